@@ -1,0 +1,15 @@
+#ifndef HL_MEM_H
+#define HL_MEM_H
+
+#include <stddef.h>
+
+/* Memory that is there or the process ends: cap what comes from outside first. */
+void *xmalloc(size_t n);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t n);
+char *xstrdup(const char *s);		/* NULL gives NULL */
+char *xstrndup(const char *s, size_t n);
+void *xmemdup(const void *p, size_t n);
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,56 @@
+#ifndef HL_NATS_H
+#define HL_NATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A NATS client connection: the only file that includes <nats/nats.h>.
+ * Everything that arrives is handed to the loop's thread; every call is made
+ * on the loop's thread and does not block.  It connects in the background,
+ * again and again (reconnects for ever), and drops what is published while down.
+ */
+struct nats;
+struct nats_sub;
+struct post;
+struct event_base;
+
+struct nats_opts {
+	const char	*url;		/* "nats://127.0.0.1:9940" */
+	const char	*user, *password;
+	const char	*name;		/* shown by the server */
+};
+
+struct nats_msg {
+	const char	*subject;
+	const char	*reply;		/* NULL: none wanted */
+	const uint8_t	*data;
+	size_t		 len;
+	const char	*status;	/* "100", "404", "409", "503" of an empty status message, or NULL */
+	const char	*description;	/* text beside the status, or NULL */
+};
+
+/* `state` runs with 1 when connected (also after each reconnect), 0 when lost. */
+struct nats *nats_open(struct event_base *base, struct post *post, const struct nats_opts *o,
+    void (*state)(int up, void *arg), void *arg);
+void nats_close(struct nats *n);	/* no callback runs afterwards; requests in flight are dropped silently */
+int nats_is_up(const struct nats *n);
+
+/* Subscriptions live across reconnects.  The message is borrowed. */
+struct nats_sub *nats_subscribe(struct nats *n, const char *subject,
+    void (*cb)(const struct nats_msg *m, void *arg), void *arg);
+void nats_unsubscribe(struct nats_sub *s);	/* no callback afterwards */
+
+/* -1 when not connected or refused locally (too large). */
+int nats_publish(struct nats *n, const char *subject, const char *reply, const void *data, size_t len);
+/* With one header, e.g. Nats-Expected-Last-Sequence. */
+int nats_publish_h(struct nats *n, const char *subject, const char *reply, const char *header,
+    const char *value, const void *data, size_t len);
+/* A new unique inbox subject; caller frees. */
+char *nats_inbox(struct nats *n);
+/* Ask once; `cb` runs exactly once (unless closed), with NULL on time-out, no responders or not connected. */
+void nats_request(struct nats *n, const char *subject, const void *data, size_t len, unsigned timeout_ms,
+    void (*cb)(const struct nats_msg *m, void *arg), void *arg);
+void nats_flush(struct nats *n);	/* push what is buffered; does not wait */
+
+#endif

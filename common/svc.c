@@ -1,0 +1,339 @@
+#include "config.h"
+
+#include "svc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <systemd/sd-daemon.h>
+
+#include "buf.h"
+#include "log.h"
+#include "mem.h"
+
+struct svc_priv {
+	struct event	*term, *intr, *hup, *watchdog;
+	char		*pid_path;
+	int		 pid_fd;
+	int		 check_only;
+	int		 stopping;
+};
+
+static void __attribute__((noreturn))
+svc_usage(const char *name, int status)
+{
+	fprintf(status == 0 ? stdout : stderr,
+	    "usage: %s [-nv] [-c file] [--KEY value ...]\n"
+	    "  -c file      configuration file (YAML)\n"
+	    "  -n           check the configuration and exit\n"
+	    "  -v           print the version and exit\n"
+	    "  --KEY value  any key of the configuration, such as --CLUSTERING_NODENAME n1\n", name);
+	exit(status);
+}
+
+static void __attribute__((noreturn))
+svc_version(void)
+{
+	printf("hubleaf %s\n", PACKAGE_VERSION);
+	exit(0);
+}
+
+static void
+svc_keep_arg(struct svc *s, char *arg)
+{
+	s->argv = xrealloc(s->argv, (size_t)(s->argc + 2) * sizeof *s->argv);
+	s->argv[s->argc++] = arg;
+	s->argv[s->argc] = NULL;
+}
+
+/* A key's flag and its value go on to conf_load. */
+static int
+svc_take_flag(struct svc *s, int i, int argc, char **argv)
+{
+	svc_keep_arg(s, argv[i]);
+	if (strchr(argv[i], '=') == NULL && i + 1 < argc)
+		svc_keep_arg(s, argv[++i]);
+	return (i);
+}
+
+/* The letters of one argument such as -nc; the next argument is -c's. */
+static int
+svc_take_letters(struct svc *s, int i, int argc, char **argv)
+{
+	const char	*p;
+
+	for (p = argv[i] + 1; *p != '\0'; p++) {
+		if (*p == 'n') {
+			s->priv->check_only = 1;
+		} else if (*p == 'v') {
+			svc_version();
+		} else if (*p == 'h') {
+			svc_usage(s->name, 0);
+		} else if (*p == 'c' && (p[1] != '\0' || i + 1 < argc)) {
+			free(s->conf_file);
+			s->conf_file = xstrdup(p[1] != '\0' ? p + 1 : argv[i + 1]);
+			return (p[1] != '\0' ? i : i + 1);
+		} else {
+			svc_usage(s->name, 2);
+		}
+	}
+	return (i);
+}
+
+static void
+svc_options(struct svc *s, int argc, char **argv)
+{
+	int	i;
+
+	for (i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0)
+			svc_usage(s->name, 0);
+		if (strcmp(argv[i], "--version") == 0)
+			svc_version();
+		if (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0')
+			i = svc_take_flag(s, i, argc, argv);
+		else if (argv[i][0] == '-' && argv[i][1] != '\0' && argv[i][1] != '-')
+			i = svc_take_letters(s, i, argc, argv);
+		else
+			svc_usage(s->name, 2);
+	}
+}
+
+static void
+svc_load_conf(struct svc *s)
+{
+	char	*err, *line, *rest;
+
+	if ((s->conf = conf_load(s->conf_file, s->argc, s->argv, &err)) == NULL) {
+		for (rest = err; (line = strsep(&rest, "\n")) != NULL;) {
+			if (s->priv->check_only)
+				fprintf(stderr, "%s\n", line);
+			else
+				log_line(LOG_ERROR, "configuration: %s", line);
+		}
+		free(err);
+		exit(1);
+	}
+	if (s->priv->check_only) {
+		printf("configuration ok\n");
+		exit(0);
+	}
+}
+
+static void
+svc_make_dir(const char *path)
+{
+	struct stat	 st;
+	char		*part = xstrdup(path), *p;
+
+	for (p = part + 1; (p = strchr(p, '/')) != NULL; p++) {
+		*p = '\0';
+		if (mkdir(part, 0700) == -1 && errno != EEXIST && stat(part, &st) == -1)
+			fatal("%s", part);
+		*p = '/';
+	}
+	if (mkdir(part, 0700) == -1 && errno != EEXIST)
+		fatal("%s", part);
+	if (stat(part, &st) == -1)
+		fatal("%s", part);
+	if (!S_ISDIR(st.st_mode))
+		fatalx("%s: is not a directory", part);
+	free(part);
+}
+
+/* The lock, not the number in it, says that another one runs. */
+static void
+svc_pid_file(struct svc *s)
+{
+	struct svc_priv	*p = s->priv;
+	char		 text[32];
+	char		*file = xasprintf("%s.pid", s->name);
+	ssize_t		 n;
+
+	p->pid_path = conf_run_path(s->conf, file);
+	free(file);
+	p->pid_fd = open(p->pid_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (p->pid_fd == -1)
+		fatal("%s", p->pid_path);
+	if (flock(p->pid_fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK)
+			fatal("%s", p->pid_path);
+		n = read(p->pid_fd, text, sizeof text - 1);
+		text[n > 0 ? n : 0] = '\0';
+		fatalx("%s: another %s is running, pid %.*s", p->pid_path, s->name,
+		    (int)strcspn(text, "\n"), text);
+	}
+	n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+	if (ftruncate(p->pid_fd, 0) == -1 || write(p->pid_fd, text, (size_t)n) != n)
+		fatal("%s", p->pid_path);
+}
+
+/*
+ * From now on a second signal ends the process at once: stopping happens
+ * outside of the loop, where nobody would look at it.
+ */
+static void
+svc_forget_signals(struct svc_priv *p)
+{
+	if (p->term != NULL)
+		event_del(p->term);
+	if (p->intr != NULL)
+		event_del(p->intr);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+}
+
+static void
+svc_term_cb(evutil_socket_t sig, short what, void *arg)
+{
+	log_info("stopping (%s)", strsignal((int)sig));
+	svc_stop(arg);
+}
+
+static void
+svc_hup_cb(evutil_socket_t sig, short what, void *arg)
+{
+	struct svc	*s = arg;
+
+	if (s->on_hup != NULL)
+		s->on_hup(s, s->hup_arg);
+}
+
+static void
+svc_watchdog_cb(evutil_socket_t fd, short what, void *arg)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static struct event *
+svc_signal(struct svc *s, int sig, event_callback_fn fn)
+{
+	struct event	*ev = evsignal_new(s->base, sig, fn, s);
+
+	if (ev == NULL || event_add(ev, NULL) == -1)
+		fatalx("no event for signal %d", sig);
+	return (ev);
+}
+
+static void
+svc_watchdog(struct svc *s)
+{
+	struct timeval	tv;
+	uint64_t	usec;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0)
+		return;
+	usec /= 2;
+	tv = (struct timeval){ .tv_sec = (time_t)(usec / 1000000), .tv_usec = usec % 1000000 };
+	s->priv->watchdog = event_new(s->base, -1, EV_PERSIST, svc_watchdog_cb, s);
+	if (s->priv->watchdog == NULL || event_add(s->priv->watchdog, &tv) == -1)
+		fatalx("no event for the watchdog");
+}
+
+static void
+svc_loop(struct svc *s)
+{
+	if (evthread_use_pthreads() == -1)
+		fatalx("libevent: no threads");
+	if ((s->base = event_base_new()) == NULL)
+		fatalx("libevent: no event base");
+	s->post = post_new(s->base);
+	signal(SIGPIPE, SIG_IGN);
+	s->priv->term = svc_signal(s, SIGTERM, svc_term_cb);
+	s->priv->intr = svc_signal(s, SIGINT, svc_term_cb);
+	s->priv->hup = svc_signal(s, SIGHUP, svc_hup_cb);
+	svc_watchdog(s);
+}
+
+static int
+svc_log_level(const struct svc *s)
+{
+	int	level = log_level_of(conf_str(s->conf, LOGGING_LEVEL));
+
+	return (level != -1 ? level : LOG_INFO);
+}
+
+struct svc *
+svc_init(const char *name, enum role role, int argc, char **argv)
+{
+	struct svc	*s = xcalloc(1, sizeof *s);
+
+	s->name = name;
+	s->role = role;
+	s->priv = xcalloc(1, sizeof *s->priv);
+	s->priv->pid_fd = -1;
+	log_init(name, LOG_INFO);
+	svc_options(s, argc, argv);
+	svc_load_conf(s);
+	log_set_level((enum log_level)svc_log_level(s));
+	svc_make_dir(conf_str(s->conf, ROOT_PATH));
+	svc_make_dir(conf_str(s->conf, RUN_PATH));
+	svc_pid_file(s);
+	svc_loop(s);
+	return (s);
+}
+
+void
+svc_ready(struct svc *s)
+{
+	log_info("version %s is ready", PACKAGE_VERSION);
+	sd_notifyf(0, "READY=1\nMAINPID=%d", (int)getpid());
+}
+
+void
+svc_run(struct svc *s)
+{
+	if (!s->priv->stopping && event_base_dispatch(s->base) == -1)
+		fatalx("libevent: the loop failed");
+}
+
+void
+svc_stop(struct svc *s)
+{
+	if (s->priv->stopping)
+		return;
+	s->priv->stopping = 1;
+	svc_forget_signals(s->priv);
+	sd_notify(0, "STOPPING=1");
+	event_base_loopexit(s->base, NULL);
+}
+
+static void
+svc_free_event(struct event *ev)
+{
+	if (ev != NULL)
+		event_free(ev);
+}
+
+void
+svc_free(struct svc *s)
+{
+	struct svc_priv	*p;
+
+	if (s == NULL)
+		return;
+	p = s->priv;
+	post_free(s->post);
+	svc_free_event(p->term);
+	svc_free_event(p->intr);
+	svc_free_event(p->hup);
+	svc_free_event(p->watchdog);
+	event_base_free(s->base);
+	unlink(p->pid_path);
+	close(p->pid_fd);
+	free(p->pid_path);
+	free(p);
+	conf_free(s->conf);
+	free(s->conf_file);
+	free(s->argv);
+	free(s);
+}

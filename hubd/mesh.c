@@ -1,0 +1,311 @@
+#include "config.h"
+
+#include "mesh.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "mem.h"
+
+#define NODES_MAX	4096	/* a cluster is far smaller: more is a mistake */
+#define NAME_MAX_LEN	255
+#define JSON_MAX	(1 << 20)
+
+struct mesh_node {
+	char		*name;
+	uint64_t	 pong;		/* of its hubd, last; 0: none */
+	uint64_t	 seen;		/* of its servers, last; 0: none */
+	UT_hash_handle	 hh;
+};
+
+struct mesh {
+	char			*name, *node_id;
+	struct mesh_node	*nodes;		/* all but our own */
+	uint64_t		 duplicate;	/* last answer of another node with our name */
+	json_t			*routed;	/* names that our own hub has routes to */
+	uint64_t		 routed_at;
+};
+
+struct mesh *
+mesh_new(const char *name, const char *node_id)
+{
+	struct mesh *m = xcalloc(1, sizeof(*m));
+
+	m->name = xstrdup(name);
+	m->node_id = xstrdup(node_id);
+	m->routed = json_array();
+	return (m);
+}
+
+static void
+drop(struct mesh *m, struct mesh_node *n)
+{
+	HASH_DEL(m->nodes, n);
+	free(n->name);
+	free(n);
+}
+
+void
+mesh_free(struct mesh *m)
+{
+	struct mesh_node *n, *tmp;
+
+	if (m == NULL)
+		return;
+	HASH_ITER(hh, m->nodes, n, tmp)
+		drop(m, n);
+	json_decref(m->routed);
+	free(m->name);
+	free(m->node_id);
+	free(m);
+}
+
+/* Reading what others say */
+
+/* "n1-hub" and "n1-leaf" are servers of n1; NULL when it is no name. */
+static json_t *
+node_of(const char *server)
+{
+	static const char *const	 ends[] = { "-hub", "-leaf" };
+	size_t				 len, i, end;
+
+	if (server == NULL || (len = strlen(server)) > NAME_MAX_LEN + 5)
+		return (NULL);
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		end = strlen(ends[i]);
+		if (len > end && strcmp(server + len - end, ends[i]) == 0)
+			return (json_stringn(server, len - end));
+	}
+	return (len > 0 ? json_stringn(server, len) : NULL);
+}
+
+static int
+has_string(const json_t *list, const json_t *s)
+{
+	const json_t	*have;
+	size_t		 i;
+
+	json_array_foreach(list, i, have)
+		if (json_equal(have, s))
+			return (1);
+	return (0);
+}
+
+/* Takes the reference. */
+static void
+add_once(json_t *list, json_t *s)
+{
+	if (s != NULL && json_array_size(list) < NODES_MAX && !has_string(list, s))
+		json_array_append(list, s);
+	json_decref(s);
+}
+
+static int
+is_name(const json_t *j)
+{
+	size_t len = json_string_length(j);
+
+	return (len > 0 && len <= NAME_MAX_LEN);
+}
+
+static json_t *
+read_names(const json_t *list)
+{
+	json_t	*out = json_array(), *name;
+	size_t	 i;
+
+	json_array_foreach(list, i, name)
+		if (is_name(name))
+			add_once(out, json_incref(name));
+	return (out);
+}
+
+static json_t *
+read_routes(const json_t *list)
+{
+	json_t	*out = json_array(), *route, *host, *port;
+	size_t	 i;
+
+	json_array_foreach(list, i, route) {
+		host = json_object_get(route, "host");
+		port = json_object_get(route, "port");
+		if (is_name(host) && json_is_integer(port) && json_array_size(out) < NODES_MAX)
+			json_array_append_new(out, json_pack("{s:O, s:O}", "host", host,
+			    "port", port));
+	}
+	return (out);
+}
+
+json_t *
+mesh_read_pong(const void *json, size_t len, char **node_id)
+{
+	json_t		*root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
+	json_t		*name = json_object_get(root, "name"), *pong = NULL;
+	const char	*id = json_string_value(json_object_get(root, "node_id"));
+
+	if (is_name(name) && id != NULL && strlen(id) <= NAME_MAX_LEN) {
+		*node_id = xstrdup(id);
+		pong = json_pack("{s:O, s:o, s:o}", "name", name,
+		    "connected_nodes", read_names(json_object_get(root, "connected_nodes")),
+		    "routes", read_routes(json_object_get(root, "routes")));
+	}
+	json_decref(root);
+	return (pong);
+}
+
+json_t *
+mesh_read_statsz(const void *json, size_t len)
+{
+	json_t	*root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
+	json_t	*name, *peers, *route, *statsz;
+	size_t	 i;
+
+	name = node_of(json_string_value(json_object_get(json_object_get(root, "server"), "name")));
+	if (name == NULL) {
+		json_decref(root);
+		return (NULL);
+	}
+	peers = json_array();
+	json_array_foreach(json_object_get(json_object_get(root, "statsz"), "routes"), i, route)
+		add_once(peers, node_of(json_string_value(json_object_get(route, "name"))));
+	statsz = json_pack("{s:o, s:o, s:[]}", "name", name, "connected_nodes", peers, "routes");
+	json_decref(root);
+	return (statsz);
+}
+
+/* The view */
+
+/* NULL for our own name, or when there are too many. */
+static struct mesh_node *
+node_get(struct mesh *m, const char *name)
+{
+	struct mesh_node *n;
+
+	if (strcmp(name, m->name) == 0)
+		return (NULL);
+	HASH_FIND_STR(m->nodes, name, n);
+	if (n != NULL || HASH_COUNT(m->nodes) >= NODES_MAX)
+		return (n);
+	n = xcalloc(1, sizeof(*n));
+	n->name = xstrdup(name);
+	HASH_ADD_KEYPTR(hh, m->nodes, n->name, strlen(n->name), n);
+	return (n);
+}
+
+void
+mesh_on_pong(struct mesh *m, uint64_t now, const json_t *pong, const char *node_id)
+{
+	const char		*name = json_string_value(json_object_get(pong, "name"));
+	struct mesh_node	*n = node_get(m, name);
+
+	if (n != NULL)
+		n->pong = now;
+	else if (strcmp(name, m->name) == 0 && strcmp(node_id, m->node_id) != 0)
+		m->duplicate = now;
+}
+
+void
+mesh_on_statsz(struct mesh *m, uint64_t now, const json_t *statsz)
+{
+	const char		*name = json_string_value(json_object_get(statsz, "name"));
+	struct mesh_node	*n = node_get(m, name);
+
+	if (n != NULL)
+		n->seen = now;
+	else if (strcmp(name, m->name) == 0) {
+		json_decref(m->routed);
+		m->routed = json_incref(json_object_get(statsz, "connected_nodes"));
+		m->routed_at = now;
+	}
+}
+
+void
+mesh_lost(struct mesh *m)
+{
+	struct mesh_node *n;
+
+	for (n = m->nodes; n != NULL; n = n->hh.next)
+		n->pong = 0;
+	m->duplicate = 0;
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+	return (strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b)));
+}
+
+json_t *
+mesh_sorted(json_t *list)
+{
+	size_t	  n = json_array_size(list), i;
+	json_t	**all = xcalloc(n + 1, sizeof(*all));
+	json_t	 *out = json_array();
+
+	for (i = 0; i < n; i++)
+		all[i] = json_array_get(list, i);
+	qsort(all, n, sizeof(*all), by_text);
+	for (i = 0; i < n; i++)
+		json_array_append(out, all[i]);
+	free(all);
+	json_decref(list);
+	return (out);
+}
+
+static json_t *
+answered(const struct mesh *m, uint64_t since)
+{
+	json_t			*list = json_array();
+	struct mesh_node	*n;
+
+	for (n = m->nodes; n != NULL; n = n->hh.next)
+		if (n->pong != 0 && n->pong >= since)
+			json_array_append_new(list, json_string(n->name));
+	return (list);
+}
+
+json_t *
+mesh_reachable(const struct mesh *m, uint64_t since)
+{
+	return (mesh_sorted(answered(m, since)));
+}
+
+json_t *
+mesh_connected(const struct mesh *m, uint64_t since)
+{
+	json_t	*list = answered(m, since), *name;
+	size_t	 i;
+
+	json_array_foreach(m->routed, i, name)
+		if (m->routed_at >= since && strcmp(json_string_value(name), m->name) != 0)
+			add_once(list, json_incref(name));
+	return (mesh_sorted(list));
+}
+
+int
+mesh_missing(const struct mesh *m, uint64_t old, uint64_t since)
+{
+	struct mesh_node *n;
+
+	for (n = m->nodes; n != NULL; n = n->hh.next)
+		if ((n->pong >= old || n->seen >= old) && n->pong < since)
+			return (1);
+	return (0);
+}
+
+int
+mesh_duplicate(const struct mesh *m, uint64_t since)
+{
+	return (m->duplicate != 0 && m->duplicate >= since);
+}
+
+void
+mesh_forget(struct mesh *m, uint64_t since)
+{
+	struct mesh_node *n, *tmp;
+
+	HASH_ITER(hh, m->nodes, n, tmp)
+		if (n->pong < since && n->seen < since)
+			drop(m, n);
+}

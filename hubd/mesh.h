@@ -1,0 +1,45 @@
+#ifndef HL_MESH_H
+#define HL_MESH_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/*
+ * Who is in the cluster and who is reachable, from two kinds of answers: of
+ * every node's hubd (hl.ping) and of every hub server (STATSZ of the system
+ * account).  No I/O; the caller says what time it is, in mono_us().
+ */
+struct mesh;
+
+#define MESH_PING_SUBJECT	"hl.ping"
+#define MESH_STATSZ_SUBJECT	"$SYS.REQ.SERVER.PING.STATSZ"
+
+struct mesh *mesh_new(const char *name, const char *node_id);
+void mesh_free(struct mesh *m);
+
+/*
+ * Whose answer this is, and what it says: {"name","connected_nodes","routes"},
+ * new reference, only fields of the right type in it.  NULL: not one.
+ */
+json_t *mesh_read_pong(const void *json, size_t len, char **node_id);
+json_t *mesh_read_statsz(const void *json, size_t len);
+
+void mesh_on_pong(struct mesh *m, uint64_t now, const json_t *pong, const char *node_id);
+void mesh_on_statsz(struct mesh *m, uint64_t now, const json_t *statsz);
+/* Nobody can answer: our way to the others is down. */
+void mesh_lost(struct mesh *m);
+
+/* Names that answered hl.ping since, sorted, without our own; new reference. */
+json_t *mesh_reachable(const struct mesh *m, uint64_t since);
+/* These and those that our hub has routes to. */
+json_t *mesh_connected(const struct mesh *m, uint64_t since);
+/* Whether somebody who was there at `old` or later has not answered since `since`. */
+int mesh_missing(const struct mesh *m, uint64_t old, uint64_t since);
+/* Whether another node with our name answered since. */
+int mesh_duplicate(const struct mesh *m, uint64_t since);
+/* Takes a list of strings, gives it sorted. */
+json_t *mesh_sorted(json_t *names);
+/* Forget who was not heard of since. */
+void mesh_forget(struct mesh *m, uint64_t since);
+
+#endif

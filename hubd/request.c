@@ -1,0 +1,284 @@
+#include "config.h"
+
+#include "request.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "nats.h"
+#include "subject.h"
+
+#define SERVING_MAX	256		/* questions of peers that opsd has not answered yet */
+#define SERVING_MS	60000		/* whoever asked has given up by then */
+#define ASKING_MAX_MS	600000
+#define VERB_MAX	64
+#define NAME_MAX_LEN	1024
+
+/* A peer's question at opsd. */
+struct serving {
+	struct requests	*r;
+	char		*reply;
+	struct nats	*leaf;		/* NULL: closed meanwhile */
+	struct serving	*prev, *next;
+};
+
+/* opsd's question at a peer. */
+struct asking {
+	struct requests	*r;
+	uint32_t	 id;
+	uint64_t	 began;		/* mono_us */
+	int		 unwanted;	/* the opsd that asked is gone */
+	struct asking	*prev, *next;
+};
+
+struct requests {
+	struct chan	*ops;
+	struct nats	*leaf;
+	struct nats_sub	*sub;
+	struct serving	*serving;
+	unsigned	 serving_count;
+	struct asking	*asking;
+};
+
+struct requests *
+requests_new(void)
+{
+	return (xcalloc(1, sizeof(struct requests)));
+}
+
+/* Nothing is left by then: chan_free and requests_set_leaf(NULL) ended it all. */
+void
+requests_free(struct requests *r)
+{
+	free(r);
+}
+
+/* What peers ask us */
+
+static void
+publish_answer(struct nats *leaf, const char *reply, unsigned status, const void *json, size_t len)
+{
+	struct buf b = { 0 };
+
+	buf_addf(&b, "{\"status\":%u,\"body\":", status);
+	buf_add(&b, json, len);
+	buf_u8(&b, '}');
+	if (nats_publish(leaf, reply, NULL, b.data, b.len) == -1 && nats_is_up(leaf)) {
+		static const char too_large[] = "{\"status\":500,\"body\":{\"error\":\"the answer is too large\"}}";
+
+		(void)nats_publish(leaf, reply, NULL, too_large, sizeof(too_large) - 1);
+	}
+	buf_free(&b);
+}
+
+static void
+publish_error(struct nats *leaf, const char *reply, unsigned status, const char *error)
+{
+	json_t	*body = json_pack("{s:s}", "error", error);
+	char	*text = json_dumps(body, JSON_COMPACT);
+
+	if (text != NULL)
+		publish_answer(leaf, reply, status, text, strlen(text));
+	free(text);
+	json_decref(body);
+}
+
+static void
+request_served_cb(struct rd *body, void *arg)
+{
+	struct serving	*s = arg;
+	struct requests	*r = s->r;
+	uint16_t	 status;
+	const uint8_t	*json;
+	size_t		 len;
+
+	DL_DELETE(r->serving, s);
+	r->serving_count--;
+	if (s->leaf != NULL && body == NULL)
+		publish_error(s->leaf, s->reply, 503, "the node is not ready");
+	else if (s->leaf != NULL) {
+		status = rd_u16(body);
+		json = rd_blob(body, &len);
+		if (rd_done(body))
+			publish_answer(s->leaf, s->reply, status, json, len);
+		else
+			log_warnx("request: opsd gave a broken answer");
+	}
+	free(s->reply);
+	free(s);
+}
+
+/* The last token; NULL when no verb of ours looks like that. */
+static const char *
+verb_of(const char *subject)
+{
+	const char *verb = strrchr(subject, '.');
+
+	if (verb == NULL || strlen(++verb) > VERB_MAX || strchr(verb, '%') != NULL)
+		return (NULL);
+	return (verb);
+}
+
+static void
+request_arrived_cb(const struct nats_msg *m, void *arg)
+{
+	struct requests	*r = arg;
+	struct serving	*s;
+	struct buf	 b = { 0 };
+	const char	*verb = verb_of(m->subject);
+
+	if (m->reply == NULL)
+		return;
+	if (verb == NULL || m->len > PROTO_MAX_BODY / 2) {
+		publish_error(r->leaf, m->reply, 400, "no such question");
+		return;
+	}
+	if (r->ops == NULL || r->serving_count >= SERVING_MAX) {
+		publish_error(r->leaf, m->reply, 503, r->ops == NULL ? "the node is not ready" :
+		    "the node is asked too much");
+		return;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->r = r;
+	s->reply = xstrdup(m->reply);
+	s->leaf = r->leaf;
+	DL_APPEND(r->serving, s);
+	r->serving_count++;
+	buf_str(&b, verb);
+	buf_blob(&b, m->data, m->len);
+	chan_call(r->ops, MSG_NODE_REQ, &b, SERVING_MS, request_served_cb, s);
+}
+
+/* What opsd asks */
+
+static void
+answer(struct chan *c, uint32_t id, unsigned status, uint64_t us, const char *json)
+{
+	struct buf b = { 0 };
+
+	buf_u16(&b, (uint16_t)status);
+	buf_u32(&b, us > UINT32_MAX ? UINT32_MAX : (uint32_t)us);
+	buf_blob(&b, json, strlen(json));
+	chan_reply(c, id, &b);
+}
+
+/* {"status":200,"body":...}; -1: not that. */
+static int
+pass_answer(const struct asking *a, uint64_t us, const struct nats_msg *m)
+{
+	json_t		*root = json_loadb((const char *)m->data, m->len, 0, NULL);
+	json_t		*body = json_object_get(root, "body");
+	json_int_t	 status = json_integer_value(json_object_get(root, "status"));
+	char		*text = NULL;
+
+	if (body != NULL && status >= 100 && status <= 599)
+		text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (text != NULL)
+		answer(a->r->ops, a->id, (unsigned)status, us, text);
+	json_decref(root);
+	free(text);
+	return (text != NULL ? 0 : -1);
+}
+
+static void
+request_answered_cb(const struct nats_msg *m, void *arg)
+{
+	struct asking	*a = arg;
+	struct requests	*r = a->r;
+	uint64_t	 us = mono_us() - a->began;
+
+	DL_DELETE(r->asking, a);
+	if (!a->unwanted && m == NULL)
+		answer(r->ops, a->id, 504, us, "{\"error\":\"no answer\"}");
+	else if (!a->unwanted && pass_answer(a, us, m) == -1)
+		answer(r->ops, a->id, 502, us, "{\"error\":\"the answer makes no sense\"}");
+	free(a);
+}
+
+static void
+ask(struct requests *r, uint32_t id, const char *node, const char *verb, unsigned timeout_ms,
+    const void *json, size_t len)
+{
+	struct asking	*a = xcalloc(1, sizeof(*a));
+	char		*subject = subject_req(node, verb);
+
+	a->r = r;
+	a->id = id;
+	a->began = mono_us();
+	DL_APPEND(r->asking, a);
+	nats_request(r->leaf, subject, json, len, timeout_ms, request_answered_cb, a);
+	free(subject);
+}
+
+int
+requests_on_peer_req(struct requests *r, struct chan *c, struct msg *m)
+{
+	char		*node = rd_str(&m->body);
+	char		*verb = rd_str(&m->body);
+	unsigned	 timeout_ms = rd_u32(&m->body);
+	size_t		 len;
+	const uint8_t	*json = rd_blob(&m->body, &len);
+	int		 rc = -1;
+
+	if (rd_done(&m->body) && strlen(node) <= NAME_MAX_LEN && strlen(verb) <= VERB_MAX) {
+		rc = 0;
+		if (timeout_ms > ASKING_MAX_MS)
+			timeout_ms = ASKING_MAX_MS;
+		if (r->leaf == NULL)
+			answer(c, m->id, 504, 0, "{\"error\":\"no connection\"}");
+		else
+			ask(r, m->id, node, verb, timeout_ms, json, len);
+	}
+	free(node);
+	free(verb);
+	return (rc);
+}
+
+void
+requests_set_ops(struct requests *r, struct chan *ops)
+{
+	struct asking *a;
+
+	r->ops = ops;
+	/* Another opsd, even over the same channel, gives its own ids. */
+	DL_FOREACH(r->asking, a)
+		a->unwanted = 1;
+}
+
+/* The connection is about to be closed, which ends its requests silently. */
+static void
+give_up(struct requests *r)
+{
+	struct asking *a;
+
+	while ((a = r->asking) != NULL) {
+		DL_DELETE(r->asking, a);
+		if (!a->unwanted)
+			answer(r->ops, a->id, 504, mono_us() - a->began, "{\"error\":\"no connection\"}");
+		free(a);
+	}
+}
+
+void
+requests_set_leaf(struct requests *r, struct nats *leaf, const char *node)
+{
+	struct serving	*s;
+	char		*subject;
+
+	DL_FOREACH(r->serving, s)
+		s->leaf = NULL;
+	give_up(r);
+	nats_unsubscribe(r->sub);
+	r->sub = NULL;
+	r->leaf = leaf;
+	if (leaf == NULL)
+		return;
+	subject = subject_req(node, "*");
+	r->sub = nats_subscribe(leaf, subject, request_arrived_cb, r);
+	free(subject);
+}

@@ -1,0 +1,773 @@
+#include "config.h"
+
+#include "consume.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "ack.h"
+#include "ask.h"
+#include "chan.h"
+#include "clock.h"
+#include "crypto.h"
+#include "filter.h"
+#include "leafconf.h"
+#include "log.h"
+#include "mem.h"
+#include "subject.h"
+
+#define FLIGHT_BYTES	(8 << 20)	/* with opsd, all peers together */
+#define SHARE_MIN	(256 << 10)
+#define ASK_BYTES	(1 << 20)	/* of one request */
+#define ASK_BYTES_MAX	(64 << 20)	/* no server lets more in */
+#define ASKS		2		/* overlapping requests */
+#define PEERS_MAX	1000
+#define TICK_MS		500
+#define SILENCE_US	3000000
+#define SILENCE_MAX_US	60000000
+#define EXPIRES_US	10000000
+#define OVERDUE_US	(EXPIRES_US + 2000000)
+#define RETRY_MIN_MS	200
+#define RETRY_MAX_MS	5000
+#define NAME_RANDOM	8
+
+enum peer_state { PEER_WAITING, PEER_ASKING, PEER_FLOWING };
+
+/* One MSG.NEXT, told apart by its reply subject. */
+struct request {
+	uint64_t	 id;		/* 0: none */
+	uint64_t	 sent_us;
+	int64_t		 left;		/* messages that it may still bring */
+	int		 got;
+	int64_t		 bytes;		/* its max_bytes */
+};
+
+struct peer {
+	struct consume	*c;
+	char		*name;
+	uint8_t		 id[NODE_ID_LEN];
+	char		*stream;
+	json_t		*filters;
+	enum peer_state	 state;
+	char		*error;		/* NULL: none */
+	unsigned	 retry_ms;
+	struct event	*timer;		/* next attempt, or the tick while flowing */
+	struct ask	*ask;		/* INFO, CREATE; while flowing CONSUMER.INFO */
+
+	char		*consumer;	/* its name, NULL: none */
+	char		*inbox;
+	struct nats_sub	*sub;
+	struct request	 requests[ASKS];
+	uint64_t	 last_request;
+	int64_t		 grown;		/* max_bytes after a message did not fit, else 0 */
+	uint64_t	 heard_us;
+	uint64_t	 silence_us;	/* how long it may last */
+	uint64_t	 cseq;		/* the consumer's last sequence that came */
+	uint64_t	 claimed;	/* what it says that it delivered */
+
+	char		*created;	/* the stream's, as the server writes it */
+	uint64_t	 processed;	/* stream sequence up to which opsd is done */
+	struct apply	*applies;	/* with opsd, in order */
+	size_t		 bytes;		/* in them */
+	struct peer	*prev, *next;
+};
+
+/* One APPLY; peer is NULL once that is gone. */
+struct apply {
+	struct peer	*peer;
+	uint64_t	 seq;
+	size_t		 bytes;
+	int		 done;
+	struct apply	*prev, *next;
+};
+
+struct consume {
+	struct event_base	*base;
+	struct chan		*opsd;
+	struct asker		*a;		/* NULL: stopped */
+	char			*me;		/* begins our consumers' names */
+	int64_t			 batch;
+	void			(*changed)(void *arg);
+	void			*arg;
+	struct peer		*peers;
+	unsigned		 npeers;
+};
+
+static void peer_begin(struct peer *);
+static void peer_pull(struct peer *);
+
+/* Ends and beginnings of a consumer */
+
+static void
+timer_set(struct peer *p, unsigned ms)
+{
+	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+
+	evtimer_add(p->timer, &wait);
+}
+
+static char *
+api_subject(const struct peer *p, const char *verb, const char *consumer)
+{
+	return (xasprintf("$JS.%s.API.%s.%s%s%s", p->name, verb, p->stream,
+	    consumer != NULL ? "." : "", consumer != NULL ? consumer : ""));
+}
+
+static void
+peer_ask(struct peer *p, const char *verb, const char *consumer, json_t *body,
+    void (*cb)(const struct ask_answer *ans, void *arg))
+{
+	char *subject = api_subject(p, verb, consumer);
+
+	ask_api(p->c->a, &p->ask, subject, body, cb, p);
+	free(subject);
+}
+
+static void
+on_deleted(const struct ask_answer *ans, void *arg)
+{
+}
+
+/* What the peer does not hear of it ends by itself after inactive_threshold. */
+static void
+delete_consumer(struct peer *p)
+{
+	char *subject;
+
+	if (p->consumer == NULL)
+		return;
+	if (nats_is_up(asker_nats(p->c->a))) {
+		subject = api_subject(p, "CONSUMER.DELETE", p->consumer);
+		ask_api(p->c->a, NULL, subject, NULL, on_deleted, NULL);
+		free(subject);
+	}
+	free(p->consumer);
+	p->consumer = NULL;
+}
+
+static void
+peer_end(struct peer *p)
+{
+	event_del(p->timer);
+	ask_cancel(&p->ask);
+	nats_unsubscribe(p->sub);
+	p->sub = NULL;
+	free(p->inbox);
+	p->inbox = NULL;
+	delete_consumer(p);
+	memset(p->requests, 0, sizeof(p->requests));
+	p->cseq = p->claimed = 0;
+	p->state = PEER_WAITING;
+}
+
+static void
+peer_set_error(struct peer *p, const char *why)
+{
+	if (why == p->error || (why != NULL && p->error != NULL && strcmp(why, p->error) == 0))
+		return;
+	if (why != NULL)
+		log_info("peer %s: %s", p->name, why);
+	free(p->error);
+	p->error = xstrdup(why);
+}
+
+static void
+peer_fail(struct peer *p, const char *why)
+{
+	peer_set_error(p, why);
+	peer_end(p);
+	timer_set(p, p->retry_ms);
+	p->retry_ms = p->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : p->retry_ms * 2;
+	p->c->changed(p->c->arg);
+}
+
+/* Pulling */
+
+/* What one peer may have with opsd, so that one that is held does not hold the others. */
+static size_t
+share(const struct consume *c)
+{
+	size_t n = FLIGHT_BYTES / (c->npeers > 0 ? c->npeers : 1);
+
+	return (n > SHARE_MIN ? n : SHARE_MIN);
+}
+
+static int64_t
+request_bytes(const struct peer *p)
+{
+	int64_t half = (int64_t)share(p->c) / ASKS;
+
+	if (p->grown != 0)
+		return (p->grown);
+	return (half < ASK_BYTES ? half : ASK_BYTES);
+}
+
+static void
+request_send(struct peer *p, struct request *r)
+{
+	char	*subject = api_subject(p, "CONSUMER.MSG.NEXT", p->consumer);
+	char	*body, *reply;
+
+	r->id = ++p->last_request;
+	r->left = p->c->batch;
+	r->got = 0;
+	r->bytes = request_bytes(p);
+	r->sent_us = mono_us();
+	body = xasprintf("{\"batch\":%" PRId64 ",\"max_bytes\":%" PRId64
+	    ",\"expires\":%lld,\"idle_heartbeat\":1000000000}", r->left, r->bytes,
+	    EXPIRES_US * 1000LL);
+	reply = xasprintf("%s.%" PRIu64, p->inbox, r->id);
+	/* A failure shows as silence, or as the connection's end. */
+	(void)nats_publish(asker_nats(p->c->a), subject, reply, body, strlen(body));
+	free(reply);
+	free(body);
+	free(subject);
+}
+
+static void
+peer_pull(struct peer *p)
+{
+	int i, idle = 1;
+
+	if (p->state != PEER_FLOWING)
+		return;
+	for (i = 0; i < ASKS; i++)
+		idle = idle && p->requests[i].id == 0;
+	for (i = 0; i < ASKS && p->bytes < share(p->c); i++) {
+		if (p->requests[i].id != 0)
+			continue;
+		if (idle)
+			p->heard_us = mono_us();	/* nothing was to be heard */
+		request_send(p, &p->requests[i]);
+	}
+}
+
+static struct request *
+request_of(struct peer *p, const char *subject)
+{
+	const char	*token = strrchr(subject, '.');
+	uint64_t	 id = token != NULL ? strtoull(token + 1, NULL, 10) : 0;
+	int		 i;
+
+	for (i = 0; i < ASKS; i++)
+		if (id != 0 && p->requests[i].id == id)
+			return (&p->requests[i]);
+	return (NULL);
+}
+
+/* Apply */
+
+/* opsd may finish out of order: done is what has nothing unfinished before it. */
+static void
+take_done(struct peer *p)
+{
+	struct apply *ap;
+
+	while ((ap = p->applies) != NULL && ap->done) {
+		if (ap->seq > p->processed)
+			p->processed = ap->seq;
+		DL_DELETE(p->applies, ap);
+		free(ap);
+	}
+}
+
+static void
+on_applied(struct rd *body, void *arg)
+{
+	struct apply	*ap = arg;
+	struct peer	*p = ap->peer;
+
+	if (p == NULL) {
+		free(ap);
+		return;
+	}
+	p->bytes -= ap->bytes;
+	if (body == NULL) {
+		DL_DELETE(p->applies, ap);
+		free(ap);
+		return;
+	}
+	ap->done = 1;
+	take_done(p);
+	peer_pull(p);
+}
+
+static void
+send_apply(struct peer *p, uint64_t seq, const struct nats_msg *m)
+{
+	struct apply	*ap = xcalloc(1, sizeof(*ap));
+	struct buf	 b = { 0 };
+
+	ap->peer = p;
+	ap->seq = seq;
+	ap->bytes = m->len;
+	DL_APPEND(p->applies, ap);
+	p->bytes += m->len;
+	buf_reserve(&b, NODE_ID_LEN + 12 + m->len);
+	buf_add(&b, p->id, NODE_ID_LEN);
+	buf_u64(&b, seq);
+	buf_blob(&b, m->data, m->len);
+	chan_call(p->c->opsd, MSG_APPLY, &b, 0, on_applied, ap);
+}
+
+static void
+drop_applies(struct peer *p)
+{
+	struct apply *ap, *tmp;
+
+	DL_FOREACH_SAFE(p->applies, ap, tmp) {
+		DL_DELETE(p->applies, ap);
+		if (ap->done)
+			free(ap);
+		else
+			ap->peer = NULL;	/* on_applied frees it */
+	}
+}
+
+/* What arrives */
+
+/*
+ * Requests and messages may be lost without a sign while a link is exchanged.
+ * Mostly the next message shows it; before a long silence we ask.
+ */
+static void
+on_consumer_info(const struct ask_answer *ans, void *arg)
+{
+	struct peer	*p = arg;
+	const json_t	*delivered = json_object_get(ans->root, "delivered");
+
+	if (ans->why != NULL) {
+		peer_fail(p, ans->why);
+		return;
+	}
+	/* Messages may still be on their way: the next tick looks whether they came. */
+	p->claimed = (uint64_t)json_integer_value(json_object_get(delivered, "consumer_seq"));
+	timer_set(p, 2 * TICK_MS);
+}
+
+static void
+on_request_end(struct peer *p, struct request *r)
+{
+	r->id = 0;
+	if (p->ask == NULL && p->claimed <= p->cseq)
+		peer_ask(p, "CONSUMER.INFO", p->consumer, NULL, on_consumer_info);
+	peer_pull(p);
+}
+
+static void
+on_conflict(struct peer *p, struct request *r, const char *why)
+{
+	if (why == NULL || strstr(why, "MaxBytes") == NULL) {
+		peer_fail(p, why != NULL ? why : "conflict");
+		return;
+	}
+	if (r->got == 0 && r->bytes >= ASK_BYTES_MAX) {
+		peer_fail(p, "a message is too large");
+		return;
+	}
+	if (r->got == 0 && r->bytes * 4 > p->grown)
+		p->grown = r->bytes * 4 < ASK_BYTES_MAX ? r->bytes * 4 : ASK_BYTES_MAX;
+	r->id = 0;
+	peer_pull(p);
+}
+
+static void
+on_status(struct peer *p, struct request *r, const struct nats_msg *m)
+{
+	if (strcmp(m->status, "100") == 0) {
+		p->retry_ms = RETRY_MIN_MS;
+		p->silence_us = SILENCE_US;
+		return;
+	}
+	if (strcmp(m->status, "404") == 0 || strcmp(m->status, "408") == 0)
+		on_request_end(p, r);
+	else if (strcmp(m->status, "409") == 0)
+		on_conflict(p, r, m->description);
+	else if (strcmp(m->status, "503") == 0)
+		peer_fail(p, "no consumer");
+	else
+		peer_fail(p, m->description != NULL ? m->description : "unexpected status");
+}
+
+static void
+consume_msg_cb(const struct nats_msg *m, void *arg)
+{
+	struct peer	*p = arg;
+	struct request	*r = request_of(p, m->subject);
+	struct ack_seqs	 seqs;
+
+	if (p->state != PEER_FLOWING)
+		return;
+	p->heard_us = mono_us();
+	if (m->status != NULL) {
+		if (r != NULL)
+			on_status(p, r, m);
+		return;
+	}
+	if (ack_subject_read(m->reply, &seqs) == -1)
+		return;
+	if (seqs.consumer != p->cseq + 1) {
+		peer_fail(p, "messages were lost");
+		return;
+	}
+	p->cseq = seqs.consumer;
+	p->retry_ms = RETRY_MIN_MS;
+	p->grown = 0;
+	send_apply(p, seqs.stream, m);
+	if (r != NULL) {
+		r->got++;
+		if (--r->left <= 0)
+			r->id = 0;
+	}
+	peer_pull(p);
+}
+
+/* Ticks and attempts */
+
+static void
+peer_tick(struct peer *p)
+{
+	uint64_t	now = mono_us();
+	int		i, waiting = 0;
+
+	for (i = 0; i < ASKS; i++) {
+		/* Ended by its bytes, which the server does not always say. */
+		if (p->requests[i].id != 0 && now - p->requests[i].sent_us > OVERDUE_US)
+			p->requests[i].id = 0;
+		waiting = waiting || p->requests[i].id != 0;
+	}
+	if (waiting && now - p->heard_us > p->silence_us) {
+		/* Behind a large message on a slow link heartbeats have to wait. */
+		p->silence_us *= p->silence_us < SILENCE_MAX_US ? 2 : 1;
+		peer_fail(p, "silence");
+		return;
+	}
+	if (p->claimed > p->cseq) {
+		peer_fail(p, "messages were lost");
+		return;
+	}
+	timer_set(p, TICK_MS);
+	peer_pull(p);
+}
+
+static void
+consume_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *p = arg;
+
+	if (p->state == PEER_FLOWING)
+		peer_tick(p);
+	else
+		peer_begin(p);
+}
+
+/* Creation */
+
+static void
+on_created(const struct ask_answer *ans, void *arg)
+{
+	struct peer *p = arg;
+
+	if (ans->why != NULL) {
+		peer_fail(p, ans->why);
+		return;
+	}
+	log_info("peer %s: consuming after %" PRIu64, p->name, p->processed);
+	p->state = PEER_FLOWING;
+	p->heard_us = mono_us();
+	peer_set_error(p, NULL);
+	timer_set(p, TICK_MS);
+	peer_pull(p);
+	p->c->changed(p->c->arg);
+}
+
+/* A new name each time: under an old one the server gives back the old consumer where it was. */
+static char *
+consumer_name(const struct consume *c)
+{
+	uint8_t	random[NAME_RANDOM];
+	char	hex[2 * NAME_RANDOM + 1];
+	size_t	i;
+
+	crypto_random(random, sizeof(random));
+	for (i = 0; i < sizeof(random); i++)
+		snprintf(hex + 2 * i, 3, "%02x", random[i]);
+	return (xasprintf("%s-%s", c->me, hex));
+}
+
+static void
+create_consumer(struct peer *p)
+{
+	char	*all;
+	json_t	*config;
+
+	/* From the known one on: opsd sees by it that the stream is the one it knows. */
+	p->consumer = consumer_name(p->c);
+	config = json_pack("{s:s, s:{s:s, s:s, s:I, s:s, s:s, s:O, s:b, s:i, s:i, s:I}}",
+	    "stream_name", p->stream, "config", "name", p->consumer,
+	    "deliver_policy", "by_start_sequence",
+	    "opt_start_seq", (json_int_t)(p->processed > 0 ? p->processed : 1),
+	    "ack_policy", "none", "replay_policy", "instant", "filter_subjects", p->filters,
+	    "mem_storage", 1, "num_replicas", 1, "max_waiting", 16,
+	    "inactive_threshold", (json_int_t)30000000000);
+	p->inbox = nats_inbox(asker_nats(p->c->a));
+	all = xasprintf("%s.*", p->inbox);
+	p->sub = nats_subscribe(asker_nats(p->c->a), all, consume_msg_cb, p);
+	free(all);
+	peer_ask(p, "CONSUMER.CREATE", p->consumer, config, on_created);
+}
+
+static void
+on_stream_info(const struct ask_answer *ans, void *arg)
+{
+	struct peer	*p = arg;
+	const json_t	*state = json_object_get(ans->root, "state");
+	const char	*created = json_string_value(json_object_get(ans->root, "created"));
+	uint64_t	 last = (uint64_t)json_integer_value(json_object_get(state, "last_seq"));
+	int		 other;
+
+	if (ans->why != NULL) {
+		peer_fail(p, ans->why);
+		return;
+	}
+	/* Lost and made again: its positions mean nothing any more. */
+	other = p->created != NULL && created != NULL && strcmp(p->created, created) != 0;
+	if (p->processed != 0 && (other || last < p->processed)) {
+		log_warnx("peer %s: its stream is another one or shorter, reading it from the start",
+		    p->name);
+		p->processed = 0;
+	}
+	free(p->created);
+	p->created = xstrdup(created);
+	create_consumer(p);
+}
+
+static void
+peer_begin(struct peer *p)
+{
+	if (p->c->a == NULL || json_array_size(p->filters) == 0)
+		return;
+	peer_end(p);
+	p->state = PEER_ASKING;
+	p->grown = 0;
+	peer_ask(p, "STREAM.INFO", NULL, NULL, on_stream_info);
+}
+
+/* Peers */
+
+static struct peer *
+peer_new(struct consume *c, const char *name, const uint8_t id[NODE_ID_LEN], uint64_t seq)
+{
+	struct peer *p = xcalloc(1, sizeof(*p));
+
+	p->c = c;
+	p->name = xstrdup(name);
+	memcpy(p->id, id, NODE_ID_LEN);
+	p->stream = subject_stream(name);
+	p->processed = seq;
+	p->retry_ms = RETRY_MIN_MS;
+	p->silence_us = SILENCE_US;
+	p->timer = evtimer_new(c->base, consume_timer_cb, p);
+	if (p->timer == NULL)
+		fatalx("consume: no timer");
+	DL_APPEND(c->peers, p);
+	c->npeers++;
+	return (p);
+}
+
+static void
+peer_free(struct peer *p)
+{
+	if (p->c->a != NULL)
+		peer_end(p);
+	drop_applies(p);
+	DL_DELETE(p->c->peers, p);
+	p->c->npeers--;
+	event_free(p->timer);
+	json_decref(p->filters);
+	free(p->created);
+	free(p->error);
+	free(p->stream);
+	free(p->name);
+	free(p);
+}
+
+static struct peer *
+peer_find(const struct consume *c, const char *name)
+{
+	struct peer *p;
+
+	DL_FOREACH(c->peers, p)
+		if (strcmp(p->name, name) == 0)
+			return (p);
+	return (NULL);
+}
+
+/* FLOWS */
+
+/* Peers' names stand in subjects. */
+static int
+is_node_name(const char *name)
+{
+	return (name != NULL && *name != '\0' && strlen(name) <= 255 &&
+	    name[strcspn(name, ".,*> \t\r\n\f")] == '\0');
+}
+
+static int
+take_flow(struct consume *c, const json_t *flow)
+{
+	const char	*name = json_string_value(json_object_get(flow, "name"));
+	json_int_t	 seq = json_integer_value(json_object_get(flow, "stream_seq"));
+	uint8_t		 id[NODE_ID_LEN];
+	struct peer	*p;
+	json_t		*filters;
+
+	if (!is_node_name(name) || seq < 0 ||
+	    node_id_read(json_string_value(json_object_get(flow, "id")), id) == -1)
+		return (-1);
+	filters = filter_subjects(name, json_object_get(flow, "tables"));
+	if (filters == NULL)
+		return (-1);
+	p = peer_find(c, name);
+	if (p != NULL && memcmp(p->id, id, NODE_ID_LEN) != 0) {
+		peer_free(p);	/* another node of that name */
+		p = NULL;
+	}
+	if (p == NULL)
+		p = peer_new(c, name, id, (uint64_t)seq);
+	if (p->filters != NULL && json_equal(p->filters, filters)) {
+		json_decref(filters);
+		return (0);
+	}
+	json_decref(p->filters);
+	p->filters = filters;
+	if (c->a != NULL) {
+		peer_end(p);
+		peer_begin(p);
+	}
+	return (0);
+}
+
+static int
+is_listed(const json_t *list, const char *name)
+{
+	const json_t	*flow;
+	const char	*other;
+	size_t		 i;
+
+	json_array_foreach(list, i, flow) {
+		other = json_string_value(json_object_get(flow, "name"));
+		if (other != NULL && strcmp(other, name) == 0)
+			return (1);
+	}
+	return (0);
+}
+
+int
+consume_flows(struct consume *c, const json_t *flows)
+{
+	const json_t	*list = json_object_get(flows, "peers"), *flow;
+	struct peer	*p, *tmp;
+	size_t		 i;
+	int		 result = 0;
+
+	if (!json_is_array(list) || json_array_size(list) > PEERS_MAX)
+		return (-1);
+	DL_FOREACH_SAFE(c->peers, p, tmp)
+		if (!is_listed(list, p->name))
+			peer_free(p);
+	json_array_foreach(list, i, flow)
+		if (take_flow(c, flow) == -1)
+			result = -1;
+	c->changed(c->arg);
+	return (result);
+}
+
+void
+consume_forget(struct consume *c)
+{
+	while (c->peers != NULL)
+		peer_free(c->peers);
+}
+
+json_t *
+consume_state(const struct consume *c)
+{
+	json_t		*list = json_array(), *o;
+	struct peer	*p;
+
+	DL_FOREACH(c->peers, p) {
+		o = json_pack("{s:s, s:b}", "name", p->name, "consuming",
+		    p->state == PEER_FLOWING);
+		if (p->error != NULL)
+			json_object_set_new(o, "error", json_string(p->error));
+		json_array_append_new(list, o);
+	}
+	return (list);
+}
+
+/* The whole */
+
+struct consume *
+consume_new(struct event_base *base, struct chan *opsd, void (*changed)(void *arg), void *arg)
+{
+	struct consume *c = xcalloc(1, sizeof(*c));
+
+	c->base = base;
+	c->opsd = opsd;
+	c->changed = changed;
+	c->arg = arg;
+	c->batch = 100;
+	return (c);
+}
+
+void
+consume_free(struct consume *c)
+{
+	if (c == NULL)
+		return;
+	consume_stop(c);
+	consume_forget(c);
+	free(c);
+}
+
+void
+consume_start(struct consume *c, struct asker *a, const char *node)
+{
+	struct peer *p;
+
+	if (c->a != NULL)
+		return;
+	c->a = a;
+	c->me = subject_stream(node);
+	DL_FOREACH(c->peers, p) {
+		p->retry_ms = RETRY_MIN_MS;
+		peer_begin(p);
+	}
+}
+
+void
+consume_stop(struct consume *c)
+{
+	struct peer *p;
+
+	if (c->a == NULL)
+		return;
+	DL_FOREACH(c->peers, p) {
+		peer_end(p);
+		peer_set_error(p, "the leaf server is away");
+	}
+	c->a = NULL;
+	free(c->me);
+	c->me = NULL;
+}
+
+void
+consume_set_batch(struct consume *c, int64_t messages)
+{
+	c->batch = messages;
+}

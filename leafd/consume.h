@@ -1,0 +1,35 @@
+#ifndef HL_CONSUME_H
+#define HL_CONSUME_H
+
+#include <jansson.h>
+
+/*
+ * From the peers' streams into opsd: per peer one consumer that lives in the
+ * peer's leaf server, without acknowledgements, read by pulling.  Positions
+ * are opsd's; what is in flight is bounded, so whoever applies slowly slows
+ * its peers.
+ */
+struct consume;
+struct asker;
+struct chan;
+struct event_base;
+
+/* `changed` runs when consume_state would say something else. */
+struct consume *consume_new(struct event_base *base, struct chan *opsd,
+    void (*changed)(void *arg), void *arg);
+void consume_free(struct consume *c);	/* after chan_free */
+
+/* While both the leaf server and opsd are there; each does nothing when done already. */
+void consume_start(struct consume *c, struct asker *a, const char *node);
+void consume_stop(struct consume *c);
+void consume_set_batch(struct consume *c, int64_t messages);
+
+/* FLOWS: what to consume, whole.  Unchanged consumers stay.  -1: not in its form. */
+int consume_flows(struct consume *c, const json_t *flows);
+/* opsd is away: it will say again what it wants. */
+void consume_forget(struct consume *c);
+
+/* [{"name","consuming","error"?}]; new reference. */
+json_t *consume_state(const struct consume *c);
+
+#endif

@@ -1,0 +1,86 @@
+#include "config.h"
+
+#include "filter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+#include "stream.h"
+#include "subject.h"
+
+#define FILTER_MAX	200
+
+static int
+compare(const void *a, const void *b)
+{
+	return (strcmp(*(char *const *)a, *(char *const *)b));
+}
+
+static int
+is_wild(const char *subject)
+{
+	return (subject[strlen(subject) - 1] == '*');
+}
+
+/* Whether "a.b.*" is there for "a.b.c". */
+static int
+is_covered(const char *subject, char **all, size_t n)
+{
+	char	*wild;
+	int	 found;
+
+	if (is_wild(subject))
+		return (0);
+	wild = xasprintf("%.*s.*", (int)(strrchr(subject, '.') - subject), subject);
+	found = bsearch(&wild, all, n, sizeof(*all), compare) != NULL;
+	free(wild);
+	return (found);
+}
+
+static json_t *
+reduce(const char *peer, char **all, size_t n)
+{
+	json_t	*out = json_array();
+	char	*whole;
+	size_t	 i;
+
+	qsort(all, n, sizeof(*all), compare);
+	for (i = 0; i < n; i++) {
+		if ((i > 0 && strcmp(all[i], all[i - 1]) == 0) || is_covered(all[i], all, n))
+			continue;
+		json_array_append_new(out, json_string(all[i]));
+	}
+	if (json_array_size(out) > FILTER_MAX) {
+		whole = stream_subjects(peer);
+		json_array_clear(out);
+		json_array_append_new(out, json_string(whole));
+		free(whole);
+	}
+	return (out);
+}
+
+json_t *
+filter_subjects(const char *peer, const json_t *tables)
+{
+	size_t		 i, n = json_array_size(tables), made = 0;
+	char		**all = xcalloc(n, sizeof(*all));
+	json_t		*out = NULL;
+	const json_t	*t;
+	const char	*database, *table;
+
+	for (i = 0; i < n; i++) {
+		t = json_array_get(tables, i);
+		database = json_string_value(json_array_get(t, 0));
+		table = json_string_value(json_array_get(t, 1));
+		if (database == NULL || table == NULL)
+			break;
+		all[made++] = subject_txn(peer, database, table);
+	}
+	if (json_is_array(tables) && made == n)
+		out = reduce(peer, all, n);
+	while (made > 0)
+		free(all[--made]);
+	free(all);
+	return (out);
+}

@@ -1,0 +1,440 @@
+#include "config.h"
+
+#include "leaf.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ask.h"
+#include "chan.h"
+#include "consume.h"
+#include "crypto.h"
+#include "leafconf.h"
+#include "log.h"
+#include "mem.h"
+#include "natsd.h"
+#include "publish.h"
+#include "pull.h"
+#include "svc.h"
+
+#define SECRET_LEN	16
+#define RETRY_MS	3000	/* after a server could not be set up */
+#define STATE_MS	20	/* changes are told together */
+#define STATE_EACH_MS	1000	/* what nobody calls us back for */
+
+struct leaf {
+	struct svc		*svc;
+	struct chan		*opsd;
+	int			 told;		/* SETTINGS of this opsd are here */
+	struct leaf_settings	*settings;	/* NULL before the first */
+	char			 sys_password[2 * SECRET_LEN + 1];
+
+	struct natsd		*natsd;
+	char			*text;		/* its configuration */
+	char			*fault;		/* why it cannot be set up, NULL: it can */
+	struct event		*retry;
+
+	struct nats		*nats;
+	struct asker		*asker;
+	char			*login;		/* what the connection was made with */
+
+	struct publish		*publish;
+	struct consume		*consume;
+	struct pull		*pull;
+	struct stream_opts	 stream;	/* node borrowed from settings */
+
+	struct event		*tell;
+	char			*state;		/* as last told */
+};
+
+/* What opsd is told */
+
+static json_t *
+server_state(const struct leaf *l)
+{
+	const char	*version = natsd_version(l->natsd);
+	json_t		*o = json_pack("{s:s, s:i}", "status",
+	    l->fault != NULL && natsd_pid(l->natsd) == 0 ? "errored" : natsd_status(l->natsd),
+	    "pid", natsd_pid(l->natsd));
+
+	json_object_set_new(o, "version", version != NULL ? json_string(version) : json_null());
+	if (l->fault != NULL)
+		json_object_set_new(o, "error", json_string(l->fault));
+	return (o);
+}
+
+static void
+tell_state(struct leaf *l)
+{
+	json_t		*o;
+	char		*text;
+	struct buf	 b = { 0 };
+
+	if (!chan_is_up(l->opsd))
+		return;
+	o = json_pack("{s:o, s:o}", "server", server_state(l), "peers", consume_state(l->consume));
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	if (l->state != NULL && strcmp(text, l->state) == 0) {
+		free(text);
+		return;
+	}
+	buf_blob(&b, text, strlen(text));
+	chan_send(l->opsd, MSG_LEAF_STATE, &b);
+	free(l->state);
+	l->state = text;
+}
+
+static void
+tell_after(struct leaf *l, unsigned ms)
+{
+	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+
+	evtimer_add(l->tell, &wait);
+}
+
+static void
+leaf_tell_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct leaf *l = arg;
+
+	tell_state(l);
+	tell_after(l, STATE_EACH_MS);
+}
+
+static void
+leaf_changed_cb(void *arg)
+{
+	tell_after(arg, STATE_MS);
+}
+
+/* What runs */
+
+/* Flows run while opsd, its settings and the connection are there. */
+static void
+follow(struct leaf *l)
+{
+	if (l->told && l->settings->enabled && nats_is_up(l->nats)) {
+		publish_start(l->publish, l->asker);
+		consume_start(l->consume, l->asker, l->settings->node);
+		pull_start(l->pull, l->asker, l->settings->node);
+	} else {
+		publish_stop(l->publish);
+		consume_stop(l->consume);
+		pull_stop(l->pull);
+	}
+}
+
+static void
+leaf_nats_cb(int up, void *arg)
+{
+	struct leaf *l = arg;
+
+	follow(l);
+}
+
+static void
+leaf_natsd_cb(int ready, void *arg)
+{
+	leaf_changed_cb(arg);
+}
+
+static void
+disconnect(struct leaf *l)
+{
+	struct nats *n = l->nats;
+
+	l->nats = NULL;
+	follow(l);
+	nats_close(n);
+	asker_free(l->asker);
+	l->asker = NULL;
+	free(l->login);
+	l->login = NULL;
+}
+
+static void
+connect_as(struct leaf *l, const struct leaf_settings *s)
+{
+	struct nats_opts	 o = { .user = s->user, .password = s->password };
+	char			*url = leafconf_url(s->conf), *name = xasprintf("%s-leafd", s->node);
+	char			*login = xasprintf("%s\n%s\n%s\n%s", url, name, s->user, s->password);
+
+	if (l->login == NULL || strcmp(l->login, login) != 0) {
+		disconnect(l);
+		o.url = url;
+		o.name = name;
+		l->login = xstrdup(login);
+		l->nats = nats_open(l->svc->base, l->svc->post, &o, leaf_nats_cb, l);
+		l->asker = asker_new(l->nats);
+	}
+	free(login);
+	free(name);
+	free(url);
+}
+
+static void
+stop_server(struct leaf *l)
+{
+	disconnect(l);
+	natsd_free(l->natsd);
+	l->natsd = NULL;
+	free(l->text);
+	l->text = NULL;
+}
+
+static int
+start_natsd(struct leaf *l, const struct leaf_settings *s, char **err)
+{
+	struct natsd_opts	 o = { .name = "leaf", .allow_old = conf_bool(s->conf, NATS_ENABLE_OLD) };
+	char			*binary = natsd_find(conf_str(s->conf, NATS_SERVER), err);
+	char			*dir = conf_path(s->conf, "clustering");
+
+	if (binary != NULL) {
+		o.binary = binary;
+		o.dir = dir;
+		l->natsd = natsd_new(l->svc->base, &o, leaf_natsd_cb, l);
+	}
+	free(binary);
+	free(dir);
+	return (l->natsd != NULL ? 0 : -1);
+}
+
+/* A reload does not take over changed remotes, so any change is a restart. */
+static int
+configure(struct leaf *l, const struct leaf_settings *s, char **err)
+{
+	char	*faults = NULL, *text;
+
+	if (l->natsd == NULL && start_natsd(l, s, err) == -1)
+		return (-1);
+	text = leafconf_text(s, l->sys_password, &faults);
+	if (l->text != NULL && strcmp(l->text, text) == 0) {
+		free(faults);
+		free(text);
+		return (0);
+	}
+	if (faults != NULL)
+		log_warnx("%s", faults);
+	free(faults);
+	if (natsd_configure(l->natsd, text, 1, err) == -1) {
+		free(text);
+		return (-1);
+	}
+	free(l->text);
+	l->text = text;
+	return (0);
+}
+
+static void
+set_fault(struct leaf *l, char *why)
+{
+	if (why != NULL && (l->fault == NULL || strcmp(l->fault, why) != 0))
+		log_warnx("leaf server: %s", why);
+	free(l->fault);
+	l->fault = why;
+	leaf_changed_cb(l);
+}
+
+static void
+run_server(struct leaf *l)
+{
+	const struct timeval	 wait = { RETRY_MS / 1000, (RETRY_MS % 1000) * 1000 };
+	char			*err = NULL;
+
+	event_del(l->retry);
+	if (configure(l, l->settings, &err) == -1) {
+		set_fault(l, err != NULL ? err : xstrdup("cannot be set up"));
+		evtimer_add(l->retry, &wait);
+		return;
+	}
+	set_fault(l, NULL);
+	connect_as(l, l->settings);
+}
+
+static void
+leaf_retry_cb(evutil_socket_t fd, short what, void *arg)
+{
+	run_server(arg);
+}
+
+/* What opsd says */
+
+static void
+set_stream(struct leaf *l, const struct leaf_settings *s)
+{
+	struct stream_opts o = { .node = s->node, .max_age = conf_int(s->conf, STREAM_MAX_AGE),
+	    .max_bytes = conf_int(s->conf, STREAM_MAX_BYTES),
+	    .max_msgs = conf_int(s->conf, STREAM_MAX_MSGS) };
+	const struct stream_opts *was = &l->stream;
+
+	memcpy(o.node_id, s->node_id, NODE_ID_LEN);
+	if (was->node == NULL || strcmp(was->node, o.node) != 0 ||
+	    memcmp(was->node_id, o.node_id, NODE_ID_LEN) != 0 || was->max_age != o.max_age ||
+	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs)
+		publish_set(l->publish, &o);
+	l->stream = o;
+}
+
+static void
+take_settings(struct leaf *l, struct leaf_settings *s)
+{
+	struct leaf_settings	*was = l->settings;
+	int			 level = log_level_of(conf_str(s->conf, LOGGING_LEVEL));
+
+	if (level != -1)
+		log_set_level((enum log_level)level);
+	/* Names and ids are in all that runs. */
+	if (was != NULL && s->enabled && was->enabled && (strcmp(was->node, s->node) != 0 ||
+	    memcmp(was->node_id, s->node_id, NODE_ID_LEN) != 0))
+		disconnect(l);
+	l->settings = s;
+	l->told = 1;
+	if (s->enabled) {
+		set_stream(l, s);
+		consume_set_batch(l->consume, conf_int(s->conf, STREAM_MAX_CONSUME));
+		run_server(l);
+	} else {
+		event_del(l->retry);
+		stop_server(l);
+		set_fault(l, NULL);
+		l->stream.node = NULL;
+	}
+	leaf_settings_free(was);
+	follow(l);
+}
+
+static int
+on_settings(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf		*l = arg;
+	struct leaf_settings	*s;
+	const uint8_t		*json;
+	char			*err = NULL;
+	size_t			 n = 0;
+
+	json = rd_blob(&m->body, &n);
+	if (!rd_done(&m->body))
+		return (-1);
+	s = leaf_settings_read(json, n, &err);
+	if (s == NULL) {
+		/* opsd sends better ones once its operator has corrected them. */
+		set_fault(l, err);
+		return (0);
+	}
+	take_settings(l, s);
+	return (0);
+}
+
+static int
+on_flows(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf	*l = arg;
+	const uint8_t	*text;
+	json_t		*flows;
+	size_t		 n = 0;
+	int		 result;
+
+	text = rd_blob(&m->body, &n);
+	if (!rd_done(&m->body))
+		return (-1);
+	flows = json_loadb((const char *)text, n, JSON_REJECT_DUPLICATES, NULL);
+	if (flows == NULL)
+		return (-1);
+	result = consume_flows(l->consume, flows);
+	json_decref(flows);
+	return (result);
+}
+
+static int
+on_pull(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf *l = arg;
+
+	return (pull_ask(l->pull, m));
+}
+
+static void
+leaf_up_cb(struct chan *c, enum role peer, void *arg)
+{
+	struct leaf *l = arg;
+
+	free(l->state);
+	l->state = NULL;
+	tell_after(l, STATE_MS);
+}
+
+/* The leaf server stays: peers go on reading what it has. */
+static void
+leaf_down_cb(struct chan *c, enum role peer, void *arg)
+{
+	struct leaf *l = arg;
+
+	l->told = 0;
+	pull_forget(l->pull);
+	follow(l);
+	consume_forget(l->consume);
+}
+
+static const struct chan_handler leaf_handlers[] = {
+	{ MSG_SETTINGS, on_settings },
+	{ MSG_FLOWS, on_flows },
+	{ MSG_PULL, on_pull },
+	{ 0 },
+};
+
+static const struct chan_ops leaf_ops = {
+	.handlers = leaf_handlers,
+	.up = leaf_up_cb,
+	.down = leaf_down_cb,
+};
+
+static void
+make_secret(char out[2 * SECRET_LEN + 1])
+{
+	uint8_t	random[SECRET_LEN];
+	size_t	i;
+
+	crypto_random(random, sizeof(random));
+	for (i = 0; i < sizeof(random); i++)
+		snprintf(out + 2 * i, 3, "%02x", random[i]);
+}
+
+struct leaf *
+leaf_start(struct svc *svc)
+{
+	struct leaf	*l = xcalloc(1, sizeof(*l));
+	char		*path = conf_run_path(svc->conf, "ops.sock");
+
+	l->svc = svc;
+	make_secret(l->sys_password);
+	l->retry = evtimer_new(svc->base, leaf_retry_cb, l);
+	l->tell = evtimer_new(svc->base, leaf_tell_cb, l);
+	if (l->retry == NULL || l->tell == NULL)
+		fatalx("leaf: no timer");
+	l->opsd = chan_dial(svc->base, path, ROLE_LEAFD, ROLE_OPSD, &leaf_ops, l);
+	free(path);
+	l->publish = publish_new(svc->base, l->opsd);
+	l->consume = consume_new(svc->base, l->opsd, leaf_changed_cb, l);
+	l->pull = pull_new(l->opsd);
+	return (l);
+}
+
+void
+leaf_stop(struct leaf *l)
+{
+	l->told = 0;
+	stop_server(l);
+	chan_free(l->opsd);
+	pull_free(l->pull);
+	consume_free(l->consume);
+	publish_free(l->publish);
+	leaf_settings_free(l->settings);
+	event_free(l->tell);
+	event_free(l->retry);
+	free(l->fault);
+	free(l->state);
+	free(l);
+}

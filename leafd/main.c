@@ -1,0 +1,17 @@
+#include "config.h"
+
+#include "leaf.h"
+#include "svc.h"
+
+int
+main(int argc, char *argv[])
+{
+	struct svc	*svc = svc_init("leafd", ROLE_LEAFD, argc, argv);
+	struct leaf	*leaf = leaf_start(svc);
+
+	svc_ready(svc);
+	svc_run(svc);
+	leaf_stop(leaf);
+	svc_free(svc);
+	return (0);
+}

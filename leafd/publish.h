@@ -1,0 +1,25 @@
+#ifndef HL_PUBLISH_H
+#define HL_PUBLISH_H
+
+#include "stream.h"
+
+/*
+ * From opsd's log into this node's stream.  We are its only publisher, and
+ * every message says which sequence it follows, so the server refuses holes
+ * and reordering; after any doubt the stream's end says where to go on.
+ */
+struct publish;
+struct asker;
+struct chan;
+struct event_base;
+
+struct publish *publish_new(struct event_base *base, struct chan *opsd);
+void publish_free(struct publish *p);	/* after chan_free */
+
+/* The node's and the stream's facts; when running it begins anew. */
+void publish_set(struct publish *p, const struct stream_opts *o);
+/* While both the leaf server and opsd are there; each does nothing when done already. */
+void publish_start(struct publish *p, struct asker *a);
+void publish_stop(struct publish *p);
+
+#endif

@@ -1,0 +1,259 @@
+#include "config.h"
+
+#include "pull.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "ask.h"
+#include "chan.h"
+#include "log.h"
+#include "mem.h"
+#include "subject.h"
+
+#define QUESTION_MAX	(256 << 10)
+#define SERVING_MAX	4	/* with opsd at a time */
+#define WAITING_MAX	64	/* more are dropped: who asks will ask again */
+#define SERVE_MS	30000
+#define TIMEOUT_MAX_MS	600000
+
+/* A question of opsd to a peer. */
+struct asking {
+	struct pull	*p;
+	struct ask	*ask;
+	uint32_t	 id;
+	struct asking	*prev, *next;
+};
+
+/* A peer's question; p is NULL when its answer is not wanted any more. */
+struct serving {
+	struct pull	*p;
+	char		*reply;
+	struct buf	 question;
+	struct serving	*prev, *next;
+};
+
+struct pull {
+	struct chan	*opsd;
+	struct asker	*a;		/* NULL: stopped */
+	struct nats_sub	*sub;
+	struct asking	*askings;
+	struct serving	*active, *waiting;
+	unsigned	 nactive, nwaiting;
+};
+
+static void serve_next(struct pull *);
+
+/* Ours to a peer */
+
+static void
+answer_opsd(struct pull *p, uint32_t id, uint16_t status, const void *data, size_t len)
+{
+	struct buf b = { 0 };
+
+	buf_u16(&b, status);
+	buf_blob(&b, data, len);
+	chan_reply(p->opsd, id, &b);
+}
+
+static void
+asking_free(struct asking *q)
+{
+	ask_cancel(&q->ask);
+	DL_DELETE(q->p->askings, q);
+	free(q);
+}
+
+static void
+pull_answer_cb(const struct nats_msg *m, void *arg)
+{
+	struct asking *q = arg;
+
+	if (m == NULL || m->status != NULL)
+		answer_opsd(q->p, q->id, 504, NULL, 0);
+	else
+		answer_opsd(q->p, q->id, 200, m->data, m->len);
+	asking_free(q);
+}
+
+static void
+ask_peer(struct pull *p, uint32_t id, const char *node, uint32_t timeout_ms, const void *data,
+    size_t len)
+{
+	struct asking	*q = xcalloc(1, sizeof(*q));
+	char		*subject = subject_pull(node);
+
+	q->p = p;
+	q->id = id;
+	DL_APPEND(p->askings, q);
+	ask_raw(p->a, &q->ask, subject, data, len,
+	    timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS, pull_answer_cb, q);
+	free(subject);
+}
+
+int
+pull_ask(struct pull *p, struct msg *m)
+{
+	char		*node = rd_str(&m->body);
+	uint32_t	 timeout_ms = rd_u32(&m->body);
+	size_t		 len = 0;
+	const uint8_t	*data = rd_blob(&m->body, &len);
+
+	if (!rd_done(&m->body) || *node == '\0') {
+		free(node);
+		return (-1);
+	}
+	if (p->a == NULL)
+		answer_opsd(p, m->id, 504, NULL, 0);
+	else
+		ask_peer(p, m->id, node, timeout_ms, data, len);
+	free(node);
+	return (0);
+}
+
+/* Peers' to us */
+
+static void
+serving_free(struct serving *s)
+{
+	free(s->reply);
+	buf_free(&s->question);
+	free(s);
+}
+
+static void
+on_served(struct rd *body, void *arg)
+{
+	struct serving	*s = arg;
+	struct pull	*p = s->p;
+	const uint8_t	*data = NULL;
+	size_t		 len = 0;
+
+	if (p == NULL) {
+		serving_free(s);
+		return;
+	}
+	DL_DELETE(p->active, s);
+	p->nactive--;
+	if (body != NULL)
+		data = rd_blob(body, &len);
+	/* Without an answer who asked runs into its time-out. */
+	if (body != NULL && !rd_done(body))
+		log_warnx("pull: broken answer from opsd");
+	else if (body != NULL && nats_publish(asker_nats(p->a), s->reply, NULL, data, len) == -1)
+		log_debug("pull: an answer of %zu bytes did not go out", len);
+	serving_free(s);
+	serve_next(p);
+}
+
+static void
+serve_next(struct pull *p)
+{
+	struct serving *s;
+
+	/* An opsd that is going fails each at once. */
+	while (p->a != NULL && chan_is_up(p->opsd) && p->nactive < SERVING_MAX &&
+	    (s = p->waiting) != NULL) {
+		DL_DELETE(p->waiting, s);
+		p->nwaiting--;
+		DL_APPEND(p->active, s);
+		p->nactive++;
+		chan_call(p->opsd, MSG_SERVE, &s->question, SERVE_MS, on_served, s);
+	}
+}
+
+static void
+pull_question_cb(const struct nats_msg *m, void *arg)
+{
+	struct pull	*p = arg;
+	struct serving	*s;
+
+	if (m->reply == NULL || m->len > QUESTION_MAX || p->nwaiting >= WAITING_MAX) {
+		log_debug("pull: a question of %zu bytes is dropped", m->len);
+		return;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->p = p;
+	s->reply = xstrdup(m->reply);
+	buf_blob(&s->question, m->data, m->len);
+	DL_APPEND(p->waiting, s);
+	p->nwaiting++;
+	serve_next(p);
+}
+
+static void
+drop_serving(struct pull *p)
+{
+	struct serving *s, *tmp;
+
+	DL_FOREACH_SAFE(p->waiting, s, tmp) {
+		DL_DELETE(p->waiting, s);
+		serving_free(s);
+	}
+	DL_FOREACH_SAFE(p->active, s, tmp) {
+		DL_DELETE(p->active, s);
+		s->p = NULL;	/* on_served frees it */
+	}
+	p->nwaiting = p->nactive = 0;
+}
+
+/* The whole */
+
+struct pull *
+pull_new(struct chan *opsd)
+{
+	struct pull *p = xcalloc(1, sizeof(*p));
+
+	p->opsd = opsd;
+	return (p);
+}
+
+void
+pull_free(struct pull *p)
+{
+	if (p == NULL)
+		return;
+	pull_stop(p);
+	pull_forget(p);
+	free(p);
+}
+
+void
+pull_start(struct pull *p, struct asker *a, const char *node)
+{
+	char *subject;
+
+	if (p->a != NULL)
+		return;
+	p->a = a;
+	subject = subject_pull(node);
+	p->sub = nats_subscribe(asker_nats(a), subject, pull_question_cb, p);
+	free(subject);
+}
+
+void
+pull_stop(struct pull *p)
+{
+	struct asking *q, *tmp;
+
+	if (p->a == NULL)
+		return;
+	nats_unsubscribe(p->sub);
+	p->sub = NULL;
+	drop_serving(p);
+	DL_FOREACH_SAFE(p->askings, q, tmp) {
+		answer_opsd(p, q->id, 504, NULL, 0);
+		asking_free(q);
+	}
+	p->a = NULL;
+}
+
+void
+pull_forget(struct pull *p)
+{
+	struct asking *q, *tmp;
+
+	DL_FOREACH_SAFE(p->askings, q, tmp)
+		asking_free(q);
+}

@@ -1,0 +1,25 @@
+#ifndef HL_PULL_H
+#define HL_PULL_H
+
+/*
+ * Questions for rows and log entries, binary, between two nodes' opsds: ours
+ * to a peer, and peers' to us.  leafd carries both and looks into neither.
+ */
+struct pull;
+struct asker;
+struct chan;
+struct msg;
+
+struct pull *pull_new(struct chan *opsd);
+void pull_free(struct pull *p);	/* after chan_free */
+
+/* While both the leaf server and opsd are there; each does nothing when done already. */
+void pull_start(struct pull *p, struct asker *a, const char *node);
+void pull_stop(struct pull *p);
+
+/* PULL; -1: not in its form.  Answered 504 at once while stopped. */
+int pull_ask(struct pull *p, struct msg *m);
+/* opsd is away: its questions are not answered any more. */
+void pull_forget(struct pull *p);
+
+#endif

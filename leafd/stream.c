@@ -1,0 +1,264 @@
+#include "config.h"
+
+#include "stream.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ask.h"
+#include "log.h"
+#include "mem.h"
+#include "subject.h"
+
+#define ERR_NOT_FOUND	10059
+#define GET_TIMEOUT_MS	3000
+#define SECOND_NS	1000000000LL
+#define AGE_MAX		(INT64_MAX / SECOND_NS)
+#define DUPLICATES_NS	100000000LL	/* the least that it takes: message ids are not used */
+
+struct stream {
+	struct asker		*a;
+	struct ask		*ask;
+	struct stream_opts	 o;
+	char			*node;
+	char			*name;
+	struct stream_tail	 tail;
+	uint64_t		 first;		/* of the stream */
+	uint64_t		 at;		/* sequence that is being read */
+	void			(*cb)(const struct stream_tail *t, const char *why, void *arg);
+	void			*arg;
+};
+
+static void ask_info(struct stream *, void (*)(const struct ask_answer *, void *));
+static void read_back(struct stream *);
+
+char *
+stream_subjects(const char *node)
+{
+	char	*name = subject_stream(node);
+	char	*subjects = xasprintf("hl.txn.%s.>", name + strlen("HL_"));
+
+	free(name);
+	return (subjects);
+}
+
+static void
+stream_fail(struct stream *s, const char *why)
+{
+	s->cb(NULL, why, s->arg);
+}
+
+static void
+stream_done(struct stream *s)
+{
+	s->cb(&s->tail, NULL, s->arg);
+}
+
+/* The stream itself */
+
+static json_t *
+make_config(const struct stream *s)
+{
+	char		*subjects = stream_subjects(s->node);
+	int64_t		 max_age = s->o.max_age < AGE_MAX ? s->o.max_age : AGE_MAX;
+	json_t		*config = json_pack("{s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b}",
+	    "name", s->name, "subjects", subjects,
+	    "retention", "limits", "storage", "file", "discard", "old",
+	    "max_age", (json_int_t)(max_age * SECOND_NS),
+	    "max_bytes", (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes : -1),
+	    "max_msgs_per_subject", (json_int_t)(s->o.max_msgs > 0 ? s->o.max_msgs : -1),
+	    "duplicate_window", (json_int_t)DUPLICATES_NS,
+	    "max_msgs", -1, "num_replicas", 1, "allow_direct", 1);
+
+	free(subjects);
+	return (config);
+}
+
+/* What we ask for; the server adds more. */
+static int
+is_as_wanted(const json_t *have, const json_t *want)
+{
+	const char	*key;
+	json_t		*value;
+
+	json_object_foreach((json_t *)want, key, value)
+		if (!json_equal(json_object_get(have, key), value))
+			return (0);
+	return (1);
+}
+
+static void
+on_made(const struct ask_answer *ans, void *arg)
+{
+	struct stream *s = arg;
+
+	if (ans->why != NULL) {
+		log_warnx("stream %s: cannot be made: %s", s->name, ans->why);
+		stream_fail(s, ans->why);
+		return;
+	}
+	log_info("stream %s: made", s->name);
+	stream_done(s);
+}
+
+/* A refused change of limits is no reason not to publish. */
+static void
+on_updated(const struct ask_answer *ans, void *arg)
+{
+	struct stream *s = arg;
+
+	if (ans->root == NULL) {
+		stream_fail(s, ans->why);
+		return;
+	}
+	if (ans->why != NULL)
+		log_warnx("stream %s: limits cannot be changed: %s", s->name, ans->why);
+	else
+		log_info("stream %s: limits changed", s->name);
+	read_back(s);
+}
+
+static void
+ask_config(struct stream *s, const char *verb, json_t *config,
+    void (*cb)(const struct ask_answer *, void *))
+{
+	char *subject = xasprintf("$JS.API.STREAM.%s.%s", verb, s->name);
+
+	ask_api(s->a, &s->ask, subject, config, cb, s);
+	free(subject);
+}
+
+static void
+take_state(struct stream *s, const json_t *root)
+{
+	const json_t *state = json_object_get(root, "state");
+
+	s->tail.seq = (uint64_t)json_integer_value(json_object_get(state, "last_seq"));
+	s->first = (uint64_t)json_integer_value(json_object_get(state, "first_seq"));
+	s->at = s->tail.seq;
+	if (json_integer_value(json_object_get(state, "messages")) == 0)
+		s->at = 0;
+}
+
+static void
+on_info(const struct ask_answer *ans, void *arg)
+{
+	struct stream	*s = arg;
+	json_t		*config;
+
+	if (ans->why != NULL && ans->err_code != ERR_NOT_FOUND) {
+		stream_fail(s, ans->why);
+		return;
+	}
+	config = make_config(s);
+	if (ans->why != NULL) {
+		ask_config(s, "CREATE", config, on_made);
+		return;
+	}
+	take_state(s, ans->root);
+	if (is_as_wanted(json_object_get(ans->root, "config"), config)) {
+		json_decref(config);
+		read_back(s);
+	} else {
+		ask_config(s, "UPDATE", config, on_updated);
+	}
+}
+
+static void
+ask_info(struct stream *s, void (*cb)(const struct ask_answer *, void *))
+{
+	char *subject = xasprintf("$JS.API.STREAM.INFO.%s", s->name);
+
+	ask_api(s->a, &s->ask, subject, NULL, cb, s);
+	free(subject);
+}
+
+/* Its end */
+
+/* 1: look further back. */
+static int
+take_frame(struct stream *s, const void *data, size_t len)
+{
+	struct rd	r = rd_init(data, len);
+	struct frame	f;
+
+	if (frame_read(&r, &f) == -1) {
+		log_warnx("stream %s: message %" PRIu64 " is no frame", s->name, s->at);
+		return (1);
+	}
+	/* An older life's, or another node's of this name: nothing of ours follows. */
+	if (memcmp(f.node, s->o.node_id, NODE_ID_LEN) != 0)
+		return (0);
+	if (s->tail.incarnation != 0 && f.incarnation != s->tail.incarnation)
+		return (0);
+	s->tail.incarnation = f.incarnation;
+	if (f.last > s->tail.last)
+		s->tail.last = f.last;
+	if ((f.flags & FRAME_WINDOW_END) == 0)
+		return (1);
+	s->tail.window = f.window;
+	return (0);
+}
+
+static void
+on_message(const struct nats_msg *m, void *arg)
+{
+	struct stream *s = arg;
+
+	if (m == NULL || (m->status != NULL && strcmp(m->status, "404") != 0)) {
+		stream_fail(s, "no answer from the stream");
+		return;
+	}
+	/* 404: limits took it out. */
+	if (m->status == NULL && !take_frame(s, m->data, m->len)) {
+		stream_done(s);
+		return;
+	}
+	s->at--;
+	read_back(s);
+}
+
+static void
+read_back(struct stream *s)
+{
+	char	*subject, question[48];
+
+	if (s->at == 0 || s->at < s->first) {
+		stream_done(s);
+		return;
+	}
+	subject = xasprintf("$JS.API.DIRECT.GET.%s", s->name);
+	snprintf(question, sizeof(question), "{\"seq\":%" PRIu64 "}", s->at);
+	ask_raw(s->a, &s->ask, subject, question, strlen(question), GET_TIMEOUT_MS, on_message, s);
+	free(subject);
+}
+
+struct stream *
+stream_find_tail(struct asker *a, const struct stream_opts *o,
+    void (*cb)(const struct stream_tail *t, const char *why, void *arg), void *arg)
+{
+	struct stream *s = xcalloc(1, sizeof(*s));
+
+	s->a = a;
+	s->o = *o;
+	s->node = xstrdup(o->node);
+	s->o.node = s->node;
+	s->name = subject_stream(o->node);
+	s->cb = cb;
+	s->arg = arg;
+	ask_info(s, on_info);
+	return (s);
+}
+
+void
+stream_free(struct stream *s)
+{
+	if (s == NULL)
+		return;
+	ask_cancel(&s->ask);
+	free(s->name);
+	free(s->node);
+	free(s);
+}

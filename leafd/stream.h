@@ -1,0 +1,45 @@
+#ifndef HL_STREAM_H
+#define HL_STREAM_H
+
+#include <stdint.h>
+
+#include "frame.h"
+
+/*
+ * This node's stream, on its own leaf server: one for all tables, subjects
+ * hl.txn.<node>.>, so that what nats-server keeps does not grow with tables.
+ */
+struct asker;
+
+struct stream_opts {
+	const char	*node;
+	uint8_t		 node_id[NODE_ID_LEN];
+	int64_t		 max_age;	/* seconds */
+	int64_t		 max_bytes;
+	int64_t		 max_msgs;	/* of one table; 0: no limit */
+};
+
+/* Where the stream ends. */
+struct stream_tail {
+	uint64_t	seq;		/* the stream's last sequence */
+	uint64_t	incarnation;	/* of the newest frame; 0: no frame of ours */
+	uint64_t	window;		/* the last window that is there to its end */
+	uint64_t	last;		/* greatest log sequence seen at the end */
+};
+
+struct stream;
+
+/*
+ * Makes the stream, or sets its limits if they differ, then reads back from
+ * its end to the last whole window; `cb` runs once: with the tail, or with
+ * NULL and why not.  Whoever has an answer frees the stream; to free it before
+ * is to hear nothing more.
+ */
+struct stream *stream_find_tail(struct asker *a, const struct stream_opts *o,
+    void (*cb)(const struct stream_tail *t, const char *why, void *arg), void *arg);
+void stream_free(struct stream *s);
+
+/* "hl.txn.<node>.>"; caller frees. */
+char *stream_subjects(const char *node);
+
+#endif

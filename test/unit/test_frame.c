@@ -1,0 +1,133 @@
+#include "config.h"
+
+#include "frame.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const struct log_entry entries[] = {
+	{ .seq = 5, .prev = 2, .ms = 1000, .table = 7, .payload = (const uint8_t *)"one", .len = 3 },
+	{ .seq = 6, .prev = 5, .ms = 1001, .table = 7, .payload = (const uint8_t *)"", .len = 0 },
+	{ .seq = 9, .prev = 6, .ms = 1002, .table = 7, .payload = (const uint8_t *)"three", .len = 5 },
+};
+
+static const struct frame head = {
+	.node = "0123456789abcde", .incarnation = 3, .table = 7, .window = 12,
+};
+
+static void
+make(struct buf *b, const struct frame *f, size_t n)
+{
+	size_t	at, i;
+
+	buf_clear(b);
+	at = frame_begin(b, f);
+	for (i = 0; i < n; i++)
+		frame_add(b, at, &entries[i]);
+}
+
+static void
+test_round_trip(void **state)
+{
+	struct buf		b = { 0 };
+	struct log_entry	e;
+	struct frame		f;
+	struct rd		r;
+	size_t			at, i;
+
+	buf_add(&b, "before", 6);
+	at = frame_begin(&b, &head);
+	assert_int_equal(at, 6);
+	for (i = 0; i < 3; i++)
+		frame_add(&b, at, &entries[i]);
+	frame_set_flags(&b, at, FRAME_WINDOW_END);
+	assert_true(frame_valid(b.data + at, b.len - at));
+	r = rd_init(b.data + at, b.len - at);
+	assert_int_equal(frame_read(&r, &f), 0);
+	assert_int_equal(f.flags, FRAME_WINDOW_END);
+	assert_memory_equal(f.node, head.node, NODE_ID_LEN);
+	assert_int_equal(f.incarnation, 3);
+	assert_int_equal(f.table, 7);
+	assert_int_equal(f.window, 12);
+	assert_int_equal(f.last, 9);
+	assert_int_equal(f.count, 3);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(log_entry_read(&r, &e), 0);
+		assert_int_equal(e.seq, entries[i].seq);
+		assert_int_equal(e.prev, entries[i].prev);
+		assert_int_equal(e.ms, entries[i].ms);
+		assert_int_equal(e.len, entries[i].len);
+		assert_memory_equal(e.payload, entries[i].payload, e.len);
+	}
+	assert_true(rd_done(&r));
+	buf_free(&b);
+}
+
+static void
+test_every_cut_is_seen(void **state)
+{
+	struct buf	b = { 0 };
+	size_t		n;
+
+	make(&b, &head, 3);
+	for (n = 0; n < b.len; n++)
+		assert_false(frame_valid(b.data, n));
+	buf_u8(&b, 0);
+	assert_false(frame_valid(b.data, b.len));
+	buf_free(&b);
+}
+
+static void
+test_what_is_not_valid(void **state)
+{
+	struct frame	f = head;
+	struct buf	b = { 0 };
+
+	make(&b, &head, 0);
+	assert_false(frame_valid(b.data, b.len));	/* empty */
+	make(&b, &head, 1);
+	assert_true(frame_valid(b.data, b.len));
+	b.data[0] = FRAME_FORMAT + 1;
+	assert_false(frame_valid(b.data, b.len));
+	f.table = 8;
+	make(&b, &f, 1);
+	assert_false(frame_valid(b.data, b.len));	/* an entry of another table */
+	f = head;
+	f.window = 8;
+	make(&b, &f, 3);
+	assert_false(frame_valid(b.data, b.len));	/* beyond its window */
+	make(&b, &head, 1);
+	frame_add(&b, 0, &entries[2]);
+	assert_false(frame_valid(b.data, b.len));	/* 6 is missing */
+	buf_free(&b);
+}
+
+static void
+test_count_that_lies(void **state)
+{
+	struct buf	b = { 0 };
+	struct frame	f;
+	struct rd	r;
+
+	make(&b, &head, 1);
+	buf_put_u32(&b, 46, 1000000);
+	r = rd_init(b.data, b.len);
+	assert_int_equal(frame_read(&r, &f), -1);
+	buf_free(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_every_cut_is_seen),
+		cmocka_unit_test(test_what_is_not_valid),
+		cmocka_unit_test(test_count_that_lies),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
