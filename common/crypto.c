@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -558,4 +559,65 @@ void
 crypto_ctx_free(struct ssl_ctx_st *ctx)
 {
 	SSL_CTX_free(ctx);
+}
+
+struct ssl_st *
+crypto_ssl_new(struct ssl_ctx_st *ctx)
+{
+	return (SSL_new(ctx));
+}
+
+static int
+dial_setup(SSL_CTX *ctx, SSL *ssl, int fd, const char *host, int verify)
+{
+	if (SSL_set_fd(ssl, fd) != 1 || SSL_set_tlsext_host_name(ssl, host) != 1)
+		return (-1);
+	if (!verify)
+		return (0);
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	if (SSL_set1_host(ssl, host) != 1)
+		return (-1);
+	return (SSL_CTX_set_default_verify_paths(ctx) == 1 ? 0 : -1);
+}
+
+struct ssl_st *
+crypto_dial(int fd, const char *host, int verify, char **err)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
+
+	if (ssl != NULL && dial_setup(ctx, ssl, fd, host, verify) == 0 && SSL_connect(ssl) == 1) {
+		SSL_CTX_free(ctx);
+		return (ssl);
+	}
+	*err = ssl_error(host);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	return (NULL);
+}
+
+int
+crypto_write(struct ssl_st *ssl, const void *p, size_t n)
+{
+	size_t done;
+
+	return (n == 0 || SSL_write_ex(ssl, p, n, &done) == 1 ? 0 : -1);
+}
+
+int
+crypto_read(struct ssl_st *ssl, void *p, size_t n)
+{
+	int got = SSL_read(ssl, p, n > INT_MAX ? INT_MAX : (int)n);
+
+	if (got > 0)
+		return (got);
+	return (SSL_get_error(ssl, got) == SSL_ERROR_ZERO_RETURN ? 0 : -1);
+}
+
+void
+crypto_hang_up(struct ssl_st *ssl)
+{
+	if (ssl != NULL)
+		SSL_shutdown(ssl);
+	SSL_free(ssl);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 struct ssl_ctx_st;
+struct ssl_st;
 
 /* Keys, certificates, hashes: the only file that includes <openssl/...>. */
 
@@ -38,5 +39,15 @@ int crypto_make_open_cert(const char *key_path, const char *cert_path, const cha
 
 struct ssl_ctx_st *crypto_server_ctx(const char *cert, const char *key, char **err);
 void crypto_ctx_free(struct ssl_ctx_st *ctx);
+struct ssl_st *crypto_ssl_new(struct ssl_ctx_st *ctx);	/* for libevent, which frees it; NULL: failure */
+
+/*
+ * TLS as a client over a connected, blocking socket, which stays the caller's.
+ * verify: by the system's authorities and the host's name.  NULL with *err.
+ */
+struct ssl_st *crypto_dial(int fd, const char *host, int verify, char **err);
+int crypto_write(struct ssl_st *ssl, const void *p, size_t n);	/* all of it: 0, or -1 */
+int crypto_read(struct ssl_st *ssl, void *p, size_t n);	/* bytes, 0 at the end, -1 */
+void crypto_hang_up(struct ssl_st *ssl);
 
 #endif

@@ -35,6 +35,8 @@
 #define BACKOFF_MAX_MS	10000
 #define CALM_MS		10000		/* a run of this length forgets the back-off */
 #define LINE_LEN	4096		/* a longer log line is cut up */
+#define WARN_SPAN_MS	10000		/* so many of its warnings in this time go to our log */
+#define WARN_MAX	20
 #define PORTS_MAX	65536
 
 enum natsd_state {
@@ -66,6 +68,8 @@ struct natsd {
 	struct event		*output;	/* the child's stderr and stdout */
 	int			 output_fd;
 	struct buf		 line;
+	uint64_t		 warn_since;	/* mono_us */
+	unsigned		 warns;
 	struct evhttp_connection *http;		/* to the child's monitoring port */
 	int			 asking;
 };
@@ -240,9 +244,25 @@ is_noise(const char *text)
 	return (0);
 }
 
+/* Servers that quarrel say so thousands of times a second. */
+static int
+may_warn(struct natsd *d)
+{
+	uint64_t now = mono_us();
+
+	if (now - d->warn_since > WARN_SPAN_MS * 1000) {
+		if (d->warns > WARN_MAX)
+			log_warnx("%s server: %u more warnings left out", d->name,
+			    d->warns - WARN_MAX);
+		d->warn_since = now;
+		d->warns = 0;
+	}
+	return (++d->warns <= WARN_MAX);
+}
+
 /* "[123] [INF] text" */
 static void
-log_server_line(const struct natsd *d, const char *line)
+log_server_line(struct natsd *d, const char *line)
 {
 	static const char	*const bad[] = { "[WRN] ", "[ERR] ", "[FTL] " };
 	const char		*text = strstr(line, "] [");
@@ -255,7 +275,7 @@ log_server_line(const struct natsd *d, const char *line)
 			warn = 1;
 	if (text[0] == '[' && strlen(text) > 6)
 		text += 6;
-	if (warn && !is_noise(text))
+	if (warn && !is_noise(text) && may_warn(d))
 		log_warnx("%s server: %s", d->name, text);
 	else
 		log_debug("%s server: %s", d->name, text);

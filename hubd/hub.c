@@ -43,6 +43,7 @@ struct hub {
 	struct hub_settings	*set;		/* NULL: not told yet */
 	char			*dir;		/* the server's files */
 	char			 sys_password[65];
+	char			 instance[17];	/* made at the start, as the password is */
 	struct natsd		*server;
 	char			*error;		/* why there is no server, or an older one */
 	struct nats		*hub, *leaf;	/* our connections to the two servers */
@@ -109,7 +110,7 @@ check_duplicate(struct hub *h)
 
 	if (now && !h->duplicate)
 		log_line(LOG_ERROR, "ANOTHER NODE IS CALLED %s TOO: give one of them another "
-		    "clustering.nodeName; until then their data may be mixed up", h->set->node);
+		    "clustering.nodeName, or stop the copy; their data may be mixed up", h->set->node);
 	h->duplicate = now;
 }
 
@@ -155,7 +156,8 @@ set_error(struct hub *h, char *error)
 static json_t *
 self_json(const struct hub *h)
 {
-	return (json_pack("{s:s, s:s, s:o, s:o}", "name", h->set->node, "node_id", h->set->node_id,
+	return (json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", h->set->node,
+	    "node_id", h->set->node_id, "instance", h->instance,
 	    "connected_nodes", mesh_connected(h->mesh, mono_us() - REACHABLE_US),
 	    "routes", hubconf_routes(h->set)));
 }
@@ -181,15 +183,15 @@ static void
 hub_pong_cb(const struct nats_msg *m, void *arg)
 {
 	struct hub	*h = arg;
-	char		*id = NULL;
-	json_t		*pong = mesh_read_pong(m->data, m->len, &id);
+	char		*instance = NULL;
+	json_t		*pong = mesh_read_pong(m->data, m->len, &instance);
 
 	if (pong != NULL) {
-		mesh_on_pong(h->mesh, mono_us(), pong, id);
+		mesh_on_pong(h->mesh, mono_us(), pong, instance);
 		report(h);
 	}
 	json_decref(pong);
-	free(id);
+	free(instance);
 }
 
 static void
@@ -277,7 +279,7 @@ connect_servers(struct hub *h)
 {
 	const struct conf *c = h->set->conf;
 
-	h->mesh = mesh_new(h->set->node, h->set->node_id);
+	h->mesh = mesh_new(h->set->node, h->instance);
 	h->hub = open_nats(h, conf_str(c, HUB_HOST), conf_int(c, HUB_PORT), HUBCONF_SYS_USER,
 	    h->sys_password, hub_hub_state_cb);
 	h->leaf = open_nats(h, conf_str(c, LEAF_HOST), conf_int(c, LEAF_PORT), h->set->user,
@@ -358,6 +360,16 @@ make_route_cert(const struct hub *h, char **err)
 	return (rc);
 }
 
+static char *
+server_text(const struct hub *h, const struct hub_settings *s, int live)
+{
+	struct hubconf_run run = {
+		.instance = h->instance, .sys_password = h->sys_password, .dir = h->dir,
+	};
+
+	return (hubconf_text(s, &run, live));
+}
+
 /* Start the server or let it know of a change. */
 static int
 run_server(struct hub *h, int restart, char **err)
@@ -372,7 +384,7 @@ run_server(struct hub *h, int restart, char **err)
 	}
 	if (restart && hubconf_open_routes(h->set) && make_route_cert(h, err) == -1)
 		return (-1);
-	text = hubconf_text(h->set, h->sys_password, h->dir, 1);
+	text = server_text(h, h->set, 1);
 	rc = natsd_configure(h->server, text, restart, err);
 	free(text);
 	return (rc);
@@ -388,7 +400,7 @@ fixed_part(const struct hub *h, const struct hub_settings *s)
 
 	if (s == NULL || !s->enabled)
 		return (NULL);
-	text = hubconf_text(s, h->sys_password, h->dir, 0);
+	text = server_text(h, s, 0);
 	url = hubconf_url(conf_str(s->conf, LEAF_HOST), conf_int(s->conf, LEAF_PORT));
 	all = xasprintf("%s\n%s\n%s", text, url, s->node_id);
 	free(text);
@@ -558,14 +570,15 @@ static const struct chan_ops hub_chan_ops = {
 /* Life */
 
 static void
-make_sys_password(struct hub *h)
+random_hex(char *out, size_t size)
 {
-	uint8_t	secret[32];
+	uint8_t	byte;
 	size_t	i;
 
-	crypto_random(secret, sizeof(secret));
-	for (i = 0; i < sizeof(secret); i++)
-		snprintf(h->sys_password + 2 * i, 3, "%02x", secret[i]);
+	for (i = 0; i + 2 < size; i += 2) {
+		crypto_random(&byte, 1);
+		snprintf(out + i, 3, "%02x", byte);
+	}
 }
 
 struct hub *
@@ -576,7 +589,8 @@ hub_start(struct svc *svc)
 
 	h->svc = svc;
 	h->dir = conf_path(svc->conf, "clustering/hub");
-	make_sys_password(h);
+	random_hex(h->sys_password, sizeof(h->sys_password));
+	random_hex(h->instance, sizeof(h->instance));
 	h->requests = requests_new();
 	h->reachable = json_array();
 	h->tick = evtimer_new(svc->base, hub_tick_cb, h);

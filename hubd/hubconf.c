@@ -294,11 +294,11 @@ add_log_level(struct buf *b, const struct conf *c)
 }
 
 char *
-hubconf_text(const struct hub_settings *s, const char *sys_password, const char *open_dir,
-    int live)
+hubconf_text(const struct hub_settings *s, const struct hubconf_run *run, int live)
 {
 	struct buf	 b = { 0 };
-	char		*name = xasprintf("%s-hub", s->node);
+	/* Two servers of one name connect to each other ever faster. */
+	char		*name = xasprintf("%s-hub.%s", s->node, run->instance);
 
 	add_string(&b, "server_name", name);
 	free(name);
@@ -308,14 +308,14 @@ hubconf_text(const struct hub_settings *s, const char *sys_password, const char 
 	    "lame_duck_grace_period: \"1s\"\nlame_duck_duration: \"30s\"\n");
 	if (live)
 		add_log_level(&b, s->conf);
-	add_cluster(&b, s, open_dir, live);
+	add_cluster(&b, s, run->dir, live);
 	/* Leafs stay on their own hub as well. */
 	buf_addf(&b, "leafnodes {\n");
 	add_address(&b, s->conf, HUB_LEAF_HOST, HUB_LEAF_PORT);
 	buf_addf(&b, "no_advertise: true\n");
 	add_leaf_tls(&b, s);
 	buf_addf(&b, "}\n");
-	add_accounts(&b, s, sys_password);
+	add_accounts(&b, s, run->sys_password);
 	buf_u8(&b, 0);
 	return ((char *)buf_take(&b, NULL));
 }

@@ -25,15 +25,21 @@ void hub_settings_free(struct hub_settings *s);
 /* Name and user of the account that only hubd's own connection is in. */
 #define HUBCONF_SYS_USER	"hubleaf-sys"
 
+/* What is this process's and not a setting. */
+struct hubconf_run {
+	const char	*instance;	/* makes the server's name unique */
+	const char	*sys_password;
+	const char	*dir;		/* with route.key, route.crt, route-ca.crt */
+};
+
 /*
  * nats-server's configuration; caller frees.  Without `live` it lacks what the
  * server can take over by a reload (routes, log level): two such texts that
  * differ mean a restart.
  */
-char *hubconf_text(const struct hub_settings *s, const char *sys_password, const char *open_dir,
-    int live);
-/* Whether the routes' ends do not verify each other, with the files of
- * crypto_make_open_cert() in open_dir: route.key, route.crt, route-ca.crt. */
+char *hubconf_text(const struct hub_settings *s, const struct hubconf_run *run, int live);
+/* Whether the routes' ends do not verify each other: run->dir then holds
+ * the files of crypto_make_open_cert(). */
 int hubconf_open_routes(const struct hub_settings *s);
 
 /* This hub's routes as [{"host","port"}]; new reference. */

@@ -20,7 +20,7 @@ struct mesh_node {
 };
 
 struct mesh {
-	char			*name, *node_id;
+	char			*name, *instance;
 	struct mesh_node	*nodes;		/* all but our own */
 	uint64_t		 duplicate;	/* last answer of another node with our name */
 	json_t			*routed;	/* names that our own hub has routes to */
@@ -28,12 +28,12 @@ struct mesh {
 };
 
 struct mesh *
-mesh_new(const char *name, const char *node_id)
+mesh_new(const char *name, const char *instance)
 {
 	struct mesh *m = xcalloc(1, sizeof(*m));
 
 	m->name = xstrdup(name);
-	m->node_id = xstrdup(node_id);
+	m->instance = xstrdup(instance);
 	m->routed = json_array();
 	return (m);
 }
@@ -57,27 +57,32 @@ mesh_free(struct mesh *m)
 		drop(m, n);
 	json_decref(m->routed);
 	free(m->name);
-	free(m->node_id);
+	free(m->instance);
 	free(m);
 }
 
 /* Reading what others say */
 
-/* "n1-hub" and "n1-leaf" are servers of n1; NULL when it is no name. */
+/* "n1-hub.1f9c22ab" and "n1-leaf" are servers of n1; NULL when it is no name. */
 static json_t *
 node_of(const char *server)
 {
 	static const char *const	 ends[] = { "-hub", "-leaf" };
+	const char			*dot;
 	size_t				 len, i, end;
 
-	if (server == NULL || (len = strlen(server)) > NAME_MAX_LEN + 5)
+	if (server == NULL || *server == '\0')
 		return (NULL);
+	dot = strrchr(server, '.');
+	len = dot != NULL && dot != server ? (size_t)(dot - server) : strlen(server);
 	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		end = strlen(ends[i]);
-		if (len > end && strcmp(server + len - end, ends[i]) == 0)
-			return (json_stringn(server, len - end));
+		if (len > end && memcmp(server + len - end, ends[i], end) == 0) {
+			len -= end;
+			break;
+		}
 	}
-	return (len > 0 ? json_stringn(server, len) : NULL);
+	return (len <= NAME_MAX_LEN ? json_stringn(server, len) : NULL);
 }
 
 static int
@@ -138,14 +143,14 @@ read_routes(const json_t *list)
 }
 
 json_t *
-mesh_read_pong(const void *json, size_t len, char **node_id)
+mesh_read_pong(const void *json, size_t len, char **instance)
 {
 	json_t		*root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
 	json_t		*name = json_object_get(root, "name"), *pong = NULL;
-	const char	*id = json_string_value(json_object_get(root, "node_id"));
+	json_t		*its = json_object_get(root, "instance");
 
-	if (is_name(name) && id != NULL && strlen(id) <= NAME_MAX_LEN) {
-		*node_id = xstrdup(id);
+	if (is_name(name) && is_name(its)) {
+		*instance = xstrdup(json_string_value(its));
 		pong = json_pack("{s:O, s:o, s:o}", "name", name,
 		    "connected_nodes", read_names(json_object_get(root, "connected_nodes")),
 		    "routes", read_routes(json_object_get(root, "routes")));
@@ -194,14 +199,14 @@ node_get(struct mesh *m, const char *name)
 }
 
 void
-mesh_on_pong(struct mesh *m, uint64_t now, const json_t *pong, const char *node_id)
+mesh_on_pong(struct mesh *m, uint64_t now, const json_t *pong, const char *instance)
 {
 	const char		*name = json_string_value(json_object_get(pong, "name"));
 	struct mesh_node	*n = node_get(m, name);
 
 	if (n != NULL)
 		n->pong = now;
-	else if (strcmp(name, m->name) == 0 && strcmp(node_id, m->node_id) != 0)
+	else if (strcmp(name, m->name) == 0 && strcmp(instance, m->instance) != 0)
 		m->duplicate = now;
 }
 

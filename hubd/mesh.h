@@ -14,17 +14,19 @@ struct mesh;
 #define MESH_PING_SUBJECT	"hl.ping"
 #define MESH_STATSZ_SUBJECT	"$SYS.REQ.SERVER.PING.STATSZ"
 
-struct mesh *mesh_new(const char *name, const char *node_id);
+/* `instance` is new with every start of a hubd: it tells it from a copy of its node. */
+struct mesh *mesh_new(const char *name, const char *instance);
 void mesh_free(struct mesh *m);
 
 /*
  * Whose answer this is, and what it says: {"name","connected_nodes","routes"},
  * new reference, only fields of the right type in it.  NULL: not one.
  */
-json_t *mesh_read_pong(const void *json, size_t len, char **node_id);
+json_t *mesh_read_pong(const void *json, size_t len, char **instance);
 json_t *mesh_read_statsz(const void *json, size_t len);
 
-void mesh_on_pong(struct mesh *m, uint64_t now, const json_t *pong, const char *node_id);
+void mesh_on_pong(struct mesh *m, uint64_t now, const json_t *pong,
+    const char *instance);
 void mesh_on_statsz(struct mesh *m, uint64_t now, const json_t *statsz);
 /* Nobody can answer: our way to the others is down. */
 void mesh_lost(struct mesh *m);

@@ -105,10 +105,10 @@ static void
 network_pong_cb(const struct nats_msg *m, void *arg)
 {
 	struct network	*n = arg;
-	char		*id = NULL;
-	json_t		*pong = mesh_read_pong(m->data, m->len, &id);
+	char		*instance = NULL;
+	json_t		*pong = mesh_read_pong(m->data, m->len, &instance);
 
-	free(id);
+	free(instance);
 	if (pong == NULL)
 		return;
 	json_object_del(n->wanted, json_string_value(json_object_get(pong, "name")));

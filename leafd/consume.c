@@ -24,6 +24,7 @@
 #define SHARE_MIN	(256 << 10)
 #define ASK_BYTES	(1 << 20)	/* of one request */
 #define ASK_BYTES_MAX	(64 << 20)	/* no server lets more in */
+#define GROWTH		4		/* when one message does not fit */
 #define ASKS		2		/* overlapping requests */
 #define PEERS_MAX	1000
 #define TICK_MS		500
@@ -34,8 +35,17 @@
 #define RETRY_MIN_MS	200
 #define RETRY_MAX_MS	5000
 #define NAME_RANDOM	8
+#define BACK_MIN	1000	/* messages, when positions no longer fit */
+#define BACK_GROWTH	4
 
 enum peer_state { PEER_WAITING, PEER_ASKING, PEER_FLOWING };
+
+/* What a message was about, to know it again. */
+struct mark {
+	uint64_t	incarnation;
+	uint64_t	window, last;
+	uint32_t	table;
+};
 
 /* One MSG.NEXT, told apart by its reply subject. */
 struct request {
@@ -69,8 +79,10 @@ struct peer {
 	uint64_t	 cseq;		/* the consumer's last sequence that came */
 	uint64_t	 claimed;	/* what it says that it delivered */
 
-	char		*created;	/* the stream's, as the server writes it */
 	uint64_t	 processed;	/* stream sequence up to which opsd is done */
+	struct mark	 mark;		/* of that message; incarnation 0: not known */
+	uint64_t	 back;		/* how far before it we begin to read */
+	int		 fresh;		/* no message of this consumer has come yet */
 	struct apply	*applies;	/* with opsd, in order */
 	size_t		 bytes;		/* in them */
 	struct peer	*prev, *next;
@@ -80,6 +92,7 @@ struct peer {
 struct apply {
 	struct peer	*peer;
 	uint64_t	 seq;
+	struct mark	 mark;
 	size_t		 bytes;
 	int		 done;
 	struct apply	*prev, *next;
@@ -268,8 +281,10 @@ take_done(struct peer *p)
 	struct apply *ap;
 
 	while ((ap = p->applies) != NULL && ap->done) {
-		if (ap->seq > p->processed)
+		if (ap->seq > p->processed) {
 			p->processed = ap->seq;
+			p->mark = ap->mark;
+		}
 		DL_DELETE(p->applies, ap);
 		free(ap);
 	}
@@ -296,6 +311,22 @@ on_applied(struct rd *body, void *arg)
 	peer_pull(p);
 }
 
+static struct mark
+mark_of(const struct nats_msg *m)
+{
+	struct rd	r = rd_init(m->data, m->len);
+	struct mark	mark = { 0 };
+	struct frame	f;
+
+	if (frame_read(&r, &f) == 0) {
+		mark.incarnation = f.incarnation;
+		mark.window = f.window;
+		mark.last = f.last;
+		mark.table = f.table;
+	}
+	return (mark);
+}
+
 static void
 send_apply(struct peer *p, uint64_t seq, const struct nats_msg *m)
 {
@@ -304,6 +335,7 @@ send_apply(struct peer *p, uint64_t seq, const struct nats_msg *m)
 
 	ap->peer = p;
 	ap->seq = seq;
+	ap->mark = mark_of(m);
 	ap->bytes = m->len;
 	DL_APPEND(p->applies, ap);
 	p->bytes += m->len;
@@ -326,6 +358,51 @@ drop_applies(struct peer *p)
 		else
 			ap->peer = NULL;	/* on_applied frees it */
 	}
+	p->bytes = 0;
+}
+
+/* Positions begin anew at `seq`; those in flight belong to the former ones. */
+static void
+peer_rewind(struct peer *p, uint64_t seq)
+{
+	drop_applies(p);
+	p->processed = seq;
+	p->back = 0;
+	memset(&p->mark, 0, sizeof(p->mark));
+}
+
+/*
+ * A peer that lost the end of its stream publishes it again from its log, and
+ * may group it otherwise: then the message at our position is another one.
+ * We go back until one comes that is not newer than what opsd has.
+ */
+static int
+is_where_we_were(const struct peer *p, uint64_t seq, const struct mark *m)
+{
+	const struct mark *was = &p->mark;
+
+	if (was->incarnation == 0)
+		return (1);
+	if (p->back == 0)
+		return (seq != p->processed || (m->incarnation == was->incarnation &&
+		    m->window == was->window && m->last == was->last && m->table == was->table));
+	return (p->processed <= p->back ||
+	    (m->incarnation == was->incarnation && m->window <= was->window));
+}
+
+static int
+check_first(struct peer *p, uint64_t seq, const struct nats_msg *m)
+{
+	struct mark mark = mark_of(m);
+
+	p->fresh = 0;
+	if (!is_where_we_were(p, seq, &mark)) {
+		p->back = p->back == 0 ? BACK_MIN : p->back * BACK_GROWTH;
+		return (-1);
+	}
+	if (p->back != 0)
+		peer_rewind(p, seq - 1);
+	return (0);
 }
 
 /* What arrives */
@@ -358,21 +435,30 @@ on_request_end(struct peer *p, struct request *r)
 	peer_pull(p);
 }
 
+/* 1: the request is over, no more; it says so also when its bytes are used up. */
+static int
+request_is_over(struct peer *p, const struct request *r, const char *why)
+{
+	if (strcmp(why, "Batch Completed") == 0)
+		return (1);
+	if (strstr(why, "MaxBytes") == NULL)
+		return (0);
+	if (r->got > 0)
+		return (1);
+	if (r->bytes * GROWTH > p->grown)
+		p->grown = r->bytes * GROWTH < ASK_BYTES_MAX ? r->bytes * GROWTH : ASK_BYTES_MAX;
+	return (r->bytes < ASK_BYTES_MAX);
+}
+
 static void
 on_conflict(struct peer *p, struct request *r, const char *why)
 {
-	if (why == NULL || strstr(why, "MaxBytes") == NULL) {
+	if (why != NULL && request_is_over(p, r, why)) {
+		r->id = 0;
+		peer_pull(p);
+	} else {
 		peer_fail(p, why != NULL ? why : "conflict");
-		return;
 	}
-	if (r->got == 0 && r->bytes >= ASK_BYTES_MAX) {
-		peer_fail(p, "a message is too large");
-		return;
-	}
-	if (r->got == 0 && r->bytes * 4 > p->grown)
-		p->grown = r->bytes * 4 < ASK_BYTES_MAX ? r->bytes * 4 : ASK_BYTES_MAX;
-	r->id = 0;
-	peer_pull(p);
 }
 
 static void
@@ -414,8 +500,12 @@ consume_msg_cb(const struct nats_msg *m, void *arg)
 		peer_fail(p, "messages were lost");
 		return;
 	}
-	p->cseq = seqs.consumer;
 	p->retry_ms = RETRY_MIN_MS;
+	if (p->fresh && check_first(p, seqs.stream, m) == -1) {
+		peer_fail(p, "its stream was written anew");
+		return;
+	}
+	p->cseq = seqs.consumer;
 	p->grown = 0;
 	send_apply(p, seqs.stream, m);
 	if (r != NULL) {
@@ -502,15 +592,17 @@ consumer_name(const struct consume *c)
 static void
 create_consumer(struct peer *p)
 {
-	char	*all;
-	json_t	*config;
+	/* From the known one on: by it we see that the stream is the one we know. */
+	uint64_t	 start = p->processed > p->back ? p->processed - p->back : 1;
+	char		*all;
+	json_t		*config;
 
-	/* From the known one on: opsd sees by it that the stream is the one it knows. */
+	p->fresh = 1;
 	p->consumer = consumer_name(p->c);
 	config = json_pack("{s:s, s:{s:s, s:s, s:I, s:s, s:s, s:O, s:b, s:i, s:i, s:I}}",
 	    "stream_name", p->stream, "config", "name", p->consumer,
 	    "deliver_policy", "by_start_sequence",
-	    "opt_start_seq", (json_int_t)(p->processed > 0 ? p->processed : 1),
+	    "opt_start_seq", (json_int_t)start,
 	    "ack_policy", "none", "replay_policy", "instant", "filter_subjects", p->filters,
 	    "mem_storage", 1, "num_replicas", 1, "max_waiting", 16,
 	    "inactive_threshold", (json_int_t)30000000000);
@@ -526,23 +618,21 @@ on_stream_info(const struct ask_answer *ans, void *arg)
 {
 	struct peer	*p = arg;
 	const json_t	*state = json_object_get(ans->root, "state");
-	const char	*created = json_string_value(json_object_get(ans->root, "created"));
 	uint64_t	 last = (uint64_t)json_integer_value(json_object_get(state, "last_seq"));
-	int		 other;
 
 	if (ans->why != NULL) {
 		peer_fail(p, ans->why);
 		return;
 	}
-	/* Lost and made again: its positions mean nothing any more. */
-	other = p->created != NULL && created != NULL && strcmp(p->created, created) != 0;
-	if (p->processed != 0 && (other || last < p->processed)) {
-		log_warnx("peer %s: its stream is another one or shorter, reading it from the start",
-		    p->name);
-		p->processed = 0;
+	/* Its "created" is no help: 2.10 forgets it when limits were changed. */
+	if (last < p->processed && p->mark.incarnation == 0) {
+		log_warnx("peer %s: its stream is another one, reading it from the start", p->name);
+		peer_rewind(p, 0);
+	} else if (last < p->processed) {
+		log_warnx("peer %s: its stream is shorter than it was", p->name);
+		p->back = p->back != 0 ? p->back : BACK_MIN;
+		p->processed = last;
 	}
-	free(p->created);
-	p->created = xstrdup(created);
 	create_consumer(p);
 }
 
@@ -589,7 +679,6 @@ peer_free(struct peer *p)
 	p->c->npeers--;
 	event_free(p->timer);
 	json_decref(p->filters);
-	free(p->created);
 	free(p->error);
 	free(p->stream);
 	free(p->name);

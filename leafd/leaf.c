@@ -374,8 +374,8 @@ leaf_down_cb(struct chan *c, enum role peer, void *arg)
 
 	l->told = 0;
 	pull_forget(l->pull);
-	follow(l);
 	consume_forget(l->consume);
+	follow(l);
 }
 
 static const struct chan_handler leaf_handlers[] = {

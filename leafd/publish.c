@@ -23,6 +23,7 @@
 #define FLIGHT_WINDOWS	4
 #define FLIGHT_BYTES	(8 << 20)
 #define ACK_WAIT_US	5000000
+#define STRAYS_MS	500	/* for what a lost connection left in the server's socket */
 #define TICK_MS		1000
 #define RETRY_MIN_MS	100
 #define RETRY_MAX_MS	2000
@@ -45,6 +46,8 @@ struct publish {
 	unsigned		 retry_ms;
 	uint64_t		 session;	/* what was asked in a former one is void */
 	struct stream		*finding;
+	int			 clearing;	/* a barrier is on its way */
+	int			 strays;	/* the connection was lost with windows in flight */
 	struct nats_sub		*acks;
 	char			*inbox;
 	int			 running;	/* the end of the stream is known */
@@ -66,6 +69,7 @@ struct question {
 };
 
 static void publish_begin(struct publish *);
+static void on_cleared(struct publish *);
 static void read_more(struct publish *);
 
 /* Sessions */
@@ -86,7 +90,7 @@ static void
 end_session(struct publish *p)
 {
 	p->session++;
-	p->running = p->reading = 0;
+	p->running = p->reading = p->clearing = 0;
 	drop_flights(p);
 	stream_free(p->finding);
 	p->finding = NULL;
@@ -116,9 +120,9 @@ publish_tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct publish *p = arg;
 
-	if (p->flights == NULL || mono_us() - p->heard_us < ACK_WAIT_US)
+	if ((p->flights == NULL && !p->clearing) || mono_us() - p->heard_us < ACK_WAIT_US)
 		return;
-	log_warnx("publish: no acknowledgement of message %" PRIu64, p->acked + 1);
+	log_warnx("publish: no acknowledgement from the stream");
 	publish_again(p);
 }
 
@@ -285,7 +289,11 @@ publish_ack_cb(const struct nats_msg *m, void *arg)
 	const char	*token = strrchr(m->subject, '.');
 	struct pub_ack	 ack;
 
-	if (!p->running || token == NULL || strtoull(token + 1, NULL, 10) != p->session)
+	if (token == NULL || strtoull(token + 1, NULL, 10) != p->session)
+		return;
+	if (p->clearing)
+		on_cleared(p);
+	if (!p->running)
 		return;
 	if (m->status != NULL || pub_ack_read(m->data, m->len, &ack) == -1)
 		snprintf(ack.why, sizeof(ack.why), "%s", m->status != NULL ? "no stream" : "no answer");
@@ -309,8 +317,7 @@ publish_ack_cb(const struct nats_msg *m, void *arg)
 static void
 on_log_tail(struct rd *body, void *arg)
 {
-	const struct timeval	 tick = { TICK_MS / 1000, (TICK_MS % 1000) * 1000 };
-	struct publish		*p = take_question(arg);
+	struct publish	*p = take_question(arg);
 
 	if (p == NULL || body == NULL)
 		return;
@@ -324,7 +331,6 @@ on_log_tail(struct rd *body, void *arg)
 	log_debug("publish: after %" PRIu64 " of incarnation %" PRIu64 ", stream at %" PRIu64,
 	    p->after, p->incarnation, p->published);
 	p->running = 1;
-	event_add(p->tick, &tick);
 	read_more(p);
 }
 
@@ -349,10 +355,44 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 }
 
 static void
+on_cleared(struct publish *p)
+{
+	p->clearing = 0;
+	p->finding = stream_find_tail(p->a, &p->o, publish_tail_cb, p);
+}
+
+/*
+ * Sequences are only counts: what an earlier session still has on its way would
+ * be taken for ours, or ours for its.  So first a message goes after it that the
+ * stream is sure to refuse; when it has, nothing is on its way any more.
+ */
+static int
+send_barrier(struct publish *p)
+{
+	char	*subject = subject_txn(p->node, "-", "barrier");
+	char	*reply = xasprintf("%s.%" PRIu64, p->inbox, p->session);
+	int	 result = nats_publish_h(asker_nats(p->a), subject, reply,
+	    "Nats-Expected-Last-Sequence", "9223372036854775807", "-", 1);
+
+	free(reply);
+	free(subject);
+	return (result);
+}
+
+static void
 publish_begin(struct publish *p)
 {
+	const struct timeval tick = { TICK_MS / 1000, (TICK_MS % 1000) * 1000 };
+
 	end_session(p);
-	p->finding = stream_find_tail(p->a, &p->o, publish_tail_cb, p);
+	p->strays = 0;
+	if (send_barrier(p) == -1) {
+		publish_again(p);
+		return;
+	}
+	p->clearing = 1;
+	p->heard_us = mono_us();
+	event_add(p->tick, &tick);
 }
 
 struct publish *
@@ -392,13 +432,14 @@ publish_set(struct publish *p, const struct stream_opts *o)
 	p->o = *o;
 	p->o.node = node;
 	if (p->a != NULL)
-		publish_begin(p);
+		publish_again(p);
 }
 
 void
 publish_start(struct publish *p, struct asker *a)
 {
-	char *all;
+	const struct timeval	 strays = { STRAYS_MS / 1000, (STRAYS_MS % 1000) * 1000 };
+	char			*all;
 
 	if (p->a != NULL)
 		return;
@@ -408,7 +449,10 @@ publish_start(struct publish *p, struct asker *a)
 	all = xasprintf("%s.*", p->inbox);
 	p->acks = nats_subscribe(asker_nats(a), all, publish_ack_cb, p);
 	free(all);
-	publish_begin(p);
+	if (p->strays)
+		evtimer_add(p->retry, &strays);
+	else
+		publish_begin(p);
 }
 
 void
@@ -416,6 +460,7 @@ publish_stop(struct publish *p)
 {
 	if (p->a == NULL)
 		return;
+	p->strays = p->flights != NULL;
 	end_session(p);
 	nats_unsubscribe(p->acks);
 	p->acks = NULL;

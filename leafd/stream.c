@@ -199,6 +199,8 @@ take_frame(struct stream *s, const void *data, size_t len)
 	if ((f.flags & FRAME_WINDOW_END) == 0)
 		return (1);
 	s->tail.window = f.window;
+	if (f.window > s->tail.last)
+		s->tail.last = f.window;
 	return (0);
 }
 

@@ -110,7 +110,8 @@ test_leaves(void **state)
 		const char	*name, *compare, *json;
 		int		 match;
 	} cases[] = {
-		{ "a", "equals", "5", 1 }, { "a", "equals", "5.0", 1 }, { "a", "equals", "\"5\"", 0 },
+		{ "a", "equals", "5", 1 }, { "a", "equals", "5.0", 1 },
+		{ "a", "equals", "\"5\"", 0 },
 		{ "a", "not_equal", "5", 0 }, { "a", "not_equal", "6", 1 },
 		{ "a", "greater_than", "4", 1 }, { "a", "greater_than", "5", 0 },
 		{ "a", "greater_than_equal", "5", 1 }, { "a", "less_than", "5", 0 },
@@ -126,16 +127,19 @@ test_leaves(void **state)
 		{ "b", "greater_than", "\"apple\"", 1 }, { "b", "between", "[\"a\",\"c\"]", 1 },
 		{ "c", "equals", "[1]", 1 }, { "c", "equals", "[2]", 0 }, { "c", "equals", "1", 0 },
 		{ "c", "not_equal", "1", 1 }, { "c", "not_equal", "[1]", 0 },
-		{ "d", "equals", "null", 1 }, { "d", "equals", "1", 0 }, { "d", "not_equal", "1", 1 },
+		{ "d", "equals", "null", 1 }, { "d", "equals", "1", 0 },
+		{ "d", "not_equal", "1", 1 },
 		{ "d", "equals", "[1]", 0 }, { "n", "equals", "null", 1 },
 		{ "n", "not_equal", "null", 0 }, { "t", "equals", "true", 1 },
 		{ "t", "greater_than", "false", 1 }, { "t", "equals", "1", 0 },
 		{ "id", "equals", "\"k1\"", 1 }, { "id", "starts_with", "\"k\"", 1 },
 		{ "id", "less_than", "\"k1\"", 0 }, { "__createdtime__", "equals", "1000", 1 },
 		{ "__updatedtime__", "between", "[999,1001]", 1 },
-		{ "b", "wild", "\"*\"", 1 }, { "d", "wild", "\"*\"", 1 }, { "b", "wild", "\"ba*\"", 1 },
+		{ "b", "wild", "\"*\"", 1 }, { "d", "wild", "\"*\"", 1 },
+		{ "b", "wild", "\"ba*\"", 1 },
 		{ "b", "wild", "\"*na\"", 1 }, { "b", "wild", "\"*nan*\"", 1 },
-		{ "b", "wild", "\"ban\"", 0 }, { "b", "wild", "\"x*\"", 0 }, { "a", "wild", "5", 1 },
+		{ "b", "wild", "\"ban\"", 0 }, { "b", "wild", "\"x*\"", 0 },
+		{ "a", "wild", "5", 1 },
 		{ "a", "wild", "\"5*\"", 0 }, { "b", "wild", "\"b*a\"", 0 },
 	};
 	struct fixture	*f = *state;

@@ -1,0 +1,526 @@
+#include "config.h"
+
+#include "apply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "cluster.h"
+#include "flows.h"
+#include "group_priv.h"
+#include "key.h"
+#include "log.h"
+#include "mem.h"
+#include "nodes.h"
+#include "ops.h"
+
+#define RETRY_US	1000000
+
+static void frame_run(struct group *g, struct job *j);
+static void answer_run(struct group *g, struct job *j);
+
+struct apply *
+apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t n)
+{
+	struct apply *a = xcalloc(1, sizeof(*a));
+
+	a->job.run = frame_run;
+	a->job.remote = 1;
+	a->job.cost = n;
+	memcpy(a->peer, peer, NODE_ID_LEN);
+	a->stream_seq = stream_seq;
+	buf_add(&a->bytes, p, n);
+	return (a);
+}
+
+struct apply *
+apply_answer_new(const uint8_t *peer, uint32_t table, enum pull_kind kind, const void *p, size_t n)
+{
+	struct apply *a = apply_frame_new(peer, 0, p, n);
+
+	a->job.run = answer_run;
+	a->table = table;
+	a->kind = kind;
+	a->answered = p != NULL;
+	return (a);
+}
+
+void
+apply_free(struct apply *a)
+{
+	if (a == NULL)
+		return;
+	buf_free(&a->bytes);
+	free(a->job.error);
+	free(a);
+}
+
+/* Components that this node decided to forget locally do not come back. */
+static void
+forget(struct row *r, const struct table *t)
+{
+	uint32_t n = 0;
+
+	row_floor(r, t->floor);
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct attribute *a = table_attr(t, r->attrs[i].name, r->attrs[i].nlen);
+
+		if (a == NULL || stamp_cmp(r->attrs[i].stamp, a->dropped) > 0)
+			r->attrs[n++] = r->attrs[i];
+	}
+	r->n = n;
+}
+
+/* Merge into the row; 1 when it changed, -1 with the store broken. */
+static int
+merge_record(struct group *g, struct table *t, const uint8_t *key, size_t klen, struct row *with,
+    struct buf *before)
+{
+	struct group_row *gr = group_row(g, t, key, klen);
+	struct row row = { 0 };
+	int changed;
+
+	if (gr == NULL || row_load(&row, gr->now.data, gr->now.len) == -1) {
+		row_free(&row);
+		group_broken(g);
+		return (-1);
+	}
+	group_observe(g, row_newest(with).time);
+	forget(with, t);
+	if (before != NULL) {
+		buf_strn(before, key, klen);
+		buf_blob(before, gr->now.data, gr->now.len);
+	}
+	changed = row_merge(&row, with);
+	if (changed) {
+		group_row_set(g, gr, &row);
+		for (uint32_t i = 0; i < with->n; i++)
+			group_see_attr(g, t, with->attrs[i].name, with->attrs[i].nlen);
+	}
+	row_free(&row);
+	return (changed);
+}
+
+static int
+too_new(struct group *g, struct stamp s)
+{
+	return (stamp_ms(s) > group_wall_ms(g) + group_ops(g)->live.max_skew_ms);
+}
+
+/* 0 fit, 1 too far ahead, -1 broken. */
+static int
+check_txn(struct group *g, const struct log_entry *e)
+{
+	struct txn t;
+	struct txn_record rec = { 0 };
+	int rc = 0, ahead = 0;
+
+	if (txn_read(&t, e->payload, e->len) == -1)
+		return (-1);
+	ahead = too_new(g, t.stamp);
+	if (t.kind == TXN_WRITE)
+		while ((rc = txn_next(&t, &rec)) == 1)
+			ahead |= too_new(g, row_newest(&rec.row));
+	row_free(&rec.row);
+	return (rc == -1 ? -1 : ahead);
+}
+
+static void
+apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_entry *e)
+{
+	struct table *table = group_table_named(g, t->database, t->database_len, t->table,
+	    t->table_len);
+	struct txn_record rec = { 0 };
+	struct buf before = { 0 };
+	int changed = 0, rc;
+
+	if (table == NULL) {
+		fl->dropped++;	/* dropped here: local by definition */
+		return;
+	}
+	while ((rc = txn_next(t, &rec)) == 1) {
+		/* The table may get a new version while its rows bring attributes. */
+		table = group_table(g, table->id);
+		if (merge_record(g, table, rec.key, rec.klen, &rec.row, &before) == 1)
+			changed = 1;
+		fl->rows++;
+	}
+	row_free(&rec.row);
+	table = group_table(g, table->id);
+	group_audit(g, table, t->stamp, 1, e->payload, e->len, &before);
+	buf_free(&before);
+	if (changed && group_ops(g)->live.republish)
+		group_log(g, table, e->payload, e->len);
+}
+
+/* -1 with *why when the definition cannot stand beside ours. */
+static int
+apply_define(struct group *g, struct txn *t, const char **why)
+{
+	size_t n;
+	const uint8_t *p = rd_blob(&t->body, &n);
+	json_t *def = rd_ok(&t->body) ? json_loadb((const char *)p, n, 0, NULL) : NULL;
+	const char *key = json_string_value(json_object_get(def, "primary_key"));
+	json_t *attrs = json_object_get(def, "attributes");
+	struct table *table = group_table_named(g, t->database, t->database_len, t->table,
+	    t->table_len);
+	char *db = xstrndup(t->database, t->database_len);
+	char *name = xstrndup(t->table, t->table_len);
+	int rc = 0;
+
+	if (key == NULL || key[0] == '\0') {
+		*why = "a definition cannot be read";
+		rc = -1;
+	} else if (table == NULL) {
+		if (group_create_table(g, db, name, key, attrs, "", why) == NULL)
+			rc = -1;
+	} else if (strcmp(table->primary_key, key) != 0) {
+		*why = "primary keys differ";
+		rc = -1;
+	} else {
+		if (group_add_attrs(g, table, attrs) && group_ops(g)->live.republish)
+			group_log_define(g, group_table_named(g, db, strlen(db), name,
+			    strlen(name)), "");
+	}
+	json_decref(def);
+	free(db);
+	free(name);
+	return (rc);
+}
+
+/* One entry that chains.  -1: the flow was stopped. */
+static int
+apply_entry(struct group *g, struct flow *fl, const struct log_entry *e)
+{
+	struct flows *f = group_ops(g)->flows;
+	const char *why = "a transaction cannot be read";
+	struct txn t;
+	int rc = check_txn(g, e);
+
+	if (rc == 1) {
+		flow_set(g, fl, FLOW_CLOCK, "the peer's clock is ahead by more than clustering.maxClockSkew");
+		return (-1);
+	}
+	if (rc == 0) {
+		txn_read(&t, e->payload, e->len);
+		group_observe(g, t.stamp.time);
+		if (t.kind == TXN_DEFINE)
+			rc = apply_define(g, &t, &why);
+		else if (t.kind == TXN_WRITE)
+			apply_write(g, fl, &t, e);
+	}
+	if (rc == -1) {
+		flow_set(g, fl, FLOW_FAILED, why);
+		return (-1);
+	}
+	flows_lock(f);
+	fl->seq = e->seq;
+	fl->ms = fl->applied_ms = e->ms;
+	flows_unlock(f);
+	return (0);
+}
+
+enum chain { CHAIN_OK, CHAIN_GAP, CHAIN_STOPPED, CHAIN_OTHER };
+
+static enum chain
+apply_entries(struct group *g, struct flow *fl, struct rd *r, uint32_t count)
+{
+	struct log_entry e;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (log_entry_read(r, &e) == -1)
+			return (CHAIN_GAP);
+		if (e.seq == fl->seq && e.ms != fl->ms)
+			return (CHAIN_OTHER);
+		if (e.seq <= fl->seq)
+			continue;
+		if (e.prev != fl->seq)
+			return (CHAIN_GAP);
+		if (apply_entry(g, fl, &e) == -1)
+			return (CHAIN_STOPPED);
+	}
+	return (CHAIN_OK);
+}
+
+/* The flow of a table that was not known before: subscribed, and newer than one of its name. */
+static struct flow *
+new_flow(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r)
+{
+	struct ops *ops = group_ops(g);
+	struct peer *p = nodes_by_id(ops->nodes, id);
+	const struct entry *entry;
+	struct flow *fl = NULL, *old;
+	struct log_entry e;
+	struct txn t;
+	char *db, *name;
+
+	if (p == NULL || log_entry_read(&r, &e) == -1 || txn_read(&t, e.payload, e.len) == -1)
+		goto out;
+	entry = peer_effective(p, t.database, t.database_len, t.table, t.table_len);
+	if (entry == NULL || !entry->subscribe)
+		goto out;
+	old = flows_find_named(ops->flows, id, t.database, t.database_len, t.table, t.table_len);
+	if (old != NULL && old->state != FLOW_RECOVER) {
+		if (old->table > fr->table)
+			goto out;	/* late: of a table that was dropped there */
+		flows_remove(g, old);
+	}
+	db = xstrndup(t.database, t.database_len);
+	name = xstrndup(t.table, t.table_len);
+	fl = flows_add(g, id, fr->table, db, name);
+	fl->incarnation = fr->incarnation;
+	if (e.prev == 0)
+		flow_set(g, fl, FLOW_LIVE, NULL);
+	else
+		flow_copy_anew(g, fl, 0);
+	free(db);
+	free(name);
+out:
+	peer_free(p);
+	return (fl);
+}
+
+static void
+frame_into(struct group *g, struct flow *fl, const struct frame *fr, struct rd *r)
+{
+	int fetching = fl->state == FLOW_FETCH || fl->state == FLOW_CLOCK;
+	enum chain c;
+
+	if (fl->state == FLOW_FAILED || fl->state == FLOW_RESEED || fl->state == FLOW_RECOVER ||
+	    fr->incarnation < fl->incarnation || (fetching && fl->from_ms != 0) ||
+	    (fl->state == FLOW_COPY && fl->chunks == 0) || commit_disk_full(group_ops(g)->commit)) {
+		fl->dropped += fr->count;
+		if (fl->state == FLOW_LIVE)
+			flow_set(g, fl, FLOW_FETCH, NULL);
+		return;
+	}
+	if (fr->incarnation > fl->incarnation) {
+		flow_copy_anew(g, fl, 0);
+		return;
+	}
+	if (fr->last < fl->seq)
+		return;
+	c = apply_entries(g, fl, r, fr->count);
+	if (c == CHAIN_OTHER)
+		flow_copy_anew(g, fl, 0);
+	else if (c == CHAIN_GAP && fl->state == FLOW_LIVE)
+		flow_set(g, fl, FLOW_FETCH, "a gap");
+	else if (c == CHAIN_OK && fetching)
+		flow_set(g, fl, FLOW_LIVE, NULL);
+	flow_save(g, fl);
+}
+
+static void
+frame_run(struct group *g, struct job *j)
+{
+	struct apply *a = (struct apply *)j;
+	struct ops *ops = group_ops(g);
+	struct rd r = rd_init(a->bytes.data, a->bytes.len);
+	struct flow *fl;
+	struct frame fr;
+
+	if (!frame_valid(a->bytes.data, a->bytes.len) || frame_read(&r, &fr) == -1 ||
+	    memcmp(fr.node, a->peer, NODE_ID_LEN) != 0) {
+		/* Heals by itself: the next frame of its table shows the gap. */
+		log_warnx("frame at %llu of a peer's stream cannot be read: dropped",
+		    (unsigned long long)a->stream_seq);
+	} else {
+		fl = flows_find(ops->flows, a->peer, fr.table);
+		if (fl == NULL)
+			fl = new_flow(g, a->peer, &fr, r);
+		if (fl != NULL)
+			frame_into(g, fl, &fr, &r);
+	}
+	flows_set_stream_seq(g, a->peer, a->stream_seq);
+}
+
+/* Entries that were asked for. */
+static void
+take_log(struct group *g, struct flow *fl, struct answer *an)
+{
+	struct log_entry e;
+	struct rd peek = an->items;
+	enum chain c;
+
+	if (fl->state != FLOW_FETCH && fl->state != FLOW_CLOCK)
+		return;
+	if (an->incarnation != fl->incarnation && fl->incarnation != 0) {
+		flow_copy_anew(g, fl, 0);
+		return;
+	}
+	if (fl->from_ms != 0 && (an->count > 0 || an->done)) {
+		/* The first entry from the start time, or the head when there is none. */
+		fl->seq = an->count > 0 && log_entry_read(&peek, &e) == 0 ? e.prev : an->head;
+		fl->ms = 0;
+		fl->from_ms = 0;
+	}
+	fl->incarnation = an->incarnation;
+	c = apply_entries(g, fl, &an->items, an->count);
+	if (c == CHAIN_STOPPED) {
+		flow_save(g, fl);
+		return;
+	}
+	if (c != CHAIN_OK || (an->done && fl->from_ms == 0 && fl->seq < an->head)) {
+		flow_copy_anew(g, fl, 0);
+		return;
+	}
+	if (an->done)
+		flow_set(g, fl, FLOW_LIVE, NULL);
+	else
+		flow_save(g, fl);
+	fl->fetched = an->upto;
+}
+
+/* Rows as whole states; those that changed something go on when relaying. */
+static int
+take_chunk(struct group *g, struct flow *fl, struct answer *an, struct table *t)
+{
+	struct buf relay = { 0 };
+	struct row row = { 0 };
+	struct stamp newest = { 0, 0 };
+	uint32_t changed = 0;
+	size_t at = txn_begin(&relay, TXN_WRITE, TXN_UPSERT, group_ops(g)->node_id, "", t->database,
+	    t->name);
+	int rc = 0;
+
+	for (uint32_t i = 0; i < an->count && rc == 0; i++) {
+		size_t klen, vlen;
+		const uint8_t *key = (const uint8_t *)rd_strn(&an->items, &klen);
+		const uint8_t *value = rd_blob(&an->items, &vlen);
+
+		if (!rd_ok(&an->items) || klen == 0 || key_len(key, klen) != klen ||
+		    row_decode(&row, value, vlen) == -1) {
+			rc = -1;
+			break;
+		}
+		if (too_new(g, row_newest(&row))) {
+			rc = 1;
+			break;
+		}
+		if (fl->state == FLOW_RECOVER)
+			row_only_node(&row, group_node(g));
+		row_since(&row, fl->from_ms);
+		newest = stamp_max(newest, row_newest(&row));
+		t = group_table(g, t->id);
+		if (merge_record(g, t, key, klen, &row, NULL) == 1) {
+			buf_u8(&relay, REC_STATE);
+			buf_strn(&relay, key, klen);
+			buf_blob(&relay, value, vlen);
+			changed++;
+		}
+		fl->rows++;
+	}
+	/* Own writes that came back must reach those who never had them: as a copy will. */
+	if (changed > 0 && group_ops(g)->live.republish) {
+		txn_set_stamp(&relay, at, newest.time);
+		txn_set_count(&relay, at, changed);
+		group_log(g, group_table(g, t->id), relay.data, relay.len);
+	}
+	row_free(&row);
+	buf_free(&relay);
+	return (rc);
+}
+
+/* A copy that recovered own writes is whole. */
+static void
+recovered(struct group *g, struct flow *fl)
+{
+	struct ops *ops = group_ops(g);
+
+	fl->recovering = 0;
+	/* Others may have copied from here meanwhile: they must look again. */
+	if (!cluster_recovering(ops->cluster))
+		ops->log.incarnation++;
+}
+
+static void
+take_rows(struct group *g, struct flow *fl, struct answer *an)
+{
+	struct table *t = group_table_named(g, fl->database, strlen(fl->database), fl->name,
+	    strlen(fl->name));
+	int rc;
+
+	if (fl->state != FLOW_COPY && fl->state != FLOW_RECOVER)
+		return;
+	if (fl->chunks > 0 && an->incarnation != fl->incarnation) {
+		flow_copy_anew(g, fl, 0);
+		return;
+	}
+	if (fl->chunks == 0) {
+		fl->incarnation = an->incarnation;
+		fl->seq = an->head;
+		fl->ms = an->head_ms;
+	}
+	rc = t == NULL ? 0 : take_chunk(g, fl, an, t);
+	if (rc == 1) {
+		/* The same chunk again, until time has caught up. */
+		flow_set(g, fl, fl->state, "the peer has rows from a clock that is ahead");
+		fl->retry_us = mono_us() + RETRY_US;
+		return;
+	}
+	if (rc == -1) {
+		flow_set(g, fl, FLOW_FAILED, "a copied row cannot be read");
+		return;
+	}
+	fl->chunks++;
+	free(fl->next_key);
+	fl->next_key = an->next_len > 0 ? xmemdup(an->next_key, an->next_len) : NULL;
+	fl->next_len = an->next_len;
+	if (!an->done) {
+		flow_save(g, fl);
+		return;
+	}
+	log_info("copy of %s.%s is whole: %llu rows seen", fl->database, fl->name,
+	    (unsigned long long)fl->rows);
+	free(fl->next_key);
+	fl->next_key = NULL;
+	fl->next_len = 0;
+	fl->from_ms = 0;
+	if (fl->recovering)
+		recovered(g, fl);
+	if (fl->state == FLOW_RECOVER)
+		flows_remove(g, fl);
+	else
+		flow_set(g, fl, FLOW_FETCH, NULL);
+}
+
+static void
+refused(struct group *g, struct flow *fl, uint16_t status)
+{
+	if (status == 410)
+		flow_copy_anew(g, fl, 0);
+	else if (status == 404 && fl->state == FLOW_RECOVER)
+		flows_remove(g, fl);
+	else if (status == 404)
+		flow_set(g, fl, FLOW_FAILED, "the table does not exist on the peer");
+	else if (status == 403)
+		flow_set(g, fl, fl->state == FLOW_RECOVER ? FLOW_RECOVER : FLOW_FAILED,
+		    "the peer has no subscription for it");
+}
+
+static void
+answer_run(struct group *g, struct job *j)
+{
+	struct apply *a = (struct apply *)j;
+	struct ops *ops = group_ops(g);
+	struct flow *fl = flows_find(ops->flows, a->peer, a->table);
+	struct answer an = { 0 };
+
+	if (fl == NULL)
+		return;
+	fl->pulling = 0;
+	fl->retry_us = 0;
+	if (!a->answered || commit_disk_full(ops->commit) ||
+	    answer_read(&an, a->kind, a->bytes.data, a->bytes.len) == -1 ||
+	    an.status == 503 || an.status == 500) {
+		fl->retry_us = mono_us() + RETRY_US;
+		return;
+	}
+	if (an.status != 200)
+		refused(g, fl, an.status);
+	else if (a->kind == PULL_LOG)
+		take_log(g, fl, &an);
+	else
+		take_rows(g, fl, &an);
+}

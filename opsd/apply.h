@@ -1,0 +1,25 @@
+#ifndef HL_APPLY_H
+#define HL_APPLY_H
+
+#include "commit.h"
+#include "frame.h"
+#include "pull.h"
+
+/* What came from a peer, on its way into the rows. Jobs for commit_submit. */
+struct apply {
+	struct job	 job;		/* first; remote */
+	uint8_t		 peer[NODE_ID_LEN];
+	uint64_t	 stream_seq;
+	uint32_t	 id;		/* leafd's request */
+	struct buf	 bytes;		/* a frame, or an answer */
+	enum pull_kind	 kind;		/* of an answer */
+	uint32_t	 table;		/* the flow that asked */
+	int		 answered;	/* an answer came */
+};
+
+struct apply *apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t n);
+struct apply *apply_answer_new(const uint8_t *peer, uint32_t table, enum pull_kind kind,
+    const void *p, size_t n);	/* p NULL: no answer came */
+void apply_free(struct apply *a);
+
+#endif

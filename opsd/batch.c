@@ -1,0 +1,179 @@
+#include "config.h"
+
+#include "batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster.h"
+#include "group.h"
+#include "mem.h"
+#include "subscribe.h"
+
+#define NOTIFY_MS	1000
+
+struct batch *
+batch_new(size_t takes)
+{
+	struct batch	*b = xcalloc(1, sizeof(*b));
+
+	b->edits = json_array();
+	b->takes = xcalloc(takes + 1, sizeof(struct take *));
+	return (b);
+}
+
+void
+batch_free(struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		take_free(b->takes[i]);
+	free(b->takes);
+	json_decref(b->edits);
+	free(b->job.error);
+	free(b);
+}
+
+/* Takes the list. */
+static void
+add_edit(struct batch *b, const char *hex, const char *name, int notify, json_t *entries)
+{
+	json_array_append_new(b->edits, json_pack("{s:s, s:s, s:b, s:o}", "id", hex, "name", name,
+	    "notify", notify, "entries", entries));
+}
+
+static void
+run_edit(struct group *g, const json_t *edit)
+{
+	struct peer	*p;
+	uint8_t		 id[NODE_ID_LEN];
+	json_t		*e;
+	size_t		 i;
+
+	if (hex_id(entry_text(edit, "id"), id) == -1)
+		return;
+	p = nodes_edit(g, id, entry_text(edit, "name"));
+	json_array_foreach(json_object_get(edit, "entries"), i, e) {
+		struct stamp	s = { entry_time(e), group_node(g) };
+
+		group_observe(g, s.time);
+		peer_set_entry(p, entry_text(e, "database"), entry_text(e, "table"),
+		    entry_flag(e, "publish"), entry_flag(e, "subscribe"), 0,
+		    entry_flag(e, "removed"), s);
+	}
+	subscribe_end_flows(g, p);
+	nodes_store(g, p);
+}
+
+static void
+batch_run(struct group *g, struct job *j)
+{
+	struct batch	*b = (struct batch *)j;
+	json_t		*edit;
+	size_t		 i;
+
+	json_array_foreach(b->edits, i, edit)
+		run_edit(g, edit);
+	for (i = 0; i < b->n; i++) {
+		struct job	*take = &b->takes[i]->job;
+
+		take->status = 200;
+		take->run(g, take);
+		if (take->status != 200 && j->status == 200)
+			job_fail(j, take->status, "%s", take->error);
+	}
+	cluster_kick(group_ops(g)->cluster);
+}
+
+int
+batch_commit(struct ops *ops, struct batch *b)
+{
+	b->job.run = batch_run;
+	return (commit_wait(ops->commit, &b->job));
+}
+
+static void
+retire(struct batch *b, struct ops *ops, const struct peer *p, int notify)
+{
+	json_t	*ends = json_array();
+
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->entries[i].removed)
+			json_array_append_new(ends, entry_tombstone(ops, &p->entries[i]));
+	add_edit(b, p->hex, p->name, notify, ends);
+}
+
+void
+batch_retire(struct batch *b, struct ops *ops, const char *name, const char *but)
+{
+	struct peer	**all;
+	size_t		  n;
+
+	all = nodes_all(ops->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		/* Whoever has the name now is not told what concerns its predecessor. */
+		if (strcmp(all[i]->name, name) == 0 && peer_active(all[i]) &&
+		    (but == NULL || strcmp(all[i]->hex, but) != 0))
+			retire(b, ops, all[i], but == NULL);
+		peer_free(all[i]);
+	}
+	free(all);
+}
+
+void
+batch_take(struct batch *b, const struct target *t)
+{
+	batch_retire(b, t->ops, t->name, entry_text(t->answer, "id"));
+	b->takes[b->n++] = take_new(json_incref(t->answer));
+}
+
+/* What was before, with stamps beyond those that were asked for. */
+static void
+undo(struct batch *b, const struct target *t)
+{
+	json_t	*list = json_array(), *e;
+	size_t	 i;
+
+	json_array_foreach(t->entries, i, e) {
+		const struct entry	*had = target_known(t, e);
+		int			 active = had != NULL && !had->removed;
+
+		json_array_append_new(list, entry_json(entry_text(e, "database"),
+		    entry_text(e, "table"), active && had->publish, active && had->subscribe,
+		    !active, 0, entry_next_stamp(t->ops, entry_time(e))));
+	}
+	add_edit(b, t->hex, t->name, 1, list);
+}
+
+/* Best effort: who does not hear it learns it by the next comparison of entries. */
+void
+batch_notify(struct ops *ops, const struct batch *b)
+{
+	json_t	*edit, *offer, *answer;
+	size_t	 i;
+
+	json_array_foreach(b->edits, i, edit) {
+		const char	*name = entry_text(edit, "name");
+
+		if (!entry_flag(edit, "notify") || !ops->live.clustering ||
+		    !cluster_reachable(ops->cluster, name))
+			continue;
+		answer = NULL;
+		offer = offer_new(ops, json_object_get(edit, "entries"), 0);
+		cluster_ask(ops->cluster, name, "entries", offer, NOTIFY_MS, &answer);
+		json_decref(offer);
+		json_decref(answer);
+	}
+}
+
+void
+batch_undo(struct ops *ops, struct target **list, size_t n)
+{
+	struct batch	*b = batch_new(0);
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->asked)
+			undo(b, list[i]);
+	if (json_array_size(b->edits) > 0 && batch_commit(ops, b) == 200)
+		batch_notify(ops, b);
+	batch_free(b);
+}

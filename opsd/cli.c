@@ -1,0 +1,439 @@
+#include "config.h"
+
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "yaml.h"
+
+#define CONFIG_FILE	"/etc/hubleaf/hubleaf.yaml"
+#define ANSWER_SECONDS	600
+
+struct cli {
+	char		*conf_file;
+	int		 nflags;	/* --KEY value, and -c FILE for daemons */
+	char		**flags;
+	const char	*command;
+	int		 nfields;
+	char		**fields;	/* key=value */
+	struct conf	*conf;
+};
+
+static void __attribute__((noreturn))
+usage(int status)
+{
+	fprintf(status == 0 ? stdout : stderr,
+	    "usage: hubleaf [-c file] [--KEY value ...] command\n"
+	    "  run                       start the node's daemons in the foreground\n"
+	    "  status                    show the node and its cluster\n"
+	    "  version                   print the version\n"
+	    "  help                      print this\n"
+	    "  OPERATION [key=value ...] send an operation and print the answer,\n"
+	    "                            such as: hubleaf describe_table table=dog\n"
+	    "With an operation:\n"
+	    "  json=true                 print JSON instead of YAML\n"
+	    "  target=URL                send it there instead of the local domain socket,\n"
+	    "                            with username=NAME password=TEXT\n"
+	    "                            or CLI_TARGET_USERNAME, CLI_TARGET_PASSWORD\n"
+	    "  insecure=true             with https: do not verify the certificate\n");
+	exit(status);
+}
+
+static void __attribute__((noreturn, format(printf, 1, 2)))
+die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fprintf(stderr, "hubleaf: ");
+	vfprintf(stderr, fmt, ap);
+	fprintf(stderr, "\n");
+	va_end(ap);
+	exit(1);
+}
+
+/* ---- arguments ---- */
+
+static void
+push(char ***list, int *n, char *arg)
+{
+	*list = xrealloc(*list, (size_t)(*n + 2) * sizeof(**list));
+	(*list)[(*n)++] = arg;
+	(*list)[*n] = NULL;
+}
+
+static void
+parse_args(struct cli *c, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		char *arg = argv[i];
+
+		if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)
+			c->command = "help";
+		else if (strcmp(arg, "--version") == 0 || strcmp(arg, "-v") == 0)
+			c->command = "version";
+		else if (strcmp(arg, "-c") == 0 && i + 1 < argc)
+			c->conf_file = argv[++i];
+		else if (strncmp(arg, "--", 2) == 0) {
+			push(&c->flags, &c->nflags, arg);
+			if (strchr(arg, '=') == NULL && i + 1 < argc)
+				push(&c->flags, &c->nflags, argv[++i]);
+		} else if (arg[0] == '-')
+			usage(2);
+		else if (c->command == NULL)
+			c->command = arg;
+		else
+			push(&c->fields, &c->nfields, arg);
+	}
+}
+
+static void
+load_conf(struct cli *c)
+{
+	const char *env = getenv("HUBLEAF_CONFIG");
+	char *err = NULL;
+
+	if (c->conf_file == NULL && env != NULL && env[0] != '\0')
+		c->conf_file = (char *)(uintptr_t)env;
+	if (c->conf_file == NULL && access(CONFIG_FILE, R_OK) == 0)
+		c->conf_file = (char *)(uintptr_t)CONFIG_FILE;
+	c->conf = conf_load(c->conf_file, c->nflags, c->flags, &err);
+	if (c->conf == NULL)
+		die("%s", err);
+}
+
+/* ---- operations ---- */
+
+/* JSON where it is an array, object, number or boolean; else text. */
+static json_t *
+field_value(const char *name, const char *text)
+{
+	json_t *v;
+
+	if (strcmp(name, "username") != 0 && strcmp(name, "password") != 0) {
+		v = json_loads(text, JSON_DECODE_ANY, NULL);
+		if (v != NULL && !json_is_string(v) && !json_is_null(v))
+			return (v);
+		json_decref(v);
+	}
+	v = json_string(text);
+	if (v == NULL)
+		die("%s: is not UTF-8", name);
+	return (v);
+}
+
+static json_t *
+operation_body(struct cli *c)
+{
+	json_t *body = json_pack("{s:s}", "operation", c->command);
+
+	for (int i = 0; i < c->nfields; i++) {
+		char *eq = strchr(c->fields[i], '=');
+
+		if (eq == NULL || eq == c->fields[i])
+			die("'%s' is not key=value", c->fields[i]);
+		*eq = '\0';
+		json_object_set_new(body, c->fields[i], field_value(c->fields[i], eq + 1));
+	}
+	return (body);
+}
+
+/* A field for the program itself leaves the body; the caller frees. */
+static char *
+take_field(json_t *body, const char *name)
+{
+	json_t *v = json_object_get(body, name);
+	char *text = NULL;
+
+	if (json_is_string(v))
+		text = xstrdup(json_string_value(v));
+	else if (v != NULL)
+		text = json_dumps(v, JSON_ENCODE_ANY);
+	json_object_del(body, name);
+	return (text);
+}
+
+static int
+take_flag(json_t *body, const char *name)
+{
+	char *text = take_field(body, name);
+	int on = text != NULL && strcmp(text, "true") == 0;
+
+	free(text);
+	return (on);
+}
+
+/* The environment comes first: then username and password are fields like others. */
+static void
+login(struct target *t, json_t *body)
+{
+	const char *name = getenv("CLI_TARGET_USERNAME"), *password = getenv("CLI_TARGET_PASSWORD");
+	char *own_name = NULL, *own_password = NULL;
+
+	if (name == NULL || password == NULL) {
+		name = own_name = take_field(body, "username");
+		password = own_password = take_field(body, "password");
+	}
+	if (name != NULL && password != NULL)
+		target_login(t, name, password);
+	free(own_name);
+	free(own_password);
+}
+
+static void
+choose_target(struct cli *c, struct target *t, json_t *body)
+{
+	char *url = take_field(body, "target"), *err = NULL;
+
+	t->timeout_s = ANSWER_SECONDS;
+	t->insecure = take_flag(body, "insecure");
+	if (url == NULL) {
+		load_conf(c);
+		t->socket = xstrdup(conf_str(c->conf, API_SOCKET));
+		return;
+	}
+	if (target_parse(t, url, &err) == -1)
+		die("%s", err);
+	free(url);
+	login(t, body);
+}
+
+static void
+print(const json_t *v, int as_json)
+{
+	char *text = as_json ? json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY) : yaml_dump(v);
+	size_t n = text != NULL ? strlen(text) : 0;
+
+	if (n > 0)
+		printf("%s%s", text, text[n - 1] == '\n' ? "" : "\n");
+	free(text);
+}
+
+static void
+print_error(const struct answer *a, const json_t *v)
+{
+	const char *error = json_string_value(json_object_get(v, "error"));
+
+	if (error != NULL && json_object_size(v) == 1)
+		fprintf(stderr, "hubleaf: %s\n", error);
+	else
+		fprintf(stderr, "hubleaf: status %d: %s\n", a->status, a->body);
+}
+
+static int
+print_answer(const struct answer *a, int as_json)
+{
+	json_t *v = json_loadb(a->body, a->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+
+	if (a->status >= 400)
+		print_error(a, v);
+	else if (v != NULL)
+		print(v, as_json);
+	else
+		printf("%s\n", a->body);
+	json_decref(v);
+	return (a->status >= 400);
+}
+
+static int
+run_operation(struct cli *c)
+{
+	json_t *body = operation_body(c);
+	int as_json = take_flag(body, "json"), rc;
+	struct target t = { 0 };
+	struct answer a;
+	char *err, *text;
+
+	choose_target(c, &t, body);
+	text = json_dumps(body, JSON_COMPACT);
+	if (cli_request(&t, "POST", "/", text, &a, &err) == -1)
+		die("%s", err);
+	rc = print_answer(&a, as_json);
+	free(a.body);
+	free(text);
+	target_free(&t);
+	json_decref(body);
+	return (rc);
+}
+
+/* ---- status ---- */
+
+/* The answer's body, or NULL when there is none or it is an error. */
+static json_t *
+ask(const struct target *t, const char *operation)
+{
+	char *text = xasprintf("{\"operation\":\"%s\"}", operation), *err;
+	struct answer a;
+	json_t *v = NULL;
+
+	if (cli_request(t, "POST", "/", text, &a, &err) == 0 && a.status == 200)
+		v = json_loadb(a.body, a.len, JSON_ALLOW_NUL, NULL);
+	free(a.body);
+	free(err);
+	free(text);
+	return (v);
+}
+
+/* The daemon whose pid file is locked; 0: it does not run. */
+static int
+daemon_pid(const struct conf *conf, const char *name)
+{
+	char *file = xasprintf("%s.pid", name), *path = conf_run_path(conf, file), text[16] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC), pid = 0;
+
+	free(file);
+	free(path);
+	if (fd == -1)
+		return (0);
+	if (flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK &&
+	    read(fd, text, sizeof(text) - 1) > 0)
+		pid = atoi(text);
+	close(fd);
+	return (pid);
+}
+
+/* server: what opsd knows of the nats-server, {"status",...}, or NULL. */
+static json_t *
+status_of(int pid, const json_t *server)
+{
+	const char *word = json_string_value(json_object_get(server, "status"));
+
+	if (pid == 0)
+		return (json_pack("{s:s, s:n}", "status", "stopped", "pid"));
+	return (json_pack("{s:s, s:i}", "status", word != NULL ? word : "running", "pid", pid));
+}
+
+/* The same with blanks for underscores in all keys; takes the reference. */
+static json_t *
+spaced(json_t *v)
+{
+	json_t *out, *e;
+	const char *name;
+	size_t i;
+
+	if (json_is_object(v)) {
+		out = json_object();
+		json_object_foreach(v, name, e) {
+			char *key = xstrdup(name);
+
+			for (char *p = key; *p != '\0'; p++)
+				*p = *p == '_' ? ' ' : *p;
+			json_object_set_new(out, key, spaced(json_incref(e)));
+			free(key);
+		}
+	} else if (json_is_array(v)) {
+		out = json_array();
+		json_array_foreach(v, i, e)
+			json_array_append_new(out, spaced(json_incref(e)));
+	} else
+		return (v);
+	json_decref(v);
+	return (out);
+}
+
+static json_t *
+clustering_status(struct cli *c, const struct target *t)
+{
+	json_t *info = ask(t, "system_information"), *network = ask(t, "cluster_network");
+	json_t *status = ask(t, "cluster_status"), *nats = json_object_get(info, "nats");
+	json_t *nodes = json_object_get(network, "nodes"), *o;
+
+	o = json_pack("{s:o, s:o, s:o, s:o}",
+	    "hub server", status_of(daemon_pid(c->conf, "hubd"), json_object_get(nats, "hub")),
+	    "leaf server", status_of(daemon_pid(c->conf, "leafd"), json_object_get(nats, "leaf")),
+	    "network", nodes != NULL ? spaced(json_incref(nodes)) : json_array(),
+	    "replication", status != NULL ? spaced(json_incref(status)) : json_object());
+	json_decref(info);
+	json_decref(network);
+	json_decref(status);
+	return (o);
+}
+
+static int
+run_status(struct cli *c)
+{
+	struct target t = { .timeout_s = 30 };
+	int pid, as_json = c->nfields == 1 && strcmp(c->fields[0], "json=true") == 0;
+	json_t *o;
+
+	load_conf(c);
+	pid = daemon_pid(c->conf, "opsd");
+	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
+	o = json_pack("{s:o}", "hubleaf", status_of(pid, NULL));
+	json_object_set_new(o, "clustering", clustering_status(c, &t));
+	print(o, as_json);
+	json_decref(o);
+	target_free(&t);
+	return (pid == 0);
+}
+
+/* ---- the rest ---- */
+
+static int
+run_run(struct cli *c)
+{
+	char **argv = NULL;
+	int argc = 0, rc;
+
+	load_conf(c);
+	if (c->conf_file != NULL) {
+		push(&argv, &argc, (char *)(uintptr_t)"-c");
+		push(&argv, &argc, c->conf_file);
+	}
+	for (int i = 0; i < c->nflags; i++)
+		push(&argv, &argc, c->flags[i]);
+	rc = cli_run(c->conf, argc, argv);
+	free(argv);
+	return (rc);
+}
+
+static int
+run_version(struct cli *c)
+{
+	printf("%s\n", PACKAGE_VERSION);
+	return (0);
+}
+
+static int
+run_help(struct cli *c)
+{
+	usage(0);
+}
+
+static const struct {
+	const char	*name;
+	int		(*run)(struct cli *c);
+} commands[] = {
+	{ "run", run_run }, { "status", run_status }, { "version", run_version },
+	{ "help", run_help },
+};
+
+int
+main(int argc, char *argv[])
+{
+	struct cli c = { 0 };
+	int (*run)(struct cli *) = run_operation;
+	int rc;
+
+	parse_args(&c, argc, argv);
+	if (c.command == NULL)
+		usage(2);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(c.command, commands[i].name) == 0)
+			run = commands[i].run;
+	rc = run(&c);
+	conf_free(c.conf);
+	free(c.flags);
+	free(c.fields);
+	if (fflush(stdout) == EOF)
+		return (1);
+	return (rc);
+}

@@ -1,0 +1,37 @@
+#ifndef HL_CLI_H
+#define HL_CLI_H
+
+#include <stddef.h>
+
+#include "conf.h"
+
+/* What the parts of the command line program share. */
+
+/* Where requests go: the domain socket, or a host. */
+struct target {
+	char		*socket;	/* or NULL */
+	char		*host;
+	int		 port;
+	int		 tls, insecure;
+	char		*authorization;	/* value of the header, or NULL */
+	unsigned	 timeout_s;
+};
+
+struct answer {
+	int	 status;
+	char	*body;		/* NUL-terminated; free it */
+	size_t	 len;
+};
+
+/* One request and its answer; 0, or -1 with *err (caller frees). */
+int cli_request(const struct target *t, const char *method, const char *path, const char *body,
+    struct answer *a, char **err);
+/* "https://host:port"; -1 with *err.  Port 9925 unless given. */
+int target_parse(struct target *t, const char *url, char **err);
+void target_login(struct target *t, const char *username, const char *password);
+void target_free(struct target *t);
+
+/* `hubleaf run`: the three daemons in the foreground; the exit status. */
+int cli_run(const struct conf *conf, int argc, char **argv);
+
+#endif

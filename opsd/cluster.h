@@ -1,0 +1,52 @@
+#ifndef HL_CLUSTER_H
+#define HL_CLUSTER_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "ops.h"
+
+/*
+ * The conversation with hubd and leafd, on the loop's thread: settings out, log
+ * out, frames in, pulls, the status exchange with peers.  The functions here may
+ * be called from any thread.
+ */
+struct cluster;
+
+struct cluster *cluster_start(struct ops *ops, char **err);
+void cluster_quiet(struct cluster *c);	/* no more daemons; calls in flight end */
+void cluster_stop(struct cluster *c);
+
+void cluster_logged(struct cluster *c);		/* there is more in the log */
+void cluster_kick(struct cluster *c);		/* flows or entries changed: look again */
+void cluster_settings(struct cluster *c);	/* the configuration changed */
+int cluster_reachable(struct cluster *c, const char *node);
+/* Own lost writes are being fetched: others must not copy from here yet. */
+int cluster_recovering(struct cluster *c);
+
+/*
+ * Ask a node and wait (worker threads only).  The answer (new reference, or NULL)
+ * and its status; 504 when it did not answer in time, 503 when hubd is away.
+ */
+int cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
+    unsigned timeout_ms, json_t **answer);
+/* The mesh as cluster_network shows it; NULL when hubd is away. */
+json_t *cluster_network(struct cluster *c, unsigned timeout_ms);
+
+/* What is known of a peer from the status exchange; copies. */
+struct peer_view {
+	int		 reachable;
+	double		 latency_ms;	/* -1: never answered */
+	int64_t		 skew_ms;	/* its clock minus ours */
+	uint64_t	 uptime_ms;	/* of the peer */
+	uint64_t	 seen_ms;	/* when it last answered, wall clock */
+	int		 cluster_port, api_port;
+	json_t		*system_info;	/* new reference or NULL */
+	json_t		*received;	/* {"<our table id>": seq}: what it has of ours; or NULL */
+};
+void cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *v);
+void peer_view_clear(struct peer_view *v);
+/* {"hub":{"status","pid"},"leaf":{...}} new reference */
+json_t *cluster_servers(struct cluster *c);
+
+#endif

@@ -1,0 +1,251 @@
+#include "config.h"
+
+#include "commit.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "cluster.h"
+#include "group_priv.h"
+#include "log.h"
+#include "mem.h"
+#include "ops.h"
+
+/* A group holds at most this much of each kind, so that neither waits long. */
+#define GROUP_LOCAL_BYTES	(16u << 20)
+#define GROUP_REMOTE_BYTES	(8u << 20)
+#define GROUP_JOBS		4096
+#define DISK_CHECK_US		1000000
+
+struct queue {
+	struct job	*head, **tail;
+};
+
+struct commit {
+	struct ops	*ops;
+	pthread_t	 thread;
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 more;
+	struct queue	 local, remote;
+	struct hlc	 clock;
+	uint64_t	 disk_checked_us;
+	int		 disk_full;
+	int		 stop;
+};
+
+static void
+queue_push(struct queue *q, struct job *j)
+{
+	j->next = NULL;
+	*q->tail = j;
+	q->tail = &j->next;
+}
+
+/* Move up to `bytes` of jobs to the end of *list; how many. */
+static size_t
+queue_take(struct queue *q, size_t bytes, struct job ***tail)
+{
+	size_t n = 0, cost = 0;
+	struct job *j;
+
+	while ((j = q->head) != NULL && n < GROUP_JOBS && (n == 0 || cost + j->cost <= bytes)) {
+		q->head = j->next;
+		cost += j->cost;
+		j->next = NULL;
+		**tail = j;
+		*tail = &j->next;
+		n++;
+	}
+	if (q->head == NULL)
+		q->tail = &q->head;
+	return (n);
+}
+
+void
+job_fail(struct job *j, int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	free(j->error);
+	if (vasprintf(&j->error, fmt, ap) == -1)
+		j->error = NULL;
+	va_end(ap);
+	j->status = status;
+}
+
+int
+commit_disk_full(struct commit *c)
+{
+	uint64_t now = mono_us();
+
+	if (now - c->disk_checked_us > DISK_CHECK_US) {
+		int full = store_free_bytes(c->ops->store) < c->ops->live.reserve;
+
+		if (full != c->disk_full)
+			log_warnx("store: %s", full ?
+			    "free disk is below storage.reserve: writes are refused" :
+			    "free disk is above storage.reserve again");
+		c->disk_full = full;
+		c->disk_checked_us = now;
+	}
+	return (c->disk_full);
+}
+
+static void
+run_job(struct commit *c, struct group *g, struct job *j, uint64_t now)
+{
+	if (!j->remote && now - j->queued_us > c->ops->live.queue_ms * 1000) {
+		job_fail(j, 503, "Outstanding write transactions have too long of queue, "
+		    "please try again later");
+		return;
+	}
+	j->status = 200;
+	j->run(g, j);
+}
+
+static void
+run_group(struct commit *c, struct job *list)
+{
+	struct group *g = group_open(c->ops, &c->clock);
+	uint64_t logged = c->ops->log.last, now = mono_us();
+	struct job *j;
+	int rc;
+
+	for (j = list; j != NULL; j = j->next)
+		run_job(c, g, j, now);
+	rc = group_write(g);
+	group_close(g, rc == 0);
+	while ((j = list) != NULL) {
+		list = j->next;
+		if (rc == -1 && j->status == 200)
+			job_fail(j, 500, "the store cannot be written");
+		j->done(j);
+	}
+	if (rc == -1) {
+		/*
+		 * RocksDB latches write errors and its C API cannot resume: only a
+		 * new process has a trustworthy store.  The supervisor starts one.
+		 */
+		struct timespec flush = { 0, 200000000 };
+
+		nanosleep(&flush, NULL);
+		fatalx("store: not writable, starting anew");
+	}
+	if (c->ops->log.last != logged)
+		cluster_logged(c->ops->cluster);
+}
+
+static void *
+commit_main(void *arg)
+{
+	struct commit *c = arg;
+	struct job *list, **tail;
+
+	pthread_mutex_lock(&c->lock);
+	for (;;) {
+		while (c->local.head == NULL && c->remote.head == NULL && !c->stop)
+			pthread_cond_wait(&c->more, &c->lock);
+		if (c->local.head == NULL && c->remote.head == NULL)
+			break;
+		list = NULL;
+		tail = &list;
+		queue_take(&c->local, GROUP_LOCAL_BYTES, &tail);
+		queue_take(&c->remote, GROUP_REMOTE_BYTES, &tail);
+		pthread_mutex_unlock(&c->lock);
+		run_group(c, list);
+		pthread_mutex_lock(&c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return (NULL);
+}
+
+struct commit *
+commit_start(struct ops *ops, char **err)
+{
+	struct commit *c = xcalloc(1, sizeof(*c));
+
+	c->ops = ops;
+	c->local.tail = &c->local.head;
+	c->remote.tail = &c->remote.head;
+	c->clock.time = ops->log.clock;
+	c->clock.node = stamp_node(ops->node_id);
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->more, NULL);
+	if (pthread_create(&c->thread, NULL, commit_main, c) != 0) {
+		*err = xasprintf("cannot start the commit thread");
+		free(c);
+		return (NULL);
+	}
+	return (c);
+}
+
+void
+commit_stop(struct commit *c)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stop = 1;
+	pthread_cond_signal(&c->more);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->more);
+	free(c);
+}
+
+void
+commit_submit(struct commit *c, struct job *j)
+{
+	int stopped;
+
+	j->queued_us = mono_us();
+	pthread_mutex_lock(&c->lock);
+	stopped = c->stop;
+	if (!stopped) {
+		queue_push(j->remote ? &c->remote : &c->local, j);
+		pthread_cond_signal(&c->more);
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (stopped) {
+		job_fail(j, 503, "the node is stopping");
+		j->done(j);
+	}
+}
+
+struct waiter {
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 cond;
+	int		 done;
+};
+
+static void
+wait_done(struct job *j)
+{
+	struct waiter *w = j->arg;
+
+	pthread_mutex_lock(&w->lock);
+	w->done = 1;
+	pthread_cond_signal(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+}
+
+int
+commit_wait(struct commit *c, struct job *j)
+{
+	struct waiter w = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 };
+
+	j->done = wait_done;
+	j->arg = &w;
+	commit_submit(c, j);
+	pthread_mutex_lock(&w.lock);
+	while (!w.done)
+		pthread_cond_wait(&w.cond, &w.lock);
+	pthread_mutex_unlock(&w.lock);
+	return (j->status);
+}

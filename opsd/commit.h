@@ -1,0 +1,89 @@
+#ifndef HL_COMMIT_H
+#define HL_COMMIT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "catalog.h"
+#include "txn.h"
+
+/*
+ * The one thread that writes.  A job's `run` stages changes in the open group
+ * (group.h) or refuses without having staged anything; the group is written as
+ * one batch with one fsync; then `done` runs for each of its jobs, on the
+ * commit thread: it must be quick and hand over.
+ */
+struct commit;
+struct group;
+struct ops;
+
+struct job {
+	void		(*run)(struct group *g, struct job *j);	/* sets status and error */
+	void		(*done)(struct job *j);	/* owns the job again */
+	void		*arg;
+	int		 status;	/* HTTP status: 200, 4xx, 500, 503, 507 */
+	char		*error;		/* text when status is not 200; freed by done's owner */
+	size_t		 cost;		/* bytes, for the bound of a group */
+	int		 remote;	/* from a peer: waits behind local ones in a group */
+	uint64_t	 queued_us;	/* commit's */
+	struct job	*next;		/* commit's */
+};
+
+struct commit *commit_start(struct ops *ops, char **err);
+void commit_stop(struct commit *c);	/* writes what is queued, then ends the thread */
+void commit_submit(struct commit *c, struct job *j);
+/* Submit and wait (never on the commit thread or an HTTP thread): status. */
+int commit_wait(struct commit *c, struct job *j);
+/* Free disk is below storage.reserve (looked at once a second; commit thread). */
+int commit_disk_full(struct commit *c);
+/* Set status and error text; for run functions. */
+void job_fail(struct job *j, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * A local write: built by an HTTP thread with write_add, run as one transaction.
+ */
+struct write_record {
+	size_t		 key_at, key_len;	/* in bytes */
+	size_t		 attrs_at, attrs_len;	/* u32 count + attributes as in txn.h */
+	uint32_t	 same_as;		/* index of an earlier record with this key, or UINT32_MAX */
+	uint8_t		 applied;		/* after the commit: 1 written, 0 skipped */
+};
+
+struct write {
+	struct job		 job;		/* first */
+	struct table		*table;		/* counted */
+	enum txn_op		 op;
+	char			*user;
+	struct buf		 bytes;
+	struct write_record	*recs;
+	uint32_t		 n, cap;
+	int			 internal;	/* our own write of a system table */
+	struct key_seen	*seen;		/* write.c's: the keys of this request */
+};
+
+struct write *write_new(struct table *t, enum txn_op op, const char *user);	/* refs the table */
+void write_free(struct write *w);
+/*
+ * Add a record: an object for insert, update, upsert (attributes in any order; the key
+ * among them; __createdtime__ and __updatedtime__ ignored), a key value for delete.
+ * Names and key rules have been checked.  Repeated keys are folded (later attributes
+ * win; a second insert is skipped).  -1: the transaction would exceed `max` bytes.
+ */
+int write_add(struct write *w, const json_t *record, size_t max);
+json_t *write_key(const struct write *w, uint32_t i);	/* record i's key, new reference */
+
+/* Definition changes; NULL or counted values; done frees with ddl_free. */
+enum ddl_kind { DDL_CREATE_DATABASE, DDL_DROP_DATABASE, DDL_CREATE_TABLE, DDL_DROP_TABLE,
+	DDL_CREATE_ATTRIBUTE, DDL_DROP_ATTRIBUTE };
+struct ddl {
+	struct job	 job;		/* first */
+	enum ddl_kind	 kind;
+	char		*database, *table, *attribute, *primary_key, *user;
+	json_t		*attributes;	/* [{"name"|"attribute","type"?,"indexed"?}] or NULL */
+	int		 audit;		/* 0, 1 */
+};
+struct ddl *ddl_new(enum ddl_kind kind, const char *database, const char *table);
+void ddl_free(struct ddl *d);
+/* Errors (texts and statuses of the API) are set by the run function. */
+
+#endif

@@ -1,0 +1,388 @@
+#include "config.h"
+
+#include "condition.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+#include "value.h"
+
+int
+field_find(struct field *f, const struct table *t, const char *name)
+{
+	const struct attribute	*a = table_attr(t, name, strlen(name));
+
+	if (a == NULL || a->hidden)
+		return (-1);
+	f->attr = a;
+	if (strcmp(name, t->primary_key) == 0)
+		f->kind = FIELD_KEY;
+	else if (strcmp(name, "__createdtime__") == 0)
+		f->kind = FIELD_CREATED;
+	else if (strcmp(name, "__updatedtime__") == 0)
+		f->kind = FIELD_UPDATED;
+	else
+		f->kind = FIELD_ATTR;
+	return (0);
+}
+
+const struct attr *
+field_attr(const struct field *f, const struct row_view *v)
+{
+	const struct attr	*a;
+
+	if (f->kind != FIELD_ATTR)
+		return (NULL);
+	a = row_attr(&v->row, f->attr->name, f->attr->nlen);
+	if (a == NULL || !row_counts(&v->row, a))
+		return (NULL);
+	if (!stamp_none(f->attr->dropped) && stamp_cmp(a->stamp, f->attr->dropped) <= 0)
+		return (NULL);
+	return (a);
+}
+
+static void
+time_scalar(struct stamp s, struct scalar *out)
+{
+	if (stamp_none(s))
+		*out = (struct scalar){ .rank = RANK_NULL };
+	else
+		scalar_real(out, stamp_user(s));
+}
+
+int
+field_scalar(const struct field *f, struct row_view *v, struct scalar *out)
+{
+	const struct attr	*a;
+
+	switch (f->kind) {
+	case FIELD_KEY:
+		return (scalar_from_key(out, v->key, v->klen, &v->scratch));
+	case FIELD_CREATED:
+		time_scalar(row_created(&v->row), out);
+		return (0);
+	case FIELD_UPDATED:
+		time_scalar(row_updated(&v->row), out);
+		return (0);
+	default:
+		break;
+	}
+	a = field_attr(f, v);
+	if (a == NULL) {
+		*out = (struct scalar){ .rank = RANK_NULL };
+		return (0);
+	}
+	return (value_scalar(out, a->value, a->vlen));
+}
+
+void
+row_view_free(struct row_view *v)
+{
+	row_free(&v->row);
+	buf_free(&v->scratch);
+}
+
+int
+compare_find(const char *word)
+{
+	static const struct {
+		const char	*word;
+		enum compare	 compare;
+	} words[] = {
+		{ "equals", CMP_EQUALS }, { "eq", CMP_EQUALS },
+		{ "not_equal", CMP_NOT_EQUAL }, { "ne", CMP_NOT_EQUAL },
+		{ "contains", CMP_CONTAINS }, { "starts_with", CMP_STARTS_WITH },
+		{ "ends_with", CMP_ENDS_WITH },
+		{ "greater_than", CMP_GREATER }, { "gt", CMP_GREATER },
+		{ "greater_than_equal", CMP_GREATER_EQUAL }, { "ge", CMP_GREATER_EQUAL },
+		{ "less_than", CMP_LESS }, { "lt", CMP_LESS },
+		{ "less_than_equal", CMP_LESS_EQUAL }, { "le", CMP_LESS_EQUAL },
+		{ "between", CMP_BETWEEN },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i].word, word) == 0)
+			return (words[i].compare);
+	return (-1);
+}
+
+static int
+is_text_compare(enum compare c)
+{
+	return (c == CMP_CONTAINS || c == CMP_STARTS_WITH || c == CMP_ENDS_WITH);
+}
+
+/* Text to look for: the value itself, or its JSON text. */
+static json_t *
+value_as_text(const json_t *v)
+{
+	struct buf	 b = { 0 };
+	json_t		*text;
+
+	if (json_is_string(v))
+		return (json_stringn(json_string_value(v), json_string_length(v)));
+	value_text_json(&b, v);
+	text = json_stringn((const char *)b.data, b.len);
+	buf_free(&b);
+	return (text);
+}
+
+struct condition *
+condition_leaf(const struct field *f, enum compare compare, json_t *value)
+{
+	struct condition	*c = xcalloc(1, sizeof(*c));
+	const json_t		*first = value, *second = value;
+
+	c->kind = COND_LEAF;
+	c->field = *f;
+	c->compare = compare;
+	c->value = json_incref(value);
+	if (is_text_compare(compare))
+		first = second = c->text = value_as_text(value);
+	if (compare == CMP_BETWEEN) {
+		first = json_array_get(value, 0);
+		second = json_array_get(value, 1);
+	}
+	if (scalar_from_json(&c->a, first) == -1 || scalar_from_json(&c->b, second) == -1)
+		c->deep = 1;
+	return (c);
+}
+
+struct condition *
+condition_wildcard(const struct field *f, json_t *value)
+{
+	const char		*s = json_string_value(value);
+	size_t			 n = json_string_length(value), from, to;
+	struct condition	*c;
+	enum compare		 compare;
+	json_t			*inner;
+
+	if (s == NULL || n == 0 || (s[0] != '*' && s[n - 1] != '*'))
+		return (condition_leaf(f, CMP_EQUALS, value));
+	if (n == 1)
+		return (condition_leaf(f, CMP_ANY, value));
+	from = s[0] == '*';
+	to = n - (s[n - 1] == '*');
+	compare = from == 0 ? CMP_STARTS_WITH : to == n ? CMP_ENDS_WITH : CMP_CONTAINS;
+	inner = json_stringn(s + from, to - from);
+	c = condition_leaf(f, compare, inner);
+	json_decref(inner);
+	return (c);
+}
+
+struct condition *
+condition_group(enum condition_kind kind)
+{
+	struct condition	*c = xcalloc(1, sizeof(*c));
+
+	c->kind = kind;
+	return (c);
+}
+
+void
+condition_add(struct condition *group, struct condition *kid)
+{
+	group->kids = xrealloc(group->kids, (group->nkids + 1) * sizeof(struct condition *));
+	group->kids[group->nkids++] = kid;
+}
+
+void
+condition_free(struct condition *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->nkids; i++)
+		condition_free(c->kids[i]);
+	free(c->kids);
+	json_decref(c->value);
+	json_decref(c->text);
+	free(c);
+}
+
+static int
+deep_equal(const struct condition *c, const struct row_view *v)
+{
+	const struct attr	*a = field_attr(&c->field, v);
+	json_t			*j;
+	int			 same;
+
+	if (a == NULL)
+		return (0);
+	j = value_to_json(a->value, a->vlen);
+	same = j != NULL && json_equal(j, c->value);
+	json_decref(j);
+	return (same);
+}
+
+static int
+text_match(const struct condition *c, const struct scalar *s)
+{
+	const struct scalar	*what = &c->a;
+
+	if (s->rank != RANK_TEXT || s->n < what->n)
+		return (0);
+	switch (c->compare) {
+	case CMP_STARTS_WITH:
+		return (memcmp(s->s, what->s, what->n) == 0);
+	case CMP_ENDS_WITH:
+		return (memcmp(s->s + s->n - what->n, what->s, what->n) == 0);
+	default:
+		return (memmem(s->s, s->n, what->s, what->n) != NULL);
+	}
+}
+
+static int
+same_kind(const struct scalar *a, const struct scalar *b)
+{
+	int	a_bool = a->rank == RANK_FALSE || a->rank == RANK_TRUE;
+	int	b_bool = b->rank == RANK_FALSE || b->rank == RANK_TRUE;
+
+	return (a->rank == b->rank || (a_bool && b_bool));
+}
+
+static int
+order_match(const struct condition *c, const struct scalar *s)
+{
+	int	d;
+
+	if (c->deep || !same_kind(s, &c->a) || !same_kind(s, &c->b))
+		return (0);
+	d = scalar_cmp(s, &c->a);
+	switch (c->compare) {
+	case CMP_GREATER:
+		return (d > 0);
+	case CMP_GREATER_EQUAL:
+		return (d >= 0);
+	case CMP_LESS:
+		return (d < 0);
+	case CMP_LESS_EQUAL:
+		return (d <= 0);
+	default:
+		return (d >= 0 && scalar_cmp(s, &c->b) <= 0);
+	}
+}
+
+static int
+leaf_match(const struct condition *c, struct row_view *v)
+{
+	struct scalar	s;
+	int		equal;
+
+	if (c->compare == CMP_ANY)
+		return (1);
+	if (c->deep && (c->compare == CMP_EQUALS || c->compare == CMP_NOT_EQUAL))
+		return (deep_equal(c, v) == (c->compare == CMP_EQUALS));
+	if (field_scalar(&c->field, v, &s) == -1)
+		return (c->compare == CMP_NOT_EQUAL);
+	if (is_text_compare(c->compare))
+		return (text_match(c, &s));
+	if (c->compare != CMP_EQUALS && c->compare != CMP_NOT_EQUAL)
+		return (order_match(c, &s));
+	equal = scalar_cmp(&s, &c->a) == 0;
+	return (equal == (c->compare == CMP_EQUALS));
+}
+
+int
+condition_match(const struct condition *c, struct row_view *v)
+{
+	if (c->kind == COND_LEAF)
+		return (leaf_match(c, v));
+	for (size_t i = 0; i < c->nkids; i++)
+		if (condition_match(c->kids[i], v) == (c->kind == COND_OR))
+			return (c->kind == COND_OR);
+	return (c->kind == COND_AND);
+}
+
+/* The scalar's key as an index holds it; 1 when its text was cut. */
+static int
+bound_key(struct buf *b, const struct scalar *sc)
+{
+	struct scalar	cut = *sc;
+
+	if (cut.n > KEY_TEXT_MAX)
+		cut.n = KEY_TEXT_MAX;
+	key_from_scalar(b, &cut);
+	return (cut.n != sc->n);
+}
+
+/* The first bytes that do not begin with b; b begins with a rank, so there are some. */
+static void
+successor(struct buf *b)
+{
+	while (b->len > 0 && b->data[b->len - 1] == 0xff)
+		b->len--;
+	if (b->len > 0)
+		b->data[b->len - 1]++;
+}
+
+static void
+kind_lower(struct buf *b, uint8_t rank)
+{
+	buf_u8(b, rank == RANK_TRUE ? RANK_FALSE : rank);
+}
+
+static void
+kind_upper(struct buf *b, uint8_t rank)
+{
+	buf_u8(b, (uint8_t)(rank == RANK_FALSE ? RANK_TRUE + 1 : rank + 1));
+}
+
+/* All texts that begin so: the key without its end. */
+static void
+prefix_bounds(const struct scalar *sc, struct buf *lower, struct buf *upper)
+{
+	bound_key(lower, sc);
+	lower->len--;
+	buf_add(upper, lower->data, lower->len);
+	successor(upper);
+}
+
+int
+condition_bounds(const struct condition *c, struct buf *lower, struct buf *upper)
+{
+	/* Null is also what is missing, and that is in no index. */
+	if (c->kind != COND_LEAF || c->deep || c->a.rank == RANK_NULL || !same_kind(&c->a, &c->b))
+		return (-1);
+	switch (c->compare) {
+	case CMP_STARTS_WITH:
+		prefix_bounds(&c->a, lower, upper);
+		return (0);
+	case CMP_EQUALS:
+	case CMP_BETWEEN:
+		bound_key(lower, &c->a);
+		bound_key(upper, &c->b);
+		successor(upper);
+		return (0);
+	case CMP_GREATER:
+	case CMP_GREATER_EQUAL:
+		if (bound_key(lower, &c->a) == 0 && c->compare == CMP_GREATER)
+			successor(lower);
+		kind_upper(upper, c->a.rank);
+		return (0);
+	case CMP_LESS:
+	case CMP_LESS_EQUAL:
+		kind_lower(lower, c->a.rank);
+		if (bound_key(upper, &c->a) == 1 || c->compare == CMP_LESS_EQUAL)
+			successor(upper);
+		return (0);
+	default:
+		return (-1);
+	}
+}
+
+int
+condition_score(const struct condition *c)
+{
+	static const int	scores[] = {
+		[CMP_EQUALS] = 5, [CMP_BETWEEN] = 3, [CMP_STARTS_WITH] = 3, [CMP_GREATER] = 1,
+		[CMP_GREATER_EQUAL] = 1, [CMP_LESS] = 1, [CMP_LESS_EQUAL] = 1,
+	};
+
+	if (c->kind != COND_LEAF || c->deep || c->a.rank == RANK_NULL ||
+	    !same_kind(&c->a, &c->b) || (size_t)c->compare >= sizeof(scores) / sizeof(scores[0]))
+		return (0);
+	if (c->field.kind == FIELD_KEY)
+		return (scores[c->compare] > 0 ? 2 * scores[c->compare] + 1 : 0);
+	return (c->field.attr->indexed ? 2 * scores[c->compare] : 0);
+}

@@ -1,0 +1,172 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "group_priv.h"
+#include "mem.h"
+#include "ops.h"
+
+static void ddl_run(struct group *g, struct job *j);
+
+struct ddl *
+ddl_new(enum ddl_kind kind, const char *database, const char *table)
+{
+	struct ddl *d = xcalloc(1, sizeof(*d));
+
+	d->job.run = ddl_run;
+	d->kind = kind;
+	d->database = xstrdup(database);
+	d->table = xstrdup(table);
+	d->audit = 1;
+	return (d);
+}
+
+void
+ddl_free(struct ddl *d)
+{
+	if (d == NULL)
+		return;
+	free(d->database);
+	free(d->table);
+	free(d->attribute);
+	free(d->primary_key);
+	free(d->user);
+	free(d->job.error);
+	json_decref(d->attributes);
+	free(d);
+}
+
+static void
+create_database(struct group *g, struct ddl *d)
+{
+	if (catalog_has_database(group_ops(g)->catalog, d->database)) {
+		job_fail(&d->job, 400, "database '%s' already exists", d->database);
+		return;
+	}
+	group_put_database(g, d->database);
+}
+
+static void
+drop_database(struct group *g, struct ddl *d)
+{
+	struct catalog *c = group_ops(g)->catalog;
+	struct table **list;
+	size_t n;
+
+	if (!catalog_has_database(c, d->database)) {
+		job_fail(&d->job, 404, "database '%s' does not exist", d->database);
+		return;
+	}
+	list = catalog_tables(c, d->database, &n);
+	for (size_t i = 0; i < n; i++) {
+		group_drop_table(g, group_table(g, list[i]->id));
+		table_unref(list[i]);
+	}
+	free(list);
+	group_drop_database(g, d->database);
+}
+
+static void
+create_table(struct group *g, struct ddl *d)
+{
+	const char *why = NULL;
+	struct table *t = group_create_table(g, d->database, d->table, d->primary_key,
+	    d->attributes, d->user, &why);
+
+	if (t == NULL) {
+		job_fail(&d->job, 400, "Table '%s' already exists in '%s'", d->table, d->database);
+		return;
+	}
+	if (!d->audit) {
+		struct table *copy = table_copy(t);
+
+		copy->audit = 0;
+		group_put_table(g, copy);
+	}
+}
+
+/* The table, or NULL with 404 (400 for status 400). */
+static struct table *
+need_table(struct group *g, struct ddl *d, int status)
+{
+	struct table *t;
+
+	if (!catalog_has_database(group_ops(g)->catalog, d->database)) {
+		job_fail(&d->job, status, "database '%s' does not exist", d->database);
+		return (NULL);
+	}
+	t = group_table_named(g, d->database, strlen(d->database), d->table, strlen(d->table));
+	if (t == NULL)
+		job_fail(&d->job, status, "Table '%s.%s' does not exist", d->database, d->table);
+	return (t);
+}
+
+static void
+drop_table(struct group *g, struct ddl *d)
+{
+	struct table *t = need_table(g, d, 404);
+
+	if (t != NULL)
+		group_drop_table(g, t);
+}
+
+static void
+create_attribute(struct group *g, struct ddl *d)
+{
+	struct table *t = need_table(g, d, 404), *copy;
+	const struct attribute *a;
+	struct attribute *na;
+
+	if (t == NULL)
+		return;
+	a = table_attr(t, d->attribute, strlen(d->attribute));
+	if (a != NULL && !a->hidden) {
+		job_fail(&d->job, 400, "attribute '%s' already exists in %s.%s", d->attribute,
+		    d->database, d->table);
+		return;
+	}
+	copy = table_copy(t);
+	na = table_add_attr(copy, d->attribute, strlen(d->attribute));
+	na->hidden = 0;
+	na->indexed = copy->stat->count == 0;
+	group_put_table(g, copy);
+	group_log_define(g, group_table(g, copy->id), d->user);
+}
+
+static void
+drop_attribute(struct group *g, struct ddl *d)
+{
+	struct table *t = need_table(g, d, 404), *copy;
+	const struct attribute *a;
+	struct attribute *na;
+
+	if (t == NULL)
+		return;
+	a = table_attr(t, d->attribute, strlen(d->attribute));
+	if (a == NULL || a->hidden) {
+		job_fail(&d->job, 404, "Attribute '%s' does not exist on '%s.%s'", d->attribute,
+		    d->database, d->table);
+		return;
+	}
+	copy = table_copy(t);
+	na = table_add_attr(copy, d->attribute, strlen(d->attribute));
+	na->dropped = group_stamp(g);
+	na->hidden = 1;
+	na->indexed = 0;
+	group_put_table(g, copy);
+}
+
+static void (*const runs[])(struct group *, struct ddl *) = {
+	[DDL_CREATE_DATABASE] = create_database, [DDL_DROP_DATABASE] = drop_database,
+	[DDL_CREATE_TABLE] = create_table, [DDL_DROP_TABLE] = drop_table,
+	[DDL_CREATE_ATTRIBUTE] = create_attribute, [DDL_DROP_ATTRIBUTE] = drop_attribute,
+};
+
+static void
+ddl_run(struct group *g, struct job *j)
+{
+	struct ddl *d = (struct ddl *)j;
+
+	runs[d->kind](g, d);
+}

@@ -1,0 +1,78 @@
+#ifndef HL_FLOWS_H
+#define HL_FLOWS_H
+
+#include <stdint.h>
+
+#include "group.h"
+
+/*
+ * Where this node stands in its peers' logs: one flow per (peer, peer's table id).
+ * CF_CURSOR: node id + big-endian table id -> flow; node id + 0 -> the peer's
+ * stream hint.  A cursor moves in the batch of the rows it covers, which alone
+ * makes applying exactly-once.  Whatever does not chain to its cursor is dropped
+ * and asked for again: from the peer's log (FETCH) or, if that does not reach,
+ * as rows (COPY).
+ */
+enum flow_state {
+	FLOW_LIVE = 0,		/* frames chain */
+	FLOW_FETCH = 1,		/* a gap: entries after the cursor are asked for */
+	FLOW_COPY = 2,		/* bring-up: rows are asked for; frames are applied meanwhile */
+	FLOW_CLOCK = 3,		/* a stamp too far ahead: held, tried again */
+	FLOW_FAILED = 4,	/* cannot be applied; why says */
+	FLOW_RESEED = 5,	/* an operator decides */
+	FLOW_RECOVER = 6	/* our own lost writes are asked for; no live flow */
+};
+
+struct flow {
+	uint8_t		 peer[NODE_ID_LEN];
+	uint32_t	 table;			/* the peer's id */
+	char		*database, *name;
+	enum flow_state	 state;
+	uint64_t	 incarnation, seq, ms;	/* the cursor: last entry applied */
+	uint64_t	 from_ms;		/* start_time: the fetch or copy begins there */
+	uint8_t		*next_key;		/* copy: after this key */
+	size_t		 next_len;
+	int		 chunks;		/* copy: chunks taken (0: the head is not read yet) */
+	int		 recovering;		/* copy that must end before others copy from us */
+	char		*why;
+	/* not stored */
+	uint64_t	 fetched;		/* fetch: seen up to here */
+	uint64_t	 rows, dropped;
+	uint64_t	 retry_us;
+	uint64_t	 head, head_ms;		/* what the peer said last */
+	uint64_t	 applied_ms;		/* commit time there of what was applied last */
+	int		 stuck;			/* statuses in a row without movement */
+	int		 pulling;
+};
+
+struct flows;
+
+struct flows *flows_load(struct ops *ops, char **err);
+void flows_free(struct flows *f);
+const char *flow_state_name(enum flow_state s);
+
+/* Copies for other threads; free with flow_free each and the array. peer NULL: all. */
+struct flow **flows_all(struct flows *f, const uint8_t *peer, size_t *n);
+void flow_free(struct flow *f);
+uint64_t flows_stream_seq(struct flows *f, const uint8_t *peer);
+
+/* On the commit thread.  NULL: none. */
+struct flow *flows_find(struct flows *f, const uint8_t *peer, uint32_t table);
+struct flow *flows_find_named(struct flows *f, const uint8_t *peer, const char *db, size_t dblen,
+    const char *name, size_t nlen);
+struct flow *flows_add(struct group *g, const uint8_t *peer, uint32_t table, const char *database,
+    const char *name);
+void flows_remove(struct group *g, struct flow *fl);
+void flows_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq);
+void flow_save(struct group *g, struct flow *fl);
+/* Change the state (why may be NULL); saved, the driver is told. */
+void flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *why);
+void flow_copy_anew(struct group *g, struct flow *fl, int recovering);
+
+/* Readers that must look at live flows (not copies) hold this. */
+void flows_lock(struct flows *f);
+void flows_unlock(struct flows *f);
+struct flow *flows_first(struct flows *f);
+struct flow *flows_next(struct flow *fl);
+
+#endif

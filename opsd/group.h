@@ -1,0 +1,51 @@
+#ifndef HL_GROUP_H
+#define HL_GROUP_H
+
+#include "commit.h"
+
+/*
+ * What one commit changes, on the commit thread.  Rows are read as changed so
+ * far; rows, indexes, counts, log entries, cursors and catalog go into one batch.
+ */
+struct group_row {
+	struct table	*table;
+	const uint8_t	*key;
+	size_t		 klen;
+	struct buf	 before;	/* stored bytes, empty: none */
+	struct buf	 now;		/* encoded state as changed so far */
+	int		 changed;
+};
+
+struct ops *group_ops(struct group *g);
+uint64_t group_wall_ms(const struct group *g);
+uint64_t group_node(const struct group *g);	/* our node part of stamps */
+/* The current version of a table, also when changed in this group; borrowed. NULL: gone. */
+struct table *group_table(struct group *g, uint32_t id);
+struct table *group_table_named(struct group *g, const char *db, size_t dblen, const char *t, size_t tlen);
+/* NULL with the store broken (the group will fail). */
+struct group_row *group_row(struct group *g, struct table *t, const uint8_t *key, size_t klen);
+/* The row's state is now r (encoded here). */
+void group_row_set(struct group *g, struct group_row *gr, const struct row *r);
+void group_observe(struct group *g, uint64_t time);
+struct stamp group_stamp(struct group *g);	/* next of the clock */
+/* Append to the log when clustering is on and the table is not a system one; the seq or 0. */
+uint64_t group_log(struct group *g, struct table *t, const void *payload, size_t len);
+/* Rows seen with names that the table does not list yet. */
+void group_see_attr(struct group *g, struct table *t, const char *name, size_t nlen);
+/* Catalog: takes a new version (or a new table), replaces it for all. */
+void group_put_table(struct group *g, struct table *t);
+void group_drop_table(struct group *g, struct table *t);
+void group_put_database(struct group *g, const char *name);
+void group_drop_database(struct group *g, const char *name);
+/* A table as a peer or a user defines it; sets *err to a text on refusal (NULL returned). Logged. */
+struct table *group_create_table(struct group *g, const char *db, const char *name,
+    const char *primary_key, const json_t *attributes, const char *user, const char **err);
+struct store_batch *group_batch(struct group *g);
+/* One row of a system table from an object (key included), or its removal. */
+void group_system_put(struct group *g, enum system_table t, const json_t *object);
+void group_system_delete(struct group *g, enum system_table t, const char *key);
+/* Runs after the group is durable, on the commit thread. */
+void group_after(struct group *g, void (*fn)(struct ops *ops, void *arg), void *arg);
+void group_broken(struct group *g);	/* a store read failed: the group fails as a whole */
+
+#endif

@@ -1,0 +1,20 @@
+#ifndef HL_HTTP_H
+#define HL_HTTP_H
+
+#include "op.h"
+
+/*
+ * Requests in, answers out.  Knows no operations: it parses, asks auth.h who it
+ * is and op.h what to run.  Each thread has its own event loop and listening
+ * sockets; a request stays with its thread.
+ */
+struct http;
+
+struct http *http_start(struct ops *ops, char **err);	/* NULL with *err */
+/*
+ * No more connections; requests in progress get up to a few seconds.  Those
+ * that still are not answered then may be answered for nobody, until the end of the process.
+ */
+void http_stop(struct http *h);
+
+#endif

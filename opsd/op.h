@@ -1,0 +1,77 @@
+#ifndef HL_OP_H
+#define HL_OP_H
+
+#include <jansson.h>
+
+#include "buf.h"
+
+/*
+ * Operations of the API.  http.c parses, authenticates and finds the operation;
+ * a handler checks fields, does its work and answers exactly once with one of
+ * reply_*, on any thread, now or later (the request stays alive until then).
+ */
+struct ops;
+struct user;
+
+struct request {
+	struct ops	*ops;
+	json_t		*body;		/* the whole object; borrowed */
+	struct user	*user;		/* who asks (auth.h), never NULL after auth */
+	const struct op	*op;
+	struct http_conn_ctx *http;	/* http.c's */
+	uint64_t	 began_us;
+};
+
+enum op_right {
+	RIGHT_ANYONE,		/* any user that is logged in */
+	RIGHT_OPEN,		/* also without logging in */
+	RIGHT_TABLE,		/* the handler asks auth.h for each table */
+	RIGHT_SUPER		/* super_user only */
+};
+
+enum op_thread {
+	ON_HTTP,		/* quick, on the HTTP thread */
+	ON_WORKER		/* may block: runs on a worker thread */
+};
+
+struct op {
+	const char	*name;		/* "create_schema" */
+	const char	*internal;	/* "createSchema": in 403 texts */
+	enum op_right	 right;
+	enum op_thread	 thread;
+	void		(*run)(struct request *r);
+};
+
+const struct op *op_find(const char *name);
+
+/* Answers; each ends the request. */
+void reply_message(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* 200 {"message"} */
+void reply_json(struct request *r, int status, json_t *body);	/* takes the reference */
+void reply_text(struct request *r, int status, struct buf *json);	/* takes the bytes: JSON text */
+void reply_error(struct request *r, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Runs fn soon on the request's own HTTP thread, after others had a turn; only from that thread. */
+void request_again(struct request *r, void (*fn)(struct request *r, void *arg), void *arg);
+
+/*
+ * Field checks in Joi's words.  Faults are collected; op_faults answers 400 with
+ * all of them joined by ". " and returns 1 when there were any.
+ */
+struct faults {
+	struct buf	text;
+	int		n;
+};
+void fault(struct faults *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int op_faults(struct request *r, struct faults *f);	/* frees f */
+/* "database" or "schema", default "data"; NULL with a fault when not a string. */
+const char *field_database(struct faults *f, const json_t *body);
+/* A required or optional string, number, boolean, array by name. */
+const char *field_string(struct faults *f, const json_t *body, const char *name, int required);
+json_t *field_array(struct faults *f, const json_t *body, const char *name, int required);
+/* 0/1, or -1 when absent (a fault when required or wrong). */
+int field_bool(struct faults *f, const json_t *body, const char *name, int required);
+
+/* Tables of operations, one per family; ended by a NULL name. */
+extern const struct op ops_schema[], ops_record[], ops_search[], ops_cluster[], ops_node[], ops_user[];
+
+#endif

@@ -1,0 +1,26 @@
+#ifndef HL_OP_CLUSTER_H
+#define HL_OP_CLUSTER_H
+
+#include "op.h"
+
+/*
+ * The operations of clustering: op_cluster.c has their table and those that
+ * change subscriptions.  All run on worker threads and may wait for other nodes.
+ */
+void op_routes_set(struct request *r);
+void op_routes_get(struct request *r);
+void op_routes_delete(struct request *r);
+void op_mesh_status(struct request *r);
+void op_mesh_network(struct request *r);
+void op_purge_stream(struct request *r);
+
+/*
+ * Only some workers may wait for other nodes at once: these answer the nodes'
+ * own questions as well.  0: the request was answered with 503.
+ */
+int op_wait_begin(struct request *r);
+void op_wait_end(void);
+/* 1 and answered with 400 when clustering is off. */
+int op_is_off(struct request *r);
+
+#endif

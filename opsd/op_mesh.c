@@ -1,0 +1,303 @@
+#include "config.h"
+
+#include "op_cluster.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "clock.h"
+#include "cluster.h"
+#include "flows.h"
+#include "nodes.h"
+
+#define NETWORK_MS	2000	/* cluster_network waits this long by default */
+#define NETWORK_MAX_MS	60000
+#define BACKLOG_MS	5000	/* a live flow that is behind by more is catching up */
+
+/* The words of a connection; the worst of its flows counts. */
+enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_RESEED, RANK_FAILED };
+
+static const char *const rank_words[] = { "open", "syncing", "clock", "reseed", "failed" };
+
+static const enum rank state_ranks[] = {
+	[FLOW_LIVE] = RANK_OPEN, [FLOW_FETCH] = RANK_SYNCING, [FLOW_COPY] = RANK_SYNCING,
+	[FLOW_CLOCK] = RANK_CLOCK, [FLOW_FAILED] = RANK_FAILED, [FLOW_RESEED] = RANK_RESEED,
+	[FLOW_RECOVER] = RANK_SYNCING
+};
+
+struct connection {
+	struct ops	*ops;
+	struct peer	*peer;
+	struct peer_view view;
+	struct flow	**flows;
+	size_t		 n;
+};
+
+static uint64_t
+lag(const struct flow *fl)
+{
+	return (fl->head > fl->seq ? fl->head - fl->seq : 0);
+}
+
+/* Between the commits of what was applied last and of the peer's newest; -1: not known. */
+static int64_t
+lag_ms(const struct flow *fl)
+{
+	if (lag(fl) == 0)
+		return (0);
+	return (fl->ms != 0 && fl->head_ms >= fl->ms ? (int64_t)(fl->head_ms - fl->ms) : -1);
+}
+
+static enum rank
+flow_rank(const struct flow *fl)
+{
+	enum rank	rank = state_ranks[fl->state];
+
+	return (rank == RANK_OPEN && lag_ms(fl) > BACKLOG_MS ? RANK_SYNCING : rank);
+}
+
+static const char *
+connection_status(const struct connection *c)
+{
+	enum rank	worst = c->peer->reseed ? RANK_RESEED : RANK_OPEN;
+
+	if (!c->ops->live.clustering || !c->view.reachable)
+		return ("closed");
+	for (size_t i = 0; i < c->n; i++)
+		if (flow_rank(c->flows[i]) > worst)
+			worst = flow_rank(c->flows[i]);
+	return (rank_words[worst]);
+}
+
+static json_t *
+number_or_null(int known, json_int_t n)
+{
+	return (known ? json_integer(n) : json_null());
+}
+
+/* "30d 1h 18m 8s": from the greatest unit that counts. */
+static json_t *
+uptime_text(uint64_t ms)
+{
+	static const struct {
+		uint64_t	seconds;
+		char		unit;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	struct buf	 b = { 0 };
+	uint64_t	 left = ms / 1000;
+	json_t		*text;
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (b.len > 0 || left >= units[i].seconds || units[i].seconds == 1)
+			buf_addf(&b, "%s%llu%c", b.len > 0 ? " " : "",
+			    (unsigned long long)(left / units[i].seconds), units[i].unit);
+		left %= units[i].seconds;
+	}
+	text = json_stringn((const char *)b.data, b.len);
+	buf_free(&b);
+	return (text);
+}
+
+static int
+flow_of(const struct connection *c, const struct flow *fl, const struct entry *e)
+{
+	return (fl->state != FLOW_RECOVER && peer_effective(c->peer, fl->database,
+	    strlen(fl->database), fl->name, strlen(fl->name)) == e);
+}
+
+/*
+ * How far we are with what the peer sends.  Its log has one counter for all its
+ * tables: lag is the most that can be missing.  For "*" the worst table counts.
+ */
+static void
+add_received(const struct connection *c, const struct entry *e, json_t *o)
+{
+	const struct flow	*worst = NULL, *fl;
+	uint64_t		 rows = 0, most = 0, tables = 0;
+	int64_t			 ms = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		fl = c->flows[i];
+		if (!flow_of(c, fl, e))
+			continue;
+		tables++;
+		rows += fl->state == FLOW_COPY ? fl->rows : 0;
+		most = lag(fl) > most ? lag(fl) : most;
+		ms = ms == -1 || lag_ms(fl) == -1 ? -1 : lag_ms(fl) > ms ? lag_ms(fl) : ms;
+		if (worst == NULL || flow_rank(fl) > flow_rank(worst))
+			worst = fl;
+	}
+	json_object_set_new(o, "state", json_string(worst != NULL ? flow_state_name(worst->state) :
+	    strcmp(e->table, "*") == 0 ? "live" : "waiting"));
+	if (strcmp(e->table, "*") == 0)
+		json_object_set_new(o, "tables", json_integer((json_int_t)tables));
+	else
+		json_object_set_new(o, "cursor",
+		    number_or_null(worst != NULL, worst != NULL ? (json_int_t)worst->seq : 0));
+	json_object_set_new(o, "lag", json_integer((json_int_t)most));
+	json_object_set_new(o, "lag_ms", number_or_null(ms != -1, ms));
+	if (worst != NULL && worst->state == FLOW_COPY)
+		json_object_set_new(o, "rows_copied", json_integer((json_int_t)rows));
+	if (worst != NULL && worst->why != NULL && worst->why[0] != '\0')
+		json_object_set_new(o, "error", json_string(worst->why));
+}
+
+/* How far the peer is with what we send; null until it has said so. */
+static void
+add_sent(const struct connection *c, const struct entry *e, json_t *o)
+{
+	struct table	**tables;
+	uint64_t	  most = 0;
+	size_t		  n;
+
+	tables = catalog_tables(c->ops->catalog, e->database, &n);
+	for (size_t i = 0; i < n; i++) {
+		const char	*name = tables[i]->name;
+		uint64_t	 head = tables[i]->stat->head, has;
+		char		 key[16];
+
+		snprintf(key, sizeof(key), "%u", (unsigned)tables[i]->id);
+		has = (uint64_t)json_integer_value(json_object_get(c->view.received, key));
+		if (head > has && head - has > most && peer_effective(c->peer, e->database,
+		    strlen(e->database), name, strlen(name)) == e)
+			most = head - has;
+		table_unref(tables[i]);
+	}
+	free(tables);
+	json_object_set_new(o, "peer_lag",
+	    number_or_null(c->view.received != NULL, (json_int_t)most));
+}
+
+static json_t *
+subscriptions_json(const struct connection *c)
+{
+	json_t	*list = json_array(), *o;
+
+	for (size_t i = 0; i < c->peer->n; i++) {
+		const struct entry *e = &c->peer->entries[i];
+
+		if (e->removed)
+			continue;
+		o = json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema", e->database, "database",
+		    e->database, "table", e->table, "publish", e->publish, "subscribe",
+		    e->subscribe);
+		if (e->subscribe)
+			add_received(c, e, o);
+		if (e->publish)
+			add_sent(c, e, o);
+		json_array_append_new(list, o);
+	}
+	return (list);
+}
+
+static json_t *
+connection_json(const struct connection *c)
+{
+	const struct peer_view	*v = &c->view;
+	json_t			*info = v->system_info != NULL ? v->system_info :
+	    c->peer->system_info;
+	uint64_t		 now = wall_ms();
+	int			 seen = v->seen_ms != 0, there = seen && v->reachable;
+
+	return (json_pack("{s:s, s:s, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:O?}", "node_name",
+	    c->peer->name, "node_id", c->peer->hex, "status", connection_status(c), "ports",
+	    "clustering", number_or_null(v->cluster_port != 0, v->cluster_port), "operations_api",
+	    number_or_null(v->api_port != 0, v->api_port), "latency_ms", there &&
+	    v->latency_ms >= 0 ? json_real(round(v->latency_ms * 1000) / 1000) : json_null(),
+	    "clock_skew_ms", number_or_null(seen, v->skew_ms), "uptime", there ?
+	    uptime_text(v->uptime_ms + (now > v->seen_ms ? now - v->seen_ms : 0)) : json_null(),
+	    "subscriptions", subscriptions_json(c), "system_info", info));
+}
+
+static int
+name_order(const void *a, const void *b)
+{
+	return (strcmp((*(struct peer *const *)a)->name, (*(struct peer *const *)b)->name));
+}
+
+static json_t *
+connections_json(struct ops *ops)
+{
+	json_t		 *list = json_array();
+	struct peer	**all;
+	size_t		  n;
+
+	all = nodes_all(ops->nodes, &n);
+	qsort(all, n, sizeof(struct peer *), name_order);
+	for (size_t i = 0; i < n; i++) {
+		struct connection c = { .ops = ops, .peer = all[i] };
+
+		if (peer_active(all[i])) {
+			cluster_view(ops->cluster, all[i]->id, &c.view);
+			c.flows = flows_all(ops->flows, all[i]->id, &c.n);
+			json_array_append_new(list, connection_json(&c));
+			for (size_t k = 0; k < c.n; k++)
+				flow_free(c.flows[k]);
+			free(c.flows);
+			peer_view_clear(&c.view);
+		}
+		peer_free(all[i]);
+	}
+	free(all);
+	return (list);
+}
+
+void
+op_mesh_status(struct request *r)
+{
+	char	*name = ops_node_name(r->ops);
+
+	reply_json(r, 200, json_pack("{s:s, s:b, s:o, s:o}", "node_name", name, "is_enabled",
+	    (int)r->ops->live.clustering, "servers", cluster_servers(r->ops->cluster),
+	    "connections", connections_json(r->ops)));
+	free(name);
+}
+
+static unsigned
+field_timeout(struct faults *f, const json_t *body)
+{
+	const json_t	*v = json_object_get(body, "timeout");
+	double		 ms = json_number_value(v);
+
+	if (v == NULL)
+		return (NETWORK_MS);
+	if (!json_is_number(v))
+		fault(f, "'timeout' must be a number");
+	else if (ms < 1)
+		fault(f, "'timeout' must be greater than or equal to 1");
+	else if (ms > NETWORK_MAX_MS)
+		fault(f, "'timeout' must be less than or equal to %d", NETWORK_MAX_MS);
+	else
+		return ((unsigned)ms);
+	return (0);
+}
+
+void
+op_mesh_network(struct request *r)
+{
+	struct faults	 f = { 0 };
+	unsigned	 timeout = field_timeout(&f, r->body);
+	int		 no_nodes = field_bool(&f, r->body, "connected_nodes", 0);
+	int		 no_routes = field_bool(&f, r->body, "routes", 0);
+	json_t		*nodes, *n;
+	size_t		 i;
+
+	if (op_faults(r, &f) || op_is_off(r) || !op_wait_begin(r))
+		return;
+	nodes = cluster_network(r->ops->cluster, timeout);
+	op_wait_end();
+	if (!json_is_array(nodes)) {
+		json_decref(nodes);
+		reply_error(r, 503, "The hub of this node does not answer");
+		return;
+	}
+	json_array_foreach(nodes, i, n) {
+		if (no_nodes == 1)
+			json_object_del(n, "connected_nodes");
+		if (no_routes == 1)
+			json_object_del(n, "routes");
+	}
+	reply_json(r, 200, json_pack("{s:o}", "nodes", nodes));
+}

@@ -1,0 +1,279 @@
+#include "config.h"
+
+#include "op_cluster.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth.h"
+#include "cluster.h"
+#include "group.h"
+#include "mem.h"
+#include "nodes.h"
+#include "op_table.h"
+#include "ops.h"
+
+/*
+ * purge_stream: transactions of a table leave the log.  Definitions stay, so that
+ * whoever begins anew finds the table, and a marker follows.  What is in
+ * the stream as well stays there until the stream's own limits: receivers drop
+ * what they have, and who lacks it may still take it.
+ */
+#define CHUNK	4096		/* entries removed by one commit */
+
+static pthread_mutex_t purging = PTHREAD_MUTEX_INITIALIZER;
+
+struct purge {
+	struct job	 job;	/* first */
+	uint32_t	 table;
+	const char	*user;
+	uint64_t	 upto;
+	uint64_t	 seqs[CHUNK];
+	size_t		 n;
+	int		 marked;
+};
+
+struct limits {
+	uint64_t	 keep;		/* so many of the newest stay */
+	uint64_t	 below;		/* only sequences below; UINT64_MAX: all */
+	int		 force;
+};
+
+static uint64_t
+field_count(struct faults *f, const json_t *options, const char *name, uint64_t absent)
+{
+	const json_t	*v = json_object_get(options, name);
+
+	if (v == NULL)
+		return (absent);
+	if (!json_is_number(v))
+		fault(f, "'options.%s' must be a number", name);
+	else if (!json_is_integer(v))
+		fault(f, "'options.%s' must be an integer", name);
+	else if (json_integer_value(v) < 0)
+		fault(f, "'options.%s' must be greater than or equal to 0", name);
+	else
+		return ((uint64_t)json_integer_value(v));
+	return (absent);
+}
+
+static void
+read_limits(struct faults *f, const json_t *body, struct limits *l)
+{
+	json_t		*options = json_object_get(body, "options"), *v;
+	const char	*key;
+
+	if (options != NULL && !json_is_object(options)) {
+		fault(f, "'options' must be of type object");
+		options = NULL;
+	}
+	json_object_foreach(options, key, v)
+		if (strcmp(key, "keep") != 0 && strcmp(key, "seq") != 0 &&
+		    strcmp(key, "force") != 0)
+			fault(f, "'options.%.100s' is not allowed", key);
+	if (json_object_get(options, "keep") != NULL && json_object_get(options, "seq") != NULL)
+		fault(f, "'options' contains a conflict between exclusive peers [keep, seq]");
+	l->keep = field_count(f, options, "keep", 0);
+	l->below = field_count(f, options, "seq", UINT64_MAX);
+	v = json_object_get(options, "force");
+	if (v != NULL && !json_is_boolean(v))
+		fault(f, "'options.force' must be a boolean");
+	l->force = json_is_true(v) || field_bool(f, body, "force", 0) == 1;
+}
+
+static int
+is_write(const struct log_entry *e)
+{
+	struct txn	t;
+
+	return (txn_read(&t, e->payload, e->len) == 0 && t.kind == TXN_WRITE);
+}
+
+/* The newest transaction of the table to go, along its chain; 0: none. */
+static uint64_t
+newest_to_go(struct ops *ops, const struct table *t, const struct limits *l)
+{
+	struct buf		k = { 0 }, v = { 0 };
+	struct log_entry	e;
+	struct rd		r;
+	uint64_t		seq = t->stat->head, keep = l->keep, found = 0;
+
+	while (seq != 0 && found == 0) {
+		buf_clear(&k);
+		buf_be64(&k, seq);
+		if (store_get(ops->store, NULL, CF_LOG, k.data, k.len, &v) != 1)
+			break;		/* gone before: so is all that precedes it */
+		r = rd_init(v.data, v.len);
+		if (log_entry_read(&r, &e) == -1 || e.prev >= seq)
+			break;
+		if (seq < l->below && is_write(&e) && keep-- == 0)
+			found = seq;
+		seq = e.prev;
+	}
+	buf_free(&k);
+	buf_free(&v);
+	return (found);
+}
+
+/* A subscriber that has not said that it has everything up to there: its name, or NULL. */
+static char *
+who_lacks(struct ops *ops, const struct table *t, uint64_t upto)
+{
+	struct peer	**all;
+	size_t		  n;
+	char		 *name = NULL, key[16];
+
+	snprintf(key, sizeof(key), "%u", (unsigned)t->id);
+	all = nodes_all(ops->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct entry	*e = peer_effective(all[i], t->database,
+		    strlen(t->database), t->name, strlen(t->name));
+		struct peer_view	 v;
+
+		if (name == NULL && e != NULL && e->publish) {
+			cluster_view(ops->cluster, all[i]->id, &v);
+			if ((uint64_t)json_integer_value(json_object_get(v.received, key)) < upto)
+				name = xstrdup(all[i]->name);
+			peer_view_clear(&v);
+		}
+		peer_free(all[i]);
+	}
+	free(all);
+	return (name);
+}
+
+static void
+log_marker(struct group *g, struct table *t, const struct purge *p)
+{
+	struct buf	b = { 0 };
+	size_t		at = txn_begin(&b, TXN_PURGE, 0, group_ops(g)->node_id, p->user,
+	    t->database, t->name);
+
+	txn_set_stamp(&b, at, group_stamp(g).time);
+	buf_u64(&b, p->upto);
+	group_log(g, t, b.data, b.len);
+	buf_free(&b);
+}
+
+static void
+purge_run(struct group *g, struct job *j)
+{
+	struct purge	*p = (struct purge *)j;
+	struct table	*t = group_table(g, p->table);
+	struct buf	 k = { 0 };
+
+	if (t == NULL) {
+		job_fail(j, 404, "The table was dropped meanwhile");
+		return;
+	}
+	for (size_t i = 0; i < p->n; i++) {
+		buf_clear(&k);
+		buf_be64(&k, p->seqs[i]);
+		store_batch_delete(group_batch(g), CF_LOG, k.data, k.len);
+	}
+	buf_free(&k);
+	if (!p->marked && p->n > 0) {
+		if (p->upto > t->stat->purged)
+			t->stat->purged = p->upto;
+		log_marker(g, t, p);
+		p->marked = 1;
+	}
+}
+
+/* The oldest first, so that a crash in between leaves no hole. How many, or -1 with p's error. */
+static int64_t
+purge_log(struct ops *ops, struct purge *p)
+{
+	struct buf		 from = { 0 }, to = { 0 };
+	struct store_iter	*it;
+	int64_t			 n = 0;
+	int			 more = 1, status = 200;
+
+	buf_be64(&from, 0);
+	buf_be64(&to, p->upto + 1);
+	it = store_iter_new(ops->store, NULL, CF_LOG, from.data, from.len, to.data, to.len);
+	store_iter_first(it);
+	while (more && status == 200) {
+		p->n = 0;
+		for (; store_iter_valid(it) && p->n < CHUNK; store_iter_next(it)) {
+			struct log_entry	 e;
+			size_t			 len;
+			const uint8_t		*v = store_iter_value(it, &len);
+			struct rd		 r = rd_init(v, len);
+
+			if (log_entry_read(&r, &e) == 0 && e.table == p->table && is_write(&e))
+				p->seqs[p->n++] = e.seq;
+		}
+		more = store_iter_valid(it);
+		if (p->n > 0)
+			status = commit_wait(ops->commit, &p->job);
+		if (status == 200)
+			n += (int64_t)p->n;
+	}
+	store_iter_free(it);
+	buf_free(&from);
+	buf_free(&to);
+	return (status == 200 ? n : -1);
+}
+
+static void
+purge_table(struct request *r, const struct table *t, uint64_t upto)
+{
+	struct purge	*p = xcalloc(1, sizeof(*p));
+	int64_t		 n = 0;
+
+	p->job.run = purge_run;
+	p->table = t->id;
+	p->user = r->user->name;
+	p->upto = upto;
+	if (upto != 0)
+		n = purge_log(r->ops, p);
+	if (n == -1)
+		reply_error(r, p->job.status, "%s", p->job.error != NULL ? p->job.error :
+		    "not written");
+	else
+		reply_json(r, 200, json_pack("{s:o, s:I}", "message",
+		    json_sprintf("Successfully purged %lld messages from stream '%s.%s'",
+		    (long long)n, t->database, t->name), "purged", (json_int_t)n));
+	free(p->job.error);
+	free(p);
+}
+
+static void
+purge_checked(struct request *r, const struct table *t, const struct limits *l)
+{
+	uint64_t	 upto = newest_to_go(r->ops, t, l);
+	char		*lacks = upto == 0 || l->force ? NULL : who_lacks(r->ops, t, upto);
+
+	if (lacks != NULL)
+		reply_error(r, 409, "Node '%s' has not received all of '%s.%s' up to sequence "
+		    "%llu: with \"force\": true it is purged anyway and the node gets a copy of "
+		    "the table", lacks, t->database, t->name, (unsigned long long)upto);
+	else
+		purge_table(r, t, upto);
+	free(lacks);
+}
+
+void
+op_purge_stream(struct request *r)
+{
+	struct faults	 f = { 0 };
+	struct limits	 l;
+	const char	*db;
+	struct table	*t;
+
+	read_limits(&f, r->body, &l);
+	db = json_string_value(field_either(r->body, "database", "schema"));
+	if (db != NULL && strcmp(db, "system") == 0)
+		fault(&f, "'database' invalid database name, 'system' name is reserved");
+	t = op_table(r, &f, 400, 404);
+	if (t == NULL)
+		return;
+	if (pthread_mutex_trylock(&purging) == 0) {
+		purge_checked(r, t, &l);
+		pthread_mutex_unlock(&purging);
+	} else
+		reply_error(r, 503, "Another stream is being purged, please try again later");
+	table_unref(t);
+}

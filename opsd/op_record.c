@@ -1,0 +1,393 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth.h"
+#include "crypto.h"
+#include "key.h"
+#include "mem.h"
+#include "op_table.h"
+#include "ops.h"
+#include "value.h"
+
+#define KEY_USER_MAX	250	/* bytes of a key given by a user */
+#define NAME_MAX_BYTES	250
+#define ATTRIBUTES_MAX	10000	/* of one table: they have ids of 16 bits */
+
+/* How each operation says what it did. */
+static const struct verb {
+	const char	*past, *written;
+	int		 skipped;	/* says which were skipped */
+} verbs[] = {
+	[TXN_INSERT] = { "inserted", "inserted_hashes", 1 },
+	[TXN_UPDATE] = { "updated", "update_hashes", 1 },
+	[TXN_UPSERT] = { "upserted", "upserted_hashes", 0 },
+	[TXN_DELETE] = { "deleted", "deleted_hashes", 1 },
+};
+
+static void
+text_keys(struct buf *out, const struct write *w, int applied)
+{
+	struct buf	scratch = { 0 };
+	struct scalar	sc;
+	size_t		at;
+
+	buf_u8(out, '[');
+	at = out->len;
+	for (uint32_t i = 0; i < w->n; i++) {
+		const struct write_record *rec = &w->recs[i];
+
+		if (rec->applied != applied || scalar_from_key(&sc, w->bytes.data + rec->key_at,
+		    rec->key_len, &scratch) == -1)
+			continue;
+		if (out->len > at)
+			buf_u8(out, ',');
+		value_text_scalar(out, &sc);
+	}
+	buf_u8(out, ']');
+	buf_free(&scratch);
+}
+
+static void
+reply_written(struct request *r, const struct write *w)
+{
+	const struct verb	*v = &verbs[w->op];
+	struct buf		 out = { 0 };
+	uint32_t		 n = 0;
+
+	for (uint32_t i = 0; i < w->n; i++)
+		n += w->recs[i].applied;
+	if (w->op == TXN_DELETE)
+		buf_addf(&out, "{\"message\":\"%u of %u %s successfully deleted\"", n, w->n,
+		    w->n == 1 ? "record" : "records");
+	else
+		buf_addf(&out, "{\"message\":\"%s %u of %u records\"", v->past, n, w->n);
+	buf_addf(&out, ",\"%s\":", v->written);
+	text_keys(&out, w, 1);
+	if (v->skipped) {
+		buf_addf(&out, ",\"skipped_hashes\":");
+		text_keys(&out, w, 0);
+	}
+	buf_u8(&out, '}');
+	reply_text(r, 200, &out);
+}
+
+static void
+op_record_done_cb(struct job *j)
+{
+	struct write	*w = (struct write *)j;
+	struct request	*r = j->arg;
+
+	if (j->status != 200)
+		reply_error(r, j->status, "%s", j->error != NULL ? j->error : "not written");
+	else
+		reply_written(r, w);
+	write_free(w);
+}
+
+static void
+submit(struct request *r, struct write *w)
+{
+	w->job.done = op_record_done_cb;
+	w->job.arg = r;
+	commit_submit(r->ops->commit, &w->job);
+}
+
+/* What the checks of one request's records share. */
+struct checks {
+	struct request		*r;
+	const struct table	*table;
+	enum txn_op		 op;
+	json_t			*new_names;	/* attributes that the table has not */
+};
+
+/* 0, or -1 with the request answered. */
+static int
+check_key(struct checks *c, const json_t *key)
+{
+	struct buf	text = { 0 };
+
+	if (json_is_number(key))
+		return (0);
+	if (!json_is_string(key) || json_string_length(key) == 0) {
+		if (!json_is_string(key))
+			value_text_json(&text, key);
+		reply_error(c->r, 400, "Invalid hash value: '%.*s' is not a valid hash attribute "
+		    "value, check log for more info", (int)(text.len < 250 ? text.len : 250),
+		    text.len > 0 ? (const char *)text.data : "");
+		buf_free(&text);
+		return (-1);
+	}
+	if (json_string_length(key) > KEY_USER_MAX) {
+		reply_error(c->r, 400, "transaction aborted due to record(s) with a hash value "
+		    "that exceeds %d bytes, check log for more info", KEY_USER_MAX);
+		return (-1);
+	}
+	if (memchr(json_string_value(key), '/', json_string_length(key)) != NULL) {
+		reply_error(c->r, 400, "transaction aborted due to record(s) with a hash value "
+		    "that contains a forward slash, check log for more info");
+		return (-1);
+	}
+	return (0);
+}
+
+static int
+is_new_name(struct checks *c, const char *name)
+{
+	const struct attribute	*a = table_attr(c->table, name, strlen(name));
+
+	return (a == NULL && json_object_get(c->new_names, name) == NULL);
+}
+
+/* A name that the table does not know yet. */
+static int
+check_new_name(struct checks *c, const char *name)
+{
+	size_t	n = strlen(name);
+
+	if (n == 0) {
+		reply_error(c->r, 400, "transaction aborted due to record(s) with an attribute "
+		    "name that is null, undefined or empty string");
+		return (-1);
+	}
+	if (n > NAME_MAX_BYTES) {
+		reply_error(c->r, 400, "transaction aborted due to attribute name %s being too "
+		    "long. Attribute names cannot be longer than %d bytes.", name, NAME_MAX_BYTES);
+		return (-1);
+	}
+	if (strpbrk(name, "/`") != NULL) {
+		reply_error(c->r, 400, "Attribute names cannot include backticks or forward "
+		    "slashes");
+		return (-1);
+	}
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f) {
+			reply_error(c->r, 400, "Invalid attribute name: '%s'", name);
+			return (-1);
+		}
+	json_object_set_new(c->new_names, name, json_null());
+	if (c->table->nattrs + json_object_size(c->new_names) > ATTRIBUTES_MAX) {
+		reply_error(c->r, 400, "Table '%s.%s' would have more than %d attributes",
+		    c->table->database, c->table->name, ATTRIBUTES_MAX);
+		return (-1);
+	}
+	return (0);
+}
+
+/* The record's key, made here when it may be; NULL with the request answered. */
+static const json_t *
+record_key(struct checks *c, json_t *record)
+{
+	json_t	*key = json_object_get(record, c->table->primary_key);
+	char	 uuid[37];
+
+	if (key == NULL && c->op == TXN_UPDATE) {
+		reply_error(c->r, 400, "a valid hash attribute must be provided with update "
+		    "record, check log for more info");
+		return (NULL);
+	}
+	if (key != NULL)
+		return (check_key(c, key) == 0 ? key : NULL);
+	crypto_uuid(uuid);
+	json_object_set_new(record, c->table->primary_key, json_string(uuid));
+	return (json_object_get(record, c->table->primary_key));
+}
+
+static int
+check_record(struct checks *c, json_t *record, size_t i)
+{
+	const char	*name;
+	json_t		*v;
+
+	if (!json_is_object(record)) {
+		reply_error(c->r, 400, "'records[%zu]' must be of type object", i);
+		return (-1);
+	}
+	if (record_key(c, record) == NULL)
+		return (-1);
+	json_object_foreach(record, name, v) {
+		if (is_new_name(c, name) && check_new_name(c, name) == -1)
+			return (-1);
+		if (!value_depth_ok(v)) {
+			reply_error(c->r, 400, "'records[%zu].%s' is nested more than %d levels "
+			    "deep", i, name, VALUE_MAX_DEPTH);
+			return (-1);
+		}
+	}
+	return (0);
+}
+
+static int
+check_records(struct checks *c, const json_t *records)
+{
+	json_t	*record;
+	size_t	 i;
+	int	 rc = 0;
+
+	c->new_names = json_object();
+	json_array_foreach(records, i, record)
+		if ((rc = check_record(c, record, i)) == -1)
+			break;
+	json_decref(c->new_names);
+	return (rc);
+}
+
+static int
+add_all(struct write *w, const json_t *list, size_t max)
+{
+	const json_t	*e;
+	size_t		 i;
+
+	json_array_foreach(list, i, e)
+		if (write_add(w, e, max) == -1)
+			return (-1);
+	return (0);
+}
+
+static void
+write_list(struct request *r, struct table *t, enum txn_op op, const json_t *list,
+    const char *field)
+{
+	struct write	*w = write_new(t, op, r->user->name);
+	size_t		 max = r->ops->live.max_transaction;
+
+	if (add_all(w, list, max) == 0) {
+		submit(r, w);
+		return;
+	}
+	write_free(w);
+	reply_error(r, 413, "'%s' exceeds the transaction limit of %zu bytes", field, max);
+}
+
+/* The table to write to, counted; NULL with the request answered. */
+static struct table *
+writable(struct request *r, struct faults *f)
+{
+	struct table	*t = op_table(r, f, 400, 400);
+
+	if (t == NULL || t->id >= TABLE_USER_FIRST)
+		return (t);
+	table_unref(t);
+	reply_error(r, 403, "The 'system' database, tables and records are used internally by "
+	    "HarperDB and cannot be updated or removed.");
+	return (NULL);
+}
+
+/* Times are the server's: super_users' are ignored, others' refused. */
+static int
+check_times(struct request *r, const json_t *record)
+{
+	if (r->user->super_user || (json_object_get(record, "__createdtime__") == NULL &&
+	    json_object_get(record, "__updatedtime__") == NULL))
+		return (0);
+	reply_error(r, 403, "Internal timestamp attributes - '__createdtime_' and "
+	    "'__updatedtime__' - cannot be inserted to or updated by HDB users.");
+	return (-1);
+}
+
+static int
+may_write_attributes(struct request *r, const struct table *t, const json_t *records,
+    const char *right)
+{
+	const json_t	*record;
+	size_t		 i;
+
+	if (r->user->super_user)
+		return (1);
+	json_array_foreach(records, i, record)
+		if (check_times(r, record) == -1 || !op_may_attributes(r, t, record, right))
+			return (0);
+	return (1);
+}
+
+/* The table's rights and those of the attributes given; 0 with the request answered. */
+static int
+may_op(struct request *r, const struct table *t, enum txn_op op, const json_t *records)
+{
+	static const unsigned	rights[] = {
+		[TXN_INSERT] = AUTH_INSERT, [TXN_UPDATE] = AUTH_UPDATE,
+		[TXN_UPSERT] = AUTH_INSERT | AUTH_UPDATE, [TXN_DELETE] = AUTH_DELETE,
+	};
+
+	if (!auth_may_write(r, t, rights[op], records))
+		return (0);
+	if ((rights[op] & AUTH_INSERT) && !may_write_attributes(r, t, records, "insert"))
+		return (0);
+	return (!(rights[op] & AUTH_UPDATE) || may_write_attributes(r, t, records, "update"));
+}
+
+static void
+write_records(struct request *r, enum txn_op op)
+{
+	struct faults	 f = { 0 };
+	json_t		*records = field_array(&f, r->body, "records", 1);
+	struct table	*t = writable(r, &f);
+	struct checks	 c = { .r = r, .table = t, .op = op };
+
+	if (t == NULL)
+		return;
+	if (may_op(r, t, op, records) && check_records(&c, records) == 0)
+		write_list(r, t, op, records, "records");
+	table_unref(t);
+}
+
+static void
+insert(struct request *r)
+{
+	write_records(r, TXN_INSERT);
+}
+
+static void
+update(struct request *r)
+{
+	write_records(r, TXN_UPDATE);
+}
+
+static void
+upsert(struct request *r)
+{
+	write_records(r, TXN_UPSERT);
+}
+
+static void
+fault_ids(struct faults *f, const json_t *ids)
+{
+	const json_t	*id;
+	size_t		 i;
+
+	if (ids == NULL)
+		fault(f, "'hash_values' is required");
+	else if (!json_is_array(ids))
+		fault(f, "'hash_values' must be an array");
+	json_array_foreach(ids, i, id)
+		if ((!json_is_string(id) && !json_is_number(id)) ||
+		    json_string_length(id) > KEY_TEXT_MAX) {
+			fault(f, "'hash_values' must be strings or numbers");
+			return;
+		}
+}
+
+static void
+delete(struct request *r)
+{
+	struct faults	 f = { 0 };
+	const json_t	*ids = field_either(r->body, "ids", "hash_values");
+	struct table	*t;
+
+	fault_ids(&f, ids);
+	t = writable(r, &f);
+	if (t == NULL)
+		return;
+	if (may_op(r, t, TXN_DELETE, NULL))
+		write_list(r, t, TXN_DELETE, ids, "hash_values");
+	table_unref(t);
+}
+
+const struct op ops_record[] = {
+	{ "insert", "insert", RIGHT_TABLE, ON_HTTP, insert },
+	{ "update", "update", RIGHT_TABLE, ON_HTTP, update },
+	{ "upsert", "upsert", RIGHT_TABLE, ON_HTTP, upsert },
+	{ "delete", "delete", RIGHT_TABLE, ON_HTTP, delete },
+	{ NULL },
+};

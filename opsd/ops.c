@@ -1,0 +1,188 @@
+#include "config.h"
+
+#include "ops.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "auth.h"
+#include "clock.h"
+#include "cluster.h"
+#include "flows.h"
+#include "http.h"
+#include "log.h"
+#include "mem.h"
+#include "nodes.h"
+#include "worker.h"
+
+#define WORKERS	8
+
+struct conf *
+ops_conf(struct ops *o)
+{
+	struct conf *c;
+
+	pthread_rwlock_rdlock(&o->conf_lock);
+	c = conf_dup(o->svc->conf);
+	pthread_rwlock_unlock(&o->conf_lock);
+	return (c);
+}
+
+char *
+ops_node_name(struct ops *o)
+{
+	char *name;
+
+	pthread_rwlock_rdlock(&o->conf_lock);
+	name = xstrdup(conf_str(o->svc->conf, CL_NODENAME));
+	pthread_rwlock_unlock(&o->conf_lock);
+	return (name != NULL ? name : xstrdup(""));
+}
+
+static void
+refresh_live(struct ops *o, const struct conf *c)
+{
+	o->live.clustering = conf_bool(c, CL_ENABLED);
+	o->live.republish = conf_bool(c, CL_REPUBLISH);
+	o->live.audit = conf_bool(c, LOGGING_AUDIT);
+	o->live.write_async = conf_bool(c, STORAGE_WRITE_ASYNC);
+	o->live.max_skew_ms = (uint64_t)conf_int(c, CL_MAX_CLOCK_SKEW);
+	o->live.reserve = (uint64_t)conf_int(c, STORAGE_RESERVE);
+	o->live.max_transaction = (uint64_t)conf_int(c, CL_MAX_TRANSACTION);
+	o->live.queue_ms = (uint64_t)conf_int(c, STORAGE_MAX_QUEUE_TIME) * 1000;
+	log_set_level((enum log_level)log_level_of(conf_str(c, LOGGING_LEVEL)));
+}
+
+int
+ops_set_conf(struct ops *o, enum conf_key key, const json_t *value, char **err)
+{
+	struct conf *new, *old;
+
+	pthread_rwlock_wrlock(&o->conf_lock);
+	new = conf_dup(o->svc->conf);
+	if (conf_set(new, key, value, err) == -1 || conf_check(new, err) == -1 ||
+	    conf_save(new, err) == -1) {
+		pthread_rwlock_unlock(&o->conf_lock);
+		conf_free(new);
+		return (-1);
+	}
+	old = o->svc->conf;
+	o->svc->conf = new;
+	pthread_rwlock_unlock(&o->conf_lock);
+	conf_free(old);
+	refresh_live(o, new);
+	cluster_settings(o->cluster);
+	return (0);
+}
+
+/* SIGHUP: the file anew; a fault keeps what is. */
+static void
+ops_reload(struct svc *svc, void *arg)
+{
+	struct ops *o = arg;
+	char *err = NULL;
+	struct conf *new = conf_load(svc->conf_file, svc->argc, svc->argv, &err), *old;
+
+	if (new == NULL) {
+		log_warnx("configuration: %s", err);
+		free(err);
+		return;
+	}
+	pthread_rwlock_wrlock(&o->conf_lock);
+	old = svc->conf;
+	svc->conf = new;
+	pthread_rwlock_unlock(&o->conf_lock);
+	conf_free(old);
+	refresh_live(o, new);
+	cluster_settings(o->cluster);
+	log_info("configuration read anew");
+}
+
+static void
+make_keys(struct ops *o, char **err)
+{
+	const struct conf *c = o->svc->conf;
+	const char *name = conf_str(c, CL_NODENAME);
+	char *dir = conf_path(c, "keys"), *secret = conf_path(c, "keys/node.key");
+	char *key = conf_path(c, "keys/privateKey.pem");
+	char *cert = conf_path(c, "keys/certificate.pem");
+
+	if (mkdir(dir, 0700) == -1 && errno != EEXIST)
+		*err = xasprintf("%s: %s", dir, strerror(errno));
+	else if (crypto_key_file(secret, o->key) == -1)
+		*err = xasprintf("%s: %s", secret, strerror(errno));
+	else
+		crypto_make_cert(key, cert, name != NULL ? name : "hubleaf", err);
+	free(dir);
+	free(secret);
+	free(key);
+	free(cert);
+}
+
+static void
+open_store(struct ops *o, char **err)
+{
+	o->store = store_open(conf_str(o->svc->conf, STORAGE_PATH),
+	    (size_t)conf_int(o->svc->conf, STORAGE_CACHE), err);
+	if (o->store == NULL || txlog_open(&o->log, o->store, err) == -1)
+		return;
+	memcpy(o->node_id, o->log.node, NODE_ID_LEN);
+	for (int i = 0; i < NODE_ID_LEN; i++)
+		snprintf(o->node_hex + 2 * i, 3, "%02x", o->node_id[i]);
+	o->catalog = catalog_load(o->store, err);
+	if (*err == NULL)
+		o->nodes = nodes_load(o, err);
+	if (*err == NULL)
+		o->flows = flows_load(o, err);
+}
+
+struct ops *
+ops_start(struct svc *svc)
+{
+	struct ops *o = xcalloc(1, sizeof(*o));
+	char *err = NULL;
+
+	o->svc = svc;
+	o->started_us = mono_us();
+	pthread_rwlock_init(&o->conf_lock, NULL);
+	refresh_live(o, svc->conf);
+	make_keys(o, &err);
+	if (err == NULL)
+		open_store(o, &err);
+	if (err == NULL)
+		o->commit = commit_start(o, &err);
+	if (err == NULL)
+		o->workers = workers_start(WORKERS, &err);
+	if (err == NULL)
+		o->auth = auth_start(o, &err);
+	if (err == NULL)
+		o->cluster = cluster_start(o, &err);
+	if (err == NULL)
+		o->http = http_start(o, &err);
+	if (err != NULL)
+		fatalx("%s", err);
+	svc->on_hup = ops_reload;
+	svc->hup_arg = o;
+	return (o);
+}
+
+void
+ops_stop(struct ops *o)
+{
+	http_stop(o->http);
+	cluster_quiet(o->cluster);
+	workers_stop(o->workers);
+	commit_stop(o->commit);
+	/* What the others have posted to this loop by now is run, then nobody posts. */
+	event_base_loop(o->svc->base, EVLOOP_NONBLOCK);
+	cluster_stop(o->cluster);
+	auth_stop(o->auth);
+	flows_free(o->flows);
+	nodes_free(o->nodes);
+	catalog_free(o->catalog);
+	store_close(o->store);
+	pthread_rwlock_destroy(&o->conf_lock);
+	free(o);
+}

@@ -1,0 +1,52 @@
+#ifndef HL_OPS_H
+#define HL_OPS_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "catalog.h"
+#include "chan.h"
+#include "commit.h"
+#include "crypto.h"
+#include "store.h"
+#include "svc.h"
+#include "txlog.h"
+
+/* Settings that the commit thread reads all the time; refreshed with the configuration. */
+struct live {
+	_Atomic int		clustering, republish, audit, write_async;
+	_Atomic uint64_t	max_skew_ms, reserve, max_transaction, queue_ms;
+};
+
+/* opsd's one struct: everything hangs here. */
+struct ops {
+	struct svc		*svc;
+	struct store		*store;
+	struct catalog		*catalog;
+	struct txlog		 log;
+	struct commit		*commit;
+	struct nodes		*nodes;		/* who subscribes to what */
+	struct flows		*flows;		/* positions in the peers' logs */
+	struct cluster		*cluster;	/* the conversation with hubd and leafd */
+	struct http		*http;
+	struct workers		*workers;
+	struct auth		*auth;
+	struct live		 live;
+	uint8_t			 node_id[NODE_ID_LEN];
+	char			 node_hex[2 * NODE_ID_LEN + 1];
+	uint8_t			 key[32];	/* seals the cluster password */
+	uint64_t		 started_us;
+	pthread_rwlock_t	 conf_lock;	/* svc->conf is swapped under it */
+};
+
+struct ops *ops_start(struct svc *svc);
+void ops_stop(struct ops *o);
+
+/* A copy of the configuration as it is now; free with conf_free. */
+struct conf *ops_conf(struct ops *o);
+/* clustering.nodeName; "" when unset.  Caller frees. */
+char *ops_node_name(struct ops *o);
+/* Change one key (checked), save, swap, tell the daemons; -1 with *err. */
+int ops_set_conf(struct ops *o, enum conf_key key, const json_t *value, char **err);
+
+#endif

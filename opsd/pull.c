@@ -1,0 +1,210 @@
+#include "config.h"
+
+#include "pull.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster.h"
+#include "flows.h"
+#include "key.h"
+#include "mem.h"
+#include "nodes.h"
+#include "row.h"
+
+#define SERVE_MAX	(1u << 20)	/* bytes of an answer, one item at least */
+#define SERVE_SCAN	(64u << 20)	/* bytes of log looked at for one answer */
+
+void
+question_write(struct buf *b, const struct question *q)
+{
+	buf_u8(b, PULL_FORMAT);
+	buf_u8(b, (uint8_t)q->kind);
+	buf_add(b, q->asker, NODE_ID_LEN);
+	buf_u32(b, q->table);
+	buf_strn(b, q->database, q->dblen);
+	buf_strn(b, q->name, q->nlen);
+	buf_u64(b, q->after);
+	buf_u64(b, q->from_ms);
+	buf_blob(b, q->key, q->klen);
+	buf_u32(b, q->max);
+}
+
+int
+question_read(struct question *q, const void *p, size_t n)
+{
+	struct rd r = rd_init(p, n);
+	const uint8_t *asker;
+
+	memset(q, 0, sizeof(*q));
+	if (rd_u8(&r) != PULL_FORMAT)
+		return (-1);
+	q->kind = rd_u8(&r);
+	asker = rd_bytes(&r, NODE_ID_LEN);
+	q->table = rd_u32(&r);
+	q->database = rd_strn(&r, &q->dblen);
+	q->name = rd_strn(&r, &q->nlen);
+	q->after = rd_u64(&r);
+	q->from_ms = rd_u64(&r);
+	q->key = rd_blob(&r, &q->klen);
+	q->max = rd_u32(&r);
+	if (!rd_done(&r) || (q->kind != PULL_LOG && q->kind != PULL_ROWS))
+		return (-1);
+	memcpy(q->asker, asker, NODE_ID_LEN);
+	return (0);
+}
+
+int
+answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n)
+{
+	struct rd r = rd_init(p, n);
+
+	memset(a, 0, sizeof(*a));
+	if (rd_u8(&r) != PULL_FORMAT)
+		return (-1);
+	a->status = rd_u16(&r);
+	a->incarnation = rd_u64(&r);
+	a->table = rd_u32(&r);
+	if (a->status != 200)
+		return (rd_ok(&r) ? 0 : -1);
+	a->head = rd_u64(&r);
+	if (kind == PULL_LOG)
+		a->upto = rd_u64(&r);
+	else
+		a->head_ms = rd_u64(&r);
+	a->done = rd_u8(&r);
+	if (kind == PULL_ROWS)
+		a->next_key = rd_blob(&r, &a->next_len);
+	a->count = rd_u32(&r);
+	a->items = r;
+	return (rd_ok(&r) ? 0 : -1);
+}
+
+static void
+answer_head(struct ops *ops, struct buf *out, uint16_t status, uint32_t table)
+{
+	buf_u8(out, PULL_FORMAT);
+	buf_u16(out, status);
+	buf_u64(out, ops->log.incarnation);
+	buf_u32(out, table);
+}
+
+/* Whether the log still holds everything of the table after q->after. */
+static int
+reaches(struct ops *ops, const struct question *q)
+{
+	uint64_t trimmed = ops->log.trimmed;
+
+	if (q->from_ms == 0)
+		return (1);	/* the asker sees it by the first entry's prev */
+	return (trimmed == 0 || txlog_oldest_ms(&ops->log) <= q->from_ms);
+}
+
+static void
+serve_log(struct ops *ops, const struct question *q, struct table *t, struct buf *out)
+{
+	struct buf entries = { 0 };
+	uint64_t head = t->stat->head, upto;
+	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX;
+	int n;
+
+	if (!reaches(ops, q)) {
+		answer_head(ops, out, 410, t->id);
+		return;
+	}
+	n = txlog_read_table(&ops->log, t->id, q->after, q->from_ms, max, SERVE_SCAN, &entries,
+	    &upto);
+	if (n == -1) {
+		answer_head(ops, out, 500, t->id);
+	} else {
+		answer_head(ops, out, 200, t->id);
+		buf_u64(out, head);
+		buf_u64(out, upto);
+		buf_u8(out, upto >= head);
+		buf_u32(out, (uint32_t)n);
+		buf_add(out, entries.data, entries.len);
+	}
+	buf_free(&entries);
+}
+
+static void
+serve_rows(struct ops *ops, const struct question *q, struct table *t, struct buf *out)
+{
+	struct buf lower = { 0 }, upper = { 0 }, rows = { 0 }, last = { 0 };
+	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX, n = 0;
+	/* The head before the rows: what comes later, frames bring. */
+	uint64_t head_ms = t->stat->head_ms, head = t->stat->head;
+	struct store_iter *it;
+	int done;
+
+	key_row(&lower, t->id, q->key, q->klen);
+	if (q->klen > 0)
+		buf_u8(&lower, 0);	/* just after it */
+	key_table_end(&upper, t->id);
+	it = store_iter_new(ops->store, NULL, CF_ROWS, lower.data, lower.len, upper.data,
+	    upper.len);
+	for (store_iter_first(it); store_iter_valid(it) && rows.len < max; store_iter_next(it)) {
+		size_t klen, vlen;
+		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
+
+		buf_strn(&rows, k + 4, klen - 4);
+		buf_blob(&rows, v, vlen);
+		buf_clear(&last);
+		buf_add(&last, k + 4, klen - 4);
+		n++;
+	}
+	done = !store_iter_valid(it);
+	if (store_iter_failed(it)) {
+		answer_head(ops, out, 500, t->id);
+	} else {
+		answer_head(ops, out, 200, t->id);
+		buf_u64(out, head);
+		buf_u64(out, head_ms);
+		buf_u8(out, (uint8_t)done);
+		buf_blob(out, last.data, last.len);
+		buf_u32(out, n);
+		buf_add(out, rows.data, rows.len);
+	}
+	store_iter_free(it);
+	buf_free(&lower);
+	buf_free(&upper);
+	buf_free(&rows);
+	buf_free(&last);
+}
+
+void
+pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out)
+{
+	struct question q;
+	struct table *t = NULL;
+	struct peer *asker = NULL;
+	uint16_t refuse = 0;
+
+	if (question_read(&q, p, n) == -1) {
+		answer_head(ops, out, 400, 0);
+		return;
+	}
+	asker = nodes_by_id(ops->nodes, q.asker);
+	if (asker == NULL || peer_effective(asker, q.database, q.dblen, q.name, q.nlen) == NULL)
+		refuse = 403;
+	else if (asker->reseed)
+		refuse = 503;
+	else if (q.kind == PULL_ROWS && cluster_recovering(ops->cluster))
+		refuse = 503;
+	else {
+		t = q.table != 0 ? catalog_by_id(ops->catalog, q.table) :
+		    catalog_getn(ops->catalog, q.database, q.dblen, q.name, q.nlen);
+		if (t == NULL || strlen(t->database) != q.dblen || strlen(t->name) != q.nlen ||
+		    memcmp(t->database, q.database, q.dblen) != 0 ||
+		    memcmp(t->name, q.name, q.nlen) != 0)
+			refuse = 404;
+	}
+	if (refuse != 0)
+		answer_head(ops, out, refuse, q.table);
+	else if (q.kind == PULL_LOG)
+		serve_log(ops, &q, t, out);
+	else
+		serve_rows(ops, &q, t, out);
+	table_unref(t);
+	peer_free(asker);
+}

@@ -1,0 +1,54 @@
+#ifndef HL_PULL_H
+#define HL_PULL_H
+
+#include "frame.h"
+#include "ops.h"
+
+/*
+ * What one node asks another for, binary, over leafd.
+ *
+ * Question: u8 format, u8 kind, node asker, u32 table id at the answerer (0: by
+ *   name), str database, str table, u64 after (log seq), u64 from ms, blob after
+ *   key, u32 max bytes
+ * Answer: u8 format, u16 status, u64 incarnation, u32 table id, then for 200
+ *   PULL_LOG:  u64 head, u64 upto, u8 done, u32 entries, entries (frame.h)
+ *   PULL_ROWS: u64 head, u64 head ms, u8 done, blob next key, u32 rows,
+ *              {u16-counted key, blob row}...
+ * Statuses: 200; 403 no subscription; 404 no such table; 410 the log does not
+ * reach; 400 not understood; 500; 503 not now.
+ */
+#define PULL_FORMAT	1
+enum pull_kind { PULL_LOG = 1, PULL_ROWS = 2 };
+
+struct question {
+	enum pull_kind	 kind;
+	uint8_t		 asker[NODE_ID_LEN];
+	uint32_t	 table;
+	const char	*database, *name;	/* borrowed when read */
+	size_t		 dblen, nlen;
+	uint64_t	 after, from_ms;
+	const uint8_t	*key;
+	size_t		 klen;
+	uint32_t	 max;
+};
+
+void question_write(struct buf *b, const struct question *q);
+int question_read(struct question *q, const void *p, size_t n);	/* -1: broken */
+
+struct answer {
+	uint16_t	 status;
+	uint64_t	 incarnation;
+	uint32_t	 table;
+	uint64_t	 head, head_ms, upto;
+	int		 done;
+	const uint8_t	*next_key;
+	size_t		 next_len;
+	uint32_t	 count;
+	struct rd	 items;		/* count entries, or rows */
+};
+int answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n);
+
+/* Answer a peer's question (any thread; reads only). */
+void pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out);
+
+#endif

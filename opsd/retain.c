@@ -1,0 +1,173 @@
+#include "config.h"
+
+#include "retain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "cluster.h"
+#include "log.h"
+#include "mem.h"
+#include "nodes.h"
+
+#define CAP	3	/* times the limit: then even what a subscriber lacks goes */
+
+struct retain {
+	struct job	job;	/* first */
+	uint64_t	upto;
+	uint64_t	audit_before_ms;
+};
+
+/*
+ * The least that a known subscriber has of our log: its received positions, per
+ * table, against the table's head.  Who never reported holds everything.
+ */
+static uint64_t
+received_by_all(struct ops *ops)
+{
+	struct peer **all;
+	size_t n, m;
+	uint64_t least = UINT64_MAX;
+	struct table **tables = catalog_tables(ops->catalog, NULL, &m);
+
+	all = nodes_all(ops->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct peer_view v;
+
+		cluster_view(ops->cluster, all[i]->id, &v);
+		for (size_t k = 0; k < m; k++) {
+			const struct entry *e = peer_effective(all[i], tables[k]->database,
+			    strlen(tables[k]->database), tables[k]->name, strlen(tables[k]->name));
+			char key[16];
+			uint64_t has;
+
+			if (e == NULL || !e->publish)
+				continue;
+			snprintf(key, sizeof(key), "%u", (unsigned)tables[k]->id);
+			has = (uint64_t)json_integer_value(json_object_get(v.received, key));
+			if (has < tables[k]->stat->head && has < least)
+				least = has;
+		}
+		peer_view_clear(&v);
+		peer_free(all[i]);
+	}
+	for (size_t k = 0; k < m; k++)
+		table_unref(tables[k]);
+	free(tables);
+	free(all);
+	return (least);
+}
+
+/* Greatest seq to forget: by age, then by size. */
+static uint64_t
+beyond_limits(struct ops *ops, uint64_t max_age_ms, uint64_t max_bytes, unsigned times)
+{
+	struct buf from = { 0 }, to = { 0 };
+	uint64_t now = wall_ms(), upto = ops->log.trimmed, bytes;
+	struct store_iter *it;
+
+	buf_be64(&from, 0);
+	buf_be64(&to, UINT64_MAX);
+	bytes = store_size(ops->store, CF_LOG, from.data, from.len, to.data, to.len);
+	it = store_iter_new(ops->store, NULL, CF_LOG, NULL, 0, NULL, 0);
+	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it)) {
+		struct log_entry e;
+		size_t len;
+		const uint8_t *p = store_iter_value(it, &len);
+		struct rd r = rd_init(p, len);
+
+		if (log_entry_read(&r, &e) == -1)
+			break;
+		if (e.ms + max_age_ms * times >= now && bytes <= max_bytes * times)
+			break;
+		bytes -= len < bytes ? len : bytes;
+		upto = e.seq;
+	}
+	store_iter_free(it);
+	buf_free(&from);
+	buf_free(&to);
+	return (upto);
+}
+
+static void
+trim_audit(struct group *g, uint64_t before_ms)
+{
+	struct ops *ops = group_ops(g);
+	struct table **tables;
+	size_t n;
+
+	tables = catalog_tables(ops->catalog, NULL, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct buf from = { 0 }, to = { 0 };
+
+		buf_be32(&from, tables[i]->id);
+		buf_be32(&to, tables[i]->id);
+		buf_be64(&to, before_ms << 16);
+		store_batch_delete_range(group_batch(g), CF_AUDIT, from.data, from.len, to.data,
+		    to.len);
+		buf_free(&from);
+		buf_free(&to);
+		table_unref(tables[i]);
+	}
+	free(tables);
+}
+
+static void
+retain_job_run(struct group *g, struct job *j)
+{
+	struct retain *r = (struct retain *)j;
+	struct txlog *l = &group_ops(g)->log;
+	struct buf from = { 0 }, to = { 0 };
+
+	if (r->upto > l->trimmed) {
+		buf_be64(&from, 0);
+		buf_be64(&to, r->upto + 1);
+		store_batch_delete_range(group_batch(g), CF_LOG, from.data, from.len, to.data,
+		    to.len);
+		l->trimmed = r->upto;
+		buf_free(&from);
+		buf_free(&to);
+	}
+	if (r->audit_before_ms != 0)
+		trim_audit(g, r->audit_before_ms);
+}
+
+static void
+retain_done(struct job *j)
+{
+	free(j->error);
+	free(j);
+}
+
+void
+retain_run(struct ops *ops, int with_audit)
+{
+	struct conf *conf = ops_conf(ops);
+	uint64_t age = (uint64_t)conf_int(conf, STREAM_MAX_AGE) * 1000;
+	uint64_t bytes = (uint64_t)conf_int(conf, STREAM_MAX_BYTES);
+	uint64_t audit = (uint64_t)conf_int(conf, LOGGING_AUDIT_RETENTION) * 1000;
+	uint64_t wanted = beyond_limits(ops, age, bytes, 1), had;
+	struct retain *r;
+
+	conf_free(conf);
+	if (wanted > ops->log.trimmed) {
+		had = received_by_all(ops);
+		if (wanted > had) {
+			uint64_t forced = beyond_limits(ops, age, bytes, CAP);
+
+			wanted = had > forced ? had : forced;
+		}
+	}
+	/* Only what is in the stream may go: a tail lost there is published again. */
+	if (ops->live.clustering && wanted > ops->log.acked)
+		wanted = ops->log.acked;
+	if (wanted <= ops->log.trimmed && !with_audit)
+		return;
+	r = xcalloc(1, sizeof(*r));
+	r->job.run = retain_job_run;
+	r->job.done = retain_done;
+	r->upto = wanted;
+	r->audit_before_ms = with_audit && wall_ms() > audit ? wall_ms() - audit : 0;
+	commit_submit(ops->commit, &r->job);
+}

@@ -1,0 +1,423 @@
+#include "config.h"
+
+#include "subscribe.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "clock.h"
+#include "cluster.h"
+#include "flows.h"
+#include "group_priv.h"
+#include "log.h"
+#include "mem.h"
+#include "nodes.h"
+#include "ops.h"
+
+static void take_run(struct group *g, struct job *j);
+
+int
+hex_id(const char *hex, uint8_t id[NODE_ID_LEN])
+{
+	if (hex == NULL || strlen(hex) != 2 * NODE_ID_LEN)
+		return (-1);
+	for (int i = 0; i < NODE_ID_LEN; i++) {
+		unsigned v;
+
+		if (sscanf(hex + 2 * i, "%2x", &v) != 1)
+			return (-1);
+		id[i] = (uint8_t)v;
+	}
+	return (0);
+}
+
+json_t *
+ops_system_info(void)
+{
+	struct utsname u;
+
+	uname(&u);
+	return (json_pack("{s:s, s:s, s:s}", "hdb_version", PACKAGE_VERSION, "node_version",
+	    "hubleaf", "platform", u.sysname));
+}
+
+struct take *
+take_new(json_t *offer)
+{
+	struct take *t = xcalloc(1, sizeof(*t));
+
+	t->job.run = take_run;
+	t->offer = offer;
+	return (t);
+}
+
+void
+take_free(struct take *t)
+{
+	if (t == NULL)
+		return;
+	json_decref(t->offer);
+	json_decref(t->answer);
+	free(t->job.error);
+	free(t);
+}
+
+static json_t *
+table_json(const struct table *t)
+{
+	return (json_pack("{s:s, s:I, s:I, s:I, s:o}", "table", t->name, "id", (json_int_t)t->id,
+	    "head", (json_int_t)t->stat->head, "head_ms", (json_int_t)t->stat->head_ms,
+	    "definition", table_definition(t)));
+}
+
+/* What we have of the tables that an entry names. */
+static json_t *
+entry_tables(struct ops *ops, const char *db, const char *name)
+{
+	json_t *list = json_array();
+	struct table **all, *t;
+	size_t n;
+
+	if (strcmp(name, "*") != 0) {
+		t = catalog_get(ops->catalog, db, name);
+		if (t != NULL)
+			json_array_append_new(list, table_json(t));
+		table_unref(t);
+		return (list);
+	}
+	all = catalog_tables(ops->catalog, db, &n);
+	for (size_t i = 0; i < n; i++) {
+		json_array_append_new(list, table_json(all[i]));
+		table_unref(all[i]);
+	}
+	free(all);
+	return (list);
+}
+
+json_t *
+offer_new(struct ops *ops, const json_t *entries, int strict)
+{
+	json_t *list = json_array(), *e, *o;
+	char *name = ops_node_name(ops);
+	size_t i;
+
+	json_array_foreach((json_t *)entries, i, e) {
+		const char *db = json_string_value(json_object_get(e, "database"));
+		const char *table = json_string_value(json_object_get(e, "table"));
+
+		o = json_copy(e);
+		json_object_set_new(o, "tables", json_is_true(json_object_get(e, "removed")) ?
+		    json_array() : entry_tables(ops, db, table));
+		json_array_append_new(list, o);
+	}
+	o = json_pack("{s:s, s:s, s:I, s:o, s:b, s:o}", "id", ops->node_hex, "name", name,
+	    "incarnation", (json_int_t)ops->log.incarnation, "system_info", ops_system_info(),
+	    "strict", strict, "entries", list);
+	free(name);
+	return (o);
+}
+
+struct offered {		/* one entry as read */
+	const char	*database, *table;
+	int		 publish, subscribe, removed;	/* as seen from here */
+	struct stamp	 stamp;
+	uint64_t	 start_ms;
+	json_t		*tables;
+};
+
+static int
+read_offered(const json_t *e, struct offered *o)
+{
+	json_int_t time, node, start;
+
+	/* What the sender publishes, we subscribe to. */
+	if (json_unpack((json_t *)e, "{s:s, s:s, s:b, s:b, s:b, s:[I,I], s:I, s:o}", "database",
+	    &o->database, "table", &o->table, "publish", &o->subscribe, "subscribe", &o->publish,
+	    "removed", &o->removed, "stamp", &time, &node, "start_ms", &start, "tables",
+	    &o->tables) == -1 || strcmp(o->database, "system") == 0 || o->database[0] == '\0' ||
+	    o->table[0] == '\0' || strlen(o->database) > 250 || strlen(o->table) > 250)
+		return (-1);
+	o->stamp = (struct stamp){ (uint64_t)time, (uint64_t)node };
+	o->start_ms = (uint64_t)start;
+	return (o->stamp.time < STAMP_TIME_MAX ? 0 : -1);
+}
+
+/* Why the entry cannot be: a text for job_fail, or NULL. */
+static int
+check_entry(struct group *g, struct take *t, const struct offered *o)
+{
+	struct catalog *c = group_ops(g)->catalog;
+	const json_t *jt;
+	size_t i;
+	int found = 0;
+
+	json_array_foreach(o->tables, i, jt) {
+		const char *name = json_string_value(json_object_get(jt, "table"));
+		const char *key = json_string_value(json_object_get(json_object_get(jt,
+		    "definition"), "primary_key"));
+		struct table *mine;
+
+		if (name == NULL || key == NULL)
+			continue;
+		found = 1;
+		mine = catalog_get(c, o->database, name);
+		if (mine != NULL && strcmp(mine->primary_key, key) != 0) {
+			job_fail(&t->job, 400, "Primary keys of '%s.%s' differ: '%s' and '%s'",
+			    o->database, name, mine->primary_key, key);
+			table_unref(mine);
+			return (-1);
+		}
+		table_unref(mine);
+	}
+	if (!found && strcmp(o->table, "*") != 0) {
+		struct table *mine = catalog_get(c, o->database, o->table);
+
+		found = mine != NULL;
+		table_unref(mine);
+		if (!found) {
+			job_fail(&t->job, 404, "Table '%s.%s' does not exist", o->database, o->table);
+			return (-1);
+		}
+	}
+	if (!found && !catalog_has_database(c, o->database)) {
+		job_fail(&t->job, 404, "database '%s' does not exist", o->database);
+		return (-1);
+	}
+	return (0);
+}
+
+static void
+begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
+    const char *name, uint64_t incarnation, int newer)
+{
+	struct flows *f = group_ops(g)->flows;
+	uint32_t id = (uint32_t)json_integer_value(json_object_get(jt, "id"));
+	struct flow *fl = flows_find(f, peer, id), *old;
+
+	if (id == 0)
+		return;
+	if (fl != NULL) {
+		/* An explicit start time on a flow that runs: rows since then, beside it. */
+		if (newer && o->start_ms != 0) {
+			fl->from_ms = o->start_ms;
+			flow_copy_anew(g, fl, 0);
+		} else if (fl->state == FLOW_FAILED)
+			flow_set(g, fl, FLOW_FETCH, NULL);
+		return;
+	}
+	old = flows_find_named(f, peer, o->database, strlen(o->database), name, strlen(name));
+	if (old != NULL && old->state != FLOW_RECOVER) {
+		if (old->table > id)
+			return;
+		flows_remove(g, old);
+	}
+	fl = flows_add(g, peer, id, o->database, name);
+	fl->incarnation = incarnation;
+	if (old != NULL || !newer) {
+		/* Made (again) over there while we did not look: all of it is new to us. */
+		flow_copy_anew(g, fl, 0);
+		return;
+	}
+	if (o->start_ms != 0) {
+		fl->from_ms = o->start_ms;
+		flow_set(g, fl, FLOW_FETCH, NULL);
+		return;
+	}
+	fl->seq = (uint64_t)json_integer_value(json_object_get(jt, "head"));
+	fl->ms = (uint64_t)json_integer_value(json_object_get(jt, "head_ms"));
+	flow_set(g, fl, FLOW_LIVE, NULL);
+}
+
+static void
+take_tables(struct group *g, const struct peer *p, const struct offered *o, uint64_t incarnation,
+    int newer)
+{
+	const json_t *jt;
+	const char *why;
+	size_t i;
+
+	json_array_foreach(o->tables, i, jt) {
+		const char *name = json_string_value(json_object_get(jt, "table"));
+		const json_t *def = json_object_get(jt, "definition");
+		const char *key = json_string_value(json_object_get(def, "primary_key"));
+		const struct entry *e;
+		struct table *mine;
+
+		if (name == NULL || key == NULL || name[0] == '\0' || strlen(name) > 250 ||
+		    strlen(key) > 250 || key[0] == '\0')
+			continue;
+		e = peer_effective(p, o->database, strlen(o->database), name, strlen(name));
+		if (e == NULL)
+			continue;
+		mine = group_table_named(g, o->database, strlen(o->database), name, strlen(name));
+		if (mine == NULL && (e->subscribe || e->publish))
+			mine = group_create_table(g, o->database, name, key,
+			    json_object_get(def, "attributes"), "", &why);
+		if (mine == NULL || strcmp(mine->primary_key, key) != 0)
+			continue;
+		group_add_attrs(g, mine, json_object_get(def, "attributes"));
+		if (e->subscribe)
+			begin_flow(g, p->id, o, jt, name, incarnation, newer);
+	}
+}
+
+void
+subscribe_end_flows(struct group *g, const struct peer *p)
+{
+	struct flow *fl, *next;
+
+	for (fl = flows_first(group_ops(g)->flows); fl != NULL; fl = next) {
+		const struct entry *e;
+
+		next = flows_next(fl);
+		if (memcmp(fl->peer, p->id, NODE_ID_LEN) != 0)
+			continue;
+		e = peer_effective(p, fl->database, strlen(fl->database), fl->name,
+		    strlen(fl->name));
+		if (e == NULL || (!e->subscribe && fl->state != FLOW_RECOVER))
+			flows_remove(g, fl);
+	}
+}
+
+static void
+take_run(struct group *g, struct job *j)
+{
+	struct take *t = (struct take *)j;
+	struct ops *ops = group_ops(g);
+	const char *name = json_string_value(json_object_get(t->offer, "name"));
+	json_t *entries = json_object_get(t->offer, "entries"), *e;
+	json_t *info = json_object_get(t->offer, "system_info");
+	uint64_t incarnation = (uint64_t)json_integer_value(json_object_get(t->offer,
+	    "incarnation"));
+	uint8_t id[NODE_ID_LEN];
+	struct offered o;
+	struct peer *p;
+	size_t i;
+	int changed = 0;
+
+	if (hex_id(json_string_value(json_object_get(t->offer, "id")), id) == -1 || name == NULL ||
+	    !json_is_array(entries)) {
+		job_fail(j, 400, "the entries cannot be read");
+		return;
+	}
+	if (memcmp(id, ops->node_id, NODE_ID_LEN) == 0) {
+		job_fail(j, 400, "a node cannot subscribe to itself");
+		return;
+	}
+	json_array_foreach(entries, i, e) {
+		if (read_offered(e, &o) == -1) {
+			job_fail(j, 400, "the entries cannot be read");
+			return;
+		}
+		if (!o.removed && json_is_true(json_object_get(t->offer, "strict")) &&
+		    check_entry(g, t, &o) == -1)
+			return;
+	}
+	p = nodes_edit(g, id, name);
+	if (info != NULL && !json_equal(info, p->system_info)) {
+		json_decref(p->system_info);
+		p->system_info = json_incref(info);
+		changed = 1;
+	}
+	json_array_foreach(entries, i, e) {
+		int newer;
+
+		read_offered(e, &o);
+		group_observe(g, o.stamp.time);
+		newer = peer_set_entry(p, o.database, o.table, o.publish, o.subscribe, o.start_ms,
+		    o.removed, o.stamp) != NULL;
+		changed |= newer;
+		if (!o.removed)
+			take_tables(g, p, &o, incarnation, newer);
+	}
+	subscribe_end_flows(g, p);
+	if (t->answered) {
+		json_t *mine = peer_entries_json(p);
+
+		t->answer = offer_new(ops, mine, 0);
+		json_decref(mine);
+	}
+	if (changed)
+		nodes_store(g, p);
+	else
+		peer_free(p);
+	cluster_kick(ops->cluster);
+}
+
+struct incarnation {
+	struct job	job;	/* first */
+	uint64_t	seen;
+};
+
+/* By name, at a peer that we only publish to: its copies of our own writes. */
+static void
+recover_from(struct group *g, const struct peer *p, struct table *t)
+{
+	struct flows *f = group_ops(g)->flows;
+	uint32_t id = UINT32_C(0x80000000) | t->id;
+	struct flow *fl = flows_find(f, p->id, id);
+
+	if (fl == NULL)
+		fl = flows_add(g, p->id, id, t->database, t->name);
+	fl->state = FLOW_RECOVER;
+	flow_copy_anew(g, fl, 1);
+}
+
+static void
+incarnation_run(struct group *g, struct job *j)
+{
+	struct incarnation *inc = (struct incarnation *)j;
+	struct ops *ops = group_ops(g);
+	uint64_t now = group_wall_ms(g);
+	struct flow *fl;
+	struct peer **peers;
+	struct table **tables;
+	size_t n, m;
+
+	if (ops->log.incarnation > inc->seen)
+		return;		/* begun meanwhile */
+	ops->log.incarnation = now > inc->seen ? now : inc->seen + 1;
+	ops->log.acked = 0;
+	log_warnx("the log is behind what peers have of it (a restored copy?): "
+	    "incarnation %llu begins, own lost writes are fetched",
+	    (unsigned long long)ops->log.incarnation);
+	for (fl = flows_first(ops->flows); fl != NULL; fl = flows_next(fl))
+		if (fl->state != FLOW_RESEED && fl->state != FLOW_RECOVER)
+			flow_copy_anew(g, fl, 1);
+	peers = nodes_all(ops->nodes, &n);
+	tables = catalog_tables(ops->catalog, NULL, &m);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < m; k++) {
+			const struct entry *e = peer_effective(peers[i], tables[k]->database,
+			    strlen(tables[k]->database), tables[k]->name, strlen(tables[k]->name));
+
+			if (e != NULL && e->publish && !e->subscribe)
+				recover_from(g, peers[i], tables[k]);
+		}
+		peer_free(peers[i]);
+	}
+	for (size_t k = 0; k < m; k++)
+		table_unref(tables[k]);
+	free(tables);
+	free(peers);
+	cluster_kick(ops->cluster);
+}
+
+static void
+incarnation_done(struct job *j)
+{
+	free(j->error);
+	free(j);
+}
+
+struct job *
+incarnation_job(uint64_t seen)
+{
+	struct incarnation *inc = xcalloc(1, sizeof(*inc));
+
+	inc->job.run = incarnation_run;
+	inc->job.done = incarnation_done;
+	inc->seen = seen;
+	return (&inc->job);
+}

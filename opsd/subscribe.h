@@ -1,0 +1,47 @@
+#ifndef HL_SUBSCRIBE_H
+#define HL_SUBSCRIBE_H
+
+#include <jansson.h>
+
+#include "commit.h"
+#include "frame.h"
+
+/*
+ * Entries between two nodes, taken over: tables made on the side that lacks them,
+ * flows begun and ended.  The same on both sides, for a call's request, for its
+ * answer and for the later comparison.
+ *
+ * Travelling form (questions "entries", JSON):
+ *   {"id","name","incarnation","system_info","strict":bool,"entries":[{"database",
+ *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","tables":[
+ *    {"table","id","head","head_ms","definition":{...}}]}]}
+ * as seen by the sender.
+ */
+struct take {
+	struct job	 job;		/* first */
+	json_t		*offer;		/* the travelling form; owned */
+	json_t		*answer;	/* ours, after a successful run; owned */
+	int		 answered;	/* fill in `answer` */
+	void		*ctx;		/* the submitter's */
+};
+
+struct take *take_new(json_t *offer);	/* takes the reference */
+void take_free(struct take *t);
+
+/*
+ * An offer to a peer with these entries [{"database","table","publish","subscribe",
+ * "removed","stamp","start_ms"}] (borrowed), tables looked up.
+ */
+json_t *offer_new(struct ops *ops, const json_t *entries, int strict);
+json_t *ops_system_info(void);	/* {"hdb_version","node_version","platform"} */
+
+/* On the commit thread: flows that no entry of the peer asks for any more end. */
+struct peer;
+void subscribe_end_flows(struct group *g, const struct peer *p);
+
+/* A new incarnation of the log: own lost writes are fetched from all peers first. */
+struct job *incarnation_job(uint64_t seen);	/* greater than `seen`; frees itself */
+
+int hex_id(const char *hex, uint8_t id[NODE_ID_LEN]);	/* -1: not an id */
+
+#endif

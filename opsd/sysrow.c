@@ -1,0 +1,158 @@
+#include "config.h"
+
+#include "sysrow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth.h"
+#include "key.h"
+#include "mem.h"
+#include "ops.h"
+#include "row.h"
+#include "value.h"
+
+static json_t *
+to_object(const struct table *t, const uint8_t *key, size_t klen, const struct row *row)
+{
+	json_t *o = json_object(), *v;
+	struct rd r = rd_init(key, klen);
+	char name[256];
+
+	json_object_set_new(o, t->primary_key, key_to_json(&r));
+	for (uint32_t i = 0; i < row->n; i++) {
+		const struct attr *a = &row->attrs[i];
+
+		if (!row_counts(row, a) || (v = value_to_json(a->value, a->vlen)) == NULL)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)a->nlen, a->name);
+		json_object_set_new(o, name, v);
+	}
+	json_object_set_new(o, "__createdtime__", json_real(stamp_user(row_created(row))));
+	json_object_set_new(o, "__updatedtime__", json_real(stamp_user(row_updated(row))));
+	return (o);
+}
+
+/* NULL: not visible. */
+static json_t *
+load(const struct table *t, const uint8_t *key, size_t klen, const void *p, size_t n)
+{
+	struct row row = { 0 };
+	json_t *o = NULL;
+
+	if (row_load(&row, p, n) == 0 && row_visible(&row))
+		o = to_object(t, key, klen, &row);
+	row_free(&row);
+	return (o);
+}
+
+json_t *
+sysrow_get(struct ops *ops, enum system_table id, const char *key)
+{
+	struct table *t = catalog_by_id(ops->catalog, id);
+	struct buf k = { 0 }, rowkey = { 0 }, value = { 0 };
+	json_t *o = NULL;
+
+	if (t != NULL && key_from_string(&k, key, strlen(key)) == 0) {
+		key_row(&rowkey, id, k.data, k.len);
+		if (store_get(ops->store, NULL, CF_ROWS, rowkey.data, rowkey.len, &value) == 1)
+			o = load(t, k.data, k.len, value.data, value.len);
+	}
+	buf_free(&k);
+	buf_free(&rowkey);
+	buf_free(&value);
+	table_unref(t);
+	return (o);
+}
+
+json_t *
+sysrow_all(struct ops *ops, enum system_table id)
+{
+	struct table *t = catalog_by_id(ops->catalog, id);
+	struct buf from = { 0 }, to = { 0 };
+	struct store_iter *it;
+	json_t *list = json_array(), *o;
+
+	if (t == NULL)
+		return (list);
+	key_row(&from, id, (const uint8_t *)"", 0);
+	key_table_end(&to, id);
+	it = store_iter_new(ops->store, NULL, CF_ROWS, from.data, from.len, to.data, to.len);
+	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it)) {
+		size_t klen, n;
+		const uint8_t *key = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
+
+		if ((o = load(t, key + from.len, klen - from.len, p, n)) != NULL)
+			json_array_append_new(list, o);
+	}
+	store_iter_free(it);
+	buf_free(&from);
+	buf_free(&to);
+	table_unref(t);
+	return (list);
+}
+
+void
+sysrow_public(enum system_table id, json_t *row)
+{
+	const char *name;
+	json_t *v;
+	void *tmp;
+
+	json_object_foreach_safe(row, tmp, name, v)
+		if (auth_hidden_attribute(id, name))
+			json_object_del(row, name);
+}
+
+static int
+change(struct ops *ops, enum system_table id, enum txn_op op, const json_t *record, char **err)
+{
+	struct table *t = catalog_by_id(ops->catalog, id);
+	struct write *w;
+	int status = 500;
+
+	if (t == NULL) {
+		*err = xasprintf("the system tables are not there");
+		return (status);
+	}
+	w = write_new(t, op, "hubleaf");
+	w->internal = 1;
+	if (write_add(w, record, ops->live.max_transaction) == -1) {
+		status = 400;
+		*err = xasprintf("the record is too large or has a bad key");
+	} else {
+		status = commit_wait(ops->commit, &w->job);
+		if (status != 200)
+			*err = xstrdup(w->job.error != NULL ? w->job.error : "not written");
+		else if (op == TXN_INSERT && !w->recs[0].applied) {
+			status = 409;
+			*err = xasprintf("already exists");
+		}
+	}
+	write_free(w);
+	table_unref(t);
+	return (status);
+}
+
+int
+sysrow_insert(struct ops *ops, enum system_table id, const json_t *row, char **err)
+{
+	return (change(ops, id, TXN_INSERT, row, err));
+}
+
+int
+sysrow_put(struct ops *ops, enum system_table id, const json_t *row, char **err)
+{
+	return (change(ops, id, TXN_UPSERT, row, err));
+}
+
+int
+sysrow_remove(struct ops *ops, enum system_table id, const char *key, char **err)
+{
+	json_t *k = json_string(key);
+	int status = change(ops, id, TXN_DELETE, k, err);
+
+	json_decref(k);
+	return (status);
+}

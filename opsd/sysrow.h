@@ -1,0 +1,28 @@
+#ifndef HL_SYSROW_H
+#define HL_SYSROW_H
+
+#include <jansson.h>
+
+#include "catalog.h"
+
+/*
+ * Rows of system tables as objects, for opsd's own use: users, roles.  The
+ * attributes of auth_hidden_attribute are among them: show no such object to
+ * anybody before sysrow_public().
+ */
+struct ops;
+
+/* One by its key (NULL: none), all as an array; new references, any thread. */
+json_t *sysrow_get(struct ops *ops, enum system_table t, const char *key);
+json_t *sysrow_all(struct ops *ops, enum system_table t);
+void sysrow_public(enum system_table t, json_t *row);	/* removes what nobody may see */
+
+/*
+ * Insert one, write one (attributes given replace those there, others stay) or remove it, and
+ * wait for the disk: never on an HTTP thread.  200, or a status with *err (caller frees).
+ */
+int sysrow_insert(struct ops *ops, enum system_table t, const json_t *row, char **err);	/* 409: is there */
+int sysrow_put(struct ops *ops, enum system_table t, const json_t *row, char **err);
+int sysrow_remove(struct ops *ops, enum system_table t, const char *key, char **err);
+
+#endif

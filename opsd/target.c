@@ -1,0 +1,274 @@
+#include "config.h"
+
+#include "target.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "cluster.h"
+#include "flows.h"
+#include "mem.h"
+#include "subscribe.h"
+
+#define TRIES_MAX	3	/* while the peer has newer entries than are known here */
+
+struct target *
+target_new(struct ops *ops, const char *name)
+{
+	struct target	*t = xcalloc(1, sizeof(*t));
+
+	t->ops = ops;
+	t->name = xstrdup(name);
+	t->peer = nodes_get(ops->nodes, name);
+	t->hex = t->peer != NULL ? xstrdup(t->peer->hex) : NULL;
+	t->entries = json_array();
+	t->done = json_array();
+	t->skipped = json_array();
+	return (t);
+}
+
+void
+target_free(struct target *t)
+{
+	if (t == NULL)
+		return;
+	free(t->name);
+	peer_free(t->peer);
+	free(t->hex);
+	json_decref(t->entries);
+	json_decref(t->done);
+	json_decref(t->skipped);
+	json_decref(t->answer);
+	free(t->error);
+	free(t);
+}
+
+/* Newer than the entry that is known. */
+struct stamp
+entry_next_stamp(struct ops *ops, uint64_t known)
+{
+	uint64_t	now = wall_ms() << 16;
+
+	return ((struct stamp){ now > known ? now : known + 1, stamp_node(ops->node_id) });
+}
+
+json_t *
+entry_json(const char *db, const char *table, int publish, int subscribe, int removed,
+    uint64_t start_ms, struct stamp s)
+{
+	return (json_pack("{s:s, s:s, s:b, s:b, s:b, s:[I,I], s:I}", "database", db, "table",
+	    table, "publish", publish, "subscribe", subscribe, "removed", removed, "stamp",
+	    (json_int_t)s.time, (json_int_t)s.node, "start_ms", (json_int_t)start_ms));
+}
+
+json_t *
+entry_tombstone(struct ops *ops, const struct entry *e)
+{
+	return (entry_json(e->database, e->table, 0, 0, 1, 0, entry_next_stamp(ops, e->stamp.time)));
+}
+
+const char *
+entry_text(const json_t *sub, const char *field)
+{
+	return (json_string_value(json_object_get(sub, field)));
+}
+
+int
+entry_flag(const json_t *sub, const char *field)
+{
+	return (json_is_true(json_object_get(sub, field)));
+}
+
+const struct entry *
+target_known(const struct target *t, const json_t *sub)
+{
+	return (t->peer == NULL ? NULL :
+	    peer_entry(t->peer, entry_text(sub, "database"), entry_text(sub, "table")));
+}
+
+uint64_t
+entry_time(const json_t *entry)
+{
+	return ((uint64_t)json_integer_value(json_array_get(json_object_get(entry, "stamp"), 0)));
+}
+
+/* Whether asking again could mend something: the table went away, or its flow has failed. */
+static int
+is_whole(const struct target *t, const struct entry *e)
+{
+	struct table	 *table = strcmp(e->table, "*") == 0 ? NULL :
+	    catalog_get(t->ops->catalog, e->database, e->table);
+	int		  whole = table != NULL || strcmp(e->table, "*") == 0;
+	struct flow	**flows;
+	size_t		  n;
+
+	table_unref(table);
+	flows = flows_all(t->ops->flows, t->peer->id, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (flows[i]->state == FLOW_FAILED && peer_effective(t->peer, flows[i]->database,
+		    strlen(flows[i]->database), flows[i]->name, strlen(flows[i]->name)) == e)
+			whole = 0;
+		flow_free(flows[i]);
+	}
+	free(flows);
+	return (whole);
+}
+
+void
+target_plan(struct target *t, const json_t *subs)
+{
+	const struct entry	*had;
+	json_t			*s;
+	size_t			 i;
+
+	json_array_foreach((json_t *)(uintptr_t)subs, i, s) {
+		int	publish = entry_flag(s, "publish"), subscribe = entry_flag(s, "subscribe");
+		uint64_t start = (uint64_t)json_integer_value(json_object_get(s, "start_ms"));
+		json_t	*shown = json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema",
+		    entry_text(s, "database"), "database", entry_text(s, "database"), "table",
+		    entry_text(s, "table"), "publish", publish, "subscribe", subscribe);
+
+		had = target_known(t, s);
+		if (had != NULL && !had->removed && had->publish == publish &&
+		    had->subscribe == subscribe && start == 0 && is_whole(t, had)) {
+			json_array_append_new(t->skipped, shown);
+			continue;
+		}
+		json_array_append_new(t->done, shown);
+		json_array_append_new(t->entries, entry_json(entry_text(s, "database"),
+		    entry_text(s, "table"), publish, subscribe, 0, start,
+		    entry_next_stamp(t->ops, had != NULL ? had->stamp.time : 0)));
+	}
+}
+
+static int
+lists(const json_t *subs, const struct entry *e)
+{
+	json_t	*s;
+	size_t	 i;
+
+	json_array_foreach((json_t *)(uintptr_t)subs, i, s)
+		if (strcmp(entry_text(s, "database"), e->database) == 0 &&
+		    strcmp(entry_text(s, "table"), e->table) == 0)
+			return (1);
+	return (0);
+}
+
+/* Whatever the peer has beside these goes. */
+void
+target_plan_removals(struct target *t, const json_t *subs)
+{
+	for (size_t i = 0; t->peer != NULL && i < t->peer->n; i++)
+		if (!t->peer->entries[i].removed && !lists(subs, &t->peer->entries[i]))
+			json_array_append_new(t->entries, entry_tombstone(t->ops, &t->peer->entries[i]));
+}
+
+static unsigned
+request_timeout(struct ops *ops)
+{
+	struct conf	*conf = ops_conf(ops);
+	unsigned	 ms = (unsigned)conf_int(conf, CL_REQUEST_TIMEOUT);
+
+	conf_free(conf);
+	return (ms);
+}
+
+static int
+fail(struct target *t, int status, const json_t *answer, unsigned timeout_ms)
+{
+	const char	*text = json_string_value(json_object_get(answer, "error"));
+
+	free(t->error);
+	if (status == 503 || status == 504) {
+		t->status = 504;
+		t->error = xasprintf("Node '%s' did not answer within %u ms", t->name, timeout_ms);
+	} else {
+		t->status = status >= 400 && status < 500 ? status : 502;
+		t->error = t->status == status && text != NULL ? xstrdup(text) :
+		    xasprintf("Node '%s': %s", t->name, text != NULL ? text : "its answer makes no sense");
+	}
+	return (-1);
+}
+
+/* Who has the name: whatever is undone later is kept under the id. */
+static int
+learn_id(struct target *t, unsigned timeout_ms)
+{
+	char		*own = ops_node_name(t->ops);
+	json_t		*question = json_pack("{s:s, s:s, s:I, s:I, s:i, s:[]}", "id",
+	    t->ops->node_hex, "name", own, "incarnation", (json_int_t)t->ops->log.incarnation,
+	    "now", (json_int_t)wall_ms(), "digest", 0, "flows"), *answer = NULL;
+	int		 status = cluster_ask(t->ops->cluster, t->name, "status", question,
+	    timeout_ms, &answer);
+	const char	*hex = json_string_value(json_object_get(answer, "id"));
+	uint8_t		 id[NODE_ID_LEN];
+
+	free(own);
+	json_decref(question);
+	if (status == 200 && hex_id(hex, id) == -1)
+		status = 502;
+	if (status == 200)
+		t->hex = xstrdup(hex);
+	else
+		fail(t, status, answer, timeout_ms);
+	json_decref(answer);
+	return (status == 200 ? 0 : -1);
+}
+
+/* Entries that the peer has newer than asked for: given a stamp beyond; how many. */
+static int
+outdated(struct target *t)
+{
+	json_t	*theirs = json_object_get(t->answer, "entries"), *e, *o;
+	size_t	 i, k;
+	int	 n = 0;
+
+	json_array_foreach(t->entries, i, e)
+		json_array_foreach(theirs, k, o) {
+			const char	*db = entry_text(o, "database"), *table = entry_text(o, "table");
+			struct stamp	 s;
+
+			if (db == NULL || table == NULL || strcmp(db, entry_text(e, "database")) != 0 ||
+			    strcmp(table, entry_text(e, "table")) != 0 ||
+			    json_equal(json_object_get(o, "stamp"), json_object_get(e, "stamp")) ||
+			    entry_time(o) < entry_time(e) || entry_time(o) + 1 >= STAMP_TIME_MAX)
+				continue;
+			s = entry_next_stamp(t->ops, entry_time(o));
+			json_object_set_new(e, "stamp", json_pack("[I,I]", (json_int_t)s.time,
+			    (json_int_t)s.node));
+			n++;
+		}
+	return (n);
+}
+
+/* 0 with the peer's view as answer, or -1 with status and error. */
+int
+target_ask(struct target *t)
+{
+	unsigned	 timeout_ms = request_timeout(t->ops);
+	json_t		*offer;
+	uint8_t		 id[NODE_ID_LEN];
+	int		 status;
+
+	if (t->hex == NULL && learn_id(t, timeout_ms) == -1)
+		return (-1);
+	for (int try = 0; try < TRIES_MAX; try++) {
+		json_decref(t->answer);
+		t->answer = NULL;
+		offer = offer_new(t->ops, t->entries, 1);
+		t->asked = 1;
+		status = cluster_ask(t->ops->cluster, t->name, "entries", offer, timeout_ms,
+		    &t->answer);
+		json_decref(offer);
+		if (status != 200 || hex_id(entry_text(t->answer, "id"), id) == -1) {
+			if (status >= 400 && status < 500 && try == 0)
+				t->asked = 0;	/* refused as a whole */
+			return (fail(t, status, t->answer, timeout_ms));
+		}
+		if (outdated(t) == 0)
+			break;
+	}
+	t->status = 200;
+	return (0);
+}

@@ -1,0 +1,218 @@
+#include "config.h"
+
+#include "txlog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "crypto.h"
+#include "log.h"
+#include "mem.h"
+#include "txn.h"
+
+#define STORE_FORMAT	1
+#define SMALL_TABLES	256	/* names looked up per read by a linear list */
+
+static int
+load_id(struct txlog *l, char **err)
+{
+	struct buf v = { 0 };
+	struct store_batch *b;
+	int rc = store_get(l->store, NULL, CF_META, "F", 1, &v);
+
+	if (rc == 1) {
+		struct rd r = rd_init(v.data, v.len);
+		uint16_t format = rd_u16(&r);
+		const uint8_t *id = rd_bytes(&r, NODE_ID_LEN);
+
+		if (!rd_done(&r) || format != STORE_FORMAT) {
+			*err = xasprintf("store: format %u is not known to this version", format);
+			rc = -1;
+		} else
+			memcpy(l->node, id, NODE_ID_LEN);
+	} else if (rc == 0) {
+		crypto_random(l->node, sizeof(l->node));
+		buf_u16(&v, STORE_FORMAT);
+		buf_add(&v, l->node, NODE_ID_LEN);
+		b = store_batch_new(l->store);
+		store_batch_put(b, CF_META, "F", 1, v.data, v.len);
+		rc = store_write(l->store, b, 1);
+		store_batch_free(b);
+	}
+	if (rc == -1 && *err == NULL)
+		*err = xasprintf("store: cannot read or write");
+	buf_free(&v);
+	return (rc == -1 ? -1 : 0);
+}
+
+int
+txlog_open(struct txlog *l, struct store *s, char **err)
+{
+	struct buf v = { 0 };
+	struct rd r;
+	int rc;
+
+	memset(l, 0, sizeof(*l));
+	l->store = s;
+	if (load_id(l, err) == -1)
+		return (-1);
+	rc = store_get(s, NULL, CF_META, "W", 1, &v);
+	if (rc == 1) {
+		r = rd_init(v.data, v.len);
+		l->clock = rd_u64(&r);
+		l->incarnation = rd_u64(&r);
+		l->last = rd_u64(&r);
+		l->acked_inc = rd_u64(&r);
+		l->acked = rd_u64(&r);
+		l->trimmed = rd_u64(&r);
+		if (!rd_done(&r))
+			rc = -1;
+	} else
+		l->incarnation = wall_ms();
+	l->durable = (uint64_t)l->last;
+	buf_free(&v);
+	if (rc == -1)
+		*err = xasprintf("store: the log's positions cannot be read");
+	return (rc == -1 ? -1 : 0);
+}
+
+void
+txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock)
+{
+	struct buf v = { 0 };
+
+	buf_u64(&v, clock);
+	buf_u64(&v, l->incarnation);
+	buf_u64(&v, l->last);
+	buf_u64(&v, l->acked_inc);
+	buf_u64(&v, l->acked);
+	buf_u64(&v, l->trimmed);
+	store_batch_put(b, CF_META, "W", 1, v.data, v.len);
+	buf_free(&v);
+}
+
+static struct store_iter *
+iter_after(struct txlog *l, uint64_t after)
+{
+	struct buf k = { 0 };
+	struct store_iter *it;
+
+	buf_be64(&k, after + 1);
+	it = store_iter_new(l->store, NULL, CF_LOG, k.data, k.len, NULL, 0);
+	store_iter_first(it);
+	buf_free(&k);
+	return (it);
+}
+
+/* "id, database, table" of the entry's table, once. */
+static int
+name_table(struct buf *names, uint32_t *ids, uint32_t *n, const struct log_entry *e)
+{
+	struct txn t;
+
+	for (uint32_t i = 0; i < *n; i++)
+		if (ids[i] == e->table)
+			return (0);
+	if (*n == SMALL_TABLES || txn_read(&t, e->payload, e->len) == -1)
+		return (-1);
+	ids[(*n)++] = e->table;
+	buf_u32(names, e->table);
+	buf_strn(names, t.database, t.database_len);
+	buf_strn(names, t.table, t.table_len);
+	return (0);
+}
+
+int
+txlog_read(struct txlog *l, uint64_t after, uint32_t max, struct buf *out)
+{
+	struct store_iter *it = iter_after(l, after);
+	struct buf names = { 0 }, entries = { 0 };
+	uint32_t ids[SMALL_TABLES], ntables = 0, n = 0;
+	uint64_t durable = l->durable;
+	int failed;
+
+	for (; store_iter_valid(it) && entries.len < max; store_iter_next(it)) {
+		struct log_entry e;
+		size_t len;
+		const uint8_t *p = store_iter_value(it, &len);
+		struct rd r = rd_init(p, len);
+
+		if (log_entry_read(&r, &e) == -1 || e.seq > durable)
+			break;
+		if (n > 0 && entries.len + len > max)
+			break;
+		if (name_table(&names, ids, &ntables, &e) == -1)
+			break;
+		buf_add(&entries, p, len);
+		n++;
+	}
+	failed = store_iter_failed(it);
+	store_iter_free(it);
+	if (n > 0) {
+		buf_u64(out, l->incarnation);
+		buf_u16(out, (uint16_t)ntables);
+		buf_add(out, names.data, names.len);
+		buf_u32(out, n);
+		buf_add(out, entries.data, entries.len);
+	}
+	buf_free(&names);
+	buf_free(&entries);
+	return (failed ? -1 : (int)n);
+}
+
+int
+txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
+    uint32_t max, size_t scan, struct buf *out, uint64_t *upto)
+{
+	struct store_iter *it = iter_after(l, after);
+	uint64_t durable = l->durable;
+	size_t begin = out->len, seen = 0;
+	int n = 0;
+
+	*upto = durable > after ? durable : after;
+	for (; store_iter_valid(it); store_iter_next(it)) {
+		struct log_entry e;
+		size_t len;
+		const uint8_t *p = store_iter_value(it, &len);
+		struct rd r = rd_init(p, len);
+
+		if (log_entry_read(&r, &e) == -1) {
+			n = -1;
+			break;
+		}
+		if (e.seq > durable)
+			break;
+		if ((n > 0 && out->len - begin + len > max) || seen > scan) {
+			*upto = e.seq - 1;
+			break;
+		}
+		seen += len;
+		if (e.table != table || e.ms < from_ms)
+			continue;
+		buf_add(out, p, len);
+		n++;
+	}
+	if (store_iter_failed(it))
+		n = -1;
+	store_iter_free(it);
+	return (n);
+}
+
+uint64_t
+txlog_oldest_ms(struct txlog *l)
+{
+	struct store_iter *it = iter_after(l, 0);
+	struct log_entry e = { 0 };
+	size_t len;
+
+	if (store_iter_valid(it)) {
+		const uint8_t *p = store_iter_value(it, &len);
+		struct rd r = rd_init(p, len);
+
+		if (log_entry_read(&r, &e) == -1)
+			e.ms = 0;
+	}
+	store_iter_free(it);
+	return (e.ms);
+}

@@ -1,0 +1,35 @@
+#ifndef HL_VALUE_H
+#define HL_VALUE_H
+
+#include <jansson.h>
+
+#include "buf.h"
+#include "key.h"
+
+/* Attribute values: MessagePack in its smallest form, JSON outside. */
+
+#define VALUE_MAX_DEPTH	64
+
+/* Whether v is nested at most VALUE_MAX_DEPTH deep: ask before value_pack. */
+int value_depth_ok(const json_t *v);
+int value_utf8(const char *s, size_t n);
+void value_pack(struct buf *b, const json_t *v);
+/* Whether p is exactly one value that value_pack could have made types of. */
+int value_valid(const uint8_t *p, size_t n);
+json_t *value_to_json(const uint8_t *p, size_t n);	/* new reference; NULL when broken */
+/* As JSON text, appended. Numbers in their shortest exact form. */
+void value_text(struct buf *out, const uint8_t *p, size_t n);
+void value_text_string(struct buf *out, const char *s, size_t n);	/* quoted */
+void value_text_real(struct buf *out, double d);
+void value_text_scalar(struct buf *out, const struct scalar *sc);
+/* Any tree as JSON text, appended (shortest numbers, unlike json_dumps). */
+void value_text_json(struct buf *out, const json_t *v);
+/* The value at p to compare with others (text borrowed from p); -1: array, object or broken. */
+int value_scalar(struct scalar *sc, const uint8_t *p, size_t n);
+/*
+ * Order-preserving key of the value for an index; -1 when it has none.  Text is
+ * cut to KEY_TEXT_MAX bytes: whoever reads an index looks at the row as well.
+ */
+int value_key(struct buf *b, const uint8_t *p, size_t n);
+
+#endif
