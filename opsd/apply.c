@@ -72,10 +72,10 @@ forget(struct row *r, const struct table *t)
 	r->n = n;
 }
 
-/* Merge into the row; 1 when it changed, -1 with the store broken. */
+/* Merge into the row what is above floor; 1 when it changed, -1 with the store broken. */
 static int
 merge_record(struct group *g, struct table *t, const uint8_t *key, size_t klen, struct row *with,
-    struct buf *before)
+    struct stamp floor, struct buf *before)
 {
 	struct group_row *gr = group_row(g, t, key, klen);
 	struct row row = { 0 };
@@ -87,6 +87,7 @@ merge_record(struct group *g, struct table *t, const uint8_t *key, size_t klen, 
 		return (-1);
 	}
 	group_observe(g, row_newest(with).time);
+	row_floor(with, floor);
 	forget(with, t);
 	if (before != NULL) {
 		buf_strn(before, key, klen);
@@ -142,7 +143,8 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 	while ((rc = txn_next(t, &rec)) == 1) {
 		/* The table may get a new version while its rows bring attributes. */
 		table = group_table(g, table->id);
-		if (merge_record(g, table, rec.key, rec.klen, &rec.row, &before) == 1)
+		if (merge_record(g, table, rec.key, rec.klen, &rec.row, table->horizon,
+		    &before) == 1)
 			changed = 1;
 		fl->rows++;
 	}
@@ -287,7 +289,7 @@ frame_into(struct group *g, struct flow *fl, const struct frame *fr, struct rd *
 	int fetching = fl->state == FLOW_FETCH || fl->state == FLOW_CLOCK;
 	enum chain c;
 
-	if (fl->state == FLOW_FAILED || fl->state == FLOW_RESEED || fl->state == FLOW_RECOVER ||
+	if (fl->state == FLOW_FAILED || fl->state == FLOW_RECOVER ||
 	    fr->incarnation < fl->incarnation || (fetching && fl->from_ms != 0) ||
 	    (fl->state == FLOW_COPY && fl->chunks == 0) || commit_disk_full(group_ops(g)->commit)) {
 		fl->dropped += fr->count;
@@ -343,7 +345,7 @@ take_log(struct group *g, struct flow *fl, struct answer *an)
 	struct rd peek = an->items;
 	enum chain c;
 
-	if (fl->state != FLOW_FETCH && fl->state != FLOW_CLOCK)
+	if (fl->state != FLOW_FETCH && fl->state != FLOW_CLOCK && fl->state != FLOW_FAILED)
 		return;
 	if (an->incarnation != fl->incarnation && fl->incarnation != 0) {
 		flow_copy_anew(g, fl, 0);
@@ -378,7 +380,7 @@ take_chunk(struct group *g, struct flow *fl, struct answer *an, struct table *t)
 {
 	struct buf relay = { 0 };
 	struct row row = { 0 };
-	struct stamp newest = { 0, 0 };
+	struct stamp newest = { 0, 0 }, none = { 0, 0 };
 	uint32_t changed = 0;
 	size_t at = txn_begin(&relay, TXN_WRITE, TXN_UPSERT, group_ops(g)->node_id, "", t->database,
 	    t->name);
@@ -403,7 +405,7 @@ take_chunk(struct group *g, struct flow *fl, struct answer *an, struct table *t)
 		row_since(&row, fl->from_ms);
 		newest = stamp_max(newest, row_newest(&row));
 		t = group_table(g, t->id);
-		if (merge_record(g, t, key, klen, &row, NULL) == 1) {
+		if (merge_record(g, t, key, klen, &row, none, NULL) == 1) {
 			buf_u8(&relay, REC_STATE);
 			buf_strn(&relay, key, klen);
 			buf_blob(&relay, value, vlen);
@@ -494,9 +496,11 @@ refused(struct group *g, struct flow *fl, uint16_t status)
 		flows_remove(g, fl);
 	else if (status == 404)
 		flow_set(g, fl, FLOW_FAILED, "the table does not exist on the peer");
-	else if (status == 403)
-		flow_set(g, fl, fl->state == FLOW_RECOVER ? FLOW_RECOVER : FLOW_FAILED,
-		    "the peer has no subscription for it");
+	else if (status == 403) {
+		/* It may not have the entry yet; if it ended it, comparing entries ends the flow. */
+		flow_set(g, fl, fl->state, "the peer has no subscription for it");
+		fl->retry_us = mono_us() + RETRY_US;
+	}
 }
 
 static void
@@ -510,7 +514,7 @@ answer_run(struct group *g, struct job *j)
 	if (fl == NULL)
 		return;
 	fl->pulling = 0;
-	fl->retry_us = 0;
+	fl->retry_us = 0;	/* flow_set may set it */
 	if (!a->answered || commit_disk_full(ops->commit) ||
 	    answer_read(&an, a->kind, a->bytes.data, a->bytes.len) == -1 ||
 	    an.status == 503 || an.status == 500) {

@@ -35,13 +35,18 @@ struct catalog {
 	uint32_t	 last_id;
 };
 
-static const struct { uint32_t id; const char *name, *key; } system_tables[] = {
-	{ SYS_USER, "hdb_user", "username" },
-	{ SYS_ROLE, "hdb_role", "id" },
-	{ SYS_NODES, "hdb_nodes", "name" },
-	{ SYS_JOB, "hdb_job", "id" },
-	{ SYS_CERTIFICATE, "hdb_certificate", "name" },
-	{ SYS_INFO, "hdb_info", "info_id" },
+static const struct {
+	uint32_t	 id;
+	const char	*name, *key, *attrs[10];
+} system_tables[] = {
+	{ SYS_USER, "hdb_user", "username", { "password", "role", "active" } },
+	{ SYS_ROLE, "hdb_role", "id", { "role", "permission" } },
+	{ SYS_NODES, "hdb_nodes", "name", { "node_id", "subscriptions", "system_info" } },
+	{ SYS_JOB, "hdb_job", "id", { "user", "type", "status", "start_datetime", "end_datetime",
+	    "message", "created_datetime", "request" } },
+	{ SYS_CERTIFICATE, "hdb_certificate", "name", { "uses", "certificate", "is_authority",
+	    "private_key_name", "details", "is_self_signed" } },
+	{ SYS_INFO, "hdb_info", "info_id", { "data_version_num", "hdb_version_num" } },
 };
 
 static int
@@ -201,10 +206,10 @@ table_encode(const struct table *t, struct buf *b)
 			json_object_set_new(o, "dropped", stamp_json(a->dropped));
 		json_array_append_new(attrs, o);
 	}
-	o = json_pack("{s:s, s:s, s:s, s:o, s:i, s:b, s:b, s:o, s:I}", "database", t->database,
+	o = json_pack("{s:s, s:s, s:s, s:o, s:i, s:b, s:b, s:o, s:o, s:I}", "database", t->database,
 	    "table", t->name, "primary_key", t->primary_key, "attributes", attrs, "next",
 	    (int)t->next_attr, "audit", t->audit, "declared", t->declared, "floor",
-	    stamp_json(t->floor), "created", (json_int_t)t->created_ms);
+	    stamp_json(t->floor), "horizon", stamp_json(t->horizon), "created", (json_int_t)t->created_ms);
 	text = json_dumps(o, JSON_COMPACT);
 	buf_add(b, text, strlen(text));
 	free(text);
@@ -243,6 +248,7 @@ table_decode(uint32_t id, const void *p, size_t n)
 	t->audit = json_is_true(json_object_get(o, "audit"));
 	t->declared = json_is_true(json_object_get(o, "declared"));
 	t->floor = stamp_from_json(json_object_get(o, "floor"));
+	t->horizon = stamp_from_json(json_object_get(o, "horizon"));
 	t->created_ms = (uint64_t)json_integer_value(json_object_get(o, "created"));
 	json_decref(o);
 	return (t);
@@ -391,6 +397,8 @@ catalog_load(struct store *s, char **err)
 		if (t == NULL) {
 			t = table_new("system", system_tables[i].name, system_tables[i].key);
 			t->id = system_tables[i].id;
+			for (const char *const *a = system_tables[i].attrs; *a != NULL; a++)
+				table_add_attr(t, *a, strlen(*a));
 			if (load_stat(s, t) == -1)
 				rc = -1;
 			put_table(c, t);

@@ -46,6 +46,7 @@ struct table {
 	int			 audit;
 	int			 declared;	/* attributes were given at creation */
 	struct stamp		 floor;	/* a table of this name was dropped then */
+	struct stamp		 horizon;	/* greatest stamp of a purged tombstone */
 	uint64_t		 created_ms;
 	struct table_stat	*stat;
 	_Atomic int		 refs;

@@ -192,6 +192,7 @@ static void
 choose_target(struct cli *c, struct target *t, json_t *body)
 {
 	char *url = take_field(body, "target"), *err = NULL;
+	int rc;
 
 	t->timeout_s = ANSWER_SECONDS;
 	t->insecure = take_flag(body, "insecure");
@@ -200,9 +201,10 @@ choose_target(struct cli *c, struct target *t, json_t *body)
 		t->socket = xstrdup(conf_str(c->conf, API_SOCKET));
 		return;
 	}
-	if (target_parse(t, url, &err) == -1)
-		die("%s", err);
+	rc = target_parse(t, url, &err);
 	free(url);
+	if (rc == -1)
+		die("%s", err);
 	login(t, body);
 }
 

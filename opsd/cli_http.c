@@ -140,7 +140,8 @@ target_connect(const struct target *t, char **err)
 	if (t->socket == NULL)
 		fd = connect_host(t->host, t->port, err);
 	else if ((fd = connect_socket(t->socket)) == -1)
-		*err = xasprintf("%s: %s", t->socket, strerror(errno));
+		*err = xasprintf("%s: %s%s", t->socket, strerror(errno),
+		    errno == ENOENT || errno == ECONNREFUSED ? " (opsd does not run?)" : "");
 	if (fd != -1) {
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));

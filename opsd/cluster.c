@@ -19,6 +19,7 @@
 #include "retain.h"
 #include "status.h"
 #include "subscribe.h"
+#include "tombstone.h"
 #include "worker.h"
 
 #define PULL_BYTES	(1u << 20)
@@ -555,7 +556,7 @@ pull_send(struct cluster *c, const struct flow *fl, const char *node)
 static int
 wants_pull(const struct flow *fl, uint64_t now)
 {
-	return (fl->state != FLOW_LIVE && fl->state != FLOW_RESEED && !fl->pulling &&
+	return (fl->state != FLOW_LIVE && !fl->pulling &&
 	    now >= fl->retry_us);
 }
 
@@ -619,7 +620,7 @@ flows_send(struct cluster *c)
 	for (i = 0; i < n; i++) {
 		json_t *tables = peer_flows(all[i]);
 
-		if (json_array_size(tables) > 0 && c->ops->live.clustering && !all[i]->reseed)
+		if (json_array_size(tables) > 0 && c->ops->live.clustering)
 			json_array_append(peers, o = json_pack("{s:s, s:s, s:O}", "name",
 			    all[i]->name, "id", all[i]->hex, "tables", tables));
 		else
@@ -1184,6 +1185,7 @@ cluster_tick_cb(evutil_socket_t fd, short what, void *arg)
 	if (mono_us() - c->retained_us > RETAIN_US) {
 		c->retained_us = mono_us();
 		retain_run(c->ops, c->retentions++ % AUDIT_EVERY == 0);
+		tombstone_run(c->ops);
 	}
 }
 

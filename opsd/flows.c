@@ -39,7 +39,7 @@ struct flows {
 	struct hint	*hints;
 };
 
-static const char *const state_names[] = { "live", "fetch", "copy", "clock", "failed", "reseed",
+static const char *const state_names[] = { "live", "fetch", "copy", "clock", "failed",
     "recover" };
 
 const char *

@@ -19,8 +19,7 @@ enum flow_state {
 	FLOW_COPY = 2,		/* bring-up: rows are asked for; frames are applied meanwhile */
 	FLOW_CLOCK = 3,		/* a stamp too far ahead: held, tried again */
 	FLOW_FAILED = 4,	/* cannot be applied; why says */
-	FLOW_RESEED = 5,	/* an operator decides */
-	FLOW_RECOVER = 6	/* our own lost writes are asked for; no live flow */
+	FLOW_RECOVER = 5	/* our own lost writes are asked for; no live flow */
 };
 
 struct flow {

@@ -555,6 +555,29 @@ group_after(struct group *g, void (*fn)(struct ops *, void *), void *arg)
 	g->after_tail = &a->next;
 }
 
+/* Rows that are not visible are also listed by the time they were cleared. */
+static void
+write_tombstone(struct group *g, const struct table *t, const struct group_row *gr,
+    const struct row *before, const struct row *now)
+{
+	int had = gr->before.len > 0 && !row_visible(before), has = !row_visible(now);
+	struct buf k = { 0 };
+
+	if (t->id < TABLE_USER_FIRST || (had && has &&
+	    stamp_cmp(before->cleared, now->cleared) == 0))
+		return;
+	if (had) {
+		key_tombstone(&k, t->id, before->cleared.time, gr->key, gr->klen);
+		store_batch_delete(g->batch, CF_INDEX, k.data, k.len);
+	}
+	if (has) {
+		buf_clear(&k);
+		key_tombstone(&k, t->id, now->cleared.time, gr->key, gr->klen);
+		store_batch_put(g->batch, CF_INDEX, k.data, k.len, "", 0);
+	}
+	buf_free(&k);
+}
+
 /* Index entries that the row had and has not, and the other way round. */
 static void
 write_index(struct group *g, const struct table *t, const struct group_row *gr,
@@ -612,6 +635,7 @@ write_rows(struct group *g)
 		row_load(&before, gr->before.data, gr->before.len);
 		row_load(&now, gr->now.data, gr->now.len);
 		write_index(g, ht->table, gr, &before, &now);
+		write_tombstone(g, ht->table, gr, &before, &now);
 		ht->table->stat->count += row_visible(&now) - row_visible(&before);
 		store_batch_put(g->batch, CF_ROWS, h->rkey, h->rlen, gr->now.data, gr->now.len);
 	}

@@ -28,7 +28,6 @@
 
 #define BACKLOG		1024
 #define HEADERS_MAX	65536
-#define NAME_SHOWN	100		/* of an unknown operation */
 #define COPY_MAX	4096		/* smaller answers are copied behind their header */
 #define STOP_US		5000000
 #define OPEN_BODY_MAX	65536		/* of requests from nobody */
@@ -48,7 +47,6 @@ struct http_thread {
 	pthread_t		 id;
 	int			 started;
 	struct event_base	*base;
-	struct event		*resume;	/* accepting, after descriptors ran out */
 	struct front		 fronts[WAYS];
 	pthread_mutex_t		 lock;
 	struct post		*post;		/* under lock; NULL when stopped */
@@ -265,35 +263,20 @@ dispatch(struct request *r)
 }
 
 static void
-find_op(struct request *r)
-{
-	const json_t *v = json_object_get(r->body, "operation");
-	const char *name = json_string_value(v);
-
-	/* An inner NUL makes it another text than the one that we would find. */
-	if (name == NULL || name[0] == '\0' || strlen(name) != json_string_length(v))
-		reply_error(r, 400, "Request body must include an 'operation' property.");
-	else if ((r->op = op_find(name)) == NULL)
-		reply_error(r, 400, "Operation '%.*s' not found", NAME_SHOWN, name);
-	else
-		dispatch(r);
-}
-
-static void
-parse_body(struct http_conn_ctx *c)
+read_body(struct http_conn_ctx *c)
 {
 	struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
 	size_t n = evbuffer_get_length(in);
-	const char *text = (const char *)evbuffer_pullup(in, -1);
+	char *err = NULL;
 
-	if (text != NULL)
-		c->r.body = json_loadb(text, n, JSON_ALLOW_NUL, NULL);
+	c->r.op = op_read((const char *)evbuffer_pullup(in, -1), n, &c->r.body, &err);
 	/* It may be long, and the request may take long. */
 	evbuffer_drain(in, n);
-	if (c->r.body == NULL)
-		reply_error(&c->r, 400, "Invalid JSON.");
+	if (c->r.op != NULL)
+		dispatch(&c->r);
 	else
-		find_op(&c->r);
+		reply_error(&c->r, 400, "%s", err);
+	free(err);
 }
 
 static void
@@ -307,7 +290,7 @@ user_known(void *arg)
 	else if (c->check_status != 200)
 		reply_error(&c->r, c->check_status, "%s", c->check_error);
 	else
-		parse_body(c);
+		read_body(c);
 }
 
 static void
@@ -366,11 +349,11 @@ identify(struct http_conn_ctx *c)
 	if (c->way == WAY_LOCAL || (header == NULL && is_loopback(from) &&
 	    authorize_local(c->r.ops))) {
 		c->r.user = auth_local_user();
-		parse_body(c);
+		read_body(c);
 	} else if (header != NULL)
 		auth_check(c->r.ops->auth, header, from, on_user, c);
 	else if (evbuffer_get_length(evhttp_request_get_input_buffer(c->req)) <= OPEN_BODY_MAX)
-		parse_body(c);
+		read_body(c);
 	else
 		reply_error(&c->r, 401, "Must login");
 }
@@ -445,23 +428,21 @@ http_request_cb(struct evhttp_request *req, void *arg)
 static void
 http_resume_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct http_thread *t = arg;
-
-	for (int i = 0; i < WAYS; i++)
-		if (t->fronts[i].listener != NULL && !t->http->stopping)
-			evconnlistener_enable(t->fronts[i].listener);
+	evconnlistener_enable(arg);
 }
 
-/* Out of descriptors, most likely: those who wait in the backlog wait a little more. */
+/*
+ * Out of descriptors, most likely: those who wait in the backlog wait a little more.
+ * The argument is evhttp's, which binds listeners to itself.
+ */
 static void
 http_accept_error_cb(struct evconnlistener *l, void *arg)
 {
-	struct front *f = arg;
-	struct timeval soon = { 0, 100000 };
+	struct timeval soon = { 0, 500000 };
 
 	log_warn("http: accept");
-	evconnlistener_disable(l);
-	event_add(f->thread->resume, &soon);
+	if (event_base_once(evconnlistener_get_base(l), -1, EV_TIMEOUT, http_resume_cb, l, &soon) == 0)
+		evconnlistener_disable(l);
 }
 
 static struct bufferevent *
@@ -653,8 +634,7 @@ thread_init(struct http *h, struct http_thread *t)
 {
 	t->http = h;
 	pthread_mutex_init(&t->lock, NULL);
-	if ((t->base = event_base_new()) == NULL ||
-	    (t->resume = event_new(t->base, -1, 0, http_resume_cb, t)) == NULL)
+	if ((t->base = event_base_new()) == NULL)
 		fatalx("http: no event base");
 	t->post = post_new(t->base);
 }
@@ -674,7 +654,6 @@ thread_free(struct http_thread *t)
 		if (t->fronts[i].evhttp != NULL)
 			evhttp_free(t->fronts[i].evhttp);
 	post_free(p);
-	event_free(t->resume);
 	event_base_free(t->base);
 }
 

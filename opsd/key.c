@@ -332,6 +332,16 @@ key_index(struct buf *b, uint32_t table, uint16_t attr, const uint8_t *value, si
 }
 
 void
+key_tombstone(struct buf *b, uint32_t table, uint64_t time, const uint8_t *key, size_t klen)
+{
+	struct buf when = { 0 };
+
+	buf_be64(&when, time);
+	key_index(b, table, 0, when.data, when.len, key, klen);
+	buf_free(&when);
+}
+
+void
 key_table_end(struct buf *b, uint32_t table)
 {
 	buf_be32(b, table + 1);

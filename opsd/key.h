@@ -55,6 +55,8 @@ void key_row(struct buf *b, uint32_t table, const uint8_t *key, size_t klen);
 /* Index key: table id, attribute id, value, primary key. */
 void key_index(struct buf *b, uint32_t table, uint16_t attr, const uint8_t *value, size_t vlen,
     const uint8_t *key, size_t klen);
+/* Index key of a row that is not visible: attribute id 0, when it was cleared, primary key. */
+void key_tombstone(struct buf *b, uint32_t table, uint64_t time, const uint8_t *key, size_t klen);
 /* Prefix that ends all rows of a table: big-endian id + 1. */
 void key_table_end(struct buf *b, uint32_t table);
 

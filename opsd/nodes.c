@@ -191,7 +191,6 @@ peer_from_json(const uint8_t *id, const json_t *o)
 		return (NULL);
 	p = peer_new(id, name);
 	p->added_ms = (uint64_t)json_integer_value(json_object_get(o, "added"));
-	p->reseed = json_is_true(json_object_get(o, "reseed"));
 	p->system_info = json_incref(json_object_get(o, "system_info"));
 	json_array_foreach(json_object_get(o, "entries"), i, e) {
 		const char *db, *table;
@@ -362,8 +361,8 @@ void
 nodes_store(struct group *g, struct peer *p)
 {
 	struct nodes *n = group_ops(g)->nodes;
-	json_t *o = json_pack("{s:s, s:I, s:b, s:O?, s:o}", "name", p->name, "added",
-	    (json_int_t)p->added_ms, "reseed", p->reseed, "system_info", p->system_info,
+	json_t *o = json_pack("{s:s, s:I, s:O?, s:o}", "name", p->name, "added",
+	    (json_int_t)p->added_ms, "system_info", p->system_info,
 	    "entries", peer_entries_json(p));
 	char *text = json_dumps(o, JSON_COMPACT);
 	struct buf k = { 0 };

@@ -28,7 +28,6 @@ struct peer {
 	size_t		 n;
 	uint64_t	 added_ms;
 	json_t		*system_info;		/* or NULL */
-	int		 reseed;
 };
 
 struct nodes;

@@ -11,9 +11,11 @@
 #include "value.h"
 
 #define FAULTS_SHOWN	32
+#define NAME_SHOWN	100		/* of an unknown operation */
 
 static const struct op *const families[] = {
-	ops_record, ops_search, ops_schema, ops_cluster, ops_node, ops_user
+	ops_record, ops_search, ops_schema, ops_cluster, ops_node, ops_user,
+	ops_log
 };
 
 const struct op *
@@ -24,6 +26,26 @@ op_find(const char *name)
 			if (strcmp(op->name, name) == 0)
 				return (op);
 	return (NULL);
+}
+
+const struct op *
+op_read(const char *text, size_t n, json_t **body, char **err)
+{
+	const struct op *op = NULL;
+	const json_t *v;
+	const char *name;
+
+	*body = text != NULL ? json_loadb(text, n, JSON_ALLOW_NUL, NULL) : NULL;
+	v = json_object_get(*body, "operation");
+	name = json_string_value(v);
+	if (*body == NULL)
+		*err = xstrdup("Invalid JSON.");
+	/* With a NUL in it, it is another text than the one that would be found. */
+	else if (name == NULL || name[0] == '\0' || strlen(name) != json_string_length(v))
+		*err = xstrdup("Request body must include an 'operation' property.");
+	else if ((op = op_find(name)) == NULL)
+		*err = xasprintf("Operation '%.*s' not found", NAME_SHOWN, name);
+	return (op);
 }
 
 /* {"<key>": text} */

@@ -43,6 +43,11 @@ struct op {
 };
 
 const struct op *op_find(const char *name);
+/*
+ * What a request's body asks for: the operation, or NULL with the text for a 400 in
+ * *err (caller frees).  *body is a new reference, or NULL when it is not JSON.
+ */
+const struct op *op_read(const char *text, size_t n, json_t **body, char **err);
 
 /* Answers; each ends the request. */
 void reply_message(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* 200 {"message"} */
@@ -72,6 +77,7 @@ json_t *field_array(struct faults *f, const json_t *body, const char *name, int 
 int field_bool(struct faults *f, const json_t *body, const char *name, int required);
 
 /* Tables of operations, one per family; ended by a NULL name. */
-extern const struct op ops_schema[], ops_record[], ops_search[], ops_cluster[], ops_node[], ops_user[];
+extern const struct op ops_schema[], ops_record[], ops_search[], ops_cluster[], ops_node[], ops_user[],
+    ops_log[];
 
 #endif

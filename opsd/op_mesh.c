@@ -17,13 +17,13 @@
 #define BACKLOG_MS	5000	/* a live flow that is behind by more is catching up */
 
 /* The words of a connection; the worst of its flows counts. */
-enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_RESEED, RANK_FAILED };
+enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_FAILED };
 
-static const char *const rank_words[] = { "open", "syncing", "clock", "reseed", "failed" };
+static const char *const rank_words[] = { "open", "syncing", "clock", "failed" };
 
 static const enum rank state_ranks[] = {
 	[FLOW_LIVE] = RANK_OPEN, [FLOW_FETCH] = RANK_SYNCING, [FLOW_COPY] = RANK_SYNCING,
-	[FLOW_CLOCK] = RANK_CLOCK, [FLOW_FAILED] = RANK_FAILED, [FLOW_RESEED] = RANK_RESEED,
+	[FLOW_CLOCK] = RANK_CLOCK, [FLOW_FAILED] = RANK_FAILED,
 	[FLOW_RECOVER] = RANK_SYNCING
 };
 
@@ -61,7 +61,7 @@ flow_rank(const struct flow *fl)
 static const char *
 connection_status(const struct connection *c)
 {
-	enum rank	worst = c->peer->reseed ? RANK_RESEED : RANK_OPEN;
+	enum rank	worst = RANK_OPEN;
 
 	if (!c->ops->live.clustering || !c->view.reachable)
 		return ("closed");

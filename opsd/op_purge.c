@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "auth.h"
+#include "clock.h"
 #include "cluster.h"
 #include "group.h"
 #include "mem.h"
@@ -20,7 +21,8 @@
  * the stream as well stays there until the stream's own limits: receivers drop
  * what they have, and who lacks it may still take it.
  */
-#define CHUNK	4096		/* entries removed by one commit */
+#define CHUNK		4096	/* entries removed by one commit */
+#define REPORT_US	1000000
 
 static pthread_mutex_t purging = PTHREAD_MUTEX_INITIALIZER;
 
@@ -143,6 +145,28 @@ who_lacks(struct ops *ops, const struct table *t, uint64_t upto)
 	return (name);
 }
 
+/*
+ * Subscribers say every clustering.statusInterval what they have: one that is there
+ * gets the time to say it.
+ */
+static char *
+who_still_lacks(struct ops *ops, const struct table *t, uint64_t upto)
+{
+	struct conf		*conf = ops_conf(ops);
+	uint64_t		 end = mono_us() + REPORT_US +
+	    (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
+	const struct timespec	 pause = { 0, 50000000 };
+	char			*name;
+
+	conf_free(conf);
+	while ((name = who_lacks(ops, t, upto)) != NULL && mono_us() < end &&
+	    cluster_reachable(ops->cluster, name)) {
+		free(name);
+		nanosleep(&pause, NULL);
+	}
+	return (name);
+}
+
 static void
 log_marker(struct group *g, struct table *t, const struct purge *p)
 {
@@ -181,7 +205,7 @@ purge_run(struct group *g, struct job *j)
 	}
 }
 
-/* The oldest first, so that a crash in between leaves no hole. How many, or -1 with p's error. */
+/* Oldest first: a crash in between leaves no hole.  How many, or -1 with p's error. */
 static int64_t
 purge_log(struct ops *ops, struct purge *p)
 {
@@ -244,7 +268,7 @@ static void
 purge_checked(struct request *r, const struct table *t, const struct limits *l)
 {
 	uint64_t	 upto = newest_to_go(r->ops, t, l);
-	char		*lacks = upto == 0 || l->force ? NULL : who_lacks(r->ops, t, upto);
+	char		*lacks = upto == 0 || l->force ? NULL : who_still_lacks(r->ops, t, upto);
 
 	if (lacks != NULL)
 		reply_error(r, 409, "Node '%s' has not received all of '%s.%s' up to sequence "

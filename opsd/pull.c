@@ -187,8 +187,6 @@ pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out)
 	asker = nodes_by_id(ops->nodes, q.asker);
 	if (asker == NULL || peer_effective(asker, q.database, q.dblen, q.name, q.nlen) == NULL)
 		refuse = 403;
-	else if (asker->reseed)
-		refuse = 503;
 	else if (q.kind == PULL_ROWS && cluster_recovering(ops->cluster))
 		refuse = 503;
 	else {

@@ -337,7 +337,8 @@ row_merge(struct row *into, const struct row *with)
 	    stamp_cmp(out.cleared, cleared) == 0 && out.n == into->n) {
 		changed = 0;
 		for (i = 0; i < out.n; i++)
-			changed |= out.attrs[i].value != into->attrs[i].value;
+			changed |= out.attrs[i].value != into->attrs[i].value ||
+			    stamp_cmp(out.attrs[i].stamp, into->attrs[i].stamp) != 0;
 	}
 	free(into->attrs);
 	*into = out;

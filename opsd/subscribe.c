@@ -383,7 +383,7 @@ incarnation_run(struct group *g, struct job *j)
 	    "incarnation %llu begins, own lost writes are fetched",
 	    (unsigned long long)ops->log.incarnation);
 	for (fl = flows_first(ops->flows); fl != NULL; fl = flows_next(fl))
-		if (fl->state != FLOW_RESEED && fl->state != FLOW_RECOVER)
+		if (fl->state != FLOW_RECOVER)
 			flow_copy_anew(g, fl, 1);
 	peers = nodes_all(ops->nodes, &n);
 	tables = catalog_tables(ops->catalog, NULL, &m);

@@ -1,0 +1,163 @@
+#include "config.h"
+
+#include "tombstone.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "cluster.h"
+#include "group_priv.h"
+#include "key.h"
+#include "mem.h"
+#include "nodes.h"
+#include "row.h"
+
+#define PER_JOB	1000	/* tombstones of one table in one commit */
+
+struct purge {
+	struct job	job;	/* first */
+	uint32_t	table;
+	uint64_t	before;	/* stamp time */
+};
+
+/* Whether every node that gets the table from here has all of it. */
+static int
+received(struct ops *ops, const struct table *t, struct peer **all, size_t n)
+{
+	char key[16];
+	int yes = 1;
+
+	snprintf(key, sizeof(key), "%u", (unsigned)t->id);
+	for (size_t i = 0; i < n && yes; i++) {
+		const struct entry *e = peer_effective(all[i], t->database, strlen(t->database),
+		    t->name, strlen(t->name));
+		struct peer_view v;
+
+		if (e == NULL)
+			continue;
+		cluster_view(ops->cluster, all[i]->id, &v);
+		/* A node that only publishes here may still hold older writes: it must be there. */
+		yes = e->publish ? (uint64_t)json_integer_value(json_object_get(v.received, key)) >=
+		    t->stat->head : v.reachable;
+		peer_view_clear(&v);
+	}
+	return (yes);
+}
+
+static struct store_iter *
+tombstones(struct ops *ops, uint32_t table, uint64_t before)
+{
+	struct buf from = { 0 }, to = { 0 };
+	struct store_iter *it;
+
+	key_tombstone(&from, table, 0, NULL, 0);
+	key_tombstone(&to, table, before, NULL, 0);
+	it = store_iter_new(ops->store, NULL, CF_INDEX, from.data, from.len, to.data, to.len);
+	store_iter_first(it);
+	buf_free(&from);
+	buf_free(&to);
+	return (it);
+}
+
+/* 1 when the row went. */
+static int
+purge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen, uint64_t before,
+    struct stamp *greatest)
+{
+	struct group_row *gr = group_row(g, t, key, klen);
+	struct row row = { 0 };
+	struct buf k = { 0 };
+	int goes;
+
+	if (gr == NULL || row_load(&row, gr->now.data, gr->now.len) == -1) {
+		group_broken(g);
+		row_free(&row);
+		return (0);
+	}
+	goes = !gr->changed && !row_visible(&row) && row_newest(&row).time < before;
+	if (goes) {
+		*greatest = stamp_max(*greatest, row_newest(&row));
+		key_row(&k, t->id, key, klen);
+		store_batch_delete(group_batch(g), CF_ROWS, k.data, k.len);
+		buf_clear(&k);
+		key_tombstone(&k, t->id, row.cleared.time, key, klen);
+		store_batch_delete(group_batch(g), CF_INDEX, k.data, k.len);
+		/* Later jobs of this group find the row gone. */
+		buf_clear(&gr->now);
+		buf_clear(&gr->before);
+	}
+	buf_free(&k);
+	row_free(&row);
+	return (goes);
+}
+
+static void
+purge_run(struct group *g, struct job *j)
+{
+	struct purge *p = (struct purge *)j;
+	struct table *t = group_table(g, p->table), *copy;
+	struct store_iter *it;
+	struct stamp greatest;
+	int n = 0;
+
+	if (t == NULL)
+		return;
+	greatest = t->horizon;
+	it = tombstones(group_ops(g), t->id, p->before);
+	for (; store_iter_valid(it) && n < PER_JOB; store_iter_next(it), n++) {
+		size_t klen;
+		const uint8_t *k = store_iter_key(it, &klen);
+
+		purge_row(g, t, k + 14, klen - 14, p->before, &greatest);
+	}
+	store_iter_free(it);
+	if (stamp_cmp(greatest, t->horizon) > 0) {
+		copy = table_copy(t);
+		copy->horizon = greatest;
+		group_put_table(g, copy);
+	}
+}
+
+static void
+purge_done(struct job *j)
+{
+	free(j->error);
+	free(j);
+}
+
+void
+tombstone_run(struct ops *ops)
+{
+	struct conf *conf = ops_conf(ops);
+	uint64_t age = (uint64_t)conf_int(conf, STORAGE_TOMBSTONES) * 1000, now = wall_ms();
+	struct table **tables;
+	struct peer **all;
+	size_t n, m;
+
+	conf_free(conf);
+	if (now <= age)
+		return;
+	all = nodes_all(ops->nodes, &n);
+	tables = catalog_tables(ops->catalog, NULL, &m);
+	for (size_t k = 0; k < m; k++) {
+		struct store_iter *it = tombstones(ops, tables[k]->id, (now - age) << 16);
+
+		if (store_iter_valid(it) && received(ops, tables[k], all, n)) {
+			struct purge *p = xcalloc(1, sizeof(*p));
+
+			p->job.run = purge_run;
+			p->job.done = purge_done;
+			p->job.remote = 1;
+			p->table = tables[k]->id;
+			p->before = (now - age) << 16;
+			commit_submit(ops->commit, &p->job);
+		}
+		store_iter_free(it);
+		table_unref(tables[k]);
+	}
+	for (size_t i = 0; i < n; i++)
+		peer_free(all[i]);
+	free(all);
+	free(tables);
+}

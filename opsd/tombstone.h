@@ -1,0 +1,17 @@
+#ifndef HL_TOMBSTONE_H
+#define HL_TOMBSTONE_H
+
+#include "ops.h"
+
+/*
+ * Deleted rows are remembered (tombstones) so that older writes that arrive late
+ * cannot bring them back.  They go when they are older than
+ * storage.tombstoneRetention and every node of the manifest that gets the table
+ * from here has everything of it.  The greatest stamp that went is the table's
+ * horizon: transactions at or below it are too late and are ignored; copies of
+ * rows are not, since whoever is in the manifest has had the deletes.  A node
+ * that stays away holds tombstones back until it returns or is removed.
+ */
+void tombstone_run(struct ops *ops);	/* submits a job when there is something; the loop's thread */
+
+#endif

@@ -1,0 +1,223 @@
+#!/usr/bin/env bats
+# Three nodes, all linked: who sees whom, and what subscriptions carry.
+
+load node.bash
+
+start_nodes()
+{
+	node_start n1
+	node_start n2
+	node_start n3
+	mesh n1 n2 n3
+}
+
+subscriptions_of()	# NODE PEER: of cluster_status, "table publish subscribe" a line
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -r --arg n "$2" '.connections[] |
+	    select(.node_name == $n).subscriptions[] | "\(.table) \(.publish) \(.subscribe)"' | sort
+}
+
+status_is()		# NODE PEER STATUS
+{
+	[ "$(ask "$1" '{"operation":"cluster_status"}' |
+	    jq -r --arg n "$2" '.connections[] | select(.node_name == $n).status')" = "$3" ]
+}
+
+@test "routes on one side only: every node lists all, each connected to the others" {
+	for n in n1 n2 n3; do
+		ok $n '{"operation":"cluster_network"}' '.nodes | length == 3'
+		ok $n '{"operation":"cluster_network"}' \
+		    '[.nodes[] | .name as $me | (.connected_nodes | sort) == (["n1","n2","n3"] - [$me])] | all'
+		ok $n '{"operation":"cluster_network"}' '[.nodes[].response_time | type == "number"] | all'
+	done
+	ok n1 '{"operation":"cluster_get_routes"}' '. == {"hub":[],"leaf":[]}'
+	ok n2 '{"operation":"cluster_get_routes"}' '.hub | length == 1'
+}
+
+@test "cluster_network leaves out what it is told to" {
+	ok n1 '{"operation":"cluster_network","connected_nodes":true,"routes":true}' \
+	    '[.nodes[] | has("connected_nodes") or has("routes")] | any | not'
+}
+
+@test "one call, both ways: inserts, updates, upserts and deletes, with their times" {
+	make_table n1 dog
+	ok n1 '{"operation":"add_node","node_name":"n2","subscriptions":[
+	    {"schema":"dev","table":"dog","publish":true,"subscribe":true}]}' \
+	    '(.message | contains("n2")) and (.added | length == 1) and .skipped == []'
+	insert n1 dog '{"id":1,"name":"Penny","age":3}'
+	insert n2 dog '{"id":2,"name":"Kato","tags":["a",{"b":null}],"weight":7.25}'
+	wait_until 5 has_row n1 dog 2
+	wait_until 5 has_row n2 dog 1
+	update n2 dog '{"id":1,"age":4}'
+	upsert n1 dog '{"id":2,"name":"Kato II"},{"id":"three","name":"\u00e9\ud83d\ude00"}'
+	insert n1 dog '{"id":4},{"id":5}'
+	wait_until 5 has_row n2 dog 5
+	delete n2 dog 4
+	wait_until 5 has_no_row n1 dog 4
+	same_rows 5 dog n1 n2
+	[ "$(rows n1 dev dog | wc -l)" = 4 ]
+	[ "$(row n2 dog 1 | jq -c '[.name, .age, .__updatedtime__ > .__createdtime__]')" = '["Penny",4,true]' ]
+	[ "$(row n1 dog 2 | jq -c '[.name, .weight, .tags]')" = '["Kato II",7.25,["a",{"b":null}]]' ]
+}
+
+@test "the other side lists the same subscription, seen from there" {
+	make_table n1 seen
+	subscribe n1 n2 seen true false
+	wait_until 5 status_is n1 n2 open
+	wait_until 5 status_is n2 n1 open
+	subscriptions_of n1 n2 | grep -x 'seen true false'
+	subscriptions_of n2 n1 | grep -x 'seen false true'
+	ok n1 '{"operation":"cluster_status"}' '.is_enabled and .node_name == "n1"'
+	ok n1 '{"operation":"cluster_status"}' '.connections[0] | .ports.clustering > 0 and
+	    .ports.operations_api > 0 and (.latency_ms | type == "number") and
+	    (.uptime | test("^([0-9]+[dhm] )*[0-9]+s$")) and (.system_info | has("hdb_version"))'
+}
+
+@test "hdb_nodes shows it, too" {
+	ok n2 '{"operation":"search_by_value","database":"system","table":"hdb_nodes","search_attribute":"name",
+	    "search_value":"*","get_attributes":["*"]}' '.[] | select(.name == "n1").subscriptions | length > 0'
+}
+
+@test "the side that lacks the table gets it" {
+	make_table n2 cat
+	subscribe n1 n2 cat false true
+	ok n1 '{"operation":"describe_table","database":"dev","table":"cat"}' '.hash_attribute == "id"'
+	insert n2 cat '{"id":"x","lives":9}'
+	wait_until 5 has_row n1 cat '"x"' '.lives == 9'
+	wait_until 5 eval 'ok n1 "{\"operation\":\"describe_table\",\"database\":\"dev\",\"table\":\"cat\"}" "[.attributes[].attribute] | index(\"lives\") != null"'
+}
+
+@test "one way is one way" {
+	make_table n1 way
+	make_table n2 way
+	subscribe n1 n2 way true false
+	insert n2 way '{"id":"from2"}'
+	insert n1 way '{"id":"from1"}'
+	wait_until 5 has_row n2 way '"from1"'
+	sleep 0.5
+	has_no_row n1 way '"from2"'
+}
+
+@test "a subscription begins now: earlier rows stay, unless start_time asks for them" {
+	make_table n1 before
+	insert n1 before '{"id":"early"}'
+	subscribe n1 n2 before true false
+	insert n1 before '{"id":"late"}'
+	wait_until 5 has_row n2 before '"late"'
+	has_no_row n2 before '"early"'
+	subscribe n1 n3 before true false 2020-01-01T00:00:00.000Z
+	wait_until 5 has_row n3 before '"early"'
+	same_rows 5 before n1 n3
+}
+
+@test "a wildcard takes every table, future ones too" {
+	make_table n1 first zoo
+	ok n1 '{"operation":"set_node_replication","node_name":"n3","subscriptions":[
+	    {"database":"zoo","table":"*","publish":true,"subscribe":true}]}'
+	make_table n1 second zoo
+	ok n1 '{"operation":"insert","database":"zoo","table":"first","records":[{"id":1}]}'
+	ok n1 '{"operation":"insert","database":"zoo","table":"second","records":[{"id":2}]}'
+	wait_until 5 ok n3 '{"operation":"search_by_id","database":"zoo","table":"first","ids":[1],"get_attributes":["*"]}' 'length == 1'
+	wait_until 5 ok n3 '{"operation":"search_by_id","database":"zoo","table":"second","ids":[2],"get_attributes":["*"]}' 'length == 1'
+	ok n3 '{"operation":"insert","database":"zoo","table":"second","records":[{"id":3}]}'
+	wait_until 5 ok n1 '{"operation":"search_by_id","database":"zoo","table":"second","ids":[3],"get_attributes":["*"]}' 'length == 1'
+	make_table n3 third zoo
+	ok n3 '{"operation":"insert","database":"zoo","table":"third","records":[{"id":4}]}'
+	wait_until 5 ok n1 '{"operation":"search_by_id","database":"zoo","table":"third","ids":[4],"get_attributes":["*"]}' 'length == 1'
+}
+
+@test "all pairs of three: what one writes the others have once" {
+	make_table n1 all
+	subscribe n1 n2 all
+	subscribe n1 n3 all
+	subscribe n2 n3 all
+	load_rows n1 all "$HL_T/all.1" -k a -n 500 -c 4 &
+	load_rows n2 all "$HL_T/all.2" -k b -n 500 -c 4 &
+	load_rows n3 all "$HL_T/all.3" -k c -n 500 -c 4
+	wait
+	for n in n1 n2 n3; do
+		wait_until 15 counts $n all 1500
+		holds_all $n all "$HL_T"/all.[123]
+	done
+	same_rows 5 all n1 n2 n3
+}
+
+@test "each received transaction is in the audit log once, with its origin" {
+	make_table n1 audited
+	subscribe n1 n2 audited
+	insert n1 audited '{"id":1},{"id":2}'
+	update n1 audited '{"id":1,"a":1}'
+	wait_until 5 has_row n2 audited 1 '.a == 1'
+	ok n2 '{"operation":"read_audit_log","database":"dev","table":"audited"}' \
+	    '[.[] | "\(.operation) \(.hash_values | length)"] == ["insert 2", "update 1"]'
+	ok n2 '{"operation":"read_audit_log","database":"dev","table":"audited"}' \
+	    '[.[] | .user_name == "admin" and .origin == "n1"] | all'
+	ok n1 '{"operation":"read_transaction_log","database":"dev","table":"audited"}' 'length == 2'
+	ok n2 '{"operation":"read_transaction_log","database":"dev","table":"audited"}' 'length == 0'
+}
+
+@test "update_node changes only what it names, remove_node ends all" {
+	make_table n1 up
+	make_table n1 stay
+	ok n1 '{"operation":"update_node","node_name":"n3","subscriptions":[
+	    {"database":"dev","table":"up","publish":true,"subscribe":false},
+	    {"database":"dev","table":"stay","publish":true,"subscribe":false}]}'
+	ok n1 '{"operation":"update_node","node_name":"n3","subscriptions":[
+	    {"database":"dev","table":"up","publish":false,"subscribe":true}]}' '.updated | length == 1'
+	subscriptions_of n1 n3 | grep -x 'up false true'
+	subscriptions_of n1 n3 | grep -x 'stay true false'
+	refused n1 409 '{"operation":"add_node","node_name":"n3","subscriptions":[
+	    {"database":"dev","table":"up","publish":true,"subscribe":true}]}'
+	ok n1 '{"operation":"remove_node","node_name":"n3"}' '.message | contains("n3")'
+	[ -z "$(subscriptions_of n1 n3)" ]
+	wait_until 5 eval '[ -z "$(subscriptions_of n3 n1)" ]'
+	insert n1 stay '{"id":"gone"}'
+	sleep 0.7
+	has_no_row n3 stay '"gone"'
+	refused n1 404 '{"operation":"remove_node","node_name":"n3"}'
+	subscribe n1 n3 stay true false
+	insert n1 stay '{"id":"back"}'
+	wait_until 5 has_row n3 stay '"back"'
+	has_no_row n3 stay '"gone"'
+}
+
+@test "configure_cluster replaces all subscriptions" {
+	make_table n1 conf
+	ok n1 '{"operation":"configure_cluster","connections":[
+	    {"node_name":"n2","subscriptions":[{"database":"dev","table":"conf","publish":true,"subscribe":true}]},
+	    {"node_name":"n3","subscriptions":[{"database":"dev","table":"conf","publish":true,"subscribe":false}]}]}'
+	[ "$(subscriptions_of n1 n2)" = "conf true true" ]
+	[ "$(subscriptions_of n1 n3)" = "conf true false" ]
+	insert n1 conf '{"id":1}'
+	wait_until 5 has_row n2 conf 1
+	wait_until 5 has_row n3 conf 1
+}
+
+@test "drop_table is local and ends the table's subscriptions" {
+	make_table n1 dropped
+	subscribe n1 n2 dropped
+	insert n1 dropped '{"id":1}'
+	wait_until 5 has_row n2 dropped 1
+	ok n1 '{"operation":"drop_table","database":"dev","table":"dropped"}'
+	wait_until 5 eval '! subscriptions_of n1 n2 | grep -q ^dropped'
+	wait_until 5 eval '! subscriptions_of n2 n1 | grep -q ^dropped'
+	has_row n2 dropped 1
+}
+
+@test "a bad subscription is refused and nothing changes" {
+	make_table n1 good
+	refused n1 404 '{"operation":"add_node","node_name":"n9","subscriptions":[
+	    {"database":"dev","table":"nowhere","publish":true,"subscribe":true}]}' ||
+	    refused n1 504 '{"operation":"add_node","node_name":"n9","subscriptions":[
+	    {"database":"dev","table":"good","publish":true,"subscribe":true}]}'
+	refused n1 404 '{"operation":"set_node_replication","node_name":"n2","subscriptions":[
+	    {"database":"dev","table":"good","publish":true,"subscribe":true},
+	    {"database":"dev","table":"nowhere","publish":true,"subscribe":true}]}' "Table 'dev.nowhere' does not exist"
+	! subscriptions_of n1 n2 | grep -q '^good '
+	refused n1 504 '{"operation":"set_node_replication","node_name":"n9","subscriptions":[
+	    {"database":"dev","table":"good","publish":true,"subscribe":true}]}' "n9"
+	refused n1 400 '{"operation":"add_node","node_name":"n1","subscriptions":[]}'
+	refused n1 400 '{"operation":"add_node","node_name":"n2","subscriptions":[{"table":"good","publish":"x"}]}' \
+	    "'subscriptions[0].publish' must be a boolean"
+	refused n1 400 '{"operation":"add_node","subscriptions":{}}' "'node_name' is required"
+}
