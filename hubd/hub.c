@@ -591,7 +591,7 @@ hub_start(struct svc *svc)
 	h->dir = conf_path(svc->conf, "clustering/hub");
 	random_hex(h->sys_password, sizeof(h->sys_password));
 	random_hex(h->instance, sizeof(h->instance));
-	h->requests = requests_new();
+	h->requests = requests_new(svc->base);
 	h->reachable = json_array();
 	h->tick = evtimer_new(svc->base, hub_tick_cb, h);
 	if (h->tick == NULL)

@@ -2,6 +2,7 @@
 
 #include "request.h"
 
+#include <event2/event.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #define SERVING_MAX	256		/* questions of peers that opsd has not answered yet */
 #define SERVING_MS	60000		/* whoever asked has given up by then */
 #define ASKING_MAX_MS	600000
+#define AGAIN_MS	100		/* nobody there yet: a link may be about to come up */
 #define VERB_MAX	64
 #define NAME_MAX_LEN	1024
 
@@ -31,12 +33,16 @@ struct serving {
 struct asking {
 	struct requests	*r;
 	uint32_t	 id;
-	uint64_t	 began;		/* mono_us */
+	uint64_t	 sent, until;	/* mono_us; the last time, and when to give up */
+	char		*subject;
+	struct buf	 question;
+	struct event	*again;
 	int		 unwanted;	/* the opsd that asked is gone */
 	struct asking	*prev, *next;
 };
 
 struct requests {
+	struct event_base *base;
 	struct chan	*ops;
 	struct nats	*leaf;
 	struct nats_sub	*sub;
@@ -46,9 +52,12 @@ struct requests {
 };
 
 struct requests *
-requests_new(void)
+requests_new(struct event_base *base)
 {
-	return (xcalloc(1, sizeof(struct requests)));
+	struct requests *r = xcalloc(1, sizeof(*r));
+
+	r->base = base;
+	return (r);
 }
 
 /* Nothing is left by then: chan_free and requests_set_leaf(NULL) ended it all. */
@@ -186,33 +195,76 @@ pass_answer(const struct asking *a, uint64_t us, const struct nats_msg *m)
 }
 
 static void
+asking_free(struct asking *a)
+{
+	DL_DELETE(a->r->asking, a);
+	if (a->again != NULL)
+		event_free(a->again);
+	buf_free(&a->question);
+	free(a->subject);
+	free(a);
+}
+
+static void ask(struct asking *a);
+
+static void
+request_again_cb(evutil_socket_t fd, short what, void *arg)
+{
+	ask(arg);
+}
+
+/* Nobody listens there, which is known at once: perhaps soon. */
+static int
+ask_again(struct asking *a)
+{
+	static const struct timeval	tv = { .tv_usec = AGAIN_MS * 1000 };
+
+	if (a->unwanted || mono_us() + AGAIN_MS * 1000 >= a->until)
+		return (0);
+	if (a->again == NULL)
+		a->again = evtimer_new(a->r->base, request_again_cb, a);
+	return (a->again != NULL && evtimer_add(a->again, &tv) == 0);
+}
+
+static void
 request_answered_cb(const struct nats_msg *m, void *arg)
 {
 	struct asking	*a = arg;
 	struct requests	*r = a->r;
-	uint64_t	 us = mono_us() - a->began;
+	uint64_t	 us = mono_us() - a->sent;
 
-	DL_DELETE(r->asking, a);
+	if (m == NULL && ask_again(a))
+		return;
 	if (!a->unwanted && m == NULL)
 		answer(r->ops, a->id, 504, us, "{\"error\":\"no answer\"}");
 	else if (!a->unwanted && pass_answer(a, us, m) == -1)
 		answer(r->ops, a->id, 502, us, "{\"error\":\"the answer makes no sense\"}");
-	free(a);
+	asking_free(a);
 }
 
 static void
-ask(struct requests *r, uint32_t id, const char *node, const char *verb, unsigned timeout_ms,
+ask(struct asking *a)
+{
+	uint64_t	now = mono_us();
+
+	a->sent = now;
+	nats_request(a->r->leaf, a->subject, a->question.data, a->question.len,
+	    now < a->until ? (unsigned)((a->until - now) / 1000) + 1 : 1, request_answered_cb, a);
+}
+
+static void
+ask_new(struct requests *r, uint32_t id, const char *node, const char *verb, unsigned timeout_ms,
     const void *json, size_t len)
 {
 	struct asking	*a = xcalloc(1, sizeof(*a));
-	char		*subject = subject_req(node, verb);
 
 	a->r = r;
 	a->id = id;
-	a->began = mono_us();
+	a->until = mono_us() + (uint64_t)timeout_ms * 1000;
+	a->subject = subject_req(node, verb);
+	buf_add(&a->question, json, len);
 	DL_APPEND(r->asking, a);
-	nats_request(r->leaf, subject, json, len, timeout_ms, request_answered_cb, a);
-	free(subject);
+	ask(a);
 }
 
 int
@@ -232,7 +284,7 @@ requests_on_peer_req(struct requests *r, struct chan *c, struct msg *m)
 		if (r->leaf == NULL)
 			answer(c, m->id, 504, 0, "{\"error\":\"no connection\"}");
 		else
-			ask(r, m->id, node, verb, timeout_ms, json, len);
+			ask_new(r, m->id, node, verb, timeout_ms, json, len);
 	}
 	free(node);
 	free(verb);
@@ -257,10 +309,9 @@ give_up(struct requests *r)
 	struct asking *a;
 
 	while ((a = r->asking) != NULL) {
-		DL_DELETE(r->asking, a);
 		if (!a->unwanted)
-			answer(r->ops, a->id, 504, mono_us() - a->began, "{\"error\":\"no connection\"}");
-		free(a);
+			answer(r->ops, a->id, 504, mono_us() - a->sent, "{\"error\":\"no connection\"}");
+		asking_free(a);
 	}
 }
 

@@ -9,9 +9,10 @@
  * An answer on its way is {"status":200,"body":...}.
  */
 struct requests;
+struct event_base;
 struct nats;
 
-struct requests *requests_new(void);
+struct requests *requests_new(struct event_base *base);
 void requests_free(struct requests *r);	/* after requests_set_leaf(NULL) and chan_free */
 
 /* opsd is there, or NULL: gone, and it wants no more answers. */

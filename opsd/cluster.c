@@ -53,6 +53,7 @@ struct cluster {
 	int			 pulls;
 	uint64_t		 retained_us;
 	unsigned		 retentions;
+	int			 quiet;		/* the loop is about to end: nobody may wait for it */
 	/* a LOG_READ that waits */
 	int			 reading;
 	uint32_t		 read_id, read_max;
@@ -762,9 +763,17 @@ network_run(void *arg)
 static int
 ask_wait(struct ask *a, void (*run)(void *), json_t **answer)
 {
+	int quiet;
+
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->cond, NULL);
-	post(a->c->ops->svc->post, run, a);
+	pthread_mutex_lock(&a->c->lock);
+	quiet = a->c->quiet;
+	if (!quiet)
+		post(a->c->ops->svc->post, run, a);
+	pthread_mutex_unlock(&a->c->lock);
+	if (quiet)
+		ask_end(a, 503, NULL);
 	pthread_mutex_lock(&a->lock);
 	while (!a->done)
 		pthread_cond_wait(&a->cond, &a->lock);
@@ -1217,11 +1226,15 @@ cluster_quiet(struct cluster *c)
 {
 	struct chan_listener *l = c->listener;
 
+	pthread_mutex_lock(&c->lock);
+	c->quiet = 1;
+	pthread_mutex_unlock(&c->lock);
 	event_free(c->tick);
 	c->hub = c->leaf = NULL;
 	c->leaf_gen++;
 	c->listener = NULL;
 	chan_listener_free(l);
+	event_base_loop(c->ops->svc->base, EVLOOP_NONBLOCK);	/* who waits already */
 }
 
 void

@@ -211,9 +211,11 @@ node_run()	# node_run NODE: start a node that was made, and wait for its API
 		export CLUSTERING_USER=cluster CLUSTERING_PASSWORD=cluster-secret
 		export ASAN_OPTIONS=detect_leaks=0:log_path=$dir/asan
 		export UBSAN_OPTIONS=print_stacktrace=1:log_path=$dir/ubsan
-		exec setsid "$HL_CLI" run -c "$dir/hubleaf.yaml" </dev/null >>"$dir/log" 2>&1
+		# shellcheck disable=SC2086 # a list of flags
+		exec setsid "$HL_CLI" run -c "$dir/hubleaf.yaml" ${HL_RUN_FLAGS:-} </dev/null >>"$dir/log" 2>&1
 	) &
 	echo $! >"$dir/run.pid"
+	disown $!	# a test's `wait` is for its own jobs
 	wait_until 20 node_answers "$1"
 }
 
@@ -322,7 +324,7 @@ hl_post()	# hl_post NODE JSON|@FILE [CURL OPTION...]
 ok()		# ok NODE JSON [JQ]: 200, and the filter holds
 {
 	op "$1" "$2"
-	if [ "$code" != 200 ] || { [ -n "${3:-}" ] && ! jq -e "$3" <<<"$body" >/dev/null; }; then
+	if [ "$code" != 200 ] || { [ -n "${3:-}" ] && ! { [ -n "$body" ] && jq -e "$3" <<<"$body" >/dev/null; }; }; then
 		echo "$1: $2"
 		echo "gave $code: $body"
 		[ -z "${3:-}" ] || echo "wanted: $3"
@@ -451,7 +453,11 @@ counts()	# counts NODE TABLE N
 
 has_row()	# has_row NODE TABLE ID(JSON) [JQ]
 {
-	row "$1" "$2" "$3" | jq -e "${4:-.}" >/dev/null
+	local found
+
+	found=$(row "$1" "$2" "$3")
+	# jq -e takes no input for success
+	[ -n "$found" ] && jq -e "${4:-.}" <<<"$found" >/dev/null
 }
 
 has_no_row()

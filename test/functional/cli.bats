@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# hubleaf, the command: operations over the domain socket, status, run.
+
+load node.bash
+
+start_nodes()
+{
+	node_start n1
+}
+
+cli()
+{
+	run "$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" "$@"
+}
+
+@test "help and version" {
+	run "$HL_CLI" help
+	[ "$status" = 0 ]
+	[[ $output == usage:* ]]
+	run "$HL_CLI" version
+	[ "$status" = 0 ]
+	[[ $output =~ [0-9]+\.[0-9]+ ]]
+	run "$HL_CLI"
+	[ "$status" != 0 ]
+	for p in opsd/opsd hubd/hubd leafd/leafd; do
+		run "$HL_BUILD/$p" -v
+		[ "$status" = 0 ]
+		run "$HL_BUILD/$p" --no-such
+		[ "$status" != 0 ]
+	done
+}
+
+@test "operations over the domain socket, without a password" {
+	cli create_table table=dog primary_key=id
+	[ "$status" = 0 ]
+	cli insert table=dog 'records=[{"id":1,"name":"Penny"}]'
+	[ "$status" = 0 ]
+	cli search_by_id table=dog 'ids=[1]' 'get_attributes=["*"]' json=true
+	[ "$status" = 0 ]
+	jq -e '.[0].name == "Penny"' <<<"$output"
+	cli describe_table table=dog
+	[[ $output == *"hash_attribute: id"* ]]
+}
+
+@test "a refusal is exit status 1 and a text" {
+	cli describe_table table=none
+	[ "$status" = 1 ]
+	[[ $output == *"'data.none' does not exist"* ]]
+	cli fly
+	[ "$status" = 1 ]
+}
+
+@test "an operation at another address" {
+	cli user_info target="http://127.0.0.1:$(port n1 api)" username=admin password=admin-secret json=true
+	[ "$status" = 0 ]
+	jq -e '.username == "admin"' <<<"$output"
+	cli user_info target="http://127.0.0.1:$(port n1 api)" username=admin password=wrong
+	[ "$status" = 1 ]
+	cli user_info target="http://127.0.0.1:1" username=admin password=x
+	[ "$status" = 1 ]
+}
+
+@test "status" {
+	cli status
+	[ "$status" = 0 ]
+	[[ $output == *running* ]]
+	[[ $output == *n1* ]]
+}
+
+@test "nobody there" {
+	printf 'rootPath: %s/none\n' "$HL_T" >"$HL_T/none.yaml"
+	run "$HL_CLI" -c "$HL_T/none.yaml" describe_all
+	[ "$status" = 1 ]
+	run "$HL_CLI" -c "$HL_T/none.yaml" status
+	[ "$status" = 1 ]
+}
+
+@test "run brings back what dies" {
+	for p in opsd hubd leafd; do
+		old=$(node_pid n1 $p)
+		node_kill n1 $p KILL
+		wait_until 15 eval "[ \"\$(node_pid n1 $p)\" != $old ] && kill -0 \"\$(node_pid n1 $p)\""
+	done
+	wait_until 20 node_answers n1
+	wait_until 20 node_ready n1
+}
+
+@test "a second run in the same folder does not disturb the first" {
+	run timeout 30 "$HL_CLI" run -c "$HL_T/nodes/n1/hubleaf.yaml"
+	[ "$status" != 0 ]
+	[ "$status" != 124 ]
+	node_answers n1
+	node_ready n1
+}
+
+@test "SIGINT stops all and leaves no process" {
+	node_start n2
+	kill -INT "$(node_pid n2 run)"
+	wait_until 20 node_is_gone n2
+	[ -z "$(ls "$(root n2)/run" | grep pid)" ]
+}
+
+@test "run killed: the daemons end, too" {
+	node_start n3
+	node_kill n3 run KILL
+	wait_until 20 node_is_gone n3
+	node_run n3
+	wait_until 20 node_ready n3
+}

@@ -1,0 +1,150 @@
+#!/usr/bin/env bats
+# Configuration: file, environment, flags; what is wrong is said.
+
+load node.bash
+
+setup_file() { :; }
+teardown_file() { :; }
+
+setup()
+{
+	hl_begin
+	F=$HL_T/hubleaf.yaml
+}
+
+teardown()
+{
+	hl_end
+}
+
+check()		# check [ARGUMENT...]: opsd -n with the file on standard input
+{
+	cat >"$F"
+	run "$HL_BUILD/opsd/opsd" -n -c "$F" "$@"
+}
+
+@test "a good file" {
+	check <<-END
+	rootPath: $HL_T/root
+	clustering:
+	  enabled: true
+	  nodeName: n1
+	  user: cluster
+	END
+	[ "$status" = 0 ]
+	[ ! -e "$HL_T/root" ]
+}
+
+@test "the three daemons check the same file" {
+	printf 'rootPath: %s\nclustering:\n  nodeNam: n1\n' "$HL_T/root" >"$F"
+	for p in opsd/opsd hubd/hubd leafd/leafd; do
+		run "$HL_BUILD/$p" -n -c "$F"
+		[ "$status" != 0 ]
+		[[ $output == *clustering.nodeName* ]]
+	done
+}
+
+@test "an unknown key names the nearest one" {
+	check <<<"clustering: { hubServr: { network: { port: 1 } } }"
+	[ "$status" != 0 ]
+	[[ $output == *clustering.hubServer.network.port* ]]
+}
+
+@test "wrong types, ranges and words; all are named at once" {
+	check <<-END
+	rootPath: $HL_T/root
+	clustering:
+	  enabled: maybe
+	  nodeName: "a b"
+	  logLevel: loud
+	operationsApi:
+	  network:
+	    port: 70000
+	END
+	[ "$status" != 0 ]
+	for key in clustering.enabled clustering.logLevel operationsApi.network.port; do
+		[[ $output == *"$key"* ]]
+	done
+	check <<<"clustering: { nodeName: 'a.b' }"
+	[ "$status" != 0 ]
+	[[ $output == *nodeName* ]]
+}
+
+@test "clustering needs a name and a user" {
+	check <<<"clustering: { enabled: true, nodeName: n1 }"
+	[ "$status" != 0 ]
+	[[ $output == *clustering.user* ]]
+	check <<<"clustering: { enabled: true, user: cluster }"
+	[ "$status" != 0 ]
+	[[ $output == *clustering.nodeName* ]]
+}
+
+@test "no YAML, no file" {
+	check <<<"a: [1"
+	[ "$status" != 0 ]
+	[[ $output == *"$F"* ]]
+	run "$HL_BUILD/opsd/opsd" -n -c "$HL_T/none.yaml"
+	[ "$status" != 0 ]
+	[[ $output == *none.yaml* ]]
+}
+
+@test "flags over environment over file" {
+	node_make n1 clustering_requesttimeout=2222 STORAGE_WRITEASYNC=true
+	HL_RUN_FLAGS="--CLUSTERING_STATUSINTERVAL 3333 --clustering_requestTimeout=4444" node_run n1
+	ok n1 '{"operation":"get_configuration"}' '.clustering.requestTimeout == 4444 and .storage.writeAsync
+	    and .clustering.statusInterval == 3333'
+	node_stop n1
+	node_run n1
+	ok n1 '{"operation":"get_configuration"}' '.clustering.requestTimeout == 2222 and .clustering.statusInterval == 500'
+}
+
+@test "a wrong value in the environment or a flag is refused as well" {
+	check <<<"rootPath: $HL_T/root"
+	[ "$status" = 0 ]
+	check --CLUSTERING_REQUESTTIMEOUT 1 <<<"rootPath: $HL_T/root"
+	[ "$status" != 0 ]
+	[[ $output == *clustering.requestTimeout* ]]
+	CLUSTERING_REQUESTTIMEOUT=soon check <<<"rootPath: $HL_T/root"
+	[ "$status" != 0 ]
+	[[ $output == *clustering.requestTimeout* ]]
+}
+
+@test "routes from the environment, as JSON" {
+	node_start n1
+	node_start n2 "CLUSTERING_HUBSERVER_CLUSTER_NETWORK_ROUTES=[{\"host\":\"127.0.0.1\",\"port\":$(port n1 cluster)}]"
+	wait_until 20 in_network n1 n2
+}
+
+@test "what the API sets outlives a restart, and the file stays as it was" {
+	node_start n1
+	sum=$(md5sum <"$HL_T/nodes/n1/hubleaf.yaml")
+	ok n1 '{"operation":"set_configuration","logging_auditRetention":"5d"}'
+	ok n1 '{"operation":"cluster_set_routes","server":"hub","routes":[{"host":"127.0.0.1","port":1}]}'
+	node_stop n1
+	node_run n1
+	ok n1 '{"operation":"get_configuration"}' '.logging.auditRetention == 432000 or .logging.auditRetention == "5d"'
+	ok n1 '{"operation":"cluster_get_routes"}' '.hub | length == 1'
+	[ "$(md5sum <"$HL_T/nodes/n1/hubleaf.yaml")" = "$sum" ]
+	[ -e "$(root n1)/settings.yaml" ]
+}
+
+@test "SIGHUP reads the file anew, a faulty one is refused" {
+	node_start n1
+	sed -i 's/requestTimeout: .*/requestTimeout: 4321/' "$HL_T/nodes/n1/hubleaf.yaml"
+	kill -HUP "$(node_pid n1 run)"
+	wait_until 5 ok n1 '{"operation":"get_configuration"}' '.clustering.requestTimeout == 4321'
+	sed -i 's/requestTimeout: .*/requestTimeout: never/' "$HL_T/nodes/n1/hubleaf.yaml"
+	kill -HUP "$(node_pid n1 run)"
+	wait_until 5 grep -q requestTimeout "$HL_T/nodes/n1/log"
+	ok n1 '{"operation":"get_configuration"}' '.clustering.requestTimeout == 4321'
+}
+
+@test "clustering turned off: the node serves, cluster operations say so" {
+	node_make n1 CLUSTERING_ENABLED=false
+	node_run n1
+	ok n1 '{"operation":"cluster_status"}' '.is_enabled == false and .connections == []'
+	make_table n1 t
+	insert n1 t '{"id":1}'
+	refused n1 400 '{"operation":"add_node","node_name":"n2","subscriptions":[
+	    {"database":"dev","table":"t","publish":true,"subscribe":true}]}' 'not enabled'
+}
