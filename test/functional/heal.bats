@@ -181,13 +181,12 @@ restore()	# restore NODE: an older copy takes the place of its folder
 	comes_right
 }
 
-@test "a second node of the same name is not let in" {
+@test "a second node of the same name is noticed, loudly" {
 	node_make twin CLUSTERING_NODENAME=n1
 	node_run twin
 	wait_until 20 node_ready twin
 	route twin n2
-	sleep 3
-	grep -i 'same name\|another node\|name' "$HL_T/nodes/n2/log" "$HL_T/nodes/twin/log" | grep -qi n1
-	comes_right
+	wait_until 15 grep -h -r 'ANOTHER NODE IS CALLED n1' "$HL_T/nodes/twin/log" "$HL_T/nodes/n1/log"
 	node_stop twin
+	comes_right
 }

@@ -52,7 +52,7 @@ hl_begin()
 # Ends what was started here.  The folder of tests that failed stays.
 hl_end()
 {
-	local node left pid
+	local node left pid report
 
 	[ -n "${HL_T:-}" ] && [ -d "$HL_T" ] || return 0
 	for node in $(nodes); do
@@ -71,6 +71,13 @@ hl_end()
 		echo "did not stop: $left" >&2
 		touch "$HL_T/failed"
 	}
+	for report in "$HL_T"/nodes/*/?*san.*; do
+		[ -e "$report" ] || continue
+		echo "--- $report" >&2
+		head -n 60 "$report" >&2
+		touch "$HL_T/failed"
+		left=$report
+	done
 	[ -n "${HL_KEEP:-}" ] || [ -e "$HL_T/failed" ] || rm -rf "$HL_T"
 	[ -z "$left" ]
 }
