@@ -152,21 +152,26 @@ start_due(struct run *r)
 			child_start(r, &r->children[i]);
 }
 
-static void
-look_ready(struct run *r)
+static int
+answers(struct run *r)
 {
 	struct answer a;
 	char *err;
+	int yes = cli_request(&r->target, "GET", "/health", NULL, &a, &err) == 0 && a.status == 200;
 
-	if (r->ready || r->children[OPSD].pid == 0)
-		return;
-	if (cli_request(&r->target, "GET", "/health", NULL, &a, &err) == 0 && a.status == 200) {
-		r->ready = 1;
-		printf("hubleaf %s successfully started\n", PACKAGE_VERSION);
-		fflush(stdout);
-	}
 	free(a.body);
 	free(err);
+	return (yes);
+}
+
+static void
+look_ready(struct run *r)
+{
+	if (r->ready || r->children[OPSD].pid == 0 || !answers(r))
+		return;
+	r->ready = 1;
+	printf("hubleaf %s successfully started\n", PACKAGE_VERSION);
+	fflush(stdout);
 }
 
 static int
@@ -262,7 +267,11 @@ cli_run(const struct conf *conf, int argc, char **argv)
 		r.children[i].name = names[i];
 		r.children[i].path = find_daemon(names[i]);
 	}
-	supervise(&r);
+	if (answers(&r)) {
+		log_warnx("%s: another node is running there", r.target.socket);
+		r.failed = 1;
+	} else
+		supervise(&r);
 	for (int i = 0; i < CHILDREN; i++)
 		free(r.children[i].path);
 	target_free(&r.target);
