@@ -174,13 +174,13 @@ apply_define(struct group *g, struct txn *t, const char **why)
 	if (key == NULL || key[0] == '\0') {
 		*why = "a definition cannot be read";
 		rc = -1;
-	} else if (table == NULL) {
+	} else if (table == NULL && stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
 		if (group_create_table(g, db, name, key, attrs, "", why) == NULL)
 			rc = -1;
-	} else if (strcmp(table->primary_key, key) != 0) {
+	} else if (table != NULL && strcmp(table->primary_key, key) != 0) {
 		*why = "primary keys differ";
 		rc = -1;
-	} else {
+	} else if (table != NULL) {
 		if (group_add_attrs(g, table, attrs) && group_ops(g)->live.republish)
 			group_log_define(g, group_table_named(g, db, strlen(db), name,
 			    strlen(name)), "");

@@ -173,6 +173,32 @@ table_unref(struct table *t)
 	free(t);
 }
 
+uint64_t
+table_head(const struct table *t, uint64_t *ms)
+{
+	struct table_stat *s = t->stat;
+	unsigned turn;
+	uint64_t head;
+
+	do {
+		turn = s->turn;
+		head = s->head;
+		*ms = s->head_ms;
+	} while ((turn & 1) || turn != s->turn);
+	return (head);
+}
+
+void
+table_set_head(struct table *t, uint64_t head, uint64_t ms)
+{
+	struct table_stat *s = t->stat;
+
+	s->turn++;
+	s->head = head;
+	s->head_ms = ms;
+	s->turn++;
+}
+
 static json_t *
 stamp_json(struct stamp s)
 {

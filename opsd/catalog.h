@@ -30,8 +30,9 @@ struct attribute {
 struct table_stat {			/* one for all versions of a table */
 	_Atomic int64_t		count;	/* visible rows */
 	_Atomic uint64_t	updated;	/* newest stamp time written */
-	_Atomic uint64_t	head;	/* newest log seq of this table, 0 none */
-	_Atomic uint64_t	head_ms;
+	_Atomic unsigned	turn;	/* odd while head and head_ms change: table_head */
+	_Atomic uint64_t	head;	/* newest log seq of this table that is durable, 0 none */
+	_Atomic uint64_t	head_ms;	/* its commit time */
 	_Atomic uint64_t	purged;	/* log seq up to which entries were purged by hand */
 	_Atomic int		refs;
 };
@@ -74,7 +75,14 @@ const struct attribute *table_attr(const struct table *t, const char *name, size
 /* {"primary_key","attributes":[{"attribute","type"?,"indexed"?,"is_primary_key"?}]}: as peers get it. */
 json_t *table_definition(const struct table *t);
 
+/*
+ * The newest durable log entry and its commit time, which belong together.  Never
+ * ahead of the rows: who reads rows after this sees all that the head covers.
+ */
+uint64_t table_head(const struct table *t, uint64_t *ms);
+
 /* For group.c: new versions of tables. */
+void table_set_head(struct table *t, uint64_t head, uint64_t ms);
 struct table *table_new(const char *database, const char *name, const char *primary_key);
 struct table *table_copy(const struct table *t);	/* shares the stat */
 struct attribute *table_add_attr(struct table *t, const char *name, size_t nlen);	/* or the present one */

@@ -24,6 +24,7 @@ struct held_row {
 struct held_table {		/* its stat goes into the batch */
 	uint32_t		 id;
 	struct table		*table;
+	uint64_t		 head, head_ms;	/* of this group, not durable yet; 0: none */
 	UT_hash_handle		 hh;
 };
 
@@ -210,18 +211,19 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 	    .len = (uint32_t)len };
 	struct buf k = { 0 }, v = { 0 };
 	struct txlog *l = &g->ops->log;
+	struct held_table *h;
 
 	if (t->id < TABLE_USER_FIRST || !g->ops->live.clustering)
 		return (0);
-	t = hold(g, t)->table;
+	h = hold(g, t);
 	e.seq = ++l->last;
-	e.prev = t->stat->head;
+	e.prev = h->head != 0 ? h->head : (uint64_t)h->table->stat->head;
 	buf_be64(&k, e.seq);
 	log_entry_write(&v, &e);
 	store_batch_put(g->batch, CF_LOG, k.data, k.len, v.data, v.len);
 	g->bytes += v.len;
-	t->stat->head = e.seq;
-	t->stat->head_ms = e.ms;
+	h->head = e.seq;
+	h->head_ms = e.ms;
 	buf_free(&k);
 	buf_free(&v);
 	return (e.seq);
@@ -434,13 +436,28 @@ group_add_attrs(struct group *g, struct table *t, const json_t *attributes)
 	return (1);
 }
 
+struct stamp
+group_dropped(struct group *g, const char *db, const char *name)
+{
+	struct buf k = { 0 }, v = { 0 };
+	struct stamp s = { 0, 0 };
+	struct rd r;
+
+	floor_key(&k, db, name);
+	if (store_get(g->ops->store, NULL, CF_META, k.data, k.len, &v) == 1) {
+		r = rd_init(v.data, v.len);
+		s = stamp_read(&r);
+	}
+	buf_free(&k);
+	buf_free(&v);
+	return (s);
+}
+
 struct table *
 group_create_table(struct group *g, const char *db, const char *name, const char *primary_key,
     const json_t *attributes, const char *user, const char **err)
 {
 	struct table *t = group_table_named(g, db, strlen(db), name, strlen(name));
-	struct buf k = { 0 }, v = { 0 };
-	struct rd r;
 
 	if (t != NULL) {
 		*err = "exists";
@@ -451,13 +468,7 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 	t->id = catalog_new_id(g->ops->catalog);
 	t->declared = json_array_size(attributes) > 0;
 	define_attrs(t, attributes);
-	floor_key(&k, db, name);
-	if (store_get(g->ops->store, NULL, CF_META, k.data, k.len, &v) == 1) {
-		r = rd_init(v.data, v.len);
-		t->floor = stamp_read(&r);
-	}
-	buf_free(&k);
-	buf_free(&v);
+	t->floor = group_dropped(g, db, name);
 	group_put_table(g, t);
 	t = group_table(g, t->id);
 	group_log_define(g, t, user);
@@ -658,8 +669,8 @@ write_stats(struct group *g)
 		buf_be32(&k, h->id);
 		buf_u64(&v, (uint64_t)s->count);
 		buf_u64(&v, s->updated);
-		buf_u64(&v, s->head);
-		buf_u64(&v, s->head_ms);
+		buf_u64(&v, h->head != 0 ? h->head : (uint64_t)s->head);
+		buf_u64(&v, h->head != 0 ? h->head_ms : (uint64_t)s->head_ms);
 		buf_u64(&v, s->purged);
 		store_batch_put(g->batch, CF_META, k.data, k.len, v.data, v.len);
 	}
@@ -671,6 +682,7 @@ int
 group_write(struct group *g)
 {
 	struct txlog *l = &g->ops->log;
+	struct held_table *h;
 
 	if (g->broken)
 		return (-1);
@@ -682,6 +694,9 @@ group_write(struct group *g)
 	if (store_write(g->ops->store, g->batch, !g->ops->live.write_async) == -1)
 		return (-1);
 	l->durable = (uint64_t)l->last;
+	for (h = g->tables; h != NULL; h = h->hh.next)
+		if (h->head != 0)
+			table_set_head(h->table, h->head, h->head_ms);
 	return (0);
 }
 

@@ -37,6 +37,8 @@ void group_put_table(struct group *g, struct table *t);
 void group_drop_table(struct group *g, struct table *t);
 void group_put_database(struct group *g, const char *name);
 void group_drop_database(struct group *g, const char *name);
+/* When a table of this name was dropped here; none: never. */
+struct stamp group_dropped(struct group *g, const char *db, const char *name);
 /* A table as a peer or a user defines it; sets *err to a text on refusal (NULL returned). Logged. */
 struct table *group_create_table(struct group *g, const char *db, const char *name,
     const char *primary_key, const json_t *attributes, const char *user, const char **err);

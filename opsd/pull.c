@@ -133,7 +133,7 @@ serve_rows(struct ops *ops, const struct question *q, struct table *t, struct bu
 	struct buf lower = { 0 }, upper = { 0 }, rows = { 0 }, last = { 0 };
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX, n = 0;
 	/* The head before the rows: what comes later, frames bring. */
-	uint64_t head_ms = t->stat->head_ms, head = t->stat->head;
+	uint64_t head_ms, head = table_head(t, &head_ms);
 	struct store_iter *it;
 	int done;
 

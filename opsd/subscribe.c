@@ -66,8 +66,10 @@ take_free(struct take *t)
 static json_t *
 table_json(const struct table *t)
 {
+	uint64_t ms, head = table_head(t, &ms);
+
 	return (json_pack("{s:s, s:I, s:I, s:I, s:o}", "table", t->name, "id", (json_int_t)t->id,
-	    "head", (json_int_t)t->stat->head, "head_ms", (json_int_t)t->stat->head_ms,
+	    "head", (json_int_t)head, "head_ms", (json_int_t)ms,
 	    "definition", table_definition(t)));
 }
 
@@ -251,7 +253,9 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o, uint
 		if (e == NULL)
 			continue;
 		mine = group_table_named(g, o->database, strlen(o->database), name, strlen(name));
-		if (mine == NULL && (e->subscribe || e->publish))
+		/* What was dropped here comes back only by a call. */
+		if (mine == NULL && (e->subscribe || e->publish) &&
+		    (newer || stamp_none(group_dropped(g, o->database, name))))
 			mine = group_create_table(g, o->database, name, key,
 			    json_object_get(def, "attributes"), "", &why);
 		if (mine == NULL || strcmp(mine->primary_key, key) != 0)
