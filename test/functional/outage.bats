@@ -94,3 +94,21 @@ now_iso()
 	same_rows 10 hot n1 n2
 	holds_all n2 hot "$HL_T/hot"
 }
+
+@test "a full disk refuses writes and holds what comes in; with room again both go on" {
+	make_table n1 full
+	subscribe n1 n2 full
+	insert n1 full '{"id":"room"}'
+	wait_until 10 has_row n2 full '"room"'
+	# So much is never free.
+	ok n2 '{"operation":"set_configuration","storage_reserve":1000000000000000}'
+	wait_until 5 refused n2 507 '{"operation":"insert","database":"dev","table":"full","records":[{"id":"no"}]}'
+	has_row n2 full '"room"'
+	insert n1 full '{"id":"held 1"},{"id":"held 2"}'
+	sleep 1
+	has_no_row n2 full '"held 1"'
+	ok n2 '{"operation":"set_configuration","storage_reserve":0}'
+	wait_until 15 has_row n2 full '"held 2"'
+	insert n2 full '{"id":"again"}'
+	same_rows 15 full n1 n2
+}
