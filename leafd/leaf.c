@@ -29,7 +29,8 @@ struct leaf {
 	struct chan		*opsd;
 	int			 told;		/* SETTINGS of this opsd are here */
 	struct leaf_settings	*settings;	/* NULL before the first */
-	char			 sys_password[2 * SECRET_LEN + 1];
+	char			 sys_password[2 * SECRET_LEN + 1];	/* both made at the start */
+	char			 instance[2 * SECRET_LEN + 1];
 
 	struct natsd		*natsd;
 	char			*text;		/* its configuration */
@@ -210,7 +211,7 @@ configure(struct leaf *l, const struct leaf_settings *s, char **err)
 
 	if (l->natsd == NULL && start_natsd(l, s, err) == -1)
 		return (-1);
-	text = leafconf_text(s, l->sys_password, &faults);
+	text = leafconf_text(s, l->instance, l->sys_password, &faults);
 	if (l->text != NULL && strcmp(l->text, text) == 0) {
 		free(faults);
 		free(text);
@@ -410,6 +411,7 @@ leaf_start(struct svc *svc)
 
 	l->svc = svc;
 	make_secret(l->sys_password);
+	make_secret(l->instance);
 	l->retry = evtimer_new(svc->base, leaf_retry_cb, l);
 	l->tell = evtimer_new(svc->base, leaf_tell_cb, l);
 	if (l->retry == NULL || l->tell == NULL)

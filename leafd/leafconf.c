@@ -397,10 +397,11 @@ add_log_level(struct buf *b, const struct conf *c)
 }
 
 char *
-leafconf_text(const struct leaf_settings *s, const char *sys_password, char **faults)
+leafconf_text(const struct leaf_settings *s, const char *instance, const char *sys_password,
+    char **faults)
 {
 	struct buf	 b = { 0 }, wrong = { 0 };
-	char		*name = xasprintf("%s-leaf", s->node);
+	char		*name = xasprintf("%s-leaf.%s", s->node, instance);
 
 	add_string(&b, "server_name", name);
 	free(name);

@@ -38,8 +38,13 @@ int node_id_read(const char *hex, uint8_t out[NODE_ID_LEN]);
  * routes that do not say "separate": a leaf linked twice into one mesh gets
  * everything twice.  A link cannot mix TLS, plain and websocket, so routes of
  * another kind than the first are left out.
+ *
+ * `instance` makes the server's name one of its own even where two nodes have
+ * the same: hubs pass nothing between leafs of one name, and neither would
+ * notice the other.
  */
-char *leafconf_text(const struct leaf_settings *s, const char *sys_password, char **faults);
+char *leafconf_text(const struct leaf_settings *s, const char *instance, const char *sys_password,
+    char **faults);
 
 /* "nats://host:port" of the leaf's client port, for ourselves; caller frees. */
 char *leafconf_url(const struct conf *c);

@@ -23,12 +23,16 @@ status_is()		# NODE PEER STATUS
 	    jq -r --arg n "$2" '.connections[] | select(.node_name == $n).status')" = "$3" ]
 }
 
+all_connected()	# NODE: its cluster_network has all three, each connected to the two others
+{
+	ok "$1" '{"operation":"cluster_network"}' '(.nodes | length == 3) and
+	    ([.nodes[] | .name as $me | (.connected_nodes | sort) == (["n1","n2","n3"] - [$me])] | all) and
+	    ([.nodes[].response_time | type == "number"] | all)'
+}
+
 @test "routes on one side only: every node lists all, each connected to the others" {
 	for n in n1 n2 n3; do
-		ok $n '{"operation":"cluster_network"}' '.nodes | length == 3'
-		ok $n '{"operation":"cluster_network"}' \
-		    '[.nodes[] | .name as $me | (.connected_nodes | sort) == (["n1","n2","n3"] - [$me])] | all'
-		ok $n '{"operation":"cluster_network"}' '[.nodes[].response_time | type == "number"] | all'
+		wait_until 10 all_connected $n
 	done
 	ok n1 '{"operation":"cluster_get_routes"}' '. == {"hub":[],"leaf":[]}'
 	ok n2 '{"operation":"cluster_get_routes"}' '.hub | length == 1'

@@ -55,7 +55,7 @@ text_of(const char *password, json_t *routes, char **faults)
 
 	if (s == NULL)
 		fail_msg("%s", err);
-	text = leafconf_text(s, "sys-secret", faults);
+	text = leafconf_text(s, "i1", "sys-secret", faults);
 	leaf_settings_free(s);
 	return (text);
 }
@@ -85,7 +85,7 @@ test_plain(void **state)
 	char *faults, *text = text_of("p\"w\\d$x", json_array(), &faults);
 
 	assert_null(faults);
-	assert_has(text, "server_name: \"n1-leaf\"\nhost: \"127.0.0.1\"\nport: 9940\n");
+	assert_has(text, "server_name: \"n1-leaf.i1\"\nhost: \"127.0.0.1\"\nport: 9940\n");
 	assert_has(text, "max_payload: 8650752\n");
 	assert_has(text, "domain: \"n1\"\n");
 	assert_has(text, "/clustering/leaf\"\n");
