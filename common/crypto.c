@@ -98,6 +98,18 @@ crypto_random(void *p, size_t n)
 }
 
 void
+crypto_random_hex(char *out, size_t n)
+{
+	uint8_t	byte;
+	size_t	i;
+
+	for (i = 0; i < n; i++) {
+		crypto_random(&byte, 1);
+		to_hex(&byte, 1, out + 2 * i);
+	}
+}
+
+void
 crypto_uuid(char out[37])
 {
 	uint8_t	id[16];

@@ -10,6 +10,8 @@ struct ssl_st;
 /* Keys, certificates, hashes: the only file that includes <openssl/...>. */
 
 void crypto_random(void *p, size_t n);
+/* As 2 * n hexadecimal digits and NUL. */
+void crypto_random_hex(char *out, size_t n);
 /* Version 4 UUID as 36 characters and NUL. */
 void crypto_uuid(char out[37]);
 void crypto_sha256(const void *p, size_t n, uint8_t out[32]);

@@ -801,13 +801,9 @@ nats_publish_h(struct nats *n, const char *subject, const char *reply, const cha
 char *
 nats_inbox(struct nats *n)
 {
-	uint8_t	token[TOKEN_LEN];
-	char	hex[2 * TOKEN_LEN + 1];
-	size_t	i;
+	char hex[2 * TOKEN_LEN + 1];
 
-	crypto_random(token, sizeof(token));
-	for (i = 0; i < sizeof(token); i++)
-		snprintf(hex + 2 * i, 3, "%02x", token[i]);
+	crypto_random_hex(hex, TOKEN_LEN);
 	return (xasprintf("_INBOX.%s", hex));
 }
 

@@ -18,6 +18,7 @@
 #include "mesh.h"
 #include "nats.h"
 #include "natsd.h"
+#include "natstext.h"
 #include "network.h"
 #include "request.h"
 #include "svc.h"
@@ -28,6 +29,8 @@
 #define LATE_US		1500000		/* an answer more than this ago is overdue */
 #define REMEMBER_US	60000000	/* who is gone longer is no longer missing */
 #define NETWORK_MAX_MS	600000
+#define SECRET_LEN	32
+#define INSTANCE_LEN	8
 
 /* opsd's NETWORK being worked on. */
 struct network_call {
@@ -40,10 +43,10 @@ struct network_call {
 struct hub {
 	struct svc		*svc;
 	struct chan		*ops;
-	struct hub_settings	*set;		/* NULL: not told yet */
+	struct settings		*set;		/* NULL: not told yet */
 	char			*dir;		/* the server's files */
-	char			 sys_password[65];
-	char			 instance[17];	/* made at the start, as the password is */
+	char			 sys_password[2 * SECRET_LEN + 1];	/* both made at the start */
+	char			 instance[2 * INSTANCE_LEN + 1];
 	struct natsd		*server;
 	char			*error;		/* why there is no server, or an older one */
 	struct nats		*hub, *leaf;	/* our connections to the two servers */
@@ -157,7 +160,7 @@ static json_t *
 self_json(const struct hub *h)
 {
 	return (json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", h->set->node,
-	    "node_id", h->set->node_id, "instance", h->instance,
+	    "node_id", h->set->node_hex, "instance", h->instance,
 	    "connected_nodes", mesh_connected(h->mesh, mono_us() - REACHABLE_US),
 	    "routes", hubconf_routes(h->set)));
 }
@@ -266,7 +269,7 @@ static struct nats *
 open_nats(struct hub *h, const char *host, int64_t port, const char *user, const char *password,
     void (*state)(int up, void *arg))
 {
-	char			*url = hubconf_url(host, port);
+	char			*url = natstext_url(host, port);
 	struct nats_opts	 o = { .url = url, .user = user, .password = password, .name = "hubd" };
 	struct nats		*n = nats_open(h->svc->base, h->svc->post, &o, state, h);
 
@@ -280,7 +283,7 @@ connect_servers(struct hub *h)
 	const struct conf *c = h->set->conf;
 
 	h->mesh = mesh_new(h->set->node, h->instance);
-	h->hub = open_nats(h, conf_str(c, HUB_HOST), conf_int(c, HUB_PORT), HUBCONF_SYS_USER,
+	h->hub = open_nats(h, conf_str(c, HUB_HOST), conf_int(c, HUB_PORT), NATSTEXT_SYS_USER,
 	    h->sys_password, hub_hub_state_cb);
 	h->leaf = open_nats(h, conf_str(c, LEAF_HOST), conf_int(c, LEAF_PORT), h->set->user,
 	    h->set->password, hub_leaf_state_cb);
@@ -361,7 +364,7 @@ make_route_cert(const struct hub *h, char **err)
 }
 
 static char *
-server_text(const struct hub *h, const struct hub_settings *s, int live)
+server_text(const struct hub *h, const struct settings *s, int live)
 {
 	struct hubconf_run run = {
 		.instance = h->instance, .sys_password = h->sys_password, .dir = h->dir,
@@ -394,15 +397,15 @@ run_server(struct hub *h, int restart, char **err)
 
 /* What needs more than a reload of the server: its fixed part, our connection, who we are. */
 static char *
-fixed_part(const struct hub *h, const struct hub_settings *s)
+fixed_part(const struct hub *h, const struct settings *s)
 {
 	char	*text, *url, *all;
 
 	if (s == NULL || !s->enabled)
 		return (NULL);
 	text = server_text(h, s, 0);
-	url = hubconf_url(conf_str(s->conf, LEAF_HOST), conf_int(s->conf, LEAF_PORT));
-	all = xasprintf("%s\n%s\n%s", text, url, s->node_id);
+	url = natstext_url(conf_str(s->conf, LEAF_HOST), conf_int(s->conf, LEAF_PORT));
+	all = xasprintf("%s\n%s\n%s", text, url, s->node_hex);
 	free(text);
 	free(url);
 	return (all);
@@ -419,7 +422,7 @@ stop_all(struct hub *h)
 
 /* Takes the settings. */
 static void
-apply(struct hub *h, struct hub_settings *s)
+apply(struct hub *h, struct settings *s)
 {
 	char	*before = fixed_part(h, h->set), *after = fixed_part(h, s), *err = NULL;
 	int	 changed = before == NULL || after == NULL || strcmp(before, after) != 0;
@@ -428,7 +431,7 @@ apply(struct hub *h, struct hub_settings *s)
 	free(after);
 	if (changed && h->hub != NULL)
 		disconnect_servers(h);
-	hub_settings_free(h->set);
+	settings_free(h->set);
 	h->set = s;
 	if (!s->enabled) {
 		stop_all(h);
@@ -441,7 +444,7 @@ apply(struct hub *h, struct hub_settings *s)
 }
 
 static void
-take_levels(const struct hub_settings *s)
+take_levels(const struct settings *s)
 {
 	int level = log_level_of(conf_str(s->conf, LOGGING_LEVEL));
 
@@ -455,12 +458,12 @@ on_settings(struct chan *c, struct msg *m, void *arg)
 	struct hub		*h = arg;
 	size_t			 len;
 	const uint8_t		*json = rd_blob(&m->body, &len);
-	struct hub_settings	*s;
+	struct settings		*s;
 	char			*err = NULL;
 
 	if (!rd_done(&m->body))
 		return (-1);
-	s = hub_settings_read(json, len, &err);
+	s = settings_read(json, len, &err);
 	if (s == NULL)
 		set_error(h, xasprintf("settings: %s", err));
 	else {
@@ -569,18 +572,6 @@ static const struct chan_ops hub_chan_ops = {
 
 /* Life */
 
-static void
-random_hex(char *out, size_t size)
-{
-	uint8_t	byte;
-	size_t	i;
-
-	for (i = 0; i + 2 < size; i += 2) {
-		crypto_random(&byte, 1);
-		snprintf(out + i, 3, "%02x", byte);
-	}
-}
-
 struct hub *
 hub_start(struct svc *svc)
 {
@@ -589,8 +580,8 @@ hub_start(struct svc *svc)
 
 	h->svc = svc;
 	h->dir = conf_path(svc->conf, "clustering/hub");
-	random_hex(h->sys_password, sizeof(h->sys_password));
-	random_hex(h->instance, sizeof(h->instance));
+	crypto_random_hex(h->sys_password, SECRET_LEN);
+	crypto_random_hex(h->instance, INSTANCE_LEN);
 	h->requests = requests_new(svc->base);
 	h->reachable = json_array();
 	h->tick = evtimer_new(svc->base, hub_tick_cb, h);
@@ -609,7 +600,7 @@ hub_stop(struct hub *h)
 	natsd_free(h->server);
 	requests_free(h->requests);
 	event_free(h->tick);
-	hub_settings_free(h->set);
+	settings_free(h->set);
 	json_decref(h->reachable);
 	free(h->reported);
 	free(h->error);

@@ -1,29 +1,9 @@
 #ifndef HL_HUBCONF_H
 #define HL_HUBCONF_H
 
-#include <stddef.h>
+#include "settings.h"
 
-#include "conf.h"
-
-/*
- * What opsd tells hubd (SETTINGS), and the hub server's configuration made
- * from it.  No I/O.
- */
-struct hub_settings {
-	int		 enabled;
-	char		*node, *node_id;
-	char		*user, *password;	/* NULL: none yet */
-	char		*cert, *key, *ca;	/* ca may be NULL */
-	int		 insecure, verify;
-	struct conf	*conf;
-};
-
-/* NULL with *err.  When enabled, everything the hub needs is there. */
-struct hub_settings *hub_settings_read(const void *json, size_t len, char **err);
-void hub_settings_free(struct hub_settings *s);
-
-/* Name and user of the account that only hubd's own connection is in. */
-#define HUBCONF_SYS_USER	"hubleaf-sys"
+/* The hub server's configuration, made from what opsd tells hubd.  No I/O. */
 
 /* What is this process's and not a setting. */
 struct hubconf_run {
@@ -37,15 +17,12 @@ struct hubconf_run {
  * server can take over by a reload (routes, log level): two such texts that
  * differ mean a restart.
  */
-char *hubconf_text(const struct hub_settings *s, const struct hubconf_run *run, int live);
+char *hubconf_text(const struct settings *s, const struct hubconf_run *run, int live);
 /* Whether the routes' ends do not verify each other: run->dir then holds
  * the files of crypto_make_open_cert(). */
-int hubconf_open_routes(const struct hub_settings *s);
+int hubconf_open_routes(const struct settings *s);
 
 /* This hub's routes as [{"host","port"}]; new reference. */
-json_t *hubconf_routes(const struct hub_settings *s);
-
-/* "nats://host:port", a wildcard host as loopback; caller frees. */
-char *hubconf_url(const char *host, int64_t port);
+json_t *hubconf_routes(const struct settings *s);
 
 #endif

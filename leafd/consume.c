@@ -15,9 +15,9 @@
 #include "clock.h"
 #include "crypto.h"
 #include "filter.h"
-#include "leafconf.h"
 #include "log.h"
 #include "mem.h"
+#include "settings.h"
 #include "subject.h"
 
 #define FLIGHT_BYTES	(8 << 20)	/* with opsd, all peers together */
@@ -579,13 +579,9 @@ on_created(const struct ask_answer *ans, void *arg)
 static char *
 consumer_name(const struct consume *c)
 {
-	uint8_t	random[NAME_RANDOM];
-	char	hex[2 * NAME_RANDOM + 1];
-	size_t	i;
+	char hex[2 * NAME_RANDOM + 1];
 
-	crypto_random(random, sizeof(random));
-	for (i = 0; i < sizeof(random); i++)
-		snprintf(hex + 2 * i, 3, "%02x", random[i]);
+	crypto_random_hex(hex, NAME_RANDOM);
 	return (xasprintf("%s-%s", c->me, hex));
 }
 

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "mem.h"
 #include "natsd.h"
+#include "natstext.h"
 #include "publish.h"
 #include "pull.h"
 #include "svc.h"
@@ -28,7 +29,7 @@ struct leaf {
 	struct svc		*svc;
 	struct chan		*opsd;
 	int			 told;		/* SETTINGS of this opsd are here */
-	struct leaf_settings	*settings;	/* NULL before the first */
+	struct settings		*settings;	/* NULL before the first */
 	char			 sys_password[2 * SECRET_LEN + 1];	/* both made at the start */
 	char			 instance[2 * SECRET_LEN + 1];
 
@@ -157,10 +158,12 @@ disconnect(struct leaf *l)
 }
 
 static void
-connect_as(struct leaf *l, const struct leaf_settings *s)
+connect_as(struct leaf *l, const struct settings *s)
 {
 	struct nats_opts	 o = { .user = s->user, .password = s->password };
-	char			*url = leafconf_url(s->conf), *name = xasprintf("%s-leafd", s->node);
+	char			*url = natstext_url(conf_str(s->conf, LEAF_HOST),
+				    conf_int(s->conf, LEAF_PORT));
+	char			*name = xasprintf("%s-leafd", s->node);
 	char			*login = xasprintf("%s\n%s\n%s\n%s", url, name, s->user, s->password);
 
 	if (l->login == NULL || strcmp(l->login, login) != 0) {
@@ -187,7 +190,7 @@ stop_server(struct leaf *l)
 }
 
 static int
-start_natsd(struct leaf *l, const struct leaf_settings *s, char **err)
+start_natsd(struct leaf *l, const struct settings *s, char **err)
 {
 	struct natsd_opts	 o = { .name = "leaf", .allow_old = conf_bool(s->conf, NATS_ENABLE_OLD) };
 	char			*binary = natsd_find(conf_str(s->conf, NATS_SERVER), err);
@@ -205,7 +208,7 @@ start_natsd(struct leaf *l, const struct leaf_settings *s, char **err)
 
 /* A reload does not take over changed remotes, so any change is a restart. */
 static int
-configure(struct leaf *l, const struct leaf_settings *s, char **err)
+configure(struct leaf *l, const struct settings *s, char **err)
 {
 	char	*faults = NULL, *text;
 
@@ -264,7 +267,7 @@ leaf_retry_cb(evutil_socket_t fd, short what, void *arg)
 /* What opsd says */
 
 static void
-set_stream(struct leaf *l, const struct leaf_settings *s)
+set_stream(struct leaf *l, const struct settings *s)
 {
 	struct stream_opts o = { .node = s->node, .max_age = conf_int(s->conf, STREAM_MAX_AGE),
 	    .max_bytes = conf_int(s->conf, STREAM_MAX_BYTES),
@@ -280,9 +283,9 @@ set_stream(struct leaf *l, const struct leaf_settings *s)
 }
 
 static void
-take_settings(struct leaf *l, struct leaf_settings *s)
+take_settings(struct leaf *l, struct settings *s)
 {
-	struct leaf_settings	*was = l->settings;
+	struct settings		*was = l->settings;
 	int			 level = log_level_of(conf_str(s->conf, LOGGING_LEVEL));
 
 	if (level != -1)
@@ -303,7 +306,7 @@ take_settings(struct leaf *l, struct leaf_settings *s)
 		set_fault(l, NULL);
 		l->stream.node = NULL;
 	}
-	leaf_settings_free(was);
+	settings_free(was);
 	follow(l);
 }
 
@@ -311,7 +314,7 @@ static int
 on_settings(struct chan *c, struct msg *m, void *arg)
 {
 	struct leaf		*l = arg;
-	struct leaf_settings	*s;
+	struct settings		*s;
 	const uint8_t		*json;
 	char			*err = NULL;
 	size_t			 n = 0;
@@ -319,7 +322,7 @@ on_settings(struct chan *c, struct msg *m, void *arg)
 	json = rd_blob(&m->body, &n);
 	if (!rd_done(&m->body))
 		return (-1);
-	s = leaf_settings_read(json, n, &err);
+	s = settings_read(json, n, &err);
 	if (s == NULL) {
 		/* opsd sends better ones once its operator has corrected them. */
 		set_fault(l, err);
@@ -392,17 +395,6 @@ static const struct chan_ops leaf_ops = {
 	.down = leaf_down_cb,
 };
 
-static void
-make_secret(char out[2 * SECRET_LEN + 1])
-{
-	uint8_t	random[SECRET_LEN];
-	size_t	i;
-
-	crypto_random(random, sizeof(random));
-	for (i = 0; i < sizeof(random); i++)
-		snprintf(out + 2 * i, 3, "%02x", random[i]);
-}
-
 struct leaf *
 leaf_start(struct svc *svc)
 {
@@ -410,8 +402,8 @@ leaf_start(struct svc *svc)
 	char		*path = conf_run_path(svc->conf, "ops.sock");
 
 	l->svc = svc;
-	make_secret(l->sys_password);
-	make_secret(l->instance);
+	crypto_random_hex(l->sys_password, SECRET_LEN);
+	crypto_random_hex(l->instance, SECRET_LEN);
 	l->retry = evtimer_new(svc->base, leaf_retry_cb, l);
 	l->tell = evtimer_new(svc->base, leaf_tell_cb, l);
 	if (l->retry == NULL || l->tell == NULL)
@@ -433,7 +425,7 @@ leaf_stop(struct leaf *l)
 	pull_free(l->pull);
 	consume_free(l->consume);
 	publish_free(l->publish);
-	leaf_settings_free(l->settings);
+	settings_free(l->settings);
 	event_free(l->tell);
 	event_free(l->retry);
 	free(l->fault);

@@ -8,6 +8,7 @@
 #include "cluster.h"
 #include "group.h"
 #include "mem.h"
+#include "settings.h"
 #include "subscribe.h"
 
 #define NOTIFY_MS	1000
@@ -49,7 +50,7 @@ run_edit(struct group *g, const json_t *edit)
 	json_t		*e;
 	size_t		 i;
 
-	if (hex_id(entry_text(edit, "id"), id) == -1)
+	if (node_id_read(entry_text(edit, "id"), id) == -1)
 		return;
 	p = nodes_edit(g, id, entry_text(edit, "name"));
 	json_array_foreach(json_object_get(edit, "entries"), i, e) {

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "mem.h"
 #include "ops.h"
+#include "settings.h"
 
 struct nodes {
 	struct ops	*ops;
@@ -17,20 +18,13 @@ struct nodes {
 	size_t		 n;
 };
 
-static void
-hex_of(const uint8_t *id, char *out)
-{
-	for (int i = 0; i < NODE_ID_LEN; i++)
-		snprintf(out + 2 * i, 3, "%02x", id[i]);
-}
-
 static struct peer *
 peer_new(const uint8_t *id, const char *name)
 {
 	struct peer *p = xcalloc(1, sizeof(*p));
 
 	memcpy(p->id, id, NODE_ID_LEN);
-	hex_of(id, p->hex);
+	node_id_hex(id, p->hex);
 	p->name = xstrdup(name);
 	p->added_ms = wall_ms();
 	return (p);

@@ -9,6 +9,7 @@
 #include "op.h"
 #include "op_table.h"
 #include "ops.h"
+#include "settings.h"
 #include "txn.h"
 #include "value.h"
 
@@ -197,6 +198,8 @@ static void
 text_audit(struct buf *out, const struct looking *l, const struct txn *txn, int remote,
     const uint8_t *before, size_t blen)
 {
+	char origin[NODE_HEX_LEN];
+
 	text_head(out, txn, "user_name");
 	buf_addf(out, ",\"hash_values\":");
 	text_records(out, l->t, *txn, 1);
@@ -209,10 +212,8 @@ text_audit(struct buf *out, const struct looking *l, const struct txn *txn, int 
 		text_before(out, l->t, before, blen);
 	}
 	if (remote) {
-		buf_addf(out, ",\"origin\":\"");
-		for (int i = 0; i < NODE_ID_LEN; i++)
-			buf_addf(out, "%02x", txn->origin[i]);
-		buf_u8(out, '"');
+		node_id_hex(txn->origin, origin);
+		buf_addf(out, ",\"origin\":\"%s\"", origin);
 	}
 	buf_u8(out, '}');
 }

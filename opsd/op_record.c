@@ -351,31 +351,13 @@ upsert(struct request *r)
 }
 
 static void
-fault_ids(struct faults *f, const json_t *ids)
-{
-	const json_t	*id;
-	size_t		 i;
-
-	if (ids == NULL)
-		fault(f, "'hash_values' is required");
-	else if (!json_is_array(ids))
-		fault(f, "'hash_values' must be an array");
-	json_array_foreach(ids, i, id)
-		if ((!json_is_string(id) && !json_is_number(id)) ||
-		    json_string_length(id) > KEY_TEXT_MAX) {
-			fault(f, "'hash_values' must be strings or numbers");
-			return;
-		}
-}
-
-static void
 delete(struct request *r)
 {
 	struct faults	 f = { 0 };
 	const json_t	*ids = field_either(r->body, "ids", "hash_values");
 	struct table	*t;
 
-	fault_ids(&f, ids);
+	fault_ids(&f, ids, KEY_TEXT_MAX);
 	t = writable(r, &f);
 	if (t == NULL)
 		return;

@@ -224,29 +224,12 @@ read_common(struct asking *a)
 }
 
 static void
-fault_ids(struct faults *f, const json_t *ids)
-{
-	const json_t	*id;
-	size_t		 i;
-
-	if (ids == NULL)
-		fault(f, "'hash_values' is required");
-	else if (!json_is_array(ids))
-		fault(f, "'hash_values' must be an array");
-	json_array_foreach(ids, i, id)
-		if (!json_is_string(id) && !json_is_number(id)) {
-			fault(f, "'hash_values' must be strings or numbers");
-			return;
-		}
-}
-
-static void
 search_by_id(struct request *r)
 {
 	struct asking	 a = { 0 };
 	const json_t	*ids = field_either(r->body, "ids", "hash_values");
 
-	fault_ids(&a.f, ids);
+	fault_ids(&a.f, ids, SIZE_MAX);
 	fault_attributes(&a.f, r->body);
 	if (asking_begin(&a, r, 500) == -1)
 		return;

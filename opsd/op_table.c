@@ -36,6 +36,23 @@ fault_name(struct faults *f, const char *field, const char *name)
 			}
 }
 
+void
+fault_ids(struct faults *f, const json_t *ids, size_t max)
+{
+	const json_t	*id;
+	size_t		 i;
+
+	if (ids == NULL)
+		fault(f, "'hash_values' is required");
+	else if (!json_is_array(ids))
+		fault(f, "'hash_values' must be an array");
+	json_array_foreach(ids, i, id)
+		if ((!json_is_string(id) && !json_is_number(id)) || json_string_length(id) > max) {
+			fault(f, "'hash_values' must be strings or numbers");
+			return;
+		}
+}
+
 int
 op_faults_status(struct request *r, struct faults *f, int status)
 {

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "mem.h"
 #include "nodes.h"
+#include "settings.h"
 #include "worker.h"
 
 #define WORKERS	8
@@ -129,8 +130,7 @@ open_store(struct ops *o, char **err)
 	if (o->store == NULL || txlog_open(&o->log, o->store, err) == -1)
 		return;
 	memcpy(o->node_id, o->log.node, NODE_ID_LEN);
-	for (int i = 0; i < NODE_ID_LEN; i++)
-		snprintf(o->node_hex + 2 * i, 3, "%02x", o->node_id[i]);
+	node_id_hex(o->node_id, o->node_hex);
 	o->catalog = catalog_load(o->store, err);
 	if (*err == NULL)
 		o->nodes = nodes_load(o, err);

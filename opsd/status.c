@@ -9,6 +9,7 @@
 #include "flows.h"
 #include "mem.h"
 #include "nodes.h"
+#include "settings.h"
 #include "subscribe.h"
 
 /* Statuses in a row without movement before the log is asked directly. */
@@ -86,7 +87,7 @@ status_answer(struct ops *ops, const json_t *question, uint64_t *ahead)
 		    (json_int_t)t->stat->head_ms));
 		table_unref(t);
 	}
-	if (hex_id(json_string_value(json_object_get(question, "id")), id) == 0)
+	if (node_id_read(json_string_value(json_object_get(question, "id")), id) == 0)
 		p = nodes_by_id(ops->nodes, id);
 	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:I, s:I}, s:o, s:I, s:o}", "id",
 	    ops->node_hex, "name", conf_str(conf, CL_NODENAME), "incarnation",

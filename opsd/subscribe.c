@@ -14,23 +14,9 @@
 #include "mem.h"
 #include "nodes.h"
 #include "ops.h"
+#include "settings.h"
 
 static void take_run(struct group *g, struct job *j);
-
-int
-hex_id(const char *hex, uint8_t id[NODE_ID_LEN])
-{
-	if (hex == NULL || strlen(hex) != 2 * NODE_ID_LEN)
-		return (-1);
-	for (int i = 0; i < NODE_ID_LEN; i++) {
-		unsigned v;
-
-		if (sscanf(hex + 2 * i, "%2x", &v) != 1)
-			return (-1);
-		id[i] = (uint8_t)v;
-	}
-	return (0);
-}
 
 json_t *
 ops_system_info(void)
@@ -300,7 +286,7 @@ take_run(struct group *g, struct job *j)
 	size_t i;
 	int changed = 0;
 
-	if (hex_id(json_string_value(json_object_get(t->offer, "id")), id) == -1 || name == NULL ||
+	if (node_id_read(json_string_value(json_object_get(t->offer, "id")), id) == -1 || name == NULL ||
 	    !json_is_array(entries)) {
 		job_fail(j, 400, "the entries cannot be read");
 		return;

@@ -42,6 +42,4 @@ void subscribe_end_flows(struct group *g, const struct peer *p);
 /* A new incarnation of the log: own lost writes are fetched from all peers first. */
 struct job *incarnation_job(uint64_t seen);	/* greater than `seen`; frees itself */
 
-int hex_id(const char *hex, uint8_t id[NODE_ID_LEN]);	/* -1: not an id */
-
 #endif

@@ -9,6 +9,7 @@
 #include "cluster.h"
 #include "flows.h"
 #include "mem.h"
+#include "settings.h"
 #include "subscribe.h"
 
 #define TRIES_MAX	3	/* while the peer has newer entries than are known here */
@@ -206,7 +207,7 @@ learn_id(struct target *t, unsigned timeout_ms)
 
 	free(own);
 	json_decref(question);
-	if (status == 200 && hex_id(hex, id) == -1)
+	if (status == 200 && node_id_read(hex, id) == -1)
 		status = 502;
 	if (status == 200)
 		t->hex = xstrdup(hex);
@@ -261,7 +262,7 @@ target_ask(struct target *t)
 		status = cluster_ask(t->ops->cluster, t->name, "entries", offer, timeout_ms,
 		    &t->answer);
 		json_decref(offer);
-		if (status != 200 || hex_id(entry_text(t->answer, "id"), id) == -1) {
+		if (status != 200 || node_id_read(entry_text(t->answer, "id"), id) == -1) {
 			if (status >= 400 && status < 500 && try == 0)
 				t->asked = 0;	/* refused as a whole */
 			return (fail(t, status, t->answer, timeout_ms));

@@ -132,10 +132,11 @@ restore()	# restore NODE: an older copy takes the place of its folder
 	load_rows n1 t "$HL_T/a" -n 300 -c 4
 	delete n1 t '"first 1"'
 	wait_until 20 counts n2 t 301
-	ok n1 '{"operation":"purge_stream","database":"dev","table":"t"}'
+	# Until n2 has said that it has all of it.
+	wait_until 10 ok n1 '{"operation":"purge_stream","database":"dev","table":"t"}'
 	restore n2
+	wait_until 30 has_no_row n2 t '"first 1"'
 	wait_until 30 counts n2 t 301
-	has_no_row n2 t '"first 1"'
 	comes_right
 }
 

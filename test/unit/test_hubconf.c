@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "mem.h"
 #include "natsd.h"
+#include "natstext.h"
 
 static const char tls[] =
     "\"tls\":{\"certificate\":\"/k/c\",\"privateKey\":\"/k/k\",\"certificateAuthority\":%s,"
@@ -35,27 +36,27 @@ tree(const struct opts *o)
 	return (config);
 }
 
-static struct hub_settings *
+static struct settings *
 read_settings(const struct opts *o, char **err)
 {
 	char	*t = xasprintf(tls, o->ca != NULL ? o->ca : "null",
 		    o->insecure != NULL ? o->insecure : "true");
 	char	*text = xasprintf("{%s}", t);
 	json_t	*root = json_loads(text, 0, NULL);
-	struct hub_settings *s;
+	struct settings *s;
 
 	free(t);
 	free(text);
 	json_object_set_new(root, "enabled", json_boolean(o->enabled == NULL));
 	json_object_set_new(root, "node", json_string(o->node));
-	json_object_set_new(root, "node_id", json_string("0123"));
+	json_object_set_new(root, "node_id", json_string("000102030405060708090a0b0c0d0e0f"));
 	json_object_set_new(root, "user", o->user != NULL ? json_string(o->user) : json_null());
 	json_object_set_new(root, "password",
 	    o->password != NULL ? json_string(o->password) : json_null());
 	json_object_set_new(root, "config", tree(o));
 	text = json_dumps(root, 0);
 	json_decref(root);
-	s = hub_settings_read(text, strlen(text), err);
+	s = settings_read(text, strlen(text), err);
 	free(text);
 	return (s);
 }
@@ -65,11 +66,11 @@ text_of(const struct opts *o, int live)
 {
 	static const struct hubconf_run	 run = { "1f9c22ab", "syspw", "/var/h" };
 	char				*err = NULL, *text;
-	struct hub_settings		*s = read_settings(o, &err);
+	struct settings			*s = read_settings(o, &err);
 
 	assert_non_null(s);
 	text = hubconf_text(s, &run, live);
-	hub_settings_free(s);
+	settings_free(s);
 	return (text);
 }
 
@@ -144,7 +145,7 @@ test_bad_routes(void **state)
 	size_t	 i;
 
 	for (i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		struct hub_settings	*s;
+		struct settings		*s;
 		char			*err = NULL;
 		json_t			*list;
 
@@ -156,7 +157,7 @@ test_bad_routes(void **state)
 			assert_int_equal(json_array_size(list), 0);
 			json_decref(list);
 		}
-		hub_settings_free(s);
+		settings_free(s);
 		free(err);
 		free(routes);
 	}
@@ -196,7 +197,7 @@ test_settings(void **state)
 {
 	static const char	*const broken[] = { "", "[]", "{", "null", "{\"enabled\":1}" };
 	struct opts		 off = { .node = "n1", .enabled = "no" };
-	struct hub_settings	*s;
+	struct settings		*s;
 	char			*err = NULL;
 	size_t			 i;
 
@@ -205,12 +206,12 @@ test_settings(void **state)
 	refused(&(struct opts){ .node = "", .user = "u", .password = "p" });
 	s = read_settings(&off, &err);
 	assert_non_null(s);
-	hub_settings_free(s);
+	settings_free(s);
 	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
-		s = hub_settings_read(broken[i], strlen(broken[i]), &err);
+		s = settings_read(broken[i], strlen(broken[i]), &err);
 		if (s == NULL)
 			assert_non_null(err);
-		hub_settings_free(s);
+		settings_free(s);
 		free(err);
 		err = NULL;
 	}
@@ -227,7 +228,7 @@ test_url(void **state)
 	size_t i;
 
 	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
-		char *url = hubconf_url(want[i][0], 9930);
+		char *url = natstext_url(want[i][0], 9930);
 
 		assert_string_equal(url, want[i][1]);
 		free(url);

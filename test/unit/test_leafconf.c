@@ -14,12 +14,12 @@
 #define ID	"000102030405060708090a0b0c0d0e0f"
 
 /* SETTINGS with the default configuration changed by `config`. */
-static struct leaf_settings *
+static struct settings *
 settings(const char *password, json_t *config, char **err)
 {
 	struct conf		*c = conf_load(NULL, 0, NULL, err);
 	json_t			*tree, *all;
-	struct leaf_settings	*s;
+	struct settings		*s;
 	char			*text;
 
 	assert_non_null(c);
@@ -33,7 +33,7 @@ settings(const char *password, json_t *config, char **err)
 	assert_non_null(all);
 	text = json_dumps(all, JSON_COMPACT);
 	*err = NULL;
-	s = leaf_settings_read(text, strlen(text), err);
+	s = settings_read(text, strlen(text), err);
 	free(text);
 	json_decref(all);
 	json_decref(config);
@@ -51,12 +51,12 @@ static char *
 text_of(const char *password, json_t *routes, char **faults)
 {
 	char			*err = NULL, *text;
-	struct leaf_settings	*s = settings(password, with_routes(routes), &err);
+	struct settings		*s = settings(password, with_routes(routes), &err);
 
 	if (s == NULL)
 		fail_msg("%s", err);
 	text = leafconf_text(s, "i1", "sys-secret", faults);
-	leaf_settings_free(s);
+	settings_free(s);
 	return (text);
 }
 
@@ -145,37 +145,27 @@ test_settings_fault(void **state)
 	assert_null(settings(NULL, with_routes(json_array()), &err));
 	assert_string_equal(err, "the cluster user has no password");
 	free(err);
-	assert_null(leaf_settings_read("[]", 2, &err));
+	assert_null(settings_read("[]", 2, &err));
 	free(err);
-	assert_null(leaf_settings_read("{", 1, &err));
+	assert_null(settings_read("{", 1, &err));
 	free(err);
 }
 
 static void
 test_node_id(void **state)
 {
-	uint8_t id[NODE_ID_LEN];
+	uint8_t	id[NODE_ID_LEN];
+	char	hex[NODE_HEX_LEN];
 
 	assert_int_equal(node_id_read(ID, id), 0);
 	assert_int_equal(id[0], 0);
 	assert_int_equal(id[15], 15);
+	node_id_hex(id, hex);
+	assert_string_equal(hex, ID);
 	assert_int_equal(node_id_read(NULL, id), -1);
 	assert_int_equal(node_id_read("00", id), -1);
 	assert_int_equal(node_id_read(ID "00", id), -1);
 	assert_int_equal(node_id_read("g00102030405060708090a0b0c0d0e0f", id), -1);
-}
-
-static void
-test_url(void **state)
-{
-	char			*err = NULL, *url;
-	struct leaf_settings	*s = settings("pw", with_routes(json_array()), &err);
-
-	assert_non_null(s);
-	url = leafconf_url(s->conf);
-	assert_string_equal(url, "nats://127.0.0.1:9940");
-	free(url);
-	leaf_settings_free(s);
 }
 
 int
@@ -187,7 +177,6 @@ main(void)
 		cmocka_unit_test(test_mixed_routes),
 		cmocka_unit_test(test_settings_fault),
 		cmocka_unit_test(test_node_id),
-		cmocka_unit_test(test_url),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -1,0 +1,68 @@
+#ifndef HL_CLUSTER_PRIV_H
+#define HL_CLUSTER_PRIV_H
+
+#include <pthread.h>
+#include <uthash.h>
+
+#include "chan.h"
+#include "cluster.h"
+
+/* What cluster.c, leaflink.c and hublink.c share.  On the loop's thread. */
+
+struct view {
+	uint8_t		 id[NODE_ID_LEN];
+	double		 latency_ms;
+	int64_t		 skew_ms;
+	uint64_t	 uptime_ms, seen_ms, asked_us, synced_us;
+	int		 asking, syncing;
+	int		 cluster_port, api_port;
+	json_t		*system_info, *received;
+	UT_hash_handle	 hh;
+};
+
+struct cluster {
+	struct ops		*ops;
+	struct chan_listener	*listener;
+	struct chan		*hub, *leaf;
+	unsigned		 leaf_gen;	/* which leafd an apply answers */
+	struct event		*tick;
+	pthread_mutex_t		 lock;		/* views, mesh, leaf_state */
+	struct view		*views;
+	json_t			*mesh, *leaf_state;
+	char			*flows_sent;	/* what leafd was told, without hints */
+	int			 pulls;
+	uint64_t		 retained_us;
+	unsigned		 retentions;
+	int			 quiet;		/* the loop is about to end: nobody may wait for it */
+	/* a LOG_READ that waits */
+	int			 reading;
+	uint32_t		 read_id, read_max;
+	uint64_t		 read_after;
+	_Atomic int		 logged, kicked;
+};
+
+/* With the lock held. */
+int cluster_reachable_locked(struct cluster *c, const char *node);
+struct view *cluster_view_of(struct cluster *c, const uint8_t *id);	/* made when absent */
+
+void cluster_send_json(struct chan *c, enum msg_type type, json_t *o);	/* takes the reference */
+json_t *cluster_read_json(struct rd *r);	/* a blob, the last field; NULL: not JSON */
+/* A message that is one such blob takes the place of what was there; -1: it is not. */
+int cluster_take_json(struct cluster *c, struct msg *m, json_t **into);
+
+/* leaflink.c: the log out, frames and answers in. */
+void leaflink_kick(void *arg);			/* flows or entries of the cluster `arg` changed */
+void leaflink_pull(struct cluster *c);		/* ask for what is missing */
+int on_log_tail(struct chan *ch, struct msg *m, void *arg);
+int on_log_read(struct chan *ch, struct msg *m, void *arg);
+int on_log_ack(struct chan *ch, struct msg *m, void *arg);
+int on_apply(struct chan *ch, struct msg *m, void *arg);
+int on_serve(struct chan *ch, struct msg *m, void *arg);
+int on_leaf_state(struct chan *ch, struct msg *m, void *arg);
+
+/* hublink.c: questions to nodes and from them, who is in the mesh. */
+void hublink_exchange(struct cluster *c);	/* ask peers for their status when it is due */
+int on_node_req(struct chan *ch, struct msg *m, void *arg);
+int on_mesh(struct chan *ch, struct msg *m, void *arg);
+
+#endif

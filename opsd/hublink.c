@@ -1,0 +1,451 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "cluster_priv.h"
+#include "log.h"
+#include "mem.h"
+#include "nodes.h"
+#include "settings.h"
+#include "status.h"
+#include "subscribe.h"
+
+/* The conversation with hubd, and through it with other nodes. */
+
+/* ---- questions to nodes ---- */
+
+struct ask {
+	struct cluster	*c;
+	char		*node, *verb, *text;
+	unsigned	 timeout_ms;
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 cond;
+	int		 done, status;
+	json_t		*answer;
+};
+
+static void
+ask_end(struct ask *a, int status, json_t *answer)
+{
+	pthread_mutex_lock(&a->lock);
+	a->status = status;
+	a->answer = answer;
+	a->done = 1;
+	pthread_cond_signal(&a->cond);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static void
+asked_cb(struct rd *body, void *arg)
+{
+	struct ask *a = arg;
+	int status;
+
+	if (body == NULL) {
+		ask_end(a, 504, NULL);
+		return;
+	}
+	status = rd_u16(body);
+	rd_u32(body);
+	ask_end(a, status, cluster_read_json(body));
+}
+
+static void
+peer_req(struct cluster *c, const char *node, const char *verb, const char *text,
+    unsigned timeout_ms, void (*cb)(struct rd *, void *), void *arg)
+{
+	struct buf b = { 0 };
+
+	buf_str(&b, node);
+	buf_str(&b, verb);
+	buf_u32(&b, timeout_ms);
+	buf_blob(&b, text, strlen(text));
+	chan_call(c->hub, MSG_PEER_REQ, &b, timeout_ms + 1000, cb, arg);
+}
+
+static void
+ask_run(void *arg)
+{
+	struct ask *a = arg;
+
+	if (a->c->hub == NULL)
+		ask_end(a, 503, NULL);
+	else
+		peer_req(a->c, a->node, a->verb, a->text, a->timeout_ms, asked_cb, a);
+}
+
+static void
+network_cb(struct rd *body, void *arg)
+{
+	struct ask *a = arg;
+
+	ask_end(a, body != NULL ? 200 : 503, body != NULL ? cluster_read_json(body) : NULL);
+}
+
+static void
+network_run(void *arg)
+{
+	struct ask *a = arg;
+	struct buf b = { 0 };
+
+	if (a->c->hub == NULL) {
+		ask_end(a, 503, NULL);
+		return;
+	}
+	buf_u32(&b, a->timeout_ms);
+	chan_call(a->c->hub, MSG_NETWORK, &b, a->timeout_ms + 2000, network_cb, a);
+}
+
+/* Run on the loop, wait here. */
+static int
+ask_wait(struct ask *a, void (*run)(void *), json_t **answer)
+{
+	int quiet;
+
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->cond, NULL);
+	pthread_mutex_lock(&a->c->lock);
+	quiet = a->c->quiet;
+	if (!quiet)
+		post(a->c->ops->svc->post, run, a);
+	pthread_mutex_unlock(&a->c->lock);
+	if (quiet)
+		ask_end(a, 503, NULL);
+	pthread_mutex_lock(&a->lock);
+	while (!a->done)
+		pthread_cond_wait(&a->cond, &a->lock);
+	pthread_mutex_unlock(&a->lock);
+	pthread_mutex_destroy(&a->lock);
+	pthread_cond_destroy(&a->cond);
+	*answer = a->answer;
+	return (a->status);
+}
+
+int
+cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
+    unsigned timeout_ms, json_t **answer)
+{
+	struct ask a = { .c = c, .node = (char *)node, .verb = (char *)verb,
+	    .timeout_ms = timeout_ms };
+	int status;
+
+	a.text = json_dumps(body, JSON_COMPACT);
+	status = ask_wait(&a, ask_run, answer);
+	free(a.text);
+	return (status);
+}
+
+json_t *
+cluster_network(struct cluster *c, unsigned timeout_ms)
+{
+	struct ask a = { .c = c, .timeout_ms = timeout_ms };
+	json_t *answer;
+
+	ask_wait(&a, network_run, &answer);
+	return (answer);
+}
+
+/* ---- the status exchange ---- */
+
+struct exchange {
+	struct cluster	*c;
+	uint8_t		 peer[NODE_ID_LEN];
+	uint64_t	 sent_ms;
+};
+
+static void
+take_done(struct job *j)
+{
+	struct cluster *c = j->arg;
+
+	if (j->status != 200)
+		log_warnx("entries of a peer: %s", j->error);
+	take_free((struct take *)j);
+	cluster_kick(c);
+}
+
+static void
+synced_cb(struct rd *body, void *arg)
+{
+	struct exchange *x = arg;
+	struct cluster *c = x->c;
+	json_t *answer = NULL;
+	struct take *t;
+
+	pthread_mutex_lock(&c->lock);
+	cluster_view_of(c, x->peer)->syncing = 0;
+	pthread_mutex_unlock(&c->lock);
+	free(x);
+	if (body == NULL)
+		return;
+	if (rd_u16(body) == 200) {
+		rd_u32(body);
+		answer = cluster_read_json(body);
+	}
+	if (answer == NULL)
+		return;
+	t = take_new(answer);
+	t->job.arg = c;
+	t->job.done = take_done;
+	commit_submit(c->ops->commit, &t->job);
+}
+
+static void
+sync_entries(struct cluster *c, const struct peer *p, struct view *v)
+{
+	struct exchange *x;
+	json_t *entries, *offer;
+	char *text;
+
+	if (v->syncing || c->hub == NULL)
+		return;
+	v->syncing = 1;
+	x = xcalloc(1, sizeof(*x));
+	x->c = c;
+	memcpy(x->peer, p->id, NODE_ID_LEN);
+	entries = peer_entries_json(p);
+	offer = offer_new(c->ops, entries, 0);
+	text = json_dumps(offer, JSON_COMPACT);
+	pthread_mutex_unlock(&c->lock);	/* the call may answer at once */
+	peer_req(c, p->name, "entries", text, 5000, synced_cb, x);
+	pthread_mutex_lock(&c->lock);
+	free(text);
+	json_decref(entries);
+	json_decref(offer);
+}
+
+static void
+take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *answer,
+    uint32_t rtt_us, uint64_t sent_ms)
+{
+	json_t *ports = json_object_get(answer, "ports");
+	int64_t now = json_integer_value(json_object_get(answer, "now"));
+	struct job *j;
+
+	v->latency_ms = rtt_us / 1000.0;
+	v->skew_ms = now - (int64_t)(sent_ms + wall_ms()) / 2;
+	v->uptime_ms = (uint64_t)json_integer_value(json_object_get(answer, "uptime"));
+	v->seen_ms = wall_ms();
+	v->cluster_port = (int)json_integer_value(json_object_get(ports, "clustering"));
+	v->api_port = (int)json_integer_value(json_object_get(ports, "operations_api"));
+	json_decref(v->system_info);
+	v->system_info = json_incref(json_object_get(answer, "system_info"));
+	j = status_job(c->ops, p, answer);
+	if (j != NULL)
+		commit_submit(c->ops->commit, j);
+	if (status_differs(c->ops, p, answer) && mono_us() - v->synced_us > 1000000) {
+		v->synced_us = mono_us();
+		sync_entries(c, p, v);
+	}
+}
+
+static void
+status_cb(struct rd *body, void *arg)
+{
+	struct exchange *x = arg;
+	struct cluster *c = x->c;
+	struct peer *p = nodes_by_id(c->ops->nodes, x->peer);
+	json_t *answer = NULL;
+	uint32_t rtt = 0;
+	struct view *v;
+
+	if (body != NULL && rd_u16(body) == 200) {
+		rtt = rd_u32(body);
+		answer = cluster_read_json(body);
+	}
+	pthread_mutex_lock(&c->lock);
+	v = cluster_view_of(c, x->peer);
+	v->asking = 0;
+	if (p != NULL && answer != NULL) {
+		const char *hex = json_string_value(json_object_get(answer, "id"));
+
+		if (hex != NULL && strcmp(hex, p->hex) == 0)
+			take_status(c, p, v, answer, rtt, x->sent_ms);
+	}
+	pthread_mutex_unlock(&c->lock);
+	json_decref(answer);
+	peer_free(p);
+	free(x);
+}
+
+void
+hublink_exchange(struct cluster *c)
+{
+	struct conf *conf = ops_conf(c->ops);
+	uint64_t every = (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000, now = mono_us();
+	struct peer **all;
+	size_t n;
+
+	conf_free(conf);
+	if (c->hub == NULL)
+		return;
+	all = nodes_all(c->ops->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct view *v;
+		int due;
+
+		pthread_mutex_lock(&c->lock);
+		v = cluster_view_of(c, all[i]->id);
+		due = !v->asking && now - v->asked_us >= every && cluster_reachable_locked(c, all[i]->name);
+		if (due) {
+			v->asking = 1;
+			v->asked_us = now;
+		}
+		pthread_mutex_unlock(&c->lock);
+		if (due) {
+			struct exchange *x = xcalloc(1, sizeof(*x));
+			json_t *q = status_question(c->ops, all[i]);
+			char *text = json_dumps(q, JSON_COMPACT);
+
+			x->c = c;
+			memcpy(x->peer, all[i]->id, NODE_ID_LEN);
+			x->sent_ms = wall_ms();
+			peer_req(c, all[i]->name, "status", text, 5000, status_cb, x);
+			free(text);
+			json_decref(q);
+		}
+		peer_free(all[i]);
+	}
+	free(all);
+}
+
+/* ---- questions from nodes ---- */
+
+static void
+node_reply(struct chan *hub, uint32_t id, int status, json_t *answer)
+{
+	char *text = json_dumps(answer, JSON_COMPACT);
+	struct buf b = { 0 };
+
+	buf_u16(&b, (uint16_t)status);
+	buf_blob(&b, text, strlen(text));
+	chan_reply(hub, id, &b);
+	free(text);
+	json_decref(answer);
+}
+
+static void
+note_received(struct cluster *c, const json_t *q)
+{
+	json_t *received = json_object(), *f;
+	uint8_t id[NODE_ID_LEN];
+	size_t i;
+
+	json_array_foreach(json_object_get(q, "flows"), i, f) {
+		json_int_t table, inc, seq, ms;
+		char key[16];
+
+		if (json_unpack(f, "[I,I,I,I]", &table, &inc, &seq, &ms) == -1 ||
+		    (uint64_t)inc != c->ops->log.incarnation)
+			continue;
+		snprintf(key, sizeof(key), "%u", (unsigned)table);
+		json_object_set_new(received, key, json_integer(seq));
+	}
+	if (node_id_read(json_string_value(json_object_get(q, "id")), id) == 0) {
+		struct view *v;
+
+		pthread_mutex_lock(&c->lock);
+		v = cluster_view_of(c, id);
+		json_decref(v->received);
+		v->received = json_incref(received);
+		pthread_mutex_unlock(&c->lock);
+	}
+	json_decref(received);
+}
+
+static void
+answer_status(struct cluster *c, uint32_t id, json_t *q)
+{
+	uint64_t ahead;
+
+	note_received(c, q);
+	node_reply(c->hub, id, 200, status_answer(c->ops, q, &ahead));
+	if (ahead != 0)
+		commit_submit(c->ops->commit, incarnation_job(ahead));
+}
+
+struct taken {
+	struct cluster	*c;
+	uint32_t	 id;
+	struct take	*t;
+};
+
+static void
+taken_run(void *arg)
+{
+	struct taken *d = arg;
+	struct take *t = d->t;
+
+	if (d->c->hub != NULL)
+		node_reply(d->c->hub, d->id, t->job.status, t->answer != NULL ?
+		    json_incref(t->answer) : json_pack("{s:s}", "error", t->job.error != NULL ?
+		    t->job.error : "not understood"));
+	take_free(t);
+	free(d);
+}
+
+static void
+taken_done(struct job *j)
+{
+	struct taken *d = j->arg;
+
+	post(d->c->ops->svc->post, taken_run, d);
+}
+
+static void
+answer_entries(struct cluster *c, uint32_t id, json_t *q)
+{
+	struct taken *d = xcalloc(1, sizeof(*d));
+
+	d->c = c;
+	d->id = id;
+	d->t = take_new(json_incref(q));
+	d->t->answered = 1;
+	d->t->job.arg = d;
+	d->t->job.done = taken_done;
+	commit_submit(c->ops->commit, &d->t->job);
+}
+
+static const struct {
+	const char	*verb;
+	void		(*fn)(struct cluster *c, uint32_t id, json_t *q);
+} verbs[] = { { "status", answer_status }, { "entries", answer_entries } };
+
+int
+on_node_req(struct chan *ch, struct msg *m, void *arg)
+{
+	struct cluster *c = arg;
+	char *verb = rd_str(&m->body);
+	size_t n, i;
+	const uint8_t *p = rd_blob(&m->body, &n);
+	json_t *q;
+
+	if (!rd_done(&m->body) || verb == NULL) {
+		free(verb);
+		return (-1);
+	}
+	q = json_loadb((const char *)p, n, 0, NULL);
+	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (q != NULL && strcmp(verbs[i].verb, verb) == 0) {
+			verbs[i].fn(c, m->id, q);
+			break;
+		}
+	if (i == sizeof(verbs) / sizeof(verbs[0]))
+		node_reply(ch, m->id, 400, json_pack("{s:s}", "error", "not understood"));
+	json_decref(q);
+	free(verb);
+	return (0);
+}
+
+int
+on_mesh(struct chan *ch, struct msg *m, void *arg)
+{
+	struct cluster *c = arg;
+
+	if (cluster_take_json(c, m, &c->mesh) == -1)
+		return (-1);
+	leaflink_pull(c);
+	return (0);
+}

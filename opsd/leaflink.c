@@ -1,0 +1,463 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply.h"
+#include "clock.h"
+#include "cluster_priv.h"
+#include "flows.h"
+#include "mem.h"
+#include "nodes.h"
+#include "pull.h"
+#include "settings.h"
+#include "subscribe.h"
+#include "worker.h"
+
+/* The conversation with leafd. */
+
+#define PULL_BYTES	(1u << 20)
+#define PULLS_MAX	8
+
+/* ---- log out ---- */
+
+static void
+read_answer(struct cluster *c)
+{
+	struct buf b = { 0 };
+
+	if (!c->reading || c->leaf == NULL)
+		return;
+	if (txlog_read(&c->ops->log, c->read_after, c->read_max, &b) <= 0) {
+		buf_free(&b);
+		return;
+	}
+	c->reading = 0;
+	chan_reply(c->leaf, c->read_id, &b);
+}
+
+static void
+logged_run(void *arg)
+{
+	struct cluster *c = arg;
+
+	c->logged = 0;
+	read_answer(c);
+}
+
+void
+cluster_logged(struct cluster *c)
+{
+	if (c != NULL && !atomic_exchange(&c->logged, 1))
+		post(c->ops->svc->post, logged_run, c);
+}
+
+int
+on_log_read(struct chan *ch, struct msg *m, void *arg)
+{
+	struct cluster *c = arg;
+
+	c->read_after = rd_u64(&m->body);
+	c->read_max = rd_u32(&m->body);
+	if (!rd_done(&m->body))
+		return (-1);
+	c->read_id = m->id;
+	c->reading = 1;
+	read_answer(c);
+	return (0);
+}
+
+int
+on_log_ack(struct chan *ch, struct msg *m, void *arg)
+{
+	struct cluster *c = arg;
+	uint64_t inc = rd_u64(&m->body), seq = rd_u64(&m->body);
+
+	if (!rd_done(&m->body))
+		return (-1);
+	c->ops->log.acked_inc = inc;
+	c->ops->log.acked = seq;
+	return (0);
+}
+
+struct tail {
+	struct cluster	*c;
+	unsigned	 gen;
+	uint32_t	 id;
+	uint64_t	 inc, window;
+	struct job	*job;
+};
+
+static void
+tail_answer(void *arg)
+{
+	struct tail *t = arg;
+	struct txlog *l = &t->c->ops->log;
+	uint64_t after = t->window;
+	struct buf b = { 0 };
+
+	if (t->inc == 0)
+		after = l->acked_inc == l->incarnation ? l->acked : l->trimmed;
+	if (after > l->last)
+		after = l->last;
+	buf_u64(&b, l->incarnation);
+	buf_u64(&b, after);
+	if (t->c->leaf != NULL && t->c->leaf_gen == t->gen)
+		chan_reply(t->c->leaf, t->id, &b);
+	buf_free(&b);
+	free(t);
+}
+
+struct tail_job {
+	struct job	 job;	/* first: an incarnation job's run with our done */
+	struct tail	*t;
+};
+
+static void
+tail_job_run(struct group *g, struct job *j)
+{
+	struct tail_job *tj = j->arg;
+	struct job *inc = incarnation_job(tj->t->inc);
+
+	inc->status = 200;
+	inc->run(g, inc);
+	inc->done(inc);
+}
+
+static void
+tail_job_done(struct job *j)
+{
+	struct tail_job *tj = j->arg;
+
+	post(tj->t->c->ops->svc->post, tail_answer, tj->t);
+	free(j->error);
+	free(tj);
+}
+
+int
+on_log_tail(struct chan *ch, struct msg *m, void *arg)
+{
+	struct cluster *c = arg;
+	struct txlog *l = &c->ops->log;
+	struct tail *t = xcalloc(1, sizeof(*t));
+	uint64_t last;
+
+	t->c = c;
+	t->gen = c->leaf_gen;
+	t->id = m->id;
+	t->inc = rd_u64(&m->body);
+	t->window = rd_u64(&m->body);
+	last = rd_u64(&m->body);
+	if (!rd_done(&m->body)) {
+		free(t);
+		return (-1);
+	}
+	c->reading = 0;
+	if (t->inc > l->incarnation || (t->inc == l->incarnation && last > l->durable)) {
+		/* The stream has more than the log: the log went back in time. */
+		struct tail_job *tj = xcalloc(1, sizeof(*tj));
+
+		tj->t = t;
+		tj->job.run = tail_job_run;
+		tj->job.done = tail_job_done;
+		tj->job.arg = tj;
+		commit_submit(c->ops->commit, &tj->job);
+		return (0);
+	}
+	tail_answer(t);
+	return (0);
+}
+
+/* ---- frames in ---- */
+
+static void
+applied_run(void *arg)
+{
+	struct apply *a = arg;
+	struct cluster *c = a->job.arg;
+	struct buf b = { 0 };
+
+	buf_u64(&b, a->stream_seq);
+	if (c->leaf != NULL && c->leaf_gen == a->table)
+		chan_reply(c->leaf, a->id, &b);
+	buf_free(&b);
+	apply_free(a);
+}
+
+static void
+applied_done(struct job *j)
+{
+	struct cluster *c = j->arg;
+
+	post(c->ops->svc->post, applied_run, j);
+}
+
+int
+on_apply(struct chan *ch, struct msg *m, void *arg)
+{
+	struct cluster *c = arg;
+	const uint8_t *peer = rd_bytes(&m->body, NODE_ID_LEN), *p;
+	uint64_t seq = rd_u64(&m->body);
+	size_t n;
+	struct apply *a;
+
+	p = rd_blob(&m->body, &n);
+	if (!rd_done(&m->body))
+		return (-1);
+	a = apply_frame_new(peer, seq, p, n);
+	a->id = m->id;
+	a->table = c->leaf_gen;
+	a->job.arg = c;
+	a->job.done = applied_done;
+	commit_submit(c->ops->commit, &a->job);
+	return (0);
+}
+
+/* ---- serving peers ---- */
+
+struct serve {
+	struct cluster	*c;
+	unsigned	 gen;
+	uint32_t	 id;
+	struct buf	 question, answer;
+};
+
+static void
+serve_answer(void *arg)
+{
+	struct serve *s = arg;
+	struct buf b = { 0 };
+
+	buf_blob(&b, s->answer.data, s->answer.len);
+	if (s->c->leaf != NULL && s->c->leaf_gen == s->gen)
+		chan_reply(s->c->leaf, s->id, &b);
+	buf_free(&b);
+	buf_free(&s->question);
+	buf_free(&s->answer);
+	free(s);
+}
+
+static void
+serve_work(void *arg)
+{
+	struct serve *s = arg;
+
+	pull_serve(s->c->ops, s->question.data, s->question.len, &s->answer);
+	post(s->c->ops->svc->post, serve_answer, s);
+}
+
+int
+on_serve(struct chan *ch, struct msg *m, void *arg)
+{
+	struct cluster *c = arg;
+	size_t n;
+	const uint8_t *p = rd_blob(&m->body, &n);
+	struct serve *s;
+
+	if (!rd_done(&m->body))
+		return (-1);
+	s = xcalloc(1, sizeof(*s));
+	s->c = c;
+	s->gen = c->leaf_gen;
+	s->id = m->id;
+	buf_add(&s->question, p, n);
+	workers_run(c->ops->workers, serve_work, s);
+	return (0);
+}
+
+/* ---- pulling from peers ---- */
+
+struct pull {
+	struct cluster	*c;
+	uint8_t		 peer[NODE_ID_LEN];
+	uint32_t	 table;
+	enum pull_kind	 kind;
+};
+
+static void
+answer_done(struct job *j)
+{
+	struct cluster *c = j->arg;
+
+	apply_free((struct apply *)j);
+	cluster_kick(c);
+}
+
+static void
+pulled_cb(struct rd *body, void *arg)
+{
+	struct pull *p = arg;
+	struct cluster *c = p->c;
+	const uint8_t *answer = NULL;
+	size_t n = 0;
+	struct apply *a;
+
+	if (body != NULL) {
+		uint16_t status = rd_u16(body);
+
+		answer = rd_blob(body, &n);
+		if (!rd_done(body) || status != 200)
+			answer = NULL;
+	}
+	a = apply_answer_new(p->peer, p->table, p->kind, answer, answer != NULL ? n : 0);
+	a->job.arg = c;
+	a->job.done = answer_done;
+	c->pulls--;
+	commit_submit(c->ops->commit, &a->job);
+	free(p);
+}
+
+static void
+pull_send(struct cluster *c, const struct flow *fl, const char *node)
+{
+	struct pull *p = xcalloc(1, sizeof(*p));
+	struct question q = { 0 };
+	struct buf text = { 0 }, b = { 0 };
+	struct conf *conf = ops_conf(c->ops);
+	unsigned timeout = (unsigned)conf_int(conf, CL_REQUEST_TIMEOUT);
+
+	conf_free(conf);
+	p->c = c;
+	memcpy(p->peer, fl->peer, NODE_ID_LEN);
+	p->table = fl->table;
+	p->kind = fl->state == FLOW_COPY || fl->state == FLOW_RECOVER ? PULL_ROWS : PULL_LOG;
+	q.kind = p->kind;
+	memcpy(q.asker, c->ops->node_id, NODE_ID_LEN);
+	q.table = fl->table & UINT32_C(0x80000000) ? 0 : fl->table;
+	q.database = fl->database;
+	q.dblen = strlen(fl->database);
+	q.name = fl->name;
+	q.nlen = strlen(fl->name);
+	q.after = fl->from_ms != 0 ? 0 : fl->fetched > fl->seq ? fl->fetched : fl->seq;
+	q.from_ms = fl->from_ms;
+	q.key = fl->next_key;
+	q.klen = fl->next_len;
+	q.max = PULL_BYTES;
+	question_write(&text, &q);
+	buf_str(&b, node);
+	buf_u32(&b, timeout);
+	buf_blob(&b, text.data, text.len);
+	buf_free(&text);
+	c->pulls++;
+	chan_call(c->leaf, MSG_PULL, &b, timeout + 2000, pulled_cb, p);
+}
+
+static int
+wants_pull(const struct flow *fl, uint64_t now)
+{
+	return (fl->state != FLOW_LIVE && !fl->pulling &&
+	    now >= fl->retry_us);
+}
+
+void
+leaflink_pull(struct cluster *c)
+{
+	struct flows *f = c->ops->flows;
+	uint64_t now = mono_us();
+	struct flow *fl, **due;
+	size_t n;
+
+	if (c->leaf == NULL || c->pulls >= PULLS_MAX)
+		return;
+	due = flows_all(f, NULL, &n);
+	for (size_t i = 0; i < n; i++) {
+		char *name;
+
+		if (c->pulls < PULLS_MAX && wants_pull(due[i], now) &&
+		    (name = nodes_name(c->ops->nodes, due[i]->peer)) != NULL) {
+			if (cluster_reachable(c, name)) {
+				flows_lock(f);
+				fl = flows_find(f, due[i]->peer, due[i]->table);
+				if (fl != NULL)
+					fl->pulling = 1;
+				flows_unlock(f);
+				if (fl != NULL)
+					pull_send(c, due[i], name);
+			}
+			free(name);
+		}
+		flow_free(due[i]);
+	}
+	free(due);
+}
+
+/* ---- what leafd consumes ---- */
+
+static json_t *
+peer_flows(const struct peer *p)
+{
+	json_t *tables = json_array();
+
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->entries[i].removed && p->entries[i].subscribe)
+			json_array_append_new(tables, json_pack("[s,s]", p->entries[i].database,
+			    p->entries[i].table));
+	return (tables);
+}
+
+static void
+flows_send(struct cluster *c)
+{
+	json_t *peers = json_array(), *o;
+	struct peer **all;
+	size_t n, i;
+	char *text;
+
+	if (c->leaf == NULL)
+		return;
+	all = nodes_all(c->ops->nodes, &n);
+	for (i = 0; i < n; i++) {
+		json_t *tables = peer_flows(all[i]);
+
+		if (json_array_size(tables) > 0 && c->ops->live.clustering)
+			json_array_append(peers, o = json_pack("{s:s, s:s, s:O}", "name",
+			    all[i]->name, "id", all[i]->hex, "tables", tables));
+		else
+			o = NULL;
+		json_decref(o);
+		json_decref(tables);
+		peer_free(all[i]);
+	}
+	free(all);
+	text = json_dumps(peers, JSON_COMPACT);
+	if (c->flows_sent != NULL && strcmp(text, c->flows_sent) == 0) {
+		free(text);
+		json_decref(peers);
+		return;
+	}
+	free(c->flows_sent);
+	c->flows_sent = text;
+	json_array_foreach(peers, i, o) {
+		uint8_t id[NODE_ID_LEN];
+
+		node_id_read(json_string_value(json_object_get(o, "id")), id);
+		json_object_set_new(o, "stream_seq",
+		    json_integer((json_int_t)flows_stream_seq(c->ops->flows, id)));
+	}
+	cluster_send_json(c->leaf, MSG_FLOWS, json_pack("{s:o}", "peers", peers));
+}
+
+void
+leaflink_kick(void *arg)
+{
+	struct cluster *c = arg;
+
+	c->kicked = 0;
+	flows_send(c);
+	leaflink_pull(c);
+}
+
+void
+cluster_kick(struct cluster *c)
+{
+	if (c != NULL && !atomic_exchange(&c->kicked, 1))
+		post(c->ops->svc->post, leaflink_kick, c);
+}
+
+int
+on_leaf_state(struct chan *ch, struct msg *m, void *arg)
+{
+	struct cluster *c = arg;
+
+	return (cluster_take_json(c, m, &c->leaf_state));
+}
