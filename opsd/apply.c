@@ -381,7 +381,7 @@ take_chunk(struct group *g, struct flow *fl, struct answer *an, struct table *t)
 	struct buf relay = { 0 };
 	struct row row = { 0 };
 	struct stamp newest = { 0, 0 }, none = { 0, 0 };
-	uint32_t changed = 0;
+	uint32_t changed = 0, seen = 0;
 	size_t at = txn_begin(&relay, TXN_WRITE, TXN_UPSERT, group_ops(g)->node_id, "", t->database,
 	    t->name);
 	int rc = 0;
@@ -411,8 +411,10 @@ take_chunk(struct group *g, struct flow *fl, struct answer *an, struct table *t)
 			buf_blob(&relay, value, vlen);
 			changed++;
 		}
-		fl->rows++;
+		seen++;
 	}
+	if (rc == 0)
+		fl->rows += seen;
 	/* Own writes that came back must reach those who never had them: as a copy will. */
 	if (changed > 0 && group_ops(g)->live.republish) {
 		txn_set_stamp(&relay, at, newest.time);
@@ -457,7 +459,9 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 	rc = t == NULL ? 0 : take_chunk(g, fl, an, t);
 	if (rc == 1) {
 		/* The same chunk again, until time has caught up. */
-		flow_set(g, fl, fl->state, "the peer has rows from a clock that is ahead");
+		flow_set(g, fl, fl->state, "the peer has rows from a clock that is ahead by more "
+		    "than clustering.maxClockSkew");
+		fl->ahead = 1;
 		fl->retry_us = mono_us() + RETRY_US;
 		return;
 	}
@@ -465,6 +469,8 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 		flow_set(g, fl, FLOW_FAILED, "a copied row cannot be read");
 		return;
 	}
+	if (fl->ahead)
+		flow_set(g, fl, fl->state, NULL);
 	fl->chunks++;
 	free(fl->next_key);
 	fl->next_key = an->next_len > 0 ? xmemdup(an->next_key, an->next_len) : NULL;

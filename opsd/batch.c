@@ -56,7 +56,6 @@ run_edit(struct group *g, const json_t *edit)
 	json_array_foreach(json_object_get(edit, "entries"), i, e) {
 		struct stamp	s = { entry_time(e), group_node(g) };
 
-		group_observe(g, s.time);
 		peer_set_entry(p, entry_text(e, "database"), entry_text(e, "table"),
 		    entry_flag(e, "publish"), entry_flag(e, "subscribe"), 0,
 		    entry_flag(e, "removed"), s);

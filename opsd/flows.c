@@ -341,7 +341,7 @@ flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *wh
 	free(fl->why);
 	fl->why = xstrdup(why);
 	fl->fetched = fl->seq;
-	fl->stuck = 0;
+	fl->stuck = fl->ahead = 0;
 	fl->retry_us = state == FLOW_CLOCK || state == FLOW_FAILED ? mono_us() + 1000000 : 0;
 	pthread_mutex_unlock(&f->lock);
 	flow_save(g, fl);

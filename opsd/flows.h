@@ -41,6 +41,7 @@ struct flow {
 	uint64_t	 head, head_ms;		/* what the peer said last */
 	uint64_t	 applied_ms;		/* commit time there of what was applied last */
 	int		 stuck;			/* statuses in a row without movement */
+	int		 ahead;			/* copy: held by rows from a clock ahead */
 	int		 pulling;
 };
 

@@ -53,7 +53,7 @@ lag_ms(const struct flow *fl)
 static enum rank
 flow_rank(const struct flow *fl)
 {
-	enum rank	rank = state_ranks[fl->state];
+	enum rank	rank = fl->ahead ? RANK_CLOCK : state_ranks[fl->state];
 
 	return (rank == RANK_OPEN && lag_ms(fl) > BACKLOG_MS ? RANK_SYNCING : rank);
 }

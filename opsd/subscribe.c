@@ -314,7 +314,6 @@ take_run(struct group *g, struct job *j)
 		int newer;
 
 		read_offered(e, &o);
-		group_observe(g, o.stamp.time);
 		newer = peer_set_entry(p, o.database, o.table, o.publish, o.subscribe, o.start_ms,
 		    o.removed, o.stamp) != NULL;
 		changed |= newer;
