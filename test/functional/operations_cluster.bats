@@ -382,7 +382,7 @@ not_listed()	# not_listed NODE OTHER
 }
 
 @test "cluster_network shows the mesh, and leaves out what is not wanted" {
-	ok n1 '{"operation":"cluster_network"}' '([.nodes[].name] | sort == ["n1", "n2", "n3"]) and
+	wait_until 20 ok n1 '{"operation":"cluster_network"}' '([.nodes[].name] | sort == ["n1", "n2", "n3"]) and
 	    (.nodes[0] | .name == "n1" and (.connected_nodes | sort == ["n2", "n3"]) and
 	    .routes == [] and (.response_time | type == "number")) and
 	    ([.nodes[] | select(.name == "n2") | .routes[0].port] == ['"$(port n1 cluster)"'])'
