@@ -16,6 +16,7 @@
 #include "mem.h"
 #include "nodes.h"
 #include "settings.h"
+#include "tlsfiles.h"
 #include "worker.h"
 
 #define WORKERS	8
@@ -40,6 +41,12 @@ ops_node_name(struct ops *o)
 	name = xstrdup(conf_str(o->svc->conf, CL_NODENAME));
 	pthread_rwlock_unlock(&o->conf_lock);
 	return (name != NULL ? name : xstrdup(""));
+}
+
+char *
+ops_file(const struct conf *c, enum conf_key key, const char *own)
+{
+	return (conf_str(c, key) != NULL ? xstrdup(conf_str(c, key)) : conf_path(c, own));
 }
 
 static void
@@ -122,6 +129,25 @@ make_keys(struct ops *o, char **err)
 	free(cert);
 }
 
+/* What the servers would fail with later, and less clearly. */
+static void
+check_link_files(const struct conf *c, char **err)
+{
+	char *key = ops_file(c, CL_TLS_KEY, "keys/privateKey.pem");
+	char *cert = ops_file(c, CL_TLS_CERT, "keys/certificate.pem");
+	struct tlsfiles files = { .prefix = "clustering.tls", .cert = cert, .key = key,
+	    .ca = conf_str(c, CL_TLS_CA), 
+	    /* On routes nats-server verifies whoever connects. */
+	    .verified = !conf_bool(c, CL_TLS_INSECURE) || conf_str(c, CL_TLS_CA) != NULL };
+	char *warning = NULL;
+
+	if (tlsfiles_check(&files, &warning, err) == 0 && warning != NULL)
+		log_warnx("%s", warning);
+	free(warning);
+	free(key);
+	free(cert);
+}
+
 static void
 open_store(struct ops *o, char **err)
 {
@@ -149,6 +175,8 @@ ops_start(struct svc *svc)
 	pthread_rwlock_init(&o->conf_lock, NULL);
 	refresh_live(o, svc->conf);
 	make_keys(o, &err);
+	if (err == NULL && o->live.clustering)
+		check_link_files(svc->conf, &err);
 	if (err == NULL)
 		open_store(o, &err);
 	if (err == NULL)

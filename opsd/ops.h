@@ -46,6 +46,8 @@ void ops_stop(struct ops *o);
 struct conf *ops_conf(struct ops *o);
 /* clustering.nodeName; "" when unset.  Caller frees. */
 char *ops_node_name(struct ops *o);
+/* The path that is configured, else our own below rootPath.  Caller frees. */
+char *ops_file(const struct conf *c, enum conf_key key, const char *own);
 /* Change one key (checked), save, swap, tell the daemons; -1 with *err. */
 int ops_set_conf(struct ops *o, enum conf_key key, const json_t *value, char **err);
 

@@ -1,0 +1,185 @@
+#!/usr/bin/env bats
+# Certificates of one's own between nodes: signed by one authority, verified both ways.
+
+load node.bash
+
+start_nodes()
+{
+	authority ours
+	authority theirs
+	certs_node n1 ours n1
+	certs_node n2 ours n2
+	mesh n1 n2
+}
+
+# ---- openssl ----
+
+authority()	# authority NAME: a CA of its own in $HL_T/ca.NAME
+{
+	local d=$HL_T/ca.$1
+
+	mkdir "$d"
+	openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=authority $1" \
+	    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign \
+	    -keyout "$d/ca.key" -out "$d/ca.pem" 2>/dev/null
+}
+
+certificate()	# certificate AUTHORITY NAME [USAGE [SAN]]: $HL_T/ca.AUTHORITY/NAME.{key,pem}
+{
+	local d=$HL_T/ca.$1 usage=${3:-serverAuth,clientAuth} san=${4:-IP:127.0.0.1,DNS:localhost}
+
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" \
+	    -keyout "$d/$2.key" -out "$d/$2.csr" 2>/dev/null
+	openssl x509 -req -in "$d/$2.csr" -CA "$d/ca.pem" -CAkey "$d/ca.key" -CAcreateserial \
+	    -days 30 -out "$d/$2.pem" -extfile <(
+		printf 'subjectAltName=%s\nextendedKeyUsage=%s\n' "$san" "$usage") 2>/dev/null
+}
+
+tls()		# tls AUTHORITY NAME: what a node needs to use that certificate
+{
+	echo "CLUSTERING_TLS_CERTIFICATE=$HL_T/ca.$1/$2.pem" \
+	    "CLUSTERING_TLS_PRIVATEKEY=$HL_T/ca.$1/$2.key" \
+	    "CLUSTERING_TLS_CERTIFICATEAUTHORITY=$HL_T/ca.$1/ca.pem" \
+	    CLUSTERING_TLS_INSECURE=false CLUSTERING_TLS_VERIFY=true
+}
+
+certs_node()	# certs_node NODE AUTHORITY NAME
+{
+	certificate "$2" "$3"
+	# shellcheck disable=SC2046 # words
+	node_start "$1" $(tls "$2" "$3")
+}
+
+# ---- refusals at the start ----
+
+refuses_start()	# refuses_start TEXT KEY=VALUE...: opsd ends at once, saying this
+{
+	local text=$1 dir=$HL_T/nodes/refused
+
+	shift
+	rm -rf "$dir"
+	node_make refused "$@"
+	# shellcheck disable=SC2046 # words
+	! env $(cat "$dir/env") CLUSTERING_USER=cluster CLUSTERING_PASSWORD=c timeout 10 \
+	    "$HL_BUILD/opsd/opsd" -c "$dir/hubleaf.yaml" >"$dir/log" 2>&1 </dev/null || return 1
+	grep -qF -- "$text" "$dir/log" || {
+		cat "$dir/log"
+		echo "wanted: $text"
+		return 1
+	}
+}
+
+log_says()	# log_says NODE TEXT
+{
+	grep -qF -- "$2" "$HL_T/nodes/$1/log"
+}
+
+reaches()	# reaches NODE OTHER
+{
+	ask "$1" '{"operation":"cluster_network","timeout":1000}' |
+	    jq -e --arg n "$2" '[.nodes[].name] | index($n) != null'
+}
+
+@test "nodes of one authority mesh and replicate" {
+	make_table n1 t
+	subscribe n1 n2 t
+	insert n1 t '{"id":1}'
+	insert n2 t '{"id":2}'
+	wait_until 10 has_row n2 t 1
+	wait_until 10 has_row n1 t 2
+	same_rows 5 t n1 n2
+}
+
+@test "a node of another authority is kept out, and the log says why" {
+	certs_node stranger theirs stranger
+	route stranger n1
+	wait_until 10 log_says stranger "certificate signed by unknown authority"
+	wait_until 10 log_says n1 "TLS"
+	in_network n1 n2
+	in_network stranger
+	refused stranger 504 '{"operation":"add_node","node_name":"n1","subscriptions":[
+	    {"database":"dev","table":"t","publish":true,"subscribe":true}]}'
+	node_stop stranger
+}
+
+@test "nor does a certificate of nobody get in: not as a node, not over a leaf link" {
+	node_start unsigned
+	route unsigned n1
+	# Another name of the same host: the same name twice is taken for one mesh.
+	ok unsigned "{\"operation\":\"cluster_set_routes\",\"server\":\"leaf\",\"routes\":[
+	    {\"host\":\"localhost\",\"port\":$(port n2 leafnodes)}]}"
+	wait_until 10 log_says n1 "certificate"
+	wait_until 10 log_says n2 "certificate"
+	in_network n1 n2
+	in_network unsigned
+	node_stop unsigned
+}
+
+@test "a certificate for another address is not believed" {
+	certificate ours elsewhere serverAuth,clientAuth DNS:elsewhere.example
+	# shellcheck disable=SC2046 # words
+	node_start elsewhere $(tls ours elsewhere)
+	route n1 elsewhere
+	wait_until 10 log_says n1 "cannot validate certificate for 127.0.0.1"
+	in_network n1 n2
+	ok n1 "{\"operation\":\"cluster_delete_routes\",\"routes\":[
+	    {\"host\":\"127.0.0.1\",\"port\":$(port elsewhere cluster)}]}"
+	node_stop elsewhere
+}
+
+@test "a leaf route over them" {
+	certs_node edge ours edge
+	leaf_route edge n1
+	make_table n1 far
+	wait_until 20 reaches n1 edge
+	subscribe n1 edge far
+	insert edge far '{"id":1}'
+	insert n1 far '{"id":2}'
+	wait_until 10 has_row n1 far 1
+	wait_until 10 has_row edge far 2
+	same_rows 5 far n1 edge
+	node_stop edge
+}
+
+@test "the authority's file may hold more than one: an old and a new" {
+	cat "$HL_T/ca.ours/ca.pem" "$HL_T/ca.theirs/ca.pem" >"$HL_T/both.pem"
+	certificate theirs newer
+	# shellcheck disable=SC2046 # words
+	node_start newer $(tls theirs newer) CLUSTERING_TLS_CERTIFICATEAUTHORITY="$HL_T/both.pem"
+	node_stop n2
+	sed -i "s|^CLUSTERING_TLS_CERTIFICATEAUTHORITY=.*|CLUSTERING_TLS_CERTIFICATEAUTHORITY=$HL_T/both.pem|" \
+	    "$HL_T/nodes/n2/env"
+	node_run n2
+	route newer n2
+	wait_until 10 reaches newer n2
+	wait_until 10 reaches n2 newer
+	node_stop newer
+}
+
+@test "files that are missing or wrong are refused at the start" {
+	local c=$HL_T/ca.ours t=$HL_T/ca.theirs
+
+	refuses_start "clustering.tls.certificate: /nowhere.pem: No such file or directory" \
+	    $(tls ours n1) CLUSTERING_TLS_CERTIFICATE=/nowhere.pem
+	refuses_start "clustering.tls.privateKey: /nowhere.key: No such file or directory" \
+	    $(tls ours n1) CLUSTERING_TLS_PRIVATEKEY=/nowhere.key
+	refuses_start "clustering.tls.certificateAuthority: /nowhere.ca: No such file or directory" \
+	    $(tls ours n1) CLUSTERING_TLS_CERTIFICATEAUTHORITY=/nowhere.ca
+	refuses_start "clustering.tls.certificate: $c/n1.key: no certificate (PEM) is in it" \
+	    $(tls ours n1) CLUSTERING_TLS_CERTIFICATE="$c/n1.key"
+	refuses_start "clustering.tls.privateKey: $c/n1.pem: no private key" \
+	    $(tls ours n1) CLUSTERING_TLS_PRIVATEKEY="$c/n1.pem"
+	openssl ec -in "$c/n1.key" -aes256 -passout pass:secret -out "$c/locked.key" 2>/dev/null
+	refuses_start "no private key (PEM, without a password)" \
+	    $(tls ours n1) CLUSTERING_TLS_PRIVATEKEY="$c/locked.key"
+	refuses_start "clustering.tls.privateKey: $c/n2.key is not the key of the certificate $c/n1.pem" \
+	    $(tls ours n1) CLUSTERING_TLS_PRIVATEKEY="$c/n2.key"
+	refuses_start "as a server it does not pass with certificateAuthority $t/ca.pem: unable to get local issuer certificate" \
+	    $(tls ours n1) CLUSTERING_TLS_CERTIFICATEAUTHORITY="$t/ca.pem"
+	certificate ours serveronly serverAuth
+	refuses_start "as a client it does not pass with certificateAuthority $c/ca.pem" \
+	    $(tls ours serveronly)
+	# With nothing but "verify": our own certificate is nobody's.
+	refuses_start "as a server it does not pass with certificateAuthority (unset: the system's)" \
+	    CLUSTERING_TLS_INSECURE=false
+}
