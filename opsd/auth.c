@@ -371,12 +371,17 @@ header_id(struct auth *a, const char *header, uint8_t id[32])
 }
 
 void
-auth_check(struct auth *a, const char *header, const char *from,
+auth_check(struct auth *a, const struct credentials *c,
     void (*done)(struct user *u, int status, const char *error, void *arg), void *arg)
 {
 	struct check now = { .auth = a, .done = done, .arg = arg }, *later;
+	const char *header = c->authorization;
 	struct user *u;
 
+	if (header == NULL) {
+		done(NULL, 401, NULL, arg);
+		return;
+	}
 	if (strncasecmp(header, "Bearer ", 7) == 0) {
 		done(NULL, 401, "invalid token", arg);
 		return;
@@ -392,7 +397,7 @@ auth_check(struct auth *a, const char *header, const char *from,
 	}
 	later = xmemdup(&now, sizeof(now));
 	later->header = xstrdup(header);
-	later->from = xstrdup(from);
+	later->from = xstrdup(c->from);
 	if (workers_try(a->worker, WAITING_MAX, check_work, later) == 0)
 		return;
 	free(later->header);

@@ -35,13 +35,20 @@ struct user *auth_local_user(void);
 struct user *user_ref(struct user *u);
 void user_unref(struct user *u);
 
+/* What a request says about who sends it: headers or NULL, and how it came. */
+struct credentials {
+	const char	*authorization, *cookie, *origin;
+	const char	*from;		/* address, for the log */
+	int		 secure;	/* over TLS */
+};
+
 /*
- * Who an Authorization header is, at once or later: `done` runs exactly once, on
- * the caller's thread before this returns or on a thread of auth's.  user is
- * counted and then the receiver's, or NULL with an HTTP status and its text.
- * `from` is for the log.
+ * Who that is, at once or later: `done` runs exactly once, on the caller's thread
+ * before this returns or on a thread of auth's; `c` is only read before.  user is
+ * counted and then the receiver's, or NULL with an HTTP status and its text;
+ * without a text they are no credentials, such as the cookie of somebody else.
  */
-void auth_check(struct auth *a, const char *header, const char *from,
+void auth_check(struct auth *a, const struct credentials *c,
     void (*done)(struct user *u, int status, const char *error, void *arg), void *arg);
 
 enum auth_right { AUTH_READ = 1, AUTH_INSERT = 2, AUTH_UPDATE = 4, AUTH_DELETE = 8 };

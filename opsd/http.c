@@ -2,6 +2,7 @@
 
 #include "http.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -9,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -17,6 +20,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
 #include "auth.h"
@@ -70,6 +74,8 @@ struct http_conn_ctx {
 	struct http_thread	*thread;
 	enum way		 way;
 	struct evhttp_request	*req;		/* NULL: the client went away */
+	struct buf		 from, headers;	/* name NUL value NUL ... */
+	struct buf		 reply_headers;	/* the same */
 	int			 status;	/* of the answer */
 	struct buf		 out;
 	void			(*again)(struct request *r, void *arg);
@@ -78,6 +84,50 @@ struct http_conn_ctx {
 	int			 check_status;
 	char			*check_error;
 };
+
+/* ---- headers, kept as names and values with a NUL after each ---- */
+
+static void
+header_add(struct buf *b, const char *name, const char *value)
+{
+	buf_add(b, name, strlen(name) + 1);
+	buf_add(b, value, strlen(value) + 1);
+}
+
+/* The header after name, or the first for NULL; NULL when there are no more. */
+static const char *
+header_next(const struct buf *b, const char *name, const char **value)
+{
+	const char *next = (const char *)b->data;
+
+	if (name != NULL) {
+		next = name + strlen(name) + 1;
+		next += strlen(next) + 1;
+	}
+	if (b->len == 0 || next == (const char *)b->data + b->len)
+		return (NULL);
+	*value = next + strlen(next) + 1;
+	return (next);
+}
+
+const char *
+request_header(const struct request *r, const char *name)
+{
+	const char *value, *at = NULL;
+
+	while ((at = header_next(&r->http->headers, at, &value)) != NULL)
+		if (strcasecmp(at, name) == 0)
+			return (value);
+	return (NULL);
+}
+
+void
+reply_header(struct request *r, const char *name, const char *value)
+{
+	/* A line of its own would be another header. */
+	assert(name[strcspn(name, "\r\n:")] == '\0' && value[strcspn(value, "\r\n")] == '\0');
+	header_add(&r->http->reply_headers, name, value);
+}
 
 /* ---- the end of a request ---- */
 
@@ -99,6 +149,9 @@ ctx_free(struct http_conn_ctx *c)
 
 	json_decref(c->r.body);
 	user_unref(c->r.user);
+	buf_free(&c->from);
+	buf_free(&c->headers);
+	buf_free(&c->reply_headers);
 	buf_free(&c->out);
 	free(c->check_error);
 	free(c);
@@ -151,8 +204,11 @@ body_take(struct evbuffer *to, struct buf *out)
 static void
 add_headers(struct http_conn_ctx *c, struct evkeyvalq *h)
 {
+	const char *name = NULL, *value;
 	char text[64];
 
+	while ((name = header_next(&c->reply_headers, name, &value)) != NULL)
+		evhttp_add_header(h, name, value);
 	snprintf(text, sizeof(text), "db;dur=%.3f", (double)(mono_us() - c->r.began_us) / 1000.0);
 	evhttp_add_header(h, "server-timing", text);
 	evhttp_add_header(h, "Content-Type", "application/json");
@@ -249,11 +305,21 @@ run_op(void *arg)
 	r->op->run(r);
 }
 
+/* Nobody asks, or somebody whose credentials were refused. */
+static void
+reply_login(struct http_conn_ctx *c)
+{
+	if (c->check_error != NULL)
+		reply_error(&c->r, c->check_status, "%s", c->check_error);
+	else
+		reply_error(&c->r, 401, "Must login");
+}
+
 static void
 dispatch(struct request *r)
 {
 	if (r->user == NULL && r->op->right != RIGHT_OPEN)
-		reply_error(r, 401, "Must login");
+		reply_login(r->http);
 	else if (r->op->right == RIGHT_SUPER && !r->user->super_user)
 		auth_reply_super(r);
 	else if (r->op->thread == ON_WORKER)
@@ -274,9 +340,49 @@ read_body(struct http_conn_ctx *c)
 	evbuffer_drain(in, n);
 	if (c->r.op != NULL)
 		dispatch(&c->r);
+	else if (c->check_error != NULL)
+		reply_login(c);
 	else
 		reply_error(&c->r, 400, "%s", err);
 	free(err);
+}
+
+static int
+is_loopback(const char *address)
+{
+	return (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
+	    strncmp(address, "::ffff:127.", 11) == 0);
+}
+
+static int
+authorize_local(struct ops *ops)
+{
+	int yes;
+
+	pthread_rwlock_rdlock(&ops->conf_lock);
+	yes = conf_bool(ops->svc->conf, AUTH_LOCAL);
+	pthread_rwlock_unlock(&ops->conf_lock);
+	return (yes);
+}
+
+/* Some operations are for nobody, too, and only the body says which it is. */
+static void
+nobody(struct http_conn_ctx *c)
+{
+	if (evbuffer_get_length(evhttp_request_get_input_buffer(c->req)) <= OPEN_BODY_MAX)
+		read_body(c);
+	else
+		reply_login(c);
+}
+
+static void
+no_credentials(struct http_conn_ctx *c)
+{
+	if (is_loopback(c->r.from) && authorize_local(c->r.ops)) {
+		c->r.user = auth_local_user();
+		read_body(c);
+	} else
+		nobody(c);
 }
 
 static void
@@ -287,10 +393,12 @@ user_known(void *arg)
 	c->r.user = c->checked;
 	if (c->req == NULL)
 		ctx_free(c);
-	else if (c->check_status != 200)
-		reply_error(&c->r, c->check_status, "%s", c->check_error);
-	else
+	else if (c->checked != NULL)
 		read_body(c);
+	else if (c->check_error != NULL)
+		nobody(c);
+	else
+		no_credentials(c);
 }
 
 static void
@@ -309,13 +417,6 @@ on_user(struct user *u, int status, const char *error, void *arg)
 	}
 }
 
-static int
-is_loopback(const char *address)
-{
-	return (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
-	    strncmp(address, "::ffff:127.", 11) == 0);
-}
-
 static const char *
 peer_address(struct evhttp_request *req)
 {
@@ -328,34 +429,36 @@ peer_address(struct evhttp_request *req)
 	return (address != NULL ? address : "");
 }
 
-static int
-authorize_local(struct ops *ops)
-{
-	int yes;
-
-	pthread_rwlock_rdlock(&ops->conf_lock);
-	yes = conf_bool(ops->svc->conf, AUTH_LOCAL);
-	pthread_rwlock_unlock(&ops->conf_lock);
-	return (yes);
-}
-
 static void
 identify(struct http_conn_ctx *c)
 {
-	const char *header = evhttp_find_header(evhttp_request_get_input_headers(c->req),
-	    "Authorization");
-	const char *from = peer_address(c->req);
+	struct credentials given = { .authorization = request_header(&c->r, "Authorization"),
+	    .cookie = request_header(&c->r, "Cookie"), .origin = request_header(&c->r, "Origin"),
+	    .from = c->r.from, .secure = c->r.secure };
 
-	if (c->way == WAY_LOCAL || (header == NULL && is_loopback(from) &&
-	    authorize_local(c->r.ops))) {
+	if (c->r.local) {
 		c->r.user = auth_local_user();
 		read_body(c);
-	} else if (header != NULL)
-		auth_check(c->r.ops->auth, header, from, on_user, c);
-	else if (evbuffer_get_length(evhttp_request_get_input_buffer(c->req)) <= OPEN_BODY_MAX)
-		read_body(c);
+	} else if (given.authorization != NULL || given.cookie != NULL)
+		auth_check(c->r.ops->auth, &given, on_user, c);
 	else
-		reply_error(&c->r, 401, "Must login");
+		no_credentials(c);
+}
+
+/* What is asked for later, maybe after the client and its connection went away. */
+static void
+copy_request(struct http_conn_ctx *c)
+{
+	const struct evkeyvalq *in = evhttp_request_get_input_headers(c->req);
+	const struct evkeyval *e;
+	const char *from = peer_address(c->req);
+
+	TAILQ_FOREACH(e, in, next)
+		header_add(&c->headers, e->key, e->value);
+	buf_add(&c->from, from, strlen(from) + 1);
+	c->r.from = (const char *)c->from.data;
+	c->r.secure = c->way == WAY_TLS;
+	c->r.local = c->way == WAY_LOCAL;
 }
 
 static void
@@ -372,6 +475,7 @@ post_request(struct front *f, struct evhttp_request *req)
 	c->r.ops = h->ops;
 	c->r.http = c;
 	c->r.began_us = mono_us();
+	copy_request(c);
 	evhttp_connection_set_closecb(evhttp_request_get_connection(req), http_close_cb, c);
 	if (h->stopping)
 		reply_error(&c->r, 503, "the node is stopping");

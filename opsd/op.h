@@ -16,15 +16,18 @@ struct user;
 struct request {
 	struct ops	*ops;
 	json_t		*body;		/* the whole object; borrowed */
-	struct user	*user;		/* who asks (auth.h), never NULL after auth */
+	struct user	*user;		/* who asks (auth.h); NULL only for RIGHT_OPEN */
 	const struct op	*op;
 	struct http_conn_ctx *http;	/* http.c's */
 	uint64_t	 began_us;
+	const char	*from;		/* the peer's address as text; "" on the domain socket */
+	int		 secure;	/* came over TLS */
+	int		 local;		/* came over the domain socket */
 };
 
 enum op_right {
 	RIGHT_ANYONE,		/* any user that is logged in */
-	RIGHT_OPEN,		/* also without logging in */
+	RIGHT_OPEN,		/* also without logging in, or with credentials that are refused */
 	RIGHT_TABLE,		/* the handler asks auth.h for each table */
 	RIGHT_SUPER		/* super_user only */
 };
@@ -48,6 +51,11 @@ const struct op *op_find(const char *name);
  * *err (caller frees).  *body is a new reference, or NULL when it is not JSON.
  */
 const struct op *op_read(const char *text, size_t n, json_t **body, char **err);
+
+/* A header of the request, or NULL; borrowed, on any thread while the request is alive. */
+const char *request_header(const struct request *r, const char *name);
+/* Adds a header to the answer, before reply_*; without line ends in it. */
+void reply_header(struct request *r, const char *name, const char *value);
 
 /* Answers; each ends the request. */
 void reply_message(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* 200 {"message"} */

@@ -235,3 +235,14 @@ url()
 	[ "$(grep -c '^< HTTP/1.1 200' "$HL_T/two")" = 2 ]
 	[ "$(grep -c -i re-using "$HL_T/two")" = 1 ]
 }
+
+@test "a cookie that is nobody's is as none, refused credentials stay refused" {
+	raw -H 'Cookie: a=b' -d '{"operation":"describe_all"}' "$(url /)"
+	[ "$code" = 401 ]
+	[[ $body == *'Must login'* ]]
+	raw -H 'Cookie: a=b' -u admin:admin-secret -d '{"operation":"describe_all"}' "$(url /)"
+	[ "$code" = 200 ]
+	raw -u admin:wrong -d 'no json' "$(url /)"
+	[ "$code" = 401 ]
+	[[ $body == *'Login failed'* ]]
+}
