@@ -398,13 +398,14 @@ peer_flows(const struct peer *p)
 static void
 flows_send(struct cluster *c)
 {
-	json_t *peers = json_array(), *o;
+	json_t *peers, *o;
 	struct peer **all;
 	size_t n, i;
 	char *text;
 
 	if (c->leaf == NULL)
 		return;
+	peers = json_array();
 	all = nodes_all(c->ops->nodes, &n);
 	for (i = 0; i < n; i++) {
 		json_t *tables = peer_flows(all[i]);

@@ -58,6 +58,9 @@ make_options(struct store *s, size_t cache_bytes)
 	rocksdb_options_set_write_buffer_size(o, 16 << 20);
 	rocksdb_options_set_max_write_buffer_number(o, 3);
 	rocksdb_options_set_db_write_buffer_size(o, 48 << 20);
+	/* Most writes ask for a row that is not there. */
+	rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.02);
+	rocksdb_options_set_memtable_whole_key_filtering(o, 1);
 	rocksdb_options_set_max_total_wal_size(o, 128 << 20);
 	rocksdb_options_set_max_background_jobs(o, 2);
 	rocksdb_options_set_max_open_files(o, 512);

@@ -146,7 +146,7 @@ root()		# root NODE: its rootPath
 
 node_make()	# node_make NODE [KEY=VALUE...]: ports and configuration
 {
-	local node=$1 dir=$HL_T/nodes/$1 base kind i=0 pair
+	local node=$1 dir=${HL_T:?hl_begin was not called}/nodes/$1 base kind i=0 pair
 
 	shift
 	mkdir -p "$dir/root"
