@@ -43,7 +43,7 @@ static const struct {
 	{ SYS_ROLE, "hdb_role", "id", { "role", "permission" } },
 	{ SYS_NODES, "hdb_nodes", "name", { "node_id", "subscriptions", "system_info" } },
 	{ SYS_JOB, "hdb_job", "id", { "user", "type", "status", "start_datetime", "end_datetime",
-	    "message", "created_datetime", "request" } },
+	    "message", "created_datetime", "request", "progress" } },
 	{ SYS_CERTIFICATE, "hdb_certificate", "name", { "uses", "certificate", "is_authority",
 	    "private_key_name", "details", "is_self_signed" } },
 	{ SYS_INFO, "hdb_info", "info_id", { "data_version_num", "hdb_version_num" } },

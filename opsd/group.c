@@ -193,6 +193,13 @@ group_row_set(struct group *g, struct group_row *gr, const struct row *r)
 }
 
 void
+group_row_forget(struct group_row *gr)
+{
+	buf_clear(&gr->now);
+	gr->changed = gr->before.len > 0;
+}
+
+void
 group_observe(struct group *g, uint64_t time)
 {
 	hlc_observe(g->clock, time);
@@ -571,7 +578,8 @@ static void
 write_tombstone(struct group *g, const struct table *t, const struct group_row *gr,
     const struct row *before, const struct row *now)
 {
-	int had = gr->before.len > 0 && !row_visible(before), has = !row_visible(now);
+	int had = gr->before.len > 0 && !row_visible(before);
+	int has = gr->now.len > 0 && !row_visible(now);
 	struct buf k = { 0 };
 
 	if (t->id < TABLE_USER_FIRST || (had && has &&
@@ -648,7 +656,11 @@ write_rows(struct group *g)
 		write_index(g, ht->table, gr, &before, &now);
 		write_tombstone(g, ht->table, gr, &before, &now);
 		ht->table->stat->count += row_visible(&now) - row_visible(&before);
-		store_batch_put(g->batch, CF_ROWS, h->rkey, h->rlen, gr->now.data, gr->now.len);
+		if (gr->now.len > 0)
+			store_batch_put(g->batch, CF_ROWS, h->rkey, h->rlen, gr->now.data,
+			    gr->now.len);
+		else
+			store_batch_delete(g->batch, CF_ROWS, h->rkey, h->rlen);
 	}
 	row_free(&before);
 	row_free(&now);

@@ -26,6 +26,8 @@ struct table *group_table_named(struct group *g, const char *db, size_t dblen, c
 struct group_row *group_row(struct group *g, struct table *t, const uint8_t *key, size_t klen);
 /* The row's state is now r (encoded here). */
 void group_row_set(struct group *g, struct group_row *gr, const struct row *r);
+/* The row leaves the store without a trace: no tombstone, nothing for peers. */
+void group_row_forget(struct group_row *gr);
 void group_observe(struct group *g, uint64_t time);
 struct stamp group_stamp(struct group *g);	/* next of the clock */
 /* Append to the log when clustering is on and the table is not a system one; the seq or 0. */

@@ -12,6 +12,7 @@
 #include "cluster.h"
 #include "flows.h"
 #include "http.h"
+#include "job.h"
 #include "log.h"
 #include "mem.h"
 #include "nodes.h"
@@ -184,6 +185,8 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->workers = workers_start(WORKERS, &err);
 	if (err == NULL)
+		o->jobs = jobs_start(o, &err);
+	if (err == NULL)
 		o->auth = auth_start(o, &err);
 	if (err == NULL)
 		o->cluster = cluster_start(o, &err);
@@ -202,6 +205,7 @@ ops_stop(struct ops *o)
 	http_stop(o->http);
 	cluster_quiet(o->cluster);
 	workers_stop(o->workers);
+	jobs_stop(o->jobs);
 	commit_stop(o->commit);
 	/* What the others have posted to this loop by now is run, then nobody posts. */
 	event_base_loop(o->svc->base, EVLOOP_NONBLOCK);

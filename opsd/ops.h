@@ -30,6 +30,7 @@ struct ops {
 	struct cluster		*cluster;	/* the conversation with hubd and leafd */
 	struct http		*http;
 	struct workers		*workers;
+	struct jobs		*jobs;
 	struct auth		*auth;
 	struct live		 live;
 	uint8_t			 node_id[NODE_ID_LEN];

@@ -1,0 +1,466 @@
+#include "config.h"
+
+#include "job.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth.h"
+#include "clock.h"
+#include "group.h"
+#include "key.h"
+#include "log.h"
+#include "mem.h"
+#include "op.h"
+#include "ops.h"
+#include "sysrow.h"
+#include "worker.h"
+
+#define WAITING_MAX	100		/* jobs that wait for a thread */
+#define SAVE_US		1000000
+#define REQUEST_MAX	65536		/* bytes of a request that is kept in the row */
+#define ROWS_MAX	10000		/* of ended jobs */
+#define FORGET_US	60000000
+
+struct jobs {
+	struct ops		*ops;
+	struct workers		*threads;
+	_Atomic int		 stopping;
+	_Atomic unsigned	 waiting;
+	_Atomic uint64_t	 forgot_us;	/* when old rows were looked for last */
+};
+
+struct task {
+	struct jobs		*jobs;
+	struct job_spec		 spec;
+	char			 id[37];
+	pthread_mutex_t		 lock;		/* row and counts: the commit thread adds, too */
+	json_t			*row;
+	struct task_counts	 counts;
+	int			 counted, failed;
+	uint64_t		 saved_us;
+};
+
+/* ---- rows ---- */
+
+static void
+set_time(json_t *row, const char *name)
+{
+	json_object_set_new(row, name, json_integer((json_int_t)wall_ms()));
+}
+
+static void
+set_text(json_t *row, const char *name, const char *text)
+{
+	json_object_set_new(row, name, json_string(text));
+}
+
+/* What was asked for, without what is secret or long. */
+static json_t *
+kept_request(const json_t *body)
+{
+	static const char *const not[] = { "data", "passthrough_headers", "s3" };
+	json_t	*copy = json_copy((json_t *)(uintptr_t)body);
+
+	for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++)
+		json_object_del(copy, not[i]);
+	if (json_dumpb(copy, NULL, 0, JSON_COMPACT) > REQUEST_MAX)
+		json_object_clear(copy);
+	return (copy);
+}
+
+static json_t *
+new_row(const struct request *r, const char *id, const char *type)
+{
+	json_t	*row = json_pack("{s:s, s:s, s:s, s:s, s:o}", "id", id, "user", r->user->name,
+	    "type", type, "status", "CREATED", "request", kept_request(r->body));
+
+	set_time(row, "created_datetime");
+	return (row);
+}
+
+/* The row as it is now, under the lock. */
+static void
+refresh(struct task *t)
+{
+	const struct task_counts	*c = &t->counts;
+	json_t				*p;
+
+	if (!t->counted)
+		return;
+	p = json_pack("{s:I, s:I, s:I}", "records", (json_int_t)c->records,
+	    t->spec.did != NULL ? t->spec.did : "done", (json_int_t)c->did, "skipped",
+	    (json_int_t)c->skipped);
+	if (c->bytes > 0)
+		json_object_set_new(p, "bytes", json_integer((json_int_t)c->bytes));
+	if (c->total_bytes > 0)
+		json_object_set_new(p, "total_bytes", json_integer((json_int_t)c->total_bytes));
+	json_object_set_new(t->row, "progress", p);
+}
+
+static void
+save(struct task *t)
+{
+	char	*err = NULL;
+	json_t	*row;
+
+	pthread_mutex_lock(&t->lock);
+	refresh(t);
+	row = json_copy(t->row);
+	pthread_mutex_unlock(&t->lock);
+	if (sysrow_put(t->jobs->ops, SYS_JOB, row, &err) != 200)
+		log_warnx("job %s: its row cannot be written: %s", t->id, err);
+	t->saved_us = mono_us();
+	free(err);
+	json_decref(row);
+}
+
+/* ---- for those who do the work ---- */
+
+struct ops *
+task_ops(struct task *t)
+{
+	return (t->jobs->ops);
+}
+
+const char *
+task_user(const struct task *t)
+{
+	return (json_string_value(json_object_get(t->row, "user")));
+}
+
+static void
+set_message(struct task *t, json_t *message, int failed)
+{
+	pthread_mutex_lock(&t->lock);
+	json_object_set_new(t->row, "message", message);
+	t->failed = failed;
+	pthread_mutex_unlock(&t->lock);
+}
+
+void
+task_message(struct task *t, const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	set_message(t, json_vsprintf(fmt, ap), 0);
+	va_end(ap);
+}
+
+void
+task_fail(struct task *t, const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	set_message(t, json_vsprintf(fmt, ap), 1);
+	va_end(ap);
+}
+
+void
+task_fail_json(struct task *t, json_t *why)
+{
+	set_message(t, why, 1);
+}
+
+int
+task_failed(const struct task *t)
+{
+	return (t->failed);
+}
+
+int
+task_stopped(struct task *t)
+{
+	if (!t->jobs->stopping)
+		return (0);
+	task_fail(t, "The node was stopped while the job ran: %llu records had been %s",
+	    (unsigned long long)t->counts.did, t->spec.did != NULL ? t->spec.did : "done");
+	return (1);
+}
+
+static void
+count(struct task *t, const struct task_counts *more)
+{
+	t->counts.records += more->records;
+	t->counts.did += more->did;
+	t->counts.skipped += more->skipped;
+	t->counts.bytes += more->bytes;
+	t->counts.total_bytes += more->total_bytes;
+	t->counted = 1;
+}
+
+void
+task_progress(struct task *t, const struct task_counts *more)
+{
+	pthread_mutex_lock(&t->lock);
+	count(t, more);
+	pthread_mutex_unlock(&t->lock);
+	if (mono_us() - t->saved_us >= SAVE_US)
+		save(t);
+}
+
+void
+task_progress_in(struct task *t, struct group *g, const struct task_counts *more)
+{
+	pthread_mutex_lock(&t->lock);
+	count(t, more);
+	refresh(t);
+	group_system_put(g, SYS_JOB, t->row);
+	pthread_mutex_unlock(&t->lock);
+}
+
+struct task_counts
+task_counts(struct task *t)
+{
+	struct task_counts	c;
+
+	pthread_mutex_lock(&t->lock);
+	c = t->counts;
+	pthread_mutex_unlock(&t->lock);
+	return (c);
+}
+
+/* ---- rows of old ---- */
+
+struct forget {
+	struct job	 job;	/* first */
+	json_t		*ids;
+};
+
+static void
+forget_run(struct group *g, struct job *j)
+{
+	struct forget	*f = (struct forget *)j;
+	struct table	*t = group_table(g, SYS_JOB);
+	json_t		*id;
+	size_t		 i;
+
+	json_array_foreach(f->ids, i, id) {
+		struct buf		 key = { 0 };
+		struct group_row	*gr;
+
+		key_from_json(&key, id);
+		gr = group_row(g, t, key.data, key.len);
+		if (gr != NULL)
+			group_row_forget(gr);
+		buf_free(&key);
+	}
+}
+
+static int64_t
+created(const json_t *row)
+{
+	return (json_integer_value(json_object_get(row, "created_datetime")));
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+	int64_t	x = created(*(json_t *const *)a), y = created(*(json_t *const *)b);
+
+	return (x > y ? -1 : x < y);
+}
+
+static int
+has_ended(const json_t *row)
+{
+	const char	*status = json_string_value(json_object_get(row, "status"));
+
+	return (status == NULL ||
+	    (strcmp(status, "CREATED") != 0 && strcmp(status, "IN_PROGRESS") != 0));
+}
+
+/* Ids of rows that are too old or too many. */
+static json_t *
+old_rows(struct ops *ops)
+{
+	struct conf	 *conf = ops_conf(ops);
+	int64_t		  before = (int64_t)wall_ms() - conf_int(conf, JOBS_RETENTION) * 1000;
+	json_t		 *all = sysrow_all(ops, SYS_JOB), *ids = json_array();
+	size_t		  n = json_array_size(all);
+	json_t		**rows = xcalloc(n + 1, sizeof(*rows));
+
+	for (size_t i = 0; i < n; i++)
+		rows[i] = json_array_get(all, i);
+	qsort(rows, n, sizeof(*rows), newest_first);
+	for (size_t i = 0; i < n; i++)
+		if ((i >= ROWS_MAX || created(rows[i]) < before) && has_ended(rows[i]))
+			json_array_append(ids, json_object_get(rows[i], "id"));
+	conf_free(conf);
+	free(rows);
+	json_decref(all);
+	return (ids);
+}
+
+static void
+forget_old(struct jobs *js)
+{
+	struct forget	 f = { .job.run = forget_run };
+	uint64_t	 now = mono_us();
+
+	if (js->forgot_us != 0 && now - js->forgot_us < FORGET_US)
+		return;
+	js->forgot_us = now;
+	f.ids = old_rows(js->ops);
+	if (json_array_size(f.ids) > 0)
+		commit_wait(js->ops->commit, &f.job);
+	free(f.job.error);
+	json_decref(f.ids);
+}
+
+/* How many records a job of an earlier life did, and what: "5 records had been loaded". */
+static char *
+what_it_did(const json_t *row)
+{
+	static const char *const words[] = { "loaded", "exported", "deleted", "done" };
+	const json_t	*progress = json_object_get(row, "progress"), *n;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if ((n = json_object_get(progress, words[i])) != NULL)
+			return (xasprintf(": %lld records had been %s",
+			    (long long)json_integer_value(n), words[i]));
+	return (xstrdup(""));
+}
+
+static void
+end_earlier(struct jobs *js)
+{
+	json_t	*all = sysrow_all(js->ops, SYS_JOB), *row;
+	char	*did, *err = NULL;
+	size_t	 i;
+
+	json_array_foreach(all, i, row) {
+		if (has_ended(row))
+			continue;
+		did = what_it_did(row);
+		set_text(row, "status", "ERROR");
+		set_time(row, "end_datetime");
+		json_object_set_new(row, "message", json_sprintf("The node was restarted while "
+		    "the job %s%s", json_object_get(row, "start_datetime") != NULL ? "ran" :
+		    "waited", did));
+		free(did);
+		if (sysrow_put(js->ops, SYS_JOB, row, &err) != 200)
+			log_warnx("job: a row cannot be written: %s", err);
+		free(err);
+		err = NULL;
+	}
+	json_decref(all);
+}
+
+/* ---- life ---- */
+
+static void
+task_free(struct task *t)
+{
+	if (t->spec.free != NULL)
+		t->spec.free(t->spec.arg);
+	pthread_mutex_destroy(&t->lock);
+	json_decref(t->row);
+	free(t);
+}
+
+static void
+task_end(struct task *t)
+{
+	if (json_object_get(t->row, "message") == NULL)
+		task_message(t, "Successfully completed job: %s", t->id);
+	set_text(t->row, "status", t->failed ? "ERROR" : "COMPLETE");
+	set_time(t->row, "end_datetime");
+	save(t);
+	forget_old(t->jobs);
+}
+
+static void
+task_main(void *arg)
+{
+	struct task	*t = arg;
+
+	t->jobs->waiting--;
+	if (!t->jobs->stopping) {
+		set_text(t->row, "status", "IN_PROGRESS");
+		set_time(t->row, "start_datetime");
+		save(t);
+		t->spec.run(t, t->spec.arg);
+	} else
+		task_fail(t, "The node was stopped while the job waited");
+	task_end(t);
+	task_free(t);
+}
+
+static struct task *
+task_new(struct request *r, const struct job_spec *spec)
+{
+	struct task	*t = xcalloc(1, sizeof(*t));
+
+	t->jobs = r->ops->jobs;
+	t->spec = *spec;
+	crypto_uuid(t->id);
+	pthread_mutex_init(&t->lock, NULL);
+	t->row = new_row(r, t->id, spec->type);
+	return (t);
+}
+
+/* 0 when it was handed to a thread; else answered. */
+static int
+begin(struct request *r, struct task *t)
+{
+	char	*err = NULL;
+	int	 status = 503;
+
+	if (t->jobs->waiting++ >= WAITING_MAX)
+		err = xasprintf("%d jobs are waiting already, please try again later", WAITING_MAX);
+	else if ((status = sysrow_put(r->ops, SYS_JOB, t->row, &err)) == 200)
+		return (0);
+	t->jobs->waiting--;
+	reply_error(r, status, "%s", err);
+	free(err);
+	return (-1);
+}
+
+void
+job_start(struct request *r, const struct job_spec *spec)
+{
+	struct task	*t = task_new(r, spec);
+	char		 id[37];
+
+	if (begin(r, t) == -1) {
+		task_free(t);
+		return;
+	}
+	memcpy(id, t->id, sizeof(id));
+	workers_run(t->jobs->threads, task_main, t);
+	reply_json(r, 200, json_pack("{s:o, s:s}", "message", spec->message != NULL ?
+	    json_string(spec->message) : json_sprintf("Starting job with id %s", id), "job_id", id));
+}
+
+struct jobs *
+jobs_start(struct ops *ops, char **err)
+{
+	struct jobs	*js = xcalloc(1, sizeof(*js));
+	struct conf	*conf = ops_conf(ops);
+
+	js->ops = ops;
+	end_earlier(js);
+	forget_old(js);
+	js->threads = workers_start((unsigned)conf_int(conf, JOBS_THREADS), err);
+	conf_free(conf);
+	if (js->threads != NULL)
+		return (js);
+	free(js);
+	return (NULL);
+}
+
+void
+jobs_stop(struct jobs *js)
+{
+	if (js == NULL)
+		return;
+	js->stopping = 1;
+	workers_stop(js->threads);
+	free(js);
+}

@@ -1,0 +1,60 @@
+#ifndef HL_JOB_H
+#define HL_JOB_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/*
+ * Jobs: what takes longer than a request may.  Each is a row of hdb_job, which says how
+ * far it is, and runs on one of the room's own threads; so many wait.  A node that stops
+ * ends them, one that starts says of those that it finds that they ended.
+ */
+struct group;
+struct jobs;
+struct ops;
+struct request;
+struct task;			/* a job while it is worked on */
+
+struct job_spec {
+	const char	*type;		/* as get_job shows it: the operation's name */
+	const char	*message;	/* of the answer, or NULL: "Starting job with id <id>" */
+	const char	*did;		/* what it does to records: "loaded"; NULL: it has none */
+	void		(*run)(struct task *t, void *arg);	/* on a thread that may block */
+	void		(*free)(void *arg);	/* called once, whatever happens; or NULL */
+	void		*arg;
+};
+
+struct jobs *jobs_start(struct ops *ops, char **err);	/* NULL with *err */
+/* Tells those that run and waits for them: nobody may start one any more, the commit thread must run. */
+void jobs_stop(struct jobs *js);
+
+/*
+ * Write the row, answer {"message","job_id"} and run it soon; or refuse with 503.
+ * Answers the request in any case.  Waits for the disk: never on an HTTP thread.
+ */
+void job_start(struct request *r, const struct job_spec *spec);
+
+/*
+ * For `run`, on its thread.  How it ended: the last of task_message and task_fail holds;
+ * with neither it is "Successfully completed job: <id>".
+ */
+struct ops *task_ops(struct task *t);
+const char *task_user(const struct task *t);
+void task_message(struct task *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void task_fail(struct task *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void task_fail_json(struct task *t, json_t *why);	/* an object as message; takes it */
+int task_failed(const struct task *t);
+/* 1 when the node stops: the task has failed with that, and must return. */
+int task_stopped(struct task *t);
+
+/* How far it is: added to what was, shown in the row's "progress". */
+struct task_counts {
+	uint64_t	records, did, skipped, bytes, total_bytes;
+};
+/* The row is written once a second at most. */
+void task_progress(struct task *t, const struct task_counts *more);
+/* The same in the batch of what was done, on the commit thread: it is exact after any crash. */
+void task_progress_in(struct task *t, struct group *g, const struct task_counts *more);
+struct task_counts task_counts(struct task *t);
+
+#endif

@@ -1,0 +1,134 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "group.h"
+#include "job.h"
+#include "key.h"
+#include "mem.h"
+#include "op_table.h"
+#include "ops.h"
+
+/* What is older than a time goes: audit entries, transactions, rows.  Jobs, all of them. */
+
+struct before {
+	struct table	*table;
+	uint64_t	 ms;
+};
+
+static void
+before_free(void *arg)
+{
+	struct before	*b = arg;
+
+	table_unref(b->table);
+	free(b);
+}
+
+/* "timestamp" in milliseconds.  What comes after now is not old: it would be written meanwhile. */
+static uint64_t
+read_timestamp(struct faults *f, const json_t *body)
+{
+	const json_t	*v = json_object_get(body, "timestamp");
+	uint64_t	 now = wall_ms();
+	double		 ms = json_number_value(v);
+
+	if (v == NULL)
+		fault(f, "'timestamp' is required");
+	else if (!json_is_number(v))
+		fault(f, "'timestamp' must be a number");
+	else if (ms < 0)
+		fault(f, "'timestamp' must be greater than or equal to 0");
+	return (ms < (double)now ? (uint64_t)(ms > 0 ? ms : 0) : now);
+}
+
+static void
+start(struct request *r, struct before *b, const char *type,
+    void (*run)(struct task *t, void *arg))
+{
+	struct job_spec	spec = { .type = type, .did = "deleted", .run = run, .free = before_free,
+	    .arg = b };
+
+	job_start(r, &spec);
+}
+
+static struct before *
+before_new(struct table *t, uint64_t ms)
+{
+	struct before	*b = xcalloc(1, sizeof(*b));
+
+	b->table = t;
+	b->ms = ms;
+	return (b);
+}
+
+/* ---- the audit log ---- */
+
+struct trim {
+	struct job	 job;	/* first */
+	struct buf	 from, to;
+};
+
+static void
+trim_run(struct group *g, struct job *j)
+{
+	struct trim	*tr = (struct trim *)j;
+
+	store_batch_delete_range(group_batch(g), CF_AUDIT, tr->from.data, tr->from.len,
+	    tr->to.data, tr->to.len);
+}
+
+static uint64_t
+count_keys(struct ops *ops, enum store_cf cf, const struct buf *from, const struct buf *to)
+{
+	struct store_iter	*it = store_iter_new(ops->store, NULL, cf, from->data, from->len,
+	    to->data, to->len);
+	uint64_t		 n = 0;
+
+	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it))
+		n++;
+	store_iter_free(it);
+	return (n);
+}
+
+static void
+trim_audit(struct task *t, void *arg)
+{
+	struct before		*b = arg;
+	struct ops		*ops = task_ops(t);
+	struct trim		 tr = { .job.run = trim_run };
+	struct task_counts	 c = { 0 };
+
+	buf_be32(&tr.from, b->table->id);
+	buf_be32(&tr.to, b->table->id);
+	buf_be64(&tr.to, b->ms << 16);
+	c.records = c.did = count_keys(ops, CF_AUDIT, &tr.from, &tr.to);
+	if (c.did == 0 || commit_wait(ops->commit, &tr.job) == 200) {
+		task_progress(t, &c);
+		task_message(t, "Successfully completed: %llu audit log entries of '%s.%s' were "
+		    "deleted", (unsigned long long)c.did, b->table->database, b->table->name);
+	} else
+		task_fail(t, "%s", tr.job.error);
+	free(tr.job.error);
+	buf_free(&tr.from);
+	buf_free(&tr.to);
+}
+
+static void
+delete_audit_logs_before(struct request *r)
+{
+	struct faults	 f = { 0 };
+	uint64_t	 ms = read_timestamp(&f, r->body);
+	struct table	*t = op_table(r, &f, 400, 404);
+
+	if (t != NULL)
+		start(r, before_new(t, ms), "delete_audit_logs_before", trim_audit);
+}
+
+const struct op ops_before[] = {
+	{ "delete_audit_logs_before", "deleteAuditLogsBefore", RIGHT_SUPER, ON_WORKER,
+	    delete_audit_logs_before },
+	{ NULL },
+};
