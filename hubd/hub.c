@@ -3,6 +3,7 @@
 #include "hub.h"
 
 #include <event2/event.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 #define PING_FAST_MS	500		/* while somebody is missing */
 #define REACHABLE_US	3000000		/* since its last answer */
 #define LATE_US		1500000		/* an answer more than this ago is overdue */
+#define DOUBLED_US	10000000	/* so long it counts */
 #define REMEMBER_US	60000000	/* who is gone longer is no longer missing */
 #define NETWORK_MAX_MS	600000
 #define SECRET_LEN	32
@@ -52,11 +54,13 @@ struct hub {
 	struct nats		*hub, *leaf;	/* our connections to the two servers */
 	char			*hub_inbox, *leaf_inbox;
 	struct mesh		*mesh;
+	uint64_t		 round;		/* the last look around */
 	struct requests		*requests;
 	struct network_call	*calls;
 	struct event		*tick;
 	char			*reported;	/* the last MESH */
 	json_t			*reachable;	/* in it */
+	json_t			*doubled;	/* in it as well */
 	int			 duplicate;
 };
 
@@ -117,6 +121,25 @@ check_duplicate(struct hub *h)
 	h->duplicate = now;
 }
 
+/* Who answers each question more than once. */
+static void
+check_doubled(struct hub *h)
+{
+	json_t	*now = h->mesh != NULL ? mesh_doubled(h->mesh, mono_us() - DOUBLED_US) :
+		    json_array();
+	int	 some = json_array_size(now) > 0;
+
+	if (some && json_array_size(h->doubled) == 0)
+		log_warnx("all that is exchanged with %s%s arrives twice: does a leaf route of this or "
+		    "of that node lead into the mesh that its own hub belongs to?",
+		    json_string_value(json_array_get(now, 0)),
+		    json_array_size(now) > 1 ? " and others" : "");
+	else if (!some && json_array_size(h->doubled) > 0)
+		log_info("nothing arrives twice any more");
+	json_decref(h->doubled);
+	h->doubled = now;
+}
+
 /* Tell opsd if it has not been told the same. */
 static void
 report(struct hub *h)
@@ -125,11 +148,12 @@ report(struct hub *h)
 	char	*text;
 
 	check_duplicate(h);
+	check_doubled(h);
 	log_changes(h, names);
 	json_decref(h->reachable);
 	h->reachable = names;
-	mesh = json_pack("{s:o, s:O, s:b}", "server", server_json(h), "nodes", names,
-	    "duplicate", h->duplicate);
+	mesh = json_pack("{s:o, s:O, s:b, s:O}", "server", server_json(h), "nodes", names,
+	    "duplicate", h->duplicate, "doubled", h->doubled);
 	text = json_dumps(mesh, JSON_COMPACT);
 	json_decref(mesh);
 	if (text != NULL && chan_is_up(h->ops) &&
@@ -187,10 +211,11 @@ hub_pong_cb(const struct nats_msg *m, void *arg)
 {
 	struct hub	*h = arg;
 	char		*instance = NULL;
+	const char	*round = strrchr(m->subject, '.');
 	json_t		*pong = mesh_read_pong(m->data, m->len, &instance);
 
-	if (pong != NULL) {
-		mesh_on_pong(h->mesh, mono_us(), pong, instance);
+	if (pong != NULL && round != NULL) {
+		mesh_on_pong(h->mesh, mono_us(), strtoull(round + 1, NULL, 10), pong, instance);
 		report(h);
 	}
 	json_decref(pong);
@@ -225,11 +250,15 @@ look_around(struct hub *h)
 {
 	unsigned	ms = somebody_missing(h) ? PING_FAST_MS : PING_MS;
 	struct timeval	next = { ms / 1000, (ms % 1000) * 1000 };
+	char		*reply;
 
 	if (nats_is_up(h->hub))
 		(void)nats_publish(h->hub, MESH_STATSZ_SUBJECT, h->hub_inbox, NULL, 0);
-	if (nats_is_up(h->leaf))
-		(void)nats_publish(h->leaf, MESH_PING_SUBJECT, h->leaf_inbox, NULL, 0);
+	if (nats_is_up(h->leaf)) {
+		reply = xasprintf("%s.%" PRIu64, h->leaf_inbox, ++h->round);
+		(void)nats_publish(h->leaf, MESH_PING_SUBJECT, reply, NULL, 0);
+		free(reply);
+	}
 	evtimer_add(h->tick, &next);
 }
 
@@ -280,7 +309,8 @@ open_nats(struct hub *h, const char *host, int64_t port, const char *user, const
 static void
 connect_servers(struct hub *h)
 {
-	const struct conf *c = h->set->conf;
+	const struct conf	*c = h->set->conf;
+	char			*answers;
 
 	h->mesh = mesh_new(h->set->node, h->instance);
 	h->hub = open_nats(h, conf_str(c, HUB_HOST), conf_int(c, HUB_PORT), NATSTEXT_SYS_USER,
@@ -290,7 +320,9 @@ connect_servers(struct hub *h)
 	h->hub_inbox = nats_inbox(h->hub);
 	h->leaf_inbox = nats_inbox(h->leaf);
 	nats_subscribe(h->hub, h->hub_inbox, hub_statsz_cb, h);
-	nats_subscribe(h->leaf, h->leaf_inbox, hub_pong_cb, h);
+	answers = xasprintf("%s.*", h->leaf_inbox);
+	nats_subscribe(h->leaf, answers, hub_pong_cb, h);
+	free(answers);
 	nats_subscribe(h->leaf, MESH_PING_SUBJECT, hub_ping_cb, h);
 	requests_set_leaf(h->requests, h->leaf, h->set->node);
 	look_around(h);
@@ -584,6 +616,7 @@ hub_start(struct svc *svc)
 	crypto_random_hex(h->instance, INSTANCE_LEN);
 	h->requests = requests_new(svc->base);
 	h->reachable = json_array();
+	h->doubled = json_array();
 	h->tick = evtimer_new(svc->base, hub_tick_cb, h);
 	if (h->tick == NULL)
 		fatalx("hub: no timer");
@@ -602,6 +635,7 @@ hub_stop(struct hub *h)
 	event_free(h->tick);
 	settings_free(h->set);
 	json_decref(h->reachable);
+	json_decref(h->doubled);
 	free(h->reported);
 	free(h->error);
 	free(h->dir);

@@ -11,11 +11,17 @@
 #define NODES_MAX	4096	/* a cluster is far smaller: more is a mistake */
 #define NAME_MAX_LEN	255
 #define JSON_MAX	(1 << 20)
+#define DOUBLED_ROUNDS	3	/* fewer may be a link that is being exchanged */
 
 struct mesh_node {
 	char		*name;
 	uint64_t	 pong;		/* of its hubd, last; 0: none */
 	uint64_t	 seen;		/* of its servers, last; 0: none */
+	uint64_t	 round;		/* the last one that it answered */
+	char		*answered;	/* which instance did first */
+	unsigned	 answers;	/* of that instance, in that round */
+	unsigned	 streak;	/* rounds before it with more than one */
+	uint64_t	 doubled;	/* when there were enough of those; 0: never */
 	UT_hash_handle	 hh;
 };
 
@@ -43,6 +49,7 @@ drop(struct mesh *m, struct mesh_node *n)
 {
 	HASH_DEL(m->nodes, n);
 	free(n->name);
+	free(n->answered);
 	free(n);
 }
 
@@ -198,15 +205,33 @@ node_get(struct mesh *m, const char *name)
 	return (n);
 }
 
+static void
+count_answer(struct mesh_node *n, uint64_t now, uint64_t round, const char *instance)
+{
+	if (n->answered == NULL || round != n->round) {
+		n->streak = n->answers > 1 ? n->streak + 1 : 0;
+		n->answers = 1;
+		n->round = round;
+		free(n->answered);
+		n->answered = xstrdup(instance);
+	} else if (strcmp(n->answered, instance) == 0) {
+		n->answers++;
+	}
+	if (n->answers > 1 && n->streak + 1 >= DOUBLED_ROUNDS)
+		n->doubled = now;
+}
+
 void
-mesh_on_pong(struct mesh *m, uint64_t now, const json_t *pong, const char *instance)
+mesh_on_pong(struct mesh *m, uint64_t now, uint64_t round, const json_t *pong,
+    const char *instance)
 {
 	const char		*name = json_string_value(json_object_get(pong, "name"));
 	struct mesh_node	*n = node_get(m, name);
 
-	if (n != NULL)
+	if (n != NULL) {
 		n->pong = now;
-	else if (strcmp(name, m->name) == 0 && strcmp(instance, m->instance) != 0)
+		count_answer(n, now, round, instance);
+	} else if (strcmp(name, m->name) == 0 && strcmp(instance, m->instance) != 0)
 		m->duplicate = now;
 }
 
@@ -274,6 +299,18 @@ json_t *
 mesh_reachable(const struct mesh *m, uint64_t since)
 {
 	return (mesh_sorted(answered(m, since)));
+}
+
+json_t *
+mesh_doubled(const struct mesh *m, uint64_t since)
+{
+	json_t			*list = json_array();
+	struct mesh_node	*n;
+
+	for (n = m->nodes; n != NULL; n = n->hh.next)
+		if (n->doubled != 0 && n->doubled >= since)
+			json_array_append_new(list, json_string(n->name));
+	return (mesh_sorted(list));
 }
 
 json_t *

@@ -25,7 +25,8 @@ void mesh_free(struct mesh *m);
 json_t *mesh_read_pong(const void *json, size_t len, char **instance);
 json_t *mesh_read_statsz(const void *json, size_t len);
 
-void mesh_on_pong(struct mesh *m, uint64_t now, const json_t *pong,
+/* `round`: which of our questions it answers. */
+void mesh_on_pong(struct mesh *m, uint64_t now, uint64_t round, const json_t *pong,
     const char *instance);
 void mesh_on_statsz(struct mesh *m, uint64_t now, const json_t *statsz);
 /* Nobody can answer: our way to the others is down. */
@@ -39,6 +40,11 @@ json_t *mesh_connected(const struct mesh *m, uint64_t since);
 int mesh_missing(const struct mesh *m, uint64_t old, uint64_t since);
 /* Whether another node with our name answered since. */
 int mesh_duplicate(const struct mesh *m, uint64_t since);
+/*
+ * Nodes that answer each question more than once, since; sorted, new reference: then
+ * either they or we are linked twice into the mesh.
+ */
+json_t *mesh_doubled(const struct mesh *m, uint64_t since);
 /* Takes a list of strings, gives it sorted. */
 json_t *mesh_sorted(json_t *names);
 /* Forget who was not heard of since. */

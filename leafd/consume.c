@@ -76,6 +76,7 @@ struct peer {
 	int64_t		 grown;		/* max_bytes after a message did not fit, else 0 */
 	uint64_t	 heard_us;
 	uint64_t	 silence_us;	/* how long it may last */
+	int		 enough;	/* requests are waiting: no more before the next tick */
 	uint64_t	 cseq;		/* the consumer's last sequence that came */
 	uint64_t	 claimed;	/* what it says that it delivered */
 
@@ -174,6 +175,7 @@ peer_end(struct peer *p)
 	delete_consumer(p);
 	memset(p->requests, 0, sizeof(p->requests));
 	p->cseq = p->claimed = 0;
+	p->enough = 0;
 	p->state = PEER_WAITING;
 }
 
@@ -246,7 +248,7 @@ peer_pull(struct peer *p)
 {
 	int i, idle = 1;
 
-	if (p->state != PEER_FLOWING)
+	if (p->state != PEER_FLOWING || p->enough)
 		return;
 	for (i = 0; i < ASKS; i++)
 		idle = idle && p->requests[i].id == 0;
@@ -453,7 +455,11 @@ request_is_over(struct peer *p, const struct request *r, const char *why)
 static void
 on_conflict(struct peer *p, struct request *r, const char *why)
 {
-	if (why != NULL && request_is_over(p, r, why)) {
+	if (why != NULL && strstr(why, "MaxWaiting") != NULL) {
+		/* Requests arrive twice as well. */
+		r->id = 0;
+		p->enough = 1;
+	} else if (why != NULL && request_is_over(p, r, why)) {
 		r->id = 0;
 		peer_pull(p);
 	} else {
@@ -495,6 +501,9 @@ consume_msg_cb(const struct nats_msg *m, void *arg)
 		return;
 	}
 	if (ack_subject_read(m->reply, &seqs) == -1)
+		return;
+	/* Linked twice into one mesh, each message comes by both ways. */
+	if (seqs.consumer <= p->cseq)
 		return;
 	if (seqs.consumer != p->cseq + 1) {
 		peer_fail(p, "messages were lost");
@@ -541,6 +550,7 @@ peer_tick(struct peer *p)
 		return;
 	}
 	timer_set(p, TICK_MS);
+	p->enough = 0;
 	peer_pull(p);
 }
 

@@ -188,6 +188,17 @@ cluster_servers(struct cluster *c)
 }
 
 json_t *
+cluster_mesh(struct cluster *c)
+{
+	json_t *mesh;
+
+	pthread_mutex_lock(&c->lock);
+	mesh = json_deep_copy(c->mesh);
+	pthread_mutex_unlock(&c->lock);
+	return (mesh);
+}
+
+json_t *
 cluster_read_json(struct rd *r)
 {
 	size_t n;

@@ -48,5 +48,7 @@ void cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *v);
 void peer_view_clear(struct peer_view *v);
 /* {"hub":{"status","pid"},"leaf":{...}} new reference */
 json_t *cluster_servers(struct cluster *c);
+/* What hubd said last (MESH); new reference, NULL when it is away. */
+json_t *cluster_mesh(struct cluster *c);
 
 #endif

@@ -11,6 +11,7 @@
 #include "cluster.h"
 #include "flows.h"
 #include "nodes.h"
+#include "warn.h"
 
 #define NETWORK_MS	2000	/* cluster_network waits this long by default */
 #define NETWORK_MAX_MS	60000
@@ -249,9 +250,10 @@ op_mesh_status(struct request *r)
 {
 	char	*name = ops_node_name(r->ops);
 
-	reply_json(r, 200, json_pack("{s:s, s:b, s:o, s:o}", "node_name", name, "is_enabled",
-	    (int)r->ops->live.clustering, "servers", cluster_servers(r->ops->cluster),
-	    "connections", connections_json(r->ops)));
+	reply_json(r, 200, json_pack("{s:s, s:b, s:o, s:o, s:o}", "node_name", name,
+	    "is_enabled", (int)r->ops->live.clustering, "servers",
+	    cluster_servers(r->ops->cluster), "connections", connections_json(r->ops),
+	    "warnings", warnings(r->ops)));
 	free(name);
 }
 

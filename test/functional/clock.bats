@@ -60,6 +60,8 @@ state()		# state NODE OTHER TABLE WORD: of the flow
 	insert n2 ahead '{"id":"back"}'
 	wait_until 3 has_row n1 ahead '"back"'
 	connection n2 n1 '.status == "clock"'
+	ok n2 '{"operation":"cluster_status"}' '.warnings[0] | .kind == "clock_skew" and
+	    .node_name == "n1" and (.message | contains("ahead of this node"))'
 	# It was not taken over as this node's own time.
 	has_row n2 ahead '"back"' '.__createdtime__ < (now + 3) * 1000'
 	wait_until 15 has_row n2 ahead 3

@@ -19,7 +19,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if ((pong == NULL) != (instance == NULL))
 		abort();
 	if (pong != NULL)
-		mesh_on_pong(m, 1, pong, instance);
+		mesh_on_pong(m, 1, 1, pong, instance);
 	if (statsz != NULL)
 		mesh_on_statsz(m, 1, statsz);
 	json_decref(mesh_connected(m, 0));

@@ -25,7 +25,7 @@ pong(struct mesh *m, uint64_t now, const char *name, const char *instance)
 {
 	json_t *p = json_pack("{s:s, s:[], s:[]}", "name", name, "connected_nodes", "routes");
 
-	mesh_on_pong(m, now, p, instance);
+	mesh_on_pong(m, now, now, p, instance);
 	json_decref(p);
 }
 
@@ -94,6 +94,36 @@ test_duplicate(void **state)
 }
 
 static void
+test_doubled(void **state)
+{
+	struct mesh *m = mesh_new("n1", "a");
+
+	/* Two nodes of one name are no double link. */
+	for (uint64_t round = 1; round <= 5; round++) {
+		pong(m, round, "n2", "b");
+		pong(m, round, "n2", "other");
+	}
+	is_list(mesh_doubled(m, 0), "[]");
+	/* Nor is a short time of it, or an answer to another question. */
+	for (uint64_t round = 11; round <= 12; round++) {
+		pong(m, round, "n3", "c");
+		pong(m, round, "n3", "c");
+	}
+	pong(m, 13, "n3", "c");
+	pong(m, 14, "n3", "c");
+	pong(m, 14, "n3", "c");
+	is_list(mesh_doubled(m, 0), "[]");
+	for (uint64_t round = 21; round <= 23; round++) {
+		pong(m, round, "n4", "d");
+		pong(m, round, "n4", "d");
+		pong(m, round, "n4", "d");
+	}
+	is_list(mesh_doubled(m, 23), "[\"n4\"]");
+	is_list(mesh_doubled(m, 24), "[]");
+	mesh_free(m);
+}
+
+static void
 test_read_pong(void **state)
 {
 	static const char *const broken[] = {
@@ -157,6 +187,7 @@ main(void)
 		cmocka_unit_test(test_reachable),
 		cmocka_unit_test(test_servers),
 		cmocka_unit_test(test_duplicate),
+		cmocka_unit_test(test_doubled),
 		cmocka_unit_test(test_read_pong),
 		cmocka_unit_test(test_many),
 	};

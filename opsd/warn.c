@@ -1,0 +1,82 @@
+#include "config.h"
+
+#include "warn.h"
+
+#include <stdlib.h>
+
+#include "cluster.h"
+#include "nodes.h"
+
+/* Takes the message. */
+static json_t *
+warn(json_t *list, const char *kind, json_t *message)
+{
+	json_t *o = json_pack("{s:s, s:o}", "kind", kind, "message", message);
+
+	json_array_append_new(list, o);
+	return (o);
+}
+
+static int
+has_leaf_routes(struct ops *ops)
+{
+	struct conf	*conf = ops_conf(ops);
+	int		 some = json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
+
+	conf_free(conf);
+	return (some);
+}
+
+static void
+warn_links(struct ops *ops, const json_t *mesh, json_t *list)
+{
+	json_t	*doubled = json_object_get(mesh, "doubled"), *o;
+
+	if (json_is_true(json_object_get(mesh, "duplicate")))
+		warn(list, "duplicate_name", json_string("Another node has the name of this one: give "
+		    "one of them another clustering.nodeName, or stop the copy"));
+	if (json_array_size(doubled) == 0)
+		return;
+	o = warn(list, "linked_twice", json_string(has_leaf_routes(ops) ?
+	    "A leaf route of this node leads into the mesh that its hub belongs to: everything "
+	    "arrives twice, which costs bandwidth. Delete the leaf route or the hub's routes" :
+	    "Everything arrives twice from these nodes: a leaf route of theirs leads into the mesh "
+	    "that their hub belongs to"));
+	json_object_set(o, "nodes", doubled);
+}
+
+static void
+warn_skew(struct ops *ops, const struct peer *p, json_t *list)
+{
+	struct peer_view	 v;
+	json_t			*o;
+
+	cluster_view(ops->cluster, p->id, &v);
+	if (v.reachable && v.seen_ms != 0 && (uint64_t)llabs(v.skew_ms) > ops->live.max_skew_ms) {
+		o = warn(list, "clock_skew", json_sprintf("The clock of node '%s' is %lld ms %s this "
+		    "node's, more than clustering.maxClockSkew: set the clocks right", p->name,
+		    (long long)llabs(v.skew_ms), v.skew_ms > 0 ? "ahead of" : "behind"));
+		json_object_set_new(o, "node_name", json_string(p->name));
+		json_object_set_new(o, "clock_skew_ms", json_integer(v.skew_ms));
+	}
+	peer_view_clear(&v);
+}
+
+json_t *
+warnings(struct ops *ops)
+{
+	json_t		 *list = json_array(), *mesh = cluster_mesh(ops->cluster);
+	struct peer	**all;
+	size_t		  n;
+
+	warn_links(ops, mesh, list);
+	json_decref(mesh);
+	all = nodes_all(ops->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (peer_active(all[i]))
+			warn_skew(ops, all[i], list);
+		peer_free(all[i]);
+	}
+	free(all);
+	return (list);
+}

@@ -1,0 +1,18 @@
+#ifndef HL_WARN_H
+#define HL_WARN_H
+
+#include <jansson.h>
+
+#include "ops.h"
+
+/*
+ * What an operator should know of the cluster although everything runs, for
+ * cluster_status: [{"kind","message",...}], new reference.
+ *
+ *   duplicate_name	another node has this one's name
+ *   linked_twice	"nodes": a leaf route leads into the mesh of the own hub, all comes twice
+ *   clock_skew		"node_name","clock_skew_ms": more than clustering.maxClockSkew apart
+ */
+json_t *warnings(struct ops *ops);
+
+#endif
