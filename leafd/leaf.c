@@ -18,6 +18,7 @@
 #include "natstext.h"
 #include "publish.h"
 #include "pull.h"
+#include "purge.h"
 #include "svc.h"
 
 #define SECRET_LEN	16
@@ -45,6 +46,7 @@ struct leaf {
 	struct publish		*publish;
 	struct consume		*consume;
 	struct pull		*pull;
+	struct purge		*purge;
 	struct stream_opts	 stream;	/* node borrowed from settings */
 
 	struct event		*tell;
@@ -122,10 +124,12 @@ follow(struct leaf *l)
 		publish_start(l->publish, l->asker);
 		consume_start(l->consume, l->asker, l->settings->node);
 		pull_start(l->pull, l->asker, l->settings->node);
+		purge_start(l->purge, l->asker, l->settings->node);
 	} else {
 		publish_stop(l->publish);
 		consume_stop(l->consume);
 		pull_stop(l->pull);
+		purge_stop(l->purge);
 	}
 }
 
@@ -360,6 +364,14 @@ on_pull(struct chan *c, struct msg *m, void *arg)
 	return (pull_ask(l->pull, m));
 }
 
+static int
+on_stream_purge(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf *l = arg;
+
+	return (purge_ask(l->purge, m));
+}
+
 static void
 leaf_up_cb(struct chan *c, enum role peer, void *arg)
 {
@@ -386,6 +398,7 @@ static const struct chan_handler leaf_handlers[] = {
 	{ MSG_SETTINGS, on_settings },
 	{ MSG_FLOWS, on_flows },
 	{ MSG_PULL, on_pull },
+	{ MSG_STREAM_PURGE, on_stream_purge },
 	{ 0 },
 };
 
@@ -413,6 +426,7 @@ leaf_start(struct svc *svc)
 	l->publish = publish_new(svc->base, l->opsd);
 	l->consume = consume_new(svc->base, l->opsd, leaf_changed_cb, l);
 	l->pull = pull_new(l->opsd);
+	l->purge = purge_new(l->opsd);
 	return (l);
 }
 
@@ -423,6 +437,7 @@ leaf_stop(struct leaf *l)
 	stop_server(l);
 	chan_free(l->opsd);
 	pull_free(l->pull);
+	purge_free(l->purge);
 	consume_free(l->consume);
 	publish_free(l->publish);
 	settings_free(l->settings);

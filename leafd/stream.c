@@ -27,6 +27,7 @@ struct stream {
 	struct stream_tail	 tail;
 	uint64_t		 first;		/* of the stream */
 	uint64_t		 at;		/* sequence that is being read */
+	int			 jumped;	/* over what was purged at the end */
 	void			(*cb)(const struct stream_tail *t, const char *why, void *arg);
 	void			*arg;
 };
@@ -204,6 +205,32 @@ take_frame(struct stream *s, const void *data, size_t len)
 	return (0);
 }
 
+/* The newest message that is left; a purge may have taken very many after it. */
+static void
+on_newest(const struct ask_answer *ans, void *arg)
+{
+	struct stream	*s = arg;
+	json_int_t	 seq = json_integer_value(json_object_get(json_object_get(ans->root,
+	    "message"), "seq"));
+
+	if (ans->root == NULL) {
+		stream_fail(s, ans->why);
+		return;
+	}
+	s->at = seq > 0 && (uint64_t)seq < s->at ? (uint64_t)seq : s->at - 1;
+	read_back(s);
+}
+
+static void
+jump_back(struct stream *s)
+{
+	char *all = stream_subjects(s->node);
+
+	s->jumped = 1;
+	ask_config(s, "MSG.GET", json_pack("{s:s}", "last_by_subj", all), on_newest);
+	free(all);
+}
+
 static void
 on_message(const struct nats_msg *m, void *arg)
 {
@@ -213,7 +240,11 @@ on_message(const struct nats_msg *m, void *arg)
 		stream_fail(s, "no answer from the stream");
 		return;
 	}
-	/* 404: limits took it out. */
+	/* 404: a limit or a purge took it out. */
+	if (m->status != NULL && !s->jumped) {
+		jump_back(s);
+		return;
+	}
 	if (m->status == NULL && !take_frame(s, m->data, m->len)) {
 		stream_done(s);
 		return;

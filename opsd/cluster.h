@@ -30,6 +30,11 @@ int cluster_recovering(struct cluster *c);
  */
 int cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
     unsigned timeout_ms, json_t **answer);
+/*
+ * Messages of a table that hold only log entries up to `upto` leave the stream; waits
+ * (worker threads only).  How many, or -1: the leaf server is away.
+ */
+int64_t cluster_purge(struct cluster *c, const char *database, const char *table, uint64_t upto);
 /* The mesh as cluster_network shows it; NULL when hubd is away. */
 json_t *cluster_network(struct cluster *c, unsigned timeout_ms);
 

@@ -50,6 +50,19 @@ json_t *cluster_read_json(struct rd *r);	/* a blob, the last field; NULL: not JS
 /* A message that is one such blob takes the place of what was there; -1: it is not. */
 int cluster_take_json(struct cluster *c, struct msg *m, json_t **into);
 
+/* Something that a worker thread waits for while the loop's thread has it done. */
+struct ask {
+	struct cluster	*c;
+	void		(*run)(struct ask *a);	/* on the loop: sees to it that ask_end is called */
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 cond;
+	int		 done, status;
+	json_t		*answer;
+};
+
+int ask_wait(struct ask *a, json_t **answer);	/* the status; 503 while we are stopping */
+void ask_end(struct ask *a, int status, json_t *answer);
+
 /* leaflink.c: the log out, frames and answers in. */
 void leaflink_kick(void *arg);			/* flows or entries of the cluster `arg` changed */
 void leaflink_pull(struct cluster *c);		/* ask for what is missing */

@@ -16,17 +16,14 @@
 
 /* ---- questions to nodes ---- */
 
-struct ask {
-	struct cluster	*c;
+/* To a node, or to all (only the time-out counts). */
+struct node_ask {
+	struct ask	 ask;	/* first */
 	char		*node, *verb, *text;
 	unsigned	 timeout_ms;
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 cond;
-	int		 done, status;
-	json_t		*answer;
 };
 
-static void
+void
 ask_end(struct ask *a, int status, json_t *answer)
 {
 	pthread_mutex_lock(&a->lock);
@@ -66,14 +63,14 @@ peer_req(struct cluster *c, const char *node, const char *verb, const char *text
 }
 
 static void
-ask_run(void *arg)
+node_run(struct ask *a)
 {
-	struct ask *a = arg;
+	struct node_ask *na = (struct node_ask *)a;
 
 	if (a->c->hub == NULL)
 		ask_end(a, 503, NULL);
 	else
-		peer_req(a->c, a->node, a->verb, a->text, a->timeout_ms, asked_cb, a);
+		peer_req(a->c, na->node, na->verb, na->text, na->timeout_ms, asked_cb, a);
 }
 
 static void
@@ -85,22 +82,29 @@ network_cb(struct rd *body, void *arg)
 }
 
 static void
-network_run(void *arg)
+network_run(struct ask *a)
 {
-	struct ask *a = arg;
+	unsigned timeout_ms = ((struct node_ask *)a)->timeout_ms;
 	struct buf b = { 0 };
 
 	if (a->c->hub == NULL) {
 		ask_end(a, 503, NULL);
 		return;
 	}
-	buf_u32(&b, a->timeout_ms);
-	chan_call(a->c->hub, MSG_NETWORK, &b, a->timeout_ms + 2000, network_cb, a);
+	buf_u32(&b, timeout_ms);
+	chan_call(a->c->hub, MSG_NETWORK, &b, timeout_ms + 2000, network_cb, a);
 }
 
-/* Run on the loop, wait here. */
-static int
-ask_wait(struct ask *a, void (*run)(void *), json_t **answer)
+static void
+ask_run(void *arg)
+{
+	struct ask *a = arg;
+
+	a->run(a);
+}
+
+int
+ask_wait(struct ask *a, json_t **answer)
 {
 	int quiet;
 
@@ -109,7 +113,7 @@ ask_wait(struct ask *a, void (*run)(void *), json_t **answer)
 	pthread_mutex_lock(&a->c->lock);
 	quiet = a->c->quiet;
 	if (!quiet)
-		post(a->c->ops->svc->post, run, a);
+		post(a->c->ops->svc->post, ask_run, a);
 	pthread_mutex_unlock(&a->c->lock);
 	if (quiet)
 		ask_end(a, 503, NULL);
@@ -127,12 +131,12 @@ int
 cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
     unsigned timeout_ms, json_t **answer)
 {
-	struct ask a = { .c = c, .node = (char *)node, .verb = (char *)verb,
-	    .timeout_ms = timeout_ms };
+	struct node_ask a = { .ask = { .c = c, .run = node_run }, .node = (char *)node,
+	    .verb = (char *)verb, .timeout_ms = timeout_ms };
 	int status;
 
 	a.text = json_dumps(body, JSON_COMPACT);
-	status = ask_wait(&a, ask_run, answer);
+	status = ask_wait(&a.ask, answer);
 	free(a.text);
 	return (status);
 }
@@ -140,10 +144,10 @@ cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
 json_t *
 cluster_network(struct cluster *c, unsigned timeout_ms)
 {
-	struct ask a = { .c = c, .timeout_ms = timeout_ms };
+	struct node_ask a = { .ask = { .c = c, .run = network_run }, .timeout_ms = timeout_ms };
 	json_t *answer;
 
-	ask_wait(&a, network_run, &answer);
+	ask_wait(&a.ask, &answer);
 	return (answer);
 }
 

@@ -18,6 +18,7 @@
 
 #define PULL_BYTES	(1u << 20)
 #define PULLS_MAX	8
+#define STREAM_PURGE_MS	30000
 
 /* ---- log out ---- */
 
@@ -166,6 +167,52 @@ on_log_tail(struct chan *ch, struct msg *m, void *arg)
 	}
 	tail_answer(t);
 	return (0);
+}
+
+/* ---- what the log has no more ---- */
+
+struct purge_ask {
+	struct ask	 ask;	/* first */
+	const char	*database, *table;
+	uint64_t	 upto;
+};
+
+static void
+purged_cb(struct rd *body, void *arg)
+{
+	int status = body != NULL ? rd_u16(body) : 503;
+	uint64_t n = body != NULL ? rd_u64(body) : 0;
+
+	ask_end(arg, status, json_integer((json_int_t)n));
+}
+
+static void
+purge_run(struct ask *a)
+{
+	struct purge_ask *p = (struct purge_ask *)a;
+	struct buf b = { 0 };
+
+	if (a->c->leaf == NULL) {
+		ask_end(a, 503, NULL);
+		return;
+	}
+	buf_str(&b, p->database);
+	buf_str(&b, p->table);
+	buf_u64(&b, p->upto);
+	chan_call(a->c->leaf, MSG_STREAM_PURGE, &b, STREAM_PURGE_MS, purged_cb, a);
+}
+
+int64_t
+cluster_purge(struct cluster *c, const char *database, const char *table, uint64_t upto)
+{
+	struct purge_ask p = { .ask = { .c = c, .run = purge_run }, .database = database,
+	    .table = table, .upto = upto };
+	json_t *answer = NULL;
+	int status = ask_wait(&p.ask, &answer);
+	int64_t n = status == 200 ? json_integer_value(answer) : -1;
+
+	json_decref(answer);
+	return (n);
 }
 
 /* ---- frames in ---- */

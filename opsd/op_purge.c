@@ -17,9 +17,9 @@
 
 /*
  * purge_stream: transactions of a table leave the log.  Definitions stay, so that
- * whoever begins anew finds the table, and a marker follows.  What is in
- * the stream as well stays there until the stream's own limits: receivers drop
- * what they have, and who lacks it may still take it.
+ * whoever begins anew finds the table, and a marker follows.  Then their messages
+ * leave the stream, but for one that holds a transaction that stays, too.  While the
+ * leaf server is away they stay; the next call takes them along.
  */
 #define CHUNK		4096	/* entries removed by one commit */
 #define REPORT_US	1000000
@@ -242,6 +242,19 @@ purge_log(struct ops *ops, struct purge *p)
 }
 
 static void
+reply_purged(struct request *r, const struct table *t, int64_t n)
+{
+	uint64_t	upto = t->stat->purged;
+	int64_t		messages = upto == 0 ? 0 : cluster_purge(r->ops->cluster, t->database,
+	    t->name, upto);
+
+	reply_json(r, 200, json_pack("{s:o, s:I, s:o}", "message",
+	    json_sprintf("Successfully purged %lld messages from stream '%s.%s'", (long long)n,
+	    t->database, t->name), "purged", (json_int_t)n, "stream_messages", messages != -1 ?
+	    json_integer((json_int_t)messages) : json_null()));
+}
+
+static void
 purge_table(struct request *r, const struct table *t, uint64_t upto)
 {
 	struct purge	*p = xcalloc(1, sizeof(*p));
@@ -257,9 +270,7 @@ purge_table(struct request *r, const struct table *t, uint64_t upto)
 		reply_error(r, p->job.status, "%s", p->job.error != NULL ? p->job.error :
 		    "not written");
 	else
-		reply_json(r, 200, json_pack("{s:o, s:I}", "message",
-		    json_sprintf("Successfully purged %lld messages from stream '%s.%s'",
-		    (long long)n, t->database, t->name), "purged", (json_int_t)n));
+		reply_purged(r, t, n);
 	free(p->job.error);
 	free(p);
 }

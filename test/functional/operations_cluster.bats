@@ -436,6 +436,91 @@ not_listed()	# not_listed NODE OTHER
 	wait_until 10 has_row n1 lacks 6
 }
 
+stream()	# stream NODE JQ: what its leaf server says of the stream
+{
+	local url
+
+	url=$(jq -r '.monitoring[0]' "$(root "$1")/clustering"/*_"$(node_pid "$1" leaf)".ports)
+	curl -s -m 5 "$url/jsz?accounts=true&streams=true" |
+	    jq -e ".account_details[].stream_detail[0].state | $2"
+}
+
+big_rows()	# big_rows NODE TABLE TAG: 32 MB in 64 transactions
+{
+	local i fill
+
+	fill=$(printf '%0500000d' 0)
+	for i in {1..64}; do
+		printf '{"operation":"insert","database":"dev","table":"%s","records":[{"id":"%s","v":"%s"}]}' \
+		    "$2" "$3$i" "$fill" >"$HL_T/big.json"
+		ok "$1" "@$HL_T/big.json"
+	done
+}
+
+@test "purge_stream frees the disk of the stream, and no peer misses anything" {
+	local before gone
+
+	make_table n1 big
+	make_table n1 small
+	ok n1 "$(node_call add_node n2 "$(sub big true true),$(sub small true true)")"
+	insert n1 small '{"id":1}'
+	big_rows n1 big a
+	insert n1 small '{"id":2}'
+	wait_until 20 stream n1 '.bytes > 32000000'
+	[ "$(du -s -B1 "$(root n1)/clustering/leaf" | cut -f 1)" -gt 32000000 ]
+	before=$(stream n1 .messages)
+	ok n1 '{"operation":"purge_stream","database":"dev","table":"big","options":{"keep":2}}' \
+	    '.purged == 62 and .stream_messages >= 60'
+	gone=$(jq .stream_messages <<<"$body")
+	stream n1 '.bytes < 2000000'
+	# Those that were told to stay are still in the log, the others are not.
+	ok n1 '{"operation":"read_transaction_log","database":"dev","table":"big"}' \
+	    '[.[] | select(.operation == "insert")] | length == 2'
+	# What others wrote around them stays.
+	[ "$(stream n1 .messages)" -ge $((before - gone)) ]
+	big_rows n1 big b
+	wait_until 20 counts n2 big 128
+	ok n1 '{"operation":"purge_stream","database":"dev","table":"big"}' '.purged == 66'
+	stream n1 '.bytes < 2000000'
+	# Whole blocks at once; those with something left are written anew within minutes.
+	[ "$(du -s -B1 "$(root n1)/clustering/leaf" | cut -f 1)" -lt 30000000 ]
+	ok n1 '{"operation":"read_transaction_log","database":"dev","table":"big"}' \
+	    '[.[] | select(.operation == "insert")] | length == 0'
+	# Whoever reads the stream goes on, also from its beginning.
+	insert n1 big '{"id":"next"}'
+	wait_until 10 has_row n2 big '"next"'
+	node_kill n2 leafd
+	insert n1 big '{"id":"and next"}'
+	wait_until 10 has_row n2 big '"and next"'
+	same_rows 5 big n1 n2
+	same_rows 5 small n1 n2
+	ok n3 "$(node_call add_node n1 "$(sub big false true ',"start_time":"2022-09-02T20:06:35.993Z"')")"
+	wait_until 15 counts n3 big 130
+}
+
+@test "purge_stream while the leaf server is away: the next one takes the messages along" {
+	make_table n1 unfreed
+	insert n1 unfreed '{"id":1}'
+	insert n1 unfreed '{"id":2}'
+	node_kill n1 leafd STOP
+	node_kill n1 leaf
+	node_kill n1 leafd
+	ok n1 '{"operation":"purge_stream","database":"dev","table":"unfreed"}' '.purged == 2 and .stream_messages == null'
+	wait_until 10 node_ready n1
+	wait_until 10 op_says n1 '{"operation":"purge_stream","database":"dev","table":"unfreed"}' \
+	    '.purged == 0 and .stream_messages >= 1'
+	# The publisher found the end of what is left.
+	insert n1 unfreed '{"id":3}'
+	ok n1 "$(node_call add_node n2 "$(sub unfreed true false ',"start_time":"2022-09-02T20:06:35.993Z"')")"
+	insert n1 unfreed '{"id":4}'
+	wait_until 10 counts n2 unfreed 4
+}
+
+op_says()	# op_says NODE JSON JQ
+{
+	ask "$1" "$2" | jq -e "$3"
+}
+
 @test "purge_stream: bad input" {
 	refused n1 400 '{"operation":"purge_stream"}' "'table' is required"
 	refused n1 404 '{"operation":"purge_stream","database":"dev","table":"nope"}' \
