@@ -1,0 +1,47 @@
+#ifndef HL_CSV_H
+#define HL_CSV_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+/*
+ * CSV as RFC 4180 has it, in pieces of any size.  Cells are parted by commas; a cell that
+ * begins with a quote ends with one, holds what it likes between, a quote as two.  Rows end
+ * with CRLF, LF or CR; empty lines are none; a mark of byte order before the first is
+ * skipped.  No I/O.
+ */
+struct csv_cell {
+	const char	*p;		/* borrowed, not terminated */
+	size_t		 n;
+	int		 quoted;
+};
+
+/* A row, and the line that it begins on, from 1.  Not 0: enough. */
+typedef int csv_row_fn(const struct csv_cell *cells, size_t n, uint64_t line, void *arg);
+
+struct csv;
+
+struct csv *csv_new(size_t row_max, csv_row_fn *row, void *arg);	/* row_max: bytes of a row */
+void csv_free(struct csv *c);
+/* 0; 1 when `row` had enough; -1 when this is no CSV: csv_error says why, csv_line where. */
+int csv_feed(struct csv *c, const void *p, size_t n);
+int csv_end(struct csv *c);		/* nothing follows; as csv_feed */
+const char *csv_error(const struct csv *c);
+uint64_t csv_line(const struct csv *c);
+
+/*
+ * A cell as a value, quoted or not: empty is null ("" is empty text); true and false in
+ * any case; null, NULL and undefined; a number as JSON writes it, so 007, +1 and .5 are text,
+ * and so is a whole number beyond 64 bits, whose digits would be lost; an array or object in
+ * JSON; else text.  New reference, NULL when it is not UTF-8.
+ */
+json_t *csv_value(const struct csv_cell *cell);
+
+/* A value as a cell that csv_value reads as the same, but for text that looks like another value. */
+void csv_write(struct buf *out, const json_t *v);
+void csv_write_text(struct buf *out, const char *s, size_t n);
+
+#endif
