@@ -10,6 +10,7 @@
 
 #include "auth.h"
 #include "clock.h"
+#include "fetch.h"
 #include "group.h"
 #include "key.h"
 #include "log.h"
@@ -441,10 +442,14 @@ job_start(struct request *r, const struct job_spec *spec)
 struct jobs *
 jobs_start(struct ops *ops, char **err)
 {
-	struct jobs	*js = xcalloc(1, sizeof(*js));
-	struct conf	*conf = ops_conf(ops);
+	struct jobs	*js;
+	struct conf	*conf;
 
+	if (fetch_start(err) == -1)
+		return (NULL);
+	js = xcalloc(1, sizeof(*js));
 	js->ops = ops;
+	conf = ops_conf(ops);
 	end_earlier(js);
 	forget_old(js);
 	js->threads = workers_start((unsigned)conf_int(conf, JOBS_THREADS), err);

@@ -9,11 +9,8 @@
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
+#include "record.h"
 #include "value.h"
-
-#define KEY_USER_MAX	250	/* bytes of a key given by a user */
-#define NAME_MAX_BYTES	250
-#define ATTRIBUTES_MAX	10000	/* of one table: they have ids of 16 bits */
 
 /* How each operation says what it did. */
 static const struct verb {
@@ -102,34 +99,15 @@ struct checks {
 	json_t			*new_names;	/* attributes that the table has not */
 };
 
-/* 0, or -1 with the request answered. */
+/* 0, or -1 with the request answered.  Takes what is wrong. */
 static int
-check_key(struct checks *c, const json_t *key)
+check(struct checks *c, char *wrong)
 {
-	struct buf	text = { 0 };
-
-	if (json_is_number(key))
+	if (wrong == NULL)
 		return (0);
-	if (!json_is_string(key) || json_string_length(key) == 0) {
-		if (!json_is_string(key))
-			value_text_json(&text, key);
-		reply_error(c->r, 400, "Invalid hash value: '%.*s' is not a valid hash attribute "
-		    "value, check log for more info", (int)(text.len < 250 ? text.len : 250),
-		    text.len > 0 ? (const char *)text.data : "");
-		buf_free(&text);
-		return (-1);
-	}
-	if (json_string_length(key) > KEY_USER_MAX) {
-		reply_error(c->r, 400, "transaction aborted due to record(s) with a hash value "
-		    "that exceeds %d bytes, check log for more info", KEY_USER_MAX);
-		return (-1);
-	}
-	if (memchr(json_string_value(key), '/', json_string_length(key)) != NULL) {
-		reply_error(c->r, 400, "transaction aborted due to record(s) with a hash value "
-		    "that contains a forward slash, check log for more info");
-		return (-1);
-	}
-	return (0);
+	reply_error(c->r, 400, "%s", wrong);
+	free(wrong);
+	return (-1);
 }
 
 static int
@@ -144,28 +122,8 @@ is_new_name(struct checks *c, const char *name)
 static int
 check_new_name(struct checks *c, const char *name)
 {
-	size_t	n = strlen(name);
-
-	if (n == 0) {
-		reply_error(c->r, 400, "transaction aborted due to record(s) with an attribute "
-		    "name that is null, undefined or empty string");
+	if (check(c, record_name_fault(name)) == -1)
 		return (-1);
-	}
-	if (n > NAME_MAX_BYTES) {
-		reply_error(c->r, 400, "transaction aborted due to attribute name %s being too "
-		    "long. Attribute names cannot be longer than %d bytes.", name, NAME_MAX_BYTES);
-		return (-1);
-	}
-	if (strpbrk(name, "/`") != NULL) {
-		reply_error(c->r, 400, "Attribute names cannot include backticks or forward "
-		    "slashes");
-		return (-1);
-	}
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f) {
-			reply_error(c->r, 400, "Invalid attribute name: '%s'", name);
-			return (-1);
-		}
 	json_object_set_new(c->new_names, name, json_null());
 	if (c->table->nattrs + json_object_size(c->new_names) > ATTRIBUTES_MAX) {
 		reply_error(c->r, 400, "Table '%s.%s' would have more than %d attributes",
@@ -188,7 +146,7 @@ record_key(struct checks *c, json_t *record)
 		return (NULL);
 	}
 	if (key != NULL)
-		return (check_key(c, key) == 0 ? key : NULL);
+		return (check(c, record_key_fault(key)) == 0 ? key : NULL);
 	crypto_uuid(uuid);
 	json_object_set_new(record, c->table->primary_key, json_string(uuid));
 	return (json_object_get(record, c->table->primary_key));

@@ -161,11 +161,10 @@ fold(struct write *w, uint32_t i)
 		join_attrs(w, &w->recs[k->first], rec);
 }
 
-int
-write_add(struct write *w, const json_t *record, size_t max)
+/* A record with its key, to be completed; NULL when that is none. */
+static struct write_record *
+record_begin(struct write *w, const json_t *key)
 {
-	const json_t *key = json_is_object(record) ?
-	    json_object_get(record, w->table->primary_key) : record;
 	struct write_record *rec;
 
 	if (w->n == w->cap) {
@@ -177,13 +176,15 @@ write_add(struct write *w, const json_t *record, size_t max)
 	rec->same_as = NOT_SAME;
 	rec->key_at = w->bytes.len;
 	if (key_from_json(&w->bytes, key) == -1)
-		return (-1);
+		return (NULL);
 	rec->key_len = w->bytes.len - rec->key_at;
 	rec->attrs_at = w->bytes.len;
-	if (json_is_object(record))
-		add_attrs(w, record);
-	else
-		buf_u32(&w->bytes, 0);
+	return (rec);
+}
+
+static int
+record_end(struct write *w, struct write_record *rec, size_t max)
+{
 	rec->attrs_len = w->bytes.len - rec->attrs_at;
 	fold(w, w->n++);
 	/* Per record a form and a length travel too; the head is small. */
@@ -191,6 +192,32 @@ write_add(struct write *w, const json_t *record, size_t max)
 		return (-1);
 	w->job.cost = w->bytes.len;
 	return (0);
+}
+
+int
+write_add(struct write *w, const json_t *record, size_t max)
+{
+	struct write_record *rec = record_begin(w, json_is_object(record) ?
+	    json_object_get(record, w->table->primary_key) : record);
+
+	if (rec == NULL)
+		return (-1);
+	if (json_is_object(record))
+		add_attrs(w, record);
+	else
+		buf_u32(&w->bytes, 0);
+	return (record_end(w, rec, max));
+}
+
+int
+write_add_packed(struct write *w, const json_t *key, const struct buf *attrs, size_t max)
+{
+	struct write_record *rec = record_begin(w, key);
+
+	if (rec == NULL)
+		return (-1);
+	buf_add(&w->bytes, attrs->data, attrs->len);
+	return (record_end(w, rec, max));
 }
 
 /* What the record does to the row as it is: the form, or -1 to skip. */

@@ -1,0 +1,480 @@
+#include "config.h"
+
+#include "bulk.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth.h"
+#include "crypto.h"
+#include "csv.h"
+#include "group.h"
+#include "job.h"
+#include "mem.h"
+#include "op_table.h"
+#include "ops.h"
+#include "record.h"
+#include "value.h"
+
+#define ROWS		2000		/* of a transaction */
+#define BYTES		(1u << 20)
+#define SLOTS		2
+#define HEAD_ROOM	2048		/* of a transaction that is no attribute */
+
+struct column {
+	const char	*name;		/* borrowed from bulk.names */
+	size_t		 cell;
+};
+
+/* A transaction on its way. */
+struct slot {
+	struct job	 job;		/* first */
+	struct bulk	*bulk;
+	struct write	*write;		/* NULL: the slot is free */
+	uint64_t	 bytes;		/* of CSV */
+	int		 done;
+};
+
+struct bulk {
+	struct task		*task;
+	struct table		*table;
+	enum txn_op		 op;
+	const struct user	*user;
+	size_t			 max;		/* bytes of a transaction, and of one that has */
+	size_t			 batch;		/* more than a record */
+	struct csv		*csv;
+	uint64_t		 fed, counted;	/* bytes of CSV: read, in transactions */
+	json_t			*names;		/* the header: name -> cell */
+	struct column		*cols;		/* sorted; neither key nor times */
+	size_t			 ncols;
+	size_t			 width;		/* cells of the header */
+	int			 key_cell;	/* -1: none */
+	struct buf		 attrs;		/* of a row */
+	struct write		*write;		/* being filled */
+	pthread_mutex_t		 lock;		/* the slots' done */
+	pthread_cond_t		 more;
+	struct slot		 slots[SLOTS];
+	int			 turn;		/* the slot that was given longest ago */
+};
+
+static csv_row_fn on_row;
+
+struct bulk *
+bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user *user)
+{
+	struct bulk	*b = xcalloc(1, sizeof(*b));
+
+	b->task = t;
+	b->table = table;
+	b->op = op;
+	b->user = user;
+	b->max = task_ops(t)->live.max_transaction;
+	b->batch = b->max / 2 < BYTES ? b->max / 2 : BYTES;
+	b->key_cell = -1;
+	b->csv = csv_new(b->max, on_row, b);
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->more, NULL);
+	return (b);
+}
+
+/* ---- transactions ---- */
+
+static void
+slot_run(struct group *g, struct job *j)
+{
+	struct slot		*s = (struct slot *)j;
+	struct write		*w = s->write;
+	struct task_counts	 c = { .records = w->n, .bytes = s->bytes };
+
+	w->job.status = 200;
+	w->job.run(g, &w->job);
+	j->status = w->job.status;
+	if (j->status != 200) {
+		j->error = xstrdup(w->job.error);
+		return;
+	}
+	for (uint32_t i = 0; i < w->n; i++)
+		c.did += w->recs[i].applied;
+	c.skipped = c.records - c.did;
+	task_progress_in(s->bulk->task, g, &c);
+}
+
+static void
+slot_done(struct job *j)
+{
+	struct slot	*s = (struct slot *)j;
+
+	pthread_mutex_lock(&s->bulk->lock);
+	s->done = 1;
+	pthread_cond_signal(&s->bulk->more);
+	pthread_mutex_unlock(&s->bulk->lock);
+}
+
+/* Wait until it is free; -1 when what it carried was refused. */
+static int
+slot_wait(struct slot *s)
+{
+	struct bulk	*b = s->bulk;
+	int		 rc;
+
+	if (s->write == NULL)
+		return (0);
+	pthread_mutex_lock(&b->lock);
+	while (!s->done)
+		pthread_cond_wait(&b->more, &b->lock);
+	pthread_mutex_unlock(&b->lock);
+	rc = s->job.status == 200 ? 0 : -1;
+	if (rc == -1 && !task_failed(b->task))
+		task_fail(b->task, "%s", s->job.error != NULL ? s->job.error : "not written");
+	write_free(s->write);
+	free(s->job.error);
+	memset(s, 0, sizeof(*s));
+	return (rc);
+}
+
+/* Hand over what was gathered; -1 when the task has failed. */
+static int
+flush(struct bulk *b)
+{
+	struct slot	*s = &b->slots[b->turn];
+
+	if (b->write == NULL)
+		return (0);
+	if (slot_wait(s) == -1)
+		return (-1);
+	b->turn = (b->turn + 1) % SLOTS;
+	s->bulk = b;
+	s->write = b->write;
+	s->bytes = b->fed - b->counted;
+	s->job.run = slot_run;
+	s->job.done = slot_done;
+	s->job.cost = b->write->job.cost;
+	b->counted = b->fed;
+	b->write = NULL;
+	commit_submit(task_ops(b->task)->commit, &s->job);
+	return (0);
+}
+
+/* All of it, and wait for it; -1 when the task has failed. */
+static int
+settle(struct bulk *b)
+{
+	int	rc = task_failed(b->task) ? -1 : flush(b);
+
+	for (int i = 0; i < SLOTS; i++)
+		if (slot_wait(&b->slots[i]) == -1)
+			rc = -1;
+	return (rc);
+}
+
+/* ---- rows ---- */
+
+/* A line that is no record: what was before it is loaded.  Takes why; gives -1. */
+static int
+bad_line(struct bulk *b, uint64_t line, char *why)
+{
+	struct task_counts	c;
+
+	if (settle(b) == 0) {
+		c = task_counts(b->task);
+		task_fail(b->task, "line %llu: %s; of %llu records before it %llu had been loaded",
+		    (unsigned long long)line, why, (unsigned long long)c.records,
+		    (unsigned long long)c.did);
+	}
+	free(why);
+	return (-1);
+}
+
+static int
+is_time(const char *name)
+{
+	return (strcmp(name, "__createdtime__") == 0 || strcmp(name, "__updatedtime__") == 0);
+}
+
+static int
+column_order(const void *a, const void *b)
+{
+	return (strcmp(((const struct column *)a)->name, ((const struct column *)b)->name));
+}
+
+/* The header's cell as a name, without blanks around it; NULL with *why. */
+static char *
+column_name(const struct bulk *b, const struct csv_cell *cell, size_t i, char **why)
+{
+	const char	*p = cell->p;
+	size_t		 n = cell->n;
+	char		*name;
+
+	for (; n > 0 && (*p == ' ' || *p == '\t'); p++)
+		n--;
+	while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
+		n--;
+	name = xstrndup(p, n);
+	if (n == 0)
+		*why = xasprintf("column %zu of the header has no name", i + 1);
+	else if (!value_utf8(p, n))
+		*why = xasprintf("column %zu of the header is not UTF-8", i + 1);
+	else if (json_object_get(b->names, name) != NULL)
+		*why = xasprintf("the header names '%s' twice", name);
+	else
+		*why = record_name_fault(name);
+	if (*why == NULL)
+		return (name);
+	free(name);
+	return (NULL);
+}
+
+static char *
+read_header(struct bulk *b, const struct csv_cell *cells, size_t n)
+{
+	size_t	 fresh = 0;
+	char	*why = NULL, *name;
+
+	b->width = n;
+	b->cols = xcalloc(n, sizeof(*b->cols));
+	for (size_t i = 0; i < n; i++) {
+		if ((name = column_name(b, &cells[i], i, &why)) == NULL)
+			return (why);
+		json_object_set_new(b->names, name, json_integer((json_int_t)i));
+		fresh += table_attr(b->table, name, strlen(name)) == NULL;
+		free(name);
+	}
+	if (b->table->nattrs + fresh > ATTRIBUTES_MAX)
+		return (xasprintf("table '%s.%s' would have more than %d attributes",
+		    b->table->database, b->table->name, ATTRIBUTES_MAX));
+	return (NULL);
+}
+
+static void
+set_columns(struct bulk *b)
+{
+	const char	*name;
+	json_t		*cell;
+
+	json_object_foreach(b->names, name, cell) {
+		size_t	i = (size_t)json_integer_value(cell);
+
+		if (strcmp(name, b->table->primary_key) == 0)
+			b->key_cell = (int)i;
+		else if (!is_time(name))
+			b->cols[b->ncols++] = (struct column){ name, i };
+	}
+	qsort(b->cols, b->ncols, sizeof(*b->cols), column_order);
+}
+
+static void
+require(json_t *list, const struct bulk *b, const char *name, const char *right)
+{
+	json_t	*last;
+
+	if (may_attribute(b->user, b->table, name, right))
+		return;
+	last = json_array_get(list, json_array_size(list) - 1);
+	if (last == NULL || strcmp(json_string_value(json_object_get(last, "attribute_name")),
+	    name) != 0) {
+		last = json_pack("{s:s, s:[]}", "attribute_name", name, "required_permissions");
+		json_array_append_new(list, last);
+	}
+	json_array_append_new(json_object_get(last, "required_permissions"), json_string(right));
+}
+
+/* Rights on what the header names; 0 with the task failed. */
+static int
+may_load(struct bulk *b)
+{
+	json_t		*missing, *cell;
+	const char	*name;
+
+	if (b->user->super_user)
+		return (1);
+	missing = json_array();
+	json_object_foreach(b->names, name, cell) {
+		if (is_time(name)) {
+			task_fail(b->task, "Internal timestamp attributes - '__createdtime_' and "
+			    "'__updatedtime__' - cannot be inserted to or updated by HDB users.");
+			json_decref(missing);
+			return (0);
+		}
+		if (b->op != TXN_UPDATE)
+			require(missing, b, name, "insert");
+		if (b->op != TXN_INSERT)
+			require(missing, b, name, "update");
+	}
+	if (json_array_size(missing) == 0) {
+		json_decref(missing);
+		return (1);
+	}
+	task_fail_json(b->task, json_pack("{s:s, s:[{s:s, s:s, s:[], s:o}], s:[]}", "error",
+	    "This operation is not authorized due to role restrictions and/or invalid database "
+	    "items", "unauthorized_access", "schema", b->table->database, "table", b->table->name,
+	    "required_table_permissions", "required_attribute_permissions", missing,
+	    "invalid_schema_items"));
+	return (0);
+}
+
+static int
+header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
+{
+	char	*why;
+
+	b->names = json_object();
+	if ((why = read_header(b, cells, n)) != NULL)
+		return (bad_line(b, line, why));
+	set_columns(b);
+	if (b->op == TXN_UPDATE && b->key_cell == -1)
+		return (bad_line(b, line, xasprintf("a valid hash attribute must be provided with "
+		    "update record: there is no column '%s'", b->table->primary_key)));
+	return (may_load(b) ? 0 : -1);
+}
+
+/* The row's attributes, packed; NULL or what is wrong. */
+static char *
+pack(struct bulk *b, const struct csv_cell *cells, size_t n)
+{
+	uint32_t	count = 0;
+	size_t		at;
+	json_t		*v;
+
+	buf_clear(&b->attrs);
+	buf_u32(&b->attrs, 0);
+	for (size_t i = 0; i < b->ncols; i++) {
+		const struct column	*c = &b->cols[i];
+
+		if (c->cell >= n)
+			continue;
+		if ((v = csv_value(&cells[c->cell])) == NULL)
+			return (xasprintf("'%s' is not UTF-8", c->name));
+		buf_u8(&b->attrs, (uint8_t)strlen(c->name));
+		buf_add(&b->attrs, c->name, strlen(c->name));
+		at = b->attrs.len;
+		buf_u32(&b->attrs, 0);
+		value_pack(&b->attrs, v);
+		buf_put_u32(&b->attrs, at, (uint32_t)(b->attrs.len - at - 4));
+		json_decref(v);
+		count++;
+	}
+	buf_put_u32(&b->attrs, 0, count);
+	if (b->attrs.len + HEAD_ROOM > b->max)
+		return (xasprintf("the record exceeds the transaction limit of %zu bytes", b->max));
+	return (NULL);
+}
+
+/* The row's key, made when there is no column for it; NULL with *why. */
+static json_t *
+row_key(struct bulk *b, const struct csv_cell *cells, size_t n, char **why)
+{
+	json_t	*key;
+	char	 uuid[37];
+
+	if (b->key_cell == -1) {
+		crypto_uuid(uuid);
+		return (json_string(uuid));
+	}
+	key = (size_t)b->key_cell < n ? csv_value(&cells[b->key_cell]) : json_null();
+	*why = key != NULL ? record_key_fault(key) :
+	    xasprintf("'%s' is not UTF-8", b->table->primary_key);
+	if (*why == NULL)
+		return (key);
+	json_decref(key);
+	return (NULL);
+}
+
+static int
+record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
+{
+	char	*why = NULL;
+	json_t	*key;
+
+	if (n > b->width)
+		return (bad_line(b, line, xasprintf("%zu cells, the header has %zu", n, b->width)));
+	if ((key = row_key(b, cells, n, &why)) == NULL)
+		return (bad_line(b, line, why));
+	if ((why = pack(b, cells, n)) != NULL) {
+		json_decref(key);
+		return (bad_line(b, line, why));
+	}
+	if (b->write != NULL && (b->write->n == ROWS ||
+	    b->write->bytes.len + b->attrs.len > b->batch) && flush(b) == -1) {
+		json_decref(key);
+		return (-1);
+	}
+	if (b->write == NULL)
+		b->write = write_new(b->table, b->op, b->user->name);
+	/* It fits: a transaction holds a batch, or this record alone. */
+	write_add_packed(b->write, key, &b->attrs, SIZE_MAX);
+	json_decref(key);
+	return (0);
+}
+
+static int
+on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
+{
+	struct bulk	*b = arg;
+
+	if (b->names == NULL)
+		return (header(b, cells, n, line));
+	return (record(b, cells, n, line));
+}
+
+/* What the parser says, as the task's end. */
+static int
+parsed(struct bulk *b, int rc)
+{
+	if (rc == -1)
+		bad_line(b, csv_line(b->csv), xstrdup(csv_error(b->csv)));
+	return (rc == 0 ? 0 : -1);
+}
+
+int
+bulk_stopped(struct bulk *b)
+{
+	if (task_stopped(b->task)) {
+		settle(b);
+		task_stopped(b->task);	/* with what the last ones loaded */
+	}
+	return (task_failed(b->task));
+}
+
+int
+bulk_feed(struct bulk *b, const void *p, size_t n)
+{
+	if (bulk_stopped(b))
+		return (-1);
+	b->fed += n;
+	return (parsed(b, csv_feed(b->csv, p, n)));
+}
+
+int
+bulk_end(struct bulk *b)
+{
+	struct task_counts	c;
+
+	if (parsed(b, csv_end(b->csv)) == -1)
+		return (-1);
+	if (b->names == NULL)
+		return (bad_line(b, 1, xstrdup("there is no header")));
+	if (settle(b) == -1)
+		return (-1);
+	c = task_counts(b->task);
+	task_message(b->task, "successfully loaded %llu of %llu records",
+	    (unsigned long long)c.did, (unsigned long long)c.records);
+	return (0);
+}
+
+void
+bulk_free(struct bulk *b)
+{
+	if (b == NULL)
+		return;
+	for (int i = 0; i < SLOTS; i++)
+		slot_wait(&b->slots[i]);
+	write_free(b->write);
+	csv_free(b->csv);
+	json_decref(b->names);
+	free(b->cols);
+	buf_free(&b->attrs);
+	pthread_cond_destroy(&b->more);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}

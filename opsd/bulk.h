@@ -1,0 +1,28 @@
+#ifndef HL_BULK_H
+#define HL_BULK_H
+
+#include <stddef.h>
+
+#include "commit.h"
+
+/*
+ * Rows of CSV into a table, on a job's thread: the header names the attributes, each row
+ * is a record, and so many are a transaction.  Two of those are on their way while the next is
+ * read, no more is in memory.  The counts of a transaction are in the job's row with its rows.
+ *
+ * A row that cannot be a record ends the job and is named by its line; what was before
+ * it is loaded.  A row may have fewer cells than the header: those are not given.
+ */
+struct bulk;
+struct task;
+struct user;
+
+/* All are borrowed for the life of the bulk. */
+struct bulk *bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user *user);
+void bulk_free(struct bulk *b);
+/* Both: 0, or -1 when the task has failed. */
+int bulk_feed(struct bulk *b, const void *p, size_t n);
+int bulk_stopped(struct bulk *b);	/* not 0: the task has failed, or the node stops */
+int bulk_end(struct bulk *b);	/* nothing follows: the task has its message */
+
+#endif

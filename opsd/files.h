@@ -1,0 +1,21 @@
+#ifndef HL_FILES_H
+#define HL_FILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Files that users name.  What is below rootPath is the node's own: it is neither read nor
+ * written for anybody.
+ */
+struct ops;
+
+/* A regular file to read, of at most max bytes; -1 with *why (caller frees). */
+int files_open(struct ops *ops, const char *path, uint64_t max, char **why);
+/* Text that waits on disk, in a file that nobody else finds; to be read from its beginning. */
+int files_spool(struct ops *ops, const char *text, size_t n, char **why);
+/* The folder to write into, opened; -1 with *why. */
+int files_folder(struct ops *ops, const char *path, char **why);
+int files_write(int fd, const void *p, size_t n);	/* all of it; -1 with errno */
+
+#endif

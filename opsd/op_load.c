@@ -1,0 +1,248 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth.h"
+#include "bulk.h"
+#include "fetch.h"
+#include "files.h"
+#include "job.h"
+#include "mem.h"
+#include "op_table.h"
+#include "ops.h"
+
+/* csv_data_load, csv_file_load, csv_url_load: jobs that load CSV from wherever it is. */
+
+#define PIECE	(256u << 10)
+
+struct load {
+	struct table	*table;
+	struct user	*user;
+	enum txn_op	 op;
+	int		 fd;		/* -1: it is behind the URL */
+	char		*url;
+	json_t		*headers;
+	uint64_t	 max;
+};
+
+static void
+load_free(void *arg)
+{
+	struct load	*l = arg;
+
+	table_unref(l->table);
+	user_unref(l->user);
+	if (l->fd != -1)
+		close(l->fd);
+	free(l->url);
+	json_decref(l->headers);
+	free(l);
+}
+
+/* ---- the job ---- */
+
+/* 0, or -1 with the task failed. */
+static int
+feed_file(struct task *t, struct bulk *b, const struct load *l)
+{
+	char		*piece = xmalloc(PIECE);
+	uint64_t	 got = 0;
+	ssize_t		 n;
+	int		 rc = 0;
+
+	while (rc == 0 && (n = read(l->fd, piece, PIECE)) != 0) {
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1) {
+			task_fail(t, "the file cannot be read: %s", strerror(errno));
+			rc = -1;
+		} else if ((got += (uint64_t)n) > l->max) {
+			task_fail(t, "the file is larger than jobs.maxFileSize (%llu bytes)",
+			    (unsigned long long)l->max);
+			rc = -1;
+		} else
+			rc = bulk_feed(b, piece, (size_t)n);
+	}
+	free(piece);
+	return (rc);
+}
+
+static int
+load_data_cb(const void *p, size_t n, void *arg)
+{
+	return (bulk_feed(arg, p, n));
+}
+
+static int
+load_stopped_cb(void *arg)
+{
+	return (bulk_stopped(arg));
+}
+
+static int
+feed_url(struct task *t, struct bulk *b, const struct load *l)
+{
+	struct fetch	 f = { .url = l->url, .headers = l->headers, .max = l->max,
+	    .data = load_data_cb, .stopped = load_stopped_cb, .arg = b };
+	char		*err = NULL;
+	int		 rc = fetch_run(&f, &err);
+
+	if (rc == -1)
+		task_fail(t, "'csv_url' cannot be read: %s", err);
+	free(err);
+	return (rc == 0 ? 0 : -1);
+}
+
+static void
+load_run(struct task *t, void *arg)
+{
+	struct load	*l = arg;
+	struct bulk	*b = bulk_new(t, l->table, l->op, l->user);
+	struct stat	 st;
+
+	if (l->fd != -1 && fstat(l->fd, &st) == 0)
+		task_progress(t, &(struct task_counts){ .total_bytes = (uint64_t)st.st_size });
+	if ((l->fd != -1 ? feed_file(t, b, l) : feed_url(t, b, l)) == 0)
+		bulk_end(b);
+	bulk_free(b);
+}
+
+/* ---- requests ---- */
+
+static enum txn_op
+read_action(struct faults *f, const json_t *body)
+{
+	const json_t	*v = json_object_get(body, "action");
+	const char	*word = json_string_value(v);
+
+	if (v == NULL || (word != NULL && strcmp(word, "insert") == 0))
+		return (TXN_INSERT);
+	if (word != NULL && strcmp(word, "update") == 0)
+		return (TXN_UPDATE);
+	if (word == NULL || strcmp(word, "upsert") != 0)
+		fault(f, "'action' is required and must be either insert, update, or upsert");
+	return (TXN_UPSERT);
+}
+
+/* The table to load into and how; NULL with the request answered. */
+static struct load *
+load_new(struct request *r, struct faults *f)
+{
+	struct load	*l;
+	enum txn_op	 op = read_action(f, r->body);
+	struct table	*t = op_table(r, f, 400, 400);
+	struct conf	*conf;
+
+	if (t == NULL)
+		return (NULL);
+	if (t->id < TABLE_USER_FIRST) {
+		reply_error(r, 403, "The 'system' database, tables and records are used "
+		    "internally by HarperDB and cannot be updated or removed.");
+		table_unref(t);
+		return (NULL);
+	}
+	if (!auth_may_write(r, t, AUTH_INSERT | AUTH_UPDATE, NULL)) {
+		table_unref(t);
+		return (NULL);
+	}
+	conf = ops_conf(r->ops);
+	l = xcalloc(1, sizeof(*l));
+	l->table = t;
+	l->user = user_ref(r->user);
+	l->op = op;
+	l->fd = -1;
+	l->max = (uint64_t)conf_int(conf, JOBS_MAX_FILE);
+	conf_free(conf);
+	return (l);
+}
+
+static void
+load_start(struct request *r, struct load *l)
+{
+	struct job_spec	spec = { .type = r->op->name, .did = "loaded", .run = load_run,
+	    .free = load_free, .arg = l };
+
+	job_start(r, &spec);
+}
+
+static void
+refuse(struct request *r, struct load *l, int status, char *why)
+{
+	reply_error(r, status, "%s", why);
+	free(why);
+	load_free(l);
+}
+
+static void
+csv_data_load(struct request *r)
+{
+	struct faults	 f = { 0 };
+	const json_t	*data = json_object_get(r->body, "data");
+	struct load	*l;
+	char		*why = NULL;
+
+	if (data == NULL)
+		fault(&f, "'data' is required");
+	else if (!json_is_string(data))
+		fault(&f, "'data' must be a string");
+	else if (json_string_length(data) == 0)
+		fault(&f, "'data' is not allowed to be empty");
+	if ((l = load_new(r, &f)) == NULL)
+		return;
+	/* It may wait long: not in memory. */
+	l->fd = files_spool(r->ops, json_string_value(data), json_string_length(data), &why);
+	if (l->fd == -1)
+		refuse(r, l, 500, why);
+	else
+		load_start(r, l);
+}
+
+static void
+csv_file_load(struct request *r)
+{
+	struct faults	 f = { 0 };
+	const char	*path = field_string(&f, r->body, "file_path", 1);
+	struct load	*l = load_new(r, &f);
+	char		*why = NULL;
+
+	if (l == NULL)
+		return;
+	l->fd = files_open(r->ops, path, l->max, &why);
+	if (l->fd == -1)
+		refuse(r, l, 400, why);
+	else
+		load_start(r, l);
+}
+
+static void
+csv_url_load(struct request *r)
+{
+	struct faults	 f = { 0 };
+	const char	*url = field_string(&f, r->body, "csv_url", 1);
+	const json_t	*headers = json_object_get(r->body, "passthrough_headers");
+	char		*why = fetch_headers_fault(headers);
+	struct load	*l;
+
+	if (url != NULL && !fetch_url_ok(url))
+		fault(&f, "'csv_url' must be a valid url");
+	if (why != NULL)
+		fault(&f, "%s", why);
+	free(why);
+	if ((l = load_new(r, &f)) == NULL)
+		return;
+	l->url = xstrdup(url);
+	l->headers = json_deep_copy(headers);
+	load_start(r, l);
+}
+
+const struct op ops_load[] = {
+	{ "csv_data_load", "csvDataLoad", RIGHT_TABLE, ON_WORKER, csv_data_load },
+	{ "csv_file_load", "csvFileLoad", RIGHT_TABLE, ON_WORKER, csv_file_load },
+	{ "csv_url_load", "csvURLLoad", RIGHT_TABLE, ON_WORKER, csv_url_load },
+	{ NULL },
+};

@@ -1,0 +1,57 @@
+#include "config.h"
+
+#include "record.h"
+
+#include <string.h>
+
+#include "buf.h"
+#include "mem.h"
+#include "value.h"
+
+#define KEY_USER_MAX	250	/* bytes of a key given by a user */
+#define NAME_MAX_BYTES	250
+
+char *
+record_key_fault(const json_t *key)
+{
+	struct buf	 text = { 0 };
+	char		*fault;
+
+	if (json_is_number(key))
+		return (NULL);
+	if (!json_is_string(key) || json_string_length(key) == 0) {
+		if (!json_is_string(key))
+			value_text_json(&text, key);
+		fault = xasprintf("Invalid hash value: '%.*s' is not a valid hash attribute "
+		    "value, check log for more info", (int)(text.len < 250 ? text.len : 250),
+		    text.len > 0 ? (const char *)text.data : "");
+		buf_free(&text);
+		return (fault);
+	}
+	if (json_string_length(key) > KEY_USER_MAX)
+		return (xasprintf("transaction aborted due to record(s) with a hash value "
+		    "that exceeds %d bytes, check log for more info", KEY_USER_MAX));
+	if (memchr(json_string_value(key), '/', json_string_length(key)) != NULL)
+		return (xstrdup("transaction aborted due to record(s) with a hash value "
+		    "that contains a forward slash, check log for more info"));
+	return (NULL);
+}
+
+char *
+record_name_fault(const char *name)
+{
+	size_t	n = strlen(name);
+
+	if (n == 0)
+		return (xstrdup("transaction aborted due to record(s) with an attribute name that "
+		    "is null, undefined or empty string"));
+	if (n > NAME_MAX_BYTES)
+		return (xasprintf("transaction aborted due to attribute name %s being too long. "
+		    "Attribute names cannot be longer than %d bytes.", name, NAME_MAX_BYTES));
+	if (strpbrk(name, "/`") != NULL)
+		return (xstrdup("Attribute names cannot include backticks or forward slashes"));
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			return (xasprintf("Invalid attribute name: '%s'", name));
+	return (NULL);
+}
