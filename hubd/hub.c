@@ -26,11 +26,14 @@
 
 #define PING_MS		1000
 #define PING_FAST_MS	500		/* while somebody is missing */
+#define PING_EAGER_MS	100		/* and something has just come up */
+#define EAGER_US	5000000
 #define REACHABLE_US	3000000		/* since its last answer */
 #define LATE_US		1500000		/* an answer more than this ago is overdue */
 #define DOUBLED_US	10000000	/* so long it counts */
 #define REMEMBER_US	60000000	/* who is gone longer is no longer missing */
 #define NETWORK_MAX_MS	600000
+#define PING_NAME_MAX	255
 #define SECRET_LEN	32
 #define INSTANCE_LEN	8
 
@@ -55,6 +58,8 @@ struct hub {
 	char			*hub_inbox, *leaf_inbox;
 	struct mesh		*mesh;
 	uint64_t		 round;		/* the last look around */
+	uint64_t		 looked;	/* when that was, mono_us */
+	uint64_t		 eager;		/* look around more often until then */
 	struct requests		*requests;
 	struct network_call	*calls;
 	struct event		*tick;
@@ -189,6 +194,21 @@ self_json(const struct hub *h)
 	    "routes", hubconf_routes(h->set)));
 }
 
+static void look_around(struct hub *h);
+
+/* Somebody asks whom we do not see yet: it will answer now. */
+static void
+notice(struct hub *h, const struct nats_msg *m)
+{
+	char	*name = xstrndup((const char *)m->data, m->len);
+
+	if (*name != '\0' && strcmp(name, h->set->node) != 0 && !has_name(h->reachable, name) &&
+	    mono_us() - h->looked > PING_EAGER_MS * 1000)
+		look_around(h);
+	free(name);
+}
+
+/* A question of another hubd, with its node's name, or of one that lists the network. */
 static void
 hub_ping_cb(const struct nats_msg *m, void *arg)
 {
@@ -198,6 +218,8 @@ hub_ping_cb(const struct nats_msg *m, void *arg)
 
 	if (m->reply == NULL)
 		return;
+	if (m->len <= PING_NAME_MAX)
+		notice(h, m);
 	self = self_json(h);
 	text = json_dumps(self, JSON_COMPACT);
 	json_decref(self);
@@ -245,21 +267,39 @@ somebody_missing(const struct hub *h)
 	    mesh_missing(h->mesh, now - REMEMBER_US, now - LATE_US));
 }
 
+static unsigned
+look_again_ms(const struct hub *h)
+{
+	if (!somebody_missing(h))
+		return (PING_MS);
+	return (h->looked < h->eager ? PING_EAGER_MS : PING_FAST_MS);
+}
+
 static void
 look_around(struct hub *h)
 {
-	unsigned	ms = somebody_missing(h) ? PING_FAST_MS : PING_MS;
+	unsigned	ms = look_again_ms(h);
 	struct timeval	next = { ms / 1000, (ms % 1000) * 1000 };
 	char		*reply;
 
+	h->looked = mono_us();
 	if (nats_is_up(h->hub))
 		(void)nats_publish(h->hub, MESH_STATSZ_SUBJECT, h->hub_inbox, NULL, 0);
 	if (nats_is_up(h->leaf)) {
 		reply = xasprintf("%s.%" PRIu64, h->leaf_inbox, ++h->round);
-		(void)nats_publish(h->leaf, MESH_PING_SUBJECT, reply, NULL, 0);
+		(void)nats_publish(h->leaf, MESH_PING_SUBJECT, reply, h->set->node,
+		    strlen(h->set->node));
 		free(reply);
 	}
 	evtimer_add(h->tick, &next);
+}
+
+/* Something came up or was changed: whom we look for may be there in a moment. */
+static void
+look_eagerly(struct hub *h)
+{
+	h->eager = mono_us() + EAGER_US;
+	look_around(h);
 }
 
 static void
@@ -278,7 +318,7 @@ static void
 hub_hub_state_cb(int up, void *arg)
 {
 	if (up)
-		look_around(arg);
+		look_eagerly(arg);
 }
 
 static void
@@ -291,7 +331,7 @@ hub_leaf_state_cb(int up, void *arg)
 		mesh_lost(h->mesh);
 	report(h);
 	if (up)
-		look_around(h);
+		look_eagerly(h);
 }
 
 static struct nats *
@@ -325,7 +365,7 @@ connect_servers(struct hub *h)
 	free(answers);
 	nats_subscribe(h->leaf, MESH_PING_SUBJECT, hub_ping_cb, h);
 	requests_set_leaf(h->requests, h->leaf, h->set->node);
-	look_around(h);
+	look_eagerly(h);
 }
 
 static void
@@ -473,6 +513,8 @@ apply(struct hub *h, struct settings *s)
 	set_error(h, err);
 	if (changed)
 		connect_servers(h);
+	else
+		look_eagerly(h);
 }
 
 static void

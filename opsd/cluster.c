@@ -17,6 +17,7 @@
 #include "tombstone.h"
 
 #define TICK_US		200000
+#define HOLD_US		3000000		/* the longest that leafd waits for the hub */
 #define RETAIN_US	10000000
 #define AUDIT_EVERY	360		/* retentions */
 #define ARRIVAL_US	15000000	/* how long after a start peers may still appear */
@@ -63,6 +64,24 @@ settings(struct ops *ops)
 	return (o);
 }
 
+/*
+ * A leaf server that does not find its hub tries again only a second later, and the node
+ * is not reachable for so long: leafd is told to start it when the hub is there.
+ */
+void
+cluster_settle(struct cluster *c)
+{
+	const char *hub = json_string_value(json_object_get(json_object_get(c->mesh, "server"),
+	    "status"));
+
+	if (c->leaf_held == 0 || c->leaf == NULL || (c->ops->live.clustering &&
+	    mono_us() - c->leaf_held < HOLD_US && (hub == NULL || strcmp(hub, "running") != 0)))
+		return;
+	c->leaf_held = 0;
+	cluster_send_json(c->leaf, MSG_SETTINGS, settings(c->ops));
+	leaflink_kick(c);
+}
+
 static void
 settings_run(void *arg)
 {
@@ -70,7 +89,7 @@ settings_run(void *arg)
 
 	if (c->hub != NULL)
 		cluster_send_json(c->hub, MSG_SETTINGS, settings(c->ops));
-	if (c->leaf != NULL)
+	if (c->leaf != NULL && c->leaf_held == 0)
 		cluster_send_json(c->leaf, MSG_SETTINGS, settings(c->ops));
 	leaflink_kick(c);
 }
@@ -229,16 +248,18 @@ peer_up(struct chan *ch, enum role role, void *arg)
 	struct cluster *c = arg;
 
 	log_info("%s is here", role_name(role));
-	cluster_send_json(ch, MSG_SETTINGS, settings(c->ops));
-	if (role == ROLE_HUBD)
+	if (role == ROLE_HUBD) {
 		c->hub = ch;
+		cluster_send_json(ch, MSG_SETTINGS, settings(c->ops));
+	}
 	if (role == ROLE_LEAFD) {
 		c->leaf = ch;
 		c->leaf_gen++;
 		c->reading = 0;
 		free(c->flows_sent);
 		c->flows_sent = NULL;
-		leaflink_kick(c);
+		c->leaf_held = mono_us();
+		cluster_settle(c);
 	}
 }
 
@@ -277,6 +298,7 @@ cluster_tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct cluster *c = arg;
 
+	cluster_settle(c);
 	if (c->ops->live.clustering) {
 		hublink_exchange(c);
 		leaflink_pull(c);

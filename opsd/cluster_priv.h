@@ -25,6 +25,7 @@ struct cluster {
 	struct chan_listener	*listener;
 	struct chan		*hub, *leaf;
 	unsigned		 leaf_gen;	/* which leafd an apply answers */
+	uint64_t		 leaf_held;	/* since when leafd waits for its settings; 0: not */
 	struct event		*tick;
 	pthread_mutex_t		 lock;		/* views, mesh, leaf_state */
 	struct view		*views;
@@ -62,6 +63,8 @@ struct ask {
 
 int ask_wait(struct ask *a, json_t **answer);	/* the status; 503 while we are stopping */
 void ask_end(struct ask *a, int status, json_t *answer);
+
+void cluster_settle(struct cluster *c);	/* perhaps leafd need not wait for its settings any more */
 
 /* leaflink.c: the log out, frames and answers in. */
 void leaflink_kick(void *arg);			/* flows or entries of the cluster `arg` changed */

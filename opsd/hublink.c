@@ -450,6 +450,7 @@ on_mesh(struct chan *ch, struct msg *m, void *arg)
 
 	if (cluster_take_json(c, m, &c->mesh) == -1)
 		return (-1);
+	cluster_settle(c);
 	leaflink_pull(c);
 	return (0);
 }

@@ -450,7 +450,7 @@ flows_send(struct cluster *c)
 	size_t n, i;
 	char *text;
 
-	if (c->leaf == NULL)
+	if (c->leaf == NULL || c->leaf_held != 0)
 		return;
 	peers = json_array();
 	all = nodes_all(c->ops->nodes, &n);

@@ -38,6 +38,27 @@ all_connected()	# NODE: its cluster_network has all three, each connected to the
 	ok n2 '{"operation":"cluster_get_routes"}' '.hub | length == 1'
 }
 
+@test "a leaf finds its hub at once: a new node need not wait to be reachable" {
+	for n in n1 n2 n3; do
+		! grep "Error trying to connect as leafnode" "$HL_T/nodes/$n/log" || return 1
+	done
+}
+
+@test "the leaf server starts although the hub server cannot" {
+	node_make hubless "CLUSTERING_HUBSERVER_CLUSTER_NETWORK_PORT=$(port n1 cluster)"
+	node_run hubless
+	wait_until 10 servers_are hubless running
+	ok hubless '{"operation":"cluster_status"}' '.servers.hub.status != "running"'
+	make_table hubless t
+	insert hubless t '{"id":1}'
+	node_stop hubless
+}
+
+servers_are()		# NODE STATUS-OF-LEAF
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e --arg s "$2" '.servers.leaf.status == $s'
+}
+
 @test "cluster_network leaves out what it is told to" {
 	ok n1 '{"operation":"cluster_network","connected_nodes":true,"routes":true}' \
 	    '[.nodes[] | has("connected_nodes") or has("routes")] | any | not'
