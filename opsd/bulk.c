@@ -429,10 +429,9 @@ parsed(struct bulk *b, int rc)
 int
 bulk_stopped(struct bulk *b)
 {
-	if (task_stopped(b->task)) {
-		settle(b);
-		task_stopped(b->task);	/* with what the last ones loaded */
-	}
+	/* What was read is loaded, and counts. */
+	if (task_stopping(b->task) && settle(b) == 0)
+		task_stopped(b->task);
 	return (task_failed(b->task));
 }
 

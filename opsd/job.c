@@ -128,9 +128,9 @@ task_ops(struct task *t)
 }
 
 const char *
-task_user(const struct task *t)
+task_id(const struct task *t)
 {
-	return (json_string_value(json_object_get(t->row, "user")));
+	return (t->id);
 }
 
 static void
@@ -172,6 +172,12 @@ int
 task_failed(const struct task *t)
 {
 	return (t->failed);
+}
+
+int
+task_stopping(const struct task *t)
+{
+	return (t->jobs->stopping);
 }
 
 int

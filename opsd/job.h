@@ -39,12 +39,13 @@ void job_start(struct request *r, const struct job_spec *spec);
  * with neither it is "Successfully completed job: <id>".
  */
 struct ops *task_ops(struct task *t);
-const char *task_user(const struct task *t);
+const char *task_id(const struct task *t);
 void task_message(struct task *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void task_fail(struct task *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void task_fail_json(struct task *t, json_t *why);	/* an object as message; takes it */
 int task_failed(const struct task *t);
-/* 1 when the node stops: the task has failed with that, and must return. */
+int task_stopping(const struct task *t);	/* the node stops: the task should end */
+/* The same, but the task has failed with that and must return. */
 int task_stopped(struct task *t);
 
 /* How far it is: added to what was, shown in the row's "progress". */

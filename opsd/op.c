@@ -15,7 +15,7 @@
 
 static const struct op *const families[] = {
 	ops_record, ops_search, ops_schema, ops_cluster, ops_node, ops_user,
-	ops_log, ops_job, ops_before, ops_load
+	ops_log, ops_job, ops_before, ops_load, ops_export
 };
 
 const struct op *

@@ -86,6 +86,6 @@ int field_bool(struct faults *f, const json_t *body, const char *name, int requi
 
 /* Tables of operations, one per family; ended by a NULL name. */
 extern const struct op ops_schema[], ops_record[], ops_search[], ops_cluster[], ops_node[], ops_user[],
-    ops_log[], ops_job[], ops_before[], ops_load[];
+    ops_log[], ops_job[], ops_before[], ops_load[], ops_export[];
 
 #endif

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "op_search.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -94,25 +96,22 @@ reply_unknown(struct asking *a)
 	buf_free(&b);
 }
 
-/* Everything is read: answer what is wrong, or search. */
-static void
-asking_run(struct asking *a, int faults_status)
+/* Everything is read: what is wrong is answered, and there is no search. */
+static struct search *
+asking_done(struct asking *a, int faults_status)
 {
-	struct search	*s = a->search;
+	struct search	*s = NULL;
 
-	if (op_faults_status(a->r, &a->f, faults_status))
-		return;
-	if (!auth_may_read(a->r, a->table))
-		return;
-	if (json_array_size(a->unknown) > 0) {
+	if (op_faults_status(a->r, &a->f, faults_status) || !auth_may_read(a->r, a->table))
+		;
+	else if (json_array_size(a->unknown) > 0)
 		reply_unknown(a);
-		return;
+	else if (op_may_attributes(a->r, a->table, a->asked, "read")) {
+		s = a->search;
+		a->search = NULL;
 	}
-	if (!op_may_attributes(a->r, a->table, a->asked, "read"))
-		return;
-	a->search = NULL;
-	search_start(s);
-	op_search_again_cb(a->r, s);
+	asking_end(a);
+	return (s);
 }
 
 static int
@@ -223,8 +222,8 @@ read_common(struct asking *a)
 		search_reverse(a->search);
 }
 
-static void
-search_by_id(struct request *r)
+static struct search *
+read_by_id(struct request *r)
 {
 	struct asking	 a = { 0 };
 	const json_t	*ids = field_either(r->body, "ids", "hash_values");
@@ -232,15 +231,14 @@ search_by_id(struct request *r)
 	fault_ids(&a.f, ids, SIZE_MAX);
 	fault_attributes(&a.f, r->body);
 	if (asking_begin(&a, r, 500) == -1)
-		return;
+		return (NULL);
 	read_attributes(&a);
 	search_keys(a.search, ids);
-	asking_run(&a, 500);
-	asking_end(&a);
+	return (asking_done(&a, 500));
 }
 
-static void
-search_by_value(struct request *r)
+static struct search *
+read_by_value(struct request *r)
 {
 	struct asking	 a = { 0 };
 	json_t		*name = field_either(r->body, "attribute", "search_attribute");
@@ -255,12 +253,11 @@ search_by_value(struct request *r)
 		fault(&a.f, "'search_value' is required");
 	fault_common(&a.f, r->body);
 	if (asking_begin(&a, r, 400) == -1)
-		return;
+		return (NULL);
 	read_common(&a);
 	if (ask_field(&a, &f, json_string_value(name)) == 0)
 		search_where(a.search, condition_wildcard(&f, value));
-	asking_run(&a, 400);
-	asking_end(&a);
+	return (asking_done(&a, 400));
 }
 
 static struct condition *read_group(struct asking *a, const json_t *body, const char *at,
@@ -379,21 +376,57 @@ read_group(struct asking *a, const json_t *body, const char *at, int depth)
 	return (group);
 }
 
-static void
-search_by_conditions(struct request *r)
+static struct search *
+read_by_conditions(struct request *r)
 {
 	struct asking		 a = { 0 };
 	struct condition	*group;
 
 	fault_common(&a.f, r->body);
 	if (asking_begin(&a, r, 400) == -1)
-		return;
+		return (NULL);
 	read_common(&a);
 	group = read_group(&a, r->body, "", 0);
 	if (group != NULL)
 		search_where(a.search, group);
-	asking_run(&a, 400);
-	asking_end(&a);
+	return (asking_done(&a, 400));
+}
+
+static void
+start(struct request *r, struct search *s)
+{
+	if (s == NULL)
+		return;
+	search_start(s);
+	op_search_again_cb(r, s);
+}
+
+static void
+search_by_id(struct request *r)
+{
+	start(r, read_by_id(r));
+}
+
+static void
+search_by_value(struct request *r)
+{
+	start(r, read_by_value(r));
+}
+
+static void
+search_by_conditions(struct request *r)
+{
+	start(r, read_by_conditions(r));
+}
+
+struct search *
+op_search_read(struct request *r)
+{
+	if (r->op->run == search_by_id)
+		return (read_by_id(r));
+	if (r->op->run == search_by_value)
+		return (read_by_value(r));
+	return (read_by_conditions(r));
 }
 
 const struct op ops_search[] = {

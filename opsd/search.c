@@ -45,7 +45,7 @@ struct search {
 	size_t			 norders;
 	int			 sorting;	/* gathered, as the way in has another order */
 	int			 reverse;
-	uint64_t		 offset, limit, found;
+	uint64_t		 offset, limit, found, shown;
 	enum phase		 phase;
 	struct buf		 keys;		/* wanted ones: u32 length + bytes */
 	size_t			 keys_at;
@@ -169,6 +169,22 @@ struct buf *
 search_out(struct search *s)
 {
 	return (&s->out);
+}
+
+uint64_t
+search_shown(const struct search *s)
+{
+	return (s->shown);
+}
+
+json_t *
+search_columns(const struct search *s)
+{
+	json_t	*names = json_array();
+
+	for (size_t i = 0; i < s->ncols; i++)
+		json_array_append_new(names, json_string(s->cols[i].field.attr->name));
+	return (names);
 }
 
 const char *
@@ -327,7 +343,7 @@ text_row(struct search *s)
 {
 	char	before = '{';
 
-	if (s->out.len > 1)
+	if (s->shown++ > 0)
 		buf_u8(&s->out, ',');
 	for (size_t i = 0; i < s->ncols; i++) {
 		const struct column *c = &s->cols[i];

@@ -31,8 +31,13 @@ void search_page(struct search *s, uint64_t offset, uint64_t limit);	/* limit 0:
 
 void search_start(struct search *s);
 enum search_state search_step(struct search *s, uint64_t budget_us);
-/* After SEARCH_DONE: the whole JSON array; take it with buf_take or copy. */
+/*
+ * After SEARCH_DONE: the whole JSON array; take it with buf_take or copy.  Before that: its
+ * beginning; who clears it between steps gets the array in pieces and needs no memory for it.
+ */
 struct buf *search_out(struct search *s);
+uint64_t search_shown(const struct search *s);	/* rows so far */
+json_t *search_columns(const struct search *s);	/* names; new reference */
 const char *search_error(const struct search *s);	/* after SEARCH_FAILED */
 int search_status(const struct search *s);		/* its HTTP status */
 

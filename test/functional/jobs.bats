@@ -211,3 +211,188 @@ peak()		# peak NODE: kB that opsd had at most
 {
 	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(node_pid "$1" opsd)/status"
 }
+
+serve()		# starts the web server: $web
+{
+	local port
+
+	port=$(hl_ports)
+	web=http://127.0.0.1:$port
+	"$HL_BUILD/test/functional/serve" "$port" </dev/null >/dev/null 2>&1 3>&- &
+	serving=$!
+	disown $serving
+	wait_until 10 curl -s -o /dev/null "$web/csv"
+}
+
+# url_load PATH [MORE]: JSON of a csv_url_load
+url_load()
+{
+	echo "{\"operation\":\"csv_url_load\",\"action\":\"upsert\",\"database\":\"dev\",\"table\":\"urls\",\"csv_url\":\"$web$1\"${2:-}}"
+}
+
+@test "csv_url_load: over http, redirected, with headers, within limits" {
+	serve
+	make_table n1 urls
+	done_job n1 "$(url_load /csv)" '.message == "successfully loaded 2 of 2 records"'
+	has_row n1 urls 2 '.name == "two"'
+	done_job n1 "$(url_load /rows/50000)" '.message == "successfully loaded 50000 of 50000 records"'
+	counts n1 urls 50000
+	done_job n1 "$(url_load /to//csv)" '.message == "successfully loaded 2 of 2 records"'
+	done_job n1 "$(url_load /to//secret ',"passthrough_headers":{"X-Key":"let-me-in"}')" '.status == "COMPLETE"'
+	# what is passed through is kept nowhere
+	ok n1 '{"operation":"search_by_value","database":"system","table":"hdb_job","search_attribute":"id","search_value":"*","get_attributes":["*"]}' \
+	    'tostring | contains("let-me-in") | not'
+	done_job n1 "$(url_load /secret)" '.status == "ERROR" and (.message | contains("403"))'
+	done_job n1 "$(url_load /none)" '.status == "ERROR" and (.message | startswith("\u0027csv_url\u0027 cannot be read: ") and contains("404"))'
+	done_job n1 "$(url_load /to/file:///etc/passwd)" '.status == "ERROR" and (.message | contains("rotocol"))'
+	done_job n1 "$(url_load "/to/$web/to/$web/to/$web/to/$web/to/$web/to/csv")" '.status == "ERROR" and (.message | contains("redirects"))'
+	done_job n1 "$(url_load /half)" '.status == "ERROR" and (.message | contains("1000") or contains("transfer"))'
+	op n1 '{"operation":"set_configuration","jobs_maxFileSize":1000}'
+	[ "$code" = 200 ]
+	done_job n1 "$(url_load /rows/50000)" '.status == "ERROR" and (.message | contains("larger than jobs.maxFileSize (1000 bytes)"))'
+	head -c 1001 /dev/zero >"$HL_T/zeros"
+	refused n1 400 "{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"urls\",\"file_path\":\"$HL_T/zeros\"}" "more than jobs.maxFileSize (1000)"
+	ok n1 '{"operation":"set_configuration","jobs_maxFileSize":1000000000}'
+	kill "$serving"
+	done_job n1 "$(url_load /csv)" '.status == "ERROR" and (.message | contains("connect"))'
+}
+
+# ---- export ----
+
+# export_to FORMAT NAME [MORE]: JSON of an export_local of dev.out
+export_to()
+{
+	echo "{\"operation\":\"export_local\",\"format\":\"$1\",\"path\":\"$HL_T/out\",\"filename\":\"$2\"${3:-},
+	    \"search_operation\":{\"operation\":\"search_by_value\",\"database\":\"dev\",\"table\":\"out\",
+	    \"search_attribute\":\"id\",\"search_value\":\"*\",\"get_attributes\":[\"id\",\"a\",\"b\"]}}"
+}
+
+@test "export_local: JSON and CSV, and back again" {
+	mkdir "$HL_T/out"
+	make_table n1 out
+	make_table n1 back
+	insert n1 out '{"id":1,"a":"x, \"y\"\nz","b":[1,{"c":null}]},{"id":"k","a":"","b":null},{"id":2.5,"a":false}'
+	done_job n1 "$(export_to json all)" '.status == "COMPLETE" and .message == "Successfully exported JSON locally." and .progress.exported == 3'
+	jq -e '. == [{"id":1,"a":"x, \"y\"\nz","b":[1,{"c":null}]},{"id":2.5,"a":false,"b":null},{"id":"k","a":"","b":null}]' "$HL_T/out/all.json"
+	done_job n1 "$(export_to csv all.csv)" '.message == "Successfully exported CSV locally."'
+	[ "$(cat "$HL_T/out/all.csv")" = $'id,a,b\r\n1,"x, ""y""\nz","[1,{""c"":null}]"\r\n2.5,false,\r\nk,"",\r' ]
+	done_job n1 "{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"back\",\"file_path\":\"$HL_T/out/all.csv\"}"
+	[ "$(rows n1 dev out | jq -c '[.id,.a,.b]')" = "$(rows n1 dev back | jq -c '[.id,.a,.b]')" ]
+	# by id and by conditions; a name is made; nothing is found
+	done_job n1 "{\"operation\":\"export_local\",\"format\":\"json\",\"path\":\"$HL_T/out\",\"search_operation\":{\"operation\":\"search_by_hash\",
+	    \"schema\":\"dev\",\"table\":\"out\",\"hash_values\":[1],\"get_attributes\":[\"id\"]}}"
+	[ "$(cat "$HL_T"/out/1*.json)" = '[{"id":1}]' ]
+	done_job n1 "{\"operation\":\"export_local\",\"format\":\"csv\",\"path\":\"$HL_T/out\",\"filename\":\"none\",\"search_operation\":{\"operation\":\"search_by_conditions\",
+	    \"database\":\"dev\",\"table\":\"out\",\"conditions\":[{\"attribute\":\"a\",\"comparator\":\"equals\",\"value\":\"no\"}],\"get_attributes\":[\"id\",\"a\"]}}"
+	[ "$(cat "$HL_T/out/none.csv")" = $'id,a\r' ]
+	[ -z "$(find "$HL_T/out" -name '.*' -type f)" ]
+}
+
+@test "export_local: what is there stays unless it may go, and faults are said at once" {
+	refused n1 400 "$(export_to json all)" 'is there already: with \"overwrite\": true'
+	delete n1 out '1'
+	done_job n1 "$(export_to json all ',"overwrite":true')"
+	[ "$(jq length "$HL_T/out/all.json")" = 2 ]
+	refused n1 400 '{"operation":"export_local"}' "'format' is required. 'path' is required. 'search_operation' is required"
+	refused n1 400 "$(export_to xml all)" "'format' must be one of [json, csv]"
+	refused n1 400 "$(export_to json ../all)" "'filename' must be a name without slashes"
+	refused n1 400 "$(export_to json all | sed "s#$HL_T/out#$HL_T/none#")" "No such file or directory $HL_T/none"
+	refused n1 400 "$(export_to json all | sed "s#$HL_T/out#out#")" "'path' must be an absolute path"
+	refused n1 400 "$(export_to json all | sed "s#$HL_T/out#$HL_T/out/all.json#")" "Not a directory"
+	refused n1 400 "$(export_to json all | sed "s#$HL_T/out#$(root n1)/keys#")" "below rootPath"
+	refused n1 400 "$(export_to json new | sed 's/search_by_value/sql/')" "'search_operation.operation' must be one of"
+	refused n1 404 "$(export_to json new | sed 's/"table":"out"/"table":"none"/')" "Table 'dev.none' does not exist"
+	refused n1 404 "$(export_to json new | sed 's/"search_attribute":"id"/"search_attribute":"zz"/')" "unknown attribute 'zz'"
+	# the caller's rights hold
+	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 "$(export_to json new)" "Table 'dev.out' does not exist"
+	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 "$(export_to json all ',"overwrite":true')" "super_user"
+	HL_USER=plain HL_PASSWORD=plain-secret done_job n1 "$(export_to json mine | sed 's/"table":"out"/"table":"aud"/;s/\["id","a","b"\]/["id"]/')"
+	[ "$(jq length "$HL_T/out/mine.json")" = 3 ]
+}
+
+@test "export_local: many rows, in bounded memory" {
+	local before after
+
+	before=$(peak n1)
+	done_job n1 "{\"operation\":\"export_local\",\"format\":\"csv\",\"path\":\"$HL_T/out\",\"filename\":\"big\",\"search_operation\":{
+	    \"operation\":\"search_by_value\",\"database\":\"dev\",\"table\":\"big\",\"search_attribute\":\"id\",\"search_value\":\"*\",
+	    \"get_attributes\":[\"id\",\"name\",\"n\",\"f\",\"note\"]}}" '.progress.exported == 300000'
+	after=$(peak n1)
+	echo "# peak memory $before -> $after kB" >&3
+	[ "$(wc -l <"$HL_T/out/big.csv")" = 300001 ]
+	[ "$(tail -n 1 "$HL_T/out/big.csv")" = $'300000,name 300000,2100000,75000,"some text, with a comma 300000"\r' ]
+	[ -n "${HL_SANITIZERS:-}" ] || [ $((after - before)) -lt 60000 ]
+}
+
+# ---- rights ----
+
+@test "csv: rights on the table and on every column" {
+	ok n1 '{"operation":"create_table","database":"dev","table":"priv","primary_key":"id"}'
+	insert n1 priv '{"id":1,"open":1,"shut":1}'
+	ok n1 '{"operation":"add_role","role":"some","permission":{"dev":{"tables":{"priv":{"read":true,"insert":true,"update":true,"delete":false,
+	    "attribute_permissions":[{"attribute_name":"open","read":true,"insert":true,"update":true},{"attribute_name":"shut","read":true,"insert":false,"update":false}]},
+	    "bad":{"read":true,"insert":true,"update":false,"delete":false,"attribute_permissions":[]}}}}}'
+	ok n1 '{"operation":"add_user","role":"some","username":"some","password":"some-secret","active":true}'
+	HL_USER=some HL_PASSWORD=some-secret done_job n1 "$(load_data priv $'id,open\n2,2\n')" '.message == "successfully loaded 1 of 1 records" and .user == "some"'
+	HL_USER=some HL_PASSWORD=some-secret done_job n1 "$(load_data priv $'id,open,shut\n3,3,3\n' upsert)" '.status == "ERROR" and
+	    .message.unauthorized_access == [{"schema":"dev","table":"priv","required_table_permissions":[],
+	    "required_attribute_permissions":[{"attribute_name":"shut","required_permissions":["insert","update"]}]}]'
+	has_no_row n1 priv 3
+	HL_USER=some HL_PASSWORD=some-secret done_job n1 "$(load_data priv $'id,__createdtime__\n3,3\n')" '.status == "ERROR" and (.message | contains("Internal timestamp attributes"))'
+	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "$(load_data bad $'id\n77\n')" '"required_table_permissions":["update"]'
+	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "$(load_data out $'id\n77\n')" "Table 'dev.out' does not exist"
+}
+
+# ---- a node that stops ----
+
+# A load that goes on until somebody ends it; some rows are in.
+hanging_load()
+{
+	serve
+	job n1 "$(url_load /hang)"
+	wait_until 20 has_loaded "$id"
+}
+
+has_loaded()
+{
+	ask n1 "{\"operation\":\"get_job\",\"id\":\"$1\"}" | jq -e '.[0].status == "IN_PROGRESS" and .[0].progress.loaded >= 8000'
+}
+
+@test "a node that is killed says afterwards how far its jobs were" {
+	local n
+
+	hanging_load
+	ok n1 '{"operation":"drop_table","database":"dev","table":"urls"}'
+	make_table n1 urls
+	kill "$serving"
+	wait_until 20 ended n1 "$id"
+	hanging_load
+	n=$(count n1 urls)
+	node_kill n1 opsd
+	wait_until 30 node_answers n1
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$id\"}" ".[0].status == \"ERROR\" and
+	    .[0].message == \"The node was restarted while the job ran: $n records had been loaded\" and .[0].end_datetime >= .[0].start_datetime"
+	counts n1 urls "$n"
+	kill "$serving"
+}
+
+@test "a node that is stopped ends its jobs, and those that wait" {
+	local first second third
+
+	ok n1 '{"operation":"drop_table","database":"dev","table":"urls"}'
+	make_table n1 urls
+	hanging_load
+	first=$id
+	serve_first=$serving
+	hanging_load
+	second=$id
+	job n1 "$(load_data acts $'id\n99\n')"
+	third=$id
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$third\"}" '.[0].status == "CREATED"'
+	node_stop n1
+	kill "$serving" "$serve_first"
+	node_run n1
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$first\"}" '.[0].status == "ERROR" and .[0].message == "The node was stopped while the job ran: 10000 records had been loaded"'
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$second\"}" '.[0].status == "ERROR"'
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$third\"}" '.[0].status == "ERROR" and .[0].message == "The node was stopped while the job waited"'
+}

@@ -1,0 +1,22 @@
+#ifndef HL_EXPORT_H
+#define HL_EXPORT_H
+
+#include "search.h"
+
+/*
+ * What a search finds, into a file, on a job's thread and piece by piece.  The file has its
+ * name when it is whole and on disk; until then it is another's, and a failure removes it.
+ */
+struct task;
+
+struct export {
+	struct search	*search;	/* not started */
+	int		 folder;	/* a descriptor */
+	char		*name;
+	int		 csv, overwrite;
+};
+
+void export_run(struct task *t, void *arg);	/* a struct export */
+void export_free(void *arg);
+
+#endif

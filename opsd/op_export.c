@@ -1,0 +1,151 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth.h"
+#include "clock.h"
+#include "export.h"
+#include "files.h"
+#include "job.h"
+#include "mem.h"
+#include "op_search.h"
+#include "ops.h"
+
+/* export_local: what a search finds, into a file on the node.  The caller's rights to read hold. */
+
+#define NAME_MAX_BYTES	200	/* with room for what a temporary name has before and behind */
+
+struct wanted {
+	const char	*path;
+	char		*name;
+	int		 csv, overwrite;
+	struct request	 search;	/* the request as if the search had been asked for */
+};
+
+/* The file's name, with the format's ending; the caller frees. */
+static char *
+read_name(struct faults *f, const json_t *body, const char *format)
+{
+	const char	*name = field_string(f, body, "filename", 0);
+	size_t		 n = name != NULL ? strlen(name) : 0, ending = strlen(format) + 1;
+
+	if (name == NULL)
+		return (xasprintf("%llu.%s", (unsigned long long)wall_ms(), format));
+	if (strchr(name, '/') != NULL || name[0] == '.')
+		fault(f, "'filename' must be a name without slashes that does not begin with a dot");
+	else if (n > NAME_MAX_BYTES)
+		fault(f, "'filename' length must be less than or equal to %d characters long",
+		    NAME_MAX_BYTES);
+	if (n > ending && name[n - ending] == '.' && strcmp(name + n - ending + 1, format) == 0)
+		return (xstrdup(name));
+	return (xasprintf("%s.%s", name, format));
+}
+
+static void
+read_search(struct faults *f, struct request *r, struct request *search)
+{
+	json_t		*body = json_object_get(r->body, "search_operation");
+	const char	*name = json_string_value(json_object_get(body, "operation"));
+
+	*search = *r;
+	search->body = body;
+	search->op = NULL;
+	if (body == NULL)
+		fault(f, "'search_operation' is required");
+	else if (!json_is_object(body))
+		fault(f, "'search_operation' must be of type object");
+	else {
+		for (const struct op *op = ops_search; op->name != NULL && name != NULL; op++)
+			if (strcmp(op->name, name) == 0)
+				search->op = op;
+		if (search->op == NULL)
+			fault(f, "'search_operation.operation' must be one of [search_by_id, "
+			    "search_by_hash, search_by_value, search_by_conditions]");
+	}
+}
+
+static void
+read_wanted(struct faults *f, struct request *r, struct wanted *w)
+{
+	const char	*format = field_string(f, r->body, "format", 1);
+
+	if (format != NULL && strcmp(format, "json") != 0 && strcmp(format, "csv") != 0)
+		fault(f, "'format' must be one of [json, csv]");
+	w->csv = format != NULL && strcmp(format, "csv") == 0;
+	w->path = field_string(f, r->body, "path", 1);
+	if (w->path != NULL && w->path[0] != '/')
+		fault(f, "'path' must be an absolute path");
+	w->name = read_name(f, r->body, w->csv ? "csv" : "json");
+	w->overwrite = field_bool(f, r->body, "overwrite", 0) == 1;
+	read_search(f, r, &w->search);
+}
+
+/* What is wrong with the place, or NULL; the caller frees. */
+static char *
+place_fault(int folder, const struct wanted *w)
+{
+	struct stat	st;
+
+	if (faccessat(folder, ".", W_OK | X_OK, AT_EACCESS) == -1)
+		return (xasprintf("%s %s", strerror(errno), w->path));
+	if (fstatat(folder, w->name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return (NULL);
+	if (!w->overwrite)
+		return (xasprintf("%s/%s is there already: with \"overwrite\": true it is replaced",
+		    w->path, w->name));
+	return (S_ISREG(st.st_mode) ? NULL :
+	    xasprintf("%s/%s is not a regular file", w->path, w->name));
+}
+
+static void
+start(struct request *r, struct wanted *w, int folder)
+{
+	struct search	*s = op_search_read(&w->search);
+	struct job_spec	 spec = { .type = r->op->name, .did = "exported", .run = export_run,
+	    .free = export_free };
+	struct export	*ex;
+
+	if (s == NULL) {
+		close(folder);
+		return;
+	}
+	ex = xcalloc(1, sizeof(*ex));
+	*ex = (struct export){ .search = s, .folder = folder, .name = xstrdup(w->name),
+	    .csv = w->csv, .overwrite = w->overwrite };
+	spec.arg = ex;
+	job_start(r, &spec);
+}
+
+static void
+export_local(struct request *r)
+{
+	struct faults	 f = { 0 };
+	struct wanted	 w;
+	char		*why = NULL;
+	int		 folder;
+
+	read_wanted(&f, r, &w);
+	if (op_faults(r, &f))
+		;
+	else if (w.overwrite && !r->user->super_user)
+		reply_error(r, 403, "'overwrite' is restricted to 'super_user' roles");
+	else if ((folder = files_folder(r->ops, w.path, &why)) == -1)
+		reply_error(r, 400, "%s", why);
+	else if ((why = place_fault(folder, &w)) != NULL) {
+		close(folder);
+		reply_error(r, 400, "%s", why);
+	} else
+		start(r, &w, folder);
+	free(why);
+	free(w.name);
+}
+
+const struct op ops_export[] = {
+	{ "export_local", "exportLocal", RIGHT_TABLE, ON_WORKER, export_local },
+	{ NULL },
+};

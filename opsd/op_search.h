@@ -1,0 +1,12 @@
+#ifndef HL_OP_SEARCH_H
+#define HL_OP_SEARCH_H
+
+#include "op.h"
+#include "search.h"
+
+extern const struct op ops_search[];
+
+/* The search that a request of ops_search asks for, not started; NULL with the request answered. */
+struct search *op_search_read(struct request *r);
+
+#endif
