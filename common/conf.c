@@ -430,11 +430,26 @@ conf_check_list(const struct conf_info *k, const json_t *v, struct buf *errs)
 }
 
 static json_t *
+conf_check_words(const struct conf_info *k, const json_t *v, struct buf *errs)
+{
+	size_t	i, before = errs->len;
+	json_t	*word;
+
+	if (!json_is_array(v))
+		conf_fault(errs, "'%s' must be an array", k->name);
+	json_array_foreach(v, i, word)
+		if (!json_is_string(word) || json_string_length(word) == 0)
+			conf_fault(errs, "'%s[%zu]' must be a string", k->name, i);
+	return (errs->len == before ? json_deep_copy(v) : NULL);
+}
+
+static json_t *
 conf_check_value(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
 	static json_t *(*const checks[])(const struct conf_info *, const json_t *, struct buf *) = {
 		[CONF_STR] = conf_check_str, [CONF_INT] = conf_check_int,
 		[CONF_BOOL] = conf_check_bool, [CONF_LIST] = conf_check_list,
+		[CONF_WORDS] = conf_check_words,
 		[CONF_DURATION] = conf_check_duration, [CONF_ENUM] = conf_check_enum,
 	};
 
@@ -474,7 +489,7 @@ conf_cast(enum conf_type type, const char *text)
 		v = conf_cast_number(text);
 	else if (type == CONF_BOOL)
 		v = conf_cast_bool(text);
-	else if (type == CONF_LIST)
+	else if (type == CONF_LIST || type == CONF_WORDS)
 		v = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (v == NULL)
 		v = json_string(text);

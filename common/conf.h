@@ -10,7 +10,8 @@
  * get_configuration follow it.  Precedence: flag, environment, settings.yaml
  * (what the API set), file, default.
  */
-enum conf_type { CONF_STR, CONF_INT, CONF_BOOL, CONF_LIST, CONF_DURATION /* seconds or "3d" -> seconds */ , CONF_ENUM };
+enum conf_type { CONF_STR, CONF_INT, CONF_BOOL, CONF_LIST /* of routes */,
+    CONF_WORDS /* a list of texts */, CONF_DURATION /* seconds or "3d" -> seconds */ , CONF_ENUM };
 enum conf_change { CONF_LIVE, CONF_RESTART };
 
 enum conf_key {

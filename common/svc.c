@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -262,6 +263,19 @@ svc_log_level(const struct svc *s)
 	return (level != -1 ? level : LOG_INFO);
 }
 
+/* The low one is for programs that use select(). */
+static void
+svc_raise_files(void)
+{
+	struct rlimit	files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == -1 || files.rlim_cur == files.rlim_max)
+		return;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) == -1)
+		log_warn("cannot raise the limit of open files");
+}
+
 struct svc *
 svc_init(const char *name, enum role role, int argc, char **argv)
 {
@@ -274,6 +288,7 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	log_init(name, LOG_INFO);
 	svc_options(s, argc, argv);
 	svc_load_conf(s);
+	svc_raise_files();
 	log_set_level((enum log_level)svc_log_level(s));
 	svc_make_dir(conf_str(s->conf, ROOT_PATH));
 	svc_make_dir(conf_str(s->conf, RUN_PATH));

@@ -42,7 +42,7 @@ function type_text(type, def, min, max,	words) {
 		return "A number" range(min, max)
 	if (type == "CONF_BOOL")
 		return "True or false"
-	if (type == "CONF_LIST")
+	if (type == "CONF_LIST" || type == "CONF_WORDS")
 		return "A list"
 	if (type == "CONF_DURATION")
 		return "A duration" range(min, max)
@@ -59,7 +59,7 @@ function default_text(type, def, unset) {
 		return "unset"
 	if (type == "CONF_ENUM")
 		return substr(def, 1, index(def, "|") - 1)
-	if (type == "CONF_LIST" && def == "[]")
+	if ((type == "CONF_LIST" || type == "CONF_WORDS") && def == "[]")
 		return "empty"
 	if (def ~ /^\.\//)
 		return "rootPath/" substr(def, 3)

@@ -18,7 +18,7 @@ struct request {
 	json_t		*body;		/* the whole object; borrowed */
 	struct user	*user;		/* who asks (auth.h); NULL only for RIGHT_OPEN */
 	const struct op	*op;
-	struct http_conn_ctx *http;	/* http.c's */
+	struct exchange	*http;		/* request.c's */
 	uint64_t	 began_us;
 	const char	*from;		/* the peer's address as text; "" on the domain socket */
 	int		 secure;	/* came over TLS */
@@ -50,7 +50,7 @@ const struct op *op_find(const char *name);
  * What a request's body asks for: the operation, or NULL with the text for a 400 in
  * *err (caller frees).  *body is a new reference, or NULL when it is not JSON.
  */
-const struct op *op_read(const char *text, size_t n, json_t **body, char **err);
+const struct op *op_read(const char *text, size_t n, int max_depth, json_t **body, char **err);
 
 /* A header of the request, or NULL; borrowed, on any thread while the request is alive. */
 const char *request_header(const struct request *r, const char *name);
@@ -62,8 +62,22 @@ void reply_message(struct request *r, const char *fmt, ...) __attribute__((forma
 void reply_json(struct request *r, int status, json_t *body);	/* takes the reference */
 void reply_text(struct request *r, int status, struct buf *json);	/* takes the bytes: JSON text */
 void reply_error(struct request *r, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void reply_body(struct request *r, int status, const char *type, struct buf *bytes);	/* takes any bytes; NULL: JSON */
 
-/* Runs fn soon on the request's own HTTP thread, after others had a turn; only from that thread. */
+/*
+ * A long answer in pieces, on the request's own HTTP thread: begin, more as
+ * often as needed with a request_again after each, and one of the last two.
+ */
+void reply_begin(struct request *r, int status, const char *type);
+void reply_more(struct request *r, struct buf *bytes);	/* takes them */
+void reply_end(struct request *r);			/* it was all; ends the request */
+void reply_abort(struct request *r);			/* the client sees that it is not; ends the request */
+int request_gone(const struct request *r);		/* nobody reads it any more */
+
+/*
+ * Runs fn soon on the request's own HTTP thread, after others had a turn and the
+ * client has read most of what it was sent, or is gone; only from that thread.
+ */
 void request_again(struct request *r, void (*fn)(struct request *r, void *arg), void *arg);
 
 /*

@@ -33,6 +33,11 @@ op_search_again_cb(struct request *r, void *arg)
 {
 	struct search	*s = arg;
 
+	if (request_gone(r)) {
+		search_free(s);
+		reply_abort(r);
+		return;
+	}
 	switch (search_step(s, SLICE_US)) {
 	case SEARCH_MORE:
 		request_again(r, op_search_again_cb, s);

@@ -1,0 +1,609 @@
+#include "config.h"
+
+#include "conn.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+
+#include "clock.h"
+#include "crypto.h"
+#include "http_priv.h"
+#include "mem.h"
+#include "value.h"
+
+#define READ_HIGH	65536	/* input that waits: beyond, the client is not read */
+#define WRITE_HIGH	262144	/* output that waits: beyond, no more is made */
+#define WRITE_LOW	65536
+#define TURNS		32	/* requests of one connection before others have a turn */
+#define PROGRESS	16384	/* bytes that `timeout` must bring */
+#define LINGER_MS	2000
+#define SURPLUS_MAX	256	/* connections that are told that there are too many */
+
+static void conn_go(struct conn *c);
+
+/* ---- time ---- */
+
+static uint64_t
+written(const struct conn *c)
+{
+	return (c->queued - evbuffer_get_length(bufferevent_get_output(c->bev)));
+}
+
+/* The event is only moved to an earlier time; when it is too early it moves itself. */
+static void
+arm(struct conn *c)
+{
+	uint64_t now = mono_us(), in = c->deadline_us > now ? c->deadline_us - now : 0;
+	struct timeval tv = { (time_t)(in / 1000000), (suseconds_t)(in % 1000000) };
+
+	if (c->armed_us != 0 && c->armed_us <= c->deadline_us)
+		return;
+	c->armed_us = c->deadline_us;
+	event_add(c->timer, &tv);
+}
+
+static void
+deadline(struct conn *c, uint64_t ms)
+{
+	c->deadline_us = mono_us() + ms * 1000;
+	c->mark = c->state == CONN_BODY ? c->got : written(c);
+	arm(c);
+}
+
+static const struct limits *
+limits(const struct conn *c)
+{
+	return (&c->thread->http->limits);
+}
+
+/* ---- life ---- */
+
+static void
+body_free(struct conn *c)
+{
+	if (c->body != NULL)
+		evbuffer_free(c->body);
+	c->body = NULL;
+}
+
+void
+conn_free(struct conn *c)
+{
+	struct exchange *x = c->x;
+
+	c->x = NULL;
+	LIST_REMOVE(c, link);
+	c->thread->http->conns--;
+	event_free(c->timer);
+	bufferevent_free(c->bev);
+	body_free(c);
+	free(c);
+	if (x != NULL)
+		exchange_gone(x);
+}
+
+static void
+drop(struct conn *c)
+{
+	c->dead = 1;
+	if (!c->going)
+		conn_free(c);
+}
+
+/* ---- answers ---- */
+
+static const char *
+date(struct http_thread *t)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (now != t->dated) {
+		t->dated = now;
+		strftime(t->date, sizeof(t->date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	}
+	return (t->date);
+}
+
+static void
+release_cb(const void *data, size_t n, void *arg)
+{
+	free(arg);
+}
+
+static void
+send_bytes(struct conn *c, struct buf *b)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+	uint8_t *data;
+	size_t n;
+
+	c->queued += b->len;
+	if (b->len <= 4096) {
+		evbuffer_add(out, b->data, b->len);
+		buf_clear(b);
+		return;
+	}
+	data = buf_take(b, &n);
+	if (evbuffer_add_reference(out, data, n, release_cb, data) == -1)
+		free(data);
+}
+
+static void
+send_head(struct conn *c, int status, const struct buf *headers, const struct buf *body)
+{
+	struct buf b = { 0 };
+
+	if (c->thread->http->stopping || c->unread || (body == NULL && c->minor == 0))
+		c->close = 1;
+	buf_reserve(&b, 256 + headers->len);
+	buf_addf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_reason(status), date(c->thread));
+	buf_add(&b, headers->data, headers->len);
+	if (body != NULL && status != 204)
+		buf_addf(&b, "Content-Length: %zu\r\n", body->len);
+	else if (body == NULL && c->minor > 0)
+		buf_addf(&b, "Transfer-Encoding: chunked\r\n");
+	if (c->close)
+		buf_addf(&b, "Connection: close\r\n");
+	else if (c->minor == 0)
+		buf_addf(&b, "Connection: keep-alive\r\n");
+	buf_add(&b, "\r\n", 2);
+	if (body != NULL && !c->bodiless && body->len <= 4096)
+		buf_add(&b, body->data, body->len);
+	send_bytes(c, &b);
+	buf_free(&b);
+}
+
+/* The answer is written or on its way: for the next request, or the last bytes. */
+static void
+answered(struct conn *c)
+{
+	c->x = NULL;
+	body_free(c);
+	c->begun = 0;
+	c->searched = 0;
+	c->state = c->close ? CONN_LAST : CONN_HEAD;
+	deadline(c, written(c) == c->queued ? limits(c)->keepalive_ms : limits(c)->timeout_ms);
+	if (!c->going)
+		conn_go(c);
+}
+
+void
+conn_answer(struct conn *c, int status, const struct buf *headers, struct buf *body)
+{
+	send_head(c, status, headers, body);
+	if (body == NULL) {
+		c->state = CONN_STREAM;
+		deadline(c, limits(c)->timeout_ms);
+		return;
+	}
+	if (!c->bodiless && body->len > 4096)
+		send_bytes(c, body);
+	answered(c);
+}
+
+void
+conn_chunk(struct conn *c, struct buf *data)
+{
+	struct buf line = { 0 };
+
+	if (data->len == 0)
+		return;
+	if (c->minor > 0) {
+		buf_addf(&line, "%zx\r\n", data->len);
+		buf_reserve(data, 2);
+		buf_add(data, "\r\n", 2);
+		send_bytes(c, &line);
+		buf_free(&line);
+	}
+	send_bytes(c, data);
+}
+
+void
+conn_end(struct conn *c)
+{
+	struct buf last = { 0 };
+
+	if (c->minor > 0) {
+		buf_addf(&last, "0\r\n\r\n");
+		send_bytes(c, &last);
+		buf_free(&last);
+	}
+	answered(c);
+}
+
+/* Without the last chunk; in HTTP/1.0 only a reset tells. */
+void
+conn_cut(struct conn *c)
+{
+	struct linger now = { 1, 0 };
+
+	c->x = NULL;
+	setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	drop(c);
+}
+
+int
+conn_full(const struct conn *c)
+{
+	return (c->queued - written(c) > WRITE_HIGH);
+}
+
+/* What is wrong before there is an exchange. */
+static void
+refuse(struct conn *c, int status, const char *text)
+{
+	struct buf headers = { 0 }, body = { 0 };
+
+	c->close = 1;
+	c->unread = 1;
+	buf_addf(&headers, "Content-Type: application/json\r\n");
+	buf_addf(&body, "{\"error\":");
+	value_text_string(&body, text, strlen(text));
+	buf_addf(&body, "}");
+	conn_answer(c, status, &headers, &body);
+	buf_free(&headers);
+	buf_free(&body);
+}
+
+/* ---- requests ---- */
+
+static struct evbuffer *
+input(const struct conn *c)
+{
+	return (bufferevent_get_input(c->bev));
+}
+
+/* Bytes up to the end of the head, 0: not there yet. */
+static size_t
+head_length(struct conn *c)
+{
+	size_t n = evbuffer_get_length(input(c));
+	struct evbuffer_ptr from, at;
+
+	if (evbuffer_ptr_set(input(c), &from, c->searched, EVBUFFER_PTR_SET) == -1)
+		return (0);
+	at = evbuffer_search(input(c), "\r\n\r\n", 4, &from);
+	c->searched = n > 3 ? n - 3 : 0;
+	return (at.pos == -1 ? 0 : (size_t)at.pos + 4);
+}
+
+static void
+skip_empty_lines(struct conn *c)
+{
+	char two[2];
+
+	while (evbuffer_copyout(input(c), two, 2) == 2 && memcmp(two, "\r\n", 2) == 0)
+		evbuffer_drain(input(c), 2);
+}
+
+static void
+request_is_there(struct conn *c, size_t n)
+{
+	struct head head;
+	const char *why;
+	char *text = xmalloc(n + 1);
+	int status;
+
+	evbuffer_remove(input(c), text, n);
+	status = head_read(&head, text, n, &why);
+	c->minor = head.minor;
+	c->close = head.close;
+	c->expects = head.expects;
+	c->bodiless = strcmp(head.method, "HEAD") == 0;
+	c->chunked = head.chunked;
+	c->chunks = (struct chunks){ 0 };
+	c->left = head.length;
+	c->got = 0;
+	c->unread = head.chunked || head.length > 0;
+	if (status != 0) {
+		head_free(&head);
+		refuse(c, status, why);
+		return;
+	}
+	c->state = CONN_WORK;
+	deadline(c, limits(c)->timeout_ms);
+	exchange_begin(c, &head);
+}
+
+/* Half a head, or none, will not become a whole one. */
+static int
+last_if_ended(struct conn *c)
+{
+	if (!c->ended)
+		return (0);
+	c->state = CONN_LAST;
+	return (1);
+}
+
+static int
+go_head(struct conn *c)
+{
+	size_t n;
+
+	/* Who does not read answers gets no more of them. */
+	if (conn_full(c))
+		return (0);
+	if (!c->begun)
+		skip_empty_lines(c);
+	if (evbuffer_get_length(input(c)) == 0)
+		return (last_if_ended(c));
+	if (!c->begun) {
+		c->begun = 1;
+		deadline(c, limits(c)->headers_ms);
+	}
+	n = head_length(c);
+	if (n == 0 && evbuffer_get_length(input(c)) <= limits(c)->max_header)
+		return (last_if_ended(c));
+	if (n == 0 || n > limits(c)->max_header)
+		refuse(c, 431, "the headers are larger than operationsApi.network.maxHeaderSize");
+	else
+		request_is_there(c, n);
+	return (1);
+}
+
+void
+conn_want_body(struct conn *c, uint64_t limit)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct buf b = { 0 };
+
+	c->limit = limit;
+	c->body = evbuffer_new();
+	c->state = CONN_BODY;
+	deadline(c, limits(c)->timeout_ms);
+	if (c->unread && evbuffer_get_length(input(c)) == 0 && c->expects) {
+		buf_add(&b, go_on, sizeof(go_on) - 1);
+		send_bytes(c, &b);
+		buf_free(&b);
+	}
+	if (!c->going)
+		conn_go(c);
+}
+
+void
+conn_body_drop(struct conn *c)
+{
+	body_free(c);
+}
+
+/* 1 the body is there, 0 not yet, -1 it is broken. */
+static int
+read_body(struct conn *c)
+{
+	size_t n = evbuffer_get_length(input(c));
+
+	if (c->chunked)
+		return (chunks_read(&c->chunks, input(c), c->body));
+	if (n > c->left)
+		n = (size_t)c->left;
+	evbuffer_remove_buffer(input(c), c->body, n);
+	c->left -= n;
+	return (c->left == 0);
+}
+
+static int
+go_body(struct conn *c)
+{
+	uint64_t before = c->got;
+	int rc = read_body(c);
+
+	c->got = evbuffer_get_length(c->body);
+	if (rc == -1)
+		exchange_refuse(c->x, 400, "the chunks of the body are broken");
+	else if (c->got > c->limit)
+		exchange_too_long(c->x);
+	else if (exchange_count(c->x, c->got - before) == -1)
+		;
+	else if (rc == 1) {
+		c->unread = 0;
+		c->state = CONN_WORK;
+		deadline(c, limits(c)->timeout_ms);
+		exchange_body(c->x);
+	} else {
+		if (c->ended)
+			drop(c);
+		return (0);
+	}
+	return (1);
+}
+
+/* What the client still sends is read, or closing would take our answer from it. */
+static int
+go_last(struct conn *c)
+{
+	if (written(c) < c->queued)
+		return (0);
+	if (c->ended || (c->way == WAY_TLS && !c->unread)) {
+		drop(c);
+		return (0);
+	}
+	if (c->way != WAY_TLS)
+		shutdown(bufferevent_getfd(c->bev), SHUT_WR);
+	c->state = CONN_LINGER;
+	deadline(c, LINGER_MS);
+	return (1);
+}
+
+static int
+go_linger(struct conn *c)
+{
+	evbuffer_drain(input(c), evbuffer_get_length(input(c)));
+	if (c->ended)
+		drop(c);
+	return (0);
+}
+
+static void
+conn_go(struct conn *c)
+{
+	static int (*const steps[])(struct conn *) = { [CONN_HEAD] = go_head,
+	    [CONN_BODY] = go_body, [CONN_LAST] = go_last, [CONN_LINGER] = go_linger };
+	int left = TURNS, more = 1;
+
+	c->going = 1;
+	while (!c->dead && more && left-- > 0)
+		more = c->state != CONN_WORK && c->state != CONN_STREAM && steps[c->state](c);
+	c->going = 0;
+	if (c->dead)
+		conn_free(c);
+	else if (more)
+		bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS |
+		    BEV_TRIG_DEFER_CALLBACKS);
+}
+
+/* ---- events ---- */
+
+static void
+conn_read_cb(struct bufferevent *bev, void *arg)
+{
+	conn_go(arg);
+}
+
+static void
+conn_write_cb(struct bufferevent *bev, void *arg)
+{
+	struct conn *c = arg;
+
+	c->going = 1;
+	if (c->state == CONN_STREAM)
+		exchange_drained(c->x);
+	else if (c->state == CONN_HEAD && !c->begun && written(c) == c->queued)
+		deadline(c, limits(c)->keepalive_ms);
+	conn_go(c);
+}
+
+static void
+conn_event_cb(struct bufferevent *bev, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	if (what & BEV_EVENT_CONNECTED)		/* the handshake */
+		return;
+	c->going = 1;
+	/* Who has sent everything may still wait for the answer. */
+	if (what & BEV_EVENT_EOF)
+		c->ended = 1;
+	else
+		c->dead = 1;
+	conn_go(c);
+}
+
+/* The client had its time. */
+static void
+overdue(struct conn *c)
+{
+	uint64_t moved = (c->state == CONN_BODY ? c->got : written(c)) - c->mark;
+	int writing = c->state != CONN_LINGER && written(c) < c->queued;
+
+	if ((writing || c->state == CONN_BODY) && moved >= PROGRESS)
+		deadline(c, limits(c)->timeout_ms);
+	else if (writing)
+		drop(c);
+	else if (c->state == CONN_BODY)
+		exchange_refuse(c->x, 408, "the body did not arrive in time");
+	else if (c->state == CONN_HEAD && c->begun)
+		refuse(c, 408, "the headers did not arrive in time");
+	else if (c->state == CONN_WORK)
+		exchange_refuse(c->x, 504, "the operation takes longer than "
+		    "operationsApi.network.timeout, and may still be carried out");
+	else if (c->state == CONN_STREAM)
+		deadline(c, limits(c)->timeout_ms);
+	else
+		drop(c);
+}
+
+static void
+conn_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	c->armed_us = 0;
+	if (c->deadline_us > mono_us()) {
+		arm(c);
+		return;
+	}
+	c->going = 1;
+	overdue(c);
+	conn_go(c);
+}
+
+/* ---- the beginning ---- */
+
+static struct bufferevent *
+bev_new(struct http_thread *t, enum way way, int fd)
+{
+	struct bufferevent *b = NULL;
+	struct ssl_st *ssl;
+
+	if (way != WAY_TLS)
+		return (bufferevent_socket_new(t->base, fd, BEV_OPT_CLOSE_ON_FREE));
+	if ((ssl = crypto_ssl_new(t->http->tls)) != NULL)
+		b = bufferevent_openssl_socket_new(t->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
+		    BEV_OPT_CLOSE_ON_FREE);
+	if (b != NULL)
+		bufferevent_openssl_set_allow_dirty_shutdown(b, 1);
+	return (b);
+}
+
+static void
+address(struct conn *c, const struct sockaddr *sa)
+{
+	const void *a = sa->sa_family == AF_INET ?
+	    (const void *)&((const struct sockaddr_in *)(const void *)sa)->sin_addr :
+	    (const void *)&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+
+	if (sa->sa_family == AF_INET || sa->sa_family == AF_INET6)
+		inet_ntop(sa->sa_family, a, c->from, sizeof(c->from));
+}
+
+static struct conn *
+conn_new(struct http_thread *t, enum way way, int fd)
+{
+	struct conn *c = xcalloc(1, sizeof(*c));
+
+	c->thread = t;
+	c->way = way;
+	if ((c->bev = bev_new(t, way, fd)) == NULL) {
+		free(c);
+		return (NULL);
+	}
+	if ((c->timer = evtimer_new(t->base, conn_timer_cb, c)) == NULL) {
+		bufferevent_free(c->bev);
+		free(c);
+		return (NULL);
+	}
+	LIST_INSERT_HEAD(&t->conns, c, link);
+	return (c);
+}
+
+void
+conn_accept(struct http_thread *t, enum way way, int fd, const struct sockaddr *sa)
+{
+	const struct limits *l = &t->http->limits;
+	int n = ++t->http->conns;
+	struct conn *c = n <= l->max_conns + SURPLUS_MAX ? conn_new(t, way, fd) : NULL;
+
+	if (c == NULL) {
+		t->http->conns--;
+		close(fd);
+		return;
+	}
+	c->surplus = n > l->max_conns;
+	address(c, sa);
+	bufferevent_setcb(c->bev, conn_read_cb, conn_write_cb, conn_event_cb, c);
+	bufferevent_setwatermark(c->bev, EV_READ, 0,
+	    l->max_header > READ_HIGH ? l->max_header + 4 : READ_HIGH);
+	bufferevent_setwatermark(c->bev, EV_WRITE, WRITE_LOW, 0);
+	deadline(c, c->surplus ? LINGER_MS : l->headers_ms);
+	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}

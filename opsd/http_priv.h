@@ -1,0 +1,71 @@
+#ifndef HL_HTTP_PRIV_H
+#define HL_HTTP_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "conn.h"
+#include "cors.h"
+#include "op.h"
+#include "post.h"
+
+/* What the files of the HTTP server share: http.c, conn.c, request.c. */
+struct limits {
+	uint64_t	 headers_ms, keepalive_ms, timeout_ms;
+	uint64_t	 max_header, max_body, max_bytes;
+	int		 max_conns, max_requests, max_depth;
+};
+
+struct http_thread {
+	struct http		*http;
+	pthread_t		 id;
+	int			 started;
+	struct event_base	*base;
+	struct evconnlistener	*listeners[WAYS];
+	struct event		*resume;	/* accepting, after a pause */
+	LIST_HEAD(, conn)	 conns;
+	time_t			 dated;		/* what `date` says */
+	char			 date[32];
+	pthread_mutex_t		 lock;
+	struct post		*post;		/* under lock; NULL when stopped */
+};
+
+struct http {
+	_Atomic int		 refs;		/* one, and one for each exchange */
+	_Atomic int		 open;		/* exchanges: requests in progress */
+	_Atomic int		 conns;
+	_Atomic uint64_t	 bytes;		/* of bodies of requests in progress */
+	_Atomic int		 stopping;
+	struct ops		*ops;
+	struct ssl_ctx_st	*tls;
+	char			*socket_path;
+	struct limits		 limits;
+	struct cors		*cors;
+	unsigned		 n;
+	struct http_thread	 threads[];
+};
+
+/* Run fn on the thread; 0 when that has ended. */
+int http_post(struct http_thread *t, void (*fn)(void *arg), void *arg);
+void http_unref(struct http *h);
+
+/* ---- request.c, told by conn.c ---- */
+
+/* A head is there: takes it.  Answers, asks for the body, or does so later. */
+void exchange_begin(struct conn *c, struct head *head);
+/* The body is there, in c->body. */
+void exchange_body(struct exchange *x);
+/* conn.c has an error of the client's for it, such as a body that is too large. */
+void exchange_refuse(struct exchange *x, int status, const char *text);
+void exchange_too_long(struct exchange *x);
+/* That many more bytes of the body are there; -1 with the exchange refused when they are too many. */
+int exchange_count(struct exchange *x, uint64_t n);
+/* The client takes data again. */
+void exchange_drained(struct exchange *x);
+/* The connection ends. */
+void exchange_gone(struct exchange *x);
+
+const char *http_reason(int status);
+
+#endif

@@ -1,0 +1,559 @@
+#include "config.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <event2/buffer.h>
+
+#include "auth.h"
+#include "clock.h"
+#include "http_priv.h"
+#include "mem.h"
+#include "ops.h"
+#include "value.h"
+#include "worker.h"
+
+#define OPEN_BODY_MAX	65536		/* of requests from nobody */
+#define RETRY_AFTER	"1"
+
+/* Who has it: a request ends when it is answered, its client may end before. */
+enum stage { ASKING_WHO, READING_BODY, RUNNING };
+
+/* A request and its answer. */
+struct exchange {
+	struct request		 r;		/* first */
+	struct http_thread	*thread;
+	struct conn		*conn;		/* NULL: the client went away, or has its answer */
+	struct head		 head;
+	enum stage		 stage;
+	char			 from[64];
+	int			 nobody;	/* without user */
+	uint64_t		 bytes;		/* of the body, counted */
+	struct user		*checked;	/* auth's answer on its way to the thread */
+	int			 check_status;
+	char			*check_error;
+	int			 status;	/* of our answer */
+	const char		*type;
+	struct buf		 headers, out;
+	void			(*again)(struct request *r, void *arg);
+	void			*again_arg;
+	int			 paused;	/* again, when the client has read */
+};
+
+static void reply_login(struct exchange *x);
+
+const char *
+http_reason(int status)
+{
+	switch (status) {
+	case 200: return ("OK");
+	case 204: return ("No Content");
+	case 400: return ("Bad Request");
+	case 401: return ("Unauthorized");
+	case 403: return ("Forbidden");
+	case 404: return ("Not Found");
+	case 405: return ("Method Not Allowed");
+	case 408: return ("Request Timeout");
+	case 409: return ("Conflict");
+	case 413: return ("Content Too Large");
+	case 415: return ("Unsupported Media Type");
+	case 417: return ("Expectation Failed");
+	case 431: return ("Request Header Fields Too Large");
+	case 500: return ("Internal Server Error");
+	case 501: return ("Not Implemented");
+	case 503: return ("Service Unavailable");
+	case 504: return ("Gateway Timeout");
+	case 505: return ("HTTP Version Not Supported");
+	case 507: return ("Insufficient Storage");
+	}
+	return (status < 500 ? "Error" : "Server Error");
+}
+
+/* ---- headers ---- */
+
+const char *
+request_header(const struct request *r, const char *name)
+{
+	return (head_find(&r->http->head, name));
+}
+
+void
+reply_header(struct request *r, const char *name, const char *value)
+{
+	/* A line of its own would be another header. */
+	assert(name[strcspn(name, "\r\n:")] == '\0' && value[strcspn(value, "\r\n")] == '\0');
+	buf_addf(&r->http->headers, "%s: %s\r\n", name, value);
+}
+
+static void
+answer_headers(struct exchange *x, struct buf *b)
+{
+	cors_headers(x->thread->http->cors, head_find(&x->head, "Origin"), b);
+	buf_addf(b, "server-timing: db;dur=%.3f\r\nContent-Type: %s\r\n",
+	    (double)(mono_us() - x->r.began_us) / 1000.0,
+	    x->type != NULL ? x->type : "application/json");
+	if (x->status == 401)
+		buf_addf(b, "WWW-Authenticate: Basic\r\n");
+	buf_add(b, x->headers.data, x->headers.len);
+}
+
+/* ---- the end of a request ---- */
+
+static void
+exchange_free(struct exchange *x)
+{
+	struct http *h = x->thread->http;
+
+	json_decref(x->r.body);
+	user_unref(x->r.user);
+	head_free(&x->head);
+	buf_free(&x->headers);
+	buf_free(&x->out);
+	free(x->check_error);
+	h->bytes -= x->bytes;
+	free(x);
+	h->open--;
+	http_unref(h);
+}
+
+/* On the request's own thread: to the client, if it is there. */
+static void
+send_out(struct exchange *x)
+{
+	struct conn *c = x->conn;
+	struct buf headers = { 0 };
+
+	x->conn = NULL;
+	answer_headers(x, &headers);
+	conn_answer(c, x->status, &headers, &x->out);
+	buf_free(&headers);
+}
+
+static void
+send_answer(void *arg)
+{
+	struct exchange *x = arg;
+
+	if (x->conn != NULL)
+		send_out(x);
+	exchange_free(x);
+}
+
+void
+reply_body(struct request *r, int status, const char *type, struct buf *bytes)
+{
+	struct exchange *x = r->http;
+
+	x->status = status;
+	x->type = type;
+	x->out = *bytes;
+	memset(bytes, 0, sizeof(*bytes));
+	if (pthread_equal(pthread_self(), x->thread->id))
+		send_answer(x);
+	else if (!http_post(x->thread, send_answer, x))
+		exchange_free(x);
+}
+
+void
+reply_text(struct request *r, int status, struct buf *json)
+{
+	reply_body(r, status, NULL, json);
+}
+
+static void
+reply_busy(struct exchange *x, const char *what)
+{
+	reply_header(&x->r, "Retry-After", RETRY_AFTER);
+	reply_error(&x->r, 503, "%s", what);
+}
+
+/* ---- an answer in pieces ---- */
+
+void
+reply_begin(struct request *r, int status, const char *type)
+{
+	struct exchange *x = r->http;
+	struct buf headers = { 0 };
+
+	x->status = status;
+	x->type = type;
+	if (x->conn == NULL)
+		return;
+	answer_headers(x, &headers);
+	conn_answer(x->conn, status, &headers, NULL);
+	buf_free(&headers);
+}
+
+void
+reply_more(struct request *r, struct buf *bytes)
+{
+	if (r->http->conn != NULL)
+		conn_chunk(r->http->conn, bytes);
+	buf_clear(bytes);
+}
+
+void
+reply_end(struct request *r)
+{
+	struct conn *c = r->http->conn;
+
+	exchange_free(r->http);
+	if (c != NULL)
+		conn_end(c);
+}
+
+void
+reply_abort(struct request *r)
+{
+	struct conn *c = r->http->conn;
+
+	exchange_free(r->http);
+	if (c != NULL)
+		conn_cut(c);
+}
+
+int
+request_gone(const struct request *r)
+{
+	return (r->http->conn == NULL);
+}
+
+static void
+run_again(void *arg)
+{
+	struct exchange *x = arg;
+
+	x->again(&x->r, x->again_arg);
+}
+
+void
+request_again(struct request *r, void (*fn)(struct request *r, void *arg), void *arg)
+{
+	struct exchange *x = r->http;
+
+	x->again = fn;
+	x->again_arg = arg;
+	x->paused = x->conn != NULL && conn_full(x->conn);
+	if (!x->paused)
+		http_post(x->thread, run_again, x);
+}
+
+void
+exchange_drained(struct exchange *x)
+{
+	if (!x->paused || conn_full(x->conn))
+		return;
+	x->paused = 0;
+	run_again(x);
+}
+
+void
+exchange_gone(struct exchange *x)
+{
+	x->conn = NULL;
+	if (x->stage == READING_BODY)
+		exchange_free(x);
+	else if (x->paused) {
+		x->paused = 0;
+		run_again(x);
+	}
+}
+
+/* ---- operations ---- */
+
+static void
+run_op(void *arg)
+{
+	struct request *r = arg;
+
+	r->op->run(r);
+}
+
+static void
+dispatch(struct request *r)
+{
+	if (r->user == NULL && r->op->right != RIGHT_OPEN)
+		reply_login(r->http);
+	else if (r->op->right == RIGHT_SUPER && !r->user->super_user)
+		auth_reply_super(r);
+	else if (r->op->thread == ON_WORKER)
+		workers_run(r->ops->workers, run_op, r);
+	else
+		r->op->run(r);
+}
+
+/* Nobody asks, or somebody whose credentials were refused. */
+static void
+reply_login(struct exchange *x)
+{
+	if (x->check_error != NULL)
+		reply_error(&x->r, x->check_status, "%s", x->check_error);
+	else
+		reply_error(&x->r, 401, "Must login");
+}
+
+void
+exchange_body(struct exchange *x)
+{
+	struct evbuffer *in = x->conn->body;
+	size_t n = evbuffer_get_length(in);
+	char *err = NULL;
+
+	x->stage = RUNNING;
+	x->r.op = op_read((const char *)evbuffer_pullup(in, -1), n,
+	    x->thread->http->limits.max_depth, &x->r.body, &err);
+	/* It may be long, and the request may take long. */
+	conn_body_drop(x->conn);
+	if (x->r.op != NULL)
+		dispatch(&x->r);
+	else if (x->check_error != NULL)
+		reply_login(x);
+	else
+		reply_error(&x->r, 400, "%s", err);
+	free(err);
+}
+
+/* ---- bodies ---- */
+
+static void
+want_body(struct exchange *x)
+{
+	uint64_t most = x->thread->http->limits.max_body;
+
+	if (x->nobody && most > OPEN_BODY_MAX)
+		most = OPEN_BODY_MAX;
+	x->stage = READING_BODY;
+	if (x->head.length > most)
+		exchange_too_long(x);
+	else
+		conn_want_body(x->conn, most);
+}
+
+void
+exchange_too_long(struct exchange *x)
+{
+	uint64_t most = x->thread->http->limits.max_body;
+
+	/* Small bodies of nobody are read: some operations are for nobody, too. */
+	if (x->nobody && x->head.length <= most)
+		reply_login(x);
+	else
+		reply_error(&x->r, 413, "the body is larger than "
+		    "operationsApi.network.maxBodySize (%llu bytes)", (unsigned long long)most);
+}
+
+int
+exchange_count(struct exchange *x, uint64_t n)
+{
+	struct http *h = x->thread->http;
+
+	x->bytes += n;
+	if ((h->bytes += n) <= h->limits.max_bytes)
+		return (0);
+	reply_busy(x, "the requests in progress have more than "
+	    "operationsApi.network.maxRequestBytes, please try again later");
+	return (-1);
+}
+
+void
+exchange_refuse(struct exchange *x, int status, const char *text)
+{
+	struct buf headers = { 0 }, body = { 0 };
+	struct conn *c = x->conn;
+
+	if (x->stage == READING_BODY) {
+		reply_error(&x->r, status, "%s", text);
+		return;
+	}
+	/* Somebody works on it, and will answer to nobody. */
+	x->conn = NULL;
+	c->close = 1;
+	buf_addf(&headers, "Content-Type: application/json\r\n");
+	cors_headers(x->thread->http->cors, head_find(&x->head, "Origin"), &headers);
+	buf_addf(&body, "{\"error\":");
+	value_text_string(&body, text, strlen(text));
+	buf_addf(&body, "}");
+	conn_answer(c, status, &headers, &body);
+	buf_free(&headers);
+	buf_free(&body);
+}
+
+/* ---- who asks ---- */
+
+static int
+is_loopback(const char *address)
+{
+	return (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
+	    strncmp(address, "::ffff:127.", 11) == 0);
+}
+
+static int
+authorize_local(struct ops *ops)
+{
+	int yes;
+
+	pthread_rwlock_rdlock(&ops->conf_lock);
+	yes = conf_bool(ops->svc->conf, AUTH_LOCAL);
+	pthread_rwlock_unlock(&ops->conf_lock);
+	return (yes);
+}
+
+/* Any page in a browser on this machine could be who asks: it must have been named. */
+static int
+is_trusted_page(struct exchange *x)
+{
+	const char *origin = head_find(&x->head, "Origin");
+
+	return (origin == NULL || cors_names(x->thread->http->cors, origin));
+}
+
+static void
+no_credentials(struct exchange *x)
+{
+	if (is_loopback(x->from) && authorize_local(x->r.ops) && is_trusted_page(x))
+		x->r.user = auth_local_user();
+	else
+		x->nobody = 1;
+	want_body(x);
+}
+
+static void
+user_known(void *arg)
+{
+	struct exchange *x = arg;
+
+	x->r.user = x->checked;
+	if (x->conn == NULL)
+		exchange_free(x);
+	else if (x->checked == NULL && x->check_error == NULL)
+		no_credentials(x);
+	else {
+		x->nobody = x->checked == NULL;
+		want_body(x);
+	}
+}
+
+static void
+on_user(struct user *u, int status, const char *error, void *arg)
+{
+	struct exchange *x = arg;
+
+	x->checked = u;
+	x->check_status = status;
+	x->check_error = xstrdup(error);
+	if (pthread_equal(pthread_self(), x->thread->id))
+		user_known(x);
+	else if (!http_post(x->thread, user_known, x)) {
+		user_unref(u);
+		exchange_free(x);
+	}
+}
+
+static void
+identify(struct exchange *x)
+{
+	struct credentials given = { .authorization = head_find(&x->head, "Authorization"),
+	    .cookie = head_find(&x->head, "Cookie"), .origin = head_find(&x->head, "Origin"),
+	    .from = x->from, .secure = x->r.secure };
+
+	if (x->r.local) {
+		x->r.user = auth_local_user();
+		want_body(x);
+	} else if (given.authorization != NULL || given.cookie != NULL)
+		auth_check(x->r.ops->auth, &given, on_user, x);
+	else
+		no_credentials(x);
+}
+
+/* ---- what is asked for ---- */
+
+static void
+post_request(struct exchange *x)
+{
+	struct http *h = x->thread->http;
+	const char *coding = head_find(&x->head, "Content-Encoding");
+
+	if (h->stopping)
+		reply_busy(x, "the node is stopping");
+	else if (h->open > h->limits.max_requests)
+		reply_busy(x, "there are more requests in progress than "
+		    "operationsApi.network.maxRequests, please try again later");
+	else if (coding != NULL && strcasecmp(coding, "identity") != 0) {
+		reply_header(&x->r, "Accept-Encoding", "identity");
+		reply_error(&x->r, 415, "the body's Content-Encoding must be identity");
+	} else
+		identify(x);
+}
+
+static void
+reply_page(struct exchange *x, const char *type, const char *text)
+{
+	struct buf out = { 0 };
+
+	buf_add(&out, text, strlen(text));
+	reply_body(&x->r, 200, type, &out);
+}
+
+static void
+reply_options(struct exchange *x)
+{
+	struct buf none = { 0 };
+
+	cors_preflight(x->thread->http->cors, head_find(&x->head, "Origin"), &x->headers);
+	reply_header(&x->r, "Allow", "GET, HEAD, POST, OPTIONS");
+	reply_body(&x->r, 204, NULL, &none);
+}
+
+static const char page[] =
+    "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>hubleaf</title></head>\n"
+    "<body><h1>hubleaf is running</h1>\n"
+    "<p>Operations are posted to this address as JSON, such as "
+    "<code>{\"operation\": \"describe_all\"}</code>.</p></body></html>\n";
+
+static void
+route(struct exchange *x)
+{
+	const char *path = x->head.path, *how = x->head.method;
+	int read = strcmp(how, "GET") == 0 || strcmp(how, "HEAD") == 0;
+	int health = strcmp(path, "/health") == 0;
+
+	if (strcmp(how, "OPTIONS") == 0)
+		reply_options(x);
+	else if (!health && strcmp(path, "/") != 0)
+		reply_error(&x->r, 404, "Not found");
+	else if (strcmp(how, "POST") == 0 && !health)
+		post_request(x);
+	else if (!read) {
+		reply_header(&x->r, "Allow", "GET, HEAD, POST, OPTIONS");
+		reply_error(&x->r, 405, "Method not allowed");
+	} else if (health)
+		reply_page(x, "text/plain", "hubleaf is running.");
+	else
+		reply_page(x, "text/html; charset=utf-8", page);
+}
+
+void
+exchange_begin(struct conn *c, struct head *head)
+{
+	struct http *h = c->thread->http;
+	struct exchange *x = xcalloc(1, sizeof(*x));
+
+	h->refs++;
+	h->open++;
+	c->x = x;
+	x->conn = c;
+	x->thread = c->thread;
+	x->head = *head;
+	memcpy(x->from, c->from, sizeof(x->from));
+	x->r = (struct request){ .ops = h->ops, .http = x, .began_us = mono_us(),
+	    .from = x->from, .secure = c->way == WAY_TLS, .local = c->way == WAY_LOCAL };
+	if (c->surplus) {
+		c->close = 1;
+		reply_busy(x, "there are more connections than "
+		    "operationsApi.network.maxConnections, please try again later");
+	} else
+		route(x);
+}
