@@ -360,10 +360,12 @@ cluster_stop(struct cluster *c)
 		HASH_DEL(c->views, v);
 		json_decref(v->system_info);
 		json_decref(v->received);
+		json_decref(v->topology);
 		free(v);
 	}
 	json_decref(c->mesh);
 	json_decref(c->leaf_state);
+	json_decref(c->topology);
 	free(c->flows_sent);
 	pthread_mutex_destroy(&c->lock);
 	free(c);

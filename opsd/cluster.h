@@ -51,6 +51,8 @@ struct peer_view {
 };
 void cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *v);
 void peer_view_clear(struct peer_view *v);
+/* Reports for topology_gaps: our own, then those of peers; new reference. */
+json_t *cluster_topology(struct cluster *c);
 /* {"hub":{"status","pid"},"leaf":{...}} new reference */
 json_t *cluster_servers(struct cluster *c);
 /* What hubd said last (MESH); new reference, NULL when it is away. */

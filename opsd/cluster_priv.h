@@ -17,6 +17,8 @@ struct view {
 	int		 asking, syncing;
 	int		 cluster_port, api_port;
 	json_t		*system_info, *received;
+	json_t		*topology;	/* its report, or NULL */
+	int64_t		 topology_digest;	/* of that */
 	UT_hash_handle	 hh;
 };
 
@@ -32,6 +34,9 @@ struct cluster {
 	json_t			*mesh, *leaf_state;
 	char			*flows_sent;	/* what leafd was told, without hints */
 	int			 pulls;
+	json_t			*topology;	/* our report */
+	int64_t			 topology_digest;
+	uint64_t		 topology_us;	/* when it was made */
 	uint64_t		 retained_us;
 	unsigned		 retentions;
 	int			 quiet;		/* the loop is about to end: nobody may wait for it */

@@ -11,6 +11,9 @@
 #include "settings.h"
 #include "status.h"
 #include "subscribe.h"
+#include "topology.h"
+
+#define TOPOLOGY_US	2000000		/* our report is as old at most */
 
 /* The conversation with hubd, and through it with other nodes. */
 
@@ -220,6 +223,96 @@ sync_entries(struct cluster *c, const struct peer *p, struct view *v)
 	json_decref(offer);
 }
 
+/* ---- who subscribes to whom ---- */
+
+static json_t *
+topology_own(struct ops *ops)
+{
+	char *name = ops_node_name(ops);
+	json_t *links = json_array(), *link;
+	struct peer **all;
+	size_t n;
+
+	all = nodes_all(ops->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		if ((link = topology_link(all[i])) != NULL)
+			json_array_append_new(links, link);
+		peer_free(all[i]);
+	}
+	free(all);
+	link = json_pack("{s:s, s:s, s:b, s:o}", "id", ops->node_hex, "name", name, "relays",
+	    (int)ops->live.republish, "links", links);
+	free(name);
+	return (link);
+}
+
+/* FNV-1a of the text; never 0. */
+static int64_t
+digest_of(const char *text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text != '\0'; text++)
+		h = (h ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return ((int64_t)(h & INT64_MAX) | 1);
+}
+
+/* With the first answer after a while; peers that have it already are not sent it again. */
+static void
+add_topology(struct cluster *c, const json_t *question, json_t *answer)
+{
+	uint64_t now = mono_us();
+	char *text;
+
+	if (c->topology == NULL || now - c->topology_us > TOPOLOGY_US) {
+		json_decref(c->topology);
+		c->topology = topology_own(c->ops);
+		c->topology_us = now;
+		text = json_dumps(c->topology, JSON_COMPACT);
+		c->topology_digest = digest_of(text);
+		free(text);
+	}
+	json_object_set_new(answer, "topology_digest", json_integer(c->topology_digest));
+	if (json_integer_value(json_object_get(question, "topology_digest")) != c->topology_digest)
+		json_object_set(answer, "topology", c->topology);
+}
+
+/* With the lock held. */
+static void
+take_topology(struct view *v, const json_t *answer)
+{
+	json_t *report = json_object_get(answer, "topology");
+
+	if (!json_is_object(report))
+		return;
+	json_decref(v->topology);
+	v->topology = json_incref(report);
+	v->topology_digest = json_integer_value(json_object_get(answer, "topology_digest"));
+}
+
+json_t *
+cluster_topology(struct cluster *c)
+{
+	json_t *list = json_array();
+	struct peer **all;
+	struct view *v;
+	size_t n;
+
+	json_array_append_new(list, topology_own(c->ops));
+	all = nodes_all(c->ops->nodes, &n);
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < n; i++) {
+		v = cluster_view_of(c, all[i]->id);
+		/* Who was removed tells us nothing new. */
+		if (peer_active(all[i]) && v->topology != NULL)
+			json_array_append_new(list, json_deep_copy(v->topology));
+		peer_free(all[i]);
+	}
+	pthread_mutex_unlock(&c->lock);
+	free(all);
+	return (list);
+}
+
 static void
 take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *answer,
     uint32_t rtt_us, uint64_t sent_ms)
@@ -236,6 +329,7 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 	v->api_port = (int)json_integer_value(json_object_get(ports, "operations_api"));
 	json_decref(v->system_info);
 	v->system_info = json_incref(json_object_get(answer, "system_info"));
+	take_topology(v, answer);
 	j = status_job(c->ops, p, answer);
 	if (j != NULL)
 		commit_submit(c->ops->commit, j);
@@ -288,11 +382,13 @@ hublink_exchange(struct cluster *c)
 	all = nodes_all(c->ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		struct view *v;
+		int64_t digest;
 		int due;
 
 		pthread_mutex_lock(&c->lock);
 		v = cluster_view_of(c, all[i]->id);
 		due = !v->asking && now - v->asked_us >= every && cluster_reachable_locked(c, all[i]->name);
+		digest = v->topology_digest;
 		if (due) {
 			v->asking = 1;
 			v->asked_us = now;
@@ -301,7 +397,10 @@ hublink_exchange(struct cluster *c)
 		if (due) {
 			struct exchange *x = xcalloc(1, sizeof(*x));
 			json_t *q = status_question(c->ops, all[i]);
-			char *text = json_dumps(q, JSON_COMPACT);
+			char *text;
+
+			json_object_set_new(q, "topology_digest", json_integer(digest));
+			text = json_dumps(q, JSON_COMPACT);
 
 			x->c = c;
 			memcpy(x->peer, all[i]->id, NODE_ID_LEN);
@@ -363,9 +462,12 @@ static void
 answer_status(struct cluster *c, uint32_t id, json_t *q)
 {
 	uint64_t ahead;
+	json_t *answer;
 
 	note_received(c, q);
-	node_reply(c->hub, id, 200, status_answer(c->ops, q, &ahead));
+	answer = status_answer(c->ops, q, &ahead);
+	add_topology(c, q, answer);
+	node_reply(c->hub, id, 200, answer);
 	if (ahead != 0)
 		commit_submit(c->ops->commit, incarnation_job(ahead));
 }

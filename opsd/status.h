@@ -14,6 +14,8 @@
  *   ask: {"id","name","incarnation","now","digest","flows":[[table,incarnation,seq,ms]...]}
  *   answer: {"id","name","incarnation","now","uptime","ports":{},"system_info",
  *     "digest","heads":[[table,head,ms]...]}; head -1: no such table any more
+ * hublink.c adds "topology_digest" to both, and to the answer "topology" (topology.h) when
+ * the asker has another one.
  */
 struct peer;
 

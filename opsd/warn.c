@@ -6,6 +6,10 @@
 
 #include "cluster.h"
 #include "nodes.h"
+#include "topology.h"
+
+#define GAPS_MAX	100
+#define GAP_TABLES	20	/* shown of one */
 
 /* Takes the message. */
 static json_t *
@@ -62,6 +66,39 @@ warn_skew(struct ops *ops, const struct peer *p, json_t *list)
 	peer_view_clear(&v);
 }
 
+static void
+warn_gap(const json_t *gap, json_t *list)
+{
+	const char	*from = json_string_value(json_object_get(gap, "from"));
+	const char	*to = json_string_value(json_object_get(gap, "to"));
+	json_t		*tables = json_object_get(gap, "tables"), *shown = json_array(), *o;
+	size_t		 n = json_array_size(tables), i;
+
+	for (i = 0; i < n && i < GAP_TABLES; i++)
+		json_array_append(shown, json_array_get(tables, i));
+	o = warn(list, "topology_gap", json_sprintf("What is written on '%s' does not reach '%s' (%s%s): "
+	    "subscribe the two to each other, or set clustering.republishMessages on the nodes "
+	    "between them", from, to, json_string_value(json_array_get(tables, 0)),
+	    n > 1 ? " and other tables" : ""));
+	json_object_set_new(o, "from", json_string(from));
+	json_object_set_new(o, "to", json_string(to));
+	json_object_set_new(o, "tables", shown);
+	json_object_set_new(o, "table_count", json_integer((json_int_t)n));
+}
+
+static void
+warn_gaps(struct ops *ops, json_t *list)
+{
+	json_t	*reports = cluster_topology(ops->cluster), *gaps = topology_gaps(reports), *gap;
+	size_t	 i;
+
+	json_array_foreach(gaps, i, gap)
+		if (i < GAPS_MAX)
+			warn_gap(gap, list);
+	json_decref(gaps);
+	json_decref(reports);
+}
+
 json_t *
 warnings(struct ops *ops)
 {
@@ -78,5 +115,7 @@ warnings(struct ops *ops)
 		peer_free(all[i]);
 	}
 	free(all);
+	if (ops->live.clustering)
+		warn_gaps(ops, list);
 	return (list);
 }

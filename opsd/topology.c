@@ -1,0 +1,291 @@
+#include "config.h"
+
+#include "topology.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "mem.h"
+#include "nodes.h"
+
+#define NODES_MAX	256
+#define ENTRIES_MAX	100000	/* more are not looked at */
+
+struct place {			/* a node */
+	const char	*id, *name;	/* borrowed */
+	int		 reported, relays;
+};
+
+/* What two nodes have with each other for one table. */
+struct link {
+	int		 pair;		/* key: first * NODES_MAX + second */
+	int		 forth, back;	/* from the first to the second, and back */
+	UT_hash_handle	 hh;
+};
+
+struct subject {		/* a table that somebody names, or "*" */
+	char		*key;		/* "db/table" */
+	size_t		 database_len;
+	struct link	*links;
+	UT_hash_handle	 hh;
+};
+
+struct graph {
+	struct place	 places[NODES_MAX];
+	int		 n;
+	struct subject	*subjects;
+	size_t		 entries;
+	int		 cut;		/* there is more than we look at */
+};
+
+json_t *
+topology_link(const struct peer *p)
+{
+	json_t *entries = json_array();
+
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->entries[i].removed)
+			json_array_append_new(entries, json_pack("[s,s,b,b]", p->entries[i].database,
+			    p->entries[i].table, p->entries[i].publish, p->entries[i].subscribe));
+	if (json_array_size(entries) > 0)
+		return (json_pack("{s:s, s:s, s:o}", "id", p->hex, "name", p->name, "entries",
+		    entries));
+	json_decref(entries);
+	return (NULL);
+}
+
+/* ---- from reports to links ---- */
+
+/* Index of a node; -1: there are too many, or it is none. */
+static int
+place_of(struct graph *g, const json_t *o)
+{
+	const char *id = json_string_value(json_object_get(o, "id"));
+	const char *name = json_string_value(json_object_get(o, "name"));
+
+	if (id == NULL || name == NULL)
+		return (-1);
+	for (int i = 0; i < g->n; i++)
+		if (strcmp(g->places[i].id, id) == 0)
+			return (i);
+	if (g->n >= NODES_MAX) {
+		g->cut = 1;
+		return (-1);
+	}
+	g->places[g->n] = (struct place){ .id = id, .name = name, .relays = 1 };
+	return (g->n++);
+}
+
+static struct subject *
+subject_get(struct graph *g, const char *db, const char *table)
+{
+	char		*key = xasprintf("%s/%s", db, table);
+	struct subject	*s;
+
+	HASH_FIND_STR(g->subjects, key, s);
+	if (s != NULL) {
+		free(key);
+		return (s);
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->key = key;
+	s->database_len = strlen(db);
+	HASH_ADD_KEYPTR(hh, g->subjects, s->key, strlen(s->key), s);
+	return (s);
+}
+
+static struct link *
+link_get(struct subject *s, int first, int second)
+{
+	int		 pair = first * NODES_MAX + second;
+	struct link	*l;
+
+	HASH_FIND_INT(s->links, &pair, l);
+	if (l == NULL) {
+		l = xcalloc(1, sizeof(*l));
+		l->pair = pair;
+		HASH_ADD_INT(s->links, pair, l);
+	}
+	return (l);
+}
+
+static void
+add_entry(struct graph *g, int from, int to, const json_t *e)
+{
+	const char	*db = json_string_value(json_array_get(e, 0));
+	const char	*table = json_string_value(json_array_get(e, 1));
+	int		 publish = json_is_true(json_array_get(e, 2));
+	int		 subscribe = json_is_true(json_array_get(e, 3));
+	struct link	*l;
+
+	if (db == NULL || table == NULL)
+		return;
+	if (++g->entries > ENTRIES_MAX) {
+		g->cut = 1;
+		return;
+	}
+	l = link_get(subject_get(g, db, table), from < to ? from : to, from < to ? to : from);
+	l->forth |= from < to ? publish : subscribe;
+	l->back |= from < to ? subscribe : publish;
+}
+
+static void
+add_report(struct graph *g, const json_t *report)
+{
+	const json_t	*link, *e;
+	int		 at = place_of(g, report), to;
+	size_t		 i, k;
+
+	if (at == -1)
+		return;
+	g->places[at].reported = 1;
+	g->places[at].relays = json_is_true(json_object_get(report, "relays"));
+	json_array_foreach(json_object_get(report, "links"), i, link) {
+		to = place_of(g, link);
+		if (to == -1 || to == at)
+			continue;
+		json_array_foreach(json_object_get(link, "entries"), k, e)
+			add_entry(g, at, to, e);
+	}
+}
+
+/* ---- who reaches whom ---- */
+
+/* Edges of one table: to[a] has b when what a sends arrives at b. */
+struct edges {
+	uint8_t	to[NODES_MAX][NODES_MAX];
+};
+
+static void
+set_edges(const struct subject *s, struct edges *e)
+{
+	const struct link *l;
+
+	for (l = s != NULL ? s->links : NULL; l != NULL; l = l->hh.next) {
+		e->to[l->pair / NODES_MAX][l->pair % NODES_MAX] = (uint8_t)l->forth;
+		e->to[l->pair % NODES_MAX][l->pair / NODES_MAX] = (uint8_t)l->back;
+	}
+}
+
+/* An explicit entry counts, else the one for all tables of the database. */
+static void
+edges_of(const struct graph *g, const struct subject *s, struct edges *e)
+{
+	char		*key = xasprintf("%.*s/*", (int)s->database_len, s->key);
+	struct subject	*all;
+
+	/* What there is between two that reported nothing is not known. */
+	for (int a = 0; a < g->n; a++)
+		for (int b = 0; b < g->n; b++)
+			e->to[a][b] = a != b && !g->places[a].reported && !g->places[b].reported;
+	HASH_FIND_STR(g->subjects, key, all);
+	free(key);
+	set_edges(all, e);
+	if (s != all)
+		set_edges(s, e);
+}
+
+/* Where a write of `from` arrives; with `all`, as if every node passed it on. */
+static void
+reach(const struct graph *g, const struct edges *e, int from, int all, uint8_t seen[NODES_MAX])
+{
+	int	queue[NODES_MAX], n = 0, i = 0, at;
+
+	memset(seen, 0, NODES_MAX);
+	seen[from] = 1;
+	queue[n++] = from;
+	while (i < n) {
+		at = queue[i++];
+		if (at != from && !all && !g->places[at].relays)
+			continue;
+		for (int b = 0; b < g->n; b++)
+			if (e->to[at][b] && !seen[b]) {
+				seen[b] = 1;
+				queue[n++] = b;
+			}
+	}
+}
+
+/* Nodes take part that send or get the table as far as is known. */
+static int
+takes_part(const struct graph *g, const struct edges *e, int at)
+{
+	for (int b = 0; b < g->n; b++)
+		if ((e->to[at][b] || e->to[b][at]) && (g->places[at].reported ||
+		    g->places[b].reported))
+			return (1);
+	return (0);
+}
+
+static json_t *
+gap_of(json_t *gaps, const char *from, const char *to)
+{
+	json_t	*o;
+	size_t	 i;
+
+	json_array_foreach(gaps, i, o)
+		if (strcmp(json_string_value(json_object_get(o, "from")), from) == 0 &&
+		    strcmp(json_string_value(json_object_get(o, "to")), to) == 0)
+			return (json_object_get(o, "tables"));
+	o = json_pack("{s:s, s:s, s:[]}", "from", from, "to", to, "tables");
+	json_array_append_new(gaps, o);
+	return (json_object_get(o, "tables"));
+}
+
+static void
+find_gaps(const struct graph *g, const struct subject *s, struct edges *e, json_t *gaps)
+{
+	uint8_t	arrives[NODES_MAX], would[NODES_MAX];
+
+	edges_of(g, s, e);
+	for (int from = 0; from < g->n; from++) {
+		if (!takes_part(g, e, from))
+			continue;
+		reach(g, e, from, 0, arrives);
+		reach(g, e, from, 1, would);
+		for (int to = 0; to < g->n; to++)
+			/* Who did not report may get it from others. */
+			if (would[to] && !arrives[to] && g->places[to].reported)
+				json_array_append_new(gap_of(gaps, g->places[from].name,
+				    g->places[to].name), json_sprintf("%.*s.%s",
+				    (int)s->database_len, s->key, s->key + s->database_len + 1));
+	}
+}
+
+static void
+graph_free(struct graph *g)
+{
+	struct subject	*s, *stmp;
+	struct link	*l, *ltmp;
+
+	HASH_ITER(hh, g->subjects, s, stmp) {
+		HASH_DEL(g->subjects, s);
+		HASH_ITER(hh, s->links, l, ltmp) {
+			HASH_DEL(s->links, l);
+			free(l);
+		}
+		free(s->key);
+		free(s);
+	}
+	free(g);
+}
+
+json_t *
+topology_gaps(const json_t *reports)
+{
+	struct graph	*g = xcalloc(1, sizeof(*g));
+	struct edges	*e = xmalloc(sizeof(*e));
+	json_t		*gaps = json_array();
+	struct subject	*s;
+	const json_t	*r;
+	size_t		 i;
+
+	json_array_foreach(reports, i, r)
+		add_report(g, r);
+	for (s = g->subjects; s != NULL && !g->cut; s = s->hh.next)
+		find_gaps(g, s, e, gaps);
+	free(e);
+	graph_free(g);
+	return (gaps);
+}
