@@ -72,6 +72,17 @@ forget(struct row *r, const struct table *t)
 	r->n = n;
 }
 
+/* Of a row that was removed here alone, for its age, and has not been made again. */
+static int
+is_forgotten(const struct table *t, const struct row *here, const struct row *with)
+{
+	struct stamp made = row_created(with);
+
+	if (stamp_none(t->forgotten) || row_visible(here))
+		return (0);
+	return (stamp_cmp(stamp_none(made) ? row_newest(with) : made, t->forgotten) < 0);
+}
+
 /* Merge into the row what is above floor; 1 when it changed, -1 with the store broken. */
 static int
 merge_record(struct group *g, struct table *t, const uint8_t *key, size_t klen, struct row *with,
@@ -87,6 +98,10 @@ merge_record(struct group *g, struct table *t, const uint8_t *key, size_t klen, 
 		return (-1);
 	}
 	group_observe(g, row_newest(with).time);
+	if (is_forgotten(t, &row, with)) {
+		row_free(&row);
+		return (0);
+	}
 	row_floor(with, floor);
 	forget(with, t);
 	if (before != NULL) {

@@ -236,6 +236,8 @@ table_encode(const struct table *t, struct buf *b)
 	    "table", t->name, "primary_key", t->primary_key, "attributes", attrs, "next",
 	    (int)t->next_attr, "audit", t->audit, "declared", t->declared, "floor",
 	    stamp_json(t->floor), "horizon", stamp_json(t->horizon), "created", (json_int_t)t->created_ms);
+	if (!stamp_none(t->forgotten))
+		json_object_set_new(o, "forgotten", stamp_json(t->forgotten));
 	text = json_dumps(o, JSON_COMPACT);
 	buf_add(b, text, strlen(text));
 	free(text);
@@ -275,6 +277,7 @@ table_decode(uint32_t id, const void *p, size_t n)
 	t->declared = json_is_true(json_object_get(o, "declared"));
 	t->floor = stamp_from_json(json_object_get(o, "floor"));
 	t->horizon = stamp_from_json(json_object_get(o, "horizon"));
+	t->forgotten = stamp_from_json(json_object_get(o, "forgotten"));
 	t->created_ms = (uint64_t)json_integer_value(json_object_get(o, "created"));
 	json_decref(o);
 	return (t);

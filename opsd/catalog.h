@@ -48,6 +48,7 @@ struct table {
 	int			 declared;	/* attributes were given at creation */
 	struct stamp		 floor;	/* a table of this name was dropped then */
 	struct stamp		 horizon;	/* greatest stamp of a purged tombstone */
+	struct stamp		 forgotten;	/* rows made before were removed here alone (forget.h) */
 	uint64_t		 created_ms;
 	struct table_stat	*stat;
 	_Atomic int		 refs;

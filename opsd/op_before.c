@@ -3,11 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth.h"
 #include "clock.h"
+#include "forget.h"
 #include "group.h"
+#include "iso.h"
 #include "job.h"
-#include "key.h"
 #include "mem.h"
+#include "op_cluster.h"
 #include "op_table.h"
 #include "ops.h"
 
@@ -15,7 +18,9 @@
 
 struct before {
 	struct table	*table;
+	char		*user;
 	uint64_t	 ms;
+	int		 force;
 };
 
 static void
@@ -24,6 +29,7 @@ before_free(void *arg)
 	struct before	*b = arg;
 
 	table_unref(b->table);
+	free(b->user);
 	free(b);
 }
 
@@ -44,24 +50,17 @@ read_timestamp(struct faults *f, const json_t *body)
 	return (ms < (double)now ? (uint64_t)(ms > 0 ? ms : 0) : now);
 }
 
+/* Takes the table. */
 static void
-start(struct request *r, struct before *b, const char *type,
+start(struct request *r, struct table *t, uint64_t ms, int force,
     void (*run)(struct task *t, void *arg))
 {
-	struct job_spec	spec = { .type = type, .did = "deleted", .run = run, .free = before_free,
-	    .arg = b };
-
-	job_start(r, &spec);
-}
-
-static struct before *
-before_new(struct table *t, uint64_t ms)
-{
 	struct before	*b = xcalloc(1, sizeof(*b));
+	struct job_spec	 spec = { .type = r->op->name, .did = "deleted", .run = run,
+	    .free = before_free, .arg = b };
 
-	b->table = t;
-	b->ms = ms;
-	return (b);
+	*b = (struct before){ .table = t, .user = xstrdup(r->user->name), .ms = ms, .force = force };
+	job_start(r, &spec);
 }
 
 /* ---- the audit log ---- */
@@ -124,11 +123,81 @@ delete_audit_logs_before(struct request *r)
 	struct table	*t = op_table(r, &f, 400, 404);
 
 	if (t != NULL)
-		start(r, before_new(t, ms), "delete_audit_logs_before", trim_audit);
+		start(r, t, ms, 0, trim_audit);
+}
+
+/* ---- the transaction log ---- */
+
+static void
+trim_log(struct task *t, void *arg)
+{
+	struct before		*b = arg;
+	struct task_counts	 c = { 0 };
+	char			*err = NULL;
+	int64_t			 n = op_purge_before(task_ops(t), b->table, b->user, b->ms,
+	    b->force, &err);
+
+	if (n == -1)
+		task_fail(t, "%s", err);
+	else {
+		c.records = c.did = (uint64_t)n;
+		task_progress(t, &c);
+		task_message(t, "Successfully completed: %lld transactions of '%s.%s' were deleted",
+		    (long long)n, b->table->database, b->table->name);
+	}
+	free(err);
+}
+
+static void
+delete_transaction_logs_before(struct request *r)
+{
+	struct faults	 f = { 0 };
+	uint64_t	 ms = read_timestamp(&f, r->body);
+	int		 force = field_bool(&f, r->body, "force", 0) == 1;
+	struct table	*t = op_table(r, &f, 400, 404);
+
+	if (t != NULL)
+		start(r, t, ms, force, trim_log);
+}
+
+/* ---- rows ---- */
+
+static void
+forget(struct task *t, void *arg)
+{
+	struct before	*b = arg;
+
+	forget_rows(t, b->table, b->user, b->ms);
+}
+
+static void
+delete_records_before(struct request *r)
+{
+	struct faults	 f = { 0 };
+	const char	*date = field_string(&f, r->body, "date", 1);
+	int64_t		 ms = date != NULL ? iso_ms(date, NULL) : 0, now = (int64_t)wall_ms();
+	struct table	*t;
+
+	if (ms == -1)
+		fault(&f, "Invalid date, must be in ISO-8601 format (YYYY-MM-DD).");
+	t = op_table(r, &f, 400, 404);
+	if (t != NULL && t->id < TABLE_USER_FIRST) {
+		reply_error(r, 403, "The 'system' database, tables and records are used "
+		    "internally by HarperDB and cannot be updated or removed.");
+		table_unref(t);
+	} else if (t != NULL)
+		/* What is made from now on stays, whatever the date. */
+		start(r, t, (uint64_t)(ms < now ? ms : now), 0, forget);
 }
 
 const struct op ops_before[] = {
 	{ "delete_audit_logs_before", "deleteAuditLogsBefore", RIGHT_SUPER, ON_WORKER,
 	    delete_audit_logs_before },
+	{ "delete_transaction_logs_before", "deleteTransactionLogsBefore", RIGHT_SUPER, ON_WORKER,
+	    delete_transaction_logs_before },
+	{ "delete_records_before", "deleteFilesBefore", RIGHT_SUPER, ON_WORKER,
+	    delete_records_before },
+	{ "delete_files_before", "deleteFilesBefore", RIGHT_SUPER, ON_WORKER,
+	    delete_records_before },
 	{ NULL },
 };

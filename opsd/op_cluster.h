@@ -7,12 +7,20 @@
  * The operations of clustering: op_cluster.c has their table and those that
  * change subscriptions.  All run on worker threads and may wait for other nodes.
  */
+struct table;
+
 void op_routes_set(struct request *r);
 void op_routes_get(struct request *r);
 void op_routes_delete(struct request *r);
 void op_mesh_status(struct request *r);
 void op_mesh_network(struct request *r);
 void op_purge_stream(struct request *r);
+/*
+ * Transactions of a table committed before a time leave log and stream: how many, or -1 with
+ * *err (caller frees).  Refused while a subscriber lacks them, unless forced; waits.
+ */
+int64_t op_purge_before(struct ops *ops, const struct table *t, const char *user, uint64_t ms,
+    int force, char **err);
 
 /*
  * Only some workers may wait for other nodes at once: these answer the nodes'

@@ -39,6 +39,7 @@ struct purge {
 struct limits {
 	uint64_t	 keep;		/* so many of the newest stay */
 	uint64_t	 below;		/* only sequences below; UINT64_MAX: all */
+	uint64_t	 before_ms;	/* only what was committed before; UINT64_MAX: all */
 	int		 force;
 };
 
@@ -78,6 +79,7 @@ read_limits(struct faults *f, const json_t *body, struct limits *l)
 		fault(f, "'options' contains a conflict between exclusive peers [keep, seq]");
 	l->keep = field_count(f, options, "keep", 0);
 	l->below = field_count(f, options, "seq", UINT64_MAX);
+	l->before_ms = UINT64_MAX;
 	v = json_object_get(options, "force");
 	if (v != NULL && !json_is_boolean(v))
 		fault(f, "'options.force' must be a boolean");
@@ -109,7 +111,7 @@ newest_to_go(struct ops *ops, const struct table *t, const struct limits *l)
 		r = rd_init(v.data, v.len);
 		if (log_entry_read(&r, &e) == -1 || e.prev >= seq)
 			break;
-		if (seq < l->below && is_write(&e) && keep-- == 0)
+		if (seq < l->below && e.ms < l->before_ms && is_write(&e) && keep-- == 0)
 			found = seq;
 		seq = e.prev;
 	}
@@ -241,53 +243,89 @@ purge_log(struct ops *ops, struct purge *p)
 	return (status == 200 ? n : -1);
 }
 
-static void
-reply_purged(struct request *r, const struct table *t, int64_t n)
+/* Messages that left the stream with them, -1 while the leaf server is away. */
+static int64_t
+purge_messages(struct ops *ops, const struct table *t)
 {
 	uint64_t	upto = t->stat->purged;
-	int64_t		messages = upto == 0 ? 0 : cluster_purge(r->ops->cluster, t->database,
-	    t->name, upto);
 
-	reply_json(r, 200, json_pack("{s:o, s:I, s:o}", "message",
-	    json_sprintf("Successfully purged %lld messages from stream '%s.%s'", (long long)n,
-	    t->database, t->name), "purged", (json_int_t)n, "stream_messages", messages != -1 ?
-	    json_integer((json_int_t)messages) : json_null()));
+	return (upto == 0 ? 0 : cluster_purge(ops->cluster, t->database, t->name, upto));
 }
 
-static void
-purge_table(struct request *r, const struct table *t, uint64_t upto)
+/* How many transactions went, or -1 with the status and *err. */
+static int64_t
+purge_upto(struct ops *ops, const struct table *t, const char *user, uint64_t upto, int *status,
+    char **err)
 {
 	struct purge	*p = xcalloc(1, sizeof(*p));
 	int64_t		 n = 0;
 
 	p->job.run = purge_run;
 	p->table = t->id;
-	p->user = r->user->name;
+	p->user = user;
 	p->upto = upto;
 	if (upto != 0)
-		n = purge_log(r->ops, p);
-	if (n == -1)
-		reply_error(r, p->job.status, "%s", p->job.error != NULL ? p->job.error :
-		    "not written");
-	else
-		reply_purged(r, t, n);
+		n = purge_log(ops, p);
+	if (n == -1) {
+		*status = p->job.status;
+		*err = xstrdup(p->job.error != NULL ? p->job.error : "not written");
+	}
 	free(p->job.error);
 	free(p);
+	return (n);
+}
+
+/* As purge_upto.  Whoever lacks some of it holds it back, unless forced. */
+static int64_t
+purge(struct ops *ops, const struct table *t, const char *user, const struct limits *l,
+    int *status, char **err)
+{
+	uint64_t	 upto = newest_to_go(ops, t, l);
+	char		*lacks = upto == 0 || l->force ? NULL : who_still_lacks(ops, t, upto);
+
+	if (lacks == NULL)
+		return (purge_upto(ops, t, user, upto, status, err));
+	*status = 409;
+	*err = xasprintf("Node '%s' has not received all of '%s.%s' up to sequence %llu: with "
+	    "\"force\": true it is purged anyway and the node gets a copy of the table", lacks,
+	    t->database, t->name, (unsigned long long)upto);
+	free(lacks);
+	return (-1);
+}
+
+int64_t
+op_purge_before(struct ops *ops, const struct table *t, const char *user, uint64_t ms, int force,
+    char **err)
+{
+	struct limits	l = { .below = UINT64_MAX, .before_ms = ms, .force = force };
+	int64_t		n;
+	int		status;
+
+	pthread_mutex_lock(&purging);
+	n = purge(ops, t, user, &l, &status, err);
+	if (n > 0)
+		purge_messages(ops, t);
+	pthread_mutex_unlock(&purging);
+	return (n);
 }
 
 static void
-purge_checked(struct request *r, const struct table *t, const struct limits *l)
+purge_table(struct request *r, const struct table *t, const struct limits *l)
 {
-	uint64_t	 upto = newest_to_go(r->ops, t, l);
-	char		*lacks = upto == 0 || l->force ? NULL : who_still_lacks(r->ops, t, upto);
+	char	*err = NULL;
+	int	 status;
+	int64_t	 messages, n = purge(r->ops, t, r->user->name, l, &status, &err);
 
-	if (lacks != NULL)
-		reply_error(r, 409, "Node '%s' has not received all of '%s.%s' up to sequence "
-		    "%llu: with \"force\": true it is purged anyway and the node gets a copy of "
-		    "the table", lacks, t->database, t->name, (unsigned long long)upto);
-	else
-		purge_table(r, t, upto);
-	free(lacks);
+	if (n == -1) {
+		reply_error(r, status, "%s", err);
+		free(err);
+		return;
+	}
+	messages = purge_messages(r->ops, t);
+	reply_json(r, 200, json_pack("{s:o, s:I, s:o}", "message",
+	    json_sprintf("Successfully purged %lld messages from stream '%s.%s'", (long long)n,
+	    t->database, t->name), "purged", (json_int_t)n, "stream_messages", messages != -1 ?
+	    json_integer((json_int_t)messages) : json_null()));
 }
 
 void
@@ -306,7 +344,7 @@ op_purge_stream(struct request *r)
 	if (t == NULL)
 		return;
 	if (pthread_mutex_trylock(&purging) == 0) {
-		purge_checked(r, t, &l);
+		purge_table(r, t, &l);
 		pthread_mutex_unlock(&purging);
 	} else
 		reply_error(r, 503, "Another stream is being purged, please try again later");

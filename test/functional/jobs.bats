@@ -6,7 +6,9 @@ load node.bash
 start_nodes()
 {
 	node_start n1
+	node_start n2
 	ok n1 '{"operation":"create_database","database":"dev"}'
+	mesh n1 n2
 }
 
 # ---- helpers ----
@@ -395,4 +397,135 @@ has_loaded()
 	ok n1 "{\"operation\":\"get_job\",\"id\":\"$first\"}" '.[0].status == "ERROR" and .[0].message == "The node was stopped while the job ran: 10000 records had been loaded"'
 	ok n1 "{\"operation\":\"get_job\",\"id\":\"$second\"}" '.[0].status == "ERROR"'
 	ok n1 "{\"operation\":\"get_job\",\"id\":\"$third\"}" '.[0].status == "ERROR" and .[0].message == "The node was stopped while the job waited"'
+}
+
+# ---- what is older than a time ----
+
+# records_before NODE TABLE DATE
+records_before()
+{
+	done_job "$1" "{\"operation\":\"delete_records_before\",\"database\":\"dev\",\"table\":\"$2\",\"date\":\"$3\"}" "${4:-.status == \"COMPLETE\"}"
+}
+
+iso()		# iso MS
+{
+	date -u -d "@$(($1 / 1000)).$(printf %03d $(($1 % 1000)))" +%FT%T.%3NZ
+}
+
+@test "delete_records_before: rows made before the date go" {
+	local middle
+
+	ok n1 '{"operation":"create_table","database":"dev","table":"ages","primary_key":"id","attributes":[{"name":"id"},{"name":"a","indexed":true}]}'
+	insert n1 ages '{"id":1,"a":5},{"id":2,"a":5}'
+	wait_until 5 later "$(date +%s%3N)"
+	middle=$(date +%s%3N)
+	insert n1 ages '{"id":3,"a":5}'
+	# updated since, but made before
+	update n1 ages '{"id":2,"b":1}'
+	records_before n1 ages "$(iso "$middle")" '.message == "Successfully completed: 2 records of \u0027dev.ages\u0027 were deleted" and .progress.deleted == 2'
+	counts n1 ages 1
+	[ "$(ids n1 ages)" = 3 ]
+	ok n1 '{"operation":"search_by_value","database":"dev","table":"ages","search_attribute":"a","search_value":5,"get_attributes":["id"]}' '. == [{"id":3}]'
+	ok n1 '{"operation":"read_audit_log","database":"dev","table":"ages"}' \
+	    'map(select(.operation == "delete")) | length == 1 and .[0].hash_values == [1,2] and (.[0].original_records | length) == 2'
+	# what is made anew stays, also with a date that is still to come
+	insert n1 ages '{"id":1,"a":6}'
+	has_row n1 ages 1 '.a == 6'
+	done_job n1 '{"operation":"delete_files_before","schema":"dev","table":"ages","date":"2099-01-01"}' '.progress.deleted == 2'
+	insert n1 ages '{"id":1,"a":7}'
+	counts n1 ages 1
+	refused n1 400 '{"operation":"delete_records_before","database":"dev","table":"ages"}' "'date' is required"
+	refused n1 400 '{"operation":"delete_records_before","database":"dev","table":"ages","date":"monday"}' "Invalid date, must be in ISO-8601 format (YYYY-MM-DD)."
+	refused n1 404 '{"operation":"delete_records_before","database":"dev","table":"none","date":"2020-01-01"}' "does not exist"
+	refused n1 403 '{"operation":"delete_records_before","database":"system","table":"hdb_user","date":"2020-01-01"}' "used internally"
+	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 \
+	    '{"operation":"delete_records_before","database":"dev","table":"ages","date":"2020-01-01"}' "Operation 'deleteFilesBefore' is restricted"
+}
+
+later()		# later MS: that is past
+{
+	[ "$(date +%s%3N)" -gt "$1" ]
+}
+
+@test "delete_records_before: other nodes keep theirs, and nothing brings them back" {
+	local middle
+
+	make_table n1 local
+	subscribe n1 n2 local
+	insert n1 local '{"id":1,"a":1},{"id":2,"a":1},{"id":3,"a":1}'
+	insert n2 local '{"id":4,"a":1}'
+	wait_until 20 counts n1 local 4
+	wait_until 20 counts n2 local 4
+	records_before n2 local "$(iso "$(date +%s%3N)")" '.progress.deleted == 4'
+	counts n2 local 0
+	# later writes come: updates of rows that are gone do not make them again
+	update n1 local '{"id":1,"a":2}'
+	insert n1 local '{"id":5,"a":1}'
+	wait_until 20 has_row n2 local 5
+	has_no_row n2 local 1
+	# a key that is made again is a row on both
+	insert n2 local '{"id":2,"a":9}'
+	wait_until 20 has_row n1 local 2 '.a == 9'
+	# nor does a copy of the table bring them back: it is made anew here
+	ok n2 '{"operation":"remove_node","node_name":"n1"}'
+	wait_until 20 forgets n1 n2
+	subscribe n2 n1 local true true 2020-01-01T00:00:00.000Z
+	insert n1 local '{"id":6,"a":1}'
+	wait_until 20 has_row n2 local 6
+	[ "$(ids n2 local | xargs)" = "2 5 6" ]
+	[ "$(ids n1 local | xargs)" = "1 2 3 4 5 6" ]
+	# nor its own log, or a restart
+	node_stop n2
+	node_run n2
+	insert n1 local '{"id":7,"a":1}'
+	wait_until 20 has_row n2 local 7
+	[ "$(ids n2 local | xargs)" = "2 5 6 7" ]
+	[ "$(count n1 local)" = 7 ]
+}
+
+forgets()	# forgets NODE PEER: they have no subscription any more
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e "[.connections[] | select(.node_name == \"$2\") | .subscriptions[]] == []"
+}
+
+@test "delete_transaction_logs_before: counted, and not what a subscriber lacks" {
+	local middle
+
+	make_table n1 trans
+	subscribe n1 n2 trans true false
+	insert n1 trans '{"id":1}'
+	insert n1 trans '{"id":2}'
+	wait_until 5 later "$(date +%s%3N)"
+	middle=$(date +%s%3N)
+	insert n1 trans '{"id":3}'
+	wait_until 20 counts n2 trans 3
+	done_job n1 "{\"operation\":\"delete_transaction_logs_before\",\"database\":\"dev\",\"table\":\"trans\",\"timestamp\":$middle}" \
+	    '.progress.deleted == 2 and .message == "Successfully completed: 2 transactions of \u0027dev.trans\u0027 were deleted"'
+	ok n1 '{"operation":"read_transaction_log","schema":"dev","table":"trans"}' 'length == 1 and .[0].records[0].id == 3'
+	insert n1 trans '{"id":4}'
+	wait_until 20 counts n2 trans 4
+	# away, it lacks what comes now
+	node_stop n2
+	insert n1 trans '{"id":5}'
+	done_job n1 '{"operation":"delete_transaction_logs_before","schema":"dev","table":"trans","timestamp":9999999999999}' \
+	    '.status == "ERROR" and (.message | contains("\u0027n2\u0027 has not received all of"))'
+	ok n1 '{"operation":"read_transaction_log","schema":"dev","table":"trans"}' 'length >= 1 and .[-1].records[0].id == 5'
+	done_job n1 '{"operation":"delete_transaction_logs_before","schema":"dev","table":"trans","timestamp":9999999999999,"force":true}' '.progress.deleted >= 1'
+	node_run n2
+	wait_until 30 counts n2 trans 5
+	refused n1 400 '{"operation":"delete_transaction_logs_before","database":"dev","table":"trans"}' "'timestamp' is required"
+	refused n1 400 '{"operation":"delete_transaction_logs_before","database":"dev","table":"trans","timestamp":1,"force":5}' "'force' must be a boolean"
+	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 \
+	    '{"operation":"delete_transaction_logs_before","database":"dev","table":"trans","timestamp":1}' "Operation 'deleteTransactionLogsBefore' is restricted"
+}
+
+@test "a CSV load replicates like any other write" {
+	make_table n1 repl
+	subscribe n1 n2 repl
+	awk 'BEGIN { print "id,name"; for (i = 1; i <= 20000; i++) printf "%d,name %d\n", i, i }' >"$HL_T/repl.csv"
+	done_job n1 "{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"repl\",\"file_path\":\"$HL_T/repl.csv\"}"
+	wait_until 30 counts n2 repl 20000
+	done_job n2 "$(load_data repl $'id,name\n1,changed\n20001,new\n' update)" '.message == "successfully loaded 1 of 2 records"'
+	wait_until 20 has_row n1 repl 1 '.name == "changed"'
+	same_rows 20 repl n1 n2
 }

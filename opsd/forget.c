@@ -1,0 +1,172 @@
+#include "config.h"
+
+#include "forget.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "group_priv.h"
+#include "job.h"
+#include "key.h"
+#include "mem.h"
+#include "ops.h"
+#include "row.h"
+#include "txn.h"
+
+#define PER_JOB		1000	/* rows in one commit */
+#define PER_JOB_BYTES	(1u << 20)
+
+struct forgetting {
+	struct job	 job;	/* first */
+	struct task	*task;
+	uint32_t	 table;
+	const char	*user;
+	struct stamp	 before;
+	struct buf	 keys;	/* u16-counted */
+	uint32_t	 n;
+	size_t		 bytes;	/* of their rows */
+};
+
+/* 1 when the row went; into the audit entry with what it was. */
+static int
+forget_row(struct group *g, struct forgetting *f, struct table *t, const uint8_t *key, size_t klen,
+    struct buf *payload, struct buf *before)
+{
+	struct group_row *gr = group_row(g, t, key, klen);
+	struct row row = { 0 };
+	int goes;
+
+	if (gr == NULL || row_load(&row, gr->now.data, gr->now.len) == -1) {
+		group_broken(g);
+		row_free(&row);
+		return (0);
+	}
+	/* It may have been made anew meanwhile. */
+	goes = row_visible(&row) && stamp_cmp(row_created(&row), f->before) < 0;
+	if (goes) {
+		buf_u8(payload, REC_CLEARED);
+		buf_strn(payload, key, klen);
+		buf_u32(payload, 0);
+		buf_strn(before, key, klen);
+		buf_blob(before, gr->now.data, gr->now.len);
+		group_row_forget(gr);
+	}
+	row_free(&row);
+	return (goes);
+}
+
+static void
+remember(struct group *g, struct table *t, struct stamp before)
+{
+	struct table *copy;
+
+	if (stamp_cmp(t->forgotten, before) >= 0)
+		return;
+	copy = table_copy(t);
+	copy->forgotten = before;
+	group_put_table(g, copy);
+}
+
+static void
+forget_run(struct group *g, struct job *j)
+{
+	struct forgetting *f = (struct forgetting *)j;
+	struct table *t = group_table(g, f->table);
+	struct buf payload = { 0 }, before = { 0 };
+	struct task_counts c = { 0 };
+	struct rd r = rd_init(f->keys.data, f->keys.len);
+	struct stamp s;
+	size_t at;
+
+	if (t == NULL) {
+		job_fail(j, 404, "The table was dropped meanwhile");
+		return;
+	}
+	remember(g, t, f->before);
+	t = group_table(g, f->table);
+	at = txn_begin(&payload, TXN_WRITE, TXN_DELETE, group_ops(g)->node_id, f->user, t->database,
+	    t->name);
+	for (uint32_t i = 0; i < f->n; i++) {
+		size_t klen;
+		const uint8_t *key = (const uint8_t *)rd_strn(&r, &klen);
+
+		c.did += (uint64_t)forget_row(g, f, t, key, klen, &payload, &before);
+	}
+	if (c.did > 0) {
+		s = group_stamp(g);
+		txn_set_stamp(&payload, at, s.time);
+		txn_set_count(&payload, at, (uint32_t)c.did);
+		group_audit(g, t, s, 0, payload.data, payload.len, &before);
+	}
+	c.records = f->n;
+	c.skipped = c.records - c.did;
+	task_progress_in(f->task, g, &c);
+	buf_free(&payload);
+	buf_free(&before);
+}
+
+/* Keys of the next rows that are to go; 0 when there are none. */
+static uint32_t
+gather(struct forgetting *f, struct store_iter *it)
+{
+	struct row row = { 0 };
+
+	buf_clear(&f->keys);
+	f->n = 0;
+	f->bytes = 0;
+	for (; store_iter_valid(it) && f->n < PER_JOB && f->bytes < PER_JOB_BYTES;
+	    store_iter_next(it)) {
+		size_t klen, n;
+		const uint8_t *key = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
+
+		if (row_load(&row, p, n) == -1 || !row_visible(&row) ||
+		    stamp_cmp(row_created(&row), f->before) >= 0)
+			continue;
+		buf_strn(&f->keys, key + 4, klen - 4);
+		f->n++;
+		f->bytes += n;
+	}
+	row_free(&row);
+	f->job.cost = f->bytes;
+	return (f->n);
+}
+
+static struct store_iter *
+rows(struct ops *ops, uint32_t table)
+{
+	struct buf from = { 0 }, to = { 0 };
+	struct store_iter *it;
+
+	key_row(&from, table, NULL, 0);
+	key_table_end(&to, table);
+	it = store_iter_new(ops->store, NULL, CF_ROWS, from.data, from.len, to.data, to.len);
+	store_iter_first(it);
+	buf_free(&from);
+	buf_free(&to);
+	return (it);
+}
+
+void
+forget_rows(struct task *t, const struct table *table, const char *user, uint64_t before_ms)
+{
+	struct forgetting f = { .job.run = forget_run, .task = t, .table = table->id,
+	    .user = user, .before = { before_ms << 16, 0 } };
+	struct store_iter *it = rows(task_ops(t), table->id);
+	int status;
+
+	/* Once without rows, too: what is remembered holds for late ones. */
+	do {
+		gather(&f, it);
+		status = commit_wait(task_ops(t)->commit, &f.job);
+	} while (status == 200 && f.n > 0 && !task_stopped(t));
+	if (status != 200)
+		task_fail(t, "%s", f.job.error != NULL ? f.job.error : "not written");
+	else if (store_iter_failed(it))
+		task_fail(t, "the store cannot be read");
+	else if (!task_failed(t))
+		task_message(t, "Successfully completed: %llu records of '%s.%s' were deleted",
+		    (unsigned long long)task_counts(t).did, table->database, table->name);
+	store_iter_free(it);
+	buf_free(&f.keys);
+	free(f.job.error);
+}
