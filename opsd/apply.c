@@ -111,8 +111,7 @@ merge_record(struct group *g, struct table *t, const uint8_t *key, size_t klen, 
 	changed = row_merge(&row, with);
 	if (changed) {
 		group_row_set(g, gr, &row);
-		for (uint32_t i = 0; i < with->n; i++)
-			group_see_attr(g, t, with->attrs[i].name, with->attrs[i].nlen);
+		group_see_attrs(g, t, with);
 	}
 	row_free(&row);
 	return (changed);

@@ -25,6 +25,7 @@ struct held_table {		/* its stat goes into the batch */
 	uint32_t		 id;
 	struct table		*table;
 	uint64_t		 head, head_ms;	/* of this group, not durable yet; 0: none */
+	int			 changed;	/* its definition */
 	UT_hash_handle		 hh;
 };
 
@@ -274,28 +275,32 @@ store_table(struct group *g, struct table *t)
 void
 group_put_table(struct group *g, struct table *t)
 {
-	store_table(g, t);
 	table_ref(t);
 	catalog_put(g->ops->catalog, t);
 	group_table(g, t->id);
+	hold(g, t)->changed = 1;
 	table_unref(t);
 }
 
 void
-group_see_attr(struct group *g, struct table *t, const char *name, size_t nlen)
+group_see_attrs(struct group *g, struct table *t, const struct row *r)
 {
-	const struct attribute *a;
-	struct attribute *na;
-	struct table *copy;
+	struct table *copy = NULL;
 
 	t = hold(g, t)->table;
-	a = table_attr(t, name, nlen);
-	if (a != NULL && !a->hidden)
-		return;
-	copy = table_copy(t);
-	na = table_add_attr(copy, name, nlen);
-	na->hidden = 0;
-	group_put_table(g, copy);
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct attr *a = &r->attrs[i];
+		const struct attribute *known = table_attr(t, a->name, a->nlen);
+
+		if (known != NULL && !known->hidden)
+			continue;
+		/* One new version for all of them. */
+		if (copy == NULL)
+			copy = table_copy(t);
+		table_add_attr(copy, a->name, a->nlen)->hidden = 0;
+	}
+	if (copy != NULL)
+		group_put_table(g, copy);
 }
 
 /* Everything below the table's id in a column family. */
@@ -536,8 +541,7 @@ group_system_put(struct group *g, enum system_table id, const json_t *object)
 		r.cleared = created;
 		object_attrs(&r, t, object, s, &values);
 		group_row_set(g, gr, &r);
-		for (uint32_t i = 0; i < r.n; i++)
-			group_see_attr(g, t, r.attrs[i].name, r.attrs[i].nlen);
+		group_see_attrs(g, t, &r);
 	}
 	row_free(&r);
 	buf_free(&key);
@@ -666,6 +670,17 @@ write_rows(struct group *g)
 	row_free(&now);
 }
 
+/* Definitions, as they are at the end: each may have had many versions. */
+static void
+write_tables(struct group *g)
+{
+	struct held_table *h;
+
+	for (h = g->tables; h != NULL; h = h->hh.next)
+		if (h->changed)
+			store_table(g, h->table);
+}
+
 static void
 write_stats(struct group *g)
 {
@@ -699,6 +714,7 @@ group_write(struct group *g)
 	if (g->broken)
 		return (-1);
 	write_rows(g);
+	write_tables(g);
 	if (store_batch_empty(g->batch))
 		return (0);
 	write_stats(g);

@@ -32,8 +32,8 @@ void group_observe(struct group *g, uint64_t time);
 struct stamp group_stamp(struct group *g);	/* next of the clock */
 /* Append to the log when clustering is on and the table is not a system one; the seq or 0. */
 uint64_t group_log(struct group *g, struct table *t, const void *payload, size_t len);
-/* Rows seen with names that the table does not list yet. */
-void group_see_attr(struct group *g, struct table *t, const char *name, size_t nlen);
+/* A row was seen: the table lists its names from now on. */
+void group_see_attrs(struct group *g, struct table *t, const struct row *r);
 /* Catalog: takes a new version (or a new table), replaces it for all. */
 void group_put_table(struct group *g, struct table *t);
 void group_drop_table(struct group *g, struct table *t);

@@ -284,8 +284,7 @@ write_record(struct group *g, struct write *w, struct touched *t, struct stamp s
 	buf_strn(before, gr->key, gr->klen);
 	buf_blob(before, gr->now.data, gr->now.len);
 	row_merge(&row, &delta);
-	for (uint32_t i = 0; i < delta.n; i++)
-		group_see_attr(g, gr->table, delta.attrs[i].name, delta.attrs[i].nlen);
+	group_see_attrs(g, gr->table, &delta);
 	buf_u8(payload, (uint8_t)t->form);
 	buf_strn(payload, gr->key, gr->klen);
 	buf_add(payload, w->bytes.data + rec->attrs_at, rec->attrs_len);
