@@ -105,12 +105,12 @@ place_fault(int folder, const struct wanted *w)
 static void
 start(struct request *r, struct wanted *w, int folder)
 {
-	struct search	*s = op_search_read(&w->search);
 	struct job_spec	 spec = { .type = r->op->name, .did = "exported", .run = export_run,
 	    .free = export_free };
+	struct search	*s = op_search_read(&w->search);
 	struct export	*ex;
 
-	if (s == NULL) {
+	if (s == NULL) {	/* and the request is answered and gone */
 		close(folder);
 		return;
 	}
