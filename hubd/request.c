@@ -282,7 +282,7 @@ requests_on_peer_req(struct requests *r, struct chan *c, struct msg *m)
 		if (timeout_ms > ASKING_MAX_MS)
 			timeout_ms = ASKING_MAX_MS;
 		if (r->leaf == NULL)
-			answer(c, m->id, 504, 0, "{\"error\":\"no connection\"}");
+			answer(c, m->id, 503, 0, "null");
 		else
 			ask_new(r, m->id, node, verb, timeout_ms, json, len);
 	}
@@ -310,7 +310,7 @@ give_up(struct requests *r)
 
 	while ((a = r->asking) != NULL) {
 		if (!a->unwanted)
-			answer(r->ops, a->id, 504, mono_us() - a->sent, "{\"error\":\"no connection\"}");
+			answer(r->ops, a->id, 503, mono_us() - a->sent, "null");
 		asking_free(a);
 	}
 }

@@ -2,7 +2,6 @@
 
 #include "op_cluster.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,8 @@
 #include "mem.h"
 #include "op_table.h"
 #include "target.h"
+#include "warn.h"
+#include "worker.h"
 
 /*
  * Calls that change subscriptions.  One at a time: plan entries with newer stamps,
@@ -21,9 +22,9 @@
  * anything else, so that they can be kept).
  */
 #define WAITING_MAX		5	/* of the worker threads */
+#define CHANGES_MAX		200	/* calls that wait for their turn */
 #define SUBSCRIPTIONS_MAX	10000	/* of one call */
 
-static pthread_mutex_t	changing = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int	waiting;
 
 int
@@ -46,26 +47,25 @@ op_wait_end(void)
 int
 op_is_off(struct request *r)
 {
-	if (r->ops->live.clustering)
-		return (0);
-	reply_error(r, 400, "Clustering is not enabled on this node");
-	return (1);
+	char	*why = r->ops->live.clustering ? clustering_fault(r->ops) :
+	    xstrdup("Clustering is not enabled on this node");
+
+	if (why != NULL)
+		reply_error(r, 400, "%s", why);
+	free(why);
+	return (why != NULL);
 }
 
-static int
-change_begin(struct request *r)
-{
-	if (!op_wait_begin(r))
-		return (0);
-	pthread_mutex_lock(&changing);
-	return (1);
-}
-
+/*
+ * One at a time, in the order in which they came: who waits takes no worker, which peers'
+ * questions need.
+ */
 static void
-change_end(void)
+in_turn(struct request *r, void (*run)(void *arg))
 {
-	pthread_mutex_unlock(&changing);
-	op_wait_end();
+	if (workers_try(r->ops->changes, CHANGES_MAX, run, r) == -1)
+		reply_error(r, 503, "Too many operations are waiting for other nodes, please try again "
+		    "later");
 }
 
 /* ---- what a call asks for ---- */
@@ -293,7 +293,7 @@ change_node(struct request *r, int add)
 	json_t		*subs = read_subscriptions(&f, r->body, "");
 	struct target	*t;
 
-	if (op_faults(r, &f) || op_is_off(r) || !change_begin(r)) {
+	if (op_faults(r, &f) || op_is_off(r)) {
 		json_decref(subs);
 		return;
 	}
@@ -311,33 +311,45 @@ change_node(struct request *r, int add)
 			    "skipped", t->skipped));
 	}
 	target_free(t);
-	change_end();
 	json_decref(subs);
+}
+
+static void
+add_node_run(void *arg)
+{
+	change_node(arg, 1);
 }
 
 static void
 add_node(struct request *r)
 {
-	change_node(r, 1);
+	in_turn(r, add_node_run);
+}
+
+static void
+update_node_run(void *arg)
+{
+	change_node(arg, 0);
 }
 
 static void
 update_node(struct request *r)
 {
-	change_node(r, 0);
+	in_turn(r, update_node_run);
 }
 
 /* ---- remove_node ---- */
 
 /* Works with clustering off and the peer away: it learns it when it returns. */
 static void
-remove_node(struct request *r)
+remove_node_run(void *arg)
 {
+	struct request	*r = arg;
 	struct faults	 f = { 0 };
 	const char	*name = read_node_name(r, &f, r->body, "", "name");
 	struct batch	*b;
 
-	if (op_faults(r, &f) || !change_begin(r))
+	if (op_faults(r, &f))
 		return;
 	b = batch_new(0);
 	batch_retire(b, r->ops, name, NULL);
@@ -350,7 +362,12 @@ remove_node(struct request *r)
 		reply_message(r, "Successfully removed '%s' from manifest", name);
 	}
 	batch_free(b);
-	change_end();
+}
+
+static void
+remove_node(struct request *r)
+{
+	in_turn(r, remove_node_run);
 }
 
 /* ---- configure_cluster ---- */
@@ -470,15 +487,16 @@ configure(struct request *r, struct target **list, size_t n)
 }
 
 static void
-configure_cluster(struct request *r)
+configure_cluster_run(void *arg)
 {
+	struct request	*r = arg;
 	json_t		*connections = read_connections(r), *c;
 	struct target	**list;
 	size_t		 n = json_array_size(connections), i;
 
 	if (connections == NULL)
 		return;
-	if (!op_is_off(r) && change_begin(r)) {
+	if (!op_is_off(r)) {
 		list = xcalloc(n + 1, sizeof(struct target *));
 		json_array_foreach(connections, i, c) {
 			list[i] = target_new(r->ops, entry_text(c, "node_name"));
@@ -489,9 +507,14 @@ configure_cluster(struct request *r)
 		for (i = 0; i < n; i++)
 			target_free(list[i]);
 		free(list);
-		change_end();
 	}
 	json_decref(connections);
+}
+
+static void
+configure_cluster(struct request *r)
+{
+	in_turn(r, configure_cluster_run);
 }
 
 const struct op ops_cluster[] = {
@@ -503,11 +526,11 @@ const struct op ops_cluster[] = {
 	    op_routes_delete },
 	{ "delete_cluster_routes", "clusterDeleteRoutes", RIGHT_SUPER, ON_WORKER,
 	    op_routes_delete },
-	{ "add_node", "addNode", RIGHT_SUPER, ON_WORKER, add_node },
-	{ "update_node", "updateNode", RIGHT_SUPER, ON_WORKER, update_node },
-	{ "set_node_replication", "setNodeReplication", RIGHT_SUPER, ON_WORKER, update_node },
-	{ "remove_node", "removeNode", RIGHT_SUPER, ON_WORKER, remove_node },
-	{ "configure_cluster", "configureCluster", RIGHT_SUPER, ON_WORKER, configure_cluster },
+	{ "add_node", "addNode", RIGHT_SUPER, ON_HTTP, add_node },
+	{ "update_node", "updateNode", RIGHT_SUPER, ON_HTTP, update_node },
+	{ "set_node_replication", "setNodeReplication", RIGHT_SUPER, ON_HTTP, update_node },
+	{ "remove_node", "removeNode", RIGHT_SUPER, ON_HTTP, remove_node },
+	{ "configure_cluster", "configureCluster", RIGHT_SUPER, ON_HTTP, configure_cluster },
 	{ "cluster_status", "clusterStatus", RIGHT_SUPER, ON_WORKER, op_mesh_status },
 	{ "cluster_network", "clusterNetwork", RIGHT_SUPER, ON_WORKER, op_mesh_network },
 	{ "purge_stream", "purgeStream", RIGHT_SUPER, ON_WORKER, op_purge_stream },

@@ -5,7 +5,7 @@
 
 /*
  * The operations of clustering: op_cluster.c has their table and those that
- * change subscriptions.  All run on worker threads and may wait for other nodes.
+ * change subscriptions.  All run on threads that may wait for other nodes.
  */
 struct table;
 

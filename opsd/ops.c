@@ -185,6 +185,8 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->workers = workers_start(WORKERS, &err);
 	if (err == NULL)
+		o->changes = workers_start(1, &err);
+	if (err == NULL)
 		o->jobs = jobs_start(o, &err);
 	if (err == NULL)
 		o->auth = auth_start(o, &err);
@@ -204,6 +206,7 @@ ops_stop(struct ops *o)
 {
 	http_stop(o->http);
 	cluster_quiet(o->cluster);
+	workers_stop(o->changes);
 	workers_stop(o->workers);
 	jobs_stop(o->jobs);
 	commit_stop(o->commit);

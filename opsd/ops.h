@@ -30,6 +30,7 @@ struct ops {
 	struct cluster		*cluster;	/* the conversation with hubd and leafd */
 	struct http		*http;
 	struct workers		*workers;
+	struct workers		*changes;	/* one thread: calls that change subscriptions */
 	struct jobs		*jobs;
 	struct auth		*auth;
 	struct live		 live;

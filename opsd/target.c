@@ -181,7 +181,11 @@ fail(struct target *t, int status, const json_t *answer, unsigned timeout_ms)
 	const char	*text = json_string_value(json_object_get(answer, "error"));
 
 	free(t->error);
-	if (status == 503 || status == 504) {
+	if (status == 503 && !json_is_object(answer)) {
+		t->status = 503;
+		t->error = xstrdup("This node is not connected to the cluster: is its hub or its leaf "
+		    "server not running?");
+	} else if (status == 503 || status == 504) {
 		t->status = 504;
 		t->error = xasprintf("Node '%s' did not answer within %u ms", t->name, timeout_ms);
 	} else {

@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 
+#include "auth.h"
 #include "cluster.h"
+#include "mem.h"
 #include "nodes.h"
 #include "topology.h"
 
@@ -19,6 +21,31 @@ warn(json_t *list, const char *kind, json_t *message)
 
 	json_array_append_new(list, o);
 	return (o);
+}
+
+char *
+clustering_fault(struct ops *ops)
+{
+	struct conf	*conf = ops_conf(ops);
+	const char	*user = conf_str(conf, CL_USER);
+	char		*password = user != NULL ? auth_cluster_password(ops, user) : NULL, *why = NULL;
+
+	if (password == NULL)
+		why = xasprintf("Clustering is off: user '%s' (clustering.user) does not exist or has no "
+		    "role that is a cluster_user", user != NULL ? user : "");
+	free(password);
+	conf_free(conf);
+	return (why);
+}
+
+static void
+warn_fault(struct ops *ops, json_t *list)
+{
+	char *why = clustering_fault(ops);
+
+	if (why != NULL)
+		warn(list, "cluster_user", json_string(why));
+	free(why);
 }
 
 static int
@@ -115,7 +142,9 @@ warnings(struct ops *ops)
 		peer_free(all[i]);
 	}
 	free(all);
-	if (ops->live.clustering)
+	if (ops->live.clustering) {
+		warn_fault(ops, list);
 		warn_gaps(ops, list);
+	}
 	return (list);
 }

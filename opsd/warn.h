@@ -9,6 +9,7 @@
  * What an operator should know of the cluster although everything runs, for
  * cluster_status: [{"kind","message",...}], new reference.
  *
+ *   cluster_user	clustering.user does not exist or is none: clustering is off
  *   duplicate_name	another node has this one's name
  *   linked_twice	"nodes": a leaf route leads into the mesh of the own hub, all comes twice
  *   topology_gap	"from","to","tables" (["db.table"...], the first ones),"table_count": what one
@@ -16,5 +17,8 @@
  *   clock_skew		"node_name","clock_skew_ms": more than clustering.maxClockSkew apart
  */
 json_t *warnings(struct ops *ops);
+
+/* Why clustering does not run although it is enabled, or NULL; caller frees. */
+char *clustering_fault(struct ops *ops);
 
 #endif

@@ -276,6 +276,126 @@ not_listed()	# not_listed NODE OTHER
 	    { listed n1 n2 both true false && listed n2 n1 both false true; }
 }
 
+entries()	# entries NODE OTHER SENT RECEIVED: "table sent received" a line, of hdb_nodes
+{
+	ask "$1" '{"operation":"search_by_value","database":"system","table":"hdb_nodes",
+	    "attribute":"name","value":"*","get_attributes":["*"]}' |
+	    jq -r ".[]? | select(.name == \"$2\") | .subscriptions[] |
+	    \"\(.table) \(.$3) \(.$4)\"" | sort
+}
+
+mirrored()	# mirrored NODE OTHER: both hold the same entries
+{
+	[ "$(entries "$1" "$2" publish subscribe)" = "$(entries "$2" "$1" subscribe publish)" ]
+}
+
+@test "many clients at once on both sides: every call counts" {
+	local i n pids=
+
+	for i in {1..12}; do
+		make_table n1 "m$i"
+	done
+	ok n1 "$(node_call add_node n2 "$(sub m1 true true)")"
+	for i in {1..12}; do
+		n=$((i % 2 + 1))
+		ok n$n "$(node_call update_node n$((3 - n)) "$(sub "m$i" true true)")" &
+		pids="$pids $!"
+		ok n1 "$(node_call update_node n3 "$(sub "m$i" true false)")" &
+		pids="$pids $!"
+	done
+	for i in $pids; do
+		wait "$i"
+	done
+	[ "$(entries n1 n2 publish subscribe | wc -l)" = 12 ]
+	[ "$(entries n1 n3 publish subscribe | wc -l)" = 12 ]
+	wait_until 5 mirrored n1 n2
+	wait_until 5 mirrored n1 n3
+	for i in {1..12}; do
+		insert n2 "m$i" '{"id":"two"}'
+		insert n1 "m$i" '{"id":"one"}'
+	done
+	for i in {1..12}; do
+		wait_until 10 has_row n1 "m$i" '"two"'
+		wait_until 10 has_row n2 "m$i" '"one"'
+		wait_until 10 has_row n3 "m$i" '"one"'
+	done
+}
+
+@test "configure_cluster, update_node and remove_node at once: both sides agree afterwards" {
+	local i pids=
+
+	for i in {1..6}; do
+		make_table n1 "x$i"
+	done
+	ok n1 "$(node_call add_node n2 "$(sub x1 true true)")"
+	for i in {1..4}; do
+		ok n1 "{\"operation\":\"configure_cluster\",\"connections\":[{\"node_name\":\"n2\",
+		    \"subscriptions\":[$(sub x1 true true),$(sub x2 true false)]}]}" &
+		pids="$pids $!"
+		ok n2 "$(node_call update_node n1 "$(sub x3 true true),$(sub x4 true false)")" &
+		pids="$pids $!"
+		ok n2 "{\"operation\":\"configure_cluster\",\"connections\":[{\"node_name\":\"n1\",
+		    \"subscriptions\":[$(sub x5 true true)]}]}" &
+		pids="$pids $!"
+		op n1 '{"operation":"remove_node","node_name":"n2"}' &
+		pids="$pids $!"
+	done
+	for i in $pids; do
+		wait "$i"
+	done
+	wait_until 10 mirrored n1 n2
+	# Whatever came last: they work together.
+	ok n1 "$(node_call update_node n2 "$(sub x6 true true)")"
+	insert n2 x6 '{"id":1}'
+	wait_until 10 has_row n1 x6 1
+}
+
+@test "without its cluster user a node says why clustering is off" {
+	node_make nouser
+	HL_RUN_FLAGS="--CLUSTERING_USER nobody" node_run nouser
+	ok nouser '{"operation":"cluster_status"}' \
+	    '.warnings[0] | .kind == "cluster_user" and (.message | contains("nobody"))'
+	refused nouser 400 "$(node_call add_node n2 "$(sub dog true true)")" \
+	    "Clustering is off: user 'nobody' (clustering.user) does not exist"
+	refused nouser 400 '{"operation":"cluster_network"}' "Clustering is off"
+	ok nouser '{"operation":"add_user","role":"cluster_user","username":"nobody",
+	    "password":"cluster-secret","active":true}'
+	wait_until 10 node_ready nouser
+	ok nouser '{"operation":"cluster_status"}' '.warnings == []'
+	node_stop nouser
+}
+
+@test "without its hub a node says so" {
+	# The supervisor stays out of it.
+	node_kill n3 run STOP
+	node_kill n3 hubd
+	wait_until 5 hub_is_gone n3
+	refused n3 503 "$(node_call add_node n2 "$(sub dog true true)")" \
+	    "This node is not connected to the cluster"
+	refused n3 503 '{"operation":"cluster_network"}' "The hub of this node does not answer"
+	node_kill n3 run CONT
+	wait_until 20 in_network n1 n2 n3
+}
+
+hub_is_gone()	# hub_is_gone NODE
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e '.servers.hub == null'
+}
+
+@test "a node that is frozen is left out of cluster_network, in time" {
+	local pids began
+
+	pids=$(node_processes "$HL_T/nodes/n3")
+	# shellcheck disable=SC2086 # a list of pids
+	kill -STOP $pids
+	began=${EPOCHREALTIME/./}
+	ok n1 '{"operation":"cluster_network","timeout":400}' '[.nodes[].name] == ["n1", "n2"]'
+	[ $((${EPOCHREALTIME/./} - began)) -lt 2000000 ]
+	# shellcheck disable=SC2086
+	kill -CONT $pids
+	wait_until 20 in_network n1 n2 n3
+}
+
 # ---- remove_node ----
 
 @test "remove_node ends it on both sides, adding again begins anew" {
@@ -294,6 +414,20 @@ not_listed()	# not_listed NODE OTHER
 	    "Node 'nobody' is not in the manifest"
 	refused n1 400 '{"operation":"remove_node"}' "'node_name' is required"
 	refused n1 400 '{"operation":"remove_node","node_name":false}' "'node_name' must be a string"
+}
+
+@test "remove_node of a node that hangs answers soon, and reaches it later" {
+	local began
+
+	make_table n1 hangs
+	ok n1 "$(node_call add_node n3 "$(sub hangs true true)")"
+	node_kill n3 opsd STOP
+	began=${EPOCHREALTIME/./}
+	ok n1 '{"operation":"remove_node","node_name":"n3"}'
+	[ $((${EPOCHREALTIME/./} - began)) -lt 3000000 ]
+	connections n1
+	node_kill n3 opsd CONT
+	wait_until 15 not_listed n3 n1
 }
 
 @test "remove_node of a node that is away reaches it when it returns" {
