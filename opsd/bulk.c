@@ -20,6 +20,7 @@
 #define ROWS		2000		/* of a transaction */
 #define BYTES		(1u << 20)
 #define SLOTS		2
+#define REFUSED_MAX	100		/* columns that are named */
 #define HEAD_ROOM	2048		/* of a transaction that is no attribute */
 
 struct column {
@@ -268,7 +269,8 @@ require(json_t *list, const struct bulk *b, const char *name, const char *right)
 {
 	json_t	*last;
 
-	if (may_attribute(b->user, b->table, name, right))
+	if (may_attribute(b->user, b->table, name, right) ||
+	    json_array_size(list) == REFUSED_MAX)
 		return;
 	last = json_array_get(list, json_array_size(list) - 1);
 	if (last == NULL || strcmp(json_string_value(json_object_get(last, "attribute_name")),

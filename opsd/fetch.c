@@ -10,7 +10,8 @@
 
 #define REDIRECTS	5
 #define CONNECT_S	10
-#define STALL_S		60		/* without a byte */
+#define STALL_S		60		/* at less than so many bytes a second */
+#define STALL_BYTES	1000
 #define HEADERS_MAX	100
 
 struct fetching {
@@ -128,7 +129,7 @@ set_options(CURL *c, struct fetching *g, struct curl_slist *headers, char *error
 	    curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)REDIRECTS) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S) != CURLE_OK ||
-	    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L) != CURLE_OK ||
+	    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALL_S) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)f->max) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L) != CURLE_OK ||

@@ -98,18 +98,21 @@ files_folder(struct ops *ops, const char *path, char **why)
 }
 
 int
-files_spool(struct ops *ops, const char *text, size_t n, char **why)
+files_spool(struct ops *ops, const char *text, size_t n, int *status, char **why)
 {
 	struct conf	*conf = ops_conf(ops);
 	char		*path = conf_path(conf, ".load.XXXXXX");
-	int		 fd = mkostemp(path, O_CLOEXEC);
+	int		 fd = -1;
 
 	conf_free(conf);
-	if (fd != -1)
+	if (store_free_bytes(ops->store) < ops->live.reserve + n)
+		errno = ENOSPC;
+	else if ((fd = mkostemp(path, O_CLOEXEC)) != -1)
 		unlink(path);
 	free(path);
 	if (fd != -1 && files_write(fd, text, n) == 0 && lseek(fd, 0, SEEK_SET) == 0)
 		return (fd);
+	*status = errno == ENOSPC ? 507 : 500;
 	*why = xasprintf("the data cannot be kept: %s", strerror(errno));
 	if (fd != -1)
 		close(fd);

@@ -12,8 +12,11 @@ struct ops;
 
 /* A regular file to read, of at most max bytes; -1 with *why (caller frees). */
 int files_open(struct ops *ops, const char *path, uint64_t max, char **why);
-/* Text that waits on disk, in a file that nobody else finds; to be read from its beginning. */
-int files_spool(struct ops *ops, const char *text, size_t n, char **why);
+/*
+ * Text that waits on disk, in a file that nobody else finds; to be read from its beginning.
+ * -1 with *why and the status for it.
+ */
+int files_spool(struct ops *ops, const char *text, size_t n, int *status, char **why);
 /* The folder to write into, opened; -1 with *why. */
 int files_folder(struct ops *ops, const char *path, char **why);
 int files_write(int fd, const void *p, size_t n);	/* all of it; -1 with errno */

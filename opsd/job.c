@@ -22,7 +22,7 @@
 
 #define WAITING_MAX	100		/* jobs that wait for a thread */
 #define SAVE_US		1000000
-#define REQUEST_MAX	65536		/* bytes of a request that is kept in the row */
+#define REQUEST_MAX	16384		/* bytes of a request that is kept in the row */
 #define ROWS_MAX	10000		/* of ended jobs */
 #define FORGET_US	60000000
 
@@ -137,7 +137,8 @@ static void
 set_message(struct task *t, json_t *message, int failed)
 {
 	pthread_mutex_lock(&t->lock);
-	json_object_set_new(t->row, "message", message);
+	json_object_set_new(t->row, "message", message != NULL ? message :
+	    json_string("what happened cannot be said in UTF-8"));
 	t->failed = failed;
 	pthread_mutex_unlock(&t->lock);
 }

@@ -185,6 +185,7 @@ csv_data_load(struct request *r)
 	const json_t	*data = json_object_get(r->body, "data");
 	struct load	*l;
 	char		*why = NULL;
+	int		 status;
 
 	if (data == NULL)
 		fault(&f, "'data' is required");
@@ -195,9 +196,10 @@ csv_data_load(struct request *r)
 	if ((l = load_new(r, &f)) == NULL)
 		return;
 	/* It may wait long: not in memory. */
-	l->fd = files_spool(r->ops, json_string_value(data), json_string_length(data), &why);
+	l->fd = files_spool(r->ops, json_string_value(data), json_string_length(data),
+	    &status, &why);
 	if (l->fd == -1)
-		refuse(r, l, 500, why);
+		refuse(r, l, status, why);
 	else
 		load_start(r, l);
 }

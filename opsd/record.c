@@ -11,6 +11,19 @@
 #define KEY_USER_MAX	250	/* bytes of a key given by a user */
 #define NAME_MAX_BYTES	250
 
+/* What of the text may be shown: at most n bytes, no half characters. */
+static int
+shown(const char *s, size_t n)
+{
+	size_t	len = strnlen(s, n + 1);
+
+	if (len <= n)
+		return ((int)len);
+	while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
+		n--;
+	return ((int)n);
+}
+
 char *
 record_key_fault(const json_t *key)
 {
@@ -22,9 +35,10 @@ record_key_fault(const json_t *key)
 	if (!json_is_string(key) || json_string_length(key) == 0) {
 		if (!json_is_string(key))
 			value_text_json(&text, key);
+		buf_u8(&text, '\0');
 		fault = xasprintf("Invalid hash value: '%.*s' is not a valid hash attribute "
-		    "value, check log for more info", (int)(text.len < 250 ? text.len : 250),
-		    text.len > 0 ? (const char *)text.data : "");
+		    "value, check log for more info",
+		    shown((const char *)text.data, KEY_USER_MAX), (const char *)text.data);
 		buf_free(&text);
 		return (fault);
 	}
@@ -46,8 +60,9 @@ record_name_fault(const char *name)
 		return (xstrdup("transaction aborted due to record(s) with an attribute name that "
 		    "is null, undefined or empty string"));
 	if (n > NAME_MAX_BYTES)
-		return (xasprintf("transaction aborted due to attribute name %s being too long. "
-		    "Attribute names cannot be longer than %d bytes.", name, NAME_MAX_BYTES));
+		return (xasprintf("transaction aborted due to attribute name %.*s being too long. "
+		    "Attribute names cannot be longer than %d bytes.", shown(name, NAME_MAX_BYTES),
+		    name, NAME_MAX_BYTES));
 	if (strpbrk(name, "/`") != NULL)
 		return (xstrdup("Attribute names cannot include backticks or forward slashes"));
 	for (size_t i = 0; i < n; i++)

@@ -534,3 +534,42 @@ forgets()	# forgets NODE PEER: they have no subscription any more
 	wait_until 20 has_row n1 repl 1 '.name == "changed"'
 	same_rows 20 repl n1 n2
 }
+
+# ---- bounds ----
+
+@test "so many jobs wait, and no more" {
+	local i last
+
+	ok n1 '{"operation":"drop_table","database":"dev","table":"urls"}'
+	make_table n1 urls
+	hanging_load
+	first_server=$serving
+	hanging_load
+	for i in {1..101}; do
+		op n1 '{"operation":"delete_audit_logs_before","database":"dev","table":"aud","timestamp":1}'
+		[ "$code" = 200 ] || break
+		last=$(jq -r .job_id <<<"$body")
+	done
+	[ "$i" = 101 ]
+	[ "$code" = 503 ]
+	[[ $body == *"100 jobs are waiting already"* ]]
+	kill "$serving" "$first_server"
+	wait_until 30 ended n1 "$last"
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$last\"}" '.[0].status == "COMPLETE"'
+}
+
+@test "rows of ended jobs are kept as long as they may be" {
+	local old
+
+	ok n1 '{"operation":"search_jobs_by_start_date","from_date":"2020-01-01","to_date":"2099-01-01"}' 'length > 100'
+	ok n1 '{"operation":"set_configuration","jobs_retention":1}'
+	done_job n1 '{"operation":"delete_audit_logs_before","database":"dev","table":"aud","timestamp":1}'
+	old=$id
+	wait_until 5 later "$(($(date +%s%3N) + 1100))"
+	node_stop n1
+	node_run n1
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$old\"}" '. == []'
+	ok n1 '{"operation":"search_jobs_by_start_date","from_date":"2020-01-01","to_date":"2099-01-01"}' '. == []'
+	ok n1 '{"operation":"describe_table","database":"system","table":"hdb_job"}' '.record_count == 0'
+	ok n1 '{"operation":"set_configuration","jobs_retention":"30d"}'
+}
