@@ -221,10 +221,11 @@ best_leaf(const struct condition *c)
 static int
 order_is_free(const struct search *s)
 {
-	const struct order	*o = &s->orders[0];
+	const struct order	*o;
 
 	if (s->norders != 1)
 		return (s->norders == 0);
+	o = &s->orders[0];
 	return (s->index != NULL ? o->field.attr == s->index : o->field.kind == FIELD_KEY);
 }
 
