@@ -19,6 +19,9 @@
 #define REPLAY_MAX	(1u << 16)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+/* A target may have one. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed)
+    __attribute__((weak));
 
 struct corpus {
 	struct buf	*files;
@@ -146,6 +149,18 @@ mutate(struct buf *b, const struct corpus *c, uint64_t *seed)
 	}
 }
 
+/* Its own mutation, or in a quarter of all and without one, ours. */
+static void
+mutate_either(struct buf *b, const struct corpus *c, uint64_t *seed)
+{
+	if (LLVMFuzzerCustomMutator == NULL || below(seed, 4) == 0) {
+		mutate(b, c, seed);
+		return;
+	}
+	buf_reserve(b, REPLAY_MAX);
+	b->len = LLVMFuzzerCustomMutator(b->data, b->len, REPLAY_MAX, (unsigned)next(seed));
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -167,7 +182,7 @@ main(int argc, char *argv[])
 
 		buf_clear(&b);
 		buf_add(&b, from->data, from->len);
-		mutate(&b, &c, &seed);
+		mutate_either(&b, &c, &seed);
 		run(&b);
 	}
 	printf("%s: %zu files, %zu mutations\n", argv[1], c.count, n);

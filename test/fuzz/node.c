@@ -1,0 +1,244 @@
+#include "config.h"
+
+#include "node.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "mem.h"
+#include "ops.h"
+#include "svc.h"
+
+#define ANSWER_S	60L		/* later is never */
+
+static char		*folder, *root, *files;
+static int		 port;
+static struct svc	*svc;
+static struct ops	*ops;
+static pthread_t	 loop;
+static _Atomic int	 stopping;
+static CURL		*clients[ASKERS];
+
+/* ---- the folder ---- */
+
+static int
+remove_cb(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	if (remove(path) == -1)
+		fatal("%s", path);
+	return (0);
+}
+
+static void
+remove_all(const char *path)
+{
+	if (access(path, F_OK) == 0 && nftw(path, remove_cb, 16, FTW_DEPTH | FTW_PHYS) == -1)
+		fatal("%s", path);
+}
+
+static void
+node_exit(void)
+{
+	node_stop();
+	remove_all(folder);
+	free(folder);
+	free(root);
+	free(files);
+}
+
+static void
+make_folder(void)
+{
+	const char	*tmp = getenv("TMPDIR");
+
+	folder = xasprintf("%s/hl-fuzz.XXXXXX", tmp != NULL ? tmp : "/tmp");
+	if (mkdtemp(folder) == NULL)
+		fatal("%s", folder);
+	root = xasprintf("%s/root", folder);
+	files = xasprintf("%s/files", folder);
+	if (mkdir(files, 0700) == -1)
+		fatal("%s", files);
+}
+
+const char *
+node_files(void)
+{
+	return (files);
+}
+
+void
+node_wipe(void)
+{
+	remove_all(root);
+}
+
+/* ---- the node ---- */
+
+static int
+free_port(void)
+{
+	struct sockaddr_in	sin = { .sin_family = AF_INET };
+	socklen_t		len = sizeof(sin);
+	int			fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd == -1 || bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1 ||
+	    getsockname(fd, (struct sockaddr *)&sin, &len) == -1)
+		fatal("no free port");
+	close(fd);
+	return (ntohs(sin.sin_port));
+}
+
+static void *
+loop_main(void *arg)
+{
+	event_base_loop(svc->base, EVLOOP_NO_EXIT_ON_EMPTY);
+	/* By a signal, that is. */
+	if (!stopping)
+		_exit(1);
+	return (NULL);
+}
+
+/* Flags win over what set_configuration keeps: nothing gets out of the folder. */
+static void
+start_daemon(void)
+{
+	char	*socket_path = xasprintf("%s/operations-server", root);
+	char	*run = xasprintf("%s/run", root), *store = xasprintf("%s/database", root);
+	char	*text = xasprintf("%d", port);
+	char	*argv[] = { (char *)"opsd", (char *)"--ROOTPATH", root, (char *)"--RUNPATH", run,
+	    (char *)"--STORAGE_PATH", store, (char *)"--STORAGE_WRITEASYNC", (char *)"true",
+	    (char *)"--OPERATIONSAPI_NETWORK_HOST", (char *)"127.0.0.1",
+	    (char *)"--OPERATIONSAPI_NETWORK_PORT", text,
+	    (char *)"--OPERATIONSAPI_NETWORK_DOMAINSOCKET", socket_path,
+	    (char *)"--AUTHENTICATION_CACHETTL", (char *)"86400000", (char *)"--THREADS",
+	    (char *)"1", (char *)"--LOGGING_LEVEL", (char *)"error", NULL };
+
+	svc = svc_init("opsd", ROLE_OPSD, (int)(sizeof(argv) / sizeof(argv[0])) - 1, argv);
+	ops = ops_start(svc);
+	free(socket_path);
+	free(run);
+	free(store);
+	free(text);
+}
+
+static CURL *
+client_new(enum asker who)
+{
+	CURL	*c = curl_easy_init();
+	char	*url = xasprintf("http://127.0.0.1:%d/", port);
+	char	*path = xasprintf("%s/operations-server", root);
+
+	if (c == NULL)
+		fatalx("libcurl cannot be started");
+	curl_easy_setopt(c, CURLOPT_URL, url);
+	curl_easy_setopt(c, CURLOPT_PROXY, "");
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT, ANSWER_S);
+	if (who == AS_SUPER)
+		curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, path);
+	if (who == AS_READER)
+		curl_easy_setopt(c, CURLOPT_USERPWD, "reader:reader");
+	free(url);
+	free(path);
+	return (c);
+}
+
+/* By way of the loop: a break before it runs would be forgotten. */
+static void
+loop_break(void *arg)
+{
+	event_base_loopbreak(svc->base);
+}
+
+void
+node_start(void)
+{
+	int	first = folder == NULL;
+
+	if (first) {
+		make_folder();
+		port = free_port();
+	}
+	start_daemon();
+	/* After RocksDB's own, so that it runs before them. */
+	if (first)
+		atexit(node_exit);
+	stopping = 0;
+	if (pthread_create(&loop, NULL, loop_main, NULL) != 0)
+		fatalx("no thread");
+	for (int i = 0; i < ASKERS; i++)
+		clients[i] = client_new((enum asker)i);
+}
+
+void
+node_stop(void)
+{
+	if (ops == NULL)
+		return;
+	for (int i = 0; i < ASKERS; i++)
+		curl_easy_cleanup(clients[i]);
+	stopping = 1;
+	post(svc->post, loop_break, NULL);
+	pthread_join(loop, NULL);
+	ops_stop(ops);
+	svc_free(svc);
+	ops = NULL;
+}
+
+/* ---- requests ---- */
+
+static size_t
+answer_cb(char *p, size_t size, size_t n, void *arg)
+{
+	struct answer	*a = arg;
+
+	n *= size;
+	a->text = xrealloc(a->text, a->n + n + 1);
+	memcpy(a->text + a->n, p, n);
+	a->n += n;
+	a->text[a->n] = '\0';
+	return (n);
+}
+
+void
+node_ask(enum asker who, const char *body, size_t n, struct answer *a)
+{
+	CURL			*c = clients[who];
+	struct curl_slist	*headers = curl_slist_append(NULL, "Expect:");
+	CURLcode		 code;
+	long			 status = 0;
+
+	memset(a, 0, sizeof(*a));
+	a->text = xstrdup("");
+	headers = curl_slist_append(headers, "Content-Type: application/json");
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)n);
+	curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, answer_cb);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, a);
+	if ((code = curl_easy_perform(c)) != CURLE_OK) {
+		fprintf(stderr, "no answer: %s\n%.*s\n", curl_easy_strerror(code), (int)n, body);
+		abort();
+	}
+	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+	curl_slist_free_all(headers);
+	a->status = (int)status;
+}
+
+void
+answer_free(struct answer *a)
+{
+	free(a->text);
+}
