@@ -199,6 +199,17 @@ status_fits(const struct op *op, int status)
 	return (0);
 }
 
+/* Byte by byte: libFuzzer looks at what is compared, and puts it into inputs. */
+static int
+shows_secret(const struct answer *a)
+{
+	size_t	i, same = 0;
+
+	for (i = 0; i < a->n && secret[same] != '\0'; i++)
+		same = a->text[i] == secret[same] ? same + 1 : a->text[i] == secret[0];
+	return (secret[same] == '\0');
+}
+
 static void
 check(enum asker who, const struct op *op, const struct buf *body, const struct answer *a)
 {
@@ -216,7 +227,7 @@ check(enum asker who, const struct op *op, const struct buf *body, const struct 
 		wrong(body, a, "is for super users");
 	if (who == AS_NOBODY && a->status == 200 && op->right != RIGHT_OPEN)
 		wrong(body, a, "is for users");
-	if (who != AS_SUPER && memmem(a->text, a->n, secret, strlen(secret)) != NULL)
+	if (who != AS_SUPER && shows_secret(a))
 		wrong(body, a, "shows a secret");
 	json_decref(answer);
 }
