@@ -22,6 +22,7 @@
  */
 
 #define LINES_MAX	16
+#define DEPTH_MAX	1000
 #define RENEW		1000		/* inputs between two starts of the node */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -238,7 +239,8 @@ request(enum asker who, const struct buf *body)
 	struct answer	 a;
 	json_t		*json;
 	char		*err = NULL;
-	const struct op	*op = op_read((const char *)body->data, body->len, &json, &err);
+	const struct op	*op = op_read((const char *)body->data, body->len, DEPTH_MAX, &json,
+	    &err);
 
 	if (op == NULL || !harms(op, json)) {
 		node_ask(who, (const char *)body->data, body->len, &a);
