@@ -10,11 +10,13 @@
 #include <uthash.h>
 
 #include "clock.h"
+#include "firstuser.h"
 #include "log.h"
 #include "mem.h"
 #include "op.h"
 #include "ops.h"
 #include "sysrow.h"
+#include "user.h"
 #include "worker.h"
 
 /*
@@ -35,6 +37,7 @@ struct verified {
 struct auth {
 	struct ops	*ops;
 	struct workers	*worker;
+	pthread_mutex_t	 changing;	/* users and roles, by one at a time */
 	pthread_mutex_t	 lock;		/* all below */
 	struct verified	*cache;
 	uint64_t	 generation;	/* of users and roles */
@@ -51,84 +54,6 @@ struct check {
 	void		(*done)(struct user *u, int status, const char *error, void *arg);
 	void		*arg;
 };
-
-/* ---- users ---- */
-
-struct user *
-user_ref(struct user *u)
-{
-	u->refs++;
-	return (u);
-}
-
-void
-user_unref(struct user *u)
-{
-	if (u == NULL || --u->refs > 0)
-		return;
-	free(u->name);
-	free(u->role);
-	free(u->role_id);
-	json_decref(u->permission);
-	free(u);
-}
-
-struct user *
-auth_local_user(void)
-{
-	struct user *u = xcalloc(1, sizeof(*u));
-
-	u->refs = 1;
-	u->name = xstrdup("hubleaf");
-	u->role = xstrdup("super_user");
-	u->role_id = xstrdup("super_user");
-	u->permission = json_pack("{s:b}", "super_user", 1);
-	u->super_user = 1;
-	u->active = 1;
-	return (u);
-}
-
-static struct user *
-user_from_row(struct ops *ops, const json_t *row)
-{
-	const char *role_id = json_string_value(json_object_get(row, "role"));
-	json_t *role = role_id != NULL ? sysrow_get(ops, SYS_ROLE, role_id) : NULL;
-	struct user *u = xcalloc(1, sizeof(*u));
-
-	u->refs = 1;
-	u->name = xstrdup(json_string_value(json_object_get(row, "username")));
-	u->active = !json_is_false(json_object_get(row, "active"));
-	u->role_id = xstrdup(role_id);
-	u->role = xstrdup(json_string_value(json_object_get(role, "role")));
-	u->permission = json_incref(json_object_get(role, "permission"));
-	u->super_user = json_is_true(json_object_get(u->permission, "super_user"));
-	u->cluster_user = json_is_true(json_object_get(u->permission, "cluster_user"));
-	json_decref(role);
-	return (u);
-}
-
-char *
-auth_cluster_password(struct ops *ops, const char *username)
-{
-	json_t *row = sysrow_get(ops, SYS_USER, username);
-	const char *sealed = json_string_value(json_object_get(row, "sealed"));
-	struct user *u = row != NULL ? user_from_row(ops, row) : NULL;
-	char *plain = NULL;
-
-	if (u != NULL && u->cluster_user && u->active && sealed != NULL)
-		plain = crypto_open(ops->key, sealed);
-	user_unref(u);
-	json_decref(row);
-	return (plain);
-}
-
-int
-auth_hidden_attribute(uint32_t table_id, const char *name)
-{
-	return (table_id == SYS_USER && (strcmp(name, "password") == 0 ||
-	    strcmp(name, "sealed") == 0 || strcmp(name, "hash") == 0 ||
-	    strcmp(name, "refresh_token") == 0));
-}
 
 /* ---- what was verified ---- */
 
@@ -210,6 +135,18 @@ generation(struct auth *a)
 	g = a->generation;
 	pthread_mutex_unlock(&a->lock);
 	return (g);
+}
+
+void
+auth_change_begin(struct auth *a)
+{
+	pthread_mutex_lock(&a->changing);
+}
+
+void
+auth_change_end(struct auth *a)
+{
+	pthread_mutex_unlock(&a->changing);
 }
 
 void
@@ -406,271 +343,7 @@ auth_check(struct auth *a, const struct credentials *c,
 	done(NULL, 503, "Too many logins are waiting to be checked, please try again later", arg);
 }
 
-/* ---- rights ---- */
-
-int
-auth_can(const struct user *u, const struct table *t, unsigned rights)
-{
-	static const char *const names[] = { "read", "insert", "update", "delete" };
-	const json_t *tables, *rules;
-
-	if (u->super_user)
-		return (1);
-	if (u->cluster_user || t->id < TABLE_USER_FIRST)
-		return (0);
-	tables = json_object_get(json_object_get(u->permission, t->database), "tables");
-	rules = json_object_get(tables, t->name);
-	for (unsigned i = 0; i < 4; i++)
-		if ((rights & 1u << i) && !json_is_true(json_object_get(rules, names[i])))
-			return (0);
-	return (1);
-}
-
-int
-auth_can_read(const struct user *u, const struct table *t)
-{
-	return (auth_can(u, t, AUTH_READ));
-}
-
-static void
-reply_unauthorized(struct request *r, json_t *unauthorized, json_t *invalid)
-{
-	reply_json(r, 403, json_pack("{s:s, s:o, s:o}", "error", "This operation is not authorized "
-	    "due to role restrictions and/or invalid database items", "unauthorized_access",
-	    unauthorized, "invalid_schema_items", invalid));
-}
-
-void
-auth_reply_super(struct request *r)
-{
-	char *text = xasprintf("Operation '%s' is restricted to 'super_user' roles",
-	    r->op->internal);
-
-	reply_unauthorized(r, json_pack("[s]", text), json_array());
-	free(text);
-}
-
-static void
-reply_table(struct request *r, const struct table *t, unsigned rights)
-{
-	static const char *const names[] = { "read", "insert", "update", "delete" };
-	json_t *missing = json_array();
-	char *text;
-
-	/* Who may not even read is not told that the table exists. */
-	if (!auth_can_read(r->user, t)) {
-		text = xasprintf("Table '%s.%s' does not exist", t->database, t->name);
-		reply_unauthorized(r, json_array(), json_pack("[s]", text));
-		free(text);
-		json_decref(missing);
-		return;
-	}
-	for (unsigned i = 0; i < 4; i++)
-		if ((rights & 1u << i) && !auth_can(r->user, t, 1u << i))
-			json_array_append_new(missing, json_string(names[i]));
-	reply_unauthorized(r, json_pack("[{s:s, s:s, s:o, s:[]}]", "schema", t->database, "table",
-	    t->name, "required_table_permissions", missing, "required_attribute_permissions"),
-	    json_array());
-}
-
-int
-auth_may_read(struct request *r, const struct table *t)
-{
-	if (auth_can_read(r->user, t))
-		return (1);
-	reply_table(r, t, AUTH_READ);
-	return (0);
-}
-
-int
-auth_may_write(struct request *r, const struct table *t, unsigned rights, const json_t *records)
-{
-	if (auth_can(r->user, t, rights))
-		return (1);
-	reply_table(r, t, rights);
-	return (0);
-}
-
-/* structure_user: true, or a list of databases. */
-int
-auth_may_structure(struct request *r, const char *db)
-{
-	const json_t *may = json_object_get(r->user->permission, "structure_user"), *v;
-	size_t i;
-
-	if (r->user->super_user || json_is_true(may))
-		return (1);
-	json_array_foreach(may, i, v)
-		if (json_is_string(v) && strcmp(json_string_value(v), db) == 0)
-			return (1);
-	auth_reply_super(r);
-	return (0);
-}
-
 /* ---- life ---- */
-
-/* From the environment, else from systemd's credentials; the caller frees. */
-static char *
-given(const char *name, const char *file)
-{
-	const char *env = getenv(name), *dir = getenv("CREDENTIALS_DIRECTORY");
-	char text[1024], *path;
-	FILE *f;
-	size_t n;
-
-	if (env != NULL && env[0] != '\0')
-		return (xstrdup(env));
-	if (dir == NULL)
-		return (NULL);
-	path = xasprintf("%s/%s", dir, file);
-	f = fopen(path, "re");
-	free(path);
-	if (f == NULL)
-		return (NULL);
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	text[strcspn(text, "\r\n")] = '\0';
-	return (text[0] != '\0' ? xstrdup(text) : NULL);
-}
-
-/* The id of a role with this name, made when absent; the caller frees. NULL with *err. */
-static char *
-default_role(struct ops *ops, const char *name, char **err)
-{
-	json_t *roles = sysrow_all(ops, SYS_ROLE), *role;
-	char uuid[37], *id = NULL;
-	size_t i;
-
-	json_array_foreach(roles, i, role)
-		if (json_is_true(json_object_get(json_object_get(role, "permission"), name)))
-			id = id != NULL ? id : xstrdup(json_string_value(json_object_get(role, "id")));
-	json_decref(roles);
-	if (id != NULL)
-		return (id);
-	crypto_uuid(uuid);
-	role = json_pack("{s:s, s:s, s:{s:b}}", "id", uuid, "role", name, "permission", name, 1);
-	if (sysrow_put(ops, SYS_ROLE, role, err) == 200)
-		id = xstrdup(uuid);
-	json_decref(role);
-	return (id);
-}
-
-static int
-has_super_user(struct ops *ops)
-{
-	json_t *users = sysrow_all(ops, SYS_USER), *row;
-	int found = 0;
-	size_t i;
-
-	json_array_foreach(users, i, row) {
-		struct user *u = user_from_row(ops, row);
-
-		found |= u->super_user;
-		user_unref(u);
-	}
-	json_decref(users);
-	return (found);
-}
-
-json_t *
-auth_user_row(struct ops *ops, const char *name, const char *password, const char *role_id,
-    int cluster_user)
-{
-	char *hashed = password != NULL ? crypto_hash_password(password) : NULL;
-	char *sealed = password != NULL && cluster_user ? crypto_seal(ops->key, password) : NULL;
-	json_t *row = json_pack("{s:s}", "username", name);
-
-	if (role_id != NULL)
-		json_object_set_new(row, "role", json_string(role_id));
-	if (hashed != NULL) {
-		json_object_set_new(row, "password", json_string(hashed));
-		json_object_set_new(row, "sealed", sealed != NULL ? json_string(sealed) : json_null());
-	}
-	free(hashed);
-	free(sealed);
-	return (row);
-}
-
-static int
-put_user(struct ops *ops, const char *name, const char *password, const char *role_id,
-    int cluster_user, char **err)
-{
-	json_t *row = auth_user_row(ops, name, password, role_id, cluster_user);
-	int status;
-
-	json_object_set_new(row, "active", json_true());
-	status = sysrow_put(ops, SYS_USER, row, err);
-	json_decref(row);
-	return (status == 200 ? 0 : -1);
-}
-
-static int
-make_admin(struct ops *ops, const char *role_id, char **err)
-{
-	char *name = given("HDB_ADMIN_USERNAME", "hdb_admin_username");
-	char *password = given("HDB_ADMIN_PASSWORD", "hdb_admin_password");
-	int rc = 0;
-
-	if (!has_super_user(ops)) {
-		if (name != NULL && password != NULL) {
-			rc = put_user(ops, name, password, role_id, 0, err);
-			log_info("auth: user '%s' was made, a super_user", name);
-		} else
-			log_info("auth: there is no administrator: the API can be used over the "
-			    "domain socket only (HDB_ADMIN_USERNAME and HDB_ADMIN_PASSWORD make one)");
-	}
-	if (password != NULL)
-		explicit_bzero(password, strlen(password));
-	free(name);
-	free(password);
-	return (rc);
-}
-
-/* Made when absent; the password is changed when another one is given. */
-static int
-make_cluster_user(struct ops *ops, const char *role_id, char **err)
-{
-	char *name = given("CLUSTERING_USER", "clustering_user"), *was;
-	char *password = given("CLUSTERING_PASSWORD", "clustering_password");
-	json_t *row;
-	int rc = 0;
-
-	if (name == NULL)
-		name = xstrdup(conf_str(ops->svc->conf, CL_USER));
-	if (name != NULL && password != NULL) {
-		row = sysrow_get(ops, SYS_USER, name);
-		was = auth_cluster_password(ops, name);
-		if (row == NULL || (was != NULL && strcmp(was, password) != 0)) {
-			rc = put_user(ops, name, password, row == NULL ? role_id : NULL, 1, err);
-			log_info("auth: user '%s', a cluster_user, %s", name,
-			    row == NULL ? "was made" : "has a new password");
-		} else if (was == NULL)
-			log_warnx("auth: user '%s' is no active cluster_user: CLUSTERING_PASSWORD "
-			    "is ignored", name);
-		free(was);
-		json_decref(row);
-	}
-	if (password != NULL)
-		explicit_bzero(password, strlen(password));
-	free(name);
-	free(password);
-	return (rc);
-}
-
-static int
-make_defaults(struct ops *ops, char **err)
-{
-	char *super = default_role(ops, "super_user", err);
-	char *cluster = super != NULL ? default_role(ops, "cluster_user", err) : NULL;
-	int rc = -1;
-
-	if (cluster != NULL && make_admin(ops, super, err) == 0)
-		rc = make_cluster_user(ops, cluster, err);
-	free(super);
-	free(cluster);
-	return (rc);
-}
 
 struct auth *
 auth_start(struct ops *ops, char **err)
@@ -678,10 +351,11 @@ auth_start(struct ops *ops, char **err)
 	struct auth *a = xcalloc(1, sizeof(*a));
 
 	a->ops = ops;
+	pthread_mutex_init(&a->changing, NULL);
 	pthread_mutex_init(&a->lock, NULL);
 	crypto_random(a->salt, sizeof(a->salt));
 	a->nobody = crypto_hash_password("");
-	if (make_defaults(ops, err) == 0 && (a->worker = workers_start(1, err)) != NULL)
+	if (firstuser_make(ops, err) == 0 && (a->worker = workers_start(1, err)) != NULL)
 		return (a);
 	auth_stop(a);
 	return (NULL);
@@ -695,6 +369,7 @@ auth_stop(struct auth *a)
 	workers_stop(a->worker);
 	cache_clear(a);
 	pthread_mutex_destroy(&a->lock);
+	pthread_mutex_destroy(&a->changing);
 	free(a->nobody);
 	free(a);
 }

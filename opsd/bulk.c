@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "crypto.h"
 #include "csv.h"
 #include "group.h"
@@ -15,12 +14,13 @@
 #include "op_table.h"
 #include "ops.h"
 #include "record.h"
+#include "right.h"
+#include "user.h"
 #include "value.h"
 
 #define ROWS		2000		/* of a transaction */
 #define BYTES		(1u << 20)
 #define SLOTS		2
-#define REFUSED_MAX	100		/* columns that are named */
 #define HEAD_ROOM	2048		/* of a transaction that is no attribute */
 
 struct column {
@@ -264,55 +264,25 @@ set_columns(struct bulk *b)
 	qsort(b->cols, b->ncols, sizeof(*b->cols), column_order);
 }
 
-static void
-require(json_t *list, const struct bulk *b, const char *name, const char *right)
-{
-	json_t	*last;
-
-	if (may_attribute(b->user, b->table, name, right) ||
-	    json_array_size(list) == REFUSED_MAX)
-		return;
-	last = json_array_get(list, json_array_size(list) - 1);
-	if (last == NULL || strcmp(json_string_value(json_object_get(last, "attribute_name")),
-	    name) != 0) {
-		last = json_pack("{s:s, s:[]}", "attribute_name", name, "required_permissions");
-		json_array_append_new(list, last);
-	}
-	json_array_append_new(json_object_get(last, "required_permissions"), json_string(right));
-}
-
 /* Rights on what the header names; 0 with the task failed. */
 static int
 may_load(struct bulk *b)
 {
-	json_t		*missing, *cell;
-	const char	*name;
+	static const unsigned	 rights[] = { [TXN_INSERT] = MAY_INSERT,
+		[TXN_UPDATE] = MAY_UPDATE, [TXN_UPSERT] = MAY_INSERT | MAY_UPDATE };
+	json_t			*why;
 
 	if (b->user->super_user)
 		return (1);
-	missing = json_array();
-	json_object_foreach(b->names, name, cell) {
-		if (is_time(name)) {
-			task_fail(b->task, "Internal timestamp attributes - '__createdtime_' and "
-			    "'__updatedtime__' - cannot be inserted to or updated by HDB users.");
-			json_decref(missing);
-			return (0);
-		}
-		if (b->op != TXN_UPDATE)
-			require(missing, b, name, "insert");
-		if (b->op != TXN_INSERT)
-			require(missing, b, name, "update");
+	if (json_object_get(b->names, "__createdtime__") != NULL ||
+	    json_object_get(b->names, "__updatedtime__") != NULL) {
+		task_fail(b->task, "Internal timestamp attributes - '__createdtime_' and "
+		    "'__updatedtime__' - cannot be inserted to or updated by HDB users.");
+		return (0);
 	}
-	if (json_array_size(missing) == 0) {
-		json_decref(missing);
-		return (1);
-	}
-	task_fail_json(b->task, json_pack("{s:s, s:[{s:s, s:s, s:[], s:o}], s:[]}", "error",
-	    "This operation is not authorized due to role restrictions and/or invalid database "
-	    "items", "unauthorized_access", "schema", b->table->database, "table", b->table->name,
-	    "required_table_permissions", "required_attribute_permissions", missing,
-	    "invalid_schema_items"));
-	return (0);
+	if ((why = right_refusal(b->user, b->table, rights[b->op], b->names)) != NULL)
+		task_fail_json(b->task, why);
+	return (why == NULL);
 }
 
 static int

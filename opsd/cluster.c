@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "clock.h"
 #include "cluster_priv.h"
 #include "flows.h"
@@ -15,6 +14,7 @@
 #include "nodes.h"
 #include "retain.h"
 #include "tombstone.h"
+#include "user.h"
 
 #define TICK_US		200000
 #define HOLD_US		3000000		/* the longest that leafd waits for the hub */
@@ -41,7 +41,7 @@ settings(struct ops *ops)
 {
 	struct conf *conf = ops_conf(ops);
 	const char *user = conf_str(conf, CL_USER), *node = conf_str(conf, CL_NODENAME);
-	char *password = user != NULL ? auth_cluster_password(ops, user) : NULL;
+	char *password = user != NULL ? user_cluster_password(ops, user) : NULL;
 	int enabled = conf_bool(conf, CL_ENABLED);
 	char *key = ops_file(conf, CL_TLS_KEY, "keys/privateKey.pem");
 	char *cert = ops_file(conf, CL_TLS_CERT, "keys/certificate.pem");

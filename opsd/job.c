@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "clock.h"
 #include "fetch.h"
 #include "group.h"
@@ -18,6 +17,7 @@
 #include "op.h"
 #include "ops.h"
 #include "sysrow.h"
+#include "user.h"
 #include "worker.h"
 
 #define WAITING_MAX	100		/* jobs that wait for a thread */

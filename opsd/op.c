@@ -14,7 +14,7 @@
 #define NAME_SHOWN	100		/* of an unknown operation */
 
 static const struct op *const families[] = {
-	ops_record, ops_search, ops_schema, ops_cluster, ops_node, ops_user,
+	ops_record, ops_search, ops_schema, ops_cluster, ops_node, ops_user, ops_role,
 	ops_log, ops_job, ops_before, ops_load, ops_export
 };
 
@@ -25,6 +25,25 @@ op_find(const char *name)
 		for (const struct op *op = families[i]; op->name != NULL; op++)
 			if (strcmp(op->name, name) == 0)
 				return (op);
+	return (NULL);
+}
+
+const char *const *
+op_two_values(const json_t *object)
+{
+	static const char *const names[][2] = {
+		{ "database", "schema" }, { "ids", "hash_values" }, { "attribute", "search_attribute" },
+		{ "value", "search_value" }, { "comparator", "search_type" },
+		{ "primary_key", "hash_attribute" }, { "reverse", "desc" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const json_t *new = json_object_get(object, names[i][0]);
+		const json_t *old = json_object_get(object, names[i][1]);
+
+		if (new != NULL && old != NULL && !json_equal(new, old))
+			return (names[i]);
+	}
 	return (NULL);
 }
 
@@ -53,6 +72,7 @@ const struct op *
 op_read(const char *text, size_t n, int max_depth, json_t **body, char **err)
 {
 	const struct op *op = NULL;
+	const char *const *two;
 	const json_t *v;
 	const char *name;
 
@@ -72,6 +92,11 @@ op_read(const char *text, size_t n, int max_depth, json_t **body, char **err)
 		*err = xstrdup("Request body must include an 'operation' property.");
 	else if ((op = op_find(name)) == NULL)
 		*err = xasprintf("Operation '%.*s' not found", NAME_SHOWN, name);
+	else if ((two = op_two_values(*body)) != NULL) {
+		*err = xasprintf("'%s' and '%s' are the same field, and have different values",
+		    two[0], two[1]);
+		op = NULL;
+	}
 	return (op);
 }
 

@@ -52,6 +52,12 @@ const struct op *op_find(const char *name);
  */
 const struct op *op_read(const char *text, size_t n, int max_depth, json_t **body, char **err);
 
+/*
+ * Some fields have an old and a new name.  The two names of one that the object has both
+ * of, with different values: what is checked must be what is used.  NULL: none.
+ */
+const char *const *op_two_values(const json_t *object);
+
 /* A header of the request, or NULL; borrowed, on any thread while the request is alive. */
 const char *request_header(const struct request *r, const char *name);
 /* Adds a header to the answer, before reply_*; without line ends in it. */
@@ -99,7 +105,7 @@ json_t *field_array(struct faults *f, const json_t *body, const char *name, int 
 int field_bool(struct faults *f, const json_t *body, const char *name, int required);
 
 /* Tables of operations, one per family; ended by a NULL name. */
-extern const struct op ops_schema[], ops_record[], ops_search[], ops_cluster[], ops_node[], ops_user[],
-    ops_log[], ops_job[], ops_before[], ops_load[], ops_export[];
+extern const struct op ops_schema[], ops_record[], ops_search[], ops_cluster[], ops_node[],
+    ops_user[], ops_role[], ops_log[], ops_job[], ops_before[], ops_load[], ops_export[];
 
 #endif

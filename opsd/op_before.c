@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "clock.h"
 #include "forget.h"
 #include "group.h"
@@ -13,6 +12,7 @@
 #include "op_cluster.h"
 #include "op_table.h"
 #include "ops.h"
+#include "user.h"
 
 /* What is older than a time goes: audit entries, transactions, rows.  Jobs, all of them. */
 

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth.h"
 #include "clock.h"
 #include "export.h"
 #include "files.h"
@@ -15,6 +14,7 @@
 #include "mem.h"
 #include "op_search.h"
 #include "ops.h"
+#include "user.h"
 
 /* export_local: what a search finds, into a file on the node.  The caller's rights to read hold. */
 

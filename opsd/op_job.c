@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "iso.h"
 #include "mem.h"
 #include "op.h"
 #include "ops.h"
 #include "sysrow.h"
+#include "user.h"
 
 #define DAY_MS	86400000
 

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth.h"
 #include "bulk.h"
 #include "fetch.h"
 #include "files.h"
@@ -15,6 +14,8 @@
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
+#include "right.h"
+#include "user.h"
 
 /* csv_data_load, csv_file_load, csv_url_load: jobs that load CSV from wherever it is. */
 
@@ -135,18 +136,12 @@ load_new(struct request *r, struct faults *f)
 {
 	struct load	*l;
 	enum txn_op	 op = read_action(f, r->body);
-	struct table	*t = op_table(r, f, 400, 400);
+	struct table	*t = op_table_to_write(r, f);
 	struct conf	*conf;
 
 	if (t == NULL)
 		return (NULL);
-	if (t->id < TABLE_USER_FIRST) {
-		reply_error(r, 403, "The 'system' database, tables and records are used "
-		    "internally by HarperDB and cannot be updated or removed.");
-		table_unref(t);
-		return (NULL);
-	}
-	if (!auth_may_write(r, t, AUTH_INSERT | AUTH_UPDATE, NULL)) {
+	if (!right_check(r, t, MAY_INSERT | MAY_UPDATE, NULL)) {
 		table_unref(t);
 		return (NULL);
 	}

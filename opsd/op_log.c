@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "key.h"
 #include "mem.h"
 #include "op.h"

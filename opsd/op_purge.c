@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "clock.h"
 #include "cluster.h"
 #include "group.h"
@@ -14,6 +13,7 @@
 #include "nodes.h"
 #include "op_table.h"
 #include "ops.h"
+#include "user.h"
 
 /*
  * purge_stream: transactions of a table leave the log.  Definitions stay, so that

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "crypto.h"
 #include "key.h"
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
 #include "record.h"
+#include "right.h"
+#include "user.h"
 #include "value.h"
 
 /* How each operation says what it did. */
@@ -218,61 +219,54 @@ write_list(struct request *r, struct table *t, enum txn_op op, const json_t *lis
 	reply_error(r, 413, "'%s' exceeds the transaction limit of %zu bytes", field, max);
 }
 
-/* The table to write to, counted; NULL with the request answered. */
-static struct table *
-writable(struct request *r, struct faults *f)
-{
-	struct table	*t = op_table(r, f, 400, 400);
-
-	if (t == NULL || t->id >= TABLE_USER_FIRST)
-		return (t);
-	table_unref(t);
-	reply_error(r, 403, "The 'system' database, tables and records are used internally by "
-	    "HarperDB and cannot be updated or removed.");
-	return (NULL);
-}
-
 /* Times are the server's: super_users' are ignored, others' refused. */
 static int
 check_times(struct request *r, const json_t *record)
 {
-	if (r->user->super_user || (json_object_get(record, "__createdtime__") == NULL &&
-	    json_object_get(record, "__updatedtime__") == NULL))
+	if (json_object_get(record, "__createdtime__") == NULL &&
+	    json_object_get(record, "__updatedtime__") == NULL)
 		return (0);
 	reply_error(r, 403, "Internal timestamp attributes - '__createdtime_' and "
 	    "'__updatedtime__' - cannot be inserted to or updated by HDB users.");
 	return (-1);
 }
 
-static int
-may_write_attributes(struct request *r, const struct table *t, const json_t *records,
-    const char *right)
+/* Every attribute that is written, once; new reference. */
+static json_t *
+names_written(const json_t *records)
 {
-	const json_t	*record;
+	json_t		*names = json_object(), *record, *v;
+	const char	*name;
 	size_t		 i;
 
-	if (r->user->super_user)
-		return (1);
 	json_array_foreach(records, i, record)
-		if (check_times(r, record) == -1 || !op_may_attributes(r, t, record, right))
-			return (0);
-	return (1);
+		json_object_foreach(record, name, v)
+			json_object_set_new(names, name, json_null());
+	return (names);
 }
 
 /* The table's rights and those of the attributes given; 0 with the request answered. */
 static int
 may_op(struct request *r, const struct table *t, enum txn_op op, const json_t *records)
 {
-	static const unsigned	rights[] = {
-		[TXN_INSERT] = AUTH_INSERT, [TXN_UPDATE] = AUTH_UPDATE,
-		[TXN_UPSERT] = AUTH_INSERT | AUTH_UPDATE, [TXN_DELETE] = AUTH_DELETE,
+	static const unsigned	 rights[] = {
+		[TXN_INSERT] = MAY_INSERT, [TXN_UPDATE] = MAY_UPDATE,
+		[TXN_UPSERT] = MAY_INSERT | MAY_UPDATE, [TXN_DELETE] = MAY_DELETE,
 	};
+	const json_t		*record;
+	json_t			*names;
+	size_t			 i;
+	int			 may;
 
-	if (!auth_may_write(r, t, rights[op], records))
-		return (0);
-	if ((rights[op] & AUTH_INSERT) && !may_write_attributes(r, t, records, "insert"))
-		return (0);
-	return (!(rights[op] & AUTH_UPDATE) || may_write_attributes(r, t, records, "update"));
+	if (r->user->super_user)
+		return (1);
+	json_array_foreach(records, i, record)
+		if (check_times(r, record) == -1)
+			return (0);
+	names = right_listed(r->user, t) ? names_written(records) : NULL;
+	may = right_check(r, t, rights[op], names);
+	json_decref(names);
+	return (may);
 }
 
 static void
@@ -280,7 +274,7 @@ write_records(struct request *r, enum txn_op op)
 {
 	struct faults	 f = { 0 };
 	json_t		*records = field_array(&f, r->body, "records", 1);
-	struct table	*t = writable(r, &f);
+	struct table	*t = op_table_to_write(r, &f);
 	struct checks	 c = { .r = r, .table = t, .op = op };
 
 	if (t == NULL)
@@ -316,7 +310,7 @@ delete(struct request *r)
 	struct table	*t;
 
 	fault_ids(&f, ids, KEY_TEXT_MAX);
-	t = writable(r, &f);
+	t = op_table_to_write(r, &f);
 	if (t == NULL)
 		return;
 	if (may_op(r, t, TXN_DELETE, NULL))

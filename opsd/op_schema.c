@@ -3,18 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "crypto.h"
 #include "key.h"
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
-
-static const char system_text[] = "The 'system' database, tables and records are used internally "
-    "by HarperDB and cannot be updated or removed.";
-
-/* Names that would read as privileges in a role. */
-static const char *const reserved[] = { "super_user", "cluster_user", "structure_user" };
+#include "right.h"
+#include "role.h"
+#include "user.h"
 
 static void
 reply_done(struct request *r, const struct ddl *d)
@@ -63,22 +59,12 @@ submit(struct request *r, struct ddl *d)
 	commit_submit(r->ops->commit, &d->job);
 }
 
-static int
-is_system(struct request *r, const char *db)
-{
-	if (strcmp(db, "system") != 0)
-		return (0);
-	reply_error(r, 403, "%s", system_text);
-	return (1);
-}
-
 static void
 fault_database(struct faults *f, const char *db)
 {
 	fault_name(f, "database", db);
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
-		if (strcmp(db, reserved[i]) == 0)
-			fault(f, "'database' name '%s' is reserved", db);
+	if (role_reserved(db))
+		fault(f, "'database' name '%s' is reserved: in a role it is a privilege", db);
 }
 
 static void
@@ -89,7 +75,7 @@ create_database(struct request *r)
 
 	if (db != NULL)
 		fault_database(&f, db);
-	if (op_faults(r, &f) || is_system(r, db))
+	if (op_faults(r, &f) || op_is_system(r, db))
 		return;
 	submit(r, ddl_new(DDL_CREATE_DATABASE, db, NULL));
 }
@@ -104,7 +90,7 @@ drop_database(struct request *r)
 		fault(&f, "'database' is required");
 	else
 		db = field_database(&f, r->body);
-	if (op_faults(r, &f) || is_system(r, db))
+	if (op_faults(r, &f) || op_is_system(r, db))
 		return;
 	submit(r, ddl_new(DDL_DROP_DATABASE, db, NULL));
 }
@@ -152,6 +138,15 @@ field_primary_key(struct faults *f, const json_t *body)
 	return (key);
 }
 
+static int
+may_structure(struct request *r, const char *db)
+{
+	if (right_structure(r->user, db))
+		return (1);
+	right_reply_super(r);
+	return (0);
+}
+
 static void
 create_table(struct request *r)
 {
@@ -172,7 +167,7 @@ create_table(struct request *r)
 		fault_attribute(&f, i, a);
 	if (json_object_get(r->body, "expiration") != NULL)
 		fault(&f, "'expiration' is not supported");
-	if (op_faults(r, &f) || is_system(r, db) || !auth_may_structure(r, db))
+	if (op_faults(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
 	if (json_object_get(r->body, "residence") != NULL && !r->ops->live.clustering) {
 		reply_error(r, 400, "Clustering does not appear to be enabled. Cannot insert table "
@@ -193,45 +188,22 @@ drop_table(struct request *r)
 	const char	*db = field_database(&f, r->body);
 	const char	*table = field_string(&f, r->body, "table", 1);
 
-	if (op_faults(r, &f) || is_system(r, db) || !auth_may_structure(r, db))
+	if (op_faults(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
 	submit(r, ddl_new(DDL_DROP_TABLE, db, table));
 }
 
 /* create_attribute also comes with inserting, which makes attributes anyway. */
 static int
-may_ddl(struct request *r, enum ddl_kind kind, const char *db, const char *table)
+may_ddl(struct request *r, enum ddl_kind kind, const char *db, const char *table, const char *name)
 {
 	struct table	*t = kind == DDL_CREATE_ATTRIBUTE ?
 	    catalog_get(r->ops->catalog, db, table) : NULL;
-	int		 may = t != NULL && auth_can(r->user, t, AUTH_INSERT);
+	int		 may = t != NULL && right_table(r->user, t, MAY_INSERT) &&
+	    right_attribute(r->user, t, name, MAY_INSERT);
 
 	table_unref(t);
-	return (may || auth_may_structure(r, db));
-}
-
-static void
-attribute_ddl(struct request *r, enum ddl_kind kind)
-{
-	struct faults	 f = { 0 };
-	const char	*db = field_database(&f, r->body);
-	const char	*table = field_string(&f, r->body, "table", 1);
-	const char	*name = field_string(&f, r->body, "attribute", 1);
-	struct ddl	*d;
-
-	if (name != NULL && kind == DDL_CREATE_ATTRIBUTE)
-		fault_name(&f, "attribute", name);
-	if (op_faults(r, &f) || is_system(r, db) || !may_ddl(r, kind, db, table))
-		return;
-	d = ddl_new(kind, db, table);
-	d->attribute = xstrdup(name);
-	submit(r, d);
-}
-
-static void
-create_attribute(struct request *r)
-{
-	attribute_ddl(r, DDL_CREATE_ATTRIBUTE);
+	return (may || may_structure(r, db));
 }
 
 /* 1 and answered when the table cannot be without it. */
@@ -252,15 +224,33 @@ is_fixed(struct request *r, const char *db, const char *table, const char *name)
 }
 
 static void
-drop_attribute(struct request *r)
+attribute_ddl(struct request *r, enum ddl_kind kind)
 {
 	struct faults	 f = { 0 };
 	const char	*db = field_database(&f, r->body);
 	const char	*table = field_string(&f, r->body, "table", 1);
 	const char	*name = field_string(&f, r->body, "attribute", 1);
+	struct ddl	*d;
 
-	if (op_faults(r, &f) || is_fixed(r, db, table, name))
+	if (name != NULL && kind == DDL_CREATE_ATTRIBUTE)
+		fault_name(&f, "attribute", name);
+	if (op_faults(r, &f) || op_is_system(r, db) || !may_ddl(r, kind, db, table, name) ||
+	    (kind == DDL_DROP_ATTRIBUTE && is_fixed(r, db, table, name)))
 		return;
+	d = ddl_new(kind, db, table);
+	d->attribute = xstrdup(name);
+	submit(r, d);
+}
+
+static void
+create_attribute(struct request *r)
+{
+	attribute_ddl(r, DDL_CREATE_ATTRIBUTE);
+}
+
+static void
+drop_attribute(struct request *r)
+{
 	attribute_ddl(r, DDL_DROP_ATTRIBUTE);
 }
 
@@ -289,7 +279,8 @@ describe_attributes(struct request *r, const struct table *t)
 	json_array_foreach(json_object_get(definition, "attributes"), i, a) {
 		const char *name = json_string_value(json_object_get(a, "attribute"));
 
-		if (!auth_hidden_attribute(t->id, name) && may_attribute(r->user, t, name, "read"))
+		if (!user_hidden_attribute(t->id, name) &&
+		    right_attribute(r->user, t, name, MAY_READ))
 			json_array_append(shown, a);
 	}
 	json_decref(definition);
@@ -328,7 +319,7 @@ describe_tables(struct request *r, const char *db)
 	for (i = 0; i < n; i++)
 		size += table_size(r->ops, list[i]);
 	for (i = 0; i < n; i++) {
-		if (auth_can_read(r->user, list[i]))
+		if (right_table(r->user, list[i], MAY_READ))
 			json_object_set_new(all, list[i]->name, describe(r, list[i], size));
 		table_unref(list[i]);
 	}
@@ -361,7 +352,7 @@ describe_database(struct request *r)
 
 	if (op_faults(r, &f))
 		return;
-	if (!catalog_has_database(r->ops->catalog, db)) {
+	if (r->user->super_user && !catalog_has_database(r->ops->catalog, db)) {
 		reply_error(r, 404, "database '%s' does not exist", db);
 		return;
 	}
@@ -391,19 +382,35 @@ database_size(struct ops *o, const char *db)
 	return (size);
 }
 
+/* The table when the user may see it; else the answer is the same whether it is there or not. */
+static struct table *
+visible_table(struct request *r)
+{
+	struct faults	 f = { 0 };
+	const char	*db = field_database(&f, r->body);
+	const char	*name = field_string(&f, r->body, "table", 1);
+	struct table	*t;
+
+	if (op_faults(r, &f))
+		return (NULL);
+	t = catalog_get(r->ops->catalog, db, name);
+	if (t != NULL && right_table(r->user, t, MAY_READ))
+		return (t);
+	table_unref(t);
+	reply_error(r, 403, "Your role does not have permission to view database.table metadata "
+	    "for '%s.%s'", db, name);
+	return (NULL);
+}
+
 static void
 describe_table(struct request *r)
 {
 	struct faults	 f = { 0 };
-	struct table	*t = op_table(r, &f, 400, 404);
+	struct table	*t = r->user->super_user ? op_table(r, &f, 400, 404) : visible_table(r);
 
 	if (t == NULL)
 		return;
-	if (auth_can_read(r->user, t))
-		reply_json(r, 200, describe(r, t, database_size(r->ops, t->database)));
-	else
-		reply_error(r, 403, "Your role does not have permission to view database.table "
-		    "metadata for '%s.%s'", t->database, t->name);
+	reply_json(r, 200, describe(r, t, database_size(r->ops, t->database)));
 	table_unref(t);
 }
 

@@ -6,11 +6,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "auth.h"
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
+#include "right.h"
 #include "search.h"
+#include "user.h"
 
 #define SLICE_US	2000
 #define DEPTH_MAX	16	/* of nested conditions */
@@ -79,12 +80,11 @@ asking_begin(struct asking *a, struct request *r, int faults_status)
 static int
 ask_field(struct asking *a, struct field *f, const char *name)
 {
-	if (field_find(f, a->table, name) == -1 || auth_hidden_attribute(a->table->id, name)) {
-		json_array_append_new(a->unknown, json_string(name));
-		return (-1);
-	}
 	json_object_set_new(a->asked, name, json_null());
-	return (0);
+	if (field_find(f, a->table, name) == 0 && !user_hidden_attribute(a->table->id, name))
+		return (0);
+	json_array_append_new(a->unknown, json_string(name));
+	return (-1);
 }
 
 /* unknown attribute 'a, b and c' */
@@ -107,11 +107,12 @@ asking_done(struct asking *a, int faults_status)
 {
 	struct search	*s = NULL;
 
-	if (op_faults_status(a->r, &a->f, faults_status) || !auth_may_read(a->r, a->table))
+	if (op_faults_status(a->r, &a->f, faults_status) ||
+	    !right_check(a->r, a->table, MAY_READ, a->asked))
 		;
 	else if (json_array_size(a->unknown) > 0)
 		reply_unknown(a);
-	else if (op_may_attributes(a->r, a->table, a->asked, "read")) {
+	else {
 		s = a->search;
 		a->search = NULL;
 	}
@@ -124,8 +125,8 @@ op_search_shown(const struct table *t, const char *name, void *arg)
 {
 	struct asking	*a = arg;
 
-	return (!auth_hidden_attribute(t->id, name) &&
-	    may_attribute(a->r->user, t, name, "read"));
+	return (!user_hidden_attribute(t->id, name) &&
+	    right_attribute(a->r->user, t, name, MAY_READ));
 }
 
 static void
@@ -301,9 +302,14 @@ read_leaf(struct asking *a, const json_t *c, const char *at)
 {
 	const json_t	*name = field_either(c, "attribute", "search_attribute");
 	json_t		*value = field_either(c, "value", "search_value");
-	int		 compare = read_compare(a, c, at), n = a->f.n;
+	int		 compare, n = a->f.n;
+	const char	*const *two = op_two_values(c);
 	struct field	 f;
 
+	compare = read_compare(a, c, at);
+	if (two != NULL)
+		fault(&a->f, "'%s.%s' and '%s.%s' are the same field, and have different values",
+		    at, two[0], at, two[1]);
 	if (name == NULL)
 		fault(&a->f, "'%s.%s' is required", at, "search_attribute");
 	else if (!json_is_string(name))

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-#include "auth.h"
 #include "ops.h"
+#include "right.h"
+#include "user.h"
 
 #define NAME_MAX_BYTES	250
 
@@ -63,16 +64,16 @@ op_faults_status(struct request *r, struct faults *f, int status)
 	return (1);
 }
 
-struct table *
-op_table(struct request *r, struct faults *f, int faults_status, int status)
+/* What is in the catalog under that name, or the answer that it is not there. */
+static struct table *
+find(struct request *r, const char *db, const char *name, int status)
 {
-	const char	*db = field_database(f, r->body);
-	const char	*name = field_string(f, r->body, "table", 1);
-	struct table	*t;
+	struct table	*t = catalog_get(r->ops->catalog, db, name);
 
-	if (op_faults_status(r, f, faults_status))
+	if (!r->user->super_user && !right_check_visible(r, t, db, name)) {
+		table_unref(t);
 		return (NULL);
-	t = catalog_get(r->ops->catalog, db, name);
+	}
 	if (t != NULL)
 		return (t);
 	if (!catalog_has_database(r->ops->catalog, db))
@@ -82,71 +83,30 @@ op_table(struct request *r, struct faults *f, int faults_status, int status)
 	return (NULL);
 }
 
-/* What the role says of single attributes; NULL: nothing, the table's rights hold for all. */
-static const json_t *
-attribute_permissions(const struct user *u, const struct table *t)
+struct table *
+op_table(struct request *r, struct faults *f, int faults_status, int status)
 {
-	const json_t	*tables = json_object_get(json_object_get(u->permission, t->database),
-	    "tables");
-	const json_t	*list = json_object_get(json_object_get(tables, t->name),
-	    "attribute_permissions");
+	const char	*db = field_database(f, r->body);
+	const char	*name = field_string(f, r->body, "table", 1);
 
-	return (json_array_size(list) > 0 ? list : NULL);
+	return (op_faults_status(r, f, faults_status) ? NULL : find(r, db, name, status));
 }
 
-static int
-is_time(const char *name)
+struct table *
+op_table_to_write(struct request *r, struct faults *f)
 {
-	return (strcmp(name, "__createdtime__") == 0 || strcmp(name, "__updatedtime__") == 0);
-}
+	const char	*db = field_database(f, r->body);
+	const char	*name = field_string(f, r->body, "table", 1);
 
-int
-may_attribute(const struct user *u, const struct table *t, const char *name, const char *right)
-{
-	const json_t	*list, *e;
-	const char	*listed;
-	size_t		 i;
-
-	if (u->super_user || (list = attribute_permissions(u, t)) == NULL)
-		return (1);
-	json_array_foreach(list, i, e) {
-		listed = json_string_value(json_object_get(e, "attribute_name"));
-		if (listed != NULL && strcmp(listed, name) == 0)
-			return (json_is_true(json_object_get(e, right)));
-	}
-	/* The key goes with whatever else the role may do, the times with reading. */
-	return (strcmp(name, t->primary_key) == 0 || (is_time(name) && strcmp(right, "read") == 0));
-}
-
-static void
-reply_refused(struct request *r, const struct table *t, json_t *attributes)
-{
-	reply_json(r, 403, json_pack("{s:s, s:[{s:s, s:s, s:[], s:o}], s:[]}", "error",
-	    "This operation is not authorized due to role restrictions and/or invalid database "
-	    "items", "unauthorized_access", "schema", t->database, "table", t->name,
-	    "required_table_permissions", "required_attribute_permissions", attributes,
-	    "invalid_schema_items"));
+	return (op_faults(r, f) || op_is_system(r, db) ? NULL : find(r, db, name, 400));
 }
 
 int
-op_may_attributes(struct request *r, const struct table *t, const json_t *names,
-    const char *right)
+op_is_system(struct request *r, const char *db)
 {
-	const char	*name;
-	json_t		*refused, *v;
-	size_t		 n;
-
-	if (r->user->super_user || attribute_permissions(r->user, t) == NULL)
-		return (1);
-	refused = json_array();
-	json_object_foreach((json_t *)(uintptr_t)names, name, v)
-		if (!may_attribute(r->user, t, name, right))
-			json_array_append_new(refused, json_pack("{s:s, s:[s]}", "attribute_name",
-			    name, "required_permissions", right));
-	n = json_array_size(refused);
-	if (n > 0)
-		reply_refused(r, t, refused);
-	else
-		json_decref(refused);
-	return (n == 0);
+	if (strcmp(db, "system") != 0)
+		return (0);
+	reply_error(r, 403, "The 'system' database, tables and records are used internally by "
+	    "HarperDB and cannot be updated or removed.");
+	return (1);
 }

@@ -16,14 +16,12 @@ void fault_ids(struct faults *f, const json_t *ids, size_t max);
 int op_faults_status(struct request *r, struct faults *f, int status);
 /*
  * "database" (or "schema") and "table" of the body: a table, counted, or NULL
- * with the request answered (faults_status for faults; `status` when there is no such).
+ * with the request answered (faults_status for faults; `status` when there is no such,
+ * but 403 for who has no right to it, whether it is there or not).
  */
 struct table *op_table(struct request *r, struct faults *f, int faults_status, int status);
-
-/* Rights on attributes (those on tables are auth.h's): `right` is "read", "insert", "update". */
-int may_attribute(const struct user *u, const struct table *t, const char *name, const char *right);
-/* All attributes named in the object `names`; 0 with 403 answered when one is refused. */
-int op_may_attributes(struct request *r, const struct table *t, const json_t *names,
-    const char *right);
+/* The same for one to write to: 400, and 403 for tables of the system. */
+struct table *op_table_to_write(struct request *r, struct faults *f);
+int op_is_system(struct request *r, const char *db);	/* 1 with 403 answered */
 
 #endif

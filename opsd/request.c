@@ -13,6 +13,8 @@
 #include "http_priv.h"
 #include "mem.h"
 #include "ops.h"
+#include "right.h"
+#include "user.h"
 #include "value.h"
 #include "worker.h"
 
@@ -278,7 +280,7 @@ dispatch(struct request *r)
 	if (r->user == NULL && r->op->right != RIGHT_OPEN)
 		reply_login(r->http);
 	else if (r->op->right == RIGHT_SUPER && !r->user->super_user)
-		auth_reply_super(r);
+		right_reply_super(r);
 	else if (r->op->thread == ON_WORKER)
 		workers_run(r->ops->workers, run_op, r);
 	else
@@ -414,7 +416,7 @@ static void
 no_credentials(struct exchange *x)
 {
 	if (is_loopback(x->from) && authorize_local(x->r.ops) && is_trusted_page(x))
-		x->r.user = auth_local_user();
+		x->r.user = user_local();
 	else
 		x->nobody = 1;
 	want_body(x);
@@ -460,7 +462,7 @@ identify(struct exchange *x)
 	    .from = x->from, .secure = x->r.secure };
 
 	if (x->r.local) {
-		x->r.user = auth_local_user();
+		x->r.user = user_local();
 		want_body(x);
 	} else if (given.authorization != NULL || given.cookie != NULL)
 		auth_check(x->r.ops->auth, &given, on_user, x);

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "key.h"
 #include "mem.h"
 #include "ops.h"
 #include "row.h"
+#include "user.h"
 #include "value.h"
 
 static json_t *
@@ -101,7 +101,7 @@ sysrow_public(enum system_table id, json_t *row)
 	void *tmp;
 
 	json_object_foreach_safe(row, tmp, name, v)
-		if (auth_hidden_attribute(id, name))
+		if (user_hidden_attribute(id, name))
 			json_object_del(row, name);
 }
 

@@ -7,7 +7,7 @@
 
 /*
  * Rows of system tables as objects, for opsd's own use: users, roles.  The
- * attributes of auth_hidden_attribute are among them: show no such object to
+ * attributes of user_hidden_attribute are among them: show no such object to
  * anybody before sysrow_public().
  */
 struct ops;

@@ -4,11 +4,11 @@
 
 #include <stdlib.h>
 
-#include "auth.h"
 #include "cluster.h"
 #include "mem.h"
 #include "nodes.h"
 #include "topology.h"
+#include "user.h"
 
 #define GAPS_MAX	100
 #define GAP_TABLES	20	/* shown of one */
@@ -28,7 +28,7 @@ clustering_fault(struct ops *ops)
 {
 	struct conf	*conf = ops_conf(ops);
 	const char	*user = conf_str(conf, CL_USER);
-	char		*password = user != NULL ? auth_cluster_password(ops, user) : NULL, *why = NULL;
+	char		*password = user != NULL ? user_cluster_password(ops, user) : NULL, *why = NULL;
 
 	if (password == NULL)
 		why = xasprintf("Clustering is off: user '%s' (clustering.user) does not exist or has no "

@@ -1,0 +1,158 @@
+#include "config.h"
+
+#include "firstuser.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "mem.h"
+#include "ops.h"
+#include "sysrow.h"
+#include "user.h"
+
+/* From the environment, else from systemd's credentials; the caller frees. */
+static char *
+given(const char *name, const char *file)
+{
+	const char *env = getenv(name), *dir = getenv("CREDENTIALS_DIRECTORY");
+	char text[1024], *path;
+	FILE *f;
+	size_t n;
+
+	if (env != NULL && env[0] != '\0')
+		return (xstrdup(env));
+	if (dir == NULL)
+		return (NULL);
+	path = xasprintf("%s/%s", dir, file);
+	f = fopen(path, "re");
+	free(path);
+	if (f == NULL)
+		return (NULL);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	return (text[0] != '\0' ? xstrdup(text) : NULL);
+}
+
+/* The id of a role with this name, made when absent; the caller frees. NULL with *err. */
+static char *
+default_role(struct ops *ops, const char *name, char **err)
+{
+	json_t *roles = sysrow_all(ops, SYS_ROLE), *role;
+	char uuid[37], *id = NULL;
+	size_t i;
+
+	json_array_foreach(roles, i, role)
+		if (json_is_true(json_object_get(json_object_get(role, "permission"), name)))
+			id = id != NULL ? id : xstrdup(json_string_value(json_object_get(role, "id")));
+	json_decref(roles);
+	if (id != NULL)
+		return (id);
+	crypto_uuid(uuid);
+	role = json_pack("{s:s, s:s, s:{s:b}}", "id", uuid, "role", name, "permission", name, 1);
+	if (sysrow_put(ops, SYS_ROLE, role, err) == 200)
+		id = xstrdup(uuid);
+	json_decref(role);
+	return (id);
+}
+
+static int
+has_super_user(struct ops *ops)
+{
+	json_t *users = sysrow_all(ops, SYS_USER), *row;
+	int found = 0;
+	size_t i;
+
+	json_array_foreach(users, i, row) {
+		struct user *u = user_from_row(ops, row);
+
+		found |= u->super_user;
+		user_unref(u);
+	}
+	json_decref(users);
+	return (found);
+}
+
+static int
+put_user(struct ops *ops, const char *name, const char *password, const char *role_id,
+    int cluster_user, char **err)
+{
+	json_t *row = user_row(ops, name, password, role_id, cluster_user);
+	int status;
+
+	json_object_set_new(row, "active", json_true());
+	status = sysrow_put(ops, SYS_USER, row, err);
+	json_decref(row);
+	return (status == 200 ? 0 : -1);
+}
+
+static int
+make_admin(struct ops *ops, const char *role_id, char **err)
+{
+	char *name = given("HDB_ADMIN_USERNAME", "hdb_admin_username");
+	char *password = given("HDB_ADMIN_PASSWORD", "hdb_admin_password");
+	int rc = 0;
+
+	if (!has_super_user(ops)) {
+		if (name != NULL && password != NULL) {
+			rc = put_user(ops, name, password, role_id, 0, err);
+			log_info("auth: user '%s' was made, a super_user", name);
+		} else
+			log_info("auth: there is no administrator: the API can be used over the "
+			    "domain socket only (HDB_ADMIN_USERNAME and HDB_ADMIN_PASSWORD make one)");
+	}
+	if (password != NULL)
+		explicit_bzero(password, strlen(password));
+	free(name);
+	free(password);
+	return (rc);
+}
+
+/* Made when absent; the password is changed when another one is given. */
+static int
+make_cluster_user(struct ops *ops, const char *role_id, char **err)
+{
+	char *name = given("CLUSTERING_USER", "clustering_user"), *was;
+	char *password = given("CLUSTERING_PASSWORD", "clustering_password");
+	json_t *row;
+	int rc = 0;
+
+	if (name == NULL)
+		name = xstrdup(conf_str(ops->svc->conf, CL_USER));
+	if (name != NULL && password != NULL) {
+		row = sysrow_get(ops, SYS_USER, name);
+		was = user_cluster_password(ops, name);
+		if (row == NULL || (was != NULL && strcmp(was, password) != 0)) {
+			rc = put_user(ops, name, password, row == NULL ? role_id : NULL, 1, err);
+			log_info("auth: user '%s', a cluster_user, %s", name,
+			    row == NULL ? "was made" : "has a new password");
+		} else if (was == NULL)
+			log_warnx("auth: user '%s' is no active cluster_user: CLUSTERING_PASSWORD "
+			    "is ignored", name);
+		free(was);
+		json_decref(row);
+	}
+	if (password != NULL)
+		explicit_bzero(password, strlen(password));
+	free(name);
+	free(password);
+	return (rc);
+}
+
+int
+firstuser_make(struct ops *ops, char **err)
+{
+	char *super = default_role(ops, "super_user", err);
+	char *cluster = super != NULL ? default_role(ops, "cluster_user", err) : NULL;
+	int rc = -1;
+
+	if (cluster != NULL && make_admin(ops, super, err) == 0)
+		rc = make_cluster_user(ops, cluster, err);
+	free(super);
+	free(cluster);
+	return (rc);
+}

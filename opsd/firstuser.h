@@ -1,0 +1,12 @@
+#ifndef HL_FIRSTUSER_H
+#define HL_FIRSTUSER_H
+
+/*
+ * At the start: the roles super_user and cluster_user, and the users of the environment
+ * or of systemd's credentials, when absent.  -1 with *err.
+ */
+struct ops;
+
+int firstuser_make(struct ops *ops, char **err);
+
+#endif

@@ -1,0 +1,212 @@
+#include "config.h"
+
+#include "op.h"
+
+#include <string.h>
+
+#include "crypto.h"
+#include "op_user.h"
+#include "ops.h"
+#include "role.h"
+#include "sysrow.h"
+
+#define ROLE_NAME_MAX	250
+
+/* The fields, then what the permission says; 1 with the request answered. */
+static int
+refused(struct request *r, struct faults *f, const char *name)
+{
+	const json_t *p = json_object_get(r->body, "permission");
+	json_t *why;
+
+	if (name != NULL && strlen(name) > ROLE_NAME_MAX)
+		fault(f, "'role' length must be less than or equal to %d characters long",
+		    ROLE_NAME_MAX);
+	if (p != NULL && !json_is_object(p))
+		fault(f, "'permission' must be an object");
+	if (op_faults(r, f))
+		return (1);
+	if ((why = role_refusal(r->ops->catalog, r->body)) != NULL)
+		reply_json(r, 400, why);
+	return (why != NULL);
+}
+
+static void
+fault_permission(struct faults *f, const json_t *body)
+{
+	if (json_object_get(body, "permission") == NULL)
+		fault(f, "'permission' is required");
+}
+
+static void
+insert_role(struct request *r, const char *name)
+{
+	json_t *role;
+	char id[37], *err = NULL;
+	int status;
+
+	crypto_uuid(id);
+	role = json_pack("{s:s, s:s, s:O}", "id", id, "role", name, "permission",
+	    json_object_get(r->body, "permission"));
+	status = sysrow_insert(r->ops, SYS_ROLE, role, &err);
+	json_decref(role);
+	if (status == 200)
+		reply_json(r, 200, sysrow_get(r->ops, SYS_ROLE, id));
+	else
+		reply_failed(r, status, err);
+}
+
+static void
+add_role_run(struct request *r)
+{
+	struct faults f = { 0 };
+	const char *name = field_string(&f, r->body, "role", 1);
+	json_t *same;
+
+	fault_permission(&f, r->body);
+	if (refused(r, &f, name))
+		return;
+	same = role_named(r->ops, name);
+	if (same != NULL)
+		reply_error(r, 409, "A role with name '%s' already exists", name);
+	else
+		insert_role(r, name);
+	json_decref(same);
+}
+
+static void
+add_role(struct request *r)
+{
+	op_user_change(r, add_role_run);
+}
+
+/* A name that is another role's. */
+static int
+name_taken(struct ops *ops, const char *name, const char *id)
+{
+	json_t *other = name != NULL ? role_named(ops, name) : NULL;
+	int taken = other != NULL && strcmp(row_text(other, "id"), id) != 0;
+
+	json_decref(other);
+	return (taken);
+}
+
+static void
+put_role(struct request *r, const char *id, const char *name, const json_t *was)
+{
+	json_t *row = json_pack("{s:s}", "id", id), *p = json_object_get(r->body, "permission");
+	char *err = NULL;
+	int status;
+
+	if (name != NULL)
+		json_object_set_new(row, "role", json_string(name));
+	if (p != NULL)
+		json_object_set(row, "permission", p);
+	status = sysrow_put(r->ops, SYS_ROLE, row, &err);
+	if (status == 200) {
+		users_changed(r->ops, role_is(was, "cluster_user") || role_is(row, "cluster_user"));
+		reply_updated(r, id);
+	} else
+		reply_failed(r, status, err);
+	json_decref(row);
+}
+
+/* Would it leave nobody who may everything, while there is somebody? */
+static int
+demotes_last(struct request *r, const char *id, const json_t *was)
+{
+	const json_t *p = json_object_get(r->body, "permission");
+
+	return (p != NULL && role_is(was, "super_user") &&
+	    !json_is_true(json_object_get(p, "super_user")) &&
+	    super_users(r->ops, "", "") > 0 && super_users(r->ops, "", id) == 0);
+}
+
+static void
+alter_role_run(struct request *r)
+{
+	struct faults f = { 0 };
+	const char *id = field_string(&f, r->body, "id", 1);
+	const char *name = field_string(&f, r->body, "role", 0);
+	json_t *role;
+
+	if (json_object_get(r->body, "role") == NULL)
+		fault_permission(&f, r->body);
+	if (refused(r, &f, name))
+		return;
+	if ((role = sysrow_get(r->ops, SYS_ROLE, id)) == NULL)
+		reply_error(r, 404, "Role not found");
+	else if (name_taken(r->ops, name, id))
+		reply_error(r, 409, "A role with name '%s' already exists", name);
+	else if (demotes_last(r, id, role))
+		reply_error(r, 409, "Role %s is the one of the last active super_user: it must stay "
+		    "a super_user role", row_text(role, "role"));
+	else
+		put_role(r, id, name, role);
+	json_decref(role);
+}
+
+static void
+alter_role(struct request *r)
+{
+	op_user_change(r, alter_role_run);
+}
+
+static int
+role_in_use(struct ops *ops, const char *id)
+{
+	json_t *users = sysrow_all(ops, SYS_USER), *user;
+	int used = 0;
+	size_t i;
+
+	json_array_foreach(users, i, user)
+		used |= strcmp(row_text(user, "role"), id) == 0 &&
+		    !json_is_false(json_object_get(user, "active"));
+	json_decref(users);
+	return (used);
+}
+
+static void
+drop_role_run(struct request *r)
+{
+	struct faults f = { 0 };
+	const char *id = field_string(&f, r->body, "id", 1);
+	json_t *role;
+	char *err = NULL;
+	int status;
+
+	if (op_faults(r, &f))
+		return;
+	if ((role = sysrow_get(r->ops, SYS_ROLE, id)) == NULL)
+		reply_error(r, 404, "Role not found");
+	else if (role_in_use(r->ops, id))
+		reply_error(r, 409, "Cannot drop role %s as it has active user(s) tied to this role",
+		    row_text(role, "role"));
+	else if ((status = sysrow_remove(r->ops, SYS_ROLE, id, &err)) != 200)
+		reply_failed(r, status, err);
+	else {
+		users_changed(r->ops, role_is(role, "cluster_user"));
+		reply_message(r, "%s successfully deleted", row_text(role, "role"));
+	}
+	json_decref(role);
+}
+
+static void
+drop_role(struct request *r)
+{
+	op_user_change(r, drop_role_run);
+}
+
+static void
+list_roles(struct request *r)
+{
+	reply_json(r, 200, sysrow_all(r->ops, SYS_ROLE));
+}
+
+const struct op ops_role[] = {
+	{ "add_role", "addRole", RIGHT_SUPER, ON_WORKER, add_role },
+	{ "alter_role", "alterRole", RIGHT_SUPER, ON_WORKER, alter_role },
+	{ "drop_role", "dropRole", RIGHT_SUPER, ON_WORKER, drop_role },
+	{ "list_roles", "listRoles", RIGHT_SUPER, ON_WORKER, list_roles },
+	{ NULL }
+};

@@ -1,0 +1,26 @@
+#ifndef HL_OP_USER_H
+#define HL_OP_USER_H
+
+#include <jansson.h>
+
+/* What the operations on users and on roles have in common. */
+struct ops;
+struct request;
+
+#define USER_NAME_MAX	250
+
+const char *row_text(const json_t *row, const char *name);	/* "" when it is no string */
+json_t *role_named(struct ops *ops, const char *name);		/* new reference, or NULL */
+int role_is(const json_t *role, const char *type);	/* "super_user", "cluster_user" */
+
+/* Runs fn while nobody else changes users or roles; it answers the request. */
+void op_user_change(struct request *r, void (*fn)(struct request *r));
+/* Active super_users; without the user of that name, and without those of the role of that id. */
+unsigned super_users(struct ops *ops, const char *but_user, const char *but_role);
+/* What a user or a role was changed to is in force at once. */
+void users_changed(struct ops *ops, int cluster_user);
+
+void reply_updated(struct request *r, const char *key);
+void reply_failed(struct request *r, int status, char *err);	/* frees err */
+
+#endif

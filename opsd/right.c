@@ -1,0 +1,289 @@
+#include "config.h"
+
+#include "right.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "mem.h"
+#include "op.h"
+#include "user.h"
+
+#define REFUSED_MAX	100	/* attributes that an answer names */
+#define ALL	(MAY_READ | MAY_INSERT | MAY_UPDATE | MAY_DELETE)
+
+static const struct {
+	unsigned	 right;
+	const char	*name;
+} rights_named[] = {
+	{ MAY_READ, "read" }, { MAY_INSERT, "insert" }, { MAY_UPDATE, "update" },
+	{ MAY_DELETE, "delete" },
+};
+
+#define NRIGHTS	(sizeof(rights_named) / sizeof(rights_named[0]))
+
+/* Of {"read": true, ...}. */
+static unsigned
+read_rights(const json_t *object)
+{
+	unsigned rights = 0;
+
+	for (size_t i = 0; i < NRIGHTS; i++)
+		if (json_is_true(json_object_get(object, rights_named[i].name)))
+			rights |= rights_named[i].right;
+	return (rights);
+}
+
+static json_t *
+names_of(unsigned rights)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < NRIGHTS; i++)
+		if (rights & rights_named[i].right)
+			json_array_append_new(list, json_string(rights_named[i].name));
+	return (list);
+}
+
+/* ---- what is granted ---- */
+
+static json_t *
+index_attributes(const json_t *list)
+{
+	json_t *index = json_object(), *e;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, e) {
+		const char *name = json_string_value(json_object_get(e, "attribute_name"));
+
+		if (name != NULL && json_object_get(index, name) == NULL)
+			json_object_set_new(index, name, json_integer(read_rights(e)));
+	}
+	return (index);
+}
+
+static json_t *
+index_tables(json_t *tables)
+{
+	json_t *index = json_object(), *rules;
+	const char *name;
+
+	json_object_foreach(tables, name, rules) {
+		const json_t *list = json_object_get(rules, "attribute_permissions");
+
+		if (json_array_size(list) > 0)
+			json_object_set_new(index, name, index_attributes(list));
+	}
+	return (index);
+}
+
+json_t *
+right_index(const json_t *permission)
+{
+	json_t *index = json_object(), *database;
+	const char *name;
+
+	json_object_foreach((json_t *)(uintptr_t)permission, name, database)
+		if (json_is_object(json_object_get(database, "tables")))
+			json_object_set_new(index, name,
+			    index_tables(json_object_get(database, "tables")));
+	return (index);
+}
+
+/* Attribute -> rights, or NULL: the table's rights hold for all. */
+static const json_t *
+listed(const struct user *u, const struct table *t)
+{
+	return (json_object_get(json_object_get(u->attributes, t->database), t->name));
+}
+
+int
+right_listed(const struct user *u, const struct table *t)
+{
+	return (!u->super_user && listed(u, t) != NULL);
+}
+
+static unsigned
+granted(const struct user *u, const struct table *t)
+{
+	const json_t *tables;
+
+	if (u->super_user)
+		return (ALL);
+	if (u->cluster_user || t->id < TABLE_USER_FIRST)
+		return (0);
+	tables = json_object_get(json_object_get(u->permission, t->database), "tables");
+	return (read_rights(json_object_get(tables, t->name)));
+}
+
+static int
+is_time(const char *name)
+{
+	return (strcmp(name, "__createdtime__") == 0 || strcmp(name, "__updatedtime__") == 0);
+}
+
+static unsigned
+granted_attribute(const struct user *u, const struct table *t, const char *name)
+{
+	const json_t *list = u->super_user ? NULL : listed(u, t), *bits;
+	unsigned rights = ALL;
+
+	if (list != NULL && (bits = json_object_get(list, name)) != NULL)
+		rights = (unsigned)json_integer_value(bits);
+	else if (list != NULL && is_time(name))
+		rights = MAY_READ;
+	else if (list != NULL && strcmp(name, t->primary_key) != 0)
+		rights = 0;
+	/* The key says which row is updated: it is not what is updated. */
+	return (strcmp(name, t->primary_key) == 0 ? rights | MAY_UPDATE : rights);
+}
+
+int
+right_table(const struct user *u, const struct table *t, unsigned rights)
+{
+	return ((granted(u, t) & rights) == rights);
+}
+
+int
+right_attribute(const struct user *u, const struct table *t, const char *name, unsigned rights)
+{
+	return ((granted_attribute(u, t, name) & rights) == rights);
+}
+
+int
+right_structure(const struct user *u, const char *db)
+{
+	const json_t *may = json_object_get(u->permission, "structure_user"), *v;
+	size_t i;
+
+	if (u->super_user || (json_is_true(may) && !u->cluster_user))
+		return (1);
+	json_array_foreach((json_t *)(uintptr_t)may, i, v)
+		if (json_is_string(v) && strcmp(json_string_value(v), db) == 0)
+			return (!u->cluster_user);
+	return (0);
+}
+
+/* ---- how it is refused ---- */
+
+static json_t *
+refusal(json_t *unauthorized, json_t *invalid)
+{
+	return (json_pack("{s:s, s:o, s:o}", "error", "This operation is not authorized due to "
+	    "role restrictions and/or invalid database items", "unauthorized_access",
+	    unauthorized, "invalid_schema_items", invalid));
+}
+
+static json_t *
+text(char *s)
+{
+	json_t *v = json_string(s);
+
+	free(s);
+	return (v);
+}
+
+/* Does the role grant anything in that database? */
+static int
+sees_database(const struct user *u, const char *db)
+{
+	json_t *tables, *rules;
+	const char *name;
+
+	tables = json_object_get(json_object_get(u->permission, db), "tables");
+	json_object_foreach(tables, name, rules)
+		if (read_rights(rules) != 0)
+			return (!u->cluster_user);
+	return (0);
+}
+
+static json_t *
+not_there(const struct user *u, const char *db, const char *table)
+{
+	char *s = sees_database(u, db) ? xasprintf("Table '%s.%s' does not exist", db, table) :
+	    xasprintf("database '%s' does not exist", db);
+
+	return (refusal(json_array(), json_pack("[o]", text(s))));
+}
+
+/* What is refused of the attributes goes to one of the two lists. */
+static void
+refuse_attribute(const struct table *t, const char *name, unsigned have, unsigned missing,
+    json_t *unauthorized, json_t *invalid)
+{
+	if (have & MAY_READ)
+		json_array_append_new(unauthorized, json_pack("{s:s, s:o}", "attribute_name", name,
+		    "required_permissions", names_of(missing)));
+	else
+		json_array_append_new(invalid, text(xasprintf("Attribute '%s' does not exist on "
+		    "'%s.%s'", name, t->database, t->name)));
+}
+
+static json_t *
+refuse_all(const struct table *t, unsigned missing, json_t *attributes, json_t *invalid)
+{
+	json_t *unauthorized = json_array();
+
+	if (missing != 0 || json_array_size(attributes) > 0)
+		json_array_append_new(unauthorized, json_pack("{s:s, s:s, s:o, s:O}", "schema",
+		    t->database, "table", t->name, "required_table_permissions",
+		    names_of(missing), "required_attribute_permissions", attributes));
+	json_decref(attributes);
+	return (refusal(unauthorized, invalid));
+}
+
+json_t *
+right_refusal(const struct user *u, const struct table *t, unsigned rights, const json_t *names)
+{
+	unsigned have = granted(u, t), missing = rights & ~have;
+	json_t *attributes, *invalid, *v;
+	const char *name;
+	int n = 0;
+
+	if (u->super_user || (missing == 0 && (names == NULL || listed(u, t) == NULL)))
+		return (NULL);
+	if (missing != 0 && !(have & MAY_READ))
+		return (not_there(u, t->database, t->name));
+	attributes = json_array();
+	invalid = json_array();
+	json_object_foreach((json_t *)(uintptr_t)names, name, v) {
+		unsigned may = granted_attribute(u, t, name);
+
+		if ((rights & ~may) && n++ < REFUSED_MAX)
+			refuse_attribute(t, name, may, rights & ~may, attributes, invalid);
+	}
+	if (missing != 0 || n > 0)
+		return (refuse_all(t, missing, attributes, invalid));
+	json_decref(attributes);
+	json_decref(invalid);
+	return (NULL);
+}
+
+int
+right_check(struct request *r, const struct table *t, unsigned rights, const json_t *names)
+{
+	json_t *why = right_refusal(r->user, t, rights, names);
+
+	if (why != NULL)
+		reply_json(r, 403, why);
+	return (why == NULL);
+}
+
+int
+right_check_visible(struct request *r, const struct table *t, const char *db, const char *name)
+{
+	if (t != NULL && granted(r->user, t) != 0)
+		return (1);
+	reply_json(r, 403, not_there(r->user, db, name));
+	return (0);
+}
+
+void
+right_reply_super(struct request *r)
+{
+	json_t *why = text(xasprintf("Operation '%s' is restricted to 'super_user' roles",
+	    r->op->internal));
+
+	reply_json(r, 403, refusal(json_pack("[o]", why), json_array()));
+}

@@ -1,0 +1,51 @@
+#ifndef HL_RIGHT_H
+#define HL_RIGHT_H
+
+#include <jansson.h>
+
+/*
+ * What a user may do to databases, tables and attributes, and how it is refused.
+ * Whoever has no right to something is answered as if it were not there, so that
+ * an answer never tells whether it is.
+ */
+struct op;
+struct request;
+struct table;
+struct user;
+
+enum { MAY_READ = 1, MAY_INSERT = 2, MAY_UPDATE = 4, MAY_DELETE = 8 };
+
+/* All of `rights` to the table?  Never for cluster users; system tables are for super users. */
+int right_table(const struct user *u, const struct table *t, unsigned rights);
+/*
+ * The attribute, given the right to the table.  A role that lists attributes of a table
+ * grants just those, the key unless it is listed with less, and reading of the two times.
+ */
+int right_attribute(const struct user *u, const struct table *t, const char *name,
+    unsigned rights);
+/* Does the role list attributes of the table?  Otherwise all are as the table. */
+int right_listed(const struct user *u, const struct table *t);
+/* create_table and the like: super_user, structure_user. */
+int right_structure(const struct user *u, const char *db);
+
+/*
+ * NULL when the user may do all of `rights` to the table and to the attributes that the
+ * object `names` has as keys (or NULL), else the body of the 403; new reference.
+ */
+json_t *right_refusal(const struct user *u, const struct table *t, unsigned rights,
+    const json_t *names);
+
+/* The same for a request: 1, or 0 with the request answered. */
+int right_check(struct request *r, const struct table *t, unsigned rights, const json_t *names);
+/*
+ * 1 when a user who is no super_user has any right to the table (NULL: it is not there),
+ * else 0 with the request answered.
+ */
+int right_check_visible(struct request *r, const struct table *t, const char *db,
+    const char *name);
+void right_reply_super(struct request *r);	/* 403: not a super_user */
+
+/* For user.c: {database: {table: {attribute: rights}}} of what a permission lists. */
+json_t *right_index(const json_t *permission);
+
+#endif

@@ -1,0 +1,17 @@
+#ifndef HL_ROLE_H
+#define HL_ROLE_H
+
+#include <jansson.h>
+
+struct catalog;
+
+/*
+ * What is wrong with a request that makes or alters a role: NULL, or the body of a 400 that
+ * names every fault; new reference.  No permission in it is no fault.
+ */
+json_t *role_refusal(struct catalog *c, const json_t *body);
+
+/* What names of databases would read as in a permission: they are refused. */
+int role_reserved(const char *database);
+
+#endif

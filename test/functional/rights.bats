@@ -1,0 +1,419 @@
+#!/usr/bin/env bats
+# What roles may: databases, tables, attributes, by every way that asks for them.
+
+load node.bash
+
+# name, permission
+roles='
+reader {"dev":{"tables":{"dog":{"read":true,"insert":false,"update":false,"delete":false,"attribute_permissions":[]}}}}
+writer {"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":true,"attribute_permissions":[]}}}}
+partial {"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":false,"attribute_permissions":[{"attribute_name":"name","read":true,"insert":true,"update":true},{"attribute_name":"age","read":true,"insert":false,"update":false},{"attribute_name":"pin","read":false,"insert":false,"update":false}]}}}}
+blind {"dev":{"tables":{"dog":{"read":false,"insert":true,"update":false,"delete":false,"attribute_permissions":[]}}}}
+nothing {"dev":{"tables":{}}}
+builder {"structure_user":true}
+dev_builder {"structure_user":["dev"]}
+'
+
+start_nodes()
+{
+	local name permission
+
+	node_start n1
+	ok n1 '{"operation":"create_database","database":"dev"}'
+	ok n1 '{"operation":"create_database","database":"vault"}'
+	make_table n1 dog
+	make_table n1 secret
+	make_table n1 gold vault
+	insert n1 dog '{"id":1,"name":"Penny","age":5,"pin":1234},{"id":2,"name":"Kato","age":7,"pin":99}'
+	insert n1 secret '{"id":1,"key":"x"}'
+	while read -r name permission; do
+		[ -z "$name" ] || {
+			ok n1 "{\"operation\":\"add_role\",\"role\":\"$name\",\"permission\":$permission}"
+			make_user "$name" "$name"
+		}
+	done <<<"$roles"
+	make_user clu cluster_user
+	make_user root super_user
+}
+
+make_user()	# make_user NAME ROLE: its password is NAME-pw
+{
+	ok n1 "{\"operation\":\"add_user\",\"role\":\"$2\",\"username\":\"$1\",\"password\":\"$1-pw\",\"active\":true}"
+}
+
+# as USER CODE JSON [JQ]: that status, and the filter holds for the answer
+as()
+{
+	HL_USER=$1 HL_PASSWORD=$1-pw op n1 "$3"
+	if [ "$code" != "$2" ] || ! jq -e "${4:-true}" <<<"$body" >/dev/null; then
+		echo "$1: $3"
+		echo "gave $code: $body"
+		echo "wanted $2: ${4:-}"
+		return 1
+	fi
+}
+
+error='This operation is not authorized due to role restrictions and/or invalid database items'
+
+# same USER JSON JSON: both get the same answer but for the name asked (hidden, absent)
+same()
+{
+	local first code1
+
+	HL_USER=$1 HL_PASSWORD=$1-pw op n1 "$2"
+	first=${body//$4/NAME} code1=$code
+	HL_USER=$1 HL_PASSWORD=$1-pw op n1 "$3"
+	if [ "$code1 $first" != "$code ${body//$5/NAME}" ]; then
+		echo "$1: $2"
+		echo "gave $code1 $first"
+		echo "$3"
+		echo "gave $code $body"
+		return 1
+	fi
+}
+
+search()	# search ATTRIBUTES(JSON) [MORE]
+{
+	echo "{\"operation\":\"search_by_value\",\"database\":\"dev\",\"table\":\"dog\",
+	    \"search_attribute\":\"id\",\"search_value\":\"*\",\"get_attributes\":$1${2:-}}"
+}
+
+write()		# write OPERATION RECORD [TABLE [DATABASE]]
+{
+	echo "{\"operation\":\"$1\",\"database\":\"${4:-dev}\",\"table\":\"${3:-dog}\",\"records\":[$2]}"
+}
+
+@test "who may run which operation" {
+	local user op codes
+
+	# operation; reader, nothing, builder, a cluster user, root
+	while IFS='|' read -r op codes; do
+		set -- $codes
+		for user in reader nothing builder clu root; do
+			as "$user" "$1" "$op"
+			shift
+		done
+	done <<-'END'
+	{"operation":"user_info"}|200 200 200 200 200
+	{"operation":"registration_info"}|200 200 200 200 200
+	{"operation":"describe_all"}|200 200 200 200 200
+	{"operation":"get_job","id":"x"}|200 200 200 200 200
+	{"operation":"describe_database","database":"dev"}|200 403 403 403 200
+	{"operation":"describe_table","database":"dev","table":"dog"}|200 403 403 403 200
+	{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["*"]}|200 403 403 403 200
+	{"operation":"insert","database":"dev","table":"dog","records":[{"id":1}]}|403 403 403 403 200
+	{"operation":"update","database":"dev","table":"dog","records":[{"id":77}]}|403 403 403 403 200
+	{"operation":"upsert","database":"dev","table":"dog","records":[{"id":1}]}|403 403 403 403 200
+	{"operation":"delete","database":"dev","table":"dog","ids":[77]}|403 403 403 403 200
+	{"operation":"csv_data_load","database":"dev","table":"dog","data":"id\n1"}|403 403 403 403 200
+	{"operation":"create_database","database":"dev"}|403 403 403 403 400
+	{"operation":"drop_database","database":"absent"}|403 403 403 403 404
+	{"operation":"create_table","database":"dev","table":"dog","primary_key":"id"}|403 403 400 403 400
+	{"operation":"drop_table","database":"dev","table":"absent"}|403 403 404 403 404
+	{"operation":"create_attribute","database":"dev","table":"dog","attribute":"name"}|403 403 400 403 400
+	{"operation":"drop_attribute","database":"dev","table":"dog","attribute":"id"}|403 403 400 403 400
+	{"operation":"list_users"}|403 403 403 403 200
+	{"operation":"list_roles"}|403 403 403 403 200
+	{"operation":"add_user"}|403 403 403 403 400
+	{"operation":"alter_user"}|403 403 403 403 500
+	{"operation":"drop_user"}|403 403 403 403 400
+	{"operation":"add_role"}|403 403 403 403 400
+	{"operation":"alter_role"}|403 403 403 403 400
+	{"operation":"drop_role"}|403 403 403 403 400
+	{"operation":"get_configuration"}|403 403 403 403 200
+	{"operation":"set_configuration","x":1}|403 403 403 403 400
+	{"operation":"system_information"}|403 403 403 403 200
+	{"operation":"read_transaction_log","database":"dev","table":"dog"}|403 403 403 403 200
+	{"operation":"read_audit_log","database":"dev","table":"dog"}|403 403 403 403 200
+	{"operation":"search_jobs_by_start_date"}|403 403 403 403 400
+	{"operation":"cluster_status"}|403 403 403 403 200
+	{"operation":"cluster_get_routes"}|403 403 403 403 200
+	{"operation":"add_node"}|403 403 403 403 400
+	{"operation":"purge_stream","database":"dev","table":"absent"}|403 403 403 403 404
+	END
+}
+
+@test "what is for super_users says so in the internal name" {
+	while read -r op name; do
+		as reader 403 "{\"operation\":\"$op\"}" ".error == \"$error\" and .invalid_schema_items == [] and
+		    .unauthorized_access == [\"Operation '$name' is restricted to 'super_user' roles\"]"
+	done <<-'END'
+	create_schema createSchema
+	create_database createSchema
+	drop_schema dropSchema
+	get_configuration getConfiguration
+	set_configuration setConfiguration
+	search_jobs_by_start_date handleGetJobsByStartDate
+	list_users listUsersExternal
+	system_information systemInformation
+	add_user addUser
+	alter_user alterUser
+	drop_user dropUser
+	list_roles listRoles
+	add_role addRole
+	alter_role alterRole
+	drop_role dropRole
+	read_audit_log readAuditLog
+	read_transaction_log readTransactionLog
+	delete_audit_logs_before deleteAuditLogsBefore
+	END
+	as reader 403 '{"operation":"create_table","database":"dev","table":"x","primary_key":"id"}' \
+	    ".unauthorized_access == [\"Operation 'createTable' is restricted to 'super_user' roles\"]"
+	as reader 403 '{"operation":"drop_table","database":"dev","table":"dog"}' \
+	    ".unauthorized_access == [\"Operation 'dropTable' is restricted to 'super_user' roles\"]"
+	as reader 403 '{"operation":"drop_attribute","database":"dev","table":"dog","attribute":"name"}' \
+	    ".unauthorized_access == [\"Operation 'dropAttribute' is restricted to 'super_user' roles\"]"
+}
+
+@test "a table's rights: what is missing is named" {
+	while read -r op missing; do
+		as reader 403 "$(write "$op" '{"id":1}')" ".error == \"$error\" and .invalid_schema_items == [] and
+		    .unauthorized_access == [{\"schema\":\"dev\",\"table\":\"dog\",
+		    \"required_table_permissions\":$missing,\"required_attribute_permissions\":[]}]"
+	done <<-'END'
+	insert ["insert"]
+	update ["update"]
+	upsert ["insert","update"]
+	END
+	as reader 403 '{"operation":"delete","database":"dev","table":"dog","hash_values":[1]}' \
+	    '.unauthorized_access[0].required_table_permissions == ["delete"]'
+	as reader 403 '{"operation":"csv_data_load","action":"insert","database":"dev","table":"dog","data":"id\n1"}' \
+	    '.unauthorized_access[0].required_table_permissions == ["insert","update"]'
+	as writer 200 "$(write upsert '{"id":50,"any":1}')"
+	as writer 200 '{"operation":"delete","database":"dev","table":"dog","hash_values":[50]}'
+	as blind 200 "$(write insert '{"id":51}')"
+	as blind 403 "$(search '["*"]')" ".invalid_schema_items == [\"Table 'dev.dog' does not exist\"]"
+	delete n1 dog 51
+}
+
+@test "without a right to it, what is there and what is not are the same" {
+	local user q where
+
+	for user in reader partial nothing clu builder; do
+		# Tables and databases by every operation that names one; also with other faults.
+		for q in '"operation":"search_by_id","ids":[1],"get_attributes":["*"]' \
+		    '"operation":"search_by_hash","hash_values":[1],"get_attributes":["key"]' \
+		    '"operation":"search_by_hash","hash_values":[1]' \
+		    '"operation":"search_by_value","search_attribute":"key","search_value":"*","get_attributes":["nosuch"]' \
+		    '"operation":"search_by_conditions","get_attributes":["*"],"conditions":[{"search_attribute":"key"}]' \
+		    '"operation":"search_by_conditions","get_attributes":["*"],"conditions":[{"search_attribute":"key","search_type":"equals","search_value":"x"}]' \
+		    '"operation":"insert","records":[{"id":1}]' \
+		    '"operation":"insert","records":[{"id":null},5]' \
+		    '"operation":"update","records":[{"key":1}]' \
+		    '"operation":"upsert","records":[{"a/b":1}]' \
+		    '"operation":"delete","ids":[1]' \
+		    '"operation":"describe_table"' \
+		    '"operation":"csv_data_load","data":"id\n1"' \
+		    '"operation":"csv_file_load","file_path":"/nowhere"' \
+		    '"operation":"read_audit_log"' \
+		    '"operation":"read_transaction_log"'; do
+			same "$user" "{$q,\"database\":\"dev\",\"table\":\"secret\"}" \
+			    "{$q,\"database\":\"dev\",\"table\":\"absent\"}" secret absent
+			[[ $code != 200 && $code != 404 ]]
+			same "$user" "{$q,\"database\":\"vault\",\"table\":\"gold\"}" \
+			    "{$q,\"database\":\"valve\",\"table\":\"gold\"}" vault valve
+			same "$user" "{$q,\"schema\":\"system\",\"table\":\"hdb_user\"}" \
+			    "{$q,\"schema\":\"system\",\"table\":\"hdb_none\"}" hdb_user hdb_none
+		done
+		same "$user" '{"operation":"describe_database","database":"vault"}' \
+		    '{"operation":"describe_database","database":"valve"}' vault valve
+		[ "$code" = 403 ]
+	done
+	for user in reader partial nothing clu; do
+		for q in create_attribute drop_attribute; do
+			same "$user" "{\"operation\":\"$q\",\"database\":\"dev\",\"table\":\"secret\",\"attribute\":\"id\"}" \
+			    "{\"operation\":\"$q\",\"database\":\"dev\",\"table\":\"absent\",\"attribute\":\"id\"}" secret absent
+		done
+		same "$user" '{"operation":"drop_table","database":"dev","table":"secret"}' \
+		    '{"operation":"drop_table","database":"dev","table":"absent"}' secret absent
+		same "$user" '{"operation":"drop_database","database":"vault"}' \
+		    '{"operation":"drop_database","database":"valve"}' vault valve
+	done
+	has_row n1 secret 1
+}
+
+@test "the words for what is not there" {
+	as reader 403 '{"operation":"search_by_id","database":"dev","table":"secret","ids":[1],"get_attributes":["*"]}' \
+	    ".unauthorized_access == [] and .invalid_schema_items == [\"Table 'dev.secret' does not exist\"]"
+	as reader 403 '{"operation":"search_by_id","database":"vault","table":"gold","ids":[1],"get_attributes":["*"]}' \
+	    ".invalid_schema_items == [\"database 'vault' does not exist\"]"
+	as reader 403 '{"operation":"describe_database","database":"vault"}' \
+	    ".error == \"Your role does not have permission to view database metadata for 'vault'\""
+	as reader 403 '{"operation":"describe_table","database":"dev","table":"secret"}' \
+	    ".error == \"Your role does not have permission to view database.table metadata for 'dev.secret'\""
+	as root 404 '{"operation":"describe_table","database":"dev","table":"absent"}'
+}
+
+@test "describing shows what may be read" {
+	as reader 200 '{"operation":"describe_all"}' '. | (keys == ["dev"]) and (.dev | keys == ["dog"])'
+	as partial 200 '{"operation":"describe_database","database":"dev"}' \
+	    'keys == ["dog"] and ([.dog.attributes[].attribute] | index("pin") == null and index("name") != null)'
+	as partial 200 '{"operation":"describe_table","database":"dev","table":"dog"}' \
+	    '[.attributes[].attribute] | index("pin") == null'
+	as clu 200 '{"operation":"describe_all"}' '. == {}'
+	as nothing 200 '{"operation":"describe_all"}' '. == {}'
+	as root 200 '{"operation":"describe_all"}' 'keys | index("vault") != null'
+}
+
+@test "attributes that may not be read: asked for by every way" {
+	local q
+
+	as partial 200 "$(search '["*"]')" '.[0] | has("name") and has("age") and (has("pin") | not)'
+	as partial 200 "$(search '["id","name","age"]')" '.[0] == {"id":1,"name":"Penny","age":5}'
+	for q in "$(search '["id","pin"]')" "$(search '["*","pin"]')" \
+	    "$(search '["id"]' ',"sort":{"attribute":"pin"}')" \
+	    "$(search '["id"]' ',"sort":{"attribute":"name","next":{"attribute":"pin"}}')" \
+	    '{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["pin"]}' \
+	    '{"operation":"search_by_value","database":"dev","table":"dog","search_attribute":"pin","search_value":1234,"get_attributes":["id"]}' \
+	    '{"operation":"search_by_value","schema":"dev","table":"dog","attribute":"pin","value":"*","get_attributes":["id"]}' \
+	    '{"operation":"search_by_conditions","database":"dev","table":"dog","get_attributes":["id"],"conditions":[{"attribute":"pin","comparator":"greater_than","value":1000}]}' \
+	    '{"operation":"search_by_conditions","database":"dev","table":"dog","get_attributes":["id"],"operator":"or","conditions":[{"search_attribute":"id","search_type":"equals","search_value":1},{"operator":"and","conditions":[{"search_attribute":"pin","search_type":"equals","search_value":1234}]}]}'; do
+		as partial 403 "$q" ".unauthorized_access == [] and
+		    .invalid_schema_items == [\"Attribute 'pin' does not exist on 'dev.dog'\"]"
+		# One that is not there is no different.
+		same partial "$q" "${q//pin/pax}" pin pax
+	done
+	# Names are exact: no other spelling reaches it, nor a NUL behind it.
+	as partial 403 "$(search '["PIN"]')"
+	as partial 403 "$(search '["pin\u0000x"]')"
+}
+
+@test "attributes that may not be written" {
+	local op
+
+	as partial 200 "$(write insert '{"id":60,"name":"new"}')"
+	as partial 200 "$(write update '{"id":60,"name":"newer"}')"
+	as partial 200 "$(write upsert '{"id":60,"name":"newest"}')"
+	for op in insert update upsert; do
+		as partial 403 "$(write $op '{"id":60},{"id":61,"name":"x","pin":5}')" \
+		    ".invalid_schema_items == [\"Attribute 'pin' does not exist on 'dev.dog'\"]"
+		same partial "$(write $op '{"id":60,"pin":5}')" "$(write $op '{"id":60,"pax":5}')" pin pax
+		as partial 403 "$(write $op '{"id":60,"__createdtime__":5}')" '.error | contains("Internal timestamp attributes")'
+		as writer 403 "$(write $op '{"id":60,"__updatedtime__":5}')" '.error | contains("Internal timestamp attributes")'
+	done
+	as partial 403 "$(write insert '{"id":61,"age":5}')" '.unauthorized_access[0] |
+	    .required_table_permissions == [] and .required_attribute_permissions ==
+	    [{"attribute_name":"age","required_permissions":["insert"]}]'
+	as partial 403 "$(write upsert '{"id":61,"age":5}')" '.unauthorized_access[0] |
+	    .required_attribute_permissions == [{"attribute_name":"age","required_permissions":["insert","update"]}]'
+	as partial 403 '{"operation":"delete","database":"dev","table":"dog","ids":[60]}' \
+	    '.unauthorized_access[0].required_table_permissions == ["delete"]'
+	as partial 403 '{"operation":"create_attribute","database":"dev","table":"dog","attribute":"pax"}'
+	as writer 200 '{"operation":"create_attribute","database":"dev","table":"dog","attribute":"pux"}'
+	has_row n1 dog 60 '.name == "newest" and (has("pin") | not)'
+	has_no_row n1 dog 61
+	delete n1 dog 60
+}
+
+@test "CSV columns are attributes as others" {
+	local id
+
+	as partial 200 '{"operation":"csv_data_load","action":"insert","database":"dev","table":"dog","data":"id,name,pin\n70,x,5\n"}'
+	id=$(jq -r .job_id <<<"$body")
+	wait_until 20 job_over "$id"
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$id\"}" ".[0] | .status == \"ERROR\" and
+	    .message.invalid_schema_items == [\"Attribute 'pin' does not exist on 'dev.dog'\"]"
+	has_no_row n1 dog 70
+	as partial 200 '{"operation":"csv_data_load","action":"update","database":"dev","table":"dog","data":"id,age\n1,6\n"}'
+	id=$(jq -r .job_id <<<"$body")
+	wait_until 20 job_over "$id"
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$id\"}" '.[0] | .status == "ERROR" and
+	    .message.unauthorized_access[0].required_attribute_permissions ==
+	    [{"attribute_name":"age","required_permissions":["update"]}]'
+	as partial 200 '{"operation":"csv_data_load","action":"insert","database":"dev","table":"dog","data":"id,name\n71,x\n"}'
+	id=$(jq -r .job_id <<<"$body")
+	wait_until 20 job_over "$id"
+	has_row n1 dog 71
+	# Others do not see the job, and not that there is one.
+	as reader 200 "{\"operation\":\"get_job\",\"id\":\"$id\"}" '. == []'
+	as partial 200 "{\"operation\":\"get_job\",\"id\":\"$id\"}" 'length == 1'
+	delete n1 dog 71
+}
+
+job_over()
+{
+	ask n1 "{\"operation\":\"get_job\",\"id\":\"$1\"}" |
+	    jq -e '.[0].status | . == "COMPLETE" or . == "ERROR"'
+}
+
+@test "two names of one field with different values are refused, for everybody" {
+	local user q
+
+	for user in reader root; do
+		while read -r q; do
+			as "$user" 400 "$q" '.error | contains("have different values")'
+		done <<-'END'
+		{"operation":"describe_table","database":"dev","schema":"vault","table":"dog"}
+		{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"hash_values":[2],"get_attributes":["id"]}
+		{"operation":"search_by_value","database":"dev","table":"dog","attribute":"id","search_attribute":"pin","value":1,"get_attributes":["id"]}
+		{"operation":"search_by_value","database":"dev","table":"dog","attribute":"id","search_value":2,"value":1,"get_attributes":["id"]}
+		{"operation":"search_by_conditions","database":"dev","table":"dog","get_attributes":["id"],"conditions":[{"attribute":"id","search_attribute":"pin","value":1}]}
+		{"operation":"delete","database":"dev","table":"dog","ids":[1],"hash_values":[2]}
+		END
+	done
+	as reader 200 '{"operation":"describe_table","database":"dev","schema":"dev","table":"dog"}'
+	# Another case is another name.
+	as reader 403 '{"operation":"search_by_id","database":"DEV","table":"dog","ids":[1],"get_attributes":["*"]}'
+	as reader 403 '{"operation":"search_by_id","Database":"dev","table":"dog","ids":[1],"get_attributes":["*"]}'
+	as reader 403 '{"operation":"search_by_id","database":"dev","table":"DOG","ids":[1],"get_attributes":["*"]}'
+}
+
+@test "the system tables: read by super_users without secrets, written by nobody" {
+	local user op
+
+	for user in reader writer builder clu root; do
+		for op in insert update upsert; do
+			as "$user" 403 "$(write $op '{"username":"eve","role":"x"}' hdb_user system)" \
+			    '.error | contains("cannot be updated or removed")'
+			as "$user" 403 "$(write $op '{"id":"x","permission":{"super_user":true}}' hdb_role system)"
+		done
+		as "$user" 403 '{"operation":"delete","database":"system","table":"hdb_user","ids":["root"]}'
+		as "$user" 403 '{"operation":"csv_data_load","database":"system","table":"hdb_user","data":"username\neve"}'
+	done
+	as builder 403 '{"operation":"drop_table","database":"system","table":"hdb_user"}'
+	as builder 403 '{"operation":"create_table","database":"system","table":"x","primary_key":"id"}'
+	as root 200 '{"operation":"search_by_value","database":"system","table":"hdb_user","attribute":"username","value":"*","get_attributes":["*"]}' \
+	    'length > 3 and ([.[] | has("password") or has("sealed") or has("refresh_token")] | any | not)'
+	for op in password sealed refresh_token; do
+		as root 404 "{\"operation\":\"search_by_value\",\"database\":\"system\",\"table\":\"hdb_user\",\"attribute\":\"$op\",\"value\":\"*\",\"get_attributes\":[\"username\"]}"
+		as root 404 "{\"operation\":\"search_by_id\",\"database\":\"system\",\"table\":\"hdb_user\",\"ids\":[\"root\"],\"get_attributes\":[\"$op\"]}"
+	done
+}
+
+@test "structure_user: all databases, or those listed" {
+	as builder 200 '{"operation":"create_table","database":"vault","table":"b1","primary_key":"id"}'
+	as builder 200 '{"operation":"create_attribute","database":"vault","table":"b1","attribute":"a"}'
+	as builder 200 '{"operation":"drop_attribute","database":"vault","table":"b1","attribute":"a"}'
+	# It may build it, not read it.
+	as builder 403 '{"operation":"search_by_id","database":"vault","table":"b1","ids":[1],"get_attributes":["*"]}'
+	as builder 403 "$(write insert '{"id":1}' b1 vault)"
+	as dev_builder 403 '{"operation":"create_table","database":"vault","table":"b2","primary_key":"id"}'
+	as dev_builder 403 '{"operation":"drop_table","database":"vault","table":"b1"}'
+	as dev_builder 403 '{"operation":"create_table","database":"other","table":"b2","primary_key":"id"}'
+	as dev_builder 200 '{"operation":"create_table","database":"dev","table":"b2","primary_key":"id"}'
+	as dev_builder 200 '{"operation":"drop_table","database":"dev","table":"b2"}'
+	as builder 200 '{"operation":"drop_table","database":"vault","table":"b1"}'
+	as builder 403 '{"operation":"create_database","database":"b3"}'
+	as builder 403 '{"operation":"drop_database","database":"vault"}'
+}
+
+@test "names that are privileges in a role are no names of databases" {
+	local name
+
+	for name in super_user cluster_user structure_user; do
+		as root 400 "{\"operation\":\"create_database\",\"database\":\"$name\"}" '.error | contains("is reserved")'
+		as root 400 "{\"operation\":\"create_table\",\"database\":\"$name\",\"table\":\"t\",\"primary_key\":\"id\"}" '.error | contains("is reserved")'
+		as builder 400 "{\"operation\":\"create_table\",\"schema\":\"$name\",\"table\":\"t\",\"primary_key\":\"id\"}"
+	done
+}
+
+@test "a table that is dropped and made again is covered by the role as before, and no other is" {
+	make_table n1 again
+	ok n1 '{"operation":"add_role","role":"again","permission":{"dev":{"tables":{"again":{"read":true,"insert":false,"update":false,"delete":false,"attribute_permissions":[]}}}}}'
+	make_user again again
+	as again 200 '{"operation":"describe_table","database":"dev","table":"again"}'
+	ok n1 '{"operation":"drop_table","database":"dev","table":"again"}'
+	as again 403 '{"operation":"search_by_id","database":"dev","table":"again","ids":[1],"get_attributes":["*"]}'
+	make_table n1 again
+	as again 200 '{"operation":"search_by_id","database":"dev","table":"again","ids":[1],"get_attributes":["*"]}'
+}
