@@ -90,6 +90,33 @@ is_as_wanted(const json_t *have, const json_t *want)
 	return (1);
 }
 
+/* The node had another name once: what is left under it is in the log as well. */
+static void
+on_dropped(const struct ask_answer *ans, void *arg)
+{
+}
+
+static void
+on_names(const struct ask_answer *ans, void *arg)
+{
+	struct stream	*s = arg;
+	const char	*name;
+	char		*subject;
+	json_t		*n;
+	size_t		 i;
+
+	json_array_foreach(json_object_get(ans->root, "streams"), i, n) {
+		name = json_string_value(n);
+		if (name == NULL || strncmp(name, "HL_", 3) != 0 || strcmp(name, s->name) == 0)
+			continue;
+		log_info("stream %s: of a former name of this node, deleted", name);
+		subject = xasprintf("$JS.API.STREAM.DELETE.%s", name);
+		ask_api(s->a, NULL, subject, NULL, on_dropped, NULL);
+		free(subject);
+	}
+	stream_done(s);
+}
+
 static void
 on_made(const struct ask_answer *ans, void *arg)
 {
@@ -101,7 +128,7 @@ on_made(const struct ask_answer *ans, void *arg)
 		return;
 	}
 	log_info("stream %s: made", s->name);
-	stream_done(s);
+	ask_api(s->a, &s->ask, "$JS.API.STREAM.NAMES", NULL, on_names, s);
 }
 
 /* A refused change of limits is no reason not to publish. */

@@ -458,6 +458,24 @@ note_received(struct cluster *c, const json_t *q)
 	json_decref(received);
 }
 
+/* Who asks is known under a name by which nobody answers any more. */
+static void
+note_name(struct cluster *c, const json_t *q)
+{
+	const char *name = json_string_value(json_object_get(q, "name"));
+	uint8_t id[NODE_ID_LEN];
+	char *was;
+
+	if (name == NULL || name[0] == '\0' || strlen(name) > 250 ||
+	    strpbrk(name, ".,*> \t\r\n\v\f") != NULL ||
+	    node_id_read(json_string_value(json_object_get(q, "id")), id) == -1)
+		return;
+	was = nodes_name(c->ops->nodes, id);
+	if (was != NULL && strcmp(was, name) != 0 && !cluster_reachable(c, was))
+		commit_submit(c->ops->commit, nodes_rename_job(id, name));
+	free(was);
+}
+
 static void
 answer_status(struct cluster *c, uint32_t id, json_t *q)
 {
@@ -465,6 +483,7 @@ answer_status(struct cluster *c, uint32_t id, json_t *q)
 	json_t *answer;
 
 	note_received(c, q);
+	note_name(c, q);
 	answer = status_answer(c->ops, q, &ahead);
 	add_topology(c, q, answer);
 	node_reply(c->hub, id, 200, answer);

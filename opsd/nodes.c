@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "clock.h"
+#include "cluster.h"
+#include "log.h"
 #include "mem.h"
 #include "ops.h"
 #include "settings.h"
@@ -358,13 +360,17 @@ nodes_store(struct group *g, struct peer *p)
 	json_t *o = json_pack("{s:s, s:I, s:O?, s:o}", "name", p->name, "added",
 	    (json_int_t)p->added_ms, "system_info", p->system_info,
 	    "entries", peer_entries_json(p));
-	char *text = json_dumps(o, JSON_COMPACT);
+	char *text = json_dumps(o, JSON_COMPACT), *before;
 	struct buf k = { 0 };
 	int known = 0;
 
 	buf_u8(&k, 'N');
 	buf_add(&k, p->id, NODE_ID_LEN);
 	store_batch_put(group_batch(g), CF_META, k.data, k.len, text, strlen(text));
+	before = nodes_name(n, p->id);
+	if (before != NULL && strcmp(before, p->name) != 0)
+		group_system_delete(g, SYS_NODES, before);
+	free(before);
 	if (peer_active(p))
 		put_row(g, p);
 	else
@@ -382,4 +388,47 @@ nodes_store(struct group *g, struct peer *p)
 	buf_free(&k);
 	free(text);
 	json_decref(o);
+}
+
+struct rename {
+	struct job	 job;	/* first */
+	uint8_t		 id[NODE_ID_LEN];
+	char		*name;
+};
+
+static void
+rename_run(struct group *g, struct job *j)
+{
+	struct rename *r = (struct rename *)j;
+	struct ops *ops = group_ops(g);
+	char *was = nodes_name(ops->nodes, r->id);
+
+	if (was != NULL && strcmp(was, r->name) != 0) {
+		log_info("node %s is called %s now", was, r->name);
+		nodes_store(g, nodes_edit(g, r->id, r->name));
+		cluster_kick(ops->cluster);
+	}
+	free(was);
+}
+
+static void
+rename_done(struct job *j)
+{
+	struct rename *r = (struct rename *)j;
+
+	free(j->error);
+	free(r->name);
+	free(r);
+}
+
+struct job *
+nodes_rename_job(const uint8_t *id, const char *name)
+{
+	struct rename *r = xcalloc(1, sizeof(*r));
+
+	r->job.run = rename_run;
+	r->job.done = rename_done;
+	memcpy(r->id, id, NODE_ID_LEN);
+	r->name = xstrdup(name);
+	return (&r->job);
 }

@@ -58,6 +58,8 @@ json_t *peer_entries_json(const struct peer *p);
 struct peer *nodes_edit(struct group *g, const uint8_t *id, const char *name);
 struct entry *peer_set_entry(struct peer *p, const char *database, const char *table,
     int publish, int subscribe, uint64_t start_ms, int removed, struct stamp stamp);	/* if newer: the entry, else NULL */
+/* A node that is known has another clustering.nodeName now; frees itself. */
+struct job *nodes_rename_job(const uint8_t *id, const char *name);
 void nodes_store(struct group *g, struct peer *p);	/* takes p: its record and its hdb_nodes row */
 
 #endif
