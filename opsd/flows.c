@@ -11,6 +11,7 @@
 #include "cluster.h"
 #include "log.h"
 #include "mem.h"
+#include "nodes.h"
 #include "ops.h"
 
 #define FLOW_FORMAT	1
@@ -327,6 +328,18 @@ flow_save(struct group *g, struct flow *fl)
 	buf_free(&v);
 }
 
+static void
+log_state(struct group *g, const struct flow *fl, enum flow_state state, const char *why)
+{
+	char *peer = nodes_name(group_ops(g)->nodes, fl->peer);
+
+	log_line(state == FLOW_FAILED ? LOG_WARN : LOG_INFO, "flow %s.%s from node %s: %s%s%s, after "
+	    "transaction %llu of its log", fl->database, fl->name, peer != NULL ? peer : "?",
+	    state_names[state], why != NULL ? ": " : "", why != NULL ? why : "",
+	    (unsigned long long)fl->seq);
+	free(peer);
+}
+
 void
 flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *why)
 {
@@ -334,8 +347,7 @@ flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *wh
 
 	if (state != fl->state && (state == FLOW_COPY || state == FLOW_FAILED ||
 	    state == FLOW_CLOCK))
-		log_info("flow %s.%s: %s%s%s", fl->database, fl->name, state_names[state],
-		    why != NULL ? ": " : "", why != NULL ? why : "");
+		log_state(g, fl, state, why);
 	pthread_mutex_lock(&f->lock);
 	fl->state = state;
 	free(fl->why);
