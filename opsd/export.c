@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "csv.h"
 #include "files.h"
 #include "job.h"
 #include "mem.h"
@@ -20,8 +19,6 @@
 struct writing {
 	struct task	*task;
 	struct export	*ex;
-	json_t		*columns;
-	struct buf	 out;		/* a piece of CSV */
 	uint64_t	 shown;		/* rows that were counted */
 	int		 fd;
 };
@@ -44,80 +41,18 @@ failed(struct writing *w)
 	return (-1);
 }
 
-static void
-csv_row(struct writing *w, const json_t *row)
-{
-	const json_t	*v;
-	json_t		*name;
-	size_t		 i;
-
-	json_array_foreach(w->columns, i, name) {
-		if (i > 0)
-			buf_u8(&w->out, ',');
-		v = json_object_get(row, json_string_value(name));
-		if (v != NULL)
-			csv_write(&w->out, v);
-	}
-	buf_add(&w->out, "\r\n", 2);
-}
-
-static void
-csv_header(struct writing *w)
-{
-	json_t	*name;
-	size_t	 i;
-
-	json_array_foreach(w->columns, i, name) {
-		if (i > 0)
-			buf_u8(&w->out, ',');
-		csv_write(&w->out, name);
-	}
-	buf_add(&w->out, "\r\n", 2);
-}
-
-/* A piece of the array, which begins with a bracket or a comma, as rows of CSV. */
-static int
-csv_piece(struct writing *w, const struct buf *piece, int last)
-{
-	struct buf	 text = { 0 };
-	size_t		 n = piece->len - (size_t)(last != 0), i;
-	json_t		*rows, *row;
-
-	if (n == 0)
-		return (0);
-	buf_u8(&text, '[');
-	buf_add(&text, piece->data + 1, n - 1);
-	buf_u8(&text, ']');
-	rows = json_loadb((const char *)text.data, text.len, JSON_ALLOW_NUL, NULL);
-	buf_free(&text);
-	if (rows == NULL) {
-		task_fail(w->task, "a row cannot be written as CSV");
-		return (-1);
-	}
-	json_array_foreach(rows, i, row)
-		csv_row(w, row);
-	json_decref(rows);
-	return (0);
-}
-
 /* What the search has found since the last time. */
 static int
-write_piece(struct writing *w, int last)
+write_piece(struct writing *w)
 {
-	struct buf		*piece = search_out(w->ex->search), *out = piece;
+	struct buf		*out = search_out(w->ex->search);
 	uint64_t		 shown = search_shown(w->ex->search);
 	struct task_counts	 c = { .records = shown - w->shown, .did = shown - w->shown };
 
-	if (w->ex->csv) {
-		if (csv_piece(w, piece, last) == -1)
-			return (-1);
-		out = &w->out;
-	}
 	if (files_write(w->fd, out->data, out->len) == -1)
 		return (failed(w));
 	c.bytes = out->len;
 	w->shown = shown;
-	buf_clear(piece);
 	buf_clear(out);
 	task_progress(w->task, &c);
 	return (0);
@@ -129,8 +64,7 @@ write_all(struct writing *w)
 	struct search		*s = w->ex->search;
 	enum search_state	 state;
 
-	if (w->ex->csv)
-		csv_header(w);
+	search_format(s, w->ex->csv ? FORMAT_CSV : FORMAT_JSON);
 	search_start(s);
 	do {
 		state = search_step(s, SLICE_US);
@@ -138,7 +72,7 @@ write_all(struct writing *w)
 			task_fail(w->task, "%s", search_error(s));
 			return (-1);
 		}
-		if (task_stopped(w->task) || write_piece(w, state == SEARCH_DONE) == -1)
+		if (task_stopped(w->task) || write_piece(w) == -1)
 			return (-1);
 	} while (state == SEARCH_MORE);
 	return (fsync(w->fd) == -1 ? failed(w) : 0);
@@ -165,7 +99,6 @@ export_run(struct task *t, void *arg)
 	char		*temp = xasprintf(".%s.%s", ex->name, task_id(t));
 	int		 rc = -1;
 
-	w.columns = search_columns(ex->search);
 	w.fd = openat(ex->folder, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
 	if (w.fd == -1)
 		failed(&w);
@@ -178,7 +111,5 @@ export_run(struct task *t, void *arg)
 		task_message(t, "Successfully exported %s locally.", ex->csv ? "CSV" : "JSON");
 	else if (w.fd != -1)
 		unlinkat(ex->folder, temp, 0);
-	json_decref(w.columns);
-	buf_free(&w.out);
 	free(temp);
 }

@@ -47,48 +47,20 @@ op_two_values(const json_t *object)
 	return (NULL);
 }
 
-/* How deep brackets are nested in JSON text; the parser says whether they match. */
-static int
-text_depth(const char *text, size_t n)
-{
-	int	depth = 0, most = 0, quoted = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		char	c = text[i];
-
-		if (quoted && c == '\\')
-			i++;
-		else if (c == '"')
-			quoted = !quoted;
-		else if (!quoted && (c == '[' || c == '{') && ++depth > most)
-			most = depth;
-		else if (!quoted && (c == ']' || c == '}'))
-			depth--;
-	}
-	return (most);
-}
-
 const struct op *
-op_read(const char *text, size_t n, int max_depth, json_t **body, char **err)
+op_read(enum format f, const char *text, size_t n, int max_depth, json_t **body, char **err)
 {
 	const struct op *op = NULL;
 	const char *const *two;
 	const json_t *v;
 	const char *name;
 
-	*body = NULL;
-	if (text != NULL && text_depth(text, n) > max_depth) {
-		*err = xasprintf("Invalid JSON: nested more than %d levels deep", max_depth);
+	if ((*body = format_read(f, text, n, max_depth, err)) == NULL)
 		return (NULL);
-	}
-	if (text != NULL)
-		*body = json_loadb(text, n, JSON_ALLOW_NUL, NULL);
 	v = json_object_get(*body, "operation");
 	name = json_string_value(v);
-	if (*body == NULL)
-		*err = xstrdup("Invalid JSON.");
 	/* With a NUL in it, it is another text than the one that would be found. */
-	else if (name == NULL || name[0] == '\0' || strlen(name) != json_string_length(v))
+	if (name == NULL || name[0] == '\0' || strlen(name) != json_string_length(v))
 		*err = xstrdup("Request body must include an 'operation' property.");
 	else if ((op = op_find(name)) == NULL)
 		*err = xasprintf("Operation '%.*s' not found", NAME_SHOWN, name);

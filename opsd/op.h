@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "buf.h"
+#include "format.h"
 
 /*
  * Operations of the API.  http.c parses, authenticates and finds the operation;
@@ -48,9 +49,10 @@ struct op {
 const struct op *op_find(const char *name);
 /*
  * What a request's body asks for: the operation, or NULL with the text for a 400 in
- * *err (caller frees).  *body is a new reference, or NULL when it is not JSON.
+ * *err (caller frees).  *body is a new reference, or NULL when it is broken.
  */
-const struct op *op_read(const char *text, size_t n, int max_depth, json_t **body, char **err);
+const struct op *op_read(enum format f, const char *text, size_t n, int max_depth, json_t **body,
+    char **err);
 
 /*
  * Some fields have an old and a new name.  The two names of one that the object has both
@@ -60,6 +62,8 @@ const char *const *op_two_values(const json_t *object);
 
 /* A header of the request, or NULL; borrowed, on any thread while the request is alive. */
 const char *request_header(const struct request *r, const char *name);
+/* What the client accepts; with rows it may be CSV.  What reply_json and its like say is put into it. */
+enum format request_format(const struct request *r, int rows);
 /* Adds a header to the answer, before reply_*; without line ends in it. */
 void reply_header(struct request *r, const char *name, const char *value);
 

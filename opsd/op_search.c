@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "log.h"
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
@@ -14,9 +15,19 @@
 #include "user.h"
 
 #define SLICE_US	2000
+#define WHOLE_MAX	65536	/* bytes of a result in one piece */
 #define DEPTH_MAX	16	/* of nested conditions */
 #define LEAVES_MAX	1000
 #define SORTS_MAX	8
+
+/* A search whose rows are sent: whole, when they are few, else in pieces as they are found. */
+struct answering {
+	struct request	*r;
+	struct search	*search;
+	enum format	 format;
+	int		 begun;
+	int		 passes;	/* MessagePack: 1 while rows are counted, 2 after that */
+};
 
 /* A search while its request is read. */
 struct asking {
@@ -29,27 +40,83 @@ struct asking {
 	size_t		 leaves;
 };
 
+/* A piece of the result is there.  MessagePack has to know first how many rows follow. */
+static void
+answer_piece(struct answering *a)
+{
+	if (a->format == FORMAT_MSGPACK && a->passes == 0) {
+		search_count(a->search);
+		a->passes = 1;
+		return;
+	}
+	if (a->passes == 1)
+		return;
+	if (!a->begun)
+		reply_begin(a->r, 200, format_type(a->format));
+	a->begun = 1;
+	reply_more(a->r, search_out(a->search));
+}
+
+/* 1 when that was all. */
+static int
+answer_last(struct answering *a)
+{
+	if (a->passes == 1) {
+		a->passes = 2;
+		if (search_again(a->search) == 0)
+			return (0);
+		reply_error(a->r, 400, "there are more rows than MessagePack can count, use limit "
+		    "and offset");
+	} else if (a->begun) {
+		reply_more(a->r, search_out(a->search));
+		reply_end(a->r);
+	} else
+		reply_body(a->r, 200, format_type(a->format), search_out(a->search));
+	return (1);
+}
+
+static void
+answer_failure(struct answering *a)
+{
+	if (a->begun) {
+		log_warnx("search: %s", search_error(a->search));
+		reply_abort(a->r);
+	} else
+		reply_error(a->r, search_status(a->search), "%s", search_error(a->search));
+}
+
+/* One slice; 1 when the request has its answer, or nobody who wants it. */
+static int
+answer_step(struct answering *a)
+{
+	if (request_gone(a->r)) {
+		reply_abort(a->r);
+		return (1);
+	}
+	switch (search_step(a->search, SLICE_US)) {
+	case SEARCH_MORE:
+		if (search_out(a->search)->len > WHOLE_MAX || a->begun)
+			answer_piece(a);
+		return (0);
+	case SEARCH_DONE:
+		return (answer_last(a));
+	default:
+		answer_failure(a);
+		return (1);
+	}
+}
+
 static void
 op_search_again_cb(struct request *r, void *arg)
 {
-	struct search	*s = arg;
+	struct answering *a = arg;
 
-	if (request_gone(r)) {
-		search_free(s);
-		reply_abort(r);
+	if (!answer_step(a)) {
+		request_again(r, op_search_again_cb, a);
 		return;
 	}
-	switch (search_step(s, SLICE_US)) {
-	case SEARCH_MORE:
-		request_again(r, op_search_again_cb, s);
-		return;
-	case SEARCH_DONE:
-		reply_text(r, 200, search_out(s));
-		break;
-	case SEARCH_FAILED:
-		reply_error(r, search_status(s), "%s", search_error(s));
-	}
-	search_free(s);
+	search_free(a->search);
+	free(a);
 }
 
 static void
@@ -406,10 +473,15 @@ read_by_conditions(struct request *r)
 static void
 start(struct request *r, struct search *s)
 {
+	struct answering	*a;
+
 	if (s == NULL)
 		return;
+	a = xcalloc(1, sizeof(*a));
+	*a = (struct answering){ .r = r, .search = s, .format = request_format(r, 1) };
+	search_format(s, a->format);
 	search_start(s);
-	op_search_again_cb(r, s);
+	op_search_again_cb(r, a);
 }
 
 static void

@@ -82,6 +82,12 @@ request_header(const struct request *r, const char *name)
 	return (head_find(&r->http->head, name));
 }
 
+enum format
+request_format(const struct request *r, int rows)
+{
+	return (format_wanted(head_find(&r->http->head, "Accept"), rows));
+}
+
 void
 reply_header(struct request *r, const char *name, const char *value)
 {
@@ -162,7 +168,21 @@ reply_body(struct request *r, int status, const char *type, struct buf *bytes)
 void
 reply_text(struct request *r, int status, struct buf *json)
 {
-	reply_body(r, status, NULL, json);
+	enum format f = request_format(r, 0);
+	struct buf out = { 0 };
+	json_t *v;
+
+	if (f == FORMAT_JSON) {
+		reply_body(r, status, NULL, json);
+		return;
+	}
+	v = json_loadb((const char *)json->data, json->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	if (v == NULL)
+		v = json_null();
+	format_json(f, &out, v);
+	json_decref(v);
+	buf_free(json);
+	reply_body(r, status, format_type(f), &out);
 }
 
 static void
@@ -305,7 +325,8 @@ exchange_body(struct exchange *x)
 	char *err = NULL;
 
 	x->stage = RUNNING;
-	x->r.op = op_read((const char *)evbuffer_pullup(in, -1), n,
+	x->r.op = op_read(format_of(head_find(&x->head, "Content-Type")),
+	    (const char *)evbuffer_pullup(in, -1), n,
 	    x->thread->http->limits.max_depth, &x->r.body, &err);
 	/* It may be long, and the request may take long. */
 	conn_body_drop(x->conn);

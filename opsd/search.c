@@ -11,12 +11,6 @@
 
 #define LOOK_AT_CLOCK	16		/* rows between two looks */
 #define SORT_BYTES_MAX	(256u << 20)	/* gathered sort keys */
-#define OUT_BYTES_MAX	(256u << 20)	/* an answer, which is held in memory */
-
-struct column {
-	struct field	 field;
-	struct buf	 label;		/* "name": with comma or brace before it */
-};
 
 struct order {
 	struct field	 field;
@@ -38,22 +32,21 @@ struct search {
 	struct store_iter	*it;
 	const struct attribute	*index;		/* the way in, or NULL: rows */
 	struct condition	*where;
-	struct column		*cols;
-	size_t			 ncols;
-	int			 skip_missing;	/* attributes that a row has not are left out */
+	struct rows		 rows;
 	struct order		*orders;
 	size_t			 norders;
 	int			 sorting;	/* gathered, as the way in has another order */
 	int			 reverse;
-	uint64_t		 offset, limit, found, shown;
+	uint64_t		 offset, limit, found;
 	enum phase		 phase;
+	int			 keyed;		/* only these: */
 	struct buf		 keys;		/* wanted ones: u32 length + bytes */
 	size_t			 keys_at;
 	struct entry		**heap;		/* greatest first; sorted after DRAIN */
 	size_t			 n, cap, left, emit_at;
 	size_t			 heap_bytes;
 	struct row_view		 view;
-	struct buf		 row, key, entry, value, out;
+	struct buf		 row, key, entry, value;
 	const char		*error;
 	int			 status;
 };
@@ -76,12 +69,10 @@ search_free(struct search *s)
 	store_iter_free(s->it);
 	store_snap_free(s->snap);
 	condition_free(s->where);
-	for (size_t i = 0; i < s->ncols; i++)
-		buf_free(&s->cols[i].label);
+	rows_free(&s->rows);
 	for (size_t i = 0; i < s->n; i++)
 		free(s->heap[i]);
 	free(s->heap);
-	free(s->cols);
 	free(s->orders);
 	row_view_free(&s->view);
 	buf_free(&s->keys);
@@ -89,24 +80,20 @@ search_free(struct search *s)
 	buf_free(&s->key);
 	buf_free(&s->entry);
 	buf_free(&s->value);
-	buf_free(&s->out);
 	table_unref(s->table);
 	free(s);
 }
 
 void
+search_format(struct search *s, enum format f)
+{
+	s->rows.format = f;
+}
+
+void
 search_column(struct search *s, const struct field *f)
 {
-	struct column	*c;
-
-	for (size_t i = 0; i < s->ncols; i++)
-		if (s->cols[i].field.attr == f->attr)
-			return;
-	s->cols = xrealloc(s->cols, (s->ncols + 1) * sizeof(*s->cols));
-	c = &s->cols[s->ncols++];
-	*c = (struct column){ .field = *f };
-	value_text_string(&c->label, f->attr->name, f->attr->nlen);
-	buf_u8(&c->label, ':');
+	rows_column(&s->rows, f);
 }
 
 void
@@ -119,7 +106,7 @@ search_all_columns(struct search *s, int (*shown)(const struct table *, const ch
 	for (size_t i = 0; i < t->nattrs; i++)
 		if (field_find(&f, t, t->attrs[i].name) == 0 && shown(t, t->attrs[i].name, arg))
 			search_column(s, &f);
-	s->skip_missing = t->declared;
+	s->rows.skip_missing = t->declared;
 }
 
 void
@@ -135,6 +122,7 @@ search_keys(struct search *s, const json_t *keys)
 	size_t		 i, at;
 
 	s->phase = KEYS;
+	s->keyed = 1;
 	json_array_foreach(keys, i, key) {
 		at = s->keys.len;
 		buf_u32(&s->keys, 0);
@@ -168,23 +156,13 @@ search_page(struct search *s, uint64_t offset, uint64_t limit)
 struct buf *
 search_out(struct search *s)
 {
-	return (&s->out);
+	return (&s->rows.out);
 }
 
 uint64_t
 search_shown(const struct search *s)
 {
-	return (s->shown);
-}
-
-json_t *
-search_columns(const struct search *s)
-{
-	json_t	*names = json_array();
-
-	for (size_t i = 0; i < s->ncols; i++)
-		json_array_append_new(names, json_string(s->cols[i].field.attr->name));
-	return (names);
+	return (s->rows.shown);
 }
 
 const char *
@@ -261,6 +239,17 @@ open_iter(struct search *s, const struct condition *leaf)
 	buf_free(&to);
 }
 
+static void
+to_first(struct search *s)
+{
+	if (s->it == NULL)
+		return;
+	if (s->reverse && !s->sorting)
+		store_iter_last(s->it);
+	else
+		store_iter_first(s->it);
+}
+
 void
 search_start(struct search *s)
 {
@@ -269,7 +258,7 @@ search_start(struct search *s)
 	if (s->limit == 0)
 		s->limit = UINT64_MAX;
 	s->snap = store_snap_new(s->store);
-	buf_u8(&s->out, '[');
+	rows_begin(&s->rows, ROWS_UNKNOWN);
 	if (s->phase == KEYS)
 		return;
 	if (leaf != NULL && leaf->field.kind != FIELD_KEY)
@@ -278,12 +267,28 @@ search_start(struct search *s)
 	if (!s->sorting && s->norders == 1)
 		s->reverse = s->orders[0].descending;
 	open_iter(s, leaf);
-	if (s->it == NULL)
-		return;
-	if (s->reverse && !s->sorting)
-		store_iter_last(s->it);
-	else
-		store_iter_first(s->it);
+	to_first(s);
+}
+
+void
+search_count(struct search *s)
+{
+	s->rows.counting = 1;
+	buf_clear(&s->rows.out);
+}
+
+int
+search_again(struct search *s)
+{
+	if (s->rows.shown >= ROWS_UNKNOWN)
+		return (-1);
+	s->rows.counting = 0;
+	rows_begin(&s->rows, (uint32_t)s->rows.shown);
+	s->found = 0;
+	s->keys_at = s->emit_at = 0;
+	s->phase = s->keyed ? KEYS : s->sorting ? EMIT : s->it != NULL ? SCAN : DRAIN;
+	to_first(s);
+	return (0);
 }
 
 static void
@@ -294,82 +299,14 @@ fail(struct search *s, int status, const char *error)
 	s->phase = OVER;
 }
 
-static void
-text_time(struct buf *out, struct stamp t)
-{
-	if (stamp_none(t))
-		buf_add(out, "null", 4);
-	else
-		value_text_real(out, stamp_user(t));
-}
-
-static void
-text_key(struct search *s)
-{
-	struct scalar	sc;
-
-	if (scalar_from_key(&sc, s->view.key, s->view.klen, &s->view.scratch) == -1)
-		sc = (struct scalar){ .rank = RANK_NULL };
-	value_text_scalar(&s->out, &sc);
-}
-
-static void
-text_column(struct search *s, const struct column *c, char before)
-{
-	const struct attr	*a = field_attr(&c->field, &s->view);
-	struct buf		*out = &s->out;
-
-	buf_u8(out, (uint8_t)before);
-	buf_add(out, c->label.data, c->label.len);
-	switch (c->field.kind) {
-	case FIELD_KEY:
-		text_key(s);
-		return;
-	case FIELD_CREATED:
-		text_time(out, row_created(&s->view.row));
-		return;
-	case FIELD_UPDATED:
-		text_time(out, row_updated(&s->view.row));
-		return;
-	default:
-		if (a != NULL)
-			value_text(out, a->value, a->vlen);
-		else
-			buf_add(out, "null", 4);
-	}
-}
-
-static void
-text_row(struct search *s)
-{
-	char	before = '{';
-
-	if (s->shown++ > 0)
-		buf_u8(&s->out, ',');
-	for (size_t i = 0; i < s->ncols; i++) {
-		const struct column *c = &s->cols[i];
-
-		if (s->skip_missing && c->field.kind == FIELD_ATTR &&
-		    field_attr(&c->field, &s->view) == NULL)
-			continue;
-		text_column(s, c, before);
-		before = ',';
-	}
-	if (before == '{')
-		buf_u8(&s->out, '{');
-	buf_u8(&s->out, '}');
-}
-
 /* A match in its place: 1 when the page is full. */
 static int
 page_row(struct search *s)
 {
 	if (s->found++ < s->offset)
 		return (0);
-	text_row(s);
-	if (s->out.len > OUT_BYTES_MAX)
-		fail(s, 400, "the result is too large, use limit and offset");
-	return (s->phase == OVER || s->found - s->offset >= s->limit);
+	rows_add(&s->rows, &s->view);
+	return (s->found - s->offset >= s->limit);
 }
 
 /* The view onto the row at key; 1 visible, 0 not, -1 broken. */
@@ -634,6 +571,6 @@ search_step(struct search *s, uint64_t budget_us)
 	}
 	if (s->error != NULL)
 		return (SEARCH_FAILED);
-	buf_u8(&s->out, ']');
+	rows_end(&s->rows);
 	return (SEARCH_DONE);
 }

@@ -21,6 +21,7 @@ struct token {
 	double		 d;
 	const char	*s;	/* TEXT */
 	uint32_t	 n;	/* length, items or pairs */
+	int		 foreign;	/* value_pack does not make it */
 };
 
 #define MAX_REAL_AS_INTEGER	1e15	/* below, %.0f is the shortest form */
@@ -157,6 +158,36 @@ value_pack(struct buf *b, const json_t *v)
 	pack(&pk, v);
 }
 
+void
+value_pack_map(struct buf *b, size_t n)
+{
+	msgpack_packer	pk;
+
+	msgpack_packer_init(&pk, b, value_write_cb);
+	msgpack_pack_map(&pk, n);
+}
+
+void
+value_pack_scalar(struct buf *b, const struct scalar *sc)
+{
+	msgpack_packer	pk;
+	int64_t		i;
+
+	msgpack_packer_init(&pk, b, value_write_cb);
+	if (sc->rank == RANK_TEXT)
+		msgpack_pack_str_with_body(&pk, sc->s, sc->n);
+	else if (sc->rank == RANK_NUMBER && scalar_is_integer(sc, &i))
+		msgpack_pack_int64(&pk, i);
+	else if (sc->rank == RANK_NUMBER)
+		msgpack_pack_double(&pk, sc->d);
+	else if (sc->rank == RANK_TRUE)
+		msgpack_pack_true(&pk);
+	else if (sc->rank == RANK_FALSE)
+		msgpack_pack_false(&pk);
+	else
+		msgpack_pack_nil(&pk);
+}
+
 static uint64_t
 read_be(struct rd *r, size_t n)
 {
@@ -195,7 +226,37 @@ token_real(struct rd *r, struct token *t)
 
 	t->kind = REAL;
 	memcpy(&t->d, &bits, sizeof(t->d));
-	return (rd_ok(r) && isfinite(t->d) ? 0 : -1);
+	if (!isfinite(t->d)) {
+		t->kind = NIL;
+		t->foreign = 1;
+	}
+	return (rd_ok(r) ? 0 : -1);
+}
+
+static int
+token_single(struct rd *r, struct token *t)
+{
+	uint32_t	bits = (uint32_t)read_be(r, 4);
+	float		f;
+
+	memcpy(&f, &bits, sizeof(f));
+	t->kind = isfinite(f) ? REAL : NIL;
+	t->d = (double)f;
+	t->foreign = 1;
+	return (rd_ok(r) ? 0 : -1);
+}
+
+static int
+token_unsigned(struct rd *r, struct token *t)
+{
+	uint64_t	u = read_be(r, 8);
+
+	if (u <= INT64_MAX)
+		return (token_integer(r, t, (int64_t)u));
+	t->kind = REAL;
+	t->d = (double)u;
+	t->foreign = 1;
+	return (rd_ok(r) ? 0 : -1);
 }
 
 /* Forms with a byte of their own, from c0. */
@@ -210,6 +271,8 @@ token_long(struct rd *r, struct token *t, uint8_t c)
 	case 0xc3:
 		t->kind = c == 0xc3 ? TRUE : FALSE;
 		return (0);
+	case 0xca:
+		return (token_single(r, t));
 	case 0xcb:
 		return (token_real(r, t));
 	case 0xcc:
@@ -219,10 +282,9 @@ token_long(struct rd *r, struct token *t, uint8_t c)
 	case 0xce:
 		return (token_integer(r, t, (int64_t)read_be(r, 4)));
 	case 0xcf:
+		return (token_unsigned(r, t));
 	case 0xd3:
-		t->kind = INTEGER;
-		t->i = (int64_t)read_be(r, 8);
-		return (rd_ok(r) && (c == 0xd3 || t->i >= 0) ? 0 : -1);
+		return (token_integer(r, t, (int64_t)read_be(r, 8)));
 	case 0xd0:
 		return (token_integer(r, t, (int8_t)rd_u8(r)));
 	case 0xd1:
@@ -241,12 +303,12 @@ token_long(struct rd *r, struct token *t, uint8_t c)
 	case 0xdf:
 		return (token_sized(r, t, MAP, read_be(r, c == 0xde ? 2 : 4)));
 	default:
-		return (-1);	/* binary, extensions, single floats: not made by value_pack */
+		return (-1);	/* binary, extensions */
 	}
 }
 
 static int
-token_next(struct rd *r, struct token *t)
+token_any(struct rd *r, struct token *t)
 {
 	uint8_t	c = rd_u8(r);
 
@@ -262,6 +324,13 @@ token_next(struct rd *r, struct token *t)
 	if (c < 0xc0)
 		return (token_sized(r, t, TEXT, c & 0x1f));
 	return (token_long(r, t, c));
+}
+
+/* Of what value_pack makes. */
+static int
+token_next(struct rd *r, struct token *t)
+{
+	return (token_any(r, t) == -1 || t->foreign ? -1 : 0);
 }
 
 /* A name in an object: no NUL, as JSON objects here cannot hold one. */
@@ -305,15 +374,15 @@ value_valid(const uint8_t *p, size_t n)
 	return (check(&r, VALUE_MAX_DEPTH) == 0 && rd_done(&r));
 }
 
-static json_t *read_json(struct rd *r, int left);
+static json_t *read_json(struct rd *r, int left, int others);
 
 static json_t *
-read_array(struct rd *r, uint32_t n, int left)
+read_array(struct rd *r, uint32_t n, int left, int others)
 {
 	json_t	*a = json_array(), *e;
 
 	while (n-- > 0) {
-		if ((e = read_json(r, left)) == NULL) {
+		if ((e = read_json(r, left, others)) == NULL) {
 			json_decref(a);
 			return (NULL);
 		}
@@ -323,7 +392,7 @@ read_array(struct rd *r, uint32_t n, int left)
 }
 
 static json_t *
-read_object(struct rd *r, uint32_t n, int left)
+read_object(struct rd *r, uint32_t n, int left, int others)
 {
 	json_t		*o = json_object(), *e;
 	struct token	 t;
@@ -331,7 +400,7 @@ read_object(struct rd *r, uint32_t n, int left)
 	int		 rc;
 
 	while (n-- > 0) {
-		if (token_name(r, &t) == -1 || (e = read_json(r, left)) == NULL) {
+		if (token_name(r, &t) == -1 || (e = read_json(r, left, others)) == NULL) {
 			json_decref(o);
 			return (NULL);
 		}
@@ -347,11 +416,11 @@ read_object(struct rd *r, uint32_t n, int left)
 }
 
 static json_t *
-read_json(struct rd *r, int left)
+read_json(struct rd *r, int left, int others)
 {
 	struct token	t;
 
-	if (token_next(r, &t) == -1)
+	if ((others ? token_any(r, &t) : token_next(r, &t)) == -1)
 		return (NULL);
 	switch (t.kind) {
 	case NIL:
@@ -367,23 +436,35 @@ read_json(struct rd *r, int left)
 	case TEXT:
 		return (json_stringn(t.s, t.n));
 	case ARRAY:
-		return (left > 0 ? read_array(r, t.n, left - 1) : NULL);
+		return (left > 0 ? read_array(r, t.n, left - 1, others) : NULL);
 	default:
-		return (left > 0 ? read_object(r, t.n, left - 1) : NULL);
+		return (left > 0 ? read_object(r, t.n, left - 1, others) : NULL);
 	}
 }
 
-json_t *
-value_to_json(const uint8_t *p, size_t n)
+static json_t *
+read_whole(const uint8_t *p, size_t n, int max_depth, int others)
 {
 	struct rd	 r = rd_init(p, n);
-	json_t		*v = read_json(&r, VALUE_MAX_DEPTH);
+	json_t		*v = read_json(&r, max_depth, others);
 
 	if (v != NULL && !rd_done(&r)) {
 		json_decref(v);
 		v = NULL;
 	}
 	return (v);
+}
+
+json_t *
+value_to_json(const uint8_t *p, size_t n)
+{
+	return (read_whole(p, n, VALUE_MAX_DEPTH, 0));
+}
+
+json_t *
+value_from_others(const uint8_t *p, size_t n, int max_depth)
+{
+	return (read_whole(p, n, max_depth, 1));
 }
 
 static void

@@ -282,3 +282,150 @@ answers_posts()
 	raw n2 -H 'Origin: https://studio.example' -d '{"operation":"describe_all"}'
 	[ "$code" = 200 ]
 }
+
+# ---- formats ----
+
+hex()
+{
+	od -An -v -tx1 | tr -d ' \n'
+}
+
+unhex()
+{
+	printf '%b' "$(sed 's/../\\x&/g')"
+}
+
+as()		# as TYPE OPERATION: the answer in that format, as hexadecimal
+{
+	curl -s -u admin:admin-secret -H "Accept: $1" -d "$2" "http://127.0.0.1:$(port n1 api)/" | hex
+}
+
+@test "bodies and answers in CBOR and MessagePack" {
+	local id='{"operation":"search_by_id","database":"dev","table":"fmt","ids":["x"],"get_attributes":["id","a"]}'
+
+	make_table n1 fmt
+	# {"operation":"insert","database":"dev","table":"fmt","records":[{"id":"x","a":[1,1.5]}]}
+	printf '\xa4\x69operation\x66insert\x68database\x63dev\x65table\x63fmt\x67records\x9f\xa2\x62id\x61x\x61a\x82\x01\xf9\x3e\x00\xff' |
+	    raw n1 -u admin:admin-secret -H 'Content-Type: application/cbor' --data-binary @-
+	[ "$(as '*/*' "$id" | unhex)" = '[{"id":"x","a":[1,1.5]}]' ]
+	# [{"id":"x","a":[1,1.5]}], the list of unknown length in CBOR, of 32 bits in MessagePack
+	[ "$(as application/cbor "$id")" = 9fa262696461786161"8201fb3ff8000000000000"ff ]
+	[ "$(as application/x-msgpack "$id")" = dd0000000182a26964a178a16192"01cb3ff8000000000000" ]
+	# {"operation":"upsert",...,"records":[{"id":"x","a":null}]}
+	printf '\x84\xa9operation\xa6upsert\xa8database\xa3dev\xa5table\xa3fmt\xa7records\x91\x82\xa2id\xa1x\xa1a\xc0' |
+	    raw n1 -u admin:admin-secret -H 'Content-Type: application/x-msgpack' --data-binary @-
+	[ "$(as text/csv "$id" | unhex)" = $'id,a\r\nx,\r' ]
+	# {"error": text of 25 bytes}; what is no list of rows is never CSV.
+	[ "$(as application/cbor '{"operation":"fly"}')" = "a1656572726f727819$(printf "Operation 'fly' not found" | hex)" ]
+	raw n1 -u admin:admin-secret -H 'Accept: text/csv' -d '{"operation":"fly"}'
+	is_error 400
+	for type in application/cbor application/x-msgpack; do
+		raw n1 -u admin:admin-secret -H "Content-Type: $type" --data-binary '{"operation":"describe_all"}'
+		is_error 400 Invalid
+	done
+}
+
+@test "CSV has a header, quotes what must be, and every column of every row" {
+	make_table n1 csv
+	insert n1 csv '{"id":1,"a":"x,y","b":[1,{"c":"d"}]},{"id":2,"b":"say \"hi\""},{"id":3,"a":""}'
+	raw n1 -u admin:admin-secret -H 'Accept: text/csv' -d '{"operation":"search_by_value","database":"dev",
+	    "table":"csv","search_attribute":"id","search_value":"*","get_attributes":["id","a","b"]}'
+	[[ $head == *'Content-Type: text/csv'* ]]
+	[ "$body" = $'id,a,b\r\n1,"x,y","[1,{""c"":""d""}]"\r\n2,,"say ""hi"""\r\n3,"",\r\n' ] ||
+	    [ "$body" = $'id,a,b\r\n1,"x,y","[1,{""c"":""d""}]"\r\n2,,"say ""hi"""\r\n3,"",\r' ]
+}
+
+# ---- long answers ----
+
+many_rows()	# many_rows NODE TABLE N
+{
+	make_table "$1" "$2"
+	for i in $(seq 0 1000 $(($3 - 1))); do
+		{
+			printf '{"operation":"insert","database":"dev","table":"%s","records":[' "$2"
+			seq -s , -f '{"id":%.0f,"text":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}' \
+			    $((i + 1)) $((i + 1000))
+			printf ']}'
+		} >"$HL_T/rows.json"
+		ok "$1" "@$HL_T/rows.json"
+	done
+}
+
+all_of()	# all_of TABLE [FIELDS]
+{
+	printf '{"operation":"search_by_value","database":"dev","table":"%s","search_attribute":"id","search_value":"*","get_attributes":["*"]%s}' "$@"
+}
+
+@test "a long answer comes in pieces, and is whole in every format" {
+	local text
+
+	text=$(printf %0100d 0 | tr 0 a | hex)
+	many_rows n1 long 20000
+	raw n1 -u admin:admin-secret -d "$(all_of long)"
+	[ "$code" = 200 ]
+	[[ $head == *'Transfer-Encoding: chunked'* && $head != *Content-Length* ]]
+	[ "$(jq -c '[length, (map(.id) | add)]' <<<"$body")" = '[20000,200010000]' ]
+	raw n1 -0 -u admin:admin-secret -d "$(all_of long)"
+	[ "$(jq -c '[length, (map(.id) | add)]' <<<"$body")" = '[20000,200010000]' ]
+	raw n1 -u admin:admin-secret -H 'Accept: text/csv' -d "$(all_of long)"
+	[ "$(tr -d '\r' <<<"$body" | grep -c ',aaaaaaaaaa')" = 20000 ]
+	# The number of rows comes first: here 20000 = 4e20.
+	as application/x-msgpack "$(all_of long)" >"$HL_T/msgpack"
+	[ "$(head -c 10 "$HL_T/msgpack")" = dd00004e20 ]
+	[ "$(grep -o "$text" "$HL_T/msgpack" | wc -l)" = 20000 ]
+	as application/cbor "$(all_of long)" >"$HL_T/cbor"
+	[ "$(head -c 2 "$HL_T/cbor")$(tail -c 2 "$HL_T/cbor")" = 9fff ]
+	[ "$(grep -o "$text" "$HL_T/cbor" | wc -l)" = 20000 ]
+	# Few rows are in one piece, an error is an error, and sorting, pages and keys give the same.
+	raw n1 -u admin:admin-secret -d "$(all_of long ',"limit":10')"
+	[[ $head == *Content-Length* ]]
+	as application/x-msgpack "$(all_of long ',"sort":{"attribute":"text"},"limit":15000,"offset":7')" | head -c 10 >"$HL_T/sorted"
+	[ "$(cat "$HL_T/sorted")" = dd00003a98 ]
+	as application/x-msgpack "{\"operation\":\"search_by_id\",\"database\":\"dev\",\"table\":\"long\",\"ids\":[$(seq -s , 10000 19999)],\"get_attributes\":[\"*\"]}" | head -c 10 >"$HL_T/keys"
+	[ "$(cat "$HL_T/keys")" = dd00002710 ]
+}
+
+rss()		# rss NODE: of its opsd, in KB
+{
+	awk '/VmRSS/ { print $2 }' "/proc/$(node_pid "$1" opsd)/status"
+}
+
+@test "who does not read a long answer costs nothing, holds up nobody, and is cut off" {
+	local before after
+
+	many_rows n2 long 50000
+	before=$(rss n2)
+	for i in 1 2 3; do
+		"$HL_CLIENTS" "$(port n2 api)" stall 1000 4500 <<<"$(post "$(all_of long)")" >"$HL_T/stalled$i" &
+	done
+	for i in {1..10}; do
+		ok n2 '{"operation":"describe_table","database":"dev","table":"long"}' '.record_count == 50000'
+	done
+	after=$(rss n2)
+	wait
+	echo "# 3 readers that stand still: opsd has $before, then $after KB" >&3
+	# Three whole answers are 25 MB.  (A sanitizer keeps what is freed.)
+	ldd "$HL_BUILD/opsd/opsd" | grep -q asan || [ $((after - before)) -lt 8000 ]
+	# What was on its way comes, then the connection ends before the result does.
+	for i in 1 2 3; do
+		read -r bytes how <"$HL_T/stalled$i"
+		[ "$bytes" -lt 6000000 ]
+	done
+	ok n2 '{"operation":"describe_table","database":"dev","table":"long"}'
+}
+
+@test "clients that go away in the middle of an answer end the search" {
+	for i in {1..20}; do
+		"$HL_CLIENTS" "$(port n1 api)" stall 1000 1 <<<"$(post "$(all_of long)")" >/dev/null &
+		exec 5<>"/dev/tcp/127.0.0.1/$(port n1 api)"
+		post "$(all_of long)" >&5
+		read -r -N 100 -u 5 _
+		exec 5>&-
+	done
+	wait
+	ok n1 '{"operation":"describe_table","database":"dev","table":"long"}'
+	# A slow reader does get it all.
+	run "$HL_CLIENTS" "$(port n1 api)" stall 5000 300 <<<"$(post "$(all_of long)" 'Connection: close')"
+	[[ $output == *' end' ]]
+	[ "${output% *}" -gt 2000000 ]
+}

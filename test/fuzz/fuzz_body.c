@@ -58,7 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	json_t		*body;
 	char		*err = NULL;
-	const struct op	*op = op_read((const char *)data, n, 100, &body, &err);
+	const struct op	*op = op_read(FORMAT_JSON, (const char *)data, n, 100, &body, &err);
 
 	if ((op == NULL) != (err != NULL) || (op != NULL && body == NULL))
 		abort();

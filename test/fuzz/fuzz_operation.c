@@ -239,7 +239,7 @@ request(enum asker who, const struct buf *body)
 	struct answer	 a;
 	json_t		*json;
 	char		*err = NULL;
-	const struct op	*op = op_read((const char *)body->data, body->len, DEPTH_MAX, &json,
+	const struct op	*op = op_read(FORMAT_JSON, (const char *)body->data, body->len, DEPTH_MAX, &json,
 	    &err);
 
 	if (op == NULL || !harms(op, json)) {

@@ -127,12 +127,12 @@ test_reading_a_body(void **state)
 	const struct op	*op;
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		assert_null(op_read(refused[i][0], strlen(refused[i][0]), 100, &b, &err));
+		assert_null(op_read(FORMAT_JSON, refused[i][0], strlen(refused[i][0]), 100, &b, &err));
 		assert_string_equal(err, refused[i][1]);
 		free(err);
 		json_decref(b);
 	}
-	op = op_read("{\"operation\":\"user_info\"}", 25, 100, &b, &err);
+	op = op_read(FORMAT_JSON, "{\"operation\":\"user_info\"}", 25, 100, &b, &err);
 	assert_non_null(op);
 	assert_string_equal(op->internal, "userInfo");
 	assert_int_equal(op->right, RIGHT_ANYONE);
