@@ -51,6 +51,20 @@ add_leaf_tls(struct buf *b, const struct settings *s)
 	buf_addf(b, "verify: %s\ntimeout: 5\n}\n", !s->insecure && s->verify ? "true" : "false");
 }
 
+/* The same leaf links through firewalls that let only HTTPS out. */
+static void
+add_websocket(struct buf *b, const struct settings *s)
+{
+	int64_t port = conf_int(s->conf, HUB_LEAF_WEBSOCKET_PORT);
+
+	if (port == 0)
+		return;
+	buf_addf(b, "websocket {\n");
+	natstext_address(b, s->conf, HUB_LEAF_HOST, HUB_LEAF_WEBSOCKET_PORT);
+	add_leaf_tls(b, s);
+	buf_addf(b, "}\n");
+}
+
 json_t *
 hubconf_routes(const struct settings *s)
 {
@@ -124,6 +138,7 @@ hubconf_text(const struct settings *s, const struct hubconf_run *run, int live)
 	buf_addf(&b, "no_advertise: true\n");
 	add_leaf_tls(&b, s);
 	buf_addf(&b, "}\n");
+	add_websocket(&b, s);
 	natstext_accounts(&b, s, run->sys_password, "");
 	buf_u8(&b, 0);
 	return ((char *)buf_take(&b, NULL));

@@ -141,6 +141,28 @@ reaches()	# reaches NODE OTHER
 	node_stop edge
 }
 
+@test "a leaf route over a WebSocket: verified both ways as well" {
+	local websocket
+
+	websocket=$(hl_ports)
+	certificate ours gate
+	# shellcheck disable=SC2046 # words
+	node_start gate $(tls ours gate) \
+	    "CLUSTERING_HUBSERVER_LEAFNODES_NETWORK_WEBSOCKETPORT=$websocket"
+	for n in ours none; do
+		# shellcheck disable=SC2046 # words
+		node_start "$n" $([ $n = none ] || { certificate ours $n; tls ours $n; })
+		ok "$n" "{\"operation\":\"cluster_set_routes\",\"server\":\"leaf\",\"routes\":[
+		    {\"host\":\"127.0.0.1\",\"port\":$websocket,\"tls\":\"wss\"}]}"
+	done
+	wait_until 15 reaches gate ours
+	wait_until 15 log_says gate "TLS handshake error"
+	in_network none
+	for n in gate ours none; do
+		node_stop $n
+	done
+}
+
 @test "the authority's file may hold more than one: an old and a new" {
 	cat "$HL_T/ca.ours/ca.pem" "$HL_T/ca.theirs/ca.pem" >"$HL_T/both.pem"
 	certificate theirs newer

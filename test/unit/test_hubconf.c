@@ -107,6 +107,7 @@ test_text(void **state)
 	has(&o, "routes: [\n]\n");
 	has(&o, "system_account: SYS\n");
 	lacks(&o, "advertise: \"");
+	lacks(&o, "websocket");
 }
 
 static void
