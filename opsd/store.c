@@ -52,6 +52,13 @@ make_options(struct store *s, size_t cache_bytes)
 	rocksdb_block_based_options_set_filter_policy(s->table_options,
 	    rocksdb_filterpolicy_create_bloom_full(10));
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(s->table_options, 1);
+	/*
+	 * In parts that fit: the whole filter of a large file is larger than what a shard of
+	 * a small cache takes, and would be read anew for every key.
+	 */
+	rocksdb_block_based_options_set_index_type(s->table_options,
+	    rocksdb_block_based_table_index_type_two_level_index_search);
+	rocksdb_block_based_options_set_partition_filters(s->table_options, 1);
 	rocksdb_options_set_block_based_table_factory(o, s->table_options);
 	rocksdb_options_set_create_if_missing(o, 1);
 	rocksdb_options_set_create_missing_column_families(o, 1);
