@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -374,7 +375,8 @@ exchange_count(struct exchange *x, uint64_t n)
 	struct http *h = x->thread->http;
 
 	x->bytes += n;
-	if ((h->bytes += n) <= h->limits.max_bytes)
+	/* Not what += gives: clang takes that for atomic still. */
+	if (atomic_fetch_add(&h->bytes, n) + n <= h->limits.max_bytes)
 		return (0);
 	reply_busy(x, "the requests in progress have more than "
 	    "operationsApi.network.maxRequestBytes, please try again later");
