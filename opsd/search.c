@@ -512,7 +512,7 @@ step_scan(struct search *s)
 static void
 step_keys(struct search *s)
 {
-	struct rd	 r = rd_init(s->keys.data + s->keys_at, s->keys.len - s->keys_at);
+	struct rd	 r;
 	size_t		 n;
 	const uint8_t	*key;
 
@@ -520,6 +520,7 @@ step_keys(struct search *s)
 		s->phase = OVER;
 		return;
 	}
+	r = rd_init(s->keys.data + s->keys_at, s->keys.len - s->keys_at);
 	key = rd_blob(&r, &n);
 	s->keys_at += 4 + n;
 	if (view_get(s, key, n) == 1)
