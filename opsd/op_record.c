@@ -306,10 +306,9 @@ static void
 delete(struct request *r)
 {
 	struct faults	 f = { 0 };
-	const json_t	*ids = field_either(r->body, "ids", "hash_values");
+	const json_t	*ids = field_ids(&f, r->body, KEY_TEXT_MAX);
 	struct table	*t;
 
-	fault_ids(&f, ids, KEY_TEXT_MAX);
 	t = op_table_to_write(r, &f);
 	if (t == NULL)
 		return;

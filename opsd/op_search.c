@@ -296,18 +296,17 @@ read_common(struct asking *a)
 }
 
 static struct search *
-read_by_id(struct request *r)
+read_by_id(struct request *r, int faults_status)
 {
 	struct asking	 a = { 0 };
-	const json_t	*ids = field_either(r->body, "ids", "hash_values");
+	const json_t	*ids = field_ids(&a.f, r->body, SIZE_MAX);
 
-	fault_ids(&a.f, ids, SIZE_MAX);
 	fault_attributes(&a.f, r->body);
-	if (asking_begin(&a, r, 500) == -1)
+	if (asking_begin(&a, r, faults_status) == -1)
 		return (NULL);
 	read_attributes(&a);
 	search_keys(a.search, ids);
-	return (asking_done(&a, 500));
+	return (asking_done(&a, faults_status));
 }
 
 static struct search *
@@ -487,7 +486,8 @@ start(struct request *r, struct search *s)
 static void
 search_by_id(struct request *r)
 {
-	start(r, read_by_id(r));
+	/* Known clients look for 500. */
+	start(r, read_by_id(r, 500));
 }
 
 static void
@@ -506,7 +506,7 @@ struct search *
 op_search_read(struct request *r)
 {
 	if (r->op->run == search_by_id)
-		return (read_by_id(r));
+		return (read_by_id(r, 400));
 	if (r->op->run == search_by_value)
 		return (read_by_value(r));
 	return (read_by_conditions(r));

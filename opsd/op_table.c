@@ -37,21 +37,23 @@ fault_name(struct faults *f, const char *field, const char *name)
 			}
 }
 
-void
-fault_ids(struct faults *f, const json_t *ids, size_t max)
+const json_t *
+field_ids(struct faults *f, const json_t *body, size_t max)
 {
-	const json_t	*id;
+	const json_t	*ids = field_either(body, "ids", "hash_values"), *id;
+	const char	*name = json_object_get(body, "ids") != NULL ? "ids" : "hash_values";
 	size_t		 i;
 
 	if (ids == NULL)
-		fault(f, "'hash_values' is required");
+		fault(f, "'%s' is required", name);
 	else if (!json_is_array(ids))
-		fault(f, "'hash_values' must be an array");
+		fault(f, "'%s' must be an array", name);
 	json_array_foreach(ids, i, id)
 		if ((!json_is_string(id) && !json_is_number(id)) || json_string_length(id) > max) {
-			fault(f, "'hash_values' must be strings or numbers");
-			return;
+			fault(f, "'%s' must be strings or numbers", name);
+			break;
 		}
+	return (ids);
 }
 
 int

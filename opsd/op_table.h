@@ -10,8 +10,8 @@
 json_t *field_either(const json_t *body, const char *name, const char *old);
 /* Faults when a name breaks the rules for databases, tables and attributes. */
 void fault_name(struct faults *f, const char *field, const char *name);
-/* Faults when it is no array of keys, strings of at most `max` bytes. */
-void fault_ids(struct faults *f, const json_t *ids, size_t max);
+/* "ids" or "hash_values", with faults unless they are keys, strings of at most `max` bytes. */
+const json_t *field_ids(struct faults *f, const json_t *body, size_t max);
 /* As op_faults, but with the status that peers answer with. */
 int op_faults_status(struct request *r, struct faults *f, int status);
 /*
