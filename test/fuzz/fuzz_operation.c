@@ -15,8 +15,9 @@
 
 /*
  * Requests to a real opsd.  Each line of the input is a body; "r " before it: from a
- * user whose role has some rights, "n " from nobody; others from a super_user.  Every
- * one has an answer, which is JSON with a status that fits; nobody gets what they may not.
+ * user whose role has some rights, "n " from nobody; others from a super_user, "c ", "m "
+ * and "v " in CBOR, MessagePack and for CSV.  Every one has an answer that can be read,
+ * with a status that fits; nobody gets what they may not.
  *
  * "~/ in a body is a folder of ours: requests name no other.
  */
@@ -52,7 +53,7 @@ static const char user[] = "{\"operation\":\"add_user\",\"username\":\"reader\",
 static int
 ask(const char *body, struct answer *a)
 {
-	node_ask(AS_SUPER, body, strlen(body), a);
+	node_ask(AS_SUPER, format_type(FORMAT_JSON), body, strlen(body), a);
 	return (a->status);
 }
 
@@ -211,13 +212,27 @@ shows_secret(const struct answer *a)
 	return (secret[same] == '\0');
 }
 
-static void
-check(enum asker who, const struct op *op, const struct buf *body, const struct answer *a)
+/* JSON of any kind, too; rows may be CSV. */
+static json_t *
+read_answer(enum format f, const struct buf *body, const struct answer *a)
 {
-	json_t	*answer = json_loadb(a->text, a->n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	char	*err = NULL;
+	json_t	*answer;
 
+	if (f == FORMAT_CSV && a->status == 200)
+		return (json_null());
+	answer = format_read(f == FORMAT_CSV ? FORMAT_JSON : f, a->text, a->n, DEPTH_MAX, &err);
 	if (answer == NULL)
-		wrong(body, a, "no JSON");
+		wrong(body, a, "cannot be read");
+	return (answer);
+}
+
+static void
+check(enum asker who, enum format f, const struct op *op, const struct buf *body,
+    const struct answer *a)
+{
+	json_t	*answer = read_answer(f, body, a);
+
 	if (!status_fits(op, a->status))
 		wrong(body, a, "status");
 	if ((op == NULL) && a->status == 200)
@@ -233,8 +248,22 @@ check(enum asker who, const struct op *op, const struct buf *body, const struct 
 	json_decref(answer);
 }
 
+/* The same in another format, when there is a body. */
 static void
-request(enum asker who, const struct buf *body)
+send(enum asker who, enum format f, const json_t *json, const struct buf *body, struct answer *a)
+{
+	struct buf	out = { 0 };
+
+	if (json == NULL || f == FORMAT_CSV)
+		buf_add(&out, body->data, body->len);
+	else
+		format_json(f, &out, json);
+	node_ask(who, format_type(f), out.data, out.len, a);
+	buf_free(&out);
+}
+
+static void
+request(enum asker who, enum format f, const struct buf *body)
 {
 	struct answer	 a;
 	json_t		*json;
@@ -243,8 +272,8 @@ request(enum asker who, const struct buf *body)
 	    &err);
 
 	if (op == NULL || !harms(op, json)) {
-		node_ask(who, (const char *)body->data, body->len, &a);
-		check(who, op, body, &a);
+		send(who, f, json, body, &a);
+		check(who, f, op, body, &a);
 		if (op != NULL && a.status == 200 && strncmp(op->name, "drop_", 5) == 0)
 			fill_tables();
 		answer_free(&a);
@@ -257,12 +286,17 @@ request(enum asker who, const struct buf *body)
 static void
 line(const char *s, size_t n)
 {
-	enum asker	 who = AS_SUPER;
-	struct buf	 body = { 0 };
-	const char	*p;
+	static const char	 letters[] = "rncmv";
+	static const enum format formats[] = { FORMAT_JSON, FORMAT_JSON, FORMAT_CBOR,
+	    FORMAT_MSGPACK, FORMAT_CSV };
+	enum format		 f = FORMAT_JSON;
+	enum asker		 who = AS_SUPER;
+	struct buf		 body = { 0 };
+	const char		*p;
 
-	if (n > 1 && s[1] == ' ' && (s[0] == 'r' || s[0] == 'n')) {
-		who = s[0] == 'r' ? AS_READER : AS_NOBODY;
+	if (n > 1 && s[1] == ' ' && s[0] != '\0' && (p = strchr(letters, s[0])) != NULL) {
+		f = formats[p - letters];
+		who = s[0] == 'r' ? AS_READER : s[0] == 'n' ? AS_NOBODY : AS_SUPER;
 		s += 2;
 		n -= 2;
 	}
@@ -273,7 +307,7 @@ line(const char *s, size_t n)
 		s = p + 3;
 	}
 	buf_add(&body, s, n);
-	request(who, &body);
+	request(who, f, &body);
 	buf_free(&body);
 }
 

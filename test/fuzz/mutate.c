@@ -44,6 +44,8 @@ static const char *const names[] = {
 	"expiration", "audit", "type", "indexed", "constructor", "operation"
 };
 
+static const char *const askers[] = { "", "r ", "n ", "c ", "m ", "v " };
+
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
 /* Where a value is: in an object under a name, or in an array. */
@@ -196,7 +198,7 @@ mutate_line(const uint8_t *line, size_t n, unsigned *seed)
 	free(t);
 	text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
 	if (text != NULL && below(seed, 8) == 0)
-		out = xasprintf("%s%s", below(seed, 2) ? "r " : "", text);
+		out = xasprintf("%s%s", askers[below(seed, COUNT(askers))], text);
 	else if (text != NULL)
 		out = xasprintf("%.*s%s", (int)who, (const char *)line, text);
 	free(text);

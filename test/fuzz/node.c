@@ -199,6 +199,21 @@ node_stop(void)
 
 /* ---- requests ---- */
 
+static struct curl_slist *
+header_list(const char *type)
+{
+	static const char *const	 names[] = { "Content-Type", "Accept" };
+	struct curl_slist		*list = curl_slist_append(NULL, "Expect:");
+	char				*line;
+
+	for (int i = 0; i < 2; i++) {
+		line = xasprintf("%s: %s", names[i], type);
+		list = curl_slist_append(list, line);
+		free(line);
+	}
+	return (list);
+}
+
 static size_t
 answer_cb(char *p, size_t size, size_t n, void *arg)
 {
@@ -213,23 +228,23 @@ answer_cb(char *p, size_t size, size_t n, void *arg)
 }
 
 void
-node_ask(enum asker who, const char *body, size_t n, struct answer *a)
+node_ask(enum asker who, const char *type, const void *body, size_t n, struct answer *a)
 {
 	CURL			*c = clients[who];
-	struct curl_slist	*headers = curl_slist_append(NULL, "Expect:");
+	struct curl_slist	*headers = header_list(type);
 	CURLcode		 code;
 	long			 status = 0;
 
 	memset(a, 0, sizeof(*a));
 	a->text = xstrdup("");
-	headers = curl_slist_append(headers, "Content-Type: application/json");
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)n);
 	curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, answer_cb);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, a);
 	if ((code = curl_easy_perform(c)) != CURLE_OK) {
-		fprintf(stderr, "no answer: %s\n%.*s\n", curl_easy_strerror(code), (int)n, body);
+		fprintf(stderr, "no answer: %s\n%.*s\n", curl_easy_strerror(code), (int)n,
+		    (const char *)body);
 		abort();
 	}
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
