@@ -36,7 +36,7 @@ struct cluster {
 	int			 pulls;
 	json_t			*topology;	/* our report */
 	int64_t			 topology_digest;
-	uint64_t		 topology_us;	/* when it was made */
+	uint64_t		 topology_changes;	/* what it was made from */
 	uint64_t		 retained_us;
 	unsigned		 retentions;
 	int			 quiet;		/* the loop is about to end: nobody may wait for it */

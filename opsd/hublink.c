@@ -13,8 +13,6 @@
 #include "subscribe.h"
 #include "topology.h"
 
-#define TOPOLOGY_US	2000000		/* our report is as old at most */
-
 /* The conversation with hubd, and through it with other nodes. */
 
 /* ---- questions to nodes ---- */
@@ -257,17 +255,18 @@ digest_of(const char *text)
 	return ((int64_t)(h & INT64_MAX) | 1);
 }
 
-/* With the first answer after a while; peers that have it already are not sent it again. */
+/* Peers that have it already are not sent it again. */
 static void
 add_topology(struct cluster *c, const json_t *question, json_t *answer)
 {
-	uint64_t now = mono_us();
+	/* All that it is made from; the name changes with a restart only. */
+	uint64_t changes = nodes_changes(c->ops->nodes) * 2 + (uint64_t)c->ops->live.republish;
 	char *text;
 
-	if (c->topology == NULL || now - c->topology_us > TOPOLOGY_US) {
+	if (c->topology == NULL || changes != c->topology_changes) {
 		json_decref(c->topology);
 		c->topology = topology_own(c->ops);
-		c->topology_us = now;
+		c->topology_changes = changes;
 		text = json_dumps(c->topology, JSON_COMPACT);
 		c->topology_digest = digest_of(text);
 		free(text);

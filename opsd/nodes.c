@@ -18,6 +18,7 @@ struct nodes {
 	pthread_mutex_t	 lock;
 	struct peer	**list;
 	size_t		 n;
+	_Atomic uint64_t changes;
 };
 
 static struct peer *
@@ -385,9 +386,16 @@ nodes_store(struct group *g, struct peer *p)
 	if (!known)
 		append(n, p);
 	pthread_mutex_unlock(&n->lock);
+	n->changes++;
 	buf_free(&k);
 	free(text);
 	json_decref(o);
+}
+
+uint64_t
+nodes_changes(const struct nodes *n)
+{
+	return (n->changes);
 }
 
 struct rename {

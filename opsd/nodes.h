@@ -34,6 +34,7 @@ struct nodes;
 
 struct nodes *nodes_load(struct ops *ops, char **err);
 void nodes_free(struct nodes *n);
+uint64_t nodes_changes(const struct nodes *n);	/* how many there were since the start */
 
 /* Copies; free with peer_free. NULL: not known. A peer is known here ("in the
  * manifest") while it has an entry that is not removed. */

@@ -35,9 +35,15 @@ lines()		# lines NODE TEXT: how many log lines have it
 }
 
 @test "nothing is warned of before" {
+	# Of the subscriptions the nodes have to hear first.
 	for n in n1 n2 n3; do
-		ok $n '{"operation":"cluster_status"}' '.warnings == []'
+		wait_until 10 no_warnings $n
 	done
+}
+
+no_warnings()
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e '.warnings == []'
 }
 
 @test "a route to a host that both servers name is refused" {
