@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "conf_priv.h"
 #include "log.h"
 #include "mem.h"
 #include "yaml.h"
@@ -20,8 +21,6 @@
 #define CONF_STR_MAX		4096
 #define CONF_NAME_MAX		128		/* of an unknown name, for the search */
 #define CONF_DURATION_MAX	9000000000LL	/* as nanoseconds still an int64 */
-
-enum conf_layer { LAYER_FILE, LAYER_SETTINGS, LAYER_ENV, LAYER_FLAG, LAYERS };
 
 struct conf_info {
 	const char		*name;
@@ -37,12 +36,6 @@ static const struct conf_info conf_infos[CONF_KEYS] = {
 	[id] = { name, type, def, min, max, change, doc },
 #include "conf.def"
 #undef CONF
-};
-
-/* Values as given, by where they come from, and what they come to; NULL: not given. */
-struct conf {
-	json_t	*given[LAYERS][CONF_KEYS];
-	json_t	*value[CONF_KEYS];
 };
 
 extern char **environ;
@@ -322,7 +315,7 @@ conf_seconds(const json_t *v)
 	if (digits == 0 || digits > 10 || strlen(s + digits) > 1)
 		return (-1);
 	for (i = 0; i < sizeof units / sizeof units[0]; i++) {
-		if (s[digits] != units[i].unit)
+		if (tolower((unsigned char)s[digits]) != units[i].unit)
 			continue;
 		n = strtoll(s, NULL, 10);
 		return (n <= CONF_DURATION_MAX / units[i].seconds ? n * units[i].seconds : -1);
@@ -337,6 +330,28 @@ conf_check_duration(const struct conf_info *k, const json_t *v, struct buf *errs
 
 	if (i == -1)
 		conf_fault(errs, "'%s' must be a number of seconds, or such as 30s, 10m, 12h, 3d",
+		    k->name);
+	else if (conf_range_ok(k->name, i, k->min, k->max, errs))
+		return (json_integer(i));
+	return (NULL);
+}
+
+/* Bytes: a number, or text such as 64M. */
+static json_t *
+conf_check_size(const struct conf_info *k, const json_t *v, struct buf *errs)
+{
+	static const char	 units[] = "KMG";
+	const char		*s = json_string_value(v), *unit;
+	size_t			 digits = s != NULL ? strspn(s, "0123456789") : 0;
+	int64_t			 i = -1;
+
+	if (digits > 0 && digits <= 10 && strlen(s + digits) == 1 &&
+	    (unit = strchr(units, toupper((unsigned char)s[digits]))) != NULL)
+		i = (int64_t)(strtoull(s, NULL, 10) << (10 * (unit - units + 1)));
+	else if (s != NULL || !conf_whole(v, &i))
+		i = -1;
+	if (i < 0)
+		conf_fault(errs, "'%s' must be a number of bytes, or such as 512K, 64M, 1G",
 		    k->name);
 	else if (conf_range_ok(k->name, i, k->min, k->max, errs))
 		return (json_integer(i));
@@ -450,7 +465,8 @@ conf_check_value(const struct conf_info *k, const json_t *v, struct buf *errs)
 		[CONF_STR] = conf_check_str, [CONF_INT] = conf_check_int,
 		[CONF_BOOL] = conf_check_bool, [CONF_LIST] = conf_check_list,
 		[CONF_WORDS] = conf_check_words,
-		[CONF_DURATION] = conf_check_duration, [CONF_ENUM] = conf_check_enum,
+		[CONF_DURATION] = conf_check_duration, [CONF_SIZE] = conf_check_size,
+		[CONF_ENUM] = conf_check_enum,
 	};
 
 	return (checks[k->type](k, v, errs));
@@ -485,7 +501,7 @@ conf_cast(enum conf_type type, const char *text)
 {
 	json_t	*v = NULL;
 
-	if (type == CONF_INT || type == CONF_DURATION)
+	if (type == CONF_INT || type == CONF_DURATION || type == CONF_SIZE)
 		v = conf_cast_number(text);
 	else if (type == CONF_BOOL)
 		v = conf_cast_bool(text);
@@ -720,22 +736,47 @@ conf_read_flags(struct conf *c, int argc, char **argv, struct buf *errs)
 	}
 }
 
-static char *
-conf_settings_path(const struct conf *c)
-{
-	return (conf_path(c, "settings.yaml"));
-}
-
 static void
 conf_read_settings(struct conf *c, struct buf *errs)
 {
 	char	*path;
 
 	conf_resolve_key(c, ROOT_PATH);
-	path = conf_settings_path(c);
+	path = conf_path(c, SETTINGS_FILE);
 	if (access(path, F_OK) == 0 || errno != ENOENT)
 		conf_read_yaml(c, LAYER_SETTINGS, path, errs);
 	free(path);
+}
+
+/* Each of a node's servers listens on a port of its own. */
+static void
+conf_check_ports(const struct conf *c, struct buf *errs)
+{
+	static const enum conf_key	ports[] = { API_PORT, API_SECURE_PORT, HUB_PORT,
+	    HUB_LEAF_PORT, HUB_CLUSTER_PORT, LEAF_PORT };
+	size_t				i, k, n = sizeof ports / sizeof ports[0];
+
+	/* Without clustering only the API's two listen. */
+	if (!conf_bool(c, CL_ENABLED))
+		n = 2;
+	for (i = 0; i < n; i++)
+		for (k = i + 1; k < n; k++)
+			if (conf_int(c, ports[i]) == conf_int(c, ports[k]))
+				conf_fault(errs, "%s and %s cannot be the same value",
+				    conf_name(ports[i]), conf_name(ports[k]));
+}
+
+static void
+conf_check_rotation(const struct conf *c, struct buf *errs)
+{
+	if (conf_bool(c, LOG_ROTATE) && conf_int(c, LOG_ROTATE_SIZE) == 0 &&
+	    conf_int(c, LOG_ROTATE_INTERVAL) == 0)
+		conf_fault(errs, "'%s' or '%s' is required when '%s' is true",
+		    conf_name(LOG_ROTATE_INTERVAL), conf_name(LOG_ROTATE_SIZE),
+		    conf_name(LOG_ROTATE));
+	if (conf_bool(c, LOG_ROTATE_COMPRESS))
+		conf_fault(errs, "'%s' must be false: read_log reads the files as they are",
+		    conf_name(LOG_ROTATE_COMPRESS));
 }
 
 static void
@@ -746,9 +787,11 @@ conf_check_together(const struct conf *c, struct buf *errs)
 		    conf_name(CL_NODENAME));
 	if (conf_bool(c, CL_ENABLED) && conf_str(c, CL_USER) == NULL)
 		conf_fault(errs, "'%s' is required when clustering is enabled", conf_name(CL_USER));
-	if (conf_int(c, API_PORT) == conf_int(c, API_SECURE_PORT))
-		conf_fault(errs, "%s and %s cannot be the same value", conf_name(API_PORT),
-		    conf_name(API_SECURE_PORT));
+	if ((conf_str(c, TLS_CERT) == NULL) != (conf_str(c, TLS_KEY) == NULL))
+		conf_fault(errs, "'%s' and '%s' go together", conf_name(TLS_CERT),
+		    conf_name(TLS_KEY));
+	conf_check_ports(c, errs);
+	conf_check_rotation(c, errs);
 }
 
 /* Faults of single keys first: they may be the cause of the others. */
@@ -853,7 +896,7 @@ conf_is_set(const struct conf *c, enum conf_key key)
 }
 
 /* Put `v`, which it takes, at a dotted name. */
-static void
+void
 conf_tree_put(json_t *tree, const char *name, json_t *v)
 {
 	const char	*dot;
@@ -880,8 +923,7 @@ conf_tree(const struct conf *c)
 	int	 key;
 
 	for (key = 0; key < CONF_KEYS; key++)
-		conf_tree_put(tree, conf_infos[key].name,
-		    c->value[key] != NULL ? json_deep_copy(c->value[key]) : json_null());
+		conf_tree_put(tree, conf_infos[key].name, conf_value(c, (enum conf_key)key));
 	return (tree);
 }
 
@@ -899,17 +941,60 @@ conf_run_path(const struct conf *c, const char *name)
 
 /* ---- changing ---- */
 
+/* What the command line and forms send as text is meant as the key's type has it. */
+static json_t *
+conf_meant(enum conf_type type, const json_t *value)
+{
+	const char	*s = json_string_value(value);
+
+	if (s == NULL)
+		return (json_incref((json_t *)(uintptr_t)value));
+	return (strcmp(s, "undefined") == 0 ? json_null() : conf_cast(type, s));
+}
+
 int
 conf_set(struct conf *c, enum conf_key key, const json_t *value, char **err)
 {
-	struct buf	errs = { 0 };
+	struct buf	 errs = { 0 };
+	json_t		*meant = conf_meant(conf_infos[key].type, value);
 
 	if (key == ROOT_PATH)
 		conf_fault(&errs, "'rootPath' cannot be set here: the settings lie below it");
+	else if (c->given[LAYER_ENV][key] != NULL || c->given[LAYER_FLAG][key] != NULL)
+		conf_fault(&errs, "'%s' cannot be set here: %s, which counts more",
+		    conf_infos[key].name, c->given[LAYER_FLAG][key] != NULL ?
+		    "the node was started with a flag for it" :
+		    "the node's environment has a variable for it");
 	else
-		conf_give(c, LAYER_SETTINGS, key, value, &errs);
+		conf_give(c, LAYER_SETTINGS, key, meant, &errs);
+	json_decref(meant);
 	conf_resolve_key(c, key);
 	return (conf_faults(&errs, err));
+}
+
+int
+conf_equal(const struct conf *a, const struct conf *b, enum conf_key key)
+{
+	return (a->value[key] == b->value[key] || json_equal(a->value[key], b->value[key]));
+}
+
+json_t *
+conf_value(const struct conf *c, enum conf_key key)
+{
+	return (c->value[key] != NULL ? json_deep_copy(c->value[key]) : json_null());
+}
+
+void
+conf_take(struct conf *c, const struct conf *from, enum conf_key key)
+{
+	int	layer;
+
+	for (layer = 0; layer < LAYERS; layer++) {
+		json_decref(c->given[layer][key]);
+		c->given[layer][key] = json_deep_copy(from->given[layer][key]);
+	}
+	json_decref(c->value[key]);
+	c->value[key] = json_deep_copy(from->value[key]);
 }
 
 int
@@ -919,83 +1004,4 @@ conf_check(const struct conf *c, char **err)
 
 	conf_check_together(c, &errs);
 	return (conf_faults(&errs, err));
-}
-
-static char *
-conf_settings_text(const struct conf *c)
-{
-	json_t	*tree = json_object();
-	char	*text;
-	int	 key;
-
-	for (key = 0; key < CONF_KEYS; key++)
-		if (c->given[LAYER_SETTINGS][key] != NULL)
-			conf_tree_put(tree, conf_infos[key].name,
-			    json_incref(c->given[LAYER_SETTINGS][key]));
-	text = yaml_dump(tree);
-	json_decref(tree);
-	return (text);
-}
-
-static int
-conf_write_all(int fd, const char *text)
-{
-	size_t	n = strlen(text);
-	ssize_t	w;
-
-	for (; n > 0; text += w, n -= (size_t)w)
-		if ((w = write(fd, text, n)) == -1)
-			return (-1);
-	return (0);
-}
-
-static int
-conf_write_file(const char *path, const char *text)
-{
-	int	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int	r, saved;
-
-	if (fd == -1)
-		return (-1);
-	r = conf_write_all(fd, text) == 0 && fsync(fd) == 0 ? 0 : -1;
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return (r);
-}
-
-/* The new name must be on disk as well. */
-static int
-conf_sync_dir(const char *dir)
-{
-	int	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (fd == -1)
-		return (-1);
-	r = fsync(fd);
-	close(fd);
-	return (r);
-}
-
-int
-conf_save(struct conf *c, char **err)
-{
-	char	*path, *tmp, *text;
-	int	 r;
-
-	if (conf_check(c, err) == -1)
-		return (-1);
-	path = conf_settings_path(c);
-	tmp = xasprintf("%s.new", path);
-	text = conf_settings_text(c);
-	r = conf_write_file(tmp, text) == 0 && rename(tmp, path) == 0 &&
-	    conf_sync_dir(conf_str(c, ROOT_PATH)) == 0 ? 0 : -1;
-	if (r == -1) {
-		*err = xasprintf("%s: cannot write: %s", path, strerror(errno));
-		unlink(tmp);
-	}
-	free(text);
-	free(tmp);
-	free(path);
-	return (r);
 }

@@ -11,7 +11,8 @@
  * (what the API set), file, default.
  */
 enum conf_type { CONF_STR, CONF_INT, CONF_BOOL, CONF_LIST /* of routes */,
-    CONF_WORDS /* a list of texts */, CONF_DURATION /* seconds or "3d" -> seconds */ , CONF_ENUM };
+    CONF_WORDS /* a list of texts */, CONF_DURATION /* seconds or "3d" -> seconds */ ,
+    CONF_SIZE /* bytes or "64M" -> bytes */ , CONF_ENUM };
 enum conf_change { CONF_LIVE, CONF_RESTART };
 
 enum conf_key {
@@ -50,9 +51,15 @@ const char *conf_nearest(const char *name);
 const char *conf_name(enum conf_key key);	/* "clustering.nodeName" */
 enum conf_change conf_change(enum conf_key key);
 
+/* One effective value, null when unset; a new reference. */
+json_t *conf_value(const struct conf *c, enum conf_key key);
+int conf_equal(const struct conf *a, const struct conf *b, enum conf_key key);
+/* The key is as in `from`. */
+void conf_take(struct conf *c, const struct conf *from, enum conf_key key);
+
 /*
- * Check and set one value, as set_configuration does; the value is borrowed.
- * -1 with *err (caller frees) such as "'operationsApi.network.port' must be a
+ * Check and set one value, as set_configuration does; the value is borrowed.  Text is
+ * taken as the key's type has it: "1", "TRUE", "[]"; "undefined" is null.  -1 with *err (caller frees) such as "'operationsApi.network.port' must be a
  * number".  Goes to settings.yaml with conf_save.
  */
 int conf_set(struct conf *c, enum conf_key key, const json_t *value, char **err);
@@ -62,7 +69,10 @@ int conf_set(struct conf *c, enum conf_key key, const json_t *value, char **err)
  * request; conf_save does.  -1 with *err, one fault a line.
  */
 int conf_check(const struct conf *c, char **err);
-/* Write what conf_set changed to <rootPath>/settings.yaml: write, fsync, rename. */
+/*
+ * Write what conf_set changed to <rootPath>/settings.yaml: write, fsync, rename.  The
+ * last ten that were there before are kept in <rootPath>/backup.
+ */
 int conf_save(struct conf *c, char **err);
 struct conf *conf_dup(const struct conf *c);
 

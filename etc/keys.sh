@@ -46,6 +46,8 @@ function type_text(type, def, min, max,	words) {
 		return "A list"
 	if (type == "CONF_DURATION")
 		return "A duration" range(min, max)
+	if (type == "CONF_SIZE")
+		return "A size" range(min, max)
 	if (type == "CONF_ENUM") {
 		words = substr(def, index(def, "|") + 1)
 		gsub(/\|/, ", ", words)

@@ -14,7 +14,7 @@
 #define NAME_SHOWN	100		/* of an unknown operation */
 
 static const struct op *const families[] = {
-	ops_record, ops_search, ops_schema, ops_cluster, ops_node, ops_user, ops_role,
+	ops_record, ops_search, ops_schema, ops_cluster, ops_node, ops_conf_ops, ops_user, ops_role,
 	ops_log, ops_job, ops_before, ops_load, ops_export
 };
 

@@ -15,108 +15,6 @@
 #include "mem.h"
 #include "ops.h"
 
-/* ---- configuration ---- */
-
-static void
-get_configuration(struct request *r)
-{
-	struct conf *conf = ops_conf(r->ops);
-
-	reply_json(r, 200, conf_tree(conf));
-	conf_free(conf);
-}
-
-static int
-is_setting(const char *name)
-{
-	return (strcmp(name, "operation") != 0 && strcmp(name, "hdb_user") != 0);
-}
-
-/* All of them on a copy: faults that any would give, or their combination. */
-static int
-try_settings(struct request *r, struct faults *f)
-{
-	struct conf *conf = ops_conf(r->ops);
-	const char *name;
-	char *err = NULL;
-	json_t *v;
-	int n = 0;
-
-	json_object_foreach(r->body, name, v) {
-		int key = conf_find(name);
-
-		if (!is_setting(name))
-			continue;
-		n++;
-		if (key == -1)
-			fault(f, "'%.100s' is not a configuration key, the nearest is '%s'", name,
-			    conf_nearest(name));
-		else if (conf_set(conf, (enum conf_key)key, v, &err) == -1) {
-			fault(f, "%s", err);
-			free(err);
-		}
-	}
-	if (f->n == 0 && n > 0 && conf_check(conf, &err) == -1) {
-		fault(f, "%s", err);
-		free(err);
-	}
-	conf_free(conf);
-	return (n);
-}
-
-/* One that is accepted now, of those left over; its name goes. 0: none. */
-static int
-set_one(struct request *r, json_t *left, int *restart, char **err)
-{
-	const char *name;
-	json_t *v;
-
-	json_object_foreach(left, name, v) {
-		enum conf_key key = (enum conf_key)conf_find(name);
-
-		free(*err);
-		*err = NULL;
-		if (ops_set_conf(r->ops, key, v, err) == -1)
-			continue;
-		*restart |= conf_change(key) == CONF_RESTART;
-		json_object_del(left, name);
-		return (1);
-	}
-	return (0);
-}
-
-/*
- * Keys are set one by one, and some only go together with others: those come
- * after what they need, whatever the order in the request.
- */
-static void
-set_configuration(struct request *r)
-{
-	struct faults f = { 0 };
-	int restart = 0;
-	char *err = NULL;
-	json_t *left;
-
-	if (try_settings(r, &f) == 0)
-		fault(&f, "a configuration key is required");
-	if (op_faults(r, &f))
-		return;
-	left = json_copy(r->body);
-	json_object_del(left, "operation");
-	json_object_del(left, "hdb_user");
-	while (json_object_size(left) > 0 && set_one(r, left, &restart, &err))
-		;
-	if (json_object_size(left) > 0)
-		reply_error(r, 500, "%s", err);
-	else if (restart)
-		reply_message(r, "Configuration successfully set. You must restart hubleaf for new "
-		    "config settings to take effect.");
-	else
-		reply_message(r, "Configuration successfully set.");
-	json_decref(left);
-	free(err);
-}
-
 /* ---- information ---- */
 
 static json_t *
@@ -275,8 +173,6 @@ registration_info(struct request *r)
 }
 
 const struct op ops_node[] = {
-	{ "get_configuration", "getConfiguration", RIGHT_SUPER, ON_WORKER, get_configuration },
-	{ "set_configuration", "setConfiguration", RIGHT_SUPER, ON_WORKER, set_configuration },
 	{ "system_information", "systemInformation", RIGHT_SUPER, ON_WORKER, system_information },
 	{ "registration_info", "registrationInfo", RIGHT_ANYONE, ON_HTTP, registration_info },
 	{ NULL }

@@ -22,93 +22,6 @@
 
 #define WORKERS	8
 
-struct conf *
-ops_conf(struct ops *o)
-{
-	struct conf *c;
-
-	pthread_rwlock_rdlock(&o->conf_lock);
-	c = conf_dup(o->svc->conf);
-	pthread_rwlock_unlock(&o->conf_lock);
-	return (c);
-}
-
-char *
-ops_node_name(struct ops *o)
-{
-	char *name;
-
-	pthread_rwlock_rdlock(&o->conf_lock);
-	name = xstrdup(conf_str(o->svc->conf, CL_NODENAME));
-	pthread_rwlock_unlock(&o->conf_lock);
-	return (name != NULL ? name : xstrdup(""));
-}
-
-char *
-ops_file(const struct conf *c, enum conf_key key, const char *own)
-{
-	return (conf_str(c, key) != NULL ? xstrdup(conf_str(c, key)) : conf_path(c, own));
-}
-
-static void
-refresh_live(struct ops *o, const struct conf *c)
-{
-	o->live.clustering = conf_bool(c, CL_ENABLED);
-	o->live.republish = conf_bool(c, CL_REPUBLISH);
-	o->live.audit = conf_bool(c, LOGGING_AUDIT);
-	o->live.write_async = conf_bool(c, STORAGE_WRITE_ASYNC);
-	o->live.max_skew_ms = (uint64_t)conf_int(c, CL_MAX_CLOCK_SKEW);
-	o->live.reserve = (uint64_t)conf_int(c, STORAGE_RESERVE);
-	o->live.max_transaction = (uint64_t)conf_int(c, CL_MAX_TRANSACTION);
-	o->live.queue_ms = (uint64_t)conf_int(c, STORAGE_MAX_QUEUE_TIME) * 1000;
-	log_set_level((enum log_level)log_level_of(conf_str(c, LOGGING_LEVEL)));
-}
-
-int
-ops_set_conf(struct ops *o, enum conf_key key, const json_t *value, char **err)
-{
-	struct conf *new, *old;
-
-	pthread_rwlock_wrlock(&o->conf_lock);
-	new = conf_dup(o->svc->conf);
-	if (conf_set(new, key, value, err) == -1 || conf_check(new, err) == -1 ||
-	    conf_save(new, err) == -1) {
-		pthread_rwlock_unlock(&o->conf_lock);
-		conf_free(new);
-		return (-1);
-	}
-	old = o->svc->conf;
-	o->svc->conf = new;
-	pthread_rwlock_unlock(&o->conf_lock);
-	conf_free(old);
-	refresh_live(o, new);
-	cluster_settings(o->cluster);
-	return (0);
-}
-
-/* SIGHUP: the file anew; a fault keeps what is. */
-static void
-ops_reload(struct svc *svc, void *arg)
-{
-	struct ops *o = arg;
-	char *err = NULL;
-	struct conf *new = conf_load(svc->conf_file, svc->argc, svc->argv, &err), *old;
-
-	if (new == NULL) {
-		log_warnx("configuration: %s", err);
-		free(err);
-		return;
-	}
-	pthread_rwlock_wrlock(&o->conf_lock);
-	old = svc->conf;
-	svc->conf = new;
-	pthread_rwlock_unlock(&o->conf_lock);
-	conf_free(old);
-	refresh_live(o, new);
-	cluster_settings(o->cluster);
-	log_info("configuration read anew");
-}
-
 static void
 make_keys(struct ops *o, char **err)
 {
@@ -174,7 +87,7 @@ ops_start(struct svc *svc)
 	o->svc = svc;
 	o->started_us = mono_us();
 	pthread_rwlock_init(&o->conf_lock, NULL);
-	refresh_live(o, svc->conf);
+	ops_conf_start(o);
 	make_keys(o, &err);
 	if (err == NULL && o->live.clustering)
 		check_link_files(svc->conf, &err);
@@ -196,7 +109,7 @@ ops_start(struct svc *svc)
 		o->http = http_start(o, &err);
 	if (err != NULL)
 		fatalx("%s", err);
-	svc->on_hup = ops_reload;
+	svc->on_hup = ops_conf_reload;
 	svc->hup_arg = o;
 	return (o);
 }
@@ -218,6 +131,7 @@ ops_stop(struct ops *o)
 	nodes_free(o->nodes);
 	catalog_free(o->catalog);
 	store_close(o->store);
+	conf_free(o->set);
 	pthread_rwlock_destroy(&o->conf_lock);
 	free(o);
 }

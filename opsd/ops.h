@@ -38,19 +38,34 @@ struct ops {
 	char			 node_hex[2 * NODE_ID_LEN + 1];
 	uint8_t			 key[32];	/* seals the cluster password */
 	uint64_t		 started_us;
-	pthread_rwlock_t	 conf_lock;	/* svc->conf is swapped under it */
+	struct conf		*set;		/* configuration that the next start finds */
+	pthread_rwlock_t	 conf_lock;	/* set and svc->conf are swapped under it */
 };
 
 struct ops *ops_start(struct svc *svc);
 void ops_stop(struct ops *o);
 
-/* A copy of the configuration as it is now; free with conf_free. */
+/* A copy of the configuration that is in force; free with conf_free. */
 struct conf *ops_conf(struct ops *o);
+/* The same of what is set, of which some may need a restart. */
+struct conf *ops_conf_set(struct ops *o);
 /* clustering.nodeName; "" when unset.  Caller frees. */
 char *ops_node_name(struct ops *o);
 /* The path that is configured, else our own below rootPath.  Caller frees. */
 char *ops_file(const struct conf *c, enum conf_key key, const char *own);
-/* Change one key (checked), save, swap, tell the daemons; -1 with *err. */
+/*
+ * Change the keys of an object, whose names are known: all or nothing.  They are
+ * checked, saved, put in force where that needs no restart, and the daemons told.
+ * 200, or 400 or 500 with *err, one fault a line.  *report: {"live":[names],"restart":[names]}
+ * of those that changed.
+ */
+int ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **err);
+/* One key; -1 with *err. */
 int ops_set_conf(struct ops *o, enum conf_key key, const json_t *value, char **err);
+/* What is set below these names is in force now, too: what uses it is started anew. */
+void ops_conf_adopt(struct ops *o, const char *const *prefixes);
+void ops_conf_start(struct ops *o);
+/* SIGHUP: the files anew; a fault keeps what is. */
+void ops_conf_reload(struct svc *svc, void *arg);
 
 #endif

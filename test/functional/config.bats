@@ -148,3 +148,69 @@ check()		# check [ARGUMENT...]: opsd -n with the file on standard input
 	refused n1 400 '{"operation":"add_node","node_name":"n2","subscriptions":[
 	    {"database":"dev","table":"t","publish":true,"subscribe":true}]}' 'not enabled'
 }
+
+pending()	# pending NODE JQ: get_configuration's list
+{
+	ok "$1" '{"operation":"get_configuration"}' "(.pending // []) | $2"
+}
+
+@test "set_configuration: what is live is in force, the rest is pending" {
+	node_make n1 CLUSTERING_ENABLED=false
+	node_run n1
+	pending n1 'length == 0'
+	ok n1 '{"operation":"set_configuration","CLUSTERING_requesttimeout":2500,"storage.cacheSize":16777216}' \
+	    '.live == ["clustering.requestTimeout"] and .restart == ["storage.cacheSize"] and
+	    .message == "Configuration successfully set. You must restart HarperDB for new config settings to take effect."'
+	ok n1 '{"operation":"get_configuration"}' '.clustering.requestTimeout == 2500 and .storage.cacheSize == 16777216'
+	pending n1 '. == [{"key":"storage.cacheSize","in_memory":8388608,"on_disk":16777216,"needs":"restart"}]'
+	sed -i 's/statusInterval: .*/statusInterval: 777/' "$HL_T/nodes/n1/hubleaf.yaml"
+	pending n1 'map([.key, .needs]) == [["clustering.statusInterval","reload"],["storage.cacheSize","restart"]]'
+	node_stop n1
+	node_run n1
+	pending n1 'length == 0'
+	ok n1 '{"operation":"get_configuration"}' '.storage.cacheSize == 16777216 and .clustering.statusInterval == 777'
+}
+
+@test "set_configuration: text is cast, null and undefined are the default" {
+	node_make n1 CLUSTERING_ENABLED=false
+	node_run n1
+	ok n1 '{"operation":"set_configuration","jobs_retention":"3D","storage_writeAsync":"TRUE",
+	    "operationsApi_network_port":"'"$(port n1 api)"'","operationsApi_network_corsAccessList":"[\"https://a.example\"]",
+	    "logging_rotation_maxSize":"2M"}' '.message | startswith("Configuration successfully set")'
+	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == 259200 and .storage.writeAsync == true and
+	    .operationsApi.network.corsAccessList == ["https://a.example"] and .logging.rotation.maxSize == 2097152'
+	ok n1 '{"operation":"set_configuration","jobs_retention":null,"storage_writeAsync":"undefined"}' \
+	    '.live | sort == ["jobs.retention","storage.writeAsync"]'
+	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == 2592000 and .storage.writeAsync == false'
+}
+
+@test "set_configuration: all or nothing, and each fault is named" {
+	node_make n1 CLUSTERING_ENABLED=false
+	node_run n1
+	refused n1 400 '{"operation":"set_configuration"}' 'a configuration key is required'
+	refused n1 400 '{"operation":"set_configuration","jobs_retention":"5d","jobs_retentio":"5d","threads":"many"}' \
+	    "'jobs_retentio' is not a configuration key, the nearest is 'jobs.retention'. 'threads' must be a number"
+	refused n1 400 '{"operation":"set_configuration","jobs_retention":"5d","operationsApi_network_securePort":'"$(port n1 api)"'}' \
+	    'operationsApi.network.port and operationsApi.network.securePort cannot be the same value'
+	refused n1 400 '{"operation":"set_configuration","jobs_retention":"5d","JOBS_RETENTION":"6d"}' 'given twice'
+	refused n1 400 '{"operation":"set_configuration","clustering_enabled":true}' 'environment has a variable for it'
+	refused n1 400 '{"operation":"set_configuration","logging_rotation_maxSize":null,"logging_rotation_compress":true}' \
+	    "'logging.rotation.compress' must be false"
+	[ ! -e "$(root n1)/settings.yaml" ]
+	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == 2592000'
+}
+
+@test "set_configuration: the file before is kept, and nothing is written when nothing changes" {
+	node_make n1 CLUSTERING_ENABLED=false
+	node_run n1
+	ok n1 '{"operation":"set_configuration","jobs_retention":"5d"}'
+	[ -z "$(ls "$(root n1)/backup")" ]
+	inode=$(stat -c %i "$(root n1)/settings.yaml")
+	ok n1 '{"operation":"set_configuration","jobs_retention":432000}' '.live == [] and .restart == []'
+	[ "$(stat -c %i "$(root n1)/settings.yaml")" = "$inode" ]
+	for i in {1..12}; do
+		ok n1 '{"operation":"set_configuration","jobs_retention":"'"$i"'h"}'
+	done
+	[ "$(ls "$(root n1)/backup" | wc -l)" = 10 ]
+	grep -q 11h "$(root n1)/backup/$(ls "$(root n1)/backup" | tail -n 1)"
+}

@@ -2,6 +2,7 @@
 
 #include "conf.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,11 +40,31 @@ setup(void **state)
 	return (0);
 }
 
+/* conf_save keeps the file that was there. */
+static void
+drop_backup(void)
+{
+	char		*path = xasprintf("%s/backup", dir), *file_path;
+	struct dirent	*e;
+	DIR		*d = opendir(path);
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		file_path = xasprintf("%s/%s", path, e->d_name);
+		unlink(file_path);
+		free(file_path);
+	}
+	if (d != NULL)
+		closedir(d);
+	rmdir(path);
+	free(path);
+}
+
 static int
 teardown(void **state)
 {
 	unlink(file);
 	unlink(settings);
+	drop_backup();
 	unsetenv("CLUSTERING_NODENAME");
 	return (rmdir(dir));
 }
@@ -282,6 +303,11 @@ test_set_and_save(void **state)
 	set(d, ROOT_PATH, json_string("/x"),
 	    "'rootPath' cannot be set here: the settings lie below it");
 	set(d, LOGGING_AUDIT_RETENTION, json_string("1h"), NULL);
+	set(d, LOG_ROTATE_SIZE, json_string("2k"), NULL);
+	assert_int_equal(conf_int(d, LOG_ROTATE_SIZE), 2048);
+	set(d, LOG_ROTATE_SIZE, json_string("2T"),
+	    "'logging.rotation.maxSize' must be a number of bytes, or such as 512K, 64M, 1G");
+	set(d, API_PORT, json_string("undefined"), NULL);
 	set(d, API_THREADS, json_null(), NULL);
 	set(d, CL_ENABLED, json_true(), NULL);
 	set(d, CL_NODENAME, json_string("true"), NULL);

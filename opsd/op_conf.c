@@ -1,0 +1,134 @@
+#include "config.h"
+
+#include "op.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+#include "ops.h"
+
+/* get_configuration, set_configuration. */
+
+/* The next start finds another value than the one that is in force. */
+static void
+add_pending(json_t *list, const struct conf *now, const struct conf *next, const char *needs)
+{
+	for (int i = 0; i < CONF_KEYS; i++) {
+		enum conf_key key = (enum conf_key)i;
+
+		if (!conf_equal(now, next, key))
+			json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:s}", "key",
+			    conf_name(key), "in_memory", conf_value(now, key), "on_disk",
+			    conf_value(next, key), "needs",
+			    needs != NULL ? needs : conf_change(key) == CONF_LIVE ? "reload" :
+			    "restart"));
+	}
+}
+
+/*
+ * What is set, nested; and when something else is in force, or the files were changed by
+ * hand, "pending" says so.
+ */
+static void
+get_configuration(struct request *r)
+{
+	struct svc *svc = r->ops->svc;
+	struct conf *now = ops_conf(r->ops), *set = ops_conf_set(r->ops);
+	char *err = NULL;
+	struct conf *disk = conf_load(svc->conf_file, svc->argc, svc->argv, &err);
+	json_t *tree = conf_tree(set), *pending = json_array();
+
+	if (disk != NULL)
+		add_pending(pending, now, disk, NULL);
+	else {
+		add_pending(pending, now, set, "restart");
+		json_object_set_new(tree, "pending_error", json_string(err));
+	}
+	if (json_array_size(pending) > 0)
+		json_object_set(tree, "pending", pending);
+	json_decref(pending);
+	free(err);
+	conf_free(disk);
+	conf_free(set);
+	conf_free(now);
+	reply_json(r, 200, tree);
+}
+
+/* Each by itself: so that all faults are said. */
+static void
+check_settings(struct request *r, struct faults *f, json_t *changes)
+{
+	struct conf *conf = ops_conf_set(r->ops);
+	const char *name;
+	char *err = NULL;
+	json_t *v;
+
+	json_object_foreach(r->body, name, v) {
+		int key = conf_find(name);
+
+		if (strcmp(name, "operation") == 0 || strcmp(name, "hdb_user") == 0)
+			continue;
+		if (key == -1)
+			fault(f, "'%.100s' is not a configuration key, the nearest is '%s'", name,
+			    conf_nearest(name));
+		else if (json_object_get(changes, conf_name((enum conf_key)key)) != NULL)
+			fault(f, "'%s' is given twice", conf_name((enum conf_key)key));
+		else if (conf_set(conf, (enum conf_key)key, v, &err) == -1) {
+			fault(f, "%s", err);
+			free(err);
+		} else
+			json_object_set(changes, conf_name((enum conf_key)key), v);
+	}
+	if (f->n == 0 && json_object_size(changes) == 0)
+		fault(f, "a configuration key is required");
+	conf_free(conf);
+}
+
+static void
+reply_changed(struct request *r, json_t *report)
+{
+	size_t restart = json_array_size(json_object_get(report, "restart"));
+	size_t live = json_array_size(json_object_get(report, "live"));
+
+	json_object_set_new(report, "message", json_string(restart > 0 ?
+	    "Configuration successfully set. You must restart HarperDB for new config settings "
+	    "to take effect." : live > 0 ? "Configuration successfully set." :
+	    "Configuration successfully set. Nothing was changed."));
+	reply_json(r, 200, report);
+}
+
+static void
+set_configuration(struct request *r)
+{
+	struct faults f = { 0 };
+	json_t *changes = json_object(), *report = NULL;
+	char *err = NULL, *line, *rest;
+	int status;
+
+	check_settings(r, &f, changes);
+	if (op_faults(r, &f)) {
+		json_decref(changes);
+		return;
+	}
+	status = ops_change_conf(r->ops, changes, &report, &err);
+	json_decref(changes);
+	if (status == 200) {
+		reply_changed(r, report);
+		return;
+	}
+	json_decref(report);
+	if (status == 400) {
+		for (rest = err; (line = strsep(&rest, "\n")) != NULL;)
+			fault(&f, "%s", line);
+		op_faults(r, &f);
+	} else
+		reply_error(r, status, "%s", err);
+	free(err);
+}
+
+const struct op ops_conf_ops[] = {
+	{ "get_configuration", "getConfiguration", RIGHT_SUPER, ON_WORKER, get_configuration },
+	{ "set_configuration", "setConfiguration", RIGHT_SUPER, ON_WORKER, set_configuration },
+	{ NULL }
+};

@@ -1,0 +1,175 @@
+#include "config.h"
+
+#include "ops.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster.h"
+#include "log.h"
+#include "mem.h"
+
+/*
+ * The configuration twice: svc->conf is in force, with what needs a restart as it was at
+ * the start; o->set is what the next start will find.
+ */
+struct conf *
+ops_conf(struct ops *o)
+{
+	struct conf *c;
+
+	pthread_rwlock_rdlock(&o->conf_lock);
+	c = conf_dup(o->svc->conf);
+	pthread_rwlock_unlock(&o->conf_lock);
+	return (c);
+}
+
+struct conf *
+ops_conf_set(struct ops *o)
+{
+	struct conf *c;
+
+	pthread_rwlock_rdlock(&o->conf_lock);
+	c = conf_dup(o->set);
+	pthread_rwlock_unlock(&o->conf_lock);
+	return (c);
+}
+
+char *
+ops_node_name(struct ops *o)
+{
+	char *name;
+
+	pthread_rwlock_rdlock(&o->conf_lock);
+	name = xstrdup(conf_str(o->svc->conf, CL_NODENAME));
+	pthread_rwlock_unlock(&o->conf_lock);
+	return (name != NULL ? name : xstrdup(""));
+}
+
+char *
+ops_file(const struct conf *c, enum conf_key key, const char *own)
+{
+	return (conf_str(c, key) != NULL ? xstrdup(conf_str(c, key)) : conf_path(c, own));
+}
+
+static void
+refresh_live(struct ops *o, const struct conf *c)
+{
+	o->live.clustering = conf_bool(c, CL_ENABLED);
+	o->live.republish = conf_bool(c, CL_REPUBLISH);
+	o->live.audit = conf_bool(c, LOGGING_AUDIT);
+	o->live.write_async = conf_bool(c, STORAGE_WRITE_ASYNC);
+	o->live.max_skew_ms = (uint64_t)conf_int(c, CL_MAX_CLOCK_SKEW);
+	o->live.reserve = (uint64_t)conf_int(c, STORAGE_RESERVE);
+	o->live.max_transaction = (uint64_t)conf_int(c, CL_MAX_TRANSACTION);
+	o->live.queue_ms = (uint64_t)conf_int(c, STORAGE_MAX_QUEUE_TIME) * 1000;
+	log_set_level((enum log_level)log_level_of(conf_str(c, LOGGING_LEVEL)));
+}
+
+void
+ops_conf_start(struct ops *o)
+{
+	o->set = conf_dup(o->svc->conf);
+	refresh_live(o, o->svc->conf);
+}
+
+/* Takes it, with the lock held: it is set, and in force where that needs no restart. */
+static void
+put_in_force(struct ops *o, struct conf *set)
+{
+	struct conf *now = conf_dup(o->svc->conf);
+
+	for (int key = 0; key < CONF_KEYS; key++)
+		if (conf_change((enum conf_key)key) == CONF_LIVE)
+			conf_take(now, set, (enum conf_key)key);
+	conf_free(o->set);
+	conf_free(o->svc->conf);
+	o->set = set;
+	o->svc->conf = now;
+	refresh_live(o, now);
+}
+
+int
+ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **err)
+{
+	json_t *live = json_array(), *restart = json_array(), *v;
+	struct conf *new;
+	const char *name;
+	int status = 200;
+
+	*err = NULL;
+	pthread_rwlock_wrlock(&o->conf_lock);
+	new = conf_dup(o->set);
+	json_object_foreach((json_t *)(uintptr_t)changes, name, v) {
+		enum conf_key key = (enum conf_key)conf_find(name);
+
+		if (status == 200 && conf_set(new, key, v, err) == -1)
+			status = 400;
+		else if (!conf_equal(o->set, new, key))
+			json_array_append_new(conf_change(key) == CONF_LIVE ? live : restart,
+			    json_string(conf_name(key)));
+	}
+	if (status == 200 && conf_check(new, err) == -1)
+		status = 400;
+	else if (status == 200 && json_array_size(live) + json_array_size(restart) > 0) {
+		if (conf_save(new, err) == -1)
+			status = 500;
+		else {
+			put_in_force(o, new);
+			new = NULL;
+		}
+	}
+	pthread_rwlock_unlock(&o->conf_lock);
+	if (new == NULL)
+		cluster_settings(o->cluster);
+	conf_free(new);
+	*report = json_pack("{s:o, s:o}", "live", live, "restart", restart);
+	return (status);
+}
+
+int
+ops_set_conf(struct ops *o, enum conf_key key, const json_t *value, char **err)
+{
+	json_t *changes = json_object(), *report;
+	int status;
+
+	json_object_set(changes, conf_name(key), (json_t *)(uintptr_t)value);
+	status = ops_change_conf(o, changes, &report, err);
+	json_decref(changes);
+	json_decref(report);
+	return (status == 200 ? 0 : -1);
+}
+
+void
+ops_conf_reload(struct svc *svc, void *arg)
+{
+	struct ops *o = arg;
+	char *err = NULL;
+	struct conf *new = conf_load(svc->conf_file, svc->argc, svc->argv, &err);
+
+	if (new == NULL) {
+		log_warnx("configuration: %s", err);
+		free(err);
+		return;
+	}
+	pthread_rwlock_wrlock(&o->conf_lock);
+	put_in_force(o, new);
+	for (int key = 0; key < CONF_KEYS; key++)
+		if (!conf_equal(o->set, svc->conf, (enum conf_key)key))
+			log_info("configuration: %s needs a restart", conf_name((enum conf_key)key));
+	pthread_rwlock_unlock(&o->conf_lock);
+	cluster_settings(o->cluster);
+	log_info("configuration read anew");
+}
+
+void
+ops_conf_adopt(struct ops *o, const char *const *prefixes)
+{
+	pthread_rwlock_wrlock(&o->conf_lock);
+	for (int key = 0; key < CONF_KEYS; key++)
+		for (int i = 0; prefixes[i] != NULL; i++)
+			if (strncmp(conf_name((enum conf_key)key), prefixes[i],
+			    strlen(prefixes[i])) == 0)
+				conf_take(o->svc->conf, o->set, (enum conf_key)key);
+	pthread_rwlock_unlock(&o->conf_lock);
+}
