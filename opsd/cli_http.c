@@ -199,7 +199,7 @@ write_request(struct buf *b, const struct target *t, const char *method, const c
 }
 
 static int
-read_answer(struct buf *in, struct answer *a)
+read_answer(struct buf *in, int cut, struct answer *a)
 {
 	const char *end, *length;
 	char *text;
@@ -211,22 +211,23 @@ read_answer(struct buf *in, struct answer *a)
 		return (-1);
 	a->len = in->len - 1 - (size_t)(end + 4 - text);
 	length = strcasestr(text, "\r\nContent-Length:");
-	if (length != NULL && length < end && strtoull(length + 17, NULL, 10) != a->len)
+	if (length == NULL || length > end ? cut : strtoull(length + 17, NULL, 10) != a->len)
 		return (-1);
 	a->body = xstrndup(end + 4, a->len);
 	return (0);
 }
 
 static int
-talk(int fd, const struct target *t, const struct buf *out, struct buf *in, char **err)
+talk(int fd, const struct target *t, const struct buf *out, struct buf *in, int *cut, char **err)
 {
 	struct ssl_st *ssl = NULL;
 	int rc = 0;
 
 	if (t->tls && (ssl = crypto_dial(fd, t->host, !t->insecure, err)) == NULL)
 		return (-1);
+	*cut = 0;
 	if (send_all(fd, ssl, out->data, out->len) == -1 ||
-	    (receive_all(fd, ssl, in) == -1 && in->len == 0)) {
+	    ((*cut = receive_all(fd, ssl, in) == -1) && in->len == 0)) {
 		*err = xasprintf("no answer: %s", errno == EAGAIN ? "time is up" : strerror(errno));
 		rc = -1;
 	}
@@ -239,15 +240,15 @@ cli_request(const struct target *t, const char *method, const char *path, const 
     struct answer *a, char **err)
 {
 	struct buf out = { 0 }, in = { 0 };
-	int fd, rc;
+	int fd, rc, cut;
 
 	memset(a, 0, sizeof(*a));
 	*err = NULL;
 	if ((fd = target_connect(t, err)) == -1)
 		return (-1);
 	write_request(&out, t, method, path, body);
-	rc = talk(fd, t, &out, &in, err);
-	if (rc == 0 && (rc = read_answer(&in, a)) == -1)
+	rc = talk(fd, t, &out, &in, &cut, err);
+	if (rc == 0 && (rc = read_answer(&in, cut, a)) == -1)
 		*err = xasprintf("the answer is not understood or not complete");
 	close(fd);
 	buf_free(&out);

@@ -26,6 +26,7 @@
 #define TURNS		32	/* requests of one connection before others have a turn */
 #define PROGRESS	16384	/* bytes that `timeout` must bring */
 #define LINGER_MS	2000
+#define LOOK_AT		16	/* connections, for one that is idle */
 #define SURPLUS_MAX	256	/* connections that are told that there are too many */
 
 static void conn_go(struct conn *c);
@@ -81,7 +82,7 @@ conn_free(struct conn *c)
 	struct exchange *x = c->x;
 
 	c->x = NULL;
-	LIST_REMOVE(c, link);
+	TAILQ_REMOVE(&c->thread->conns, c, link);
 	c->thread->http->conns--;
 	event_free(c->timer);
 	bufferevent_free(c->bev);
@@ -171,6 +172,8 @@ answered(struct conn *c)
 	body_free(c);
 	c->begun = 0;
 	c->searched = 0;
+	TAILQ_REMOVE(&c->thread->conns, c, link);
+	TAILQ_INSERT_TAIL(&c->thread->conns, c, link);
 	c->state = c->close ? CONN_LAST : CONN_HEAD;
 	deadline(c, written(c) == c->queued ? limits(c)->keepalive_ms : limits(c)->timeout_ms);
 	if (!c->going)
@@ -582,16 +585,34 @@ conn_new(struct http_thread *t, enum way way, int fd)
 		free(c);
 		return (NULL);
 	}
-	LIST_INSERT_HEAD(&t->conns, c, link);
+	TAILQ_INSERT_TAIL(&t->conns, c, link);
 	return (c);
+}
+
+/* Who has been idle for longest makes room, as if its time were over. */
+static void
+make_room(struct http_thread *t)
+{
+	struct conn *c = TAILQ_FIRST(&t->conns);
+
+	for (int i = 0; i < LOOK_AT && c != NULL; i++, c = TAILQ_NEXT(c, link))
+		if (c->state == CONN_HEAD && !c->begun && written(c) == c->queued) {
+			conn_free(c);
+			return;
+		}
 }
 
 void
 conn_accept(struct http_thread *t, enum way way, int fd, const struct sockaddr *sa)
 {
 	const struct limits *l = &t->http->limits;
-	int n = ++t->http->conns;
-	struct conn *c = n <= l->max_conns + SURPLUS_MAX ? conn_new(t, way, fd) : NULL;
+	struct conn *c;
+	int n;
+
+	if (t->http->conns >= l->max_conns)
+		make_room(t);
+	n = ++t->http->conns;
+	c = n <= l->max_conns + SURPLUS_MAX ? conn_new(t, way, fd) : NULL;
 
 	if (c == NULL) {
 		t->http->conns--;

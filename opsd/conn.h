@@ -31,7 +31,7 @@ enum conn_state {
 };
 
 struct conn {
-	LIST_ENTRY(conn)	 link;		/* of the thread's */
+	TAILQ_ENTRY(conn)	 link;		/* of the thread's, the longest unused first */
 	struct http_thread	*thread;
 	struct bufferevent	*bev;
 	struct event		*timer;

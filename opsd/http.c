@@ -252,6 +252,7 @@ thread_init(struct http *h, struct http_thread *t)
 {
 	t->http = h;
 	pthread_mutex_init(&t->lock, NULL);
+	TAILQ_INIT(&t->conns);
 	if ((t->base = event_base_new()) == NULL)
 		fatalx("http: no event base");
 	t->post = post_new(t->base);
@@ -269,7 +270,7 @@ thread_free(struct http_thread *t)
 		if (t->listeners[i] != NULL)
 			evconnlistener_free(t->listeners[i]);
 	/* Answers in pieces that wait for their clients end now. */
-	while ((c = LIST_FIRST(&t->conns)) != NULL)
+	while ((c = TAILQ_FIRST(&t->conns)) != NULL)
 		conn_free(c);
 	pthread_mutex_lock(&t->lock);
 	p = t->post;

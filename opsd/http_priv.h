@@ -24,7 +24,7 @@ struct http_thread {
 	struct event_base	*base;
 	struct evconnlistener	*listeners[WAYS];
 	struct event		*resume;	/* accepting, after a pause */
-	LIST_HEAD(, conn)	 conns;
+	TAILQ_HEAD(, conn)	 conns;		/* those that were used last are last */
 	time_t			 dated;		/* what `date` says */
 	char			 date[32];
 	pthread_mutex_t		 lock;
@@ -34,6 +34,7 @@ struct http_thread {
 struct http {
 	_Atomic int		 refs;		/* one, and one for each exchange */
 	_Atomic int		 open;		/* exchanges: requests in progress */
+	_Atomic int		 nobodies;	/* of them without user */
 	_Atomic int		 conns;
 	_Atomic uint64_t	 bytes;		/* of bodies of requests in progress */
 	_Atomic int		 stopping;

@@ -20,6 +20,7 @@
 #include "worker.h"
 
 #define OPEN_BODY_MAX	65536		/* of requests from nobody */
+#define OPEN_SHARE	4		/* theirs is one of so many parts of maxRequests */
 #define RETRY_AFTER	"1"
 
 /* Who has it: a request ends when it is answered, its client may end before. */
@@ -33,7 +34,7 @@ struct exchange {
 	struct head		 head;
 	enum stage		 stage;
 	char			 from[64];
-	int			 nobody;	/* without user */
+	int			 nobody, counted;	/* without user; as one of them */
 	uint64_t		 bytes;		/* of the body, counted */
 	struct user		*checked;	/* auth's answer on its way to the thread */
 	int			 check_status;
@@ -123,6 +124,7 @@ exchange_free(struct exchange *x)
 	buf_free(&x->out);
 	free(x->check_error);
 	h->bytes -= x->bytes;
+	h->nobodies -= x->counted;
 	free(x);
 	h->open--;
 	http_unref(h);
@@ -342,16 +344,27 @@ exchange_body(struct exchange *x)
 
 /* ---- bodies ---- */
 
+static int
+count_nobody(struct exchange *x)
+{
+	x->counted = 1;
+	return (++x->thread->http->nobodies);
+}
+
 static void
 want_body(struct exchange *x)
 {
-	uint64_t most = x->thread->http->limits.max_body;
+	struct http *h = x->thread->http;
+	uint64_t most = h->limits.max_body;
 
 	if (x->nobody && most > OPEN_BODY_MAX)
 		most = OPEN_BODY_MAX;
 	x->stage = READING_BODY;
 	if (x->head.length > most)
 		exchange_too_long(x);
+	else if (x->nobody && count_nobody(x) > h->limits.max_requests / OPEN_SHARE + 1)
+		reply_busy(x, "there are more requests without credentials in progress than "
+		    "operationsApi.network.maxRequests leaves room for");
 	else
 		conn_want_body(x->conn, most);
 }

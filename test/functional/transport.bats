@@ -9,7 +9,9 @@ BASIC="Authorization: Basic $(printf %s "$HL_USER:$HL_PASSWORD" | base64)"
 
 start_nodes()
 {
-	node_start n1
+	node_make n1
+	echo "OPERATIONSAPI_NETWORK_SECUREPORT=$(($(port n1 api) + 1))" >>"$HL_T/nodes/n1/env"
+	node_run n1
 	# One with limits that a test can reach.
 	node_start n2 OPERATIONSAPI_NETWORK_HEADERSTIMEOUT=1500 \
 	    OPERATIONSAPI_NETWORK_TIMEOUT=2000 OPERATIONSAPI_NETWORK_KEEPALIVETIMEOUT=1000 \
@@ -196,6 +198,20 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 	wait_until 5 node_answers n2
 }
 
+@test "idle connections make room for others" {
+	local fd fds=() i
+
+	for i in {1..12}; do
+		exec {fd}<>"/dev/tcp/127.0.0.1/$(port n2 api)"
+		fds+=("$fd")
+		raw n2
+		[ "$code" = 200 ]
+	done
+	for fd in "${fds[@]}"; do
+		exec {fd}>&-
+	done
+}
+
 # Bodies that stay incomplete hold what they have.
 @test "too many requests and too many bytes are told so" {
 	local fd fds=() i
@@ -208,6 +224,15 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 	raw n2 -u admin:admin-secret -H Expect: -d "$(printf %0100000d 1)"
 	is_error 503 maxRequestBytes
 	[[ $head == *'Retry-After: '* ]]
+	# Of nobody there may be fewer.
+	for i in 1 2; do
+		exec {fd}<>"/dev/tcp/127.0.0.1/$(port n2 api)"
+		printf 'POST / HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nContent-Length: 9\r\n\r\n' >&"$fd"
+		fds+=("$fd")
+	done
+	wait_until 5 is_busy_for_nobody
+	exec {fds[3]}>&-
+	wait_until 5 answers_posts
 	for i in 1 2; do
 		exec {fd}<>"/dev/tcp/127.0.0.1/$(port n2 api)"
 		printf 'POST / HTTP/1.1\r\nHost: a\r\n%s\r\nContent-Length: 9\r\n\r\n' "$BASIC" >&"$fd"
@@ -218,6 +243,12 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 		exec {fd}>&-
 	done
 	wait_until 5 answers_posts
+}
+
+is_busy_for_nobody()
+{
+	raw n2 -H 'Origin: https://a' -d '{"operation":"describe_all"}'
+	is_error 503 'without credentials'
 }
 
 is_busy()
@@ -412,6 +443,66 @@ rss()		# rss NODE: of its opsd, in KB
 		[ "$bytes" -lt 6000000 ]
 	done
 	ok n2 '{"operation":"describe_table","database":"dev","table":"long"}'
+}
+
+@test "what takes too long is answered, and ends" {
+	local leaves
+
+	leaves=$(yes '{"search_attribute":"text","search_type":"contains","search_value":"aaaaaaaaab"}' | head -n 999 | paste -sd ,)
+	echo "{\"operation\":\"search_by_conditions\",\"database\":\"dev\",\"table\":\"long\",
+	    \"operator\":\"or\",\"get_attributes\":[\"*\"],\"conditions\":[$leaves]}" >"$HL_T/hard"
+	raw n2 -u admin:admin-secret -d @"$HL_T/hard"
+	is_error 504 operationsApi.network.timeout
+	wait_until 5 rests n2
+}
+
+rests()		# rests NODE: its opsd has nothing to do
+{
+	local was
+
+	was=$(cut -d ' ' -f 14 "/proc/$(node_pid "$1" opsd)/stat")
+	sleep 0.5
+	[ $(($(cut -d ' ' -f 14 "/proc/$(node_pid "$1" opsd)/stat") - was)) -lt 10 ]
+}
+
+@test "over TLS and the domain socket it is the same" {
+	local how tls=$(($(port n1 api) + 1)) long
+
+	long=$(all_of long)
+	printf '{"operation":"describe_all"%0100000d}' 1 | tr '01' ' ' >"$HL_T/padded"
+	for how in "-k https://127.0.0.1:$tls/" "-k -0 https://127.0.0.1:$tls/" \
+	    "--unix-socket $(root n1)/operations-server http://localhost/"; do
+		# shellcheck disable=SC2086 # a list of options
+		[ "$(curl -s -m 20 -u admin:admin-secret -d "$long" $how | jq length)" = 20000 ]
+		# shellcheck disable=SC2086
+		[ "$(curl -s -m 20 -o /dev/null -w '%{http_code}' -u admin:admin-secret \
+		    -H Expect: --data-binary @"$HL_T/padded" $how)" = 200 ]
+	done
+	# Two requests on one connection.
+	[ "$(curl -s -k -m 20 "https://127.0.0.1:$tls/health" "https://127.0.0.1:$tls/health")" = \
+	    'hubleaf is running.hubleaf is running.' ]
+	# Somebody who speaks no TLS.
+	run "$HL_CLIENTS" "$tls" half <<<'GET / HTTP/1.1'
+	[[ $output != *HTTP/1* ]]
+	[ "$(curl -s -k -m 20 "https://127.0.0.1:$tls/health")" = 'hubleaf is running.' ]
+}
+
+@test "a node that stops cuts long answers off" {
+	local pid
+
+	for i in 1 2 3; do
+		"$HL_CLIENTS" "$(port n2 api)" stall 1000 9000 <<<"$(post "$(all_of long)")" >"$HL_T/stopped$i" &
+	done
+	wait_until 5 is_busy_now
+	SECONDS=0
+	node_stop n2
+	[ "$SECONDS" -lt 15 ]
+	wait
+}
+
+is_busy_now()
+{
+	[ "$(ss -Htn state established "sport = :$(port n2 api)" | awk '$2 > 10000' | wc -l)" = 3 ]
 }
 
 @test "clients that go away in the middle of an answer end the search" {

@@ -268,8 +268,8 @@ request(enum asker who, enum format f, const struct buf *body)
 	struct answer	 a;
 	json_t		*json;
 	char		*err = NULL;
-	const struct op	*op = op_read(FORMAT_JSON, (const char *)body->data, body->len, DEPTH_MAX, &json,
-	    &err);
+	const struct op	*op = op_read(FORMAT_JSON, (const char *)body->data, body->len,
+	    DEPTH_MAX, &json, &err);
 
 	if (op == NULL || !harms(op, json)) {
 		send(who, f, json, body, &a);
