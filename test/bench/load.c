@@ -19,8 +19,8 @@
 #include "sample.h"
 
 /*
- * load: inserts over keep-alive connections, as fast as they are answered or at a
- * rate.  Prints one line: rows acknowledged a second, the median and the 99th
+ * load: inserts, or searches of one kind, over keep-alive connections, as fast as they
+ * are answered or at a rate.  Prints one line: rows acknowledged a second, the median and the 99th
  * percentile of a request in microseconds, and for the node where rows arrive,
  * rows a second and the same two for a row.
  */
@@ -41,6 +41,8 @@ struct load {
 	const char		*auth;
 	struct table_name	 table;
 	unsigned		 connections, batch, rate;
+	const char		*search;	/* id, value or range; NULL: inserts */
+	uint64_t		 rows;		/* of the table to search in */
 	uint64_t		 wanted;	/* rows; 0: until the time is over */
 	double			 seconds;
 	struct arrive_opts	 to;
@@ -85,6 +87,26 @@ add_rows(struct load *l)
 }
 
 static void
+add_search(struct load *l)
+{
+	uint64_t	at = sample_mixed(l->next++) % l->rows;
+
+	buf_clear(&l->body);
+	buf_addf(&l->body, "{\"database\":\"%s\",\"table\":\"%s\",\"get_attributes\":[\"*\"],",
+	    l->table.database, l->table.table);
+	if (strcmp(l->search, "id") == 0)
+		buf_addf(&l->body, "\"operation\":\"search_by_id\",\"ids\":[%" PRIu64 "]}", at);
+	else if (strcmp(l->search, "value") == 0)
+		buf_addf(&l->body, "\"operation\":\"search_by_value\",\"attribute\":\"name\","
+		    "\"value\":\"name-%" PRIu64 "\"}", at);
+	else
+		buf_addf(&l->body, "\"operation\":\"search_by_conditions\",\"limit\":10,"
+		    "\"sort\":{\"attribute\":\"weight\",\"descending\":true},\"conditions\":["
+		    "{\"attribute\":\"id\",\"comparator\":\"between\",\"value\":[%" PRIu64
+		    ",%" PRIu64 "]}]}", at, at + 99);
+}
+
+static void
 conn_flush(struct load *l, struct conn *c)
 {
 	struct epoll_event	e = { .events = EPOLLIN, .data.ptr = c };
@@ -104,7 +126,10 @@ conn_flush(struct load *l, struct conn *c)
 static void
 conn_request(struct load *l, struct conn *c)
 {
-	add_rows(l);
+	if (l->search != NULL)
+		add_search(l);
+	else
+		add_rows(l);
 	buf_clear(&c->out);
 	c->out_at = 0;
 	http_request(&c->out, l->auth, l->body.data, l->body.len);
@@ -251,7 +276,8 @@ usage(void)
 {
 	fprintf(stderr, "usage: load -p port -a auth -t database.table [-s seconds] [-n rows]\n"
 	    "    [-c connections] [-b rows per request] [-r requests per second]\n"
-	    "    [-P port where rows arrive] [-e]\n");
+	    "    [-P port where rows arrive] [-e]\n"
+	    "    [-q id|value|range -k rows of the table]\n");
 	exit(2);
 }
 
@@ -260,13 +286,15 @@ options(struct load *l, int argc, char **argv)
 {
 	int	o;
 
-	while ((o = getopt(argc, argv, "P:a:b:c:en:p:r:s:t:")) != -1) {
+	while ((o = getopt(argc, argv, "P:a:b:c:ek:n:p:q:r:s:t:")) != -1) {
 		switch (o) {
 		case 'P': l->to.port = (uint16_t)atoi(optarg); break;
 		case 'a': l->auth = optarg; break;
 		case 'b': l->batch = (unsigned)atoi(optarg); break;
 		case 'c': l->connections = (unsigned)atoi(optarg); break;
 		case 'e': l->to.each = 1; break;
+		case 'k': l->rows = strtoull(optarg, NULL, 10); break;
+		case 'q': l->search = optarg; break;
 		case 'n': l->wanted = strtoull(optarg, NULL, 10); break;
 		case 'p': l->port = (uint16_t)atoi(optarg); break;
 		case 'r': l->rate = (unsigned)atoi(optarg); break;
@@ -279,7 +307,8 @@ options(struct load *l, int argc, char **argv)
 		}
 	}
 	if (l->port == 0 || l->auth == NULL || l->table.table == NULL || l->batch < 1 ||
-	    l->connections < 1 || l->connections > CONNECTIONS_MAX || l->seconds <= 0)
+	    l->connections < 1 || l->connections > CONNECTIONS_MAX || l->seconds <= 0 ||
+	    (l->search != NULL && l->rows == 0))
 		usage();
 	l->to.auth = l->auth;
 	l->to.table = l->table;

@@ -19,6 +19,14 @@ sample_row(char out[SAMPLE_MAX], uint64_t id)
 	    id % 100, id));
 }
 
+/* Numbers one after the other, all over the place. */
+static inline uint64_t
+sample_mixed(uint64_t n)
+{
+	n = (n ^ n >> 31) * 0x9e3779b97f4a7c15;
+	return (n ^ n >> 29);
+}
+
 static inline int
 sample_order(const void *a, const void *b)
 {
