@@ -18,7 +18,7 @@
 #include "user.h"
 #include "value.h"
 
-#define ROWS		2000		/* of a transaction */
+#define ROWS		1000		/* of a transaction; other writes wait for SLOTS of them */
 #define BYTES		(1u << 20)
 #define SLOTS		2
 #define HEAD_ROOM	2048		/* of a transaction that is no attribute */

@@ -362,7 +362,7 @@ hanging_load()
 
 has_loaded()
 {
-	ask n1 "{\"operation\":\"get_job\",\"id\":\"$1\"}" | jq -e '.[0].status == "IN_PROGRESS" and .[0].progress.loaded >= 8000'
+	ask n1 "{\"operation\":\"get_job\",\"id\":\"$1\"}" | jq -e '.[0].status == "IN_PROGRESS" and .[0].progress.loaded >= 9000'
 }
 
 @test "a node that is killed says afterwards how far its jobs were" {
