@@ -9,6 +9,17 @@ start_nodes()
 	node_start n2
 	ok n1 '{"operation":"create_database","database":"dev"}'
 	mesh n1 n2
+	make_table n1 aud
+	insert n1 aud '{"id":1},{"id":2}'
+	insert n1 aud '{"id":3}'
+	make_table n1 bad
+	make_table n1 out
+	make_table n1 urls
+	make_table n1 big
+	mkdir "$HL_T/out"
+	# somebody who is no super user
+	ok n1 '{"operation":"add_role","role":"plain","permission":{"dev":{"tables":{"aud":{"read":true,"insert":true,"update":true,"delete":false,"attribute_permissions":[]}}}}}'
+	ok n1 '{"operation":"add_user","role":"plain","username":"plain","password":"plain-secret","active":true}'
 }
 
 # ---- helpers ----
@@ -43,9 +54,6 @@ done_job()	# done_job NODE JSON [JQ]: starts one, waits; $row holds it
 # ---- the room ----
 
 @test "a job answers with its id, ends, and says so" {
-	make_table n1 aud
-	insert n1 aud '{"id":1},{"id":2}'
-	insert n1 aud '{"id":3}'
 	job n1 "{\"operation\":\"delete_audit_logs_before\",\"database\":\"dev\",\"table\":\"aud\",\"timestamp\":$(date +%s)999}"
 	[ "$(jq -r '.message | split(" ")[4]' <<<"$body")" = "$id" ]
 	wait_until 20 ended n1 "$id"
@@ -85,12 +93,12 @@ done_job()	# done_job NODE JSON [JQ]: starts one, waits; $row holds it
 	refused n1 400 '{"operation":"search_jobs_by_start_date","from_date":"2020-01-01","to_date":"2030-02-30"}' \
 	    "Invalid 'to' date, must be in ISO-8601 format (YYYY-MM-DD)."
 	refused n1 400 '{"operation":"search_jobs_by_start_date"}' "'from_date' is required. 'to_date' is required"
+	for _ in 1 2 3; do
+		done_job n1 '{"operation":"delete_audit_logs_before","database":"dev","table":"aud","timestamp":1}'
+	done
 	ok n1 "{\"operation\":\"search_jobs_by_start_date\",\"from_date\":\"$(date -u +%F)\",\"to_date\":\"$(date -u +%F)\"}" \
 	    'length >= 3 and all(.[]; has("request") | not) and ([.[].start_datetime] | . == sort)'
 	ok n1 '{"operation":"search_jobs_by_start_date","from_date":"2020-01-01","to_date":"2020-02-01T10:00:00Z"}' '. == []'
-	ok n1 '{"operation":"add_role","role":"plain","permission":{"dev":{"tables":{"aud":{"read":true,"insert":true,"update":true,"delete":false,"attribute_permissions":[]}}}}}'
-	ok n1 '{"operation":"add_user","role":"plain","username":"plain","password":"plain-secret","active":true}'
-	done_job n1 '{"operation":"delete_audit_logs_before","database":"dev","table":"aud","timestamp":1}'
 	HL_USER=plain HL_PASSWORD=plain-secret ok n1 "{\"operation\":\"get_job\",\"id\":\"$id\"}" '. == []'
 	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 \
 	    '{"operation":"search_jobs_by_start_date","from_date":"2020-01-01","to_date":"2020-02-01"}' \
@@ -141,7 +149,6 @@ load_data()
 }
 
 @test "csv: a row that is no record is named by its line, what was before it is loaded" {
-	make_table n1 bad
 	done_job n1 "$(load_data bad $'id,a\n1,x\n2,x\n3,x,y\n4,x\n')" '.status == "ERROR" and .message ==
 	    "line 4: 3 cells, the header has 2; of 2 records before it 2 had been loaded"'
 	counts n1 bad 2
@@ -192,15 +199,24 @@ load_data()
 	refused n1 400 '{"operation":"csv_url_load","database":"dev","table":"bad","csv_url":"http://a/","passthrough_headers":"a"}' "must be of type object"
 }
 
+big_csv()	# makes $HL_T/big.csv
+{
+	awk 'BEGIN { print "id,name,n,f,note"; for (i = 1; i <= 300000; i++)
+	    printf "%d,name %d,%d,%.2f,\"some text, with a comma %d\"\n", i, i, i * 7, i / 4, i }' >"$HL_T/big.csv"
+}
+
+load_big()	# load_big ACTION
+{
+	done_job n1 "{\"operation\":\"csv_file_load\",\"action\":\"$1\",\"database\":\"dev\",\"table\":\"big\",\"file_path\":\"$HL_T/big.csv\"}" \
+	    '.message == "successfully loaded 300000 of 300000 records"'
+}
+
 @test "csv_file_load: more rows than a transaction holds, in bounded memory" {
 	local before after
 
-	make_table n1 big
-	awk 'BEGIN { print "id,name,n,f,note"; for (i = 1; i <= 300000; i++)
-	    printf "%d,name %d,%d,%.2f,\"some text, with a comma %d\"\n", i, i, i * 7, i / 4, i }' >"$HL_T/big.csv"
+	big_csv
 	before=$(peak n1)
-	done_job n1 "{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"big\",\"file_path\":\"$HL_T/big.csv\"}" \
-	    '.message == "successfully loaded 300000 of 300000 records"'
+	load_big upsert
 	after=$(peak n1)
 	echo "# peak memory $before -> $after kB" >&3
 	counts n1 big 300000
@@ -239,7 +255,6 @@ url_load()
 
 @test "csv_url_load: over http, redirected, with headers, within limits" {
 	serve
-	make_table n1 urls
 	done_job n1 "$(url_load /csv)" '.message == "successfully loaded 2 of 2 records"'
 	has_row n1 urls 2 '.name == "two"'
 	done_job n1 "$(url_load /rows/50000)" '.message == "successfully loaded 50000 of 50000 records"'
@@ -275,8 +290,6 @@ export_to()
 }
 
 @test "export_local: JSON and CSV, and back again" {
-	mkdir "$HL_T/out"
-	make_table n1 out
 	make_table n1 back
 	insert n1 out '{"id":1,"a":"x, \"y\"\nz","b":[1,{"c":null}]},{"id":"k","a":"","b":null},{"id":2.5,"a":false}'
 	done_job n1 "$(export_to json all)" '.status == "COMPLETE" and .message == "Successfully exported JSON locally." and .progress.exported == 3'
@@ -296,10 +309,12 @@ export_to()
 }
 
 @test "export_local: what is there stays unless it may go, and faults are said at once" {
+	insert n1 out '{"id":1},{"id":2},{"id":"k"}'
+	done_job n1 "$(export_to json all ',"overwrite":true')"
 	refused n1 400 "$(export_to json all)" 'is there already: with \"overwrite\": true'
 	delete n1 out '1'
 	done_job n1 "$(export_to json all ',"overwrite":true')"
-	[ "$(jq length "$HL_T/out/all.json")" = 2 ]
+	[ "$(jq 'map(.id) | index(1)' "$HL_T/out/all.json")" = null ]
 	refused n1 400 '{"operation":"export_local"}' "'format' is required. 'path' is required. 'search_operation' is required"
 	refused n1 400 "$(export_to xml all)" "'format' must be one of [json, csv]"
 	refused n1 400 "$(export_to json ../all)" "'filename' must be a name without slashes"
@@ -320,6 +335,10 @@ export_to()
 @test "export_local: many rows, in bounded memory" {
 	local before after
 
+	counts n1 big 300000 || {
+		big_csv
+		load_big insert
+	}
 	before=$(peak n1)
 	done_job n1 "{\"operation\":\"export_local\",\"format\":\"csv\",\"path\":\"$HL_T/out\",\"filename\":\"big\",\"search_operation\":{
 	    \"operation\":\"search_by_value\",\"database\":\"dev\",\"table\":\"big\",\"search_attribute\":\"id\",\"search_value\":\"*\",
@@ -368,11 +387,8 @@ has_loaded()
 @test "a node that is killed says afterwards how far its jobs were" {
 	local n
 
-	hanging_load
 	ok n1 '{"operation":"drop_table","database":"dev","table":"urls"}'
 	make_table n1 urls
-	kill "$serving"
-	wait_until 20 ended n1 "$id"
 	hanging_load
 	n=$(count n1 urls)
 	node_kill n1 opsd
@@ -393,7 +409,7 @@ has_loaded()
 	serve_first=$serving
 	hanging_load
 	second=$id
-	job n1 "$(load_data acts $'id\n99\n')"
+	job n1 "$(load_data aud $'id\n99\n')"
 	third=$id
 	ok n1 "{\"operation\":\"get_job\",\"id\":\"$third\"}" '.[0].status == "CREATED"'
 	node_stop n1
@@ -561,10 +577,10 @@ forgets()	# forgets NODE PEER: they have no subscription any more
 @test "rows of ended jobs are kept as long as they may be" {
 	local old
 
-	ok n1 '{"operation":"search_jobs_by_start_date","from_date":"2020-01-01","to_date":"2099-01-01"}' 'length > 100'
 	ok n1 '{"operation":"set_configuration","jobs_retention":1}'
 	done_job n1 '{"operation":"delete_audit_logs_before","database":"dev","table":"aud","timestamp":1}'
 	old=$id
+	ok n1 '{"operation":"search_jobs_by_start_date","from_date":"2020-01-01","to_date":"2099-01-01"}' 'length > 0'
 	wait_until 5 later "$(($(date +%s%3N) + 1100))"
 	node_stop n1
 	node_run n1
