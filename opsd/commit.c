@@ -32,6 +32,7 @@ struct commit {
 	pthread_cond_t	 more;
 	struct queue	 local, remote;
 	struct hlc	 clock;
+	_Atomic uint64_t busy_since_us;	/* 0: no group is being written */
 	uint64_t	 disk_checked_us;
 	int		 disk_full;
 	int		 stop;
@@ -96,6 +97,14 @@ commit_disk_full(struct commit *c)
 	return (c->disk_full);
 }
 
+uint64_t
+commit_busy_ms(struct commit *c)
+{
+	uint64_t since = c->busy_since_us, now = mono_us();
+
+	return (since != 0 && now > since ? (now - since) / 1000 : 0);
+}
+
 static void
 run_job(struct commit *c, struct group *g, struct job *j, uint64_t now)
 {
@@ -146,6 +155,7 @@ commit_main(void *arg)
 	struct commit *c = arg;
 	struct job *list, **tail;
 
+	pthread_setname_np(pthread_self(), "commit");
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
 		while (c->local.head == NULL && c->remote.head == NULL && !c->stop)
@@ -157,7 +167,9 @@ commit_main(void *arg)
 		queue_take(&c->local, GROUP_LOCAL_BYTES, &tail);
 		queue_take(&c->remote, GROUP_REMOTE_BYTES, &tail);
 		pthread_mutex_unlock(&c->lock);
+		c->busy_since_us = mono_us();
 		run_group(c, list);
+		c->busy_since_us = 0;
 		pthread_mutex_lock(&c->lock);
 	}
 	pthread_mutex_unlock(&c->lock);

@@ -36,6 +36,8 @@ void commit_submit(struct commit *c, struct job *j);
 int commit_wait(struct commit *c, struct job *j);
 /* Free disk is below storage.reserve (looked at once a second; commit thread). */
 int commit_disk_full(struct commit *c);
+/* For how long the group that is being written takes already; 0: none is.  Any thread. */
+uint64_t commit_busy_ms(struct commit *c);
 /* Set status and error text; for run functions. */
 void job_fail(struct job *j, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

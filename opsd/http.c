@@ -241,6 +241,7 @@ http_main(void *arg)
 {
 	struct http_thread *t = arg;
 
+	pthread_setname_np(pthread_self(), "http");
 	/* Whoever looks at t->id may be faster than pthread_create's caller. */
 	t->id = pthread_self();
 	event_base_loop(t->base, EVLOOP_NO_EXIT_ON_EMPTY);

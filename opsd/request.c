@@ -11,6 +11,7 @@
 
 #include "auth.h"
 #include "clock.h"
+#include "health.h"
 #include "http_priv.h"
 #include "mem.h"
 #include "ops.h"
@@ -527,12 +528,21 @@ post_request(struct exchange *x)
 }
 
 static void
-reply_page(struct exchange *x, const char *type, const char *text)
+reply_page(struct exchange *x, int status, const char *type, const char *text)
 {
 	struct buf out = { 0 };
 
 	buf_add(&out, text, strlen(text));
-	reply_body(&x->r, 200, type, &out);
+	reply_body(&x->r, status, type, &out);
+}
+
+static void
+reply_health(struct exchange *x)
+{
+	const char *why = ops_unhealthy(x->r.ops);
+
+	reply_page(x, why == NULL ? 200 : 503, "text/plain",
+	    why == NULL ? "hubleaf is running." : why);
 }
 
 static void
@@ -568,9 +578,9 @@ route(struct exchange *x)
 		reply_header(&x->r, "Allow", "GET, HEAD, POST, OPTIONS");
 		reply_error(&x->r, 405, "Method not allowed");
 	} else if (health)
-		reply_page(x, "text/plain", "hubleaf is running.");
+		reply_health(x);
 	else
-		reply_page(x, "text/html; charset=utf-8", page);
+		reply_page(x, 200, "text/html; charset=utf-8", page);
 }
 
 void

@@ -30,6 +30,7 @@ worker_main(void *arg)
 	struct workers *w = arg;
 	struct work *j;
 
+	pthread_setname_np(pthread_self(), "worker");
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		while (w->head == NULL && !w->stop)
