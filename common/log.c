@@ -12,11 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "logfile.h"
+
 #define LOG_MAX	8192
 
 static const char *log_name = "hubleaf";
 static atomic_int log_threshold = LOG_INFO;
 static int log_journal;
+static atomic_int log_std = 1;
+static char log_node[256];		/* " [name]", or nothing */
 
 static const struct {
 	const char	*word;
@@ -58,6 +62,24 @@ log_set_level(enum log_level level)
 	log_threshold = level;
 }
 
+void
+log_set_std(int on)
+{
+	log_std = on;
+}
+
+void
+log_set_node(const char *node)
+{
+	char	text[sizeof log_node] = "";
+
+	if (node != NULL)
+		snprintf(text, sizeof text, " [%.250s]", node);
+	/* It hardly ever changes: who writes a line meanwhile may show part of it. */
+	if (strcmp(text, log_node) != 0)
+		memcpy(log_node, text, sizeof text);
+}
+
 int
 log_level_of(const char *word)
 {
@@ -69,6 +91,16 @@ log_level_of(const char *word)
 	return (-1);
 }
 
+static const char *
+log_word(enum log_level level)
+{
+	static const char *const words[] = { [LOG_ERROR] = "error", [LOG_WARN] = "warn",
+	    [LOG_NOTICE] = "notify", [LOG_INFO] = "info", [LOG_DEBUG] = "debug" };
+
+	return (words[level]);
+}
+
+/* Of a line in a file, as read_log takes it apart. */
 static size_t
 log_prefix(char *line, size_t size, enum log_level level)
 {
@@ -77,15 +109,30 @@ log_prefix(char *line, size_t size, enum log_level level)
 	char		when[32];
 	int		n;
 
-	if (log_journal) {
-		n = snprintf(line, size, "<%d>%s: ", (int)level, log_name);
-	} else {
-		clock_gettime(CLOCK_REALTIME, &ts);
-		gmtime_r(&ts.tv_sec, &tm);
-		strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
-		n = snprintf(line, size, "%s.%03ldZ %s: ", when, ts.tv_nsec / 1000000, log_name);
-	}
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+	n = snprintf(line, size, "%s.%03ldZ [%s] [%s]%s: ", when, ts.tv_nsec / 1000000, log_name,
+	    log_word(level), log_node);
 	return (n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1);
+}
+
+/* The journal has the time; `text` is what follows the prefix of a file's line. */
+static void
+log_to_std(enum log_level level, const char *line, size_t len, size_t text)
+{
+	char	journal[LOG_MAX + 512];
+	ssize_t	ignored;
+	int	n;
+
+	if (log_journal) {
+		n = snprintf(journal, sizeof journal, "<%d>%s%s: %.*s", (int)level, log_name,
+		    log_node, (int)(len - text), line + text);
+		line = journal;
+		len = n < 0 ? 0 : (size_t)n < sizeof journal ? (size_t)n : sizeof journal - 1;
+	}
+	ignored = write(STDERR_FILENO, line, len);
+	(void)ignored;
 }
 
 /* One write() a line, so that threads and processes do not mix; no allocation, for mem.c. */
@@ -94,7 +141,6 @@ log_write(enum log_level level, int err, const char *fmt, va_list ap)
 {
 	char	 line[LOG_MAX], errbuf[128];
 	size_t	 len, start, i;
-	ssize_t	 ignored;
 	int	 n;
 
 	if ((int)level > log_threshold)
@@ -114,8 +160,9 @@ log_write(enum log_level level, int err, const char *fmt, va_list ap)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = ' ';
 	line[len++] = '\n';
-	ignored = write(STDERR_FILENO, line, len);
-	(void)ignored;
+	if (log_std)
+		log_to_std(level, line, len, start);
+	logfile_write(line, len);
 }
 
 void

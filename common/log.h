@@ -2,15 +2,18 @@
 #define HL_LOG_H
 
 /*
- * Lines to stderr in the journal's form ("<4>opsd: store: ..."), with a
- * timestamp instead of the priority when stderr is not the journal
- * (JOURNAL_STREAM unset).  Lower case, no full stop, the thing first.
- * Thread-safe.
+ * Lines to stderr, and to a file (logfile.h):
+ *   2026-11-21T08:45:00.123Z [opsd] [warn] [amsterdam]: store: ...
+ * the daemon, the level, the node once it has a name.  To the journal, as which
+ * JOURNAL_STREAM knows stderr, "<4>opsd [amsterdam]: store: ...".  Lower case, no full
+ * stop, the thing first.  Thread-safe.
  */
 enum log_level { LOG_ERROR = 3, LOG_WARN = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_DEBUG = 7 };
 
 void log_init(const char *name, enum log_level level);
 void log_set_level(enum log_level level);
+void log_set_std(int on);		/* write to stderr */
+void log_set_node(const char *node);	/* NULL: it has no name */
 /* "error", "warn", "info", "debug", "trace", "notify", "fatal": -1 for others. */
 int log_level_of(const char *word);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -19,6 +19,7 @@
 
 #include "buf.h"
 #include "log.h"
+#include "logconf.h"
 #include "mem.h"
 
 struct svc_priv {
@@ -255,14 +256,6 @@ svc_loop(struct svc *s)
 	svc_watchdog(s);
 }
 
-static int
-svc_log_level(const struct svc *s)
-{
-	int	level = log_level_of(conf_str(s->conf, LOGGING_LEVEL));
-
-	return (level != -1 ? level : LOG_INFO);
-}
-
 /* The low one is for programs that use select(). */
 static void
 svc_raise_files(void)
@@ -289,10 +282,10 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	svc_options(s, argc, argv);
 	svc_load_conf(s);
 	svc_raise_files();
-	log_set_level((enum log_level)svc_log_level(s));
 	svc_make_dir(conf_str(s->conf, ROOT_PATH));
 	svc_make_dir(conf_str(s->conf, RUN_PATH));
 	svc_pid_file(s);
+	log_conf(name, s->conf);	/* now that nobody else writes the file */
 	svc_loop(s);
 	return (s);
 }

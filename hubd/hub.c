@@ -15,6 +15,7 @@
 #include "crypto.h"
 #include "hubconf.h"
 #include "log.h"
+#include "logconf.h"
 #include "mem.h"
 #include "mesh.h"
 #include "nats.h"
@@ -517,15 +518,6 @@ apply(struct hub *h, struct settings *s)
 		look_eagerly(h);
 }
 
-static void
-take_levels(const struct settings *s)
-{
-	int level = log_level_of(conf_str(s->conf, LOGGING_LEVEL));
-
-	if (level != -1)
-		log_set_level((enum log_level)level);
-}
-
 static int
 on_settings(struct chan *c, struct msg *m, void *arg)
 {
@@ -541,7 +533,7 @@ on_settings(struct chan *c, struct msg *m, void *arg)
 	if (s == NULL)
 		set_error(h, xasprintf("settings: %s", err));
 	else {
-		take_levels(s);
+		log_conf("hubd", s->conf);
 		apply(h, s);
 	}
 	free(err);

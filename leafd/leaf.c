@@ -13,6 +13,7 @@
 #include "crypto.h"
 #include "leafconf.h"
 #include "log.h"
+#include "logconf.h"
 #include "mem.h"
 #include "natsd.h"
 #include "natstext.h"
@@ -290,10 +291,8 @@ static void
 take_settings(struct leaf *l, struct settings *s)
 {
 	struct settings		*was = l->settings;
-	int			 level = log_level_of(conf_str(s->conf, LOGGING_LEVEL));
 
-	if (level != -1)
-		log_set_level((enum log_level)level);
+	log_conf("leafd", s->conf);
 	/* Names and ids are in all that runs. */
 	if (was != NULL && s->enabled && was->enabled && (strcmp(was->node, s->node) != 0 ||
 	    memcmp(was->node_id, s->node_id, NODE_ID_LEN) != 0))

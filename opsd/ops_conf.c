@@ -7,6 +7,7 @@
 
 #include "cluster.h"
 #include "log.h"
+#include "logconf.h"
 #include "mem.h"
 
 /*
@@ -63,7 +64,7 @@ refresh_live(struct ops *o, const struct conf *c)
 	o->live.reserve = (uint64_t)conf_int(c, STORAGE_RESERVE);
 	o->live.max_transaction = (uint64_t)conf_int(c, CL_MAX_TRANSACTION);
 	o->live.queue_ms = (uint64_t)conf_int(c, STORAGE_MAX_QUEUE_TIME) * 1000;
-	log_set_level((enum log_level)log_level_of(conf_str(c, LOGGING_LEVEL)));
+	log_conf("opsd", c);
 }
 
 void
