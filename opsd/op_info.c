@@ -1,0 +1,309 @@
+#include "config.h"
+
+#include "op.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cluster.h"
+#include "flows.h"
+#include "host.h"
+#include "mem.h"
+#include "nodes.h"
+#include "ops.h"
+
+/* system_information, and what a node says of its registration. */
+
+static json_t *
+about_system(struct ops *ops)
+{
+	return (host_system());
+}
+
+static json_t *
+about_time(struct ops *ops)
+{
+	return (host_time());
+}
+
+static json_t *
+about_cpu(struct ops *ops)
+{
+	return (host_cpu());
+}
+
+static json_t *
+about_memory(struct ops *ops)
+{
+	return (host_memory());
+}
+
+static json_t *
+about_disk(struct ops *ops)
+{
+	struct conf *conf = ops_conf(ops);
+	json_t *o = host_disk(conf_str(conf, STORAGE_PATH));
+
+	conf_free(conf);
+	return (o);
+}
+
+static json_t *
+about_network(struct ops *ops)
+{
+	return (host_network());
+}
+
+/* ---- the five processes ---- */
+
+static void
+add_process(json_t *list, int pid, const char *role)
+{
+	json_t *o = pid > 0 ? host_process(pid) : NULL;
+
+	if (o == NULL)
+		return;
+	json_object_set_new(o, "role", json_string(role));
+	json_array_append_new(list, o);
+}
+
+static int
+pid_of(struct ops *ops, const char *daemon)
+{
+	struct conf *conf = ops_conf(ops);
+	char *file = xasprintf("%s.pid", daemon), *path = conf_run_path(conf, file);
+	char *line = host_line(path);
+	int pid = line != NULL ? atoi(line) : 0;
+
+	free(line);
+	free(path);
+	free(file);
+	conf_free(conf);
+	return (pid);
+}
+
+static json_t *
+about_processes(struct ops *ops)
+{
+	json_t *core = json_array(), *clustering = json_array();
+	json_t *servers = cluster_servers(ops->cluster);
+	static const char *const names[] = { "hub", "leaf" };
+
+	add_process(core, (int)getpid(), "opsd");
+	add_process(clustering, pid_of(ops, "hubd"), "hubd");
+	add_process(clustering, pid_of(ops, "leafd"), "leafd");
+	for (int i = 0; i < 2; i++)
+		add_process(clustering, (int)json_integer_value(json_object_get(
+		    json_object_get(servers, names[i]), "pid")),
+		    i == 0 ? "hub server" : "leaf server");
+	json_decref(servers);
+	return (json_pack("{s:o, s:o}", "core", core, "clustering", clustering));
+}
+
+static json_t *
+about_threads(struct ops *ops)
+{
+	return (host_threads());
+}
+
+/* ---- the store ---- */
+
+static json_int_t
+size_below(struct ops *ops, enum store_cf cf, uint32_t table)
+{
+	struct buf from = { 0 }, to = { 0 };
+	uint64_t n;
+
+	buf_be32(&from, table);
+	buf_be32(&to, table + 1);
+	n = store_size(ops->store, cf, from.data, from.len, to.data, to.len);
+	buf_free(&from);
+	buf_free(&to);
+	return ((json_int_t)n);
+}
+
+static json_t *
+about_tables(struct ops *ops)
+{
+	size_t n;
+	struct table **tables = catalog_tables(ops->catalog, NULL, &n);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "schema",
+		    tables[i]->database, "table", tables[i]->name, "table_size",
+		    size_below(ops, CF_ROWS, tables[i]->id), "index_size",
+		    size_below(ops, CF_INDEX, tables[i]->id), "audit_log_size",
+		    size_below(ops, CF_AUDIT, tables[i]->id), "record_count",
+		    (json_int_t)tables[i]->stat->count));
+		table_unref(tables[i]);
+	}
+	free(tables);
+	return (list);
+}
+
+static json_t *
+about_log(struct ops *ops)
+{
+	struct txlog *l = &ops->log;
+
+	return (json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "last", (json_int_t)l->last, "durable",
+	    (json_int_t)l->durable, "in_stream", (json_int_t)l->acked, "trimmed",
+	    (json_int_t)l->trimmed, "oldest", (json_int_t)txlog_oldest_ms(l), "incarnation",
+	    (json_int_t)l->incarnation));
+}
+
+static json_t *
+about_metrics(struct ops *ops)
+{
+	return (json_pack("{s:I, s:I, s:o}", "uptime_ms",
+	    (json_int_t)((mono_us() - ops->started_us) / 1000), "free_disk",
+	    (json_int_t)store_free_bytes(ops->store), "transaction_log", about_log(ops)));
+}
+
+static json_t *
+about_flow(struct ops *ops, const struct flow *fl)
+{
+	char *peer = nodes_name(ops->nodes, fl->peer);
+	json_t *o = json_pack("{s:s?, s:s, s:s, s:s, s:I, s:I}", "node_name", peer, "database",
+	    fl->database, "table", fl->name, "state", flow_state_name(fl->state), "applied",
+	    (json_int_t)fl->seq, "head", (json_int_t)fl->head);
+
+	free(peer);
+	return (o);
+}
+
+static json_t *
+about_replication(struct ops *ops)
+{
+	char *name = ops_node_name(ops);
+	json_t *flows = json_array(), *o;
+	struct flow **all;
+	size_t n;
+
+	all = flows_all(ops->flows, NULL, &n);
+	for (size_t i = 0; i < n; i++) {
+		json_array_append_new(flows, about_flow(ops, all[i]));
+		flow_free(all[i]);
+	}
+	free(all);
+	o = json_pack("{s:b, s:s, s:o, s:o}", "is_enabled", (int)ops->live.clustering, "node_name",
+	    name, "transaction_log", about_log(ops), "flows", flows);
+	free(name);
+	return (o);
+}
+
+/* ---- the program ---- */
+
+static json_t *
+about_hubleaf(struct ops *ops)
+{
+	json_t *self = host_process((int)getpid()), *o;
+
+	o = json_pack("{s:s, s:i, s:I, s:O?}", "version", PACKAGE_VERSION, "pid", (int)getpid(),
+	    "uptime_ms", (json_int_t)((mono_us() - ops->started_us) / 1000), "memory",
+	    json_object_get(self, "memory"));
+	json_decref(self);
+	return (o);
+}
+
+static json_t *
+about_nats(struct ops *ops)
+{
+	json_t *o = cluster_servers(ops->cluster);
+
+	return (o != NULL ? o : json_object());
+}
+
+static const struct {
+	const char	*name;
+	json_t		*(*get)(struct ops *ops);
+} abouts[] = {
+	{ "system", about_system }, { "time", about_time }, { "cpu", about_cpu },
+	{ "memory", about_memory }, { "disk", about_disk }, { "network", about_network },
+	{ "harperdb_processes", about_processes }, { "table_size", about_tables },
+	{ "metrics", about_metrics }, { "threads", about_threads },
+	{ "replication", about_replication }, { "hubleaf", about_hubleaf }, { "nats", about_nats },
+};
+#define ABOUTS	(sizeof(abouts) / sizeof(abouts[0]))
+
+static int
+about_of(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < ABOUTS; i++)
+		if (strcmp(abouts[i].name, name) == 0)
+			return ((int)i);
+	return (-1);
+}
+
+/* Bits of what is asked for; all when nothing is named. */
+static unsigned
+wanted(struct faults *f, const json_t *list)
+{
+	struct buf names = { 0 };
+	unsigned bits = 0;
+	const json_t *v;
+	size_t i;
+
+	for (i = 0; i < ABOUTS; i++)
+		buf_addf(&names, "%s%s", i > 0 ? ", " : "", abouts[i].name);
+	json_array_foreach(list, i, v) {
+		int at = about_of(json_string_value(v));
+
+		if (at == -1)
+			fault(f, "'attributes[%zu]' must be one of [%.*s]", i, (int)names.len,
+			    (const char *)names.data);
+		else
+			bits |= 1u << at;
+	}
+	buf_free(&names);
+	return (json_array_size(list) > 0 ? bits : UINT32_MAX);
+}
+
+static void
+system_information(struct request *r)
+{
+	struct faults f = { 0 };
+	unsigned bits = wanted(&f, field_array(&f, r->body, "attributes", 0));
+	json_t *o;
+
+	if (op_faults(r, &f))
+		return;
+	o = json_object();
+	for (size_t i = 0; i < ABOUTS; i++)
+		if ((bits & 1u << i) != 0)
+			json_object_set_new(o, abouts[i].name, abouts[i].get(r->ops));
+	reply_json(r, 200, o);
+}
+
+/* ---- registration: there is none ---- */
+
+static void
+registration_info(struct request *r)
+{
+	reply_json(r, 200, json_pack("{s:b, s:s, s:n, s:n}", "registered", 0, "version",
+	    PACKAGE_VERSION, "ram_allocation", "license_expiration_date"));
+}
+
+/* What a licence would be bound to: the node's id. */
+static void
+get_fingerprint(struct request *r)
+{
+	reply_message(r, "%s", r->ops->node_hex);
+}
+
+static void
+set_license(struct request *r)
+{
+	reply_error(r, 400, "hubleaf needs no license: there is nothing to set");
+}
+
+const struct op ops_info[] = {
+	{ "system_information", "systemInformation", RIGHT_SUPER, ON_WORKER, system_information },
+	{ "registration_info", "registrationInfo", RIGHT_ANYONE, ON_HTTP, registration_info },
+	{ "get_fingerprint", "getFingerprint", RIGHT_SUPER, ON_HTTP, get_fingerprint },
+	{ "set_license", "setLicense", RIGHT_SUPER, ON_HTTP, set_license },
+	{ NULL }
+};
