@@ -105,7 +105,8 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 @test "what could be two requests to others is none" {
 	for header in 'Transfer-Encoding: chunked' 'Content-Length: 3' 'Content-Length: +2' \
 	    'A : b' ' folded'; do
-		run half n1 < <(post '{}' "$header"; post '{"operation":"drop_database","database":"dev"}')
+		# For whoever looks at the one or the other, this body ends.
+		run half n1 < <(post $'0\r\n\r\n' "$header"; post '{"operation":"drop_database","database":"dev"}')
 		[ "$(answers '[0-9]')" = 1 ]
 		[[ $output == 'HTTP/1.1 400 '* ]]
 	done

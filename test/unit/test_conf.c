@@ -245,6 +245,22 @@ test_routes(void **state)
 }
 
 static void
+test_words(void **state)
+{
+#define CORS	"operationsApi: {network: {corsAccessList: "
+	struct conf	*c = load(CORS "['https://a.example', '*']}}\n", 0, NULL);
+
+	assert_int_equal(json_array_size(conf_list(c, API_CORS_LIST)), 2);
+	conf_free(c);
+	c = load(CORS "null}}\n", 0, NULL);
+	assert_int_equal(json_array_size(conf_list(c, API_CORS_LIST)), 0);
+	conf_free(c);
+	load_fails(CORS "[1]}}\n", "'operationsApi.network.corsAccessList[0]' must be a string");
+	load_fails(CORS "['']}}\n", "'operationsApi.network.corsAccessList[0]' must be a string");
+	load_fails(CORS "'*'}}\n", "'operationsApi.network.corsAccessList' must be an array");
+}
+
+static void
 test_tree(void **state)
 {
 	struct conf	*c = load("clustering: {nodeName: n1}\nstorage: {path: data}\n", 0, NULL), *d;
@@ -360,6 +376,7 @@ main(void)
 		test(test_text_is_cast),
 		test(test_faults),
 		test(test_routes),
+		test(test_words),
 		test(test_tree),
 		test(test_set_and_save),
 		test(test_names),
