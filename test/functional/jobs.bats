@@ -309,7 +309,7 @@ export_to()
 }
 
 @test "export_local: what is there stays unless it may go, and faults are said at once" {
-	insert n1 out '{"id":1},{"id":2},{"id":"k"}'
+	upsert n1 out '{"id":1,"a":1,"b":1},{"id":2},{"id":"k"}'
 	done_job n1 "$(export_to json all ',"overwrite":true')"
 	refused n1 400 "$(export_to json all)" 'is there already: with \"overwrite\": true'
 	delete n1 out '1'
