@@ -359,18 +359,36 @@ clustering_status(struct cli *c, const struct target *t)
 	return (o);
 }
 
+static json_t *
+missing(const struct target *t, const json_t *clustering)
+{
+	json_t *users = ask(t, "list_users"), *config = ask(t, "get_configuration");
+	json_t *routes = ask(t, "cluster_get_routes"), *list;
+
+	list = cli_missing(users, config, routes, json_object_get(clustering, "network"));
+	json_decref(users);
+	json_decref(config);
+	json_decref(routes);
+	return (list);
+}
+
 static int
 run_status(struct cli *c)
 {
 	struct target t = { .timeout_s = 30 };
 	int pid, as_json = c->nfields == 1 && strcmp(c->fields[0], "json=true") == 0;
-	json_t *o;
+	json_t *o, *clustering, *lacks;
 
 	load_conf(c);
 	pid = daemon_pid(c->conf, "opsd");
 	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
 	o = json_pack("{s:o}", "hubleaf", status_of(pid, NULL));
-	json_object_set_new(o, "clustering", clustering_status(c, &t));
+	clustering = clustering_status(c, &t);
+	lacks = missing(&t, clustering);
+	json_object_set_new(o, "clustering", clustering);
+	if (json_array_size(lacks) > 0)
+		json_object_set(o, "missing", lacks);
+	json_decref(lacks);
 	print(o, as_json);
 	json_decref(o);
 	target_free(&t);

@@ -1,6 +1,7 @@
 #ifndef HL_CLI_H
 #define HL_CLI_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "conf.h"
@@ -30,6 +31,14 @@ int cli_request(const struct target *t, const char *method, const char *path, co
 int target_parse(struct target *t, const char *url, char **err);
 void target_login(struct target *t, const char *username, const char *password);
 void target_free(struct target *t);
+
+/*
+ * What a new node lacks, each as a text that says how to mend it; from the answers of
+ * list_users, get_configuration and cluster_get_routes, and cluster_network's nodes.
+ * One that is NULL is not judged.
+ */
+json_t *cli_missing(const json_t *users, const json_t *config, const json_t *routes,
+    const json_t *network);
 
 /* `hubleaf run`: the three daemons in the foreground; the exit status. */
 int cli_run(const struct conf *conf, int argc, char **argv);

@@ -1,0 +1,54 @@
+#include "config.h"
+
+#include "cli.h"
+
+/* A permission that is `true` for one of the active users. */
+static int
+somebody_is(const json_t *users, const char *permission)
+{
+	const json_t	*user, *role;
+	size_t		 i;
+
+	json_array_foreach(users, i, user) {
+		role = json_object_get(json_object_get(user, "role"), "permission");
+		if (!json_is_false(json_object_get(user, "active")) &&
+		    json_is_true(json_object_get(role, permission)))
+			return (1);
+	}
+	return (0);
+}
+
+static void
+add(json_t *list, int missing, const char *what)
+{
+	if (missing)
+		json_array_append_new(list, json_string(what));
+}
+
+json_t *
+cli_missing(const json_t *users, const json_t *config, const json_t *routes, const json_t *network)
+{
+	const json_t	*clustering = json_object_get(config, "clustering");
+	const char	*name = json_string_value(json_object_get(clustering, "nodeName"));
+	json_t		*list = json_array();
+
+	if (users != NULL) {
+		add(list, !somebody_is(users, "super_user"), "no administrator: hubleaf add_user "
+		    "username=NAME password=TEXT role=super_user active=true");
+		add(list, !somebody_is(users, "cluster_user"), "no cluster user: hubleaf add_user "
+		    "username=cluster password=SAME_ON_ALL role=cluster_user active=true");
+	}
+	if (config != NULL)
+		add(list, name == NULL || name[0] == '\0' ||
+		    !json_is_true(json_object_get(clustering, "enabled")),
+		    "no node name (clustering.nodeName), or clustering is off: "
+		    "hubleaf set_configuration clustering_enabled=true clustering_nodeName=NAME "
+		    "clustering_user=cluster; systemctl restart hubleaf.target");
+	if (routes != NULL)
+		add(list, json_array_size(json_object_get(routes, "hub")) == 0 &&
+		    json_array_size(json_object_get(routes, "leaf")) == 0 &&
+		    json_array_size(network) == 0, "no route to another node: hubleaf "
+		    "cluster_set_routes server=hub routes='[{\"host\": \"HOST\", \"port\": 9932}]', "
+		    "here or there");
+	return (list);
+}
