@@ -1,42 +1,22 @@
 #include "config.h"
 
-#include "hub.h"
+#include "hub_priv.h"
 
-#include <event2/event.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#include "chan.h"
-#include "clock.h"
 #include "crypto.h"
 #include "hubconf.h"
 #include "log.h"
 #include "logconf.h"
 #include "mem.h"
-#include "mesh.h"
-#include "nats.h"
-#include "natsd.h"
 #include "natstext.h"
 #include "network.h"
 #include "request.h"
-#include "svc.h"
 
-#define PING_MS		1000
-#define PING_FAST_MS	500		/* while somebody is missing */
-#define PING_EAGER_MS	100		/* and something has just come up */
-#define EAGER_US	5000000
-#define REACHABLE_US	3000000		/* since its last answer */
-#define LATE_US		1500000		/* an answer more than this ago is overdue */
-#define DOUBLED_US	10000000	/* so long it counts */
-#define REMEMBER_US	60000000	/* who is gone longer is no longer missing */
 #define NETWORK_MAX_MS	600000
-#define PING_NAME_MAX	255
-#define SECRET_LEN	32
-#define INSTANCE_LEN	8
 
 /* opsd's NETWORK being worked on. */
 struct network_call {
@@ -46,135 +26,6 @@ struct network_call {
 	struct network_call	*prev, *next;
 };
 
-struct hub {
-	struct svc		*svc;
-	struct chan		*ops;
-	struct settings		*set;		/* NULL: not told yet */
-	char			*dir;		/* the server's files */
-	char			 sys_password[2 * SECRET_LEN + 1];	/* both made at the start */
-	char			 instance[2 * INSTANCE_LEN + 1];
-	struct natsd		*server;
-	char			*error;		/* why there is no server, or an older one */
-	struct nats		*hub, *leaf;	/* our connections to the two servers */
-	char			*hub_inbox, *leaf_inbox;
-	struct mesh		*mesh;
-	uint64_t		 round;		/* the last look around */
-	uint64_t		 looked;	/* when that was, mono_us */
-	uint64_t		 eager;		/* look around more often until then */
-	struct requests		*requests;
-	struct network_call	*calls;
-	struct event		*tick;
-	char			*reported;	/* the last MESH */
-	json_t			*reachable;	/* in it */
-	json_t			*doubled;	/* in it as well */
-	int			 duplicate;
-};
-
-/* What opsd is told */
-
-static json_t *
-server_json(const struct hub *h)
-{
-	const char *status = natsd_status(h->server);
-
-	if (h->error != NULL && natsd_pid(h->server) == 0)
-		status = "errored";
-	return (json_pack("{s:s, s:i, s:s*, s:s*}", "status", status,
-	    "pid", natsd_pid(h->server), "version", natsd_version(h->server),
-	    "error", h->error));
-}
-
-static json_t *
-reachable_now(const struct hub *h)
-{
-	return (h->mesh != NULL ? mesh_reachable(h->mesh, mono_us() - REACHABLE_US) : json_array());
-}
-
-static int
-has_name(const json_t *names, const char *name)
-{
-	const json_t	*n;
-	size_t		 i;
-
-	json_array_foreach(names, i, n)
-		if (strcmp(json_string_value(n), name) == 0)
-			return (1);
-	return (0);
-}
-
-static void
-log_changes(const struct hub *h, const json_t *now)
-{
-	const json_t	*name;
-	size_t		 i;
-
-	json_array_foreach(now, i, name)
-		if (!has_name(h->reachable, json_string_value(name)))
-			log_info("node %s: reachable", json_string_value(name));
-	json_array_foreach(h->reachable, i, name)
-		if (!has_name(now, json_string_value(name)))
-			log_info("node %s: not reachable", json_string_value(name));
-}
-
-static void
-check_duplicate(struct hub *h)
-{
-	int now = h->mesh != NULL && mesh_duplicate(h->mesh, mono_us() - REACHABLE_US);
-
-	if (now && !h->duplicate)
-		log_line(LOG_ERROR, "ANOTHER NODE IS CALLED %s TOO: give one of them another "
-		    "clustering.nodeName, or stop the copy; their data may be mixed up", h->set->node);
-	h->duplicate = now;
-}
-
-/* Who answers each question more than once. */
-static void
-check_doubled(struct hub *h)
-{
-	json_t	*now = h->mesh != NULL ? mesh_doubled(h->mesh, mono_us() - DOUBLED_US) :
-		    json_array();
-	int	 some = json_array_size(now) > 0;
-
-	if (some && json_array_size(h->doubled) == 0)
-		log_warnx("all that is exchanged with %s%s arrives twice: does a leaf route of this or "
-		    "of that node lead into the mesh that its own hub belongs to?",
-		    json_string_value(json_array_get(now, 0)),
-		    json_array_size(now) > 1 ? " and others" : "");
-	else if (!some && json_array_size(h->doubled) > 0)
-		log_info("nothing arrives twice any more");
-	json_decref(h->doubled);
-	h->doubled = now;
-}
-
-/* Tell opsd if it has not been told the same. */
-static void
-report(struct hub *h)
-{
-	json_t	*names = reachable_now(h), *mesh;
-	char	*text;
-
-	check_duplicate(h);
-	check_doubled(h);
-	log_changes(h, names);
-	json_decref(h->reachable);
-	h->reachable = names;
-	mesh = json_pack("{s:o, s:O, s:b, s:O}", "server", server_json(h), "nodes", names,
-	    "duplicate", h->duplicate, "doubled", h->doubled);
-	text = json_dumps(mesh, JSON_COMPACT);
-	json_decref(mesh);
-	if (text != NULL && chan_is_up(h->ops) &&
-	    (h->reported == NULL || strcmp(h->reported, text) != 0)) {
-		struct buf b = { 0 };
-
-		buf_blob(&b, text, strlen(text));
-		chan_send(h->ops, MSG_MESH, &b);
-		free(h->reported);
-		h->reported = text;
-		text = NULL;
-	}
-	free(text);
-}
-
 static void
 set_error(struct hub *h, char *error)
 {
@@ -182,135 +33,6 @@ set_error(struct hub *h, char *error)
 		log_warnx("hub: %s", error);
 	free(h->error);
 	h->error = error;
-}
-
-/* Looking around */
-
-static json_t *
-self_json(const struct hub *h)
-{
-	return (json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", h->set->node,
-	    "node_id", h->set->node_hex, "instance", h->instance,
-	    "connected_nodes", mesh_connected(h->mesh, mono_us() - REACHABLE_US),
-	    "routes", hubconf_routes(h->set)));
-}
-
-static void look_around(struct hub *h);
-
-/* Somebody asks whom we do not see yet: it will answer now. */
-static void
-notice(struct hub *h, const struct nats_msg *m)
-{
-	char	*name = xstrndup((const char *)m->data, m->len);
-
-	if (*name != '\0' && strcmp(name, h->set->node) != 0 && !has_name(h->reachable, name) &&
-	    mono_us() - h->looked > PING_EAGER_MS * 1000)
-		look_around(h);
-	free(name);
-}
-
-/* A question of another hubd, with its node's name, or of one that lists the network. */
-static void
-hub_ping_cb(const struct nats_msg *m, void *arg)
-{
-	struct hub	*h = arg;
-	json_t		*self;
-	char		*text;
-
-	if (m->reply == NULL)
-		return;
-	if (m->len <= PING_NAME_MAX)
-		notice(h, m);
-	self = self_json(h);
-	text = json_dumps(self, JSON_COMPACT);
-	json_decref(self);
-	if (text != NULL)
-		(void)nats_publish(h->leaf, m->reply, NULL, text, strlen(text));
-	free(text);
-}
-
-static void
-hub_pong_cb(const struct nats_msg *m, void *arg)
-{
-	struct hub	*h = arg;
-	char		*instance = NULL;
-	const char	*round = strrchr(m->subject, '.');
-	json_t		*pong = mesh_read_pong(m->data, m->len, &instance);
-
-	if (pong != NULL && round != NULL) {
-		mesh_on_pong(h->mesh, mono_us(), strtoull(round + 1, NULL, 10), pong, instance);
-		report(h);
-	}
-	json_decref(pong);
-	free(instance);
-}
-
-static void
-hub_statsz_cb(const struct nats_msg *m, void *arg)
-{
-	struct hub	*h = arg;
-	json_t		*statsz = mesh_read_statsz(m->data, m->len);
-
-	if (statsz != NULL)
-		mesh_on_statsz(h->mesh, mono_us(), statsz);
-	json_decref(statsz);
-}
-
-static int
-somebody_missing(const struct hub *h)
-{
-	uint64_t	 now = mono_us();
-	json_t		*routes = hubconf_routes(h->set);
-	int		 few = json_array_size(h->reachable) < json_array_size(routes);
-
-	json_decref(routes);
-	return (few || !nats_is_up(h->leaf) || !nats_is_up(h->hub) ||
-	    mesh_missing(h->mesh, now - REMEMBER_US, now - LATE_US));
-}
-
-static unsigned
-look_again_ms(const struct hub *h)
-{
-	if (!somebody_missing(h))
-		return (PING_MS);
-	return (h->looked < h->eager ? PING_EAGER_MS : PING_FAST_MS);
-}
-
-static void
-look_around(struct hub *h)
-{
-	unsigned	ms = look_again_ms(h);
-	struct timeval	next = { ms / 1000, (ms % 1000) * 1000 };
-	char		*reply;
-
-	h->looked = mono_us();
-	if (nats_is_up(h->hub))
-		(void)nats_publish(h->hub, MESH_STATSZ_SUBJECT, h->hub_inbox, NULL, 0);
-	if (nats_is_up(h->leaf)) {
-		reply = xasprintf("%s.%" PRIu64, h->leaf_inbox, ++h->round);
-		(void)nats_publish(h->leaf, MESH_PING_SUBJECT, reply, h->set->node,
-		    strlen(h->set->node));
-		free(reply);
-	}
-	evtimer_add(h->tick, &next);
-}
-
-/* Something came up or was changed: whom we look for may be there in a moment. */
-static void
-look_eagerly(struct hub *h)
-{
-	h->eager = mono_us() + EAGER_US;
-	look_around(h);
-}
-
-static void
-hub_tick_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct hub *h = arg;
-
-	mesh_forget(h->mesh, mono_us() - REMEMBER_US);
-	report(h);
-	look_around(h);
 }
 
 /* Connections to the two servers */
@@ -330,7 +52,7 @@ hub_leaf_state_cb(int up, void *arg)
 	log_info("leaf server: %s", up ? "connected" : "connection lost");
 	if (!up)
 		mesh_lost(h->mesh);
-	report(h);
+	look_report(h);
 	if (up)
 		look_eagerly(h);
 }
@@ -360,11 +82,11 @@ connect_servers(struct hub *h)
 	    h->set->password, hub_leaf_state_cb);
 	h->hub_inbox = nats_inbox(h->hub);
 	h->leaf_inbox = nats_inbox(h->leaf);
-	nats_subscribe(h->hub, h->hub_inbox, hub_statsz_cb, h);
+	nats_subscribe(h->hub, h->hub_inbox, look_statsz_cb, h);
 	answers = xasprintf("%s.*", h->leaf_inbox);
-	nats_subscribe(h->leaf, answers, hub_pong_cb, h);
+	nats_subscribe(h->leaf, answers, look_pong_cb, h);
 	free(answers);
-	nats_subscribe(h->leaf, MESH_PING_SUBJECT, hub_ping_cb, h);
+	nats_subscribe(h->leaf, MESH_PING_SUBJECT, look_ping_cb, h);
 	requests_set_leaf(h->requests, h->leaf, h->set->node);
 	look_eagerly(h);
 }
@@ -402,7 +124,7 @@ disconnect_servers(struct hub *h)
 static void
 hub_server_cb(int ready, void *arg)
 {
-	report(arg);
+	look_report(arg);
 }
 
 static int
@@ -537,7 +259,7 @@ on_settings(struct chan *c, struct msg *m, void *arg)
 		apply(h, s);
 	}
 	free(err);
-	report(h);
+	look_report(h);
 	return (0);
 }
 
@@ -589,7 +311,7 @@ on_network(struct chan *c, struct msg *m, void *arg)
 		json_decref(none);
 		return (0);
 	}
-	self = self_json(h);
+	self = look_self(h);
 	call = xcalloc(1, sizeof(*call));
 	call->hub = h;
 	call->id = m->id;
@@ -611,7 +333,7 @@ hub_ops_up(struct chan *c, enum role peer, void *arg)
 	requests_set_ops(h->requests, c);
 	free(h->reported);
 	h->reported = NULL;
-	report(h);
+	look_report(h);
 }
 
 static void
@@ -651,7 +373,7 @@ hub_start(struct svc *svc)
 	h->requests = requests_new(svc->base);
 	h->reachable = json_array();
 	h->doubled = json_array();
-	h->tick = evtimer_new(svc->base, hub_tick_cb, h);
+	h->tick = evtimer_new(svc->base, look_tick_cb, h);
 	if (h->tick == NULL)
 		fatalx("hub: no timer");
 	h->ops = chan_dial(svc->base, path, ROLE_HUBD, ROLE_OPSD, &hub_chan_ops, h);

@@ -106,7 +106,7 @@ size_t handover_share(const struct consume *c);	/* bytes that one peer may have 
 void handover_send(struct peer *p, uint64_t seq, const struct nats_msg *m);
 void handover_drop(struct peer *p);	/* what opsd still answers is of no matter */
 void handover_rewind(struct peer *p, uint64_t seq);
-/* The first message of a new consumer: whether it is what we expect there; -1: look further back. */
+/* The first message of a new consumer: -1: not what we expect there, look further back. */
 int handover_check(struct peer *p, uint64_t seq, const struct nats_msg *m);
 
 #endif

@@ -1,0 +1,53 @@
+#ifndef HL_HUB_PRIV_H
+#define HL_HUB_PRIV_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdint.h>
+
+#include "chan.h"
+#include "hub.h"
+#include "mesh.h"
+#include "nats.h"
+#include "natsd.h"
+#include "settings.h"
+#include "svc.h"
+
+/* What hub.c (the server, settings, opsd) and look.c (who is in the mesh) share. */
+#define SECRET_LEN	32
+#define INSTANCE_LEN	8
+
+struct hub {
+	struct svc		*svc;
+	struct chan		*ops;
+	struct settings		*set;		/* NULL: not told yet */
+	char			*dir;		/* the server's files */
+	char			 sys_password[2 * SECRET_LEN + 1];	/* both made at the start */
+	char			 instance[2 * INSTANCE_LEN + 1];
+	struct natsd		*server;
+	char			*error;		/* why there is no server, or an older one */
+	struct nats		*hub, *leaf;	/* our connections to the two servers */
+	char			*hub_inbox, *leaf_inbox;
+	struct mesh		*mesh;
+	uint64_t		 round;		/* the last look around */
+	uint64_t		 looked;	/* when that was, mono_us */
+	uint64_t		 eager;		/* look around more often until then */
+	struct requests		*requests;
+	struct network_call	*calls;
+	struct event		*tick;
+	char			*reported;	/* the last MESH */
+	json_t			*reachable;	/* in it */
+	json_t			*doubled;	/* in it as well */
+	int			 duplicate;
+};
+
+/* look.c */
+void look_report(struct hub *h);	/* tell opsd if it has not been told the same */
+void look_eagerly(struct hub *h);	/* whom we look for may be there in a moment */
+void look_tick_cb(evutil_socket_t fd, short what, void *arg);
+void look_ping_cb(const struct nats_msg *m, void *arg);		/* MESH_PING_SUBJECT */
+void look_pong_cb(const struct nats_msg *m, void *arg);		/* its answers, by round */
+void look_statsz_cb(const struct nats_msg *m, void *arg);	/* MESH_STATSZ_SUBJECT's answers */
+json_t *look_self(const struct hub *h);	/* as we answer a ping; new reference */
+
+#endif
