@@ -10,6 +10,7 @@
 #include "csv.h"
 #include "group.h"
 #include "job.h"
+#include "keygen.h"
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
@@ -51,6 +52,7 @@ struct bulk {
 	size_t			 ncols;
 	size_t			 width;		/* cells of the header */
 	int			 key_cell;	/* -1: none */
+	int			 counts;	/* then keys are numbers */
 	struct buf		 attrs;		/* of a row */
 	struct write		*write;		/* being filled */
 	pthread_mutex_t		 lock;		/* the slots' done */
@@ -294,6 +296,7 @@ header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 	if ((why = read_header(b, cells, n)) != NULL)
 		return (bad_line(b, line, why));
 	set_columns(b);
+	b->counts = b->key_cell == -1 && keygen_counts(task_ops(b->task), b->table);
 	if (b->op == TXN_UPDATE && b->key_cell == -1)
 		return (bad_line(b, line, xasprintf("a valid hash attribute must be provided with "
 		    "update record: there is no column '%s'", b->table->primary_key)));
@@ -332,13 +335,15 @@ pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 	return (NULL);
 }
 
-/* The row's key, made when there is no column for it; NULL with *why. */
+/* The row's key; without a column for it one is made, null for the table's next number.  NULL with *why. */
 static json_t *
 row_key(struct bulk *b, const struct csv_cell *cells, size_t n, char **why)
 {
 	json_t	*key;
 	char	 uuid[37];
 
+	if (b->key_cell == -1 && b->counts)
+		return (json_null());
 	if (b->key_cell == -1) {
 		crypto_uuid(uuid);
 		return (json_string(uuid));
@@ -374,7 +379,7 @@ record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 	if (b->write == NULL)
 		b->write = write_new(b->table, b->op, b->user->name);
 	/* It fits: a transaction holds a batch, or this record alone. */
-	write_add_packed(b->write, key, &b->attrs, SIZE_MAX);
+	write_add_packed(b->write, json_is_null(key) ? NULL : key, &b->attrs, SIZE_MAX);
 	json_decref(key);
 	return (0);
 }

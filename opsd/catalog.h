@@ -34,6 +34,7 @@ struct table_stat {			/* one for all versions of a table */
 	_Atomic uint64_t	head;	/* newest log seq of this table that is durable, 0 none */
 	_Atomic uint64_t	head_ms;	/* its commit time */
 	_Atomic uint64_t	purged;	/* log seq up to which entries were purged by hand */
+	int64_t			counted;	/* the number that keygen gave last; commit thread */
 	_Atomic int		refs;
 };
 

@@ -45,7 +45,7 @@ void job_fail(struct job *j, int status, const char *fmt, ...) __attribute__((fo
  * A local write: built by an HTTP thread with write_add, run as one transaction.
  */
 struct write_record {
-	size_t		 key_at, key_len;	/* in bytes */
+	size_t		 key_at, key_len;	/* in bytes; no length: a number is given at the commit */
 	size_t		 attrs_at, attrs_len;	/* u32 count + attributes as in txn.h */
 	uint32_t	 same_as;		/* index of an earlier record with this key, or UINT32_MAX */
 	uint8_t		 applied;		/* after the commit: 1 written, 0 skipped */
@@ -68,11 +68,12 @@ void write_free(struct write *w);
 /*
  * Add a record: an object for insert, update, upsert (attributes in any order; the key
  * among them; __createdtime__ and __updatedtime__ ignored), a key value for delete.
+ * Without a key the table's next number becomes it (keygen.h).
  * Names and key rules have been checked.  Repeated keys are folded (later attributes
  * win; a second insert is skipped).  -1: the transaction would exceed `max` bytes.
  */
 int write_add(struct write *w, const json_t *record, size_t max);
-/* The same with attributes as in txn.h: u32 count, then sorted by name; neither key nor times. */
+/* The same with attributes as in txn.h: u32 count, then sorted by name; neither key nor times.  key: NULL for a number. */
 int write_add_packed(struct write *w, const json_t *key, const struct buf *attrs, size_t max);
 json_t *write_key(const struct write *w, uint32_t i);	/* record i's key, new reference */
 

@@ -2,6 +2,7 @@
 
 #include "format.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -155,14 +156,74 @@ text_depth(const char *text, size_t n)
 	return (most);
 }
 
+/* Characters of the number at p. */
+static size_t
+number_span(const char *p, size_t n)
+{
+	size_t	len = 0;
+
+	while (len < n && p[len] != '\0' && strchr("0123456789+-.eE", p[len]) != NULL)
+		len++;
+	return (len);
+}
+
+/* A whole number that 64 bits cannot hold. */
+static int
+too_long(const char *number, size_t n)
+{
+	char	text[24];
+
+	for (size_t i = 0; i < n; i++)
+		if (strchr(".eE", number[i]) != NULL)
+			return (0);
+	if (n >= sizeof(text))
+		return (1);
+	memcpy(text, number, n);
+	text[n] = '\0';
+	errno = 0;
+	(void)strtoll(text, NULL, 10);
+	return (errno == ERANGE);
+}
+
+/*
+ * Integers beyond 64 bits are read as doubles, as most clients read them; the
+ * parser takes them for such when they have an exponent.
+ */
+static json_t *
+read_long_integers(const char *p, size_t n)
+{
+	struct buf	 text = { 0 };
+	int		 quoted = 0;
+	size_t		 len;
+	json_t		*v;
+
+	for (size_t i = 0; i < n; i += len) {
+		int	number = !quoted && (p[i] == '-' || (p[i] >= '0' && p[i] <= '9'));
+
+		len = number ? number_span(p + i, n - i) : quoted && p[i] == '\\' && i + 1 < n ? 2 : 1;
+		if (p[i] == '"')
+			quoted = !quoted;
+		buf_add(&text, p + i, len);
+		if (number && too_long(p + i, len))
+			buf_add(&text, "e0", 2);
+	}
+	v = json_loadb((const char *)text.data, text.len, JSON_ALLOW_NUL, NULL);
+	buf_free(&text);
+	return (v);
+}
+
 static json_t *
 read_json(const char *p, size_t n, int max_depth, char **err)
 {
-	json_t	*v = NULL;
+	json_t		*v = NULL;
+	json_error_t	 why;
 
 	if (n > 0 && text_depth(p, n) > max_depth)
 		*err = xasprintf("Invalid JSON: nested more than %d levels deep", max_depth);
-	else if (n == 0 || (v = json_loadb(p, n, JSON_ALLOW_NUL, NULL)) == NULL)
+	else if (n > 0 && (v = json_loadb(p, n, JSON_ALLOW_NUL, &why)) == NULL &&
+	    json_error_code(&why) == json_error_numeric_overflow)
+		v = read_long_integers(p, n);
+	if (v == NULL && *err == NULL)
 		*err = xstrdup("Invalid JSON.");
 	return (v);
 }

@@ -5,6 +5,7 @@
 
 #include "crypto.h"
 #include "key.h"
+#include "keygen.h"
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
@@ -98,6 +99,7 @@ struct checks {
 	const struct table	*table;
 	enum txn_op		 op;
 	json_t			*new_names;	/* attributes that the table has not */
+	int			 counts;	/* keys that are made are numbers; -1: not looked yet */
 };
 
 /* 0, or -1 with the request answered.  Takes what is wrong. */
@@ -134,9 +136,9 @@ check_new_name(struct checks *c, const char *name)
 	return (0);
 }
 
-/* The record's key, made here when it may be; NULL with the request answered. */
-static const json_t *
-record_key(struct checks *c, json_t *record)
+/* The record's key, made here unless the commit makes a number; -1 with the request answered. */
+static int
+check_key(struct checks *c, json_t *record)
 {
 	json_t	*key = json_object_get(record, c->table->primary_key);
 	char	 uuid[37];
@@ -144,13 +146,17 @@ record_key(struct checks *c, json_t *record)
 	if (key == NULL && c->op == TXN_UPDATE) {
 		reply_error(c->r, 400, "a valid hash attribute must be provided with update "
 		    "record, check log for more info");
-		return (NULL);
+		return (-1);
 	}
 	if (key != NULL)
-		return (check(c, record_key_fault(key)) == 0 ? key : NULL);
+		return (check(c, record_key_fault(key)));
+	if (c->counts == -1)
+		c->counts = keygen_counts(c->r->ops, c->table);
+	if (c->counts)
+		return (0);
 	crypto_uuid(uuid);
 	json_object_set_new(record, c->table->primary_key, json_string(uuid));
-	return (json_object_get(record, c->table->primary_key));
+	return (0);
 }
 
 static int
@@ -163,7 +169,7 @@ check_record(struct checks *c, json_t *record, size_t i)
 		reply_error(c->r, 400, "'records[%zu]' must be of type object", i);
 		return (-1);
 	}
-	if (record_key(c, record) == NULL)
+	if (check_key(c, record) == -1)
 		return (-1);
 	json_object_foreach(record, name, v) {
 		if (is_new_name(c, name) && check_new_name(c, name) == -1)
@@ -275,7 +281,7 @@ write_records(struct request *r, enum txn_op op)
 	struct faults	 f = { 0 };
 	json_t		*records = field_array(&f, r->body, "records", 1);
 	struct table	*t = op_table_to_write(r, &f);
-	struct checks	 c = { .r = r, .table = t, .op = op };
+	struct checks	 c = { .r = r, .table = t, .op = op, .counts = -1 };
 
 	if (t == NULL)
 		return;

@@ -6,6 +6,7 @@
 
 #include "group_priv.h"
 #include "key.h"
+#include "keygen.h"
 #include "mem.h"
 #include "ops.h"
 #include "value.h"
@@ -175,7 +176,7 @@ record_begin(struct write *w, const json_t *key)
 	memset(rec, 0, sizeof(*rec));
 	rec->same_as = NOT_SAME;
 	rec->key_at = w->bytes.len;
-	if (key_from_json(&w->bytes, key) == -1)
+	if (key != NULL && key_from_json(&w->bytes, key) == -1)
 		return (NULL);
 	rec->key_len = w->bytes.len - rec->key_at;
 	rec->attrs_at = w->bytes.len;
@@ -186,7 +187,9 @@ static int
 record_end(struct write *w, struct write_record *rec, size_t max)
 {
 	rec->attrs_len = w->bytes.len - rec->attrs_at;
-	fold(w, w->n++);
+	if (rec->key_len > 0)
+		fold(w, w->n);
+	w->n++;
 	/* Per record a form and a length travel too; the head is small. */
 	if (w->bytes.len + 3 * (size_t)w->n + 1024 > max)
 		return (-1);
@@ -293,6 +296,35 @@ write_record(struct group *g, struct write *w, struct touched *t, struct stamp s
 	row_free(&delta);
 }
 
+/* The next number that neither a row of this group nor another record has; -1: there is none. */
+static int
+number(struct group *g, struct write *w, struct table *t, struct write_record *rec)
+{
+	const struct group_row *gr;
+	const uint8_t *key;
+	struct key_seen *k;
+	struct scalar sc;
+	int64_t next;
+
+	do {
+		if ((next = keygen_next(g, t)) == 0) {
+			job_fail(&w->job, 400, "Table '%s.%s' has no number left for a key",
+			    t->database, t->name);
+			return (-1);
+		}
+		w->bytes.len = rec->key_len > 0 ? rec->key_at : w->bytes.len;
+		rec->key_at = w->bytes.len;
+		scalar_integer(&sc, next);
+		key_from_scalar(&w->bytes, &sc);
+		rec->key_len = w->bytes.len - rec->key_at;
+		key = w->bytes.data + rec->key_at;
+		if ((gr = group_row(g, t, key, rec->key_len)) == NULL)
+			return (-1);
+		HASH_FIND(hh, w->seen, key, rec->key_len, k);
+	} while (gr->now.len > 0 || k != NULL);
+	return (0);
+}
+
 /* Which records apply; every stamp in their rows moves the clock. */
 static uint32_t
 choose(struct group *g, struct write *w, struct table *t, struct touched *touched)
@@ -310,6 +342,8 @@ choose(struct group *g, struct write *w, struct table *t, struct touched *touche
 			    w->recs[rec->same_as].applied;
 			continue;
 		}
+		if (rec->key_len == 0 && number(g, w, t, rec) == -1)
+			break;
 		gr = group_row(g, t, w->bytes.data + rec->key_at, rec->key_len);
 		if (gr == NULL)
 			break;

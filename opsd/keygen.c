@@ -1,0 +1,98 @@
+#include "config.h"
+
+#include "keygen.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "group_priv.h"
+#include "key.h"
+#include "nodes.h"
+#include "ops.h"
+
+/* The table's last key before `bound`, or of all: 1 with *sc when it is a number, -1 a fault. */
+static int
+last_number(struct ops *ops, const struct table *t, const struct buf *bound, struct scalar *sc)
+{
+	struct buf from = { 0 }, to = { 0 };
+	struct store_iter *it;
+	const uint8_t *p;
+	int rc = 0;
+	size_t n;
+
+	buf_be32(&from, t->id);
+	key_table_end(&to, t->id);
+	if (bound != NULL) {
+		buf_clear(&to);
+		buf_add(&to, bound->data, bound->len);
+	}
+	it = store_iter_new(ops->store, NULL, CF_ROWS, from.data, from.len, to.data, to.len);
+	store_iter_last(it);
+	if (store_iter_valid(it)) {
+		p = store_iter_key(it, &n);
+		rc = n > 4 && key_is_number(p + 4) && scalar_from_key(sc, p + 4, n - 4, NULL) == 0;
+	}
+	if (store_iter_failed(it))
+		rc = -1;
+	store_iter_free(it);
+	buf_free(&from);
+	buf_free(&to);
+	return (rc);
+}
+
+static int
+is_replicated(struct ops *ops, const struct table *t)
+{
+	struct peer **all;
+	int found = 0;
+	size_t n;
+
+	all = nodes_all(ops->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct entry *e = peer_effective(all[i], t->database, strlen(t->database),
+		    t->name, strlen(t->name));
+
+		found |= e != NULL && !e->removed && (e->publish || e->subscribe);
+		peer_free(all[i]);
+	}
+	free(all);
+	return (found);
+}
+
+int
+keygen_counts(struct ops *ops, const struct table *t)
+{
+	struct scalar sc;
+
+	return (last_number(ops, t, NULL, &sc) == 1 && sc.d < (double)KEYGEN_MAX &&
+	    !is_replicated(ops, t));
+}
+
+int64_t
+keygen_next(struct group *g, const struct table *t)
+{
+	struct buf text = { 0 };
+	struct scalar sc;
+	int64_t next = 1;
+	int rc;
+
+	/* Strings sort after all numbers. */
+	buf_be32(&text, t->id);
+	buf_u8(&text, RANK_TEXT);
+	rc = last_number(group_ops(g), t, &text, &sc);
+	buf_free(&text);
+	if (rc == -1)
+		return (0);
+	if (rc == 1 && sc.d >= (double)KEYGEN_MAX)
+		return (0);
+	if (rc == 1 && sc.d >= 1)
+		next = (int64_t)floor(sc.d) + 1;
+	/* What this and earlier transactions of the group took is not in the store yet. */
+	if (t->stat->counted >= next)
+		next = t->stat->counted + 1;
+	if (next > KEYGEN_MAX)
+		return (0);
+	t->stat->counted = next;
+	return (next);
+}

@@ -1,0 +1,20 @@
+#ifndef HL_KEYGEN_H
+#define HL_KEYGEN_H
+
+#include "catalog.h"
+#include "group.h"
+
+/*
+ * Keys for records that come without one: the next number in a table whose keys
+ * are numbers, otherwise a UUID.  Numbers are given on the commit thread, one after
+ * another.  A table that is replicated gets UUIDs: two nodes that count on their own
+ * would give one number twice, and one of the two records would replace the other.
+ */
+#define KEYGEN_MAX	9007199254740991	/* 2^53 - 1: every client can hold it */
+
+/* Whether the table's next key is a number; any thread. */
+int keygen_counts(struct ops *ops, const struct table *t);
+/* The number above all that the table has or had; commit thread only.  0: no more, or a fault. */
+int64_t keygen_next(struct group *g, const struct table *t);
+
+#endif
