@@ -215,15 +215,17 @@ read_long_integers(const char *p, size_t n)
 static json_t *
 read_json(const char *p, size_t n, int max_depth, char **err)
 {
-	json_t		*v = NULL;
 	json_error_t	 why;
+	json_t		*v;
 
-	if (n > 0 && text_depth(p, n) > max_depth)
+	if (n > 0 && text_depth(p, n) > max_depth) {
 		*err = xasprintf("Invalid JSON: nested more than %d levels deep", max_depth);
-	else if (n > 0 && (v = json_loadb(p, n, JSON_ALLOW_NUL, &why)) == NULL &&
-	    json_error_code(&why) == json_error_numeric_overflow)
+		return (NULL);
+	}
+	v = n > 0 ? json_loadb(p, n, JSON_ALLOW_NUL, &why) : NULL;
+	if (v == NULL && n > 0 && json_error_code(&why) == json_error_numeric_overflow)
 		v = read_long_integers(p, n);
-	if (v == NULL && *err == NULL)
+	if (v == NULL)
 		*err = xstrdup("Invalid JSON.");
 	return (v);
 }
