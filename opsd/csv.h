@@ -40,7 +40,7 @@ uint64_t csv_line(const struct csv *c);
  */
 json_t *csv_value(const struct csv_cell *cell);
 
-/* A value as a cell that csv_value reads as the same, but for text that looks like another value. */
+/* A value as a cell; csv_value reads it as the same, but for text that looks like another. */
 void csv_write(struct buf *out, const json_t *v);
 void csv_write_text(struct buf *out, const char *s, size_t n);
 

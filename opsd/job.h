@@ -25,7 +25,10 @@ struct job_spec {
 };
 
 struct jobs *jobs_start(struct ops *ops, char **err);	/* NULL with *err */
-/* Tells those that run and waits for them: nobody may start one any more, the commit thread must run. */
+/*
+ * Tells those that run and waits for them: nobody may start one any more, the commit
+ * thread must run.
+ */
 void jobs_stop(struct jobs *js);
 
 /*

@@ -3,7 +3,10 @@
 
 #include <jansson.h>
 
-/* Rules for records from users.  Each gives what is wrong in the API's words, or NULL; the caller frees. */
+/*
+ * Rules for records from users.  Each gives what is wrong in the API's words, or NULL; the
+ * caller frees.
+ */
 
 #define ATTRIBUTES_MAX	10000	/* of one table: they have ids of 16 bits */
 
