@@ -236,6 +236,8 @@ format_read(enum format f, const char *p, size_t n, int max_depth, char **err)
 	const char	*why = NULL;
 	json_t		*v;
 
+	if (n == 0)
+		p = "";		/* a body that is empty may be NULL */
 	if (f == FORMAT_CBOR) {
 		if ((v = jcbor_read(p, n, max_depth, &why)) == NULL)
 			*err = xasprintf("Invalid CBOR: %s", why);
