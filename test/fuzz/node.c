@@ -22,7 +22,10 @@
 
 #define ANSWER_S	60L		/* later is never */
 
+#define FLAGS		11
+
 static char		*folder, *root, *files;
+static char		*flags[FLAGS];	/* read again while the node runs */
 static int		 port;
 static struct svc	*svc;
 static struct ops	*ops;
@@ -55,6 +58,8 @@ node_exit(void)
 	free(folder);
 	free(root);
 	free(files);
+	for (int i = 0; i < FLAGS; i++)
+		free(flags[i]);
 }
 
 static void
@@ -112,25 +117,19 @@ loop_main(void *arg)
 
 /* Flags win over what set_configuration keeps: nothing gets out of the folder. */
 static void
-start_daemon(void)
+make_flags(void)
 {
-	char	*socket_path = xasprintf("%s/operations-server", root);
-	char	*run = xasprintf("%s/run", root), *store = xasprintf("%s/database", root);
-	char	*text = xasprintf("%d", port);
-	char	*argv[] = { (char *)"opsd", (char *)"--ROOTPATH", root, (char *)"--RUNPATH", run,
-	    (char *)"--STORAGE_PATH", store, (char *)"--STORAGE_WRITEASYNC", (char *)"true",
-	    (char *)"--OPERATIONSAPI_NETWORK_HOST", (char *)"127.0.0.1",
-	    (char *)"--OPERATIONSAPI_NETWORK_PORT", text,
-	    (char *)"--OPERATIONSAPI_NETWORK_DOMAINSOCKET", socket_path,
-	    (char *)"--AUTHENTICATION_CACHETTL", (char *)"86400000", (char *)"--THREADS",
-	    (char *)"1", (char *)"--LOGGING_LEVEL", (char *)"error", NULL };
+	char	*made[] = { xstrdup("opsd"), xasprintf("--ROOTPATH=%s", root),
+	    xasprintf("--RUNPATH=%s/run", root), xasprintf("--STORAGE_PATH=%s/database", root),
+	    xstrdup("--STORAGE_WRITEASYNC=true"),
+	    xasprintf("--OPERATIONSAPI_NETWORK_PORT=%d", port),
+	    xstrdup("--OPERATIONSAPI_NETWORK_HOST=127.0.0.1"),
+	    xasprintf("--OPERATIONSAPI_NETWORK_DOMAINSOCKET=%s/operations-server", root),
+	    xstrdup("--AUTHENTICATION_CACHETTL=86400000"), xstrdup("--THREADS=1"),
+	    xstrdup("--LOGGING_LEVEL=error") };
 
-	svc = svc_init("opsd", ROLE_OPSD, (int)(sizeof(argv) / sizeof(argv[0])) - 1, argv);
-	ops = ops_start(svc);
-	free(socket_path);
-	free(run);
-	free(store);
-	free(text);
+	_Static_assert(sizeof(made) == sizeof(flags), "FLAGS");
+	memcpy(flags, made, sizeof(made));
 }
 
 static CURL *
@@ -170,8 +169,10 @@ node_start(void)
 	if (first) {
 		make_folder();
 		port = free_port();
+		make_flags();
 	}
-	start_daemon();
+	svc = svc_init("opsd", ROLE_OPSD, FLAGS, flags);
+	ops = ops_start(svc);
 	/* After RocksDB's own, so that it runs before them. */
 	if (first)
 		atexit(node_exit);
