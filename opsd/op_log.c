@@ -1,8 +1,10 @@
 #include "config.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "key.h"
 #include "mem.h"
 #include "op.h"
@@ -16,7 +18,10 @@
  * read_transaction_log: what this node sends to others (CF_LOG).  read_audit_log:
  * who changed what here, with the rows before (CF_AUDIT).
  */
-#define ANSWER_MAX	(256u << 20)	/* bytes of JSON text */
+#define ANSWER_MAX	(64u << 20)	/* bytes of JSON text */
+#define SLICE_US	5000		/* then others have their turn */
+#define LOOK_EACH	32		/* entries between looks at the clock */
+#define VALUES_MAX	1000
 
 /* "k":value pairs of a row; the key first. */
 static void
@@ -81,94 +86,279 @@ text_head(struct buf *out, const struct txn *txn, const char *user_field)
 	value_text_real(out, stamp_user(txn->stamp));
 }
 
-struct span {
-	double	from, to;
-	int64_t	limit;
+/* What is asked for, and how far it is. */
+enum by { BY_TIME, BY_KEY, BY_USER };
+
+struct reading {
+	struct ops		*ops;
+	struct table		*t;		/* counted */
+	double			 from, to;	/* milliseconds, as entries show them */
+	int64_t			 limit, n;	/* entries; of this list */
+	enum by			 by;
+	const json_t		*values;	/* BY_KEY, BY_USER: a list for each */
+	size_t			 at;		/* of values */
+	struct buf		 key;		/* BY_KEY: the value's; empty: no key can be so */
+	struct store_iter	*it;
+	struct buf		 out;
+	/* Whether an entry, at the iterator, is shown; its text is in out then. */
+	int			(*entry)(struct reading *g);
+	void			(*list)(struct reading *g);	/* opens the iterator */
 };
 
 static void
-read_span(struct faults *f, const json_t *body, struct span *s)
+reading_free(struct reading *g)
 {
-	const json_t *from = json_object_get(body, "from"), *to = json_object_get(body, "to");
-	const json_t *limit = json_object_get(body, "limit");
+	store_iter_free(g->it);
+	buf_free(&g->key);
+	buf_free(&g->out);
+	table_unref(g->t);
+	free(g);
+}
 
-	s->from = 0;
-	s->to = 1e18;
-	s->limit = INT64_MAX;
-	if (from != NULL && !json_is_number(from))
-		fault(f, "'from' must be a number");
-	else if (from != NULL)
-		s->from = json_number_value(from);
-	if (to != NULL && !json_is_number(to))
-		fault(f, "'to' must be a number");
-	else if (to != NULL)
-		s->to = json_number_value(to);
-	if (limit != NULL && (!json_is_integer(limit) || json_integer_value(limit) < 1))
-		fault(f, "'limit' must be greater than or equal to 1");
-	else if (limit != NULL)
-		s->limit = json_integer_value(limit);
+static double
+field_ms(struct faults *f, const json_t *v, const char *name, double absent)
+{
+	double ms = json_number_value(v);
+
+	if (v == NULL)
+		return (absent);
+	if (!json_is_number(v))
+		fault(f, "'%s' must be a number", name);
+	else if (ms < 0 || ms > 1e15)
+		fault(f, "'%s' must be between 0 and 1e15", name);
+	return (ms);
 }
 
 static void
-log_entries(struct ops *ops, const struct table *t, const struct span *s, struct buf *out)
+read_span(struct faults *f, const json_t *from, const char *from_name, const json_t *to,
+    const char *to_name, struct reading *g)
+{
+	g->from = field_ms(f, from, from_name, 0);
+	g->to = field_ms(f, to, to_name, 1e15);
+	if (f->n == 0 && g->from > g->to)
+		fault(f, "'%s' must be greater than or equal to '%s'", to_name, from_name);
+}
+
+static void
+read_limit(struct faults *f, const json_t *body, struct reading *g)
+{
+	const json_t *limit = json_object_get(body, "limit");
+
+	g->limit = INT64_MAX;
+	if (limit != NULL && !json_is_number(limit))
+		fault(f, "'limit' must be a number");
+	else if (limit != NULL && !json_is_integer(limit))
+		fault(f, "'limit' must be an integer");
+	else if (limit != NULL && json_integer_value(limit) < 1)
+		fault(f, "'limit' must be greater than or equal to 1");
+	else if (limit != NULL)
+		g->limit = json_integer_value(limit);
+}
+
+static int
+in_span(const struct reading *g, const struct txn *txn)
+{
+	double ms = stamp_user(txn->stamp);
+
+	return (ms >= g->from && ms <= g->to);
+}
+
+/* ---- a slice at a time, on the request's thread ---- */
+
+/* The list at hand to its end; 0: not yet. */
+static int
+read_slice(struct reading *g, uint64_t end)
+{
+	unsigned looked = 0;
+
+	for (; store_iter_valid(g->it) && g->n < g->limit; store_iter_next(g->it)) {
+		size_t was = g->out.len;
+
+		if (g->n > 0)
+			buf_u8(&g->out, ',');
+		if (g->entry(g))
+			g->n++;
+		else
+			g->out.len = was;
+		if (g->out.len > ANSWER_MAX || (++looked % LOOK_EACH == 0 && mono_us() > end)) {
+			store_iter_next(g->it);
+			return (0);
+		}
+	}
+	return (1);
+}
+
+static void
+end_list(struct reading *g)
+{
+	store_iter_free(g->it);
+	g->it = NULL;
+	buf_u8(&g->out, ']');
+}
+
+static void
+begin_list(struct reading *g)
+{
+	const json_t *v = json_array_get(g->values, g->at);
+	char *text;
+
+	if (g->by != BY_TIME) {
+		text = json_is_string(v) ? xstrdup(json_string_value(v)) :
+		    json_dumps(v, JSON_ENCODE_ANY);
+		if (g->at > 0)
+			buf_u8(&g->out, ',');
+		value_text_string(&g->out, text, strlen(text));
+		buf_u8(&g->out, ':');
+		free(text);
+		buf_clear(&g->key);
+		if (g->by == BY_KEY && key_from_json(&g->key, v) == -1)
+			buf_clear(&g->key);
+	}
+	buf_u8(&g->out, '[');
+	g->n = 0;
+	g->list(g);
+	store_iter_first(g->it);
+}
+
+static void
+read_again_cb(struct request *r, void *arg)
+{
+	struct reading *g = arg;
+	uint64_t end = mono_us() + SLICE_US;
+	size_t lists = g->by == BY_TIME ? 1 : json_array_size(g->values);
+
+	if (request_gone(r)) {
+		reading_free(g);
+		reply_abort(r);
+		return;
+	}
+	while (g->at < lists && mono_us() <= end) {
+		if (g->it == NULL)
+			begin_list(g);
+		if (g->out.len > ANSWER_MAX || !read_slice(g, end))
+			break;
+		if (store_iter_failed(g->it)) {
+			reply_error(r, 500, "the log cannot be read");
+			reading_free(g);
+			return;
+		}
+		end_list(g);
+		g->at++;
+	}
+	if (g->out.len > ANSWER_MAX) {
+		reply_error(r, 400, "The answer would be larger than %u bytes, ask for less: with "
+		    "'limit', or times", ANSWER_MAX);
+		reading_free(g);
+	} else if (g->at < lists)
+		request_again(r, read_again_cb, g);
+	else {
+		if (g->by != BY_TIME)
+			buf_u8(&g->out, '}');
+		reply_text(r, 200, &g->out);
+		reading_free(g);
+	}
+}
+
+/* Takes the reading, with its table. */
+static void
+read_start(struct request *r, struct reading *g)
+{
+	g->ops = r->ops;
+	if (g->by != BY_TIME)
+		buf_u8(&g->out, '{');
+	read_again_cb(r, g);
+}
+
+/* ---- the transaction log ---- */
+
+/*
+ * The first entry that was committed at `ms` or later.  Transactions of others were
+ * committed here after they were stamped there, but for what clocks may differ by.
+ */
+static uint64_t
+first_seq(struct ops *ops, uint64_t ms)
 {
 	struct store_iter *it = store_iter_new(ops->store, NULL, CF_LOG, NULL, 0, NULL, 0);
-	int64_t n = 0;
+	uint64_t low = ops->log.trimmed + 1, high = ops->log.last + 1;
 
-	for (store_iter_first(it); store_iter_valid(it) && n < s->limit && out->len < ANSWER_MAX;
-	    store_iter_next(it)) {
-		struct log_entry e;
-		struct txn txn;
-		size_t len;
-		const uint8_t *p = store_iter_value(it, &len);
-		struct rd r = rd_init(p, len);
+	while (low < high) {
+		uint64_t mid = low + (high - low) / 2;
+		struct buf key = { 0 };
+		struct log_entry e = { 0 };
+		const uint8_t *p;
+		struct rd r;
+		size_t n;
 
-		if (log_entry_read(&r, &e) == -1 || e.table != t->id ||
-		    txn_read(&txn, e.payload, e.len) == -1 || txn.kind != TXN_WRITE ||
-		    stamp_user(txn.stamp) < s->from || stamp_user(txn.stamp) > s->to)
+		buf_be64(&key, mid);
+		store_iter_seek(it, key.data, key.len);
+		buf_free(&key);
+		if (!store_iter_valid(it)) {
+			high = mid;
 			continue;
-		if (n++ > 0)
-			buf_u8(out, ',');
-		text_head(out, &txn, "user");
-		buf_addf(out, txn.op == TXN_DELETE ? ",\"hash_values\":" : ",\"records\":");
-		text_records(out, t, txn, txn.op == TXN_DELETE);
-		buf_u8(out, '}');
+		}
+		p = store_iter_value(it, &n);
+		r = rd_init(p, n);
+		if (log_entry_read(&r, &e) == 0 && e.ms < ms)
+			low = e.seq + 1;
+		else
+			high = mid;
 	}
 	store_iter_free(it);
+	return (low);
+}
+
+static void
+log_list(struct reading *g)
+{
+	uint64_t from = (uint64_t)g->from, skew = g->ops->live.max_skew_ms;
+	struct buf key = { 0 };
+
+	buf_be64(&key, from > skew ? first_seq(g->ops, from - skew) : 0);
+	g->it = store_iter_new(g->ops->store, NULL, CF_LOG, key.data, key.len, NULL, 0);
+	buf_free(&key);
+}
+
+static int
+log_entry_text(struct reading *g)
+{
+	struct log_entry e;
+	struct txn txn;
+	size_t len;
+	const uint8_t *p = store_iter_value(g->it, &len);
+	struct rd r = rd_init(p, len);
+
+	if (log_entry_read(&r, &e) == -1 || e.table != g->t->id ||
+	    txn_read(&txn, e.payload, e.len) == -1 || txn.kind != TXN_WRITE || !in_span(g, &txn))
+		return (0);
+	text_head(&g->out, &txn, "user");
+	buf_addf(&g->out, txn.op == TXN_DELETE ? ",\"hash_values\":" : ",\"records\":");
+	text_records(&g->out, g->t, txn, txn.op == TXN_DELETE);
+	buf_u8(&g->out, '}');
+	return (1);
 }
 
 static void
 op_read_transaction_log(struct request *r)
 {
 	struct faults f = { 0 };
-	struct buf out = { 0 };
-	struct span s;
-	struct table *t;
+	struct reading *g = xcalloc(1, sizeof(*g));
 
-	read_span(&f, r->body, &s);
-	t = op_table(r, &f, 400, 404);
-	if (t == NULL)
-		return;
-	if (!r->ops->live.clustering) {
+	read_span(&f, json_object_get(r->body, "from"), "from", json_object_get(r->body, "to"),
+	    "to", g);
+	read_limit(&f, r->body, g);
+	g->list = log_list;
+	g->entry = log_entry_text;
+	g->t = op_table(r, &f, 400, 404);
+	if (g->t == NULL) {
+		reading_free(g);
+	} else if (!r->ops->live.clustering) {
+		reading_free(g);
 		reply_error(r, 400, "Clustering is not enabled: there is no transaction log");
-	} else {
-		buf_u8(&out, '[');
-		log_entries(r->ops, t, &s, &out);
-		buf_u8(&out, ']');
-		reply_text(r, 200, &out);
-	}
-	buf_free(&out);
-	table_unref(t);
+	} else
+		read_start(r, g);
 }
 
-/* What a search of the audit log looks for. */
-enum by { BY_TIME, BY_KEY, BY_USER };
-
-struct looking {
-	const struct table	*t;
-	enum by			 by;
-	const json_t		*values;	/* or NULL: all */
-};
+/* ---- the audit log ---- */
 
 static void
 text_before(struct buf *out, const struct table *t, const uint8_t *p, size_t n)
@@ -194,21 +384,21 @@ text_before(struct buf *out, const struct table *t, const uint8_t *p, size_t n)
 }
 
 static void
-text_audit(struct buf *out, const struct looking *l, const struct txn *txn, int remote,
+text_audit(struct buf *out, const struct table *t, const struct txn *txn, int remote,
     const uint8_t *before, size_t blen)
 {
 	char origin[NODE_HEX_LEN];
 
 	text_head(out, txn, "user_name");
 	buf_addf(out, ",\"hash_values\":");
-	text_records(out, l->t, *txn, 1);
+	text_records(out, t, *txn, 1);
 	if (txn->op != TXN_DELETE) {
 		buf_addf(out, ",\"records\":");
-		text_records(out, l->t, *txn, 0);
+		text_records(out, t, *txn, 0);
 	}
 	if (txn->op != TXN_INSERT) {
 		buf_addf(out, ",\"original_records\":");
-		text_before(out, l->t, before, blen);
+		text_before(out, t, before, blen);
 	}
 	if (remote) {
 		node_id_hex(txn->origin, origin);
@@ -229,126 +419,135 @@ has_key(struct txn txn, const uint8_t *key, size_t klen)
 	return (found);
 }
 
-/* Whether the entry answers the value that is asked for (NULL: by time, or all). */
+/* Whether the entry answers the value that the list is of. */
 static int
-matches(const struct looking *l, const struct txn *txn, const json_t *value)
+matches(const struct reading *g, const struct txn *txn)
 {
+	const json_t *value = json_array_get(g->values, g->at);
 	const char *name = json_string_value(value);
-	struct buf k = { 0 };
-	size_t i;
-	json_t *v;
-	int yes = 0;
 
-	switch (l->by) {
-	case BY_TIME:
-		if (l->values == NULL)
-			return (1);
-		json_array_foreach((json_t *)l->values, i, v)
-			yes |= json_number_value(v) == stamp_user(txn->stamp);
-		return (yes);
-	case BY_USER:
+	if (!in_span(g, txn))
+		return (0);
+	if (g->by == BY_USER)
 		return (name != NULL && strlen(name) == txn->user_len &&
 		    memcmp(name, txn->user, txn->user_len) == 0);
-	case BY_KEY:
-		yes = key_from_json(&k, value) == 0 && has_key(*txn, k.data, k.len);
-		buf_free(&k);
-		return (yes);
-	}
-	return (0);
+	return (g->by == BY_TIME || (g->key.len > 0 && has_key(*txn, g->key.data, g->key.len)));
 }
 
+/* What is older than it is kept goes some time later: it is not shown. */
 static void
-audit_list(struct ops *ops, const struct looking *l, const json_t *value, struct buf *out)
+audit_list(struct reading *g)
 {
+	struct conf *conf = ops_conf(g->ops);
+	double kept = (double)wall_ms() - 1000.0 * (double)conf_int(conf, LOGGING_AUDIT_RETENTION);
 	struct buf from = { 0 }, to = { 0 };
-	struct store_iter *it;
-	int n = 0;
 
-	buf_be32(&from, l->t->id);
-	key_table_end(&to, l->t->id);
-	it = store_iter_new(ops->store, NULL, CF_AUDIT, from.data, from.len, to.data, to.len);
-	buf_u8(out, '[');
-	for (store_iter_first(it); store_iter_valid(it) && out->len < ANSWER_MAX;
-	    store_iter_next(it)) {
-		size_t len, plen, blen;
-		const uint8_t *v = store_iter_value(it, &len), *payload, *before;
-		struct rd r = rd_init(v, len);
-		int remote = rd_u8(&r);
-		struct txn txn;
-
-		payload = rd_blob(&r, &plen);
-		before = rd_blob(&r, &blen);
-		if (!rd_done(&r) || txn_read(&txn, payload, plen) == -1 || !matches(l, &txn, value))
-			continue;
-		if (n++ > 0)
-			buf_u8(out, ',');
-		text_audit(out, l, &txn, remote, before, blen);
-	}
-	buf_u8(out, ']');
-	store_iter_free(it);
+	conf_free(conf);
+	buf_be32(&from, g->t->id);
+	buf_be64(&from, (uint64_t)fmax(fmax(g->from, kept), 0) << 16);
+	buf_be32(&to, g->t->id);
+	buf_be64(&to, ((uint64_t)fmin(g->to, 1e14) + 1) << 16);
+	g->it = store_iter_new(g->ops->store, NULL, CF_AUDIT, from.data, from.len, to.data, to.len);
 	buf_free(&from);
 	buf_free(&to);
 }
 
-static void
-audit_by_value(struct ops *ops, const struct looking *l, struct buf *out)
+static int
+audit_entry_text(struct reading *g)
 {
-	json_t *v;
+	size_t len, plen, blen;
+	const uint8_t *v = store_iter_value(g->it, &len), *payload, *before;
+	struct rd r = rd_init(v, len);
+	int remote = rd_u8(&r);
+	struct txn txn;
+
+	payload = rd_blob(&r, &plen);
+	before = rd_blob(&r, &blen);
+	if (!rd_done(&r) || txn_read(&txn, payload, plen) == -1 || !matches(g, &txn))
+		return (0);
+	text_audit(&g->out, g->t, &txn, remote, before, blen);
+	return (1);
+}
+
+static const struct {
+	const char	*name;
+	enum by		 by;
+} searches[] = { { "hash_value", BY_KEY }, { "timestamp", BY_TIME }, { "username", BY_USER } };
+
+static void
+read_values(struct faults *f, struct reading *g)
+{
+	const json_t *v;
 	size_t i;
 
-	buf_u8(out, '{');
-	json_array_foreach((json_t *)l->values, i, v) {
-		char *text = json_is_string(v) ? xstrdup(json_string_value(v)) :
-		    json_dumps(v, JSON_ENCODE_ANY);
+	if (json_array_size(g->values) > VALUES_MAX)
+		fault(f, "'search_values' must contain less than or equal to %d items", VALUES_MAX);
+	json_array_foreach(g->values, i, v)
+		if (g->by == BY_USER ? !json_is_string(v) : !json_is_string(v) && !json_is_number(v))
+			fault(f, "'search_values[%zu]' must be a %s", i,
+			    g->by == BY_USER ? "string" : "string or a number");
+}
 
-		if (i > 0)
-			buf_u8(out, ',');
-		value_text_string(out, text, strlen(text));
-		buf_u8(out, ':');
-		audit_list(ops, l, v, out);
-		free(text);
+/* A time, or the first and the last. */
+static void
+read_times(struct faults *f, struct reading *g)
+{
+	if (json_array_size(g->values) > 2)
+		fault(f, "'search_values' must contain less than or equal to 2 items");
+	read_span(f, json_array_get(g->values, 0), "search_values[0]",
+	    json_array_get(g->values, 1), "search_values[1]", g);
+	g->values = NULL;
+}
+
+static void
+read_search(struct faults *f, const json_t *body, struct reading *g)
+{
+	const char *type = field_string(f, body, "search_type", 0);
+	int known = type == NULL;
+
+	g->by = BY_TIME;
+	g->values = field_array(f, body, "search_values", 0);
+	for (size_t i = 0; type != NULL && i < sizeof(searches) / sizeof(searches[0]); i++)
+		if (strcmp(type, searches[i].name) == 0) {
+			g->by = searches[i].by;
+			known = 1;
+		}
+	if (!known)
+		fault(f, "'search_type' must be one of [hash_value, timestamp, username]");
+	else if (g->by == BY_TIME)
+		read_times(f, g);
+	else if (json_object_get(body, "search_values") == NULL)
+		fault(f, "'search_values' is required");
+	else {
+		g->to = 1e15;
+		read_values(f, g);
 	}
-	buf_u8(out, '}');
 }
 
 static void
 op_read_audit_log(struct request *r)
 {
 	struct faults f = { 0 };
-	struct buf out = { 0 };
-	struct looking l = { .by = BY_TIME };
-	const char *type = field_string(&f, r->body, "search_type", 0);
-	struct table *t;
+	struct reading *g = xcalloc(1, sizeof(*g));
 
-	l.values = field_array(&f, r->body, "search_values", 0);
-	if (type != NULL && strcmp(type, "hash_value") == 0)
-		l.by = BY_KEY;
-	else if (type != NULL && strcmp(type, "username") == 0)
-		l.by = BY_USER;
-	else if (type != NULL && strcmp(type, "timestamp") != 0)
-		fault(&f, "'search_type' must be one of [hash_value, timestamp, username]");
-	if (l.by != BY_TIME && l.values == NULL)
-		fault(&f, "'search_values' is required");
-	t = op_table(r, &f, 400, 404);
-	if (t == NULL)
-		return;
-	l.t = t;
-	if (!r->ops->live.audit || !t->audit) {
-		reply_error(r, 400, "To use this operation audit log must be enabled in hubleaf.yaml");
-	} else {
-		if (l.by == BY_TIME)
-			audit_list(r->ops, &l, NULL, &out);
-		else
-			audit_by_value(r->ops, &l, &out);
-		reply_text(r, 200, &out);
-	}
-	buf_free(&out);
-	table_unref(t);
+	read_search(&f, r->body, g);
+	read_limit(&f, r->body, g);
+	g->list = audit_list;
+	g->entry = audit_entry_text;
+	g->t = op_table(r, &f, 400, 404);
+	if (g->t == NULL) {
+		reading_free(g);
+	} else if (!r->ops->live.audit || !g->t->audit) {
+		reading_free(g);
+		reply_error(r, 400, "To use this operation audit log must be enabled in "
+		    "hubleaf.yaml");
+	} else
+		read_start(r, g);
 }
 
 const struct op ops_log[] = {
-	{ "read_transaction_log", "readTransactionLog", RIGHT_SUPER, ON_WORKER,
+	{ "read_transaction_log", "readTransactionLog", RIGHT_SUPER, ON_HTTP,
 	    op_read_transaction_log },
-	{ "read_audit_log", "readAuditLog", RIGHT_SUPER, ON_WORKER, op_read_audit_log },
+	{ "read_audit_log", "readAuditLog", RIGHT_SUPER, ON_HTTP, op_read_audit_log },
 	{ 0 }
 };
