@@ -27,7 +27,8 @@ struct svc_priv {
 	char		*pid_path;
 	int		 pid_fd;
 	int		 check_only;
-	int		 stopping;
+	int		 stopping, restart;
+	char		**args;		/* of main */
 };
 
 static void __attribute__((noreturn))
@@ -278,6 +279,7 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	s->role = role;
 	s->priv = xcalloc(1, sizeof *s->priv);
 	s->priv->pid_fd = -1;
+	s->priv->args = argv;
 	log_init(name, LOG_INFO);
 	svc_options(s, argc, argv);
 	svc_load_conf(s);
@@ -311,8 +313,26 @@ svc_stop(struct svc *s)
 		return;
 	s->priv->stopping = 1;
 	svc_forget_signals(s->priv);
-	sd_notify(0, "STOPPING=1");
+	sd_notify(0, s->priv->restart ? "RELOADING=1" : "STOPPING=1");
 	event_base_loopexit(s->base, NULL);
+}
+
+void
+svc_restart(struct svc *s)
+{
+	s->priv->restart = !s->priv->stopping;
+	svc_stop(s);
+}
+
+/*
+ * Whoever watches this process need not know.  By its name, not as /proc/self/exe: an
+ * upgrade may have put another program there.
+ */
+static void __attribute__((noreturn))
+svc_again(char **args)
+{
+	execvp(args[0], args);
+	fatal("%s", args[0]);
 }
 
 static void
@@ -326,16 +346,20 @@ void
 svc_free(struct svc *s)
 {
 	struct svc_priv	*p;
+	char		**again;
 
 	if (s == NULL)
 		return;
 	p = s->priv;
+	again = p->restart ? p->args : NULL;
 	post_free(s->post);
 	svc_free_event(p->term);
 	svc_free_event(p->intr);
 	svc_free_event(p->hup);
 	svc_free_event(p->watchdog);
 	event_base_free(s->base);
+	if (again != NULL)
+		signal(SIGHUP, SIG_IGN);	/* as it is handled again soon */
 	unlink(p->pid_path);
 	close(p->pid_fd);
 	free(p->pid_path);
@@ -344,4 +368,6 @@ svc_free(struct svc *s)
 	free(s->conf_file);
 	free(s->argv);
 	free(s);
+	if (again != NULL)
+		svc_again(again);
 }

@@ -29,6 +29,8 @@ struct svc *svc_init(const char *name, enum role role, int argc, char **argv);	/
 void svc_ready(struct svc *s);
 void svc_run(struct svc *s);	/* until SIGTERM, SIGINT or svc_stop */
 void svc_stop(struct svc *s);
+/* As svc_stop, but svc_free begins anew: the same process, as it was started. */
+void svc_restart(struct svc *s);
 void svc_free(struct svc *s);
 
 #endif

@@ -345,8 +345,21 @@ hub_ops_down(struct chan *c, enum role peer, void *arg)
 	drop_calls(h);
 }
 
+static int
+on_restart(struct chan *c, struct msg *m, void *arg)
+{
+	struct hub *h = arg;
+
+	if (!rd_done(&m->body))
+		return (-1);
+	log_info("restarting");
+	svc_restart(h->svc);
+	return (0);
+}
+
 static const struct chan_handler hub_handlers[] = {
 	{ MSG_SETTINGS,	on_settings },
+	{ MSG_RESTART,	on_restart },
 	{ MSG_PEER_REQ,	on_peer_req },
 	{ MSG_NETWORK,	on_network },
 	{ 0 }

@@ -393,8 +393,20 @@ leaf_down_cb(struct chan *c, enum role peer, void *arg)
 	follow(l);
 }
 
+static int
+on_restart(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf *l = arg;
+
+	if (!rd_done(&m->body))
+		return (-1);
+	log_info("restarting");
+	svc_restart(l->svc);
+	return (0);
+}
+
 static const struct chan_handler leaf_handlers[] = {
-	{ MSG_SETTINGS, on_settings },
+	{ MSG_SETTINGS, on_settings }, { MSG_RESTART, on_restart },
 	{ MSG_FLOWS, on_flows },
 	{ MSG_PULL, on_pull },
 	{ MSG_STREAM_PURGE, on_stream_purge },

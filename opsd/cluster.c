@@ -12,6 +12,7 @@
 #include "log.h"
 #include "mem.h"
 #include "nodes.h"
+#include "restart.h"
 #include "retain.h"
 #include "tombstone.h"
 #include "user.h"
@@ -99,6 +100,32 @@ cluster_settings(struct cluster *c)
 {
 	if (c != NULL)
 		post(c->ops->svc->post, settings_run, c);
+}
+
+struct restarting {
+	struct cluster	*c;
+	unsigned	 which;
+};
+
+static void
+restart_run(void *arg)
+{
+	struct restarting *r = arg;
+
+	if ((r->which & RESTART_HUBD) != 0 && r->c->hub != NULL)
+		chan_send(r->c->hub, MSG_RESTART, NULL);
+	if ((r->which & RESTART_LEAFD) != 0 && r->c->leaf != NULL)
+		chan_send(r->c->leaf, MSG_RESTART, NULL);
+	free(r);
+}
+
+void
+cluster_restart(struct cluster *c, unsigned which)
+{
+	struct restarting *r = xcalloc(1, sizeof(*r));
+
+	*r = (struct restarting){ c, which };
+	post(c->ops->svc->post, restart_run, r);
 }
 
 /* ---- who is there ---- */

@@ -20,6 +20,7 @@ void cluster_stop(struct cluster *c);
 void cluster_logged(struct cluster *c);		/* there is more in the log */
 void cluster_kick(struct cluster *c);		/* flows or entries changed: look again */
 void cluster_settings(struct cluster *c);	/* the configuration changed */
+void cluster_restart(struct cluster *c, unsigned which);	/* daemons: restart.h's bits */
 int cluster_reachable(struct cluster *c, const char *node);
 /* Own lost writes are being fetched: others must not copy from here yet. */
 int cluster_recovering(struct cluster *c);

@@ -62,8 +62,11 @@ char *ops_file(const struct conf *c, enum conf_key key, const char *own);
 int ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **err);
 /* One key; -1 with *err. */
 int ops_set_conf(struct ops *o, enum conf_key key, const json_t *value, char **err);
-/* What is set below these names is in force now, too: what uses it is started anew. */
-void ops_conf_adopt(struct ops *o, const char *const *prefixes);
+/*
+ * What is set (or as in `from`, when not NULL) for the keys that begin so is in force now,
+ * too: whoever calls starts anew what uses it.
+ */
+void ops_conf_adopt(struct ops *o, const struct conf *from, const char *const *prefixes);
 void ops_conf_start(struct ops *o);
 /* SIGHUP: the files anew; a fault keeps what is. */
 void ops_conf_reload(struct svc *svc, void *arg);

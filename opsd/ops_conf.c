@@ -164,13 +164,14 @@ ops_conf_reload(struct svc *svc, void *arg)
 }
 
 void
-ops_conf_adopt(struct ops *o, const char *const *prefixes)
+ops_conf_adopt(struct ops *o, const struct conf *from, const char *const *prefixes)
 {
 	pthread_rwlock_wrlock(&o->conf_lock);
 	for (int key = 0; key < CONF_KEYS; key++)
 		for (int i = 0; prefixes[i] != NULL; i++)
 			if (strncmp(conf_name((enum conf_key)key), prefixes[i],
 			    strlen(prefixes[i])) == 0)
-				conf_take(o->svc->conf, o->set, (enum conf_key)key);
+				conf_take(o->svc->conf, from != NULL ? from : o->set,
+				    (enum conf_key)key);
 	pthread_rwlock_unlock(&o->conf_lock);
 }

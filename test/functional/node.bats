@@ -164,3 +164,134 @@ more_lines()
 	lines '"order":"asc","limit":1' '.[0].message == "old line"'
 	rm "$log"
 }
+
+# ---- transaction log and audit log ----
+
+@test "read_audit_log: all searches, before images, limit" {
+	make_table n1 a
+	insert n1 a '{"id":1,"v":1},{"id":2,"v":1}'
+	update n1 a '{"id":1,"v":2}'
+	delete n1 a '2'
+	audit='"operation":"read_audit_log","database":"dev","table":"a"'
+	ok n1 "{$audit}" 'length == 3 and map(.operation) == ["insert","update","delete"] and
+	    .[1].original_records[0].v == 1 and .[1].records[0].v == 2 and .[2].hash_values == [2] and
+	    .[2].original_records[0].v == 1 and all(.[]; .user_name == "admin")'
+	at=$(jq '.[1].timestamp' <<<"$body")
+	ok n1 "{$audit,\"limit\":2}" 'length == 2'
+	ok n1 "{$audit,\"search_type\":\"timestamp\"}" 'length == 3'
+	ok n1 "{$audit,\"search_type\":\"timestamp\",\"search_values\":[$at]}" 'map(.operation) == ["update","delete"]'
+	ok n1 "{$audit,\"search_type\":\"timestamp\",\"search_values\":[$at,$at]}" 'map(.operation) == ["update"]'
+	ok n1 "{$audit,\"search_type\":\"hash_value\",\"search_values\":[2,1,\"x\"]}" \
+	    '(.["2"] | map(.operation)) == ["insert","delete"] and (.["1"] | map(.operation)) == ["insert","update"] and .x == []'
+	ok n1 "{$audit,\"search_type\":\"username\",\"search_values\":[\"admin\",\"bob\"]}" '(.admin | length) == 3 and .bob == []'
+}
+
+@test "read_audit_log: wrong fields, and what is too old or off" {
+	audit='"operation":"read_audit_log","database":"dev","table":"a"'
+	op_bad "$audit,\"search_type\":\"color\"" "'search_type' must be one of [hash_value, timestamp, username]"
+	op_bad "$audit,\"search_type\":\"hash_value\"" "'search_values' is required"
+	op_bad "$audit,\"search_type\":\"hash_value\",\"search_values\":3" "'search_values' must be an array"
+	op_bad "$audit,\"search_type\":\"hash_value\",\"search_values\":[{}]" "'search_values[0]' must be a string or a number"
+	op_bad "$audit,\"search_type\":\"username\",\"search_values\":[3]" "'search_values[0]' must be a string"
+	op_bad "$audit,\"search_type\":\"timestamp\",\"search_values\":[2,1]" "must be greater than or equal to"
+	op_bad "$audit,\"search_type\":\"timestamp\",\"search_values\":[1,2,3]" "less than or equal to 2 items"
+	op_bad "$audit,\"limit\":0" "'limit' must be greater than or equal to 1"
+	refused n1 404 '{"operation":"read_audit_log","database":"dev","table":"none"}' "Table 'dev.none' does not exist"
+	ok n1 '{"operation":"set_configuration","logging_auditRetention":1}'
+	wait_until 5 ok n1 "{$audit}" '. == []'
+	ok n1 '{"operation":"set_configuration","logging_auditRetention":null,"logging_auditLog":false}'
+	op_bad "$audit" 'To use this operation audit log must be enabled'
+	ok n1 '{"operation":"set_configuration","logging_auditLog":null}'
+}
+
+@test "read_transaction_log: from, to, limit, and wrong fields" {
+	make_table n1 x
+	for i in {1..5}; do
+		insert n1 x "{\"id\":$i}"
+	done
+	delete n1 x 3
+	trans='"operation":"read_transaction_log","database":"dev","table":"x"'
+	ok n1 "{$trans}" 'length == 6 and (map(.operation) | unique == ["delete","insert"]) and .[5].hash_values == [3]'
+	from=$(jq '.[2].timestamp' <<<"$body") to=$(jq '.[3].timestamp' <<<"$body")
+	ok n1 "{$trans,\"from\":$from,\"to\":$to}" 'map(.records[0].id) == [3,4]'
+	ok n1 "{$trans,\"from\":$from,\"limit\":1}" 'map(.records[0].id) == [3]'
+	op_bad "$trans,\"from\":\"soon\"" "'from' must be a number"
+	op_bad "$trans,\"from\":-1" "'from' must be between"
+	op_bad "$trans,\"from\":2,\"to\":1" "'to' must be greater than or equal to 'from'"
+	op_bad "$trans,\"limit\":\"ten\"" "'limit' must be a number"
+}
+
+# ---- restart ----
+
+started()	# started NODE: since when its opsd answers, in microseconds of the clock
+{
+	ask "$1" '{"operation":"system_information","attributes":["hubleaf"]}' | jq -e '.hubleaf.uptime_ms'
+}
+
+is_younger()	# is_younger NODE MS: opsd began anew, and both servers run
+{
+	[ "$(started "$1")" -lt "$2" ] && node_ready "$1"
+}
+
+job_is()	# job_is NODE ID STATUS
+{
+	ok "$1" "{\"operation\":\"get_job\",\"id\":\"$2\"}" ".[0].status == \"$3\""
+}
+
+@test "restart under load: every acknowledged write is there, what was set is in force" {
+	make_table n1 load
+	ok n1 '{"operation":"set_configuration","operationsApi_network_keepAliveTimeout":61000}' '.restart | length == 1'
+	hub=$(node_pid n1 hub) opsd=$(node_pid n1 opsd) run=$(node_pid n1 run)
+	for round in 1 2; do
+		age=$(started n1)
+		load_rows n1 load "$HL_T/acked.$round" -k "r$round" -d 3 -c 4 >/dev/null 2>&1 &
+		load=$!
+		wait_until 5 test -s "$HL_T/acked.$round"
+		ok n1 '{"operation":"restart"}' '.message == "Restarting HarperDB. This may take up to 60 seconds."'
+		wait_until 30 is_younger n1 "$age"
+		wait "$load" || :
+	done
+	[ "$hub" != "$(node_pid n1 hub)" ]
+	[ "$run" = "$(node_pid n1 run)" ]
+	holds_all n1 load "$HL_T/acked.1" "$HL_T/acked.2"
+	ok n1 '{"operation":"get_configuration"}' '.operationsApi.network.keepAliveTimeout == 61000 and (has("pending") | not)'
+}
+
+@test "restart_service: the HTTP server, with what was set for it" {
+	ok n1 '{"operation":"set_configuration","operationsApi_network_maxBodySize":2000}' '.restart | length == 1'
+	ok n1 '{"operation":"restart_service","service":"http_workers"}' '.message == "Restarting http_workers"'
+	id=$(jq -r .job_id <<<"$body")
+	wait_until 10 job_is n1 "$id" COMPLETE
+	refused n1 413 "{\"operation\":\"registration_info\",\"x\":\"$(head -c 3000 /dev/zero | tr '\0' x)\"}"
+	ok n1 '{"operation":"set_configuration","operationsApi_network_maxBodySize":null}'
+	ok n1 '{"operation":"restart_service","service":"http_workers"}'
+	id=$(jq -r .job_id <<<"$body")
+	wait_until 10 job_is n1 "$id" COMPLETE
+	ok n1 "{\"operation\":\"registration_info\",\"x\":\"$(head -c 3000 /dev/zero | tr '\0' x)\"}"
+}
+
+@test "restart_service: a configuration that the HTTP server cannot start with is left" {
+	ok n1 '{"operation":"set_configuration","operationsApi_network_host":"192.0.2.1"}' '.restart | length == 1'
+	ok n1 '{"operation":"restart_service","service":"http_workers"}'
+	id=$(jq -r .job_id <<<"$body")
+	wait_until 10 job_is n1 "$id" ERROR
+	ok n1 '{"operation":"get_configuration"}' '[.pending[].key] | index("operationsApi.network.host")'
+	ok n1 '{"operation":"set_configuration","operationsApi_network_host":"127.0.0.1"}'
+}
+
+@test "restart_service: servers, daemons, and their configuration" {
+	for service in clustering hubd leafd opsd clustering_config; do
+		opsd=$(started n1) hub=$(node_pid n1 hub) leaf=$(node_pid n1 leaf)
+		ok n1 "{\"operation\":\"restart_service\",\"service\":\"$service\"}" ".message == \"Restarting $service\""
+		id=$(jq -r .job_id <<<"$body")
+		wait_until 30 job_is n1 "$id" COMPLETE
+		case $service in
+		clustering) [ "$hub" != "$(node_pid n1 hub)" ] && [ "$leaf" != "$(node_pid n1 leaf)" ] ;;
+		hubd) [ "$hub" != "$(node_pid n1 hub)" ] && [ "$leaf" = "$(node_pid n1 leaf)" ] ;;
+		leafd) [ "$hub" = "$(node_pid n1 hub)" ] && [ "$leaf" != "$(node_pid n1 leaf)" ] ;;
+		opsd) wait_until 20 is_younger n1 "$opsd" ;;
+		esac
+	done
+	refused n1 400 '{"operation":"restart_service","service":"custom_functions"}' 'Invalid service'
+	refused n1 400 '{"operation":"restart_service"}' "'service' is required"
+}

@@ -1,0 +1,106 @@
+#include "config.h"
+
+#include "op.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "job.h"
+#include "mem.h"
+#include "ops.h"
+#include "restart.h"
+
+/* restart, restart_service. */
+
+static void
+op_restart(struct request *r)
+{
+	struct ops *ops = r->ops;
+
+	reply_header(r, "Connection", "close");
+	reply_message(r, "Restarting HarperDB. This may take up to 60 seconds.");
+	restart_node(ops);
+}
+
+static void
+end_with(struct task *t, char *err)
+{
+	if (err != NULL)
+		task_fail(t, "%s", err);
+	free(err);
+}
+
+static void
+http_run(struct task *t, void *arg)
+{
+	end_with(t, restart_http(task_ops(t)));
+}
+
+static void
+clustering_run(struct task *t, void *arg)
+{
+	end_with(t, restart_daemons(task_ops(t), RESTART_HUBD | RESTART_LEAFD));
+}
+
+static void
+clustering_config_run(struct task *t, void *arg)
+{
+	restart_clustering_config(task_ops(t));
+}
+
+static void
+hubd_run(struct task *t, void *arg)
+{
+	end_with(t, restart_daemons(task_ops(t), RESTART_HUBD));
+}
+
+static void
+leafd_run(struct task *t, void *arg)
+{
+	end_with(t, restart_daemons(task_ops(t), RESTART_LEAFD));
+}
+
+/* The job has ended when its daemon does. */
+static void
+opsd_run(struct task *t, void *arg)
+{
+	restart_opsd(task_ops(t));
+}
+
+static const struct {
+	const char	*name;
+	void		(*run)(struct task *t, void *arg);
+} services[] = {
+	{ "http_workers", http_run }, { "clustering", clustering_run },
+	{ "clustering_config", clustering_config_run }, { "hubd", hubd_run },
+	{ "leafd", leafd_run }, { "opsd", opsd_run },
+};
+
+static void
+op_restart_service(struct request *r)
+{
+	struct faults f = { 0 };
+	const char *name = field_string(&f, r->body, "service", 1);
+	struct job_spec spec = { .type = "restart_service" };
+	char *message;
+
+	if (op_faults(r, &f))
+		return;
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (strcmp(services[i].name, name) == 0)
+			spec.run = services[i].run;
+	if (spec.run == NULL) {
+		reply_error(r, 400, "Invalid service");
+		return;
+	}
+	message = xasprintf("Restarting %s", name);
+	spec.message = message;
+	job_start(r, &spec);
+	free(message);
+}
+
+const struct op ops_restart[] = {
+	{ "restart", "restart", RIGHT_SUPER, ON_HTTP, op_restart },
+	{ "restart_service", "restartService", RIGHT_SUPER, ON_WORKER, op_restart_service },
+	{ NULL }
+};

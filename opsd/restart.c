@@ -1,0 +1,155 @@
+#include "config.h"
+
+#include "restart.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "cluster.h"
+#include "http.h"
+#include "log.h"
+#include "mem.h"
+#include "ops.h"
+
+#define SOON_US		100000		/* answers and messages go out first */
+#define WAIT_US		60000000
+#define LOOK_NS		50000000
+
+static const char *const cluster_keys[] = { "clustering.hubServer.", "clustering.leafServer.",
+    "clustering.tls.", "natsServer.", NULL };
+static const char *const http_keys[] = { "operationsApi.", "tls.", "threads", NULL };
+
+/* ---- daemons: each begins anew as the process that it is (svc_restart) ---- */
+
+static void
+restart_now_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct ops *ops = arg;
+
+	svc_restart(ops->svc);
+}
+
+static void
+opsd_soon(void *arg)
+{
+	struct ops *ops = arg;
+	struct timeval soon = { 0, SOON_US };
+
+	log_info("restarting");
+	if (event_base_once(ops->svc->base, -1, EV_TIMEOUT, restart_now_cb, ops, &soon) == -1)
+		svc_restart(ops->svc);
+}
+
+void
+restart_opsd(struct ops *ops)
+{
+	post(ops->svc->post, opsd_soon, ops);
+}
+
+void
+restart_node(struct ops *ops)
+{
+	cluster_restart(ops->cluster, RESTART_HUBD | RESTART_LEAFD);
+	restart_opsd(ops);
+}
+
+/* The server's process when it runs, else 0. */
+static int
+running_pid(struct ops *ops, const char *server)
+{
+	json_t *servers = cluster_servers(ops->cluster), *s = json_object_get(servers, server);
+	const char *status = json_string_value(json_object_get(s, "status"));
+	int pid = 0;
+
+	if (status != NULL && strcmp(status, "running") == 0)
+		pid = (int)json_integer_value(json_object_get(s, "pid"));
+	json_decref(servers);
+	return (pid);
+}
+
+char *
+restart_daemons(struct ops *ops, unsigned which)
+{
+	const struct timespec pause = { 0, LOOK_NS };
+	int hub = running_pid(ops, "hub"), leaf = running_pid(ops, "leaf"), done = 0;
+	uint64_t end = mono_us() + WAIT_US;
+
+	ops_conf_adopt(ops, NULL, cluster_keys);
+	cluster_restart(ops->cluster, which);
+	while (!done && ops->live.clustering && mono_us() < end) {
+		int h = running_pid(ops, "hub"), l = running_pid(ops, "leaf");
+
+		nanosleep(&pause, NULL);
+		done = ((which & RESTART_HUBD) == 0 || (h != 0 && h != hub)) &&
+		    ((which & RESTART_LEAFD) == 0 || (l != 0 && l != leaf));
+	}
+	return (done || !ops->live.clustering ? NULL :
+	    xasprintf("the servers do not run %d seconds later: see read_log", WAIT_US / 1000000));
+}
+
+void
+restart_clustering_config(struct ops *ops)
+{
+	ops_conf_adopt(ops, NULL, cluster_keys);
+	cluster_settings(ops->cluster);
+}
+
+/* ---- the HTTP server, which the loop's thread starts and stops ---- */
+
+struct http_restart {
+	struct ops	*ops;
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 cond;
+	int		 done;
+	char		*err;
+};
+
+/* What was in force before is known to work. */
+static char *
+start_http(struct ops *ops, struct conf *before)
+{
+	char *err = NULL, *again = NULL;
+
+	ops->http = http_start(ops, &err);
+	if (ops->http != NULL)
+		return (NULL);
+	ops_conf_adopt(ops, before, http_keys);
+	ops->http = http_start(ops, &again);
+	if (ops->http == NULL)
+		fatalx("http: %s", again);
+	return (err);
+}
+
+static void
+http_anew(void *arg)
+{
+	struct http_restart *hr = arg;
+	struct conf *before = ops_conf(hr->ops);
+
+	http_stop(hr->ops->http);
+	ops_conf_adopt(hr->ops, NULL, http_keys);
+	hr->err = start_http(hr->ops, before);
+	conf_free(before);
+	pthread_mutex_lock(&hr->lock);
+	hr->done = 1;
+	pthread_cond_signal(&hr->cond);
+	pthread_mutex_unlock(&hr->lock);
+}
+
+char *
+restart_http(struct ops *ops)
+{
+	struct http_restart hr = { .ops = ops, .lock = PTHREAD_MUTEX_INITIALIZER,
+	    .cond = PTHREAD_COND_INITIALIZER };
+
+	post(ops->svc->post, http_anew, &hr);
+	pthread_mutex_lock(&hr.lock);
+	while (!hr.done)
+		pthread_cond_wait(&hr.cond, &hr.lock);
+	pthread_mutex_unlock(&hr.lock);
+	return (hr.err);
+}
