@@ -22,11 +22,12 @@
  * writers need no lock.
  */
 static struct {
-	pthread_mutex_t		 lock;		/* the rest but fd, bytes and due */
+	pthread_mutex_t		 lock;		/* of what is not atomic */
 	_Atomic int		 fd;
 	_Atomic uint64_t	 bytes;
 	_Atomic int64_t		 due;		/* when it is too old, or may be tried again */
-	uint64_t		 max_bytes, interval_s, retention_s;
+	_Atomic uint64_t	 max_bytes;
+	uint64_t		 interval_s, retention_s;
 	unsigned		 keep;
 	char			 dir[PATH_MAX], old_dir[PATH_MAX], name[32];
 } logfile = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };

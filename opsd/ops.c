@@ -117,6 +117,7 @@ ops_start(struct svc *svc)
 void
 ops_stop(struct ops *o)
 {
+	o->stopping = 1;
 	http_stop(o->http);
 	cluster_quiet(o->cluster);
 	workers_stop(o->changes);

@@ -38,6 +38,7 @@ struct ops {
 	char			 node_hex[2 * NODE_ID_LEN + 1];
 	uint8_t			 key[32];	/* seals the cluster password */
 	uint64_t		 started_us;
+	_Atomic int		 stopping;
 	struct conf		*set;		/* configuration that the next start finds */
 	pthread_rwlock_t	 conf_lock;	/* set and svc->conf are swapped under it */
 };

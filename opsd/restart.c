@@ -80,14 +80,14 @@ restart_daemons(struct ops *ops, unsigned which)
 
 	ops_conf_adopt(ops, NULL, cluster_keys);
 	cluster_restart(ops->cluster, which);
-	while (!done && ops->live.clustering && mono_us() < end) {
+	while (!done && ops->live.clustering && !ops->stopping && mono_us() < end) {
 		int h = running_pid(ops, "hub"), l = running_pid(ops, "leaf");
 
 		nanosleep(&pause, NULL);
 		done = ((which & RESTART_HUBD) == 0 || (h != 0 && h != hub)) &&
 		    ((which & RESTART_LEAFD) == 0 || (l != 0 && l != leaf));
 	}
-	return (done || !ops->live.clustering ? NULL :
+	return (done || ops->stopping || !ops->live.clustering ? NULL :
 	    xasprintf("the servers do not run %d seconds later: see read_log", WAIT_US / 1000000));
 }
 
@@ -100,13 +100,23 @@ restart_clustering_config(struct ops *ops)
 
 /* ---- the HTTP server, which the loop's thread starts and stops ---- */
 
+/* Of the job's thread and the loop's: who is the last frees it. */
 struct http_restart {
 	struct ops	*ops;
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 cond;
-	int		 done;
+	int		 done, left;
 	char		*err;
 };
+
+static void
+http_restart_free(struct http_restart *hr)
+{
+	pthread_mutex_destroy(&hr->lock);
+	pthread_cond_destroy(&hr->cond);
+	free(hr->err);
+	free(hr);
+}
 
 /* What was in force before is known to work. */
 static char *
@@ -129,27 +139,58 @@ http_anew(void *arg)
 {
 	struct http_restart *hr = arg;
 	struct conf *before = ops_conf(hr->ops);
+	int left;
 
-	http_stop(hr->ops->http);
-	ops_conf_adopt(hr->ops, NULL, http_keys);
-	hr->err = start_http(hr->ops, before);
+	/* The server that stops now is not started any more. */
+	if (!hr->ops->stopping) {
+		http_stop(hr->ops->http);
+		ops_conf_adopt(hr->ops, NULL, http_keys);
+		hr->err = start_http(hr->ops, before);
+	}
 	conf_free(before);
 	pthread_mutex_lock(&hr->lock);
 	hr->done = 1;
+	left = hr->left;
 	pthread_cond_signal(&hr->cond);
 	pthread_mutex_unlock(&hr->lock);
+	if (left)
+		http_restart_free(hr);
+}
+
+/* With the lock held: until it is done, or the node stops and the loop may not get to it. */
+static void
+await_http(struct http_restart *hr)
+{
+	struct timespec until;
+
+	while (!hr->done && !hr->ops->stopping) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		pthread_cond_timedwait(&hr->cond, &hr->lock, &until);
+	}
 }
 
 char *
 restart_http(struct ops *ops)
 {
-	struct http_restart hr = { .ops = ops, .lock = PTHREAD_MUTEX_INITIALIZER,
-	    .cond = PTHREAD_COND_INITIALIZER };
+	struct http_restart *hr = xcalloc(1, sizeof(*hr));
+	char *err = NULL;
+	int done;
 
-	post(ops->svc->post, http_anew, &hr);
-	pthread_mutex_lock(&hr.lock);
-	while (!hr.done)
-		pthread_cond_wait(&hr.cond, &hr.lock);
-	pthread_mutex_unlock(&hr.lock);
-	return (hr.err);
+	hr->ops = ops;
+	pthread_mutex_init(&hr->lock, NULL);
+	pthread_cond_init(&hr->cond, NULL);
+	post(ops->svc->post, http_anew, hr);
+	pthread_mutex_lock(&hr->lock);
+	await_http(hr);
+	done = hr->done;
+	hr->left = 1;
+	if (done) {
+		err = hr->err;
+		hr->err = NULL;
+	}
+	pthread_mutex_unlock(&hr->lock);
+	if (done)
+		http_restart_free(hr);
+	return (err);
 }
