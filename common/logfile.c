@@ -148,7 +148,7 @@ logfile_write(const char *line, size_t n)
 
 	if (logfile.fd == -1 || write(logfile.fd, line, n) == -1)
 		return;
-	bytes = logfile.bytes += n;
+	bytes = atomic_fetch_add(&logfile.bytes, n) + n;
 	if ((logfile.max_bytes == 0 || bytes < logfile.max_bytes) && time(NULL) < logfile.due)
 		return;
 	/* Another thread does it, or the options change. */
