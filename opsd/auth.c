@@ -10,6 +10,7 @@
 #include <uthash.h>
 
 #include "clock.h"
+#include "failures.h"
 #include "firstuser.h"
 #include "log.h"
 #include "mem.h"
@@ -26,6 +27,7 @@
 #define CACHE_MAX	10000
 #define WAITING_MAX	512
 #define HEADER_MAX	4096
+#define FAILING_MAX	10000		/* addresses */
 
 struct verified {
 	uint8_t		 id[32];
@@ -43,6 +45,7 @@ struct auth {
 	uint64_t	 generation;	/* of users and roles */
 	uint64_t	 failed_us;	/* when a failure was logged last */
 	unsigned	 failed;	/* not logged since */
+	struct failures	*failures;
 	uint8_t		 salt[32];
 	char		*nobody;	/* a hash to check when there is no such user */
 };
@@ -160,6 +163,9 @@ auth_changed(struct auth *a)
 
 /* ---- checking ---- */
 
+static const char too_many[] = "Too many logins from this address have failed, please try again "
+    "later";
+
 static int
 base64_value(char c)
 {
@@ -219,6 +225,28 @@ log_failure(struct auth *a, const char *user, const char *from)
 		log_warnx("auth: failed login as '%s' from %s", shown, from);
 }
 
+unsigned
+auth_retry_after(struct auth *a, const char *from)
+{
+	unsigned seconds;
+
+	pthread_mutex_lock(&a->lock);
+	seconds = failures_wait(a->failures, from, mono_us());
+	pthread_mutex_unlock(&a->lock);
+	return (seconds);
+}
+
+static void
+count_login(struct auth *a, const char *from, int good)
+{
+	pthread_mutex_lock(&a->lock);
+	if (good)
+		failures_clear(a->failures, from);
+	else
+		failures_add(a->failures, from, mono_us());
+	pthread_mutex_unlock(&a->lock);
+}
+
 /* The user with that password, or NULL. */
 static struct user *
 verify(struct auth *a, const char *name, const char *password)
@@ -267,6 +295,7 @@ check_basic(struct check *c, const char *encoded)
 		*password++ = '\0';
 		u = verify(c->auth, text, password);
 	}
+	count_login(c->auth, c->from, u != NULL);
 	if (u != NULL) {
 		cache_add(c->auth, c->id, u, gen);
 		conclude(c, u);
@@ -288,6 +317,9 @@ check_work(void *arg)
 	/* Others with the same header may have waited before this one. */
 	if (u != NULL)
 		conclude(c, u);
+	/* Many may have been sent before the first of them failed. */
+	else if (auth_retry_after(c->auth, c->from) > 0)
+		c->done(NULL, 429, too_many, c->arg);
 	else
 		check_basic(c, c->header + strlen("Basic "));
 	explicit_bzero(c->header, strlen(c->header));
@@ -332,6 +364,10 @@ auth_check(struct auth *a, const struct credentials *c,
 		conclude(&now, u);
 		return;
 	}
+	if (auth_retry_after(a, c->from) > 0) {
+		done(NULL, 429, too_many, arg);
+		return;
+	}
 	later = xmemdup(&now, sizeof(now));
 	later->header = xstrdup(header);
 	later->from = xstrdup(c->from);
@@ -354,6 +390,7 @@ auth_start(struct ops *ops, char **err)
 	pthread_mutex_init(&a->changing, NULL);
 	pthread_mutex_init(&a->lock, NULL);
 	crypto_random(a->salt, sizeof(a->salt));
+	a->failures = failures_new(FAILING_MAX);
 	a->nobody = crypto_hash_password("");
 	if (firstuser_make(ops, err) == 0 && (a->worker = workers_start(1, err)) != NULL)
 		return (a);
@@ -368,6 +405,7 @@ auth_stop(struct auth *a)
 		return;
 	workers_stop(a->worker);
 	cache_clear(a);
+	failures_free(a->failures);
 	pthread_mutex_destroy(&a->lock);
 	pthread_mutex_destroy(&a->changing);
 	free(a->nobody);

@@ -34,5 +34,7 @@ struct credentials {
  */
 void auth_check(struct auth *a, const struct credentials *c,
     void (*done)(struct user *u, int status, const char *error, void *arg), void *arg);
+/* Seconds until logins from the address, of which too many failed, are looked at again; 0: now. */
+unsigned auth_retry_after(struct auth *a, const char *from);
 
 #endif

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -66,6 +67,7 @@ http_reason(int status)
 	case 413: return ("Content Too Large");
 	case 415: return ("Unsupported Media Type");
 	case 417: return ("Expectation Failed");
+	case 429: return ("Too Many Requests");
 	case 431: return ("Request Header Fields Too Large");
 	case 500: return ("Internal Server Error");
 	case 501: return ("Not Implemented");
@@ -315,6 +317,12 @@ dispatch(struct request *r)
 static void
 reply_login(struct exchange *x)
 {
+	char seconds[16];
+
+	if (x->check_status == 429) {
+		snprintf(seconds, sizeof(seconds), "%u", auth_retry_after(x->r.ops->auth, x->from));
+		reply_header(&x->r, "Retry-After", seconds);
+	}
 	if (x->check_error != NULL)
 		reply_error(&x->r, x->check_status, "%s", x->check_error);
 	else

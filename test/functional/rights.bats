@@ -417,3 +417,18 @@ job_over()
 	make_table n1 again
 	as again 200 '{"operation":"search_by_id","database":"dev","table":"again","ids":[1],"get_attributes":["*"]}'
 }
+
+@test "logins that fail too often are not looked at for a while; who is known, and the socket, go on" {
+	local i url="http://127.0.0.1:$(port n1 api)/"
+
+	ok n1 '{"operation":"user_info"}'
+	for i in {1..20}; do
+		curl -s -m 20 -o /dev/null -u "eve$i:wrong" -d '{"operation":"user_info"}' "$url"
+	done
+	curl -s -m 20 -i -u eve:wrong -d '{"operation":"user_info"}' "$url" >"$HL_T/many"
+	grep -q '^HTTP/1.1 429' "$HL_T/many"
+	grep -q -i '^Retry-After: [1-9]' "$HL_T/many"
+	ok n1 '{"operation":"user_info"}'
+	curl -s -m 20 --unix-socket "$(root n1)/operations-server" -d '{"operation":"user_info"}' http://x/ | jq -e '.active'
+	wait_until 20 as reader 200 '{"operation":"user_info"}'
+}

@@ -1,0 +1,124 @@
+#include "config.h"
+
+#include "failures.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "mem.h"
+
+/* A bucket that leaks: what it holds is time until it is empty. */
+struct failing {
+	uint8_t		 id[8];		/* the address, or what it shares with its neighbours */
+	uint64_t	 until_us;	/* all is forgotten */
+	UT_hash_handle	 hh;
+};
+
+struct failures {
+	struct failing	*all;		/* who failed longest ago is first */
+	unsigned	 most;
+};
+
+struct failures *
+failures_new(unsigned addresses)
+{
+	struct failures *f = xcalloc(1, sizeof(*f));
+
+	f->most = addresses;
+	return (f);
+}
+
+static void
+drop(struct failures *f, struct failing *e)
+{
+	HASH_DEL(f->all, e);
+	free(e);
+}
+
+void
+failures_free(struct failures *f)
+{
+	struct failing *e, *tmp;
+
+	if (f == NULL)
+		return;
+	HASH_ITER(hh, f->all, e, tmp)
+		drop(f, e);
+	free(f);
+}
+
+/* 0, or -1 when it is no address. */
+static int
+address_id(const char *address, uint8_t id[8])
+{
+	static const uint8_t v4[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+	uint8_t six[16], four[4];
+
+	memset(id, 0, 8);
+	if (address == NULL)
+		return (-1);
+	if (inet_pton(AF_INET, address, four) == 1)
+		memcpy(id + 4, four, 4);
+	else if (inet_pton(AF_INET6, address, six) != 1)
+		return (-1);
+	else if (memcmp(six, v4, sizeof(v4)) == 0)
+		memcpy(id + 4, six + 12, 4);
+	else
+		memcpy(id, six, 8);
+	return (0);
+}
+
+static struct failing *
+find(struct failures *f, const char *address, uint8_t id[8])
+{
+	struct failing *e = NULL;
+
+	if (address_id(address, id) == 0)
+		HASH_FIND(hh, f->all, id, 8, e);
+	return (e);
+}
+
+unsigned
+failures_wait(struct failures *f, const char *address, uint64_t now_us)
+{
+	uint8_t id[8];
+	const struct failing *e = find(f, address, id);
+	uint64_t full = now_us + (FAILURES_MOST - 1) * (uint64_t)FAILURES_FORGET_US;
+
+	if (e == NULL || e->until_us <= full)
+		return (0);
+	return ((unsigned)((e->until_us - full + 999999) / 1000000));
+}
+
+void
+failures_add(struct failures *f, const char *address, uint64_t now_us)
+{
+	uint64_t until = now_us;
+	uint8_t id[8];
+	struct failing *e;
+
+	if (address_id(address, id) == -1)
+		return;
+	if ((e = find(f, address, id)) != NULL) {
+		until = e->until_us > now_us ? e->until_us : now_us;
+		drop(f, e);
+	}
+	if (f->all != NULL && HASH_COUNT(f->all) >= f->most)
+		drop(f, f->all);
+	e = xcalloc(1, sizeof(*e));
+	memcpy(e->id, id, sizeof(e->id));
+	e->until_us = until + FAILURES_FORGET_US;
+	HASH_ADD(hh, f->all, id, sizeof(e->id), e);
+}
+
+void
+failures_clear(struct failures *f, const char *address)
+{
+	uint8_t id[8];
+	struct failing *e = find(f, address, id);
+
+	if (e != NULL)
+		drop(f, e);
+}
