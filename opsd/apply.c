@@ -486,18 +486,14 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 	if (fl->ahead)
 		flow_set(g, fl, fl->state, NULL);
 	fl->chunks++;
-	free(fl->next_key);
-	fl->next_key = an->next_len > 0 ? xmemdup(an->next_key, an->next_len) : NULL;
-	fl->next_len = an->next_len;
+	flow_set_key(g, fl, an->next_key, an->next_len);
 	if (!an->done) {
 		flow_save(g, fl);
 		return;
 	}
 	log_info("copy of %s.%s is whole: %llu rows seen", fl->database, fl->name,
 	    (unsigned long long)fl->rows);
-	free(fl->next_key);
-	fl->next_key = NULL;
-	fl->next_len = 0;
+	flow_set_key(g, fl, NULL, 0);
 	fl->from_ms = 0;
 	if (fl->recovering)
 		recovered(g, fl);

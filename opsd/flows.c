@@ -362,11 +362,21 @@ flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *wh
 }
 
 void
+flow_set_key(struct group *g, struct flow *fl, const uint8_t *key, size_t n)
+{
+	struct flows *f = group_ops(g)->flows;
+
+	pthread_mutex_lock(&f->lock);
+	free(fl->next_key);
+	fl->next_key = n > 0 ? xmemdup(key, n) : NULL;
+	fl->next_len = n;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void
 flow_copy_anew(struct group *g, struct flow *fl, int recovering)
 {
-	free(fl->next_key);
-	fl->next_key = NULL;
-	fl->next_len = 0;
+	flow_set_key(g, fl, NULL, 0);
 	fl->chunks = 0;
 	fl->recovering |= recovering;
 	flow_set(g, fl, fl->state == FLOW_RECOVER ? FLOW_RECOVER : FLOW_COPY,

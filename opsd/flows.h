@@ -67,6 +67,8 @@ void flows_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq);
 void flow_save(struct group *g, struct flow *fl);
 /* Change the state (why may be NULL); saved, the driver is told. */
 void flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *why);
+/* A copy goes on after this key; n 0: from the beginning.  Not saved. */
+void flow_set_key(struct group *g, struct flow *fl, const uint8_t *key, size_t n);
 void flow_copy_anew(struct group *g, struct flow *fl, int recovering);
 
 /* Readers that must look at live flows (not copies) hold this. */
