@@ -34,7 +34,8 @@ void target_free(struct target *t);
 
 /*
  * What a new node lacks, each as a text that says how to mend it; from the answers of
- * list_users, get_configuration and cluster_get_routes, and cluster_network's nodes.
+ * list_users, get_configuration and cluster_get_routes, and cluster_network's nodes,
+ * of which one is the node itself.
  * One that is NULL is not judged.
  */
 json_t *cli_missing(const json_t *users, const json_t *config, const json_t *routes,
