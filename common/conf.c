@@ -323,6 +323,36 @@ conf_seconds(const json_t *v)
 	return (-1);
 }
 
+int64_t
+conf_ms(const json_t *v)
+{
+	const char	*s = json_string_value(v);
+	size_t		 digits = s != NULL ? strspn(s, "0123456789") : 0;
+	int64_t		 n;
+
+	/* Without a unit, and with this one, they are milliseconds. */
+	if (s == NULL || (digits > 0 && (s[digits] == '\0' || strcmp(s + digits, "ms") == 0))) {
+		if (s == NULL ? !conf_whole(v, &n) : digits > 15 || (n = strtoll(s, NULL, 10)) < 0)
+			return (-1);
+		return (n >= 0 && n <= CONF_DURATION_MAX * 1000 ? n : -1);
+	}
+	n = conf_seconds(v);
+	return (n == -1 ? -1 : n * 1000);
+}
+
+static json_t *
+conf_check_ms(const struct conf_info *k, const json_t *v, struct buf *errs)
+{
+	int64_t	i = conf_ms(v);
+
+	if (i == -1)
+		conf_fault(errs, "'%s' must be a number of milliseconds, or such as 30s, 10m, 12h, "
+		    "3d", k->name);
+	else if (conf_range_ok(k->name, i, k->min, k->max, errs))
+		return (json_integer(i));
+	return (NULL);
+}
+
 static json_t *
 conf_check_duration(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
@@ -465,7 +495,8 @@ conf_check_value(const struct conf_info *k, const json_t *v, struct buf *errs)
 		[CONF_STR] = conf_check_str, [CONF_INT] = conf_check_int,
 		[CONF_BOOL] = conf_check_bool, [CONF_LIST] = conf_check_list,
 		[CONF_WORDS] = conf_check_words,
-		[CONF_DURATION] = conf_check_duration, [CONF_SIZE] = conf_check_size,
+		[CONF_DURATION] = conf_check_duration, [CONF_MS] = conf_check_ms,
+		[CONF_SIZE] = conf_check_size,
 		[CONF_ENUM] = conf_check_enum,
 	};
 
@@ -501,7 +532,7 @@ conf_cast(enum conf_type type, const char *text)
 {
 	json_t	*v = NULL;
 
-	if (type == CONF_INT || type == CONF_DURATION || type == CONF_SIZE)
+	if (type == CONF_INT || type == CONF_DURATION || type == CONF_MS || type == CONF_SIZE)
 		v = conf_cast_number(text);
 	else if (type == CONF_BOOL)
 		v = conf_cast_bool(text);

@@ -11,8 +11,9 @@
  * (what the API set), file, default.
  */
 enum conf_type { CONF_STR, CONF_INT, CONF_BOOL, CONF_LIST /* of routes */,
-    CONF_WORDS /* a list of texts */, CONF_DURATION /* seconds or "3d" -> seconds */ ,
-    CONF_SIZE /* bytes or "64M" -> bytes */ , CONF_ENUM };
+    CONF_WORDS /* a list of texts */, CONF_DURATION /* seconds or "3d" -> seconds */,
+    CONF_MS /* milliseconds or "3d" -> milliseconds */, CONF_SIZE /* bytes or "64M" -> bytes */,
+    CONF_ENUM };
 enum conf_change { CONF_LIVE, CONF_RESTART };
 
 enum conf_key {
@@ -46,6 +47,8 @@ int conf_is_set(const struct conf *c, enum conf_key key);	/* by flag, env, setti
 json_t *conf_tree(const struct conf *c);
 /* Key by dotted or underscored name, any case; -1 when unknown. */
 int conf_find(const char *name);
+/* A time span as CONF_MS takes it; -1: it is none. */
+int64_t conf_ms(const json_t *value);
 /* Nearest known name to an unknown one. */
 const char *conf_nearest(const char *name);
 const char *conf_name(enum conf_key key);	/* "clustering.nodeName" */

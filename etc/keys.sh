@@ -44,7 +44,7 @@ function type_text(type, def, min, max,	words) {
 		return "True or false"
 	if (type == "CONF_LIST" || type == "CONF_WORDS")
 		return "A list"
-	if (type == "CONF_DURATION")
+	if (type == "CONF_DURATION" || type == "CONF_MS")
 		return "A duration" range(min, max)
 	if (type == "CONF_SIZE")
 		return "A size" range(min, max)

@@ -16,7 +16,9 @@
 #include "mem.h"
 #include "op.h"
 #include "ops.h"
+#include "session.h"
 #include "sysrow.h"
+#include "token.h"
 #include "user.h"
 #include "worker.h"
 
@@ -28,6 +30,7 @@
 #define WAITING_MAX	512
 #define HEADER_MAX	4096
 #define FAILING_MAX	10000		/* addresses */
+#define SESSIONS_MAX	10000
 
 struct verified {
 	uint8_t		 id[32];
@@ -46,6 +49,8 @@ struct auth {
 	uint64_t	 failed_us;	/* when a failure was logged last */
 	unsigned	 failed;	/* not logged since */
 	struct failures	*failures;
+	struct sessions	*sessions;
+	struct tokens	*tokens;	/* has its own lock */
 	uint8_t		 salt[32];
 	char		*nobody;	/* a hash to check when there is no such user */
 };
@@ -104,15 +109,16 @@ cache_ttl_us(struct ops *ops)
 	return (ms * 1000);
 }
 
-/* Unless users or roles changed since `generation`. */
+/* For at most `us`, and not when users or roles changed since `generation`. */
 static void
-cache_add(struct auth *a, const uint8_t id[32], struct user *u, uint64_t generation)
+cache_add(struct auth *a, const uint8_t id[32], struct user *u, uint64_t generation, uint64_t us)
 {
 	struct verified *v = xcalloc(1, sizeof(*v)), *old;
+	uint64_t ttl = cache_ttl_us(a->ops);
 
 	memcpy(v->id, id, sizeof(v->id));
 	v->user = user_ref(u);
-	v->until_us = mono_us() + cache_ttl_us(a->ops);
+	v->until_us = mono_us() + (us < ttl ? us : ttl);
 	pthread_mutex_lock(&a->lock);
 	if (HASH_COUNT(a->cache) >= CACHE_MAX)
 		cache_clear(a);
@@ -262,25 +268,82 @@ verify(struct auth *a, const char *name, const char *password)
 	return (u);
 }
 
+char *
+auth_refusal(const struct user *u, int *status)
+{
+	if (!u->active) {
+		*status = 401;
+		return (xstrdup("Cannot complete request: User is inactive"));
+	}
+	if (u->permission == NULL) {
+		*status = 403;
+		return (xasprintf("User %s has no role or permissions.  Please assign the user a "
+		    "valid role.", u->name));
+	}
+	*status = 200;
+	return (NULL);
+}
+
 /* Answers with the user, or with what is wrong with it. */
 static void
 conclude(struct check *c, struct user *u)
 {
-	char *text;
+	int status;
+	char *text = auth_refusal(u, &status);
 
-	if (u->active && u->permission != NULL) {
+	if (text == NULL) {
 		c->done(u, 200, NULL, c->arg);
 		return;
 	}
-	if (!u->active)
-		c->done(NULL, 401, "Cannot complete request: User is inactive", c->arg);
-	else {
-		text = xasprintf("User %s has no role or permissions.  Please assign the user a "
-		    "valid role.", u->name);
-		c->done(NULL, 403, text, c->arg);
-		free(text);
-	}
+	c->done(NULL, status, text, c->arg);
+	free(text);
 	user_unref(u);
+}
+
+struct user *
+auth_login(struct auth *a, const char *name, const char *password, const char *from, int *status,
+    char **error)
+{
+	struct user *u;
+
+	*status = 429;
+	if (auth_retry_after(a, from) > 0) {
+		*error = xstrdup(too_many);
+		return (NULL);
+	}
+	u = verify(a, name, password);
+	count_login(a, from, u != NULL);
+	if (u == NULL) {
+		log_failure(a, name, from);
+		*status = 401;
+		return (NULL);
+	}
+	if ((*error = auth_refusal(u, status)) == NULL)
+		return (u);
+	user_unref(u);
+	return (NULL);
+}
+
+static void
+check_bearer(struct check *c, const char *token)
+{
+	uint64_t gen = generation(c->auth), now = wall_ms();
+	json_t *claims = NULL;
+	enum token_fault fault = token_read(c->auth->tokens, token, TOKEN_OPERATION, &claims);
+	struct user *u = fault == TOKEN_GOOD ? user_load(c->auth->ops,
+	    json_string_value(json_object_get(claims, "username"))) : NULL;
+	uint64_t ends = (uint64_t)json_integer_value(json_object_get(claims, "exp")) * 1000;
+
+	if (fault == TOKEN_EXPIRED)
+		c->done(NULL, 403, "token expired", c->arg);
+	else if (u == NULL || !token_is_of(claims, u)) {
+		user_unref(u);
+		c->done(NULL, 401, "invalid token", c->arg);
+	} else {
+		cache_add(c->auth, c->id, u, gen, ends > now ? (ends - now) * 1000 : 0);
+		conclude(c, u);
+	}
+	json_decref(claims);
 }
 
 static void
@@ -297,7 +360,7 @@ check_basic(struct check *c, const char *encoded)
 	}
 	count_login(c->auth, c->from, u != NULL);
 	if (u != NULL) {
-		cache_add(c->auth, c->id, u, gen);
+		cache_add(c->auth, c->id, u, gen, UINT64_MAX);
 		conclude(c, u);
 	} else {
 		log_failure(c->auth, password != NULL ? text : "", c->from);
@@ -306,6 +369,12 @@ check_basic(struct check *c, const char *encoded)
 	if (text != NULL)
 		explicit_bzero(text, strlen(text));
 	free(text);
+}
+
+static int
+is_bearer(const char *header)
+{
+	return (strncasecmp(header, "Bearer ", 7) == 0);
 }
 
 static void
@@ -317,6 +386,8 @@ check_work(void *arg)
 	/* Others with the same header may have waited before this one. */
 	if (u != NULL)
 		conclude(c, u);
+	else if (is_bearer(c->header))
+		check_bearer(c, c->header + strlen("Bearer "));
 	/* Many may have been sent before the first of them failed. */
 	else if (auth_retry_after(c->auth, c->from) > 0)
 		c->done(NULL, 429, too_many, c->arg);
@@ -339,6 +410,45 @@ header_id(struct auth *a, const char *header, uint8_t id[32])
 	crypto_sha256(text, sizeof(a->salt) + n, id);
 }
 
+static int
+has_sessions(struct ops *ops)
+{
+	int yes;
+
+	pthread_rwlock_rdlock(&ops->conf_lock);
+	yes = conf_bool(ops->svc->conf, AUTH_SESSIONS);
+	pthread_rwlock_unlock(&ops->conf_lock);
+	return (yes);
+}
+
+/* Who logged in and got that cookie; NULL: nobody, or the password is another one now. */
+static struct user *
+session_user(struct auth *a, const struct credentials *c)
+{
+	char *name = session_cookie_name(c->origin), id[37], *who = NULL;
+	const char *found = NULL;
+	const uint8_t *mark;
+	uint8_t had[16];
+	struct user *u;
+
+	if (session_from_cookie(c->cookie, name, id)) {
+		pthread_mutex_lock(&a->lock);
+		if ((found = session_find(a->sessions, id, mono_us(), &mark)) != NULL) {
+			who = xstrdup(found);
+			memcpy(had, mark, sizeof(had));
+		}
+		pthread_mutex_unlock(&a->lock);
+	}
+	u = who != NULL ? user_load(a->ops, who) : NULL;
+	if (u != NULL && memcmp(u->mark, had, sizeof(had)) != 0) {
+		user_unref(u);
+		u = NULL;
+	}
+	free(who);
+	free(name);
+	return (u);
+}
+
 void
 auth_check(struct auth *a, const struct credentials *c,
     void (*done)(struct user *u, int status, const char *error, void *arg), void *arg)
@@ -348,14 +458,15 @@ auth_check(struct auth *a, const struct credentials *c,
 	struct user *u;
 
 	if (header == NULL) {
-		done(NULL, 401, NULL, arg);
+		u = c->cookie != NULL && has_sessions(a->ops) ? session_user(a, c) : NULL;
+		if (u != NULL)
+			conclude(&now, u);
+		else
+			done(NULL, 401, NULL, arg);
 		return;
 	}
-	if (strncasecmp(header, "Bearer ", 7) == 0) {
-		done(NULL, 401, "invalid token", arg);
-		return;
-	}
-	if (strncasecmp(header, "Basic ", 6) != 0 || strlen(header) > HEADER_MAX) {
+	if ((strncasecmp(header, "Basic ", 6) != 0 && !is_bearer(header)) ||
+	    strlen(header) > HEADER_MAX) {
 		done(NULL, 401, "Must login", arg);
 		return;
 	}
@@ -364,7 +475,7 @@ auth_check(struct auth *a, const struct credentials *c,
 		conclude(&now, u);
 		return;
 	}
-	if (auth_retry_after(a, c->from) > 0) {
+	if (!is_bearer(header) && auth_retry_after(a, c->from) > 0) {
 		done(NULL, 429, too_many, arg);
 		return;
 	}
@@ -379,14 +490,44 @@ auth_check(struct auth *a, const struct credentials *c,
 	done(NULL, 503, "Too many logins are waiting to be checked, please try again later", arg);
 }
 
+/* ---- sessions and tokens ---- */
+
+struct tokens *
+auth_tokens(struct auth *a)
+{
+	return (a->tokens);
+}
+
+void
+auth_session_begin(struct auth *a, const struct user *u, char id[37])
+{
+	pthread_mutex_lock(&a->lock);
+	session_add(a->sessions, u, mono_us(), id);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void
+auth_session_end(struct auth *a, const char *id)
+{
+	pthread_mutex_lock(&a->lock);
+	session_end(a->sessions, id);
+	pthread_mutex_unlock(&a->lock);
+}
+
 /* ---- life ---- */
 
 struct auth *
 auth_start(struct ops *ops, char **err)
 {
 	struct auth *a = xcalloc(1, sizeof(*a));
+	struct conf *conf = ops_conf(ops);
+	char *keys = conf_path(conf, "keys");
 
 	a->ops = ops;
+	a->tokens = tokens_new(keys);
+	a->sessions = sessions_new(SESSIONS_MAX);
+	free(keys);
+	conf_free(conf);
 	pthread_mutex_init(&a->changing, NULL);
 	pthread_mutex_init(&a->lock, NULL);
 	crypto_random(a->salt, sizeof(a->salt));
@@ -406,6 +547,8 @@ auth_stop(struct auth *a)
 	workers_stop(a->worker);
 	cache_clear(a);
 	failures_free(a->failures);
+	sessions_free(a->sessions);
+	tokens_free(a->tokens);
 	pthread_mutex_destroy(&a->lock);
 	pthread_mutex_destroy(&a->changing);
 	free(a->nobody);

@@ -34,6 +34,18 @@ struct credentials {
  */
 void auth_check(struct auth *a, const struct credentials *c,
     void (*done)(struct user *u, int status, const char *error, void *arg), void *arg);
+/*
+ * The user with that password; blocks, so a worker's.  NULL with a status, and a text in
+ * *error (caller frees) but for 401: the password is wrong, or there is no such user.
+ */
+struct user *auth_login(struct auth *a, const char *name, const char *password, const char *from,
+    int *status, char **error);
+/* What the user may not go on for, with its status; NULL: nothing.  The caller frees. */
+char *auth_refusal(const struct user *u, int *status);
+struct tokens *auth_tokens(struct auth *a);
+/* A session of the user: its id.  It ends with its password, by auth_session_end, or unused. */
+void auth_session_begin(struct auth *a, const struct user *u, char id[37]);
+void auth_session_end(struct auth *a, const char *id);
 /* Seconds until logins from the address, of which too many failed, are looked at again; 0: now. */
 unsigned auth_retry_after(struct auth *a, const char *from);
 

@@ -1,0 +1,208 @@
+#include "config.h"
+
+#include "op.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "auth.h"
+#include "mem.h"
+#include "ops.h"
+#include "session.h"
+#include "token.h"
+#include "user.h"
+
+/* Ways to be somebody without a password in each request: tokens, and sessions with a cookie. */
+
+static int64_t
+conf_number(struct ops *ops, enum conf_key key)
+{
+	int64_t n;
+
+	pthread_rwlock_rdlock(&ops->conf_lock);
+	n = conf_int(ops->svc->conf, key);
+	pthread_rwlock_unlock(&ops->conf_lock);
+	return (n);
+}
+
+/*
+ * Who logs in: by username and password in the body, or whoever sends the request.
+ * Counted; NULL with the request answered, a wrong password with `wrong`.
+ */
+static struct user *
+who(struct request *r, const char *wrong)
+{
+	struct faults f = { 0 };
+	int named = json_object_get(r->body, "username") != NULL ||
+	    json_object_get(r->body, "password") != NULL, status;
+	const char *name = named ? field_string(&f, r->body, "username", 1) : NULL;
+	const char *password = named ? field_string(&f, r->body, "password", 1) : NULL;
+	struct user *u = NULL;
+	char *error = NULL;
+
+	if (op_faults(r, &f))
+		return (NULL);
+	if (named)
+		u = auth_login(r->ops->auth, name, password, r->from, &status, &error);
+	/* Who may everything on the node itself is no user whom a token could name. */
+	else if (r->user != NULL)
+		u = user_load(r->ops, r->user->name);
+	if (u == NULL && !named)
+		reply_error(r, 401, "Must login");
+	else if (u == NULL)
+		reply_error(r, status, "%s", error != NULL ? error : wrong);
+	free(error);
+	return (u);
+}
+
+/* ---- tokens ---- */
+
+/* The token as a member of *o, made when NULL; -1 with the request answered. */
+static int
+add_token(struct request *r, json_t **o, const char *name, const struct user *u,
+    enum token_kind kind, int64_t ms)
+{
+	char *err = NULL, *token = token_make(auth_tokens(r->ops->auth), u, kind, ms, &err);
+
+	if (token == NULL) {
+		json_decref(*o);
+		reply_error(r, 500, "%s", err);
+		free(err);
+		return (-1);
+	}
+	if (*o == NULL)
+		*o = json_object();
+	json_object_set_new(*o, name, json_string(token));
+	free(token);
+	return (0);
+}
+
+static void
+create_authentication_tokens(struct request *r)
+{
+	const json_t *in = json_object_get(r->body, "expires_in");
+	int64_t ms = in != NULL ? conf_ms(in) : conf_number(r->ops, AUTH_OPERATION_TOKEN);
+	struct user *u;
+	json_t *o = NULL;
+
+	if (ms < 1) {
+		reply_error(r, 400, "'expires_in' must be a number of milliseconds, or such as 30s, "
+		    "10m, 12h, 3d");
+		return;
+	}
+	if ((u = who(r, "invalid credentials")) == NULL)
+		return;
+	if (add_token(r, &o, "operation_token", u, TOKEN_OPERATION, ms) == 0 &&
+	    add_token(r, &o, "refresh_token", u, TOKEN_REFRESH,
+	    conf_number(r->ops, AUTH_REFRESH_TOKEN)) == 0)
+		reply_json(r, 200, o);
+	user_unref(u);
+}
+
+/* In the body, or as Bearer. */
+static const char *
+refresh_token(struct request *r, struct faults *f)
+{
+	const char *header = request_header(r, "Authorization");
+
+	if (json_object_get(r->body, "refresh_token") == NULL && header != NULL &&
+	    strncasecmp(header, "Bearer ", 7) == 0)
+		return (header + 7);
+	return (field_string(f, r->body, "refresh_token", 1));
+}
+
+static void
+refresh_operation_token(struct request *r)
+{
+	struct faults f = { 0 };
+	const char *token = refresh_token(r, &f);
+	enum token_fault fault;
+	json_t *claims = NULL, *o = NULL;
+	struct user *u = NULL;
+	char *refusal;
+	int status;
+
+	if (op_faults(r, &f))
+		return;
+	fault = token_read(auth_tokens(r->ops->auth), token, TOKEN_REFRESH, &claims);
+	if (fault == TOKEN_GOOD)
+		u = user_load(r->ops, json_string_value(json_object_get(claims, "username")));
+	if (fault == TOKEN_EXPIRED)
+		reply_error(r, 403, "token expired");
+	else if (u == NULL || !token_is_of(claims, u))
+		reply_error(r, 401, "invalid token");
+	else if ((refusal = auth_refusal(u, &status)) != NULL) {
+		reply_error(r, status, "%s", refusal);
+		free(refusal);
+	} else if (add_token(r, &o, "operation_token", u, TOKEN_OPERATION,
+	    conf_number(r->ops, AUTH_OPERATION_TOKEN)) == 0)
+		reply_json(r, 200, o);
+	user_unref(u);
+	json_decref(claims);
+}
+
+/* ---- sessions ---- */
+
+static void
+set_cookie(struct request *r, const char *id, uint64_t seconds)
+{
+	char *name = session_cookie_name(request_header(r, "Origin")), *text, until[40];
+	time_t t = seconds > 0 ? time(NULL) + (time_t)seconds : 0;
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(until, sizeof(until), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	text = xasprintf("%s=%s; Path=/; Expires=%s; HttpOnly%s", name, id, until,
+	    r->secure ? "; SameSite=None; Secure" : "");
+	reply_header(r, "Set-Cookie", text);
+	if (r->secure)
+		reply_header(r, "X-Hdb-Session", "Secure");
+	free(text);
+	free(name);
+}
+
+static void
+login(struct request *r)
+{
+	int enabled;
+	struct user *u;
+	char id[37];
+
+	pthread_rwlock_rdlock(&r->ops->conf_lock);
+	enabled = conf_bool(r->ops->svc->conf, AUTH_SESSIONS);
+	pthread_rwlock_unlock(&r->ops->conf_lock);
+	if (!enabled) {
+		reply_error(r, 400, "There are no sessions: authentication.enableSessions is false");
+		return;
+	}
+	if ((u = who(r, "Login failed")) == NULL)
+		return;
+	auth_session_begin(r->ops->auth, u, id);
+	set_cookie(r, id, SESSION_IDLE_US / 1000000);
+	reply_message(r, "Login successful");
+	user_unref(u);
+}
+
+static void
+logout(struct request *r)
+{
+	const char *cookie = request_header(r, "Cookie");
+	char *name = session_cookie_name(request_header(r, "Origin")), id[37];
+
+	if (cookie != NULL && session_from_cookie(cookie, name, id)) {
+		auth_session_end(r->ops->auth, id);
+		set_cookie(r, "", 0);
+	}
+	free(name);
+	reply_message(r, "Logout successful");
+}
+
+const struct op ops_token[] = {
+	{ "create_authentication_tokens", "createTokens", RIGHT_OPEN, ON_WORKER, create_authentication_tokens },
+	{ "refresh_operation_token", "refreshOperationToken", RIGHT_OPEN, ON_WORKER, refresh_operation_token },
+	{ "login", "login", RIGHT_OPEN, ON_WORKER, login },
+	{ "logout", "logout", RIGHT_ANYONE, ON_HTTP, logout },
+	{ NULL }
+};
