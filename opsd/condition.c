@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "mem.h"
 #include "value.h"
@@ -96,13 +97,14 @@ compare_find(const char *word)
 		{ "ends_with", CMP_ENDS_WITH },
 		{ "greater_than", CMP_GREATER }, { "gt", CMP_GREATER },
 		{ "greater_than_equal", CMP_GREATER_EQUAL }, { "ge", CMP_GREATER_EQUAL },
+		{ "gte", CMP_GREATER_EQUAL }, { "lte", CMP_LESS_EQUAL },
 		{ "less_than", CMP_LESS }, { "lt", CMP_LESS },
 		{ "less_than_equal", CMP_LESS_EQUAL }, { "le", CMP_LESS_EQUAL },
 		{ "between", CMP_BETWEEN },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(words[i].word, word) == 0)
+		if (strcasecmp(words[i].word, word) == 0)
 			return (words[i].compare);
 	return (-1);
 }

@@ -53,7 +53,7 @@ struct condition {
 	size_t			 nkids;
 };
 
-/* By the API's word ("equals", "starts_with", ...); -1 when unknown. */
+/* By the API's word ("equals", "starts_with", ...) in any case; -1 when unknown. */
 int compare_find(const char *word);
 /* References value; for CMP_BETWEEN it is an array of two (checked by the caller). */
 struct condition *condition_leaf(const struct field *f, enum compare compare, json_t *value);

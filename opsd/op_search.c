@@ -275,6 +275,8 @@ fault_common(struct faults *f, const json_t *body)
 	fault_count(f, body, "limit", 1);
 	fault_count(f, body, "offset", 0);
 	fault_sort(f, json_object_get(body, "sort"), 0);
+	field_bool(f, body, "reverse", 0);
+	field_bool(f, body, "desc", 0);
 }
 
 static void
@@ -342,6 +344,15 @@ called(const json_t *c, const char *name, const char *old)
 	return (json_object_get(c, name) != NULL ? name : old);
 }
 
+/* Short for several equals in an or. */
+static int
+is_in(const json_t *c)
+{
+	const char	*word = json_string_value(field_either(c, "comparator", "search_type"));
+
+	return (word != NULL && strcasecmp(word, "in") == 0);
+}
+
 static int
 read_compare(struct asking *a, const json_t *c, const char *at)
 {
@@ -349,7 +360,7 @@ read_compare(struct asking *a, const json_t *c, const char *at)
 	const char	*name = called(c, "comparator", "search_type");
 	int		 compare;
 
-	if (word == NULL)
+	if (word == NULL || is_in(c))
 		return (CMP_EQUALS);
 	if (!json_is_string(word)) {
 		fault(&a->f, "'%s.%s' must be a string", at, name);
@@ -359,8 +370,25 @@ read_compare(struct asking *a, const json_t *c, const char *at)
 	if (compare == -1)
 		fault(&a->f, "'%s.%s' must be one of [equals, contains, starts_with, ends_with, "
 		    "greater_than, greater_than_equal, less_than, less_than_equal, between, "
-		    "not_equal]", at, name);
+		    "not_equal, in]", at, name);
 	return (compare);
+}
+
+/* Any of these: as many conditions as there are values. */
+static struct condition *
+any_of(struct asking *a, const struct field *f, const json_t *values)
+{
+	struct condition	*any = condition_group(COND_OR);
+	json_t			*v;
+	size_t			 i;
+
+	a->leaves += json_array_size(values);
+	if (a->leaves > LEAVES_MAX)
+		fault(&a->f, "'conditions' are more than %d", LEAVES_MAX);
+	else
+		json_array_foreach(values, i, v)
+			condition_add(any, condition_leaf(f, CMP_EQUALS, v));
+	return (any);
 }
 
 static struct condition *
@@ -383,7 +411,7 @@ read_leaf(struct asking *a, const json_t *c, const char *at)
 		    called(c, "attribute", "search_attribute"));
 	if (value == NULL)
 		fault(&a->f, "'%s.%s' is required", at, "search_value");
-	else if (compare == CMP_BETWEEN && !json_is_array(value))
+	else if ((compare == CMP_BETWEEN || is_in(c)) && !json_is_array(value))
 		fault(&a->f, "'%s.%s' must be an array", at, called(c, "value", "search_value"));
 	else if (compare == CMP_BETWEEN && json_array_size(value) != 2)
 		fault(&a->f, "'%s.%s' must contain 2 items", at,
@@ -393,7 +421,7 @@ read_leaf(struct asking *a, const json_t *c, const char *at)
 	if (a->f.n > n || compare == -1 || a->leaves > LEAVES_MAX ||
 	    ask_field(a, &f, json_string_value(name)) == -1)
 		return (NULL);
-	return (condition_leaf(&f, (enum compare)compare, value));
+	return (is_in(c) ? any_of(a, &f, value) : condition_leaf(&f, (enum compare)compare, value));
 }
 
 static struct condition *

@@ -36,6 +36,7 @@ struct search {
 	struct order		*orders;
 	size_t			 norders;
 	int			 sorting;	/* gathered, as the way in has another order */
+	int			 ranged;	/* a part of the way, not all of it */
 	int			 reverse;
 	uint64_t		 offset, limit, found;
 	enum phase		 phase;
@@ -195,6 +196,39 @@ best_leaf(const struct condition *c)
 	return (best);
 }
 
+/*
+ * A page in the order of one attribute: a range of that attribute gives it without looking
+ * at all matches, so only equality is narrower.
+ */
+static const struct condition *
+order_leaf(const struct search *s, const struct condition *best)
+{
+	const struct condition	*c = s->where, *leaf = NULL;
+	size_t			 i;
+
+	if (best == NULL || best->compare == CMP_EQUALS || s->norders != 1 ||
+	    s->limit == UINT64_MAX || c->kind != COND_AND)
+		return (best);
+	for (i = 0; i < c->nkids && leaf == NULL; i++)
+		if (c->kids[i]->kind == COND_LEAF && condition_score(c->kids[i]) > 0 &&
+		    c->kids[i]->field.attr == s->orders[0].field.attr)
+			leaf = c->kids[i];
+	return (leaf != NULL ? leaf : best);
+}
+
+const char *
+search_way(const struct search *s)
+{
+	return (s->keyed ? "keys" : s->index != NULL ? s->index->name :
+	    s->ranged ? s->table->primary_key : "rows");
+}
+
+int
+search_gathers(const struct search *s)
+{
+	return (s->sorting);
+}
+
 /* Whether the way in already gives the order asked for. */
 static int
 order_is_free(const struct search *s)
@@ -253,10 +287,12 @@ to_first(struct search *s)
 void
 search_start(struct search *s)
 {
-	const struct condition	*leaf = best_leaf(s->where);
+	const struct condition	*leaf;
 
 	if (s->limit == 0)
 		s->limit = UINT64_MAX;
+	leaf = order_leaf(s, best_leaf(s->where));
+	s->ranged = leaf != NULL;
 	s->snap = store_snap_new(s->store);
 	rows_begin(&s->rows, ROWS_UNKNOWN);
 	if (s->phase == KEYS)

@@ -399,6 +399,77 @@ test_two_orders(void **state)
 	json_decref(all);
 }
 
+static struct condition *
+leaf_of(struct fixture *f, const char *name, enum compare compare, const char *json)
+{
+	struct field		 at = field(f, name);
+	json_t			*v = json_loads(json, JSON_DECODE_ANY, NULL);
+	struct condition	*c = condition_leaf(&at, compare, v);
+
+	json_decref(v);
+	return (c);
+}
+
+/* Which way in each kind of condition takes; a is indexed, b is not. */
+static void
+test_the_way_in(void **state)
+{
+	static const struct {
+		const char	*name, *json;
+		enum compare	 compare;
+		const char	*and, *sort;	/* `and`: a condition on id between 5 and 300 */
+		uint64_t	 limit;
+		const char	*way;
+		int		 gathers;
+	} cases[] = {
+		{ "a", "3", CMP_EQUALS, NULL, NULL, 0, "a", 0 },
+		{ "a", "[1,3]", CMP_BETWEEN, NULL, NULL, 0, "a", 0 },
+		{ "a", "3", CMP_GREATER, NULL, NULL, 0, "a", 0 },
+		{ "a", "3", CMP_GREATER_EQUAL, NULL, NULL, 0, "a", 0 },
+		{ "a", "3", CMP_LESS, NULL, NULL, 0, "a", 0 },
+		{ "a", "3", CMP_LESS_EQUAL, NULL, NULL, 0, "a", 0 },
+		{ "a", "\"b\"", CMP_STARTS_WITH, NULL, NULL, 0, "a", 0 },
+		{ "a", "\"b\"", CMP_CONTAINS, NULL, NULL, 0, "rows", 0 },
+		{ "a", "\"b\"", CMP_ENDS_WITH, NULL, NULL, 0, "rows", 0 },
+		{ "a", "3", CMP_NOT_EQUAL, NULL, NULL, 0, "rows", 0 },
+		{ "a", "null", CMP_EQUALS, NULL, NULL, 0, "rows", 0 },
+		{ "b", "3", CMP_EQUALS, NULL, NULL, 0, "rows", 0 },
+		{ "id", "3", CMP_EQUALS, NULL, NULL, 0, "id", 0 },
+		{ "a", "3", CMP_EQUALS, "id", NULL, 0, "a", 0 },
+		{ "a", "3", CMP_GREATER, "id", NULL, 0, "id", 0 },
+		{ "b", "3", CMP_EQUALS, "id", NULL, 0, "id", 0 },
+		{ "a", "3", CMP_GREATER, NULL, "a", 0, "a", 0 },
+		{ "a", "3", CMP_GREATER, NULL, "b", 0, "a", 1 },
+		{ "b", "3", CMP_EQUALS, NULL, "id", 0, "rows", 0 },
+		{ "a", "3", CMP_GREATER, "id", "a", 0, "id", 1 },
+		{ "a", "3", CMP_GREATER, "id", "a", 5, "a", 0 },
+		{ "a", "3", CMP_EQUALS, "id", "id", 5, "a", 1 },
+	};
+	struct fixture	*f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct search		*s = open_search(f);
+		struct condition	*c = condition_group(COND_AND);
+		struct field		 by;
+
+		if (cases[i].and != NULL)
+			condition_add(c, leaf_of(f, cases[i].and, CMP_BETWEEN, "[5,300]"));
+		condition_add(c, leaf_of(f, cases[i].name, cases[i].compare, cases[i].json));
+		search_where(s, c);
+		if (cases[i].sort != NULL) {
+			by = field(f, cases[i].sort);
+			search_sort(s, &by, 0);
+		}
+		search_page(s, 0, cases[i].limit);
+		search_start(s);
+		if (strcmp(search_way(s), cases[i].way) != 0 ||
+		    search_gathers(s) != cases[i].gathers)
+			fail_msg("case %zu: by %s, gathers %d", i, search_way(s),
+			    search_gathers(s));
+		search_free(s);
+	}
+}
+
 static int
 show(const struct table *t, const char *name, void *arg)
 {
@@ -455,6 +526,7 @@ main(void)
 		cmocka_unit_test(test_every_way_finds_the_same),
 		cmocka_unit_test(test_sort_and_page),
 		cmocka_unit_test(test_two_orders),
+		cmocka_unit_test(test_the_way_in),
 		cmocka_unit_test(test_by_keys),
 		cmocka_unit_test(test_reverse),
 	};
