@@ -2,6 +2,7 @@
 
 #include "value.h"
 
+#include <float.h>
 #include <math.h>
 #include <msgpack.h>
 #include <stdio.h>
@@ -499,7 +500,8 @@ value_text_real(struct buf *out, double d)
 		text_integer(out, (int64_t)d);
 		return;
 	}
-	for (digits = 15; digits <= 17; digits++) {
+	/* Those below DBL_MIN have fewer digits. */
+	for (digits = fabs(d) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
 		n = snprintf(text, sizeof(text), "%.*g", digits, d);
 		if (strtod(text, NULL) == d)
 			break;
