@@ -189,7 +189,7 @@ apply_define(struct group *g, struct txn *t, const char **why)
 		*why = "a definition cannot be read";
 		rc = -1;
 	} else if (table == NULL && stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
-		if (group_create_table(g, db, name, key, attrs, "", why) == NULL)
+		if (group_create_table(g, db, name, key, def, "", why) == NULL)
 			rc = -1;
 	} else if (table != NULL && strcmp(table->primary_key, key) != 0) {
 		*why = "primary keys differ";

@@ -236,6 +236,8 @@ table_encode(const struct table *t, struct buf *b)
 	    "table", t->name, "primary_key", t->primary_key, "attributes", attrs, "next",
 	    (int)t->next_attr, "audit", t->audit, "declared", t->declared, "floor",
 	    stamp_json(t->floor), "horizon", stamp_json(t->horizon), "created", (json_int_t)t->created_ms);
+	if (t->expiration != 0)
+		json_object_set_new(o, "expiration", json_integer(t->expiration));
 	if (!stamp_none(t->forgotten))
 		json_object_set_new(o, "forgotten", stamp_json(t->forgotten));
 	text = json_dumps(o, JSON_COMPACT);
@@ -275,6 +277,7 @@ table_decode(uint32_t id, const void *p, size_t n)
 	t->next_attr = (uint16_t)json_integer_value(json_object_get(o, "next"));
 	t->audit = json_is_true(json_object_get(o, "audit"));
 	t->declared = json_is_true(json_object_get(o, "declared"));
+	t->expiration = (uint32_t)json_integer_value(json_object_get(o, "expiration"));
 	t->floor = stamp_from_json(json_object_get(o, "floor"));
 	t->horizon = stamp_from_json(json_object_get(o, "horizon"));
 	t->forgotten = stamp_from_json(json_object_get(o, "forgotten"));
@@ -302,7 +305,10 @@ table_definition(const struct table *t)
 			json_object_set_new(o, "is_primary_key", json_true());
 		json_array_append_new(attrs, o);
 	}
-	return (json_pack("{s:s, s:o}", "primary_key", t->primary_key, "attributes", attrs));
+	o = json_pack("{s:s, s:o}", "primary_key", t->primary_key, "attributes", attrs);
+	if (t->expiration != 0)
+		json_object_set_new(o, "expiration", json_integer(t->expiration));
+	return (o);
 }
 
 static void

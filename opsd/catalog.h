@@ -35,6 +35,8 @@ struct table_stat {			/* one for all versions of a table */
 	_Atomic uint64_t	head_ms;	/* its commit time */
 	_Atomic uint64_t	purged;	/* log seq up to which entries were purged by hand */
 	int64_t			counted;	/* the number that keygen gave last; commit thread */
+	_Atomic int		expiring;	/* expire.h: a worker is at it; when next, monotonic */
+	_Atomic uint64_t	expire_next_us;
 	_Atomic int		refs;
 };
 
@@ -46,6 +48,7 @@ struct table {
 	size_t			 nattrs;
 	uint16_t		 next_attr;
 	int			 audit;
+	uint32_t		 expiration;	/* seconds, 0: never */
 	int			 declared;	/* attributes were given at creation */
 	struct stamp		 floor;	/* a table of this name was dropped then */
 	struct stamp		 horizon;	/* greatest stamp of a purged tombstone */
@@ -74,7 +77,7 @@ json_t *catalog_databases(struct catalog *c);
 struct table **catalog_tables(struct catalog *c, const char *database, size_t *n);
 
 const struct attribute *table_attr(const struct table *t, const char *name, size_t nlen);	/* hidden ones too */
-/* {"primary_key","attributes":[{"attribute","type"?,"indexed"?,"is_primary_key"?}]}: as peers get it. */
+/* {"primary_key","attributes":[{"attribute","type"?,"indexed"?,"is_primary_key"?}],"expiration"?}: as peers get it. */
 json_t *table_definition(const struct table *t);
 
 /*

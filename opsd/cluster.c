@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "cluster_priv.h"
+#include "expire.h"
 #include "flows.h"
 #include "log.h"
 #include "mem.h"
@@ -334,6 +335,7 @@ cluster_tick_cb(evutil_socket_t fd, short what, void *arg)
 		c->retained_us = mono_us();
 		retain_run(c->ops, c->retentions++ % AUDIT_EVERY == 0);
 		tombstone_run(c->ops);
+		expire_run(c->ops);
 	}
 }
 

@@ -86,6 +86,7 @@ struct ddl {
 	char		*database, *table, *attribute, *primary_key, *user;
 	json_t		*attributes;	/* [{"name"|"attribute","type"?,"indexed"?}] or NULL */
 	int		 audit;		/* 0, 1 */
+	uint32_t	 expiration;	/* seconds, 0: never */
 };
 struct ddl *ddl_new(enum ddl_kind kind, const char *database, const char *table);
 void ddl_free(struct ddl *d);

@@ -71,9 +71,12 @@ static void
 create_table(struct group *g, struct ddl *d)
 {
 	const char *why = NULL;
+	json_t *definition = json_pack("{s:O*, s:I}", "attributes", d->attributes, "expiration",
+	    (json_int_t)d->expiration);
 	struct table *t = group_create_table(g, d->database, d->table, d->primary_key,
-	    d->attributes, d->user, &why);
+	    definition, d->user, &why);
 
+	json_decref(definition);
 	if (t == NULL) {
 		job_fail(&d->job, 400, "Table '%s' already exists in '%s'", d->table, d->database);
 		return;

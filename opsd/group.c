@@ -467,8 +467,10 @@ group_dropped(struct group *g, const char *db, const char *name)
 
 struct table *
 group_create_table(struct group *g, const char *db, const char *name, const char *primary_key,
-    const json_t *attributes, const char *user, const char **err)
+    const json_t *definition, const char *user, const char **err)
 {
+	const json_t *attributes = json_object_get(definition, "attributes");
+	json_int_t expiration = json_integer_value(json_object_get(definition, "expiration"));
 	struct table *t = group_table_named(g, db, strlen(db), name, strlen(name));
 
 	if (t != NULL) {
@@ -480,6 +482,8 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 	t->id = catalog_new_id(g->ops->catalog);
 	t->declared = json_array_size(attributes) > 0;
 	define_attrs(t, attributes);
+	if (expiration > 0 && expiration <= EXPIRATION_MAX)
+		t->expiration = (uint32_t)expiration;
 	t->floor = group_dropped(g, db, name);
 	group_put_table(g, t);
 	t = group_table(g, t->id);

@@ -41,9 +41,10 @@ void group_put_database(struct group *g, const char *name);
 void group_drop_database(struct group *g, const char *name);
 /* When a table of this name was dropped here; none: never. */
 struct stamp group_dropped(struct group *g, const char *db, const char *name);
-/* A table as a peer or a user defines it; sets *err to a text on refusal (NULL returned). Logged. */
+#define EXPIRATION_MAX	UINT32_MAX	/* seconds */
+/* A table as a peer or a user defines it (table_definition); sets *err to a text on refusal (NULL returned). Logged. */
 struct table *group_create_table(struct group *g, const char *db, const char *name,
-    const char *primary_key, const json_t *attributes, const char *user, const char **err);
+    const char *primary_key, const json_t *definition, const char *user, const char **err);
 struct store_batch *group_batch(struct group *g);
 /* One row of a system table from an object (key included), or its removal. */
 void group_system_put(struct group *g, enum system_table t, const json_t *object);

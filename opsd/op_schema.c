@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto.h"
+#include "group.h"
 #include "key.h"
 #include "mem.h"
 #include "op_table.h"
@@ -147,6 +148,25 @@ may_structure(struct request *r, const char *db)
 	return (0);
 }
 
+/* Seconds; 0 without it. */
+static uint32_t
+field_expiration(struct faults *f, const json_t *body)
+{
+	const json_t	*v = json_object_get(body, "expiration");
+
+	if (v == NULL || json_is_null(v))
+		return (0);
+	if (!json_is_number(v))
+		fault(f, "'expiration' must be a number");
+	else if (!json_is_integer(v) || json_integer_value(v) > EXPIRATION_MAX)
+		fault(f, "'expiration' must be an integer of seconds");
+	else if (json_integer_value(v) < 1)
+		fault(f, "'expiration' must be greater than or equal to 1");
+	else
+		return ((uint32_t)json_integer_value(v));
+	return (0);
+}
+
 static void
 create_table(struct request *r)
 {
@@ -156,6 +176,7 @@ create_table(struct request *r)
 	const char	*key = field_primary_key(&f, r->body);
 	json_t		*attributes = field_array(&f, r->body, "attributes", 0), *a;
 	int		 audit = field_bool(&f, r->body, "audit", 0);
+	uint32_t	 expiration;
 	struct ddl	*d;
 	size_t		 i;
 
@@ -165,8 +186,7 @@ create_table(struct request *r)
 		fault_name(&f, "table", table);
 	json_array_foreach(attributes, i, a)
 		fault_attribute(&f, i, a);
-	if (json_object_get(r->body, "expiration") != NULL)
-		fault(&f, "'expiration' is not supported");
+	expiration = field_expiration(&f, r->body);
 	if (op_faults(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
 	if (json_object_get(r->body, "residence") != NULL && !r->ops->live.clustering) {
@@ -178,6 +198,7 @@ create_table(struct request *r)
 	d->primary_key = xstrdup(key);
 	d->attributes = json_incref(attributes);
 	d->audit = audit != 0;
+	d->expiration = expiration;
 	submit(r, d);
 }
 
@@ -303,6 +324,8 @@ describe(struct request *r, const struct table *t, uint64_t db_size)
 	    "db_size", (json_int_t)db_size, "table_size", (json_int_t)table_size(r->ops, t));
 	json_object_set_new(j, "last_updated_record",
 	    updated == 0 ? json_null() : json_integer((json_int_t)(updated >> 16)));
+	if (t->expiration != 0)
+		json_object_set_new(j, "expiration", json_integer(t->expiration));
 	return (j);
 }
 

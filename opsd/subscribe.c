@@ -242,8 +242,7 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o, uint
 		/* What was dropped here comes back only by a call. */
 		if (mine == NULL && (e->subscribe || e->publish) &&
 		    (newer || stamp_none(group_dropped(g, o->database, name))))
-			mine = group_create_table(g, o->database, name, key,
-			    json_object_get(def, "attributes"), "", &why);
+			mine = group_create_table(g, o->database, name, key, def, "", &why);
 		if (mine == NULL || strcmp(mine->primary_key, key) != 0)
 			continue;
 		group_add_attrs(g, mine, json_object_get(def, "attributes"));
