@@ -351,6 +351,24 @@ refused()	# refused NODE CODE JSON [TEXT]: that status, with this in its error
 	fi
 }
 
+# cases NODE: from standard input, a line each, parted by tabs,
+#	STATUS  REQUEST  WHAT
+# WHAT is in the error, or for 200 a jq expression that holds.  Every one that differs is shown.
+cases()
+{
+	local status request want failed=0
+
+	while IFS=$'\t' read -r status request want; do
+		[[ -n $status && $status != \#* ]] || continue
+		if [ "$status" = 200 ]; then
+			ok "$1" "$request" "$want" || failed=1
+		else
+			refused "$1" "$status" "$request" "$want" || failed=1
+		fi
+	done < <(tr -s '\t')
+	return "$failed"
+}
+
 wait_until()	# wait_until SECONDS COMMAND...
 {
 	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))

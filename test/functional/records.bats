@@ -1,6 +1,5 @@
 #!/usr/bin/env bats
-# Records and tables to the last corner: one line a case,
-#	STATUS  REQUEST  [what the error says, or for 200 a jq expression that holds]
+# Records and tables to the last corner, a line each (see cases in node.bash).
 
 bats_require_minimum_version 1.5.0
 load node.bash
@@ -14,24 +13,8 @@ start_nodes()
 	make_table n1 t
 }
 
-# Cases from standard input; every one that differs is shown.
-cases()
-{
-	local status request want failed=0
-
-	while IFS=$'\t' read -r status request want; do
-		[[ -n $status && $status != \#* ]] || continue
-		if [ "$status" = 200 ]; then
-			ok n1 "$request" "$want" || failed=1
-		else
-			refused n1 "$status" "$request" "$want" || failed=1
-		fi
-	done < <(tr -s '\t' <<<"$(cat)")
-	return "$failed"
-}
-
 @test "keys: numbers and strings apart, rules, exact lists" {
-	cases <<-'END'
+	cases n1 <<-'END'
 	200	{"operation":"upsert","database":"dev","table":"t","records":[{"id":1,"a":1},{"id":"1","a":"s"}]}	. == {"message":"upserted 2 of 2 records","upserted_hashes":[1,"1"]}
 	200	{"operation":"insert","schema":"dev","table":"t","records":[{"id":1},{"id":2},{"id":2}]}	. == {"message":"inserted 1 of 3 records","inserted_hashes":[2],"skipped_hashes":[1,2]}
 	200	{"operation":"update","database":"dev","table":"t","records":[{"id":1,"b":2},{"id":99,"b":1}]}	. == {"message":"updated 1 of 2 records","update_hashes":[1],"skipped_hashes":[99]}
@@ -56,11 +39,11 @@ cases()
 
 @test "a record without a key gets a UUID, or the next number after numbers" {
 	make_table n1 made
-	cases <<-'END'
+	cases n1 <<-'END'
 	200	{"operation":"insert","database":"dev","table":"made","records":[{"a":1}]}	.inserted_hashes[0] | test("^[0-9a-f]{8}-[0-9a-f]{4}-4")
 	END
 	make_table n1 counted
-	cases <<-'END'
+	cases n1 <<-'END'
 	200	{"operation":"upsert","database":"dev","table":"counted","records":[{"id":1},{"id":5}]}	.upserted_hashes == [1,5]
 	200	{"operation":"upsert","database":"dev","table":"counted","records":[{"a":1},{"id":6,"a":2},{"a":3}]}	.upserted_hashes == [7,6,8]
 	200	{"operation":"insert","database":"dev","table":"counted","records":[{"a":4}]}	.inserted_hashes == [9]
@@ -101,13 +84,13 @@ cases()
 	make_table n1 both
 	upsert n1 both '{"id":1}'
 	subscribe n1 n2 both true true
-	cases <<-'END'
+	cases n1 <<-'END'
 	200	{"operation":"insert","database":"dev","table":"both","records":[{"a":1}]}	.inserted_hashes[0] | type == "string"
 	END
 }
 
 @test "numbers survive" {
-	cases <<-'END'
+	cases n1 <<-'END'
 	200	{"operation":"insert","database":"dev","table":"t","records":[{"id":9007199254740993,"n":9223372036854775807}]}	.inserted_hashes | tostring | test("900719925474099")
 	200	{"operation":"insert","database":"dev","table":"t","records":[{"id":"wide","n":18446744073709551616,"m":-9223372036854775808,"f":0.1,"q":"x\"18446744073709551616"}]}	.message == "inserted 1 of 1 records"
 	200	{"operation":"search_by_id","database":"dev","table":"t","ids":["wide"],"get_attributes":["n","f","q"]}	. == [{"n":18446744073709551616,"f":0.1,"q":"x\"18446744073709551616"}]
@@ -126,7 +109,7 @@ cases()
 	local head='200	{"operation":"search_by_conditions","database":"dev","table":"c","get_attributes":["id"],"conditions":'
 	local x='	[.[].id] == '
 
-	cases <<-END
+	cases n1 <<-END
 	$head[{"attribute":"n","comparator":"equals","value":3}]}$x[3]
 	$head[{"search_attribute":"n","search_type":"equals","search_value":"3"}]}$x[4]
 	$head[{"attribute":"n","comparator":"not_equal","value":3}]}$x[1,2,4,5]
@@ -142,7 +125,7 @@ cases()
 	$head[{"attribute":"n","comparator":"between","value":[1,3]}],"sort":{"attribute":"n","descending":true}}$x[3,2,1]
 	$head[{"attribute":"n","comparator":"between","value":[1,3]}],"sort":{"attribute":"n"},"limit":1,"offset":1}$x[2]
 	END
-	cases <<-'END'
+	cases n1 <<-'END'
 	200	{"operation":"search_by_value","database":"dev","table":"c","attribute":"s","value":"alph*","get_attributes":["id"]}	. == [{"id":1},{"id":4}]
 	200	{"operation":"search_by_value","schema":"dev","table":"c","search_attribute":"s","search_value":"*a","get_attributes":["id"]}	. == [{"id":1},{"id":2},{"id":3}]
 	200	{"operation":"search_by_value","database":"dev","table":"c","attribute":"s","value":"*phab*","get_attributes":["id"]}	. == [{"id":4}]
@@ -153,7 +136,7 @@ cases()
 }
 
 @test "wrong searches" {
-	cases <<-'END'
+	cases n1 <<-'END'
 	400	{"operation":"search_by_conditions","database":"dev","table":"t","get_attributes":["*"],"limit":"ten","conditions":[{"attribute":"id","comparator":"equals","value":1}]}	'limit' must be a number
 	400	{"operation":"search_by_conditions","database":"dev","table":"t","get_attributes":["*"],"limit":-5,"offset":-1,"conditions":[]}	'limit' must be greater than or equal to 1. 'offset' must be greater than or equal to 0
 	400	{"operation":"search_by_conditions","database":"dev","table":"t","get_attributes":["*"],"operator":"xor","conditions":[{"attribute":"id","comparator":"nope","value":1}]}	'operator' must be one of [and, or]. 'conditions[0].comparator' must be one of
@@ -176,7 +159,7 @@ cases()
 }
 
 @test "wrong writes" {
-	cases <<-'END'
+	cases n1 <<-'END'
 	400	{"operation":"insert","database":"dev","table":"t","records":"x"}	'records' must be an array
 	400	{"operation":"insert","database":"dev","table":"t","records":[1]}	'records[0]' must be of type object
 	400	{"operation":"insert","database":"dev","table":"t"}	'records' is required
@@ -198,7 +181,7 @@ cases()
 }
 
 @test "databases, tables and attributes" {
-	cases <<-'END'
+	cases n1 <<-'END'
 	200	{"operation":"create_schema","schema":"s1"}	.message | test("'s1' successfully created")
 	400	{"operation":"create_database","database":"s1"}	database 's1' already exists
 	400	{"operation":"create_schema","schema":5}	'schema' must be a string

@@ -1,0 +1,88 @@
+#!/usr/bin/env bats
+# Users and roles: what is made, what is refused and how that is said.
+
+bats_require_minimum_version 1.5.0
+load node.bash
+
+start_nodes()
+{
+	node_start n1
+	make_table n1 dog
+	ok n1 '{"operation":"create_attribute","database":"dev","table":"dog","attribute":"name"}'
+}
+
+role_id()	# role_id NAME
+{
+	ask n1 '{"operation":"list_roles"}' | jq -r ".[] | select(.role == \"$1\").id"
+}
+
+@test "wrong roles: each fault is named" {
+	cases n1 <<-'END'
+	400	{"operation":"add_role","role":"bad"}	'permission' is required
+	400	{"operation":"add_role","permission":{}}	'role' is required
+	400	{"operation":"add_role","role":"bad","permission":{},"x":1,"y":2}	"main_permissions":["Invalid keys in JSON body - 'x', 'y'"]
+	400	{"operation":"add_role","role":"bad","permission":{},"x":1}	Invalid key in JSON body - 'x'
+	400	{"operation":"add_role","role":"bad","permission":{"super_user":true,"dev":{"tables":{}}}}	Roles with 'super_user' set to true cannot have other permissions set.
+	400	{"operation":"add_role","role":"bad","permission":{"super_user":"x"}}	Value for 'super_user' permission must be a boolean
+	400	{"operation":"add_role","role":"bad","permission":{"structure_user":"x"}}	Value for 'structure_user' permission must be a boolean or Array
+	400	{"operation":"add_role","role":"bad","permission":{"nope":{"tables":{}}}}	"main_permissions":["database 'nope' does not exist"]
+	400	{"operation":"add_role","role":"bad","permission":{"dev":{"tables":{"nope":{"read":true,"insert":true,"update":false,"delete":false,"attribute_permissions":[]}}}}}	Table 'dev.nope' does not exist
+	400	{"operation":"add_role","role":"bad","permission":{"dev":{"tables":{"dog":{"read":"x","insert":true,"zap":1}}}}}	"schema_permissions":{"dev_dog":["Invalid table permission key value 'zap'","Table READ permission must be a boolean","Missing table UPDATE permission","Missing table DELETE permission","Missing 'attribute_permissions' array"]}
+	400	{"operation":"add_role","role":"bad","permission":{"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":true,"attribute_permissions":"x"}}}}}	Value for 'attribute_permissions' must be an array
+	400	{"operation":"add_role","role":"bad","permission":{"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":true,"attribute_permissions":[{"attribute_name":"zz","read":true,"insert":true,"update":false}]}}}}}	Invalid attribute 'zz' in 'attribute_permissions'
+	400	{"operation":"add_role","role":"bad","permission":{"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":true,"attribute_permissions":[{"read":true}]}}}}}	Permission object in 'attribute_permission' missing an 'attribute_name'
+	400	{"operation":"add_role","role":"bad","permission":{"dev":{"tables":{"dog":{"read":false,"insert":true,"update":false,"delete":false,"attribute_permissions":[{"attribute_name":"name","read":true,"insert":true,"update":false}]}}}}}	You have a conflict with TABLE permissions for 'dev.dog' being false and ATTRIBUTE permissions being true
+	404	{"operation":"alter_role","id":"nope","permission":{"super_user":false}}	Role not found
+	404	{"operation":"drop_role","id":"nope"}	Role not found
+	400	{"operation":"create_database","database":"super_user"}	super_user
+	400	{"operation":"create_database","database":"cluster_user"}	cluster_user
+	400	{"operation":"create_database","database":"structure_user"}	structure_user
+	END
+}
+
+@test "a role is added, listed, changed and dropped" {
+	local id
+
+	ok n1 '{"operation":"add_role","role":"keeper","permission":{"super_user":false,"dev":{"tables":{"dog":{"read":true,"insert":true,"update":false,"delete":false,"attribute_permissions":[]}}}}}' \
+	    '.role == "keeper" and .permission.dev.tables.dog.read and (.id | length > 0)'
+	refused n1 409 '{"operation":"add_role","role":"keeper","permission":{"super_user":false}}' \
+	    "A role with name 'keeper' already exists"
+	id=$(role_id keeper)
+	ok n1 '{"operation":"list_roles"}' '[.[].role] | sort == ["cluster_user","keeper","super_user"]'
+	ok n1 "{\"operation\":\"alter_role\",\"id\":\"$id\",\"permission\":{\"super_user\":false}}" \
+	    ".update_hashes == [\"$id\"]"
+	ok n1 '{"operation":"list_roles"}' '.[] | select(.role == "keeper") | .permission == {"super_user":false}'
+	ok n1 '{"operation":"add_user","role":"keeper","username":"kim","password":"p","active":true}'
+	refused n1 409 "{\"operation\":\"drop_role\",\"id\":\"$id\"}" \
+	    'Cannot drop role keeper as it has active user(s) tied to this role'
+	ok n1 '{"operation":"drop_user","username":"kim"}' '.message == "kim successfully deleted"'
+	ok n1 "{\"operation\":\"drop_role\",\"id\":\"$id\"}" '.message == "keeper successfully deleted"'
+}
+
+@test "users: made, refused, changed, dropped" {
+	ok n1 '{"operation":"add_role","role":"guest","permission":{"super_user":false}}'
+	cases n1 <<-'END'
+	400	{"operation":"add_user"}	'username' is required. 'password' is required. 'role' is required
+	400	{"operation":"add_user","role":"guest","username":"u","password":"","active":true}	'password'
+	404	{"operation":"add_user","role":"nope","username":"u","password":"p","active":true}	nope role not found
+	200	{"operation":"add_user","role":"guest","username":"u","password":"p","active":true}	.message == "u successfully added"
+	409	{"operation":"add_user","role":"guest","username":"u","password":"p","active":true}	User u already exists
+	200	{"operation":"list_users"}	.[] | select(.username == "u") | .active and .role.role == "guest" and (has("password") or has("hash") or has("refresh_token") | not)
+	500	{"operation":"alter_user"}	username is required
+	500	{"operation":"alter_user","username":"u"}	nothing to update, must supply active, role or password to update
+	500	{"operation":"alter_user","username":"u","role":""}	If role is specified, it cannot be empty.
+	500	{"operation":"alter_user","username":"u","password":""}	password cannot be an empty string
+	500	{"operation":"alter_user","username":"u","active":"x"}	active must be true or false
+	404	{"operation":"alter_user","username":"u","role":"nope"}	Update failed.  Requested 'nope' role not found.
+	200	{"operation":"alter_user","username":"u","active":false}	. == {"message":"updated 1 of 1 records","update_hashes":["u"],"skipped_hashes":[]}
+	200	{"operation":"drop_user","username":"u"}	.message == "u successfully deleted"
+	404	{"operation":"drop_user","username":"u"}	User u does not exist
+	END
+}
+
+@test "the last active super user stays one" {
+	refused n1 409 '{"operation":"drop_user","username":"'"$HL_USER"'"}'
+	refused n1 409 '{"operation":"alter_user","username":"'"$HL_USER"'","active":false}'
+	refused n1 409 '{"operation":"alter_user","username":"'"$HL_USER"'","role":"guest"}'
+	ok n1 '{"operation":"user_info"}' '.username == "'"$HL_USER"'" and .role.permission.super_user'
+}
