@@ -2,12 +2,16 @@
 
 #include "mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
+
+#define LARGE	(4 << 20)	/* a password's hash takes 16 MiB for a moment, a frame 64 KiB */
+#define SPARE	(2 << 20)	/* free at the heap's end that is kept */
 
 static void *
 mem_need(void *p, size_t n)
@@ -70,4 +74,11 @@ xasprintf(const char *fmt, ...)
 	if (n < 0)
 		fatal("vasprintf");
 	return (s);
+}
+
+void
+mem_give_back(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, SPARE);
 }

@@ -12,4 +12,10 @@ char *xstrndup(const char *s, size_t n);
 void *xmemdup(const void *p, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * Once, before there are other threads: what is large goes back to the system when it is
+ * freed.  Left alone glibc learns from the first such block to keep all later ones.
+ */
+void mem_give_back(void);
+
 #endif

@@ -280,6 +280,7 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	s->priv = xcalloc(1, sizeof *s->priv);
 	s->priv->pid_fd = -1;
 	s->priv->args = argv;
+	mem_give_back();
 	log_init(name, LOG_INFO);
 	svc_options(s, argc, argv);
 	svc_load_conf(s);
