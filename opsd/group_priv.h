@@ -1,7 +1,44 @@
 #ifndef HL_GROUP_PRIV_H
 #define HL_GROUP_PRIV_H
 
+#include <uthash.h>
+
 #include "group.h"
+
+/* group.c, groupdef.c (definitions), groupsys.c (system rows), groupwrite.c (the batch). */
+struct held_row {
+	struct group_row	 row;	/* first */
+	uint8_t			*rkey;	/* table id + key */
+	size_t			 rlen;
+	UT_hash_handle		 hh;
+};
+
+struct held_table {		/* its stat goes into the batch */
+	uint32_t		 id;
+	struct table		*table;
+	uint64_t		 head, head_ms;	/* of this group, not durable yet; 0: none */
+	int			 changed;	/* its definition */
+	UT_hash_handle		 hh;
+};
+
+struct after {
+	void		(*fn)(struct ops *, void *);
+	void		*arg;
+	struct after	*next;
+};
+
+struct group {
+	struct ops		*ops;
+	struct store_batch	*batch;
+	struct held_row		*rows;
+	struct held_table	*tables;
+	struct after		*after, **after_tail;
+	struct hlc		*clock;
+	struct buf		 scratch;
+	uint64_t		 wall;
+	size_t			 bytes;
+	int			 broken;
+};
 
 /* The group's life, for commit.c, and what write, ddl and apply share. */
 struct group *group_open(struct ops *ops, struct hlc *clock);
@@ -9,6 +46,8 @@ int group_write(struct group *g);		/* one batch, one fsync; -1: nothing may go o
 void group_close(struct group *g, int run_after);
 size_t group_bytes(const struct group *g);
 uint64_t group_clock(const struct group *g);
+/* The group has to do with this table: its stat goes into the batch. */
+struct held_table *group_hold(struct group *g, struct table *t);
 
 /* One audit entry; before = {u16-prefixed key, blob row}... as they were. */
 void group_audit(struct group *g, struct table *t, struct stamp stamp, int remote,

@@ -1,0 +1,231 @@
+#include "config.h"
+
+#include "group_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "key.h"
+#include "mem.h"
+#include "ops.h"
+
+/* Databases, tables and their attributes in a group. */
+
+void
+group_put_table(struct group *g, struct table *t)
+{
+	table_ref(t);
+	catalog_put(g->ops->catalog, t);
+	group_table(g, t->id);
+	group_hold(g, t)->changed = 1;
+	table_unref(t);
+}
+
+void
+group_see_attrs(struct group *g, struct table *t, const struct row *r)
+{
+	struct table *copy = NULL;
+
+	t = group_hold(g, t)->table;
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct attr *a = &r->attrs[i];
+		const struct attribute *known = table_attr(t, a->name, a->nlen);
+
+		if (known != NULL && !known->hidden)
+			continue;
+		/* One new version for all of them. */
+		if (copy == NULL)
+			copy = table_copy(t);
+		table_add_attr(copy, a->name, a->nlen)->hidden = 0;
+	}
+	if (copy != NULL)
+		group_put_table(g, copy);
+}
+
+/* Everything below the table's id in a column family. */
+static void
+delete_prefix(struct group *g, enum store_cf cf, uint32_t id)
+{
+	struct buf from = { 0 }, to = { 0 };
+
+	buf_be32(&from, id);
+	key_table_end(&to, id);
+	store_batch_delete_range(g->batch, cf, from.data, from.len, to.data, to.len);
+	buf_free(&from);
+	buf_free(&to);
+}
+
+static void
+floor_key(struct buf *k, const char *db, const char *name)
+{
+	buf_u8(k, 'X');
+	buf_strn(k, db, strlen(db));
+	buf_strn(k, name, strlen(name));
+}
+
+void
+group_drop_table(struct group *g, struct table *t)
+{
+	struct held_row *h, *tmp;
+	struct held_table *ht;
+	struct buf k = { 0 }, v = { 0 };
+
+	/* Rows of it that this group changed must not be written after the range is gone. */
+	HASH_ITER(hh, g->rows, h, tmp)
+		if (h->row.table->id == t->id)
+			h->row.changed = 0;
+	delete_prefix(g, CF_ROWS, t->id);
+	delete_prefix(g, CF_INDEX, t->id);
+	delete_prefix(g, CF_AUDIT, t->id);
+	buf_u8(&k, 'T');
+	buf_be32(&k, t->id);
+	store_batch_delete(g->batch, CF_META, k.data, k.len);
+	k.data[0] = 'C';
+	store_batch_delete(g->batch, CF_META, k.data, k.len);
+	/* A table made again under this name starts above everything dropped now. */
+	buf_clear(&k);
+	floor_key(&k, t->database, t->name);
+	stamp_write(&v, group_stamp(g));
+	store_batch_put(g->batch, CF_META, k.data, k.len, v.data, v.len);
+	buf_free(&k);
+	buf_free(&v);
+	ht = group_hold(g, t);
+	catalog_drop(g->ops->catalog, t->id);
+	HASH_DEL(g->tables, ht);
+	table_unref(ht->table);
+	free(ht);
+}
+
+void
+group_put_database(struct group *g, const char *name)
+{
+	struct buf k = { 0 };
+
+	if (catalog_has_database(g->ops->catalog, name))
+		return;
+	buf_u8(&k, 'B');
+	buf_add(&k, name, strlen(name));
+	store_batch_put(g->batch, CF_META, k.data, k.len, "", 0);
+	buf_free(&k);
+	catalog_put_database(g->ops->catalog, name);
+}
+
+void
+group_drop_database(struct group *g, const char *name)
+{
+	struct buf k = { 0 };
+
+	buf_u8(&k, 'B');
+	buf_add(&k, name, strlen(name));
+	store_batch_delete(g->batch, CF_META, k.data, k.len);
+	buf_free(&k);
+	catalog_drop_database(g->ops->catalog, name);
+}
+
+void
+group_log_define(struct group *g, struct table *t, const char *user)
+{
+	struct buf b = { 0 };
+	json_t *def = table_definition(t);
+	char *text = json_dumps(def, JSON_COMPACT);
+	size_t at = txn_begin(&b, TXN_DEFINE, 0, g->ops->node_id, user, t->database, t->name);
+
+	txn_set_stamp(&b, at, group_stamp(g).time);
+	buf_blob(&b, text, strlen(text));
+	group_log(g, t, b.data, b.len);
+	buf_free(&b);
+	free(text);
+	json_decref(def);
+}
+
+/* Attributes of a definition, by "name" or "attribute". 1 when something is new. */
+static int
+define_attrs(struct table *t, const json_t *attributes)
+{
+	const json_t *a;
+	size_t i;
+	int changed = 0;
+
+	json_array_foreach((json_t *)attributes, i, a) {
+		const char *name = json_string_value(json_object_get(a, "name"));
+		const char *type = json_string_value(json_object_get(a, "type"));
+		struct attribute *attr;
+
+		if (name == NULL)
+			name = json_string_value(json_object_get(a, "attribute"));
+		if (name == NULL || name[0] == '\0' || strlen(name) > 250)
+			continue;
+		if (table_attr(t, name, strlen(name)) == NULL)
+			changed = 1;
+		attr = table_add_attr(t, name, strlen(name));
+		if (type != NULL && attr->type == NULL) {
+			attr->type = xstrdup(type);
+			changed = 1;
+		}
+		/* An index on rows that are there already would have holes. */
+		if (json_is_true(json_object_get(a, "indexed")) && t->stat->count == 0 &&
+		    !attr->indexed) {
+			attr->indexed = 1;
+			changed = 1;
+		}
+		changed |= attr->hidden;
+		attr->hidden = 0;
+	}
+	return (changed);
+}
+
+int
+group_add_attrs(struct group *g, struct table *t, const json_t *attributes)
+{
+	struct table *copy = table_copy(t);
+
+	if (!define_attrs(copy, attributes)) {
+		table_unref(copy);
+		return (0);
+	}
+	group_put_table(g, copy);
+	return (1);
+}
+
+struct stamp
+group_dropped(struct group *g, const char *db, const char *name)
+{
+	struct buf k = { 0 }, v = { 0 };
+	struct stamp s = { 0, 0 };
+	struct rd r;
+
+	floor_key(&k, db, name);
+	if (store_get(g->ops->store, NULL, CF_META, k.data, k.len, &v) == 1) {
+		r = rd_init(v.data, v.len);
+		s = stamp_read(&r);
+	}
+	buf_free(&k);
+	buf_free(&v);
+	return (s);
+}
+
+struct table *
+group_create_table(struct group *g, const char *db, const char *name, const char *primary_key,
+    const json_t *definition, const char *user, const char **err)
+{
+	const json_t *attributes = json_object_get(definition, "attributes");
+	json_int_t expiration = json_integer_value(json_object_get(definition, "expiration"));
+	struct table *t = group_table_named(g, db, strlen(db), name, strlen(name));
+
+	if (t != NULL) {
+		*err = "exists";
+		return (NULL);
+	}
+	group_put_database(g, db);
+	t = table_new(db, name, primary_key);
+	t->id = catalog_new_id(g->ops->catalog);
+	t->declared = json_array_size(attributes) > 0;
+	define_attrs(t, attributes);
+	if (expiration > 0 && expiration <= EXPIRATION_MAX)
+		t->expiration = (uint32_t)expiration;
+	t->floor = group_dropped(g, db, name);
+	group_put_table(g, t);
+	t = group_table(g, t->id);
+	group_log_define(g, t, user);
+	return (t);
+}
