@@ -66,6 +66,8 @@ const char *request_header(const struct request *r, const char *name);
 enum format request_format(const struct request *r, int rows);
 /* Adds a header to the answer, before reply_*; without line ends in it. */
 void reply_header(struct request *r, const char *name, const char *value);
+/* The connection ends with this answer; before reply_*. */
+void reply_last(struct request *r);
 
 /* Answers; each ends the request. */
 void reply_message(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* 200 {"message"} */

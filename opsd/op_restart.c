@@ -17,7 +17,7 @@ op_restart(struct request *r)
 {
 	struct ops *ops = r->ops;
 
-	reply_header(r, "Connection", "close");
+	reply_last(r);
 	reply_message(r, "Restarting HarperDB. This may take up to 60 seconds.");
 	restart_node(ops);
 }

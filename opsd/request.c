@@ -47,6 +47,7 @@ struct exchange {
 	void			(*again)(struct request *r, void *arg);
 	void			*again_arg;
 	int			 paused;	/* again, when the client has read */
+	int			 last;		/* of its connection */
 };
 
 static void reply_login(struct exchange *x);
@@ -101,6 +102,12 @@ reply_header(struct request *r, const char *name, const char *value)
 	buf_addf(&r->http->headers, "%s: %s\r\n", name, value);
 }
 
+void
+reply_last(struct request *r)
+{
+	r->http->last = 1;
+}
+
 static void
 answer_headers(struct exchange *x, struct buf *b)
 {
@@ -142,6 +149,7 @@ send_out(struct exchange *x)
 
 	x->conn = NULL;
 	answer_headers(x, &headers);
+	c->close |= x->last;
 	conn_answer(c, x->status, &headers, &x->out);
 	buf_free(&headers);
 }
@@ -211,6 +219,7 @@ reply_begin(struct request *r, int status, const char *type)
 	if (x->conn == NULL)
 		return;
 	answer_headers(x, &headers);
+	x->conn->close |= x->last;
 	conn_answer(x->conn, status, &headers, NULL);
 	buf_free(&headers);
 }
