@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns.h"
 #include "crypto.h"
 #include "csv.h"
 #include "group.h"
@@ -15,7 +16,6 @@
 #include "op_table.h"
 #include "ops.h"
 #include "record.h"
-#include "right.h"
 #include "user.h"
 #include "value.h"
 
@@ -23,11 +23,6 @@
 #define BYTES		(1u << 20)
 #define SLOTS		2
 #define HEAD_ROOM	2048		/* of a transaction that is no attribute */
-
-struct column {
-	const char	*name;		/* borrowed from bulk.names */
-	size_t		 cell;
-};
 
 /* A transaction on its way. */
 struct slot {
@@ -47,11 +42,7 @@ struct bulk {
 	size_t			 batch;		/* more than a record */
 	struct csv		*csv;
 	uint64_t		 fed, counted;	/* bytes of CSV: read, in transactions */
-	json_t			*names;		/* the header: name -> cell */
-	struct column		*cols;		/* sorted; neither key nor times */
-	size_t			 ncols;
-	size_t			 width;		/* cells of the header */
-	int			 key_cell;	/* -1: none */
+	struct columns		 cols;		/* the header; its names are NULL before it */
 	int			 counts;	/* then keys are numbers */
 	struct buf		 attrs;		/* of a row */
 	struct write		*write;		/* being filled */
@@ -74,7 +65,6 @@ bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user 
 	b->user = user;
 	b->max = task_ops(t)->live.max_transaction;
 	b->batch = b->max / 2 < BYTES ? b->max / 2 : BYTES;
-	b->key_cell = -1;
 	b->csv = csv_new(b->max, on_row, b);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->more, NULL);
@@ -190,117 +180,17 @@ bad_line(struct bulk *b, uint64_t line, char *why)
 }
 
 static int
-is_time(const char *name)
-{
-	return (strcmp(name, "__createdtime__") == 0 || strcmp(name, "__updatedtime__") == 0);
-}
-
-static int
-column_order(const void *a, const void *b)
-{
-	return (strcmp(((const struct column *)a)->name, ((const struct column *)b)->name));
-}
-
-/* The header's cell as a name, without blanks around it; NULL with *why. */
-static char *
-column_name(const struct bulk *b, const struct csv_cell *cell, size_t i, char **why)
-{
-	const char	*p = cell->p;
-	size_t		 n = cell->n;
-	char		*name;
-
-	for (; n > 0 && (*p == ' ' || *p == '\t'); p++)
-		n--;
-	while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
-		n--;
-	name = xstrndup(p, n);
-	if (n == 0)
-		*why = xasprintf("column %zu of the header has no name", i + 1);
-	else if (!value_utf8(p, n))
-		*why = xasprintf("column %zu of the header is not UTF-8", i + 1);
-	else if (json_object_get(b->names, name) != NULL)
-		*why = xasprintf("the header names '%s' twice", name);
-	else
-		*why = record_name_fault(name);
-	if (*why == NULL)
-		return (name);
-	free(name);
-	return (NULL);
-}
-
-static char *
-read_header(struct bulk *b, const struct csv_cell *cells, size_t n)
-{
-	size_t	 fresh = 0;
-	char	*why = NULL, *name;
-
-	b->width = n;
-	b->cols = xcalloc(n, sizeof(*b->cols));
-	for (size_t i = 0; i < n; i++) {
-		if ((name = column_name(b, &cells[i], i, &why)) == NULL)
-			return (why);
-		json_object_set_new(b->names, name, json_integer((json_int_t)i));
-		fresh += table_attr(b->table, name, strlen(name)) == NULL;
-		free(name);
-	}
-	if (b->table->nattrs + fresh > ATTRIBUTES_MAX)
-		return (xasprintf("table '%s.%s' would have more than %d attributes",
-		    b->table->database, b->table->name, ATTRIBUTES_MAX));
-	return (NULL);
-}
-
-static void
-set_columns(struct bulk *b)
-{
-	const char	*name;
-	json_t		*cell;
-
-	json_object_foreach(b->names, name, cell) {
-		size_t	i = (size_t)json_integer_value(cell);
-
-		if (strcmp(name, b->table->primary_key) == 0)
-			b->key_cell = (int)i;
-		else if (!is_time(name))
-			b->cols[b->ncols++] = (struct column){ name, i };
-	}
-	qsort(b->cols, b->ncols, sizeof(*b->cols), column_order);
-}
-
-/* Rights on what the header names; 0 with the task failed. */
-static int
-may_load(struct bulk *b)
-{
-	static const unsigned	 rights[] = { [TXN_INSERT] = MAY_INSERT,
-		[TXN_UPDATE] = MAY_UPDATE, [TXN_UPSERT] = MAY_INSERT | MAY_UPDATE };
-	json_t			*why;
-
-	if (b->user->super_user)
-		return (1);
-	if (json_object_get(b->names, "__createdtime__") != NULL ||
-	    json_object_get(b->names, "__updatedtime__") != NULL) {
-		task_fail(b->task, "Internal timestamp attributes - '__createdtime_' and "
-		    "'__updatedtime__' - cannot be inserted to or updated by HDB users.");
-		return (0);
-	}
-	if ((why = right_refusal(b->user, b->table, rights[b->op], b->names)) != NULL)
-		task_fail_json(b->task, why);
-	return (why == NULL);
-}
-
-static int
 header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 {
-	char	*why;
+	char	*wrong = columns_read(&b->cols, b->table, b->op, cells, n);
+	json_t	*why;
 
-	b->names = json_object();
-	if ((why = read_header(b, cells, n)) != NULL)
-		return (bad_line(b, line, why));
-	set_columns(b);
-	b->counts = b->key_cell == -1 && keygen_counts(task_ops(b->task), b->table);
-	if (b->op == TXN_UPDATE && b->key_cell == -1)
-		return (bad_line(b, line, xasprintf("a valid hash attribute must be provided with "
-		    "update record: there is no column '%s'", b->table->primary_key)));
-	return (may_load(b) ? 0 : -1);
+	if (wrong != NULL)
+		return (bad_line(b, line, wrong));
+	b->counts = b->cols.key_cell == -1 && keygen_counts(task_ops(b->task), b->table);
+	if ((why = columns_refusal(&b->cols, b->table, b->op, b->user)) != NULL)
+		task_fail_json(b->task, why);
+	return (why == NULL ? 0 : -1);
 }
 
 /* The row's attributes, packed; NULL or what is wrong. */
@@ -313,8 +203,8 @@ pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 
 	buf_clear(&b->attrs);
 	buf_u32(&b->attrs, 0);
-	for (size_t i = 0; i < b->ncols; i++) {
-		const struct column	*c = &b->cols[i];
+	for (size_t i = 0; i < b->cols.n; i++) {
+		const struct column	*c = &b->cols.list[i];
 
 		if (c->cell >= n)
 			continue;
@@ -342,13 +232,13 @@ row_key(struct bulk *b, const struct csv_cell *cells, size_t n, char **why)
 	json_t	*key;
 	char	 uuid[37];
 
-	if (b->key_cell == -1 && b->counts)
+	if (b->cols.key_cell == -1 && b->counts)
 		return (json_null());
-	if (b->key_cell == -1) {
+	if (b->cols.key_cell == -1) {
 		crypto_uuid(uuid);
 		return (json_string(uuid));
 	}
-	key = (size_t)b->key_cell < n ? csv_value(&cells[b->key_cell]) : json_null();
+	key = (size_t)b->cols.key_cell < n ? csv_value(&cells[b->cols.key_cell]) : json_null();
 	*why = key != NULL ? record_key_fault(key) :
 	    xasprintf("'%s' is not UTF-8", b->table->primary_key);
 	if (*why == NULL)
@@ -363,8 +253,9 @@ record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 	char	*why = NULL;
 	json_t	*key;
 
-	if (n > b->width)
-		return (bad_line(b, line, xasprintf("%zu cells, the header has %zu", n, b->width)));
+	if (n > b->cols.width)
+		return (bad_line(b, line, xasprintf("%zu cells, the header has %zu", n,
+		    b->cols.width)));
 	if ((key = row_key(b, cells, n, &why)) == NULL)
 		return (bad_line(b, line, why));
 	if ((why = pack(b, cells, n)) != NULL) {
@@ -389,7 +280,7 @@ on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 {
 	struct bulk	*b = arg;
 
-	if (b->names == NULL)
+	if (b->cols.names == NULL)
 		return (header(b, cells, n, line));
 	return (record(b, cells, n, line));
 }
@@ -428,7 +319,7 @@ bulk_end(struct bulk *b)
 
 	if (parsed(b, csv_end(b->csv)) == -1)
 		return (-1);
-	if (b->names == NULL)
+	if (b->cols.names == NULL)
 		return (bad_line(b, 1, xstrdup("there is no header")));
 	if (settle(b) == -1)
 		return (-1);
@@ -447,8 +338,7 @@ bulk_free(struct bulk *b)
 		slot_wait(&b->slots[i]);
 	write_free(b->write);
 	csv_free(b->csv);
-	json_decref(b->names);
-	free(b->cols);
+	columns_free(&b->cols);
 	buf_free(&b->attrs);
 	pthread_cond_destroy(&b->more);
 	pthread_mutex_destroy(&b->lock);

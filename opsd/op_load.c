@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bulk.h"
+#include "columns.h"
 #include "fetch.h"
 #include "files.h"
 #include "job.h"
@@ -165,6 +166,25 @@ load_start(struct request *r, struct load *l)
 	job_start(r, &spec);
 }
 
+/*
+ * Starts the job, unless its header says that nothing could come of it.  That of what is
+ * behind a URL is looked at by the job alone.
+ */
+static void
+check_and_start(struct request *r, struct load *l)
+{
+	json_t	*why = NULL;
+	int	 status = columns_check(l->fd, l->table, l->op, l->user,
+	    r->ops->live.max_transaction, &why);
+
+	if (status == 200) {
+		load_start(r, l);
+		return;
+	}
+	reply_json(r, status, why);
+	load_free(l);
+}
+
 static void
 refuse(struct request *r, struct load *l, int status, char *why)
 {
@@ -196,7 +216,7 @@ csv_data_load(struct request *r)
 	if (l->fd == -1)
 		refuse(r, l, status, why);
 	else
-		load_start(r, l);
+		check_and_start(r, l);
 }
 
 static void
@@ -213,7 +233,7 @@ csv_file_load(struct request *r)
 	if (l->fd == -1)
 		refuse(r, l, 400, why);
 	else
-		load_start(r, l);
+		check_and_start(r, l);
 }
 
 static void

@@ -225,18 +225,6 @@ write_list(struct request *r, struct table *t, enum txn_op op, const json_t *lis
 	reply_error(r, 413, "'%s' exceeds the transaction limit of %zu bytes", field, max);
 }
 
-/* Times are the server's: super_users' are ignored, others' refused. */
-static int
-check_times(struct request *r, const json_t *record)
-{
-	if (json_object_get(record, "__createdtime__") == NULL &&
-	    json_object_get(record, "__updatedtime__") == NULL)
-		return (0);
-	reply_error(r, 403, "Internal timestamp attributes - '__createdtime_' and "
-	    "'__updatedtime__' - cannot be inserted to or updated by HDB users.");
-	return (-1);
-}
-
 /* Every attribute that is written, once; new reference. */
 static json_t *
 names_written(const json_t *records)
@@ -260,15 +248,17 @@ may_op(struct request *r, const struct table *t, enum txn_op op, const json_t *r
 		[TXN_UPSERT] = MAY_INSERT | MAY_UPDATE, [TXN_DELETE] = MAY_DELETE,
 	};
 	const json_t		*record;
-	json_t			*names;
+	json_t			*names, *why;
 	size_t			 i;
 	int			 may;
 
 	if (r->user->super_user)
 		return (1);
 	json_array_foreach(records, i, record)
-		if (check_times(r, record) == -1)
+		if ((why = right_times_refusal(record)) != NULL) {
+			reply_json(r, 403, why);
 			return (0);
+		}
 	names = right_listed(r->user, t) ? names_written(records) : NULL;
 	may = right_check(r, t, rights[op], names);
 	json_decref(names);

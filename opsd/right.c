@@ -260,6 +260,16 @@ right_refusal(const struct user *u, const struct table *t, unsigned rights, cons
 	return (NULL);
 }
 
+json_t *
+right_times_refusal(const json_t *names)
+{
+	if (json_object_get(names, "__createdtime__") == NULL &&
+	    json_object_get(names, "__updatedtime__") == NULL)
+		return (NULL);
+	return (json_pack("{s:s}", "error", "Internal timestamp attributes - '__createdtime_' and "
+	    "'__updatedtime__' - cannot be inserted to or updated by HDB users."));
+}
+
 int
 right_check(struct request *r, const struct table *t, unsigned rights, const json_t *names)
 {

@@ -35,7 +35,12 @@ int right_structure(const struct user *u, const char *db);
 json_t *right_refusal(const struct user *u, const struct table *t, unsigned rights,
     const json_t *names);
 
-/* The same for a request: 1, or 0 with the request answered. */
+/*
+ * The body of the 403 for who is no super_user and writes the times, which are the server's;
+ * NULL: neither is among the names.
+ */
+json_t *right_times_refusal(const json_t *names);
+/* right_refusal for a request: 1, or 0 with the request answered. */
 int right_check(struct request *r, const struct table *t, unsigned rights, const json_t *names);
 /*
  * 1 when a user who is no super_user has any right to the table (NULL: it is not there),

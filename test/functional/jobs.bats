@@ -156,11 +156,19 @@ load_data()
 	has_row n1 bad 5
 	done_job n1 "$(load_data bad $'id\na/b\n')" '.status == "ERROR" and (.message | startswith("line 2: ") and contains("forward slash"))'
 	done_job n1 "$(load_data bad $'id,a\n6,"x\n7,y\n')" '.status == "ERROR" and (.message | startswith("line 2: a quoted cell has no end"))'
-	done_job n1 "$(load_data bad $'id,a,a\n')" '.status == "ERROR" and (.message | startswith("line 1: the header names \u0027a\u0027 twice"))'
-	done_job n1 "$(load_data bad $'id,,a\n')" '.status == "ERROR" and (.message | startswith("line 1: column 2 of the header has no name"))'
-	done_job n1 "$(load_data bad $'id,a/b\n')" '.status == "ERROR" and (.message | contains("backticks or forward slashes"))'
-	done_job n1 "$(load_data bad $'\n\n')" '.status == "ERROR" and (.message | contains("there is no header"))'
-	done_job n1 "$(load_data bad $'a\n1\n' update)" '.status == "ERROR" and (.message | contains("a valid hash attribute must be provided"))'
+	# no header, or one that names no columns: at once
+	refused n1 400 "$(load_data bad $'id,a,a\n')" "line 1: the header names 'a' twice"
+	refused n1 400 "$(load_data bad $'\n\nid,,a\n')" "line 3: column 2 of the header has no name"
+	refused n1 400 "$(load_data bad $'id,a/b\n')" "line 1: Attribute names cannot include backticks or forward slashes"
+	refused n1 400 "$(load_data bad $'\n\n')" "line 1: there is no header"
+	refused n1 400 "$(load_data bad $'id,"a\n')" "line 1: a quoted cell has no end"
+	refused n1 400 "$(load_data bad $'a\n1\n' update)" "a valid hash attribute must be provided with update record: there is no column 'id'"
+	: >"$HL_T/empty.csv"
+	refused n1 400 "{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"bad\",\"file_path\":\"$HL_T/empty.csv\"}" \
+	    "line 1: there is no header"
+	echo 'id,id' >"$HL_T/twice.csv"
+	refused n1 400 "{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"bad\",\"file_path\":\"$HL_T/twice.csv\"}" \
+	    "line 1: the header names 'id' twice"
 	# fewer cells are fine, and a header alone
 	done_job n1 "$(load_data bad $'id,a,b\n8\n9,x\n')" '.message == "successfully loaded 2 of 2 records"'
 	has_row n1 bad 9 '.a == "x" and (has("b") | not)'
@@ -360,11 +368,19 @@ export_to()
 	    "bad":{"read":true,"insert":true,"update":false,"delete":false,"attribute_permissions":[]}}}}}'
 	ok n1 '{"operation":"add_user","role":"some","username":"some","password":"some-secret","active":true}'
 	HL_USER=some HL_PASSWORD=some-secret done_job n1 "$(load_data priv $'id,open\n2,2\n')" '.message == "successfully loaded 1 of 1 records" and .user == "some"'
-	HL_USER=some HL_PASSWORD=some-secret done_job n1 "$(load_data priv $'id,open,shut\n3,3,3\n' upsert)" '.status == "ERROR" and
-	    .message.unauthorized_access == [{"schema":"dev","table":"priv","required_table_permissions":[],
-	    "required_attribute_permissions":[{"attribute_name":"shut","required_permissions":["insert","update"]}]}]'
-	has_no_row n1 priv 3
-	HL_USER=some HL_PASSWORD=some-secret done_job n1 "$(load_data priv $'id,__createdtime__\n3,3\n')" '.status == "ERROR" and (.message | contains("Internal timestamp attributes"))'
+	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "$(load_data priv $'id,open,shut\n3,3,3\n' upsert)" \
+	    '"unauthorized_access":[{"schema":"dev","table":"priv","required_table_permissions":[],"required_attribute_permissions":[{"attribute_name":"shut","required_permissions":["insert","update"]}]}]'
+	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "$(load_data priv $'id,none\n3,3\n')" "Attribute 'none' does not exist on 'dev.priv'"
+	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "$(load_data priv $'id,__createdtime__\n3,3\n')" "Internal timestamp attributes"
+	echo 'id,shut' >"$HL_T/shut.csv"
+	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"priv\",\"file_path\":\"$HL_T/shut.csv\"}" \
+	    '"attribute_name":"shut"'
+	# What is behind a URL is looked at by the job.
+	serve
+	HL_USER=some HL_PASSWORD=some-secret done_job n1 "$(url_load /csv | sed 's/"urls"/"priv"/')" \
+	    '.status == "ERROR" and .message.invalid_schema_items == ["Attribute \u0027name\u0027 does not exist on \u0027dev.priv\u0027"]'
+	kill "$serving"
+	counts n1 priv 2
 	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "$(load_data bad $'id\n77\n')" '"required_table_permissions":["update"]'
 	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "$(load_data out $'id\n77\n')" "Table 'dev.out' does not exist"
 }

@@ -1,0 +1,204 @@
+#include "config.h"
+
+#include "columns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "catalog.h"
+#include "mem.h"
+#include "record.h"
+#include "right.h"
+#include "user.h"
+#include "value.h"
+
+#define PIECE	4096
+
+static int
+is_time(const char *name)
+{
+	return (strcmp(name, "__createdtime__") == 0 || strcmp(name, "__updatedtime__") == 0);
+}
+
+static int
+column_order(const void *a, const void *b)
+{
+	return (strcmp(((const struct column *)a)->name, ((const struct column *)b)->name));
+}
+
+/* The header's cell as a name, without blanks around it; NULL with *why. */
+static char *
+column_name(const struct columns *c, const struct csv_cell *cell, size_t i, char **why)
+{
+	const char	*p = cell->p;
+	size_t		 n = cell->n;
+	char		*name;
+
+	for (; n > 0 && (*p == ' ' || *p == '\t'); p++)
+		n--;
+	while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
+		n--;
+	name = xstrndup(p, n);
+	if (n == 0)
+		*why = xasprintf("column %zu of the header has no name", i + 1);
+	else if (!value_utf8(p, n))
+		*why = xasprintf("column %zu of the header is not UTF-8", i + 1);
+	else if (json_object_get(c->names, name) != NULL)
+		*why = xasprintf("the header names '%s' twice", name);
+	else
+		*why = record_name_fault(name);
+	if (*why == NULL)
+		return (name);
+	free(name);
+	return (NULL);
+}
+
+static char *
+read_names(struct columns *c, const struct table *t, const struct csv_cell *cells, size_t n)
+{
+	size_t	 fresh = 0;
+	char	*why = NULL, *name;
+
+	for (size_t i = 0; i < n; i++) {
+		if ((name = column_name(c, &cells[i], i, &why)) == NULL)
+			return (why);
+		json_object_set_new(c->names, name, json_integer((json_int_t)i));
+		fresh += table_attr(t, name, strlen(name)) == NULL;
+		free(name);
+	}
+	if (t->nattrs + fresh > ATTRIBUTES_MAX)
+		return (xasprintf("table '%s.%s' would have more than %d attributes",
+		    t->database, t->name, ATTRIBUTES_MAX));
+	return (NULL);
+}
+
+char *
+columns_read(struct columns *c, const struct table *t, enum txn_op op,
+    const struct csv_cell *cells, size_t n)
+{
+	const char	*name;
+	json_t		*cell;
+	char		*why;
+
+	*c = (struct columns){ .names = json_object(), .list = xcalloc(n, sizeof(*c->list)),
+	    .width = n, .key_cell = -1 };
+	if ((why = read_names(c, t, cells, n)) != NULL)
+		return (why);
+	json_object_foreach(c->names, name, cell) {
+		size_t	i = (size_t)json_integer_value(cell);
+
+		if (strcmp(name, t->primary_key) == 0)
+			c->key_cell = (int)i;
+		else if (!is_time(name))
+			c->list[c->n++] = (struct column){ name, i };
+	}
+	qsort(c->list, c->n, sizeof(*c->list), column_order);
+	if (op == TXN_UPDATE && c->key_cell == -1)
+		return (xasprintf("a valid hash attribute must be provided with update record: "
+		    "there is no column '%s'", t->primary_key));
+	return (NULL);
+}
+
+void
+columns_free(struct columns *c)
+{
+	json_decref(c->names);
+	free(c->list);
+	memset(c, 0, sizeof(*c));
+}
+
+json_t *
+columns_refusal(const struct columns *c, const struct table *t, enum txn_op op,
+    const struct user *u)
+{
+	static const unsigned	 rights[] = { [TXN_INSERT] = MAY_INSERT,
+		[TXN_UPDATE] = MAY_UPDATE, [TXN_UPSERT] = MAY_INSERT | MAY_UPDATE };
+
+	json_t			*why;
+
+	if (u->super_user)
+		return (NULL);
+	why = right_times_refusal(c->names);
+	return (why != NULL ? why : right_refusal(u, t, rights[op], c->names));
+}
+
+/* ---- before there is a job ---- */
+
+struct look {
+	const struct table	*table;
+	const struct user	*user;
+	enum txn_op		 op;
+	int			 status;
+	char			*wrong;
+	json_t			*why;
+};
+
+static int
+header_cb(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
+{
+	struct look	*l = arg;
+	struct columns	 c;
+	char		*wrong = columns_read(&c, l->table, l->op, cells, n);
+
+	if (wrong != NULL) {
+		l->wrong = xasprintf("line %llu: %s", (unsigned long long)line, wrong);
+		free(wrong);
+	} else {
+		if ((l->why = columns_refusal(&c, l->table, l->op, l->user)) != NULL)
+			l->status = 403;
+	}
+	columns_free(&c);
+	return (1);
+}
+
+/*
+ * Up to the end of the header, unless it does not end within `most` bytes: the job will say
+ * so.  What the parser or the file says is in *l, too.
+ */
+static void
+read_header(int fd, struct csv *csv, off_t most, struct look *l)
+{
+	char	piece[PIECE];
+	off_t	at = 0;
+	ssize_t	n;
+	int	rc = 0;
+
+	while (rc == 0 && (n = pread(fd, piece, sizeof(piece), at)) != 0) {
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1) {
+			l->wrong = xasprintf("the file cannot be read: %s", strerror(errno));
+			return;
+		}
+		rc = csv_feed(csv, piece, (size_t)n);
+		if ((at += n) > most && rc == 0)
+			return;
+	}
+	if (rc == 0)
+		rc = csv_end(csv);
+	if (rc == -1)
+		l->wrong = xasprintf("line %llu: %s", (unsigned long long)csv_line(csv),
+		    csv_error(csv));
+	else if (rc == 0)
+		l->wrong = xstrdup("line 1: there is no header");
+}
+
+int
+columns_check(int fd, const struct table *t, enum txn_op op, const struct user *u,
+    size_t row_max, json_t **why)
+{
+	struct look	 l = { .table = t, .user = u, .op = op, .status = 200 };
+	struct csv	*csv = csv_new(row_max, header_cb, &l);
+
+	read_header(fd, csv, (off_t)row_max, &l);
+	csv_free(csv);
+	if (l.wrong != NULL) {
+		l.status = 400;
+		l.why = json_pack("{s:s}", "error", l.wrong);
+		free(l.wrong);
+	}
+	*why = l.why;
+	return (l.status);
+}

@@ -1,0 +1,42 @@
+#ifndef HL_COLUMNS_H
+#define HL_COLUMNS_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "csv.h"
+#include "txn.h"
+
+/* The header of CSV: which cells are which attributes of a table, and who may write them. */
+struct table;
+struct user;
+
+struct column {
+	const char	*name;		/* borrowed from names */
+	size_t		 cell;
+};
+
+struct columns {
+	json_t		*names;		/* name -> cell */
+	struct column	*list;		/* sorted; neither key nor times */
+	size_t		 n;
+	size_t		 width;		/* cells of the header */
+	int		 key_cell;	/* -1: none */
+};
+
+/* Reads it into *c: NULL, or what is wrong with it.  columns_free in any case. */
+char *columns_read(struct columns *c, const struct table *t, enum txn_op op,
+    const struct csv_cell *cells, size_t n);
+void columns_free(struct columns *c);
+/* NULL, or what the user lacks to write those: the body of a 403, new reference. */
+json_t *columns_refusal(const struct columns *c, const struct table *t, enum txn_op op,
+    const struct user *u);
+
+/*
+ * The header alone, of what can be read from fd at 0: 200, or the status of an answer with
+ * its body in *why.  The place that fd is at stays.
+ */
+int columns_check(int fd, const struct table *t, enum txn_op op, const struct user *u,
+    size_t row_max, json_t **why);
+
+#endif
