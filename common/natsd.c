@@ -64,6 +64,7 @@ struct natsd {
 	uint64_t		 since;		/* mono_us of the last change of state */
 	unsigned		 backoff;	/* ms */
 	int			 killed, slow;
+	unsigned		 ended, renewed;	/* restarts as it had ended; for a configuration */
 	struct event		*timer;
 	struct event		*output;	/* the child's stderr and stdout */
 	int			 output_fd;
@@ -365,9 +366,11 @@ ended(struct natsd *d, int status)
 	http_free(d);
 	output_free(d);
 	if (d->state == STATE_STOPPING) {
+		d->renewed++;
 		start(d);
 		return;
 	}
+	d->ended++;
 	if (was_ready && ms_in_state(d) >= CALM_MS)
 		d->backoff = 0;
 	d->backoff = d->backoff == 0 ? BACKOFF_MIN_MS :
@@ -803,6 +806,12 @@ const char *
 natsd_version(const struct natsd *d)
 {
 	return (d != NULL ? d->version : NULL);
+}
+
+unsigned
+natsd_restarts(const struct natsd *d, int ended)
+{
+	return (d == NULL ? 0 : ended ? d->ended : d->renewed);
 }
 
 void

@@ -33,6 +33,8 @@ int natsd_ready(const struct natsd *d);
 int natsd_pid(const struct natsd *d);		/* 0: not running */
 const char *natsd_status(const struct natsd *d);	/* "running", "starting", "stopped", "errored" */
 const char *natsd_version(const struct natsd *d);	/* "2.10.27", NULL before the first start */
+/* How often it was started after the first time: as it had ended, or for a configuration. */
+unsigned natsd_restarts(const struct natsd *d, int ended);
 /* Stop and wait (bounded); then free. */
 void natsd_free(struct natsd *d);
 

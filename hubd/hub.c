@@ -40,8 +40,12 @@ set_error(struct hub *h, char *error)
 static void
 hub_hub_state_cb(int up, void *arg)
 {
-	if (up)
-		look_eagerly(arg);
+	struct hub *h = arg;
+
+	if (!up)
+		return;
+	h->hub_ups++;
+	look_eagerly(h);
 }
 
 static void
@@ -50,7 +54,9 @@ hub_leaf_state_cb(int up, void *arg)
 	struct hub *h = arg;
 
 	log_info("leaf server: %s", up ? "connected" : "connection lost");
-	if (!up)
+	if (up)
+		h->leaf_ups++;
+	else
 		mesh_lost(h->mesh);
 	look_report(h);
 	if (up)

@@ -27,6 +27,7 @@ struct hub {
 	struct natsd		*server;
 	char			*error;		/* why there is no server, or an older one */
 	struct nats		*hub, *leaf;	/* our connections to the two servers */
+	unsigned		 hub_ups, leaf_ups;	/* how often they came up */
 	char			*hub_inbox, *leaf_inbox;
 	struct mesh		*mesh;
 	uint64_t		 round;		/* the last look around */

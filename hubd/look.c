@@ -37,6 +37,15 @@ server_json(const struct hub *h)
 }
 
 static json_t *
+counts_json(const struct hub *h)
+{
+	return (json_pack("{s:i, s:i, s:{s:i, s:i}}", "ended", (int)natsd_restarts(h->server, 1),
+	    "renewed", (int)natsd_restarts(h->server, 0), "reconnects",
+	    "hub", h->hub_ups > 0 ? (int)h->hub_ups - 1 : 0,
+	    "leaf", h->leaf_ups > 0 ? (int)h->leaf_ups - 1 : 0));
+}
+
+static json_t *
 reachable_now(const struct hub *h)
 {
 	return (h->mesh != NULL ? mesh_reachable(h->mesh, mono_us() - REACHABLE_US) : json_array());
@@ -110,8 +119,8 @@ look_report(struct hub *h)
 	log_changes(h, names);
 	json_decref(h->reachable);
 	h->reachable = names;
-	mesh = json_pack("{s:o, s:O, s:b, s:O}", "server", server_json(h), "nodes", names,
-	    "duplicate", h->duplicate, "doubled", h->doubled);
+	mesh = json_pack("{s:o, s:O, s:b, s:O, s:o}", "server", server_json(h), "nodes", names,
+	    "duplicate", h->duplicate, "doubled", h->doubled, "counts", counts_json(h));
 	text = json_dumps(mesh, JSON_COMPACT);
 	json_decref(mesh);
 	if (text != NULL && chan_is_up(h->ops) &&

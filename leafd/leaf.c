@@ -14,6 +14,7 @@
 #include "leafconf.h"
 #include "log.h"
 #include "logconf.h"
+#include "measure.h"
 #include "mem.h"
 #include "natsd.h"
 #include "natstext.h"
@@ -41,6 +42,7 @@ struct leaf {
 	struct event		*retry;
 
 	struct nats		*nats;
+	unsigned		 ups;		/* how often it came up */
 	struct asker		*asker;
 	char			*login;		/* what the connection was made with */
 
@@ -48,6 +50,7 @@ struct leaf {
 	struct consume		*consume;
 	struct pull		*pull;
 	struct purge		*purge;
+	struct measure		*measure;
 	struct stream_opts	 stream;	/* node borrowed from settings */
 
 	struct event		*tell;
@@ -70,6 +73,14 @@ server_state(const struct leaf *l)
 	return (o);
 }
 
+static json_t *
+counts(const struct leaf *l)
+{
+	return (json_pack("{s:i, s:i, s:{s:i}}", "ended", (int)natsd_restarts(l->natsd, 1),
+	    "renewed", (int)natsd_restarts(l->natsd, 0), "reconnects", "leaf",
+	    l->ups > 0 ? (int)l->ups - 1 : 0));
+}
+
 static void
 tell_state(struct leaf *l)
 {
@@ -79,7 +90,8 @@ tell_state(struct leaf *l)
 
 	if (!chan_is_up(l->opsd))
 		return;
-	o = json_pack("{s:o, s:o}", "server", server_state(l), "peers", consume_state(l->consume));
+	o = json_pack("{s:o, s:o, s:o, s:o}", "server", server_state(l), "peers",
+	    consume_state(l->consume), "counts", counts(l), "stream", measure_json(l->measure));
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	if (l->state != NULL && strcmp(text, l->state) == 0) {
@@ -105,6 +117,7 @@ leaf_tell_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct leaf *l = arg;
 
+	measure_now(l->measure);
 	tell_state(l);
 	tell_after(l, STATE_EACH_MS);
 }
@@ -126,11 +139,13 @@ follow(struct leaf *l)
 		consume_start(l->consume, l->asker, l->settings->node);
 		pull_start(l->pull, l->asker, l->settings->node);
 		purge_start(l->purge, l->asker, l->settings->node);
+		measure_start(l->measure, l->asker, l->settings->node);
 	} else {
 		publish_stop(l->publish);
 		consume_stop(l->consume);
 		pull_stop(l->pull);
 		purge_stop(l->purge);
+		measure_stop(l->measure);
 	}
 }
 
@@ -139,6 +154,8 @@ leaf_nats_cb(int up, void *arg)
 {
 	struct leaf *l = arg;
 
+	if (up)
+		l->ups++;
 	follow(l);
 }
 
@@ -438,6 +455,7 @@ leaf_start(struct svc *svc)
 	l->consume = consume_new(svc->base, l->opsd, leaf_changed_cb, l);
 	l->pull = pull_new(l->opsd);
 	l->purge = purge_new(l->opsd);
+	l->measure = measure_new();
 	return (l);
 }
 
@@ -449,6 +467,7 @@ leaf_stop(struct leaf *l)
 	chan_free(l->opsd);
 	pull_free(l->pull);
 	purge_free(l->purge);
+	measure_free(l->measure);
 	consume_free(l->consume);
 	publish_free(l->publish);
 	settings_free(l->settings);
