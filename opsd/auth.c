@@ -48,6 +48,7 @@ struct auth {
 	uint64_t	 generation;	/* of users and roles */
 	uint64_t	 failed_us;	/* when a failure was logged last */
 	unsigned	 failed;	/* not logged since */
+	uint64_t	 failed_ever;
 	struct failures	*failures;
 	struct sessions	*sessions;
 	struct tokens	*tokens;	/* has its own lock */
@@ -217,6 +218,7 @@ log_failure(struct auth *a, const char *user, const char *from)
 		shown[i] = isprint((unsigned char)user[i]) ? user[i] : '?';
 	shown[i] = '\0';
 	pthread_mutex_lock(&a->lock);
+	a->failed_ever++;
 	say = a->failed_us == 0 || now - a->failed_us > 1000000;
 	if (say) {
 		more = a->failed;
@@ -240,6 +242,17 @@ auth_retry_after(struct auth *a, const char *from)
 	seconds = failures_wait(a->failures, from, mono_us());
 	pthread_mutex_unlock(&a->lock);
 	return (seconds);
+}
+
+uint64_t
+auth_failed(struct auth *a)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&a->lock);
+	n = a->failed_ever;
+	pthread_mutex_unlock(&a->lock);
+	return (n);
 }
 
 static void

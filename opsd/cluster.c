@@ -222,6 +222,19 @@ peer_view_clear(struct peer_view *v)
 	memset(v, 0, sizeof(*v));
 }
 
+uint64_t
+peer_view_has(const struct peer_view *v, uint32_t table, uint64_t *ms)
+{
+	char key[16];
+	const json_t *at;
+
+	snprintf(key, sizeof(key), "%u", (unsigned)table);
+	at = json_object_get(v->received, key);
+	if (ms != NULL)
+		*ms = (uint64_t)json_integer_value(json_array_get(at, 1));
+	return ((uint64_t)json_integer_value(json_array_get(at, 0)));
+}
+
 json_t *
 cluster_servers(struct cluster *c)
 {
@@ -234,15 +247,39 @@ cluster_servers(struct cluster *c)
 	return (o);
 }
 
+int
+cluster_daemon_up(struct cluster *c, enum role role)
+{
+	int up;
+
+	pthread_mutex_lock(&c->lock);
+	up = (role == ROLE_HUBD ? c->hub : c->leaf) != NULL;
+	pthread_mutex_unlock(&c->lock);
+	return (up);
+}
+
+/* A copy of c->mesh or c->leaf_state. */
+static json_t *
+copy_state(struct cluster *c, json_t **what)
+{
+	json_t *copy;
+
+	pthread_mutex_lock(&c->lock);
+	copy = json_deep_copy(*what);
+	pthread_mutex_unlock(&c->lock);
+	return (copy);
+}
+
 json_t *
 cluster_mesh(struct cluster *c)
 {
-	json_t *mesh;
+	return (copy_state(c, &c->mesh));
+}
 
-	pthread_mutex_lock(&c->lock);
-	mesh = json_deep_copy(c->mesh);
-	pthread_mutex_unlock(&c->lock);
-	return (mesh);
+json_t *
+cluster_leaf(struct cluster *c)
+{
+	return (copy_state(c, &c->leaf_state));
 }
 
 json_t *

@@ -48,15 +48,21 @@ struct peer_view {
 	uint64_t	 seen_ms;	/* when it last answered, wall clock */
 	int		 cluster_port, api_port;
 	json_t		*system_info;	/* new reference or NULL */
-	json_t		*received;	/* {"<our table id>": seq}: what it has of ours; or NULL */
+	json_t		*received;	/* {"<our table id>": [seq, ms]}: what it has of ours; or NULL */
 };
 void cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *v);
 void peer_view_clear(struct peer_view *v);
+/* The last entry of our table that it has, 0: none; ms, unless NULL: that entry's commit time. */
+uint64_t peer_view_has(const struct peer_view *v, uint32_t table, uint64_t *ms);
 /* Reports for topology_gaps: our own, then those of peers; new reference. */
 json_t *cluster_topology(struct cluster *c);
 /* {"hub":{"status","pid"},"leaf":{...}} new reference */
 json_t *cluster_servers(struct cluster *c);
+/* Whether hubd or leafd is connected. */
+int cluster_daemon_up(struct cluster *c, enum role role);
 /* What hubd said last (MESH); new reference, NULL when it is away. */
 json_t *cluster_mesh(struct cluster *c);
+/* What leafd said last (LEAF_STATE); new reference, NULL when it is away. */
+json_t *cluster_leaf(struct cluster *c);
 
 #endif

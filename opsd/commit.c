@@ -13,6 +13,7 @@
 #include "group_priv.h"
 #include "log.h"
 #include "mem.h"
+#include "metrics.h"
 #include "ops.h"
 
 /* A group holds at most this much of each kind, so that neither waits long. */
@@ -23,6 +24,7 @@
 
 struct queue {
 	struct job	*head, **tail;
+	unsigned	 n;
 };
 
 struct commit {
@@ -44,6 +46,7 @@ queue_push(struct queue *q, struct job *j)
 	j->next = NULL;
 	*q->tail = j;
 	q->tail = &j->next;
+	q->n++;
 }
 
 /* Move up to `bytes` of jobs to the end of *list; how many. */
@@ -63,6 +66,7 @@ queue_take(struct queue *q, size_t bytes, struct job ***tail)
 	}
 	if (q->head == NULL)
 		q->tail = &q->head;
+	q->n -= (unsigned)n;
 	return (n);
 }
 
@@ -105,6 +109,15 @@ commit_busy_ms(struct commit *c)
 	return (since != 0 && now > since ? (now - since) / 1000 : 0);
 }
 
+void
+commit_waiting(struct commit *c, unsigned *local, unsigned *remote)
+{
+	pthread_mutex_lock(&c->lock);
+	*local = c->local.n;
+	*remote = c->remote.n;
+	pthread_mutex_unlock(&c->lock);
+}
+
 static void
 run_job(struct commit *c, struct group *g, struct job *j, uint64_t now)
 {
@@ -118,7 +131,7 @@ run_job(struct commit *c, struct group *g, struct job *j, uint64_t now)
 }
 
 static void
-run_group(struct commit *c, struct job *list)
+run_group(struct commit *c, struct job *list, size_t n)
 {
 	struct group *g = group_open(c->ops, &c->clock);
 	uint64_t logged = c->ops->log.last, now = mono_us();
@@ -128,6 +141,7 @@ run_group(struct commit *c, struct job *list)
 	for (j = list; j != NULL; j = j->next)
 		run_job(c, g, j, now);
 	rc = group_write(g);
+	metrics_group(c->ops->metrics, n, group_bytes(g), mono_us() - now);
 	group_close(g, rc == 0);
 	while ((j = list) != NULL) {
 		list = j->next;
@@ -154,6 +168,7 @@ commit_main(void *arg)
 {
 	struct commit *c = arg;
 	struct job *list, **tail;
+	size_t n;
 
 	pthread_setname_np(pthread_self(), "commit");
 	pthread_mutex_lock(&c->lock);
@@ -164,11 +179,11 @@ commit_main(void *arg)
 			break;
 		list = NULL;
 		tail = &list;
-		queue_take(&c->local, GROUP_LOCAL_BYTES, &tail);
-		queue_take(&c->remote, GROUP_REMOTE_BYTES, &tail);
+		n = queue_take(&c->local, GROUP_LOCAL_BYTES, &tail);
+		n += queue_take(&c->remote, GROUP_REMOTE_BYTES, &tail);
 		pthread_mutex_unlock(&c->lock);
 		c->busy_since_us = mono_us();
-		run_group(c, list);
+		run_group(c, list, n);
 		c->busy_since_us = 0;
 		pthread_mutex_lock(&c->lock);
 	}

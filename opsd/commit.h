@@ -38,6 +38,8 @@ int commit_wait(struct commit *c, struct job *j);
 int commit_disk_full(struct commit *c);
 /* For how long the group that is being written takes already; 0: none is.  Any thread. */
 uint64_t commit_busy_ms(struct commit *c);
+/* Jobs that wait for their group, of this node's and of peers'.  Any thread. */
+void commit_waiting(struct commit *c, unsigned *local, unsigned *remote);
 /* Set status and error text; for run functions. */
 void job_fail(struct job *j, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -443,7 +443,7 @@ note_received(struct cluster *c, const json_t *q)
 		    (uint64_t)inc != c->ops->log.incarnation)
 			continue;
 		snprintf(key, sizeof(key), "%u", (unsigned)table);
-		json_object_set_new(received, key, json_integer(seq));
+		json_object_set_new(received, key, json_pack("[I,I]", seq, ms));
 	}
 	if (node_id_read(json_string_value(json_object_get(q, "id")), id) == 0) {
 		struct view *v;

@@ -30,7 +30,7 @@ struct jobs {
 	struct ops		*ops;
 	struct workers		*threads;
 	_Atomic int		 stopping;
-	_Atomic unsigned	 waiting;
+	_Atomic unsigned	 waiting, running;
 	_Atomic uint64_t	 forgot_us;	/* when old rows were looked for last */
 };
 
@@ -389,6 +389,7 @@ task_main(void *arg)
 	struct task	*t = arg;
 
 	t->jobs->waiting--;
+	t->jobs->running++;
 	if (!t->jobs->stopping) {
 		set_text(t->row, "status", "IN_PROGRESS");
 		set_time(t->row, "start_datetime");
@@ -397,7 +398,15 @@ task_main(void *arg)
 	} else
 		task_fail(t, "The node was stopped while the job waited");
 	task_end(t);
+	t->jobs->running--;
 	task_free(t);
+}
+
+void
+jobs_count(struct jobs *js, unsigned *running, unsigned *waiting)
+{
+	*running = js->running;
+	*waiting = js->waiting;
 }
 
 static struct task *

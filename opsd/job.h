@@ -31,6 +31,8 @@ struct jobs *jobs_start(struct ops *ops, char **err);	/* NULL with *err */
  */
 void jobs_stop(struct jobs *js);
 
+/* How many run and wait now; any thread. */
+void jobs_count(struct jobs *js, unsigned *running, unsigned *waiting);
 /*
  * Write the row, answer {"message","job_id"} and run it soon; or refuse with 503.
  * Answers the request in any case.  Waits for the disk: never on an HTTP thread.

@@ -2,6 +2,7 @@
 
 #include "op.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@
 
 static const struct op *const families[] = {
 	ops_record, ops_search, ops_schema, ops_cluster, ops_info, ops_conf_ops,
-	ops_readlog, ops_restart, ops_user, ops_role, ops_log, ops_job, ops_before, ops_load, ops_export, ops_token
+	ops_readlog, ops_restart, ops_user, ops_role, ops_log, ops_job, ops_before, ops_load, ops_export, ops_token,
+	ops_metrics
 };
 
 const struct op *
@@ -26,6 +28,47 @@ op_find(const char *name)
 			if (strcmp(op->name, name) == 0)
 				return (op);
 	return (NULL);
+}
+
+/* The number of `op`, or the operation with that number; one of them stops the walk. */
+static unsigned
+walk(const struct op *op, unsigned number, const struct op **at)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		for (const struct op *o = families[i]; o->name != NULL; o++, n++)
+			if (o == op || n == number) {
+				*at = o;
+				return (n);
+			}
+	*at = NULL;
+	return (n);
+}
+
+unsigned
+op_count(void)
+{
+	const struct op *none;
+
+	return (walk(NULL, UINT_MAX, &none));
+}
+
+const struct op *
+op_at(unsigned number)
+{
+	const struct op *op;
+
+	walk(NULL, number, &op);
+	return (op);
+}
+
+unsigned
+op_number(const struct op *op)
+{
+	const struct op *same;
+
+	return (walk(op, UINT_MAX, &same));
 }
 
 const char *const *

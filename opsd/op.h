@@ -47,6 +47,10 @@ struct op {
 };
 
 const struct op *op_find(const char *name);
+/* All of them, numbered. */
+unsigned op_count(void);
+const struct op *op_at(unsigned number);
+unsigned op_number(const struct op *op);
 /*
  * What a request's body asks for: the operation, or NULL with the text for a 400 in
  * *err (caller frees).  *body is a new reference, or NULL when it is broken.
@@ -112,6 +116,7 @@ int field_bool(struct faults *f, const json_t *body, const char *name, int requi
 
 /* Tables of operations, one per family; ended by a NULL name. */
 extern const struct op ops_schema[], ops_record[], ops_search[], ops_cluster[], ops_info[],
-    ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[], ops_log[], ops_job[], ops_before[], ops_load[], ops_export[], ops_token[];
+    ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[], ops_log[], ops_job[], ops_before[], ops_load[], ops_export[], ops_token[],
+    ops_metrics[];
 
 #endif

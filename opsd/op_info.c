@@ -13,6 +13,7 @@
 #include "mem.h"
 #include "nodes.h"
 #include "ops.h"
+#include "processes.h"
 
 /* system_information, and what a node says of its registration. */
 
@@ -58,47 +59,19 @@ about_network(struct ops *ops)
 
 /* ---- the five processes ---- */
 
-static void
-add_process(json_t *list, int pid, const char *role)
-{
-	json_t *o = pid > 0 ? host_process(pid) : NULL;
-
-	if (o == NULL)
-		return;
-	json_object_set_new(o, "role", json_string(role));
-	json_array_append_new(list, o);
-}
-
-static int
-pid_of(struct ops *ops, const char *daemon)
-{
-	struct conf *conf = ops_conf(ops);
-	char *file = xasprintf("%s.pid", daemon), *path = conf_run_path(conf, file);
-	char *line = host_line(path);
-	int pid = line != NULL ? atoi(line) : 0;
-
-	free(line);
-	free(path);
-	free(file);
-	conf_free(conf);
-	return (pid);
-}
-
 static json_t *
 about_processes(struct ops *ops)
 {
-	json_t *core = json_array(), *clustering = json_array();
-	json_t *servers = cluster_servers(ops->cluster);
-	static const char *const names[] = { "hub", "leaf" };
+	json_t *core = json_array(), *clustering = json_array(), *o;
+	struct process p[PROCESSES];
 
-	add_process(core, (int)getpid(), "opsd");
-	add_process(clustering, pid_of(ops, "hubd"), "hubd");
-	add_process(clustering, pid_of(ops, "leafd"), "leafd");
-	for (int i = 0; i < 2; i++)
-		add_process(clustering, (int)json_integer_value(json_object_get(
-		    json_object_get(servers, names[i]), "pid")),
-		    i == 0 ? "hub server" : "leaf server");
-	json_decref(servers);
+	processes(ops, p);
+	for (int i = 0; i < PROCESSES; i++) {
+		if (p[i].pid == 0 || (o = host_process(p[i].pid)) == NULL)
+			continue;
+		json_object_set_new(o, "role", json_string(p[i].role));
+		json_array_append_new(i == 0 ? core : clustering, o);
+	}
 	return (json_pack("{s:o, s:o}", "core", core, "clustering", clustering));
 }
 

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "cluster.h"
 #include "flows.h"
+#include "lag.h"
 #include "nodes.h"
 #include "warn.h"
 
@@ -36,27 +37,12 @@ struct connection {
 	size_t		 n;
 };
 
-static uint64_t
-lag(const struct flow *fl)
-{
-	return (fl->head > fl->seq ? fl->head - fl->seq : 0);
-}
-
-/* Between the commits of what was applied last and of the peer's newest; -1: not known. */
-static int64_t
-lag_ms(const struct flow *fl)
-{
-	if (lag(fl) == 0)
-		return (0);
-	return (fl->ms != 0 && fl->head_ms >= fl->ms ? (int64_t)(fl->head_ms - fl->ms) : -1);
-}
-
 static enum rank
 flow_rank(const struct flow *fl)
 {
 	enum rank	rank = fl->ahead ? RANK_CLOCK : state_ranks[fl->state];
 
-	return (rank == RANK_OPEN && lag_ms(fl) > BACKLOG_MS ? RANK_SYNCING : rank);
+	return (rank == RANK_OPEN && lag_received(fl).ms > BACKLOG_MS ? RANK_SYNCING : rank);
 }
 
 static const char *
@@ -118,6 +104,7 @@ add_received(const struct connection *c, const struct entry *e, json_t *o)
 	const struct flow	*worst = NULL, *fl;
 	uint64_t		 rows = 0, most = 0, tables = 0;
 	int64_t			 ms = 0;
+	struct lag		 lag;
 
 	for (size_t i = 0; i < c->n; i++) {
 		fl = c->flows[i];
@@ -125,8 +112,9 @@ add_received(const struct connection *c, const struct entry *e, json_t *o)
 			continue;
 		tables++;
 		rows += fl->state == FLOW_COPY ? fl->rows : 0;
-		most = lag(fl) > most ? lag(fl) : most;
-		ms = ms == -1 || lag_ms(fl) == -1 ? -1 : lag_ms(fl) > ms ? lag_ms(fl) : ms;
+		lag = lag_received(fl);
+		most = lag.n > most ? lag.n : most;
+		ms = ms == -1 || lag.ms == -1 ? -1 : lag.ms > ms ? lag.ms : ms;
 		if (worst == NULL || flow_rank(fl) > flow_rank(worst))
 			worst = fl;
 	}
@@ -156,14 +144,11 @@ add_sent(const struct connection *c, const struct entry *e, json_t *o)
 	tables = catalog_tables(c->ops->catalog, e->database, &n);
 	for (size_t i = 0; i < n; i++) {
 		const char	*name = tables[i]->name;
-		uint64_t	 head = tables[i]->stat->head, has;
-		char		 key[16];
+		struct lag	 lag = lag_sent(tables[i], &c->view);
 
-		snprintf(key, sizeof(key), "%u", (unsigned)tables[i]->id);
-		has = (uint64_t)json_integer_value(json_object_get(c->view.received, key));
-		if (head > has && head - has > most && peer_effective(c->peer, e->database,
-		    strlen(e->database), name, strlen(name)) == e)
-			most = head - has;
+		if (lag.n > most && peer_effective(c->peer, e->database, strlen(e->database), name,
+		    strlen(name)) == e)
+			most = lag.n;
 		table_unref(tables[i]);
 	}
 	free(tables);

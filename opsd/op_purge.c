@@ -126,9 +126,8 @@ who_lacks(struct ops *ops, const struct table *t, uint64_t upto)
 {
 	struct peer	**all;
 	size_t		  n;
-	char		 *name = NULL, key[16];
+	char		 *name = NULL;
 
-	snprintf(key, sizeof(key), "%u", (unsigned)t->id);
 	all = nodes_all(ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct entry	*e = peer_effective(all[i], t->database,
@@ -137,7 +136,7 @@ who_lacks(struct ops *ops, const struct table *t, uint64_t upto)
 
 		if (name == NULL && e != NULL && e->publish) {
 			cluster_view(ops->cluster, all[i]->id, &v);
-			if ((uint64_t)json_integer_value(json_object_get(v.received, key)) < upto)
+			if (peer_view_has(&v, t->id, NULL) < upto)
 				name = xstrdup(all[i]->name);
 			peer_view_clear(&v);
 		}

@@ -15,6 +15,7 @@
 #include "job.h"
 #include "log.h"
 #include "mem.h"
+#include "metrics.h"
 #include "nodes.h"
 #include "settings.h"
 #include "tlsfiles.h"
@@ -86,6 +87,7 @@ ops_start(struct svc *svc)
 
 	o->svc = svc;
 	o->started_us = mono_us();
+	o->metrics = metrics_new();
 	pthread_rwlock_init(&o->conf_lock, NULL);
 	ops_conf_start(o);
 	make_keys(o, &err);
@@ -99,6 +101,8 @@ ops_start(struct svc *svc)
 		o->workers = workers_start(WORKERS, &err);
 	if (err == NULL)
 		o->changes = workers_start(1, &err);
+	if (err == NULL)
+		o->pages = workers_start(1, &err);
 	if (err == NULL)
 		o->jobs = jobs_start(o, &err);
 	if (err == NULL)
@@ -120,6 +124,7 @@ ops_stop(struct ops *o)
 	o->stopping = 1;
 	http_stop(o->http);
 	cluster_quiet(o->cluster);
+	workers_stop(o->pages);
 	workers_stop(o->changes);
 	workers_stop(o->workers);
 	jobs_stop(o->jobs);
@@ -134,5 +139,6 @@ ops_stop(struct ops *o)
 	store_close(o->store);
 	conf_free(o->set);
 	pthread_rwlock_destroy(&o->conf_lock);
+	metrics_free(o->metrics);
 	free(o);
 }

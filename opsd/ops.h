@@ -33,6 +33,8 @@ struct ops {
 	struct workers		*changes;	/* one thread: calls that change subscriptions */
 	struct jobs		*jobs;
 	struct auth		*auth;
+	struct metrics		*metrics;
+	struct workers		*pages;		/* one thread: pages of metrics.h */
 	struct live		 live;
 	uint8_t			 node_id[NODE_ID_LEN];
 	char			 node_hex[2 * NODE_ID_LEN + 1];

@@ -13,8 +13,10 @@
 #include "auth.h"
 #include "clock.h"
 #include "health.h"
+#include "http.h"
 #include "http_priv.h"
 #include "mem.h"
+#include "metrics.h"
 #include "ops.h"
 #include "right.h"
 #include "user.h"
@@ -37,6 +39,7 @@ struct exchange {
 	enum stage		 stage;
 	char			 from[64];
 	int			 nobody, counted;	/* without user; as one of them */
+	int			 told;		/* the metrics have it */
 	uint64_t		 bytes;		/* of the body, counted */
 	struct user		*checked;	/* auth's answer on its way to the thread */
 	int			 check_status;
@@ -122,11 +125,28 @@ answer_headers(struct exchange *x, struct buf *b)
 
 /* ---- the end of a request ---- */
 
+/* It is answered, perhaps not for the first time. */
+static void
+count(struct exchange *x, int status)
+{
+	if (status != 0 && !x->told)
+		metrics_request(x->r.ops->metrics, x->r.op, status, mono_us() - x->r.began_us);
+	x->told = 1;
+}
+
+void
+http_count(const struct request *r, int *connections, int *requests)
+{
+	*connections = r->http->thread->http->conns;
+	*requests = r->http->thread->http->open;
+}
+
 static void
 exchange_free(struct exchange *x)
 {
 	struct http *h = x->thread->http;
 
+	count(x, x->status);
 	json_decref(x->r.body);
 	user_unref(x->r.user);
 	head_free(&x->head);
@@ -377,6 +397,11 @@ want_body(struct exchange *x)
 
 	if (x->nobody && most > OPEN_BODY_MAX)
 		most = OPEN_BODY_MAX;
+	if (x->r.op != NULL) {
+		x->stage = RUNNING;
+		dispatch(&x->r);
+		return;
+	}
 	x->stage = READING_BODY;
 	if (x->head.length > most)
 		exchange_too_long(x);
@@ -425,6 +450,7 @@ exchange_refuse(struct exchange *x, int status, const char *text)
 		return;
 	}
 	/* Somebody works on it, and will answer to nobody. */
+	count(x, status);
 	x->conn = NULL;
 	c->close = 1;
 	buf_addf(&headers, "Content-Type: application/json\r\n");
@@ -562,6 +588,14 @@ reply_health(struct exchange *x)
 	    why == NULL ? "hubleaf is running." : why);
 }
 
+/* An operation that a path names. */
+static void
+get_metrics(struct exchange *x)
+{
+	x->r.op = op_find("metrics");
+	identify(x);
+}
+
 static void
 reply_options(struct exchange *x)
 {
@@ -572,32 +606,53 @@ reply_options(struct exchange *x)
 	reply_body(&x->r, 204, NULL, &none);
 }
 
-static const char page[] =
+static const char front[] =
     "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>hubleaf</title></head>\n"
     "<body><h1>hubleaf is running</h1>\n"
     "<p>Operations are posted to this address as JSON, such as "
     "<code>{\"operation\": \"describe_all\"}</code>.</p></body></html>\n";
 
 static void
+reply_front(struct exchange *x)
+{
+	reply_page(x, 200, "text/html; charset=utf-8", front);
+}
+
+static const struct page {
+	const char	*path;
+	void		(*get)(struct exchange *x);
+	int		 takes_posts;
+} pages[] = {
+	{ "/", reply_front, 1 }, { "/health", reply_health, 0 }, { "/metrics", get_metrics, 0 }
+};
+
+static const struct page *
+page_of(const char *path)
+{
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (strcmp(path, pages[i].path) == 0)
+			return (&pages[i]);
+	return (NULL);
+}
+
+static void
 route(struct exchange *x)
 {
-	const char *path = x->head.path, *how = x->head.method;
+	const struct page *p = page_of(x->head.path);
+	const char *how = x->head.method;
 	int read = strcmp(how, "GET") == 0 || strcmp(how, "HEAD") == 0;
-	int health = strcmp(path, "/health") == 0;
 
 	if (strcmp(how, "OPTIONS") == 0)
 		reply_options(x);
-	else if (!health && strcmp(path, "/") != 0)
+	else if (p == NULL)
 		reply_error(&x->r, 404, "Not found");
-	else if (strcmp(how, "POST") == 0 && !health)
+	else if (strcmp(how, "POST") == 0 && p->takes_posts)
 		post_request(x);
 	else if (!read) {
 		reply_header(&x->r, "Allow", "GET, HEAD, POST, OPTIONS");
 		reply_error(&x->r, 405, "Method not allowed");
-	} else if (health)
-		reply_health(x);
-	else
-		reply_page(x, 200, "text/html; charset=utf-8", page);
+	} else
+		p->get(x);
 }
 
 void

@@ -39,13 +39,11 @@ received_by_all(struct ops *ops)
 		for (size_t k = 0; k < m; k++) {
 			const struct entry *e = peer_effective(all[i], tables[k]->database,
 			    strlen(tables[k]->database), tables[k]->name, strlen(tables[k]->name));
-			char key[16];
 			uint64_t has;
 
 			if (e == NULL || !e->publish)
 				continue;
-			snprintf(key, sizeof(key), "%u", (unsigned)tables[k]->id);
-			has = (uint64_t)json_integer_value(json_object_get(v.received, key));
+			has = peer_view_has(&v, tables[k]->id, NULL);
 			if (has < tables[k]->stat->head && has < least)
 				least = has;
 		}

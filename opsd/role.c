@@ -13,7 +13,8 @@
 
 #define FAULTS_MAX	200	/* in one answer */
 
-static const char *const types[] = { "super_user", "cluster_user", "structure_user" };
+static const char *const types[] = { "super_user", "cluster_user", "structure_user",
+    "metrics_user" };
 
 #define NTYPES	(sizeof(types) / sizeof(types[0]))
 
@@ -292,6 +293,9 @@ check_permission(struct checking *c, const json_t *p)
 			    "set.", types[i]);
 	}
 	check_structure(c, json_object_get(p, "structure_user"));
+	v = json_object_get(p, "metrics_user");
+	if (v != NULL && !json_is_boolean(v))
+		top_fault(c, "Value for 'metrics_user' permission must be a boolean");
 	json_object_foreach((json_t *)(uintptr_t)p, key, v)
 		if (!role_reserved(key))
 			check_database(c, key, v);

@@ -62,6 +62,23 @@ int store_iter_failed(const struct store_iter *it);	/* ended by an error, not by
 /* Approximate bytes of keys in [from, to) on disk. */
 uint64_t store_size(struct store *s, enum store_cf cf, const void *from, size_t flen,
     const void *to, size_t tlen);
+
+/* What RocksDB says of itself; quick, O(files). */
+struct store_family {
+	uint64_t	 memtable, files, files_bytes, level0;
+};
+struct store_figures {
+	struct store_family cf[CF_COUNT];
+	uint64_t	 wal_bytes;
+	uint64_t	 stopped;		/* 1: writes wait for compaction */
+	uint64_t	 delayed_rate;		/* bytes a second that writes are slowed to; 0: they are not */
+	uint64_t	 compaction_pending;	/* bytes, an estimate */
+	uint64_t	 compactions, flushes;	/* that run */
+	uint64_t	 errors;		/* of background work */
+	uint64_t	 cache_used, cache_pinned, cache_size;
+};
+void store_figures(struct store *s, struct store_figures *f);
+const char *store_cf_name(enum store_cf cf);
 uint64_t store_free_bytes(const struct store *s);	/* free disk below the store */
 
 #endif

@@ -25,10 +25,8 @@ struct purge {
 static int
 received(struct ops *ops, const struct table *t, struct peer **all, size_t n)
 {
-	char key[16];
 	int yes = 1;
 
-	snprintf(key, sizeof(key), "%u", (unsigned)t->id);
 	for (size_t i = 0; i < n && yes; i++) {
 		const struct entry *e = peer_effective(all[i], t->database, strlen(t->database),
 		    t->name, strlen(t->name));
@@ -38,8 +36,7 @@ received(struct ops *ops, const struct table *t, struct peer **all, size_t n)
 			continue;
 		cluster_view(ops->cluster, all[i]->id, &v);
 		/* A node that only publishes here may still hold older writes: it must be there. */
-		yes = e->publish ? (uint64_t)json_integer_value(json_object_get(v.received, key)) >=
-		    t->stat->head : v.reachable;
+		yes = e->publish ? peer_view_has(&v, t->id, NULL) >= t->stat->head : v.reachable;
 		peer_view_clear(&v);
 	}
 	return (yes);

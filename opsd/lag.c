@@ -1,0 +1,30 @@
+#include "config.h"
+
+#include "lag.h"
+
+#include "catalog.h"
+#include "cluster.h"
+#include "flows.h"
+
+static struct lag
+between(uint64_t seq, uint64_t ms, uint64_t head, uint64_t head_ms)
+{
+	if (head <= seq)
+		return ((struct lag){ 0, 0 });
+	return ((struct lag){ head - seq,
+	    ms != 0 && head_ms >= ms ? (int64_t)(head_ms - ms) : -1 });
+}
+
+struct lag
+lag_received(const struct flow *fl)
+{
+	return (between(fl->seq, fl->ms, fl->head, fl->head_ms));
+}
+
+struct lag
+lag_sent(const struct table *t, const struct peer_view *v)
+{
+	uint64_t ms, seq = peer_view_has(v, t->id, &ms), head_ms, head = table_head(t, &head_ms);
+
+	return (between(seq, ms, head, head_ms));
+}

@@ -1,0 +1,20 @@
+#ifndef HL_METRICS_PRIV_H
+#define HL_METRICS_PRIV_H
+
+#include "metrics.h"
+
+/* What the files of the page share.  Names are given without "hubleaf_". */
+struct ops;
+
+void metric_head(struct buf *out, const char *name, const char *type, const char *help);
+/* A line; pairs of a label's name and its value, then NULL. */
+void metric_line(struct buf *out, const char *name, double value, ...) __attribute__((sentinel));
+/* Head and the one line of a metric without labels. */
+void metric_one(struct buf *out, const char *name, const char *type, const char *help,
+    double value);
+
+void metrics_counted(const struct metrics *m, struct buf *out);	/* metrics.c */
+void metrics_host(const struct request *r, struct buf *out);	/* the node, its processes, its store */
+void metrics_peers(struct ops *ops, struct buf *out);		/* who is where in whose log */
+
+#endif

@@ -1,0 +1,45 @@
+#include "config.h"
+
+#include "op.h"
+
+#include "metrics.h"
+#include "ops.h"
+#include "user.h"
+#include "worker.h"
+
+/* GET /metrics: the operation `metrics`, which a path names as well. */
+
+#define WAITING_MAX	4	/* behind the one that is worked on */
+#define CONTENT_TYPE	"text/plain; version=0.0.4; charset=utf-8"
+
+static int
+may_read(const struct user *u)
+{
+	return (u->super_user || json_is_true(json_object_get(u->permission, "metrics_user")));
+}
+
+static void
+answer(void *arg)
+{
+	struct request *r = arg;
+	struct buf out = { 0 };
+
+	metrics_page(r, &out);
+	reply_body(r, 200, CONTENT_TYPE, &out);
+}
+
+/* On a thread of its own: it neither waits for what operations wait for, nor holds them up. */
+static void
+metrics(struct request *r)
+{
+	if (!may_read(r->user))
+		reply_error(r, 403, "Metrics are for super users, and for roles with the permission "
+		    "metrics_user");
+	else if (workers_try(r->ops->pages, WAITING_MAX, answer, r) == -1)
+		reply_error(r, 503, "Others are asking for the metrics, please try again later");
+}
+
+const struct op ops_metrics[] = {
+	{ "metrics", "metrics", RIGHT_ANYONE, ON_HTTP, metrics },
+	{ NULL }
+};

@@ -1,0 +1,46 @@
+#include "config.h"
+
+#include "processes.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cluster.h"
+#include "host.h"
+#include "mem.h"
+
+/* Of one that is connected: a pid file may be left over. */
+static int
+daemon_pid(struct ops *ops, const struct conf *conf, enum role role)
+{
+	const char *daemon = role_name(role);
+	char	*file = xasprintf("%s.pid", daemon), *path = conf_run_path(conf, file);
+	char	*line = host_line(path);
+	int	 pid = line != NULL && cluster_daemon_up(ops->cluster, role) ? atoi(line) : 0;
+
+	free(line);
+	free(path);
+	free(file);
+	return (pid);
+}
+
+static int
+server_pid(const json_t *servers, const char *name)
+{
+	return ((int)json_integer_value(json_object_get(json_object_get(servers, name), "pid")));
+}
+
+void
+processes(struct ops *ops, struct process p[PROCESSES])
+{
+	struct conf	*conf = ops_conf(ops);
+	json_t		*servers = cluster_servers(ops->cluster);
+
+	p[0] = (struct process){ "opsd", (int)getpid() };
+	p[1] = (struct process){ "hubd", daemon_pid(ops, conf, ROLE_HUBD) };
+	p[2] = (struct process){ "leafd", daemon_pid(ops, conf, ROLE_LEAFD) };
+	p[3] = (struct process){ "hub server", server_pid(servers, "hub") };
+	p[4] = (struct process){ "leaf server", server_pid(servers, "leaf") };
+	json_decref(servers);
+	conf_free(conf);
+}
