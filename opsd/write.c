@@ -270,6 +270,20 @@ struct touched {
 	int			 form;
 };
 
+/*
+ * A change of a row that is there travels as what it gives.  Not in a table with an expiration: a
+ * peer that had no news of the row for so long has let it go, and would be left with a part of it.
+ */
+static int
+travels_whole(struct group *g, const struct write *w, const struct touched *t,
+    const struct buf *payload)
+{
+	size_t others = w->bytes.len + 3 * (size_t)w->n + 1024;
+
+	return (t->gr->table->expiration != 0 && !(t->form & REC_CLEARED) &&
+	    payload->len + t->gr->now.len + others <= group_ops(g)->live.max_transaction);
+}
+
 static void
 write_record(struct group *g, struct write *w, struct touched *t, struct stamp s,
     struct buf *payload, struct buf *before)
@@ -288,10 +302,16 @@ write_record(struct group *g, struct write *w, struct touched *t, struct stamp s
 	buf_blob(before, gr->now.data, gr->now.len);
 	row_merge(&row, &delta);
 	group_see_attrs(g, gr->table, &delta);
-	buf_u8(payload, (uint8_t)t->form);
-	buf_strn(payload, gr->key, gr->klen);
-	buf_add(payload, w->bytes.data + rec->attrs_at, rec->attrs_len);
 	group_row_set(g, gr, &row);
+	if (travels_whole(g, w, t, payload)) {
+		buf_u8(payload, REC_STATE);
+		buf_strn(payload, gr->key, gr->klen);
+		buf_blob(payload, gr->now.data, gr->now.len);
+	} else {
+		buf_u8(payload, (uint8_t)t->form);
+		buf_strn(payload, gr->key, gr->klen);
+		buf_add(payload, w->bytes.data + rec->attrs_at, rec->attrs_len);
+	}
 	row_free(&row);
 	row_free(&delta);
 }
