@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "key.h"
 #include "mem.h"
+#include "nodes.h"
 #include "ops.h"
 
 struct group *
@@ -183,8 +184,12 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 	struct txlog *l = &g->ops->log;
 	struct held_table *h;
 
-	if (t->id < TABLE_USER_FIRST || !g->ops->live.clustering)
+	if (t->id < TABLE_USER_FIRST)
 		return (0);
+	if (!g->ops->live.clustering && !nodes_any(g->ops->nodes)) {
+		l->unlogged_ms = g->wall;
+		return (0);
+	}
 	h = group_hold(g, t);
 	e.seq = ++l->last;
 	e.prev = h->head != 0 ? h->head : (uint64_t)h->table->stat->head;

@@ -19,6 +19,7 @@ struct nodes {
 	struct peer	**list;
 	size_t		 n;
 	_Atomic uint64_t changes;
+	_Atomic int	any;
 };
 
 static struct peer *
@@ -219,6 +220,22 @@ append(struct nodes *n, struct peer *p)
 	n->list[n->n++] = p;
 }
 
+static void
+look_for_any(struct nodes *n)
+{
+	int any = 0;
+
+	for (size_t i = 0; i < n->n && !any; i++)
+		any = peer_active(n->list[i]);
+	n->any = any;
+}
+
+int
+nodes_any(const struct nodes *n)
+{
+	return (n->any);
+}
+
 struct nodes *
 nodes_load(struct ops *ops, char **err)
 {
@@ -243,6 +260,7 @@ nodes_load(struct ops *ops, char **err)
 	if (store_iter_failed(it))
 		rc = -1;
 	store_iter_free(it);
+	look_for_any(n);
 	if (rc == -1) {
 		*err = xasprintf("store: the manifest of nodes cannot be read");
 		nodes_free(n);
@@ -385,6 +403,7 @@ nodes_store(struct group *g, struct peer *p)
 		}
 	if (!known)
 		append(n, p);
+	look_for_any(n);
 	pthread_mutex_unlock(&n->lock);
 	n->changes++;
 	buf_free(&k);

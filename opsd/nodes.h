@@ -34,6 +34,7 @@ struct nodes;
 
 struct nodes *nodes_load(struct ops *ops, char **err);
 void nodes_free(struct nodes *n);
+int nodes_any(const struct nodes *n);	/* whether there is a peer in the manifest */
 uint64_t nodes_changes(const struct nodes *n);	/* how many there were since the start */
 
 /* Copies; free with peer_free. NULL: not known. A peer is known here ("in the

@@ -89,7 +89,7 @@ answer_head(struct ops *ops, struct buf *out, uint16_t status, uint32_t table)
 	buf_u32(out, table);
 }
 
-/* Whether the log still holds everything of the table after q->after. */
+/* Whether the log holds everything that was written from the start time on. */
 static int
 reaches(struct ops *ops, const struct question *q)
 {
@@ -97,6 +97,8 @@ reaches(struct ops *ops, const struct question *q)
 
 	if (q->from_ms == 0)
 		return (1);	/* the asker sees it by the first entry's prev */
+	if (q->from_ms <= ops->log.unlogged_ms)
+		return (0);
 	return (trimmed == 0 || txlog_oldest_ms(&ops->log) <= q->from_ms);
 }
 

@@ -66,6 +66,8 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 		l->acked_inc = rd_u64(&r);
 		l->acked = rd_u64(&r);
 		l->trimmed = rd_u64(&r);
+		if (rd_left(&r) > 0)	/* stores made before have none */
+			l->unlogged_ms = rd_u64(&r);
 		if (!rd_done(&r))
 			rc = -1;
 	} else
@@ -88,6 +90,7 @@ txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock)
 	buf_u64(&v, l->acked_inc);
 	buf_u64(&v, l->acked);
 	buf_u64(&v, l->trimmed);
+	buf_u64(&v, l->unlogged_ms);
 	store_batch_put(b, CF_META, "W", 1, v.data, v.len);
 	buf_free(&v);
 }

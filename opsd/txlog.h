@@ -20,6 +20,7 @@ struct txlog {
 	_Atomic uint64_t	 acked;		/* in the stream, of acked_inc */
 	_Atomic uint64_t	 acked_inc;
 	_Atomic uint64_t	 trimmed;	/* entries up to here are gone */
+	_Atomic uint64_t	 unlogged_ms;	/* when a transaction was last left out, 0: never */
 	uint64_t		 clock;		/* high-water mark as loaded */
 };
 
