@@ -2,13 +2,14 @@
 
 #include "auth.h"
 
-#include <ctype.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <uthash.h>
 
+#include "authlog.h"
+#include "basic.h"
 #include "clock.h"
 #include "failures.h"
 #include "firstuser.h"
@@ -46,12 +47,11 @@ struct auth {
 	pthread_mutex_t	 lock;		/* all below */
 	struct verified	*cache;
 	uint64_t	 generation;	/* of users and roles */
-	uint64_t	 failed_us;	/* when a failure was logged last */
-	unsigned	 failed;	/* not logged since */
 	uint64_t	 failed_ever;
 	struct failures	*failures;
 	struct sessions	*sessions;
-	struct tokens	*tokens;	/* has its own lock */
+	struct tokens	*tokens;	/* has its own lock, and so has */
+	struct authlog	*log;
 	uint8_t		 salt[32];
 	char		*nobody;	/* a hash to check when there is no such user */
 };
@@ -173,66 +173,6 @@ auth_changed(struct auth *a)
 static const char too_many[] = "Too many logins from this address have failed, please try again "
     "later";
 
-static int
-base64_value(char c)
-{
-	static const char alphabet[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *p = c != '\0' ? strchr(alphabet, c) : NULL;
-
-	return (p != NULL ? (int)(p - alphabet) : -1);
-}
-
-/* As a C string, or NULL. */
-static char *
-base64_text(const char *s)
-{
-	char *out = xmalloc(strlen(s) + 1);
-	size_t n = 0;
-	uint32_t bits = 0;
-	int have = 0, v;
-
-	for (; (v = base64_value(*s)) != -1; s++) {
-		bits = bits << 6 | (uint32_t)v;
-		if ((have += 6) >= 8)
-			out[n++] = (char)(bits >> (have -= 8));
-	}
-	out[n] = '\0';
-	s += strspn(s, "= \t");
-	if (*s == '\0' && strlen(out) == n)
-		return (out);
-	free(out);
-	return (NULL);
-}
-
-static void
-log_failure(struct auth *a, const char *user, const char *from)
-{
-	uint64_t now = mono_us();
-	unsigned more = 0;
-	char shown[65];
-	size_t i;
-	int say;
-
-	for (i = 0; i < sizeof(shown) - 1 && user[i] != '\0'; i++)
-		shown[i] = isprint((unsigned char)user[i]) ? user[i] : '?';
-	shown[i] = '\0';
-	pthread_mutex_lock(&a->lock);
-	a->failed_ever++;
-	say = a->failed_us == 0 || now - a->failed_us > 1000000;
-	if (say) {
-		more = a->failed;
-		a->failed = 0;
-		a->failed_us = now;
-	} else
-		a->failed++;
-	pthread_mutex_unlock(&a->lock);
-	if (say && more > 0)
-		log_warnx("auth: %u more failed logins", more);
-	if (say)
-		log_warnx("auth: failed login as '%s' from %s", shown, from);
-}
-
 unsigned
 auth_retry_after(struct auth *a, const char *from)
 {
@@ -261,8 +201,10 @@ count_login(struct auth *a, const char *from, int good)
 	pthread_mutex_lock(&a->lock);
 	if (good)
 		failures_clear(a->failures, from);
-	else
+	else {
 		failures_add(a->failures, from, mono_us());
+		a->failed_ever++;
+	}
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -327,7 +269,7 @@ auth_login(struct auth *a, const char *name, const char *password, const char *f
 	u = verify(a, name, password);
 	count_login(a, from, u != NULL);
 	if (u == NULL) {
-		log_failure(a, name, from);
+		authlog_wrong(a->log, name, from);
 		*status = 401;
 		return (NULL);
 	}
@@ -362,26 +304,19 @@ check_bearer(struct check *c, const char *token)
 static void
 check_basic(struct check *c, const char *encoded)
 {
-	char *text = base64_text(encoded);
-	char *password = text != NULL ? strchr(text, ':') : NULL;
+	char *password = NULL, *name = basic_read(encoded, &password);
 	uint64_t gen = generation(c->auth);
-	struct user *u = NULL;
+	struct user *u = name != NULL ? verify(c->auth, name, password) : NULL;
 
-	if (password != NULL) {
-		*password++ = '\0';
-		u = verify(c->auth, text, password);
-	}
 	count_login(c->auth, c->from, u != NULL);
 	if (u != NULL) {
 		cache_add(c->auth, c->id, u, gen, UINT64_MAX);
 		conclude(c, u);
 	} else {
-		log_failure(c->auth, password != NULL ? text : "", c->from);
+		authlog_wrong(c->auth->log, name != NULL ? name : "", c->from);
 		c->done(NULL, 401, "Login failed", c->arg);
 	}
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
+	basic_free(name, password);
 }
 
 static int
@@ -545,6 +480,7 @@ auth_start(struct ops *ops, char **err)
 	pthread_mutex_init(&a->lock, NULL);
 	crypto_random(a->salt, sizeof(a->salt));
 	a->failures = failures_new(FAILING_MAX);
+	a->log = authlog_new(ops);
 	a->nobody = crypto_hash_password("");
 	if (firstuser_make(ops, err) == 0 && (a->worker = workers_start(1, err)) != NULL)
 		return (a);
@@ -562,6 +498,7 @@ auth_stop(struct auth *a)
 	failures_free(a->failures);
 	sessions_free(a->sessions);
 	tokens_free(a->tokens);
+	authlog_free(a->log);
 	pthread_mutex_destroy(&a->lock);
 	pthread_mutex_destroy(&a->changing);
 	free(a->nobody);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "auth.h"
+#include "authlog.h"
 #include "mem.h"
 #include "ops.h"
 #include "session.h"
@@ -44,8 +45,11 @@ who(struct request *r, const char *wrong)
 
 	if (op_faults(r, &f))
 		return (NULL);
-	if (named)
+	if (named) {
 		u = auth_login(r->ops->auth, name, password, r->from, &status, &error);
+		if (u != NULL || status != 429)
+			authlog_login(r, name, u != NULL ? NULL : error != NULL ? error : wrong);
+	}
 	/* Who may everything on the node itself is no user whom a token could name. */
 	else if (r->user != NULL)
 		u = user_load(r->ops, r->user->name);

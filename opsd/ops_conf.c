@@ -59,6 +59,8 @@ refresh_live(struct ops *o, const struct conf *c)
 	o->live.clustering = conf_bool(c, CL_ENABLED);
 	o->live.republish = conf_bool(c, CL_REPUBLISH);
 	o->live.audit = conf_bool(c, LOGGING_AUDIT);
+	o->live.log_good = conf_bool(c, LOGGING_AUTH_GOOD);
+	o->live.log_failed = conf_bool(c, LOGGING_AUTH_FAILED);
 	o->live.write_async = conf_bool(c, STORAGE_WRITE_ASYNC);
 	o->live.max_skew_ms = (uint64_t)conf_int(c, CL_MAX_CLOCK_SKEW);
 	o->live.reserve = (uint64_t)conf_int(c, STORAGE_RESERVE);

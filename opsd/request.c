@@ -11,6 +11,7 @@
 #include <event2/buffer.h>
 
 #include "auth.h"
+#include "authlog.h"
 #include "clock.h"
 #include "health.h"
 #include "http.h"
@@ -40,6 +41,7 @@ struct exchange {
 	char			 from[64];
 	int			 nobody, counted;	/* without user; as one of them */
 	int			 told;		/* the metrics have it */
+	int			 known, logged;		/* who asks, or that they may not; that */
 	uint64_t		 bytes;		/* of the body, counted */
 	struct user		*checked;	/* auth's answer on its way to the thread */
 	int			 check_status;
@@ -141,11 +143,24 @@ http_count(const struct request *r, int *connections, int *requests)
 	*requests = r->http->thread->http->open;
 }
 
+/* Once, as soon as it is known what is asked for, or that it never will be. */
+static void
+log_who(struct exchange *x)
+{
+	/* Those that were not looked at are neither good nor bad. */
+	int looked = x->check_status != 429 && x->check_status != 503;
+
+	if (x->known && !x->logged && (x->r.user != NULL || (x->check_error != NULL && looked)))
+		authlog_request(&x->r, x->head.method, x->head.path, x->check_error);
+	x->logged = 1;
+}
+
 static void
 exchange_free(struct exchange *x)
 {
 	struct http *h = x->thread->http;
 
+	log_who(x);
 	count(x, x->status);
 	json_decref(x->r.body);
 	user_unref(x->r.user);
@@ -371,6 +386,7 @@ exchange_body(struct exchange *x)
 	    x->thread->http->limits.max_depth, &x->r.body, &err);
 	/* It may be long, and the request may take long. */
 	conn_body_drop(x->conn);
+	log_who(x);
 	if (x->r.op != NULL)
 		dispatch(&x->r);
 	else if (x->check_error != NULL)
@@ -495,6 +511,7 @@ is_trusted_page(struct exchange *x)
 static void
 no_credentials(struct exchange *x)
 {
+	x->known = 1;
 	if (is_loopback(x->from) && authorize_local(x->r.ops) && is_trusted_page(x))
 		x->r.user = user_local();
 	else
@@ -508,6 +525,7 @@ user_known(void *arg)
 	struct exchange *x = arg;
 
 	x->r.user = x->checked;
+	x->known = 1;
 	if (x->conn == NULL)
 		exchange_free(x);
 	else if (x->checked == NULL && x->check_error == NULL)
@@ -542,6 +560,7 @@ identify(struct exchange *x)
 	    .from = x->from, .secure = x->r.secure };
 
 	if (x->r.local) {
+		x->known = 1;
 		x->r.user = user_local();
 		want_body(x);
 	} else if (given.authorization != NULL || given.cookie != NULL)

@@ -86,3 +86,55 @@ role_id()	# role_id NAME
 	refused n1 409 '{"operation":"alter_user","username":"'"$HL_USER"'","role":"guest"}'
 	ok n1 '{"operation":"user_info"}' '.username == "'"$HL_USER"'" and .role.permission.super_user'
 }
+
+# ---- who was let in, in the log ----
+
+# says LINE: it is in the daemon's log, whatever is before it
+says()
+{
+	grep -q -F -- "$1" "$(root n1)/log/opsd.log"
+}
+
+send()		# send CURL-OPTION...: a request; its status
+{
+	curl -s -m 20 -o /dev/null -w '%{http_code}' -d '{"operation":"describe_all"}' "$@" "http://127.0.0.1:$(port n1 api)/"
+}
+
+@test "logging.auditAuthEvents: each that was let in or refused, by whom, from where, for what" {
+	local token fd
+
+	ok n1 '{"operation":"add_user","role":"super_user","username":"lou","password":"lou-secret","active":true}'
+	token=$(ask n1 '{"operation":"create_authentication_tokens"}' | jq -r .operation_token)
+	# Nothing is wanted: wrong passwords alone are logged, and not each.
+	[ "$(send -u 'eve:wrong')$(send -u 'eve:wrong')" = 401401 ]
+	wait_until 5 says "auth: failed login as 'eve' from 127.0.0.1"
+	run ! grep -E 'auth: (success|failure)' "$(root n1)/log/opsd.log"
+	ok n1 '{"operation":"set_configuration","logging_auditAuthEvents_logFailed":true}' '.live == ["logging.auditAuthEvents.logFailed"]'
+	[ "$(send -u 'mallory:wrong')$(send -u "o'x"$'\n'": wrong")" = 401401 ]
+	[ "$(send -H 'Authorization: Bearer none')$(send -H 'Authorization: Basic ?')$(send)" = 401401401 ]
+	op n1 '{"operation":"login","username":"trent","password":"wrong"}'
+	[ "$code" = 401 ]
+	wait_until 5 says "auth: failure: user 'trent' by password from 127.0.0.1: POST /, login: Login failed"
+	says "auth: failure: user 'mallory' by password from 127.0.0.1: POST /, describe_all: Login failed"
+	says "auth: failure: user 'o'x?' by password from 127.0.0.1"
+	says "auth: failure: user '?' by token from 127.0.0.1: POST /, describe_all: invalid token"
+	[ "$(grep -c 'auth: failure' "$(root n1)/log/opsd.log")" = 5 ]
+	# Whoever goes away before the body was there, too.
+	exec {fd}<>"/dev/tcp/127.0.0.1/$(port n1 api)"
+	printf 'POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\nContent-Length: 9\r\n\r\n' "$(printf 'oscar:wrong' | base64)" >&"$fd"
+	exec {fd}>&-
+	wait_until 5 says "auth: failure: user 'oscar' by password from 127.0.0.1: POST /, no operation: Login failed"
+	run ! grep 'auth: success' "$(root n1)/log/opsd.log"
+	ok n1 '{"operation":"set_configuration","logging_auditAuthEvents_logFailed":false,"logging_auditAuthEvents_logSuccessful":true}'
+	[ "$(send -u lou:lou-secret)$(send -H "Authorization: Bearer $token")" = 200200 ]
+	ok n1 '{"operation":"login","username":"lou","password":"lou-secret"}'
+	[ "$(send --unix-socket "$(root n1)/operations-server")" = 200 ]
+	wait_until 5 says "auth: success: user 'hubleaf' by the file's rights from the domain socket: POST /, describe_all"
+	says "auth: success: user 'lou' by password from 127.0.0.1: POST /, describe_all"
+	says "auth: success: user 'lou' by password from 127.0.0.1: POST /, login"
+	says "auth: success: user 'admin' by token from 127.0.0.1: POST /, describe_all"
+	ok n1 '{"operation":"set_configuration","logging_auditAuthEvents_logSuccessful":false}'
+	ok n1 '{"operation":"read_log","log_name":"opsd.log","limit":1000}' \
+	    'map(select(.message | startswith("auth: success: user \u0027lou\u0027"))) | length == 2'
+	ok n1 '{"operation":"drop_user","username":"lou"}'
+}
