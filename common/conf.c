@@ -110,12 +110,48 @@ conf_distance(const char *a, const char *b)
 	return (row[m]);
 }
 
+/* What peers call what we have elsewhere: keys, and sections of some. */
+static const struct {
+	const char	*theirs, *ours;
+} conf_elsewhere[] = {
+	{ "http", "operationsApi.network" }, { "operationsApi.tls", "tls" },
+	{ "operationsApi.authentication", "authentication" },
+	{ "server.port", "operationsApi.network.port" }, { "hdb.root", "rootPath" },
+	{ "log.level", "logging.level" },
+	{ "cors.on", "operationsApi.network.cors" },
+	{ "clustering.port", "clustering.hubServer.cluster.network.port" },
+	{ "node.name", "clustering.nodeName" },
+};
+
+static int
+conf_find_elsewhere(const char *name)
+{
+	size_t	i, n;
+	char	*ours;
+	int	key;
+
+	for (i = 0; i < sizeof(conf_elsewhere) / sizeof(conf_elsewhere[0]); i++) {
+		n = strlen(conf_elsewhere[i].theirs);
+		if (conf_match(conf_elsewhere[i].theirs, name) < n ||
+		    (name[n] != '\0' && conf_fold(name[n]) != '_'))
+			continue;
+		ours = xasprintf("%s%.*s", conf_elsewhere[i].ours, CONF_NAME_MAX, name + n);
+		key = conf_find(ours);
+		free(ours);
+		if (key != -1)
+			return (key);
+	}
+	return (-1);
+}
+
 const char *
 conf_nearest(const char *name)
 {
 	unsigned	d, least = UINT32_MAX;
-	int		key, nearest = 0;
+	int		key = conf_find_elsewhere(name), nearest = 0;
 
+	if (key != -1)
+		return (conf_infos[key].name);
 	for (key = 0; key < CONF_KEYS; key++) {
 		if ((d = conf_distance(name, conf_infos[key].name)) < least) {
 			least = d;

@@ -49,7 +49,7 @@ json_t *conf_tree(const struct conf *c);
 int conf_find(const char *name);
 /* A time span as CONF_MS takes it; -1: it is none. */
 int64_t conf_ms(const json_t *value);
-/* Nearest known name to an unknown one. */
+/* Nearest known name to an unknown one: what a peer's key is called here, else by letters. */
 const char *conf_nearest(const char *name);
 const char *conf_name(enum conf_key key);	/* "clustering.nodeName" */
 enum conf_change conf_change(enum conf_key key);

@@ -361,6 +361,14 @@ test_names(void **state)
 	assert_string_equal(conf_name(API_PORT), "operationsApi.network.port");
 	assert_string_equal(conf_nearest("thread"), "threads");
 	assert_string_equal(conf_nearest("loging.levl"), "logging.level");
+	assert_string_equal(conf_nearest("http.timeout"), "operationsApi.network.timeout");
+	assert_string_equal(conf_nearest("HTTP_CORSACCESSLIST"), "operationsApi.network.corsAccessList");
+	assert_string_equal(conf_nearest("http_port"), "operationsApi.network.port");
+	assert_string_equal(conf_nearest("operationsApi.tls.certificate"), "tls.certificate");
+	assert_string_equal(conf_nearest("operationsApi.authentication.refreshTokenTimeout"),
+	    "authentication.refreshTokenTimeout");
+	assert_string_equal(conf_nearest("NODE_NAME"), "clustering.nodeName");
+	assert_string_equal(conf_nearest("clustering_port"), "clustering.hubServer.cluster.network.port");
 	assert_int_equal(conf_change(API_PORT), CONF_RESTART);
 	assert_int_equal(conf_change(HUB_ROUTES), CONF_LIVE);
 }
