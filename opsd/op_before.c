@@ -181,11 +181,9 @@ delete_records_before(struct request *r)
 	if (ms == -1)
 		fault(&f, "Invalid date, must be in ISO-8601 format (YYYY-MM-DD).");
 	t = op_table(r, &f, 400, 404);
-	if (t != NULL && t->id < TABLE_USER_FIRST) {
-		reply_error(r, 403, "The 'system' database, tables and records are used "
-		    "internally by HarperDB and cannot be updated or removed.");
+	if (t != NULL && op_is_system(r, t->database))
 		table_unref(t);
-	} else if (t != NULL)
+	else if (t != NULL)
 		/* What is made from now on stays, whatever the date. */
 		start(r, t, (uint64_t)(ms < now ? ms : now), 0, forget);
 }

@@ -94,13 +94,43 @@ op_table(struct request *r, struct faults *f, int faults_status, int status)
 	return (op_faults_status(r, f, faults_status) ? NULL : find(r, db, name, status));
 }
 
+static const char is_system[] = "The 'system' database, tables and records are used internally by "
+    "HarperDB and cannot be updated or removed.";
+
+/* Rows of the system that operations of their own write, which check more than a row can say. */
+static const struct {
+	const char	*table, *with;
+} system_rows[] = {
+	{ "hdb_user", "add_user, alter_user and drop_user" },
+	{ "hdb_role", "add_role, alter_role and drop_role" },
+	{ "hdb_nodes", "add_node, update_node and remove_node" },
+};
+
+/* 1 with 403 answered. */
+static int
+is_system_row(struct request *r, const char *db, const char *table)
+{
+	const char	*with = NULL;
+
+	if (strcmp(db, "system") != 0)
+		return (0);
+	for (size_t i = 0; i < sizeof(system_rows) / sizeof(system_rows[0]); i++)
+		if (strcmp(system_rows[i].table, table) == 0)
+			with = system_rows[i].with;
+	if (with != NULL && r->user->super_user)
+		reply_error(r, 403, "%s Rows of '%s' are written with %s.", is_system, table, with);
+	else
+		reply_error(r, 403, "%s", is_system);
+	return (1);
+}
+
 struct table *
 op_table_to_write(struct request *r, struct faults *f)
 {
 	const char	*db = field_database(f, r->body);
 	const char	*name = field_string(f, r->body, "table", 1);
 
-	return (op_faults(r, f) || op_is_system(r, db) ? NULL : find(r, db, name, 400));
+	return (op_faults(r, f) || is_system_row(r, db, name) ? NULL : find(r, db, name, 400));
 }
 
 int
@@ -108,7 +138,6 @@ op_is_system(struct request *r, const char *db)
 {
 	if (strcmp(db, "system") != 0)
 		return (0);
-	reply_error(r, 403, "The 'system' database, tables and records are used internally by "
-	    "HarperDB and cannot be updated or removed.");
+	reply_error(r, 403, "%s", is_system);
 	return (1);
 }

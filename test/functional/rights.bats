@@ -353,7 +353,7 @@ job_over()
 }
 
 @test "the system tables: read by super_users without secrets, written by nobody" {
-	local user op
+	local user op what
 
 	for user in reader writer builder clu root; do
 		for op in insert update upsert; do
@@ -364,6 +364,18 @@ job_over()
 		as "$user" 403 '{"operation":"delete","database":"system","table":"hdb_user","ids":["root"]}'
 		as "$user" 403 '{"operation":"csv_data_load","database":"system","table":"hdb_user","data":"username\neve"}'
 	done
+	# A super_user is told how it is done.
+	while read -r what op; do
+		as root 403 "$(write insert '{"id":1}' "$what" system)" \
+		    ".error | startswith(\"The 'system' database, tables and records are used internally\") and endswith(\"Rows of '$what' are written with $op.\")"
+		as root 403 "{\"operation\":\"delete\",\"schema\":\"system\",\"table\":\"$what\",\"hash_values\":[1]}" '.error | contains("are written with")'
+		as reader 403 "$(write upsert '{"id":1}' "$what" system)" '.error | endswith("cannot be updated or removed.")'
+	done <<-'END'
+	hdb_user add_user, alter_user and drop_user
+	hdb_role add_role, alter_role and drop_role
+	hdb_nodes add_node, update_node and remove_node
+	END
+	as root 403 "$(write insert '{"id":1}' hdb_job system)" '.error | endswith("cannot be updated or removed.")'
 	as builder 403 '{"operation":"drop_table","database":"system","table":"hdb_user"}'
 	as builder 403 '{"operation":"create_table","database":"system","table":"x","primary_key":"id"}'
 	as root 200 '{"operation":"search_by_value","database":"system","table":"hdb_user","attribute":"username","value":"*","get_attributes":["*"]}' \
