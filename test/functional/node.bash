@@ -352,22 +352,38 @@ refused()	# refused NODE CODE JSON [TEXT]: that status, with this in its error
 	fi
 }
 
-# cases NODE: from standard input, a line each, parted by tabs,
+# cases NODE [old]: from standard input, a line each, parted by tabs,
 #	STATUS  REQUEST  WHAT
-# WHAT is in the error, or for 200 a jq expression that holds.  Every one that differs is shown.
+# WHAT is in the answer ("TEXT" in quotes: that is its whole error), or for 200 a jq expression
+# that holds, in which `ids` are those of rows.  With old every request is also sent in the older
+# names.  Every one that differs is shown.
 cases()
 {
 	local status request want failed=0
 
 	while IFS=$'\t' read -r status request want; do
 		[[ -n $status && $status != \#* ]] || continue
-		if [ "$status" = 200 ]; then
-			ok "$1" "$request" "$want" || failed=1
-		else
-			refused "$1" "$status" "$request" "$want" || failed=1
-		fi
+		one_case "$1" "$status" "$request" "$want" || failed=1
+		[ "${2:-}" != old ] || one_case "$1" "$status" "$(older "$request")" "$want" || failed=1
 	done < <(tr -s '\t')
 	return "$failed"
+}
+
+one_case()	# one_case NODE STATUS REQUEST WHAT
+{
+	if [ "$2" = 200 ]; then
+		ok "$1" "$3" "${4:+def ids: [.[].id]; $4}"
+	else
+		refused "$1" "$2" "$3" "$4"
+	fi
+}
+
+older()		# older REQUEST: the same in the older names
+{
+	sed -e 's/"database":/"schema":/g; s/"ids":/"hash_values":/g; s/"value":/"search_value":/g' \
+	    -e 's/"comparator":/"search_type":/g; s/"primary_key":/"hash_attribute":/g' \
+	    -e '/"sort"/!s/"attribute":/"search_attribute":/g; s/search_by_id/search_by_hash/' \
+	    -e 's/create_database/create_schema/; s/describe_database/describe_schema/' <<<"$1"
 }
 
 wait_until()	# wait_until SECONDS COMMAND...

@@ -1,6 +1,5 @@
 #!/usr/bin/env bats
-# The rules of records and tables, in old and new names: a line is `status | request | what holds of the answer`,
-# the last in jq; `text` stands for its error or message.
+# The rules of records and tables, in old and new names: a line each (see cases in node.bash).
 
 load node.bash
 
@@ -19,45 +18,6 @@ start_nodes()
 	ok n1 '{"operation":"create_table","table":"w","primary_key":"id"}'
 }
 
-# The table on stdin; lines that are wrong are shown, all of them.
-cases()		# cases [NAMES]: NAMES old sends each with the older names, too
-{
-	local status request want line wrong=0
-
-	while IFS= read -r line; do
-		line=${line#"${line%%[![:space:]]*}"}
-		case $line in
-		'' | '#'*) continue ;;
-		esac
-		status=${line%% | *}
-		line=${line#* | }
-		request=${line%% | *}
-		want=${line#* | }
-		one "$status" "$request" "$want" || wrong=1
-		[ "${1:-}" != old ] || one "$status" "$(older "$request")" "$want" || wrong=1
-	done
-	[ "$wrong" = 0 ]
-}
-
-one()
-{
-	op n1 "$2"
-	[ "$code" = "$1" ] && jq -e "def text: .error // .message; def ids: [.[].id]; $3" \
-	    <<<"$body" >/dev/null && return 0
-	echo "$2"
-	echo "gave $code: $body"
-	echo "wanted $1: $3"
-	return 1
-}
-
-older()
-{
-	sed -e 's/"database":/"schema":/g; s/"ids":/"hash_values":/g; s/"value":/"search_value":/g' \
-	    -e 's/"comparator":/"search_type":/g; s/"primary_key":/"hash_attribute":/g' \
-	    -e '/"sort"/!s/"attribute":/"search_attribute":/g; s/search_by_id/search_by_hash/' \
-	    -e 's/create_database/create_schema/; s/describe_database/describe_schema/' <<<"$1"
-}
-
 # Conditions on the table s, short: `attribute comparator value | ids`.
 finds()
 {
@@ -69,8 +29,8 @@ finds()
 		value=${value% => *}
 		set -- "{\"operation\":\"search_by_conditions\",\"table\":\"s\",\"get_attributes\":[\"id\"],
 		    \"conditions\":[{\"attribute\":\"$attribute\",\"comparator\":\"$comparator\",\"value\":$value}]}"
-		one 200 "$1" "ids - $ids == [] and $ids - ids == []" || wrong=1
-		one 200 "$(older "$1")" "ids - $ids == [] and $ids - ids == []" || wrong=1
+		ok n1 "$1" "[.[].id] | . - $ids == [] and $ids - . == []" || wrong=1
+		ok n1 "$(older "$1")" "[.[].id] | . - $ids == [] and $ids - . == []" || wrong=1
 	done
 	[ "$wrong" = 0 ]
 }
@@ -130,8 +90,8 @@ finds()
 		[ -n "$attribute" ] || continue
 		set -- "{\"operation\":\"search_by_value\",\"table\":\"s\",\"attribute\":\"$attribute\",
 		    \"value\":$value,\"get_attributes\":[\"id\"]}"
-		one 200 "$1" "ids - $ids == [] and $ids - ids == []" || wrong=1
-		one 200 "$(older "$1")" "ids - $ids == [] and $ids - ids == []" || wrong=1
+		ok n1 "$1" "[.[].id] | . - $ids == [] and $ids - . == []" || wrong=1
+		ok n1 "$(older "$1")" "[.[].id] | . - $ids == [] and $ids - . == []" || wrong=1
 	done <<-'END'
 	id "*" [1,2,3,4,"4"]
 	m "*" [1,2,3,4,"4"]
@@ -153,100 +113,100 @@ finds()
 }
 
 @test "searches: order, pages, columns, nesting" {
-	cases old <<-'END'
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"]} | ids == [1,2,3,4,"4"]
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":2} | ids == [1,2]
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"offset":3} | ids == [4,"4"]
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":2,"offset":1} | ids == [2,3]
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"offset":9} | . == []
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"reverse":true,"limit":2} | ids == ["4",4]
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"desc":true} | ids == ["4",4,3,2,1]
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["t","id"],"limit":1} | (.[0] | keys_unsorted) == ["t","id"]
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":1,"get_attributes":["*"]} | .[0] | keys == ["__createdtime__","__updatedtime__","id","m","n","t"]
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":3,"get_attributes":["m"]} | . == [{"m":null}]
-	200 | {"operation":"search_by_id","table":"s","ids":["4",1,99,1],"get_attributes":["id"]} | ids == ["4",1,1]
-	200 | {"operation":"search_by_id","table":"s","ids":[],"get_attributes":["id"]} | . == []
-	200 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"n","comparator":"greater_than","value":1},{"attribute":"t","comparator":"contains","value":"a"}]} | ids == [2,"4"]
-	200 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"operator":"OR","conditions":[{"attribute":"n","comparator":"equals","value":1},{"attribute":"id","comparator":"equals","value":3}]} | ids == [1,3]
-	200 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"operator":"And","conditions":[{"attribute":"id","comparator":"le","value":3},{"operator":"or","conditions":[{"attribute":"n","comparator":"eq","value":1},{"attribute":"t","comparator":"eq","value":"cherry"}]}]} | ids == [1,3]
+	cases n1 old <<-'END'
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"]}	ids == [1,2,3,4,"4"]
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":2}	ids == [1,2]
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"offset":3}	ids == [4,"4"]
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":2,"offset":1}	ids == [2,3]
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"offset":9}	. == []
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"reverse":true,"limit":2}	ids == ["4",4]
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"desc":true}	ids == ["4",4,3,2,1]
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["t","id"],"limit":1}	(.[0] | keys_unsorted) == ["t","id"]
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":1,"get_attributes":["*"]}	.[0] | keys == ["__createdtime__","__updatedtime__","id","m","n","t"]
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":3,"get_attributes":["m"]}	. == [{"m":null}]
+	200	{"operation":"search_by_id","table":"s","ids":["4",1,99,1],"get_attributes":["id"]}	ids == ["4",1,1]
+	200	{"operation":"search_by_id","table":"s","ids":[],"get_attributes":["id"]}	. == []
+	200	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"n","comparator":"greater_than","value":1},{"attribute":"t","comparator":"contains","value":"a"}]}	ids == [2,"4"]
+	200	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"operator":"OR","conditions":[{"attribute":"n","comparator":"equals","value":1},{"attribute":"id","comparator":"equals","value":3}]}	ids == [1,3]
+	200	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"operator":"And","conditions":[{"attribute":"id","comparator":"le","value":3},{"operator":"or","conditions":[{"attribute":"n","comparator":"eq","value":1},{"attribute":"t","comparator":"eq","value":"cherry"}]}]}	ids == [1,3]
 	# ["*"] of a table without declared attributes: what is missing is null
-	200 | {"operation":"search_by_conditions","table":"s","get_attributes":["*"],"conditions":[{"attribute":"id","value":2}]} | length == 1 and .[0].m == false
+	200	{"operation":"search_by_conditions","table":"s","get_attributes":["*"],"conditions":[{"attribute":"id","value":2}]}	length == 1 and .[0].m == false
 	# kinds in order: null, booleans, numbers, text, the rest
-	200 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"sort":{"attribute":"n"},"conditions":[{"attribute":"id","comparator":"ne","value":0}]} | ids == [1,2,"4",3,4]
-	200 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"sort":{"attribute":"n","descending":true},"limit":2,"conditions":[{"attribute":"id","comparator":"ne","value":0}]} | ids == [4,3]
-	200 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"sort":{"attribute":"n"},"limit":2,"conditions":[{"attribute":"n","comparator":"gt","value":1}]} | ids == [2,"4"]
-	200 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":{"attribute":"t","descending":true,"next":{"attribute":"id"}}} | ids == ["4",3,2,1,4]
+	200	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"sort":{"attribute":"n"},"conditions":[{"attribute":"id","comparator":"ne","value":0}]}	ids == [1,2,"4",3,4]
+	200	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"sort":{"attribute":"n","descending":true},"limit":2,"conditions":[{"attribute":"id","comparator":"ne","value":0}]}	ids == [4,3]
+	200	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"sort":{"attribute":"n"},"limit":2,"conditions":[{"attribute":"n","comparator":"gt","value":1}]}	ids == [2,"4"]
+	200	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":{"attribute":"t","descending":true,"next":{"attribute":"id"}}}	ids == ["4",3,2,1,4]
 	END
 }
 
 @test "searches: what is wrong is a 4xx that names it" {
-	cases <<-'END'
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":"ten"} | text == "'limit' must be a number"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":-5} | text == "'limit' must be greater than or equal to 1"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":0} | text == "'limit' must be greater than or equal to 1"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":1.5} | text == "'limit' must be an integer"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"offset":-1} | text == "'offset' must be greater than or equal to 0"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"desc":"yes"} | text == "'desc' must be a boolean"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"reverse":1} | text == "'reverse' must be a boolean"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":"id"} | text == "'sort' must be of type object"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":{}} | text == "'sort.attribute' is required"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":{"attribute":"id","descending":"no"}} | text == "'sort.descending' must be a boolean"
-	404 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":{"attribute":"zz"}} | text == "unknown attribute 'zz'"
-	404 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["a","b","c"]} | text == "unknown attribute 'a, b and c'"
-	404 | {"operation":"search_by_value","table":"s","attribute":"zz","value":"*","get_attributes":["id"]} | text == "unknown attribute 'zz'"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*"} | text == "'get_attributes' is required"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":"id"} | text == "'get_attributes' must be an array"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":[]} | text == "'get_attributes' must contain at least 1 item"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":[7]} | text == "'get_attributes[0]' must be a string"
-	400 | {"operation":"search_by_value","table":"s","attribute":"id","get_attributes":["id"]} | text == "'search_value' is required"
-	400 | {"operation":"search_by_value","table":"s","value":"*","get_attributes":["id"]} | text == "'search_attribute' is required"
-	400 | {"operation":"search_by_value","table":"s","attribute":7,"value":"*","get_attributes":["id"]} | text == "'search_attribute' must be a string"
-	400 | {"operation":"search_by_value","attribute":"id","value":"*","get_attributes":["id"]} | text == "'table' is required"
-	400 | {"operation":"search_by_value","database":7,"table":"s","attribute":"id","value":"*","get_attributes":["id"]} | text == "'database' must be a string"
-	404 | {"operation":"search_by_value","table":"no","attribute":"id","value":"*","get_attributes":["id"]} | text == "Table 'data.no' does not exist"
-	404 | {"operation":"search_by_value","database":"no","table":"s","attribute":"id","value":"*","get_attributes":["id"]} | text == "database 'no' does not exist"
-	400 | {"operation":"search_by_value","database":"data","schema":"dev","table":"s","attribute":"id","value":"*","get_attributes":["id"]} | text == "'database' and 'schema' are the same field, and have different values"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"]} | text == "'conditions' is required"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":{}} | text == "'conditions' must be an array"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[]} | text | startswith("'conditions' must contain at least 1")
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[7]} | text == "'conditions[0]' must be of type object"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{}]} | text == "'conditions[0].search_attribute' is required. 'conditions[0].search_value' is required"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"operator":"xor","conditions":[{"attribute":"id","value":1}]} | text == "'operator' must be one of [and, or]"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"like","value":1}]} | text | startswith("'conditions[0].comparator' must be one of [equals, ")
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":7,"value":1}]} | text == "'conditions[0].comparator' must be a string"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"between","value":1}]} | text == "'conditions[0].value' must be an array"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"between","value":[1]}]} | text == "'conditions[0].value' must contain 2 items"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"in","value":1}]} | text == "'conditions[0].value' must be an array"
-	400 | {"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"operator":"or","conditions":[{"attribute":"id"}]}]} | text == "'conditions[0].conditions[0].search_value' is required"
+	cases n1 <<-'END'
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":"ten"}	"'limit' must be a number"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":-5}	"'limit' must be greater than or equal to 1"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":0}	"'limit' must be greater than or equal to 1"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"limit":1.5}	"'limit' must be an integer"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"offset":-1}	"'offset' must be greater than or equal to 0"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"desc":"yes"}	"'desc' must be a boolean"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"reverse":1}	"'reverse' must be a boolean"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":"id"}	"'sort' must be of type object"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":{}}	"'sort.attribute' is required"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":{"attribute":"id","descending":"no"}}	"'sort.descending' must be a boolean"
+	404	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["id"],"sort":{"attribute":"zz"}}	"unknown attribute 'zz'"
+	404	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":["a","b","c"]}	"unknown attribute 'a, b and c'"
+	404	{"operation":"search_by_value","table":"s","attribute":"zz","value":"*","get_attributes":["id"]}	"unknown attribute 'zz'"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*"}	"'get_attributes' is required"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":"id"}	"'get_attributes' must be an array"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":[]}	"'get_attributes' must contain at least 1 item"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","value":"*","get_attributes":[7]}	"'get_attributes[0]' must be a string"
+	400	{"operation":"search_by_value","table":"s","attribute":"id","get_attributes":["id"]}	"'search_value' is required"
+	400	{"operation":"search_by_value","table":"s","value":"*","get_attributes":["id"]}	"'search_attribute' is required"
+	400	{"operation":"search_by_value","table":"s","attribute":7,"value":"*","get_attributes":["id"]}	"'search_attribute' must be a string"
+	400	{"operation":"search_by_value","attribute":"id","value":"*","get_attributes":["id"]}	"'table' is required"
+	400	{"operation":"search_by_value","database":7,"table":"s","attribute":"id","value":"*","get_attributes":["id"]}	"'database' must be a string"
+	404	{"operation":"search_by_value","table":"no","attribute":"id","value":"*","get_attributes":["id"]}	"Table 'data.no' does not exist"
+	404	{"operation":"search_by_value","database":"no","table":"s","attribute":"id","value":"*","get_attributes":["id"]}	"database 'no' does not exist"
+	400	{"operation":"search_by_value","database":"data","schema":"dev","table":"s","attribute":"id","value":"*","get_attributes":["id"]}	"'database' and 'schema' are the same field, and have different values"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"]}	"'conditions' is required"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":{}}	"'conditions' must be an array"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[]}	"'conditions' must contain at least 1
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[7]}	"'conditions[0]' must be of type object"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{}]}	"'conditions[0].search_attribute' is required. 'conditions[0].search_value' is required"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"operator":"xor","conditions":[{"attribute":"id","value":1}]}	"'operator' must be one of [and, or]"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"like","value":1}]}	"'conditions[0].comparator' must be one of [equals, 
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":7,"value":1}]}	"'conditions[0].comparator' must be a string"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"between","value":1}]}	"'conditions[0].value' must be an array"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"between","value":[1]}]}	"'conditions[0].value' must contain 2 items"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"in","value":1}]}	"'conditions[0].value' must be an array"
+	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"operator":"or","conditions":[{"attribute":"id"}]}]}	"'conditions[0].conditions[0].search_value' is required"
 	# known clients look for 500
-	500 | {"operation":"search_by_id","table":"s","get_attributes":["id"]} | text == "'hash_values' is required"
-	500 | {"operation":"search_by_hash","table":"s","hash_values":"a","get_attributes":["id"]} | text == "'hash_values' must be an array"
-	500 | {"operation":"search_by_hash","table":"s","hash_values":[{}],"get_attributes":["id"]} | text == "'hash_values' must be strings or numbers"
-	500 | {"operation":"search_by_hash","table":"s","hash_values":[1]} | text == "'get_attributes' is required"
-	500 | {"operation":"search_by_hash","table":"s","hash_values":[1],"get_attributes":"*"} | text == "'get_attributes' must be an array"
-	500 | {"operation":"search_by_hash","table":"s","hash_values":[1],"get_attributes":[]} | text == "'get_attributes' must contain at least 1 item"
+	500	{"operation":"search_by_id","table":"s","get_attributes":["id"]}	"'hash_values' is required"
+	500	{"operation":"search_by_hash","table":"s","hash_values":"a","get_attributes":["id"]}	"'hash_values' must be an array"
+	500	{"operation":"search_by_hash","table":"s","hash_values":[{}],"get_attributes":["id"]}	"'hash_values' must be strings or numbers"
+	500	{"operation":"search_by_hash","table":"s","hash_values":[1]}	"'get_attributes' is required"
+	500	{"operation":"search_by_hash","table":"s","hash_values":[1],"get_attributes":"*"}	"'get_attributes' must be an array"
+	500	{"operation":"search_by_hash","table":"s","hash_values":[1],"get_attributes":[]}	"'get_attributes' must contain at least 1 item"
 	END
 }
 
 @test "writes: which were written, which skipped, and how many" {
-	cases <<-'END'
-	200 | {"operation":"insert","table":"w","records":[{"id":1,"a":1},{"id":"1"},{"id":1,"a":2},{"id":2}]} | . == {"message":"inserted 3 of 4 records","inserted_hashes":[1,"1",2],"skipped_hashes":[1]}
-	200 | {"operation":"search_by_id","table":"w","ids":[1],"get_attributes":["a"]} | . == [{"a":1}]
-	200 | {"operation":"insert","table":"w","records":[{"id":1,"a":9}]} | . == {"message":"inserted 0 of 1 records","inserted_hashes":[],"skipped_hashes":[1]}
-	200 | {"operation":"insert","table":"w","records":[]} | . == {"message":"inserted 0 of 0 records","inserted_hashes":[],"skipped_hashes":[]}
-	200 | {"operation":"update","table":"w","records":[{"id":1,"b":2},{"id":9,"b":2}]} | . == {"message":"updated 1 of 2 records","update_hashes":[1],"skipped_hashes":[9]}
-	200 | {"operation":"update","table":"w","records":[{"id":1,"b":3},{"id":1,"c":4}]} | . == {"message":"updated 2 of 2 records","update_hashes":[1,1],"skipped_hashes":[]}
-	200 | {"operation":"search_by_id","table":"w","ids":[1],"get_attributes":["a","b","c"]} | . == [{"a":1,"b":3,"c":4}]
-	200 | {"operation":"upsert","table":"w","records":[{"id":1,"d":1},{"id":3,"d":1}]} | . == {"message":"upserted 2 of 2 records","upserted_hashes":[1,3]}
-	200 | {"operation":"delete","table":"w","ids":[3]} | . == {"message":"1 of 1 record successfully deleted","deleted_hashes":[3],"skipped_hashes":[]}
-	200 | {"operation":"delete","table":"w","hash_values":[2,2,99]} | . == {"message":"1 of 3 records successfully deleted","deleted_hashes":[2],"skipped_hashes":[2,99]}
-	200 | {"operation":"delete","table":"w","ids":[]} | .message == "0 of 0 records successfully deleted"
-	200 | {"operation":"delete","table":"w","ids":["9"]} | .message == "0 of 1 record successfully deleted"
+	cases n1 <<-'END'
+	200	{"operation":"insert","table":"w","records":[{"id":1,"a":1},{"id":"1"},{"id":1,"a":2},{"id":2}]}	. == {"message":"inserted 3 of 4 records","inserted_hashes":[1,"1",2],"skipped_hashes":[1]}
+	200	{"operation":"search_by_id","table":"w","ids":[1],"get_attributes":["a"]}	. == [{"a":1}]
+	200	{"operation":"insert","table":"w","records":[{"id":1,"a":9}]}	. == {"message":"inserted 0 of 1 records","inserted_hashes":[],"skipped_hashes":[1]}
+	200	{"operation":"insert","table":"w","records":[]}	. == {"message":"inserted 0 of 0 records","inserted_hashes":[],"skipped_hashes":[]}
+	200	{"operation":"update","table":"w","records":[{"id":1,"b":2},{"id":9,"b":2}]}	. == {"message":"updated 1 of 2 records","update_hashes":[1],"skipped_hashes":[9]}
+	200	{"operation":"update","table":"w","records":[{"id":1,"b":3},{"id":1,"c":4}]}	. == {"message":"updated 2 of 2 records","update_hashes":[1,1],"skipped_hashes":[]}
+	200	{"operation":"search_by_id","table":"w","ids":[1],"get_attributes":["a","b","c"]}	. == [{"a":1,"b":3,"c":4}]
+	200	{"operation":"upsert","table":"w","records":[{"id":1,"d":1},{"id":3,"d":1}]}	. == {"message":"upserted 2 of 2 records","upserted_hashes":[1,3]}
+	200	{"operation":"delete","table":"w","ids":[3]}	. == {"message":"1 of 1 record successfully deleted","deleted_hashes":[3],"skipped_hashes":[]}
+	200	{"operation":"delete","table":"w","hash_values":[2,2,99]}	. == {"message":"1 of 3 records successfully deleted","deleted_hashes":[2],"skipped_hashes":[2,99]}
+	200	{"operation":"delete","table":"w","ids":[]}	.message == "0 of 0 records successfully deleted"
+	200	{"operation":"delete","table":"w","ids":["9"]}	.message == "0 of 1 record successfully deleted"
 	# -0, 0 and 0.0 are one key; times are the server's
-	200 | {"operation":"insert","table":"w","records":[{"id":-0.0},{"id":0},{"id":1.5}]} | .inserted_hashes == [0,1.5] and .skipped_hashes == [0]
-	200 | {"operation":"upsert","table":"w","records":[{"id":"t","__createdtime__":5,"__updatedtime__":"x"}]} | true
-	200 | {"operation":"search_by_id","table":"w","ids":["t"],"get_attributes":["__createdtime__","__updatedtime__"]} | .[0].__createdtime__ > 1e12 and .[0].__updatedtime__ > 1e12
-	200 | {"operation":"insert","table":"w","records":[{"z":1},{"z":2}]} | (.inserted_hashes | map(test("^[0-9a-f-]{36}$")) == [true,true])
+	200	{"operation":"insert","table":"w","records":[{"id":-0.0},{"id":0},{"id":1.5}]}	.inserted_hashes == [0,1.5] and .skipped_hashes == [0]
+	200	{"operation":"upsert","table":"w","records":[{"id":"t","__createdtime__":5,"__updatedtime__":"x"}]}	true
+	200	{"operation":"search_by_id","table":"w","ids":["t"],"get_attributes":["__createdtime__","__updatedtime__"]}	.[0].__createdtime__ > 1e12 and .[0].__updatedtime__ > 1e12
+	200	{"operation":"insert","table":"w","records":[{"z":1},{"z":2}]}	(.inserted_hashes | map(test("^[0-9a-f-]{36}$")) == [true,true])
 	END
 }
 
@@ -254,40 +214,40 @@ finds()
 	local long
 
 	long=$(printf 'k%.0s' {1..251})
-	cases <<-END
-	400 | {"operation":"insert","table":"w"} | text == "'records' is required"
-	400 | {"operation":"insert","records":[{"id":1}]} | text == "'table' is required"
-	400 | {"operation":"insert"} | text | contains("'records' is required") and contains("'table' is required")
-	400 | {"operation":"insert","table":"w","records":{}} | text == "'records' must be an array"
-	400 | {"operation":"insert","table":"w","records":"x"} | text == "'records' must be an array"
-	400 | {"operation":"upsert","table":"w","records":[{"id":1},7]} | text == "'records[1]' must be of type object"
-	400 | {"operation":"update","table":"w","records":[null]} | text == "'records[0]' must be of type object"
-	400 | {"operation":"insert","table":7,"records":[]} | text == "'table' must be a string"
-	400 | {"operation":"insert","table":"no","records":[{"id":1}]} | text == "Table 'data.no' does not exist"
-	400 | {"operation":"insert","schema":"no","table":"w","records":[{"id":1}]} | text == "database 'no' does not exist"
-	400 | {"operation":"delete","table":"no","ids":[1]} | text == "Table 'data.no' does not exist"
-	400 | {"operation":"insert","table":"w","records":[{"id":null}]} | text == "Invalid hash value: 'null' is not a valid hash attribute value, check log for more info"
-	400 | {"operation":"upsert","table":"w","records":[{"id":true}]} | text == "Invalid hash value: 'true' is not a valid hash attribute value, check log for more info"
-	400 | {"operation":"insert","table":"w","records":[{"id":{}}]} | text | startswith("Invalid hash value: '{}'")
-	400 | {"operation":"insert","table":"w","records":[{"id":[1]}]} | text | startswith("Invalid hash value: '[1]'")
-	400 | {"operation":"insert","table":"w","records":[{"id":""}]} | text | startswith("Invalid hash value: ''")
-	400 | {"operation":"insert","table":"w","records":[{"id":"a/b"}]} | text == "transaction aborted due to record(s) with a hash value that contains a forward slash, check log for more info"
-	400 | {"operation":"insert","table":"w","records":[{"id":"$long"}]} | text == "transaction aborted due to record(s) with a hash value that exceeds 250 bytes, check log for more info"
-	400 | {"operation":"update","table":"w","records":[{"a":1}]} | text == "a valid hash attribute must be provided with update record, check log for more info"
-	400 | {"operation":"insert","table":"w","records":[{"id":7,"a/b":1}]} | text == "Attribute names cannot include backticks or forward slashes"
-	400 | {"operation":"insert","table":"w","records":[{"id":7,"a\`b":1}]} | text == "Attribute names cannot include backticks or forward slashes"
-	400 | {"operation":"insert","table":"w","records":[{"id":7,"":1}]} | text == "transaction aborted due to record(s) with an attribute name that is null, undefined or empty string"
-	400 | {"operation":"insert","table":"w","records":[{"id":7,"$long":1}]} | text == "transaction aborted due to attribute name ${long%k} being too long. Attribute names cannot be longer than 250 bytes."
-	400 | {"operation":"insert","table":"w","records":[{"id":7,"a\u0001":1}]} | text | startswith("Invalid attribute name: 'a")
-	400 | {"operation":"delete","table":"w"} | text == "'hash_values' is required"
-	400 | {"operation":"delete","table":"w","ids":7} | text == "'ids' must be an array"
-	400 | {"operation":"delete","table":"w","ids":[{}]} | text == "'ids' must be strings or numbers"
-	400 | {"operation":"delete","table":"w","ids":[null]} | text == "'ids' must be strings or numbers"
-	400 | {"operation":"delete","table":"w","ids":[1],"hash_values":[2]} | text | contains("same field")
-	403 | {"operation":"insert","database":"system","table":"hdb_job","records":[{"id":1}]} | text | startswith("The 'system' database, tables and records are used internally")
+	cases n1 <<-END
+	400	{"operation":"insert","table":"w"}	"'records' is required"
+	400	{"operation":"insert","records":[{"id":1}]}	"'table' is required"
+	400	{"operation":"insert"}	'records' is required. 'table' is required
+	400	{"operation":"insert","table":"w","records":{}}	"'records' must be an array"
+	400	{"operation":"insert","table":"w","records":"x"}	"'records' must be an array"
+	400	{"operation":"upsert","table":"w","records":[{"id":1},7]}	"'records[1]' must be of type object"
+	400	{"operation":"update","table":"w","records":[null]}	"'records[0]' must be of type object"
+	400	{"operation":"insert","table":7,"records":[]}	"'table' must be a string"
+	400	{"operation":"insert","table":"no","records":[{"id":1}]}	"Table 'data.no' does not exist"
+	400	{"operation":"insert","schema":"no","table":"w","records":[{"id":1}]}	"database 'no' does not exist"
+	400	{"operation":"delete","table":"no","ids":[1]}	"Table 'data.no' does not exist"
+	400	{"operation":"insert","table":"w","records":[{"id":null}]}	"Invalid hash value: 'null' is not a valid hash attribute value, check log for more info"
+	400	{"operation":"upsert","table":"w","records":[{"id":true}]}	"Invalid hash value: 'true' is not a valid hash attribute value, check log for more info"
+	400	{"operation":"insert","table":"w","records":[{"id":{}}]}	"Invalid hash value: '{}'
+	400	{"operation":"insert","table":"w","records":[{"id":[1]}]}	"Invalid hash value: '[1]'
+	400	{"operation":"insert","table":"w","records":[{"id":""}]}	"Invalid hash value: ''
+	400	{"operation":"insert","table":"w","records":[{"id":"a/b"}]}	"transaction aborted due to record(s) with a hash value that contains a forward slash, check log for more info"
+	400	{"operation":"insert","table":"w","records":[{"id":"$long"}]}	"transaction aborted due to record(s) with a hash value that exceeds 250 bytes, check log for more info"
+	400	{"operation":"update","table":"w","records":[{"a":1}]}	"a valid hash attribute must be provided with update record, check log for more info"
+	400	{"operation":"insert","table":"w","records":[{"id":7,"a/b":1}]}	"Attribute names cannot include backticks or forward slashes"
+	400	{"operation":"insert","table":"w","records":[{"id":7,"a\`b":1}]}	"Attribute names cannot include backticks or forward slashes"
+	400	{"operation":"insert","table":"w","records":[{"id":7,"":1}]}	"transaction aborted due to record(s) with an attribute name that is null, undefined or empty string"
+	400	{"operation":"insert","table":"w","records":[{"id":7,"$long":1}]}	"transaction aborted due to attribute name ${long%k} being too long. Attribute names cannot be longer than 250 bytes."
+	400	{"operation":"insert","table":"w","records":[{"id":7,"a\u0001":1}]}	"Invalid attribute name: 'a
+	400	{"operation":"delete","table":"w"}	"'hash_values' is required"
+	400	{"operation":"delete","table":"w","ids":7}	"'ids' must be an array"
+	400	{"operation":"delete","table":"w","ids":[{}]}	"'ids' must be strings or numbers"
+	400	{"operation":"delete","table":"w","ids":[null]}	"'ids' must be strings or numbers"
+	400	{"operation":"delete","table":"w","ids":[1],"hash_values":[2]}	same field
+	403	{"operation":"insert","database":"system","table":"hdb_job","records":[{"id":1}]}	"The 'system' database, tables and records are used internally
 	# nothing of a request that is refused is written
-	400 | {"operation":"insert","table":"w","records":[{"id":"first"},{"id":null}]} | true
-	200 | {"operation":"search_by_id","table":"w","ids":["first"],"get_attributes":["id"]} | . == []
+	400	{"operation":"insert","table":"w","records":[{"id":"first"},{"id":null}]}
+	200	{"operation":"search_by_id","table":"w","ids":["first"],"get_attributes":["id"]}	. == []
 	END
 }
 
@@ -347,50 +307,50 @@ row_is_gone()	# row_is_gone TABLE ID
 }
 
 @test "tables and databases: what is made, described, refused" {
-	cases old <<-'END'
-	400 | {"operation":"create_table","database":"ddl"} | text == "'table' is required. 'primary_key' is required"
-	400 | {"operation":"create_table","table":7,"primary_key":"id"} | text == "'table' must be a string"
-	400 | {"operation":"create_table","table":"a/b","primary_key":"id"} | text == "'table' names cannot include backticks or forward slashes"
-	400 | {"operation":"create_table","table":"","primary_key":"id"} | text == "'table' is not allowed to be empty"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","attributes":{}} | text == "'attributes' must be an array"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","attributes":[7]} | text == "'attributes[0]' must be of type object"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","attributes":[{}]} | text == "'attributes[0].name' is required"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","attributes":[{"name":"a","indexed":1}]} | text == "'attributes[0].indexed' must be a boolean"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","attributes":[{"name":"a","type":1}]} | text == "'attributes[0].type' must be a string"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","audit":"yes"} | text == "'audit' must be a boolean"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","expiration":"soon"} | text == "'expiration' must be a number"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","expiration":0} | text == "'expiration' must be greater than or equal to 1"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","expiration":1.5} | text == "'expiration' must be an integer of seconds"
-	400 | {"operation":"create_table","table":"x","primary_key":"id","expiration":4294967296} | text == "'expiration' must be an integer of seconds"
-	400 | {"operation":"create_table","table":"s","primary_key":"id"} | text == "Table 's' already exists in 'data'"
-	403 | {"operation":"create_table","database":"system","table":"x","primary_key":"id"} | text | startswith("The 'system' database")
-	400 | {"operation":"create_attribute","table":"s"} | text == "'attribute' is required"
-	400 | {"operation":"create_attribute","table":"s","attribute":"n"} | true
-	404 | {"operation":"describe_table","table":"no"} | text == "Table 'data.no' does not exist"
-	404 | {"operation":"describe_table","database":"no","table":"s"} | text == "database 'no' does not exist"
-	404 | {"operation":"describe_database","database":"no"} | text == "database 'no' does not exist"
-	400 | {"operation":"drop_table"} | text == "'table' is required"
-	404 | {"operation":"drop_table","table":"no"} | text == "Table 'data.no' does not exist"
-	404 | {"operation":"drop_table","database":"no","table":"s"} | text == "database 'no' does not exist"
-	404 | {"operation":"drop_database","database":"no"} | text == "database 'no' does not exist"
-	400 | {"operation":"drop_database"} | text == "'database' is required"
+	cases n1 old <<-'END'
+	400	{"operation":"create_table","database":"ddl"}	"'table' is required. 'primary_key' is required"
+	400	{"operation":"create_table","table":7,"primary_key":"id"}	"'table' must be a string"
+	400	{"operation":"create_table","table":"a/b","primary_key":"id"}	"'table' names cannot include backticks or forward slashes"
+	400	{"operation":"create_table","table":"","primary_key":"id"}	"'table' is not allowed to be empty"
+	400	{"operation":"create_table","table":"x","primary_key":"id","attributes":{}}	"'attributes' must be an array"
+	400	{"operation":"create_table","table":"x","primary_key":"id","attributes":[7]}	"'attributes[0]' must be of type object"
+	400	{"operation":"create_table","table":"x","primary_key":"id","attributes":[{}]}	"'attributes[0].name' is required"
+	400	{"operation":"create_table","table":"x","primary_key":"id","attributes":[{"name":"a","indexed":1}]}	"'attributes[0].indexed' must be a boolean"
+	400	{"operation":"create_table","table":"x","primary_key":"id","attributes":[{"name":"a","type":1}]}	"'attributes[0].type' must be a string"
+	400	{"operation":"create_table","table":"x","primary_key":"id","audit":"yes"}	"'audit' must be a boolean"
+	400	{"operation":"create_table","table":"x","primary_key":"id","expiration":"soon"}	"'expiration' must be a number"
+	400	{"operation":"create_table","table":"x","primary_key":"id","expiration":0}	"'expiration' must be greater than or equal to 1"
+	400	{"operation":"create_table","table":"x","primary_key":"id","expiration":1.5}	"'expiration' must be an integer of seconds"
+	400	{"operation":"create_table","table":"x","primary_key":"id","expiration":4294967296}	"'expiration' must be an integer of seconds"
+	400	{"operation":"create_table","table":"s","primary_key":"id"}	"Table 's' already exists in 'data'"
+	403	{"operation":"create_table","database":"system","table":"x","primary_key":"id"}	"The 'system' database
+	400	{"operation":"create_attribute","table":"s"}	"'attribute' is required"
+	400	{"operation":"create_attribute","table":"s","attribute":"n"}
+	404	{"operation":"describe_table","table":"no"}	"Table 'data.no' does not exist"
+	404	{"operation":"describe_table","database":"no","table":"s"}	"database 'no' does not exist"
+	404	{"operation":"describe_database","database":"no"}	"database 'no' does not exist"
+	400	{"operation":"drop_table"}	"'table' is required"
+	404	{"operation":"drop_table","table":"no"}	"Table 'data.no' does not exist"
+	404	{"operation":"drop_table","database":"no","table":"s"}	"database 'no' does not exist"
+	404	{"operation":"drop_database","database":"no"}	"database 'no' does not exist"
+	400	{"operation":"drop_database"}	"'database' is required"
 	END
-	cases <<-'END'
-	200 | {"operation":"create_table","database":"ddl","table":"t","primary_key":"k","audit":false,"attributes":[{"name":"a","type":"Int","indexed":true}]} | text == "table 'ddl.t' successfully created."
-	200 | {"operation":"describe_table","database":"ddl","table":"t"} | .schema == "ddl" and .name == "t" and .hash_attribute == "k" and .audit == false and .schema_defined and .record_count == 0 and .last_updated_record == null and (.clustering_stream_name | length) == 32 and has("db_size") and has("table_size") and (has("expiration") | not)
-	200 | {"operation":"describe_table","database":"ddl","table":"t"} | [.attributes[] | select(.attribute == "a")] == [{"attribute":"a","type":"Int","indexed":true}]
-	200 | {"operation":"insert","database":"ddl","table":"t","records":[{"k":1,"a":1}]} | true
-	200 | {"operation":"search_by_value","database":"ddl","table":"t","attribute":"a","value":1,"get_attributes":["*"]} | length == 1
-	200 | {"operation":"describe_table","schema":"ddl","table":"t","exact_count":true} | .record_count == 1 and .last_updated_record > 1e12
-	200 | {"operation":"create_attribute","database":"ddl","table":"t","attribute":"z"} | text == "attribute 'ddl.t.z' successfully created."
-	400 | {"operation":"create_attribute","database":"ddl","table":"t","attribute":"z"} | text == "attribute 'z' already exists in ddl.t"
-	200 | {"operation":"drop_attribute","database":"ddl","table":"t","attribute":"z"} | text == "successfully deleted attribute 'z'"
-	404 | {"operation":"drop_attribute","database":"ddl","table":"t","attribute":"z"} | true
-	400 | {"operation":"drop_attribute","database":"ddl","table":"t","attribute":"k"} | text == "You cannot drop a hash attribute"
-	400 | {"operation":"drop_attribute","database":"ddl","table":"t","attribute":"__createdtime__"} | text == "cannot drop internal timestamp attribute: __createdtime__"
-	200 | {"operation":"describe_all"} | has("ddl") and (has("system") | not)
-	200 | {"operation":"drop_table","database":"ddl","table":"t"} | text == "successfully deleted table 'ddl.t'"
-	200 | {"operation":"describe_database","database":"ddl"} | . == {}
-	200 | {"operation":"drop_schema","schema":"ddl"} | text == "successfully deleted 'ddl'"
+	cases n1 <<-'END'
+	200	{"operation":"create_table","database":"ddl","table":"t","primary_key":"k","audit":false,"attributes":[{"name":"a","type":"Int","indexed":true}]}	.message == "table 'ddl.t' successfully created."
+	200	{"operation":"describe_table","database":"ddl","table":"t"}	.schema == "ddl" and .name == "t" and .hash_attribute == "k" and .audit == false and .schema_defined and .record_count == 0 and .last_updated_record == null and (.clustering_stream_name | length) == 32 and has("db_size") and has("table_size") and (has("expiration") | not)
+	200	{"operation":"describe_table","database":"ddl","table":"t"}	[.attributes[] | select(.attribute == "a")] == [{"attribute":"a","type":"Int","indexed":true}]
+	200	{"operation":"insert","database":"ddl","table":"t","records":[{"k":1,"a":1}]}	true
+	200	{"operation":"search_by_value","database":"ddl","table":"t","attribute":"a","value":1,"get_attributes":["*"]}	length == 1
+	200	{"operation":"describe_table","schema":"ddl","table":"t","exact_count":true}	.record_count == 1 and .last_updated_record > 1e12
+	200	{"operation":"create_attribute","database":"ddl","table":"t","attribute":"z"}	.message == "attribute 'ddl.t.z' successfully created."
+	400	{"operation":"create_attribute","database":"ddl","table":"t","attribute":"z"}	"attribute 'z' already exists in ddl.t"
+	200	{"operation":"drop_attribute","database":"ddl","table":"t","attribute":"z"}	.message == "successfully deleted attribute 'z'"
+	404	{"operation":"drop_attribute","database":"ddl","table":"t","attribute":"z"}
+	400	{"operation":"drop_attribute","database":"ddl","table":"t","attribute":"k"}	"You cannot drop a hash attribute"
+	400	{"operation":"drop_attribute","database":"ddl","table":"t","attribute":"__createdtime__"}	"cannot drop internal timestamp attribute: __createdtime__"
+	200	{"operation":"describe_all"}	has("ddl") and (has("system") | not)
+	200	{"operation":"drop_table","database":"ddl","table":"t"}	.message == "successfully deleted table 'ddl.t'"
+	200	{"operation":"describe_database","database":"ddl"}	. == {}
+	200	{"operation":"drop_schema","schema":"ddl"}	.message == "successfully deleted 'ddl'"
 	END
 }
