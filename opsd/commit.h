@@ -87,6 +87,7 @@ struct ddl {
 	enum ddl_kind	 kind;
 	char		*database, *table, *attribute, *primary_key, *user;
 	json_t		*attributes;	/* [{"name"|"attribute","type"?,"indexed"?}] or NULL */
+	json_t		*residence;	/* names of nodes, or NULL */
 	int		 audit;		/* 0, 1 */
 	uint32_t	 expiration;	/* seconds, 0: never */
 };

@@ -34,6 +34,7 @@ ddl_free(struct ddl *d)
 	free(d->user);
 	free(d->job.error);
 	json_decref(d->attributes);
+	json_decref(d->residence);
 	free(d);
 }
 
@@ -71,8 +72,8 @@ static void
 create_table(struct group *g, struct ddl *d)
 {
 	const char *why = NULL;
-	json_t *definition = json_pack("{s:O*, s:I}", "attributes", d->attributes, "expiration",
-	    (json_int_t)d->expiration);
+	json_t *definition = json_pack("{s:O*, s:I, s:O*}", "attributes", d->attributes,
+	    "expiration", (json_int_t)d->expiration, "residence", d->residence);
 	struct table *t = group_create_table(g, d->database, d->table, d->primary_key,
 	    definition, d->user, &why);
 

@@ -223,6 +223,7 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 	define_attrs(t, attributes);
 	if (expiration > 0 && expiration <= EXPIRATION_MAX)
 		t->expiration = (uint32_t)expiration;
+	table_set_residence(t, json_object_get(definition, "residence"));
 	t->floor = group_dropped(g, db, name);
 	group_put_table(g, t);
 	t = group_table(g, t->id);

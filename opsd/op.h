@@ -115,8 +115,8 @@ json_t *field_array(struct faults *f, const json_t *body, const char *name, int 
 int field_bool(struct faults *f, const json_t *body, const char *name, int required);
 
 /* Tables of operations, one per family; ended by a NULL name. */
-extern const struct op ops_schema[], ops_record[], ops_search[], ops_cluster[], ops_info[],
-    ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[], ops_log[], ops_job[], ops_before[], ops_load[], ops_export[], ops_token[],
-    ops_metrics[];
+extern const struct op ops_schema[], ops_describe[], ops_record[], ops_search[], ops_cluster[],
+    ops_info[], ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[], ops_log[],
+    ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_metrics[];
 
 #endif

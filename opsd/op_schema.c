@@ -3,9 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto.h"
 #include "group.h"
-#include "key.h"
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
@@ -168,13 +166,44 @@ field_expiration(struct faults *f, const json_t *body)
 }
 
 static void
+fault_residence(struct faults *f, size_t i, const json_t *name)
+{
+	char	*field = xasprintf("residence[%zu]", i);
+
+	if (!json_is_string(name) || strlen(json_string_value(name)) != json_string_length(name))
+		fault(f, "'%s' must be a string", field);
+	else
+		fault_name(f, field, json_string_value(name));
+	free(field);
+}
+
+/* Names of nodes; NULL without it. */
+static json_t *
+field_residence(struct faults *f, const json_t *body)
+{
+	json_t	*list = json_object_get(body, "residence"), *e;
+	size_t	 i;
+
+	if (list == NULL || json_is_null(list))
+		return (NULL);
+	if (!json_is_array(list))
+		fault(f, "'residence' must be an array");
+	else if (json_array_size(list) > RESIDENCE_MAX)
+		fault(f, "'residence' must contain less than or equal to %d items", RESIDENCE_MAX);
+	else
+		json_array_foreach(list, i, e)
+			fault_residence(f, i, e);
+	return (list);
+}
+
+static void
 create_table(struct request *r)
 {
 	struct faults	 f = { 0 };
 	const char	*db = field_database(&f, r->body);
 	const char	*table = field_string(&f, r->body, "table", 1);
 	const char	*key = field_primary_key(&f, r->body);
-	json_t		*attributes = field_array(&f, r->body, "attributes", 0), *a;
+	json_t		*attributes = field_array(&f, r->body, "attributes", 0), *residence, *a;
 	int		 audit = field_bool(&f, r->body, "audit", 0);
 	uint32_t	 expiration;
 	struct ddl	*d;
@@ -187,9 +216,10 @@ create_table(struct request *r)
 	json_array_foreach(attributes, i, a)
 		fault_attribute(&f, i, a);
 	expiration = field_expiration(&f, r->body);
+	residence = field_residence(&f, r->body);
 	if (op_faults(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
-	if (json_object_get(r->body, "residence") != NULL && !r->ops->live.clustering) {
+	if (residence != NULL && !r->ops->live.clustering) {
 		reply_error(r, 400, "Clustering does not appear to be enabled. Cannot insert table "
 		    "with property 'residence'.");
 		return;
@@ -198,6 +228,7 @@ create_table(struct request *r)
 	d->primary_key = xstrdup(key);
 	d->attributes = json_incref(attributes);
 	d->audit = audit != 0;
+	d->residence = json_incref(residence);
 	d->expiration = expiration;
 	submit(r, d);
 }
@@ -275,168 +306,6 @@ drop_attribute(struct request *r)
 	attribute_ddl(r, DDL_DROP_ATTRIBUTE);
 }
 
-static uint64_t
-table_size(struct ops *o, const struct table *t)
-{
-	struct buf	from = { 0 }, to = { 0 };
-	uint64_t	size;
-
-	key_row(&from, t->id, NULL, 0);
-	key_table_end(&to, t->id);
-	size = store_size(o->store, CF_ROWS, from.data, from.len, to.data, to.len) +
-	    store_size(o->store, CF_INDEX, from.data, from.len, to.data, to.len);
-	buf_free(&from);
-	buf_free(&to);
-	return (size);
-}
-
-/* The table's attributes that the user may read. */
-static json_t *
-describe_attributes(struct request *r, const struct table *t)
-{
-	json_t	*definition = table_definition(t), *shown = json_array(), *a;
-	size_t	 i;
-
-	json_array_foreach(json_object_get(definition, "attributes"), i, a) {
-		const char *name = json_string_value(json_object_get(a, "attribute"));
-
-		if (!user_hidden_attribute(t->id, name) &&
-		    right_attribute(r->user, t, name, MAY_READ))
-			json_array_append(shown, a);
-	}
-	json_decref(definition);
-	return (shown);
-}
-
-static json_t *
-describe(struct request *r, const struct table *t, uint64_t db_size)
-{
-	json_t		*j;
-	uint64_t	 updated = t->stat->updated;
-	char		 stream[33], *full = xasprintf("%s.%s", t->database, t->name);
-
-	crypto_md5_hex(full, strlen(full), stream);
-	free(full);
-	j = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:s, s:I, s:I, s:I}", "schema", t->database,
-	    "name", t->name, "hash_attribute", t->primary_key, "audit", t->audit,
-	    "schema_defined", t->declared, "attributes", describe_attributes(r, t),
-	    "clustering_stream_name", stream, "record_count", (json_int_t)t->stat->count,
-	    "db_size", (json_int_t)db_size, "table_size", (json_int_t)table_size(r->ops, t));
-	json_object_set_new(j, "last_updated_record",
-	    updated == 0 ? json_null() : json_integer((json_int_t)(updated >> 16)));
-	if (t->expiration != 0)
-		json_object_set_new(j, "expiration", json_integer(t->expiration));
-	return (j);
-}
-
-/* {table: TABLE} of one database, with what the user may read. */
-static json_t *
-describe_tables(struct request *r, const char *db)
-{
-	json_t		*all = json_object();
-	struct table	**list;
-	uint64_t	 size = 0;
-	size_t		 n, i;
-
-	list = catalog_tables(r->ops->catalog, db, &n);
-	for (i = 0; i < n; i++)
-		size += table_size(r->ops, list[i]);
-	for (i = 0; i < n; i++) {
-		if (right_table(r->user, list[i], MAY_READ))
-			json_object_set_new(all, list[i]->name, describe(r, list[i], size));
-		table_unref(list[i]);
-	}
-	free(list);
-	return (all);
-}
-
-static void
-describe_all(struct request *r)
-{
-	json_t	*all = json_object(), *names = catalog_databases(r->ops->catalog), *name, *tables;
-	size_t	 i;
-
-	json_array_foreach(names, i, name) {
-		tables = describe_tables(r, json_string_value(name));
-		if (json_object_size(tables) > 0 || r->user->super_user)
-			json_object_set(all, json_string_value(name), tables);
-		json_decref(tables);
-	}
-	json_decref(names);
-	reply_json(r, 200, all);
-}
-
-static void
-describe_database(struct request *r)
-{
-	struct faults	 f = { 0 };
-	const char	*db = field_database(&f, r->body);
-	json_t		*tables;
-
-	if (op_faults(r, &f))
-		return;
-	if (r->user->super_user && !catalog_has_database(r->ops->catalog, db)) {
-		reply_error(r, 404, "database '%s' does not exist", db);
-		return;
-	}
-	tables = describe_tables(r, db);
-	if (json_object_size(tables) == 0 && !r->user->super_user) {
-		json_decref(tables);
-		reply_error(r, 403, "Your role does not have permission to view database metadata "
-		    "for '%s'", db);
-		return;
-	}
-	reply_json(r, 200, tables);
-}
-
-static uint64_t
-database_size(struct ops *o, const char *db)
-{
-	struct table	**list;
-	uint64_t	 size = 0;
-	size_t		 n, i;
-
-	list = catalog_tables(o->catalog, db, &n);
-	for (i = 0; i < n; i++) {
-		size += table_size(o, list[i]);
-		table_unref(list[i]);
-	}
-	free(list);
-	return (size);
-}
-
-/* The table when the user may see it; else the answer is the same whether it is there or not. */
-static struct table *
-visible_table(struct request *r)
-{
-	struct faults	 f = { 0 };
-	const char	*db = field_database(&f, r->body);
-	const char	*name = field_string(&f, r->body, "table", 1);
-	struct table	*t;
-
-	if (op_faults(r, &f))
-		return (NULL);
-	t = catalog_get(r->ops->catalog, db, name);
-	if (t != NULL && right_table(r->user, t, MAY_READ))
-		return (t);
-	table_unref(t);
-	reply_error(r, 403, "Your role does not have permission to view database.table metadata "
-	    "for '%s.%s'", db, name);
-	return (NULL);
-}
-
-static void
-describe_table(struct request *r)
-{
-	struct faults	 f = { 0 };
-	struct table	*t = r->user->super_user ? op_table(r, &f, 400, 404) : visible_table(r);
-
-	if (t == NULL)
-		return;
-	reply_json(r, 200, describe(r, t, database_size(r->ops, t->database)));
-	table_unref(t);
-}
-
 const struct op ops_schema[] = {
 	{ "create_database", "createSchema", RIGHT_SUPER, ON_HTTP, create_database },
 	{ "create_schema", "createSchema", RIGHT_SUPER, ON_HTTP, create_database },
@@ -446,9 +315,5 @@ const struct op ops_schema[] = {
 	{ "drop_table", "dropTable", RIGHT_TABLE, ON_HTTP, drop_table },
 	{ "create_attribute", "createAttribute", RIGHT_TABLE, ON_HTTP, create_attribute },
 	{ "drop_attribute", "dropAttribute", RIGHT_TABLE, ON_HTTP, drop_attribute },
-	{ "describe_all", "describeAll", RIGHT_ANYONE, ON_HTTP, describe_all },
-	{ "describe_database", "describeSchema", RIGHT_TABLE, ON_HTTP, describe_database },
-	{ "describe_schema", "describeSchema", RIGHT_TABLE, ON_HTTP, describe_database },
-	{ "describe_table", "describeTable", RIGHT_TABLE, ON_HTTP, describe_table },
 	{ NULL },
 };

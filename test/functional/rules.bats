@@ -318,6 +318,13 @@ row_is_gone()	# row_is_gone TABLE ID
 	400	{"operation":"create_table","table":"x","primary_key":"id","attributes":[{"name":"a","indexed":1}]}	"'attributes[0].indexed' must be a boolean"
 	400	{"operation":"create_table","table":"x","primary_key":"id","attributes":[{"name":"a","type":1}]}	"'attributes[0].type' must be a string"
 	400	{"operation":"create_table","table":"x","primary_key":"id","audit":"yes"}	"'audit' must be a boolean"
+	400	{"operation":"create_table","table":"x","primary_key":"id","residence":"n1"}	"'residence' must be an array"
+	400	{"operation":"create_table","table":"x","primary_key":"id","residence":["n1",7]}	"'residence[1]' must be a string"
+	400	{"operation":"create_table","table":"x","primary_key":"id","residence":["a\u0000b"]}	"'residence[0]' must be a string"
+	400	{"operation":"create_table","table":"x","primary_key":"id","residence":[""]}	"'residence[0]' is not allowed to be empty"
+	400	{"operation":"describe_table","table":"s","exact_count":"yes"}	"'exact_count' must be a boolean"
+	400	{"operation":"describe_database","include_computed":1}	"'include_computed' must be a boolean"
+	400	{"operation":"describe_all","exact_count":1}	"'exact_count' must be a boolean"
 	400	{"operation":"create_table","table":"x","primary_key":"id","expiration":"soon"}	"'expiration' must be a number"
 	400	{"operation":"create_table","table":"x","primary_key":"id","expiration":0}	"'expiration' must be greater than or equal to 1"
 	400	{"operation":"create_table","table":"x","primary_key":"id","expiration":1.5}	"'expiration' must be an integer of seconds"
@@ -349,6 +356,11 @@ row_is_gone()	# row_is_gone TABLE ID
 	400	{"operation":"drop_attribute","database":"ddl","table":"t","attribute":"k"}	"You cannot drop a hash attribute"
 	400	{"operation":"drop_attribute","database":"ddl","table":"t","attribute":"__createdtime__"}	"cannot drop internal timestamp attribute: __createdtime__"
 	200	{"operation":"describe_all"}	has("ddl") and (has("system") | not)
+	200	{"operation":"create_table","database":"ddl","table":"r","primary_key":"k","residence":["*","n1"]}	true
+	200	{"operation":"describe_table","database":"ddl","table":"r"}	.residence == ["*","n1"]
+	200	{"operation":"describe_table","database":"ddl","table":"t"}	has("residence") or has("estimated_record_range") | not
+	200	{"operation":"describe_database","database":"ddl","exact_count":false,"include_computed":true}	.t.db_audit_size >= 0 and .r.residence == ["*","n1"]
+	200	{"operation":"drop_table","database":"ddl","table":"r"}	true
 	200	{"operation":"drop_table","database":"ddl","table":"t"}	.message == "successfully deleted table 'ddl.t'"
 	200	{"operation":"describe_database","database":"ddl"}	. == {}
 	200	{"operation":"drop_schema","schema":"ddl"}	.message == "successfully deleted 'ddl'"

@@ -1,0 +1,220 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto.h"
+#include "key.h"
+#include "mem.h"
+#include "op_table.h"
+#include "ops.h"
+#include "right.h"
+#include "user.h"
+
+struct sizes {
+	uint64_t	rows, audit;
+};
+
+static uint64_t
+size_below(struct ops *o, enum store_cf cf, const struct table *t)
+{
+	struct buf	from = { 0 }, to = { 0 };
+	uint64_t	size;
+
+	key_row(&from, t->id, NULL, 0);
+	key_table_end(&to, t->id);
+	size = store_size(o->store, cf, from.data, from.len, to.data, to.len);
+	buf_free(&from);
+	buf_free(&to);
+	return (size);
+}
+
+static uint64_t
+table_size(struct ops *o, const struct table *t)
+{
+	return (size_below(o, CF_ROWS, t) + size_below(o, CF_INDEX, t));
+}
+
+static void
+add_sizes(struct sizes *s, struct ops *o, const struct table *t)
+{
+	s->rows += table_size(o, t);
+	s->audit += size_below(o, CF_AUDIT, t);
+}
+
+/* The table's attributes that the user may read. */
+static json_t *
+describe_attributes(struct request *r, const struct table *t)
+{
+	json_t	*definition = table_definition(t), *shown = json_array(), *a;
+	size_t	 i;
+
+	json_array_foreach(json_object_get(definition, "attributes"), i, a) {
+		const char *name = json_string_value(json_object_get(a, "attribute"));
+
+		if (!user_hidden_attribute(t->id, name) &&
+		    right_attribute(r->user, t, name, MAY_READ))
+			json_array_append(shown, a);
+	}
+	json_decref(definition);
+	return (shown);
+}
+
+/* Counts are kept with each change: exact, and never counted, so there is no estimate. */
+static json_t *
+describe(struct request *r, const struct table *t, const struct sizes *db)
+{
+	json_t		*j;
+	uint64_t	 updated = t->stat->updated;
+	char		 stream[33], *full = xasprintf("%s.%s", t->database, t->name);
+
+	crypto_md5_hex(full, strlen(full), stream);
+	free(full);
+	j = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:s, s:I, s:I, s:I, s:I}", "schema",
+	    t->database, "name", t->name, "hash_attribute", t->primary_key, "audit", t->audit,
+	    "schema_defined", t->declared, "attributes", describe_attributes(r, t),
+	    "clustering_stream_name", stream, "record_count", (json_int_t)t->stat->count,
+	    "db_size", (json_int_t)db->rows, "table_size", (json_int_t)table_size(r->ops, t),
+	    "db_audit_size", (json_int_t)db->audit);
+	json_object_set_new(j, "last_updated_record",
+	    updated == 0 ? json_null() : json_integer((json_int_t)(updated >> 16)));
+	if (t->expiration != 0)
+		json_object_set_new(j, "expiration", json_integer(t->expiration));
+	if (t->residence != NULL)
+		json_object_set_new(j, "residence", json_deep_copy(t->residence));
+	return (j);
+}
+
+/* {table: TABLE} of one database, with what the user may read. */
+static json_t *
+describe_tables(struct request *r, const char *db)
+{
+	json_t		*all = json_object();
+	struct table	**list;
+	struct sizes	 size = { 0 };
+	size_t		 n, i;
+
+	list = catalog_tables(r->ops->catalog, db, &n);
+	for (i = 0; i < n; i++)
+		add_sizes(&size, r->ops, list[i]);
+	for (i = 0; i < n; i++) {
+		if (right_table(r->user, list[i], MAY_READ))
+			json_object_set_new(all, list[i]->name, describe(r, list[i], &size));
+		table_unref(list[i]);
+	}
+	free(list);
+	return (all);
+}
+
+/* Taken from whoever sends them; neither changes anything here. */
+static void
+fault_options(struct faults *f, const json_t *body)
+{
+	field_bool(f, body, "exact_count", 0);
+	field_bool(f, body, "include_computed", 0);
+}
+
+static void
+describe_all(struct request *r)
+{
+	struct faults	 f = { 0 };
+	json_t		*all, *names, *name, *tables;
+	size_t		 i;
+
+	fault_options(&f, r->body);
+	if (op_faults(r, &f))
+		return;
+	all = json_object();
+	names = catalog_databases(r->ops->catalog);
+	json_array_foreach(names, i, name) {
+		tables = describe_tables(r, json_string_value(name));
+		if (json_object_size(tables) > 0 || r->user->super_user)
+			json_object_set(all, json_string_value(name), tables);
+		json_decref(tables);
+	}
+	json_decref(names);
+	reply_json(r, 200, all);
+}
+
+static void
+describe_database(struct request *r)
+{
+	struct faults	 f = { 0 };
+	const char	*db = field_database(&f, r->body);
+	json_t		*tables;
+
+	fault_options(&f, r->body);
+	if (op_faults(r, &f))
+		return;
+	if (r->user->super_user && !catalog_has_database(r->ops->catalog, db)) {
+		reply_error(r, 404, "database '%s' does not exist", db);
+		return;
+	}
+	tables = describe_tables(r, db);
+	if (json_object_size(tables) == 0 && !r->user->super_user) {
+		json_decref(tables);
+		reply_error(r, 403, "Your role does not have permission to view database metadata "
+		    "for '%s'", db);
+		return;
+	}
+	reply_json(r, 200, tables);
+}
+
+static struct sizes
+database_sizes(struct ops *o, const char *db)
+{
+	struct table	**list;
+	struct sizes	 size = { 0 };
+	size_t		 n, i;
+
+	list = catalog_tables(o->catalog, db, &n);
+	for (i = 0; i < n; i++) {
+		add_sizes(&size, o, list[i]);
+		table_unref(list[i]);
+	}
+	free(list);
+	return (size);
+}
+
+/* The table when the user may see it; else the answer is the same whether it is there or not. */
+static struct table *
+visible_table(struct request *r, struct faults *f)
+{
+	const char	*db = field_database(f, r->body);
+	const char	*name = field_string(f, r->body, "table", 1);
+	struct table	*t;
+
+	if (op_faults(r, f))
+		return (NULL);
+	t = catalog_get(r->ops->catalog, db, name);
+	if (t != NULL && right_table(r->user, t, MAY_READ))
+		return (t);
+	table_unref(t);
+	reply_error(r, 403, "Your role does not have permission to view database.table metadata "
+	    "for '%s.%s'", db, name);
+	return (NULL);
+}
+
+static void
+describe_table(struct request *r)
+{
+	struct faults	 f = { 0 };
+	struct sizes	 size;
+	struct table	*t;
+
+	fault_options(&f, r->body);
+	t = r->user->super_user ? op_table(r, &f, 400, 404) : visible_table(r, &f);
+	if (t == NULL)
+		return;
+	size = database_sizes(r->ops, t->database);
+	reply_json(r, 200, describe(r, t, &size));
+	table_unref(t);
+}
+
+const struct op ops_describe[] = {
+	{ "describe_all", "describeAll", RIGHT_ANYONE, ON_HTTP, describe_all },
+	{ "describe_database", "describeSchema", RIGHT_TABLE, ON_HTTP, describe_database },
+	{ "describe_schema", "describeSchema", RIGHT_TABLE, ON_HTTP, describe_database },
+	{ "describe_table", "describeTable", RIGHT_TABLE, ON_HTTP, describe_table },
+	{ NULL },
+};

@@ -1,0 +1,294 @@
+#include "config.h"
+
+#include "table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "mem.h"
+
+static int
+name_cmp(const char *a, size_t alen, const char *b, size_t blen)
+{
+	int d = memcmp(a, b, alen < blen ? alen : blen);
+
+	return (d != 0 ? d : alen < blen ? -1 : alen > blen);
+}
+
+/* Where `name` is, or would be. */
+static size_t
+attr_place(const struct table *t, const char *name, size_t nlen, int *found)
+{
+	size_t lo = 0, hi = t->nattrs;
+
+	*found = 0;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		int d = name_cmp(name, nlen, t->attrs[mid].name, t->attrs[mid].nlen);
+
+		if (d == 0) {
+			*found = 1;
+			return (mid);
+		}
+		if (d < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return (lo);
+}
+
+const struct attribute *
+table_attr(const struct table *t, const char *name, size_t nlen)
+{
+	int found;
+	size_t at = attr_place(t, name, nlen, &found);
+
+	return (found ? &t->attrs[at] : NULL);
+}
+
+struct attribute *
+table_add_attr(struct table *t, const char *name, size_t nlen)
+{
+	int found;
+	size_t at = attr_place(t, name, nlen, &found);
+	struct attribute *a;
+
+	if (found)
+		return (&t->attrs[at]);
+	t->attrs = xrealloc(t->attrs, (t->nattrs + 1) * sizeof(*t->attrs));
+	memmove(&t->attrs[at + 1], &t->attrs[at], (t->nattrs - at) * sizeof(*t->attrs));
+	t->nattrs++;
+	a = &t->attrs[at];
+	memset(a, 0, sizeof(*a));
+	a->name = xstrndup(name, nlen);
+	a->nlen = (uint8_t)nlen;
+	a->id = t->next_attr++;
+	return (a);
+}
+
+struct table *
+table_new(const char *database, const char *name, const char *primary_key)
+{
+	struct table *t = xcalloc(1, sizeof(*t));
+
+	t->database = xstrdup(database);
+	t->name = xstrdup(name);
+	t->primary_key = xstrdup(primary_key);
+	t->next_attr = 1;
+	t->created_ms = wall_ms();
+	t->audit = 1;
+	t->refs = 1;
+	t->stat = xcalloc(1, sizeof(*t->stat));
+	t->stat->refs = 1;
+	table_add_attr(t, primary_key, strlen(primary_key));
+	table_add_attr(t, "__createdtime__", 15);
+	table_add_attr(t, "__updatedtime__", 15);
+	return (t);
+}
+
+struct table *
+table_copy(const struct table *t)
+{
+	struct table *c = xcalloc(1, sizeof(*c));
+
+	*c = *t;
+	c->database = xstrdup(t->database);
+	c->name = xstrdup(t->name);
+	c->primary_key = xstrdup(t->primary_key);
+	c->attrs = xmemdup(t->attrs, t->nattrs * sizeof(*t->attrs));
+	for (size_t i = 0; i < c->nattrs; i++) {
+		c->attrs[i].name = xstrdup(t->attrs[i].name);
+		c->attrs[i].type = xstrdup(t->attrs[i].type);
+	}
+	c->residence = json_deep_copy(t->residence);
+	c->refs = 1;
+	atomic_fetch_add(&c->stat->refs, 1);
+	return (c);
+}
+
+struct table *
+table_ref(struct table *t)
+{
+	atomic_fetch_add(&t->refs, 1);
+	return (t);
+}
+
+void
+table_unref(struct table *t)
+{
+	if (t == NULL || atomic_fetch_sub(&t->refs, 1) != 1)
+		return;
+	for (size_t i = 0; i < t->nattrs; i++) {
+		free(t->attrs[i].name);
+		free(t->attrs[i].type);
+	}
+	free(t->attrs);
+	free(t->database);
+	free(t->name);
+	free(t->primary_key);
+	json_decref(t->residence);
+	if (atomic_fetch_sub(&t->stat->refs, 1) == 1)
+		free(t->stat);
+	free(t);
+}
+
+void
+table_set_residence(struct table *t, const json_t *names)
+{
+	const json_t *e;
+	size_t i;
+
+	if (!json_is_array(names) || json_array_size(names) > RESIDENCE_MAX)
+		return;
+	json_array_foreach(names, i, e)
+		if (!json_is_string(e) || json_string_length(e) > RESIDENCE_NAME_MAX ||
+		    strlen(json_string_value(e)) != json_string_length(e))
+			return;
+	json_decref(t->residence);
+	t->residence = json_deep_copy(names);
+}
+
+uint64_t
+table_head(const struct table *t, uint64_t *ms)
+{
+	struct table_stat *s = t->stat;
+	unsigned turn;
+	uint64_t head;
+
+	do {
+		turn = s->turn;
+		head = s->head;
+		*ms = s->head_ms;
+	} while ((turn & 1) || turn != s->turn);
+	return (head);
+}
+
+void
+table_set_head(struct table *t, uint64_t head, uint64_t ms)
+{
+	struct table_stat *s = t->stat;
+
+	s->turn++;
+	s->head = head;
+	s->head_ms = ms;
+	s->turn++;
+}
+
+static json_t *
+stamp_json(struct stamp s)
+{
+	return (json_pack("[I,I]", (json_int_t)s.time, (json_int_t)s.node));
+}
+
+static struct stamp
+stamp_from_json(const json_t *j)
+{
+	struct stamp s = { 0, 0 };
+
+	s.time = (uint64_t)json_integer_value(json_array_get(j, 0));
+	s.node = (uint64_t)json_integer_value(json_array_get(j, 1));
+	return (s);
+}
+
+void
+table_encode(const struct table *t, struct buf *b)
+{
+	json_t *attrs = json_array(), *o;
+	char *text;
+
+	for (size_t i = 0; i < t->nattrs; i++) {
+		const struct attribute *a = &t->attrs[i];
+
+		o = json_pack("{s:s, s:i, s:b, s:b}", "name", a->name, "id", (int)a->id,
+		    "indexed", a->indexed, "hidden", a->hidden);
+		if (a->type != NULL)
+			json_object_set_new(o, "type", json_string(a->type));
+		if (!stamp_none(a->dropped))
+			json_object_set_new(o, "dropped", stamp_json(a->dropped));
+		json_array_append_new(attrs, o);
+	}
+	o = json_pack("{s:s, s:s, s:s, s:o, s:i, s:b, s:b, s:o, s:o, s:I}", "database", t->database,
+	    "table", t->name, "primary_key", t->primary_key, "attributes", attrs, "next",
+	    (int)t->next_attr, "audit", t->audit, "declared", t->declared, "floor",
+	    stamp_json(t->floor), "horizon", stamp_json(t->horizon), "created", (json_int_t)t->created_ms);
+	if (t->expiration != 0)
+		json_object_set_new(o, "expiration", json_integer(t->expiration));
+	if (t->residence != NULL)
+		json_object_set_new(o, "residence", json_deep_copy(t->residence));
+	if (!stamp_none(t->forgotten))
+		json_object_set_new(o, "forgotten", stamp_json(t->forgotten));
+	text = json_dumps(o, JSON_COMPACT);
+	buf_add(b, text, strlen(text));
+	free(text);
+	json_decref(o);
+}
+
+struct table *
+table_decode(uint32_t id, const void *p, size_t n)
+{
+	json_t *o = json_loadb(p, n, 0, NULL), *attr;
+	const char *database, *name, *key;
+	struct table *t;
+	size_t i;
+
+	if (o == NULL || json_unpack(o, "{s:s, s:s, s:s}", "database", &database, "table", &name,
+	    "primary_key", &key) == -1) {
+		json_decref(o);
+		return (NULL);
+	}
+	t = table_new(database, name, key);
+	t->id = id;
+	json_array_foreach(json_object_get(o, "attributes"), i, attr) {
+		const char *an = json_string_value(json_object_get(attr, "name"));
+		struct attribute *a;
+
+		if (an == NULL)
+			continue;
+		a = table_add_attr(t, an, strlen(an));
+		a->id = (uint16_t)json_integer_value(json_object_get(attr, "id"));
+		a->indexed = json_is_true(json_object_get(attr, "indexed"));
+		a->hidden = json_is_true(json_object_get(attr, "hidden"));
+		a->type = xstrdup(json_string_value(json_object_get(attr, "type")));
+		a->dropped = stamp_from_json(json_object_get(attr, "dropped"));
+	}
+	t->next_attr = (uint16_t)json_integer_value(json_object_get(o, "next"));
+	t->audit = json_is_true(json_object_get(o, "audit"));
+	t->declared = json_is_true(json_object_get(o, "declared"));
+	t->expiration = (uint32_t)json_integer_value(json_object_get(o, "expiration"));
+	table_set_residence(t, json_object_get(o, "residence"));
+	t->floor = stamp_from_json(json_object_get(o, "floor"));
+	t->horizon = stamp_from_json(json_object_get(o, "horizon"));
+	t->forgotten = stamp_from_json(json_object_get(o, "forgotten"));
+	t->created_ms = (uint64_t)json_integer_value(json_object_get(o, "created"));
+	json_decref(o);
+	return (t);
+}
+
+json_t *
+table_definition(const struct table *t)
+{
+	json_t *attrs = json_array(), *o;
+
+	for (size_t i = 0; i < t->nattrs; i++) {
+		const struct attribute *a = &t->attrs[i];
+
+		if (a->hidden)
+			continue;
+		o = json_pack("{s:s}", "attribute", a->name);
+		if (a->type != NULL)
+			json_object_set_new(o, "type", json_string(a->type));
+		if (a->indexed)
+			json_object_set_new(o, "indexed", json_true());
+		if (strcmp(a->name, t->primary_key) == 0)
+			json_object_set_new(o, "is_primary_key", json_true());
+		json_array_append_new(attrs, o);
+	}
+	o = json_pack("{s:s, s:o}", "primary_key", t->primary_key, "attributes", attrs);
+	if (t->expiration != 0)
+		json_object_set_new(o, "expiration", json_integer(t->expiration));
+	if (t->residence != NULL)
+		json_object_set_new(o, "residence", json_deep_copy(t->residence));
+	return (o);
+}

@@ -1,0 +1,83 @@
+#ifndef HL_TABLE_H
+#define HL_TABLE_H
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "stamp.h"
+
+/*
+ * A table's definition, immutable and counted: a change makes a new version.  What
+ * all versions share is its stat.  No I/O.
+ */
+#define RESIDENCE_MAX		1000	/* names */
+#define RESIDENCE_NAME_MAX	250	/* bytes of each */
+
+struct attribute {
+	char		*name;
+	uint8_t		 nlen;
+	uint16_t	 id;		/* within the table, for index keys */
+	int		 indexed;
+	char		*type;		/* as declared, or NULL */
+	struct stamp	 dropped;	/* components at or below are ignored (drop_attribute) */
+	int		 hidden;	/* dropped and not seen since */
+};
+
+struct table_stat {			/* one for all versions of a table */
+	_Atomic int64_t		count;	/* visible rows */
+	_Atomic uint64_t	updated;	/* newest stamp time written */
+	_Atomic unsigned	turn;	/* odd while head and head_ms change: table_head */
+	_Atomic uint64_t	head;	/* newest log seq of this table that is durable, 0 none */
+	_Atomic uint64_t	head_ms;	/* its commit time */
+	_Atomic uint64_t	purged;	/* log seq up to which entries were purged by hand */
+	int64_t			counted;	/* the number that keygen gave last; commit thread */
+	_Atomic int		expiring;	/* expire.h: a worker is at it; when next, monotonic */
+	_Atomic uint64_t	expire_next_us;
+	_Atomic int		refs;
+};
+
+struct table {
+	uint32_t		 id;
+	char			*database, *name;
+	char			*primary_key;
+	struct attribute	*attrs;	/* sorted by name; the key and the two times included */
+	size_t			 nattrs;
+	uint16_t		 next_attr;
+	int			 audit;
+	uint32_t		 expiration;	/* seconds, 0: never */
+	json_t			*residence;	/* names of nodes, as given at creation, or NULL */
+	int			 declared;	/* attributes were given at creation */
+	struct stamp		 floor;	/* a table of this name was dropped then */
+	struct stamp		 horizon;	/* greatest stamp of a purged tombstone */
+	struct stamp		 forgotten;	/* rows made before were removed here alone (forget.h) */
+	uint64_t		 created_ms;
+	struct table_stat	*stat;
+	_Atomic int		 refs;
+};
+
+struct table *table_ref(struct table *t);
+void table_unref(struct table *t);
+
+const struct attribute *table_attr(const struct table *t, const char *name, size_t nlen);	/* hidden ones too */
+/* {"primary_key","attributes":[{"attribute","type"?,"indexed"?,"is_primary_key"?}],
+ * "expiration"?,"residence"?}: as peers get it. */
+json_t *table_definition(const struct table *t);
+/* Nothing when they are no list of names as create_table takes it. */
+void table_set_residence(struct table *t, const json_t *names);
+
+/*
+ * The newest durable log entry and its commit time, which belong together.  Never
+ * ahead of the rows: who reads rows after this sees all that the head covers.
+ */
+uint64_t table_head(const struct table *t, uint64_t *ms);
+void table_set_head(struct table *t, uint64_t head, uint64_t ms);
+/* For group.c: new versions. */
+struct table *table_new(const char *database, const char *name, const char *primary_key);
+struct table *table_copy(const struct table *t);	/* shares the stat */
+struct attribute *table_add_attr(struct table *t, const char *name, size_t nlen);	/* or the present one */
+void table_encode(const struct table *t, struct buf *b);
+struct table *table_decode(uint32_t id, const void *p, size_t n);	/* of table_encode; NULL when broken */
+
+#endif
