@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "conn.h"
+#include "conn_priv.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -16,12 +16,9 @@
 
 #include "clock.h"
 #include "crypto.h"
-#include "http_priv.h"
 #include "mem.h"
-#include "value.h"
 
 #define READ_HIGH	65536	/* input that waits: beyond, the client is not read */
-#define WRITE_HIGH	262144	/* output that waits: beyond, no more is made */
 #define WRITE_LOW	65536
 #define TURNS		32	/* requests of one connection before others have a turn */
 #define PROGRESS	16384	/* bytes that `timeout` must bring */
@@ -29,12 +26,10 @@
 #define LOOK_AT		16	/* connections, for one that is idle */
 #define SURPLUS_MAX	256	/* connections that are told that there are too many */
 
-static void conn_go(struct conn *c);
-
 /* ---- time ---- */
 
-static uint64_t
-written(const struct conn *c)
+uint64_t
+conn_written(const struct conn *c)
 {
 	return (c->queued - evbuffer_get_length(bufferevent_get_output(c->bev)));
 }
@@ -52,24 +47,24 @@ arm(struct conn *c)
 	event_add(c->timer, &tv);
 }
 
-static void
-deadline(struct conn *c, uint64_t ms)
+void
+conn_deadline(struct conn *c, uint64_t ms)
 {
 	c->deadline_us = mono_us() + ms * 1000;
-	c->mark = c->state == CONN_BODY ? c->got : written(c);
+	c->mark = c->state == CONN_BODY ? c->got : conn_written(c);
 	arm(c);
 }
 
-static const struct limits *
-limits(const struct conn *c)
+const struct limits *
+conn_limits(const struct conn *c)
 {
 	return (&c->thread->http->limits);
 }
 
 /* ---- life ---- */
 
-static void
-body_free(struct conn *c)
+void
+conn_body_free(struct conn *c)
 {
 	if (c->body != NULL)
 		evbuffer_free(c->body);
@@ -86,176 +81,18 @@ conn_free(struct conn *c)
 	c->thread->http->conns--;
 	event_free(c->timer);
 	bufferevent_free(c->bev);
-	body_free(c);
+	conn_body_free(c);
 	free(c);
 	if (x != NULL)
 		exchange_gone(x);
 }
 
-static void
-drop(struct conn *c)
+void
+conn_drop(struct conn *c)
 {
 	c->dead = 1;
 	if (!c->going)
 		conn_free(c);
-}
-
-/* ---- answers ---- */
-
-static const char *
-date(struct http_thread *t)
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (now != t->dated) {
-		t->dated = now;
-		strftime(t->date, sizeof(t->date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-	}
-	return (t->date);
-}
-
-static void
-release_cb(const void *data, size_t n, void *arg)
-{
-	free(arg);
-}
-
-static void
-send_bytes(struct conn *c, struct buf *b)
-{
-	struct evbuffer *out = bufferevent_get_output(c->bev);
-	uint8_t *data;
-	size_t n;
-
-	c->queued += b->len;
-	if (b->len <= 4096) {
-		evbuffer_add(out, b->data, b->len);
-		buf_clear(b);
-		return;
-	}
-	data = buf_take(b, &n);
-	if (evbuffer_add_reference(out, data, n, release_cb, data) == -1)
-		free(data);
-}
-
-static void
-send_head(struct conn *c, int status, const struct buf *headers, const struct buf *body)
-{
-	struct buf b = { 0 };
-
-	if (c->thread->http->stopping || c->unread || (body == NULL && c->minor == 0))
-		c->close = 1;
-	buf_reserve(&b, 256 + headers->len);
-	buf_addf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_reason(status), date(c->thread));
-	buf_add(&b, headers->data, headers->len);
-	if (body != NULL && status != 204)
-		buf_addf(&b, "Content-Length: %zu\r\n", body->len);
-	else if (body == NULL && c->minor > 0)
-		buf_addf(&b, "Transfer-Encoding: chunked\r\n");
-	if (c->close)
-		buf_addf(&b, "Connection: close\r\n");
-	else if (c->minor == 0)
-		buf_addf(&b, "Connection: keep-alive\r\n");
-	buf_add(&b, "\r\n", 2);
-	if (body != NULL && !c->bodiless && body->len <= 4096)
-		buf_add(&b, body->data, body->len);
-	send_bytes(c, &b);
-	buf_free(&b);
-}
-
-/* The answer is written or on its way: for the next request, or the last bytes. */
-static void
-answered(struct conn *c)
-{
-	c->x = NULL;
-	body_free(c);
-	c->begun = 0;
-	c->searched = 0;
-	TAILQ_REMOVE(&c->thread->conns, c, link);
-	TAILQ_INSERT_TAIL(&c->thread->conns, c, link);
-	c->state = c->close ? CONN_LAST : CONN_HEAD;
-	deadline(c, written(c) == c->queued ? limits(c)->keepalive_ms : limits(c)->timeout_ms);
-	if (!c->going)
-		conn_go(c);
-}
-
-void
-conn_answer(struct conn *c, int status, const struct buf *headers, struct buf *body)
-{
-	send_head(c, status, headers, body);
-	if (body == NULL) {
-		c->state = CONN_STREAM;
-		deadline(c, limits(c)->timeout_ms);
-		return;
-	}
-	if (!c->bodiless && body->len > 4096)
-		send_bytes(c, body);
-	answered(c);
-}
-
-void
-conn_chunk(struct conn *c, struct buf *data)
-{
-	struct buf line = { 0 };
-
-	if (data->len == 0)
-		return;
-	if (c->minor > 0) {
-		buf_addf(&line, "%zx\r\n", data->len);
-		buf_reserve(data, 2);
-		buf_add(data, "\r\n", 2);
-		send_bytes(c, &line);
-		buf_free(&line);
-	}
-	send_bytes(c, data);
-}
-
-void
-conn_end(struct conn *c)
-{
-	struct buf last = { 0 };
-
-	if (c->minor > 0) {
-		buf_addf(&last, "0\r\n\r\n");
-		send_bytes(c, &last);
-		buf_free(&last);
-	}
-	answered(c);
-}
-
-/* Without the last chunk; in HTTP/1.0 only a reset tells. */
-void
-conn_cut(struct conn *c)
-{
-	struct linger now = { 1, 0 };
-
-	c->x = NULL;
-	setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	drop(c);
-}
-
-int
-conn_full(const struct conn *c)
-{
-	return (c->queued - written(c) > WRITE_HIGH);
-}
-
-/* What is wrong before there is an exchange. */
-static void
-refuse(struct conn *c, int status, const char *text)
-{
-	struct buf headers = { 0 }, body = { 0 };
-
-	c->close = 1;
-	c->unread = 1;
-	buf_addf(&headers, "Content-Type: application/json\r\n");
-	buf_addf(&body, "{\"error\":");
-	value_text_string(&body, text, strlen(text));
-	buf_addf(&body, "}");
-	conn_answer(c, status, &headers, &body);
-	buf_free(&headers);
-	buf_free(&body);
 }
 
 /* ---- requests ---- */
@@ -310,11 +147,11 @@ request_is_there(struct conn *c, size_t n)
 	c->unread = head.chunked || head.length > 0;
 	if (status != 0) {
 		head_free(&head);
-		refuse(c, status, why);
+		conn_refuse(c, status, why);
 		return;
 	}
 	c->state = CONN_WORK;
-	deadline(c, limits(c)->timeout_ms);
+	conn_deadline(c, conn_limits(c)->timeout_ms);
 	exchange_begin(c, &head);
 }
 
@@ -342,13 +179,13 @@ go_head(struct conn *c)
 		return (last_if_ended(c));
 	if (!c->begun) {
 		c->begun = 1;
-		deadline(c, limits(c)->headers_ms);
+		conn_deadline(c, conn_limits(c)->headers_ms);
 	}
 	n = head_length(c);
-	if (n == 0 && evbuffer_get_length(input(c)) <= limits(c)->max_header)
+	if (n == 0 && evbuffer_get_length(input(c)) <= conn_limits(c)->max_header)
 		return (last_if_ended(c));
-	if (n == 0 || n > limits(c)->max_header)
-		refuse(c, 431, "the headers are larger than operationsApi.network.maxHeaderSize");
+	if (n == 0 || n > conn_limits(c)->max_header)
+		conn_refuse(c, 431, "the headers are larger than operationsApi.network.maxHeaderSize");
 	else
 		request_is_there(c, n);
 	return (1);
@@ -363,10 +200,10 @@ conn_want_body(struct conn *c, uint64_t limit)
 	c->limit = limit;
 	c->body = evbuffer_new();
 	c->state = CONN_BODY;
-	deadline(c, limits(c)->timeout_ms);
+	conn_deadline(c, conn_limits(c)->timeout_ms);
 	if (c->unread && evbuffer_get_length(input(c)) == 0 && c->expects) {
 		buf_add(&b, go_on, sizeof(go_on) - 1);
-		send_bytes(c, &b);
+		conn_send(c, &b);
 		buf_free(&b);
 	}
 	if (!c->going)
@@ -376,7 +213,7 @@ conn_want_body(struct conn *c, uint64_t limit)
 void
 conn_body_drop(struct conn *c)
 {
-	body_free(c);
+	conn_body_free(c);
 }
 
 /* 1 the body is there, 0 not yet, -1 it is broken. */
@@ -410,11 +247,11 @@ go_body(struct conn *c)
 	else if (rc == 1) {
 		c->unread = 0;
 		c->state = CONN_WORK;
-		deadline(c, limits(c)->timeout_ms);
+		conn_deadline(c, conn_limits(c)->timeout_ms);
 		exchange_body(c->x);
 	} else {
 		if (c->ended)
-			drop(c);
+			conn_drop(c);
 		return (0);
 	}
 	return (1);
@@ -424,16 +261,16 @@ go_body(struct conn *c)
 static int
 go_last(struct conn *c)
 {
-	if (written(c) < c->queued)
+	if (conn_written(c) < c->queued)
 		return (0);
 	if (c->ended || (c->way == WAY_TLS && !c->unread)) {
-		drop(c);
+		conn_drop(c);
 		return (0);
 	}
 	if (c->way != WAY_TLS)
 		shutdown(bufferevent_getfd(c->bev), SHUT_WR);
 	c->state = CONN_LINGER;
-	deadline(c, LINGER_MS);
+	conn_deadline(c, LINGER_MS);
 	return (1);
 }
 
@@ -442,11 +279,11 @@ go_linger(struct conn *c)
 {
 	evbuffer_drain(input(c), evbuffer_get_length(input(c)));
 	if (c->ended)
-		drop(c);
+		conn_drop(c);
 	return (0);
 }
 
-static void
+void
 conn_go(struct conn *c)
 {
 	static int (*const steps[])(struct conn *) = { [CONN_HEAD] = go_head,
@@ -480,8 +317,8 @@ conn_write_cb(struct bufferevent *bev, void *arg)
 	c->going = 1;
 	if (c->state == CONN_STREAM)
 		exchange_drained(c->x);
-	else if (c->state == CONN_HEAD && !c->begun && written(c) == c->queued)
-		deadline(c, limits(c)->keepalive_ms);
+	else if (c->state == CONN_HEAD && !c->begun && conn_written(c) == c->queued)
+		conn_deadline(c, conn_limits(c)->keepalive_ms);
 	conn_go(c);
 }
 
@@ -505,24 +342,24 @@ conn_event_cb(struct bufferevent *bev, short what, void *arg)
 static void
 overdue(struct conn *c)
 {
-	uint64_t moved = (c->state == CONN_BODY ? c->got : written(c)) - c->mark;
-	int writing = c->state != CONN_LINGER && written(c) < c->queued;
+	uint64_t moved = (c->state == CONN_BODY ? c->got : conn_written(c)) - c->mark;
+	int writing = c->state != CONN_LINGER && conn_written(c) < c->queued;
 
 	if ((writing || c->state == CONN_BODY) && moved >= PROGRESS)
-		deadline(c, limits(c)->timeout_ms);
+		conn_deadline(c, conn_limits(c)->timeout_ms);
 	else if (writing)
-		drop(c);
+		conn_drop(c);
 	else if (c->state == CONN_BODY)
 		exchange_refuse(c->x, 408, "the body did not arrive in time");
 	else if (c->state == CONN_HEAD && c->begun)
-		refuse(c, 408, "the headers did not arrive in time");
+		conn_refuse(c, 408, "the headers did not arrive in time");
 	else if (c->state == CONN_WORK)
 		exchange_refuse(c->x, 504, "the operation takes longer than "
 		    "operationsApi.network.timeout, and may still be carried out");
 	else if (c->state == CONN_STREAM)
-		deadline(c, limits(c)->timeout_ms);
+		conn_deadline(c, conn_limits(c)->timeout_ms);
 	else
-		drop(c);
+		conn_drop(c);
 }
 
 static void
@@ -596,7 +433,7 @@ make_room(struct http_thread *t)
 	struct conn *c = TAILQ_FIRST(&t->conns);
 
 	for (int i = 0; i < LOOK_AT && c != NULL; i++, c = TAILQ_NEXT(c, link))
-		if (c->state == CONN_HEAD && !c->begun && written(c) == c->queued) {
+		if (c->state == CONN_HEAD && !c->begun && conn_written(c) == c->queued) {
 			conn_free(c);
 			return;
 		}
@@ -625,6 +462,6 @@ conn_accept(struct http_thread *t, enum way way, int fd, const struct sockaddr *
 	bufferevent_setwatermark(c->bev, EV_READ, 0,
 	    l->max_header > READ_HIGH ? l->max_header + 4 : READ_HIGH);
 	bufferevent_setwatermark(c->bev, EV_WRITE, WRITE_LOW, 0);
-	deadline(c, c->surplus ? LINGER_MS : l->headers_ms);
+	conn_deadline(c, c->surplus ? LINGER_MS : l->headers_ms);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
