@@ -8,7 +8,7 @@
 /*
  * Log entries on their way: between opsd and leafd (log data) and in a message
  * of a node's stream (frame).  An entry's payload is an encoded transaction
- * (opsd/txn.h); its bytes pass unchanged through log, socket and stream.
+ * (opsd/store/txn.h); its bytes pass unchanged through log, socket and stream.
  * These formats are on disk and on the wire: a change needs a new FRAME_FORMAT.
  */
 #define FRAME_FORMAT	1

@@ -114,7 +114,7 @@ ask_all()
 # The program's operations: NAME INTERNAL RIGHT
 operations()
 {
-	sed -nE 's/^\t\{ "([a-z_0-9]+)", "([A-Za-z]+)", (RIGHT_[A-Z]+),.*/\1 \2 \3/p' "$HL_SRC"/opsd/*.c
+	sed -nE 's/^\t\{ "([a-z_0-9]+)", "([A-Za-z]+)", (RIGHT_[A-Z]+),.*/\1 \2 \3/p' "$HL_SRC"/opsd/op/*.c
 }
 
 # The cases: OPERATION, WHAT EACH IS ANSWERED, FIELDS, and a jq expression for the super_user.
