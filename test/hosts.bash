@@ -31,16 +31,16 @@ hosts_mirror()
 }
 
 # A root of this release, made once a day, and what the package needs from apt.
-hosts_base()		# hosts_base PACKAGE.deb
+hosts_base()		# hosts_base DEB RPM: they are /root/hubleaf.deb and .rpm there
 {
-	local suite tar
+	local suite tar include=systemd,systemd-sysv,dbus,libnss-systemd,iproute2,procps,curl,jq,rpm
 
 	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-	tar=$H_CACHE/$suite-$(date +%Y%m%d).tar
+	tar=$H_CACHE/$suite-$(date +%Y%m%d)-$(echo $include | cksum | cut -d ' ' -f 1).tar
 	mkdir -p "$H_CACHE" "$H_WORK/base"
 	if [ ! -e "$tar" ]; then
-		mmdebstrap -q --variant=minbase \
-		    --include=systemd,systemd-sysv,dbus,libnss-systemd,iproute2,procps,curl,jq,rpm \
+		mmdebstrap -q --variant=minbase --format=tar \
+		    "--include=$include" \
 		    "$suite" "$tar.new" "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(hosts_mirror) $suite main" ||
 			return 1
 		mv "$tar.new" "$tar"
@@ -48,6 +48,7 @@ hosts_base()		# hosts_base PACKAGE.deb
 	tar -C "$H_WORK/base" -xf "$tar" || return 1
 	rm -f "$H_WORK/base/etc/hostname"	# of the machine that built it
 	cp "$1" "$H_WORK/base/root/hubleaf.deb"
+	cp "$2" "$H_WORK/base/root/hubleaf.rpm"
 	cat >"$H_WORK/base/etc/apt/apt.conf.d/99keep" <<-END
 	Binary::apt::APT::Keep-Downloaded-Packages "true";
 	APT::Keep-Downloaded-Packages "true";
