@@ -4,6 +4,7 @@
 #
 # HL_BUILD	build folder with opsd/hubleaf (the repository's root)
 # HL_KEEP	keep the folder when all passed, too
+# HL_NO_USERS	nodes start without an administrator and a cluster user
 
 HL_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 : "${HL_BUILD:=$HL_SRC}"
@@ -215,8 +216,10 @@ node_run()	# node_run NODE: start a node that was made, and wait for its API
 		while IFS= read -r pair; do
 			export "${pair?}"
 		done <"$dir/env"
-		export HDB_ADMIN_USERNAME=$HL_USER HDB_ADMIN_PASSWORD=$HL_PASSWORD
-		export CLUSTERING_USER=cluster CLUSTERING_PASSWORD=cluster-secret
+		if [ -z "${HL_NO_USERS:-}" ]; then
+			export HDB_ADMIN_USERNAME=$HL_USER HDB_ADMIN_PASSWORD=$HL_PASSWORD
+			export CLUSTERING_USER=cluster CLUSTERING_PASSWORD=cluster-secret
+		fi
 		# Something may be preloaded.
 		export ASAN_OPTIONS=detect_leaks=1:verify_asan_link_order=0:log_path=$dir/asan
 		export UBSAN_OPTIONS=print_stacktrace=1:log_path=$dir/ubsan

@@ -1,0 +1,187 @@
+#!/usr/bin/env bats
+# What the README tells to type, typed: its tasks in their order, on nodes that begin with nothing.
+
+load node.bash
+
+export HL_NO_USERS=1
+HL_PASSWORD=SECRET
+
+start_nodes()
+{
+	local n
+
+	mkdir "$HL_T/bin" "$HL_T/srv" "$HL_T/srv/export"
+	ln -s "$HL_CLI" "$HL_T/bin/hubleaf"
+	cat >"$HL_T/bin/systemctl" <<-END
+	#!/bin/bash
+	. "$HL_SRC/test/functional/node.bash"
+	node_stop "\$HL_NODE" && node_run "\$HL_NODE"
+	END
+	chmod +x "$HL_T/bin/systemctl"
+	for n in amsterdam boston cairo truck; do
+		node_make "$n"
+		sed -i '/^  enabled:/d; /^  nodeName:/d; /^  user:/d' "$HL_T/nodes/$n/hubleaf.yaml"
+		node_run "$n"
+	done
+}
+
+# Its indented lines; what stands in for a host, a port or a folder of the README is put in.
+commands()	# commands TASK NODE: those for the node, which all are until a comment names one
+{
+	awk -v task="### $1" -v want="$2" '
+	/^##/ { inside = $0 == task; node = want }
+	/^```/ { picture = !picture }
+	picture { next }
+	inside && /^    # on / { node = $3; next }
+	inside && /^    / && node == want { print substr($0, 5) }' "$HL_SRC/README.md" |
+	    sed -e "s|clustering_nodeName=amsterdam|clustering_nodeName=$2|" \
+	    -e "s|\"amsterdam.example.com\", \"port\": 9932|\"127.0.0.1\", \"port\": $(port amsterdam cluster)|" \
+	    -e "s|\"amsterdam.example.com\", \"port\": 9931|\"127.0.0.1\", \"port\": $(port amsterdam leafnodes)|" \
+	    -e "s|127.0.0.1:9925|127.0.0.1:$(port "$2" api)|" -e "s|/var/lib/hubleaf|$(root "$2")|" \
+	    -e "s|/etc/hubleaf/tls|$HL_T/tls.$2|g" -e "s|/srv|$HL_T/srv|"
+}
+
+typed()		# typed TASK NODE...: on these, one after the other; $output is what they said
+{
+	local task=$1 n
+
+	output=
+	for n in "${@:2}"; do
+		commands "$task" "$n" >"$HL_T/commands"
+		[ -s "$HL_T/commands" ] || {
+			echo "README: nothing to type for $task on $n"
+			return 1
+		}
+		output+=$(cd "$HL_T" && HL_NODE=$n PATH=$HL_T/bin:$PATH \
+		    HUBLEAF_CONFIG=$HL_T/nodes/$n/hubleaf.yaml bash -e commands 2>&1) || {
+			cat "$HL_T/commands"
+			echo "$output"
+			return 1
+		}
+	done
+}
+
+dogs()		# dogs NODE N
+{
+	[ "$(ask "$1" '{"operation":"describe_table","table":"dog"}' | jq .record_count)" = "$2" ]
+}
+
+# flows TABLE FROM TO: an insert arrives
+flows()
+{
+	ok "$2" "{\"operation\":\"insert\",\"table\":\"$1\",\"records\":[{\"id\":\"$2 to $3\"}]}"
+	wait_until 15 arrived "$@"
+}
+
+arrived()
+{
+	ask "$3" "{\"operation\":\"search_by_id\",\"table\":\"$1\",\"ids\":[\"$2 to $3\"],\"get_attributes\":[\"id\"]}" |
+	    jq -e 'length == 1'
+}
+
+direction()	# direction NODE OTHER TABLE: publish and subscribe
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -r --arg o "$2" --arg t "$3" '.connections[] |
+	    select(.node_name == $o) | .subscriptions[] | select(.table == $t) | "\(.publish) \(.subscribe)"'
+}
+
+@test "the first administrator; a name" {
+	refused amsterdam 401 '{"operation":"user_info"}'
+	typed "The first administrator" amsterdam boston cairo truck
+	ok amsterdam '{"operation":"user_info"}' '.role.permission.super_user'
+	typed "Name the node, and let it be a member" amsterdam boston cairo truck
+	for n in amsterdam boston cairo truck; do
+		wait_until 20 node_ready $n
+	done
+}
+
+@test "a route" {
+	typed "Add a route" boston cairo
+	wait_until 20 in_network cairo amsterdam boston
+}
+
+@test "a table" {
+	typed "Subscribe a table" amsterdam
+	wait_until 10 dogs boston 1
+	flows dog boston amsterdam
+}
+
+@test "topologies" {
+	typed Topologies boston truck amsterdam
+	flows dog boston cairo
+	flows dog cairo amsterdam
+	flows orders amsterdam cairo
+	flows visits cairo boston
+	flows visits amsterdam boston
+	flows position truck amsterdam
+	for n in amsterdam boston cairo; do
+		ok $n '{"operation":"cluster_status"}' '.warnings == []'
+	done
+}
+
+@test "what is wrong" {
+	typed "See what is wrong" amsterdam
+	[[ $output == *boston*cairo* ]]
+	[[ $output != *missing:* ]]
+}
+
+@test "another direction" {
+	typed "Change the direction" amsterdam
+	[ "$(direction amsterdam boston dog)" = "true false" ]
+	wait_until 5 eval '[ "$(direction boston amsterdam dog)" = "false true" ]'
+}
+
+@test "a node less" {
+	typed "Take a node out" amsterdam cairo
+	[ -z "$(direction amsterdam cairo dog)" ]
+	wait_until 10 eval '[ -z "$(direction cairo amsterdam dog)" ]'
+	ok cairo '{"operation":"cluster_get_routes"}' '.hub == []'
+}
+
+@test "another name" {
+	typed "Rename a node" boston
+	wait_until 20 eval '[ "$(direction amsterdam brussels dog)" = "true false" ]'
+	flows dog amsterdam boston
+}
+
+@test "certificates" {
+	local n
+
+	openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=authority" -keyout "$HL_T/ca.key" \
+	    -addext basicConstraints=critical,CA:TRUE -out "$HL_T/ca.pem" 2>/dev/null
+	for n in amsterdam boston; do
+		mkdir "$HL_T/tls.$n"
+		cp "$HL_T/ca.pem" "$HL_T/tls.$n"
+		openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$n" \
+		    -keyout "$HL_T/tls.$n/node.key" -out "$HL_T/csr" 2>/dev/null
+		openssl x509 -req -in "$HL_T/csr" -CA "$HL_T/ca.pem" -CAkey "$HL_T/ca.key" -CAcreateserial -days 30 \
+		    -out "$HL_T/tls.$n/node.pem" -extfile <(
+			printf 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n') 2>/dev/null
+	done
+	typed "Replace certificates" amsterdam boston
+	ok amsterdam '{"operation":"insert","table":"dog","records":[{"id":"verified"}]}'
+	wait_until 20 dogs boston "$(ask amsterdam '{"operation":"describe_table","table":"dog"}' | jq .record_count)"
+}
+
+@test "CSV in, rows out" {
+	printf 'id,name\n2,Harper\n3,Alby\n' >"$HL_T/srv/dogs.csv"
+	typed "Load CSV" cairo
+	wait_until 10 arrived_csv
+	typed Export cairo
+	grep -q "^2,Harper" "$HL_T/dogs.csv"
+	wait_until 10 jq -e '.[] | select(.id == 3) | .name == "Alby"' "$HL_T/srv/export/dogs.json"
+}
+
+arrived_csv()
+{
+	ask cairo '{"operation":"search_by_id","table":"dog","ids":[3],"get_attributes":["name"]}' | jq -e '.[0].name == "Alby"'
+}
+
+@test "users, retention, watching" {
+	typed "Users and roles" cairo
+	[[ $output == *joe* ]]
+	typed "Keep less" cairo
+	ok cairo '{"operation":"describe_table","table":"session"}' '.expiration == 86400'
+	typed Watch cairo
+	[[ $output == *running* ]]
+}
