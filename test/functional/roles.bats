@@ -92,7 +92,7 @@ answer()
 # "STATUS BODY" each
 ask_all()
 {
-	local request first=1
+	local request first=1 end=$'\036'
 
 	while IFS= read -r request; do
 		[ -n "$first" ] || echo next
@@ -102,19 +102,20 @@ ask_all()
 		url = "http://127.0.0.1:$(<"$HL_T/nodes/n1/port.api")/"
 		header = "Content-Type: application/json"
 		data-raw = "${request//\"/\\\"}"
-		write-out = " %{http_code}\\n"
+		write-out = " %{http_code}$end"
 		silent
 		max-time = 60
 		END
 		[ "$1" = nobody ] || echo "user = \"$1:$1-pw\""
 	done >"$HL_T/ask.$1"
-	curl -K "$HL_T/ask.$1" | sed -E 's/^(.*) ([0-9]{3})$/\2 \1/'
+	curl -K "$HL_T/ask.$1" | tr '\n\036' ' \n' | sed -E 's/^(.*) ([0-9]{3})$/\2 \1/'
 }
 
 # The program's operations: NAME INTERNAL RIGHT
 operations()
 {
-	sed -nE 's/^\t\{ "([a-z_0-9]+)", "([A-Za-z]+)", (RIGHT_[A-Z]+),.*/\1 \2 \3/p' "$HL_SRC"/opsd/op/*.c
+	find "$HL_SRC/opsd" -name '*.c' -exec \
+	    sed -nE 's/^\t\{ "([a-z_0-9]+)", "([A-Za-z]+)", (RIGHT_[A-Z]+),.*/\1 \2 \3/p' {} +
 }
 
 # The cases: OPERATION, WHAT EACH IS ANSWERED, FIELDS, and a jq expression for the super_user.
@@ -198,6 +199,7 @@ cases_of_all()
 	get_configuration	200	-	.clustering.nodeName == "n1"
 	set_configuration	200	"logging_level":"info"	.message | startswith("Configuration successfully set.")
 	system_information	200	"attributes":["time"]	has("time")
+	metrics	403 403 403 403 403 403 inactive login 200	-
 	registration_info	200	-	.registered == false
 	get_fingerprint	200	-	has("message")
 	set_license	400	"key":"k","company":"c"	.error | contains("license")
