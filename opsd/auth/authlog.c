@@ -93,8 +93,8 @@ say_event(const struct request *r, const char *user, const char *by, const char 
 	show(name, user);
 	show(where, path);
 	if (refused == NULL)
-		log_info("auth: success: user '%s' by %s from %s: %s %s, %s", name, by, from, method,
-		    where, op);
+		log_info("auth: success: user '%s' by %s from %s: %s %s, %s", name, by, from,
+		    method, where, op);
 	else
 		log_warnx("auth: failure: user '%s' by %s from %s: %s %s, %s: %s", name, by, from,
 		    method, where, op, refused);

@@ -7,267 +7,17 @@
 #include "clock.h"
 #include "key.h"
 #include "mem.h"
-#include "op.h"
 #include "op_table.h"
 #include "ops.h"
+#include "reading.h"
 #include "settings.h"
-#include "txn.h"
 #include "value.h"
 
 /*
  * read_transaction_log: what this node sends to others (CF_LOG).  read_audit_log:
  * who changed what here, with the rows before (CF_AUDIT).
  */
-#define ANSWER_MAX	(64u << 20)	/* bytes of JSON text */
-#define SLICE_US	5000		/* then others have their turn */
-#define LOOK_EACH	32		/* entries between looks at the clock */
 #define VALUES_MAX	1000
-
-/* "k":value pairs of a row; the key first. */
-static void
-text_row(struct buf *out, const struct table *t, const uint8_t *key, size_t klen,
-    const struct row *row)
-{
-	struct rd r = rd_init(key, klen);
-	json_t *k = key_to_json(&r);
-
-	buf_u8(out, '{');
-	value_text_string(out, t->primary_key, strlen(t->primary_key));
-	buf_u8(out, ':');
-	value_text_json(out, k);
-	for (uint32_t i = 0; i < row->n; i++) {
-		const struct attr *a = &row->attrs[i];
-
-		buf_u8(out, ',');
-		value_text_string(out, a->name, a->nlen);
-		buf_u8(out, ':');
-		value_text(out, a->value, a->vlen);
-	}
-	buf_u8(out, '}');
-	json_decref(k);
-}
-
-static void
-text_key(struct buf *out, const uint8_t *key, size_t klen)
-{
-	struct rd r = rd_init(key, klen);
-	json_t *k = key_to_json(&r);
-
-	value_text_json(out, k);
-	json_decref(k);
-}
-
-/* The records of a transaction: whole, or just their keys. */
-static void
-text_records(struct buf *out, const struct table *t, struct txn txn, int keys)
-{
-	struct txn_record rec = { 0 };
-	int n = 0;
-
-	buf_u8(out, '[');
-	while (txn_next(&txn, &rec) == 1) {
-		if (n++ > 0)
-			buf_u8(out, ',');
-		if (keys)
-			text_key(out, rec.key, rec.klen);
-		else
-			text_row(out, t, rec.key, rec.klen, &rec.row);
-	}
-	buf_u8(out, ']');
-	row_free(&rec.row);
-}
-
-static void
-text_head(struct buf *out, const struct txn *txn, const char *user_field)
-{
-	buf_addf(out, "{\"operation\":\"%s\",\"%s\":", txn_op_name(txn->op), user_field);
-	value_text_string(out, txn->user, txn->user_len);
-	buf_addf(out, ",\"timestamp\":");
-	value_text_real(out, stamp_user(txn->stamp));
-}
-
-/* What is asked for, and how far it is. */
-enum by { BY_TIME, BY_KEY, BY_USER };
-
-struct reading {
-	struct ops		*ops;
-	struct table		*t;		/* counted */
-	double			 from, to;	/* milliseconds, as entries show them */
-	int64_t			 limit, n;	/* entries; of this list */
-	enum by			 by;
-	const json_t		*values;	/* BY_KEY, BY_USER: a list for each */
-	size_t			 at;		/* of values */
-	struct buf		 key;		/* BY_KEY: the value's; empty: no key can be so */
-	struct store_iter	*it;
-	struct buf		 out;
-	/* Whether an entry, at the iterator, is shown; its text is in out then. */
-	int			(*entry)(struct reading *g);
-	void			(*list)(struct reading *g);	/* opens the iterator */
-};
-
-static void
-reading_free(struct reading *g)
-{
-	store_iter_free(g->it);
-	buf_free(&g->key);
-	buf_free(&g->out);
-	table_unref(g->t);
-	free(g);
-}
-
-static double
-field_ms(struct faults *f, const json_t *v, const char *name, double absent)
-{
-	double ms = json_number_value(v);
-
-	if (v == NULL)
-		return (absent);
-	if (!json_is_number(v))
-		fault(f, "'%s' must be a number", name);
-	else if (ms < 0 || ms > 1e15)
-		fault(f, "'%s' must be between 0 and 1e15", name);
-	return (ms);
-}
-
-static void
-read_span(struct faults *f, const json_t *from, const char *from_name, const json_t *to,
-    const char *to_name, struct reading *g)
-{
-	g->from = field_ms(f, from, from_name, 0);
-	g->to = field_ms(f, to, to_name, 1e15);
-	if (f->n == 0 && g->from > g->to)
-		fault(f, "'%s' must be greater than or equal to '%s'", to_name, from_name);
-}
-
-static void
-read_limit(struct faults *f, const json_t *body, struct reading *g)
-{
-	const json_t *limit = json_object_get(body, "limit");
-
-	g->limit = INT64_MAX;
-	if (limit != NULL && !json_is_number(limit))
-		fault(f, "'limit' must be a number");
-	else if (limit != NULL && !json_is_integer(limit))
-		fault(f, "'limit' must be an integer");
-	else if (limit != NULL && json_integer_value(limit) < 1)
-		fault(f, "'limit' must be greater than or equal to 1");
-	else if (limit != NULL)
-		g->limit = json_integer_value(limit);
-}
-
-static int
-in_span(const struct reading *g, const struct txn *txn)
-{
-	double ms = stamp_user(txn->stamp);
-
-	return (ms >= g->from && ms <= g->to);
-}
-
-/* ---- a slice at a time, on the request's thread ---- */
-
-/* The list at hand to its end; 0: not yet. */
-static int
-read_slice(struct reading *g, uint64_t end)
-{
-	unsigned looked = 0;
-
-	for (; store_iter_valid(g->it) && g->n < g->limit; store_iter_next(g->it)) {
-		size_t was = g->out.len;
-
-		if (g->n > 0)
-			buf_u8(&g->out, ',');
-		if (g->entry(g))
-			g->n++;
-		else
-			g->out.len = was;
-		if (g->out.len > ANSWER_MAX || (++looked % LOOK_EACH == 0 && mono_us() > end)) {
-			store_iter_next(g->it);
-			return (0);
-		}
-	}
-	return (1);
-}
-
-static void
-end_list(struct reading *g)
-{
-	store_iter_free(g->it);
-	g->it = NULL;
-	buf_u8(&g->out, ']');
-}
-
-static void
-begin_list(struct reading *g)
-{
-	const json_t *v = json_array_get(g->values, g->at);
-	char *text;
-
-	if (g->by != BY_TIME) {
-		text = json_is_string(v) ? xstrdup(json_string_value(v)) :
-		    json_dumps(v, JSON_ENCODE_ANY);
-		if (g->at > 0)
-			buf_u8(&g->out, ',');
-		value_text_string(&g->out, text, strlen(text));
-		buf_u8(&g->out, ':');
-		free(text);
-		buf_clear(&g->key);
-		if (g->by == BY_KEY && key_from_json(&g->key, v) == -1)
-			buf_clear(&g->key);
-	}
-	buf_u8(&g->out, '[');
-	g->n = 0;
-	g->list(g);
-	store_iter_first(g->it);
-}
-
-static void
-read_again_cb(struct request *r, void *arg)
-{
-	struct reading *g = arg;
-	uint64_t end = mono_us() + SLICE_US;
-	size_t lists = g->by == BY_TIME ? 1 : json_array_size(g->values);
-
-	if (request_gone(r)) {
-		reading_free(g);
-		reply_abort(r);
-		return;
-	}
-	while (g->at < lists && mono_us() <= end) {
-		if (g->it == NULL)
-			begin_list(g);
-		if (g->out.len > ANSWER_MAX || !read_slice(g, end))
-			break;
-		if (store_iter_failed(g->it)) {
-			reply_error(r, 500, "the log cannot be read");
-			reading_free(g);
-			return;
-		}
-		end_list(g);
-		g->at++;
-	}
-	if (g->out.len > ANSWER_MAX) {
-		reply_error(r, 400, "The answer would be larger than %u bytes, ask for less: with "
-		    "'limit', or times", ANSWER_MAX);
-		reading_free(g);
-	} else if (g->at < lists)
-		request_again(r, read_again_cb, g);
-	else {
-		if (g->by != BY_TIME)
-			buf_u8(&g->out, '}');
-		reply_text(r, 200, &g->out);
-		reading_free(g);
-	}
-}
-
-/* Takes the reading, with its table. */
-static void
-read_start(struct request *r, struct reading *g)
-{
-	g->ops = r->ops;
-	if (g->by != BY_TIME)
-		buf_u8(&g->out, '{');
-	read_again_cb(r, g);
-}
 
 /* ---- the transaction log ---- */
 
@@ -328,11 +78,12 @@ log_entry_text(struct reading *g)
 	struct rd r = rd_init(p, len);
 
 	if (log_entry_read(&r, &e) == -1 || e.table != g->t->id ||
-	    txn_read(&txn, e.payload, e.len) == -1 || txn.kind != TXN_WRITE || !in_span(g, &txn))
+	    txn_read(&txn, e.payload, e.len) == -1 || txn.kind != TXN_WRITE ||
+	    !reading_in_span(g, &txn))
 		return (0);
-	text_head(&g->out, &txn, "user");
+	reading_text_head(&g->out, &txn, "user");
 	buf_addf(&g->out, txn.op == TXN_DELETE ? ",\"hash_values\":" : ",\"records\":");
-	text_records(&g->out, g->t, txn, txn.op == TXN_DELETE);
+	reading_text_records(&g->out, g->t, txn, txn.op == TXN_DELETE);
 	buf_u8(&g->out, '}');
 	return (1);
 }
@@ -343,9 +94,9 @@ op_read_transaction_log(struct request *r)
 	struct faults f = { 0 };
 	struct reading *g = xcalloc(1, sizeof(*g));
 
-	read_span(&f, json_object_get(r->body, "from"), "from", json_object_get(r->body, "to"),
+	reading_span(&f, json_object_get(r->body, "from"), "from", json_object_get(r->body, "to"),
 	    "to", g);
-	read_limit(&f, r->body, g);
+	reading_limit(&f, r->body, g);
 	g->list = log_list;
 	g->entry = log_entry_text;
 	g->t = op_table(r, &f, 400, 404);
@@ -355,7 +106,7 @@ op_read_transaction_log(struct request *r)
 		reading_free(g);
 		reply_error(r, 400, "Clustering is not enabled: there is no transaction log");
 	} else
-		read_start(r, g);
+		reading_start(r, g);
 }
 
 /* ---- the audit log ---- */
@@ -377,7 +128,7 @@ text_before(struct buf *out, const struct table *t, const uint8_t *p, size_t n)
 			continue;
 		if (count++ > 0)
 			buf_u8(out, ',');
-		text_row(out, t, key, klen, &row);
+		reading_text_row(out, t, key, klen, &row);
 	}
 	buf_u8(out, ']');
 	row_free(&row);
@@ -389,12 +140,12 @@ text_audit(struct buf *out, const struct table *t, const struct txn *txn, int re
 {
 	char origin[NODE_HEX_LEN];
 
-	text_head(out, txn, "user_name");
+	reading_text_head(out, txn, "user_name");
 	buf_addf(out, ",\"hash_values\":");
-	text_records(out, t, *txn, 1);
+	reading_text_records(out, t, *txn, 1);
 	if (txn->op != TXN_DELETE) {
 		buf_addf(out, ",\"records\":");
-		text_records(out, t, *txn, 0);
+		reading_text_records(out, t, *txn, 0);
 	}
 	if (txn->op != TXN_INSERT) {
 		buf_addf(out, ",\"original_records\":");
@@ -426,7 +177,7 @@ matches(const struct reading *g, const struct txn *txn)
 	const json_t *value = json_array_get(g->values, g->at);
 	const char *name = json_string_value(value);
 
-	if (!in_span(g, txn))
+	if (!reading_in_span(g, txn))
 		return (0);
 	if (g->by == BY_USER)
 		return (name != NULL && strlen(name) == txn->user_len &&
@@ -471,7 +222,7 @@ audit_entry_text(struct reading *g)
 
 static const struct {
 	const char	*name;
-	enum by		 by;
+	enum reading_by by;
 } searches[] = { { "hash_value", BY_KEY }, { "timestamp", BY_TIME }, { "username", BY_USER } };
 
 static void
@@ -483,7 +234,7 @@ read_values(struct faults *f, struct reading *g)
 	if (json_array_size(g->values) > VALUES_MAX)
 		fault(f, "'search_values' must contain less than or equal to %d items", VALUES_MAX);
 	json_array_foreach(g->values, i, v)
-		if (g->by == BY_USER ? !json_is_string(v) : !json_is_string(v) && !json_is_number(v))
+		if (!json_is_string(v) && (g->by == BY_USER || !json_is_number(v)))
 			fault(f, "'search_values[%zu]' must be a %s", i,
 			    g->by == BY_USER ? "string" : "string or a number");
 }
@@ -494,7 +245,7 @@ read_times(struct faults *f, struct reading *g)
 {
 	if (json_array_size(g->values) > 2)
 		fault(f, "'search_values' must contain less than or equal to 2 items");
-	read_span(f, json_array_get(g->values, 0), "search_values[0]",
+	reading_span(f, json_array_get(g->values, 0), "search_values[0]",
 	    json_array_get(g->values, 1), "search_values[1]", g);
 	g->values = NULL;
 }
@@ -531,7 +282,7 @@ op_read_audit_log(struct request *r)
 	struct reading *g = xcalloc(1, sizeof(*g));
 
 	read_search(&f, r->body, g);
-	read_limit(&f, r->body, g);
+	reading_limit(&f, r->body, g);
 	g->list = audit_list;
 	g->entry = audit_entry_text;
 	g->t = op_table(r, &f, 400, 404);
@@ -542,7 +293,7 @@ op_read_audit_log(struct request *r)
 		reply_error(r, 400, "To use this operation audit log must be enabled in "
 		    "hubleaf.yaml");
 	} else
-		read_start(r, g);
+		reading_start(r, g);
 }
 
 const struct op ops_log[] = {
