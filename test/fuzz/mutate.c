@@ -40,8 +40,8 @@ static const char *const names[] = {
 	"subscriptions", "publish", "subscribe", "start_time", "routes", "host", "hostname", "port",
 	"server", "connections", "timeout", "options", "keep", "seq", "force", "action", "data",
 	"file_path", "csv_url", "timestamp", "date", "from_date", "to_date", "format", "path",
-	"filename", "search_operation", "from", "until", "order", "level", "expires_in", "service",
-	"expiration", "audit", "type", "indexed", "constructor", "operation"
+	"filename", "search_operation", "search_values", "from", "to", "until", "order", "level",
+	"expires_in", "service", "expiration", "audit", "type", "indexed", "constructor", "operation"
 };
 
 static const char *const askers[] = { "", "r ", "n ", "c ", "m ", "v " };

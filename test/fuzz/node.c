@@ -22,7 +22,7 @@
 
 #define ANSWER_S	60L		/* later is never */
 
-#define FLAGS		11
+#define FLAGS		14
 
 static char		*folder, *root, *files;
 static char		*flags[FLAGS];	/* read again while the node runs */
@@ -126,7 +126,9 @@ make_flags(void)
 	    xstrdup("--OPERATIONSAPI_NETWORK_HOST=127.0.0.1"),
 	    xasprintf("--OPERATIONSAPI_NETWORK_DOMAINSOCKET=%s/operations-server", root),
 	    xstrdup("--AUTHENTICATION_CACHETTL=86400000"), xstrdup("--THREADS=1"),
-	    xstrdup("--LOGGING_LEVEL=error") };
+	    xstrdup("--LOGGING_LEVEL=error"), xasprintf("--LOGGING_ROOT=%s/log", root),
+	    xasprintf("--LOGGING_ROTATION_PATH=%s/log", root),
+	    xasprintf("--CLUSTERING_LEAFSERVER_STREAMS_PATH=%s/leaf", root) };
 
 	_Static_assert(sizeof(made) == sizeof(flags), "FLAGS");
 	memcpy(flags, made, sizeof(made));
