@@ -242,6 +242,35 @@ case_answers()
 	diff <(operations | cut -d' ' -f1 | sort) <(cases_of_all | cut -f1 | sort -u)
 }
 
+# Every case with each of its fields left out, or of another kind than it may be.
+wrong_cases()
+{
+	cases_of_all | cut -f1,3 | grep -v -e '^restart' -e '^metrics' | jq -Rc '
+	    split("\t") | .[0] as $op | (.[1] // "-") | if . == "-" then {} else "{\(.)}" | fromjson end |
+	    {operation: $op} + . | . as $good | keys_unsorted[1:][] as $field |
+	    ($good | del(.[$field])), ($good + {($field): (null, true, -5, 1.5, "", "ten", [], [null], {"x": 1})})' |
+	    sed -e "s#DIR#$HL_T#" -e '/"node_name":"ten"/d'	# it would be waited for
+}
+
+@test "no wrong field is an error of the node: a 4xx that says what is wrong" {
+	local line got
+
+	wrong_cases >"$HL_T/wrong"
+	[ "$(wc -l <"$HL_T/wrong")" -gt 1500 ]
+	ask_all root <"$HL_T/wrong" >"$HL_T/wrong.answers"
+	[ "$(wc -l <"$HL_T/wrong.answers")" = "$(wc -l <"$HL_T/wrong")" ]
+	# Known clients look for a 500 in the searches by id and in alter_user, with these words.
+	paste -d'\n' "$HL_T/wrong" "$HL_T/wrong.answers" | while IFS= read -r line && IFS= read -r got; do
+		case $line--$got in
+		*--200\ * | *--4??\ *'"error":"'?*) ;;
+		'{"operation":"search_by_'*--500\ *"'"*"' "* | '{"operation":"alter_user"'*--500\ *) ;;
+		*) echo "$line gave $got" ;;
+		esac
+	done >"$HL_T/wrong.found"
+	cat "$HL_T/wrong.found"
+	[ ! -s "$HL_T/wrong.found" ]
+}
+
 @test "every operation by every kind of user" {
 	local op what fields filter line got want user role token i failed=0
 	local -A internal right
