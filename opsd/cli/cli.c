@@ -2,13 +2,10 @@
 
 #include "cli.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "mem.h"
@@ -34,6 +31,7 @@ usage(int status)
 	    "usage: hubleaf [-c file] [--KEY value ...] command\n"
 	    "  run                       start the node's daemons in the foreground\n"
 	    "  status                    show the node and its cluster\n"
+	    "  metrics                   print its figures, for Prometheus\n"
 	    "  version                   print the version\n"
 	    "  help                      print this\n"
 	    "  OPERATION [key=value ...] send an operation and print the answer,\n"
@@ -266,136 +264,42 @@ run_operation(struct cli *c)
 	return (rc);
 }
 
-/* ---- status ---- */
-
-/* The answer's body, or NULL when there is none or it is an error. */
-static json_t *
-ask(const struct target *t, const char *operation)
-{
-	char *text = xasprintf("{\"operation\":\"%s\"}", operation), *err;
-	struct answer a;
-	json_t *v = NULL;
-
-	if (cli_request(t, "POST", "/", text, &a, &err) == 0 && a.status == 200)
-		v = json_loadb(a.body, a.len, JSON_ALLOW_NUL, NULL);
-	free(a.body);
-	free(err);
-	free(text);
-	return (v);
-}
-
-/* The daemon whose pid file is locked; 0: it does not run. */
-static int
-daemon_pid(const struct conf *conf, const char *name)
-{
-	char *file = xasprintf("%s.pid", name), *path = conf_run_path(conf, file), text[16] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC), pid = 0;
-
-	free(file);
-	free(path);
-	if (fd == -1)
-		return (0);
-	if (flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK &&
-	    read(fd, text, sizeof(text) - 1) > 0)
-		pid = atoi(text);
-	close(fd);
-	return (pid);
-}
-
-/* server: what opsd knows of the nats-server, {"status",...}, or NULL. */
-static json_t *
-status_of(int pid, const json_t *server)
-{
-	const char *word = json_string_value(json_object_get(server, "status"));
-
-	if (pid == 0)
-		return (json_pack("{s:s, s:n}", "status", "stopped", "pid"));
-	return (json_pack("{s:s, s:i}", "status", word != NULL ? word : "running", "pid", pid));
-}
-
-/* The same with blanks for underscores in all keys; takes the reference. */
-static json_t *
-spaced(json_t *v)
-{
-	json_t *out, *e;
-	const char *name;
-	size_t i;
-
-	if (json_is_object(v)) {
-		out = json_object();
-		json_object_foreach(v, name, e) {
-			char *key = xstrdup(name);
-
-			for (char *p = key; *p != '\0'; p++)
-				*p = *p == '_' ? ' ' : *p;
-			json_object_set_new(out, key, spaced(json_incref(e)));
-			free(key);
-		}
-	} else if (json_is_array(v)) {
-		out = json_array();
-		json_array_foreach(v, i, e)
-			json_array_append_new(out, spaced(json_incref(e)));
-	} else
-		return (v);
-	json_decref(v);
-	return (out);
-}
-
-static json_t *
-clustering_status(struct cli *c, const struct target *t)
-{
-	json_t *info = ask(t, "system_information"), *network = ask(t, "cluster_network");
-	json_t *status = ask(t, "cluster_status"), *nats = json_object_get(info, "nats");
-	json_t *nodes = json_object_get(network, "nodes"), *o;
-
-	o = json_pack("{s:o, s:o, s:o, s:o}",
-	    "hub server", status_of(daemon_pid(c->conf, "hubd"), json_object_get(nats, "hub")),
-	    "leaf server", status_of(daemon_pid(c->conf, "leafd"), json_object_get(nats, "leaf")),
-	    "network", nodes != NULL ? spaced(json_incref(nodes)) : json_array(),
-	    "replication", status != NULL ? spaced(json_incref(status)) : json_object());
-	json_decref(info);
-	json_decref(network);
-	json_decref(status);
-	return (o);
-}
-
-static json_t *
-missing(const struct target *t, const json_t *clustering)
-{
-	json_t *users = ask(t, "list_users"), *config = ask(t, "get_configuration");
-	json_t *routes = ask(t, "cluster_get_routes"), *list;
-
-	list = cli_missing(users, config, routes, json_object_get(clustering, "network"));
-	json_decref(users);
-	json_decref(config);
-	json_decref(routes);
-	return (list);
-}
+/* ---- the rest ---- */
 
 static int
 run_status(struct cli *c)
 {
 	struct target t = { .timeout_s = 30 };
-	int pid, as_json = c->nfields == 1 && strcmp(c->fields[0], "json=true") == 0;
-	json_t *o, *clustering, *lacks;
+	int runs, as_json = c->nfields == 1 && strcmp(c->fields[0], "json=true") == 0;
+	json_t *o;
 
 	load_conf(c);
-	pid = daemon_pid(c->conf, "opsd");
 	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
-	o = json_pack("{s:o}", "hubleaf", status_of(pid, NULL));
-	clustering = clustering_status(c, &t);
-	lacks = missing(&t, clustering);
-	json_object_set_new(o, "clustering", clustering);
-	if (json_array_size(lacks) > 0)
-		json_object_set(o, "missing", lacks);
-	json_decref(lacks);
+	o = cli_status(c->conf, &t, &runs);
 	print(o, as_json);
 	json_decref(o);
 	target_free(&t);
-	return (pid == 0);
+	return (!runs);
 }
 
-/* ---- the rest ---- */
+static int
+run_metrics(struct cli *c)
+{
+	struct target t = { .timeout_s = 30 };
+	struct answer a;
+	char *err;
+
+	load_conf(c);
+	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
+	if (cli_request(&t, "GET", "/metrics", NULL, &a, &err) == -1)
+		die("%s", err);
+	if (a.status != 200)
+		die("status %d: %s", a.status, a.body);
+	printf("%s", a.body);
+	free(a.body);
+	target_free(&t);
+	return (0);
+}
 
 static int
 run_run(struct cli *c)
@@ -432,8 +336,8 @@ static const struct {
 	const char	*name;
 	int		(*run)(struct cli *c);
 } commands[] = {
-	{ "run", run_run }, { "status", run_status }, { "version", run_version },
-	{ "help", run_help },
+	{ "run", run_run }, { "status", run_status }, { "metrics", run_metrics },
+	{ "version", run_version }, { "help", run_help },
 };
 
 int

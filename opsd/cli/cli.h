@@ -41,6 +41,8 @@ void target_free(struct target *t);
 json_t *cli_missing(const json_t *users, const json_t *config, const json_t *routes,
     const json_t *network);
 
+/* `hubleaf status`: new reference; *runs is 0 when opsd does not. */
+json_t *cli_status(const struct conf *conf, const struct target *t, int *runs);
 /* `hubleaf run`: the three daemons in the foreground; the exit status. */
 int cli_run(const struct conf *conf, int argc, char **argv);
 

@@ -607,11 +607,11 @@ reply_health(struct exchange *x)
 	    why == NULL ? "hubleaf is running." : why);
 }
 
-/* An operation that a path names. */
+/* A page that not everybody may see. */
 static void
-get_metrics(struct exchange *x)
+get_op(struct exchange *x)
 {
-	x->r.op = op_find("metrics");
+	x->r.op = op_page(x->head.path);
 	identify(x);
 }
 
@@ -642,7 +642,7 @@ static const struct page {
 	void		(*get)(struct exchange *x);
 	int		 takes_posts;
 } pages[] = {
-	{ "/", reply_front, 1 }, { "/health", reply_health, 0 }, { "/metrics", get_metrics, 0 }
+	{ "/", reply_front, 1 }, { "/health", reply_health, 0 }, { "/metrics", get_op, 0 }
 };
 
 static const struct page *

@@ -17,17 +17,32 @@
 static const struct op *const families[] = {
 	ops_record, ops_search, ops_schema, ops_describe, ops_cluster, ops_info, ops_conf_ops,
 	ops_readlog, ops_restart, ops_user, ops_role, ops_log, ops_job, ops_before, ops_load,
-	ops_export, ops_token, ops_metrics
+	ops_export, ops_token,
+	ops_pages	/* the last: found by path */
 };
 
-const struct op *
-op_find(const char *name)
+#define FAMILIES	(sizeof(families) / sizeof(families[0]))
+
+static const struct op *
+find_in(size_t from, size_t to, const char *name)
 {
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+	for (size_t i = from; i < to; i++)
 		for (const struct op *op = families[i]; op->name != NULL; op++)
 			if (strcmp(op->name, name) == 0)
 				return (op);
 	return (NULL);
+}
+
+const struct op *
+op_find(const char *name)
+{
+	return (find_in(0, FAMILIES - 1, name));
+}
+
+const struct op *
+op_page(const char *path)
+{
+	return (find_in(FAMILIES - 1, FAMILIES, path));
 }
 
 /* The number of `op`, or the operation with that number; one of them stops the walk. */
@@ -36,7 +51,7 @@ walk(const struct op *op, unsigned number, const struct op **at)
 {
 	unsigned n = 0;
 
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+	for (size_t i = 0; i < FAMILIES; i++)
 		for (const struct op *o = families[i]; o->name != NULL; o++, n++)
 			if (o == op || n == number) {
 				*at = o;

@@ -47,7 +47,8 @@ struct op {
 };
 
 const struct op *op_find(const char *name);
-/* All of them, numbered. */
+const struct op *op_page(const char *path);	/* what GET of the path is, when it has a right */
+/* All of both, numbered. */
 unsigned op_count(void);
 const struct op *op_at(unsigned number);
 unsigned op_number(const struct op *op);
@@ -117,6 +118,6 @@ int field_bool(struct faults *f, const json_t *body, const char *name, int requi
 /* Tables of operations, one per family; ended by a NULL name. */
 extern const struct op ops_schema[], ops_describe[], ops_record[], ops_search[], ops_cluster[],
     ops_info[], ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[], ops_log[],
-    ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_metrics[];
+    ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_pages[];
 
 #endif

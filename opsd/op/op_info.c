@@ -144,6 +144,12 @@ about_flow(struct ops *ops, const struct flow *fl)
 	    fl->database, "table", fl->name, "state", flow_state_name(fl->state), "applied",
 	    (json_int_t)fl->seq, "head", (json_int_t)fl->head);
 
+	if (fl->state == FLOW_COPY)
+		json_object_set_new(o, "rows_copied", json_integer((json_int_t)fl->rows));
+	if (fl->state == FLOW_CLOCK || fl->ahead)
+		json_object_set_new(o, "held", json_true());
+	if (fl->why != NULL)
+		json_object_set_new(o, "error", json_string(fl->why));
 	free(peer);
 	return (o);
 }

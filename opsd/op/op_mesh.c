@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
 #include "clock.h"
 #include "cluster.h"
 #include "flows.h"
 #include "lag.h"
 #include "nodes.h"
 #include "warn.h"
+#include "words.h"
 
 #define NETWORK_MS	2000	/* cluster_network waits this long by default */
 #define NETWORK_MAX_MS	60000
@@ -64,26 +64,13 @@ number_or_null(int known, json_int_t n)
 	return (known ? json_integer(n) : json_null());
 }
 
-/* "30d 1h 18m 8s": from the greatest unit that counts. */
 static json_t *
 uptime_text(uint64_t ms)
 {
-	static const struct {
-		uint64_t	seconds;
-		char		unit;
-	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
-	struct buf	 b = { 0 };
-	uint64_t	 left = ms / 1000;
-	json_t		*text;
+	char	*words = words_duration(ms);
+	json_t	*text = json_string(words);
 
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (b.len > 0 || left >= units[i].seconds || units[i].seconds == 1)
-			buf_addf(&b, "%s%llu%c", b.len > 0 ? " " : "",
-			    (unsigned long long)(left / units[i].seconds), units[i].unit);
-		left %= units[i].seconds;
-	}
-	text = json_stringn((const char *)b.data, b.len);
-	buf_free(&b);
+	free(words);
 	return (text);
 }
 

@@ -7,7 +7,7 @@
 #include "user.h"
 #include "worker.h"
 
-/* GET /metrics: the operation `metrics`, which a path names as well. */
+/* GET /metrics. */
 
 #define WAITING_MAX	4	/* behind the one that is worked on */
 #define CONTENT_TYPE	"text/plain; version=0.0.4; charset=utf-8"
@@ -39,7 +39,7 @@ metrics(struct request *r)
 		reply_error(r, 503, "Others are asking for the metrics, please try again later");
 }
 
-const struct op ops_metrics[] = {
-	{ "metrics", "metrics", RIGHT_ANYONE, ON_HTTP, metrics },
+const struct op ops_pages[] = {
+	{ "/metrics", "metrics", RIGHT_ANYONE, ON_HTTP, metrics },
 	{ NULL }
 };

@@ -70,6 +70,21 @@ cli()
 	[[ $output != *"no cluster user"* && $output == *"no route to another node"* ]]
 }
 
+@test "status: since when, health and why, what waits" {
+	cli status json=true
+	jq -e '.hubleaf | .status == "running" and (.uptime | test("^([0-9]+m )?[0-9]+s$")) and .health == "good" and
+	    (.version | length > 0)' <<<"$output"
+	jq -e 'has("pending") | not' <<<"$output"
+	ok n1 '{"operation":"set_configuration","storage_reserve":1000000000000000,"threads":2}'
+	cli status json=true
+	[ "$status" = 0 ]
+	jq -e '.hubleaf.health == "bad: writes are refused: free disk is below storage.reserve"' <<<"$output"
+	jq -e '.pending == ["threads is set, and in force after a restart"]' <<<"$output"
+	ok n1 '{"operation":"set_configuration","storage_reserve":null,"threads":1}'
+	cli status json=true
+	jq -e '.hubleaf.health == "good" and (has("pending") | not)' <<<"$output"
+}
+
 @test "nobody there" {
 	printf 'rootPath: %s/none\n' "$HL_T" >"$HL_T/none.yaml"
 	run "$HL_CLI" -c "$HL_T/none.yaml" describe_all

@@ -98,13 +98,48 @@ is()		# is NODE SERIES CONDITION: of awk, on the value v; false when it is not t
 	refused n1 400 '{"operation":"create_database","database":"metrics_user"}'
 }
 
+exported()	# names of the page; those of a histogram's lines, too
+{
+	awk '$2 == "TYPE" { print $3; if ($4 == "histogram") print $3 "_bucket\n" $3 "_sum\n" $3 "_count" }' "$HL_T/page"
+}
+
+@test "the alerts and the dashboard use what is exported, and the dashboard all of it" {
+	dir=$HL_SRC/packaging
+	cat "$dir/prometheus/hubleaf.rules.yml" "$dir/grafana/hubleaf.json" |
+	    grep -v 'rule_files\|promtool' | grep -oE '\bhubleaf_[a-z0-9_]+' | sort -u >"$HL_T/used"
+	[ "$(wc -l <"$HL_T/used")" -gt 40 ]
+	[ -z "$(comm -23 "$HL_T/used" <(exported | sort))" ] || {
+		echo "not exported: $(comm -23 "$HL_T/used" <(exported | sort))"
+		return 1
+	}
+	unused=$(comm -13 <(sed -E 's/_(bucket|sum|count)$//' "$HL_T/used" | sort -u) \
+	    <(awk '$2 == "TYPE" { print $3 }' "$HL_T/page" | sort))
+	[ -z "$unused" ] || {
+		echo "shown nowhere: $unused"
+		return 1
+	}
+}
+
+@test "the alerts fire when they should, and the dashboard's questions are understood" {
+	command -v promtool >/dev/null || skip "no promtool"
+	promtool check rules "$HL_SRC/packaging/prometheus/hubleaf.rules.yml"
+	(cd "$HL_SRC/packaging/prometheus" && promtool test rules hubleaf.test.yml)
+	jq -r '"groups: [{name: a, rules: [", (.panels[].targets // [] | .[].expr |
+	    gsub("\\$__rate_interval"; "5m") | gsub("\\$[a-z]+"; "x") | "{record: a, expr: \(tojson)},"), "]}]"' \
+	    "$HL_SRC/packaging/grafana/hubleaf.json" >"$HL_T/questions.yml"
+	# That they have one name is not what is asked.
+	promtool check rules --lint=none "$HL_T/questions.yml"
+}
+
 @test "the domain socket and the command line; HEAD; other methods" {
-	[[ $("$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" metrics) == *$'\nhubleaf_healthy 1\n'* ]]
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" metrics >"$HL_T/page.cli"
+	awk -f "$HL_SRC/test/functional/metrics.awk" "$HL_T/page.cli"
 	[[ $(curl -s --unix-socket "$(root n1)/operations-server" http://localhost/metrics) == *hubleaf_healthy* ]]
 	get n1 -u admin:admin-secret -I
 	[ "$code" = 200 ] && [[ $page != *hubleaf_healthy* ]]
 	get n1 -u admin:admin-secret -d '{"operation":"describe_all"}'
 	[ "$code" = 405 ]
+	refused n1 400 '{"operation":"/metrics"}' "Operation '/metrics' not found"
 }
 
 @test "requests, commits and failed logins are counted" {
@@ -180,6 +215,8 @@ is()		# is NODE SERIES CONDITION: of awk, on the value v; false when it is not t
 	is n1 "hubleaf_replication_lag_transactions$lag" 'v == 3'
 	is n1 "hubleaf_replication_lag_seconds$lag" 'v > 0'
 	is n1 'hubleaf_peer_lag_transactions{peer="n2",direction="sent"}' 'v == 3'
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" status json=true | jq -e '.pending ==
+	    ["dev.t waits for n2, which is away and lacks up to 3 transactions"]'
 	node_run n2
 	wait_until 30 is n1 "hubleaf_replication_lag_transactions$lag" 'v == 0'
 	is n1 "hubleaf_replication_lag_seconds$lag" 'v == 0'

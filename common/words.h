@@ -1,0 +1,9 @@
+#ifndef HL_WORDS_H
+#define HL_WORDS_H
+
+#include <stdint.h>
+
+/* "30d 1h 18m 8s": from the greatest unit that counts.  Caller frees. */
+char *words_duration(uint64_t ms);
+
+#endif

@@ -1,0 +1,265 @@
+#include "config.h"
+
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "words.h"
+
+/* What `hubleaf status` shows, from what the node answers. */
+
+#define PENDING_MAX	50	/* lines */
+
+/* The answer's body, or NULL when there is none or it is an error. */
+static json_t *
+ask(const struct target *t, const char *operation)
+{
+	char *text = xasprintf("{\"operation\":\"%s\"}", operation), *err;
+	struct answer a;
+	json_t *v = NULL;
+
+	if (cli_request(t, "POST", "/", text, &a, &err) == 0 && a.status == 200)
+		v = json_loadb(a.body, a.len, JSON_ALLOW_NUL, NULL);
+	free(a.body);
+	free(err);
+	free(text);
+	return (v);
+}
+
+/* The daemon whose pid file is locked; 0: it does not run. */
+static int
+daemon_pid(const struct conf *conf, const char *name)
+{
+	char *file = xasprintf("%s.pid", name), *path = conf_run_path(conf, file), text[16] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC), pid = 0;
+
+	free(file);
+	free(path);
+	if (fd == -1)
+		return (0);
+	if (flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK &&
+	    read(fd, text, sizeof(text) - 1) > 0)
+		pid = atoi(text);
+	close(fd);
+	return (pid);
+}
+
+/* server: what opsd knows of the nats-server, {"status",...}, or NULL. */
+static json_t *
+status_of(int pid, const json_t *server)
+{
+	const char *word = json_string_value(json_object_get(server, "status"));
+
+	if (pid == 0)
+		return (json_pack("{s:s, s:n}", "status", "stopped", "pid"));
+	return (json_pack("{s:s, s:i}", "status", word != NULL ? word : "running", "pid", pid));
+}
+
+/* The same with blanks for underscores in all keys; takes the reference. */
+static json_t *
+spaced(json_t *v)
+{
+	json_t *out, *e;
+	const char *name;
+	size_t i;
+
+	if (json_is_object(v)) {
+		out = json_object();
+		json_object_foreach(v, name, e) {
+			char *key = xstrdup(name);
+
+			for (char *p = key; *p != '\0'; p++)
+				*p = *p == '_' ? ' ' : *p;
+			json_object_set_new(out, key, spaced(json_incref(e)));
+			free(key);
+		}
+	} else if (json_is_array(v)) {
+		out = json_array();
+		json_array_foreach(v, i, e)
+			json_array_append_new(out, spaced(json_incref(e)));
+	} else
+		return (v);
+	json_decref(v);
+	return (out);
+}
+
+/* ---- the node ---- */
+
+static json_t *
+health(const struct target *t)
+{
+	struct answer a = { 0 };
+	char *err = NULL;
+	json_t *text;
+
+	if (cli_request(t, "GET", "/health", NULL, &a, &err) == -1)
+		text = json_sprintf("does not answer: %s", err);
+	else if (a.status == 200)
+		text = json_string("good");
+	else
+		text = json_sprintf("bad: %s", a.body);
+	free(a.body);
+	free(err);
+	return (text);
+}
+
+static json_t *
+node(int pid, const struct target *t, const json_t *info)
+{
+	const json_t *about = json_object_get(info, "hubleaf");
+	json_t *o = status_of(pid, NULL);
+	char *uptime;
+
+	if (pid == 0)
+		return (o);
+	if (about != NULL) {
+		uptime = words_duration((uint64_t)json_integer_value(json_object_get(about,
+		    "uptime_ms")));
+		json_object_set_new(o, "uptime", json_string(uptime));
+		json_object_set(o, "version", json_object_get(about, "version"));
+		free(uptime);
+	}
+	json_object_set_new(o, "health", health(t));
+	return (o);
+}
+
+/* ---- what is under way or waits ---- */
+
+static const char *
+text_of(const json_t *o, const char *name)
+{
+	const char *text = json_string_value(json_object_get(o, name));
+
+	return (text != NULL ? text : "");
+}
+
+static long long
+number_of(const json_t *o, const char *name)
+{
+	return ((long long)json_integer_value(json_object_get(o, name)));
+}
+
+/* A table from a peer, unless it is live. */
+static json_t *
+flow_text(const json_t *f)
+{
+	const char *state = text_of(f, "state"), *why = text_of(f, "error");
+	char *table = xasprintf("%s.%s from %s", text_of(f, "database"), text_of(f, "table"),
+	    text_of(f, "node_name"));
+	json_t *text = NULL;
+
+	if (strcmp(state, "clock") == 0 || json_is_true(json_object_get(f, "held")))
+		text = json_sprintf("%s is held: %s", table, why[0] != '\0' ? why :
+		    "its times are ahead of this node's clock");
+	else if (strcmp(state, "failed") == 0)
+		text = json_sprintf("%s cannot be applied: %s", table, why);
+	else if (strcmp(state, "copy") == 0)
+		text = json_sprintf("%s is copied, %lld rows so far%s%s", table,
+		    number_of(f, "rows_copied"), why[0] != '\0' ? ": " : "", why);
+	else if (strcmp(state, "fetch") == 0)
+		text = json_sprintf("%s catches up from its log, after transaction %lld of %lld",
+		    table, number_of(f, "applied"), number_of(f, "head"));
+	else if (strcmp(state, "recover") == 0)
+		text = json_sprintf("%s: this node's own lost writes are fetched", table);
+	free(table);
+	return (text);
+}
+
+/* A subscription to which a peer that is away lacks something. */
+static json_t *
+lack_text(const json_t *connection, const json_t *sub)
+{
+	long long lag = number_of(sub, "peer_lag");
+
+	if (lag == 0 || strcmp(text_of(connection, "status"), "closed") != 0)
+		return (NULL);
+	return (json_sprintf("%s.%s waits for %s, which is away and lacks up to %lld transactions",
+	    text_of(sub, "database"), text_of(sub, "table"), text_of(connection, "node_name"), lag));
+}
+
+static json_t *
+setting_text(const json_t *change)
+{
+	return (json_sprintf("%s is set, and in force after a restart", text_of(change, "key")));
+}
+
+/* Takes the text; NULL is none.  Those beyond PENDING_MAX are counted. */
+static void
+add(json_t *list, unsigned *n, json_t *text)
+{
+	if (text != NULL && (*n)++ < PENDING_MAX)
+		json_array_append(list, text);
+	json_decref(text);
+}
+
+static json_t *
+pending(const json_t *info, const json_t *status, const json_t *config)
+{
+	json_t *list = json_array(), *e, *sub;
+	unsigned n = 0;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(json_object_get(info, "replication"), "flows"), i, e)
+		add(list, &n, flow_text(e));
+	json_array_foreach(json_object_get(status, "connections"), i, e)
+		json_array_foreach(json_object_get(e, "subscriptions"), k, sub)
+			add(list, &n, lack_text(e, sub));
+	json_array_foreach(json_object_get(config, "pending"), i, e)
+		add(list, &n, setting_text(e));
+	if (n > PENDING_MAX)
+		json_array_append_new(list, json_sprintf("and %u more", n - PENDING_MAX));
+	return (list);
+}
+
+/* ---- all ---- */
+
+static json_t *
+clustering(const struct conf *conf, const json_t *info, const json_t *network, const json_t *status)
+{
+	const json_t *nats = json_object_get(info, "nats");
+	json_t *nodes = json_object_get(network, "nodes");
+
+	return (json_pack("{s:o, s:o, s:o, s:o}",
+	    "hub server", status_of(daemon_pid(conf, "hubd"), json_object_get(nats, "hub")),
+	    "leaf server", status_of(daemon_pid(conf, "leafd"), json_object_get(nats, "leaf")),
+	    "network", nodes != NULL ? spaced(json_deep_copy(nodes)) : json_array(),
+	    "replication", status != NULL ? spaced(json_deep_copy(status)) : json_object()));
+}
+
+/* Not shown when it is empty; takes the reference. */
+static void
+set_list(json_t *o, const char *name, json_t *list)
+{
+	if (json_array_size(list) > 0)
+		json_object_set(o, name, list);
+	json_decref(list);
+}
+
+json_t *
+cli_status(const struct conf *conf, const struct target *t, int *runs)
+{
+	json_t *info = ask(t, "system_information"), *network = ask(t, "cluster_network");
+	json_t *status = ask(t, "cluster_status"), *users = ask(t, "list_users");
+	json_t *config = ask(t, "get_configuration"), *routes = ask(t, "cluster_get_routes");
+	int pid = daemon_pid(conf, "opsd");
+	json_t *o = json_pack("{s:o, s:o}", "hubleaf", node(pid, t, info), "clustering",
+	    clustering(conf, info, network, status));
+
+	set_list(o, "pending", pending(info, status, config));
+	set_list(o, "missing", cli_missing(users, config, routes,
+	    json_object_get(network, "nodes")));
+	json_decref(info);
+	json_decref(network);
+	json_decref(status);
+	json_decref(users);
+	json_decref(config);
+	json_decref(routes);
+	*runs = pid != 0;
+	return (o);
+}
