@@ -250,17 +250,21 @@ conf_node_name_ok(const char *name, const char *s, struct buf *errs)
 }
 
 /* Goes into nats-server's configuration and URLs: nothing that means something there. */
+int
+conf_is_host(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (!isalnum((unsigned char)*s) && strchr(".-_:[]%", *s) == NULL)
+			return (0);
+	return (1);
+}
+
 static int
 conf_host_ok(const char *name, const json_t *v, struct buf *errs)
 {
-	const char	*s;
-
 	if (!conf_text_ok(name, v, errs))
 		return (0);
-	for (s = json_string_value(v); *s != '\0'; s++)
-		if (!isalnum((unsigned char)*s) && strchr(".-_:[]%", *s) == NULL)
-			break;
-	if (*s == '\0')
+	if (conf_is_host(json_string_value(v)))
 		return (1);
 	conf_fault(errs, "'%s' must be a host name or an address", name);
 	return (0);
@@ -462,8 +466,9 @@ conf_check_route_field(const struct conf_info *k, const char *name, const char *
 		else
 			conf_range_ok(name, i, 1, 65535, errs);
 	} else if (k == &conf_infos[LEAF_ROUTES] && strcmp(field, "tls") == 0) {
-		if (!json_is_boolean(v))
-			conf_host_ok(name, v, errs);
+		if (!json_is_boolean(v) && (!json_is_string(v) ||
+		    strcmp(json_string_value(v), "wss") != 0))
+			conf_fault(errs, "'%s' must be true, false or \"wss\"", name);
 	} else if (k == &conf_infos[LEAF_ROUTES] && strcmp(field, "separate") == 0) {
 		if (!json_is_boolean(v))
 			conf_fault(errs, "'%s' must be a boolean", name);

@@ -51,6 +51,7 @@ int conf_find(const char *name);
 int64_t conf_ms(const json_t *value);
 /* Nearest known name to an unknown one: what a peer's key is called here, else by letters. */
 const char *conf_nearest(const char *name);
+int conf_is_host(const char *text);	/* a host name or an address, alone */
 const char *conf_name(enum conf_key key);	/* "clustering.nodeName" */
 enum conf_change conf_change(enum conf_key key);
 

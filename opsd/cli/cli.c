@@ -21,6 +21,7 @@ struct cli {
 	const char	*command;
 	int		 nfields;
 	char		**fields;	/* key=value */
+	char		*hint;		/* for a refusal: what may be wrong with a field, or NULL */
 	struct conf	*conf;
 };
 
@@ -112,14 +113,17 @@ load_conf(struct cli *c)
 
 /* JSON where it is an array, object, number or boolean; else text. */
 static json_t *
-field_value(const char *name, const char *text)
+field_value(struct cli *c, const char *name, const char *text)
 {
+	json_error_t err;
 	json_t *v;
 
 	if (strcmp(name, "username") != 0 && strcmp(name, "password") != 0) {
-		v = json_loads(text, JSON_DECODE_ANY, NULL);
+		v = json_loads(text, JSON_DECODE_ANY, &err);
 		if (v != NULL && !json_is_string(v) && !json_is_null(v))
 			return (v);
+		if (v == NULL && (text[0] == '[' || text[0] == '{') && c->hint == NULL)
+			c->hint = xasprintf("%s was sent as text, as it is not JSON: %s", name, err.text);
 		json_decref(v);
 	}
 	v = json_string(text);
@@ -139,7 +143,7 @@ operation_body(struct cli *c)
 		if (eq == NULL || eq == c->fields[i])
 			die("'%s' is not key=value", c->fields[i]);
 		*eq = '\0';
-		json_object_set_new(body, c->fields[i], field_value(c->fields[i], eq + 1));
+		json_object_set_new(body, c->fields[i], field_value(c, c->fields[i], eq + 1));
 	}
 	return (body);
 }
@@ -257,8 +261,11 @@ run_operation(struct cli *c)
 	if (cli_request(&t, "POST", "/", text, &a, &err) == -1)
 		die("%s", err);
 	rc = print_answer(&a, as_json);
+	if (rc != 0 && c->hint != NULL)
+		fprintf(stderr, "hubleaf: %s\n", c->hint);
 	free(a.body);
 	free(text);
+	free(c->hint);
 	target_free(&t);
 	json_decref(body);
 	return (rc);

@@ -187,7 +187,9 @@ fail(struct target *t, int status, const json_t *answer, unsigned timeout_ms)
 		    "server not running?");
 	} else if (status == 503 || status == 504) {
 		t->status = 504;
-		t->error = xasprintf("Node '%s' did not answer within %u ms", t->name, timeout_ms);
+		t->error = xasprintf("Node '%s' did not answer within %u ms%s", t->name, timeout_ms,
+		    cluster_reachable(t->ops->cluster, t->name) ? "" :
+		    ": it is not in the network, see cluster_network for who is");
 	} else {
 		t->status = status >= 400 && status < 500 ? status : 502;
 		t->error = t->status == status && text != NULL ? xstrdup(text) :

@@ -238,7 +238,9 @@ read_node_name(struct request *r, struct faults *f, const json_t *body, const ch
 	char		*own;
 
 	if (v == NULL)
-		fault(f, "'%snode_name' is required", prefix);
+		fault(f, "'%snode_name' is required%s", prefix, json_object_get(body, "hostname") != NULL ||
+		    json_object_get(body, "url") != NULL ? ": nodes are known by clustering.nodeName, "
+		    "and found by the routes of cluster_set_routes" : "");
 	else if (name == NULL)
 		fault(f, "'%snode_name' must be a string", prefix);
 	else if (name[0] == '\0' && json_string_length(v) == 0)

@@ -45,6 +45,8 @@ check_host(struct faults *f, size_t i, const json_t *host)
 		fault(f, "'routes[%zu].host' must be a string", i);
 	else if (json_string_length(host) == 0)
 		fault(f, "'routes[%zu].host' is not allowed to be empty", i);
+	else if (!conf_is_host(json_string_value(host)))
+		fault(f, "'routes[%zu].host' must be a host name or an address, alone", i);
 }
 
 /* Digits in a string count as a number, as in the file and the environment. */
@@ -72,20 +74,26 @@ read_port(struct faults *f, size_t i, const json_t *port)
 	return (0);
 }
 
-/* How the leaf dials; the configuration checks the values. */
+/* How the leaf dials. */
 static void
 take_extras(struct faults *f, size_t i, const json_t *given, int server, json_t *route)
 {
-	const char	*key;
+	const char	*key, *word;
 	json_t		*v;
 
 	json_object_foreach((json_t *)(uintptr_t)given, key, v) {
 		if (strcmp(key, "host") == 0 || strcmp(key, "port") == 0)
 			continue;
-		if (server == LEAF && (strcmp(key, "tls") == 0 || strcmp(key, "separate") == 0))
-			json_object_set(route, key, v);
-		else
+		json_object_set(route, key, v);
+		word = json_string_value(v);
+		if (server != LEAF || (strcmp(key, "tls") != 0 && strcmp(key, "separate") != 0))
 			fault(f, "'routes[%zu].%.100s' is not allowed", i, key);
+		else if (json_is_boolean(v))
+			continue;
+		else if (key[0] == 's')
+			fault(f, "'routes[%zu].separate' must be a boolean", i);
+		else if (word == NULL || strcmp(word, "wss") != 0)
+			fault(f, "'routes[%zu].tls' must be true, false or \"wss\"", i);
 	}
 }
 

@@ -48,6 +48,9 @@ cli()
 	[[ $output == *"'data.none' does not exist"* ]]
 	cli fly
 	[ "$status" = 1 ]
+	cli insert table=none 'records=[{"id": fly}]'
+	[ "$status" = 1 ]
+	[[ $output == *"'records' must be an array"*"records was sent as text, as it is not JSON: "*fly* ]]
 }
 
 @test "an operation at another address" {

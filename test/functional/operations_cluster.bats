@@ -124,7 +124,8 @@ not_listed()	# not_listed NODE OTHER
 	    {"host":"","port":"x"},{"host":3,"port":70000},{"host":"h","port":1,"tls":true}]}' \
 	    "'routes[0]' must be of type object. 'routes[1].host' is required. 'routes[1].port' must be an integer. 'routes[2].host' is not allowed to be empty. 'routes[2].port' must be a number. 'routes[3].host' must be a string. 'routes[3].port' must be a valid port. 'routes[4].tls' is not allowed"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"leaf","routes":[
-	    {"host":"h","port":1,"tls":5}]}' "tls"
+	    {"host":"h","port":1,"tls":5},{"host":"http://h","port":1,"tls":"yes","separate":"no"}]}' \
+	    "'routes[0].tls' must be true, false or \\\"wss\\\". 'routes[1].host' must be a host name or an address, alone. 'routes[1].tls' must be true, false or \\\"wss\\\". 'routes[1].separate' must be a boolean"
 	refused n1 400 '{"operation":"cluster_delete_routes","routes":"h"}' \
 	    "'routes' must be an array"
 	ok n1 '{"operation":"cluster_get_routes"}' '.hub == [] and .leaf == []'
@@ -223,6 +224,8 @@ not_listed()	# not_listed NODE OTHER
 	    {"table":"t","publish":true,"subscribe":true,"start_time":"2022-13-02T20:06:35Z"},
 	    {"table":"t","publish":true,"subscribe":true}]}' \
 	    "'subscriptions[0]' invalid database name, 'system' name is reserved. 'subscriptions[0].publish' must be a boolean. 'subscriptions[0].subscribe' is required. 'subscriptions[1].database' must be a string. 'subscriptions[1].table' is not allowed to be empty. 'subscriptions[1].publish' must be a boolean. 'subscriptions[2].table' names cannot include backticks or forward slashes. 'subscriptions[2].start_time' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format. 'subscriptions[3].start_time' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format. 'subscriptions[4]' contains a duplicate value"
+	refused n1 400 '{"operation":"add_node","url":"wss://n2.example:9933","subscriptions":[7]}' \
+	    "'node_name' is required: nodes are known by clustering.nodeName"
 	connections n1
 }
 
@@ -241,7 +244,7 @@ not_listed()	# not_listed NODE OTHER
 
 @test "a node that is not there: 504" {
 	refused n1 504 "$(node_call add_node nobody "$(sub dog true true)")" \
-	    "Node 'nobody' did not answer within 3000 ms"
+	    "Node 'nobody' did not answer within 3000 ms: it is not in the network, see cluster_network"
 	connections n1
 }
 

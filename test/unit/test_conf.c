@@ -240,6 +240,8 @@ test_routes(void **state)
 	load_fails(HUB "[{host: 'a b', port: 1}]}}}}\n",
 	    NAME "[0].host' must be a host name or an address");
 	load_fails(HUB "[{host: a, port: 1, tls: true}]}}}}\n", NAME "[0].tls' is not allowed");
+	load_fails(LEAF "[{host: a, port: 1, tls: yes please}]}}}\n",
+	    "'clustering.leafServer.network.routes[0].tls' must be true, false or \"wss\"");
 	load_fails(HUB "[1]}}}}\n", NAME "[0]' must be an object");
 	load_fails(HUB "x}}}}\n", NAME "' must be an array");
 }
