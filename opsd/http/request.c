@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,13 +10,10 @@
 #include <event2/buffer.h>
 
 #include "auth.h"
-#include "authlog.h"
 #include "clock.h"
+#include "exchange.h"
 #include "health.h"
-#include "http.h"
-#include "http_priv.h"
 #include "mem.h"
-#include "metrics.h"
 #include "ops.h"
 #include "right.h"
 #include "user.h"
@@ -28,310 +24,13 @@
 #define OPEN_SHARE	4		/* theirs is one of so many parts of maxRequests */
 #define RETRY_AFTER	"1"
 
-/* Who has it: a request ends when it is answered, its client may end before. */
-enum stage { ASKING_WHO, READING_BODY, RUNNING };
-
-/* A request and its answer. */
-struct exchange {
-	struct request		 r;		/* first */
-	struct http_thread	*thread;
-	struct conn		*conn;		/* NULL: the client went away, or has its answer */
-	struct head		 head;
-	enum stage		 stage;
-	char			 from[64];
-	int			 nobody, counted;	/* without user; as one of them */
-	int			 told;		/* the metrics have it */
-	int			 known, logged;		/* who asks, or that they may not; that */
-	uint64_t		 bytes;		/* of the body, counted */
-	struct user		*checked;	/* auth's answer on its way to the thread */
-	int			 check_status;
-	char			*check_error;
-	int			 status;	/* of our answer */
-	const char		*type;
-	struct buf		 headers, out;
-	void			(*again)(struct request *r, void *arg);
-	void			*again_arg;
-	int			 paused;	/* again, when the client has read */
-	int			 last;		/* of its connection */
-};
-
 static void reply_login(struct exchange *x);
-
-const char *
-http_reason(int status)
-{
-	switch (status) {
-	case 200: return ("OK");
-	case 204: return ("No Content");
-	case 400: return ("Bad Request");
-	case 401: return ("Unauthorized");
-	case 403: return ("Forbidden");
-	case 404: return ("Not Found");
-	case 405: return ("Method Not Allowed");
-	case 408: return ("Request Timeout");
-	case 409: return ("Conflict");
-	case 413: return ("Content Too Large");
-	case 415: return ("Unsupported Media Type");
-	case 417: return ("Expectation Failed");
-	case 429: return ("Too Many Requests");
-	case 431: return ("Request Header Fields Too Large");
-	case 500: return ("Internal Server Error");
-	case 501: return ("Not Implemented");
-	case 503: return ("Service Unavailable");
-	case 504: return ("Gateway Timeout");
-	case 505: return ("HTTP Version Not Supported");
-	case 507: return ("Insufficient Storage");
-	}
-	return (status < 500 ? "Error" : "Server Error");
-}
-
-/* ---- headers ---- */
-
-const char *
-request_header(const struct request *r, const char *name)
-{
-	return (head_find(&r->http->head, name));
-}
-
-enum format
-request_format(const struct request *r, int rows)
-{
-	return (format_wanted(head_find(&r->http->head, "Accept"), rows));
-}
-
-void
-reply_header(struct request *r, const char *name, const char *value)
-{
-	/* A line of its own would be another header. */
-	assert(name[strcspn(name, "\r\n:")] == '\0' && value[strcspn(value, "\r\n")] == '\0');
-	buf_addf(&r->http->headers, "%s: %s\r\n", name, value);
-}
-
-void
-reply_last(struct request *r)
-{
-	r->http->last = 1;
-}
-
-static void
-answer_headers(struct exchange *x, struct buf *b)
-{
-	cors_headers(x->thread->http->cors, head_find(&x->head, "Origin"), b);
-	buf_addf(b, "server-timing: db;dur=%.3f\r\nContent-Type: %s\r\n",
-	    (double)(mono_us() - x->r.began_us) / 1000.0,
-	    x->type != NULL ? x->type : "application/json");
-	if (x->status == 401)
-		buf_addf(b, "WWW-Authenticate: Basic\r\n");
-	buf_add(b, x->headers.data, x->headers.len);
-}
-
-/* ---- the end of a request ---- */
-
-/* It is answered, perhaps not for the first time. */
-static void
-count(struct exchange *x, int status)
-{
-	if (status != 0 && !x->told)
-		metrics_request(x->r.ops->metrics, x->r.op, status, mono_us() - x->r.began_us);
-	x->told = 1;
-}
-
-void
-http_count(const struct request *r, int *connections, int *requests)
-{
-	*connections = r->http->thread->http->conns;
-	*requests = r->http->thread->http->open;
-}
-
-/* Once, as soon as it is known what is asked for, or that it never will be. */
-static void
-log_who(struct exchange *x)
-{
-	/* Those that were not looked at are neither good nor bad. */
-	int looked = x->check_status != 429 && x->check_status != 503;
-
-	if (x->known && !x->logged && (x->r.user != NULL || (x->check_error != NULL && looked)))
-		authlog_request(&x->r, x->head.method, x->head.path, x->check_error);
-	x->logged = 1;
-}
-
-static void
-exchange_free(struct exchange *x)
-{
-	struct http *h = x->thread->http;
-
-	log_who(x);
-	count(x, x->status);
-	json_decref(x->r.body);
-	user_unref(x->r.user);
-	head_free(&x->head);
-	buf_free(&x->headers);
-	buf_free(&x->out);
-	free(x->check_error);
-	h->bytes -= x->bytes;
-	h->nobodies -= x->counted;
-	free(x);
-	h->open--;
-	http_unref(h);
-}
-
-/* On the request's own thread: to the client, if it is there. */
-static void
-send_out(struct exchange *x)
-{
-	struct conn *c = x->conn;
-	struct buf headers = { 0 };
-
-	x->conn = NULL;
-	answer_headers(x, &headers);
-	c->close |= x->last;
-	conn_answer(c, x->status, &headers, &x->out);
-	buf_free(&headers);
-}
-
-static void
-send_answer(void *arg)
-{
-	struct exchange *x = arg;
-
-	if (x->conn != NULL)
-		send_out(x);
-	exchange_free(x);
-}
-
-void
-reply_body(struct request *r, int status, const char *type, struct buf *bytes)
-{
-	struct exchange *x = r->http;
-
-	x->status = status;
-	x->type = type;
-	x->out = *bytes;
-	memset(bytes, 0, sizeof(*bytes));
-	if (pthread_equal(pthread_self(), x->thread->id))
-		send_answer(x);
-	else if (!http_post(x->thread, send_answer, x))
-		exchange_free(x);
-}
-
-void
-reply_text(struct request *r, int status, struct buf *json)
-{
-	enum format f = request_format(r, 0);
-	struct buf out = { 0 };
-	json_t *v;
-
-	if (f == FORMAT_JSON) {
-		reply_body(r, status, NULL, json);
-		return;
-	}
-	v = json_loadb((const char *)json->data, json->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	if (v == NULL)
-		v = json_null();
-	format_json(f, &out, v);
-	json_decref(v);
-	buf_free(json);
-	reply_body(r, status, format_type(f), &out);
-}
 
 static void
 reply_busy(struct exchange *x, const char *what)
 {
 	reply_header(&x->r, "Retry-After", RETRY_AFTER);
 	reply_error(&x->r, 503, "%s", what);
-}
-
-/* ---- an answer in pieces ---- */
-
-void
-reply_begin(struct request *r, int status, const char *type)
-{
-	struct exchange *x = r->http;
-	struct buf headers = { 0 };
-
-	x->status = status;
-	x->type = type;
-	if (x->conn == NULL)
-		return;
-	answer_headers(x, &headers);
-	x->conn->close |= x->last;
-	conn_answer(x->conn, status, &headers, NULL);
-	buf_free(&headers);
-}
-
-void
-reply_more(struct request *r, struct buf *bytes)
-{
-	if (r->http->conn != NULL)
-		conn_chunk(r->http->conn, bytes);
-	buf_clear(bytes);
-}
-
-void
-reply_end(struct request *r)
-{
-	struct conn *c = r->http->conn;
-
-	exchange_free(r->http);
-	if (c != NULL)
-		conn_end(c);
-}
-
-void
-reply_abort(struct request *r)
-{
-	struct conn *c = r->http->conn;
-
-	exchange_free(r->http);
-	if (c != NULL)
-		conn_cut(c);
-}
-
-int
-request_gone(const struct request *r)
-{
-	return (r->http->conn == NULL);
-}
-
-static void
-run_again(void *arg)
-{
-	struct exchange *x = arg;
-
-	x->again(&x->r, x->again_arg);
-}
-
-void
-request_again(struct request *r, void (*fn)(struct request *r, void *arg), void *arg)
-{
-	struct exchange *x = r->http;
-
-	x->again = fn;
-	x->again_arg = arg;
-	x->paused = x->conn != NULL && conn_full(x->conn);
-	if (!x->paused)
-		http_post(x->thread, run_again, x);
-}
-
-void
-exchange_drained(struct exchange *x)
-{
-	if (!x->paused || conn_full(x->conn))
-		return;
-	x->paused = 0;
-	run_again(x);
-}
-
-void
-exchange_gone(struct exchange *x)
-{
-	x->conn = NULL;
-	if (x->stage == READING_BODY)
-		exchange_free(x);
-	else if (x->paused) {
-		x->paused = 0;
-		run_again(x);
-	}
 }
 
 /* ---- operations ---- */
@@ -386,7 +85,7 @@ exchange_body(struct exchange *x)
 	    x->thread->http->limits.max_depth, &x->r.body, &err);
 	/* It may be long, and the request may take long. */
 	conn_body_drop(x->conn);
-	log_who(x);
+	exchange_log_who(x);
 	if (x->r.op != NULL)
 		dispatch(&x->r);
 	else if (x->check_error != NULL)
@@ -466,7 +165,7 @@ exchange_refuse(struct exchange *x, int status, const char *text)
 		return;
 	}
 	/* Somebody works on it, and will answer to nobody. */
-	count(x, status);
+	exchange_answered(x, status);
 	x->conn = NULL;
 	c->close = 1;
 	buf_addf(&headers, "Content-Type: application/json\r\n");

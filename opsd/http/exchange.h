@@ -1,0 +1,42 @@
+#ifndef HL_EXCHANGE_H
+#define HL_EXCHANGE_H
+
+#include "http_priv.h"
+
+/* A request on its way, for request.c (in) and reply.c (out). */
+
+/* Who has it: a request ends when it is answered, its client may end before. */
+enum stage { ASKING_WHO, READING_BODY, RUNNING };
+
+/* A request and its answer. */
+struct exchange {
+	struct request		 r;		/* first */
+	struct http_thread	*thread;
+	struct conn		*conn;		/* NULL: the client went away, or has its answer */
+	struct head		 head;
+	enum stage		 stage;
+	char			 from[64];
+	int			 nobody, counted;	/* without user; as one of them */
+	int			 told;		/* the metrics have it */
+	int			 known, logged;		/* who asks, or that they may not; that */
+	uint64_t		 bytes;		/* of the body, counted */
+	struct user		*checked;	/* auth's answer on its way to the thread */
+	int			 check_status;
+	char			*check_error;
+	int			 status;	/* of our answer */
+	const char		*type;
+	struct buf		 headers, out;
+	void			(*again)(struct request *r, void *arg);
+	void			*again_arg;
+	int			 paused;	/* again, when the client has read */
+	int			 last;		/* of its connection */
+};
+
+/* It ends, and what it holds. */
+void exchange_free(struct exchange *x);
+/* For the metrics: it is answered, perhaps not for the first time. */
+void exchange_answered(struct exchange *x, int status);
+/* Once, as soon as it is known what is asked for, or that it never will be. */
+void exchange_log_who(struct exchange *x);
+
+#endif
