@@ -34,6 +34,7 @@ struct commit {
 	pthread_cond_t	 more;
 	struct queue	 local, remote;
 	struct hlc	 clock;
+	_Atomic uint64_t clock_ms;	/* that, for others to read */
 	_Atomic uint64_t busy_since_us;	/* 0: no group is being written */
 	uint64_t	 disk_checked_us;
 	int		 disk_full;
@@ -88,7 +89,8 @@ commit_disk_full(struct commit *c)
 {
 	uint64_t now = mono_us();
 
-	if (now - c->disk_checked_us > DISK_CHECK_US) {
+	/* A full one is looked at anew each time: writes are taken when health says so. */
+	if (c->disk_full || now - c->disk_checked_us > DISK_CHECK_US) {
 		int full = store_free_bytes(c->ops->store) < c->ops->live.reserve;
 
 		if (full != c->disk_full)
@@ -107,6 +109,26 @@ commit_busy_ms(struct commit *c)
 	uint64_t since = c->busy_since_us, now = mono_us();
 
 	return (since != 0 && now > since ? (now - since) / 1000 : 0);
+}
+
+uint64_t
+commit_waited_ms(struct commit *c)
+{
+	uint64_t now = mono_us(), ms = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->local.head != NULL && now > c->local.head->queued_us)
+		ms = (now - c->local.head->queued_us) / 1000;
+	pthread_mutex_unlock(&c->lock);
+	return (ms);
+}
+
+uint64_t
+commit_ahead_ms(struct commit *c)
+{
+	uint64_t clock = c->clock_ms, now = wall_ms();
+
+	return (clock > now ? clock - now : 0);
 }
 
 void
@@ -142,6 +164,7 @@ run_group(struct commit *c, struct job *list, size_t n)
 		run_job(c, g, j, now);
 	rc = group_write(g);
 	metrics_group(c->ops->metrics, n, group_bytes(g), mono_us() - now);
+	c->clock_ms = c->clock.time >> 16;
 	group_close(g, rc == 0);
 	while ((j = list) != NULL) {
 		list = j->next;
@@ -200,6 +223,7 @@ commit_start(struct ops *ops, char **err)
 	c->local.tail = &c->local.head;
 	c->remote.tail = &c->remote.head;
 	c->clock.time = ops->log.clock;
+	c->clock_ms = c->clock.time >> 16;
 	c->clock.node = stamp_node(ops->node_id);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->more, NULL);

@@ -34,10 +34,14 @@ void commit_stop(struct commit *c);	/* writes what is queued, then ends the thre
 void commit_submit(struct commit *c, struct job *j);
 /* Submit and wait (never on the commit thread or an HTTP thread): status. */
 int commit_wait(struct commit *c, struct job *j);
-/* Free disk is below storage.reserve (looked at once a second; commit thread). */
+/* Free disk is below storage.reserve (looked at once a second while it is not; commit thread). */
 int commit_disk_full(struct commit *c);
 /* For how long the group that is being written takes already; 0: none is.  Any thread. */
 uint64_t commit_busy_ms(struct commit *c);
+/* For how long the local job that waits longest does; 0: none waits.  Any thread. */
+uint64_t commit_waited_ms(struct commit *c);
+/* How far the commits' clock is ahead of the wall clock, as that was set back.  Any thread. */
+uint64_t commit_ahead_ms(struct commit *c);
 /* Jobs that wait for their group, of this node's and of peers'.  Any thread. */
 void commit_waiting(struct commit *c, unsigned *local, unsigned *remote);
 /* Set status and error text; for run functions. */

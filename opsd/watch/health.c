@@ -19,7 +19,12 @@ ops_unhealthy(struct ops *ops)
 
 	if (store_free_bytes(ops->store) < ops->live.reserve)
 		return ("writes are refused: free disk is below storage.reserve");
+	if (commit_ahead_ms(ops->commit) > ops->live.max_skew_ms)
+		return ("writes are refused: this node's clock was set back by more than "
+		    "clustering.maxClockSkew");
 	if (busy > STUCK_MS || busy > ops->live.queue_ms)
 		return ("writes wait: the disk does not answer");
+	if (commit_waited_ms(ops->commit) > ops->live.queue_ms)
+		return ("writes are refused: they wait longer than storage.maxTransactionQueueTime");
 	return (NULL);
 }

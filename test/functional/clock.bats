@@ -66,6 +66,8 @@ warned()	# warned NODE KIND OTHER TEXT
 	insert n2 ahead '{"id":"back"}'
 	wait_until 3 has_row n1 ahead '"back"'
 	connection n2 n1 '.status == "clock"'
+	"$HL_CLI" -c "$HL_T/nodes/n2/hubleaf.yaml" status json=true |
+	    jq -e '.pending | any(startswith("dev.ahead from n1 is held: ") and contains("clustering.maxClockSkew"))'
 	wait_until 3 warned n2 clock_skew n1 "ahead of this node"
 	# It was not taken over as this node's own time.
 	has_row n2 ahead '"back"' '.__createdtime__ < (now + 3) * 1000'
@@ -148,9 +150,10 @@ warned()	# warned NODE KIND OTHER TEXT
 	refused alone 503 '{"operation":"delete","database":"dev","table":"t","ids":[1]}' \
 	    "The clock of this node is"
 	has_row alone t 1
-	# Kept with the data.
+	# Kept with the data; its health is bad.
 	node_kill alone opsd
-	wait_until 10 node_answers alone
+	wait_until 10 ok alone '{"operation":"registration_info"}'
+	! node_answers alone
 	refused alone 503 '{"operation":"upsert","database":"dev","table":"t","records":[{"id":2}]}' \
 	    "The clock of this node is"
 	# An operator can still log in users, and let it pass.

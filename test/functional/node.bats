@@ -59,25 +59,6 @@ op_bad()	# op_bad FIELDS TEXT: 400 that says so
 	op_bad '"operation":"set_license","key":"k","company":"c"' 'needs no license'
 }
 
-health()	# health CODE TEXT
-{
-	local got
-
-	got=$(curl -s -m 10 -w ' %{http_code}' "http://127.0.0.1:$(port n1 api)/health")
-	[[ $got == *"$2"*" $1" ]] || {
-		echo "health: $got"
-		return 1
-	}
-}
-
-@test "GET /health fails while writes would" {
-	health 200 'is running.'
-	ok n1 '{"operation":"set_configuration","storage_reserve":1000000000000000}'
-	health 503 'storage.reserve'
-	ok n1 '{"operation":"set_configuration","storage_reserve":null}'
-	health 200 'is running.'
-}
-
 # ---- the log ----
 
 lines()		# lines FIELDS JQ: read_log's answer

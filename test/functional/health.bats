@@ -1,0 +1,121 @@
+#!/usr/bin/env bats
+# GET /health fails while writes would, says why, and is well again with them; the gauge and
+# `hubleaf status` say the same.
+
+load node.bash
+
+start_nodes()
+{
+	# A node whose clock can be set and whose disk can stop.
+	node_make n1 CLUSTERING_MAXCLOCKSKEW=2000
+	printf '%-16d' 0 >"$HL_T/clock"
+	cat >>"$HL_T/nodes/n1/env" <<-END
+	HL_CLOCK=$HL_T/clock
+	HL_STALL=$HL_T/stall
+	LD_PRELOAD=$HL_BUILD/test/functional/clock.so:$HL_BUILD/test/functional/stall.so
+	END
+	node_run n1
+	wait_until 20 node_ready n1
+	make_table n1 t
+	insert n1 t '{"id":0}'
+}
+
+health()	# health CODE TEXT
+{
+	local got
+
+	got=$(curl -s -m 10 -w ' %{http_code}' "http://127.0.0.1:$(port n1 api)/health")
+	[[ $got == *"$2"*" $1" ]] || {
+		echo "health: $got"
+		return 1
+	}
+}
+
+told()		# told TEXT: by hubleaf status
+{
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" status json=true | jq -e --arg want "$1" \
+	    '.hubleaf.health | contains($want)'
+}
+
+gauge()		# gauge VALUE
+{
+	curl -s -m 10 -u admin:admin-secret "http://127.0.0.1:$(port n1 api)/metrics" |
+	    grep -qx "hubleaf_healthy $1"
+}
+
+well()
+{
+	health 200 'hubleaf is running.' && told good && gauge 1
+}
+
+@test "a disk below its reserve" {
+	well
+	ok n1 '{"operation":"set_configuration","storage_reserve":1000000000000000}'
+	health 503 'writes are refused: free disk is below storage.reserve'
+	told 'bad: writes are refused: free disk is below storage.reserve'
+	gauge 0
+	# The disk is looked at once a second.
+	wait_until 5 refused n1 507 '{"operation":"upsert","database":"dev","table":"t","records":[{"id":1}]}'
+	ok n1 '{"operation":"set_configuration","storage_reserve":null}'
+	well
+}
+
+@test "a clock that was set back" {
+	insert n1 t '{"id":2}'
+	printf '%-16d' -9000 1<>"$HL_T/clock"
+	refused n1 503 '{"operation":"insert","database":"dev","table":"t","records":[{"id":3}]}' 'maxClockSkew'
+	health 503 'clock was set back'
+	told 'clock was set back'
+	gauge 0
+	printf '%-16d' 0 1<>"$HL_T/clock"
+	insert n1 t '{"id":3}'
+	well
+	# As far back as is allowed.
+	printf '%-16d' -1000 1<>"$HL_T/clock"
+	insert n1 t '{"id":4}'
+	well
+	printf '%-16d' 0 1<>"$HL_T/clock"
+}
+
+@test "a disk that does not answer" {
+	ok n1 '{"operation":"set_configuration","storage_maxTransactionQueueTime":1}'
+	touch "$HL_T/stall"
+	curl -s -m 30 -o "$HL_T/late" -u admin:admin-secret -H 'Content-Type: application/json' \
+	    "http://127.0.0.1:$(port n1 api)/" \
+	    -d '{"operation":"insert","database":"dev","table":"t","records":[{"id":5}]}' &
+	late=$!
+	wait_until 10 health 503 'writes wait: the disk does not answer'
+	# It reads and is watched still.
+	has_row n1 t 4
+	told 'the disk does not answer'
+	gauge 0
+	is_above hubleaf_commit_busy_seconds 1
+	rm "$HL_T/stall"
+	wait "$late"
+	grep -q 'inserted 1 of 1' "$HL_T/late"
+	wait_until 5 well
+	ok n1 '{"operation":"set_configuration","storage_maxTransactionQueueTime":null}'
+}
+
+is_above()	# is_above METRIC VALUE
+{
+	curl -s -m 10 -u admin:admin-secret "http://127.0.0.1:$(port n1 api)/metrics" |
+	    awk -v name="$1" -v least="$2" '$1 == name { found = $2 > least } END { exit !found }'
+}
+
+@test "what is no reason: clustering that is down" {
+	node_kill n1 run STOP
+	node_kill n1 hubd KILL
+	node_kill n1 leafd KILL
+	insert n1 t '{"id":6}'
+	health 200 'hubleaf is running.'
+	gauge 1
+	node_kill n1 run CONT
+	wait_until 20 node_ready n1
+}
+
+@test "HEAD and the domain socket; other methods" {
+	[ "$(curl -s -I -o /dev/null -w '%{http_code}' "http://127.0.0.1:$(port n1 api)/health")" = 200 ]
+	[ "$(curl -s --unix-socket "$(root n1)/operations-server" http://localhost/health)" = 'hubleaf is running.' ]
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -d '{}' "http://127.0.0.1:$(port n1 api)/health")" = 405 ]
+}
