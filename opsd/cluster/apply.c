@@ -327,6 +327,17 @@ frame_into(struct group *g, struct flow *fl, const struct frame *fr, struct rd *
 	flow_save(g, fl);
 }
 
+/* It heals by itself: the next frame of its table shows the gap. */
+static void
+log_broken(struct ops *ops, const struct apply *a)
+{
+	char *peer = nodes_shown(ops->nodes, a->peer);
+
+	log_warnx("frame at %llu of the stream of node %s cannot be read: dropped",
+	    (unsigned long long)a->stream_seq, peer);
+	free(peer);
+}
+
 static void
 frame_run(struct group *g, struct job *j)
 {
@@ -337,11 +348,9 @@ frame_run(struct group *g, struct job *j)
 	struct frame fr;
 
 	if (!frame_valid(a->bytes.data, a->bytes.len) || frame_read(&r, &fr) == -1 ||
-	    memcmp(fr.node, a->peer, NODE_ID_LEN) != 0) {
-		/* Heals by itself: the next frame of its table shows the gap. */
-		log_warnx("frame at %llu of a peer's stream cannot be read: dropped",
-		    (unsigned long long)a->stream_seq);
-	} else {
+	    memcmp(fr.node, a->peer, NODE_ID_LEN) != 0)
+		log_broken(ops, a);
+	else {
 		fl = flows_find(ops->flows, a->peer, fr.table);
 		if (fl == NULL)
 			fl = new_flow(g, a->peer, &fr, r);
@@ -453,6 +462,16 @@ recovered(struct group *g, struct flow *fl)
 }
 
 static void
+log_copied(struct ops *ops, const struct flow *fl)
+{
+	char *peer = nodes_shown(ops->nodes, fl->peer);
+
+	log_info("copy of %s.%s from node %s is whole: %llu rows seen", fl->database, fl->name, peer,
+	    (unsigned long long)fl->rows);
+	free(peer);
+}
+
+static void
 take_rows(struct group *g, struct flow *fl, struct answer *an)
 {
 	struct table *t = group_table_named(g, fl->database, strlen(fl->database), fl->name,
@@ -491,8 +510,7 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 		flow_save(g, fl);
 		return;
 	}
-	log_info("copy of %s.%s is whole: %llu rows seen", fl->database, fl->name,
-	    (unsigned long long)fl->rows);
+	log_copied(group_ops(g), fl);
 	flow_set_key(g, fl, NULL, 0);
 	fl->from_ms = 0;
 	if (fl->recovering)

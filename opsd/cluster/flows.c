@@ -331,10 +331,10 @@ flow_save(struct group *g, struct flow *fl)
 static void
 log_state(struct group *g, const struct flow *fl, enum flow_state state, const char *why)
 {
-	char *peer = nodes_name(group_ops(g)->nodes, fl->peer);
+	char *peer = nodes_shown(group_ops(g)->nodes, fl->peer);
 
 	log_line(state == FLOW_FAILED ? LOG_WARN : LOG_INFO, "flow %s.%s from node %s: %s%s%s, after "
-	    "transaction %llu of its log", fl->database, fl->name, peer != NULL ? peer : "?",
+	    "transaction %llu of its log", fl->database, fl->name, peer,
 	    state_names[state], why != NULL ? ": " : "", why != NULL ? why : "",
 	    (unsigned long long)fl->seq);
 	free(peer);

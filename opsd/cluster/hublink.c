@@ -164,10 +164,12 @@ static void
 take_done(struct job *j)
 {
 	struct cluster *c = j->arg;
+	struct take *t = (struct take *)j;
+	const char *peer = json_string_value(json_object_get(t->offer, "name"));
 
 	if (j->status != 200)
-		log_warnx("entries of a peer: %s", j->error);
-	take_free((struct take *)j);
+		log_warnx("entries of node %s: %s", peer != NULL ? peer : "?", j->error);
+	take_free(t);
 	cluster_kick(c);
 }
 
@@ -487,7 +489,8 @@ answer_status(struct cluster *c, uint32_t id, json_t *q)
 	add_topology(c, q, answer);
 	node_reply(c->hub, id, 200, answer);
 	if (ahead != 0)
-		commit_submit(c->ops->commit, incarnation_job(ahead));
+		commit_submit(c->ops->commit, incarnation_job(ahead,
+		    json_string_value(json_object_get(q, "name"))));
 }
 
 struct taken {

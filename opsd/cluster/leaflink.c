@@ -118,7 +118,7 @@ static void
 tail_job_run(struct group *g, struct job *j)
 {
 	struct tail_job *tj = j->arg;
-	struct job *inc = incarnation_job(tj->t->inc);
+	struct job *inc = incarnation_job(tj->t->inc, NULL);
 
 	inc->status = 200;
 	inc->run(g, inc);

@@ -321,6 +321,18 @@ nodes_name(struct nodes *n, const uint8_t *id)
 	return (name);
 }
 
+char *
+nodes_shown(struct nodes *n, const uint8_t *id)
+{
+	char *name = nodes_name(n, id);
+
+	if (name == NULL) {
+		name = xmalloc(2 * NODE_ID_LEN + 1);
+		node_id_hex(id, name);
+	}
+	return (name);
+}
+
 struct peer **
 nodes_all(struct nodes *n, size_t *count)
 {

@@ -43,6 +43,7 @@ struct peer *nodes_get(struct nodes *n, const char *name);
 struct peer *nodes_by_id(struct nodes *n, const uint8_t *id);
 struct peer **nodes_all(struct nodes *n, size_t *count);	/* with tombstones; free each and the array */
 char *nodes_name(struct nodes *n, const uint8_t *id);	/* caller frees; NULL: not known */
+char *nodes_shown(struct nodes *n, const uint8_t *id);	/* for the log: that, else the id; caller frees */
 void peer_free(struct peer *p);
 int peer_active(const struct peer *p);	/* any entry not removed */
 const struct entry *peer_entry(const struct peer *p, const char *database, const char *table);	/* exact, removed too */

@@ -336,6 +336,7 @@ take_run(struct group *g, struct job *j)
 struct incarnation {
 	struct job	job;	/* first */
 	uint64_t	seen;
+	char		*who;	/* NULL: our stream */
 };
 
 /* By name, at a peer that we only publish to: its copies of our own writes. */
@@ -367,8 +368,9 @@ incarnation_run(struct group *g, struct job *j)
 		return;		/* begun meanwhile */
 	ops->log.incarnation = now > inc->seen ? now : inc->seen + 1;
 	ops->log.acked = 0;
-	log_warnx("the log is behind what peers have of it (a restored copy?): "
+	log_warnx("the log is behind what %s%s has of it (a restored copy?): "
 	    "incarnation %llu begins, own lost writes are fetched",
+	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
 	    (unsigned long long)ops->log.incarnation);
 	for (fl = flows_first(ops->flows); fl != NULL; fl = flows_next(fl))
 		if (fl->state != FLOW_RECOVER)
@@ -395,17 +397,19 @@ incarnation_run(struct group *g, struct job *j)
 static void
 incarnation_done(struct job *j)
 {
+	free(((struct incarnation *)j)->who);
 	free(j->error);
 	free(j);
 }
 
 struct job *
-incarnation_job(uint64_t seen)
+incarnation_job(uint64_t seen, const char *who)
 {
 	struct incarnation *inc = xcalloc(1, sizeof(*inc));
 
 	inc->job.run = incarnation_run;
 	inc->job.done = incarnation_done;
 	inc->seen = seen;
+	inc->who = xstrdup(who);
 	return (&inc->job);
 }

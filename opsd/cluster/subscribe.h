@@ -39,7 +39,10 @@ json_t *ops_system_info(void);	/* {"hdb_version","node_version","platform"} */
 struct peer;
 void subscribe_end_flows(struct group *g, const struct peer *p);
 
-/* A new incarnation of the log: own lost writes are fetched from all peers first. */
-struct job *incarnation_job(uint64_t seen);	/* greater than `seen`; frees itself */
+/*
+ * A new incarnation of the log, greater than `seen`, which the node `who` has, or our
+ * stream (NULL): own lost writes are fetched from all peers first.  Frees itself.
+ */
+struct job *incarnation_job(uint64_t seen, const char *who);
 
 #endif
