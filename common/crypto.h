@@ -7,7 +7,10 @@
 struct ssl_ctx_st;
 struct ssl_st;
 
-/* Keys, certificates, hashes: this and tlsfiles.c are the files that include <openssl/...>. */
+/*
+ * Keys, certificates, hashes: this, certinfo.c and tlsfiles.c are the files that include
+ * <openssl/...>.
+ */
 
 void crypto_random(void *p, size_t n);
 /* As 2 * n hexadecimal digits and NUL. */

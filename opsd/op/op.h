@@ -118,6 +118,7 @@ int field_bool(struct faults *f, const json_t *body, const char *name, int requi
 /* Tables of operations, one per family; ended by a NULL name. */
 extern const struct op ops_schema[], ops_describe[], ops_record[], ops_search[], ops_cluster[],
     ops_info[], ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[], ops_log[],
-    ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_pages[];
+    ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_cert[],
+    ops_pages[];
 
 #endif

@@ -90,6 +90,24 @@ reaches()	# reaches NODE OTHER
 	same_rows 5 t n1 n2
 }
 
+@test "list_certificates: the node's own and its authorities, as openssl reads them, and no key" {
+	local pem serial until
+
+	pem=$(<"$HL_T/ca.ours/n1.pem")
+	serial=$(openssl x509 -in "$HL_T/ca.ours/n1.pem" -noout -serial)
+	until=$(openssl x509 -in "$HL_T/ca.ours/n1.pem" -noout -enddate)
+	ok n1 '{"operation":"list_certificates"}' 'length == 2 and (.[0] |
+	    .name == "'"$HL_T"'/ca.ours/n1.pem" and .private_key_name == "'"$HL_T"'/ca.ours/n1.key" and
+	    .uses == ["clustering"] and (.is_authority or .is_self_signed | not) and
+	    .details.subject == "CN=n1" and .details.issuer == "CN=authority ours" and
+	    .details.subject_alt_name == "IP Address:127.0.0.1, DNS:localhost" and
+	    .details.serial_number == "'"${serial#*=}"'" and .details.valid_to == "'"${until#*=}"'") and (.[1] |
+	    .is_authority and .is_self_signed and .private_key_name == null and
+	    .details.subject == "CN=authority ours" and .uses == ["clustering"])'
+	[ "$(jq -r '.[0].certificate' <<<"$body")" = "$pem" ]
+	[[ $body != *PRIVATE* ]]
+}
+
 @test "a node of another authority is kept out, and the log says why" {
 	certs_node stranger theirs stranger
 	route stranger n1

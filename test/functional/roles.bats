@@ -199,6 +199,7 @@ cases_of_all()
 	get_configuration	200	-	.clustering.nodeName == "n1"
 	set_configuration	200	"logging_level":"info"	.message | startswith("Configuration successfully set.")
 	system_information	200	"attributes":["time"]	has("time")
+	list_certificates	200	-	.[0] | .name == "keys/certificate.pem" and .uses == ["clustering"] and .is_self_signed
 	metrics	403 403 403 403 403 403 inactive login 200	-
 	registration_info	200	-	.registered == false
 	get_fingerprint	200	-	has("message")

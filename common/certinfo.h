@@ -1,0 +1,13 @@
+#ifndef HL_CERTINFO_H
+#define HL_CERTINFO_H
+
+#include <jansson.h>
+
+/*
+ * The certificates (PEM) of a file: {"certificate","is_authority","is_self_signed",
+ * "details":{"issuer","subject","subject_alt_name","serial_number","valid_from","valid_to"}}
+ * each, as anybody may see them; no keys.  NULL with *err.
+ */
+json_t *certinfo_read(const char *path, char **err);
+
+#endif
