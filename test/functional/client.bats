@@ -75,6 +75,10 @@ client()	# client FILE
 	client users
 }
 
+@test "the system's tables, rows, a role, jobs and logs, as an administrator has them" {
+	client manage
+}
+
 @test "configuration, load, log, requests from a browser" {
 	client node
 }
