@@ -188,11 +188,15 @@ wrong(const struct buf *body, const struct answer *a, const char *what)
 }
 
 static int
-status_fits(const struct op *op, int status)
+status_fits(enum asker who, const struct op *op, int status)
 {
 	switch (status) {
 	case 200: case 400: case 401: case 403: case 404: case 409: case 413: case 503: case 504:
 		return (1);
+	case 429:
+		/* Logins that failed, of which the socket's are not counted. */
+		return (who == AS_READER || (who == AS_NOBODY && op != NULL &&
+		    op->right == RIGHT_OPEN));
 	case 500:
 		/* Known clients look for it there. */
 		return (op != NULL && (strncmp(op->name, "search_by_", 10) == 0 ||
@@ -214,13 +218,12 @@ shows_secret(const struct answer *a)
 
 /* JSON of any kind, too; rows may be CSV. */
 static json_t *
-read_answer(enum format f, const struct op *op, const struct buf *body, const struct answer *a)
+read_answer(enum format f, const struct buf *body, const struct answer *a)
 {
 	char	*err = NULL;
 	json_t	*answer;
 
-	/* What is text for other readers than these. */
-	if (op != NULL && a->status == 200 && (f == FORMAT_CSV || strcmp(op->name, "metrics") == 0))
+	if (f == FORMAT_CSV && a->status == 200)
 		return (json_null());
 	answer = format_read(f == FORMAT_CSV ? FORMAT_JSON : f, a->text, a->n, DEPTH_MAX, &err);
 	if (answer == NULL)
@@ -232,9 +235,9 @@ static void
 check(enum asker who, enum format f, const struct op *op, const struct buf *body,
     const struct answer *a)
 {
-	json_t	*answer = read_answer(f, op, body, a);
+	json_t	*answer = read_answer(f, body, a);
 
-	if (!status_fits(op, a->status))
+	if (!status_fits(who, op, a->status))
 		wrong(body, a, "status");
 	if ((op == NULL) && a->status == 200)
 		wrong(body, a, "no operation");
