@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "auth.h"
+#include "backup.h"
 #include "clock.h"
 #include "cluster.h"
 #include "flows.h"
@@ -70,6 +71,7 @@ open_store(struct ops *o, char **err)
 	    (size_t)conf_int(o->svc->conf, STORAGE_CACHE), err);
 	if (o->store == NULL || txlog_open(&o->log, o->store, err) == -1)
 		return;
+	backup_sweep(o);
 	memcpy(o->node_id, o->log.node, NODE_ID_LEN);
 	node_id_hex(o->node_id, o->node_hex);
 	o->catalog = catalog_load(o->store, err);

@@ -41,6 +41,7 @@ struct ops {
 	uint8_t			 key[32];	/* seals the cluster password */
 	uint64_t		 started_us;
 	_Atomic int		 stopping;
+	_Atomic int		 backing_up;	/* one backup at a time */
 	struct conf		*set;		/* configuration that the next start finds */
 	pthread_rwlock_t	 conf_lock;	/* set and svc->conf are swapped under it */
 };

@@ -42,7 +42,8 @@ usage(int status)
 	    "  target=URL                send it there instead of the local domain socket,\n"
 	    "                            with username=NAME password=TEXT\n"
 	    "                            or CLI_TARGET_USERNAME, CLI_TARGET_PASSWORD\n"
-	    "  insecure=true             with https: do not verify the certificate\n");
+	    "  insecure=true             with https: do not verify the certificate\n"
+	    "  file=PATH                 with get_backup: write the backup there\n");
 	exit(status);
 }
 
@@ -221,8 +222,8 @@ print(const json_t *v, int as_json)
 	free(text);
 }
 
-static void
-print_error(const struct answer *a, const json_t *v)
+void
+cli_print_error(const struct answer *a, const json_t *v)
 {
 	const char *error = json_string_value(json_object_get(v, "error"));
 
@@ -238,7 +239,7 @@ print_answer(const struct answer *a, int as_json)
 	json_t *v = json_loadb(a->body, a->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 
 	if (a->status >= 400)
-		print_error(a, v);
+		cli_print_error(a, v);
 	else if (v != NULL)
 		print(v, as_json);
 	else
@@ -266,6 +267,26 @@ run_operation(struct cli *c)
 	free(a.body);
 	free(text);
 	free(c->hint);
+	target_free(&t);
+	json_decref(body);
+	return (rc);
+}
+
+static int
+run_backup(struct cli *c)
+{
+	json_t *body = operation_body(c);
+	char *file = take_field(body, "file"), *text;
+	struct target t = { 0 };
+	int rc;
+
+	if (file == NULL && isatty(STDOUT_FILENO))
+		die("a backup is a tar: say file=PATH, or send standard output to a file");
+	choose_target(c, &t, body);
+	text = json_dumps(body, JSON_COMPACT);
+	rc = cli_backup(&t, text, file);
+	free(text);
+	free(file);
 	target_free(&t);
 	json_decref(body);
 	return (rc);
@@ -344,7 +365,7 @@ static const struct {
 	int		(*run)(struct cli *c);
 } commands[] = {
 	{ "run", run_run }, { "status", run_status }, { "metrics", run_metrics },
-	{ "version", run_version }, { "help", run_help },
+	{ "get_backup", run_backup }, { "version", run_version }, { "help", run_help },
 };
 
 int

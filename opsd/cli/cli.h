@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf.h"
 
@@ -27,6 +28,14 @@ struct answer {
 /* One request and its answer; 0, or -1 with *err (caller frees). */
 int cli_request(const struct target *t, const char *method, const char *path, const char *body,
     struct answer *a, char **err);
+/* Takes the body of an answer, of `total` bytes, as it arrives; -1 with errno ends it. */
+struct taker {
+	int	(*take)(void *arg, const void *p, size_t n, uint64_t total);
+	void	*arg;
+};
+/* POST, and a success is taken so (a->body is NULL then); what is not whole is an error. */
+int cli_download(const struct target *t, const char *body, const struct taker *taker,
+    struct answer *a, char **err);
 /* "https://host:port"; -1 with *err.  Port 9925 unless given. */
 int target_parse(struct target *t, const char *url, char **err);
 void target_login(struct target *t, const char *username, const char *password);
@@ -43,6 +52,14 @@ json_t *cli_missing(const json_t *users, const json_t *config, const json_t *rou
 
 /* `hubleaf status`: new reference; *runs is 0 when opsd does not. */
 json_t *cli_status(const struct conf *conf, const struct target *t, int *runs);
+/*
+ * get_backup: into the file, which has its name only when it is whole, or to standard
+ * output when it is NULL.  body: the request.  The exit status.
+ */
+int cli_backup(const struct target *t, const char *body, const char *file);
+/* What an answer that is an error says, on standard error. */
+void cli_print_error(const struct answer *a, const json_t *v);
+
 /* `hubleaf run`: the three daemons in the foreground; the exit status. */
 int cli_run(const struct conf *conf, int argc, char **argv);
 

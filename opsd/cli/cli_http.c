@@ -20,6 +20,7 @@
 
 #define ANSWER_MAX	(1u << 30)
 #define DEFAULT_PORT	9925
+#define RECEIVE		65536
 
 void
 target_free(struct target *t)
@@ -162,26 +163,6 @@ send_all(int fd, struct ssl_st *ssl, const uint8_t *p, size_t n)
 	return (0);
 }
 
-/* Until the other side closes. */
-static int
-receive_all(int fd, struct ssl_st *ssl, struct buf *in)
-{
-	ssize_t got;
-
-	for (;;) {
-		buf_reserve(in, 65536);
-		got = ssl != NULL ? crypto_read(ssl, in->data + in->len, 65536) :
-		    recv(fd, in->data + in->len, 65536, 0);
-		if (got <= 0)
-			return ((int)got);
-		in->len += (size_t)got;
-		if (in->len > ANSWER_MAX) {
-			errno = EMSGSIZE;
-			return (-1);
-		}
-	}
-}
-
 /* Asks in HTTP/1.0, so that the answer comes in one piece and ends with the connection. */
 static void
 write_request(struct buf *b, const struct target *t, const char *method, const char *path,
@@ -217,21 +198,130 @@ read_answer(struct buf *in, int cut, struct answer *a)
 	return (0);
 }
 
+/* An answer while it arrives: collected, or its body is handed on. */
+struct arriving {
+	struct buf	 in;		/* what is collected: all, or the head */
+	const struct taker *taker;	/* NULL: all is */
+	int		 flows;		/* the body is handed on */
+	uint64_t	 total, got;	/* bytes of that */
+	int		 cut, refused;	/* ended by an error; by the taker, with errno */
+};
+
+/* Whether this is a success of known length, whose head is there. */
 static int
-talk(int fd, const struct target *t, const struct buf *out, struct buf *in, int *cut, char **err)
+begins(struct arriving *in)
+{
+	const char *text, *end, *length;
+	int status;
+
+	buf_u8(&in->in, 0);
+	in->in.len--;
+	text = (const char *)in->in.data;
+	if (sscanf(text, "HTTP/1.%*d %d", &status) != 1 || status != 200 ||
+	    (end = strstr(text, "\r\n\r\n")) == NULL ||
+	    (length = strcasestr(text, "\r\nContent-Length:")) == NULL || length > end)
+		return (0);
+	in->total = strtoull(length + 17, NULL, 10);
+	in->got = in->in.len - (size_t)(end + 4 - text);
+	return (1);
+}
+
+/* So many bytes are there, behind in->in.  1 go on, 0 that was all, -1 with errno. */
+static int
+arrived(struct arriving *in, size_t n)
+{
+	const uint8_t *p = in->in.data + in->in.len;
+
+	if (!in->flows) {
+		in->in.len += n;
+		if (in->in.len > ANSWER_MAX) {
+			errno = EMSGSIZE;
+			return (-1);
+		}
+		if (in->taker == NULL || !(in->flows = begins(in)))
+			return (1);
+		n = (size_t)in->got;
+		p = in->in.data + in->in.len - n;
+	} else
+		in->got += n;
+	if (in->got > in->total)
+		n -= (size_t)(in->got - in->total);
+	if (in->taker->take(in->taker->arg, p, n, in->total) == -1) {
+		in->refused = 1;
+		return (-1);
+	}
+	return (in->got < in->total);
+}
+
+/* Until it is whole, or the other side closes. */
+static int
+receive_all(int fd, struct ssl_st *ssl, struct arriving *in)
+{
+	ssize_t got;
+	int rc = 1;
+
+	while (rc == 1) {
+		buf_reserve(&in->in, RECEIVE);
+		got = ssl != NULL ? crypto_read(ssl, in->in.data + in->in.len, RECEIVE) :
+		    recv(fd, in->in.data + in->in.len, RECEIVE, 0);
+		rc = got <= 0 ? (int)got : arrived(in, (size_t)got);
+	}
+	return (rc);
+}
+
+static int
+talk(int fd, const struct target *t, const struct buf *out, struct arriving *in, char **err)
 {
 	struct ssl_st *ssl = NULL;
 	int rc = 0;
 
 	if (t->tls && (ssl = crypto_dial(fd, t->host, !t->insecure, err)) == NULL)
 		return (-1);
-	*cut = 0;
 	if (send_all(fd, ssl, out->data, out->len) == -1 ||
-	    ((*cut = receive_all(fd, ssl, in) == -1) && in->len == 0)) {
+	    ((in->cut = receive_all(fd, ssl, in) == -1) && in->in.len == 0)) {
 		*err = xasprintf("no answer: %s", errno == EAGAIN ? "time is up" : strerror(errno));
 		rc = -1;
 	}
+	if (in->refused)
+		*err = xstrdup(strerror(errno));
 	crypto_hang_up(ssl);
+	return (rc);
+}
+
+/* All of it arrived; 0, or -1 with *err. */
+static int
+whole(struct arriving *in, struct answer *a, char **err)
+{
+	if (*err != NULL)
+		return (-1);
+	if (in->flows && in->got != in->total)
+		*err = xasprintf("the answer was cut off after %llu of %llu bytes",
+		    (unsigned long long)in->got, (unsigned long long)in->total);
+	else if (in->flows)
+		a->status = 200;
+	else if (read_answer(&in->in, in->cut, a) == -1)
+		*err = xasprintf("the answer is not understood or not complete");
+	return (*err == NULL ? 0 : -1);
+}
+
+static int
+exchange(const struct target *t, const char *method, const char *path, const char *body,
+    struct arriving *in, struct answer *a, char **err)
+{
+	struct buf out = { 0 };
+	int fd, rc;
+
+	memset(a, 0, sizeof(*a));
+	*err = NULL;
+	if ((fd = target_connect(t, err)) == -1)
+		return (-1);
+	write_request(&out, t, method, path, body);
+	rc = talk(fd, t, &out, in, err);
+	if (rc == 0)
+		rc = whole(in, a, err);
+	close(fd);
+	buf_free(&out);
+	buf_free(&in->in);
 	return (rc);
 }
 
@@ -239,19 +329,16 @@ int
 cli_request(const struct target *t, const char *method, const char *path, const char *body,
     struct answer *a, char **err)
 {
-	struct buf out = { 0 }, in = { 0 };
-	int fd, rc, cut;
+	struct arriving in = { 0 };
 
-	memset(a, 0, sizeof(*a));
-	*err = NULL;
-	if ((fd = target_connect(t, err)) == -1)
-		return (-1);
-	write_request(&out, t, method, path, body);
-	rc = talk(fd, t, &out, &in, &cut, err);
-	if (rc == 0 && (rc = read_answer(&in, cut, a)) == -1)
-		*err = xasprintf("the answer is not understood or not complete");
-	close(fd);
-	buf_free(&out);
-	buf_free(&in);
-	return (rc);
+	return (exchange(t, method, path, body, &in, a, err));
+}
+
+int
+cli_download(const struct target *t, const char *body, const struct taker *taker,
+    struct answer *a, char **err)
+{
+	struct arriving in = { .taker = taker };
+
+	return (exchange(t, "POST", "/", body, &in, a, err));
 }

@@ -53,19 +53,22 @@ conn_send(struct conn *c, struct buf *b)
 		free(data);
 }
 
+/* length -1: not known yet. */
 static void
-send_head(struct conn *c, int status, const struct buf *headers, const struct buf *body)
+send_head(struct conn *c, int status, const struct buf *headers, int64_t length,
+    const struct buf *body)
 {
 	struct buf b = { 0 };
 
-	if (c->thread->http->stopping || c->unread || (body == NULL && c->minor == 0))
+	c->framed = length == -1 && c->minor > 0;
+	if (c->thread->http->stopping || c->unread || (length == -1 && c->minor == 0))
 		c->close = 1;
 	buf_reserve(&b, 256 + headers->len);
 	buf_addf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_reason(status), date(c->thread));
 	buf_add(&b, headers->data, headers->len);
-	if (body != NULL && status != 204)
-		buf_addf(&b, "Content-Length: %zu\r\n", body->len);
-	else if (body == NULL && c->minor > 0)
+	if (length != -1 && status != 204)
+		buf_addf(&b, "Content-Length: %lld\r\n", (long long)length);
+	else if (c->framed)
 		buf_addf(&b, "Transfer-Encoding: chunked\r\n");
 	if (c->close)
 		buf_addf(&b, "Connection: close\r\n");
@@ -98,25 +101,28 @@ answered(struct conn *c)
 void
 conn_answer(struct conn *c, int status, const struct buf *headers, struct buf *body)
 {
-	send_head(c, status, headers, body);
-	if (body == NULL) {
-		c->state = CONN_STREAM;
-		conn_deadline(c, conn_limits(c)->timeout_ms);
-		return;
-	}
+	send_head(c, status, headers, (int64_t)body->len, body);
 	if (!c->bodiless && body->len > 4096)
 		conn_send(c, body);
 	answered(c);
 }
 
 void
-conn_chunk(struct conn *c, struct buf *data)
+conn_begin(struct conn *c, int status, const struct buf *headers, int64_t length)
+{
+	send_head(c, status, headers, length, NULL);
+	c->state = CONN_STREAM;
+	conn_deadline(c, conn_limits(c)->timeout_ms);
+}
+
+void
+conn_piece(struct conn *c, struct buf *data)
 {
 	struct buf line = { 0 };
 
 	if (data->len == 0)
 		return;
-	if (c->minor > 0) {
+	if (c->framed) {
 		buf_addf(&line, "%zx\r\n", data->len);
 		buf_reserve(data, 2);
 		buf_add(data, "\r\n", 2);
@@ -131,7 +137,7 @@ conn_end(struct conn *c)
 {
 	struct buf last = { 0 };
 
-	if (c->minor > 0) {
+	if (c->framed) {
 		buf_addf(&last, "0\r\n\r\n");
 		conn_send(c, &last);
 		buf_free(&last);
@@ -139,7 +145,7 @@ conn_end(struct conn *c)
 	answered(c);
 }
 
-/* Without the last chunk; in HTTP/1.0 only a reset tells. */
+/* Without its end; where neither chunks nor a length say so, only a reset tells. */
 void
 conn_cut(struct conn *c)
 {

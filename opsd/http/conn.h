@@ -48,6 +48,7 @@ struct conn {
 	int			 minor, close, bodiless, expects;
 	struct chunks		 chunks;
 	int			 chunked, unread;	/* unread: (some of) its body */
+	int			 framed;	/* the answer goes out in chunks */
 	uint64_t		 left, limit, got;	/* body bytes to come, allowed, there */
 	struct evbuffer		*body;
 	uint64_t		 mark;		/* of got or written, when the deadline was set */
@@ -64,11 +65,13 @@ void conn_free(struct conn *c);		/* its exchange finds itself alone */
 /* Reads the body, up to so many bytes; then exchange_body, or exchange_refuse. */
 void conn_want_body(struct conn *c, uint64_t limit);
 void conn_body_drop(struct conn *c);	/* it has been understood */
-/* A whole answer, or its beginning (body NULL); takes the bytes of body. */
+/* A whole answer; takes the bytes of body. */
 void conn_answer(struct conn *c, int status, const struct buf *headers, struct buf *body);
-void conn_chunk(struct conn *c, struct buf *data);
-void conn_end(struct conn *c);		/* of an answer in chunks */
+/* Its beginning; length: of all pieces together, -1 when that is not known. */
+void conn_begin(struct conn *c, int status, const struct buf *headers, int64_t length);
+void conn_piece(struct conn *c, struct buf *data);
+void conn_end(struct conn *c);		/* of an answer in pieces */
 void conn_cut(struct conn *c);		/* the client must see that it is not whole */
-int conn_full(const struct conn *c);	/* wait for exchange_drained before the next chunk */
+int conn_full(const struct conn *c);	/* wait for exchange_drained before the next piece */
 
 #endif

@@ -191,8 +191,8 @@ reply_text(struct request *r, int status, struct buf *json)
 
 /* ---- an answer in pieces ---- */
 
-void
-reply_begin(struct request *r, int status, const char *type)
+static void
+begin(struct request *r, int status, const char *type, int64_t length)
 {
 	struct exchange *x = r->http;
 	struct buf headers = { 0 };
@@ -203,15 +203,27 @@ reply_begin(struct request *r, int status, const char *type)
 		return;
 	answer_headers(x, &headers);
 	x->conn->close |= x->last;
-	conn_answer(x->conn, status, &headers, NULL);
+	conn_begin(x->conn, status, &headers, length);
 	buf_free(&headers);
+}
+
+void
+reply_begin(struct request *r, int status, const char *type)
+{
+	begin(r, status, type, -1);
+}
+
+void
+reply_begin_sized(struct request *r, int status, const char *type, uint64_t length)
+{
+	begin(r, status, type, (int64_t)length);
 }
 
 void
 reply_more(struct request *r, struct buf *bytes)
 {
 	if (r->http->conn != NULL)
-		conn_chunk(r->http->conn, bytes);
+		conn_piece(r->http->conn, bytes);
 	buf_clear(bytes);
 }
 
@@ -259,6 +271,19 @@ request_again(struct request *r, void (*fn)(struct request *r, void *arg), void 
 	x->paused = x->conn != NULL && conn_full(x->conn);
 	if (!x->paused)
 		http_post(x->thread, run_again, x);
+}
+
+int
+request_resume(struct request *r, void (*fn)(struct request *r, void *arg), void *arg)
+{
+	struct exchange *x = r->http;
+
+	x->again = fn;
+	x->again_arg = arg;
+	if (http_post(x->thread, run_again, x))
+		return (0);
+	exchange_free(x);
+	return (-1);
 }
 
 void

@@ -92,9 +92,11 @@ refresh(struct task *t)
 
 	if (!t->counted)
 		return;
-	p = json_pack("{s:I, s:I, s:I}", "records", (json_int_t)c->records,
-	    t->spec.did != NULL ? t->spec.did : "done", (json_int_t)c->did, "skipped",
-	    (json_int_t)c->skipped);
+	p = json_object();
+	if (t->spec.did != NULL)
+		json_object_update_new(p, json_pack("{s:I, s:I, s:I}", "records",
+		    (json_int_t)c->records, t->spec.did, (json_int_t)c->did, "skipped",
+		    (json_int_t)c->skipped));
 	if (c->bytes > 0)
 		json_object_set_new(p, "bytes", json_integer((json_int_t)c->bytes));
 	if (c->total_bytes > 0)
@@ -384,6 +386,13 @@ task_end(struct task *t)
 }
 
 static void
+task_runs(struct task *t)
+{
+	set_text(t->row, "status", "IN_PROGRESS");
+	set_time(t->row, "start_datetime");
+}
+
+static void
 task_main(void *arg)
 {
 	struct task	*t = arg;
@@ -391,8 +400,7 @@ task_main(void *arg)
 	t->jobs->waiting--;
 	t->jobs->running++;
 	if (!t->jobs->stopping) {
-		set_text(t->row, "status", "IN_PROGRESS");
-		set_time(t->row, "start_datetime");
+		task_runs(t);
 		save(t);
 		t->spec.run(t, t->spec.arg);
 	} else
@@ -453,6 +461,25 @@ job_start(struct request *r, const struct job_spec *spec)
 	workers_run(t->jobs->threads, task_main, t);
 	reply_json(r, 200, json_pack("{s:o, s:s}", "message", spec->message != NULL ?
 	    json_string(spec->message) : json_sprintf("Starting job with id %s", id), "job_id", id));
+}
+
+struct task *
+task_begin(struct request *r, const struct job_spec *spec, int *status, char **err)
+{
+	struct task	*t = task_new(r, spec);
+
+	task_runs(t);
+	if ((*status = sysrow_put(r->ops, SYS_JOB, t->row, err)) == 200)
+		return (t);
+	task_free(t);
+	return (NULL);
+}
+
+void
+task_finish(struct task *t)
+{
+	task_end(t);
+	task_free(t);
 }
 
 struct jobs *

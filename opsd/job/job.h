@@ -18,7 +18,7 @@ struct task;			/* a job while it is worked on */
 struct job_spec {
 	const char	*type;		/* as get_job shows it: the operation's name */
 	const char	*message;	/* of the answer, or NULL: "Starting job with id <id>" */
-	const char	*did;		/* what it does to records: "loaded"; NULL: it has none */
+	const char	*did;		/* what it does to records: "loaded"; NULL: it counts none */
 	void		(*run)(struct task *t, void *arg);	/* on a thread that may block */
 	void		(*free)(void *arg);	/* called once, whatever happens; or NULL */
 	void		*arg;
@@ -38,6 +38,14 @@ void jobs_count(struct jobs *js, unsigned *running, unsigned *waiting);
  * Answers the request in any case.  Waits for the disk: never on an HTTP thread.
  */
 void job_start(struct request *r, const struct job_spec *spec);
+
+/*
+ * The same for work that its own request carries, on threads of its own: the row is
+ * written and says that it runs; run and free of the spec are not called.  NULL with
+ * *status and *err.  Both wait for the disk.
+ */
+struct task *task_begin(struct request *r, const struct job_spec *spec, int *status, char **err);
+void task_finish(struct task *t);
 
 /*
  * For `run`, on its thread.  How it ended: the last of task_message and task_fail holds;

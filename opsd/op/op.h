@@ -86,6 +86,8 @@ void reply_body(struct request *r, int status, const char *type, struct buf *byt
  * often as needed with a request_again after each, and one of the last two.
  */
 void reply_begin(struct request *r, int status, const char *type);
+/* With the bytes of all pieces together: whoever reads sees by itself whether it has all. */
+void reply_begin_sized(struct request *r, int status, const char *type, uint64_t length);
 void reply_more(struct request *r, struct buf *bytes);	/* takes them */
 void reply_end(struct request *r);			/* it was all; ends the request */
 void reply_abort(struct request *r);			/* the client sees that it is not; ends the request */
@@ -96,6 +98,12 @@ int request_gone(const struct request *r);		/* nobody reads it any more */
  * client has read most of what it was sent, or is gone; only from that thread.
  */
 void request_again(struct request *r, void (*fn)(struct request *r, void *arg), void *arg);
+
+/*
+ * Runs fn soon on the request's own HTTP thread; from any other one, such as a worker.
+ * -1: that thread has ended, and so has the request, without an answer.
+ */
+int request_resume(struct request *r, void (*fn)(struct request *r, void *arg), void *arg);
 
 /*
  * Field checks in Joi's words.  Faults are collected; op_faults answers 400 with
@@ -119,6 +127,6 @@ int field_bool(struct faults *f, const json_t *body, const char *name, int requi
 extern const struct op ops_schema[], ops_describe[], ops_record[], ops_search[], ops_cluster[],
     ops_info[], ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[], ops_log[],
     ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_cert[],
-    ops_pages[];
+    ops_backup[], ops_pages[];
 
 #endif

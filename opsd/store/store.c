@@ -14,6 +14,8 @@
 #include "mem.h"
 
 #define LEVELS	7	/* of table files, RocksDB's default */
+/* What only the write-ahead log has is copied up to so much; beyond, it is flushed first. */
+#define CHECKPOINT_WAL	(32u << 20)
 
 static const char *const cf_names[CF_COUNT + 1] = { "meta", "rows", "index", "log", "cursor",
     "audit", "default" };
@@ -341,6 +343,29 @@ store_iter_failed(const struct store_iter *it)
 	log_warnx("store: scan: %s", why);
 	rocksdb_free(why);
 	return (1);
+}
+
+int
+store_checkpoint(struct store *s, const char *path, char **err)
+{
+	char *why = NULL;
+	rocksdb_checkpoint_t *c = rocksdb_checkpoint_object_create(s->db, &why);
+
+	if (why == NULL) {
+		rocksdb_checkpoint_create(c, path, CHECKPOINT_WAL, &why);
+		rocksdb_checkpoint_object_destroy(c);
+	}
+	if (why == NULL)
+		return (0);
+	*err = xasprintf("store %s: %s", s->path, why);
+	rocksdb_free(why);
+	return (-1);
+}
+
+const char *
+store_path(const struct store *s)
+{
+	return (s->path);
 }
 
 uint64_t

@@ -59,6 +59,13 @@ const uint8_t *store_iter_key(const struct store_iter *it, size_t *n);
 const uint8_t *store_iter_value(const struct store_iter *it, size_t *n);
 int store_iter_failed(const struct store_iter *it);	/* ended by an error, not by the end */
 
+/*
+ * A copy of all of it as it is at one moment, in the new folder `path`: hard links where
+ * it is on the same file system.  Waits for the disk.  -1 with *err, and nothing left.
+ */
+int store_checkpoint(struct store *s, const char *path, char **err);
+const char *store_path(const struct store *s);
+
 /* Approximate bytes of keys in [from, to) on disk. */
 uint64_t store_size(struct store *s, enum store_cf cf, const void *from, size_t flen,
     const void *to, size_t tlen);

@@ -127,6 +127,7 @@ write()		# write OPERATION RECORD [TABLE [DATABASE]]
 	{"operation":"read_audit_log","database":"dev","table":"dog"}|403 403 403 403 200
 	{"operation":"search_jobs_by_start_date"}|403 403 403 403 400
 	{"operation":"cluster_status"}|403 403 403 403 200
+	{"operation":"get_backup","table":"dog"}|403 403 403 403 400
 	{"operation":"cluster_get_routes"}|403 403 403 403 200
 	{"operation":"add_node"}|403 403 403 403 400
 	{"operation":"purge_stream","database":"dev","table":"absent"}|403 403 403 403 404

@@ -14,6 +14,7 @@
  *   /secret		the table for who sends X-Key: let-me-in, else 403
  *   /to/URL		a redirect
  *   /half		ends in the middle
+ *   /			the same, with more of it
  *   /hang		some rows, then nothing for as long as the client stays
  */
 
@@ -81,6 +82,10 @@ answer(int fd, const char *path, const char *request)
 	} else if (strcmp(path, "/half") == 0) {
 		head(fd, "200 OK", 1000);
 		put(fd, table);
+	} else if (strcmp(path, "/") == 0) {
+		head(fd, "200 OK", 10000);
+		for (int i = 0; i < 100; i++)
+			put(fd, table);
 	} else if (strcmp(path, "/hang") == 0) {
 		rows(fd, 10000);
 		while (recv(fd, &c, 1, 0) > 0)
@@ -103,7 +108,7 @@ serve(int fd)
 			break;
 	}
 	request[n] = '\0';
-	if (sscanf(request, "GET %1999s", path) == 1)
+	if (sscanf(request, "%*15s %1999s", path) == 1)
 		answer(fd, path, request);
 	close(fd);
 }

@@ -216,14 +216,15 @@ shows_secret(const struct answer *a)
 	return (secret[same] == '\0');
 }
 
-/* JSON of any kind, too; rows may be CSV. */
+/* JSON of any kind, too; rows may be CSV, and a backup is a tar. */
 static json_t *
-read_answer(enum format f, const struct buf *body, const struct answer *a)
+read_answer(enum format f, const struct op *op, const struct buf *body, const struct answer *a)
 {
 	char	*err = NULL;
 	json_t	*answer;
 
-	if (f == FORMAT_CSV && a->status == 200)
+	if (op != NULL && a->status == 200 &&
+	    (f == FORMAT_CSV || strcmp(op->name, "get_backup") == 0))
 		return (json_null());
 	answer = format_read(f == FORMAT_CSV ? FORMAT_JSON : f, a->text, a->n, DEPTH_MAX, &err);
 	if (answer == NULL)
@@ -235,7 +236,7 @@ static void
 check(enum asker who, enum format f, const struct op *op, const struct buf *body,
     const struct answer *a)
 {
-	json_t	*answer = read_answer(f, body, a);
+	json_t	*answer = read_answer(f, op, body, a);
 
 	if (!status_fits(who, op, a->status))
 		wrong(body, a, "status");

@@ -1,0 +1,249 @@
+#!/usr/bin/env bats
+# Backups of nodes at work, and what comes of them.
+
+load node.bash
+
+bats_require_minimum_version 1.5.0
+
+start_nodes()
+{
+	node_start n1
+	node_start n2
+	mesh n1 n2
+	make_table n1 t
+	make_table n1 tens
+	make_table n1 fat
+	subscribe n1 n2 t
+	ok n1 '{"operation":"add_role","role":"plain","permission":{"dev":{"tables":{"t":{"read":true,"insert":false,"update":false,"delete":false,"attribute_permissions":[]}}}}}'
+	ok n1 '{"operation":"add_user","role":"plain","username":"plain","password":"plain-secret","active":true}'
+	# More than what a connection holds on its way: sixteen times 2 MB that do not compress.
+	for i in {1..16}; do
+		{
+			printf '{"operation":"insert","database":"dev","table":"fat","records":['
+			head -c 1500000 /dev/urandom | base64 -w 1000 |
+			    awk -v i="$i" '{printf("%s{\"id\":\"%d.%d\",\"x\":\"%s\"}", (NR > 1 ? "," : ""), i, NR, $0)}'
+			printf ']}'
+		} >"$HL_T/fat"
+		ok n1 "@$HL_T/fat"
+	done
+	rm "$HL_T/fat"
+}
+
+cli()
+{
+	"$HL_CLI" -c "$HL_T/nodes/$1/hubleaf.yaml" "${@:2}"
+}
+
+copies()	# what a backup keeps on disk while it is sent
+{
+	echo "$(root "$1")/database/backup"
+}
+
+no_copy()
+{
+	[ ! -e "$(copies "$1")" ]
+}
+
+slow_backup()	# slow_backup NODE: read so slowly that it does not end; $slow is its pid
+{
+	curl -s -o "$HL_T/slow" --limit-rate 400K -u "$HL_USER:$HL_PASSWORD" -H 'Content-Type: application/json' \
+	    -d '{"operation":"get_backup"}' "http://127.0.0.1:$(port "$1" api)/" &
+	slow=$!
+	wait_until 10 test -d "$(copies "$1")/store"
+}
+
+last_job()	# last_job NODE: the newest backup's row
+{
+	ask "$1" '{"operation":"search_jobs_by_start_date","from_date":"2020-01-01","to_date":"2090-01-01"}' |
+	    jq -c '[.[] | select(.type == "get_backup")] | last'
+}
+
+last_job_is()	# last_job_is NODE JQ
+{
+	last_job "$1" | jq -e "$2"
+}
+
+unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
+{
+	rm -rf "$(root "$2")"
+	mkdir "$(root "$2")"
+	tar -xpf "$1" -C "$(root "$2")"
+}
+
+@test "a backup is of the whole node, for super users" {
+	refused n1 400 '{"operation":"get_backup","database":"dev"}' "'database' is not allowed"
+	refused n1 400 '{"operation":"get_backup","schema":"dev"}' "'schema' is not allowed"
+	refused n1 400 '{"operation":"get_backup","table":"t"}' "'table' is not allowed"
+	refused n1 400 '{"operation":"get_backup","tables":["t"]}' "export_local"
+	refused n1 400 '{"operation":"get_backup","keys":"yes"}' "'keys' must be a boolean"
+	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 '{"operation":"get_backup"}'
+	no_copy n1
+}
+
+@test "what is in it" {
+	code=$(curl -s -o "$HL_T/a.tar" -D "$HL_T/head" -w '%{http_code}' -u "$HL_USER:$HL_PASSWORD" \
+	    -H 'Content-Type: application/json' -d '{"operation":"get_backup"}' "http://127.0.0.1:$(port n1 api)/")
+	[ "$code" = 200 ]
+	grep -qi '^content-type: application/x-tar' "$HL_T/head"
+	grep -qi "^content-length: $(stat -c %s "$HL_T/a.tar")" "$HL_T/head"
+	grep -qi '^content-disposition: attachment; filename="n1-[0-9TZ]*\.tar"' "$HL_T/head"
+	tar -tf "$HL_T/a.tar" >"$HL_T/list"
+	[ "$(head -n 1 "$HL_T/list")" = backup.json ]
+	grep -qx database/CURRENT "$HL_T/list"
+	grep -qx keys/node.key "$HL_T/list"
+	tar -xOf "$HL_T/a.tar" backup.json | jq -e '.format == 1 and .node_name == "n1" and
+	    (.node_id | length == 32) and .keys and .incarnation > 0 and (.time | fromdateiso8601 > 0)'
+	id=$(sed -n 's/^job-id: \([-0-9a-f]*\).*/\1/Ip' "$HL_T/head")
+	wait_until 5 last_job_is n1 ".id == \"$id\" and .status == \"COMPLETE\""
+	last_job_is n1 '.progress == {"bytes":'"$(stat -c %s "$HL_T/a.tar")"',"total_bytes":'"$(stat -c %s "$HL_T/a.tar")"'}'
+	wait_until 5 no_copy n1
+	# without what is secret of the node alone
+	hl_post n1 '{"operation":"get_backup","keys":false}' -o "$HL_T/b.tar"
+	run -1 grep keys/ <(tar -tf "$HL_T/b.tar")
+	tar -xOf "$HL_T/b.tar" backup.json | jq -e '.keys == false'
+}
+
+@test "a slow reader holds up nobody; one that goes away leaves nothing" {
+	slow_backup n1
+	refused n1 409 '{"operation":"get_backup"}' 'Another backup'
+	load_rows n1 t "$HL_T/slow.ids" -k slow -n 2000 -c 16
+	holds_all n1 t "$HL_T/slow.ids"
+	kill -0 $slow
+	wait_until 10 last_job_is n1 '.status == "IN_PROGRESS" and .progress.total_bytes > 20000000'
+	# what is on its way is all that memory holds
+	[ "$(awk '/^VmRSS/ {print $2}' "/proc/$(node_pid n1 opsd)/status")" -lt "${HL_RSS_MAX:-400000}" ]
+	kill $slow
+	wait_until 10 no_copy n1
+	wait_until 10 last_job_is n1 '.status == "ERROR" and (.message | test("client went away"))'
+}
+
+@test "what a node that was killed leaves goes at its start" {
+	slow_backup n1
+	node_kill n1 opsd KILL
+	wait_until 20 node_ready n1
+	no_copy n1
+	last_job_is n1 '.status == "ERROR" and (.message | test("restarted"))'
+	kill $slow 2>/dev/null || :
+}
+
+@test "a node that stops does not wait for a slow reader" {
+	slow_backup n1
+	node_kill n1 opsd TERM
+	wait_until 15 node_ready n1
+	no_copy n1
+	last_job_is n1 '.status == "ERROR" and (.message | test("stopped"))'
+	kill $slow 2>/dev/null || :
+}
+
+@test "a full disk: a clear error, and nothing left" {
+	ok n1 '{"operation":"set_configuration","storage_reserve":1000000000000000}'
+	refused n1 507 '{"operation":"get_backup"}' 'storage.reserve'
+	no_copy n1
+	ok n1 '{"operation":"set_configuration","storage_reserve":null}'
+	# a folder that cannot be made
+	rm -rf "$(copies n1)"
+	mkdir "$(copies n1)"
+	mount -t tmpfs none "$(copies n1)" 2>/dev/null || skip 'cannot mount'
+	refused n1 500 '{"operation":"get_backup"}' 'There can be no backup'
+	umount "$(copies n1)"
+	hl_post n1 '{"operation":"get_backup"}' -o "$HL_T/a.tar"
+	tar -tf "$HL_T/a.tar" | grep -q database/CURRENT
+}
+
+@test "the command line: whole files or none" {
+	cli n1 get_backup file="$HL_T/cli.tar" 2>"$HL_T/err"
+	[ "$(tar -tf "$HL_T/cli.tar" | head -n 1)" = backup.json ]
+	[ "$(stat -c %a "$HL_T/cli.tar")" = 600 ]
+	grep -q "cli.tar: $(stat -c %s "$HL_T/cli.tar") bytes" "$HL_T/err"
+	[ ! -e "$HL_T/cli.tar.part" ]
+	wait_until 5 no_copy n1
+	cli n1 get_backup keys=false >"$HL_T/cli2.tar"
+	tar -tf "$HL_T/cli2.tar" | grep -q database/CURRENT
+	# refused: the file that is there stays
+	was=$(md5sum <"$HL_T/cli.tar")
+	run cli n1 get_backup table=t file="$HL_T/cli.tar"
+	[ "$status" = 1 ]
+	[[ $output == *"'table' is not allowed"* ]]
+	[ "$(md5sum <"$HL_T/cli.tar")" = "$was" ]
+	run cli n1 get_backup file=/nonexistent/x.tar
+	[ "$status" = 1 ]
+	# cut off
+	web=$(hl_ports)
+	"$HL_BUILD/test/functional/serve" "$web" &
+	pid=$!
+	wait_until 5 curl -s -o /dev/null "http://127.0.0.1:$web/csv"
+	run cli n1 get_backup target="http://127.0.0.1:$web" file="$HL_T/cut.tar"
+	kill $pid
+	[ "$status" = 1 ]
+	[[ $output == *"cut off"* ]]
+	[ ! -e "$HL_T/cut.tar" ]
+	[ ! -e "$HL_T/cut.tar.part" ]
+	# not onto a terminal; with a file, a terminal shows how far it is
+	wait_until 5 no_copy n1
+	run script -qec "'$HL_CLI' -c '$HL_T/nodes/n1/hubleaf.yaml' get_backup" /dev/null
+	[ "$status" = 1 ]
+	[[ $output == *"file=PATH"* ]]
+	run script -qec "'$HL_CLI' -c '$HL_T/nodes/n1/hubleaf.yaml' get_backup file='$HL_T/cli.tar'" /dev/null
+	[ "$status" = 0 ]
+	[[ $output == *"backup  ["*"] "*"% "*" MB of "* ]]
+}
+
+@test "under load: each transaction is in it whole or not at all" {
+	# ten rows a transaction, in every way and place that the store keeps rows
+	for w in 1 2 3; do
+		(
+			for ((i = 0; i < 60; i++)); do
+				records=$(printf "{\"id\":\"$w.%d\",\"n\":$i}," {0..9})
+				ask n1 "{\"operation\":\"upsert\",\"database\":\"dev\",\"table\":\"tens\",\"records\":[${records%,}]}"
+			done >"$HL_T/tens.$w"
+		) &
+	done
+	wait_until 10 counts n1 tens 30
+	for k in 1 2; do
+		hl_post n1 '{"operation":"get_backup"}' -o "$HL_T/$k.tar"
+		wait_until 5 no_copy n1
+	done
+	kill -0 %1 || kill -0 %2 || kill -0 %3	# the load was going on
+	wait
+	for k in 1 2; do
+		node_make "alone$k" CLUSTERING_ENABLED=false
+		unpack "$HL_T/$k.tar" "alone$k"
+		node_run "alone$k"
+		rows "alone$k" dev tens | jq -s -e 'length == 30 and
+		    ([group_by(.id[0:1])[] | [.[].n] | unique | length == 1] | all)'
+		node_stop "alone$k"
+	done
+	[ "$(cat "$HL_T"/tens.* | grep -o upserted_hashes | wc -l)" = 180 ]
+}
+
+@test "a node lost while it worked: restored, it has what any node has" {
+	load_rows n1 t "$HL_T/lost.1" -k one -d 6 -c 8 -r 400 &
+	load1=$!
+	load_rows n2 t "$HL_T/lost.2" -k two -d 6 -c 8 -r 400 &
+	load2=$!
+	wait_until 10 eval '[ "$(count n1 t)" -gt 300 ]'
+	cli n1 get_backup file="$HL_T/lost.tar"
+	kill -0 $load1
+	wait $load1 $load2
+	insert n1 t '{"id":"after the backup"}'
+	same_rows 20 t n1 n2
+	node_stop n1
+	unpack "$HL_T/lost.tar" n1
+	[ ! -e "$(root n1)/clustering" ]
+	node_run n1
+	wait_until 20 node_ready n1
+	route n1 n2
+	wait_until 30 has_row n1 t '"after the backup"'
+	same_rows 30 t n1 n2
+	holds_all n1 t "$HL_T/lost.1" "$HL_T/lost.2"
+	holds_all n2 t "$HL_T/lost.1" "$HL_T/lost.2"
+	# users and roles
+	HL_USER=plain HL_PASSWORD=plain-secret ok n1 '{"operation":"user_info"}' '.username == "plain"'
+	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 '{"operation":"insert","database":"dev","table":"t","records":[{"id":"x"}]}'
+	# and it goes on
+	load_rows n1 t "$HL_T/lost.3" -k three -n 200 -c 4
+	insert n2 t '{"id":"last"}'
+	wait_until 20 has_row n1 t '"last"'
+	same_rows 30 t n1 n2
+	holds_all n2 t "$HL_T/lost.3"
+}
