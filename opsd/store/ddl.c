@@ -133,7 +133,7 @@ create_attribute(struct group *g, struct ddl *d)
 	copy = table_copy(t);
 	na = table_add_attr(copy, d->attribute, strlen(d->attribute));
 	na->hidden = 0;
-	na->indexed = copy->stat->count == 0;
+	na->indexed = na->whole = copy->stat->count == 0;
 	group_put_table(g, copy);
 	group_log_define(g, group_table(g, copy->id), d->user);
 }
@@ -157,7 +157,7 @@ drop_attribute(struct group *g, struct ddl *d)
 	na = table_add_attr(copy, d->attribute, strlen(d->attribute));
 	na->dropped = group_stamp(g);
 	na->hidden = 1;
-	na->indexed = 0;
+	na->indexed = na->whole = 0;
 	group_put_table(g, copy);
 }
 

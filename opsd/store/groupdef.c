@@ -165,7 +165,7 @@ define_attrs(struct table *t, const json_t *attributes)
 		/* An index on rows that are there already would have holes. */
 		if (json_is_true(json_object_get(a, "indexed")) && t->stat->count == 0 &&
 		    !attr->indexed) {
-			attr->indexed = 1;
+			attr->indexed = attr->whole = 1;
 			changed = 1;
 		}
 		changed |= attr->hidden;

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
+#include "field.h"
 #include "key.h"
 #include "ops.h"
-#include "value.h"
 
 /* What a group changed, as one batch with one fsync. */
 
@@ -34,49 +34,60 @@ write_tombstone(struct group *g, const struct table *t, const struct group_row *
 	buf_free(&k);
 }
 
-/* Index entries that the row had and has not, and the other way round. */
+/* What the index of f has of the row; 0: no entry. */
+static int
+index_value(const struct field *f, struct row_view *v, struct buf *out)
+{
+	buf_clear(out);
+	return (row_visible(&v->row) && field_index_key(f, v, out));
+}
+
 static void
-write_index(struct group *g, const struct table *t, const struct group_row *gr,
-    const struct row *before, const struct row *now)
+write_entry(struct group *g, const struct field *f, const struct group_row *gr,
+    struct row_view *before, struct row_view *now)
 {
 	struct buf k = { 0 }, old = { 0 }, new = { 0 };
+	uint32_t table = gr->table->id;
+	int had = index_value(f, before, &old), has = index_value(f, now, &new);
 
-	for (size_t i = 0; i < t->nattrs; i++) {
-		const struct attribute *ta = &t->attrs[i];
-		const struct attr *a;
-		int had, has;
-
-		if (!ta->indexed)
-			continue;
-		buf_clear(&old);
-		buf_clear(&new);
-		a = row_visible(before) ? row_attr(before, ta->name, ta->nlen) : NULL;
-		had = a != NULL && row_counts(before, a) && value_key(&old, a->value, a->vlen) == 0;
-		a = row_visible(now) ? row_attr(now, ta->name, ta->nlen) : NULL;
-		has = a != NULL && row_counts(now, a) && value_key(&new, a->value, a->vlen) == 0;
-		if (had == has && (!had || (old.len == new.len &&
-		    memcmp(old.data, new.data, old.len) == 0)))
-			continue;
-		if (had) {
-			buf_clear(&k);
-			key_index(&k, t->id, ta->id, old.data, old.len, gr->key, gr->klen);
-			store_batch_delete(g->batch, CF_INDEX, k.data, k.len);
-		}
-		if (has) {
-			buf_clear(&k);
-			key_index(&k, t->id, ta->id, new.data, new.len, gr->key, gr->klen);
-			store_batch_put(g->batch, CF_INDEX, k.data, k.len, "", 0);
-		}
+	if (had == has && old.len == new.len &&
+	    (!had || memcmp(old.data, new.data, old.len) == 0))
+		goto done;
+	if (had) {
+		key_index(&k, table, f->attr->id, old.data, old.len, gr->key, gr->klen);
+		store_batch_delete(g->batch, CF_INDEX, k.data, k.len);
 	}
+	if (has) {
+		buf_clear(&k);
+		key_index(&k, table, f->attr->id, new.data, new.len, gr->key, gr->klen);
+		store_batch_put(g->batch, CF_INDEX, k.data, k.len, "", 0);
+	}
+done:
 	buf_free(&k);
 	buf_free(&old);
 	buf_free(&new);
 }
 
+/* Index entries that the row had and has not, and the other way round. */
+static void
+write_index(struct group *g, const struct table *t, const struct group_row *gr,
+    struct row_view *before, struct row_view *now)
+{
+	for (size_t i = 0; i < t->nattrs; i++) {
+		struct field f;
+
+		if (!t->attrs[i].indexed)
+			continue;
+		f = field_of(t, &t->attrs[i]);
+		if (f.kind != FIELD_KEY)
+			write_entry(g, &f, gr, before, now);
+	}
+}
+
 static void
 write_rows(struct group *g)
 {
-	struct row before = { 0 }, now = { 0 };
+	struct row_view before = { 0 }, now = { 0 };
 	struct held_row *h;
 	struct held_table *ht;
 
@@ -88,19 +99,21 @@ write_rows(struct group *g)
 		HASH_FIND(hh, g->tables, &gr->table->id, sizeof(gr->table->id), ht);
 		if (ht == NULL)
 			continue;
-		row_load(&before, gr->before.data, gr->before.len);
-		row_load(&now, gr->now.data, gr->now.len);
+		before.key = now.key = gr->key;
+		before.klen = now.klen = gr->klen;
+		row_load(&before.row, gr->before.data, gr->before.len);
+		row_load(&now.row, gr->now.data, gr->now.len);
 		write_index(g, ht->table, gr, &before, &now);
-		write_tombstone(g, ht->table, gr, &before, &now);
-		ht->table->stat->count += row_visible(&now) - row_visible(&before);
+		write_tombstone(g, ht->table, gr, &before.row, &now.row);
+		ht->table->stat->count += row_visible(&now.row) - row_visible(&before.row);
 		if (gr->now.len > 0)
 			store_batch_put(g->batch, CF_ROWS, h->rkey, h->rlen, gr->now.data,
 			    gr->now.len);
 		else
 			store_batch_delete(g->batch, CF_ROWS, h->rkey, h->rlen);
 	}
-	row_free(&before);
-	row_free(&now);
+	row_view_free(&before);
+	row_view_free(&now);
 }
 
 static void

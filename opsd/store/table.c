@@ -201,8 +201,8 @@ table_encode(const struct table *t, struct buf *b)
 	for (size_t i = 0; i < t->nattrs; i++) {
 		const struct attribute *a = &t->attrs[i];
 
-		o = json_pack("{s:s, s:i, s:b, s:b}", "name", a->name, "id", (int)a->id,
-		    "indexed", a->indexed, "hidden", a->hidden);
+		o = json_pack("{s:s, s:i, s:b, s:b, s:b}", "name", a->name, "id", (int)a->id,
+		    "indexed", a->indexed, "whole", a->whole, "hidden", a->hidden);
 		if (a->type != NULL)
 			json_object_set_new(o, "type", json_string(a->type));
 		if (!stamp_none(a->dropped))
@@ -249,6 +249,7 @@ table_decode(uint32_t id, const void *p, size_t n)
 		a = table_add_attr(t, an, strlen(an));
 		a->id = (uint16_t)json_integer_value(json_object_get(attr, "id"));
 		a->indexed = json_is_true(json_object_get(attr, "indexed"));
+		a->whole = json_is_true(json_object_get(attr, "whole"));
 		a->hidden = json_is_true(json_object_get(attr, "hidden"));
 		a->type = xstrdup(json_string_value(json_object_get(attr, "type")));
 		a->dropped = stamp_from_json(json_object_get(attr, "dropped"));

@@ -20,6 +20,7 @@ struct attribute {
 	uint8_t		 nlen;
 	uint16_t	 id;		/* within the table, for index keys */
 	int		 indexed;
+	int		 whole;		/* the index has every row, also those without a value */
 	char		*type;		/* as declared, or NULL */
 	struct stamp	 dropped;	/* components at or below are ignored (drop_attribute) */
 	int		 hidden;	/* dropped and not seen since */

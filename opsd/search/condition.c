@@ -10,81 +10,6 @@
 #include "value.h"
 
 int
-field_find(struct field *f, const struct table *t, const char *name)
-{
-	const struct attribute	*a = table_attr(t, name, strlen(name));
-
-	if (a == NULL || a->hidden)
-		return (-1);
-	f->attr = a;
-	if (strcmp(name, t->primary_key) == 0)
-		f->kind = FIELD_KEY;
-	else if (strcmp(name, "__createdtime__") == 0)
-		f->kind = FIELD_CREATED;
-	else if (strcmp(name, "__updatedtime__") == 0)
-		f->kind = FIELD_UPDATED;
-	else
-		f->kind = FIELD_ATTR;
-	return (0);
-}
-
-const struct attr *
-field_attr(const struct field *f, const struct row_view *v)
-{
-	const struct attr	*a;
-
-	if (f->kind != FIELD_ATTR)
-		return (NULL);
-	a = row_attr(&v->row, f->attr->name, f->attr->nlen);
-	if (a == NULL || !row_counts(&v->row, a))
-		return (NULL);
-	if (!stamp_none(f->attr->dropped) && stamp_cmp(a->stamp, f->attr->dropped) <= 0)
-		return (NULL);
-	return (a);
-}
-
-static void
-time_scalar(struct stamp s, struct scalar *out)
-{
-	if (stamp_none(s))
-		*out = (struct scalar){ .rank = RANK_NULL };
-	else
-		scalar_real(out, stamp_user(s));
-}
-
-int
-field_scalar(const struct field *f, struct row_view *v, struct scalar *out)
-{
-	const struct attr	*a;
-
-	switch (f->kind) {
-	case FIELD_KEY:
-		return (scalar_from_key(out, v->key, v->klen, &v->scratch));
-	case FIELD_CREATED:
-		time_scalar(row_created(&v->row), out);
-		return (0);
-	case FIELD_UPDATED:
-		time_scalar(row_updated(&v->row), out);
-		return (0);
-	default:
-		break;
-	}
-	a = field_attr(f, v);
-	if (a == NULL) {
-		*out = (struct scalar){ .rank = RANK_NULL };
-		return (0);
-	}
-	return (value_scalar(out, a->value, a->vlen));
-}
-
-void
-row_view_free(struct row_view *v)
-{
-	row_free(&v->row);
-	buf_free(&v->scratch);
-}
-
-int
 compare_find(const char *word)
 {
 	static const struct {
@@ -340,11 +265,35 @@ prefix_bounds(const struct scalar *sc, struct buf *lower, struct buf *upper)
 	successor(upper);
 }
 
+/* Null is also what is missing, arrays and objects are one: whole indexes have them. */
+static int
+in_keys(const struct condition *c)
+{
+	if (c->kind != COND_LEAF || !field_indexed(&c->field))
+		return (0);
+	if (c->deep || c->a.rank == RANK_NULL)
+		return (c->field.kind != FIELD_KEY && c->field.attr->whole);
+	return (1);
+}
+
+static int
+deep_bounds(const struct condition *c, struct buf *lower, struct buf *upper)
+{
+	if (c->compare != CMP_EQUALS)
+		return (-1);
+	buf_u8(lower, RANK_DEEP);
+	buf_u8(upper, RANK_DEEP + 1);
+	return (0);
+}
+
 int
 condition_bounds(const struct condition *c, struct buf *lower, struct buf *upper)
 {
-	/* Null is also what is missing, and that is in no index. */
-	if (c->kind != COND_LEAF || c->deep || c->a.rank == RANK_NULL || !same_kind(&c->a, &c->b))
+	if (!in_keys(c))
+		return (-1);
+	if (c->deep)
+		return (deep_bounds(c, lower, upper));
+	if (!same_kind(&c->a, &c->b))
 		return (-1);
 	switch (c->compare) {
 	case CMP_STARTS_WITH:
@@ -371,20 +320,4 @@ condition_bounds(const struct condition *c, struct buf *lower, struct buf *upper
 	default:
 		return (-1);
 	}
-}
-
-int
-condition_score(const struct condition *c)
-{
-	static const int	scores[] = {
-		[CMP_EQUALS] = 5, [CMP_BETWEEN] = 3, [CMP_STARTS_WITH] = 3, [CMP_GREATER] = 1,
-		[CMP_GREATER_EQUAL] = 1, [CMP_LESS] = 1, [CMP_LESS_EQUAL] = 1,
-	};
-
-	if (c->kind != COND_LEAF || c->deep || c->a.rank == RANK_NULL ||
-	    !same_kind(&c->a, &c->b) || (size_t)c->compare >= sizeof(scores) / sizeof(scores[0]))
-		return (0);
-	if (c->field.kind == FIELD_KEY)
-		return (scores[c->compare] > 0 ? 2 * scores[c->compare] + 1 : 0);
-	return (c->field.attr->indexed ? 2 * scores[c->compare] : 0);
 }

@@ -3,9 +3,7 @@
 
 #include <jansson.h>
 
-#include "catalog.h"
-#include "key.h"
-#include "row.h"
+#include "field.h"
 
 /*
  * What a search asks of a row.  Values are compared within their kind: a number
@@ -15,29 +13,6 @@ enum compare {
 	CMP_ANY, CMP_EQUALS, CMP_NOT_EQUAL, CMP_CONTAINS, CMP_STARTS_WITH, CMP_ENDS_WITH,
 	CMP_GREATER, CMP_GREATER_EQUAL, CMP_LESS, CMP_LESS_EQUAL, CMP_BETWEEN
 };
-
-enum field_kind { FIELD_ATTR, FIELD_KEY, FIELD_CREATED, FIELD_UPDATED };
-
-struct field {
-	enum field_kind		 kind;
-	const struct attribute	*attr;	/* of the table, which must outlive it */
-};
-
-/* A row as read: key in bytes and state.  Both borrowed. */
-struct row_view {
-	const uint8_t	*key;
-	size_t		 klen;
-	struct row	 row;
-	struct buf	 scratch;	/* for keys with a NUL in them */
-};
-
-/* 0, or -1 when the table has no such attribute. */
-int field_find(struct field *f, const struct table *t, const char *name);
-/* The attribute's value in the row, NULL when it has none (FIELD_ATTR only). */
-const struct attr *field_attr(const struct field *f, const struct row_view *v);
-/* The value to compare; null when missing; -1: an array or object. */
-int field_scalar(const struct field *f, struct row_view *v, struct scalar *out);
-void row_view_free(struct row_view *v);
 
 enum condition_kind { COND_LEAF, COND_AND, COND_OR };
 
@@ -65,10 +40,8 @@ void condition_free(struct condition *c);
 int condition_match(const struct condition *c, struct row_view *v);
 /*
  * Range of value keys [lower, upper) that holds every match of a leaf (and maybe
- * more); 0, or -1 when keys cannot say.
+ * more), where the field's index or the rows' keys have them; 0, or -1 when they cannot say.
  */
 int condition_bounds(const struct condition *leaf, struct buf *lower, struct buf *upper);
-/* How narrow that range is likely to be; 0: no range. */
-int condition_score(const struct condition *leaf);
 
 #endif
