@@ -313,12 +313,15 @@ peer_up(struct chan *ch, enum role role, void *arg)
 	struct cluster *c = arg;
 
 	log_info("%s is here", role_name(role));
-	if (role == ROLE_HUBD) {
+	pthread_mutex_lock(&c->lock);
+	if (role == ROLE_HUBD)
 		c->hub = ch;
-		cluster_send_json(ch, MSG_SETTINGS, settings(c->ops));
-	}
-	if (role == ROLE_LEAFD) {
+	if (role == ROLE_LEAFD)
 		c->leaf = ch;
+	pthread_mutex_unlock(&c->lock);
+	if (role == ROLE_HUBD)
+		cluster_send_json(ch, MSG_SETTINGS, settings(c->ops));
+	if (role == ROLE_LEAFD) {
 		c->leaf_gen++;
 		c->reading = 0;
 		free(c->flows_sent);
@@ -406,9 +409,9 @@ cluster_quiet(struct cluster *c)
 
 	pthread_mutex_lock(&c->lock);
 	c->quiet = 1;
+	c->hub = c->leaf = NULL;
 	pthread_mutex_unlock(&c->lock);
 	event_free(c->tick);
-	c->hub = c->leaf = NULL;
 	c->leaf_gen++;
 	c->listener = NULL;
 	chan_listener_free(l);

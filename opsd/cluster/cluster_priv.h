@@ -25,7 +25,7 @@ struct view {
 struct cluster {
 	struct ops		*ops;
 	struct chan_listener	*listener;
-	struct chan		*hub, *leaf;
+	struct chan		*hub, *leaf;	/* changed under lock; the loop's thread may look */
 	unsigned		 leaf_gen;	/* which leafd an apply answers */
 	uint64_t		 leaf_held;	/* since when leafd waits for its settings; 0: not */
 	struct event		*tick;

@@ -6,11 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth.h"
 #include "clock.h"
 #include "cluster.h"
 #include "flows.h"
+#include "health.h"
 #include "host.h"
+#include "job.h"
 #include "mem.h"
+#include "metrics.h"
 #include "nodes.h"
 #include "ops.h"
 #include "processes.h"
@@ -129,11 +133,31 @@ about_log(struct ops *ops)
 }
 
 static json_t *
+about_requests(struct ops *ops)
+{
+	static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx", "5xx" };
+	json_t *o = json_object();
+
+	for (int i = 0; i < 5; i++)
+		json_object_set_new(o, classes[i],
+		    json_integer((json_int_t)metrics_answered(ops->metrics, i + 1)));
+	return (o);
+}
+
+/* The least of it; the rest is in GET /metrics. */
+static json_t *
 about_metrics(struct ops *ops)
 {
-	return (json_pack("{s:I, s:I, s:o}", "uptime_ms",
-	    (json_int_t)((mono_us() - ops->started_us) / 1000), "free_disk",
-	    (json_int_t)store_free_bytes(ops->store), "transaction_log", about_log(ops)));
+	const char *bad = ops_unhealthy(ops);
+	unsigned running, waiting;
+
+	jobs_count(ops->jobs, &running, &waiting);
+	return (json_pack("{s:I, s:s, s:I, s:o, s:I, s:i, s:i, s:o}", "uptime_ms",
+	    (json_int_t)((mono_us() - ops->started_us) / 1000), "health",
+	    bad != NULL ? bad : "good", "free_disk", (json_int_t)store_free_bytes(ops->store),
+	    "requests", about_requests(ops), "failed_logins", (json_int_t)auth_failed(ops->auth),
+	    "jobs_running", (int)running, "jobs_waiting", (int)waiting, "transaction_log",
+	    about_log(ops)));
 }
 
 static json_t *

@@ -27,7 +27,7 @@ get()		# get NODE CURL-OPTION...: its page; sets $code and $page
 metric()	# metric NODE SERIES: its value; nothing when it is not there
 {
 	get "$1" -u "$HL_USER:$HL_PASSWORD"
-	awk -v series="$2" '{ value = $NF; sub(/ [^ ]*$/, "") } $0 == series { print value }' <<<"$page"
+	series=$2 awk '{ value = $NF; sub(/ [^ ]*$/, "") } $0 == ENVIRON["series"] { print value }' <<<"$page"
 }
 
 is()		# is NODE SERIES CONDITION: of awk, on the value v; false when it is not there
@@ -222,6 +222,17 @@ exported()	# names of the page; those of a histogram's lines, too
 	is n1 "hubleaf_replication_lag_seconds$lag" 'v == 0'
 	is n1 'hubleaf_peer_lag_seconds{peer="n2",direction="sent"}' 'v == 0'
 	is n1 'hubleaf_peer_reachable{peer="n2"}' 'v == 1'
+}
+
+@test "names of tables are escaped" {
+	ok n1 '{"operation":"create_table","database":"dev","table":"a\"b\\c","primary_key":"id"}'
+	ok n1 '{"operation":"set_node_replication","node_name":"n2","subscriptions":[
+	    {"database":"dev","table":"a\"b\\c","publish":true,"subscribe":true}]}'
+	is n1 'hubleaf_table_log_head{database="dev",table="a\"b\\c"}' 'v >= 0'
+	get n1 -u admin:admin-secret
+	printf %s "$page" >"$HL_T/page"
+	awk -f "$HL_SRC/test/functional/metrics.awk" "$HL_T/page"
+	[ -z "$(command -v promtool)" ] || promtool check metrics <"$HL_T/page"
 }
 
 @test "servers that die are started and counted, and so is who connects anew" {

@@ -28,6 +28,8 @@ op_bad()	# op_bad FIELDS TEXT: 400 that says so
 	    (.time.timezone | startswith("GMT"))' <<<"$body"
 	jq -e '.disk.size[0] | .size >= .used and .available > 0 and .use >= 0 and .use <= 100' <<<"$body"
 	jq -e '[.network.interfaces[].iface] | index("lo")' <<<"$body"
+	jq -e '.metrics | .health == "good" and .requests["2xx"] >= 3 and .failed_logins == 0 and .jobs_running == 0 and
+	    .free_disk > 0 and .uptime_ms > 0' <<<"$body"
 	jq -e '[.threads[].name] | index("commit") and index("http") and index("worker")' <<<"$body"
 	jq -e '.replication.is_enabled and .replication.node_name == "n1" and .replication.transaction_log.last >= 1' <<<"$body"
 	jq -e '[.table_size[] | select(.schema == "dev" and .table == "t")] | length == 1 and .[0].record_count == 2' <<<"$body"
