@@ -1006,6 +1006,12 @@ conf_path(const struct conf *c, const char *below_root)
 }
 
 char *
+conf_file(const struct conf *c, enum conf_key key, const char *own)
+{
+	return (conf_str(c, key) != NULL ? xstrdup(conf_str(c, key)) : conf_path(c, own));
+}
+
+char *
 conf_run_path(const struct conf *c, const char *name)
 {
 	return (conf_join(conf_str(c, RUN_PATH), name));

@@ -82,6 +82,8 @@ struct conf *conf_dup(const struct conf *c);
 
 /* Paths below rootPath (or from the keys); caller frees. */
 char *conf_path(const struct conf *c, const char *below_root);
+/* The path that is configured, else our own below the root. */
+char *conf_file(const struct conf *c, enum conf_key key, const char *own);
 char *conf_run_path(const struct conf *c, const char *name);	/* in the socket directory */
 
 #endif

@@ -29,6 +29,7 @@ static struct {
 	_Atomic uint64_t	 max_bytes;
 	uint64_t		 interval_s, retention_s;
 	unsigned		 keep;
+	int			 open;		/* and not /dev/null */
 	char			 dir[PATH_MAX], old_dir[PATH_MAX], name[32];
 } logfile = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
@@ -128,6 +129,7 @@ logfile_set(const struct logfile_opts *o)
 		logfile.keep = o->keep;
 		r = open_file();
 	}
+	logfile.open = o != NULL && r == 0;
 	if ((o == NULL || r == -1) && logfile.fd != -1) {
 		int saved = errno;
 
@@ -137,6 +139,18 @@ logfile_set(const struct logfile_opts *o)
 		logfile.due = INT64_MAX;
 		errno = saved;
 	}
+	pthread_mutex_unlock(&logfile.lock);
+	return (r);
+}
+
+int
+logfile_reopen(void)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&logfile.lock);
+	if (logfile.open)
+		r = open_file();
 	pthread_mutex_unlock(&logfile.lock);
 	return (r);
 }

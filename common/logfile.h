@@ -18,6 +18,8 @@ struct logfile_opts {
 
 /* From now on that file, opened anew; NULL: none.  -1 with errno: none, it cannot be opened. */
 int logfile_set(const struct logfile_opts *o);
+/* The same file anew: somebody may have moved it.  -1 with errno: the old one goes on. */
+int logfile_reopen(void);
 /* Any thread. */
 void logfile_write(const char *line, size_t n);
 

@@ -18,9 +18,12 @@
 #include <systemd/sd-daemon.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "log.h"
 #include "logconf.h"
+#include "logfile.h"
 #include "mem.h"
+#include "tlsconf.h"
 
 struct svc_priv {
 	struct event	*term, *intr, *hup, *watchdog;
@@ -111,25 +114,49 @@ svc_options(struct svc *s, int argc, char **argv)
 	}
 }
 
+/* To whoever checks the configuration: lines as they are, which are freed. */
+static void
+svc_print(const char *before, char *lines)
+{
+	char	*line, *rest = lines;
+
+	while (rest != NULL && (line = strsep(&rest, "\n")) != NULL)
+		fprintf(stderr, "%s%s\n", before, line);
+	free(lines);
+}
+
+/* The option -n: the configuration is good, are the files that it names? */
+static void __attribute__((noreturn))
+svc_check(struct svc *s)
+{
+	char	*warnings, *err;
+	int	 rc = tlsconf_check(s->conf, &warnings, &err);
+
+	svc_print("warning: ", warnings);
+	svc_print("", err);
+	if (rc == -1)
+		exit(1);
+	printf("configuration ok\n");
+	exit(0);
+}
+
 static void
 svc_load_conf(struct svc *s)
 {
 	char	*err, *line, *rest;
 
 	if ((s->conf = conf_load(s->conf_file, s->argc, s->argv, &err)) == NULL) {
-		for (rest = err; (line = strsep(&rest, "\n")) != NULL;) {
-			if (s->priv->check_only)
-				fprintf(stderr, "%s\n", line);
-			else
-				log_line(LOG_ERROR, "configuration: %s", line);
+		if (s->priv->check_only) {
+			svc_print("", err);
+			exit(1);
 		}
+		for (rest = err; (line = strsep(&rest, "\n")) != NULL;)
+			log_line(LOG_ERROR, "configuration: %s", line);
 		free(err);
 		exit(1);
 	}
-	if (s->priv->check_only) {
-		printf("configuration ok\n");
-		exit(0);
-	}
+	if (s->priv->check_only)
+		svc_check(s);
 }
 
 static void
@@ -202,13 +229,24 @@ svc_term_cb(evutil_socket_t sig, short what, void *arg)
 	svc_stop(arg);
 }
 
+/* The time is what systemd knows by that this is the reload that it asked for. */
+static void
+svc_notify_reloading(void)
+{
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)mono_us());
+}
+
 static void
 svc_hup_cb(evutil_socket_t sig, short what, void *arg)
 {
 	struct svc	*s = arg;
 
+	svc_notify_reloading();
+	if (logfile_reopen() == -1)
+		log_warn("log: cannot be opened anew");
 	if (s->on_hup != NULL)
 		s->on_hup(s, s->hup_arg);
+	sd_notify(0, "READY=1");
 }
 
 static void
@@ -314,7 +352,10 @@ svc_stop(struct svc *s)
 		return;
 	s->priv->stopping = 1;
 	svc_forget_signals(s->priv);
-	sd_notify(0, s->priv->restart ? "RELOADING=1" : "STOPPING=1");
+	if (s->priv->restart)
+		svc_notify_reloading();
+	else
+		sd_notify(0, "STOPPING=1");
 	event_base_loopexit(s->base, NULL);
 }
 

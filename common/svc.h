@@ -20,7 +20,7 @@ struct svc {
 	int			 argc;	/* what conf_load was given, to read anew */
 	char			**argv;
 	char			*conf_file;
-	void			(*on_hup)(struct svc *, void *);	/* SIGHUP; may be NULL */
+	void			(*on_hup)(struct svc *, void *);	/* SIGHUP, once the log's file is opened anew; may be NULL */
 	void			*hup_arg;
 	struct svc_priv		*priv;
 };

@@ -76,7 +76,7 @@ read_key(const struct tlsfiles *f, char **err)
 }
 
 static int
-read_all(const struct tlsfiles *f, struct loaded *l, char **err)
+read_pair(const struct tlsfiles *f, struct loaded *l, char **err)
 {
 	if ((l->chain = read_certs(f, "certificate", f->cert, err)) == NULL ||
 	    (l->key = read_key(f, err)) == NULL)
@@ -88,6 +88,14 @@ read_all(const struct tlsfiles *f, struct loaded *l, char **err)
 		    f->key, f->cert);
 		return (-1);
 	}
+	return (0);
+}
+
+static int
+read_all(const struct tlsfiles *f, struct loaded *l, char **err)
+{
+	if (f->cert != NULL && read_pair(f, l, err) == -1)
+		return (-1);
 	if (f->ca != NULL && (l->authorities = read_certs(f, "certificateAuthority", f->ca,
 	    err)) == NULL)
 		return (-1);
@@ -162,9 +170,9 @@ tlsfiles_check(const struct tlsfiles *f, char **warning, char **err)
 	int		rc = read_all(f, &l, err);
 
 	*warning = NULL;
-	if (rc == 0 && f->verified)
+	if (rc == 0 && f->cert != NULL && f->verified)
 		rc = check_signed(f, &l, err);
-	if (rc == 0)
+	if (rc == 0 && f->cert != NULL)
 		*warning = expiry(f, &l);
 	EVP_PKEY_free(l.key);
 	sk_X509_pop_free(l.chain, X509_free);

@@ -7,7 +7,7 @@
  */
 struct tlsfiles {
 	const char	*prefix;	/* of the keys in texts: "clustering.tls" */
-	const char	*cert, *key;	/* paths */
+	const char	*cert, *key;	/* paths; NULL: none to look at */
 	const char	*ca;		/* or NULL: the system's authorities */
 	int		 verified;	/* peers will verify it, as a server and as a client */
 };

@@ -19,7 +19,7 @@
 #include "metrics.h"
 #include "nodes.h"
 #include "settings.h"
-#include "tlsfiles.h"
+#include "tlsconf.h"
 #include "worker.h"
 
 #define WORKERS	8
@@ -45,23 +45,16 @@ make_keys(struct ops *o, char **err)
 	free(cert);
 }
 
-/* What the servers would fail with later, and less clearly. */
+/* What would fail later, and less clearly. */
 static void
-check_link_files(const struct conf *c, char **err)
+check_tls_files(const struct conf *c, char **err)
 {
-	char *key = ops_file(c, CL_TLS_KEY, "keys/privateKey.pem");
-	char *cert = ops_file(c, CL_TLS_CERT, "keys/certificate.pem");
-	struct tlsfiles files = { .prefix = "clustering.tls", .cert = cert, .key = key,
-	    .ca = conf_str(c, CL_TLS_CA), 
-	    /* On routes nats-server verifies whoever connects. */
-	    .verified = !conf_bool(c, CL_TLS_INSECURE) || conf_str(c, CL_TLS_CA) != NULL };
-	char *warning = NULL;
+	char *warnings;
 
-	if (tlsfiles_check(&files, &warning, err) == 0 && warning != NULL)
-		log_warnx("%s", warning);
-	free(warning);
-	free(key);
-	free(cert);
+	(void)tlsconf_check(c, &warnings, err);
+	if (warnings != NULL)
+		log_warnx("%s", warnings);
+	free(warnings);
 }
 
 static void
@@ -93,8 +86,8 @@ ops_start(struct svc *svc)
 	pthread_rwlock_init(&o->conf_lock, NULL);
 	ops_conf_start(o);
 	make_keys(o, &err);
-	if (err == NULL && o->live.clustering)
-		check_link_files(svc->conf, &err);
+	if (err == NULL)
+		check_tls_files(svc->conf, &err);
 	if (err == NULL)
 		open_store(o, &err);
 	if (err == NULL)

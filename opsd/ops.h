@@ -55,8 +55,6 @@ struct conf *ops_conf(struct ops *o);
 struct conf *ops_conf_set(struct ops *o);
 /* clustering.nodeName; "" when unset.  Caller frees. */
 char *ops_node_name(struct ops *o);
-/* The path that is configured, else our own below rootPath.  Caller frees. */
-char *ops_file(const struct conf *c, enum conf_key key, const char *own);
 /*
  * Change the keys of an object, whose names are known: all or nothing.  They are
  * checked, saved, put in force where that needs no restart, and the daemons told.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cluster.h"
+#include "http.h"
 #include "log.h"
 #include "logconf.h"
 #include "mem.h"
@@ -45,12 +46,6 @@ ops_node_name(struct ops *o)
 	name = xstrdup(conf_str(o->svc->conf, CL_NODENAME));
 	pthread_rwlock_unlock(&o->conf_lock);
 	return (name != NULL ? name : xstrdup(""));
-}
-
-char *
-ops_file(const struct conf *c, enum conf_key key, const char *own)
-{
-	return (conf_str(c, key) != NULL ? xstrdup(conf_str(c, key)) : conf_path(c, own));
 }
 
 static void
@@ -162,6 +157,7 @@ ops_conf_reload(struct svc *svc, void *arg)
 			log_info("configuration: %s needs a restart", conf_name((enum conf_key)key));
 	pthread_rwlock_unlock(&o->conf_lock);
 	cluster_settings(o->cluster);
+	http_reload(o->http);
 	log_info("configuration read anew");
 }
 

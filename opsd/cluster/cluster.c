@@ -45,8 +45,8 @@ settings(struct ops *ops)
 	const char *user = conf_str(conf, CL_USER), *node = conf_str(conf, CL_NODENAME);
 	char *password = user != NULL ? user_cluster_password(ops, user) : NULL;
 	int enabled = conf_bool(conf, CL_ENABLED);
-	char *key = ops_file(conf, CL_TLS_KEY, "keys/privateKey.pem");
-	char *cert = ops_file(conf, CL_TLS_CERT, "keys/certificate.pem");
+	char *key = conf_file(conf, CL_TLS_KEY, "keys/privateKey.pem");
+	char *cert = conf_file(conf, CL_TLS_CERT, "keys/certificate.pem");
 	json_t *o;
 
 	if (enabled && password == NULL) {

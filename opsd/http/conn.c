@@ -387,7 +387,7 @@ bev_new(struct http_thread *t, enum way way, int fd)
 
 	if (way != WAY_TLS)
 		return (bufferevent_socket_new(t->base, fd, BEV_OPT_CLOSE_ON_FREE));
-	if ((ssl = crypto_ssl_new(t->http->tls)) != NULL)
+	if ((ssl = http_ssl(t->http)) != NULL)
 		b = bufferevent_openssl_socket_new(t->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
 		    BEV_OPT_CLOSE_ON_FREE);
 	if (b != NULL)

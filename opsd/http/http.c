@@ -208,17 +208,54 @@ listen_local(struct http *h, const char *path, char **err)
 	return (0);
 }
 
+static struct ssl_ctx_st *
+read_certificate(const struct conf *conf, char **err)
+{
+	char *cert = conf_file(conf, TLS_CERT, "keys/certificate.pem");
+	char *key = conf_file(conf, TLS_KEY, "keys/privateKey.pem");
+	struct ssl_ctx_st *tls = crypto_server_ctx(cert, key, err);
+
+	free(cert);
+	free(key);
+	return (tls);
+}
+
+struct ssl_st *
+http_ssl(struct http *h)
+{
+	struct ssl_st *ssl;
+
+	pthread_mutex_lock(&h->tls_lock);
+	ssl = crypto_ssl_new(h->tls);
+	pthread_mutex_unlock(&h->tls_lock);
+	return (ssl);
+}
+
+/* Connections hold on to the context that they began with. */
+void
+http_reload(struct http *h)
+{
+	struct conf *conf = ops_conf(h->ops);
+	struct ssl_ctx_st *new = NULL, *old;
+	char *err = NULL;
+
+	if (h->tls != NULL && (new = read_certificate(conf, &err)) == NULL)
+		log_warnx("operations API: the certificate stays as it was: %s", err);
+	if (new != NULL) {
+		pthread_mutex_lock(&h->tls_lock);
+		old = h->tls;
+		h->tls = new;
+		pthread_mutex_unlock(&h->tls_lock);
+		crypto_ctx_free(old);
+	}
+	free(err);
+	conf_free(conf);
+}
+
 static int
 listen_tls(struct http *h, const struct conf *conf, char **err)
 {
-	const char *cert = conf_str(conf, TLS_CERT), *key = conf_str(conf, TLS_KEY);
-	char *own_cert = conf_path(conf, "keys/certificate.pem");
-	char *own_key = conf_path(conf, "keys/privateKey.pem");
-
-	h->tls = crypto_server_ctx(cert != NULL ? cert : own_cert, key != NULL ? key : own_key, err);
-	free(own_cert);
-	free(own_key);
-	if (h->tls == NULL)
+	if ((h->tls = read_certificate(conf, err)) == NULL)
 		return (-1);
 	return (listen_tcp(h, WAY_TLS, conf_str(conf, API_HOST), conf_int(conf, API_SECURE_PORT),
 	    err));
@@ -329,6 +366,7 @@ http_start(struct ops *ops, char **err)
 	int rc;
 
 	h->refs = 1;
+	pthread_mutex_init(&h->tls_lock, NULL);
 	h->ops = ops;
 	h->n = n;
 	h->limits = read_limits(conf);

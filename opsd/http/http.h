@@ -13,6 +13,8 @@ struct http;
 struct http *http_start(struct ops *ops, char **err);	/* NULL with *err */
 /* Connections, and requests in progress with this one, of the server that has r. */
 void http_count(const struct request *r, int *connections, int *requests);
+/* The certificate from its files anew, for connections from now on; a fault keeps the old one. */
+void http_reload(struct http *h);
 /*
  * No more connections; requests in progress get up to a few seconds.  Those
  * that still are not answered then may be answered for nobody, until the end of the process.

@@ -39,7 +39,8 @@ struct http {
 	_Atomic uint64_t	 bytes;		/* of bodies of requests in progress */
 	_Atomic int		 stopping;
 	struct ops		*ops;
-	struct ssl_ctx_st	*tls;
+	struct ssl_ctx_st	*tls;		/* under tls_lock */
+	pthread_mutex_t		 tls_lock;
 	char			*socket_path;
 	struct limits		 limits;
 	struct cors		*cors;
@@ -50,6 +51,8 @@ struct http {
 /* Run fn on the thread; 0 when that has ended. */
 int http_post(struct http_thread *t, void (*fn)(void *arg), void *arg);
 void http_unref(struct http *h);
+/* For a connection that begins; NULL: failure. */
+struct ssl_st *http_ssl(struct http *h);
 
 /* ---- request.c, told by conn.c ---- */
 

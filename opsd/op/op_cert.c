@@ -90,18 +90,18 @@ add_source(json_t *list, const struct conf *c, const struct source *s)
 static int
 sources(const struct conf *c, struct source s[SOURCES])
 {
-	char	*cert = ops_file(c, CL_TLS_CERT, "keys/certificate.pem");
-	char	*web = ops_file(c, TLS_CERT, "keys/certificate.pem");
+	char	*cert = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
+	char	*web = conf_file(c, TLS_CERT, "keys/certificate.pem");
 	int	 links = conf_bool(c, CL_ENABLED), https = conf_is_set(c, API_SECURE_PORT), n = 0;
 
 	if (links)
 		s[n++] = (struct source){ .path = xstrdup(cert),
-		    .key = ops_file(c, CL_TLS_KEY, "keys/privateKey.pem"), .uses = { "clustering" } };
+		    .key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem"), .uses = { "clustering" } };
 	if (https && links && strcmp(cert, web) == 0)
 		s[0].uses[1] = "https";
 	else if (https)
 		s[n++] = (struct source){ .path = xstrdup(web),
-		    .key = ops_file(c, TLS_KEY, "keys/privateKey.pem"), .uses = { "https" } };
+		    .key = conf_file(c, TLS_KEY, "keys/privateKey.pem"), .uses = { "https" } };
 	if (links && conf_str(c, CL_TLS_CA) != NULL)
 		s[n++] = (struct source){ .path = xstrdup(conf_str(c, CL_TLS_CA)),
 		    .uses = { "clustering" } };

@@ -223,3 +223,56 @@ reaches()	# reaches NODE OTHER
 	refuses_start "as a server it does not pass with certificateAuthority (unset: the system's)" \
 	    CLUSTERING_TLS_INSECURE=false
 }
+
+# ---- the option -n ----
+
+checks()	# checks STATUS TEXT KEY=VALUE...: -n of each daemon ends like this, saying that
+{
+	local want=$1 text=$2 d
+
+	shift 2
+	rm -rf "$HL_T/nodes/checked"
+	node_make checked "$@"
+	for d in opsd/opsd hubd/hubd leafd/leafd; do
+		# shellcheck disable=SC2046 # words
+		run env $(cat "$HL_T/nodes/checked/env") "$HL_BUILD/$d" -n -c "$HL_T/nodes/checked/hubleaf.yaml"
+		[ "$status" = "$want" ] && [[ $output == *"$text"* ]] || {
+			echo "$d: $status $output"
+			echo "wanted: $want $text"
+			return 1
+		}
+	done
+}
+
+@test "-n looks at the files that are named, and names key and file" {
+	local c=$HL_T/ca.ours t=$HL_T/ca.theirs
+
+	checks 0 "configuration ok"
+	checks 0 "configuration ok" $(tls ours n1)
+	checks 1 "clustering.tls.certificate: /nowhere.pem: No such file or directory" \
+	    $(tls ours n1) CLUSTERING_TLS_CERTIFICATE=/nowhere.pem
+	checks 1 "clustering.tls.privateKey: $c/n2.key is not the key of the certificate $c/n1.pem" \
+	    $(tls ours n1) CLUSTERING_TLS_PRIVATEKEY="$c/n2.key"
+	checks 1 "clustering.tls.certificate: $c/n1.pem: as a server it does not pass with certificateAuthority $t/ca.pem" \
+	    $(tls ours n1) CLUSTERING_TLS_CERTIFICATEAUTHORITY="$t/ca.pem"
+	# Before the first start there is no certificate of the node's own.
+	checks 1 "clustering.tls.certificateAuthority: /nowhere.ca: No such file or directory" \
+	    CLUSTERING_TLS_CERTIFICATEAUTHORITY=/nowhere.ca
+	checks 1 "tls.privateKey: $c/n1.pem: no private key (PEM, without a password) is in it" \
+	    TLS_CERTIFICATE="$c/n1.pem" TLS_PRIVATEKEY="$c/n1.pem" OPERATIONSAPI_NETWORK_SECUREPORT=1
+	checks 1 "tls.certificateAuthority: /nowhere.ca: No such file" OPERATIONSAPI_NETWORK_SECUREPORT=1 \
+	    TLS_CERTIFICATE="$c/n1.pem" TLS_PRIVATEKEY="$c/n1.key" TLS_CERTIFICATEAUTHORITY=/nowhere.ca
+}
+
+@test "-n only warns of a certificate that has expired, and of files that are not in use" {
+	local c=$HL_T/ca.ours
+
+	openssl x509 -req -in "$c/n1.csr" -CA "$c/ca.pem" -CAkey "$c/ca.key" -days -1 \
+	    -out "$c/old.pem" 2>/dev/null
+	checks 0 "warning: tls.certificate: $c/old.pem has expired" OPERATIONSAPI_NETWORK_SECUREPORT=1 \
+	    TLS_CERTIFICATE="$c/old.pem" TLS_PRIVATEKEY="$c/n1.key"
+	checks 0 "warning: tls.certificate: /nowhere.pem: No such file or directory" \
+	    TLS_CERTIFICATE=/nowhere.pem TLS_PRIVATEKEY=/nowhere.key
+	checks 0 "warning: clustering.tls.certificate: /nowhere.pem: No such file or directory" \
+	    $(tls ours n1) CLUSTERING_TLS_CERTIFICATE=/nowhere.pem CLUSTERING_ENABLED=false
+}
