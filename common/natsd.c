@@ -2,7 +2,6 @@
 
 #include "natsd.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <event2/buffer.h>
@@ -10,12 +9,10 @@
 #include <event2/http.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,10 +21,9 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "tool.h"
 
 #define OLDEST_GOOD	{ 2, 10, 27 }	/* the first without known holes */
-#define TOOL_MS		10000		/* --version and -t may take so long */
-#define TOOL_OUTPUT	65536
 #define POLL_MS		20		/* while starting */
 #define SLOW_START_MS	60000
 #define TERM_MS		5000		/* from SIGTERM to SIGKILL */
@@ -77,120 +73,6 @@ struct natsd {
 
 static void start(struct natsd *d);
 
-/* Running a program */
-
-/* In the child, between fork and exec: nothing but system calls. */
-static void
-child(char *const argv[], int out, pid_t parent)
-{
-	struct sigaction	 sa = { .sa_handler = SIG_DFL };
-	sigset_t		 none;
-	int			 null, sig;
-
-	/* The signal comes when the parent dies; it may have done so already. */
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == -1 || getppid() != parent)
-		_exit(126);
-	for (sig = 1; sig < NSIG; sig++)
-		(void)sigaction(sig, &sa, NULL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)setpgid(0, 0);	/* the terminal's ^C is for the daemon */
-	null = open("/dev/null", O_RDONLY);
-	if (null == -1 || dup2(null, 0) == -1 || dup2(out, 1) == -1 || dup2(out, 2) == -1)
-		_exit(126);
-	(void)close_range(3, ~0u, 0);
-	execv(argv[0], argv);
-	_exit(127);
-}
-
-/* Start a program; its output comes out of *out.  -1 with errno. */
-static pid_t
-spawn(char *const argv[], int *out)
-{
-	int	fds[2], saved;
-	pid_t	pid, parent = getpid();
-
-	if (pipe2(fds, O_CLOEXEC) == -1)
-		return (-1);
-	pid = fork();
-	if (pid == 0)
-		child(argv, fds[1], parent);
-	saved = errno;
-	close(fds[1]);
-	if (pid == -1) {
-		close(fds[0]);
-		errno = saved;
-		return (-1);
-	}
-	*out = fds[0];
-	return (pid);
-}
-
-/* Read until the program closes its output, it is too much or takes too long. */
-static void
-collect(int fd, struct buf *b)
-{
-	struct pollfd	pfd = { .fd = fd, .events = POLLIN };
-	uint64_t	until = mono_us() + TOOL_MS * 1000, now;
-	ssize_t		n;
-
-	while ((now = mono_us()) < until && b->len < TOOL_OUTPUT) {
-		if (poll(&pfd, 1, (int)((until - now) / 1000) + 1) == -1 && errno != EINTR)
-			break;
-		if (pfd.revents == 0)
-			continue;
-		buf_reserve(b, 4096);
-		n = read(fd, b->data + b->len, 4096);
-		if (n == 0 || (n == -1 && errno != EINTR))
-			break;
-		if (n > 0)
-			b->len += (size_t)n;
-	}
-}
-
-/* Wait so long for our child to end, then kill it; its status as waitpid gives it. */
-static int
-reap_within(pid_t pid, unsigned ms)
-{
-	uint64_t	until = mono_us() + (uint64_t)ms * 1000;
-	int		status = 0;
-
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (mono_us() < until) {
-			usleep(2000);
-			continue;
-		}
-		(void)kill(pid, SIGKILL);
-		while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-			;
-		break;
-	}
-	return (status);
-}
-
-/* Run to the end; *output (caller frees) is what it said.  Its exit status, -1: none. */
-static int
-run(char *const argv[], char **output)
-{
-	struct buf	b = { 0 };
-	size_t		len;
-	int		fd, status;
-	pid_t		pid = spawn(argv, &fd);
-
-	if (pid == -1) {
-		*output = xasprintf("cannot start: %s", strerror(errno));
-		return (-1);
-	}
-	collect(fd, &b);
-	close(fd);
-	status = reap_within(pid, 200);
-	while (b.len > 0 && isspace(b.data[b.len - 1]))
-		b.len--;
-	buf_u8(&b, 0);
-	*output = (char *)buf_take(&b, &len);
-	return (WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-}
-
 static int
 too_old(const char *version)
 {
@@ -210,7 +92,7 @@ static int
 find_version(struct natsd *d, char **err)
 {
 	char	*argv[] = { d->binary, (char *)"--version", NULL }, *out, version[32] = "";
-	int	 rc = run(argv, &out);
+	int	 rc = tool_run(argv, &out);
 
 	if (rc != 0 || sscanf(out, "nats-server: v%31[0-9a-zA-Z.-]", version) != 1) {
 		*err = xasprintf("%s is not a nats-server that runs here: %s", d->binary, out);
@@ -621,7 +503,7 @@ start(struct natsd *d)
 	}
 	remove_ports(d);
 	d->slow = 0;
-	d->pid = spawn(argv, &d->output_fd);
+	d->pid = tool_spawn(argv, &d->output_fd);
 	if (d->pid == -1) {
 		log_warn("%s server: cannot start %s", d->name, d->binary);
 		d->pid = 0;
@@ -740,7 +622,7 @@ install_conf(struct natsd *d, const char *text, char **err)
 
 	if (write_conf(d, new, text) == -1)
 		*err = xasprintf("%s: %s", new, strerror(errno));
-	else if (run(argv, &out) != 0)
+	else if (tool_run(argv, &out) != 0)
 		*err = xasprintf("nats-server refuses the configuration: %s", out);
 	else if (rename(new, d->conf_path) == -1)
 		*err = xasprintf("%s: %s", d->conf_path, strerror(errno));
@@ -822,7 +704,7 @@ natsd_free(struct natsd *d)
 	http_free(d);
 	if (d->pid != 0) {
 		(void)kill(d->pid, SIGTERM);
-		(void)reap_within(d->pid, TERM_MS);
+		(void)tool_reap(d->pid, TERM_MS);
 	}
 	output_free(d);
 	event_free(d->timer);
