@@ -233,6 +233,13 @@ bound_key(struct buf *b, const struct scalar *sc)
 	return (cut.n != sc->n);
 }
 
+/* After all entries of the key: a longer text goes on with 00 FF, a row's key with a rank. */
+static void
+behind(struct buf *b)
+{
+	buf_u8(b, 0xff);
+}
+
 /* The first bytes that do not begin with b; b begins with a rank, so there are some. */
 static void
 successor(struct buf *b)
@@ -303,19 +310,19 @@ condition_bounds(const struct condition *c, struct buf *lower, struct buf *upper
 	case CMP_BETWEEN:
 		bound_key(lower, &c->a);
 		bound_key(upper, &c->b);
-		successor(upper);
+		behind(upper);
 		return (0);
 	case CMP_GREATER:
 	case CMP_GREATER_EQUAL:
 		if (bound_key(lower, &c->a) == 0 && c->compare == CMP_GREATER)
-			successor(lower);
+			behind(lower);
 		kind_upper(upper, c->a.rank);
 		return (0);
 	case CMP_LESS:
 	case CMP_LESS_EQUAL:
 		kind_lower(lower, c->a.rank);
 		if (bound_key(upper, &c->a) == 1 || c->compare == CMP_LESS_EQUAL)
-			successor(upper);
+			behind(upper);
 		return (0);
 	default:
 		return (-1);

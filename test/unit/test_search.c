@@ -61,9 +61,9 @@ random_value(struct fixture *f)
 		return (json_real((double)(next(&f->seed) % 80) / 4 - 5));
 	case 3:
 	case 4:
-		snprintf(text, sizeof(text), "%c%c", (char)('a' + next(&f->seed) % 3),
-		    (char)('a' + next(&f->seed) % 3));
-		return (json_string(text));
+		for (size_t i = 0; i < 3; i++)
+			text[i] = "ab\0"[next(&f->seed) % 3];
+		return (json_stringn(text, next(&f->seed) % 4));
 	case 5:
 		return (next(&f->seed) % 2 ? json_pack("[i]", (int)(next(&f->seed) % 2)) :
 		    long_text(&f->seed));
@@ -152,7 +152,8 @@ results(struct search *s, int twice)
 		assert_int_equal(search_again(s), 0);
 	}
 	run(s);
-	found = json_loadb((const char *)search_out(s)->data, search_out(s)->len, 0, NULL);
+	found = json_loadb((const char *)search_out(s)->data, search_out(s)->len,
+	    JSON_ALLOW_NUL, NULL);
 	assert_non_null(found);
 	assert_int_equal(search_shown(s), json_array_size(found));
 	search_free(s);
