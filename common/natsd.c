@@ -661,12 +661,6 @@ natsd_configure(struct natsd *d, const char *text, int with_restart, char **err)
 }
 
 int
-natsd_ready(const struct natsd *d)
-{
-	return (d != NULL && d->state == STATE_RUNNING);
-}
-
-int
 natsd_pid(const struct natsd *d)
 {
 	return (d != NULL ? (int)d->pid : 0);

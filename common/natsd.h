@@ -29,7 +29,6 @@ struct natsd *natsd_new(struct event_base *base, const struct natsd_opts *o,
  * reloaded by SIGHUP, or by restart when `restart`.  -1 with *err when refused
  * (the old one keeps running). */
 int natsd_configure(struct natsd *d, const char *text, int restart, char **err);
-int natsd_ready(const struct natsd *d);
 int natsd_pid(const struct natsd *d);		/* 0: not running */
 const char *natsd_status(const struct natsd *d);	/* "running", "starting", "stopped", "errored" */
 const char *natsd_version(const struct natsd *d);	/* "2.10.27", NULL before the first start */

@@ -165,7 +165,7 @@ run_group(struct commit *c, struct job *list, size_t n)
 	rc = group_write(g);
 	metrics_group(c->ops->metrics, n, group_bytes(g), mono_us() - now);
 	c->clock_ms = c->clock.time >> 16;
-	group_close(g, rc == 0);
+	group_close(g);
 	while ((j = list) != NULL) {
 		list = j->next;
 		if (rc == -1 && j->status == 200)

@@ -19,7 +19,6 @@ group_open(struct ops *ops, struct hlc *clock)
 	g->ops = ops;
 	g->clock = clock;
 	g->batch = store_batch_new(ops->store);
-	g->after_tail = &g->after;
 	g->wall = wall_ms();
 	return (g);
 }
@@ -224,29 +223,11 @@ group_audit(struct group *g, struct table *t, struct stamp stamp, int remote,
 }
 
 void
-group_after(struct group *g, void (*fn)(struct ops *, void *), void *arg)
-{
-	struct after *a = xcalloc(1, sizeof(*a));
-
-	a->fn = fn;
-	a->arg = arg;
-	*g->after_tail = a;
-	g->after_tail = &a->next;
-}
-
-void
-group_close(struct group *g, int run_after)
+group_close(struct group *g)
 {
 	struct held_row *h, *htmp;
 	struct held_table *t, *ttmp;
-	struct after *a;
 
-	while ((a = g->after) != NULL) {
-		g->after = a->next;
-		if (run_after)
-			a->fn(g->ops, a->arg);
-		free(a);
-	}
 	HASH_ITER(hh, g->rows, h, htmp) {
 		HASH_DEL(g->rows, h);
 		table_unref(h->row.table);

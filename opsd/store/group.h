@@ -49,8 +49,6 @@ struct store_batch *group_batch(struct group *g);
 /* One row of a system table from an object (key included), or its removal. */
 void group_system_put(struct group *g, enum system_table t, const json_t *object);
 void group_system_delete(struct group *g, enum system_table t, const char *key);
-/* Runs after the group is durable, on the commit thread. */
-void group_after(struct group *g, void (*fn)(struct ops *ops, void *arg), void *arg);
 void group_broken(struct group *g);	/* a store read failed: the group fails as a whole */
 
 #endif

@@ -21,18 +21,11 @@ struct held_table {		/* its stat goes into the batch */
 	UT_hash_handle		 hh;
 };
 
-struct after {
-	void		(*fn)(struct ops *, void *);
-	void		*arg;
-	struct after	*next;
-};
-
 struct group {
 	struct ops		*ops;
 	struct store_batch	*batch;
 	struct held_row		*rows;
 	struct held_table	*tables;
-	struct after		*after, **after_tail;
 	struct hlc		*clock;
 	struct buf		 scratch;
 	uint64_t		 wall;
@@ -43,7 +36,7 @@ struct group {
 /* The group's life, for commit.c, and what write, ddl and apply share. */
 struct group *group_open(struct ops *ops, struct hlc *clock);
 int group_write(struct group *g);		/* one batch, one fsync; -1: nothing may go on */
-void group_close(struct group *g, int run_after);
+void group_close(struct group *g);
 size_t group_bytes(const struct group *g);
 uint64_t group_clock(const struct group *g);
 /* The group has to do with this table: its stat goes into the batch. */

@@ -178,12 +178,6 @@ store_batch_free(struct store_batch *b)
 }
 
 void
-store_batch_clear(struct store_batch *b)
-{
-	rocksdb_writebatch_clear(b->b);
-}
-
-void
 store_batch_put(struct store_batch *b, enum store_cf cf, const void *key, size_t klen,
     const void *value, size_t vlen)
 {
@@ -294,12 +288,6 @@ void
 store_iter_seek(struct store_iter *it, const void *key, size_t klen)
 {
 	rocksdb_iter_seek(it->it, key, klen);
-}
-
-void
-store_iter_seek_back(struct store_iter *it, const void *key, size_t klen)
-{
-	rocksdb_iter_seek_for_prev(it->it, key, klen);
 }
 
 void

@@ -27,7 +27,6 @@ int store_get(struct store *s, const struct store_snap *snap, enum store_cf cf,
 
 struct store_batch *store_batch_new(struct store *s);
 void store_batch_free(struct store_batch *b);
-void store_batch_clear(struct store_batch *b);
 void store_batch_put(struct store_batch *b, enum store_cf cf, const void *key, size_t klen,
     const void *value, size_t vlen);
 void store_batch_delete(struct store_batch *b, enum store_cf cf, const void *key, size_t klen);
@@ -51,7 +50,6 @@ void store_iter_free(struct store_iter *it);
 void store_iter_first(struct store_iter *it);
 void store_iter_last(struct store_iter *it);
 void store_iter_seek(struct store_iter *it, const void *key, size_t klen);		/* first >= key */
-void store_iter_seek_back(struct store_iter *it, const void *key, size_t klen);	/* last <= key */
 void store_iter_next(struct store_iter *it);
 void store_iter_prev(struct store_iter *it);
 int store_iter_valid(const struct store_iter *it);

@@ -10,7 +10,6 @@
 #include "mem.h"
 #include "ops.h"
 #include "row.h"
-#include "user.h"
 #include "value.h"
 
 static json_t *
@@ -91,18 +90,6 @@ sysrow_all(struct ops *ops, enum system_table id)
 	buf_free(&to);
 	table_unref(t);
 	return (list);
-}
-
-void
-sysrow_public(enum system_table id, json_t *row)
-{
-	const char *name;
-	json_t *v;
-	void *tmp;
-
-	json_object_foreach_safe(row, tmp, name, v)
-		if (user_hidden_attribute(id, name))
-			json_object_del(row, name);
 }
 
 static int

@@ -7,15 +7,13 @@
 
 /*
  * Rows of system tables as objects, for opsd's own use: users, roles.  The
- * attributes of user_hidden_attribute are among them: show no such object to
- * anybody before sysrow_public().
+ * attributes of user_hidden_attribute are among them: show no such object to anybody.
  */
 struct ops;
 
 /* One by its key (NULL: none), all as an array; new references, any thread. */
 json_t *sysrow_get(struct ops *ops, enum system_table t, const char *key);
 json_t *sysrow_all(struct ops *ops, enum system_table t);
-void sysrow_public(enum system_table t, json_t *row);	/* removes what nobody may see */
 
 /*
  * Insert one, write one (attributes given replace those there, others stay) or remove it, and
