@@ -93,13 +93,16 @@ answer_head(struct ops *ops, struct buf *out, uint16_t status, uint32_t table)
 static int
 reaches(struct ops *ops, const struct question *q)
 {
-	uint64_t trimmed = ops->log.trimmed;
+	uint64_t oldest;
 
 	if (q->from_ms == 0)
 		return (1);	/* the asker sees it by the first entry's prev */
 	if (q->from_ms <= ops->log.unlogged_ms)
 		return (0);
-	return (trimmed == 0 || txlog_oldest_ms(&ops->log) <= q->from_ms);
+	if (ops->log.trimmed == 0)
+		return (1);
+	oldest = txlog_oldest_ms(&ops->log);
+	return (oldest != 0 && oldest <= q->from_ms);
 }
 
 static void
