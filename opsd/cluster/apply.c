@@ -192,7 +192,8 @@ apply_define(struct group *g, struct txn *t, const char **why)
 		if (group_create_table(g, db, name, key, def, "", why) == NULL)
 			rc = -1;
 	} else if (table != NULL && strcmp(table->primary_key, key) != 0) {
-		*why = "primary keys differ";
+		*why = "the table has another primary key there: drop one of the two and make it like "
+		    "the other";
 		rc = -1;
 	} else if (table != NULL) {
 		if (group_add_attrs(g, table, attrs) && group_ops(g)->live.republish)

@@ -118,6 +118,31 @@ restore()	# restore NODE: an older copy takes the place of its folder
 	comes_right
 }
 
+@test "only the store restored, of a node that only publishes: its lost writes come back" {
+	make_table n1 out
+	subscribe n1 n2 out true false
+	insert n1 out '{"id":0}'
+	wait_until 10 has_row n2 out 0
+	copy_of n1
+	load_rows n1 out "$HL_T/a" -n 300 -c 4
+	delete n1 out 0
+	wait_until 20 counts n2 out 300
+	wait_until 10 has_no_row n2 out 0
+	insert n2 out '{"id":"not for n1"}'
+	# The stream stays: it knows more than the log.
+	node_stop n1
+	rm -rf "$(root n1)/database"
+	cp -a "$HL_T/copy/database" "$(root n1)/database"
+	node_run n1
+	wait_until 30 counts n1 out 300
+	holds_all n1 out "$HL_T/a"
+	has_no_row n1 out 0
+	has_no_row n1 out '"not for n1"'
+	insert n1 out '{"id":"next"}'
+	wait_until 20 has_row n2 out '"next"'
+	comes_right
+}
+
 @test "a receiver restored from an older copy catches up" {
 	copy_of n2
 	load_rows n1 t "$HL_T/a" -n 300 -c 4

@@ -151,6 +151,37 @@ servers_are()		# NODE STATUS-OF-LEAF
 	wait_until 5 ok n1 '{"operation":"search_by_id","database":"zoo","table":"third","ids":[4],"get_attributes":["*"]}' 'length == 1'
 }
 
+flow_of_star()	# flow_of_star NODE JQ
+{
+	ask "$1" '{"operation":"cluster_status"}' |
+	    jq -e ".connections[].subscriptions[] | select(.database == \"star\") | $2"
+}
+
+@test "tables of one name with different keys, made on both sides at once: said, and mended" {
+	make_table n1 other star
+	ok n1 '{"operation":"update_node","node_name":"n2","subscriptions":[
+	    {"database":"star","table":"*","publish":true,"subscribe":true}]}'
+	node_kill n1 leaf STOP
+	make_table n1 keys star
+	ok n2 '{"operation":"create_table","database":"star","table":"keys","primary_key":"key"}'
+	node_kill n1 leaf CONT
+	for n in n1 n2; do
+		wait_until 20 flow_of_star $n '.state == "failed" and (.error | contains("another primary key"))'
+	done
+	# Others of the same subscription go on.
+	ok n1 '{"operation":"insert","database":"star","table":"other","records":[{"id":1}]}'
+	wait_until 5 ok n2 '{"operation":"describe_table","database":"star","table":"other"}' '.record_count == 1'
+	ok n2 '{"operation":"drop_table","database":"star","table":"keys"}'
+	make_table n2 keys star
+	for n in n1 n2; do
+		wait_until 20 flow_of_star $n '.state == "live"'
+	done
+	ok n1 '{"operation":"insert","database":"star","table":"keys","records":[{"id":1}]}'
+	wait_until 5 ok n2 '{"operation":"describe_table","database":"star","table":"keys"}' '.record_count == 1'
+	ok n1 '{"operation":"update_node","node_name":"n2","subscriptions":[
+	    {"database":"star","table":"*","publish":false,"subscribe":false}]}'
+}
+
 @test "all pairs of three: what one writes the others have once" {
 	make_table n1 all
 	subscribe n1 n2 all
