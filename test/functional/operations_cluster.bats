@@ -635,6 +635,33 @@ big_rows()	# big_rows NODE TABLE TAG: 32 MB in 64 transactions
 	wait_until 15 counts n3 big 130
 }
 
+stream_config()	# stream_config NODE JQ: how its leaf server keeps the stream
+{
+	local url
+
+	url=$(jq -r '.monitoring[0]' "$(root "$1")/clustering"/*_"$(node_pid "$1" leaf)".ports)
+	curl -s -m 5 "$url/jsz?accounts=true&streams=true&config=true" |
+	    jq -e ".account_details[].stream_detail[0].config | $2"
+}
+
+@test "limits of the stream are in force at once; what it has no more comes from the log" {
+	make_table n1 limited
+	ok n1 "$(node_call add_node n2 "$(sub limited true false)")"
+	ok n1 '{"operation":"set_configuration","clustering_leafServer_streams_maxMsgs":2,
+	    "clustering_leafServer_streams_maxBytes":2000000}' '.live | length == 2'
+	wait_until 10 stream_config n1 '.max_msgs_per_subject == 2 and .max_bytes < 5000000'
+	node_stop n2
+	for i in {1..20}; do
+		insert n1 limited "{\"id\":$i}"
+	done
+	node_again n2
+	wait_until 20 counts n2 limited 20
+	same_rows 5 limited n1 n2
+	ok n1 '{"operation":"set_configuration","clustering_leafServer_streams_maxMsgs":null,
+	    "clustering_leafServer_streams_maxBytes":null}'
+	wait_until 10 stream_config n1 '.max_msgs_per_subject == -1'
+}
+
 @test "purge_stream while the leaf server is away: the next one takes the messages along" {
 	make_table n1 unfreed
 	insert n1 unfreed '{"id":1}'

@@ -153,7 +153,8 @@ rowtable_write(struct rowtable *rt)
 {
 	int	rc = store_write(rt->store, rt->batch, 0);
 
-	store_batch_clear(rt->batch);
+	store_batch_free(rt->batch);
+	rt->batch = store_batch_new(rt->store);
 	return (rc);
 }
 
