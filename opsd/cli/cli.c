@@ -32,6 +32,7 @@ usage(int status)
 	    "usage: hubleaf [-c file] [--KEY value ...] command\n"
 	    "  run                       start the node's daemons in the foreground\n"
 	    "  status                    show the node and its cluster\n"
+	    "  restore file=PATH         put a backup into the node's empty folder\n"
 	    "  metrics                   print its figures, for Prometheus\n"
 	    "  version                   print the version\n"
 	    "  help                      print this\n"
@@ -43,6 +44,8 @@ usage(int status)
 	    "                            with username=NAME password=TEXT\n"
 	    "                            or CLI_TARGET_USERNAME, CLI_TARGET_PASSWORD\n"
 	    "  insecure=true             with https: do not verify the certificate\n"
+	    "  wait=true                 wait for the job that it starts, with status for\n"
+	    "                            tables that catch up\n"
 	    "  file=PATH                 with get_backup: write the backup there\n");
 	exit(status);
 }
@@ -248,11 +251,42 @@ print_answer(const struct answer *a, int as_json)
 	return (a->status >= 400);
 }
 
+/* The job that an answer began, or that was asked for; the caller frees, NULL: none. */
+static char *
+job_of(const struct cli *c, const json_t *body, const struct answer *a)
+{
+	json_t *v = json_loadb(a->body, a->len, JSON_ALLOW_NUL, NULL);
+	const json_t *id = strcmp(c->command, "get_job") == 0 ? json_object_get(body, "id") :
+	    json_object_get(v, "job_id");
+	char *text = xstrdup(json_string_value(id));
+
+	json_decref(v);
+	return (text);
+}
+
+/* wait=true: how the job ended is the answer. */
+static int
+wait_job(const struct target *t, const char *id, int as_json)
+{
+	char *err;
+	json_t *row = cli_wait_job(t, id, &err);
+	const char *status = json_string_value(json_object_get(row, "status"));
+	int rc;
+
+	if (row == NULL)
+		die("%s", err);
+	rc = status == NULL || strcmp(status, "COMPLETE") != 0;
+	print(row, as_json);
+	json_decref(row);
+	return (rc);
+}
+
 static int
 run_operation(struct cli *c)
 {
 	json_t *body = operation_body(c);
-	int as_json = take_flag(body, "json"), rc;
+	int as_json = take_flag(body, "json"), wait = take_flag(body, "wait"), rc;
+	char *id = NULL;
 	struct target t = { 0 };
 	struct answer a;
 	char *err, *text;
@@ -261,12 +295,15 @@ run_operation(struct cli *c)
 	text = json_dumps(body, JSON_COMPACT);
 	if (cli_request(&t, "POST", "/", text, &a, &err) == -1)
 		die("%s", err);
-	rc = print_answer(&a, as_json);
+	if (wait && a.status == 200)
+		id = job_of(c, body, &a);
+	rc = id != NULL ? wait_job(&t, id, as_json) : print_answer(&a, as_json);
 	if (rc != 0 && c->hint != NULL)
 		fprintf(stderr, "hubleaf: %s\n", c->hint);
 	free(a.body);
 	free(text);
 	free(c->hint);
+	free(id);
 	target_free(&t);
 	json_decref(body);
 	return (rc);
@@ -292,17 +329,37 @@ run_backup(struct cli *c)
 	return (rc);
 }
 
+static int
+run_restore(struct cli *c)
+{
+	json_t *body = operation_body(c);
+	char *file = take_field(body, "file");
+	int rc;
+
+	if (file == NULL || json_object_size(body) > 1)
+		die("restore takes the backup as file=PATH, and nothing else");
+	load_conf(c);
+	rc = cli_restore(c->conf, file);
+	free(file);
+	json_decref(body);
+	return (rc);
+}
+
 /* ---- the rest ---- */
 
 static int
 run_status(struct cli *c)
 {
 	struct target t = { .timeout_s = 30 };
-	int runs, as_json = c->nfields == 1 && strcmp(c->fields[0], "json=true") == 0;
-	json_t *o;
+	json_t *fields = operation_body(c), *o;
+	int runs, as_json = take_flag(fields, "json"), wait = take_flag(fields, "wait");
+	char *err;
 
+	json_decref(fields);
 	load_conf(c);
 	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
+	if (wait && cli_wait_tables(&t, &err) == -1)
+		die("%s", err);
 	o = cli_status(c->conf, &t, &runs);
 	print(o, as_json);
 	json_decref(o);
@@ -365,7 +422,7 @@ static const struct {
 	int		(*run)(struct cli *c);
 } commands[] = {
 	{ "run", run_run }, { "status", run_status }, { "metrics", run_metrics },
-	{ "get_backup", run_backup }, { "version", run_version }, { "help", run_help },
+	{ "get_backup", run_backup }, { "restore", run_restore }, { "version", run_version }, { "help", run_help },
 };
 
 int

@@ -57,6 +57,14 @@ json_t *cli_status(const struct conf *conf, const struct target *t, int *runs);
  * output when it is NULL.  body: the request.  The exit status.
  */
 int cli_backup(const struct target *t, const char *body, const char *file);
+/* A backup into the node's empty folder; the exit status. */
+int cli_restore(const struct conf *conf, const char *file);
+/* The daemon that runs by its pid file; 0: none. */
+int cli_daemon_pid(const struct conf *conf, const char *name);
+/* Until the job has ended, its row; NULL with *err.  Shows on a terminal how far it is. */
+json_t *cli_wait_job(const struct target *t, const char *id, char **err);
+/* Until no table is behind what reachable nodes have; -1 with *err. */
+int cli_wait_tables(const struct target *t, char **err);
 /* What an answer that is an error says, on standard error. */
 void cli_print_error(const struct answer *a, const json_t *v);
 

@@ -33,8 +33,8 @@ ask(const struct target *t, const char *operation)
 }
 
 /* The daemon whose pid file is locked; 0: it does not run. */
-static int
-daemon_pid(const struct conf *conf, const char *name)
+int
+cli_daemon_pid(const struct conf *conf, const char *name)
 {
 	char *file = xasprintf("%s.pid", name), *path = conf_run_path(conf, file), text[16] = "";
 	int fd = open(path, O_RDONLY | O_CLOEXEC), pid = 0;
@@ -160,8 +160,9 @@ flow_text(const json_t *f)
 	else if (strcmp(state, "failed") == 0)
 		text = json_sprintf("%s cannot be applied: %s", table, why);
 	else if (strcmp(state, "copy") == 0)
-		text = json_sprintf("%s is copied, %lld rows so far%s%s", table,
-		    number_of(f, "rows_copied"), why[0] != '\0' ? ": " : "", why);
+		text = json_sprintf("%s is copied, %lld of about %lld rows so far%s%s", table,
+		    number_of(f, "rows_copied"), number_of(f, "rows_total"),
+		    why[0] != '\0' ? ": " : "", why);
 	else if (strcmp(state, "fetch") == 0)
 		text = json_sprintf("%s catches up from its log, after transaction %lld of %lld",
 		    table, number_of(f, "applied"), number_of(f, "head"));
@@ -226,8 +227,8 @@ clustering(const struct conf *conf, const json_t *info, const json_t *network, c
 	json_t *nodes = json_object_get(network, "nodes");
 
 	return (json_pack("{s:o, s:o, s:o, s:o}",
-	    "hub server", status_of(daemon_pid(conf, "hubd"), json_object_get(nats, "hub")),
-	    "leaf server", status_of(daemon_pid(conf, "leafd"), json_object_get(nats, "leaf")),
+	    "hub server", status_of(cli_daemon_pid(conf, "hubd"), json_object_get(nats, "hub")),
+	    "leaf server", status_of(cli_daemon_pid(conf, "leafd"), json_object_get(nats, "leaf")),
 	    "network", nodes != NULL ? spaced(json_deep_copy(nodes)) : json_array(),
 	    "replication", status != NULL ? spaced(json_deep_copy(status)) : json_object()));
 }
@@ -247,7 +248,7 @@ cli_status(const struct conf *conf, const struct target *t, int *runs)
 	json_t *info = ask(t, "system_information"), *network = ask(t, "cluster_network");
 	json_t *status = ask(t, "cluster_status"), *users = ask(t, "list_users");
 	json_t *config = ask(t, "get_configuration"), *routes = ask(t, "cluster_get_routes");
-	int pid = daemon_pid(conf, "opsd");
+	int pid = cli_daemon_pid(conf, "opsd");
 	json_t *o = json_pack("{s:o, s:o}", "hubleaf", node(pid, t, info), "clustering",
 	    clustering(conf, info, network, status));
 

@@ -160,7 +160,6 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 		if (merge_record(g, table, rec.key, rec.klen, &rec.row, table->horizon,
 		    &before) == 1)
 			changed = 1;
-		fl->rows++;
 	}
 	row_free(&rec.row);
 	table = group_table(g, table->id);
@@ -438,7 +437,7 @@ take_chunk(struct group *g, struct flow *fl, struct answer *an, struct table *t)
 		seen++;
 	}
 	if (rc == 0)
-		fl->rows += seen;
+		fl->copied += seen;
 	/* Own writes that came back must reach those who never had them: as a copy will. */
 	if (changed > 0 && group_ops(g)->live.republish) {
 		txn_set_stamp(&relay, at, newest.time);
@@ -468,7 +467,7 @@ log_copied(struct ops *ops, const struct flow *fl)
 	char *peer = nodes_shown(ops->nodes, fl->peer);
 
 	log_info("copy of %s.%s from node %s is whole: %llu rows seen", fl->database, fl->name, peer,
-	    (unsigned long long)fl->rows);
+	    (unsigned long long)fl->copied);
 	free(peer);
 }
 

@@ -14,7 +14,7 @@
 #include "nodes.h"
 #include "ops.h"
 
-#define FLOW_FORMAT	1
+#define FLOW_FORMAT	2	/* 1: without copied and since_ms */
 
 struct flow_key {
 	uint8_t		peer[NODE_ID_LEN];
@@ -47,6 +47,12 @@ const char *
 flow_state_name(enum flow_state s)
 {
 	return (state_names[s]);
+}
+
+uint64_t
+flow_rows_total(const struct flow *fl)
+{
+	return (fl->peer_rows == 0 || fl->peer_rows > fl->copied ? fl->peer_rows : fl->copied);
 }
 
 static struct flow_key
@@ -111,6 +117,7 @@ load_one(struct flows *f, const uint8_t *k, size_t klen, const uint8_t *v, size_
 	const uint8_t *peer = rd_bytes(&key, NODE_ID_LEN), *next;
 	uint32_t table = rd_be32(&key);
 	struct flow *fl;
+	uint8_t format;
 
 	if (!rd_done(&key))
 		return (-1);
@@ -119,7 +126,8 @@ load_one(struct flows *f, const uint8_t *k, size_t klen, const uint8_t *v, size_
 		return (rd_done(&r) ? 0 : -1);
 	}
 	fl = &insert(f, peer, table)->flow;
-	if (rd_u8(&r) != FLOW_FORMAT)
+	format = rd_u8(&r);
+	if (format < 1 || format > FLOW_FORMAT)
 		return (-1);
 	fl->state = rd_u8(&r);
 	fl->database = rd_str(&r);
@@ -133,6 +141,10 @@ load_one(struct flows *f, const uint8_t *k, size_t klen, const uint8_t *v, size_
 	next = rd_blob(&r, &fl->next_len);
 	fl->next_key = fl->next_len > 0 ? xmemdup(next, fl->next_len) : NULL;
 	fl->why = rd_str(&r);
+	if (format > 1) {
+		fl->copied = rd_u64(&r);
+		fl->since_ms = rd_u64(&r);
+	}
 	if (fl->why[0] == '\0') {
 		free(fl->why);
 		fl->why = NULL;
@@ -262,6 +274,7 @@ flows_add(struct group *g, const uint8_t *peer, uint32_t table, const char *data
 	fl = &insert(f, peer, table)->flow;
 	fl->database = xstrdup(database);
 	fl->name = xstrdup(name);
+	fl->since_ms = wall_ms();
 	pthread_mutex_unlock(&f->lock);
 	return (fl);
 }
@@ -323,6 +336,8 @@ flow_save(struct group *g, struct flow *fl)
 	buf_u8(&v, (uint8_t)fl->recovering);
 	buf_blob(&v, fl->next_key, fl->next_len);
 	buf_str(&v, fl->why != NULL ? fl->why : "");
+	buf_u64(&v, fl->copied);
+	buf_u64(&v, fl->since_ms);
 	store_batch_put(group_batch(g), CF_CURSOR, k.data, k.len, v.data, v.len);
 	buf_free(&k);
 	buf_free(&v);
@@ -349,6 +364,8 @@ flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *wh
 	    state == FLOW_CLOCK))
 		log_state(g, fl, state, why);
 	pthread_mutex_lock(&f->lock);
+	if (state != fl->state)
+		fl->since_ms = wall_ms();
 	fl->state = state;
 	free(fl->why);
 	fl->why = xstrdup(why);
@@ -378,6 +395,7 @@ flow_copy_anew(struct group *g, struct flow *fl, int recovering)
 {
 	flow_set_key(g, fl, NULL, 0);
 	fl->chunks = 0;
+	fl->copied = 0;
 	fl->recovering |= recovering;
 	flow_set(g, fl, fl->state == FLOW_RECOVER ? FLOW_RECOVER : FLOW_COPY,
 	    recovering ? "recovering own writes" : "the log does not reach");

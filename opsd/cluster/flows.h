@@ -33,10 +33,13 @@ struct flow {
 	size_t		 next_len;
 	int		 chunks;		/* copy: chunks taken (0: the head is not read yet) */
 	int		 recovering;		/* copy that must end before others copy from us */
+	uint64_t	 copied;		/* copy: rows that came so far */
+	uint64_t	 since_ms;		/* in this state; 0: not known */
 	char		*why;
 	/* not stored */
 	uint64_t	 fetched;		/* fetch: seen up to here */
-	uint64_t	 rows, dropped;
+	uint64_t	 dropped;
+	uint64_t	 peer_rows;		/* about as many as the peer has; 0: not known */
 	uint64_t	 retry_us;
 	uint64_t	 head, head_ms;		/* what the peer said last */
 	uint64_t	 applied_ms;		/* commit time there of what was applied last */
@@ -50,6 +53,9 @@ struct flows;
 struct flows *flows_load(struct ops *ops, char **err);
 void flows_free(struct flows *f);
 const char *flow_state_name(enum flow_state s);
+
+/* Rows that a copy will have brought, about, and no fewer than it has; 0: not known. */
+uint64_t flow_rows_total(const struct flow *fl);
 
 /* Copies for other threads; free with flow_free each and the array. peer NULL: all. */
 struct flow **flows_all(struct flows *f, const uint8_t *peer, size_t *n);

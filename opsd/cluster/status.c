@@ -83,8 +83,8 @@ status_answer(struct ops *ops, const json_t *question, uint64_t *ahead)
 			*ahead = mine > *ahead ? mine : *ahead;
 		t = catalog_by_id(ops->catalog, (uint32_t)table);
 		json_array_append_new(heads, t == NULL ? json_pack("[I,i,i]", table, -1, 0) :
-		    json_pack("[I,I,I]", table, (json_int_t)t->stat->head,
-		    (json_int_t)t->stat->head_ms));
+		    json_pack("[I,I,I,I]", table, (json_int_t)t->stat->head,
+		    (json_int_t)t->stat->head_ms, (json_int_t)t->stat->count));
 		table_unref(t);
 	}
 	if (node_id_read(json_string_value(json_object_get(question, "id")), id) == 0)
@@ -124,7 +124,8 @@ struct looked {
 };
 
 static void
-look_at(struct group *g, struct flow *fl, uint64_t incarnation, uint64_t head, uint64_t head_ms)
+look_at(struct group *g, struct flow *fl, uint64_t incarnation, uint64_t head, uint64_t head_ms,
+    uint64_t rows)
 {
 	struct flows *f = group_ops(g)->flows;
 	int moved;
@@ -133,6 +134,7 @@ look_at(struct group *g, struct flow *fl, uint64_t incarnation, uint64_t head, u
 	moved = fl->seq != fl->fetched;
 	fl->head = head;
 	fl->head_ms = head_ms;
+	fl->peer_rows = rows;
 	if (fl->state == FLOW_LIVE)
 		fl->fetched = fl->seq;
 	flows_unlock(f);
@@ -165,7 +167,9 @@ looked_run(struct group *g, struct job *j)
 			continue;
 		fl = flows_find(group_ops(g)->flows, l->peer, (uint32_t)table);
 		if (fl != NULL)
-			look_at(g, fl, inc, (uint64_t)head, (uint64_t)ms);
+			/* Rows, at the end: nodes of before do not say it. */
+			look_at(g, fl, inc, (uint64_t)head, (uint64_t)ms,
+			    (uint64_t)json_integer_value(json_array_get(h, 3)));
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "clock.h"
 #include "fetch.h"
@@ -28,6 +29,8 @@
 
 struct jobs {
 	struct ops		*ops;
+	pthread_mutex_t		 lock;
+	LIST_HEAD(, task)	 tasks;		/* under lock */
 	struct workers		*threads;
 	_Atomic int		 stopping;
 	_Atomic unsigned	 waiting, running;
@@ -36,6 +39,7 @@ struct jobs {
 
 struct task {
 	struct jobs		*jobs;
+	LIST_ENTRY(task)	 link;
 	struct job_spec		 spec;
 	char			 id[37];
 	pthread_mutex_t		 lock;		/* row and counts: the commit thread adds, too */
@@ -83,15 +87,15 @@ new_row(const struct request *r, const char *id, const char *type)
 	return (row);
 }
 
-/* The row as it is now, under the lock. */
-static void
-refresh(struct task *t)
+/* What a row says under "progress", under the lock; NULL: nothing was counted. */
+static json_t *
+progress(const struct task *t)
 {
 	const struct task_counts	*c = &t->counts;
 	json_t				*p;
 
 	if (!t->counted)
-		return;
+		return (NULL);
 	p = json_object();
 	if (t->spec.did != NULL)
 		json_object_update_new(p, json_pack("{s:I, s:I, s:I}", "records",
@@ -101,7 +105,17 @@ refresh(struct task *t)
 		json_object_set_new(p, "bytes", json_integer((json_int_t)c->bytes));
 	if (c->total_bytes > 0)
 		json_object_set_new(p, "total_bytes", json_integer((json_int_t)c->total_bytes));
-	json_object_set_new(t->row, "progress", p);
+	return (p);
+}
+
+/* The row as it is now, under the lock. */
+static void
+refresh(struct task *t)
+{
+	json_t	*p = progress(t);
+
+	if (p != NULL)
+		json_object_set_new(t->row, "progress", p);
 }
 
 static void
@@ -367,6 +381,9 @@ end_earlier(struct jobs *js)
 static void
 task_free(struct task *t)
 {
+	pthread_mutex_lock(&t->jobs->lock);
+	LIST_REMOVE(t, link);
+	pthread_mutex_unlock(&t->jobs->lock);
 	if (t->spec.free != NULL)
 		t->spec.free(t->spec.arg);
 	pthread_mutex_destroy(&t->lock);
@@ -411,6 +428,25 @@ task_main(void *arg)
 }
 
 void
+jobs_refresh(struct jobs *js, json_t *row)
+{
+	const char	*id = json_string_value(json_object_get(row, "id"));
+	struct task	*t;
+	json_t		*p = NULL;
+
+	pthread_mutex_lock(&js->lock);
+	LIST_FOREACH(t, &js->tasks, link)
+		if (id != NULL && strcmp(t->id, id) == 0) {
+			pthread_mutex_lock(&t->lock);
+			p = progress(t);
+			pthread_mutex_unlock(&t->lock);
+		}
+	pthread_mutex_unlock(&js->lock);
+	if (p != NULL)
+		json_object_set_new(row, "progress", p);
+}
+
+void
 jobs_count(struct jobs *js, unsigned *running, unsigned *waiting)
 {
 	*running = js->running;
@@ -427,6 +463,9 @@ task_new(struct request *r, const struct job_spec *spec)
 	crypto_uuid(t->id);
 	pthread_mutex_init(&t->lock, NULL);
 	t->row = new_row(r, t->id, spec->type);
+	pthread_mutex_lock(&t->jobs->lock);
+	LIST_INSERT_HEAD(&t->jobs->tasks, t, link);
+	pthread_mutex_unlock(&t->jobs->lock);
 	return (t);
 }
 
@@ -469,8 +508,10 @@ task_begin(struct request *r, const struct job_spec *spec, int *status, char **e
 	struct task	*t = task_new(r, spec);
 
 	task_runs(t);
-	if ((*status = sysrow_put(r->ops, SYS_JOB, t->row, err)) == 200)
+	if ((*status = sysrow_put(r->ops, SYS_JOB, t->row, err)) == 200) {
+		t->jobs->running++;
 		return (t);
+	}
 	task_free(t);
 	return (NULL);
 }
@@ -479,6 +520,7 @@ void
 task_finish(struct task *t)
 {
 	task_end(t);
+	t->jobs->running--;
 	task_free(t);
 }
 
@@ -492,6 +534,7 @@ jobs_start(struct ops *ops, char **err)
 		return (NULL);
 	js = xcalloc(1, sizeof(*js));
 	js->ops = ops;
+	pthread_mutex_init(&js->lock, NULL);
 	conf = ops_conf(ops);
 	end_earlier(js);
 	forget_old(js);
@@ -499,6 +542,7 @@ jobs_start(struct ops *ops, char **err)
 	conf_free(conf);
 	if (js->threads != NULL)
 		return (js);
+	pthread_mutex_destroy(&js->lock);
 	free(js);
 	return (NULL);
 }
@@ -510,5 +554,6 @@ jobs_stop(struct jobs *js)
 		return;
 	js->stopping = 1;
 	workers_stop(js->threads);
+	pthread_mutex_destroy(&js->lock);
 	free(js);
 }

@@ -30,6 +30,8 @@ struct jobs *jobs_start(struct ops *ops, char **err);	/* NULL with *err */
  * thread must run.
  */
 void jobs_stop(struct jobs *js);
+/* A job's row is written once a second at most: what it counted since goes into this copy. */
+void jobs_refresh(struct jobs *js, json_t *row);
 
 /* How many run and wait now; any thread. */
 void jobs_count(struct jobs *js, unsigned *running, unsigned *waiting);

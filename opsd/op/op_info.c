@@ -168,8 +168,13 @@ about_flow(struct ops *ops, const struct flow *fl)
 	    fl->database, "table", fl->name, "state", flow_state_name(fl->state), "applied",
 	    (json_int_t)fl->seq, "head", (json_int_t)fl->head);
 
-	if (fl->state == FLOW_COPY)
-		json_object_set_new(o, "rows_copied", json_integer((json_int_t)fl->rows));
+	if (fl->state == FLOW_COPY || fl->state == FLOW_RECOVER) {
+		json_object_set_new(o, "rows_copied", json_integer((json_int_t)fl->copied));
+		json_object_set_new(o, "rows_total", flow_rows_total(fl) > 0 ?
+		    json_integer((json_int_t)flow_rows_total(fl)) : json_null());
+	}
+	if (fl->state != FLOW_LIVE && fl->since_ms > 0)
+		json_object_set_new(o, "since", json_integer((json_int_t)fl->since_ms));
 	if (fl->state == FLOW_CLOCK || fl->ahead)
 		json_object_set_new(o, "held", json_true());
 	if (fl->why != NULL)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "iso.h"
+#include "job.h"
 #include "mem.h"
 #include "op.h"
 #include "ops.h"
@@ -34,6 +35,7 @@ get_job(struct request *r)
 	row = sysrow_get(r->ops, SYS_JOB, id);
 	if (row != NULL && may_see(r, row)) {
 		json_object_del(row, "request");
+		jobs_refresh(r->ops->jobs, row);
 		json_array_append(list, row);
 	}
 	json_decref(row);
@@ -97,6 +99,7 @@ search_jobs(struct request *r)
 	list = json_array();
 	for (i = 0; i < n; i++) {
 		json_object_del(found[i], "request");
+		jobs_refresh(r->ops->jobs, found[i]);
 		json_array_append(list, found[i]);
 	}
 	free(found);

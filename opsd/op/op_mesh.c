@@ -89,7 +89,7 @@ static void
 add_received(const struct connection *c, const struct entry *e, json_t *o)
 {
 	const struct flow	*worst = NULL, *fl;
-	uint64_t		 rows = 0, most = 0, tables = 0;
+	uint64_t		 rows = 0, total = 0, most = 0, tables = 0, since = 0;
 	int64_t			 ms = 0;
 	struct lag		 lag;
 
@@ -98,7 +98,12 @@ add_received(const struct connection *c, const struct entry *e, json_t *o)
 		if (!flow_of(c, fl, e))
 			continue;
 		tables++;
-		rows += fl->state == FLOW_COPY ? fl->rows : 0;
+		if (fl->state == FLOW_COPY) {
+			rows += fl->copied;
+			total += flow_rows_total(fl);
+		}
+		if (fl->state != FLOW_LIVE && (since == 0 || fl->since_ms < since))
+			since = fl->since_ms;
 		lag = lag_received(fl);
 		most = lag.n > most ? lag.n : most;
 		ms = ms == -1 || lag.ms == -1 ? -1 : lag.ms > ms ? lag.ms : ms;
@@ -114,8 +119,12 @@ add_received(const struct connection *c, const struct entry *e, json_t *o)
 		    number_or_null(worst != NULL, worst != NULL ? (json_int_t)worst->seq : 0));
 	json_object_set_new(o, "lag", json_integer((json_int_t)most));
 	json_object_set_new(o, "lag_ms", number_or_null(ms != -1, ms));
-	if (worst != NULL && worst->state == FLOW_COPY)
+	if (worst != NULL && worst->state == FLOW_COPY) {
 		json_object_set_new(o, "rows_copied", json_integer((json_int_t)rows));
+		json_object_set_new(o, "rows_total", number_or_null(total != 0, (json_int_t)total));
+	}
+	if (since != 0)
+		json_object_set_new(o, "since", json_integer((json_int_t)since));
 	if (worst != NULL && worst->why != NULL && worst->why[0] != '\0')
 		json_object_set_new(o, "error", json_string(worst->why));
 }

@@ -109,7 +109,8 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	load_rows n1 t "$HL_T/slow.ids" -k slow -n 2000 -c 16
 	holds_all n1 t "$HL_T/slow.ids"
 	kill -0 $slow
-	wait_until 10 last_job_is n1 '.status == "IN_PROGRESS" and .progress.total_bytes > 20000000'
+	wait_until 10 last_job_is n1 '.status == "IN_PROGRESS" and .progress.bytes > 0 and
+	    .progress.bytes < .progress.total_bytes'
 	# what is on its way is all that memory holds
 	[ "$(awk '/^VmRSS/ {print $2}' "/proc/$(node_pid n1 opsd)/status")" -lt "${HL_RSS_MAX:-400000}" ]
 	kill $slow
@@ -188,6 +189,24 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	[[ $output == *"backup  ["*"] "*"% "*" MB of "* ]]
 }
 
+@test "a copy on its way says how far it is, and since when" {
+	# beyond what the log has: rows are copied
+	ok n1 '{"operation":"purge_stream","database":"dev","table":"fat","options":{"force":true}}'
+	n=$(count n1 fat)
+	since=$(date +%s%3N)
+	subscribe n2 n1 fat false true 2020-01-01T00:00:00.000Z
+	node_kill n1 leafd STOP
+	sub='.connections[0].subscriptions[] | select(.table == "fat")'
+	wait_until 20 ok n2 '{"operation":"cluster_status"}' "$sub | .state == \"copy\" and .rows_copied >= 0 and
+	    .rows_copied < $n and .rows_total == $n and .since >= $since and .since < $since + 60000"
+	ok n2 '{"operation":"system_information","attributes":["replication"]}' ".replication.flows[] |
+	    select(.table == \"fat\") | .rows_total == $n and .since >= $since"
+	node_kill n1 leafd CONT
+	wait_until 30 counts n2 fat "$n"
+	wait_until 10 ok n2 '{"operation":"cluster_status"}' "$sub | .state == \"live\" and
+	    (has(\"rows_copied\") or has(\"rows_total\") or has(\"since\") | not)"
+}
+
 @test "under load: each transaction is in it whole or not at all" {
 	# ten rows a transaction, in every way and place that the store keeps rows
 	for w in 1 2 3; do
@@ -216,6 +235,51 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	[ "$(cat "$HL_T"/tens.* | grep -o upserted_hashes | wc -l)" = 180 ]
 }
 
+@test "restore: a whole backup into an empty folder, or nothing" {
+	cli n1 get_backup file="$HL_T/r.tar"
+	run cli n1 restore file="$HL_T/r.tar"
+	[ "$status" = 1 ]
+	[[ $output == *"opsd runs"* ]]
+	node_make fresh CLUSTERING_ENABLED=false
+	# cut, of something else, with paths that lead elsewhere, later than we know
+	head -c 5000000 "$HL_T/r.tar" >"$HL_T/half.tar"
+	printf 'no tar\n' >"$HL_T/text.tar"
+	tar -C "$HL_T/nodes" --format=ustar -cf "$HL_T/other.tar" n1/hubleaf.yaml
+	mkdir "$HL_T/evil"
+	tar -xf "$HL_T/r.tar" -C "$HL_T/evil" backup.json
+	mkdir "$HL_T/evil/database"
+	: >"$HL_T/evil/database/x"
+	tar -C "$HL_T/evil" --format=ustar --transform 's,database/x,database/../../x,;s,^d,d,' -P -cf "$HL_T/evil.tar" backup.json database
+	sed 's/"format": 1/"format": 9/' "$HL_T/evil/backup.json" >"$HL_T/evil/later"
+	mv "$HL_T/evil/later" "$HL_T/evil/backup.json"
+	tar -C "$HL_T/evil" --format=ustar -cf "$HL_T/later.tar" backup.json
+	while read -r file what; do
+		run cli fresh restore file="$HL_T/$file.tar"
+		echo "$file: $output"
+		[ "$status" = 1 ]
+		[[ $output == *"$what"* ]]
+		[ -z "$(ls -A "$(root fresh)")" ]
+	done <<-'END'
+	half is not whole
+	text is not whole
+	other is no backup
+	evil does not belong
+	later this version knows 1
+	none No such file
+	END
+	cli fresh restore file="$HL_T/r.tar"
+	[ "$(stat -c %a "$(root fresh)/keys/node.key")" = 600 ]
+	[ "$(ls "$(root fresh)" | paste -sd ' ')" = "$([ ! -e "$(root n1)/settings.yaml" ] && echo database keys || echo database keys settings.yaml)" ]
+	# never over what is there
+	run cli fresh restore file="$HL_T/r.tar"
+	[ "$status" = 1 ]
+	[[ $output == *"is there already"* ]]
+	node_run fresh
+	[ "$(count fresh fat)" = "$(count n1 fat)" ]
+	HL_USER=plain HL_PASSWORD=plain-secret ok fresh '{"operation":"user_info"}' '.username == "plain"'
+	node_stop fresh
+}
+
 @test "a node lost while it worked: restored, it has what any node has" {
 	load_rows n1 t "$HL_T/lost.1" -k one -d 6 -c 8 -r 400 &
 	load1=$!
@@ -228,8 +292,8 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	insert n1 t '{"id":"after the backup"}'
 	same_rows 20 t n1 n2
 	node_stop n1
-	unpack "$HL_T/lost.tar" n1
-	[ ! -e "$(root n1)/clustering" ]
+	rm -rf "$(root n1)"
+	cli n1 restore file="$HL_T/lost.tar"
 	node_run n1
 	wait_until 20 node_ready n1
 	route n1 n2

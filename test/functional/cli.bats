@@ -96,6 +96,50 @@ cli()
 	[ "$status" = 1 ]
 }
 
+on_terminal()	# on_terminal ARG...: the same on a terminal; $output has no line ends of one
+{
+	local args
+
+	printf -v args '%q ' "$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" "$@"
+	run script -qec "$args" /dev/null
+	output=${output//$'\r'/ }
+}
+
+@test "wait: how a job ended is the answer, a terminal shows how far it is" {
+	cli create_table table=loaded primary_key=id
+	for n in {1..20000}; do echo "$n,some name"; done | sed '1i id,name' >"$HL_T/rows.csv"
+	cli csv_file_load table=loaded file_path="$HL_T/rows.csv" wait=true json=true
+	[ "$status" = 0 ]
+	jq -e '.status == "COMPLETE" and .message == "successfully loaded 20000 of 20000 records" and
+	    .progress.loaded == 20000 and .progress.bytes == .progress.total_bytes' <<<"$output"
+	id=$(jq -r .id <<<"$output")
+	cli get_job id="$id" wait=true
+	[ "$status" = 0 ]
+	[[ $output == *"status: COMPLETE"* ]]
+	# one that fails is exit status 1, and so is none
+	sed -i '$a x,y,z' "$HL_T/rows.csv"
+	cli csv_file_load table=loaded file_path="$HL_T/rows.csv" action=upsert wait=true
+	[ "$status" = 1 ]
+	[[ $output == *"status: ERROR"* ]]
+	cli get_job id=none wait=true
+	[ "$status" = 1 ]
+	[[ $output == *"there is no job none"* ]]
+	# what begins no job is as ever
+	cli describe_table table=loaded wait=true
+	[ "$status" = 0 ]
+	[[ $output == *"record_count: 20000"* ]]
+	sed -i '$d' "$HL_T/rows.csv"
+	on_terminal csv_file_load table=loaded file_path="$HL_T/rows.csv" action=upsert wait=true
+	[ "$status" = 0 ]
+	[[ $output == *"csv_file_load  ["*"] "*%*" of "*"status: COMPLETE"* ]]
+	# not into files
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" get_job id="$id" wait=true 2>"$HL_T/err"
+	[ ! -s "$HL_T/err" ]
+	cli status wait=true
+	[ "$status" = 0 ]
+	[[ $output == *running* ]]
+}
+
 @test "run brings back what dies" {
 	for p in opsd hubd leafd; do
 		old=$(node_pid n1 $p)
