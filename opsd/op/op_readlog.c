@@ -17,6 +17,7 @@
 #define LIMIT		1000
 #define LIMIT_MAX	10000
 #define STAMP_LEN_TEXT	24
+#define LAST_MS		253402300799999.0	/* of a year with four digits */
 
 static const char *const daemons[] = { "opsd", "hubd", "leafd" };
 #define DAEMONS		3
@@ -53,7 +54,8 @@ static void
 field_time(struct faults *f, const json_t *body, const char *name, char out[32])
 {
 	const json_t *v = json_object_get(body, name);
-	int64_t ms = json_is_number(v) ? (int64_t)json_number_value(v) : -1;
+	double given = json_is_number(v) ? json_number_value(v) : -1;
+	int64_t ms;
 	time_t s;
 	struct tm tm;
 
@@ -61,11 +63,12 @@ field_time(struct faults *f, const json_t *body, const char *name, char out[32])
 	if (v == NULL)
 		return;
 	if (json_is_string(v))
-		ms = iso_ms(json_string_value(v), NULL);
-	if (ms < 0 || ms > INT64_C(253402300799999)) {
+		given = (double)iso_ms(json_string_value(v), NULL);
+	if (!(given >= 0 && given <= LAST_MS)) {
 		fault(f, "'%s' must be a date in ISO-8601 format, or milliseconds", name);
 		return;
 	}
+	ms = (int64_t)given;
 	s = (time_t)(ms / 1000);
 	gmtime_r(&s, &tm);
 	strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &tm);

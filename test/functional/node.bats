@@ -101,6 +101,8 @@ lines()		# lines FIELDS JQ: read_log's answer
 	op_bad '"operation":"read_log","level":"loud"' "'level' must be one of"
 	op_bad '"operation":"read_log","order":"up"' "'order' must be one of [asc, desc]"
 	op_bad '"operation":"read_log","from":"soon"' "'from' must be a date"
+	op_bad '"operation":"read_log","until":1e308' "'until' must be a date in ISO-8601 format, or milliseconds"
+	op_bad '"operation":"read_log","until":-0.5' "'until' must be a date"
 	op_bad '"operation":"read_log","log_name":"../../etc/passwd"' "'log_name' must be one of"
 }
 
