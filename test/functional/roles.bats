@@ -123,7 +123,8 @@ operations()
 # everybody may who is logged in, that status; else a word of answer() for each of
 # clu builder devbuilder reader inserter partial inactive nobody root.  In the fields @ is who asks,
 # DIR a folder, ROLE the id of a role, TOKEN a refresh token.  The super_user asks last.  Those
-# that concern other nodes are refused here: mesh.bats and others have two.
+# that concern other nodes are refused here: mesh.bats and others have two; and so is a backup,
+# which backup.bats reads.
 cases_of_all()
 {
 	cat <<-'END'
@@ -199,6 +200,7 @@ cases_of_all()
 	get_configuration	200	-	.clustering.nodeName == "n1"
 	set_configuration	200	"logging_level":"info"	.message | startswith("Configuration successfully set.")
 	system_information	200	"attributes":["time"]	has("time")
+	get_backup	400	"keys":"yes"	.error | contains("'keys' must be a boolean")
 	list_certificates	200	-	.[0] | .name == "keys/certificate.pem" and .uses == ["clustering"] and .is_self_signed
 	registration_info	200	-	.registered == false
 	get_fingerprint	200	-	has("message")
@@ -245,7 +247,7 @@ case_answers()
 # Every case with each of its fields left out, or of another kind than it may be.
 wrong_cases()
 {
-	cases_of_all | cut -f1,3 | grep -v '^restart' | jq -Rc '
+	cases_of_all | cut -f1,3 | grep -v -e '^restart' -e '^get_backup' | jq -Rc '
 	    split("\t") | .[0] as $op | (.[1] // "-") | if . == "-" then {} else "{\(.)}" | fromjson end |
 	    {operation: $op} + . | . as $good | keys_unsorted[1:][] as $field |
 	    ($good | del(.[$field])), ($good + {($field): (null, true, -5, 1.5, "", "ten", [], [null], {"x": 1})})' |
