@@ -68,7 +68,10 @@ search_all_columns(struct search *s, int (*shown)(const struct table *, const ch
 void
 search_where(struct search *s, struct condition *c)
 {
-	s->where = c;
+	if (c->kind != COND_LEAF || c->compare != CMP_ANY)
+		s->where = c;
+	else
+		condition_free(c);
 }
 
 void

@@ -24,7 +24,7 @@ void search_format(struct search *s, enum format f);	/* JSON without it */
 void search_column(struct search *s, const struct field *f);
 void search_all_columns(struct search *s, int (*shown)(const struct table *t, const char *name,
     void *arg), void *arg);
-void search_where(struct search *s, struct condition *c);	/* takes c */
+void search_where(struct search *s, struct condition *c);	/* takes c; once */
 void search_keys(struct search *s, const json_t *keys);	/* only these rows, in this order */
 /* Called again: the next one decides ties. */
 void search_sort(struct search *s, const struct field *f, int descending);

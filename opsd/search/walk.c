@@ -176,14 +176,27 @@ gather(struct search *s)
 		fail(s, 400, "too many records to sort, add conditions or a limit");
 }
 
-/* Rows of a range's run are in the right order by themselves, but for these. */
+/* Whether the rows of an index's run are to be sorted: they come by key, in its direction. */
 static int
 run_is_sorted(struct search *s, const uint8_t *value, size_t n)
 {
-	struct scalar	sc;
+	const struct order	*o = s->orders;
+	struct scalar		 sc;
 
-	return (s->norders > 1 || (value[0] == RANK_TEXT && n >= KEY_TEXT_MAX &&
-	    scalar_from_key(&sc, value, n, &s->view.scratch) == 0 && sc.n >= KEY_TEXT_MAX));
+	if (s->norders > 1 && (o[1].field.kind != FIELD_KEY || o[1].descending != o[0].descending))
+		return (1);
+	/* Of a long text it has the beginning. */
+	return (value[0] == RANK_TEXT && n >= KEY_TEXT_MAX &&
+	    scalar_from_key(&sc, value, n, &s->view.scratch) == 0 && sc.n >= KEY_TEXT_MAX);
+}
+
+/* An entry stands for a row, which need not be looked at when it is before the page. */
+static int
+is_passed(struct search *s, const struct attribute *index, const uint8_t *value, size_t n)
+{
+	return (s->found < s->offset && s->where == NULL && stamp_none(index->dropped) &&
+	    (s->plan.sort == SORT_FREE ||
+	    (s->plan.sort == SORT_RUNS && !run_is_sorted(s, value, n))));
 }
 
 /* value: of the index entry, NULL without one. */
@@ -269,7 +282,9 @@ scan_index(struct search *s, const struct attribute *index)
 		s->phase = DRAIN;
 		return (0);
 	}
-	if (view_get(s, key, klen) == 1 && entry_is_current(s, index, value, vlen))
+	if (is_passed(s, index, value, vlen))
+		s->found++;
+	else if (view_get(s, key, klen) == 1 && entry_is_current(s, index, value, vlen))
 		match(s, value, vlen);
 	return (1);
 }
