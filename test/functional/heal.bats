@@ -112,6 +112,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 	wait_until 20 counts n2 t 302
 	restore n1
 	wait_until 30 counts n1 t 302
+	grep -Eq 'the log is behind what (node n2|the stream) has of it' "$HL_T/nodes/n1/log"
 	holds_all n1 t "$HL_T/a"
 	load_rows n1 t "$HL_T/b" -k b -n 300 -c 4
 	wait_until 30 counts n2 t 602
@@ -162,6 +163,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 	restore n2
 	wait_until 30 has_no_row n2 t '"first 1"'
 	wait_until 30 counts n2 t 301
+	wait_until 10 grep -q 'copy of dev.t from node n1 is whole' "$HL_T/nodes/n2/log"
 	comes_right
 }
 

@@ -235,6 +235,19 @@ exported()	# names of the page; those of a histogram's lines, too
 	[ -z "$(command -v promtool)" ] || promtool check metrics <"$HL_T/page"
 }
 
+@test "a table that cannot be applied" {
+	is n2 'hubleaf_peer_flows{peer="n1",state="failed"}' 'v == 0'
+	ok n1 '{"operation":"set_node_replication","node_name":"n2","subscriptions":[
+	    {"database":"dev","table":"*","publish":true,"subscribe":false}]}'
+	ok n2 '{"operation":"create_table","database":"dev","table":"x","primary_key":"other"}'
+	ok n1 '{"operation":"create_table","database":"dev","table":"x","primary_key":"id"}'
+	wait_until 10 is n2 'hubleaf_peer_flows{peer="n1",state="failed"}' 'v == 1'
+	"$HL_CLI" -c "$HL_T/nodes/n2/hubleaf.yaml" status json=true | jq -e '.pending |
+	    any(. == "dev.x from n1 cannot be applied: primary keys differ")'
+	grep -q 'flow dev.x from node n1: failed: primary keys differ' "$HL_T/nodes/n2/log"
+	ok n1 '{"operation":"drop_table","database":"dev","table":"x"}'
+}
+
 @test "servers that die are started and counted, and so is who connects anew" {
 	local hub='hubleaf_nats_server_restarts_total{server="hub",cause="ended"}'
 	local leaf='hubleaf_nats_server_restarts_total{server="leaf",cause="ended"}'
