@@ -15,7 +15,8 @@ start_nodes()
 	cat >"$HL_T/bin/systemctl" <<-END
 	#!/bin/bash
 	. "$HL_SRC/test/functional/node.bash"
-	node_stop "\$HL_NODE" && node_run "\$HL_NODE"
+	[ \$1 = start ] || node_stop "\$HL_NODE"
+	[ \$1 = stop ] || node_run "\$HL_NODE"
 	END
 	chmod +x "$HL_T/bin/systemctl"
 	for n in amsterdam boston cairo truck; do
@@ -175,6 +176,14 @@ direction()	# direction NODE OTHER TABLE: publish and subscribe
 arrived_csv()
 {
 	ask cairo '{"operation":"search_by_id","table":"dog","ids":[3],"get_attributes":["name"]}' | jq -e '.[0].name == "Alby"'
+}
+
+@test "a backup" {
+	typed "Back up and restore" cairo
+	tar -tf "$HL_T/srv/amsterdam.tar" | grep -qx database/CURRENT
+	arrived_csv
+	ok cairo '{"operation":"user_info"}' '.role.permission.super_user'
+	rm -rf "$(root cairo)/.old"
 }
 
 @test "users, retention, watching" {
