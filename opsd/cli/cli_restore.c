@@ -100,7 +100,7 @@ copy_out(struct restore *r, int fd, const char *path, uint64_t size)
 static int
 is_plain(const char *name)
 {
-	return (name[0] != '\0' && name[0] != '.' && name[strspn(name,
+	return (name[strspn(name, ".")] != '\0' && name[strspn(name,
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] == '\0');
 }
 

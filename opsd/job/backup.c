@@ -174,7 +174,7 @@ add_keys(struct backup *b, const char *path, char **err)
 	}
 	add_header(b, &b->small, "keys/", "", 0);
 	while (rc == 0 && (e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.' && strlen(e->d_name) + strlen("keys/") <= TAR_NAME_MAX)
+		if (strlen(e->d_name) + strlen("keys/") <= TAR_NAME_MAX)
 			rc = add_file(b, dirfd(d), "keys/", e->d_name, err);
 	closedir(d);
 	return (rc);

@@ -235,7 +235,14 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	[ "$(cat "$HL_T"/tens.* | grep -o upserted_hashes | wc -l)" = 180 ]
 }
 
+token()		# token NODE: of the administrator's
+{
+	ask "$1" "{\"operation\":\"create_authentication_tokens\",\"username\":\"$HL_USER\",\"password\":\"$HL_PASSWORD\"}" |
+	    jq -r .operation_token
+}
+
 @test "restore: a whole backup into an empty folder, or nothing" {
+	bearer=$(token n1)
 	cli n1 get_backup file="$HL_T/r.tar"
 	run cli n1 restore file="$HL_T/r.tar"
 	[ "$status" = 1 ]
@@ -277,6 +284,9 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	node_run fresh
 	[ "$(count fresh fat)" = "$(count n1 fat)" ]
 	HL_USER=plain HL_PASSWORD=plain-secret ok fresh '{"operation":"user_info"}' '.username == "plain"'
+	# tokens of then hold
+	curl -s -m 10 -H "Authorization: Bearer $bearer" -H 'Content-Type: application/json' \
+	    -d '{"operation":"user_info"}' "http://127.0.0.1:$(port fresh api)/" | jq -e '.username == "admin"'
 	node_stop fresh
 }
 
