@@ -133,8 +133,9 @@ direction()	# direction NODE OTHER TABLE: publish and subscribe
 }
 
 @test "a node less" {
-	typed "Take a node out" amsterdam cairo
+	typed "Take a node out" amsterdam cairo boston
 	[ -z "$(direction amsterdam cairo dog)" ]
+	wait_until 20 in_network amsterdam boston
 	wait_until 10 eval '[ -z "$(direction cairo amsterdam dog)" ]'
 	ok cairo '{"operation":"cluster_get_routes"}' '.hub == []'
 }
