@@ -7,9 +7,12 @@
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
+#include "record.h"
 #include "right.h"
 #include "role.h"
 #include "user.h"
+
+#define ATTRIBUTES_FIXED	3	/* the key and two times */
 
 static void
 reply_done(struct request *r, const struct ddl *d)
@@ -213,8 +216,12 @@ create_table(struct request *r)
 		fault_database(&f, db);
 	if (table != NULL)
 		fault_name(&f, "table", table);
-	json_array_foreach(attributes, i, a)
-		fault_attribute(&f, i, a);
+	if (json_array_size(attributes) > ATTRIBUTES_MAX - ATTRIBUTES_FIXED)
+		fault(&f, "'attributes' must contain less than or equal to %d items",
+		    ATTRIBUTES_MAX - ATTRIBUTES_FIXED);
+	else
+		json_array_foreach(attributes, i, a)
+			fault_attribute(&f, i, a);
 	expiration = field_expiration(&f, r->body);
 	residence = field_residence(&f, r->body);
 	if (op_faults(r, &f) || op_is_system(r, db) || !may_structure(r, db))

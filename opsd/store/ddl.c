@@ -6,6 +6,7 @@
 #include "group_priv.h"
 #include "mem.h"
 #include "ops.h"
+#include "record.h"
 
 static void ddl_run(struct group *g, struct job *j);
 
@@ -128,6 +129,11 @@ create_attribute(struct group *g, struct ddl *d)
 	if (a != NULL && !a->hidden) {
 		job_fail(&d->job, 400, "attribute '%s' already exists in %s.%s", d->attribute,
 		    d->database, d->table);
+		return;
+	}
+	if (a == NULL && t->nattrs >= ATTRIBUTES_MAX) {
+		job_fail(&d->job, 400, "Table '%s.%s' would have more than %d attributes",
+		    d->database, d->table, ATTRIBUTES_MAX);
 		return;
 	}
 	copy = table_copy(t);

@@ -33,6 +33,9 @@ group_see_attrs(struct group *g, struct table *t, const struct row *r)
 
 		if (known != NULL && !known->hidden)
 			continue;
+		/* Many at once may be more than each of them could see. */
+		if (known == NULL && table_is_full(copy != NULL ? copy : t))
+			continue;
 		/* One new version for all of them. */
 		if (copy == NULL)
 			copy = table_copy(t);
@@ -155,8 +158,11 @@ define_attrs(struct table *t, const json_t *attributes)
 			name = json_string_value(json_object_get(a, "attribute"));
 		if (name == NULL || name[0] == '\0' || strlen(name) > 250)
 			continue;
-		if (table_attr(t, name, strlen(name)) == NULL)
+		if (table_attr(t, name, strlen(name)) == NULL) {
+			if (table_is_full(t))
+				continue;
 			changed = 1;
+		}
 		attr = table_add_attr(t, name, strlen(name));
 		if (type != NULL && attr->type == NULL) {
 			attr->type = xstrdup(type);

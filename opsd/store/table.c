@@ -48,6 +48,12 @@ table_attr(const struct table *t, const char *name, size_t nlen)
 	return (found ? &t->attrs[at] : NULL);
 }
 
+int
+table_is_full(const struct table *t)
+{
+	return (t->next_attr == UINT16_MAX);
+}
+
 struct attribute *
 table_add_attr(struct table *t, const char *name, size_t nlen)
 {

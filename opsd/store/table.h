@@ -77,6 +77,7 @@ void table_set_head(struct table *t, uint64_t head, uint64_t ms);
 /* For group.c: new versions. */
 struct table *table_new(const char *database, const char *name, const char *primary_key);
 struct table *table_copy(const struct table *t);	/* shares the stat */
+int table_is_full(const struct table *t);	/* there is no id for another attribute */
 struct attribute *table_add_attr(struct table *t, const char *name, size_t nlen);	/* or the present one */
 void table_encode(const struct table *t, struct buf *b);
 struct table *table_decode(uint32_t id, const void *p, size_t n);	/* of table_encode; NULL when broken */

@@ -306,6 +306,19 @@ row_is_gone()	# row_is_gone TABLE ID
 	ok n1 '{"operation":"insert","table":"e","records":[{"id":1}]}' '.inserted_hashes == [1]'
 }
 
+@test "a table has 10000 attributes at most" {
+	jq -nc '{operation: "create_table", table: "wide", primary_key: "id", attributes: [range(9998) | {name: "a\(.)"}]}' >"$HL_T/wide"
+	refused n1 400 "@$HL_T/wide" "'attributes' must contain less than or equal to 9997 items"
+	jq -c 'del(.attributes[0])' "$HL_T/wide" >"$HL_T/fits"
+	ok n1 "@$HL_T/fits"
+	cases n1 <<-'END'
+	400	{"operation":"create_attribute","table":"wide","attribute":"b"}	"Table 'data.wide' would have more than 10000 attributes"
+	400	{"operation":"create_attribute","table":"wide","attribute":"a1"}	"attribute 'a1' already exists in data.wide"
+	200	{"operation":"drop_attribute","table":"wide","attribute":"a1"}	true
+	200	{"operation":"create_attribute","table":"wide","attribute":"a1"}	true
+	END
+}
+
 @test "tables and databases: what is made, described, refused" {
 	cases n1 old <<-'END'
 	400	{"operation":"create_table","database":"ddl"}	"'table' is required. 'primary_key' is required"

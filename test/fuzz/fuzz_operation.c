@@ -34,7 +34,7 @@ static char	role_id[64];
 
 static const char *const tables[] = {
 	"{\"operation\":\"create_table\",\"database\":\"dev\",\"table\":\"dog\",\"primary_key\":\"id\","
-	    "\"attributes\":[{\"name\":\"name\"},{\"name\":\"age\"}]}",
+	    "\"attributes\":[{\"name\":\"name\"},{\"name\":\"age\",\"indexed\":true}]}",
 	"{\"operation\":\"create_table\",\"database\":\"dev\",\"table\":\"secret\","
 	    "\"primary_key\":\"id\"}",
 	"{\"operation\":\"insert\",\"database\":\"dev\",\"table\":\"dog\",\"records\":["
