@@ -307,8 +307,12 @@ plan_make(struct plan *plan, const struct query *q, unsigned avoid)
 	plan_take(plan, &w, q);
 	if (plan->sort != SORT_ALL)
 		return (0);
-	if (way_in_order(&p, &ordered) == -1)
-		return (avoid & AVOID_GATHER ? -1 : 0);
+	if (way_in_order(&p, &ordered) == -1) {
+		if ((avoid & AVOID_GATHER) == 0)
+			return (0);
+		plan_free(plan);
+		return (-1);
+	}
 	if (!gather || cost_in_order(&p, &ordered) < cost)
 		plan_take(plan, &ordered, q);
 	else

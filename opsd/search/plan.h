@@ -43,7 +43,7 @@ struct plan {
 
 enum { AVOID_UNION = 1, AVOID_GATHER = 2 };	/* they turned out to be too large */
 
-/* -1: there is none without what is to be avoided. */
+/* -1, and nothing to free: there is none without what is to be avoided. */
 int plan_make(struct plan *p, const struct query *q, unsigned avoid);
 void plan_free(struct plan *p);
 
