@@ -9,18 +9,28 @@
 H_ID=hlp$$
 declare -A H_PID
 
+# All that a host needs of this machine is tried here: when it is said to be there and a
+# host does not boot, that is a failure.
 hosts_missing()		# says what keeps hosts from running here; nothing: they can
 {
-	local tool
+	local tool ns=$H_ID-try
 
 	[ "$(id -u)" = 0 ] || { echo "not root"; return; }
 	for tool in systemd-nspawn mmdebstrap nft ip nsenter unshare; do
-		command -v "$tool" >/dev/null || { echo "no $tool"; return; }
+		command -v "$tool" >/dev/null || { echo "no $tool: packaging/install-deps --packages"; return; }
 	done
-	unshare -m --propagation private sh -c 'mount -t tmpfs x /mnt && mount -t cgroup2 x /mnt' \
-	    2>/dev/null || { echo "may not mount a tmpfs and cgroup2"; return; }
-	ip netns add "$H_ID-try" 2>/dev/null || { echo "may not make network namespaces"; return; }
-	ip netns del "$H_ID-try"
+	unshare -m -p -f -u -i -n -C true 2>/dev/null || { echo "may not make namespaces"; return; }
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare -m --propagation private sh -c 'mount -t tmpfs x /mnt && mkdir /mnt/cg /mnt/up /mnt/work /mnt/root &&
+	    mount -t overlay ov -o lowerdir=/etc,upperdir=/mnt/up,workdir=/mnt/work /mnt/root &&
+	    mount -t cgroup2 x /mnt/cg && mkdir "/mnt/cg/$0" && rmdir "/mnt/cg/$0"' "$ns" 2>/dev/null ||
+	    { echo "may not mount an overlay, or cgroup2 is not writable"; return; }
+	ip netns add "$ns" 2>/dev/null || { echo "may not make network namespaces"; return; }
+	ip -n "$ns" link add br0 type bridge 2>/dev/null &&
+	    ip -n "$ns" link add v0 type veth peer name v1 2>/dev/null &&
+	    ip netns exec "$ns" nft add table bridge part 2>/dev/null ||
+	    echo "the kernel has no bridge, veth or nftables for bridges"
+	ip netns del "$ns"
 }
 
 hosts_mirror()
@@ -30,31 +40,36 @@ hosts_mirror()
 	    awk -v c="$(. /etc/os-release && echo "$VERSION_CODENAME")" '$1 == c { print $2; exit }'
 }
 
-# A root of this release, made once a day, and what the package needs from apt.
-hosts_base()		# hosts_base DEB RPM: they are /root/hubleaf.deb and .rpm there
+# hosts_root SUITE PACKAGES FOLDER: a root with these, of a tar that is made once a day
+hosts_root()
 {
-	local suite tar include=systemd,systemd-sysv,dbus,libnss-systemd,iproute2,procps,curl,jq,rpm
+	local tar
 
-	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-	tar=$H_CACHE/$suite-$(date +%Y%m%d)-$(echo $include | cksum | cut -d ' ' -f 1).tar
-	mkdir -p "$H_CACHE" "$H_WORK/base"
+	tar=$H_CACHE/$1-$(date +%Y%m%d)-$(echo "$2" | cksum | cut -d ' ' -f 1).tar
+	mkdir -p "$H_CACHE" "$3"
 	if [ ! -e "$tar" ]; then
-		mmdebstrap -q --variant=minbase --format=tar \
-		    "--include=$include" \
-		    "$suite" "$tar.new" "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(hosts_mirror) $suite main" ||
+		mmdebstrap -q --variant=minbase --format=tar "--include=$2" "$1" "$tar.new" \
+		    "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(hosts_mirror) $1 main" ||
 			return 1
 		mv "$tar.new" "$tar"
 	fi
-	tar -C "$H_WORK/base" -xf "$tar" || return 1
-	rm -f "$H_WORK/base/etc/hostname"	# of the machine that built it
-	cp "$1" "$H_WORK/base/root/hubleaf.deb"
-	cp "$2" "$H_WORK/base/root/hubleaf.rpm"
-	cat >"$H_WORK/base/etc/apt/apt.conf.d/99keep" <<-END
+	tar -C "$3" -xf "$tar" && rm -f "$3/etc/hostname"	# of the machine that built it
+}
+
+# A root of the release, with what the package needs from apt.
+hosts_base()		# hosts_base SUITE FILE...: they are in /root there
+{
+	local base=$H_WORK/base
+
+	hosts_root "$1" systemd,systemd-sysv,dbus,libnss-systemd,iproute2,procps,curl,jq,rpm "$base" || return 1
+	shift
+	cp "$@" "$base/root/"
+	cat >"$base/etc/apt/apt.conf.d/99keep" <<-END
 	Binary::apt::APT::Keep-Downloaded-Packages "true";
 	APT::Keep-Downloaded-Packages "true";
 	Acquire::Languages "none";
 	END
-	host_cgroup base systemd-nspawn -q --register=no --keep-unit --pipe -D "$H_WORK/base" \
+	host_cgroup base systemd-nspawn -q --register=no --keep-unit --pipe -D "$base" \
 	    --resolv-conf=replace-host sh -c 'apt-get -qq update &&
 	    apt-get -qq -y -d --no-install-recommends install /root/hubleaf.deb' </dev/null
 }

@@ -26,15 +26,10 @@ start_nodes()
 	done
 }
 
-# Its indented lines; what stands in for a host, a port or a folder of the README is put in.
-commands()	# commands TASK NODE: those for the node, which all are until a comment names one
+# What stands in for a host, a port or a folder of the README is put in.
+commands()	# commands TASK NODE
 {
-	awk -v task="### $1" -v want="$2" '
-	/^##/ { inside = $0 == task; node = want }
-	/^```/ { picture = !picture }
-	picture { next }
-	inside && /^    # on / { node = $3; next }
-	inside && /^    / && node == want { print substr($0, 5) }' "$HL_SRC/README.md" |
+	"$HL_SRC/test/readme-task" "$1" "$2" |
 	    sed -e "s|clustering_nodeName=amsterdam|clustering_nodeName=$2|" \
 	    -e "s|\"amsterdam.example.com\", \"port\": 9932|\"127.0.0.1\", \"port\": $(port amsterdam cluster)|" \
 	    -e "s|\"amsterdam.example.com\", \"port\": 9931|\"127.0.0.1\", \"port\": $(port amsterdam leafnodes)|" \
