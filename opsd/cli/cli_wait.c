@@ -76,7 +76,8 @@ has_ended(const json_t *row)
 {
 	const char *status = json_string_value(json_object_get(row, "status"));
 
-	return (status != NULL && (strcmp(status, "COMPLETE") == 0 || strcmp(status, "ERROR") == 0));
+	return (status != NULL &&
+	    (strcmp(status, "COMPLETE") == 0 || strcmp(status, "ERROR") == 0));
 }
 
 /* The job's row; NULL with *err, or without it: ask again. */

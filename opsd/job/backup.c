@@ -213,7 +213,8 @@ name_it(struct backup *b, const char *node)
 	char when[32], *p;
 
 	time_text(b, when, sizeof(when), "%Y%m%dT%H%M%SZ");
-	snprintf(b->name, sizeof(b->name), "%.100s-%s.tar", node[0] != '\0' ? node : "hubleaf", when);
+	snprintf(b->name, sizeof(b->name), "%.100s-%s.tar", node[0] != '\0' ? node : "hubleaf",
+	    when);
 	for (p = b->name; *p != '\0'; p++)
 		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.",
 		    *p) == NULL)

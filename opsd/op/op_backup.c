@@ -186,8 +186,8 @@ fault_parts(struct faults *f, const json_t *body)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		v = json_object_get(body, names[i]);
 		if (f->n == 0 && v != NULL && !json_is_null(v))
-			fault(f, "'%s' is not allowed: a backup is of the whole node. For rows of a "
-			    "table use export_local", names[i]);
+			fault(f, "'%s' is not allowed: a backup is of the whole node. For rows "
+			    "of a table use export_local", names[i]);
 	}
 }
 

@@ -152,8 +152,10 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	rm -rf "$(copies n1)"
 	mkdir "$(copies n1)"
 	mount -t tmpfs none "$(copies n1)" 2>/dev/null || skip 'cannot mount'
-	refused n1 500 '{"operation":"get_backup"}' 'There can be no backup'
+	why=$(refused n1 500 '{"operation":"get_backup"}' 'There can be no backup') || :
 	umount "$(copies n1)"
+	echo "$why"
+	[ -z "$why" ]
 	hl_post n1 '{"operation":"get_backup"}' -o "$HL_T/a.tar"
 	tar -tf "$HL_T/a.tar" | grep -q database/CURRENT
 }
@@ -193,7 +195,7 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	[[ $output == *"file=PATH"* ]]
 	run script -qec "'$HL_CLI' -c '$HL_T/nodes/n1/hubleaf.yaml' get_backup file='$HL_T/cli.tar'" /dev/null
 	[ "$status" = 0 ]
-	[[ $output == *"backup  ["*"] "*"% "*" MB of "* ]]
+	[[ $output == *"backup  ["*"] "*"% "*" of "*" MB"* ]]
 }
 
 @test "a copy on its way says how far it is, and since when" {
@@ -224,7 +226,7 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	# ten rows a transaction, in every way and place that the store keeps rows
 	for w in 1 2 3; do
 		(
-			for ((i = 0; i < 60; i++)); do
+			for ((i = 0; i < 40; i++)); do
 				records=$(printf "{\"id\":\"$w.%d\",\"n\":$i}," {0..9})
 				ask n1 "{\"operation\":\"upsert\",\"database\":\"dev\",\"table\":\"tens\",\"records\":[${records%,}]}"
 			done >"$HL_T/tens.$w"
@@ -245,7 +247,7 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 		    ([group_by(.id[0:1])[] | [.[].n] | unique | length == 1] | all)'
 		node_stop "alone$k"
 	done
-	[ "$(cat "$HL_T"/tens.* | grep -o upserted_hashes | wc -l)" = 180 ]
+	[ "$(cat "$HL_T"/tens.* | grep -o upserted_hashes | wc -l)" = 120 ]
 }
 
 token()		# token NODE: of the administrator's

@@ -105,6 +105,30 @@ on_terminal()	# on_terminal ARG...: the same on a terminal; $output has no line 
 	output=${output//$'\r'/ }
 }
 
+completes()	# completes WANTED WORD...: the last one
+{
+	local wanted=$1
+
+	shift
+	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+	_hubleaf
+	[ "${COMPREPLY[*]}" = "$wanted" ] || {
+		echo "$*: ${COMPREPLY[*]}"
+		return 1
+	}
+}
+
+@test "completion" {
+	# shellcheck disable=SC1091 # made when building
+	source "$HL_BUILD/packaging/hubleaf"
+	compopt() { :; }
+	completes get_backup hubleaf get_b
+	completes restore hubleaf -c /etc/x resto
+	completes file= hubleaf restore f
+	completes wait= hubleaf csv_file_load wa
+	completes file= hubleaf get_backup fi
+}
+
 @test "wait: how a job ended is the answer, a terminal shows how far it is" {
 	cli create_table table=loaded primary_key=id
 	for n in {1..20000}; do echo "$n,some name"; done | sed '1i id,name' >"$HL_T/rows.csv"
