@@ -806,9 +806,3 @@ nats_inbox(struct nats *n)
 	crypto_random_hex(hex, TOKEN_LEN);
 	return (xasprintf("_INBOX.%s", hex));
 }
-
-/* Each call writes at once (natsOptions_SetSendAsap). */
-void
-nats_flush(struct nats *n)
-{
-}

@@ -51,6 +51,5 @@ char *nats_inbox(struct nats *n);
 /* Ask once; `cb` runs exactly once (unless closed), with NULL on time-out, no responders or not connected. */
 void nats_request(struct nats *n, const char *subject, const void *data, size_t len, unsigned timeout_ms,
     void (*cb)(const struct nats_msg *m, void *arg), void *arg);
-void nats_flush(struct nats *n);	/* push what is buffered; does not wait */
 
 #endif

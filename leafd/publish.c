@@ -193,7 +193,6 @@ publish_frames(struct publish *p, const struct window *w)
 			log_warnx("publish: a frame of %zu bytes to %s is refused", f->len, subject);
 	}
 	free(subject);
-	nats_flush(asker_nats(p->a));
 	return (result);
 }
 
