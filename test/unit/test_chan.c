@@ -132,9 +132,9 @@ wake_cb(evutil_socket_t fd, short what, void *arg)
 {
 }
 
-/* Run the loop until the condition holds, 5 s at most. */
+/* Run the loop until the condition holds, 30 s at most. */
 #define until(cond) do {						\
-	uint64_t until_end = mono_us() + 5000000;			\
+	uint64_t until_end = mono_us() + 30000000;			\
 	struct timeval until_tv = { 0, 5000 };				\
 	while (!(cond) && mono_us() < until_end) {			\
 		event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &until_tv); \
