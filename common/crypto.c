@@ -545,7 +545,7 @@ crypto_make_open_cert(const char *key_path, const char *cert_path, const char *c
 }
 
 struct ssl_ctx_st *
-crypto_server_ctx(const char *cert, const char *key, char **err)
+crypto_server_ctx(const char *cert, const char *key, const char *ca, char **err)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
@@ -561,6 +561,8 @@ crypto_server_ctx(const char *cert, const char *key, char **err)
 		*err = ssl_error(key);
 	else if (SSL_CTX_check_private_key(ctx) != 1)
 		*err = ssl_error("certificate and private key");
+	else if (ca != NULL && SSL_CTX_load_verify_file(ctx, ca) != 1)
+		*err = ssl_error(ca);
 	else
 		return (ctx);
 	SSL_CTX_free(ctx);

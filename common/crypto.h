@@ -42,7 +42,8 @@ int crypto_make_cert(const char *key_path, const char *cert_path, const char *na
 int crypto_make_open_cert(const char *key_path, const char *cert_path, const char *ca_path,
     const char *name, char **err);
 
-struct ssl_ctx_st *crypto_server_ctx(const char *cert, const char *key, char **err);
+/* `ca` (may be NULL) has what is sent along with a certificate that comes without its chain. */
+struct ssl_ctx_st *crypto_server_ctx(const char *cert, const char *key, const char *ca, char **err);
 void crypto_ctx_free(struct ssl_ctx_st *ctx);
 struct ssl_st *crypto_ssl_new(struct ssl_ctx_st *ctx);	/* for libevent, which frees it; NULL: failure */
 

@@ -213,7 +213,7 @@ read_certificate(const struct conf *conf, char **err)
 {
 	char *cert = conf_file(conf, TLS_CERT, "keys/certificate.pem");
 	char *key = conf_file(conf, TLS_KEY, "keys/privateKey.pem");
-	struct ssl_ctx_st *tls = crypto_server_ctx(cert, key, err);
+	struct ssl_ctx_st *tls = crypto_server_ctx(cert, key, conf_str(conf, TLS_CA), err);
 
 	free(cert);
 	free(key);

@@ -244,6 +244,23 @@ checks()	# checks STATUS TEXT KEY=VALUE...: -n of each daemon ends like this, sa
 	done
 }
 
+@test "the API sends the authorities between its certificate and the root" {
+	local o=$HL_T/ca.ours c=$HL_T/ca.between url
+
+	mkdir "$c"
+	openssl req -newkey rsa:2048 -nodes -subj /CN=between -keyout "$c/ca.key" -out "$c/ca.csr" 2>/dev/null
+	openssl x509 -req -in "$c/ca.csr" -CA "$o/ca.pem" -CAkey "$o/ca.key" -CAcreateserial -days 30 \
+	    -out "$c/ca.pem" -extfile <(printf 'basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n') 2>/dev/null
+	certificate between api serverAuth
+	node_make api CLUSTERING_ENABLED=false
+	url=https://127.0.0.1:$(($(port api api) + 1))/health
+	printf '%s\n' "OPERATIONSAPI_NETWORK_SECUREPORT=$(($(port api api) + 1))" "TLS_CERTIFICATE=$c/api.pem" \
+	    "TLS_PRIVATEKEY=$c/api.key" "TLS_CERTIFICATEAUTHORITY=$c/ca.pem" >>"$HL_T/nodes/api/env"
+	node_run api
+	curl -s -S -m 20 --cacert "$o/ca.pem" "$url"
+	node_stop api
+}
+
 @test "-n looks at the files that are named, and names key and file" {
 	local c=$HL_T/ca.ours t=$HL_T/ca.theirs
 

@@ -170,19 +170,19 @@ test_cert(void **state)
 	struct ssl_ctx_st *ctx;
 
 	assert_int_equal(crypto_make_cert(key, cert, name, &err), 0);
-	assert_non_null(ctx = crypto_server_ctx(cert, key, &err));
+	assert_non_null(ctx = crypto_server_ctx(cert, key, NULL, &err));
 	crypto_ctx_free(ctx);
 	assert_int_equal(crypto_make_open_cert(okey, ocert, ca, "n1", &err), 0);
 	assert_int_equal(crypto_make_open_cert(okey, ocert, ca, "n1", &err), 0);
-	assert_non_null(ctx = crypto_server_ctx(ocert, okey, &err));
+	assert_non_null(ctx = crypto_server_ctx(ocert, okey, NULL, &err));
 	crypto_ctx_free(ctx);
 
 	/* A key of another certificate, no certificate at all. */
-	assert_null(crypto_server_ctx(cert, okey, &err));
+	assert_null(crypto_server_ctx(cert, okey, NULL, &err));
 	assert_non_null(err);
 	free(err);
 	err = NULL;
-	assert_null(crypto_server_ctx("/nonexistent", key, &err));
+	assert_null(crypto_server_ctx("/nonexistent", key, NULL, &err));
 	assert_non_null(err);
 	free(err);
 	err = NULL;
