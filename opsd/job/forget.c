@@ -7,7 +7,6 @@
 
 #include "group_priv.h"
 #include "job.h"
-#include "key.h"
 #include "mem.h"
 #include "ops.h"
 #include "row.h"
@@ -131,27 +130,12 @@ gather(struct forgetting *f, struct store_iter *it)
 	return (f->n);
 }
 
-static struct store_iter *
-rows(struct ops *ops, uint32_t table)
-{
-	struct buf from = { 0 }, to = { 0 };
-	struct store_iter *it;
-
-	key_row(&from, table, NULL, 0);
-	key_table_end(&to, table);
-	it = store_iter_new(ops->store, NULL, CF_ROWS, from.data, from.len, to.data, to.len);
-	store_iter_first(it);
-	buf_free(&from);
-	buf_free(&to);
-	return (it);
-}
-
 void
 forget_rows(struct task *t, const struct table *table, const char *user, uint64_t before_ms)
 {
 	struct forgetting f = { .job.run = forget_run, .task = t, .table = table->id,
 	    .user = user, .before = { before_ms << 16, 0 } };
-	struct store_iter *it = rows(task_ops(t), table->id);
+	struct store_iter *it = store_iter_rows(task_ops(t)->store, table->id);
 	int status;
 
 	/* Once without rows, too: what is remembered holds for late ones. */

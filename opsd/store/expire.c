@@ -6,7 +6,6 @@
 
 #include "clock.h"
 #include "group_priv.h"
-#include "key.h"
 #include "mem.h"
 #include "ops.h"
 #include "row.h"
@@ -77,27 +76,12 @@ gather(struct expiring *e, struct store_iter *it)
 	e->job.cost = e->keys.len;
 }
 
-static struct store_iter *
-rows(struct ops *ops, uint32_t table)
-{
-	struct buf from = { 0 }, to = { 0 };
-	struct store_iter *it;
-
-	key_row(&from, table, NULL, 0);
-	key_table_end(&to, table);
-	it = store_iter_new(ops->store, NULL, CF_ROWS, from.data, from.len, to.data, to.len);
-	store_iter_first(it);
-	buf_free(&from);
-	buf_free(&to);
-	return (it);
-}
-
 static void
 expire_work(void *arg)
 {
 	struct expiring *e = arg;
 	struct table_stat *stat = e->table->stat;
-	struct store_iter *it = rows(e->ops, e->table->id);
+	struct store_iter *it = store_iter_rows(e->ops->store, e->table->id);
 	uint64_t began = mono_us(), end;
 
 	do

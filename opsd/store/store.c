@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "key.h"
 #include "log.h"
 #include "mem.h"
 
@@ -257,6 +258,21 @@ store_iter_new(struct store *s, const struct store_snap *snap, enum store_cf cf,
 		rocksdb_readoptions_set_iterate_upper_bound(it->read, (char *)it->upper, ulen);
 	}
 	it->it = rocksdb_create_iterator_cf(s->db, it->read, s->cf[cf]);
+	return (it);
+}
+
+struct store_iter *
+store_iter_rows(struct store *s, uint32_t table)
+{
+	struct buf from = { 0 }, to = { 0 };
+	struct store_iter *it;
+
+	key_row(&from, table, NULL, 0);
+	key_table_end(&to, table);
+	it = store_iter_new(s, NULL, CF_ROWS, from.data, from.len, to.data, to.len);
+	store_iter_first(it);
+	buf_free(&from);
+	buf_free(&to);
 	return (it);
 }
 

@@ -46,6 +46,8 @@ void store_snap_free(struct store_snap *snap);
  */
 struct store_iter *store_iter_new(struct store *s, const struct store_snap *snap, enum store_cf cf,
     const void *lower, size_t llen, const void *upper, size_t ulen);
+/* The rows of a table, at the first one; four bytes of each key are the table's id. */
+struct store_iter *store_iter_rows(struct store *s, uint32_t table);
 void store_iter_free(struct store_iter *it);
 void store_iter_first(struct store_iter *it);
 void store_iter_last(struct store_iter *it);

@@ -69,25 +69,20 @@ json_t *
 sysrow_all(struct ops *ops, enum system_table id)
 {
 	struct table *t = catalog_by_id(ops->catalog, id);
-	struct buf from = { 0 }, to = { 0 };
 	struct store_iter *it;
 	json_t *list = json_array(), *o;
 
 	if (t == NULL)
 		return (list);
-	key_row(&from, id, (const uint8_t *)"", 0);
-	key_table_end(&to, id);
-	it = store_iter_new(ops->store, NULL, CF_ROWS, from.data, from.len, to.data, to.len);
-	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it)) {
+	it = store_iter_rows(ops->store, id);
+	for (; store_iter_valid(it); store_iter_next(it)) {
 		size_t klen, n;
 		const uint8_t *key = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
 
-		if ((o = load(t, key + from.len, klen - from.len, p, n)) != NULL)
+		if ((o = load(t, key + 4, klen - 4, p, n)) != NULL)
 			json_array_append_new(list, o);
 	}
 	store_iter_free(it);
-	buf_free(&from);
-	buf_free(&to);
 	table_unref(t);
 	return (list);
 }
