@@ -87,6 +87,7 @@ reload()
 		reload "$!"
 		wait_until 5 test -e "$(root n1)/log/$d.log"
 		kill "$(cat "$HL_T/$d.pid")"
+		wait "$(cat "$HL_T/$d.pid")" || :
 	done
 	kill "$(cat "$HL_T/notify.pid")"
 }
