@@ -14,6 +14,8 @@ start_nodes()
 	subscribe n1 n2 t
 	insert n1 t '{"id":1}'
 	wait_until 10 has_row n2 t 1
+	# leafd looks from time to time.
+	wait_until 20 is n1 hubleaf_stream_messages "v >= 1"
 }
 
 get()		# get NODE CURL-OPTION...: its page; sets $code and $page
