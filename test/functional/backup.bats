@@ -188,7 +188,10 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	[[ $output == *"cut off"* ]]
 	[ ! -e "$HL_T/cut.tar" ]
 	[ ! -e "$HL_T/cut.tar.part" ]
-	# not onto a terminal; with a file, a terminal shows how far it is
+}
+
+@test "the command line: not onto a terminal; with a file, a terminal shows how far it is" {
+	needs_terminal
 	wait_until 5 no_copy n1
 	run script -qec "'$HL_CLI' -c '$HL_T/nodes/n1/hubleaf.yaml' get_backup" /dev/null
 	[ "$status" = 1 ]

@@ -146,6 +146,11 @@ root()		# root NODE: its rootPath
 	echo "$HL_T/nodes/$1/root"
 }
 
+needs_terminal()	# in a bare chroot there may be none
+{
+	script -qec true /dev/null >/dev/null 2>&1 || skip "no pseudo-terminal can be made here"
+}
+
 node_make()	# node_make NODE [KEY=VALUE...]: ports and configuration
 {
 	local node=$1 dir=${HL_T:?hl_begin was not called}/nodes/$1 base kind i=0 pair
