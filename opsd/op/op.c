@@ -167,6 +167,13 @@ reply_error(struct request *r, int status, const char *fmt, ...)
 }
 
 void
+reply_failed(struct request *r, int status, char *err)
+{
+	reply_error(r, status, "%s", err != NULL ? err : "not written");
+	free(err);
+}
+
+void
 reply_json(struct request *r, int status, json_t *body)
 {
 	struct buf out = { 0 };

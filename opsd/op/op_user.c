@@ -85,13 +85,6 @@ reply_updated(struct request *r, const char *key)
 	    "update_hashes", key, "skipped_hashes"));
 }
 
-void
-reply_failed(struct request *r, int status, char *err)
-{
-	reply_error(r, status, "%s", err != NULL ? err : "not written");
-	free(err);
-}
-
 /* ---- making ---- */
 
 static void

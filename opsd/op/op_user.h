@@ -21,6 +21,5 @@ unsigned super_users(struct ops *ops, const char *but_user, const char *but_role
 void users_changed(struct ops *ops, int cluster_user);
 
 void reply_updated(struct request *r, const char *key);
-void reply_failed(struct request *r, int status, char *err);	/* frees err */
 
 #endif
