@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "cluster.h"
 #include "flows.h"
+#include "health.h"
 #include "http.h"
 #include "job.h"
 #include "log.h"
@@ -72,6 +73,8 @@ open_store(struct ops *o, char **err)
 		o->nodes = nodes_load(o, err);
 	if (*err == NULL)
 		o->flows = flows_load(o, err);
+	if (*err == NULL)
+		health_load(o);
 }
 
 struct ops *
@@ -84,6 +87,7 @@ ops_start(struct svc *svc)
 	o->started_us = mono_us();
 	o->metrics = metrics_new();
 	pthread_rwlock_init(&o->conf_lock, NULL);
+	pthread_mutex_init(&o->status_lock, NULL);
 	ops_conf_start(o);
 	make_keys(o, &err);
 	if (err == NULL)
@@ -134,6 +138,7 @@ ops_stop(struct ops *o)
 	store_close(o->store);
 	conf_free(o->set);
 	pthread_rwlock_destroy(&o->conf_lock);
+	pthread_mutex_destroy(&o->status_lock);
 	metrics_free(o->metrics);
 	free(o);
 }

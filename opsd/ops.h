@@ -42,6 +42,8 @@ struct ops {
 	uint64_t		 started_us;
 	_Atomic int		 stopping;
 	_Atomic int		 backing_up;	/* one backup at a time */
+	_Atomic int		 unavailable;	/* health.h */
+	pthread_mutex_t		 status_lock;	/* set_status and clear_status, one at a time */
 	struct conf		*set;		/* configuration that the next start finds */
 	pthread_rwlock_t	 conf_lock;	/* set and svc->conf are swapped under it */
 };

@@ -50,6 +50,14 @@ cli_daemon_pid(const struct conf *conf, const char *name)
 	return (pid);
 }
 
+static const char *
+text_of(const json_t *o, const char *name)
+{
+	const char *text = json_string_value(json_object_get(o, name));
+
+	return (text != NULL ? text : "");
+}
+
 /* server: what opsd knows of the nats-server, {"status",...}, or NULL. */
 static json_t *
 status_of(int pid, const json_t *server)
@@ -109,6 +117,18 @@ health(const struct target *t)
 	return (text);
 }
 
+/* What operators said of it, by id. */
+static void
+add_statuses(json_t *o, const struct target *t)
+{
+	json_t *list = ask(t, "get_status"), *e;
+	size_t i;
+
+	json_array_foreach(list, i, e)
+		json_object_set(o, text_of(e, "id"), json_object_get(e, "status"));
+	json_decref(list);
+}
+
 static json_t *
 node(int pid, const struct target *t, const json_t *info)
 {
@@ -126,18 +146,11 @@ node(int pid, const struct target *t, const json_t *info)
 		free(uptime);
 	}
 	json_object_set_new(o, "health", health(t));
+	add_statuses(o, t);
 	return (o);
 }
 
 /* ---- what is under way or waits ---- */
-
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *text = json_string_value(json_object_get(o, name));
-
-	return (text != NULL ? text : "");
-}
 
 static long long
 number_of(const json_t *o, const char *name)

@@ -104,6 +104,7 @@ static const struct {
 	{ "hdb_user", "add_user, alter_user and drop_user" },
 	{ "hdb_role", "add_role, alter_role and drop_role" },
 	{ "hdb_nodes", "add_node, update_node and remove_node" },
+	{ "hdb_status", "set_status and clear_status" },
 };
 
 /* 1 with 403 answered. */

@@ -46,6 +46,7 @@ static const struct {
 	{ SYS_CERTIFICATE, "hdb_certificate", "name", { "uses", "certificate", "is_authority",
 	    "private_key_name", "details", "is_self_signed" } },
 	{ SYS_INFO, "hdb_info", "info_id", { "data_version_num", "hdb_version_num" } },
+	{ SYS_STATUS, "hdb_status", "id", { "status" } },
 };
 
 static void

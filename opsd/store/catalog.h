@@ -14,7 +14,8 @@
  */
 #define TABLE_USER_FIRST	64	/* smaller ids are system tables */
 
-enum system_table { SYS_USER = 1, SYS_ROLE, SYS_NODES, SYS_JOB, SYS_CERTIFICATE, SYS_INFO };
+enum system_table { SYS_USER = 1, SYS_ROLE, SYS_NODES, SYS_JOB, SYS_CERTIFICATE, SYS_INFO,
+    SYS_STATUS };
 
 struct catalog;
 

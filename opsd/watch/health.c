@@ -2,8 +2,11 @@
 
 #include "health.h"
 
+#include <string.h>
+
 #include "commit.h"
 #include "ops.h"
+#include "sysrow.h"
 
 /* A commit takes milliseconds: a disk that needs as long does not answer any more. */
 #define STUCK_MS	10000
@@ -13,7 +16,7 @@
  * cannot open it does not listen.
  */
 const char *
-ops_unhealthy(struct ops *ops)
+ops_refuses_writes(struct ops *ops)
 {
 	uint64_t busy = commit_busy_ms(ops->commit);
 
@@ -27,4 +30,24 @@ ops_unhealthy(struct ops *ops)
 	if (commit_waited_ms(ops->commit) > ops->live.queue_ms)
 		return ("writes are refused: they wait longer than storage.maxTransactionQueueTime");
 	return (NULL);
+}
+
+const char *
+ops_unhealthy(struct ops *ops)
+{
+	const char *why = ops_refuses_writes(ops);
+
+	if (why == NULL && ops->unavailable)
+		why = "out of service: set_status made its availability Unavailable";
+	return (why);
+}
+
+void
+health_load(struct ops *ops)
+{
+	json_t *row = sysrow_get(ops, SYS_STATUS, "availability");
+	const char *status = json_string_value(json_object_get(row, "status"));
+
+	ops->unavailable = status != NULL && strcmp(status, "Unavailable") == 0;
+	json_decref(row);
 }

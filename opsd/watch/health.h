@@ -4,6 +4,13 @@
 struct ops;
 
 /* NULL when the node takes writes, else why it would refuse them; quick, any thread. */
+const char *ops_refuses_writes(struct ops *ops);
+/*
+ * NULL, or what GET /health says with its 503: that writes would be refused, or that
+ * set_status took the node out of service, which is for load balancers alone.
+ */
 const char *ops_unhealthy(struct ops *ops);
+/* Looks what set_status says; at the start and after each change. */
+void health_load(struct ops *ops);
 
 #endif

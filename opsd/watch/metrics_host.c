@@ -35,8 +35,11 @@ node(struct ops *ops, struct buf *out)
 	metric_line(out, "node_info", 1, "node", name, "node_id", ops->node_hex, NULL);
 	metric_one(out, "start_time_seconds", "gauge", "When opsd was started, since 1970.",
 	    ((double)wall_ms() - (double)(mono_us() - ops->started_us) / 1000) / 1000);
-	metric_one(out, "healthy", "gauge", "1 while writes are taken, as GET /health says.",
-	    ops_unhealthy(ops) == NULL);
+	metric_one(out, "healthy", "gauge", "1 while writes are taken: GET /health is 503 while not.",
+	    ops_refuses_writes(ops) == NULL);
+	metric_one(out, "available", "gauge",
+	    "0 while set_status has it out of service: GET /health is 503 then, too.",
+	    !ops->unavailable);
 	metric_one(out, "clustering_enabled", "gauge", "1 while clustering is on.",
 	    ops->live.clustering);
 	free(name);

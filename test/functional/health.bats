@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # GET /health fails while writes would, says why, and is well again with them; the gauge and
-# `hubleaf status` say the same.
+# `hubleaf status` say the same.  Operators say by set_status what they know of the node, and
+# take it out of service.
 
 load node.bash
 
@@ -37,10 +38,10 @@ told()		# told TEXT: by hubleaf status
 	    '.hubleaf.health | contains($want)'
 }
 
-gauge()		# gauge VALUE
+gauge()		# gauge VALUE [NAME]
 {
 	curl -s -m 10 -u admin:admin-secret "http://127.0.0.1:$(port n1 api)/metrics" |
-	    grep -qx "hubleaf_healthy $1"
+	    grep -qx "hubleaf_${2:-healthy} $1"
 }
 
 well()
@@ -112,6 +113,84 @@ is_above()	# is_above METRIC VALUE
 	gauge 1
 	node_kill n1 run CONT
 	wait_until 20 node_ready n1
+}
+
+# ---- what operators say of the node ----
+
+status_of()	# status_of ID STATUS: sets it
+{
+	ok n1 "{\"operation\":\"set_status\",\"id\":\"$1\",\"status\":\"$2\"}"
+}
+
+@test "statuses are set, changed, listed and cleared" {
+	local was
+
+	ok n1 '{"operation":"get_status"}' '. == []'
+	refused n1 404 '{"operation":"get_status","id":"primary"}' "No status of 'primary' is set"
+	refused n1 404 '{"operation":"clear_status","id":"primary"}' "No status of 'primary' is set"
+	status_of primary first
+	was=$body
+	jq -e 'keys == ["__createdtime__","__updatedtime__","id","status"] and .id == "primary" and .status == "first" and
+	    .__createdtime__ == .__updatedtime__ and .__createdtime__ > 1600000000000' <<<"$was"
+	ok n1 '{"operation":"get_status","id":"primary"}' ". == $was"
+	status_of primary "$(printf 'x%.0s' {1..1000})"
+	ok n1 '{"operation":"get_status","id":"primary"}' \
+	    "(.status | length) == 1000 and .__createdtime__ == ($was).__createdtime__ and .__updatedtime__ > ($was).__updatedtime__"
+	status_of maintenance $'two\\nlines'
+	ok n1 '{"operation":"get_status"}' 'map(.id) == ["maintenance","primary"] and .[0].status == "two\nlines"'
+	ok n1 '{"operation":"search_by_id","database":"system","table":"hdb_status","ids":["maintenance"],"get_attributes":["*"]}' \
+	    '.[0].status == "two\nlines"'
+	ok n1 '{"operation":"clear_status","id":"primary"}' '. == {"message":"Status successfully cleared"}'
+	refused n1 404 '{"operation":"get_status","id":"primary"}'
+	ok n1 '{"operation":"clear_status","id":"maintenance"}'
+	well
+}
+
+@test "statuses are checked" {
+	refused n1 400 '{"operation":"set_status"}' "'id' is required. 'status' is required"
+	refused n1 400 '{"operation":"set_status","id":"health","status":"x"}' "'id' must be one of [primary, maintenance, availability]"
+	refused n1 400 '{"operation":"set_status","id":"primary","status":true}' "'status' must be a string"
+	refused n1 400 '{"operation":"set_status","id":"primary","status":""}' "'status' is not allowed to be empty"
+	refused n1 400 "{\"operation\":\"set_status\",\"id\":\"primary\",\"status\":\"$(printf 'x%.0s' {1..1001})\"}" \
+	    "'status' length must be less than or equal to 1000 characters long"
+	refused n1 400 '{"operation":"set_status","id":"availability","status":"available"}' \
+	    "'status' of availability must be one of [Available, Unavailable]"
+	refused n1 400 '{"operation":"get_status","id":5}' "'id' must be a string"
+	refused n1 400 '{"operation":"clear_status"}' "'id' is required"
+	refused n1 400 '{"operation":"clear_status","id":"all"}' "'id' must be one of"
+	ok n1 '{"operation":"get_status"}' '. == []'
+}
+
+@test "a node that is taken out of service: load balancers hear of it, others are served" {
+	gauge 1 available
+	status_of availability Unavailable
+	status_of maintenance 'new disks'
+	health 503 'out of service: set_status made its availability Unavailable'
+	told 'bad: out of service'
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" status json=true |
+	    jq -e '.hubleaf | .availability == "Unavailable" and .maintenance == "new disks"'
+	gauge 0 available
+	gauge 1
+	insert n1 t '{"id":10}'
+	# A reason why writes are refused is said first.
+	ok n1 '{"operation":"set_configuration","storage_reserve":1000000000000000}'
+	health 503 'writes are refused'
+	ok n1 '{"operation":"set_configuration","storage_reserve":null}'
+	# It is so after a restart, too, until somebody ends it.
+	node_kill n1 opsd
+	wait_until 20 health 503 'out of service'
+	wait_until 20 node_ready n1
+	insert n1 t '{"id":11}'
+	status_of availability Available
+	well
+	gauge 1 available
+	status_of availability Unavailable
+	health 503 'out of service'
+	ok n1 '{"operation":"clear_status","id":"availability"}'
+	well
+	ok n1 '{"operation":"read_log","log_name":"opsd.log","limit":1000}' \
+	    "map(select(.message | test(\"^health: '.*' (took the node out of|put the node back in) service\"))) | length == 4"
+	ok n1 '{"operation":"clear_status","id":"maintenance"}'
 }
 
 @test "HEAD and the domain socket; other methods" {

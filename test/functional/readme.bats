@@ -189,4 +189,7 @@ arrived_csv()
 	ok cairo '{"operation":"describe_table","table":"session"}' '.expiration == 86400'
 	typed Watch cairo
 	[[ $output == *running* ]]
+	typed "Maintain a node" cairo
+	[[ $output == *"new disks until 14:00"* && $output == *"out of service"* ]]
+	ok cairo '{"operation":"get_status"}' 'map([.id, .status]) == [["availability","Available"]]'
 }

@@ -375,6 +375,7 @@ job_over()
 	hdb_user add_user, alter_user and drop_user
 	hdb_role add_role, alter_role and drop_role
 	hdb_nodes add_node, update_node and remove_node
+	hdb_status set_status and clear_status
 	END
 	as root 403 "$(write insert '{"id":1}' hdb_job system)" '.error | endswith("cannot be updated or removed.")'
 	as builder 403 '{"operation":"drop_table","database":"system","table":"hdb_user"}'

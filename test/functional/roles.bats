@@ -202,6 +202,10 @@ cases_of_all()
 	system_information	200	"attributes":["time"]	has("time")
 	get_backup	400	"keys":"yes"	.error | contains("'keys' must be a boolean")
 	list_certificates	200	-	.[0] | .name == "keys/certificate.pem" and .uses == ["clustering"] and .is_self_signed
+	set_status	200	"id":"maintenance","status":"new disks"	.id == "maintenance" and .status == "new disks"
+	get_status	200	"id":"maintenance"	.status == "new disks"
+	get_status	200	-	map(.id) == ["maintenance"]
+	clear_status	200	"id":"maintenance"	.message == "Status successfully cleared"
 	registration_info	200	-	.registered == false
 	get_fingerprint	200	-	has("message")
 	set_license	400	"key":"k","company":"c"	.error | contains("license")
