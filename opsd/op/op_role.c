@@ -122,6 +122,16 @@ demotes_last(struct request *r, const char *id, const json_t *was)
 	    super_users(r->ops, "", "") > 0 && super_users(r->ops, "", id) == 0);
 }
 
+/* Would the cluster's user be none any more? */
+static int
+ends_cluster(struct request *r, const char *id)
+{
+	const json_t *p = json_object_get(r->body, "permission");
+
+	return (p != NULL && !json_is_true(json_object_get(p, "cluster_user")) &&
+	    cluster_needs(r->ops, "", id));
+}
+
 static void
 alter_role_run(struct request *r)
 {
@@ -141,6 +151,9 @@ alter_role_run(struct request *r)
 	else if (demotes_last(r, id, role))
 		reply_error(r, 409, "Role %s is the one of the last active super_user: it must stay "
 		    "a super_user role", row_text(role, "role"));
+	else if (ends_cluster(r, id))
+		reply_error(r, 409, "Role %s is the one of clustering.user: while clustering is "
+		    "enabled it must stay a cluster_user role", row_text(role, "role"));
 	else
 		put_role(r, id, name, role);
 	json_decref(role);

@@ -70,6 +70,27 @@ super_users(struct ops *ops, const char *but_user, const char *but_role)
 	return (n);
 }
 
+/* The conf is freed. */
+static int
+conf_needs(struct ops *ops, struct conf *conf, const char *user, const char *role)
+{
+	const char *name = conf_bool(conf, CL_ENABLED) ? conf_str(conf, CL_USER) : NULL;
+	struct user *u = name != NULL ? user_load(ops, name) : NULL;
+	int needs = u != NULL && u->cluster_user && u->active &&
+	    (strcmp(u->name, user) == 0 || strcmp(u->role_id, role) == 0);
+
+	user_unref(u);
+	conf_free(conf);
+	return (needs);
+}
+
+int
+cluster_needs(struct ops *ops, const char *user, const char *role)
+{
+	return (conf_needs(ops, ops_conf(ops), user, role) ||
+	    conf_needs(ops, ops_conf_set(ops), user, role));
+}
+
 void
 users_changed(struct ops *ops, int cluster_user)
 {
@@ -204,7 +225,7 @@ static int
 alter_refused(struct request *r, const struct altering *a)
 {
 	const json_t *role = a->role != NULL ? a->role : a->was;
-	int stays = role_is(role, "super_user") && !json_is_false(a->active != NULL ? a->active :
+	int active = !json_is_false(a->active != NULL ? a->active :
 	    json_object_get(a->user, "active"));
 
 	if (a->password != NULL && strlen(a->password) > PASSWORD_MAX)
@@ -214,11 +235,16 @@ alter_refused(struct request *r, const struct altering *a)
 	    a->password == NULL)
 		reply_error(r, 400, "'password' is required when the role becomes one of cluster "
 		    "users");
-	else if (role_is(a->was, "super_user") && !stays &&
+	else if (role_is(a->was, "super_user") && !(active && role_is(role, "super_user")) &&
 	    !json_is_false(json_object_get(a->user, "active")) &&
 	    super_users(r->ops, a->username, "") == 0)
 		reply_error(r, 409, "User %s is the last active super_user: it cannot be made "
 		    "inactive or given another role", a->username);
+	else if (!(active && role_is(role, "cluster_user")) &&
+	    cluster_needs(r->ops, a->username, ""))
+		reply_error(r, 409, "User %s is the one of clustering.user: while clustering is "
+		    "enabled it cannot be made inactive or lose the role of a cluster_user",
+		    a->username);
 	else
 		return (0);
 	return (1);
@@ -299,6 +325,9 @@ drop_user_run(struct request *r)
 	else if (u->super_user && u->active && super_users(r->ops, username, "") == 0)
 		reply_error(r, 409, "User %s is the last active super_user: it cannot be dropped",
 		    username);
+	else if (cluster_needs(r->ops, username, ""))
+		reply_error(r, 409, "User %s is the one of clustering.user: while clustering is "
+		    "enabled it cannot be dropped", username);
 	else if ((status = sysrow_remove(r->ops, SYS_USER, username, &err)) == 200) {
 		users_changed(r->ops, u->cluster_user);
 		reply_message(r, "%s successfully deleted", username);

@@ -17,6 +17,11 @@ int role_is(const json_t *role, const char *type);	/* "super_user", "cluster_use
 void op_user_change(struct request *r, void (*fn)(struct request *r));
 /* Active super_users; without the user of that name, and without those of the role of that id. */
 unsigned super_users(struct ops *ops, const char *but_user, const char *but_role);
+/*
+ * Is the user, or the role of that id, what the node is a member of the cluster with?  By the
+ * configuration in force, or by the one that a restart puts in force.
+ */
+int cluster_needs(struct ops *ops, const char *user, const char *role);
 /* What a user or a role was changed to is in force at once. */
 void users_changed(struct ops *ops, int cluster_user);
 

@@ -87,6 +87,45 @@ role_id()	# role_id NAME
 	ok n1 '{"operation":"user_info"}' '.username == "'"$HL_USER"'" and .role.permission.super_user'
 }
 
+@test "the cluster's user stays one while clustering is enabled" {
+	local id
+
+	refused n1 409 '{"operation":"drop_user","username":"cluster"}' \
+	    'User cluster is the one of clustering.user: while clustering is enabled it cannot be dropped'
+	refused n1 409 '{"operation":"alter_user","username":"cluster","active":false}' 'clustering.user'
+	refused n1 409 '{"operation":"alter_user","username":"cluster","role":"guest"}' 'clustering.user'
+	refused n1 409 "{\"operation\":\"alter_role\",\"id\":\"$(role_id cluster_user)\",\"permission\":{\"super_user\":false}}" \
+	    'Role cluster_user is the one of clustering.user'
+	# Its password may change, its role's name, and its role for one that does as well.
+	ok n1 '{"operation":"alter_user","username":"cluster","password":"cluster-secret","active":true}'
+	ok n1 '{"operation":"add_role","role":"linker","permission":{"cluster_user":true}}'
+	ok n1 '{"operation":"alter_user","username":"cluster","role":"linker"}'
+	id=$(role_id linker)
+	ok n1 "{\"operation\":\"alter_role\",\"id\":\"$id\",\"role\":\"link\"}"
+	refused n1 409 "{\"operation\":\"alter_role\",\"id\":\"$id\",\"permission\":{}}" 'Role link is'
+	ok n1 "{\"operation\":\"alter_role\",\"id\":\"$(role_id cluster_user)\",\"permission\":{\"super_user\":false}}"
+	ok n1 "{\"operation\":\"alter_role\",\"id\":\"$(role_id cluster_user)\",\"permission\":{\"cluster_user\":true}}"
+	# Others may go, but not one that is to be it after a restart.
+	node_stop n1
+	HL_NO_USERS=1 node_run n1	# without CLUSTERING_USER, so that another can be set
+	wait_until 20 node_ready n1
+	ok n1 '{"operation":"add_user","role":"link","username":"next","password":"p","active":true}'
+	ok n1 '{"operation":"alter_user","username":"next","active":false}'
+	ok n1 '{"operation":"alter_user","username":"next","active":true}'
+	ok n1 '{"operation":"set_configuration","clustering_user":"next"}'
+	refused n1 409 '{"operation":"drop_user","username":"next"}' 'clustering.user'
+	refused n1 409 '{"operation":"drop_user","username":"cluster"}' 'clustering.user'
+	ok n1 '{"operation":"set_configuration","clustering_user":"cluster"}'
+	ok n1 '{"operation":"drop_user","username":"next"}'
+	# Where clustering is off, it may go.
+	ok n1 '{"operation":"set_configuration","clustering_enabled":false}'
+	refused n1 409 '{"operation":"drop_user","username":"cluster"}' 'clustering.user'
+	node_stop n1
+	HL_NO_USERS=1 node_run n1
+	ok n1 '{"operation":"alter_user","username":"cluster","active":false}'
+	ok n1 '{"operation":"drop_user","username":"cluster"}'
+}
+
 # ---- who was let in, in the log ----
 
 # says LINE: it is in the daemon's log, whatever is before it
