@@ -392,7 +392,7 @@ hanging_load()
 {
 	serve
 	job n1 "$(url_load /hang)"
-	wait_until 20 has_loaded "$id"
+	wait_until 60 has_loaded "$id"
 }
 
 has_loaded()
@@ -570,11 +570,12 @@ forgets()	# forgets NODE PEER: they have no subscription any more
 # ---- bounds ----
 
 @test "so many jobs wait, and no more" {
-	local i last
+	local i first last first_server
 
 	ok n1 '{"operation":"drop_table","database":"dev","table":"urls"}'
 	make_table n1 urls
 	hanging_load
+	first=$id
 	first_server=$serving
 	hanging_load
 	for i in {1..101}; do
@@ -585,8 +586,11 @@ forgets()	# forgets NODE PEER: they have no subscription any more
 	[ "$i" = 101 ]
 	[ "$code" = 503 ]
 	[[ $body == *"100 jobs are waiting already"* ]]
+	# Both still load: nothing else has made room.
+	has_loaded "$first"
+	has_loaded "$id"
 	kill "$serving" "$first_server"
-	wait_until 30 ended n1 "$last"
+	wait_until 60 ended n1 "$last"
 	ok n1 "{\"operation\":\"get_job\",\"id\":\"$last\"}" '.[0].status == "COMPLETE"'
 }
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
  *   /to/URL		a redirect
  *   /half		ends in the middle
  *   /			the same, with more of it
- *   /hang		some rows, then nothing for as long as the client stays
+ *   /hang		some rows, then empty lines for as long as the client stays
  */
 
 static const char table[] = "id,name\r\n1,one\r\n2,two\r\n";
@@ -62,10 +63,24 @@ rows(int fd, long n)
 	}
 }
 
+/* Who fetches gives up on what brings too little for a minute: empty lines keep it, and are no rows. */
+static void
+hang(int fd)
+{
+	struct pollfd	p = { .fd = fd, .events = POLLIN };
+	char		lines[8193], c;
+
+	memset(lines, '\n', sizeof(lines) - 1);
+	lines[sizeof(lines) - 1] = '\0';
+	rows(fd, 10000);
+	while (poll(&p, 1, 1000) == 0 || recv(fd, &c, 1, 0) > 0)
+		put(fd, lines);
+}
+
 static void
 answer(int fd, const char *path, const char *request)
 {
-	char	text[2000], c;
+	char	text[2000];
 
 	if (strcmp(path, "/csv") == 0 || (strcmp(path, "/secret") == 0 &&
 	    strstr(request, "X-Key: let-me-in\r\n") != NULL)) {
@@ -86,11 +101,9 @@ answer(int fd, const char *path, const char *request)
 		head(fd, "200 OK", 10000);
 		for (int i = 0; i < 100; i++)
 			put(fd, table);
-	} else if (strcmp(path, "/hang") == 0) {
-		rows(fd, 10000);
-		while (recv(fd, &c, 1, 0) > 0)
-			;
-	} else
+	} else if (strcmp(path, "/hang") == 0)
+		hang(fd);
+	else
 		head(fd, "404 Not Found", 0);
 }
 
