@@ -2,6 +2,7 @@
 
 #include "table.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +100,7 @@ table_copy(const struct table *t)
 {
 	struct table *c = xcalloc(1, sizeof(*c));
 
-	*c = *t;
+	memcpy(c, t, offsetof(struct table, refs));	/* others count meanwhile */
 	c->database = xstrdup(t->database);
 	c->name = xstrdup(t->name);
 	c->primary_key = xstrdup(t->primary_key);

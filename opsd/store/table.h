@@ -55,7 +55,7 @@ struct table {
 	struct stamp		 forgotten;	/* rows made before were removed here alone (forget.h) */
 	uint64_t		 created_ms;
 	struct table_stat	*stat;
-	_Atomic int		 refs;
+	_Atomic int		 refs;	/* the last: all before it is what a copy takes over */
 };
 
 struct table *table_ref(struct table *t);
