@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -21,6 +20,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "usock.h"
 
 #define CHAN_RETRY_MIN_MS	50
 #define CHAN_RETRY_MAX_MS	2000
@@ -439,23 +439,6 @@ chan_event_cb(struct bufferevent *bev, short what, void *arg)
 	chan_drop(c);
 }
 
-/* Who it is says the kernel, not the peer. */
-static int
-chan_trusted(int fd)
-{
-	struct ucred	cred;
-	socklen_t	len = sizeof cred;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1) {
-		log_warn("peer's credentials");
-		return (0);
-	}
-	if (cred.uid == geteuid() || cred.uid == 0)
-		return (1);
-	log_warnx("peer of uid %u, pid %d is refused", (unsigned)cred.uid, (int)cred.pid);
-	return (0);
-}
-
 static void
 chan_start(struct chan *c, int fd)
 {
@@ -472,37 +455,14 @@ chan_start(struct chan *c, int fd)
 }
 
 static int
-chan_address(struct sockaddr_un *sun, const char *path)
-{
-	size_t	n = strlen(path);
-
-	*sun = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (n >= sizeof sun->sun_path) {
-		errno = ENAMETOOLONG;
-		return (-1);
-	}
-	memcpy(sun->sun_path, path, n + 1);
-	return (0);
-}
-
-static int
 chan_connect(const char *path)
 {
-	struct sockaddr_un	sun;
-	int			fd, saved;
+	int	fd = usock_connect(path, SOCK_NONBLOCK);
 
-	if (chan_address(&sun, path) == -1)
-		return (-1);
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
-		return (-1);
-	if (connect(fd, (struct sockaddr *)&sun, sizeof sun) == 0) {
-		if (chan_trusted(fd))
-			return (fd);
-		errno = EPERM;
-	}
-	saved = errno;
+	if (fd == -1 || usock_trusted(fd))
+		return (fd);
 	close(fd);
-	errno = saved;
+	errno = EPERM;
 	return (-1);
 }
 
@@ -594,7 +554,7 @@ chan_accept_cb(struct evconnlistener *lev, evutil_socket_t fd, struct sockaddr *
 	struct chan_listener	*l = arg;
 	struct chan		*c;
 
-	if (!chan_trusted(fd)) {
+	if (!usock_trusted(fd)) {
 		close(fd);
 		return;
 	}
@@ -622,31 +582,6 @@ chan_pause_cb(evutil_socket_t fd, short what, void *arg)
 	evconnlistener_enable(l->lev);
 }
 
-static int
-chan_bind(const char *path)
-{
-	struct sockaddr_un	sun;
-	struct stat		st;
-	mode_t			mask;
-	int			fd, r, saved;
-
-	if (chan_address(&sun, path) == -1)
-		return (-1);
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		unlink(path);
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
-		return (-1);
-	mask = umask(0177);
-	r = bind(fd, (struct sockaddr *)&sun, sizeof sun);
-	saved = errno;
-	umask(mask);
-	if (r == 0)
-		return (fd);
-	close(fd);
-	errno = saved;
-	return (-1);
-}
-
 struct chan_listener *
 chan_listen(struct event_base *base, const char *path, enum role me,
     const struct chan_ops *ops, void *arg)
@@ -655,7 +590,7 @@ chan_listen(struct event_base *base, const char *path, enum role me,
 	struct stat		 st = { 0 };
 	int			 fd, saved;
 
-	if ((fd = chan_bind(path)) == -1)
+	if ((fd = usock_bind(path, 0600)) == -1)
 		return (NULL);
 	l = xcalloc(1, sizeof *l);
 	l->base = base;

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "conf_priv.h"
+#include "file.h"
 #include "mem.h"
 #include "yaml.h"
 
@@ -33,46 +33,6 @@ conf_settings_text(const struct conf *c)
 	text = yaml_dump(tree);
 	json_decref(tree);
 	return (text);
-}
-
-static int
-conf_write_all(int fd, const char *text)
-{
-	size_t	n = strlen(text);
-	ssize_t	w;
-
-	for (; n > 0; text += w, n -= (size_t)w)
-		if ((w = write(fd, text, n)) == -1)
-			return (-1);
-	return (0);
-}
-
-static int
-conf_write_file(const char *path, const char *text)
-{
-	int	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int	r, saved;
-
-	if (fd == -1)
-		return (-1);
-	r = conf_write_all(fd, text) == 0 && fsync(fd) == 0 ? 0 : -1;
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return (r);
-}
-
-/* The new name must be on disk as well. */
-static int
-conf_sync_dir(const char *dir)
-{
-	int	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (fd == -1)
-		return (-1);
-	r = fsync(fd);
-	close(fd);
-	return (r);
 }
 
 /* ---- what was there before ---- */
@@ -136,8 +96,8 @@ conf_save(struct conf *c, char **err)
 	path = conf_path(c, SETTINGS_FILE);
 	tmp = xasprintf("%s.new", path);
 	text = conf_settings_text(c);
-	r = conf_write_file(tmp, text) == 0 && conf_backup(c, path) == 0 &&
-	    rename(tmp, path) == 0 && conf_sync_dir(conf_str(c, ROOT_PATH)) == 0 ? 0 : -1;
+	r = file_put(tmp, 0600, text, strlen(text)) == 0 && conf_backup(c, path) == 0 &&
+	    rename(tmp, path) == 0 && file_sync_folder(path) == 0 ? 0 : -1;
 	if (r == -1) {
 		*err = xasprintf("%s: cannot write: %s", path, strerror(errno));
 		unlink(tmp);

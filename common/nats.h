@@ -5,14 +5,13 @@
 #include <stdint.h>
 
 /*
- * A NATS client connection: the only file that includes <nats/nats.h>.
+ * A NATS client connection: this and natslink.h are the only files that include <nats/nats.h>.
  * Everything that arrives is handed to the loop's thread; every call is made
  * on the loop's thread and does not block.  It connects in the background,
  * again and again (reconnects for ever), and drops what is published while down.
  */
 struct nats;
 struct nats_sub;
-struct post;
 struct event_base;
 
 struct nats_opts {
@@ -31,7 +30,7 @@ struct nats_msg {
 };
 
 /* `state` runs with 1 when connected (also after each reconnect), 0 when lost. */
-struct nats *nats_open(struct event_base *base, struct post *post, const struct nats_opts *o,
+struct nats *nats_open(struct event_base *base, const struct nats_opts *o,
     void (*state)(int up, void *arg), void *arg);
 void nats_close(struct nats *n);	/* no callback runs afterwards; requests in flight are dropped silently */
 int nats_is_up(const struct nats *n);

@@ -7,32 +7,30 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "clock.h"
+#include "file.h"
 #include "log.h"
 #include "mem.h"
+#include "natsbin.h"
+#include "natslog.h"
+#include "natstext.h"
 #include "tool.h"
 
-#define OLDEST_GOOD	{ 2, 10, 27 }	/* the first without known holes */
 #define POLL_MS		20		/* while starting */
 #define SLOW_START_MS	60000
 #define TERM_MS		5000		/* from SIGTERM to SIGKILL */
 #define BACKOFF_MIN_MS	200
 #define BACKOFF_MAX_MS	10000
 #define CALM_MS		10000		/* a run of this length forgets the back-off */
-#define LINE_LEN	4096		/* a longer log line is cut up */
-#define WARN_SPAN_MS	10000		/* so many of its warnings in this time go to our log */
-#define WARN_MAX	20
 #define PORTS_MAX	65536
 
 enum natsd_state {
@@ -64,124 +62,12 @@ struct natsd {
 	struct event		*timer;
 	struct event		*output;	/* the child's stderr and stdout */
 	int			 output_fd;
-	struct buf		 line;
-	uint64_t		 warn_since;	/* mono_us */
-	unsigned		 warns;
+	struct natslog		 log;
 	struct evhttp_connection *http;		/* to the child's monitoring port */
 	int			 asking;
 };
 
 static void start(struct natsd *d);
-
-static int
-too_old(const char *version)
-{
-	static const int	 good[3] = OLDEST_GOOD;
-	int			 v[3] = { 0 }, i;
-
-	if (sscanf(version, "%d.%d.%d", &v[0], &v[1], &v[2]) != 3)
-		return (1);
-	for (i = 0; i < 3; i++)
-		if (v[i] != good[i])
-			return (v[i] < good[i]);
-	return (0);
-}
-
-/* "nats-server: v2.10.27" */
-static int
-find_version(struct natsd *d, char **err)
-{
-	char	*argv[] = { d->binary, (char *)"--version", NULL }, *out, version[32] = "";
-	int	 rc = tool_run(argv, &out);
-
-	if (rc != 0 || sscanf(out, "nats-server: v%31[0-9a-zA-Z.-]", version) != 1) {
-		*err = xasprintf("%s is not a nats-server that runs here: %s", d->binary, out);
-		free(out);
-		return (-1);
-	}
-	free(out);
-	if (too_old(version) && !d->allow_old) {
-		*err = xasprintf("%s is nats-server %s: 2.10.27 is the oldest without known holes",
-		    d->binary, version);
-		return (-1);
-	}
-	d->version = xstrdup(version);
-	return (0);
-}
-
-/* Its log */
-
-static int
-is_noise(const char *text)
-{
-	/* What our configuration means to do, said at each start. */
-	static const char *const noise[] = {
-		"Plaintext passwords detected", "Maximum payloads over",
-		"TLS certificate chain and hostname of solicited",
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
-		if (strstr(text, noise[i]) != NULL)
-			return (1);
-	return (0);
-}
-
-/* Servers that quarrel say so thousands of times a second. */
-static int
-may_warn(struct natsd *d)
-{
-	uint64_t now = mono_us();
-
-	if (now - d->warn_since > WARN_SPAN_MS * 1000) {
-		if (d->warns > WARN_MAX)
-			log_warnx("%s server: %u more warnings left out", d->name,
-			    d->warns - WARN_MAX);
-		d->warn_since = now;
-		d->warns = 0;
-	}
-	return (++d->warns <= WARN_MAX);
-}
-
-/* "[123] [INF] text" */
-static void
-log_server_line(struct natsd *d, const char *line)
-{
-	static const char	*const bad[] = { "[WRN] ", "[ERR] ", "[FTL] " };
-	const char		*text = strstr(line, "] [");
-	size_t			 i;
-	int			 warn = text == NULL && strncmp(line, "nats-server: ", 13) == 0;
-
-	text = text != NULL ? text + 2 : line;
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (strncmp(text, bad[i], 6) == 0)
-			warn = 1;
-	if (text[0] == '[' && strlen(text) > 6)
-		text += 6;
-	if (warn && !is_noise(text) && may_warn(d))
-		log_warnx("%s server: %s", d->name, text);
-	else
-		log_debug("%s server: %s", d->name, text);
-}
-
-/* One byte of its output. */
-static void
-log_server_byte(struct natsd *d, char c)
-{
-	if (c != '\n' && d->line.len < LINE_LEN) {
-		buf_u8(&d->line, c == '\0' ? '?' : (uint8_t)c);
-		return;
-	}
-	if (d->line.len > 0) {
-		buf_u8(&d->line, 0);
-		log_server_line(d, (const char *)d->line.data);
-	}
-	buf_clear(&d->line);
-	if (c != '\n')
-		buf_u8(&d->line, (uint8_t)c);
-}
-
-/* Its life */
 
 static void
 arm(struct natsd *d, unsigned ms)
@@ -223,7 +109,7 @@ output_free(struct natsd *d)
 	if (d->output_fd != -1)
 		close(d->output_fd);
 	d->output_fd = -1;
-	buf_clear(&d->line);
+	buf_clear(&d->log.line);
 }
 
 static void
@@ -280,13 +166,13 @@ natsd_output_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct natsd	*d = arg;
 	char		 buf[4096];
-	ssize_t		 n = read(fd, buf, sizeof(buf)), i;
+	ssize_t		 n = read(fd, buf, sizeof(buf));
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
-	for (i = 0; i < n; i++)
-		log_server_byte(d, buf[i]);
-	if (n <= 0) {
+	if (n > 0)
+		natslog_add(&d->log, buf, (size_t)n);
+	else {
 		output_free(d);
 		reap(d);
 	}
@@ -316,26 +202,6 @@ remove_ports(const struct natsd *d)
 	closedir(dir);
 }
 
-static char *
-read_small(const char *path, size_t max, size_t *len)
-{
-	char	*text = xmalloc(max + 1);
-	int	 fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t	 n = -1;
-
-	if (fd != -1) {
-		n = read(fd, text, max);
-		close(fd);
-	}
-	if (n < 0) {
-		free(text);
-		return (NULL);
-	}
-	text[n] = '\0';
-	*len = (size_t)n;
-	return (text);
-}
-
 /* The port of its monitoring listener; 0: not known yet. */
 static unsigned
 monitoring_port(const struct natsd *d)
@@ -346,7 +212,7 @@ monitoring_port(const struct natsd *d)
 	size_t		 len;
 	unsigned	 port = 0;
 
-	text = read_small(path, PORTS_MAX, &len);
+	text = file_read(path, PORTS_MAX, &len);
 	if (text != NULL)
 		ports = json_loads(text, 0, NULL);
 	url = json_string_value(json_array_get(json_object_get(ports, "monitoring"), 0));
@@ -413,7 +279,7 @@ is_ours(const struct natsd *d, pid_t pid)
 	size_t	 len = 0;
 	int	 found = 0;
 
-	text = read_small(path, PORTS_MAX, &len);
+	text = file_read(path, PORTS_MAX, &len);
 	for (at = text; text != NULL && at < text + len; at += strlen(at) + 1)
 		if (strcmp(at, d->conf_path) == 0)
 			found = 1;
@@ -427,7 +293,7 @@ static pid_t
 left_over(const struct natsd *d)
 {
 	size_t	 len;
-	char	*text = read_small(d->pid_path, 32, &len);
+	char	*text = file_read(d->pid_path, 32, &len);
 	long	 pid = text != NULL ? strtol(text, NULL, 10) : 0;
 
 	free(text);
@@ -535,34 +401,11 @@ restart(struct natsd *d)
 
 /* The interface */
 
-/* With what is missing above it. */
-static int
-make_folder(const char *path, char **err)
-{
-	char	*part = xstrdup(path), *slash = part;
-	int	 rc = 0;
-
-	do {
-		slash = strchr(slash + 1, '/');
-		if (slash != NULL)
-			*slash = '\0';
-		if (mkdir(part, 0700) == -1 && errno != EEXIST)
-			rc = -1;
-		if (slash != NULL)
-			*slash = '/';
-	} while (rc == 0 && slash != NULL);
-	if (rc == -1)
-		*err = xasprintf("%s: %s", path, strerror(errno));
-	free(part);
-	return (rc);
-}
-
 struct natsd *
 natsd_new(struct event_base *base, const struct natsd_opts *o,
     void (*state)(int ready, void *arg), void *arg)
 {
 	struct natsd	*d = xcalloc(1, sizeof(*d));
-	char		*err = NULL;
 
 	d->base = base;
 	d->name = xstrdup(o->name);
@@ -577,9 +420,9 @@ natsd_new(struct event_base *base, const struct natsd_opts *o,
 	d->timer = evtimer_new(base, natsd_timer_cb, d);
 	if (d->timer == NULL)
 		fatalx("%s server: no timer", o->name);
-	if (make_folder(d->dir, &err) == -1)
-		log_warnx("%s server: %s", o->name, err);	/* natsd_configure tries again */
-	free(err);
+	d->log.name = d->name;
+	if (file_make_folder(d->dir) == -1)
+		log_warn("%s server: %s", o->name, d->dir);	/* natsd_configure tries again */
 	return (d);
 }
 
@@ -588,28 +431,19 @@ static int
 write_conf(const struct natsd *d, const char *path, const char *text)
 {
 	struct buf	b = { 0 };
-	FILE		*f;
-	int		 fd, bad;
+	int		rc;
 
 	buf_addf(&b, "# Written by hubleaf: changes are lost.\npid_file: ");
-	natsd_quote(&b, d->pid_path);
+	natstext_quote(&b, d->pid_path);
 	buf_addf(&b, "\nports_file_dir: ");
-	natsd_quote(&b, d->dir);
+	natstext_quote(&b, d->dir);
 	/* One line on a peer that is away, not one for each attempt to reach it. */
 	buf_addf(&b, "\nhttp: \"127.0.0.1:-1\"\nlogtime: false\n"
 	    "connect_error_reports: 600\nreconnect_error_reports: 600\n");
 	buf_add(&b, text, strlen(text));
-	(void)unlink(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	f = fd != -1 ? fdopen(fd, "w") : NULL;
-	if (f == NULL) {
-		buf_free(&b);
-		return (-1);
-	}
-	bad = fwrite(b.data, 1, b.len, f) != b.len;
-	bad |= fclose(f) != 0;
+	rc = file_put(path, 0600, b.data, b.len);
 	buf_free(&b);
-	return (bad ? -1 : 0);
+	return (rc);
 }
 
 /* Write it beside the present file, have it checked, and put it in place. */
@@ -640,9 +474,13 @@ natsd_configure(struct natsd *d, const char *text, int with_restart, char **err)
 {
 	if (d->text != NULL && strcmp(d->text, text) == 0)
 		return (0);
-	if (make_folder(d->dir, err) == -1)
+	if (file_make_folder(d->dir) == -1) {
+		*err = xasprintf("%s: %s", d->dir, strerror(errno));
 		return (-1);
-	if (d->version == NULL && find_version(d, err) == -1)
+	}
+	if (d->version == NULL)
+		d->version = natsbin_version(d->binary, d->allow_old, err);
+	if (d->version == NULL)
 		return (-1);
 	if (install_conf(d, text, err) == -1)
 		return (-1);
@@ -702,7 +540,7 @@ natsd_free(struct natsd *d)
 	}
 	output_free(d);
 	event_free(d->timer);
-	buf_free(&d->line);
+	buf_free(&d->log.line);
 	free(d->name);
 	free(d->binary);
 	free(d->dir);
@@ -711,60 +549,4 @@ natsd_free(struct natsd *d)
 	free(d->text);
 	free(d->version);
 	free(d);
-}
-
-void
-natsd_quote(struct buf *b, const char *s)
-{
-	buf_u8(b, '"');
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			buf_addf(b, "\\%c", *s);
-		else if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			buf_addf(b, "\\x%02x", (unsigned char)*s);
-		else
-			buf_u8(b, (uint8_t)*s);
-	}
-	buf_u8(b, '"');
-}
-
-/* Looking for the binary */
-
-static char *
-find_in_path(void)
-{
-	const char	*path = getenv("PATH"), *end;
-	char		*file;
-
-	for (; path != NULL && *path != '\0'; path = *end == ':' ? end + 1 : end) {
-		end = strchrnul(path, ':');
-		if (*path != '/')
-			continue;
-		file = xasprintf("%.*s/nats-server", (int)(end - path), path);
-		if (access(file, X_OK) == 0)
-			return (file);
-		free(file);
-	}
-	return (NULL);
-}
-
-char *
-natsd_find(const char *configured, char **err)
-{
-	static const char *const	 places[] = { PKGLIBEXECDIR "/nats-server", BUILT_NATS_SERVER };
-	char				*file;
-	size_t				 i;
-
-	if (configured != NULL) {
-		if (access(configured, X_OK) == 0)
-			return (xstrdup(configured));
-		*err = xasprintf("natsServer.path %s: %s", configured, strerror(errno));
-		return (NULL);
-	}
-	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (places[i][0] != '\0' && access(places[i], X_OK) == 0)
-			return (xstrdup(places[i]));
-	if ((file = find_in_path()) == NULL)
-		*err = xasprintf("no nats-server: neither " PKGLIBEXECDIR "/nats-server nor one in PATH");
-	return (file);
 }

@@ -11,7 +11,6 @@
  * A server left over from a killed parent (pid file) is ended first.
  */
 struct natsd;
-struct buf;
 struct event_base;
 
 struct natsd_opts {
@@ -36,11 +35,5 @@ const char *natsd_version(const struct natsd *d);	/* "2.10.27", NULL before the 
 unsigned natsd_restarts(const struct natsd *d, int ended);
 /* Stop and wait (bounded); then free. */
 void natsd_free(struct natsd *d);
-
-/* A string as nats-server's configuration takes it: quoted, with what could end it escaped. */
-void natsd_quote(struct buf *b, const char *s);
-
-/* The binary to use: configured path, else the built-in default, else PATH. NULL with *err. */
-char *natsd_find(const char *configured, char **err);
 
 #endif

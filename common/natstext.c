@@ -6,16 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "natsd.h"
-
 #define PAYLOAD_ROOM	(256 << 10)	/* around the largest transaction */
 #define HOST_MAX	255
+
+void
+natstext_quote(struct buf *b, const char *s)
+{
+	buf_u8(b, '"');
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			buf_addf(b, "\\%c", *s);
+		else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			buf_addf(b, "\\x%02x", (unsigned char)*s);
+		else
+			buf_u8(b, (uint8_t)*s);
+	}
+	buf_u8(b, '"');
+}
 
 void
 natstext_string(struct buf *b, const char *key, const char *value)
 {
 	buf_addf(b, "%s: ", key);
-	natsd_quote(b, value);
+	natstext_quote(b, value);
 	buf_u8(b, '\n');
 }
 
@@ -123,7 +136,7 @@ natstext_route_url(struct buf *b, const struct settings *s, const char *scheme,
 	buf_u8(&url, '@');
 	add_host_port(&url, host, port);
 	buf_u8(&url, 0);
-	natsd_quote(b, (const char *)url.data);
+	natstext_quote(b, (const char *)url.data);
 	buf_u8(b, '\n');
 	buf_free(&url);
 }

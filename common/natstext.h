@@ -12,6 +12,8 @@
 /* User of the account that only our own connection to the server is in. */
 #define NATSTEXT_SYS_USER	"hubleaf-sys"
 
+/* A string as the servers' configuration takes it: quoted, with what could end it escaped. */
+void natstext_quote(struct buf *b, const char *s);
 /* A line `key: "value"`. */
 void natstext_string(struct buf *b, const char *key, const char *value);
 void natstext_address(struct buf *b, const struct conf *c, enum conf_key host, enum conf_key port);

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -19,6 +18,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "file.h"
 #include "log.h"
 #include "logconf.h"
 #include "logfile.h"
@@ -160,24 +160,10 @@ svc_load_conf(struct svc *s)
 }
 
 static void
-svc_make_dir(const char *path)
+svc_make_folder(const char *path)
 {
-	struct stat	 st;
-	char		*part = xstrdup(path), *p;
-
-	for (p = part + 1; (p = strchr(p, '/')) != NULL; p++) {
-		*p = '\0';
-		if (mkdir(part, 0700) == -1 && errno != EEXIST && stat(part, &st) == -1)
-			fatal("%s", part);
-		*p = '/';
-	}
-	if (mkdir(part, 0700) == -1 && errno != EEXIST)
-		fatal("%s", part);
-	if (stat(part, &st) == -1)
-		fatal("%s", part);
-	if (!S_ISDIR(st.st_mode))
-		fatalx("%s: is not a directory", part);
-	free(part);
+	if (file_make_folder(path) == -1)
+		fatal("%s", path);
 }
 
 /* The lock, not the number in it, says that another one runs. */
@@ -323,8 +309,8 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	svc_options(s, argc, argv);
 	svc_load_conf(s);
 	svc_raise_files();
-	svc_make_dir(conf_str(s->conf, ROOT_PATH));
-	svc_make_dir(conf_str(s->conf, RUN_PATH));
+	svc_make_folder(conf_str(s->conf, ROOT_PATH));
+	svc_make_folder(conf_str(s->conf, RUN_PATH));
 	svc_pid_file(s);
 	log_conf(name, s->conf);	/* now that nobody else writes the file */
 	svc_loop(s);

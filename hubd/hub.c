@@ -7,11 +7,13 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "cert.h"
 #include "crypto.h"
 #include "hubconf.h"
 #include "log.h"
 #include "logconf.h"
 #include "mem.h"
+#include "natsbin.h"
 #include "natstext.h"
 #include "network.h"
 #include "request.h"
@@ -69,7 +71,7 @@ open_nats(struct hub *h, const char *host, int64_t port, const char *user, const
 {
 	char			*url = natstext_url(host, port);
 	struct nats_opts	 o = { .url = url, .user = user, .password = password, .name = "hubd" };
-	struct nats		*n = nats_open(h->svc->base, h->svc->post, &o, state, h);
+	struct nats		*n = nats_open(h->svc->base, &o, state, h);
 
 	free(url);
 	return (n);
@@ -137,7 +139,7 @@ static int
 new_server(struct hub *h, char **err)
 {
 	const struct conf	*c = h->set->conf;
-	char			*binary = natsd_find(conf_str(c, NATS_SERVER), err);
+	char			*binary = natsbin_find(conf_str(c, NATS_SERVER), err);
 	struct natsd_opts	 o = {
 		.name = "hub", .binary = binary, .dir = h->dir,
 		.allow_old = conf_bool(c, NATS_ENABLE_OLD),
@@ -156,7 +158,7 @@ make_route_cert(const struct hub *h, char **err)
 	char	*key = xasprintf("%s/route.key", h->dir);
 	char	*cert = xasprintf("%s/route.crt", h->dir);
 	char	*ca = xasprintf("%s/route-ca.crt", h->dir);
-	int	 rc = crypto_make_open_cert(key, cert, ca, h->set->node, err);
+	int	 rc = cert_make_open(key, cert, ca, h->set->node, err);
 
 	free(key);
 	free(cert);

@@ -19,7 +19,7 @@ struct hubconf_run {
  */
 char *hubconf_text(const struct settings *s, const struct hubconf_run *run, int live);
 /* Whether the routes' ends do not verify each other: run->dir then holds
- * the files of crypto_make_open_cert(). */
+ * the files of cert_make_open(). */
 int hubconf_open_routes(const struct settings *s);
 
 /* This hub's routes as [{"host","port"}]; new reference. */

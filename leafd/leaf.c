@@ -16,6 +16,7 @@
 #include "logconf.h"
 #include "measure.h"
 #include "mem.h"
+#include "natsbin.h"
 #include "natsd.h"
 #include "natstext.h"
 #include "publish.h"
@@ -193,7 +194,7 @@ connect_as(struct leaf *l, const struct settings *s)
 		o.url = url;
 		o.name = name;
 		l->login = xstrdup(login);
-		l->nats = nats_open(l->svc->base, l->svc->post, &o, leaf_nats_cb, l);
+		l->nats = nats_open(l->svc->base, &o, leaf_nats_cb, l);
 		l->asker = asker_new(l->nats);
 	}
 	free(login);
@@ -215,7 +216,7 @@ static int
 start_natsd(struct leaf *l, const struct settings *s, char **err)
 {
 	struct natsd_opts	 o = { .name = "leaf", .allow_old = conf_bool(s->conf, NATS_ENABLE_OLD) };
-	char			*binary = natsd_find(conf_str(s->conf, NATS_SERVER), err);
+	char			*binary = natsbin_find(conf_str(s->conf, NATS_SERVER), err);
 	char			*dir = conf_path(s->conf, "clustering");
 
 	if (binary != NULL) {

@@ -8,7 +8,6 @@
 
 #include "buf.h"
 #include "mem.h"
-#include "natsd.h"
 #include "natstext.h"
 
 #define ROUTES_MAX	1000
@@ -68,7 +67,7 @@ add_denied(struct buf *b, const char *node)
 	buf_addf(b, "deny_exports: [ \"hl.txn.>\" ]\ndeny_imports: [\n\"hl.txn.>\"\n");
 	for (i = 0; i < sizeof(denied_api) / sizeof(denied_api[0]); i++) {
 		subject = xasprintf("$JS.%s.API.%s", node, denied_api[i]);
-		natsd_quote(b, subject);
+		natstext_quote(b, subject);
 		buf_u8(b, '\n');
 		free(subject);
 	}

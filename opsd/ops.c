@@ -9,8 +9,10 @@
 
 #include "auth.h"
 #include "backup.h"
+#include "cert.h"
 #include "clock.h"
 #include "cluster.h"
+#include "crypto.h"
 #include "flows.h"
 #include "health.h"
 #include "http.h"
@@ -39,7 +41,7 @@ make_keys(struct ops *o, char **err)
 	else if (crypto_key_file(secret, o->key) == -1)
 		*err = xasprintf("%s: %s", secret, strerror(errno));
 	else
-		crypto_make_cert(key, cert, name != NULL ? name : "hubleaf", err);
+		cert_make(key, cert, name != NULL ? name : "hubleaf", err);
 	free(dir);
 	free(secret);
 	free(key);

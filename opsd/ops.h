@@ -7,7 +7,6 @@
 #include "catalog.h"
 #include "chan.h"
 #include "commit.h"
-#include "crypto.h"
 #include "store.h"
 #include "svc.h"
 #include "txlog.h"

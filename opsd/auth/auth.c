@@ -11,6 +11,7 @@
 #include "authlog.h"
 #include "basic.h"
 #include "clock.h"
+#include "crypto.h"
 #include "failures.h"
 #include "firstuser.h"
 #include "log.h"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto.h"
 #include "mem.h"
 #include "ops.h"
 #include "right.h"

@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli_progress.h"
+#include "file.h"
 #include "mem.h"
 
 struct saving {
@@ -23,18 +23,11 @@ static int
 cli_backup_take(void *arg, const void *p, size_t n, uint64_t total)
 {
 	struct saving *s = arg;
-	const char *at = p;
-	ssize_t some;
 
 	s->total = total;
-	for (; n > 0; at += some, n -= (size_t)some) {
-		some = write(s->fd, at, n);
-		if (some == -1 && errno == EINTR)
-			some = 0;
-		if (some == -1)
-			return (-1);
-		s->done += (uint64_t)some;
-	}
+	if (file_write(s->fd, p, n) == -1)
+		return (-1);
+	s->done += n;
 	progress_show(&s->progress, "backup", s->done, total, UNIT_BYTES);
 	return (0);
 }
@@ -72,21 +65,6 @@ says(const char *path)
 	return (-1);
 }
 
-/* So that the name is on disk, too. */
-static int
-sync_folder(const char *file)
-{
-	char *copy = xstrdup(file);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = -1;
-
-	if (fd != -1 && (fsync(fd) == 0 || errno == EINVAL))
-		rc = 0;
-	if (fd != -1)
-		close(fd);
-	free(copy);
-	return (rc);
-}
-
 static int
 save_as(struct saving *s, const struct target *t, const char *body, const char *part,
     const char *file)
@@ -103,7 +81,7 @@ save_as(struct saving *s, const struct target *t, const char *body, const char *
 		rc = says(part);
 	if (close(s->fd) == -1 && rc == 0)
 		rc = says(part);
-	if (rc == 0 && (rename(part, file) == -1 || sync_folder(file) == -1))
+	if (rc == 0 && (rename(part, file) == -1 || file_sync_folder(file) == -1))
 		rc = says(file);
 	if (rc == -1)
 		unlink(part);

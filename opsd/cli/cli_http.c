@@ -9,14 +9,14 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/http.h>
 
 #include "buf.h"
-#include "crypto.h"
 #include "mem.h"
+#include "tls.h"
+#include "usock.h"
 
 #define ANSWER_MAX	(1u << 30)
 #define DEFAULT_PORT	9925
@@ -82,28 +82,6 @@ target_login(struct target *t, const char *username, const char *password)
 }
 
 static int
-connect_socket(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (strlen(path) >= sizeof(sun.sun_path)) {
-		errno = ENAMETOOLONG;
-		return (-1);
-	}
-	memcpy(sun.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd != -1 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
-		int error = errno;
-
-		close(fd);
-		errno = error;
-		return (-1);
-	}
-	return (fd);
-}
-
-static int
 connect_host(const char *host, int port, char **err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list, *ai;
@@ -140,7 +118,7 @@ target_connect(const struct target *t, char **err)
 
 	if (t->socket == NULL)
 		fd = connect_host(t->host, t->port, err);
-	else if ((fd = connect_socket(t->socket)) == -1)
+	else if ((fd = usock_connect(t->socket, 0)) == -1)
 		*err = xasprintf("%s: %s%s", t->socket, strerror(errno),
 		    errno == ENOENT || errno == ECONNREFUSED ? " (opsd does not run?)" : "");
 	if (fd != -1) {
@@ -156,7 +134,7 @@ send_all(int fd, struct ssl_st *ssl, const uint8_t *p, size_t n)
 	ssize_t done;
 
 	if (ssl != NULL)
-		return (crypto_write(ssl, p, n));
+		return (tls_write(ssl, p, n));
 	for (; n > 0; p += done, n -= (size_t)done)
 		if ((done = send(fd, p, n, MSG_NOSIGNAL)) <= 0)
 			return (-1);
@@ -262,7 +240,7 @@ receive_all(int fd, struct ssl_st *ssl, struct arriving *in)
 
 	while (rc == 1) {
 		buf_reserve(&in->in, RECEIVE);
-		got = ssl != NULL ? crypto_read(ssl, in->in.data + in->in.len, RECEIVE) :
+		got = ssl != NULL ? tls_read(ssl, in->in.data + in->in.len, RECEIVE) :
 		    recv(fd, in->in.data + in->in.len, RECEIVE, 0);
 		rc = got <= 0 ? (int)got : arrived(in, (size_t)got);
 	}
@@ -275,7 +253,7 @@ talk(int fd, const struct target *t, const struct buf *out, struct arriving *in,
 	struct ssl_st *ssl = NULL;
 	int rc = 0;
 
-	if (t->tls && (ssl = crypto_dial(fd, t->host, !t->insecure, err)) == NULL)
+	if (t->tls && (ssl = tls_dial(fd, t->host, !t->insecure, err)) == NULL)
 		return (-1);
 	if (send_all(fd, ssl, out->data, out->len) == -1 ||
 	    ((in->cut = receive_all(fd, ssl, in) == -1) && in->in.len == 0)) {
@@ -284,7 +262,7 @@ talk(int fd, const struct target *t, const struct buf *out, struct arriving *in,
 	}
 	if (in->refused)
 		*err = xstrdup(strerror(errno));
-	crypto_hang_up(ssl);
+	tls_hang_up(ssl);
 	return (rc);
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli_progress.h"
+#include "file.h"
 #include "mem.h"
 #include "tar.h"
 
@@ -90,7 +91,7 @@ copy_out(struct restore *r, int fd, const char *path, uint64_t size)
 		n = size < PIECE ? (size_t)size : PIECE;
 		if (read_all(r, piece, n) == -1)
 			return (-1);
-		if (fd != -1 && write(fd, piece, n) != (ssize_t)n)
+		if (fd != -1 && file_write(fd, piece, n) == -1)
 			return (says("%s: %s", path, strerror(errno)));
 	}
 	return (0);

@@ -15,7 +15,6 @@
 #include <event2/event.h>
 
 #include "clock.h"
-#include "crypto.h"
 #include "mem.h"
 
 #define READ_HIGH	65536	/* input that waits: beyond, the client is not read */

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -20,6 +18,8 @@
 #include "log.h"
 #include "mem.h"
 #include "ops.h"
+#include "tls.h"
+#include "usock.h"
 
 #define BACKLOG		1024
 #define STOP_US		5000000
@@ -165,26 +165,13 @@ listen_tcp(struct http *h, enum way way, const char *host, int64_t port, char **
 static int
 bind_local(const char *path, char **err)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct stat st;
-	int fd = -1;
+	int fd = usock_bind(path, 0660);
 
-	if (strlen(path) >= sizeof(sun.sun_path)) {
-		*err = xasprintf("operations API: %s: longer than %zu bytes, which is the most for "
-		    "a socket", path, sizeof(sun.sun_path) - 1);
-		return (-1);
-	}
-	memcpy(sun.sun_path, path, strlen(path) + 1);
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		unlink(path);
-	/* Nobody can connect before it listens, so the mode is right in time. */
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1 ||
-	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 || chmod(path, 0660) == -1) {
+	if (fd == -1 && errno == ENAMETOOLONG)
+		*err = xasprintf("operations API: %s: longer than %d bytes, which is the most for "
+		    "a socket", path, USOCK_PATH_MAX);
+	else if (fd == -1)
 		*err = xasprintf("operations API: %s: %s", path, strerror(errno));
-		if (fd != -1)
-			close(fd);
-		return (-1);
-	}
 	return (fd);
 }
 
@@ -213,7 +200,7 @@ read_certificate(const struct conf *conf, char **err)
 {
 	char *cert = conf_file(conf, TLS_CERT, "keys/certificate.pem");
 	char *key = conf_file(conf, TLS_KEY, "keys/privateKey.pem");
-	struct ssl_ctx_st *tls = crypto_server_ctx(cert, key, conf_str(conf, TLS_CA), err);
+	struct ssl_ctx_st *tls = tls_server(cert, key, conf_str(conf, TLS_CA), err);
 
 	free(cert);
 	free(key);
@@ -226,7 +213,7 @@ http_ssl(struct http *h)
 	struct ssl_st *ssl;
 
 	pthread_mutex_lock(&h->tls_lock);
-	ssl = crypto_ssl_new(h->tls);
+	ssl = tls_session(h->tls);
 	pthread_mutex_unlock(&h->tls_lock);
 	return (ssl);
 }
@@ -246,7 +233,7 @@ http_reload(struct http *h)
 		old = h->tls;
 		h->tls = new;
 		pthread_mutex_unlock(&h->tls_lock);
-		crypto_ctx_free(old);
+		tls_free(old);
 	}
 	free(err);
 	conf_free(conf);
@@ -430,7 +417,7 @@ http_stop(struct http *h)
 			pthread_join(h->threads[i].id, NULL);
 	for (unsigned i = 0; i < h->n; i++)
 		thread_free(&h->threads[i]);
-	crypto_ctx_free(h->tls);
+	tls_free(h->tls);
 	if (h->socket_path != NULL)
 		unlink(h->socket_path);
 	http_unref(h);

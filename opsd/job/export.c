@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "files.h"
 #include "job.h"
 #include "mem.h"
@@ -49,7 +50,7 @@ write_piece(struct writing *w)
 	uint64_t		 shown = search_shown(w->ex->search);
 	struct task_counts	 c = { .records = shown - w->shown, .did = shown - w->shown };
 
-	if (files_write(w->fd, out->data, out->len) == -1)
+	if (file_write(w->fd, out->data, out->len) == -1)
 		return (failed(w));
 	c.bytes = out->len;
 	w->shown = shown;

@@ -10,26 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "mem.h"
 #include "ops.h"
-
-int
-files_write(int fd, const void *p, size_t n)
-{
-	const char	*at = p;
-	ssize_t		 done;
-
-	while (n > 0) {
-		done = write(fd, at, n);
-		if (done == -1 && errno == EINTR)
-			continue;
-		if (done == -1)
-			return (-1);
-		at += done;
-		n -= (size_t)done;
-	}
-	return (0);
-}
 
 /* What was opened is below rootPath, whatever links led there. */
 static int
@@ -110,7 +93,7 @@ files_spool(struct ops *ops, const char *text, size_t n, int *status, char **why
 	else if ((fd = mkostemp(path, O_CLOEXEC)) != -1)
 		unlink(path);
 	free(path);
-	if (fd != -1 && files_write(fd, text, n) == 0 && lseek(fd, 0, SEEK_SET) == 0)
+	if (fd != -1 && file_write(fd, text, n) == 0 && lseek(fd, 0, SEEK_SET) == 0)
 		return (fd);
 	*status = errno == ENOSPC ? 507 : 500;
 	*why = xasprintf("the data cannot be kept: %s", strerror(errno));

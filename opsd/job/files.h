@@ -19,6 +19,5 @@ int files_open(struct ops *ops, const char *path, uint64_t max, char **why);
 int files_spool(struct ops *ops, const char *text, size_t n, int *status, char **why);
 /* The folder to write into, opened; -1 with *why. */
 int files_folder(struct ops *ops, const char *path, char **why);
-int files_write(int fd, const void *p, size_t n);	/* all of it; -1 with errno */
 
 #endif

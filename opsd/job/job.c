@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "clock.h"
+#include "crypto.h"
 #include "fetch.h"
 #include "group.h"
 #include "key.h"

@@ -12,7 +12,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "cert.h"
 #include "mem.h"
+#include "tls.h"
 
 static char folder[] = "/tmp/test_crypto.XXXXXX";
 
@@ -169,24 +171,24 @@ test_cert(void **state)
 	char	 name[] = "n1,DNS:other\n";
 	struct ssl_ctx_st *ctx;
 
-	assert_int_equal(crypto_make_cert(key, cert, name, &err), 0);
-	assert_non_null(ctx = crypto_server_ctx(cert, key, NULL, &err));
-	crypto_ctx_free(ctx);
-	assert_int_equal(crypto_make_open_cert(okey, ocert, ca, "n1", &err), 0);
-	assert_int_equal(crypto_make_open_cert(okey, ocert, ca, "n1", &err), 0);
-	assert_non_null(ctx = crypto_server_ctx(ocert, okey, NULL, &err));
-	crypto_ctx_free(ctx);
+	assert_int_equal(cert_make(key, cert, name, &err), 0);
+	assert_non_null(ctx = tls_server(cert, key, NULL, &err));
+	tls_free(ctx);
+	assert_int_equal(cert_make_open(okey, ocert, ca, "n1", &err), 0);
+	assert_int_equal(cert_make_open(okey, ocert, ca, "n1", &err), 0);
+	assert_non_null(ctx = tls_server(ocert, okey, NULL, &err));
+	tls_free(ctx);
 
 	/* A key of another certificate, no certificate at all. */
-	assert_null(crypto_server_ctx(cert, okey, NULL, &err));
+	assert_null(tls_server(cert, okey, NULL, &err));
 	assert_non_null(err);
 	free(err);
 	err = NULL;
-	assert_null(crypto_server_ctx("/nonexistent", key, NULL, &err));
+	assert_null(tls_server("/nonexistent", key, NULL, &err));
 	assert_non_null(err);
 	free(err);
 	err = NULL;
-	assert_int_equal(crypto_make_cert("/nonexistent/k", "/nonexistent/c", "n1", &err), -1);
+	assert_int_equal(cert_make("/nonexistent/k", "/nonexistent/c", "n1", &err), -1);
 	assert_non_null(err);
 	free(err);
 	free(key);

@@ -11,7 +11,6 @@
 
 #include "buf.h"
 #include "mem.h"
-#include "natsd.h"
 #include "natstext.h"
 
 static const char tls[] =
@@ -298,7 +297,7 @@ test_quoting(void **state)
 				n--;
 		}
 		text[n] = '\0';
-		natsd_quote(&b, text);
+		natstext_quote(&b, text);
 		back = unquote((const char *)b.data, b.len);
 		assert_non_null(back);
 		assert_string_equal(back, text);

@@ -1,0 +1,21 @@
+#ifndef HL_FILE_H
+#define HL_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Files as they are to be written: whole, and on disk before anybody relies on them. */
+
+/* All of it, also when a signal or the system takes a part; -1 with errno. */
+int file_write(int fd, const void *p, size_t n);
+/* The folder that `path` is in, so that its name survives a crash as well; -1 with errno. */
+int file_sync_folder(const char *path);
+/* A whole file under its name in one step, on disk when this returns; -1 with errno. */
+int file_put(const char *path, mode_t mode, const void *p, size_t n);
+/* At most `max` bytes of it, with NUL behind them and (len may be NULL) their number; caller frees.
+ * NULL with errno. */
+char *file_read(const char *path, size_t max, size_t *len);
+/* A folder (0700) with what is missing above it; -1 with errno. */
+int file_make_folder(const char *path);
+
+#endif

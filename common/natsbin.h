@@ -1,0 +1,12 @@
+#ifndef HL_NATSBIN_H
+#define HL_NATSBIN_H
+
+/* The nats-server to run. */
+
+/* Its path: as configured, else the built-in default, else from PATH; caller frees.  NULL with *err. */
+char *natsbin_find(const char *configured, char **err);
+/* "2.10.27", as it says itself; caller frees.  NULL with *err when it does not run here, or is
+ * too old to be let near a network and not `allow_old`. */
+char *natsbin_version(const char *path, int allow_old, char **err);
+
+#endif

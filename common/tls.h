@@ -1,0 +1,28 @@
+#ifndef HL_TLS_H
+#define HL_TLS_H
+
+#include <stddef.h>
+
+/* Connections over TLS: the API's server, and the command line as its client. */
+struct ssl_ctx_st;
+struct ssl_st;
+
+/* `ca` (may be NULL) has what is sent along with a certificate that comes without its chain.
+ * NULL with *err. */
+struct ssl_ctx_st *tls_server(const char *cert, const char *key, const char *ca, char **err);
+void tls_free(struct ssl_ctx_st *ctx);
+struct ssl_st *tls_session(struct ssl_ctx_st *ctx);	/* for libevent, which frees it; NULL: failure */
+
+/*
+ * TLS as a client over a connected, blocking socket, which stays the caller's.
+ * verify: by the system's authorities and the host's name.  NULL with *err.
+ */
+struct ssl_st *tls_dial(int fd, const char *host, int verify, char **err);
+int tls_write(struct ssl_st *ssl, const void *p, size_t n);	/* all of it: 0, or -1 */
+int tls_read(struct ssl_st *ssl, void *p, size_t n);	/* bytes, 0 at the end, -1 */
+void tls_hang_up(struct ssl_st *ssl);
+
+/* What OpenSSL says went wrong last, after `what`; caller frees. */
+char *tls_error(const char *what);
+
+#endif

@@ -1,0 +1,125 @@
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "file.h"
+#include "mem.h"
+
+static char folder[] = "/tmp/hl-file.XXXXXX";
+
+static int
+setup(void **state)
+{
+	(void)state;
+	return (mkdtemp(folder) != NULL ? 0 : -1);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	return (rmdir(folder));
+}
+
+static char *
+in_folder(const char *name)
+{
+	return (xasprintf("%s/%s", folder, name));
+}
+
+static void
+test_put_read(void **state)
+{
+	char		*path = in_folder("f"), *new = in_folder("f.new"), *text;
+	struct stat	 st;
+	size_t		 len;
+
+	(void)state;
+	assert_int_equal(file_put(path, 0600, "long text", 9), 0);
+	assert_int_equal(file_put(path, 0640, "a\0b", 3), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 3);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(access(new, F_OK), -1);
+	assert_non_null(text = file_read(path, 100, &len));
+	assert_int_equal(len, 3);
+	assert_memory_equal(text, "a\0b", 4);
+	free(text);
+	assert_non_null(text = file_read(path, 1, NULL));
+	assert_string_equal(text, "a");
+	free(text);
+	assert_int_equal(unlink(path), 0);
+	assert_null(file_read(path, 100, &len));
+	assert_int_equal(errno, ENOENT);
+	free(new);
+	free(path);
+}
+
+/* A link that somebody left there leads nowhere, and a failure leaves nothing behind. */
+static void
+test_put_refused(void **state)
+{
+	char	*path = in_folder("d"), *new = in_folder("d.new"), *other = in_folder("other");
+	char	*deep = in_folder("none/f");
+
+	(void)state;
+	assert_int_equal(symlink(other, new), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(file_put(path, 0600, "x", 1), -1);
+	assert_int_equal(errno, EISDIR);
+	assert_int_equal(access(other, F_OK), -1);
+	assert_int_equal(access(new, F_OK), -1);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(file_put(deep, 0600, "x", 1), -1);
+	assert_int_equal(errno, ENOENT);
+	free(deep);
+	free(other);
+	free(new);
+	free(path);
+}
+
+static void
+test_make_folder(void **state)
+{
+	char	*a = in_folder("a"), *c = in_folder("a/b/c"), *f = in_folder("a/b/c/f");
+	char	*under = in_folder("a/b/c/f/g"), *b = in_folder("a/b");
+
+	(void)state;
+	assert_int_equal(file_make_folder(c), 0);
+	assert_int_equal(file_make_folder(c), 0);
+	assert_int_equal(file_put(f, 0600, "", 0), 0);
+	assert_int_equal(file_make_folder(f), -1);
+	assert_int_equal(errno, ENOTDIR);
+	assert_int_equal(file_make_folder(under), -1);
+	assert_int_equal(errno, ENOTDIR);
+	assert_int_equal(unlink(f), 0);
+	assert_int_equal(rmdir(c), 0);
+	assert_int_equal(rmdir(b), 0);
+	assert_int_equal(rmdir(a), 0);
+	free(b);
+	free(under);
+	free(f);
+	free(c);
+	free(a);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_put_read),
+		cmocka_unit_test(test_put_refused),
+		cmocka_unit_test(test_make_folder),
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}
