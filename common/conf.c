@@ -60,6 +60,18 @@ conf_given(const struct conf *c, enum conf_key key)
 	return (NULL);
 }
 
+static int
+conf_is_path(const struct conf_info *k)
+{
+	static const enum conf_key files[] = { CL_TLS_CERT, CL_TLS_CA, CL_TLS_KEY, TLS_CERT,
+	    TLS_CA, TLS_KEY };
+
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		if (k == &conf_infos[files[i]])
+			return (1);
+	return (k->def != NULL && strncmp(k->def, "./", 2) == 0);
+}
+
 /* rootPath is made absolute by the working directory, the rest by rootPath. */
 static json_t *
 conf_absolute(const struct conf *c, const struct conf_info *k, json_t *v)
@@ -68,8 +80,7 @@ conf_absolute(const struct conf *c, const struct conf_info *k, json_t *v)
 	char		*cwd, *path;
 	json_t		*abs;
 
-	if (s == NULL || s[0] == '/' || k->def == NULL ||
-	    (k != &conf_infos[ROOT_PATH] && strncmp(k->def, "./", 2) != 0))
+	if (s == NULL || s[0] == '/' || (k != &conf_infos[ROOT_PATH] && !conf_is_path(k)))
 		return (v);
 	if (k == &conf_infos[ROOT_PATH]) {
 		cwd = getcwd(NULL, 0);
