@@ -2,6 +2,7 @@
 
 #include "cli.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #define CONFIG_FILE	"/etc/hubleaf/hubleaf.yaml"
 #define ANSWER_SECONDS	600
+#define FIELD_FILE_MAX	(1 << 24)	/* bytes of a field that stands in a file */
 
 struct cli {
 	char		*conf_file;
@@ -37,7 +39,8 @@ usage(int status)
 	    "  version                   print the version\n"
 	    "  help                      print this\n"
 	    "  OPERATION [key=value ...] send an operation and print the answer,\n"
-	    "                            such as: hubleaf describe_table table=dog\n"
+	    "                            such as: hubleaf describe_table table=dog;\n"
+	    "                            key@=PATH takes the text of a file\n"
 	    "With an operation:\n"
 	    "  json=true                 print JSON instead of YAML\n"
 	    "  target=URL                send it there instead of the local domain socket,\n"
@@ -136,19 +139,51 @@ field_value(struct cli *c, const char *name, const char *text)
 	return (v);
 }
 
+/* Text, whatever it looks like: so that a private key is not seen among the arguments. */
+static json_t *
+file_value(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *text = xmalloc(FIELD_FILE_MAX + 1);
+	size_t n = file != NULL ? fread(text, 1, FIELD_FILE_MAX + 1, file) : 0;
+	json_t *v;
+
+	if (file == NULL || ferror(file))
+		die("%s: %s", path, strerror(errno));
+	fclose(file);
+	if (n > FIELD_FILE_MAX)
+		die("%s: is larger than %d bytes", path, FIELD_FILE_MAX);
+	if ((v = json_stringn(text, n)) == NULL)
+		die("%s: is not UTF-8", path);
+	explicit_bzero(text, n);
+	free(text);
+	return (v);
+}
+
+/* "name=value", or "name@=path". */
+static void
+add_field(struct cli *c, json_t *body, char *field)
+{
+	char *eq = strchr(field, '=');
+
+	if (eq == NULL || eq == field || (eq == field + 1 && *field == '@'))
+		die("'%s' is not key=value", field);
+	*eq = '\0';
+	if (eq[-1] != '@') {
+		json_object_set_new(body, field, field_value(c, field, eq + 1));
+		return;
+	}
+	eq[-1] = '\0';
+	json_object_set_new(body, field, file_value(eq + 1));
+}
+
 static json_t *
 operation_body(struct cli *c)
 {
 	json_t *body = json_pack("{s:s}", "operation", c->command);
 
-	for (int i = 0; i < c->nfields; i++) {
-		char *eq = strchr(c->fields[i], '=');
-
-		if (eq == NULL || eq == c->fields[i])
-			die("'%s' is not key=value", c->fields[i]);
-		*eq = '\0';
-		json_object_set_new(body, c->fields[i], field_value(c, c->fields[i], eq + 1));
-	}
+	for (int i = 0; i < c->nfields; i++)
+		add_field(c, body, c->fields[i]);
 	return (body);
 }
 

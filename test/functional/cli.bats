@@ -53,6 +53,19 @@ cli()
 	[[ $output == *"'records' must be an array"*"records was sent as text, as it is not JSON: "*fly* ]]
 }
 
+@test "a field from a file: its text, even if it looks like a number" {
+	printf 7 >"$HL_T/7"
+	cli describe_database database@="$HL_T/7"
+	[[ $status = 1 && $output == *"database '7' does not exist"* ]]
+	cli describe_database database@=/nowhere
+	[[ $status = 1 && $output == *"/nowhere: No such file or directory"* ]]
+	cli describe_database database@="$HL_T"
+	[[ $status = 1 && $output == *"$HL_T: Is a directory"* ]]
+	printf '\377' >"$HL_T/7"
+	cli describe_database database@="$HL_T/7"
+	[[ $status = 1 && $output == *"is not UTF-8"* ]]
+}
+
 @test "an operation at another address" {
 	cli user_info target="http://127.0.0.1:$(port n1 api)" username=admin password=admin-secret json=true
 	[ "$status" = 0 ]
