@@ -91,28 +91,43 @@ about(X509 *cert)
 	    details));
 }
 
+/* Frees the BIO. */
+static json_t *
+read_all(BIO *in)
+{
+	json_t	*list = json_array();
+	X509	*cert;
+
+	while (json_array_size(list) < CERTS_MAX &&
+	    (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+		json_array_append_new(list, about(cert));
+		X509_free(cert);
+	}
+	BIO_free(in);
+	ERR_clear_error();
+	return (list);
+}
+
 json_t *
 certinfo_read(const char *path, char **err)
 {
 	FILE	*file = fopen(path, "re");
 	json_t	*list;
-	X509	*cert;
 
 	if (file == NULL) {
 		*err = xasprintf("%s: %s", path, strerror(errno));
 		return (NULL);
 	}
-	list = json_array();
-	while (json_array_size(list) < CERTS_MAX &&
-	    (cert = PEM_read_X509(file, NULL, NULL, NULL)) != NULL) {
-		json_array_append_new(list, about(cert));
-		X509_free(cert);
-	}
-	ERR_clear_error();
-	fclose(file);
+	list = read_all(BIO_new_fp(file, BIO_CLOSE));
 	if (json_array_size(list) > 0)
 		return (list);
 	json_decref(list);
 	*err = xasprintf("%s: no certificate (PEM) is in it", path);
 	return (NULL);
+}
+
+json_t *
+certinfo_text(const char *pem)
+{
+	return (read_all(BIO_new_mem_buf(pem, -1)));
 }

@@ -9,5 +9,7 @@
  * each, as anybody may see them; no keys.  NULL with *err.
  */
 json_t *certinfo_read(const char *path, char **err);
+/* The same of a text; an empty list when there are none in it. */
+json_t *certinfo_text(const char *pem);
 
 #endif

@@ -87,6 +87,20 @@ file_put(const char *path, mode_t mode, const void *p, size_t n)
 	return (rc);
 }
 
+int
+file_rename(const char *from, const char *to)
+{
+	return (rename(from, to) == 0 ? file_sync_folder(to) : -1);
+}
+
+int
+file_remove(const char *path)
+{
+	if (unlink(path) == -1)
+		return (errno == ENOENT ? 0 : -1);
+	return (file_sync_folder(path));
+}
+
 /* How many bytes were there, up to max; -1 with errno. */
 static ssize_t
 read_up_to(int fd, char *text, size_t max)

@@ -42,10 +42,10 @@ named(const struct conf *c, enum conf_key cert, enum conf_key key, enum conf_key
 	return (conf_str(c, cert) != NULL || conf_str(c, key) != NULL || conf_str(c, ca) != NULL);
 }
 
+/* What check_files says of them, unless none is to be there yet. */
 static void
-check_links(const struct conf *c, char **warnings, char **errs)
+check_links(const struct conf *c, int used, char **warnings, char **errs)
 {
-	int		 used = conf_bool(c, CL_ENABLED);
 	char		*cert = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
 	char		*key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem");
 	struct tlsfiles	 f = { .prefix = "clustering.tls", .cert = cert, .key = key,
@@ -55,10 +55,20 @@ check_links(const struct conf *c, char **warnings, char **errs)
 
 	if (conf_str(c, CL_TLS_CERT) == NULL && access(cert, F_OK) == -1)
 		f.cert = NULL;		/* made at the first start */
-	if (used || named(c, CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA))
-		check_files(&f, used, warnings, errs);
+	check_files(&f, used, warnings, errs);
 	free(cert);
 	free(key);
+}
+
+int
+tlsconf_check_links(const struct conf *c, char **err)
+{
+	char	*warnings = NULL;
+
+	*err = NULL;
+	check_links(c, 1, &warnings, err);
+	free(warnings);
+	return (*err == NULL ? 0 : -1);
 }
 
 static void
@@ -75,8 +85,11 @@ check_api(const struct conf *c, char **warnings, char **errs)
 int
 tlsconf_check(const struct conf *c, char **warnings, char **err)
 {
+	int	links = conf_bool(c, CL_ENABLED);
+
 	*warnings = *err = NULL;
-	check_links(c, warnings, err);
+	if (links || named(c, CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA))
+		check_links(c, links, warnings, err);
 	check_api(c, warnings, err);
 	return (*err == NULL ? 0 : -1);
 }

@@ -10,5 +10,7 @@
  * not in use, are lines of *warnings (NULL: none).  Caller frees both.
  */
 int tlsconf_check(const struct conf *c, char **warnings, char **err);
+/* Those of the links alone, whether they are in use or not: -1 with *err. */
+int tlsconf_check_links(const struct conf *c, char **err);
 
 #endif

@@ -10,6 +10,7 @@
 #include "auth.h"
 #include "backup.h"
 #include "cert.h"
+#include "certstore.h"
 #include "clock.h"
 #include "cluster.h"
 #include "crypto.h"
@@ -92,6 +93,7 @@ ops_start(struct svc *svc)
 	pthread_mutex_init(&o->status_lock, NULL);
 	ops_conf_start(o);
 	make_keys(o, &err);
+	certstore_sweep(svc->conf);
 	if (err == NULL)
 		check_tls_files(svc->conf, &err);
 	if (err == NULL)

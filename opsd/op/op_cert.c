@@ -1,12 +1,13 @@
 #include "config.h"
 
-#include "op.h"
+#include "op_cert.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "certinfo.h"
+#include "certstore.h"
 #include "mem.h"
 #include "ops.h"
 
@@ -71,6 +72,25 @@ add_all(json_t *list, const struct conf *c, const struct source *s, const char *
 	free(key);
 }
 
+/* What is kept for add_certificate goes by its name. */
+static int
+is_added(const struct conf *c, const char *path)
+{
+	char	*bundle = conf_path(c, CERT_BUNDLE), *ours;
+	json_t	*names = certstore_names(c), *name;
+	size_t	 i;
+	int	 is = strcmp(path, bundle) == 0;
+
+	json_array_foreach(names, i, name) {
+		ours = op_cert_path(c, json_string_value(name));
+		is |= strcmp(path, ours) == 0;
+		free(ours);
+	}
+	json_decref(names);
+	free(bundle);
+	return (is);
+}
+
 static void
 add_source(json_t *list, const struct conf *c, const struct source *s)
 {
@@ -110,24 +130,81 @@ sources(const struct conf *c, struct source s[SOURCES])
 	return (n);
 }
 
+/* What the configuration names it for, if only from the next restart on. */
+static void
+add_added(json_t *list, const struct conf *set)
+{
+	json_t		*names = certstore_names(set), *name, *certs;
+	const char	*text;
+	size_t		 i;
+
+	json_array_foreach(names, i, name) {
+		struct source	s = { .path = op_cert_path(set, json_string_value(name)) };
+		unsigned	uses = op_cert_uses(set, s.path);
+		char		*why = NULL;
+		int		n = 0;
+
+		s.key = s.path;
+		if (uses & USE_CLUSTERING)
+			s.uses[n++] = "clustering";
+		if (uses & USE_HTTPS)
+			s.uses[n++] = "https";
+		text = json_string_value(name);
+		if ((certs = certinfo_read(s.path, &why)) != NULL)
+			add_all(list, set, &s, text, certs);
+		else
+			add_broken(list, &s, text, why);
+		json_decref(certs);
+		free(why);
+		free(s.path);
+	}
+	json_decref(names);
+}
+
+static void
+add_authorities(json_t *list, const struct conf *set)
+{
+	char		*path = conf_path(set, CERT_BUNDLE), *text = certstore_read(path);
+	json_t		*authorities = certstore_authorities(text != NULL ? text : ""), *pem, *certs;
+	struct source	 s = { .path = path };
+	const char	*name;
+
+	if (conf_str(set, CL_TLS_CA) != NULL && strcmp(conf_str(set, CL_TLS_CA), path) == 0)
+		s.uses[0] = "clustering";
+	json_object_foreach(authorities, name, pem) {
+		certs = certinfo_text(json_string_value(pem));
+		add_all(list, set, &s, name[0] != '\0' ? name : CERT_BUNDLE, certs);
+		json_decref(certs);
+	}
+	json_decref(authorities);
+	free(text);
+	free(path);
+}
+
 static void
 list_certificates(struct request *r)
 {
-	struct conf	*c = ops_conf(r->ops);
+	struct conf	*c = ops_conf(r->ops), *set = ops_conf_set(r->ops);
 	struct source	 s[SOURCES];
 	json_t		*list = json_array();
 	int		 n = sources(c, s);
 
 	for (int i = 0; i < n; i++) {
-		add_source(list, c, &s[i]);
+		if (!is_added(c, s[i].path))
+			add_source(list, c, &s[i]);
 		free(s[i].path);
 		free(s[i].key);
 	}
+	add_added(list, set);
+	add_authorities(list, set);
+	conf_free(set);
 	conf_free(c);
 	reply_json(r, 200, list);
 }
 
 const struct op ops_cert[] = {
 	{ "list_certificates", "listCertificates", RIGHT_SUPER, ON_WORKER, list_certificates },
+	{ "add_certificate", "addCertificate", RIGHT_SUPER, ON_WORKER, op_cert_add },
+	{ "remove_certificate", "removeCertificate", RIGHT_SUPER, ON_WORKER, op_cert_remove },
 	{ NULL }
 };

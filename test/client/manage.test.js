@@ -150,9 +150,21 @@ test('jobs: started, watched, listed by day', async () => {
 });
 
 test('what is not offered is said as a peer would say it, and the rest goes on', async () => {
-	for (const operation of ['get_status', 'list_metrics', 'get_analytics', 'add_certificate', 'sql'])
+	for (const operation of ['get_status', 'list_metrics', 'get_analytics', 'sql'])
 		assert.equal((await client.refused(400, operation)).error, `Operation '${operation}' not found`);
 	const [cert] = await client.ask('list_certificates');
 	assert.match(cert.certificate, /^-----BEGIN CERTIFICATE-----/);
 	assert.ok(Date.parse(cert.details.valid_to) > Date.now());
+});
+
+test('a certificate is added under a name, and removed by it', async () => {
+	const [own] = await client.ask('list_certificates');
+	const names = async () => (await client.ask('list_certificates')).map((c) => c.name);
+	const added = await client.ask('add_certificate', { name: 'my-cert', certificate: own.certificate,
+		is_authority: false, uses: ['https'] });
+	assert.equal(added.message, 'Successfully added certificate: my-cert');
+	assert.ok((await names()).includes('my-cert'));
+	const removed = await client.ask('remove_certificate', { name: 'my-cert' });
+	assert.equal(removed.message, 'Successfully removed my-cert');
+	assert.ok(!(await names()).includes('my-cert'));
 });

@@ -141,6 +141,11 @@ direction()	# direction NODE OTHER TABLE: publish and subscribe
 	flows dog amsterdam boston
 }
 
+only_added()	# only_added NODE: nothing else is in force
+{
+	[ "$(ask "$1" '{"operation":"list_certificates"}' | jq -c 'map(.name)')" = '["node","ca"]' ]
+}
+
 @test "certificates" {
 	local n
 
@@ -155,6 +160,12 @@ direction()	# direction NODE OTHER TABLE: publish and subscribe
 		    -out "$HL_T/tls.$n/node.pem" -extfile <(
 			printf 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n') 2>/dev/null
 	done
+	typed "Add certificates over the API" amsterdam boston
+	for n in amsterdam boston; do
+		wait_until 20 only_added "$n"
+	done
+	ok amsterdam '{"operation":"insert","table":"dog","records":[{"id":"added"}]}'
+	wait_until 20 dogs boston "$(ask amsterdam '{"operation":"describe_table","table":"dog"}' | jq .record_count)"
 	typed "Replace certificates" amsterdam boston
 	ok amsterdam '{"operation":"insert","table":"dog","records":[{"id":"verified"}]}'
 	wait_until 20 dogs boston "$(ask amsterdam '{"operation":"describe_table","table":"dog"}' | jq .record_count)"

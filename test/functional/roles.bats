@@ -122,9 +122,9 @@ operations()
 # What each is answered: for what only super_users may, the super_user's status; for what
 # everybody may who is logged in, that status; else a word of answer() for each of
 # clu builder devbuilder reader inserter partial inactive nobody root.  In the fields @ is who asks,
-# DIR a folder, ROLE the id of a role, TOKEN a refresh token.  The super_user asks last.  Those
-# that concern other nodes are refused here: mesh.bats and others have two; and so is a backup,
-# which backup.bats reads.
+# DIR a folder, ROLE the id of a role, TOKEN a refresh token, OWN_PEM the node's own certificate.
+# The super_user asks last.  Those that concern other nodes are refused here: mesh.bats and
+# others have two; and so is a backup, which backup.bats reads.
 cases_of_all()
 {
 	cat <<-'END'
@@ -202,6 +202,8 @@ cases_of_all()
 	system_information	200	"attributes":["time"]	has("time")
 	get_backup	400	"keys":"yes"	.error | contains("'keys' must be a boolean")
 	list_certificates	200	-	.[0] | .name == "keys/certificate.pem" and .uses == ["clustering"] and .is_self_signed
+	add_certificate	200	"name":"cert@","certificate":"OWN_PEM","is_authority":false,"uses":["https"],"hosts":["n1"]	.restart == ["tls.certificate","tls.privateKey"]
+	remove_certificate	200	"name":"cert@"	.message == "Successfully removed cert@"
 	set_status	200	"id":"maintenance","status":"new disks"	.id == "maintenance" and .status == "new disks"
 	get_status	200	"id":"maintenance"	.status == "new disks"
 	get_status	200	-	map(.id) == ["maintenance"]
@@ -248,6 +250,11 @@ case_answers()
 	diff <(operations | cut -d' ' -f1 | sort) <(cases_of_all | cut -f1 | sort -u)
 }
 
+own_pem()	# own_pem NEWLINE: the node's certificate with this for the ends of its lines
+{
+	awk -v end="$1" '{ printf "%s%s", $0, end }' "$(root n1)/keys/certificate.pem"
+}
+
 # Every case with each of its fields left out, or of another kind than it may be.
 wrong_cases()
 {
@@ -255,7 +262,7 @@ wrong_cases()
 	    split("\t") | .[0] as $op | (.[1] // "-") | if . == "-" then {} else "{\(.)}" | fromjson end |
 	    {operation: $op} + . | . as $good | keys_unsorted[1:][] as $field |
 	    ($good | del(.[$field])), ($good + {($field): (null, true, -5, 1.5, "", "ten", [], [null], {"x": 1})})' |
-	    sed -e "s#DIR#$HL_T#" -e '/"node_name":"ten"/d'	# it would be waited for
+	    sed -e "s#DIR#$HL_T#" -e "s#OWN_PEM#$(own_pem '\\\\n')#" -e '/"node_name":"ten"/d'	# it would be waited for
 }
 
 @test "no wrong field is an error of the node: a 4xx that says what is wrong" {
@@ -278,11 +285,12 @@ wrong_cases()
 }
 
 @test "every operation by every kind of user" {
-	local op what fields filter line got want user role token i failed=0
+	local op what fields filter line got want user role token pem i failed=0
 	local -A internal right
 
 	role=$(ask n1 '{"operation":"add_role","role":"spare","permission":{}}' | jq -r .id)
 	token=$(ask n1 '{"operation":"create_authentication_tokens"}' | jq -r .refresh_token)
+	pem=$(own_pem '\\n')
 	while read -r op line want; do
 		internal[$op]=$line right[$op]=$want
 	done < <(operations)
@@ -294,6 +302,7 @@ wrong_cases()
 			line="{\"operation\":\"$op\",$fields}"
 			line=${line/,-\}/\}}
 			line=${line//DIR/$HL_T} line=${line//ROLE/$role} line=${line//TOKEN/$token}
+			line=${line//OWN_PEM/"$pem"}
 			echo "${line//@/$user}" >>"$HL_T/asked.$user"
 			answer "${what[i]}" "${internal[$op]}"
 			echo "$want" >>"$HL_T/wanted.$user"

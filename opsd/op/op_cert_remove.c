@@ -1,0 +1,119 @@
+#include "config.h"
+
+#include "op_cert.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cert_change.h"
+#include "certstore.h"
+#include "mem.h"
+#include "ops.h"
+
+/* remove_certificate: of what add_certificate has added, and nothing else. */
+
+/* The keys no longer name the file: now it may go. */
+static int
+remove_file(struct cert_change *c)
+{
+	struct conf *now = ops_conf(c->r->ops);
+	int rc = certstore_remove(now, c->path);
+
+	conf_free(now);
+	if (rc == -1)
+		reply_error(c->r, 500, "%s: cannot remove: %s", c->path, strerror(errno));
+	return (rc);
+}
+
+static int
+remove_own(struct cert_change *c, json_t **report)
+{
+	static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, TLS_CERT, TLS_KEY };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		cert_change_leave(c, keys[i]);
+	if (cert_change_try(c, 409, ": first set clustering.tls.insecure to true and remove the "
+	    "authorities") == -1 || cert_change_make(c, report) == -1)
+		return (-1);
+	if (remove_file(c) == 0)
+		return (0);
+	json_decref(*report);
+	return (-1);
+}
+
+static int
+remove_last_authority(struct cert_change *c, json_t **report)
+{
+	cert_change_leave(c, CL_TLS_CA);
+	if (cert_change_try(c, 409, ": first set clustering.tls.insecure to true") == -1 ||
+	    cert_change_make(c, report) == -1)
+		return (-1);
+	if (remove_file(c) == 0)
+		return (0);
+	json_decref(*report);
+	return (-1);
+}
+
+static int
+keep_authorities(struct cert_change *c, const json_t *left, json_t **report)
+{
+	char *text = certstore_bundle(left);
+	int rc = -1;
+
+	if (cert_change_names(c, CL_TLS_CA))
+		cert_change_use(c, CL_TLS_CA);
+	if (cert_change_write(c, text) == 0 &&
+	    cert_change_try(c, 409, ": first replace the certificate of the node") == 0)
+		rc = cert_change_make(c, report);
+	free(text);
+	return (rc);
+}
+
+/* 0, or -1 with the request answered. */
+static int
+remove_authority(struct cert_change *c, const char *name, json_t **report)
+{
+	char *text;
+	json_t *all;
+	int rc = -1;
+
+	cert_change_file(c, xstrdup(CERT_BUNDLE));
+	text = certstore_read(c->path);
+	all = certstore_authorities(text != NULL ? text : "");
+	if (text == NULL && errno != ENOENT)
+		reply_error(c->r, 500, "%s: %s", c->path, strerror(errno));
+	else if (name[0] == '\0' || json_object_del(all, name) == -1)
+		reply_error(c->r, 404, "Certificate '%.100s' does not exist", name);
+	else if (json_object_size(all) > 0)
+		rc = keep_authorities(c, all, report);
+	else
+		rc = remove_last_authority(c, report);
+	json_decref(all);
+	free(text);
+	return (rc);
+}
+
+void
+op_cert_remove(struct request *r)
+{
+	struct faults f = { 0 };
+	const char *name = field_string(&f, r->body, "name", 1);
+	struct cert_change c;
+	json_t *report = NULL;
+	int rc, own = 0;
+
+	if (op_faults(r, &f))
+		return;
+	cert_change_begin(&c, r);
+	if (certstore_name_ok(name)) {
+		cert_change_file(&c, certstore_file(name));
+		own = c.was_there;
+	}
+	rc = own ? remove_own(&c, &report) : remove_authority(&c, name, &report);
+	cert_change_end(&c);
+	if (rc == -1)
+		return;
+	json_object_set_new(report, "message", json_sprintf("Successfully removed %s", name));
+	reply_json(r, 200, report);
+}

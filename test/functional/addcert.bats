@@ -1,0 +1,256 @@
+#!/usr/bin/env bats
+# add_certificate, remove_certificate: certificates, keys and authorities that come over the API.
+
+load node.bash
+load certs.bash
+
+start_nodes()
+{
+	local n
+
+	authority ours
+	authority theirs
+	for n in n1 n2; do
+		node_make $n
+		sed -i "s|^    port: $(port $n api)\$|&\n    securePort: $(($(port $n api) + 1))|" "$HL_T/nodes/$n/hubleaf.yaml"
+		node_run $n
+		wait_until 20 node_ready $n
+		certificate ours $n
+	done
+	grep -q securePort "$HL_T/nodes/n1/hubleaf.yaml"
+}
+
+# request NAME CERTIFICATE [KEY [MORE]]: with the files' texts; without a key - for it
+request()
+{
+	local key=${3:--} more=${4:-}
+
+	[ "$key" = - ] && key=/dev/null
+	jq -nc --arg name "$1" --rawfile c "$2" --rawfile k "$key" '{operation: "add_certificate", name: $name,
+	    is_authority: false, certificate: $c} + (if $k == "" then {} else {private_key: $k} end) + {'"${more:-}"'}'
+}
+
+names()		# names NODE: what list_certificates has, "NAME:USE,USE" each
+{
+	ask "$1" '{"operation":"list_certificates"}' | jq -r '[.[] | .name + ":" + (.uses | join(","))] | join(" ")'
+}
+
+secure()	# secure NODE CA: the API over TLS, believing this authority
+{
+	curl -s -S -m 20 --cacert "$2" "https://127.0.0.1:$(($(port "$1" api) + 1))/health"
+}
+
+shown()		# shown NODE: the serial number of the certificate that the API shows
+{
+	openssl s_client -connect "127.0.0.1:$(($(port "$1" api) + 1))" </dev/null 2>/dev/null |
+	    openssl x509 -noout -serial
+}
+
+restarted()	# restarted NODE: the whole of it, by the API
+{
+	local old
+
+	old=$(node_pid "$1" hub)
+	ok "$1" '{"operation":"restart"}'
+	wait_until 20 eval '[ "$(node_pid '"$1"' hub)" != '"$old"' ] && node_ready '"$1"
+}
+
+no_secrets()	# no_secrets TEXT: nothing of any key
+{
+	local key
+
+	for key in "$HL_T"/ca.*/*.key; do
+		! grep -qF "$(sed -n 2p "$key")" <<<"$1" || return 1
+	done
+	[[ $1 != *PRIVATE* ]]
+}
+
+@test "a certificate with its key: listed at once, shown by the API after a restart" {
+	local c=$HL_T/ca.ours file
+
+	file=$(root n1)/keys/added-web.pem
+	! secure n1 "$c/ca.pem" || return 1
+	ok n1 "$(request web "$c/n1.pem" "$c/n1.key" '"uses":["https"],"hosts":["127.0.0.1","localhost"]')" \
+	    '.message == "Successfully added certificate: web" and .restart == ["tls.certificate","tls.privateKey"]'
+	no_secrets "$body"
+	[ "$(stat -c %a "$file")" = 600 ]
+	[ "$(names n1)" = "keys/certificate.pem:clustering,https web:https" ]
+	ok n1 '{"operation":"get_configuration"}' '.pending | map(.key) | sort == ["tls.certificate","tls.privateKey"]'
+	restarted n1
+	secure n1 "$c/ca.pem"
+	[ "$(names n1)" = "keys/certificate.pem:clustering web:https" ]
+	ok n1 '{"operation":"list_certificates"}' '.[1] | .private_key_name == "keys/added-web.pem" and .details.subject == "CN=n1"'
+	no_secrets "$body"
+}
+
+@test "the same name renews it: HTTPS shows it at once, with the key of before, too" {
+	local c=$HL_T/ca.ours before
+
+	before=$(shown n1)
+	openssl x509 -req -in "$c/n1.csr" -CA "$c/ca.pem" -CAkey "$c/ca.key" -CAcreateserial -days 60 \
+	    -out "$c/renewed.pem" -extfile <(printf 'subjectAltName=IP:127.0.0.1\n') 2>/dev/null
+	ok n1 "$(request web "$c/renewed.pem")" '.live == ["tls.certificate","tls.privateKey"] and .restart == []'
+	wait_until 5 eval '[ "$(shown n1)" != "'"$before"'" ]'
+	[ "$(shown n1)" = "$(openssl x509 -in "$c/renewed.pem" -noout -serial)" ]
+	secure n1 "$c/ca.pem"
+	[ "$(names n1)" = "keys/certificate.pem:clustering web:https" ]
+}
+
+@test "removed: the node's own serves again after a restart" {
+	local c=$HL_T/ca.ours
+
+	ok n1 '{"operation":"remove_certificate","name":"web"}' \
+	    '.message == "Successfully removed web" and .restart == ["tls.certificate","tls.privateKey"]'
+	[ "$(names n1)" = "keys/certificate.pem:clustering keys/added-web.pem:https" ]
+	refused n1 404 '{"operation":"remove_certificate","name":"web"}' "Certificate 'web' does not exist"
+	restarted n1
+	! secure n1 "$c/ca.pem" || return 1
+	[ "$(shown n1)" = "$(openssl x509 -in "$(root n1)/keys/certificate.pem" -noout -serial)" ]
+	[ "$(names n1)" = "keys/certificate.pem:clustering,https" ]
+	# What was in force was kept until then.
+	[ -z "$(find "$(root n1)/keys" -name 'added-*')" ]
+	ok n1 '{"operation":"get_configuration"}' '.tls.certificate == null and .tls.privateKey == null and (has("pending") | not)'
+}
+
+@test "a certificate of the node's own key needs no other; nobody's use goes at once" {
+	local own
+
+	own=$(root n1)/keys/certificate.pem
+	ok n1 "$(request own "$own")" '.restart | length == 4'
+	[ "$(names n1)" = "keys/certificate.pem:clustering,https own:clustering,https" ]
+	# Fewer uses: the keys of the others are unset.
+	ok n1 "$(request own "$own" - '"uses":["operations_api"]')"
+	[ "$(names n1)" = "keys/certificate.pem:clustering,https own:https" ]
+	ok n1 "$(request own "$own" - '"uses":["replication"]')"
+	[ "$(names n1)" = "keys/certificate.pem:clustering,https own:clustering" ]
+	ok n1 '{"operation":"remove_certificate","name":"own"}'
+	[ -z "$(find "$(root n1)/keys" -name 'added-*')" ]
+}
+
+@test "what is wrong is refused, and nothing is left of it" {
+	local c=$HL_T/ca.ours t=$HL_T/ca.theirs before
+
+	openssl x509 -req -in "$c/n1.csr" -CA "$c/ca.pem" -CAkey "$c/ca.key" -days -1 -out "$c/old.pem" 2>/dev/null
+	openssl genrsa -out "$c/weak.key" 1024 2>/dev/null
+	openssl req -x509 -key "$c/weak.key" -subj /CN=weak -days 3 -out "$c/weak.pem" 2>/dev/null
+	openssl ec -in "$c/n1.key" -aes256 -passout pass:secret -out "$c/locked.key" 2>/dev/null
+	certificate ours serveronly serverAuth
+	certificate ours clientonly clientAuth
+	{ cat "$c/n1.pem"; head -3 "$c/n2.pem"; echo "-----END CERTIFICATE-----"; } >"$c/broken.pem"
+	before=$(cd "$(root n1)" && find keys settings.yaml -type f -exec md5sum {} + | sort)
+	while IFS='|' read -r status pem key more text; do
+		[ "$key" = - ] || key=$c/$key
+		refused n1 "$status" "$(request web "$c/$pem" "$key" "$more")" "$text"
+		no_secrets "$body"
+	done <<-END
+	400|old.pem|n1.key||'certificate' has expired
+	400|n1.key|n1.key||'certificate' must be a certificate as PEM text
+	400|broken.pem|n1.key||'certificate' has something broken after certificate 1
+	400|n1.pem|-||'private_key' is required: the certificate is of no key that the node has
+	400|n1.pem|n2.key||'private_key' is not the key of the certificate
+	400|n1.pem|n1.pem||'private_key' must be a private key as PEM text, without a password
+	400|n1.pem|locked.key||without a password
+	400|weak.pem|weak.key||'private_key' must be RSA of 2048 bits or more
+	400|clientonly.pem|clientonly.key||'certificate' is not for a server
+	400|serveronly.pem|serveronly.key|"uses":["clustering"]|'certificate' is not for clients, too (clientAuth)
+	400|n1.pem|n1.key|"hosts":["localhost","other.example"]|'hosts[1]': the certificate is not for 'other.example'
+	400|n1.pem|n1.key|"hosts":["127.0.0.2"]|is not for '127.0.0.2'
+	400|n1.pem|n1.key|"hosts":[""]|'hosts[0]' must be a host name or an address
+	400|n1.pem|n1.key|"hosts":"x"|'hosts' must be an array
+	400|n1.pem|n1.key|"uses":["mail"]|'uses[0]' must be one of [https, clustering]
+	400|n1.pem|n1.key|"uses":[]|'uses' must contain at least one
+	400|n1.pem|n1.key|"is_authority":true|'certificate' is not of an authority
+	400|ca.pem|ca.key|"is_authority":true|'private_key' is not allowed with an authority
+	400|ca.pem|-|"is_authority":true,"uses":["https"]|'uses' of an authority can only be [clustering]
+	400|n1.pem|n1.key|"is_authority":"yes"|'is_authority' must be a boolean
+	400|n1.pem|n1.key|"name":"../web"|'name' must be at most 64 letters
+	400|n1.pem|n1.key|"name":".web"|'name' must be
+	400|n1.pem|n1.key|"name":"a/b"|'name' must be
+	400|n1.pem|n1.key|"name":"$(printf %65s | tr ' ' x)"|'name' must be
+	400|n1.pem|n1.key|"certificate":"$(printf %100001s)"|'certificate' must be at most 100000 characters long
+	409|ca.pem|-|"is_authority":true|first add a certificate of the node that the authority has signed
+	END
+	refused n1 400 '{"operation":"add_certificate"}' "'certificate' is required. 'name' is required. 'is_authority' is required"
+	refused n1 404 '{"operation":"remove_certificate","name":"../keys/certificate"}' "does not exist"
+	refused n1 404 '{"operation":"remove_certificate","name":"authorities"}' "does not exist"
+	[ "$(cd "$(root n1)" && find keys settings.yaml -type f -exec md5sum {} + | sort)" = "$before" ]
+}
+
+@test "two nodes of nothing become a mesh that verifies both ends" {
+	local c=$HL_T/ca.ours n
+
+	for n in n1 n2; do
+		ok $n "$(request node "$c/$n.pem" "$c/$n.key")" '.restart | length == 4'
+		ok $n "$(request ours "$c/ca.pem" - '"is_authority":true')" \
+		    '.restart == ["clustering.tls.certificateAuthority"] and (.note | contains("insecure is true"))'
+		[ "$(names $n)" = "keys/certificate.pem:clustering,https node:clustering,https ours:clustering" ]
+		ok $n '{"operation":"set_configuration","clustering_tls_insecure":false}'
+		restarted $n
+		[ "$(names $n)" = "node:clustering,https ours:clustering" ]
+		secure $n "$c/ca.pem"
+	done
+	mesh n1 n2
+	make_table n1 t
+	subscribe n1 n2 t
+	insert n2 t '{"id":1}'
+	wait_until 10 has_row n1 t 1
+	# Of this kind there is one under the name, and the links need both.
+	refused n1 409 "$(request ours "$c/n1.pem" "$c/n1.key")" "'ours' is an authority already: remove it first"
+	refused n1 409 "$(request node "$c/ca.pem" - '"is_authority":true')" "'node' is a certificate of the node already"
+	refused n1 409 '{"operation":"remove_certificate","name":"ours"}' "first set clustering.tls.insecure to true"
+	refused n1 409 '{"operation":"remove_certificate","name":"node"}' "remove the authorities"
+}
+
+@test "another authority: both are believed, then the old one goes" {
+	local c=$HL_T/ca.ours t=$HL_T/ca.theirs
+
+	certificate theirs n1
+	refused n1 400 "$(request node "$t/n1.pem" "$t/n1.key")" \
+	    "clustering.tls.certificate: $(root n1)/keys/added-node.pem: as a server it does not pass"
+	ok n1 "$(request theirs "$t/ca.pem" - '"is_authority":true')" '.restart == ["clustering.tls.certificateAuthority"]'
+	[ "$(grep -c BEGIN "$(root n1)/keys/authorities.pem")" = 2 ]
+	refused n1 409 '{"operation":"remove_certificate","name":"ours"}' "first replace the certificate of the node"
+	ok n1 "$(request node "$t/n1.pem" "$t/n1.key")" \
+	    '.live == ["tls.certificate","tls.privateKey"] and .restart == ["clustering.tls.certificate","clustering.tls.privateKey"]'
+	ok n2 "$(request theirs "$t/ca.pem" - '"is_authority":true')"
+	restarted n2
+	restarted n1
+	wait_until 20 in_network n1 n2
+	insert n1 t '{"id":2}'
+	wait_until 20 has_row n2 t 2
+	ok n1 '{"operation":"remove_certificate","name":"ours"}' '.restart == ["clustering.tls.certificateAuthority"]'
+	[ "$(names n1)" = "node:clustering,https theirs:clustering" ]
+}
+
+@test "a node that is killed at any time starts, and a backup has them" {
+	local i c=$HL_T/ca.ours
+
+	ok n2 "$(request spare "$c/n2.pem" "$c/n2.key" '"uses":["https"]')"
+	for i in 1 2 3 4 5 6; do
+		(ask n2 "$(request "k$i" "$c/n2.pem" "$c/n2.key")"; ask n2 '{"operation":"remove_certificate","name":"k'$i'"}') &
+		sleep 0.0$((i * 2))
+		node_kill n2 opsd
+		wait_until 20 node_ready n2
+		wait $!
+	done
+	ok n2 '{"operation":"list_certificates"}' 'all(.[]; has("error") | not)'
+	hl_post n2 '{"operation":"get_backup"}' -o "$HL_T/b.tar"
+	tar -tf "$HL_T/b.tar" | grep -qx keys/authorities.pem
+	tar -tf "$HL_T/b.tar" | grep -qx keys/added-spare.pem
+}
+
+@test "an authority's file of one's own is not changed" {
+	ok n2 '{"operation":"set_configuration","clustering_tls_certificateAuthority":"'"$HL_T/ca.ours/ca.pem"'"}'
+	refused n2 409 "$(request theirs "$HL_T/ca.theirs/ca.pem" - '"is_authority":true')" \
+	    "clustering.tls.certificateAuthority is $HL_T/ca.ours/ca.pem: add the authority to that file"
+}
+
+@test "nothing of a key is in a log or an answer" {
+	local n
+
+	for n in n1 n2; do
+		no_secrets "$(cat "$HL_T/nodes/$n/log" "$(root $n)"/log/*)"
+		no_secrets "$(ask $n '{"operation":"read_log","limit":1000}')"
+		no_secrets "$(ask $n '{"operation":"get_configuration"}')"
+	done
+}
