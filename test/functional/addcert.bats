@@ -102,12 +102,16 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	ok n1 '{"operation":"remove_certificate","name":"web"}' \
 	    '.message == "Successfully removed web" and .restart == ["tls.certificate","tls.privateKey"]'
 	[ "$(names n1)" = "keys/certificate.pem:clustering keys/added-web.pem:https" ]
+	[ -s "$(root n1)/keys/added-web.pem" ]	# it is in force
 	refused n1 404 '{"operation":"remove_certificate","name":"web"}' "Certificate 'web' does not exist"
+	# As long as it is on disk, it may come again.
+	ok n1 "$(request web "$c/n1.pem" "$c/n1.key")" '.message == "Successfully added certificate: web"'
+	[[ $(names n1) = *" web:"* ]]
+	ok n1 '{"operation":"remove_certificate","name":"web"}'
 	restarted n1
 	! secure n1 "$c/ca.pem" || return 1
 	[ "$(shown n1)" = "$(openssl x509 -in "$(root n1)/keys/certificate.pem" -noout -serial)" ]
 	[ "$(names n1)" = "keys/certificate.pem:clustering,https" ]
-	# What was in force was kept until then.
 	[ -z "$(find "$(root n1)/keys" -name 'added-*')" ]
 	ok n1 '{"operation":"get_configuration"}' '.tls.certificate == null and .tls.privateKey == null and (has("pending") | not)'
 }
