@@ -134,7 +134,7 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 @test "what is wrong is refused, and nothing is left of it" {
 	local c=$HL_T/ca.ours t=$HL_T/ca.theirs before
 
-	openssl x509 -req -in "$c/n1.csr" -CA "$c/ca.pem" -CAkey "$c/ca.key" -days -1 -out "$c/old.pem" 2>/dev/null
+	expired ours n1 "$c/old.pem"
 	openssl genrsa -out "$c/weak.key" 1024 2>/dev/null
 	openssl req -x509 -key "$c/weak.key" -subj /CN=weak -days 3 -out "$c/weak.pem" 2>/dev/null
 	openssl ec -in "$c/n1.key" -aes256 -passout pass:secret -out "$c/locked.key" 2>/dev/null

@@ -262,8 +262,7 @@ checks()	# checks STATUS TEXT KEY=VALUE...: -n of each daemon ends like this, sa
 @test "-n only warns of a certificate that has expired, and of files that are not in use" {
 	local c=$HL_T/ca.ours
 
-	openssl x509 -req -in "$c/n1.csr" -CA "$c/ca.pem" -CAkey "$c/ca.key" -days -1 \
-	    -out "$c/old.pem" 2>/dev/null
+	expired ours n1 "$c/old.pem"
 	checks 0 "warning: tls.certificate: $c/old.pem has expired" OPERATIONSAPI_NETWORK_SECUREPORT=1 \
 	    TLS_CERTIFICATE="$c/old.pem" TLS_PRIVATEKEY="$c/n1.key"
 	checks 0 "warning: tls.certificate: /nowhere.pem: No such file or directory" \

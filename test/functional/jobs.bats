@@ -276,7 +276,7 @@ url_load()
 	done_job n1 "$(url_load /none)" '.status == "ERROR" and (.message | startswith("\u0027csv_url\u0027 cannot be read: ") and contains("404"))'
 	done_job n1 "$(url_load /to/file:///etc/passwd)" '.status == "ERROR" and (.message | contains("rotocol"))'
 	done_job n1 "$(url_load "/to/$web/to/$web/to/$web/to/$web/to/$web/to/csv")" '.status == "ERROR" and (.message | contains("redirects"))'
-	done_job n1 "$(url_load /half)" '.status == "ERROR" and (.message | contains("1000") or contains("transfer"))'
+	done_job n1 "$(url_load /half)" '.status == "ERROR" and (.message | test("1000|transfer|missing"))'
 	op n1 '{"operation":"set_configuration","jobs_maxFileSize":1000}'
 	[ "$code" = 200 ]
 	done_job n1 "$(url_load /rows/50000)" '.status == "ERROR" and (.message | contains("larger than jobs.maxFileSize (1000 bytes)"))'

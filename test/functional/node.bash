@@ -338,10 +338,24 @@ hl_post()	# hl_post NODE JSON|@FILE [CURL OPTION...]
 	    --data-binary "$from" "${@:3}" "http://127.0.0.1:$(port "$1" api)/" <<<"$2"
 }
 
+jq()		# as jq, but -e fails when there was nothing to look at, as later versions do
+{
+	local out rc=0
+
+	if [ "$1" != -e ]; then
+		command jq "$@"
+		return
+	fi
+	out=$(command jq "$@") || rc=$?
+	[ -n "$out" ] || return 4
+	printf '%s\n' "$out"
+	return "$rc"
+}
+
 ok()		# ok NODE JSON [JQ]: 200, and the filter holds
 {
 	op "$1" "$2"
-	if [ "$code" != 200 ] || { [ -n "${3:-}" ] && ! { [ -n "$body" ] && jq -e "$3" <<<"$body" >/dev/null; }; }; then
+	if [ "$code" != 200 ] || { [ -n "${3:-}" ] && ! jq -e "$3" <<<"$body" >/dev/null; }; then
 		echo "$1: $2"
 		echo "gave $code: $body"
 		[ -z "${3:-}" ] || echo "wanted: $3"
@@ -507,8 +521,7 @@ has_row()	# has_row NODE TABLE ID(JSON) [JQ]
 	local found
 
 	found=$(row "$1" "$2" "$3")
-	# jq -e takes no input for success
-	[ -n "$found" ] && jq -e "${4:-.}" <<<"$found" >/dev/null
+	jq -e "${4:-.}" <<<"$found" >/dev/null
 }
 
 has_no_row()

