@@ -63,6 +63,7 @@ take_flow(struct consume *c, const json_t *flow)
 	}
 	json_decref(p->filters);
 	p->filters = filters;
+	p->strict = 0;
 	if (c->a != NULL) {
 		peer_end(p);
 		peer_start(p);

@@ -43,6 +43,9 @@ struct peer {
 	uint8_t		 id[NODE_ID_LEN];
 	char		*stream;
 	json_t		*filters;
+	int		 whole;		/* all of the stream is consumed, not the filters alone */
+	int		 strict;	/* that was wasteful */
+	uint64_t	 wanted, others;	/* bytes of this consumer, when whole */
 	enum peer_state	 state;
 	char		*error;		/* NULL: none */
 	unsigned	 retry_ms;

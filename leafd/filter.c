@@ -2,6 +2,7 @@
 
 #include "filter.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,4 +84,48 @@ filter_subjects(const char *peer, const json_t *tables)
 		free(all[--made]);
 	free(all);
 	return (out);
+}
+
+int
+filter_has(const json_t *filters, const char *subject)
+{
+	const json_t	*f;
+	const char	*text;
+	size_t		 i, n;
+
+	json_array_foreach(filters, i, f) {
+		text = json_string_value(f);
+		n = strlen(text);
+		if (strcmp(text, subject) == 0 || (is_wild(text) && strncmp(text, subject, n - 1) == 0))
+			return (1);
+	}
+	return (0);
+}
+
+int
+filter_has_most(const json_t *filters, const json_t *subjects)
+{
+	json_int_t	 all = 0, others = 0;
+	const char	*subject;
+	json_t		*count;
+
+	json_object_foreach((json_t *)(uintptr_t)subjects, subject, count) {
+		all += json_integer_value(count);
+		others += filter_has(filters, subject) ? 0 : json_integer_value(count);
+	}
+	return (others <= all / FILTER_WASTE);
+}
+
+void
+filter_put(json_t *config, const char *peer, json_t *filters, int whole)
+{
+	char	*all = stream_subjects(peer);
+
+	if (whole)
+		json_object_set_new(config, "filter_subject", json_string(all));
+	else if (json_array_size(filters) == 1)
+		json_object_set(config, "filter_subject", json_array_get(filters, 0));
+	else
+		json_object_set(config, "filter_subjects", filters);
+	free(all);
 }

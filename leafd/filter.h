@@ -10,5 +10,17 @@
  * many.  NULL when the list is not such a list.  New reference.
  */
 json_t *filter_subjects(const char *peer, const json_t *tables);
+/* Whether a subject is one of them. */
+int filter_has(const json_t *filters, const char *subject);
+/*
+ * Under several filters a nats-server before 2.11.10 reads a whole block of its files
+ * (8 MB) again for each message that was not written within the last seconds.  So when
+ * others are at most one in FILTER_WASTE of a stream's messages, {subject: number of
+ * messages} (NULL: none), all of it is consumed instead.
+ */
+#define FILTER_WASTE	8
+int filter_has_most(const json_t *filters, const json_t *subjects);
+/* Into a consumer's configuration; `whole`: all of the stream. */
+void filter_put(json_t *config, const char *peer, json_t *filters, int whole);
 
 #endif

@@ -13,6 +13,7 @@
 #include "ask.h"
 #include "clock.h"
 #include "crypto.h"
+#include "filter.h"
 #include "log.h"
 #include "mem.h"
 #include "subject.h"
@@ -28,6 +29,7 @@
 #define RETRY_MIN_MS	200
 #define RETRY_MAX_MS	5000
 #define NAME_RANDOM	8
+#define OTHERS_MIN	(256 << 10)	/* bytes that are no waste yet */
 
 static void peer_begin(struct peer *);
 
@@ -111,6 +113,7 @@ static void
 peer_fail(struct peer *p, const char *why)
 {
 	peer_set_error(p, why);
+	p->strict = 0;
 	peer_end(p);
 	timer_set(p, p->retry_ms);
 	p->retry_ms = p->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : p->retry_ms * 2;
@@ -260,6 +263,18 @@ on_status(struct peer *p, struct request *r, const struct nats_msg *m)
 		peer_fail(p, m->description != NULL ? m->description : "unexpected status");
 }
 
+/* Consuming the whole stream: so much of it is not for us that filters are better. */
+static int
+is_wasteful(struct peer *p, const struct nats_msg *m)
+{
+	if (filter_has(p->filters, m->subject)) {
+		p->wanted += m->len;
+		return (0);
+	}
+	p->others += m->len;
+	return (p->others > OTHERS_MIN + p->wanted / FILTER_WASTE);
+}
+
 static void
 peer_msg_cb(const struct nats_msg *m, void *arg)
 {
@@ -285,6 +300,12 @@ peer_msg_cb(const struct nats_msg *m, void *arg)
 		return;
 	}
 	p->retry_ms = RETRY_MIN_MS;
+	if (p->whole && is_wasteful(p, m)) {
+		p->strict = 1;
+		peer_end(p);
+		timer_set(p, RETRY_MIN_MS);
+		return;
+	}
 	if (p->fresh && handover_check(p, seqs.stream, m) == -1) {
 		peer_fail(p, "its stream was written anew");
 		return;
@@ -379,19 +400,32 @@ create_consumer(struct peer *p)
 	json_t		*config;
 
 	p->fresh = 1;
+	p->wanted = p->others = 0;
 	p->consumer = consumer_name(p->c);
-	config = json_pack("{s:s, s:{s:s, s:s, s:I, s:s, s:s, s:O, s:b, s:i, s:i, s:I}}",
+	config = json_pack("{s:s, s:{s:s, s:s, s:I, s:s, s:s, s:b, s:i, s:i, s:I}}",
 	    "stream_name", p->stream, "config", "name", p->consumer,
 	    "deliver_policy", "by_start_sequence",
 	    "opt_start_seq", (json_int_t)start,
-	    "ack_policy", "none", "replay_policy", "instant", "filter_subjects", p->filters,
+	    "ack_policy", "none", "replay_policy", "instant",
 	    "mem_storage", 1, "num_replicas", 1, "max_waiting", 16,
 	    "inactive_threshold", (json_int_t)30000000000);
+	filter_put(json_object_get(config, "config"), p->name, p->filters, p->whole);
 	p->inbox = nats_inbox(asker_nats(p->c->a));
 	all = xasprintf("%s.*", p->inbox);
 	p->sub = nats_subscribe(asker_nats(p->c->a), all, peer_msg_cb, p);
 	free(all);
 	peer_ask(p, "CONSUMER.CREATE", p->consumer, config, on_created);
+}
+
+static int
+wants_most(const struct peer *p, const json_t *state)
+{
+	const json_t	*subjects = json_object_get(state, "subjects");
+	json_int_t	 n = json_integer_value(json_object_get(state, "num_subjects"));
+
+	/* A long list would come in parts. */
+	return (json_array_size(p->filters) > 1 && !p->strict &&
+	    (json_int_t)json_object_size(subjects) == n && filter_has_most(p->filters, subjects));
 }
 
 static void
@@ -405,6 +439,7 @@ on_stream_info(const struct ask_answer *ans, void *arg)
 		peer_fail(p, ans->why);
 		return;
 	}
+	p->whole = wants_most(p, state);
 	/* Its "created" is no help: 2.10 forgets it when limits were changed. */
 	if (last < p->processed && p->mark.incarnation == 0) {
 		log_warnx("peer %s: its stream is another one, reading it from the start", p->name);
@@ -425,7 +460,8 @@ peer_begin(struct peer *p)
 	peer_end(p);
 	p->state = PEER_ASKING;
 	p->grown = 0;
-	peer_ask(p, "STREAM.INFO", NULL, NULL, on_stream_info);
+	peer_ask(p, "STREAM.INFO", NULL, json_array_size(p->filters) > 1 ?
+	    json_pack("{s:s}", "subjects_filter", ">") : NULL, on_stream_info);
 }
 
 /* Peers */

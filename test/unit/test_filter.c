@@ -48,6 +48,49 @@ test_covered(void **state)
 }
 
 static void
+test_has(void **state)
+{
+	json_t	*filters = json_pack("[s, s]", "hl.txn.n1.dev.*", "hl.txn.n1.a.b"), *subjects;
+
+	assert_true(filter_has(filters, "hl.txn.n1.dev.dog"));
+	assert_true(filter_has(filters, "hl.txn.n1.a.b"));
+	assert_false(filter_has(filters, "hl.txn.n1.a.bc"));
+	assert_false(filter_has(filters, "hl.txn.n1.a"));
+	assert_false(filter_has(filters, "hl.txn.n1.dev2.dog"));
+	assert_true(filter_has_most(filters, NULL));
+	subjects = json_pack("{s:i, s:i}", "hl.txn.n1.a.b", 1, "hl.txn.n1.dev.cat", 6);
+	assert_true(filter_has_most(filters, subjects));
+	json_object_set_new(subjects, "hl.txn.n1.a.c", json_integer(1));
+	assert_true(filter_has_most(filters, subjects));
+	json_object_set_new(subjects, "hl.txn.n1.a.c", json_integer(2));
+	assert_false(filter_has_most(filters, subjects));
+	json_decref(subjects);
+	json_decref(filters);
+}
+
+static void
+test_put(void **state)
+{
+	json_t	*filters = json_pack("[s, s]", "hl.txn.n1.a.*", "hl.txn.n1.b.c"), *config;
+
+	config = json_object();
+	filter_put(config, "n1", filters, 1);
+	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")), "hl.txn.n1.>");
+	assert_null(json_object_get(config, "filter_subjects"));
+	json_object_clear(config);
+	filter_put(config, "n1", filters, 0);
+	assert_null(json_object_get(config, "filter_subject"));
+	assert_true(json_equal(json_object_get(config, "filter_subjects"), filters));
+	json_object_clear(config);
+	json_array_remove(filters, 1);
+	filter_put(config, "n1", filters, 0);
+	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")),
+	    "hl.txn.n1.a.*");
+	json_decref(config);
+	json_decref(filters);
+}
+
+static void
 test_too_many(void **state)
 {
 	json_t	*list = json_array(), *out;
@@ -85,6 +128,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_covered),
+		cmocka_unit_test(test_has),
+		cmocka_unit_test(test_put),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_wrong),
 	};
