@@ -14,37 +14,20 @@
 #include "certpem.h"
 #include "conf.h"
 #include "file.h"
+#include "folder.h"
 #include "mem.h"
 
-static char folder[] = "/tmp/test_certstore.XXXXXX";
-
-static char *
-in_folder(const char *name)
-{
-	return (xasprintf("%s/%s", folder, name));
-}
-
 static int
-make_folder(void **state)
+make_keys(void **state)
 {
-	char *command;
-	int   rc;
+	char	*keys;
+	int	 rc;
 
-	if (mkdtemp(folder) == NULL)
+	if (make_folder(state) == -1)
 		return (-1);
-	command = xasprintf("mkdir %s/keys", folder);
-	rc = system(command);
-	free(command);
-	return (rc);
-}
-
-static int
-remove_folder(void **state)
-{
-	char *command = xasprintf("rm -rf %s", folder);
-	int   rc = system(command);
-
-	free(command);
+	keys = in_folder("keys");
+	rc = file_make_folder(keys);
+	free(keys);
 	return (rc);
 }
 
@@ -248,5 +231,5 @@ main(void)
 		cmocka_unit_test(test_pem),
 	};
 
-	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
+	return (cmocka_run_group_tests(tests, make_keys, remove_folder));
 }

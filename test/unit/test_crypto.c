@@ -13,32 +13,9 @@
 #include <cmocka.h>
 
 #include "cert.h"
+#include "folder.h"
 #include "mem.h"
 #include "tls.h"
-
-static char folder[] = "/tmp/test_crypto.XXXXXX";
-
-static char *
-in_folder(const char *name)
-{
-	return (xasprintf("%s/%s", folder, name));
-}
-
-static int
-make_folder(void **state)
-{
-	return (mkdtemp(folder) != NULL ? 0 : -1);
-}
-
-static int
-remove_folder(void **state)
-{
-	char *command = xasprintf("rm -rf %s", folder);
-	int   rc = system(command);
-
-	free(command);
-	return (rc);
-}
 
 static void
 test_hashes(void **state)

@@ -12,28 +12,15 @@
 #include <cmocka.h>
 
 #include "file.h"
+#include "folder.h"
 #include "mem.h"
 
-static char folder[] = "/tmp/hl-file.XXXXXX";
-
-static int
-setup(void **state)
-{
-	(void)state;
-	return (mkdtemp(folder) != NULL ? 0 : -1);
-}
-
+/* Nothing may be left in it. */
 static int
 teardown(void **state)
 {
 	(void)state;
 	return (rmdir(folder));
-}
-
-static char *
-in_folder(const char *name)
-{
-	return (xasprintf("%s/%s", folder, name));
 }
 
 static void
@@ -121,5 +108,5 @@ main(void)
 		cmocka_unit_test(test_make_folder),
 	};
 
-	return (cmocka_run_group_tests(tests, setup, teardown));
+	return (cmocka_run_group_tests(tests, make_folder, teardown));
 }

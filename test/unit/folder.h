@@ -1,0 +1,36 @@
+#ifndef HL_FOLDER_H
+#define HL_FOLDER_H
+
+/* For tests: a folder of their own, made before the first and gone after the last. */
+
+#include <stdlib.h>
+
+#include "mem.h"
+
+static char folder[] = "/tmp/hl-test.XXXXXX";
+
+static inline char *
+in_folder(const char *name)
+{
+	return (xasprintf("%s/%s", folder, name));
+}
+
+static inline int
+make_folder(void **state)
+{
+	(void)state;
+	return (mkdtemp(folder) != NULL ? 0 : -1);
+}
+
+static inline int
+remove_folder(void **state)
+{
+	char	*command = xasprintf("rm -rf %s", folder);
+	int	 rc = system(command);
+
+	(void)state;
+	free(command);
+	return (rc);
+}
+
+#endif
