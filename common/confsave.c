@@ -97,7 +97,7 @@ conf_save(struct conf *c, char **err)
 	tmp = xasprintf("%s.new", path);
 	text = conf_settings_text(c);
 	r = file_put(tmp, 0600, text, strlen(text)) == 0 && conf_backup(c, path) == 0 &&
-	    rename(tmp, path) == 0 && file_sync_folder(path) == 0 ? 0 : -1;
+	    file_rename(tmp, path) == 0 ? 0 : -1;
 	if (r == -1) {
 		*err = xasprintf("%s: cannot write: %s", path, strerror(errno));
 		unlink(tmp);

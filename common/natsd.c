@@ -7,6 +7,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -431,7 +432,7 @@ static int
 write_conf(const struct natsd *d, const char *path, const char *text)
 {
 	struct buf	b = { 0 };
-	int		rc;
+	int		fd, rc = -1;
 
 	buf_addf(&b, "# Written by hubleaf: changes are lost.\npid_file: ");
 	natstext_quote(&b, d->pid_path);
@@ -441,7 +442,14 @@ write_conf(const struct natsd *d, const char *path, const char *text)
 	buf_addf(&b, "\nhttp: \"127.0.0.1:-1\"\nlogtime: false\n"
 	    "connect_error_reports: 600\nreconnect_error_reports: 600\n");
 	buf_add(&b, text, strlen(text));
-	rc = file_put(path, 0600, b.data, b.len);
+	(void)unlink(path);
+	/* Written again at the next start: nothing waits for the disk. */
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd != -1) {
+		rc = file_write(fd, b.data, b.len);
+		if (close(fd) == -1)
+			rc = -1;
+	}
 	buf_free(&b);
 	return (rc);
 }

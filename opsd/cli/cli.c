@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "mem.h"
 #include "yaml.h"
 
@@ -143,14 +144,12 @@ field_value(struct cli *c, const char *name, const char *text)
 static json_t *
 file_value(const char *path)
 {
-	FILE *file = fopen(path, "re");
-	char *text = xmalloc(FIELD_FILE_MAX + 1);
-	size_t n = file != NULL ? fread(text, 1, FIELD_FILE_MAX + 1, file) : 0;
+	size_t n;
+	char *text = file_read(path, FIELD_FILE_MAX + 1, &n);
 	json_t *v;
 
-	if (file == NULL || ferror(file))
+	if (text == NULL)
 		die("%s: %s", path, strerror(errno));
-	fclose(file);
 	if (n > FIELD_FILE_MAX)
 		die("%s: is larger than %d bytes", path, FIELD_FILE_MAX);
 	if ((v = json_stringn(text, n)) == NULL)

@@ -92,9 +92,9 @@ is_added(const struct conf *c, const char *path)
 }
 
 static void
-add_source(json_t *list, const struct conf *c, const struct source *s)
+add_named(json_t *list, const struct conf *c, const struct source *s, const char *name)
 {
-	char	*name = short_name(c, s->path), *why = NULL;
+	char	*why = NULL;
 	json_t	*certs = certinfo_read(s->path, &why);
 
 	if (certs == NULL)
@@ -103,6 +103,14 @@ add_source(json_t *list, const struct conf *c, const struct source *s)
 		add_all(list, c, s, name, certs);
 	json_decref(certs);
 	free(why);
+}
+
+static void
+add_source(json_t *list, const struct conf *c, const struct source *s)
+{
+	char	*name = short_name(c, s->path);
+
+	add_named(list, c, s, name);
 	free(name);
 }
 
@@ -134,14 +142,12 @@ sources(const struct conf *c, struct source s[SOURCES])
 static void
 add_added(json_t *list, const struct conf *set)
 {
-	json_t		*names = certstore_names(set), *name, *certs;
-	const char	*text;
-	size_t		 i;
+	json_t	*names = certstore_names(set), *name;
+	size_t	 i;
 
 	json_array_foreach(names, i, name) {
 		struct source	s = { .path = op_cert_path(set, json_string_value(name)) };
 		unsigned	uses = op_cert_uses(set, s.path);
-		char		*why = NULL;
 		int		n = 0;
 
 		s.key = s.path;
@@ -149,13 +155,7 @@ add_added(json_t *list, const struct conf *set)
 			s.uses[n++] = "clustering";
 		if (uses & USE_HTTPS)
 			s.uses[n++] = "https";
-		text = json_string_value(name);
-		if ((certs = certinfo_read(s.path, &why)) != NULL)
-			add_all(list, set, &s, text, certs);
-		else
-			add_broken(list, &s, text, why);
-		json_decref(certs);
-		free(why);
+		add_named(list, set, &s, json_string_value(name));
 		free(s.path);
 	}
 	json_decref(names);

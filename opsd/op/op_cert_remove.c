@@ -13,17 +13,23 @@
 
 /* remove_certificate: of what add_certificate has added, and nothing else. */
 
-/* The keys no longer name the file: now it may go. */
+/* Once the keys no longer name it, the file may go; after what is wrong, `hint`. */
 static int
-remove_file(struct cert_change *c)
+remove_file(struct cert_change *c, const char *hint, json_t **report)
 {
-	struct conf *now = ops_conf(c->r->ops);
-	int rc = certstore_remove(now, c->path);
+	struct conf *now;
+	int rc;
 
+	if (cert_change_try(c, 409, hint) == -1 || cert_change_make(c, report) == -1)
+		return (-1);
+	now = ops_conf(c->r->ops);
+	rc = certstore_remove(now, c->path);
 	conf_free(now);
-	if (rc == -1)
-		reply_error(c->r, 500, "%s: cannot remove: %s", c->path, strerror(errno));
-	return (rc);
+	if (rc == 0)
+		return (0);
+	reply_error(c->r, 500, "%s: cannot remove: %s", c->path, strerror(errno));
+	json_decref(*report);
+	return (-1);
 }
 
 static int
@@ -33,26 +39,15 @@ remove_own(struct cert_change *c, json_t **report)
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		cert_change_leave(c, keys[i]);
-	if (cert_change_try(c, 409, ": first set clustering.tls.insecure to true and remove the "
-	    "authorities") == -1 || cert_change_make(c, report) == -1)
-		return (-1);
-	if (remove_file(c) == 0)
-		return (0);
-	json_decref(*report);
-	return (-1);
+	return (remove_file(c, ": first set clustering.tls.insecure to true and remove the "
+	    "authorities", report));
 }
 
 static int
 remove_last_authority(struct cert_change *c, json_t **report)
 {
 	cert_change_leave(c, CL_TLS_CA);
-	if (cert_change_try(c, 409, ": first set clustering.tls.insecure to true") == -1 ||
-	    cert_change_make(c, report) == -1)
-		return (-1);
-	if (remove_file(c) == 0)
-		return (0);
-	json_decref(*report);
-	return (-1);
+	return (remove_file(c, ": first set clustering.tls.insecure to true", report));
 }
 
 static int
