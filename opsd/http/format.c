@@ -376,7 +376,10 @@ format_name(enum format f, struct buf *out, const char *s, size_t n)
 {
 	struct scalar	sc = { .rank = RANK_TEXT, .s = s, .n = n };
 
-	format_scalar(f, out, &sc);
+	if (f == FORMAT_CSV)
+		csv_write_name(out, s, n);
+	else
+		format_scalar(f, out, &sc);
 	if (f == FORMAT_JSON)
 		buf_u8(out, ':');
 }

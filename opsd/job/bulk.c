@@ -11,6 +11,7 @@
 #include "csv.h"
 #include "group.h"
 #include "job.h"
+#include "key.h"
 #include "keygen.h"
 #include "mem.h"
 #include "op_table.h"
@@ -22,7 +23,8 @@
 #define ROWS		1000		/* of a transaction; other writes wait for SLOTS of them */
 #define BYTES		(1u << 20)
 #define SLOTS		2
-#define HEAD_ROOM	2048		/* of a transaction that is no attribute */
+#define HEAD_ROOM	(1024 + 3)	/* of a transaction, as write_add counts it */
+#define AS_TEXT		6		/* times that a value is longer as text than it is stored */
 
 /* A transaction on its way. */
 struct slot {
@@ -65,7 +67,7 @@ bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user 
 	b->user = user;
 	b->max = task_ops(t)->live.max_transaction;
 	b->batch = b->max / 2 < BYTES ? b->max / 2 : BYTES;
-	b->csv = csv_new(b->max, on_row, b);
+	b->csv = csv_new(b->max * AS_TEXT, on_row, b);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->more, NULL);
 	return (b);
@@ -193,6 +195,19 @@ header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 	return (why == NULL ? 0 : -1);
 }
 
+/*
+ * An attribute that the row has not: short rows end before it.  An empty cell is null, but for a
+ * new row of a table with declared attributes, whose rows may lack some.
+ */
+static int
+is_absent(const struct bulk *b, const struct csv_cell *cells, size_t n, size_t cell)
+{
+	if (cell >= n || csv_absent(&cells[cell]))
+		return (1);
+	return (b->op == TXN_INSERT && b->table->declared && cells[cell].n == 0 &&
+	    !cells[cell].quoted);
+}
+
 /* The row's attributes, packed; NULL or what is wrong. */
 static char *
 pack(struct bulk *b, const struct csv_cell *cells, size_t n)
@@ -206,7 +221,7 @@ pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 	for (size_t i = 0; i < b->cols.n; i++) {
 		const struct column	*c = &b->cols.list[i];
 
-		if (c->cell >= n)
+		if (is_absent(b, cells, n, c->cell))
 			continue;
 		if ((v = csv_value(&cells[c->cell])) == NULL)
 			return (xasprintf("'%s' is not UTF-8", c->name));
@@ -220,8 +235,6 @@ pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 		count++;
 	}
 	buf_put_u32(&b->attrs, 0, count);
-	if (b->attrs.len + HEAD_ROOM > b->max)
-		return (xasprintf("the record exceeds the transaction limit of %zu bytes", b->max));
 	return (NULL);
 }
 
@@ -247,6 +260,21 @@ row_key(struct bulk *b, const struct csv_cell *cells, size_t n, char **why)
 	return (NULL);
 }
 
+/* NULL, or that the record alone is too much. */
+static char *
+size_fault(const struct bulk *b, const json_t *key)
+{
+	struct buf	k = { 0 };
+	size_t		size;
+
+	if (!json_is_null(key))
+		key_from_json(&k, key);
+	size = k.len + b->attrs.len + HEAD_ROOM;
+	buf_free(&k);
+	return (size <= b->max ? NULL :
+	    xasprintf("the record exceeds the transaction limit of %zu bytes", b->max));
+}
+
 static int
 record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 {
@@ -258,7 +286,7 @@ record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 		    b->cols.width)));
 	if ((key = row_key(b, cells, n, &why)) == NULL)
 		return (bad_line(b, line, why));
-	if ((why = pack(b, cells, n)) != NULL) {
+	if ((why = pack(b, cells, n)) != NULL || (why = size_fault(b, key)) != NULL) {
 		json_decref(key);
 		return (bad_line(b, line, why));
 	}

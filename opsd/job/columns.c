@@ -28,7 +28,7 @@ column_order(const void *a, const void *b)
 	return (strcmp(((const struct column *)a)->name, ((const struct column *)b)->name));
 }
 
-/* The header's cell as a name, without blanks around it; NULL with *why. */
+/* The header's cell as a name, without blanks around it unless they are in quotes; NULL with *why. */
 static char *
 column_name(const struct columns *c, const struct csv_cell *cell, size_t i, char **why)
 {
@@ -36,9 +36,9 @@ column_name(const struct columns *c, const struct csv_cell *cell, size_t i, char
 	size_t		 n = cell->n;
 	char		*name;
 
-	for (; n > 0 && (*p == ' ' || *p == '\t'); p++)
+	for (; n > 0 && !cell->quoted && (*p == ' ' || *p == '\t'); p++)
 		n--;
-	while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
+	while (n > 0 && !cell->quoted && (p[n - 1] == ' ' || p[n - 1] == '\t'))
 		n--;
 	name = xstrndup(p, n);
 	if (n == 0)

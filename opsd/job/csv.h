@@ -34,14 +34,19 @@ uint64_t csv_line(const struct csv *c);
 
 /*
  * A cell as a value, quoted or not: empty is null ("" is empty text); true and false in
- * any case; null, NULL and undefined; a number as JSON writes it, so 007, +1 and .5 are text,
+ * any case; null, NULL and undefined (csv_absent); a number as JSON writes it, so 007, +1 and .5 are text,
  * and so is a whole number beyond 64 bits, whose digits would be lost; an array or object in
- * JSON; else text.  New reference, NULL when it is not UTF-8.
+ * JSON; text in the quotes of JSON, if it would be one of these without them, or holds a NUL;
+ * else text.  New reference, NULL when it is not UTF-8.
  */
 json_t *csv_value(const struct csv_cell *cell);
+/* It says that the row has no such attribute. */
+int csv_absent(const struct csv_cell *cell);
 
-/* A value as a cell; csv_value reads it as the same, but for text that looks like another. */
+/* A value as a cell: csv_value reads it as the same. */
 void csv_write(struct buf *out, const json_t *v);
 void csv_write_text(struct buf *out, const char *s, size_t n);
+/* A cell of the header, which is text whatever it looks like. */
+void csv_write_name(struct buf *out, const char *s, size_t n);
 
 #endif

@@ -145,13 +145,23 @@ add_binary(struct rows *r, struct row_view *v)
 	}
 }
 
+/*
+ * Null is an empty cell, but a word where that is what a row has not, or where it would be
+ * an empty line.
+ */
 static void
 add_line(struct rows *r, struct row_view *v)
 {
 	for (size_t i = 0; i < r->ncols; i++) {
+		const struct rows_column	*c = &r->cols[i];
+		size_t				 at;
+
 		if (i > 0)
 			buf_u8(&r->out, ',');
-		put_value(r, &r->cols[i], v);
+		at = r->out.len;
+		put_value(r, c, v);
+		if (r->out.len == at && (r->ncols == 1 || (r->skip_missing && has(r, c, v))))
+			buf_add(&r->out, "null", 4);
 	}
 	buf_add(&r->out, "\r\n", 2);
 }

@@ -316,6 +316,49 @@ export_to()
 	[ -z "$(find "$HL_T/out" -name '.*' -type f)" ]
 }
 
+# load_back TABLE FILE [ACTION]: what was exported, into another table
+load_back()
+{
+	done_job n1 "{\"operation\":\"csv_file_load\",\"action\":\"${3:-insert}\",\"database\":\"dev\",\"table\":\"$1\",\"file_path\":\"$2\"}"
+}
+
+# all_of TABLE ATTRIBUTES: every row as it is shown, without its times
+all_of()
+{
+	ask n1 "{\"operation\":\"search_by_value\",\"database\":\"dev\",\"table\":\"$1\",\"search_attribute\":\"id\",
+	    \"search_value\":\"*\",\"get_attributes\":$2}" | jq -cS 'map(del(.__createdtime__, .__updatedtime__))'
+}
+
+@test "csv: what is exported loads back equal, whatever a row holds" {
+	local t rows
+
+	# values that look like others, as texts, keys and names
+	rows=$(jq -nc '["", " ", "12", "-1e3", "007", "true", "True", "null", "undefined", "[1]", "{}", "\"", "\"12\"", "a\u0000b",
+	    "\u0000", "a\r\nb", "\r", ",;", "\ufeffx", 12, -1.5, 1e300, 9007199254740993, true, false, null, [1, "1", {"a": null, "b": "x\u0000"}],
+	    {"": "\""}, "=1+1", "NaN", "sep=;"] as $v | [$v[] | select(type == "string" and length > 0 and length < 10)] as $k |
+	    [range(0; $v | length) as $i | {id: ($k[$i] // $i), v: $v[$i], "12": $i, " b, \"c\" ": $v[$i]}]')
+	ok n1 '{"operation":"create_table","database":"dev","table":"odd","primary_key":"id"}'
+	ok n1 '{"operation":"create_table","database":"dev","table":"odd2","primary_key":"id"}'
+	insert n1 odd "${rows:1:-1}"
+	# a declared table shows what a row has not by leaving it out
+	for t in said said2; do
+		ok n1 "{\"operation\":\"create_table\",\"database\":\"dev\",\"table\":\"$t\",\"primary_key\":\"id\",
+		    \"attributes\":[{\"name\":\"id\"},{\"name\":\"a\"},{\"name\":\"b\"}]}"
+	done
+	insert n1 said '{"id":1},{"id":2,"a":null},{"id":3,"a":"","b":"null"},{"id":4,"b":0}'
+	for t in odd said; do
+		hl_post n1 "{\"operation\":\"search_by_value\",\"database\":\"dev\",\"table\":\"$t\",\"search_attribute\":\"id\",
+		    \"search_value\":\"*\",\"get_attributes\":[\"*\"]}" -H 'Accept: text/csv' >"$HL_T/out/$t.csv"
+		load_back "${t}2" "$HL_T/out/$t.csv"
+		[ "$(all_of $t '["*"]')" = "$(all_of ${t}2 '["*"]')" ]
+	done
+	# one column, nulls in it
+	done_job n1 "$(export_to csv keys.csv | sed 's/"table":"out"/"table":"odd"/;s/\["id","a","b"\]/["v"]/')"
+	make_table n1 ones
+	load_back ones "$HL_T/out/keys.csv"
+	[ "$(all_of odd '["v"]' | jq -c 'map(tojson) | sort')" = "$(all_of ones '["v"]' | jq -c 'map(tojson) | sort')" ]
+}
+
 @test "export_local: what is there stays unless it may go, and faults are said at once" {
 	upsert n1 out '{"id":1,"a":1,"b":1},{"id":2},{"id":"k"}'
 	done_job n1 "$(export_to json all ',"overwrite":true')"

@@ -3,11 +3,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "csv.h"
+#include "value.h"
 
 /* Rows as text: cells in <> (quoted ones in []), rows ended by their line and a semicolon. */
 static struct buf	 seen;
@@ -216,6 +218,142 @@ test_writing(void **state)
 	written_as(json_pack("{s:s}", "a", "b"), "\"{\"\"a\"\":\"\"b\"\"}\"");
 }
 
+/* ---- what is written is read again as the same ---- */
+
+static json_t	*read_back;
+
+static int
+keep_cell(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
+{
+	assert_int_equal(n, 2);
+	read_back = csv_value(&cells[0]);
+	assert_int_equal(cells[1].n, 1);
+	return (0);
+}
+
+/* The value as the first cell of a line; takes it. */
+static void
+comes_back(json_t *v)
+{
+	struct buf	 line = { 0 }, was = { 0 }, is = { 0 };
+	struct csv	*c = csv_new(1 << 20, keep_cell, NULL);
+
+	read_back = NULL;
+	csv_write(&line, v);
+	buf_add(&line, ",x\r\n", 4);
+	assert_int_equal(csv_feed(c, line.data, line.len), 0);
+	assert_int_equal(csv_end(c), 0);
+	assert_non_null(read_back);
+	value_text_json(&was, v);
+	value_text_json(&is, read_back);
+	if (json_typeof(v) != json_typeof(read_back) && !json_is_number(v))
+		fail_msg("%.*s has become %.*s", (int)was.len, was.data, (int)is.len, is.data);
+	if (was.len != is.len || memcmp(was.data, is.data, was.len) != 0)
+		fail_msg("%.*s has become %.*s", (int)was.len, was.data, (int)is.len, is.data);
+	csv_free(c);
+	buf_free(&line);
+	buf_free(&was);
+	buf_free(&is);
+	json_decref(read_back);
+	json_decref(v);
+}
+
+static void
+text_comes_back(const char *s, size_t n)
+{
+	comes_back(json_stringn(s, n));
+}
+
+static void
+test_text_again(void **state)
+{
+	static const char	*const texts[] = { "", " ", "12", "-1.5e3", "007", "true", "TRUE",
+	    "False", "null", "NULL", "undefined", "[1]", "{\"a\":1}", "[1", "\"", "\"\"", "\"x\"",
+	    "\"12\"", "\"\\\"12\\\"\"", "\"null\"", "a\rb", "\r", "\n", "\xef\xbb\xbfx", "sep=;",
+	    "\"\\u0000\"", "1e999", "9223372036854775808", "\xf0\x9f\x98\x80", "=1+1", "NaN" };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		text_comes_back(texts[i], strlen(texts[i]));
+	text_comes_back("\0", 1);
+	text_comes_back("a\0b", 3);
+	text_comes_back("12\0", 3);
+	text_comes_back("\"\0\"", 3);
+}
+
+/* Text of pieces that mean something to somebody who reads CSV. */
+static json_t *
+some_text(void)
+{
+	static const struct {
+		const char	*s;
+		size_t		 n;
+	} pieces[] = { { "\"", 1 }, { "\\", 1 }, { ",", 1 }, { ";", 1 }, { "\r", 1 }, { "\n", 1 },
+	    { "\0", 1 }, { " ", 1 }, { "\t", 1 }, { "1", 1 }, { "-", 1 }, { ".", 1 }, { "e", 1 },
+	    { "null", 4 }, { "true", 4 }, { "[", 1 }, { "]", 1 }, { "{", 1 }, { "}", 1 },
+	    { ":", 1 }, { "\xc3\xa4", 2 }, { "\xef\xbb\xbf", 3 }, { "\\u0000", 6 }, { "a", 1 } };
+	struct buf	 b = { 0 };
+	json_t		*v;
+
+	for (int n = rand() % 6; n > 0; n--) {
+		size_t	i = (size_t)rand() % (sizeof(pieces) / sizeof(pieces[0]));
+
+		buf_add(&b, pieces[i].s, pieces[i].n);
+	}
+	v = json_stringn(b.len > 0 ? (char *)b.data : "", b.len);
+	buf_free(&b);
+	return (v);
+}
+
+static json_t *
+some_real(void)
+{
+	union {
+		uint64_t	u;
+		double		d;
+	} bits;
+
+	do
+		bits.u = (uint64_t)rand() << 42 ^ (uint64_t)rand() << 21 ^ (uint64_t)rand();
+	while (bits.d - bits.d != 0);
+	return (json_real(rand() % 2 ? bits.d : rand() / 8.0));
+}
+
+static json_t *
+some_value(int depth)
+{
+	json_t	*v;
+
+	switch (rand() % (depth > 0 ? 8 : 6)) {
+	case 0:
+		return (json_null());
+	case 1:
+		return (json_boolean(rand() % 2));
+	case 2:
+		return (json_integer(((json_int_t)rand() << 33 ^ rand()) >> rand() % 60));
+	case 3:
+		return (some_real());
+	case 6:
+		v = json_array();
+		for (int n = rand() % 4; n > 0; n--)
+			json_array_append_new(v, some_value(depth - 1));
+		return (v);
+	case 7:
+		v = json_object();
+		json_object_set_new(v, rand() % 2 ? "a\"b" : "", some_value(depth - 1));
+		return (v);
+	default:
+		return (some_text());
+	}
+}
+
+static void
+test_any_value_again(void **state)
+{
+	srand(4180);
+	for (int i = 0; i < 200000; i++)
+		comes_back(some_value(3));
+}
+
 int
 main(void)
 {
@@ -228,6 +366,8 @@ main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_not_utf8),
 		cmocka_unit_test(test_writing),
+		cmocka_unit_test(test_text_again),
+		cmocka_unit_test(test_any_value_again),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 
