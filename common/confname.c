@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "words.h"
 
 /* The keys and their names. */
 
@@ -61,32 +62,6 @@ conf_is_section(const char *name)
 	return (0);
 }
 
-/* Levenshtein, one row at a time. */
-static unsigned
-conf_distance(const char *a, const char *b)
-{
-	unsigned	row[CONF_NAME_MAX + 1], diag, up, best;
-	size_t		i, j, n = strnlen(a, CONF_NAME_MAX), m = strnlen(b, CONF_NAME_MAX);
-
-	for (j = 0; j <= m; j++)
-		row[j] = (unsigned)j;
-	for (i = 1; i <= n; i++) {
-		diag = row[0];
-		row[0] = (unsigned)i;
-		for (j = 1; j <= m; j++) {
-			up = row[j];
-			best = diag + (conf_fold(a[i - 1]) != conf_fold(b[j - 1]));
-			if (up + 1 < best)
-				best = up + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-			diag = up;
-		}
-	}
-	return (row[m]);
-}
-
 /* What peers call what we have elsewhere: keys, and sections of some. */
 static const struct {
 	const char	*theirs, *ours;
@@ -130,7 +105,7 @@ conf_nearest(const char *name)
 	if (key != -1)
 		return (conf_infos[key].name);
 	for (key = 0; key < CONF_KEYS; key++) {
-		if ((d = conf_distance(name, conf_infos[key].name)) < least) {
+		if ((d = words_distance(name, conf_infos[key].name)) < least) {
 			least = d;
 			nearest = key;
 		}

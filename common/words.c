@@ -2,7 +2,44 @@
 
 #include "words.h"
 
+#include <ctype.h>
+#include <string.h>
+
 #include "buf.h"
+
+#define NAME_MAX_LEN	128	/* of a name that is compared */
+
+static char
+fold(char ch)
+{
+	return (ch == '.' ? '_' : (char)tolower((unsigned char)ch));
+}
+
+/* Levenshtein, one row at a time. */
+unsigned
+words_distance(const char *a, const char *b)
+{
+	unsigned	row[NAME_MAX_LEN + 1], diag, up, best;
+	size_t		i, j, n = strnlen(a, NAME_MAX_LEN), m = strnlen(b, NAME_MAX_LEN);
+
+	for (j = 0; j <= m; j++)
+		row[j] = (unsigned)j;
+	for (i = 1; i <= n; i++) {
+		diag = row[0];
+		row[0] = (unsigned)i;
+		for (j = 1; j <= m; j++) {
+			up = row[j];
+			best = diag + (fold(a[i - 1]) != fold(b[j - 1]));
+			if (up + 1 < best)
+				best = up + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+			diag = up;
+		}
+	}
+	return (row[m]);
+}
 
 char *
 words_duration(uint64_t ms)

@@ -5,5 +5,7 @@
 
 /* "30d 1h 18m 8s": from the greatest unit that counts.  Caller frees. */
 char *words_duration(uint64_t ms);
+/* How many letters differ, are missing or too many; case does not count, and "." is "_". */
+unsigned words_distance(const char *a, const char *b);
 
 #endif

@@ -1,0 +1,138 @@
+#include "config.h"
+
+#include "opdoc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "words.h"
+
+static const struct op_doc *const families[] = { opdoc_rows, opdoc_node };
+
+#define FAMILIES	(sizeof(families) / sizeof(families[0]))
+
+static int
+is(const char *name, const char *a, const char *b)
+{
+	return (strcmp(name, a) == 0 || (b != NULL && strcmp(name, b) == 0));
+}
+
+const struct op_doc *
+opdoc_at(unsigned number)
+{
+	for (size_t i = 0; i < FAMILIES; i++)
+		for (const struct op_doc *op = families[i]; op->name != NULL; op++)
+			if (number-- == 0)
+				return (op);
+	return (NULL);
+}
+
+const struct op_doc *
+opdoc_find(const char *name)
+{
+	const struct op_doc *op;
+
+	for (unsigned i = 0; (op = opdoc_at(i)) != NULL; i++)
+		if (is(name, op->name, op->old))
+			return (op);
+	return (NULL);
+}
+
+const struct op_field *
+opdoc_field(const struct op_doc *op, const char *name)
+{
+	for (const struct op_field *f = op->fields; f->name != NULL; f++)
+		if (is(name, f->name, f->old) ||
+		    (f->kind == KIND_KEYS && strcmp(name, "operation") != 0))
+			return (f);
+	return (NULL);
+}
+
+int
+opdoc_is_top(const struct op_field *f)
+{
+	return (strpbrk(f->name, ".[") == NULL);
+}
+
+const char *
+opdoc_kind(enum op_kind kind)
+{
+	static const char *const words[] = {
+		[KIND_TEXT] = "text", [KIND_PASSWORD] = "text", [KIND_NEW_PASSWORD] = "text",
+		[KIND_NUMBER] = "number", [KIND_BOOLEAN] = "true or false", [KIND_LIST] = "list",
+		[KIND_OBJECT] = "object", [KIND_ANY] = "any value", [KIND_KEYS] = "any value",
+	};
+
+	return (words[kind]);
+}
+
+void
+opdoc_absent(const struct op_field *f, char *out, size_t n)
+{
+	if (f->absent == OP_REQUIRED)
+		snprintf(out, n, "required");
+	else if (f->absent[0] == '\0')
+		snprintf(out, n, "optional");
+	else
+		snprintf(out, n, "default %s", f->absent);
+}
+
+const char *
+opdoc_right(enum op_right right)
+{
+	static const char *const words[] = {
+		[RIGHT_ANYONE] = "For every user.",
+		[RIGHT_OPEN] = "For everybody, without credentials, too.",
+		[RIGHT_TABLE] = "For users whose role has the right in the table, and super users.",
+		[RIGHT_SUPER] = "For super users.",
+	};
+
+	return (words[right]);
+}
+
+/* The nearer of the two names, when it is nearer than what is known. */
+static void
+take_nearer(const char *name, const char *candidate, unsigned *least, const char **nearest)
+{
+	unsigned d = candidate != NULL ? words_distance(name, candidate) : *least;
+
+	if (d < *least) {
+		*least = d;
+		*nearest = candidate;
+	}
+}
+
+/* Further off than a third of it, another word is meant. */
+static unsigned
+too_far(const char *name)
+{
+	return ((unsigned)strlen(name) / 3 + 2);
+}
+
+const char *
+opdoc_near_operation(const char *name)
+{
+	const char *nearest = NULL;
+	unsigned least = too_far(name);
+	const struct op_doc *op;
+
+	for (unsigned i = 0; (op = opdoc_at(i)) != NULL; i++) {
+		take_nearer(name, op->name, &least, &nearest);
+		take_nearer(name, op->old, &least, &nearest);
+	}
+	return (nearest);
+}
+
+const char *
+opdoc_near_field(const struct op_doc *op, const char *name)
+{
+	const char *nearest = NULL;
+	unsigned least = too_far(name);
+
+	for (const struct op_field *f = op->fields; f->name != NULL; f++)
+		if (opdoc_is_top(f)) {
+			take_nearer(name, f->name, &least, &nearest);
+			take_nearer(name, f->old, &least, &nearest);
+		}
+	return (nearest);
+}

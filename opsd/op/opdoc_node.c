@@ -1,0 +1,198 @@
+#include "config.h"
+
+#include "opdoc.h"
+
+/* The cluster, users, and the node itself. */
+
+#define DATABASE	{ KIND_TEXT, "database", "schema", "data", "dev", "The database." }
+#define TABLE		{ KIND_TEXT, "table", NULL, OP_REQUIRED, "dog", "The table." }
+#define SUBSCRIPTIONS \
+	"[{\"table\": \"dog\", \"publish\": true, \"subscribe\": true}]"
+#define SUBSCRIPTION_FIELDS(at) \
+	{ KIND_TEXT, at "database", at "schema", "data", "dev", "The table's database." }, \
+	{ KIND_TEXT, at "table", NULL, OP_REQUIRED, "dog", \
+	    "The table; * is every one of the database, future ones too." }, \
+	{ KIND_BOOLEAN, at "publish", NULL, OP_REQUIRED, "true", "This node sends its writes." }, \
+	{ KIND_BOOLEAN, at "subscribe", NULL, OP_REQUIRED, "true", \
+	    "This node gets the writes of the other." }, \
+	{ KIND_TEXT, at "start_time", NULL, "now", "2026-01-01T00:00:00.000Z", \
+	    "What was written since then flows as well, in both directions that are on." }
+#define NODE_NAME	{ KIND_TEXT, "node_name", NULL, OP_REQUIRED, "boston", \
+			    "The other node's name." }
+#define SUBSCRIBE	OP_FIELDS(NODE_NAME, \
+	{ KIND_LIST, "subscriptions", NULL, OP_REQUIRED, SUBSCRIPTIONS, "What flows, by table." }, \
+	SUBSCRIPTION_FIELDS("subscriptions[]."))
+#define ROUTES		{ KIND_LIST, "routes", NULL, OP_REQUIRED, \
+			    "[{\"host\": \"boston.example.com\", \"port\": 9932}]", "The routes." }, \
+	{ KIND_TEXT, "routes[].host", NULL, OP_REQUIRED, "boston.example.com", \
+	    "A host name or an address." }, \
+	{ KIND_NUMBER, "routes[].port", NULL, OP_REQUIRED, "9932", \
+	    "9932, that of routes, or for leaf routes 9931, unless configured otherwise." }
+#define USERNAME	{ KIND_TEXT, "username", NULL, OP_REQUIRED, "joe", "The user's name." }
+#define LOGIN_FIELDS \
+	{ KIND_TEXT, "username", NULL, "whoever sends the request", "joe", "The user's name." }, \
+	{ KIND_PASSWORD, "password", NULL, OP_NONE, "SECRET", "The user's password." }
+#define PERMISSION \
+	"{\"super_user\": false, \"data\": {\"tables\": {\"dog\": {\"read\": true, " \
+	"\"insert\": false, \"update\": false, \"delete\": false, \"attribute_permissions\": []}}}}"
+#define CERT_NAME	{ KIND_TEXT, "name", NULL, OP_REQUIRED, "node", \
+			    "Its name: letters, digits, '.', '_' and '-'." }
+#define STATUS_ID	{ KIND_TEXT, "id", NULL, OP_REQUIRED, "maintenance", \
+			    "primary, maintenance or availability." }
+
+const struct op_doc opdoc_node[] = {
+	{ "cluster_set_routes", "set_cluster_routes", RIGHT_SUPER,
+	    "Add routes to other nodes, live. One side's route is enough.",
+	    OP_FIELDS({ KIND_TEXT, "server", NULL, OP_REQUIRED, "hub",
+		"hub, or leaf for an edge that only dials out." }, ROUTES,
+		{ KIND_ANY, "routes[].tls", NULL, "true", "wss",
+		    "Of leaf routes: true, false or wss, through a WebSocket." },
+		{ KIND_BOOLEAN, "routes[].separate", NULL, "false", "true",
+		    "Of leaf routes: it leads to another mesh than the hub's." }) },
+	{ "cluster_get_routes", "get_cluster_routes", RIGHT_SUPER, "List the routes.",
+	    OP_NO_FIELDS },
+	{ "cluster_delete_routes", "delete_cluster_routes", RIGHT_SUPER, "Remove routes, live.",
+	    OP_FIELDS(ROUTES) },
+	{ "add_node", NULL, RIGHT_SUPER,
+	    "Subscribe to tables with a node that there are no subscriptions with yet.", SUBSCRIBE },
+	{ "update_node", "set_node_replication", RIGHT_SUPER,
+	    "Add or change subscriptions with a node.", SUBSCRIBE },
+	{ "remove_node", NULL, RIGHT_SUPER, "End all subscriptions with a node, also while it is away.",
+	    OP_FIELDS({ KIND_TEXT, "node_name", "name", OP_REQUIRED, "boston",
+		"The other node's name." }) },
+	{ "configure_cluster", NULL, RIGHT_SUPER,
+	    "Set all subscriptions of this node at once, or none; those not named end.",
+	    OP_FIELDS(
+		{ KIND_LIST, "connections", NULL, OP_REQUIRED,
+		    "[{\"node_name\": \"boston\", \"subscriptions\": " SUBSCRIPTIONS "}]",
+		    "Those with each node." },
+		{ KIND_TEXT, "connections[].node_name", NULL, OP_REQUIRED, "boston",
+		    "The other node's name." },
+		{ KIND_LIST, "connections[].subscriptions", NULL, OP_REQUIRED, SUBSCRIPTIONS,
+		    "What flows, by table." },
+		SUBSCRIPTION_FIELDS("connections[].subscriptions[].")) },
+	{ "cluster_status", NULL, RIGHT_SUPER,
+	    "Show what flows with each node, how far behind it is, and what an operator should mend.",
+	    OP_NO_FIELDS },
+	{ "cluster_network", NULL, RIGHT_SUPER, "List the nodes of the mesh that answer.",
+	    OP_FIELDS(
+		{ KIND_NUMBER, "timeout", NULL, "2000", "5000", "How long to wait; milliseconds." },
+		{ KIND_BOOLEAN, "connected_nodes", NULL, "false", "true",
+		    "Leave out whom each is connected to." },
+		{ KIND_BOOLEAN, "routes", NULL, "false", "true", "Leave out its routes." }) },
+	{ "purge_stream", NULL, RIGHT_SUPER,
+	    "Remove a table's transactions from the log and the stream, unless a subscriber lacks some.",
+	    OP_FIELDS(DATABASE, TABLE,
+		{ KIND_OBJECT, "options", NULL, OP_NONE, "{\"keep\": 1000}", "What stays." },
+		{ KIND_NUMBER, "options.keep", NULL, "0", "1000", "So many of the newest stay." },
+		{ KIND_NUMBER, "options.seq", NULL, OP_NONE, "5000",
+		    "Those from this sequence on stay; not together with keep." },
+		{ KIND_BOOLEAN, "options.force", NULL, "false", "true", "As force." },
+		{ KIND_BOOLEAN, "force", NULL, "false", "true",
+		    "Also if a subscriber lacks some; it gets a copy." }) },
+
+	{ "add_user", NULL, RIGHT_SUPER, "Add a user, of this node.",
+	    OP_FIELDS(USERNAME,
+		{ KIND_NEW_PASSWORD, "password", NULL, OP_REQUIRED, "SECRET", "The password." },
+		{ KIND_TEXT, "role", NULL, OP_REQUIRED, "super_user", "The role's name." },
+		{ KIND_BOOLEAN, "active", NULL, "true", "true", "The user may log in." }) },
+	{ "alter_user", NULL, RIGHT_SUPER, "Change a user's password, role, or whether it is active.",
+	    OP_FIELDS(USERNAME,
+		{ KIND_NEW_PASSWORD, "password", NULL, OP_NONE, "SECRET",
+		    "The new password; it ends tokens and sessions." },
+		{ KIND_TEXT, "role", NULL, OP_NONE, "reader", "The new role's name." },
+		{ KIND_BOOLEAN, "active", NULL, OP_NONE, "false", "The user may log in." }) },
+	{ "drop_user", NULL, RIGHT_SUPER, "Drop a user.", OP_FIELDS(USERNAME) },
+	{ "list_users", NULL, RIGHT_SUPER, "List the users with their roles.", OP_NO_FIELDS },
+	{ "user_info", NULL, RIGHT_ANYONE, "Show who asks.", OP_NO_FIELDS },
+	{ "add_role", NULL, RIGHT_SUPER, "Add a role.",
+	    OP_FIELDS(
+		{ KIND_TEXT, "role", NULL, OP_REQUIRED, "reader", "Its name." },
+		{ KIND_OBJECT, "permission", NULL, OP_REQUIRED, PERMISSION,
+		    "super_user, cluster_user, structure_user or metrics_user; and databases, "
+		    "with rights in their tables." }) },
+	{ "alter_role", NULL, RIGHT_SUPER, "Change a role.",
+	    OP_FIELDS(
+		{ KIND_TEXT, "id", NULL, OP_REQUIRED, "5f0c8b1e-8f4f-4ae7-9a52-2ab3c1d04a5b",
+		    "Its id, see list_roles." },
+		{ KIND_TEXT, "role", NULL, OP_NONE, "reader", "A new name." },
+		{ KIND_OBJECT, "permission", NULL, OP_NONE, PERMISSION,
+		    "What it may, as a whole; required without role." }) },
+	{ "drop_role", NULL, RIGHT_SUPER, "Drop a role that no active user has.",
+	    OP_FIELDS({ KIND_TEXT, "id", NULL, OP_REQUIRED,
+		"5f0c8b1e-8f4f-4ae7-9a52-2ab3c1d04a5b", "Its id, see list_roles." }) },
+	{ "list_roles", NULL, RIGHT_SUPER, "List the roles.", OP_NO_FIELDS },
+
+	{ "create_authentication_tokens", NULL, RIGHT_OPEN,
+	    "Answer an operation token and a refresh token of a user.",
+	    OP_FIELDS(LOGIN_FIELDS,
+		{ KIND_ANY, "expires_in", NULL, "authentication.operationTokenTimeout", "12h",
+		    "How long the operation token is good." }) },
+	{ "refresh_operation_token", NULL, RIGHT_OPEN, "Answer a new operation token.",
+	    OP_FIELDS({ KIND_PASSWORD, "refresh_token", NULL, "that of Authorization: Bearer",
+		"TOKEN", "The refresh token." }) },
+	{ "login", NULL, RIGHT_OPEN, "Begin a session, with a cookie.", OP_FIELDS(LOGIN_FIELDS) },
+	{ "logout", NULL, RIGHT_ANYONE, "End the session.", OP_NO_FIELDS },
+
+	{ "get_configuration", NULL, RIGHT_SUPER,
+	    "Show the configuration; pending is what is set and not in force.", OP_NO_FIELDS },
+	{ "set_configuration", NULL, RIGHT_SUPER, "Set configuration keys, all or none.",
+	    OP_FIELDS({ KIND_KEYS, "KEY", NULL, OP_REQUIRED, "VALUE",
+		"A key of hubleaf.yaml(5), such as logging_level; null unsets it." }) },
+	{ "restart", NULL, RIGHT_SUPER, "Restart the node.", OP_NO_FIELDS },
+	{ "restart_service", NULL, RIGHT_SUPER, "Restart a part of the node. A job.",
+	    OP_FIELDS({ KIND_TEXT, "service", NULL, OP_REQUIRED, "clustering_config",
+		"http_workers, clustering, clustering_config, hubd, leafd or opsd." }) },
+	{ "list_certificates", NULL, RIGHT_SUPER,
+	    "List the certificates that the node shows and believes.", OP_NO_FIELDS },
+	{ "add_certificate", NULL, RIGHT_SUPER,
+	    "Add a certificate of the node, or an authority that it believes.",
+	    OP_FIELDS(CERT_NAME,
+		{ KIND_TEXT, "certificate", NULL, OP_REQUIRED,
+		    "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n", "PEM." },
+		{ KIND_BOOLEAN, "is_authority", NULL, OP_REQUIRED, "false",
+		    "An authority, not the node's own." },
+		{ KIND_TEXT, "private_key", NULL, "a key that the node has",
+		    "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n",
+		    "PEM, without a password; not of an authority." },
+		{ KIND_LIST, "uses", NULL, "as it was, or all that it is for",
+		    "[\"https\", \"clustering\"]", "What it is used for." },
+		{ KIND_LIST, "hosts", NULL, OP_NONE, "[\"amsterdam.example.com\"]",
+		    "It must be valid for each of them." }) },
+	{ "remove_certificate", NULL, RIGHT_SUPER, "Remove what add_certificate has added.",
+	    OP_FIELDS(CERT_NAME) },
+
+	{ "get_backup", NULL, RIGHT_SUPER, "Answer a copy of the whole node, as a tar.",
+	    OP_FIELDS({ KIND_BOOLEAN, "keys", NULL, "true", "false", "With the node's keys." }) },
+	{ "set_status", NULL, RIGHT_SUPER,
+	    "Say how the node is. While availability is Unavailable, /health answers 503.",
+	    OP_FIELDS(STATUS_ID,
+		{ KIND_TEXT, "status", NULL, OP_REQUIRED, "new disks until 14:00",
+		    "Any text; of availability Available or Unavailable." }) },
+	{ "get_status", NULL, RIGHT_SUPER, "Show what set_status has said.",
+	    OP_FIELDS({ KIND_TEXT, "id", NULL, "all", "maintenance",
+		"primary, maintenance or availability." }) },
+	{ "clear_status", NULL, RIGHT_SUPER, "Take it back.", OP_FIELDS(STATUS_ID) },
+	{ "system_information", NULL, RIGHT_SUPER, "Show the host, the processes, the store.",
+	    OP_FIELDS({ KIND_LIST, "attributes", NULL, "all", "[\"memory\", \"replication\"]",
+		"Parts of it: system, time, cpu, memory, disk, network, harperdb_processes, "
+		"table_size, metrics, threads, replication, hubleaf, nats." }) },
+	{ "registration_info", NULL, RIGHT_ANYONE, "Show the version; there is no registration.",
+	    OP_NO_FIELDS },
+	{ "get_fingerprint", NULL, RIGHT_SUPER, "Show the node's id.", OP_NO_FIELDS },
+	{ "set_license", NULL, RIGHT_SUPER, "Refused: no licence is needed.", OP_NO_FIELDS },
+	{ "read_log", NULL, RIGHT_SUPER, "Show lines of the three daemons' logs, merged by time.",
+	    OP_FIELDS(
+		{ KIND_TEXT, "level", NULL, OP_NONE, "error",
+		    "Only lines of it: notify, fatal, error, warn, info, debug or trace." },
+		{ KIND_ANY, "from", NULL, OP_NONE, "2026-01-01T00:00:00.000Z",
+		    "Then or later; a date, or milliseconds." },
+		{ KIND_ANY, "until", NULL, OP_NONE, "2026-01-02T00:00:00.000Z",
+		    "Then or before; a date, or milliseconds." },
+		{ KIND_TEXT, "order", NULL, "asc", "desc", "desc: the newest first." },
+		{ KIND_NUMBER, "start", NULL, "0", "100", "So many lines are passed over first." },
+		{ KIND_NUMBER, "limit", NULL, "1000", "20", "At most so many lines; up to 10000." },
+		{ KIND_TEXT, "log_name", NULL, "hdb.log", "opsd.log",
+		    "opsd.log, hubd.log, leafd.log, or hdb.log for all." }) },
+	{ NULL }
+};
