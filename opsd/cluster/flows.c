@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include <utlist.h>
 
 #include "clock.h"
 #include "cluster.h"
@@ -24,20 +25,24 @@ struct flow_key {
 struct held {
 	struct flow	 flow;	/* first */
 	struct flow_key	 key;
-	UT_hash_handle	 hh;
+	struct buf	 label;	/* peer, database, name: of those the newest is found */
+	struct held	*prev, *next;	/* of the same peer */
+	UT_hash_handle	 hh, hh_label;
 };
 
-struct hint {
+struct source {			/* a peer */
 	uint8_t		 peer[NODE_ID_LEN];
-	uint64_t	 seq;
+	uint64_t	 stream_seq;
+	struct held	*flows;
+	size_t		 n;
 	UT_hash_handle	 hh;
 };
 
 struct flows {
 	struct ops	*ops;
 	pthread_mutex_t	 lock;
-	struct held	*flows;
-	struct hint	*hints;
+	struct held	*flows, *labels;
+	struct source	*sources;
 };
 
 static const char *const state_names[] = { "live", "fetch", "copy", "clock", "failed",
@@ -84,30 +89,62 @@ flow_free(struct flow *fl)
 	free(fl);
 }
 
+static struct source *
+source_of(struct flows *f, const uint8_t *peer)
+{
+	struct source *s;
+
+	HASH_FIND(hh, f->sources, peer, NODE_ID_LEN, s);
+	if (s == NULL) {
+		s = xcalloc(1, sizeof(*s));
+		memcpy(s->peer, peer, NODE_ID_LEN);
+		HASH_ADD(hh, f->sources, peer, NODE_ID_LEN, s);
+	}
+	return (s);
+}
+
+static void
+add_label(struct buf *b, const uint8_t *peer, const char *db, size_t dblen, const char *name,
+    size_t nlen)
+{
+	buf_add(b, peer, NODE_ID_LEN);
+	buf_add(b, db, dblen);
+	buf_u8(b, 0);
+	buf_add(b, name, nlen);
+}
+
+/* Takes the names. */
 static struct held *
-insert(struct flows *f, const uint8_t *peer, uint32_t table)
+insert(struct flows *f, const uint8_t *peer, uint32_t table, char *database, char *name)
 {
 	struct held *h = xcalloc(1, sizeof(*h));
+	struct source *s = source_of(f, peer);
 
 	h->key = key_of(peer, table);
 	memcpy(h->flow.peer, peer, NODE_ID_LEN);
 	h->flow.table = table;
+	h->flow.database = database;
+	h->flow.name = name;
+	add_label(&h->label, peer, database, strlen(database), name, strlen(name));
 	HASH_ADD(hh, f->flows, key, sizeof(h->key), h);
+	HASH_ADD_KEYPTR(hh_label, f->labels, h->label.data, h->label.len, h);
+	DL_APPEND(s->flows, h);
+	s->n++;
 	return (h);
 }
 
-static struct hint *
-hint_of(struct flows *f, const uint8_t *peer)
+static void
+delete(struct flows *f, struct held *h)
 {
-	struct hint *h;
+	struct source *s = source_of(f, h->flow.peer);
 
-	HASH_FIND(hh, f->hints, peer, NODE_ID_LEN, h);
-	if (h == NULL) {
-		h = xcalloc(1, sizeof(*h));
-		memcpy(h->peer, peer, NODE_ID_LEN);
-		HASH_ADD(hh, f->hints, peer, NODE_ID_LEN, h);
-	}
-	return (h);
+	DL_DELETE(s->flows, h);
+	s->n--;
+	HASH_DELETE(hh, f->flows, h);
+	HASH_DELETE(hh_label, f->labels, h);
+	buf_free(&h->label);
+	flow_clear(&h->flow);
+	free(h);
 }
 
 static int
@@ -117,21 +154,23 @@ load_one(struct flows *f, const uint8_t *k, size_t klen, const uint8_t *v, size_
 	const uint8_t *peer = rd_bytes(&key, NODE_ID_LEN), *next;
 	uint32_t table = rd_be32(&key);
 	struct flow *fl;
-	uint8_t format;
+	uint8_t format, state;
+	char *database, *name;
 
 	if (!rd_done(&key))
 		return (-1);
 	if (table == 0) {
-		hint_of(f, peer)->seq = rd_u64(&r);
+		source_of(f, peer)->stream_seq = rd_u64(&r);
 		return (rd_done(&r) ? 0 : -1);
 	}
-	fl = &insert(f, peer, table)->flow;
 	format = rd_u8(&r);
+	state = rd_u8(&r);
+	database = rd_str(&r);
+	name = rd_str(&r);
+	fl = &insert(f, peer, table, database, name)->flow;
 	if (format < 1 || format > FLOW_FORMAT)
 		return (-1);
-	fl->state = rd_u8(&r);
-	fl->database = rd_str(&r);
-	fl->name = rd_str(&r);
+	fl->state = state;
 	fl->incarnation = rd_u64(&r);
 	fl->seq = rd_u64(&r);
 	fl->ms = rd_u64(&r);
@@ -183,45 +222,51 @@ void
 flows_free(struct flows *f)
 {
 	struct held *h, *tmp;
-	struct hint *hint, *htmp;
+	struct source *s, *stmp;
 
 	if (f == NULL)
 		return;
-	HASH_ITER(hh, f->flows, h, tmp) {
-		HASH_DEL(f->flows, h);
-		flow_clear(&h->flow);
-		free(h);
-	}
-	HASH_ITER(hh, f->hints, hint, htmp) {
-		HASH_DEL(f->hints, hint);
-		free(hint);
+	HASH_ITER(hh, f->flows, h, tmp)
+		delete(f, h);
+	HASH_ITER(hh, f->sources, s, stmp) {
+		HASH_DEL(f->sources, s);
+		free(s);
 	}
 	pthread_mutex_destroy(&f->lock);
 	free(f);
+}
+
+static struct flow *
+flow_copy(const struct flow *fl)
+{
+	struct flow *c = xmalloc(sizeof(*c));
+
+	*c = *fl;
+	c->database = xstrdup(c->database);
+	c->name = xstrdup(c->name);
+	c->why = xstrdup(c->why);
+	c->next_key = c->next_len > 0 ? xmemdup(c->next_key, c->next_len) : NULL;
+	return (c);
 }
 
 struct flow **
 flows_all(struct flows *f, const uint8_t *peer, size_t *n)
 {
 	struct flow **list;
+	struct source *s = NULL;
 	struct held *h;
 
 	*n = 0;
 	pthread_mutex_lock(&f->lock);
-	list = xcalloc(HASH_COUNT(f->flows) + 1, sizeof(*list));
-	for (h = f->flows; h != NULL; h = h->hh.next) {
-		struct flow *c;
-
-		if (peer != NULL && memcmp(peer, h->flow.peer, NODE_ID_LEN) != 0)
-			continue;
-		c = xmalloc(sizeof(*c));
-		*c = h->flow;
-		c->database = xstrdup(c->database);
-		c->name = xstrdup(c->name);
-		c->why = xstrdup(c->why);
-		c->next_key = c->next_len > 0 ? xmemdup(c->next_key, c->next_len) : NULL;
-		list[(*n)++] = c;
-	}
+	if (peer != NULL)
+		HASH_FIND(hh, f->sources, peer, NODE_ID_LEN, s);
+	list = xcalloc((peer == NULL ? HASH_COUNT(f->flows) : s != NULL ? s->n : 0) + 1, sizeof(*list));
+	if (peer == NULL)
+		for (h = f->flows; h != NULL; h = h->hh.next)
+			list[(*n)++] = flow_copy(&h->flow);
+	else if (s != NULL)
+		DL_FOREACH(s->flows, h)
+			list[(*n)++] = flow_copy(&h->flow);
 	pthread_mutex_unlock(&f->lock);
 	return (list);
 }
@@ -229,12 +274,12 @@ flows_all(struct flows *f, const uint8_t *peer, size_t *n)
 uint64_t
 flows_stream_seq(struct flows *f, const uint8_t *peer)
 {
-	struct hint *h;
+	struct source *s;
 	uint64_t seq;
 
 	pthread_mutex_lock(&f->lock);
-	HASH_FIND(hh, f->hints, peer, NODE_ID_LEN, h);
-	seq = h != NULL ? h->seq : 0;
+	HASH_FIND(hh, f->sources, peer, NODE_ID_LEN, s);
+	seq = s != NULL ? s->stream_seq : 0;
 	pthread_mutex_unlock(&f->lock);
 	return (seq);
 }
@@ -253,14 +298,13 @@ struct flow *
 flows_find_named(struct flows *f, const uint8_t *peer, const char *db, size_t dblen,
     const char *name, size_t nlen)
 {
+	struct buf label = { 0 };
 	struct held *h;
 
-	for (h = f->flows; h != NULL; h = h->hh.next)
-		if (memcmp(h->flow.peer, peer, NODE_ID_LEN) == 0 &&
-		    strlen(h->flow.database) == dblen && memcmp(h->flow.database, db, dblen) == 0 &&
-		    strlen(h->flow.name) == nlen && memcmp(h->flow.name, name, nlen) == 0)
-			return (&h->flow);
-	return (NULL);
+	add_label(&label, peer, db, dblen, name, nlen);
+	HASH_FIND(hh_label, f->labels, label.data, label.len, h);
+	buf_free(&label);
+	return (h != NULL ? &h->flow : NULL);
 }
 
 struct flow *
@@ -271,9 +315,7 @@ flows_add(struct group *g, const uint8_t *peer, uint32_t table, const char *data
 	struct flow *fl;
 
 	pthread_mutex_lock(&f->lock);
-	fl = &insert(f, peer, table)->flow;
-	fl->database = xstrdup(database);
-	fl->name = xstrdup(name);
+	fl = &insert(f, peer, table, xstrdup(database), xstrdup(name))->flow;
 	fl->since_ms = wall_ms();
 	pthread_mutex_unlock(&f->lock);
 	return (fl);
@@ -296,10 +338,8 @@ flows_remove(struct group *g, struct flow *fl)
 	store_batch_delete(group_batch(g), CF_CURSOR, k.data, k.len);
 	buf_free(&k);
 	pthread_mutex_lock(&f->lock);
-	HASH_DEL(f->flows, (struct held *)fl);
+	delete(f, (struct held *)fl);
 	pthread_mutex_unlock(&f->lock);
-	flow_clear(fl);
-	free(fl);
 }
 
 void
@@ -309,7 +349,7 @@ flows_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq)
 	struct buf k = { 0 }, v = { 0 };
 
 	pthread_mutex_lock(&f->lock);
-	hint_of(f, peer)->seq = seq;
+	source_of(f, peer)->stream_seq = seq;
 	pthread_mutex_unlock(&f->lock);
 	cursor_key(&k, peer, 0);
 	buf_u64(&v, seq);

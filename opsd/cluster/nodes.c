@@ -23,188 +23,6 @@ struct nodes {
 };
 
 static struct peer *
-peer_new(const uint8_t *id, const char *name)
-{
-	struct peer *p = xcalloc(1, sizeof(*p));
-
-	memcpy(p->id, id, NODE_ID_LEN);
-	node_id_hex(id, p->hex);
-	p->name = xstrdup(name);
-	p->added_ms = wall_ms();
-	return (p);
-}
-
-void
-peer_free(struct peer *p)
-{
-	if (p == NULL)
-		return;
-	for (size_t i = 0; i < p->n; i++) {
-		free(p->entries[i].database);
-		free(p->entries[i].table);
-	}
-	free(p->entries);
-	free(p->name);
-	json_decref(p->system_info);
-	free(p);
-}
-
-static struct peer *
-peer_copy(const struct peer *p)
-{
-	struct peer *c;
-
-	if (p == NULL)
-		return (NULL);
-	c = xmalloc(sizeof(*c));
-	*c = *p;
-	c->name = xstrdup(p->name);
-	c->system_info = json_deep_copy(p->system_info);
-	c->entries = xmemdup(p->entries, p->n * sizeof(*p->entries));
-	for (size_t i = 0; i < p->n; i++) {
-		c->entries[i].database = xstrdup(p->entries[i].database);
-		c->entries[i].table = xstrdup(p->entries[i].table);
-	}
-	return (c);
-}
-
-int
-peer_active(const struct peer *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (!p->entries[i].removed)
-			return (1);
-	return (0);
-}
-
-const struct entry *
-peer_entry(const struct peer *p, const char *database, const char *table)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (strcmp(p->entries[i].database, database) == 0 &&
-		    strcmp(p->entries[i].table, table) == 0)
-			return (&p->entries[i]);
-	return (NULL);
-}
-
-static int
-same(const char *s, const char *p, size_t n)
-{
-	return (strlen(s) == n && memcmp(s, p, n) == 0);
-}
-
-const struct entry *
-peer_effective(const struct peer *p, const char *db, size_t dblen, const char *table, size_t tlen)
-{
-	const struct entry *all = NULL;
-
-	for (size_t i = 0; i < p->n; i++) {
-		const struct entry *e = &p->entries[i];
-
-		if (e->removed || !same(e->database, db, dblen))
-			continue;
-		if (same(e->table, table, tlen))
-			return (e);
-		if (strcmp(e->table, "*") == 0)
-			all = e;
-	}
-	return (all);
-}
-
-static uint64_t
-mix(uint64_t h, const void *p, size_t n)
-{
-	const uint8_t *b = p;
-
-	while (n-- > 0)
-		h = (h ^ *b++) * UINT64_C(1099511628211);
-	return (h);
-}
-
-uint64_t
-peer_digest(const struct peer *p)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < p->n; i++) {
-		const struct entry *e = &p->entries[i];
-		uint64_t h = UINT64_C(14695981039346656037);
-
-		h = mix(h, e->database, strlen(e->database) + 1);
-		h = mix(h, e->table, strlen(e->table) + 1);
-		h = mix(h, &e->stamp, sizeof(e->stamp));
-		sum += h;
-	}
-	return (sum);
-}
-
-json_t *
-peer_entries_json(const struct peer *p)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < p->n; i++) {
-		const struct entry *e = &p->entries[i];
-
-		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:b, s:[I,I], s:I}",
-		    "database", e->database, "table", e->table, "publish", e->publish,
-		    "subscribe", e->subscribe, "removed", e->removed, "stamp",
-		    (json_int_t)e->stamp.time, (json_int_t)e->stamp.node, "start_ms",
-		    (json_int_t)e->start_ms));
-	}
-	return (list);
-}
-
-struct entry *
-peer_set_entry(struct peer *p, const char *database, const char *table, int publish,
-    int subscribe, uint64_t start_ms, int removed, struct stamp stamp)
-{
-	struct entry *e = (struct entry *)peer_entry(p, database, table);
-
-	if (e != NULL && stamp_cmp(stamp, e->stamp) <= 0)
-		return (NULL);
-	if (e == NULL) {
-		p->entries = xrealloc(p->entries, (p->n + 1) * sizeof(*p->entries));
-		e = &p->entries[p->n++];
-		e->database = xstrdup(database);
-		e->table = xstrdup(table);
-	}
-	e->publish = publish;
-	e->subscribe = subscribe;
-	e->start_ms = start_ms;
-	e->removed = removed;
-	e->stamp = stamp;
-	return (e);
-}
-
-static struct peer *
-peer_from_json(const uint8_t *id, const json_t *o)
-{
-	const char *name = json_string_value(json_object_get(o, "name"));
-	json_t *e;
-	size_t i;
-	struct peer *p;
-
-	if (name == NULL)
-		return (NULL);
-	p = peer_new(id, name);
-	p->added_ms = (uint64_t)json_integer_value(json_object_get(o, "added"));
-	p->system_info = json_incref(json_object_get(o, "system_info"));
-	json_array_foreach(json_object_get(o, "entries"), i, e) {
-		const char *db, *table;
-		int publish, subscribe, removed;
-		json_int_t time, node, start;
-
-		if (json_unpack(e, "{s:s, s:s, s:b, s:b, s:b, s:[I,I], s:I}", "database", &db,
-		    "table", &table, "publish", &publish, "subscribe", &subscribe, "removed",
-		    &removed, "stamp", &time, &node, "start_ms", &start) == 0)
-			peer_set_entry(p, db, table, publish, subscribe, (uint64_t)start, removed,
-			    (struct stamp){ (uint64_t)time, (uint64_t)node });
-	}
-	return (p);
-}
-
-static struct peer *
 find_id(struct nodes *n, const uint8_t *id)
 {
 	for (size_t i = 0; i < n->n; i++)
@@ -292,7 +110,7 @@ nodes_get(struct nodes *n, const char *name)
 		if (strcmp(n->list[i]->name, name) == 0 &&
 		    (found == NULL || peer_active(n->list[i])))
 			found = n->list[i];
-	found = peer_copy(found);
+	found = peer_ref(found);
 	pthread_mutex_unlock(&n->lock);
 	return (found);
 }
@@ -303,7 +121,7 @@ nodes_by_id(struct nodes *n, const uint8_t *id)
 	struct peer *p;
 
 	pthread_mutex_lock(&n->lock);
-	p = peer_copy(find_id(n, id));
+	p = peer_ref(find_id(n, id));
 	pthread_mutex_unlock(&n->lock);
 	return (p);
 }
@@ -341,7 +159,7 @@ nodes_all(struct nodes *n, size_t *count)
 	pthread_mutex_lock(&n->lock);
 	list = xcalloc(n->n + 1, sizeof(*list));
 	for (size_t i = 0; i < n->n; i++)
-		list[i] = peer_copy(n->list[i]);
+		list[i] = peer_ref(n->list[i]);
 	*count = n->n;
 	pthread_mutex_unlock(&n->lock);
 	return (list);
@@ -388,9 +206,7 @@ void
 nodes_store(struct group *g, struct peer *p)
 {
 	struct nodes *n = group_ops(g)->nodes;
-	json_t *o = json_pack("{s:s, s:I, s:O?, s:o}", "name", p->name, "added",
-	    (json_int_t)p->added_ms, "system_info", p->system_info,
-	    "entries", peer_entries_json(p));
+	json_t *o = peer_json(p);
 	char *text = json_dumps(o, JSON_COMPACT), *before;
 	struct buf k = { 0 };
 	int known = 0;
