@@ -141,7 +141,8 @@ check_txn(struct group *g, const struct log_entry *e)
 	return (rc == -1 ? -1 : ahead);
 }
 
-static void
+/* -1: the flow has failed. */
+static int
 apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_entry *e)
 {
 	struct table *table = group_table_named(g, t->database, t->database_len, t->table,
@@ -152,8 +153,12 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 
 	if (table == NULL) {
 		fl->dropped++;	/* dropped here: local by definition */
-		return;
+		return (0);
 	}
+	/* From before it was dropped here: nothing of it would stay, whatever its key. */
+	if (stamp_cmp(t->stamp, table->floor) > 0 &&
+	    flow_other_key(g, fl, table, t->key, t->key_len))
+		return (-1);
 	while ((rc = txn_next(t, &rec)) == 1) {
 		/* The table may get a new version while its rows bring attributes. */
 		table = group_table(g, table->id);
@@ -167,11 +172,12 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 	buf_free(&before);
 	if (changed && group_ops(g)->live.republish)
 		group_log(g, table, e->payload, e->len);
+	return (0);
 }
 
-/* -1 with *why when the definition cannot stand beside ours. */
+/* -1 when the definition cannot stand beside ours: the flow has failed. */
 static int
-apply_define(struct group *g, struct txn *t, const char **why)
+apply_define(struct group *g, struct flow *fl, struct txn *t)
 {
 	size_t n;
 	const uint8_t *p = rd_blob(&t->body, &n);
@@ -182,17 +188,15 @@ apply_define(struct group *g, struct txn *t, const char **why)
 	    t->table_len);
 	char *db = xstrndup(t->database, t->database_len);
 	char *name = xstrndup(t->table, t->table_len);
+	const char *why;
 	int rc = 0;
 
 	if (key == NULL || key[0] == '\0') {
-		*why = "a definition cannot be read";
+		flow_set(g, fl, FLOW_FAILED, "a definition cannot be read");
 		rc = -1;
 	} else if (table == NULL && stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
-		if (group_create_table(g, db, name, key, def, "", why) == NULL)
-			rc = -1;
-	} else if (table != NULL && strcmp(table->primary_key, key) != 0) {
-		*why = "the table has another primary key there: drop one of the two and make it like "
-		    "the other";
+		group_create_table(g, db, name, key, def, "", &why);
+	} else if (table != NULL && flow_other_key(g, fl, table, key, strlen(key))) {
 		rc = -1;
 	} else if (table != NULL) {
 		if (group_add_attrs(g, table, attrs) && group_ops(g)->live.republish)
@@ -210,26 +214,23 @@ static int
 apply_entry(struct group *g, struct flow *fl, const struct log_entry *e)
 {
 	struct flows *f = group_ops(g)->flows;
-	const char *why = "a transaction cannot be read";
 	struct txn t;
 	int rc = check_txn(g, e);
 
-	if (rc == 1) {
+	if (rc == 1)
 		flow_set(g, fl, FLOW_CLOCK, "the peer's clock is ahead by more than clustering.maxClockSkew");
+	else if (rc == -1)
+		flow_set(g, fl, FLOW_FAILED, "a transaction cannot be read");
+	if (rc != 0)
 		return (-1);
-	}
-	if (rc == 0) {
-		txn_read(&t, e->payload, e->len);
-		group_observe(g, t.stamp.time);
-		if (t.kind == TXN_DEFINE)
-			rc = apply_define(g, &t, &why);
-		else if (t.kind == TXN_WRITE)
-			apply_write(g, fl, &t, e);
-	}
-	if (rc == -1) {
-		flow_set(g, fl, FLOW_FAILED, why);
+	txn_read(&t, e->payload, e->len);
+	group_observe(g, t.stamp.time);
+	if (t.kind == TXN_DEFINE)
+		rc = apply_define(g, fl, &t);
+	else if (t.kind == TXN_WRITE)
+		rc = apply_write(g, fl, &t, e);
+	if (rc == -1)
 		return (-1);
-	}
 	flows_lock(f);
 	fl->seq = e->seq;
 	fl->ms = fl->applied_ms = e->ms;
@@ -406,7 +407,7 @@ take_chunk(struct group *g, struct flow *fl, struct answer *an, struct table *t)
 	struct stamp newest = { 0, 0 }, none = { 0, 0 };
 	uint32_t changed = 0, seen = 0;
 	size_t at = txn_begin(&relay, TXN_WRITE, TXN_UPSERT, group_ops(g)->node_id, "", t->database,
-	    t->name);
+	    t->name, t->primary_key);
 	int rc = 0;
 
 	for (uint32_t i = 0; i < an->count && rc == 0; i++) {
@@ -537,6 +538,24 @@ refused(struct group *g, struct flow *fl, uint16_t status)
 	}
 }
 
+/* What was answered is of a table with another primary key. */
+static int
+of_other_key(struct group *g, struct flow *fl, const struct answer *an)
+{
+	struct table *t = group_table_named(g, fl->database, strlen(fl->database), fl->name,
+	    strlen(fl->name));
+
+	if (t == NULL)
+		return (0);
+	if (fl->state != FLOW_RECOVER)
+		return (flow_other_key(g, fl, t, an->primary, an->primary_len));
+	if (strlen(t->primary_key) == an->primary_len &&
+	    memcmp(t->primary_key, an->primary, an->primary_len) == 0)
+		return (0);
+	flows_remove(g, fl);	/* own writes are of the table as it is here: none can be there */
+	return (1);
+}
+
 static void
 answer_run(struct group *g, struct job *j)
 {
@@ -557,6 +576,8 @@ answer_run(struct group *g, struct job *j)
 	}
 	if (an.status != 200)
 		refused(g, fl, an.status);
+	else if (of_other_key(g, fl, &an))
+		return;
 	else if (a->kind == PULL_LOG)
 		take_log(g, fl, &an);
 	else

@@ -418,6 +418,20 @@ flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *wh
 		cluster_kick(group_ops(g)->cluster);
 }
 
+int
+flow_other_key(struct group *g, struct flow *fl, const struct table *t, const char *key, size_t n)
+{
+	char *why;
+
+	if (strlen(t->primary_key) == n && memcmp(t->primary_key, key, n) == 0)
+		return (0);
+	why = xasprintf("the table has another primary key there, '%.*s', than here, '%s': drop "
+	    "one of the two and make it like the other", (int)n, key, t->primary_key);
+	flow_set(g, fl, FLOW_FAILED, why);
+	free(why);
+	return (1);
+}
+
 void
 flow_set_key(struct group *g, struct flow *fl, const uint8_t *key, size_t n)
 {

@@ -76,6 +76,11 @@ void flow_set(struct group *g, struct flow *fl, enum flow_state state, const cha
 /* A copy goes on after this key; n 0: from the beginning.  Not saved. */
 void flow_set_key(struct group *g, struct flow *fl, const uint8_t *key, size_t n);
 void flow_copy_anew(struct group *g, struct flow *fl, int recovering);
+/*
+ * Whether the peer's table has another primary key than ours: then nothing of it can come
+ * in, and the flow has failed.
+ */
+int flow_other_key(struct group *g, struct flow *fl, const struct table *t, const char *key, size_t n);
 
 /* Readers that must look at live flows (not copies) hold this. */
 void flows_lock(struct flows *f);

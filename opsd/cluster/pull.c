@@ -67,6 +67,7 @@ answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n)
 	a->table = rd_u32(&r);
 	if (a->status != 200)
 		return (rd_ok(&r) ? 0 : -1);
+	a->primary = rd_strn(&r, &a->primary_len);
 	a->head = rd_u64(&r);
 	if (kind == PULL_LOG)
 		a->upto = rd_u64(&r);
@@ -87,6 +88,14 @@ answer_head(struct ops *ops, struct buf *out, uint16_t status, uint32_t table)
 	buf_u16(out, status);
 	buf_u64(out, ops->log.incarnation);
 	buf_u32(out, table);
+}
+
+/* Its head, when it is one that was hoped for. */
+static void
+answer_begin(struct ops *ops, struct buf *out, const struct table *t)
+{
+	answer_head(ops, out, 200, t->id);
+	buf_str(out, t->primary_key);
 }
 
 /* Whether the log holds everything that was written from the start time on. */
@@ -122,7 +131,7 @@ serve_log(struct ops *ops, const struct question *q, struct table *t, struct buf
 	if (n == -1) {
 		answer_head(ops, out, 500, t->id);
 	} else {
-		answer_head(ops, out, 200, t->id);
+		answer_begin(ops, out, t);
 		buf_u64(out, head);
 		buf_u64(out, upto);
 		buf_u8(out, upto >= head);
@@ -162,7 +171,7 @@ serve_rows(struct ops *ops, const struct question *q, struct table *t, struct bu
 	if (store_iter_failed(it)) {
 		answer_head(ops, out, 500, t->id);
 	} else {
-		answer_head(ops, out, 200, t->id);
+		answer_begin(ops, out, t);
 		buf_u64(out, head);
 		buf_u64(out, head_ms);
 		buf_u8(out, (uint8_t)done);

@@ -11,13 +11,14 @@
  *   name), str database, str table, u64 after (log seq), u64 from ms, blob after
  *   key, u32 max bytes
  * Answer: u8 format, u16 status, u64 incarnation, u32 table id, then for 200
+ *   str primary key, then
  *   PULL_LOG:  u64 head, u64 upto, u8 done, u32 entries, entries (frame.h)
  *   PULL_ROWS: u64 head, u64 head ms, u8 done, blob next key, u32 rows,
  *              {u16-counted key, blob row}...
  * Statuses: 200; 403 no subscription; 404 no such table; 410 the log does not
  * reach; 400 not understood; 500; 503 not now.
  */
-#define PULL_FORMAT	1
+#define PULL_FORMAT	2	/* 1: answers without the primary key */
 enum pull_kind { PULL_LOG = 1, PULL_ROWS = 2 };
 
 struct question {
@@ -39,6 +40,8 @@ struct answer {
 	uint16_t	 status;
 	uint64_t	 incarnation;
 	uint32_t	 table;
+	const char	*primary;	/* the name of the table's primary key */
+	size_t		 primary_len;
 	uint64_t	 head, head_ms, upto;
 	int		 done;
 	const uint8_t	*next_key;

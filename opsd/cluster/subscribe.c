@@ -175,6 +175,25 @@ check_entry(struct group *g, struct take *t, const struct offered *o)
 	return (0);
 }
 
+/* Nothing of the peer's table can come into ours, and that shows. */
+static void
+fail_flow(struct group *g, const uint8_t *peer, const struct table *mine, uint32_t id, const char *key)
+{
+	struct flows *f = group_ops(g)->flows;
+	struct flow *fl = flows_find_named(f, peer, mine->database, strlen(mine->database),
+	    mine->name, strlen(mine->name));
+
+	if (id == 0 || (fl != NULL && (fl->state == FLOW_RECOVER || fl->table > id)))
+		return;
+	if (fl != NULL && fl->table != id) {
+		flows_remove(g, fl);
+		fl = NULL;
+	}
+	if (fl == NULL)
+		fl = flows_add(g, peer, id, mine->database, mine->name);
+	flow_other_key(g, fl, mine, key, strlen(key));
+}
+
 static void
 begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
     const char *name, uint64_t incarnation, int newer)
@@ -243,8 +262,14 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o, uint
 		if (mine == NULL && (e->subscribe || e->publish) &&
 		    (newer || stamp_none(group_dropped(g, o->database, name))))
 			mine = group_create_table(g, o->database, name, key, def, "", &why);
-		if (mine == NULL || strcmp(mine->primary_key, key) != 0)
+		if (mine == NULL)
 			continue;
+		if (strcmp(mine->primary_key, key) != 0) {
+			if (e->subscribe)
+				fail_flow(g, p->id, mine, (uint32_t)json_integer_value(
+				    json_object_get(jt, "id")), key);
+			continue;
+		}
 		group_add_attrs(g, mine, json_object_get(def, "attributes"));
 		if (e->subscribe)
 			begin_flow(g, p->id, o, jt, name, incarnation, newer);

@@ -84,7 +84,7 @@ forget_run(struct group *g, struct job *j)
 	remember(g, t, f->before);
 	t = group_table(g, f->table);
 	at = txn_begin(&payload, TXN_WRITE, TXN_DELETE, group_ops(g)->node_id, f->user, t->database,
-	    t->name);
+	    t->name, t->primary_key);
 	for (uint32_t i = 0; i < f->n; i++) {
 		size_t klen;
 		const uint8_t *key = (const uint8_t *)rd_strn(&r, &klen);

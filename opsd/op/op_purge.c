@@ -173,7 +173,7 @@ log_marker(struct group *g, struct table *t, const struct purge *p)
 {
 	struct buf	b = { 0 };
 	size_t		at = txn_begin(&b, TXN_PURGE, 0, group_ops(g)->node_id, p->user,
-	    t->database, t->name);
+	    t->database, t->name, t->primary_key);
 
 	txn_set_stamp(&b, at, group_stamp(g).time);
 	buf_u64(&b, p->upto);

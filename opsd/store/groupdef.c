@@ -131,7 +131,8 @@ group_log_define(struct group *g, struct table *t, const char *user)
 	struct buf b = { 0 };
 	json_t *def = table_definition(t);
 	char *text = json_dumps(def, JSON_COMPACT);
-	size_t at = txn_begin(&b, TXN_DEFINE, 0, g->ops->node_id, user, t->database, t->name);
+	size_t at = txn_begin(&b, TXN_DEFINE, 0, g->ops->node_id, user, t->database,
+	    t->name, t->primary_key);
 
 	txn_set_stamp(&b, at, group_stamp(g).time);
 	buf_blob(&b, text, strlen(text));

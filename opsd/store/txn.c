@@ -20,7 +20,7 @@ txn_op_name(uint8_t op)
 
 size_t
 txn_begin(struct buf *b, enum txn_kind kind, enum txn_op op, const uint8_t *origin,
-    const char *user, const char *database, const char *table)
+    const char *user, const char *database, const char *table, const char *key)
 {
 	size_t at = b->len;
 
@@ -33,6 +33,7 @@ txn_begin(struct buf *b, enum txn_kind kind, enum txn_op op, const uint8_t *orig
 	buf_u8(b, 1);
 	buf_str(b, database);
 	buf_str(b, table);
+	buf_str(b, key);
 	if (kind == TXN_WRITE)
 		buf_u32(b, 0);
 	return (at);
@@ -71,11 +72,13 @@ txn_read(struct txn *t, const void *p, size_t n)
 		return (-1);
 	t->database = rd_strn(&r, &t->database_len);
 	t->table = rd_strn(&r, &t->table_len);
+	t->key = rd_strn(&r, &t->key_len);
 	if (t->kind == TXN_WRITE)
 		t->count = rd_u32(&r);
 	if (!rd_ok(&r) || t->kind < TXN_WRITE || t->kind > TXN_PURGE ||
 	    (t->kind == TXN_WRITE && txn_op_name(t->op) == NULL) ||
-	    t->stamp.time >= STAMP_TIME_MAX || t->database_len == 0 || t->table_len == 0)
+	    t->stamp.time >= STAMP_TIME_MAX || t->database_len == 0 || t->table_len == 0 ||
+	    t->key_len == 0)
 		return (-1);
 	memcpy(t->origin, origin, NODE_ID_LEN);
 	t->stamp.node = stamp_node(t->origin);

@@ -9,7 +9,7 @@
  * A transaction in bytes, as the log and the stream carry it.
  *
  *   u8 format (1), u8 kind, node origin, u64 stamp time, str user, u8 operation
- *   u8 tables (1): str database, str table
+ *   u8 tables (1): str database, str table, str primary key
  *   TXN_WRITE: u32 records, each
  *      u8 form, u16 key length, key, then
  *      REC_STATE: blob row (row.h)
@@ -18,7 +18,7 @@
  *   TXN_DEFINE: json {"primary_key","attributes":[{"attribute",...}]}
  *   TXN_PURGE: u64 up to (marker: entries up to there were purged by hand)
  */
-#define TXN_FORMAT	1
+#define TXN_FORMAT	2	/* 1: without the primary key */
 enum txn_kind { TXN_WRITE = 1, TXN_DEFINE = 2, TXN_PURGE = 3 };
 enum txn_op { TXN_INSERT = 1, TXN_UPDATE = 2, TXN_UPSERT = 3, TXN_DELETE = 4 };
 #define REC_CREATED	0x01	/* sets created */
@@ -30,7 +30,8 @@ struct txn {
 	uint8_t		 origin[NODE_ID_LEN];
 	struct stamp	 stamp;
 	const char	*user, *database, *table;	/* borrowed, not terminated */
-	size_t		 user_len, database_len, table_len;
+	const char	*key;		/* the primary key's name where it was written */
+	size_t		 user_len, database_len, table_len, key_len;
 	uint32_t	 count;
 	struct rd	 body;		/* at the first record, or the kind's body */
 };
@@ -44,7 +45,7 @@ struct txn_record {
 
 /* Head up to and including the record count (0; set it by txn_set_count). Gives where it began. */
 size_t txn_begin(struct buf *b, enum txn_kind kind, enum txn_op op, const uint8_t *origin,
-    const char *user, const char *database, const char *table);
+    const char *user, const char *database, const char *table, const char *key);
 void txn_set_stamp(struct buf *b, size_t at, uint64_t time);
 void txn_set_count(struct buf *b, size_t at, uint32_t count);	/* TXN_WRITE */
 const char *txn_op_name(uint8_t op);	/* "insert", ... */

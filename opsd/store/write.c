@@ -407,7 +407,7 @@ write_run(struct group *g, struct job *j)
 		group_observe(g, t->floor.time);
 		s = group_stamp(g);
 		at = txn_begin(&payload, TXN_WRITE, w->op, group_ops(g)->node_id, w->user,
-		    t->database, t->name);
+		    t->database, t->name, t->primary_key);
 		txn_set_stamp(&payload, at, s.time);
 		txn_set_count(&payload, at, n);
 		for (uint32_t i = 0; i < n; i++)

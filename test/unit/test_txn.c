@@ -46,7 +46,7 @@ sample(struct buf *b)
 {
 	struct buf	state = { 0 };
 	struct row	r = { .created = { 7, 7 }, .cleared = { 6, 6 } };
-	size_t		at = txn_begin(b, TXN_WRITE, TXN_INSERT, origin, "admin", "dev", "dog");
+	size_t		at = txn_begin(b, TXN_WRITE, TXN_INSERT, origin, "admin", "dev", "dog", "id");
 
 	buf_u8(b, REC_CREATED | REC_CLEARED);
 	add_key(b, 1);
@@ -78,6 +78,8 @@ test_round_trip(void **state)
 	assert_true(txn_valid(b.data + 6, b.len - 6));
 	assert_int_equal(t.kind, TXN_WRITE);
 	assert_string_equal(txn_op_name(t.op), "insert");
+	assert_int_equal(t.key_len, 2);
+	assert_memory_equal(t.key, "id", 2);
 	assert_memory_equal(t.origin, origin, NODE_ID_LEN);
 	assert_true(t.stamp.time == 1234 && t.stamp.node == UINT64_C(0x0102030405060708));
 	assert_true(t.user_len == 5 && memcmp(t.user, "admin", 5) == 0);
@@ -171,14 +173,17 @@ static void
 test_names(void **state)
 {
 	struct buf	b = { 0 };
-	size_t		at = txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "", "t");
+	size_t		at = txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "", "t", "id");
 
 	assert_false(txn_valid(b.data, b.len));
 	buf_clear(&b);
-	at = txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "d", "");
+	at = txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "d", "", "id");
 	assert_false(txn_valid(b.data, b.len));
 	buf_clear(&b);
-	at = txn_begin(&b, TXN_WRITE, TXN_UPDATE, origin, NULL, "d", "t");
+	txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "d", "t", "");
+	assert_false(txn_valid(b.data, b.len));
+	buf_clear(&b);
+	at = txn_begin(&b, TXN_WRITE, TXN_UPDATE, origin, NULL, "d", "t", "id");
 	buf_u8(&b, 0);
 	add_key(&b, 1);
 	buf_u32(&b, 2);
@@ -195,7 +200,7 @@ test_other_kinds(void **state)
 	struct buf	b = { 0 };
 	struct txn	t;
 
-	txn_begin(&b, TXN_PURGE, TXN_DELETE, origin, "u", "d", "t");
+	txn_begin(&b, TXN_PURGE, TXN_DELETE, origin, "u", "d", "t", "id");
 	buf_u64(&b, 99);
 	assert_int_equal(txn_read(&t, b.data, b.len), 0);
 	assert_int_equal(t.kind, TXN_PURGE);
