@@ -13,6 +13,7 @@
 #include "log.h"
 #include "mem.h"
 #include "nodes.h"
+#include "outlet.h"
 #include "restart.h"
 #include "retain.h"
 #include "tombstone.h"
@@ -388,11 +389,13 @@ cluster_start(struct ops *ops, char **err)
 
 	c->ops = ops;
 	c->retained_us = mono_us();
+	c->outlet = outlet_new(ops);
 	pthread_mutex_init(&c->lock, NULL);
 	c->listener = chan_listen(ops->svc->base, path, ROLE_OPSD, &chan_ops, c);
 	if (c->listener == NULL) {
 		*err = xasprintf("%s: %s", path, strerror(errno));
 		free(path);
+		outlet_free(c->outlet);
 		free(c);
 		return (NULL);
 	}
@@ -436,6 +439,7 @@ cluster_stop(struct cluster *c)
 	json_decref(c->leaf_state);
 	json_decref(c->topology);
 	free(c->flows_sent);
+	outlet_free(c->outlet);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

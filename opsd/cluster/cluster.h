@@ -18,6 +18,8 @@ void cluster_quiet(struct cluster *c);	/* no more daemons; calls in flight end *
 void cluster_stop(struct cluster *c);
 
 void cluster_logged(struct cluster *c);		/* there is more in the log */
+/* A peer is being asked to take these entries, or (`on` 0) the call is over (outlet.h). */
+void cluster_expect(struct cluster *c, const json_t *entries, int on);
 void cluster_kick(struct cluster *c);		/* flows or entries changed: look again */
 void cluster_settings(struct cluster *c);	/* the configuration changed */
 void cluster_restart(struct cluster *c, unsigned which);	/* daemons: restart.h's bits */

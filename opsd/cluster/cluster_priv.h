@@ -40,10 +40,12 @@ struct cluster {
 	uint64_t		 retained_us;
 	unsigned		 retentions;
 	int			 quiet;		/* the loop is about to end: nobody may wait for it */
+	struct outlet		*outlet;	/* what of the log leaves */
+	uint64_t		 given, passed;	/* the last entry given to leafd; seen up to here */
+	int			 unacked;	/* what was given is not all in the stream yet */
 	/* a LOG_READ that waits */
 	int			 reading;
 	uint32_t		 read_id, read_max;
-	uint64_t		 read_after;
 	_Atomic int		 logged, kicked;
 };
 

@@ -9,6 +9,7 @@
 #include "flows.h"
 #include "mem.h"
 #include "nodes.h"
+#include "outlet.h"
 #include "pull.h"
 #include "settings.h"
 #include "subscribe.h"
@@ -18,23 +19,81 @@
 
 #define PULL_BYTES	(1u << 20)
 #define PULLS_MAX	8
+#define PASS_BYTES	(4u << 20)	/* of the log passed over in one turn of the loop */
 #define STREAM_PURGE_MS	30000
 
 /* ---- log out ---- */
 
 static void
+left_cb(struct rd *body, void *arg)
+{
+}
+
+/* Nobody gets the table any more: nobody need be able to. */
+static void
+withdraw(const char *database, const char *table, void *arg)
+{
+	struct cluster *c = arg;
+	struct buf b = { 0 };
+
+	buf_str(&b, database);
+	buf_str(&b, table);
+	buf_u64(&b, UINT64_MAX);
+	chan_call(c->leaf, MSG_STREAM_PURGE, &b, STREAM_PURGE_MS, left_cb, NULL);
+}
+
+/* While all that leafd was given is in the stream, what was passed over since counts as well. */
+static void
+settle_acked(struct cluster *c)
+{
+	struct txlog *l = &c->ops->log;
+
+	if (l->acked_inc == l->incarnation && !c->unacked && c->passed > l->acked)
+		l->acked = c->passed;
+}
+
+/* 1: something was given; 0: there is nothing; -1: not all was looked at. */
+static int
+read_some(struct cluster *c, struct buf *out)
+{
+	struct txlog *l = &c->ops->log;
+	struct log_read q = { .after = c->passed, .max = c->read_max, .scan = PASS_BYTES,
+	    .wants = outlet_wants, .arg = c->outlet };
+	uint64_t durable = l->durable;
+	int n;
+
+	if (!outlet_any(c->outlet)) {
+		if (durable > c->passed)
+			c->passed = durable;
+		return (0);
+	}
+	if ((n = txlog_read(l, &q, out)) == -1)
+		return (0);
+	c->passed = q.upto;
+	if (n == 0)
+		return (q.cut ? -1 : 0);
+	c->given = q.last;
+	c->unacked = 1;
+	return (1);
+}
+
+static void
 read_answer(struct cluster *c)
 {
 	struct buf b = { 0 };
+	int found;
 
 	if (!c->reading || c->leaf == NULL)
 		return;
-	if (txlog_read(&c->ops->log, c->read_after, c->read_max, &b) <= 0) {
-		buf_free(&b);
-		return;
-	}
-	c->reading = 0;
-	chan_reply(c->leaf, c->read_id, &b);
+	outlet_review(c->outlet, withdraw, c);
+	found = read_some(c, &b);
+	settle_acked(c);
+	if (found == 1) {
+		c->reading = 0;
+		chan_reply(c->leaf, c->read_id, &b);
+	} else if (found == -1)
+		cluster_logged(c);	/* others want the loop's thread, too */
+	buf_free(&b);
 }
 
 static void
@@ -58,10 +117,13 @@ on_log_read(struct chan *ch, struct msg *m, void *arg)
 {
 	struct cluster *c = arg;
 
-	c->read_after = rd_u64(&m->body);
+	uint64_t after = rd_u64(&m->body);
+
 	c->read_max = rd_u32(&m->body);
 	if (!rd_done(&m->body))
 		return (-1);
+	if (after != c->given)
+		c->given = c->passed = after;
 	c->read_id = m->id;
 	c->reading = 1;
 	read_answer(c);
@@ -77,7 +139,9 @@ on_log_ack(struct chan *ch, struct msg *m, void *arg)
 	if (!rd_done(&m->body))
 		return (-1);
 	c->ops->log.acked_inc = inc;
-	c->ops->log.acked = seq;
+	c->ops->log.acked = c->ops->log.streamed = seq;
+	c->unacked = seq != c->given;
+	settle_acked(c);
 	return (0);
 }
 
@@ -97,10 +161,19 @@ tail_answer(void *arg)
 	uint64_t after = t->window;
 	struct buf b = { 0 };
 
-	if (t->inc == 0)
-		after = l->acked_inc == l->incarnation ? l->acked : l->trimmed;
+	/* Beyond what the stream ends with there was nothing for it. */
+	if (l->acked_inc == l->incarnation && (t->inc == 0 || (t->inc == l->incarnation &&
+	    t->window == l->streamed)))
+		after = l->acked;
+	else if (t->inc == 0)
+		after = l->trimmed;
 	if (after > l->last)
 		after = l->last;
+	l->acked_inc = l->incarnation;
+	l->acked = after;
+	l->streamed = t->inc == l->incarnation ? t->window : 0;
+	t->c->given = t->c->passed = after;
+	t->c->unacked = 0;
 	buf_u64(&b, l->incarnation);
 	buf_u64(&b, after);
 	if (t->c->leaf != NULL && t->c->leaf_gen == t->gen)
@@ -213,6 +286,13 @@ cluster_purge(struct cluster *c, const char *database, const char *table, uint64
 
 	json_decref(answer);
 	return (n);
+}
+
+void
+cluster_expect(struct cluster *c, const json_t *entries, int on)
+{
+	outlet_expect(c->outlet, entries, on);
+	cluster_kick(c);
 }
 
 /* ---- frames in ---- */
@@ -491,6 +571,9 @@ leaflink_kick(void *arg)
 	struct cluster *c = arg;
 
 	c->kicked = 0;
+	if (c->leaf != NULL)
+		outlet_review(c->outlet, withdraw, c);
+	read_answer(c);
 	flows_send(c);
 	leaflink_pull(c);
 }

@@ -54,6 +54,18 @@ nodes_any(const struct nodes *n)
 	return (n->any);
 }
 
+int
+nodes_get_it(struct nodes *n, const char *database, const char *table)
+{
+	const struct entry *e = NULL;
+
+	pthread_mutex_lock(&n->lock);
+	for (size_t i = 0; i < n->n && (e == NULL || !e->publish); i++)
+		e = peer_effective(n->list[i], database, strlen(database), table, strlen(table));
+	pthread_mutex_unlock(&n->lock);
+	return (e != NULL && e->publish);
+}
+
 struct nodes *
 nodes_load(struct ops *ops, char **err)
 {

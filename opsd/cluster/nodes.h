@@ -17,6 +17,8 @@ struct nodes;
 
 struct nodes *nodes_load(struct ops *ops, char **err);
 void nodes_free(struct nodes *n);
+/* Whether any peer gets the table. */
+int nodes_get_it(struct nodes *n, const char *database, const char *table);
 int nodes_any(const struct nodes *n);	/* whether there is a peer in the manifest */
 uint64_t nodes_changes(const struct nodes *n);	/* how many there were since the start */
 

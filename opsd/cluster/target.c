@@ -34,6 +34,8 @@ target_free(struct target *t)
 {
 	if (t == NULL)
 		return;
+	if (t->expected)
+		cluster_expect(t->ops->cluster, t->entries, 0);
 	free(t->name);
 	peer_free(t->peer);
 	free(t->hex);
@@ -260,6 +262,8 @@ target_ask(struct target *t)
 
 	if (t->hex == NULL && learn_id(t, timeout_ms) == -1)
 		return (-1);
+	if (!t->expected)
+		cluster_expect(t->ops->cluster, t->entries, t->expected = 1);
 	for (int try = 0; try < TRIES_MAX; try++) {
 		json_decref(t->answer);
 		t->answer = NULL;

@@ -20,6 +20,7 @@ struct target {
 	json_t		*done, *skipped;	/* for the reply: what changes, what is so already */
 	json_t		*answer;	/* its view in the travelling form, once it has agreed */
 	int		 asked;		/* it may have taken the entries */
+	int		 expected;	/* what it is to get leaves the log meanwhile */
 	int		 status;
 	char		*error;
 };

@@ -11,7 +11,7 @@
 #include "mem.h"
 #include "txn.h"
 
-#define STORE_FORMAT	1
+#define STORE_FORMAT	2
 #define SMALL_TABLES	256	/* names looked up per read by a linear list */
 
 static int
@@ -66,8 +66,8 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 		l->acked_inc = rd_u64(&r);
 		l->acked = rd_u64(&r);
 		l->trimmed = rd_u64(&r);
-		if (rd_left(&r) > 0)	/* stores made before have none */
-			l->unlogged_ms = rd_u64(&r);
+		l->unlogged_ms = rd_u64(&r);
+		l->streamed = rd_u64(&r);
 		if (!rd_done(&r))
 			rc = -1;
 	} else
@@ -91,6 +91,7 @@ txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock)
 	buf_u64(&v, l->acked);
 	buf_u64(&v, l->trimmed);
 	buf_u64(&v, l->unlogged_ms);
+	buf_u64(&v, l->streamed);
 	store_batch_put(b, CF_META, "W", 1, v.data, v.len);
 	buf_free(&v);
 }
@@ -126,16 +127,16 @@ name_table(struct buf *names, uint32_t *ids, uint32_t *n, const struct log_entry
 	return (0);
 }
 
-int
-txlog_read(struct txlog *l, uint64_t after, uint32_t max, struct buf *out)
+/* The entries that are wanted, and the names of their tables; how many. */
+static uint32_t
+collect(struct store_iter *it, struct log_read *q, uint64_t durable, struct buf *entries,
+    struct buf *names, uint32_t *ntables)
 {
-	struct store_iter *it = iter_after(l, after);
-	struct buf names = { 0 }, entries = { 0 };
-	uint32_t ids[SMALL_TABLES], ntables = 0, n = 0;
-	uint64_t durable = l->durable;
-	int failed;
+	uint32_t ids[SMALL_TABLES], n = 0;
+	size_t passed = 0;
 
-	for (; store_iter_valid(it) && entries.len < max; store_iter_next(it)) {
+	for (; store_iter_valid(it) && entries->len < q->max && passed < q->scan;
+	    store_iter_next(it)) {
 		struct log_entry e;
 		size_t len;
 		const uint8_t *p = store_iter_value(it, &len);
@@ -143,13 +144,32 @@ txlog_read(struct txlog *l, uint64_t after, uint32_t max, struct buf *out)
 
 		if (log_entry_read(&r, &e) == -1 || e.seq > durable)
 			break;
-		if (n > 0 && entries.len + len > max)
-			break;
-		if (name_table(&names, ids, &ntables, &e) == -1)
-			break;
-		buf_add(&entries, p, len);
-		n++;
+		if (q->wants(&e, q->arg)) {
+			if ((n > 0 && entries->len + len > q->max) ||
+			    name_table(names, ids, ntables, &e) == -1)
+				break;
+			buf_add(entries, p, len);
+			q->last = e.seq;
+			n++;
+		} else
+			passed += len;
+		q->upto = e.seq;
 	}
+	q->cut = passed >= q->scan;
+	return (n);
+}
+
+int
+txlog_read(struct txlog *l, struct log_read *q, struct buf *out)
+{
+	struct store_iter *it = iter_after(l, q->after);
+	struct buf names = { 0 }, entries = { 0 };
+	uint32_t ntables = 0, n;
+	int failed;
+
+	q->upto = q->after;
+	q->last = 0;
+	n = collect(it, q, l->durable, &entries, &names, &ntables);
 	failed = store_iter_failed(it);
 	store_iter_free(it);
 	if (n > 0) {

@@ -17,7 +17,8 @@ struct txlog {
 	_Atomic uint64_t	 incarnation;
 	_Atomic uint64_t	 last;		/* greatest seq given */
 	_Atomic uint64_t	 durable;	/* greatest seq that may leave */
-	_Atomic uint64_t	 acked;		/* in the stream, of acked_inc */
+	_Atomic uint64_t	 acked;		/* up to here in the stream, or nobody's, of acked_inc */
+	_Atomic uint64_t	 streamed;	/* the last of those that is in the stream */
 	_Atomic uint64_t	 acked_inc;
 	_Atomic uint64_t	 trimmed;	/* entries up to here are gone */
 	_Atomic uint64_t	 unlogged_ms;	/* when a transaction was last left out, 0: never */
@@ -28,8 +29,20 @@ struct txlog {
 int txlog_open(struct txlog *l, struct store *s, char **err);
 /* Positions and the clock into the batch. */
 void txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock);
-/* Log data (frame.h) of entries after `after`, up to max bytes (one at least); 0 none, -1 failure. */
-int txlog_read(struct txlog *l, uint64_t after, uint32_t max, struct buf *out);
+/*
+ * Log data (frame.h) of entries after `after` that are wanted, up to max bytes (one at least);
+ * of the others `scan` bytes are passed over.  How many entries; -1: the store is broken.
+ */
+struct log_read {
+	uint64_t	 after;
+	uint32_t	 max;
+	size_t		 scan;
+	int		(*wants)(const struct log_entry *e, void *arg);
+	void		*arg;
+	uint64_t	 upto, last;	/* out: all was seen up to here; the last that is given, 0: none */
+	int		 cut;		/* out: ended by `scan` */
+};
+int txlog_read(struct txlog *l, struct log_read *q, struct buf *out);
 /*
  * Entries of one table after `after`, appended as entries to out, at most `max` bytes
  * and `scan` bytes looked at.  *upto: the seq up to which all was seen.  from_ms: with
