@@ -14,7 +14,7 @@
 /* Settings that the commit thread reads all the time; refreshed with the configuration. */
 struct live {
 	_Atomic int		clustering, republish, audit, write_async, log_good, log_failed;
-	_Atomic uint64_t	max_skew_ms, reserve, max_transaction, queue_ms;
+	_Atomic uint64_t	max_skew_ms, reserve, max_transaction, queue_ms, max_attributes;
 };
 
 /* opsd's one struct: everything hangs here. */

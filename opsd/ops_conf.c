@@ -61,6 +61,7 @@ refresh_live(struct ops *o, const struct conf *c)
 	o->live.reserve = (uint64_t)conf_int(c, STORAGE_RESERVE);
 	o->live.max_transaction = (uint64_t)conf_int(c, CL_MAX_TRANSACTION);
 	o->live.queue_ms = (uint64_t)conf_int(c, STORAGE_MAX_QUEUE_TIME) * 1000;
+	o->live.max_attributes = (uint64_t)conf_int(c, STORAGE_MAX_ATTRIBUTES);
 	log_conf("opsd", c);
 }
 

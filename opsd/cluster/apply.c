@@ -177,7 +177,7 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 
 /* -1 when the definition cannot stand beside ours: the flow has failed. */
 static int
-apply_define(struct group *g, struct flow *fl, struct txn *t)
+apply_define(struct group *g, struct flow *fl, struct txn *t, const struct log_entry *e)
 {
 	size_t n;
 	const uint8_t *p = rd_blob(&t->body, &n);
@@ -194,14 +194,14 @@ apply_define(struct group *g, struct flow *fl, struct txn *t)
 	if (key == NULL || key[0] == '\0') {
 		flow_set(g, fl, FLOW_FAILED, "a definition cannot be read");
 		rc = -1;
-	} else if (table == NULL && stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
+	} else if (table == NULL && !json_is_true(json_object_get(def, "part")) &&
+	    stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
 		group_create_table(g, db, name, key, def, "", &why);
 	} else if (table != NULL && flow_other_key(g, fl, table, key, strlen(key))) {
 		rc = -1;
 	} else if (table != NULL) {
 		if (group_add_attrs(g, table, attrs) && group_ops(g)->live.republish)
-			group_log_define(g, group_table_named(g, db, strlen(db), name,
-			    strlen(name)), "");
+			group_log(g, table, e->payload, e->len);
 	}
 	json_decref(def);
 	free(db);
@@ -226,7 +226,7 @@ apply_entry(struct group *g, struct flow *fl, const struct log_entry *e)
 	txn_read(&t, e->payload, e->len);
 	group_observe(g, t.stamp.time);
 	if (t.kind == TXN_DEFINE)
-		rc = apply_define(g, fl, &t);
+		rc = apply_define(g, fl, &t, e);
 	else if (t.kind == TXN_WRITE)
 		rc = apply_write(g, fl, &t, e);
 	if (rc == -1)

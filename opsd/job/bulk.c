@@ -184,7 +184,8 @@ bad_line(struct bulk *b, uint64_t line, char *why)
 static int
 header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 {
-	char	*wrong = columns_read(&b->cols, b->table, b->op, cells, n);
+	char	*wrong = columns_read(&b->cols, b->table,
+	    task_ops(b->task)->live.max_attributes, b->op, cells, n);
 	json_t	*why;
 
 	if (wrong != NULL)

@@ -56,7 +56,8 @@ column_name(const struct columns *c, const struct csv_cell *cell, size_t i, char
 }
 
 static char *
-read_names(struct columns *c, const struct table *t, const struct csv_cell *cells, size_t n)
+read_names(struct columns *c, const struct table *t, uint64_t most, const struct csv_cell *cells,
+    size_t n)
 {
 	size_t	 fresh = 0;
 	char	*why = NULL, *name;
@@ -68,14 +69,14 @@ read_names(struct columns *c, const struct table *t, const struct csv_cell *cell
 		fresh += table_attr(t, name, strlen(name)) == NULL;
 		free(name);
 	}
-	if (t->nattrs + fresh > ATTRIBUTES_MAX)
-		return (xasprintf("table '%s.%s' would have more than %d attributes",
-		    t->database, t->name, ATTRIBUTES_MAX));
+	if (t->nattrs + fresh > most)
+		return (xasprintf(TABLE_WOULD_HAVE, t->database, t->name,
+		    (unsigned long long)most));
 	return (NULL);
 }
 
 char *
-columns_read(struct columns *c, const struct table *t, enum txn_op op,
+columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_op op,
     const struct csv_cell *cells, size_t n)
 {
 	const char	*name;
@@ -84,7 +85,7 @@ columns_read(struct columns *c, const struct table *t, enum txn_op op,
 
 	*c = (struct columns){ .names = json_object(), .list = xcalloc(n, sizeof(*c->list)),
 	    .width = n, .key_cell = -1 };
-	if ((why = read_names(c, t, cells, n)) != NULL)
+	if ((why = read_names(c, t, most, cells, n)) != NULL)
 		return (why);
 	json_object_foreach(c->names, name, cell) {
 		size_t	i = (size_t)json_integer_value(cell);
@@ -129,6 +130,7 @@ columns_refusal(const struct columns *c, const struct table *t, enum txn_op op,
 struct look {
 	const struct table	*table;
 	const struct user	*user;
+	uint64_t		 most;
 	enum txn_op		 op;
 	int			 status;
 	char			*wrong;
@@ -140,7 +142,7 @@ header_cb(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 {
 	struct look	*l = arg;
 	struct columns	 c;
-	char		*wrong = columns_read(&c, l->table, l->op, cells, n);
+	char		*wrong = columns_read(&c, l->table, l->most, l->op, cells, n);
 
 	if (wrong != NULL) {
 		l->wrong = xasprintf("line %llu: %s", (unsigned long long)line, wrong);
@@ -186,10 +188,10 @@ read_header(int fd, struct csv *csv, off_t most, struct look *l)
 }
 
 int
-columns_check(int fd, const struct table *t, enum txn_op op, const struct user *u,
+columns_check(int fd, const struct table *t, uint64_t most, enum txn_op op, const struct user *u,
     size_t row_max, json_t **why)
 {
-	struct look	 l = { .table = t, .user = u, .op = op, .status = 200 };
+	struct look	 l = { .table = t, .most = most, .user = u, .op = op, .status = 200 };
 	struct csv	*csv = csv_new(row_max, header_cb, &l);
 
 	read_header(fd, csv, (off_t)row_max, &l);

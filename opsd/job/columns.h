@@ -24,8 +24,11 @@ struct columns {
 	int		 key_cell;	/* -1: none */
 };
 
-/* Reads it into *c: NULL, or what is wrong with it.  columns_free in any case. */
-char *columns_read(struct columns *c, const struct table *t, enum txn_op op,
+/*
+ * Reads it into *c: NULL, or what is wrong with it.  The table may have `most` attributes.
+ * columns_free in any case.
+ */
+char *columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_op op,
     const struct csv_cell *cells, size_t n);
 void columns_free(struct columns *c);
 /* NULL, or what the user lacks to write those: the body of a 403, new reference. */
@@ -36,7 +39,7 @@ json_t *columns_refusal(const struct columns *c, const struct table *t, enum txn
  * The header alone, of what can be read from fd at 0: 200, or the status of an answer with
  * its body in *why.  The place that fd is at stays.
  */
-int columns_check(int fd, const struct table *t, enum txn_op op, const struct user *u,
+int columns_check(int fd, const struct table *t, uint64_t most, enum txn_op op, const struct user *u,
     size_t row_max, json_t **why);
 
 #endif

@@ -57,13 +57,11 @@ forget_row(struct group *g, struct forgetting *f, struct table *t, const uint8_t
 static void
 remember(struct group *g, struct table *t, struct stamp before)
 {
-	struct table *copy;
-
 	if (stamp_cmp(t->forgotten, before) >= 0)
 		return;
-	copy = table_copy(t);
-	copy->forgotten = before;
-	group_put_table(g, copy);
+	t = group_edit(g, t);
+	t->forgotten = before;
+	t->changed = 1;
 }
 
 static void

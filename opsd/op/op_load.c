@@ -174,8 +174,8 @@ static void
 check_and_start(struct request *r, struct load *l)
 {
 	json_t	*why = NULL;
-	int	 status = columns_check(l->fd, l->table, l->op, l->user,
-	    r->ops->live.max_transaction, &why);
+	int	 status = columns_check(l->fd, l->table, r->ops->live.max_attributes, l->op,
+	    l->user, r->ops->live.max_transaction, &why);
 
 	if (status == 200) {
 		load_start(r, l);

@@ -128,9 +128,10 @@ check_new_name(struct checks *c, const char *name)
 	if (check(c, record_name_fault(name)) == -1)
 		return (-1);
 	json_object_set_new(c->new_names, name, json_null());
-	if (c->table->nattrs + json_object_size(c->new_names) > ATTRIBUTES_MAX) {
-		reply_error(c->r, 400, "Table '%s.%s' would have more than %d attributes",
-		    c->table->database, c->table->name, ATTRIBUTES_MAX);
+	if (c->table->nattrs + json_object_size(c->new_names) >
+	    c->r->ops->live.max_attributes) {
+		reply_error(c->r, 400, TABLE_WOULD_HAVE, c->table->database, c->table->name,
+		    (unsigned long long)c->r->ops->live.max_attributes);
 		return (-1);
 	}
 	return (0);

@@ -207,6 +207,7 @@ create_table(struct request *r)
 	const char	*table = field_string(&f, r->body, "table", 1);
 	const char	*key = field_primary_key(&f, r->body);
 	json_t		*attributes = field_array(&f, r->body, "attributes", 0), *residence, *a;
+	size_t		 most = (size_t)r->ops->live.max_attributes - ATTRIBUTES_FIXED;
 	int		 audit = field_bool(&f, r->body, "audit", 0);
 	uint32_t	 expiration;
 	struct ddl	*d;
@@ -216,9 +217,9 @@ create_table(struct request *r)
 		fault_database(&f, db);
 	if (table != NULL)
 		fault_name(&f, "table", table);
-	if (json_array_size(attributes) > ATTRIBUTES_MAX - ATTRIBUTES_FIXED)
-		fault(&f, "'attributes' must contain less than or equal to %d items",
-		    ATTRIBUTES_MAX - ATTRIBUTES_FIXED);
+	if (json_array_size(attributes) > most)
+		fault(&f, "'attributes' must contain less than or equal to %zu items "
+		    "(storage.maxTableAttributes)", most);
 	else
 		json_array_foreach(attributes, i, a)
 			fault_attribute(&f, i, a);

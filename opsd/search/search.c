@@ -60,7 +60,7 @@ search_all_columns(struct search *s, int (*shown)(const struct table *, const ch
 	struct field		 f;
 
 	for (size_t i = 0; i < t->nattrs; i++)
-		if (field_find(&f, t, t->attrs[i].name) == 0 && shown(t, t->attrs[i].name, arg))
+		if (field_find(&f, t, t->attrs[i]->name) == 0 && shown(t, t->attrs[i]->name, arg))
 			search_column(s, &f);
 	s->rows.skip_missing = t->declared;
 }

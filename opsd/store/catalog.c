@@ -10,8 +10,9 @@
 #include "mem.h"
 
 /*
- * CF_META: "T" + big-endian table id -> JSON of the table; "B" + name -> empty,
- * a database; "I" -> u32 last table id; "C" + id -> stat (group.c writes it).
+ * CF_META: "T" + big-endian table id -> JSON of the table; "U" + id + big-endian
+ * attribute id -> JSON of the attribute; "B" + name -> empty, a database; "I" -> u32
+ * last table id; "C" + id -> stat (groupwrite.c writes them).
  */
 struct named {
 	char		*key;		/* "database\0table" */
@@ -117,26 +118,46 @@ load_stat(struct store *s, struct table *t)
 }
 
 static int
+load_table(struct catalog *c, struct store *s, struct rd r, const uint8_t *v, size_t vlen)
+{
+	struct table *t = table_decode(rd_be32(&r), v, vlen);
+
+	if (t == NULL || !rd_done(&r) || load_stat(s, t) == -1) {
+		table_unref(t);
+		return (-1);
+	}
+	put_table(c, t);
+	return (0);
+}
+
+/* Its table has been read: it sorts before it. */
+static int
+load_attr(struct catalog *c, struct rd r, const uint8_t *v, size_t vlen)
+{
+	uint32_t table = rd_be32(&r);
+	uint32_t id = rd_be32(&r);
+
+	if (!rd_done(&r) || id > UINT16_MAX || table >= c->nby_id || c->by_id[table] == NULL)
+		return (-1);
+	return (table_decode_attr(c->by_id[table], (uint16_t)id, v, vlen));
+}
+
+static int
 load_one(struct catalog *c, struct store *s, struct store_iter *it, char **err)
 {
 	size_t klen, vlen;
 	const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
 	struct rd r = rd_init(k + 1, klen - 1);
-	struct table *t;
 
 	if (k[0] == 'B') {
 		char *name = xstrndup((const char *)k + 1, klen - 1);
 
 		put_database(c, name);
 		free(name);
-	} else if (k[0] == 'T') {
-		t = table_decode(rd_be32(&r), v, vlen);
-		if (t == NULL || !rd_done(&r) || load_stat(s, t) == -1) {
-			table_unref(t);
-			*err = xasprintf("store: a table's definition cannot be read");
-			return (-1);
-		}
-		put_table(c, t);
+	} else if ((k[0] == 'T' && load_table(c, s, r, v, vlen) == -1) ||
+	    (k[0] == 'U' && load_attr(c, r, v, vlen) == -1)) {
+		*err = xasprintf("store: a table's definition cannot be read");
+		return (-1);
 	} else if (k[0] == 'I') {
 		r = rd_init(v, vlen);
 		c->last_id = rd_u32(&r);
@@ -158,7 +179,7 @@ put_system(struct catalog *c, struct store *s, char **err)
 		t = table_new("system", system_tables[i].name, system_tables[i].key);
 		t->id = system_tables[i].id;
 		for (const char *const *a = system_tables[i].attrs; *a != NULL; a++)
-			table_add_attr(t, *a, strlen(*a));
+			table_edit_attr(t, *a, strlen(*a));
 		put_table(c, t);
 		if (load_stat(s, t) == -1) {
 			*err = xasprintf("store: the catalog cannot be read");
@@ -179,6 +200,9 @@ catalog_load(struct store *s, char **err)
 	it = store_iter_new(s, NULL, CF_META, NULL, 0, NULL, 0);
 	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it))
 		rc = load_one(c, s, it, err);
+	for (size_t i = 0; i < c->nby_id; i++)
+		if (c->by_id[i] != NULL)
+			table_stored(c->by_id[i]);
 	if (rc == 0 && store_iter_failed(it)) {
 		*err = xasprintf("store: the catalog cannot be read");
 		rc = -1;

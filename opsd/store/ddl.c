@@ -84,10 +84,9 @@ create_table(struct group *g, struct ddl *d)
 		return;
 	}
 	if (!d->audit) {
-		struct table *copy = table_copy(t);
-
-		copy->audit = 0;
-		group_put_table(g, copy);
+		t = group_edit(g, t);
+		t->audit = 0;
+		t->changed = 1;
 	}
 }
 
@@ -119,7 +118,7 @@ drop_table(struct group *g, struct ddl *d)
 static void
 create_attribute(struct group *g, struct ddl *d)
 {
-	struct table *t = need_table(g, d, 404), *copy;
+	struct table *t = need_table(g, d, 404);
 	const struct attribute *a;
 	struct attribute *na;
 
@@ -131,23 +130,22 @@ create_attribute(struct group *g, struct ddl *d)
 		    d->database, d->table);
 		return;
 	}
-	if (a == NULL && t->nattrs >= ATTRIBUTES_MAX) {
-		job_fail(&d->job, 400, "Table '%s.%s' would have more than %d attributes",
-		    d->database, d->table, ATTRIBUTES_MAX);
+	if (a == NULL && t->nattrs >= group_ops(g)->live.max_attributes) {
+		job_fail(&d->job, 400, TABLE_WOULD_HAVE, d->database, d->table,
+		    (unsigned long long)group_ops(g)->live.max_attributes);
 		return;
 	}
-	copy = table_copy(t);
-	na = table_add_attr(copy, d->attribute, strlen(d->attribute));
+	t = group_edit(g, t);
+	na = table_edit_attr(t, d->attribute, strlen(d->attribute));
 	na->hidden = 0;
-	na->indexed = na->whole = copy->stat->count == 0;
-	group_put_table(g, copy);
-	group_log_define(g, group_table(g, copy->id), d->user);
+	na->indexed = na->whole = t->stat->count == 0;
+	group_log_attribute(g, t, na, d->user);
 }
 
 static void
 drop_attribute(struct group *g, struct ddl *d)
 {
-	struct table *t = need_table(g, d, 404), *copy;
+	struct table *t = need_table(g, d, 404);
 	const struct attribute *a;
 	struct attribute *na;
 
@@ -159,12 +157,10 @@ drop_attribute(struct group *g, struct ddl *d)
 		    d->database, d->table);
 		return;
 	}
-	copy = table_copy(t);
-	na = table_add_attr(copy, d->attribute, strlen(d->attribute));
+	na = table_edit_attr(group_edit(g, t), d->attribute, strlen(d->attribute));
 	na->dropped = group_stamp(g);
 	na->hidden = 1;
 	na->indexed = na->whole = 0;
-	group_put_table(g, copy);
 }
 
 static void (*const runs[])(struct group *, struct ddl *) = {

@@ -89,11 +89,7 @@ group_table(struct group *g, uint32_t id)
 	if (t == NULL)
 		return (NULL);
 	h = group_hold(g, t);
-	if (h->table != t) {
-		table_unref(h->table);
-		h->table = t;
-	} else
-		table_unref(t);
+	table_unref(t);
 	return (h->table);
 }
 
@@ -239,6 +235,7 @@ group_close(struct group *g)
 	HASH_ITER(hh, g->tables, t, ttmp) {
 		HASH_DEL(g->tables, t);
 		table_unref(t->table);
+		free(t->indexed);
 		free(t);
 	}
 	store_batch_free(g->batch);

@@ -34,8 +34,11 @@ struct stamp group_stamp(struct group *g);	/* next of the clock */
 uint64_t group_log(struct group *g, struct table *t, const void *payload, size_t len);
 /* A row was seen: the table lists its names from now on. */
 void group_see_attrs(struct group *g, struct table *t, const struct row *r);
-/* Catalog: takes a new version (or a new table), replaces it for all. */
-void group_put_table(struct group *g, struct table *t);
+/*
+ * The group's own version of a table, made at the first call and seen by others when the
+ * group is written.  Who changes more than attributes says so in `changed`.
+ */
+struct table *group_edit(struct group *g, struct table *t);
 void group_drop_table(struct group *g, struct table *t);
 void group_put_database(struct group *g, const char *name);
 void group_drop_database(struct group *g, const char *name);

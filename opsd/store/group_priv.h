@@ -17,7 +17,9 @@ struct held_table {		/* its stat goes into the batch */
 	uint32_t		 id;
 	struct table		*table;
 	uint64_t		 head, head_ms;	/* of this group, not durable yet; 0: none */
-	int			 changed;	/* its definition */
+	int			 own;	/* a version that the catalog has not yet */
+	const struct attribute	**indexed;	/* of it, when rows are written */
+	size_t			 nindexed;
 	UT_hash_handle		 hh;
 };
 
@@ -45,7 +47,9 @@ struct held_table *group_hold(struct group *g, struct table *t);
 /* One audit entry; before = {u16-prefixed key, blob row}... as they were. */
 void group_audit(struct group *g, struct table *t, struct stamp stamp, int remote,
     const void *payload, size_t len, const struct buf *before);
-void group_log_define(struct group *g, struct table *t, const char *user);
+/* The table has a new attribute: an entry for those who have the rest. */
+void group_log_attribute(struct group *g, struct table *t, const struct attribute *a,
+    const char *user);
 /* Attributes of a definition that the table lacks; 1 when there were any. */
 int group_add_attrs(struct group *g, struct table *t, const json_t *attributes);
 

@@ -11,38 +11,52 @@
 
 /* Databases, tables and their attributes in a group. */
 
-void
-group_put_table(struct group *g, struct table *t)
+struct table *
+group_edit(struct group *g, struct table *t)
 {
-	table_ref(t);
-	catalog_put(g->ops->catalog, t);
-	group_table(g, t->id);
-	group_hold(g, t)->changed = 1;
-	table_unref(t);
+	struct held_table *h = group_hold(g, t);
+	struct table *copy;
+
+	if (!h->own) {
+		copy = table_copy(h->table);
+		table_unref(h->table);
+		h->table = copy;
+		h->own = 1;
+	}
+	return (h->table);
 }
 
 void
 group_see_attrs(struct group *g, struct table *t, const struct row *r)
 {
-	struct table *copy = NULL;
+	struct held_table *h = group_hold(g, t);
 
-	t = group_hold(g, t)->table;
 	for (uint32_t i = 0; i < r->n; i++) {
 		const struct attr *a = &r->attrs[i];
-		const struct attribute *known = table_attr(t, a->name, a->nlen);
+		const struct attribute *known = table_attr(h->table, a->name, a->nlen);
 
 		if (known != NULL && !known->hidden)
 			continue;
 		/* Many at once may be more than each of them could see. */
-		if (known == NULL && table_is_full(copy != NULL ? copy : t))
+		if (known == NULL && table_is_full(h->table))
 			continue;
-		/* One new version for all of them. */
-		if (copy == NULL)
-			copy = table_copy(t);
-		table_add_attr(copy, a->name, a->nlen)->hidden = 0;
+		table_edit_attr(group_edit(g, t), a->name, a->nlen)->hidden = 0;
 	}
-	if (copy != NULL)
-		group_put_table(g, copy);
+}
+
+/* The table's attributes in the catalog. */
+static void
+delete_attrs(struct group *g, uint32_t id)
+{
+	struct buf from = { 0 }, to = { 0 };
+
+	buf_u8(&from, 'U');
+	buf_be32(&from, id);
+	buf_u8(&to, 'U');
+	buf_be32(&to, id + 1);
+	store_batch_delete_range(g->batch, CF_META, from.data, from.len, to.data, to.len);
+	buf_free(&from);
+	buf_free(&to);
 }
 
 /* Everything below the table's id in a column family. */
@@ -80,6 +94,7 @@ group_drop_table(struct group *g, struct table *t)
 	delete_prefix(g, CF_ROWS, t->id);
 	delete_prefix(g, CF_INDEX, t->id);
 	delete_prefix(g, CF_AUDIT, t->id);
+	delete_attrs(g, t->id);
 	buf_u8(&k, 'T');
 	buf_be32(&k, t->id);
 	store_batch_delete(g->batch, CF_META, k.data, k.len);
@@ -96,6 +111,7 @@ group_drop_table(struct group *g, struct table *t)
 	catalog_drop(g->ops->catalog, t->id);
 	HASH_DEL(g->tables, ht);
 	table_unref(ht->table);
+	free(ht->indexed);
 	free(ht);
 }
 
@@ -125,11 +141,11 @@ group_drop_database(struct group *g, const char *name)
 	catalog_drop_database(g->ops->catalog, name);
 }
 
-void
-group_log_define(struct group *g, struct table *t, const char *user)
+/* Takes the reference. */
+static void
+log_definition(struct group *g, struct table *t, const char *user, json_t *def)
 {
 	struct buf b = { 0 };
-	json_t *def = table_definition(t);
 	char *text = json_dumps(def, JSON_COMPACT);
 	size_t at = txn_begin(&b, TXN_DEFINE, 0, g->ops->node_id, user, t->database,
 	    t->name, t->primary_key);
@@ -142,9 +158,37 @@ group_log_define(struct group *g, struct table *t, const char *user)
 	json_decref(def);
 }
 
-/* Attributes of a definition, by "name" or "attribute". 1 when something is new. */
+void
+group_log_attribute(struct group *g, struct table *t, const struct attribute *a, const char *user)
+{
+	log_definition(g, t, user, table_definition_part(t, a));
+}
+
+/* One attribute of a definition, by "name" or "attribute"; 1 when something is new. */
 static int
-define_attrs(struct table *t, const json_t *attributes)
+define_attr(struct group *g, struct table *t, const char *name, const json_t *def)
+{
+	const char *type = json_string_value(json_object_get(def, "type"));
+	struct held_table *h = group_hold(g, t);
+	const struct attribute *known = table_attr(h->table, name, strlen(name));
+	/* An index on rows that are there already would have holes. */
+	int index = json_is_true(json_object_get(def, "indexed")) && t->stat->count == 0;
+	struct attribute *a;
+
+	if (known == NULL ? table_is_full(h->table) : !known->hidden &&
+	    (type == NULL || known->type != NULL) && (!index || known->indexed))
+		return (0);
+	a = table_edit_attr(group_edit(g, t), name, strlen(name));
+	if (a->type == NULL)
+		a->type = xstrdup(type);
+	if (index)
+		a->indexed = a->whole = 1;
+	a->hidden = 0;
+	return (1);
+}
+
+int
+group_add_attrs(struct group *g, struct table *t, const json_t *attributes)
 {
 	const json_t *a;
 	size_t i;
@@ -152,46 +196,13 @@ define_attrs(struct table *t, const json_t *attributes)
 
 	json_array_foreach((json_t *)attributes, i, a) {
 		const char *name = json_string_value(json_object_get(a, "name"));
-		const char *type = json_string_value(json_object_get(a, "type"));
-		struct attribute *attr;
 
 		if (name == NULL)
 			name = json_string_value(json_object_get(a, "attribute"));
-		if (name == NULL || name[0] == '\0' || strlen(name) > 250)
-			continue;
-		if (table_attr(t, name, strlen(name)) == NULL) {
-			if (table_is_full(t))
-				continue;
-			changed = 1;
-		}
-		attr = table_add_attr(t, name, strlen(name));
-		if (type != NULL && attr->type == NULL) {
-			attr->type = xstrdup(type);
-			changed = 1;
-		}
-		/* An index on rows that are there already would have holes. */
-		if (json_is_true(json_object_get(a, "indexed")) && t->stat->count == 0 &&
-		    !attr->indexed) {
-			attr->indexed = attr->whole = 1;
-			changed = 1;
-		}
-		changed |= attr->hidden;
-		attr->hidden = 0;
+		if (name != NULL && name[0] != '\0' && strlen(name) <= 250)
+			changed |= define_attr(g, t, name, a);
 	}
 	return (changed);
-}
-
-int
-group_add_attrs(struct group *g, struct table *t, const json_t *attributes)
-{
-	struct table *copy = table_copy(t);
-
-	if (!define_attrs(copy, attributes)) {
-		table_unref(copy);
-		return (0);
-	}
-	group_put_table(g, copy);
-	return (1);
 }
 
 struct stamp
@@ -227,13 +238,14 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 	t = table_new(db, name, primary_key);
 	t->id = catalog_new_id(g->ops->catalog);
 	t->declared = json_array_size(attributes) > 0;
-	define_attrs(t, attributes);
 	if (expiration > 0 && expiration <= EXPIRATION_MAX)
 		t->expiration = (uint32_t)expiration;
 	table_set_residence(t, json_object_get(definition, "residence"));
 	t->floor = group_dropped(g, db, name);
-	group_put_table(g, t);
+	catalog_put(g->ops->catalog, t);
 	t = group_table(g, t->id);
-	group_log_define(g, t, user);
+	group_add_attrs(g, t, attributes);
+	t = group_table(g, t->id);
+	log_definition(g, t, user, table_definition(t));
 	return (t);
 }

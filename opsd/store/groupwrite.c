@@ -6,6 +6,7 @@
 
 #include "field.h"
 #include "key.h"
+#include "mem.h"
 #include "ops.h"
 
 /* What a group changed, as one batch with one fsync. */
@@ -68,17 +69,28 @@ done:
 	buf_free(&new);
 }
 
+/* Once for all rows of the table. */
+static void
+find_indexed(struct held_table *h)
+{
+	const struct table *t = h->table;
+
+	h->indexed = xcalloc(t->nattrs, sizeof(struct attribute *));
+	for (size_t i = 0; i < t->nattrs; i++)
+		if (t->attrs[i]->indexed)
+			h->indexed[h->nindexed++] = t->attrs[i];
+}
+
 /* Index entries that the row had and has not, and the other way round. */
 static void
-write_index(struct group *g, const struct table *t, const struct group_row *gr,
+write_index(struct group *g, struct held_table *h, const struct group_row *gr,
     struct row_view *before, struct row_view *now)
 {
-	for (size_t i = 0; i < t->nattrs; i++) {
-		struct field f;
+	if (h->indexed == NULL)
+		find_indexed(h);
+	for (size_t i = 0; i < h->nindexed; i++) {
+		struct field f = field_of(h->table, h->indexed[i]);
 
-		if (!t->attrs[i].indexed)
-			continue;
-		f = field_of(t, &t->attrs[i]);
 		if (f.kind != FIELD_KEY)
 			write_entry(g, &f, gr, before, now);
 	}
@@ -103,7 +115,7 @@ write_rows(struct group *g)
 		before.klen = now.klen = gr->klen;
 		row_load(&before.row, gr->before.data, gr->before.len);
 		row_load(&now.row, gr->now.data, gr->now.len);
-		write_index(g, ht->table, gr, &before, &now);
+		write_index(g, ht, gr, &before, &now);
 		write_tombstone(g, ht->table, gr, &before.row, &now.row);
 		ht->table->stat->count += row_visible(&now.row) - row_visible(&before.row);
 		if (gr->now.len > 0)
@@ -117,7 +129,21 @@ write_rows(struct group *g)
 }
 
 static void
-store_table(struct group *g, struct table *t)
+store_attr(struct group *g, const struct table *t, const struct attribute *a)
+{
+	struct buf k = { 0 }, v = { 0 };
+
+	buf_u8(&k, 'U');
+	buf_be32(&k, t->id);
+	buf_be32(&k, a->id);
+	attribute_encode(a, &v);
+	store_batch_put(g->batch, CF_META, k.data, k.len, v.data, v.len);
+	buf_free(&k);
+	buf_free(&v);
+}
+
+static void
+store_table(struct group *g, const struct table *t)
 {
 	struct buf k = { 0 }, v = { 0 };
 
@@ -132,15 +158,27 @@ store_table(struct group *g, struct table *t)
 	buf_free(&v);
 }
 
-/* Definitions, as they are at the end: each may have had many versions. */
+/* Of definitions, what differs from what is stored; the catalog gets them. */
 static void
 write_tables(struct group *g)
 {
 	struct held_table *h;
 
-	for (h = g->tables; h != NULL; h = h->hh.next)
-		if (h->changed)
-			store_table(g, h->table);
+	for (h = g->tables; h != NULL; h = h->hh.next) {
+		struct table *t = h->table;
+
+		/* The system's own are not stored as long as they are as they were made. */
+		if (t->id < TABLE_USER_FIRST && !h->own)
+			continue;
+		if (t->changed)
+			store_table(g, t);
+		for (size_t i = 0; i < t->nedited; i++)
+			store_attr(g, t, t->edited[i]);
+		table_stored(t);
+		if (h->own)
+			catalog_put(g->ops->catalog, table_ref(t));
+		h->own = 0;
+	}
 }
 
 static void

@@ -8,7 +8,9 @@
  * caller frees.
  */
 
-#define ATTRIBUTES_MAX	10000	/* of one table: they have ids of 16 bits */
+/* 400, of storage.maxTableAttributes: database, table, unsigned long long. */
+#define TABLE_WOULD_HAVE	"Table '%s.%s' would have more than %llu attributes " \
+    "(storage.maxTableAttributes)"
 
 char *record_key_fault(const json_t *key);
 char *record_name_fault(const char *name);	/* of an attribute that is new */

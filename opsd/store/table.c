@@ -26,7 +26,7 @@ attr_place(const struct table *t, const char *name, size_t nlen, int *found)
 	*found = 0;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		int d = name_cmp(name, nlen, t->attrs[mid].name, t->attrs[mid].nlen);
+		int d = name_cmp(name, nlen, t->attrs[mid]->name, t->attrs[mid]->nlen);
 
 		if (d == 0) {
 			*found = 1;
@@ -46,7 +46,7 @@ table_attr(const struct table *t, const char *name, size_t nlen)
 	int found;
 	size_t at = attr_place(t, name, nlen, &found);
 
-	return (found ? &t->attrs[at] : NULL);
+	return (found ? t->attrs[at] : NULL);
 }
 
 int
@@ -55,24 +55,101 @@ table_is_full(const struct table *t)
 	return (t->next_attr == UINT16_MAX);
 }
 
+static void
+attribute_unref(struct attribute *a)
+{
+	if (atomic_fetch_sub(&a->refs, 1) != 1)
+		return;
+	free(a->name);
+	free(a->type);
+	free(a);
+}
+
+static struct attribute *
+attribute_new(const char *name, size_t nlen, uint16_t id)
+{
+	struct attribute *a = xcalloc(1, sizeof(*a));
+
+	a->name = xstrndup(name, nlen);
+	a->nlen = (uint8_t)nlen;
+	a->id = id;
+	a->refs = 1;
+	return (a);
+}
+
+static struct attribute *
+attribute_copy(const struct attribute *a)
+{
+	struct attribute *c = attribute_new(a->name, a->nlen, a->id);
+
+	c->indexed = a->indexed;
+	c->whole = a->whole;
+	c->type = xstrdup(a->type);
+	c->dropped = a->dropped;
+	c->hidden = a->hidden;
+	return (c);
+}
+
+static void
+put_attr(struct table *t, size_t at, struct attribute *a)
+{
+	if (t->nattrs == t->room) {
+		t->room = t->room == 0 ? 16 : t->room * 2;
+		t->attrs = xrealloc(t->attrs, t->room * sizeof(struct attribute *));
+	}
+	memmove(&t->attrs[at + 1], &t->attrs[at], (t->nattrs - at) * sizeof(struct attribute *));
+	t->nattrs++;
+	t->attrs[at] = a;
+}
+
+/* The list doubles: its room is the power of two that holds it. */
+static void
+put_edited(struct table *t, struct attribute *a)
+{
+	if ((t->nedited & (t->nedited - 1)) == 0)
+		t->edited = xrealloc(t->edited, (t->nedited == 0 ? 1 : t->nedited * 2) *
+		    sizeof(struct attribute *));
+	t->edited[t->nedited++] = a;
+}
+
+static void
+replace_edited(struct table *t, const struct attribute *old, struct attribute *with)
+{
+	size_t i = 0;
+
+	while (i < t->nedited && t->edited[i] != old)
+		i++;
+	if (i < t->nedited)
+		t->edited[i] = with;
+	else
+		put_edited(t, with);
+}
+
 struct attribute *
-table_add_attr(struct table *t, const char *name, size_t nlen)
+table_edit_attr(struct table *t, const char *name, size_t nlen)
 {
 	int found;
 	size_t at = attr_place(t, name, nlen, &found);
-	struct attribute *a;
+	struct attribute *a = found ? t->attrs[at] : attribute_new(name, nlen, t->next_attr++);
 
-	if (found)
-		return (&t->attrs[at]);
-	t->attrs = xrealloc(t->attrs, (t->nattrs + 1) * sizeof(*t->attrs));
-	memmove(&t->attrs[at + 1], &t->attrs[at], (t->nattrs - at) * sizeof(*t->attrs));
-	t->nattrs++;
-	a = &t->attrs[at];
-	memset(a, 0, sizeof(*a));
-	a->name = xstrndup(name, nlen);
-	a->nlen = (uint8_t)nlen;
-	a->id = t->next_attr++;
-	return (a);
+	if (!found) {
+		put_attr(t, at, a);
+		put_edited(t, a);
+	} else if (a->refs > 1) {
+		t->attrs[at] = attribute_copy(a);
+		replace_edited(t, a, t->attrs[at]);
+		attribute_unref(a);
+	}
+	return (t->attrs[at]);
+}
+
+void
+table_stored(struct table *t)
+{
+	free(t->edited);
+	t->edited = NULL;
+	t->nedited = 0;
+	t->changed = 0;
 }
 
 struct table *
@@ -89,9 +166,10 @@ table_new(const char *database, const char *name, const char *primary_key)
 	t->refs = 1;
 	t->stat = xcalloc(1, sizeof(*t->stat));
 	t->stat->refs = 1;
-	table_add_attr(t, primary_key, strlen(primary_key));
-	table_add_attr(t, "__createdtime__", 15);
-	table_add_attr(t, "__updatedtime__", 15);
+	t->changed = 1;
+	table_edit_attr(t, primary_key, strlen(primary_key));
+	table_edit_attr(t, "__createdtime__", 15);
+	table_edit_attr(t, "__updatedtime__", 15);
 	return (t);
 }
 
@@ -104,11 +182,14 @@ table_copy(const struct table *t)
 	c->database = xstrdup(t->database);
 	c->name = xstrdup(t->name);
 	c->primary_key = xstrdup(t->primary_key);
-	c->attrs = xmemdup(t->attrs, t->nattrs * sizeof(*t->attrs));
-	for (size_t i = 0; i < c->nattrs; i++) {
-		c->attrs[i].name = xstrdup(t->attrs[i].name);
-		c->attrs[i].type = xstrdup(t->attrs[i].type);
-	}
+	c->room = c->nattrs;
+	c->attrs = xmemdup(t->attrs, t->nattrs * sizeof(struct attribute *));
+	for (size_t i = 0; i < c->nattrs; i++)
+		atomic_fetch_add(&c->attrs[i]->refs, 1);
+	c->edited = NULL;
+	c->nedited = 0;
+	for (size_t i = 0; i < t->nedited; i++)
+		put_edited(c, t->edited[i]);
 	c->residence = json_deep_copy(t->residence);
 	c->refs = 1;
 	atomic_fetch_add(&c->stat->refs, 1);
@@ -127,11 +208,10 @@ table_unref(struct table *t)
 {
 	if (t == NULL || atomic_fetch_sub(&t->refs, 1) != 1)
 		return;
-	for (size_t i = 0; i < t->nattrs; i++) {
-		free(t->attrs[i].name);
-		free(t->attrs[i].type);
-	}
+	for (size_t i = 0; i < t->nattrs; i++)
+		attribute_unref(t->attrs[i]);
 	free(t->attrs);
+	free(t->edited);
 	free(t->database);
 	free(t->name);
 	free(t->primary_key);
@@ -183,6 +263,17 @@ table_set_head(struct table *t, uint64_t head, uint64_t ms)
 	s->turn++;
 }
 
+/* Takes the reference. */
+static void
+put_json(struct buf *b, json_t *o)
+{
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	buf_add(b, text, strlen(text));
+	free(text);
+	json_decref(o);
+}
+
 static json_t *
 stamp_json(struct stamp s)
 {
@@ -200,45 +291,66 @@ stamp_from_json(const json_t *j)
 }
 
 void
+attribute_encode(const struct attribute *a, struct buf *b)
+{
+	json_t *o = json_pack("{s:s, s:b, s:b, s:b}", "name", a->name, "indexed", a->indexed, "whole",
+	    a->whole, "hidden", a->hidden);
+
+	if (a->type != NULL)
+		json_object_set_new(o, "type", json_string(a->type));
+	if (!stamp_none(a->dropped))
+		json_object_set_new(o, "dropped", stamp_json(a->dropped));
+	put_json(b, o);
+}
+
+int
+table_decode_attr(struct table *t, uint16_t id, const void *p, size_t n)
+{
+	json_t *o = json_loadb(p, n, 0, NULL);
+	const char *name = json_string_value(json_object_get(o, "name"));
+	uint16_t next = t->next_attr;
+	struct attribute *a;
+
+	if (name == NULL || strlen(name) > UINT8_MAX) {
+		json_decref(o);
+		return (-1);
+	}
+	a = table_edit_attr(t, name, strlen(name));
+	a->id = id;
+	a->indexed = json_is_true(json_object_get(o, "indexed"));
+	a->whole = json_is_true(json_object_get(o, "whole"));
+	a->hidden = json_is_true(json_object_get(o, "hidden"));
+	a->type = xstrdup(json_string_value(json_object_get(o, "type")));
+	a->dropped = stamp_from_json(json_object_get(o, "dropped"));
+	/* None is used again. */
+	t->next_attr = id >= next ? (uint16_t)(id + 1) : next;
+	json_decref(o);
+	return (0);
+}
+
+void
 table_encode(const struct table *t, struct buf *b)
 {
-	json_t *attrs = json_array(), *o;
-	char *text;
+	json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:I}", "database", t->database,
+	    "table", t->name, "primary_key", t->primary_key, "audit", t->audit, "declared",
+	    t->declared, "floor", stamp_json(t->floor), "horizon", stamp_json(t->horizon), "created",
+	    (json_int_t)t->created_ms);
 
-	for (size_t i = 0; i < t->nattrs; i++) {
-		const struct attribute *a = &t->attrs[i];
-
-		o = json_pack("{s:s, s:i, s:b, s:b, s:b}", "name", a->name, "id", (int)a->id,
-		    "indexed", a->indexed, "whole", a->whole, "hidden", a->hidden);
-		if (a->type != NULL)
-			json_object_set_new(o, "type", json_string(a->type));
-		if (!stamp_none(a->dropped))
-			json_object_set_new(o, "dropped", stamp_json(a->dropped));
-		json_array_append_new(attrs, o);
-	}
-	o = json_pack("{s:s, s:s, s:s, s:o, s:i, s:b, s:b, s:o, s:o, s:I}", "database", t->database,
-	    "table", t->name, "primary_key", t->primary_key, "attributes", attrs, "next",
-	    (int)t->next_attr, "audit", t->audit, "declared", t->declared, "floor",
-	    stamp_json(t->floor), "horizon", stamp_json(t->horizon), "created", (json_int_t)t->created_ms);
 	if (t->expiration != 0)
 		json_object_set_new(o, "expiration", json_integer(t->expiration));
 	if (t->residence != NULL)
 		json_object_set_new(o, "residence", json_deep_copy(t->residence));
 	if (!stamp_none(t->forgotten))
 		json_object_set_new(o, "forgotten", stamp_json(t->forgotten));
-	text = json_dumps(o, JSON_COMPACT);
-	buf_add(b, text, strlen(text));
-	free(text);
-	json_decref(o);
+	put_json(b, o);
 }
 
 struct table *
 table_decode(uint32_t id, const void *p, size_t n)
 {
-	json_t *o = json_loadb(p, n, 0, NULL), *attr;
+	json_t *o = json_loadb(p, n, 0, NULL);
 	const char *database, *name, *key;
 	struct table *t;
-	size_t i;
 
 	if (o == NULL || json_unpack(o, "{s:s, s:s, s:s}", "database", &database, "table", &name,
 	    "primary_key", &key) == -1) {
@@ -247,21 +359,6 @@ table_decode(uint32_t id, const void *p, size_t n)
 	}
 	t = table_new(database, name, key);
 	t->id = id;
-	json_array_foreach(json_object_get(o, "attributes"), i, attr) {
-		const char *an = json_string_value(json_object_get(attr, "name"));
-		struct attribute *a;
-
-		if (an == NULL)
-			continue;
-		a = table_add_attr(t, an, strlen(an));
-		a->id = (uint16_t)json_integer_value(json_object_get(attr, "id"));
-		a->indexed = json_is_true(json_object_get(attr, "indexed"));
-		a->whole = json_is_true(json_object_get(attr, "whole"));
-		a->hidden = json_is_true(json_object_get(attr, "hidden"));
-		a->type = xstrdup(json_string_value(json_object_get(attr, "type")));
-		a->dropped = stamp_from_json(json_object_get(attr, "dropped"));
-	}
-	t->next_attr = (uint16_t)json_integer_value(json_object_get(o, "next"));
 	t->audit = json_is_true(json_object_get(o, "audit"));
 	t->declared = json_is_true(json_object_get(o, "declared"));
 	t->expiration = (uint32_t)json_integer_value(json_object_get(o, "expiration"));
@@ -274,29 +371,39 @@ table_decode(uint32_t id, const void *p, size_t n)
 	return (t);
 }
 
+static json_t *
+attribute_definition(const struct table *t, const struct attribute *a)
+{
+	json_t *o = json_pack("{s:s}", "attribute", a->name);
+
+	if (a->type != NULL)
+		json_object_set_new(o, "type", json_string(a->type));
+	if (a->indexed)
+		json_object_set_new(o, "indexed", json_true());
+	if (strcmp(a->name, t->primary_key) == 0)
+		json_object_set_new(o, "is_primary_key", json_true());
+	return (o);
+}
+
 json_t *
 table_definition(const struct table *t)
 {
 	json_t *attrs = json_array(), *o;
 
-	for (size_t i = 0; i < t->nattrs; i++) {
-		const struct attribute *a = &t->attrs[i];
-
-		if (a->hidden)
-			continue;
-		o = json_pack("{s:s}", "attribute", a->name);
-		if (a->type != NULL)
-			json_object_set_new(o, "type", json_string(a->type));
-		if (a->indexed)
-			json_object_set_new(o, "indexed", json_true());
-		if (strcmp(a->name, t->primary_key) == 0)
-			json_object_set_new(o, "is_primary_key", json_true());
-		json_array_append_new(attrs, o);
-	}
+	for (size_t i = 0; i < t->nattrs; i++)
+		if (!t->attrs[i]->hidden)
+			json_array_append_new(attrs, attribute_definition(t, t->attrs[i]));
 	o = json_pack("{s:s, s:o}", "primary_key", t->primary_key, "attributes", attrs);
 	if (t->expiration != 0)
 		json_object_set_new(o, "expiration", json_integer(t->expiration));
 	if (t->residence != NULL)
 		json_object_set_new(o, "residence", json_deep_copy(t->residence));
 	return (o);
+}
+
+json_t *
+table_definition_part(const struct table *t, const struct attribute *a)
+{
+	return (json_pack("{s:s, s:[o], s:b}", "primary_key", t->primary_key, "attributes",
+	    attribute_definition(t, a), "part", 1));
 }

@@ -9,8 +9,8 @@
 #include "stamp.h"
 
 /*
- * A table's definition, immutable and counted: a change makes a new version.  What
- * all versions share is its stat.  No I/O.
+ * A table's definition, immutable and counted: a change makes a new version.  Versions
+ * share their stat and the attributes that are alike.  No I/O.
  */
 #define RESIDENCE_MAX		1000	/* names */
 #define RESIDENCE_NAME_MAX	250	/* bytes of each */
@@ -24,6 +24,7 @@ struct attribute {
 	char		*type;		/* as declared, or NULL */
 	struct stamp	 dropped;	/* components at or below are ignored (drop_attribute) */
 	int		 hidden;	/* dropped and not seen since */
+	_Atomic int	 refs;		/* versions of the table that have it */
 };
 
 struct table_stat {			/* one for all versions of a table */
@@ -43,8 +44,8 @@ struct table {
 	uint32_t		 id;
 	char			*database, *name;
 	char			*primary_key;
-	struct attribute	*attrs;	/* sorted by name; the key and the two times included */
-	size_t			 nattrs;
+	struct attribute	**attrs;	/* sorted by name; the key and the two times included */
+	size_t			 nattrs, room;
 	uint16_t		 next_attr;
 	int			 audit;
 	uint32_t		 expiration;	/* seconds, 0: never */
@@ -54,6 +55,10 @@ struct table {
 	struct stamp		 horizon;	/* greatest stamp of a purged tombstone */
 	struct stamp		 forgotten;	/* rows made before were removed here alone (forget.h) */
 	uint64_t		 created_ms;
+	/* What differs from what is stored: the table itself; attributes.  Commit thread. */
+	int			 changed;
+	struct attribute	**edited;	/* borrowed */
+	size_t			 nedited;
 	struct table_stat	*stat;
 	_Atomic int		 refs;	/* the last: all before it is what a copy takes over */
 };
@@ -65,6 +70,8 @@ const struct attribute *table_attr(const struct table *t, const char *name, size
 /* {"primary_key","attributes":[{"attribute","type"?,"indexed"?,"is_primary_key"?}],
  * "expiration"?,"residence"?}: as peers get it. */
 json_t *table_definition(const struct table *t);
+/* The same of one attribute, for peers that have the table: with "part": true. */
+json_t *table_definition_part(const struct table *t, const struct attribute *a);
 /* Nothing when they are no list of names as create_table takes it. */
 void table_set_residence(struct table *t, const json_t *names);
 
@@ -76,10 +83,15 @@ uint64_t table_head(const struct table *t, uint64_t *ms);
 void table_set_head(struct table *t, uint64_t head, uint64_t ms);
 /* For group.c: new versions. */
 struct table *table_new(const char *database, const char *name, const char *primary_key);
-struct table *table_copy(const struct table *t);	/* shares the stat */
+struct table *table_copy(const struct table *t);	/* shares the stat and the attributes */
 int table_is_full(const struct table *t);	/* there is no id for another attribute */
-struct attribute *table_add_attr(struct table *t, const char *name, size_t nlen);	/* or the present one */
+/* The attribute, a new one or a copy of what others have: the version's own, to be changed until others see it. */
+struct attribute *table_edit_attr(struct table *t, const char *name, size_t nlen);
+/* The table without its attributes; -1 or NULL when broken. */
 void table_encode(const struct table *t, struct buf *b);
-struct table *table_decode(uint32_t id, const void *p, size_t n);	/* of table_encode; NULL when broken */
+struct table *table_decode(uint32_t id, const void *p, size_t n);
+void attribute_encode(const struct attribute *a, struct buf *b);
+int table_decode_attr(struct table *t, uint16_t id, const void *p, size_t n);
+void table_stored(struct table *t);	/* as it is: nothing differs any more */
 
 #endif

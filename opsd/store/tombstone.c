@@ -93,7 +93,7 @@ static void
 purge_run(struct group *g, struct job *j)
 {
 	struct purge *p = (struct purge *)j;
-	struct table *t = group_table(g, p->table), *copy;
+	struct table *t = group_table(g, p->table);
 	struct store_iter *it;
 	struct stamp greatest;
 	int n = 0;
@@ -110,9 +110,9 @@ purge_run(struct group *g, struct job *j)
 	}
 	store_iter_free(it);
 	if (stamp_cmp(greatest, t->horizon) > 0) {
-		copy = table_copy(t);
-		copy->horizon = greatest;
-		group_put_table(g, copy);
+		t = group_edit(g, t);
+		t->horizon = greatest;
+		t->changed = 1;
 	}
 }
 

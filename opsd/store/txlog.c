@@ -11,7 +11,7 @@
 #include "mem.h"
 #include "txn.h"
 
-#define STORE_FORMAT	2
+#define STORE_FORMAT	3
 #define SMALL_TABLES	256	/* names looked up per read by a linear list */
 
 static int

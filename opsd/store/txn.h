@@ -15,7 +15,8 @@
  *      REC_STATE: blob row (row.h)
  *      otherwise u32 attributes: u8 name length, name, u32 length, value,
  *      all at the transaction's stamp
- *   TXN_DEFINE: json {"primary_key","attributes":[{"attribute",...}]}
+ *   TXN_DEFINE: json {"primary_key","attributes":[{"attribute",...}]}; with "part": true
+ *      attributes that a table got which has others, too
  *   TXN_PURGE: u64 up to (marker: entries up to there were purged by hand)
  */
 #define TXN_FORMAT	2	/* 1: without the primary key */

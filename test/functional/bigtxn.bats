@@ -85,3 +85,71 @@ counts_only()	# counts_only NODE TABLE N: until it is N, nothing else but 0 is s
 	wait_until 20 counts n2 near 8
 	same_rows 5 near n1 n2
 }
+
+# As much memory as the node ever had, and the bytes of its store, in kB.
+high_water()	# NODE
+{
+	awk '/VmHWM/ { print $2 }' "/proc/$(node_pid "$1" opsd)/status"
+}
+
+store_size()	# NODE
+{
+	du -sk --apparent-size "$(root "$1")/database" | cut -f1
+}
+
+attributes_are()	# NODE TABLE N
+{
+	[ "$(ask "$1" "{\"operation\":\"describe_table\",\"database\":\"dev\",\"table\":\"$2\"}" |
+	    jq '.attributes | length')" = "$3" ]
+}
+
+@test "many attributes cost what is new: memory of the receiver" {
+	local before
+
+	make_table n1 wide
+	subscribe n1 n2 wide
+	before=$(high_water n2)
+	jq -nc '{operation: "insert", database: "dev", table: "wide",
+	    records: [range(8000) | {id: ., "a\(.)": 1}]}' >"$HL_T/request"
+	ok n1 @"$HL_T/request" '.inserted_hashes | length == 8000'
+	wait_until 60 counts n2 wide 8000
+	attributes_are n2 wide 8003
+	[ $(($(high_water n2) - before)) -lt 500000 ]
+	refused n1 400 "$(jq -nc '{operation: "insert", database: "dev", table: "wide",
+	    records: [{id: 1} + ([range(2000) | {"b\(.)": 1}] | add)]}')" \
+	    "Table 'dev.wide' would have more than 10000 attributes (storage.maxTableAttributes)"
+}
+
+@test "many attributes cost what is new: disk, of writes and of definitions" {
+	local before i
+
+	attributes_are n1 wide 8003
+	before=$(store_size n1)
+	for i in {1..40}; do
+		ok n1 "{\"operation\":\"insert\",\"database\":\"dev\",\"table\":\"wide\",
+		    \"records\":[{\"id\":\"x$i\",\"c$i\":1}]}"
+		ok n1 "{\"operation\":\"create_attribute\",\"database\":\"dev\",\"table\":\"wide\",
+		    \"attribute\":\"d$i\"}"
+	done
+	[ $(($(store_size n1) - before)) -lt 4000 ]
+	wait_until 20 attributes_are n2 wide 8083
+	counts n2 wide 8040
+}
+
+@test "all attributes are there after a start, and those that were dropped stay so" {
+	ok n2 '{"operation":"drop_attribute","database":"dev","table":"wide","attribute":"a7"}'
+	node_kill n2 opsd
+	wait_until 20 node_answers n2
+	attributes_are n2 wide 8082
+	ok n2 '{"operation":"drop_table","database":"dev","table":"wide"}'
+	node_kill n2 opsd
+	wait_until 20 node_answers n2
+	refused n2 404 '{"operation":"describe_table","database":"dev","table":"wide"}'
+	# A new attribute there does not bring the table back here.
+	ok n1 '{"operation":"create_attribute","database":"dev","table":"wide","attribute":"late"}'
+	make_table n1 after
+	wait_until 20 subscribe n1 n2 after
+	insert n1 after '{"id":1}'
+	wait_until 10 has_row n2 after 1
+	refused n2 404 '{"operation":"describe_table","database":"dev","table":"wide"}'
+}

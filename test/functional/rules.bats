@@ -308,11 +308,11 @@ row_is_gone()	# row_is_gone TABLE ID
 
 @test "a table has 10000 attributes at most" {
 	jq -nc '{operation: "create_table", table: "wide", primary_key: "id", attributes: [range(9998) | {name: "a\(.)"}]}' >"$HL_T/wide"
-	refused n1 400 "@$HL_T/wide" "'attributes' must contain less than or equal to 9997 items"
+	refused n1 400 "@$HL_T/wide" "'attributes' must contain less than or equal to 9997 items (storage.maxTableAttributes)"
 	jq -c 'del(.attributes[0])' "$HL_T/wide" >"$HL_T/fits"
 	ok n1 "@$HL_T/fits"
 	cases n1 <<-'END'
-	400	{"operation":"create_attribute","table":"wide","attribute":"b"}	"Table 'data.wide' would have more than 10000 attributes"
+	400	{"operation":"create_attribute","table":"wide","attribute":"b"}	"Table 'data.wide' would have more than 10000 attributes (storage.maxTableAttributes)"
 	400	{"operation":"create_attribute","table":"wide","attribute":"a1"}	"attribute 'a1' already exists in data.wide"
 	200	{"operation":"drop_attribute","table":"wide","attribute":"a1"}	true
 	200	{"operation":"create_attribute","table":"wide","attribute":"a1"}	true

@@ -43,7 +43,7 @@ rowtable_open(struct rowtable *rt)
 	rt->table = table_new("data", "t", "id");
 	rt->table->id = 70;
 	for (int i = 0; i < ROWTABLE_NAMES; i++) {
-		struct attribute *a = table_add_attr(rt->table, rowtable_names[i], 1);
+		struct attribute *a = table_edit_attr(rt->table, rowtable_names[i], 1);
 
 		a->indexed = rowtable_names[i][0] != 'b';
 		a->whole = a->indexed && rowtable_names[i][0] != 'o';

@@ -29,11 +29,11 @@ setup(void **state)
 	size_t		 at[8];
 
 	f->table = table_new("data", "t", "id");
-	table_add_attr(f->table, "d", 1);
+	table_edit_attr(f->table, "d", 1);
 	for (size_t i = 0; i < 5; i++) {
 		json_t *v = json_loads(attrs[i].json, JSON_DECODE_ANY, NULL);
 
-		table_add_attr(f->table, attrs[i].name, 1)->indexed = 1;
+		table_edit_attr(f->table, attrs[i].name, 1)->indexed = 1;
 		at[i] = f->values.len;
 		value_pack(&f->values, v);
 		json_decref(v);
@@ -180,7 +180,7 @@ static void
 test_dropped_attribute_is_missing(void **state)
 {
 	struct fixture		*f = *state;
-	struct attribute	*a = table_add_attr(f->table, "a", 1);
+	struct attribute	*a = table_edit_attr(f->table, "a", 1);
 	struct condition	*c = leaf(f, "a", "equals", "5");
 	struct field		 field;
 
