@@ -48,19 +48,23 @@ names_of(unsigned rights)
 
 /* ---- what is granted ---- */
 
+/* {"names": {attribute: rights}, "any": what there is to at least one of them} */
 static json_t *
 index_attributes(const json_t *list)
 {
-	json_t *index = json_object(), *e;
+	json_t *names = json_object(), *e;
+	unsigned any = 0;
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)list, i, e) {
 		const char *name = json_string_value(json_object_get(e, "attribute_name"));
 
-		if (name != NULL && json_object_get(index, name) == NULL)
-			json_object_set_new(index, name, json_integer(read_rights(e)));
+		if (name == NULL || json_object_get(names, name) != NULL)
+			continue;
+		json_object_set_new(names, name, json_integer(read_rights(e)));
+		any |= read_rights(e);
 	}
-	return (index);
+	return (json_pack("{s:o, s:i}", "names", names, "any", (int)any));
 }
 
 static json_t *
@@ -91,7 +95,7 @@ right_index(const json_t *permission)
 	return (index);
 }
 
-/* Attribute -> rights, or NULL: the table's rights hold for all. */
+/* What index_attributes made of the table's, or NULL: the table's rights hold for all. */
 static const json_t *
 listed(const struct user *u, const struct table *t)
 {
@@ -123,20 +127,25 @@ is_time(const char *name)
 	return (strcmp(name, "__createdtime__") == 0 || strcmp(name, "__updatedtime__") == 0);
 }
 
+/*
+ * Who has a right to some attribute has it to the key and reads the times, unless they are
+ * listed themselves.  The key that says which row is updated is not what is updated.
+ */
 static unsigned
 granted_attribute(const struct user *u, const struct table *t, const char *name)
 {
 	const json_t *list = u->super_user ? NULL : listed(u, t), *bits;
-	unsigned rights = ALL;
+	unsigned any = (unsigned)json_integer_value(json_object_get(list, "any")), rights = 0;
 
-	if (list != NULL && (bits = json_object_get(list, name)) != NULL)
+	if (list == NULL)
+		return (ALL);
+	if ((bits = json_object_get(json_object_get(list, "names"), name)) != NULL)
 		rights = (unsigned)json_integer_value(bits);
-	else if (list != NULL && is_time(name))
-		rights = MAY_READ;
-	else if (list != NULL && strcmp(name, t->primary_key) != 0)
-		rights = 0;
-	/* The key says which row is updated: it is not what is updated. */
-	return (strcmp(name, t->primary_key) == 0 ? rights | MAY_UPDATE : rights);
+	else if (is_time(name))
+		rights = any & MAY_READ;
+	else if (strcmp(name, t->primary_key) == 0)
+		rights = any;
+	return (strcmp(name, t->primary_key) == 0 ? rights | (any & MAY_UPDATE) : rights);
 }
 
 int
@@ -149,6 +158,18 @@ int
 right_attribute(const struct user *u, const struct table *t, const char *name, unsigned rights)
 {
 	return ((granted_attribute(u, t, name) & rights) == rights);
+}
+
+int
+right_sees(const struct user *u, const struct table *t)
+{
+	return (granted(u, t) != 0);
+}
+
+int
+right_sees_attribute(const struct user *u, const struct table *t, const char *name)
+{
+	return (granted_attribute(u, t, name) != 0);
 }
 
 int
@@ -212,7 +233,7 @@ static void
 refuse_attribute(const struct table *t, const char *name, unsigned have, unsigned missing,
     json_t *unauthorized, json_t *invalid)
 {
-	if (have & MAY_READ)
+	if (have != 0)
 		json_array_append_new(unauthorized, json_pack("{s:s, s:o}", "attribute_name", name,
 		    "required_permissions", names_of(missing)));
 	else
@@ -233,31 +254,38 @@ refuse_all(const struct table *t, unsigned missing, json_t *attributes, json_t *
 	return (refusal(unauthorized, invalid));
 }
 
+/* The attributes that are missing rights, or NULL: none is. */
+static json_t *
+refuse_attributes(const struct user *u, const struct table *t, unsigned rights,
+    const json_t *names)
+{
+	json_t *attributes = json_array(), *invalid = json_array(), *v;
+	const char *name;
+	int n = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)names, name, v) {
+		unsigned have = granted_attribute(u, t, name);
+
+		if ((rights & ~have) && n++ < REFUSED_MAX)
+			refuse_attribute(t, name, have, rights & ~have, attributes, invalid);
+	}
+	if (n > 0)
+		return (refuse_all(t, 0, attributes, invalid));
+	json_decref(attributes);
+	json_decref(invalid);
+	return (NULL);
+}
+
 json_t *
 right_refusal(const struct user *u, const struct table *t, unsigned rights, const json_t *names)
 {
 	unsigned have = granted(u, t), missing = rights & ~have;
-	json_t *attributes, *invalid, *v;
-	const char *name;
-	int n = 0;
 
-	if (u->super_user || (missing == 0 && (names == NULL || listed(u, t) == NULL)))
-		return (NULL);
-	if (missing != 0 && !(have & MAY_READ))
+	if (have == 0)
 		return (not_there(u, t->database, t->name));
-	attributes = json_array();
-	invalid = json_array();
-	json_object_foreach((json_t *)(uintptr_t)names, name, v) {
-		unsigned may = granted_attribute(u, t, name);
-
-		if ((rights & ~may) && n++ < REFUSED_MAX)
-			refuse_attribute(t, name, may, rights & ~may, attributes, invalid);
-	}
-	if (missing != 0 || n > 0)
-		return (refuse_all(t, missing, attributes, invalid));
-	json_decref(attributes);
-	json_decref(invalid);
-	return (NULL);
+	if (missing != 0)
+		return (refuse_all(t, missing, json_array(), json_array()));
+	return (right_listed(u, t) ? refuse_attributes(u, t, rights, names) : NULL);
 }
 
 json_t *
@@ -283,10 +311,18 @@ right_check(struct request *r, const struct table *t, unsigned rights, const jso
 int
 right_check_visible(struct request *r, const struct table *t, const char *db, const char *name)
 {
-	if (t != NULL && granted(r->user, t) != 0)
+	if (t != NULL && right_sees(r->user, t))
 		return (1);
 	reply_json(r, 403, not_there(r->user, db, name));
 	return (0);
+}
+
+void
+right_reply_no_database(struct request *r, const char *db)
+{
+	char *why = xasprintf("database '%s' does not exist", db);
+
+	reply_json(r, 403, refusal(json_array(), json_pack("[o]", text(why))));
 }
 
 void

@@ -19,10 +19,14 @@ enum { MAY_READ = 1, MAY_INSERT = 2, MAY_UPDATE = 4, MAY_DELETE = 8 };
 int right_table(const struct user *u, const struct table *t, unsigned rights);
 /*
  * The attribute, given the right to the table.  A role that lists attributes of a table
- * grants just those, the key unless it is listed with less, and reading of the two times.
+ * grants just those; unless they are listed, the key as well where it grants any of them,
+ * and reading of the two times where it grants reading of any.
  */
 int right_attribute(const struct user *u, const struct table *t, const char *name,
     unsigned rights);
+/* Any right to the table, or to the attribute of one that has some: it is shown, and named. */
+int right_sees(const struct user *u, const struct table *t);
+int right_sees_attribute(const struct user *u, const struct table *t, const char *name);
 /* Does the role list attributes of the table?  Otherwise all are as the table. */
 int right_listed(const struct user *u, const struct table *t);
 /* create_table and the like: super_user, structure_user. */
@@ -48,9 +52,10 @@ int right_check(struct request *r, const struct table *t, unsigned rights, const
  */
 int right_check_visible(struct request *r, const struct table *t, const char *db,
     const char *name);
+void right_reply_no_database(struct request *r, const char *db);	/* 403: nothing in it is for the user */
 void right_reply_super(struct request *r);	/* 403: not a super_user */
 
-/* For user.c: {database: {table: {attribute: rights}}} of what a permission lists. */
+/* For user.c: {database: {table: ...}} of the attributes that a permission lists. */
 json_t *right_index(const json_t *permission);
 
 #endif

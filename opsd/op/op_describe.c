@@ -42,7 +42,7 @@ add_sizes(struct sizes *s, struct ops *o, const struct table *t)
 	s->audit += size_below(o, CF_AUDIT, t);
 }
 
-/* The table's attributes that the user may read. */
+/* The table's attributes that the user has any right to. */
 static json_t *
 describe_attributes(struct request *r, const struct table *t)
 {
@@ -53,7 +53,7 @@ describe_attributes(struct request *r, const struct table *t)
 		const char *name = json_string_value(json_object_get(a, "attribute"));
 
 		if (!user_hidden_attribute(t->id, name) &&
-		    right_attribute(r->user, t, name, MAY_READ))
+		    right_sees_attribute(r->user, t, name))
 			json_array_append(shown, a);
 	}
 	json_decref(definition);
@@ -85,7 +85,7 @@ describe(struct request *r, const struct table *t, const struct sizes *db)
 	return (j);
 }
 
-/* {table: TABLE} of one database, with what the user may read. */
+/* {table: TABLE} of one database, with what the user has any right to. */
 static json_t *
 describe_tables(struct request *r, const char *db)
 {
@@ -98,7 +98,7 @@ describe_tables(struct request *r, const char *db)
 	for (i = 0; i < n; i++)
 		add_sizes(&size, r->ops, list[i]);
 	for (i = 0; i < n; i++) {
-		if (right_table(r->user, list[i], MAY_READ))
+		if (right_sees(r->user, list[i]))
 			json_object_set_new(all, list[i]->name, describe(r, list[i], &size));
 		table_unref(list[i]);
 	}
@@ -153,8 +153,7 @@ describe_database(struct request *r)
 	tables = describe_tables(r, db);
 	if (json_object_size(tables) == 0 && !r->user->super_user) {
 		json_decref(tables);
-		reply_error(r, 403, "Your role does not have permission to view database metadata "
-		    "for '%s'", db);
+		right_reply_no_database(r, db);
 		return;
 	}
 	reply_json(r, 200, tables);
@@ -176,25 +175,6 @@ database_sizes(struct ops *o, const char *db)
 	return (size);
 }
 
-/* The table when the user may see it; else the answer is the same whether it is there or not. */
-static struct table *
-visible_table(struct request *r, struct faults *f)
-{
-	const char	*db = field_database(f, r->body);
-	const char	*name = field_string(f, r->body, "table", 1);
-	struct table	*t;
-
-	if (op_faults(r, f))
-		return (NULL);
-	t = catalog_get(r->ops->catalog, db, name);
-	if (t != NULL && right_table(r->user, t, MAY_READ))
-		return (t);
-	table_unref(t);
-	reply_error(r, 403, "Your role does not have permission to view database.table metadata "
-	    "for '%s.%s'", db, name);
-	return (NULL);
-}
-
 static void
 describe_table(struct request *r)
 {
@@ -203,8 +183,7 @@ describe_table(struct request *r)
 	struct table	*t;
 
 	fault_options(&f, r->body);
-	t = r->user->super_user ? op_table(r, &f, 400, 404) : visible_table(r, &f);
-	if (t == NULL)
+	if ((t = op_table(r, &f, 400, 404)) == NULL)
 		return;
 	size = database_sizes(r->ops, t->database);
 	reply_json(r, 200, describe(r, t, &size));

@@ -14,9 +14,8 @@
 #include "mem.h"
 #include "op_search.h"
 #include "ops.h"
-#include "user.h"
 
-/* export_local: what a search finds, into a file on the node.  The caller's rights to read hold. */
+/* export_local: what a search finds, into a file on the node. */
 
 #define NAME_MAX_BYTES	200	/* with room for what a temporary name has before and behind */
 
@@ -132,8 +131,6 @@ export_local(struct request *r)
 	read_wanted(&f, r, &w);
 	if (op_faults(r, &f))
 		;
-	else if (w.overwrite && !r->user->super_user)
-		reply_error(r, 403, "'overwrite' is restricted to 'super_user' roles");
 	else if ((folder = files_folder(r->ops, w.path, &why)) == -1)
 		reply_error(r, 400, "%s", why);
 	else if ((why = place_fault(folder, &w)) != NULL) {
@@ -146,6 +143,6 @@ export_local(struct request *r)
 }
 
 const struct op ops_export[] = {
-	{ "export_local", "exportLocal", RIGHT_TABLE, ON_WORKER, export_local },
+	{ "export_local", "exportLocal", RIGHT_SUPER, ON_WORKER, export_local },
 	{ NULL },
 };

@@ -226,17 +226,20 @@ write_list(struct request *r, struct table *t, enum txn_op op, const json_t *lis
 	reply_error(r, 413, "'%s' exceeds the transaction limit of %zu bytes", field, max);
 }
 
-/* Every attribute that is written, once; new reference. */
+/* Every attribute that is written, once; of a record with nothing in it the key.  New reference. */
 static json_t *
-names_written(const json_t *records)
+names_written(const struct table *t, const json_t *records)
 {
 	json_t		*names = json_object(), *record, *v;
 	const char	*name;
 	size_t		 i;
 
-	json_array_foreach(records, i, record)
+	json_array_foreach(records, i, record) {
+		if (json_object_size(record) == 0)
+			json_object_set_new(names, t->primary_key, json_null());
 		json_object_foreach(record, name, v)
 			json_object_set_new(names, name, json_null());
+	}
 	return (names);
 }
 
@@ -260,7 +263,7 @@ may_op(struct request *r, const struct table *t, enum txn_op op, const json_t *r
 			reply_json(r, 403, why);
 			return (0);
 		}
-	names = right_listed(r->user, t) ? names_written(records) : NULL;
+	names = right_listed(r->user, t) ? names_written(t, records) : NULL;
 	may = right_check(r, t, rights[op], names);
 	json_decref(names);
 	return (may);

@@ -81,9 +81,20 @@ static int
 op_search_shown(const struct table *t, const char *name, void *arg)
 {
 	struct asking	*a = arg;
+	int		 shown = !user_hidden_attribute(t->id, name) &&
+	    right_attribute(a->r->user, t, name, MAY_READ);
 
-	return (!user_hidden_attribute(t->id, name) &&
-	    right_attribute(a->r->user, t, name, MAY_READ));
+	a->shows |= shown;
+	return (shown);
+}
+
+/* All that the user may read; who may read nothing is not told which rows there are. */
+static void
+ask_all(struct asking *a)
+{
+	search_all_columns(a->search, op_search_shown, a);
+	if (!a->shows)
+		json_object_set_new(a->asked, a->table->primary_key, json_null());
 }
 
 static void
@@ -114,7 +125,7 @@ read_attributes(struct asking *a)
 		const char *name = json_string_value(e);
 
 		if (strcmp(name, "*") == 0)
-			search_all_columns(a->search, op_search_shown, a);
+			ask_all(a);
 		else if (ask_field(a, &f, name) == 0)
 			search_column(a->search, &f);
 	}

@@ -14,6 +14,7 @@ struct asking {
 	struct faults	 f;		/* what is wrong with the fields */
 	json_t		*unknown;	/* attributes that the table has not */
 	json_t		*asked;		/* attributes that the user must be allowed to read */
+	int		 shows;		/* "*" has attributes that the user may read */
 	size_t		 leaves;
 };
 

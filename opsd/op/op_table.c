@@ -107,18 +107,18 @@ static const struct {
 	{ "hdb_status", "set_status and clear_status" },
 };
 
-/* 1 with 403 answered. */
+/* 1 with 403 answered: to others than super users the tables of the system are not there. */
 static int
 is_system_row(struct request *r, const char *db, const char *table)
 {
 	const char	*with = NULL;
 
-	if (strcmp(db, "system") != 0)
+	if (strcmp(db, "system") != 0 || !r->user->super_user)
 		return (0);
 	for (size_t i = 0; i < sizeof(system_rows) / sizeof(system_rows[0]); i++)
 		if (strcmp(system_rows[i].table, table) == 0)
 			with = system_rows[i].with;
-	if (with != NULL && r->user->super_user)
+	if (with != NULL)
 		reply_error(r, 403, "%s Rows of '%s' are written with %s.", is_system, table, with);
 	else
 		reply_error(r, 403, "%s", is_system);

@@ -9,6 +9,9 @@ reader {"dev":{"tables":{"dog":{"read":true,"insert":false,"update":false,"delet
 writer {"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":true,"attribute_permissions":[]}}}}
 partial {"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":false,"attribute_permissions":[{"attribute_name":"name","read":true,"insert":true,"update":true},{"attribute_name":"age","read":true,"insert":false,"update":false},{"attribute_name":"pin","read":false,"insert":false,"update":false}]}}}}
 blind {"dev":{"tables":{"dog":{"read":false,"insert":true,"update":false,"delete":false,"attribute_permissions":[]}}}}
+keyless {"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":false,"attribute_permissions":[{"attribute_name":"name","read":false,"insert":false,"update":false}]}}}}
+adder {"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":false,"attribute_permissions":[{"attribute_name":"name","read":false,"insert":true,"update":false}]}}}}
+dated {"dev":{"tables":{"dog":{"read":true,"insert":false,"update":false,"delete":false,"attribute_permissions":[{"attribute_name":"__updatedtime__","read":true,"insert":false,"update":false},{"attribute_name":"id","read":false,"insert":false,"update":false}]}}}}
 nothing {"dev":{"tables":{}}}
 builder {"structure_user":true}
 dev_builder {"structure_user":["dev"]}
@@ -183,7 +186,14 @@ write()		# write OPERATION RECORD [TABLE [DATABASE]]
 	as writer 200 "$(write upsert '{"id":50,"any":1}')"
 	as writer 200 '{"operation":"delete","database":"dev","table":"dog","hash_values":[50]}'
 	as blind 200 "$(write insert '{"id":51}')"
-	as blind 403 "$(search '["*"]')" ".invalid_schema_items == [\"Table 'dev.dog' does not exist\"]"
+	# What it may do to the table tells that it is there, so what it lacks is said.
+	as blind 403 "$(search '["*"]')" '.invalid_schema_items == [] and .unauthorized_access ==
+	    [{"schema":"dev","table":"dog","required_table_permissions":["read"],"required_attribute_permissions":[]}]'
+	# Then attributes are not gone through, such as those that are not there.
+	as reader 403 "$(write insert '{"id":1,"pin":1,"pax":2}')" '.invalid_schema_items == [] and
+	    .unauthorized_access[0].required_attribute_permissions == []'
+	as dated 403 "$(write insert '{"id":1,"pin":1,"pax":2}')" '.invalid_schema_items == [] and
+	    .unauthorized_access == [{"schema":"dev","table":"dog","required_table_permissions":["insert"],"required_attribute_permissions":[]}]'
 	delete n1 dog 51
 }
 
@@ -239,13 +249,29 @@ write()		# write OPERATION RECORD [TABLE [DATABASE]]
 	as reader 403 '{"operation":"search_by_id","database":"vault","table":"gold","ids":[1],"get_attributes":["*"]}' \
 	    ".invalid_schema_items == [\"database 'vault' does not exist\"]"
 	as reader 403 '{"operation":"describe_database","database":"vault"}' \
-	    ".error == \"Your role does not have permission to view database metadata for 'vault'\""
+	    ".error == \"$error\" and .unauthorized_access == [] and .invalid_schema_items == [\"database 'vault' does not exist\"]"
 	as reader 403 '{"operation":"describe_table","database":"dev","table":"secret"}' \
-	    ".error == \"Your role does not have permission to view database.table metadata for 'dev.secret'\""
+	    ".error == \"$error\" and .unauthorized_access == [] and .invalid_schema_items == [\"Table 'dev.secret' does not exist\"]"
+	as nothing 403 '{"operation":"describe_table","database":"dev","table":"dog"}' \
+	    ".invalid_schema_items == [\"database 'dev' does not exist\"]"
 	as root 404 '{"operation":"describe_table","database":"dev","table":"absent"}'
 }
 
-@test "describing shows what may be read" {
+shown()		# shown ATTRIBUTES: describe_table shows just these
+{
+	echo "[.attributes[].attribute] | sort == ($1 | sort)"
+}
+
+@test "describing shows what there is any right to" {
+	local q='{"operation":"describe_table","database":"dev","table":"dog"}'
+
+	as keyless 200 "$q" "$(shown '[]')"
+	as adder 200 "$q" "$(shown '["id","name"]')"
+	as dated 200 "$q" "$(shown '["__createdtime__","__updatedtime__"]')"
+	as partial 200 "$q" "$(shown '["id","name","age","__createdtime__","__updatedtime__"]')"
+	as blind 200 "$q" '[.attributes[].attribute] | index("pin") != null and index("__createdtime__") != null'
+	as blind 200 '{"operation":"describe_all"}' '.dev | keys == ["dog"]'
+	as blind 200 '{"operation":"describe_database","database":"dev"}' 'keys == ["dog"]'
 	as reader 200 '{"operation":"describe_all"}' '. | (keys == ["dev"]) and (.dev | keys == ["dog"])'
 	as partial 200 '{"operation":"describe_database","database":"dev"}' \
 	    'keys == ["dog"] and ([.dog.attributes[].attribute] | index("pin") == null and index("name") != null)'
@@ -306,6 +332,49 @@ write()		# write OPERATION RECORD [TABLE [DATABASE]]
 	delete n1 dog 60
 }
 
+@test "the rights of the key and the times follow those of the attributes that are listed" {
+	local q op
+
+	# None to any attribute: no key either, no time, no row without anything in it.
+	for q in "$(search '["*"]')" "$(search '["id"]')" "$(search '["__createdtime__"]')" \
+	    '{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["id"]}' \
+	    '{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["*"]}' \
+	    '{"operation":"search_by_conditions","database":"dev","table":"dog","get_attributes":["*"],"conditions":[{"attribute":"__updatedtime__","comparator":"greater_than","value":1}]}'; do
+		as keyless 403 "$q" '.unauthorized_access == [] and (.invalid_schema_items[0] | startswith("Attribute '"'"'"))'
+	done
+	for op in insert upsert; do
+		as keyless 403 "$(write $op '{"id":80}')" ".invalid_schema_items == [\"Attribute 'id' does not exist on 'dev.dog'\"]"
+		as keyless 403 "$(write $op '{}')" ".invalid_schema_items == [\"Attribute 'id' does not exist on 'dev.dog'\"]"
+	done
+	as keyless 403 "$(write update '{"id":1}')"
+	as keyless 403 '{"operation":"csv_data_load","database":"dev","table":"dog","data":"id\n80\n"}'
+	has_no_row n1 dog 80
+	# A right to one of them is one to the key.
+	as adder 200 "$(write insert '{"id":80}')"
+	as adder 200 "$(write insert '{"id":81,"name":"x"}')"
+	as adder 403 "$(write update '{"id":81}')" '.unauthorized_access[0].required_attribute_permissions ==
+	    [{"attribute_name":"id","required_permissions":["update"]}]'
+	as adder 403 "$(search '["id"]')" '.invalid_schema_items == [] and .unauthorized_access[0].required_attribute_permissions ==
+	    [{"attribute_name":"id","required_permissions":["read"]}]'
+	as adder 403 "$(search '["__createdtime__"]')"
+	# What may be written and not read is there, and what it lacks is said.
+	as adder 403 '{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["name"]}' \
+	    '.invalid_schema_items == [] and .unauthorized_access[0].required_attribute_permissions ==
+	    [{"attribute_name":"name","required_permissions":["read"]}]'
+	as partial 200 "$(search '["id","__createdtime__"]')" 'length > 1'
+	# Listed, they are as listed.
+	as dated 403 "$(search '["__updatedtime__"]')" ".invalid_schema_items == [\"Attribute 'id' does not exist on 'dev.dog'\"]"
+	as dated 200 '{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["*"]}' '.[0] | keys == ["__createdtime__","__updatedtime__"]'
+	ok n1 '{"operation":"delete","database":"dev","table":"dog","ids":[80,81]}'
+}
+
+@test "a file on the node is written for super_users only" {
+	local q='{"operation":"export_local","format":"json","path":"'$HL_T'","filename":"dogs","search_operation":{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["*"]}}'
+
+	as reader 403 "$q" ".unauthorized_access == [\"Operation 'exportLocal' is restricted to 'super_user' roles\"]"
+	as root 200 "$q" 'has("job_id")'
+}
+
 @test "CSV columns are attributes as others" {
 	local id
 
@@ -358,11 +427,17 @@ job_over()
 
 	for user in reader writer builder clu root; do
 		for op in insert update upsert; do
-			as "$user" 403 "$(write $op '{"username":"eve","role":"x"}' hdb_user system)" \
-			    '.error | contains("cannot be updated or removed")'
+			as "$user" 403 "$(write $op '{"username":"eve","role":"x"}' hdb_user system)"
 			as "$user" 403 "$(write $op '{"id":"x","permission":{"super_user":true}}' hdb_role system)"
 		done
 		as "$user" 403 '{"operation":"delete","database":"system","table":"hdb_user","ids":["root"]}'
+		[ "$user" = root ] || for op in \
+		    '{"operation":"search_by_id","database":"system","table":"hdb_user","ids":["root"],"get_attributes":["*"]}' \
+		    "$(write insert '{"username":"eve"}' hdb_user system)" "$(write insert '{"id":1}' hdb_none system)" \
+		    '{"operation":"delete","database":"system","table":"hdb_user","ids":["root"]}'; do
+			as "$user" 403 "$op" ".error == \"$error\" and .unauthorized_access == [] and
+			    .invalid_schema_items == [\"database 'system' does not exist\"]"
+		done
 		as "$user" 403 '{"operation":"csv_data_load","database":"system","table":"hdb_user","data":"username\neve"}'
 	done
 	# A super_user is told how it is done.
@@ -370,7 +445,6 @@ job_over()
 		as root 403 "$(write insert '{"id":1}' "$what" system)" \
 		    ".error | startswith(\"The 'system' database, tables and records are used internally\") and endswith(\"Rows of '$what' are written with $op.\")"
 		as root 403 "{\"operation\":\"delete\",\"schema\":\"system\",\"table\":\"$what\",\"hash_values\":[1]}" '.error | contains("are written with")'
-		as reader 403 "$(write upsert '{"id":1}' "$what" system)" '.error | endswith("cannot be updated or removed.")'
 	done <<-'END'
 	hdb_user add_user, alter_user and drop_user
 	hdb_role add_role, alter_role and drop_role

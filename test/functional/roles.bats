@@ -67,20 +67,21 @@ names()		# names A,B: "A","B"
 # answer WORD INTERNAL-NAME: what is wanted, in $want: a status, or that and the body
 answer()
 {
-	local name
+	local name list
 
 	case $1 in
 	super) denied "\"Operation '$2' is restricted to 'super_user' roles\"" "" ;;
 	db) denied "" "\"database 'dev' does not exist\"" ;;
 	table) denied "" "\"Table 'dev.dog' does not exist\"" ;;
 	attr:*) denied "" "\"Attribute '${1#*:}' does not exist on 'dev.dog'\"" ;;
-	seedb) want="403 {\"error\":\"Your role does not have permission to view database metadata for 'dev'\"}" ;;
-	see) want="403 {\"error\":\"Your role does not have permission to view database.table metadata for 'dev.dog'\"}" ;;
 	login) want='401 {"error":"Must login"}' ;;
 	inactive) want='401 {"error":"Cannot complete request: User is inactive"}' ;;
 	need:*:*)
-		name=${1#*:}
-		lacks "" "{\"attribute_name\":\"${name%:*}\",\"required_permissions\":[$(names "${1##*:}")]}" ;;
+		name=${1#*:} name=${name%:*} list=
+		for name in ${name//,/ }; do
+			list+="${list:+,}{\"attribute_name\":\"$name\",\"required_permissions\":[$(names "${1##*:}")]}"
+		done
+		lacks "" "$list" ;;
 	need:*) lacks "$(names "${1#*:}")" "" ;;
 	*) want=$1 ;;
 	esac
@@ -141,34 +142,34 @@ cases_of_all()
 	drop_table	super 200 200 super super super inactive login 200	"database":"dev","table":"t@"	.message == "successfully deleted table 'dev.t@'"
 	drop_table	super 200 super super super super inactive login 200	"schema":"shop","table":"u@"
 	describe_all	200	-	.dev.dog.name == "dog"
-	describe_database	seedb seedb seedb 200 seedb 200 inactive login 200	"database":"dev"	.dog.schema == "dev"
-	describe_schema	seedb seedb seedb 200 seedb 200 inactive login 200	"schema":"dev"	.dog.schema == "dev"
-	describe_table	see see see 200 see 200 inactive login 200	"database":"dev","table":"dog"	.hash_attribute == "id"
-	describe_table	see see see 200 see 200 inactive login 200	"schema":"dev","table":"dog"	.hash_attribute == "id"
-	insert	db db db need:insert 200 200 inactive login 200	"database":"dev","table":"dog","records":[{"id":"@"}]	.inserted_hashes == ["@"]
-	insert	db db db need:insert 200 need:name:insert inactive login 200	"schema":"dev","table":"dog","records":[{"id":"i@","name":"x"}]	.message == "inserted 1 of 1 records"
-	update	db db db need:update table 200 inactive login 200	"database":"dev","table":"dog","records":[{"id":"@"}]	.update_hashes == ["@"]
-	update	db db db need:update table need:name:update inactive login 200	"schema":"dev","table":"dog","records":[{"id":"@","name":"y"}]	.message == "updated 1 of 1 records"
-	upsert	db db db need:insert,update table 200 inactive login 200	"database":"dev","table":"dog","records":[{"id":"@"}]	.upserted_hashes == ["@"]
-	upsert	db db db need:insert,update table need:name:insert,update inactive login 200	"schema":"dev","table":"dog","records":[{"id":"@","name":"z"}]	.message == "upserted 1 of 1 records"
-	search_by_id	db db db 200 table 200 inactive login 200	"database":"dev","table":"dog","ids":[1],"get_attributes":["*"]	.[0].name == "Penny"
-	search_by_id	db db db 404 table attr:pin inactive login 404	"database":"dev","table":"dog","ids":[1],"get_attributes":["pin"]
-	search_by_hash	db db db 200 table 200 inactive login 200	"schema":"dev","table":"dog","hash_values":[1],"get_attributes":["name"]	. == [{"name":"Penny"}]
-	search_by_value	db db db 200 table 200 inactive login 200	"database":"dev","table":"dog","attribute":"name","value":"Pen*","get_attributes":["id"]	. == [{"id":1}]
-	search_by_value	db db db 200 table 200 inactive login 200	"schema":"dev","table":"dog","search_attribute":"id","search_value":1,"get_attributes":["id"]	. == [{"id":1}]
-	search_by_conditions	db db db 200 table 200 inactive login 200	"database":"dev","table":"dog","get_attributes":["id"],"conditions":[{"attribute":"name","comparator":"equals","value":"Penny"}]	. == [{"id":1}]
-	search_by_conditions	db db db 200 table 200 inactive login 200	"schema":"dev","table":"dog","get_attributes":["id"],"conditions":[{"search_attribute":"id","search_type":"less_than","search_value":2}]	. == [{"id":1}]
-	delete	db db db need:delete table 200 inactive login 200	"database":"dev","table":"dog","ids":["@"]	.deleted_hashes == ["@"]
-	delete	db db db need:delete table 200 inactive login 200	"schema":"dev","table":"dog","hash_values":["i@"]	.message == "1 of 1 record successfully deleted"
-	csv_data_load	db db db need:insert,update table 200 inactive login 200	"database":"dev","table":"dog","data":"id\n70"	.message == "Starting job with id " + .job_id
-	csv_data_load	db db db need:insert,update table need:name:update inactive login 200	"schema":"dev","table":"dog","action":"update","data":"id,name\n70,x"	has("job_id")
-	csv_file_load	db db db need:insert,update table 200 inactive login 200	"database":"dev","table":"dog","file_path":"DIR/dogs.csv"	has("job_id")
-	csv_file_load	db db db need:insert,update table need:name:insert,update inactive login 200	"schema":"dev","table":"dog","action":"upsert","file_path":"DIR/names.csv"	has("job_id")
-	csv_file_load	db db db need:insert,update table 200 inactive login 200	"schema":"dev","table":"dog","action":"upsert","file_path":"DIR/dogs.csv"	has("job_id")
-	csv_url_load	db db db need:insert,update table 200 inactive login 200	"database":"dev","table":"dog","csv_url":"http://127.0.0.1:1/dogs.csv"	has("job_id")
-	csv_url_load	db db db need:insert,update table 200 inactive login 200	"schema":"dev","table":"dog","action":"insert","csv_url":"http://127.0.0.1:1/dogs.csv"	has("job_id")
-	export_local	db db db 200 table 200 inactive login 200	"format":"json","path":"DIR/export","filename":"@","search_operation":{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["*"]}	has("job_id")
-	export_local	db db db 200 table 200 inactive login 200	"format":"csv","path":"DIR/export","filename":"@","search_operation":{"operation":"search_by_hash","schema":"dev","table":"dog","hash_values":[1],"get_attributes":["*"]}	has("job_id")
+	describe_database	db db db 200 200 200 inactive login 200	"database":"dev"	.dog.schema == "dev"
+	describe_schema	db db db 200 200 200 inactive login 200	"schema":"dev"	.dog.schema == "dev"
+	describe_table	db db db 200 200 200 inactive login 200	"database":"dev","table":"dog"	.hash_attribute == "id"
+	describe_table	db db db 200 200 200 inactive login 200	"schema":"dev","table":"dog"	.hash_attribute == "id"
+	insert	db db db need:insert 200 need:id:insert inactive login 200	"database":"dev","table":"dog","records":[{"id":"@"}]	.inserted_hashes == ["@"]
+	insert	db db db need:insert 200 need:id,name:insert inactive login 200	"schema":"dev","table":"dog","records":[{"id":"i@","name":"x"}]	.message == "inserted 1 of 1 records"
+	update	db db db need:update need:update need:id:update inactive login 200	"database":"dev","table":"dog","records":[{"id":"@"}]	.update_hashes == ["@"]
+	update	db db db need:update need:update need:id,name:update inactive login 200	"schema":"dev","table":"dog","records":[{"id":"@","name":"y"}]	.message == "updated 1 of 1 records"
+	upsert	db db db need:insert,update need:update need:id:insert,update inactive login 200	"database":"dev","table":"dog","records":[{"id":"@"}]	.upserted_hashes == ["@"]
+	upsert	db db db need:insert,update need:update need:id,name:insert,update inactive login 200	"schema":"dev","table":"dog","records":[{"id":"@","name":"z"}]	.message == "upserted 1 of 1 records"
+	search_by_id	db db db 200 need:read 200 inactive login 200	"database":"dev","table":"dog","ids":[1],"get_attributes":["*"]	.[0].name == "Penny"
+	search_by_id	db db db 404 need:read attr:pin inactive login 404	"database":"dev","table":"dog","ids":[1],"get_attributes":["pin"]
+	search_by_hash	db db db 200 need:read 200 inactive login 200	"schema":"dev","table":"dog","hash_values":[1],"get_attributes":["name"]	. == [{"name":"Penny"}]
+	search_by_value	db db db 200 need:read 200 inactive login 200	"database":"dev","table":"dog","attribute":"name","value":"Pen*","get_attributes":["id"]	. == [{"id":1}]
+	search_by_value	db db db 200 need:read 200 inactive login 200	"schema":"dev","table":"dog","search_attribute":"id","search_value":1,"get_attributes":["id"]	. == [{"id":1}]
+	search_by_conditions	db db db 200 need:read 200 inactive login 200	"database":"dev","table":"dog","get_attributes":["id"],"conditions":[{"attribute":"name","comparator":"equals","value":"Penny"}]	. == [{"id":1}]
+	search_by_conditions	db db db 200 need:read 200 inactive login 200	"schema":"dev","table":"dog","get_attributes":["id"],"conditions":[{"search_attribute":"id","search_type":"less_than","search_value":2}]	. == [{"id":1}]
+	delete	db db db need:delete need:delete 200 inactive login 200	"database":"dev","table":"dog","ids":["@"]	.deleted_hashes == ["@"]
+	delete	db db db need:delete need:delete 200 inactive login 200	"schema":"dev","table":"dog","hash_values":["i@"]	.message == "1 of 1 record successfully deleted"
+	csv_data_load	db db db need:insert,update need:update need:id:insert inactive login 200	"database":"dev","table":"dog","data":"id\n70"	.message == "Starting job with id " + .job_id
+	csv_data_load	db db db need:insert,update need:update need:id,name:update inactive login 200	"schema":"dev","table":"dog","action":"update","data":"id,name\n70,x"	has("job_id")
+	csv_file_load	db db db need:insert,update need:update need:id:insert inactive login 200	"database":"dev","table":"dog","file_path":"DIR/dogs.csv"	has("job_id")
+	csv_file_load	db db db need:insert,update need:update need:id,name:insert,update inactive login 200	"schema":"dev","table":"dog","action":"upsert","file_path":"DIR/names.csv"	has("job_id")
+	csv_file_load	db db db need:insert,update need:update need:id:insert,update inactive login 200	"schema":"dev","table":"dog","action":"upsert","file_path":"DIR/dogs.csv"	has("job_id")
+	csv_url_load	db db db need:insert,update need:update 200 inactive login 200	"database":"dev","table":"dog","csv_url":"http://127.0.0.1:1/dogs.csv"	has("job_id")
+	csv_url_load	db db db need:insert,update need:update 200 inactive login 200	"schema":"dev","table":"dog","action":"insert","csv_url":"http://127.0.0.1:1/dogs.csv"	has("job_id")
+	export_local	200	"format":"json","path":"DIR/export","filename":"@","search_operation":{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["*"]}	has("job_id")
+	export_local	200	"format":"csv","path":"DIR/export","filename":"@","search_operation":{"operation":"search_by_hash","schema":"dev","table":"dog","hash_values":[1],"get_attributes":["*"]}	has("job_id")
 	get_job	200	"id":"none"	. == []
 	search_jobs_by_start_date	200	"from_date":"2020-01-01","to_date":"2099-12-31"	map(.type) | index("csv_data_load") != null
 	read_transaction_log	200	"database":"dev","table":"dog","limit":2	length == 2
