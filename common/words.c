@@ -3,6 +3,10 @@
 #include "words.h"
 
 #include <ctype.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "buf.h"
@@ -59,4 +63,18 @@ words_duration(uint64_t ms)
 	}
 	buf_u8(&b, 0);
 	return ((char *)buf_take(&b, NULL));
+}
+
+int
+words_real(char out[WORDS_REAL], double d)
+{
+	int	digits, n = 0;
+
+	/* Those below DBL_MIN have fewer digits. */
+	for (digits = fabs(d) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
+		n = snprintf(out, WORDS_REAL, "%.*g", digits, d);
+		if (strtod(out, NULL) == d)
+			break;
+	}
+	return (n);
 }

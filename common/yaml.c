@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "mem.h"
+#include "words.h"
 
 #define YAML_MAX	(4u << 20)
 #define YAML_DEPTH	32
@@ -430,9 +431,9 @@ yaml_put_text(struct buf *b, const char *s, size_t n)
 static void
 yaml_put_real(struct buf *b, double d)
 {
-	char	text[64];
+	char	text[WORDS_REAL];
 
-	snprintf(text, sizeof text, "%.17g", d);
+	words_real(text, d);
 	buf_addf(b, "%s%s", text, strpbrk(text, ".e") != NULL ? "" : ".0");
 }
 

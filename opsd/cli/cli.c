@@ -9,13 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "file.h"
+#include "cli_fields.h"
+#include "cli_help.h"
+#include "cli_print.h"
 #include "mem.h"
-#include "yaml.h"
+#include "opdoc.h"
 
 #define CONFIG_FILE	"/etc/hubleaf/hubleaf.yaml"
 #define ANSWER_SECONDS	600
-#define FIELD_FILE_MAX	(1 << 24)	/* bytes of a field that stands in a file */
 
 struct cli {
 	char		*conf_file;
@@ -24,38 +25,12 @@ struct cli {
 	const char	*command;
 	int		 nfields;
 	char		**fields;	/* key=value */
-	char		*hint;		/* for a refusal: what may be wrong with a field, or NULL */
+	int		 help, is_long;	/* --help, --long */
 	struct conf	*conf;
 };
 
-static void __attribute__((noreturn))
-usage(int status)
-{
-	fprintf(status == 0 ? stdout : stderr,
-	    "usage: hubleaf [-c file] [--KEY value ...] command\n"
-	    "  run                       start the node's daemons in the foreground\n"
-	    "  status                    show the node and its cluster\n"
-	    "  restore file=PATH         put a backup into the node's empty folder\n"
-	    "  metrics                   print its figures, for Prometheus\n"
-	    "  version                   print the version\n"
-	    "  help                      print this\n"
-	    "  OPERATION [key=value ...] send an operation and print the answer,\n"
-	    "                            such as: hubleaf describe_table table=dog;\n"
-	    "                            key@=PATH takes the text of a file\n"
-	    "With an operation:\n"
-	    "  json=true                 print JSON instead of YAML\n"
-	    "  target=URL                send it there instead of the local domain socket,\n"
-	    "                            with username=NAME password=TEXT\n"
-	    "                            or CLI_TARGET_USERNAME, CLI_TARGET_PASSWORD\n"
-	    "  insecure=true             with https: do not verify the certificate\n"
-	    "  wait=true                 wait for the job that it starts, with status for\n"
-	    "                            tables that catch up\n"
-	    "  file=PATH                 with get_backup: write the backup there\n");
-	exit(status);
-}
-
-static void __attribute__((noreturn, format(printf, 1, 2)))
-die(const char *fmt, ...)
+void
+cli_die(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -65,6 +40,13 @@ die(const char *fmt, ...)
 	fprintf(stderr, "\n");
 	va_end(ap);
 	exit(1);
+}
+
+static void __attribute__((noreturn))
+usage(void)
+{
+	cli_help_usage(stderr);
+	exit(2);
 }
 
 /* ---- arguments ---- */
@@ -84,7 +66,9 @@ parse_args(struct cli *c, int argc, char **argv)
 		char *arg = argv[i];
 
 		if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)
-			c->command = "help";
+			c->help = 1;
+		else if (strcmp(arg, "--long") == 0)
+			c->is_long = 1;
 		else if (strcmp(arg, "--version") == 0 || strcmp(arg, "-v") == 0)
 			c->command = "version";
 		else if (strcmp(arg, "-c") == 0 && i + 1 < argc)
@@ -94,7 +78,7 @@ parse_args(struct cli *c, int argc, char **argv)
 			if (strchr(arg, '=') == NULL && i + 1 < argc)
 				push(&c->flags, &c->nflags, argv[++i]);
 		} else if (arg[0] == '-')
-			usage(2);
+			usage();
 		else if (c->command == NULL)
 			c->command = arg;
 		else
@@ -114,102 +98,10 @@ load_conf(struct cli *c)
 		c->conf_file = (char *)(uintptr_t)CONFIG_FILE;
 	c->conf = conf_load(c->conf_file, c->nflags, c->flags, &err);
 	if (c->conf == NULL)
-		die("%s", err);
+		cli_die("%s", err);
 }
 
 /* ---- operations ---- */
-
-/* JSON where it is an array, object, number or boolean; else text. */
-static json_t *
-field_value(struct cli *c, const char *name, const char *text)
-{
-	json_error_t err;
-	json_t *v;
-
-	if (strcmp(name, "username") != 0 && strcmp(name, "password") != 0) {
-		v = json_loads(text, JSON_DECODE_ANY, &err);
-		if (v != NULL && !json_is_string(v) && !json_is_null(v))
-			return (v);
-		if (v == NULL && (text[0] == '[' || text[0] == '{') && c->hint == NULL)
-			c->hint = xasprintf("%s was sent as text, as it is not JSON: %s", name, err.text);
-		json_decref(v);
-	}
-	v = json_string(text);
-	if (v == NULL)
-		die("%s: is not UTF-8", name);
-	return (v);
-}
-
-/* Text, whatever it looks like: so that a private key is not seen among the arguments. */
-static json_t *
-file_value(const char *path)
-{
-	size_t n;
-	char *text = file_read(path, FIELD_FILE_MAX + 1, &n);
-	json_t *v;
-
-	if (text == NULL)
-		die("%s: %s", path, strerror(errno));
-	if (n > FIELD_FILE_MAX)
-		die("%s: is larger than %d bytes", path, FIELD_FILE_MAX);
-	if ((v = json_stringn(text, n)) == NULL)
-		die("%s: is not UTF-8", path);
-	explicit_bzero(text, n);
-	free(text);
-	return (v);
-}
-
-/* "name=value", or "name@=path". */
-static void
-add_field(struct cli *c, json_t *body, char *field)
-{
-	char *eq = strchr(field, '=');
-
-	if (eq == NULL || eq == field || (eq == field + 1 && *field == '@'))
-		die("'%s' is not key=value", field);
-	*eq = '\0';
-	if (eq[-1] != '@') {
-		json_object_set_new(body, field, field_value(c, field, eq + 1));
-		return;
-	}
-	eq[-1] = '\0';
-	json_object_set_new(body, field, file_value(eq + 1));
-}
-
-static json_t *
-operation_body(struct cli *c)
-{
-	json_t *body = json_pack("{s:s}", "operation", c->command);
-
-	for (int i = 0; i < c->nfields; i++)
-		add_field(c, body, c->fields[i]);
-	return (body);
-}
-
-/* A field for the program itself leaves the body; the caller frees. */
-static char *
-take_field(json_t *body, const char *name)
-{
-	json_t *v = json_object_get(body, name);
-	char *text = NULL;
-
-	if (json_is_string(v))
-		text = xstrdup(json_string_value(v));
-	else if (v != NULL)
-		text = json_dumps(v, JSON_ENCODE_ANY);
-	json_object_del(body, name);
-	return (text);
-}
-
-static int
-take_flag(json_t *body, const char *name)
-{
-	char *text = take_field(body, name);
-	int on = text != NULL && strcmp(text, "true") == 0;
-
-	free(text);
-	return (on);
-}
 
 /* The environment comes first: then username and password are fields like others. */
 static void
@@ -219,9 +111,11 @@ login(struct target *t, json_t *body)
 	char *own_name = NULL, *own_password = NULL;
 
 	if (name == NULL || password == NULL) {
-		name = own_name = take_field(body, "username");
-		password = own_password = take_field(body, "password");
+		name = own_name = cli_take(body, "username");
+		password = own_password = cli_take(body, "password");
 	}
+	if (name != NULL && password == NULL)
+		password = own_password = cli_ask_password("password: ", 0);
 	if (name != NULL && password != NULL)
 		target_login(t, name, password);
 	free(own_name);
@@ -231,11 +125,11 @@ login(struct target *t, json_t *body)
 static void
 choose_target(struct cli *c, struct target *t, json_t *body)
 {
-	char *url = take_field(body, "target"), *err = NULL;
+	char *url = cli_take(body, "target"), *err = NULL;
 	int rc;
 
 	t->timeout_s = ANSWER_SECONDS;
-	t->insecure = take_flag(body, "insecure");
+	t->insecure = cli_take_flag(body, "insecure");
 	if (url == NULL) {
 		load_conf(c);
 		t->socket = xstrdup(conf_str(c->conf, API_SOCKET));
@@ -244,19 +138,8 @@ choose_target(struct cli *c, struct target *t, json_t *body)
 	rc = target_parse(t, url, &err);
 	free(url);
 	if (rc == -1)
-		die("%s", err);
+		cli_die("%s", err);
 	login(t, body);
-}
-
-static void
-print(const json_t *v, int as_json)
-{
-	char *text = as_json ? json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY) : yaml_dump(v);
-	size_t n = text != NULL ? strlen(text) : 0;
-
-	if (n > 0)
-		printf("%s%s", text, text[n - 1] == '\n' ? "" : "\n");
-	free(text);
 }
 
 void
@@ -271,14 +154,14 @@ cli_print_error(const struct answer *a, const json_t *v)
 }
 
 static int
-print_answer(const struct answer *a, int as_json)
+print_answer(const struct answer *a, enum look look)
 {
 	json_t *v = json_loadb(a->body, a->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 
 	if (a->status >= 400)
 		cli_print_error(a, v);
 	else if (v != NULL)
-		print(v, as_json);
+		cli_print(v, look);
 	else
 		printf("%s\n", a->body);
 	json_decref(v);
@@ -287,10 +170,11 @@ print_answer(const struct answer *a, int as_json)
 
 /* The job that an answer began, or that was asked for; the caller frees, NULL: none. */
 static char *
-job_of(const struct cli *c, const json_t *body, const struct answer *a)
+job_of(const json_t *body, const struct answer *a)
 {
 	json_t *v = json_loadb(a->body, a->len, JSON_ALLOW_NUL, NULL);
-	const json_t *id = strcmp(c->command, "get_job") == 0 ? json_object_get(body, "id") :
+	const char *asked = json_string_value(json_object_get(body, "operation"));
+	const json_t *id = asked != NULL && strcmp(asked, "get_job") == 0 ? json_object_get(body, "id") :
 	    json_object_get(v, "job_id");
 	char *text = xstrdup(json_string_value(id));
 
@@ -300,7 +184,7 @@ job_of(const struct cli *c, const json_t *body, const struct answer *a)
 
 /* wait=true: how the job ended is the answer. */
 static int
-wait_job(const struct target *t, const char *id, int as_json)
+wait_job(const struct target *t, const char *id, enum look look)
 {
 	char *err;
 	json_t *row = cli_wait_job(t, id, &err);
@@ -308,35 +192,58 @@ wait_job(const struct target *t, const char *id, int as_json)
 	int rc;
 
 	if (row == NULL)
-		die("%s", err);
+		cli_die("%s", err);
 	rc = status == NULL || strcmp(status, "COMPLETE") != 0;
-	print(row, as_json);
+	cli_print(row, look);
 	json_decref(row);
 	return (rc);
+}
+
+/* After a refusal: what may be wrong. */
+static void
+print_hints(const struct cli *c)
+{
+	const char *near;
+
+	if (cli_body_hint() != NULL)
+		fprintf(stderr, "hubleaf: %s\n", cli_body_hint());
+	if (c->command == NULL || opdoc_find(c->command) != NULL)
+		return;
+	near = opdoc_near_operation(c->command);
+	if (near != NULL)
+		fprintf(stderr, "hubleaf: did you mean '%s'?\n", near);
+	else
+		fprintf(stderr, "hubleaf: 'hubleaf help operations' lists them\n");
+}
+
+static json_t *
+operation_body(const struct cli *c)
+{
+	return (cli_body(c->command, c->nfields, c->fields));
 }
 
 static int
 run_operation(struct cli *c)
 {
 	json_t *body = operation_body(c);
-	int as_json = take_flag(body, "json"), wait = take_flag(body, "wait"), rc;
-	char *id = NULL;
+	enum look look = cli_take_look(body);
+	int wait = cli_take_flag(body, "wait"), rc;
+	char *id = NULL, *err, *text;
 	struct target t = { 0 };
 	struct answer a;
-	char *err, *text;
 
 	choose_target(c, &t, body);
+	cli_body_ask(body);
 	text = json_dumps(body, JSON_COMPACT);
 	if (cli_request(&t, "POST", "/", text, &a, &err) == -1)
-		die("%s", err);
+		cli_die("%s", err);
 	if (wait && a.status == 200)
-		id = job_of(c, body, &a);
-	rc = id != NULL ? wait_job(&t, id, as_json) : print_answer(&a, as_json);
-	if (rc != 0 && c->hint != NULL)
-		fprintf(stderr, "hubleaf: %s\n", c->hint);
+		id = job_of(body, &a);
+	rc = id != NULL ? wait_job(&t, id, look) : print_answer(&a, look);
+	if (rc != 0)
+		print_hints(c);
 	free(a.body);
 	free(text);
-	free(c->hint);
 	free(id);
 	target_free(&t);
 	json_decref(body);
@@ -347,12 +254,12 @@ static int
 run_backup(struct cli *c)
 {
 	json_t *body = operation_body(c);
-	char *file = take_field(body, "file"), *text;
+	char *file = cli_take(body, "file"), *text;
 	struct target t = { 0 };
 	int rc;
 
 	if (file == NULL && isatty(STDOUT_FILENO))
-		die("a backup is a tar: say file=PATH, or send standard output to a file");
+		cli_die("a backup is a tar: say file=PATH, or send standard output to a file");
 	choose_target(c, &t, body);
 	text = json_dumps(body, JSON_COMPACT);
 	rc = cli_backup(&t, text, file);
@@ -367,11 +274,11 @@ static int
 run_restore(struct cli *c)
 {
 	json_t *body = operation_body(c);
-	char *file = take_field(body, "file");
+	char *file = cli_take(body, "file");
 	int rc;
 
 	if (file == NULL || json_object_size(body) > 1)
-		die("restore takes the backup as file=PATH, and nothing else");
+		cli_die("restore takes the backup as file=PATH, and nothing else");
 	load_conf(c);
 	rc = cli_restore(c->conf, file);
 	free(file);
@@ -386,16 +293,17 @@ run_status(struct cli *c)
 {
 	struct target t = { .timeout_s = 30 };
 	json_t *fields = operation_body(c), *o;
-	int runs, as_json = take_flag(fields, "json"), wait = take_flag(fields, "wait");
+	enum look look = cli_take_look(fields);
+	int runs, wait = cli_take_flag(fields, "wait");
 	char *err;
 
 	json_decref(fields);
 	load_conf(c);
 	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
 	if (wait && cli_wait_tables(&t, &err) == -1)
-		die("%s", err);
+		cli_die("%s", err);
 	o = cli_status(c->conf, &t, &runs);
-	print(o, as_json);
+	cli_print(o, look);
 	json_decref(o);
 	target_free(&t);
 	return (!runs);
@@ -411,9 +319,9 @@ run_metrics(struct cli *c)
 	load_conf(c);
 	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
 	if (cli_request(&t, "GET", "/metrics", NULL, &a, &err) == -1)
-		die("%s", err);
+		cli_die("%s", err);
 	if (a.status != 200)
-		die("status %d: %s", a.status, a.body);
+		cli_die("status %d: %s", a.status, a.body);
 	printf("%s", a.body);
 	free(a.body);
 	target_free(&t);
@@ -448,7 +356,25 @@ run_version(struct cli *c)
 static int
 run_help(struct cli *c)
 {
-	usage(0);
+	const char *near;
+
+	if (c->nfields == 0) {
+		cli_help_usage(stdout);
+		return (0);
+	}
+	if (cli_help(c->fields[0]) == 0)
+		return (0);
+	near = opdoc_near_operation(c->fields[0]);
+	if (near != NULL)
+		cli_die("there is no operation '%s', did you mean '%s'?", c->fields[0], near);
+	cli_die("there is no operation '%s', see hubleaf help operations", c->fields[0]);
+}
+
+static int
+run_complete(struct cli *c)
+{
+	cli_help_words(c->nfields > 0 ? c->fields[0] : NULL);
+	return (0);
 }
 
 static const struct {
@@ -456,8 +382,21 @@ static const struct {
 	int		(*run)(struct cli *c);
 } commands[] = {
 	{ "run", run_run }, { "status", run_status }, { "metrics", run_metrics },
-	{ "get_backup", run_backup }, { "restore", run_restore }, { "version", run_version }, { "help", run_help },
+	{ "get_backup", run_backup }, { "restore", run_restore }, { "version", run_version },
+	{ "help", run_help }, { "complete", run_complete },
 };
+
+/* `hubleaf OPERATION --help` is `hubleaf help OPERATION`, that of a command is how all is used. */
+static void
+ask_for_help(struct cli *c)
+{
+	int is = c->command != NULL && opdoc_find(c->command) != NULL;
+
+	c->nfields = 0;
+	if (is)
+		push(&c->fields, &c->nfields, (char *)(uintptr_t)c->command);
+	c->command = "help";
+}
 
 int
 main(int argc, char *argv[])
@@ -467,10 +406,17 @@ main(int argc, char *argv[])
 	int rc;
 
 	parse_args(&c, argc, argv);
+	if (c.help)
+		ask_for_help(&c);
 	if (c.command == NULL)
-		usage(2);
+		usage();
+	/* A whole body says itself what is asked for. */
+	if (c.command[0] == '@') {
+		push(&c.fields, &c.nfields, (char *)(uintptr_t)c.command);
+		c.command = NULL;
+	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(c.command, commands[i].name) == 0)
+		if (c.command != NULL && strcmp(c.command, commands[i].name) == 0)
 			run = commands[i].run;
 	rc = run(&c);
 	conf_free(c.conf);

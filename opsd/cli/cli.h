@@ -65,6 +65,8 @@ int cli_daemon_pid(const struct conf *conf, const char *name);
 json_t *cli_wait_job(const struct target *t, const char *id, char **err);
 /* Until no table is behind what reachable nodes have; -1 with *err. */
 int cli_wait_tables(const struct target *t, char **err);
+/* Says it on standard error, and ends. */
+void cli_die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* What an answer that is an error says, on standard error. */
 void cli_print_error(const struct answer *a, const json_t *v);
 

@@ -34,9 +34,9 @@ cli_missing(const json_t *users, const json_t *config, const json_t *routes, con
 
 	if (users != NULL) {
 		add(list, !somebody_is(users, "super_user"), "no administrator: hubleaf add_user "
-		    "username=NAME password=TEXT role=super_user active=true");
+		    "username=NAME role=super_user active=true");
 		add(list, !somebody_is(users, "cluster_user"), "no cluster user: hubleaf add_user "
-		    "username=cluster password=SAME_ON_ALL role=cluster_user active=true");
+		    "username=cluster role=cluster_user active=true, with the password of all nodes");
 	}
 	if (config != NULL)
 		add(list, name == NULL || name[0] == '\0' ||

@@ -2,13 +2,11 @@
 
 #include "value.h"
 
-#include <float.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "packed.h"
+#include "words.h"
 
 #define MAX_REAL_AS_INTEGER	1e15	/* below, %.0f is the shortest form */
 
@@ -29,8 +27,7 @@ text_integer(struct buf *out, int64_t i)
 void
 value_text_real(struct buf *out, double d)
 {
-	char	text[40];
-	int	digits, n = 0;
+	char	text[WORDS_REAL];
 
 	if (!isfinite(d)) {
 		buf_add(out, "null", 4);
@@ -44,13 +41,7 @@ value_text_real(struct buf *out, double d)
 		text_integer(out, (int64_t)d);
 		return;
 	}
-	/* Those below DBL_MIN have fewer digits. */
-	for (digits = fabs(d) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
-		n = snprintf(text, sizeof(text), "%.*g", digits, d);
-		if (strtod(text, NULL) == d)
-			break;
-	}
-	buf_add(out, text, (size_t)n);
+	buf_add(out, text, (size_t)words_real(text, d));
 }
 
 static void

@@ -66,6 +66,97 @@ cli()
 	[[ $status = 1 && $output == *"is not UTF-8"* ]]
 }
 
+@test "help: an operation's fields with kind, default and example" {
+	run "$HL_CLI" help add_node
+	[ "$status" = 0 ]
+	[[ $output == *"node_name           text, required"*"Example: node_name=boston"* ]]
+	[[ $output == *"subscriptions[].start_time"*"default now"* ]]
+	first=$output
+	run "$HL_CLI" add_node node_name=x --help
+	[ "$output" = "$first" ]
+	run "$HL_CLI" help set_node_replication
+	[[ $output == "update_node: "*"also called set_node_replication"* ]]
+	run "$HL_CLI" help operations
+	[[ $output == *csv_url_load*system_information* ]]
+	run "$HL_CLI" help ad_node
+	[[ $status = 1 && $output == *"did you mean 'add_node'?"* ]]
+	run "$HL_CLI" status --help
+	[[ $status = 0 && $output == usage:* ]]
+}
+
+@test "did you mean: operations and fields" {
+	cli serch_by_id table=dog
+	[[ $status = 1 && $output == *"Operation 'serch_by_id' not found"*"did you mean 'search_by_id'?"* ]]
+	# refused: what is misspelt would have no effect
+	cli search_by_value table=dog attribute=id value='*' 'get_attributes=["*"]' limt=1
+	[[ $status = 1 && $output == *"search_by_value has no field 'limt', did you mean 'limit'?"* ]]
+	cli describe_table table=dog colour=red
+	[[ $status = 1 && $output == *"no field 'colour', see hubleaf help describe_table"* ]]
+	cli describe_table table=dog file=x
+	[[ $status = 1 && $output == *"no field 'file'"* ]]
+}
+
+@test "values from files and standard input; whole bodies" {
+	printf '[{"id":10,"name":"Tia","price":19.99}]' >"$HL_T/rows.json"
+	cli insert table=dog records@="$HL_T/rows.json"
+	[[ $status = 0 && $output == *"inserted 1 of 1"* ]]
+	cli insert table=dog records@=- <<<'[{"id":11,"name":"007"}]'
+	[[ $status = 0 && $output == *"inserted 1 of 1"* ]]
+	printf '[\n{"id":12},\n' >"$HL_T/rows.json"
+	cli insert table=dog records@="$HL_T/rows.json"
+	[[ $status = 1 && $output == *"records was sent as text, as it is not JSON: line 3"* ]]
+	# a body: alone, for an operation, with more fields
+	printf '{"operation":"search_by_id","table":"dog","ids":[10],"get_attributes":["name"]}' >"$HL_T/body"
+	cli "@$HL_T/body"
+	[[ $status = 0 && $output == *Tia* ]]
+	cli search_by_id @- 'ids=[11]' json=true <"$HL_T/body"
+	jq -e '.[0].name == "007"' <<<"$output"
+	cli insert "@$HL_T/body"
+	[[ $status = 1 && $output == *"is of the operation 'search_by_id', not of 'insert'"* ]]
+	cli insert @- <<<'{"operation":'
+	[[ $status = 1 && $output == *"-: is not JSON: line "* ]]
+	# text is text, whatever it looks like
+	cli describe_table table=7
+	[[ $status = 1 && $output == *"'data.7' does not exist"* ]]
+}
+
+@test "numbers print as they are stored; lists as tables" {
+	cli search_by_id table=dog 'ids=[10]' 'get_attributes=["price"]'
+	[ "$output" = "- price: 19.99" ]
+	cli search_by_id table=dog 'ids=[10]' 'get_attributes=["price"]' json=true
+	[[ $output == *'"price": 19.99'* ]]
+	cli search_by_id table=dog 'ids=[10,11]' 'get_attributes=["id","name","price"]' as=table
+	[ "${lines[0]}" = "id  name  price" ]
+	[ "${lines[1]}" = "10  Tia   19.99" ]
+	[ "${lines[2]}" = "11  007   null" ]
+	cli describe_table table=dog as=table
+	[[ $output == *"hash_attribute: id"* ]]
+	cli describe_table table=dog as=paper
+	[[ $status = 1 && $output == *"'as' must be one of [yaml, json, table]"* ]]
+}
+
+@test "a password from a file, standard input or the terminal, not among the arguments" {
+	echo secret-1 >"$HL_T/password"
+	cli add_user username=joe role=super_user active=true password@="$HL_T/password"
+	[[ $status = 0 ]]
+	cli login username=joe password@=- <<<secret-1
+	[[ $status = 0 && $output == *"Login successful"* ]]
+	# without a terminal the node says that it lacks
+	cli add_user username=ann role=super_user
+	[[ $status = 1 && $output == *"'password' is required"* ]]
+	run setsid "$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" alter_user username=joe password
+	[[ $status = 1 && $output == *"no terminal to ask for 'password'"* ]]
+	needs_terminal
+	type_on_terminal $'secret-2\nsecret-2\n' add_user username=ann role=super_user
+	[[ $status = 0 && $output == *"ann successfully added"* && $output != *secret-2* ]]
+	type_on_terminal $'secret-2\n' login username=ann password
+	[[ $status = 0 && $output == *"Login successful"* ]]
+	type_on_terminal $'secret-2\nsecret-3\n' alter_user username=ann password
+	[[ $status = 1 && $output == *"two passwords"* ]]
+	type_on_terminal $'secret-2\n' user_info target="http://127.0.0.1:$(port n1 api)" username=ann
+	[[ $status = 0 && $output == *"username: ann"* ]]
+}
+
 @test "an operation at another address" {
 	cli user_info target="http://127.0.0.1:$(port n1 api)" username=admin password=admin-secret json=true
 	[ "$status" = 0 ]
@@ -118,6 +209,26 @@ on_terminal()	# on_terminal ARG...: the same on a terminal; $output has no line 
 	output=${output//$'\r'/ }
 }
 
+# Each line when it is asked for, so that nothing is shown before the terminal is silent.
+type_on_terminal()	# type_on_terminal TEXT ARG...
+{
+	local args text=$1 line
+
+	shift
+	printf -v args '%q ' "$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" "$@"
+	: >"$HL_T/typescript"
+	run script -qefc "$args" "$HL_T/typescript" < <(
+		n=0
+		while IFS= read -r line; do
+			n=$((n + 1))
+			wait_until 10 eval "[ \"\$(grep -aoE '(password|Again): ' '$HL_T/typescript' | wc -l)\" -ge $n ]"
+			printf '%s\r' "$line"
+		done <<<"${text%$'\n'}"
+		wait_until 10 eval "grep -aq 'COMMAND_EXIT_CODE' '$HL_T/typescript'"
+	)
+	output=${output//$'\r'/ }
+}
+
 completes()	# completes WANTED WORD...: the last one
 {
 	local wanted=$1
@@ -135,11 +246,18 @@ completes()	# completes WANTED WORD...: the last one
 	# shellcheck disable=SC1091 # made when building
 	source "$HL_BUILD/packaging/hubleaf"
 	compopt() { :; }
+	PATH=$HL_BUILD/opsd:$PATH
 	completes get_backup hubleaf get_b
 	completes restore hubleaf -c /etc/x resto
 	completes file= hubleaf restore f
 	completes wait= hubleaf csv_file_load wa
 	completes file= hubleaf get_backup fi
+	completes "file_path=" hubleaf csv_file_load fi
+	completes "node_name=" hubleaf add_node no
+	completes "" hubleaf add_node rec
+	completes "get_attributes=" hubleaf search_by_hash get
+	completes "set_node_replication" hubleaf help set_no
+	completes "--long" hubleaf status --l
 }
 
 @test "wait: how a job ended is the answer" {

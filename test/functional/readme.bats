@@ -26,11 +26,12 @@ start_nodes()
 	done
 }
 
-# What stands in for a host, a port or a folder of the README is put in.
+# What stands in for a host, a port or a folder of the README is put in, and passwords are not typed.
 commands()	# commands TASK NODE
 {
 	"$HL_SRC/test/readme-task" "$1" "$2" |
-	    sed -e "s|clustering_nodeName=amsterdam|clustering_nodeName=$2|" \
+	    sed -e '/^hubleaf add_user/s|$| password@=- <<<SECRET|' -e '/^hubleaf alter_user.* password$/s|$|@=- <<<ANOTHER|' \
+	    -e "s|clustering_nodeName=amsterdam|clustering_nodeName=$2|" \
 	    -e "s|\"amsterdam.example.com\", \"port\": 9932|\"127.0.0.1\", \"port\": $(port amsterdam cluster)|" \
 	    -e "s|\"amsterdam.example.com\", \"port\": 9931|\"127.0.0.1\", \"port\": $(port amsterdam leafnodes)|" \
 	    -e "s|127.0.0.1:9925|127.0.0.1:$(port "$2" api)|" -e "s|/var/lib/hubleaf|$(root "$2")|" \

@@ -1,0 +1,255 @@
+#include "config.h"
+
+#include "cli_print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "cli_fields.h"
+#include "mem.h"
+#include "words.h"
+#include "yaml.h"
+
+enum look
+cli_take_look(json_t *body)
+{
+	enum look look = cli_take_flag(body, "json") ? LOOK_JSON : LOOK_YAML;
+	char *word = cli_take(body, "as");
+
+	if (word == NULL)
+		return (look);
+	if (strcmp(word, "table") == 0)
+		look = LOOK_TABLE;
+	else if (strcmp(word, "json") == 0)
+		look = LOOK_JSON;
+	else if (strcmp(word, "yaml") == 0)
+		look = LOOK_YAML;
+	else
+		cli_die("'as' must be one of [yaml, json, table]");
+	free(word);
+	return (look);
+}
+
+/* ---- JSON: numbers as they were sent ---- */
+
+static void	put_json(struct buf *out, const json_t *v, int depth);
+
+/* depth -1: all in one line. */
+static void
+put_break(struct buf *out, int depth)
+{
+	if (depth >= 0)
+		buf_addf(out, "\n%*s", depth * 2, "");
+}
+
+static void
+put_plain(struct buf *out, const json_t *v)
+{
+	char *text, real[WORDS_REAL];
+
+	if (json_is_real(v)) {
+		words_real(real, json_real_value(v));
+		buf_addf(out, "%s", real);
+		return;
+	}
+	text = json_dumps(v, JSON_ENCODE_ANY);
+	buf_addf(out, "%s", text != NULL ? text : "null");
+	free(text);
+}
+
+static void
+put_name(struct buf *out, const char *name)
+{
+	json_t *text = json_string(name);
+
+	put_plain(out, text);
+	buf_addf(out, ": ");
+	json_decref(text);
+}
+
+static void
+put_json(struct buf *out, const json_t *v, int depth)
+{
+	int inside = depth == -1 ? -1 : depth + 1, n = 0;
+	const char *name, *sep = depth == -1 ? ", " : ",";
+	json_t *e;
+	size_t i;
+
+	if (!json_is_object(v) && !json_is_array(v)) {
+		put_plain(out, v);
+		return;
+	}
+	buf_u8(out, json_is_object(v) ? '{' : '[');
+	json_object_foreach((json_t *)(uintptr_t)v, name, e) {
+		buf_addf(out, "%s", n++ > 0 ? sep : "");
+		put_break(out, inside);
+		put_name(out, name);
+		put_json(out, e, inside);
+	}
+	json_array_foreach(v, i, e) {
+		buf_addf(out, "%s", n++ > 0 ? sep : "");
+		put_break(out, inside);
+		put_json(out, e, inside);
+	}
+	if (n > 0)
+		put_break(out, depth);
+	buf_u8(out, json_is_object(v) ? '}' : ']');
+}
+
+/* ---- tables ---- */
+
+/* In letters, of which UTF-8 has several bytes. */
+static size_t
+width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return (n);
+}
+
+static const char *
+cell(const json_t *line, size_t i)
+{
+	const char *text = json_string_value(json_array_get(line, i));
+
+	return (text != NULL ? text : "");
+}
+
+void
+cli_table(struct buf *out, const json_t *lines)
+{
+	const json_t *line;
+	size_t i, k, columns = 0, *widths;
+
+	json_array_foreach(lines, i, line)
+		columns = json_array_size(line) > columns ? json_array_size(line) : columns;
+	widths = xcalloc(columns + 1, sizeof(*widths));
+	json_array_foreach(lines, i, line)
+		for (k = 0; k < json_array_size(line); k++)
+			if (width(cell(line, k)) > widths[k])
+				widths[k] = width(cell(line, k));
+	json_array_foreach(lines, i, line) {
+		size_t last = json_array_size(line);
+
+		for (; last > 0 && cell(line, last - 1)[0] == '\0'; last--)
+			;
+		for (k = 0; k < last; k++)
+			buf_addf(out, "%s%s%*s", k > 0 ? "  " : "", cell(line, k), k + 1 < last ?
+			    (int)(widths[k] - width(cell(line, k))) : 0, "");
+		buf_u8(out, '\n');
+	}
+	free(widths);
+}
+
+/* Text as it is, but in one line; all else as JSON. */
+static json_t *
+cell_of(const json_t *v)
+{
+	struct buf b = { 0 };
+	json_t *text;
+
+	if (v == NULL)
+		return (json_string(""));
+	if (json_is_string(v) && strpbrk(json_string_value(v), "\n\r\t") == NULL)
+		return (json_string(json_string_value(v)));
+	put_json(&b, v, -1);
+	text = json_stringn((const char *)b.data, b.len);
+	buf_free(&b);
+	return (text);
+}
+
+/* Every name that one of the objects has, in the order in which they come. */
+static json_t *
+names_of(const json_t *list)
+{
+	json_t *names = json_object(), *o, *v;
+	const char *name;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+		json_object_foreach(o, name, v)
+			json_object_set_new(names, name, json_null());
+	return (names);
+}
+
+static json_t *
+lines_of(const json_t *list)
+{
+	json_t *names = names_of(list), *lines = json_array(), *line = json_array(), *o, *null;
+	const char *name;
+	size_t i;
+
+	json_object_foreach(names, name, null)
+		json_array_append_new(line, json_string(name));
+	json_array_append_new(lines, line);
+	json_array_foreach(list, i, o) {
+		line = json_array();
+		json_object_foreach(names, name, null)
+			json_array_append_new(line, cell_of(json_object_get(o, name)));
+		json_array_append_new(lines, line);
+	}
+	json_decref(names);
+	return (lines);
+}
+
+/* The list itself, or the only thing in an object; NULL: there is none of objects. */
+static const json_t *
+list_in(const json_t *v)
+{
+	const json_t *e;
+	size_t i;
+
+	if (json_is_object(v) && json_object_size(v) == 1)
+		v = json_object_iter_value(json_object_iter((json_t *)(uintptr_t)v));
+	if (!json_is_array(v))
+		return (NULL);
+	json_array_foreach(v, i, e)
+		if (!json_is_object(e))
+			return (NULL);
+	return (v);
+}
+
+static void
+put_table(struct buf *out, const json_t *list)
+{
+	json_t *lines = lines_of(list);
+
+	cli_table(out, lines);
+	json_decref(lines);
+}
+
+/* ---- all ---- */
+
+static void
+put_yaml(struct buf *out, const json_t *v)
+{
+	char *text = yaml_dump(v);
+
+	if (text != NULL)
+		buf_add(out, text, strlen(text));
+	free(text);
+}
+
+void
+cli_print(const json_t *v, enum look look)
+{
+	const json_t *list = look == LOOK_TABLE ? list_in(v) : NULL;
+	struct buf out = { 0 };
+
+	if (list != NULL)
+		put_table(&out, list);
+	else if (look == LOOK_JSON)
+		put_json(&out, v, 0);
+	else
+		put_yaml(&out, v);
+	if (out.len > 0) {
+		fwrite(out.data, 1, out.len, stdout);
+		if (out.data[out.len - 1] != '\n')
+			putchar('\n');
+	}
+	buf_free(&out);
+}
