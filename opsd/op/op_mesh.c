@@ -9,25 +9,15 @@
 #include "clock.h"
 #include "cluster.h"
 #include "flows.h"
-#include "lag.h"
 #include "nodes.h"
+#include "progress.h"
 #include "warn.h"
 #include "words.h"
 
 #define NETWORK_MS	2000	/* cluster_network waits this long by default */
 #define NETWORK_MAX_MS	60000
-#define BACKLOG_MS	5000	/* a live flow that is behind by more is catching up */
-
-/* The words of a connection; the worst of its flows counts. */
-enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_FAILED };
 
 static const char *const rank_words[] = { "open", "syncing", "clock", "failed" };
-
-static const enum rank state_ranks[] = {
-	[FLOW_LIVE] = RANK_OPEN, [FLOW_FETCH] = RANK_SYNCING, [FLOW_COPY] = RANK_SYNCING,
-	[FLOW_CLOCK] = RANK_CLOCK, [FLOW_FAILED] = RANK_FAILED,
-	[FLOW_RECOVER] = RANK_SYNCING
-};
 
 struct connection {
 	struct ops	*ops;
@@ -35,15 +25,8 @@ struct connection {
 	struct peer_view view;
 	struct flow	**flows;
 	size_t		 n;
+	struct progress	*progress;	/* of each entry */
 };
-
-static enum rank
-flow_rank(const struct flow *fl)
-{
-	enum rank	rank = fl->ahead ? RANK_CLOCK : state_ranks[fl->state];
-
-	return (rank == RANK_OPEN && lag_received(fl).ms > BACKLOG_MS ? RANK_SYNCING : rank);
-}
 
 static const char *
 connection_status(const struct connection *c)
@@ -74,82 +57,33 @@ uptime_text(uint64_t ms)
 	return (text);
 }
 
-static int
-flow_of(const struct connection *c, const struct flow *fl, const struct entry *e)
-{
-	return (fl->state != FLOW_RECOVER && peer_effective(c->peer, fl->database,
-	    strlen(fl->database), fl->name, strlen(fl->name)) == e);
-}
-
 /*
  * How far we are with what the peer sends.  Its log has one counter for all its
  * tables: lag is the most that can be missing.  For "*" the worst table counts.
  */
 static void
-add_received(const struct connection *c, const struct entry *e, json_t *o)
+add_received(const struct entry *e, const struct progress *at, json_t *o)
 {
-	const struct flow	*worst = NULL, *fl;
-	uint64_t		 rows = 0, total = 0, most = 0, tables = 0, since = 0;
-	int64_t			 ms = 0;
-	struct lag		 lag;
+	const struct flow	*worst = at->worst;
 
-	for (size_t i = 0; i < c->n; i++) {
-		fl = c->flows[i];
-		if (!flow_of(c, fl, e))
-			continue;
-		tables++;
-		if (fl->state == FLOW_COPY) {
-			rows += fl->copied;
-			total += flow_rows_total(fl);
-		}
-		if (fl->state != FLOW_LIVE && (since == 0 || fl->since_ms < since))
-			since = fl->since_ms;
-		lag = lag_received(fl);
-		most = lag.n > most ? lag.n : most;
-		ms = ms == -1 || lag.ms == -1 ? -1 : lag.ms > ms ? lag.ms : ms;
-		if (worst == NULL || flow_rank(fl) > flow_rank(worst))
-			worst = fl;
-	}
 	json_object_set_new(o, "state", json_string(worst != NULL ? flow_state_name(worst->state) :
 	    strcmp(e->table, "*") == 0 ? "live" : "waiting"));
 	if (strcmp(e->table, "*") == 0)
-		json_object_set_new(o, "tables", json_integer((json_int_t)tables));
+		json_object_set_new(o, "tables", json_integer((json_int_t)at->tables));
 	else
 		json_object_set_new(o, "cursor",
 		    number_or_null(worst != NULL, worst != NULL ? (json_int_t)worst->seq : 0));
-	json_object_set_new(o, "lag", json_integer((json_int_t)most));
-	json_object_set_new(o, "lag_ms", number_or_null(ms != -1, ms));
+	json_object_set_new(o, "lag", json_integer((json_int_t)at->lag));
+	json_object_set_new(o, "lag_ms", number_or_null(at->lag_ms != -1, at->lag_ms));
 	if (worst != NULL && worst->state == FLOW_COPY) {
-		json_object_set_new(o, "rows_copied", json_integer((json_int_t)rows));
-		json_object_set_new(o, "rows_total", number_or_null(total != 0, (json_int_t)total));
+		json_object_set_new(o, "rows_copied", json_integer((json_int_t)at->rows));
+		json_object_set_new(o, "rows_total",
+		    number_or_null(at->total != 0, (json_int_t)at->total));
 	}
-	if (since != 0)
-		json_object_set_new(o, "since", json_integer((json_int_t)since));
+	if (at->since_ms != 0)
+		json_object_set_new(o, "since", json_integer((json_int_t)at->since_ms));
 	if (worst != NULL && worst->why != NULL && worst->why[0] != '\0')
 		json_object_set_new(o, "error", json_string(worst->why));
-}
-
-/* How far the peer is with what we send; null until it has said so. */
-static void
-add_sent(const struct connection *c, const struct entry *e, json_t *o)
-{
-	struct table	**tables;
-	uint64_t	  most = 0;
-	size_t		  n;
-
-	tables = catalog_tables(c->ops->catalog, e->database, &n);
-	for (size_t i = 0; i < n; i++) {
-		const char	*name = tables[i]->name;
-		struct lag	 lag = lag_sent(tables[i], &c->view);
-
-		if (lag.n > most && peer_effective(c->peer, e->database, strlen(e->database), name,
-		    strlen(name)) == e)
-			most = lag.n;
-		table_unref(tables[i]);
-	}
-	free(tables);
-	json_object_set_new(o, "peer_lag",
-	    number_or_null(c->view.received != NULL, (json_int_t)most));
 }
 
 static json_t *
@@ -166,9 +100,11 @@ subscriptions_json(const struct connection *c)
 		    e->database, "table", e->table, "publish", e->publish, "subscribe",
 		    e->subscribe);
 		if (e->subscribe)
-			add_received(c, e, o);
+			add_received(e, &c->progress[i], o);
+		/* How far the peer is with what we send; null until it has said so. */
 		if (e->publish)
-			add_sent(c, e, o);
+			json_object_set_new(o, "peer_lag", number_or_null(c->view.received != NULL,
+			    (json_int_t)c->progress[i].peer_lag));
 		json_array_append_new(list, o);
 	}
 	return (list);
@@ -200,28 +136,43 @@ name_order(const void *a, const void *b)
 }
 
 static json_t *
+look(struct ops *ops, struct peer *p, struct table *const *tables, size_t n)
+{
+	struct connection c = { .ops = ops, .peer = p };
+	json_t		 *o;
+
+	cluster_view(ops->cluster, p->id, &c.view);
+	c.flows = flows_all(ops->flows, p->id, &c.n);
+	c.progress = progress_new(p, c.flows, c.n);
+	progress_add_sent(c.progress, p, tables, n, &c.view);
+	o = connection_json(&c);
+	for (size_t i = 0; i < c.n; i++)
+		flow_free(c.flows[i]);
+	free(c.flows);
+	free(c.progress);
+	peer_view_clear(&c.view);
+	return (o);
+}
+
+static json_t *
 connections_json(struct ops *ops)
 {
 	json_t		 *list = json_array();
 	struct peer	**all;
-	size_t		  n;
+	struct table	**tables;
+	size_t		  n, m;
 
 	all = nodes_all(ops->nodes, &n);
+	tables = catalog_tables(ops->catalog, NULL, &m);
 	qsort(all, n, sizeof(struct peer *), name_order);
 	for (size_t i = 0; i < n; i++) {
-		struct connection c = { .ops = ops, .peer = all[i] };
-
-		if (peer_active(all[i])) {
-			cluster_view(ops->cluster, all[i]->id, &c.view);
-			c.flows = flows_all(ops->flows, all[i]->id, &c.n);
-			json_array_append_new(list, connection_json(&c));
-			for (size_t k = 0; k < c.n; k++)
-				flow_free(c.flows[k]);
-			free(c.flows);
-			peer_view_clear(&c.view);
-		}
+		if (peer_active(all[i]))
+			json_array_append_new(list, look(ops, all[i], tables, m));
 		peer_free(all[i]);
 	}
+	for (size_t i = 0; i < m; i++)
+		table_unref(tables[i]);
+	free(tables);
 	free(all);
 	return (list);
 }

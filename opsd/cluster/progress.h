@@ -1,0 +1,32 @@
+#ifndef HL_PROGRESS_H
+#define HL_PROGRESS_H
+
+#include "cluster.h"
+#include "entries.h"
+#include "flows.h"
+
+/* How far what is subscribed with a peer is, entry by entry. No I/O. */
+
+/* The words of a connection; the worst of its flows counts. */
+enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_FAILED };
+
+enum rank flow_rank(const struct flow *fl);
+
+/* Of an entry; for "*" of all its tables. */
+struct progress {
+	const struct flow *worst;	/* borrowed; NULL: nothing flows */
+	uint64_t	 tables;	/* that flow */
+	uint64_t	 lag;		/* received: the most transactions that can be missing */
+	int64_t		 lag_ms;	/* -1: not known */
+	uint64_t	 rows, total;	/* copied, of about so many */
+	uint64_t	 since_ms;	/* not live; 0: all are */
+	uint64_t	 peer_lag;	/* sent */
+};
+
+/* An array as long as the peer's entries, of these flows of it; free it. */
+struct progress *progress_new(const struct peer *p, struct flow *const *flows, size_t n);
+/* Our tables: how far the peer is with those that it gets. */
+void progress_add_sent(struct progress *all, const struct peer *p, struct table *const *tables,
+    size_t n, const struct peer_view *v);
+
+#endif

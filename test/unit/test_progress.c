@@ -1,0 +1,115 @@
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "mem.h"
+#include "progress.h"
+
+#define MANY	100000	/* so many that looking at all for each would not end */
+
+static const uint8_t id[NODE_ID_LEN] = "0123456789abcde";
+
+static struct flow *
+flow(const char *table, enum flow_state state, uint64_t seq, uint64_t head)
+{
+	struct flow *fl = xcalloc(1, sizeof(*fl));
+
+	fl->database = xstrdup("data");
+	fl->name = xstrdup(table);
+	fl->state = state;
+	fl->seq = fl->ms = seq;
+	fl->head = fl->head_ms = head;
+	fl->since_ms = state == FLOW_LIVE ? 0 : seq;
+	return (fl);
+}
+
+static struct peer *
+subscribed(unsigned n, const char *format)
+{
+	struct peer *p = peer_new(id, "boston");
+	char name[16];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), format, i);
+		peer_set_entry(p, "data", name, 1, 1, 0, 0, (struct stamp){ i + 1, 1 });
+	}
+	return (p);
+}
+
+static void
+test_star(void **state)
+{
+	struct peer *p = peer_new(id, "boston");
+	struct flow *flows[] = { flow("a", FLOW_LIVE, 10, 12), flow("b", FLOW_COPY, 7, 20),
+	    flow("c", FLOW_LIVE, 5, 5), flow("d", FLOW_RECOVER, 1, 100) };
+	struct progress *all;
+
+	(void)state;
+	peer_set_entry(p, "data", "*", 1, 1, 0, 0, (struct stamp){ 1, 1 });
+	peer_set_entry(p, "data", "c", 1, 1, 0, 0, (struct stamp){ 1, 1 });
+	flows[1]->copied = 3;
+	flows[1]->peer_rows = 9;
+	all = progress_new(p, flows, 4);
+	assert_int_equal(all[0].tables, 2);
+	assert_ptr_equal(all[0].worst, flows[1]);
+	assert_int_equal(all[0].lag, 13);
+	assert_int_equal(all[0].lag_ms, 13);
+	assert_int_equal(all[0].rows, 3);
+	assert_int_equal(all[0].total, 9);
+	assert_int_equal(all[0].since_ms, 7);
+	assert_ptr_equal(all[1].worst, flows[2]);
+	assert_int_equal(all[1].lag, 0);
+	assert_int_equal(all[1].since_ms, 0);
+	for (int i = 0; i < 4; i++)
+		flow_free(flows[i]);
+	free(all);
+	peer_free(p);
+}
+
+static void
+test_many(void **state)
+{
+	struct peer *p = subscribed(MANY, "t%u");
+	struct flow **flows = xcalloc(MANY, sizeof(*flows));
+	struct table **tables = xcalloc(MANY, sizeof(*tables));
+	struct peer_view v = { 0 };
+	struct progress *all;
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "t%u", i);
+		flows[i] = flow(name, FLOW_LIVE, i, MANY);
+		tables[i] = table_new("data", name, "id");
+		table_set_head(tables[i], i + 1, i + 1);
+	}
+	all = progress_new(p, flows, MANY);
+	progress_add_sent(all, p, tables, MANY, &v);
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_int_equal(all[i].lag, MANY - i);
+		assert_int_equal(all[i].peer_lag, i + 1);
+		flow_free(flows[i]);
+		table_unref(tables[i]);
+	}
+	free(flows);
+	free(tables);
+	free(all);
+	peer_free(p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_star), cmocka_unit_test(test_many)
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
