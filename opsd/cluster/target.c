@@ -9,6 +9,7 @@
 #include "cluster.h"
 #include "flows.h"
 #include "mem.h"
+#include "progress.h"
 #include "settings.h"
 #include "subscribe.h"
 
@@ -90,81 +91,98 @@ target_known(const struct target *t, const json_t *sub)
 	    peer_entry(t->peer, entry_text(sub, "database"), entry_text(sub, "table")));
 }
 
+static struct stamp
+entry_stamp(const json_t *entry)
+{
+	const json_t	*s = json_object_get(entry, "stamp");
+
+	return ((struct stamp){ (uint64_t)json_integer_value(json_array_get(s, 0)),
+	    (uint64_t)json_integer_value(json_array_get(s, 1)) });
+}
+
 uint64_t
 entry_time(const json_t *entry)
 {
-	return ((uint64_t)json_integer_value(json_array_get(json_object_get(entry, "stamp"), 0)));
+	return (entry_stamp(entry).time);
 }
 
 /* Whether asking again could mend something: the table went away, or its flow has failed. */
 static int
-is_whole(const struct target *t, const struct entry *e)
+is_whole(const struct target *t, const struct entry *e, const struct progress *all)
 {
-	struct table	 *table = strcmp(e->table, "*") == 0 ? NULL :
-	    catalog_get(t->ops->catalog, e->database, e->table);
-	int		  whole = table != NULL || strcmp(e->table, "*") == 0;
-	struct flow	**flows;
-	size_t		  n;
+	const struct flow	*fl = all[e - t->peer->entries].worst;
+	struct table		*table;
 
+	if (fl != NULL && fl->state == FLOW_FAILED)
+		return (0);
+	if (strcmp(e->table, "*") == 0)
+		return (1);
+	table = catalog_get(t->ops->catalog, e->database, e->table);
 	table_unref(table);
-	flows = flows_all(t->ops->flows, t->peer->id, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (flows[i]->state == FLOW_FAILED && peer_effective(t->peer, flows[i]->database,
-		    strlen(flows[i]->database), flows[i]->name, strlen(flows[i]->name)) == e)
-			whole = 0;
-		flow_free(flows[i]);
+	return (table != NULL);
+}
+
+/* Adds the subscription to what is asked for, unless it is as it should be already. */
+static void
+plan(struct target *t, const json_t *s, const struct progress *all)
+{
+	const struct entry	*had = target_known(t, s);
+	int	 publish = entry_flag(s, "publish"), subscribe = entry_flag(s, "subscribe");
+	uint64_t start = (uint64_t)json_integer_value(json_object_get(s, "start_ms"));
+	json_t	*shown = json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema", entry_text(s, "database"),
+	    "database", entry_text(s, "database"), "table", entry_text(s, "table"), "publish",
+	    publish, "subscribe", subscribe);
+
+	if (had != NULL && !had->removed && had->publish == publish && had->subscribe == subscribe &&
+	    start == 0 && is_whole(t, had, all)) {
+		json_array_append_new(t->skipped, shown);
+		return;
 	}
-	free(flows);
-	return (whole);
+	json_array_append_new(t->done, shown);
+	json_array_append_new(t->entries, entry_json(entry_text(s, "database"),
+	    entry_text(s, "table"), publish, subscribe, 0, start,
+	    entry_next_stamp(t->ops, had != NULL ? had->stamp.time : 0)));
 }
 
 void
 target_plan(struct target *t, const json_t *subs)
 {
-	const struct entry	*had;
-	json_t			*s;
-	size_t			 i;
+	struct progress	 *all = NULL;
+	struct flow	**flows = NULL;
+	json_t		 *s;
+	size_t		  n = 0, i;
 
-	json_array_foreach((json_t *)(uintptr_t)subs, i, s) {
-		int	publish = entry_flag(s, "publish"), subscribe = entry_flag(s, "subscribe");
-		uint64_t start = (uint64_t)json_integer_value(json_object_get(s, "start_ms"));
-		json_t	*shown = json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema",
-		    entry_text(s, "database"), "database", entry_text(s, "database"), "table",
-		    entry_text(s, "table"), "publish", publish, "subscribe", subscribe);
-
-		had = target_known(t, s);
-		if (had != NULL && !had->removed && had->publish == publish &&
-		    had->subscribe == subscribe && start == 0 && is_whole(t, had)) {
-			json_array_append_new(t->skipped, shown);
-			continue;
-		}
-		json_array_append_new(t->done, shown);
-		json_array_append_new(t->entries, entry_json(entry_text(s, "database"),
-		    entry_text(s, "table"), publish, subscribe, 0, start,
-		    entry_next_stamp(t->ops, had != NULL ? had->stamp.time : 0)));
+	if (t->peer != NULL) {
+		flows = flows_all(t->ops->flows, t->peer->id, &n);
+		all = progress_new(t->peer, flows, n);
 	}
-}
-
-static int
-lists(const json_t *subs, const struct entry *e)
-{
-	json_t	*s;
-	size_t	 i;
-
 	json_array_foreach((json_t *)(uintptr_t)subs, i, s)
-		if (strcmp(entry_text(s, "database"), e->database) == 0 &&
-		    strcmp(entry_text(s, "table"), e->table) == 0)
-			return (1);
-	return (0);
+		plan(t, s, all);
+	for (i = 0; i < n; i++)
+		flow_free(flows[i]);
+	free(flows);
+	free(all);
 }
 
 /* Whatever the peer has beside these goes. */
 void
 target_plan_removals(struct target *t, const json_t *subs)
 {
-	for (size_t i = 0; t->peer != NULL && i < t->peer->n; i++)
-		if (!t->peer->entries[i].removed && !lists(subs, &t->peer->entries[i]))
-			json_array_append_new(t->entries, entry_tombstone(t->ops, &t->peer->entries[i]));
+	static const uint8_t	 none[NODE_ID_LEN];
+	struct peer		*listed = peer_new(none, "");	/* to find them in */
+	json_t			*s;
+	size_t			 i;
+
+	json_array_foreach((json_t *)(uintptr_t)subs, i, s)
+		peer_set_entry(listed, entry_text(s, "database"), entry_text(s, "table"), 0, 0, 0, 0,
+		    (struct stamp){ 0, 0 });
+	for (i = 0; t->peer != NULL && i < t->peer->n; i++) {
+		const struct entry *e = &t->peer->entries[i];
+
+		if (!e->removed && peer_entry(listed, e->database, e->table) == NULL)
+			json_array_append_new(t->entries, entry_tombstone(t->ops, e));
+	}
+	peer_free(listed);
 }
 
 static unsigned
@@ -227,27 +245,27 @@ learn_id(struct target *t, unsigned timeout_ms)
 
 /* Entries that the peer has newer than asked for: given a stamp beyond; how many. */
 static int
-outdated(struct target *t)
+outdated(struct target *t, const uint8_t *id)
 {
-	json_t	*theirs = json_object_get(t->answer, "entries"), *e, *o;
-	size_t	 i, k;
-	int	 n = 0;
+	struct peer	*theirs = peer_from_json(id, t->answer);
+	json_t		*e;
+	size_t		 i;
+	int		 n = 0;
 
-	json_array_foreach(t->entries, i, e)
-		json_array_foreach(theirs, k, o) {
-			const char	*db = entry_text(o, "database"), *table = entry_text(o, "table");
-			struct stamp	 s;
+	json_array_foreach(t->entries, i, e) {
+		const struct entry	*o = theirs == NULL ? NULL :
+		    peer_entry(theirs, entry_text(e, "database"), entry_text(e, "table"));
+		struct stamp		 s;
 
-			if (db == NULL || table == NULL || strcmp(db, entry_text(e, "database")) != 0 ||
-			    strcmp(table, entry_text(e, "table")) != 0 ||
-			    json_equal(json_object_get(o, "stamp"), json_object_get(e, "stamp")) ||
-			    entry_time(o) < entry_time(e) || entry_time(o) + 1 >= STAMP_TIME_MAX)
-				continue;
-			s = entry_next_stamp(t->ops, entry_time(o));
-			json_object_set_new(e, "stamp", json_pack("[I,I]", (json_int_t)s.time,
-			    (json_int_t)s.node));
-			n++;
-		}
+		if (o == NULL || o->stamp.time < entry_time(e) || o->stamp.time + 1 >= STAMP_TIME_MAX ||
+		    stamp_cmp(o->stamp, entry_stamp(e)) == 0)
+			continue;
+		s = entry_next_stamp(t->ops, o->stamp.time);
+		json_object_set_new(e, "stamp", json_pack("[I,I]", (json_int_t)s.time,
+		    (json_int_t)s.node));
+		n++;
+	}
+	peer_free(theirs);
 	return (n);
 }
 
@@ -277,7 +295,7 @@ target_ask(struct target *t)
 				t->asked = 0;	/* refused as a whole */
 			return (fail(t, status, t->answer, timeout_ms));
 		}
-		if (outdated(t) == 0)
+		if (outdated(t, id) == 0)
 			break;
 	}
 	t->status = 200;
