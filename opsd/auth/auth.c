@@ -36,7 +36,8 @@
 
 struct verified {
 	uint8_t		 id[32];
-	struct user	*user;
+	struct user	*user;		/* as it was in that */
+	uint64_t	 generation;
 	uint64_t	 until_us;
 	UT_hash_handle	 hh;
 };
@@ -84,20 +85,63 @@ cache_clear(struct auth *a)
 		cache_drop(a, v);
 }
 
+/* What is there of that header, not too old; the lock is held. */
+static struct verified *
+cache_look(struct auth *a, const uint8_t id[32])
+{
+	struct verified *v;
+
+	HASH_FIND(hh, a->cache, id, 32, v);
+	if (v == NULL || v->until_us > mono_us())
+		return (v);
+	cache_drop(a, v);
+	return (NULL);
+}
+
+/*
+ * Users or roles changed since: the password that was verified is the user's as long as its
+ * mark is the same, and the rest is as it is now.  Takes the user; NULL: it is to be verified.
+ */
+static struct user *
+cache_renew(struct auth *a, const uint8_t id[32], struct user *was, uint64_t generation)
+{
+	struct user *u = user_load(a->ops, was->name);
+	struct verified *v;
+
+	if (u != NULL && memcmp(u->mark, was->mark, sizeof(u->mark)) != 0) {
+		user_unref(u);
+		u = NULL;
+	}
+	pthread_mutex_lock(&a->lock);
+	v = cache_look(a, id);
+	if (v != NULL && v->user == was && u == NULL)
+		cache_drop(a, v);
+	else if (v != NULL && v->user == was) {
+		user_unref(v->user);
+		v->user = user_ref(u);
+		v->generation = generation;
+	}
+	pthread_mutex_unlock(&a->lock);
+	user_unref(was);
+	return (u);
+}
+
 static struct user *
 cache_find(struct auth *a, const uint8_t id[32])
 {
 	struct verified *v;
 	struct user *u = NULL;
+	uint64_t generation;
+	int old = 0;
 
 	pthread_mutex_lock(&a->lock);
-	HASH_FIND(hh, a->cache, id, 32, v);
-	if (v != NULL && v->until_us > mono_us())
+	generation = a->generation;
+	if ((v = cache_look(a, id)) != NULL) {
 		u = user_ref(v->user);
-	else if (v != NULL)
-		cache_drop(a, v);
+		old = v->generation != generation;
+	}
 	pthread_mutex_unlock(&a->lock);
-	return (u);
+	return (old ? cache_renew(a, id, u, generation) : u);
 }
 
 static uint64_t
@@ -111,7 +155,7 @@ cache_ttl_us(struct ops *ops)
 	return (ms * 1000);
 }
 
-/* For at most `us`, and not when users or roles changed since `generation`. */
+/* For at most `us`; the user is as it was in `generation`. */
 static void
 cache_add(struct auth *a, const uint8_t id[32], struct user *u, uint64_t generation, uint64_t us)
 {
@@ -120,6 +164,7 @@ cache_add(struct auth *a, const uint8_t id[32], struct user *u, uint64_t generat
 
 	memcpy(v->id, id, sizeof(v->id));
 	v->user = user_ref(u);
+	v->generation = generation;
 	v->until_us = mono_us() + (us < ttl ? us : ttl);
 	pthread_mutex_lock(&a->lock);
 	if (HASH_COUNT(a->cache) >= CACHE_MAX)
@@ -127,14 +172,8 @@ cache_add(struct auth *a, const uint8_t id[32], struct user *u, uint64_t generat
 	HASH_FIND(hh, a->cache, id, 32, old);
 	if (old != NULL)
 		cache_drop(a, old);
-	if (generation == a->generation) {
-		HASH_ADD(hh, a->cache, id, sizeof(v->id), v);
-		v = NULL;
-	}
+	HASH_ADD(hh, a->cache, id, sizeof(v->id), v);
 	pthread_mutex_unlock(&a->lock);
-	if (v != NULL)
-		user_unref(v->user);
-	free(v);
 }
 
 static uint64_t
@@ -165,7 +204,6 @@ auth_changed(struct auth *a)
 {
 	pthread_mutex_lock(&a->lock);
 	a->generation++;
-	cache_clear(a);
 	pthread_mutex_unlock(&a->lock);
 }
 

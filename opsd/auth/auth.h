@@ -15,7 +15,7 @@ struct auth *auth_start(struct ops *ops, char **err);
 void auth_stop(struct auth *a);
 /*
  * Around reading and changing users or roles, so that what was read still holds; the thread
- * may wait long.  After a change, and before anybody hears of it: forget what was verified.
+ * may wait long.  After a change, and before anybody hears of it: look again at who was verified.
  */
 void auth_change_begin(struct auth *a);
 void auth_change_end(struct auth *a);

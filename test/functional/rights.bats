@@ -504,6 +504,7 @@ job_over()
 	local i url="http://127.0.0.1:$(port n1 api)/"
 
 	ok n1 '{"operation":"user_info"}'
+	as root 200 '{"operation":"user_info"}'
 	# One is forgotten each three seconds: a slow machine needs some more than twenty.
 	for i in {1..60}; do
 		curl -s -m 20 -i -u "eve$i:wrong" -d '{"operation":"user_info"}' "$url" >"$HL_T/many"
@@ -513,6 +514,14 @@ job_over()
 	[ "$i" -ge 20 ]
 	grep -q '^HTTP/1.1 429' "$HL_T/many"
 	grep -q -i '^Retry-After: [1-9]' "$HL_T/many"
+	ok n1 '{"operation":"user_info"}'
+	# Also after others were changed; not with a password of before.
+	ok n1 '{"operation":"alter_user","username":"reader","active":true}'
+	ok n1 '{"operation":"add_role","role":"later","permission":{}}'
+	ok n1 '{"operation":"user_info"}'
+	ok n1 '{"operation":"alter_user","username":"root","password":"root-new"}'
+	HL_USER=root HL_PASSWORD=root-pw op n1 '{"operation":"user_info"}'
+	[[ $code == 4?? ]]
 	ok n1 '{"operation":"user_info"}'
 	curl -s -m 20 --unix-socket "$(root n1)/operations-server" -d '{"operation":"user_info"}' http://x/ | jq -e '.active'
 	wait_until 20 as reader 200 '{"operation":"user_info"}'
