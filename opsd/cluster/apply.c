@@ -11,6 +11,7 @@
 #include "group_priv.h"
 #include "key.h"
 #include "log.h"
+#include "merge.h"
 #include "mem.h"
 #include "nodes.h"
 #include "ops.h"
@@ -56,73 +57,6 @@ apply_free(struct apply *a)
 	free(a);
 }
 
-/* Components that this node decided to forget locally do not come back. */
-static void
-forget(struct row *r, const struct table *t)
-{
-	uint32_t n = 0;
-
-	row_floor(r, t->floor);
-	for (uint32_t i = 0; i < r->n; i++) {
-		const struct attribute *a = table_attr(t, r->attrs[i].name, r->attrs[i].nlen);
-
-		if (a == NULL || stamp_cmp(r->attrs[i].stamp, a->dropped) > 0)
-			r->attrs[n++] = r->attrs[i];
-	}
-	r->n = n;
-}
-
-/* Of a row that was removed here alone, for its age, and has not been made again. */
-static int
-is_forgotten(const struct table *t, const struct row *here, const struct row *with)
-{
-	struct stamp made = row_created(with);
-
-	if (stamp_none(t->forgotten) || row_visible(here))
-		return (0);
-	return (stamp_cmp(stamp_none(made) ? row_newest(with) : made, t->forgotten) < 0);
-}
-
-/* Merge into the row what is above floor; 1 when it changed, -1 with the store broken. */
-static int
-merge_record(struct group *g, struct table *t, const uint8_t *key, size_t klen, struct row *with,
-    struct stamp floor, struct buf *before)
-{
-	struct group_row *gr = group_row(g, t, key, klen);
-	struct row row = { 0 };
-	int changed;
-
-	if (gr == NULL || row_load(&row, gr->now.data, gr->now.len) == -1) {
-		row_free(&row);
-		group_broken(g);
-		return (-1);
-	}
-	group_observe(g, row_newest(with).time);
-	if (is_forgotten(t, &row, with)) {
-		row_free(&row);
-		return (0);
-	}
-	row_floor(with, floor);
-	forget(with, t);
-	if (before != NULL) {
-		buf_strn(before, key, klen);
-		buf_blob(before, gr->now.data, gr->now.len);
-	}
-	changed = row_merge(&row, with);
-	if (changed) {
-		group_row_set(g, gr, &row);
-		group_see_attrs(g, t, with);
-	}
-	row_free(&row);
-	return (changed);
-}
-
-static int
-too_new(struct group *g, struct stamp s)
-{
-	return (stamp_ms(s) > group_wall_ms(g) + group_ops(g)->live.max_skew_ms);
-}
-
 /* 0 fit, 1 too far ahead, -1 broken. */
 static int
 check_txn(struct group *g, const struct log_entry *e)
@@ -133,10 +67,10 @@ check_txn(struct group *g, const struct log_entry *e)
 
 	if (txn_read(&t, e->payload, e->len) == -1)
 		return (-1);
-	ahead = too_new(g, t.stamp);
+	ahead = merge_too_new(g, t.stamp);
 	if (t.kind == TXN_WRITE)
 		while ((rc = txn_next(&t, &rec)) == 1)
-			ahead |= too_new(g, row_newest(&rec.row));
+			ahead |= merge_too_new(g, row_newest(&rec.row));
 	row_free(&rec.row);
 	return (rc == -1 ? -1 : ahead);
 }
@@ -162,8 +96,7 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 	while ((rc = txn_next(t, &rec)) == 1) {
 		/* The table may get a new version while its rows bring attributes. */
 		table = group_table(g, table->id);
-		if (merge_record(g, table, rec.key, rec.klen, &rec.row, table->horizon,
-		    &before) == 1)
+		if (merge_row(g, table, rec.key, rec.klen, &rec.row, table->horizon, &before) == 1)
 			changed = 1;
 	}
 	row_free(&rec.row);
@@ -398,58 +331,6 @@ take_log(struct group *g, struct flow *fl, struct answer *an)
 	fl->fetched = an->upto;
 }
 
-/* Rows as whole states; those that changed something go on when relaying. */
-static int
-take_chunk(struct group *g, struct flow *fl, struct answer *an, struct table *t)
-{
-	struct buf relay = { 0 };
-	struct row row = { 0 };
-	struct stamp newest = { 0, 0 }, none = { 0, 0 };
-	uint32_t changed = 0, seen = 0;
-	size_t at = txn_begin(&relay, TXN_WRITE, TXN_UPSERT, group_ops(g)->node_id, "", t->database,
-	    t->name, t->primary_key);
-	int rc = 0;
-
-	for (uint32_t i = 0; i < an->count && rc == 0; i++) {
-		size_t klen, vlen;
-		const uint8_t *key = (const uint8_t *)rd_strn(&an->items, &klen);
-		const uint8_t *value = rd_blob(&an->items, &vlen);
-
-		if (!rd_ok(&an->items) || klen == 0 || key_len(key, klen) != klen ||
-		    row_decode(&row, value, vlen) == -1) {
-			rc = -1;
-			break;
-		}
-		if (too_new(g, row_newest(&row))) {
-			rc = 1;
-			break;
-		}
-		if (fl->state == FLOW_RECOVER)
-			row_only_node(&row, group_node(g));
-		row_since(&row, fl->from_ms);
-		newest = stamp_max(newest, row_newest(&row));
-		t = group_table(g, t->id);
-		if (merge_record(g, t, key, klen, &row, none, NULL) == 1) {
-			buf_u8(&relay, REC_STATE);
-			buf_strn(&relay, key, klen);
-			buf_blob(&relay, value, vlen);
-			changed++;
-		}
-		seen++;
-	}
-	if (rc == 0)
-		fl->copied += seen;
-	/* Own writes that came back must reach those who never had them: as a copy will. */
-	if (changed > 0 && group_ops(g)->live.republish) {
-		txn_set_stamp(&relay, at, newest.time);
-		txn_set_count(&relay, at, changed);
-		group_log(g, group_table(g, t->id), relay.data, relay.len);
-	}
-	row_free(&row);
-	buf_free(&relay);
-	return (rc);
-}
-
 /* A copy that recovered own writes is whole. */
 static void
 recovered(struct group *g, struct flow *fl)
@@ -477,6 +358,8 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 {
 	struct table *t = group_table_named(g, fl->database, strlen(fl->database), fl->name,
 	    strlen(fl->name));
+	struct merge_how how = { .from_ms = fl->from_ms, .own = fl->state == FLOW_RECOVER };
+	struct merged copied = { 0 };
 	int rc;
 
 	if (fl->state != FLOW_COPY && fl->state != FLOW_RECOVER)
@@ -490,7 +373,7 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 		fl->seq = an->head;
 		fl->ms = an->head_ms;
 	}
-	rc = t == NULL ? 0 : take_chunk(g, fl, an, t);
+	rc = t == NULL ? 0 : merge_rows(g, t, &an->items, an->count, &how, &copied);
 	if (rc == 1) {
 		/* The same chunk again, until time has caught up. */
 		flow_set(g, fl, fl->state, "the peer has rows from a clock that is ahead by more "
@@ -505,6 +388,7 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 	}
 	if (fl->ahead)
 		flow_set(g, fl, fl->state, NULL);
+	fl->copied += copied.seen;
 	fl->chunks++;
 	flow_set_key(g, fl, an->next_key, an->next_len);
 	if (!an->done) {

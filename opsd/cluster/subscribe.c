@@ -194,41 +194,56 @@ fail_flow(struct group *g, const uint8_t *peer, const struct table *mine, uint32
 	flow_other_key(g, fl, mine, key, strlen(key));
 }
 
+/*
+ * A start time asks for what was removed here alone as well; it and what is not above the
+ * horizon come in as rows only.
+ */
+static int
+needs_copy(struct group *g, struct table **t, uint64_t start_ms)
+{
+	return (group_recall(g, t) || (*t)->horizon.time >= start_ms << 16);
+}
+
 static void
-begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
-    const char *name, uint64_t incarnation, int newer)
+begin_flow(struct group *g, const uint8_t *peer, struct table *mine, const json_t *jt,
+    uint64_t incarnation, uint64_t start_ms, int newer)
 {
 	struct flows *f = group_ops(g)->flows;
 	uint32_t id = (uint32_t)json_integer_value(json_object_get(jt, "id"));
 	struct flow *fl = flows_find(f, peer, id), *old;
+	int copied = start_ms != 0 && needs_copy(g, &mine, start_ms);
 
 	if (id == 0)
 		return;
 	if (fl != NULL) {
 		/* An explicit start time on a flow that runs: rows since then, beside it. */
-		if (newer && o->start_ms != 0) {
-			fl->from_ms = o->start_ms;
+		if (start_ms != 0) {
+			fl->from_ms = start_ms;
 			flow_copy_anew(g, fl, 0);
 		} else if (fl->state == FLOW_FAILED)
 			flow_set(g, fl, FLOW_FETCH, NULL);
 		return;
 	}
-	old = flows_find_named(f, peer, o->database, strlen(o->database), name, strlen(name));
+	old = flows_find_named(f, peer, mine->database, strlen(mine->database), mine->name,
+	    strlen(mine->name));
 	if (old != NULL && old->state != FLOW_RECOVER) {
 		if (old->table > id)
 			return;
 		flows_remove(g, old);
 	}
-	fl = flows_add(g, peer, id, o->database, name);
+	fl = flows_add(g, peer, id, mine->database, mine->name);
 	fl->incarnation = incarnation;
 	if (old != NULL || !newer) {
 		/* Made (again) over there while we did not look: all of it is new to us. */
 		flow_copy_anew(g, fl, 0);
 		return;
 	}
-	if (o->start_ms != 0) {
-		fl->from_ms = o->start_ms;
-		flow_set(g, fl, FLOW_FETCH, NULL);
+	fl->from_ms = start_ms;
+	if (start_ms != 0) {
+		if (copied)
+			flow_copy_anew(g, fl, 0);
+		else
+			flow_set(g, fl, FLOW_FETCH, NULL);
 		return;
 	}
 	fl->seq = (uint64_t)json_integer_value(json_object_get(jt, "head"));
@@ -270,9 +285,11 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o, uint
 				    json_object_get(jt, "id")), key);
 			continue;
 		}
-		group_add_attrs(g, mine, json_object_get(def, "attributes"));
+		if (group_add_attrs(g, mine, json_object_get(def, "attributes")))
+			mine = group_table_named(g, o->database, strlen(o->database), name,
+			    strlen(name));
 		if (e->subscribe)
-			begin_flow(g, p->id, o, jt, name, incarnation, newer);
+			begin_flow(g, p->id, mine, jt, incarnation, newer ? o->start_ms : 0, newer);
 	}
 }
 

@@ -44,6 +44,11 @@ void group_put_database(struct group *g, const char *name);
 void group_drop_database(struct group *g, const char *name);
 /* When a table of this name was dropped here; none: never. */
 struct stamp group_dropped(struct group *g, const char *db, const char *name);
+/*
+ * What was removed here alone may come again: the marks of drop_table, drop_attribute and
+ * delete_records_before go.  1 when there were any; *t is the table as it is now.
+ */
+int group_recall(struct group *g, struct table **t);
 #define EXPIRATION_MAX	UINT32_MAX	/* seconds */
 /* A table as a peer or a user defines it (table_definition); sets *err to a text on refusal (NULL returned). Logged. */
 struct table *group_create_table(struct group *g, const char *db, const char *name,

@@ -222,6 +222,40 @@ group_dropped(struct group *g, const char *db, const char *name)
 	return (s);
 }
 
+static void
+clear_dropped(struct table *t)
+{
+	for (size_t i = 0; i < t->nattrs; i++) {
+		const struct attribute *a = t->attrs[i];
+
+		if (stamp_none(a->dropped))
+			continue;
+		table_edit_attr(t, a->name, a->nlen)->dropped = (struct stamp){ 0, 0 };
+	}
+}
+
+static int
+has_marks(const struct table *t)
+{
+	int any = !stamp_none(t->floor) || !stamp_none(t->forgotten);
+
+	for (size_t i = 0; i < t->nattrs && !any; i++)
+		any = !stamp_none(t->attrs[i]->dropped);
+	return (any);
+}
+
+int
+group_recall(struct group *g, struct table **t)
+{
+	if (!has_marks(*t))
+		return (0);
+	*t = group_edit(g, *t);
+	(*t)->floor = (*t)->forgotten = (struct stamp){ 0, 0 };
+	(*t)->changed = 1;
+	clear_dropped(*t);
+	return (1);
+}
+
 struct table *
 group_create_table(struct group *g, const char *db, const char *name, const char *primary_key,
     const json_t *definition, const char *user, const char **err)

@@ -230,12 +230,6 @@ keep_above(struct stamp s, const void *arg)
 }
 
 static int
-keep_from(struct stamp s, const void *arg)
-{
-	return (stamp_cmp(s, *(const struct stamp *)arg) >= 0);
-}
-
-static int
 keep_node(struct stamp s, const void *arg)
 {
 	return (s.node == *(const uint64_t *)arg);
@@ -252,15 +246,6 @@ void
 row_only_node(struct row *r, uint64_t node)
 {
 	filter(r, keep_node, &node);
-}
-
-void
-row_since(struct row *r, uint64_t ms)
-{
-	struct stamp s = { ms << 16, 0 };
-
-	if (ms != 0)
-		filter(r, keep_from, &s);
 }
 
 /* Attributes below cleared are gone, and created if below. */

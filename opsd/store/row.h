@@ -51,7 +51,5 @@ int row_merge(struct row *into, const struct row *with);
 void row_floor(struct row *r, struct stamp floor);
 /* Keep only components issued by the node (recovery of own writes). */
 void row_only_node(struct row *r, uint64_t node);
-/* Drop components older than ms (a copy from a start time). */
-void row_since(struct row *r, uint64_t ms);
 
 #endif

@@ -43,7 +43,7 @@ all_rows()	# all_rows NODE DATABASE TABLE KEY: without times, sorted
 {
 	ask "$1" "{\"operation\":\"search_by_value\",\"database\":\"$2\",\"table\":\"$3\",\"attribute\":\"$4\",
 	    \"value\":\"*\",\"get_attributes\":[\"*\"]}" |
-	    jq -cS '[.[] | del(.__createdtime__, .__updatedtime__) | with_entries(select(.value != null))] | sort'
+	    jq -cS '[.[] | del(.__createdtime__, .__updatedtime__) | with_entries(select(.value != null))] | sort_by(.id, .key)'
 }
 
 rows_are()	# rows_are NODE DATABASE TABLE KEY ROWS
@@ -110,4 +110,101 @@ stays_apart()	# stays_apart DATABASE
 	# It says so before anything is written.
 	wait_until 20 flow_is n2 away '.state == "failed" and (.error | contains("another primary key"))'
 	stays_apart away
+}
+
+# ---- filled again ----
+
+OLD=2020-01-01T00:00:00.000Z
+
+fill()		# fill NODE DATABASE TABLE: rows with a history
+{
+	make_keyed "$1" "$2" "$3" id
+	put "$1" "$2" "$3" '{"id":1,"a":1,"b":1},{"id":2,"a":2},{"id":3,"a":3}'
+	ok "$1" "{\"operation\":\"update\",\"database\":\"$2\",\"table\":\"$3\",\"records\":[{\"id\":2,\"b\":2}]}"
+	ok "$1" "{\"operation\":\"delete\",\"database\":\"$2\",\"table\":\"$3\",\"ids\":[3]}"
+}
+
+FILLED='[{"a":1,"b":1,"id":1},{"a":2,"b":2,"id":2}]'
+
+no_node()	# no_node A B: A ends all that it has with B
+{
+	ok "$1" "{\"operation\":\"remove_node\",\"node_name\":\"$2\"}"
+	wait_until 10 eval "! ask $2 '{\"operation\":\"cluster_status\"}' | jq -e '.connections[] | select(.node_name == \"$1\")'"
+}
+
+# n2 has whole rows again, and what is written on either changes these.
+is_whole()	# is_whole DATABASE TABLE
+{
+	wait_until 15 rows_are n2 "$1" "$2" id "$FILLED"
+	ok n1 "{\"operation\":\"update\",\"database\":\"$1\",\"table\":\"$2\",\"records\":[{\"id\":1,\"b\":9}]}"
+	put n1 "$1" "$2" '{"id":2,"c":9}'
+	wait_until 15 rows_are n2 "$1" "$2" id '[{"a":1,"b":9,"id":1},{"a":2,"b":2,"c":9,"id":2}]'
+	ok n2 "{\"operation\":\"update\",\"database\":\"$1\",\"table\":\"$2\",\"records\":[{\"id\":1,\"d\":9}]}"
+	wait_until 15 rows_are n1 "$1" "$2" id '[{"a":1,"b":9,"d":9,"id":1},{"a":2,"b":2,"c":9,"id":2}]'
+}
+
+@test "a table that was dropped is filled again by a start_time, as rows and not as parts" {
+	fill n1 refill t
+	fill n1 refill again
+	fill n1 refill stays
+	for t in t again stays; do
+		replicate n1 n2 refill $t true true $OLD
+		wait_until 15 rows_are n2 refill $t id "$FILLED"
+	done
+	# The subscription stays.
+	ok n2 '{"operation":"drop_table","database":"refill","table":"stays"}'
+	replicate n2 n1 refill stays true true $OLD
+	is_whole refill stays
+	no_node n2 n1
+	ok n2 '{"operation":"drop_table","database":"refill","table":"t"}'
+	replicate n2 n1 refill t true true $OLD
+	is_whole refill t
+	# Made again before it is asked for, called on the other node.
+	ok n2 '{"operation":"drop_table","database":"refill","table":"again"}'
+	make_keyed n2 refill again id
+	replicate n1 n2 refill again true true $OLD
+	is_whole refill again
+}
+
+@test "a database that was dropped is filled again, by its tables and by *" {
+	fill n1 whole t
+	fill n1 whole u
+	for table in t '*'; do
+		replicate n1 n2 whole "$table" true true $OLD
+		wait_until 15 rows_are n2 whole t id "$FILLED"
+		no_node n2 n1
+		ok n2 '{"operation":"drop_database","database":"whole"}'
+	done
+	replicate n2 n1 whole '*' true true $OLD
+	is_whole whole t
+	is_whole whole u
+}
+
+@test "rows that changed since a start_time come whole when they are copied" {
+	fill n1 part t
+	replicate n1 n2 part t true true $OLD
+	wait_until 15 rows_are n2 part t id "$FILLED"
+	no_node n1 n2
+	ok n2 '{"operation":"drop_table","database":"part","table":"t"}'
+	sleep 0.1
+	start=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+	ok n1 '{"operation":"update","database":"part","table":"t","records":[{"id":1,"b":7}]}'
+	replicate n1 n2 part t true true "$start"
+	wait_until 15 rows_are n2 part t id '[{"a":1,"b":7,"id":1}]'
+}
+
+@test "what else was removed here alone comes back when a start_time asks for it" {
+	fill n1 local t
+	replicate n1 n2 local t true true $OLD
+	wait_until 15 rows_are n2 local t id "$FILLED"
+	ok n2 '{"operation":"drop_attribute","database":"local","table":"t","attribute":"b"}'
+	rows_are n2 local t id '[{"a":1,"id":1},{"a":2,"id":2}]'
+	replicate n1 n2 local t true true $OLD
+	wait_until 15 rows_are n2 local t id "$FILLED"
+	job=$(ask n2 '{"operation":"delete_records_before","date":"2100-01-01","database":"local","table":"t"}' | jq -r .job_id)
+	wait_until 15 ok n2 "{\"operation\":\"get_job\",\"id\":\"$job\"}" '.[0].status == "COMPLETE"'
+	rows_are n2 local t id '[]'
+	no_node n1 n2
+	replicate n1 n2 local t true true $OLD
+	is_whole local t
 }

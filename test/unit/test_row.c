@@ -377,13 +377,6 @@ test_parts(void **state)
 	assert_int_equal(r.n, 1);
 	assert_true(stamp_none(r.created) && stamp_none(r.cleared));
 	row_free(&r);
-	write_row(&w[0], INSERT, 3, 1, at(10 << 16, 1));
-	write_row(&w[1], UPDATE, 1, 2, at((20 << 16) + 3, 2));
-	r = merged(w, 2);
-	row_since(&r, 20);
-	assert_int_equal(r.n, 1);
-	assert_true(stamp_none(r.created));
-	row_free(&r);
 }
 
 static int
