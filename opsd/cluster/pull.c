@@ -110,7 +110,7 @@ reaches(struct ops *ops, const struct question *q)
 		return (0);
 	if (ops->log.trimmed == 0)
 		return (1);
-	oldest = txlog_oldest_ms(&ops->log);
+	oldest = txlog_ms(&ops->log, 0);
 	return (oldest != 0 && oldest <= q->from_ms);
 }
 

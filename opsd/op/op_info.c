@@ -128,7 +128,7 @@ about_log(struct ops *ops)
 
 	return (json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "last", (json_int_t)l->last, "durable",
 	    (json_int_t)l->durable, "in_stream", (json_int_t)l->acked, "trimmed",
-	    (json_int_t)l->trimmed, "oldest", (json_int_t)txlog_oldest_ms(l), "incarnation",
+	    (json_int_t)l->trimmed, "oldest", (json_int_t)txlog_ms(l, 0), "incarnation",
 	    (json_int_t)l->incarnation));
 }
 

@@ -57,35 +57,34 @@ received_by_all(struct ops *ops)
 	return (least);
 }
 
-/* Greatest seq to forget: by age, then by size. */
-static uint64_t
-beyond_limits(struct ops *ops, uint64_t max_age_ms, uint64_t max_bytes, unsigned times)
+struct limits {
+	uint64_t	age_ms, bytes;
+};
+
+/* Whether the entry is too old, or too much with all that follows it. */
+static int
+is_beyond(struct ops *ops, const struct limits *lim, uint64_t seq)
 {
-	struct buf from = { 0 }, to = { 0 };
-	uint64_t now = wall_ms(), upto = ops->log.trimmed, bytes;
-	struct store_iter *it;
+	uint64_t ms = txlog_ms(&ops->log, seq);
 
-	buf_be64(&from, 0);
-	buf_be64(&to, UINT64_MAX);
-	bytes = store_size(ops->store, CF_LOG, from.data, from.len, to.data, to.len);
-	it = store_iter_new(ops->store, NULL, CF_LOG, NULL, 0, NULL, 0);
-	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it)) {
-		struct log_entry e;
-		size_t len;
-		const uint8_t *p = store_iter_value(it, &len);
-		struct rd r = rd_init(p, len);
+	return (ms != 0 && (ms + lim->age_ms < wall_ms() || txlog_bytes(&ops->log, seq) > lim->bytes));
+}
 
-		if (log_entry_read(&r, &e) == -1)
-			break;
-		if (e.ms + max_age_ms * times >= now && bytes <= max_bytes * times)
-			break;
-		bytes -= len < bytes ? len : bytes;
-		upto = e.seq;
+/* Greatest seq to forget; entries are in the order of their age, so it is found by halving. */
+static uint64_t
+beyond_limits(struct ops *ops, const struct limits *lim, unsigned times)
+{
+	struct limits most = { lim->age_ms * times, lim->bytes * times };
+	uint64_t low = ops->log.trimmed, high = ops->log.durable, middle;
+
+	while (low < high) {
+		middle = low + (high - low + 1) / 2;
+		if (is_beyond(ops, &most, middle))
+			low = middle;
+		else
+			high = middle - 1;
 	}
-	store_iter_free(it);
-	buf_free(&from);
-	buf_free(&to);
-	return (upto);
+	return (low);
 }
 
 static void
@@ -142,24 +141,21 @@ void
 retain_run(struct ops *ops, int with_audit)
 {
 	struct conf *conf = ops_conf(ops);
-	uint64_t age = (uint64_t)conf_int(conf, STREAM_MAX_AGE) * 1000;
-	uint64_t bytes = (uint64_t)conf_int(conf, STREAM_MAX_BYTES);
+	struct limits lim = { (uint64_t)conf_int(conf, STREAM_MAX_AGE) * 1000,
+	    (uint64_t)conf_int(conf, STREAM_MAX_BYTES) };
 	uint64_t audit = (uint64_t)conf_int(conf, LOGGING_AUDIT_RETENTION) * 1000;
-	uint64_t wanted = beyond_limits(ops, age, bytes, 1), had;
+	uint64_t wanted = beyond_limits(ops, &lim, 1), had;
 	struct retain *r;
 
 	conf_free(conf);
 	if (wanted > ops->log.trimmed) {
 		had = received_by_all(ops);
 		if (wanted > had) {
-			uint64_t forced = beyond_limits(ops, age, bytes, CAP);
+			uint64_t forced = beyond_limits(ops, &lim, CAP);
 
 			wanted = had > forced ? had : forced;
 		}
 	}
-	/* Only what is in the stream may go: a tail lost there is published again. */
-	if (ops->live.clustering && wanted > ops->log.acked)
-		wanted = ops->log.acked;
 	if (wanted <= ops->log.trimmed && !with_audit)
 		return;
 	r = xcalloc(1, sizeof(*r));

@@ -6,7 +6,7 @@
 /*
  * What may be forgotten: log entries older than streams.maxAge or beyond
  * maxBytes that every known subscriber has (or, beyond three times the limit,
- * whoever has not: they get a copy), and audit entries older than
+ * whoever has not, and whether or not it is in the stream: they get a copy), and audit entries older than
  * logging.auditRetention (looked at when `audit` is set).  Called every few
  * seconds on the loop's thread; a job does the work when there is any.
  */

@@ -223,9 +223,9 @@ txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_
 }
 
 uint64_t
-txlog_oldest_ms(struct txlog *l)
+txlog_ms(struct txlog *l, uint64_t seq)
 {
-	struct store_iter *it = iter_after(l, 0);
+	struct store_iter *it = iter_after(l, seq > 0 ? seq - 1 : 0);
 	struct log_entry e = { 0 };
 	size_t len;
 
@@ -238,4 +238,18 @@ txlog_oldest_ms(struct txlog *l)
 	}
 	store_iter_free(it);
 	return (e.ms);
+}
+
+uint64_t
+txlog_bytes(struct txlog *l, uint64_t seq)
+{
+	struct buf from = { 0 }, to = { 0 };
+	uint64_t bytes;
+
+	buf_be64(&from, seq);
+	buf_be64(&to, UINT64_MAX);
+	bytes = store_size(l->store, CF_LOG, from.data, from.len, to.data, to.len);
+	buf_free(&from);
+	buf_free(&to);
+	return (bytes);
 }

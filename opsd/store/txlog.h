@@ -50,7 +50,9 @@ int txlog_read(struct txlog *l, struct log_read *q, struct buf *out);
  */
 int txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
     uint32_t max, size_t scan, struct buf *out, uint64_t *upto);
-/* Commit time of the oldest entry kept, 0 when empty. */
-uint64_t txlog_oldest_ms(struct txlog *l);
+/* Commit time of the first entry kept from `seq` on, 0: none. */
+uint64_t txlog_ms(struct txlog *l, uint64_t seq);
+/* About how much the entries from `seq` on take on disk. */
+uint64_t txlog_bytes(struct txlog *l, uint64_t seq);
 
 #endif

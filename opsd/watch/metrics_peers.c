@@ -180,7 +180,7 @@ static void
 tell_log(struct ops *ops, struct buf *out)
 {
 	struct txlog *l = &ops->log;
-	uint64_t oldest = txlog_oldest_ms(l);
+	uint64_t oldest = txlog_ms(l, 0);
 
 	metric_head(out, "log_position", "gauge", "In this node's transaction log: the last "
 	    "transaction, that in the stream, and up to where they are gone.");

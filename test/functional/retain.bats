@@ -55,3 +55,38 @@ lacks()		# lacks NODE N: the other one lacks so much of its log
 	subscribe n2 n1 u false true 2000-01-01T00:00:00.000Z
 	wait_until 10 has_row n2 u 1
 }
+
+log_of()	# log_of NODE JQ: about its log
+{
+	ask "$1" '{"operation":"system_information","attributes":["metrics"]}' |
+	    jq -e ".metrics.transaction_log | $2"
+}
+
+@test "leafd away: what is too old goes all the same, and the others get a copy" {
+	node_kill n1 leafd STOP
+	insert n1 t '{"id":5}'
+	delete n1 t 3
+	wait_until 40 logged n1 t 0
+	node_kill n1 leafd CONT
+	wait_until 20 has_row n2 t 5
+	wait_until 5 has_no_row n2 t 3
+	insert n1 t '{"id":6}'
+	wait_until 10 has_row n2 t 6
+	same_rows 10 t n1 n2
+}
+
+@test "leafd away: so does what is too much" {
+	node_start n3 CLUSTERING_LEAFSERVER_STREAMS_MAXBYTES=1048576
+	make_table n3 big
+	node_kill n3 leafd STOP
+	head -c 750000 /dev/urandom | base64 -w 0 >"$HL_T/text"
+	for i in {1..60}; do
+		printf '{"operation":"insert","database":"dev","table":"big","records":[{"id":%d,"text":"%s"}]}' \
+		    "$i" "$(cat "$HL_T/text")" >"$HL_T/body"
+		ok n3 "@$HL_T/body"
+	done
+	wait_until 40 log_of n3 '.trimmed > 30'
+	# What is within the limit stays.
+	log_of n3 '.trimmed < .last'
+	node_kill n3 leafd CONT
+}
