@@ -39,7 +39,10 @@ given(const char *name, const char *file)
 	return (text[0] != '\0' ? xstrdup(text) : NULL);
 }
 
-/* The id of a role with this name, made when absent; the caller frees. NULL with *err. */
+/*
+ * The id of a role with this right, made under its name when absent, unless a role of other
+ * rights has that id; the caller frees.  NULL with *err.
+ */
 static char *
 default_role(struct ops *ops, const char *name, char **err)
 {
@@ -54,9 +57,14 @@ default_role(struct ops *ops, const char *name, char **err)
 	if (id != NULL)
 		return (id);
 	crypto_uuid(uuid);
-	role = json_pack("{s:s, s:s, s:{s:b}}", "id", uuid, "role", name, "permission", name, 1);
-	if (sysrow_put(ops, SYS_ROLE, role, err) == 200)
-		id = xstrdup(uuid);
+	role = sysrow_get(ops, SYS_ROLE, name);
+	id = xstrdup(role == NULL ? name : uuid);
+	json_decref(role);
+	role = json_pack("{s:s, s:s, s:{s:b}}", "id", id, "role", name, "permission", name, 1);
+	if (sysrow_put(ops, SYS_ROLE, role, err) != 200) {
+		free(id);
+		id = NULL;
+	}
 	json_decref(role);
 	return (id);
 }

@@ -18,7 +18,7 @@ static const char *const types[] = { "super_user", "cluster_user", "structure_us
 
 #define NTYPES	(sizeof(types) / sizeof(types[0]))
 
-/* Of tables; all but the last are of attributes, too. */
+/* Of tables; all but the last are of attributes, too: there it is allowed and means nothing. */
 static const char *const rights[] = { "read", "insert", "update", "delete" };
 
 struct checking {
@@ -109,7 +109,7 @@ check_attribute_keys(struct table_checking *t, const json_t *rules)
 	json_t *v;
 
 	json_object_foreach((json_t *)(uintptr_t)rules, key, v)
-		if (strcmp(key, "attribute_name") != 0 && !is_right(key, 3))
+		if (strcmp(key, "attribute_name") != 0 && !is_right(key, 4))
 			key_fault(t->c, t->key, "Invalid attribute permission key value '%s'", key);
 }
 
@@ -341,4 +341,29 @@ role_refusal(struct catalog *catalog, const json_t *body)
 	json_decref(c.top);
 	json_decref(c.schemas);
 	return (NULL);
+}
+
+/* ---- as it is kept ---- */
+
+static void
+keep_tables(json_t *tables)
+{
+	json_t *rules, *e;
+	const char *name;
+	size_t i;
+
+	json_object_foreach(tables, name, rules)
+		json_array_foreach(json_object_get(rules, "attribute_permissions"), i, e)
+			json_object_del(e, "delete");
+}
+
+json_t *
+role_kept(const json_t *permission)
+{
+	json_t *kept = json_deep_copy(permission), *database;
+	const char *name;
+
+	json_object_foreach(kept, name, database)
+		keep_tables(json_object_get(database, "tables"));
+	return (kept);
 }

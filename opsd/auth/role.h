@@ -11,6 +11,12 @@ struct catalog;
  */
 json_t *role_refusal(struct catalog *c, const json_t *body);
 
+/*
+ * A permission without faults as it is kept; new reference.  Clients send "delete" for
+ * attributes, too, of which there is no such right: it is left out.
+ */
+json_t *role_kept(const json_t *permission);
+
 /* What names of databases would read as in a permission: they are refused. */
 int role_reserved(const char *database);
 

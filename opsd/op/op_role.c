@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "crypto.h"
 #include "op_user.h"
 #include "ops.h"
 #include "role.h"
@@ -38,20 +37,39 @@ fault_permission(struct faults *f, const json_t *body)
 		fault(f, "'permission' is required");
 }
 
+/*
+ * A role's id is the name that it was made with.  The name of one role is neither the name
+ * nor the id of another: 1 with 409 answered.
+ */
+static int
+name_taken(struct request *r, const char *name, const char *id)
+{
+	json_t *other = role_named(r->ops, name);
+	int taken;
+
+	if (other == NULL)
+		other = sysrow_get(r->ops, SYS_ROLE, name);
+	taken = other != NULL && strcmp(row_text(other, "id"), id) != 0;
+	if (taken && strcmp(row_text(other, "role"), name) == 0)
+		reply_error(r, 409, "A role with name '%s' already exists", name);
+	else if (taken)
+		reply_error(r, 409, "A role with name '%s' already exists: it is the id of the role "
+		    "that is named '%s' now", name, row_text(other, "role"));
+	json_decref(other);
+	return (taken);
+}
+
 static void
 insert_role(struct request *r, const char *name)
 {
-	json_t *role;
-	char id[37], *err = NULL;
-	int status;
+	json_t *role = json_pack("{s:s, s:s, s:o}", "id", name, "role", name, "permission",
+	    role_kept(json_object_get(r->body, "permission")));
+	char *err = NULL;
+	int status = sysrow_insert(r->ops, SYS_ROLE, role, &err);
 
-	crypto_uuid(id);
-	role = json_pack("{s:s, s:s, s:O}", "id", id, "role", name, "permission",
-	    json_object_get(r->body, "permission"));
-	status = sysrow_insert(r->ops, SYS_ROLE, role, &err);
 	json_decref(role);
 	if (status == 200)
-		reply_json(r, 200, sysrow_get(r->ops, SYS_ROLE, id));
+		reply_json(r, 200, sysrow_get(r->ops, SYS_ROLE, name));
 	else
 		reply_failed(r, status, err);
 }
@@ -61,17 +79,10 @@ add_role_run(struct request *r)
 {
 	struct faults f = { 0 };
 	const char *name = field_string(&f, r->body, "role", 1);
-	json_t *same;
 
 	fault_permission(&f, r->body);
-	if (refused(r, &f, name))
-		return;
-	same = role_named(r->ops, name);
-	if (same != NULL)
-		reply_error(r, 409, "A role with name '%s' already exists", name);
-	else
+	if (!refused(r, &f, name) && !name_taken(r, name, ""))
 		insert_role(r, name);
-	json_decref(same);
 }
 
 static void
@@ -80,15 +91,13 @@ add_role(struct request *r)
 	op_user_change(r, add_role_run);
 }
 
-/* A name that is another role's. */
-static int
-name_taken(struct ops *ops, const char *name, const char *id)
+static void
+reply_role(struct request *r, const char *id)
 {
-	json_t *other = name != NULL ? role_named(ops, name) : NULL;
-	int taken = other != NULL && strcmp(row_text(other, "id"), id) != 0;
+	json_t *role = sysrow_get(r->ops, SYS_ROLE, id);
 
-	json_decref(other);
-	return (taken);
+	json_object_del(role, "__createdtime__");
+	reply_json(r, 200, role);
 }
 
 static void
@@ -101,11 +110,11 @@ put_role(struct request *r, const char *id, const char *name, const json_t *was)
 	if (name != NULL)
 		json_object_set_new(row, "role", json_string(name));
 	if (p != NULL)
-		json_object_set(row, "permission", p);
+		json_object_set_new(row, "permission", role_kept(p));
 	status = sysrow_put(r->ops, SYS_ROLE, row, &err);
 	if (status == 200) {
 		users_changed(r->ops, role_is(was, "cluster_user") || role_is(row, "cluster_user"));
-		reply_updated(r, id);
+		reply_role(r, id);
 	} else
 		reply_failed(r, status, err);
 	json_decref(row);
@@ -146,8 +155,8 @@ alter_role_run(struct request *r)
 		return;
 	if ((role = sysrow_get(r->ops, SYS_ROLE, id)) == NULL)
 		reply_error(r, 404, "Role not found");
-	else if (name_taken(r->ops, name, id))
-		reply_error(r, 409, "A role with name '%s' already exists", name);
+	else if (name != NULL && name_taken(r, name, id))
+		;
 	else if (demotes_last(r, id, role))
 		reply_error(r, 409, "Role %s is the one of the last active super_user: it must stay "
 		    "a super_user role", row_text(role, "role"));

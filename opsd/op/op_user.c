@@ -99,13 +99,6 @@ users_changed(struct ops *ops, int cluster_user)
 		cluster_settings(ops->cluster);
 }
 
-void
-reply_updated(struct request *r, const char *key)
-{
-	reply_json(r, 200, json_pack("{s:s, s:[s], s:[]}", "message", "updated 1 of 1 records",
-	    "update_hashes", key, "skipped_hashes"));
-}
-
 /* ---- making ---- */
 
 static void
@@ -271,7 +264,8 @@ alter_row(struct request *r, const struct altering *a)
 	json_decref(row);
 	if (status == 200) {
 		users_changed(r->ops, cluster || role_is(a->was, "cluster_user"));
-		reply_updated(r, a->username);
+		reply_json(r, 200, json_pack("{s:s, s:[s], s:[]}", "message",
+		    "updated 1 of 1 records", "update_hashes", a->username, "skipped_hashes"));
 	} else
 		reply_failed(r, status, err);
 }

@@ -25,6 +25,4 @@ int cluster_needs(struct ops *ops, const char *user, const char *role);
 /* What a user or a role was changed to is in force at once. */
 void users_changed(struct ops *ops, int cluster_user);
 
-void reply_updated(struct request *r, const char *key);
-
 #endif

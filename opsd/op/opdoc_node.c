@@ -113,14 +113,12 @@ const struct op_doc opdoc_node[] = {
 		    "with rights in their tables." }) },
 	{ "alter_role", NULL, RIGHT_SUPER, "Change a role.",
 	    OP_FIELDS(
-		{ KIND_TEXT, "id", NULL, OP_REQUIRED, "5f0c8b1e-8f4f-4ae7-9a52-2ab3c1d04a5b",
-		    "Its id, see list_roles." },
+		{ KIND_TEXT, "id", NULL, OP_REQUIRED, "reader", "The name it was made with." },
 		{ KIND_TEXT, "role", NULL, OP_NONE, "reader", "A new name." },
 		{ KIND_OBJECT, "permission", NULL, OP_NONE, PERMISSION,
 		    "What it may, as a whole; required without role." }) },
 	{ "drop_role", NULL, RIGHT_SUPER, "Drop a role that no active user has.",
-	    OP_FIELDS({ KIND_TEXT, "id", NULL, OP_REQUIRED,
-		"5f0c8b1e-8f4f-4ae7-9a52-2ab3c1d04a5b", "Its id, see list_roles." }) },
+	    OP_FIELDS({ KIND_TEXT, "id", NULL, OP_REQUIRED, "reader", "The name it was made with." }) },
 	{ "list_roles", NULL, RIGHT_SUPER, "List the roles.", OP_NO_FIELDS },
 
 	{ "create_authentication_tokens", NULL, RIGHT_OPEN,

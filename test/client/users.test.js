@@ -23,7 +23,7 @@ test('a role and its user, from the first to the last day', async (outer) => {
 	await outer.test('made', async () => {
 		role = await client.ask('add_role', { role: 'dog_walker', permission });
 		assert.equal(role.role, 'dog_walker');
-		assert.equal(typeof role.id, 'string');
+		assert.equal(role.id, 'dog_walker');
 		assert.equal((await client.refused(409, 'add_role', { role: 'dog_walker', permission })).error,
 		    "A role with name 'dog_walker' already exists");
 		assert.equal((await client.ask('add_user', { role: 'dog_walker', username: 'walker',
@@ -66,7 +66,9 @@ test('a role and its user, from the first to the last day', async (outer) => {
 
 	await outer.test('changed: the role, the password, active or not', async () => {
 		permission[db].tables.dog.delete = true;
-		await client.ask('alter_role', { id: role.id, role: 'dog_walker', permission });
+		const altered = await client.ask('alter_role', { id: role.id, role: 'dog_walker', permission });
+		assert.deepEqual([altered.id, altered.role, altered.permission],
+		    ['dog_walker', 'dog_walker', permission]);
 		await walker.ask('delete', { database: db, table: 'dog', ids: [1] });
 		const said = await client.ask('alter_user', { username: 'walker', password: 'runs' });
 		assert.deepEqual(said, { message: 'updated 1 of 1 records', update_hashes: ['walker'],

@@ -186,7 +186,7 @@ cases_of_all()
 	purge_stream	200	"schema":"dev","table":"cat","options":{"keep":1}	has("purged")
 	add_role	200	"role":"r@","permission":{}	.role == "r@" and has("id")
 	list_roles	200	-	map(.role) | index("r@") != null
-	alter_role	200	"id":"ROLE","role":"spared","permission":{}	.message == "updated 1 of 1 records"
+	alter_role	200	"id":"ROLE","role":"spared","permission":{}	.id == "spare" and .role == "spared" and .permission == {} and has("__updatedtime__")
 	drop_role	200	"id":"ROLE"	.message == "spared successfully deleted"
 	add_user	200	"role":"reader","username":"u@","password":"p","active":true	.message == "u@ successfully added"
 	alter_user	200	"username":"u@","active":false	.update_hashes == ["u@"]

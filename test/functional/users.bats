@@ -44,19 +44,41 @@ role_id()	# role_id NAME
 	local id
 
 	ok n1 '{"operation":"add_role","role":"keeper","permission":{"super_user":false,"dev":{"tables":{"dog":{"read":true,"insert":true,"update":false,"delete":false,"attribute_permissions":[]}}}}}' \
-	    '.role == "keeper" and .permission.dev.tables.dog.read and (.id | length > 0)'
+	    '.role == "keeper" and .permission.dev.tables.dog.read and .id == "keeper"'
 	refused n1 409 '{"operation":"add_role","role":"keeper","permission":{"super_user":false}}' \
 	    "A role with name 'keeper' already exists"
 	id=$(role_id keeper)
 	ok n1 '{"operation":"list_roles"}' '[.[].role] | sort == ["cluster_user","keeper","super_user"]'
 	ok n1 "{\"operation\":\"alter_role\",\"id\":\"$id\",\"permission\":{\"super_user\":false}}" \
-	    ".update_hashes == [\"$id\"]"
+	    '(keys == ["__updatedtime__","id","permission","role"]) and .id == "keeper" and .role == "keeper" and .permission == {"super_user":false}'
 	ok n1 '{"operation":"list_roles"}' '.[] | select(.role == "keeper") | .permission == {"super_user":false}'
 	ok n1 '{"operation":"add_user","role":"keeper","username":"kim","password":"p","active":true}'
 	refused n1 409 "{\"operation\":\"drop_role\",\"id\":\"$id\"}" \
 	    'Cannot drop role keeper as it has active user(s) tied to this role'
 	ok n1 '{"operation":"drop_user","username":"kim"}' '.message == "kim successfully deleted"'
 	ok n1 "{\"operation\":\"drop_role\",\"id\":\"$id\"}" '.message == "keeper successfully deleted"'
+}
+
+@test "a role's id is the name it was made with; delete is no right of attributes and left out" {
+	local all='"read":true,"insert":true,"update":true,"delete":true'
+	local p="{\"dev\":{\"tables\":{\"dog\":{$all,\"attribute_permissions\":[{\"attribute_name\":\"name\",$all}]}}}}"
+	local kept='.permission.dev.tables.dog | .delete and .attribute_permissions == [{"attribute_name":"name","read":true,"insert":true,"update":true}]'
+
+	ok n1 "{\"operation\":\"add_role\",\"role\":\"first\",\"permission\":$p}" ".id == \"first\" and ($kept)"
+	ok n1 "{\"operation\":\"alter_role\",\"id\":\"first\",\"permission\":$p}" "$kept"
+	ok n1 '{"operation":"alter_role","id":"first","role":"second"}' ".id == \"first\" and .role == \"second\" and ($kept)"
+	# Its id is still its own.
+	refused n1 409 '{"operation":"add_role","role":"first","permission":{}}' "A role with name 'first' already exists: it is the id of the role that is named 'second' now"
+	refused n1 409 '{"operation":"add_role","role":"second","permission":{}}' "A role with name 'second' already exists"
+	refused n1 404 '{"operation":"alter_role","id":"second","permission":{}}' 'Role not found'
+	ok n1 '{"operation":"add_role","role":"third","permission":{}}'
+	refused n1 409 '{"operation":"alter_role","id":"third","role":"first"}' "A role with name 'first' already exists"
+	ok n1 '{"operation":"alter_role","id":"first","role":"first"}' '.role == "first"'
+	refused n1 400 '{"operation":"alter_role","id":"first","permission":{"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":true,"attribute_permissions":[{"attribute_name":"name","read":true,"insert":true,"update":true,"jump":true}]}}}}}' \
+	    "Invalid attribute permission key value 'jump'"
+	ok n1 '{"operation":"list_roles"}' 'map(.id) | index("super_user") != null and index("cluster_user") != null'
+	ok n1 '{"operation":"drop_role","id":"first"}' '.message == "first successfully deleted"'
+	ok n1 '{"operation":"drop_role","id":"third"}'
 }
 
 @test "users: made, refused, changed, dropped" {
