@@ -43,6 +43,8 @@ struct bulk {
 	size_t			 max;		/* bytes of a transaction, and of one that has */
 	size_t			 batch;		/* more than a record */
 	struct csv		*csv;
+	int			 strict;
+	uint64_t		 wide;		/* rows with more cells than the header */
 	uint64_t		 fed, counted;	/* bytes of CSV: read, in transactions */
 	struct columns		 cols;		/* the header; its names are NULL before it */
 	int			 counts;	/* then keys are numbers */
@@ -57,7 +59,8 @@ struct bulk {
 static csv_row_fn on_row;
 
 struct bulk *
-bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user *user)
+bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user *user,
+    const struct csv_options *o)
 {
 	struct bulk	*b = xcalloc(1, sizeof(*b));
 
@@ -67,7 +70,8 @@ bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user 
 	b->user = user;
 	b->max = task_ops(t)->live.max_transaction;
 	b->batch = b->max / 2 < BYTES ? b->max / 2 : BYTES;
-	b->csv = csv_new(b->max * AS_TEXT, on_row, b);
+	b->strict = o->strict;
+	b->csv = csv_new(o, b->max * AS_TEXT, on_row, b);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->more, NULL);
 	return (b);
@@ -209,8 +213,8 @@ is_absent(const struct bulk *b, const struct csv_cell *cells, size_t n, size_t c
 	    !cells[cell].quoted);
 }
 
-/* The row's attributes, packed; NULL or what is wrong. */
-static char *
+/* The row's attributes, packed. */
+static void
 pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 {
 	uint32_t	count = 0;
@@ -224,8 +228,7 @@ pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 
 		if (is_absent(b, cells, n, c->cell))
 			continue;
-		if ((v = csv_value(&cells[c->cell])) == NULL)
-			return (xasprintf("'%s' is not UTF-8", c->name));
+		v = csv_value(&cells[c->cell]);
 		buf_u8(&b->attrs, (uint8_t)strlen(c->name));
 		buf_add(&b->attrs, c->name, strlen(c->name));
 		at = b->attrs.len;
@@ -236,7 +239,6 @@ pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 		count++;
 	}
 	buf_put_u32(&b->attrs, 0, count);
-	return (NULL);
 }
 
 /* The row's key; without a column for it one is made, null for the table's next number.  NULL with *why. */
@@ -253,9 +255,7 @@ row_key(struct bulk *b, const struct csv_cell *cells, size_t n, char **why)
 		return (json_string(uuid));
 	}
 	key = (size_t)b->cols.key_cell < n ? csv_value(&cells[b->cols.key_cell]) : json_null();
-	*why = key != NULL ? record_key_fault(key) :
-	    xasprintf("'%s' is not UTF-8", b->table->primary_key);
-	if (*why == NULL)
+	if ((*why = record_key_fault(key)) == NULL)
 		return (key);
 	json_decref(key);
 	return (NULL);
@@ -282,12 +282,14 @@ record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 	char	*why = NULL;
 	json_t	*key;
 
-	if (n > b->cols.width)
+	if (n > b->cols.width && b->strict)
 		return (bad_line(b, line, xasprintf("%zu cells, the header has %zu", n,
 		    b->cols.width)));
+	b->wide += n > b->cols.width;
 	if ((key = row_key(b, cells, n, &why)) == NULL)
 		return (bad_line(b, line, why));
-	if ((why = pack(b, cells, n)) != NULL || (why = size_fault(b, key)) != NULL) {
+	pack(b, cells, n);
+	if ((why = size_fault(b, key)) != NULL) {
 		json_decref(key);
 		return (bad_line(b, line, why));
 	}
@@ -341,9 +343,26 @@ bulk_feed(struct bulk *b, const void *p, size_t n)
 	return (parsed(b, csv_feed(b->csv, p, n)));
 }
 
+/* What was made of cells that were not as they should be; empty: of none. */
+static void
+text_mended(const struct bulk *b, struct buf *out)
+{
+	uint64_t	cells = csv_mended(b->csv);
+
+	if (b->wide > 0)
+		buf_addf(out, "; cells beyond the header were left out of %llu record%s",
+		    (unsigned long long)b->wide, b->wide == 1 ? "" : "s");
+	if (cells > 0)
+		buf_addf(out, "; %llu cell%s not UTF-8 and read as windows-1252",
+		    (unsigned long long)cells, cells == 1 ? " was" : "s were");
+	buf_u8(out, '\0');
+}
+
 int
 bulk_end(struct bulk *b)
 {
+	struct buf		mended = { 0 };
+
 	struct task_counts	c;
 
 	if (parsed(b, csv_end(b->csv)) == -1)
@@ -353,8 +372,10 @@ bulk_end(struct bulk *b)
 	if (settle(b) == -1)
 		return (-1);
 	c = task_counts(b->task);
-	task_message(b->task, "successfully loaded %llu of %llu records",
-	    (unsigned long long)c.did, (unsigned long long)c.records);
+	text_mended(b, &mended);
+	task_message(b->task, "successfully loaded %llu of %llu records%s",
+	    (unsigned long long)c.did, (unsigned long long)c.records, (char *)mended.data);
+	buf_free(&mended);
 	return (0);
 }
 

@@ -11,14 +11,17 @@
  * read, no more is in memory.  The counts of a transaction are in the job's row with its rows.
  *
  * A row that cannot be a record ends the job and is named by its line; what was before
- * it is loaded.  A row may have fewer cells than the header: those are not given.
+ * it is loaded.  A row may have fewer cells than the header: those are not given.  Of one that
+ * has more, unless the options are strict, the rest is left out, and the message counts it.
  */
 struct bulk;
+struct csv_options;
 struct task;
 struct user;
 
 /* All are borrowed for the life of the bulk. */
-struct bulk *bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user *user);
+struct bulk *bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user *user,
+    const struct csv_options *o);
 void bulk_free(struct bulk *b);
 /* Both: 0, or -1 when the task has failed. */
 int bulk_feed(struct bulk *b, const void *p, size_t n);

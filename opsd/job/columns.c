@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "catalog.h"
@@ -12,7 +13,6 @@
 #include "record.h"
 #include "right.h"
 #include "user.h"
-#include "value.h"
 
 #define PIECE	4096
 
@@ -43,8 +43,6 @@ column_name(const struct columns *c, const struct csv_cell *cell, size_t i, char
 	name = xstrndup(p, n);
 	if (n == 0)
 		*why = xasprintf("column %zu of the header has no name", i + 1);
-	else if (!value_utf8(p, n))
-		*why = xasprintf("column %zu of the header is not UTF-8", i + 1);
 	else if (json_object_get(c->names, name) != NULL)
 		*why = xasprintf("the header names '%s' twice", name);
 	else
@@ -75,6 +73,58 @@ read_names(struct columns *c, const struct table *t, uint64_t most, const struct
 	return (NULL);
 }
 
+/* Whether the text, but for blanks around it, is the name in other letters. */
+static int
+is_nearly(const char *text, size_t n, const char *name)
+{
+	for (; n > 0 && (*text == ' ' || *text == '\t'); text++)
+		n--;
+	while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\t'))
+		n--;
+	return (n == strlen(name) && strncasecmp(text, name, n) == 0);
+}
+
+/* What parts the only column, if the key is among the parts; '\0': nothing. */
+static char
+other_delimiter(const char *column, const char *key)
+{
+	for (const char *d = ";\t|,:"; *d != '\0'; d++)
+		for (const char *p = column; strchr(column, *d) != NULL; p++) {
+			size_t	n = strcspn(p, (char[]){ *d, '\0' });
+
+			if (is_nearly(p, n, key))
+				return (*d);
+			if (*(p += n) == '\0')
+				break;
+		}
+	return ('\0');
+}
+
+/* A header that was meant to have another delimiter; NULL: it was not. */
+static char *
+delimiter_hint(const struct csv_cell *cell, const char *key)
+{
+	char	*column = xstrndup(cell->p, cell->n), d = other_delimiter(column, key);
+
+	free(column);
+	return (d == '\0' ? NULL : xasprintf("the header is one column: give "
+	    "\"delimiter\": \"%s\"", d == '\t' ? "\\t" : (char[]){ d, '\0' }));
+}
+
+/* A header without the key that was meant to have it; NULL: it was not. */
+static char *
+key_hint(const struct columns *c, const char *key)
+{
+	const char	*name;
+	json_t		*cell;
+
+	json_object_foreach(c->names, name, cell)
+		if (is_nearly(name, strlen(name), key))
+			return (xasprintf("the header has '%s', the table's primary key is '%s'",
+			    name, key));
+	return (NULL);
+}
+
 char *
 columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_op op,
     const struct csv_cell *cells, size_t n)
@@ -85,7 +135,8 @@ columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_o
 
 	*c = (struct columns){ .names = json_object(), .list = xcalloc(n, sizeof(*c->list)),
 	    .width = n, .key_cell = -1 };
-	if ((why = read_names(c, t, most, cells, n)) != NULL)
+	if ((n == 1 && (why = delimiter_hint(&cells[0], t->primary_key)) != NULL) ||
+	    (why = read_names(c, t, most, cells, n)) != NULL)
 		return (why);
 	json_object_foreach(c->names, name, cell) {
 		size_t	i = (size_t)json_integer_value(cell);
@@ -96,6 +147,8 @@ columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_o
 			c->list[c->n++] = (struct column){ name, i };
 	}
 	qsort(c->list, c->n, sizeof(*c->list), column_order);
+	if (c->key_cell == -1 && (why = key_hint(c, t->primary_key)) != NULL)
+		return (why);
 	if (op == TXN_UPDATE && c->key_cell == -1)
 		return (xasprintf("a valid hash attribute must be provided with update record: "
 		    "there is no column '%s'", t->primary_key));
@@ -188,11 +241,11 @@ read_header(int fd, struct csv *csv, off_t most, struct look *l)
 }
 
 int
-columns_check(int fd, const struct table *t, uint64_t most, enum txn_op op, const struct user *u,
-    size_t row_max, json_t **why)
+columns_check(int fd, const struct csv_options *o, const struct table *t, uint64_t most,
+    enum txn_op op, const struct user *u, size_t row_max, json_t **why)
 {
 	struct look	 l = { .table = t, .most = most, .user = u, .op = op, .status = 200 };
-	struct csv	*csv = csv_new(row_max, header_cb, &l);
+	struct csv	*csv = csv_new(o, row_max, header_cb, &l);
 
 	read_header(fd, csv, (off_t)row_max, &l);
 	csv_free(csv);

@@ -39,7 +39,7 @@ json_t *columns_refusal(const struct columns *c, const struct table *t, enum txn
  * The header alone, of what can be read from fd at 0: 200, or the status of an answer with
  * its body in *why.  The place that fd is at stays.
  */
-int columns_check(int fd, const struct table *t, uint64_t most, enum txn_op op, const struct user *u,
-    size_t row_max, json_t **why);
+int columns_check(int fd, const struct csv_options *o, const struct table *t, uint64_t most,
+    enum txn_op op, const struct user *u, size_t row_max, json_t **why);
 
 #endif

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "value.h"
 
@@ -18,12 +17,6 @@ static int
 is(const struct csv_cell *c, const char *word)
 {
 	return (c->n == strlen(word) && memcmp(c->p, word, c->n) == 0);
-}
-
-static int
-is_any_case(const struct csv_cell *c, const char *word)
-{
-	return (c->n == strlen(word) && strncasecmp(c->p, word, c->n) == 0);
 }
 
 static const char *
@@ -102,9 +95,9 @@ tree(const struct csv_cell *c)
 static json_t *
 word(const struct csv_cell *c)
 {
-	if (is_any_case(c, "true"))
+	if (is(c, "true") || is(c, "TRUE"))
 		return (json_true());
-	if (is_any_case(c, "false"))
+	if (is(c, "false") || is(c, "FALSE"))
 		return (json_false());
 	if (is(c, "null") || is(c, "NULL") || is(c, "undefined"))
 		return (json_null());

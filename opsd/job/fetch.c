@@ -135,6 +135,7 @@ set_options(CURL *c, struct fetching *g, struct curl_slist *headers, char *error
 	    curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, error) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION) != CURLE_OK ||
+	    curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "") != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, fetch_progress_cb) != CURLE_OK ||

@@ -7,12 +7,13 @@
 
 /*
  * What is behind a URL, in pieces: the only file that includes <curl/curl.h>.  http and
- * https alone, redirects too; certificates are verified.
+ * https alone, redirects too; certificates are verified; what is encoded for the way, as with
+ * gzip, is decoded.
  */
 struct fetch {
 	const char	*url;
 	const json_t	*headers;	/* sent along: an object of strings, or NULL */
-	uint64_t	 max;		/* bytes of the body */
+	uint64_t	 max;		/* bytes of the body, decoded */
 	int		(*data)(const void *p, size_t n, void *arg);	/* not 0: enough */
 	int		(*stopped)(void *arg);				/* not 0: give up */
 	void		*arg;

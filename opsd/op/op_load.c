@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bulk.h"
+#include "charset.h"
 #include "columns.h"
 #include "fetch.h"
 #include "files.h"
@@ -30,6 +31,7 @@ struct load {
 	char		*url;
 	json_t		*headers;
 	uint64_t	 max;
+	struct csv_options	 options;
 };
 
 static void
@@ -104,7 +106,7 @@ static void
 load_run(struct task *t, void *arg)
 {
 	struct load	*l = arg;
-	struct bulk	*b = bulk_new(t, l->table, l->op, l->user);
+	struct bulk	*b = bulk_new(t, l->table, l->op, l->user, &l->options);
 	struct stat	 st;
 
 	if (l->fd != -1 && fstat(l->fd, &st) == 0)
@@ -131,12 +133,52 @@ read_action(struct faults *f, const json_t *body)
 	return (TXN_UPSERT);
 }
 
+/* A character, or \t as it is typed. */
+static char
+read_delimiter(struct faults *f, const json_t *body)
+{
+	const char	*text = field_string(f, body, "delimiter", 0);
+
+	if (text == NULL)
+		return ('\0');
+	if (strcmp(text, "\\t") == 0)
+		return ('\t');
+	if (strlen(text) != 1 || !csv_delimiter_ok(text[0]))
+		fault(f, "'delimiter' must be one character, no letter, digit or quote");
+	return (text[0]);
+}
+
+static const char *
+read_encoding(struct faults *f, const json_t *body)
+{
+	const char	*name = field_string(f, body, "encoding", 0), *found;
+	struct charset	*c;
+
+	if (name == NULL)
+		return (NULL);
+	if ((found = charset_find(name)) == NULL || (c = charset_new(found)) == NULL) {
+		fault(f, "'encoding' must be one such as utf-8, utf-16le, windows-1252 or "
+		    "shift_jis");
+		return (NULL);
+	}
+	charset_free(c);
+	return (found);
+}
+
+static struct csv_options
+read_options(struct faults *f, const json_t *body)
+{
+	return ((struct csv_options){ .delimiter = read_delimiter(f, body),
+	    .encoding = read_encoding(f, body), .strict = field_bool(f, body, "strict", 0) == 1 });
+}
+
 /* The table to load into and how; NULL with the request answered. */
 static struct load *
 load_new(struct request *r, struct faults *f)
 {
 	struct load	*l;
 	enum txn_op	 op = read_action(f, r->body);
+	struct csv_options	 o = read_options(f, r->body);
 	struct table	*t = op_table_to_write(r, f);
 	struct conf	*conf;
 
@@ -151,6 +193,7 @@ load_new(struct request *r, struct faults *f)
 	l->table = t;
 	l->user = user_ref(r->user);
 	l->op = op;
+	l->options = o;
 	l->fd = -1;
 	l->max = (uint64_t)conf_int(conf, JOBS_MAX_FILE);
 	conf_free(conf);
@@ -174,8 +217,8 @@ static void
 check_and_start(struct request *r, struct load *l)
 {
 	json_t	*why = NULL;
-	int	 status = columns_check(l->fd, l->table, r->ops->live.max_attributes, l->op,
-	    l->user, r->ops->live.max_transaction, &why);
+	int	 status = columns_check(l->fd, &l->options, l->table, r->ops->live.max_attributes,
+	    l->op, l->user, r->ops->live.max_transaction, &why);
 
 	if (status == 200) {
 		load_start(r, l);

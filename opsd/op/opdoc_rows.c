@@ -24,6 +24,11 @@
 	{ KIND_BOOLEAN, "include_computed", NULL, OP_NONE, "true", "Taken, and without effect." }
 #define RECORDS		{ KIND_LIST, "records", NULL, OP_REQUIRED, \
 			    "[{\"id\": 1, \"name\": \"Penny\"}]", "The rows, as objects." }
+#define CSV	{ KIND_TEXT, "delimiter", NULL, "a comma", "\\t", "What parts cells; \\t is a tab." }, \
+	{ KIND_TEXT, "encoding", NULL, "utf-8 or windows-1252, cell by cell", "windows-1252", \
+	    "What the text is in." }, \
+	{ KIND_BOOLEAN, "strict", NULL, "false", "true", \
+	    "Refuse cells beyond the header, and what is not UTF-8." }
 #define ACTION		{ KIND_TEXT, "action", NULL, "insert", "upsert", \
 			    "What is done with the rows: insert, update or upsert." }
 #define BEFORE		{ KIND_NUMBER, "timestamp", NULL, OP_REQUIRED, "1577836800000", \
@@ -105,16 +110,17 @@ const struct op_doc opdoc_rows[] = {
 
 	{ "csv_data_load", NULL, RIGHT_TABLE, "Load rows from CSV in the request. A job.",
 	    OP_FIELDS(DATABASE, TABLE, ACTION,
-		{ KIND_TEXT, "data", NULL, OP_REQUIRED, "id,name\n1,Penny\n", "The CSV." }) },
+		{ KIND_TEXT, "data", NULL, OP_REQUIRED, "id,name\n1,Penny\n", "The CSV." }, CSV) },
 	{ "csv_file_load", NULL, RIGHT_TABLE, "Load rows from a CSV file on the node. A job.",
 	    OP_FIELDS(DATABASE, TABLE, ACTION,
-		{ KIND_TEXT, "file_path", NULL, OP_REQUIRED, "/srv/dogs.csv", "The file's path." }) },
+		{ KIND_TEXT, "file_path", NULL, OP_REQUIRED, "/srv/dogs.csv", "The file's path." },
+		CSV) },
 	{ "csv_url_load", NULL, RIGHT_TABLE, "Load rows from CSV behind a URL. A job.",
 	    OP_FIELDS(DATABASE, TABLE, ACTION,
 		{ KIND_TEXT, "csv_url", NULL, OP_REQUIRED, "https://example.com/dogs.csv",
 		    "Where it is; http or https." },
 		{ KIND_OBJECT, "passthrough_headers", NULL, OP_NONE,
-		    "{\"Authorization\": \"Bearer TOKEN\"}", "Headers that are sent along." }) },
+		    "{\"Authorization\": \"Bearer TOKEN\"}", "Headers that are sent along." }, CSV) },
 	{ "export_local", NULL, RIGHT_SUPER, "Write what a search finds to a file on the node. A job.",
 	    OP_FIELDS(
 		{ KIND_TEXT, "format", NULL, OP_REQUIRED, "json", "json or csv." },

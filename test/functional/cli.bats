@@ -272,7 +272,7 @@ completes()	# completes WANTED WORD...: the last one
 	[ "$status" = 0 ]
 	[[ $output == *"status: COMPLETE"* ]]
 	# one that fails is exit status 1, and so is none
-	sed -i '$a x,y,z' "$HL_T/rows.csv"
+	sed -i '$a x/y,z' "$HL_T/rows.csv"
 	cli csv_file_load table=loaded file_path="$HL_T/rows.csv" action=upsert wait=true
 	[ "$status" = 1 ]
 	[[ $output == *"status: ERROR"* ]]

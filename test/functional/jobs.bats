@@ -149,7 +149,7 @@ load_data()
 }
 
 @test "csv: a row that is no record is named by its line, what was before it is loaded" {
-	done_job n1 "$(load_data bad $'id,a\n1,x\n2,x\n3,x,y\n4,x\n')" '.status == "ERROR" and .message ==
+	done_job n1 "$(load_data bad $'id,a\n1,x\n2,x\n3,x,y\n4,x\n' | sed 's/{/{"strict":true,/')" '.status == "ERROR" and .message ==
 	    "line 4: 3 cells, the header has 2; of 2 records before it 2 had been loaded"'
 	counts n1 bad 2
 	done_job n1 "$(load_data bad $'id,a\n5,"x\ny"\n,x\n')" '.status == "ERROR" and (.message | startswith("line 4: Invalid hash value: \u0027null\u0027"))'
@@ -173,6 +173,43 @@ load_data()
 	done_job n1 "$(load_data bad $'id,a,b\n8\n9,x\n')" '.message == "successfully loaded 2 of 2 records"'
 	has_row n1 bad 9 '.a == "x" and (has("b") | not)'
 	done_job n1 "$(load_data bad $'id,a\n')" '.message == "successfully loaded 0 of 0 records"'
+}
+
+@test "csv: as people have it" {
+	local with
+
+	make_table n1 folk
+	# more cells than the header, counted; True is text
+	done_job n1 "$(load_data folk $'id,a,b\n1,x,True\n2,y,False,more,cells\n3,z,TRUE,\n')" \
+	    '.message == "successfully loaded 3 of 3 records; cells beyond the header were left out of 2 records"'
+	has_row n1 folk 1 '.b == "True"'
+	has_row n1 folk 2 '.b == "False" and .a == "y"'
+	has_row n1 folk 3 '.b == true'
+	# a spreadsheet's: parted by semicolons, in its own encoding
+	printf 'sep=;\r\nid;name\r\n11;M\xfcller, J\xf6rg\r\n12;\xc3\xa4\r\n' >"$HL_T/folk.csv"
+	with="{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"folk\",\"action\":\"upsert\",\"file_path\":\"$HL_T/folk.csv\""
+	done_job n1 "$with}" '.message == "successfully loaded 2 of 2 records; 1 cell was not UTF-8 and read as windows-1252"'
+	has_row n1 folk 11 '.name == "Müller, Jörg"'
+	has_row n1 folk 12 '.name == "ä"'
+	done_job n1 "$with,\"encoding\":\"Windows-1251\"}" '.message == "successfully loaded 2 of 2 records"'
+	has_row n1 folk 11 '.name == "Mьller, Jцrg"'
+	done_job n1 "$with,\"strict\":true}" '.status == "ERROR" and (.message | startswith("line 3: cell 2 is not UTF-8"))'
+	done_job n1 "$with,\"encoding\":\"utf-8\"}" '.status == "ERROR" and (.message | startswith("line 3: cell 2 is not UTF-8"))'
+	printf 'id;name\n13;Ж\n' | iconv -f UTF-8 -t UTF-16 >"$HL_T/folk.csv"
+	done_job n1 "$with,\"delimiter\":\";\"}" '.message == "successfully loaded 1 of 1 records"'
+	has_row n1 folk 13 '.name == "Ж"'
+	printf 'id\tname\n14\ta,b\n' >"$HL_T/folk.csv"
+	done_job n1 "$with,\"delimiter\":\"\\\\t\"}"
+	has_row n1 folk 14 '.name == "a,b"'
+	# what the header was meant to say
+	refused n1 400 "$with}" "line 1: the header is one column: give \\\"delimiter\\\": \\\"\\\\t\\\""
+	refused n1 400 "$(load_data folk $'ID,a\n1,x\n')" "line 1: the header has 'ID', the table's primary key is 'id'"
+	refused n1 400 "$(load_data folk $'"id ",a\n1,x\n')" "line 1: the header has 'id ', the table's primary key is 'id'"
+	refused n1 400 "$(load_data folk $'name;id\nx;1\n')" "give \\\"delimiter\\\": \\\";\\\""
+	refused n1 400 "$with,\"delimiter\":\"ab\"}" "'delimiter' must be one character, no letter, digit or quote"
+	refused n1 400 "$with,\"delimiter\":\"\\\"\"}" "'delimiter' must be one character"
+	refused n1 400 "$with,\"encoding\":\"ebcdic\"}" "'encoding' must be one such as utf-8"
+	refused n1 400 "$with,\"strict\":\"maybe\"}" "'strict' must be a boolean"
 }
 
 @test "csv: what is wrong with a request is said at once" {
@@ -267,6 +304,7 @@ url_load()
 	has_row n1 urls 2 '.name == "two"'
 	done_job n1 "$(url_load /rows/50000)" '.message == "successfully loaded 50000 of 50000 records"'
 	counts n1 urls 50000
+	done_job n1 "$(url_load /gzip)" '.message == "successfully loaded 2 of 2 records"'
 	done_job n1 "$(url_load /to//csv)" '.message == "successfully loaded 2 of 2 records"'
 	done_job n1 "$(url_load /to//secret ',"passthrough_headers":{"X-Key":"let-me-in"}')" '.status == "COMPLETE"'
 	# what is passed through is kept nowhere

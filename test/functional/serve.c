@@ -11,6 +11,7 @@
  * A web server for tests, one request at a time: serve PORT
  *
  *   /csv		a small table
+ *   /gzip		the same, encoded
  *   /rows/N		N rows
  *   /secret		the table for who sends X-Key: let-me-in, else 403
  *   /to/URL		a redirect
@@ -21,11 +22,13 @@
 
 static const char table[] = "id,name\r\n1,one\r\n2,two\r\n";
 
-static void
-put(int fd, const char *text)
-{
-	size_t	n = strlen(text);
+static const char gzipped[] =
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xcb\x4c\xd1\xc9\x4b\xcc\x4d\xe5\xe5\x32\xd4"
+    "\xc9\xcf\x03\x52\x46\x3a\x25\xe5\xf9\xbc\x5c\x00\x15\x29\xea\x94\x17\x00\x00\x00";
 
+static void
+put_bytes(int fd, const char *text, size_t n)
+{
 	while (n > 0) {
 		ssize_t	done = send(fd, text, n, MSG_NOSIGNAL);
 
@@ -34,6 +37,12 @@ put(int fd, const char *text)
 		text += done;
 		n -= (size_t)done;
 	}
+}
+
+static void
+put(int fd, const char *text)
+{
+	put_bytes(fd, text, strlen(text));
 }
 
 static void
@@ -86,6 +95,9 @@ answer(int fd, const char *path, const char *request)
 	    strstr(request, "X-Key: let-me-in\r\n") != NULL)) {
 		head(fd, "200 OK", (long)strlen(table));
 		put(fd, table);
+	} else if (strcmp(path, "/gzip") == 0) {
+		put(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\n\r\n");
+		put_bytes(fd, gzipped, sizeof(gzipped) - 1);
 	} else if (strncmp(path, "/rows/", 6) == 0)
 		rows(fd, atol(path + 6));
 	else if (strcmp(path, "/secret") == 0)

@@ -26,7 +26,7 @@ same_again(const json_t *v)
 {
 	struct buf	 line = { 0 }, was = { 0 }, is = { 0 };
 	json_t		*again = NULL;
-	struct csv	*c = csv_new(SIZE_MAX, read_again, &again);
+	struct csv	*c = csv_new(&(struct csv_options){ 0 }, SIZE_MAX, read_again, &again);
 
 	csv_write(&line, v);
 	buf_add(&line, ",x", 2);
@@ -64,7 +64,7 @@ on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 static int
 parse(const uint8_t *data, size_t n, size_t step, struct buf *out)
 {
-	struct csv	*c = csv_new(1 << 16, on_row, out);
+	struct csv	*c = csv_new(&(struct csv_options){ 0 }, 1 << 16, on_row, out);
 	int		 rc = 0;
 
 	for (size_t at = 0; at < n && rc == 0; at += step)

@@ -31,7 +31,7 @@ rows_are(const char *text, const char *want)
 	size_t	len = strlen(text);
 
 	for (size_t step = 1; step <= len + 1; step++) {
-		struct csv	*c = csv_new(1000, on_row, NULL);
+		struct csv	*c = csv_new(&(struct csv_options){ 0 }, 1000, on_row, NULL);
 
 		buf_clear(&seen);
 		for (size_t at = 0; at < len; at += step)
@@ -46,7 +46,7 @@ rows_are(const char *text, const char *want)
 static void
 fails(const char *text, size_t n, const char *why, int line)
 {
-	struct csv	*c = csv_new(100, on_row, NULL);
+	struct csv	*c = csv_new(&(struct csv_options){ 0 }, 100, on_row, NULL);
 	int		 rc = csv_feed(c, text, n);
 
 	if (rc == 0)
@@ -90,8 +90,85 @@ test_mark(void **state)
 {
 	rows_are("\xef\xbb\xbfid,n\n1,2\n", "<id><n>1;<1><2>2;");
 	rows_are("\xef\xbb\xbf\"id\"\n", "[id]1;");
-	rows_are("\xef\xbbx", "<\xef\xbbx>1;");
+	rows_are("\xef\xbbx", "<\xc3\xaf\xc2\xbbx>1;");
 	rows_are("a\n\xef\xbb\xbf", "<a>1;<\xef\xbb\xbf>2;");
+}
+
+/* The rows of bytes that are read with these options, in pieces of any size. */
+static void
+reads(const struct csv_options *o, const char *text, size_t len, const char *want, int mended)
+{
+	for (size_t step = 1; step <= len + 1; step++) {
+		struct csv	*c = csv_new(o, 1000, on_row, NULL);
+
+		buf_clear(&seen);
+		for (size_t at = 0; at < len; at += step)
+			assert_int_equal(csv_feed(c, text + at, len - at < step ? len - at : step), 0);
+		assert_int_equal(csv_end(c), 0);
+		buf_u8(&seen, 0);
+		assert_string_equal((char *)seen.data, want);
+		assert_int_equal(csv_mended(c), mended);
+		csv_free(c);
+	}
+}
+
+#define READS(o, text, want, mended)	reads((o), (text), sizeof(text) - 1, (want), (mended))
+
+static void
+refuses(const struct csv_options *o, const char *text, size_t len, const char *why)
+{
+	struct csv	*c = csv_new(o, 1000, on_row, NULL);
+	int		 rc = csv_feed(c, text, len);
+
+	if (rc == 0)
+		rc = csv_end(c);
+	assert_int_equal(rc, -1);
+	assert_string_equal(csv_error(c), why);
+	csv_free(c);
+}
+
+static void
+test_delimiter(void **state)
+{
+	struct csv_options	o = { 0 }, semicolon = { .delimiter = ';' };
+
+	READS(&semicolon, "a;b,c\n\"1;2\";3\n", "<a><b,c>1;[1;2]<3>2;", 0);
+	READS(&o, "sep=;\na;b\n", "<a><b>2;", 0);
+	READS(&o, "\xef\xbb\xbfsep=\t\r\na\tb\r\n", "<a><b>2;", 0);
+	READS(&o, "sep=,\na,b\n", "<a><b>2;", 0);
+	READS(&semicolon, "sep=;\na;b\n", "<a><b>2;", 0);
+	READS(&semicolon, "sep=|\na;b|\n", "<a><b|>2;", 0);
+	READS(&o, "a\nsep=;\n", "<a>1;<sep=;>2;", 0);
+	READS(&o, "sep=x\n", "<sep=x>1;", 0);
+	READS(&o, "\"sep=;\"\n", "[sep=;]1;", 0);
+	assert_true(csv_delimiter_ok('|') && csv_delimiter_ok('\t') && csv_delimiter_ok(' '));
+	assert_false(csv_delimiter_ok('"') || csv_delimiter_ok('\n') || csv_delimiter_ok('a'));
+	assert_false(csv_delimiter_ok('\0') || csv_delimiter_ok('\xc3'));
+}
+
+static void
+test_encoding(void **state)
+{
+	struct csv_options	o = { 0 }, strict = { .strict = 1 }, utf8 = { .encoding = "UTF-8" },
+	    windows = { .encoding = "CP1252" }, le = { .encoding = "UTF-16LE" },
+	    sjis = { .encoding = "CP932" };
+
+	/* nobody said: what is UTF-8 is that, cell by cell */
+	READS(&o, "a\n\xe4,\xc3\xa4,\x80\x81\n", "<a>1;<\xc3\xa4><\xc3\xa4><\xe2\x82\xac\xc2\x81>2;", 2);
+	READS(&o, "\xc3,\xa4\n", "<\xc3\x83><\xc2\xa4>1;", 2);
+	READS(&o, "\xff\xfe" "a\0,\0\xe4\0\n\0", "<a><\xc3\xa4>1;", 0);
+	READS(&o, "\xfe\xff\0a\0,\0\xe4\0\n", "<a><\xc3\xa4>1;", 0);
+	READS(&o, "\xff" "a\n", "<\xc3\xbf" "a>1;", 1);
+	READS(&o, "\xff", "<\xc3\xbf>1;", 1);
+	/* somebody did */
+	READS(&windows, "\xc3\xa4\n", "<\xc3\x83\xc2\xa4>1;", 0);
+	READS(&le, "\xff\xfe" "a\0\n\0\x3d\xd8\x00\xde\n\0", "<a>1;<\xf0\x9f\x98\x80>2;", 0);
+	READS(&sjis, "\x83\x5c,\x8a\xbf\n", "<\xe3\x82\xbd><\xe6\xbc\xa2>1;", 0);
+	refuses(&strict, "a\n\xe4\n", 4, "cell 1 is not UTF-8");
+	refuses(&utf8, "a\nb,\xe4\n", 6, "cell 2 is not UTF-8");
+	refuses(&le, "a\0\n", 3, "half a character at the end");
+	refuses(&le, "a\0\n\0\0\xdc" "a\0", 8, "what follows is no text in the encoding");
+	assert_null(csv_new(&(struct csv_options){ .encoding = "NONE-SUCH" }, 1, on_row, NULL));
 }
 
 static void
@@ -114,7 +191,7 @@ test_broken(void **state)
 static void
 test_enough(void **state)
 {
-	struct csv	*c = csv_new(100, on_row, &seen);
+	struct csv	*c = csv_new(&(struct csv_options){ 0 }, 100, on_row, &seen);
 
 	buf_clear(&seen);
 	assert_int_equal(csv_feed(c, "a\nb\n", 4), 1);
@@ -157,13 +234,15 @@ test_values(void **state)
 	value_is("1e3", 0, json_real(1000));
 	value_is("true", 0, json_true());
 	value_is("FALSE", 1, json_false());
-	value_is("True", 0, json_true());
+	value_is("TRUE", 0, json_true());
 	value_is("null", 0, json_null());
 	value_is("NULL", 0, json_null());
 	value_is("undefined", 0, json_null());
 	value_is("[1,\"a\"]", 1, json_pack("[i,s]", 1, "a"));
 	value_is("{\"a\":{\"b\":1}}", 1, json_pack("{s:{s:i}}", "a", "b", 1));
 	value_is("{}", 0, json_object());
+	text_stays("True");
+	text_stays("False");
 	text_stays("Null");
 	text_stays("007");
 	text_stays("+1");
@@ -236,7 +315,7 @@ static void
 comes_back(json_t *v)
 {
 	struct buf	 line = { 0 }, was = { 0 }, is = { 0 };
-	struct csv	*c = csv_new(1 << 20, keep_cell, NULL);
+	struct csv	*c = csv_new(&(struct csv_options){ 0 }, 1 << 20, keep_cell, NULL);
 
 	read_back = NULL;
 	csv_write(&line, v);
@@ -361,6 +440,8 @@ main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_quotes),
 		cmocka_unit_test(test_mark),
+		cmocka_unit_test(test_delimiter),
+		cmocka_unit_test(test_encoding),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_enough),
 		cmocka_unit_test(test_values),
