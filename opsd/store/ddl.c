@@ -73,21 +73,14 @@ static void
 create_table(struct group *g, struct ddl *d)
 {
 	const char *why = NULL;
-	json_t *definition = json_pack("{s:O*, s:I, s:O*}", "attributes", d->attributes,
+	json_t *definition = json_pack("{s:O*, s:b, s:b, s:I, s:O*}", "attributes",
+	    d->attributes, "declared", json_array_size(d->attributes) > 0, "audit", d->audit,
 	    "expiration", (json_int_t)d->expiration, "residence", d->residence);
-	struct table *t = group_create_table(g, d->database, d->table, d->primary_key,
-	    definition, d->user, &why);
 
-	json_decref(definition);
-	if (t == NULL) {
+	if (group_create_table(g, d->database, d->table, d->primary_key, definition, d->user,
+	    &why) == NULL)
 		job_fail(&d->job, 400, "Table '%s' already exists in '%s'", d->table, d->database);
-		return;
-	}
-	if (!d->audit) {
-		t = group_edit(g, t);
-		t->audit = 0;
-		t->changed = 1;
-	}
+	json_decref(definition);
 }
 
 /* The table, or NULL with 404 (400 for status 400). */

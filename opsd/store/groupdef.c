@@ -271,7 +271,8 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 	group_put_database(g, db);
 	t = table_new(db, name, primary_key);
 	t->id = catalog_new_id(g->ops->catalog);
-	t->declared = json_array_size(attributes) > 0;
+	t->declared = json_is_true(json_object_get(definition, "declared"));
+	t->audit = json_is_true(json_object_get(definition, "audit"));
 	if (expiration > 0 && expiration <= EXPIRATION_MAX)
 		t->expiration = (uint32_t)expiration;
 	table_set_residence(t, json_object_get(definition, "residence"));

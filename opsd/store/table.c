@@ -393,7 +393,8 @@ table_definition(const struct table *t)
 	for (size_t i = 0; i < t->nattrs; i++)
 		if (!t->attrs[i]->hidden)
 			json_array_append_new(attrs, attribute_definition(t, t->attrs[i]));
-	o = json_pack("{s:s, s:o}", "primary_key", t->primary_key, "attributes", attrs);
+	o = json_pack("{s:s, s:o, s:b, s:b}", "primary_key", t->primary_key, "attributes", attrs,
+	    "declared", t->declared, "audit", t->audit);
 	if (t->expiration != 0)
 		json_object_set_new(o, "expiration", json_integer(t->expiration));
 	if (t->residence != NULL)

@@ -68,7 +68,7 @@ void table_unref(struct table *t);
 
 const struct attribute *table_attr(const struct table *t, const char *name, size_t nlen);	/* hidden ones too */
 /* {"primary_key","attributes":[{"attribute","type"?,"indexed"?,"is_primary_key"?}],
- * "expiration"?,"residence"?}: as peers get it. */
+ * "declared","audit","expiration"?,"residence"?}: as peers get it. */
 json_t *table_definition(const struct table *t);
 /* The same of one attribute, for peers that have the table: with "part": true. */
 json_t *table_definition_part(const struct table *t, const struct attribute *a);

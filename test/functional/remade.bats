@@ -208,3 +208,63 @@ is_whole()	# is_whole DATABASE TABLE
 	replicate n1 n2 local t true true $OLD
 	is_whole local t
 }
+
+# ---- definitions ----
+
+definition()	# definition NODE DATABASE TABLE: all of describe_table but what it counts and measures
+{
+	ask "$1" "{\"operation\":\"describe_table\",\"database\":\"$2\",\"table\":\"$3\"}" | jq -cS 'del(
+	    .record_count, .db_size, .table_size, .db_audit_size, .last_updated_record)'
+}
+
+same_definition()	# same_definition DATABASE TABLE
+{
+	[ "$(definition n1 "$1" "$2")" = "$(definition n2 "$1" "$2")" ]
+}
+
+define()	# define NODE DATABASE TABLE MORE: create_table with further fields
+{
+	ok "$1" "{\"operation\":\"create_table\",\"database\":\"$2\",\"table\":\"$3\",\"primary_key\":\"id\"$4}"
+}
+
+define_all()	# define_all NODE DATABASE: tables of every kind, a row in each
+{
+	define "$1" "$2" plain ''
+	define "$1" "$2" declared ',"attributes":[{"name":"id"},{"name":"a","type":"String","indexed":true},{"name":"b","type":"Int"}]'
+	define "$1" "$2" silent ',"audit":false'
+	define "$1" "$2" short ',"expiration":86400'
+	define "$1" "$2" home ',"residence":["n1","n2"]'
+	for t in plain declared silent short home; do
+		put "$1" "$2" $t '{"id":1,"seen":2}'
+	done
+	ok "$1" "{\"operation\":\"create_attribute\",\"database\":\"$2\",\"table\":\"plain\",\"attribute\":\"made\"}"
+}
+
+all_same()	# all_same DATABASE
+{
+	for t in plain declared silent short home; do
+		wait_until 15 same_definition "$1" $t || {
+			echo "$t: $(definition n1 "$1" $t) and $(definition n2 "$1" $t)"
+			return 1
+		}
+	done
+}
+
+@test "a definition is the same on both sides, by a subscription, under * and in a copy" {
+	define_all n1 named
+	for t in plain declared silent short home; do
+		replicate n2 n1 named $t true true $OLD
+	done
+	all_same named
+	make_keyed n1 later first id
+	replicate n1 n2 later '*'
+	define_all n1 later
+	all_same later
+	ok n2 '{"operation":"search_by_id","database":"later","table":"plain","ids":[1],"get_attributes":["*"]}' \
+	    '.[0] | has("seen")'
+	ok n2 '{"operation":"describe_table","database":"later","table":"plain"}' '.schema_defined == false and .audit'
+	ok n2 '{"operation":"describe_table","database":"named","table":"silent"}' '.audit == false'
+	ok n2 '{"operation":"drop_database","database":"named"}'
+	replicate n2 n1 named '*' true true $OLD
+	all_same named
+}
