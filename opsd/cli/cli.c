@@ -17,6 +17,7 @@
 
 #define CONFIG_FILE	"/etc/hubleaf/hubleaf.yaml"
 #define ANSWER_SECONDS	600
+#define STATUS_SECONDS	30
 
 struct cli {
 	char		*conf_file;
@@ -288,25 +289,76 @@ run_restore(struct cli *c)
 
 /* ---- the rest ---- */
 
+/* status and top: the fields that are left are none. */
+static void
+check_rest(json_t *fields)
+{
+	const char *name = "";
+	json_t *v;
+
+	json_object_del(fields, "operation");
+	json_object_foreach(fields, name, v)
+		cli_die("'%s' is not a field of it, see hubleaf help", name);
+	json_decref(fields);
+}
+
 static int
 run_status(struct cli *c)
 {
-	struct target t = { .timeout_s = 30 };
+	struct target t = { 0 };
 	json_t *fields = operation_body(c), *o;
 	enum look look = cli_take_look(fields);
 	int runs, wait = cli_take_flag(fields, "wait");
-	char *err;
+	int all = c->is_long || look != LOOK_YAML || cli_take_flag(fields, "long");
+	struct buf screen = { 0 };
+	char *err = NULL;
 
-	json_decref(fields);
-	load_conf(c);
-	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
+	choose_target(c, &t, fields);
+	t.timeout_s = STATUS_SECONDS;
+	check_rest(fields);
 	if (wait && cli_wait_tables(&t, &err) == -1)
 		cli_die("%s", err);
-	o = cli_status(c->conf, &t, &runs);
-	cli_print(o, look);
+	if ((o = cli_status(c->conf, &t, &runs, &err)) == NULL)
+		cli_die("%s", err);
+	if (all)
+		cli_print(o, look);
+	else
+		cli_screen(o, &screen);
+	fwrite(screen.data, 1, screen.len, stdout);
+	buf_free(&screen);
+	free(err);
 	json_decref(o);
 	target_free(&t);
 	return (!runs);
+}
+
+/* A positive number; the field leaves the body. */
+static double
+take_number(json_t *fields, const char *name, double absent)
+{
+	const json_t *v = json_object_get(fields, name);
+	double d = v != NULL ? json_number_value(v) : absent;
+
+	if (v != NULL && !(d > 0 && d < 86400))
+		cli_die("'%s' must be a number between 0 and 86400", name);
+	json_object_del(fields, name);
+	return (d);
+}
+
+static int
+run_top(struct cli *c)
+{
+	struct target t = { 0 };
+	json_t *fields = operation_body(c);
+	double seconds = take_number(fields, "interval", 2), count = take_number(fields, "count", 0);
+	int rc;
+
+	choose_target(c, &t, fields);
+	t.timeout_s = STATUS_SECONDS;
+	check_rest(fields);
+	rc = cli_top(c->conf, &t, seconds, (long long)count);
+	target_free(&t);
+	return (rc);
 }
 
 static int
@@ -381,7 +433,7 @@ static const struct {
 	const char	*name;
 	int		(*run)(struct cli *c);
 } commands[] = {
-	{ "run", run_run }, { "status", run_status }, { "metrics", run_metrics },
+	{ "run", run_run }, { "status", run_status }, { "top", run_top }, { "metrics", run_metrics },
 	{ "get_backup", run_backup }, { "restore", run_restore }, { "version", run_version },
 	{ "help", run_help }, { "complete", run_complete },
 };

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "conf.h"
 
 /* What the parts of the command line program share. */
@@ -50,8 +51,15 @@ void target_free(struct target *t);
 json_t *cli_missing(const json_t *users, const json_t *config, const json_t *routes,
     const json_t *network);
 
-/* `hubleaf status`: new reference; *runs is 0 when opsd does not. */
-json_t *cli_status(const struct conf *conf, const struct target *t, int *runs);
+/*
+ * All that `hubleaf status` knows: new reference; *runs is 0 when opsd does not.  Without
+ * conf it is another node's, which is asked alone: NULL with *err when it does not answer.
+ */
+json_t *cli_status(const struct conf *conf, const struct target *t, int *runs, char **err);
+/* The same on one screen: what is wrong first, a line a peer. */
+void cli_screen(const json_t *status, struct buf *out);
+/* `hubleaf top`: that screen so many times (0: until it is interrupted); the exit status. */
+int cli_top(const struct conf *conf, const struct target *t, double seconds, long long count);
 /*
  * get_backup: into the file, which has its name only when it is whole, or to standard
  * output when it is NULL.  body: the request.  The exit status.

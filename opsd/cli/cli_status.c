@@ -16,18 +16,37 @@
 
 #define PENDING_MAX	50	/* lines */
 
-/* The answer's body, or NULL when there is none or it is an error. */
-static json_t *
-ask(const struct target *t, const char *operation)
+/* What an answer that is an error says; the caller frees. */
+static char *
+error_in(const struct answer *a)
 {
-	char *text = xasprintf("{\"operation\":\"%s\"}", operation), *err;
+	json_t *v = json_loadb(a->body, a->len, JSON_ALLOW_NUL, NULL);
+	const char *text = json_string_value(json_object_get(v, "error"));
+	char *error = text != NULL ? xstrdup(text) : xasprintf("status %d: %s", a->status, a->body);
+
+	json_decref(v);
+	return (error);
+}
+
+/* The answer's body, or NULL when there is none or it is an error, with *err unless that is NULL. */
+static json_t *
+ask(const struct target *t, const char *operation, char **err)
+{
+	char *text = xasprintf("{\"operation\":\"%s\"}", operation), *why = NULL;
 	struct answer a;
 	json_t *v = NULL;
 
-	if (cli_request(t, "POST", "/", text, &a, &err) == 0 && a.status == 200)
-		v = json_loadb(a.body, a.len, JSON_ALLOW_NUL, NULL);
+	if (cli_request(t, "POST", "/", text, &a, &why) == 0) {
+		if (a.status == 200)
+			v = json_loadb(a.body, a.len, JSON_ALLOW_NUL, NULL);
+		else
+			why = error_in(&a);
+	}
+	if (err != NULL && v == NULL)
+		*err = why != NULL ? why : xstrdup("the answer is not understood");
+	else
+		free(why);
 	free(a.body);
-	free(err);
 	free(text);
 	return (v);
 }
@@ -58,43 +77,17 @@ text_of(const json_t *o, const char *name)
 	return (text != NULL ? text : "");
 }
 
-/* server: what opsd knows of the nats-server, {"status",...}, or NULL. */
+/* server: what opsd knows of the nats-server, {"status",...}, or NULL.  pid -1: not known. */
 static json_t *
 status_of(int pid, const json_t *server)
 {
 	const char *word = json_string_value(json_object_get(server, "status"));
 
+	if (pid == -1)
+		return (json_pack("{s:s}", "status", word != NULL ? word : "stopped"));
 	if (pid == 0)
 		return (json_pack("{s:s, s:n}", "status", "stopped", "pid"));
 	return (json_pack("{s:s, s:i}", "status", word != NULL ? word : "running", "pid", pid));
-}
-
-/* The same with blanks for underscores in all keys; takes the reference. */
-static json_t *
-spaced(json_t *v)
-{
-	json_t *out, *e;
-	const char *name;
-	size_t i;
-
-	if (json_is_object(v)) {
-		out = json_object();
-		json_object_foreach(v, name, e) {
-			char *key = xstrdup(name);
-
-			for (char *p = key; *p != '\0'; p++)
-				*p = *p == '_' ? ' ' : *p;
-			json_object_set_new(out, key, spaced(json_incref(e)));
-			free(key);
-		}
-	} else if (json_is_array(v)) {
-		out = json_array();
-		json_array_foreach(v, i, e)
-			json_array_append_new(out, spaced(json_incref(e)));
-	} else
-		return (v);
-	json_decref(v);
-	return (out);
 }
 
 /* ---- the node ---- */
@@ -121,7 +114,7 @@ health(const struct target *t)
 static void
 add_statuses(json_t *o, const struct target *t)
 {
-	json_t *list = ask(t, "get_status"), *e;
+	json_t *list = ask(t, "get_status", NULL), *e;
 	size_t i;
 
 	json_array_foreach(list, i, e)
@@ -130,14 +123,15 @@ add_statuses(json_t *o, const struct target *t)
 }
 
 static json_t *
-node(int pid, const struct target *t, const json_t *info)
+node(int pid, const struct target *t, const json_t *info, const json_t *status)
 {
 	const json_t *about = json_object_get(info, "hubleaf");
-	json_t *o = status_of(pid, NULL);
+	json_t *o = pid == -1 ? json_pack("{s:s}", "status", "running") : status_of(pid, NULL);
 	char *uptime;
 
 	if (pid == 0)
 		return (o);
+	json_object_set(o, "node_name", json_object_get(status, "node_name"));
 	if (about != NULL) {
 		uptime = words_duration((uint64_t)json_integer_value(json_object_get(about,
 		    "uptime_ms")));
@@ -233,6 +227,12 @@ pending(const json_t *info, const json_t *status, const json_t *config)
 
 /* ---- all ---- */
 
+static int
+pid_of(const struct conf *conf, const char *name)
+{
+	return (conf != NULL ? cli_daemon_pid(conf, name) : -1);
+}
+
 static json_t *
 clustering(const struct conf *conf, const json_t *info, const json_t *network, const json_t *status)
 {
@@ -240,10 +240,11 @@ clustering(const struct conf *conf, const json_t *info, const json_t *network, c
 	json_t *nodes = json_object_get(network, "nodes");
 
 	return (json_pack("{s:o, s:o, s:o, s:o}",
-	    "hub server", status_of(cli_daemon_pid(conf, "hubd"), json_object_get(nats, "hub")),
-	    "leaf server", status_of(cli_daemon_pid(conf, "leafd"), json_object_get(nats, "leaf")),
-	    "network", nodes != NULL ? spaced(json_deep_copy(nodes)) : json_array(),
-	    "replication", status != NULL ? spaced(json_deep_copy(status)) : json_object()));
+	    "hub_server", status_of(pid_of(conf, "hubd"), json_object_get(nats, "hub")),
+	    "leaf_server", status_of(pid_of(conf, "leafd"), json_object_get(nats, "leaf")),
+	    "network", nodes != NULL ? json_incref(nodes) : json_array(),
+	    "replication", status != NULL ? json_incref((json_t *)(uintptr_t)status) :
+	    json_object()));
 }
 
 /* Not shown when it is empty; takes the reference. */
@@ -256,15 +257,22 @@ set_list(json_t *o, const char *name, json_t *list)
 }
 
 json_t *
-cli_status(const struct conf *conf, const struct target *t, int *runs)
+cli_status(const struct conf *conf, const struct target *t, int *runs, char **err)
 {
-	json_t *info = ask(t, "system_information"), *network = ask(t, "cluster_network");
-	json_t *status = ask(t, "cluster_status"), *users = ask(t, "list_users");
-	json_t *config = ask(t, "get_configuration"), *routes = ask(t, "cluster_get_routes");
-	int pid = cli_daemon_pid(conf, "opsd");
-	json_t *o = json_pack("{s:o, s:o}", "hubleaf", node(pid, t, info), "clustering",
-	    clustering(conf, info, network, status));
+	json_t *info = ask(t, "system_information", err), *network, *status, *users, *config;
+	json_t *routes, *o;
+	int pid = pid_of(conf, "opsd");
 
+	*runs = conf != NULL ? pid != 0 : info != NULL;
+	if (conf == NULL && info == NULL)
+		return (NULL);
+	network = ask(t, "cluster_network", NULL);
+	status = ask(t, "cluster_status", NULL);
+	users = ask(t, "list_users", NULL);
+	config = ask(t, "get_configuration", NULL);
+	routes = ask(t, "cluster_get_routes", NULL);
+	o = json_pack("{s:o, s:o}", "hubleaf", node(pid, t, info, status), "clustering",
+	    clustering(conf, info, network, status));
 	set_list(o, "pending", pending(info, status, config));
 	set_list(o, "missing", cli_missing(users, config, routes,
 	    json_object_get(network, "nodes")));
@@ -274,6 +282,5 @@ cli_status(const struct conf *conf, const struct target *t, int *runs)
 	json_decref(users);
 	json_decref(config);
 	json_decref(routes);
-	*runs = pid != 0;
 	return (o);
 }

@@ -175,6 +175,38 @@ cli()
 	# It has its users and its name; nobody is there.
 	[[ $output != *"no administrator"* && $output != *"no node name"* ]]
 	[[ $output != *"no cluster user"* && $output == *"no route to another node"* ]]
+	[[ $output == *"n1  running  since "*" health good"*"hub server running, leaf server running"* ]]
+	[ "${#lines[@]}" -lt 10 ]
+	cli status limit=1
+	[[ $status = 1 && $output == *"'limit' is not a field"* ]]
+}
+
+@test "status --long has all, in the words of cluster_status" {
+	cli status --long
+	[[ $status = 0 && $output == *"hub_server:"*"connections: []"*"warnings: []"* ]]
+	first=$output
+	cli status long=true
+	[ "${output%%network:*}" != "" ]
+	[[ $first == *"node_name: n1"* && $output == *"node_name: n1"* ]]
+}
+
+@test "status and top of another node" {
+	local url
+
+	url=http://127.0.0.1:$(port n1 api)
+	run "$HL_CLI" -c /dev/null status target="$url" username=admin password=admin-secret
+	[[ $status = 0 && $output == *"n1  running  since "*"hub server running"* ]]
+	run "$HL_CLI" -c /dev/null status target="$url" username=admin password=wrong
+	[[ $status = 1 && $output == *"Login failed"* ]]
+	run "$HL_CLI" -c /dev/null status target=http://127.0.0.1:1 username=admin password=x
+	[[ $status = 1 && $output == *"Connection refused"* ]]
+	cli top count=2 interval=0.1
+	[[ $status = 0 && $output == *"n1  running"*"n1  running"* && $output != *$'\033'* ]]
+	cli top interval=0
+	[[ $status = 1 && $output == *"'interval' must be a number"* ]]
+	needs_terminal
+	on_terminal top count=2 interval=0.1
+	[[ $status = 0 && $output == *$'\033[H'*"n1  running"*$'\033[J'*$'\033[H'*"n1  running"* ]]
 }
 
 @test "status: since when, health and why, what waits" {

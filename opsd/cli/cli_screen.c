@@ -1,0 +1,250 @@
+#include "config.h"
+
+#include "cli.h"
+
+#include <string.h>
+
+#include "cli_print.h"
+#include "words.h"
+
+/* `hubleaf status` on one screen: what is wrong first, then the node, then a line a peer. */
+
+#define WRONG_MAX	8	/* lines of a kind */
+#define PEERS_MAX	24
+
+static const char *
+text_of(const json_t *o, const char *name)
+{
+	const char *text = json_string_value(json_object_get(o, name));
+
+	return (text != NULL ? text : "");
+}
+
+static long long
+number_of(const json_t *o, const char *name)
+{
+	return ((long long)json_integer_value(json_object_get(o, name)));
+}
+
+static void
+put_more(struct buf *out, size_t left)
+{
+	if (left > 0)
+		buf_addf(out, "and %zu more: hubleaf status --long\n", left);
+}
+
+/* ---- what is wrong ---- */
+
+static void
+put_wrong(struct buf *out, const char *kind, const json_t *list)
+{
+	size_t i, n = json_array_size(list);
+	const json_t *v;
+
+	json_array_foreach(list, i, v)
+		if (i < WRONG_MAX && json_is_object(v))
+			buf_addf(out, "%s: %s: %s\n", kind, text_of(v, "kind"), text_of(v, "message"));
+		else if (i < WRONG_MAX)
+			buf_addf(out, "%s: %s\n", kind, json_string_value(v));
+	put_more(out, n > WRONG_MAX ? n - WRONG_MAX : 0);
+}
+
+/* ---- the node ---- */
+
+/* Words that set_status keeps. */
+static void
+put_said(struct buf *out, const json_t *node)
+{
+	static const char *const names[] = { "primary", "availability", "maintenance" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (json_object_get(node, names[i]) != NULL)
+			buf_addf(out, "%s: %s\n", names[i], text_of(node, names[i]));
+}
+
+static void
+put_node(struct buf *out, const json_t *node, const json_t *clustering)
+{
+	const char *name = text_of(node, "node_name"), *uptime = text_of(node, "uptime");
+
+	buf_addf(out, "%s  %s", name[0] != '\0' ? name : "this node", text_of(node, "status"));
+	if (uptime[0] != '\0')
+		buf_addf(out, "  since %s  version %s  health %s", uptime, text_of(node, "version"),
+		    text_of(node, "health"));
+	buf_addf(out, "\nhub server %s, leaf server %s\n",
+	    text_of(json_object_get(clustering, "hub_server"), "status"),
+	    text_of(json_object_get(clustering, "leaf_server"), "status"));
+	put_said(out, node);
+}
+
+/* ---- peers ---- */
+
+/* The tables of a peer's subscriptions. */
+struct tables {
+	json_t		*states;	/* {state: how many} */
+	long long	 lag, peer_lag;
+	long long	 rows, of;	/* while some are copied */
+	int		 bound, sends;
+};
+
+static void
+count_table(struct tables *t, const json_t *sub)
+{
+	const json_t *many = json_object_get(sub, "tables");
+	const char *state = text_of(sub, "state");
+	long long n = many != NULL ? json_integer_value(many) : 1;
+
+	if (state[0] != '\0')
+		json_object_set_new(t->states, state, json_integer(number_of(t->states, state) + n));
+	else
+		t->sends++;
+	if (number_of(sub, "lag") > t->lag)
+		t->lag = number_of(sub, "lag");
+	if (number_of(sub, "peer_lag") > t->peer_lag)
+		t->peer_lag = number_of(sub, "peer_lag");
+	t->rows += number_of(sub, "rows_copied");
+	t->of += number_of(sub, "rows_total");
+}
+
+/* "3 tables live, 1 copy (1200 of 5000 rows)" */
+static json_t *
+states_text(const struct tables *t)
+{
+	struct buf b = { 0 };
+	const char *state;
+	json_t *n, *text;
+
+	json_object_foreach(t->states, state, n) {
+		long long many = json_integer_value(n);
+
+		if (b.len == 0)
+			buf_addf(&b, "%lld table%s %s", many, many == 1 ? "" : "s", state);
+		else
+			buf_addf(&b, ", %lld %s", many, state);
+	}
+	if (t->sends > 0)
+		buf_addf(&b, b.len == 0 ? "%d table%s only published" : ", %d only published",
+		    t->sends, t->sends == 1 ? "" : "s");
+	if (t->of > 0)
+		buf_addf(&b, " (%lld of %lld rows)", t->rows, t->of);
+	text = json_stringn(b.len > 0 ? (const char *)b.data : "no tables", b.len > 0 ? b.len : 9);
+	buf_free(&b);
+	return (text);
+}
+
+/* A count of more than one is of the peer's whole log, in which others' lie, too. */
+static json_t *
+lag_text(const char *what, long long lag)
+{
+	return (json_sprintf("%s %s%lld", what, lag > 1 ? "at most " : "", lag));
+}
+
+static json_t *
+latency_text(const json_t *connection)
+{
+	const json_t *ms = json_object_get(connection, "latency_ms");
+
+	return (json_is_number(ms) ? json_sprintf("%.1f ms", json_number_value(ms)) :
+	    json_string("-"));
+}
+
+static json_t *
+peer_line(const json_t *connection)
+{
+	struct tables t = { .states = json_object() };
+	const json_t *sub;
+	json_t *line = json_array();
+	size_t i;
+
+	json_array_foreach(json_object_get(connection, "subscriptions"), i, sub)
+		count_table(&t, sub);
+	json_array_append(line, json_object_get(connection, "node_name"));
+	json_array_append(line, json_object_get(connection, "status"));
+	json_array_append_new(line, latency_text(connection));
+	json_array_append_new(line, states_text(&t));
+	json_array_append_new(line, lag_text("lag", t.lag));
+	if (t.peer_lag > 0)
+		json_array_append_new(line, lag_text("peer_lag", t.peer_lag));
+	json_decref(t.states);
+	return (line);
+}
+
+static int
+is_open(const json_t *connection)
+{
+	return (strcmp(text_of(connection, "status"), "open") == 0);
+}
+
+/* Those that are not open stand above. */
+static void
+put_peers(struct buf *out, const json_t *connections)
+{
+	json_t *lines = json_array();
+	const json_t *c;
+	size_t i, n = json_array_size(connections);
+
+	for (int open = 0; open <= 1; open++)
+		json_array_foreach(connections, i, c)
+			if (is_open(c) == open && json_array_size(lines) < PEERS_MAX)
+				json_array_append_new(lines, peer_line(c));
+	if (n > 0) {
+		buf_u8(out, '\n');
+		cli_table(out, lines);
+	}
+	put_more(out, n - json_array_size(lines));
+	json_decref(lines);
+}
+
+static int
+is_peer(const json_t *connections, const char *name)
+{
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(connections, i, c)
+		if (strcmp(text_of(c, "node_name"), name) == 0)
+			return (1);
+	return (0);
+}
+
+/* Whom cluster_network has found, and nothing is subscribed with. */
+static void
+put_others(struct buf *out, const json_t *network, const json_t *connections, const char *self)
+{
+	const json_t *node;
+	size_t i, n = 0;
+
+	json_array_foreach(network, i, node) {
+		const char *name = text_of(node, "name");
+
+		if (strcmp(name, self) == 0 || is_peer(connections, name))
+			continue;
+		if (n++ < PEERS_MAX)
+			buf_addf(out, "%s%s", n == 1 ? "without subscriptions: " : ", ", name);
+	}
+	if (n > PEERS_MAX)
+		buf_addf(out, ", and %zu more", n - PEERS_MAX);
+	if (n > 0)
+		buf_u8(out, '\n');
+}
+
+/* ---- all ---- */
+
+void
+cli_screen(const json_t *status, struct buf *out)
+{
+	const json_t *node = json_object_get(status, "hubleaf");
+	const json_t *clustering = json_object_get(status, "clustering");
+	const json_t *replication = json_object_get(clustering, "replication");
+	const json_t *connections = json_object_get(replication, "connections");
+
+	put_wrong(out, "warning", json_object_get(replication, "warnings"));
+	put_wrong(out, "missing", json_object_get(status, "missing"));
+	put_wrong(out, "pending", json_object_get(status, "pending"));
+	if (out->len > 0)
+		buf_u8(out, '\n');
+	put_node(out, node, clustering);
+	put_peers(out, connections);
+	put_others(out, json_object_get(clustering, "network"), connections,
+	    text_of(node, "node_name"));
+}

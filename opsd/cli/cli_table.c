@@ -1,0 +1,53 @@
+#include "config.h"
+
+#include "cli_print.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+
+/* In letters, of which UTF-8 has several bytes. */
+static size_t
+width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return (n);
+}
+
+static const char *
+cell(const json_t *line, size_t i)
+{
+	const char *text = json_string_value(json_array_get(line, i));
+
+	return (text != NULL ? text : "");
+}
+
+void
+cli_table(struct buf *out, const json_t *lines)
+{
+	const json_t *line;
+	size_t i, k, columns = 0, *widths;
+
+	json_array_foreach(lines, i, line)
+		columns = json_array_size(line) > columns ? json_array_size(line) : columns;
+	widths = xcalloc(columns + 1, sizeof(*widths));
+	json_array_foreach(lines, i, line)
+		for (k = 0; k < json_array_size(line); k++)
+			if (width(cell(line, k)) > widths[k])
+				widths[k] = width(cell(line, k));
+	json_array_foreach(lines, i, line) {
+		size_t last = json_array_size(line);
+
+		for (; last > 0 && cell(line, last - 1)[0] == '\0'; last--)
+			;
+		for (k = 0; k < last; k++)
+			buf_addf(out, "%s%s%*s", k > 0 ? "  " : "", cell(line, k), k + 1 < last ?
+			    (int)(widths[k] - width(cell(line, k))) : 0, "");
+		buf_u8(out, '\n');
+	}
+	free(widths);
+}
