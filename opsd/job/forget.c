@@ -134,6 +134,7 @@ forget_rows(struct task *t, const struct table *table, const char *user, uint64_
 	struct forgetting f = { .job.run = forget_run, .task = t, .table = table->id,
 	    .user = user, .before = { before_ms << 16, 0 } };
 	struct store_iter *it = store_iter_rows(task_ops(t)->store, table->id);
+	struct task_counts c;
 	int status;
 
 	/* Once without rows, too: what is remembered holds for late ones. */
@@ -145,9 +146,11 @@ forget_rows(struct task *t, const struct table *table, const char *user, uint64_
 		task_fail(t, "%s", f.job.error != NULL ? f.job.error : "not written");
 	else if (store_iter_failed(it))
 		task_fail(t, "the store cannot be read");
-	else if (!task_failed(t))
-		task_message(t, "Successfully completed: %llu records of '%s.%s' were deleted",
-		    (unsigned long long)task_counts(t).did, table->database, table->name);
+	else if (!task_failed(t)) {
+		c = task_counts(t);
+		task_message(t, "%llu of %llu %s successfully deleted", (unsigned long long)c.did,
+		    (unsigned long long)c.records, c.records == 1 ? "record" : "records");
+	}
 	store_iter_free(it);
 	buf_free(&f.keys);
 	free(f.job.error);

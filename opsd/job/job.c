@@ -78,11 +78,12 @@ kept_request(const json_t *body)
 	return (copy);
 }
 
+/* It waits, or runs: then it has a start_datetime. */
 static json_t *
 new_row(const struct request *r, const char *id, const char *type)
 {
 	json_t	*row = json_pack("{s:s, s:s, s:s, s:s, s:o}", "id", id, "user", r->user->name,
-	    "type", type, "status", "CREATED", "request", kept_request(r->body));
+	    "type", type, "status", "IN_PROGRESS", "request", kept_request(r->body));
 
 	set_time(row, "created_datetime");
 	return (row);
@@ -296,8 +297,7 @@ has_ended(const json_t *row)
 {
 	const char	*status = json_string_value(json_object_get(row, "status"));
 
-	return (status == NULL ||
-	    (strcmp(status, "CREATED") != 0 && strcmp(status, "IN_PROGRESS") != 0));
+	return (status == NULL || strcmp(status, "IN_PROGRESS") != 0);
 }
 
 /* Ids of rows that are too old or too many. */
@@ -406,7 +406,6 @@ task_end(struct task *t)
 static void
 task_runs(struct task *t)
 {
-	set_text(t->row, "status", "IN_PROGRESS");
 	set_time(t->row, "start_datetime");
 }
 

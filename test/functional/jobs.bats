@@ -508,7 +508,7 @@ has_loaded()
 	second=$id
 	job n1 "$(load_data aud $'id\n99\n')"
 	third=$id
-	ok n1 "{\"operation\":\"get_job\",\"id\":\"$third\"}" '.[0].status == "CREATED"'
+	ok n1 "{\"operation\":\"get_job\",\"id\":\"$third\"}" '.[0].status == "IN_PROGRESS" and .[0].start_datetime == null'
 	node_stop n1
 	kill "$serving" "$serve_first"
 	node_run n1
@@ -540,7 +540,7 @@ iso()		# iso MS
 	insert n1 ages '{"id":3,"a":5}'
 	# updated since, but made before
 	update n1 ages '{"id":2,"b":1}'
-	records_before n1 ages "$(iso "$middle")" '.message == "Successfully completed: 2 records of \u0027dev.ages\u0027 were deleted" and .progress.deleted == 2'
+	records_before n1 ages "$(iso "$middle")" '.message == "2 of 2 records successfully deleted" and .progress.deleted == 2'
 	counts n1 ages 1
 	[ "$(ids n1 ages)" = 3 ]
 	ok n1 '{"operation":"search_by_value","database":"dev","table":"ages","search_attribute":"a","search_value":5,"get_attributes":["id"]}' '. == [{"id":3}]'
