@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "cluster_priv.h"
+#include "crypto.h"
 #include "expire.h"
 #include "flows.h"
 #include "log.h"
@@ -209,8 +210,9 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	out->seen_ms = v->seen_ms;
 	out->cluster_port = v->cluster_port;
 	out->api_port = v->api_port;
-	out->system_info = json_deep_copy(v->system_info);
-	out->received = json_deep_copy(v->received);
+	out->system_info = json_incref(v->system_info);
+	out->received = positions_ref(v->received);
+	out->incarnation = c->ops->log.incarnation;
 	pthread_mutex_unlock(&c->lock);
 	free(name);
 }
@@ -219,21 +221,21 @@ void
 peer_view_clear(struct peer_view *v)
 {
 	json_decref(v->system_info);
-	json_decref(v->received);
+	positions_free(v->received);
 	memset(v, 0, sizeof(*v));
 }
 
 uint64_t
 peer_view_has(const struct peer_view *v, uint32_t table, uint64_t *ms)
 {
-	char key[16];
-	const json_t *at;
+	struct position at = { 0 };
 
-	snprintf(key, sizeof(key), "%u", (unsigned)table);
-	at = json_object_get(v->received, key);
+	/* What it has of another incarnation is not of this log. */
+	if (positions_get(v->received, table, &at) == -1 || at.incarnation != v->incarnation)
+		at = (struct position){ 0 };
 	if (ms != NULL)
-		*ms = (uint64_t)json_integer_value(json_array_get(at, 1));
-	return ((uint64_t)json_integer_value(json_array_get(at, 0)));
+		*ms = at.ms;
+	return (at.seq);
 }
 
 json_t *
@@ -389,6 +391,8 @@ cluster_start(struct ops *ops, char **err)
 
 	c->ops = ops;
 	c->retained_us = mono_us();
+	crypto_random(&c->life, sizeof(c->life));
+	c->life &= INT64_MAX;
 	c->outlet = outlet_new(ops);
 	pthread_mutex_init(&c->lock, NULL);
 	c->listener = chan_listen(ops->svc->base, path, ROLE_OPSD, &chan_ops, c);
@@ -431,7 +435,7 @@ cluster_stop(struct cluster *c)
 	HASH_ITER(hh, c->views, v, tmp) {
 		HASH_DEL(c->views, v);
 		json_decref(v->system_info);
-		json_decref(v->received);
+		positions_free(v->received);
 		json_decref(v->topology);
 		free(v);
 	}

@@ -50,12 +50,15 @@ struct peer_view {
 	uint64_t	 seen_ms;	/* when it last answered, wall clock */
 	int		 cluster_port, api_port;
 	json_t		*system_info;	/* new reference or NULL */
-	json_t		*received;	/* {"<our table id>": [seq, ms]}: what it has of ours; or NULL */
+	struct positions *received;	/* what it has of ours; or NULL */
+	uint64_t	 incarnation;	/* of our log */
 };
 void cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *v);
 void peer_view_clear(struct peer_view *v);
 /* The last entry of our table that it has, 0: none; ms, unless NULL: that entry's commit time. */
 uint64_t peer_view_has(const struct peer_view *v, uint32_t table, uint64_t *ms);
+/* How many positions and heads of tables were told to peers since the start. */
+uint64_t cluster_told(const struct cluster *c);
 /* Reports for topology_gaps: our own, then those of peers; new reference. */
 json_t *cluster_topology(struct cluster *c);
 /* {"hub":{"status","pid"},"leaf":{...}} new reference */

@@ -6,6 +6,8 @@
 
 #include "chan.h"
 #include "cluster.h"
+#include "positions.h"
+#include "status.h"
 
 /* What cluster.c, leaflink.c and hublink.c share.  On the loop's thread. */
 
@@ -16,7 +18,11 @@ struct view {
 	uint64_t	 uptime_ms, seen_ms, asked_us, synced_us;
 	int		 asking, syncing;
 	int		 cluster_port, api_port;
-	json_t		*system_info, *received;
+	json_t		*system_info;
+	struct status_base base;	/* for our next question to it */
+	struct positions *received;	/* from its questions: all up to ... */
+	int64_t		 received_life;	/* ... of this life of it, */
+	uint64_t	 received_upto;	/* these moves of its flows */
 	json_t		*topology;	/* its report, or NULL */
 	int64_t		 topology_digest;	/* of that */
 	UT_hash_handle	 hh;
@@ -33,12 +39,14 @@ struct cluster {
 	struct view		*views;
 	json_t			*mesh, *leaf_state;
 	char			*flows_sent;	/* what leafd was told, without hints */
+	uint64_t		 flows_changes;	/* what that was made from */
 	int			 pulls;
 	json_t			*topology;	/* our report */
 	int64_t			 topology_digest;
 	uint64_t		 topology_changes;	/* what it was made from */
 	uint64_t		 retained_us;
 	unsigned		 retentions;
+	int64_t			 life;		/* of this process, to peers */
 	int			 quiet;		/* the loop is about to end: nobody may wait for it */
 	struct outlet		*outlet;	/* what of the log leaves */
 	uint64_t		 given, passed;	/* the last entry given to leafd; seen up to here */
@@ -47,6 +55,7 @@ struct cluster {
 	int			 reading;
 	uint32_t		 read_id, read_max;
 	_Atomic int		 logged, kicked;
+	_Atomic uint64_t	 told;
 };
 
 /* With the lock held. */

@@ -33,6 +33,7 @@ struct held {
 struct source {			/* a peer */
 	uint8_t		 peer[NODE_ID_LEN];
 	uint64_t	 stream_seq;
+	uint64_t	 gone;	/* moves when one was removed last */
 	struct held	*flows;
 	size_t		 n;
 	UT_hash_handle	 hh;
@@ -43,6 +44,7 @@ struct flows {
 	pthread_mutex_t	 lock;
 	struct held	*flows, *labels;
 	struct source	*sources;
+	uint64_t	 moves;
 };
 
 static const char *const state_names[] = { "live", "fetch", "copy", "clock", "failed",
@@ -90,11 +92,19 @@ flow_free(struct flow *fl)
 }
 
 static struct source *
-source_of(struct flows *f, const uint8_t *peer)
+source_find(struct flows *f, const uint8_t *peer)
 {
 	struct source *s;
 
 	HASH_FIND(hh, f->sources, peer, NODE_ID_LEN, s);
+	return (s);
+}
+
+static struct source *
+source_of(struct flows *f, const uint8_t *peer)
+{
+	struct source *s = source_find(f, peer);
+
 	if (s == NULL) {
 		s = xcalloc(1, sizeof(*s));
 		memcpy(s->peer, peer, NODE_ID_LEN);
@@ -128,6 +138,7 @@ insert(struct flows *f, const uint8_t *peer, uint32_t table, char *database, cha
 	add_label(&h->label, peer, database, strlen(database), name, strlen(name));
 	HASH_ADD(hh, f->flows, key, sizeof(h->key), h);
 	HASH_ADD_KEYPTR(hh_label, f->labels, h->label.data, h->label.len, h);
+	h->flow.moved = ++f->moves;
 	DL_APPEND(s->flows, h);
 	s->n++;
 	return (h);
@@ -138,6 +149,7 @@ delete(struct flows *f, struct held *h)
 {
 	struct source *s = source_of(f, h->flow.peer);
 
+	s->gone = ++f->moves;
 	DL_DELETE(s->flows, h);
 	s->n--;
 	HASH_DELETE(hh, f->flows, h);
@@ -236,6 +248,16 @@ flows_free(struct flows *f)
 	free(f);
 }
 
+struct flow *
+flows_find(struct flows *f, const uint8_t *peer, uint32_t table)
+{
+	struct flow_key k = key_of(peer, table);
+	struct held *h;
+
+	HASH_FIND(hh, f->flows, &k, sizeof(k), h);
+	return (h != NULL ? &h->flow : NULL);
+}
+
 static struct flow *
 flow_copy(const struct flow *fl)
 {
@@ -253,13 +275,12 @@ struct flow **
 flows_all(struct flows *f, const uint8_t *peer, size_t *n)
 {
 	struct flow **list;
-	struct source *s = NULL;
+	struct source *s;
 	struct held *h;
 
 	*n = 0;
 	pthread_mutex_lock(&f->lock);
-	if (peer != NULL)
-		HASH_FIND(hh, f->sources, peer, NODE_ID_LEN, s);
+	s = peer != NULL ? source_find(f, peer) : NULL;
 	list = xcalloc((peer == NULL ? HASH_COUNT(f->flows) : s != NULL ? s->n : 0) + 1, sizeof(*list));
 	if (peer == NULL)
 		for (h = f->flows; h != NULL; h = h->hh.next)
@@ -271,6 +292,77 @@ flows_all(struct flows *f, const uint8_t *peer, size_t *n)
 	return (list);
 }
 
+struct flow **
+flows_moved(struct flows *f, const uint8_t *peer, uint64_t since, uint64_t *upto, int *whole,
+    size_t *n)
+{
+	struct flow **list;
+	struct source *s;
+	struct held *h;
+
+	*n = 0;
+	pthread_mutex_lock(&f->lock);
+	s = source_find(f, peer);
+	*upto = f->moves;
+	*whole = since == 0 || (s != NULL && s->gone > since);
+	list = xcalloc((s != NULL ? s->n : 0) + 1, sizeof(*list));
+	if (s != NULL)
+		DL_FOREACH(s->flows, h)
+			if (*whole || h->flow.moved > since || h->flow.state != FLOW_LIVE)
+				list[(*n)++] = flow_copy(&h->flow);
+	pthread_mutex_unlock(&f->lock);
+	return (list);
+}
+
+struct flow **
+flows_due(struct flows *f, const uint8_t *peer, uint64_t now_us, size_t max, size_t *n)
+{
+	struct flow **list = xcalloc(max + 1, sizeof(*list));
+	struct source *s;
+	struct held *h;
+
+	*n = 0;
+	pthread_mutex_lock(&f->lock);
+	s = source_find(f, peer);
+	for (h = s != NULL ? s->flows : NULL; h != NULL && *n < max; h = h->next)
+		if (h->flow.state != FLOW_LIVE && !h->flow.pulling && now_us >= h->flow.retry_us)
+			list[(*n)++] = flow_copy(&h->flow);
+	pthread_mutex_unlock(&f->lock);
+	return (list);
+}
+
+void
+flows_heard(struct flows *f, const uint8_t *peer, uint32_t table, uint64_t head, uint64_t head_ms,
+    uint64_t rows)
+{
+	struct flow *fl;
+
+	pthread_mutex_lock(&f->lock);
+	fl = flows_find(f, peer, table);
+	if (fl != NULL) {
+		fl->head = head;
+		fl->head_ms = head_ms;
+		fl->peer_rows = rows;
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+int
+flows_behind(struct flows *f, const uint8_t *peer, uint64_t incarnation)
+{
+	struct source *s;
+	struct held *h;
+	int behind = 0;
+
+	pthread_mutex_lock(&f->lock);
+	s = source_find(f, peer);
+	for (h = s != NULL ? s->flows : NULL; h != NULL && !behind; h = h->next)
+		behind = h->flow.incarnation < incarnation || h->flow.stuck != 0 ||
+		    (h->flow.state == FLOW_LIVE && h->flow.head > h->flow.seq);
+	pthread_mutex_unlock(&f->lock);
+	return (behind);
+}
+
 uint64_t
 flows_stream_seq(struct flows *f, const uint8_t *peer)
 {
@@ -278,20 +370,10 @@ flows_stream_seq(struct flows *f, const uint8_t *peer)
 	uint64_t seq;
 
 	pthread_mutex_lock(&f->lock);
-	HASH_FIND(hh, f->sources, peer, NODE_ID_LEN, s);
+	s = source_find(f, peer);
 	seq = s != NULL ? s->stream_seq : 0;
 	pthread_mutex_unlock(&f->lock);
 	return (seq);
-}
-
-struct flow *
-flows_find(struct flows *f, const uint8_t *peer, uint32_t table)
-{
-	struct flow_key k = key_of(peer, table);
-	struct held *h;
-
-	HASH_FIND(hh, f->flows, &k, sizeof(k), h);
-	return (h != NULL ? &h->flow : NULL);
 }
 
 struct flow *
@@ -361,8 +443,12 @@ flows_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq)
 void
 flow_save(struct group *g, struct flow *fl)
 {
+	struct flows *f = group_ops(g)->flows;
 	struct buf k = { 0 }, v = { 0 };
 
+	pthread_mutex_lock(&f->lock);
+	fl->moved = ++f->moves;
+	pthread_mutex_unlock(&f->lock);
 	cursor_key(&k, fl->peer, fl->table);
 	buf_u8(&v, FLOW_FORMAT);
 	buf_u8(&v, (uint8_t)fl->state);
@@ -477,4 +563,18 @@ struct flow *
 flows_next(struct flow *fl)
 {
 	return ((struct flow *)((struct held *)fl)->hh.next);
+}
+
+struct flow *
+flows_first_of(struct flows *f, const uint8_t *peer)
+{
+	struct source *s = source_find(f, peer);
+
+	return (s != NULL ? (struct flow *)s->flows : NULL);
+}
+
+struct flow *
+flows_next_of(struct flow *fl)
+{
+	return ((struct flow *)((struct held *)fl)->next);
 }

@@ -46,6 +46,7 @@ struct flow {
 	int		 stuck;			/* statuses in a row without movement */
 	int		 ahead;			/* copy: held by rows from a clock ahead */
 	int		 pulling;
+	uint64_t	 moved;			/* when it was saved last, in moves of the flows */
 };
 
 struct flows;
@@ -60,6 +61,20 @@ uint64_t flow_rows_total(const struct flow *fl);
 /* Copies for other threads; free with flow_free each and the array. peer NULL: all. */
 struct flow **flows_all(struct flows *f, const uint8_t *peer, size_t *n);
 void flow_free(struct flow *f);
+/*
+ * Those of a peer that moved after `since`, of which it therefore is to be told; *upto: the
+ * moves that they are from.  *whole: they are all that there are, since one went meanwhile.
+ * What is not live is always among them.
+ */
+struct flow **flows_moved(struct flows *f, const uint8_t *peer, uint64_t since, uint64_t *upto,
+    int *whole, size_t *n);
+/* Of a peer, at most so many that are to be asked for now. */
+struct flow **flows_due(struct flows *f, const uint8_t *peer, uint64_t now_us, size_t max, size_t *n);
+/* The head of a table in the peer's log, with its rows, as it says. */
+void flows_heard(struct flows *f, const uint8_t *peer, uint32_t table, uint64_t head,
+    uint64_t head_ms, uint64_t rows);
+/* Whether there is a flow that lacks something, or did when it was looked at last. */
+int flows_behind(struct flows *f, const uint8_t *peer, uint64_t incarnation);
 uint64_t flows_stream_seq(struct flows *f, const uint8_t *peer);
 
 /* On the commit thread.  NULL: none. */
@@ -87,5 +102,7 @@ void flows_lock(struct flows *f);
 void flows_unlock(struct flows *f);
 struct flow *flows_first(struct flows *f);
 struct flow *flows_next(struct flow *fl);
+struct flow *flows_first_of(struct flows *f, const uint8_t *peer);
+struct flow *flows_next_of(struct flow *fl);
 
 #endif

@@ -157,7 +157,7 @@ cluster_network(struct cluster *c, unsigned timeout_ms)
 struct exchange {
 	struct cluster	*c;
 	uint8_t		 peer[NODE_ID_LEN];
-	uint64_t	 sent_ms;
+	uint64_t	 sent_ms, upto;
 };
 
 static void
@@ -316,14 +316,14 @@ cluster_topology(struct cluster *c)
 
 static void
 take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *answer,
-    uint32_t rtt_us, uint64_t sent_ms)
+    uint32_t rtt_us, const struct exchange *x)
 {
 	json_t *ports = json_object_get(answer, "ports");
 	int64_t now = json_integer_value(json_object_get(answer, "now"));
 	struct job *j;
 
 	v->latency_ms = rtt_us / 1000.0;
-	v->skew_ms = now - (int64_t)(sent_ms + wall_ms()) / 2;
+	v->skew_ms = now - (int64_t)(x->sent_ms + wall_ms()) / 2;
 	v->uptime_ms = (uint64_t)json_integer_value(json_object_get(answer, "uptime"));
 	v->seen_ms = wall_ms();
 	v->cluster_port = (int)json_integer_value(json_object_get(ports, "clustering"));
@@ -331,6 +331,8 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 	json_decref(v->system_info);
 	v->system_info = json_incref(json_object_get(answer, "system_info"));
 	take_topology(v, answer);
+	if (status_answered(&v->base, x->upto, answer))
+		v->asked_us = 0;
 	j = status_job(c->ops, p, answer);
 	if (j != NULL)
 		commit_submit(c->ops->commit, j);
@@ -361,7 +363,7 @@ status_cb(struct rd *body, void *arg)
 		const char *hex = json_string_value(json_object_get(answer, "id"));
 
 		if (hex != NULL && strcmp(hex, p->hex) == 0)
-			take_status(c, p, v, answer, rtt, x->sent_ms);
+			take_status(c, p, v, answer, rtt, x);
 	}
 	pthread_mutex_unlock(&c->lock);
 	json_decref(answer);
@@ -369,12 +371,57 @@ status_cb(struct rd *body, void *arg)
 	free(x);
 }
 
+/* Whether it is time to ask; then *digest and *base are for the question. */
+static int
+exchange_due(struct cluster *c, const struct peer *p, uint64_t every_us, int64_t *digest,
+    struct status_base *base)
+{
+	uint64_t now = mono_us();
+	struct view *v;
+	int due;
+
+	pthread_mutex_lock(&c->lock);
+	v = cluster_view_of(c, p->id);
+	due = !v->asking && (v->asked_us == 0 || now - v->asked_us >= every_us) &&
+	    cluster_reachable_locked(c, p->name);
+	*digest = v->topology_digest;
+	*base = v->base;
+	if (due) {
+		v->asking = 1;
+		v->asked_us = now;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return (due);
+}
+
+static void
+exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
+    const struct status_base *base)
+{
+	struct exchange *x = xcalloc(1, sizeof(*x));
+	json_t *q = status_question(c->ops, p, base, &x->upto);
+	char *text;
+
+	c->told += json_array_size(json_object_get(q, "flows"));
+	json_object_set_new(q, "life", json_integer(c->life));
+	json_object_set_new(q, "topology_digest", json_integer(digest));
+	text = json_dumps(q, JSON_COMPACT);
+	x->c = c;
+	memcpy(x->peer, p->id, NODE_ID_LEN);
+	x->sent_ms = wall_ms();
+	peer_req(c, p->name, "status", text, 5000, status_cb, x);
+	free(text);
+	json_decref(q);
+}
+
 void
 hublink_exchange(struct cluster *c)
 {
 	struct conf *conf = ops_conf(c->ops);
-	uint64_t every = (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000, now = mono_us();
+	uint64_t every = (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
+	struct status_base base;
 	struct peer **all;
+	int64_t digest;
 	size_t n;
 
 	conf_free(conf);
@@ -382,37 +429,17 @@ hublink_exchange(struct cluster *c)
 		return;
 	all = nodes_all(c->ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		struct view *v;
-		int64_t digest;
-		int due;
-
-		pthread_mutex_lock(&c->lock);
-		v = cluster_view_of(c, all[i]->id);
-		due = !v->asking && now - v->asked_us >= every && cluster_reachable_locked(c, all[i]->name);
-		digest = v->topology_digest;
-		if (due) {
-			v->asking = 1;
-			v->asked_us = now;
-		}
-		pthread_mutex_unlock(&c->lock);
-		if (due) {
-			struct exchange *x = xcalloc(1, sizeof(*x));
-			json_t *q = status_question(c->ops, all[i]);
-			char *text;
-
-			json_object_set_new(q, "topology_digest", json_integer(digest));
-			text = json_dumps(q, JSON_COMPACT);
-
-			x->c = c;
-			memcpy(x->peer, all[i]->id, NODE_ID_LEN);
-			x->sent_ms = wall_ms();
-			peer_req(c, all[i]->name, "status", text, 5000, status_cb, x);
-			free(text);
-			json_decref(q);
-		}
+		if (exchange_due(c, all[i], every, &digest, &base))
+			exchange_with(c, all[i], digest, &base);
 		peer_free(all[i]);
 	}
 	free(all);
+}
+
+uint64_t
+cluster_told(const struct cluster *c)
+{
+	return (c->told);
 }
 
 /* ---- questions from nodes ---- */
@@ -430,33 +457,42 @@ node_reply(struct chan *hub, uint32_t id, int status, json_t *answer)
 	json_decref(answer);
 }
 
-static void
-note_received(struct cluster *c, const json_t *q)
+/* With the lock held: all that the asker has, with what it says now; NULL: there is a hole. */
+static struct positions *
+note_received(struct view *v, const json_t *q)
 {
-	json_t *received = json_object(), *f;
+	int64_t life = json_integer_value(json_object_get(q, "life"));
+	uint64_t since = (uint64_t)json_integer_value(json_object_get(q, "since"));
+
+	if (since == 0) {
+		positions_free(v->received);
+		v->received = positions_new();
+	} else if (v->received == NULL || v->received_life != life || v->received_upto != since)
+		return (NULL);
+	v->received_life = life;
+	v->received_upto = (uint64_t)json_integer_value(json_object_get(q, "upto"));
+	status_positions(q, v->received);
+	return (positions_ref(v->received));
+}
+
+/* NULL as well when it is not known here, or only asks who we are. */
+static struct positions *
+received_from(struct cluster *c, const json_t *q)
+{
+	struct positions *p = NULL;
+	struct peer *asker = NULL;
 	uint8_t id[NODE_ID_LEN];
-	size_t i;
 
-	json_array_foreach(json_object_get(q, "flows"), i, f) {
-		json_int_t table, inc, seq, ms;
-		char key[16];
-
-		if (json_unpack(f, "[I,I,I,I]", &table, &inc, &seq, &ms) == -1 ||
-		    (uint64_t)inc != c->ops->log.incarnation)
-			continue;
-		snprintf(key, sizeof(key), "%u", (unsigned)table);
-		json_object_set_new(received, key, json_pack("[I,I]", seq, ms));
-	}
-	if (node_id_read(json_string_value(json_object_get(q, "id")), id) == 0) {
-		struct view *v;
-
-		pthread_mutex_lock(&c->lock);
-		v = cluster_view_of(c, id);
-		json_decref(v->received);
-		v->received = json_incref(received);
-		pthread_mutex_unlock(&c->lock);
-	}
-	json_decref(received);
+	if (json_object_get(q, "upto") != NULL &&
+	    node_id_read(json_string_value(json_object_get(q, "id")), id) == 0)
+		asker = nodes_by_id(c->ops->nodes, id);
+	if (asker == NULL)
+		return (NULL);
+	peer_free(asker);
+	pthread_mutex_lock(&c->lock);
+	p = note_received(cluster_view_of(c, id), q);
+	pthread_mutex_unlock(&c->lock);
+	return (p);
 }
 
 /* Who asks is known under a name by which nobody answers any more. */
@@ -480,12 +516,13 @@ note_name(struct cluster *c, const json_t *q)
 static void
 answer_status(struct cluster *c, uint32_t id, json_t *q)
 {
-	uint64_t ahead;
-	json_t *answer;
+	uint64_t ahead = status_ahead(c->ops, q);
+	struct positions *received = ahead == 0 ? received_from(c, q) : NULL;
+	json_t *answer = status_answer(c->ops, q, received);
 
-	note_received(c, q);
+	positions_free(received);
+	c->told += json_array_size(json_object_get(answer, "heads"));
 	note_name(c, q);
-	answer = status_answer(c->ops, q, &ahead);
 	add_topology(c, q, answer);
 	node_reply(c->hub, id, 200, answer);
 	if (ahead != 0)

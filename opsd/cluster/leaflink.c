@@ -469,43 +469,42 @@ pull_send(struct cluster *c, const struct flow *fl, const char *node)
 	chan_call(c->leaf, MSG_PULL, &b, timeout + 2000, pulled_cb, p);
 }
 
-static int
-wants_pull(const struct flow *fl, uint64_t now)
+static void
+pull_from(struct cluster *c, const struct peer *p)
 {
-	return (fl->state != FLOW_LIVE && !fl->pulling &&
-	    now >= fl->retry_us);
+	struct flows *f = c->ops->flows;
+	struct flow *fl, **due;
+	size_t n;
+
+	due = flows_due(f, p->id, mono_us(), (size_t)(PULLS_MAX - c->pulls), &n);
+	for (size_t i = 0; i < n; i++) {
+		flows_lock(f);
+		fl = flows_find(f, p->id, due[i]->table);
+		if (fl != NULL)
+			fl->pulling = 1;
+		flows_unlock(f);
+		if (fl != NULL)
+			pull_send(c, due[i], p->name);
+		flow_free(due[i]);
+	}
+	free(due);
 }
 
 void
 leaflink_pull(struct cluster *c)
 {
-	struct flows *f = c->ops->flows;
-	uint64_t now = mono_us();
-	struct flow *fl, **due;
+	struct peer **all;
 	size_t n;
 
 	if (c->leaf == NULL || c->pulls >= PULLS_MAX)
 		return;
-	due = flows_all(f, NULL, &n);
+	all = nodes_all(c->ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		char *name;
-
-		if (c->pulls < PULLS_MAX && wants_pull(due[i], now) &&
-		    (name = nodes_name(c->ops->nodes, due[i]->peer)) != NULL) {
-			if (cluster_reachable(c, name)) {
-				flows_lock(f);
-				fl = flows_find(f, due[i]->peer, due[i]->table);
-				if (fl != NULL)
-					fl->pulling = 1;
-				flows_unlock(f);
-				if (fl != NULL)
-					pull_send(c, due[i], name);
-			}
-			free(name);
-		}
-		flow_free(due[i]);
+		if (c->pulls < PULLS_MAX && cluster_reachable(c, all[i]->name))
+			pull_from(c, all[i]);
+		peer_free(all[i]);
 	}
-	free(due);
+	free(all);
 }
 
 /* ---- what leafd consumes ---- */
@@ -525,13 +524,17 @@ peer_flows(const struct peer *p)
 static void
 flows_send(struct cluster *c)
 {
+	/* All that it is made from. */
+	uint64_t changes = nodes_changes(c->ops->nodes) * 2 + (uint64_t)c->ops->live.clustering;
 	json_t *peers, *o;
 	struct peer **all;
 	size_t n, i;
 	char *text;
 
-	if (c->leaf == NULL || c->leaf_held != 0)
+	if (c->leaf == NULL || c->leaf_held != 0 ||
+	    (c->flows_sent != NULL && changes == c->flows_changes))
 		return;
+	c->flows_changes = changes;
 	peers = json_array();
 	all = nodes_all(c->ops->nodes, &n);
 	for (i = 0; i < n; i++) {

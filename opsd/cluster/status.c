@@ -9,6 +9,7 @@
 #include "flows.h"
 #include "mem.h"
 #include "nodes.h"
+#include "positions.h"
 #include "settings.h"
 #include "subscribe.h"
 
@@ -16,14 +17,16 @@
 #define STUCK	2
 
 json_t *
-status_question(struct ops *ops, const struct peer *p)
+status_question(struct ops *ops, const struct peer *p, const struct status_base *base,
+    uint64_t *upto)
 {
 	char *name = ops_node_name(ops);
 	json_t *list = json_array(), *o;
 	struct flow **flows;
 	size_t n;
+	int whole;
 
-	flows = flows_all(ops->flows, p->id, &n);
+	flows = flows_moved(ops->flows, p->id, base->moves, upto, &whole, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct flow *fl = flows[i];
 
@@ -33,9 +36,11 @@ status_question(struct ops *ops, const struct peer *p)
 		flow_free(flows[i]);
 	}
 	free(flows);
-	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "id", ops->node_hex, "name", name,
-	    "incarnation", (json_int_t)ops->log.incarnation, "now", (json_int_t)wall_ms(),
-	    "digest", (json_int_t)peer_digest(p), "flows", list);
+	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:[I,I]}", "id", ops->node_hex,
+	    "name", name, "incarnation", (json_int_t)ops->log.incarnation, "now",
+	    (json_int_t)wall_ms(), "digest", (json_int_t)peer_digest(p), "since",
+	    whole ? (json_int_t)0 : (json_int_t)base->moves, "upto", (json_int_t)*upto, "flows",
+	    list, "heads_after", (json_int_t)base->incarnation, (json_int_t)base->heads);
 	free(name);
 	return (o);
 }
@@ -59,34 +64,111 @@ entry_is(struct ops *ops, uint64_t seq, uint64_t ms)
 	return (same);
 }
 
-json_t *
-status_answer(struct ops *ops, const json_t *question, uint64_t *ahead)
+struct told {			/* where the asker is in a table of ours */
+	uint32_t	table;
+	struct position	at;
+};
+
+static int
+read_told(const json_t *flow, struct told *t)
 {
-	struct conf *conf = ops_conf(ops);
-	json_t *heads = json_array(), *f, *o;
-	uint8_t id[NODE_ID_LEN];
-	struct peer *p = NULL;
-	uint64_t mine = ops->log.incarnation;
+	json_int_t table, inc, seq, ms;
+
+	if (json_unpack((json_t *)(uintptr_t)flow, "[I,I,I,I]", &table, &inc, &seq, &ms) == -1)
+		return (-1);
+	*t = (struct told){ (uint32_t)table, { (uint64_t)inc, (uint64_t)seq, (uint64_t)ms } };
+	return (0);
+}
+
+uint64_t
+status_ahead(struct ops *ops, const json_t *question)
+{
+	uint64_t mine = ops->log.incarnation, ahead = 0;
+	json_t *f;
 	size_t i;
 
-	*ahead = 0;
 	json_array_foreach(json_object_get(question, "flows"), i, f) {
-		json_int_t table, inc, seq, ms;
-		struct table *t;
+		struct told t;
 
-		if (json_unpack(f, "[I,I,I,I]", &table, &inc, &seq, &ms) == -1)
+		if (read_told(f, &t) == -1)
 			continue;
-		if ((uint64_t)inc > mine)
-			*ahead = (uint64_t)inc > *ahead ? (uint64_t)inc : *ahead;
-		else if ((uint64_t)inc == mine && ((uint64_t)seq > ops->log.durable ||
-		    (ms != 0 && seq != 0 && !entry_is(ops, (uint64_t)seq, (uint64_t)ms))))
-			*ahead = mine > *ahead ? mine : *ahead;
-		t = catalog_by_id(ops->catalog, (uint32_t)table);
-		json_array_append_new(heads, t == NULL ? json_pack("[I,i,i]", table, -1, 0) :
-		    json_pack("[I,I,I,I]", table, (json_int_t)t->stat->head,
-		    (json_int_t)t->stat->head_ms, (json_int_t)t->stat->count));
-		table_unref(t);
+		if (t.at.incarnation > mine || (t.at.incarnation == mine &&
+		    (t.at.seq > ops->log.durable || (t.at.ms != 0 && t.at.seq != 0 &&
+		    !entry_is(ops, t.at.seq, t.at.ms)))))
+			ahead = t.at.incarnation > ahead ? t.at.incarnation : ahead;
 	}
+	return (ahead);
+}
+
+void
+status_positions(const json_t *question, struct positions *p)
+{
+	struct told t;
+	json_t *f;
+	size_t i;
+
+	json_array_foreach(json_object_get(question, "flows"), i, f)
+		if (read_told(f, &t) == 0)
+			positions_set(p, t.table, t.at);
+}
+
+enum which { ALL, NEWS, OTHERS };
+
+/* News: for who has all of our heads up to `after`. */
+static void
+add_head(struct ops *ops, json_t *heads, uint32_t id, enum which which, uint64_t after)
+{
+	struct table *t = catalog_by_id(ops->catalog, id);
+	enum which is = t == NULL || t->stat->head > after ? NEWS : OTHERS;
+
+	if (which == ALL || which == is)
+		json_array_append_new(heads, t == NULL ? json_pack("[I,i,i,i]", (json_int_t)id, -1, 0, 0) :
+		    json_pack("[I,I,I,I]", (json_int_t)id, (json_int_t)t->stat->head,
+		    (json_int_t)t->stat->head_ms, (json_int_t)t->stat->count));
+	table_unref(t);
+}
+
+/* Of the tables that it asks for; of the others that it has what is news. */
+static json_t *
+heads_of(struct ops *ops, const json_t *question, struct positions *received, uint64_t after)
+{
+	json_t *heads = json_array(), *f;
+	uint32_t *tables;
+	struct told t;
+	size_t n, i;
+
+	json_array_foreach(json_object_get(question, "flows"), i, f)
+		if (read_told(f, &t) == 0)
+			add_head(ops, heads, t.table, received == NULL ? ALL : OTHERS, after);
+	if (received == NULL)
+		return (heads);
+	tables = positions_tables(received, &n);
+	for (i = 0; i < n; i++)
+		add_head(ops, heads, tables[i], NEWS, after);
+	free(tables);
+	return (heads);
+}
+
+/* Where the heads begin that the asker does not know. */
+static uint64_t
+heads_after(const json_t *question, uint64_t incarnation)
+{
+	const json_t *after = json_object_get(question, "heads_after");
+
+	return ((uint64_t)json_integer_value(json_array_get(after, 0)) != incarnation ? 0 :
+	    (uint64_t)json_integer_value(json_array_get(after, 1)));
+}
+
+json_t *
+status_answer(struct ops *ops, const json_t *question, struct positions *received)
+{
+	struct conf *conf = ops_conf(ops);
+	/* Before the heads: what is committed meanwhile is news the next time, too. */
+	uint64_t mine = ops->log.incarnation, durable = ops->log.durable;
+	json_t *heads = heads_of(ops, question, received, heads_after(question, mine)), *o;
+	uint8_t id[NODE_ID_LEN];
+	struct peer *p = NULL;
+
 	if (node_id_read(json_string_value(json_object_get(question, "id")), id) == 0)
 		p = nodes_by_id(ops->nodes, id);
 	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:I, s:I}, s:o, s:I, s:o}", "id",
@@ -96,9 +178,28 @@ status_answer(struct ops *ops, const json_t *question, uint64_t *ahead)
 	    (json_int_t)conf_int(conf, HUB_CLUSTER_PORT), "operations_api",
 	    (json_int_t)conf_int(conf, API_PORT), "system_info", ops_system_info(), "digest",
 	    (json_int_t)(p != NULL ? peer_digest(p) : 0), "heads", heads);
+	if (received == NULL)
+		json_object_set_new(o, "again", json_true());
+	else
+		json_object_set_new(o, "heads_upto", json_pack("[I,I]", (json_int_t)mine,
+		    (json_int_t)durable));
 	peer_free(p);
 	conf_free(conf);
 	return (o);
+}
+
+int
+status_answered(struct status_base *base, uint64_t moves, const json_t *answer)
+{
+	const json_t *upto = json_object_get(answer, "heads_upto");
+	int again = !json_is_array(upto) && base->moves != 0;
+
+	base->moves = json_is_array(upto) ? moves : 0;
+	if (json_is_array(upto)) {
+		base->incarnation = (uint64_t)json_integer_value(json_array_get(upto, 0));
+		base->heads = (uint64_t)json_integer_value(json_array_get(upto, 1));
+	}
+	return (again);
 }
 
 int
@@ -120,21 +221,18 @@ status_differs(struct ops *ops, const struct peer *p, const json_t *answer)
 struct looked {
 	struct job	 job;	/* first */
 	uint8_t		 peer[NODE_ID_LEN];
-	json_t		*answer;
+	uint64_t	 incarnation;
 };
 
 static void
-look_at(struct group *g, struct flow *fl, uint64_t incarnation, uint64_t head, uint64_t head_ms,
-    uint64_t rows)
+look_at(struct group *g, struct flow *fl, uint64_t incarnation)
 {
 	struct flows *f = group_ops(g)->flows;
-	int moved;
+	int moved, behind;
 
 	flows_lock(f);
 	moved = fl->seq != fl->fetched;
-	fl->head = head;
-	fl->head_ms = head_ms;
-	fl->peer_rows = rows;
+	behind = fl->head > fl->seq;
 	if (fl->state == FLOW_LIVE)
 		fl->fetched = fl->seq;
 	flows_unlock(f);
@@ -145,7 +243,7 @@ look_at(struct group *g, struct flow *fl, uint64_t incarnation, uint64_t head, u
 	}
 	if (fl->state != FLOW_LIVE)
 		return;
-	if (moved || head <= fl->seq)
+	if (moved || !behind)
 		fl->stuck = 0;
 	else if (++fl->stuck >= STUCK)
 		flow_set(g, fl, FLOW_FETCH, "the stream does not bring what the log has");
@@ -155,46 +253,41 @@ static void
 looked_run(struct group *g, struct job *j)
 {
 	struct looked *l = (struct looked *)j;
-	uint64_t inc = (uint64_t)json_integer_value(json_object_get(l->answer, "incarnation"));
-	json_t *h;
-	size_t i;
+	struct flow *fl = flows_first_of(group_ops(g)->flows, l->peer);
 
-	json_array_foreach(json_object_get(l->answer, "heads"), i, h) {
-		json_int_t table, head, ms;
-		struct flow *fl;
-
-		if (json_unpack(h, "[I,I,I]", &table, &head, &ms) == -1 || head < 0)
-			continue;
-		fl = flows_find(group_ops(g)->flows, l->peer, (uint32_t)table);
-		if (fl != NULL)
-			/* Rows, at the end: nodes of before do not say it. */
-			look_at(g, fl, inc, (uint64_t)head, (uint64_t)ms,
-			    (uint64_t)json_integer_value(json_array_get(h, 3)));
-	}
+	for (; fl != NULL; fl = flows_next_of(fl))
+		look_at(g, fl, l->incarnation);
 }
 
 static void
 looked_done(struct job *j)
 {
-	struct looked *l = (struct looked *)j;
-
-	json_decref(l->answer);
 	free(j->error);
-	free(l);
+	free(j);
 }
 
 struct job *
 status_job(struct ops *ops, const struct peer *p, const json_t *answer)
 {
+	uint64_t inc = (uint64_t)json_integer_value(json_object_get(answer, "incarnation"));
 	struct looked *l;
+	json_t *h;
+	size_t i;
 
-	if (json_array_size(json_object_get(answer, "heads")) == 0)
+	json_array_foreach(json_object_get(answer, "heads"), i, h) {
+		json_int_t table, head, ms, rows;
+
+		if (json_unpack(h, "[I,I,I,I]", &table, &head, &ms, &rows) == 0 && head >= 0)
+			flows_heard(ops->flows, p->id, (uint32_t)table, (uint64_t)head, (uint64_t)ms,
+			    (uint64_t)rows);
+	}
+	if (!flows_behind(ops->flows, p->id, inc))
 		return (NULL);
 	l = xcalloc(1, sizeof(*l));
 	l->job.run = looked_run;
 	l->job.done = looked_done;
 	l->job.remote = 1;
 	memcpy(l->peer, p->id, NODE_ID_LEN);
-	l->answer = json_incref((json_t *)answer);
+	l->incarnation = inc;
 	return (&l->job);
 }

@@ -221,9 +221,10 @@ group_write(struct group *g)
 	txlog_save(l, g->batch, g->clock->time);
 	if (store_write(g->ops->store, g->batch, !g->ops->live.write_async) == -1)
 		return (-1);
-	l->durable = (uint64_t)l->last;
+	/* In this order: who reads first the log's end and then heads misses none (status.h). */
 	for (h = g->tables; h != NULL; h = h->hh.next)
 		if (h->head != 0)
 			table_set_head(h->table, h->head, h->head_ms);
+	l->durable = (uint64_t)l->last;
 	return (0);
 }

@@ -329,6 +329,8 @@ metrics_peers(struct ops *ops, struct buf *out)
 	tell_presence(&s, out);
 	tell_flows(&s, out);
 	tell_peer_lag(&s, out);
+	metric_one(out, "status_positions_total", "counter", "Positions and heads of tables that were "
+	    "told to peers: those that moved.", (double)cluster_told(ops->cluster));
 	tell_pairs(&s, out);
 	survey_free(&s);
 }

@@ -226,6 +226,47 @@ exported()	# names of the page; those of a histogram's lines, too
 	is n1 'hubleaf_peer_reachable{peer="n2"}' 'v == 1'
 }
 
+answered_since()	# answered_since NODE PEER TIME
+{
+	is "$1" "hubleaf_peer_answered_timestamp_seconds{peer=\"$2\"}" "v > $3"
+}
+
+exchange()	# n1 and n2 have told each other their status
+{
+	local peer
+
+	for peer in "n1 n2" "n2 n1"; do
+		# shellcheck disable=SC2086 # two names
+		set -- $peer
+		wait_until 10 answered_since "$1" "$2" \
+		    "$(metric "$1" "hubleaf_peer_answered_timestamp_seconds{peer=\"$2\"}")"
+	done
+}
+
+nothing_told()
+{
+	told=$(metric n1 hubleaf_status_positions_total)
+	exchange
+	exchange
+	is n1 hubleaf_status_positions_total "v == $told"
+}
+
+@test "peers tell each other what moved, and nothing else" {
+	local told
+
+	wait_until 10 is n1 'hubleaf_peer_lag_transactions{peer="n2",direction="sent"}' 'v == 0'
+	wait_until 30 nothing_told
+	insert n1 t '{"id":31}'
+	wait_until 10 has_row n2 t 31
+	wait_until 10 is n1 'hubleaf_peer_lag_transactions{peer="n2",direction="sent"}' 'v == 0'
+	is n1 hubleaf_status_positions_total "v > $told"
+	# Who begins anew is told all.
+	node_kill n2 opsd
+	wait_until 20 is n2 'hubleaf_peer_lag_transactions{peer="n1",direction="received"}' 'v == 0'
+	wait_until 20 is n2 'hubleaf_peer_lag_transactions{peer="n1",direction="sent"}' 'v == 0'
+	wait_until 20 is n1 'hubleaf_peer_lag_transactions{peer="n2",direction="sent"}' 'v == 0'
+}
+
 @test "names of tables are escaped" {
 	ok n1 '{"operation":"create_table","database":"dev","table":"a\"b\\c","primary_key":"id"}'
 	ok n1 '{"operation":"set_node_replication","node_name":"n2","subscriptions":[
