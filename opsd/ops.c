@@ -27,6 +27,7 @@
 #include "worker.h"
 
 #define WORKERS	8
+#define BODY_WORKERS	2
 
 static void
 make_keys(struct ops *o, char **err)
@@ -103,6 +104,8 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->workers = workers_start(WORKERS, &err);
 	if (err == NULL)
+		o->bodies = workers_start(BODY_WORKERS, &err);
+	if (err == NULL)
 		o->changes = workers_start(1, &err);
 	if (err == NULL)
 		o->pages = workers_start(1, &err);
@@ -128,6 +131,7 @@ ops_stop(struct ops *o)
 	http_stop(o->http);
 	cluster_quiet(o->cluster);
 	workers_stop(o->pages);
+	workers_stop(o->bodies);
 	workers_stop(o->changes);
 	workers_stop(o->workers);
 	jobs_stop(o->jobs);

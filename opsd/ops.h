@@ -29,6 +29,7 @@ struct ops {
 	struct cluster		*cluster;	/* the conversation with hubd and leafd */
 	struct http		*http;
 	struct workers		*workers;
+	struct workers		*bodies;	/* read the long ones of requests */
 	struct workers		*changes;	/* one thread: calls that change subscriptions */
 	struct jobs		*jobs;
 	struct auth		*auth;

@@ -209,10 +209,13 @@ conn_want_body(struct conn *c, uint64_t limit)
 		conn_go(c);
 }
 
-void
-conn_body_drop(struct conn *c)
+struct evbuffer *
+conn_body_take(struct conn *c)
 {
-	conn_body_free(c);
+	struct evbuffer *body = c->body;
+
+	c->body = NULL;
+	return (body);
 }
 
 /* 1 the body is there, 0 not yet, -1 it is broken. */

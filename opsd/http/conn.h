@@ -64,7 +64,7 @@ void conn_free(struct conn *c);		/* its exchange finds itself alone */
 
 /* Reads the body, up to so many bytes; then exchange_body, or exchange_refuse. */
 void conn_want_body(struct conn *c, uint64_t limit);
-void conn_body_drop(struct conn *c);	/* it has been understood */
+struct evbuffer *conn_body_take(struct conn *c);	/* who calls frees it */
 /* A whole answer; takes the bytes of body. */
 void conn_answer(struct conn *c, int status, const struct buf *headers, struct buf *body);
 /* Its beginning; length: of all pieces together, -1 when that is not known. */

@@ -19,7 +19,9 @@ struct exchange {
 	int			 nobody, counted;	/* without user; as one of them */
 	int			 told;		/* the metrics have it */
 	int			 known, logged;		/* who asks, or that they may not; that */
-	uint64_t		 bytes;		/* of the body, counted */
+	struct evbuffer		*text;		/* the body as it came, until it is read */
+	int			 is_long;	/* a worker reads it */
+	uint64_t		 bytes;		/* of the body and its values, counted */
 	struct user		*checked;	/* auth's answer on its way to the thread */
 	int			 check_status;
 	char			*check_error;

@@ -3,6 +3,7 @@
 #include "format.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -135,25 +136,72 @@ format_wanted(const char *accept, int rows)
 
 /* ---- reading ---- */
 
-/* How deep brackets are nested in JSON text; the parser says whether they match. */
-static int
-text_depth(const char *text, size_t n)
+/* "line 2, column 7" of a place in a text, counted in characters. */
+static char *
+place(const char *p, size_t at)
 {
-	int	depth = 0, most = 0, quoted = 0;
+	size_t	line = 1, column = 1;
 
-	for (size_t i = 0; i < n; i++) {
-		char	c = text[i];
+	for (size_t i = 0; i < at; i++)
+		if (p[i] == '\n') {
+			line++;
+			column = 1;
+		} else
+			column += ((unsigned char)p[i] & 0xc0) != 0x80;
+	return (xasprintf("line %zu, column %zu", line, column));
+}
 
-		if (quoted && c == '\\')
-			i++;
-		else if (c == '"')
-			quoted = !quoted;
-		else if (!quoted && (c == '[' || c == '{') && ++depth > most)
-			most = depth;
-		else if (!quoted && (c == ']' || c == '}'))
-			depth--;
+static char *
+json_fault(const char *p, size_t n, size_t at, const char *why)
+{
+	char	*where, *text;
+
+	if (n == 0)
+		return (xstrdup("Invalid JSON."));
+	where = place(p, at);
+	text = xasprintf("Invalid JSON at %s: %s", where, why);
+	free(where);
+	return (text);
+}
+
+static char *
+scan_text_fault(enum format f, const struct scan *s, const char *p, size_t n, size_t at)
+{
+	const char	*why = s->why;
+	char		 deep[64];
+
+	if (s->too_many)
+		return (xasprintf("the body has more values than operationsApi.network.maxBodyValues "
+		    "(%llu)", (unsigned long long)s->most.values));
+	if (strcmp(why, "nested too deep") == 0) {
+		snprintf(deep, sizeof(deep), "nested more than %d levels deep", s->most.depth);
+		why = deep;
 	}
-	return (most);
+	if (f == FORMAT_JSON)
+		return (json_fault(p, n, at, why));
+	return (xasprintf("Invalid %s: %s", f == FORMAT_CBOR ? "CBOR" : "MessagePack", why));
+}
+
+int
+format_scan(enum format f, struct scan *s, char *p, size_t n, char **err)
+{
+	static char	nothing[1];	/* a body that is empty may be NULL */
+	size_t		at = 0;
+
+	if (n == 0)
+		p = nothing;
+	if (f == FORMAT_CBOR || f == FORMAT_MSGPACK)
+		scan_mend(p, n);
+	if (f == FORMAT_CBOR)
+		scan_cbor(s, (const uint8_t *)p, n);
+	else if (f == FORMAT_MSGPACK)
+		scan_packed(s, (const uint8_t *)p, n);
+	else
+		scan_json(s, p, n, &at);
+	if (s->why == NULL)
+		return (0);
+	*err = scan_text_fault(f, s, p, n, at);
+	return (s->too_many ? 413 : 400);
 }
 
 /* Characters of the number at p. */
@@ -213,20 +261,16 @@ read_long_integers(const char *p, size_t n)
 }
 
 static json_t *
-read_json(const char *p, size_t n, int max_depth, char **err)
+read_json(const char *p, size_t n, char **err)
 {
 	json_error_t	 why;
-	json_t		*v;
+	json_t		*v = json_loadb(p, n, JSON_ALLOW_NUL, &why);
 
-	if (n > 0 && text_depth(p, n) > max_depth) {
-		*err = xasprintf("Invalid JSON: nested more than %d levels deep", max_depth);
-		return (NULL);
-	}
-	v = n > 0 ? json_loadb(p, n, JSON_ALLOW_NUL, &why) : NULL;
-	if (v == NULL && n > 0 && json_error_code(&why) == json_error_numeric_overflow)
+	if (v == NULL && json_error_code(&why) == json_error_numeric_overflow)
 		v = read_long_integers(p, n);
 	if (v == NULL)
-		*err = xstrdup("Invalid JSON.");
+		*err = n == 0 ? xstrdup("Invalid JSON.") : xasprintf("Invalid JSON at line %d, "
+		    "column %d: %s", why.line, why.column, why.text);
 	return (v);
 }
 
@@ -246,7 +290,7 @@ format_read(enum format f, const char *p, size_t n, int max_depth, char **err)
 			*err = xasprintf("Invalid MessagePack: it is broken, has bytes or extensions, "
 			    "or is nested more than %d levels deep", max_depth);
 	} else
-		v = read_json(p, n, max_depth, err);
+		v = read_json(p, n, err);
 	return (v);
 }
 

@@ -5,6 +5,7 @@
 
 #include "buf.h"
 #include "key.h"
+#include "scan.h"
 
 /* What bodies are written in: requests and answers alike, CSV for rows only.  No I/O. */
 enum format { FORMAT_JSON, FORMAT_CBOR, FORMAT_MSGPACK, FORMAT_CSV };
@@ -15,7 +16,12 @@ enum format format_of(const char *content_type);
 /* What an Accept header (or NULL) wants of what there is; rows: there is CSV, too.  JSON when unsure. */
 enum format format_wanted(const char *accept, int rows);
 
-/* A body, nested at most max_depth deep; new reference, or NULL with a text for a 400 in *err. */
+/*
+ * What a body has (scan.h); single surrogates in it are mended.  0, or the status for what is
+ * wrong with it, with the text in *err.
+ */
+int format_scan(enum format f, struct scan *s, char *p, size_t n, char **err);
+/* A body that was scanned; new reference, or NULL with a text for a 400 in *err. */
 json_t *format_read(enum format f, const char *p, size_t n, int max_depth, char **err);
 
 /*

@@ -336,7 +336,8 @@ read_limits(const struct conf *conf)
 		.max_header = (uint64_t)conf_int(conf, API_MAX_HEADER),
 		.max_body = (uint64_t)conf_int(conf, API_MAX_BODY),
 		.max_bytes = (uint64_t)conf_int(conf, API_MAX_REQUEST_BYTES),
-		.max_depth = (int)conf_int(conf, API_MAX_DEPTH),
+		.scan.depth = (int)conf_int(conf, API_MAX_DEPTH),
+		.scan.values = (uint64_t)conf_int(conf, API_MAX_VALUES),
 		.max_requests = (int)conf_int(conf, API_MAX_REQUESTS),
 		.max_conns = max_connections(conf),
 	});

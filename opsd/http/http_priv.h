@@ -14,7 +14,8 @@
 struct limits {
 	uint64_t	 headers_ms, keepalive_ms, timeout_ms;
 	uint64_t	 max_header, max_body, max_bytes;
-	int		 max_conns, max_requests, max_depth;
+	int		 max_conns, max_requests;
+	struct scan_limits scan;	/* of bodies */
 };
 
 struct http_thread {

@@ -3,9 +3,12 @@
 #include "exchange.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <event2/buffer.h>
 
 #include "authlog.h"
 #include "clock.h"
@@ -13,6 +16,9 @@
 #include "metrics.h"
 #include "ops.h"
 #include "user.h"
+#include "worker.h"
+
+#define MUCH	1048576		/* bytes of a body and its values, to be given back at once */
 
 const char *
 http_reason(int status)
@@ -110,6 +116,27 @@ exchange_log_who(struct exchange *x)
 	x->logged = 1;
 }
 
+/* Of many values: freeing them takes long, and the allocator would keep what they took. */
+static void
+long_body_over(void *body)
+{
+	json_decref(body);
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
+static void
+body_over(struct exchange *x)
+{
+	if (x->text != NULL)
+		evbuffer_free(x->text);
+	if (x->bytes > MUCH && !x->r.ops->stopping)
+		workers_run(x->r.ops->bodies, long_body_over, x->r.body);
+	else
+		json_decref(x->r.body);
+}
+
 void
 exchange_free(struct exchange *x)
 {
@@ -117,7 +144,7 @@ exchange_free(struct exchange *x)
 
 	exchange_log_who(x);
 	exchange_answered(x, x->status);
-	json_decref(x->r.body);
+	body_over(x);
 	user_unref(x->r.user);
 	head_free(&x->head);
 	buf_free(&x->headers);

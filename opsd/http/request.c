@@ -23,8 +23,23 @@
 #define OPEN_BODY_MAX	65536		/* of requests from nobody */
 #define OPEN_SHARE	4		/* theirs is one of so many parts of maxRequests */
 #define RETRY_AFTER	"1"
+#define LONG_BODY	65536		/* beyond, others do not wait until it is read */
+
+static const char too_many_bytes[] = "the requests in progress have more than "
+    "operationsApi.network.maxRequestBytes, please try again later";
 
 static void reply_login(struct exchange *x);
+
+/* So many bytes more are in progress; -1: there are too many. */
+static int
+room_for(struct exchange *x, uint64_t n)
+{
+	struct http *h = x->thread->http;
+
+	x->bytes += n;
+	/* Not what += gives: clang takes that for atomic still. */
+	return (atomic_fetch_add(&h->bytes, n) + n <= h->limits.max_bytes ? 0 : -1);
+}
 
 static void
 reply_busy(struct exchange *x, const char *what)
@@ -43,17 +58,35 @@ run_op(void *arg)
 	r->op->run(r);
 }
 
+static int
+may_run(const struct request *r)
+{
+	if (r->user == NULL)
+		return (r->op->right == RIGHT_OPEN);
+	return (r->op->right != RIGHT_SUPER || r->user->super_user);
+}
+
+static void
+run_resumed(struct request *r, void *arg)
+{
+	r->op->run(r);
+}
+
 static void
 dispatch(struct request *r)
 {
-	if (r->user == NULL && r->op->right != RIGHT_OPEN)
+	int here = pthread_equal(pthread_self(), r->http->thread->id);
+
+	if (!may_run(r) && r->user == NULL)
 		reply_login(r->http);
-	else if (r->op->right == RIGHT_SUPER && !r->user->super_user)
+	else if (!may_run(r))
 		right_reply_super(r);
 	else if (r->op->thread == ON_WORKER)
 		workers_run(r->ops->workers, run_op, r);
-	else
+	else if (here || r->op->thread == ON_ANY)
 		r->op->run(r);
+	else
+		request_resume(r, run_resumed, NULL);
 }
 
 /* Nobody asks, or somebody whose credentials were refused. */
@@ -72,27 +105,96 @@ reply_login(struct exchange *x)
 		reply_error(&x->r, 401, "Must login");
 }
 
-void
-exchange_body(struct exchange *x)
-{
-	struct evbuffer *in = x->conn->body;
-	size_t n = evbuffer_get_length(in);
-	char *err = NULL;
+/* ---- what is asked for ---- */
 
-	x->stage = RUNNING;
-	x->r.op = op_read(format_of(head_find(&x->head, "Content-Type")),
-	    (const char *)evbuffer_pullup(in, -1), n,
-	    x->thread->http->limits.max_depth, &x->r.body, &err);
+/* The user lacks a right to the table without which the operation cannot be. */
+static int
+is_refused(const struct request *r, const json_t *top)
+{
+	struct faults f = { 0 };
+	const char *db = field_database(&f, top), *name = field_string(&f, top, "table", 1);
+	struct table *t;
+	int refused;
+
+	buf_free(&f.text);
+	if (r->op->needs == 0 || r->user->super_user || db == NULL || name == NULL)
+		return (0);
+	t = catalog_get(r->ops->catalog, db, name);
+	refused = t == NULL || !right_table(r->user, t, r->op->needs);
+	table_unref(t);
+	return (refused);
+}
+
+/*
+ * The request's body from its text: made into values when somebody may ask for that, and there
+ * is room for them.  0, or the status of the answer that it gets, with *err.
+ */
+static int
+understand(struct exchange *x, char *text, size_t n, char **err)
+{
+	const struct limits *l = &x->thread->http->limits;
+	enum format f = format_of(head_find(&x->head, "Content-Type"));
+	struct request *r = &x->r;
+	struct inquiry a;
+	int status;
+
+	op_asked(f, text, n, &l->scan, &a);
+	r->op = a.op;
+	status = a.status;
+	if (status != 0)
+		*err = xstrdup(a.err);
+	else if (!may_run(r))
+		;
+	else if (x->is_long && is_refused(r, a.top))
+		r->body = json_incref(a.top);	/* enough for it to say so */
+	else if (a.bytes > l->max_bytes) {
+		/* Not 503, which says to try again. */
+		*err = xasprintf("the values of the body would take more than "
+		    "operationsApi.network.maxRequestBytes");
+		status = 413;
+	} else if (room_for(x, a.bytes) == -1)
+		status = 503;
+	else if ((r->body = op_body(f, text, n, l->scan.depth, r->op, err)) == NULL)
+		status = 400;
+	inquiry_free(&a);
+	return (status);
+}
+
+/* On the request's thread, or on a worker. */
+static void
+body_is_there(void *arg)
+{
+	struct exchange *x = arg;
+	struct evbuffer *text = x->text;
+	char *err = NULL;
+	int status;
+
+	x->text = NULL;
+	status = understand(x, (char *)evbuffer_pullup(text, -1), evbuffer_get_length(text), &err);
 	/* It may be long, and the request may take long. */
-	conn_body_drop(x->conn);
+	evbuffer_free(text);
 	exchange_log_who(x);
-	if (x->r.op != NULL)
+	if (status == 0)
 		dispatch(&x->r);
+	else if (status == 503)
+		reply_busy(x, too_many_bytes);
 	else if (x->check_error != NULL)
 		reply_login(x);
 	else
-		reply_error(&x->r, 400, "%s", err);
+		reply_error(&x->r, status, "%s", err);
 	free(err);
+}
+
+void
+exchange_body(struct exchange *x)
+{
+	x->stage = RUNNING;
+	x->text = conn_body_take(x->conn);
+	x->is_long = evbuffer_get_length(x->text) > LONG_BODY;
+	if (x->is_long)
+		workers_run(x->r.ops->bodies, body_is_there, x);
+	else
+		body_is_there(x);
 }
 
 /* ---- bodies ---- */
@@ -143,14 +245,9 @@ exchange_too_long(struct exchange *x)
 int
 exchange_count(struct exchange *x, uint64_t n)
 {
-	struct http *h = x->thread->http;
-
-	x->bytes += n;
-	/* Not what += gives: clang takes that for atomic still. */
-	if (atomic_fetch_add(&h->bytes, n) + n <= h->limits.max_bytes)
+	if (room_for(x, n) == 0)
 		return (0);
-	reply_busy(x, "the requests in progress have more than "
-	    "operationsApi.network.maxRequestBytes, please try again later");
+	reply_busy(x, too_many_bytes);
 	return (-1);
 }
 

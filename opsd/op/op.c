@@ -105,29 +105,64 @@ op_two_values(const json_t *object)
 	return (NULL);
 }
 
-const struct op *
-op_read(enum format f, const char *text, size_t n, int max_depth, json_t **body, char **err)
+/* The operation that is named, or NULL with the text for a 400 in *err. */
+static const struct op *
+named(const json_t *body, char **err)
 {
-	const struct op *op = NULL;
-	const char *const *two;
-	const json_t *v;
-	const char *name;
+	const json_t *v = json_object_get(body, "operation");
+	const char *name = json_string_value(v);
+	const struct op *op;
 
-	if ((*body = format_read(f, text, n, max_depth, err)) == NULL)
-		return (NULL);
-	v = json_object_get(*body, "operation");
-	name = json_string_value(v);
 	/* With a NUL in it, it is another text than the one that would be found. */
-	if (name == NULL || name[0] == '\0' || strlen(name) != json_string_length(v))
+	if (name == NULL || name[0] == '\0' || strlen(name) != json_string_length(v)) {
 		*err = xstrdup("Request body must include an 'operation' property.");
-	else if ((op = op_find(name)) == NULL)
+		return (NULL);
+	}
+	if ((op = op_find(name)) == NULL)
 		*err = xasprintf("Operation '%.*s' not found", NAME_SHOWN, name);
-	else if ((two = op_two_values(*body)) != NULL) {
+	return (op);
+}
+
+void
+op_asked(enum format f, char *text, size_t n, const struct scan_limits *most, struct inquiry *a)
+{
+	struct scan s;
+
+	*a = (struct inquiry){ 0 };
+	scan_begin(&s, most);
+	a->status = format_scan(f, &s, text, n, &a->err);
+	a->bytes = scan_bytes(&s);
+	if (a->status == 0 && (a->op = named(s.top, &a->err)) == NULL)
+		a->status = 400;
+	a->top = json_incref(s.top);
+	scan_end(&s);
+}
+
+void
+inquiry_free(struct inquiry *a)
+{
+	json_decref(a->top);
+	free(a->err);
+}
+
+json_t *
+op_body(enum format f, const char *text, size_t n, int max_depth, const struct op *op, char **err)
+{
+	json_t *body = format_read(f, text, n, max_depth, err);
+	const char *const *two;
+	const struct op *same;
+
+	if (body == NULL)
+		return (NULL);
+	if ((same = named(body, err)) != NULL && same != op)
+		*err = xstrdup("'operation' is there twice");
+	else if (same != NULL && (two = op_two_values(body)) != NULL)
 		*err = xasprintf("'%s' and '%s' are the same field, and have different values",
 		    two[0], two[1]);
-		op = NULL;
-	}
-	return (op);
+	if (*err == NULL)
+		return (body);
+	json_decref(body);
+	return (NULL);
 }
 
 /* {"<key>": text} */

@@ -35,6 +35,7 @@ enum op_right {
 
 enum op_thread {
 	ON_HTTP,		/* quick, on the HTTP thread */
+	ON_ANY,			/* the same, but where the body was read: a long one by a worker */
 	ON_WORKER		/* may block: runs on a worker thread */
 };
 
@@ -44,6 +45,7 @@ struct op {
 	enum op_right	 right;
 	enum op_thread	 thread;
 	void		(*run)(struct request *r);
+	unsigned	 needs;		/* RIGHT_TABLE: rights to the table (right.h) without which it fails */
 };
 
 const struct op *op_find(const char *name);
@@ -52,11 +54,20 @@ const struct op *op_page(const char *path);	/* what GET of the path is, when it 
 unsigned op_count(void);
 const struct op *op_at(unsigned number);
 unsigned op_number(const struct op *op);
-/*
- * What a request's body asks for: the operation, or NULL with the text for a 400 in
- * *err (caller frees).  *body is a new reference, or NULL when it is broken.
- */
-const struct op *op_read(enum format f, const char *text, size_t n, int max_depth, json_t **body,
+/* What a request's body asks for, known before it is made into values. */
+struct inquiry {
+	const struct op	*op;		/* or NULL: */
+	int		 status;	/* of the answer, */
+	char		*err;		/* with this text */
+	json_t		*top;		/* what scan.h keeps of the body's own members */
+	uint64_t	 bytes;		/* about what all its values will take */
+};
+/* The text may be mended in place; inquiry_free in any case. */
+void op_asked(enum format f, char *text, size_t n, const struct scan_limits *most,
+    struct inquiry *a);
+void inquiry_free(struct inquiry *a);
+/* The whole of what asks for `op`: new reference, or NULL with the text for a 400 in *err. */
+json_t *op_body(enum format f, const char *text, size_t n, int max_depth, const struct op *op,
     char **err);
 
 /*

@@ -318,9 +318,9 @@ delete(struct request *r)
 }
 
 const struct op ops_record[] = {
-	{ "insert", "insert", RIGHT_TABLE, ON_HTTP, insert },
-	{ "update", "update", RIGHT_TABLE, ON_HTTP, update },
-	{ "upsert", "upsert", RIGHT_TABLE, ON_HTTP, upsert },
-	{ "delete", "delete", RIGHT_TABLE, ON_HTTP, delete },
+	{ "insert", "insert", RIGHT_TABLE, ON_ANY, insert, MAY_INSERT },
+	{ "update", "update", RIGHT_TABLE, ON_ANY, update, MAY_UPDATE },
+	{ "upsert", "upsert", RIGHT_TABLE, ON_ANY, upsert, MAY_INSERT | MAY_UPDATE },
+	{ "delete", "delete", RIGHT_TABLE, ON_ANY, delete, MAY_DELETE },
 	{ NULL },
 };

@@ -84,7 +84,7 @@ test('a browser of another origin may ask, with credentials', async () => {
 
 test('what is no operation', async () => {
 	const text = (data) => client.send(data, { headers: { 'Content-Type': 'application/json' } });
-	assert.deepEqual((await text('{"operation":')).data, { error: 'Invalid JSON.' });
+	assert.deepEqual((await text('{"operation":')).data, { error: 'Invalid JSON at line 1, column 14: it ends too early' });
 	assert.equal((await client.refused(400, 'fly')).error, "Operation 'fly' not found");
 	assert.equal((await client.send({})).data.error,
 	    "Request body must include an 'operation' property.");

@@ -17,7 +17,7 @@ start_nodes()
 	    OPERATIONSAPI_NETWORK_TIMEOUT=2000 OPERATIONSAPI_NETWORK_KEEPALIVETIMEOUT=1000 \
 	    OPERATIONSAPI_NETWORK_MAXHEADERSIZE=2048 OPERATIONSAPI_NETWORK_MAXBODYSIZE=200000 \
 	    OPERATIONSAPI_NETWORK_MAXBODYDEPTH=20 OPERATIONSAPI_NETWORK_MAXCONNECTIONS=8 \
-	    OPERATIONSAPI_NETWORK_MAXREQUESTBYTES=300000 OPERATIONSAPI_NETWORK_MAXREQUESTS=4 \
+	    OPERATIONSAPI_NETWORK_MAXREQUESTBYTES=450000 OPERATIONSAPI_NETWORK_MAXREQUESTS=4 \
 	    'OPERATIONSAPI_NETWORK_CORSACCESSLIST=["https://studio.example"]' \
 	    AUTHENTICATION_AUTHORIZELOCAL=true
 	ok n1 '{"operation":"create_database","database":"dev"}'
@@ -219,7 +219,7 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 
 	for i in 1 2; do
 		exec {fd}<>"/dev/tcp/127.0.0.1/$(port n2 api)"
-		printf 'POST / HTTP/1.1\r\nHost: a\r\n%s\r\nContent-Length: 150000\r\n\r\n%0140000d' "$BASIC" 1 >&"$fd"
+		printf 'POST / HTTP/1.1\r\nHost: a\r\n%s\r\nContent-Length: 199000\r\n\r\n%0190000d' "$BASIC" 1 >&"$fd"
 		fds+=("$fd")
 	done
 	raw n2 -u admin:admin-secret -H Expect: -d "$(printf %0100000d 1)"
@@ -244,6 +244,10 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 		exec {fd}>&-
 	done
 	wait_until 5 answers_posts
+	# Values count as what they take; what could never be does not say to try again.
+	many_values '{"operation":"describe_all","a":[' '{}' 9000 ']}' >"$HL_T/body"
+	raw n2 -H "$BASIC" --data-binary @"$HL_T/body"
+	is_error 413 maxRequestBytes
 }
 
 is_busy_for_nobody()
@@ -449,7 +453,7 @@ rss()		# rss NODE: of its opsd, in KB
 @test "what takes too long is answered, and ends" {
 	local leaves
 
-	leaves=$(yes '{"search_attribute":"text","search_type":"contains","search_value":"aaaaaaaaab"}' | head -n 999 | paste -sd ,)
+	leaves=$(yes '{"search_attribute":"text","search_type":"contains","search_value":"aaaaaaaaab"}' | head -n 900 | paste -sd ,)
 	echo "{\"operation\":\"search_by_conditions\",\"database\":\"dev\",\"table\":\"long\",
 	    \"operator\":\"or\",\"get_attributes\":[\"*\"],\"conditions\":[$leaves]}" >"$HL_T/hard"
 	raw n2 -u admin:admin-secret -d @"$HL_T/hard"
@@ -520,4 +524,77 @@ is_busy_now()
 	run "$HL_CLIENTS" "$(port n1 api)" stall 5000 300 <<<"$(post "$(all_of long)" 'Connection: close')"
 	[[ $output == *' end' ]]
 	[ "${output% *}" -gt 2000000 ]
+}
+
+high_water()	# NODE: as much memory as it ever had, in kB
+{
+	awk '/VmHWM/ { print $2 }' "/proc/$(node_pid "$1" opsd)/status"
+}
+
+many_values()	# many_values BEGINNING VALUE BYTES END: about so many bytes of values
+{
+	printf '%s' "$1"
+	yes "$2," | tr -d '\n' | head -c $(($3 / (${#2} + 1) * (${#2} + 1)))
+	printf '%s%s' "$2" "$4"
+}
+
+@test "a body of many values is refused before it takes the memory for them" {
+	local before
+
+	before=$(high_water n1)
+	many_values '{"operation":"nothing_like_it","records":[' '{}' 20000000 ']}' >"$HL_T/body"
+	raw n1 -H "$BASIC" --data-binary @"$HL_T/body"
+	is_error 413 'more values than operationsApi.network.maxBodyValues (1000000)'
+	many_values '{"operation":"insert","table":"dog","records":[{"id":1,"a":[' 1 8000000 ']}]}' >"$HL_T/body"
+	raw n1 -H "$BASIC" --data-binary @"$HL_T/body"
+	is_error 413 maxBodyValues
+	# MessagePack and CBOR: 8000000 empty maps in an array.
+	for type in 'x-msgpack \xdd' 'cbor \x9a'; do
+		{
+			printf '%b\x00\x7a\x12\x00' "${type#* }"
+			head -c 8000000 /dev/zero
+		} >"$HL_T/body"
+		raw n1 -H "$BASIC" -H "Content-Type: application/${type% *}" --data-binary @"$HL_T/body"
+		is_error 413 maxBodyValues
+	done
+	[ $(($(high_water n1) - before)) -lt 500000 ]
+}
+
+@test "a long body is not made into values for who may not ask for it" {
+	local before
+
+	ok n1 '{"operation":"add_role","role":"poor","permission":{"super_user":false}}'
+	ok n1 '{"operation":"add_user","username":"poor","password":"poor","role":"poor","active":true}'
+	before=$(high_water n1)
+	many_values '{"operation":"insert","database":"dev","table":"dog","records":[' '{}' 2900000 ']}' >"$HL_T/body"
+	raw n1 -u poor:poor --data-binary @"$HL_T/body"
+	[ "$code" = 403 ]
+	for o in describe_nothing list_users; do
+		many_values '{"a":[' '{}' 2900000 "],\"operation\":\"$o\"}" >"$HL_T/body"
+		raw n1 -u poor:poor --data-binary @"$HL_T/body"
+		[ "$code" = $([ $o = list_users ] && echo 403 || echo 400) ]
+	done
+	[ $(($(high_water n1) - before)) -lt 150000 ]
+}
+
+@test "long bodies are read as short ones are, in every format" {
+	local rows
+
+	rows=$(jq -nc '[range(20000) | {id: "k\(.)", n: .}]')
+	raw n1 -H "$BASIC" --data-binary @- <<<"{\"operation\":\"upsert\",\"database\":\"dev\",\"table\":\"dog\",\"records\":$rows}"
+	[ "$code" = 200 ]
+	# Its handler runs where the connection is, once it is read.
+	raw n1 -H "$BASIC" --data-binary @- <<<"{\"operation\":\"search_by_id\",\"database\":\"dev\",\"table\":\"dog\",\"get_attributes\":[\"n\"],\"ids\":$(jq -c 'map(.id)' <<<"$rows")}"
+	[ "$code" = 200 ]
+	[ "$(jq -c 'map(.n)' <<<"$body")" = "$(jq -nc '[range(20000)]')" ]
+	# And one that a worker runs.
+	raw n1 -H "$BASIC" --data-binary @- <<<"{\"operation\":\"cluster_status\",\"pad\":$rows}"
+	[ "$code" = 200 ]
+}
+
+@test "text with half a surrogate pair, as JavaScript writes it, has U+FFFD in its place" {
+	raw n1 -H "$BASIC" -d '{"operation":"upsert","database":"dev","table":"dog","records":[{"id":"half","s":"a\ud83dz","p":"\ud83d\ude00"}]}'
+	[ "$code" = 200 ]
+	ok n1 '{"operation":"search_by_id","database":"dev","table":"dog","ids":["half"],"get_attributes":["s","p"]}' \
+	    '.[0] == {s: "a\ufffdz", p: "\ud83d\ude00"}'
 }

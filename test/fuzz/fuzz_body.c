@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mem.h"
 #include "op.h"
 #include "value.h"
 
@@ -56,17 +57,26 @@ print(const json_t *body)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	json_t		*body;
-	char		*err = NULL;
-	const struct op	*op = op_read(FORMAT_JSON, (const char *)data, n, 100, &body, &err);
+	const struct scan_limits	 most = { 100, 1000 };
+	struct inquiry			 a;
+	char				*text = xmemdup(data, n), *err = NULL;
+	json_t				*body = NULL;
 
-	if ((op == NULL) != (err != NULL) || (op != NULL && body == NULL))
+	op_asked(FORMAT_JSON, text, n, &most, &a);
+	if ((a.op == NULL) != (a.err != NULL) || (a.op == NULL) != (a.status != 0))
 		abort();
-	if (json_is_object(body))
+	if (a.op != NULL) {
+		body = op_body(FORMAT_JSON, text, n, 100, a.op, &err);
+		if ((body == NULL) != (err != NULL))
+			abort();
+	}
+	if (body != NULL) {
 		fields(body);
-	if (body != NULL)
 		print(body);
+	}
 	json_decref(body);
+	inquiry_free(&a);
 	free(err);
+	free(text);
 	return (0);
 }

@@ -267,14 +267,30 @@ send(enum asker who, enum format f, const json_t *json, const struct buf *body, 
 	buf_free(&out);
 }
 
+/* What it asks for, or NULL; its values, or NULL when it has none. */
+static const struct op *
+read_request(const struct buf *body, json_t **json)
+{
+	const struct scan_limits most = { DEPTH_MAX, 1000000 };
+	struct inquiry	 a;
+	const struct op	*op;
+	char		*err = NULL, *text = xmemdup(body->data, body->len);
+
+	op_asked(FORMAT_JSON, text, body->len, &most, &a);
+	op = a.op;
+	*json = op != NULL ? op_body(FORMAT_JSON, text, body->len, DEPTH_MAX, op, &err) : NULL;
+	inquiry_free(&a);
+	free(err);
+	free(text);
+	return (*json != NULL ? op : NULL);
+}
+
 static void
 request(enum asker who, enum format f, const struct buf *body)
 {
 	struct answer	 a;
 	json_t		*json;
-	char		*err = NULL;
-	const struct op	*op = op_read(FORMAT_JSON, (const char *)body->data, body->len,
-	    DEPTH_MAX, &json, &err);
+	const struct op	*op = read_request(body, &json);
 
 	if (op == NULL || !harms(op, json)) {
 		send(who, f, json, body, &a);
@@ -284,7 +300,6 @@ request(enum asker who, enum format f, const struct buf *body)
 		answer_free(&a);
 	}
 	json_decref(json);
-	free(err);
 }
 
 /* A line's text with our folder in it. */

@@ -29,11 +29,18 @@ read_hex(enum format f, const char *hex, int depth)
 	uint8_t		 bytes[256], *copy;
 	size_t		 n = unhex(bytes, hex);
 	struct buf	 text = { 0 };
+	const struct scan_limits most = { depth, 1000 };
+	struct scan	 scan;
 	char		*err = NULL, *s;
-	json_t		*v;
+	json_t		*v = NULL;
+	int		 status;
 
 	copy = xmemdup(bytes, n);	/* of its size: one byte too far shows */
-	v = format_read(f, (const char *)copy, n, depth, &err);
+	scan_begin(&scan, &most);
+	if ((status = format_scan(f, &scan, (char *)copy, n, &err)) == 0)
+		v = format_read(f, (const char *)copy, n, depth, &err);
+	assert_int_equal(status != 0, scan.why != NULL);
+	scan_end(&scan);
 	free(copy);
 	assert_int_equal(v == NULL, err != NULL);
 	free(err);

@@ -108,13 +108,36 @@ test_many_faults_are_bounded(void **state)
 	buf_free(&f.text);
 }
 
+static const struct op *
+read_body(const char *text, json_t **body, char **err)
+{
+	const struct scan_limits	 most = { 100, 1000 };
+	struct inquiry			 a;
+	const struct op			*op;
+	char				*copy = strdup(text);
+	size_t				 n = strlen(text);
+
+	op_asked(FORMAT_JSON, copy, n, &most, &a);
+	op = a.op;
+	*err = a.err != NULL ? strdup(a.err) : NULL;
+	*body = op != NULL ? op_body(FORMAT_JSON, copy, n, 100, op, err) : NULL;
+	inquiry_free(&a);
+	free(copy);
+	return (*body != NULL ? op : NULL);
+}
+
 static void
 test_reading_a_body(void **state)
 {
 	static const char *const	refused[][2] = {
 		{ "", "Invalid JSON." },
-		{ "{\"operation\":\"insert\"", "Invalid JSON." },
-		{ "\"insert\"", "Invalid JSON." },
+		{ "{\"operation\":\"insert\"",
+		    "Invalid JSON at line 1, column 22: it ends too early" },
+		{ "\"insert\"", "Invalid JSON at line 1, column 1: '{' is expected" },
+		{ "{\"operation\":\n \"\303\274\",}",
+		    "Invalid JSON at line 2, column 6: a name in quotes is expected" },
+		{ "{\"operation\":\"insert\",\"a\":\"\377\"}", "Invalid JSON at line 1, column 27: "
+		    "unable to decode byte 0xff near '\"'" },
 		{ "[]", "Request body must include an 'operation' property." },
 		{ "{}", "Request body must include an 'operation' property." },
 		{ "{\"operation\":5}", "Request body must include an 'operation' property." },
@@ -127,12 +150,12 @@ test_reading_a_body(void **state)
 	const struct op	*op;
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		assert_null(op_read(FORMAT_JSON, refused[i][0], strlen(refused[i][0]), 100, &b, &err));
+		err = NULL;
+		assert_null(read_body(refused[i][0], &b, &err));
 		assert_string_equal(err, refused[i][1]);
 		free(err);
-		json_decref(b);
 	}
-	op = op_read(FORMAT_JSON, "{\"operation\":\"user_info\"}", 25, 100, &b, &err);
+	op = read_body("{\"operation\":\"user_info\"}", &b, &err);
 	assert_non_null(op);
 	assert_string_equal(op->internal, "userInfo");
 	assert_int_equal(op->right, RIGHT_ANYONE);
