@@ -251,14 +251,15 @@ conf_read_flags(struct conf *c, int argc, char **argv, struct buf *errs)
 	}
 }
 
+/* `own`: by a daemon of the node; others may not read what lies below rootPath. */
 static void
-conf_read_settings(struct conf *c, struct buf *errs)
+conf_read_settings(struct conf *c, int own, struct buf *errs)
 {
 	char	*path;
 
 	conf_resolve_key(c, ROOT_PATH);
 	path = conf_path(c, SETTINGS_FILE);
-	if (access(path, F_OK) == 0 || errno != ENOENT)
+	if (access(path, R_OK) == 0 || (errno != ENOENT && (own || errno != EACCES)))
 		conf_read_yaml(c, LAYER_SETTINGS, path, errs);
 	free(path);
 }
@@ -322,8 +323,8 @@ conf_loaded(struct conf *c, int together, struct buf *errs, char **err)
 	return (NULL);
 }
 
-struct conf *
-conf_load(const char *path, int argc, char **argv, char **err)
+static struct conf *
+conf_read(const char *path, int argc, char **argv, int own, char **err)
 {
 	struct conf	*c = xcalloc(1, sizeof *c);
 	struct buf	 errs = { 0 };
@@ -332,8 +333,20 @@ conf_load(const char *path, int argc, char **argv, char **err)
 		conf_read_yaml(c, LAYER_FILE, path, &errs);
 	conf_read_env(c, &errs);
 	conf_read_flags(c, argc, argv, &errs);
-	conf_read_settings(c, &errs);
-	return (conf_loaded(c, 1, &errs, err));
+	conf_read_settings(c, own, &errs);
+	return (conf_loaded(c, own, &errs, err));
+}
+
+struct conf *
+conf_load(const char *path, int argc, char **argv, char **err)
+{
+	return (conf_read(path, argc, argv, 1, err));
+}
+
+struct conf *
+conf_load_client(const char *path, int argc, char **argv, char **err)
+{
+	return (conf_read(path, argc, argv, 0, err));
 }
 
 struct conf *

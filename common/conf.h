@@ -32,6 +32,11 @@ struct conf;
  * the nearest known one.
  */
 struct conf *conf_load(const char *path, int argc, char **argv, char **err);
+/*
+ * The same for a program that only talks to the node, whose user may be kept out of rootPath:
+ * without the settings then, and without checks of keys against each other.
+ */
+struct conf *conf_load_client(const char *path, int argc, char **argv, char **err);
 /* From a tree as conf_tree gives (the SETTINGS message). */
 struct conf *conf_from_tree(const json_t *tree, char **err);
 void conf_free(struct conf *c);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -178,7 +179,8 @@ svc_pid_file(struct svc *s)
 	p->pid_path = conf_run_path(s->conf, file);
 	free(file);
 	p->pid_fd = open(p->pid_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (p->pid_fd == -1)
+	/* `hubleaf status` reads it, as whoever may enter the folder. */
+	if (p->pid_fd == -1 || fchmod(p->pid_fd, 0644) == -1)
 		fatal("%s", p->pid_path);
 	if (flock(p->pid_fd, LOCK_EX | LOCK_NB) == -1) {
 		if (errno != EWOULDBLOCK)

@@ -87,8 +87,9 @@ parse_args(struct cli *c, int argc, char **argv)
 	}
 }
 
+/* `own`: for the daemons. */
 static void
-load_conf(struct cli *c)
+load_conf(struct cli *c, int own)
 {
 	const char *env = getenv("HUBLEAF_CONFIG");
 	char *err = NULL;
@@ -97,7 +98,7 @@ load_conf(struct cli *c)
 		c->conf_file = (char *)(uintptr_t)env;
 	if (c->conf_file == NULL && access(CONFIG_FILE, R_OK) == 0)
 		c->conf_file = (char *)(uintptr_t)CONFIG_FILE;
-	c->conf = conf_load(c->conf_file, c->nflags, c->flags, &err);
+	c->conf = (own ? conf_load : conf_load_client)(c->conf_file, c->nflags, c->flags, &err);
 	if (c->conf == NULL)
 		cli_die("%s", err);
 }
@@ -132,7 +133,7 @@ choose_target(struct cli *c, struct target *t, json_t *body)
 	t->timeout_s = ANSWER_SECONDS;
 	t->insecure = cli_take_flag(body, "insecure");
 	if (url == NULL) {
-		load_conf(c);
+		load_conf(c, 0);
 		t->socket = xstrdup(conf_str(c->conf, API_SOCKET));
 		return;
 	}
@@ -161,6 +162,8 @@ print_answer(const struct answer *a, enum look look)
 
 	if (a->status >= 400)
 		cli_print_error(a, v);
+	else if (look == LOOK_CSV)	/* as the node has written it */
+		fwrite(a->body, 1, a->len, stdout);
 	else if (v != NULL)
 		cli_print(v, look);
 	else
@@ -234,6 +237,7 @@ run_operation(struct cli *c)
 	struct answer a;
 
 	choose_target(c, &t, body);
+	t.accept = look == LOOK_CSV ? "text/csv" : NULL;
 	cli_body_ask(body);
 	text = json_dumps(body, JSON_COMPACT);
 	if (cli_request(&t, "POST", "/", text, &a, &err) == -1)
@@ -280,7 +284,7 @@ run_restore(struct cli *c)
 
 	if (file == NULL || json_object_size(body) > 1)
 		cli_die("restore takes the backup as file=PATH, and nothing else");
-	load_conf(c);
+	load_conf(c, 0);
 	rc = cli_restore(c->conf, file);
 	free(file);
 	json_decref(body);
@@ -368,7 +372,7 @@ run_metrics(struct cli *c)
 	struct answer a;
 	char *err;
 
-	load_conf(c);
+	load_conf(c, 0);
 	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
 	if (cli_request(&t, "GET", "/metrics", NULL, &a, &err) == -1)
 		cli_die("%s", err);
@@ -386,7 +390,7 @@ run_run(struct cli *c)
 	char **argv = NULL;
 	int argc = 0, rc;
 
-	load_conf(c);
+	load_conf(c, 1);
 	if (c->conf_file != NULL) {
 		push(&argv, &argc, (char *)(uintptr_t)"-c");
 		push(&argv, &argc, c->conf_file);

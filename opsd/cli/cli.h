@@ -17,6 +17,7 @@ struct target {
 	int		 port;
 	int		 tls, insecure;
 	char		*authorization;	/* value of the header, or NULL */
+	const char	*accept;	/* the same; borrowed */
 	unsigned	 timeout_s;
 };
 

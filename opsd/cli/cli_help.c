@@ -26,7 +26,7 @@ cli_help_usage(FILE *to)
 	    "                            key@=PATH takes a value from a file, @PATH a\n"
 	    "                            whole body; - is standard input\n"
 	    "With an operation:\n"
-	    "  as=table|json|yaml        how the answer is printed; json=true is as=json\n"
+	    "  as=table|json|yaml|csv    how the answer is printed; json=true is as=json\n"
 	    "  target=URL                send it there instead of the local domain socket,\n"
 	    "                            with username=NAME (the password is asked for)\n"
 	    "                            or CLI_TARGET_USERNAME, CLI_TARGET_PASSWORD\n"

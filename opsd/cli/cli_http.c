@@ -120,7 +120,8 @@ target_connect(const struct target *t, char **err)
 		fd = connect_host(t->host, t->port, err);
 	else if ((fd = usock_connect(t->socket, 0)) == -1)
 		*err = xasprintf("%s: %s%s", t->socket, strerror(errno),
-		    errno == ENOENT || errno == ECONNREFUSED ? " (opsd does not run?)" : "");
+		    errno == ENOENT || errno == ECONNREFUSED ? " (opsd does not run?)" :
+		    errno == EACCES ? " (it is for root and the members of the group hubleaf)" : "");
 	if (fd != -1) {
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
@@ -150,6 +151,8 @@ write_request(struct buf *b, const struct target *t, const char *method, const c
 	    t->socket != NULL ? "localhost" : t->host);
 	if (t->authorization != NULL)
 		buf_addf(b, "Authorization: %s\r\n", t->authorization);
+	if (t->accept != NULL)
+		buf_addf(b, "Accept: %s\r\n", t->accept);
 	if (body != NULL)
 		buf_addf(b, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
 	buf_add(b, "\r\n", 2);

@@ -26,8 +26,10 @@ cli_take_look(json_t *body)
 		look = LOOK_JSON;
 	else if (strcmp(word, "yaml") == 0)
 		look = LOOK_YAML;
+	else if (strcmp(word, "csv") == 0)
+		look = LOOK_CSV;
 	else
-		cli_die("'as' must be one of [yaml, json, table]");
+		cli_die("'as' must be one of [yaml, json, table, csv]");
 	free(word);
 	return (look);
 }

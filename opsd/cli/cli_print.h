@@ -5,9 +5,9 @@
 
 #include "buf.h"
 
-enum look { LOOK_YAML, LOOK_JSON, LOOK_TABLE };
+enum look { LOOK_YAML, LOOK_JSON, LOOK_TABLE, LOOK_CSV };
 
-/* json=true, or as=json, as=yaml, as=table; both leave the body. */
+/* json=true, or as=json, as=yaml, as=table, as=csv; both leave the body. */
 enum look cli_take_look(json_t *body);
 /* On standard output.  What is no list of objects prints as YAML where a table is asked for. */
 void cli_print(const json_t *v, enum look look);

@@ -17,16 +17,18 @@
 #define CURRENT_MS	1000		/* behind by less is up to date: writes go on */
 #define AWAY_US		60000000	/* a node that restarts answers again within */
 
-/* The answer, or NULL with *err when there is none; an error is one, too. */
+/* The answer, or NULL with *err when there is none; an error is one, too, with *status. */
 static json_t *
-ask(const struct target *t, const json_t *body, char **err)
+ask(const struct target *t, const json_t *body, int *status, char **err)
 {
 	char *text = json_dumps(body, JSON_COMPACT);
 	struct answer a;
 	json_t *v = NULL;
 
+	*status = 0;
 	if (cli_request(t, "POST", "/", text, &a, err) == 0) {
 		v = json_loadb(a.body, a.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+		*status = a.status;
 		if (a.status != 200 || v == NULL) {
 			*err = xasprintf("status %d: %s", a.status, a.body);
 			json_decref(v);
@@ -85,7 +87,8 @@ static json_t *
 job_row(const struct target *t, const char *id, uint64_t *heard, char **err)
 {
 	json_t *body = json_pack("{s:s, s:s}", "operation", "get_job", "id", id);
-	json_t *list = ask(t, body, err), *row = NULL;
+	int status;
+	json_t *list = ask(t, body, &status, err), *row = NULL;
 
 	json_decref(body);
 	if (list != NULL) {
@@ -123,82 +126,200 @@ cli_wait_job(const struct target *t, const char *id, char **err)
 
 /* ---- tables ---- */
 
+/*
+ * A node that has just been started says at once that all is live: peers that it has not
+ * met yet, and what only they know, such as a later life of it, come with their next status.
+ */
+#define YOUNG_MS	60000		/* then they have met */
+#define GATHER_MS	20000		/* who is not there until then is away */
+#define MARGIN_US	1000000		/* beyond the interval of statuses */
+
 /* What is worst of those that are not up to date, and how many there are. */
 struct behind {
-	const json_t	*connection, *sub;
+	char		*what;		/* NULL: nothing is behind */
+	uint64_t	 done, total;
 	unsigned	 n;
 };
+
+/* What a node says of itself. */
+struct seen {
+	json_t		*status, *info;
+	uint64_t	 uptime_ms;
+	int		 answered;	/* with this status of HTTP; 0: not */
+};
+
+static const char *
+text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return (s != NULL ? s : "");
+}
 
 static int
 catches_up(const json_t *sub)
 {
-	const char *state = json_string_value(json_object_get(sub, "state"));
+	const char *state = text(sub, "state");
 
-	return (state != NULL && (strcmp(state, "copy") == 0 || strcmp(state, "fetch") == 0 ||
+	return (strcmp(state, "copy") == 0 || strcmp(state, "fetch") == 0 ||
 	    (number(sub, "lag") > 0 && (json_is_null(json_object_get(sub, "lag_ms")) ||
-	    number(sub, "lag_ms") > CURRENT_MS))));
+	    number(sub, "lag_ms") > CURRENT_MS)));
+}
+
+/* Takes what. */
+static void
+add_behind(struct behind *b, char *what, uint64_t done, uint64_t total)
+{
+	if (b->n++ > 0) {
+		free(what);
+		return;
+	}
+	b->what = what;
+	b->done = done;
+	b->total = total;
+}
+
+static void
+add_sub(struct behind *b, const json_t *connection, const json_t *sub)
+{
+	int copies = json_object_get(sub, "rows_copied") != NULL;
+	char *what = xasprintf("%s.%s from %s: %s", text(sub, "database"), text(sub, "table"),
+	    text(connection, "node_name"), copies ? "rows" : "transactions to come, at most");
+
+	add_behind(b, what, number(sub, copies ? "rows_copied" : "lag"),
+	    copies ? number(sub, "rows_total") : 0);
+}
+
+static int
+is_closed(const json_t *connection)
+{
+	return (strcmp(text(connection, "status"), "closed") == 0 ||
+	    json_is_null(json_object_get(connection, "latency_ms")));
 }
 
 static struct behind
-look(const json_t *status)
+look(const struct seen *s)
 {
 	struct behind b = { 0 };
-	const json_t *c, *sub;
+	const json_t *c, *sub, *f;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(status, "connections"), i, c) {
-		const char *word = json_string_value(json_object_get(c, "status"));
-
+	json_array_foreach(json_object_get(json_object_get(s->info, "replication"), "flows"), i, f)
+		if (strcmp(text(f, "state"), "recover") == 0)
+			add_behind(&b, xasprintf("%s.%s from %s: own lost rows", text(f, "database"),
+			    text(f, "table"), text(f, "node_name")), number(f, "rows_copied"),
+			    number(f, "rows_total"));
+	json_array_foreach(json_object_get(s->status, "connections"), i, c) {
 		/* Nothing comes from there, for now. */
-		if (word != NULL && strcmp(word, "closed") == 0)
+		if (strcmp(text(c, "status"), "closed") == 0)
 			continue;
 		json_array_foreach(json_object_get(c, "subscriptions"), k, sub)
-			if (catches_up(sub) && b.n++ == 0) {
-				b.connection = c;
-				b.sub = sub;
-			}
+			if (catches_up(sub))
+				add_sub(&b, c, sub);
 	}
 	return (b);
 }
 
-static void
-show_behind(struct progress *p, const struct behind *b)
+/* What a young node waits for to be there; NULL: all are, or are taken to be away. */
+static char *
+missing(const struct seen *s)
 {
-	int copies = json_object_get(b->sub, "rows_copied") != NULL;
-	char *what = xasprintf("%s.%s from %s%s: %s",
-	    json_string_value(json_object_get(b->sub, "database")),
-	    json_string_value(json_object_get(b->sub, "table")),
-	    json_string_value(json_object_get(b->connection, "node_name")),
-	    b->n > 1 ? " and others" : "", copies ? "rows" : "transactions to come");
+	const json_t *c;
+	size_t i;
 
-	if (copies)
-		progress_show(p, what, number(b->sub, "rows_copied"), number(b->sub, "rows_total"),
-		    UNIT_COUNT);
-	else
-		progress_show(p, what, number(b->sub, "lag"), 0, UNIT_COUNT);
-	free(what);
+	if (s->uptime_ms > GATHER_MS || !json_is_true(json_object_get(s->status, "is_enabled")))
+		return (NULL);
+	json_array_foreach(json_object_get(s->status, "connections"), i, c)
+		if (is_closed(c))
+			return (xasprintf("waits for node %s", text(c, "node_name")));
+	return (NULL);
+}
+
+static void
+seen_free(struct seen *s)
+{
+	json_decref(s->status);
+	json_decref(s->info);
+}
+
+/* 0, or -1 with *err. */
+static int
+see(const struct target *t, struct seen *s, char **err)
+{
+	json_t *status = json_pack("{s:s}", "operation", "cluster_status");
+	json_t *info = json_pack("{s:s, s:[s,s]}", "operation", "system_information", "attributes",
+	    "hubleaf", "replication");
+
+	s->status = ask(t, status, &s->answered, err);
+	s->info = s->status != NULL ? ask(t, info, &s->answered, err) : NULL;
+	s->uptime_ms = number(json_object_get(s->info, "hubleaf"), "uptime_ms");
+	json_decref(status);
+	json_decref(info);
+	if (s->info != NULL)
+		return (0);
+	seen_free(s);
+	return (-1);
+}
+
+/* In microseconds, of the node's clustering.statusInterval. */
+static uint64_t
+interval(const struct target *t)
+{
+	json_t *body = json_pack("{s:s}", "operation", "get_configuration");
+	char *err = NULL;
+	int status;
+	json_t *conf = ask(t, body, &status, &err);
+	uint64_t us = number(json_object_get(conf, "clustering"), "statusInterval") * 1000;
+
+	free(err);
+	json_decref(conf);
+	json_decref(body);
+	return (us);
+}
+
+/* Whether there is nothing more to wait for; *quiet: since when it looks so, 0: it does not. */
+static int
+is_done(const struct target *t, const struct seen *s, struct progress *p, uint64_t *quiet)
+{
+	struct behind b = look(s);
+	char *wait = b.n > 0 ? NULL : missing(s);
+	int done = b.n == 0 && wait == NULL;
+
+	if (b.n > 0)
+		progress_show(p, b.what, b.done, b.total, UNIT_COUNT);
+	else if (wait != NULL)
+		progress_show(p, wait, 0, 0, UNIT_COUNT);
+	if (!done)
+		*quiet = 0;
+	else if (*quiet == 0)
+		*quiet = mono_us();
+	free(b.what);
+	free(wait);
+	return (done && (s->uptime_ms > YOUNG_MS ||
+	    json_array_size(json_object_get(s->status, "connections")) == 0 ||
+	    mono_us() - *quiet > interval(t) + MARGIN_US));
 }
 
 int
 cli_wait_tables(const struct target *t, char **err)
 {
-	json_t *body = json_pack("{s:s}", "operation", "cluster_status"), *status;
 	struct progress p = progress_begin();
-	struct behind b = { .n = 1 };
+	uint64_t heard = mono_us(), quiet = 0;
+	int done = 0;
 
-	for (;;) {
-		*err = NULL;
-		if ((status = ask(t, body, err)) == NULL)
-			break;
-		b = look(status);
-		if (b.n > 0)
-			show_behind(&p, &b);
-		json_decref(status);
-		if (b.n == 0)
-			break;
-		usleep(LOOK_US);
+	for (*err = NULL; !done && *err == NULL; usleep(done ? 0 : LOOK_US)) {
+		struct seen s;
+
+		if (see(t, &s, err) == 0) {
+			heard = mono_us();
+			done = is_done(t, &s, &p, &quiet);
+			seen_free(&s);
+		} else if (mono_us() - heard < AWAY_US && (s.answered == 0 || s.answered >= 500)) {
+			progress_show(&p, "waits for the node to answer", 0, 0, UNIT_COUNT);
+			free(*err);
+			*err = NULL;
+		}
 	}
 	progress_end(&p);
-	json_decref(body);
 	return (*err == NULL ? 0 : -1);
 }

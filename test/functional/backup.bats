@@ -322,10 +322,15 @@ token()		# token NODE: of the administrator's
 	node_stop n1
 	rm -rf "$(root n1)"
 	cli n1 restore file="$HL_T/lost.tar"
+	# begins before the node answers, and ends when it has everything
+	timeout 60 "$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" status wait=true >"$HL_T/status" &
+	waits=$!
 	node_run n1
-	wait_until 20 node_ready n1
 	route n1 n2
-	wait_until 30 has_row n1 t '"after the backup"'
+	wait $waits
+	grep -q 'n2  open  .* live  lag ' "$HL_T/status"
+	has_row n1 t '"after the backup"'
+	[ "$(count n1 t)" = "$(count n2 t)" ]
 	same_rows 30 t n1 n2
 	holds_all n1 t "$HL_T/lost.1" "$HL_T/lost.2"
 	holds_all n2 t "$HL_T/lost.1" "$HL_T/lost.2"

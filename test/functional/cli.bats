@@ -3,6 +3,8 @@
 
 load node.bash
 
+bats_require_minimum_version 1.5.0
+
 start_nodes()
 {
 	node_start n1
@@ -132,7 +134,7 @@ cli()
 	cli describe_table table=dog as=table
 	[[ $output == *"hash_attribute: id"* ]]
 	cli describe_table table=dog as=paper
-	[[ $status = 1 && $output == *"'as' must be one of [yaml, json, table]"* ]]
+	[[ $status = 1 && $output == *"'as' must be one of [yaml, json, table, csv]"* ]]
 }
 
 @test "a password from a file, standard input or the terminal, not among the arguments" {
@@ -222,6 +224,30 @@ cli()
 	ok n1 '{"operation":"set_configuration","storage_reserve":null,"threads":1}'
 	cli status json=true
 	jq -e '.hubleaf.health == "good" and (has("pending") | not)' <<<"$output"
+}
+
+@test "members of the group of the folder use it all, who may not read the node's data" {
+	local run
+
+	[ "$(id -u)" = 0 ] || skip "not root"
+	run=$(mktemp -d "${TMPDIR:-/tmp}/hl.XXXXXX")
+	chgrp 65534 "$run"
+	chmod 2750 "$run"
+	node_make g1
+	sed "s|^rootPath.*|&\nrunPath: $run|; s|^  network:\$|&\n    domainSocket: $run/operations-server|" \
+	    "$HL_T/nodes/g1/hubleaf.yaml" >"$run/hubleaf.yaml"
+	cp "$run/hubleaf.yaml" "$HL_T/nodes/g1/hubleaf.yaml"
+	chmod 644 "$run/hubleaf.yaml"
+	chmod 700 "$(root g1)"
+	(umask 077 && node_run g1)
+	ok g1 '{"operation":"set_configuration","logging_level":"debug"}'
+	chmod 750 "$run"	# as it was made, without what its files inherit
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$HL_CLI" -c "$run/hubleaf.yaml" user_info
+	[[ $status = 0 && $output == *"super_user: true"* ]]
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$HL_CLI" -c "$run/hubleaf.yaml" status
+	[[ $status = 0 && $output == *"g1  running  since "* ]]
+	node_stop g1
+	rm -rf "$run"
 }
 
 @test "nobody there" {
@@ -321,6 +347,13 @@ completes()	# completes WANTED WORD...: the last one
 	cli status wait=true
 	[ "$status" = 0 ]
 	[[ $output == *running* ]]
+	# all of it, and of a refusal nothing
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" search_by_value table=loaded attribute=id value='*' \
+	    'get_attributes=["id","name"]' as=csv >"$HL_T/out.csv"
+	[ "$(head -n 1 "$HL_T/out.csv" | tr -d "\r")" = id,name ]
+	[ "$(grep -c ',some name' "$HL_T/out.csv")" = 20000 ]
+	run --separate-stderr "$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" search_by_id table=none 'ids=[1]' 'get_attributes=["*"]' as=csv
+	[[ $status = 1 && -z $output && $stderr == *"does not exist"* ]]
 }
 
 @test "wait: a terminal shows how far a job is" {
