@@ -128,7 +128,7 @@ apply_define(struct group *g, struct flow *fl, struct txn *t, const struct log_e
 		flow_set(g, fl, FLOW_FAILED, "a definition cannot be read");
 		rc = -1;
 	} else if (table == NULL && !json_is_true(json_object_get(def, "part")) &&
-	    stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
+	    !group_database_dropped(g, db) && stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
 		group_create_table(g, db, name, key, def, "", &why);
 	} else if (table != NULL && flow_other_key(g, fl, table, key, strlen(key))) {
 		rc = -1;
@@ -391,7 +391,7 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 	fl->copied += copied.seen;
 	fl->chunks++;
 	flow_set_key(g, fl, an->next_key, an->next_len);
-	if (!an->done) {
+	if (!an->done && t != NULL) {
 		flow_save(g, fl);
 		return;
 	}

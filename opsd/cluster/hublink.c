@@ -336,7 +336,7 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 	j = status_job(c->ops, p, answer);
 	if (j != NULL)
 		commit_submit(c->ops->commit, j);
-	if (status_differs(c->ops, p, answer) && mono_us() - v->synced_us > 1000000) {
+	if (status_differs(c->ops, p, answer, v->synced_us) && mono_us() - v->synced_us > 1000000) {
 		v->synced_us = mono_us();
 		sync_entries(c, p, v);
 	}

@@ -203,13 +203,16 @@ status_answered(struct status_base *base, uint64_t moves, const json_t *answer)
 }
 
 int
-status_differs(struct ops *ops, const struct peer *p, const json_t *answer)
+status_differs(struct ops *ops, const struct peer *p, const json_t *answer, uint64_t compared_us)
 {
 	json_int_t theirs = json_integer_value(json_object_get(answer, "digest"));
 	const json_t *h;
 	size_t i;
 
 	if ((uint64_t)theirs != peer_digest(p))
+		return (1);
+	/* Under "*", tables of the peer may have waited for a database that was dropped here. */
+	if (catalog_made_us(ops->catalog) > compared_us)
 		return (1);
 	/* A table that is gone may have been made again under another id. */
 	json_array_foreach(json_object_get(answer, "heads"), i, h)

@@ -45,7 +45,7 @@ json_t *status_answer(struct ops *ops, const json_t *question, struct positions 
 /* What the answer to a question with these `moves` leaves to be told; 1: all, and at once. */
 int status_answered(struct status_base *base, uint64_t moves, const json_t *answer);
 /* Entries differ: they must be compared ("entries"). */
-int status_differs(struct ops *ops, const struct peer *p, const json_t *answer);
+int status_differs(struct ops *ops, const struct peer *p, const json_t *answer, uint64_t compared_us);
 /* What an answer says about our flows of the peer is noted; a job that acts on it, or NULL. */
 struct job *status_job(struct ops *ops, const struct peer *p, const json_t *answer);
 

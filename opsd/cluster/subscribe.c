@@ -97,6 +97,8 @@ offer_new(struct ops *ops, const json_t *entries, int strict)
 		o = json_copy(e);
 		json_object_set_new(o, "tables", json_is_true(json_object_get(e, "removed")) ?
 		    json_array() : entry_tables(ops, db, table));
+		json_object_set_new(o, "has_database",
+		    json_boolean(catalog_has_database(ops->catalog, db)));
 		json_array_append_new(list, o);
 	}
 	o = json_pack("{s:s, s:s, s:I, s:o, s:b, s:o}", "id", ops->node_hex, "name", name,
@@ -111,7 +113,10 @@ struct offered {		/* one entry as read */
 	int		 publish, subscribe, removed;	/* as seen from here */
 	struct stamp	 stamp;
 	uint64_t	 start_ms;
+	int		 has_database;		/* the sender has it, perhaps without tables */
 	json_t		*tables;
+	uint64_t	 incarnation;		/* of the sender's log */
+	int		 newer;			/* than what was here: a call asks for it */
 };
 
 static int
@@ -128,17 +133,17 @@ read_offered(const json_t *e, struct offered *o)
 		return (-1);
 	o->stamp = (struct stamp){ (uint64_t)time, (uint64_t)node };
 	o->start_ms = (uint64_t)start;
+	o->has_database = json_is_true(json_object_get(e, "has_database"));
 	return (o->stamp.time < STAMP_TIME_MAX ? 0 : -1);
 }
 
-/* Why the entry cannot be: a text for job_fail, or NULL. */
+/* How many tables were offered; -1: one of them cannot stand beside ours. */
 static int
-check_entry(struct group *g, struct take *t, const struct offered *o)
+check_tables(struct group *g, struct take *t, const struct offered *o)
 {
-	struct catalog *c = group_ops(g)->catalog;
 	const json_t *jt;
 	size_t i;
-	int found = 0;
+	int found = 0, same;
 
 	json_array_foreach(o->tables, i, jt) {
 		const char *name = json_string_value(json_object_get(jt, "table"));
@@ -148,30 +153,40 @@ check_entry(struct group *g, struct take *t, const struct offered *o)
 
 		if (name == NULL || key == NULL)
 			continue;
-		found = 1;
-		mine = catalog_get(c, o->database, name);
-		if (mine != NULL && strcmp(mine->primary_key, key) != 0) {
+		found++;
+		mine = catalog_get(group_ops(g)->catalog, o->database, name);
+		same = mine == NULL || strcmp(mine->primary_key, key) == 0;
+		if (!same)
 			job_fail(&t->job, 400, "Primary keys of '%s.%s' differ: '%s' and '%s'",
 			    o->database, name, mine->primary_key, key);
-			table_unref(mine);
-			return (-1);
-		}
 		table_unref(mine);
+		if (!same)
+			return (-1);
 	}
-	if (!found && strcmp(o->table, "*") != 0) {
-		struct table *mine = catalog_get(c, o->database, o->table);
+	return (found);
+}
 
-		found = mine != NULL;
-		table_unref(mine);
-		if (!found) {
-			job_fail(&t->job, 404, "Table '%s.%s' does not exist", o->database, o->table);
-			return (-1);
-		}
-	}
-	if (!found && !catalog_has_database(c, o->database)) {
+/* -1: the entry cannot be, the job has failed. */
+static int
+check_entry(struct group *g, struct take *t, const struct offered *o)
+{
+	struct catalog *c = group_ops(g)->catalog;
+	int found = check_tables(g, t, o);
+	struct table *mine;
+
+	if (found != 0)
+		return (found == -1 ? -1 : 0);
+	if (strcmp(o->table, "*") == 0) {
+		if (o->has_database || catalog_has_database(c, o->database))
+			return (0);
 		job_fail(&t->job, 404, "database '%s' does not exist", o->database);
 		return (-1);
 	}
+	if ((mine = catalog_get(c, o->database, o->table)) == NULL) {
+		job_fail(&t->job, 404, "Table '%s.%s' does not exist", o->database, o->table);
+		return (-1);
+	}
+	table_unref(mine);
 	return (0);
 }
 
@@ -204,13 +219,15 @@ needs_copy(struct group *g, struct table **t, uint64_t start_ms)
 	return (group_recall(g, t) || (*t)->horizon.time >= start_ms << 16);
 }
 
+/* The flow of one table that was offered; `made`: there was none of its name here. */
 static void
-begin_flow(struct group *g, const uint8_t *peer, struct table *mine, const json_t *jt,
-    uint64_t incarnation, uint64_t start_ms, int newer)
+begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
+    struct table *mine, int made)
 {
 	struct flows *f = group_ops(g)->flows;
 	uint32_t id = (uint32_t)json_integer_value(json_object_get(jt, "id"));
 	struct flow *fl = flows_find(f, peer, id), *old;
+	uint64_t start_ms = o->newer ? o->start_ms : 0;
 	int copied = start_ms != 0 && needs_copy(g, &mine, start_ms);
 
 	if (id == 0)
@@ -220,7 +237,9 @@ begin_flow(struct group *g, const uint8_t *peer, struct table *mine, const json_
 		if (start_ms != 0) {
 			fl->from_ms = start_ms;
 			flow_copy_anew(g, fl, 0);
-		} else if (fl->state == FLOW_FAILED)
+		} else if (made && !o->newer)
+			flow_copy_anew(g, fl, 0);	/* what came for it is gone */
+		else if (fl->state == FLOW_FAILED)
 			flow_set(g, fl, FLOW_FETCH, NULL);
 		return;
 	}
@@ -232,8 +251,8 @@ begin_flow(struct group *g, const uint8_t *peer, struct table *mine, const json_
 		flows_remove(g, old);
 	}
 	fl = flows_add(g, peer, id, mine->database, mine->name);
-	fl->incarnation = incarnation;
-	if (old != NULL || !newer) {
+	fl->incarnation = o->incarnation;
+	if (old != NULL || !o->newer) {
 		/* Made (again) over there while we did not look: all of it is new to us. */
 		flow_copy_anew(g, fl, 0);
 		return;
@@ -251,9 +270,24 @@ begin_flow(struct group *g, const uint8_t *peer, struct table *mine, const json_
 	flow_set(g, fl, FLOW_LIVE, NULL);
 }
 
+/* Under "*" a database comes as its tables do; one that was dropped here, by a call. */
 static void
-take_tables(struct group *g, const struct peer *p, const struct offered *o, uint64_t incarnation,
-    int newer)
+take_database(struct group *g, const struct offered *o)
+{
+	if (strcmp(o->table, "*") == 0 && o->has_database && (o->publish || o->subscribe) &&
+	    (o->newer || !group_database_dropped(g, o->database)))
+		group_put_database(g, o->database);
+}
+
+/* Of a name that was never dropped here: what was comes back only by a call. */
+static int
+is_new(struct group *g, const char *db, const char *table)
+{
+	return (stamp_none(group_dropped(g, db, table)) && !group_database_dropped(g, db));
+}
+
+static void
+take_tables(struct group *g, const struct peer *p, const struct offered *o)
 {
 	const json_t *jt;
 	const char *why;
@@ -265,6 +299,7 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o, uint
 		const char *key = json_string_value(json_object_get(def, "primary_key"));
 		const struct entry *e;
 		struct table *mine;
+		int made;
 
 		if (name == NULL || key == NULL || name[0] == '\0' || strlen(name) > 250 ||
 		    strlen(key) > 250 || key[0] == '\0')
@@ -273,9 +308,9 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o, uint
 		if (e == NULL)
 			continue;
 		mine = group_table_named(g, o->database, strlen(o->database), name, strlen(name));
-		/* What was dropped here comes back only by a call. */
-		if (mine == NULL && (e->subscribe || e->publish) &&
-		    (newer || stamp_none(group_dropped(g, o->database, name))))
+		made = mine == NULL && (e->subscribe || e->publish) &&
+		    (o->newer || is_new(g, o->database, name));
+		if (made)
 			mine = group_create_table(g, o->database, name, key, def, "", &why);
 		if (mine == NULL)
 			continue;
@@ -289,7 +324,7 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o, uint
 			mine = group_table_named(g, o->database, strlen(o->database), name,
 			    strlen(name));
 		if (e->subscribe)
-			begin_flow(g, p->id, mine, jt, incarnation, newer ? o->start_ms : 0, newer);
+			begin_flow(g, p->id, o, jt, mine, made);
 	}
 }
 
@@ -352,14 +387,15 @@ take_run(struct group *g, struct job *j)
 		changed = 1;
 	}
 	json_array_foreach(entries, i, e) {
-		int newer;
-
 		read_offered(e, &o);
-		newer = peer_set_entry(p, o.database, o.table, o.publish, o.subscribe, o.start_ms,
-		    o.removed, o.stamp) != NULL;
-		changed |= newer;
-		if (!o.removed)
-			take_tables(g, p, &o, incarnation, newer);
+		o.incarnation = incarnation;
+		o.newer = peer_set_entry(p, o.database, o.table, o.publish, o.subscribe,
+		    o.start_ms, o.removed, o.stamp) != NULL;
+		changed |= o.newer;
+		if (!o.removed) {
+			take_database(g, &o);
+			take_tables(g, p, &o);
+		}
 	}
 	subscribe_end_flows(g, p);
 	if (t->answered) {

@@ -13,7 +13,7 @@
  *
  * Travelling form (questions "entries", JSON):
  *   {"id","name","incarnation","system_info","strict":bool,"entries":[{"database",
- *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","tables":[
+ *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","has_database","tables":[
  *    {"table","id","head","head_ms","definition":{...}}]}]}
  * as seen by the sender.
  */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "clock.h"
 #include "mem.h"
 
 /*
@@ -33,6 +34,7 @@ struct catalog {
 	size_t		 nby_id;
 	struct database	*databases;
 	uint32_t	 last_id;
+	uint64_t	 made_us;
 };
 
 static const struct {
@@ -290,6 +292,17 @@ catalog_has_database(struct catalog *c, const char *database)
 	return (d != NULL);
 }
 
+uint64_t
+catalog_made_us(struct catalog *c)
+{
+	uint64_t us;
+
+	pthread_rwlock_rdlock(&c->lock);
+	us = c->made_us;
+	pthread_rwlock_unlock(&c->lock);
+	return (us);
+}
+
 static int
 database_cmp(const void *a, const void *b)
 {
@@ -378,6 +391,7 @@ catalog_put_database(struct catalog *c, const char *name)
 {
 	pthread_rwlock_wrlock(&c->lock);
 	put_database(c, name);
+	c->made_us = mono_us();
 	pthread_rwlock_unlock(&c->lock);
 }
 

@@ -44,6 +44,8 @@ void group_put_database(struct group *g, const char *name);
 void group_drop_database(struct group *g, const char *name);
 /* When a table of this name was dropped here; none: never. */
 struct stamp group_dropped(struct group *g, const char *db, const char *name);
+/* The database was dropped here, and has not been made again. */
+int group_database_dropped(struct group *g, const char *db);
 /*
  * What was removed here alone may come again: the marks of drop_table, drop_attribute and
  * delete_records_before go.  1 when there were any; *t is the table as it is now.

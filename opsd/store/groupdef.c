@@ -80,12 +80,24 @@ floor_key(struct buf *k, const char *db, const char *name)
 	buf_strn(k, name, strlen(name));
 }
 
+static void
+mark_dropped(struct group *g, const char *db, const char *name)
+{
+	struct buf k = { 0 }, v = { 0 };
+
+	floor_key(&k, db, name);
+	stamp_write(&v, group_stamp(g));
+	store_batch_put(g->batch, CF_META, k.data, k.len, v.data, v.len);
+	buf_free(&k);
+	buf_free(&v);
+}
+
 void
 group_drop_table(struct group *g, struct table *t)
 {
 	struct held_row *h, *tmp;
 	struct held_table *ht;
-	struct buf k = { 0 }, v = { 0 };
+	struct buf k = { 0 };
 
 	/* Rows of it that this group changed must not be written after the range is gone. */
 	HASH_ITER(hh, g->rows, h, tmp)
@@ -101,12 +113,8 @@ group_drop_table(struct group *g, struct table *t)
 	k.data[0] = 'C';
 	store_batch_delete(g->batch, CF_META, k.data, k.len);
 	/* A table made again under this name starts above everything dropped now. */
-	buf_clear(&k);
-	floor_key(&k, t->database, t->name);
-	stamp_write(&v, group_stamp(g));
-	store_batch_put(g->batch, CF_META, k.data, k.len, v.data, v.len);
+	mark_dropped(g, t->database, t->name);
 	buf_free(&k);
-	buf_free(&v);
 	ht = group_hold(g, t);
 	catalog_drop(g->ops->catalog, t->id);
 	HASH_DEL(g->tables, ht);
@@ -138,6 +146,7 @@ group_drop_database(struct group *g, const char *name)
 	buf_add(&k, name, strlen(name));
 	store_batch_delete(g->batch, CF_META, k.data, k.len);
 	buf_free(&k);
+	mark_dropped(g, name, "");
 	catalog_drop_database(g->ops->catalog, name);
 }
 
@@ -220,6 +229,12 @@ group_dropped(struct group *g, const char *db, const char *name)
 	buf_free(&k);
 	buf_free(&v);
 	return (s);
+}
+
+int
+group_database_dropped(struct group *g, const char *db)
+{
+	return (!catalog_has_database(g->ops->catalog, db) && !stamp_none(group_dropped(g, db, "")));
 }
 
 static void

@@ -268,3 +268,60 @@ all_same()	# all_same DATABASE
 	replicate n2 n1 named '*' true true $OLD
 	all_same named
 }
+
+# ---- * and databases ----
+
+has_database()	# has_database NODE DATABASE
+{
+	ok "$1" '{"operation":"describe_all"}' "has(\"$2\")"
+}
+
+has_table()	# has_table NODE DATABASE TABLE
+{
+	ok "$1" "{\"operation\":\"describe_table\",\"database\":\"$2\",\"table\":\"$3\"}"
+}
+
+@test "* for a database without tables, which only one of the two nodes has" {
+	ok n1 '{"operation":"create_database","database":"bare1"}'
+	ok n2 '{"operation":"create_database","database":"bare2"}'
+	for db in bare1 bare2; do
+		replicate n1 n2 $db '*'
+		has_database n1 $db
+		has_database n2 $db
+		make_keyed n1 $db t id
+		make_keyed n2 $db u id
+		wait_until 10 has_table n1 $db u
+		wait_until 10 has_table n2 $db t
+		put n1 $db u '{"id":1}'
+		wait_until 10 rows_are n2 $db u id '[{"id":1}]'
+	done
+	refused n1 404 '{"operation":"set_node_replication","node_name":"n2","subscriptions":[
+	    {"database":"neither","table":"*","publish":true,"subscribe":true}]}' "database 'neither' does not exist"
+}
+
+@test "a database dropped here stays away under *, until it is made again; then what is new comes" {
+	fill n1 gone old
+	replicate n1 n2 gone '*' true true $OLD
+	wait_until 15 rows_are n2 gone old id "$FILLED"
+	ok n2 '{"operation":"drop_database","database":"gone"}'
+	fill n1 gone meanwhile
+	put n1 gone old '{"id":9}'
+	# What comes after it has come, and nothing of it is here.
+	make_keyed n1 barrier t id
+	replicate n1 n2 barrier t
+	put n1 barrier t '{"id":1}'
+	wait_until 15 rows_are n2 barrier t id '[{"id":1}]'
+	wait_until 15 flow_is n1 gone '.peer_lag == 0'
+	ok n2 '{"operation":"describe_all"}' 'has("gone") | not'
+	node_stop n2
+	node_run n2
+	ok n2 '{"operation":"describe_all"}' 'has("gone") | not'
+	ok n2 '{"operation":"create_database","database":"gone"}'
+	wait_until 15 rows_are n2 gone meanwhile id "$FILLED"
+	put n1 gone meanwhile '{"id":4}'
+	wait_until 15 eval "rows_are n2 gone meanwhile id '${FILLED%]},{\"id\":4}]'"
+	# Dropped by itself or with its database: it comes when it is made again, or asked for.
+	ok n2 '{"operation":"describe_database","database":"gone"}' 'has("old") | not'
+	replicate n2 n1 gone '*' true true $OLD
+	wait_until 15 eval "rows_are n2 gone old id '${FILLED%]},{\"id\":9}]'"
+}
