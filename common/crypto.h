@@ -23,7 +23,7 @@ int crypto_check_password(const char *password, const char *hashed);	/* 1 right,
 /* AES-256-GCM with a 32-byte key; base64 text, caller frees.  open gives NULL on a wrong key or text. */
 char *crypto_seal(const uint8_t key[32], const char *plain);
 char *crypto_open(const uint8_t key[32], const char *sealed);
-/* Read a 32-byte key file, or make it (0600) when absent; -1 with errno. */
+/* Read a 32-byte key file, or make it (0600) when absent; -1 with errno, EINVAL: it is none. */
 int crypto_key_file(const char *path, uint8_t key[32]);
 
 #endif

@@ -29,6 +29,24 @@
 #define WORKERS	8
 #define BODY_WORKERS	2
 
+/* Rows need it not: what it seals is set again. */
+static int
+load_key(const char *path, uint8_t key[32])
+{
+	char *aside;
+	int rc = crypto_key_file(path, key), saved;
+
+	if (rc == 0 || errno != EINVAL)
+		return (rc);
+	aside = xasprintf("%s.damaged", path);
+	log_warnx("%s is damaged: it is kept as %s, and another is made", path, aside);
+	rc = rename(path, aside) == -1 ? -1 : crypto_key_file(path, key);
+	saved = errno;
+	free(aside);
+	errno = saved;
+	return (rc);
+}
+
 static void
 make_keys(struct ops *o, char **err)
 {
@@ -40,7 +58,7 @@ make_keys(struct ops *o, char **err)
 
 	if (mkdir(dir, 0700) == -1 && errno != EEXIST)
 		*err = xasprintf("%s: %s", dir, strerror(errno));
-	else if (crypto_key_file(secret, o->key) == -1)
+	else if (load_key(secret, o->key) == -1)
 		*err = xasprintf("%s: %s", secret, strerror(errno));
 	else
 		cert_make(key, cert, name != NULL ? name : "hubleaf", err);

@@ -121,29 +121,49 @@ make_admin(struct ops *ops, const char *role_id, char **err)
 	return (rc);
 }
 
+/* What is done about the user with this password; NULL: nothing need be. */
+static const char *
+what_changes(struct ops *ops, const char *name, const char *password)
+{
+	json_t *row = sysrow_get(ops, SYS_USER, name);
+	char *was;
+	enum cluster_secret secret = user_cluster_secret(ops, name, &was);
+	const char *what = NULL;
+
+	if (row == NULL)
+		what = "was made";
+	else if (secret == SECRET_KNOWN)
+		what = strcmp(was, password) != 0 ? "has a new password" : NULL;
+	else if (secret != SECRET_NO_USER)
+		what = "has its password from CLUSTERING_PASSWORD: what was kept of it could not be "
+		    "read with keys/node.key";
+	else
+		log_warnx("auth: user '%s' is no active cluster_user: CLUSTERING_PASSWORD is "
+		    "ignored", name);
+	free(was);
+	json_decref(row);
+	return (what);
+}
+
 /* Made when absent; the password is changed when another one is given. */
 static int
 make_cluster_user(struct ops *ops, const char *role_id, char **err)
 {
-	char *name = given("CLUSTERING_USER", "clustering_user"), *was;
+	char *name = given("CLUSTERING_USER", "clustering_user");
 	char *password = given("CLUSTERING_PASSWORD", "clustering_password");
+	const char *what = NULL;
 	json_t *row;
 	int rc = 0;
 
 	if (name == NULL)
 		name = xstrdup(conf_str(ops->svc->conf, CL_USER));
-	if (name != NULL && password != NULL) {
+	if (name != NULL && password != NULL)
+		what = what_changes(ops, name, password);
+	if (what != NULL) {
 		row = sysrow_get(ops, SYS_USER, name);
-		was = user_cluster_password(ops, name);
-		if (row == NULL || (was != NULL && strcmp(was, password) != 0)) {
-			rc = put_user(ops, name, password, row == NULL ? role_id : NULL, 1, err);
-			log_info("auth: user '%s', a cluster_user, %s", name,
-			    row == NULL ? "was made" : "has a new password");
-		} else if (was == NULL)
-			log_warnx("auth: user '%s' is no active cluster_user: CLUSTERING_PASSWORD "
-			    "is ignored", name);
-		free(was);
+		rc = put_user(ops, name, password, row == NULL ? role_id : NULL, 1, err);
 		json_decref(row);
+		log_info("auth: user '%s', a cluster_user, %s", name, what);
 	}
 	if (password != NULL)
 		explicit_bzero(password, strlen(password));

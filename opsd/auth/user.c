@@ -119,19 +119,37 @@ user_row(struct ops *ops, const char *name, const char *password, const char *ro
 	return (row);
 }
 
-char *
-user_cluster_password(struct ops *ops, const char *username)
+static enum cluster_secret
+open_secret(struct ops *ops, const json_t *row, char **password)
 {
-	json_t *row = sysrow_get(ops, SYS_USER, username);
 	const char *sealed = json_string_value(json_object_get(row, "sealed"));
 	struct user *u = row != NULL ? user_from_row(ops, row) : NULL;
-	char *plain = NULL;
+	int may = u != NULL && u->cluster_user && u->active;
 
-	if (u != NULL && u->cluster_user && u->active && sealed != NULL)
-		plain = crypto_open(ops->key, sealed);
 	user_unref(u);
+	if (!may)
+		return (SECRET_NO_USER);
+	if (sealed == NULL)
+		return (SECRET_NOT_KEPT);
+	*password = crypto_open(ops->key, sealed);
+	return (*password != NULL ? SECRET_KNOWN : SECRET_SEALED);
+}
+
+enum cluster_secret
+user_cluster_secret(struct ops *ops, const char *username, char **password)
+{
+	json_t *row = username != NULL ? sysrow_get(ops, SYS_USER, username) : NULL;
+	char *plain = NULL;
+	enum cluster_secret secret = open_secret(ops, row, &plain);
+
 	json_decref(row);
-	return (plain);
+	if (password != NULL)
+		*password = plain;
+	else if (plain != NULL) {
+		explicit_bzero(plain, strlen(plain));
+		free(plain);
+	}
+	return (secret);
 }
 
 int

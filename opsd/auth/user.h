@@ -37,8 +37,15 @@ void user_unref(struct user *u);
  */
 json_t *user_row(struct ops *ops, const char *name, const char *password, const char *role_id,
     int cluster_user);
-/* The password of a cluster user in clear, or NULL; the caller frees. */
-char *user_cluster_password(struct ops *ops, const char *username);
+/* The password of a cluster user in clear. */
+enum cluster_secret {
+	SECRET_KNOWN,
+	SECRET_NO_USER,		/* no such user, or no active one with a role cluster_user */
+	SECRET_NOT_KEPT,	/* it got that role after its password */
+	SECRET_SEALED		/* not with our key: that was damaged or removed, or is another node's */
+};
+/* *password, unless that is NULL: what the caller frees, NULL when it is not known. */
+enum cluster_secret user_cluster_secret(struct ops *ops, const char *username, char **password);
 /* Attributes of system tables that nobody ever sees. */
 int user_hidden_attribute(uint32_t table_id, const char *name);
 

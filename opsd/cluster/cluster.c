@@ -19,6 +19,7 @@
 #include "retain.h"
 #include "tombstone.h"
 #include "user.h"
+#include "warn.h"
 
 #define TICK_US		200000
 #define HOLD_US		3000000		/* the longest that leafd waits for the hub */
@@ -45,15 +46,18 @@ settings(struct ops *ops)
 {
 	struct conf *conf = ops_conf(ops);
 	const char *user = conf_str(conf, CL_USER), *node = conf_str(conf, CL_NODENAME);
-	char *password = user != NULL ? user_cluster_password(ops, user) : NULL;
+	char *password, *why;
 	int enabled = conf_bool(conf, CL_ENABLED);
 	char *key = conf_file(conf, CL_TLS_KEY, "keys/privateKey.pem");
 	char *cert = conf_file(conf, CL_TLS_CERT, "keys/certificate.pem");
 	json_t *o;
 
+	user_cluster_secret(ops, user, &password);
 	if (enabled && password == NULL) {
-		log_warnx("clustering: user '%s' is not there or has no role cluster_user: off",
-		    user != NULL ? user : "");
+		why = clustering_fault(ops);
+		if (why != NULL)
+			log_warnx("%s", why);
+		free(why);
 		enabled = 0;
 	}
 	o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:{s:s, s:s, s:s?, s:b, s:b}, s:o}", "enabled",

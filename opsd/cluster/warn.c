@@ -23,28 +23,49 @@ warn(json_t *list, const char *kind, json_t *message)
 	return (o);
 }
 
+/* After "Clustering is off: ", before and after the user's name. */
+static const char *const secret_texts[][2] = {
+	[SECRET_NO_USER] = { "user", "does not exist or has no role that is a cluster_user" },
+	[SECRET_NOT_KEPT] = { "user", "was no cluster_user when its password was set: set it again "
+	    "with alter_user" },
+	[SECRET_SEALED] = { "the password of user", "cannot be unsealed, because keys/node.key was "
+	    "damaged or removed, or is another node's: set the password with alter_user, or start "
+	    "with CLUSTERING_PASSWORD" }
+};
+
+/* As clustering_fault, with the kind of the warning. */
+static char *
+fault(struct ops *ops, const char **kind)
+{
+	struct conf		*conf = ops_conf(ops);
+	const char		*user = conf_str(conf, CL_USER);
+	enum cluster_secret	 secret = user_cluster_secret(ops, user, NULL);
+	char			*why = NULL;
+
+	*kind = secret == SECRET_NO_USER ? "cluster_user" : "cluster_password";
+	if (secret != SECRET_KNOWN)
+		why = xasprintf("Clustering is off: %s '%s' (clustering.user) %s",
+		    secret_texts[secret][0], user != NULL ? user : "", secret_texts[secret][1]);
+	conf_free(conf);
+	return (why);
+}
+
 char *
 clustering_fault(struct ops *ops)
 {
-	struct conf	*conf = ops_conf(ops);
-	const char	*user = conf_str(conf, CL_USER);
-	char		*password = user != NULL ? user_cluster_password(ops, user) : NULL, *why = NULL;
+	const char *kind;
 
-	if (password == NULL)
-		why = xasprintf("Clustering is off: user '%s' (clustering.user) does not exist or has no "
-		    "role that is a cluster_user", user != NULL ? user : "");
-	free(password);
-	conf_free(conf);
-	return (why);
+	return (fault(ops, &kind));
 }
 
 static void
 warn_fault(struct ops *ops, json_t *list)
 {
-	char *why = clustering_fault(ops);
+	const char *kind;
+	char *why = fault(ops, &kind);
 
 	if (why != NULL)
-		warn(list, "cluster_user", json_string(why));
+		warn(list, kind, json_string(why));
 	free(why);
 }
 

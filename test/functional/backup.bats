@@ -344,3 +344,39 @@ token()		# token NODE: of the administrator's
 	same_rows 30 t n1 n2
 	holds_all n2 t "$HL_T/lost.3"
 }
+
+warns_of()	# warns_of NODE [KIND]: of what cluster_status warns
+{
+	[ "$(ask "$1" '{"operation":"cluster_status"}' | jq -r '[.warnings[].kind] | join(" ")')" = "${2:-}" ]
+}
+
+@test "what sealed the cluster password is damaged, removed, or not in the backup" {
+	local key
+
+	node_start sealed
+	key=$(root sealed)/keys/node.key
+	cli sealed get_backup keys=false file="$HL_T/sealed.tar"
+	node_stop sealed
+	printf 'half of it' >"$key"
+	HL_NO_USERS=1 node_run sealed
+	[ "$(cat "$key.damaged")" = "half of it" ]
+	warns_of sealed cluster_password
+	ok sealed '{"operation":"cluster_status"}' '.warnings[0].message | contains("keys/node.key")'
+	refused sealed 400 '{"operation":"cluster_network"}' "the password of user 'cluster' (clustering.user) cannot be unsealed"
+	wait_until 10 grep -q "cannot be unsealed" "$HL_T/nodes/sealed/log"
+	ok sealed '{"operation":"alter_user","username":"cluster","password":"cluster-secret"}'
+	wait_until 20 node_ready sealed
+	warns_of sealed
+	node_stop sealed
+	# Given at the start it is enough.
+	rm "$key"
+	node_run sealed
+	wait_until 20 node_ready sealed
+	warns_of sealed
+	node_stop sealed
+	rm -rf "$(root sealed)"
+	cli sealed restore file="$HL_T/sealed.tar"
+	node_run sealed
+	wait_until 20 node_ready sealed
+	node_stop sealed
+}
