@@ -24,7 +24,7 @@ enum peer_state { PEER_WAITING, PEER_ASKING, PEER_FLOWING };
 /* What a message was about, to know it again. */
 struct mark {
 	uint64_t	incarnation;
-	uint64_t	window, last;
+	uint64_t	window, last, entry;	/* entry: the mark of the last one */
 	uint32_t	table;
 };
 

@@ -72,6 +72,7 @@ mark_of(const struct nats_msg *m)
 		mark.incarnation = f.incarnation;
 		mark.window = f.window;
 		mark.last = f.last;
+		mark.entry = f.mark;
 		mark.table = f.table;
 	}
 	return (mark);
@@ -135,7 +136,8 @@ is_where_we_were(const struct peer *p, uint64_t seq, const struct mark *m)
 		return (1);
 	if (p->back == 0)
 		return (seq != p->processed || (m->incarnation == was->incarnation &&
-		    m->window == was->window && m->last == was->last && m->table == was->table));
+		    m->window == was->window && m->last == was->last && m->entry == was->entry &&
+		    m->table == was->table));
 	return (p->processed <= p->back ||
 	    (m->incarnation == was->incarnation && m->window <= was->window));
 }

@@ -348,6 +348,8 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 	buf_u64(&b, t->incarnation);
 	buf_u64(&b, t->window);
 	buf_u64(&b, t->last);
+	buf_u64(&b, t->newest);
+	buf_u64(&b, t->mark);
 	stream_free(p->finding);
 	p->finding = NULL;
 	ask_opsd(p, MSG_LOG_TAIL, &b, on_log_tail);

@@ -221,6 +221,10 @@ take_frame(struct stream *s, const void *data, size_t len)
 		return (0);
 	if (s->tail.incarnation != 0 && f.incarnation != s->tail.incarnation)
 		return (0);
+	if (s->tail.incarnation == 0) {
+		s->tail.newest = f.last;
+		s->tail.mark = f.mark;
+	}
 	s->tail.incarnation = f.incarnation;
 	if (f.last > s->tail.last)
 		s->tail.last = f.last;

@@ -25,6 +25,7 @@ struct stream_tail {
 	uint64_t	incarnation;	/* of the newest frame; 0: no frame of ours */
 	uint64_t	window;		/* the last window that is there to its end */
 	uint64_t	last;		/* greatest log sequence seen at the end */
+	uint64_t	newest, mark;	/* the last entry of the newest frame */
 };
 
 struct stream;

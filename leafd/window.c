@@ -8,7 +8,7 @@
 
 #include "mem.h"
 
-#define ENTRY_MIN	32	/* bytes of an entry without payload */
+#define ENTRY_MIN	48	/* bytes of an entry without payload */
 #define TABLE_MIN	8
 #define NONE		UINT32_MAX
 
@@ -128,7 +128,7 @@ write_group(struct maker *m, const struct group *g, const uint8_t *node, size_t 
 	for (i = g->head; i != NONE; i = m->items[i].next, before = e) {
 		e = &m->items[i].e;
 		/* Within a frame entries chain, so a gap needs a new one. */
-		if (before == NULL || e->prev != before->seq ||
+		if (before == NULL || log_step(before->seq, before->mark, e) != LOG_NEXT ||
 		    w->bytes.len - at + ENTRY_MIN + e->len > frame_max) {
 			if (before != NULL)
 				end_frame(w);

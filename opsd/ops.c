@@ -161,6 +161,7 @@ ops_stop(struct ops *o)
 	flows_free(o->flows);
 	nodes_free(o->nodes);
 	catalog_free(o->catalog);
+	txlog_close(&o->log);
 	store_close(o->store);
 	conf_free(o->set);
 	pthread_rwlock_destroy(&o->conf_lock);

@@ -17,6 +17,7 @@
 #include "ops.h"
 
 #define RETRY_US	1000000
+#define OTHER_LOG	"the peer was put back from an older copy: its log begins anew"
 
 static void frame_run(struct group *g, struct job *j);
 static void answer_run(struct group *g, struct job *j);
@@ -166,6 +167,7 @@ apply_entry(struct group *g, struct flow *fl, const struct log_entry *e)
 		return (-1);
 	flows_lock(f);
 	fl->seq = e->seq;
+	fl->mark = e->mark;
 	fl->ms = fl->applied_ms = e->ms;
 	flows_unlock(f);
 	return (0);
@@ -181,14 +183,17 @@ apply_entries(struct group *g, struct flow *fl, struct rd *r, uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		if (log_entry_read(r, &e) == -1)
 			return (CHAIN_GAP);
-		if (e.seq == fl->seq && e.ms != fl->ms)
-			return (CHAIN_OTHER);
-		if (e.seq <= fl->seq)
+		switch (log_step(fl->seq, fl->mark, &e)) {
+		case LOG_SEEN:
 			continue;
-		if (e.prev != fl->seq)
+		case LOG_GAP:
 			return (CHAIN_GAP);
-		if (apply_entry(g, fl, &e) == -1)
-			return (CHAIN_STOPPED);
+		case LOG_OTHER:
+			return (CHAIN_OTHER);
+		case LOG_NEXT:
+			if (apply_entry(g, fl, &e) == -1)
+				return (CHAIN_STOPPED);
+		}
 	}
 	return (CHAIN_OK);
 }
@@ -212,7 +217,7 @@ new_flow(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r
 		goto out;
 	old = flows_find_named(ops->flows, id, t.database, t.database_len, t.table, t.table_len);
 	if (old != NULL && old->state != FLOW_RECOVER) {
-		if (old->table > fr->table)
+		if (old->table > fr->table && old->incarnation >= fr->incarnation)
 			goto out;	/* late: of a table that was dropped there */
 		flows_remove(g, old);
 	}
@@ -252,10 +257,9 @@ frame_into(struct group *g, struct flow *fl, const struct frame *fr, struct rd *
 	if (fr->last < fl->seq)
 		return;
 	c = apply_entries(g, fl, r, fr->count);
-	if (c == CHAIN_OTHER)
-		flow_copy_anew(g, fl, 0);
-	else if (c == CHAIN_GAP && fl->state == FLOW_LIVE)
-		flow_set(g, fl, FLOW_FETCH, "a gap");
+	if ((c == CHAIN_GAP || c == CHAIN_OTHER) && fl->state == FLOW_LIVE)
+		/* In another life's log the peer does not find what we have: it must know that. */
+		flow_set(g, fl, FLOW_FETCH, c == CHAIN_GAP ? "a gap" : OTHER_LOG);
 	else if (c == CHAIN_OK && fetching)
 		flow_set(g, fl, FLOW_LIVE, NULL);
 	flow_save(g, fl);
@@ -310,7 +314,10 @@ take_log(struct group *g, struct flow *fl, struct answer *an)
 	}
 	if (fl->from_ms != 0 && (an->count > 0 || an->done)) {
 		/* The first entry from the start time, or the head when there is none. */
-		fl->seq = an->count > 0 && log_entry_read(&peek, &e) == 0 ? e.prev : an->head;
+		int some = an->count > 0 && log_entry_read(&peek, &e) == 0;
+
+		fl->seq = some ? e.prev : an->head.seq;
+		fl->mark = some ? e.prev_mark : an->head.mark;
 		fl->ms = 0;
 		fl->from_ms = 0;
 	}
@@ -320,7 +327,7 @@ take_log(struct group *g, struct flow *fl, struct answer *an)
 		flow_save(g, fl);
 		return;
 	}
-	if (c != CHAIN_OK || (an->done && fl->from_ms == 0 && fl->seq < an->head)) {
+	if (c != CHAIN_OK || (an->done && fl->from_ms == 0 && fl->seq < an->head.seq)) {
 		flow_copy_anew(g, fl, 0);
 		return;
 	}
@@ -370,8 +377,9 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 	}
 	if (fl->chunks == 0) {
 		fl->incarnation = an->incarnation;
-		fl->seq = an->head;
-		fl->ms = an->head_ms;
+		fl->seq = an->head.seq;
+		fl->mark = an->head.mark;
+		fl->ms = an->head.ms;
 	}
 	rc = t == NULL ? 0 : merge_rows(g, t, &an->items, an->count, &how, &copied);
 	if (rc == 1) {
@@ -415,6 +423,10 @@ refused(struct group *g, struct flow *fl, uint16_t status)
 		flows_remove(g, fl);
 	else if (status == 404)
 		flow_set(g, fl, FLOW_FAILED, "the table does not exist on the peer");
+	else if (status == 409) {
+		flow_set(g, fl, fl->state, OTHER_LOG);
+		fl->retry_us = mono_us() + RETRY_US;
+	}
 	else if (status == 403) {
 		/* It may not have the entry yet; if it ended it, comparing entries ends the flow. */
 		flow_set(g, fl, fl->state, "the peer has no subscription for it");

@@ -15,7 +15,7 @@
 #include "nodes.h"
 #include "ops.h"
 
-#define FLOW_FORMAT	2	/* 1: without copied and since_ms */
+#define FLOW_FORMAT	3
 
 struct flow_key {
 	uint8_t		peer[NODE_ID_LEN];
@@ -180,11 +180,12 @@ load_one(struct flows *f, const uint8_t *k, size_t klen, const uint8_t *v, size_
 	database = rd_str(&r);
 	name = rd_str(&r);
 	fl = &insert(f, peer, table, database, name)->flow;
-	if (format < 1 || format > FLOW_FORMAT)
+	if (format != FLOW_FORMAT)
 		return (-1);
 	fl->state = state;
 	fl->incarnation = rd_u64(&r);
 	fl->seq = rd_u64(&r);
+	fl->mark = rd_u64(&r);
 	fl->ms = rd_u64(&r);
 	fl->from_ms = rd_u64(&r);
 	fl->chunks = (int)rd_u32(&r);
@@ -192,10 +193,8 @@ load_one(struct flows *f, const uint8_t *k, size_t klen, const uint8_t *v, size_
 	next = rd_blob(&r, &fl->next_len);
 	fl->next_key = fl->next_len > 0 ? xmemdup(next, fl->next_len) : NULL;
 	fl->why = rd_str(&r);
-	if (format > 1) {
-		fl->copied = rd_u64(&r);
-		fl->since_ms = rd_u64(&r);
-	}
+	fl->copied = rd_u64(&r);
+	fl->since_ms = rd_u64(&r);
 	if (fl->why[0] == '\0') {
 		free(fl->why);
 		fl->why = NULL;
@@ -456,6 +455,7 @@ flow_save(struct group *g, struct flow *fl)
 	buf_str(&v, fl->name);
 	buf_u64(&v, fl->incarnation);
 	buf_u64(&v, fl->seq);
+	buf_u64(&v, fl->mark);
 	buf_u64(&v, fl->ms);
 	buf_u64(&v, fl->from_ms);
 	buf_u32(&v, (uint32_t)fl->chunks);

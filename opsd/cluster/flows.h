@@ -27,7 +27,7 @@ struct flow {
 	uint32_t	 table;			/* the peer's id */
 	char		*database, *name;
 	enum flow_state	 state;
-	uint64_t	 incarnation, seq, ms;	/* the cursor: last entry applied */
+	uint64_t	 incarnation, seq, mark, ms;	/* the cursor: last entry applied */
 	uint64_t	 from_ms;		/* start_time: the fetch or copy begins there */
 	uint8_t		*next_key;		/* copy: after this key */
 	size_t		 next_len;

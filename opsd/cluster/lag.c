@@ -24,7 +24,8 @@ lag_received(const struct flow *fl)
 struct lag
 lag_sent(const struct table *t, const struct peer_view *v)
 {
-	uint64_t ms, seq = peer_view_has(v, t->id, &ms), head_ms, head = table_head(t, &head_ms);
+	uint64_t ms, seq = peer_view_has(v, t->id, &ms);
+	struct log_pos head = table_head(t);
 
-	return (between(seq, ms, head, head_ms));
+	return (between(seq, ms, head.seq, head.ms));
 }

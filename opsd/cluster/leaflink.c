@@ -150,7 +150,6 @@ struct tail {
 	unsigned	 gen;
 	uint32_t	 id;
 	uint64_t	 inc, window;
-	struct job	*job;
 };
 
 static void
@@ -214,7 +213,7 @@ on_log_tail(struct chan *ch, struct msg *m, void *arg)
 	struct cluster *c = arg;
 	struct txlog *l = &c->ops->log;
 	struct tail *t = xcalloc(1, sizeof(*t));
-	uint64_t last;
+	uint64_t last, seq, mark;
 
 	t->c = c;
 	t->gen = c->leaf_gen;
@@ -222,13 +221,15 @@ on_log_tail(struct chan *ch, struct msg *m, void *arg)
 	t->inc = rd_u64(&m->body);
 	t->window = rd_u64(&m->body);
 	last = rd_u64(&m->body);
+	seq = rd_u64(&m->body);
+	mark = rd_u64(&m->body);
 	if (!rd_done(&m->body)) {
 		free(t);
 		return (-1);
 	}
 	c->reading = 0;
-	if (t->inc > l->incarnation || (t->inc == l->incarnation && last > l->durable)) {
-		/* The stream has more than the log: the log went back in time. */
+	if (!txlog_has(l, NULL, t->inc, seq, mark) ||
+	    (t->inc == l->incarnation && last > l->durable)) {
 		struct tail_job *tj = xcalloc(1, sizeof(*tj));
 
 		tj->t = t;
@@ -455,6 +456,9 @@ pull_send(struct cluster *c, const struct flow *fl, const char *node)
 	q.dblen = strlen(fl->database);
 	q.name = fl->name;
 	q.nlen = strlen(fl->name);
+	q.incarnation = fl->incarnation;
+	q.seq = fl->seq;
+	q.mark = fl->mark;
 	q.after = fl->from_ms != 0 ? 0 : fl->fetched > fl->seq ? fl->fetched : fl->seq;
 	q.from_ms = fl->from_ms;
 	q.key = fl->next_key;

@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "nodes.h"
 #include "row.h"
+#include "subscribe.h"
 
 #define SERVE_MAX	(1u << 20)	/* bytes of an answer, one item at least */
 #define SERVE_SCAN	(64u << 20)	/* bytes of log looked at for one answer */
@@ -24,6 +25,9 @@ question_write(struct buf *b, const struct question *q)
 	buf_u32(b, q->table);
 	buf_strn(b, q->database, q->dblen);
 	buf_strn(b, q->name, q->nlen);
+	buf_u64(b, q->incarnation);
+	buf_u64(b, q->seq);
+	buf_u64(b, q->mark);
 	buf_u64(b, q->after);
 	buf_u64(b, q->from_ms);
 	buf_blob(b, q->key, q->klen);
@@ -44,11 +48,15 @@ question_read(struct question *q, const void *p, size_t n)
 	q->table = rd_u32(&r);
 	q->database = rd_strn(&r, &q->dblen);
 	q->name = rd_strn(&r, &q->nlen);
+	q->incarnation = rd_u64(&r);
+	q->seq = rd_u64(&r);
+	q->mark = rd_u64(&r);
 	q->after = rd_u64(&r);
 	q->from_ms = rd_u64(&r);
 	q->key = rd_blob(&r, &q->klen);
 	q->max = rd_u32(&r);
-	if (!rd_done(&r) || (q->kind != PULL_LOG && q->kind != PULL_ROWS))
+	if (!rd_done(&r) || (q->kind != PULL_LOG && q->kind != PULL_ROWS) ||
+	    q->incarnation > INCARNATION_MAX)
 		return (-1);
 	memcpy(q->asker, asker, NODE_ID_LEN);
 	return (0);
@@ -68,11 +76,11 @@ answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n)
 	if (a->status != 200)
 		return (rd_ok(&r) ? 0 : -1);
 	a->primary = rd_strn(&r, &a->primary_len);
-	a->head = rd_u64(&r);
+	a->head.seq = rd_u64(&r);
+	a->head.mark = rd_u64(&r);
+	a->head.ms = rd_u64(&r);
 	if (kind == PULL_LOG)
 		a->upto = rd_u64(&r);
-	else
-		a->head_ms = rd_u64(&r);
 	a->done = rd_u8(&r);
 	if (kind == PULL_ROWS)
 		a->next_key = rd_blob(&r, &a->next_len);
@@ -92,10 +100,13 @@ answer_head(struct ops *ops, struct buf *out, uint16_t status, uint32_t table)
 
 /* Its head, when it is one that was hoped for. */
 static void
-answer_begin(struct ops *ops, struct buf *out, const struct table *t)
+answer_begin(struct ops *ops, struct buf *out, const struct table *t, struct log_pos head)
 {
 	answer_head(ops, out, 200, t->id);
 	buf_str(out, t->primary_key);
+	buf_u64(out, head.seq);
+	buf_u64(out, head.mark);
+	buf_u64(out, head.ms);
 }
 
 /* Whether the log holds everything that was written from the start time on. */
@@ -118,7 +129,8 @@ static void
 serve_log(struct ops *ops, const struct question *q, struct table *t, struct buf *out)
 {
 	struct buf entries = { 0 };
-	uint64_t head = t->stat->head, upto;
+	struct log_pos head = table_head(t);
+	uint64_t upto;
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX;
 	int n;
 
@@ -131,10 +143,9 @@ serve_log(struct ops *ops, const struct question *q, struct table *t, struct buf
 	if (n == -1) {
 		answer_head(ops, out, 500, t->id);
 	} else {
-		answer_begin(ops, out, t);
-		buf_u64(out, head);
+		answer_begin(ops, out, t, head);
 		buf_u64(out, upto);
-		buf_u8(out, upto >= head);
+		buf_u8(out, upto >= head.seq);
 		buf_u32(out, (uint32_t)n);
 		buf_add(out, entries.data, entries.len);
 	}
@@ -147,7 +158,7 @@ serve_rows(struct ops *ops, const struct question *q, struct table *t, struct bu
 	struct buf lower = { 0 }, upper = { 0 }, rows = { 0 }, last = { 0 };
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX, n = 0;
 	/* The head before the rows: what comes later, frames bring. */
-	uint64_t head_ms, head = table_head(t, &head_ms);
+	struct log_pos head = table_head(t);
 	struct store_iter *it;
 	int done;
 
@@ -171,9 +182,7 @@ serve_rows(struct ops *ops, const struct question *q, struct table *t, struct bu
 	if (store_iter_failed(it)) {
 		answer_head(ops, out, 500, t->id);
 	} else {
-		answer_begin(ops, out, t);
-		buf_u64(out, head);
-		buf_u64(out, head_ms);
+		answer_begin(ops, out, t, head);
 		buf_u8(out, (uint8_t)done);
 		buf_blob(out, last.data, last.len);
 		buf_u32(out, n);
@@ -201,8 +210,6 @@ pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out)
 	asker = nodes_by_id(ops->nodes, q.asker);
 	if (asker == NULL || peer_effective(asker, q.database, q.dblen, q.name, q.nlen) == NULL)
 		refuse = 403;
-	else if (q.kind == PULL_ROWS && cluster_recovering(ops->cluster))
-		refuse = 503;
 	else {
 		t = q.table != 0 ? catalog_by_id(ops->catalog, q.table) :
 		    catalog_getn(ops->catalog, q.database, q.dblen, q.name, q.nlen);
@@ -210,6 +217,11 @@ pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out)
 		    memcmp(t->database, q.database, q.dblen) != 0 ||
 		    memcmp(t->name, q.name, q.nlen) != 0)
 			refuse = 404;
+		else if (!txlog_has(&ops->log, t, q.incarnation, q.seq, q.mark)) {
+			refuse = 409;
+			commit_submit(ops->commit, incarnation_job(q.incarnation, asker->name));
+		} else if (q.kind == PULL_ROWS && cluster_recovering(ops->cluster))
+			refuse = 503;
 	}
 	if (refuse != 0)
 		answer_head(ops, out, refuse, q.table);

@@ -8,17 +8,17 @@
  * What one node asks another for, binary, over leafd.
  *
  * Question: u8 format, u8 kind, node asker, u32 table id at the answerer (0: by
- *   name), str database, str table, u64 after (log seq), u64 from ms, blob after
- *   key, u32 max bytes
+ *   name), str database, str table, u64 incarnation, u64 seq, u64 mark (what the asker
+ *   has), u64 after (log seq), u64 from ms, blob after key, u32 max bytes
  * Answer: u8 format, u16 status, u64 incarnation, u32 table id, then for 200
- *   str primary key, then
- *   PULL_LOG:  u64 head, u64 upto, u8 done, u32 entries, entries (frame.h)
- *   PULL_ROWS: u64 head, u64 head ms, u8 done, blob next key, u32 rows,
- *              {u16-counted key, blob row}...
- * Statuses: 200; 403 no subscription; 404 no such table; 410 the log does not
- * reach; 400 not understood; 500; 503 not now.
+ *   str primary key, the head: u64 seq, u64 mark, u64 ms, then for
+ *   PULL_LOG:  u64 upto, u8 done, u32 entries, entries (frame.h)
+ *   PULL_ROWS: u8 done, blob next key, u32 rows, {u16-counted key, blob row}...
+ * Statuses: 200; 403 no subscription; 404 no such table; 409 what the asker has is not
+ * in the log, which begins anew; 410 the log does not reach; 400 not understood; 500;
+ * 503 not now.
  */
-#define PULL_FORMAT	2	/* 1: answers without the primary key */
+#define PULL_FORMAT	3
 enum pull_kind { PULL_LOG = 1, PULL_ROWS = 2 };
 
 struct question {
@@ -27,6 +27,7 @@ struct question {
 	uint32_t	 table;
 	const char	*database, *name;	/* borrowed when read */
 	size_t		 dblen, nlen;
+	uint64_t	 incarnation, seq, mark;
 	uint64_t	 after, from_ms;
 	const uint8_t	*key;
 	size_t		 klen;
@@ -42,7 +43,8 @@ struct answer {
 	uint32_t	 table;
 	const char	*primary;	/* the name of the table's primary key */
 	size_t		 primary_len;
-	uint64_t	 head, head_ms, upto;
+	struct log_pos	 head;
+	uint64_t	 upto;
 	int		 done;
 	const uint8_t	*next_key;
 	size_t		 next_len;

@@ -31,8 +31,9 @@ status_question(struct ops *ops, const struct peer *p, const struct status_base 
 		const struct flow *fl = flows[i];
 
 		if (fl->state != FLOW_RECOVER)
-			json_array_append_new(list, json_pack("[I,I,I,I]", (json_int_t)fl->table,
-			    (json_int_t)fl->incarnation, (json_int_t)fl->seq, (json_int_t)fl->ms));
+			json_array_append_new(list, json_pack("[I,I,I,I,I]", (json_int_t)fl->table,
+			    (json_int_t)fl->incarnation, (json_int_t)fl->seq, (json_int_t)fl->ms,
+			    (json_int_t)fl->mark));
 		flow_free(flows[i]);
 	}
 	free(flows);
@@ -45,57 +46,43 @@ status_question(struct ops *ops, const struct peer *p, const struct status_base 
 	return (o);
 }
 
-/* Whether our entry at seq is the one that the asker applied. */
-static int
-entry_is(struct ops *ops, uint64_t seq, uint64_t ms)
-{
-	struct buf k = { 0 }, v = { 0 };
-	struct log_entry e;
-	struct rd r;
-	int same = 1;
-
-	buf_be64(&k, seq);
-	if (store_get(ops->store, NULL, CF_LOG, k.data, k.len, &v) == 1) {
-		r = rd_init(v.data, v.len);
-		same = log_entry_read(&r, &e) == -1 || e.ms == ms;
-	}
-	buf_free(&k);
-	buf_free(&v);
-	return (same);
-}
-
 struct told {			/* where the asker is in a table of ours */
 	uint32_t	table;
 	struct position	at;
+	uint64_t	mark;
 };
 
 static int
 read_told(const json_t *flow, struct told *t)
 {
-	json_int_t table, inc, seq, ms;
+	json_int_t table, inc, seq, ms, mark;
 
-	if (json_unpack((json_t *)(uintptr_t)flow, "[I,I,I,I]", &table, &inc, &seq, &ms) == -1)
+	if (json_unpack((json_t *)(uintptr_t)flow, "[I,I,I,I,I]", &table, &inc, &seq, &ms,
+	    &mark) == -1 || inc < 0 || (uint64_t)inc > INCARNATION_MAX)
 		return (-1);
-	*t = (struct told){ (uint32_t)table, { (uint64_t)inc, (uint64_t)seq, (uint64_t)ms } };
+	*t = (struct told){ (uint32_t)table, { (uint64_t)inc, (uint64_t)seq, (uint64_t)ms },
+	    (uint64_t)mark };
 	return (0);
 }
 
 uint64_t
 status_ahead(struct ops *ops, const json_t *question)
 {
-	uint64_t mine = ops->log.incarnation, ahead = 0;
+	uint64_t ahead = 0;
 	json_t *f;
 	size_t i;
 
 	json_array_foreach(json_object_get(question, "flows"), i, f) {
-		struct told t;
+		struct told has;
+		struct table *t;
 
-		if (read_told(f, &t) == -1)
+		if (read_told(f, &has) == -1)
 			continue;
-		if (t.at.incarnation > mine || (t.at.incarnation == mine &&
-		    (t.at.seq > ops->log.durable || (t.at.ms != 0 && t.at.seq != 0 &&
-		    !entry_is(ops, t.at.seq, t.at.ms)))))
-			ahead = t.at.incarnation > ahead ? t.at.incarnation : ahead;
+		t = catalog_by_id(ops->catalog, has.table);
+		if (has.at.incarnation > ahead && !txlog_has(&ops->log, t, has.at.incarnation,
+		    has.at.seq, has.mark))
+			ahead = has.at.incarnation;
+		table_unref(t);
 	}
 	return (ahead);
 }

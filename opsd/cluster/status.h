@@ -12,7 +12,7 @@
  * notice that a log went back in time.
  *
  *   ask: {"id","name","incarnation","now","digest","since","upto",
- *     "flows":[[table,incarnation,seq,ms]...],"heads_after":[incarnation,seq]}
+ *     "flows":[[table,incarnation,seq,ms,mark]...],"heads_after":[incarnation,seq]}
  *   answer: {"id","name","incarnation","now","uptime","ports":{},"system_info",
  *     "digest","heads":[[table,head,ms,rows]...],"heads_upto":[incarnation,seq]}, or in place
  *     of the last "again":true; head -1: no such table any more
@@ -36,7 +36,7 @@ struct status_base {
 /* *upto: what base->moves becomes when it is answered. */
 json_t *status_question(struct ops *ops, const struct peer *p, const struct status_base *base,
     uint64_t *upto);
-/* Not 0 when the asker has more of our log than we have. */
+/* Not 0 when the asker has what is not in our log (txlog_has): of that incarnation. */
 uint64_t status_ahead(struct ops *ops, const json_t *question);
 /* Into what is known of the asker; new is what takes all of it. */
 void status_positions(const json_t *question, struct positions *p);

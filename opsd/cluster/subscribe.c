@@ -52,10 +52,11 @@ take_free(struct take *t)
 static json_t *
 table_json(const struct table *t)
 {
-	uint64_t ms, head = table_head(t, &ms);
+	struct log_pos head = table_head(t);
 
-	return (json_pack("{s:s, s:I, s:I, s:I, s:o}", "table", t->name, "id", (json_int_t)t->id,
-	    "head", (json_int_t)head, "head_ms", (json_int_t)ms,
+	return (json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "table", t->name, "id",
+	    (json_int_t)t->id, "head", (json_int_t)head.seq, "head_mark", (json_int_t)head.mark,
+	    "head_ms", (json_int_t)head.ms,
 	    "definition", table_definition(t)));
 }
 
@@ -232,6 +233,11 @@ begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const 
 
 	if (id == 0)
 		return;
+	if (fl != NULL && (strcmp(fl->name, mine->name) != 0 ||
+	    strcmp(fl->database, mine->database) != 0)) {
+		flows_remove(g, fl);	/* of another life of the peer */
+		fl = NULL;
+	}
 	if (fl != NULL) {
 		/* An explicit start time on a flow that runs: rows since then, beside it. */
 		if (start_ms != 0) {
@@ -246,7 +252,7 @@ begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const 
 	old = flows_find_named(f, peer, mine->database, strlen(mine->database), mine->name,
 	    strlen(mine->name));
 	if (old != NULL && old->state != FLOW_RECOVER) {
-		if (old->table > id)
+		if (old->table > id && old->incarnation >= o->incarnation)
 			return;
 		flows_remove(g, old);
 	}
@@ -266,6 +272,7 @@ begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const 
 		return;
 	}
 	fl->seq = (uint64_t)json_integer_value(json_object_get(jt, "head"));
+	fl->mark = (uint64_t)json_integer_value(json_object_get(jt, "head_mark"));
 	fl->ms = (uint64_t)json_integer_value(json_object_get(jt, "head_ms"));
 	flow_set(g, fl, FLOW_LIVE, NULL);
 }
@@ -446,7 +453,7 @@ incarnation_run(struct group *g, struct job *j)
 		return;		/* begun meanwhile */
 	ops->log.incarnation = now > inc->seen ? now : inc->seen + 1;
 	ops->log.acked = 0;
-	log_warnx("the log is behind what %s%s has of it (a restored copy?): "
+	log_warnx("what %s%s has of the log is not in it (a restored copy?): "
 	    "incarnation %llu begins, own lost writes are fetched",
 	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
 	    (unsigned long long)ops->log.incarnation);

@@ -14,7 +14,7 @@
  * Travelling form (questions "entries", JSON):
  *   {"id","name","incarnation","system_info","strict":bool,"entries":[{"database",
  *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","has_database","tables":[
- *    {"table","id","head","head_ms","definition":{...}}]}]}
+ *    {"table","id","head","head_mark","head_ms","definition":{...}}]}]}
  * as seen by the sender.
  */
 struct take {
@@ -40,8 +40,9 @@ struct peer;
 void subscribe_end_flows(struct group *g, const struct peer *p);
 
 /*
- * A new incarnation of the log, greater than `seen`, which the node `who` has, or our
- * stream (NULL): own lost writes are fetched from all peers first.  Frees itself.
+ * The node `who`, or our stream (NULL), has what is not in the log (txlog_has), of the
+ * incarnation `seen`: a greater one begins, own lost writes are fetched from all peers
+ * first.  Frees itself.
  */
 struct job *incarnation_job(uint64_t seen, const char *who);
 

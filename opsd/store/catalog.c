@@ -10,6 +10,9 @@
 #include "clock.h"
 #include "mem.h"
 
+#define IDS_SINCE	INT64_C(1767225600)	/* 2026 */
+#define IDS_MAX		(UINT32_C(1) << 30)
+
 /*
  * CF_META: "T" + big-endian table id -> JSON of the table; "U" + id + big-endian
  * attribute id -> JSON of the attribute; "B" + name -> empty, a database; "I" -> u32
@@ -111,6 +114,7 @@ load_stat(struct store *s, struct table *t)
 		t->stat->count = (int64_t)rd_u64(&r);
 		t->stat->updated = rd_u64(&r);
 		t->stat->head = rd_u64(&r);
+		t->stat->head_mark = rd_u64(&r);
 		t->stat->head_ms = rd_u64(&r);
 		t->stat->purged = rd_u64(&r);
 	}
@@ -410,13 +414,26 @@ catalog_drop_database(struct catalog *c, const char *name)
 	pthread_rwlock_unlock(&c->lock);
 }
 
+/*
+ * Seconds since ids were given that way, so that a node which was put back from an older
+ * copy does not give to another table what peers know.  0: the clock is no help.
+ */
+static uint32_t
+id_of_now(void)
+{
+	uint64_t now = wall_ms() / 1000;
+
+	return (now > IDS_SINCE && now - IDS_SINCE < IDS_MAX ? (uint32_t)(now - IDS_SINCE) : 0);
+}
+
 uint32_t
 catalog_new_id(struct catalog *c)
 {
-	uint32_t id;
+	uint32_t id, now = id_of_now();
 
 	pthread_rwlock_wrlock(&c->lock);
-	id = ++c->last_id;
+	id = c->last_id + 1 > now ? c->last_id + 1 : now;
+	c->last_id = id;
 	pthread_rwlock_unlock(&c->lock);
 	return (id);
 }

@@ -178,6 +178,7 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 	struct buf k = { 0 }, v = { 0 };
 	struct txlog *l = &g->ops->log;
 	struct held_table *h;
+	struct log_pos prev;
 
 	if (t->id < TABLE_USER_FIRST)
 		return (0);
@@ -187,13 +188,15 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 	}
 	h = group_hold(g, t);
 	e.seq = ++l->last;
-	e.prev = h->head != 0 ? h->head : (uint64_t)h->table->stat->head;
+	prev = h->head.seq != 0 ? h->head : table_head(h->table);
+	e.prev = prev.seq;
+	e.prev_mark = prev.mark;
+	txlog_mark(l, g->batch, &e);
 	buf_be64(&k, e.seq);
 	log_entry_write(&v, &e);
 	store_batch_put(g->batch, CF_LOG, k.data, k.len, v.data, v.len);
 	g->bytes += v.len;
-	h->head = e.seq;
-	h->head_ms = e.ms;
+	h->head = (struct log_pos){ e.seq, e.mark, e.ms };
 	buf_free(&k);
 	buf_free(&v);
 	return (e.seq);

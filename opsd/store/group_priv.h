@@ -16,7 +16,7 @@ struct held_row {
 struct held_table {		/* its stat goes into the batch */
 	uint32_t		 id;
 	struct table		*table;
-	uint64_t		 head, head_ms;	/* of this group, not durable yet; 0: none */
+	struct log_pos		 head;		/* of this group, not durable yet; seq 0: none */
 	int			 own;	/* a version that the catalog has not yet */
 	const struct attribute	**indexed;	/* of it, when rows are written */
 	size_t			 nindexed;

@@ -189,6 +189,7 @@ write_stats(struct group *g)
 
 	for (h = g->tables; h != NULL; h = h->hh.next) {
 		const struct table_stat *s = h->table->stat;
+		struct log_pos head = h->head.seq != 0 ? h->head : table_head(h->table);
 
 		buf_clear(&k);
 		buf_clear(&v);
@@ -196,8 +197,9 @@ write_stats(struct group *g)
 		buf_be32(&k, h->id);
 		buf_u64(&v, (uint64_t)s->count);
 		buf_u64(&v, s->updated);
-		buf_u64(&v, h->head != 0 ? h->head : (uint64_t)s->head);
-		buf_u64(&v, h->head != 0 ? h->head_ms : (uint64_t)s->head_ms);
+		buf_u64(&v, head.seq);
+		buf_u64(&v, head.mark);
+		buf_u64(&v, head.ms);
 		buf_u64(&v, s->purged);
 		store_batch_put(g->batch, CF_META, k.data, k.len, v.data, v.len);
 	}
@@ -223,8 +225,8 @@ group_write(struct group *g)
 		return (-1);
 	/* In this order: who reads first the log's end and then heads misses none (status.h). */
 	for (h = g->tables; h != NULL; h = h->hh.next)
-		if (h->head != 0)
-			table_set_head(h->table, h->head, h->head_ms);
+		if (h->head.seq != 0)
+			table_set_head(h->table, h->head);
 	l->durable = (uint64_t)l->last;
 	return (0);
 }

@@ -237,29 +237,29 @@ table_set_residence(struct table *t, const json_t *names)
 	t->residence = json_deep_copy(names);
 }
 
-uint64_t
-table_head(const struct table *t, uint64_t *ms)
+struct log_pos
+table_head(const struct table *t)
 {
 	struct table_stat *s = t->stat;
+	struct log_pos head;
 	unsigned turn;
-	uint64_t head;
 
 	do {
 		turn = s->turn;
-		head = s->head;
-		*ms = s->head_ms;
+		head = (struct log_pos){ .seq = s->head, .mark = s->head_mark, .ms = s->head_ms };
 	} while ((turn & 1) || turn != s->turn);
 	return (head);
 }
 
 void
-table_set_head(struct table *t, uint64_t head, uint64_t ms)
+table_set_head(struct table *t, struct log_pos head)
 {
 	struct table_stat *s = t->stat;
 
 	s->turn++;
-	s->head = head;
-	s->head_ms = ms;
+	s->head = head.seq;
+	s->head_mark = head.mark;
+	s->head_ms = head.ms;
 	s->turn++;
 }
 

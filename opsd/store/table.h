@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "frame.h"
 #include "stamp.h"
 
 /*
@@ -30,9 +31,9 @@ struct attribute {
 struct table_stat {			/* one for all versions of a table */
 	_Atomic int64_t		count;	/* visible rows */
 	_Atomic uint64_t	updated;	/* newest stamp time written */
-	_Atomic unsigned	turn;	/* odd while head and head_ms change: table_head */
+	_Atomic unsigned	turn;	/* odd while head, head_mark and head_ms change: table_head */
 	_Atomic uint64_t	head;	/* newest log seq of this table that is durable, 0 none */
-	_Atomic uint64_t	head_ms;	/* its commit time */
+	_Atomic uint64_t	head_mark, head_ms;	/* of that */
 	_Atomic uint64_t	purged;	/* log seq up to which entries were purged by hand */
 	int64_t			counted;	/* the number that keygen gave last; commit thread */
 	_Atomic int		expiring;	/* expire.h: a worker is at it; when next, monotonic */
@@ -76,11 +77,11 @@ json_t *table_definition_part(const struct table *t, const struct attribute *a);
 void table_set_residence(struct table *t, const json_t *names);
 
 /*
- * The newest durable log entry and its commit time, which belong together.  Never
+ * The newest durable log entry, as it was at one moment.  Never
  * ahead of the rows: who reads rows after this sees all that the head covers.
  */
-uint64_t table_head(const struct table *t, uint64_t *ms);
-void table_set_head(struct table *t, uint64_t head, uint64_t ms);
+struct log_pos table_head(const struct table *t);
+void table_set_head(struct table *t, struct log_pos head);
 /* For group.c: new versions. */
 struct table *table_new(const char *database, const char *name, const char *primary_key);
 struct table *table_copy(const struct table *t);	/* shares the stat and the attributes */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "crypto.h"
@@ -11,7 +12,8 @@
 #include "mem.h"
 #include "txn.h"
 
-#define STORE_FORMAT	3
+#define STORE_FORMAT	4
+#define LIVES_MAX	4096	/* what older ones wrote can no longer be told apart */
 #define SMALL_TABLES	256	/* names looked up per read by a linear list */
 
 static int
@@ -46,6 +48,62 @@ load_id(struct txlog *l, char **err)
 	return (rc == -1 ? -1 : 0);
 }
 
+static void
+life_key(struct buf *k, uint64_t first)
+{
+	buf_u8(k, 'L');
+	buf_be64(k, first);
+}
+
+static void
+add_life(struct txlog *l, uint64_t first, uint32_t id)
+{
+	l->lives = xrealloc(l->lives, (l->nlives + 1) * sizeof(*l->lives));
+	l->lives[l->nlives++] = (struct life){ first, id };
+}
+
+/* The oldest beyond LIVES_MAX go. */
+static int
+forget_lives(struct txlog *l)
+{
+	struct store_batch *b = store_batch_new(l->store);
+	size_t n = l->nlives - LIVES_MAX;
+	struct buf from = { 0 }, to = { 0 };
+	int rc;
+
+	life_key(&from, 0);
+	life_key(&to, l->lives[n].first);
+	store_batch_delete_range(b, CF_META, from.data, from.len, to.data, to.len);
+	rc = store_write(l->store, b, 0);
+	store_batch_free(b);
+	buf_free(&from);
+	buf_free(&to);
+	l->nlives = LIVES_MAX;
+	memmove(l->lives, l->lives + n, LIVES_MAX * sizeof(*l->lives));
+	return (rc);
+}
+
+static int
+load_lives(struct txlog *l)
+{
+	struct store_iter *it = store_iter_new(l->store, NULL, CF_META, "L", 1, "M", 1);
+	int rc = 0;
+
+	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it)) {
+		size_t klen, vlen;
+		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
+		struct rd key = rd_init(k + 1, klen - 1), r = rd_init(v, vlen);
+		uint64_t first = rd_be64(&key);
+
+		add_life(l, first, rd_u32(&r));
+		rc = rd_done(&key) && rd_done(&r) ? 0 : -1;
+	}
+	if (store_iter_failed(it))
+		rc = -1;
+	store_iter_free(it);
+	return (rc == 0 && l->nlives > LIVES_MAX ? forget_lives(l) : rc);
+}
+
 int
 txlog_open(struct txlog *l, struct store *s, char **err)
 {
@@ -55,6 +113,8 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 
 	memset(l, 0, sizeof(*l));
 	l->store = s;
+	pthread_rwlock_init(&l->lives_lock, NULL);
+	crypto_random(&l->life, sizeof(l->life));
 	if (load_id(l, err) == -1)
 		return (-1);
 	rc = store_get(s, NULL, CF_META, "W", 1, &v);
@@ -74,9 +134,112 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 		l->incarnation = wall_ms();
 	l->durable = (uint64_t)l->last;
 	buf_free(&v);
-	if (rc == -1)
+	if (rc == -1 || load_lives(l) == -1) {
 		*err = xasprintf("store: the log's positions cannot be read");
-	return (rc == -1 ? -1 : 0);
+		return (-1);
+	}
+	return (0);
+}
+
+void
+txlog_close(struct txlog *l)
+{
+	free(l->lives);
+	l->lives = NULL;
+	l->nlives = 0;
+	pthread_rwlock_destroy(&l->lives_lock);
+}
+
+/* Nothing of a life that never wrote is kept. */
+static void
+begin_life(struct txlog *l, struct store_batch *b, uint64_t first)
+{
+	struct buf k = { 0 }, v = { 0 };
+
+	life_key(&k, first);
+	buf_u32(&v, l->life);
+	store_batch_put(b, CF_META, k.data, k.len, v.data, v.len);
+	pthread_rwlock_wrlock(&l->lives_lock);
+	add_life(l, first, l->life);
+	pthread_rwlock_unlock(&l->lives_lock);
+	l->alive = 1;
+	buf_free(&k);
+	buf_free(&v);
+}
+
+void
+txlog_mark(struct txlog *l, struct store_batch *b, struct log_entry *e)
+{
+	struct timespec now;
+	uint32_t any;
+
+	if (!l->alive)
+		begin_life(l, b, e->seq);
+	/* A machine that goes on from a picture of its memory draws the same numbers again, later. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	crypto_random(&any, sizeof(any));
+	any ^= (uint32_t)now.tv_nsec ^ (uint32_t)now.tv_sec * UINT32_C(0x9e3779b1);
+	e->mark = (uint64_t)l->life << 32 | any;
+}
+
+/* Whose sequence it was; 0: that is forgotten. */
+static int
+life_at(struct txlog *l, uint64_t seq, uint32_t *id)
+{
+	size_t low = 0, high;
+
+	pthread_rwlock_rdlock(&l->lives_lock);
+	for (high = l->nlives; low < high; ) {
+		size_t mid = low + (high - low) / 2;
+
+		if (l->lives[mid].first <= seq)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low > 0)
+		*id = l->lives[low - 1].id;
+	pthread_rwlock_unlock(&l->lives_lock);
+	return (low > 0);
+}
+
+/* Of an entry that is not kept any more its life is known. */
+static int
+has_entry(struct txlog *l, uint64_t seq, uint64_t mark)
+{
+	struct buf k = { 0 }, v = { 0 };
+	struct log_entry e;
+	uint32_t id;
+	int same;
+
+	buf_be64(&k, seq);
+	if (store_get(l->store, NULL, CF_LOG, k.data, k.len, &v) == 1) {
+		struct rd r = rd_init(v.data, v.len);
+
+		same = log_entry_read(&r, &e) == -1 || e.mark == mark;
+	} else
+		same = !life_at(l, seq, &id) || id == mark >> 32;
+	buf_free(&k);
+	buf_free(&v);
+	return (same);
+}
+
+int
+txlog_has(struct txlog *l, const struct table *t, uint64_t incarnation, uint64_t seq, uint64_t mark)
+{
+	uint64_t own = l->incarnation;
+	struct log_pos head;
+
+	if (incarnation != own)
+		return (incarnation < own);	/* whoever has less copies anyway */
+	if (seq == 0)
+		return (1);
+	if (t != NULL) {
+		head = table_head(t);
+		if (head.seq == seq)
+			return (head.mark == mark);
+	}
+	return (seq <= l->durable && has_entry(l, seq, mark));
 }
 
 void

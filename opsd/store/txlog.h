@@ -1,16 +1,26 @@
 #ifndef HL_TXLOG_H
 #define HL_TXLOG_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "frame.h"
 #include "store.h"
+#include "table.h"
 
 /*
  * The transaction log: what peers must get, as the exact bytes that travel.
  * CF_LOG: big-endian seq -> entry (frame.h).  Positions are kept in CF_META
- * "W", rewritten in every batch.  The commit thread changes, others read.
+ * "W", rewritten in every batch; CF_META "L" + the first seq that a start of opsd
+ * wrote -> its life (frame.h).  The commit thread changes, others read.
  */
+#define INCARNATION_MAX	(UINT64_C(1) << 62)	/* milliseconds when it began, or above the one before */
+
+struct life {
+	uint64_t	first;
+	uint32_t	id;
+};
+
 struct txlog {
 	struct store		*store;
 	uint8_t			 node[NODE_ID_LEN];
@@ -23,10 +33,25 @@ struct txlog {
 	_Atomic uint64_t	 trimmed;	/* entries up to here are gone */
 	_Atomic uint64_t	 unlogged_ms;	/* when a transaction was last left out, 0: never */
 	uint64_t		 clock;		/* high-water mark as loaded */
+	uint32_t		 life;		/* of this start */
+	pthread_rwlock_t	 lives_lock;
+	struct life		*lives;		/* by first */
+	size_t			 nlives;
+	int			 alive;		/* this start's is among them */
 };
 
 /* Loads or begins (a new node id and incarnation). -1 with *err. */
 int txlog_open(struct txlog *l, struct store *s, char **err);
+void txlog_close(struct txlog *l);
+/* The next entry's seq is in e->seq: its mark.  Commit thread. */
+void txlog_mark(struct txlog *l, struct store_batch *b, struct log_entry *e);
+/*
+ * Whether what somebody has of this log is in it, as far as that can be told: the last
+ * entry that it has of the table t (NULL: not known which).  Not: the log was put back
+ * from an older copy.
+ */
+int txlog_has(struct txlog *l, const struct table *t, uint64_t incarnation, uint64_t seq,
+    uint64_t mark);
 /* Positions and the clock into the batch. */
 void txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock);
 /*

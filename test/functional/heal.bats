@@ -112,7 +112,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 	wait_until 20 counts n2 t 302
 	restore n1
 	wait_until 30 counts n1 t 302
-	grep -Eq 'the log is behind what (node n2|the stream) has of it' "$HL_T/nodes/n1/log"
+	grep -Eq 'what (node n2|the stream) has of the log is not in it' "$HL_T/nodes/n1/log"
 	holds_all n1 t "$HL_T/a"
 	load_rows n1 t "$HL_T/b" -k b -n 300 -c 4
 	wait_until 30 counts n2 t 602

@@ -9,9 +9,9 @@
 #include <cmocka.h>
 
 static const struct log_entry entries[] = {
-	{ .seq = 5, .prev = 2, .ms = 1000, .table = 7, .payload = (const uint8_t *)"one", .len = 3 },
-	{ .seq = 6, .prev = 5, .ms = 1001, .table = 7, .payload = (const uint8_t *)"", .len = 0 },
-	{ .seq = 9, .prev = 6, .ms = 1002, .table = 7, .payload = (const uint8_t *)"three", .len = 5 },
+	{ .seq = 5, .mark = 50, .prev = 2, .prev_mark = 20, .ms = 1000, .table = 7, .payload = (const uint8_t *)"one", .len = 3 },
+	{ .seq = 6, .mark = 60, .prev = 5, .prev_mark = 50, .ms = 1001, .table = 7, .payload = (const uint8_t *)"", .len = 0 },
+	{ .seq = 9, .mark = 90, .prev = 6, .prev_mark = 60, .ms = 1002, .table = 7, .payload = (const uint8_t *)"three", .len = 5 },
 };
 
 static const struct frame head = {
@@ -53,11 +53,14 @@ test_round_trip(void **state)
 	assert_int_equal(f.table, 7);
 	assert_int_equal(f.window, 12);
 	assert_int_equal(f.last, 9);
+	assert_int_equal(f.mark, 90);
 	assert_int_equal(f.count, 3);
 	for (i = 0; i < 3; i++) {
 		assert_int_equal(log_entry_read(&r, &e), 0);
 		assert_int_equal(e.seq, entries[i].seq);
+		assert_int_equal(e.mark, entries[i].mark);
 		assert_int_equal(e.prev, entries[i].prev);
+		assert_int_equal(e.prev_mark, entries[i].prev_mark);
 		assert_int_equal(e.ms, entries[i].ms);
 		assert_int_equal(e.len, entries[i].len);
 		assert_memory_equal(e.payload, entries[i].payload, e.len);
@@ -83,8 +86,9 @@ test_every_cut_is_seen(void **state)
 static void
 test_what_is_not_valid(void **state)
 {
-	struct frame	f = head;
-	struct buf	b = { 0 };
+	struct log_entry	other = entries[1];
+	struct frame		f = head;
+	struct buf		b = { 0 };
 
 	make(&b, &head, 0);
 	assert_false(frame_valid(b.data, b.len));	/* empty */
@@ -102,6 +106,10 @@ test_what_is_not_valid(void **state)
 	make(&b, &head, 1);
 	frame_add(&b, 0, &entries[2]);
 	assert_false(frame_valid(b.data, b.len));	/* 6 is missing */
+	other.prev_mark = 51;
+	make(&b, &head, 1);
+	frame_add(&b, 0, &other);
+	assert_false(frame_valid(b.data, b.len));	/* of another life */
 	buf_free(&b);
 }
 
@@ -113,10 +121,28 @@ test_count_that_lies(void **state)
 	struct rd	r;
 
 	make(&b, &head, 1);
-	buf_put_u32(&b, 46, 1000000);
+	buf_put_u32(&b, 54, 1000000);
 	r = rd_init(b.data, b.len);
 	assert_int_equal(frame_read(&r, &f), -1);
 	buf_free(&b);
+}
+
+/* What the entries are to somebody who has the table up to 5. */
+static void
+test_steps(void **state)
+{
+	struct log_entry	e = entries[1];
+
+	assert_int_equal(log_step(5, 50, &entries[1]), LOG_NEXT);
+	assert_int_equal(log_step(5, 50, &entries[0]), LOG_SEEN);
+	assert_int_equal(log_step(6, 60, &entries[0]), LOG_SEEN);
+	assert_int_equal(log_step(5, 50, &entries[2]), LOG_GAP);
+	assert_int_equal(log_step(5, 51, &entries[0]), LOG_OTHER);	/* another was at 5 */
+	assert_int_equal(log_step(5, 51, &entries[1]), LOG_OTHER);
+	assert_int_equal(log_step(8, 80, &entries[2]), LOG_OTHER);	/* none of the table is at 8 */
+	e.prev = e.prev_mark = 0;
+	assert_int_equal(log_step(0, 0, &e), LOG_NEXT);
+	assert_int_equal(log_step(3, 30, &e), LOG_OTHER);	/* nothing was before it */
 }
 
 int
@@ -127,6 +153,7 @@ main(void)
 		cmocka_unit_test(test_every_cut_is_seen),
 		cmocka_unit_test(test_what_is_not_valid),
 		cmocka_unit_test(test_count_that_lies),
+		cmocka_unit_test(test_steps),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

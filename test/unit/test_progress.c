@@ -88,7 +88,7 @@ test_many(void **state)
 		snprintf(name, sizeof(name), "t%u", i);
 		flows[i] = flow(name, FLOW_LIVE, i, MANY);
 		tables[i] = table_new("data", name, "id");
-		table_set_head(tables[i], i + 1, i + 1);
+		table_set_head(tables[i], (struct log_pos){ .seq = i + 1, .ms = i + 1 });
 	}
 	all = progress_new(p, flows, MANY);
 	progress_add_sent(all, p, tables, MANY, &v);

@@ -53,7 +53,9 @@ add(struct data *d, unsigned table, size_t len)
 	assert_non_null(payload);
 	memset(payload, (int)(d->seq & 0xff), len + 1);
 	e.seq = ++d->seq;
+	e.mark = e.seq << 32;
 	e.prev = d->last[table];
+	e.prev_mark = e.prev << 32;
 	e.table = 10 + table;
 	e.payload = payload;
 	e.len = (uint32_t)len;

@@ -1,0 +1,230 @@
+#include "config.h"
+
+#include "txlog.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "folder.h"
+
+/* A log in a store that can be copied and put back, as a node's folder is. */
+struct node {
+	char		*path;
+	struct store	*store;
+	struct txlog	 log;
+};
+
+static void
+start(struct node *n, const char *name)
+{
+	char *err = NULL;
+
+	n->path = in_folder(name);
+	n->store = store_open(n->path, 1 << 20, &err);
+	assert_non_null(n->store);
+	assert_int_equal(txlog_open(&n->log, n->store, &err), 0);
+}
+
+static void
+stop(struct node *n)
+{
+	txlog_close(&n->log);
+	store_close(n->store);
+	free(n->path);
+}
+
+static void
+copy(const char *from, const char *to)
+{
+	char *a = in_folder(from), *b = in_folder(to);
+	char *command = xasprintf("rm -rf %s && cp -a %s %s", b, a, b);
+
+	assert_int_equal(system(command), 0);
+	free(command);
+	free(a);
+	free(b);
+}
+
+/* One more entry; where it is. */
+static struct log_pos
+add(struct node *n)
+{
+	struct store_batch *b = store_batch_new(n->store);
+	struct log_entry e = { .seq = ++n->log.last, .table = 64, .payload = (const uint8_t *)"x",
+	    .len = 1 };
+	struct buf k = { 0 }, v = { 0 };
+
+	txlog_mark(&n->log, b, &e);
+	buf_be64(&k, e.seq);
+	log_entry_write(&v, &e);
+	store_batch_put(b, CF_LOG, k.data, k.len, v.data, v.len);
+	txlog_save(&n->log, b, 0);
+	assert_int_equal(store_write(n->store, b, 0), 0);
+	n->log.durable = (uint64_t)n->log.last;
+	store_batch_free(b);
+	buf_free(&k);
+	buf_free(&v);
+	return ((struct log_pos){ .seq = e.seq, .mark = e.mark });
+}
+
+/* Entries up to seq go, as by retention. */
+static void
+trim(struct node *n, uint64_t seq)
+{
+	struct store_batch *b = store_batch_new(n->store);
+	struct buf from = { 0 }, to = { 0 };
+
+	buf_be64(&from, 0);
+	buf_be64(&to, seq + 1);
+	store_batch_delete_range(b, CF_LOG, from.data, from.len, to.data, to.len);
+	n->log.trimmed = seq;
+	txlog_save(&n->log, b, 0);
+	assert_int_equal(store_write(n->store, b, 0), 0);
+	store_batch_free(b);
+	buf_free(&from);
+	buf_free(&to);
+}
+
+static int
+has(struct node *n, struct log_pos at)
+{
+	return (txlog_has(&n->log, NULL, n->log.incarnation, at.seq, at.mark));
+}
+
+static void
+test_starts_are_one_history(void **state)
+{
+	struct node n = { 0 };
+	struct log_pos at[5];
+
+	for (int i = 0; i < 5; i++) {
+		start(&n, "starts");
+		at[i] = add(&n);
+		stop(&n);
+	}
+	start(&n, "starts");
+	for (int i = 0; i < 5; i++)
+		assert_true(has(&n, at[i]));
+	trim(&n, 3);
+	for (int i = 0; i < 5; i++)
+		assert_true(has(&n, at[i]));
+	assert_true(has(&n, (struct log_pos){ 0 }));
+	assert_false(has(&n, (struct log_pos){ .seq = 6, .mark = at[4].mark }));
+	assert_false(has(&n, (struct log_pos){ .seq = 4, .mark = at[4].mark }));
+	stop(&n);
+}
+
+/* What was written after the copy was taken is not in a log that goes on from it. */
+static void
+test_put_back(void **state)
+{
+	struct node n = { 0 };
+	struct log_pos before, lost[2], others[4];
+
+	start(&n, "back");
+	before = add(&n);
+	stop(&n);
+	copy("back", "copy");
+	start(&n, "back");
+	lost[0] = add(&n);
+	lost[1] = add(&n);
+	stop(&n);
+	copy("copy", "back");
+	start(&n, "back");
+	assert_false(has(&n, lost[0]));
+	for (int i = 0; i < 4; i++)
+		others[i] = add(&n);
+	assert_true(has(&n, before));
+	assert_false(has(&n, lost[0]));
+	assert_false(has(&n, lost[1]));
+	assert_true(has(&n, others[3]));
+	/* The entries themselves need not be kept. */
+	trim(&n, 4);
+	assert_true(has(&n, before));
+	assert_false(has(&n, lost[0]));
+	assert_false(has(&n, lost[1]));
+	assert_true(has(&n, others[1]));
+	stop(&n);
+	start(&n, "back");
+	assert_true(has(&n, before));
+	assert_false(has(&n, lost[1]));
+	stop(&n);
+}
+
+/* A copy that is taken while the node runs and goes on. */
+static void
+test_put_back_in_one_life(void **state)
+{
+	struct node n = { 0 };
+	struct log_pos before, lost;
+
+	start(&n, "live");
+	before = add(&n);
+	copy("live", "picture");
+	lost = add(&n);
+	stop(&n);
+	copy("picture", "live");
+	start(&n, "live");
+	add(&n);
+	trim(&n, 2);
+	assert_true(has(&n, before));
+	assert_false(has(&n, lost));
+	stop(&n);
+}
+
+static void
+test_incarnations(void **state)
+{
+	struct node n = { 0 };
+	struct log_pos at;
+	uint64_t own;
+
+	start(&n, "incarnations");
+	at = add(&n);
+	own = n.log.incarnation;
+	assert_true(txlog_has(&n.log, NULL, own - 1, at.seq + 5, 1));	/* copies anyway */
+	assert_false(txlog_has(&n.log, NULL, own + 1, at.seq, at.mark));
+	stop(&n);
+}
+
+static void
+test_many_lives(void **state)
+{
+	struct node n = { 0 };
+	struct log_pos first, last;
+	int i;
+
+	start(&n, "many");
+	first = add(&n);
+	for (i = 0; i < 5000; i++) {
+		n.log.life++;	/* as by a start */
+		n.log.alive = 0;
+		last = add(&n);
+	}
+	stop(&n);
+	start(&n, "many");
+	assert_in_range(n.log.nlives, 1, 4096);
+	trim(&n, 5001);
+	assert_true(has(&n, first));	/* it cannot be told any more */
+	assert_true(has(&n, last));
+	last.mark += UINT64_C(1) << 32;
+	assert_false(has(&n, last));
+	stop(&n);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_starts_are_one_history),
+		cmocka_unit_test(test_put_back),
+		cmocka_unit_test(test_put_back_in_one_life),
+		cmocka_unit_test(test_incarnations),
+		cmocka_unit_test(test_many_lives),
+	};
+
+	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
+}
