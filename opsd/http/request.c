@@ -14,6 +14,7 @@
 #include "exchange.h"
 #include "health.h"
 #include "mem.h"
+#include "op_cast.h"
 #include "ops.h"
 #include "right.h"
 #include "user.h"
@@ -109,15 +110,20 @@ reply_login(struct exchange *x)
 
 /* The user lacks a right to the table without which the operation cannot be. */
 static int
-is_refused(const struct request *r, const json_t *top)
+is_refused(const struct request *r, json_t *top)
 {
 	struct faults f = { 0 };
-	const char *db = field_database(&f, top), *name = field_string(&f, top, "table", 1);
+	const char *db, *name;
 	struct table *t;
 	int refused;
 
+	if (r->op->needs == 0 || r->user->super_user)
+		return (0);
+	op_cast_names(top);
+	db = field_database(&f, top);
+	name = field_string(&f, top, "table", 1);
 	buf_free(&f.text);
-	if (r->op->needs == 0 || r->user->super_user || db == NULL || name == NULL)
+	if (db == NULL || name == NULL)
 		return (0);
 	t = catalog_get(r->ops->catalog, db, name);
 	refused = t == NULL || !right_table(r->user, t, r->op->needs);

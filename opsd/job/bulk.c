@@ -194,7 +194,7 @@ header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 
 	if (wrong != NULL)
 		return (bad_line(b, line, wrong));
-	b->counts = b->cols.key_cell == -1 && keygen_counts(task_ops(b->task), b->table);
+	b->counts = keygen_counts(task_ops(b->task), b->table);
 	if ((why = columns_refusal(&b->cols, b->table, b->op, b->user)) != NULL)
 		task_fail_json(b->task, why);
 	return (why == NULL ? 0 : -1);
@@ -241,20 +241,30 @@ pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 	buf_put_u32(&b->attrs, 0, count);
 }
 
-/* The row's key; without a column for it one is made, null for the table's next number.  NULL with *why. */
+static json_t *
+made_key(struct bulk *b)
+{
+	char	uuid[37];
+
+	if (b->counts)
+		return (json_null());
+	crypto_uuid(uuid);
+	return (json_string(uuid));
+}
+
+/* The row's key; with empty text, or without a column for it one is made, null for the table's next number.  NULL with *why. */
 static json_t *
 row_key(struct bulk *b, const struct csv_cell *cells, size_t n, char **why)
 {
 	json_t	*key;
-	char	 uuid[37];
 
-	if (b->cols.key_cell == -1 && b->counts)
-		return (json_null());
-	if (b->cols.key_cell == -1) {
-		crypto_uuid(uuid);
-		return (json_string(uuid));
-	}
+	if (b->cols.key_cell == -1)
+		return (made_key(b));
 	key = (size_t)b->cols.key_cell < n ? csv_value(&cells[b->cols.key_cell]) : json_null();
+	if (json_is_string(key) && json_string_length(key) == 0 && b->op != TXN_UPDATE) {
+		json_decref(key);
+		return (made_key(b));
+	}
 	if ((*why = record_key_fault(key)) == NULL)
 		return (key);
 	json_decref(key);

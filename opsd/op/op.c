@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "op_cast.h"
 #include "value.h"
 
 #define FAULTS_SHOWN	32
@@ -159,8 +160,10 @@ op_body(enum format f, const char *text, size_t n, int max_depth, const struct o
 	else if (same != NULL && (two = op_two_values(body)) != NULL)
 		*err = xasprintf("'%s' and '%s' are the same field, and have different values",
 		    two[0], two[1]);
-	if (*err == NULL)
+	if (*err == NULL) {
+		op_cast_numbers(op, body);
 		return (body);
+	}
 	json_decref(body);
 	return (NULL);
 }

@@ -12,6 +12,7 @@
 #include "files.h"
 #include "job.h"
 #include "mem.h"
+#include "op_cast.h"
 #include "op_search.h"
 #include "ops.h"
 
@@ -106,9 +107,11 @@ start(struct request *r, struct wanted *w, int folder)
 {
 	struct job_spec	 spec = { .type = r->op->name, .did = "exported", .run = export_run,
 	    .free = export_free };
-	struct search	*s = op_search_read(&w->search);
+	struct search	*s;
 	struct export	*ex;
 
+	op_cast_numbers(w->search.op, w->search.body);
+	s = op_search_read(&w->search);
 	if (s == NULL) {	/* and the request is answered and gone */
 		close(folder);
 		return;

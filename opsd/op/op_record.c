@@ -137,13 +137,17 @@ check_new_name(struct checks *c, const char *name)
 	return (0);
 }
 
-/* The record's key, made here unless the commit makes a number; -1 with the request answered. */
+/* The record's key; without one, or with empty text, it is made here or by the commit; -1 with the request answered. */
 static int
 check_key(struct checks *c, json_t *record)
 {
 	json_t	*key = json_object_get(record, c->table->primary_key);
 	char	 uuid[37];
 
+	if (json_is_string(key) && json_string_length(key) == 0) {
+		json_object_del(record, c->table->primary_key);
+		key = NULL;
+	}
 	if (key == NULL && c->op == TXN_UPDATE) {
 		reply_error(c->r, 400, "a valid hash attribute must be provided with update "
 		    "record, check log for more info");

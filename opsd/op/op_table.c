@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "op_cast.h"
 #include "ops.h"
 #include "right.h"
 #include "user.h"
@@ -88,9 +89,11 @@ find(struct request *r, const char *db, const char *name, int status)
 struct table *
 op_table(struct request *r, struct faults *f, int faults_status, int status)
 {
-	const char	*db = field_database(f, r->body);
-	const char	*name = field_string(f, r->body, "table", 1);
+	const char	*db, *name;
 
+	op_cast_names(r->body);
+	db = field_database(f, r->body);
+	name = field_string(f, r->body, "table", 1);
 	return (op_faults_status(r, f, faults_status) ? NULL : find(r, db, name, status));
 }
 
@@ -128,9 +131,11 @@ is_system_row(struct request *r, const char *db, const char *table)
 struct table *
 op_table_to_write(struct request *r, struct faults *f)
 {
-	const char	*db = field_database(f, r->body);
-	const char	*name = field_string(f, r->body, "table", 1);
+	const char	*db, *name;
 
+	op_cast_names(r->body);
+	db = field_database(f, r->body);
+	name = field_string(f, r->body, "table", 1);
 	return (op_faults(r, f) || is_system_row(r, db, name) ? NULL : find(r, db, name, 400));
 }
 

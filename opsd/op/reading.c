@@ -2,6 +2,7 @@
 
 #include "reading.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,11 +29,13 @@ reading_free(struct reading *g)
 static double
 field_ms(struct faults *f, const json_t *v, const char *name, double absent)
 {
-	double ms = json_number_value(v);
+	const char *text = json_string_value(v);
+	char *end = NULL;
+	double ms = text != NULL ? strtod(text, &end) : json_number_value(v);
 
 	if (v == NULL)
 		return (absent);
-	if (!json_is_number(v))
+	if (text != NULL ? end == text || *end != '\0' || isnan(ms) : !json_is_number(v))
 		fault(f, "'%s' must be a number", name);
 	else if (ms < 0 || ms > 1e15)
 		fault(f, "'%s' must be between 0 and 1e15", name);

@@ -32,8 +32,11 @@ record_key_fault(const json_t *key)
 
 	if (json_is_number(key))
 		return (NULL);
-	if (!json_is_string(key) || json_string_length(key) == 0) {
-		if (!json_is_string(key))
+	if (!json_is_string(key) || json_string_length(key) == 0 ||
+	    (json_string_length(key) == 4 && strcmp(json_string_value(key), "null") == 0)) {
+		if (json_is_string(key))
+			buf_addf(&text, "%s", json_string_value(key));
+		else
 			value_text_json(&text, key);
 		buf_u8(&text, '\0');
 		fault = xasprintf("Invalid hash value: '%.*s' is not a valid hash attribute "

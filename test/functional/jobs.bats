@@ -373,7 +373,7 @@ all_of()
 	# values that look like others, as texts, keys and names
 	rows=$(jq -nc '["", " ", "12", "-1e3", "007", "true", "True", "null", "undefined", "[1]", "{}", "\"", "\"12\"", "a\u0000b",
 	    "\u0000", "a\r\nb", "\r", ",;", "\ufeffx", 12, -1.5, 1e300, 9007199254740993, true, false, null, [1, "1", {"a": null, "b": "x\u0000"}],
-	    {"": "\""}, "=1+1", "NaN", "sep=;"] as $v | [$v[] | select(type == "string" and length > 0 and length < 10)] as $k |
+	    {"": "\""}, "=1+1", "NaN", "sep=;"] as $v | [$v[] | select(type == "string" and length > 0 and length < 10 and . != "null")] as $k |
 	    [range(0; $v | length) as $i | {id: ($k[$i] // $i), v: $v[$i], "12": $i, " b, \"c\" ": $v[$i]}]')
 	ok n1 '{"operation":"create_table","database":"dev","table":"odd","primary_key":"id"}'
 	ok n1 '{"operation":"create_table","database":"dev","table":"odd2","primary_key":"id"}'
@@ -414,11 +414,9 @@ all_of()
 	refused n1 400 "$(export_to json new | sed 's/search_by_value/sql/')" "'search_operation.operation' must be one of"
 	refused n1 404 "$(export_to json new | sed 's/"table":"out"/"table":"none"/')" "Table 'dev.none' does not exist"
 	refused n1 404 "$(export_to json new | sed 's/"search_attribute":"id"/"search_attribute":"zz"/')" "unknown attribute 'zz'"
-	# the caller's rights hold
-	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 "$(export_to json new)" "Table 'dev.out' does not exist"
-	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 "$(export_to json all ',"overwrite":true')" "super_user"
-	HL_USER=plain HL_PASSWORD=plain-secret done_job n1 "$(export_to json mine | sed 's/"table":"out"/"table":"aud"/;s/\["id","a","b"\]/["id"]/')"
-	[ "$(jq length "$HL_T/out/mine.json")" = 3 ]
+	# it writes files: for super users alone
+	HL_USER=plain HL_PASSWORD=plain-secret refused n1 403 "$(export_to json mine | sed 's/"table":"out"/"table":"aud"/')" \
+	    "Operation 'exportLocal' is restricted to 'super_user' roles"
 }
 
 @test "export_local: many rows, in bounded memory" {

@@ -26,7 +26,8 @@ start_nodes()
 	400	{"operation":"insert","database":"dev","table":"t","records":[{"id":null}]}	Invalid hash value: 'null' is not a valid hash attribute value, check log for more info
 	400	{"operation":"insert","database":"dev","table":"t","records":[{"id":true}]}	Invalid hash value: 'true' is not
 	400	{"operation":"insert","database":"dev","table":"t","records":[{"id":{"a":1}}]}	Invalid hash value:
-	400	{"operation":"insert","database":"dev","table":"t","records":[{"id":""}]}	Invalid hash value:
+	400	{"operation":"insert","database":"dev","table":"t","records":[{"id":"null"}]}	Invalid hash value: 'null' is not a valid hash attribute value, check log for more info
+	400	{"operation":"update","database":"dev","table":"t","records":[{"id":""}]}	a valid hash attribute must be provided with update record, check log for more info
 	400	{"operation":"insert","database":"dev","table":"t","records":[{"id":"a/b"}]}	hash value that contains a forward slash
 	400	{"operation":"update","database":"dev","table":"t","records":[{"a":1}]}	a valid hash attribute must be provided with update record, check log for more info
 	400	{"operation":"delete","database":"dev","table":"t"}	'hash_values' is required
@@ -164,7 +165,8 @@ start_nodes()
 	400	{"operation":"insert","database":"dev","table":"t","records":[1]}	'records[0]' must be of type object
 	400	{"operation":"insert","database":"dev","table":"t"}	'records' is required
 	400	{"operation":"insert","database":"dev","records":[{"id":1}]}	'table' is required
-	400	{"operation":"insert","database":5,"table":6,"records":[{"id":1}]}	'database' must be a string. 'table' must be a string
+	400	{"operation":"insert","database":5,"table":6,"records":[{"id":1}]}	database '5' does not exist
+	400	{"operation":"insert","database":true,"table":[6],"records":[{"id":1}]}	'database' must be a string. 'table' must be a string
 	400	{"operation":"insert","database":"nope","table":"t","records":[{"id":1}]}	database 'nope' does not exist
 	400	{"operation":"insert","database":"dev","table":"nope","records":[{"id":1}]}	Table 'dev.nope' does not exist
 	400	{"operation":"insert","database":"dev","schema":"e","table":"t","records":[{"id":1}]}	'database' and 'schema' are the same field, and have different values

@@ -35,6 +35,41 @@ finds()
 	[ "$wrong" = 0 ]
 }
 
+@test "numbers as names, numbers as text" {
+	ok n1 '{"operation":"create_database","database":"1123"}'
+	ok n1 '{"operation":"create_table","database":"1123","table":"4","primary_key":"id"}'
+	cases n1 old <<-'END'
+	200	{"operation":"insert","database":1123,"table":4,"records":[{"id":1,"a":1},{"id":2,"a":2}]}	.inserted_hashes == [1,2] or .skipped_hashes == [1,2]
+	200	{"operation":"update","database":1123,"table":4,"records":[{"id":1,"a":3}]}	.update_hashes == [1]
+	200	{"operation":"upsert","database":1123,"table":"4","records":[{"id":2,"a":3}]}	.upserted_hashes == [2]
+	200	{"operation":"search_by_id","database":1123,"table":4,"ids":[1],"get_attributes":["a"]}	.[0].a == 3
+	200	{"operation":"search_by_value","database":"1123","table":4,"attribute":"id","value":"*","get_attributes":["id"],"limit":"1","offset":"1"}	ids == [2]
+	200	{"operation":"search_by_conditions","database":1123,"table":4,"get_attributes":["id"],"limit":"1","conditions":[{"attribute":"a","comparator":"equals","value":3}]}	length == 1
+	400	{"operation":"search_by_value","database":1123,"table":4,"attribute":"id","value":"*","get_attributes":["id"],"limit":"0"}	"'limit' must be greater than or equal to 1"
+	400	{"operation":"search_by_value","database":1123,"table":4,"attribute":"id","value":"*","get_attributes":["id"],"limit":"1.5"}	"'limit' must be an integer"
+	400	{"operation":"search_by_value","database":1123,"table":4,"attribute":"id","value":"*","get_attributes":["id"],"limit":"1 row"}	"'limit' must be a number"
+	200	{"operation":"read_audit_log","database":1123,"table":4,"search_type":"timestamp","search_values":["0","99999999999999"],"limit":"1"}	length == 1
+	400	{"operation":"read_audit_log","database":1123,"table":4,"search_values":["soon"]}	"'search_values[0]' must be a number"
+	200	{"operation":"read_log","limit":"2","start":"1"}	length <= 2
+	200	{"operation":"delete_audit_logs_before","database":1123,"table":4,"timestamp":"1700000000000"}
+	200	{"operation":"cluster_network","timeout":"100"}	.nodes
+	END
+	# in the search of an export, too
+	ok n1 "{\"operation\":\"export_local\",\"format\":\"json\",\"path\":\"$HL_T\",\"search_operation\":{\"operation\":\"search_by_value\",
+	    \"database\":1123,\"table\":4,\"attribute\":\"id\",\"value\":\"*\",\"get_attributes\":[\"id\"],\"limit\":\"1\"}}"
+	# what is empty is no key: one is made, but not for an update
+	ok n1 '{"operation":"insert","database":"1123","table":"4","records":[{"id":"","a":9}]}' '.inserted_hashes | length == 1 and .[0] != ""'
+	ok n1 '{"operation":"upsert","database":"1123","table":"4","records":[{"id":"","a":9},{"id":"","a":9}]}' '.upserted_hashes | length == 2 and .[0] != .[1]'
+	ok n1 '{"operation":"csv_data_load","database":1123,"table":4,"data":"id,a\n\"\",9\n"}'
+	wait_until 10 csv_row_made
+}
+
+csv_row_made()
+{
+	ok n1 '{"operation":"search_by_conditions","database":1123,"table":4,"get_attributes":["id"],"conditions":[{"attribute":"a","value":9}]}' \
+	    'length == 4 and all(.id != "")'
+}
+
 @test "comparators: every word, values of one kind only" {
 	finds <<-'END'
 	n equals 2 => [2]
@@ -162,7 +197,8 @@ finds()
 	400	{"operation":"search_by_value","table":"s","value":"*","get_attributes":["id"]}	"'search_attribute' is required"
 	400	{"operation":"search_by_value","table":"s","attribute":7,"value":"*","get_attributes":["id"]}	"'search_attribute' must be a string"
 	400	{"operation":"search_by_value","attribute":"id","value":"*","get_attributes":["id"]}	"'table' is required"
-	400	{"operation":"search_by_value","database":7,"table":"s","attribute":"id","value":"*","get_attributes":["id"]}	"'database' must be a string"
+	400	{"operation":"search_by_value","database":{},"table":"s","attribute":"id","value":"*","get_attributes":["id"]}	"'database' must be a string"
+	404	{"operation":"search_by_value","database":7,"table":"s","attribute":"id","value":"*","get_attributes":["id"]}	"database '7' does not exist"
 	404	{"operation":"search_by_value","table":"no","attribute":"id","value":"*","get_attributes":["id"]}	"Table 'data.no' does not exist"
 	404	{"operation":"search_by_value","database":"no","table":"s","attribute":"id","value":"*","get_attributes":["id"]}	"database 'no' does not exist"
 	400	{"operation":"search_by_value","database":"data","schema":"dev","table":"s","attribute":"id","value":"*","get_attributes":["id"]}	"'database' and 'schema' are the same field, and have different values"
@@ -222,7 +258,7 @@ finds()
 	400	{"operation":"insert","table":"w","records":"x"}	"'records' must be an array"
 	400	{"operation":"upsert","table":"w","records":[{"id":1},7]}	"'records[1]' must be of type object"
 	400	{"operation":"update","table":"w","records":[null]}	"'records[0]' must be of type object"
-	400	{"operation":"insert","table":7,"records":[]}	"'table' must be a string"
+	400	{"operation":"insert","table":false,"records":[]}	"'table' must be a string"
 	400	{"operation":"insert","table":"no","records":[{"id":1}]}	"Table 'data.no' does not exist"
 	400	{"operation":"insert","schema":"no","table":"w","records":[{"id":1}]}	"database 'no' does not exist"
 	400	{"operation":"delete","table":"no","ids":[1]}	"Table 'data.no' does not exist"
@@ -230,7 +266,8 @@ finds()
 	400	{"operation":"upsert","table":"w","records":[{"id":true}]}	"Invalid hash value: 'true' is not a valid hash attribute value, check log for more info"
 	400	{"operation":"insert","table":"w","records":[{"id":{}}]}	"Invalid hash value: '{}'
 	400	{"operation":"insert","table":"w","records":[{"id":[1]}]}	"Invalid hash value: '[1]'
-	400	{"operation":"insert","table":"w","records":[{"id":""}]}	"Invalid hash value: ''
+	400	{"operation":"update","table":"w","records":[{"id":""}]}	"a valid hash attribute must be provided with update record, check log for more info"
+	400	{"operation":"upsert","table":"w","records":[{"id":"null"}]}	"Invalid hash value: 'null' is not a valid hash attribute value, check log for more info"
 	400	{"operation":"insert","table":"w","records":[{"id":"a/b"}]}	"transaction aborted due to record(s) with a hash value that contains a forward slash, check log for more info"
 	400	{"operation":"insert","table":"w","records":[{"id":"$long"}]}	"transaction aborted due to record(s) with a hash value that exceeds 250 bytes, check log for more info"
 	400	{"operation":"update","table":"w","records":[{"a":1}]}	"a valid hash attribute must be provided with update record, check log for more info"
