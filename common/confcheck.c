@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "nodename.h"
 
 /* Whether a value is what its key takes. */
 
@@ -74,7 +75,7 @@ conf_text_ok(const char *name, const json_t *v, struct buf *errs)
 static int
 conf_node_name_ok(const char *name, const char *s, struct buf *errs)
 {
-	if (strlen(s) <= 250 && strpbrk(s, ".,*> ") == NULL)
+	if (node_name_ok(s, strlen(s)))
 		return (1);
 	conf_fault(errs, "'%s' must be 1 to 250 characters without '.', ',', '*', '>' "
 	    "and white space", name);

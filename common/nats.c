@@ -16,6 +16,7 @@
 #include "buf.h"
 #include "crypto.h"
 #include "log.h"
+#include "logbrake.h"
 #include "mem.h"
 #include "natslink.h"
 
@@ -23,6 +24,8 @@
 #define WRITE_MS	2000	/* a server that does not read for so long is left */
 #define PING_MS		5000
 #define AGAIN_MS	100	/* from a loss to the next attempt */
+#define INBOX		"_INBOX."	/* what natsInbox_Create begins with */
+#define REPLY_MAX	1024
 #define TOKEN_LEN	16	/* bytes of randomness in an inbox */
 
 struct nats_sub {
@@ -421,6 +424,25 @@ published(struct nats *n, natsStatus s)
 	log_debug("nats %s: publish: %s", n->name, natsStatus_GetText(s));
 	n->broken = 1;
 	link_break(n->link);
+	return (-1);
+}
+
+int
+nats_is_inbox(const char *subject)
+{
+	return (subject != NULL && strncmp(subject, INBOX, strlen(INBOX)) == 0 &&
+	    strlen(subject) <= REPLY_MAX && strpbrk(subject, "*> \t\r\n") == NULL);
+}
+
+int
+nats_reply(struct nats *n, const char *reply, const void *data, size_t len)
+{
+	static struct log_brake brake = { .most = 5 };
+
+	if (nats_is_inbox(reply))
+		return (nats_publish(n, reply, NULL, data, len));
+	log_braked(&brake, LOG_WARN, "nats: a question wants its answer sent to %.100s, which is "
+	    "no inbox: not answered", reply != NULL ? reply : "nowhere");
 	return (-1);
 }
 

@@ -45,6 +45,12 @@ int nats_publish(struct nats *n, const char *subject, const char *reply, const v
 /* With one header, e.g. Nats-Expected-Last-Sequence. */
 int nats_publish_h(struct nats *n, const char *subject, const char *reply, const char *header,
     const char *value, const void *data, size_t len);
+/*
+ * An answer.  Where it goes is said by whoever asked, and what leaves here is not held to
+ * what others may publish, so it goes to inboxes only; -1 also when `reply` is none.
+ */
+int nats_reply(struct nats *n, const char *reply, const void *data, size_t len);
+int nats_is_inbox(const char *subject);		/* NULL is none */
 /* A new unique inbox subject; caller frees. */
 char *nats_inbox(struct nats *n);
 /* Ask once; `cb` runs exactly once (unless closed), with NULL on time-out, no responders or not connected. */

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "hubconf.h"
 #include "log.h"
+#include "logbrake.h"
 #include "mem.h"
 
 #define PING_MS		1000
@@ -66,15 +67,16 @@ has_name(const json_t *names, const char *name)
 static void
 log_changes(const struct hub *h, const json_t *now)
 {
-	const json_t	*name;
-	size_t		 i;
+	static struct log_brake	 brake = { .most = 200 };
+	const json_t		*name;
+	size_t			 i;
 
 	json_array_foreach(now, i, name)
 		if (!has_name(h->reachable, json_string_value(name)))
-			log_info("node %s: reachable", json_string_value(name));
+			log_braked(&brake, LOG_INFO, "node %s: reachable", json_string_value(name));
 	json_array_foreach(h->reachable, i, name)
 		if (!has_name(now, json_string_value(name)))
-			log_info("node %s: not reachable", json_string_value(name));
+			log_braked(&brake, LOG_INFO, "node %s: not reachable", json_string_value(name));
 }
 
 static void
@@ -169,7 +171,7 @@ look_ping_cb(const struct nats_msg *m, void *arg)
 	json_t		*self;
 	char		*text;
 
-	if (m->reply == NULL)
+	if (!nats_is_inbox(m->reply))
 		return;
 	if (m->len <= PING_NAME_MAX)
 		notice(h, m);
@@ -177,7 +179,7 @@ look_ping_cb(const struct nats_msg *m, void *arg)
 	text = json_dumps(self, JSON_COMPACT);
 	json_decref(self);
 	if (text != NULL)
-		(void)nats_publish(h->leaf, m->reply, NULL, text, strlen(text));
+		(void)nats_reply(h->leaf, m->reply, text, strlen(text));
 	free(text);
 }
 

@@ -7,9 +7,10 @@
 #include <uthash.h>
 
 #include "mem.h"
+#include "nodename.h"
 
-#define NODES_MAX	4096	/* a cluster is far smaller: more is a mistake */
-#define NAME_MAX_LEN	255
+#define SEEN_MAX	4096	/* a cluster is far smaller: more is a mistake */
+#define WORD_MAX_LEN	255
 #define JSON_MAX	(1 << 20)
 #define DOUBLED_ROUNDS	3	/* fewer may be a link that is being exchanged */
 
@@ -89,7 +90,7 @@ node_of(const char *server)
 			break;
 		}
 	}
-	return (len <= NAME_MAX_LEN ? json_stringn(server, len) : NULL);
+	return (node_name_ok(server, len) ? json_stringn(server, len) : NULL);
 }
 
 static int
@@ -108,7 +109,7 @@ has_string(const json_t *list, const json_t *s)
 static void
 add_once(json_t *list, json_t *s)
 {
-	if (s != NULL && json_array_size(list) < NODES_MAX && !has_string(list, s))
+	if (s != NULL && json_array_size(list) < SEEN_MAX && !has_string(list, s))
 		json_array_append(list, s);
 	json_decref(s);
 }
@@ -116,9 +117,16 @@ add_once(json_t *list, json_t *s)
 static int
 is_name(const json_t *j)
 {
+	return (node_name_ok(json_string_value(j), json_string_length(j)));
+}
+
+/* A host, an instance. */
+static int
+is_word(const json_t *j)
+{
 	size_t len = json_string_length(j);
 
-	return (len > 0 && len <= NAME_MAX_LEN);
+	return (len > 0 && len <= WORD_MAX_LEN);
 }
 
 static json_t *
@@ -142,7 +150,7 @@ read_routes(const json_t *list)
 	json_array_foreach(list, i, route) {
 		host = json_object_get(route, "host");
 		port = json_object_get(route, "port");
-		if (is_name(host) && json_is_integer(port) && json_array_size(out) < NODES_MAX)
+		if (is_word(host) && json_is_integer(port) && json_array_size(out) < SEEN_MAX)
 			json_array_append_new(out, json_pack("{s:O, s:O}", "host", host,
 			    "port", port));
 	}
@@ -156,7 +164,7 @@ mesh_read_pong(const void *json, size_t len, char **instance)
 	json_t		*name = json_object_get(root, "name"), *pong = NULL;
 	json_t		*its = json_object_get(root, "instance");
 
-	if (is_name(name) && is_name(its)) {
+	if (is_name(name) && is_word(its)) {
 		*instance = xstrdup(json_string_value(its));
 		pong = json_pack("{s:O, s:o, s:o}", "name", name,
 		    "connected_nodes", read_names(json_object_get(root, "connected_nodes")),
@@ -197,7 +205,7 @@ node_get(struct mesh *m, const char *name)
 	if (strcmp(name, m->name) == 0)
 		return (NULL);
 	HASH_FIND_STR(m->nodes, name, n);
-	if (n != NULL || HASH_COUNT(m->nodes) >= NODES_MAX)
+	if (n != NULL || HASH_COUNT(m->nodes) >= SEEN_MAX)
 		return (n);
 	n = xcalloc(1, sizeof(*n));
 	n->name = xstrdup(name);

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "nodename.h"
 #include "nats.h"
 #include "subject.h"
 
@@ -19,7 +20,6 @@
 #define ASKING_MAX_MS	600000
 #define AGAIN_MS	100		/* nobody there yet: a link may be about to come up */
 #define VERB_MAX	64
-#define NAME_MAX_LEN	1024
 
 /* A peer's question at opsd. */
 struct serving {
@@ -77,10 +77,10 @@ publish_answer(struct nats *leaf, const char *reply, unsigned status, const void
 	buf_addf(&b, "{\"status\":%u,\"body\":", status);
 	buf_add(&b, json, len);
 	buf_u8(&b, '}');
-	if (nats_publish(leaf, reply, NULL, b.data, b.len) == -1 && nats_is_up(leaf)) {
+	if (nats_reply(leaf, reply, b.data, b.len) == -1 && nats_is_up(leaf)) {
 		static const char too_large[] = "{\"status\":500,\"body\":{\"error\":\"the answer is too large\"}}";
 
-		(void)nats_publish(leaf, reply, NULL, too_large, sizeof(too_large) - 1);
+		(void)nats_reply(leaf, reply, too_large, sizeof(too_large) - 1);
 	}
 	buf_free(&b);
 }
@@ -141,7 +141,7 @@ request_arrived_cb(const struct nats_msg *m, void *arg)
 	struct buf	 b = { 0 };
 	const char	*verb = verb_of(m->subject);
 
-	if (m->reply == NULL)
+	if (!nats_is_inbox(m->reply))
 		return;
 	if (verb == NULL || m->len > PROTO_MAX_BODY / 2) {
 		publish_error(r->leaf, m->reply, 400, "no such question");
@@ -277,11 +277,13 @@ requests_on_peer_req(struct requests *r, struct chan *c, struct msg *m)
 	const uint8_t	*json = rd_blob(&m->body, &len);
 	int		 rc = -1;
 
-	if (rd_done(&m->body) && strlen(node) <= NAME_MAX_LEN && strlen(verb) <= VERB_MAX) {
+	if (rd_done(&m->body)) {
 		rc = 0;
 		if (timeout_ms > ASKING_MAX_MS)
 			timeout_ms = ASKING_MAX_MS;
-		if (r->leaf == NULL)
+		if (!node_name_ok(node, strlen(node)) || strlen(verb) > VERB_MAX)
+			answer(c, m->id, 400, 0, "{\"error\":\"no node is called like that\"}");
+		else if (r->leaf == NULL)
 			answer(c, m->id, 503, 0, "null");
 		else
 			ask_new(r, m->id, node, verb, timeout_ms, json, len);

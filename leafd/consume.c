@@ -8,11 +8,11 @@
 #include <utlist.h>
 
 #include "filter.h"
+#include "logbrake.h"
 #include "mem.h"
+#include "nodename.h"
 #include "settings.h"
 #include "subject.h"
-
-#define PEERS_MAX	1000
 
 static struct peer *
 peer_find(const struct consume *c, const char *name)
@@ -27,14 +27,6 @@ peer_find(const struct consume *c, const char *name)
 
 /* FLOWS */
 
-/* Peers' names stand in subjects. */
-static int
-is_node_name(const char *name)
-{
-	return (name != NULL && *name != '\0' && strlen(name) <= 255 &&
-	    name[strcspn(name, ".,*> \t\r\n\f")] == '\0');
-}
-
 static int
 take_flow(struct consume *c, const json_t *flow)
 {
@@ -44,7 +36,7 @@ take_flow(struct consume *c, const json_t *flow)
 	struct peer	*p;
 	json_t		*filters;
 
-	if (!is_node_name(name) || seq < 0 ||
+	if (name == NULL || !node_name_ok(name, strlen(name)) || seq < 0 ||
 	    node_id_read(json_string_value(json_object_get(flow, "id")), id) == -1)
 		return (-1);
 	filters = filter_subjects(name, json_object_get(flow, "tables"));
@@ -86,24 +78,34 @@ is_listed(const json_t *list, const char *name)
 	return (0);
 }
 
+static const char *
+shown_name(const json_t *flow)
+{
+	const char *name = json_string_value(json_object_get(flow, "name"));
+
+	return (name != NULL && node_name_ok(name, strlen(name)) ? name : "(no name)");
+}
+
 int
 consume_flows(struct consume *c, const json_t *flows)
 {
+	static struct log_brake brake = { .most = 10 };
 	const json_t	*list = json_object_get(flows, "peers"), *flow;
 	struct peer	*p, *tmp;
 	size_t		 i;
-	int		 result = 0;
 
-	if (!json_is_array(list) || json_array_size(list) > PEERS_MAX)
+	if (!json_is_array(list))
 		return (-1);
 	DL_FOREACH_SAFE(c->peers, p, tmp)
 		if (!is_listed(list, p->name))
 			peer_free(p);
+	/* One that cannot be read costs its peer, not the others. */
 	json_array_foreach(list, i, flow)
 		if (take_flow(c, flow) == -1)
-			result = -1;
+			log_braked(&brake, LOG_WARN, "peer %s: what is wanted of it cannot be read",
+			    shown_name(flow));
 	c->changed(c->arg);
-	return (result);
+	return (0);
 }
 
 void

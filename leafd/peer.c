@@ -15,6 +15,7 @@
 #include "crypto.h"
 #include "filter.h"
 #include "log.h"
+#include "logbrake.h"
 #include "mem.h"
 #include "subject.h"
 
@@ -101,10 +102,12 @@ peer_end(struct peer *p)
 void
 peer_set_error(struct peer *p, const char *why)
 {
+	static struct log_brake brake = { .most = 200 };
+
 	if (why == p->error || (why != NULL && p->error != NULL && strcmp(why, p->error) == 0))
 		return;
 	if (why != NULL)
-		log_info("peer %s: %s", p->name, why);
+		log_braked(&brake, LOG_INFO, "peer %s: %s", p->name, why);
 	free(p->error);
 	p->error = xstrdup(why);
 }
@@ -366,13 +369,14 @@ peer_timer_cb(evutil_socket_t fd, short what, void *arg)
 static void
 on_created(const struct ask_answer *ans, void *arg)
 {
+	static struct log_brake brake = { .most = 200 };
 	struct peer *p = arg;
 
 	if (ans->why != NULL) {
 		peer_fail(p, ans->why);
 		return;
 	}
-	log_info("peer %s: consuming after %" PRIu64, p->name, p->processed);
+	log_braked(&brake, LOG_INFO, "peer %s: consuming after %" PRIu64, p->name, p->processed);
 	p->state = PEER_FLOWING;
 	p->heard_us = mono_us();
 	peer_set_error(p, NULL);
@@ -431,6 +435,7 @@ wants_most(const struct peer *p, const json_t *state)
 static void
 on_stream_info(const struct ask_answer *ans, void *arg)
 {
+	static struct log_brake brake = { .most = 20 };
 	struct peer	*p = arg;
 	const json_t	*state = json_object_get(ans->root, "state");
 	uint64_t	 last = (uint64_t)json_integer_value(json_object_get(state, "last_seq"));
@@ -442,10 +447,10 @@ on_stream_info(const struct ask_answer *ans, void *arg)
 	p->whole = wants_most(p, state);
 	/* Its "created" is no help: 2.10 forgets it when limits were changed. */
 	if (last < p->processed && p->mark.incarnation == 0) {
-		log_warnx("peer %s: its stream is another one, reading it from the start", p->name);
+		log_braked(&brake, LOG_WARN, "peer %s: its stream is another one, reading it from the start", p->name);
 		handover_rewind(p, 0);
 	} else if (last < p->processed) {
-		log_warnx("peer %s: its stream is shorter than it was", p->name);
+		log_braked(&brake, LOG_WARN, "peer %s: its stream is shorter than it was", p->name);
 		p->back = p->back != 0 ? p->back : BACK_MIN;
 		p->processed = last;
 	}

@@ -10,6 +10,7 @@
 #include "chan.h"
 #include "log.h"
 #include "mem.h"
+#include "nodename.h"
 #include "subject.h"
 
 #define QUESTION_MAX	(256 << 10)
@@ -100,11 +101,11 @@ pull_ask(struct pull *p, struct msg *m)
 	size_t		 len = 0;
 	const uint8_t	*data = rd_blob(&m->body, &len);
 
-	if (!rd_done(&m->body) || *node == '\0') {
+	if (!rd_done(&m->body)) {
 		free(node);
 		return (-1);
 	}
-	if (p->a == NULL)
+	if (p->a == NULL || !node_name_ok(node, strlen(node)))
 		answer_opsd(p, m->id, 504, NULL, 0);
 	else
 		ask_peer(p, m->id, node, timeout_ms, data, len);
@@ -141,7 +142,7 @@ on_served(struct rd *body, void *arg)
 	/* Without an answer who asked runs into its time-out. */
 	if (body != NULL && !rd_done(body))
 		log_warnx("pull: broken answer from opsd");
-	else if (body != NULL && nats_publish(asker_nats(p->a), s->reply, NULL, data, len) == -1)
+	else if (body != NULL && nats_reply(asker_nats(p->a), s->reply, data, len) == -1)
 		log_debug("pull: an answer of %zu bytes did not go out", len);
 	serving_free(s);
 	serve_next(p);
@@ -169,7 +170,7 @@ pull_question_cb(const struct nats_msg *m, void *arg)
 	struct pull	*p = arg;
 	struct serving	*s;
 
-	if (m->reply == NULL || m->len > QUESTION_MAX || p->nwaiting >= WAITING_MAX) {
+	if (!nats_is_inbox(m->reply) || m->len > QUESTION_MAX || p->nwaiting >= WAITING_MAX) {
 		log_debug("pull: a question of %zu bytes is dropped", m->len);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include "group_priv.h"
 #include "key.h"
 #include "log.h"
+#include "logbrake.h"
 #include "merge.h"
 #include "mem.h"
 #include "nodes.h"
@@ -269,9 +270,10 @@ frame_into(struct group *g, struct flow *fl, const struct frame *fr, struct rd *
 static void
 log_broken(struct ops *ops, const struct apply *a)
 {
+	static struct log_brake brake = { .most = 10 };
 	char *peer = nodes_shown(ops->nodes, a->peer);
 
-	log_warnx("frame at %llu of the stream of node %s cannot be read: dropped",
+	log_braked(&brake, LOG_WARN, "frame at %llu of the stream of node %s cannot be read: dropped",
 	    (unsigned long long)a->stream_seq, peer);
 	free(peer);
 }
@@ -353,9 +355,10 @@ recovered(struct group *g, struct flow *fl)
 static void
 log_copied(struct ops *ops, const struct flow *fl)
 {
+	static struct log_brake brake = { .most = 1000 };
 	char *peer = nodes_shown(ops->nodes, fl->peer);
 
-	log_info("copy of %s.%s from node %s is whole: %llu rows seen", fl->database, fl->name, peer,
+	log_braked(&brake, LOG_INFO, "copy of %s.%s from node %s is whole: %llu rows seen", fl->database, fl->name, peer,
 	    (unsigned long long)fl->copied);
 	free(peer);
 }

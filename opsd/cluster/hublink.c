@@ -6,7 +6,9 @@
 #include "clock.h"
 #include "cluster_priv.h"
 #include "log.h"
+#include "logbrake.h"
 #include "mem.h"
+#include "nodename.h"
 #include "nodes.h"
 #include "settings.h"
 #include "status.h"
@@ -166,9 +168,10 @@ take_done(struct job *j)
 	struct cluster *c = j->arg;
 	struct take *t = (struct take *)j;
 	const char *peer = json_string_value(json_object_get(t->offer, "name"));
+	static struct log_brake brake = { .most = 10 };
 
 	if (j->status != 200)
-		log_warnx("entries of node %s: %s", peer != NULL ? peer : "?", j->error);
+		log_braked(&brake, LOG_WARN, "entries of node %s: %s", peer != NULL ? peer : "?", j->error);
 	take_free(t);
 	cluster_kick(c);
 }
@@ -503,8 +506,7 @@ note_name(struct cluster *c, const json_t *q)
 	uint8_t id[NODE_ID_LEN];
 	char *was;
 
-	if (name == NULL || name[0] == '\0' || strlen(name) > 250 ||
-	    strpbrk(name, ".,*> \t\r\n\v\f") != NULL ||
+	if (name == NULL || !node_name_ok(name, strlen(name)) ||
 	    node_id_read(json_string_value(json_object_get(q, "id")), id) == -1)
 		return;
 	was = nodes_name(c->ops->nodes, id);

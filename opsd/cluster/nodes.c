@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "cluster.h"
 #include "log.h"
+#include "logbrake.h"
 #include "mem.h"
 #include "ops.h"
 #include "settings.h"
@@ -64,6 +65,19 @@ nodes_get_it(struct nodes *n, const char *database, const char *table)
 		e = peer_effective(n->list[i], database, strlen(database), table, strlen(table));
 	pthread_mutex_unlock(&n->lock);
 	return (e != NULL && e->publish);
+}
+
+size_t
+nodes_count(struct nodes *n, size_t *all)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&n->lock);
+	for (size_t i = 0; i < n->n; i++)
+		count += (size_t)peer_active(n->list[i]);
+	*all = n->n;
+	pthread_mutex_unlock(&n->lock);
+	return (count);
 }
 
 struct nodes *
@@ -266,12 +280,13 @@ struct rename {
 static void
 rename_run(struct group *g, struct job *j)
 {
+	static struct log_brake brake = { .most = 10 };
 	struct rename *r = (struct rename *)j;
 	struct ops *ops = group_ops(g);
 	char *was = nodes_name(ops->nodes, r->id);
 
 	if (was != NULL && strcmp(was, r->name) != 0) {
-		log_info("node %s is called %s now", was, r->name);
+		log_braked(&brake, LOG_INFO, "node %s is called %s now", was, r->name);
 		nodes_store(g, nodes_edit(g, r->id, r->name));
 		cluster_kick(ops->cluster);
 	}

@@ -19,6 +19,8 @@ struct nodes *nodes_load(struct ops *ops, char **err);
 void nodes_free(struct nodes *n);
 /* Whether any peer gets the table. */
 int nodes_get_it(struct nodes *n, const char *database, const char *table);
+/* How many peers have entries; *all: with those that have only tombstones. */
+size_t nodes_count(struct nodes *n, size_t *all);
 int nodes_any(const struct nodes *n);	/* whether there is a peer in the manifest */
 uint64_t nodes_changes(const struct nodes *n);	/* how many there were since the start */
 

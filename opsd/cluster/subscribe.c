@@ -12,9 +12,12 @@
 #include "group_priv.h"
 #include "log.h"
 #include "mem.h"
+#include "nodename.h"
 #include "nodes.h"
 #include "ops.h"
 #include "settings.h"
+
+#define ENTRIES_MAX	20000	/* at once; twice as many in all between two nodes */
 
 static void take_run(struct group *g, struct job *j);
 
@@ -353,6 +356,44 @@ subscribe_end_flows(struct group *g, const struct peer *p)
 	}
 }
 
+/* Room for one more node; those that only tombstones are left of count less. */
+static int
+has_room(struct ops *ops, const uint8_t *id)
+{
+	char *known = nodes_name(ops->nodes, id);
+	size_t all, active = nodes_count(ops->nodes, &all);
+	int room = known != NULL || (active < NODES_MAX && all < 4 * NODES_MAX);
+
+	free(known);
+	return (room);
+}
+
+/* Who sends it, into `id`.  What is let in here every part of the node must be able to take. */
+static int
+check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
+{
+	struct ops *ops = group_ops(g);
+	const char *name = json_string_value(json_object_get(t->offer, "name"));
+	json_t *entries = json_object_get(t->offer, "entries");
+
+	if (node_id_read(json_string_value(json_object_get(t->offer, "id")), id) == -1 ||
+	    name == NULL || !json_is_array(entries))
+		job_fail(&t->job, 400, "the entries cannot be read");
+	else if (!node_name_ok(name, strlen(name)))
+		job_fail(&t->job, 400, "'name' must be 1 to %d characters without '.', ',', '*', '>', white "
+		    "space and control characters", NODE_NAME_MAX);
+	else if (json_array_size(entries) > ENTRIES_MAX)
+		job_fail(&t->job, 400, "'entries' must contain at most %d items", ENTRIES_MAX);
+	else if (memcmp(id, ops->node_id, NODE_ID_LEN) == 0)
+		job_fail(&t->job, 400, "a node cannot subscribe to itself");
+	else if (!has_room(ops, id))
+		job_fail(&t->job, 409, "this node knows %d other nodes, and cannot know more",
+		    NODES_MAX);
+	else
+		return (0);
+	return (-1);
+}
+
 static void
 take_run(struct group *g, struct job *j)
 {
@@ -369,15 +410,8 @@ take_run(struct group *g, struct job *j)
 	size_t i;
 	int changed = 0;
 
-	if (node_id_read(json_string_value(json_object_get(t->offer, "id")), id) == -1 || name == NULL ||
-	    !json_is_array(entries)) {
-		job_fail(j, 400, "the entries cannot be read");
+	if (check_sender(g, t, id) == -1)
 		return;
-	}
-	if (memcmp(id, ops->node_id, NODE_ID_LEN) == 0) {
-		job_fail(j, 400, "a node cannot subscribe to itself");
-		return;
-	}
 	json_array_foreach(entries, i, e) {
 		if (read_offered(e, &o) == -1) {
 			job_fail(j, 400, "the entries cannot be read");
@@ -388,6 +422,11 @@ take_run(struct group *g, struct job *j)
 			return;
 	}
 	p = nodes_edit(g, id, name);
+	if (p->n + json_array_size(entries) > 2 * ENTRIES_MAX) {
+		job_fail(j, 409, "there are too many entries between the two nodes");
+		peer_free(p);
+		return;
+	}
 	if (info != NULL && !json_equal(info, p->system_info)) {
 		json_decref(p->system_info);
 		p->system_info = json_incref(info);

@@ -9,6 +9,7 @@
 
 #include "batch.h"
 #include "mem.h"
+#include "nodename.h"
 #include "op_table.h"
 #include "target.h"
 #include "warn.h"
@@ -228,6 +229,16 @@ read_subscriptions(struct faults *f, const json_t *body, const char *prefix)
 	return (list);
 }
 
+static int
+is_listed(struct ops *ops, const json_t *name)
+{
+	struct peer	*p = nodes_get(ops->nodes, json_string_value(name));
+	int		 listed = p != NULL && strlen(p->name) == json_string_length(name);
+
+	peer_free(p);
+	return (listed);
+}
+
 /* A peer's name, under either of two fields; `prefix` is for the texts. */
 static const char *
 read_node_name(struct request *r, struct faults *f, const json_t *body, const char *prefix,
@@ -243,13 +254,15 @@ read_node_name(struct request *r, struct faults *f, const json_t *body, const ch
 		    "and found by the routes of cluster_set_routes" : "");
 	else if (name == NULL)
 		fault(f, "'%snode_name' must be a string", prefix);
+	else if (is_listed(r->ops, v))
+		return (name);	/* whatever is listed can be removed */
 	else if (name[0] == '\0' && json_string_length(v) == 0)
 		fault(f, "'%snode_name' is not allowed to be empty", prefix);
-	else if (strlen(name) != json_string_length(v) || strpbrk(name, ".,*> \t\r\n\v\f") != NULL)
+	else if (json_string_length(v) > NODE_NAME_MAX)
+		fault(f, "'%snode_name' length must be less than or equal to %d characters long",
+		    prefix, NODE_NAME_MAX);
+	else if (!node_name_ok(name, json_string_length(v)))
 		fault(f, "'%snode_name' must not contain '.', ',', '*', '>' or white space", prefix);
-	else if (strlen(name) > 250)
-		fault(f, "'%snode_name' length must be less than or equal to 250 characters long",
-		    prefix);
 	else {
 		own = ops_node_name(r->ops);
 		if (strcmp(own, name) == 0)

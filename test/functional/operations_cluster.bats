@@ -664,8 +664,12 @@ stream_config()	# stream_config NODE JQ: how its leaf server keeps the stream
 
 @test "purge_stream while the leaf server is away: the next one takes the messages along" {
 	make_table n1 unfreed
+	ok n1 "$(node_call add_node n2 "$(sub unfreed true false)")"
 	insert n1 unfreed '{"id":1}'
 	insert n1 unfreed '{"id":2}'
+	wait_until 10 counts n2 unfreed 2
+	wait_until 10 op_says n1 '{"operation":"cluster_status"}' \
+	    '[.connections[].subscriptions[].peer_lag] == [0]'
 	node_kill n1 leafd STOP
 	node_kill n1 leaf
 	node_kill n1 leafd
@@ -675,7 +679,6 @@ stream_config()	# stream_config NODE JQ: how its leaf server keeps the stream
 	    '.purged == 0 and .stream_messages >= 1'
 	# The publisher found the end of what is left.
 	insert n1 unfreed '{"id":3}'
-	ok n1 "$(node_call add_node n2 "$(sub unfreed true false ',"start_time":"2022-09-02T20:06:35.993Z"')")"
 	insert n1 unfreed '{"id":4}'
 	wait_until 10 counts n2 unfreed 4
 }
