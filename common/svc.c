@@ -191,8 +191,12 @@ svc_pid_file(struct svc *s)
 		    (int)strcspn(text, "\n"), text);
 	}
 	n = snprintf(text, sizeof text, "%d\n", (int)getpid());
-	if (ftruncate(p->pid_fd, 0) == -1 || write(p->pid_fd, text, (size_t)n) != n)
-		fatal("%s", p->pid_path);
+	/* On a full disk the lock alone must do; what is there is written over, so often it fits. */
+	if (pwrite(p->pid_fd, text, (size_t)n, 0) != n || ftruncate(p->pid_fd, n) == -1) {
+		if (errno != ENOSPC)
+			fatal("%s", p->pid_path);
+		log_warn("%s", p->pid_path);
+	}
 }
 
 /*

@@ -22,6 +22,7 @@
 #include "mem.h"
 #include "metrics.h"
 #include "nodes.h"
+#include "restart.h"
 #include "settings.h"
 #include "tlsconf.h"
 #include "worker.h"
@@ -80,11 +81,37 @@ check_tls_files(const struct conf *c, char **err)
 	free(warnings);
 }
 
+/* What only a new process can do: RocksDB's C API does not open a store twice. */
+static void
+reopen_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct ops *o = arg;
+
+	if (!store_may_reopen(o->store))
+		return;
+	log_info("store: there is room again");
+	event_del(o->reopen);
+	restart_opsd(o);
+}
+
+static void
+watch_room(struct ops *o)
+{
+	struct timeval every = { 1, 0 };
+
+	log_warnx("store %s: the disk is full: opened for reading only, until there is room",
+	    store_path(o->store));
+	o->reopen = event_new(o->svc->base, -1, EV_PERSIST, reopen_cb, o);
+	event_add(o->reopen, &every);
+}
+
 static void
 open_store(struct ops *o, char **err)
 {
 	o->store = store_open(conf_str(o->svc->conf, STORAGE_PATH),
 	    (size_t)conf_int(o->svc->conf, STORAGE_CACHE), err);
+	if (o->store != NULL && store_read_only(o->store))
+		watch_room(o);
 	if (o->store == NULL || txlog_open(&o->log, o->store, err) == -1)
 		return;
 	backup_sweep(o);
@@ -148,6 +175,8 @@ ops_stop(struct ops *o)
 	o->stopping = 1;
 	http_stop(o->http);
 	cluster_quiet(o->cluster);
+	if (o->reopen != NULL)
+		event_free(o->reopen);
 	workers_stop(o->pages);
 	workers_stop(o->bodies);
 	workers_stop(o->changes);

@@ -521,7 +521,8 @@ auth_start(struct ops *ops, char **err)
 	a->failures = failures_new(FAILING_MAX);
 	a->log = authlog_new(ops);
 	a->nobody = crypto_hash_password("");
-	if (firstuser_make(ops, err) == 0 && (a->worker = workers_start(1, err)) != NULL)
+	if ((store_read_only(ops->store) || firstuser_make(ops, err) == 0) &&
+	    (a->worker = workers_start(1, err)) != NULL)
 		return (a);
 	auth_stop(a);
 	return (NULL);

@@ -89,6 +89,8 @@ commit_disk_full(struct commit *c)
 {
 	uint64_t now = mono_us();
 
+	if (store_read_only(c->ops->store))
+		return (1);
 	/* A full one is looked at anew each time: writes are taken when health says so. */
 	if (c->disk_full || now - c->disk_checked_us > DISK_CHECK_US) {
 		int full = store_free_bytes(c->ops->store) < c->ops->live.reserve;
@@ -143,6 +145,10 @@ commit_waiting(struct commit *c, unsigned *local, unsigned *remote)
 static void
 run_job(struct commit *c, struct group *g, struct job *j, uint64_t now)
 {
+	if (store_read_only(c->ops->store)) {
+		job_fail(j, 507, "Not enough disk space: the store could only be opened for reading");
+		return;
+	}
 	if (!j->remote && now - j->queued_us > c->ops->live.queue_ms * 1000) {
 		job_fail(j, 503, "Outstanding write transactions have too long of queue, "
 		    "please try again later");

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "key.h"
 #include "log.h"
 #include "mem.h"
+#include "room.h"
 
 #define LEVELS	7	/* of table files, RocksDB's default */
 /* What only the write-ahead log has is copied up to so much; beyond, it is flushed first. */
@@ -30,6 +30,7 @@ struct store {
 	rocksdb_readoptions_t		*read;
 	rocksdb_writeoptions_t		*sync, *async;
 	char				*path;
+	int				 read_only;
 };
 
 struct store_batch {
@@ -99,8 +100,13 @@ store_open(const char *path, size_t cache_bytes, char **err)
 	s->options = make_options(s, cache_bytes);
 	for (int i = 0; i <= CF_COUNT; i++)
 		opts[i] = s->options;
-	s->db = rocksdb_open_column_families(s->options, path, CF_COUNT + 1, cf_names, opts,
-	    s->cf, &why);
+	s->read_only = room_store_is_there(path) && !store_may_reopen(s);
+	if (s->read_only)
+		s->db = rocksdb_open_for_read_only_column_families(s->options, path, CF_COUNT + 1,
+		    cf_names, opts, s->cf, 0, &why);
+	else
+		s->db = rocksdb_open_column_families(s->options, path, CF_COUNT + 1, cf_names, opts,
+		    s->cf, &why);
 	if (why != NULL) {
 		*err = xasprintf("store %s: %s", path, why);
 		rocksdb_free(why);
@@ -113,6 +119,18 @@ store_open(const char *path, size_t cache_bytes, char **err)
 	rocksdb_writeoptions_set_sync(s->sync, 1);
 	s->async = rocksdb_writeoptions_create();
 	return (s);
+}
+
+int
+store_read_only(const struct store *s)
+{
+	return (s->read_only);
+}
+
+int
+store_may_reopen(const struct store *s)
+{
+	return (room_free(s->path) > room_to_open(s->path));
 }
 
 void
@@ -466,9 +484,5 @@ store_figures(struct store *s, struct store_figures *f)
 uint64_t
 store_free_bytes(const struct store *s)
 {
-	struct statvfs v;
-
-	if (statvfs(s->path, &v) == -1)
-		return (UINT64_MAX);
-	return ((uint64_t)v.f_bavail * v.f_frsize);
+	return (room_free(s->path));
 }

@@ -18,7 +18,10 @@ struct store_batch;
 struct store_snap;
 struct store_iter;
 
-struct store *store_open(const char *path, size_t cache_bytes, char **err);	/* NULL with *err */
+/* NULL with *err.  Where there is no room to write it is opened for reading only. */
+struct store *store_open(const char *path, size_t cache_bytes, char **err);
+int store_read_only(const struct store *s);	/* until it is opened anew */
+int store_may_reopen(const struct store *s);	/* there is room now */
 void store_close(struct store *s);
 
 /* Into out (cleared first).  1 found, 0 not found, -1 failure.  snap may be NULL. */

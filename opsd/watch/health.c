@@ -20,6 +20,9 @@ ops_refuses_writes(struct ops *ops)
 {
 	uint64_t busy = commit_busy_ms(ops->commit);
 
+	if (store_read_only(ops->store))
+		return ("writes are refused: the disk is full, and the store could only be opened for "
+		    "reading");
 	if (store_free_bytes(ops->store) < ops->live.reserve)
 		return ("writes are refused: free disk is below storage.reserve");
 	if (commit_ahead_ms(ops->commit) > ops->live.max_skew_ms)

@@ -198,3 +198,36 @@ status_of()	# status_of ID STATUS: sets it
 	[ "$(curl -s --unix-socket "$(root n1)/operations-server" http://localhost/health)" = 'hubleaf is running.' ]
 	[ "$(curl -s -o /dev/null -w '%{http_code}' -d '{}' "http://127.0.0.1:$(port n1 api)/health")" = 405 ]
 }
+
+@test "a disk that is full at the start: it is there for reads, says so, and goes on when there is room" {
+	local disk
+
+	node_make full STORAGE_RESERVE=1 CLUSTERING_ENABLED=false
+	disk=$(root full)
+	mount -t tmpfs -o size=64m none "$disk" 2>/dev/null || skip 'cannot mount'
+	node_run full
+	make_table full t
+	insert full t '{"id":1},{"id":2}'
+	node_stop full
+	node_answers()	# whatever it answers
+	{
+		curl -s -m 5 -o /dev/null "http://127.0.0.1:$(port "$1" api)/health"
+	}
+	for left in 0 65536; do
+		rm -f "$disk/filler"
+		head -c 100000000 /dev/zero >"$disk/filler" || :
+		truncate -s -$left "$disk/filler"
+		node_run full
+		[ "$(count full t)" = 2 ]
+		refused full 507 '{"operation":"insert","database":"dev","table":"t","records":[{"id":3}]}' "opened for reading"
+		refused full 507 '{"operation":"create_table","database":"dev","table":"u","primary_key":"id"}'
+		curl -s "http://127.0.0.1:$(port full api)/health" | grep -q 'opened for reading'
+		node_stop full
+	done
+	node_run full
+	rm "$disk/filler"
+	wait_until 20 ok full '{"operation":"insert","database":"dev","table":"t","records":[{"id":3}]}'
+	[ "$(count full t)" = 3 ]
+	node_stop full
+	umount "$disk"
+}
