@@ -269,7 +269,7 @@ auth_refusal(const struct user *u, int *status)
 		*status = 401;
 		return (xstrdup("Cannot complete request: User is inactive"));
 	}
-	if (u->permission == NULL) {
+	if (u->nroles == 0) {
 		*status = 403;
 		return (xasprintf("User %s has no role or permissions.  Please assign the user a "
 		    "valid role.", u->name));

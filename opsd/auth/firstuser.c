@@ -90,9 +90,11 @@ static int
 put_user(struct ops *ops, const char *name, const char *password, const char *role_id,
     int cluster_user, char **err)
 {
-	json_t *row = user_row(ops, name, password, role_id, cluster_user);
+	json_t *ids = role_id != NULL ? json_pack("[s]", role_id) : NULL;
+	json_t *row = user_row(ops, name, password, ids, cluster_user);
 	int status;
 
+	json_decref(ids);
 	json_object_set_new(row, "active", json_true());
 	status = sysrow_put(ops, SYS_USER, row, err);
 	json_decref(row);

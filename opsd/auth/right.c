@@ -95,30 +95,40 @@ right_index(const json_t *permission)
 	return (index);
 }
 
-/* What index_attributes made of the table's, or NULL: the table's rights hold for all. */
+/* What index_attributes made of the table's, or NULL: the role's rights to it hold for all. */
 static const json_t *
-listed(const struct user *u, const struct table *t)
+listed(const struct user_role *r, const struct table *t)
 {
-	return (json_object_get(json_object_get(u->attributes, t->database), t->name));
+	return (json_object_get(json_object_get(r->attributes, t->database), t->name));
 }
 
 int
 right_listed(const struct user *u, const struct table *t)
 {
-	return (!u->super_user && listed(u, t) != NULL);
+	for (size_t i = 0; i < u->nroles && !u->super_user; i++)
+		if (listed(u->roles[i], t) != NULL)
+			return (1);
+	return (0);
+}
+
+static unsigned
+role_grants(const struct user_role *r, const struct table *t)
+{
+	const json_t *database = json_object_get(r->permission, t->database);
+
+	if (r->cluster_user || t->id < TABLE_USER_FIRST)
+		return (0);
+	return (read_rights(json_object_get(json_object_get(database, "tables"), t->name)));
 }
 
 static unsigned
 granted(const struct user *u, const struct table *t)
 {
-	const json_t *tables;
+	unsigned rights = u->super_user ? ALL : 0;
 
-	if (u->super_user)
-		return (ALL);
-	if (u->cluster_user || t->id < TABLE_USER_FIRST)
-		return (0);
-	tables = json_object_get(json_object_get(u->permission, t->database), "tables");
-	return (read_rights(json_object_get(tables, t->name)));
+	for (size_t i = 0; i < u->nroles; i++)
+		rights |= role_grants(u->roles[i], t);
+	return (rights);
 }
 
 static int
@@ -132,9 +142,9 @@ is_time(const char *name)
  * listed themselves.  The key that says which row is updated is not what is updated.
  */
 static unsigned
-granted_attribute(const struct user *u, const struct table *t, const char *name)
+role_lists(const struct user_role *r, const struct table *t, const char *name)
 {
-	const json_t *list = u->super_user ? NULL : listed(u, t), *bits;
+	const json_t *list = listed(r, t), *bits;
 	unsigned any = (unsigned)json_integer_value(json_object_get(list, "any")), rights = 0;
 
 	if (list == NULL)
@@ -146,6 +156,17 @@ granted_attribute(const struct user *u, const struct table *t, const char *name)
 	else if (strcmp(name, t->primary_key) == 0)
 		rights = any;
 	return (strcmp(name, t->primary_key) == 0 ? rights | (any & MAY_UPDATE) : rights);
+}
+
+/* A role's right to an attribute needs its right to the table: another's makes it no greater. */
+static unsigned
+granted_attribute(const struct user *u, const struct table *t, const char *name)
+{
+	unsigned rights = u->super_user ? ALL : 0;
+
+	for (size_t i = 0; i < u->nroles; i++)
+		rights |= role_grants(u->roles[i], t) & role_lists(u->roles[i], t, name);
+	return (rights);
 }
 
 int
@@ -172,18 +193,38 @@ right_sees_attribute(const struct user *u, const struct table *t, const char *na
 	return (granted_attribute(u, t, name) != 0);
 }
 
+static int
+role_builds(const struct user_role *r, const char *db)
+{
+	const json_t *may = json_object_get(r->permission, "structure_user"), *v;
+	size_t i;
+
+	if (json_is_true(may))
+		return (!r->cluster_user);
+	json_array_foreach((json_t *)(uintptr_t)may, i, v)
+		if (json_is_string(v) && strcmp(json_string_value(v), db) == 0)
+			return (!r->cluster_user);
+	return (0);
+}
+
 int
 right_structure(const struct user *u, const char *db)
 {
-	const json_t *may = json_object_get(u->permission, "structure_user"), *v;
-	size_t i;
+	int may = u->super_user;
 
-	if (u->super_user || (json_is_true(may) && !u->cluster_user))
-		return (1);
-	json_array_foreach((json_t *)(uintptr_t)may, i, v)
-		if (json_is_string(v) && strcmp(json_string_value(v), db) == 0)
-			return (!u->cluster_user);
-	return (0);
+	for (size_t i = 0; i < u->nroles; i++)
+		may |= role_builds(u->roles[i], db);
+	return (may);
+}
+
+int
+right_metrics(const struct user *u)
+{
+	int may = u->super_user;
+
+	for (size_t i = 0; i < u->nroles; i++)
+		may |= json_is_true(json_object_get(u->roles[i]->permission, "metrics_user"));
+	return (may);
 }
 
 /* ---- how it is refused ---- */
@@ -205,18 +246,27 @@ text(char *s)
 	return (v);
 }
 
-/* Does the role grant anything in that database? */
+static int
+role_sees(const struct user_role *r, const char *db)
+{
+	json_t *tables = json_object_get(json_object_get(r->permission, db), "tables"), *rules;
+	const char *name;
+
+	json_object_foreach(tables, name, rules)
+		if (read_rights(rules) != 0)
+			return (!r->cluster_user);
+	return (0);
+}
+
+/* Does a role grant anything in that database? */
 static int
 sees_database(const struct user *u, const char *db)
 {
-	json_t *tables, *rules;
-	const char *name;
+	int sees = 0;
 
-	tables = json_object_get(json_object_get(u->permission, db), "tables");
-	json_object_foreach(tables, name, rules)
-		if (read_rights(rules) != 0)
-			return (!u->cluster_user);
-	return (0);
+	for (size_t i = 0; i < u->nroles; i++)
+		sees |= role_sees(u->roles[i], db);
+	return (sees);
 }
 
 static json_t *
@@ -329,6 +379,15 @@ void
 right_reply_super(struct request *r)
 {
 	json_t *why = text(xasprintf("Operation '%s' is restricted to 'super_user' roles",
+	    r->op->internal));
+
+	reply_json(r, 403, refusal(json_pack("[o]", why), json_array()));
+}
+
+void
+right_reply_operation(struct request *r)
+{
+	json_t *why = text(xasprintf("Operation '%s' is not among the operations of your role",
 	    r->op->internal));
 
 	reply_json(r, 403, refusal(json_pack("[o]", why), json_array()));

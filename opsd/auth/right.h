@@ -27,10 +27,11 @@ int right_attribute(const struct user *u, const struct table *t, const char *nam
 /* Any right to the table, or to the attribute of one that has some: it is shown, and named. */
 int right_sees(const struct user *u, const struct table *t);
 int right_sees_attribute(const struct user *u, const struct table *t, const char *name);
-/* Does the role list attributes of the table?  Otherwise all are as the table. */
+/* Does a role list attributes of the table?  Otherwise all are as the table. */
 int right_listed(const struct user *u, const struct table *t);
 /* create_table and the like: super_user, structure_user. */
 int right_structure(const struct user *u, const char *db);
+int right_metrics(const struct user *u);	/* GET /metrics: super_user, metrics_user */
 
 /*
  * NULL when the user may do all of `rights` to the table and to the attributes that the
@@ -54,6 +55,7 @@ int right_check_visible(struct request *r, const struct table *t, const char *db
     const char *name);
 void right_reply_no_database(struct request *r, const char *db);	/* 403: nothing in it is for the user */
 void right_reply_super(struct request *r);	/* 403: not a super_user */
+void right_reply_operation(struct request *r);	/* 403: not one that a role lists */
 
 /* For user.c: {database: {table: ...}} of the attributes that a permission lists. */
 json_t *right_index(const json_t *permission);

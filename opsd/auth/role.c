@@ -23,6 +23,7 @@ static const char *const rights[] = { "read", "insert", "update", "delete" };
 
 struct checking {
 	struct catalog	*catalog;
+	enum role_operation (*operation)(const char *name);
 	json_t		*top, *schemas;		/* faults */
 	unsigned	 n;
 };
@@ -279,6 +280,44 @@ check_structure(struct checking *c, const json_t *v)
 }
 
 static void
+check_operation(struct checking *c, const json_t *v, size_t i)
+{
+	const char *name = json_string_value(v);
+
+	if (name == NULL || strlen(name) != json_string_length(v)) {
+		top_fault(c, "Value for 'operations[%zu]' must be a string", i);
+		return;
+	}
+	switch (c->operation(name)) {
+	case ROLE_OPERATION_NONE:
+		top_fault(c, "Operation '%.100s' in 'operations' not found", name);
+		break;
+	case ROLE_OPERATION_NEVER:
+		top_fault(c, "Operation '%s' in 'operations' is restricted to 'super_user' roles",
+		    name);
+		break;
+	default:
+		break;
+	}
+}
+
+/* What is listed; another value is of a database of that name. */
+static int
+check_operations(struct checking *c, const char *key, const json_t *v)
+{
+	const json_t *e;
+	size_t i;
+
+	if (strcmp(key, "operations") != 0 || json_is_object(v))
+		return (0);
+	if (!json_is_array(v))
+		top_fault(c, "Value for 'operations' permission must be an Array");
+	json_array_foreach((json_t *)(uintptr_t)v, i, e)
+		check_operation(c, e, i);
+	return (1);
+}
+
+static void
 check_permission(struct checking *c, const json_t *p)
 {
 	const char *key;
@@ -297,7 +336,7 @@ check_permission(struct checking *c, const json_t *p)
 	if (v != NULL && !json_is_boolean(v))
 		top_fault(c, "Value for 'metrics_user' permission must be a boolean");
 	json_object_foreach((json_t *)(uintptr_t)p, key, v)
-		if (!role_reserved(key))
+		if (!role_reserved(key) && !check_operations(c, key, v))
 			check_database(c, key, v);
 }
 
@@ -326,9 +365,11 @@ check_keys(struct checking *c, const json_t *body)
 }
 
 json_t *
-role_refusal(struct catalog *catalog, const json_t *body)
+role_refusal(struct catalog *catalog, const json_t *body,
+    enum role_operation (*operation)(const char *name))
 {
-	struct checking c = { .catalog = catalog, .top = json_array(), .schemas = json_object() };
+	struct checking c = { .catalog = catalog, .operation = operation, .top = json_array(),
+	    .schemas = json_object() };
 	const json_t *p = json_object_get(body, "permission");
 
 	check_keys(&c, body);

@@ -18,31 +18,139 @@ user_ref(struct user *u)
 	return (u);
 }
 
+static void
+role_free(struct user_role *r)
+{
+	free(r->id);
+	free(r->name);
+	json_decref(r->permission);
+	json_decref(r->attributes);
+	json_decref(r->operations);
+	free(r);
+}
+
 void
 user_unref(struct user *u)
 {
 	if (u == NULL || --u->refs > 0)
 		return;
-	free(u->name);
-	free(u->role);
-	free(u->role_id);
-	json_decref(u->permission);
-	json_decref(u->attributes);
+	if (u->whole != NULL)
+		user_unref(u->whole);
+	else {
+		for (size_t i = 0; i < u->nroles; i++)
+			role_free(u->roles[i]);
+		free(u->name);
+	}
 	free(u);
 }
+
+/* ---- roles ---- */
+
+static json_t *
+operations_of(const json_t *permission)
+{
+	const json_t *list = json_object_get(permission, "operations"), *e;
+	json_t *names;
+	size_t i;
+
+	/* As an object it is a database of that name. */
+	if (!json_is_array(list))
+		return (NULL);
+	names = json_object();
+	json_array_foreach((json_t *)(uintptr_t)list, i, e)
+		if (json_is_string(e))
+			json_object_set_new(names, json_string_value(e), json_null());
+	return (names);
+}
+
+/* A row of hdb_role as one of the user's roles. */
+static void
+add_role(struct user *u, const json_t *row)
+{
+	json_t *permission = json_object_get(row, "permission");
+	struct user_role *r;
+
+	if (!json_is_object(permission) || u->nroles == USER_ROLES_MAX)
+		return;
+	r = xcalloc(1, sizeof(*r));
+	r->id = xstrdup(json_string_value(json_object_get(row, "id")));
+	r->name = xstrdup(json_string_value(json_object_get(row, "role")));
+	r->permission = json_incref(permission);
+	r->attributes = right_index(permission);
+	r->operations = operations_of(permission);
+	r->super_user = json_is_true(json_object_get(permission, "super_user"));
+	r->cluster_user = json_is_true(json_object_get(permission, "cluster_user"));
+	u->roles[u->nroles++] = r;
+	u->super_user |= r->super_user;
+	u->cluster_user |= r->cluster_user;
+	u->limited |= r->operations != NULL;
+}
+
+struct user *
+user_part(struct user *u)
+{
+	struct user *part = xcalloc(1, sizeof(*part));
+
+	part->refs = 1;
+	part->name = u->name;
+	part->active = u->active;
+	memcpy(part->mark, u->mark, sizeof(part->mark));
+	part->whole = user_ref(u);
+	return (part);
+}
+
+void
+user_part_add(struct user *part, size_t role)
+{
+	struct user_role *r = part->whole->roles[role];
+
+	part->roles[part->nroles++] = r;
+	part->super_user |= r->super_user;
+	part->cluster_user |= r->cluster_user;
+}
+
+int
+user_is_super_without(const struct user *u, const char *role_id)
+{
+	for (size_t i = 0; i < u->nroles; i++)
+		if (u->roles[i]->super_user && strcmp(u->roles[i]->id, role_id) != 0)
+			return (1);
+	return (0);
+}
+
+int
+user_is_cluster_without(const struct user *u, const char *role_id)
+{
+	for (size_t i = 0; i < u->nroles; i++)
+		if (u->roles[i]->cluster_user && strcmp(u->roles[i]->id, role_id) != 0)
+			return (1);
+	return (0);
+}
+
+json_t *
+user_role_ids(const json_t *row)
+{
+	json_t *v = json_object_get(row, "role");
+
+	if (json_is_array(v))
+		return (json_incref(v));
+	return (json_is_string(v) ? json_pack("[O]", v) : json_array());
+}
+
+/* ---- users ---- */
 
 struct user *
 user_local(void)
 {
 	struct user *u = xcalloc(1, sizeof(*u));
+	json_t *row = json_pack("{s:s, s:s, s:{s:b}}", "id", "super_user", "role", "super_user",
+	    "permission", "super_user", 1);
 
 	u->refs = 1;
 	u->name = xstrdup("hubleaf");
-	u->role = xstrdup("super_user");
-	u->role_id = xstrdup("super_user");
-	u->permission = json_pack("{s:b}", "super_user", 1);
-	u->super_user = 1;
 	u->active = 1;
+	add_role(u, row);
+	json_decref(row);
 	return (u);
 }
 
@@ -58,34 +166,23 @@ set_mark(struct user *u, const char *hashed)
 	free(text);
 }
 
-static void
-set_role(struct user *u, const json_t *role)
-{
-	json_t *permission = json_object_get(role, "permission");
-
-	u->role = xstrdup(json_string_value(json_object_get(role, "role")));
-	if (!json_is_object(permission))
-		return;
-	u->permission = json_incref(permission);
-	u->super_user = json_is_true(json_object_get(permission, "super_user"));
-	u->cluster_user = json_is_true(json_object_get(permission, "cluster_user"));
-	u->attributes = right_index(permission);
-}
-
 struct user *
 user_from_row(struct ops *ops, const json_t *row)
 {
-	const char *role_id = json_string_value(json_object_get(row, "role"));
-	json_t *role = role_id != NULL ? sysrow_get(ops, SYS_ROLE, role_id) : NULL;
+	json_t *ids = user_role_ids(row), *id, *role;
 	struct user *u = xcalloc(1, sizeof(*u));
+	size_t i;
 
 	u->refs = 1;
 	u->name = xstrdup(json_string_value(json_object_get(row, "username")));
 	u->active = !json_is_false(json_object_get(row, "active"));
-	u->role_id = xstrdup(role_id);
-	set_role(u, role);
 	set_mark(u, json_string_value(json_object_get(row, "password")));
-	json_decref(role);
+	json_array_foreach(ids, i, id) {
+		role = json_is_string(id) ? sysrow_get(ops, SYS_ROLE, json_string_value(id)) : NULL;
+		add_role(u, role);
+		json_decref(role);
+	}
+	json_decref(ids);
 	return (u);
 }
 
@@ -100,15 +197,17 @@ user_load(struct ops *ops, const char *name)
 }
 
 json_t *
-user_row(struct ops *ops, const char *name, const char *password, const char *role_id,
+user_row(struct ops *ops, const char *name, const char *password, const json_t *role_ids,
     int cluster_user)
 {
 	char *hashed = password != NULL ? crypto_hash_password(password) : NULL;
 	char *sealed = password != NULL && cluster_user ? crypto_seal(ops->key, password) : NULL;
 	json_t *row = json_pack("{s:s}", "username", name);
 
-	if (role_id != NULL)
-		json_object_set_new(row, "role", json_string(role_id));
+	/* Of one role, as most have, just its id. */
+	if (role_ids != NULL)
+		json_object_set(row, "role", json_array_size(role_ids) == 1 ?
+		    json_array_get(role_ids, 0) : (json_t *)(uintptr_t)role_ids);
 	if (hashed != NULL) {
 		json_object_set_new(row, "password", json_string(hashed));
 		json_object_set_new(row, "sealed", sealed != NULL ? json_string(sealed) : json_null());

@@ -6,20 +6,31 @@
 #include <stdint.h>
 
 /*
- * Somebody who may ask: a row of hdb_user with its row of hdb_role.  Counted and
+ * Somebody who may ask: a row of hdb_user with its rows of hdb_role.  Counted and
  * only read, so any thread may have it; who looks again later gets what is then.
  */
 struct ops;
 
+#define USER_ROLES_MAX	20
+
+/* What a user may is what its roles may together. */
+struct user_role {
+	char		*id, *name;
+	json_t		*permission;	/* an object */
+	json_t		*attributes;	/* right_index() of it */
+	json_t		*operations;	/* its users may these only, {name: null}; NULL: all */
+	int		 super_user, cluster_user;
+};
+
 struct user {
 	_Atomic int	 refs;
 	char		*name;
-	char		*role;		/* its name, or NULL: none */
-	char		*role_id;
-	json_t		*permission;	/* of the role; an object, or NULL: none */
-	json_t		*attributes;	/* right_index() of it */
+	struct user_role	*roles[USER_ROLES_MAX];
+	size_t		 nroles;	/* 0: it may nothing */
 	int		 super_user, cluster_user, active;
+	int		 limited;	/* one of its roles has operations */
 	uint8_t		 mark[16];	/* changes with the password */
+	struct user	*whole;		/* of user_part(): whose roles they are */
 };
 
 /* NULL when there is none of that name. */
@@ -30,12 +41,21 @@ struct user *user_local(void);
 struct user *user_ref(struct user *u);
 void user_unref(struct user *u);
 
+/* The user with no roles; user_part_add gives it those that it is to have of its own. */
+struct user *user_part(struct user *u);
+void user_part_add(struct user *part, size_t role);
+/* A super_user, or cluster_user, also without the role of that id? */
+int user_is_super_without(const struct user *u, const char *role_id);
+int user_is_cluster_without(const struct user *u, const char *role_id);
+
+/* The ids in a row of hdb_user: an array, new reference. */
+json_t *user_role_ids(const json_t *row);
 /*
- * A row of hdb_user for sysrow_put; password and role id may be NULL: not changed.
+ * A row of hdb_user for sysrow_put; password and role ids may be NULL: not changed.
  * A new password ends the refresh token; a cluster user's is kept so that the node
  * itself can log in with it.
  */
-json_t *user_row(struct ops *ops, const char *name, const char *password, const char *role_id,
+json_t *user_row(struct ops *ops, const char *name, const char *password, const json_t *role_ids,
     int cluster_user);
 /* The password of a cluster user in clear. */
 enum cluster_secret {

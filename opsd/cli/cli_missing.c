@@ -2,20 +2,28 @@
 
 #include "cli.h"
 
+static int
+role_is(const json_t *role, const char *permission)
+{
+	return (json_is_true(json_object_get(json_object_get(role, "permission"), permission)));
+}
+
 /* A permission that is `true` for one of the active users. */
 static int
 somebody_is(const json_t *users, const char *permission)
 {
 	const json_t	*user, *role;
-	size_t		 i;
+	size_t		 i, k;
+	int		 is = 0;
 
 	json_array_foreach(users, i, user) {
-		role = json_object_get(json_object_get(user, "role"), "permission");
-		if (!json_is_false(json_object_get(user, "active")) &&
-		    json_is_true(json_object_get(role, permission)))
-			return (1);
+		if (json_is_false(json_object_get(user, "active")))
+			continue;
+		is |= role_is(json_object_get(user, "role"), permission);
+		json_array_foreach(json_object_get(user, "roles"), k, role)
+			is |= role_is(role, permission);
 	}
-	return (0);
+	return (is);
 }
 
 static void

@@ -60,11 +60,9 @@ run_op(void *arg)
 }
 
 static int
-may_run(const struct request *r)
+may_run(struct request *r)
 {
-	if (r->user == NULL)
-		return (r->op->right == RIGHT_OPEN);
-	return (r->op->right != RIGHT_SUPER || r->user->super_user);
+	return (r->user == NULL ? r->op->right == RIGHT_OPEN : op_allowed(r));
 }
 
 static void
@@ -81,7 +79,7 @@ dispatch(struct request *r)
 	if (!may_run(r) && r->user == NULL)
 		reply_login(r->http);
 	else if (!may_run(r))
-		right_reply_super(r);
+		op_refuse(r);
 	else if (r->op->thread == ON_WORKER)
 		workers_run(r->ops->workers, run_op, r);
 	else if (here || r->op->thread == ON_ANY)

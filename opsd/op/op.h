@@ -28,9 +28,11 @@ struct request {
 
 enum op_right {
 	RIGHT_ANYONE,		/* any user that is logged in */
+	RIGHT_SELF,		/* the same, also when roles list operations and not this one */
 	RIGHT_OPEN,		/* also without logging in, or with credentials that are refused */
 	RIGHT_TABLE,		/* the handler asks auth.h for each table */
-	RIGHT_SUPER		/* super_user only */
+	RIGHT_SUPER,		/* super_user, and roles that list the operation */
+	RIGHT_ADMIN		/* super_user only: who may this could become one */
 };
 
 enum op_thread {
@@ -54,6 +56,13 @@ const struct op *op_page(const char *path);	/* what GET of the path is, when it 
 unsigned op_count(void);
 const struct op *op_at(unsigned number);
 unsigned op_number(const struct op *op);
+/*
+ * May who asks, who is somebody, run the operation?  From then on r->user is what it may in
+ * this operation: of its roles those that allow it.
+ */
+int op_allowed(struct request *r);
+void op_refuse(struct request *r);	/* 403 for who may not */
+
 /* What a request's body asks for, known before it is made into values. */
 struct inquiry {
 	const struct op	*op;		/* or NULL: */

@@ -211,6 +211,6 @@ get_backup(struct request *r)
 }
 
 const struct op ops_backup[] = {
-	{ "get_backup", "getBackup", RIGHT_SUPER, ON_WORKER, get_backup },
+	{ "get_backup", "getBackup", RIGHT_ADMIN, ON_WORKER, get_backup },
 	{ NULL },
 };

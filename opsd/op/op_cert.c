@@ -204,7 +204,7 @@ list_certificates(struct request *r)
 
 const struct op ops_cert[] = {
 	{ "list_certificates", "listCertificates", RIGHT_SUPER, ON_WORKER, list_certificates },
-	{ "add_certificate", "addCertificate", RIGHT_SUPER, ON_WORKER, op_cert_add },
-	{ "remove_certificate", "removeCertificate", RIGHT_SUPER, ON_WORKER, op_cert_remove },
+	{ "add_certificate", "addCertificate", RIGHT_ADMIN, ON_WORKER, op_cert_add },
+	{ "remove_certificate", "removeCertificate", RIGHT_ADMIN, ON_WORKER, op_cert_remove },
 	{ NULL }
 };

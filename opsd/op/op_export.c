@@ -146,6 +146,6 @@ export_local(struct request *r)
 }
 
 const struct op ops_export[] = {
-	{ "export_local", "exportLocal", RIGHT_SUPER, ON_WORKER, export_local },
+	{ "export_local", "exportLocal", RIGHT_ADMIN, ON_WORKER, export_local },
 	{ NULL },
 };

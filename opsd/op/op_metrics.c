@@ -4,19 +4,13 @@
 
 #include "metrics.h"
 #include "ops.h"
-#include "user.h"
+#include "right.h"
 #include "worker.h"
 
 /* GET /metrics. */
 
 #define WAITING_MAX	4	/* behind the one that is worked on */
 #define CONTENT_TYPE	"text/plain; version=0.0.4; charset=utf-8"
-
-static int
-may_read(const struct user *u)
-{
-	return (u->super_user || json_is_true(json_object_get(u->permission, "metrics_user")));
-}
 
 static void
 answer(void *arg)
@@ -32,7 +26,7 @@ answer(void *arg)
 static void
 metrics(struct request *r)
 {
-	if (!may_read(r->user))
+	if (!right_metrics(r->user))
 		reply_error(r, 403, "Metrics are for super users, and for roles with the permission "
 		    "metrics_user");
 	else if (workers_try(r->ops->pages, WAITING_MAX, answer, r) == -1)
@@ -40,6 +34,6 @@ metrics(struct request *r)
 }
 
 const struct op ops_pages[] = {
-	{ "/metrics", "metrics", RIGHT_ANYONE, ON_HTTP, metrics },
+	{ "/metrics", "metrics", RIGHT_SELF, ON_HTTP, metrics },
 	{ NULL }
 };

@@ -8,8 +8,18 @@
 #include "ops.h"
 #include "role.h"
 #include "sysrow.h"
+#include "user.h"
 
 #define ROLE_NAME_MAX	250
+
+static enum role_operation
+op_role_operation_cb(const char *name)
+{
+	const struct op *op = op_find(name);
+
+	return (op == NULL ? ROLE_OPERATION_NONE :
+	    op->right == RIGHT_ADMIN ? ROLE_OPERATION_NEVER : ROLE_OPERATION_GOOD);
+}
 
 /* The fields, then what the permission says; 1 with the request answered. */
 static int
@@ -25,7 +35,7 @@ refused(struct request *r, struct faults *f, const char *name)
 		fault(f, "'permission' must be an object");
 	if (op_faults(r, f))
 		return (1);
-	if ((why = role_refusal(r->ops->catalog, r->body)) != NULL)
+	if ((why = role_refusal(r->ops->catalog, r->body, op_role_operation_cb)) != NULL)
 		reply_json(r, 400, why);
 	return (why != NULL);
 }
@@ -175,6 +185,19 @@ alter_role(struct request *r)
 }
 
 static int
+has_role(const json_t *user, const char *id)
+{
+	json_t *ids = user_role_ids(user), *e;
+	int has = 0;
+	size_t i;
+
+	json_array_foreach(ids, i, e)
+		has |= json_is_string(e) && strcmp(json_string_value(e), id) == 0;
+	json_decref(ids);
+	return (has);
+}
+
+static int
 role_in_use(struct ops *ops, const char *id)
 {
 	json_t *users = sysrow_all(ops, SYS_USER), *user;
@@ -182,8 +205,7 @@ role_in_use(struct ops *ops, const char *id)
 	size_t i;
 
 	json_array_foreach(users, i, user)
-		used |= strcmp(row_text(user, "role"), id) == 0 &&
-		    !json_is_false(json_object_get(user, "active"));
+		used |= has_role(user, id) && !json_is_false(json_object_get(user, "active"));
 	json_decref(users);
 	return (used);
 }
@@ -226,9 +248,9 @@ list_roles(struct request *r)
 }
 
 const struct op ops_role[] = {
-	{ "add_role", "addRole", RIGHT_SUPER, ON_WORKER, add_role },
-	{ "alter_role", "alterRole", RIGHT_SUPER, ON_WORKER, alter_role },
-	{ "drop_role", "dropRole", RIGHT_SUPER, ON_WORKER, drop_role },
+	{ "add_role", "addRole", RIGHT_ADMIN, ON_WORKER, add_role },
+	{ "alter_role", "alterRole", RIGHT_ADMIN, ON_WORKER, alter_role },
+	{ "drop_role", "dropRole", RIGHT_ADMIN, ON_WORKER, drop_role },
 	{ "list_roles", "listRoles", RIGHT_SUPER, ON_WORKER, list_roles },
 	{ NULL }
 };

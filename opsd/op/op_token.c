@@ -207,6 +207,6 @@ const struct op ops_token[] = {
 	{ "create_authentication_tokens", "createTokens", RIGHT_OPEN, ON_WORKER, create_authentication_tokens },
 	{ "refresh_operation_token", "refreshOperationToken", RIGHT_OPEN, ON_WORKER, refresh_operation_token },
 	{ "login", "login", RIGHT_OPEN, ON_WORKER, login },
-	{ "logout", "logout", RIGHT_ANYONE, ON_HTTP, logout },
+	{ "logout", "logout", RIGHT_SELF, ON_HTTP, logout },
 	{ NULL }
 };

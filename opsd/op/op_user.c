@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
-#include "cluster.h"
-#include "mem.h"
 #include "op.h"
 #include "ops.h"
 #include "sysrow.h"
@@ -15,91 +12,14 @@
 
 #define PASSWORD_MAX	1000
 
-const char *
-row_text(const json_t *row, const char *name)
-{
-	const char *s = json_string_value(json_object_get(row, name));
-
-	return (s != NULL ? s : "");
-}
-
-json_t *
-role_named(struct ops *ops, const char *name)
-{
-	json_t *roles = sysrow_all(ops, SYS_ROLE), *role, *found = NULL;
-	size_t i;
-
-	json_array_foreach(roles, i, role)
-		if (found == NULL && strcmp(row_text(role, "role"), name) == 0)
-			found = json_incref(role);
-	json_decref(roles);
-	return (found);
-}
-
-int
-role_is(const json_t *role, const char *type)
-{
-	return (json_is_true(json_object_get(json_object_get(role, "permission"), type)));
-}
-
-void
-op_user_change(struct request *r, void (*fn)(struct request *r))
-{
-	struct auth *a = r->ops->auth;
-
-	auth_change_begin(a);
-	fn(r);
-	auth_change_end(a);
-}
-
-unsigned
-super_users(struct ops *ops, const char *but_user, const char *but_role)
-{
-	json_t *users = sysrow_all(ops, SYS_USER), *row;
-	unsigned n = 0;
-	size_t i;
-
-	json_array_foreach(users, i, row) {
-		struct user *u = user_from_row(ops, row);
-
-		n += u->super_user && u->active && strcmp(u->name, but_user) != 0 &&
-		    strcmp(u->role_id, but_role) != 0;
-		user_unref(u);
-	}
-	json_decref(users);
-	return (n);
-}
-
-/* The conf is freed. */
-static int
-conf_needs(struct ops *ops, struct conf *conf, const char *user, const char *role)
-{
-	const char *name = conf_bool(conf, CL_ENABLED) ? conf_str(conf, CL_USER) : NULL;
-	struct user *u = name != NULL ? user_load(ops, name) : NULL;
-	int needs = u != NULL && u->cluster_user && u->active &&
-	    (strcmp(u->name, user) == 0 || strcmp(u->role_id, role) == 0);
-
-	user_unref(u);
-	conf_free(conf);
-	return (needs);
-}
-
-int
-cluster_needs(struct ops *ops, const char *user, const char *role)
-{
-	return (conf_needs(ops, ops_conf(ops), user, role) ||
-	    conf_needs(ops, ops_conf_set(ops), user, role));
-}
-
-void
-users_changed(struct ops *ops, int cluster_user)
-{
-	auth_changed(ops->auth);
-	if (cluster_user)
-		cluster_settings(ops->cluster);
-}
-
 /* ---- making ---- */
+
+/* A string without a NUL in it. */
+static int
+is_text(const json_t *v)
+{
+	return (json_is_string(v) && strlen(json_string_value(v)) == json_string_length(v));
+}
 
 static void
 fault_username(struct faults *f, const char *name)
@@ -124,20 +44,79 @@ fault_password(struct faults *f, const char *password)
 		    PASSWORD_MAX);
 }
 
+/* A name, or an array of different ones. */
+static void
+fault_roles(struct faults *f, const json_t *v)
+{
+	const json_t *e;
+	size_t i;
+
+	if (!json_is_array(v)) {
+		fault(f, "'role' must be a string or an array");
+		return;
+	}
+	if (json_array_size(v) == 0)
+		fault(f, "'role' must contain at least 1 item");
+	if (json_array_size(v) > USER_ROLES_MAX)
+		fault(f, "'role' must contain less than or equal to %d items", USER_ROLES_MAX);
+	json_array_foreach(v, i, e) {
+		if (!is_text(e) || json_string_length(e) == 0)
+			fault(f, "'role[%zu]' must be a string", i);
+		for (size_t k = 0; k < i && i < USER_ROLES_MAX; k++)
+			if (json_equal(json_array_get(v, k), e))
+				fault(f, "'role[%zu]' is the same as 'role[%zu]'", i, k);
+	}
+}
+
+/* The roles of those names: new reference, or NULL with the first that is none in *missing. */
+static json_t *
+roles_named(struct ops *ops, const json_t *v, const char **missing)
+{
+	json_t *names = json_is_array(v) ? json_incref((json_t *)(uintptr_t)v) : json_pack("[O]", v);
+	json_t *roles = json_array(), *name, *role;
+	size_t i;
+
+	*missing = NULL;
+	json_array_foreach(names, i, name) {
+		if ((role = role_named(ops, json_string_value(name))) != NULL)
+			json_array_append_new(roles, role);
+		else if (*missing == NULL)
+			*missing = json_string_value(name);
+	}
+	json_decref(names);
+	if (*missing == NULL)
+		return (roles);
+	json_decref(roles);
+	return (NULL);
+}
+
+/* For user_row; NULL of none. */
+static json_t *
+ids_of(const json_t *roles)
+{
+	json_t *ids = roles != NULL ? json_array() : NULL;
+	const json_t *role;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)roles, i, role)
+		json_array_append(ids, json_object_get(role, "id"));
+	return (ids);
+}
+
 static void
 insert_user(struct request *r, const char *username, const char *password, int active,
-    const json_t *role)
+    const json_t *roles)
 {
-	json_t *row = user_row(r->ops, username, password, row_text(role, "id"),
-	    role_is(role, "cluster_user"));
+	int cluster = roles_are(roles, "cluster_user"), status;
+	json_t *ids = ids_of(roles), *row = user_row(r->ops, username, password, ids, cluster);
 	char *err = NULL;
-	int status;
 
+	json_decref(ids);
 	json_object_set_new(row, "active", json_boolean(active));
 	status = sysrow_insert(r->ops, SYS_USER, row, &err);
 	json_decref(row);
 	if (status == 200) {
-		users_changed(r->ops, role_is(role, "cluster_user"));
+		users_changed(r->ops, cluster);
 		reply_message(r, "%s successfully added", username);
 	} else if (status == 409) {
 		reply_error(r, 409, "User %s already exists", username);
@@ -150,25 +129,29 @@ static void
 add_user_run(struct request *r)
 {
 	struct faults f = { 0 };
-	const char *username = field_string(&f, r->body, "username", 1);
+	const char *username = field_string(&f, r->body, "username", 1), *missing;
 	const char *password = field_string(&f, r->body, "password", 1);
-	const char *role_name = field_string(&f, r->body, "role", 1);
+	const json_t *names = json_object_get(r->body, "role");
 	int active = field_bool(&f, r->body, "active", 0);
-	json_t *role, *user;
+	json_t *roles, *user;
 
+	if (names == NULL || json_is_string(names))
+		field_string(&f, r->body, "role", 1);
+	else
+		fault_roles(&f, names);
 	fault_username(&f, username);
 	fault_password(&f, password);
 	if (op_faults(r, &f))
 		return;
-	role = role_named(r->ops, role_name);
+	roles = roles_named(r->ops, names, &missing);
 	user = sysrow_get(r->ops, SYS_USER, username);
-	if (role == NULL)
-		reply_error(r, 404, "%s role not found", role_name);
+	if (roles == NULL)
+		reply_error(r, 404, "%s role not found", missing);
 	else if (user != NULL)
 		reply_error(r, 409, "User %s already exists", username);
 	else
-		insert_user(r, username, password, active != 0, role);
-	json_decref(role);
+		insert_user(r, username, password, active != 0, roles);
+	json_decref(roles);
 	json_decref(user);
 }
 
@@ -179,13 +162,6 @@ add_user(struct request *r)
 }
 
 /* ---- altering ---- */
-
-/* A string without a NUL in it. */
-static int
-is_text(const json_t *v)
-{
-	return (json_is_string(v) && strlen(json_string_value(v)) == json_string_length(v));
-}
 
 /* In the words, and with the status, that the peers' clients know; NULL: nothing wrong. */
 static const char *
@@ -198,7 +174,7 @@ alter_fault(const json_t *body)
 		return ("username is required");
 	if (password == NULL && role == NULL && active == NULL)
 		return ("nothing to update, must supply active, role or password to update");
-	if (role != NULL && (!is_text(role) || row_text(body, "role")[0] == '\0'))
+	if (role != NULL && !json_is_array(role) && (!is_text(role) || json_string_length(role) == 0))
 		return ("If role is specified, it cannot be empty.");
 	if (password != NULL && (!is_text(password) || row_text(body, "password")[0] == '\0'))
 		return ("password cannot be an empty string");
@@ -210,30 +186,31 @@ alter_fault(const json_t *body)
 /* What a user is to become. */
 struct altering {
 	const char	*username, *password;
-	const json_t	*user, *was, *role, *active;	/* role NULL: as it was */
+	const json_t	*user, *active;
+	const json_t	*was, *roles;	/* roles NULL: as they were */
 };
 
 /* 1 with the request answered. */
 static int
 alter_refused(struct request *r, const struct altering *a)
 {
-	const json_t *role = a->role != NULL ? a->role : a->was;
+	const json_t *roles = a->roles != NULL ? a->roles : a->was;
 	int active = !json_is_false(a->active != NULL ? a->active :
 	    json_object_get(a->user, "active"));
 
 	if (a->password != NULL && strlen(a->password) > PASSWORD_MAX)
 		reply_error(r, 400, "'password' length must be less than or equal to %d characters "
 		    "long", PASSWORD_MAX);
-	else if (role_is(role, "cluster_user") && !role_is(a->was, "cluster_user") &&
+	else if (roles_are(roles, "cluster_user") && !roles_are(a->was, "cluster_user") &&
 	    a->password == NULL)
 		reply_error(r, 400, "'password' is required when the role becomes one of cluster "
 		    "users");
-	else if (role_is(a->was, "super_user") && !(active && role_is(role, "super_user")) &&
+	else if (roles_are(a->was, "super_user") && !(active && roles_are(roles, "super_user")) &&
 	    !json_is_false(json_object_get(a->user, "active")) &&
 	    super_users(r->ops, a->username, "") == 0)
 		reply_error(r, 409, "User %s is the last active super_user: it cannot be made "
 		    "inactive or given another role", a->username);
-	else if (!(active && role_is(role, "cluster_user")) &&
+	else if (!(active && roles_are(roles, "cluster_user")) &&
 	    cluster_needs(r->ops, a->username, ""))
 		reply_error(r, 409, "User %s is the one of clustering.user: while clustering is "
 		    "enabled it cannot be made inactive or lose the role of a cluster_user",
@@ -246,15 +223,15 @@ alter_refused(struct request *r, const struct altering *a)
 static void
 alter_row(struct request *r, const struct altering *a)
 {
-	const json_t *role = a->role != NULL ? a->role : a->was;
-	int cluster = role_is(role, "cluster_user"), status;
-	json_t *row;
+	int cluster = roles_are(a->roles != NULL ? a->roles : a->was, "cluster_user"), status;
+	json_t *ids, *row;
 	char *err = NULL;
 
 	if (alter_refused(r, a))
 		return;
-	row = user_row(r->ops, a->username, a->password,
-	    a->role != NULL ? row_text(a->role, "id") : NULL, cluster);
+	ids = ids_of(a->roles);
+	row = user_row(r->ops, a->username, a->password, ids, cluster);
+	json_decref(ids);
 	if (a->active != NULL)
 		json_object_set(row, "active", (json_t *)(uintptr_t)a->active);
 	/* Only a cluster user's password is to be read again. */
@@ -263,7 +240,7 @@ alter_row(struct request *r, const struct altering *a)
 	status = sysrow_put(r->ops, SYS_USER, row, &err);
 	json_decref(row);
 	if (status == 200) {
-		users_changed(r->ops, cluster || role_is(a->was, "cluster_user"));
+		users_changed(r->ops, cluster || roles_are(a->was, "cluster_user"));
 		reply_json(r, 200, json_pack("{s:s, s:[s], s:[]}", "message",
 		    "updated 1 of 1 records", "update_hashes", a->username, "skipped_hashes"));
 	} else
@@ -273,26 +250,32 @@ alter_row(struct request *r, const struct altering *a)
 static void
 alter_user_run(struct request *r)
 {
-	const char *wrong = alter_fault(r->body), *name = row_text(r->body, "role");
+	const char *wrong = alter_fault(r->body), *missing = NULL;
+	const json_t *names = json_object_get(r->body, "role");
 	struct altering a = { .username = row_text(r->body, "username"),
 	    .password = json_string_value(json_object_get(r->body, "password")),
 	    .active = json_object_get(r->body, "active") };
-	json_t *user, *was, *role;
+	struct faults f = { 0 };
+	json_t *user, *was, *roles;
 
 	if (wrong != NULL) {
 		reply_error(r, 500, "%s", wrong);
 		return;
 	}
+	if (json_is_array(names))
+		fault_roles(&f, names);
+	if (op_faults(r, &f))
+		return;
 	a.user = user = sysrow_get(r->ops, SYS_USER, a.username);
-	a.was = was = sysrow_get(r->ops, SYS_ROLE, row_text(user, "role"));
-	a.role = role = name[0] != '\0' ? role_named(r->ops, name) : NULL;
-	if (name[0] != '\0' && role == NULL)
-		reply_error(r, 404, "Update failed.  Requested '%s' role not found.", name);
+	a.was = was = roles_of(r->ops, user);
+	a.roles = roles = names != NULL ? roles_named(r->ops, names, &missing) : NULL;
+	if (missing != NULL)
+		reply_error(r, 404, "Update failed.  Requested '%s' role not found.", missing);
 	else if (user == NULL)
 		reply_error(r, 404, "User %s does not exist", a.username);
 	else
 		alter_row(r, &a);
-	json_decref(role);
+	json_decref(roles);
 	json_decref(was);
 	json_decref(user);
 }
@@ -338,14 +321,21 @@ drop_user(struct request *r)
 
 /* ---- showing ---- */
 
-/* As others see it: without secrets, with its whole role; takes the reference. */
+/*
+ * As others see it: without secrets, with its whole role; with all of them, when there are
+ * several, as clients look for one.  Takes the reference.
+ */
 static json_t *
 shown_user(struct ops *ops, json_t *user, int times)
 {
-	json_t *role = sysrow_get(ops, SYS_ROLE, row_text(user, "role"));
-	json_t *o = json_pack("{s:O?, s:b, s:o?}", "username", json_object_get(user, "username"),
-	    "active", !json_is_false(json_object_get(user, "active")), "role", role);
+	json_t *roles = roles_of(ops, user);
+	json_t *o = json_pack("{s:O?, s:b, s:O?}", "username", json_object_get(user, "username"),
+	    "active", !json_is_false(json_object_get(user, "active")), "role",
+	    json_array_get(roles, 0));
 
+	if (json_array_size(roles) > 1)
+		json_object_set(o, "roles", roles);
+	json_decref(roles);
 	if (times) {
 		json_object_set(o, "__createdtime__", json_object_get(user, "__createdtime__"));
 		json_object_set(o, "__updatedtime__", json_object_get(user, "__updatedtime__"));
@@ -373,17 +363,17 @@ user_info(struct request *r)
 
 	if (user != NULL)
 		reply_json(r, 200, shown_user(r->ops, user, 1));
-	else
-		reply_json(r, 200, json_pack("{s:s, s:b, s:{s:s?, s:s?, s:O?}}", "username",
-		    r->user->name, "active", 1, "role", "id", r->user->role_id, "role",
-		    r->user->role, "permission", r->user->permission));
+	else		/* the domain socket's */
+		reply_json(r, 200, json_pack("{s:s, s:b, s:{s:s, s:s, s:O}}", "username",
+		    r->user->name, "active", 1, "role", "id", r->user->roles[0]->id, "role",
+		    r->user->roles[0]->name, "permission", r->user->roles[0]->permission));
 }
 
 const struct op ops_user[] = {
-	{ "add_user", "addUser", RIGHT_SUPER, ON_WORKER, add_user },
-	{ "alter_user", "alterUser", RIGHT_SUPER, ON_WORKER, alter_user },
-	{ "drop_user", "dropUser", RIGHT_SUPER, ON_WORKER, drop_user },
+	{ "add_user", "addUser", RIGHT_ADMIN, ON_WORKER, add_user },
+	{ "alter_user", "alterUser", RIGHT_ADMIN, ON_WORKER, alter_user },
+	{ "drop_user", "dropUser", RIGHT_ADMIN, ON_WORKER, drop_user },
 	{ "list_users", "listUsersExternal", RIGHT_SUPER, ON_WORKER, list_users },
-	{ "user_info", "userInfo", RIGHT_ANYONE, ON_WORKER, user_info },
+	{ "user_info", "userInfo", RIGHT_SELF, ON_WORKER, user_info },
 	{ NULL }
 };

@@ -13,9 +13,13 @@ const char *row_text(const json_t *row, const char *name);	/* "" when it is no s
 json_t *role_named(struct ops *ops, const char *name);		/* new reference, or NULL */
 int role_is(const json_t *role, const char *type);	/* "super_user", "cluster_user" */
 
+/* The roles that a row of hdb_user has, an array; new reference. */
+json_t *roles_of(struct ops *ops, const json_t *user);
+int roles_are(const json_t *roles, const char *type);		/* one of them is */
+
 /* Runs fn while nobody else changes users or roles; it answers the request. */
 void op_user_change(struct request *r, void (*fn)(struct request *r));
-/* Active super_users; without the user of that name, and without those of the role of that id. */
+/* Active super_users; without the user of that name, and were it not for the role of that id. */
 unsigned super_users(struct ops *ops, const char *but_user, const char *but_role);
 /*
  * Is the user, or the role of that id, what the node is a member of the cluster with?  By the

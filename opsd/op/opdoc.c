@@ -84,7 +84,9 @@ opdoc_right(enum op_right right)
 		[RIGHT_ANYONE] = "For every user.",
 		[RIGHT_OPEN] = "For everybody, without credentials, too.",
 		[RIGHT_TABLE] = "For users whose role has the right in the table, and super users.",
-		[RIGHT_SUPER] = "For super users.",
+		[RIGHT_SELF] = "For every user.",
+		[RIGHT_SUPER] = "For super users, and users whose role lists it in operations.",
+		[RIGHT_ADMIN] = "For super users.",
 	};
 
 	return (words[right]);

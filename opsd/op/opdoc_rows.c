@@ -121,7 +121,7 @@ const struct op_doc opdoc_rows[] = {
 		    "Where it is; http or https." },
 		{ KIND_OBJECT, "passthrough_headers", NULL, OP_NONE,
 		    "{\"Authorization\": \"Bearer TOKEN\"}", "Headers that are sent along." }, CSV) },
-	{ "export_local", NULL, RIGHT_SUPER, "Write what a search finds to a file on the node. A job.",
+	{ "export_local", NULL, RIGHT_ADMIN, "Write what a search finds to a file on the node. A job.",
 	    OP_FIELDS(
 		{ KIND_TEXT, "format", NULL, OP_REQUIRED, "json", "json or csv." },
 		{ KIND_TEXT, "path", NULL, OP_REQUIRED, "/srv/export", "The folder on the node." },

@@ -462,6 +462,94 @@ job_over()
 	done
 }
 
+@test "operations: a role's users may those alone, and those that are for super users" {
+	local all='"read":true,"insert":true,"update":true,"delete":true,"attribute_permissions":[]' q
+
+	ok n1 "{\"operation\":\"add_role\",\"role\":\"few\",\"permission\":{\"operations\":[\"search_by_id\",\"insert\",\"system_information\"],\"dev\":{\"tables\":{\"dog\":{$all}}}}}"
+	make_user few few
+	as few 200 '{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["id"]}' '. == [{"id":1}]'
+	# Its other name is the same operation.
+	as few 200 '{"operation":"search_by_hash","database":"dev","table":"dog","hash_values":[1],"get_attributes":["id"]}'
+	as few 200 "$(write insert '{"id":90}')"
+	as few 200 '{"operation":"system_information","attributes":["time"]}'
+	as few 200 '{"operation":"user_info"}' '.role.permission.operations | length == 3'
+	as few 200 '{"operation":"create_authentication_tokens"}'
+	as few 200 '{"operation":"logout"}'
+	as few 403 "$(write update '{"id":90}')" ".error == \"$error\" and
+	    .unauthorized_access == [\"Operation 'update' is not among the operations of your role\"]"
+	for q in delete describe_all describe_table search_by_value csv_data_load get_job create_table; do
+		as few 403 "{\"operation\":\"$q\",\"database\":\"dev\",\"table\":\"dog\",\"ids\":[90]}"
+	done
+	# Rights in tables are still needed, and nothing else of a super user comes with one operation.
+	as few 403 "$(write insert '{"id":1}' secret)"
+	as few 403 '{"operation":"get_configuration"}' ".unauthorized_access == [\"Operation 'getConfiguration' is restricted to 'super_user' roles\"]"
+	as few 403 '{"operation":"search_by_id","database":"system","table":"hdb_user","ids":["root"],"get_attributes":["*"]}'
+	ok n1 "{\"operation\":\"alter_role\",\"id\":\"few\",\"permission\":{\"operations\":[],\"dev\":{\"tables\":{\"dog\":{$all}}}}}"
+	as few 403 '{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["id"]}'
+	while read -r q; do
+		as root 400 "{\"operation\":\"add_role\",\"role\":\"bad\",\"permission\":{\"operations\":$q}}" '.main_permissions | length == 1'
+	done <<-'END'
+	"insert"
+	true
+	[1]
+	["nothing"]
+	["insert","add_user"]
+	["alter_role"]
+	["set_configuration"]
+	["get_backup"]
+	["export_local"]
+	["/metrics"]
+	END
+	as root 400 '{"operation":"add_role","role":"bad","permission":{"super_user":true,"operations":["insert"]}}'
+	delete n1 dog 90
+}
+
+@test "several roles: what any of them allows, and no more" {
+	local get='{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":'
+
+	ok n1 '{"operation":"add_role","role":"ages","permission":{"dev":{"tables":{"dog":{"read":true,"insert":false,"update":false,"delete":false,"attribute_permissions":[{"attribute_name":"age","read":true,"insert":false,"update":false}]}}}}}'
+	ok n1 '{"operation":"add_role","role":"namer","permission":{"dev":{"tables":{"dog":{"read":false,"insert":true,"update":true,"delete":false,"attribute_permissions":[{"attribute_name":"name","read":false,"insert":true,"update":true}]}}}}}'
+	ok n1 '{"operation":"add_role","role":"watch","permission":{"operations":["system_information"],"dev":{"tables":{"secret":{"read":true,"insert":false,"update":false,"delete":false,"attribute_permissions":[]}}}}}'
+	ok n1 '{"operation":"add_user","role":["ages","namer"],"username":"both","password":"both-pw"}'
+	as both 200 "$get[\"*\"]}" '.[0] | has("age") and has("id") and (has("name") | not)'
+	as both 200 "$(write insert '{"id":95,"name":"x"}')"
+	as both 403 "$(write insert '{"id":96,"age":1}')" '.unauthorized_access[0].required_attribute_permissions ==
+	    [{"attribute_name":"age","required_permissions":["insert"]}]'
+	as both 403 "$get[\"name\"]}"
+	as both 403 "$get[\"pin\"]}" ".invalid_schema_items == [\"Attribute 'pin' does not exist on 'dev.dog'\"]"
+	as both 403 '{"operation":"delete","database":"dev","table":"dog","ids":[95]}' '.unauthorized_access[0].required_table_permissions == ["delete"]'
+	as both 403 '{"operation":"system_information"}'
+	as both 200 '{"operation":"user_info"}' '.role.role == "ages" and (.roles | map(.role) == ["ages","namer"])'
+	# One that is limited to operations limits nothing but itself.
+	ok n1 '{"operation":"alter_user","username":"both","role":["watch","namer"]}'
+	as both 200 '{"operation":"system_information","attributes":["time"]}'
+	as both 200 "$(write insert '{"id":96,"name":"x"}')"
+	as both 403 "$get[\"age\"]}" '.unauthorized_access[0].required_table_permissions == ["read"]'
+	as both 403 '{"operation":"search_by_id","database":"dev","table":"secret","ids":[1],"get_attributes":["*"]}' \
+	    ".invalid_schema_items == [\"Table 'dev.secret' does not exist\"]"
+	ok n1 '{"operation":"list_users"}' '.[] | select(.username == "both") | .roles | map(.id) == ["watch","namer"]'
+	refused n1 409 '{"operation":"drop_role","id":"namer"}' 'Cannot drop role namer'
+	ok n1 '{"operation":"alter_user","username":"both","role":"reader"}'
+	as both 200 '{"operation":"user_info"}' '.role.role == "reader" and (has("roles") | not)'
+	as both 403 "$(write insert '{"id":97,"name":"x"}')"
+	while IFS='|' read -r code q; do
+		as root "$code" "{\"operation\":\"add_user\",\"username\":\"bad\",\"password\":\"p\",\"role\":$q}"
+		as root "$code" "{\"operation\":\"alter_user\",\"username\":\"both\",\"role\":$q}"
+	done <<-'END'
+	400|[]
+	400|["reader","reader"]
+	400|["reader",1]
+	400|[""]
+	404|["reader","nobody"]
+	END
+	# Who is a super user by one of several is one, and the last one stays.
+	ok n1 '{"operation":"alter_user","username":"both","role":["reader","super_user"]}'
+	as both 200 '{"operation":"list_users"}'
+	as both 200 '{"operation":"describe_table","database":"dev","table":"secret"}'
+	ok n1 '{"operation":"delete","database":"dev","table":"dog","ids":[95,96]}'
+	ok n1 '{"operation":"drop_user","username":"both"}'
+}
+
 @test "structure_user: all databases, or those listed" {
 	as builder 200 '{"operation":"create_table","database":"vault","table":"b1","primary_key":"id"}'
 	as builder 200 '{"operation":"create_attribute","database":"vault","table":"b1","attribute":"a"}'

@@ -158,7 +158,7 @@ test_reading_a_body(void **state)
 	op = read_body("{\"operation\":\"user_info\"}", &b, &err);
 	assert_non_null(op);
 	assert_string_equal(op->internal, "userInfo");
-	assert_int_equal(op->right, RIGHT_ANYONE);
+	assert_int_equal(op->right, RIGHT_SELF);
 	json_decref(b);
 }
 

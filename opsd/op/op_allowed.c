@@ -1,0 +1,70 @@
+#include "config.h"
+
+#include "op.h"
+
+#include "opdoc.h"
+#include "right.h"
+#include "user.h"
+
+/* Which operations a user may run at all: roles may be limited to some. */
+
+static int
+lists(const struct user_role *role, const struct op *op)
+{
+	const struct op_doc *doc = opdoc_find(op->name);
+
+	if (json_object_get(role->operations, op->name) != NULL)
+		return (1);
+	/* An operation's other name is the same one. */
+	return (doc != NULL && (json_object_get(role->operations, doc->name) != NULL ||
+	    (doc->old != NULL && json_object_get(role->operations, doc->old) != NULL)));
+}
+
+/*
+ * The user with those of its roles that allow the operation.  One that is for super users is
+ * granted by being listed, as super users have it.
+ */
+static struct user *
+limit(struct user *u, const struct op *op)
+{
+	struct user *part = user_part(u);
+
+	for (size_t i = 0; i < u->nroles; i++) {
+		int listed = u->roles[i]->operations != NULL && lists(u->roles[i], op);
+
+		if (listed || u->roles[i]->operations == NULL)
+			user_part_add(part, i);
+		part->super_user |= listed && op->right == RIGHT_SUPER;
+	}
+	return (part);
+}
+
+static int
+is_for_super(const struct op *op)
+{
+	return (op->right == RIGHT_SUPER || op->right == RIGHT_ADMIN);
+}
+
+int
+op_allowed(struct request *r)
+{
+	struct user *part;
+
+	if (r->op->right == RIGHT_OPEN || r->op->right == RIGHT_SELF || r->user->super_user)
+		return (1);
+	if (r->user->limited) {
+		part = limit(r->user, r->op);
+		user_unref(r->user);
+		r->user = part;
+	}
+	return (is_for_super(r->op) ? r->user->super_user : r->user->nroles > 0);
+}
+
+void
+op_refuse(struct request *r)
+{
+	if (is_for_super(r->op))
+		right_reply_super(r);
+	else
+		right_reply_operation(r);
+}

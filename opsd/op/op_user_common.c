@@ -1,0 +1,125 @@
+#include "config.h"
+
+#include "op_user.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth.h"
+#include "cluster.h"
+#include "op.h"
+#include "ops.h"
+#include "sysrow.h"
+#include "user.h"
+
+/* What the operations on users and on roles have in common. */
+
+const char *
+row_text(const json_t *row, const char *name)
+{
+	const char *s = json_string_value(json_object_get(row, name));
+
+	return (s != NULL ? s : "");
+}
+
+json_t *
+role_named(struct ops *ops, const char *name)
+{
+	json_t *roles = sysrow_all(ops, SYS_ROLE), *role, *found = NULL;
+	size_t i;
+
+	json_array_foreach(roles, i, role)
+		if (found == NULL && strcmp(row_text(role, "role"), name) == 0)
+			found = json_incref(role);
+	json_decref(roles);
+	return (found);
+}
+
+int
+role_is(const json_t *role, const char *type)
+{
+	return (json_is_true(json_object_get(json_object_get(role, "permission"), type)));
+}
+
+int
+roles_are(const json_t *roles, const char *type)
+{
+	const json_t *role;
+	size_t i;
+	int are = 0;
+
+	json_array_foreach(roles, i, role)
+		are |= role_is(role, type);
+	return (are);
+}
+
+json_t *
+roles_of(struct ops *ops, const json_t *user)
+{
+	json_t *ids = user_role_ids(user), *roles = json_array(), *id, *role;
+	size_t i;
+
+	json_array_foreach(ids, i, id)
+		if (json_is_string(id) &&
+		    (role = sysrow_get(ops, SYS_ROLE, json_string_value(id))) != NULL)
+			json_array_append_new(roles, role);
+	json_decref(ids);
+	return (roles);
+}
+
+void
+op_user_change(struct request *r, void (*fn)(struct request *r))
+{
+	struct auth *a = r->ops->auth;
+
+	auth_change_begin(a);
+	fn(r);
+	auth_change_end(a);
+}
+
+unsigned
+super_users(struct ops *ops, const char *but_user, const char *but_role)
+{
+	json_t *users = sysrow_all(ops, SYS_USER), *row;
+	unsigned n = 0;
+	size_t i;
+
+	json_array_foreach(users, i, row) {
+		struct user *u = user_from_row(ops, row);
+
+		n += u->active && strcmp(u->name, but_user) != 0 &&
+		    user_is_super_without(u, but_role);
+		user_unref(u);
+	}
+	json_decref(users);
+	return (n);
+}
+
+/* The conf is freed. */
+static int
+conf_needs(struct ops *ops, struct conf *conf, const char *user, const char *role)
+{
+	const char *name = conf_bool(conf, CL_ENABLED) ? conf_str(conf, CL_USER) : NULL;
+	struct user *u = name != NULL ? user_load(ops, name) : NULL;
+	int needs = u != NULL && u->cluster_user && u->active &&
+	    (strcmp(u->name, user) == 0 || !user_is_cluster_without(u, role));
+
+	user_unref(u);
+	conf_free(conf);
+	return (needs);
+}
+
+int
+cluster_needs(struct ops *ops, const char *user, const char *role)
+{
+	return (conf_needs(ops, ops_conf(ops), user, role) ||
+	    conf_needs(ops, ops_conf_set(ops), user, role));
+}
+
+void
+users_changed(struct ops *ops, int cluster_user)
+{
+	auth_changed(ops->auth);
+	if (cluster_user)
+		cluster_settings(ops->cluster);
+}
