@@ -140,32 +140,47 @@ conf_give(struct conf *c, enum conf_layer layer, enum conf_key key, const json_t
 	c->given[layer][key] = checked;
 }
 
-/* `known_only`: keys of another version are passed over. */
+/* Where a tree comes from. */
+struct conf_source {
+	enum conf_layer	 layer;
+	int		 known_only;	/* keys of another version are passed over */
+	const char	*path;		/* the file, or NULL */
+	const json_t	*lines;		/* of its keys */
+};
+
 static void
-conf_walk(struct conf *c, enum conf_layer layer, const json_t *tree, const char *prefix,
-    int known_only, struct buf *errs)
+conf_walk(struct conf *c, const struct conf_source *source, const json_t *tree,
+    const char *prefix, struct buf *errs)
 {
+	enum conf_layer	 layer = source->layer;
 	const char	*name;
 	char		*path;
 	json_t		*v;
+	size_t		 was;
 	int		 key, section;
 
 	json_object_foreach((json_t *)tree, name, v) {
 		path = xasprintf("%s%s%.200s", prefix, *prefix != '\0' ? "." : "", name);
 		section = conf_is_section(path);
+		was = errs->len;
+		key = conf_find(path);
 		if (strlen(path) > 1000)
 			conf_fault(errs, "'%.100s...' is nested too deep", path);
-		else if ((key = conf_find(path)) == ROOT_PATH && layer == LAYER_SETTINGS)
+		else if (key == ROOT_PATH && layer == LAYER_SETTINGS)
 			conf_fault(errs, "'rootPath' cannot be set here: the settings lie below it");
 		else if (key != -1)
 			conf_give(c, layer, (enum conf_key)key, v, errs);
 		else if (json_object_size(v) > 0)
-			conf_walk(c, layer, v, path, known_only, errs);
+			conf_walk(c, source, v, path, errs);
 		else if (section && !json_is_null(v) && !json_is_object(v))
 			conf_fault(errs, "'%s' must be an object", path);
-		else if (!section && !known_only)
+		else if (!section && !source->known_only)
 			conf_fault(errs, "unknown key '%s', did you mean '%s'?", path,
 			    conf_nearest(path));
+		/* What lies in it has its own lines. */
+		if (source->path != NULL && (key != -1 || json_object_size(v) == 0))
+			conf_fault_place(errs, was, source->path,
+			    json_integer_value(json_object_get(source->lines, path)));
 		free(path);
 	}
 }
@@ -173,16 +188,19 @@ conf_walk(struct conf *c, enum conf_layer layer, const json_t *tree, const char 
 static void
 conf_read_yaml(struct conf *c, enum conf_layer layer, const char *path, struct buf *errs)
 {
-	char	*err;
-	json_t	*tree = yaml_load(path, &err);
+	struct conf_source	 source = { .layer = layer, .path = path };
+	char			*err;
+	json_t			*lines, *tree = yaml_load_lines(path, &lines, &err);
 
+	source.lines = lines;
 	if (tree == NULL)
 		conf_fault(errs, "%s", err);
 	else if (!json_is_object(tree))
 		conf_fault(errs, "%s: must hold keys and values", path);
 	else
-		conf_walk(c, layer, tree, "", 0, errs);
+		conf_walk(c, &source, tree, "", errs);
 	free(err);
+	json_decref(lines);
 	json_decref(tree);
 }
 
@@ -323,6 +341,18 @@ conf_loaded(struct conf *c, int together, struct buf *errs, char **err)
 	return (NULL);
 }
 
+struct conf *
+conf_load_file(const char *path, int argc, char **argv, char **err)
+{
+	struct conf	*c = xcalloc(1, sizeof *c);
+	struct buf	 errs = { 0 };
+
+	if (path != NULL)
+		conf_read_yaml(c, LAYER_FILE, path, &errs);
+	conf_read_flags(c, argc, argv, &errs);
+	return (conf_loaded(c, 1, &errs, err));
+}
+
 static struct conf *
 conf_read(const char *path, int argc, char **argv, int own, char **err)
 {
@@ -352,11 +382,12 @@ conf_load_client(const char *path, int argc, char **argv, char **err)
 struct conf *
 conf_from_tree(const json_t *tree, char **err)
 {
-	struct conf	*c = xcalloc(1, sizeof *c);
-	struct buf	 errs = { 0 };
+	const struct conf_source	 source = { .layer = LAYER_FILE, .known_only = 1 };
+	struct conf			*c = xcalloc(1, sizeof *c);
+	struct buf			 errs = { 0 };
 
 	if (json_is_object(tree))
-		conf_walk(c, LAYER_FILE, tree, "", 1, &errs);
+		conf_walk(c, &source, tree, "", &errs);
 	else
 		conf_fault(&errs, "the configuration must be an object");
 	return (conf_loaded(c, 0, &errs, err));

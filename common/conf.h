@@ -37,6 +37,10 @@ struct conf *conf_load(const char *path, int argc, char **argv, char **err);
  * without the settings then, and without checks of keys against each other.
  */
 struct conf *conf_load_client(const char *path, int argc, char **argv, char **err);
+/* The file alone: without environment and settings, for one that is meant for another host. */
+struct conf *conf_load_file(const char *path, int argc, char **argv, char **err);
+/* Misspelt variables of the environment, a line each; NULL: none.  Caller frees. */
+char *conf_env_warnings(void);
 /* From a tree as conf_tree gives (the SETTINGS message). */
 struct conf *conf_from_tree(const json_t *tree, char **err);
 void conf_free(struct conf *c);

@@ -33,6 +33,8 @@ char *conf_upper(const char *name);	/* as in the environment; caller frees */
 
 /* Faults are lines in a buf. */
 void conf_fault(struct buf *errs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Faults from `from` on begin with where they are: "file:3: ". */
+void conf_fault_place(struct buf *errs, size_t from, const char *path, long long line);
 /* They become the caller's text: -1; 0: there are none.  Frees errs. */
 int conf_faults(struct buf *errs, char **err);
 /* The value in its final form, a new reference; NULL with a fault. */

@@ -34,6 +34,27 @@ conf_fault(struct buf *errs, const char *fmt, ...)
 	free(text);
 }
 
+void
+conf_fault_place(struct buf *errs, size_t from, const char *path, long long line)
+{
+	struct buf	 new = { 0 };
+	const char	*s = (const char *)errs->data + from, *end = (const char *)errs->data + errs->len;
+	const char	*stop;
+
+	if (errs->len == from)
+		return;
+	/* Lines, before all of which but the very first there is an end. */
+	s += *s == '\n';
+	for (; s < end; s = stop + 1) {
+		stop = memchr(s, '\n', (size_t)(end - s));
+		stop = stop != NULL ? stop : end;
+		conf_fault(&new, "%s:%lld: %.*s", path, line, (int)(stop - s), s);
+	}
+	errs->len = from;
+	conf_fault(errs, "%.*s", (int)new.len, (const char *)new.data);
+	buf_free(&new);
+}
+
 int
 conf_faults(struct buf *errs, char **err)
 {

@@ -178,6 +178,30 @@ log_line(enum log_level level, const char *fmt, ...)
 }
 
 void
+log_error(const char *fmt, ...)
+{
+	va_list	ap;
+	int	saved = errno;
+
+	va_start(ap, fmt);
+	log_write(LOG_ERROR, saved, fmt, ap);
+	va_end(ap);
+	errno = saved;
+}
+
+void
+log_errorx(const char *fmt, ...)
+{
+	va_list	ap;
+	int	saved = errno;
+
+	va_start(ap, fmt);
+	log_write(LOG_ERROR, 0, fmt, ap);
+	va_end(ap);
+	errno = saved;
+}
+
+void
 log_warn(const char *fmt, ...)
 {
 	va_list	ap;

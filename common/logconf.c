@@ -43,7 +43,7 @@ set_file(const char *name, const struct conf *c)
 	if (logfile_set(&o) == 0)
 		return;
 	log_set_std(1);
-	log_warn("log: %s/%s.log", o.dir, name);
+	log_error("log: %s/%s.log", o.dir, name);
 }
 
 void

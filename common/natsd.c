@@ -372,7 +372,7 @@ start(struct natsd *d)
 	d->slow = 0;
 	d->pid = tool_spawn(argv, &d->output_fd);
 	if (d->pid == -1) {
-		log_warn("%s server: cannot start %s", d->name, d->binary);
+		log_error("%s server: cannot start %s", d->name, d->binary);
 		d->pid = 0;
 		d->output_fd = -1;
 		set_state(d, STATE_BACKOFF);
@@ -423,7 +423,7 @@ natsd_new(struct event_base *base, const struct natsd_opts *o,
 		fatalx("%s server: no timer", o->name);
 	d->log.name = d->name;
 	if (file_make_folder(d->dir) == -1)
-		log_warn("%s server: %s", o->name, d->dir);	/* natsd_configure tries again */
+		log_error("%s server: %s", o->name, d->dir);	/* natsd_configure tries again */
 	return (d);
 }
 

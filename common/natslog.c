@@ -53,15 +53,18 @@ natslog_line(struct natslog *l, const char *line)
 	const char		*text = strstr(line, "] [");
 	size_t			 i;
 	int			 warn = text == NULL && strncmp(line, "nats-server: ", 13) == 0;
+	int			 fatal_one;
 
 	text = text != NULL ? text + 2 : line;
+	fatal_one = warn || strncmp(text, "[FTL] ", 6) == 0;
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (strncmp(text, bad[i], 6) == 0)
 			warn = 1;
 	if (text[0] == '[' && strlen(text) > 6)
 		text += 6;
+	/* It ends with what is fatal. */
 	if (warn && !is_noise(text) && may_warn(l))
-		log_warnx("%s server: %s", l->name, text);
+		log_line(fatal_one ? LOG_ERROR : LOG_WARN, "%s server: %s", l->name, text);
 	else
 		log_debug("%s server: %s", l->name, text);
 }

@@ -30,7 +30,7 @@ struct svc_priv {
 	struct event	*term, *intr, *hup, *watchdog;
 	char		*pid_path;
 	int		 pid_fd;
-	int		 check_only;
+	int		 check_only;	/* 2: the file alone */
 	int		 stopping, restart;
 	char		**args;		/* of main */
 };
@@ -39,9 +39,10 @@ static void __attribute__((noreturn))
 svc_usage(const char *name, int status)
 {
 	fprintf(status == 0 ? stdout : stderr,
-	    "usage: %s [-nv] [-c file] [--KEY value ...]\n"
+	    "usage: %s [-nNv] [-c file] [--KEY value ...]\n"
 	    "  -c file      configuration file (YAML)\n"
 	    "  -n           check the configuration and exit\n"
+	    "  -N           check the file alone: without environment, settings and certificates\n"
 	    "  -v           print the version and exit\n"
 	    "  --KEY value  any key of the configuration, such as --CLUSTERING_NODENAME n1\n", name);
 	exit(status);
@@ -79,8 +80,8 @@ svc_take_letters(struct svc *s, int i, int argc, char **argv)
 	const char	*p;
 
 	for (p = argv[i] + 1; *p != '\0'; p++) {
-		if (*p == 'n') {
-			s->priv->check_only = 1;
+		if (*p == 'n' || *p == 'N') {
+			s->priv->check_only = *p == 'N' ? 2 : 1;
 		} else if (*p == 'v') {
 			svc_version();
 		} else if (*p == 'h') {
@@ -130,9 +131,11 @@ svc_print(const char *before, char *lines)
 static void __attribute__((noreturn))
 svc_check(struct svc *s)
 {
-	char	*warnings, *err;
-	int	 rc = tlsconf_check(s->conf, &warnings, &err);
+	char	*warnings = NULL, *err = NULL;
+	int	 rc = s->priv->check_only == 2 ? 0 : tlsconf_check(s->conf, &warnings, &err);
 
+	if (s->priv->check_only == 1)
+		svc_print("warning: ", conf_env_warnings());
 	svc_print("warning: ", warnings);
 	svc_print("", err);
 	if (rc == -1)
@@ -141,19 +144,29 @@ svc_check(struct svc *s)
 	exit(0);
 }
 
+/* Lines of the log, which are freed. */
+static void
+svc_log(enum log_level level, char *lines)
+{
+	char	*line, *rest = lines;
+
+	while (rest != NULL && (line = strsep(&rest, "\n")) != NULL)
+		log_line(level, "configuration: %s", line);
+	free(lines);
+}
+
 static void
 svc_load_conf(struct svc *s)
 {
-	char	*err, *line, *rest;
+	struct conf *(*load)(const char *, int, char **, char **) =
+	    s->priv->check_only == 2 ? conf_load_file : conf_load;
+	char	*err;
 
-	if ((s->conf = conf_load(s->conf_file, s->argc, s->argv, &err)) == NULL) {
-		if (s->priv->check_only) {
+	if ((s->conf = load(s->conf_file, s->argc, s->argv, &err)) == NULL) {
+		if (s->priv->check_only)
 			svc_print("", err);
-			exit(1);
-		}
-		for (rest = err; (line = strsep(&rest, "\n")) != NULL;)
-			log_line(LOG_ERROR, "configuration: %s", line);
-		free(err);
+		else
+			svc_log(LOG_ERROR, err);
 		exit(1);
 	}
 	if (s->priv->check_only)
@@ -235,7 +248,7 @@ svc_hup_cb(evutil_socket_t sig, short what, void *arg)
 
 	svc_notify_reloading();
 	if (logfile_reopen() == -1)
-		log_warn("log: cannot be opened anew");
+		log_error("log: cannot be opened anew");
 	if (s->on_hup != NULL)
 		s->on_hup(s, s->hup_arg);
 	sd_notify(0, "READY=1");
@@ -319,6 +332,7 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	svc_make_folder(conf_str(s->conf, RUN_PATH));
 	svc_pid_file(s);
 	log_conf(name, s->conf);	/* now that nobody else writes the file */
+	svc_log(LOG_WARN, conf_env_warnings());
 	svc_loop(s);
 	return (s);
 }

@@ -20,6 +20,8 @@
 struct yaml_in {
 	const char	*name;		/* file, or "yaml" */
 	char		**err;
+	json_t		*lines;		/* of keys; NULL: not asked for */
+	struct buf	 at;		/* the dotted name of what is read */
 };
 
 static json_t *yaml_node(struct yaml_in *, struct fy_node *, int);
@@ -180,13 +182,27 @@ yaml_sequence(struct yaml_in *in, struct fy_node *node, int depth)
 	return (list);
 }
 
+/* Into a key, whose line is kept; how long the name was before. */
+static size_t
+yaml_enter(struct yaml_in *in, struct fy_node *key, const char *name)
+{
+	const struct fy_mark	*mark = fy_token_start_mark(fy_node_get_scalar_token(key));
+	size_t			 was = in->at.len;
+
+	buf_addf(&in->at, "%s%s", was > 0 ? "." : "", name);
+	if (in->lines != NULL && mark != NULL)
+		json_object_setn_new(in->lines, (const char *)in->at.data, in->at.len,
+		    json_integer(mark->line + 1));
+	return (was);
+}
+
 static int
 yaml_pair(struct yaml_in *in, struct fy_node_pair *pair, json_t *object, int depth)
 {
 	struct fy_node	*key = fy_node_pair_key(pair);
 	const char	*s = NULL;
 	char		*name;
-	size_t		 n = 0;
+	size_t		 n = 0, was;
 	json_t		*v;
 	int		 r = -1;
 
@@ -197,11 +213,13 @@ yaml_pair(struct yaml_in *in, struct fy_node_pair *pair, json_t *object, int dep
 		return (-1);
 	}
 	name = xstrndup(s, n);
+	was = yaml_enter(in, key, name);
 	if (json_object_get(object, name) != NULL)
 		yaml_fault_at(in, key, "this key is there twice");
 	else if ((v = yaml_node(in, fy_node_pair_value(pair), depth + 1)) != NULL &&
 	    (r = json_object_set_new(object, name, v)) == -1)
 		yaml_fault_at(in, key, "a key is not valid UTF-8");
+	in->at.len = was;
 	free(name);
 	return (r);
 }
@@ -285,9 +303,9 @@ yaml_document(struct yaml_in *in, struct fy_parser *parser)
 }
 
 static json_t *
-yaml_read(const char *name, const char *text, size_t n, char **err)
+yaml_read(const char *name, const char *text, size_t n, json_t *lines, char **err)
 {
-	struct yaml_in		 in = { .name = name, .err = err };
+	struct yaml_in		 in = { .name = name, .err = err, .lines = lines };
 	struct fy_diag_cfg	 dcfg;
 	struct fy_diag		*diag;
 	struct fy_parse_cfg	 cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG };
@@ -319,13 +337,14 @@ yaml_read(const char *name, const char *text, size_t n, char **err)
 		fy_parser_destroy(parser);
 	}
 	fy_diag_destroy(diag);
+	buf_free(&in.at);
 	return (v);
 }
 
 json_t *
 yaml_parse(const char *text, char **err)
 {
-	return (yaml_read("yaml", text, strlen(text), err));
+	return (yaml_read("yaml", text, strlen(text), NULL, err));
 }
 
 static int
@@ -345,8 +364,8 @@ yaml_slurp(FILE *f, struct buf *b)
 	return (ferror(f) ? -1 : 0);
 }
 
-json_t *
-yaml_load(const char *path, char **err)
+static json_t *
+yaml_file(const char *path, json_t *lines, char **err)
 {
 	struct buf	 b = { 0 };
 	json_t		*v = NULL;
@@ -358,11 +377,24 @@ yaml_load(const char *path, char **err)
 	else if (memchr(b.data, 0, b.len) != NULL)
 		*err = xasprintf("%s: is not UTF-8 text", path);
 	else
-		v = yaml_read(path, (const char *)b.data, b.len, err);
+		v = yaml_read(path, (const char *)b.data, b.len, lines, err);
 	if (f != NULL)
 		fclose(f);
 	buf_free(&b);
 	return (v);
+}
+
+json_t *
+yaml_load(const char *path, char **err)
+{
+	return (yaml_file(path, NULL, err));
+}
+
+json_t *
+yaml_load_lines(const char *path, json_t **lines, char **err)
+{
+	*lines = json_object();
+	return (yaml_file(path, *lines, err));
 }
 
 /* Words that stay what they are without quotes. */

@@ -11,6 +11,7 @@ awk -F '"' -v page="$1" '
 # Text as mdoc lines: a sentence begins a line, and none looks like a macro.
 function lines(text,	n, w, i, line) {
 	gsub(/\\/, "\\e", text)
+	gsub(/\001/, "\\(dq", text)
 	n = split(text, w, " ")
 	line = ""
 	for (i = 1; i <= n; i++) {
@@ -67,6 +68,8 @@ function default_text(type, def, unset) {
 		return "rootPath/" substr(def, 3)
 	return def
 }
+# Quotes in a text are no ends of it.
+/^CONF\(/ { gsub(/\\"/, "\001") }
 /^CONF\(/ {
 	# CONF(id, "name", type, "default" or NULL, min, max, change, "doc")
 	unset = $3 ~ /NULL/

@@ -32,7 +32,7 @@ static void
 set_error(struct hub *h, char *error)
 {
 	if (error != NULL)
-		log_warnx("hub: %s", error);
+		log_errorx("hub: %s", error);
 	free(h->error);
 	h->error = error;
 }

@@ -259,7 +259,7 @@ static void
 set_fault(struct leaf *l, char *why)
 {
 	if (why != NULL && (l->fault == NULL || strcmp(l->fault, why) != 0))
-		log_warnx("leaf server: %s", why);
+		log_errorx("leaf server: %s", why);
 	free(l->fault);
 	l->fault = why;
 	leaf_changed_cb(l);

@@ -107,7 +107,7 @@ peer_set_error(struct peer *p, const char *why)
 	if (why == p->error || (why != NULL && p->error != NULL && strcmp(why, p->error) == 0))
 		return;
 	if (why != NULL)
-		log_braked(&brake, LOG_INFO, "peer %s: %s", p->name, why);
+		log_braked(&brake, LOG_WARN, "peer %s: %s", p->name, why);
 	free(p->error);
 	p->error = xstrdup(why);
 }

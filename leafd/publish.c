@@ -190,7 +190,7 @@ publish_frames(struct publish *p, const struct window *w)
 		}
 		result = publish_frame(p, w, f, subject);
 		if (result == -1 && nats_is_up(asker_nats(p->a)))
-			log_warnx("publish: a frame of %zu bytes to %s is refused", f->len, subject);
+			log_errorx("publish: a frame of %zu bytes to %s is refused", f->len, subject);
 	}
 	free(subject);
 	return (result);

@@ -123,7 +123,7 @@ on_made(const struct ask_answer *ans, void *arg)
 	struct stream *s = arg;
 
 	if (ans->why != NULL) {
-		log_warnx("stream %s: cannot be made: %s", s->name, ans->why);
+		log_errorx("stream %s: cannot be made: %s", s->name, ans->why);
 		stream_fail(s, ans->why);
 		return;
 	}

@@ -147,7 +147,7 @@ ops_conf_reload(struct svc *svc, void *arg)
 	struct conf *new = conf_load(svc->conf_file, svc->argc, svc->argv, &err);
 
 	if (new == NULL) {
-		log_warnx("configuration: %s", err);
+		log_errorx("configuration: %s", err);
 		free(err);
 		return;
 	}

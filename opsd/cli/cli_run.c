@@ -89,7 +89,7 @@ child_main(struct run *r, struct child *c, pid_t parent)
 	}
 	r->argv[0] = c->path;
 	execvp(c->path, r->argv);
-	log_warn("%s", c->path);
+	log_error("%s", c->path);
 	_exit(127);
 }
 
@@ -245,7 +245,7 @@ supervise(struct run *r)
 			signal_all(r, SIGHUP, HUBD, OPSD);
 	}
 	if (r->failed)
-		log_warnx("giving up");
+		log_errorx("giving up");
 	stop_all(r);
 }
 
@@ -270,7 +270,7 @@ cli_run(const struct conf *conf, int argc, char **argv)
 		r.children[i].path = find_daemon(names[i]);
 	}
 	if (answers(&r)) {
-		log_warnx("%s: another node is running there", r.target.socket);
+		log_errorx("%s: another node is running there", r.target.socket);
 		r.failed = 1;
 	} else
 		supervise(&r);

@@ -56,7 +56,7 @@ settings(struct ops *ops)
 	if (enabled && password == NULL) {
 		why = clustering_fault(ops);
 		if (why != NULL)
-			log_warnx("%s", why);
+			log_errorx("%s", why);
 		free(why);
 		enabled = 0;
 	}

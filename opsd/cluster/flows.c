@@ -476,7 +476,7 @@ log_state(struct group *g, const struct flow *fl, enum flow_state state, const c
 	static struct log_brake brake = { .most = 1000 };
 	char *peer = nodes_shown(group_ops(g)->nodes, fl->peer);
 
-	log_braked(&brake, state == FLOW_FAILED ? LOG_WARN : LOG_INFO, "flow %s.%s from node %s: %s%s%s, after "
+	log_braked(&brake, state == FLOW_FAILED ? LOG_ERROR : LOG_INFO, "flow %s.%s from node %s: %s%s%s, after "
 	    "transaction %llu of its log", fl->database, fl->name, peer,
 	    state_names[state], why != NULL ? ": " : "", why != NULL ? why : "",
 	    (unsigned long long)fl->seq);

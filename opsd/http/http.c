@@ -227,7 +227,7 @@ http_reload(struct http *h)
 	char *err = NULL;
 
 	if (h->tls != NULL && (new = read_certificate(conf, &err)) == NULL)
-		log_warnx("operations API: the certificate stays as it was: %s", err);
+		log_errorx("operations API: the certificate stays as it was: %s", err);
 	if (new != NULL) {
 		pthread_mutex_lock(&h->tls_lock);
 		old = h->tls;

@@ -131,7 +131,7 @@ save(struct task *t)
 	row = json_copy(t->row);
 	pthread_mutex_unlock(&t->lock);
 	if (sysrow_put(t->jobs->ops, SYS_JOB, row, &err) != 200)
-		log_warnx("job %s: its row cannot be written: %s", t->id, err);
+		log_errorx("job %s: its row cannot be written: %s", t->id, err);
 	t->saved_us = mono_us();
 	free(err);
 	json_decref(row);
@@ -370,7 +370,7 @@ end_earlier(struct jobs *js)
 		    "waited", did));
 		free(did);
 		if (sysrow_put(js->ops, SYS_JOB, row, &err) != 200)
-			log_warnx("job: a row cannot be written: %s", err);
+			log_errorx("job: a row cannot be written: %s", err);
 		free(err);
 		err = NULL;
 	}

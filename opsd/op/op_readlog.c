@@ -24,7 +24,7 @@ static const char *const daemons[] = { "opsd", "hubd", "leafd" };
 
 struct asked {
 	int64_t		 start, limit;
-	const char	*level;
+	int		 level;			/* and those above; -1: all */
 	char		 from[32], until[32];	/* as lines have it, or "" */
 	int		 backwards;
 	unsigned	 which;			/* bits of daemons */
@@ -93,15 +93,23 @@ field_log(struct faults *f, const json_t *body)
 	return (0);
 }
 
+/* A lower number is more serious; as lines have it, so "notify" is below "warn". */
+static int
+line_level(const char *word)
+{
+	return (strcmp(word, "notify") == 0 ? LOG_NOTICE : log_level_of(word));
+}
+
 static void
 read_asked(struct request *r, struct faults *f, struct asked *a)
 {
 	const char *order = field_string(f, r->body, "order", 0);
+	const char *level = field_string(f, r->body, "level", 0);
 
 	a->start = field_count(f, r->body, "start", 0, INT64_MAX, 0);
 	a->limit = field_count(f, r->body, "limit", 1, LIMIT_MAX, LIMIT);
-	a->level = field_string(f, r->body, "level", 0);
-	if (a->level != NULL && log_level_of(a->level) == -1)
+	a->level = level != NULL ? line_level(level) : -1;
+	if (level != NULL && a->level == -1)
 		fault(f, "'level' must be one of [notify, fatal, error, warn, info, debug, trace]");
 	field_time(f, r->body, "from", a->from);
 	field_time(f, r->body, "until", a->until);
@@ -144,10 +152,22 @@ next_source(struct source *s, int backwards)
 }
 
 static int
+level_is(const struct asked *a, const struct log_entry_text *e)
+{
+	char word[16];
+	int level;
+
+	if (a->level == -1)
+		return (1);
+	snprintf(word, sizeof(word), "%.*s", (int)e->level_len, e->level);
+	level = line_level(word);
+	return (level != -1 && level <= a->level);
+}
+
+static int
 is_wanted(const struct asked *a, const struct log_entry_text *e)
 {
-	return ((a->level == NULL || (strlen(a->level) == e->level_len &&
-	    memcmp(a->level, e->level, e->level_len) == 0)) &&
+	return (level_is(a, e) &&
 	    (a->from[0] == '\0' || time_cmp(e, a->from) >= 0) &&
 	    (a->until[0] == '\0' || time_cmp(e, a->until) <= 0));
 }

@@ -184,7 +184,7 @@ const struct op_doc opdoc_node[] = {
 	{ "read_log", NULL, RIGHT_SUPER, "Show lines of the three daemons' logs, merged by time.",
 	    OP_FIELDS(
 		{ KIND_TEXT, "level", NULL, OP_NONE, "error",
-		    "Only lines of it: notify, fatal, error, warn, info, debug or trace." },
+		    "Lines of it and of those above: fatal, error, warn, info, debug or trace." },
 		{ KIND_ANY, "from", NULL, OP_NONE, "2026-01-01T00:00:00.000Z",
 		    "Then or later; a date, or milliseconds." },
 		{ KIND_ANY, "until", NULL, OP_NONE, "2026-01-02T00:00:00.000Z",

@@ -96,7 +96,7 @@ commit_disk_full(struct commit *c)
 		int full = store_free_bytes(c->ops->store) < c->ops->live.reserve;
 
 		if (full != c->disk_full)
-			log_warnx("store: %s", full ?
+			log_line(full ? LOG_ERROR : LOG_NOTICE, "store: %s", full ?
 			    "free disk is below storage.reserve: writes are refused" :
 			    "free disk is above storage.reserve again");
 		c->disk_full = full;

@@ -165,7 +165,7 @@ store_get(struct store *s, const struct store_snap *snap, enum store_cf cf,
 
 	buf_clear(out);
 	if (why != NULL) {
-		log_warnx("store %s: read %s: %s", s->path, cf_names[cf], why);
+		log_errorx("store %s: read %s: %s", s->path, cf_names[cf], why);
 		rocksdb_free(why);
 		return (-1);
 	}
@@ -231,7 +231,7 @@ store_write(struct store *s, struct store_batch *b, int sync)
 	rocksdb_write(s->db, sync ? s->sync : s->async, b->b, &why);
 	if (why == NULL)
 		return (0);
-	log_warnx("store %s: write: %s", s->path, why);
+	log_errorx("store %s: write: %s", s->path, why);
 	rocksdb_free(why);
 	return (-1);
 }
@@ -362,7 +362,7 @@ store_iter_failed(const struct store_iter *it)
 	rocksdb_iter_get_error(it->it, &why);
 	if (why == NULL)
 		return (0);
-	log_warnx("store: scan: %s", why);
+	log_errorx("store: scan: %s", why);
 	rocksdb_free(why);
 	return (1);
 }

@@ -46,8 +46,8 @@ test('the log: newest first, by level, by page', async () => {
 	const first = await client.ask('read_log', { limit: 5, order: 'asc' });
 	assert.deepEqual(next, first.slice(1));
 	assert.deepEqual(await client.ask('read_log', { until: '2000-01-01' }), []);
-	for (const line of await client.ask('read_log', { level: 'info' }))
-		assert.equal(line.level, 'info');
+	for (const line of await client.ask('read_log', { level: 'warn' }))
+		assert.ok(['warn', 'error'].includes(line.level));
 	await client.refused(400, 'read_log', { level: 'loud' });
 });
 

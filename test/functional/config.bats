@@ -47,7 +47,25 @@ check()		# check [ARGUMENT...]: opsd -n with the file on standard input
 @test "an unknown key names the nearest one" {
 	check <<<"clustering: { hubServr: { network: { port: 1 } } }"
 	[ "$status" != 0 ]
-	[[ $output == *clustering.hubServer.network.port* ]]
+	[[ $output == *":1: unknown key "*clustering.hubServer.network.port* ]]
+}
+
+@test "a misspelt variable is said; a file alone is checked without any" {
+	printf 'threads: 2\n' >"$F"
+	run env "ROOTPATH=$HL_T/root" THREDS=3 CLUSTERING_NODNAME=x "$HL_BUILD/opsd/opsd" -n -c "$F"
+	[ "$status" = 0 ]
+	[[ $output == *"warning: environment variable 'CLUSTERING_NODNAME' is not known, did you mean 'CLUSTERING_NODENAME'?"* ]]
+	# settings of this host, which are not those of the file's
+	mkdir -p "$HL_T/other"
+	printf 'threads: many\n' >"$HL_T/other/settings.yaml"
+	printf 'rootPath: %s\ntls: {certificate: /nowhere.pem, privateKey: /nowhere.key}\noperationsApi: {network: {securePort: 9943}}\n' "$HL_T/other" >"$F"
+	run env THREADS=many "$HL_BUILD/opsd/opsd" -n -c "$F"
+	[ "$status" != 0 ]
+	run env THREADS=many "$HL_BUILD/opsd/opsd" -N -c "$F"
+	[[ $status = 0 && $output == "configuration ok" ]]
+	printf 'thread: 2\n' >"$F"
+	run "$HL_BUILD/hubd/hubd" -N -c "$F"
+	[[ $status = 1 && $output == *":1: unknown key 'thread', did you mean 'threads'?"* ]]
 }
 
 @test "wrong types, ranges and words; all are named at once" {

@@ -58,6 +58,8 @@ well()
 	# The disk is looked at once a second.
 	wait_until 5 refused n1 507 '{"operation":"upsert","database":"dev","table":"t","records":[{"id":1}]}'
 	ok n1 '{"operation":"set_configuration","storage_reserve":null}'
+	# what stops something is an error
+	ok n1 '{"operation":"read_log","level":"error"}' 'any(.message | contains("writes are refused"))'
 	well
 }
 

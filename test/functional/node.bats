@@ -85,7 +85,11 @@ lines()		# lines FIELDS JQ: read_log's answer
 	lines '"order":"asc","log_name":"opsd","start":1,"limit":2' 'length == 2'
 	jq -e --argjson all "$all" '. == $all[1:3]' <<<"$body"
 	lines '"log_name":"leafd","limit":10' 'length > 0 and all(.[]; .thread == "leafd")'
-	lines '"level":"info","limit":10000' 'length > 0 and all(.[]; .level == "info")'
+	# a level, and those above it
+	lines '"level":"info","limit":10000' '[.[].level] | unique - ["info", "notify"] | . - ["error", "warn"] == []'
+	lines '"level":"info","limit":10000' 'map(.level) | index("info") and index("warn")'
+	lines '"level":"warn","limit":10000' 'length > 0 and (map(.level) | index("warn") and index("info") == null)'
+	lines '"level":"error","limit":10000' 'all(.[]; .level == "error")'
 	at=$(jq -r '.[2].timestamp' <<<"$all")
 	lines "\"log_name\":\"opsd\",\"from\":\"$at\",\"limit\":1" ".[0].timestamp == \"$at\""
 	lines "\"log_name\":\"opsd\",\"until\":\"$at\",\"order\":\"desc\",\"limit\":1" ".[0].timestamp == \"$at\""

@@ -37,7 +37,7 @@ commands()	# commands TASK NODE
 	    -e "s|\"amsterdam.example.com\", \"port\": 9931|\"127.0.0.1\", \"port\": $(port amsterdam leafnodes)|" \
 	    -e "s|127.0.0.1:9925|127.0.0.1:$(port "$2" api)|" -e "s|/var/lib/hubleaf|$(root "$2")|" \
 	    -e "s|/etc/hubleaf/tls|$HL_T/tls.$2|g" -e "s|/srv|$HL_T/srv|g" \
-	    -e "s|/etc/systemd|$HL_T/systemd|g; s|install -d -o hubleaf |install -d |"
+	    -e "s|/etc/systemd|$HL_T/systemd|g; s|install -d -o hubleaf |install -d |; s|chown -R hubleaf: |ls |"
 }
 
 typed()		# typed TASK NODE...: on these, one after the other; $output is what they said

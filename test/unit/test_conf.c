@@ -82,6 +82,25 @@ load(const char *text, int argc, char **argv)
 	return (c);
 }
 
+/* Without the file and the line that each begins with. */
+static void
+expect_faults(char *err, const char *want)
+{
+	char	*all = xstrdup(""), *line, *rest = err, *longer, *end;
+
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		end = line[0] == '/' ? strstr(line, ": ") : NULL;
+		if (end != NULL && end[-1] >= '0' && end[-1] <= '9')
+			line = end + 2;
+		longer = xasprintf("%s%s%s", all, *all != '\0' ? "\n" : "", line);
+		free(all);
+		all = longer;
+	}
+	assert_string_equal(all, want);
+	free(all);
+	free(err);
+}
+
 static void
 load_fails(const char *text, const char *want)
 {
@@ -89,8 +108,75 @@ load_fails(const char *text, const char *want)
 
 	put(file, text);
 	assert_null(conf_load(file, 0, NULL, &err));
+	expect_faults(err, want);
+}
+
+static void
+test_faults_say_where(void **state)
+{
+	char	*err, *want = xasprintf(
+	    "%s:2: 'threads' must be a number\n"
+	    "%s:4: unknown key 'clustering.nodname', did you mean 'clustering.nodeName'?\n"
+	    "%s:6: 'clustering.hubServer.cluster.network.routes[0].port' is required\n"
+	    "%s:6: 'clustering.hubServer.cluster.network.routes[1].host' is required\n"
+	    "%s:7: 'logging' must be an object", file, file, file, file, file);
+
+	put(file, "# a comment\nthreads: many\nclustering:\n  nodname: x\n  hubServer: {cluster: {\n"
+	    "    network: {routes: [{host: a}, {port: 1}]}}}\nlogging: 3\n");
+	assert_null(conf_load(file, 0, NULL, &err));
 	assert_string_equal(err, want);
 	free(err);
+	free(want);
+}
+
+static void
+test_misspelt_variables(void **state)
+{
+	char	*text;
+
+	setenv("CLUSTERING_NODNAME", "x", 1);
+	setenv("ROOTPAHT", "/x", 1);
+	setenv("HDB_ADMIN_USRNAME", "x", 1);
+	/* known, of others, or far from any of ours */
+	setenv("CLUSTERING_PASSWORD", "x", 1);
+	setenv("CLUSTERING_SERVICE_HOST", "10.0.0.1", 1);
+	setenv("CLUSTERING_PORT_TCP_ADDR", "10.0.0.1", 1);
+	setenv("LOGNAME", "x", 1);
+	text = conf_env_warnings();
+	assert_non_null(text);
+	assert_non_null(strstr(text, "'CLUSTERING_NODNAME' is not known, did you mean 'CLUSTERING_NODENAME'?"));
+	assert_non_null(strstr(text, "'ROOTPAHT' is not known, did you mean 'ROOTPATH'?"));
+	assert_non_null(strstr(text, "'HDB_ADMIN_USRNAME' is not known, did you mean 'HDB_ADMIN_USERNAME'?"));
+	assert_null(strstr(text, "SERVICE"));
+	assert_null(strstr(text, "TCP_ADDR"));
+	assert_null(strstr(text, "LOGNAME"));
+	assert_null(strstr(text, "CLUSTERING_PASSWORD"));
+	free(text);
+	unsetenv("CLUSTERING_NODNAME");
+	unsetenv("ROOTPAHT");
+	unsetenv("HDB_ADMIN_USRNAME");
+	unsetenv("CLUSTERING_PASSWORD");
+	unsetenv("CLUSTERING_SERVICE_HOST");
+	unsetenv("CLUSTERING_PORT_TCP_ADDR");
+	assert_null(conf_env_warnings());
+}
+
+/* Whatever this host has. */
+static void
+test_a_file_alone(void **state)
+{
+	char		*err;
+	struct conf	*c;
+
+	put(file, "threads: 3\n");
+	setenv("THREADS", "many", 1);
+	assert_null(conf_load(file, 0, NULL, &err));
+	free(err);
+	c = conf_load_file(file, 0, NULL, &err);
+	assert_non_null(c);
+	assert_int_equal(conf_int(c, API_THREADS), 3);
+	conf_free(c);
+	unsetenv("THREADS");
 }
 
 static void
@@ -385,6 +471,9 @@ main(void)
 		test(test_precedence),
 		test(test_text_is_cast),
 		test(test_faults),
+		test(test_faults_say_where),
+		test(test_misspelt_variables),
+		test(test_a_file_alone),
 		test(test_routes),
 		test(test_words),
 		test(test_tree),
