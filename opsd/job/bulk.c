@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attrtype.h"
 #include "columns.h"
 #include "crypto.h"
 #include "csv.h"
@@ -213,22 +214,37 @@ is_absent(const struct bulk *b, const struct csv_cell *cells, size_t n, size_t c
 	    !cells[cell].quoted);
 }
 
-/* The row's attributes, packed. */
-static void
+/* That the value is none of the type; NULL: it is one. */
+static char *
+type_fault(const char *name, const char *type, const json_t *v)
+{
+	char	*must = attrtype_fault(type, v), *why;
+
+	if (must == NULL)
+		return (NULL);
+	why = xasprintf("'%s' %s: it is declared %s", name, must, type);
+	free(must);
+	return (why);
+}
+
+/* The row's attributes, packed; NULL or what is wrong. */
+static char *
 pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 {
-	uint32_t	count = 0;
-	size_t		at;
+	uint32_t	 count = 0;
+	size_t		 at;
+	char		*why = NULL;
 	json_t		*v;
 
 	buf_clear(&b->attrs);
 	buf_u32(&b->attrs, 0);
-	for (size_t i = 0; i < b->cols.n; i++) {
+	for (size_t i = 0; i < b->cols.n && why == NULL; i++) {
 		const struct column	*c = &b->cols.list[i];
 
 		if (is_absent(b, cells, n, c->cell))
 			continue;
-		v = csv_value(&cells[c->cell]);
+		v = columns_value(&cells[c->cell], c->type);
+		why = type_fault(c->name, c->type, v);
 		buf_u8(&b->attrs, (uint8_t)strlen(c->name));
 		buf_add(&b->attrs, c->name, strlen(c->name));
 		at = b->attrs.len;
@@ -239,8 +255,20 @@ pack(struct bulk *b, const struct csv_cell *cells, size_t n)
 		count++;
 	}
 	buf_put_u32(&b->attrs, 0, count);
+	return (why);
 }
 
+/* Rows have no key, or this one has empty text. */
+static int
+is_keyless(const struct bulk *b, const struct csv_cell *cells, size_t n)
+{
+	size_t	cell = (size_t)b->cols.key_cell;
+
+	return (b->cols.key_cell == -1 || (b->op != TXN_UPDATE && cell < n &&
+	    cells[cell].quoted && cells[cell].n == 0));
+}
+
+/* Null: the commit makes it. */
 static json_t *
 made_key(struct bulk *b)
 {
@@ -256,16 +284,18 @@ made_key(struct bulk *b)
 static json_t *
 row_key(struct bulk *b, const struct csv_cell *cells, size_t n, char **why)
 {
+	size_t	 cell = (size_t)b->cols.key_cell;
 	json_t	*key;
 
-	if (b->cols.key_cell == -1)
-		return (made_key(b));
-	key = (size_t)b->cols.key_cell < n ? csv_value(&cells[b->cols.key_cell]) : json_null();
-	if (json_is_string(key) && json_string_length(key) == 0 && b->op != TXN_UPDATE) {
-		json_decref(key);
-		return (made_key(b));
+	if (is_keyless(b, cells, n))
+		key = made_key(b);
+	else {
+		key = cell < n ? columns_value(&cells[cell], b->cols.key_type) : json_null();
+		*why = record_key_fault(key);
 	}
-	if ((*why = record_key_fault(key)) == NULL)
+	if (*why == NULL)
+		*why = type_fault(b->table->primary_key, b->cols.key_type, key);
+	if (*why == NULL)
 		return (key);
 	json_decref(key);
 	return (NULL);
@@ -298,8 +328,7 @@ record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 	b->wide += n > b->cols.width;
 	if ((key = row_key(b, cells, n, &why)) == NULL)
 		return (bad_line(b, line, why));
-	pack(b, cells, n);
-	if ((why = size_fault(b, key)) != NULL) {
+	if ((why = pack(b, cells, n)) != NULL || (why = size_fault(b, key)) != NULL) {
 		json_decref(key);
 		return (bad_line(b, line, why));
 	}

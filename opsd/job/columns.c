@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "attrtype.h"
 #include "catalog.h"
 #include "mem.h"
 #include "record.h"
@@ -125,6 +126,14 @@ key_hint(const struct columns *c, const char *key)
 	return (NULL);
 }
 
+static const char *
+declared_type(const struct table *t, const char *name)
+{
+	const struct attribute	*a = table_attr(t, name, strlen(name));
+
+	return (a != NULL && !a->hidden ? a->type : NULL);
+}
+
 char *
 columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_op op,
     const struct csv_cell *cells, size_t n)
@@ -134,7 +143,7 @@ columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_o
 	char		*why;
 
 	*c = (struct columns){ .names = json_object(), .list = xcalloc(n, sizeof(*c->list)),
-	    .width = n, .key_cell = -1 };
+	    .width = n, .key_cell = -1, .key_type = declared_type(t, t->primary_key) };
 	if ((n == 1 && (why = delimiter_hint(&cells[0], t->primary_key)) != NULL) ||
 	    (why = read_names(c, t, most, cells, n)) != NULL)
 		return (why);
@@ -144,7 +153,7 @@ columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_o
 		if (strcmp(name, t->primary_key) == 0)
 			c->key_cell = (int)i;
 		else if (!is_time(name))
-			c->list[c->n++] = (struct column){ name, i };
+			c->list[c->n++] = (struct column){ name, declared_type(t, name), i };
 	}
 	qsort(c->list, c->n, sizeof(*c->list), column_order);
 	if (c->key_cell == -1 && (why = key_hint(c, t->primary_key)) != NULL)
@@ -176,6 +185,27 @@ columns_refusal(const struct columns *c, const struct table *t, enum txn_op op,
 		return (NULL);
 	why = right_times_refusal(c->names);
 	return (why != NULL ? why : right_refusal(u, t, rights[op], c->names));
+}
+
+json_t *
+columns_value(const struct csv_cell *cell, const char *type)
+{
+	json_t	*v = csv_value(cell), *as = NULL;
+
+	if (json_is_null(v) || type == NULL)
+		return (v);
+	if (attrtype_is_text(type) && !json_is_string(v))
+		as = json_stringn(cell->p, cell->n);
+	else if (attrtype_is_boolean(type) && json_is_string(v)) {
+		if (strcasecmp(json_string_value(v), "true") == 0)
+			as = json_true();
+		else if (strcasecmp(json_string_value(v), "false") == 0)
+			as = json_false();
+	}
+	if (as == NULL)
+		return (v);
+	json_decref(v);
+	return (as);
 }
 
 /* ---- before there is a job ---- */

@@ -13,6 +13,7 @@ struct user;
 
 struct column {
 	const char	*name;		/* borrowed from names */
+	const char	*type;		/* as declared, borrowed from the table, or NULL */
 	size_t		 cell;
 };
 
@@ -22,6 +23,7 @@ struct columns {
 	size_t		 n;
 	size_t		 width;		/* cells of the header */
 	int		 key_cell;	/* -1: none */
+	const char	*key_type;
 };
 
 /*
@@ -34,6 +36,12 @@ void columns_free(struct columns *c);
 /* NULL, or what the user lacks to write those: the body of a 403, new reference. */
 json_t *columns_refusal(const struct columns *c, const struct table *t, enum txn_op op,
     const struct user *u);
+
+/*
+ * The cell as a value of the type that its column is declared with, or NULL: text stays what it
+ * is, whatever it looks like, and true and false are that in any case.  New reference.
+ */
+json_t *columns_value(const struct csv_cell *cell, const char *type);
 
 /*
  * The header alone, of what can be read from fd at 0: 200, or the status of an answer with

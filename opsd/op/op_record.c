@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attrtype.h"
 #include "crypto.h"
 #include "key.h"
 #include "keygen.h"
@@ -137,6 +138,20 @@ check_new_name(struct checks *c, const char *name)
 	return (0);
 }
 
+/* The value is none of the type that the attribute was declared with: -1, and 400 is answered. */
+static int
+check_type(struct checks *c, size_t i, const char *name, const json_t *v)
+{
+	const struct attribute	*a = table_attr(c->table, name, strlen(name));
+	char			*must = a != NULL && !a->hidden ? attrtype_fault(a->type, v) : NULL;
+
+	if (must == NULL)
+		return (0);
+	reply_error(c->r, 400, "'records[%zu].%s' %s: it is declared %s", i, name, must, a->type);
+	free(must);
+	return (-1);
+}
+
 /* The record's key; without one, or with empty text, it is made here or by the commit; -1 with the request answered. */
 static int
 check_key(struct checks *c, json_t *record)
@@ -184,6 +199,8 @@ check_record(struct checks *c, json_t *record, size_t i)
 			    "deep", i, name, VALUE_MAX_DEPTH);
 			return (-1);
 		}
+		if (check_type(c, i, name, v) == -1)
+			return (-1);
 	}
 	return (0);
 }

@@ -49,7 +49,9 @@ const struct op_doc opdoc_rows[] = {
 		    "Attributes that are declared; others come with rows." },
 		{ KIND_TEXT, "attributes[].name", "attributes[].attribute", OP_REQUIRED, "age",
 		    "Its name." },
-		{ KIND_TEXT, "attributes[].type", NULL, OP_NONE, "Int", "Its type." },
+		{ KIND_TEXT, "attributes[].type", NULL, OP_NONE, "Int", "Its type, which writes "
+		    "must keep to: Int, Long, BigInt, Float, String, ID, Boolean, Date, Bytes, "
+		    "Array, Object, or [Int] and so on for a list; Any and other words are any." },
 		{ KIND_BOOLEAN, "attributes[].indexed", NULL, "false", "true",
 		    "Searches find rows by an index." },
 		{ KIND_BOOLEAN, "audit", NULL, "true", "false", "Changes go into the audit log." },

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attrtype.h"
 #include "group_priv.h"
 #include "key.h"
 #include "nodes.h"
@@ -63,10 +64,13 @@ is_replicated(struct ops *ops, const struct table *t)
 int
 keygen_counts(struct ops *ops, const struct table *t)
 {
-	struct scalar sc;
+	const struct attribute *a = table_attr(t, t->primary_key, strlen(t->primary_key));
+	struct scalar sc = { 0 };
+	int numbers = last_number(ops, t, NULL, &sc);
 
-	return (last_number(ops, t, NULL, &sc) == 1 && sc.d < (double)KEYGEN_MAX &&
-	    !is_replicated(ops, t));
+	if (numbers == 0 && a != NULL)
+		numbers = attrtype_is_number(a->type);
+	return (numbers == 1 && sc.d < (double)KEYGEN_MAX && !is_replicated(ops, t));
 }
 
 int64_t

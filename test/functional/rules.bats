@@ -70,6 +70,35 @@ csv_row_made()
 	    'length == 4 and all(.id != "")'
 }
 
+@test "declared types hold for what is written" {
+	ok n1 '{"operation":"create_table","table":"typed","primary_key":"id","attributes":[{"name":"id","type":"Int"},{"name":"s","type":"String"},
+	    {"name":"n","type":"Long","indexed":true},{"name":"b","type":"Boolean"},{"name":"d","type":"Date"},{"name":"l","type":"[Float]"},{"name":"x","type":"Any"}]}'
+	cases n1 <<-'END'
+	200	{"operation":"insert","table":"typed","records":[{"id":1,"s":"x","n":5,"b":true,"d":"2020-01-01","l":[1.5],"x":{}},{"id":2,"s":null}]}	.inserted_hashes == [1,2]
+	400	{"operation":"insert","table":"typed","records":[{"id":3},{"id":4,"s":4}]}	"'records[1].s' must be text: it is declared String"
+	400	{"operation":"update","table":"typed","records":[{"id":1,"n":"many"}]}	"'records[0].n' must be a whole number from -9007199254740992 to 9007199254740992: it is declared Long"
+	400	{"operation":"upsert","table":"typed","records":[{"id":1,"b":"yes"}]}	"'records[0].b' must be true or false: it is declared Boolean"
+	400	{"operation":"upsert","table":"typed","records":[{"id":1,"l":[1,"2"]}]}	"'records[0].l' is a list of which item 1 must be a number: it is declared [Float]"
+	400	{"operation":"insert","table":"typed","records":[{"id":"seven"}]}	"'records[0].id' must be a whole number from
+	200	{"operation":"upsert","table":"typed","records":[{"x":1}]}	.upserted_hashes == [3]
+	200	{"operation":"search_by_id","table":"typed","ids":[1,4],"get_attributes":["n","b"]}	. == [{"n":5,"b":true}]
+	END
+	# cells are read as their column is declared
+	ok n1 '{"operation":"csv_data_load","table":"typed","data":"id,s,b,n\n5,007,True,1\n6,12,FALSE,\n7,true,,2\n8,x,true,many\n"}'
+	wait_until 10 job_said "line 5: 'n' must be a whole number from"
+	ok n1 '{"operation":"search_by_id","table":"typed","ids":[5,6,7,8],"get_attributes":["id","s","b"]}' \
+	    '. == [{"id":5,"s":"007","b":true},{"id":6,"s":"12","b":false},{"id":7,"s":"true","b":null}]'
+	# keys that are declared numbers are made as such from the first
+	ok n1 '{"operation":"create_table","table":"counting","primary_key":"id","attributes":[{"name":"id","type":"Int"}]}'
+	ok n1 '{"operation":"insert","table":"counting","records":[{"a":1},{"a":2}]}' '.inserted_hashes == [1,2]'
+}
+
+job_said()
+{
+	ok n1 '{"operation":"search_by_value","database":"system","table":"hdb_job","attribute":"id","value":"*","get_attributes":["message"]}' \
+	    "map(.message | tostring) | join(\" \") | contains(\"$1\")"
+}
+
 @test "comparators: every word, values of one kind only" {
 	finds <<-'END'
 	n equals 2 => [2]
