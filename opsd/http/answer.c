@@ -10,11 +10,16 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
+#include "mem.h"
 #include "value.h"
 
 /* What goes out on a connection. */
 
-#define WRITE_HIGH	262144	/* output that waits: beyond, no more is made */
+/*
+ * Output that waits: beyond, no more is made.  The system has buffers of its own behind it, so
+ * more would not make it faster, but is what each reader that stands still costs.
+ */
+#define WRITE_HIGH	32768
 
 static const char *
 date(struct http_thread *t)
@@ -49,6 +54,8 @@ conn_send(struct conn *c, struct buf *b)
 		return;
 	}
 	data = buf_take(b, &n);
+	/* It may wait for long, and have room for twice as much. */
+	data = xrealloc(data, n);
 	if (evbuffer_add_reference(out, data, n, release_cb, data) == -1)
 		free(data);
 }

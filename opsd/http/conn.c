@@ -18,7 +18,7 @@
 #include "mem.h"
 
 #define READ_HIGH	65536	/* input that waits: beyond, the client is not read */
-#define WRITE_LOW	65536
+#define WRITE_LOW	16384
 #define TURNS		32	/* requests of one connection before others have a turn */
 #define PROGRESS	16384	/* bytes that `timeout` must bring */
 #define LINGER_MS	2000

@@ -8,7 +8,7 @@
 #include "mem.h"
 
 #define SLICE_US	2000
-#define WHOLE_MAX	65536	/* bytes of a result in one piece */
+#define ROW_ROOM	4096	/* for the row that makes a piece full */
 
 /* A search whose rows are sent: whole, when they are few, else in pieces as they are found. */
 struct answering {
@@ -72,9 +72,12 @@ answer_step(struct answering *a)
 		reply_abort(a->r);
 		return (1);
 	}
+	/* A piece at once, not grown and copied: what growing leaves free is in pieces, too. */
+	if (a->begun)
+		buf_reserve(search_out(a->search), SEARCH_PIECE + ROW_ROOM);
 	switch (search_step(a->search, SLICE_US)) {
 	case SEARCH_MORE:
-		if (search_out(a->search)->len > WHOLE_MAX || a->begun)
+		if (search_out(a->search)->len > SEARCH_PIECE || a->begun)
 			answer_piece(a);
 		return (0);
 	case SEARCH_DONE:

@@ -12,6 +12,7 @@
  * SEARCH_MORE.
  */
 #define SEARCH_SORT_MAX	1000000		/* rows that an order without an index may gather */
+#define SEARCH_PIECE	32768		/* bytes of a result at hand with which a step ends early */
 
 struct search;
 enum search_state { SEARCH_MORE, SEARCH_DONE, SEARCH_FAILED };

@@ -452,7 +452,8 @@ search_step(struct search *s, uint64_t budget_us)
 
 	for (unsigned n = 1; s->phase != OVER; n++) {
 		steps[s->phase](s);
-		if (n % LOOK_AT_CLOCK == 0 && mono_us() >= end && s->phase != OVER)
+		if (s->phase != OVER && (s->rows.out.len > SEARCH_PIECE ||
+		    (n % LOOK_AT_CLOCK == 0 && mono_us() >= end)))
 			return (SEARCH_MORE);
 	}
 	if (s->error != NULL)

@@ -450,6 +450,26 @@ rss()		# rss NODE: of its opsd, in KB
 	ok n2 '{"operation":"describe_table","database":"dev","table":"long"}'
 }
 
+@test "many who do not read cost little each" {
+	local before after
+
+	many_rows n1 stalled 50000
+	before=$(rss n1)
+	for i in {1..60}; do
+		"$HL_CLIENTS" "$(port n1 api)" stall 1000 5000 <<<"$(post "$(all_of stalled)")" >/dev/null &
+	done
+	wait_until 10 stand_still n1 60
+	after=$(rss n1)
+	wait
+	echo "# 60 readers that stand still: opsd has $before, then $after KB" >&3
+	ldd "$HL_BUILD/opsd/opsd" | grep -q asan || [ $((after - before)) -lt 25000 ]
+}
+
+stand_still()	# stand_still NODE N: so many answers wait for their readers
+{
+	[ "$(ss -Htn state established "sport = :$(port "$1" api)" | awk '$2 > 10000' | wc -l)" = "$2" ] && rests "$1"
+}
+
 @test "what takes too long is answered, and ends" {
 	local leaves
 
