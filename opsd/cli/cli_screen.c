@@ -79,12 +79,33 @@ put_node(struct buf *out, const json_t *node, const json_t *clustering)
 
 /* ---- peers ---- */
 
+/* The greatest of a peer's tables. */
+struct most {
+	long long	 n;
+	int		 bound;		/* it is the most that it can be */
+};
+
+static void
+take_most(struct most *m, const json_t *sub, const char *name, const char *bound)
+{
+	if (number_of(sub, name) <= m->n)
+		return;
+	m->n = number_of(sub, name);
+	m->bound = json_is_true(json_object_get(sub, bound));
+}
+
+static json_t *
+lag_text(const char *what, const struct most *m)
+{
+	return (json_sprintf("%s %s%lld", what, m->bound ? "at most " : "", m->n));
+}
+
 /* The tables of a peer's subscriptions. */
 struct tables {
 	json_t		*states;	/* {state: how many} */
-	long long	 lag, peer_lag;
+	struct most	 lag, peer_lag;
 	long long	 rows, of;	/* while some are copied */
-	int		 bound, sends;
+	int		 sends;
 };
 
 static void
@@ -98,10 +119,8 @@ count_table(struct tables *t, const json_t *sub)
 		json_object_set_new(t->states, state, json_integer(number_of(t->states, state) + n));
 	else
 		t->sends++;
-	if (number_of(sub, "lag") > t->lag)
-		t->lag = number_of(sub, "lag");
-	if (number_of(sub, "peer_lag") > t->peer_lag)
-		t->peer_lag = number_of(sub, "peer_lag");
+	take_most(&t->lag, sub, "lag", "lag_bound");
+	take_most(&t->peer_lag, sub, "peer_lag", "peer_lag_bound");
 	t->rows += number_of(sub, "rows_copied");
 	t->of += number_of(sub, "rows_total");
 }
@@ -132,13 +151,6 @@ states_text(const struct tables *t)
 	return (text);
 }
 
-/* A count of more than one is of the peer's whole log, in which others' lie, too. */
-static json_t *
-lag_text(const char *what, long long lag)
-{
-	return (json_sprintf("%s %s%lld", what, lag > 1 ? "at most " : "", lag));
-}
-
 static json_t *
 latency_text(const json_t *connection)
 {
@@ -162,9 +174,9 @@ peer_line(const json_t *connection)
 	json_array_append(line, json_object_get(connection, "status"));
 	json_array_append_new(line, latency_text(connection));
 	json_array_append_new(line, states_text(&t));
-	json_array_append_new(line, lag_text("lag", t.lag));
-	if (t.peer_lag > 0)
-		json_array_append_new(line, lag_text("peer_lag", t.peer_lag));
+	json_array_append_new(line, lag_text("lag", &t.lag));
+	if (t.peer_lag.n > 0)
+		json_array_append_new(line, lag_text("peer_lag", &t.peer_lag));
 	json_decref(t.states);
 	return (line);
 }

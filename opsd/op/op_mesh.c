@@ -58,9 +58,17 @@ uptime_text(uint64_t ms)
 }
 
 /*
- * How far we are with what the peer sends.  Its log has one counter for all its
- * tables: lag is the most that can be missing.  For "*" the worst table counts.
+ * A log has one counter for all its tables: more than one transaction is the most that can be
+ * missing, as others' lie between.
  */
+static void
+add_lag(json_t *o, const char *name, const char *bound, json_int_t n)
+{
+	json_object_set_new(o, name, json_integer(n));
+	json_object_set_new(o, bound, json_boolean(n > 1));
+}
+
+/* How far we are with what the peer sends.  For "*" the worst table counts. */
 static void
 add_received(const struct entry *e, const struct progress *at, json_t *o)
 {
@@ -73,7 +81,7 @@ add_received(const struct entry *e, const struct progress *at, json_t *o)
 	else
 		json_object_set_new(o, "cursor",
 		    number_or_null(worst != NULL, worst != NULL ? (json_int_t)worst->seq : 0));
-	json_object_set_new(o, "lag", json_integer((json_int_t)at->lag));
+	add_lag(o, "lag", "lag_bound", (json_int_t)at->lag);
 	json_object_set_new(o, "lag_ms", number_or_null(at->lag_ms != -1, at->lag_ms));
 	if (worst != NULL && worst->state == FLOW_COPY) {
 		json_object_set_new(o, "rows_copied", json_integer((json_int_t)at->rows));
@@ -102,9 +110,10 @@ subscriptions_json(const struct connection *c)
 		if (e->subscribe)
 			add_received(e, &c->progress[i], o);
 		/* How far the peer is with what we send; null until it has said so. */
-		if (e->publish)
-			json_object_set_new(o, "peer_lag", number_or_null(c->view.received != NULL,
-			    (json_int_t)c->progress[i].peer_lag));
+		if (e->publish && c->view.received != NULL)
+			add_lag(o, "peer_lag", "peer_lag_bound", (json_int_t)c->progress[i].peer_lag);
+		else if (e->publish)
+			json_object_set_new(o, "peer_lag", json_null());
 		json_array_append_new(list, o);
 	}
 	return (list);

@@ -217,6 +217,9 @@ exported()	# names of the page; those of a histogram's lines, too
 	is n1 "hubleaf_replication_lag_transactions$lag" 'v == 3'
 	is n1 "hubleaf_replication_lag_seconds$lag" 'v > 0'
 	is n1 'hubleaf_peer_lag_transactions{peer="n2",direction="sent"}' 'v == 3'
+	# one counter for all tables: more than one is a bound, and said to be
+	ok n1 '{"operation":"cluster_status"}' '.connections[0].subscriptions[] | select(.table == "t") |
+	    .peer_lag == 3 and .peer_lag_bound and .lag == 0 and .lag_bound == false'
 	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" status json=true | jq -e '.pending ==
 	    ["dev.t waits for n2, which is away and lacks up to 3 transactions"]'
 	node_run n2

@@ -59,8 +59,8 @@ test_a_line_for_each_peer(void **state)
 	    "{\"table\":\"a\",\"state\":\"live\",\"lag\":0},{\"table\":\"b\",\"state\":\"live\",\"lag\":1},"
 	    "{\"table\":\"*\",\"tables\":4,\"state\":\"live\",\"lag\":0}]},"
 	    "{\"node_name\":\"cairo\",\"status\":\"closed\",\"latency_ms\":null,\"subscriptions\":["
-	    "{\"table\":\"a\",\"state\":\"copy\",\"lag\":7,\"rows_copied\":20,\"rows_total\":50},"
-	    "{\"table\":\"b\",\"state\":\"live\",\"lag\":3,\"peer_lag\":12},{\"table\":\"c\",\"peer_lag\":0}]}]}}}",
+	    "{\"table\":\"a\",\"state\":\"copy\",\"lag\":7,\"lag_bound\":true,\"rows_copied\":20,\"rows_total\":50},"
+	    "{\"table\":\"b\",\"state\":\"live\",\"lag\":3,\"peer_lag\":12,\"peer_lag_bound\":true},{\"table\":\"c\",\"peer_lag\":0}]}]}}}",
 	    "amsterdam  running  since 2h 3m  version 1.0  health good\n"
 	    "hub server running, leaf server stopped\n"
 	    "\n"
