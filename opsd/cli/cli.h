@@ -66,7 +66,7 @@ int cli_top(const struct conf *conf, const struct target *t, double seconds, lon
  * output when it is NULL.  body: the request.  The exit status.
  */
 int cli_backup(const struct target *t, const char *body, const char *file);
-/* A backup into the node's empty folder; the exit status. */
+/* A backup into the node's folder, what is there moved aside; the exit status. */
 int cli_restore(const struct conf *conf, const char *file);
 /* The daemon that runs by its pid file; 0: none. */
 int cli_daemon_pid(const struct conf *conf, const char *name);

@@ -10,27 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli_progress.h"
 #include "file.h"
 #include "mem.h"
+#include "store.h"
 #include "tar.h"
 
 /*
- * A backup is unpacked beside the places where its parts belong, and when all of it is
- * there and on disk these get their names: the store last, so a node never starts on half
- * of one.  Nothing that is there is replaced.
+ * A backup is unpacked beside the places where its parts belong.  When all of it is there and
+ * on disk, what is in these places is moved aside, not removed, and the parts get their names:
+ * the store last.  opsd does not start without a store that is still beside its place.
  */
 #define PIECE	65536
-#define BESIDE	".restore"
 
-/* The servers' files are in no backup; those of another life must not be there. */
+/* The servers' files are in no backup: those of the life before are moved aside. */
 enum { SETTINGS, KEYS, SERVERS, STORE, PARTS };
 
 struct part {
 	const char	*in_tar;	/* "keys/" */
-	char		*path, *beside;
+	char		*path, *beside, *aside;
 	int		 seen;
 };
 
@@ -245,13 +246,22 @@ remove_beside(struct restore *r)
 			nftw(r->parts[i].beside, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* An empty folder is as good as none, and what rename wants. */
-static int
-is_free(struct part *p)
+/* Every place, and where what is there goes: under a name that sorts by time. */
+static void
+name_places(struct restore *r)
 {
-	if (access(p->path, F_OK) == -1 && errno == ENOENT)
-		return (1);
-	return (rmdir(p->path) == 0);
+	char when[32];
+	time_t now = time(NULL);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
+	for (int i = 0; i < PARTS; i++) {
+		struct part *p = &r->parts[i];
+
+		p->beside = xasprintf("%s%s", p->path, STORE_BESIDE);
+		p->aside = xasprintf("%s.before-%s", p->path, when);
+	}
 }
 
 static int
@@ -271,28 +281,56 @@ find_places(struct restore *r, const struct conf *conf)
 	r->parts[KEYS] = (struct part){ .in_tar = "keys/", .path = conf_path(conf, "keys") };
 	r->parts[SERVERS] = (struct part){ .in_tar = "", .path = conf_path(conf, "clustering") };
 	r->parts[STORE] = (struct part){ .in_tar = "database/", .path = xstrdup(store) };
-	for (int i = 0; i < PARTS; i++)
-		r->parts[i].beside = xasprintf("%s%s", r->parts[i].path, BESIDE);
-	for (int i = 0; i < PARTS; i++)
-		if (!is_free(&r->parts[i]))
-			return (says("%s: is there already: move it away first", r->parts[i].path));
+	name_places(r);
 	return (0);
 }
 
+/* An empty folder is as good as none, and so is what is not there. */
+static int
+move_aside(const struct part *p)
+{
+	if (rmdir(p->path) == 0 || errno == ENOENT)
+		return (0);
+	if (rename(p->path, p->aside) == -1)
+		return (says("%s: %s", p->path, strerror(errno)));
+	fprintf(stderr, "hubleaf: restore: what was %s is %s now\n", p->path, p->aside);
+	return (0);
+}
+
+/* Of a backup without keys, those that the node has stay its own. */
 static int
 give_names(struct restore *r, const struct conf *conf)
 {
 	for (int i = 0; i < PARTS; i++) {
 		struct part *p = &r->parts[i];
 
-		if (!p->seen)
+		if (i == KEYS && !p->seen)
 			continue;
-		if (i != SETTINGS && sync_folder(r, p->beside) == -1)
+		if (p->seen && i != SETTINGS && sync_folder(r, p->beside) == -1)
 			return (-1);
-		if (rename(p->beside, p->path) == -1)
+		if (move_aside(p) == -1)
+			return (-1);
+		if (p->seen && rename(p->beside, p->path) == -1)
 			return (says("%s: %s", p->path, strerror(errno)));
 	}
+	if (file_sync_folder(r->parts[STORE].path) == -1)
+		return (says("%s: %s", r->parts[STORE].path, strerror(errno)));
 	return (sync_folder(r, conf_str(conf, ROOT_PATH)));
+}
+
+/* Whoever of the node runs would write into what is moved aside. */
+static int
+nobody_runs(const struct conf *conf)
+{
+	static const char *const daemons[] = { "opsd", "hubd", "leafd" };
+	int pid;
+
+	for (size_t i = 0; i < sizeof(daemons) / sizeof(daemons[0]); i++)
+		if ((pid = cli_daemon_pid(conf, daemons[i])) != 0) {
+			says("%s runs (process %d): stop the node first", daemons[i], pid);
+			return (0);
+		}
+	return (1);
 }
 
 int
@@ -302,10 +340,8 @@ cli_restore(const struct conf *conf, const char *file)
 	struct stat st;
 	int rc;
 
-	if (cli_daemon_pid(conf, "opsd") != 0) {
-		says("opsd runs: stop the node first");
+	if (!nobody_runs(conf))
 		return (1);
-	}
 	r.fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (r.fd == -1 || fstat(r.fd, &st) == -1) {
 		says("%s: %s", file, strerror(errno));
@@ -324,6 +360,7 @@ cli_restore(const struct conf *conf, const char *file)
 	for (int i = 0; i < PARTS; i++) {
 		free(r.parts[i].path);
 		free(r.parts[i].beside);
+		free(r.parts[i].aside);
 	}
 	close(r.fd);
 	return (rc == 0 ? 0 : 1);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "key.h"
@@ -89,13 +90,30 @@ make_options(struct store *s, size_t cache_bytes)
 	return (o);
 }
 
+/* A restore was ended in the middle: an empty store in its place would be another node. */
+static int
+half_restored(const char *path, char **err)
+{
+	char *beside = xasprintf("%s" STORE_BESIDE, path);
+	int half = access(path, F_OK) == -1 && access(beside, F_OK) == 0;
+
+	if (half)
+		*err = xasprintf("%s is not there, and %s is: a restore did not end; run hubleaf "
+		    "restore again", path, beside);
+	free(beside);
+	return (half);
+}
+
 struct store *
 store_open(const char *path, size_t cache_bytes, char **err)
 {
-	struct store *s = xcalloc(1, sizeof(*s));
 	const rocksdb_options_t *opts[CF_COUNT + 1];
+	struct store *s;
 	char *why = NULL;
 
+	if (half_restored(path, err))
+		return (NULL);
+	s = xcalloc(1, sizeof(*s));
 	s->path = xstrdup(path);
 	s->options = make_options(s, cache_bytes);
 	for (int i = 0; i <= CF_COUNT; i++)

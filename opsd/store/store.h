@@ -18,7 +18,13 @@ struct store_batch;
 struct store_snap;
 struct store_iter;
 
-/* NULL with *err.  Where there is no room to write it is opened for reading only. */
+/* `hubleaf restore` unpacks a store beside its place, under this name, before it gets its own. */
+#define STORE_BESIDE	".restore"
+
+/*
+ * NULL with *err.  One that is not there is made, unless one waits beside its place.  Where there
+ * is no room to write it is opened for reading only.
+ */
 struct store *store_open(const char *path, size_t cache_bytes, char **err);
 int store_read_only(const struct store *s);	/* until it is opened anew */
 int store_may_reopen(const struct store *s);	/* there is room now */

@@ -259,7 +259,7 @@ token()		# token NODE: of the administrator's
 	    jq -r .operation_token
 }
 
-@test "restore: a whole backup into an empty folder, or nothing" {
+@test "restore: a whole backup, or nothing" {
 	bearer=$(token n1)
 	cli n1 get_backup file="$HL_T/r.tar"
 	run cli n1 restore file="$HL_T/r.tar"
@@ -295,10 +295,6 @@ token()		# token NODE: of the administrator's
 	cli fresh restore file="$HL_T/r.tar"
 	[ "$(stat -c %a "$(root fresh)/keys/node.key")" = 600 ]
 	[ "$(ls "$(root fresh)" | paste -sd ' ')" = "$([ ! -e "$(root n1)/settings.yaml" ] && echo database keys || echo database keys settings.yaml)" ]
-	# never over what is there
-	run cli fresh restore file="$HL_T/r.tar"
-	[ "$status" = 1 ]
-	[[ $output == *"is there already"* ]]
 	node_run fresh
 	[ "$(count fresh fat)" = "$(count n1 fat)" ]
 	HL_USER=plain HL_PASSWORD=plain-secret ok fresh '{"operation":"user_info"}' '.username == "plain"'
@@ -306,6 +302,43 @@ token()		# token NODE: of the administrator's
 	curl -s -m 10 -H "Authorization: Bearer $bearer" -H 'Content-Type: application/json' \
 	    -d '{"operation":"user_info"}' "http://127.0.0.1:$(port fresh api)/" | jq -e '.username == "admin"'
 	node_stop fresh
+}
+
+@test "restore: what is there is moved aside, and nothing may run" {
+	local root
+
+	node_make again CLUSTERING_ENABLED=false
+	root=$(root again)
+	node_run again
+	ok again '{"operation":"create_table","database":"dev","table":"of the life before","primary_key":"id"}'
+	cli n1 get_backup file="$HL_T/again.tar"
+	run cli again restore file="$HL_T/again.tar"
+	[ "$status" = 1 ]
+	[[ $output == *"opsd runs"* ]]
+	node_stop again
+	for daemon in hubd leafd; do	# one that is left alone
+		echo 4711 >"$root/run/$daemon.pid"
+		exec 7<"$root/run/$daemon.pid"
+		flock -x 7
+		run cli again restore file="$HL_T/again.tar"
+		exec 7<&-
+		[ "$status" = 1 ]
+		[[ $output == *"$daemon runs (process 4711)"* ]]
+	done
+	# one that was ended before the store had its name: no start on an empty one
+	mv "$root/database" "$HL_T/of-before"
+	mkdir "$root/database.restore"
+	run timeout 10 "$HL_BUILD/opsd/opsd" -c "$HL_T/nodes/again/hubleaf.yaml"
+	[ "$status" != 0 ]
+	[[ $output == *"run hubleaf restore again"* ]]
+	mv "$HL_T/of-before" "$root/database"
+	cli again restore file="$HL_T/again.tar"
+	[ ! -e "$root/database.restore" ]
+	ls -d "$root"/database.before-* "$root"/keys.before-*
+	node_run again
+	[ "$(count again fat)" = "$(count n1 fat)" ]
+	refused again 404 '{"operation":"describe_table","database":"dev","table":"of the life before"}'
+	node_stop again
 }
 
 @test "a node lost while it worked: restored, it has what any node has" {

@@ -193,7 +193,8 @@ arrived_csv()
 	tar -tf "$HL_T/srv/amsterdam.tar" | grep -qx database/CURRENT
 	arrived_csv
 	ok cairo '{"operation":"user_info"}' '.role.permission.super_user'
-	rm -rf "$(root cairo)/.old"
+	ls -d "$(root cairo)"/database.before-*
+	rm -rf "$(root cairo)"/*.before-*
 }
 
 @test "users, retention, watching" {
