@@ -27,6 +27,7 @@ struct cli {
 	int		 nfields;
 	char		**fields;	/* key=value */
 	int		 help, is_long;	/* --help, --long */
+	const char	*keep;		/* --keep */
 	struct conf	*conf;
 };
 
@@ -70,6 +71,8 @@ parse_args(struct cli *c, int argc, char **argv)
 			c->help = 1;
 		else if (strcmp(arg, "--long") == 0)
 			c->is_long = 1;
+		else if (strcmp(arg, "--keep") == 0 && i + 1 < argc)
+			c->keep = argv[++i];
 		else if (strcmp(arg, "--version") == 0 || strcmp(arg, "-v") == 0)
 			c->command = "version";
 		else if (strcmp(arg, "-c") == 0 && i + 1 < argc)
@@ -275,6 +278,42 @@ run_backup(struct cli *c)
 	return (rc);
 }
 
+/* What is no operation: the fields that are left are none. */
+static void
+check_rest(json_t *fields)
+{
+	const char *name = "";
+	json_t *v;
+
+	json_object_del(fields, "operation");
+	json_object_foreach(fields, name, v)
+		cli_die("'%s' is not a field of it, see hubleaf help", name);
+	json_decref(fields);
+}
+
+static int
+run_keep(struct cli *c)
+{
+	json_t *fields = operation_body(c);
+	char *folder = cli_take(fields, "folder"), *end = NULL;
+	long n = c->keep != NULL ? strtol(c->keep, &end, 10) : 0;
+	struct target t = { 0 };
+	const char *node;
+	int rc;
+
+	if (folder == NULL)
+		cli_die("backup takes the folder of the backups as folder=PATH");
+	if (c->keep != NULL && (n < 1 || n > 1000000 || *end != '\0'))
+		cli_die("--keep takes how many backups stay, from 1 to 1000000");
+	choose_target(c, &t, fields);
+	check_rest(fields);
+	node = t.host != NULL ? t.host : conf_str(c->conf, CL_NODENAME);
+	rc = cli_keep(&t, folder, node != NULL ? node : "hubleaf", (unsigned)n);
+	free(folder);
+	target_free(&t);
+	return (rc);
+}
+
 static int
 run_restore(struct cli *c)
 {
@@ -292,19 +331,6 @@ run_restore(struct cli *c)
 }
 
 /* ---- the rest ---- */
-
-/* status and top: the fields that are left are none. */
-static void
-check_rest(json_t *fields)
-{
-	const char *name = "";
-	json_t *v;
-
-	json_object_del(fields, "operation");
-	json_object_foreach(fields, name, v)
-		cli_die("'%s' is not a field of it, see hubleaf help", name);
-	json_decref(fields);
-}
 
 static int
 run_status(struct cli *c)
@@ -438,7 +464,7 @@ static const struct {
 	int		(*run)(struct cli *c);
 } commands[] = {
 	{ "run", run_run }, { "status", run_status }, { "top", run_top }, { "metrics", run_metrics },
-	{ "get_backup", run_backup }, { "restore", run_restore }, { "version", run_version },
+	{ "get_backup", run_backup }, { "backup", run_keep }, { "restore", run_restore }, { "version", run_version },
 	{ "help", run_help }, { "complete", run_complete },
 };
 

@@ -66,6 +66,11 @@ int cli_top(const struct conf *conf, const struct target *t, double seconds, lon
  * output when it is NULL.  body: the request.  The exit status.
  */
 int cli_backup(const struct target *t, const char *body, const char *file);
+/*
+ * `hubleaf backup`: get_backup into the folder, in a file of the node's name and the time.  When it is
+ * whole, older ones of this node go until there are `keep`; 0: none goes.  The exit status.
+ */
+int cli_keep(const struct target *t, const char *folder, const char *node, unsigned keep);
 /* A backup into the node's folder, what is there moved aside; the exit status. */
 int cli_restore(const struct conf *conf, const char *file);
 /* The daemon that runs by its pid file; 0: none. */

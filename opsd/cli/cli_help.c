@@ -16,6 +16,7 @@ cli_help_usage(FILE *to)
 	    "  run                       start the node's daemons in the foreground\n"
 	    "  status [--long]           show the node and its cluster\n"
 	    "  top                       show that again and again\n"
+	    "  backup folder=PATH        make a backup there; --keep N: the newest N stay\n"
 	    "  restore file=PATH         put a backup into the node's folder\n"
 	    "  metrics                   print its figures, for Prometheus\n"
 	    "  version                   print the version\n"
@@ -149,7 +150,7 @@ put_names(void)
 {
 	const struct op_doc *op;
 
-	fputs("run\nstatus\ntop\nrestore\nmetrics\nversion\nhelp\n", stdout);
+	fputs("run\nstatus\ntop\nbackup\nrestore\nmetrics\nversion\nhelp\n", stdout);
 	for (unsigned i = 0; (op = opdoc_at(i)) != NULL; i++) {
 		puts(op->name);
 		if (op->old != NULL)
@@ -166,6 +167,8 @@ cli_help_words(const char *name)
 		put_names();
 	else if (op != NULL)
 		put_fields(op);
+	else if (strcmp(name, "backup") == 0)
+		fputs("folder=\ntarget=\nusername=\ninsecure=\n", stdout);
 	else if (strcmp(name, "restore") == 0)
 		puts("file=");
 	else if (strcmp(name, "status") == 0 || strcmp(name, "top") == 0)

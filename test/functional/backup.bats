@@ -413,3 +413,44 @@ warns_of()	# warns_of NODE [KIND]: of what cluster_status warns
 	wait_until 20 node_ready sealed
 	node_stop sealed
 }
+
+backups()	# those in the folder, newest last
+{
+	ls "$HL_T/kept"
+}
+
+@test "backup into a folder: the newest stay, and a failed one takes none away" {
+	local old=n1-20200101T000000Z.tar older=n1-20190101T000000Z.tar
+
+	mkdir "$HL_T/kept"
+	touch "$HL_T/kept/$old" "$HL_T/kept/$older" "$HL_T/kept/n1-20180101T000000Z.tar.part" \
+	    "$HL_T/kept/n1-mine.tar" "$HL_T/kept/n10-20180101T000000Z.tar"
+	for keep in 0 x -1 1000001; do
+		run cli n1 backup folder="$HL_T/kept" --keep "$keep"
+		[ "$status" = 1 ]
+		[[ $output == *"how many backups stay"* ]]
+	done
+	run cli n1 backup --keep 2
+	[ "$status" = 1 ]
+	[[ $output == *"folder=PATH"* ]]
+	# another one is at work
+	exec 7<"$HL_T/kept"
+	flock -x 7
+	run cli n1 backup folder="$HL_T/kept" --keep 2
+	exec 7<&-
+	[ "$status" = 1 ]
+	[[ $output == *"another backup"* ]]
+	# one that fails
+	run "$HL_CLI" backup folder="$HL_T/kept" --keep 1 target=http://127.0.0.1:1 username=a
+	[ "$status" = 1 ]
+	[ "$(backups | wc -l)" = 5 ]
+	cli n1 backup folder="$HL_T/kept" --keep 2
+	[ "$(backups | wc -l)" = 4 ]
+	[ -e "$HL_T/kept/$old" ] && [ ! -e "$HL_T/kept/$older" ]
+	[ -e "$HL_T/kept/n1-mine.tar" ] && [ -e "$HL_T/kept/n10-20180101T000000Z.tar" ]
+	tar -tf "$(ls "$HL_T"/kept/n1-202[6-9]*.tar)" | grep -qx database/CURRENT
+	# and without --keep, all stay, in a folder that it makes
+	cli n1 backup folder="$HL_T/new"
+	[ "$(stat -c %a "$HL_T/new")" = 700 ]
+	[ "$(ls "$HL_T/new" | wc -l)" = 1 ]
+}

@@ -65,6 +65,11 @@ dogs()		# dogs NODE N
 	[ "$(ask "$1" '{"operation":"describe_table","table":"dog"}' | jq .record_count)" = "$2" ]
 }
 
+as_many_dogs()	# as_many_dogs NODE OTHER
+{
+	dogs "$2" "$(ask "$1" '{"operation":"describe_table","table":"dog"}' | jq .record_count)"
+}
+
 # flows TABLE FROM TO: an insert arrives
 flows()
 {
@@ -149,29 +154,44 @@ only_added()	# only_added NODE: nothing else is in force
 	[ "$(ask "$1" '{"operation":"list_certificates"}' | jq -c 'map(.name)')" = '["node","ca"]' ]
 }
 
+certificate()	# certificate NODE FOLDER: of the authority, for the node
+{
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" \
+	    -keyout "$2/node.key" -out "$HL_T/csr" 2>/dev/null
+	openssl x509 -req -in "$HL_T/csr" -CA "$HL_T/ca.pem" -CAkey "$HL_T/ca.key" -CAcreateserial -days 30 \
+	    -out "$2/node.pem" -extfile <(
+		printf 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n') 2>/dev/null
+}
+
 @test "certificates" {
-	local n
+	local n serial
 
 	openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=authority" -keyout "$HL_T/ca.key" \
 	    -addext basicConstraints=critical,CA:TRUE -out "$HL_T/ca.pem" 2>/dev/null
 	for n in amsterdam boston; do
 		mkdir "$HL_T/tls.$n"
 		cp "$HL_T/ca.pem" "$HL_T/tls.$n"
-		openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$n" \
-		    -keyout "$HL_T/tls.$n/node.key" -out "$HL_T/csr" 2>/dev/null
-		openssl x509 -req -in "$HL_T/csr" -CA "$HL_T/ca.pem" -CAkey "$HL_T/ca.key" -CAcreateserial -days 30 \
-		    -out "$HL_T/tls.$n/node.pem" -extfile <(
-			printf 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n') 2>/dev/null
+		certificate "$n" "$HL_T/tls.$n"
 	done
 	typed "Add certificates over the API" amsterdam boston
 	for n in amsterdam boston; do
 		wait_until 20 only_added "$n"
 	done
 	ok amsterdam '{"operation":"insert","table":"dog","records":[{"id":"added"}]}'
-	wait_until 20 dogs boston "$(ask amsterdam '{"operation":"describe_table","table":"dog"}' | jq .record_count)"
+	wait_until 20 as_many_dogs amsterdam boston
 	typed "Replace certificates" amsterdam boston
 	ok amsterdam '{"operation":"insert","table":"dog","records":[{"id":"verified"}]}'
-	wait_until 20 dogs boston "$(ask amsterdam '{"operation":"describe_table","table":"dog"}' | jq .record_count)"
+	wait_until 20 as_many_dogs amsterdam boston
+}
+
+@test "a renewed certificate" {
+	mkdir "$HL_T/srv/new"
+	certificate amsterdam "$HL_T/srv/new"
+	serial=$(openssl x509 -in "$HL_T/srv/new/node.pem" -noout -serial | sed 's/.*=//')
+	typed "Renew a certificate" amsterdam
+	tr -d : <<<"$output" | grep -qi "$serial"
+	ok amsterdam '{"operation":"insert","table":"dog","records":[{"id":"renewed"}]}'
+	wait_until 20 as_many_dogs amsterdam boston
 }
 
 @test "CSV in, rows out" {
