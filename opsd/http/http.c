@@ -3,8 +3,6 @@
 #include "http.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,9 +17,7 @@
 #include "mem.h"
 #include "ops.h"
 #include "tls.h"
-#include "usock.h"
 
-#define BACKLOG		1024
 #define STOP_US		5000000
 #define FILES_OF_OURS	512	/* descriptors that the store and the others may need */
 
@@ -47,152 +43,6 @@ http_post(struct http_thread *t, void (*fn)(void *arg), void *arg)
 		post(t->post, fn, arg);
 	pthread_mutex_unlock(&t->lock);
 	return (there);
-}
-
-/* ---- listening ---- */
-
-static void
-http_resume_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct http_thread *t = arg;
-
-	for (int i = 0; i < WAYS; i++)
-		if (t->listeners[i] != NULL && !t->http->stopping)
-			evconnlistener_enable(t->listeners[i]);
-}
-
-/* Out of descriptors, most likely: those who wait in the backlog wait a little more. */
-static void
-http_accept_error_cb(struct evconnlistener *l, void *arg)
-{
-	struct http_thread *t = arg;
-	struct timeval soon = { 0, 500000 };
-
-	log_warn("http: accept");
-	if (event_add(t->resume, &soon) == 0)
-		evconnlistener_disable(l);
-}
-
-static void
-http_accept_plain_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int n,
-    void *arg)
-{
-	conn_accept(arg, WAY_PLAIN, fd, sa);
-}
-
-static void
-http_accept_tls_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int n,
-    void *arg)
-{
-	conn_accept(arg, WAY_TLS, fd, sa);
-}
-
-static void
-http_accept_local_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int n,
-    void *arg)
-{
-	conn_accept(arg, WAY_LOCAL, fd, sa);
-}
-
-static void
-way_in(struct http_thread *t, enum way way, struct evconnlistener *l)
-{
-	static const evconnlistener_cb accepts[] = { [WAY_PLAIN] = http_accept_plain_cb,
-	    [WAY_TLS] = http_accept_tls_cb, [WAY_LOCAL] = http_accept_local_cb };
-
-	t->listeners[way] = l;
-	evconnlistener_set_error_cb(l, http_accept_error_cb);
-	evconnlistener_set_cb(l, accepts[way], t);
-}
-
-/*
- * SO_REUSEPORT shares a port among the threads, but also with another node that
- * was given the same port: so see first whether anybody has it.
- */
-static int
-port_free(const struct addrinfo *ai)
-{
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, rc, error;
-
-	if (fd == -1)
-		return (-1);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	rc = bind(fd, ai->ai_addr, ai->ai_addrlen);
-	error = errno;
-	close(fd);
-	errno = error;
-	return (rc);
-}
-
-static struct evconnlistener *
-listen_on(struct http_thread *t, const struct addrinfo *ai)
-{
-	struct evconnlistener *l = evconnlistener_new_bind(t->base, NULL, NULL,
-	    LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT | LEV_OPT_CLOSE_ON_FREE |
-	    LEV_OPT_CLOSE_ON_EXEC, BACKLOG, ai->ai_addr, (int)ai->ai_addrlen);
-	int on = 1;
-
-	/* Accepted sockets inherit it. */
-	if (l != NULL)
-		setsockopt(evconnlistener_get_fd(l), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return (l);
-}
-
-static int
-listen_tcp(struct http *h, enum way way, const char *host, int64_t port, char **err)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE |
-	    AI_NUMERICSERV }, *ai = NULL;
-	struct evconnlistener *l;
-	char text[16];
-	unsigned i = 0;
-	int rc;
-
-	snprintf(text, sizeof(text), "%d", (int)port);
-	if ((rc = getaddrinfo(host, text, &hints, &ai)) != 0) {
-		*err = xasprintf("operations API: %s: %s", host, gai_strerror(rc));
-		return (-1);
-	}
-	if (port_free(ai) == 0)
-		for (; i < h->n && (l = listen_on(&h->threads[i], ai)) != NULL; i++)
-			way_in(&h->threads[i], way, l);
-	if (i < h->n)
-		*err = xasprintf("operations API: %s port %d: %s", host, (int)port, strerror(errno));
-	freeaddrinfo(ai);
-	return (i < h->n ? -1 : 0);
-}
-
-static int
-bind_local(const char *path, char **err)
-{
-	int fd = usock_bind(path, 0660);
-
-	if (fd == -1 && errno == ENAMETOOLONG)
-		*err = xasprintf("operations API: %s: longer than %d bytes, which is the most for "
-		    "a socket", path, USOCK_PATH_MAX);
-	else if (fd == -1)
-		*err = xasprintf("operations API: %s: %s", path, strerror(errno));
-	return (fd);
-}
-
-static int
-listen_local(struct http *h, const char *path, char **err)
-{
-	struct http_thread *t = &h->threads[0];
-	struct evconnlistener *l;
-	int fd;
-
-	if ((fd = bind_local(path, err)) == -1)
-		return (-1);
-	h->socket_path = xstrdup(path);
-	l = evconnlistener_new(t->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, BACKLOG, fd);
-	if (l == NULL) {
-		*err = xasprintf("operations API: %s: %s", path, strerror(errno));
-		close(fd);
-		return (-1);
-	}
-	way_in(t, WAY_LOCAL, l);
-	return (0);
 }
 
 static struct ssl_ctx_st *
@@ -281,7 +131,7 @@ thread_init(struct http *h, struct http_thread *t)
 	if ((t->base = event_base_new()) == NULL)
 		fatalx("http: no event base");
 	t->post = post_new(t->base);
-	if ((t->resume = evtimer_new(t->base, http_resume_cb, t)) == NULL)
+	if ((t->resume = evtimer_new(t->base, listen_resume_cb, t)) == NULL)
 		fatalx("http: no event");
 }
 
@@ -291,9 +141,8 @@ thread_free(struct http_thread *t)
 	struct conn *c;
 	struct post *p;
 
-	for (int i = 0; i < WAYS; i++)
-		if (t->listeners[i] != NULL)
-			evconnlistener_free(t->listeners[i]);
+	for (unsigned i = 0; i < t->nlisteners; i++)
+		evconnlistener_free(t->listeners[i]);
 	/* Answers in pieces that wait for their clients end now. */
 	while ((c = TAILQ_FIRST(&t->conns)) != NULL)
 		conn_free(c);
@@ -384,9 +233,8 @@ stop_accepting(void *arg)
 {
 	struct http_thread *t = arg;
 
-	for (int i = 0; i < WAYS; i++)
-		if (t->listeners[i] != NULL)
-			evconnlistener_disable(t->listeners[i]);
+	for (unsigned i = 0; i < t->nlisteners; i++)
+		evconnlistener_disable(t->listeners[i]);
 }
 
 /* A little later: answers just given still go out. */

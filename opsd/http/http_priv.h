@@ -18,12 +18,15 @@ struct limits {
 	struct scan_limits scan;	/* of bodies */
 };
 
+#define LISTENERS_MAX	64	/* of a thread: each address of both ports */
+
 struct http_thread {
 	struct http		*http;
 	pthread_t		 id;
 	int			 started;
 	struct event_base	*base;
-	struct evconnlistener	*listeners[WAYS];
+	struct evconnlistener	*listeners[LISTENERS_MAX];
+	unsigned		 nlisteners;
 	struct event		*resume;	/* accepting, after a pause */
 	TAILQ_HEAD(, conn)	 conns;		/* those that were used last are last */
 	time_t			 dated;		/* what `date` says */
@@ -54,6 +57,14 @@ int http_post(struct http_thread *t, void (*fn)(void *arg), void *arg);
 void http_unref(struct http *h);
 /* For a connection that begins; NULL: failure. */
 struct ssl_st *http_ssl(struct http *h);
+
+/* ---- listen.c; -1 with *err ---- */
+
+/* Some addresses or names, parted by commas: all that each stands for. */
+int listen_tcp(struct http *h, enum way way, const char *hosts, int64_t port, char **err);
+int listen_local(struct http *h, const char *path, char **err);
+/* Accepting goes on, after a pause. */
+void listen_resume_cb(int fd, short what, void *arg);
 
 /* ---- request.c, told by conn.c ---- */
 

@@ -32,8 +32,10 @@ fault_name(struct faults *f, const char *field, const char *name)
 	else
 		for (size_t i = 0; i < n; i++)
 			if (name[i] < 0x20 || name[i] > 0x7e || name[i] == '/' || name[i] == '`') {
-				fault(f, "'%s' names cannot include backticks or forward slashes",
-				    field);
+				fault(f, name[i] == '/' || name[i] == '`' ?
+				    "'%s' names cannot include backticks or forward slashes" :
+				    "'%s' names can only have letters, digits and signs of ASCII, "
+				    "and spaces", field);
 				return;
 			}
 }

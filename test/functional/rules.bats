@@ -390,6 +390,8 @@ row_is_gone()	# row_is_gone TABLE ID
 	400	{"operation":"create_table","database":"ddl"}	"'table' is required. 'primary_key' is required"
 	400	{"operation":"create_table","table":7,"primary_key":"id"}	"'table' must be a string"
 	400	{"operation":"create_table","table":"a/b","primary_key":"id"}	"'table' names cannot include backticks or forward slashes"
+	400	{"operation":"create_table","table":"größe","primary_key":"id"}	"'table' names can only have letters, digits and signs of ASCII, and spaces"
+	400	{"operation":"create_table","table":"a\tb","primary_key":"id"}	"'table' names can only have letters, digits and signs of ASCII, and spaces"
 	400	{"operation":"create_table","table":"","primary_key":"id"}	"'table' is not allowed to be empty"
 	400	{"operation":"create_table","table":"x","primary_key":"id","attributes":{}}	"'attributes' must be an array"
 	400	{"operation":"create_table","table":"x","primary_key":"id","attributes":[7]}	"'attributes[0]' must be of type object"

@@ -11,6 +11,8 @@ start_nodes()
 {
 	node_make n1
 	echo "OPERATIONSAPI_NETWORK_SECUREPORT=$(($(port n1 api) + 1))" >>"$HL_T/nodes/n1/env"
+	# The configured address is IPv4's alone.
+	! has_ipv6 || echo OPERATIONSAPI_NETWORK_HOST=127.0.0.1,::1 >>"$HL_T/nodes/n1/env"
 	node_run n1
 	# One with limits that a test can reach.
 	node_start n2 OPERATIONSAPI_NETWORK_HEADERSTIMEOUT=1500 \
@@ -24,6 +26,26 @@ start_nodes()
 	ok n2 '{"operation":"create_database","database":"dev"}'
 	make_table n1 dog
 	make_table n2 dog
+}
+
+has_ipv6()
+{
+	grep -qs '^0\{31\}1 ' /proc/net/if_inet6
+}
+
+@test "the API listens on all addresses that its key has, of both families" {
+	has_ipv6 || skip "there is no IPv6"
+	[ "$(curl -s -g -m 5 "http://[::1]:$(port n1 api)/health")" = 'hubleaf is running.' ]
+	[ "$(curl -s -g -k -m 5 "https://[::1]:$(($(port n1 api) + 1))/health")" = 'hubleaf is running.' ]
+	[ "$(curl -s -m 5 "http://127.0.0.1:$(port n1 api)/health")" = 'hubleaf is running.' ]
+	run curl -s -g -m 5 "http://[::1]:$(port n2 api)/health"
+	[ "$status" = 7 ]
+	# By default both families have it.
+	node_make n3
+	sed -i '/operationsApi:/,$ { /host:/d }' "$HL_T/nodes/n3/hubleaf.yaml"
+	node_run n3
+	[ "$(curl -s -g -m 5 "http://[::1]:$(port n3 api)/health")" = 'hubleaf is running.' ]
+	node_stop n3
 }
 
 raw()		# raw NODE CURL-ARGUMENTS...: $code, $body and $head

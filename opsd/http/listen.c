@@ -1,0 +1,218 @@
+#include "config.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/listener.h>
+
+#include "http_priv.h"
+#include "log.h"
+#include "mem.h"
+#include "usock.h"
+
+/* Where connections come in: addresses of both families, and the domain socket. */
+
+#define BACKLOG		1024
+
+void
+listen_resume_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_thread *t = arg;
+
+	for (unsigned i = 0; i < t->nlisteners && !t->http->stopping; i++)
+		evconnlistener_enable(t->listeners[i]);
+}
+
+/* Out of descriptors, most likely: those who wait in the backlog wait a little more. */
+static void
+http_accept_error_cb(struct evconnlistener *l, void *arg)
+{
+	struct http_thread *t = arg;
+	struct timeval soon = { 0, 500000 };
+
+	log_warn("http: accept");
+	if (event_add(t->resume, &soon) == 0)
+		evconnlistener_disable(l);
+}
+
+static void
+http_accept_plain_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int n,
+    void *arg)
+{
+	conn_accept(arg, WAY_PLAIN, fd, sa);
+}
+
+static void
+http_accept_tls_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int n,
+    void *arg)
+{
+	conn_accept(arg, WAY_TLS, fd, sa);
+}
+
+static void
+http_accept_local_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int n,
+    void *arg)
+{
+	conn_accept(arg, WAY_LOCAL, fd, sa);
+}
+
+static void
+way_in(struct http_thread *t, enum way way, struct evconnlistener *l)
+{
+	static const evconnlistener_cb accepts[] = { [WAY_PLAIN] = http_accept_plain_cb,
+	    [WAY_TLS] = http_accept_tls_cb, [WAY_LOCAL] = http_accept_local_cb };
+
+	t->listeners[t->nlisteners++] = l;
+	evconnlistener_set_error_cb(l, http_accept_error_cb);
+	evconnlistener_set_cb(l, accepts[way], t);
+}
+
+/* Bound, for one family alone: that of IPv4 has sockets of its own.  -1 with errno. */
+static int
+bound(const struct addrinfo *ai, int shared)
+{
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, error;
+
+	if (fd == -1)
+		return (-1);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (shared)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (ai->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	/* Accepted sockets inherit it. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0)
+		return (fd);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (-1);
+}
+
+static int
+listen_on(struct http_thread *t, enum way way, const struct addrinfo *ai)
+{
+	int fd = bound(ai, 1);
+	struct evconnlistener *l;
+
+	if (fd == -1)
+		return (-1);
+	l = evconnlistener_new(t->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, BACKLOG, fd);
+	if (l == NULL) {
+		close(fd);
+		return (-1);
+	}
+	way_in(t, way, l);
+	return (0);
+}
+
+/*
+ * SO_REUSEPORT shares a port among the threads, but also with another node that
+ * was given the same port: so see first whether anybody has it.
+ */
+static int
+listen_all_threads(struct http *h, enum way way, const struct addrinfo *ai)
+{
+	int fd = bound(ai, 0);
+
+	if (fd == -1)
+		return (-1);
+	close(fd);
+	for (unsigned i = 0; i < h->n; i++)
+		if (h->threads[i].nlisteners == LISTENERS_MAX - 1) {
+			errno = E2BIG;	/* the last one is for the domain socket */
+			return (-1);
+		} else if (listen_on(&h->threads[i], way, ai) == -1)
+			return (-1);
+	return (0);
+}
+
+/* All addresses of IPv6, where there is none. */
+static int
+is_not_here(const struct addrinfo *ai)
+{
+	const struct sockaddr_in6 *sin6 = (const void *)ai->ai_addr;
+
+	return (ai->ai_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&sin6->sin6_addr) &&
+	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL));
+}
+
+static int
+listen_host(struct http *h, enum way way, const char *host, int64_t port, char **err)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE |
+	    AI_NUMERICSERV }, *list = NULL, *ai;
+	char text[16];
+	int rc;
+
+	snprintf(text, sizeof(text), "%d", (int)port);
+	if ((rc = getaddrinfo(host, text, &hints, &list)) != 0) {
+		*err = xasprintf("operations API: %s: %s", host, gai_strerror(rc));
+		return (-1);
+	}
+	for (ai = list; ai != NULL; ai = ai->ai_next)
+		if (listen_all_threads(h, way, ai) == -1 && !is_not_here(ai)) {
+			*err = xasprintf("operations API: %s port %d: %s", host, (int)port,
+			    strerror(errno));
+			break;
+		}
+	freeaddrinfo(list);
+	return (ai != NULL ? -1 : 0);
+}
+
+int
+listen_tcp(struct http *h, enum way way, const char *hosts, int64_t port, char **err)
+{
+	char *copy = xstrdup(hosts), *rest = copy, *host;
+	int rc = 0;
+
+	while (rc == 0 && (host = strsep(&rest, ", ")) != NULL)
+		if (*host != '\0')
+			rc = listen_host(h, way, host, port, err);
+	free(copy);
+	if (rc == 0 && h->threads[0].nlisteners == 0) {
+		*err = xasprintf("operations API: there is no address to listen on");
+		rc = -1;
+	}
+	return (rc);
+}
+
+static int
+bind_local(const char *path, char **err)
+{
+	int fd = usock_bind(path, 0660);
+
+	if (fd == -1 && errno == ENAMETOOLONG)
+		*err = xasprintf("operations API: %s: longer than %d bytes, which is the most for "
+		    "a socket", path, USOCK_PATH_MAX);
+	else if (fd == -1)
+		*err = xasprintf("operations API: %s: %s", path, strerror(errno));
+	return (fd);
+}
+
+int
+listen_local(struct http *h, const char *path, char **err)
+{
+	struct http_thread *t = &h->threads[0];
+	struct evconnlistener *l;
+	int fd;
+
+	if ((fd = bind_local(path, err)) == -1)
+		return (-1);
+	h->socket_path = xstrdup(path);
+	l = evconnlistener_new(t->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, BACKLOG, fd);
+	if (l == NULL) {
+		*err = xasprintf("operations API: %s: %s", path, strerror(errno));
+		close(fd);
+		return (-1);
+	}
+	way_in(t, WAY_LOCAL, l);
+	return (0);
+}
