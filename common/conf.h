@@ -58,6 +58,8 @@ json_t *conf_tree(const struct conf *c);
 int conf_find(const char *name);
 /* A time span as CONF_MS takes it; -1: it is none. */
 int64_t conf_ms(const json_t *value);
+/* A key of the peers that this node has not (conf_peers.def); same spellings as conf_find. */
+int conf_is_peers(const char *name);
 /* Nearest known name to an unknown one: what a peer's key is called here, else by letters. */
 const char *conf_nearest(const char *name);
 int conf_is_host(const char *text);	/* a host name or an address, alone */

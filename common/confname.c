@@ -96,6 +96,28 @@ conf_find_elsewhere(const char *name)
 	return (-1);
 }
 
+int
+conf_is_peers(const char *name)
+{
+	static const char *const	peers[] = {
+#define PEER(name)	name,
+#include "conf_peers.def"
+#undef PEER
+	};
+	size_t	i, n;
+	int	below;
+
+	for (i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
+		n = strlen(peers[i]);
+		below = n > 2 && peers[i][n - 1] == '*';
+		n -= below ? 2 : 0;
+		if (conf_match(peers[i], name) >= n &&
+		    (name[n] == '\0' || (below && conf_fold(name[n]) == '_')))
+			return (1);
+	}
+	return (0);
+}
+
 const char *
 conf_nearest(const char *name)
 {

@@ -55,9 +55,9 @@ get_configuration(struct request *r)
 	reply_json(r, 200, tree);
 }
 
-/* Each by itself: so that all faults are said. */
+/* Each by itself: so that all faults are said.  Keys that only peers have are skipped. */
 static void
-check_settings(struct request *r, struct faults *f, json_t *changes)
+check_settings(struct request *r, struct faults *f, json_t *changes, json_t *skipped)
 {
 	struct conf *conf = ops_conf_set(r->ops);
 	const char *name;
@@ -69,7 +69,9 @@ check_settings(struct request *r, struct faults *f, json_t *changes)
 
 		if (strcmp(name, "operation") == 0 || strcmp(name, "hdb_user") == 0)
 			continue;
-		if (key == -1)
+		if (key == -1 && conf_is_peers(name))
+			json_array_append_new(skipped, json_string(name));
+		else if (key == -1)
 			fault(f, "'%.100s' is not a configuration key, the nearest is '%s'", name,
 			    conf_nearest(name));
 		else if (json_object_get(changes, conf_name((enum conf_key)key)) != NULL)
@@ -80,21 +82,43 @@ check_settings(struct request *r, struct faults *f, json_t *changes)
 		} else
 			json_object_set(changes, conf_name((enum conf_key)key), v);
 	}
-	if (f->n == 0 && json_object_size(changes) == 0)
+	if (f->n == 0 && json_object_size(changes) + json_array_size(skipped) == 0)
 		fault(f, "a configuration key is required");
 	conf_free(conf);
 }
 
 static void
-reply_changed(struct request *r, json_t *report)
+add_skipped(struct buf *message, const json_t *skipped)
 {
+	size_t	i, n = json_array_size(skipped);
+
+	buf_addf(message, " Skipped, as this node has no such key%s: ", n == 1 ? "" : "s");
+	for (i = 0; i < n; i++)
+		buf_addf(message, "%s%s", i > 0 ? ", " : "",
+		    json_string_value(json_array_get(skipped, i)));
+	buf_u8(message, '.');
+}
+
+/* Takes both. */
+static void
+reply_changed(struct request *r, json_t *report, json_t *skipped)
+{
+	struct buf message = { 0 };
 	size_t restart = json_array_size(json_object_get(report, "restart"));
 	size_t live = json_array_size(json_object_get(report, "live"));
 
-	json_object_set_new(report, "message", json_string(restart > 0 ?
+	buf_addf(&message, "%s", restart > 0 ?
 	    "Configuration successfully set. You must restart HarperDB for new config settings "
 	    "to take effect." : live > 0 ? "Configuration successfully set." :
-	    "Configuration successfully set. Nothing was changed."));
+	    "Configuration successfully set. Nothing was changed.");
+	if (json_array_size(skipped) > 0) {
+		add_skipped(&message, skipped);
+		json_object_set(report, "skipped", skipped);
+	}
+	json_object_set_new(report, "message",
+	    json_stringn((const char *)message.data, message.len));
+	buf_free(&message);
+	json_decref(skipped);
 	reply_json(r, 200, report);
 }
 
@@ -102,21 +126,23 @@ static void
 set_configuration(struct request *r)
 {
 	struct faults f = { 0 };
-	json_t *changes = json_object(), *report = NULL;
+	json_t *changes = json_object(), *skipped = json_array(), *report = NULL;
 	char *err = NULL, *line, *rest;
 	int status;
 
-	check_settings(r, &f, changes);
+	check_settings(r, &f, changes, skipped);
 	if (op_faults(r, &f)) {
+		json_decref(skipped);
 		json_decref(changes);
 		return;
 	}
 	status = ops_change_conf(r->ops, changes, &report, &err);
 	json_decref(changes);
 	if (status == 200) {
-		reply_changed(r, report);
+		reply_changed(r, report, skipped);
 		return;
 	}
+	json_decref(skipped);
 	json_decref(report);
 	if (status == 400) {
 		for (rest = err; (line = strsep(&rest, "\n")) != NULL;)

@@ -136,7 +136,8 @@ const struct op_doc opdoc_node[] = {
 
 	{ "get_configuration", NULL, RIGHT_SUPER,
 	    "Show the configuration; pending is what is set and not in force.", OP_NO_FIELDS },
-	{ "set_configuration", NULL, RIGHT_ADMIN, "Set configuration keys, all or none.",
+	{ "set_configuration", NULL, RIGHT_ADMIN, "Set configuration keys, all or none. "
+	    "Keys that only HarperDB has are skipped and named.",
 	    OP_FIELDS({ KIND_KEYS, "KEY", NULL, OP_REQUIRED, "VALUE",
 		"A key of hubleaf.yaml(5), such as logging_level; null unsets it." }) },
 	{ "restart", NULL, RIGHT_SUPER, "Restart the node.", OP_NO_FIELDS },

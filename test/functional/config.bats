@@ -202,6 +202,20 @@ pending()	# pending NODE JQ: get_configuration's list
 	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == 2592000 and .storage.writeAsync == false'
 }
 
+@test "set_configuration: keys that only peers have are skipped and named, misspelt ones refused" {
+	ok n1 '{"operation":"set_configuration","http_port":9926,"localStudio_enabled":true,"mqtt.network.port":1883,"jobs_retention":"4d"}' \
+	    '.skipped == ["http_port","localStudio_enabled","mqtt.network.port"] and .live == ["jobs.retention"] and .message ==
+	    "Configuration successfully set. Skipped, as this node has no such keys: http_port, localStudio_enabled, mqtt.network.port."'
+	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == "4d" or .jobs.retention == 345600'
+	ok n1 '{"operation":"set_configuration","THREADS_COUNT":4}' '.message ==
+	    "Configuration successfully set. Nothing was changed. Skipped, as this node has no such key: THREADS_COUNT."'
+	# all or nothing
+	refused n1 400 '{"operation":"set_configuration","http_prot":9926,"http_port":1,"jobs_retention":"5d"}' \
+	    "'http_prot' is not a configuration key"
+	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == "4d" or .jobs.retention == 345600'
+	ok n1 '{"operation":"set_configuration","jobs_retention":null}' 'has("skipped") | not'
+}
+
 @test "set_configuration: all or nothing, and each fault is named" {
 	node_make n1 CLUSTERING_ENABLED=false
 	node_run n1

@@ -447,6 +447,11 @@ test_names(void **state)
 	assert_int_equal(conf_find("clustering.nodeNam"), -1);
 	assert_int_equal(conf_find(""), -1);
 	assert_string_equal(conf_name(API_PORT), "operationsApi.network.port");
+	assert_true(conf_is_peers("http.port") && conf_is_peers("HTTP_PORT"));
+	assert_true(conf_is_peers("databases") && conf_is_peers("databases_dev_path"));
+	assert_true(conf_is_peers("replication_mtls") && conf_is_peers("replication.mtls.x"));
+	assert_false(conf_is_peers("http") || conf_is_peers("http_prot") || conf_is_peers("http_ports"));
+	assert_false(conf_is_peers("databas") || conf_is_peers("databases2") || conf_is_peers(""));
 	assert_string_equal(conf_nearest("thread"), "threads");
 	assert_string_equal(conf_nearest("loging.levl"), "logging.level");
 	assert_string_equal(conf_nearest("http.timeout"), "operationsApi.network.timeout");
