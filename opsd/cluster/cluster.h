@@ -38,6 +38,12 @@ int cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *b
  * (worker threads only).  How many, or -1: the leaf server is away.
  */
 int64_t cluster_purge(struct cluster *c, const char *database, const char *table, uint64_t upto);
+struct question;
+/*
+ * Ask a node for rows and wait (threads that may block only): pull.h's answer, or 503 while
+ * leafd is away, 504 when none came in time.
+ */
+int cluster_pull(struct cluster *c, const char *node, const struct question *q, struct buf *answer);
 /* The mesh as cluster_network shows it; NULL when hubd is away. */
 json_t *cluster_network(struct cluster *c, unsigned timeout_ms);
 

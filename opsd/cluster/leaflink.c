@@ -435,16 +435,31 @@ pulled_cb(struct rd *body, void *arg)
 	free(p);
 }
 
+/* The question in a message to leafd; how long that takes at most. */
+static unsigned
+pull_write(struct ops *ops, struct buf *b, const char *node, const struct question *q)
+{
+	struct conf *conf = ops_conf(ops);
+	unsigned timeout = (unsigned)conf_int(conf, CL_REQUEST_TIMEOUT);
+	struct buf text = { 0 };
+
+	conf_free(conf);
+	question_write(&text, q);
+	buf_str(b, node);
+	buf_u32(b, timeout);
+	buf_blob(b, text.data, text.len);
+	buf_free(&text);
+	return (timeout + 2000);
+}
+
 static void
 pull_send(struct cluster *c, const struct flow *fl, const char *node)
 {
 	struct pull *p = xcalloc(1, sizeof(*p));
 	struct question q = { 0 };
-	struct buf text = { 0 }, b = { 0 };
-	struct conf *conf = ops_conf(c->ops);
-	unsigned timeout = (unsigned)conf_int(conf, CL_REQUEST_TIMEOUT);
+	struct buf b = { 0 };
+	unsigned timeout;
 
-	conf_free(conf);
 	p->c = c;
 	memcpy(p->peer, fl->peer, NODE_ID_LEN);
 	p->table = fl->table;
@@ -464,13 +479,9 @@ pull_send(struct cluster *c, const struct flow *fl, const char *node)
 	q.key = fl->next_key;
 	q.klen = fl->next_len;
 	q.max = PULL_BYTES;
-	question_write(&text, &q);
-	buf_str(&b, node);
-	buf_u32(&b, timeout);
-	buf_blob(&b, text.data, text.len);
-	buf_free(&text);
+	timeout = pull_write(c->ops, &b, node, &q);
 	c->pulls++;
-	chan_call(c->leaf, MSG_PULL, &b, timeout + 2000, pulled_cb, p);
+	chan_call(c->leaf, MSG_PULL, &b, timeout, pulled_cb, p);
 }
 
 static void
@@ -509,6 +520,51 @@ leaflink_pull(struct cluster *c)
 		peer_free(all[i]);
 	}
 	free(all);
+}
+
+struct pull_ask {
+	struct ask		 ask;	/* first */
+	const char		*node;
+	const struct question	*q;
+	struct buf		*answer;
+};
+
+static void
+pull_asked_cb(struct rd *body, void *arg)
+{
+	struct pull_ask *p = arg;
+	int status = body != NULL ? rd_u16(body) : 504;
+	size_t n = 0;
+	const uint8_t *bytes = body != NULL ? rd_blob(body, &n) : NULL;
+
+	if (bytes != NULL)
+		buf_add(p->answer, bytes, n);
+	ask_end(&p->ask, status, NULL);
+}
+
+static void
+pull_ask_run(struct ask *a)
+{
+	struct pull_ask *p = (struct pull_ask *)a;
+	struct buf b = { 0 };
+	unsigned timeout;
+
+	if (a->c->leaf == NULL) {
+		ask_end(a, 503, NULL);
+		return;
+	}
+	timeout = pull_write(a->c->ops, &b, p->node, p->q);
+	chan_call(a->c->leaf, MSG_PULL, &b, timeout, pull_asked_cb, a);
+}
+
+int
+cluster_pull(struct cluster *c, const char *node, const struct question *q, struct buf *answer)
+{
+	struct pull_ask p = { .ask = { .c = c, .run = pull_ask_run }, .node = node, .q = q,
+	    .answer = answer };
+	json_t *none;
+
+	return (ask_wait(&p.ask, &none));
 }
 
 /* ---- what leafd consumes ---- */

@@ -11,10 +11,12 @@
 #include "mem.h"
 #include "nodes.h"
 #include "row.h"
+#include "sums.h"
 #include "subscribe.h"
 
 #define SERVE_MAX	(1u << 20)	/* bytes of an answer, one item at least */
 #define SERVE_SCAN	(64u << 20)	/* bytes of log looked at for one answer */
+#define SERVE_SUMMED	(8u << 20)	/* bytes of rows, for their sums */
 
 void
 question_write(struct buf *b, const struct question *q)
@@ -31,6 +33,7 @@ question_write(struct buf *b, const struct question *q)
 	buf_u64(b, q->after);
 	buf_u64(b, q->from_ms);
 	buf_blob(b, q->key, q->klen);
+	buf_blob(b, q->last, q->llen);
 	buf_u32(b, q->max);
 }
 
@@ -54,8 +57,9 @@ question_read(struct question *q, const void *p, size_t n)
 	q->after = rd_u64(&r);
 	q->from_ms = rd_u64(&r);
 	q->key = rd_blob(&r, &q->klen);
+	q->last = rd_blob(&r, &q->llen);
 	q->max = rd_u32(&r);
-	if (!rd_done(&r) || (q->kind != PULL_LOG && q->kind != PULL_ROWS) ||
+	if (!rd_done(&r) || q->kind < PULL_LOG || q->kind > PULL_SUMS ||
 	    q->incarnation > INCARNATION_MAX)
 		return (-1);
 	memcpy(q->asker, asker, NODE_ID_LEN);
@@ -84,6 +88,8 @@ answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n)
 	a->done = rd_u8(&r);
 	if (kind == PULL_ROWS)
 		a->next_key = rd_blob(&r, &a->next_len);
+	if (kind == PULL_SUMS)
+		a->definition = rd_blob(&r, &a->definition_len);
 	a->count = rd_u32(&r);
 	a->items = r;
 	return (rd_ok(&r) ? 0 : -1);
@@ -155,20 +161,15 @@ serve_log(struct ops *ops, const struct question *q, struct table *t, struct buf
 static void
 serve_rows(struct ops *ops, const struct question *q, struct table *t, struct buf *out)
 {
-	struct buf lower = { 0 }, upper = { 0 }, rows = { 0 }, last = { 0 };
+	struct buf rows = { 0 }, last = { 0 };
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX, n = 0;
 	/* The head before the rows: what comes later, frames bring. */
 	struct log_pos head = table_head(t);
 	struct store_iter *it;
 	int done;
 
-	key_row(&lower, t->id, q->key, q->klen);
-	if (q->klen > 0)
-		buf_u8(&lower, 0);	/* just after it */
-	key_table_end(&upper, t->id);
-	it = store_iter_new(ops->store, NULL, CF_ROWS, lower.data, lower.len, upper.data,
-	    upper.len);
-	for (store_iter_first(it); store_iter_valid(it) && rows.len < max; store_iter_next(it)) {
+	it = sums_rows(ops->store, t->id, q->key, q->klen, q->last, q->llen);
+	for (; store_iter_valid(it) && rows.len < max; store_iter_next(it)) {
 		size_t klen, vlen;
 		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
 
@@ -189,10 +190,53 @@ serve_rows(struct ops *ops, const struct question *q, struct table *t, struct bu
 		buf_add(out, rows.data, rows.len);
 	}
 	store_iter_free(it);
-	buf_free(&lower);
-	buf_free(&upper);
 	buf_free(&rows);
 	buf_free(&last);
+}
+
+static void
+serve_definition(const struct question *q, const struct table *t, struct buf *out)
+{
+	json_t *def = q->klen == 0 ? table_definition(t) : NULL;
+	char *text = def != NULL ? json_dumps(def, JSON_COMPACT) : xstrdup("");
+
+	buf_blob(out, text, strlen(text));
+	free(text);
+	json_decref(def);
+}
+
+static void
+serve_sums(struct ops *ops, const struct question *q, struct table *t, struct buf *out)
+{
+	struct store_iter *it = sums_rows(ops->store, t->id, q->key, q->klen, q->last, q->llen);
+	struct log_pos head = table_head(t);
+	struct buf ranges = { 0 };
+	uint32_t n = 0;
+	size_t bytes = 0;
+
+	do {
+		struct sum s = { .n = 0 };
+
+		while (store_iter_valid(it) && s.bytes < SUMS_RANGE)
+			sum_add(&s, it);
+		buf_strn(&ranges, s.last.data, store_iter_valid(it) ? s.last.len : 0);
+		buf_u32(&ranges, s.visible);
+		buf_add(&ranges, s.sum, sizeof(s.sum));
+		bytes += s.bytes;
+		n++;
+		sum_free(&s);
+	} while (store_iter_valid(it) && bytes < SERVE_SUMMED && ranges.len < SERVE_MAX);
+	if (store_iter_failed(it)) {
+		answer_head(ops, out, 500, t->id);
+	} else {
+		answer_begin(ops, out, t, head);
+		buf_u8(out, (uint8_t)!store_iter_valid(it));
+		serve_definition(q, t, out);
+		buf_u32(out, n);
+		buf_add(out, ranges.data, ranges.len);
+	}
+	store_iter_free(it);
+	buf_free(&ranges);
 }
 
 void
@@ -220,13 +264,15 @@ pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out)
 		else if (!txlog_has(&ops->log, t, q.incarnation, q.seq, q.mark)) {
 			refuse = 409;
 			commit_submit(ops->commit, incarnation_job(q.incarnation, asker->name));
-		} else if (q.kind == PULL_ROWS && cluster_recovering(ops->cluster))
+		} else if (q.kind != PULL_LOG && cluster_recovering(ops->cluster))
 			refuse = 503;
 	}
 	if (refuse != 0)
 		answer_head(ops, out, refuse, q.table);
 	else if (q.kind == PULL_LOG)
 		serve_log(ops, &q, t, out);
+	else if (q.kind == PULL_SUMS)
+		serve_sums(ops, &q, t, out);
 	else
 		serve_rows(ops, &q, t, out);
 	table_unref(t);

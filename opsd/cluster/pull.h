@@ -9,17 +9,20 @@
  *
  * Question: u8 format, u8 kind, node asker, u32 table id at the answerer (0: by
  *   name), str database, str table, u64 incarnation, u64 seq, u64 mark (what the asker
- *   has), u64 after (log seq), u64 from ms, blob after key, u32 max bytes
+ *   has), u64 after (log seq), u64 from ms, blob after key, blob up to key (empty: to the
+ *   end), u32 max bytes
  * Answer: u8 format, u16 status, u64 incarnation, u32 table id, then for 200
  *   str primary key, the head: u64 seq, u64 mark, u64 ms, then for
  *   PULL_LOG:  u64 upto, u8 done, u32 entries, entries (frame.h)
  *   PULL_ROWS: u8 done, blob next key, u32 rows, {u16-counted key, blob row}...
+ *   PULL_SUMS: u8 done, json definition (with no after key), u32 ranges, {u16-counted last
+ *              key (empty: to the end), u32 visible rows, sum}... (sums.h)
  * Statuses: 200; 403 no subscription; 404 no such table; 409 what the asker has is not
  * in the log, which begins anew; 410 the log does not reach; 400 not understood; 500;
  * 503 not now.
  */
-#define PULL_FORMAT	3
-enum pull_kind { PULL_LOG = 1, PULL_ROWS = 2 };
+#define PULL_FORMAT	4
+enum pull_kind { PULL_LOG = 1, PULL_ROWS = 2, PULL_SUMS = 3 };
 
 struct question {
 	enum pull_kind	 kind;
@@ -29,8 +32,8 @@ struct question {
 	size_t		 dblen, nlen;
 	uint64_t	 incarnation, seq, mark;
 	uint64_t	 after, from_ms;
-	const uint8_t	*key;
-	size_t		 klen;
+	const uint8_t	*key, *last;
+	size_t		 klen, llen;
 	uint32_t	 max;
 };
 
@@ -46,10 +49,10 @@ struct answer {
 	struct log_pos	 head;
 	uint64_t	 upto;
 	int		 done;
-	const uint8_t	*next_key;
-	size_t		 next_len;
+	const uint8_t	*next_key, *definition;
+	size_t		 next_len, definition_len;
 	uint32_t	 count;
-	struct rd	 items;		/* count entries, or rows */
+	struct rd	 items;		/* count entries, rows or ranges */
 };
 int answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n);
 

@@ -342,7 +342,7 @@ forget_old(struct jobs *js)
 static char *
 what_it_did(const json_t *row)
 {
-	static const char *const words[] = { "loaded", "exported", "deleted", "done" };
+	static const char *const words[] = { "loaded", "exported", "deleted", "copied", "done" };
 	const json_t	*progress = json_object_get(row, "progress"), *n;
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)

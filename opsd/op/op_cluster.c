@@ -239,9 +239,8 @@ is_listed(struct ops *ops, const json_t *name)
 	return (listed);
 }
 
-/* A peer's name, under either of two fields; `prefix` is for the texts. */
-static const char *
-read_node_name(struct request *r, struct faults *f, const json_t *body, const char *prefix,
+const char *
+op_field_node(struct request *r, struct faults *f, const json_t *body, const char *prefix,
     const char *old)
 {
 	const json_t	*v = field_either(body, "node_name", old);
@@ -304,7 +303,7 @@ static void
 change_node(struct request *r, int add)
 {
 	struct faults	 f = { 0 };
-	const char	*name = read_node_name(r, &f, r->body, "", "node_name");
+	const char	*name = op_field_node(r, &f, r->body, "", "node_name");
 	json_t		*subs = read_subscriptions(&f, r->body, "");
 	struct target	*t;
 
@@ -361,7 +360,7 @@ remove_node_run(void *arg)
 {
 	struct request	*r = arg;
 	struct faults	 f = { 0 };
-	const char	*name = read_node_name(r, &f, r->body, "", "name");
+	const char	*name = op_field_node(r, &f, r->body, "", "name");
 	struct batch	*b;
 
 	if (op_faults(r, &f))
@@ -401,7 +400,7 @@ read_connections(struct request *r)
 		const char	*name;
 
 		if (json_is_object(c)) {
-			name = read_node_name(r, &f, c, prefix, "node_name");
+			name = op_field_node(r, &f, c, prefix, "node_name");
 			subs = read_subscriptions(&f, c, prefix);
 			if (name != NULL && json_object_get(seen, name) != NULL)
 				fault(&f, "'connections[%zu]' contains a duplicate value", i);
@@ -545,6 +544,7 @@ const struct op ops_cluster[] = {
 	{ "update_node", "updateNode", RIGHT_SUPER, ON_HTTP, update_node },
 	{ "set_node_replication", "setNodeReplication", RIGHT_SUPER, ON_HTTP, update_node },
 	{ "remove_node", "removeNode", RIGHT_SUPER, ON_HTTP, remove_node },
+	{ "resync", "resync", RIGHT_SUPER, ON_WORKER, op_resync },
 	{ "configure_cluster", "configureCluster", RIGHT_SUPER, ON_HTTP, configure_cluster },
 	{ "cluster_status", "clusterStatus", RIGHT_SUPER, ON_WORKER, op_mesh_status },
 	{ "cluster_network", "clusterNetwork", RIGHT_SUPER, ON_WORKER, op_mesh_network },

@@ -15,12 +15,17 @@ void op_routes_delete(struct request *r);
 void op_mesh_status(struct request *r);
 void op_mesh_network(struct request *r);
 void op_purge_stream(struct request *r);
+void op_resync(struct request *r);
 /*
  * Transactions of a table committed before a time leave log and stream: how many, or -1 with
  * *err (caller frees).  Refused while a subscriber lacks them, unless forced; waits.
  */
 int64_t op_purge_before(struct ops *ops, const struct table *t, const char *user, uint64_t ms,
     int force, char **err);
+
+/* A peer's name, under either of two fields; `prefix` is for the texts.  NULL with a fault. */
+const char *op_field_node(struct request *r, struct faults *f, const json_t *body,
+    const char *prefix, const char *old);
 
 /*
  * Only some workers may wait for other nodes at once: these answer the nodes'

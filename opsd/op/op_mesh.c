@@ -10,6 +10,7 @@
 #include "cluster.h"
 #include "flows.h"
 #include "nodes.h"
+#include "resync.h"
 #include "progress.h"
 #include "warn.h"
 #include "words.h"
@@ -148,13 +149,17 @@ static json_t *
 look(struct ops *ops, struct peer *p, struct table *const *tables, size_t n)
 {
 	struct connection c = { .ops = ops, .peer = p };
-	json_t		 *o;
+	json_t		 *o, *resyncs;
 
 	cluster_view(ops->cluster, p->id, &c.view);
 	c.flows = flows_all(ops->flows, p->id, &c.n);
 	c.progress = progress_new(p, c.flows, c.n);
 	progress_add_sent(c.progress, p, tables, n, &c.view);
 	o = connection_json(&c);
+	resyncs = resyncs_of(p->id);
+	if (json_array_size(resyncs) > 0)
+		json_object_set(o, "resyncs", resyncs);
+	json_decref(resyncs);
 	for (size_t i = 0; i < c.n; i++)
 		flow_free(c.flows[i]);
 	free(c.flows);

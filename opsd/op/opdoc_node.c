@@ -80,6 +80,9 @@ const struct op_doc opdoc_node[] = {
 		{ KIND_BOOLEAN, "connected_nodes", NULL, "false", "true",
 		    "Leave out whom each is connected to." },
 		{ KIND_BOOLEAN, "routes", NULL, "false", "true", "Leave out its routes." }) },
+	{ "resync", NULL, RIGHT_SUPER,
+	    "Compare a table with a node's, and copy from there what differs. What only this node has "
+	    "stays, and is counted. A job.", OP_FIELDS(NODE_NAME, DATABASE, TABLE) },
 	{ "purge_stream", NULL, RIGHT_SUPER,
 	    "Remove a table's transactions from the log and the stream, unless a subscriber lacks some.",
 	    OP_FIELDS(DATABASE, TABLE,

@@ -325,3 +325,105 @@ has_table()	# has_table NODE DATABASE TABLE
 	replicate n2 n1 gone '*' true true $OLD
 	wait_until 15 eval "rows_are n2 gone old id '${FILLED%]},{\"id\":9}]'"
 }
+
+# ---- resync ----
+
+resync()	# resync NODE FROM DATABASE TABLE: waits for its job; `message` is how it ended
+{
+	local id
+
+	id=$(ask "$1" "{\"operation\":\"resync\",\"node_name\":\"$2\",\"database\":\"$3\",\"table\":\"$4\"}" | jq -r .job_id)
+	wait_until 40 job_ended "$1" "$id"
+	message=$(ask "$1" "{\"operation\":\"get_job\",\"id\":\"$id\"}" | jq -r '.[0] | "\(.status): \(.message)"')
+}
+
+job_ended()	# job_ended NODE ID
+{
+	ok "$1" "{\"operation\":\"get_job\",\"id\":\"$2\"}" '.[0].status | . == "COMPLETE" or . == "ERROR"'
+}
+
+alone()		# alone NODE DATABASE TABLE RECORD...: written while nothing is sent to the peer
+{
+	ok n1 "{\"operation\":\"set_node_replication\",\"node_name\":\"n2\",\"subscriptions\":[
+	    {\"database\":\"$2\",\"table\":\"$3\",\"publish\":false,\"subscribe\":false}]}"
+	put "$1" "$2" "$3" "$4"
+	replicate n1 n2 "$2" "$3"
+}
+
+@test "resync copies what differs, whole, and nothing else; what only this node has stays" {
+	fill n1 sync t
+	replicate n1 n2 sync t true true $OLD
+	wait_until 15 rows_are n2 sync t id "$FILLED"
+	resync n2 n1 sync t
+	[ "$message" = "COMPLETE: 2 records of 'sync.t' compared with those of node 'n1': 0 copied, 0 are only here" ]
+	alone n1 sync t '{"id":1,"a":7},{"id":5,"new":true}'
+	alone n2 sync t '{"id":2,"c":7},{"id":6,"own":true}'
+	rows_are n2 sync t id '[{"a":1,"b":1,"id":1},{"a":2,"b":2,"c":7,"id":2},{"id":6,"own":true}]'
+	resync n2 n1 sync t
+	[ "$message" = "COMPLETE: 3 records of 'sync.t' compared with those of node 'n1': 2 copied, 1 are only here" ]
+	rows_are n2 sync t id '[{"a":7,"b":1,"id":1},{"a":2,"b":2,"c":7,"id":2},{"id":5,"new":true},{"id":6,"own":true}]'
+	rows_are n1 sync t id '[{"a":7,"b":1,"id":1},{"a":2,"b":2,"id":2},{"id":5,"new":true}]'
+	resync n1 n2 sync t
+	[[ $message = *": 2 copied, 0 are only here" ]]
+	[ "$(all_rows n1 sync t id)" = "$(all_rows n2 sync t id)" ]
+	# A delete is a difference, too.
+	ok n1 '{"operation":"set_node_replication","node_name":"n2","subscriptions":[
+	    {"database":"sync","table":"t","publish":false,"subscribe":true}]}'
+	ok n1 '{"operation":"delete","database":"sync","table":"t","ids":[5]}'
+	resync n2 n1 sync t
+	[[ $message = *": 1 copied, 0 are only here" ]]
+	rows_are n2 sync t id '[{"a":7,"b":1,"id":1},{"a":2,"b":2,"c":7,"id":2},{"id":6,"own":true}]'
+}
+
+@test "resync brings back what was dropped or deleted here alone" {
+	fill n1 back t
+	replicate n1 n2 back t true true $OLD
+	wait_until 15 rows_are n2 back t id "$FILLED"
+	ok n2 '{"operation":"drop_attribute","database":"back","table":"t","attribute":"b"}'
+	resync n2 n1 back t
+	rows_are n2 back t id "$FILLED"
+	ok n2 '{"operation":"drop_table","database":"back","table":"t"}'
+	resync n2 n1 back t
+	[[ $message = COMPLETE* ]]
+	same_definition back t
+	is_whole back t
+}
+
+@test "resync of a large table of which few rows differ, from a node that is away for a while" {
+	make_keyed n1 dev large id
+	replicate n1 n2 dev large
+	load_rows n1 large "$HL_T/large" -n 3000 -c 8
+	wait_until 20 counts n2 large 3000
+	alone n1 dev large '{"id":"zz 1"},{"id":"aa 1"}'
+	alone n2 dev large '{"id":"zz 2"},{"id":"aa 2"},{"id":"mm 2"}'
+	node_kill n1 leafd STOP
+	id=$(ask n2 '{"operation":"resync","node_name":"n1","database":"dev","table":"large"}' | jq -r .job_id)
+	wait_until 10 ok n2 '{"operation":"cluster_status"}' \
+	    '.connections[0].resyncs == [{"schema":"dev","database":"dev","table":"large","records":0,"copied":0,"only_here":0}]'
+	refused n2 409 '{"operation":"resync","node_name":"n1","database":"dev","table":"large"}' 'being compared'
+	node_kill n1 leafd CONT
+	wait_until 40 job_ended n2 "$id"
+	ok n2 "{\"operation\":\"get_job\",\"id\":\"$id\"}" '.[0] | .status == "COMPLETE" and
+	    (.message | endswith(": 2 copied, 3 are only here")) and .progress.records == 3002 and .progress.copied == 2'
+	ok n2 '{"operation":"cluster_status"}' '.connections[0] | has("resyncs") | not'
+	counts n2 large 3005
+	counts n1 large 3002
+}
+
+@test "resync: what cannot be" {
+	refused n1 400 '{"operation":"resync"}' "'node_name' is required. 'table' is required"
+	refused n1 400 '{"operation":"resync","node_name":"n2","table":"*"}' "'table' must be the name of one table"
+	refused n1 400 '{"operation":"resync","node_name":"n1","table":"t"}' "'node_name' cannot be the name of this node"
+	refused n1 403 '{"operation":"resync","node_name":"n2","database":"system","table":"hdb_user"}'
+	refused n1 404 '{"operation":"resync","node_name":"n9","database":"sync","table":"t"}' "Node 'n9' is not in the manifest"
+	refused n1 404 '{"operation":"resync","node_name":"n2","database":"nope","table":"t"}' \
+	    "There is no subscription of 'nope.t' with node 'n2'"
+	make_keyed n1 keys t id
+	replicate n1 n2 keys t
+	remake n1 keys key
+	resync n1 n2 keys t
+	[ "$message" = "ERROR: Primary keys of 'keys.t' differ: 'key' here and 'id' on node 'n2'" ]
+	ok n2 '{"operation":"drop_table","database":"keys","table":"t"}'
+	resync n1 n2 keys t
+	[ "$message" = "ERROR: Table 'keys.t' does not exist on node 'n2'" ]
+}

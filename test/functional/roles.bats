@@ -226,6 +226,8 @@ cases_of_all()
 	update_node	400	"node_name":"n1","subscriptions":[{"schema":"dev","table":"dog","publish":true,"subscribe":true}]	has("error")
 	set_node_replication	400	"node_name":"n1","subscriptions":[{"database":"dev","table":"dog","publish":true,"subscribe":true}]	has("error")
 	remove_node	404	"node_name":"none"	has("error")
+	resync	404	"node_name":"none","database":"dev","table":"dog"	has("error")
+	resync	404	"node_name":"none","schema":"dev","table":"dog"	has("error")
 	restart_service	200	"service":"clustering_config"	.message | startswith("Restarting clustering_config")
 	restart	200	-	.message | startswith("Restarting")
 	END

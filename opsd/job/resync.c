@@ -1,0 +1,429 @@
+#include "config.h"
+
+#include "resync.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "cluster.h"
+#include "group_priv.h"
+#include "mem.h"
+#include "merge.h"
+#include "ops.h"
+#include "pull.h"
+#include "sums.h"
+
+#define TRIES_MAX	30		/* a second after each other, while the peer does not answer */
+#define ANSWER_BYTES	(1u << 20)
+
+struct resync {
+	LIST_ENTRY(resync)	 link;
+	struct ops		*ops;
+	struct task		*task;
+	char			*node, *database, *table, *user;
+	uint8_t			 peer[NODE_ID_LEN];
+	uint32_t		 there, here;	/* the table's ids; 0: not known yet */
+	struct buf		 ranges, rows;	/* what was answered */
+	struct buf		 from;		/* the last key that was compared */
+	_Atomic uint64_t	 compared, copied, only_here;
+};
+
+static pthread_mutex_t		 lock = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(, resync)	 running = LIST_HEAD_INITIALIZER(running);
+
+/* ---- those that there are ---- */
+
+static int
+is_of(const struct resync *r, const uint8_t *peer)
+{
+	return (memcmp(r->peer, peer, NODE_ID_LEN) == 0);
+}
+
+struct resync *
+resync_new(struct ops *ops, const struct peer *p, const char *database, const char *table,
+    const char *user)
+{
+	struct resync *r;
+
+	pthread_mutex_lock(&lock);
+	LIST_FOREACH(r, &running, link)
+		if (is_of(r, p->id) && strcmp(r->database, database) == 0 &&
+		    strcmp(r->table, table) == 0)
+			break;
+	if (r == NULL) {
+		r = xcalloc(1, sizeof(*r));
+		r->ops = ops;
+		r->node = xstrdup(p->name);
+		r->database = xstrdup(database);
+		r->table = xstrdup(table);
+		r->user = xstrdup(user);
+		memcpy(r->peer, p->id, NODE_ID_LEN);
+		LIST_INSERT_HEAD(&running, r, link);
+	} else
+		r = NULL;
+	pthread_mutex_unlock(&lock);
+	return (r);
+}
+
+void
+resync_free(void *resync)
+{
+	struct resync *r = resync;
+
+	pthread_mutex_lock(&lock);
+	LIST_REMOVE(r, link);
+	pthread_mutex_unlock(&lock);
+	free(r->node);
+	free(r->database);
+	free(r->table);
+	free(r->user);
+	buf_free(&r->ranges);
+	buf_free(&r->rows);
+	buf_free(&r->from);
+	free(r);
+}
+
+json_t *
+resyncs_of(const uint8_t *peer)
+{
+	json_t *list = json_array();
+	const struct resync *r;
+
+	pthread_mutex_lock(&lock);
+	LIST_FOREACH(r, &running, link)
+		if (is_of(r, peer))
+			json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "schema",
+			    r->database, "database", r->database, "table", r->table, "records",
+			    (json_int_t)r->compared, "copied", (json_int_t)r->copied, "only_here",
+			    (json_int_t)r->only_here));
+	pthread_mutex_unlock(&lock);
+	return (list);
+}
+
+/* ---- questions ---- */
+
+/* An answer that will not be another one later: 1, and the task has failed. */
+static int
+refused(struct resync *r, uint16_t status)
+{
+	if (status == 403)
+		task_fail(r->task, "Node '%s' has no subscription of '%s.%s' with this node", r->node,
+		    r->database, r->table);
+	else if (status == 404)
+		task_fail(r->task, "Table '%s.%s' does not exist on node '%s'", r->database, r->table,
+		    r->node);
+	else if (status == 400)
+		task_fail(r->task, "Node '%s' does not understand the question: it is of another "
+		    "version", r->node);
+	else
+		return (0);
+	return (1);
+}
+
+/* 0 with an answer of 200; -1: the task has failed. */
+static int
+ask(struct resync *r, enum pull_kind kind, const struct buf *last, struct buf *bytes,
+    struct answer *an)
+{
+	struct question q = { .kind = kind, .table = r->there, .database = r->database,
+	    .dblen = strlen(r->database), .name = r->table, .nlen = strlen(r->table),
+	    .key = r->from.data, .klen = r->from.len, .last = last->data, .llen = last->len,
+	    .max = ANSWER_BYTES };
+
+	memcpy(q.asker, r->ops->node_id, NODE_ID_LEN);
+	for (int tries = 0; tries < TRIES_MAX; tries++) {
+		buf_clear(bytes);
+		if (cluster_pull(r->ops->cluster, r->node, &q, bytes) == 200 &&
+		    answer_read(an, kind, bytes->data, bytes->len) == 0) {
+			if (an->status == 200)
+				return (0);
+			if (refused(r, an->status))
+				return (-1);
+		}
+		if (task_stopped(r->task))
+			return (-1);
+		sleep(1);
+	}
+	task_fail(r->task, "Node '%s' did not answer; %llu records had been compared, and what "
+	    "differed was copied", r->node, (unsigned long long)r->compared);
+	return (-1);
+}
+
+/* ---- what is done here ---- */
+
+struct begin {
+	struct job		 job;	/* first */
+	struct resync		*r;
+	const struct answer	*an;
+};
+
+static struct table *
+own_table(struct group *g, const struct resync *r)
+{
+	return (group_table_named(g, r->database, strlen(r->database), r->table, strlen(r->table)));
+}
+
+/* The table, made when there is none; its marks go. */
+static void
+begin_run(struct group *g, struct job *j)
+{
+	struct begin *b = (struct begin *)j;
+	struct resync *r = b->r;
+	const struct answer *an = b->an;
+	json_t *def = json_loadb((const char *)an->definition, an->definition_len, 0, NULL);
+	char *key = xstrndup(an->primary, an->primary_len);
+	struct table *t = own_table(g, r);
+	const char *why;
+
+	if (t == NULL && def != NULL)
+		t = group_create_table(g, r->database, r->table, key, def, r->user, &why);
+	if (t == NULL)
+		job_fail(j, 502, "The answer of node '%s' makes no sense", r->node);
+	else if (strcmp(t->primary_key, key) != 0)
+		job_fail(j, 400, "Primary keys of '%s.%s' differ: '%s' here and '%s' on node '%s'",
+		    r->database, r->table, t->primary_key, key, r->node);
+	else {
+		r->here = t->id;
+		group_recall(g, &t);
+		group_add_attrs(g, t, json_object_get(def, "attributes"));
+	}
+	json_decref(def);
+	free(key);
+}
+
+struct arrival {
+	struct job		 job;	/* first */
+	struct resync		*r;
+	const struct answer	*an;
+	uint32_t		 changed;
+};
+
+static void
+arrival_run(struct group *g, struct job *j)
+{
+	struct arrival *a = (struct arrival *)j;
+	struct table *t = group_table(g, a->r->here);
+	const struct merge_how all = { .from_ms = 0 };
+	struct merged sum = { 0 };
+	struct rd items = a->an->items;
+	int rc;
+
+	if (t == NULL) {
+		job_fail(j, 404, "The table was dropped meanwhile");
+		return;
+	}
+	if (commit_disk_full(group_ops(g)->commit)) {
+		job_fail(j, 507, "Not enough disk space: writes are refused below storage.reserve");
+		return;
+	}
+	rc = merge_rows(g, t, &items, a->an->count, &all, &sum);
+	a->changed = sum.changed;
+	if (rc != 0)
+		job_fail(j, 502, rc == 1 ? "Node '%s' has rows from a clock that is ahead by more than "
+		    "clustering.maxClockSkew" : "A row of node '%s' cannot be read", a->r->node);
+}
+
+/* Waits; -1: the task has failed. */
+static int
+commit(struct resync *r, struct job *j)
+{
+	int status;
+
+	j->remote = 1;
+	status = commit_wait(r->ops->commit, j);
+	if (status != 200)
+		task_fail(r->task, "%s", j->error != NULL ? j->error : "not written");
+	free(j->error);
+	return (status == 200 ? 0 : -1);
+}
+
+static int
+begin(struct resync *r, const struct answer *an)
+{
+	struct begin b = { .job.run = begin_run, .r = r, .an = an };
+
+	r->there = an->table;
+	return (commit(r, &b.job));
+}
+
+/* ---- comparing ---- */
+
+/* The key that the answer's next row has; none at its end. */
+static const uint8_t *
+next_key(struct rd *items, uint32_t *left, size_t *klen)
+{
+	const uint8_t *key = NULL;
+	size_t n;
+
+	*klen = 0;
+	if (*left > 0) {
+		(*left)--;
+		key = (const uint8_t *)rd_strn(items, klen);
+		rd_blob(items, &n);
+	}
+	return (rd_ok(items) ? key : NULL);
+}
+
+static int
+key_order(const uint8_t *a, size_t alen, const uint8_t *b, size_t blen)
+{
+	int d = memcmp(a, b, alen < blen ? alen : blen);
+
+	return (d != 0 ? d : (alen > blen) - (alen < blen));
+}
+
+/* Rows here, up to `last`, that the answer has not. */
+static uint64_t
+count_only_here(struct resync *r, const struct answer *an, const struct buf *last)
+{
+	struct store_iter *it = sums_rows(r->ops->store, r->here, r->from.data, r->from.len,
+	    last->data, last->len);
+	struct rd items = an->items;
+	uint32_t left = an->count;
+	size_t klen, n;
+	const uint8_t *key = next_key(&items, &left, &klen);
+	struct sum s = { .n = 0 };
+
+	while (store_iter_valid(it)) {
+		const uint8_t *mine = store_iter_key(it, &n) + 4;
+		int d = key == NULL ? -1 : key_order(mine, n - 4, key, klen);
+
+		if (d >= 0)
+			key = next_key(&items, &left, &klen);
+		if (d < 0)
+			sum_add(&s, it);
+		else if (d == 0)
+			store_iter_next(it);
+	}
+	store_iter_free(it);
+	sum_free(&s);
+	return (s.visible);
+}
+
+static int
+take_rows(struct resync *r, const struct answer *an, const struct buf *last)
+{
+	struct arrival a = { .job.run = arrival_run, .job.cost = r->rows.len, .r = r, .an = an };
+	struct task_counts c = { 0 };
+	uint64_t only = count_only_here(r, an, last);
+
+	if (commit(r, &a.job) == -1)
+		return (-1);
+	r->only_here += only;
+	r->copied += a.changed;
+	c.did = a.changed;
+	task_progress(r->task, &c);
+	return (0);
+}
+
+/* The rows after `from`, up to `last`: in several answers if they are many. */
+static int
+copy_range(struct resync *r, const struct buf *last)
+{
+	struct buf next = { 0 };
+	struct answer an;
+	int rc;
+
+	do {
+		if ((rc = ask(r, PULL_ROWS, last, &r->rows, &an)) == -1)
+			break;
+		buf_clear(&next);
+		buf_add(&next, an.done ? last->data : an.next_key, an.done ? last->len : an.next_len);
+		rc = take_rows(r, &an, &next);
+		buf_clear(&r->from);
+		buf_add(&r->from, next.data, next.len);
+	} while (rc == 0 && !an.done && next.len > 0 && !task_stopped(r->task));
+	buf_free(&next);
+	return (rc == 0 && !task_failed(r->task) ? 0 : -1);
+}
+
+/* Whether the rows here, from where the iterator is up to `last`, have that sum; moves beyond them. */
+static int
+is_same(struct store_iter *it, const struct buf *last, const uint8_t *sum)
+{
+	struct sum s = { .n = 0 };
+	int same;
+
+	while (store_iter_valid(it)) {
+		size_t n;
+		const uint8_t *key = store_iter_key(it, &n) + 4;
+
+		if (last->len > 0 && key_order(key, n - 4, last->data, last->len) > 0)
+			break;
+		sum_add(&s, it);
+	}
+	same = memcmp(s.sum, sum, sizeof(s.sum)) == 0;
+	sum_free(&s);
+	return (same);
+}
+
+/* The next of the ranges: 0; -1: the task has failed. */
+static int
+compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct buf *last)
+{
+	struct task_counts c = { 0 };
+	size_t n;
+	const char *key = rd_strn(items, &n);
+	const uint8_t *sum;
+
+	c.records = rd_u32(items);
+	sum = rd_bytes(items, sizeof(((struct sum *)0)->sum));
+	if (!rd_ok(items)) {
+		task_fail(r->task, "The answer of node '%s' makes no sense", r->node);
+		return (-1);
+	}
+	buf_clear(last);
+	buf_add(last, key, n);
+	if (!is_same(it, last, sum) && copy_range(r, last) == -1)
+		return (-1);
+	buf_clear(&r->from);
+	buf_add(&r->from, last->data, last->len);
+	r->compared += c.records;
+	task_progress(r->task, &c);
+	return (0);
+}
+
+static int
+compare(struct resync *r, const struct answer *an)
+{
+	struct store_iter *it = sums_rows(r->ops->store, r->here, r->from.data, r->from.len, NULL, 0);
+	struct rd items = an->items;
+	struct buf last = { 0 };
+	int rc = 0;
+
+	for (uint32_t i = 0; i < an->count && rc == 0; i++)
+		rc = task_stopped(r->task) ? -1 : compare_range(r, it, &items, &last);
+	if (rc == 0 && store_iter_failed(it)) {
+		task_fail(r->task, "the store cannot be read");
+		rc = -1;
+	}
+	store_iter_free(it);
+	buf_free(&last);
+	return (rc);
+}
+
+void
+resync_run(struct task *t, void *resync)
+{
+	struct resync *r = resync;
+	const struct buf end = { 0 };
+	struct answer an;
+	int rc;
+
+	r->task = t;
+	do {
+		rc = ask(r, PULL_SUMS, &end, &r->ranges, &an);
+		if (rc == 0 && r->here == 0)
+			rc = begin(r, &an);
+		if (rc == 0)
+			rc = compare(r, &an);
+	} while (rc == 0 && !an.done);
+	if (rc == 0)
+		task_message(t, "%llu records of '%s.%s' compared with those of node '%s': %llu copied, "
+		    "%llu are only here", (unsigned long long)r->compared, r->database, r->table,
+		    r->node, (unsigned long long)r->copied, (unsigned long long)r->only_here);
+}
