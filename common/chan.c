@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "sockwatch.h"
 #include "usock.h"
 
 #define CHAN_RETRY_MIN_MS	50
@@ -64,6 +65,7 @@ struct chan_listener {
 	struct event_base		*base;
 	struct evconnlistener		*lev;
 	struct event			*pause;
+	struct sockwatch		*watch;
 	struct chan			*chans;
 	const struct chan_ops		*ops;
 	void				*arg;
@@ -582,12 +584,45 @@ chan_pause_cb(evutil_socket_t fd, short what, void *arg)
 	evconnlistener_enable(l->lev);
 }
 
+/* On the socket of l->path, which it takes; -1 with errno, and all stays as it is. */
+static int
+chan_listen_on(struct chan_listener *l, int fd)
+{
+	struct evconnlistener	*lev = evconnlistener_new(l->base, chan_accept_cb, l,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 64, fd);
+	struct stat		 st = { 0 };
+	int			 saved = errno;
+
+	if (lev == NULL) {
+		close(fd);
+		errno = saved;
+		return (-1);
+	}
+	if (l->lev != NULL)
+		evconnlistener_free(l->lev);
+	l->lev = lev;
+	evconnlistener_set_error_cb(lev, chan_accept_error_cb);
+	if (lstat(l->path, &st) == 0) {
+		l->dev = st.st_dev;
+		l->ino = st.st_ino;
+	}
+	return (0);
+}
+
+static void
+chan_bound_cb(int fd, void *arg)
+{
+	struct chan_listener	*l = arg;
+
+	if (chan_listen_on(l, fd) == -1)
+		log_warn("%s", l->path);
+}
+
 struct chan_listener *
 chan_listen(struct event_base *base, const char *path, enum role me,
     const struct chan_ops *ops, void *arg)
 {
 	struct chan_listener	*l;
-	struct stat		 st = { 0 };
 	int			 fd, saved;
 
 	if ((fd = usock_bind(path, 0600)) == -1)
@@ -598,20 +633,12 @@ chan_listen(struct event_base *base, const char *path, enum role me,
 	l->arg = arg;
 	l->me = me;
 	l->path = xstrdup(path);
-	if (lstat(path, &st) == 0) {
-		l->dev = st.st_dev;
-		l->ino = st.st_ino;
-	}
-	l->lev = evconnlistener_new(base, chan_accept_cb, l,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 64, fd);
 	l->pause = evtimer_new(base, chan_pause_cb, l);
-	if (l->lev != NULL && l->pause != NULL) {
-		evconnlistener_set_error_cb(l->lev, chan_accept_error_cb);
+	if (l->pause != NULL && chan_listen_on(l, fd) == 0) {
+		l->watch = sockwatch_new(base, path, 0600, chan_bound_cb, l);
 		return (l);
 	}
 	saved = errno;
-	if (l->lev == NULL)
-		close(fd);
 	chan_listener_free(l);
 	errno = saved;
 	return (NULL);
@@ -633,6 +660,7 @@ chan_listener_free(struct chan_listener *l)
 		evconnlistener_free(l->lev);
 	if (l->pause != NULL)
 		event_free(l->pause);
+	sockwatch_free(l->watch);
 	free(l->path);
 	free(l);
 }

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "mem.h"
 #include "ops.h"
+#include "sockwatch.h"
 #include "tls.h"
 
 #define STOP_US		5000000
@@ -153,6 +154,7 @@ thread_free(struct http_thread *t)
 	/* What was posted before that still runs. */
 	event_base_loop(t->base, EVLOOP_NONBLOCK);
 	post_free(p);
+	sockwatch_free(t->watch);
 	event_free(t->resume);
 	event_base_free(t->base);
 }

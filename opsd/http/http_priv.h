@@ -27,6 +27,8 @@ struct http_thread {
 	struct event_base	*base;
 	struct evconnlistener	*listeners[LISTENERS_MAX];
 	unsigned		 nlisteners;
+	struct sockwatch	*watch;		/* of the domain socket's name, or NULL */
+	unsigned		 local;		/* then that socket is this one of the listeners */
 	struct event		*resume;	/* accepting, after a pause */
 	TAILQ_HEAD(, conn)	 conns;		/* those that were used last are last */
 	time_t			 dated;		/* what `date` says */

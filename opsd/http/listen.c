@@ -14,11 +14,13 @@
 #include "http_priv.h"
 #include "log.h"
 #include "mem.h"
+#include "sockwatch.h"
 #include "usock.h"
 
 /* Where connections come in: addresses of both families, and the domain socket. */
 
 #define BACKLOG		1024
+#define SOCKET_MODE	0660
 
 void
 listen_resume_cb(evutil_socket_t fd, short what, void *arg)
@@ -63,12 +65,12 @@ http_accept_local_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockad
 }
 
 static void
-way_in(struct http_thread *t, enum way way, struct evconnlistener *l)
+way_in(struct http_thread *t, unsigned at, enum way way, struct evconnlistener *l)
 {
 	static const evconnlistener_cb accepts[] = { [WAY_PLAIN] = http_accept_plain_cb,
 	    [WAY_TLS] = http_accept_tls_cb, [WAY_LOCAL] = http_accept_local_cb };
 
-	t->listeners[t->nlisteners++] = l;
+	t->listeners[at] = l;
 	evconnlistener_set_error_cb(l, http_accept_error_cb);
 	evconnlistener_set_cb(l, accepts[way], t);
 }
@@ -109,7 +111,7 @@ listen_on(struct http_thread *t, enum way way, const struct addrinfo *ai)
 		close(fd);
 		return (-1);
 	}
-	way_in(t, way, l);
+	way_in(t, t->nlisteners++, way, l);
 	return (0);
 }
 
@@ -187,7 +189,7 @@ listen_tcp(struct http *h, enum way way, const char *hosts, int64_t port, char *
 static int
 bind_local(const char *path, char **err)
 {
-	int fd = usock_bind(path, 0660);
+	int fd = usock_bind(path, SOCKET_MODE);
 
 	if (fd == -1 && errno == ENAMETOOLONG)
 		*err = xasprintf("operations API: %s: longer than %d bytes, which is the most for "
@@ -195,6 +197,37 @@ bind_local(const char *path, char **err)
 	else if (fd == -1)
 		*err = xasprintf("operations API: %s: %s", path, strerror(errno));
 	return (fd);
+}
+
+/* Takes fd; NULL with errno. */
+static struct evconnlistener *
+local_listener(struct http_thread *t, int fd)
+{
+	struct evconnlistener *l = evconnlistener_new(t->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE,
+	    BACKLOG, fd);
+	int error = errno;
+
+	if (l == NULL)
+		close(fd);
+	errno = error;
+	return (l);
+}
+
+/* In place of the one that nobody finds any more. */
+static void
+http_bound_cb(int fd, void *arg)
+{
+	struct http_thread *t = arg;
+	struct evconnlistener *l = local_listener(t, fd);
+
+	if (l == NULL) {
+		log_warn("operations API: %s", t->http->socket_path);
+		return;
+	}
+	evconnlistener_free(t->listeners[t->local]);
+	way_in(t, t->local, WAY_LOCAL, l);
+	if (t->http->stopping)
+		evconnlistener_disable(l);
 }
 
 int
@@ -207,12 +240,12 @@ listen_local(struct http *h, const char *path, char **err)
 	if ((fd = bind_local(path, err)) == -1)
 		return (-1);
 	h->socket_path = xstrdup(path);
-	l = evconnlistener_new(t->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, BACKLOG, fd);
-	if (l == NULL) {
+	if ((l = local_listener(t, fd)) == NULL) {
 		*err = xasprintf("operations API: %s: %s", path, strerror(errno));
-		close(fd);
 		return (-1);
 	}
-	way_in(t, WAY_LOCAL, l);
+	t->local = t->nlisteners++;
+	way_in(t, t->local, WAY_LOCAL, l);
+	t->watch = sockwatch_new(t->base, path, SOCKET_MODE, http_bound_cb, t);
 	return (0);
 }

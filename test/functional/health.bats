@@ -201,6 +201,23 @@ status_of()	# status_of ID STATUS: sets it
 	[ "$(curl -s -o /dev/null -w '%{http_code}' -d '{}' "http://127.0.0.1:$(port n1 api)/health")" = 405 ]
 }
 
+@test "sockets that somebody removed are made again" {
+	local run
+
+	run=$(root n1)
+	rm "$run/run/ops.sock" "$run/operations-server"
+	node_kill n1 leafd
+	wait_until 10 test -S "$run/operations-server"
+	curl -s -m 10 --unix-socket "$run/operations-server" -H 'Content-Type: application/json' \
+	    -d '{"operation":"user_info"}' http://localhost/ | jq -e '.role.permission.super_user'
+	# The two that come again find it.
+	wait_until 30 node_ready n1
+	node_kill n1 hubd
+	wait_until 30 node_ready n1
+	[ -S "$run/run/ops.sock" ]
+	[ "$(stat -c %a "$run/run/ops.sock" "$run/operations-server" | paste -sd ' ')" = "600 660" ]
+}
+
 @test "a disk that is full at the start: it is there for reads, says so, and goes on when there is room" {
 	local disk
 

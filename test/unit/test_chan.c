@@ -302,6 +302,31 @@ test_large_bodies(void **state)
 	chan_listener_free(ops.l);
 }
 
+/* Somebody cleaned up: who is there stays, and others can come again. */
+static void
+test_name_removed(void **state)
+{
+	struct chan	*c;
+	int		 fd;
+	struct buf	 b = { 0 };
+
+	listen_ops();
+	c = dial();
+	until(leaf.ups == 1 && ops.ups == 1);
+	assert_int_equal(unlink(path), 0);
+	until(access(path, F_OK) == 0);
+	assert_true(chan_is_up(c));
+	fd = raw();
+	put_hello(&b, PROTO_MAJOR, ROLE_HUBD);
+	say(fd, &b);
+	until(ops.ups == 2);
+	assert_int_equal(ops.downs, 0);
+	close(fd);
+	chan_free(c);
+	chan_listener_free(ops.l);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void
 test_many_small(void **state)
 {
@@ -606,6 +631,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		test(test_call_and_send),
 		test(test_large_bodies),
+		test(test_name_removed),
 		test(test_many_small),
 		test(test_call_ends_once),
 		test(test_reconnect),
