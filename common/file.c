@@ -2,6 +2,7 @@
 
 #include "file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -66,7 +67,8 @@ put_new(const char *path, mode_t mode, const void *p, size_t n)
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd == -1)
 		return (-1);
-	rc = file_write(fd, p, n) == 0 && fsync(fd) == 0 ? 0 : -1;
+	/* Whatever the umask is. */
+	rc = fchmod(fd, mode) == 0 && file_write(fd, p, n) == 0 && fsync(fd) == 0 ? 0 : -1;
 	close_keep_errno(fd);
 	return (rc);
 }
@@ -175,6 +177,38 @@ file_make_folder(const char *path)
 	}
 	saved = errno;
 	free(part);
+	errno = saved;
+	return (rc);
+}
+
+/* 0 as well when it is gone, or is no file or folder. */
+static int
+own_at(int dir, const char *name)
+{
+	struct stat	st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return (errno == ENOENT ? 0 : -1);
+	if ((!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) || (st.st_mode & 077) == 0)
+		return (0);
+	return (fchmodat(dir, name, st.st_mode & 0700, 0) == -1 && errno != ENOENT ? -1 : 0);
+}
+
+int
+file_own_folder(const char *path)
+{
+	DIR			*dir = opendir(path);
+	const struct dirent	*e;
+	int			 rc, saved;
+
+	if (dir == NULL)
+		return (-1);
+	rc = own_at(dirfd(dir), ".");
+	while (rc == 0 && (e = readdir(dir)) != NULL)
+		if (strcmp(e->d_name, "..") != 0)
+			rc = own_at(dirfd(dir), e->d_name);
+	saved = errno;
+	closedir(dir);
 	errno = saved;
 	return (rc);
 }

@@ -20,5 +20,7 @@ int file_remove(const char *path);	/* it need not be there */
 char *file_read(const char *path, size_t max, size_t *len);
 /* A folder (0700) with what is missing above it; -1 with errno. */
 int file_make_folder(const char *path);
+/* Its owner alone may do what is allowed with it and the files in it; -1 with errno. */
+int file_own_folder(const char *path);
 
 #endif

@@ -323,6 +323,8 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	s->priv = xcalloc(1, sizeof *s->priv);
 	s->priv->pid_fd = -1;
 	s->priv->args = argv;
+	/* Libraries make files as well, RocksDB above all. */
+	umask(077);
 	mem_give_back();
 	log_init(name, LOG_INFO);
 	svc_options(s, argc, argv);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -101,7 +102,8 @@ export_run(struct task *t, void *arg)
 	int		 rc = -1;
 
 	w.fd = openat(ex->folder, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
-	if (w.fd == -1)
+	/* Whatever the umask is. */
+	if (w.fd == -1 || fchmod(w.fd, MODE) == -1)
 		failed(&w);
 	else {
 		if ((rc = write_all(&w)) == 0)

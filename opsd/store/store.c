@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
+#include "file.h"
 #include "key.h"
 #include "log.h"
 #include "mem.h"
@@ -115,6 +116,8 @@ store_open(const char *path, size_t cache_bytes, char **err)
 		return (NULL);
 	s = xcalloc(1, sizeof(*s));
 	s->path = xstrdup(path);
+	if (file_make_folder(path) == -1 || file_own_folder(path) == -1)
+		log_warn("store %s: who may see it cannot be set", path);
 	s->options = make_options(s, cache_bytes);
 	for (int i = 0; i <= CF_COUNT; i++)
 		opts[i] = s->options;

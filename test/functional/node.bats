@@ -246,6 +246,33 @@ job_is()	# job_is NODE ID STATUS
 	ok n1 '{"operation":"get_configuration"}' '.operationsApi.network.keepAliveTimeout == 61000 and (has("pending") | not)'
 }
 
+# Certificates and pids are for all; the API's socket is for the group.
+seen_by_others()	# seen_by_others NODE
+{
+	find "$(root "$1")" -mindepth 1 -perm /077 ! -name '*.pid' ! -name '*.crt*' \
+	    ! -name 'certificate.pem*' ! -name operations-server
+}
+
+@test "what a node keeps is its user's alone, whatever the umask" {
+	(
+		umask 022
+		node_start open
+	)
+	make_table open t
+	insert open t '{"id":1}'
+	run seen_by_others open
+	[ -z "$output" ]
+	# As an earlier version, or a copy, left it.
+	node_stop open
+	chmod 755 "$(root open)/database"
+	chmod 644 "$(root open)"/database/*.*
+	node_run open
+	run seen_by_others open
+	[ -z "$output" ]
+	[ "$(count open t)" = 1 ]
+	node_stop open
+}
+
 @test "restart_service: the HTTP server, with what was set for it" {
 	ok n1 '{"operation":"set_configuration","operationsApi_network_maxBodySize":2000}' '.restart | length == 1'
 	ok n1 '{"operation":"restart_service","service":"http_workers"}' '.message == "Restarting http_workers"'

@@ -99,6 +99,42 @@ test_make_folder(void **state)
 	free(a);
 }
 
+static mode_t
+mode_of(const char *path)
+{
+	struct stat	 st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return (st.st_mode & 07777);
+}
+
+/* What others could see they see no more, whatever the umask was when it was made. */
+static void
+test_modes(void **state)
+{
+	char	*a = in_folder("a"), *f = in_folder("a/f"), *g = in_folder("a/g");
+	mode_t	 was = umask(077);
+
+	(void)state;
+	assert_int_equal(file_make_folder(a), 0);
+	assert_int_equal(file_put(f, 0644, "x", 1), 0);
+	assert_int_equal(file_put(g, 0400, "x", 1), 0);
+	umask(was);
+	assert_int_equal(mode_of(f), 0644);
+	assert_int_equal(chmod(a, 0755), 0);
+	assert_int_equal(file_own_folder(a), 0);
+	assert_int_equal(mode_of(a), 0700);
+	assert_int_equal(mode_of(f), 0600);
+	assert_int_equal(mode_of(g), 0400);
+	assert_int_equal(unlink(f), 0);
+	assert_int_equal(unlink(g), 0);
+	assert_int_equal(rmdir(a), 0);
+	assert_int_equal(file_own_folder(a), -1);
+	free(g);
+	free(f);
+	free(a);
+}
+
 int
 main(void)
 {
@@ -106,6 +142,7 @@ main(void)
 		cmocka_unit_test(test_put_read),
 		cmocka_unit_test(test_put_refused),
 		cmocka_unit_test(test_make_folder),
+		cmocka_unit_test(test_modes),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, teardown));
