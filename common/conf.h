@@ -52,7 +52,7 @@ int conf_bool(const struct conf *c, enum conf_key key);
 const json_t *conf_list(const struct conf *c, enum conf_key key);	/* always an array */
 int conf_is_set(const struct conf *c, enum conf_key key);	/* by flag, env, settings or file */
 
-/* Whole effective configuration as nested objects, keys in list order; new reference. */
+/* Whole effective configuration (conf_value) as nested objects, keys in list order; new reference. */
 json_t *conf_tree(const struct conf *c);
 /* Key by dotted or underscored name, any case; -1 when unknown. */
 int conf_find(const char *name);
@@ -66,7 +66,7 @@ int conf_is_host(const char *text);	/* a host name or an address, alone */
 const char *conf_name(enum conf_key key);	/* "clustering.nodeName" */
 enum conf_change conf_change(enum conf_key key);
 
-/* One effective value, null when unset; a new reference. */
+/* One effective value, null when unset, sizes and times as they were written; a new reference. */
 json_t *conf_value(const struct conf *c, enum conf_key key);
 int conf_equal(const struct conf *a, const struct conf *b, enum conf_key key);
 /* The key is as in `from`. */

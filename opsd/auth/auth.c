@@ -397,6 +397,19 @@ header_id(struct auth *a, const char *header, uint8_t id[32])
 	crypto_sha256(text, sizeof(a->salt) + n, id);
 }
 
+/* No user and password are so long together, and no token of ours. */
+static void
+refuse_long(struct auth *a, const struct credentials *c, struct check *now)
+{
+	if (is_bearer(c->authorization)) {
+		now->done(NULL, 401, "invalid token", now->arg);
+		return;
+	}
+	count_login(a, c->from, 0);
+	authlog_wrong(a->log, "", c->from);
+	now->done(NULL, 401, "Login failed", now->arg);
+}
+
 static int
 has_sessions(struct ops *ops)
 {
@@ -452,18 +465,23 @@ auth_check(struct auth *a, const struct credentials *c,
 			done(NULL, 401, NULL, arg);
 		return;
 	}
-	if ((strncasecmp(header, "Basic ", 6) != 0 && !is_bearer(header)) ||
-	    strlen(header) > HEADER_MAX) {
+	if (strncasecmp(header, "Basic ", 6) != 0 && !is_bearer(header)) {
 		done(NULL, 401, "Must login", arg);
 		return;
 	}
-	header_id(a, header, now.id);
-	if ((u = cache_find(a, now.id)) != NULL) {
-		conclude(&now, u);
-		return;
+	if (strlen(header) <= HEADER_MAX) {
+		header_id(a, header, now.id);
+		if ((u = cache_find(a, now.id)) != NULL) {
+			conclude(&now, u);
+			return;
+		}
 	}
 	if (!is_bearer(header) && auth_retry_after(a, c->from) > 0) {
 		done(NULL, 429, too_many, arg);
+		return;
+	}
+	if (strlen(header) > HEADER_MAX) {
+		refuse_long(a, c, &now);
 		return;
 	}
 	later = xmemdup(&now, sizeof(now));

@@ -47,11 +47,22 @@ role_reserved(const char *database)
 
 /* ---- faults ---- */
 
+/* Each once: an attribute may be listed often. */
 static void
 add(struct checking *c, json_t *list, const char *fmt, va_list ap)
 {
-	if (c->n++ < FAULTS_MAX)
-		json_array_append_new(list, json_vsprintf(fmt, ap));
+	json_t *text, *e;
+	size_t i;
+	int there = 0;
+
+	if (c->n++ >= FAULTS_MAX)
+		return;
+	text = json_vsprintf(fmt, ap);
+	json_array_foreach(list, i, e)
+		there |= json_equal(e, text);
+	if (!there)
+		json_array_append(list, text);
+	json_decref(text);
 }
 
 static void __attribute__((format(printf, 2, 3)))

@@ -83,7 +83,7 @@ log_entry_text(struct reading *g)
 		return (0);
 	reading_text_head(&g->out, &txn, "user");
 	buf_addf(&g->out, txn.op == TXN_DELETE ? ",\"hash_values\":" : ",\"records\":");
-	reading_text_records(&g->out, g->t, txn, txn.op == TXN_DELETE);
+	reading_text_records(g, txn, txn.op == TXN_DELETE);
 	buf_u8(&g->out, '}');
 	return (1);
 }
@@ -112,10 +112,11 @@ op_read_transaction_log(struct request *r)
 /* ---- the audit log ---- */
 
 static void
-text_before(struct buf *out, const struct table *t, const uint8_t *p, size_t n)
+text_before(struct reading *g, const uint8_t *p, size_t n)
 {
 	struct rd r = rd_init(p, n);
 	struct row row = { 0 };
+	struct buf *out = &g->out;
 	int count = 0;
 
 	buf_u8(out, '[');
@@ -124,32 +125,33 @@ text_before(struct buf *out, const struct table *t, const uint8_t *p, size_t n)
 		const uint8_t *key = (const uint8_t *)rd_strn(&r, &klen);
 		const uint8_t *v = rd_blob(&r, &vlen);
 
-		if (!rd_ok(&r) || row_load(&row, v, vlen) == -1 || !row_visible(&row))
+		if (!rd_ok(&r) || !reading_wants(g, key, klen) || row_load(&row, v, vlen) == -1 ||
+		    !row_visible(&row))
 			continue;
 		if (count++ > 0)
 			buf_u8(out, ',');
-		reading_text_row(out, t, key, klen, &row);
+		reading_text_row(out, g->t, key, klen, &row);
 	}
 	buf_u8(out, ']');
 	row_free(&row);
 }
 
 static void
-text_audit(struct buf *out, const struct table *t, const struct txn *txn, int remote,
-    const uint8_t *before, size_t blen)
+text_audit(struct reading *g, const struct txn *txn, int remote, const uint8_t *before, size_t blen)
 {
+	struct buf *out = &g->out;
 	char origin[NODE_HEX_LEN];
 
 	reading_text_head(out, txn, "user_name");
 	buf_addf(out, ",\"hash_values\":");
-	reading_text_records(out, t, *txn, 1);
+	reading_text_records(g, *txn, 1);
 	if (txn->op != TXN_DELETE) {
 		buf_addf(out, ",\"records\":");
-		reading_text_records(out, t, *txn, 0);
+		reading_text_records(g, *txn, 0);
 	}
 	if (txn->op != TXN_INSERT) {
 		buf_addf(out, ",\"original_records\":");
-		text_before(out, t, before, blen);
+		text_before(g, before, blen);
 	}
 	if (remote) {
 		node_id_hex(txn->origin, origin);
@@ -159,13 +161,13 @@ text_audit(struct buf *out, const struct table *t, const struct txn *txn, int re
 }
 
 static int
-has_key(struct txn txn, const uint8_t *key, size_t klen)
+has_wanted(const struct reading *g, struct txn txn)
 {
 	struct txn_record rec = { 0 };
 	int found = 0;
 
 	while (!found && txn_next(&txn, &rec) == 1)
-		found = rec.klen == klen && memcmp(rec.key, key, klen) == 0;
+		found = reading_wants(g, rec.key, rec.klen);
 	row_free(&rec.row);
 	return (found);
 }
@@ -182,7 +184,7 @@ matches(const struct reading *g, const struct txn *txn)
 	if (g->by == BY_USER)
 		return (name != NULL && strlen(name) == txn->user_len &&
 		    memcmp(name, txn->user, txn->user_len) == 0);
-	return (g->by == BY_TIME || (g->key.len > 0 && has_key(*txn, g->key.data, g->key.len)));
+	return (g->by == BY_TIME || (g->key.len > 0 && has_wanted(g, *txn)));
 }
 
 /* What is older than it is kept goes some time later: it is not shown. */
@@ -216,7 +218,7 @@ audit_entry_text(struct reading *g)
 	before = rd_blob(&r, &blen);
 	if (!rd_done(&r) || txn_read(&txn, payload, plen) == -1 || !matches(g, &txn))
 		return (0);
-	text_audit(&g->out, g->t, &txn, remote, before, blen);
+	text_audit(g, &txn, remote, before, blen);
 	return (1);
 }
 

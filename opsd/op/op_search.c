@@ -118,6 +118,12 @@ start(struct request *r, struct search *s)
 static void
 search_by_id(struct request *r)
 {
+	start(r, ask_by_id(r, 400));
+}
+
+static void
+search_by_hash(struct request *r)
+{
 	/* Known clients look for 500. */
 	start(r, ask_by_id(r, 500));
 }
@@ -137,7 +143,7 @@ search_by_conditions(struct request *r)
 struct search *
 op_search_read(struct request *r)
 {
-	if (r->op->run == search_by_id)
+	if (r->op->run == search_by_id || r->op->run == search_by_hash)
 		return (ask_by_id(r, 400));
 	if (r->op->run == search_by_value)
 		return (ask_by_value(r));
@@ -146,7 +152,7 @@ op_search_read(struct request *r)
 
 const struct op ops_search[] = {
 	{ "search_by_id", "searchByHash", RIGHT_TABLE, ON_HTTP, search_by_id },
-	{ "search_by_hash", "searchByHash", RIGHT_TABLE, ON_HTTP, search_by_id },
+	{ "search_by_hash", "searchByHash", RIGHT_TABLE, ON_HTTP, search_by_hash },
 	{ "search_by_value", "searchByValue", RIGHT_TABLE, ON_HTTP, search_by_value },
 	{ "search_by_conditions", "searchByConditions", RIGHT_TABLE, ON_HTTP,
 	    search_by_conditions },

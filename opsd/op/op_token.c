@@ -39,13 +39,15 @@ who(struct request *r, const char *wrong)
 	int named = json_object_get(r->body, "username") != NULL ||
 	    json_object_get(r->body, "password") != NULL, status;
 	const char *name = named ? field_string(&f, r->body, "username", 1) : NULL;
-	const char *password = named ? field_string(&f, r->body, "password", 1) : NULL;
+	const char *password = named ? field_string(&f, r->body, "password", 0) : NULL;
 	struct user *u = NULL;
 	char *error = NULL;
 
 	if (op_faults(r, &f))
 		return (NULL);
-	if (named) {
+	if (named && password == NULL)
+		status = 401;		/* nothing that could be looked at */
+	else if (named) {
 		u = auth_login(r->ops->auth, name, password, r->from, &status, &error);
 		if (u != NULL || status != 429)
 			authlog_login(r, name, u != NULL ? NULL : error != NULL ? error : wrong);

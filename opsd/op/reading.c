@@ -217,20 +217,30 @@ text_key(struct buf *out, const uint8_t *key, size_t klen)
 	json_decref(k);
 }
 
+int
+reading_wants(const struct reading *g, const uint8_t *key, size_t klen)
+{
+	return (g->by != BY_KEY ||
+	    (klen == g->key.len && memcmp(key, g->key.data, klen) == 0));
+}
+
 void
-reading_text_records(struct buf *out, const struct table *t, struct txn txn, int keys)
+reading_text_records(struct reading *g, struct txn txn, int keys)
 {
 	struct txn_record rec = { 0 };
+	struct buf *out = &g->out;
 	int n = 0;
 
 	buf_u8(out, '[');
 	while (txn_next(&txn, &rec) == 1) {
+		if (!reading_wants(g, rec.key, rec.klen))
+			continue;
 		if (n++ > 0)
 			buf_u8(out, ',');
 		if (keys)
 			text_key(out, rec.key, rec.klen);
 		else
-			reading_text_row(out, t, rec.key, rec.klen, &rec.row);
+			reading_text_row(out, g->t, rec.key, rec.klen, &rec.row);
 	}
 	buf_u8(out, ']');
 	row_free(&rec.row);

@@ -46,8 +46,10 @@ void reading_start(struct request *r, struct reading *g);
 
 /* {"operation":...,"<user_field>":...,"timestamp":... and no end */
 void reading_text_head(struct buf *out, const struct txn *txn, const char *user_field);
-/* The records of a transaction: whole, or just their keys. */
-void reading_text_records(struct buf *out, const struct table *t, struct txn txn, int keys);
+/* The records of a transaction, whole or just their keys; of a list BY_KEY that key's alone. */
+void reading_text_records(struct reading *g, struct txn txn, int keys);
+/* Is a record of that key in the list at hand? */
+int reading_wants(const struct reading *g, const uint8_t *key, size_t klen);
 void reading_text_row(struct buf *out, const struct table *t, const uint8_t *key, size_t klen,
     const struct row *row);
 

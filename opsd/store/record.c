@@ -63,9 +63,8 @@ record_name_fault(const char *name)
 		return (xstrdup("transaction aborted due to record(s) with an attribute name that "
 		    "is null, undefined or empty string"));
 	if (n > NAME_MAX_BYTES)
-		return (xasprintf("transaction aborted due to attribute name %.*s being too long. "
-		    "Attribute names cannot be longer than %d bytes.", shown(name, NAME_MAX_BYTES),
-		    name, NAME_MAX_BYTES));
+		return (xasprintf("transaction aborted due to attribute name %s being too long. "
+		    "Attribute names cannot be longer than %d bytes.", name, NAME_MAX_BYTES));
 	if (strpbrk(name, "/`") != NULL)
 		return (xstrdup("Attribute names cannot include backticks or forward slashes"));
 	for (size_t i = 0; i < n; i++)

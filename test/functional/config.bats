@@ -195,8 +195,8 @@ pending()	# pending NODE JQ: get_configuration's list
 	ok n1 '{"operation":"set_configuration","jobs_retention":"3D","storage_writeAsync":"TRUE",
 	    "operationsApi_network_port":"'"$(port n1 api)"'","operationsApi_network_corsAccessList":"[\"https://a.example\"]",
 	    "logging_rotation_maxSize":"2M"}' '.message | startswith("Configuration successfully set")'
-	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == 259200 and .storage.writeAsync == true and
-	    .operationsApi.network.corsAccessList == ["https://a.example"] and .logging.rotation.maxSize == 2097152'
+	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == "3D" and .storage.writeAsync == true and
+	    .operationsApi.network.corsAccessList == ["https://a.example"] and .logging.rotation.maxSize == "2M"'
 	ok n1 '{"operation":"set_configuration","jobs_retention":null,"storage_writeAsync":"undefined"}' \
 	    '.live | sort == ["jobs.retention","storage.writeAsync"]'
 	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == 2592000 and .storage.writeAsync == false'

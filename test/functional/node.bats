@@ -172,7 +172,14 @@ more_lines()
 	ok n1 "{$audit,\"search_type\":\"timestamp\",\"search_values\":[$at,$at]}" 'map(.operation) == ["update"]'
 	ok n1 "{$audit,\"search_type\":\"hash_value\",\"search_values\":[2,1,\"x\"]}" \
 	    '(.["2"] | map(.operation)) == ["insert","delete"] and (.["1"] | map(.operation)) == ["insert","update"] and .x == []'
-	ok n1 "{$audit,\"search_type\":\"username\",\"search_values\":[\"admin\",\"bob\"]}" '(.admin | length) == 3 and .bob == []'
+	# Of a transaction with others the records of that key alone.
+	jq -e '.["2"] | all(.[]; .hash_values == [2]) and (.[0].records | map(.id) == [2])' <<<"$body"
+	update n1 a '{"id":1,"v":3},{"id":3,"v":1}'
+	insert n1 a '{"id":3,"v":1},{"id":4,"v":1}'
+	delete n1 a '4,3'
+	ok n1 "{$audit,\"search_type\":\"hash_value\",\"search_values\":[3]}" \
+	    '.["3"] | all(.[]; .hash_values == [3]) and (.[-1].original_records | map(.id) == [3]) and (.[-1].operation == "delete")'
+	ok n1 "{$audit,\"search_type\":\"username\",\"search_values\":[\"admin\",\"bob\"]}" '(.admin | length) == 6 and .bob == []'
 }
 
 @test "read_audit_log: wrong fields, and what is too old or off" {

@@ -275,11 +275,11 @@ wrong_cases()
 	[ "$(wc -l <"$HL_T/wrong")" -gt 1500 ]
 	ask_all root <"$HL_T/wrong" >"$HL_T/wrong.answers"
 	[ "$(wc -l <"$HL_T/wrong.answers")" = "$(wc -l <"$HL_T/wrong")" ]
-	# Known clients look for a 500 in the searches by id and in alter_user, with these words.
+	# Known clients look for a 500 in search_by_hash and in alter_user, with these words.
 	paste -d'\n' "$HL_T/wrong" "$HL_T/wrong.answers" | while IFS= read -r line && IFS= read -r got; do
 		case $line--$got in
 		*--200\ * | *--4??\ *'"error":"'?*) ;;
-		'{"operation":"search_by_'*--500\ *"'"*"' "* | '{"operation":"alter_user"'*--500\ *) ;;
+		'{"operation":"search_by_hash'*--500\ *"'"*"' "* | '{"operation":"alter_user"'*--500\ *) ;;
 		*) echo "$line gave $got" ;;
 		esac
 	done >"$HL_T/wrong.found"

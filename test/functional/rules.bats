@@ -243,8 +243,10 @@ job_said()
 	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"between","value":[1]}]}	"'conditions[0].value' must contain 2 items"
 	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"attribute":"id","comparator":"in","value":1}]}	"'conditions[0].value' must be an array"
 	400	{"operation":"search_by_conditions","table":"s","get_attributes":["id"],"conditions":[{"operator":"or","conditions":[{"attribute":"id"}]}]}	"'conditions[0].conditions[0].search_value' is required"
+	400	{"operation":"search_by_id","table":"s","get_attributes":["id"]}	"'hash_values' is required"
+	400	{"operation":"search_by_id","table":"s","ids":[1]}	"'get_attributes' is required"
 	# known clients look for 500
-	500	{"operation":"search_by_id","table":"s","get_attributes":["id"]}	"'hash_values' is required"
+	500	{"operation":"search_by_hash","table":"s","get_attributes":["id"]}	"'hash_values' is required"
 	500	{"operation":"search_by_hash","table":"s","hash_values":"a","get_attributes":["id"]}	"'hash_values' must be an array"
 	500	{"operation":"search_by_hash","table":"s","hash_values":[{}],"get_attributes":["id"]}	"'hash_values' must be strings or numbers"
 	500	{"operation":"search_by_hash","table":"s","hash_values":[1]}	"'get_attributes' is required"
@@ -303,7 +305,7 @@ job_said()
 	400	{"operation":"insert","table":"w","records":[{"id":7,"a/b":1}]}	"Attribute names cannot include backticks or forward slashes"
 	400	{"operation":"insert","table":"w","records":[{"id":7,"a\`b":1}]}	"Attribute names cannot include backticks or forward slashes"
 	400	{"operation":"insert","table":"w","records":[{"id":7,"":1}]}	"transaction aborted due to record(s) with an attribute name that is null, undefined or empty string"
-	400	{"operation":"insert","table":"w","records":[{"id":7,"$long":1}]}	"transaction aborted due to attribute name ${long%k} being too long. Attribute names cannot be longer than 250 bytes."
+	400	{"operation":"insert","table":"w","records":[{"id":7,"$long":1}]}	"transaction aborted due to attribute name $long being too long. Attribute names cannot be longer than 250 bytes."
 	400	{"operation":"insert","table":"w","records":[{"id":7,"a\u0001":1}]}	"Invalid attribute name: 'a
 	400	{"operation":"delete","table":"w"}	"'hash_values' is required"
 	400	{"operation":"delete","table":"w","ids":7}	"'ids' must be an array"

@@ -73,6 +73,10 @@ whoami='{"operation":"user_info"}'
 @test "wrong passwords, fields and times" {
 	as 'X: y' '{"operation":"create_authentication_tokens","username":"ann","password":"no"}'
 	gives 401 'invalid credentials'
+	as 'X: y' '{"operation":"create_authentication_tokens","username":"ann"}'
+	gives 401 'invalid credentials'
+	as 'X: y' '{"operation":"login","username":"ann"}'
+	gives 401 'Login failed'
 	as 'X: y' '{"operation":"create_authentication_tokens","username":"","password":"x"}'
 	gives 400 "'username' is not allowed to be empty"
 	as 'X: y' '{"operation":"create_authentication_tokens","username":"ann","password":""}'
@@ -84,6 +88,22 @@ whoami='{"operation":"user_info"}'
 	as 'X: y' '{"operation":"refresh_operation_token"}'
 	gives 400 "'refresh_token' is required"
 	as 'X: y' '{"operation":"login","username":"ann","password":"no"}'
+	gives 401 'Login failed'
+}
+
+@test "long credentials are wrong ones" {
+	local n text
+
+	for n in 2000 4000 8000; do
+		text=$(head -c "$n" /dev/zero | tr '\0' a)
+		as "Authorization: Basic $(printf '%s' "admin:$text" | base64 -w 0)" "$whoami"
+		gives 401 'Login failed'
+		as "Authorization: Basic $(printf '%s' "$text:x" | base64 -w 0)" "$whoami"
+		gives 401 'Login failed'
+		as "Authorization: Bearer $text" "$whoami"
+		gives 401 'invalid token'
+	done
+	as 'X: y' "{\"operation\":\"login\",\"username\":\"$text\",\"password\":\"$text\"}"
 	gives 401 'Login failed'
 }
 

@@ -74,6 +74,10 @@ role_id()	# role_id NAME
 	ok n1 '{"operation":"add_role","role":"third","permission":{}}'
 	refused n1 409 '{"operation":"alter_role","id":"third","role":"first"}' "A role with name 'first' already exists"
 	ok n1 '{"operation":"alter_role","id":"first","role":"first"}' '.role == "first"'
+	ok n1 '{"operation":"add_role","role":"twice","permission":{}}'
+	op n1 '{"operation":"alter_role","id":"twice","permission":{"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":true,"attribute_permissions":[{"attribute_name":"zz","read":true,"insert":true,"update":true},{"attribute_name":"zz","read":true,"insert":true,"update":true}]}}}}}'
+	jq -e ".schema_permissions.dev_dog == [\"Invalid attribute 'zz' in 'attribute_permissions'\"]" <<<"$body"
+	ok n1 '{"operation":"drop_role","id":"twice"}'
 	refused n1 400 '{"operation":"alter_role","id":"first","permission":{"dev":{"tables":{"dog":{"read":true,"insert":true,"update":true,"delete":true,"attribute_permissions":[{"attribute_name":"name","read":true,"insert":true,"update":true,"jump":true}]}}}}}' \
 	    "Invalid attribute permission key value 'jump'"
 	ok n1 '{"operation":"list_roles"}' 'map(.id) | index("super_user") != null and index("cluster_user") != null'
