@@ -203,6 +203,8 @@ pending()	# pending NODE JQ: get_configuration's list
 }
 
 @test "set_configuration: keys that only peers have are skipped and named, misspelt ones refused" {
+	node_make n1 CLUSTERING_ENABLED=false
+	node_run n1
 	ok n1 '{"operation":"set_configuration","http_port":9926,"localStudio_enabled":true,"mqtt.network.port":1883,"jobs_retention":"4d"}' \
 	    '.skipped == ["http_port","localStudio_enabled","mqtt.network.port"] and .live == ["jobs.retention"] and .message ==
 	    "Configuration successfully set. Skipped, as this node has no such keys: http_port, localStudio_enabled, mqtt.network.port."'
