@@ -1,6 +1,7 @@
 #ifndef HL_EXCHANGE_H
 #define HL_EXCHANGE_H
 
+#include "coding.h"
 #include "http_priv.h"
 
 /* A request on its way, for request.c (in) and reply.c (out). */
@@ -27,6 +28,8 @@ struct exchange {
 	char			*check_error;
 	int			 status;	/* of our answer */
 	const char		*type;
+	enum coding		 coding;	/* of our answer */
+	struct coder		*coder;		/* of one in pieces, or NULL */
 	struct buf		 headers, out;
 	void			(*again)(struct request *r, void *arg);
 	void			*again_arg;

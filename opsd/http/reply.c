@@ -18,6 +18,8 @@
 #include "user.h"
 #include "worker.h"
 
+#define CODED_MIN	1024		/* bytes of an answer, below which a coding gains nothing */
+#define LONG_ANSWER	65536		/* beyond, others do not wait until it is coded */
 #define MUCH	1048576		/* bytes of a body and its values, to be given back at once */
 
 const char *
@@ -83,6 +85,9 @@ answer_headers(struct exchange *x, struct buf *b)
 	buf_addf(b, "server-timing: db;dur=%.3f\r\nContent-Type: %s\r\n",
 	    (double)(mono_us() - x->r.began_us) / 1000.0,
 	    x->type != NULL ? x->type : "application/json");
+	if (x->coding != CODING_NONE)
+		buf_addf(b, "Content-Encoding: %s\r\nVary: Accept-Encoding\r\n",
+		    coding_name(x->coding));
 	if (x->status == 401)
 		buf_addf(b, "WWW-Authenticate: Basic\r\n");
 	buf_add(b, x->headers.data, x->headers.len);
@@ -145,6 +150,7 @@ exchange_free(struct exchange *x)
 	exchange_log_who(x);
 	exchange_answered(x, x->status);
 	body_over(x);
+	coder_free(x->coder);
 	user_unref(x->r.user);
 	head_free(&x->head);
 	buf_free(&x->headers);
@@ -181,6 +187,40 @@ send_answer(void *arg)
 	exchange_free(x);
 }
 
+static enum coding
+wanted(const struct exchange *x)
+{
+	return (coding_wanted(head_find(&x->head, "Accept-Encoding")));
+}
+
+/* The answer in the coding that the client wants most, when that makes it shorter. */
+static void
+encode(struct exchange *x)
+{
+	enum coding c = x->out.len >= CODED_MIN ? wanted(x) : CODING_NONE;
+	struct coder *w = c != CODING_NONE ? coder_new(c) : NULL;
+	struct buf out = { 0 };
+
+	if (w != NULL && coder_add(w, x->out.data, x->out.len, 1, &out) == 0 &&
+	    out.len < x->out.len) {
+		buf_free(&x->out);
+		x->out = out;
+		x->coding = c;
+	} else
+		buf_free(&out);
+	coder_free(w);
+}
+
+static void
+encode_and_post(void *arg)
+{
+	struct exchange *x = arg;
+
+	encode(x);
+	if (!http_post(x->thread, send_answer, x))
+		exchange_free(x);
+}
+
 void
 reply_body(struct request *r, int status, const char *type, struct buf *bytes)
 {
@@ -190,10 +230,14 @@ reply_body(struct request *r, int status, const char *type, struct buf *bytes)
 	x->type = type;
 	x->out = *bytes;
 	memset(bytes, 0, sizeof(*bytes));
-	if (pthread_equal(pthread_self(), x->thread->id))
+	if (!pthread_equal(pthread_self(), x->thread->id))
+		encode_and_post(x);
+	else if (x->out.len > LONG_ANSWER && wanted(x) != CODING_NONE && !r->ops->stopping)
+		workers_run(r->ops->bodies, encode_and_post, x);
+	else {
+		encode(x);
 		send_answer(x);
-	else if (!http_post(x->thread, send_answer, x))
-		exchange_free(x);
+	}
 }
 
 void
@@ -228,6 +272,9 @@ begin(struct request *r, int status, const char *type, int64_t length)
 	x->type = type;
 	if (x->conn == NULL)
 		return;
+	if (length == -1 && (x->coding = wanted(x)) != CODING_NONE &&
+	    (x->coder = coder_new(x->coding)) == NULL)
+		x->coding = CODING_NONE;
 	answer_headers(x, &headers);
 	x->conn->close |= x->last;
 	conn_begin(x->conn, status, &headers, length);
@@ -249,8 +296,17 @@ reply_begin_sized(struct request *r, int status, const char *type, uint64_t leng
 void
 reply_more(struct request *r, struct buf *bytes)
 {
-	if (r->http->conn != NULL)
-		conn_piece(r->http->conn, bytes);
+	struct exchange *x = r->http;
+	struct buf coded = { 0 };
+
+	if (x->conn != NULL && x->coder == NULL)
+		conn_piece(x->conn, bytes);
+	else if (x->conn != NULL) {
+		/* If it fails, it fails to end as well. */
+		coder_add(x->coder, bytes->data, bytes->len, 0, &coded);
+		conn_piece(x->conn, &coded);
+		buf_free(&coded);
+	}
 	buf_clear(bytes);
 }
 
@@ -258,10 +314,16 @@ void
 reply_end(struct request *r)
 {
 	struct conn *c = r->http->conn;
+	struct buf coded = { 0 };
+	int whole = r->http->coder == NULL || coder_add(r->http->coder, NULL, 0, 1, &coded) == 0;
 
 	exchange_free(r->http);
-	if (c != NULL)
+	if (c != NULL && whole) {
+		conn_piece(c, &coded);
 		conn_end(c);
+	} else if (c != NULL)
+		conn_cut(c);
+	buf_free(&coded);
 }
 
 void

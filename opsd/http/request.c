@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <event2/buffer.h>
 
@@ -164,19 +163,49 @@ understand(struct exchange *x, char *text, size_t n, char **err)
 	return (status);
 }
 
+static enum coding
+body_coding(const struct exchange *x)
+{
+	return (coding_of(head_find(&x->head, "Content-Encoding")));
+}
+
+/* The same, of a body in some coding: the limits are for what is in it. */
+static int
+decode(struct exchange *x, const void *p, size_t n, char **err)
+{
+	size_t most = x->nobody ? OPEN_BODY_MAX : (size_t)x->thread->http->limits.max_body;
+	struct buf text = { 0 };
+	int rc = coding_read(body_coding(x), p, n, most, &text), status;
+
+	if (rc == 1) {
+		*err = xasprintf("the body is larger than operationsApi.network.maxBodySize "
+		    "(%zu bytes) when it is decoded", most);
+		status = 413;
+	} else if (rc == -1) {
+		*err = xasprintf("the body is broken: it is no %s", coding_name(body_coding(x)));
+		status = 400;
+	} else if (room_for(x, text.len) == -1)
+		status = 503;
+	else
+		status = understand(x, (char *)text.data, text.len, err);
+	buf_free(&text);
+	return (status);
+}
+
 /* On the request's thread, or on a worker. */
 static void
 body_is_there(void *arg)
 {
 	struct exchange *x = arg;
-	struct evbuffer *text = x->text;
-	char *err = NULL;
+	struct evbuffer *in = x->text;
+	char *p = (char *)evbuffer_pullup(in, -1), *err = NULL;
+	size_t n = evbuffer_get_length(in);
 	int status;
 
 	x->text = NULL;
-	status = understand(x, (char *)evbuffer_pullup(text, -1), evbuffer_get_length(text), &err);
+	status = body_coding(x) == CODING_NONE ? understand(x, p, n, &err) : decode(x, p, n, &err);
 	/* It may be long, and the request may take long. */
-	evbuffer_free(text);
+	evbuffer_free(in);
 	exchange_log_who(x);
 	if (status == 0)
 		dispatch(&x->r);
@@ -194,7 +223,7 @@ exchange_body(struct exchange *x)
 {
 	x->stage = RUNNING;
 	x->text = conn_body_take(x->conn);
-	x->is_long = evbuffer_get_length(x->text) > LONG_BODY;
+	x->is_long = evbuffer_get_length(x->text) > LONG_BODY || body_coding(x) != CODING_NONE;
 	if (x->is_long)
 		workers_run(x->r.ops->bodies, body_is_there, x);
 	else
@@ -375,16 +404,15 @@ static void
 post_request(struct exchange *x)
 {
 	struct http *h = x->thread->http;
-	const char *coding = head_find(&x->head, "Content-Encoding");
 
 	if (h->stopping)
 		reply_busy(x, "the node is stopping");
 	else if (h->open > h->limits.max_requests)
 		reply_busy(x, "there are more requests in progress than "
 		    "operationsApi.network.maxRequests, please try again later");
-	else if (coding != NULL && strcasecmp(coding, "identity") != 0) {
-		reply_header(&x->r, "Accept-Encoding", "identity");
-		reply_error(&x->r, 415, "the body's Content-Encoding must be identity");
+	else if (body_coding(x) == CODING_UNKNOWN) {
+		reply_header(&x->r, "Accept-Encoding", CODINGS);
+		reply_error(&x->r, 415, "the body's Content-Encoding must be one of: " CODINGS);
 	} else
 		identify(x);
 }

@@ -100,7 +100,7 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 	is_error 417
 	raw n1 -H "A: $(printf %020000d 1)"
 	is_error 431 maxHeaderSize
-	raw n1 -d '{}' -H 'Content-Encoding: gzip'
+	raw n1 -d '{}' -H 'Content-Encoding: br'
 	is_error 415
 	run half n1 <<<$'HALLO\r\n\r\n'
 	[[ $output == 'HTTP/1.1 400 '* && $output == *'{"error":'* ]]
@@ -639,4 +639,38 @@ many_values()	# many_values BEGINNING VALUE BYTES END: about so many bytes of va
 	[ "$code" = 200 ]
 	ok n1 '{"operation":"search_by_id","database":"dev","table":"dog","ids":["half"],"get_attributes":["s","p"]}' \
 	    '.[0] == {s: "a\ufffdz", p: "\ud83d\ude00"}'
+}
+
+@test "bodies and answers in gzip and zstd" {
+	local how
+
+	echo '{"operation":"upsert","database":"dev","table":"dog","records":[{"id":"coded"}]}' >"$HL_T/body"
+	gzip -c "$HL_T/body" >"$HL_T/body.gzip"
+	zstd -q -c "$HL_T/body" >"$HL_T/body.zstd"
+	for how in gzip zstd; do
+		raw n1 -H "$BASIC" -H "Content-Encoding: $how" --data-binary @"$HL_T/body.$how"
+		[ "$code" = 200 ]
+		[[ $body == *'"upserted_hashes":["coded"]'* ]]
+		# What is in it counts, not what it takes on the way.
+		head -c 70000000 /dev/zero | tr '\0' ' ' | case $how in gzip) gzip ;; *) zstd -q ;; esac >"$HL_T/bomb"
+		raw n1 -H "$BASIC" -H "Content-Encoding: $how" --data-binary @"$HL_T/bomb"
+		is_error 413 'maxBodySize (67108864 bytes) when it is decoded'
+		head -c 40 "$HL_T/body.$how" >"$HL_T/cut"
+		raw n1 -H "$BASIC" -H "Content-Encoding: $how" --data-binary @"$HL_T/cut"
+		is_error 400 "it is no $how"
+		# A whole answer, one in pieces, and one that is too short to be worth it.
+		for o in '{"operation":"describe_all"}' "$(all_of long)"; do
+			curl -s -m 20 -D "$HL_T/head" -H "$BASIC" -H "Accept-Encoding: $how;q=0.9, br" \
+			    -d "$o" "http://127.0.0.1:$(port n1 api)/" >"$HL_T/answer"
+			grep -qi "^content-encoding: $how" "$HL_T/head"
+			ask n1 "$o" | jq -S 'del(..|.db_audit_size?, .last_updated_record?)' >"$HL_T/plain"
+			case $how in gzip) gzip -dc ;; *) zstd -qdc ;; esac <"$HL_T/answer" |
+			    jq -S 'del(..|.db_audit_size?, .last_updated_record?)' | cmp - "$HL_T/plain"
+		done
+		raw n1 -H "$BASIC" -H "Accept-Encoding: $how" -d '{"operation":"get_status"}'
+		[[ $head != *Content-Encoding* ]]
+	done
+	raw n1 -H "$BASIC" -H 'Accept-Encoding: gzip;q=0, br' -d '{"operation":"describe_all"}'
+	[[ $head != *Content-Encoding* ]]
+	jq -e . <<<"$body" >/dev/null
 }
