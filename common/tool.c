@@ -4,8 +4,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +15,10 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "log.h"
 #include "mem.h"
 
-#define TOOL_MS		10000	/* a run to the end may take so long */
-#define TOOL_OUTPUT	65536
+#define TOOL_OUTPUT	65536	/* more than that is not kept */
 
 /* In the child, between fork and exec: nothing but system calls. */
 static void
@@ -66,28 +66,6 @@ tool_spawn(char *const argv[], int *out)
 	return (pid);
 }
 
-/* Read until the program closes its output, it is too much or takes too long. */
-static void
-collect(int fd, struct buf *b)
-{
-	struct pollfd	pfd = { .fd = fd, .events = POLLIN };
-	uint64_t	until = mono_us() + TOOL_MS * 1000, now;
-	ssize_t		n;
-
-	while ((now = mono_us()) < until && b->len < TOOL_OUTPUT) {
-		if (poll(&pfd, 1, (int)((until - now) / 1000) + 1) == -1 && errno != EINTR)
-			break;
-		if (pfd.revents == 0)
-			continue;
-		buf_reserve(b, 4096);
-		n = read(fd, b->data + b->len, 4096);
-		if (n == 0 || (n == -1 && errno != EINTR))
-			break;
-		if (n > 0)
-			b->len += (size_t)n;
-	}
-}
-
 int
 tool_reap(pid_t pid, unsigned ms)
 {
@@ -107,24 +85,116 @@ tool_reap(pid_t pid, unsigned ms)
 	return (status);
 }
 
-int
-tool_run(char *const argv[], char **output)
-{
-	struct buf	b = { 0 };
-	size_t		len;
-	int		fd, status;
-	pid_t		pid = tool_spawn(argv, &fd);
+struct tool {
+	pid_t		 pid;
+	int		 fd;
+	struct event	*output, *timer;
+	uint64_t	 until;		/* mono_us */
+	struct buf	 said;
+	void		(*done)(int status, const char *said, void *arg);
+	void		*arg;
+};
 
-	if (pid == -1) {
-		*output = xasprintf("cannot start: %s", strerror(errno));
-		return (-1);
+static void
+tool_free(struct tool *t)
+{
+	event_free(t->output);
+	event_free(t->timer);
+	close(t->fd);
+	buf_free(&t->said);
+	free(t);
+}
+
+/* With what it started; nothing of it is waited for any longer. */
+static void
+tool_kill(struct tool *t)
+{
+	int status;
+
+	(void)kill(-t->pid, SIGKILL);
+	(void)kill(t->pid, SIGKILL);
+	while (waitpid(t->pid, &status, 0) == -1 && errno == EINTR)
+		;
+}
+
+static void
+tool_end(struct tool *t, int status)
+{
+	while (t->said.len > 0 && isspace(t->said.data[t->said.len - 1]))
+		t->said.len--;
+	buf_u8(&t->said, 0);
+	t->done(status, (const char *)t->said.data, t->arg);
+	tool_free(t);
+}
+
+/* Its output has ended, or its time. */
+static void
+tool_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval	 soon = { .tv_usec = 5000 };
+	struct tool			*t = arg;
+	int				 status;
+
+	if (waitpid(t->pid, &status, WNOHANG) != 0) {
+		tool_end(t, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	} else if (mono_us() < t->until) {
+		evtimer_add(t->timer, &soon);
+	} else {
+		tool_kill(t);
+		buf_addf(&t->said, "%sit did not end in time", t->said.len > 0 ? ": " : "");
+		tool_end(t, -1);
 	}
-	collect(fd, &b);
-	close(fd);
-	status = tool_reap(pid, 200);
-	while (b.len > 0 && isspace(b.data[b.len - 1]))
-		b.len--;
-	buf_u8(&b, 0);
-	*output = (char *)buf_take(&b, &len);
-	return (WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
+static void
+tool_output_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct tool	*t = arg;
+	char		 text[4096];
+	ssize_t		 n = read(fd, text, sizeof(text));
+
+	if (n == -1 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n > 0) {
+		if (t->said.len < TOOL_OUTPUT)
+			buf_add(&t->said, text, (size_t)n);
+		return;
+	}
+	event_del(t->output);
+	event_active(t->timer, EV_TIMEOUT, 0);
+}
+
+struct tool *
+tool_begin(struct event_base *base, char *const argv[], unsigned ms,
+    void (*done)(int status, const char *said, void *arg), void *arg)
+{
+	struct timeval	 wait = { ms / 1000, (ms % 1000) * 1000 };
+	struct tool	*t;
+	int		 fd;
+	pid_t		 pid = tool_spawn(argv, &fd);
+
+	if (pid == -1)
+		return (NULL);
+	t = xcalloc(1, sizeof(*t));
+	t->pid = pid;
+	t->fd = fd;
+	t->until = mono_us() + (uint64_t)ms * 1000;
+	t->done = done;
+	t->arg = arg;
+	evutil_make_socket_nonblocking(fd);
+	t->output = event_new(base, fd, EV_READ | EV_PERSIST, tool_output_cb, t);
+	t->timer = evtimer_new(base, tool_timer_cb, t);
+	if (t->output == NULL || t->timer == NULL || event_add(t->output, NULL) == -1 ||
+	    evtimer_add(t->timer, &wait) == -1)
+		fatalx("tool: cannot watch a program");
+	return (t);
+}
+
+void
+tool_cancel(struct tool *t)
+{
+	if (t == NULL)
+		return;
+	tool_kill(t);
+	tool_free(t);
 }

@@ -13,7 +13,6 @@
 #include "log.h"
 #include "logconf.h"
 #include "mem.h"
-#include "natsbin.h"
 #include "natstext.h"
 #include "network.h"
 #include "request.h"
@@ -130,26 +129,9 @@ disconnect_servers(struct hub *h)
 /* The server */
 
 static void
-hub_server_cb(int ready, void *arg)
+hub_server_cb(void *arg)
 {
 	look_report(arg);
-}
-
-static int
-new_server(struct hub *h, char **err)
-{
-	const struct conf	*c = h->set->conf;
-	char			*binary = natsbin_find(conf_str(c, NATS_SERVER), err);
-	struct natsd_opts	 o = {
-		.name = "hub", .binary = binary, .dir = h->dir,
-		.allow_old = conf_bool(c, NATS_ENABLE_OLD),
-	};
-
-	if (binary == NULL)
-		return (-1);
-	h->server = natsd_new(h->svc->base, &o, hub_server_cb, h);
-	free(binary);
-	return (0);
 }
 
 static int
@@ -166,6 +148,33 @@ make_route_cert(const struct hub *h, char **err)
 	return (rc);
 }
 
+/* The certificates of routes that nobody verifies; each time is soon enough for a new one. */
+static int
+hub_prepare_cb(void *arg, char **err)
+{
+	struct hub	*h = arg;
+
+	if (!h->new_certs || !hubconf_open_routes(h->set))
+		return (0);
+	if (make_route_cert(h, err) == -1)
+		return (-1);
+	h->new_certs = 0;
+	return (0);
+}
+
+static struct natsd *
+new_server(struct hub *h)
+{
+	const struct conf	*c = h->set->conf;
+	struct natsd_opts	 o = {
+		.name = "hub", .binary = conf_str(c, NATS_SERVER), .dir = h->dir,
+		.allow_old = conf_bool(c, NATS_ENABLE_OLD),
+		.hang_ms = (unsigned)conf_int(c, NATS_HANG),
+		.prepare = hub_prepare_cb, .changed = hub_server_cb, .arg = h,
+	};
+
+	return (natsd_new(h->svc->base, &o));
+}
 static char *
 server_text(const struct hub *h, const struct settings *s, int live)
 {
@@ -177,23 +186,19 @@ server_text(const struct hub *h, const struct settings *s, int live)
 }
 
 /* Start the server or let it know of a change. */
-static int
-run_server(struct hub *h, int restart, char **err)
+static void
+run_server(struct hub *h, int restart)
 {
 	char	*text;
-	int	 rc;
 
 	if (h->server == NULL) {
-		if (new_server(h, err) == -1)
-			return (-1);
+		h->server = new_server(h);
 		restart = 1;
 	}
-	if (restart && hubconf_open_routes(h->set) && make_route_cert(h, err) == -1)
-		return (-1);
+	h->new_certs |= restart;
 	text = server_text(h, h->set, 1);
-	rc = natsd_configure(h->server, text, restart, err);
+	natsd_configure(h->server, text, restart);
 	free(text);
-	return (rc);
 }
 
 /* Settings */
@@ -227,7 +232,7 @@ stop_all(struct hub *h)
 static void
 apply(struct hub *h, struct settings *s)
 {
-	char	*before = fixed_part(h, h->set), *after = fixed_part(h, s), *err = NULL;
+	char	*before = fixed_part(h, h->set), *after = fixed_part(h, s);
 	int	 changed = before == NULL || after == NULL || strcmp(before, after) != 0;
 
 	free(before);
@@ -240,8 +245,8 @@ apply(struct hub *h, struct settings *s)
 		stop_all(h);
 		return;
 	}
-	(void)run_server(h, changed, &err);
-	set_error(h, err);
+	run_server(h, changed);
+	set_error(h, NULL);
 	if (changed)
 		connect_servers(h);
 	else

@@ -25,7 +25,8 @@ struct hub {
 	char			 sys_password[2 * SECRET_LEN + 1];	/* both made at the start */
 	char			 instance[2 * INSTANCE_LEN + 1];
 	struct natsd		*server;
-	char			*error;		/* why there is no server, or an older one */
+	int			 new_certs;	/* its routes are to get some */
+	char			*error;		/* why its settings are of no use; NULL: they are */
 	struct nats		*hub, *leaf;	/* our connections to the two servers */
 	unsigned		 hub_ups, leaf_ups;	/* how often they came up */
 	char			*hub_inbox, *leaf_inbox;

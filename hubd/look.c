@@ -26,18 +26,6 @@
 /* What opsd is told */
 
 static json_t *
-server_json(const struct hub *h)
-{
-	const char *status = natsd_status(h->server);
-
-	if (h->error != NULL && natsd_pid(h->server) == 0)
-		status = "errored";
-	return (json_pack("{s:s, s:i, s:s*, s:s*}", "status", status,
-	    "pid", natsd_pid(h->server), "version", natsd_version(h->server),
-	    "error", h->error));
-}
-
-static json_t *
 counts_json(const struct hub *h)
 {
 	return (json_pack("{s:i, s:i, s:{s:i, s:i}}", "ended", (int)natsd_restarts(h->server, 1),
@@ -121,7 +109,7 @@ look_report(struct hub *h)
 	log_changes(h, names);
 	json_decref(h->reachable);
 	h->reachable = names;
-	mesh = json_pack("{s:o, s:O, s:b, s:O, s:o}", "server", server_json(h), "nodes", names,
+	mesh = json_pack("{s:o, s:O, s:b, s:O, s:o}", "server", natsd_json(h->server, h->error), "nodes", names,
 	    "duplicate", h->duplicate, "doubled", h->doubled, "counts", counts_json(h));
 	text = json_dumps(mesh, JSON_COMPACT);
 	json_decref(mesh);

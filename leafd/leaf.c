@@ -16,7 +16,6 @@
 #include "logconf.h"
 #include "measure.h"
 #include "mem.h"
-#include "natsbin.h"
 #include "natsd.h"
 #include "natstext.h"
 #include "publish.h"
@@ -25,7 +24,6 @@
 #include "svc.h"
 
 #define SECRET_LEN	16
-#define RETRY_MS	3000	/* after a server could not be set up */
 #define STATE_MS	20	/* changes are told together */
 #define STATE_EACH_MS	1000	/* what nobody calls us back for */
 
@@ -39,8 +37,7 @@ struct leaf {
 
 	struct natsd		*natsd;
 	char			*text;		/* its configuration */
-	char			*fault;		/* why it cannot be set up, NULL: it can */
-	struct event		*retry;
+	char			*fault;		/* why its settings are of no use; NULL: they are */
 
 	struct nats		*nats;
 	unsigned		 ups;		/* how often it came up */
@@ -61,20 +58,6 @@ struct leaf {
 /* What opsd is told */
 
 static json_t *
-server_state(const struct leaf *l)
-{
-	const char	*version = natsd_version(l->natsd);
-	json_t		*o = json_pack("{s:s, s:i}", "status",
-	    l->fault != NULL && natsd_pid(l->natsd) == 0 ? "errored" : natsd_status(l->natsd),
-	    "pid", natsd_pid(l->natsd));
-
-	json_object_set_new(o, "version", version != NULL ? json_string(version) : json_null());
-	if (l->fault != NULL)
-		json_object_set_new(o, "error", json_string(l->fault));
-	return (o);
-}
-
-static json_t *
 counts(const struct leaf *l)
 {
 	return (json_pack("{s:i, s:i, s:{s:i}}", "ended", (int)natsd_restarts(l->natsd, 1),
@@ -91,7 +74,7 @@ tell_state(struct leaf *l)
 
 	if (!chan_is_up(l->opsd))
 		return;
-	o = json_pack("{s:o, s:o, s:o, s:o}", "server", server_state(l), "peers",
+	o = json_pack("{s:o, s:o, s:o, s:o}", "server", natsd_json(l->natsd, l->fault), "peers",
 	    consume_state(l->consume), "counts", counts(l), "stream", measure_json(l->measure));
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
@@ -161,12 +144,6 @@ leaf_nats_cb(int up, void *arg)
 }
 
 static void
-leaf_natsd_cb(int ready, void *arg)
-{
-	leaf_changed_cb(arg);
-}
-
-static void
 disconnect(struct leaf *l)
 {
 	struct nats *n = l->nats;
@@ -212,47 +189,36 @@ stop_server(struct leaf *l)
 	l->text = NULL;
 }
 
-static int
-start_natsd(struct leaf *l, const struct settings *s, char **err)
+static struct natsd *
+new_server(struct leaf *l, const struct settings *s)
 {
-	struct natsd_opts	 o = { .name = "leaf", .allow_old = conf_bool(s->conf, NATS_ENABLE_OLD) };
-	char			*binary = natsbin_find(conf_str(s->conf, NATS_SERVER), err);
 	char			*dir = conf_path(s->conf, "clustering");
+	struct natsd_opts	 o = {
+		.name = "leaf", .binary = conf_str(s->conf, NATS_SERVER), .dir = dir,
+		.allow_old = conf_bool(s->conf, NATS_ENABLE_OLD),
+		.hang_ms = (unsigned)conf_int(s->conf, NATS_HANG),
+		.changed = leaf_changed_cb, .arg = l,
+	};
+	struct natsd		*d = natsd_new(l->svc->base, &o);
 
-	if (binary != NULL) {
-		o.binary = binary;
-		o.dir = dir;
-		l->natsd = natsd_new(l->svc->base, &o, leaf_natsd_cb, l);
-	}
-	free(binary);
 	free(dir);
-	return (l->natsd != NULL ? 0 : -1);
+	return (d);
 }
 
 /* A reload does not take over changed remotes, so any change is a restart. */
-static int
-configure(struct leaf *l, const struct settings *s, char **err)
+static void
+configure(struct leaf *l, const struct settings *s)
 {
-	char	*faults = NULL, *text;
+	char	*faults = NULL, *text = leafconf_text(s, l->instance, l->sys_password, &faults);
 
-	if (l->natsd == NULL && start_natsd(l, s, err) == -1)
-		return (-1);
-	text = leafconf_text(s, l->instance, l->sys_password, &faults);
-	if (l->text != NULL && strcmp(l->text, text) == 0) {
-		free(faults);
-		free(text);
-		return (0);
-	}
-	if (faults != NULL)
+	if (l->natsd == NULL)
+		l->natsd = new_server(l, s);
+	if (faults != NULL && (l->text == NULL || strcmp(l->text, text) != 0))
 		log_warnx("%s", faults);
 	free(faults);
-	if (natsd_configure(l->natsd, text, 1, err) == -1) {
-		free(text);
-		return (-1);
-	}
+	natsd_configure(l->natsd, text, 1);
 	free(l->text);
 	l->text = text;
-	return (0);
 }
 
 static void
@@ -263,28 +229,6 @@ set_fault(struct leaf *l, char *why)
 	free(l->fault);
 	l->fault = why;
 	leaf_changed_cb(l);
-}
-
-static void
-run_server(struct leaf *l)
-{
-	const struct timeval	 wait = { RETRY_MS / 1000, (RETRY_MS % 1000) * 1000 };
-	char			*err = NULL;
-
-	event_del(l->retry);
-	if (configure(l, l->settings, &err) == -1) {
-		set_fault(l, err != NULL ? err : xstrdup("cannot be set up"));
-		evtimer_add(l->retry, &wait);
-		return;
-	}
-	set_fault(l, NULL);
-	connect_as(l, l->settings);
-}
-
-static void
-leaf_retry_cb(evutil_socket_t fd, short what, void *arg)
-{
-	run_server(arg);
 }
 
 /* What opsd says */
@@ -320,13 +264,13 @@ take_settings(struct leaf *l, struct settings *s)
 	if (s->enabled) {
 		set_stream(l, s);
 		consume_set_batch(l->consume, conf_int(s->conf, STREAM_MAX_CONSUME));
-		run_server(l);
+		configure(l, s);
+		connect_as(l, s);
 	} else {
-		event_del(l->retry);
 		stop_server(l);
-		set_fault(l, NULL);
 		l->stream.node = NULL;
 	}
+	set_fault(l, NULL);
 	settings_free(was);
 	follow(l);
 }
@@ -446,9 +390,8 @@ leaf_start(struct svc *svc)
 	l->svc = svc;
 	crypto_random_hex(l->sys_password, SECRET_LEN);
 	crypto_random_hex(l->instance, SECRET_LEN);
-	l->retry = evtimer_new(svc->base, leaf_retry_cb, l);
 	l->tell = evtimer_new(svc->base, leaf_tell_cb, l);
-	if (l->retry == NULL || l->tell == NULL)
+	if (l->tell == NULL)
 		fatalx("leaf: no timer");
 	l->opsd = chan_dial(svc->base, path, ROLE_LEAFD, ROLE_OPSD, &leaf_ops, l);
 	free(path);
@@ -473,7 +416,6 @@ leaf_stop(struct leaf *l)
 	publish_free(l->publish);
 	settings_free(l->settings);
 	event_free(l->tell);
-	event_free(l->retry);
 	free(l->fault);
 	free(l->state);
 	free(l);

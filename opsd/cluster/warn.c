@@ -97,6 +97,19 @@ warn_links(struct ops *ops, const json_t *mesh, json_t *list)
 	json_object_set(o, "nodes", doubled);
 }
 
+/* One of the two servers is not as it should be, and its daemon knows why. */
+static void
+warn_server(const char *name, const json_t *state, json_t *list)
+{
+	const char	*why = json_string_value(json_object_get(json_object_get(state, "server"), "error"));
+	json_t		*o;
+
+	if (why == NULL)
+		return;
+	o = warn(list, "server", json_sprintf("The %s server: %s", name, why));
+	json_object_set_new(o, "server", json_string(name));
+}
+
 static void
 warn_skew(struct ops *ops, const struct peer *p, json_t *list)
 {
@@ -151,11 +164,15 @@ json_t *
 warnings(struct ops *ops)
 {
 	json_t		 *list = json_array(), *mesh = cluster_mesh(ops->cluster);
+	json_t		 *leaf = cluster_leaf(ops->cluster);
 	struct peer	**all;
 	size_t		  n;
 
+	warn_server("hub", mesh, list);
+	warn_server("leaf", leaf, list);
 	warn_links(ops, mesh, list);
 	json_decref(mesh);
+	json_decref(leaf);
 	all = nodes_all(ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))

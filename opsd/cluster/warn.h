@@ -11,6 +11,8 @@
  *
  *   cluster_user	clustering.user does not exist or is none: clustering is off
  *   cluster_password	that of clustering.user cannot be unsealed: clustering is off
+ *   server		"server": "hub" or "leaf": it does not run, does not answer, or not with what is
+ *			configured now
  *   duplicate_name	another node has this one's name
  *   linked_twice	"nodes": a leaf route leads into the mesh of the own hub, all comes twice
  *   topology_gap	"from","to","tables" (["db.table"...], the first ones),"table_count": what one
