@@ -352,9 +352,10 @@ run_status(struct cli *c)
 		cli_die("%s", err);
 	if (all)
 		cli_print(o, look);
-	else
+	else {
 		cli_screen(o, &screen);
-	fwrite(screen.data, 1, screen.len, stdout);
+		fwrite(screen.data, 1, screen.len, stdout);
+	}
 	buf_free(&screen);
 	free(err);
 	json_decref(o);
