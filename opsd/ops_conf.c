@@ -10,6 +10,7 @@
 #include "log.h"
 #include "logconf.h"
 #include "mem.h"
+#include "tlsconf.h"
 
 /*
  * The configuration twice: svc->conf is in force, with what needs a restart as it was at
@@ -88,6 +89,41 @@ put_in_force(struct ops *o, struct conf *set)
 	refresh_live(o, now);
 }
 
+/* What names certificates and keys, or has them in use. */
+static int
+is_of_tls(enum conf_key key)
+{
+	switch (key) {
+	case CL_ENABLED:
+	case CL_TLS_CERT:
+	case CL_TLS_CA:
+	case CL_TLS_KEY:
+	case CL_TLS_INSECURE:
+	case API_SECURE_PORT:
+	case TLS_CERT:
+	case TLS_CA:
+	case TLS_KEY:
+		return (1);
+	default:
+		return (0);
+	}
+}
+
+/* Files that the next start would refuse are refused now.  -1 with *err. */
+static int
+check_files(const struct conf *old, const struct conf *new, char **err)
+{
+	char *warnings = NULL;
+	int rc = 0, changed = 0;
+
+	for (int i = 0; i < CONF_KEYS; i++)
+		changed |= is_of_tls((enum conf_key)i) && !conf_equal(old, new, (enum conf_key)i);
+	if (changed)
+		rc = tlsconf_check(new, &warnings, err);
+	free(warnings);
+	return (rc);
+}
+
 int
 ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **err)
 {
@@ -108,7 +144,7 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 			json_array_append_new(conf_change(key) == CONF_LIVE ? live : restart,
 			    json_string(conf_name(key)));
 	}
-	if (status == 200 && conf_check(new, err) == -1)
+	if (status == 200 && (conf_check(new, err) == -1 || check_files(o->set, new, err) == -1))
 		status = 400;
 	else if (status == 200 && json_array_size(live) + json_array_size(restart) > 0) {
 		if (conf_save(new, err) == -1)

@@ -189,6 +189,52 @@ pending()	# pending NODE JQ: get_configuration's list
 	ok n1 '{"operation":"get_configuration"}' '.storage.cacheSize == 16777216 and .clustering.statusInterval == 777'
 }
 
+two_pairs()	# certificates and keys of a and b in $HL_T/pem
+{
+	local n
+
+	mkdir "$HL_T/pem"
+	for n in a b; do
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$n" \
+		    -keyout "$HL_T/pem/$n.key" -out "$HL_T/pem/$n.pem" 2>/dev/null
+	done
+}
+
+@test "set_configuration: certificates and keys that the next start would refuse" {
+	local f https
+
+	two_pairs
+	f=$HL_T/pem
+	node_make n1 CLUSTERING_ENABLED=false
+	node_run n1
+	https="{\"operation\":\"set_configuration\",\"operationsApi_network_securePort\":$(($(port n1 api) + 1))"
+	refused n1 400 "$https,\"tls_certificate\":\"$f/none.pem\",\"tls_privateKey\":\"$f/a.key\"}" \
+	    "tls.certificate: $f/none.pem: No such file or directory"
+	refused n1 400 "$https,\"tls_certificate\":\"$f/a.pem\",\"tls_privateKey\":\"$f/b.key\"}" \
+	    "tls.privateKey: $f/b.key is not the key of the certificate $f/a.pem"
+	refused n1 400 "$https,\"tls_certificate\":\"$f/a.key\",\"tls_privateKey\":\"$f/a.key\"}" "no certificate (PEM) is in it"
+	# nothing of it was written; what is good is taken, and outlives a restart
+	ok n1 '{"operation":"get_configuration"}' '.tls.certificate == null and .operationsApi.network.securePort == null'
+	ok n1 "$https,\"tls_certificate\":\"$f/a.pem\",\"tls_privateKey\":\"$f/a.key\"}"
+	refused n1 400 "{\"operation\":\"set_configuration\",\"tls_privateKey\":\"$f/b.key\"}" "is not the key of the certificate"
+	# other keys are not held up by files that went bad meanwhile
+	mv "$f/a.pem" "$f/gone.pem"
+	ok n1 '{"operation":"set_configuration","jobs_retention":"4d"}'
+	mv "$f/gone.pem" "$f/a.pem"
+	node_stop n1
+	node_run n1
+}
+
+@test "set_configuration: clustering's certificates are looked at when it is turned on" {
+	two_pairs
+	node_make n1
+	node_run n1
+	refused n1 400 "{\"operation\":\"set_configuration\",\"clustering_tls_certificate\":\"$HL_T/pem/a.pem\",\"clustering_tls_privateKey\":\"$HL_T/pem/b.key\"}" \
+	    "clustering.tls.privateKey: $HL_T/pem/b.key is not the key of the certificate"
+	refused n1 400 "{\"operation\":\"set_configuration\",\"clustering_tls_certificateAuthority\":\"$HL_T/pem/none\"}" "No such file or directory"
+	ok n1 "{\"operation\":\"set_configuration\",\"clustering_tls_certificate\":\"$HL_T/pem/a.pem\",\"clustering_tls_privateKey\":\"$HL_T/pem/a.key\"}"
+}
+
 @test "set_configuration: text is cast, null and undefined are the default" {
 	node_make n1 CLUSTERING_ENABLED=false
 	node_run n1
