@@ -194,8 +194,10 @@ name(struct text *t)
 		return;
 	}
 	text(t);
+	if (t->s->why != NULL)
+		return;
 	space(t);
-	if (t->s->why == NULL && peek(t) != ':')
+	if (peek(t) != ':')
 		scan_fault(t->s, "':' is expected");
 	else
 		t->at++;

@@ -98,6 +98,7 @@ test_says_where_json_is_broken(void **state)
 		{ "[\"a\\", "Invalid JSON at line 1, column 5: an escape in a text is broken" },
 		{ "{\"a\":", "Invalid JSON at line 1, column 6: it ends too early" },
 		{ "{\"a\"", "Invalid JSON at line 1, column 5: ':' is expected" },
+		{ "{\"a", "Invalid JSON at line 1, column 4: a text has no end" },
 		{ "[[[[[", "Invalid JSON at line 1, column 5: nested more than 4 levels deep" },
 	};
 	struct scan	 s;
