@@ -69,7 +69,7 @@ put_node(struct buf *out, const json_t *node, const json_t *clustering)
 
 	buf_addf(out, "%s  %s", name[0] != '\0' ? name : "this node", text_of(node, "status"));
 	if (uptime[0] != '\0')
-		buf_addf(out, "  since %s  version %s  health %s", uptime, text_of(node, "version"),
+		buf_addf(out, "  up %s  version %s  health %s", uptime, text_of(node, "version"),
 		    text_of(node, "health"));
 	buf_addf(out, "\nhub server %s, leaf server %s\n",
 	    text_of(json_object_get(clustering, "hub_server"), "status"),

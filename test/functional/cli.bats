@@ -177,7 +177,7 @@ cli()
 	# It has its users and its name; nobody is there.
 	[[ $output != *"no administrator"* && $output != *"no node name"* ]]
 	[[ $output != *"no cluster user"* && $output == *"no route to another node"* ]]
-	[[ $output == *"n1  running  since "*" health good"*"hub server running, leaf server running"* ]]
+	[[ $output == *"n1  running  up "*" health good"*"hub server running, leaf server running"* ]]
 	[ "${#lines[@]}" -lt 10 ]
 	cli status limit=1
 	[[ $status = 1 && $output == *"'limit' is not a field"* ]]
@@ -197,7 +197,7 @@ cli()
 
 	url=http://127.0.0.1:$(port n1 api)
 	run "$HL_CLI" -c /dev/null status target="$url" username=admin password=admin-secret
-	[[ $status = 0 && $output == *"n1  running  since "*"hub server running"* ]]
+	[[ $status = 0 && $output == *"n1  running  up "*"hub server running"* ]]
 	run "$HL_CLI" -c /dev/null status target="$url" username=admin password=wrong
 	[[ $status = 1 && $output == *"Login failed"* ]]
 	run "$HL_CLI" -c /dev/null status target=http://127.0.0.1:1 username=admin password=x
@@ -245,7 +245,7 @@ cli()
 	run setpriv --reuid 65534 --regid 65534 --clear-groups "$HL_CLI" -c "$run/hubleaf.yaml" user_info
 	[[ $status = 0 && $output == *"super_user: true"* ]]
 	run setpriv --reuid 65534 --regid 65534 --clear-groups "$HL_CLI" -c "$run/hubleaf.yaml" status
-	[[ $status = 0 && $output == *"g1  running  since "* ]]
+	[[ $status = 0 && $output == *"g1  running  up "* ]]
 	node_stop g1
 	rm -rf "$run"
 }

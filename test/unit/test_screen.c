@@ -46,7 +46,7 @@ test_what_is_wrong_comes_first(void **state)
 	    "missing: no administrator\n"
 	    "pending: threads is set\n"
 	    "\n"
-	    "amsterdam  running  since 2h 3m  version 1.0  health good\n"
+	    "amsterdam  running  up 2h 3m  version 1.0  health good\n"
 	    "hub server running, leaf server stopped\n");
 }
 
@@ -61,7 +61,7 @@ test_a_line_for_each_peer(void **state)
 	    "{\"node_name\":\"cairo\",\"status\":\"closed\",\"latency_ms\":null,\"subscriptions\":["
 	    "{\"table\":\"a\",\"state\":\"copy\",\"lag\":7,\"lag_bound\":true,\"rows_copied\":20,\"rows_total\":50},"
 	    "{\"table\":\"b\",\"state\":\"live\",\"lag\":3,\"peer_lag\":12,\"peer_lag_bound\":true},{\"table\":\"c\",\"peer_lag\":0}]}]}}}",
-	    "amsterdam  running  since 2h 3m  version 1.0  health good\n"
+	    "amsterdam  running  up 2h 3m  version 1.0  health good\n"
 	    "hub server running, leaf server stopped\n"
 	    "\n"
 	    "cairo   closed  -       1 table copy, 1 live, 1 only published (20 of 50 rows)  lag at most 7  peer_lag at most 12\n"
