@@ -138,6 +138,24 @@ no_warnings() { ask "$1" '{"operation":"cluster_status"}' | jq -e '.warnings == 
 	wait_until 5 eval '[ "$(direction boston amsterdam dog)" = "false true" ]'
 }
 
+# Its host is gone, and the new one begins with nothing but the configuration.
+@test "a dead node" {
+	node_stop cairo
+	rm -rf "$(root cairo)"
+	node_run cairo
+	typed "The first administrator" cairo
+	typed "Name the node, and let it be a member" cairo
+	wait_until 20 node_ready cairo
+	typed "Add a route" cairo
+	wait_until 20 in_network cairo amsterdam boston truck
+	typed "Replace a dead node" amsterdam boston cairo
+	wait_until 15 as_many_dogs amsterdam cairo
+	flows dog cairo amsterdam
+	flows dog amsterdam cairo
+	ok amsterdam '{"operation":"cluster_status"}' '[.connections[] | select(.node_name == "cairo")] | length == 1'
+	[ -z "$(direction boston cairo dog)" ]
+}
+
 @test "a node less" {
 	typed "Take a node out" amsterdam cairo boston
 	[ -z "$(direction amsterdam cairo dog)" ]
