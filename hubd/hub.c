@@ -82,7 +82,8 @@ connect_servers(struct hub *h)
 	const struct conf	*c = h->set->conf;
 	char			*answers;
 
-	h->mesh = mesh_new(h->set->node, h->instance);
+	h->mesh = mesh_new(h->set->node);
+	h->copies = copies_new(h->set->node, h->set->node_hex, h->instance);
 	h->hub = open_nats(h, conf_str(c, HUB_HOST), conf_int(c, HUB_PORT), NATSTEXT_SYS_USER,
 	    h->sys_password, hub_hub_state_cb);
 	h->leaf = open_nats(h, conf_str(c, LEAF_HOST), conf_int(c, LEAF_PORT), h->set->user,
@@ -124,6 +125,9 @@ disconnect_servers(struct hub *h)
 	h->hub_inbox = h->leaf_inbox = NULL;
 	mesh_free(h->mesh);
 	h->mesh = NULL;
+	copies_free(h->copies);
+	h->copies = NULL;
+	json_array_clear(h->conflicts);
 }
 
 /* The server */
@@ -399,6 +403,7 @@ hub_start(struct svc *svc)
 	h->requests = requests_new(svc->base);
 	h->reachable = json_array();
 	h->doubled = json_array();
+	h->conflicts = json_array();
 	h->tick = evtimer_new(svc->base, look_tick_cb, h);
 	if (h->tick == NULL)
 		fatalx("hub: no timer");
@@ -418,6 +423,7 @@ hub_stop(struct hub *h)
 	settings_free(h->set);
 	json_decref(h->reachable);
 	json_decref(h->doubled);
+	json_decref(h->conflicts);
 	free(h->reported);
 	free(h->error);
 	free(h->dir);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "chan.h"
+#include "copies.h"
 #include "hub.h"
 #include "mesh.h"
 #include "nats.h"
@@ -40,7 +41,8 @@ struct hub {
 	char			*reported;	/* the last MESH */
 	json_t			*reachable;	/* in it */
 	json_t			*doubled;	/* in it as well */
-	int			 duplicate;
+	struct copies		*copies;
+	json_t			*conflicts;	/* in it as well (copies.h) */
 };
 
 /* look.c */

@@ -34,12 +34,6 @@ counts_json(const struct hub *h)
 	    "leaf", h->leaf_ups > 0 ? (int)h->leaf_ups - 1 : 0));
 }
 
-static json_t *
-reachable_now(const struct hub *h)
-{
-	return (h->mesh != NULL ? mesh_reachable(h->mesh, mono_us() - REACHABLE_US) : json_array());
-}
-
 static int
 has_name(const json_t *names, const char *name)
 {
@@ -50,6 +44,46 @@ has_name(const json_t *names, const char *name)
 		if (strcmp(json_string_value(n), name) == 0)
 			return (1);
 	return (0);
+}
+
+/* A node that shares its name or id with another takes no part, nor do we if we do. */
+static int
+is_shut_out(const struct hub *h, const char *name)
+{
+	const json_t	*c;
+	size_t		 i;
+
+	json_array_foreach(h->conflicts, i, c)
+		if (json_is_true(json_object_get(c, "own")) ||
+		    has_name(json_object_get(c, "nodes"), name))
+			return (1);
+	return (0);
+}
+
+static json_t *
+reachable_now(const struct hub *h)
+{
+	json_t		*list = h->mesh != NULL ? mesh_reachable(h->mesh, mono_us() - REACHABLE_US) :
+			    json_array();
+	size_t		 i = json_array_size(list);
+
+	while (i-- > 0)
+		if (is_shut_out(h, json_string_value(json_array_get(list, i))))
+			json_array_remove(list, i);
+	return (list);
+}
+
+/* The ids of these, in their order. */
+static json_t *
+ids_of(const struct hub *h, const json_t *names)
+{
+	json_t		*ids = json_array();
+	const json_t	*name;
+	size_t		 i;
+
+	json_array_foreach(names, i, name)
+		json_array_append_new(ids, mesh_id(h->mesh, json_string_value(name)));
+	return (ids);
 }
 
 static void
@@ -67,15 +101,52 @@ log_changes(const struct hub *h, const json_t *now)
 			log_braked(&brake, LOG_INFO, "node %s: not reachable", json_string_value(name));
 }
 
-static void
-check_duplicate(struct hub *h)
+/* "n1 AND n1b"; caller frees. */
+static char *
+names_and(const json_t *names)
 {
-	int now = h->mesh != NULL && mesh_duplicate(h->mesh, mono_us() - REACHABLE_US);
+	struct buf	 b = { 0 };
+	const json_t	*name;
+	size_t		 i;
 
-	if (now && !h->duplicate)
-		log_line(LOG_ERROR, "ANOTHER NODE IS CALLED %s TOO: give one of them another "
-		    "clustering.nodeName, or stop the copy; their data may be mixed up", h->set->node);
-	h->duplicate = now;
+	json_array_foreach(names, i, name)
+		buf_addf(&b, "%s%s", i > 0 ? " AND " : "", json_string_value(name));
+	buf_u8(&b, '\0');
+	return ((char *)b.data);
+}
+
+static void
+log_conflict(const json_t *conflict)
+{
+	const json_t	*names = json_object_get(conflict, "nodes");
+	char		*who = names_and(names);
+
+	if (strcmp(json_string_value(json_object_get(conflict, "same")), "name") == 0)
+		log_line(LOG_ERROR, "TWO NODES ARE CALLED %s: they are shut out of the cluster until one "
+		    "of them is stopped or gets another clustering.nodeName", who);
+	else
+		log_line(LOG_ERROR, "%s%s ARE COPIES OF ONE NODE: they are shut out of the cluster until "
+		    "one of them is stopped or gets an id of its own (renew_node_id)",
+		    json_array_size(names) == 1 ? "TWO NODES CALLED " : "", who);
+	free(who);
+}
+
+/* Nodes that cannot both be in the cluster. */
+static void
+check_copies(struct hub *h)
+{
+	json_t	*now = h->copies != NULL ? copies_found(h->copies, mono_us() - REACHABLE_US) :
+		    json_array(), *conflict;
+	size_t	 i;
+
+	if (!json_equal(now, h->conflicts)) {
+		json_array_foreach(now, i, conflict)
+			log_conflict(conflict);
+		if (json_array_size(now) == 0)
+			log_info("no two nodes have one name or id any more");
+	}
+	json_decref(h->conflicts);
+	h->conflicts = now;
 }
 
 /* Who answers each question more than once. */
@@ -104,13 +175,13 @@ look_report(struct hub *h)
 	json_t	*names = reachable_now(h), *mesh;
 	char	*text;
 
-	check_duplicate(h);
 	check_doubled(h);
 	log_changes(h, names);
 	json_decref(h->reachable);
 	h->reachable = names;
-	mesh = json_pack("{s:o, s:O, s:b, s:O, s:o}", "server", natsd_json(h->server, h->error), "nodes", names,
-	    "duplicate", h->duplicate, "doubled", h->doubled, "counts", counts_json(h));
+	mesh = json_pack("{s:o, s:O, s:o, s:O, s:O, s:o}", "server",
+	    natsd_json(h->server, h->error), "nodes", names, "ids", ids_of(h, names),
+	    "conflicts", h->conflicts, "doubled", h->doubled, "counts", counts_json(h));
 	text = json_dumps(mesh, JSON_COMPACT);
 	json_decref(mesh);
 	if (text != NULL && chan_is_up(h->ops) &&
@@ -146,6 +217,7 @@ notice(struct hub *h, const struct nats_msg *m)
 	char	*name = xstrndup((const char *)m->data, m->len);
 
 	if (*name != '\0' && strcmp(name, h->set->node) != 0 && !has_name(h->reachable, name) &&
+	    !is_shut_out(h, name) &&
 	    mono_us() - h->looked > PING_EAGER_MS * 1000)
 		look_around(h);
 	free(name);
@@ -180,7 +252,11 @@ look_pong_cb(const struct nats_msg *m, void *arg)
 	json_t		*pong = mesh_read_pong(m->data, m->len, &instance);
 
 	if (pong != NULL && round != NULL) {
-		mesh_on_pong(h->mesh, mono_us(), strtoull(round + 1, NULL, 10), pong, instance);
+		uint64_t n = strtoull(round + 1, NULL, 10), now = mono_us();
+
+		mesh_on_pong(h->mesh, now, n, pong, instance);
+		copies_on_pong(h->copies, now, n, json_string_value(json_object_get(pong, "name")),
+		    json_string_value(json_object_get(pong, "node_id")), instance);
 		look_report(h);
 	}
 	json_decref(pong);
@@ -226,6 +302,7 @@ look_around(struct hub *h)
 	char		*reply;
 
 	h->looked = mono_us();
+	check_copies(h);
 	if (nats_is_up(h->hub))
 		(void)nats_publish(h->hub, MESH_STATSZ_SUBJECT, h->hub_inbox, NULL, 0);
 	if (nats_is_up(h->leaf)) {
@@ -251,6 +328,7 @@ look_tick_cb(evutil_socket_t fd, short what, void *arg)
 	struct hub *h = arg;
 
 	mesh_forget(h->mesh, mono_us() - REMEMBER_US);
+	copies_forget(h->copies, mono_us() - REMEMBER_US);
 	look_report(h);
 	look_around(h);
 }

@@ -16,6 +16,7 @@
 
 struct mesh_node {
 	char		*name;
+	char		*node_id;	/* as its hubd said last; NULL: never */
 	uint64_t	 pong;		/* of its hubd, last; 0: none */
 	uint64_t	 seen;		/* of its servers, last; 0: none */
 	uint64_t	 round;		/* the last one that it answered */
@@ -27,20 +28,18 @@ struct mesh_node {
 };
 
 struct mesh {
-	char			*name, *instance;
+	char			*name;
 	struct mesh_node	*nodes;		/* all but our own */
-	uint64_t		 duplicate;	/* last answer of another node with our name */
 	json_t			*routed;	/* names that our own hub has routes to */
 	uint64_t		 routed_at;
 };
 
 struct mesh *
-mesh_new(const char *name, const char *instance)
+mesh_new(const char *name)
 {
 	struct mesh *m = xcalloc(1, sizeof(*m));
 
 	m->name = xstrdup(name);
-	m->instance = xstrdup(instance);
 	m->routed = json_array();
 	return (m);
 }
@@ -50,6 +49,7 @@ drop(struct mesh *m, struct mesh_node *n)
 {
 	HASH_DEL(m->nodes, n);
 	free(n->name);
+	free(n->node_id);
 	free(n->answered);
 	free(n);
 }
@@ -65,7 +65,6 @@ mesh_free(struct mesh *m)
 		drop(m, n);
 	json_decref(m->routed);
 	free(m->name);
-	free(m->instance);
 	free(m);
 }
 
@@ -163,10 +162,12 @@ mesh_read_pong(const void *json, size_t len, char **instance)
 	json_t		*root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
 	json_t		*name = json_object_get(root, "name"), *pong = NULL;
 	json_t		*its = json_object_get(root, "instance");
+	json_t		*id = json_object_get(root, "node_id");
 
 	if (is_name(name) && is_word(its)) {
 		*instance = xstrdup(json_string_value(its));
-		pong = json_pack("{s:O, s:o, s:o}", "name", name,
+		pong = json_pack("{s:O, s:o, s:o, s:o}", "name", name,
+		    "node_id", is_name(id) ? json_incref(id) : json_string(""),
 		    "connected_nodes", read_names(json_object_get(root, "connected_nodes")),
 		    "routes", read_routes(json_object_get(root, "routes")));
 	}
@@ -238,9 +239,10 @@ mesh_on_pong(struct mesh *m, uint64_t now, uint64_t round, const json_t *pong,
 
 	if (n != NULL) {
 		n->pong = now;
+		free(n->node_id);
+		n->node_id = xstrdup(json_string_value(json_object_get(pong, "node_id")));
 		count_answer(n, now, round, instance);
-	} else if (strcmp(name, m->name) == 0 && strcmp(instance, m->instance) != 0)
-		m->duplicate = now;
+	}
 }
 
 void
@@ -265,7 +267,6 @@ mesh_lost(struct mesh *m)
 
 	for (n = m->nodes; n != NULL; n = n->hh.next)
 		n->pong = 0;
-	m->duplicate = 0;
 }
 
 static int
@@ -310,6 +311,15 @@ mesh_reachable(const struct mesh *m, uint64_t since)
 }
 
 json_t *
+mesh_id(const struct mesh *m, const char *name)
+{
+	struct mesh_node *n;
+
+	HASH_FIND_STR(m->nodes, name, n);
+	return (json_string(n != NULL && n->node_id != NULL ? n->node_id : ""));
+}
+
+json_t *
 mesh_doubled(const struct mesh *m, uint64_t since)
 {
 	json_t			*list = json_array();
@@ -342,12 +352,6 @@ mesh_missing(const struct mesh *m, uint64_t old, uint64_t since)
 		if ((n->pong >= old || n->seen >= old) && n->pong < since)
 			return (1);
 	return (0);
-}
-
-int
-mesh_duplicate(const struct mesh *m, uint64_t since)
-{
-	return (m->duplicate != 0 && m->duplicate >= since);
 }
 
 void

@@ -14,18 +14,17 @@ struct mesh;
 #define MESH_PING_SUBJECT	"hl.ping"
 #define MESH_STATSZ_SUBJECT	"$SYS.REQ.SERVER.PING.STATSZ"
 
-/* `instance` is new with every start of a hubd: it tells it from a copy of its node. */
-struct mesh *mesh_new(const char *name, const char *instance);
+struct mesh *mesh_new(const char *name);
 void mesh_free(struct mesh *m);
 
 /*
- * Whose answer this is, and what it says: {"name","connected_nodes","routes"},
+ * Whose answer this is, and what it says: {"name","node_id" ("" when it is not told),"connected_nodes","routes"},
  * new reference, only fields of the right type in it.  NULL: not one.
  */
 json_t *mesh_read_pong(const void *json, size_t len, char **instance);
 json_t *mesh_read_statsz(const void *json, size_t len);
 
-/* `round`: which of our questions it answers. */
+/* `round`: which of our questions it answers; `instance`: new with every start of a hubd. */
 void mesh_on_pong(struct mesh *m, uint64_t now, uint64_t round, const json_t *pong,
     const char *instance);
 void mesh_on_statsz(struct mesh *m, uint64_t now, const json_t *statsz);
@@ -34,12 +33,12 @@ void mesh_lost(struct mesh *m);
 
 /* Names that answered hl.ping since, sorted, without our own; new reference. */
 json_t *mesh_reachable(const struct mesh *m, uint64_t since);
+/* The id of a node by its name, "" when it is not known; new reference. */
+json_t *mesh_id(const struct mesh *m, const char *name);
 /* These and those that our hub has routes to. */
 json_t *mesh_connected(const struct mesh *m, uint64_t since);
 /* Whether somebody who was there at `old` or later has not answered since `since`. */
 int mesh_missing(const struct mesh *m, uint64_t old, uint64_t since);
-/* Whether another node with our name answered since. */
-int mesh_duplicate(const struct mesh *m, uint64_t since);
 /*
  * Nodes that answer each question more than once, since; sorted, new reference: then
  * either they or we are linked twice into the mesh.

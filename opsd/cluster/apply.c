@@ -287,10 +287,9 @@ frame_run(struct group *g, struct job *j)
 	struct flow *fl;
 	struct frame fr;
 
-	if (!frame_valid(a->bytes.data, a->bytes.len) || frame_read(&r, &fr) == -1 ||
-	    memcmp(fr.node, a->peer, NODE_ID_LEN) != 0)
+	if (!frame_valid(a->bytes.data, a->bytes.len) || frame_read(&r, &fr) == -1)
 		log_broken(ops, a);
-	else {
+	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) {	/* else: who had its name before */
 		fl = flows_find(ops->flows, a->peer, fr.table);
 		if (fl == NULL)
 			fl = new_flow(g, a->peer, &fr, r);

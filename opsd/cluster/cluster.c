@@ -150,6 +150,32 @@ cluster_reachable_locked(struct cluster *c, const char *node)
 }
 
 int
+cluster_answers_locked(struct cluster *c, const char *name, const char *hex)
+{
+	const json_t *ids = json_object_get(c->mesh, "ids"), *n;
+	size_t i;
+
+	json_array_foreach(json_object_get(c->mesh, "nodes"), i, n)
+		if (strcmp(json_string_value(n), name) == 0) {
+			const char *id = json_string_value(json_array_get(ids, i));
+
+			return (id == NULL || id[0] == '\0' || strcmp(id, hex) == 0);
+		}
+	return (0);
+}
+
+int
+cluster_peer_reachable(struct cluster *c, const struct peer *p)
+{
+	int yes;
+
+	pthread_mutex_lock(&c->lock);
+	yes = cluster_answers_locked(c, p->name, p->hex);
+	pthread_mutex_unlock(&c->lock);
+	return (yes);
+}
+
+int
 cluster_reachable(struct cluster *c, const char *node)
 {
 	int yes;
@@ -171,10 +197,10 @@ cluster_recovering(struct cluster *c)
 	flows = flows_all(ops->flows, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (flows[i]->recovering && !yes) {
-			char *name = nodes_name(ops->nodes, flows[i]->peer);
+			struct peer *p = nodes_by_id(ops->nodes, flows[i]->peer);
 
-			yes = early || (name != NULL && cluster_reachable(c, name));
-			free(name);
+			yes = early || (p != NULL && cluster_peer_reachable(c, p));
+			peer_free(p);
 		}
 		flow_free(flows[i]);
 	}
@@ -201,13 +227,13 @@ cluster_view_of(struct cluster *c, const uint8_t *id)
 void
 cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 {
-	char *name = nodes_name(c->ops->nodes, peer);
+	struct peer *p = nodes_by_id(c->ops->nodes, peer);
 	struct view *v;
 
 	memset(out, 0, sizeof(*out));
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, peer);
-	out->reachable = name != NULL && cluster_reachable_locked(c, name);
+	out->reachable = p != NULL && cluster_answers_locked(c, p->name, p->hex);
 	out->latency_ms = v->latency_ms;
 	out->skew_ms = v->skew_ms;
 	out->uptime_ms = v->uptime_ms;
@@ -218,7 +244,7 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	out->received = positions_ref(v->received);
 	out->incarnation = c->ops->log.incarnation;
 	pthread_mutex_unlock(&c->lock);
-	free(name);
+	peer_free(p);
 }
 
 void

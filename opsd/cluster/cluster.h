@@ -12,6 +12,7 @@
  * be called from any thread.
  */
 struct cluster;
+struct peer;
 
 struct cluster *cluster_start(struct ops *ops, char **err);
 void cluster_quiet(struct cluster *c);	/* no more daemons; calls in flight end */
@@ -24,6 +25,8 @@ void cluster_kick(struct cluster *c);		/* flows or entries changed: look again *
 void cluster_settings(struct cluster *c);	/* the configuration changed */
 void cluster_restart(struct cluster *c, unsigned which);	/* daemons: restart.h's bits */
 int cluster_reachable(struct cluster *c, const char *node);
+/* It, and not another one that has its name now. */
+int cluster_peer_reachable(struct cluster *c, const struct peer *p);
 /* Own lost writes are being fetched: others must not copy from here yet. */
 int cluster_recovering(struct cluster *c);
 

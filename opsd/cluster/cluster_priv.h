@@ -60,6 +60,8 @@ struct cluster {
 
 /* With the lock held. */
 int cluster_reachable_locked(struct cluster *c, const char *node);
+/* Whether it is this node that answers by the name. */
+int cluster_answers_locked(struct cluster *c, const char *name, const char *hex);
 struct view *cluster_view_of(struct cluster *c, const uint8_t *id);	/* made when absent */
 
 void cluster_send_json(struct chan *c, enum msg_type type, json_t *o);	/* takes the reference */

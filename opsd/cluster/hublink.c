@@ -386,7 +386,7 @@ exchange_due(struct cluster *c, const struct peer *p, uint64_t every_us, int64_t
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, p->id);
 	due = !v->asking && (v->asked_us == 0 || now - v->asked_us >= every_us) &&
-	    cluster_reachable_locked(c, p->name);
+	    cluster_answers_locked(c, p->name, p->hex);
 	*digest = v->topology_digest;
 	*base = v->base;
 	if (due) {
@@ -498,21 +498,22 @@ received_from(struct cluster *c, const json_t *q)
 	return (p);
 }
 
-/* Who asks is known under a name by which nobody answers any more. */
+/* Who asks is known under another name than that by which it answers now. */
 static void
 note_name(struct cluster *c, const json_t *q)
 {
 	const char *name = json_string_value(json_object_get(q, "name"));
 	uint8_t id[NODE_ID_LEN];
-	char *was;
+	struct peer *p;
 
 	if (name == NULL || !node_name_ok(name, strlen(name)) ||
 	    node_id_read(json_string_value(json_object_get(q, "id")), id) == -1)
 		return;
-	was = nodes_name(c->ops->nodes, id);
-	if (was != NULL && strcmp(was, name) != 0 && !cluster_reachable(c, was))
+	p = nodes_by_id(c->ops->nodes, id);
+	if (p != NULL && strcmp(p->name, name) != 0 && !cluster_peer_reachable(c, p) &&
+	    cluster_reachable(c, name))
 		commit_submit(c->ops->commit, nodes_rename_job(id, name));
-	free(was);
+	peer_free(p);
 }
 
 static void
@@ -613,6 +614,6 @@ on_mesh(struct chan *ch, struct msg *m, void *arg)
 	if (cluster_take_json(c, m, &c->mesh) == -1)
 		return (-1);
 	cluster_settle(c);
-	leaflink_pull(c);
+	leaflink_kick(c);
 	return (0);
 }

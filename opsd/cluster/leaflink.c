@@ -515,7 +515,7 @@ leaflink_pull(struct cluster *c)
 		return;
 	all = nodes_all(c->ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (c->pulls < PULLS_MAX && cluster_reachable(c, all[i]->name))
+		if (c->pulls < PULLS_MAX && cluster_peer_reachable(c, all[i]))
 			pull_from(c, all[i]);
 		peer_free(all[i]);
 	}
@@ -581,11 +581,41 @@ peer_flows(const struct peer *p)
 	return (tables);
 }
 
+/* It shares its id or name with another node, or we do. */
+static int
+is_shut_out(const struct cluster *c, const char *name)
+{
+	const json_t *conflict, *n;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(c->mesh, "conflicts"), i, conflict) {
+		if (json_is_true(json_object_get(conflict, "own")))
+			return (1);
+		json_array_foreach(json_object_get(conflict, "nodes"), k, n)
+			if (strcmp(json_string_value(n), name) == 0)
+				return (1);
+	}
+	return (0);
+}
+
+/* Changes when what it is made from does. */
+static uint64_t
+flows_version(const struct cluster *c)
+{
+	const json_t *conflicts = json_object_get(c->mesh, "conflicts");
+	uint64_t version = nodes_changes(c->ops->nodes) * 2 + (uint64_t)c->ops->live.clustering;
+	char *text = json_array_size(conflicts) > 0 ? json_dumps(conflicts, JSON_COMPACT) : NULL;
+
+	for (const char *s = text; s != NULL && *s != '\0'; s++)
+		version = (version ^ (uint8_t)*s) * UINT64_C(1099511628211);
+	free(text);
+	return (version);
+}
+
 static void
 flows_send(struct cluster *c)
 {
-	/* All that it is made from. */
-	uint64_t changes = nodes_changes(c->ops->nodes) * 2 + (uint64_t)c->ops->live.clustering;
+	uint64_t changes = flows_version(c);
 	json_t *peers, *o;
 	struct peer **all;
 	size_t n, i;
@@ -600,7 +630,8 @@ flows_send(struct cluster *c)
 	for (i = 0; i < n; i++) {
 		json_t *tables = peer_flows(all[i]);
 
-		if (json_array_size(tables) > 0 && c->ops->live.clustering)
+		if (json_array_size(tables) > 0 && c->ops->live.clustering &&
+		    !is_shut_out(c, all[i]->name))
 			json_array_append(peers, o = json_pack("{s:s, s:s, s:O}", "name",
 			    all[i]->name, "id", all[i]->hex, "tables", tables));
 		else

@@ -16,6 +16,7 @@
 #include "nodes.h"
 #include "ops.h"
 #include "settings.h"
+#include "target.h"
 
 #define ENTRIES_MAX	20000	/* at once; twice as many in all between two nodes */
 
@@ -394,6 +395,35 @@ check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 	return (-1);
 }
 
+/* A call of a node that has the name of another: that one was wiped and made anew. */
+static void
+retire_namesakes(struct group *g, const uint8_t *id, const char *name)
+{
+	struct ops *ops = group_ops(g);
+	struct peer **all, *old;
+	size_t n;
+
+	all = nodes_all(ops->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (peer_active(all[i]) && strcmp(all[i]->name, name) == 0 &&
+		    memcmp(all[i]->id, id, NODE_ID_LEN) != 0) {
+			log_info("node %s has another id now: the subscriptions of before end", name);
+			old = nodes_edit(g, all[i]->id, NULL);
+			for (size_t k = 0; k < old->n; k++) {
+				const struct entry *e = &old->entries[k];
+
+				if (!e->removed)
+					peer_set_entry(old, e->database, e->table, 0, 0, 0, 1,
+					    entry_next_stamp(ops, e->stamp.time));
+			}
+			subscribe_end_flows(g, old);
+			nodes_store(g, old);
+		}
+		peer_free(all[i]);
+	}
+	free(all);
+}
+
 static void
 take_run(struct group *g, struct job *j)
 {
@@ -450,9 +480,12 @@ take_run(struct group *g, struct job *j)
 		t->answer = offer_new(ops, mine, 0);
 		json_decref(mine);
 	}
-	if (changed)
+	if (changed) {
+		if (json_is_true(json_object_get(t->offer, "strict")) &&
+		    cluster_peer_reachable(ops->cluster, p))
+			retire_namesakes(g, id, name);
 		nodes_store(g, p);
-	else
+	} else
 		peer_free(p);
 	cluster_kick(ops->cluster);
 }

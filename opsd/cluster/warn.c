@@ -3,6 +3,7 @@
 #include "warn.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "cluster.h"
 #include "mem.h"
@@ -80,13 +81,34 @@ has_leaf_routes(struct ops *ops)
 }
 
 static void
+warn_conflict(const json_t *conflict, json_t *list)
+{
+	json_t		*nodes = json_object_get(conflict, "nodes"), *o;
+	const char	*first = json_string_value(json_array_get(nodes, 0));
+	const char	*second = json_string_value(json_array_get(nodes, 1));
+
+	if (strcmp(json_string_value(json_object_get(conflict, "same")), "name") == 0)
+		o = warn(list, "duplicate_name", json_sprintf("Two nodes are called '%s': both are "
+		    "shut out of the cluster. Give one of them another clustering.nodeName, or stop "
+		    "it", first));
+	else
+		o = warn(list, "copied_node", json_sprintf("%s%s%s%s' are copies of one node, with "
+		    "one id: they are shut out of the cluster, and what is written on them stays "
+		    "there. Stop the copy, or let it be a node of its own: run renew_node_id on it%s",
+		    second == NULL ? "Two nodes called '" : "'", first, second == NULL ? "" : "' and '",
+		    second == NULL ? "" : second, second == NULL ? ", and give it another "
+		    "clustering.nodeName" : ""));
+	json_object_set(o, "nodes", nodes);
+}
+
+static void
 warn_links(struct ops *ops, const json_t *mesh, json_t *list)
 {
-	json_t	*doubled = json_object_get(mesh, "doubled"), *o;
+	json_t	*doubled = json_object_get(mesh, "doubled"), *conflict, *o;
+	size_t	 i;
 
-	if (json_is_true(json_object_get(mesh, "duplicate")))
-		warn(list, "duplicate_name", json_string("Another node has the name of this one: give "
-		    "one of them another clustering.nodeName, or stop the copy"));
+	json_array_foreach(json_object_get(mesh, "conflicts"), i, conflict)
+		warn_conflict(conflict, list);
 	if (json_array_size(doubled) == 0)
 		return;
 	o = warn(list, "linked_twice", json_string(has_leaf_routes(ops) ?

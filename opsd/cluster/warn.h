@@ -13,7 +13,8 @@
  *   cluster_password	that of clustering.user cannot be unsealed: clustering is off
  *   server		"server": "hub" or "leaf": it does not run, does not answer, or not with what is
  *			configured now
- *   duplicate_name	another node has this one's name
+ *   duplicate_name	"nodes": two nodes have this name
+ *   copied_node	"nodes": they are copies of one node, with one id
  *   linked_twice	"nodes": a leaf route leads into the mesh of the own hub, all comes twice
  *   topology_gap	"from","to","tables" (["db.table"...], the first ones),"table_count": what one
  *			writes does not reach the other, as far as peers have told

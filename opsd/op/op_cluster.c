@@ -549,5 +549,6 @@ const struct op ops_cluster[] = {
 	{ "cluster_status", "clusterStatus", RIGHT_SUPER, ON_WORKER, op_mesh_status },
 	{ "cluster_network", "clusterNetwork", RIGHT_SUPER, ON_WORKER, op_mesh_network },
 	{ "purge_stream", "purgeStream", RIGHT_SUPER, ON_WORKER, op_purge_stream },
+	{ "renew_node_id", "renewNodeId", RIGHT_SUPER, ON_WORKER, op_renew_node_id },
 	{ NULL },
 };

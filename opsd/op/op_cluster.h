@@ -16,6 +16,7 @@ void op_mesh_status(struct request *r);
 void op_mesh_network(struct request *r);
 void op_purge_stream(struct request *r);
 void op_resync(struct request *r);
+void op_renew_node_id(struct request *r);
 /*
  * Transactions of a table committed before a time leave log and stream: how many, or -1 with
  * *err (caller frees).  Refused while a subscriber lacks them, unless forced; waits.

@@ -7,7 +7,9 @@
 
 #include "job.h"
 #include "mem.h"
+#include "op_cluster.h"
 #include "ops.h"
+#include "renew.h"
 #include "restart.h"
 
 /* restart, restart_service. */
@@ -20,6 +22,23 @@ op_restart(struct request *r)
 	reply_last(r);
 	reply_message(r, "Restarting HarperDB. This may take up to 60 seconds.");
 	restart_node(ops);
+}
+
+void
+op_renew_node_id(struct request *r)
+{
+	struct ops *ops = r->ops;
+	char hex[2 * NODE_ID_LEN + 1], *err;
+	int status = renew_node_id(ops, hex, &err);
+
+	if (status == 200) {
+		reply_last(r);
+		reply_message(r, "This node gets the id %s and restarts. Its subscriptions stay; the "
+		    "nodes get what was written on it", hex);
+		restart_node(ops);
+	} else
+		reply_error(r, status, "%s", err);
+	free(err);
 }
 
 static void

@@ -93,6 +93,8 @@ const struct op_doc opdoc_node[] = {
 		{ KIND_BOOLEAN, "options.force", NULL, "false", "true", "As force." },
 		{ KIND_BOOLEAN, "force", NULL, "false", "true",
 		    "Also if a subscriber lacks some; it gets a copy." }) },
+	{ "renew_node_id", NULL, RIGHT_SUPER,
+	    "Give a node that is a copy of another an id of its own; it restarts.", OP_NO_FIELDS },
 
 	{ "add_user", NULL, RIGHT_ADMIN, "Add a user, of this node.",
 	    OP_FIELDS(USERNAME,

@@ -16,6 +16,17 @@
 #define LIVES_MAX	4096	/* what older ones wrote can no longer be told apart */
 #define SMALL_TABLES	256	/* names looked up per read by a linear list */
 
+static void
+put_id(struct store_batch *b, const uint8_t *id)
+{
+	struct buf v = { 0 };
+
+	buf_u16(&v, STORE_FORMAT);
+	buf_add(&v, id, NODE_ID_LEN);
+	store_batch_put(b, CF_META, "F", 1, v.data, v.len);
+	buf_free(&v);
+}
+
 static int
 load_id(struct txlog *l, char **err)
 {
@@ -35,10 +46,8 @@ load_id(struct txlog *l, char **err)
 			memcpy(l->node, id, NODE_ID_LEN);
 	} else if (rc == 0) {
 		crypto_random(l->node, sizeof(l->node));
-		buf_u16(&v, STORE_FORMAT);
-		buf_add(&v, l->node, NODE_ID_LEN);
 		b = store_batch_new(l->store);
-		store_batch_put(b, CF_META, "F", 1, v.data, v.len);
+		put_id(b, l->node);
 		rc = store_write(l->store, b, 1);
 		store_batch_free(b);
 	}
@@ -148,6 +157,14 @@ txlog_close(struct txlog *l)
 	l->lives = NULL;
 	l->nlives = 0;
 	pthread_rwlock_destroy(&l->lives_lock);
+}
+
+void
+txlog_renew(struct txlog *l, struct store_batch *b, const uint8_t *id, uint64_t now_ms)
+{
+	put_id(b, id);
+	l->incarnation = now_ms > l->incarnation ? now_ms : l->incarnation + 1;
+	l->acked = l->streamed = 0;
 }
 
 /* Nothing of a life that never wrote is kept. */

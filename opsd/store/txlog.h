@@ -43,6 +43,8 @@ struct txlog {
 /* Loads or begins (a new node id and incarnation). -1 with *err. */
 int txlog_open(struct txlog *l, struct store *s, char **err);
 void txlog_close(struct txlog *l);
+/* The next start has this node id; nobody knows its log.  Commit thread. */
+void txlog_renew(struct txlog *l, struct store_batch *b, const uint8_t *id, uint64_t now_ms);
 /* The next entry's seq is in e->seq: its mark.  Commit thread. */
 void txlog_mark(struct txlog *l, struct store_batch *b, struct log_entry *e);
 /*

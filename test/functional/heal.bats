@@ -214,7 +214,13 @@ restore()	# restore NODE: an older copy takes the place of its folder
 	node_run twin
 	wait_until 20 node_ready twin
 	route twin n2
-	wait_until 15 grep -h -r 'ANOTHER NODE IS CALLED n1' "$HL_T/nodes/twin/log" "$HL_T/nodes/n1/log"
+	for n in twin n1 n2; do
+		wait_until 15 grep -q 'TWO NODES ARE CALLED n1' "$HL_T/nodes/$n/log"
+		wait_until 5 eval 'ask $n "{\"operation\":\"cluster_status\"}" |
+		    jq -e ".warnings[] | select(.kind == \"duplicate_name\") | .nodes == [\"n1\"]"'
+	done
+	wait_until 5 eval 'ask n2 "{\"operation\":\"cluster_status\"}" |
+	    jq -e "[.connections[].status] == [\"closed\"]"'
 	node_stop twin
 	comes_right
 }

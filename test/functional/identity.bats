@@ -125,3 +125,78 @@ has_all()	# on both: what was there, what was lost, what is new
 	same_rows 20 t n1 n2
 	! grep -h 'incarnation .* begins\|: copy:' "$HL_T"/nodes/*/log
 }
+
+warned()	# warned NODE KIND [JQ]
+{
+	ask "$1" '{"operation":"cluster_status"}' |
+	    jq -e "[.warnings[] | select(.kind == \"$2\")] | length > 0 and (.[0] | ${3:-.})"
+}
+
+not_warned()
+{
+	ask "$1" '{"operation":"cluster_status"}' |
+	    jq -e "[.warnings[] | select(.kind == \"$2\")] == []"
+}
+
+@test "a copy of a node beside it: both are shut out, said everywhere, and one gets another id" {
+	local n
+
+	node_stop n1
+	node_make n1b
+	rmdir "$(root n1b)"
+	cp -a "$(root n1)" "$(root n1b)"
+	node_run n1
+	node_run n1b
+	wait_until 20 node_ready n1b
+	route n1b n2
+	for n in n1 n2 n1b; do
+		wait_until 20 warned $n copied_node '.nodes == ["n1","n1b"] and
+		    (.message | contains("renew_node_id"))'
+		wait_until 5 grep -q 'n1 AND n1b ARE COPIES OF ONE NODE' "$HL_T/nodes/$n/log"
+	done
+	wait_until 10 eval 'ask n2 "{\"operation\":\"cluster_status\"}" |
+	    jq -e "[.connections[].status] == [\"closed\"]"'
+	# What is written on each is kept there.
+	insert n1 t '{"id":"of the first"}'
+	insert n1b t '{"id":"of the copy"}'
+	update n1b t '{"id":"first 1","changed":"by the copy"}'
+	ok n1b '{"operation":"renew_node_id"}' '.message | contains("id")'
+	for n in n1 n2 n1b; do
+		wait_until 30 not_warned $n copied_node
+	done
+	wait_until 30 has_row n2 t '"of the first"'
+	wait_until 30 has_row n2 t '"of the copy"'
+	wait_until 30 has_row n2 t '"first 1"' '.changed == "by the copy"'
+	insert n2 t '{"id":"of the other"}'
+	wait_until 20 has_row n1 t '"of the other"'
+	wait_until 20 has_row n1b t '"of the other"'
+	wait_until 20 ok n1b '{"operation":"set_node_replication","node_name":"n1","subscriptions":[{"database":"dev","table":"t","publish":true,"subscribe":true,"start_time":"2020-01-01T00:00:00.000Z"}]}'
+	same_rows 30 t n1 n2 n1b
+	counts n1 t 5
+}
+
+@test "wiped and added again under its name: the former id is gone, whoever calls" {
+	local caller other
+
+	for caller in n1 n2; do
+		other=n$((3 - ${caller#n}))
+		node_stop n2
+		rm -rf "$(root n2)"
+		node_run n2
+		wait_until 20 node_ready n2
+		route n2 n1
+		wait_until 20 in_network n2 n1
+		# Known by its id: what answers by the name is another node.
+		wait_until 10 eval 'ask n1 "{\"operation\":\"cluster_status\"}" |
+		    jq -e "[.connections[] | [.node_name, .status]] == [[\"n2\",\"closed\"]]"'
+		[ $caller = n1 ] || make_table n2 t
+		subscribe $caller $other t true true 2020-01-01T00:00:00.000Z
+		wait_until 20 eval 'ask n1 "{\"operation\":\"cluster_status\"}" |
+		    jq -e "[.connections[] | [.node_name, .status]] == [[\"n2\",\"open\"]] and .warnings == []"'
+		wait_until 20 has_row n2 t '"first 1"'
+	done
+	insert n2 t '{"id":"third life"}'
+	wait_until 20 has_row n1 t '"third life"'
+	ask n1 '{"operation":"search_by_value","database":"system","table":"hdb_nodes","search_attribute":"name","search_value":"*","get_attributes":["*"]}' |
+	    jq -e 'length == 1'
+}

@@ -165,7 +165,7 @@ sets_rights(const json_t *body)
 static int
 harms(const struct op *op, const json_t *body)
 {
-	if (strncmp(op->name, "restart", 7) == 0)
+	if (strncmp(op->name, "restart", 7) == 0 || strcmp(op->name, "renew_node_id") == 0)
 		return (1);
 	if (strstr(op->name, "_user") != NULL || strstr(op->name, "_role") != NULL)
 		return (is(body, "username", "reader") || is(body, "role", "reader") ||

@@ -42,7 +42,7 @@ statsz(struct mesh *m, uint64_t now, const char *text)
 static void
 test_reachable(void **state)
 {
-	struct mesh *m = mesh_new("n1", "a");
+	struct mesh *m = mesh_new("n1");
 
 	is_list(mesh_reachable(m, 0), "[]");
 	pong(m, 100, "n3", "c");
@@ -63,7 +63,7 @@ test_reachable(void **state)
 static void
 test_servers(void **state)
 {
-	struct mesh *m = mesh_new("n1", "a");
+	struct mesh *m = mesh_new("n1");
 
 	statsz(m, 100, "{\"server\":{\"name\":\"n1-hub.00ff\"},\"statsz\":{\"routes\":["
 	    "{\"name\":\"n2-hub.1234\"},{\"name\":\"n2-hub.1234\"},{\"name\":\"n1-hub.00ff\"},"
@@ -80,23 +80,9 @@ test_servers(void **state)
 }
 
 static void
-test_duplicate(void **state)
-{
-	struct mesh *m = mesh_new("n1", "a");
-
-	pong(m, 100, "n1", "a");
-	assert_false(mesh_duplicate(m, 0));
-	pong(m, 100, "n1", "b");
-	assert_true(mesh_duplicate(m, 100));
-	assert_false(mesh_duplicate(m, 101));
-	is_list(mesh_reachable(m, 0), "[]");
-	mesh_free(m);
-}
-
-static void
 test_doubled(void **state)
 {
-	struct mesh *m = mesh_new("n1", "a");
+	struct mesh *m = mesh_new("n1");
 
 	/* Two nodes of one name are no double link. */
 	for (uint64_t round = 1; round <= 5; round++) {
@@ -145,7 +131,7 @@ test_read_pong(void **state)
 	assert_null(instance);
 	p = mesh_read_pong(fine, strlen(fine), &instance);
 	text = json_dumps(p, JSON_COMPACT | JSON_SORT_KEYS);
-	assert_string_equal(text, "{\"connected_nodes\":[\"n1\"],\"name\":\"n2\","
+	assert_string_equal(text, "{\"connected_nodes\":[\"n1\"],\"name\":\"n2\",\"node_id\":\"\","
 	    "\"routes\":[{\"host\":\"h\",\"port\":1}]}");
 	assert_string_equal(instance, "b");
 	free(text);
@@ -164,7 +150,7 @@ test_read_pong(void **state)
 static void
 test_many(void **state)
 {
-	struct mesh	*m = mesh_new("n1", "a");
+	struct mesh	*m = mesh_new("n1");
 	json_t		*list;
 	char		*name;
 	int		 i;
@@ -186,7 +172,6 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_reachable),
 		cmocka_unit_test(test_servers),
-		cmocka_unit_test(test_duplicate),
 		cmocka_unit_test(test_doubled),
 		cmocka_unit_test(test_read_pong),
 		cmocka_unit_test(test_many),

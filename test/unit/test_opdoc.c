@@ -285,7 +285,7 @@ test_fields_are_those_that_handlers_ask_for(void **state)
 	node_start();
 	all = asked_of_all();
 	for (unsigned i = 0; (doc = opdoc_at(i)) != NULL; i++) {
-		if (strcmp(doc->name, "restart") == 0)
+		if (strcmp(doc->name, "restart") == 0 || strcmp(doc->name, "renew_node_id") == 0)
 			continue;
 		noted = json_object();
 		ask_both(doc);

@@ -1,0 +1,67 @@
+#include "config.h"
+
+#include "renew.h"
+
+#include <stdlib.h>
+
+#include "crypto.h"
+#include "group.h"
+#include "log.h"
+#include "nodes.h"
+#include "settings.h"
+
+struct renew {
+	struct job	job;	/* first */
+	uint8_t		id[NODE_ID_LEN];
+};
+
+/* The peer gets all that was ever written here, as its log or as a copy. */
+static void
+offer_anew(struct group *g, const struct peer *p, const uint8_t *id)
+{
+	struct peer *mine = nodes_edit(g, p->id, p->name);
+
+	for (size_t i = 0; i < mine->n; i++) {
+		const struct entry *e = &mine->entries[i];
+		struct stamp s = { group_stamp(g).time, stamp_node(id) };
+
+		if (s.time <= e->stamp.time)
+			s.time = e->stamp.time + 1;
+		if (!e->removed)
+			peer_set_entry(mine, e->database, e->table, e->publish, e->subscribe, 1, 0, s);
+	}
+	nodes_store(g, mine);
+}
+
+static void
+renew_run(struct group *g, struct job *j)
+{
+	struct renew *r = (struct renew *)j;
+	struct ops *ops = group_ops(g);
+	struct peer **all;
+	size_t n;
+
+	txlog_renew(&ops->log, group_batch(g), r->id, group_wall_ms(g));
+	all = nodes_all(ops->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (peer_active(all[i]))
+			offer_anew(g, all[i], r->id);
+		peer_free(all[i]);
+	}
+	free(all);
+}
+
+int
+renew_node_id(struct ops *ops, char hex[2 * NODE_ID_LEN + 1], char **err)
+{
+	struct renew r = { .job.run = renew_run };
+	int status;
+
+	crypto_random(r.id, sizeof(r.id));
+	node_id_hex(r.id, hex);
+	status = commit_wait(ops->commit, &r.job);
+	*err = r.job.error;
+	if (status == 200)
+		log_warnx("this node gets the id %s, it had %s", hex, ops->node_hex);
+	return (status);
+}
