@@ -57,6 +57,16 @@ natstext_log_level(struct buf *b, const struct conf *c)
 }
 
 void
+natstext_tls_suites(struct buf *b)
+{
+	buf_addf(b, "cipher_suites: [\n"
+	    "\"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384\"\n"
+	    "\"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\"\n"
+	    "\"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\"\n"
+	    "\"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\"\n]\n");
+}
+
+void
 natstext_tls_files(struct buf *b, const struct settings *s)
 {
 	natstext_string(b, "cert_file", s->cert);

@@ -19,6 +19,8 @@ void natstext_string(struct buf *b, const char *key, const char *value);
 void natstext_address(struct buf *b, const struct conf *c, enum conf_key host, enum conf_key port);
 void natstext_limits(struct buf *b, const struct conf *c);
 void natstext_log_level(struct buf *b, const struct conf *c);
+/* Below `tls`: the suites of TLS 1.2, of which the server's own choice has some with CBC. */
+void natstext_tls_suites(struct buf *b);
 void natstext_tls_files(struct buf *b, const struct settings *s);
 /* The cluster user and its password. */
 void natstext_user(struct buf *b, const struct settings *s);

@@ -34,6 +34,7 @@ static void
 add_route_tls(struct buf *b, const struct settings *s, const char *open_dir)
 {
 	buf_addf(b, "tls {\n");
+	natstext_tls_suites(b);
 	if (hubconf_open_routes(s)) {
 		add_path(b, "cert_file", open_dir, "route.crt");
 		add_path(b, "key_file", open_dir, "route.key");
@@ -47,6 +48,7 @@ static void
 add_leaf_tls(struct buf *b, const struct settings *s)
 {
 	buf_addf(b, "tls {\n");
+	natstext_tls_suites(b);
 	natstext_tls_files(b, s);
 	buf_addf(b, "verify: %s\ntimeout: 5\n}\n", !s->insecure && s->verify ? "true" : "false");
 }

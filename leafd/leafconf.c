@@ -48,6 +48,7 @@ static void
 add_tls(struct buf *b, const struct settings *s, int insecure)
 {
 	buf_addf(b, "tls {\n");
+	natstext_tls_suites(b);
 	natstext_tls_files(b, s);
 	if (insecure)
 		buf_addf(b, "insecure: true\n");

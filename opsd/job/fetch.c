@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "reach.h"
 
 #define REDIRECTS	5
 #define CONNECT_S	10
@@ -18,6 +19,7 @@ struct fetching {
 	const struct fetch	*f;
 	uint64_t		 got;
 	int			 enough, too_much;
+	const char		*refused;	/* the kind of address */
 };
 
 int
@@ -117,6 +119,17 @@ fetch_progress_cb(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_tot
 	return (g->enough);
 }
 
+static curl_socket_t
+fetch_open_cb(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct fetching	*g = arg;
+
+	g->refused = reach_refusal(&to->addr, g->f->loopback);
+	if (g->refused != NULL)
+		return (CURL_SOCKET_BAD);
+	return (socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol));
+}
+
 static int
 set_options(CURL *c, struct fetching *g, struct curl_slist *headers, char *error)
 {
@@ -125,6 +138,9 @@ set_options(CURL *c, struct fetching *g, struct curl_slist *headers, char *error
 	return (curl_easy_setopt(c, CURLOPT_URL, f->url) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") != CURLE_OK ||
+	    curl_easy_setopt(c, CURLOPT_PROXY, "") != CURLE_OK ||
+	    curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, fetch_open_cb) != CURLE_OK ||
+	    curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, g) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)REDIRECTS) != CURLE_OK ||
 	    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
@@ -161,7 +177,11 @@ fetch_run(const struct fetch *f, char **err)
 		return (0);
 	if (g.enough)
 		return (1);
-	if (g.too_much || code == CURLE_FILESIZE_EXCEEDED)
+	if (g.refused != NULL)
+		*err = xasprintf("it leads to a %s address, %s", g.refused,
+		    strcmp(g.refused, "loopback") == 0 ? "for super users only" :
+		    "from which nothing is read");
+	else if (g.too_much || code == CURLE_FILESIZE_EXCEEDED)
 		*err = xasprintf("it is larger than jobs.maxFileSize (%llu bytes)",
 		    (unsigned long long)f->max);
 	else

@@ -8,12 +8,14 @@
 /*
  * What is behind a URL, in pieces: the only file that includes <curl/curl.h>.  http and
  * https alone, redirects too; certificates are verified; what is encoded for the way, as with
- * gzip, is decoded.
+ * gzip, is decoded.  Each address is looked at when it is connected to, whatever name or
+ * redirect led there; no proxy is used, as that would connect to any for us.
  */
 struct fetch {
 	const char	*url;
 	const json_t	*headers;	/* sent along: an object of strings, or NULL */
 	uint64_t	 max;		/* bytes of the body, decoded */
+	int		 loopback;	/* also from this machine itself (reach.h) */
 	int		(*data)(const void *p, size_t n, void *arg);	/* not 0: enough */
 	int		(*stopped)(void *arg);				/* not 0: give up */
 	void		*arg;

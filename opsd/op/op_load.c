@@ -92,6 +92,7 @@ static int
 feed_url(struct task *t, struct bulk *b, const struct load *l)
 {
 	struct fetch	 f = { .url = l->url, .headers = l->headers, .max = l->max,
+	    .loopback = l->user->super_user,
 	    .data = load_data_cb, .stopped = load_stopped_cb, .arg = b };
 	char		*err = NULL;
 	int		 rc = fetch_run(&f, &err);

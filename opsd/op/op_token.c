@@ -151,6 +151,33 @@ refresh_operation_token(struct request *r)
 
 /* ---- sessions ---- */
 
+/* The page that asks comes from the host that is asked, as far as it says where it comes from. */
+static int
+is_same_host(struct request *r)
+{
+	const char *origin = request_header(r, "Origin"), *host = request_header(r, "Host");
+	const char *from = origin != NULL ? strstr(origin, "://") : NULL;
+	size_t n;
+
+	if (from == NULL || host == NULL)
+		return (0);
+	from += 3;
+	n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+	return (strncasecmp(from, host, n) == 0 && (from[n] == '\0' || from[n] == ':'));
+}
+
+/*
+ * Pages of other sites, such as a console, send it over TLS alone, as browsers want it then.
+ * Their cookies have other names (session_cookie_name).
+ */
+static const char *
+cookie_scope(struct request *r)
+{
+	if (!r->secure)
+		return ("SameSite=Lax");
+	return (is_same_host(r) ? "SameSite=Lax; Secure" : "SameSite=None; Secure");
+}
+
 static void
 set_cookie(struct request *r, const char *id, uint64_t seconds)
 {
@@ -160,8 +187,8 @@ set_cookie(struct request *r, const char *id, uint64_t seconds)
 
 	gmtime_r(&t, &tm);
 	strftime(until, sizeof(until), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	text = xasprintf("%s=%s; Path=/; Expires=%s; HttpOnly%s", name, id, until,
-	    r->secure ? "; SameSite=None; Secure" : "");
+	text = xasprintf("%s=%s; Path=/; Expires=%s; HttpOnly; %s", name, id, until,
+	    cookie_scope(r));
 	reply_header(r, "Set-Cookie", text);
 	if (r->secure)
 		reply_header(r, "X-Hdb-Session", "Secure");

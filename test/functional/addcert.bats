@@ -46,6 +46,20 @@ shown()		# shown NODE: the serial number of the certificate that the API shows
 	    openssl x509 -noout -serial
 }
 
+# handshake SUITES: with TLS 1.2 and these alone
+handshake()
+{
+	openssl s_client -connect "127.0.0.1:$(($(port n1 api) + 1))" -tls1_2 -cipher "$1:@SECLEVEL=0" </dev/null 2>&1 |
+	    grep -q 'Cipher is [A-Z]*ECDHE'
+}
+
+# cookie_of [HEADER...]: the session's over TLS, without its name, value and time
+cookie_of()
+{
+	curl -s -k -m 20 -o /dev/null -D - "${@/#/-H}" -d '{"operation":"login","username":"admin","password":"'"$HL_PASSWORD"'"}' \
+	    "https://127.0.0.1:$(($(port n1 api) + 1))/" | tr -d '\r' | sed -n 's/^Set-Cookie: .*; \(HttpOnly.*\)$/\1/p'
+}
+
 restarted()	# restarted NODE: the whole of it, by the API
 {
 	local old
@@ -94,6 +108,16 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	[ "$(shown n1)" = "$(openssl x509 -in "$c/renewed.pem" -noout -serial)" ]
 	secure n1 "$c/ca.pem"
 	[ "$(names n1)" = "keys/certificate.pem:clustering web:https" ]
+}
+
+@test "over TLS: no suites with CBC, and cookies that no other site gets but by its own page" {
+	handshake ECDHE+AESGCM
+	! handshake ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES128-SHA256
+	! handshake AES128-SHA:AES256-SHA256
+	[ "$(cookie_of)" = 'HttpOnly; SameSite=None; Secure' ]
+	[ "$(cookie_of 'Origin: https://console.example')" = 'HttpOnly; SameSite=None; Secure' ]
+	[ "$(cookie_of 'Origin: https://127.0.0.1.example')" = 'HttpOnly; SameSite=None; Secure' ]
+	[ "$(cookie_of 'Origin: https://127.0.0.1:9999')" = 'HttpOnly; SameSite=Lax; Secure' ]
 }
 
 @test "removed: the node's own serves again after a restart" {

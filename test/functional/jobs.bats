@@ -314,6 +314,15 @@ url_load()
 	done_job n1 "$(url_load /none)" '.status == "ERROR" and (.message | startswith("\u0027csv_url\u0027 cannot be read: ") and contains("404"))'
 	done_job n1 "$(url_load /to/file:///etc/passwd)" '.status == "ERROR" and (.message | contains("rotocol"))'
 	done_job n1 "$(url_load "/to/$web/to/$web/to/$web/to/$web/to/$web/to/csv")" '.status == "ERROR" and (.message | contains("redirects"))'
+	# Whatever leads there: nothing of the link for anybody, nothing of the machine for others.
+	for to in http://169.254.169.254/ 'http://[::ffff:169.254.169.254]/'; do
+		done_job n1 "$(url_load "/to/$to")" '.status == "ERROR" and (.message | contains("leads to a link-local address"))'
+	done
+	ok n1 '{"operation":"add_role","role":"loader","permission":{"dev":{"tables":{"urls":{"read":true,"insert":true,"update":true,"delete":false,"attribute_permissions":[]}}}}}'
+	ok n1 '{"operation":"add_user","role":"loader","username":"loader","password":"loads"}'
+	for to in "$web/csv" "http://localhost:${web##*:}/csv" "http://[::ffff:127.0.0.1]:${web##*:}/csv" "http://0.0.0.0:${web##*:}/csv"; do
+		HL_USER=loader HL_PASSWORD=loads done_job n1 "$(web=$to url_load '')" '.status == "ERROR" and (.message | contains("leads to a loopback address, for super users only"))'
+	done
 	done_job n1 "$(url_load /half)" '.status == "ERROR" and (.message | test("1000|transfer|missing"))'
 	op n1 '{"operation":"set_configuration","jobs_maxFileSize":1000}'
 	[ "$code" = 200 ]

@@ -41,7 +41,7 @@ session()	# session NAME: sets cookie
 {
 	cookie=$(curl -s -m 20 -o /dev/null -D - \
 	    -d "{\"operation\":\"login\",\"username\":\"$1\",\"password\":\"secret\"}" \
-	    "http://127.0.0.1:$(port n1 api)/" | tr -d '\r' | sed -n 's/^Set-Cookie: \([^;]*\);.*HttpOnly$/\1/p')
+	    "http://127.0.0.1:$(port n1 api)/" | tr -d '\r' | sed -n 's/^Set-Cookie: \([^;]*\);.*HttpOnly; SameSite=Lax$/\1/p')
 	[[ $cookie == hdb-session=* ]]
 }
 
