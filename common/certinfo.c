@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "mem.h"
 
@@ -130,4 +131,33 @@ json_t *
 certinfo_text(const char *pem)
 {
 	return (read_all(BIO_new_mem_buf(pem, -1)));
+}
+
+static int64_t
+ends_at(const X509 *cert)
+{
+	struct tm	tm;
+
+	return (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1 ? (int64_t)timegm(&tm) : -1);
+}
+
+int64_t
+certinfo_ends(const char *path)
+{
+	FILE	*file = fopen(path, "re");
+	BIO	*in = file != NULL ? BIO_new_fp(file, BIO_CLOSE) : NULL;
+	X509	*cert;
+	int64_t	 first = -1, at;
+
+	if (in == NULL)
+		return (-1);
+	for (int n = 0; n < CERTS_MAX && (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL; n++) {
+		at = ends_at(cert);
+		if (at != -1 && (first == -1 || at < first))
+			first = at;
+		X509_free(cert);
+	}
+	BIO_free(in);
+	ERR_clear_error();
+	return (first);
 }

@@ -2,6 +2,7 @@
 #define HL_CERTINFO_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 /*
  * The certificates (PEM) of a file: {"certificate","is_authority","is_self_signed",
@@ -9,6 +10,8 @@
  * each, as anybody may see them; no keys.  NULL with *err.
  */
 json_t *certinfo_read(const char *path, char **err);
+/* When the first of them ends, in seconds since 1970; -1: the file cannot be read. */
+int64_t certinfo_ends(const char *path);
 /* The same of a text; an empty list when there are none in it. */
 json_t *certinfo_text(const char *pem);
 

@@ -10,6 +10,7 @@
 #include "auth.h"
 #include "backup.h"
 #include "cert.h"
+#include "certends.h"
 #include "certstore.h"
 #include "clock.h"
 #include "cluster.h"
@@ -164,6 +165,7 @@ ops_start(struct svc *svc)
 		o->http = http_start(o, &err);
 	if (err != NULL)
 		fatalx("%s", err);
+	certends_watch(o);
 	svc->on_hup = ops_conf_reload;
 	svc->hup_arg = o;
 	return (o);
@@ -175,6 +177,7 @@ ops_stop(struct ops *o)
 	o->stopping = 1;
 	http_stop(o->http);
 	cluster_quiet(o->cluster);
+	certends_unwatch(o);
 	if (o->reopen != NULL)
 		event_free(o->reopen);
 	workers_stop(o->pages);

@@ -21,6 +21,7 @@ struct live {
 struct ops {
 	struct svc		*svc;
 	struct store		*store;
+	struct event		*certends;	/* certends.h: looks at certificates */
 	struct event		*reopen;	/* while that is for reading only: looks for room */
 	struct catalog		*catalog;
 	struct txlog		 log;

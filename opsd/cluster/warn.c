@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certends.h"
 #include "cluster.h"
 #include "mem.h"
 #include "nodes.h"
@@ -182,6 +183,22 @@ warn_gaps(struct ops *ops, json_t *list)
 	json_decref(reports);
 }
 
+static void
+warn_certificates(struct ops *ops, json_t *list)
+{
+	json_t	*ends = certends(ops), *end, *o;
+	char	*text;
+	size_t	 i;
+
+	json_array_foreach(ends, i, end)
+		if ((text = certends_warning(ops, end)) != NULL) {
+			o = warn(list, "certificate_expiry", json_string(text));
+			json_object_update(o, end);
+			free(text);
+		}
+	json_decref(ends);
+}
+
 json_t *
 warnings(struct ops *ops)
 {
@@ -195,6 +212,7 @@ warnings(struct ops *ops)
 	warn_links(ops, mesh, list);
 	json_decref(mesh);
 	json_decref(leaf);
+	warn_certificates(ops, list);
 	all = nodes_all(ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))

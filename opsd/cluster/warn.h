@@ -18,6 +18,7 @@
  *   linked_twice	"nodes": a leaf route leads into the mesh of the own hub, all comes twice
  *   topology_gap	"from","to","tables" (["db.table"...], the first ones),"table_count": what one
  *			writes does not reach the other, as far as peers have told
+ *   certificate_expiry	"certificate","uses","ends": within tls.expiryWarning, or it has
  *   clock_skew		"node_name","clock_skew_ms": more than clustering.maxClockSkew apart
  */
 json_t *warnings(struct ops *ops);

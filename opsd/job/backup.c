@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "log.h"
 #include "mem.h"
 #include "ops.h"
@@ -422,4 +423,38 @@ backup_read(struct backup *b, struct buf *out)
 		b->over = 1;
 	}
 	return (1);
+}
+
+/* ---- when ---- */
+
+static char *
+last_path(struct ops *ops)
+{
+	struct conf *c = ops_conf(ops);
+	char *path = conf_path(c, "last-backup");
+
+	conf_free(c);
+	return (path);
+}
+
+void
+backup_sent(struct ops *ops)
+{
+	char *path = last_path(ops);
+
+	/* Its time is all that is asked for. */
+	if (file_put(path, 0600, "", 0) == -1)
+		log_warn("%s", path);
+	free(path);
+}
+
+int64_t
+backup_last(struct ops *ops)
+{
+	char *path = last_path(ops);
+	struct stat st;
+	int64_t at = stat(path, &st) == 0 ? (int64_t)st.st_mtime : -1;
+
+	free(path);
+	return (at);
 }

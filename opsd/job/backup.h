@@ -31,5 +31,8 @@ uint64_t backup_size(const struct backup *b);	/* of the tar */
 const char *backup_name(const struct backup *b);
 /* Its next piece, after what is in out: 1, 0 it is at its end, -1 a file cannot be read (logged). */
 int backup_read(struct backup *b, struct buf *out);
+/* A whole one was sent: remembered below rootPath, over restarts. */
+void backup_sent(struct ops *ops);
+int64_t backup_last(struct ops *ops);	/* when, in seconds since 1970; -1: never */
 
 #endif

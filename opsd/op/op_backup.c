@@ -40,9 +40,11 @@ sending_end(void *arg)
 	if (s->why != NULL)
 		task_fail(s->task, "%s: %llu bytes had been sent", s->why,
 		    (unsigned long long)s->sent);
-	else
+	else {
+		backup_sent(ops);
 		task_message(s->task, "Successfully sent a backup of %llu bytes",
 		    (unsigned long long)s->sent);
+	}
 	task_finish(s->task);
 	buf_free(&s->piece);
 	free(s);

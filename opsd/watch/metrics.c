@@ -193,4 +193,5 @@ metrics_page(const struct request *r, struct buf *out)
 	metrics_host(r, out);
 	metrics_counted(r->ops->metrics, out);
 	metrics_peers(r->ops, out);
+	metrics_care(r->ops, out);
 }

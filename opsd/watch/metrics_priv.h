@@ -15,6 +15,7 @@ void metric_one(struct buf *out, const char *name, const char *type, const char 
 
 void metrics_counted(const struct metrics *m, struct buf *out);	/* metrics.c */
 void metrics_host(const struct request *r, struct buf *out);	/* the node, its processes, its store */
+void metrics_care(struct ops *ops, struct buf *out);		/* warnings, certificates, backups, tables */
 void metrics_peers(struct ops *ops, struct buf *out);		/* who is where in whose log */
 
 #endif

@@ -180,7 +180,8 @@ exported()	# names of the page; those of a histogram's lines, too
 	is n2 'hubleaf_replication_cursor{peer="n1",database="dev",table="t",direction="received"}' "v == $head"
 	for n in n1 n2; do
 		get $n -u admin:admin-secret
-		[[ $page == *'table="t"'* && $page != *alone* ]]
+		[[ $(grep -v '^hubleaf_table_\(rows\|bytes\){' <<<"$page") != *alone* ]]
+		[[ $page == *'table="t"'* ]]
 	done
 }
 
@@ -268,6 +269,39 @@ nothing_told()
 	wait_until 20 is n2 'hubleaf_peer_lag_transactions{peer="n1",direction="received"}' 'v == 0'
 	wait_until 20 is n2 'hubleaf_peer_lag_transactions{peer="n1",direction="sent"}' 'v == 0'
 	wait_until 20 is n1 'hubleaf_peer_lag_transactions{peer="n2",direction="sent"}' 'v == 0'
+}
+
+@test "rows and bytes of tables, the last backup" {
+	is n1 'hubleaf_table_rows{database="dev",table="alone"}' 'v == 0'
+	is n1 'hubleaf_table_rows{database="dev",table="t"}' 'v > 0'
+	is n1 'hubleaf_table_bytes{database="dev",table="t"}' 'v >= 0'
+	[ -z "$(metric n1 hubleaf_backup_timestamp_seconds)" ]
+	hl_post n1 '{"operation":"get_backup"}' -o "$HL_T/backup.tar"
+	wait_until 10 is n1 hubleaf_backup_timestamp_seconds "v > $(date +%s) - 60 && v <= $(date +%s) + 60"
+}
+
+@test "a certificate that ends soon is in metric, warnings, log and status" {
+	local cert
+
+	cert=$(root n1)/keys/certificate.pem
+	is n1 "hubleaf_certificate_expiry_timestamp_seconds{certificate=\"$cert\",uses=\"clustering\"}" \
+	    "v > $(date +%s) + 30 * 86400"
+	[ -z "$(metric n1 'hubleaf_warnings{kind="certificate_expiry"}')" ]
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=soon \
+	    -keyout "$HL_T/soon.key" -out "$HL_T/soon.pem" 2>/dev/null
+	node_make soon TLS_CERTIFICATE="$HL_T/soon.pem" TLS_PRIVATEKEY="$HL_T/soon.key" \
+	    OPERATIONSAPI_NETWORK_SECUREPORT="$(hl_ports)" CLUSTERING_ENABLED=false
+	node_run soon
+	is soon "hubleaf_certificate_expiry_timestamp_seconds{certificate=\"$HL_T/soon.pem\",uses=\"https\"}" \
+	    "v < $(date +%s) + 2 * 86400"
+	is soon 'hubleaf_warnings{kind="certificate_expiry"}' 'v == 1'
+	ok soon '{"operation":"cluster_status"}' '.warnings | any(.kind == "certificate_expiry" and
+	    .uses == "https" and (.message | contains("soon.pem") and contains("replace it")))'
+	grep -q 'certificate .*soon.pem (https) ends in' "$HL_T/nodes/soon/log"
+	"$HL_CLI" -c "$HL_T/nodes/soon/hubleaf.yaml" status | grep -q 'soon.pem (https) ends in'
+	ok soon '{"operation":"set_configuration","tls_expiryWarning":60}'
+	[ -z "$(metric soon 'hubleaf_warnings{kind="certificate_expiry"}')" ]
+	node_stop soon
 }
 
 @test "names of tables are escaped" {

@@ -1,0 +1,106 @@
+#include "config.h"
+
+#include "certends.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "certinfo.h"
+#include "log.h"
+#include "mem.h"
+#include "ops.h"
+#include "settings.h"
+#include "words.h"
+
+#define DAY_S	86400
+
+static void
+add(json_t *list, const char *path, const char *uses)
+{
+	int64_t ends = certinfo_ends(path);
+
+	if (ends != -1)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "certificate", path, "uses",
+		    uses, "ends", (json_int_t)ends));
+}
+
+json_t *
+certends(struct ops *ops)
+{
+	struct conf *c = ops_conf(ops);
+	char *links = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
+	char *web = conf_file(c, TLS_CERT, "keys/certificate.pem");
+	int clustering = conf_bool(c, CL_ENABLED), https = conf_is_set(c, API_SECURE_PORT);
+	int both = clustering && https && strcmp(links, web) == 0;
+	json_t *list = json_array();
+
+	if (clustering)
+		add(list, links, both ? "clustering, https" : "clustering");
+	if (https && !both)
+		add(list, web, "https");
+	if (clustering && conf_str(c, CL_TLS_CA) != NULL)
+		add(list, conf_str(c, CL_TLS_CA), "clustering");
+	free(links);
+	free(web);
+	conf_free(c);
+	return (list);
+}
+
+char *
+certends_warning(struct ops *ops, const json_t *end)
+{
+	struct conf *c = ops_conf(ops);
+	int64_t ends = json_integer_value(json_object_get(end, "ends")), now = (int64_t)time(NULL);
+	int64_t within = conf_int(c, TLS_EXPIRY_WARNING);
+	char day[16], *in = words_duration(ends > now ? (uint64_t)(ends - now) * 1000 : 0);
+	char *text = NULL, *left = ends > now ? xasprintf("ends in %s", in) : xstrdup("has ended");
+	struct tm tm;
+	time_t at = (time_t)ends;
+
+	strftime(day, sizeof(day), "%Y-%m-%d", gmtime_r(&at, &tm));
+	if (ends - now <= within)
+		text = xasprintf("The certificate %s (%s) %s, on %s: replace it, then restart",
+		    json_string_value(json_object_get(end, "certificate")),
+		    json_string_value(json_object_get(end, "uses")), left, day);
+	free(left);
+	free(in);
+	conf_free(c);
+	return (text);
+}
+
+static void
+certends_look_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct ops *ops = arg;
+	json_t *list = certends(ops), *end;
+	char *text;
+	size_t i;
+
+	json_array_foreach(list, i, end) {
+		text = certends_warning(ops, end);
+		if (text != NULL)
+			log_warnx("%s", text);
+		free(text);
+	}
+	json_decref(list);
+}
+
+void
+certends_watch(struct ops *ops)
+{
+	struct timeval every = { DAY_S, 0 };
+
+	certends_look_cb(-1, 0, ops);
+	ops->certends = event_new(ops->svc->base, -1, EV_PERSIST, certends_look_cb, ops);
+	event_add(ops->certends, &every);
+}
+
+void
+certends_unwatch(struct ops *ops)
+{
+	if (ops->certends != NULL)
+		event_free(ops->certends);
+	ops->certends = NULL;
+}

@@ -1,0 +1,22 @@
+#ifndef HL_CERTENDS_H
+#define HL_CERTENDS_H
+
+#include <jansson.h>
+
+/*
+ * Until when the certificates that are in force are good: of a file the first that ends, with
+ * what leads to its authority.
+ */
+struct ops;
+
+/* [{"certificate": its file, "uses": "clustering", "https" or both, "ends": seconds since 1970}];
+ * what cannot be read is not among them.  New reference. */
+json_t *certends(struct ops *ops);
+/* Of one of these: that it ends within tls.expiryWarning, or did; NULL: later.  Caller frees. */
+char *certends_warning(struct ops *ops, const json_t *end);
+
+/* Says so in the log, now and every day. */
+void certends_watch(struct ops *ops);
+void certends_unwatch(struct ops *ops);
+
+#endif

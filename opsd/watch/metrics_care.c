@@ -1,0 +1,104 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backup.h"
+#include "certends.h"
+#include "catalog.h"
+#include "key.h"
+#include "metrics_priv.h"
+#include "ops.h"
+#include "store.h"
+#include "warn.h"
+
+/* What an operator has to see to: warnings, certificates, backups, how tables grow. */
+
+#define TABLES_MAX	2000
+
+static void
+warned(struct ops *ops, struct buf *out)
+{
+	json_t *list = warnings(ops), *kinds = json_object(), *w, *n;
+	const char *kind;
+	size_t i;
+
+	json_array_foreach(list, i, w) {
+		kind = json_string_value(json_object_get(w, "kind"));
+		json_object_set_new(kinds, kind,
+		    json_integer(json_integer_value(json_object_get(kinds, kind)) + 1));
+	}
+	metric_head(out, "warnings", "gauge", "Warnings of cluster_status, by kind.");
+	json_object_foreach(kinds, kind, n)
+		metric_line(out, "warnings", json_number_value(n), "kind", kind, NULL);
+	json_decref(kinds);
+	json_decref(list);
+}
+
+static void
+certificates(struct ops *ops, struct buf *out)
+{
+	json_t *list = certends(ops), *end;
+	size_t i;
+
+	metric_head(out, "certificate_expiry_timestamp_seconds", "gauge",
+	    "When a certificate that is in force ends, or the first of its file.");
+	json_array_foreach(list, i, end)
+		metric_line(out, "certificate_expiry_timestamp_seconds",
+		    json_number_value(json_object_get(end, "ends")), "certificate",
+		    json_string_value(json_object_get(end, "certificate")), "uses",
+		    json_string_value(json_object_get(end, "uses")), NULL);
+	json_decref(list);
+}
+
+static uint64_t
+bytes_of(struct ops *ops, enum store_cf cf, uint32_t table)
+{
+	struct buf from = { 0 }, to = { 0 };
+	uint64_t n;
+
+	buf_be32(&from, table);
+	key_table_end(&to, table);
+	n = store_size(ops->store, cf, from.data, from.len, to.data, to.len);
+	buf_free(&from);
+	buf_free(&to);
+	return (n);
+}
+
+static void
+tables(struct ops *ops, struct buf *out)
+{
+	size_t n, shown;
+	struct table **all = catalog_tables(ops->catalog, NULL, &n);
+
+	shown = n < TABLES_MAX ? n : TABLES_MAX;
+	metric_head(out, "table_rows", "gauge", "Rows of a table.");
+	for (size_t i = 0; i < shown; i++)
+		metric_line(out, "table_rows", (double)all[i]->stat->count, "database",
+		    all[i]->database, "table", all[i]->name, NULL);
+	metric_head(out, "table_bytes", "gauge",
+	    "About how many bytes of disk rows and indexes of a table take.");
+	for (size_t i = 0; i < shown; i++)
+		metric_line(out, "table_bytes", (double)(bytes_of(ops, CF_ROWS, all[i]->id) +
+		    bytes_of(ops, CF_INDEX, all[i]->id)), "database", all[i]->database, "table",
+		    all[i]->name, NULL);
+	metric_one(out, "tables_left_out", "gauge",
+	    "Tables without lines of their own, as there are too many.", (double)(n - shown));
+	for (size_t i = 0; i < n; i++)
+		table_unref(all[i]);
+	free(all);
+}
+
+void
+metrics_care(struct ops *ops, struct buf *out)
+{
+	int64_t backup = backup_last(ops);
+
+	warned(ops, out);
+	certificates(ops, out);
+	metric_head(out, "backup_timestamp_seconds", "gauge",
+	    "When get_backup last sent a whole backup; not there when it never did.");
+	if (backup != -1)
+		metric_line(out, "backup_timestamp_seconds", (double)backup, NULL);
+	tables(ops, out);
+}
