@@ -408,7 +408,7 @@ some_value(int depth)
 	case 1:
 		return (json_boolean(rand() % 2));
 	case 2:
-		return (json_integer(((json_int_t)rand() << 33 ^ rand()) >> rand() % 60));
+		return (json_integer((json_int_t)((uint64_t)rand() << 33 ^ (uint64_t)rand()) >> rand() % 60));
 	case 3:
 		return (some_real());
 	case 6:
