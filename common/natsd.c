@@ -72,6 +72,20 @@ log_end(const struct natsd *d, int status)
 		log_warnx("%s server: ended with status %d", d->o.name, WEXITSTATUS(status));
 }
 
+static void
+start_after_pause(struct natsd *d)
+{
+	unsigned pause = d->pause;
+
+	d->pause = 0;
+	if (pause == 0) {
+		start(d);
+		return;
+	}
+	natsd_set_state(d, STATE_PAUSE);
+	natsd_arm(d, pause);
+}
+
 /* Our child has ended. */
 static void
 ended(struct natsd *d, int status)
@@ -84,7 +98,7 @@ ended(struct natsd *d, int status)
 	output_free(d);
 	if (d->state == STATE_STOPPING) {
 		d->renewed++;
-		start(d);
+		start_after_pause(d);
 		return;
 	}
 	d->ended++;
@@ -238,6 +252,7 @@ natsd_timer_cb(evutil_socket_t fd, short what, void *arg)
 	case STATE_STOPPING:
 		on_stopping(d);
 		break;
+	case STATE_PAUSE:
 	case STATE_BACKOFF:
 		start_again(d);
 		break;
@@ -341,6 +356,13 @@ natsd_configure(struct natsd *d, const char *text, int with_restart)
 	natsd_setup_begin(d);
 }
 
+void
+natsd_pause(struct natsd *d, unsigned ms)
+{
+	if (d != NULL)
+		d->pause = ms;
+}
+
 int
 natsd_pid(const struct natsd *d)
 {
@@ -353,7 +375,8 @@ natsd_status(const struct natsd *d)
 	static const char *const names[] = {
 		[STATE_STOPPED] = "stopped", [STATE_CLEARING] = "starting",
 		[STATE_STARTING] = "starting", [STATE_RUNNING] = "running",
-		[STATE_STOPPING] = "starting", [STATE_BACKOFF] = "errored",
+		[STATE_STOPPING] = "starting", [STATE_PAUSE] = "starting",
+		[STATE_BACKOFF] = "errored",
 	};
 
 	if (d == NULL)

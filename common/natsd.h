@@ -33,6 +33,8 @@ struct natsd *natsd_new(struct event_base *base, const struct natsd_opts *o);
  * reloaded by SIGHUP, or by restart when `restart`.  While it is refused the old
  * one keeps running. */
 void natsd_configure(struct natsd *d, const char *text, int restart);
+/* The next restart for a configuration leaves so long between the old process and the new one. */
+void natsd_pause(struct natsd *d, unsigned ms);
 int natsd_pid(const struct natsd *d);		/* 0: not running */
 const char *natsd_status(const struct natsd *d);	/* "running", "starting", "stopped", "errored" */
 /* What keeps it from being what is wanted; NULL: nothing. */

@@ -17,7 +17,8 @@ enum natsd_state {
 	STATE_STARTING,		/* runs, not ready */
 	STATE_RUNNING,
 	STATE_STOPPING,		/* SIGTERM sent, to be started anew */
-	STATE_BACKOFF,		/* died, waiting to be started anew */
+	STATE_PAUSE,		/* ended, waiting to be started anew */
+	STATE_BACKOFF,		/* died, the same */
 };
 
 struct event;
@@ -44,6 +45,7 @@ struct natsd {
 	pid_t			 old_pid;	/* of the left-over */
 	uint64_t		 since;		/* mono_us of the last change of state */
 	unsigned		 backoff;	/* ms */
+	unsigned		 pause;		/* ms, before the next start for a configuration */
 	int			 killed, slow;
 	unsigned		 ended, renewed;	/* restarts as it had ended; for a configuration */
 	struct event		*timer;

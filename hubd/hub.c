@@ -19,6 +19,13 @@
 
 #define NETWORK_MAX_MS	600000
 
+/*
+ * Links that servers made because they heard of each other outlive the routes by which they did.
+ * After a route was deleted the server starts anew, with no other links than those that somebody
+ * has a route for; it is away for longer than the second after which others try once more.
+ */
+#define FORGET_MS	3000
+
 /* opsd's NETWORK being worked on. */
 struct network_call {
 	struct hub		*hub;
@@ -232,12 +239,35 @@ stop_all(struct hub *h)
 	set_error(h, NULL);
 }
 
+static int
+lost_route(const struct settings *was, const struct settings *now)
+{
+	json_t	*before, *after, *route, *other;
+	size_t	 i, k;
+	int	 lost = 0;
+
+	if (was == NULL || !was->enabled || !now->enabled)
+		return (0);
+	before = hubconf_routes(was);
+	after = hubconf_routes(now);
+	json_array_foreach(before, i, route) {
+		json_array_foreach(after, k, other)
+			if (json_equal(route, other))
+				break;
+		lost |= k == json_array_size(after);
+	}
+	json_decref(before);
+	json_decref(after);
+	return (lost);
+}
+
 /* Takes the settings. */
 static void
 apply(struct hub *h, struct settings *s)
 {
 	char	*before = fixed_part(h, h->set), *after = fixed_part(h, s);
 	int	 changed = before == NULL || after == NULL || strcmp(before, after) != 0;
+	int	 lost = lost_route(h->set, s);
 
 	free(before);
 	free(after);
@@ -249,7 +279,9 @@ apply(struct hub *h, struct settings *s)
 		stop_all(h);
 		return;
 	}
-	run_server(h, changed);
+	if (lost)
+		natsd_pause(h->server, FORGET_MS);
+	run_server(h, changed || lost);
 	set_error(h, NULL);
 	if (changed)
 		connect_servers(h);

@@ -81,6 +81,21 @@ has_leaf_routes(struct ops *ops)
 	return (some);
 }
 
+/* Who dials says the password first. */
+static void
+warn_insecure(struct ops *ops, json_t *list)
+{
+	struct conf	*conf = ops_conf(ops);
+	int		 dials = json_array_size(conf_list(conf, HUB_ROUTES)) > 0 ||
+			     json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
+
+	if (conf_bool(conf, CL_TLS_INSECURE) && dials)
+		warn(list, "insecure_routes", json_string("Whoever answers at the address of one of this "
+		    "node's routes is told the cluster user's password, because clustering.tls.insecure is "
+		    "true: give the nodes certificates and set it to false, or make sure of the network"));
+	conf_free(conf);
+}
+
 static void
 warn_conflict(const json_t *conflict, json_t *list)
 {
@@ -223,6 +238,7 @@ warnings(struct ops *ops)
 	if (ops->live.clustering) {
 		warn_fault(ops, list);
 		warn_gaps(ops, list);
+		warn_insecure(ops, list);
 	}
 	return (list);
 }

@@ -15,6 +15,7 @@
  *			configured now
  *   duplicate_name	"nodes": two nodes have this name
  *   copied_node	"nodes": they are copies of one node, with one id
+ *   insecure_routes	clustering.tls.insecure: who answers at a route's address gets the password
  *   linked_twice	"nodes": a leaf route leads into the mesh of the own hub, all comes twice
  *   topology_gap	"from","to","tables" (["db.table"...], the first ones),"table_count": what one
  *			writes does not reach the other, as far as peers have told

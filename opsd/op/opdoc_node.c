@@ -51,7 +51,8 @@ const struct op_doc opdoc_node[] = {
 		    "Of leaf routes: it leads to another mesh than the hub's." }) },
 	{ "cluster_get_routes", "get_cluster_routes", RIGHT_SUPER, "List the routes.",
 	    OP_NO_FIELDS },
-	{ "cluster_delete_routes", "delete_cluster_routes", RIGHT_SUPER, "Remove routes, live.",
+	{ "cluster_delete_routes", "delete_cluster_routes", RIGHT_SUPER, "Remove routes.  Without one of "
+	    "the hub its links are made anew, which takes three seconds.",
 	    OP_FIELDS(ROUTES) },
 	{ "add_node", NULL, RIGHT_SUPER,
 	    "Subscribe to tables with a node that there are no subscriptions with yet.", SUBSCRIBE },

@@ -38,6 +38,12 @@ all_connected()	# NODE: its cluster_network has all three, each connected to the
 	ok n2 '{"operation":"cluster_get_routes"}' '.hub | length == 1'
 }
 
+@test "who dials without verifying is warned of what that gives away" {
+	ok n2 '{"operation":"cluster_status"}' '[.warnings[] | select(.kind == "insecure_routes") |
+	    .message | contains("clustering.tls.insecure")] == [true]'
+	ok n1 '{"operation":"cluster_status"}' '[.warnings[] | select(.kind == "insecure_routes")] == []'
+}
+
 @test "a leaf finds its hub at once: a new node need not wait to be reachable" {
 	for n in n1 n2 n3; do
 		! grep "Error trying to connect as leafnode" "$HL_T/nodes/$n/log" || return 1
@@ -285,4 +291,31 @@ flow_of_star()	# flow_of_star NODE JQ
 	refused n1 400 '{"operation":"add_node","node_name":"n2","subscriptions":[{"table":"good","publish":"x"}]}' \
 	    "'subscriptions[0].publish' must be a boolean"
 	refused n1 400 '{"operation":"add_node","subscriptions":{}}' "'node_name' is required"
+}
+
+in_network_for()	# in_network_for SECONDS NODE OTHER...: all the time
+{
+	local i
+
+	for ((i = 0; i < $1 * 2; i++)); do
+		in_network "${@:2}" || return 1
+		sleep 0.5
+	done
+}
+
+@test "a node whose routes are deleted leaves the mesh, links that were gossiped too, and comes back with one" {
+	local to_n1
+
+	to_n1="[{\"host\":\"127.0.0.1\",\"port\":$(port n1 cluster)}]"
+	wait_until 10 in_network n2 n1 n3
+	ok n3 "{\"operation\":\"cluster_delete_routes\",\"routes\":$to_n1}" '.deleted | length == 1'
+	wait_until 15 node_ready n3
+	wait_until 15 in_network n1 n2
+	wait_until 15 in_network n2 n1
+	wait_until 15 in_network n3
+	in_network_for 3 n2 n1
+	in_network n3
+	ok n3 "{\"operation\":\"cluster_set_routes\",\"server\":\"hub\",\"routes\":$to_n1}"
+	wait_until 15 in_network n3 n1 n2
+	wait_until 15 in_network n2 n1 n3
 }
