@@ -139,7 +139,8 @@ read_zstd(const void *p, size_t n, size_t max, struct buf *out)
 
 		left = ZSTD_decompressStream(z, &to, &in);
 		out->len += to.pos;
-		if (ZSTD_isError(left) || (in.pos == n && to.pos < to.size))
+		/* At the end there may be just as much room as it took. */
+		if (ZSTD_isError(left) || (in.pos == n && (left == 0 || to.pos < to.size)))
 			break;
 	}
 	ZSTD_freeDCtx(z);

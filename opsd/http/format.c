@@ -190,12 +190,10 @@ format_scan(enum format f, struct scan *s, char *p, size_t n, char **err)
 
 	if (n == 0)
 		p = nothing;
-	if (f == FORMAT_CBOR || f == FORMAT_MSGPACK)
-		scan_mend(p, n);
 	if (f == FORMAT_CBOR)
-		scan_cbor(s, (const uint8_t *)p, n);
+		scan_cbor(s, (uint8_t *)p, n);
 	else if (f == FORMAT_MSGPACK)
-		scan_packed(s, (const uint8_t *)p, n);
+		scan_packed(s, (uint8_t *)p, n);
 	else
 		scan_json(s, p, n, &at);
 	if (s->why == NULL)

@@ -356,6 +356,7 @@ jcbor_look_text_cb(void *arg, cbor_data p, size_t n)
 {
 	struct looking *l = arg;
 
+	scan_mend((const char *)p, n);
 	if (!l->in_text)
 		scan_text(l->scan, (const char *)p, n);
 	else if (l->text.len < TEXT_JOINED)
@@ -422,7 +423,7 @@ static const struct cbor_callbacks looks = {
 };
 
 void
-scan_cbor(struct scan *s, const uint8_t *p, size_t n)
+scan_cbor(struct scan *s, uint8_t *p, size_t n)
 {
 	struct looking l = { .scan = s };
 	struct cbor_decoder_result step;

@@ -10,7 +10,7 @@
 #include "packed.h"
 
 #define TEXT_KEPT	1024	/* bytes of a member's text */
-#define MEMBERS_KEPT	64
+#define MEMBERS_KEPT	64	/* and those without which nothing is known */
 #define VALUE_BYTES	64
 #define BOX_BYTES	128	/* beyond that, as jansson keeps them */
 
@@ -113,12 +113,23 @@ begin(struct scan *s)
 	return (0);
 }
 
+static int
+is_kept_always(const char *name)
+{
+	static const char *const names[] = { "operation", "database", "schema", "table" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return (1);
+	return (0);
+}
+
 /* Takes the reference; NULL: the member says nothing here. */
 static void
 keep(struct scan *s, json_t *v)
 {
 	json_object_del(s->top, s->name);
-	if (v != NULL && json_object_size(s->top) < MEMBERS_KEPT)
+	if (v != NULL && (json_object_size(s->top) < MEMBERS_KEPT || is_kept_always(s->name)))
 		json_object_set_new(s->top, s->name, v);
 	else
 		json_decref(v);
@@ -207,9 +218,10 @@ scan_leave(struct scan *s)
 
 /* ED A0 80 to ED BF BF. */
 void
-scan_mend(char *p, size_t n)
+scan_mend(const char *text, size_t n)
 {
-	char *end = p + n;
+	/* Of a body that the caller may change. */
+	char *p = (char *)(uintptr_t)text, *end = p + n;
 
 	while ((p = memchr(p, '\xed', (size_t)(end - p))) != NULL && end - p >= 3) {
 		if (((unsigned char)p[1] & 0xe0) == 0xa0 && ((unsigned char)p[2] & 0xc0) == 0x80)
@@ -219,7 +231,7 @@ scan_mend(char *p, size_t n)
 }
 
 void
-scan_packed(struct scan *s, const uint8_t *p, size_t n)
+scan_packed(struct scan *s, uint8_t *p, size_t n)
 {
 	struct rd r = rd_init(p, n);
 	struct packed t;
@@ -227,9 +239,10 @@ scan_packed(struct scan *s, const uint8_t *p, size_t n)
 	while (s->why == NULL && !scan_is_whole(s)) {
 		if (packed_any(&r, &t) == -1)
 			scan_fault(s, "it is broken, or has bytes or extensions");
-		else if (t.kind == PACKED_TEXT)
+		else if (t.kind == PACKED_TEXT) {
+			scan_mend(t.s, t.n);
 			scan_text(s, t.s, t.n);
-		else if (t.kind == PACKED_ARRAY || t.kind == PACKED_MAP)
+		} else if (t.kind == PACKED_ARRAY || t.kind == PACKED_MAP)
 			scan_enter(s, t.kind == PACKED_MAP, 0, t.n);
 		else
 			scan_value(s);

@@ -59,9 +59,9 @@ void scan_leave(struct scan *s);		/* an open one */
  * the fault is in *at.
  */
 void scan_json(struct scan *s, char *p, size_t n, size_t *at);
-void scan_packed(struct scan *s, const uint8_t *p, size_t n);
-void scan_cbor(struct scan *s, const uint8_t *p, size_t n);	/* jcbor.c */
-/* The same halves where text is UTF-8 as it is. */
-void scan_mend(char *p, size_t n);
+void scan_packed(struct scan *s, uint8_t *p, size_t n);
+void scan_cbor(struct scan *s, uint8_t *p, size_t n);	/* jcbor.c */
+/* The same halves in a text of these two: nowhere else, as numbers may have these bytes. */
+void scan_mend(const char *text, size_t n);
 
 #endif

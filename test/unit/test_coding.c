@@ -87,6 +87,24 @@ test_back(void **state)
 	}
 }
 
+/* What is read fills the room that is made for it. */
+static void
+test_even_lengths(void **state)
+{
+	for (size_t n = 4096; n <= 1 << 20; n *= 2)
+		for (size_t i = 0; i < 2; i++) {
+			struct buf	text = text_of(n), out, back = { 0 };
+
+			text.len = n;
+			out = coded(both[i], &text, n);
+			assert_int_equal(coding_read(both[i], out.data, out.len, 2 << 20, &back), 0);
+			assert_int_equal(back.len, n);
+			buf_free(&text);
+			buf_free(&out);
+			buf_free(&back);
+		}
+}
+
 /* A little that says to be a lot takes no more than may be. */
 static void
 test_bombs(void **state)
@@ -114,6 +132,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_which),
 		cmocka_unit_test(test_back),
+		cmocka_unit_test(test_even_lengths),
 		cmocka_unit_test(test_bombs),
 	};
 

@@ -141,6 +141,28 @@ test_keeps_what_is_asked_for(void **state)
 	}
 }
 
+/* However many come before it. */
+static void
+test_keeps_what_comes_late(void **state)
+{
+	const struct scan_limits many = { 4, 1000 };
+	struct buf	 text = { 0 };
+	struct scan	 s;
+	char		*err = NULL;
+
+	buf_addf(&text, "{");
+	for (int i = 0; i < 200; i++)
+		buf_addf(&text, "\"key%d\":\"v\",", i);
+	buf_addf(&text, "\"table\":\"t\",\"operation\":\"a\"}");
+	scan_begin(&s, &many);
+	assert_int_equal(format_scan(FORMAT_JSON, &s, (char *)text.data, text.len, &err), 0);
+	assert_true(json_object_size(s.top) < 100);
+	assert_string_equal(json_string_value(json_object_get(s.top, "operation")), "a");
+	assert_string_equal(json_string_value(json_object_get(s.top, "table")), "t");
+	scan_end(&s);
+	buf_free(&text);
+}
+
 static void
 test_the_same_in_binary(void **state)
 {
@@ -202,6 +224,34 @@ test_single_surrogates(void **state)
 	scan_end(&s);
 }
 
+/* Numbers and lengths have all bytes. */
+static void
+test_only_text_is_mended(void **state)
+{
+	/* [0xeda08001, a double] */
+	const struct scan_limits many = { 4, 1000 };
+	struct {
+		enum format	 f;
+		uint8_t		 p[24];
+		size_t		 n;
+	} cases[] = {
+		{ FORMAT_MSGPACK, "\x92\xce\xed\xa0\x80\x01\xcb\x42\xed\xa0\x80\x01\x02\x03\x04", 15 },
+		{ FORMAT_CBOR, "\x82\x1a\xed\xa0\x80\x01\xfb\x42\xed\xa0\x80\x01\x02\x03\x04", 15 },
+	};
+	struct scan	 s;
+	char		*err = NULL;
+
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t	was[24];
+
+		memcpy(was, cases[i].p, sizeof(was));
+		scan_begin(&s, &many);
+		assert_int_equal(format_scan(cases[i].f, &s, (char *)cases[i].p, cases[i].n, &err), 0);
+		assert_memory_equal(cases[i].p, was, sizeof(was));
+		scan_end(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -210,7 +260,9 @@ main(void)
 		cmocka_unit_test(test_too_many_values_end_it),
 		cmocka_unit_test(test_says_where_json_is_broken),
 		cmocka_unit_test(test_keeps_what_is_asked_for),
+		cmocka_unit_test(test_keeps_what_comes_late),
 		cmocka_unit_test(test_the_same_in_binary),
+		cmocka_unit_test(test_only_text_is_mended),
 		cmocka_unit_test(test_single_surrogates),
 	};
 
