@@ -116,7 +116,7 @@ test('a role as it was listed is edited and sent back', async () => {
 	await ed.ask('insert', { ...at, records: [{ id: 1, colour: 'red' }] });
 	const refused = await ed.refused(403, 'update', { ...at, records: [{ id: 1, colour: 'blue' }] });
 	assert.deepEqual(refused.unauthorized_access[0].required_attribute_permissions,
-	    [{ attribute_name: 'colour', required_permissions: ['update'] }]);
+	    ['id', 'colour'].map((name) => ({ attribute_name: name, required_permissions: ['update'] })));
 	assert.deepEqual((await ed.ask('user_info')).role.permission, listed.permission);
 	await client.ask('drop_user', { username: user.username });
 	await client.ask('drop_role', { id: role.id });
@@ -127,7 +127,8 @@ test('jobs: started, watched, listed by day', async () => {
 	const lines = Array.from({ length: 500 }, (_, i) => `j${i},cat ${i}`).join('\n');
 	const load = await client.ask('csv_data_load', { ...at, action: 'upsert', data: `id,name\n${lines}` });
 	assert.equal((await ended(load.job_id)).message, 'successfully loaded 500 of 500 records');
-	const broken = await client.ask('csv_data_load', { ...at, data: 'id,name\nx1,a\nx2,b,c\n' });
+	const broken = await client.ask('csv_data_load', { ...at, strict: true,
+	    data: 'id,name\nx1,a\nx2,b,c\n' });
 	const job = await ended(broken.job_id);
 	assert.equal(job.status, 'ERROR');
 	assert.match(job.message, /^line 3: /);
