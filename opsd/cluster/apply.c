@@ -153,7 +153,9 @@ apply_entry(struct group *g, struct flow *fl, const struct log_entry *e)
 	int rc = check_txn(g, e);
 
 	if (rc == 1)
-		flow_set(g, fl, FLOW_CLOCK, "the peer's clock is ahead by more than clustering.maxClockSkew");
+		flow_set(g, fl, FLOW_CLOCK, "it has transactions of times that are ahead of this "
+		    "node's clock by more than clustering.maxClockSkew: a clock is wrong, or was when "
+		    "they were written. They are applied when it is that time");
 	else if (rc == -1)
 		flow_set(g, fl, FLOW_FAILED, "a transaction cannot be read");
 	if (rc != 0)
@@ -386,8 +388,9 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 	rc = t == NULL ? 0 : merge_rows(g, t, &an->items, an->count, &how, &copied);
 	if (rc == 1) {
 		/* The same chunk again, until time has caught up. */
-		flow_set(g, fl, fl->state, "the peer has rows from a clock that is ahead by more "
-		    "than clustering.maxClockSkew");
+		flow_set(g, fl, fl->state, "the peer has rows of times that are ahead of this "
+		    "node's clock by more than clustering.maxClockSkew: a clock is wrong, or was when "
+		    "they were written");
 		fl->ahead = 1;
 		fl->retry_us = mono_us() + RETRY_US;
 		return;

@@ -224,6 +224,12 @@ cluster_view_of(struct cluster *c, const uint8_t *id)
 	return (v);
 }
 
+int64_t
+cluster_clock(void)
+{
+	return ((int64_t)wall_ms() - (int64_t)(mono_us() / 1000));
+}
+
 void
 cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 {
@@ -235,7 +241,8 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	v = cluster_view_of(c, peer);
 	out->reachable = p != NULL && cluster_answers_locked(c, p->name, p->hex);
 	out->latency_ms = v->latency_ms;
-	out->skew_ms = v->skew_ms;
+	/* As it is with the clock of now, which may have been set since it was measured. */
+	out->skew_ms = v->skew_ms - (cluster_clock() - v->skew_from);
 	out->uptime_ms = v->uptime_ms;
 	out->seen_ms = v->seen_ms;
 	out->cluster_port = v->cluster_port;

@@ -14,7 +14,7 @@
 struct view {
 	uint8_t		 id[NODE_ID_LEN];
 	double		 latency_ms;
-	int64_t		 skew_ms;
+	int64_t		 skew_ms, skew_from;	/* from: our clock's then (cluster_clock) */
 	uint64_t	 uptime_ms, seen_ms, asked_us, synced_us;
 	int		 asking, syncing;
 	int		 cluster_port, api_port;
@@ -57,6 +57,9 @@ struct cluster {
 	_Atomic int		 logged, kicked;
 	_Atomic uint64_t	 told;
 };
+
+/* What the wall clock is ahead of the time that only passes: it differs when the clock was set. */
+int64_t cluster_clock(void);
 
 /* With the lock held. */
 int cluster_reachable_locked(struct cluster *c, const char *node);

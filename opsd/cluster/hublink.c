@@ -159,7 +159,7 @@ cluster_network(struct cluster *c, unsigned timeout_ms)
 struct exchange {
 	struct cluster	*c;
 	uint8_t		 peer[NODE_ID_LEN];
-	uint64_t	 sent_ms, upto;
+	uint64_t	 upto;
 };
 
 static void
@@ -326,7 +326,8 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 	struct job *j;
 
 	v->latency_ms = rtt_us / 1000.0;
-	v->skew_ms = now - (int64_t)(x->sent_ms + wall_ms()) / 2;
+	v->skew_from = cluster_clock();
+	v->skew_ms = now - ((int64_t)wall_ms() - (int64_t)rtt_us / 2000);
 	v->uptime_ms = (uint64_t)json_integer_value(json_object_get(answer, "uptime"));
 	v->seen_ms = wall_ms();
 	v->cluster_port = (int)json_integer_value(json_object_get(ports, "clustering"));
@@ -411,7 +412,6 @@ exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
 	text = json_dumps(q, JSON_COMPACT);
 	x->c = c;
 	memcpy(x->peer, p->id, NODE_ID_LEN);
-	x->sent_ms = wall_ms();
 	peer_req(c, p->name, "status", text, 5000, status_cb, x);
 	free(text);
 	json_decref(q);

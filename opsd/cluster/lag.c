@@ -3,14 +3,20 @@
 #include "lag.h"
 
 #include "catalog.h"
+#include "clock.h"
 #include "cluster.h"
 #include "flows.h"
 
+/* Nothing waits for longer than until now, whatever the clock was when the newest was written. */
 static struct lag
 between(uint64_t seq, uint64_t ms, uint64_t head, uint64_t head_ms)
 {
+	uint64_t now = wall_ms();
+
 	if (head <= seq)
 		return ((struct lag){ 0, 0 });
+	if (head_ms > now)
+		head_ms = now;
 	return ((struct lag){ head - seq,
 	    ms != 0 && head_ms >= ms ? (int64_t)(head_ms - ms) : -1 });
 }

@@ -6,7 +6,8 @@
 /*
  * How far one node is behind another with a table.  A node's log has one counter
  * for all its tables, so n is the most that can be missing; ms lies between the
- * commits of the last transaction there and of the newest, -1: not known.
+ * commits of the last transaction there and of the newest, or now when a clock was ahead;
+ * -1: not known.
  */
 struct flow;
 struct peer_view;

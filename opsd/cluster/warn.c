@@ -148,6 +148,23 @@ warn_server(const char *name, const json_t *state, json_t *list)
 	json_object_set_new(o, "server", json_string(name));
 }
 
+/* The clock is behind what the node has: that is no matter of other nodes. */
+static void
+warn_own_clock(struct ops *ops, json_t *list)
+{
+	uint64_t	 ahead = commit_ahead_ms(ops->commit);
+	json_t		*o;
+
+	if (ahead <= ops->live.max_skew_ms)
+		return;
+	o = warn(list, "clock_behind", json_sprintf("This node's clock is %llu ms behind transactions "
+	    "that it holds, more than clustering.maxClockSkew: it was set back, or was ahead when they "
+	    "were written. Writes here are refused and others hold what was written until it is that "
+	    "time: set the clock right, wait, or raise clustering.maxClockSkew",
+	    (unsigned long long)ahead));
+	json_object_set_new(o, "behind_ms", json_integer((json_int_t)ahead));
+}
+
 static void
 warn_skew(struct ops *ops, const struct peer *p, json_t *list)
 {
@@ -228,6 +245,7 @@ warnings(struct ops *ops)
 	json_decref(mesh);
 	json_decref(leaf);
 	warn_certificates(ops, list);
+	warn_own_clock(ops, list);
 	all = nodes_all(ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))

@@ -20,6 +20,7 @@
  *   topology_gap	"from","to","tables" (["db.table"...], the first ones),"table_count": what one
  *			writes does not reach the other, as far as peers have told
  *   certificate_expiry	"certificate","uses","ends": within tls.expiryWarning, or it has
+ *   clock_behind	"behind_ms": this node's clock is behind what it holds, as it was set back or was ahead
  *   clock_skew		"node_name","clock_skew_ms": more than clustering.maxClockSkew apart
  */
 json_t *warnings(struct ops *ops);

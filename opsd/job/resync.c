@@ -223,8 +223,8 @@ arrival_run(struct group *g, struct job *j)
 	rc = merge_rows(g, t, &items, a->an->count, &all, &sum);
 	a->changed = sum.changed;
 	if (rc != 0)
-		job_fail(j, 502, rc == 1 ? "Node '%s' has rows from a clock that is ahead by more than "
-		    "clustering.maxClockSkew" : "A row of node '%s' cannot be read", a->r->node);
+		job_fail(j, 502, rc == 1 ? "Node '%s' has rows of times that are ahead of this node's "
+		    "clock by more than clustering.maxClockSkew" : "A row of node '%s' cannot be read", a->r->node);
 }
 
 /* Waits; -1: the task has failed. */

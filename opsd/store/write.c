@@ -256,7 +256,9 @@ refused(struct group *g, struct write *w)
 	}
 	if (ahead > group_wall_ms(g) + ops->live.max_skew_ms) {
 		job_fail(&w->job, 503, "The clock of this node is %llu ms behind transactions that it "
-		    "holds, more than clustering.maxClockSkew: set the clock right",
+		    "holds, more than clustering.maxClockSkew: set the clock right, or, if it is "
+		    "right now and was ahead when they were written, wait or raise "
+		    "clustering.maxClockSkew",
 		    (unsigned long long)(ahead - group_wall_ms(g)));
 		return (1);
 	}

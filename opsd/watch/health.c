@@ -27,7 +27,7 @@ ops_refuses_writes(struct ops *ops)
 		return ("writes are refused: free disk is below storage.reserve");
 	if (commit_ahead_ms(ops->commit) > ops->live.max_skew_ms)
 		return ("writes are refused: this node's clock was set back by more than "
-		    "clustering.maxClockSkew");
+		    "clustering.maxClockSkew, or was ahead by that before");
 	if (busy > STUCK_MS || busy > ops->live.queue_ms)
 		return ("writes wait: the disk does not answer");
 	if (commit_waited_ms(ops->commit) > ops->live.queue_ms)

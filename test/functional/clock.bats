@@ -167,3 +167,33 @@ warned()	# warned NODE KIND OTHER TEXT
 	insert alone t '{"id":4}'
 	node_stop alone
 }
+
+@test "a clock that was ahead and is right again: it blames no other, and lag is how long things wait" {
+	local status
+
+	make_table n1 was
+	subscribe n2 n1 was
+	insert n1 was '{"id":1}'
+	wait_until 10 has_row n2 was 1
+	clock_set n1 80000000
+	insert n1 was '{"id":2}'
+	wait_until 10 state n2 n1 was clock
+	wait_until 10 warned n1 clock_skew n2 "behind this node"
+	clock_set n1 0
+	# At once, not when it is measured again.
+	status=$(ask n1 '{"operation":"cluster_status"}')
+	jq -e '.warnings | map(.kind) == ["clock_behind"]' <<<"$status"
+	jq -e '.warnings[0] | .behind_ms > 79000000 and (.message | contains("was ahead when they were written"))' <<<"$status"
+	wait_until 5 eval 'ask n2 "{\"operation\":\"cluster_status\"}" | jq -e ".warnings == []"'
+	status=$(connection n2 n1 '.subscriptions[] | select(.table == "was")')
+	jq -e '.error | contains("the peer'"'"'s clock is ahead") | not' <<<"$status"
+	jq -e '.lag == 1 and .lag_ms >= 0 and .lag_ms < 60000' <<<"$status"
+	refused n1 503 '{"operation":"insert","database":"dev","table":"was","records":[{"id":3}]}' \
+	    "if it is right now and was ahead"
+	# When it is that time, all is as ever.
+	clock_set n1 80000000
+	clock_set n2 80000000
+	insert n1 was '{"id":3}'
+	wait_until 10 has_row n2 was 3
+	wait_until 5 connection n2 n1 '.subscriptions[] | select(.table == "was") | .lag == 0'
+}
