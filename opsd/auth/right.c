@@ -304,20 +304,28 @@ refuse_all(const struct table *t, unsigned missing, json_t *attributes, json_t *
 	return (refusal(unauthorized, invalid));
 }
 
-/* The attributes that are missing rights, or NULL: none is. */
+/*
+ * The attributes that are missing rights, or NULL: none is.  The key, whose rights follow
+ * those of others, is named when no other is.
+ */
 static json_t *
 refuse_attributes(const struct user *u, const struct table *t, unsigned rights,
     const json_t *names)
 {
 	json_t *attributes = json_array(), *invalid = json_array(), *v;
+	unsigned have = granted_attribute(u, t, t->primary_key);
+	int key = json_object_get(names, t->primary_key) != NULL && (rights & ~have), n = 0;
 	const char *name;
-	int n = 0;
 
 	json_object_foreach((json_t *)(uintptr_t)names, name, v) {
-		unsigned have = granted_attribute(u, t, name);
+		unsigned other = granted_attribute(u, t, name);
 
-		if ((rights & ~have) && n++ < REFUSED_MAX)
-			refuse_attribute(t, name, have, rights & ~have, attributes, invalid);
+		if ((rights & ~other) && strcmp(name, t->primary_key) != 0 && n++ < REFUSED_MAX)
+			refuse_attribute(t, name, other, rights & ~other, attributes, invalid);
+	}
+	if (key && n == 0) {
+		refuse_attribute(t, t->primary_key, have, rights & ~have, attributes, invalid);
+		n = 1;
 	}
 	if (n > 0)
 		return (refuse_all(t, 0, attributes, invalid));

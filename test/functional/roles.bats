@@ -147,11 +147,11 @@ cases_of_all()
 	describe_table	db db db 200 200 200 inactive login 200	"database":"dev","table":"dog"	.hash_attribute == "id"
 	describe_table	db db db 200 200 200 inactive login 200	"schema":"dev","table":"dog"	.hash_attribute == "id"
 	insert	db db db need:insert 200 need:id:insert inactive login 200	"database":"dev","table":"dog","records":[{"id":"@"}]	.inserted_hashes == ["@"]
-	insert	db db db need:insert 200 need:id,name:insert inactive login 200	"schema":"dev","table":"dog","records":[{"id":"i@","name":"x"}]	.message == "inserted 1 of 1 records"
+	insert	db db db need:insert 200 need:name:insert inactive login 200	"schema":"dev","table":"dog","records":[{"id":"i@","name":"x"}]	.message == "inserted 1 of 1 records"
 	update	db db db need:update need:update need:id:update inactive login 200	"database":"dev","table":"dog","records":[{"id":"@"}]	.update_hashes == ["@"]
-	update	db db db need:update need:update need:id,name:update inactive login 200	"schema":"dev","table":"dog","records":[{"id":"@","name":"y"}]	.message == "updated 1 of 1 records"
+	update	db db db need:update need:update need:name:update inactive login 200	"schema":"dev","table":"dog","records":[{"id":"@","name":"y"}]	.message == "updated 1 of 1 records"
 	upsert	db db db need:insert,update need:update need:id:insert,update inactive login 200	"database":"dev","table":"dog","records":[{"id":"@"}]	.upserted_hashes == ["@"]
-	upsert	db db db need:insert,update need:update need:id,name:insert,update inactive login 200	"schema":"dev","table":"dog","records":[{"id":"@","name":"z"}]	.message == "upserted 1 of 1 records"
+	upsert	db db db need:insert,update need:update need:name:insert,update inactive login 200	"schema":"dev","table":"dog","records":[{"id":"@","name":"z"}]	.message == "upserted 1 of 1 records"
 	search_by_id	db db db 200 need:read 200 inactive login 200	"database":"dev","table":"dog","ids":[1],"get_attributes":["*"]	.[0].name == "Penny"
 	search_by_id	db db db 404 need:read attr:pin inactive login 404	"database":"dev","table":"dog","ids":[1],"get_attributes":["pin"]
 	search_by_hash	db db db 200 need:read 200 inactive login 200	"schema":"dev","table":"dog","hash_values":[1],"get_attributes":["name"]	. == [{"name":"Penny"}]
@@ -162,9 +162,9 @@ cases_of_all()
 	delete	db db db need:delete need:delete 200 inactive login 200	"database":"dev","table":"dog","ids":["@"]	.deleted_hashes == ["@"]
 	delete	db db db need:delete need:delete 200 inactive login 200	"schema":"dev","table":"dog","hash_values":["i@"]	.message == "1 of 1 record successfully deleted"
 	csv_data_load	db db db need:insert,update need:update need:id:insert inactive login 200	"database":"dev","table":"dog","data":"id\n70"	.message == "Starting job with id " + .job_id
-	csv_data_load	db db db need:insert,update need:update need:id,name:update inactive login 200	"schema":"dev","table":"dog","action":"update","data":"id,name\n70,x"	has("job_id")
+	csv_data_load	db db db need:insert,update need:update need:name:update inactive login 200	"schema":"dev","table":"dog","action":"update","data":"id,name\n70,x"	has("job_id")
 	csv_file_load	db db db need:insert,update need:update need:id:insert inactive login 200	"database":"dev","table":"dog","file_path":"DIR/dogs.csv"	has("job_id")
-	csv_file_load	db db db need:insert,update need:update need:id,name:insert,update inactive login 200	"schema":"dev","table":"dog","action":"upsert","file_path":"DIR/names.csv"	has("job_id")
+	csv_file_load	db db db need:insert,update need:update need:name:insert,update inactive login 200	"schema":"dev","table":"dog","action":"upsert","file_path":"DIR/names.csv"	has("job_id")
 	csv_file_load	db db db need:insert,update need:update need:id:insert,update inactive login 200	"schema":"dev","table":"dog","action":"upsert","file_path":"DIR/dogs.csv"	has("job_id")
 	csv_url_load	db db db need:insert,update need:update 200 inactive login 200	"database":"dev","table":"dog","csv_url":"http://127.0.0.1:1/dogs.csv"	has("job_id")
 	csv_url_load	db db db need:insert,update need:update 200 inactive login 200	"schema":"dev","table":"dog","action":"insert","csv_url":"http://127.0.0.1:1/dogs.csv"	has("job_id")
