@@ -184,7 +184,7 @@ warned()	# warned NODE KIND OTHER TEXT
 	status=$(ask n1 '{"operation":"cluster_status"}')
 	jq -e '.warnings | map(.kind) == ["clock_behind"]' <<<"$status"
 	jq -e '.warnings[0] | .behind_ms > 79000000 and (.message | contains("was ahead when they were written"))' <<<"$status"
-	wait_until 5 eval 'ask n2 "{\"operation\":\"cluster_status\"}" | jq -e ".warnings == []"'
+	wait_until 5 no_warnings n2
 	status=$(connection n2 n1 '.subscriptions[] | select(.table == "was")')
 	jq -e '.error | contains("the peer'"'"'s clock is ahead") | not' <<<"$status"
 	jq -e '.lag == 1 and .lag_ms >= 0 and .lag_ms < 60000' <<<"$status"

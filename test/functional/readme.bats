@@ -110,9 +110,6 @@ direction()	# direction NODE OTHER TABLE: publish and subscribe
 	flows dog boston amsterdam
 }
 
-# Each learns of the others' settings when they next tell each other their status.
-no_warnings() { ask "$1" '{"operation":"cluster_status"}' | jq -e '[.warnings[] | select(.kind != "insecure_routes")] == []'; }
-
 @test "topologies" {
 	typed Topologies boston truck amsterdam
 	flows dog boston cairo
@@ -122,6 +119,7 @@ no_warnings() { ask "$1" '{"operation":"cluster_status"}' | jq -e '[.warnings[] 
 	flows visits amsterdam boston
 	flows position truck amsterdam
 	for n in amsterdam boston cairo; do
+		# Each learns of the others' settings when they next tell each other their status.
 		wait_until 15 no_warnings $n
 	done
 }

@@ -41,10 +41,6 @@ lines()		# lines NODE TEXT: how many log lines have it
 	done
 }
 
-no_warnings()
-{
-	ask "$1" '{"operation":"cluster_status"}' | jq -e '[.warnings[] | select(.kind != "insecure_routes")] == []'
-}
 
 @test "a route to a host that both servers name is refused" {
 	refused n2 409 "{\"operation\":\"cluster_set_routes\",\"server\":\"leaf\",\"routes\":[
