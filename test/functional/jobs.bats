@@ -463,11 +463,6 @@ all_of()
 	echo 'id,shut' >"$HL_T/shut.csv"
 	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"priv\",\"file_path\":\"$HL_T/shut.csv\"}" \
 	    '"attribute_name":"shut"'
-	# What is behind a URL is looked at by the job.
-	serve
-	HL_USER=some HL_PASSWORD=some-secret done_job n1 "$(url_load /csv | sed 's/"urls"/"priv"/')" \
-	    '.status == "ERROR" and .message.invalid_schema_items == ["Attribute \u0027name\u0027 does not exist on \u0027dev.priv\u0027"]'
-	kill "$serving"
 	counts n1 priv 2
 	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "$(load_data bad $'id\n77\n')" '"required_table_permissions":["update"]'
 	HL_USER=some HL_PASSWORD=some-secret refused n1 403 "$(load_data out $'id\n77\n')" "Table 'dev.out' does not exist"
