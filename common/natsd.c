@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "file.h"
+#include "handshake.h"
 #include "log.h"
 #include "mem.h"
 #include "tool.h"
@@ -23,6 +24,7 @@
 #define BACKOFF_MIN_MS	200
 #define BACKOFF_MAX_MS	10000
 #define CALM_MS		10000		/* a run of this length forgets the back-off */
+#define HANDSHAKE_US	60000000	/* one that fails is tried again far sooner */
 #define CMDLINE_MAX	65536
 
 static void start(struct natsd *d);
@@ -342,6 +344,7 @@ natsd_new(struct event_base *base, const struct natsd_opts *o)
 	if (d->timer == NULL)
 		fatalx("%s server: no timer", o->name);
 	d->log.name = d->o.name;
+	d->log.handshakes = handshakes_new();
 	return (d);
 }
 
@@ -411,6 +414,15 @@ natsd_restarts(const struct natsd *d, int ended)
 	return (d == NULL ? 0 : ended ? d->ended : d->renewed);
 }
 
+json_t *
+natsd_handshakes(const struct natsd *d)
+{
+	uint64_t now = mono_us();
+
+	return (d != NULL ? handshakes_failing(d->log.handshakes,
+	    now > HANDSHAKE_US ? now - HANDSHAKE_US : 1) : json_array());
+}
+
 void
 natsd_free(struct natsd *d)
 {
@@ -431,6 +443,7 @@ natsd_free(struct natsd *d)
 	if (d->watch != NULL)
 		event_free(d->watch);
 	buf_free(&d->log.line);
+	handshakes_free(d->log.handshakes);
 	free((char *)d->o.name);
 	free((char *)d->o.binary);
 	free((char *)d->o.dir);

@@ -43,6 +43,8 @@ const char *natsd_fault(const struct natsd *d);
 json_t *natsd_json(const struct natsd *d, const char *error);
 /* How often it was started after the first time: as it had ended, or for a configuration. */
 unsigned natsd_restarts(const struct natsd *d, int ended);
+/* Links whose TLS handshake failed a short while ago, as handshakes_failing(); new reference. */
+json_t *natsd_handshakes(const struct natsd *d);
 /* Stop and wait (bounded); then free. */
 void natsd_free(struct natsd *d);
 

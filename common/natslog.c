@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "handshake.h"
 #include "log.h"
 
 #define LINE_LEN	4096		/* a longer log line is cut up */
@@ -62,6 +63,7 @@ natslog_line(struct natslog *l, const char *line)
 			warn = 1;
 	if (text[0] == '[' && strlen(text) > 6)
 		text += 6;
+	handshakes_line(l->handshakes, mono_us(), text);
 	/* It ends with what is fatal. */
 	if (warn && !is_noise(text) && may_warn(l))
 		log_line(fatal_one ? LOG_ERROR : LOG_WARN, "%s server: %s", l->name, text);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "handshake.h"
 
 /*
  * What a nats-server prints, into our log: its warnings and errors as warnings, but not more
@@ -15,6 +16,7 @@ struct natslog {
 	struct buf	 line;		/* that has no end yet; freed by the owner */
 	uint64_t	 warn_since;	/* mono_us */
 	unsigned	 warns;
+	struct handshakes *handshakes;	/* that fail; the owner's */
 };
 
 void natslog_add(struct natslog *l, const char *text, size_t n);

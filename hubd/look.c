@@ -179,9 +179,10 @@ look_report(struct hub *h)
 	log_changes(h, names);
 	json_decref(h->reachable);
 	h->reachable = names;
-	mesh = json_pack("{s:o, s:O, s:o, s:O, s:O, s:o}", "server",
+	mesh = json_pack("{s:o, s:O, s:o, s:O, s:O, s:o, s:o}", "server",
 	    natsd_json(h->server, h->error), "nodes", names, "ids", ids_of(h, names),
-	    "conflicts", h->conflicts, "doubled", h->doubled, "counts", counts_json(h));
+	    "conflicts", h->conflicts, "doubled", h->doubled, "counts", counts_json(h),
+	    "handshakes", natsd_handshakes(h->server));
 	text = json_dumps(mesh, JSON_COMPACT);
 	json_decref(mesh);
 	if (text != NULL && chan_is_up(h->ops) &&

@@ -74,8 +74,9 @@ tell_state(struct leaf *l)
 
 	if (!chan_is_up(l->opsd))
 		return;
-	o = json_pack("{s:o, s:o, s:o, s:o}", "server", natsd_json(l->natsd, l->fault), "peers",
-	    consume_state(l->consume), "counts", counts(l), "stream", measure_json(l->measure));
+	o = json_pack("{s:o, s:o, s:o, s:o, s:o}", "server", natsd_json(l->natsd, l->fault), "peers",
+	    consume_state(l->consume), "counts", counts(l), "stream", measure_json(l->measure),
+	    "handshakes", natsd_handshakes(l->natsd));
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	if (l->state != NULL && strcmp(text, l->state) == 0) {

@@ -166,6 +166,34 @@ warn_own_clock(struct ops *ops, json_t *list)
 }
 
 static void
+warn_handshake(const char *name, const json_t *failure, json_t *list)
+{
+	const char	*reason = json_string_value(json_object_get(failure, "reason"));
+	const char	*link = json_string_value(json_object_get(failure, "link"));
+	json_t		*o;
+
+	if (reason == NULL || link == NULL)
+		return;
+	o = warn(list, "handshake", json_sprintf("The TLS handshake of a %s with %s fails: %s%s",
+	    strcmp(link, "leaf") == 0 ? "leaf link" : link,
+	    json_string_value(json_object_get(failure, "address")), reason,
+	    strncmp(reason, "remote error: ", 14) == 0 ?
+	    " (the other end refuses this node's certificate)" : ""));
+	json_object_update_missing(o, (json_t *)failure);
+	json_object_set_new(o, "server", json_string(name));
+}
+
+static void
+warn_handshakes(const char *name, const json_t *state, json_t *list)
+{
+	json_t	*failure;
+	size_t	 i;
+
+	json_array_foreach(json_object_get(state, "handshakes"), i, failure)
+		warn_handshake(name, failure, list);
+}
+
+static void
 warn_skew(struct ops *ops, const struct peer *p, json_t *list)
 {
 	struct peer_view	 v;
@@ -241,6 +269,8 @@ warnings(struct ops *ops)
 
 	warn_server("hub", mesh, list);
 	warn_server("leaf", leaf, list);
+	warn_handshakes("hub", mesh, list);
+	warn_handshakes("leaf", leaf, list);
 	warn_links(ops, mesh, list);
 	json_decref(mesh);
 	json_decref(leaf);

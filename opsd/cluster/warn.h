@@ -13,6 +13,8 @@
  *   cluster_password	that of clustering.user cannot be unsealed: clustering is off
  *   server		"server": "hub" or "leaf": it does not run, does not answer, or not with what is
  *			configured now
+ *   handshake		"server","link": "route" or "leaf","address","reason": TLS between the two ends
+ *			failed a short while ago
  *   duplicate_name	"nodes": two nodes have this name
  *   copied_node	"nodes": they are copies of one node, with one id
  *   insecure_routes	clustering.tls.insecure: who answers at a route's address gets the password

@@ -58,6 +58,20 @@ reaches()	# reaches NODE OTHER
 	    jq -e --arg n "$2" '[.nodes[].name] | index($n) != null'
 }
 
+warns()		# warns NODE SERVER LINK PORT TEXT: of a handshake, with whom it dials there or ('') who dials it
+{
+	ask "$1" '{"operation":"cluster_status"}' |
+	    jq -e --arg s "$2" --arg l "$3" --arg a "127.0.0.1${4:+:}$4" --arg t "$5" \
+	    'any(.warnings[]; .kind == "handshake" and .server == $s and .link == $l and
+	        .address == $a and (.reason | contains($t)) and (.message | contains($t)))'
+}
+
+warns_no_more()	# warns_no_more NODE PORT
+{
+	! ask "$1" '{"operation":"cluster_status"}' | jq -e --arg p ":$2" \
+	    'any(.warnings[]; .kind == "handshake" and (.address | endswith($p)))'
+}
+
 @test "nodes of one authority mesh and replicate" {
 	make_table n1 t
 	subscribe n1 n2 t
@@ -106,18 +120,31 @@ reaches()	# reaches NODE OTHER
 	    {\"host\":\"localhost\",\"port\":$(port n2 leafnodes)}]}"
 	wait_until 10 log_says n1 "certificate"
 	wait_until 10 log_says n2 "certificate"
+	wait_until 5 warns n1 hub route '' "certificate"
+	wait_until 5 warns n2 hub leaf '' "tls: client didn't provide a certificate"
 	in_network n1 n2
 	in_network unsigned
 	node_stop unsigned
 }
 
-@test "a certificate for another address is not believed" {
+@test "a certificate for another address is not believed, and warnings say so until it is" {
 	certificate ours elsewhere serverAuth,clientAuth DNS:elsewhere.example
 	# shellcheck disable=SC2046 # words
 	node_start elsewhere $(tls ours elsewhere)
 	route n1 elsewhere
 	wait_until 10 log_says n1 "cannot validate certificate for 127.0.0.1"
 	in_network n1 n2
+	wait_until 5 warns n1 hub route "$(port elsewhere cluster)" "validate certificate for 127.0.0.1"
+	wait_until 5 warns elsewhere hub route '' "remote error: tls: bad certificate"
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" status >"$HL_T/screen" || :
+	grep -q "warning.*handshake of a route with 127.0.0.1:$(port elsewhere cluster) fails: tls: failed to verify" "$HL_T/screen"
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" metrics | grep -q '^hubleaf_warnings{kind="handshake"} [1-9]'
+	# It gets the right one, and all is said to be well.
+	node_stop elsewhere
+	certificate ours elsewhere
+	node_run elsewhere
+	wait_until 10 reaches n1 elsewhere
+	wait_until 5 warns_no_more n1 "$(port elsewhere cluster)"
 	ok n1 "{\"operation\":\"cluster_delete_routes\",\"routes\":[
 	    {\"host\":\"127.0.0.1\",\"port\":$(port elsewhere cluster)}]}"
 	node_stop elsewhere
@@ -153,6 +180,8 @@ reaches()	# reaches NODE OTHER
 	done
 	wait_until 15 reaches gate ours
 	wait_until 15 log_says gate "TLS handshake error"
+	wait_until 5 warns gate hub leaf '' "tls: client didn't provide a certificate"
+	wait_until 5 warns none leaf leaf "$websocket" "remote error: tls: "
 	in_network none
 	for n in gate ours none; do
 		node_stop $n
