@@ -55,8 +55,8 @@ void scan_leave(struct scan *s);		/* an open one */
 /* ---- the formats; what is wrong is in s->why ---- */
 
 /*
- * Halves of surrogate pairs, as JavaScript writes them into text, become U+FFFD in place.  Where
- * the fault is in *at.
+ * Halves of surrogate pairs, as JavaScript writes them into text, become U+FFFD in place, and a
+ * mark of byte order in front becomes blanks.  Where the fault is in *at.
  */
 void scan_json(struct scan *s, char *p, size_t n, size_t *at);
 void scan_packed(struct scan *s, uint8_t *p, size_t n);

@@ -254,12 +254,21 @@ step(struct text *t, enum due due)
 	return (t->s->depth > inside ? FIRST : COMMA);
 }
 
+/* The mark of byte order, as some editors and shells write it, becomes blanks. */
+static void
+pass_mark(struct text *t)
+{
+	if (t->end - t->at >= 3 && memcmp(t->at, "\xef\xbb\xbf", 3) == 0)
+		memset(t->at, ' ', 3);
+}
+
 void
 scan_json(struct scan *s, char *p, size_t n, size_t *at)
 {
 	struct text	t = { s, p, p + n };
 	enum due	due = ITEM;
 
+	pass_mark(&t);
 	space(&t);
 	if (peek(&t) != '{' && peek(&t) != '[')
 		scan_fault(s, "'{' is expected");

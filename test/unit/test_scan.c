@@ -183,6 +183,25 @@ test_the_same_in_binary(void **state)
 	scan_end(&s);
 }
 
+static void
+test_mark_of_byte_order(void **state)
+{
+	char		 text[] = "\xef\xbb\xbf{\"operation\":\"a\"}", twice[] = "\xef\xbb\xbf\xef\xbb\xbf{}";
+	struct scan	 s;
+	char		*err = NULL;
+	json_t		*v;
+
+	assert_null(look(FORMAT_JSON, &s, text, sizeof(text) - 1));
+	v = format_read(FORMAT_JSON, text, sizeof(text) - 1, 4, &err);
+	assert_string_equal(json_string_value(json_object_get(v, "operation")), "a");
+	json_decref(v);
+	scan_end(&s);
+	err = look(FORMAT_JSON, &s, twice, sizeof(twice) - 1);
+	assert_non_null(err);
+	free(err);
+	scan_end(&s);
+}
+
 /* U+FFFD for each half of a pair that stands alone; pairs stay. */
 static void
 test_single_surrogates(void **state)
@@ -263,6 +282,7 @@ main(void)
 		cmocka_unit_test(test_keeps_what_comes_late),
 		cmocka_unit_test(test_the_same_in_binary),
 		cmocka_unit_test(test_only_text_is_mended),
+		cmocka_unit_test(test_mark_of_byte_order),
 		cmocka_unit_test(test_single_surrogates),
 	};
 
