@@ -22,7 +22,8 @@ struct named {
 	char		*key;		/* "database\0table" */
 	size_t		 klen;
 	struct table	*table;
-	UT_hash_handle	 hh;
+	uint32_t	 id;		/* the table's */
+	UT_hash_handle	 hh, hh_id;
 };
 
 struct database {
@@ -32,9 +33,7 @@ struct database {
 
 struct catalog {
 	pthread_rwlock_t lock;
-	struct named	*tables;
-	struct table	**by_id;
-	size_t		 nby_id;
+	struct named	*tables, *by_id;	/* the same */
 	struct database	*databases;
 	uint32_t	 last_id;
 	uint64_t	 made_us;
@@ -55,6 +54,25 @@ static const struct {
 	{ SYS_STATUS, "hdb_status", "id", { "status" } },
 };
 
+static struct named *
+find_id(const struct catalog *c, uint32_t id)
+{
+	struct named *e;
+
+	HASH_FIND(hh_id, c->by_id, &id, sizeof(id), e);
+	return (e);
+}
+
+/* Ids are far apart, as they are made of the time. */
+static void
+put_id(struct catalog *c, struct named *e, uint32_t id)
+{
+	if (find_id(c, e->id) == e)
+		HASH_DELETE(hh_id, c->by_id, e);
+	e->id = id;
+	HASH_ADD(hh_id, c->by_id, id, sizeof(e->id), e);
+}
+
 static void
 put_table(struct catalog *c, struct table *t)
 {
@@ -74,14 +92,7 @@ put_table(struct catalog *c, struct table *t)
 		free(key);
 	table_unref(e->table);
 	e->table = t;
-	if (t->id >= c->nby_id) {
-		size_t n = t->id + 64;
-
-		c->by_id = xrealloc(c->by_id, n * sizeof(*c->by_id));
-		memset(c->by_id + c->nby_id, 0, (n - c->nby_id) * sizeof(*c->by_id));
-		c->nby_id = n;
-	}
-	c->by_id[t->id] = t;
+	put_id(c, e, t->id);
 	if (t->id > c->last_id)
 		c->last_id = t->id;
 }
@@ -142,10 +153,11 @@ load_attr(struct catalog *c, struct rd r, const uint8_t *v, size_t vlen)
 {
 	uint32_t table = rd_be32(&r);
 	uint32_t id = rd_be32(&r);
+	struct named *e = find_id(c, table);
 
-	if (!rd_done(&r) || id > UINT16_MAX || table >= c->nby_id || c->by_id[table] == NULL)
+	if (!rd_done(&r) || id > UINT16_MAX || e == NULL)
 		return (-1);
-	return (table_decode_attr(c->by_id[table], (uint16_t)id, v, vlen));
+	return (table_decode_attr(e->table, (uint16_t)id, v, vlen));
 }
 
 static int
@@ -200,15 +212,15 @@ catalog_load(struct store *s, char **err)
 {
 	struct catalog *c = xcalloc(1, sizeof(*c));
 	struct store_iter *it;
+	struct named *e, *tmp;
 	int rc = 0;
 
 	pthread_rwlock_init(&c->lock, NULL);
 	it = store_iter_new(s, NULL, CF_META, NULL, 0, NULL, 0);
 	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it))
 		rc = load_one(c, s, it, err);
-	for (size_t i = 0; i < c->nby_id; i++)
-		if (c->by_id[i] != NULL)
-			table_stored(c->by_id[i]);
+	HASH_ITER(hh, c->tables, e, tmp)
+		table_stored(e->table);
 	if (rc == 0 && store_iter_failed(it)) {
 		*err = xasprintf("store: the catalog cannot be read");
 		rc = -1;
@@ -231,6 +243,7 @@ catalog_free(struct catalog *c)
 
 	if (c == NULL)
 		return;
+	HASH_CLEAR(hh_id, c->by_id);
 	HASH_ITER(hh, c->tables, e, etmp) {
 		HASH_DEL(c->tables, e);
 		table_unref(e->table);
@@ -242,7 +255,6 @@ catalog_free(struct catalog *c)
 		free(d->name);
 		free(d);
 	}
-	free(c->by_id);
 	pthread_rwlock_destroy(&c->lock);
 	free(c);
 }
@@ -276,11 +288,12 @@ catalog_get(struct catalog *c, const char *database, const char *table)
 struct table *
 catalog_by_id(struct catalog *c, uint32_t id)
 {
-	struct table *t = NULL;
+	struct named *e;
+	struct table *t;
 
 	pthread_rwlock_rdlock(&c->lock);
-	if (id < c->nby_id && c->by_id[id] != NULL)
-		t = table_ref(c->by_id[id]);
+	e = find_id(c, id);
+	t = e != NULL ? table_ref(e->table) : NULL;
 	pthread_rwlock_unlock(&c->lock);
 	return (t);
 }
@@ -374,18 +387,15 @@ catalog_put(struct catalog *c, struct table *t)
 void
 catalog_drop(struct catalog *c, uint32_t id)
 {
-	struct named *e, *tmp;
+	struct named *e;
 
 	pthread_rwlock_wrlock(&c->lock);
-	HASH_ITER(hh, c->tables, e, tmp) {
-		if (e->table->id != id)
-			continue;
+	if ((e = find_id(c, id)) != NULL) {
+		HASH_DELETE(hh_id, c->by_id, e);
 		HASH_DEL(c->tables, e);
-		c->by_id[id] = NULL;
 		table_unref(e->table);
 		free(e->key);
 		free(e);
-		break;
 	}
 	pthread_rwlock_unlock(&c->lock);
 }
