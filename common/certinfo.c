@@ -2,6 +2,7 @@
 
 #include "certinfo.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -160,4 +161,54 @@ certinfo_ends(const char *path)
 	BIO_free(in);
 	ERR_clear_error();
 	return (first);
+}
+
+#define HOST_CHARS	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._*"
+
+/* NULL: it names no host. */
+static json_t *
+host_text(const GENERAL_NAME *name)
+{
+	const ASN1_STRING	*s = name->type == GEN_DNS || name->type == GEN_IPADD ? name->d.ia5 : NULL;
+	int			 len = s != NULL ? ASN1_STRING_length(s) : 0;
+	const unsigned char	*at = s != NULL ? ASN1_STRING_get0_data(s) : NULL;
+	char			 text[INET6_ADDRSTRLEN];
+	int			 i;
+
+	if (len == 0)
+		return (NULL);
+	if (name->type == GEN_IPADD)
+		return (len != 4 && len != 16 ? NULL : json_string(inet_ntop(len == 4 ? AF_INET :
+		    AF_INET6, at, text, sizeof(text))));
+	for (i = 0; i < len; i++)
+		if (at[i] == '\0' || strchr(HOST_CHARS, at[i]) == NULL)
+			return (NULL);
+	return (json_stringn((const char *)at, (size_t)len));
+}
+
+static json_t *
+names_of(const X509 *cert)
+{
+	GENERAL_NAMES	*names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	json_t		*list = json_array(), *text;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+		if ((text = host_text(sk_GENERAL_NAME_value(names, i))) != NULL)
+			json_array_append_new(list, text);
+	GENERAL_NAMES_free(names);
+	return (list);
+}
+
+json_t *
+certinfo_names(const char *path)
+{
+	FILE	*file = fopen(path, "re");
+	X509	*cert = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+	json_t	*list = cert != NULL ? names_of(cert) : json_array();
+
+	if (file != NULL)
+		fclose(file);
+	X509_free(cert);
+	ERR_clear_error();
+	return (list);
 }

@@ -15,4 +15,8 @@ int64_t certinfo_ends(const char *path);
 /* The same of a text; an empty list when there are none in it. */
 json_t *certinfo_text(const char *pem);
 
+/* The hosts that the first of them names, as texts: those that are names or addresses, in its
+ * order; [] when there are none.  New reference. */
+json_t *certinfo_names(const char *path);
+
 #endif

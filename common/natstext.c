@@ -171,3 +171,13 @@ natstext_url(const char *host, int64_t port)
 	buf_u8(&b, 0);
 	return ((char *)buf_take(&b, NULL));
 }
+
+char *
+natstext_host_port(const char *host, int64_t port)
+{
+	struct buf b = { 0 };
+
+	add_host_port(&b, host, port);
+	buf_u8(&b, 0);
+	return ((char *)buf_take(&b, NULL));
+}

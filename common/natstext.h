@@ -36,6 +36,8 @@ void natstext_route_url(struct buf *b, const struct settings *s, const char *sch
 
 /* A wildcard address is one to listen on, not one to dial: then it is loopback. */
 const char *natstext_dialled(const char *host);
+/* "host:port", with brackets where they are needed; caller frees. */
+char *natstext_host_port(const char *host, int64_t port);
 /* "nats://host:port" to dial; caller frees. */
 char *natstext_url(const char *host, int64_t port);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "advertise.h"
 #include "cert.h"
 #include "crypto.h"
 #include "hubconf.h"
@@ -186,11 +187,13 @@ new_server(struct hub *h)
 
 	return (natsd_new(h->svc->base, &o));
 }
+
 static char *
 server_text(const struct hub *h, const struct settings *s, int live)
 {
 	struct hubconf_run run = {
-		.instance = h->instance, .sys_password = h->sys_password, .dir = h->dir,
+		.instance = h->instance, .sys_password = h->sys_password,
+		.advertise = h->advertise, .dir = h->dir,
 	};
 
 	return (hubconf_text(s, &run, live));
@@ -228,6 +231,27 @@ fixed_part(const struct hub *h, const struct settings *s)
 	free(text);
 	free(url);
 	return (all);
+}
+
+/* Where certificates are verified, others have to dial it by a name that its own has. */
+static void
+name_itself(struct hub *h)
+{
+	const struct conf	*c = h->set->conf;
+	const char		*set = conf_str(c, HUB_CLUSTER_ADVERTISE);
+	char			*why = NULL;
+
+	free(h->advertise);
+	h->advertise = NULL;
+	if (h->set->insecure || (set != NULL && *set != '\0'))
+		return;
+	h->advertise = advertise_name(h->set->cert, conf_str(c, HUB_CLUSTER_HOST), &why);
+	if (h->advertise != NULL)
+		log_info("hub: others are told its name %s, which its certificate has", h->advertise);
+	else if (why != NULL)
+		log_warnx("hub: %s: others that are told of it will not trust it; set "
+		    "clustering.hubServer.cluster.network.advertise", why);
+	free(why);
 }
 
 static void
@@ -281,6 +305,8 @@ apply(struct hub *h, struct settings *s)
 	}
 	if (lost)
 		natsd_pause(h->server, FORGET_MS);
+	if (changed)
+		name_itself(h);
 	run_server(h, changed || lost);
 	set_error(h, NULL);
 	if (changed)
@@ -457,6 +483,7 @@ hub_stop(struct hub *h)
 	json_decref(h->doubled);
 	json_decref(h->conflicts);
 	free(h->reported);
+	free(h->advertise);
 	free(h->error);
 	free(h->dir);
 	free(h);

@@ -26,6 +26,7 @@ struct hub {
 	char			 sys_password[2 * SECRET_LEN + 1];	/* both made at the start */
 	char			 instance[2 * INSTANCE_LEN + 1];
 	struct natsd		*server;
+	char			*advertise;	/* its name out of the certificate, or NULL */
 	int			 new_certs;	/* its routes are to get some */
 	char			*error;		/* why its settings are of no use; NULL: they are */
 	struct nats		*hub, *leaf;	/* our connections to the two servers */

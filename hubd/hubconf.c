@@ -99,21 +99,34 @@ add_routes(struct buf *b, const struct settings *s)
 	json_decref(list);
 }
 
+/* Where others are told to reach it. */
 static void
-add_cluster(struct buf *b, const struct settings *s, const char *open_dir, int live)
+add_advertise(struct buf *b, const struct settings *s, const struct hubconf_run *run, int live)
 {
-	const char *advertise = conf_str(s->conf, HUB_CLUSTER_ADVERTISE);
+	const char	*set = conf_str(s->conf, HUB_CLUSTER_ADVERTISE);
+	char		*own;
 
+	if (set != NULL && *set != '\0')
+		natstext_string(b, "advertise", set);
+	else if (live && run->advertise != NULL) {
+		own = natstext_host_port(run->advertise, conf_int(s->conf, HUB_CLUSTER_PORT));
+		natstext_string(b, "advertise", own);
+		free(own);
+	}
+}
+
+static void
+add_cluster(struct buf *b, const struct settings *s, const struct hubconf_run *run, int live)
+{
 	buf_addf(b, "cluster {\n");
 	natstext_string(b, "name", conf_str(s->conf, HUB_CLUSTER_NAME));
 	natstext_address(b, s->conf, HUB_CLUSTER_HOST, HUB_CLUSTER_PORT);
-	if (advertise != NULL && *advertise != '\0')
-		natstext_string(b, "advertise", advertise);
+	add_advertise(b, s, run, live);
 	/* Clients stay on their own node. */
 	buf_addf(b, "no_advertise: true\nauthorization {\n");
 	natstext_user(b, s);
 	buf_addf(b, "timeout: 5\n}\n");
-	add_route_tls(b, s, open_dir);
+	add_route_tls(b, s, run->dir);
 	if (live)
 		add_routes(b, s);
 	buf_addf(b, "}\n");
@@ -133,7 +146,7 @@ hubconf_text(const struct settings *s, const struct hubconf_run *run, int live)
 	buf_addf(&b, "lame_duck_grace_period: \"1s\"\nlame_duck_duration: \"30s\"\n");
 	if (live)
 		natstext_log_level(&b, s->conf);
-	add_cluster(&b, s, run->dir, live);
+	add_cluster(&b, s, run, live);
 	/* Leafs stay on their own hub as well. */
 	buf_addf(&b, "leafnodes {\n");
 	natstext_address(&b, s->conf, HUB_LEAF_HOST, HUB_LEAF_PORT);

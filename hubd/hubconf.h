@@ -9,12 +9,13 @@
 struct hubconf_run {
 	const char	*instance;	/* makes the server's name unique */
 	const char	*sys_password;
+	const char	*advertise;	/* its name unless one is configured; NULL: none */
 	const char	*dir;		/* with route.key, route.crt, route-ca.crt */
 };
 
 /*
  * nats-server's configuration; caller frees.  Without `live` it lacks what the
- * server can take over by a reload (routes, log level): two such texts that
+ * server can take over by a reload (routes, log level, run->advertise): two such texts that
  * differ mean a restart.
  */
 char *hubconf_text(const struct settings *s, const struct hubconf_run *run, int live);

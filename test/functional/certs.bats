@@ -150,6 +150,34 @@ warns_no_more()	# warns_no_more NODE PORT
 	node_stop elsewhere
 }
 
+named()		# named NODE...: nodes whose certificates have a name only, and that advertise nothing
+{
+	local n
+
+	for n in "$@"; do
+		certificate ours "$n" serverAuth,clientAuth DNS:localhost
+		# shellcheck disable=SC2046 # words
+		node_make "$n" $(tls ours "$n")
+		sed -i '/advertise:/d' "$HL_T/nodes/$n/hubleaf.yaml"
+		node_run "$n"
+		wait_until 20 node_ready "$n"
+	done
+}
+
+@test "certificates with names only: the mesh goes on by them where it was told of addresses" {
+	named east west
+	# They know n1 alone, and each other from it.
+	route east n1
+	route west n1
+	wait_until 15 reaches n1 east
+	wait_until 15 reaches n1 west
+	wait_until 10 reaches east west
+	wait_until 10 reaches west east
+	log_says east "hub: others are told its name localhost, which its certificate has"
+	node_stop east
+	node_stop west
+}
+
 @test "a leaf route over them" {
 	certs_node edge ours edge
 	leaf_route edge n1

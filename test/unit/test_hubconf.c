@@ -19,16 +19,17 @@ static const char tls[] =
 
 /* NULL: none. */
 struct opts {
-	const char *node, *user, *password, *routes, *ca, *insecure, *level, *enabled;
+	const char *node, *user, *password, *routes, *ca, *insecure, *level, *enabled, *advertise, *advertise_set;
 };
 
 static json_t *
 tree(const struct opts *o)
 {
 	char	*routes = xasprintf("{\"clustering\":{\"enabled\":true,\"nodeName\":\"%s\","
-		    "\"logLevel\":\"%s\",\"hubServer\":{\"cluster\":{\"network\":{\"routes\":%s}}}}}",
+		    "\"logLevel\":\"%s\",\"hubServer\":{\"cluster\":{\"network\":{\"routes\":%s%s}}}}}",
 		    o->node, o->level != NULL ? o->level : "info",
-		    o->routes != NULL ? o->routes : "[]");
+		    o->routes != NULL ? o->routes : "[]",
+		    o->advertise_set != NULL ? o->advertise_set : "");
 	json_t	*config = json_loads(routes, 0, NULL);
 
 	free(routes);
@@ -63,7 +64,8 @@ read_settings(const struct opts *o, char **err)
 static char *
 text_of(const struct opts *o, int live)
 {
-	static const struct hubconf_run	 run = { "1f9c22ab", "syspw", "/var/h" };
+	struct hubconf_run		 run = { .instance = "1f9c22ab", .sys_password = "syspw",
+					    .advertise = o->advertise, .dir = "/var/h" };
 	char				*err = NULL, *text;
 	struct settings			*s = read_settings(o, &err);
 
@@ -134,6 +136,20 @@ test_routes(void **state)
 
 	has(&o, "\"nats-route://clu%40ster:a%2Fb%3Ac%25%22%C3%A4@h2:9932\"\n");
 	has(&o, "@[::1]:1\"\n");
+}
+
+static void
+test_advertise(void **state)
+{
+	struct opts o = { .node = "n1", .user = "u", .password = "p", .advertise = "n1.example" };
+
+	has(&o, "port: 9932\nadvertise: \"n1.example:9932\"\n");
+	o.advertise = "2001:db8::1";
+	has(&o, "\nadvertise: \"[2001:db8::1]:9932\"\n");
+	/* What is configured goes before it. */
+	o.advertise_set = ",\"advertise\":\"gate:1\"";
+	has(&o, "\nadvertise: \"gate:1\"\n");
+	lacks(&o, "2001");
 }
 
 /* A route is a place, not a way to write into the configuration. */
@@ -313,6 +329,7 @@ main(void)
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_advertise),
 		cmocka_unit_test(test_bad_routes),
 		cmocka_unit_test(test_what_is_live),
 		cmocka_unit_test(test_settings),
