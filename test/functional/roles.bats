@@ -250,7 +250,7 @@ case_answers()
 
 @test "every operation has a case, and every case an operation" {
 	[ "$(operations | wc -l)" -gt 60 ]
-	diff <(operations | cut -d' ' -f1 | sort) <(cases_of_all | cut -f1 | sort -u)
+	diff <(operations | cut -d' ' -f1 | sort) <({ cases_of_all | cut -f1; echo renew_node_id; } | sort -u)
 }
 
 own_pem()	# own_pem NEWLINE: the node's certificate with this for the ends of its lines
@@ -331,6 +331,11 @@ wrong_cases()
 		}
 	done 3<"$HL_T/asked.root" 4<"$HL_T/filters" 5<"$HL_T/answered.root"
 	[ "$failed" = 0 ]
-	# The last one was to restart.
+	# The last one was to restart, and so does this one.
+	wait_until 20 node_ready n1
+	for user in clu builder reader partial; do
+		HL_USER=$user HL_PASSWORD=$user-pw refused n1 403 '{"operation":"renew_node_id"}' "Operation 'renewNodeId' is restricted"
+	done
+	HL_USER=root HL_PASSWORD=root-pw ok n1 '{"operation":"renew_node_id"}' '.message | startswith("This node gets the id ")'
 	wait_until 20 node_ready n1
 }
