@@ -109,13 +109,15 @@ is_of_tls(enum conf_key key)
 	}
 }
 
-/* Files that the next start would refuse are refused now.  -1 with *err. */
+/* Files and addresses that the next start would refuse are refused now.  -1 with *err. */
 static int
-check_files(const struct conf *old, const struct conf *new, char **err)
+check_start(const struct conf *old, const struct conf *new, char **err)
 {
 	char *warnings = NULL;
 	int rc = 0, changed = 0;
 
+	if (!conf_equal(old, new, API_HOST) && http_can_listen(conf_str(new, API_HOST), err) == -1)
+		return (-1);
 	for (int i = 0; i < CONF_KEYS; i++)
 		changed |= is_of_tls((enum conf_key)i) && !conf_equal(old, new, (enum conf_key)i);
 	if (changed)
@@ -144,7 +146,7 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 			json_array_append_new(conf_change(key) == CONF_LIVE ? live : restart,
 			    json_string(conf_name(key)));
 	}
-	if (status == 200 && (conf_check(new, err) == -1 || check_files(o->set, new, err) == -1))
+	if (status == 200 && (conf_check(new, err) == -1 || check_start(o->set, new, err) == -1))
 		status = 400;
 	else if (status == 200 && json_array_size(live) + json_array_size(restart) > 0) {
 		if (conf_save(new, err) == -1)

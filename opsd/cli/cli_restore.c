@@ -246,6 +246,18 @@ remove_beside(struct restore *r)
 			nftw(r->parts[i].beside, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* It cannot get another name: said before anything is moved. */
+static int
+is_mount_point(const char *path)
+{
+	char *above = xasprintf("%s/..", path);
+	struct stat st, up;
+	int is = stat(path, &st) == 0 && stat(above, &up) == 0 && st.st_dev != up.st_dev;
+
+	free(above);
+	return (is);
+}
+
 /* Every place, and where what is there goes: under a name that sorts by time. */
 static void
 name_places(struct restore *r)
@@ -281,6 +293,10 @@ find_places(struct restore *r, const struct conf *conf)
 	r->parts[KEYS] = (struct part){ .in_tar = "keys/", .path = conf_path(conf, "keys") };
 	r->parts[SERVERS] = (struct part){ .in_tar = "", .path = conf_path(conf, "clustering") };
 	r->parts[STORE] = (struct part){ .in_tar = "database/", .path = xstrdup(store) };
+	for (int i = 0; i < PARTS; i++)
+		if (is_mount_point(r->parts[i].path))
+			return (says("%s: a file system is mounted there: unmount it, and move the "
+			    "store onto it after the restore", r->parts[i].path));
 	name_places(r);
 	return (0);
 }

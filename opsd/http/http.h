@@ -10,6 +10,11 @@
  */
 struct http;
 
+/*
+ * Whether a node could listen on all of these (operationsApi.network.host) at once; -1 with *err.
+ * Looks names up.
+ */
+int http_can_listen(const char *hosts, char **err);
 struct http *http_start(struct ops *ops, char **err);	/* NULL with *err */
 /* Connections, and requests in progress with this one, of the server that has r. */
 void http_count(const struct request *r, int *connections, int *requests);

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
+#include "http.h"
 #include "http_priv.h"
 #include "log.h"
 #include "mem.h"
@@ -146,8 +147,13 @@ is_not_here(const struct addrinfo *ai)
 	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL));
 }
 
+/* Whoever wants an address; -1 with errno. */
+struct taker {
+	int	(*take)(struct taker *t, const struct addrinfo *ai);
+};
+
 static int
-listen_host(struct http *h, enum way way, const char *host, int64_t port, char **err)
+each_of_host(const char *host, int64_t port, struct taker *t, char **err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE |
 	    AI_NUMERICSERV }, *list = NULL, *ai;
@@ -156,12 +162,12 @@ listen_host(struct http *h, enum way way, const char *host, int64_t port, char *
 
 	snprintf(text, sizeof(text), "%d", (int)port);
 	if ((rc = getaddrinfo(host, text, &hints, &list)) != 0) {
-		*err = xasprintf("operations API: %s: %s", host, gai_strerror(rc));
+		*err = xasprintf("operationsApi.network.host: %s: %s", host, gai_strerror(rc));
 		return (-1);
 	}
 	for (ai = list; ai != NULL; ai = ai->ai_next)
-		if (listen_all_threads(h, way, ai) == -1 && !is_not_here(ai)) {
-			*err = xasprintf("operations API: %s port %d: %s", host, (int)port,
+		if (t->take(t, ai) == -1 && !is_not_here(ai)) {
+			*err = xasprintf("operationsApi.network.host: %s port %d: %s", host, (int)port,
 			    strerror(errno));
 			break;
 		}
@@ -169,20 +175,93 @@ listen_host(struct http *h, enum way way, const char *host, int64_t port, char *
 	return (ai != NULL ? -1 : 0);
 }
 
+static int
+each_address(const char *hosts, int64_t port, struct taker *t, char **err)
+{
+	char *copy = xstrdup(hosts), *rest = copy, *host;
+	int rc = 0, n = 0;
+
+	while (rc == 0 && (host = strsep(&rest, ", ")) != NULL)
+		if (*host != '\0') {
+			rc = each_of_host(host, port, t, err);
+			n++;
+		}
+	free(copy);
+	if (n == 0) {
+		*err = xasprintf("operationsApi.network.host: there is no address to listen on");
+		rc = -1;
+	}
+	return (rc);
+}
+
+struct listening {
+	struct taker	 taker;		/* first */
+	struct http	*http;
+	enum way	 way;
+};
+
+static int
+take_listener(struct taker *t, const struct addrinfo *ai)
+{
+	struct listening *l = (struct listening *)t;
+
+	return (listen_all_threads(l->http, l->way, ai));
+}
+
 int
 listen_tcp(struct http *h, enum way way, const char *hosts, int64_t port, char **err)
 {
-	char *copy = xstrdup(hosts), *rest = copy, *host;
-	int rc = 0;
+	struct listening l = { .taker.take = take_listener, .http = h, .way = way };
 
-	while (rc == 0 && (host = strsep(&rest, ", ")) != NULL)
-		if (*host != '\0')
-			rc = listen_host(h, way, host, port, err);
-	free(copy);
-	if (rc == 0 && h->threads[0].nlisteners == 0) {
-		*err = xasprintf("operations API: there is no address to listen on");
-		rc = -1;
+	return (each_address(hosts, port, &l.taker, err));
+}
+
+/* All of the addresses at once, on a port that nobody has. */
+struct trial {
+	struct taker	 taker;		/* first */
+	int		 fds[LISTENERS_MAX];
+	unsigned	 n;
+	in_port_t	 port;		/* in the network's order; 0: the first one's is to come */
+};
+
+static in_port_t *
+port_of(struct sockaddr *sa)
+{
+	return (sa->sa_family == AF_INET6 ? &((struct sockaddr_in6 *)(void *)sa)->sin6_port :
+	    &((struct sockaddr_in *)(void *)sa)->sin_port);
+}
+
+static int
+take_trial(struct taker *t, const struct addrinfo *ai)
+{
+	struct trial *trial = (struct trial *)t;
+	struct sockaddr_storage at;
+	socklen_t n = sizeof(at);
+	int fd;
+
+	/* HTTP and HTTPS each, and the domain socket. */
+	if (trial->n == (LISTENERS_MAX - 1) / 2) {
+		errno = E2BIG;
+		return (-1);
 	}
+	*port_of(ai->ai_addr) = trial->port;
+	if ((fd = bound(ai, 0)) == -1)
+		return (-1);
+	trial->fds[trial->n++] = fd;
+	if (listen(fd, 1) == -1 || getsockname(fd, (struct sockaddr *)&at, &n) == -1)
+		return (-1);
+	trial->port = *port_of((struct sockaddr *)&at);
+	return (0);
+}
+
+int
+http_can_listen(const char *hosts, char **err)
+{
+	struct trial trial = { .taker.take = take_trial };
+	int rc = each_address(hosts, 0, &trial.taker, err);
+
+	while (trial.n > 0)
+		close(trial.fds[--trial.n]);
 	return (rc);
 }
 

@@ -176,11 +176,18 @@ write_quoted(struct buf *out, const char *s, size_t n)
 	buf_u8(out, '"');
 }
 
+/* In the first line it would say what parts cells. */
+static int
+is_sep(const char *s, size_t n)
+{
+	return (n >= 4 && memcmp(s, "sep=", 4) == 0);
+}
+
 void
 csv_write_name(struct buf *out, const char *s, size_t n)
 {
 	int	quote = n == 0 || s[0] == ' ' || s[n - 1] == ' ' || s[0] == '\t' || s[n - 1] == '\t' ||
-	    (uint8_t)s[0] == 0xef;	/* perhaps a mark of byte order */
+	    (uint8_t)s[0] == 0xef || is_sep(s, n);	/* perhaps a mark of byte order */
 
 	for (size_t i = 0; i < n && !quote; i++)
 		quote = s[i] == ',' || s[i] == '"' || s[i] == '\n' || s[i] == '\r';

@@ -332,6 +332,15 @@ token()		# token NODE: of the administrator's
 	[ "$status" != 0 ]
 	[[ $output == *"run hubleaf restore again"* ]]
 	mv "$HL_T/of-before" "$root/database"
+	# a place that cannot get another name: nothing is moved
+	if mount -t tmpfs none "$root/database" 2>/dev/null; then
+		run cli again restore file="$HL_T/again.tar"
+		umount "$root/database"
+		[ "$status" = 1 ]
+		[[ $output == *"a file system is mounted there"* ]]
+		! ls -d "$root"/keys.before-*
+	fi
+	rm -rf "$root/database.restore"
 	cli again restore file="$HL_T/again.tar"
 	[ ! -e "$root/database.restore" ]
 	ls -d "$root"/database.before-* "$root"/keys.before-*

@@ -200,6 +200,21 @@ two_pairs()	# certificates and keys of a and b in $HL_T/pem
 	done
 }
 
+@test "set_configuration: addresses that the next start could not listen on" {
+	local bad
+
+	node_make n1 CLUSTERING_ENABLED=false
+	node_run n1
+	for bad in '::ffff:127.0.0.1, 127.0.0.1' 'no.such.host.invalid' ',' '127.0.0.1:80' '0.0.0.0, 127.0.0.1' '192.0.2.77'; do
+		refused n1 400 "{\"operation\":\"set_configuration\",\"operationsApi_network_host\":\"$bad\"}" \
+		    "operationsApi.network.host: "
+	done
+	ok n1 '{"operation":"set_configuration","operationsApi_network_host":"127.0.0.1, 127.0.0.2"}'
+	node_stop n1
+	node_run n1
+	ok n1 '{"operation":"get_configuration"}' '.operationsApi.network.host == "127.0.0.1, 127.0.0.2"'
+}
+
 @test "set_configuration: certificates and keys that the next start would refuse" {
 	local f https
 

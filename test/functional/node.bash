@@ -74,7 +74,7 @@ hl_end()
 	}
 	for report in "$HL_T"/nodes/*/?*san.*; do
 		# Its tracer says so of threads that end meanwhile: nothing was found.
-		grep -qsv 'Unable to get registers from thread' "$report" || continue
+		grep -qsvE 'Unable to get registers from thread|thread [0-9]+ was not suspended' "$report" || continue
 		echo "--- $report" >&2
 		head -n 60 "$report" >&2
 		touch "$HL_T/failed"

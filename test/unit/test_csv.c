@@ -343,6 +343,18 @@ text_comes_back(const char *s, size_t n)
 	comes_back(json_stringn(s, n));
 }
 
+/* Unquoted in the first line, it would say what parts cells. */
+static void
+test_name_like_separator(void **state)
+{
+	struct buf b = { 0 };
+
+	csv_write_name(&b, "sep=;", 5);
+	assert_int_equal(b.len, 7);
+	assert_memory_equal(b.data, "\"sep=;\"", 7);
+	buf_free(&b);
+}
+
 static void
 test_text_again(void **state)
 {
@@ -447,6 +459,7 @@ main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_not_utf8),
 		cmocka_unit_test(test_writing),
+		cmocka_unit_test(test_name_like_separator),
 		cmocka_unit_test(test_text_again),
 		cmocka_unit_test(test_any_value_again),
 	};
