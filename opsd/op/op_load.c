@@ -237,6 +237,18 @@ refuse(struct request *r, struct load *l, int status, char *why)
 	load_free(l);
 }
 
+/* What is in a request is UTF-8 already: read as anything else it would be other text. */
+static void
+check_own_encoding(struct faults *f, const json_t *body)
+{
+	const char	*name = json_string_value(json_object_get(body, "encoding"));
+	const char	*found = name != NULL ? charset_find(name) : NULL;
+
+	if (found != NULL && strcmp(found, CHARSET_UTF8) != 0)
+		fault(f, "'encoding' must be utf-8 with 'data', as all of a request is; csv_file_load "
+		    "reads others");
+}
+
 static void
 csv_data_load(struct request *r)
 {
@@ -252,6 +264,7 @@ csv_data_load(struct request *r)
 		fault(&f, "'data' must be a string");
 	else if (json_string_length(data) == 0)
 		fault(&f, "'data' is not allowed to be empty");
+	check_own_encoding(&f, r->body);
 	if ((l = load_new(r, &f)) == NULL)
 		return;
 	/* It may wait long: not in memory. */

@@ -26,7 +26,7 @@
 			    "[{\"id\": 1, \"name\": \"Penny\"}]", "The rows, as objects." }
 #define CSV	{ KIND_TEXT, "delimiter", NULL, "a comma", "\\t", "What parts cells; \\t is a tab." }, \
 	{ KIND_TEXT, "encoding", NULL, "utf-8 or windows-1252, cell by cell", "windows-1252", \
-	    "What the text is in." }, \
+	    "What a file is in; data is utf-8." }, \
 	{ KIND_BOOLEAN, "strict", NULL, "false", "true", \
 	    "Refuse cells beyond the header, and what is not UTF-8." }
 #define ACTION		{ KIND_TEXT, "action", NULL, "insert", "upsert", \

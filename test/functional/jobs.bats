@@ -209,6 +209,8 @@ load_data()
 	refused n1 400 "$with,\"delimiter\":\"ab\"}" "'delimiter' must be one character, no letter, digit or quote"
 	refused n1 400 "$with,\"delimiter\":\"\\\"\"}" "'delimiter' must be one character"
 	refused n1 400 "$with,\"encoding\":\"ebcdic\"}" "'encoding' must be one such as utf-8"
+	refused n1 400 '{"operation":"csv_data_load","database":"dev","table":"folk","data":"id,name\n9,Müller\n","encoding":"windows-1252"}' \
+	    "'encoding' must be utf-8 with 'data'"
 	refused n1 400 "$with,\"strict\":\"maybe\"}" "'strict' must be a boolean"
 }
 
