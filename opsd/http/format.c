@@ -393,6 +393,15 @@ format_scalar(enum format f, struct buf *out, const struct scalar *sc)
 		value_text_scalar(out, sc);
 }
 
+/* A scalar is for comparing, and has one zero; what is stored has two. */
+static int
+is_negative_zero(const uint8_t *p, size_t n)
+{
+	static const uint8_t	packed[] = { 0xcb, 0x80, 0, 0, 0, 0, 0, 0, 0 };
+
+	return (n == sizeof(packed) && memcmp(p, packed, n) == 0);
+}
+
 void
 format_stored(enum format f, struct buf *out, const uint8_t *p, size_t n)
 {
@@ -403,7 +412,7 @@ format_stored(enum format f, struct buf *out, const uint8_t *p, size_t n)
 		value_text(out, p, n);
 	else if (f == FORMAT_MSGPACK)
 		buf_add(out, p, n);
-	else if (value_scalar(&sc, p, n) == 0)
+	else if (!is_negative_zero(p, n) && value_scalar(&sc, p, n) == 0)
 		format_scalar(f, out, &sc);
 	else {
 		if ((v = value_to_json(p, n)) == NULL)

@@ -189,6 +189,7 @@ static void
 test_cells(void **state)
 {
 	check_cell("null", "");
+	check_cell("-0.0", "-0.0");
 	check_cell("\"\"", "\"\"");
 	check_cell("1.50", "1.5");
 	check_cell("true", "true");
