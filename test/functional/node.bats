@@ -294,12 +294,12 @@ seen_by_others()	# seen_by_others NODE
 }
 
 @test "restart_service: a configuration that the HTTP server cannot start with is left" {
-	ok n1 '{"operation":"set_configuration","operationsApi_network_host":"192.0.2.1"}' '.restart | length == 1'
+	ok n1 "{\"operation\":\"set_configuration\",\"operationsApi_network_port\":$(port n1 cluster)}" ".restart | length == 1"
 	ok n1 '{"operation":"restart_service","service":"http_workers"}'
 	id=$(jq -r .job_id <<<"$body")
 	wait_until 10 job_is n1 "$id" ERROR
-	ok n1 '{"operation":"get_configuration"}' '[.pending[].key] | index("operationsApi.network.host")'
-	ok n1 '{"operation":"set_configuration","operationsApi_network_host":"127.0.0.1"}'
+	ok n1 '{"operation":"get_configuration"}' '[.pending[].key] | index("operationsApi.network.port")'
+	ok n1 "{\"operation\":\"set_configuration\",\"operationsApi_network_port\":$(port n1 api)}"
 }
 
 @test "restart_service: servers, daemons, and their configuration" {
