@@ -294,12 +294,20 @@ seen_by_others()	# seen_by_others NODE
 }
 
 @test "restart_service: a configuration that the HTTP server cannot start with is left" {
-	ok n1 "{\"operation\":\"set_configuration\",\"operationsApi_network_port\":$(port n1 cluster)}" ".restart | length == 1"
+	local taken serving
+
+	taken=$(hl_ports)
+	"$HL_BUILD/test/functional/serve" "$taken" </dev/null >/dev/null 2>&1 3>&- &
+	serving=$!
+	disown $serving
+	wait_until 10 curl -s -o /dev/null "http://127.0.0.1:$taken/csv"
+	ok n1 "{\"operation\":\"set_configuration\",\"operationsApi_network_port\":$taken}" '.restart | length == 1'
 	ok n1 '{"operation":"restart_service","service":"http_workers"}'
 	id=$(jq -r .job_id <<<"$body")
 	wait_until 10 job_is n1 "$id" ERROR
 	ok n1 '{"operation":"get_configuration"}' '[.pending[].key] | index("operationsApi.network.port")'
 	ok n1 "{\"operation\":\"set_configuration\",\"operationsApi_network_port\":$(port n1 api)}"
+	kill "$serving"
 }
 
 @test "restart_service: servers, daemons, and their configuration" {
