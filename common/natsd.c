@@ -88,6 +88,13 @@ start_after_pause(struct natsd *d)
 	natsd_arm(d, pause);
 }
 
+/* More than once, and not ready since: what stops it is still there. */
+static int
+keeps_ending(const struct natsd *d)
+{
+	return (d->backoff > BACKOFF_MIN_MS && d->state != STATE_RUNNING);
+}
+
 /* Our child has ended. */
 static void
 ended(struct natsd *d, int status)
@@ -110,7 +117,7 @@ ended(struct natsd *d, int status)
 	    d->backoff * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : d->backoff * 2;
 	natsd_set_state(d, STATE_BACKOFF);
 	natsd_arm(d, d->backoff);
-	if (was_ready)
+	if (was_ready || keeps_ending(d))
 		d->o.changed(d->o.arg);
 }
 
@@ -394,7 +401,11 @@ natsd_fault(const struct natsd *d)
 {
 	if (d == NULL)
 		return (NULL);
-	return (natsd_is_silent(d) ? "it does not answer" : d->fault);
+	if (natsd_is_silent(d))
+		return ("it does not answer");
+	if (d->fault == NULL && keeps_ending(d))
+		return ("it ends by itself after each start, and is started again: read_log has what it says");
+	return (d->fault);
 }
 
 json_t *

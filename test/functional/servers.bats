@@ -55,6 +55,21 @@ warned()	# warned NODE hub|leaf TEXT
 	no_warnings n2
 }
 
+@test "a server that ends by itself, as its port is taken: said until it stays" {
+	local serving
+
+	node_stop n2
+	"$HL_BUILD/test/functional/serve" "$(port n2 leaf)" </dev/null >/dev/null 2>&1 3>&- &
+	serving=$!
+	disown $serving
+	node_run n2
+	wait_until 15 warned n2 leaf 'ends by itself' || { kill "$serving"; false; }
+	kill "$serving"
+	wait_until 20 node_ready n2
+	wait_until 10 in_network n2 n1
+	wait_until 10 no_warnings n2
+}
+
 @test "a server that hangs is noticed, said, killed and started anew" {
 	local s pid
 
