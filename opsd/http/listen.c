@@ -157,6 +157,7 @@ each_of_host(const char *host, int64_t port, struct taker *t, char **err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE |
 	    AI_NUMERICSERV }, *list = NULL, *ai;
+	const char *why;
 	char text[16];
 	int rc;
 
@@ -167,8 +168,9 @@ each_of_host(const char *host, int64_t port, struct taker *t, char **err)
 	}
 	for (ai = list; ai != NULL; ai = ai->ai_next)
 		if (t->take(t, ai) == -1 && !is_not_here(ai)) {
-			*err = xasprintf("operationsApi.network.host: %s port %d: %s", host, (int)port,
-			    strerror(errno));
+			why = strerror(errno);
+			*err = port == 0 ? xasprintf("operationsApi.network.host: %s: %s", host, why) :
+			    xasprintf("operationsApi.network.host: %s port %d: %s", host, (int)port, why);
 			break;
 		}
 	freeaddrinfo(list);

@@ -6,14 +6,7 @@ load node.bash
 setup()
 {
 	hl_begin
-	node_start n1
-	node_start n2
-	mesh n1 n2
-	make_table n1 t
-	subscribe n1 n2 t
-	insert n1 t '{"id":"first 1"}'
-	insert n2 t '{"id":"first 2"}'
-	same_rows 10 t n1 n2
+	start_pair
 }
 
 setup_file() { :; }

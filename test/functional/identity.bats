@@ -10,14 +10,7 @@ teardown_file() { :; }
 setup()
 {
 	hl_begin
-	node_start n1
-	node_start n2
-	mesh n1 n2
-	make_table n1 t
-	subscribe n1 n2 t
-	insert n1 t '{"id":"first 1"}'
-	insert n2 t '{"id":"first 2"}'
-	same_rows 10 t n1 n2
+	start_pair
 }
 
 teardown()
@@ -29,19 +22,22 @@ teardown()
 	hl_end
 }
 
-# A copy of n1's folder of before two writes that n2 has takes its place.
-put_back()
+# A copy of n1's folder, or of one in it, of before two writes that n2 has takes its place.
+put_back()	# put_back [/FOLDER]
 {
+	local folder
+
+	folder=$(root n1)${1:-}
 	node_stop n1
-	cp -a "$(root n1)" "$HL_T/copy"
+	cp -a "$folder" "$HL_T/copy"
 	node_run n1
 	wait_until 20 node_ready n1
 	insert n1 t '{"id":"lost 1"}'
 	insert n1 t '{"id":"lost 2"}'
 	wait_until 20 has_row n2 t '"lost 2"'
 	node_stop n1
-	rm -rf "$(root n1)"
-	mv "$HL_T/copy" "$(root n1)"
+	rm -rf "$folder"
+	mv "$HL_T/copy" "$folder"
 }
 
 write_four()	# write_four: before n2 can have told what it has
@@ -93,16 +89,7 @@ has_all()	# on both: what was there, what was lost, what is new
 }
 
 @test "the store alone put back: the stream knows more" {
-	node_stop n1
-	cp -a "$(root n1)/database" "$HL_T/copy"
-	node_run n1
-	wait_until 20 node_ready n1
-	insert n1 t '{"id":"lost 1"}'
-	insert n1 t '{"id":"lost 2"}'
-	wait_until 20 has_row n2 t '"lost 2"'
-	node_stop n1
-	rm -rf "$(root n1)/database"
-	mv "$HL_T/copy" "$(root n1)/database"
+	put_back /database
 	node_run n1
 	write_four
 	has_all

@@ -571,6 +571,18 @@ ids()		# ids NODE TABLE: all keys, sorted
 	    jq -r '.[].id' | LC_ALL=C sort
 }
 
+start_pair()	# n1 and n2, with a table t both ways and a row of each in it
+{
+	node_start n1
+	node_start n2
+	mesh n1 n2
+	make_table n1 t
+	subscribe n1 n2 t
+	insert n1 t '{"id":"first 1"}'
+	insert n2 t '{"id":"first 2"}'
+	same_rows 10 t n1 n2
+}
+
 holds_all()	# holds_all NODE TABLE FILE...: every acknowledged id is there
 {
 	local missing
