@@ -29,26 +29,35 @@ struct sending {
 
 static void op_backup_send_cb(struct request *r, void *arg);
 
+/* Its copy on disk goes, and another may be taken. */
+static void
+copy_done(struct sending *s)
+{
+	if (s->backup == NULL)
+		return;
+	backup_free(s->backup);
+	s->backup = NULL;
+	s->ops->backing_up = 0;
+}
+
 /* On a worker, after the request. */
 static void
 sending_end(void *arg)
 {
 	struct sending *s = arg;
-	struct ops *ops = s->ops;
 
-	backup_free(s->backup);
+	copy_done(s);
 	if (s->why != NULL)
 		task_fail(s->task, "%s: %llu bytes had been sent", s->why,
 		    (unsigned long long)s->sent);
 	else {
-		backup_sent(ops);
+		backup_sent(s->ops);
 		task_message(s->task, "Successfully sent a backup of %llu bytes",
 		    (unsigned long long)s->sent);
 	}
 	task_finish(s->task);
 	buf_free(&s->piece);
 	free(s);
-	ops->backing_up = 0;
 }
 
 /* Nobody can go on with it: the HTTP thread has ended. */
@@ -73,6 +82,9 @@ read_piece(void *arg)
 		s->why = "A file of the copy cannot be read";
 	else
 		task_progress(s->task, &c);
+	/* Who has got the last byte may ask for the next backup. */
+	if (s->last)
+		copy_done(s);
 	if (request_resume(s->r, op_backup_send_cb, s) == -1)
 		orphaned(s);
 }

@@ -125,6 +125,19 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	wait_until 10 last_job_is n1 '.status == "ERROR" and (.message | test("client went away"))'
 }
 
+@test "one after the other: each begins as soon as the one before it is over" {
+	local url i
+
+	url=http://127.0.0.1:$(port n2 api)/
+	for i in {1..40}; do
+		printf 'url = %s\noutput = /dev/null\n' "$url"
+	done >"$HL_T/forty"
+	run --separate-stderr curl -s -K "$HL_T/forty" -u "$HL_USER:$HL_PASSWORD" -H 'Content-Type: application/json' \
+	    -d '{"operation":"get_backup"}' -w '%{http_code}\n'
+	[ "$(sort <<<"$output" | uniq -c | tr -s ' ')" = " 40 200" ]
+	wait_until 10 no_copy n2
+}
+
 @test "what a node that was killed leaves goes at its start" {
 	slow_backup n1
 	node_kill n1 opsd KILL
