@@ -56,6 +56,7 @@ int conf_is_set(const struct conf *c, enum conf_key key);	/* by flag, env, setti
 json_t *conf_tree(const struct conf *c);
 /* Key by dotted or underscored name, any case; -1 when unknown. */
 int conf_find(const char *name);
+int conf_is_section(const char *name);	/* "clustering": keys stand below it */
 /* A time span as CONF_MS takes it; -1: it is none. */
 int64_t conf_ms(const json_t *value);
 /* A key of the peers that this node has not (conf_peers.def); same spellings as conf_find. */

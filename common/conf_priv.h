@@ -28,7 +28,6 @@ struct conf {
 /* Put `v`, which it takes, at a dotted name. */
 void conf_tree_put(json_t *tree, const char *name, json_t *v);
 
-int conf_is_section(const char *name);	/* "clustering": keys stand below it */
 char *conf_upper(const char *name);	/* as in the environment; caller frees */
 
 /* Faults are lines in a buf. */

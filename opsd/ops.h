@@ -63,7 +63,7 @@ char *ops_node_name(struct ops *o);
  * Change the keys of an object, whose names are known: all or nothing.  They are
  * checked, saved, put in force where that needs no restart, and the daemons told.
  * 200, or 400 or 500 with *err, one fault a line.  *report: {"live":[names],"restart":[names]}
- * of those that changed.
+ * of those that changed and are in force, and of those that wait for a restart, changed or not.
  */
 int ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **err);
 /* One key; -1 with *err. */

@@ -126,15 +126,29 @@ check_start(const struct conf *old, const struct conf *new, char **err)
 	return (rc);
 }
 
+/* Says what becomes of a key, with the lock held.  Returns whether it is a change. */
+static int
+report_key(struct ops *o, const struct conf *new, enum conf_key key, json_t *report)
+{
+	int changed = !conf_equal(o->set, new, key);
+	int waits = conf_change(key) != CONF_LIVE && !conf_equal(o->svc->conf, new, key);
+
+	if (waits || changed)
+		json_array_append_new(json_object_get(report, waits ? "restart" : "live"),
+		    json_string(conf_name(key)));
+	return (changed);
+}
+
 int
 ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **err)
 {
-	json_t *live = json_array(), *restart = json_array(), *v;
+	json_t *v;
 	struct conf *new;
 	const char *name;
-	int status = 200;
+	int status = 200, changed = 0;
 
 	*err = NULL;
+	*report = json_pack("{s:[], s:[]}", "live", "restart");
 	pthread_rwlock_wrlock(&o->conf_lock);
 	new = conf_dup(o->set);
 	json_object_foreach((json_t *)(uintptr_t)changes, name, v) {
@@ -142,13 +156,12 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 
 		if (status == 200 && conf_set(new, key, v, err) == -1)
 			status = 400;
-		else if (!conf_equal(o->set, new, key))
-			json_array_append_new(conf_change(key) == CONF_LIVE ? live : restart,
-			    json_string(conf_name(key)));
+		else
+			changed |= report_key(o, new, key, *report);
 	}
 	if (status == 200 && (conf_check(new, err) == -1 || check_start(o->set, new, err) == -1))
 		status = 400;
-	else if (status == 200 && json_array_size(live) + json_array_size(restart) > 0) {
+	else if (status == 200 && changed) {
 		if (conf_save(new, err) == -1)
 			status = 500;
 		else {
@@ -160,7 +173,6 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 	if (new == NULL)
 		cluster_settings(o->cluster);
 	conf_free(new);
-	*report = json_pack("{s:o, s:o}", "live", live, "restart", restart);
 	return (status);
 }
 

@@ -220,11 +220,12 @@ read_anew(struct cert_change *c, json_t *report)
 		int live = (keys[i] == TLS_CERT || keys[i] == TLS_KEY) &&
 		    conf_names(now, keys[i], c->path);
 
-		if (!conf_names(set, keys[i], c->path) || is_said(report, conf_name(keys[i])))
+		if (!conf_names(set, keys[i], c->path))
 			continue;
-		json_array_append_new(json_object_get(report, live ? "live" : "restart"),
-		    json_string(conf_name(keys[i])));
 		reload |= live;
+		if (!is_said(report, conf_name(keys[i])))
+			json_array_append_new(json_object_get(report, live ? "live" : "restart"),
+			    json_string(conf_name(keys[i])));
 	}
 	conf_free(set);
 	conf_free(now);

@@ -55,36 +55,83 @@ get_configuration(struct request *r)
 	reply_json(r, 200, tree);
 }
 
-/* Each by itself: so that all faults are said.  Keys that only peers have are skipped. */
+#define PATH_LONGEST	1000
+
+struct checking {
+	struct conf	*conf;
+	struct faults	*faults;
+	json_t		*changes;	/* by the keys' own names */
+	json_t		*skipped;	/* names that only peers know */
+};
+
+/* Each by itself: so that all faults are said. */
+static void
+check_key(struct checking *c, enum conf_key key, json_t *v)
+{
+	char *err = NULL;
+
+	if (json_object_get(c->changes, conf_name(key)) != NULL)
+		fault(c->faults, "'%s' is given twice", conf_name(key));
+	else if (conf_set(c->conf, key, v, &err) == -1) {
+		fault(c->faults, "%s", err);
+		free(err);
+	} else
+		json_object_set(c->changes, conf_name(key), v);
+}
+
+static void check_section(struct checking *c, const char *name, json_t *section);
+
+static void
+check_setting(struct checking *c, const char *name, json_t *v)
+{
+	int key = conf_find(name);
+
+	if (key != -1)
+		check_key(c, (enum conf_key)key, v);
+	else if (conf_is_peers(name))
+		json_array_append_new(c->skipped, json_string(name));
+	else if (json_is_object(v))
+		check_section(c, name, v);
+	else if (conf_is_section(name))
+		fault(c->faults, "'%.100s' must be an object: keys stand below it", name);
+	else
+		fault(c->faults, "'%.100s' is not a configuration key, the nearest is '%s'", name,
+		    conf_nearest(name));
+}
+
+/* An object is the keys below its name: {"jobs":{"retention":"3d"}} is jobs_retention. */
+static void
+check_section(struct checking *c, const char *name, json_t *section)
+{
+	const char *below;
+	char *path;
+	json_t *v;
+
+	if (json_object_size(section) == 0)
+		fault(c->faults, "'%.100s' is empty: it must have a configuration key", name);
+	json_object_foreach(section, below, v) {
+		path = xasprintf("%s_%s", name, below);
+		if (strlen(path) > PATH_LONGEST)
+			fault(c->faults, "'%.100s...' is nested too deep", path);
+		else
+			check_setting(c, path, v);
+		free(path);
+	}
+}
+
 static void
 check_settings(struct request *r, struct faults *f, json_t *changes, json_t *skipped)
 {
-	struct conf *conf = ops_conf_set(r->ops);
+	struct checking c = { ops_conf_set(r->ops), f, changes, skipped };
 	const char *name;
-	char *err = NULL;
 	json_t *v;
 
-	json_object_foreach(r->body, name, v) {
-		int key = conf_find(name);
-
-		if (strcmp(name, "operation") == 0 || strcmp(name, "hdb_user") == 0)
-			continue;
-		if (key == -1 && conf_is_peers(name))
-			json_array_append_new(skipped, json_string(name));
-		else if (key == -1)
-			fault(f, "'%.100s' is not a configuration key, the nearest is '%s'", name,
-			    conf_nearest(name));
-		else if (json_object_get(changes, conf_name((enum conf_key)key)) != NULL)
-			fault(f, "'%s' is given twice", conf_name((enum conf_key)key));
-		else if (conf_set(conf, (enum conf_key)key, v, &err) == -1) {
-			fault(f, "%s", err);
-			free(err);
-		} else
-			json_object_set(changes, conf_name((enum conf_key)key), v);
-	}
+	json_object_foreach(r->body, name, v)
+		if (strcmp(name, "operation") != 0 && strcmp(name, "hdb_user") != 0)
+			check_setting(&c, name, v);
 	if (f->n == 0 && json_object_size(changes) + json_array_size(skipped) == 0)
 		fault(f, "a configuration key is required");
-	conf_free(conf);
+	conf_free(c.conf);
 }
 
 static void

@@ -189,6 +189,21 @@ pending()	# pending NODE JQ: get_configuration's list
 	ok n1 '{"operation":"get_configuration"}' '.storage.cacheSize == 16777216 and .clustering.statusInterval == 777'
 }
 
+@test "set_configuration: set back to what is in force, a key needs no restart" {
+	node_make n1 CLUSTERING_ENABLED=false
+	node_run n1
+	ok n1 '{"operation":"set_configuration","storage_cacheSize":16777216}' '.restart == ["storage.cacheSize"]'
+	# said again, it still waits
+	ok n1 '{"operation":"set_configuration","storage_cacheSize":"16777216","jobs_retention":"4d"}' \
+	    '.restart == ["storage.cacheSize"] and .live == ["jobs.retention"] and (.message | contains("must restart"))'
+	ok n1 '{"operation":"set_configuration","storage_cacheSize":8388608}' \
+	    '.live == ["storage.cacheSize"] and .restart == [] and .message == "Configuration successfully set."'
+	pending n1 'length == 0'
+	ok n1 '{"operation":"set_configuration","jobs_threads":3}' '.restart == ["jobs.threads"]'
+	ok n1 '{"operation":"set_configuration","jobs_threads":null}' '.live == ["jobs.threads"] and .restart == []'
+	ok n1 '{"operation":"set_configuration","jobs_threads":null}' '.message | endswith("Nothing was changed.")'
+}
+
 two_pairs()	# certificates and keys of a and b in $HL_T/pem
 {
 	local n
@@ -272,6 +287,18 @@ two_pairs()	# certificates and keys of a and b in $HL_T/pem
 	ok n1 '{"operation":"get_configuration"}' '.jobs.retention == "4d" or .jobs.retention == 345600'
 	ok n1 '{"operation":"set_configuration","THREADS_COUNT":4}' '.message ==
 	    "Configuration successfully set. Nothing was changed. Skipped, as this node has no such key: THREADS_COUNT."'
+	# a section as an object is its keys, ours and theirs
+	ok n1 '{"operation":"set_configuration","localStudio":{"enabled":true},"mqtt":{"network":{"port":1883}},
+	    "http":{"port":9926,"cors":true},"jobs":{"retention":"6d"},"logging":{"rotation":{"maxSize":"3M"}}}' \
+	    '.skipped == ["localStudio","mqtt","http_port","http_cors"] and
+	    .live == ["jobs.retention","logging.rotation.maxSize"]'
+	refused n1 400 '{"operation":"set_configuration","http":{"prot":9926},"jobs":{"retention":"7d","threads":"x"}}' \
+	    "'http_prot' is not a configuration key, the nearest is"
+	refused n1 400 '{"operation":"set_configuration","jobs":{}}' "'jobs' is empty"
+	refused n1 400 '{"operation":"set_configuration","jobs":7}' "'jobs' must be an object"
+	refused n1 400 '{"operation":"set_configuration","jobs":{"retention":"7d"},"jobs_retention":"8d"}' 'given twice'
+	refused n1 400 '{"operation":"set_configuration","jobs_retention":{"x":1}}' "'jobs.retention' must be"
+	ok n1 '{"operation":"set_configuration","jobs":{"retention":"4d"}}'
 	# all or nothing
 	refused n1 400 '{"operation":"set_configuration","http_prot":9926,"http_port":1,"jobs_retention":"5d"}' \
 	    "'http_prot' is not a configuration key"
