@@ -131,7 +131,10 @@ apply_define(struct group *g, struct flow *fl, struct txn *t, const struct log_e
 		rc = -1;
 	} else if (table == NULL && !json_is_true(json_object_get(def, "part")) &&
 	    !group_database_dropped(g, db) && stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
-		group_create_table(g, db, name, key, def, "", &why);
+		if (group_create_table(g, db, name, key, def, "", &why) == NULL) {
+			flow_set(g, fl, FLOW_FAILED, "a definition with a name that cannot be");
+			rc = -1;
+		}
 	} else if (table != NULL && flow_other_key(g, fl, table, key, strlen(key))) {
 		rc = -1;
 	} else if (table != NULL) {

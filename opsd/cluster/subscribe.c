@@ -133,8 +133,8 @@ read_offered(const json_t *e, struct offered *o)
 	if (json_unpack((json_t *)e, "{s:s, s:s, s:b, s:b, s:b, s:[I,I], s:I, s:o}", "database",
 	    &o->database, "table", &o->table, "publish", &o->subscribe, "subscribe", &o->publish,
 	    "removed", &o->removed, "stamp", &time, &node, "start_ms", &start, "tables",
-	    &o->tables) == -1 || strcmp(o->database, "system") == 0 || o->database[0] == '\0' ||
-	    o->table[0] == '\0' || strlen(o->database) > 250 || strlen(o->table) > 250)
+	    &o->tables) == -1 || strcmp(o->database, "system") == 0 ||
+	    table_name_fault(o->database) != NULL || table_name_fault(o->table) != NULL)
 		return (-1);
 	o->stamp = (struct stamp){ (uint64_t)time, (uint64_t)node };
 	o->start_ms = (uint64_t)start;
@@ -312,8 +312,8 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o)
 		struct table *mine;
 		int made;
 
-		if (name == NULL || key == NULL || name[0] == '\0' || strlen(name) > 250 ||
-		    strlen(key) > 250 || key[0] == '\0')
+		if (name == NULL || key == NULL || table_name_fault(name) != NULL ||
+		    table_name_fault(key) != NULL)
 			continue;
 		e = peer_effective(p, o->database, strlen(o->database), name, strlen(name));
 		if (e == NULL)

@@ -9,8 +9,6 @@
 #include "right.h"
 #include "user.h"
 
-#define NAME_MAX_BYTES	250
-
 json_t *
 field_either(const json_t *body, const char *name, const char *old)
 {
@@ -22,22 +20,10 @@ field_either(const json_t *body, const char *name, const char *old)
 void
 fault_name(struct faults *f, const char *field, const char *name)
 {
-	size_t	n = strlen(name);
+	const char	*why = table_name_fault(name);
 
-	if (n == 0)
-		fault(f, "'%s' is not allowed to be empty", field);
-	else if (n > NAME_MAX_BYTES)
-		fault(f, "'%s' length must be less than or equal to %d characters long", field,
-		    NAME_MAX_BYTES);
-	else
-		for (size_t i = 0; i < n; i++)
-			if (name[i] < 0x20 || name[i] > 0x7e || name[i] == '/' || name[i] == '`') {
-				fault(f, name[i] == '/' || name[i] == '`' ?
-				    "'%s' names cannot include backticks or forward slashes" :
-				    "'%s' names can only have letters, digits and signs of ASCII, "
-				    "and spaces", field);
-				return;
-			}
+	if (why != NULL)
+		fault(f, "'%s' %s", field, why);
 }
 
 const json_t *

@@ -8,6 +8,7 @@
 #include "key.h"
 #include "mem.h"
 #include "ops.h"
+#include "record.h"
 
 /* Databases, tables and their attributes in a group. */
 
@@ -196,6 +197,15 @@ define_attr(struct group *g, struct table *t, const char *name, const json_t *de
 	return (1);
 }
 
+static int
+attribute_name_ok(const char *name)
+{
+	char	*why = record_name_fault(name);
+
+	free(why);
+	return (why == NULL);
+}
+
 int
 group_add_attrs(struct group *g, struct table *t, const json_t *attributes)
 {
@@ -208,7 +218,7 @@ group_add_attrs(struct group *g, struct table *t, const json_t *attributes)
 
 		if (name == NULL)
 			name = json_string_value(json_object_get(a, "attribute"));
-		if (name != NULL && name[0] != '\0' && strlen(name) <= 250)
+		if (name != NULL && attribute_name_ok(name))
 			changed |= define_attr(g, t, name, a);
 	}
 	return (changed);
@@ -281,6 +291,11 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 
 	if (t != NULL) {
 		*err = "exists";
+		return (NULL);
+	}
+	if (table_name_fault(db) != NULL || table_name_fault(name) != NULL ||
+	    table_name_fault(primary_key) != NULL) {
+		*err = "a name that cannot be";
 		return (NULL);
 	}
 	group_put_database(g, db);

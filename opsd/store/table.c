@@ -196,6 +196,23 @@ table_copy(const struct table *t)
 	return (c);
 }
 
+const char *
+table_name_fault(const char *name)
+{
+	size_t	n = strlen(name);
+
+	if (n == 0)
+		return ("is not allowed to be empty");
+	if (n > TABLE_NAME_MAX)
+		return ("length must be less than or equal to 250 characters long");
+	if (strpbrk(name, "/`") != NULL)
+		return ("names cannot include backticks or forward slashes");
+	for (size_t i = 0; i < n; i++)
+		if (name[i] < 0x20 || name[i] > 0x7e)
+			return ("names can only have letters, digits and signs of ASCII, and spaces");
+	return (NULL);
+}
+
 struct table *
 table_ref(struct table *t)
 {

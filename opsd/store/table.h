@@ -13,6 +13,7 @@
  * A table's definition, immutable and counted: a change makes a new version.  Versions
  * share their stat and the attributes that are alike.  No I/O.
  */
+#define TABLE_NAME_MAX		250	/* bytes */
 #define RESIDENCE_MAX		1000	/* names */
 #define RESIDENCE_NAME_MAX	250	/* bytes of each */
 
@@ -63,6 +64,12 @@ struct table {
 	struct table_stat	*stat;
 	_Atomic int		 refs;	/* the last: all before it is what a copy takes over */
 };
+
+/*
+ * Why no database, table or declared attribute can have that name, to be said after the
+ * field's; NULL: it can.
+ */
+const char *table_name_fault(const char *name);
 
 struct table *table_ref(struct table *t);
 void table_unref(struct table *t);

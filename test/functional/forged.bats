@@ -79,6 +79,31 @@ flows_go_on()
 	flows_go_on again
 }
 
+@test "tables with names that none can have are refused at the door, and none is made" {
+	local name entries i=100 long
+
+	long=$(printf 'x%.0s' {1..251})
+	for name in 'a/b' 'é' 'a\tb' 'a`b' "$long"; do
+		i=$((i + 1))
+		entries=$(entries_of "$(printf '%032x' "$i")" '"ghost"')
+		entries=${entries/'"tables":[]'/'"tables":[{"table":"t","id":1,"head":0,"head_mark":0,"head_ms":0,
+		    "definition":{"primary_key":"id","attributes":[],"declared":false,"audit":true}}]'}
+		connect_nats b
+		printf 'SUB _INBOX.forged.* 1\r\n' >&"$nats"
+		publish hl.req.a.entries _INBOX.forged.1 "${entries/'"dev"'/"\"$name\""}"
+		publish hl.req.a.entries _INBOX.forged.1 "${entries/'"t"'/"\"$name\""}"
+		# A key that cannot be: there is no such table.
+		entries=${entries/'"dev"'/'"new"'}
+		publish hl.req.a.entries _INBOX.forged.1 "${entries/'"id","attr'/"\"$name\",\"attr"}"
+		sleep 0.3
+		told >"$HL_T/told"
+		[ "$(grep -c '"status":400' "$HL_T/told")" = 2 ]
+	done
+	ok a '{"operation":"describe_all"}' 'keys == ["dev"] and (.dev | keys) == ["t"]'
+	ok a '{"operation":"remove_node","node_name":"ghost"}'
+	flows_go_on tables
+}
+
 @test "an answer goes to inboxes only" {
 	local i
 

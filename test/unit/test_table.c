@@ -38,6 +38,25 @@ test_versions_share_attributes(void **state)
 }
 
 static void
+test_a_name_that_cannot_be(void **state)
+{
+	char	 longest[TABLE_NAME_MAX + 2];
+
+	memset(longest, 'n', sizeof(longest));
+	longest[TABLE_NAME_MAX + 1] = '\0';
+	assert_non_null(table_name_fault(longest));
+	longest[TABLE_NAME_MAX] = '\0';
+	assert_null(table_name_fault(longest));
+	assert_null(table_name_fault("a b.c*>~"));
+	assert_non_null(table_name_fault(""));
+	assert_non_null(table_name_fault("a/b"));
+	assert_non_null(table_name_fault("a`b"));
+	assert_non_null(table_name_fault("a\tb"));
+	assert_non_null(table_name_fault("a\x7f"));
+	assert_non_null(table_name_fault("\xc3\xa9"));
+}
+
+static void
 test_a_change_is_the_version_s_own(void **state)
 {
 	static const char *const names[] = { "a", NULL };
@@ -119,6 +138,7 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_versions_share_attributes),
+		cmocka_unit_test(test_a_name_that_cannot_be),
 		cmocka_unit_test(test_a_change_is_the_version_s_own),
 		cmocka_unit_test(test_only_what_is_new_is_stored),
 		cmocka_unit_test(test_comes_back_as_it_was_stored),
