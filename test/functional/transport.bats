@@ -102,6 +102,10 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 	is_error 431 maxHeaderSize
 	raw n1 -d '{}' -H 'Content-Encoding: br'
 	is_error 415
+	raw n1 -H "$BASIC" -d $'{"operation":"search_by_id",\n\t"ids":[1 2]}'
+	is_error 400 "Invalid JSON at line 2, column 11: ',' or ']' is expected"
+	raw n1 -H "$BASIC" -d '{"operation":"describe_all"'
+	is_error 400 "Invalid JSON at line 1, column 28: "
 	run half n1 <<<$'HALLO\r\n\r\n'
 	[[ $output == 'HTTP/1.1 400 '* && $output == *'{"error":'* ]]
 	run half n1 <<<$'GET / HTTP/1.1\r\n\r\n'
