@@ -520,6 +520,13 @@ job_over()
 	as both 403 '{"operation":"delete","database":"dev","table":"dog","ids":[95]}' '.unauthorized_access[0].required_table_permissions == ["delete"]'
 	as both 403 '{"operation":"system_information"}'
 	as both 200 '{"operation":"user_info"}' '.role.role == "ages" and (.roles | map(.role) == ["ages","namer"])'
+	# What one grants in a table does not widen what another lists of it.
+	ok n1 '{"operation":"add_role","role":"filler","permission":{"dev":{"tables":{"dog":{"read":false,"insert":true,"update":false,"delete":false,"attribute_permissions":[]}}}}}'
+	ok n1 '{"operation":"alter_user","username":"both","role":["ages","filler"]}'
+	as both 200 "$(write insert '{"id":97,"age":1,"name":"x"}')"
+	as both 403 "$get[\"name\"]}" '.unauthorized_access[0].required_attribute_permissions ==
+	    [{"attribute_name":"name","required_permissions":["read"]}]'
+	as both 200 "$get[\"*\"]}" '.[0] | has("age") and (has("name") | not)'
 	# One that is limited to operations limits nothing but itself.
 	ok n1 '{"operation":"alter_user","username":"both","role":["watch","namer"]}'
 	as both 200 '{"operation":"system_information","attributes":["time"]}'
@@ -546,7 +553,7 @@ job_over()
 	ok n1 '{"operation":"alter_user","username":"both","role":["reader","super_user"]}'
 	as both 200 '{"operation":"list_users"}'
 	as both 200 '{"operation":"describe_table","database":"dev","table":"secret"}'
-	ok n1 '{"operation":"delete","database":"dev","table":"dog","ids":[95,96]}'
+	ok n1 '{"operation":"delete","database":"dev","table":"dog","ids":[95,96,97]}'
 	ok n1 '{"operation":"drop_user","username":"both"}'
 }
 

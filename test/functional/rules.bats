@@ -88,6 +88,8 @@ csv_row_made()
 	wait_until 10 job_said "line 5: 'n' must be a whole number from"
 	ok n1 '{"operation":"search_by_id","table":"typed","ids":[5,6,7,8],"get_attributes":["id","s","b"]}' \
 	    '. == [{"id":5,"s":"007","b":true},{"id":6,"s":"12","b":false},{"id":7,"s":"true","b":null}]'
+	ok n1 '{"operation":"csv_data_load","table":"typed","data":"id,s\nseven,x\n"}'
+	wait_until 10 job_said "line 2: 'id' must be a whole number from"
 	# keys that are declared numbers are made as such from the first
 	ok n1 '{"operation":"create_table","table":"counting","primary_key":"id","attributes":[{"name":"id","type":"Int"}]}'
 	ok n1 '{"operation":"insert","table":"counting","records":[{"a":1},{"a":2}]}' '.inserted_hashes == [1,2]'
