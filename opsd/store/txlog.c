@@ -13,7 +13,7 @@
 #include "txn.h"
 
 #define STORE_FORMAT	4
-#define LIVES_MAX	4096	/* what older ones wrote can no longer be told apart */
+#define LIVES_MAX	4096	/* whoever stands in an older one, of which no entry is kept, copies */
 #define SMALL_TABLES	256	/* names looked up per read by a linear list */
 
 static void
@@ -220,7 +220,7 @@ life_at(struct txlog *l, uint64_t seq, uint32_t *id)
 	return (low > 0);
 }
 
-/* Of an entry that is not kept any more its life is known. */
+/* Of an entry that is not kept any more its life is known; not even that: nothing is believed. */
 static int
 has_entry(struct txlog *l, uint64_t seq, uint64_t mark)
 {
@@ -235,7 +235,7 @@ has_entry(struct txlog *l, uint64_t seq, uint64_t mark)
 
 		same = log_entry_read(&r, &e) == -1 || e.mark == mark;
 	} else
-		same = !life_at(l, seq, &id) || id == mark >> 32;
+		same = life_at(l, seq, &id) && id == mark >> 32;
 	buf_free(&k);
 	buf_free(&v);
 	return (same);

@@ -48,9 +48,9 @@ void txlog_renew(struct txlog *l, struct store_batch *b, const uint8_t *id, uint
 /* The next entry's seq is in e->seq: its mark.  Commit thread. */
 void txlog_mark(struct txlog *l, struct store_batch *b, struct log_entry *e);
 /*
- * Whether what somebody has of this log is in it, as far as that can be told: the last
- * entry that it has of the table t (NULL: not known which).  Not: the log was put back
- * from an older copy.
+ * Whether what somebody has of this log is in it: the last entry that it has of the table t
+ * (NULL: not known which).  Not: the log was put back from an older copy, or went through so
+ * many lives since then that it cannot be told.
  */
 int txlog_has(struct txlog *l, const struct table *t, uint64_t incarnation, uint64_t seq,
     uint64_t mark);
