@@ -209,6 +209,7 @@ arrival_run(struct group *g, struct job *j)
 	struct table *t = group_table(g, a->r->here);
 	const struct merge_how all = { .from_ms = 0 };
 	struct merged sum = { 0 };
+	struct task_counts c = { 0 };
 	struct rd items = a->an->items;
 	int rc;
 
@@ -221,8 +222,10 @@ arrival_run(struct group *g, struct job *j)
 		return;
 	}
 	rc = merge_rows(g, t, &items, a->an->count, &all, &sum);
-	a->changed = sum.changed;
-	if (rc != 0)
+	c.did = a->changed = sum.changed;
+	if (rc == 0)
+		task_progress_in(a->r->task, g, &c);
+	else
 		job_fail(j, 502, rc == 1 ? "Node '%s' has rows of times that are ahead of this node's "
 		    "clock by more than clustering.maxClockSkew" : "A row of node '%s' cannot be read", a->r->node);
 }
@@ -308,15 +311,12 @@ static int
 take_rows(struct resync *r, const struct answer *an, const struct buf *last)
 {
 	struct arrival a = { .job.run = arrival_run, .job.cost = r->rows.len, .r = r, .an = an };
-	struct task_counts c = { 0 };
 	uint64_t only = count_only_here(r, an, last);
 
 	if (commit(r, &a.job) == -1)
 		return (-1);
 	r->only_here += only;
 	r->copied += a.changed;
-	c.did = a.changed;
-	task_progress(r->task, &c);
 	return (0);
 }
 

@@ -427,3 +427,65 @@ alone()		# alone NODE DATABASE TABLE RECORD...: written while nothing is sent to
 	resync n1 n2 keys t
 	[ "$message" = "ERROR: Table 'keys.t' does not exist on node 'n2'" ]
 }
+
+# ---- resync, cut off ----
+
+differing()	# differing NODE TAG FROM: 8000 rows from that id on
+{
+	command jq -n --arg tag "$2" --argjson from "$3" '{operation: "upsert", database: "dev", table: "cut",
+	    records: [range($from; $from + 8000) | {id: ., tag: $tag, pad: ("\(.) of \($tag) " * 65)}]}' >"$HL_T/rows.json"
+	ok "$1" @"$HL_T/rows.json"
+}
+
+resync_begun()	# n2's from n1: some rows are copied, others are not yet; `id` is its job
+{
+	id=$(ask n2 '{"operation":"resync","node_name":"n1","database":"dev","table":"cut"}' | jq -r .job_id)
+	wait_until 20 ok n2 '{"operation":"cluster_status"}' '.connections[0].resyncs[0].copied | . > 0 and . < 8000'
+}
+
+apart()		# 4000 rows only on n1, 4000 only on n2, 4000 on both that are newer on n1
+{
+	ok n1 '{"operation":"set_node_replication","node_name":"n2","subscriptions":[
+	    {"database":"dev","table":"cut","publish":false,"subscribe":false}]}'
+	differing n2 "old $1" 4000
+	differing n1 "new $1" 0
+	replicate n1 n2 dev cut
+}
+
+cut_tags()	# cut_tags NODE: how many rows of which tag
+{
+	rows "$1" dev cut | jq -cs 'map(.tag) | group_by(.) | map([.[0], length])'
+}
+
+@test "resync cut off by kill -9 of the receiver's opsd, then of the source's" {
+	make_keyed n1 dev cut id
+	replicate n1 n2 dev cut
+	wait_until 10 ok n2 '{"operation":"describe_table","database":"dev","table":"cut"}'
+	apart 1
+	resync_begun
+	node_kill n2 opsd
+	wait_until 20 job_ended n2 "$id"
+	ok n2 "{\"operation\":\"get_job\",\"id\":\"$id\"}" '.[0] | .status == "ERROR" and
+	    (.message | test("^The node was restarted while the job ran: [1-9][0-9]* records had been copied$"))'
+	# What had come is whole, what had not is as it was.
+	[ "$(count n2 cut)" -ge 8000 ]
+	wait_until 20 node_ready n2
+	resync n2 n1 dev cut
+	[[ $message = COMPLETE*", 4000 are only here" ]]
+	[ "$(cut_tags n2)" = '[["new 1",8000],["old 1",4000]]' ]
+	[ "$(cut_tags n1)" = '[["new 1",8000]]' ]
+	resync n1 n2 dev cut
+	[[ $message = *": 4000 copied, 0 are only here" ]]
+	same_rows 5 cut n1 n2
+	# The source: it is asked again until it answers.
+	apart 2
+	resync_begun
+	node_kill n1 opsd
+	wait_until 60 job_ended n2 "$id"
+	ok n2 "{\"operation\":\"get_job\",\"id\":\"$id\"}" '.[0] | .status == "COMPLETE" and
+	    (.message | endswith(": 8000 copied, 0 are only here"))'
+	[ "$(cut_tags n2)" = '[["new 2",8000],["old 2",4000]]' ]
+	wait_until 20 node_ready n1
+	resync n1 n2 dev cut
+	same_rows 5 cut n1 n2
+}
