@@ -182,6 +182,20 @@ right_attribute(const struct user *u, const struct table *t, const char *name, u
 }
 
 int
+right_reads(const struct user *u, const struct table *t)
+{
+	unsigned rights = u->super_user ? ALL : 0;
+	const json_t *list;
+
+	for (size_t i = 0; i < u->nroles; i++) {
+		list = listed(u->roles[i], t);
+		rights |= role_grants(u->roles[i], t) & (list == NULL ? ALL :
+		    (unsigned)json_integer_value(json_object_get(list, "any")));
+	}
+	return ((rights & MAY_READ) != 0);
+}
+
+int
 right_sees(const struct user *u, const struct table *t)
 {
 	return (granted(u, t) != 0);

@@ -24,6 +24,8 @@ int right_table(const struct user *u, const struct table *t, unsigned rights);
  */
 int right_attribute(const struct user *u, const struct table *t, const char *name,
     unsigned rights);
+/* The table and at least one of its attributes may be read: how many rows it has is no secret. */
+int right_reads(const struct user *u, const struct table *t);
 /* Any right to the table, or to the attribute of one that has some: it is shown, and named. */
 int right_sees(const struct user *u, const struct table *t);
 int right_sees_attribute(const struct user *u, const struct table *t, const char *name);

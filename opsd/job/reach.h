@@ -8,8 +8,9 @@
 struct sockaddr;
 
 /*
- * What kind of address that is, which is not reached: "link-local", or "loopback" unless
- * `loopback` is set; NULL: it is reached.  IPv4 within IPv6 is taken as what it is.
+ * What kind of address that is, which is not reached: "link-local", "metadata" of a cloud,
+ * or "loopback" unless `loopback` is set; NULL: it is reached.  IPv4 within IPv6, as a
+ * translator or a tunnel takes it out, is taken as what it is.
  */
 const char *reach_refusal(const struct sockaddr *address, int loopback);
 

@@ -35,11 +35,14 @@ table_size(struct ops *o, const struct table *t)
 	return (size_below(o, CF_ROWS, t) + size_below(o, CF_INDEX, t));
 }
 
+/* What the user may not read does not count. */
 static void
-add_sizes(struct sizes *s, struct ops *o, const struct table *t)
+add_sizes(struct sizes *s, struct request *r, const struct table *t)
 {
-	s->rows += table_size(o, t);
-	s->audit += size_below(o, CF_AUDIT, t);
+	if (!right_reads(r->user, t))
+		return;
+	s->rows += table_size(r->ops, t);
+	s->audit += size_below(r->ops, CF_AUDIT, t);
 }
 
 /* The table's attributes that the user has any right to. */
@@ -61,23 +64,32 @@ describe_attributes(struct request *r, const struct table *t)
 }
 
 /* Counts are kept with each change: exact, and never counted, so there is no estimate. */
+static void
+describe_rows(struct request *r, const struct table *t, json_t *j)
+{
+	uint64_t	updated = t->stat->updated;
+
+	json_object_set_new(j, "record_count", json_integer((json_int_t)t->stat->count));
+	json_object_set_new(j, "table_size", json_integer((json_int_t)table_size(r->ops, t)));
+	json_object_set_new(j, "last_updated_record",
+	    updated == 0 ? json_null() : json_integer((json_int_t)(updated >> 16)));
+}
+
 static json_t *
 describe(struct request *r, const struct table *t, const struct sizes *db)
 {
 	json_t		*j;
-	uint64_t	 updated = t->stat->updated;
 	char		 stream[33], *full = xasprintf("%s.%s", t->database, t->name);
 
 	crypto_md5_hex(full, strlen(full), stream);
 	free(full);
-	j = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:s, s:I, s:I, s:I, s:I}", "schema",
+	j = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:s, s:I, s:I}", "schema",
 	    t->database, "name", t->name, "hash_attribute", t->primary_key, "audit", t->audit,
 	    "schema_defined", t->declared, "attributes", describe_attributes(r, t),
-	    "clustering_stream_name", stream, "record_count", (json_int_t)t->stat->count,
-	    "db_size", (json_int_t)db->rows, "table_size", (json_int_t)table_size(r->ops, t),
-	    "db_audit_size", (json_int_t)db->audit);
-	json_object_set_new(j, "last_updated_record",
-	    updated == 0 ? json_null() : json_integer((json_int_t)(updated >> 16)));
+	    "clustering_stream_name", stream, "db_size", (json_int_t)db->rows, "db_audit_size",
+	    (json_int_t)db->audit);
+	if (right_reads(r->user, t))
+		describe_rows(r, t, j);
 	if (t->expiration != 0)
 		json_object_set_new(j, "expiration", json_integer(t->expiration));
 	if (t->residence != NULL)
@@ -96,7 +108,7 @@ describe_tables(struct request *r, const char *db)
 
 	list = catalog_tables(r->ops->catalog, db, &n);
 	for (i = 0; i < n; i++)
-		add_sizes(&size, r->ops, list[i]);
+		add_sizes(&size, r, list[i]);
 	for (i = 0; i < n; i++) {
 		if (right_sees(r->user, list[i]))
 			json_object_set_new(all, list[i]->name, describe(r, list[i], &size));
@@ -160,15 +172,15 @@ describe_database(struct request *r)
 }
 
 static struct sizes
-database_sizes(struct ops *o, const char *db)
+database_sizes(struct request *r, const char *db)
 {
 	struct table	**list;
 	struct sizes	 size = { 0 };
 	size_t		 n, i;
 
-	list = catalog_tables(o->catalog, db, &n);
+	list = catalog_tables(r->ops->catalog, db, &n);
 	for (i = 0; i < n; i++) {
-		add_sizes(&size, o, list[i]);
+		add_sizes(&size, r, list[i]);
 		table_unref(list[i]);
 	}
 	free(list);
@@ -185,7 +197,7 @@ describe_table(struct request *r)
 	fault_options(&f, r->body);
 	if ((t = op_table(r, &f, 400, 404)) == NULL)
 		return;
-	size = database_sizes(r->ops, t->database);
+	size = database_sizes(r, t->database);
 	reply_json(r, 200, describe(r, t, &size));
 	table_unref(t);
 }

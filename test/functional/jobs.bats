@@ -317,7 +317,7 @@ url_load()
 	done_job n1 "$(url_load /to/file:///etc/passwd)" '.status == "ERROR" and (.message | contains("rotocol"))'
 	done_job n1 "$(url_load "/to/$web/to/$web/to/$web/to/$web/to/$web/to/csv")" '.status == "ERROR" and (.message | contains("redirects"))'
 	# Whatever leads there: nothing of the link for anybody, nothing of the machine for others.
-	for to in http://169.254.169.254/ 'http://[::ffff:169.254.169.254]/'; do
+	for to in http://169.254.169.254/ 'http://[::ffff:169.254.169.254]/' 'http://[64:ff9b:1::a9fe:a9fe]/'; do
 		done_job n1 "$(url_load "/to/$to")" '.status == "ERROR" and (.message | contains("leads to a link-local address"))'
 	done
 	ok n1 '{"operation":"add_role","role":"loader","permission":{"dev":{"tables":{"urls":{"read":true,"insert":true,"update":true,"delete":false,"attribute_permissions":[]}}}}}'

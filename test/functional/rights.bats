@@ -282,6 +282,23 @@ shown()		# shown ATTRIBUTES: describe_table shows just these
 	as root 200 '{"operation":"describe_all"}' 'keys | index("vault") != null'
 }
 
+@test "describing tells how much there is only to who may read it" {
+	local q='{"operation":"describe_table","database":"dev","table":"dog"}' user
+	local none='(has("record_count") or has("last_updated_record") or has("table_size")) | not'
+
+	for user in blind keyless adder; do
+		as $user 200 "$q" "($none) and .db_size == 0 and .db_audit_size == 0"
+		as $user 200 '{"operation":"describe_all"}' ".dev.dog | $none"
+		as $user 200 '{"operation":"describe_database","database":"dev"}' ".dog | $none"
+	done
+	# one attribute is enough, and what others hold is not in the sums
+	for user in reader partial dated; do
+		as $user 200 "$q" '.record_count >= 2 and .last_updated_record > 1e12 and .db_size == .table_size'
+		as $user 200 '{"operation":"describe_all"}' '.dev.dog | .record_count >= 2 and .db_size == .table_size'
+	done
+	as root 200 "$q" '.record_count >= 2 and .db_size >= .table_size'
+}
+
 @test "attributes that may not be read: asked for by every way" {
 	local q
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-/* "loopback", "link-local" or "" */
+/* "loopback", "link-local", "metadata" or "" */
 static const char *
 refusal(const char *text, int loopback)
 {
@@ -39,6 +39,33 @@ test_addresses(void **state)
 		{ "64:ff9b::a9fe:a9fe", "link-local", "link-local" },
 		{ "2002:a9fe:a9fe::1", "link-local", "link-local" },
 		{ "fe80::1", "link-local", "link-local" }, { "febf::1", "link-local", "link-local" },
+		/* what is within: local NAT64 by each length of prefix, SIIT, Teredo, ISATAP */
+		{ "64:ff9b:1::a9fe:a9fe", "link-local", "link-local" },
+		{ "64:ff9b:1:a9fe:a9:fe00::", "link-local", "link-local" },
+		{ "64:ff9b:1:a9:fe:a9fe::", "link-local", "link-local" },
+		{ "64:ff9b:1:1:a9:fea9:fe00::", "link-local", "link-local" },
+		{ "64:ff9b:1::7f00:1", "loopback", "" },
+		{ "64:ff9b:1:7f00:0:100::", "loopback", "" }, { "64:ff9b:1::7f:0:100:0", "loopback", "" },
+		{ "::ffff:0:127.0.0.1", "loopback", "" },
+		{ "::ffff:0:169.254.169.254", "link-local", "link-local" },
+		{ "2001:0:102:304::5601:5601", "link-local", "link-local" },
+		{ "2001:0:102:304::80ff:fffe", "loopback", "" },
+		{ "2001:0:a9fe:a9fe::f5ff:fffe", "link-local", "link-local" },
+		{ "2001:db8::5efe:a9fe:a9fe", "link-local", "link-local" },
+		{ "2001:db8::200:5efe:7f00:1", "loopback", "" },
+		{ "64:ff9b::808:808", "", "" }, { "64:ff9b:1::808:808", "", "" },
+		{ "64:ff9b:1:808:8:800::", "", "" }, { "64:ff9b:1:8:8:808::", "", "" },
+		{ "64:ff9b:2::a9fe:a9fe", "", "" }, { "2002:808:808::1", "", "" },
+		{ "2001:0:102:304::f7f7:f7f7", "", "" }, { "2001:db8::5efe:808:808", "", "" },
+		/* what clouds tell their machines, and their credentials */
+		{ "fd00:ec2::254", "metadata", "metadata" }, { "fd00:ec2::23", "metadata", "metadata" },
+		{ "fd20:ce::254", "metadata", "metadata" },
+		{ "fd00:c1::a9fe:a9fe", "metadata", "metadata" },
+		{ "100.100.100.200", "metadata", "metadata" },
+		{ "168.63.129.16", "metadata", "metadata" }, { "192.0.0.192", "metadata", "metadata" },
+		{ "::ffff:100.100.100.200", "metadata", "metadata" },
+		{ "64:ff9b:1::a83f:8110", "metadata", "metadata" },
+		{ "fd00:ec3::254", "", "" }, { "fd20:ce::253", "", "" }, { "100.100.100.201", "", "" },
 		{ "192.0.2.1", "", "" }, { "10.0.0.1", "", "" }, { "169.253.0.1", "", "" },
 		{ "fec0::1", "", "" }, { "2001:db8::1", "", "" }, { "::ffff:192.0.2.1", "", "" },
 	};
