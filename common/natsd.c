@@ -373,6 +373,15 @@ natsd_pause(struct natsd *d, unsigned ms)
 		d->pause = ms;
 }
 
+void
+natsd_renew(struct natsd *d, unsigned ms)
+{
+	if (d->state != STATE_RUNNING && d->state != STATE_STARTING)
+		return;
+	d->pause = ms;
+	restart(d);
+}
+
 int
 natsd_pid(const struct natsd *d)
 {

@@ -35,6 +35,8 @@ struct natsd *natsd_new(struct event_base *base, const struct natsd_opts *o);
 void natsd_configure(struct natsd *d, const char *text, int restart);
 /* The next restart for a configuration leaves so long between the old process and the new one. */
 void natsd_pause(struct natsd *d, unsigned ms);
+/* Start it anew, as it is configured, so long after the old process has ended. */
+void natsd_renew(struct natsd *d, unsigned ms);
 int natsd_pid(const struct natsd *d);		/* 0: not running */
 const char *natsd_status(const struct natsd *d);	/* "running", "starting", "stopped", "errored" */
 /* What keeps it from being what is wanted; NULL: nothing. */

@@ -10,7 +10,8 @@
  *   hl.txn.<node>.<database>.<table>	frames of a table, in the stream HL_<node>
  *   hl.req.<node>.<verb>		questions to a node, JSON, answered by hubd
  *   hl.pull.<node>			rows and log entries, binary, answered by leafd
- *   hl.ping				every node's hubd answers {"name","routes","connected_nodes"}
+ *   hl.ping				every node's hubd answers {"name","routes","dials","connected_nodes"}
+ *   hl.routes				the same, said by a hubd whose last route is deleted
  *
  * All return NUL-terminated text that the caller frees.
  */

@@ -20,13 +20,6 @@
 
 #define NETWORK_MAX_MS	600000
 
-/*
- * Links that servers made because they heard of each other outlive the routes by which they did.
- * After a route was deleted the server starts anew, with no other links than those that somebody
- * has a route for; it is away for longer than the second after which others try once more.
- */
-#define FORGET_MS	3000
-
 /* opsd's NETWORK being worked on. */
 struct network_call {
 	struct hub		*hub;
@@ -51,6 +44,7 @@ hub_hub_state_cb(int up, void *arg)
 {
 	struct hub *h = arg;
 
+	links_changed(h);
 	if (!up)
 		return;
 	h->hub_ups++;
@@ -91,6 +85,7 @@ connect_servers(struct hub *h)
 	char			*answers;
 
 	h->mesh = mesh_new(h->set->node);
+	h->dialers = dialers_new(h->set->node);
 	h->copies = copies_new(h->set->node, h->set->node_hex, h->instance);
 	h->hub = open_nats(h, conf_str(c, HUB_HOST), conf_int(c, HUB_PORT), NATSTEXT_SYS_USER,
 	    h->sys_password, hub_hub_state_cb);
@@ -103,6 +98,7 @@ connect_servers(struct hub *h)
 	nats_subscribe(h->leaf, answers, look_pong_cb, h);
 	free(answers);
 	nats_subscribe(h->leaf, MESH_PING_SUBJECT, look_ping_cb, h);
+	nats_subscribe(h->leaf, MESH_ROUTES_SUBJECT, links_word_cb, h);
 	requests_set_leaf(h->requests, h->leaf, h->set->node);
 	look_eagerly(h);
 }
@@ -133,9 +129,13 @@ disconnect_servers(struct hub *h)
 	h->hub_inbox = h->leaf_inbox = NULL;
 	mesh_free(h->mesh);
 	h->mesh = NULL;
+	dialers_free(h->dialers);
+	h->dialers = NULL;
 	copies_free(h->copies);
 	h->copies = NULL;
 	json_array_clear(h->conflicts);
+	json_decref(h->unrouted);
+	h->unrouted = json_array();
 }
 
 /* The server */
@@ -263,35 +263,13 @@ stop_all(struct hub *h)
 	set_error(h, NULL);
 }
 
-static int
-lost_route(const struct settings *was, const struct settings *now)
-{
-	json_t	*before, *after, *route, *other;
-	size_t	 i, k;
-	int	 lost = 0;
-
-	if (was == NULL || !was->enabled || !now->enabled)
-		return (0);
-	before = hubconf_routes(was);
-	after = hubconf_routes(now);
-	json_array_foreach(before, i, route) {
-		json_array_foreach(after, k, other)
-			if (json_equal(route, other))
-				break;
-		lost |= k == json_array_size(after);
-	}
-	json_decref(before);
-	json_decref(after);
-	return (lost);
-}
-
 /* Takes the settings. */
 static void
 apply(struct hub *h, struct settings *s)
 {
 	char	*before = fixed_part(h, h->set), *after = fixed_part(h, s);
 	int	 changed = before == NULL || after == NULL || strcmp(before, after) != 0;
-	int	 lost = lost_route(h->set, s);
+	int	 lost = links_lost(h->set, s);
 
 	free(before);
 	free(after);
@@ -303,8 +281,11 @@ apply(struct hub *h, struct settings *s)
 		stop_all(h);
 		return;
 	}
-	if (lost)
+	links_changed(h);
+	if (lost) {
+		links_farewell(h);
 		natsd_pause(h->server, FORGET_MS);
+	}
 	if (changed)
 		name_itself(h);
 	run_server(h, changed || lost);
@@ -427,6 +408,13 @@ on_restart(struct chan *c, struct msg *m, void *arg)
 
 	if (!rd_done(&m->body))
 		return (-1);
+	if (links_unrouted(h)) {
+		stop_all(h);
+		settings_free(h->set);
+		h->set = NULL;
+		links_restart_later(h);
+		return (0);
+	}
 	log_info("restarting");
 	svc_restart(h->svc);
 	return (0);
@@ -462,6 +450,7 @@ hub_start(struct svc *svc)
 	h->reachable = json_array();
 	h->doubled = json_array();
 	h->conflicts = json_array();
+	h->unrouted = json_array();
 	h->tick = evtimer_new(svc->base, look_tick_cb, h);
 	if (h->tick == NULL)
 		fatalx("hub: no timer");
@@ -482,6 +471,8 @@ hub_stop(struct hub *h)
 	json_decref(h->reachable);
 	json_decref(h->doubled);
 	json_decref(h->conflicts);
+	json_decref(h->unrouted);
+	json_decref(h->dials);
 	free(h->reported);
 	free(h->advertise);
 	free(h->error);

@@ -7,6 +7,7 @@
 
 #include "chan.h"
 #include "copies.h"
+#include "dialers.h"
 #include "hub.h"
 #include "mesh.h"
 #include "nats.h"
@@ -14,9 +15,19 @@
 #include "settings.h"
 #include "svc.h"
 
-/* What hub.c (the server, settings, opsd) and look.c (who is in the mesh) share. */
+/*
+ * What hub.c (the server, settings, opsd), look.c (who is in the mesh) and links.c (by which routes)
+ * share.
+ */
 #define SECRET_LEN	32
 #define INSTANCE_LEN	8
+/*
+ * Links that servers made because they heard of each other outlive the routes by which they did.
+ * A server that starts anew has no other links than those that somebody has a route for, if it was
+ * away for longer than the second after which others try once more.
+ */
+#define FORGET_MS	3000
+#define REACHABLE_US	3000000		/* since its last answer */
 
 struct hub {
 	struct svc		*svc;
@@ -44,7 +55,21 @@ struct hub {
 	json_t			*doubled;	/* in it as well */
 	struct copies		*copies;
 	json_t			*conflicts;	/* in it as well (copies.h) */
+	json_t			*unrouted;	/* in it as well: links that no route leads to */
+	struct dialers		*dialers;
+	json_t			*dials;		/* names that our routes lead to; NULL: not known */
+	uint64_t		 dials_asked;	/* when the server was, mono_us */
+	uint64_t		 none_since, ended_since;	/* as dialers_look says; 0: not so */
 };
+
+/* links.c */
+int links_lost(const struct settings *was, const struct settings *now);	/* a route that was there is not */
+void links_changed(struct hub *h);	/* our routes did, or the way to our server was lost */
+void links_look(struct hub *h);		/* once in each look around */
+void links_farewell(struct hub *h);	/* say that our last route is deleted, while we can */
+int links_unrouted(const struct hub *h);	/* as it is reported */
+void links_restart_later(struct hub *h);	/* when nobody tries to reach the server, which was stopped */
+void links_word_cb(const struct nats_msg *m, void *arg);	/* MESH_ROUTES_SUBJECT */
 
 /* look.c */
 void look_report(struct hub *h);	/* tell opsd if it has not been told the same */

@@ -17,7 +17,6 @@
 #define PING_FAST_MS	500		/* while somebody is missing */
 #define PING_EAGER_MS	100		/* and something has just come up */
 #define EAGER_US	5000000
-#define REACHABLE_US	3000000		/* since its last answer */
 #define LATE_US		1500000		/* an answer more than this ago is overdue */
 #define DOUBLED_US	10000000	/* so long it counts */
 #define REMEMBER_US	60000000	/* who is gone longer is no longer missing */
@@ -179,10 +178,10 @@ look_report(struct hub *h)
 	log_changes(h, names);
 	json_decref(h->reachable);
 	h->reachable = names;
-	mesh = json_pack("{s:o, s:O, s:o, s:O, s:O, s:o, s:o}", "server",
+	mesh = json_pack("{s:o, s:O, s:o, s:O, s:O, s:O, s:o, s:o}", "server",
 	    natsd_json(h->server, h->error), "nodes", names, "ids", ids_of(h, names),
-	    "conflicts", h->conflicts, "doubled", h->doubled, "counts", counts_json(h),
-	    "handshakes", natsd_handshakes(h->server));
+	    "conflicts", h->conflicts, "doubled", h->doubled, "unrouted", h->unrouted,
+	    "counts", counts_json(h), "handshakes", natsd_handshakes(h->server));
 	text = json_dumps(mesh, JSON_COMPACT);
 	json_decref(mesh);
 	if (text != NULL && chan_is_up(h->ops) &&
@@ -203,10 +202,10 @@ look_report(struct hub *h)
 json_t *
 look_self(const struct hub *h)
 {
-	return (json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", h->set->node,
+	return (json_pack("{s:s, s:s, s:s, s:o, s:o, s:O?}", "name", h->set->node,
 	    "node_id", h->set->node_hex, "instance", h->instance,
 	    "connected_nodes", mesh_connected(h->mesh, mono_us() - REACHABLE_US),
-	    "routes", hubconf_routes(h->set)));
+	    "routes", hubconf_routes(h->set), "dials", h->dials));
 }
 
 static void look_around(struct hub *h);
@@ -256,6 +255,7 @@ look_pong_cb(const struct nats_msg *m, void *arg)
 		uint64_t n = strtoull(round + 1, NULL, 10), now = mono_us();
 
 		mesh_on_pong(h->mesh, now, n, pong, instance);
+		dialers_on_word(h->dialers, now, pong);
 		copies_on_pong(h->copies, now, n, json_string_value(json_object_get(pong, "name")),
 		    json_string_value(json_object_get(pong, "node_id")), instance);
 		look_report(h);
@@ -304,6 +304,7 @@ look_around(struct hub *h)
 
 	h->looked = mono_us();
 	check_copies(h);
+	links_look(h);
 	if (nats_is_up(h->hub))
 		(void)nats_publish(h->hub, MESH_STATSZ_SUBJECT, h->hub_inbox, NULL, 0);
 	if (nats_is_up(h->leaf)) {

@@ -163,13 +163,15 @@ mesh_read_pong(const void *json, size_t len, char **instance)
 	json_t		*name = json_object_get(root, "name"), *pong = NULL;
 	json_t		*its = json_object_get(root, "instance");
 	json_t		*id = json_object_get(root, "node_id");
+	json_t		*dials = json_object_get(root, "dials");
 
 	if (is_name(name) && is_word(its)) {
 		*instance = xstrdup(json_string_value(its));
-		pong = json_pack("{s:O, s:o, s:o, s:o}", "name", name,
+		pong = json_pack("{s:O, s:o, s:o, s:o, s:o}", "name", name,
 		    "node_id", is_name(id) ? json_incref(id) : json_string(""),
 		    "connected_nodes", read_names(json_object_get(root, "connected_nodes")),
-		    "routes", read_routes(json_object_get(root, "routes")));
+		    "routes", read_routes(json_object_get(root, "routes")),
+		    "dials", json_is_array(dials) ? read_names(dials) : json_null());
 	}
 	json_decref(root);
 	return (pong);
@@ -193,6 +195,23 @@ mesh_read_statsz(const void *json, size_t len)
 	statsz = json_pack("{s:o, s:o, s:[]}", "name", name, "connected_nodes", peers, "routes");
 	json_decref(root);
 	return (statsz);
+}
+
+json_t *
+mesh_read_routez(const void *json, size_t len)
+{
+	json_t	*root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
+	json_t	*data = json_object_get(root, "data"), *names = NULL, *route;
+	size_t	 i;
+
+	if (json_is_object(data))
+		names = json_array();
+	json_array_foreach(json_object_get(data, "routes"), i, route)
+		if (json_is_true(json_object_get(route, "is_configured")))
+			add_once(names, node_of(json_string_value(json_object_get(route,
+			    "remote_name"))));
+	json_decref(root);
+	return (names);
 }
 
 /* The view */
@@ -331,15 +350,32 @@ mesh_doubled(const struct mesh *m, uint64_t since)
 	return (mesh_sorted(list));
 }
 
-json_t *
-mesh_connected(const struct mesh *m, uint64_t since)
+static void
+add_linked(const struct mesh *m, uint64_t since, json_t *list)
 {
-	json_t	*list = answered(m, since), *name;
+	json_t	*name;
 	size_t	 i;
 
 	json_array_foreach(m->routed, i, name)
 		if (m->routed_at >= since && strcmp(json_string_value(name), m->name) != 0)
 			add_once(list, json_incref(name));
+}
+
+json_t *
+mesh_linked(const struct mesh *m, uint64_t since)
+{
+	json_t *list = json_array();
+
+	add_linked(m, since, list);
+	return (mesh_sorted(list));
+}
+
+json_t *
+mesh_connected(const struct mesh *m, uint64_t since)
+{
+	json_t *list = answered(m, since);
+
+	add_linked(m, since, list);
 	return (mesh_sorted(list));
 }
 

@@ -12,17 +12,22 @@
 struct mesh;
 
 #define MESH_PING_SUBJECT	"hl.ping"
+#define MESH_ROUTES_SUBJECT	"hl.routes"
 #define MESH_STATSZ_SUBJECT	"$SYS.REQ.SERVER.PING.STATSZ"
+#define MESH_ROUTEZ_SUBJECT	"$SYS.REQ.SERVER.PING.ROUTEZ"
 
 struct mesh *mesh_new(const char *name);
 void mesh_free(struct mesh *m);
 
 /*
- * Whose answer this is, and what it says: {"name","node_id" ("" when it is not told),"connected_nodes","routes"},
- * new reference, only fields of the right type in it.  NULL: not one.
+ * Whose answer this is, and what it says: {"name","node_id" ("" when it is not told),"connected_nodes","routes",
+ * "dials" (names that its routes lead to; null: it does not know)}, new reference, only fields of the right
+ * type in it.  NULL: not one.
  */
 json_t *mesh_read_pong(const void *json, size_t len, char **instance);
 json_t *mesh_read_statsz(const void *json, size_t len);
+/* The names of nodes that a server's own routes lead to; new reference.  NULL: not that. */
+json_t *mesh_read_routez(const void *json, size_t len);
 
 /* `round`: which of our questions it answers; `instance`: new with every start of a hubd. */
 void mesh_on_pong(struct mesh *m, uint64_t now, uint64_t round, const json_t *pong,
@@ -35,7 +40,9 @@ void mesh_lost(struct mesh *m);
 json_t *mesh_reachable(const struct mesh *m, uint64_t since);
 /* The id of a node by its name, "" when it is not known; new reference. */
 json_t *mesh_id(const struct mesh *m, const char *name);
-/* These and those that our hub has routes to. */
+/* Names that our hub has links with, as it said since, without our own; new reference. */
+json_t *mesh_linked(const struct mesh *m, uint64_t since);
+/* These and those that answered. */
 json_t *mesh_connected(const struct mesh *m, uint64_t since);
 /* Whether somebody who was there at `old` or later has not answered since `since`. */
 int mesh_missing(const struct mesh *m, uint64_t old, uint64_t since);

@@ -112,6 +112,7 @@ network_pong_cb(const struct nats_msg *m, void *arg)
 	if (pong == NULL)
 		return;
 	json_object_del(pong, "node_id");
+	json_object_del(pong, "dials");
 	json_object_del(n->wanted, json_string_value(json_object_get(pong, "name")));
 	add(n, n->nodes, pong);
 	if (json_object_size(n->wanted) == 0)

@@ -118,6 +118,18 @@ warn_conflict(const json_t *conflict, json_t *list)
 }
 
 static void
+warn_unrouted(const json_t *mesh, json_t *list)
+{
+	json_t *nodes = json_object_get(mesh, "unrouted");
+
+	if (json_array_size(nodes) > 0)
+		json_object_set(warn(list, "unrouted", json_string("This node has no routes, and none is "
+		    "known to lead to it, but its hub is linked with other nodes all the same: to let "
+		    "them go, run restart_service with clustering here; to keep them, add a route")),
+		    "nodes", nodes);
+}
+
+static void
 warn_links(struct ops *ops, const json_t *mesh, json_t *list)
 {
 	json_t	*doubled = json_object_get(mesh, "doubled"), *conflict, *o;
@@ -125,6 +137,7 @@ warn_links(struct ops *ops, const json_t *mesh, json_t *list)
 
 	json_array_foreach(json_object_get(mesh, "conflicts"), i, conflict)
 		warn_conflict(conflict, list);
+	warn_unrouted(mesh, list);
 	if (json_array_size(doubled) == 0)
 		return;
 	o = warn(list, "linked_twice", json_string(has_leaf_routes(ops) ?

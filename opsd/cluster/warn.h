@@ -19,6 +19,8 @@
  *   copied_node	"nodes": they are copies of one node, with one id
  *   insecure_routes	clustering.tls.insecure: who answers at a route's address gets the password
  *   linked_twice	"nodes": a leaf route leads into the mesh of the own hub, all comes twice
+ *   unrouted		"nodes": linked with this node, which none that can be reached is known to have a
+ *			route to, and which has none
  *   topology_gap	"from","to","tables" (["db.table"...], the first ones),"table_count": what one
  *			writes does not reach the other, as far as peers have told
  *   certificate_expiry	"certificate","uses","ends": within tls.expiryWarning, or it has

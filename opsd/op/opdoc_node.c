@@ -52,7 +52,8 @@ const struct op_doc opdoc_node[] = {
 	{ "cluster_get_routes", "get_cluster_routes", RIGHT_SUPER, "List the routes.",
 	    OP_NO_FIELDS },
 	{ "cluster_delete_routes", "delete_cluster_routes", RIGHT_SUPER, "Remove routes.  Without one of "
-	    "the hub its links are made anew, which takes three seconds.",
+	    "the hub its links are made anew, which takes three seconds. A node that no route leads to any "
+	    "more leaves the mesh after some ten.",
 	    OP_FIELDS(ROUTES) },
 	{ "add_node", NULL, RIGHT_SUPER,
 	    "Subscribe to tables with a node that there are no subscriptions with yet.", SUBSCRIBE },

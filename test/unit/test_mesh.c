@@ -131,7 +131,7 @@ test_read_pong(void **state)
 	assert_null(instance);
 	p = mesh_read_pong(fine, strlen(fine), &instance);
 	text = json_dumps(p, JSON_COMPACT | JSON_SORT_KEYS);
-	assert_string_equal(text, "{\"connected_nodes\":[\"n1\"],\"name\":\"n2\",\"node_id\":\"\","
+	assert_string_equal(text, "{\"connected_nodes\":[\"n1\"],\"dials\":null,\"name\":\"n2\",\"node_id\":\"\","
 	    "\"routes\":[{\"host\":\"h\",\"port\":1}]}");
 	assert_string_equal(instance, "b");
 	free(text);
@@ -144,6 +144,34 @@ test_read_pong(void **state)
 	assert_null(mesh_read_statsz("{\"server\":{\"name\":\"\"}}", 22));
 	assert_null(mesh_read_statsz("{\"server\":5}", 12));
 	assert_null(mesh_read_statsz("{", 1));
+}
+
+static void
+test_read_routez(void **state)
+{
+	static const char text[] = "{\"server\":{},\"data\":{\"routes\":["
+	    "{\"remote_name\":\"n2-hub.1\",\"is_configured\":true},"
+	    "{\"remote_name\":\"n2-hub.1\",\"is_configured\":true},"
+	    "{\"remote_name\":\"n3-hub.1\",\"is_configured\":false},"
+	    "{\"remote_name\":\"n4-hub.1\"},{\"is_configured\":true},7]}}";
+
+	is_list(mesh_read_routez(text, strlen(text)), "[\"n2\"]");
+	is_list(mesh_read_routez("{\"data\":{}}", 11), "[]");
+	assert_null(mesh_read_routez("{\"error\":{}}", 12));
+	assert_null(mesh_read_routez("{", 1));
+}
+
+static void
+test_linked(void **state)
+{
+	struct mesh *m = mesh_new("n1");
+
+	statsz(m, 100, "{\"server\":{\"name\":\"n1-hub.00ff\"},\"statsz\":{\"routes\":["
+	    "{\"name\":\"n2-hub.1234\"},{\"name\":\"n1-hub.00ff\"}]}}");
+	pong(m, 100, "n3", "c");
+	is_list(mesh_linked(m, 100), "[\"n2\"]");
+	is_list(mesh_linked(m, 101), "[]");
+	mesh_free(m);
 }
 
 /* However many names somebody makes up, memory is bounded. */
@@ -174,6 +202,8 @@ main(void)
 		cmocka_unit_test(test_servers),
 		cmocka_unit_test(test_doubled),
 		cmocka_unit_test(test_read_pong),
+		cmocka_unit_test(test_read_routez),
+		cmocka_unit_test(test_linked),
 		cmocka_unit_test(test_many),
 	};
 
