@@ -23,6 +23,12 @@ flow_rank(const struct flow *fl)
 	return (rank == RANK_OPEN && lag_received(fl).ms > BACKLOG_MS ? RANK_SYNCING : rank);
 }
 
+const char *
+flow_word(const struct flow *fl, int away)
+{
+	return (away && fl->state == FLOW_LIVE ? "waiting" : flow_state_name(fl->state));
+}
+
 /* What stands for the entry of a table; NULL: none does. */
 static struct progress *
 progress_at(struct progress *all, const struct peer *p, const char *database, const char *table)

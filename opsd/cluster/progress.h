@@ -11,6 +11,8 @@
 enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_FAILED };
 
 enum rank flow_rank(const struct flow *fl);
+/* What is done about the table, in a word: nothing is live while its node is away. */
+const char *flow_word(const struct flow *fl, int away);
 
 /* Of an entry; for "*" of all its tables. */
 struct progress {

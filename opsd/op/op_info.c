@@ -18,6 +18,7 @@
 #include "nodes.h"
 #include "ops.h"
 #include "processes.h"
+#include "progress.h"
 
 /* system_information, and what a node says of its registration. */
 
@@ -161,11 +162,11 @@ about_metrics(struct ops *ops)
 }
 
 static json_t *
-about_flow(struct ops *ops, const struct flow *fl)
+about_flow(struct ops *ops, const struct flow *fl, int away)
 {
 	char *peer = nodes_name(ops->nodes, fl->peer);
 	json_t *o = json_pack("{s:s?, s:s, s:s, s:s, s:I, s:I}", "node_name", peer, "database",
-	    fl->database, "table", fl->name, "state", flow_state_name(fl->state), "applied",
+	    fl->database, "table", fl->name, "state", flow_word(fl, away), "applied",
 	    (json_int_t)fl->seq, "head", (json_int_t)fl->head);
 
 	if (fl->state == FLOW_COPY || fl->state == FLOW_RECOVER) {
@@ -183,22 +184,45 @@ about_flow(struct ops *ops, const struct flow *fl)
 	return (o);
 }
 
-static json_t *
-about_replication(struct ops *ops)
+static int
+is_away(struct ops *ops, const uint8_t *id)
 {
-	char *name = ops_node_name(ops);
-	json_t *flows = json_array(), *o;
+	struct peer *p = nodes_by_id(ops->nodes, id);
+	int away = !ops->live.clustering || p == NULL || !cluster_peer_reachable(ops->cluster, p);
+
+	peer_free(p);
+	return (away);
+}
+
+static json_t *
+about_flows(struct ops *ops)
+{
+	json_t *list = json_array();
 	struct flow **all;
+	int away = 0;
 	size_t n;
 
 	all = flows_all(ops->flows, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
-		json_array_append_new(flows, about_flow(ops, all[i]));
-		flow_free(all[i]);
+		/* Those of a peer are together, for the most part. */
+		if (i == 0 || memcmp(all[i]->peer, all[i - 1]->peer, NODE_ID_LEN) != 0)
+			away = is_away(ops, all[i]->peer);
+		json_array_append_new(list, about_flow(ops, all[i], away));
 	}
+	for (size_t i = 0; i < n; i++)
+		flow_free(all[i]);
 	free(all);
+	return (list);
+}
+
+static json_t *
+about_replication(struct ops *ops)
+{
+	char *name = ops_node_name(ops);
+	json_t *o;
+
 	o = json_pack("{s:b, s:s, s:o, s:o}", "is_enabled", (int)ops->live.clustering, "node_name",
-	    name, "transaction_log", about_log(ops), "flows", flows);
+	    name, "transaction_log", about_log(ops), "flows", about_flows(ops));
 	free(name);
 	return (o);
 }

@@ -29,12 +29,18 @@ struct connection {
 	struct progress	*progress;	/* of each entry */
 };
 
+static int
+is_closed(const struct connection *c)
+{
+	return (!c->ops->live.clustering || !c->view.reachable);
+}
+
 static const char *
 connection_status(const struct connection *c)
 {
 	enum rank	worst = RANK_OPEN;
 
-	if (!c->ops->live.clustering || !c->view.reachable)
+	if (is_closed(c))
 		return ("closed");
 	for (size_t i = 0; i < c->n; i++)
 		if (flow_rank(c->flows[i]) > worst)
@@ -71,12 +77,15 @@ add_lag(json_t *o, const char *name, const char *bound, json_int_t n)
 
 /* How far we are with what the peer sends.  For "*" the worst table counts. */
 static void
-add_received(const struct entry *e, const struct progress *at, json_t *o)
+add_received(const struct connection *c, const struct entry *e, const struct progress *at,
+    json_t *o)
 {
 	const struct flow	*worst = at->worst;
+	int			 closed = is_closed(c);
+	uint64_t		 since = at->since_ms != 0 || !closed ? at->since_ms : c->view.seen_ms;
 
-	json_object_set_new(o, "state", json_string(worst != NULL ? flow_state_name(worst->state) :
-	    strcmp(e->table, "*") == 0 ? "live" : "waiting"));
+	json_object_set_new(o, "state", json_string(worst != NULL ? flow_word(worst, closed) :
+	    strcmp(e->table, "*") == 0 && !closed ? "live" : "waiting"));
 	if (strcmp(e->table, "*") == 0)
 		json_object_set_new(o, "tables", json_integer((json_int_t)at->tables));
 	else
@@ -89,8 +98,8 @@ add_received(const struct entry *e, const struct progress *at, json_t *o)
 		json_object_set_new(o, "rows_total",
 		    number_or_null(at->total != 0, (json_int_t)at->total));
 	}
-	if (at->since_ms != 0)
-		json_object_set_new(o, "since", json_integer((json_int_t)at->since_ms));
+	if (since != 0)
+		json_object_set_new(o, "since", json_integer((json_int_t)since));
 	if (worst != NULL && worst->why != NULL && worst->why[0] != '\0')
 		json_object_set_new(o, "error", json_string(worst->why));
 }
@@ -109,7 +118,7 @@ subscriptions_json(const struct connection *c)
 		    e->database, "table", e->table, "publish", e->publish, "subscribe",
 		    e->subscribe);
 		if (e->subscribe)
-			add_received(e, &c->progress[i], o);
+			add_received(c, e, &c->progress[i], o);
 		/* How far the peer is with what we send; null until it has said so. */
 		if (e->publish && c->view.received != NULL)
 			add_lag(o, "peer_lag", "peer_lag_bound", (json_int_t)c->progress[i].peer_lag);

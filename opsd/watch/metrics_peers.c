@@ -237,10 +237,15 @@ tell_flows(const struct survey *s, struct buf *out)
 {
 	metric_head(out, "peer_flows", "gauge",
 	    "Tables that come from the peer, by what is done about them.");
-	for (size_t i = 0; i < s->npeers; i++)
+	for (const struct there *p = s->peers; p < s->peers + s->npeers; p++) {
+		unsigned waiting = p->view.reachable ? 0 : p->flows[FLOW_LIVE];
+
 		for (int state = 0; state < STATES; state++)
-			metric_line(out, "peer_flows", s->peers[i].flows[state], "peer",
-			    s->peers[i].peer->name, "state", flow_state_name(state), NULL);
+			metric_line(out, "peer_flows", p->flows[state] - (state == FLOW_LIVE ?
+			    waiting : 0), "peer", p->peer->name, "state", flow_state_name(state), NULL);
+		metric_line(out, "peer_flows", waiting, "peer", p->peer->name, "state", "waiting",
+		    NULL);
+	}
 }
 
 static void

@@ -516,6 +516,16 @@ hub_is_gone()	# hub_is_gone NODE
 	node_stop n3
 	wait_until 20 status n1 n3 closed
 	ok n1 '{"operation":"cluster_status"}' '.connections[1].latency_ms == null'
+	# what came from a node that is away is not live, and its position stays
+	node_stop n2
+	wait_until 20 status n1 n2 closed
+	ok n1 '{"operation":"cluster_status"}' '.connections[0].subscriptions[0] |
+	    .state == "waiting" and .since > 1e12 and has("cursor")'
+	ok n1 '{"operation":"system_information","attributes":["replication"]}' \
+	    '[.replication.flows[] | select(.node_name == "n2" and .table == "shown") | .state] == ["waiting"]'
+	node_run n2
+	wait_until 20 eval "ask n1 '{\"operation\":\"cluster_status\"}' |
+	    jq -e '.connections[0].subscriptions[0] | .state == \"live\" and (has(\"since\") | not)'"
 }
 
 @test "cluster_network shows the mesh, and leaves out what is not wanted" {
