@@ -324,7 +324,8 @@ nothing_told()
 	wait_until 10 is n2 'hubleaf_peer_flows{peer="n1",state="failed"}' 'v == 1'
 	"$HL_CLI" -c "$HL_T/nodes/n2/hubleaf.yaml" status json=true | jq -e '.pending |
 	    any(startswith("dev.x from n1 cannot be applied: ") and contains("primary key"))'
-	grep -q 'flow dev.x from node n1: failed: .*primary key' "$HL_T/nodes/n2/log"
+	# what stops something is an error
+	grep -q '\[error\] .*flow dev.x from node n1: failed: .*primary key' "$HL_T/nodes/n2/log"
 	ok n1 '{"operation":"drop_table","database":"dev","table":"x"}'
 }
 

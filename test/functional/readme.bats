@@ -128,6 +128,8 @@ direction()	# direction NODE OTHER TABLE: publish and subscribe
 	typed "See what is wrong" amsterdam
 	[[ $output == *boston*cairo* ]]
 	[[ $output != *missing:* ]]
+	# and the lines of the log
+	[[ $output == *" warn "* ]]
 }
 
 @test "another direction" {
