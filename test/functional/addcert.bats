@@ -112,8 +112,8 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 
 @test "over TLS: no suites with CBC, and cookies that no other site gets but by its own page" {
 	handshake ECDHE+AESGCM
-	! handshake ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES128-SHA256
-	! handshake AES128-SHA:AES256-SHA256
+	! handshake ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES128-SHA256 || return 1
+	! handshake AES128-SHA:AES256-SHA256 || return 1
 	[ "$(cookie_of)" = 'HttpOnly; SameSite=None; Secure' ]
 	[ "$(cookie_of 'Origin: https://console.example')" = 'HttpOnly; SameSite=None; Secure' ]
 	[ "$(cookie_of 'Origin: https://127.0.0.1.example')" = 'HttpOnly; SameSite=None; Secure' ]

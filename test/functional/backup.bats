@@ -351,7 +351,7 @@ token()		# token NODE: of the administrator's
 		umount "$root/database"
 		[ "$status" = 1 ]
 		[[ $output == *"a file system is mounted there"* ]]
-		! ls -d "$root"/keys.before-*
+		! ls -d "$root"/keys.before-* || return 1
 	fi
 	rm -rf "$root/database.restore"
 	cli again restore file="$HL_T/again.tar"
@@ -468,8 +468,10 @@ backups()	# those in the folder, newest last
 	[ "$(backups | wc -l)" = 5 ]
 	cli n1 backup folder="$HL_T/kept" --keep 2
 	[ "$(backups | wc -l)" = 4 ]
-	[ -e "$HL_T/kept/$old" ] && [ ! -e "$HL_T/kept/$older" ]
-	[ -e "$HL_T/kept/n1-mine.tar" ] && [ -e "$HL_T/kept/n10-20180101T000000Z.tar" ]
+	[ -e "$HL_T/kept/$old" ]
+	[ ! -e "$HL_T/kept/$older" ]
+	[ -e "$HL_T/kept/n1-mine.tar" ]
+	[ -e "$HL_T/kept/n10-20180101T000000Z.tar" ]
 	tar -tf "$(ls "$HL_T"/kept/n1-202[6-9]*.tar)" | grep -qx database/CURRENT
 	# and without --keep, all stay, in a folder that it makes
 	cli n1 backup folder="$HL_T/new"

@@ -153,7 +153,7 @@ warned()	# warned NODE KIND OTHER TEXT
 	# Kept with the data; its health is bad.
 	node_kill alone opsd
 	wait_until 10 ok alone '{"operation":"registration_info"}'
-	! node_answers alone
+	! node_answers alone || return 1
 	refused alone 503 '{"operation":"upsert","database":"dev","table":"t","records":[{"id":2}]}' \
 	    "The clock of this node is"
 	# An operator can still log in users, and let it pass.

@@ -353,6 +353,7 @@ export_to()
 	jq -e '. == [{"id":1,"a":"x, \"y\"\nz","b":[1,{"c":null}]},{"id":2.5,"a":false,"b":null},{"id":"k","a":"","b":null}]' "$HL_T/out/all.json"
 	done_job n1 "$(export_to csv all.csv)" '.message == "Successfully exported CSV locally."'
 	[ "$(cat "$HL_T/out/all.csv")" = $'id,a,b\r\n1,"x, ""y""\nz","[1,{""c"":null}]"\r\n2.5,false,\r\nk,"",\r' ]
+	[ "$(stat -c %a "$HL_T/out/all.csv")" = 640 ]
 	done_job n1 "{\"operation\":\"csv_file_load\",\"database\":\"dev\",\"table\":\"back\",\"file_path\":\"$HL_T/out/all.csv\"}"
 	[ "$(rows n1 dev out | jq -c '[.id,.a,.b]')" = "$(rows n1 dev back | jq -c '[.id,.a,.b]')" ]
 	# by id and by conditions; a name is made; nothing is found

@@ -284,7 +284,7 @@ flow_of_star()	# flow_of_star NODE JQ
 	refused n1 404 '{"operation":"set_node_replication","node_name":"n2","subscriptions":[
 	    {"database":"dev","table":"good","publish":true,"subscribe":true},
 	    {"database":"dev","table":"nowhere","publish":true,"subscribe":true}]}' "Table 'dev.nowhere' does not exist"
-	! subscriptions_of n1 n2 | grep -q '^good '
+	! subscriptions_of n1 n2 | grep -q '^good ' || return 1
 	refused n1 504 '{"operation":"set_node_replication","node_name":"n9","subscriptions":[
 	    {"database":"dev","table":"good","publish":true,"subscribe":true}]}' "n9"
 	refused n1 400 '{"operation":"add_node","node_name":"n1","subscriptions":[]}'

@@ -59,7 +59,7 @@ is()		# is NODE SERIES CONDITION: of awk, on the value v; false when it is not t
 	while IFS=$'\t' read -r from to; do
 		awk -v from="$from" -v to="$to" '{ i = index($0, from) } !done && i { $0 = substr($0, 1, i - 1) to \
 		    substr($0, i + length(from)); done = 1 } { print }' "$HL_T/page" >"$HL_T/faulty"
-		! cmp -s "$HL_T/page" "$HL_T/faulty"
+		! cmp -s "$HL_T/page" "$HL_T/faulty" || return 1
 		! awk -f "$HL_SRC/test/functional/metrics.awk" "$HL_T/faulty" || {
 			echo "not found: $from -> $to"
 			faulty=1
@@ -79,7 +79,8 @@ is()		# is NODE SERIES CONDITION: of awk, on the value v; false when it is not t
 
 @test "what is asked without credentials, or without the right, is refused" {
 	get n1
-	[ "$code" = 401 ] && [[ $page == *'Must login'* && $page != *hubleaf_* ]]
+	[ "$code" = 401 ]
+	[[ $page == *'Must login'* && $page != *hubleaf_* ]]
 	get n1 -u admin:wrong
 	[ "$code" = 401 ]
 	ok n1 '{"operation":"add_role","role":"plain","permission":{}}'
@@ -87,7 +88,8 @@ is()		# is NODE SERIES CONDITION: of awk, on the value v; false when it is not t
 	ok n1 '{"operation":"add_user","role":"plain","username":"pat","password":"p","active":true}'
 	ok n1 '{"operation":"add_user","role":"watcher","username":"prometheus","password":"p","active":true}'
 	get n1 -u pat:p
-	[ "$code" = 403 ] && [[ $page == *metrics_user* ]]
+	[ "$code" = 403 ]
+	[[ $page == *metrics_user* ]]
 	get n1 -u cluster:cluster-secret
 	[ "$code" = 403 ]
 	get n1 -u prometheus:p
@@ -138,7 +140,8 @@ exported()	# names of the page; those of a histogram's lines, too
 	awk -f "$HL_SRC/test/functional/metrics.awk" "$HL_T/page.cli"
 	[[ $(curl -s --unix-socket "$(root n1)/operations-server" http://localhost/metrics) == *hubleaf_healthy* ]]
 	get n1 -u admin:admin-secret -I
-	[ "$code" = 200 ] && [[ $page != *hubleaf_healthy* ]]
+	[ "$code" = 200 ]
+	[[ $page != *hubleaf_healthy* ]]
 	get n1 -u admin:admin-secret -d '{"operation":"describe_all"}'
 	[ "$code" = 405 ]
 	refused n1 400 '{"operation":"/metrics"}' "Operation '/metrics' not found"

@@ -317,9 +317,18 @@ seen_by_others()	# seen_by_others NODE
 		id=$(jq -r .job_id <<<"$body")
 		wait_until 30 job_is n1 "$id" COMPLETE
 		case $service in
-		clustering) [ "$hub" != "$(node_pid n1 hub)" ] && [ "$leaf" != "$(node_pid n1 leaf)" ] ;;
-		hubd) [ "$hub" != "$(node_pid n1 hub)" ] && [ "$leaf" = "$(node_pid n1 leaf)" ] ;;
-		leafd) [ "$hub" = "$(node_pid n1 hub)" ] && [ "$leaf" != "$(node_pid n1 leaf)" ] ;;
+		clustering)
+			[ "$hub" != "$(node_pid n1 hub)" ]
+			[ "$leaf" != "$(node_pid n1 leaf)" ]
+			;;
+		hubd)
+			[ "$hub" != "$(node_pid n1 hub)" ]
+			[ "$leaf" = "$(node_pid n1 leaf)" ]
+			;;
+		leafd)
+			[ "$hub" = "$(node_pid n1 hub)" ]
+			[ "$leaf" != "$(node_pid n1 leaf)" ]
+			;;
 		opsd) wait_until 20 is_younger n1 "$opsd" ;;
 		esac
 	done

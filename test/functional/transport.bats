@@ -572,9 +572,15 @@ is_busy_now()
 	[ "${output% *}" -gt 2000000 ]
 }
 
-high_water()	# NODE: as much memory as it ever had, in kB
+high_water()	# high_water NODE: as much memory as it had since low_water, in kB
 {
 	awk '/VmHWM/ { print $2 }' "/proc/$(node_pid "$1" opsd)/status"
+}
+
+low_water()	# low_water NODE: what it has now, in kB
+{
+	echo 5 >"/proc/$(node_pid "$1" opsd)/clear_refs"
+	high_water "$1"
 }
 
 many_values()	# many_values BEGINNING VALUE BYTES END: about so many bytes of values
@@ -587,7 +593,7 @@ many_values()	# many_values BEGINNING VALUE BYTES END: about so many bytes of va
 @test "a body of many values is refused before it takes the memory for them" {
 	local before
 
-	before=$(high_water n1)
+	before=$(low_water n1)
 	many_values '{"operation":"nothing_like_it","records":[' '{}' 20000000 ']}' >"$HL_T/body"
 	raw n1 -H "$BASIC" --data-binary @"$HL_T/body"
 	is_error 413 'more values than operationsApi.network.maxBodyValues (1000000)'
@@ -611,7 +617,7 @@ many_values()	# many_values BEGINNING VALUE BYTES END: about so many bytes of va
 
 	ok n1 '{"operation":"add_role","role":"poor","permission":{"super_user":false}}'
 	ok n1 '{"operation":"add_user","username":"poor","password":"poor","role":"poor","active":true}'
-	before=$(high_water n1)
+	before=$(low_water n1)
 	many_values '{"operation":"insert","database":"dev","table":"dog","records":[' '{}' 2900000 ']}' >"$HL_T/body"
 	raw n1 -u poor:poor --data-binary @"$HL_T/body"
 	[ "$code" = 403 ]
@@ -636,6 +642,33 @@ many_values()	# many_values BEGINNING VALUE BYTES END: about so many bytes of va
 	# And one that a worker runs.
 	raw n1 -H "$BASIC" --data-binary @- <<<"{\"operation\":\"cluster_status\",\"pad\":$rows}"
 	[ "$code" = 200 ]
+}
+
+no_more_than()	# no_more_than NODE KB
+{
+	[ "$(rss "$1")" -lt "$2" ]
+}
+
+@test "one thread answers others while a long body is made into values, whose memory goes back" {
+	local before fd line
+
+	node_start single THREADS=1 OPERATIONSAPI_NETWORK_MAXBODYVALUES=10000000 OPERATIONSAPI_NETWORK_MAXREQUESTBYTES=2000000000
+	before=$(rss single)
+	many_values '{"operation":"user_info","pad":[' 1 6000000 ']}' >"$HL_T/body"
+	exec {fd}<>"/dev/tcp/127.0.0.1/$(port single api)"
+	{
+		printf 'POST / HTTP/1.1\r\nHost: a\r\n%s\r\nContent-Length: %d\r\n\r\n' "$BASIC" "$(stat -c %s "$HL_T/body")"
+		head -c -1 "$HL_T/body"
+	} >&"$fd"
+	printf '}' >&"$fd"
+	[ "$(curl -s -m 20 "http://127.0.0.1:$(port single api)/health")" = 'hubleaf is running.' ]
+	! read -r -t 0 -u "$fd" || return 1
+	read -r -t 60 -u "$fd" line
+	[[ $line == 'HTTP/1.1 200 '* ]]
+	ldd "$HL_BUILD/opsd/opsd" | grep -q asan || wait_until 10 no_more_than single $((before + 60000))
+	echo "# a body of 3000000 values: opsd had $before KB, then $(high_water single), then $(rss single)" >&3
+	exec {fd}>&-
+	node_stop single
 }
 
 @test "text with half a surrogate pair, as JavaScript writes it, has U+FFFD in its place" {

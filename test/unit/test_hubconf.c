@@ -128,6 +128,24 @@ test_tls(void **state)
 	lacks(&o, "insecure");
 }
 
+/* Wherever there is TLS: Go's own choice for TLS 1.2 has suites with CBC. */
+static void
+test_suites(void **state)
+{
+	struct opts	 o = { .node = "n1", .user = "u", .password = "p" };
+	char		*text = text_of(&o, 1), *at = text;
+	int		 n = 0;
+
+	while ((at = strstr(at, "tls {\n")) != NULL) {
+		at += strlen("tls {\n");
+		assert_memory_equal(at, "cipher_suites: [\n\"", strlen("cipher_suites: [\n\""));
+		n++;
+	}
+	assert_int_equal(n, 2);
+	assert_null(strstr(text, "_CBC_"));
+	free(text);
+}
+
 static void
 test_routes(void **state)
 {
@@ -328,6 +346,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_suites),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_advertise),
 		cmocka_unit_test(test_bad_routes),

@@ -118,6 +118,10 @@ test_routes(void **state)
 	/* Only the own hub is not verified. */
 	assert_int_equal(count(text, "insecure: true"), 1);
 	assert_int_equal(count(text, "deny_imports"), 3);
+	/* Without a list, Go offers suites with CBC. */
+	assert_int_equal(count(text, "tls {\ncipher_suites: [\n\""), 3);
+	assert_int_equal(count(text, "tls {"), 3);
+	assert_null(strstr(text, "_CBC_"));
 	free(text);
 }
 
