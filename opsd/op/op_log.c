@@ -227,6 +227,33 @@ static const struct {
 	enum reading_by by;
 } searches[] = { { "hash_value", BY_KEY }, { "timestamp", BY_TIME }, { "username", BY_USER } };
 
+/*
+ * The answer has a list under the text of each value: one that is repeated counts once,
+ * and a number and a text that read the same cannot both be.
+ */
+static void
+read_distinct(struct faults *f, const struct reading *g)
+{
+	json_t *seen = json_object();
+
+	for (size_t i = 0; i < json_array_size(g->values);) {
+		json_t *v = json_array_get(g->values, i), *same;
+		char *text = json_is_string(v) ? xstrdup(json_string_value(v)) :
+		    json_dumps(v, JSON_ENCODE_ANY);
+
+		same = json_object_get(seen, text);
+		if (same != NULL && !json_equal(same, v))
+			fault(f, "'search_values' must not have %s both as a number and as text", text);
+		if (same == NULL) {
+			json_object_set(seen, text, v);
+			i++;
+		} else
+			json_array_remove((json_t *)g->values, i);
+		free(text);
+	}
+	json_decref(seen);
+}
+
 static void
 read_values(struct faults *f, struct reading *g)
 {
@@ -239,6 +266,8 @@ read_values(struct faults *f, struct reading *g)
 		if (!json_is_string(v) && (g->by == BY_USER || !json_is_number(v)))
 			fault(f, "'search_values[%zu]' must be a %s", i,
 			    g->by == BY_USER ? "string" : "string or a number");
+	if (f->n == 0)
+		read_distinct(f, g);
 }
 
 /* A time, or the first and the last. */

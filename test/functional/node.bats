@@ -189,6 +189,12 @@ more_lines()
 	op_bad "$audit,\"search_type\":\"hash_value\",\"search_values\":3" "'search_values' must be an array"
 	op_bad "$audit,\"search_type\":\"hash_value\",\"search_values\":[{}]" "'search_values[0]' must be a string or a number"
 	op_bad "$audit,\"search_type\":\"username\",\"search_values\":[3]" "'search_values[0]' must be a string"
+	# A name of the answer is there once.
+	ok n1 "{$audit,\"search_type\":\"hash_value\",\"search_values\":[2,2,3,2]}"
+	[ "$(grep -o '"2":' <<<"$body" | wc -l)" = 1 ]
+	ok n1 "{$audit,\"search_type\":\"username\",\"search_values\":[\"bob\",\"bob\"]}"
+	[ "$body" = '{"bob":[]}' ]
+	op_bad "$audit,\"search_type\":\"hash_value\",\"search_values\":[1,\"1\"]" "'search_values' must not have 1 both as a number and as text"
 	op_bad "$audit,\"search_type\":\"timestamp\",\"search_values\":[2,1]" "must be greater than or equal to"
 	op_bad "$audit,\"search_type\":\"timestamp\",\"search_values\":[1,2,3]" "less than or equal to 2 items"
 	op_bad "$audit,\"limit\":0" "'limit' must be greater than or equal to 1"
