@@ -2,6 +2,7 @@
 
 #include "tlsconf.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -53,7 +54,7 @@ check_links(const struct conf *c, int used, char **warnings, char **errs)
 	    /* On routes nats-server verifies whoever connects. */
 	    .verified = !conf_bool(c, CL_TLS_INSECURE) || conf_str(c, CL_TLS_CA) != NULL };
 
-	if (conf_str(c, CL_TLS_CERT) == NULL && access(cert, F_OK) == -1)
+	if (conf_str(c, CL_TLS_CERT) == NULL && access(cert, F_OK) == -1 && errno == ENOENT)
 		f.cert = NULL;		/* made at the first start */
 	check_files(&f, used, warnings, errs);
 	free(cert);

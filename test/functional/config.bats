@@ -265,6 +265,57 @@ two_pairs()	# certificates and keys of a and b in $HL_T/pem
 	ok n1 "{\"operation\":\"set_configuration\",\"clustering_tls_certificate\":\"$HL_T/pem/a.pem\",\"clustering_tls_privateKey\":\"$HL_T/pem/a.key\"}"
 }
 
+as_other()	# as_other COMMAND...: as a user who is not root, as the daemons are run
+{
+	[ "$(id -u)" != 0 ] || set -- setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+	${RUN:-} "$@"
+}
+
+hand_over()	# hand_over PATH...: to that user
+{
+	[ "$(id -u)" != 0 ] || chown -R 65534:65534 "$@"
+}
+
+unreadable()	# unreadable TEXT...: `opsd -n` as that user refuses, and says exactly so
+{
+	run as_other "$HL_BUILD/opsd/opsd" -n -c "$HL_T/nodes/n1/hubleaf.yaml"
+	[ "$status" != 0 ]
+	[[ $output == *"$1"* ]]
+}
+
+@test "certificates and keys that the daemons' user cannot read" {
+	local f=$HL_T/pem conf key
+
+	two_pairs
+	node_make n1
+	chmod 711 "$HL_T"
+	hand_over "$HL_T/nodes/n1" "$f"
+	[ "$(id -u)" != 0 ] || chown root "$f/b.key" "$f/b.pem"
+	chmod "$([ "$(id -u)" = 0 ] && echo 600 || echo 0)" "$f/b.key" "$f/b.pem"
+	printf '#!/bin/bash\n%s\nRUN=exec as_other %q "$@"\n' "$(declare -f as_other)" "$HL_CLI" >"$HL_T/hubleaf"
+	chmod 755 "$HL_T/hubleaf"
+	HL_CLI=$HL_T/hubleaf node_run n1
+	[ "$(stat -c %u "/proc/$(node_pid n1 opsd)")" = "$(stat -c %u "$f/a.key")" ]
+	for key in clustering_tls tls; do
+		conf="{\"operation\":\"set_configuration\",\"operationsApi_network_securePort\":$(($(port n1 api) + 1))"
+		refused n1 400 "$conf,\"${key}_certificate\":\"$f/a.pem\",\"${key}_privateKey\":\"$f/b.key\"}" \
+		    "${key/_/.}.privateKey: $f/b.key: Permission denied"
+		refused n1 400 "$conf,\"${key}_certificate\":\"$f/b.pem\",\"${key}_privateKey\":\"$f/b.key\"}" \
+		    "${key/_/.}.certificate: $f/b.pem: Permission denied"
+	done
+	refused n1 400 "{\"operation\":\"set_configuration\",\"clustering_tls_certificateAuthority\":\"$f/b.pem\"}" \
+	    "clustering.tls.certificateAuthority: $f/b.pem: Permission denied"
+	node_stop n1
+	# A folder that may not be entered is not one that is empty: nothing would be made there.
+	chmod 0 "$(root n1)/keys"
+	unreadable "clustering.tls.certificate: $(root n1)/keys/certificate.pem: Permission denied"
+	chmod 700 "$(root n1)/keys"
+	printf 'tls: {certificate: %s, privateKey: %s}\n' "$f/a.pem" "$f/b.key" >>"$HL_T/nodes/n1/hubleaf.yaml"
+	sed -i '/^operationsApi:$/,$ s/^  network:$/&\n    securePort: 9943/' \
+	    "$HL_T/nodes/n1/hubleaf.yaml"
+	unreadable "tls.privateKey: $f/b.key: Permission denied"
+}
+
 @test "set_configuration: text is cast, null and undefined are the default" {
 	node_make n1 CLUSTERING_ENABLED=false
 	node_run n1
