@@ -28,6 +28,7 @@ struct exchange {
 	char			*check_error;
 	int			 status;	/* of our answer */
 	const char		*type;
+	enum format		 rewrite;	/* our answer is JSON text yet, and is to be that */
 	enum coding		 coding;	/* of our answer */
 	struct coder		*coder;		/* of one in pieces, or NULL */
 	struct buf		 headers, out;

@@ -19,7 +19,7 @@
 #include "worker.h"
 
 #define CODED_MIN	1024		/* bytes of an answer, below which a coding gains nothing */
-#define LONG_ANSWER	65536		/* beyond, others do not wait until it is coded */
+#define LONG_ANSWER	65536		/* beyond, others do not wait until it is written and coded */
 #define MUCH	1048576		/* bytes of a body and its values, to be given back at once */
 
 const char *
@@ -121,14 +121,22 @@ exchange_log_who(struct exchange *x)
 	x->logged = 1;
 }
 
-/* Of many values: freeing them takes long, and the allocator would keep what they took. */
+/* Of many values the allocator would keep what they took. */
+static void
+values_over(json_t *v, uint64_t bytes)
+{
+	json_decref(v);
+#ifdef __GLIBC__
+	if (bytes > MUCH)
+		malloc_trim(0);
+#endif
+}
+
+/* Freeing many values takes long. */
 static void
 long_body_over(void *body)
 {
-	json_decref(body);
-#ifdef __GLIBC__
-	malloc_trim(0);
-#endif
+	values_over(body, UINT64_MAX);
 }
 
 static void
@@ -211,53 +219,71 @@ encode(struct exchange *x)
 	coder_free(w);
 }
 
+/* JSON text becomes what the client accepts. */
 static void
-encode_and_post(void *arg)
+rewrite(struct exchange *x)
+{
+	struct buf out = { 0 };
+	size_t had = x->out.len;
+	json_t *v;
+
+	if (x->rewrite == FORMAT_JSON)
+		return;
+	v = json_loadb((const char *)x->out.data, had, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	if (v == NULL)
+		v = json_null();
+	buf_free(&x->out);
+	format_json(x->rewrite, &out, v);
+	x->out = out;
+	values_over(v, had);
+}
+
+static void
+finish_and_post(void *arg)
 {
 	struct exchange *x = arg;
 
+	rewrite(x);
 	encode(x);
 	if (!http_post(x->thread, send_answer, x))
 		exchange_free(x);
 }
 
-void
-reply_body(struct request *r, int status, const char *type, struct buf *bytes)
+/* Takes the bytes; what takes long is not done on the thread that others wait for. */
+static void
+reply_as(struct request *r, int status, const char *type, enum format f, struct buf *bytes)
 {
 	struct exchange *x = r->http;
 
 	x->status = status;
 	x->type = type;
+	x->rewrite = f;
 	x->out = *bytes;
 	memset(bytes, 0, sizeof(*bytes));
 	if (!pthread_equal(pthread_self(), x->thread->id))
-		encode_and_post(x);
-	else if (x->out.len > LONG_ANSWER && wanted(x) != CODING_NONE && !r->ops->stopping)
-		workers_run(r->ops->bodies, encode_and_post, x);
+		finish_and_post(x);
+	else if (x->out.len > LONG_ANSWER && (f != FORMAT_JSON || wanted(x) != CODING_NONE) &&
+	    !r->ops->stopping)
+		workers_run(r->ops->bodies, finish_and_post, x);
 	else {
+		rewrite(x);
 		encode(x);
 		send_answer(x);
 	}
 }
 
 void
+reply_body(struct request *r, int status, const char *type, struct buf *bytes)
+{
+	reply_as(r, status, type, FORMAT_JSON, bytes);
+}
+
+void
 reply_text(struct request *r, int status, struct buf *json)
 {
 	enum format f = request_format(r, 0);
-	struct buf out = { 0 };
-	json_t *v;
 
-	if (f == FORMAT_JSON) {
-		reply_body(r, status, NULL, json);
-		return;
-	}
-	v = json_loadb((const char *)json->data, json->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	if (v == NULL)
-		v = json_null();
-	format_json(f, &out, v);
-	json_decref(v);
-	buf_free(json);
-	reply_body(r, status, format_type(f), &out);
+	reply_as(r, status, f == FORMAT_JSON ? NULL : format_type(f), f, json);
 }
 
 /* ---- an answer in pieces ---- */

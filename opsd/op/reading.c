@@ -14,7 +14,8 @@
 
 #define ANSWER_MAX	(64u << 20)	/* bytes of JSON text */
 #define SLICE_US	5000		/* then others have their turn */
-#define LOOK_EACH	32		/* entries between looks at the clock */
+#define LOOK_EACH	32		/* entries between looks at the clock, or */
+#define LOOK_BYTES	65536		/* of text */
 
 void
 reading_free(struct reading *g)
@@ -83,6 +84,7 @@ static int
 read_slice(struct reading *g, uint64_t end)
 {
 	unsigned looked = 0;
+	size_t at = g->out.len;
 
 	for (; store_iter_valid(g->it) && g->n < g->limit; store_iter_next(g->it)) {
 		size_t was = g->out.len;
@@ -93,7 +95,11 @@ read_slice(struct reading *g, uint64_t end)
 			g->n++;
 		else
 			g->out.len = was;
-		if (g->out.len > ANSWER_MAX || (++looked % LOOK_EACH == 0 && mono_us() > end)) {
+		if (++looked < LOOK_EACH && g->out.len - at < LOOK_BYTES)
+			continue;
+		looked = 0;
+		at = g->out.len;
+		if (at > ANSWER_MAX || mono_us() > end) {
 			store_iter_next(g->it);
 			return (0);
 		}

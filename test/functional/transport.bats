@@ -711,3 +711,37 @@ no_more_than()	# no_more_than NODE KB
 	[[ $head != *Content-Encoding* ]]
 	jq -e . <<<"$body" >/dev/null
 }
+
+ticks()		# ticks NODE NAME: processor time that opsd's threads of that name used
+{
+	local t sum=0
+
+	for t in /proc/"$(node_pid "$1" opsd)"/task/*; do
+		[ "$(cat "$t/comm")" != "$2" ] || sum=$((sum + $(cut -d ' ' -f 14 "$t/stat")))
+	done
+	echo "$sum"
+}
+
+@test "a long answer is not rewritten on the thread that others wait for" {
+	local type http worker
+
+	make_table n1 wide
+	jq -nc '{operation: "upsert", database: "dev", table: "wide", records: [range(8000) |
+	    {id: ., l: [range(100)]}]}' >"$HL_T/wide.json"
+	for _ in 1 2 3; do
+		ok n1 @"$HL_T/wide.json"
+	done
+	for type in cbor x-msgpack; do
+		http=$(ticks n1 http)
+		worker=$(ticks n1 worker)
+		raw n1 -H "$BASIC" -H "Accept: application/$type" -o "$HL_T/wide" \
+		    -d '{"operation":"read_audit_log","database":"dev","table":"wide"}'
+		[ "$code" = 200 ]
+		[[ $head == *"application/$type"* ]]
+		[ "$(stat -c %s "$HL_T/wide")" -gt 3000000 ]
+		http=$(($(ticks n1 http) - http))
+		worker=$(($(ticks n1 worker) - worker))
+		echo "ticks: http $http, workers $worker"
+		[ "$http" -lt "$worker" ]
+	done
+}
