@@ -2,6 +2,7 @@
 
 #include "cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "cli_print.h"
 #include "mem.h"
 #include "opdoc.h"
+#include "words.h"
 
 #define CONFIG_FILE	"/etc/hubleaf/hubleaf.yaml"
 #define ANSWER_SECONDS	600
@@ -61,6 +63,41 @@ push(char ***list, int *n, char *arg)
 	(*list)[*n] = NULL;
 }
 
+/* One that is neither ours nor a key would have no effect: it is misspelt. */
+static void __attribute__((noreturn))
+unknown_option(const char *name)
+{
+	static const char *const options[] = { "long", "keep", "help", "version" };
+	const char *near = conf_nearest(name);
+	unsigned least = words_distance(name, near), d;
+	char *key = xstrdup(near);
+
+	for (char *p = key; *p != '\0'; p++)
+		*p = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
+	near = key;
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if ((d = words_distance(name, options[i])) < least) {
+			least = d;
+			near = options[i];
+		}
+	cli_die("unknown flag '--%s', did you mean '--%s'?", name, near);
+}
+
+/* --KEY value, or --KEY=value; returns the last argument that it takes. */
+static int
+take_flag(struct cli *c, int i, int argc, char **argv)
+{
+	char *name = xstrndup(argv[i] + 2, strcspn(argv[i] + 2, "="));
+
+	if (conf_find(name) == -1)
+		unknown_option(name);
+	free(name);
+	push(&c->flags, &c->nflags, argv[i]);
+	if (strchr(argv[i], '=') == NULL && i + 1 < argc)
+		push(&c->flags, &c->nflags, argv[++i]);
+	return (i);
+}
+
 static void
 parse_args(struct cli *c, int argc, char **argv)
 {
@@ -77,11 +114,9 @@ parse_args(struct cli *c, int argc, char **argv)
 			c->command = "version";
 		else if (strcmp(arg, "-c") == 0 && i + 1 < argc)
 			c->conf_file = argv[++i];
-		else if (strncmp(arg, "--", 2) == 0) {
-			push(&c->flags, &c->nflags, arg);
-			if (strchr(arg, '=') == NULL && i + 1 < argc)
-				push(&c->flags, &c->nflags, argv[++i]);
-		} else if (arg[0] == '-')
+		else if (strncmp(arg, "--", 2) == 0)
+			i = take_flag(c, i, argc, argv);
+		else if (arg[0] == '-')
 			usage();
 		else if (c->command == NULL)
 			c->command = arg;
@@ -295,12 +330,14 @@ static int
 run_keep(struct cli *c)
 {
 	json_t *fields = operation_body(c);
-	char *folder = cli_take(fields, "folder"), *end = NULL;
+	char *folder = cli_take(fields, "folder"), *keep = cli_take(fields, "keep"), *end = NULL;
 	long n = c->keep != NULL ? strtol(c->keep, &end, 10) : 0;
 	struct target t = { 0 };
 	const char *node;
 	int rc;
 
+	if (keep != NULL)
+		cli_die("backup takes how many stay as --keep %s", keep);
 	if (folder == NULL)
 		cli_die("backup takes the folder of the backups as folder=PATH");
 	if (c->keep != NULL && (n < 1 || n > 1000000 || *end != '\0'))
@@ -460,23 +497,37 @@ run_complete(struct cli *c)
 	return (0);
 }
 
+typedef int command_fn(struct cli *c);
+
 static const struct {
 	const char	*name;
-	int		(*run)(struct cli *c);
+	command_fn	*run;
 } commands[] = {
 	{ "run", run_run }, { "status", run_status }, { "top", run_top }, { "metrics", run_metrics },
 	{ "get_backup", run_backup }, { "backup", run_keep }, { "restore", run_restore }, { "version", run_version },
 	{ "help", run_help }, { "complete", run_complete },
 };
 
-/* `hubleaf OPERATION --help` is `hubleaf help OPERATION`, that of a command is how all is used. */
+/* NULL: it is none. */
+static command_fn *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return (commands[i].run);
+	return (NULL);
+}
+
+/*
+ * `hubleaf OPERATION --help` is `hubleaf help OPERATION`, and says so if there is none; that
+ * of a command is how all is used.
+ */
 static void
 ask_for_help(struct cli *c)
 {
-	int is = c->command != NULL && opdoc_find(c->command) != NULL;
-
 	c->nfields = 0;
-	if (is)
+	if (c->command != NULL && c->command[0] != '@' && (opdoc_find(c->command) != NULL ||
+	    find_command(c->command) == NULL))
 		push(&c->fields, &c->nfields, (char *)(uintptr_t)c->command);
 	c->command = "help";
 }
@@ -485,7 +536,7 @@ int
 main(int argc, char *argv[])
 {
 	struct cli c = { 0 };
-	int (*run)(struct cli *) = run_operation;
+	command_fn *run;
 	int rc;
 
 	parse_args(&c, argc, argv);
@@ -498,10 +549,8 @@ main(int argc, char *argv[])
 		push(&c.fields, &c.nfields, (char *)(uintptr_t)c.command);
 		c.command = NULL;
 	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (c.command != NULL && strcmp(c.command, commands[i].name) == 0)
-			run = commands[i].run;
-	rc = run(&c);
+	run = c.command != NULL ? find_command(c.command) : NULL;
+	rc = (run != NULL ? run : run_operation)(&c);
 	conf_free(c.conf);
 	free(c.flags);
 	free(c.fields);

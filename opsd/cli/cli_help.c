@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "conf.h"
 #include "opdoc.h"
 
 #define COLUMN	22	/* where texts begin */
@@ -56,8 +57,12 @@ put_wrapped(const char *s)
 static void
 put_argument(const struct op_field *f)
 {
-	const char *quote = strpbrk(f->example, " \"[{*") != NULL ? "'" : "";
+	const char *quote = strpbrk(f->example, " \t\\\"[]{}*?&;|<>()$`#~!") != NULL ? "'" : "";
 
+	if (f->kind == KIND_KEYS) {
+		printf(" %s", f->example);
+		return;
+	}
 	if (strchr(f->example, '\n') != NULL || f->kind == KIND_PASSWORD ||
 	    f->kind == KIND_NEW_PASSWORD) {
 		printf(" %s@=PATH", f->name);
@@ -134,11 +139,24 @@ cli_help(const char *name)
 
 /* ---- completion ---- */
 
+/* As the API has them: "jobs_retention=". */
+static void
+put_conf_keys(void)
+{
+	for (int key = 0; key < CONF_KEYS; key++) {
+		for (const char *s = conf_name((enum conf_key)key); *s != '\0'; s++)
+			putchar(*s == '.' ? '_' : *s);
+		puts("=");
+	}
+}
+
 static void
 put_fields(const struct op_doc *op)
 {
 	for (const struct op_field *f = op->fields; f->name != NULL; f++)
-		if (opdoc_is_top(f) && f->kind != KIND_KEYS)
+		if (f->kind == KIND_KEYS)
+			put_conf_keys();
+		else if (opdoc_is_top(f))
 			printf("%s=\n", f->name);
 	fputs("as=\nwait=\ntarget=\nusername=\ninsecure=\n", stdout);
 	if (strcmp(op->name, "get_backup") == 0)
@@ -171,8 +189,10 @@ cli_help_words(const char *name)
 		fputs("folder=\ntarget=\nusername=\ninsecure=\n", stdout);
 	else if (strcmp(name, "restore") == 0)
 		puts("file=");
-	else if (strcmp(name, "status") == 0 || strcmp(name, "top") == 0)
+	else if (strcmp(name, "status") == 0)
 		fputs("as=\nwait=\ntarget=\nusername=\ninsecure=\n", stdout);
+	else if (strcmp(name, "top") == 0)
+		fputs("interval=\ncount=\ntarget=\nusername=\ninsecure=\n", stdout);
 	else if (strcmp(name, "help") == 0)
 		put_names();
 }

@@ -102,7 +102,32 @@ put_json(struct buf *out, const json_t *v, int depth)
 
 /* ---- tables ---- */
 
-/* Text as it is, but in one line; all else as JSON. */
+/* Of a role with its permission, which would fill the screen; NULL: it is none. */
+static const char *
+role_name(const json_t *v)
+{
+	return (json_object_get(v, "permission") != NULL ?
+	    json_string_value(json_object_get(v, "role")) : NULL);
+}
+
+/* "a, b" of one or a list of roles; 0: it is neither. */
+static int
+put_roles(struct buf *out, const json_t *v)
+{
+	const json_t *e;
+	size_t i;
+
+	if (role_name(v) != NULL)
+		buf_addf(out, "%s", role_name(v));
+	json_array_foreach(v, i, e)
+		if (role_name(e) == NULL)
+			return (0);
+	json_array_foreach(v, i, e)
+		buf_addf(out, "%s%s", i > 0 ? ", " : "", role_name(e));
+	return (out->len > 0);
+}
+
+/* Text as it is, but in one line; roles by name; all else as JSON. */
 static json_t *
 cell_of(const json_t *v)
 {
@@ -113,7 +138,8 @@ cell_of(const json_t *v)
 		return (json_string(""));
 	if (json_is_string(v) && strpbrk(json_string_value(v), "\n\r\t") == NULL)
 		return (json_string(json_string_value(v)));
-	put_json(&b, v, -1);
+	if (!put_roles(&b, v))
+		put_json(&b, v, -1);
 	text = json_stringn((const char *)b.data, b.len);
 	buf_free(&b);
 	return (text);

@@ -145,7 +145,7 @@ const struct op_doc opdoc_node[] = {
 	    "Show the configuration; pending is what is set and not in force.", OP_NO_FIELDS },
 	{ "set_configuration", NULL, RIGHT_ADMIN, "Set configuration keys, all or none. "
 	    "Keys that only HarperDB has are skipped and named.",
-	    OP_FIELDS({ KIND_KEYS, "KEY", NULL, OP_REQUIRED, "VALUE",
+	    OP_FIELDS({ KIND_KEYS, "KEY", NULL, OP_REQUIRED, "logging_level=debug",
 		"A key of hubleaf.yaml(5), such as logging_level; null unsets it." }) },
 	{ "restart", NULL, RIGHT_SUPER, "Restart the node.", OP_NO_FIELDS },
 	{ "restart_service", NULL, RIGHT_SUPER, "Restart a part of the node. A job.",

@@ -98,6 +98,28 @@ cli()
 	[[ $status = 1 && $output == *"no field 'file'"* ]]
 }
 
+@test "did you mean: options, and operations that are asked about" {
+	cli status --lnog
+	[[ $status = 1 && $output == *"unknown flag '--lnog', did you mean '--long'?"* ]]
+	cli backup folder="$HL_T" --kep 2
+	[[ $status = 1 && $output == *"did you mean '--keep'?"* ]]
+	run "$HL_CLI" --LOGING_LEVEL=debug version
+	[[ $status = 1 && $output == *"unknown flag '--LOGING_LEVEL', did you mean '--LOGGING_LEVEL'?"* ]]
+	run "$HL_CLI" insrt --help
+	[[ $status = 1 && $output == *"there is no operation 'insrt', did you mean 'insert'?" ]]
+	cli backup folder="$HL_T" keep=2
+	[[ $status = 1 && $output == *"backup takes how many stay as --keep 2" ]]
+}
+
+@test "help: the examples can be pasted" {
+	run "$HL_CLI" help csv_data_load
+	[[ $output == *"Example: delimiter='\t'"* ]]
+	run "$HL_CLI" help set_configuration
+	[[ $output == *"hubleaf set_configuration logging_level=debug"* ]]
+	cli ${output##*hubleaf }
+	[ "$status" = 0 ]
+}
+
 @test "values from files and standard input; whole bodies" {
 	printf '[{"id":10,"name":"Tia","price":19.99}]' >"$HL_T/rows.json"
 	cli insert table=dog records@="$HL_T/rows.json"
@@ -135,6 +157,15 @@ cli()
 	[[ $output == *"hash_attribute: id"* ]]
 	cli describe_table table=dog as=paper
 	[[ $status = 1 && $output == *"'as' must be one of [yaml, json, table, csv]"* ]]
+}
+
+@test "a table of users is no wider than a screen: roles by name" {
+	cli add_role role=narrow permission='{"super_user":false}'
+	cli add_user username=wide role='["super_user","narrow"]' active=true password@=- <<<wide
+	cli list_users as=table
+	[[ $output != *permission* && $output == *" super_user, narrow"* ]]
+	[ "$(wc -L <<<"$output")" -lt 100 ]
+	cli drop_user username=wide
 }
 
 @test "a password from a file, standard input or the terminal, not among the arguments" {
@@ -316,6 +347,10 @@ completes()	# completes WANTED WORD...: the last one
 	completes "get_attributes=" hubleaf search_by_hash get
 	completes "set_node_replication" hubleaf help set_no
 	completes "--long" hubleaf status --l
+	completes "interval=" hubleaf top int
+	completes "count=" hubleaf top cou
+	completes "" hubleaf status int
+	completes "jobs_retention=" hubleaf set_configuration jobs_r
 }
 
 @test "wait: how a job ended is the answer" {
