@@ -201,6 +201,7 @@ certificate()	# certificate NODE FOLDER: of the authority, for the node
 	ok amsterdam '{"operation":"insert","table":"dog","records":[{"id":"added"}]}'
 	wait_until 20 as_many_dogs amsterdam boston
 	typed "Replace certificates" amsterdam boston
+	[[ $output == *node.key* ]]	# what is given to the daemons' user is listed
 	ok amsterdam '{"operation":"insert","table":"dog","records":[{"id":"verified"}]}'
 	wait_until 20 as_many_dogs amsterdam boston
 }
@@ -220,6 +221,7 @@ certificate()	# certificate NODE FOLDER: of the authority, for the node
 	typed "Load CSV" cairo
 	wait_until 10 arrived_csv
 	typed Export cairo
+	grep -qx "ReadWritePaths=$HL_T/srv/export" "$HL_T/systemd/system/hubleaf-opsd.service.d/export.conf"
 	grep -q "^2,Harper" "$HL_T/dogs.csv"
 	jq -e '.[] | select(.id == 3) | .name == "Alby"' "$HL_T/srv/export/dogs.json"
 }
