@@ -52,7 +52,7 @@ load_key(const char *path, uint8_t key[32])
 static void
 make_keys(struct ops *o, char **err)
 {
-	const struct conf *c = o->svc->conf;
+	const struct conf *c = o->data.svc->conf;
 	const char *name = conf_str(c, CL_NODENAME);
 	char *dir = conf_path(c, "keys"), *secret = conf_path(c, "keys/node.key");
 	char *key = conf_path(c, "keys/privateKey.pem");
@@ -60,7 +60,7 @@ make_keys(struct ops *o, char **err)
 
 	if (mkdir(dir, 0700) == -1 && errno != EEXIST)
 		*err = xasprintf("%s: %s", dir, strerror(errno));
-	else if (load_key(secret, o->key) == -1)
+	else if (load_key(secret, o->data.key) == -1)
 		*err = xasprintf("%s: %s", secret, strerror(errno));
 	else
 		cert_make(key, cert, name != NULL ? name : "hubleaf", err);
@@ -88,7 +88,7 @@ reopen_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct ops *o = arg;
 
-	if (!store_may_reopen(o->store))
+	if (!store_may_reopen(o->data.store))
 		return;
 	log_info("store: there is room again");
 	event_del(o->reopen);
@@ -101,24 +101,24 @@ watch_room(struct ops *o)
 	struct timeval every = { 1, 0 };
 
 	log_warnx("store %s: the disk is full: opened for reading only, until there is room",
-	    store_path(o->store));
-	o->reopen = event_new(o->svc->base, -1, EV_PERSIST, reopen_cb, o);
+	    store_path(o->data.store));
+	o->reopen = event_new(o->data.svc->base, -1, EV_PERSIST, reopen_cb, o);
 	event_add(o->reopen, &every);
 }
 
 static void
 open_store(struct ops *o, char **err)
 {
-	o->store = store_open(conf_str(o->svc->conf, STORAGE_PATH),
-	    (size_t)conf_int(o->svc->conf, STORAGE_CACHE), err);
-	if (o->store != NULL && store_read_only(o->store))
+	o->data.store = store_open(conf_str(o->data.svc->conf, STORAGE_PATH),
+	    (size_t)conf_int(o->data.svc->conf, STORAGE_CACHE), err);
+	if (o->data.store != NULL && store_read_only(o->data.store))
 		watch_room(o);
-	if (o->store == NULL || txlog_open(&o->log, o->store, err) == -1)
+	if (o->data.store == NULL || txlog_open(&o->data.log, o->data.store, err) == -1)
 		return;
 	backup_sweep(o);
-	memcpy(o->node_id, o->log.node, NODE_ID_LEN);
-	node_id_hex(o->node_id, o->node_hex);
-	o->catalog = catalog_load(o->store, err);
+	memcpy(o->data.node_id, o->data.log.node, NODE_ID_LEN);
+	node_id_hex(o->data.node_id, o->data.node_hex);
+	o->data.catalog = catalog_load(o->data.store, err);
 	if (*err == NULL)
 		o->nodes = nodes_load(o, err);
 	if (*err == NULL)
@@ -127,16 +127,41 @@ open_store(struct ops *o, char **err)
 		health_load(o);
 }
 
+/* What the store tells and asks (store/data.h). */
+static void
+on_logged(void *arg)
+{
+	cluster_logged(((struct ops *)arg)->cluster);
+}
+
+static void
+on_measured(void *arg, size_t jobs, size_t bytes, uint64_t us)
+{
+	metrics_group(((struct ops *)arg)->metrics, jobs, bytes, us);
+}
+
+static int
+is_log_wanted(void *arg)
+{
+	return (nodes_any(((struct ops *)arg)->nodes));
+}
+
+static int
+is_shared(void *arg, const struct table *t)
+{
+	return (nodes_share(((struct ops *)arg)->nodes, t));
+}
+
 struct ops *
 ops_start(struct svc *svc)
 {
 	struct ops *o = xcalloc(1, sizeof(*o));
 	char *err = NULL;
 
-	o->svc = svc;
-	o->started_us = mono_us();
+	data_init(&o->data, svc);
+	o->data.hooks = (struct data_hooks){ on_logged, on_measured, is_log_wanted, is_shared, o };
+	o->data.started_us = mono_us();
 	o->metrics = metrics_new();
-	pthread_rwlock_init(&o->conf_lock, NULL);
 	pthread_mutex_init(&o->status_lock, NULL);
 	ops_conf_start(o);
 	make_keys(o, &err);
@@ -146,9 +171,9 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		open_store(o, &err);
 	if (err == NULL)
-		o->commit = commit_start(o, &err);
+		o->data.commit = commit_start(&o->data, &err);
 	if (err == NULL)
-		o->workers = workers_start(WORKERS, &err);
+		o->data.workers = workers_start(WORKERS, &err);
 	if (err == NULL)
 		o->bodies = workers_start(BODY_WORKERS, &err);
 	if (err == NULL)
@@ -158,14 +183,14 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->jobs = jobs_start(o, &err);
 	if (err == NULL)
-		o->auth = auth_start(o, &err);
+		o->auth = auth_start(&o->data, &err);
 	if (err == NULL)
 		o->cluster = cluster_start(o, &err);
 	if (err == NULL)
 		o->http = http_start(o, &err);
 	if (err != NULL)
 		fatalx("%s", err);
-	certends_watch(o);
+	o->certends = certends_watch(&o->data);
 	svc->on_hup = ops_conf_reload;
 	svc->hup_arg = o;
 	return (o);
@@ -174,29 +199,29 @@ ops_start(struct svc *svc)
 void
 ops_stop(struct ops *o)
 {
-	o->stopping = 1;
+	o->data.stopping = 1;
 	http_stop(o->http);
 	cluster_quiet(o->cluster);
-	certends_unwatch(o);
+	event_free(o->certends);
 	if (o->reopen != NULL)
 		event_free(o->reopen);
 	workers_stop(o->pages);
 	workers_stop(o->bodies);
 	workers_stop(o->changes);
-	workers_stop(o->workers);
+	workers_stop(o->data.workers);
 	jobs_stop(o->jobs);
-	commit_stop(o->commit);
+	commit_stop(o->data.commit);
 	/* What the others have posted to this loop by now is run, then nobody posts. */
-	event_base_loop(o->svc->base, EVLOOP_NONBLOCK);
+	event_base_loop(o->data.svc->base, EVLOOP_NONBLOCK);
 	cluster_stop(o->cluster);
 	auth_stop(o->auth);
 	flows_free(o->flows);
 	nodes_free(o->nodes);
-	catalog_free(o->catalog);
-	txlog_close(&o->log);
-	store_close(o->store);
+	catalog_free(o->data.catalog);
+	txlog_close(&o->data.log);
+	store_close(o->data.store);
 	conf_free(o->set);
-	pthread_rwlock_destroy(&o->conf_lock);
+	data_clear(&o->data);
 	pthread_mutex_destroy(&o->status_lock);
 	metrics_free(o->metrics);
 	free(o);

@@ -4,61 +4,40 @@
 #include <pthread.h>
 #include <stdint.h>
 
-#include "catalog.h"
-#include "chan.h"
-#include "commit.h"
-#include "store.h"
-#include "svc.h"
-#include "txlog.h"
-
-/* Settings that the commit thread reads all the time; refreshed with the configuration. */
-struct live {
-	_Atomic int		clustering, republish, audit, write_async, log_good, log_failed;
-	_Atomic uint64_t	max_skew_ms, reserve, max_transaction, queue_ms, max_attributes;
-};
+#include "data.h"
 
 /* opsd's one struct: everything hangs here. */
 struct ops {
-	struct svc		*svc;
-	struct store		*store;
+	struct data		 data;		/* first */
 	struct event		*certends;	/* certends.h: looks at certificates */
-	struct event		*reopen;	/* while that is for reading only: looks for room */
-	struct catalog		*catalog;
-	struct txlog		 log;
-	struct commit		*commit;
+	struct event		*reopen;	/* while the store is for reading only: looks for room */
 	struct nodes		*nodes;		/* who subscribes to what */
 	struct flows		*flows;		/* positions in the peers' logs */
 	struct cluster		*cluster;	/* the conversation with hubd and leafd */
 	struct http		*http;
-	struct workers		*workers;
 	struct workers		*bodies;	/* read the long ones of requests */
 	struct workers		*changes;	/* one thread: calls that change subscriptions */
 	struct jobs		*jobs;
 	struct auth		*auth;
 	struct metrics		*metrics;
 	struct workers		*pages;		/* one thread: pages of metrics.h */
-	struct live		 live;
-	uint8_t			 node_id[NODE_ID_LEN];
-	char			 node_hex[2 * NODE_ID_LEN + 1];
-	uint8_t			 key[32];	/* seals the cluster password */
-	uint64_t		 started_us;
-	_Atomic int		 stopping;
 	_Atomic int		 backing_up;	/* one backup at a time */
 	_Atomic int		 unavailable;	/* health.h */
 	pthread_mutex_t		 status_lock;	/* set_status and clear_status, one at a time */
-	struct conf		*set;		/* configuration that the next start finds */
-	pthread_rwlock_t	 conf_lock;	/* set and svc->conf are swapped under it */
+	struct conf		*set;		/* configuration that the next start finds, under data.conf_lock */
 };
+
+static inline struct ops *
+ops_of(struct data *d)
+{
+	return ((struct ops *)d);
+}
 
 struct ops *ops_start(struct svc *svc);
 void ops_stop(struct ops *o);
 
-/* A copy of the configuration that is in force; free with conf_free. */
-struct conf *ops_conf(struct ops *o);
-/* The same of what is set, of which some may need a restart. */
+/* A copy of the configuration that is set, of which some may need a restart; free with conf_free. */
 struct conf *ops_conf_set(struct ops *o);
-/* clustering.nodeName; "" when unset.  Caller frees. */
-char *ops_node_name(struct ops *o);
 /*
  * Change the keys of an object, whose names are known: all or nothing.  They are
  * checked, saved, put in force where that needs no restart, and the daemons told.

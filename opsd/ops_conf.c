@@ -8,7 +8,6 @@
 #include "cluster.h"
 #include "http.h"
 #include "log.h"
-#include "logconf.h"
 #include "mem.h"
 #include "tlsconf.h"
 
@@ -17,76 +16,36 @@
  * the start; o->set is what the next start will find.
  */
 struct conf *
-ops_conf(struct ops *o)
-{
-	struct conf *c;
-
-	pthread_rwlock_rdlock(&o->conf_lock);
-	c = conf_dup(o->svc->conf);
-	pthread_rwlock_unlock(&o->conf_lock);
-	return (c);
-}
-
-struct conf *
 ops_conf_set(struct ops *o)
 {
 	struct conf *c;
 
-	pthread_rwlock_rdlock(&o->conf_lock);
+	pthread_rwlock_rdlock(&o->data.conf_lock);
 	c = conf_dup(o->set);
-	pthread_rwlock_unlock(&o->conf_lock);
+	pthread_rwlock_unlock(&o->data.conf_lock);
 	return (c);
-}
-
-char *
-ops_node_name(struct ops *o)
-{
-	char *name;
-
-	pthread_rwlock_rdlock(&o->conf_lock);
-	name = xstrdup(conf_str(o->svc->conf, CL_NODENAME));
-	pthread_rwlock_unlock(&o->conf_lock);
-	return (name != NULL ? name : xstrdup(""));
-}
-
-static void
-refresh_live(struct ops *o, const struct conf *c)
-{
-	o->live.clustering = conf_bool(c, CL_ENABLED);
-	o->live.republish = conf_bool(c, CL_REPUBLISH);
-	o->live.audit = conf_bool(c, LOGGING_AUDIT);
-	o->live.log_good = conf_bool(c, LOGGING_AUTH_GOOD);
-	o->live.log_failed = conf_bool(c, LOGGING_AUTH_FAILED);
-	o->live.write_async = conf_bool(c, STORAGE_WRITE_ASYNC);
-	o->live.max_skew_ms = (uint64_t)conf_int(c, CL_MAX_CLOCK_SKEW);
-	o->live.reserve = (uint64_t)conf_int(c, STORAGE_RESERVE);
-	o->live.max_transaction = (uint64_t)conf_int(c, CL_MAX_TRANSACTION);
-	o->live.queue_ms = (uint64_t)conf_int(c, STORAGE_MAX_QUEUE_TIME) * 1000;
-	o->live.max_attributes = (uint64_t)conf_int(c, STORAGE_MAX_ATTRIBUTES);
-	log_conf("opsd", c);
 }
 
 void
 ops_conf_start(struct ops *o)
 {
-	o->set = conf_dup(o->svc->conf);
-	refresh_live(o, o->svc->conf);
+	o->set = conf_dup(o->data.svc->conf);
 }
 
 /* Takes it, with the lock held: it is set, and in force where that needs no restart. */
 static void
 put_in_force(struct ops *o, struct conf *set)
 {
-	struct conf *now = conf_dup(o->svc->conf);
+	struct conf *now = conf_dup(o->data.svc->conf);
 
 	for (int key = 0; key < CONF_KEYS; key++)
 		if (conf_change((enum conf_key)key) == CONF_LIVE)
 			conf_take(now, set, (enum conf_key)key);
 	conf_free(o->set);
-	conf_free(o->svc->conf);
+	conf_free(o->data.svc->conf);
 	o->set = set;
-	o->svc->conf = now;
-	refresh_live(o, now);
+	o->data.svc->conf = now;
+	data_conf_changed(&o->data);
 }
 
 /* What names certificates and keys, or has them in use. */
@@ -131,7 +90,7 @@ static int
 report_key(struct ops *o, const struct conf *new, enum conf_key key, json_t *report)
 {
 	int changed = !conf_equal(o->set, new, key);
-	int waits = conf_change(key) != CONF_LIVE && !conf_equal(o->svc->conf, new, key);
+	int waits = conf_change(key) != CONF_LIVE && !conf_equal(o->data.svc->conf, new, key);
 
 	if (waits || changed)
 		json_array_append_new(json_object_get(report, waits ? "restart" : "live"),
@@ -149,7 +108,7 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 
 	*err = NULL;
 	*report = json_pack("{s:[], s:[]}", "live", "restart");
-	pthread_rwlock_wrlock(&o->conf_lock);
+	pthread_rwlock_wrlock(&o->data.conf_lock);
 	new = conf_dup(o->set);
 	json_object_foreach((json_t *)(uintptr_t)changes, name, v) {
 		enum conf_key key = (enum conf_key)conf_find(name);
@@ -169,7 +128,7 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 			new = NULL;
 		}
 	}
-	pthread_rwlock_unlock(&o->conf_lock);
+	pthread_rwlock_unlock(&o->data.conf_lock);
 	if (new == NULL)
 		cluster_settings(o->cluster);
 	conf_free(new);
@@ -201,12 +160,12 @@ ops_conf_reload(struct svc *svc, void *arg)
 		free(err);
 		return;
 	}
-	pthread_rwlock_wrlock(&o->conf_lock);
+	pthread_rwlock_wrlock(&o->data.conf_lock);
 	put_in_force(o, new);
 	for (int key = 0; key < CONF_KEYS; key++)
 		if (!conf_equal(o->set, svc->conf, (enum conf_key)key))
 			log_info("configuration: %s needs a restart", conf_name((enum conf_key)key));
-	pthread_rwlock_unlock(&o->conf_lock);
+	pthread_rwlock_unlock(&o->data.conf_lock);
 	cluster_settings(o->cluster);
 	http_reload(o->http);
 	log_info("configuration read anew");
@@ -215,12 +174,12 @@ ops_conf_reload(struct svc *svc, void *arg)
 void
 ops_conf_adopt(struct ops *o, const struct conf *from, const char *const *prefixes)
 {
-	pthread_rwlock_wrlock(&o->conf_lock);
+	pthread_rwlock_wrlock(&o->data.conf_lock);
 	for (int key = 0; key < CONF_KEYS; key++)
 		for (int i = 0; prefixes[i] != NULL; i++)
 			if (strncmp(conf_name((enum conf_key)key), prefixes[i],
 			    strlen(prefixes[i])) == 0)
-				conf_take(o->svc->conf, from != NULL ? from : o->set,
+				conf_take(o->data.svc->conf, from != NULL ? from : o->set,
 				    (enum conf_key)key);
-	pthread_rwlock_unlock(&o->conf_lock);
+	pthread_rwlock_unlock(&o->data.conf_lock);
 }

@@ -30,7 +30,7 @@ restart_now_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct ops *ops = arg;
 
-	svc_restart(ops->svc);
+	svc_restart(ops->data.svc);
 }
 
 static void
@@ -40,14 +40,14 @@ opsd_soon(void *arg)
 	struct timeval soon = { 0, SOON_US };
 
 	log_info("restarting");
-	if (event_base_once(ops->svc->base, -1, EV_TIMEOUT, restart_now_cb, ops, &soon) == -1)
-		svc_restart(ops->svc);
+	if (event_base_once(ops->data.svc->base, -1, EV_TIMEOUT, restart_now_cb, ops, &soon) == -1)
+		svc_restart(ops->data.svc);
 }
 
 void
 restart_opsd(struct ops *ops)
 {
-	post(ops->svc->post, opsd_soon, ops);
+	post(ops->data.svc->post, opsd_soon, ops);
 }
 
 void
@@ -80,14 +80,14 @@ restart_daemons(struct ops *ops, unsigned which)
 
 	ops_conf_adopt(ops, NULL, cluster_keys);
 	cluster_restart(ops->cluster, which);
-	while (!done && ops->live.clustering && !ops->stopping && mono_us() < end) {
+	while (!done && ops->data.live.clustering && !ops->data.stopping && mono_us() < end) {
 		int h = running_pid(ops, "hub"), l = running_pid(ops, "leaf");
 
 		nanosleep(&pause, NULL);
 		done = ((which & RESTART_HUBD) == 0 || (h != 0 && h != hub)) &&
 		    ((which & RESTART_LEAFD) == 0 || (l != 0 && l != leaf));
 	}
-	return (done || ops->stopping || !ops->live.clustering ? NULL :
+	return (done || ops->data.stopping || !ops->data.live.clustering ? NULL :
 	    xasprintf("the servers do not run %d seconds later: see read_log", WAIT_US / 1000000));
 }
 
@@ -138,11 +138,11 @@ static void
 http_anew(void *arg)
 {
 	struct http_restart *hr = arg;
-	struct conf *before = ops_conf(hr->ops);
+	struct conf *before = data_conf(&hr->ops->data);
 	int left;
 
 	/* The server that stops now is not started any more. */
-	if (!hr->ops->stopping) {
+	if (!hr->ops->data.stopping) {
 		http_stop(hr->ops->http);
 		ops_conf_adopt(hr->ops, NULL, http_keys);
 		hr->err = start_http(hr->ops, before);
@@ -163,7 +163,7 @@ await_http(struct http_restart *hr)
 {
 	struct timespec until;
 
-	while (!hr->done && !hr->ops->stopping) {
+	while (!hr->done && !hr->ops->data.stopping) {
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec++;
 		pthread_cond_timedwait(&hr->cond, &hr->lock, &until);
@@ -180,7 +180,7 @@ restart_http(struct ops *ops)
 	hr->ops = ops;
 	pthread_mutex_init(&hr->lock, NULL);
 	pthread_cond_init(&hr->cond, NULL);
-	post(ops->svc->post, http_anew, hr);
+	post(ops->data.svc->post, http_anew, hr);
 	pthread_mutex_lock(&hr->lock);
 	await_http(hr);
 	done = hr->done;

@@ -16,8 +16,7 @@
 #include "firstuser.h"
 #include "log.h"
 #include "mem.h"
-#include "op.h"
-#include "ops.h"
+#include "data.h"
 #include "session.h"
 #include "sysrow.h"
 #include "token.h"
@@ -43,7 +42,7 @@ struct verified {
 };
 
 struct auth {
-	struct ops	*ops;
+	struct data	*data;
 	struct workers	*worker;
 	pthread_mutex_t	 changing;	/* users and roles, by one at a time */
 	pthread_mutex_t	 lock;		/* all below */
@@ -105,7 +104,7 @@ cache_look(struct auth *a, const uint8_t id[32])
 static struct user *
 cache_renew(struct auth *a, const uint8_t id[32], struct user *was, uint64_t generation)
 {
-	struct user *u = user_load(a->ops, was->name);
+	struct user *u = user_load(a->data, was->name);
 	struct verified *v;
 
 	if (u != NULL && memcmp(u->mark, was->mark, sizeof(u->mark)) != 0) {
@@ -145,13 +144,11 @@ cache_find(struct auth *a, const uint8_t id[32])
 }
 
 static uint64_t
-cache_ttl_us(struct ops *ops)
+cache_ttl_us(struct data *data)
 {
 	uint64_t ms;
 
-	pthread_rwlock_rdlock(&ops->conf_lock);
-	ms = (uint64_t)conf_int(ops->svc->conf, AUTH_CACHE_TTL);
-	pthread_rwlock_unlock(&ops->conf_lock);
+	ms = (uint64_t)data_conf_int(data, AUTH_CACHE_TTL);
 	return (ms * 1000);
 }
 
@@ -160,7 +157,7 @@ static void
 cache_add(struct auth *a, const uint8_t id[32], struct user *u, uint64_t generation, uint64_t us)
 {
 	struct verified *v = xcalloc(1, sizeof(*v)), *old;
-	uint64_t ttl = cache_ttl_us(a->ops);
+	uint64_t ttl = cache_ttl_us(a->data);
 
 	memcpy(v->id, id, sizeof(v->id));
 	v->user = user_ref(u);
@@ -251,13 +248,13 @@ count_login(struct auth *a, const char *from, int good)
 static struct user *
 verify(struct auth *a, const char *name, const char *password)
 {
-	json_t *row = sysrow_get(a->ops, SYS_USER, name);
+	json_t *row = sysrow_get(a->data, SYS_USER, name);
 	const char *hashed = json_string_value(json_object_get(row, "password"));
 	struct user *u = NULL;
 
 	/* As long for a user who is not there. */
 	if (crypto_check_password(password, hashed != NULL ? hashed : a->nobody) && hashed != NULL)
-		u = user_from_row(a->ops, row);
+		u = user_from_row(a->data, row);
 	json_decref(row);
 	return (u);
 }
@@ -324,7 +321,7 @@ check_bearer(struct check *c, const char *token)
 	uint64_t gen = generation(c->auth), now = wall_ms();
 	json_t *claims = NULL;
 	enum token_fault fault = token_read(c->auth->tokens, token, TOKEN_OPERATION, &claims);
-	struct user *u = fault == TOKEN_GOOD ? user_load(c->auth->ops,
+	struct user *u = fault == TOKEN_GOOD ? user_load(c->auth->data,
 	    json_string_value(json_object_get(claims, "username"))) : NULL;
 	uint64_t ends = (uint64_t)json_integer_value(json_object_get(claims, "exp")) * 1000;
 
@@ -411,13 +408,11 @@ refuse_long(struct auth *a, const struct credentials *c, struct check *now)
 }
 
 static int
-has_sessions(struct ops *ops)
+has_sessions(struct data *data)
 {
 	int yes;
 
-	pthread_rwlock_rdlock(&ops->conf_lock);
-	yes = conf_bool(ops->svc->conf, AUTH_SESSIONS);
-	pthread_rwlock_unlock(&ops->conf_lock);
+	yes = data_conf_bool(data, AUTH_SESSIONS);
 	return (yes);
 }
 
@@ -439,7 +434,7 @@ session_user(struct auth *a, const struct credentials *c)
 		}
 		pthread_mutex_unlock(&a->lock);
 	}
-	u = who != NULL ? user_load(a->ops, who) : NULL;
+	u = who != NULL ? user_load(a->data, who) : NULL;
 	if (u != NULL && memcmp(u->mark, had, sizeof(had)) != 0) {
 		user_unref(u);
 		u = NULL;
@@ -458,7 +453,7 @@ auth_check(struct auth *a, const struct credentials *c,
 	struct user *u;
 
 	if (header == NULL) {
-		u = c->cookie != NULL && has_sessions(a->ops) ? session_user(a, c) : NULL;
+		u = c->cookie != NULL && has_sessions(a->data) ? session_user(a, c) : NULL;
 		if (u != NULL)
 			conclude(&now, u);
 		else
@@ -522,13 +517,13 @@ auth_session_end(struct auth *a, const char *id)
 /* ---- life ---- */
 
 struct auth *
-auth_start(struct ops *ops, char **err)
+auth_start(struct data *data, char **err)
 {
 	struct auth *a = xcalloc(1, sizeof(*a));
-	struct conf *conf = ops_conf(ops);
+	struct conf *conf = data_conf(data);
 	char *keys = conf_path(conf, "keys");
 
-	a->ops = ops;
+	a->data = data;
 	a->tokens = tokens_new(keys);
 	a->sessions = sessions_new(SESSIONS_MAX);
 	free(keys);
@@ -537,9 +532,9 @@ auth_start(struct ops *ops, char **err)
 	pthread_mutex_init(&a->lock, NULL);
 	crypto_random(a->salt, sizeof(a->salt));
 	a->failures = failures_new(FAILING_MAX);
-	a->log = authlog_new(ops);
+	a->log = authlog_new(data);
 	a->nobody = crypto_hash_password("");
-	if ((store_read_only(ops->store) || firstuser_make(ops, err) == 0) &&
+	if ((store_read_only(data->store) || firstuser_make(data, err) == 0) &&
 	    (a->worker = workers_start(1, err)) != NULL)
 		return (a);
 	auth_stop(a);

@@ -6,12 +6,12 @@
 /*
  * Who asks.  Users and roles are rows of hdb_user and hdb_role; any thread may ask.
  */
-struct ops;
+struct data;
 struct user;
 struct auth;
 
 /* Makes the default roles and the users of the environment or the credentials when absent. */
-struct auth *auth_start(struct ops *ops, char **err);
+struct auth *auth_start(struct data *data, char **err);
 void auth_stop(struct auth *a);
 /*
  * Around reading and changing users or roles, so that what was read still holds; the thread

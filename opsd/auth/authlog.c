@@ -12,26 +12,25 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
-#include "op.h"
-#include "ops.h"
+#include "data.h"
 #include "user.h"
 
 #define SHOWN	64		/* of a name that anybody may have sent */
 #define QUIET_US	1000000
 
 struct authlog {
-	struct ops	*ops;
+	struct data	*data;
 	pthread_mutex_t	 lock;
 	uint64_t	 said_us;	/* when a failure was logged last */
 	unsigned	 more;		/* not logged since */
 };
 
 struct authlog *
-authlog_new(struct ops *ops)
+authlog_new(struct data *data)
 {
 	struct authlog *l = xcalloc(1, sizeof(*l));
 
-	l->ops = ops;
+	l->data = data;
 	pthread_mutex_init(&l->lock, NULL);
 	return (l);
 }
@@ -62,7 +61,7 @@ authlog_wrong(struct authlog *l, const char *user, const char *from)
 	unsigned more = 0;
 	int say;
 
-	if (l->ops->live.log_failed)
+	if (l->data->live.log_failed)
 		return;
 	pthread_mutex_lock(&l->lock);
 	say = l->said_us == 0 || now - l->said_us > QUIET_US;
@@ -83,52 +82,55 @@ authlog_wrong(struct authlog *l, const char *user, const char *from)
 /* ---- each of them, for an audit ---- */
 
 static void
-say_event(const struct request *r, const char *user, const char *by, const char *method,
-    const char *path, const char *refused)
+say_event(const struct authlog_event *e, const char *user, const char *by, const char *refused)
 {
-	const char *from = r->local ? "the domain socket" : r->from;
-	const char *op = r->op != NULL ? r->op->name : "no operation";
+	const char *from = e->local ? "the domain socket" : e->from;
+	const char *op = e->operation != NULL ? e->operation : "no operation";
 	char name[SHOWN + 1], where[SHOWN + 1];
 
 	show(name, user);
-	show(where, path);
+	show(where, e->path);
 	if (refused == NULL)
 		log_info("auth: success: user '%s' by %s from %s: %s %s, %s", name, by, from,
-		    method, where, op);
+		    e->method, where, op);
 	else
 		log_warnx("auth: failure: user '%s' by %s from %s: %s %s, %s: %s", name, by, from,
-		    method, where, op, refused);
+		    e->method, where, op, refused);
 }
 
 static const char *
-way_of(const struct request *r, const char *authorization)
+way_of(const struct authlog_event *e)
 {
-	if (r->local)
+	if (e->local)
 		return ("the file's rights");
-	if (authorization != NULL)
-		return (strncasecmp(authorization, "Bearer ", 7) == 0 ? "token" : "password");
-	return (request_header(r, "Cookie") != NULL ? "session" : "authorizeLocal");
+	if (e->authorization != NULL)
+		return (strncasecmp(e->authorization, "Bearer ", 7) == 0 ? "token" : "password");
+	return (e->has_cookie ? "session" : "authorizeLocal");
+}
+
+static int
+is_wanted(const struct live *live, const char *refused)
+{
+	return (refused == NULL ? live->log_good : live->log_failed);
 }
 
 void
-authlog_request(const struct request *r, const char *method, const char *path,
-    const char *refused)
+authlog_request(const struct live *live, const struct authlog_event *e, const char *refused)
 {
-	const char *header = request_header(r, "Authorization");
+	const char *header = e->authorization;
 	char *name = NULL, *password = NULL;
 
-	if (refused == NULL ? !r->ops->live.log_good : !r->ops->live.log_failed)
+	if (!is_wanted(live, refused))
 		return;
 	if (refused != NULL && header != NULL && strncasecmp(header, "Basic ", 6) == 0)
 		name = basic_read(header + 6, &password);
-	say_event(r, refused == NULL ? r->user->name : name != NULL ? name : "?",
-	    way_of(r, header), method, path, refused);
+	say_event(e, refused == NULL ? e->user : name != NULL ? name : "?", way_of(e), refused);
 	basic_free(name, password);
 }
 
 void
-authlog_login(const struct request *r, const char *name, const char *refused)
+authlog_login(const struct live *live, const struct authlog_event *e, const char *refused)
 {
-	if (refused == NULL ? r->ops->live.log_good : r->ops->live.log_failed)
-		say_event(r, name, "password", "POST", "/", refused);
+	if (is_wanted(live, refused))
+		say_event(e, e->user, "password", refused);
 }

@@ -10,7 +10,7 @@
 #include "certinfo.h"
 #include "log.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 #include "settings.h"
 #include "words.h"
 
@@ -27,9 +27,9 @@ add(json_t *list, const char *path, const char *uses)
 }
 
 json_t *
-certends(struct ops *ops)
+certends(struct data *data)
 {
-	struct conf *c = ops_conf(ops);
+	struct conf *c = data_conf(data);
 	char *links = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
 	char *web = conf_file(c, TLS_CERT, "keys/certificate.pem");
 	int clustering = conf_bool(c, CL_ENABLED), https = conf_is_set(c, API_SECURE_PORT);
@@ -49,9 +49,9 @@ certends(struct ops *ops)
 }
 
 char *
-certends_warning(struct ops *ops, const json_t *end)
+certends_warning(struct data *data, const json_t *end)
 {
-	struct conf *c = ops_conf(ops);
+	struct conf *c = data_conf(data);
 	int64_t ends = json_integer_value(json_object_get(end, "ends")), now = (int64_t)time(NULL);
 	int64_t within = conf_int(c, TLS_EXPIRY_WARNING);
 	char day[16], *in = words_duration(ends > now ? (uint64_t)(ends - now) * 1000 : 0);
@@ -73,13 +73,13 @@ certends_warning(struct ops *ops, const json_t *end)
 static void
 certends_look_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct ops *ops = arg;
-	json_t *list = certends(ops), *end;
+	struct data *data = arg;
+	json_t *list = certends(data), *end;
 	char *text;
 	size_t i;
 
 	json_array_foreach(list, i, end) {
-		text = certends_warning(ops, end);
+		text = certends_warning(data, end);
 		if (text != NULL)
 			log_warnx("%s", text);
 		free(text);
@@ -87,20 +87,13 @@ certends_look_cb(evutil_socket_t fd, short what, void *arg)
 	json_decref(list);
 }
 
-void
-certends_watch(struct ops *ops)
+struct event *
+certends_watch(struct data *data)
 {
 	struct timeval every = { DAY_S, 0 };
+	struct event *ev = event_new(data->svc->base, -1, EV_PERSIST, certends_look_cb, data);
 
-	certends_look_cb(-1, 0, ops);
-	ops->certends = event_new(ops->svc->base, -1, EV_PERSIST, certends_look_cb, ops);
-	event_add(ops->certends, &every);
-}
-
-void
-certends_unwatch(struct ops *ops)
-{
-	if (ops->certends != NULL)
-		event_free(ops->certends);
-	ops->certends = NULL;
+	certends_look_cb(-1, 0, data);
+	event_add(ev, &every);
+	return (ev);
 }

@@ -7,16 +7,16 @@
  * Until when the certificates that are in force are good: of a file the first that ends, with
  * what leads to its authority.
  */
-struct ops;
+struct data;
+struct event;
 
 /* [{"certificate": its file, "uses": "clustering", "https" or both, "ends": seconds since 1970}];
  * what cannot be read is not among them.  New reference. */
-json_t *certends(struct ops *ops);
+json_t *certends(struct data *data);
 /* Of one of these: that it ends within tls.expiryWarning, or did; NULL: later.  Caller frees. */
-char *certends_warning(struct ops *ops, const json_t *end);
+char *certends_warning(struct data *data, const json_t *end);
 
-/* Says so in the log, now and every day. */
-void certends_watch(struct ops *ops);
-void certends_unwatch(struct ops *ops);
+/* Says so in the log, now and every day, until the event is freed. */
+struct event *certends_watch(struct data *data);
 
 #endif

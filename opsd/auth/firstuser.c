@@ -10,7 +10,7 @@
 #include "crypto.h"
 #include "log.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 #include "sysrow.h"
 #include "user.h"
 
@@ -44,9 +44,9 @@ given(const char *name, const char *file)
  * rights has that id; the caller frees.  NULL with *err.
  */
 static char *
-default_role(struct ops *ops, const char *name, char **err)
+default_role(struct data *data, const char *name, char **err)
 {
-	json_t *roles = sysrow_all(ops, SYS_ROLE), *role;
+	json_t *roles = sysrow_all(data, SYS_ROLE), *role;
 	char uuid[37], *id = NULL;
 	size_t i;
 
@@ -57,11 +57,11 @@ default_role(struct ops *ops, const char *name, char **err)
 	if (id != NULL)
 		return (id);
 	crypto_uuid(uuid);
-	role = sysrow_get(ops, SYS_ROLE, name);
+	role = sysrow_get(data, SYS_ROLE, name);
 	id = xstrdup(role == NULL ? name : uuid);
 	json_decref(role);
 	role = json_pack("{s:s, s:s, s:{s:b}}", "id", id, "role", name, "permission", name, 1);
-	if (sysrow_put(ops, SYS_ROLE, role, err) != 200) {
+	if (sysrow_put(data, SYS_ROLE, role, err) != 200) {
 		free(id);
 		id = NULL;
 	}
@@ -70,14 +70,14 @@ default_role(struct ops *ops, const char *name, char **err)
 }
 
 static int
-has_super_user(struct ops *ops)
+has_super_user(struct data *data)
 {
-	json_t *users = sysrow_all(ops, SYS_USER), *row;
+	json_t *users = sysrow_all(data, SYS_USER), *row;
 	int found = 0;
 	size_t i;
 
 	json_array_foreach(users, i, row) {
-		struct user *u = user_from_row(ops, row);
+		struct user *u = user_from_row(data, row);
 
 		found |= u->super_user;
 		user_unref(u);
@@ -87,30 +87,30 @@ has_super_user(struct ops *ops)
 }
 
 static int
-put_user(struct ops *ops, const char *name, const char *password, const char *role_id,
+put_user(struct data *data, const char *name, const char *password, const char *role_id,
     int cluster_user, char **err)
 {
 	json_t *ids = role_id != NULL ? json_pack("[s]", role_id) : NULL;
-	json_t *row = user_row(ops, name, password, ids, cluster_user);
+	json_t *row = user_row(data, name, password, ids, cluster_user);
 	int status;
 
 	json_decref(ids);
 	json_object_set_new(row, "active", json_true());
-	status = sysrow_put(ops, SYS_USER, row, err);
+	status = sysrow_put(data, SYS_USER, row, err);
 	json_decref(row);
 	return (status == 200 ? 0 : -1);
 }
 
 static int
-make_admin(struct ops *ops, const char *role_id, char **err)
+make_admin(struct data *data, const char *role_id, char **err)
 {
 	char *name = given("HDB_ADMIN_USERNAME", "hdb_admin_username");
 	char *password = given("HDB_ADMIN_PASSWORD", "hdb_admin_password");
 	int rc = 0;
 
-	if (!has_super_user(ops)) {
+	if (!has_super_user(data)) {
 		if (name != NULL && password != NULL) {
-			rc = put_user(ops, name, password, role_id, 0, err);
+			rc = put_user(data, name, password, role_id, 0, err);
 			log_info("auth: user '%s' was made, a super_user", name);
 		} else
 			log_info("auth: there is no administrator: the API can be used over the "
@@ -125,11 +125,11 @@ make_admin(struct ops *ops, const char *role_id, char **err)
 
 /* What is done about the user with this password; NULL: nothing need be. */
 static const char *
-what_changes(struct ops *ops, const char *name, const char *password)
+what_changes(struct data *data, const char *name, const char *password)
 {
-	json_t *row = sysrow_get(ops, SYS_USER, name);
+	json_t *row = sysrow_get(data, SYS_USER, name);
 	char *was;
-	enum cluster_secret secret = user_cluster_secret(ops, name, &was);
+	enum cluster_secret secret = user_cluster_secret(data, name, &was);
 	const char *what = NULL;
 
 	if (row == NULL)
@@ -149,7 +149,7 @@ what_changes(struct ops *ops, const char *name, const char *password)
 
 /* Made when absent; the password is changed when another one is given. */
 static int
-make_cluster_user(struct ops *ops, const char *role_id, char **err)
+make_cluster_user(struct data *data, const char *role_id, char **err)
 {
 	char *name = given("CLUSTERING_USER", "clustering_user");
 	char *password = given("CLUSTERING_PASSWORD", "clustering_password");
@@ -158,12 +158,12 @@ make_cluster_user(struct ops *ops, const char *role_id, char **err)
 	int rc = 0;
 
 	if (name == NULL)
-		name = xstrdup(conf_str(ops->svc->conf, CL_USER));
+		name = xstrdup(conf_str(data->svc->conf, CL_USER));
 	if (name != NULL && password != NULL)
-		what = what_changes(ops, name, password);
+		what = what_changes(data, name, password);
 	if (what != NULL) {
-		row = sysrow_get(ops, SYS_USER, name);
-		rc = put_user(ops, name, password, row == NULL ? role_id : NULL, 1, err);
+		row = sysrow_get(data, SYS_USER, name);
+		rc = put_user(data, name, password, row == NULL ? role_id : NULL, 1, err);
 		json_decref(row);
 		log_info("auth: user '%s', a cluster_user, %s", name, what);
 	}
@@ -175,14 +175,14 @@ make_cluster_user(struct ops *ops, const char *role_id, char **err)
 }
 
 int
-firstuser_make(struct ops *ops, char **err)
+firstuser_make(struct data *data, char **err)
 {
-	char *super = default_role(ops, "super_user", err);
-	char *cluster = super != NULL ? default_role(ops, "cluster_user", err) : NULL;
+	char *super = default_role(data, "super_user", err);
+	char *cluster = super != NULL ? default_role(data, "cluster_user", err) : NULL;
 	int rc = -1;
 
-	if (cluster != NULL && make_admin(ops, super, err) == 0)
-		rc = make_cluster_user(ops, cluster, err);
+	if (cluster != NULL && make_admin(data, super, err) == 0)
+		rc = make_cluster_user(data, cluster, err);
 	free(super);
 	free(cluster);
 	return (rc);

@@ -5,8 +5,8 @@
  * At the start: the roles super_user and cluster_user, and the users of the environment
  * or of systemd's credentials, when absent.  -1 with *err.
  */
-struct ops;
+struct data;
 
-int firstuser_make(struct ops *ops, char **err);
+int firstuser_make(struct data *data, char **err);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include "catalog.h"
 #include "mem.h"
-#include "op.h"
 #include "user.h"
 
 #define REFUSED_MAX	100	/* attributes that an answer names */
@@ -283,8 +282,8 @@ sees_database(const struct user *u, const char *db)
 	return (sees);
 }
 
-static json_t *
-not_there(const struct user *u, const char *db, const char *table)
+json_t *
+right_no_table(const struct user *u, const char *db, const char *table)
 {
 	char *s = sees_database(u, db) ? xasprintf("Table '%s.%s' does not exist", db, table) :
 	    xasprintf("database '%s' does not exist", db);
@@ -354,7 +353,7 @@ right_refusal(const struct user *u, const struct table *t, unsigned rights, cons
 	unsigned have = granted(u, t), missing = rights & ~have;
 
 	if (have == 0)
-		return (not_there(u, t->database, t->name));
+		return (right_no_table(u, t->database, t->name));
 	if (missing != 0)
 		return (refuse_all(t, missing, json_array(), json_array()));
 	return (right_listed(u, t) ? refuse_attributes(u, t, rights, names) : NULL);
@@ -370,47 +369,26 @@ right_times_refusal(const json_t *names)
 	    "'__updatedtime__' - cannot be inserted to or updated by HDB users."));
 }
 
-int
-right_check(struct request *r, const struct table *t, unsigned rights, const json_t *names)
-{
-	json_t *why = right_refusal(r->user, t, rights, names);
-
-	if (why != NULL)
-		reply_json(r, 403, why);
-	return (why == NULL);
-}
-
-int
-right_check_visible(struct request *r, const struct table *t, const char *db, const char *name)
-{
-	if (t != NULL && right_sees(r->user, t))
-		return (1);
-	reply_json(r, 403, not_there(r->user, db, name));
-	return (0);
-}
-
-void
-right_reply_no_database(struct request *r, const char *db)
+json_t *
+right_no_database(const char *db)
 {
 	char *why = xasprintf("database '%s' does not exist", db);
 
-	reply_json(r, 403, refusal(json_array(), json_pack("[o]", text(why))));
+	return (refusal(json_array(), json_pack("[o]", text(why))));
 }
 
-void
-right_reply_super(struct request *r)
+json_t *
+right_no_super(const char *operation)
 {
-	json_t *why = text(xasprintf("Operation '%s' is restricted to 'super_user' roles",
-	    r->op->internal));
+	char *why = xasprintf("Operation '%s' is restricted to 'super_user' roles", operation);
 
-	reply_json(r, 403, refusal(json_pack("[o]", why), json_array()));
+	return (refusal(json_pack("[o]", text(why)), json_array()));
 }
 
-void
-right_reply_operation(struct request *r)
+json_t *
+right_no_operation(const char *operation)
 {
-	json_t *why = text(xasprintf("Operation '%s' is not among the operations of your role",
-	    r->op->internal));
+	char *why = xasprintf("Operation '%s' is not among the operations of your role", operation);
 
-	reply_json(r, 403, refusal(json_pack("[o]", why), json_array()));
+	return (refusal(json_pack("[o]", text(why)), json_array()));
 }

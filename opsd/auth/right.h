@@ -8,8 +8,6 @@
  * Whoever has no right to something is answered as if it were not there, so that
  * an answer never tells whether it is.
  */
-struct op;
-struct request;
 struct table;
 struct user;
 
@@ -47,17 +45,11 @@ json_t *right_refusal(const struct user *u, const struct table *t, unsigned righ
  * NULL: neither is among the names.
  */
 json_t *right_times_refusal(const json_t *names);
-/* right_refusal for a request: 1, or 0 with the request answered. */
-int right_check(struct request *r, const struct table *t, unsigned rights, const json_t *names);
-/*
- * 1 when a user who is no super_user has any right to the table (NULL: it is not there),
- * else 0 with the request answered.
- */
-int right_check_visible(struct request *r, const struct table *t, const char *db,
-    const char *name);
-void right_reply_no_database(struct request *r, const char *db);	/* 403: nothing in it is for the user */
-void right_reply_super(struct request *r);	/* 403: not a super_user */
-void right_reply_operation(struct request *r);	/* 403: not one that a role lists */
+/* Bodies of other 403s: that user has no right to the table, which may not be there; */
+json_t *right_no_table(const struct user *u, const char *db, const char *table);
+json_t *right_no_database(const char *db);	/* to nothing in the database; */
+json_t *right_no_super(const char *operation);	/* it is no super_user; */
+json_t *right_no_operation(const char *operation);	/* no role of its lists the operation. */
 
 /* For user.c: {database: {table: ...}} of the attributes that a permission lists. */
 json_t *right_index(const json_t *permission);

@@ -7,7 +7,7 @@
 
 #include "crypto.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 #include "right.h"
 #include "sysrow.h"
 
@@ -167,7 +167,7 @@ set_mark(struct user *u, const char *hashed)
 }
 
 struct user *
-user_from_row(struct ops *ops, const json_t *row)
+user_from_row(struct data *data, const json_t *row)
 {
 	json_t *ids = user_role_ids(row), *id, *role;
 	struct user *u = xcalloc(1, sizeof(*u));
@@ -178,7 +178,7 @@ user_from_row(struct ops *ops, const json_t *row)
 	u->active = !json_is_false(json_object_get(row, "active"));
 	set_mark(u, json_string_value(json_object_get(row, "password")));
 	json_array_foreach(ids, i, id) {
-		role = json_is_string(id) ? sysrow_get(ops, SYS_ROLE, json_string_value(id)) : NULL;
+		role = json_is_string(id) ? sysrow_get(data, SYS_ROLE, json_string_value(id)) : NULL;
 		add_role(u, role);
 		json_decref(role);
 	}
@@ -187,21 +187,21 @@ user_from_row(struct ops *ops, const json_t *row)
 }
 
 struct user *
-user_load(struct ops *ops, const char *name)
+user_load(struct data *data, const char *name)
 {
-	json_t *row = sysrow_get(ops, SYS_USER, name);
-	struct user *u = row != NULL ? user_from_row(ops, row) : NULL;
+	json_t *row = sysrow_get(data, SYS_USER, name);
+	struct user *u = row != NULL ? user_from_row(data, row) : NULL;
 
 	json_decref(row);
 	return (u);
 }
 
 json_t *
-user_row(struct ops *ops, const char *name, const char *password, const json_t *role_ids,
+user_row(struct data *data, const char *name, const char *password, const json_t *role_ids,
     int cluster_user)
 {
 	char *hashed = password != NULL ? crypto_hash_password(password) : NULL;
-	char *sealed = password != NULL && cluster_user ? crypto_seal(ops->key, password) : NULL;
+	char *sealed = password != NULL && cluster_user ? crypto_seal(data->key, password) : NULL;
 	json_t *row = json_pack("{s:s}", "username", name);
 
 	/* Of one role, as most have, just its id. */
@@ -219,10 +219,10 @@ user_row(struct ops *ops, const char *name, const char *password, const json_t *
 }
 
 static enum cluster_secret
-open_secret(struct ops *ops, const json_t *row, char **password)
+open_secret(struct data *data, const json_t *row, char **password)
 {
 	const char *sealed = json_string_value(json_object_get(row, "sealed"));
-	struct user *u = row != NULL ? user_from_row(ops, row) : NULL;
+	struct user *u = row != NULL ? user_from_row(data, row) : NULL;
 	int may = u != NULL && u->cluster_user && u->active;
 
 	user_unref(u);
@@ -230,16 +230,16 @@ open_secret(struct ops *ops, const json_t *row, char **password)
 		return (SECRET_NO_USER);
 	if (sealed == NULL)
 		return (SECRET_NOT_KEPT);
-	*password = crypto_open(ops->key, sealed);
+	*password = crypto_open(data->key, sealed);
 	return (*password != NULL ? SECRET_KNOWN : SECRET_SEALED);
 }
 
 enum cluster_secret
-user_cluster_secret(struct ops *ops, const char *username, char **password)
+user_cluster_secret(struct data *data, const char *username, char **password)
 {
-	json_t *row = username != NULL ? sysrow_get(ops, SYS_USER, username) : NULL;
+	json_t *row = username != NULL ? sysrow_get(data, SYS_USER, username) : NULL;
 	char *plain = NULL;
-	enum cluster_secret secret = open_secret(ops, row, &plain);
+	enum cluster_secret secret = open_secret(data, row, &plain);
 
 	json_decref(row);
 	if (password != NULL)

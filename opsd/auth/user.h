@@ -9,7 +9,7 @@
  * Somebody who may ask: a row of hdb_user with its rows of hdb_role.  Counted and
  * only read, so any thread may have it; who looks again later gets what is then.
  */
-struct ops;
+struct data;
 
 #define USER_ROLES_MAX	20
 
@@ -34,8 +34,8 @@ struct user {
 };
 
 /* NULL when there is none of that name. */
-struct user *user_load(struct ops *ops, const char *name);
-struct user *user_from_row(struct ops *ops, const json_t *row);
+struct user *user_load(struct data *data, const char *name);
+struct user *user_from_row(struct data *data, const json_t *row);
 /* Somebody who may everything and is no row: the domain socket. */
 struct user *user_local(void);
 struct user *user_ref(struct user *u);
@@ -55,7 +55,7 @@ json_t *user_role_ids(const json_t *row);
  * A new password ends the refresh token; a cluster user's is kept so that the node
  * itself can log in with it.
  */
-json_t *user_row(struct ops *ops, const char *name, const char *password, const json_t *role_ids,
+json_t *user_row(struct data *data, const char *name, const char *password, const json_t *role_ids,
     int cluster_user);
 /* The password of a cluster user in clear. */
 enum cluster_secret {
@@ -65,7 +65,7 @@ enum cluster_secret {
 	SECRET_SEALED		/* not with our key: that was damaged or removed, or is another node's */
 };
 /* *password, unless that is NULL: what the caller frees, NULL when it is not known. */
-enum cluster_secret user_cluster_secret(struct ops *ops, const char *username, char **password);
+enum cluster_secret user_cluster_secret(struct data *data, const char *username, char **password);
 /* Attributes of system tables that nobody ever sees. */
 int user_hidden_attribute(uint32_t table_id, const char *name);
 

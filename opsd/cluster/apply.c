@@ -105,7 +105,7 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 	table = group_table(g, table->id);
 	group_audit(g, table, t->stamp, 1, e->payload, e->len, &before);
 	buf_free(&before);
-	if (changed && group_ops(g)->live.republish)
+	if (changed && group_data(g)->live.republish)
 		group_log(g, table, e->payload, e->len);
 	return (0);
 }
@@ -138,7 +138,7 @@ apply_define(struct group *g, struct flow *fl, struct txn *t, const struct log_e
 	} else if (table != NULL && flow_other_key(g, fl, table, key, strlen(key))) {
 		rc = -1;
 	} else if (table != NULL) {
-		if (group_add_attrs(g, table, attrs) && group_ops(g)->live.republish)
+		if (group_add_attrs(g, table, attrs) && group_data(g)->live.republish)
 			group_log(g, table, e->payload, e->len);
 	}
 	json_decref(def);
@@ -151,7 +151,7 @@ apply_define(struct group *g, struct flow *fl, struct txn *t, const struct log_e
 static int
 apply_entry(struct group *g, struct flow *fl, const struct log_entry *e)
 {
-	struct flows *f = group_ops(g)->flows;
+	struct flows *f = ops_of(group_data(g))->flows;
 	struct txn t;
 	int rc = check_txn(g, e);
 
@@ -208,7 +208,7 @@ apply_entries(struct group *g, struct flow *fl, struct rd *r, uint32_t count)
 static struct flow *
 new_flow(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r)
 {
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	struct peer *p = nodes_by_id(ops->nodes, id);
 	const struct entry *entry;
 	struct flow *fl = NULL, *old;
@@ -250,7 +250,7 @@ frame_into(struct group *g, struct flow *fl, const struct frame *fr, struct rd *
 
 	if (fl->state == FLOW_FAILED || fl->state == FLOW_RECOVER ||
 	    fr->incarnation < fl->incarnation || (fetching && fl->from_ms != 0) ||
-	    (fl->state == FLOW_COPY && fl->chunks == 0) || commit_disk_full(group_ops(g)->commit)) {
+	    (fl->state == FLOW_COPY && fl->chunks == 0) || commit_disk_full(group_data(g)->commit)) {
 		fl->dropped += fr->count;
 		if (fl->state == FLOW_LIVE)
 			flow_set(g, fl, FLOW_FETCH, NULL);
@@ -287,7 +287,7 @@ static void
 frame_run(struct group *g, struct job *j)
 {
 	struct apply *a = (struct apply *)j;
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	struct rd r = rd_init(a->bytes.data, a->bytes.len);
 	struct flow *fl;
 	struct frame fr;
@@ -348,12 +348,12 @@ take_log(struct group *g, struct flow *fl, struct answer *an)
 static void
 recovered(struct group *g, struct flow *fl)
 {
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 
 	fl->recovering = 0;
 	/* Others may have copied from here meanwhile: they must look again. */
 	if (!cluster_recovering(ops->cluster))
-		ops->log.incarnation++;
+		ops->data.log.incarnation++;
 }
 
 static void
@@ -411,7 +411,7 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 		flow_save(g, fl);
 		return;
 	}
-	log_copied(group_ops(g), fl);
+	log_copied(ops_of(group_data(g)), fl);
 	flow_set_key(g, fl, NULL, 0);
 	fl->from_ms = 0;
 	if (fl->recovering)
@@ -464,7 +464,7 @@ static void
 answer_run(struct group *g, struct job *j)
 {
 	struct apply *a = (struct apply *)j;
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	struct flow *fl = flows_find(ops->flows, a->peer, a->table);
 	struct answer an = { 0 };
 
@@ -472,7 +472,7 @@ answer_run(struct group *g, struct job *j)
 		return;
 	fl->pulling = 0;
 	fl->retry_us = 0;	/* flow_set may set it */
-	if (!a->answered || commit_disk_full(ops->commit) ||
+	if (!a->answered || commit_disk_full(ops->data.commit) ||
 	    answer_read(&an, a->kind, a->bytes.data, a->bytes.len) == -1 ||
 	    an.status == 503 || an.status == 500) {
 		fl->retry_us = mono_us() + RETRY_US;

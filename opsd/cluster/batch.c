@@ -81,14 +81,14 @@ batch_run(struct group *g, struct job *j)
 		if (take->status != 200 && j->status == 200)
 			job_fail(j, take->status, "%s", take->error);
 	}
-	cluster_kick(group_ops(g)->cluster);
+	cluster_kick(ops_of(group_data(g))->cluster);
 }
 
 int
 batch_commit(struct ops *ops, struct batch *b)
 {
 	b->job.run = batch_run;
-	return (commit_wait(ops->commit, &b->job));
+	return (commit_wait(ops->data.commit, &b->job));
 }
 
 static void
@@ -154,7 +154,7 @@ batch_notify(struct ops *ops, const struct batch *b)
 	json_array_foreach(b->edits, i, edit) {
 		const char	*name = entry_text(edit, "name");
 
-		if (!entry_flag(edit, "notify") || !ops->live.clustering ||
+		if (!entry_flag(edit, "notify") || !ops->data.live.clustering ||
 		    !cluster_reachable(ops->cluster, name))
 			continue;
 		answer = NULL;

@@ -44,7 +44,7 @@ cluster_send_json(struct chan *c, enum msg_type type, json_t *o)
 static json_t *
 settings(struct ops *ops)
 {
-	struct conf *conf = ops_conf(ops);
+	struct conf *conf = data_conf(&ops->data);
 	const char *user = conf_str(conf, CL_USER), *node = conf_str(conf, CL_NODENAME);
 	char *password, *why;
 	int enabled = conf_bool(conf, CL_ENABLED);
@@ -52,7 +52,7 @@ settings(struct ops *ops)
 	char *cert = conf_file(conf, CL_TLS_CERT, "keys/certificate.pem");
 	json_t *o;
 
-	user_cluster_secret(ops, user, &password);
+	user_cluster_secret(&ops->data, user, &password);
 	if (enabled && password == NULL) {
 		why = clustering_fault(ops);
 		if (why != NULL)
@@ -61,7 +61,7 @@ settings(struct ops *ops)
 		enabled = 0;
 	}
 	o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:{s:s, s:s, s:s?, s:b, s:b}, s:o}", "enabled",
-	    enabled, "node", node, "node_id", ops->node_hex, "user", user, "password", password,
+	    enabled, "node", node, "node_id", ops->data.node_hex, "user", user, "password", password,
 	    "tls", "certificate", cert, "privateKey", key, "certificateAuthority",
 	    conf_str(conf, CL_TLS_CA), "insecure", conf_bool(conf, CL_TLS_INSECURE), "verify",
 	    conf_bool(conf, CL_TLS_VERIFY), "config", conf_tree(conf));
@@ -82,7 +82,7 @@ cluster_settle(struct cluster *c)
 	const char *hub = json_string_value(json_object_get(json_object_get(c->mesh, "server"),
 	    "status"));
 
-	if (c->leaf_held == 0 || c->leaf == NULL || (c->ops->live.clustering &&
+	if (c->leaf_held == 0 || c->leaf == NULL || (c->ops->data.live.clustering &&
 	    mono_us() - c->leaf_held < HOLD_US && (hub == NULL || strcmp(hub, "running") != 0)))
 		return;
 	c->leaf_held = 0;
@@ -106,7 +106,7 @@ void
 cluster_settings(struct cluster *c)
 {
 	if (c != NULL)
-		post(c->ops->svc->post, settings_run, c);
+		post(c->ops->data.svc->post, settings_run, c);
 }
 
 struct restarting {
@@ -132,7 +132,7 @@ cluster_restart(struct cluster *c, unsigned which)
 	struct restarting *r = xcalloc(1, sizeof(*r));
 
 	*r = (struct restarting){ c, which };
-	post(c->ops->svc->post, restart_run, r);
+	post(c->ops->data.svc->post, restart_run, r);
 }
 
 /* ---- who is there ---- */
@@ -192,7 +192,7 @@ cluster_recovering(struct cluster *c)
 	struct ops *ops = c->ops;
 	struct flow **flows;
 	size_t n;
-	int yes = 0, early = mono_us() - ops->started_us < ARRIVAL_US;
+	int yes = 0, early = mono_us() - ops->data.started_us < ARRIVAL_US;
 
 	flows = flows_all(ops->flows, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
@@ -249,7 +249,7 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	out->api_port = v->api_port;
 	out->system_info = json_incref(v->system_info);
 	out->received = positions_ref(v->received);
-	out->incarnation = c->ops->log.incarnation;
+	out->incarnation = c->ops->data.log.incarnation;
 	pthread_mutex_unlock(&c->lock);
 	peer_free(p);
 }
@@ -407,7 +407,7 @@ cluster_tick_cb(evutil_socket_t fd, short what, void *arg)
 	struct cluster *c = arg;
 
 	cluster_settle(c);
-	if (c->ops->live.clustering) {
+	if (c->ops->data.live.clustering) {
 		hublink_exchange(c);
 		leaflink_pull(c);
 	}
@@ -415,7 +415,7 @@ cluster_tick_cb(evutil_socket_t fd, short what, void *arg)
 		c->retained_us = mono_us();
 		retain_run(c->ops, c->retentions++ % AUDIT_EVERY == 0);
 		tombstone_run(c->ops);
-		expire_run(c->ops);
+		expire_run(&c->ops->data);
 	}
 }
 
@@ -423,7 +423,7 @@ struct cluster *
 cluster_start(struct ops *ops, char **err)
 {
 	struct cluster *c = xcalloc(1, sizeof(*c));
-	char *path = conf_run_path(ops->svc->conf, "ops.sock");
+	char *path = conf_run_path(ops->data.svc->conf, "ops.sock");
 	struct timeval tv = { 0, TICK_US };
 
 	c->ops = ops;
@@ -432,7 +432,7 @@ cluster_start(struct ops *ops, char **err)
 	c->life &= INT64_MAX;
 	c->outlet = outlet_new(ops);
 	pthread_mutex_init(&c->lock, NULL);
-	c->listener = chan_listen(ops->svc->base, path, ROLE_OPSD, &chan_ops, c);
+	c->listener = chan_listen(ops->data.svc->base, path, ROLE_OPSD, &chan_ops, c);
 	if (c->listener == NULL) {
 		*err = xasprintf("%s: %s", path, strerror(errno));
 		free(path);
@@ -441,7 +441,7 @@ cluster_start(struct ops *ops, char **err)
 		return (NULL);
 	}
 	free(path);
-	c->tick = event_new(ops->svc->base, -1, EV_PERSIST, cluster_tick_cb, c);
+	c->tick = event_new(ops->data.svc->base, -1, EV_PERSIST, cluster_tick_cb, c);
 	event_add(c->tick, &tv);
 	return (c);
 }
@@ -459,7 +459,7 @@ cluster_quiet(struct cluster *c)
 	c->leaf_gen++;
 	c->listener = NULL;
 	chan_listener_free(l);
-	event_base_loop(c->ops->svc->base, EVLOOP_NONBLOCK);	/* who waits already */
+	event_base_loop(c->ops->data.svc->base, EVLOOP_NONBLOCK);	/* who waits already */
 }
 
 void

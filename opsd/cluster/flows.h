@@ -22,6 +22,7 @@ enum flow_state {
 	FLOW_RECOVER = 5	/* our own lost writes are asked for; no live flow */
 };
 
+struct ops;
 struct flow {
 	uint8_t		 peer[NODE_ID_LEN];
 	uint32_t	 table;			/* the peer's id */

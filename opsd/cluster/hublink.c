@@ -116,7 +116,7 @@ ask_wait(struct ask *a, json_t **answer)
 	pthread_mutex_lock(&a->c->lock);
 	quiet = a->c->quiet;
 	if (!quiet)
-		post(a->c->ops->svc->post, ask_run, a);
+		post(a->c->ops->data.svc->post, ask_run, a);
 	pthread_mutex_unlock(&a->c->lock);
 	if (quiet)
 		ask_end(a, 503, NULL);
@@ -199,7 +199,7 @@ synced_cb(struct rd *body, void *arg)
 	t = take_new(answer);
 	t->job.arg = c;
 	t->job.done = take_done;
-	commit_submit(c->ops->commit, &t->job);
+	commit_submit(c->ops->data.commit, &t->job);
 }
 
 static void
@@ -231,7 +231,7 @@ sync_entries(struct cluster *c, const struct peer *p, struct view *v)
 static json_t *
 topology_own(struct ops *ops)
 {
-	char *name = ops_node_name(ops);
+	char *name = data_node_name(&ops->data);
 	json_t *links = json_array(), *link;
 	struct peer **all;
 	size_t n;
@@ -243,8 +243,8 @@ topology_own(struct ops *ops)
 		peer_free(all[i]);
 	}
 	free(all);
-	link = json_pack("{s:s, s:s, s:b, s:o}", "id", ops->node_hex, "name", name, "relays",
-	    (int)ops->live.republish, "links", links);
+	link = json_pack("{s:s, s:s, s:b, s:o}", "id", ops->data.node_hex, "name", name, "relays",
+	    (int)ops->data.live.republish, "links", links);
 	free(name);
 	return (link);
 }
@@ -265,7 +265,7 @@ static void
 add_topology(struct cluster *c, const json_t *question, json_t *answer)
 {
 	/* All that it is made from; the name changes with a restart only. */
-	uint64_t changes = nodes_changes(c->ops->nodes) * 2 + (uint64_t)c->ops->live.republish;
+	uint64_t changes = nodes_changes(c->ops->nodes) * 2 + (uint64_t)c->ops->data.live.republish;
 	char *text;
 
 	if (c->topology == NULL || changes != c->topology_changes) {
@@ -339,7 +339,7 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 		v->asked_us = 0;
 	j = status_job(c->ops, p, answer);
 	if (j != NULL)
-		commit_submit(c->ops->commit, j);
+		commit_submit(c->ops->data.commit, j);
 	if (status_differs(c->ops, p, answer, v->synced_us) && mono_us() - v->synced_us > 1000000) {
 		v->synced_us = mono_us();
 		sync_entries(c, p, v);
@@ -420,7 +420,7 @@ exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
 void
 hublink_exchange(struct cluster *c)
 {
-	struct conf *conf = ops_conf(c->ops);
+	struct conf *conf = data_conf(&c->ops->data);
 	uint64_t every = (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
 	struct status_base base;
 	struct peer **all;
@@ -512,7 +512,7 @@ note_name(struct cluster *c, const json_t *q)
 	p = nodes_by_id(c->ops->nodes, id);
 	if (p != NULL && strcmp(p->name, name) != 0 && !cluster_peer_reachable(c, p) &&
 	    cluster_reachable(c, name))
-		commit_submit(c->ops->commit, nodes_rename_job(id, name));
+		commit_submit(c->ops->data.commit, nodes_rename_job(id, name));
 	peer_free(p);
 }
 
@@ -529,7 +529,7 @@ answer_status(struct cluster *c, uint32_t id, json_t *q)
 	add_topology(c, q, answer);
 	node_reply(c->hub, id, 200, answer);
 	if (ahead != 0)
-		commit_submit(c->ops->commit, incarnation_job(ahead,
+		commit_submit(c->ops->data.commit, incarnation_job(ahead,
 		    json_string_value(json_object_get(q, "name"))));
 }
 
@@ -558,7 +558,7 @@ taken_done(struct job *j)
 {
 	struct taken *d = j->arg;
 
-	post(d->c->ops->svc->post, taken_run, d);
+	post(d->c->ops->data.svc->post, taken_run, d);
 }
 
 static void
@@ -572,7 +572,7 @@ answer_entries(struct cluster *c, uint32_t id, json_t *q)
 	d->t->answered = 1;
 	d->t->job.arg = d;
 	d->t->job.done = taken_done;
-	commit_submit(c->ops->commit, &d->t->job);
+	commit_submit(c->ops->data.commit, &d->t->job);
 }
 
 static const struct {

@@ -71,7 +71,7 @@ merge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen, str
 int
 merge_too_new(struct group *g, struct stamp s)
 {
-	return (stamp_ms(s) > group_wall_ms(g) + group_ops(g)->live.max_skew_ms);
+	return (stamp_ms(s) > group_wall_ms(g) + group_data(g)->live.max_skew_ms);
 }
 
 struct copied {
@@ -96,7 +96,7 @@ static void
 relay(struct group *g, struct table *t, struct buf *payload, size_t at, struct stamp newest,
     uint32_t changed)
 {
-	if (changed == 0 || !group_ops(g)->live.republish)
+	if (changed == 0 || !group_data(g)->live.republish)
 		return;
 	txn_set_stamp(payload, at, newest.time);
 	txn_set_count(payload, at, changed);
@@ -111,7 +111,7 @@ merge_rows(struct group *g, struct table *t, struct rd *items, uint32_t count,
 	struct stamp newest = none;
 	struct buf payload = { 0 };
 	struct row row = { 0 };
-	size_t at = txn_begin(&payload, TXN_WRITE, TXN_UPSERT, group_ops(g)->node_id, "",
+	size_t at = txn_begin(&payload, TXN_WRITE, TXN_UPSERT, group_data(g)->node_id, "",
 	    t->database, t->name, t->primary_key);
 	struct copied c;
 	int rc = 0;

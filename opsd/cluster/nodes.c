@@ -56,6 +56,22 @@ nodes_any(const struct nodes *n)
 }
 
 int
+nodes_share(struct nodes *n, const struct table *t)
+{
+	int found = 0;
+
+	pthread_mutex_lock(&n->lock);
+	for (size_t i = 0; i < n->n && !found; i++) {
+		const struct entry *e = peer_effective(n->list[i], t->database, strlen(t->database),
+		    t->name, strlen(t->name));
+
+		found = e != NULL && !e->removed && (e->publish || e->subscribe);
+	}
+	pthread_mutex_unlock(&n->lock);
+	return (found);
+}
+
+int
 nodes_get_it(struct nodes *n, const char *database, const char *table)
 {
 	const struct entry *e = NULL;
@@ -84,7 +100,7 @@ struct nodes *
 nodes_load(struct ops *ops, char **err)
 {
 	struct nodes *n = xcalloc(1, sizeof(*n));
-	struct store_iter *it = store_iter_new(ops->store, NULL, CF_META, "N", 1, "O", 1);
+	struct store_iter *it = store_iter_new(ops->data.store, NULL, CF_META, "N", 1, "O", 1);
 	int rc = 0;
 
 	n->ops = ops;
@@ -194,7 +210,7 @@ nodes_all(struct nodes *n, size_t *count)
 struct peer *
 nodes_edit(struct group *g, const uint8_t *id, const char *name)
 {
-	struct nodes *n = group_ops(g)->nodes;
+	struct nodes *n = ops_of(group_data(g))->nodes;
 	struct peer *p;
 
 	pthread_mutex_lock(&n->lock);
@@ -231,7 +247,7 @@ put_row(struct group *g, const struct peer *p)
 void
 nodes_store(struct group *g, struct peer *p)
 {
-	struct nodes *n = group_ops(g)->nodes;
+	struct nodes *n = ops_of(group_data(g))->nodes;
 	json_t *o = peer_json(p);
 	char *text = json_dumps(o, JSON_COMPACT), *before;
 	struct buf k = { 0 };
@@ -282,7 +298,7 @@ rename_run(struct group *g, struct job *j)
 {
 	static struct log_brake brake = { .most = 10 };
 	struct rename *r = (struct rename *)j;
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	char *was = nodes_name(ops->nodes, r->id);
 
 	if (was != NULL && strcmp(was, r->name) != 0) {

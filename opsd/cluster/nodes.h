@@ -14,11 +14,14 @@
  * thread reads copies.
  */
 struct nodes;
+struct ops;
 
 struct nodes *nodes_load(struct ops *ops, char **err);
 void nodes_free(struct nodes *n);
 /* Whether any peer gets the table. */
 int nodes_get_it(struct nodes *n, const char *database, const char *table);
+/* Whether any peer gets the table or gives it to us. */
+int nodes_share(struct nodes *n, const struct table *t);
 /* How many peers have entries; *all: with those that have only tombstones. */
 size_t nodes_count(struct nodes *n, size_t *all);
 int nodes_any(const struct nodes *n);	/* whether there is a peer in the manifest */

@@ -100,7 +100,7 @@ answer_head(struct ops *ops, struct buf *out, uint16_t status, uint32_t table)
 {
 	buf_u8(out, PULL_FORMAT);
 	buf_u16(out, status);
-	buf_u64(out, ops->log.incarnation);
+	buf_u64(out, ops->data.log.incarnation);
 	buf_u32(out, table);
 }
 
@@ -123,11 +123,11 @@ reaches(struct ops *ops, const struct question *q)
 
 	if (q->from_ms == 0)
 		return (1);	/* the asker sees it by the first entry's prev */
-	if (q->from_ms <= ops->log.unlogged_ms)
+	if (q->from_ms <= ops->data.log.unlogged_ms)
 		return (0);
-	if (ops->log.trimmed == 0)
+	if (ops->data.log.trimmed == 0)
 		return (1);
-	oldest = txlog_ms(&ops->log, 0);
+	oldest = txlog_ms(&ops->data.log, 0);
 	return (oldest != 0 && oldest <= q->from_ms);
 }
 
@@ -144,7 +144,7 @@ serve_log(struct ops *ops, const struct question *q, struct table *t, struct buf
 		answer_head(ops, out, 410, t->id);
 		return;
 	}
-	n = txlog_read_table(&ops->log, t->id, q->after, q->from_ms, max, SERVE_SCAN, &entries,
+	n = txlog_read_table(&ops->data.log, t->id, q->after, q->from_ms, max, SERVE_SCAN, &entries,
 	    &upto);
 	if (n == -1) {
 		answer_head(ops, out, 500, t->id);
@@ -168,7 +168,7 @@ serve_rows(struct ops *ops, const struct question *q, struct table *t, struct bu
 	struct store_iter *it;
 	int done;
 
-	it = sums_rows(ops->store, t->id, q->key, q->klen, q->last, q->llen);
+	it = sums_rows(ops->data.store, t->id, q->key, q->klen, q->last, q->llen);
 	for (; store_iter_valid(it) && rows.len < max; store_iter_next(it)) {
 		size_t klen, vlen;
 		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
@@ -208,7 +208,7 @@ serve_definition(const struct question *q, const struct table *t, struct buf *ou
 static void
 serve_sums(struct ops *ops, const struct question *q, struct table *t, struct buf *out)
 {
-	struct store_iter *it = sums_rows(ops->store, t->id, q->key, q->klen, q->last, q->llen);
+	struct store_iter *it = sums_rows(ops->data.store, t->id, q->key, q->klen, q->last, q->llen);
 	struct log_pos head = table_head(t);
 	struct buf ranges = { 0 };
 	uint32_t n = 0;
@@ -255,15 +255,15 @@ pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out)
 	if (asker == NULL || peer_effective(asker, q.database, q.dblen, q.name, q.nlen) == NULL)
 		refuse = 403;
 	else {
-		t = q.table != 0 ? catalog_by_id(ops->catalog, q.table) :
-		    catalog_getn(ops->catalog, q.database, q.dblen, q.name, q.nlen);
+		t = q.table != 0 ? catalog_by_id(ops->data.catalog, q.table) :
+		    catalog_getn(ops->data.catalog, q.database, q.dblen, q.name, q.nlen);
 		if (t == NULL || strlen(t->database) != q.dblen || strlen(t->name) != q.nlen ||
 		    memcmp(t->database, q.database, q.dblen) != 0 ||
 		    memcmp(t->name, q.name, q.nlen) != 0)
 			refuse = 404;
-		else if (!txlog_has(&ops->log, t, q.incarnation, q.seq, q.mark)) {
+		else if (!txlog_has(&ops->data.log, t, q.incarnation, q.seq, q.mark)) {
 			refuse = 409;
-			commit_submit(ops->commit, incarnation_job(q.incarnation, asker->name));
+			commit_submit(ops->data.commit, incarnation_job(q.incarnation, asker->name));
 		} else if (q.kind != PULL_LOG && cluster_recovering(ops->cluster))
 			refuse = 503;
 	}

@@ -37,11 +37,11 @@ static void
 renew_run(struct group *g, struct job *j)
 {
 	struct renew *r = (struct renew *)j;
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	struct peer **all;
 	size_t n;
 
-	txlog_renew(&ops->log, group_batch(g), r->id, group_wall_ms(g));
+	txlog_renew(&ops->data.log, group_batch(g), r->id, group_wall_ms(g));
 	all = nodes_all(ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))
@@ -59,9 +59,9 @@ renew_node_id(struct ops *ops, char hex[2 * NODE_ID_LEN + 1], char **err)
 
 	crypto_random(r.id, sizeof(r.id));
 	node_id_hex(r.id, hex);
-	status = commit_wait(ops->commit, &r.job);
+	status = commit_wait(ops->data.commit, &r.job);
 	*err = r.job.error;
 	if (status == 200)
-		log_warnx("this node gets the id %s, it had %s", hex, ops->node_hex);
+		log_warnx("this node gets the id %s, it had %s", hex, ops->data.node_hex);
 	return (status);
 }

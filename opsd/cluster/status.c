@@ -20,7 +20,7 @@ json_t *
 status_question(struct ops *ops, const struct peer *p, const struct status_base *base,
     uint64_t *upto)
 {
-	char *name = ops_node_name(ops);
+	char *name = data_node_name(&ops->data);
 	json_t *list = json_array(), *o;
 	struct flow **flows;
 	size_t n;
@@ -37,8 +37,8 @@ status_question(struct ops *ops, const struct peer *p, const struct status_base 
 		flow_free(flows[i]);
 	}
 	free(flows);
-	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:[I,I]}", "id", ops->node_hex,
-	    "name", name, "incarnation", (json_int_t)ops->log.incarnation, "now",
+	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:[I,I]}", "id", ops->data.node_hex,
+	    "name", name, "incarnation", (json_int_t)ops->data.log.incarnation, "now",
 	    (json_int_t)wall_ms(), "digest", (json_int_t)peer_digest(p), "since",
 	    whole ? (json_int_t)0 : (json_int_t)base->moves, "upto", (json_int_t)*upto, "flows",
 	    list, "heads_after", (json_int_t)base->incarnation, (json_int_t)base->heads);
@@ -78,8 +78,8 @@ status_ahead(struct ops *ops, const json_t *question)
 
 		if (read_told(f, &has) == -1)
 			continue;
-		t = catalog_by_id(ops->catalog, has.table);
-		if (has.at.incarnation > ahead && !txlog_has(&ops->log, t, has.at.incarnation,
+		t = catalog_by_id(ops->data.catalog, has.table);
+		if (has.at.incarnation > ahead && !txlog_has(&ops->data.log, t, has.at.incarnation,
 		    has.at.seq, has.mark))
 			ahead = has.at.incarnation;
 		table_unref(t);
@@ -105,7 +105,7 @@ enum which { ALL, NEWS, OTHERS };
 static void
 add_head(struct ops *ops, json_t *heads, uint32_t id, enum which which, uint64_t after)
 {
-	struct table *t = catalog_by_id(ops->catalog, id);
+	struct table *t = catalog_by_id(ops->data.catalog, id);
 	enum which is = t == NULL || t->stat->head > after ? NEWS : OTHERS;
 
 	if (which == ALL || which == is)
@@ -149,9 +149,9 @@ heads_after(const json_t *question, uint64_t incarnation)
 json_t *
 status_answer(struct ops *ops, const json_t *question, struct positions *received)
 {
-	struct conf *conf = ops_conf(ops);
+	struct conf *conf = data_conf(&ops->data);
 	/* Before the heads: what is committed meanwhile is news the next time, too. */
-	uint64_t mine = ops->log.incarnation, durable = ops->log.durable;
+	uint64_t mine = ops->data.log.incarnation, durable = ops->data.log.durable;
 	json_t *heads = heads_of(ops, question, received, heads_after(question, mine)), *o;
 	uint8_t id[NODE_ID_LEN];
 	struct peer *p = NULL;
@@ -159,9 +159,9 @@ status_answer(struct ops *ops, const json_t *question, struct positions *receive
 	if (node_id_read(json_string_value(json_object_get(question, "id")), id) == 0)
 		p = nodes_by_id(ops->nodes, id);
 	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:I, s:I}, s:o, s:I, s:o}", "id",
-	    ops->node_hex, "name", conf_str(conf, CL_NODENAME), "incarnation",
+	    ops->data.node_hex, "name", conf_str(conf, CL_NODENAME), "incarnation",
 	    (json_int_t)mine, "now", (json_int_t)wall_ms(), "uptime",
-	    (json_int_t)((mono_us() - ops->started_us) / 1000), "ports", "clustering",
+	    (json_int_t)((mono_us() - ops->data.started_us) / 1000), "ports", "clustering",
 	    (json_int_t)conf_int(conf, HUB_CLUSTER_PORT), "operations_api",
 	    (json_int_t)conf_int(conf, API_PORT), "system_info", ops_system_info(), "digest",
 	    (json_int_t)(p != NULL ? peer_digest(p) : 0), "heads", heads);
@@ -199,7 +199,7 @@ status_differs(struct ops *ops, const struct peer *p, const json_t *answer, uint
 	if ((uint64_t)theirs != peer_digest(p))
 		return (1);
 	/* Under "*", tables of the peer may have waited for a database that was dropped here. */
-	if (catalog_made_us(ops->catalog) > compared_us)
+	if (catalog_made_us(ops->data.catalog) > compared_us)
 		return (1);
 	/* A table that is gone may have been made again under another id. */
 	json_array_foreach(json_object_get(answer, "heads"), i, h)
@@ -217,7 +217,7 @@ struct looked {
 static void
 look_at(struct group *g, struct flow *fl, uint64_t incarnation)
 {
-	struct flows *f = group_ops(g)->flows;
+	struct flows *f = ops_of(group_data(g))->flows;
 	int moved, behind;
 
 	flows_lock(f);
@@ -243,7 +243,7 @@ static void
 looked_run(struct group *g, struct job *j)
 {
 	struct looked *l = (struct looked *)j;
-	struct flow *fl = flows_first_of(group_ops(g)->flows, l->peer);
+	struct flow *fl = flows_first_of(ops_of(group_data(g))->flows, l->peer);
 
 	for (; fl != NULL; fl = flows_next_of(fl))
 		look_at(g, fl, l->incarnation);

@@ -73,13 +73,13 @@ entry_tables(struct ops *ops, const char *db, const char *name)
 	size_t n;
 
 	if (strcmp(name, "*") != 0) {
-		t = catalog_get(ops->catalog, db, name);
+		t = catalog_get(ops->data.catalog, db, name);
 		if (t != NULL)
 			json_array_append_new(list, table_json(t));
 		table_unref(t);
 		return (list);
 	}
-	all = catalog_tables(ops->catalog, db, &n);
+	all = catalog_tables(ops->data.catalog, db, &n);
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(list, table_json(all[i]));
 		table_unref(all[i]);
@@ -92,7 +92,7 @@ json_t *
 offer_new(struct ops *ops, const json_t *entries, int strict)
 {
 	json_t *list = json_array(), *e, *o;
-	char *name = ops_node_name(ops);
+	char *name = data_node_name(&ops->data);
 	size_t i;
 
 	json_array_foreach((json_t *)entries, i, e) {
@@ -103,11 +103,11 @@ offer_new(struct ops *ops, const json_t *entries, int strict)
 		json_object_set_new(o, "tables", json_is_true(json_object_get(e, "removed")) ?
 		    json_array() : entry_tables(ops, db, table));
 		json_object_set_new(o, "has_database",
-		    json_boolean(catalog_has_database(ops->catalog, db)));
+		    json_boolean(catalog_has_database(ops->data.catalog, db)));
 		json_array_append_new(list, o);
 	}
-	o = json_pack("{s:s, s:s, s:I, s:o, s:b, s:o}", "id", ops->node_hex, "name", name,
-	    "incarnation", (json_int_t)ops->log.incarnation, "system_info", ops_system_info(),
+	o = json_pack("{s:s, s:s, s:I, s:o, s:b, s:o}", "id", ops->data.node_hex, "name", name,
+	    "incarnation", (json_int_t)ops->data.log.incarnation, "system_info", ops_system_info(),
 	    "strict", strict, "entries", list);
 	free(name);
 	return (o);
@@ -159,7 +159,7 @@ check_tables(struct group *g, struct take *t, const struct offered *o)
 		if (name == NULL || key == NULL)
 			continue;
 		found++;
-		mine = catalog_get(group_ops(g)->catalog, o->database, name);
+		mine = catalog_get(group_data(g)->catalog, o->database, name);
 		same = mine == NULL || strcmp(mine->primary_key, key) == 0;
 		if (!same)
 			job_fail(&t->job, 400, "Primary keys of '%s.%s' differ: '%s' and '%s'",
@@ -175,7 +175,7 @@ check_tables(struct group *g, struct take *t, const struct offered *o)
 static int
 check_entry(struct group *g, struct take *t, const struct offered *o)
 {
-	struct catalog *c = group_ops(g)->catalog;
+	struct catalog *c = group_data(g)->catalog;
 	int found = check_tables(g, t, o);
 	struct table *mine;
 
@@ -199,7 +199,7 @@ check_entry(struct group *g, struct take *t, const struct offered *o)
 static void
 fail_flow(struct group *g, const uint8_t *peer, const struct table *mine, uint32_t id, const char *key)
 {
-	struct flows *f = group_ops(g)->flows;
+	struct flows *f = ops_of(group_data(g))->flows;
 	struct flow *fl = flows_find_named(f, peer, mine->database, strlen(mine->database),
 	    mine->name, strlen(mine->name));
 
@@ -229,7 +229,7 @@ static void
 begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
     struct table *mine, int made)
 {
-	struct flows *f = group_ops(g)->flows;
+	struct flows *f = ops_of(group_data(g))->flows;
 	uint32_t id = (uint32_t)json_integer_value(json_object_get(jt, "id"));
 	struct flow *fl = flows_find(f, peer, id), *old;
 	uint64_t start_ms = o->newer ? o->start_ms : 0;
@@ -344,7 +344,7 @@ subscribe_end_flows(struct group *g, const struct peer *p)
 {
 	struct flow *fl, *next;
 
-	for (fl = flows_first(group_ops(g)->flows); fl != NULL; fl = next) {
+	for (fl = flows_first(ops_of(group_data(g))->flows); fl != NULL; fl = next) {
 		const struct entry *e;
 
 		next = flows_next(fl);
@@ -373,7 +373,7 @@ has_room(struct ops *ops, const uint8_t *id)
 static int
 check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 {
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	const char *name = json_string_value(json_object_get(t->offer, "name"));
 	json_t *entries = json_object_get(t->offer, "entries");
 
@@ -385,7 +385,7 @@ check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 		    "space and control characters", NODE_NAME_MAX);
 	else if (json_array_size(entries) > ENTRIES_MAX)
 		job_fail(&t->job, 400, "'entries' must contain at most %d items", ENTRIES_MAX);
-	else if (memcmp(id, ops->node_id, NODE_ID_LEN) == 0)
+	else if (memcmp(id, ops->data.node_id, NODE_ID_LEN) == 0)
 		job_fail(&t->job, 400, "a node cannot subscribe to itself");
 	else if (!has_room(ops, id))
 		job_fail(&t->job, 409, "this node knows %d other nodes, and cannot know more",
@@ -399,7 +399,7 @@ check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 static void
 retire_namesakes(struct group *g, const uint8_t *id, const char *name)
 {
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	struct peer **all, *old;
 	size_t n;
 
@@ -428,7 +428,7 @@ static void
 take_run(struct group *g, struct job *j)
 {
 	struct take *t = (struct take *)j;
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	const char *name = json_string_value(json_object_get(t->offer, "name"));
 	json_t *entries = json_object_get(t->offer, "entries"), *e;
 	json_t *info = json_object_get(t->offer, "system_info");
@@ -500,7 +500,7 @@ struct incarnation {
 static void
 recover_from(struct group *g, const struct peer *p, struct table *t)
 {
-	struct flows *f = group_ops(g)->flows;
+	struct flows *f = ops_of(group_data(g))->flows;
 	uint32_t id = UINT32_C(0x80000000) | t->id;
 	struct flow *fl = flows_find(f, p->id, id);
 
@@ -514,26 +514,26 @@ static void
 incarnation_run(struct group *g, struct job *j)
 {
 	struct incarnation *inc = (struct incarnation *)j;
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	uint64_t now = group_wall_ms(g);
 	struct flow *fl;
 	struct peer **peers;
 	struct table **tables;
 	size_t n, m;
 
-	if (ops->log.incarnation > inc->seen)
+	if (ops->data.log.incarnation > inc->seen)
 		return;		/* begun meanwhile */
-	ops->log.incarnation = now > inc->seen ? now : inc->seen + 1;
-	ops->log.acked = 0;
+	ops->data.log.incarnation = now > inc->seen ? now : inc->seen + 1;
+	ops->data.log.acked = 0;
 	log_warnx("what %s%s has of the log is not in it (a restored copy?): "
 	    "incarnation %llu begins, own lost writes are fetched",
 	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
-	    (unsigned long long)ops->log.incarnation);
+	    (unsigned long long)ops->data.log.incarnation);
 	for (fl = flows_first(ops->flows); fl != NULL; fl = flows_next(fl))
 		if (fl->state != FLOW_RECOVER)
 			flow_copy_anew(g, fl, 1);
 	peers = nodes_all(ops->nodes, &n);
-	tables = catalog_tables(ops->catalog, NULL, &m);
+	tables = catalog_tables(ops->data.catalog, NULL, &m);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < m; k++) {
 			const struct entry *e = peer_effective(peers[i], tables[k]->database,

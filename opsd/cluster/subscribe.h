@@ -17,6 +17,7 @@
  *    {"table","id","head","head_mark","head_ms","definition":{...}}]}]}
  * as seen by the sender.
  */
+struct ops;
 struct take {
 	struct job	 job;		/* first */
 	json_t		*offer;		/* the travelling form; owned */

@@ -54,7 +54,7 @@ entry_next_stamp(struct ops *ops, uint64_t known)
 {
 	uint64_t	now = wall_ms() << 16;
 
-	return ((struct stamp){ now > known ? now : known + 1, stamp_node(ops->node_id) });
+	return ((struct stamp){ now > known ? now : known + 1, stamp_node(ops->data.node_id) });
 }
 
 json_t *
@@ -117,7 +117,7 @@ is_whole(const struct target *t, const struct entry *e, const struct progress *a
 		return (0);
 	if (strcmp(e->table, "*") == 0)
 		return (1);
-	table = catalog_get(t->ops->catalog, e->database, e->table);
+	table = catalog_get(t->ops->data.catalog, e->database, e->table);
 	table_unref(table);
 	return (table != NULL);
 }
@@ -188,7 +188,7 @@ target_plan_removals(struct target *t, const json_t *subs)
 static unsigned
 request_timeout(struct ops *ops)
 {
-	struct conf	*conf = ops_conf(ops);
+	struct conf	*conf = data_conf(&ops->data);
 	unsigned	 ms = (unsigned)conf_int(conf, CL_REQUEST_TIMEOUT);
 
 	conf_free(conf);
@@ -222,9 +222,9 @@ fail(struct target *t, int status, const json_t *answer, unsigned timeout_ms)
 static int
 learn_id(struct target *t, unsigned timeout_ms)
 {
-	char		*own = ops_node_name(t->ops);
+	char		*own = data_node_name(&t->ops->data);
 	json_t		*question = json_pack("{s:s, s:s, s:I, s:I, s:i, s:[]}", "id",
-	    t->ops->node_hex, "name", own, "incarnation", (json_int_t)t->ops->log.incarnation,
+	    t->ops->data.node_hex, "name", own, "incarnation", (json_int_t)t->ops->data.log.incarnation,
 	    "now", (json_int_t)wall_ms(), "digest", 0, "flows"), *answer = NULL;
 	int		 status = cluster_ask(t->ops->cluster, t->name, "status", question,
 	    timeout_ms, &answer);

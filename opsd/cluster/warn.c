@@ -39,9 +39,9 @@ static const char *const secret_texts[][2] = {
 static char *
 fault(struct ops *ops, const char **kind)
 {
-	struct conf		*conf = ops_conf(ops);
+	struct conf		*conf = data_conf(&ops->data);
 	const char		*user = conf_str(conf, CL_USER);
-	enum cluster_secret	 secret = user_cluster_secret(ops, user, NULL);
+	enum cluster_secret	 secret = user_cluster_secret(&ops->data, user, NULL);
 	char			*why = NULL;
 
 	*kind = secret == SECRET_NO_USER ? "cluster_user" : "cluster_password";
@@ -74,7 +74,7 @@ warn_fault(struct ops *ops, json_t *list)
 static int
 has_leaf_routes(struct ops *ops)
 {
-	struct conf	*conf = ops_conf(ops);
+	struct conf	*conf = data_conf(&ops->data);
 	int		 some = json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
 
 	conf_free(conf);
@@ -85,7 +85,7 @@ has_leaf_routes(struct ops *ops)
 static void
 warn_insecure(struct ops *ops, json_t *list)
 {
-	struct conf	*conf = ops_conf(ops);
+	struct conf	*conf = data_conf(&ops->data);
 	int		 dials = json_array_size(conf_list(conf, HUB_ROUTES)) > 0 ||
 			     json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
 
@@ -165,10 +165,10 @@ warn_server(const char *name, const json_t *state, json_t *list)
 static void
 warn_own_clock(struct ops *ops, json_t *list)
 {
-	uint64_t	 ahead = commit_ahead_ms(ops->commit);
+	uint64_t	 ahead = commit_ahead_ms(ops->data.commit);
 	json_t		*o;
 
-	if (ahead <= ops->live.max_skew_ms)
+	if (ahead <= ops->data.live.max_skew_ms)
 		return;
 	o = warn(list, "clock_behind", json_sprintf("This node's clock is %llu ms behind transactions "
 	    "that it holds, more than clustering.maxClockSkew: it was set back, or was ahead when they "
@@ -213,7 +213,7 @@ warn_skew(struct ops *ops, const struct peer *p, json_t *list)
 	json_t			*o;
 
 	cluster_view(ops->cluster, p->id, &v);
-	if (v.reachable && v.seen_ms != 0 && (uint64_t)llabs(v.skew_ms) > ops->live.max_skew_ms) {
+	if (v.reachable && v.seen_ms != 0 && (uint64_t)llabs(v.skew_ms) > ops->data.live.max_skew_ms) {
 		o = warn(list, "clock_skew", json_sprintf("The clock of node '%s' is %lld ms %s this "
 		    "node's, more than clustering.maxClockSkew: set the clocks right", p->name,
 		    (long long)llabs(v.skew_ms), v.skew_ms > 0 ? "ahead of" : "behind"));
@@ -259,12 +259,12 @@ warn_gaps(struct ops *ops, json_t *list)
 static void
 warn_certificates(struct ops *ops, json_t *list)
 {
-	json_t	*ends = certends(ops), *end, *o;
+	json_t	*ends = certends(&ops->data), *end, *o;
 	char	*text;
 	size_t	 i;
 
 	json_array_foreach(ends, i, end)
-		if ((text = certends_warning(ops, end)) != NULL) {
+		if ((text = certends_warning(&ops->data, end)) != NULL) {
 			o = warn(list, "certificate_expiry", json_string(text));
 			json_object_update(o, end);
 			free(text);
@@ -296,7 +296,7 @@ warnings(struct ops *ops)
 		peer_free(all[i]);
 	}
 	free(all);
-	if (ops->live.clustering) {
+	if (ops->data.live.clustering) {
 		warn_fault(ops, list);
 		warn_gaps(ops, list);
 		warn_insecure(ops, list);

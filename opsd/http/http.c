@@ -73,7 +73,7 @@ http_ssl(struct http *h)
 void
 http_reload(struct http *h)
 {
-	struct conf *conf = ops_conf(h->ops);
+	struct conf *conf = data_conf(&h->ops->data);
 	struct ssl_ctx_st *new = NULL, *old;
 	char *err = NULL;
 
@@ -197,7 +197,7 @@ read_limits(const struct conf *conf)
 struct http *
 http_start(struct ops *ops, char **err)
 {
-	struct conf *conf = ops_conf(ops);
+	struct conf *conf = data_conf(&ops->data);
 	long cores = conf_is_set(conf, API_THREADS) ? (long)conf_int(conf, API_THREADS) :
 	    sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned n = cores > 0 ? (unsigned)cores : 1;
@@ -207,6 +207,7 @@ http_start(struct ops *ops, char **err)
 	h->refs = 1;
 	pthread_mutex_init(&h->tls_lock, NULL);
 	h->ops = ops;
+	h->data = &ops->data;
 	h->n = n;
 	h->limits = read_limits(conf);
 	h->cors = cors_new(conf);

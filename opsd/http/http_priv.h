@@ -45,6 +45,7 @@ struct http {
 	_Atomic uint64_t	 bytes;		/* of bodies of requests in progress */
 	_Atomic int		 stopping;
 	struct ops		*ops;
+	struct data		*data;
 	struct ssl_ctx_st	*tls;		/* under tls_lock */
 	pthread_mutex_t		 tls_lock;
 	char			*socket_path;

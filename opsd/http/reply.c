@@ -110,6 +110,18 @@ http_count(const struct request *r, int *connections, int *requests)
 	*requests = r->http->thread->http->open;
 }
 
+static void
+log_who(struct exchange *x)
+{
+	struct authlog_event e = { .user = x->r.user != NULL ? x->r.user->name : NULL,
+	    .from = x->r.from, .local = x->r.local, .method = x->head.method,
+	    .path = x->head.path, .operation = x->r.op != NULL ? x->r.op->name : NULL,
+	    .authorization = request_header(&x->r, "Authorization"),
+	    .has_cookie = request_header(&x->r, "Cookie") != NULL };
+
+	authlog_request(&x->thread->http->data->live, &e, x->check_error);
+}
+
 void
 exchange_log_who(struct exchange *x)
 {
@@ -117,7 +129,7 @@ exchange_log_who(struct exchange *x)
 	int looked = x->check_status != 429 && x->check_status != 503;
 
 	if (x->known && !x->logged && (x->r.user != NULL || (x->check_error != NULL && looked)))
-		authlog_request(&x->r, x->head.method, x->head.path, x->check_error);
+		log_who(x);
 	x->logged = 1;
 }
 
@@ -144,7 +156,7 @@ body_over(struct exchange *x)
 {
 	if (x->text != NULL)
 		evbuffer_free(x->text);
-	if (x->bytes > MUCH && !x->r.ops->stopping)
+	if (x->bytes > MUCH && !x->r.ops->data.stopping)
 		workers_run(x->r.ops->bodies, long_body_over, x->r.body);
 	else
 		json_decref(x->r.body);
@@ -263,7 +275,7 @@ reply_as(struct request *r, int status, const char *type, enum format f, struct 
 	if (!pthread_equal(pthread_self(), x->thread->id))
 		finish_and_post(x);
 	else if (x->out.len > LONG_ANSWER && (f != FORMAT_JSON || wanted(x) != CODING_NONE) &&
-	    !r->ops->stopping)
+	    !r->ops->data.stopping)
 		workers_run(r->ops->bodies, finish_and_post, x);
 	else {
 		rewrite(x);

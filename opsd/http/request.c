@@ -80,7 +80,7 @@ dispatch(struct request *r)
 	else if (!may_run(r))
 		op_refuse(r);
 	else if (r->op->thread == ON_WORKER)
-		workers_run(r->ops->workers, run_op, r);
+		workers_run(r->ops->data.workers, run_op, r);
 	else if (here || r->op->thread == ON_ANY)
 		r->op->run(r);
 	else
@@ -122,7 +122,7 @@ is_refused(const struct request *r, json_t *top)
 	buf_free(&f.text);
 	if (db == NULL || name == NULL)
 		return (0);
-	t = catalog_get(r->ops->catalog, db, name);
+	t = catalog_get(r->ops->data.catalog, db, name);
 	refused = t == NULL || !right_table(r->user, t, r->op->needs);
 	table_unref(t);
 	return (refused);
@@ -322,9 +322,7 @@ authorize_local(struct ops *ops)
 {
 	int yes;
 
-	pthread_rwlock_rdlock(&ops->conf_lock);
-	yes = conf_bool(ops->svc->conf, AUTH_LOCAL);
-	pthread_rwlock_unlock(&ops->conf_lock);
+	yes = data_conf_bool(&ops->data, AUTH_LOCAL);
 	return (yes);
 }
 

@@ -67,7 +67,7 @@ remove_all(const char *path)
 static char *
 folder_path(struct ops *ops)
 {
-	return (xasprintf("%s/%s", store_path(ops->store), FOLDER));
+	return (xasprintf("%s/%s", store_path(ops->data.store), FOLDER));
 }
 
 void
@@ -199,8 +199,8 @@ add_manifest(struct backup *b, struct ops *ops, const char *node, int with_keys)
 
 	time_text(b, when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ");
 	o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:b}", "format", BACKUP_FORMAT,
-	    "version", PACKAGE_VERSION, "node_name", node, "node_id", ops->node_hex, "incarnation",
-	    (json_int_t)ops->log.incarnation, "time", when, "keys", with_keys);
+	    "version", PACKAGE_VERSION, "node_name", node, "node_id", ops->data.node_hex, "incarnation",
+	    (json_int_t)ops->data.log.incarnation, "time", when, "keys", with_keys);
 	text = json_dumps(o, JSON_INDENT(2));
 	add_small(b, "", BACKUP_MANIFEST, text, strlen(text));
 	json_decref(o);
@@ -225,7 +225,7 @@ name_it(struct backup *b, const char *node)
 static int
 add_own(struct backup *b, struct ops *ops, int with_keys, char **err)
 {
-	struct conf *conf = ops_conf(ops);
+	struct conf *conf = data_conf(&ops->data);
 	const char *name = conf_str(conf, CL_NODENAME);
 	char *root = conf_path(conf, "."), *keys = conf_path(conf, "keys");
 	int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = -1;
@@ -296,7 +296,7 @@ copy_store(struct backup *b, struct ops *ops, char **err)
 	if (mkdir(parent, 0700) == -1)
 		*err = xasprintf("%s: %s", parent, strerror(errno));
 	else
-		rc = store_checkpoint(ops->store, b->folder, err);
+		rc = store_checkpoint(ops->data.store, b->folder, err);
 	free(parent);
 	return (rc == 0 ? list_files(b, err) : -1);
 }
@@ -312,7 +312,7 @@ backup_new(struct ops *ops, int with_keys, int *status, char **err)
 		b->size += b->small.len + TAR_END;
 		return (b);
 	}
-	*status = store_free_bytes(ops->store) < ops->live.reserve ? 507 : 500;
+	*status = store_free_bytes(ops->data.store) < ops->data.live.reserve ? 507 : 500;
 	backup_free(b);
 	return (NULL);
 }
@@ -430,7 +430,7 @@ backup_read(struct backup *b, struct buf *out)
 static char *
 last_path(struct ops *ops)
 {
-	struct conf *c = ops_conf(ops);
+	struct conf *c = data_conf(&ops->data);
 	char *path = conf_path(c, "last-backup");
 
 	conf_free(c);

@@ -18,7 +18,7 @@
 static int
 is_ours(struct ops *ops, int fd)
 {
-	struct conf	*conf = ops_conf(ops);
+	struct conf	*conf = data_conf(&ops->data);
 	char		 link[64], path[PATH_MAX], *root = realpath(conf_str(conf, ROOT_PATH), NULL);
 	ssize_t		 n;
 	size_t		 len;
@@ -83,12 +83,12 @@ files_folder(struct ops *ops, const char *path, char **why)
 int
 files_spool(struct ops *ops, const char *text, size_t n, int *status, char **why)
 {
-	struct conf	*conf = ops_conf(ops);
+	struct conf	*conf = data_conf(&ops->data);
 	char		*path = conf_path(conf, ".load.XXXXXX");
 	int		 fd = -1;
 
 	conf_free(conf);
-	if (store_free_bytes(ops->store) < ops->live.reserve + n)
+	if (store_free_bytes(ops->data.store) < ops->data.live.reserve + n)
 		errno = ENOSPC;
 	else if ((fd = mkostemp(path, O_CLOEXEC)) != -1)
 		unlink(path);

@@ -81,7 +81,7 @@ forget_run(struct group *g, struct job *j)
 	}
 	remember(g, t, f->before);
 	t = group_table(g, f->table);
-	at = txn_begin(&payload, TXN_WRITE, TXN_DELETE, group_ops(g)->node_id, f->user, t->database,
+	at = txn_begin(&payload, TXN_WRITE, TXN_DELETE, group_data(g)->node_id, f->user, t->database,
 	    t->name, t->primary_key);
 	for (uint32_t i = 0; i < f->n; i++) {
 		size_t klen;
@@ -133,14 +133,14 @@ forget_rows(struct task *t, const struct table *table, const char *user, uint64_
 {
 	struct forgetting f = { .job.run = forget_run, .task = t, .table = table->id,
 	    .user = user, .before = { before_ms << 16, 0 } };
-	struct store_iter *it = store_iter_rows(task_ops(t)->store, table->id);
+	struct store_iter *it = store_iter_rows(task_ops(t)->data.store, table->id);
 	struct task_counts c;
 	int status;
 
 	/* Once without rows, too: what is remembered holds for late ones. */
 	do {
 		gather(&f, it);
-		status = commit_wait(task_ops(t)->commit, &f.job);
+		status = commit_wait(task_ops(t)->data.commit, &f.job);
 	} while (status == 200 && f.n > 0 && !task_stopped(t));
 	if (status != 200)
 		task_fail(t, "%s", f.job.error != NULL ? f.job.error : "not written");

@@ -130,7 +130,7 @@ save(struct task *t)
 	refresh(t);
 	row = json_copy(t->row);
 	pthread_mutex_unlock(&t->lock);
-	if (sysrow_put(t->jobs->ops, SYS_JOB, row, &err) != 200)
+	if (sysrow_put(&t->jobs->ops->data, SYS_JOB, row, &err) != 200)
 		log_errorx("job %s: its row cannot be written: %s", t->id, err);
 	t->saved_us = mono_us();
 	free(err);
@@ -304,9 +304,9 @@ has_ended(const json_t *row)
 static json_t *
 old_rows(struct ops *ops)
 {
-	struct conf	 *conf = ops_conf(ops);
+	struct conf	 *conf = data_conf(&ops->data);
 	int64_t		  before = (int64_t)wall_ms() - conf_int(conf, JOBS_RETENTION) * 1000;
-	json_t		 *all = sysrow_all(ops, SYS_JOB), *ids = json_array();
+	json_t		 *all = sysrow_all(&ops->data, SYS_JOB), *ids = json_array();
 	size_t		  n = json_array_size(all);
 	json_t		**rows = xcalloc(n + 1, sizeof(*rows));
 
@@ -333,7 +333,7 @@ forget_old(struct jobs *js)
 	js->forgot_us = now;
 	f.ids = old_rows(js->ops);
 	if (json_array_size(f.ids) > 0)
-		commit_wait(js->ops->commit, &f.job);
+		commit_wait(js->ops->data.commit, &f.job);
 	free(f.job.error);
 	json_decref(f.ids);
 }
@@ -355,7 +355,7 @@ what_it_did(const json_t *row)
 static void
 end_earlier(struct jobs *js)
 {
-	json_t	*all = sysrow_all(js->ops, SYS_JOB), *row;
+	json_t	*all = sysrow_all(&js->ops->data, SYS_JOB), *row;
 	char	*did, *err = NULL;
 	size_t	 i;
 
@@ -369,7 +369,7 @@ end_earlier(struct jobs *js)
 		    "the job %s%s", json_object_get(row, "start_datetime") != NULL ? "ran" :
 		    "waited", did));
 		free(did);
-		if (sysrow_put(js->ops, SYS_JOB, row, &err) != 200)
+		if (sysrow_put(&js->ops->data, SYS_JOB, row, &err) != 200)
 			log_errorx("job: a row cannot be written: %s", err);
 		free(err);
 		err = NULL;
@@ -478,7 +478,7 @@ begin(struct request *r, struct task *t)
 
 	if (t->jobs->waiting++ >= WAITING_MAX)
 		err = xasprintf("%d jobs are waiting already, please try again later", WAITING_MAX);
-	else if ((status = sysrow_put(r->ops, SYS_JOB, t->row, &err)) == 200)
+	else if ((status = sysrow_put(&r->ops->data, SYS_JOB, t->row, &err)) == 200)
 		return (0);
 	t->jobs->waiting--;
 	reply_error(r, status, "%s", err);
@@ -508,7 +508,7 @@ task_begin(struct request *r, const struct job_spec *spec, int *status, char **e
 	struct task	*t = task_new(r, spec);
 
 	task_runs(t);
-	if ((*status = sysrow_put(r->ops, SYS_JOB, t->row, err)) == 200) {
+	if ((*status = sysrow_put(&r->ops->data, SYS_JOB, t->row, err)) == 200) {
 		t->jobs->running++;
 		return (t);
 	}
@@ -535,7 +535,7 @@ jobs_start(struct ops *ops, char **err)
 	js = xcalloc(1, sizeof(*js));
 	js->ops = ops;
 	pthread_mutex_init(&js->lock, NULL);
-	conf = ops_conf(ops);
+	conf = data_conf(&ops->data);
 	end_earlier(js);
 	forget_old(js);
 	js->threads = workers_start((unsigned)conf_int(conf, JOBS_THREADS), err);

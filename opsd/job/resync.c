@@ -134,7 +134,7 @@ ask(struct resync *r, enum pull_kind kind, const struct buf *last, struct buf *b
 	    .key = r->from.data, .klen = r->from.len, .last = last->data, .llen = last->len,
 	    .max = ANSWER_BYTES };
 
-	memcpy(q.asker, r->ops->node_id, NODE_ID_LEN);
+	memcpy(q.asker, r->ops->data.node_id, NODE_ID_LEN);
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
 		buf_clear(bytes);
 		if (cluster_pull(r->ops->cluster, r->node, &q, bytes) == 200 &&
@@ -217,7 +217,7 @@ arrival_run(struct group *g, struct job *j)
 		job_fail(j, 404, "The table was dropped meanwhile");
 		return;
 	}
-	if (commit_disk_full(group_ops(g)->commit)) {
+	if (commit_disk_full(group_data(g)->commit)) {
 		job_fail(j, 507, "Not enough disk space: writes are refused below storage.reserve");
 		return;
 	}
@@ -237,7 +237,7 @@ commit(struct resync *r, struct job *j)
 	int status;
 
 	j->remote = 1;
-	status = commit_wait(r->ops->commit, j);
+	status = commit_wait(r->ops->data.commit, j);
 	if (status != 200)
 		task_fail(r->task, "%s", j->error != NULL ? j->error : "not written");
 	free(j->error);
@@ -283,7 +283,7 @@ key_order(const uint8_t *a, size_t alen, const uint8_t *b, size_t blen)
 static uint64_t
 count_only_here(struct resync *r, const struct answer *an, const struct buf *last)
 {
-	struct store_iter *it = sums_rows(r->ops->store, r->here, r->from.data, r->from.len,
+	struct store_iter *it = sums_rows(r->ops->data.store, r->here, r->from.data, r->from.len,
 	    last->data, last->len);
 	struct rd items = an->items;
 	uint32_t left = an->count;
@@ -390,7 +390,7 @@ compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct 
 static int
 compare(struct resync *r, const struct answer *an)
 {
-	struct store_iter *it = sums_rows(r->ops->store, r->here, r->from.data, r->from.len, NULL, 0);
+	struct store_iter *it = sums_rows(r->ops->data.store, r->here, r->from.data, r->from.len, NULL, 0);
 	struct rd items = an->items;
 	struct buf last = { 0 };
 	int rc = 0;

@@ -191,7 +191,7 @@ reload_https(void *arg)
 {
 	struct ops *ops = arg;
 
-	if (!ops->stopping)
+	if (!ops->data.stopping)
 		http_reload(ops->http);
 }
 
@@ -213,7 +213,7 @@ is_said(const json_t *report, const char *name)
 static void
 read_anew(struct cert_change *c, json_t *report)
 {
-	struct conf *set = ops_conf_set(c->r->ops), *now = ops_conf(c->r->ops);
+	struct conf *set = ops_conf_set(c->r->ops), *now = data_conf(&c->r->ops->data);
 	int reload = 0;
 
 	for (size_t i = 0; i < KEYS; i++) {
@@ -230,7 +230,7 @@ read_anew(struct cert_change *c, json_t *report)
 	conf_free(set);
 	conf_free(now);
 	if (reload)
-		post(c->r->ops->svc->post, reload_https, c->r->ops);
+		post(c->r->ops->data.svc->post, reload_https, c->r->ops);
 }
 
 static int

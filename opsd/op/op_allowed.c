@@ -64,7 +64,7 @@ void
 op_refuse(struct request *r)
 {
 	if (is_for_super(r->op))
-		right_reply_super(r);
+		reply_json(r, 403, right_no_super(r->op->internal));
 	else
-		right_reply_operation(r);
+		reply_json(r, 403, right_no_operation(r->op->internal));
 }

@@ -95,11 +95,11 @@ must_end(struct sending *s)
 {
 	if (s->why != NULL)
 		;
-	else if (s->ops->stopping)
+	else if (s->ops->data.stopping)
 		s->why = "The node was stopped";
 	else if (request_gone(s->r))
 		s->why = "The client went away";
-	else if (store_free_bytes(s->ops->store) < s->ops->live.reserve)
+	else if (store_free_bytes(s->ops->data.store) < s->ops->data.live.reserve)
 		/* The copy holds disk that writes need. */
 		s->why = "The disk is full";
 	return (s->why != NULL);
@@ -110,7 +110,7 @@ cut(struct sending *s)
 {
 	log_warnx("backup: %s", s->why);
 	reply_abort(s->r);
-	workers_run(s->ops->workers, sending_end, s);
+	workers_run(s->ops->data.workers, sending_end, s);
 }
 
 /* The client has read most of what it was sent. */
@@ -122,7 +122,7 @@ op_backup_next_cb(struct request *r, void *arg)
 	if (must_end(s))
 		cut(s);
 	else
-		workers_run(s->ops->workers, read_piece, s);
+		workers_run(s->ops->data.workers, read_piece, s);
 }
 
 static void
@@ -137,7 +137,7 @@ op_backup_send_cb(struct request *r, void *arg)
 	reply_more(r, &s->piece);
 	if (s->last) {
 		reply_end(r);
-		workers_run(s->ops->workers, sending_end, s);
+		workers_run(s->ops->data.workers, sending_end, s);
 	} else
 		request_again(r, op_backup_next_cb, s);
 }
@@ -150,7 +150,7 @@ op_backup_begin_cb(struct request *r, void *arg)
 
 	if (must_end(s)) {
 		reply_error(r, 503, "There can be no backup: %s", s->why);
-		workers_run(s->ops->workers, sending_end, s);
+		workers_run(s->ops->data.workers, sending_end, s);
 		return;
 	}
 	file = xasprintf("attachment; filename=\"%s\"", backup_name(s->backup));
@@ -173,7 +173,7 @@ sending_new(struct request *r, int with_keys)
 
 	s->r = r;
 	s->ops = r->ops;
-	if (store_free_bytes(r->ops->store) < r->ops->live.reserve)
+	if (store_free_bytes(r->ops->data.store) < r->ops->data.live.reserve)
 		err = xstrdup("free disk is below storage.reserve");
 	else if ((s->backup = backup_new(r->ops, with_keys, &status, &err)) != NULL)
 		s->task = task_begin(r, &spec, &status, &err);

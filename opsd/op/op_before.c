@@ -82,7 +82,7 @@ trim_run(struct group *g, struct job *j)
 static uint64_t
 count_keys(struct ops *ops, enum store_cf cf, const struct buf *from, const struct buf *to)
 {
-	struct store_iter	*it = store_iter_new(ops->store, NULL, cf, from->data, from->len,
+	struct store_iter	*it = store_iter_new(ops->data.store, NULL, cf, from->data, from->len,
 	    to->data, to->len);
 	uint64_t		 n = 0;
 
@@ -104,7 +104,7 @@ trim_audit(struct task *t, void *arg)
 	buf_be32(&tr.to, b->table->id);
 	buf_be64(&tr.to, b->ms << 16);
 	c.records = c.did = count_keys(ops, CF_AUDIT, &tr.from, &tr.to);
-	if (c.did == 0 || commit_wait(ops->commit, &tr.job) == 200) {
+	if (c.did == 0 || commit_wait(ops->data.commit, &tr.job) == 200) {
 		task_progress(t, &c);
 		task_message(t, "Successfully completed: %llu audit log entries of '%s.%s' were "
 		    "deleted", (unsigned long long)c.did, b->table->database, b->table->name);

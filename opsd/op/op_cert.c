@@ -184,7 +184,7 @@ add_authorities(json_t *list, const struct conf *set)
 static void
 list_certificates(struct request *r)
 {
-	struct conf	*c = ops_conf(r->ops), *set = ops_conf_set(r->ops);
+	struct conf	*c = data_conf(&r->ops->data), *set = ops_conf_set(r->ops);
 	struct source	 s[SOURCES];
 	json_t		*list = json_array();
 	int		 n = sources(c, s);

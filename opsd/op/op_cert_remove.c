@@ -22,7 +22,7 @@ remove_file(struct cert_change *c, const char *hint, json_t **report)
 
 	if (cert_change_try(c, 409, hint) == -1 || cert_change_make(c, report) == -1)
 		return (-1);
-	now = ops_conf(c->r->ops);
+	now = data_conf(&c->r->ops->data);
 	rc = certstore_remove(now, c->path);
 	conf_free(now);
 	if (rc == 0)

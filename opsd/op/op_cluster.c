@@ -48,7 +48,7 @@ op_wait_end(void)
 int
 op_is_off(struct request *r)
 {
-	char	*why = r->ops->live.clustering ? clustering_fault(r->ops) :
+	char	*why = r->ops->data.live.clustering ? clustering_fault(r->ops) :
 	    xstrdup("Clustering is not enabled on this node");
 
 	if (why != NULL)
@@ -263,7 +263,7 @@ op_field_node(struct request *r, struct faults *f, const json_t *body, const cha
 	else if (!node_name_ok(name, json_string_length(v)))
 		fault(f, "'%snode_name' must not contain '.', ',', '*', '>' or white space", prefix);
 	else {
-		own = ops_node_name(r->ops);
+		own = data_node_name(&r->ops->data);
 		if (strcmp(own, name) == 0)
 			fault(f, "'%snode_name' cannot be the name of this node", prefix);
 		free(own);

@@ -33,8 +33,8 @@ add_pending(json_t *list, const struct conf *now, const struct conf *next, const
 static void
 get_configuration(struct request *r)
 {
-	struct svc *svc = r->ops->svc;
-	struct conf *now = ops_conf(r->ops), *set = ops_conf_set(r->ops);
+	struct svc *svc = r->ops->data.svc;
+	struct conf *now = data_conf(&r->ops->data), *set = ops_conf_set(r->ops);
 	char *err = NULL;
 	struct conf *disk = conf_load(svc->conf_file, svc->argc, svc->argv, &err);
 	json_t *tree = conf_tree(set), *pending = json_array();

@@ -8,6 +8,7 @@
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
+#include "op_right.h"
 #include "right.h"
 #include "user.h"
 
@@ -23,7 +24,7 @@ size_below(struct ops *o, enum store_cf cf, const struct table *t)
 
 	key_row(&from, t->id, NULL, 0);
 	key_table_end(&to, t->id);
-	size = store_size(o->store, cf, from.data, from.len, to.data, to.len);
+	size = store_size(o->data.store, cf, from.data, from.len, to.data, to.len);
 	buf_free(&from);
 	buf_free(&to);
 	return (size);
@@ -106,7 +107,7 @@ describe_tables(struct request *r, const char *db)
 	struct sizes	 size = { 0 };
 	size_t		 n, i;
 
-	list = catalog_tables(r->ops->catalog, db, &n);
+	list = catalog_tables(r->ops->data.catalog, db, &n);
 	for (i = 0; i < n; i++)
 		add_sizes(&size, r, list[i]);
 	for (i = 0; i < n; i++) {
@@ -137,7 +138,7 @@ describe_all(struct request *r)
 	if (op_faults(r, &f))
 		return;
 	all = json_object();
-	names = catalog_databases(r->ops->catalog);
+	names = catalog_databases(r->ops->data.catalog);
 	json_array_foreach(names, i, name) {
 		tables = describe_tables(r, json_string_value(name));
 		if (json_object_size(tables) > 0 || r->user->super_user)
@@ -158,14 +159,14 @@ describe_database(struct request *r)
 	fault_options(&f, r->body);
 	if (op_faults(r, &f))
 		return;
-	if (r->user->super_user && !catalog_has_database(r->ops->catalog, db)) {
+	if (r->user->super_user && !catalog_has_database(r->ops->data.catalog, db)) {
 		reply_error(r, 404, "database '%s' does not exist", db);
 		return;
 	}
 	tables = describe_tables(r, db);
 	if (json_object_size(tables) == 0 && !r->user->super_user) {
 		json_decref(tables);
-		right_reply_no_database(r, db);
+		op_right_no_database(r, db);
 		return;
 	}
 	reply_json(r, 200, tables);
@@ -178,7 +179,7 @@ database_sizes(struct request *r, const char *db)
 	struct sizes	 size = { 0 };
 	size_t		 n, i;
 
-	list = catalog_tables(r->ops->catalog, db, &n);
+	list = catalog_tables(r->ops->data.catalog, db, &n);
 	for (i = 0; i < n; i++) {
 		add_sizes(&size, r, list[i]);
 		table_unref(list[i]);

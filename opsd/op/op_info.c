@@ -49,7 +49,7 @@ about_memory(struct ops *ops)
 static json_t *
 about_disk(struct ops *ops)
 {
-	struct conf *conf = ops_conf(ops);
+	struct conf *conf = data_conf(&ops->data);
 	json_t *o = host_disk(conf_str(conf, STORAGE_PATH));
 
 	conf_free(conf);
@@ -96,7 +96,7 @@ size_below(struct ops *ops, enum store_cf cf, uint32_t table)
 
 	buf_be32(&from, table);
 	buf_be32(&to, table + 1);
-	n = store_size(ops->store, cf, from.data, from.len, to.data, to.len);
+	n = store_size(ops->data.store, cf, from.data, from.len, to.data, to.len);
 	buf_free(&from);
 	buf_free(&to);
 	return ((json_int_t)n);
@@ -106,7 +106,7 @@ static json_t *
 about_tables(struct ops *ops)
 {
 	size_t n;
-	struct table **tables = catalog_tables(ops->catalog, NULL, &n);
+	struct table **tables = catalog_tables(ops->data.catalog, NULL, &n);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++) {
@@ -125,7 +125,7 @@ about_tables(struct ops *ops)
 static json_t *
 about_log(struct ops *ops)
 {
-	struct txlog *l = &ops->log;
+	struct txlog *l = &ops->data.log;
 
 	return (json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "last", (json_int_t)l->last, "durable",
 	    (json_int_t)l->durable, "in_stream", (json_int_t)l->acked, "trimmed",
@@ -154,8 +154,8 @@ about_metrics(struct ops *ops)
 
 	jobs_count(ops->jobs, &running, &waiting);
 	return (json_pack("{s:I, s:s, s:I, s:o, s:I, s:i, s:i, s:o}", "uptime_ms",
-	    (json_int_t)((mono_us() - ops->started_us) / 1000), "health",
-	    bad != NULL ? bad : "good", "free_disk", (json_int_t)store_free_bytes(ops->store),
+	    (json_int_t)((mono_us() - ops->data.started_us) / 1000), "health",
+	    bad != NULL ? bad : "good", "free_disk", (json_int_t)store_free_bytes(ops->data.store),
 	    "requests", about_requests(ops), "failed_logins", (json_int_t)auth_failed(ops->auth),
 	    "jobs_running", (int)running, "jobs_waiting", (int)waiting, "transaction_log",
 	    about_log(ops)));
@@ -188,7 +188,7 @@ static int
 is_away(struct ops *ops, const uint8_t *id)
 {
 	struct peer *p = nodes_by_id(ops->nodes, id);
-	int away = !ops->live.clustering || p == NULL || !cluster_peer_reachable(ops->cluster, p);
+	int away = !ops->data.live.clustering || p == NULL || !cluster_peer_reachable(ops->cluster, p);
 
 	peer_free(p);
 	return (away);
@@ -218,10 +218,10 @@ about_flows(struct ops *ops)
 static json_t *
 about_replication(struct ops *ops)
 {
-	char *name = ops_node_name(ops);
+	char *name = data_node_name(&ops->data);
 	json_t *o;
 
-	o = json_pack("{s:b, s:s, s:o, s:o}", "is_enabled", (int)ops->live.clustering, "node_name",
+	o = json_pack("{s:b, s:s, s:o, s:o}", "is_enabled", (int)ops->data.live.clustering, "node_name",
 	    name, "transaction_log", about_log(ops), "flows", about_flows(ops));
 	free(name);
 	return (o);
@@ -235,7 +235,7 @@ about_hubleaf(struct ops *ops)
 	json_t *self = host_process((int)getpid()), *o;
 
 	o = json_pack("{s:s, s:i, s:I, s:O?}", "version", PACKAGE_VERSION, "pid", (int)getpid(),
-	    "uptime_ms", (json_int_t)((mono_us() - ops->started_us) / 1000), "memory",
+	    "uptime_ms", (json_int_t)((mono_us() - ops->data.started_us) / 1000), "memory",
 	    json_object_get(self, "memory"));
 	json_decref(self);
 	return (o);
@@ -323,7 +323,7 @@ registration_info(struct request *r)
 static void
 get_fingerprint(struct request *r)
 {
-	reply_message(r, "%s", r->ops->node_hex);
+	reply_message(r, "%s", r->ops->data.node_hex);
 }
 
 static void

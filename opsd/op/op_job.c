@@ -32,7 +32,7 @@ get_job(struct request *r)
 	if (op_faults(r, &f))
 		return;
 	list = json_array();
-	row = sysrow_get(r->ops, SYS_JOB, id);
+	row = sysrow_get(&r->ops->data, SYS_JOB, id);
 	if (row != NULL && may_see(r, row)) {
 		json_object_del(row, "request");
 		jobs_refresh(r->ops->jobs, row);
@@ -90,7 +90,7 @@ search_jobs(struct request *r)
 
 	if (op_faults(r, &f))
 		return;
-	all = sysrow_all(r->ops, SYS_JOB);
+	all = sysrow_all(&r->ops->data, SYS_JOB);
 	found = xcalloc(json_array_size(all) + 1, sizeof(*found));
 	json_array_foreach(all, i, row)
 		if (started(row) >= from && started(row) <= to)

@@ -16,6 +16,7 @@
 #include "mem.h"
 #include "op_table.h"
 #include "ops.h"
+#include "op_right.h"
 #include "right.h"
 #include "user.h"
 
@@ -185,11 +186,11 @@ load_new(struct request *r, struct faults *f)
 
 	if (t == NULL)
 		return (NULL);
-	if (!right_check(r, t, MAY_INSERT | MAY_UPDATE, NULL)) {
+	if (!op_right_check(r, t, MAY_INSERT | MAY_UPDATE, NULL)) {
 		table_unref(t);
 		return (NULL);
 	}
-	conf = ops_conf(r->ops);
+	conf = data_conf(&r->ops->data);
 	l = xcalloc(1, sizeof(*l));
 	l->table = t;
 	l->user = user_ref(r->user);
@@ -218,8 +219,8 @@ static void
 check_and_start(struct request *r, struct load *l)
 {
 	json_t	*why = NULL;
-	int	 status = columns_check(l->fd, &l->options, l->table, r->ops->live.max_attributes,
-	    l->op, l->user, r->ops->live.max_transaction, &why);
+	int	 status = columns_check(l->fd, &l->options, l->table, r->ops->data.live.max_attributes,
+	    l->op, l->user, r->ops->data.live.max_transaction, &why);
 
 	if (status == 200) {
 		load_start(r, l);

@@ -28,8 +28,8 @@
 static uint64_t
 first_seq(struct ops *ops, uint64_t ms)
 {
-	struct store_iter *it = store_iter_new(ops->store, NULL, CF_LOG, NULL, 0, NULL, 0);
-	uint64_t low = ops->log.trimmed + 1, high = ops->log.last + 1;
+	struct store_iter *it = store_iter_new(ops->data.store, NULL, CF_LOG, NULL, 0, NULL, 0);
+	uint64_t low = ops->data.log.trimmed + 1, high = ops->data.log.last + 1;
 
 	while (low < high) {
 		uint64_t mid = low + (high - low) / 2;
@@ -60,11 +60,11 @@ first_seq(struct ops *ops, uint64_t ms)
 static void
 log_list(struct reading *g)
 {
-	uint64_t from = (uint64_t)g->from, skew = g->ops->live.max_skew_ms;
+	uint64_t from = (uint64_t)g->from, skew = g->ops->data.live.max_skew_ms;
 	struct buf key = { 0 };
 
 	buf_be64(&key, from > skew ? first_seq(g->ops, from - skew) : 0);
-	g->it = store_iter_new(g->ops->store, NULL, CF_LOG, key.data, key.len, NULL, 0);
+	g->it = store_iter_new(g->ops->data.store, NULL, CF_LOG, key.data, key.len, NULL, 0);
 	buf_free(&key);
 }
 
@@ -102,7 +102,7 @@ op_read_transaction_log(struct request *r)
 	g->t = op_table(r, &f, 400, 404);
 	if (g->t == NULL) {
 		reading_free(g);
-	} else if (!r->ops->live.clustering) {
+	} else if (!r->ops->data.live.clustering) {
 		reading_free(g);
 		reply_error(r, 400, "Clustering is not enabled: there is no transaction log");
 	} else
@@ -191,7 +191,7 @@ matches(const struct reading *g, const struct txn *txn)
 static void
 audit_list(struct reading *g)
 {
-	struct conf *conf = ops_conf(g->ops);
+	struct conf *conf = data_conf(&g->ops->data);
 	double kept = (double)wall_ms() - 1000.0 * (double)conf_int(conf, LOGGING_AUDIT_RETENTION);
 	struct buf from = { 0 }, to = { 0 };
 
@@ -200,7 +200,7 @@ audit_list(struct reading *g)
 	buf_be64(&from, (uint64_t)fmax(fmax(g->from, kept), 0) << 16);
 	buf_be32(&to, g->t->id);
 	buf_be64(&to, ((uint64_t)fmin(g->to, 1e14) + 1) << 16);
-	g->it = store_iter_new(g->ops->store, NULL, CF_AUDIT, from.data, from.len, to.data, to.len);
+	g->it = store_iter_new(g->ops->data.store, NULL, CF_AUDIT, from.data, from.len, to.data, to.len);
 	buf_free(&from);
 	buf_free(&to);
 }
@@ -319,7 +319,7 @@ op_read_audit_log(struct request *r)
 	g->t = op_table(r, &f, 400, 404);
 	if (g->t == NULL) {
 		reading_free(g);
-	} else if (!r->ops->live.audit || !g->t->audit) {
+	} else if (!r->ops->data.live.audit || !g->t->audit) {
 		reading_free(g);
 		reply_error(r, 400, "To use this operation audit log must be enabled in "
 		    "hubleaf.yaml");

@@ -32,7 +32,7 @@ struct connection {
 static int
 is_closed(const struct connection *c)
 {
-	return (!c->ops->live.clustering || !c->view.reachable);
+	return (!c->ops->data.live.clustering || !c->view.reachable);
 }
 
 static const char *
@@ -186,7 +186,7 @@ connections_json(struct ops *ops)
 	size_t		  n, m;
 
 	all = nodes_all(ops->nodes, &n);
-	tables = catalog_tables(ops->catalog, NULL, &m);
+	tables = catalog_tables(ops->data.catalog, NULL, &m);
 	qsort(all, n, sizeof(struct peer *), name_order);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))
@@ -203,10 +203,10 @@ connections_json(struct ops *ops)
 void
 op_mesh_status(struct request *r)
 {
-	char	*name = ops_node_name(r->ops);
+	char	*name = data_node_name(&r->ops->data);
 
 	reply_json(r, 200, json_pack("{s:s, s:b, s:o, s:o, s:o}", "node_name", name,
-	    "is_enabled", (int)r->ops->live.clustering, "servers",
+	    "is_enabled", (int)r->ops->data.live.clustering, "servers",
 	    cluster_servers(r->ops->cluster), "connections", connections_json(r->ops),
 	    "warnings", warnings(r->ops)));
 	free(name);

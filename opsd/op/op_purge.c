@@ -106,7 +106,7 @@ newest_to_go(struct ops *ops, const struct table *t, const struct limits *l)
 	while (seq != 0 && found == 0) {
 		buf_clear(&k);
 		buf_be64(&k, seq);
-		if (store_get(ops->store, NULL, CF_LOG, k.data, k.len, &v) != 1)
+		if (store_get(ops->data.store, NULL, CF_LOG, k.data, k.len, &v) != 1)
 			break;		/* gone before: so is all that precedes it */
 		r = rd_init(v.data, v.len);
 		if (log_entry_read(&r, &e) == -1 || e.prev >= seq)
@@ -153,7 +153,7 @@ who_lacks(struct ops *ops, const struct table *t, uint64_t upto)
 static char *
 who_still_lacks(struct ops *ops, const struct table *t, uint64_t upto)
 {
-	struct conf		*conf = ops_conf(ops);
+	struct conf		*conf = data_conf(&ops->data);
 	uint64_t		 end = mono_us() + REPORT_US +
 	    (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
 	const struct timespec	 pause = { 0, 50000000 };
@@ -172,7 +172,7 @@ static void
 log_marker(struct group *g, struct table *t, const struct purge *p)
 {
 	struct buf	b = { 0 };
-	size_t		at = txn_begin(&b, TXN_PURGE, 0, group_ops(g)->node_id, p->user,
+	size_t		at = txn_begin(&b, TXN_PURGE, 0, group_data(g)->node_id, p->user,
 	    t->database, t->name, t->primary_key);
 
 	txn_set_stamp(&b, at, group_stamp(g).time);
@@ -217,7 +217,7 @@ purge_log(struct ops *ops, struct purge *p)
 
 	buf_be64(&from, 0);
 	buf_be64(&to, p->upto + 1);
-	it = store_iter_new(ops->store, NULL, CF_LOG, from.data, from.len, to.data, to.len);
+	it = store_iter_new(ops->data.store, NULL, CF_LOG, from.data, from.len, to.data, to.len);
 	store_iter_first(it);
 	while (more && status == 200) {
 		p->n = 0;
@@ -232,7 +232,7 @@ purge_log(struct ops *ops, struct purge *p)
 		}
 		more = store_iter_valid(it);
 		if (p->n > 0)
-			status = commit_wait(ops->commit, &p->job);
+			status = commit_wait(ops->data.commit, &p->job);
 		if (status == 200)
 			n += (int64_t)p->n;
 	}

@@ -249,7 +249,7 @@ read_log(struct request *r)
 	read_asked(r, &f, &a);
 	if (op_faults(r, &f))
 		return;
-	conf = ops_conf(r->ops);
+	conf = data_conf(&r->ops->data);
 	dir = conf_str(conf, LOG_ROOT);
 	old = conf_str(conf, LOG_ROTATE_PATH);
 	for (int i = 0; i < DAEMONS; i++)

@@ -11,6 +11,7 @@
 #include "op_table.h"
 #include "ops.h"
 #include "record.h"
+#include "op_right.h"
 #include "right.h"
 #include "user.h"
 #include "value.h"
@@ -91,7 +92,7 @@ submit(struct request *r, struct write *w)
 {
 	w->job.done = op_record_done_cb;
 	w->job.arg = r;
-	commit_submit(r->ops->commit, &w->job);
+	commit_submit(r->ops->data.commit, &w->job);
 }
 
 /* What the checks of one request's records share. */
@@ -130,9 +131,9 @@ check_new_name(struct checks *c, const char *name)
 		return (-1);
 	json_object_set_new(c->new_names, name, json_null());
 	if (c->table->nattrs + json_object_size(c->new_names) >
-	    c->r->ops->live.max_attributes) {
+	    c->r->ops->data.live.max_attributes) {
 		reply_error(c->r, 400, TABLE_WOULD_HAVE, c->table->database, c->table->name,
-		    (unsigned long long)c->r->ops->live.max_attributes);
+		    (unsigned long long)c->r->ops->data.live.max_attributes);
 		return (-1);
 	}
 	return (0);
@@ -171,7 +172,7 @@ check_key(struct checks *c, json_t *record)
 	if (key != NULL)
 		return (check(c, record_key_fault(key)));
 	if (c->counts == -1)
-		c->counts = keygen_counts(c->r->ops, c->table);
+		c->counts = keygen_counts(&c->r->ops->data, c->table);
 	if (c->counts)
 		return (0);
 	crypto_uuid(uuid);
@@ -237,7 +238,7 @@ write_list(struct request *r, struct table *t, enum txn_op op, const json_t *lis
     const char *field)
 {
 	struct write	*w = write_new(t, op, r->user->name);
-	size_t		 max = r->ops->live.max_transaction;
+	size_t		 max = r->ops->data.live.max_transaction;
 
 	if (add_all(w, list, max) == 0) {
 		submit(r, w);
@@ -285,7 +286,7 @@ may_op(struct request *r, const struct table *t, enum txn_op op, const json_t *r
 			return (0);
 		}
 	names = right_listed(r->user, t) ? names_written(t, records) : NULL;
-	may = right_check(r, t, rights[op], names);
+	may = op_right_check(r, t, rights[op], names);
 	json_decref(names);
 	return (may);
 }

@@ -35,7 +35,7 @@ refused(struct request *r, struct faults *f, const char *name)
 		fault(f, "'permission' must be an object");
 	if (op_faults(r, f))
 		return (1);
-	if ((why = role_refusal(r->ops->catalog, r->body, op_role_operation_cb)) != NULL)
+	if ((why = role_refusal(r->ops->data.catalog, r->body, op_role_operation_cb)) != NULL)
 		reply_json(r, 400, why);
 	return (why != NULL);
 }
@@ -58,7 +58,7 @@ name_taken(struct request *r, const char *name, const char *id)
 	int taken;
 
 	if (other == NULL)
-		other = sysrow_get(r->ops, SYS_ROLE, name);
+		other = sysrow_get(&r->ops->data, SYS_ROLE, name);
 	taken = other != NULL && strcmp(row_text(other, "id"), id) != 0;
 	if (taken && strcmp(row_text(other, "role"), name) == 0)
 		reply_error(r, 409, "A role with name '%s' already exists", name);
@@ -75,11 +75,11 @@ insert_role(struct request *r, const char *name)
 	json_t *role = json_pack("{s:s, s:s, s:o}", "id", name, "role", name, "permission",
 	    role_kept(json_object_get(r->body, "permission")));
 	char *err = NULL;
-	int status = sysrow_insert(r->ops, SYS_ROLE, role, &err);
+	int status = sysrow_insert(&r->ops->data, SYS_ROLE, role, &err);
 
 	json_decref(role);
 	if (status == 200)
-		reply_json(r, 200, sysrow_get(r->ops, SYS_ROLE, name));
+		reply_json(r, 200, sysrow_get(&r->ops->data, SYS_ROLE, name));
 	else
 		reply_failed(r, status, err);
 }
@@ -104,7 +104,7 @@ add_role(struct request *r)
 static void
 reply_role(struct request *r, const char *id)
 {
-	json_t *role = sysrow_get(r->ops, SYS_ROLE, id);
+	json_t *role = sysrow_get(&r->ops->data, SYS_ROLE, id);
 
 	json_object_del(role, "__createdtime__");
 	reply_json(r, 200, role);
@@ -121,7 +121,7 @@ put_role(struct request *r, const char *id, const char *name, const json_t *was)
 		json_object_set_new(row, "role", json_string(name));
 	if (p != NULL)
 		json_object_set_new(row, "permission", role_kept(p));
-	status = sysrow_put(r->ops, SYS_ROLE, row, &err);
+	status = sysrow_put(&r->ops->data, SYS_ROLE, row, &err);
 	if (status == 200) {
 		users_changed(r->ops, role_is(was, "cluster_user") || role_is(row, "cluster_user"));
 		reply_role(r, id);
@@ -163,7 +163,7 @@ alter_role_run(struct request *r)
 		fault_permission(&f, r->body);
 	if (refused(r, &f, name))
 		return;
-	if ((role = sysrow_get(r->ops, SYS_ROLE, id)) == NULL)
+	if ((role = sysrow_get(&r->ops->data, SYS_ROLE, id)) == NULL)
 		reply_error(r, 404, "Role not found");
 	else if (name != NULL && name_taken(r, name, id))
 		;
@@ -200,7 +200,7 @@ has_role(const json_t *user, const char *id)
 static int
 role_in_use(struct ops *ops, const char *id)
 {
-	json_t *users = sysrow_all(ops, SYS_USER), *user;
+	json_t *users = sysrow_all(&ops->data, SYS_USER), *user;
 	int used = 0;
 	size_t i;
 
@@ -221,12 +221,12 @@ drop_role_run(struct request *r)
 
 	if (op_faults(r, &f))
 		return;
-	if ((role = sysrow_get(r->ops, SYS_ROLE, id)) == NULL)
+	if ((role = sysrow_get(&r->ops->data, SYS_ROLE, id)) == NULL)
 		reply_error(r, 404, "Role not found");
 	else if (role_in_use(r->ops, id))
 		reply_error(r, 409, "Cannot drop role %s as it has active user(s) tied to this role",
 		    row_text(role, "role"));
-	else if ((status = sysrow_remove(r->ops, SYS_ROLE, id, &err)) != 200)
+	else if ((status = sysrow_remove(&r->ops->data, SYS_ROLE, id, &err)) != 200)
 		reply_failed(r, status, err);
 	else {
 		users_changed(r->ops, role_is(role, "cluster_user"));
@@ -244,7 +244,7 @@ drop_role(struct request *r)
 static void
 list_roles(struct request *r)
 {
-	reply_json(r, 200, sysrow_all(r->ops, SYS_ROLE));
+	reply_json(r, 200, sysrow_all(&r->ops->data, SYS_ROLE));
 }
 
 const struct op ops_role[] = {

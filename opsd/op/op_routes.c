@@ -243,7 +243,7 @@ op_routes_set(struct request *r)
 
 	if (!op_faults(r, &f)) {
 		pthread_mutex_lock(&routes_lock);
-		conf = ops_conf(r->ops);
+		conf = data_conf(&r->ops->data);
 		set_routes(r, conf, server, routes);
 		conf_free(conf);
 		pthread_mutex_unlock(&routes_lock);
@@ -254,7 +254,7 @@ op_routes_set(struct request *r)
 void
 op_routes_get(struct request *r)
 {
-	struct conf	*conf = ops_conf(r->ops);
+	struct conf	*conf = data_conf(&r->ops->data);
 
 	reply_json(r, 200, json_pack("{s:o, s:o}", "hub", json_deep_copy(conf_list(conf,
 	    HUB_ROUTES)), "leaf", json_deep_copy(conf_list(conf, LEAF_ROUTES))));
@@ -312,7 +312,7 @@ op_routes_delete(struct request *r)
 
 	if (!op_faults(r, &f)) {
 		pthread_mutex_lock(&routes_lock);
-		conf = ops_conf(r->ops);
+		conf = data_conf(&r->ops->data);
 		delete_routes(r, conf, routes);
 		conf_free(conf);
 		pthread_mutex_unlock(&routes_lock);

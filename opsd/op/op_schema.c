@@ -58,7 +58,7 @@ submit(struct request *r, struct ddl *d)
 	d->user = xstrdup(r->user->name);
 	d->job.done = op_schema_done_cb;
 	d->job.arg = r;
-	commit_submit(r->ops->commit, &d->job);
+	commit_submit(r->ops->data.commit, &d->job);
 }
 
 static void
@@ -145,7 +145,7 @@ may_structure(struct request *r, const char *db)
 {
 	if (right_structure(r->user, db))
 		return (1);
-	right_reply_super(r);
+	reply_json(r, 403, right_no_super(r->op->internal));
 	return (0);
 }
 
@@ -207,7 +207,7 @@ create_table(struct request *r)
 	const char	*table = field_string(&f, r->body, "table", 1);
 	const char	*key = field_primary_key(&f, r->body);
 	json_t		*attributes = field_array(&f, r->body, "attributes", 0), *residence, *a;
-	size_t		 most = (size_t)r->ops->live.max_attributes - ATTRIBUTES_FIXED;
+	size_t		 most = (size_t)r->ops->data.live.max_attributes - ATTRIBUTES_FIXED;
 	int		 audit = field_bool(&f, r->body, "audit", 0);
 	uint32_t	 expiration;
 	struct ddl	*d;
@@ -227,7 +227,7 @@ create_table(struct request *r)
 	residence = field_residence(&f, r->body);
 	if (op_faults(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
-	if (residence != NULL && !r->ops->live.clustering) {
+	if (residence != NULL && !r->ops->data.live.clustering) {
 		reply_error(r, 400, "Clustering does not appear to be enabled. Cannot insert table "
 		    "with property 'residence'.");
 		return;
@@ -258,7 +258,7 @@ static int
 may_ddl(struct request *r, enum ddl_kind kind, const char *db, const char *table, const char *name)
 {
 	struct table	*t = kind == DDL_CREATE_ATTRIBUTE ?
-	    catalog_get(r->ops->catalog, db, table) : NULL;
+	    catalog_get(r->ops->data.catalog, db, table) : NULL;
 	int		 may = t != NULL && right_table(r->user, t, MAY_INSERT) &&
 	    right_attribute(r->user, t, name, MAY_INSERT);
 
@@ -270,7 +270,7 @@ may_ddl(struct request *r, enum ddl_kind kind, const char *db, const char *table
 static int
 is_fixed(struct request *r, const char *db, const char *table, const char *name)
 {
-	struct table	*t = catalog_get(r->ops->catalog, db, table);
+	struct table	*t = catalog_get(r->ops->data.catalog, db, table);
 	int		 key = t != NULL && strcmp(t->primary_key, name) == 0;
 
 	table_unref(t);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ops.h"
+#include "op_right.h"
 #include "right.h"
 #include "user.h"
 
@@ -28,7 +29,7 @@ asking_begin(struct asking *a, struct request *r, int faults_status)
 	if (a->table == NULL)
 		return (-1);
 	a->f = (struct faults){ 0 };
-	a->search = search_new(r->ops->store, a->table);
+	a->search = search_new(r->ops->data.store, a->table);
 	a->unknown = json_array();
 	a->asked = json_object();
 	return (0);
@@ -65,7 +66,7 @@ asking_done(struct asking *a, int faults_status)
 	struct search	*s = NULL;
 
 	if (op_faults_status(a->r, &a->f, faults_status) ||
-	    !right_check(a->r, a->table, MAY_READ, a->asked))
+	    !op_right_check(a->r, a->table, MAY_READ, a->asked))
 		;
 	else if (json_array_size(a->unknown) > 0)
 		reply_unknown(a);

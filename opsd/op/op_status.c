@@ -64,9 +64,9 @@ set_status(struct request *r)
 		return;
 	row = json_pack("{s:s, s:s}", "id", id, "status", status);
 	pthread_mutex_lock(&r->ops->status_lock);
-	if ((code = sysrow_put(r->ops, SYS_STATUS, row, &err)) == 200) {
+	if ((code = sysrow_put(&r->ops->data, SYS_STATUS, row, &err)) == 200) {
 		obey(r);
-		now = sysrow_get(r->ops, SYS_STATUS, id);
+		now = sysrow_get(&r->ops->data, SYS_STATUS, id);
 	}
 	pthread_mutex_unlock(&r->ops->status_lock);
 	json_decref(row);
@@ -92,8 +92,8 @@ get_status(struct request *r)
 	if (op_faults(r, &f))
 		return;
 	if (id == NULL)
-		reply_json(r, 200, sysrow_all(r->ops, SYS_STATUS));
-	else if ((row = sysrow_get(r->ops, SYS_STATUS, id)) != NULL)
+		reply_json(r, 200, sysrow_all(&r->ops->data, SYS_STATUS));
+	else if ((row = sysrow_get(&r->ops->data, SYS_STATUS, id)) != NULL)
 		reply_json(r, 200, row);
 	else
 		reply_not_set(r, id);
@@ -107,8 +107,8 @@ remove_status(struct request *r, const char *id, char **err)
 	int code = 404;
 
 	pthread_mutex_lock(&r->ops->status_lock);
-	if ((row = sysrow_get(r->ops, SYS_STATUS, id)) != NULL &&
-	    (code = sysrow_remove(r->ops, SYS_STATUS, id, err)) == 200)
+	if ((row = sysrow_get(&r->ops->data, SYS_STATUS, id)) != NULL &&
+	    (code = sysrow_remove(&r->ops->data, SYS_STATUS, id, err)) == 200)
 		obey(r);
 	pthread_mutex_unlock(&r->ops->status_lock);
 	json_decref(row);

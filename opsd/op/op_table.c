@@ -6,6 +6,7 @@
 
 #include "op_cast.h"
 #include "ops.h"
+#include "op_right.h"
 #include "right.h"
 #include "user.h"
 
@@ -59,15 +60,15 @@ op_faults_status(struct request *r, struct faults *f, int status)
 static struct table *
 find(struct request *r, const char *db, const char *name, int status)
 {
-	struct table	*t = catalog_get(r->ops->catalog, db, name);
+	struct table	*t = catalog_get(r->ops->data.catalog, db, name);
 
-	if (!r->user->super_user && !right_check_visible(r, t, db, name)) {
+	if (!r->user->super_user && !op_right_visible(r, t, db, name)) {
 		table_unref(t);
 		return (NULL);
 	}
 	if (t != NULL)
 		return (t);
-	if (!catalog_has_database(r->ops->catalog, db))
+	if (!catalog_has_database(r->ops->data.catalog, db))
 		reply_error(r, status, "database '%s' does not exist", db);
 	else
 		reply_error(r, status, "Table '%s.%s' does not exist", db, name);

@@ -22,10 +22,17 @@ conf_number(struct ops *ops, enum conf_key key)
 {
 	int64_t n;
 
-	pthread_rwlock_rdlock(&ops->conf_lock);
-	n = conf_int(ops->svc->conf, key);
-	pthread_rwlock_unlock(&ops->conf_lock);
+	n = data_conf_int(&ops->data, key);
 	return (n);
+}
+
+static void
+log_login(struct request *r, const char *name, const char *refused)
+{
+	struct authlog_event e = { .user = name, .from = r->from, .local = r->local,
+	    .method = "POST", .path = "/", .operation = r->op->name };
+
+	authlog_login(&r->ops->data.live, &e, refused);
 }
 
 /*
@@ -50,11 +57,11 @@ who(struct request *r, const char *wrong)
 	else if (named) {
 		u = auth_login(r->ops->auth, name, password, r->from, &status, &error);
 		if (u != NULL || status != 429)
-			authlog_login(r, name, u != NULL ? NULL : error != NULL ? error : wrong);
+			log_login(r, name, u != NULL ? NULL : error != NULL ? error : wrong);
 	}
 	/* Who may everything on the node itself is no user whom a token could name. */
 	else if (r->user != NULL)
-		u = user_load(r->ops, r->user->name);
+		u = user_load(&r->ops->data, r->user->name);
 	if (u == NULL && !named)
 		reply_error(r, 401, "Must login");
 	else if (u == NULL)
@@ -134,7 +141,7 @@ refresh_operation_token(struct request *r)
 		return;
 	fault = token_read(auth_tokens(r->ops->auth), token, TOKEN_REFRESH, &claims);
 	if (fault == TOKEN_GOOD)
-		u = user_load(r->ops, json_string_value(json_object_get(claims, "username")));
+		u = user_load(&r->ops->data, json_string_value(json_object_get(claims, "username")));
 	if (fault == TOKEN_EXPIRED)
 		reply_error(r, 403, "token expired");
 	else if (u == NULL || !token_is_of(claims, u))
@@ -203,9 +210,7 @@ login(struct request *r)
 	struct user *u;
 	char id[37];
 
-	pthread_rwlock_rdlock(&r->ops->conf_lock);
-	enabled = conf_bool(r->ops->svc->conf, AUTH_SESSIONS);
-	pthread_rwlock_unlock(&r->ops->conf_lock);
+	enabled = data_conf_bool(&r->ops->data, AUTH_SESSIONS);
 	if (!enabled) {
 		reply_error(r, 400, "There are no sessions: authentication.enableSessions is false");
 		return;

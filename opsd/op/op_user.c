@@ -108,12 +108,12 @@ insert_user(struct request *r, const char *username, const char *password, int a
     const json_t *roles)
 {
 	int cluster = roles_are(roles, "cluster_user"), status;
-	json_t *ids = ids_of(roles), *row = user_row(r->ops, username, password, ids, cluster);
+	json_t *ids = ids_of(roles), *row = user_row(&r->ops->data, username, password, ids, cluster);
 	char *err = NULL;
 
 	json_decref(ids);
 	json_object_set_new(row, "active", json_boolean(active));
-	status = sysrow_insert(r->ops, SYS_USER, row, &err);
+	status = sysrow_insert(&r->ops->data, SYS_USER, row, &err);
 	json_decref(row);
 	if (status == 200) {
 		users_changed(r->ops, cluster);
@@ -144,7 +144,7 @@ add_user_run(struct request *r)
 	if (op_faults(r, &f))
 		return;
 	roles = roles_named(r->ops, names, &missing);
-	user = sysrow_get(r->ops, SYS_USER, username);
+	user = sysrow_get(&r->ops->data, SYS_USER, username);
 	if (roles == NULL)
 		reply_error(r, 404, "%s role not found", missing);
 	else if (user != NULL)
@@ -230,14 +230,14 @@ alter_row(struct request *r, const struct altering *a)
 	if (alter_refused(r, a))
 		return;
 	ids = ids_of(a->roles);
-	row = user_row(r->ops, a->username, a->password, ids, cluster);
+	row = user_row(&r->ops->data, a->username, a->password, ids, cluster);
 	json_decref(ids);
 	if (a->active != NULL)
 		json_object_set(row, "active", (json_t *)(uintptr_t)a->active);
 	/* Only a cluster user's password is to be read again. */
 	if (!cluster)
 		json_object_set_new(row, "sealed", json_null());
-	status = sysrow_put(r->ops, SYS_USER, row, &err);
+	status = sysrow_put(&r->ops->data, SYS_USER, row, &err);
 	json_decref(row);
 	if (status == 200) {
 		users_changed(r->ops, cluster || roles_are(a->was, "cluster_user"));
@@ -266,7 +266,7 @@ alter_user_run(struct request *r)
 		fault_roles(&f, names);
 	if (op_faults(r, &f))
 		return;
-	a.user = user = sysrow_get(r->ops, SYS_USER, a.username);
+	a.user = user = sysrow_get(&r->ops->data, SYS_USER, a.username);
 	a.was = was = roles_of(r->ops, user);
 	a.roles = roles = names != NULL ? roles_named(r->ops, names, &missing) : NULL;
 	if (missing != NULL)
@@ -297,7 +297,7 @@ drop_user_run(struct request *r)
 
 	if (op_faults(r, &f))
 		return;
-	if ((u = user_load(r->ops, username)) == NULL)
+	if ((u = user_load(&r->ops->data, username)) == NULL)
 		reply_error(r, 404, "User %s does not exist", username);
 	else if (u->super_user && u->active && super_users(r->ops, username, "") == 0)
 		reply_error(r, 409, "User %s is the last active super_user: it cannot be dropped",
@@ -305,7 +305,7 @@ drop_user_run(struct request *r)
 	else if (cluster_needs(r->ops, username, ""))
 		reply_error(r, 409, "User %s is the one of clustering.user: while clustering is "
 		    "enabled it cannot be dropped", username);
-	else if ((status = sysrow_remove(r->ops, SYS_USER, username, &err)) == 200) {
+	else if ((status = sysrow_remove(&r->ops->data, SYS_USER, username, &err)) == 200) {
 		users_changed(r->ops, u->cluster_user);
 		reply_message(r, "%s successfully deleted", username);
 	} else
@@ -347,7 +347,7 @@ shown_user(struct ops *ops, json_t *user, int times)
 static void
 list_users(struct request *r)
 {
-	json_t *users = sysrow_all(r->ops, SYS_USER), *list = json_array(), *user;
+	json_t *users = sysrow_all(&r->ops->data, SYS_USER), *list = json_array(), *user;
 	size_t i;
 
 	json_array_foreach(users, i, user)
@@ -359,7 +359,7 @@ list_users(struct request *r)
 static void
 user_info(struct request *r)
 {
-	json_t *user = sysrow_get(r->ops, SYS_USER, r->user->name);
+	json_t *user = sysrow_get(&r->ops->data, SYS_USER, r->user->name);
 
 	if (user != NULL)
 		reply_json(r, 200, shown_user(r->ops, user, 1));

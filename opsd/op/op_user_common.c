@@ -25,7 +25,7 @@ row_text(const json_t *row, const char *name)
 json_t *
 role_named(struct ops *ops, const char *name)
 {
-	json_t *roles = sysrow_all(ops, SYS_ROLE), *role, *found = NULL;
+	json_t *roles = sysrow_all(&ops->data, SYS_ROLE), *role, *found = NULL;
 	size_t i;
 
 	json_array_foreach(roles, i, role)
@@ -61,7 +61,7 @@ roles_of(struct ops *ops, const json_t *user)
 
 	json_array_foreach(ids, i, id)
 		if (json_is_string(id) &&
-		    (role = sysrow_get(ops, SYS_ROLE, json_string_value(id))) != NULL)
+		    (role = sysrow_get(&ops->data, SYS_ROLE, json_string_value(id))) != NULL)
 			json_array_append_new(roles, role);
 	json_decref(ids);
 	return (roles);
@@ -80,12 +80,12 @@ op_user_change(struct request *r, void (*fn)(struct request *r))
 unsigned
 super_users(struct ops *ops, const char *but_user, const char *but_role)
 {
-	json_t *users = sysrow_all(ops, SYS_USER), *row;
+	json_t *users = sysrow_all(&ops->data, SYS_USER), *row;
 	unsigned n = 0;
 	size_t i;
 
 	json_array_foreach(users, i, row) {
-		struct user *u = user_from_row(ops, row);
+		struct user *u = user_from_row(&ops->data, row);
 
 		n += u->active && strcmp(u->name, but_user) != 0 &&
 		    user_is_super_without(u, but_role);
@@ -100,7 +100,7 @@ static int
 conf_needs(struct ops *ops, struct conf *conf, const char *user, const char *role)
 {
 	const char *name = conf_bool(conf, CL_ENABLED) ? conf_str(conf, CL_USER) : NULL;
-	struct user *u = name != NULL ? user_load(ops, name) : NULL;
+	struct user *u = name != NULL ? user_load(&ops->data, name) : NULL;
 	int needs = u != NULL && u->cluster_user && u->active &&
 	    (strcmp(u->name, user) == 0 || !user_is_cluster_without(u, role));
 
@@ -112,7 +112,7 @@ conf_needs(struct ops *ops, struct conf *conf, const char *user, const char *rol
 int
 cluster_needs(struct ops *ops, const char *user, const char *role)
 {
-	return (conf_needs(ops, ops_conf(ops), user, role) ||
+	return (conf_needs(ops, data_conf(&ops->data), user, role) ||
 	    conf_needs(ops, ops_conf_set(ops), user, role));
 }
 

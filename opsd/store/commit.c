@@ -9,12 +9,10 @@
 #include <string.h>
 
 #include "clock.h"
-#include "cluster.h"
 #include "group_priv.h"
 #include "log.h"
 #include "mem.h"
-#include "metrics.h"
-#include "ops.h"
+#include "data.h"
 
 /* A group holds at most this much of each kind, so that neither waits long. */
 #define GROUP_LOCAL_BYTES	(16u << 20)
@@ -28,7 +26,7 @@ struct queue {
 };
 
 struct commit {
-	struct ops	*ops;
+	struct data	*data;
 	pthread_t	 thread;
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 more;
@@ -89,11 +87,11 @@ commit_disk_full(struct commit *c)
 {
 	uint64_t now = mono_us();
 
-	if (store_read_only(c->ops->store))
+	if (store_read_only(c->data->store))
 		return (1);
 	/* A full one is looked at anew each time: writes are taken when health says so. */
 	if (c->disk_full || now - c->disk_checked_us > DISK_CHECK_US) {
-		int full = store_free_bytes(c->ops->store) < c->ops->live.reserve;
+		int full = store_free_bytes(c->data->store) < c->data->live.reserve;
 
 		if (full != c->disk_full)
 			log_line(full ? LOG_ERROR : LOG_NOTICE, "store: %s", full ?
@@ -145,11 +143,11 @@ commit_waiting(struct commit *c, unsigned *local, unsigned *remote)
 static void
 run_job(struct commit *c, struct group *g, struct job *j, uint64_t now)
 {
-	if (store_read_only(c->ops->store)) {
+	if (store_read_only(c->data->store)) {
 		job_fail(j, 507, "Not enough disk space: the store could only be opened for reading");
 		return;
 	}
-	if (!j->remote && now - j->queued_us > c->ops->live.queue_ms * 1000) {
+	if (!j->remote && now - j->queued_us > c->data->live.queue_ms * 1000) {
 		job_fail(j, 503, "Outstanding write transactions have too long of queue, "
 		    "please try again later");
 		return;
@@ -161,15 +159,15 @@ run_job(struct commit *c, struct group *g, struct job *j, uint64_t now)
 static void
 run_group(struct commit *c, struct job *list, size_t n)
 {
-	struct group *g = group_open(c->ops, &c->clock);
-	uint64_t logged = c->ops->log.last, now = mono_us();
+	struct group *g = group_open(c->data, &c->clock);
+	uint64_t logged = c->data->log.last, now = mono_us();
 	struct job *j;
 	int rc;
 
 	for (j = list; j != NULL; j = j->next)
 		run_job(c, g, j, now);
 	rc = group_write(g);
-	metrics_group(c->ops->metrics, n, group_bytes(g), mono_us() - now);
+	c->data->hooks.measured(c->data->hooks.arg, n, group_bytes(g), mono_us() - now);
 	c->clock_ms = c->clock.time >> 16;
 	group_close(g);
 	while ((j = list) != NULL) {
@@ -188,8 +186,8 @@ run_group(struct commit *c, struct job *list, size_t n)
 		nanosleep(&flush, NULL);
 		fatalx("store: not writable, starting anew");
 	}
-	if (c->ops->log.last != logged)
-		cluster_logged(c->ops->cluster);
+	if (c->data->log.last != logged)
+		c->data->hooks.logged(c->data->hooks.arg);
 }
 
 static void *
@@ -221,16 +219,16 @@ commit_main(void *arg)
 }
 
 struct commit *
-commit_start(struct ops *ops, char **err)
+commit_start(struct data *data, char **err)
 {
 	struct commit *c = xcalloc(1, sizeof(*c));
 
-	c->ops = ops;
+	c->data = data;
 	c->local.tail = &c->local.head;
 	c->remote.tail = &c->remote.head;
-	c->clock.time = ops->log.clock;
+	c->clock.time = data->log.clock;
 	c->clock_ms = c->clock.time >> 16;
-	c->clock.node = stamp_node(ops->node_id);
+	c->clock.node = stamp_node(data->node_id);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->more, NULL);
 	if (pthread_create(&c->thread, NULL, commit_main, c) != 0) {

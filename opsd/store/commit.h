@@ -15,7 +15,7 @@
  */
 struct commit;
 struct group;
-struct ops;
+struct data;
 
 struct job {
 	void		(*run)(struct group *g, struct job *j);	/* sets status and error */
@@ -29,7 +29,7 @@ struct job {
 	struct job	*next;		/* commit's */
 };
 
-struct commit *commit_start(struct ops *ops, char **err);
+struct commit *commit_start(struct data *data, char **err);
 void commit_stop(struct commit *c);	/* writes what is queued, then ends the thread */
 void commit_submit(struct commit *c, struct job *j);
 /* Submit and wait (never on the commit thread or an HTTP thread): status. */

@@ -5,7 +5,7 @@
 
 #include "group_priv.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 #include "record.h"
 
 static void ddl_run(struct group *g, struct job *j);
@@ -42,7 +42,7 @@ ddl_free(struct ddl *d)
 static void
 create_database(struct group *g, struct ddl *d)
 {
-	if (catalog_has_database(group_ops(g)->catalog, d->database)) {
+	if (catalog_has_database(group_data(g)->catalog, d->database)) {
 		job_fail(&d->job, 400, "database '%s' already exists", d->database);
 		return;
 	}
@@ -52,7 +52,7 @@ create_database(struct group *g, struct ddl *d)
 static void
 drop_database(struct group *g, struct ddl *d)
 {
-	struct catalog *c = group_ops(g)->catalog;
+	struct catalog *c = group_data(g)->catalog;
 	struct table **list;
 	size_t n;
 
@@ -89,7 +89,7 @@ need_table(struct group *g, struct ddl *d, int status)
 {
 	struct table *t;
 
-	if (!catalog_has_database(group_ops(g)->catalog, d->database)) {
+	if (!catalog_has_database(group_data(g)->catalog, d->database)) {
 		job_fail(&d->job, status, "database '%s' does not exist", d->database);
 		return (NULL);
 	}
@@ -123,9 +123,9 @@ create_attribute(struct group *g, struct ddl *d)
 		    d->database, d->table);
 		return;
 	}
-	if (a == NULL && t->nattrs >= group_ops(g)->live.max_attributes) {
+	if (a == NULL && t->nattrs >= group_data(g)->live.max_attributes) {
 		job_fail(&d->job, 400, TABLE_WOULD_HAVE, d->database, d->table,
-		    (unsigned long long)group_ops(g)->live.max_attributes);
+		    (unsigned long long)group_data(g)->live.max_attributes);
 		return;
 	}
 	t = group_edit(g, t);

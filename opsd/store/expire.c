@@ -7,7 +7,7 @@
 #include "clock.h"
 #include "group_priv.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 #include "row.h"
 #include "worker.h"
 
@@ -17,7 +17,7 @@
 
 struct expiring {
 	struct job	 job;	/* first */
-	struct ops	*ops;
+	struct data	*data;
 	struct table	*table;
 	uint64_t	 before;	/* stamp time */
 	struct buf	 keys;	/* u16-counted */
@@ -62,7 +62,7 @@ gather(struct expiring *e, struct store_iter *it)
 
 	buf_clear(&e->keys);
 	e->n = 0;
-	for (; store_iter_valid(it) && e->n < PER_JOB && !e->ops->stopping;
+	for (; store_iter_valid(it) && e->n < PER_JOB && !e->data->stopping;
 	    store_iter_next(it)) {
 		size_t klen, n;
 		const uint8_t *key = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
@@ -81,12 +81,12 @@ expire_work(void *arg)
 {
 	struct expiring *e = arg;
 	struct table_stat *stat = e->table->stat;
-	struct store_iter *it = store_iter_rows(e->ops->store, e->table->id);
+	struct store_iter *it = store_iter_rows(e->data->store, e->table->id);
 	uint64_t began = mono_us(), end;
 
 	do
 		gather(e, it);
-	while (e->n > 0 && commit_wait(e->ops->commit, &e->job) == 200);
+	while (e->n > 0 && commit_wait(e->data->commit, &e->job) == 200);
 	store_iter_free(it);
 	end = mono_us();
 	stat->expire_next_us = end + REST * (end - began);
@@ -98,7 +98,7 @@ expire_work(void *arg)
 }
 
 static void
-expire_table(struct ops *ops, struct table *t)
+expire_table(struct data *data, struct table *t)
 {
 	uint64_t now = wall_ms(), age = (uint64_t)t->expiration * 1000;
 	struct expiring *e;
@@ -109,11 +109,11 @@ expire_table(struct ops *ops, struct table *t)
 	e = xcalloc(1, sizeof(*e));
 	e->job.run = expire_job;
 	e->job.remote = 1;
-	e->ops = ops;
+	e->data = data;
 	e->table = table_ref(t);
 	e->before = (now - age) << 16;
 	t->stat->expiring = 1;
-	if (workers_try(ops->workers, WAITING_MAX, expire_work, e) == 0)
+	if (workers_try(data->workers, WAITING_MAX, expire_work, e) == 0)
 		return;
 	t->stat->expiring = 0;
 	table_unref(t);
@@ -121,14 +121,14 @@ expire_table(struct ops *ops, struct table *t)
 }
 
 void
-expire_run(struct ops *ops)
+expire_run(struct data *data)
 {
 	struct table **tables;
 	size_t n;
 
-	tables = catalog_tables(ops->catalog, NULL, &n);
+	tables = catalog_tables(data->catalog, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
-		expire_table(ops, tables[i]);
+		expire_table(data, tables[i]);
 		table_unref(tables[i]);
 	}
 	free(tables);

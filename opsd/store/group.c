@@ -8,25 +8,24 @@
 #include "clock.h"
 #include "key.h"
 #include "mem.h"
-#include "nodes.h"
-#include "ops.h"
+#include "data.h"
 
 struct group *
-group_open(struct ops *ops, struct hlc *clock)
+group_open(struct data *data, struct hlc *clock)
 {
 	struct group *g = xcalloc(1, sizeof(*g));
 
-	g->ops = ops;
+	g->data = data;
 	g->clock = clock;
-	g->batch = store_batch_new(ops->store);
+	g->batch = store_batch_new(data->store);
 	g->wall = wall_ms();
 	return (g);
 }
 
-struct ops *
-group_ops(struct group *g)
+struct data *
+group_data(struct group *g)
 {
-	return (g->ops);
+	return (g->data);
 }
 
 uint64_t
@@ -83,7 +82,7 @@ group_hold(struct group *g, struct table *t)
 struct table *
 group_table(struct group *g, uint32_t id)
 {
-	struct table *t = catalog_by_id(g->ops->catalog, id);
+	struct table *t = catalog_by_id(g->data->catalog, id);
 	struct held_table *h;
 
 	if (t == NULL)
@@ -96,7 +95,7 @@ group_table(struct group *g, uint32_t id)
 struct table *
 group_table_named(struct group *g, const char *db, size_t dblen, const char *t, size_t tlen)
 {
-	struct table *found = catalog_getn(g->ops->catalog, db, dblen, t, tlen);
+	struct table *found = catalog_getn(g->data->catalog, db, dblen, t, tlen);
 	uint32_t id;
 
 	if (found == NULL)
@@ -120,7 +119,7 @@ group_row(struct group *g, struct table *t, const uint8_t *key, size_t klen)
 	h = xcalloc(1, sizeof(*h));
 	h->rlen = g->scratch.len;
 	h->rkey = xmemdup(g->scratch.data, h->rlen);
-	rc = store_get(g->ops->store, NULL, CF_ROWS, h->rkey, h->rlen, &h->row.before);
+	rc = store_get(g->data->store, NULL, CF_ROWS, h->rkey, h->rlen, &h->row.before);
 	if (rc == -1) {
 		g->broken = 1;
 		free(h->rkey);
@@ -176,13 +175,13 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 	struct log_entry e = { .table = t->id, .ms = g->wall, .payload = payload,
 	    .len = (uint32_t)len };
 	struct buf k = { 0 }, v = { 0 };
-	struct txlog *l = &g->ops->log;
+	struct txlog *l = &g->data->log;
 	struct held_table *h;
 	struct log_pos prev;
 
 	if (t->id < TABLE_USER_FIRST)
 		return (0);
-	if (!g->ops->live.clustering && !nodes_any(g->ops->nodes)) {
+	if (!g->data->live.clustering && !g->data->hooks.logs(g->data->hooks.arg)) {
 		l->unlogged_ms = g->wall;
 		return (0);
 	}
@@ -208,7 +207,7 @@ group_audit(struct group *g, struct table *t, struct stamp stamp, int remote,
 {
 	struct buf k = { 0 }, v = { 0 };
 
-	if (!g->ops->live.audit || !t->audit || t->id < TABLE_USER_FIRST)
+	if (!g->data->live.audit || !t->audit || t->id < TABLE_USER_FIRST)
 		return;
 	buf_be32(&k, t->id);
 	buf_be64(&k, stamp.time);

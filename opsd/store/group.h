@@ -16,7 +16,7 @@ struct group_row {
 	int		 changed;
 };
 
-struct ops *group_ops(struct group *g);
+struct data *group_data(struct group *g);
 uint64_t group_wall_ms(const struct group *g);
 uint64_t group_node(const struct group *g);	/* our node part of stamps */
 /* The current version of a table, also when changed in this group; borrowed. NULL: gone. */

@@ -24,7 +24,7 @@ struct held_table {		/* its stat goes into the batch */
 };
 
 struct group {
-	struct ops		*ops;
+	struct data		*data;
 	struct store_batch	*batch;
 	struct held_row		*rows;
 	struct held_table	*tables;
@@ -36,7 +36,7 @@ struct group {
 };
 
 /* The group's life, for commit.c, and what write, ddl and apply share. */
-struct group *group_open(struct ops *ops, struct hlc *clock);
+struct group *group_open(struct data *data, struct hlc *clock);
 int group_write(struct group *g);		/* one batch, one fsync; -1: nothing may go on */
 void group_close(struct group *g);
 size_t group_bytes(const struct group *g);

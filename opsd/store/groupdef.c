@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data.h"
 #include "key.h"
 #include "mem.h"
-#include "ops.h"
 #include "record.h"
 
 /* Databases, tables and their attributes in a group. */
@@ -117,7 +117,7 @@ group_drop_table(struct group *g, struct table *t)
 	mark_dropped(g, t->database, t->name);
 	buf_free(&k);
 	ht = group_hold(g, t);
-	catalog_drop(g->ops->catalog, t->id);
+	catalog_drop(g->data->catalog, t->id);
 	HASH_DEL(g->tables, ht);
 	table_unref(ht->table);
 	free(ht->indexed);
@@ -129,13 +129,13 @@ group_put_database(struct group *g, const char *name)
 {
 	struct buf k = { 0 };
 
-	if (catalog_has_database(g->ops->catalog, name))
+	if (catalog_has_database(g->data->catalog, name))
 		return;
 	buf_u8(&k, 'B');
 	buf_add(&k, name, strlen(name));
 	store_batch_put(g->batch, CF_META, k.data, k.len, "", 0);
 	buf_free(&k);
-	catalog_put_database(g->ops->catalog, name);
+	catalog_put_database(g->data->catalog, name);
 }
 
 void
@@ -148,7 +148,7 @@ group_drop_database(struct group *g, const char *name)
 	store_batch_delete(g->batch, CF_META, k.data, k.len);
 	buf_free(&k);
 	mark_dropped(g, name, "");
-	catalog_drop_database(g->ops->catalog, name);
+	catalog_drop_database(g->data->catalog, name);
 }
 
 /* Takes the reference. */
@@ -157,7 +157,7 @@ log_definition(struct group *g, struct table *t, const char *user, json_t *def)
 {
 	struct buf b = { 0 };
 	char *text = json_dumps(def, JSON_COMPACT);
-	size_t at = txn_begin(&b, TXN_DEFINE, 0, g->ops->node_id, user, t->database,
+	size_t at = txn_begin(&b, TXN_DEFINE, 0, g->data->node_id, user, t->database,
 	    t->name, t->primary_key);
 
 	txn_set_stamp(&b, at, group_stamp(g).time);
@@ -232,7 +232,7 @@ group_dropped(struct group *g, const char *db, const char *name)
 	struct rd r;
 
 	floor_key(&k, db, name);
-	if (store_get(g->ops->store, NULL, CF_META, k.data, k.len, &v) == 1) {
+	if (store_get(g->data->store, NULL, CF_META, k.data, k.len, &v) == 1) {
 		r = rd_init(v.data, v.len);
 		s = stamp_read(&r);
 	}
@@ -244,7 +244,7 @@ group_dropped(struct group *g, const char *db, const char *name)
 int
 group_database_dropped(struct group *g, const char *db)
 {
-	return (!catalog_has_database(g->ops->catalog, db) && !stamp_none(group_dropped(g, db, "")));
+	return (!catalog_has_database(g->data->catalog, db) && !stamp_none(group_dropped(g, db, "")));
 }
 
 static void
@@ -300,14 +300,14 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 	}
 	group_put_database(g, db);
 	t = table_new(db, name, primary_key);
-	t->id = catalog_new_id(g->ops->catalog);
+	t->id = catalog_new_id(g->data->catalog);
 	t->declared = json_is_true(json_object_get(definition, "declared"));
 	t->audit = json_is_true(json_object_get(definition, "audit"));
 	if (expiration > 0 && expiration <= EXPIRATION_MAX)
 		t->expiration = (uint32_t)expiration;
 	table_set_residence(t, json_object_get(definition, "residence"));
 	t->floor = group_dropped(g, db, name);
-	catalog_put(g->ops->catalog, t);
+	catalog_put(g->data->catalog, t);
 	t = group_table(g, t->id);
 	group_add_attrs(g, t, attributes);
 	t = group_table(g, t->id);

@@ -7,7 +7,7 @@
 #include "field.h"
 #include "key.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 
 /* What a group changed, as one batch with one fsync. */
 
@@ -176,7 +176,7 @@ write_tables(struct group *g)
 			store_attr(g, t, t->edited[i]);
 		table_stored(t);
 		if (h->own)
-			catalog_put(g->ops->catalog, table_ref(t));
+			catalog_put(g->data->catalog, table_ref(t));
 		h->own = 0;
 	}
 }
@@ -210,7 +210,7 @@ write_stats(struct group *g)
 int
 group_write(struct group *g)
 {
-	struct txlog *l = &g->ops->log;
+	struct txlog *l = &g->data->log;
 	struct held_table *h;
 
 	if (g->broken)
@@ -221,7 +221,7 @@ group_write(struct group *g)
 		return (0);
 	write_stats(g);
 	txlog_save(l, g->batch, g->clock->time);
-	if (store_write(g->ops->store, g->batch, !g->ops->live.write_async) == -1)
+	if (store_write(g->data->store, g->batch, !g->data->live.write_async) == -1)
 		return (-1);
 	/* In this order: who reads first the log's end and then heads misses none (status.h). */
 	for (h = g->tables; h != NULL; h = h->hh.next)

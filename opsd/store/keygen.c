@@ -9,12 +9,11 @@
 #include "attrtype.h"
 #include "group_priv.h"
 #include "key.h"
-#include "nodes.h"
-#include "ops.h"
+#include "data.h"
 
 /* The table's last key before `bound`, or of all: 1 with *sc when it is a number, -1 a fault. */
 static int
-last_number(struct ops *ops, const struct table *t, const struct buf *bound, struct scalar *sc)
+last_number(struct data *data, const struct table *t, const struct buf *bound, struct scalar *sc)
 {
 	struct buf from = { 0 }, to = { 0 };
 	struct store_iter *it;
@@ -28,7 +27,7 @@ last_number(struct ops *ops, const struct table *t, const struct buf *bound, str
 		buf_clear(&to);
 		buf_add(&to, bound->data, bound->len);
 	}
-	it = store_iter_new(ops->store, NULL, CF_ROWS, from.data, from.len, to.data, to.len);
+	it = store_iter_new(data->store, NULL, CF_ROWS, from.data, from.len, to.data, to.len);
 	store_iter_last(it);
 	if (store_iter_valid(it)) {
 		p = store_iter_key(it, &n);
@@ -42,35 +41,16 @@ last_number(struct ops *ops, const struct table *t, const struct buf *bound, str
 	return (rc);
 }
 
-static int
-is_replicated(struct ops *ops, const struct table *t)
-{
-	struct peer **all;
-	int found = 0;
-	size_t n;
-
-	all = nodes_all(ops->nodes, &n);
-	for (size_t i = 0; i < n; i++) {
-		const struct entry *e = peer_effective(all[i], t->database, strlen(t->database),
-		    t->name, strlen(t->name));
-
-		found |= e != NULL && !e->removed && (e->publish || e->subscribe);
-		peer_free(all[i]);
-	}
-	free(all);
-	return (found);
-}
-
 int
-keygen_counts(struct ops *ops, const struct table *t)
+keygen_counts(struct data *data, const struct table *t)
 {
 	const struct attribute *a = table_attr(t, t->primary_key, strlen(t->primary_key));
 	struct scalar sc = { 0 };
-	int numbers = last_number(ops, t, NULL, &sc);
+	int numbers = last_number(data, t, NULL, &sc);
 
 	if (numbers == 0 && a != NULL)
 		numbers = attrtype_is_number(a->type);
-	return (numbers == 1 && sc.d < (double)KEYGEN_MAX && !is_replicated(ops, t));
+	return (numbers == 1 && sc.d < (double)KEYGEN_MAX && !data->hooks.shares(data->hooks.arg, t));
 }
 
 int64_t
@@ -84,7 +64,7 @@ keygen_next(struct group *g, const struct table *t)
 	/* Strings sort after all numbers. */
 	buf_be32(&text, t->id);
 	buf_u8(&text, RANK_TEXT);
-	rc = last_number(group_ops(g), t, &text, &sc);
+	rc = last_number(group_data(g), t, &text, &sc);
 	buf_free(&text);
 	if (rc == -1)
 		return (0);

@@ -13,7 +13,7 @@
 #define KEYGEN_MAX	9007199254740991	/* 2^53 - 1: every client can hold it */
 
 /* Whether the table's next key is a number; any thread. */
-int keygen_counts(struct ops *ops, const struct table *t);
+int keygen_counts(struct data *data, const struct table *t);
 /* The number above all that the table has or had; commit thread only.  0: no more, or a fault. */
 int64_t keygen_next(struct group *g, const struct table *t);
 

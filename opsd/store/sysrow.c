@@ -8,7 +8,7 @@
 
 #include "key.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 #include "row.h"
 #include "value.h"
 
@@ -47,15 +47,15 @@ load(const struct table *t, const uint8_t *key, size_t klen, const void *p, size
 }
 
 json_t *
-sysrow_get(struct ops *ops, enum system_table id, const char *key)
+sysrow_get(struct data *data, enum system_table id, const char *key)
 {
-	struct table *t = catalog_by_id(ops->catalog, id);
+	struct table *t = catalog_by_id(data->catalog, id);
 	struct buf k = { 0 }, rowkey = { 0 }, value = { 0 };
 	json_t *o = NULL;
 
 	if (t != NULL && key_from_string(&k, key, strlen(key)) == 0) {
 		key_row(&rowkey, id, k.data, k.len);
-		if (store_get(ops->store, NULL, CF_ROWS, rowkey.data, rowkey.len, &value) == 1)
+		if (store_get(data->store, NULL, CF_ROWS, rowkey.data, rowkey.len, &value) == 1)
 			o = load(t, k.data, k.len, value.data, value.len);
 	}
 	buf_free(&k);
@@ -66,15 +66,15 @@ sysrow_get(struct ops *ops, enum system_table id, const char *key)
 }
 
 json_t *
-sysrow_all(struct ops *ops, enum system_table id)
+sysrow_all(struct data *data, enum system_table id)
 {
-	struct table *t = catalog_by_id(ops->catalog, id);
+	struct table *t = catalog_by_id(data->catalog, id);
 	struct store_iter *it;
 	json_t *list = json_array(), *o;
 
 	if (t == NULL)
 		return (list);
-	it = store_iter_rows(ops->store, id);
+	it = store_iter_rows(data->store, id);
 	for (; store_iter_valid(it); store_iter_next(it)) {
 		size_t klen, n;
 		const uint8_t *key = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
@@ -88,9 +88,9 @@ sysrow_all(struct ops *ops, enum system_table id)
 }
 
 static int
-change(struct ops *ops, enum system_table id, enum txn_op op, const json_t *record, char **err)
+change(struct data *data, enum system_table id, enum txn_op op, const json_t *record, char **err)
 {
-	struct table *t = catalog_by_id(ops->catalog, id);
+	struct table *t = catalog_by_id(data->catalog, id);
 	struct write *w;
 	int status = 500;
 
@@ -100,11 +100,11 @@ change(struct ops *ops, enum system_table id, enum txn_op op, const json_t *reco
 	}
 	w = write_new(t, op, "hubleaf");
 	w->internal = 1;
-	if (write_add(w, record, ops->live.max_transaction) == -1) {
+	if (write_add(w, record, data->live.max_transaction) == -1) {
 		status = 400;
 		*err = xasprintf("the record is too large or has a bad key");
 	} else {
-		status = commit_wait(ops->commit, &w->job);
+		status = commit_wait(data->commit, &w->job);
 		if (status != 200)
 			*err = xstrdup(w->job.error != NULL ? w->job.error : "not written");
 		else if (op == TXN_INSERT && !w->recs[0].applied) {
@@ -118,22 +118,22 @@ change(struct ops *ops, enum system_table id, enum txn_op op, const json_t *reco
 }
 
 int
-sysrow_insert(struct ops *ops, enum system_table id, const json_t *row, char **err)
+sysrow_insert(struct data *data, enum system_table id, const json_t *row, char **err)
 {
-	return (change(ops, id, TXN_INSERT, row, err));
+	return (change(data, id, TXN_INSERT, row, err));
 }
 
 int
-sysrow_put(struct ops *ops, enum system_table id, const json_t *row, char **err)
+sysrow_put(struct data *data, enum system_table id, const json_t *row, char **err)
 {
-	return (change(ops, id, TXN_UPSERT, row, err));
+	return (change(data, id, TXN_UPSERT, row, err));
 }
 
 int
-sysrow_remove(struct ops *ops, enum system_table id, const char *key, char **err)
+sysrow_remove(struct data *data, enum system_table id, const char *key, char **err)
 {
 	json_t *k = json_string(key);
-	int status = change(ops, id, TXN_DELETE, k, err);
+	int status = change(data, id, TXN_DELETE, k, err);
 
 	json_decref(k);
 	return (status);

@@ -9,18 +9,18 @@
  * Rows of system tables as objects, for opsd's own use: users, roles.  The
  * attributes of user_hidden_attribute are among them: show no such object to anybody.
  */
-struct ops;
+struct data;
 
 /* One by its key (NULL: none), all as an array; new references, any thread. */
-json_t *sysrow_get(struct ops *ops, enum system_table t, const char *key);
-json_t *sysrow_all(struct ops *ops, enum system_table t);
+json_t *sysrow_get(struct data *data, enum system_table t, const char *key);
+json_t *sysrow_all(struct data *data, enum system_table t);
 
 /*
  * Insert one, write one (attributes given replace those there, others stay) or remove it, and
  * wait for the disk: never on an HTTP thread.  200, or a status with *err (caller frees).
  */
-int sysrow_insert(struct ops *ops, enum system_table t, const json_t *row, char **err);	/* 409: is there */
-int sysrow_put(struct ops *ops, enum system_table t, const json_t *row, char **err);
-int sysrow_remove(struct ops *ops, enum system_table t, const char *key, char **err);
+int sysrow_insert(struct data *data, enum system_table t, const json_t *row, char **err);	/* 409: is there */
+int sysrow_put(struct data *data, enum system_table t, const json_t *row, char **err);
+int sysrow_remove(struct data *data, enum system_table t, const char *key, char **err);
 
 #endif

@@ -8,7 +8,7 @@
 #include "key.h"
 #include "keygen.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 #include "value.h"
 
 #define NOT_SAME	UINT32_MAX
@@ -245,16 +245,16 @@ resolve(enum txn_op op, const struct row *row)
 static int
 refused(struct group *g, struct write *w)
 {
-	struct ops *ops = group_ops(g);
+	struct data *data = group_data(g);
 	uint64_t ahead = (group_clock(g) >> 16);
 
 	if (w->internal)
 		return (0);
-	if (commit_disk_full(ops->commit)) {
+	if (commit_disk_full(data->commit)) {
 		job_fail(&w->job, 507, "Not enough disk space: writes are refused below storage.reserve");
 		return (1);
 	}
-	if (ahead > group_wall_ms(g) + ops->live.max_skew_ms) {
+	if (ahead > group_wall_ms(g) + data->live.max_skew_ms) {
 		job_fail(&w->job, 503, "The clock of this node is %llu ms behind transactions that it "
 		    "holds, more than clustering.maxClockSkew: set the clock right, or, if it is "
 		    "right now and was ahead when they were written, wait or raise "
@@ -283,7 +283,7 @@ travels_whole(struct group *g, const struct write *w, const struct touched *t,
 	size_t others = w->bytes.len + 3 * (size_t)w->n + 1024;
 
 	return (t->gr->table->expiration != 0 && !(t->form & REC_CLEARED) &&
-	    payload->len + t->gr->now.len + others <= group_ops(g)->live.max_transaction);
+	    payload->len + t->gr->now.len + others <= group_data(g)->live.max_transaction);
 }
 
 static void
@@ -408,7 +408,7 @@ write_run(struct group *g, struct job *j)
 	if (n > 0) {
 		group_observe(g, t->floor.time);
 		s = group_stamp(g);
-		at = txn_begin(&payload, TXN_WRITE, w->op, group_ops(g)->node_id, w->user,
+		at = txn_begin(&payload, TXN_WRITE, w->op, group_data(g)->node_id, w->user,
 		    t->database, t->name, t->primary_key);
 		txn_set_stamp(&payload, at, s.time);
 		txn_set_count(&payload, at, n);

@@ -18,19 +18,19 @@
 const char *
 ops_refuses_writes(struct ops *ops)
 {
-	uint64_t busy = commit_busy_ms(ops->commit);
+	uint64_t busy = commit_busy_ms(ops->data.commit);
 
-	if (store_read_only(ops->store))
+	if (store_read_only(ops->data.store))
 		return ("writes are refused: the disk is full, and the store could only be opened for "
 		    "reading");
-	if (store_free_bytes(ops->store) < ops->live.reserve)
+	if (store_free_bytes(ops->data.store) < ops->data.live.reserve)
 		return ("writes are refused: free disk is below storage.reserve");
-	if (commit_ahead_ms(ops->commit) > ops->live.max_skew_ms)
+	if (commit_ahead_ms(ops->data.commit) > ops->data.live.max_skew_ms)
 		return ("writes are refused: this node's clock was set back by more than "
 		    "clustering.maxClockSkew, or was ahead by that before");
-	if (busy > STUCK_MS || busy > ops->live.queue_ms)
+	if (busy > STUCK_MS || busy > ops->data.live.queue_ms)
 		return ("writes wait: the disk does not answer");
-	if (commit_waited_ms(ops->commit) > ops->live.queue_ms)
+	if (commit_waited_ms(ops->data.commit) > ops->data.live.queue_ms)
 		return ("writes are refused: they wait longer than storage.maxTransactionQueueTime");
 	return (NULL);
 }
@@ -48,7 +48,7 @@ ops_unhealthy(struct ops *ops)
 void
 health_load(struct ops *ops)
 {
-	json_t *row = sysrow_get(ops, SYS_STATUS, "availability");
+	json_t *row = sysrow_get(&ops->data, SYS_STATUS, "availability");
 	const char *status = json_string_value(json_object_get(row, "status"));
 
 	ops->unavailable = status != NULL && strcmp(status, "Unavailable") == 0;

@@ -38,7 +38,7 @@ warned(struct ops *ops, struct buf *out)
 static void
 certificates(struct ops *ops, struct buf *out)
 {
-	json_t *list = certends(ops), *end;
+	json_t *list = certends(&ops->data), *end;
 	size_t i;
 
 	metric_head(out, "certificate_expiry_timestamp_seconds", "gauge",
@@ -59,7 +59,7 @@ bytes_of(struct ops *ops, enum store_cf cf, uint32_t table)
 
 	buf_be32(&from, table);
 	key_table_end(&to, table);
-	n = store_size(ops->store, cf, from.data, from.len, to.data, to.len);
+	n = store_size(ops->data.store, cf, from.data, from.len, to.data, to.len);
 	buf_free(&from);
 	buf_free(&to);
 	return (n);
@@ -69,7 +69,7 @@ static void
 tables(struct ops *ops, struct buf *out)
 {
 	size_t n, shown;
-	struct table **all = catalog_tables(ops->catalog, NULL, &n);
+	struct table **all = catalog_tables(ops->data.catalog, NULL, &n);
 
 	shown = n < TABLES_MAX ? n : TABLES_MAX;
 	metric_head(out, "table_rows", "gauge", "Rows of a table.");

@@ -27,21 +27,21 @@ number(const json_t *o, const char *name)
 static void
 node(struct ops *ops, struct buf *out)
 {
-	char *name = ops_node_name(ops);
+	char *name = data_node_name(&ops->data);
 
 	metric_head(out, "build_info", "gauge", "What runs: always 1.");
 	metric_line(out, "build_info", 1, "version", PACKAGE_VERSION, NULL);
 	metric_head(out, "node_info", "gauge", "Who it is: always 1.");
-	metric_line(out, "node_info", 1, "node", name, "node_id", ops->node_hex, NULL);
+	metric_line(out, "node_info", 1, "node", name, "node_id", ops->data.node_hex, NULL);
 	metric_one(out, "start_time_seconds", "gauge", "When opsd was started, since 1970.",
-	    ((double)wall_ms() - (double)(mono_us() - ops->started_us) / 1000) / 1000);
+	    ((double)wall_ms() - (double)(mono_us() - ops->data.started_us) / 1000) / 1000);
 	metric_one(out, "healthy", "gauge", "1 while writes are taken: GET /health is 503 while not.",
 	    ops_refuses_writes(ops) == NULL);
 	metric_one(out, "available", "gauge",
 	    "0 while set_status has it out of service: GET /health is 503 then, too.",
 	    !ops->unavailable);
 	metric_one(out, "clustering_enabled", "gauge", "1 while clustering is on.",
-	    ops->live.clustering);
+	    ops->data.live.clustering);
 	free(name);
 }
 
@@ -53,7 +53,7 @@ requests(const struct request *r, struct buf *out)
 
 	http_count(r, &connections, &open);
 	jobs_count(r->ops->jobs, &running, &waiting);
-	commit_waiting(r->ops->commit, &local, &remote);
+	commit_waiting(r->ops->data.commit, &local, &remote);
 	metric_one(out, "connections", "gauge", "Connections of clients that are open.", connections);
 	metric_one(out, "requests_in_progress", "gauge", "Requests that are not answered yet.", open);
 	metric_one(out, "failed_logins_total", "counter",
@@ -66,7 +66,7 @@ requests(const struct request *r, struct buf *out)
 	metric_line(out, "commit_waiting_jobs", remote, "from", "peers", NULL);
 	metric_one(out, "commit_busy_seconds", "gauge",
 	    "For how long the present group is being written already.",
-	    (double)commit_busy_ms(r->ops->commit) / 1000);
+	    (double)commit_busy_ms(r->ops->data.commit) / 1000);
 }
 
 /* ---- the other daemons and the servers ---- */
@@ -191,7 +191,7 @@ store(struct ops *ops, struct buf *out)
 {
 	struct store_figures f;
 
-	store_figures(ops->store, &f);
+	store_figures(ops->data.store, &f);
 	FAMILY(out, &f, "store_memtable_bytes", "Memory of rows not in table files yet.", memtable);
 	FAMILY(out, &f, "store_table_files", "Table files.", files);
 	FAMILY(out, &f, "store_table_files_bytes", "Bytes of table files.", files_bytes);
@@ -216,9 +216,9 @@ store(struct ops *ops, struct buf *out)
 	metric_one(out, "store_cache_size_bytes", "gauge", "storage.cacheSize.",
 	    (double)f.cache_size);
 	metric_one(out, "store_free_disk_bytes", "gauge", "Free disk below storage.path.",
-	    (double)store_free_bytes(ops->store));
+	    (double)store_free_bytes(ops->data.store));
 	metric_one(out, "store_reserve_bytes", "gauge",
-	    "storage.reserve: with less free disk, writes are refused.", (double)ops->live.reserve);
+	    "storage.reserve: with less free disk, writes are refused.", (double)ops->data.live.reserve);
 }
 
 void

@@ -141,7 +141,7 @@ look_tables(struct survey *s)
 	struct table **all;
 	size_t n;
 
-	all = catalog_tables(s->ops->catalog, NULL, &n);
+	all = catalog_tables(s->ops->data.catalog, NULL, &n);
 	s->heads = xcalloc(n + 1, sizeof(*s->heads));
 	for (size_t i = 0; i < n; i++) {
 		if (!look_sent(s, all[i]))
@@ -179,7 +179,7 @@ survey_free(struct survey *s)
 static void
 tell_log(struct ops *ops, struct buf *out)
 {
-	struct txlog *l = &ops->log;
+	struct txlog *l = &ops->data.log;
 	uint64_t oldest = txlog_ms(l, 0);
 
 	metric_head(out, "log_position", "gauge", "In this node's transaction log: the last "

@@ -33,7 +33,7 @@ server_pid(const json_t *servers, const char *name)
 void
 processes(struct ops *ops, struct process p[PROCESSES])
 {
-	struct conf	*conf = ops_conf(ops);
+	struct conf	*conf = data_conf(&ops->data);
 	json_t		*servers = cluster_servers(ops->cluster);
 
 	p[0] = (struct process){ "opsd", (int)getpid() };

@@ -29,7 +29,7 @@ received_by_all(struct ops *ops)
 	struct peer **all;
 	size_t n, m;
 	uint64_t least = UINT64_MAX;
-	struct table **tables = catalog_tables(ops->catalog, NULL, &m);
+	struct table **tables = catalog_tables(ops->data.catalog, NULL, &m);
 
 	all = nodes_all(ops->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
@@ -65,9 +65,9 @@ struct limits {
 static int
 is_beyond(struct ops *ops, const struct limits *lim, uint64_t seq)
 {
-	uint64_t ms = txlog_ms(&ops->log, seq);
+	uint64_t ms = txlog_ms(&ops->data.log, seq);
 
-	return (ms != 0 && (ms + lim->age_ms < wall_ms() || txlog_bytes(&ops->log, seq) > lim->bytes));
+	return (ms != 0 && (ms + lim->age_ms < wall_ms() || txlog_bytes(&ops->data.log, seq) > lim->bytes));
 }
 
 /* Greatest seq to forget; entries are in the order of their age, so it is found by halving. */
@@ -75,7 +75,7 @@ static uint64_t
 beyond_limits(struct ops *ops, const struct limits *lim, unsigned times)
 {
 	struct limits most = { lim->age_ms * times, lim->bytes * times };
-	uint64_t low = ops->log.trimmed, high = ops->log.durable, middle;
+	uint64_t low = ops->data.log.trimmed, high = ops->data.log.durable, middle;
 
 	while (low < high) {
 		middle = low + (high - low + 1) / 2;
@@ -90,11 +90,11 @@ beyond_limits(struct ops *ops, const struct limits *lim, unsigned times)
 static void
 trim_audit(struct group *g, uint64_t before_ms)
 {
-	struct ops *ops = group_ops(g);
+	struct ops *ops = ops_of(group_data(g));
 	struct table **tables;
 	size_t n;
 
-	tables = catalog_tables(ops->catalog, NULL, &n);
+	tables = catalog_tables(ops->data.catalog, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
 		struct buf from = { 0 }, to = { 0 };
 
@@ -114,7 +114,7 @@ static void
 retain_job_run(struct group *g, struct job *j)
 {
 	struct retain *r = (struct retain *)j;
-	struct txlog *l = &group_ops(g)->log;
+	struct txlog *l = &group_data(g)->log;
 	struct buf from = { 0 }, to = { 0 };
 
 	if (r->upto > l->trimmed) {
@@ -140,7 +140,7 @@ retain_done(struct job *j)
 void
 retain_run(struct ops *ops, int with_audit)
 {
-	struct conf *conf = ops_conf(ops);
+	struct conf *conf = data_conf(&ops->data);
 	struct limits lim = { (uint64_t)conf_int(conf, STREAM_MAX_AGE) * 1000,
 	    (uint64_t)conf_int(conf, STREAM_MAX_BYTES) };
 	uint64_t audit = (uint64_t)conf_int(conf, LOGGING_AUDIT_RETENTION) * 1000;
@@ -148,7 +148,7 @@ retain_run(struct ops *ops, int with_audit)
 	struct retain *r;
 
 	conf_free(conf);
-	if (wanted > ops->log.trimmed) {
+	if (wanted > ops->data.log.trimmed) {
 		had = received_by_all(ops);
 		if (wanted > had) {
 			uint64_t forced = beyond_limits(ops, &lim, CAP);
@@ -156,12 +156,12 @@ retain_run(struct ops *ops, int with_audit)
 			wanted = had > forced ? had : forced;
 		}
 	}
-	if (wanted <= ops->log.trimmed && !with_audit)
+	if (wanted <= ops->data.log.trimmed && !with_audit)
 		return;
 	r = xcalloc(1, sizeof(*r));
 	r->job.run = retain_job_run;
 	r->job.done = retain_done;
 	r->upto = wanted;
 	r->audit_before_ms = with_audit && wall_ms() > audit ? wall_ms() - audit : 0;
-	commit_submit(ops->commit, &r->job);
+	commit_submit(ops->data.commit, &r->job);
 }

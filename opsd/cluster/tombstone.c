@@ -50,7 +50,7 @@ tombstones(struct ops *ops, uint32_t table, uint64_t before)
 
 	key_tombstone(&from, table, 0, NULL, 0);
 	key_tombstone(&to, table, before, NULL, 0);
-	it = store_iter_new(ops->store, NULL, CF_INDEX, from.data, from.len, to.data, to.len);
+	it = store_iter_new(ops->data.store, NULL, CF_INDEX, from.data, from.len, to.data, to.len);
 	store_iter_first(it);
 	buf_free(&from);
 	buf_free(&to);
@@ -101,7 +101,7 @@ purge_run(struct group *g, struct job *j)
 	if (t == NULL)
 		return;
 	greatest = t->horizon;
-	it = tombstones(group_ops(g), t->id, p->before);
+	it = tombstones(ops_of(group_data(g)), t->id, p->before);
 	for (; store_iter_valid(it) && n < PER_JOB; store_iter_next(it), n++) {
 		size_t klen;
 		const uint8_t *k = store_iter_key(it, &klen);
@@ -126,7 +126,7 @@ purge_done(struct job *j)
 void
 tombstone_run(struct ops *ops)
 {
-	struct conf *conf = ops_conf(ops);
+	struct conf *conf = data_conf(&ops->data);
 	uint64_t age = (uint64_t)conf_int(conf, STORAGE_TOMBSTONES) * 1000, now = wall_ms();
 	struct table **tables;
 	struct peer **all;
@@ -136,7 +136,7 @@ tombstone_run(struct ops *ops)
 	if (now <= age)
 		return;
 	all = nodes_all(ops->nodes, &n);
-	tables = catalog_tables(ops->catalog, NULL, &m);
+	tables = catalog_tables(ops->data.catalog, NULL, &m);
 	for (size_t k = 0; k < m; k++) {
 		struct store_iter *it = tombstones(ops, tables[k]->id, (now - age) << 16);
 
@@ -148,7 +148,7 @@ tombstone_run(struct ops *ops)
 			p->job.remote = 1;
 			p->table = tables[k]->id;
 			p->before = (now - age) << 16;
-			commit_submit(ops->commit, &p->job);
+			commit_submit(ops->data.commit, &p->job);
 		}
 		store_iter_free(it);
 		table_unref(tables[k]);

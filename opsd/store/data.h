@@ -1,0 +1,66 @@
+#ifndef HL_DATA_H
+#define HL_DATA_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "catalog.h"
+#include "commit.h"
+#include "store.h"
+#include "svc.h"
+#include "txlog.h"
+
+struct workers;
+
+/* Settings that are read all the time; refreshed with the configuration. */
+struct live {
+	_Atomic int		clustering, republish, audit, write_async, log_good, log_failed;
+	_Atomic uint64_t	max_skew_ms, reserve, max_transaction, queue_ms, max_attributes;
+};
+
+/*
+ * What the store tells and asks those above it, which it does not know.  On the commit
+ * thread, but for `shares`: any.
+ */
+struct data_hooks {
+	void	(*logged)(void *arg);		/* there is more in the log */
+	/* A group of so many jobs and bytes was written in so many microseconds. */
+	void	(*measured)(void *arg, size_t jobs, size_t bytes, uint64_t us);
+	int	(*logs)(void *arg);		/* is the log wanted, also while clustering is off? */
+	/* Does a peer have the table from here, or we from it? */
+	int	(*shares)(void *arg, const struct table *t);
+	void	*arg;
+};
+
+/* What this node has: its tables, their log, and the thread that writes them. */
+struct data {
+	struct svc		*svc;
+	struct store		*store;
+	struct catalog		*catalog;
+	struct txlog		 log;
+	struct commit		*commit;
+	struct workers		*workers;
+	struct live		 live;
+	struct data_hooks	 hooks;
+	uint8_t			 node_id[NODE_ID_LEN];
+	char			 node_hex[2 * NODE_ID_LEN + 1];
+	uint8_t			 key[32];	/* seals the cluster password */
+	uint64_t		 started_us;
+	_Atomic int		 stopping;
+	pthread_rwlock_t	 conf_lock;	/* svc->conf changes under it */
+};
+
+void data_init(struct data *d, struct svc *svc);
+void data_clear(struct data *d);
+
+/* A copy of the configuration that is in force; free with conf_free.  Any thread. */
+struct conf *data_conf(struct data *d);
+/* One key of it. */
+int64_t data_conf_int(struct data *d, enum conf_key key);
+int data_conf_bool(struct data *d, enum conf_key key);
+/* clustering.nodeName; "" when unset.  Caller frees. */
+char *data_node_name(struct data *d);
+/* Another is in force: what `live` has of it, with the lock held. */
+void data_conf_changed(struct data *d);
+
+#endif
