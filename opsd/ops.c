@@ -15,14 +15,12 @@
 #include "clock.h"
 #include "cluster.h"
 #include "crypto.h"
-#include "flows.h"
 #include "health.h"
 #include "http.h"
 #include "job.h"
 #include "log.h"
 #include "mem.h"
 #include "metrics.h"
-#include "nodes.h"
 #include "restart.h"
 #include "settings.h"
 #include "tlsconf.h"
@@ -115,41 +113,20 @@ open_store(struct ops *o, char **err)
 		watch_room(o);
 	if (o->data.store == NULL || txlog_open(&o->data.log, o->data.store, err) == -1)
 		return;
-	backup_sweep(o);
+	backup_sweep(&o->data);
 	memcpy(o->data.node_id, o->data.log.node, NODE_ID_LEN);
 	node_id_hex(o->data.node_id, o->data.node_hex);
 	o->data.catalog = catalog_load(o->data.store, err);
 	if (*err == NULL)
-		o->nodes = nodes_load(o, err);
-	if (*err == NULL)
-		o->flows = flows_load(o, err);
+		replication_load(&o->rep, &o->data, err);
 	if (*err == NULL)
 		health_load(o);
-}
-
-/* What the store tells and asks (store/data.h). */
-static void
-on_logged(void *arg)
-{
-	cluster_logged(((struct ops *)arg)->cluster);
 }
 
 static void
 on_measured(void *arg, size_t jobs, size_t bytes, uint64_t us)
 {
 	metrics_group(((struct ops *)arg)->metrics, jobs, bytes, us);
-}
-
-static int
-is_log_wanted(void *arg)
-{
-	return (nodes_any(((struct ops *)arg)->nodes));
-}
-
-static int
-is_shared(void *arg, const struct table *t)
-{
-	return (nodes_share(((struct ops *)arg)->nodes, t));
 }
 
 struct ops *
@@ -159,7 +136,8 @@ ops_start(struct svc *svc)
 	char *err = NULL;
 
 	data_init(&o->data, svc);
-	o->data.hooks = (struct data_hooks){ on_logged, on_measured, is_log_wanted, is_shared, o };
+	o->data.measured = on_measured;
+	o->data.measured_arg = o;
 	o->data.started_us = mono_us();
 	o->metrics = metrics_new();
 	pthread_mutex_init(&o->status_lock, NULL);
@@ -177,15 +155,15 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->bodies = workers_start(BODY_WORKERS, &err);
 	if (err == NULL)
-		o->changes = workers_start(1, &err);
+		o->rep.changes = workers_start(1, &err);
 	if (err == NULL)
 		o->pages = workers_start(1, &err);
 	if (err == NULL)
-		o->jobs = jobs_start(o, &err);
+		o->jobs = jobs_start(&o->rep, &err);
 	if (err == NULL)
 		o->auth = auth_start(&o->data, &err);
 	if (err == NULL)
-		o->cluster = cluster_start(o, &err);
+		o->rep.cluster = cluster_start(&o->rep, &err);
 	if (err == NULL)
 		o->http = http_start(o, &err);
 	if (err != NULL)
@@ -201,22 +179,21 @@ ops_stop(struct ops *o)
 {
 	o->data.stopping = 1;
 	http_stop(o->http);
-	cluster_quiet(o->cluster);
+	cluster_quiet(o->rep.cluster);
 	event_free(o->certends);
 	if (o->reopen != NULL)
 		event_free(o->reopen);
 	workers_stop(o->pages);
 	workers_stop(o->bodies);
-	workers_stop(o->changes);
+	workers_stop(o->rep.changes);
 	workers_stop(o->data.workers);
 	jobs_stop(o->jobs);
 	commit_stop(o->data.commit);
 	/* What the others have posted to this loop by now is run, then nobody posts. */
 	event_base_loop(o->data.svc->base, EVLOOP_NONBLOCK);
-	cluster_stop(o->cluster);
+	cluster_stop(o->rep.cluster);
 	auth_stop(o->auth);
-	flows_free(o->flows);
-	nodes_free(o->nodes);
+	replication_clear(&o->rep);
 	catalog_free(o->data.catalog);
 	txlog_close(&o->data.log);
 	store_close(o->data.store);

@@ -5,18 +5,16 @@
 #include <stdint.h>
 
 #include "data.h"
+#include "replication.h"
 
 /* opsd's one struct: everything hangs here. */
 struct ops {
-	struct data		 data;		/* first */
+	struct data		 data;	
 	struct event		*certends;	/* certends.h: looks at certificates */
 	struct event		*reopen;	/* while the store is for reading only: looks for room */
-	struct nodes		*nodes;		/* who subscribes to what */
-	struct flows		*flows;		/* positions in the peers' logs */
-	struct cluster		*cluster;	/* the conversation with hubd and leafd */
+	struct replication	 rep;
 	struct http		*http;
 	struct workers		*bodies;	/* read the long ones of requests */
-	struct workers		*changes;	/* one thread: calls that change subscriptions */
 	struct jobs		*jobs;
 	struct auth		*auth;
 	struct metrics		*metrics;
@@ -26,12 +24,6 @@ struct ops {
 	pthread_mutex_t		 status_lock;	/* set_status and clear_status, one at a time */
 	struct conf		*set;		/* configuration that the next start finds, under data.conf_lock */
 };
-
-static inline struct ops *
-ops_of(struct data *d)
-{
-	return ((struct ops *)d);
-}
 
 struct ops *ops_start(struct svc *svc);
 void ops_stop(struct ops *o);

@@ -130,7 +130,7 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 	}
 	pthread_rwlock_unlock(&o->data.conf_lock);
 	if (new == NULL)
-		cluster_settings(o->cluster);
+		cluster_settings(o->rep.cluster);
 	conf_free(new);
 	return (status);
 }
@@ -166,7 +166,7 @@ ops_conf_reload(struct svc *svc, void *arg)
 		if (!conf_equal(o->set, svc->conf, (enum conf_key)key))
 			log_info("configuration: %s needs a restart", conf_name((enum conf_key)key));
 	pthread_rwlock_unlock(&o->data.conf_lock);
-	cluster_settings(o->cluster);
+	cluster_settings(o->rep.cluster);
 	http_reload(o->http);
 	log_info("configuration read anew");
 }

@@ -53,7 +53,7 @@ restart_opsd(struct ops *ops)
 void
 restart_node(struct ops *ops)
 {
-	cluster_restart(ops->cluster, RESTART_HUBD | RESTART_LEAFD);
+	cluster_restart(ops->rep.cluster, RESTART_HUBD | RESTART_LEAFD);
 	restart_opsd(ops);
 }
 
@@ -61,7 +61,7 @@ restart_node(struct ops *ops)
 static int
 running_pid(struct ops *ops, const char *server)
 {
-	json_t *servers = cluster_servers(ops->cluster), *s = json_object_get(servers, server);
+	json_t *servers = cluster_servers(ops->rep.cluster), *s = json_object_get(servers, server);
 	const char *status = json_string_value(json_object_get(s, "status"));
 	int pid = 0;
 
@@ -79,7 +79,7 @@ restart_daemons(struct ops *ops, unsigned which)
 	uint64_t end = mono_us() + WAIT_US;
 
 	ops_conf_adopt(ops, NULL, cluster_keys);
-	cluster_restart(ops->cluster, which);
+	cluster_restart(ops->rep.cluster, which);
 	while (!done && ops->data.live.clustering && !ops->data.stopping && mono_us() < end) {
 		int h = running_pid(ops, "hub"), l = running_pid(ops, "leaf");
 
@@ -95,7 +95,7 @@ void
 restart_clustering_config(struct ops *ops)
 {
 	ops_conf_adopt(ops, NULL, cluster_keys);
-	cluster_settings(ops->cluster);
+	cluster_settings(ops->rep.cluster);
 }
 
 /* ---- the HTTP server, which the loop's thread starts and stops ---- */

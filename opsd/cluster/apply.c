@@ -15,7 +15,7 @@
 #include "merge.h"
 #include "mem.h"
 #include "nodes.h"
-#include "ops.h"
+#include "replication.h"
 
 #define RETRY_US	1000000
 #define OTHER_LOG	"the peer was put back from an older copy: its log begins anew"
@@ -151,7 +151,7 @@ apply_define(struct group *g, struct flow *fl, struct txn *t, const struct log_e
 static int
 apply_entry(struct group *g, struct flow *fl, const struct log_entry *e)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 	struct txn t;
 	int rc = check_txn(g, e);
 
@@ -208,8 +208,8 @@ apply_entries(struct group *g, struct flow *fl, struct rd *r, uint32_t count)
 static struct flow *
 new_flow(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r)
 {
-	struct ops *ops = ops_of(group_data(g));
-	struct peer *p = nodes_by_id(ops->nodes, id);
+	struct replication *rep = replication_of(g);
+	struct peer *p = nodes_by_id(rep->nodes, id);
 	const struct entry *entry;
 	struct flow *fl = NULL, *old;
 	struct log_entry e;
@@ -221,7 +221,7 @@ new_flow(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r
 	entry = peer_effective(p, t.database, t.database_len, t.table, t.table_len);
 	if (entry == NULL || !entry->subscribe)
 		goto out;
-	old = flows_find_named(ops->flows, id, t.database, t.database_len, t.table, t.table_len);
+	old = flows_find_named(rep->flows, id, t.database, t.database_len, t.table, t.table_len);
 	if (old != NULL && old->state != FLOW_RECOVER) {
 		if (old->table > fr->table && old->incarnation >= fr->incarnation)
 			goto out;	/* late: of a table that was dropped there */
@@ -273,10 +273,10 @@ frame_into(struct group *g, struct flow *fl, const struct frame *fr, struct rd *
 
 /* It heals by itself: the next frame of its table shows the gap. */
 static void
-log_broken(struct ops *ops, const struct apply *a)
+log_broken(struct replication *rep, const struct apply *a)
 {
 	static struct log_brake brake = { .most = 10 };
-	char *peer = nodes_shown(ops->nodes, a->peer);
+	char *peer = nodes_shown(rep->nodes, a->peer);
 
 	log_braked(&brake, LOG_WARN, "frame at %llu of the stream of node %s cannot be read: dropped",
 	    (unsigned long long)a->stream_seq, peer);
@@ -287,15 +287,15 @@ static void
 frame_run(struct group *g, struct job *j)
 {
 	struct apply *a = (struct apply *)j;
-	struct ops *ops = ops_of(group_data(g));
+	struct replication *rep = replication_of(g);
 	struct rd r = rd_init(a->bytes.data, a->bytes.len);
 	struct flow *fl;
 	struct frame fr;
 
 	if (!frame_valid(a->bytes.data, a->bytes.len) || frame_read(&r, &fr) == -1)
-		log_broken(ops, a);
+		log_broken(rep, a);
 	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) {	/* else: who had its name before */
-		fl = flows_find(ops->flows, a->peer, fr.table);
+		fl = flows_find(rep->flows, a->peer, fr.table);
 		if (fl == NULL)
 			fl = new_flow(g, a->peer, &fr, r);
 		if (fl != NULL)
@@ -348,19 +348,19 @@ take_log(struct group *g, struct flow *fl, struct answer *an)
 static void
 recovered(struct group *g, struct flow *fl)
 {
-	struct ops *ops = ops_of(group_data(g));
+	struct replication *rep = replication_of(g);
 
 	fl->recovering = 0;
 	/* Others may have copied from here meanwhile: they must look again. */
-	if (!cluster_recovering(ops->cluster))
-		ops->data.log.incarnation++;
+	if (!cluster_recovering(rep->cluster))
+		rep->data->log.incarnation++;
 }
 
 static void
-log_copied(struct ops *ops, const struct flow *fl)
+log_copied(struct replication *rep, const struct flow *fl)
 {
 	static struct log_brake brake = { .most = 1000 };
-	char *peer = nodes_shown(ops->nodes, fl->peer);
+	char *peer = nodes_shown(rep->nodes, fl->peer);
 
 	log_braked(&brake, LOG_INFO, "copy of %s.%s from node %s is whole: %llu rows seen", fl->database, fl->name, peer,
 	    (unsigned long long)fl->copied);
@@ -411,7 +411,7 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 		flow_save(g, fl);
 		return;
 	}
-	log_copied(ops_of(group_data(g)), fl);
+	log_copied(replication_of(g), fl);
 	flow_set_key(g, fl, NULL, 0);
 	fl->from_ms = 0;
 	if (fl->recovering)
@@ -464,15 +464,15 @@ static void
 answer_run(struct group *g, struct job *j)
 {
 	struct apply *a = (struct apply *)j;
-	struct ops *ops = ops_of(group_data(g));
-	struct flow *fl = flows_find(ops->flows, a->peer, a->table);
+	struct replication *rep = replication_of(g);
+	struct flow *fl = flows_find(rep->flows, a->peer, a->table);
 	struct answer an = { 0 };
 
 	if (fl == NULL)
 		return;
 	fl->pulling = 0;
 	fl->retry_us = 0;	/* flow_set may set it */
-	if (!a->answered || commit_disk_full(ops->data.commit) ||
+	if (!a->answered || commit_disk_full(rep->data->commit) ||
 	    answer_read(&an, a->kind, a->bytes.data, a->bytes.len) == -1 ||
 	    an.status == 503 || an.status == 500) {
 		fl->retry_us = mono_us() + RETRY_US;

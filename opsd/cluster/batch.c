@@ -81,39 +81,39 @@ batch_run(struct group *g, struct job *j)
 		if (take->status != 200 && j->status == 200)
 			job_fail(j, take->status, "%s", take->error);
 	}
-	cluster_kick(ops_of(group_data(g))->cluster);
+	cluster_kick(replication_of(g)->cluster);
 }
 
 int
-batch_commit(struct ops *ops, struct batch *b)
+batch_commit(struct replication *rep, struct batch *b)
 {
 	b->job.run = batch_run;
-	return (commit_wait(ops->data.commit, &b->job));
+	return (commit_wait(rep->data->commit, &b->job));
 }
 
 static void
-retire(struct batch *b, struct ops *ops, const struct peer *p, int notify)
+retire(struct batch *b, struct replication *rep, const struct peer *p, int notify)
 {
 	json_t	*ends = json_array();
 
 	for (size_t i = 0; i < p->n; i++)
 		if (!p->entries[i].removed)
-			json_array_append_new(ends, entry_tombstone(ops, &p->entries[i]));
+			json_array_append_new(ends, entry_tombstone(rep, &p->entries[i]));
 	add_edit(b, p->hex, p->name, notify, ends);
 }
 
 void
-batch_retire(struct batch *b, struct ops *ops, const char *name, const char *but)
+batch_retire(struct batch *b, struct replication *rep, const char *name, const char *but)
 {
 	struct peer	**all;
 	size_t		  n;
 
-	all = nodes_all(ops->nodes, &n);
+	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		/* Whoever has the name now is not told what concerns its predecessor. */
 		if (strcmp(all[i]->name, name) == 0 && peer_active(all[i]) &&
 		    (but == NULL || strcmp(all[i]->hex, but) != 0))
-			retire(b, ops, all[i], but == NULL);
+			retire(b, rep, all[i], but == NULL);
 		peer_free(all[i]);
 	}
 	free(all);
@@ -122,7 +122,7 @@ batch_retire(struct batch *b, struct ops *ops, const char *name, const char *but
 void
 batch_take(struct batch *b, const struct target *t)
 {
-	batch_retire(b, t->ops, t->name, entry_text(t->answer, "id"));
+	batch_retire(b, t->rep, t->name, entry_text(t->answer, "id"));
 	b->takes[b->n++] = take_new(json_incref(t->answer));
 }
 
@@ -139,14 +139,14 @@ undo(struct batch *b, const struct target *t)
 
 		json_array_append_new(list, entry_json(entry_text(e, "database"),
 		    entry_text(e, "table"), active && had->publish, active && had->subscribe,
-		    !active, 0, entry_next_stamp(t->ops, entry_time(e))));
+		    !active, 0, entry_next_stamp(t->rep, entry_time(e))));
 	}
 	add_edit(b, t->hex, t->name, 1, list);
 }
 
 /* Best effort: who does not hear it learns it by the next comparison of entries. */
 void
-batch_notify(struct ops *ops, const struct batch *b)
+batch_notify(struct replication *rep, const struct batch *b)
 {
 	json_t	*edit, *offer, *answer;
 	size_t	 i;
@@ -154,26 +154,26 @@ batch_notify(struct ops *ops, const struct batch *b)
 	json_array_foreach(b->edits, i, edit) {
 		const char	*name = entry_text(edit, "name");
 
-		if (!entry_flag(edit, "notify") || !ops->data.live.clustering ||
-		    !cluster_reachable(ops->cluster, name))
+		if (!entry_flag(edit, "notify") || !rep->data->live.clustering ||
+		    !cluster_reachable(rep->cluster, name))
 			continue;
 		answer = NULL;
-		offer = offer_new(ops, json_object_get(edit, "entries"), 0);
-		cluster_ask(ops->cluster, name, "entries", offer, NOTIFY_MS, &answer);
+		offer = offer_new(rep, json_object_get(edit, "entries"), 0);
+		cluster_ask(rep->cluster, name, "entries", offer, NOTIFY_MS, &answer);
 		json_decref(offer);
 		json_decref(answer);
 	}
 }
 
 void
-batch_undo(struct ops *ops, struct target **list, size_t n)
+batch_undo(struct replication *rep, struct target **list, size_t n)
 {
 	struct batch	*b = batch_new(0);
 
 	for (size_t i = 0; i < n; i++)
 		if (list[i]->asked)
 			undo(b, list[i]);
-	if (json_array_size(b->edits) > 0 && batch_commit(ops, b) == 200)
-		batch_notify(ops, b);
+	if (json_array_size(b->edits) > 0 && batch_commit(rep, b) == 200)
+		batch_notify(rep, b);
 	batch_free(b);
 }

@@ -42,9 +42,9 @@ cluster_send_json(struct chan *c, enum msg_type type, json_t *o)
 }
 
 static json_t *
-settings(struct ops *ops)
+settings(struct replication *rep)
 {
-	struct conf *conf = data_conf(&ops->data);
+	struct conf *conf = data_conf(rep->data);
 	const char *user = conf_str(conf, CL_USER), *node = conf_str(conf, CL_NODENAME);
 	char *password, *why;
 	int enabled = conf_bool(conf, CL_ENABLED);
@@ -52,16 +52,16 @@ settings(struct ops *ops)
 	char *cert = conf_file(conf, CL_TLS_CERT, "keys/certificate.pem");
 	json_t *o;
 
-	user_cluster_secret(&ops->data, user, &password);
+	user_cluster_secret(rep->data, user, &password);
 	if (enabled && password == NULL) {
-		why = clustering_fault(ops);
+		why = clustering_fault(rep);
 		if (why != NULL)
 			log_errorx("%s", why);
 		free(why);
 		enabled = 0;
 	}
 	o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:{s:s, s:s, s:s?, s:b, s:b}, s:o}", "enabled",
-	    enabled, "node", node, "node_id", ops->data.node_hex, "user", user, "password", password,
+	    enabled, "node", node, "node_id", rep->data->node_hex, "user", user, "password", password,
 	    "tls", "certificate", cert, "privateKey", key, "certificateAuthority",
 	    conf_str(conf, CL_TLS_CA), "insecure", conf_bool(conf, CL_TLS_INSECURE), "verify",
 	    conf_bool(conf, CL_TLS_VERIFY), "config", conf_tree(conf));
@@ -82,11 +82,11 @@ cluster_settle(struct cluster *c)
 	const char *hub = json_string_value(json_object_get(json_object_get(c->mesh, "server"),
 	    "status"));
 
-	if (c->leaf_held == 0 || c->leaf == NULL || (c->ops->data.live.clustering &&
+	if (c->leaf_held == 0 || c->leaf == NULL || (c->rep->data->live.clustering &&
 	    mono_us() - c->leaf_held < HOLD_US && (hub == NULL || strcmp(hub, "running") != 0)))
 		return;
 	c->leaf_held = 0;
-	cluster_send_json(c->leaf, MSG_SETTINGS, settings(c->ops));
+	cluster_send_json(c->leaf, MSG_SETTINGS, settings(c->rep));
 	leaflink_kick(c);
 }
 
@@ -96,9 +96,9 @@ settings_run(void *arg)
 	struct cluster *c = arg;
 
 	if (c->hub != NULL)
-		cluster_send_json(c->hub, MSG_SETTINGS, settings(c->ops));
+		cluster_send_json(c->hub, MSG_SETTINGS, settings(c->rep));
 	if (c->leaf != NULL && c->leaf_held == 0)
-		cluster_send_json(c->leaf, MSG_SETTINGS, settings(c->ops));
+		cluster_send_json(c->leaf, MSG_SETTINGS, settings(c->rep));
 	leaflink_kick(c);
 }
 
@@ -106,7 +106,7 @@ void
 cluster_settings(struct cluster *c)
 {
 	if (c != NULL)
-		post(c->ops->data.svc->post, settings_run, c);
+		post(c->rep->data->svc->post, settings_run, c);
 }
 
 struct restarting {
@@ -132,7 +132,7 @@ cluster_restart(struct cluster *c, unsigned which)
 	struct restarting *r = xcalloc(1, sizeof(*r));
 
 	*r = (struct restarting){ c, which };
-	post(c->ops->data.svc->post, restart_run, r);
+	post(c->rep->data->svc->post, restart_run, r);
 }
 
 /* ---- who is there ---- */
@@ -189,15 +189,15 @@ cluster_reachable(struct cluster *c, const char *node)
 int
 cluster_recovering(struct cluster *c)
 {
-	struct ops *ops = c->ops;
+	struct replication *rep = c->rep;
 	struct flow **flows;
 	size_t n;
-	int yes = 0, early = mono_us() - ops->data.started_us < ARRIVAL_US;
+	int yes = 0, early = mono_us() - rep->data->started_us < ARRIVAL_US;
 
-	flows = flows_all(ops->flows, NULL, &n);
+	flows = flows_all(rep->flows, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (flows[i]->recovering && !yes) {
-			struct peer *p = nodes_by_id(ops->nodes, flows[i]->peer);
+			struct peer *p = nodes_by_id(rep->nodes, flows[i]->peer);
 
 			yes = early || (p != NULL && cluster_peer_reachable(c, p));
 			peer_free(p);
@@ -233,7 +233,7 @@ cluster_clock(void)
 void
 cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 {
-	struct peer *p = nodes_by_id(c->ops->nodes, peer);
+	struct peer *p = nodes_by_id(c->rep->nodes, peer);
 	struct view *v;
 
 	memset(out, 0, sizeof(*out));
@@ -249,7 +249,7 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	out->api_port = v->api_port;
 	out->system_info = json_incref(v->system_info);
 	out->received = positions_ref(v->received);
-	out->incarnation = c->ops->data.log.incarnation;
+	out->incarnation = c->rep->data->log.incarnation;
 	pthread_mutex_unlock(&c->lock);
 	peer_free(p);
 }
@@ -360,7 +360,7 @@ peer_up(struct chan *ch, enum role role, void *arg)
 		c->leaf = ch;
 	pthread_mutex_unlock(&c->lock);
 	if (role == ROLE_HUBD)
-		cluster_send_json(ch, MSG_SETTINGS, settings(c->ops));
+		cluster_send_json(ch, MSG_SETTINGS, settings(c->rep));
 	if (role == ROLE_LEAFD) {
 		c->leaf_gen++;
 		c->reading = 0;
@@ -407,32 +407,32 @@ cluster_tick_cb(evutil_socket_t fd, short what, void *arg)
 	struct cluster *c = arg;
 
 	cluster_settle(c);
-	if (c->ops->data.live.clustering) {
+	if (c->rep->data->live.clustering) {
 		hublink_exchange(c);
 		leaflink_pull(c);
 	}
 	if (mono_us() - c->retained_us > RETAIN_US) {
 		c->retained_us = mono_us();
-		retain_run(c->ops, c->retentions++ % AUDIT_EVERY == 0);
-		tombstone_run(c->ops);
-		expire_run(&c->ops->data);
+		retain_run(c->rep, c->retentions++ % AUDIT_EVERY == 0);
+		tombstone_run(c->rep);
+		expire_run(c->rep->data);
 	}
 }
 
 struct cluster *
-cluster_start(struct ops *ops, char **err)
+cluster_start(struct replication *rep, char **err)
 {
 	struct cluster *c = xcalloc(1, sizeof(*c));
-	char *path = conf_run_path(ops->data.svc->conf, "ops.sock");
+	char *path = conf_run_path(rep->data->svc->conf, "ops.sock");
 	struct timeval tv = { 0, TICK_US };
 
-	c->ops = ops;
+	c->rep = rep;
 	c->retained_us = mono_us();
 	crypto_random(&c->life, sizeof(c->life));
 	c->life &= INT64_MAX;
-	c->outlet = outlet_new(ops);
+	c->outlet = outlet_new(rep);
 	pthread_mutex_init(&c->lock, NULL);
-	c->listener = chan_listen(ops->data.svc->base, path, ROLE_OPSD, &chan_ops, c);
+	c->listener = chan_listen(rep->data->svc->base, path, ROLE_OPSD, &chan_ops, c);
 	if (c->listener == NULL) {
 		*err = xasprintf("%s: %s", path, strerror(errno));
 		free(path);
@@ -441,7 +441,7 @@ cluster_start(struct ops *ops, char **err)
 		return (NULL);
 	}
 	free(path);
-	c->tick = event_new(ops->data.svc->base, -1, EV_PERSIST, cluster_tick_cb, c);
+	c->tick = event_new(rep->data->svc->base, -1, EV_PERSIST, cluster_tick_cb, c);
 	event_add(c->tick, &tv);
 	return (c);
 }
@@ -459,7 +459,7 @@ cluster_quiet(struct cluster *c)
 	c->leaf_gen++;
 	c->listener = NULL;
 	chan_listener_free(l);
-	event_base_loop(c->ops->data.svc->base, EVLOOP_NONBLOCK);	/* who waits already */
+	event_base_loop(c->rep->data->svc->base, EVLOOP_NONBLOCK);	/* who waits already */
 }
 
 void

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "ops.h"
+#include "replication.h"
 
 /*
  * The conversation with hubd and leafd, on the loop's thread: settings out, log
@@ -14,7 +14,7 @@
 struct cluster;
 struct peer;
 
-struct cluster *cluster_start(struct ops *ops, char **err);
+struct cluster *cluster_start(struct replication *rep, char **err);
 void cluster_quiet(struct cluster *c);	/* no more daemons; calls in flight end */
 void cluster_stop(struct cluster *c);
 

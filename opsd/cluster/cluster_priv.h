@@ -29,7 +29,7 @@ struct view {
 };
 
 struct cluster {
-	struct ops		*ops;
+	struct replication		*rep;
 	struct chan_listener	*listener;
 	struct chan		*hub, *leaf;	/* changed under lock; the loop's thread may look */
 	unsigned		 leaf_gen;	/* which leafd an apply answers */

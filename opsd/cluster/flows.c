@@ -14,7 +14,7 @@
 #include "logbrake.h"
 #include "mem.h"
 #include "nodes.h"
-#include "ops.h"
+#include "replication.h"
 
 #define FLOW_FORMAT	3
 
@@ -41,7 +41,7 @@ struct source {			/* a peer */
 };
 
 struct flows {
-	struct ops	*ops;
+	struct replication	*rep;
 	pthread_mutex_t	 lock;
 	struct held	*flows, *labels;
 	struct source	*sources;
@@ -205,13 +205,13 @@ load_one(struct flows *f, const uint8_t *k, size_t klen, const uint8_t *v, size_
 }
 
 struct flows *
-flows_load(struct ops *ops, char **err)
+flows_load(struct replication *rep, char **err)
 {
 	struct flows *f = xcalloc(1, sizeof(*f));
-	struct store_iter *it = store_iter_new(ops->data.store, NULL, CF_CURSOR, NULL, 0, NULL, 0);
+	struct store_iter *it = store_iter_new(rep->data->store, NULL, CF_CURSOR, NULL, 0, NULL, 0);
 	int rc = 0;
 
-	f->ops = ops;
+	f->rep = rep;
 	pthread_mutex_init(&f->lock, NULL);
 	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it)) {
 		size_t klen, vlen;
@@ -393,7 +393,7 @@ struct flow *
 flows_add(struct group *g, const uint8_t *peer, uint32_t table, const char *database,
     const char *name)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 	struct flow *fl;
 
 	pthread_mutex_lock(&f->lock);
@@ -413,7 +413,7 @@ cursor_key(struct buf *k, const uint8_t *peer, uint32_t table)
 void
 flows_remove(struct group *g, struct flow *fl)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 	struct buf k = { 0 };
 
 	cursor_key(&k, fl->peer, fl->table);
@@ -427,7 +427,7 @@ flows_remove(struct group *g, struct flow *fl)
 void
 flows_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 	struct buf k = { 0 }, v = { 0 };
 
 	pthread_mutex_lock(&f->lock);
@@ -443,7 +443,7 @@ flows_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq)
 void
 flow_save(struct group *g, struct flow *fl)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 	struct buf k = { 0 }, v = { 0 };
 
 	pthread_mutex_lock(&f->lock);
@@ -474,7 +474,7 @@ static void
 log_state(struct group *g, const struct flow *fl, enum flow_state state, const char *why)
 {
 	static struct log_brake brake = { .most = 1000 };
-	char *peer = nodes_shown(ops_of(group_data(g))->nodes, fl->peer);
+	char *peer = nodes_shown(replication_of(g)->nodes, fl->peer);
 
 	log_braked(&brake, state == FLOW_FAILED ? LOG_ERROR : LOG_INFO, "flow %s.%s from node %s: %s%s%s, after "
 	    "transaction %llu of its log", fl->database, fl->name, peer,
@@ -486,7 +486,7 @@ log_state(struct group *g, const struct flow *fl, enum flow_state state, const c
 void
 flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *why)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 
 	if (state != fl->state && (state == FLOW_COPY || state == FLOW_FAILED ||
 	    state == FLOW_CLOCK))
@@ -503,7 +503,7 @@ flow_set(struct group *g, struct flow *fl, enum flow_state state, const char *wh
 	pthread_mutex_unlock(&f->lock);
 	flow_save(g, fl);
 	if (state != FLOW_LIVE)
-		cluster_kick(ops_of(group_data(g))->cluster);
+		cluster_kick(replication_of(g)->cluster);
 }
 
 int
@@ -523,7 +523,7 @@ flow_other_key(struct group *g, struct flow *fl, const struct table *t, const ch
 void
 flow_set_key(struct group *g, struct flow *fl, const uint8_t *key, size_t n)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 
 	pthread_mutex_lock(&f->lock);
 	free(fl->next_key);

@@ -22,7 +22,7 @@ enum flow_state {
 	FLOW_RECOVER = 5	/* our own lost writes are asked for; no live flow */
 };
 
-struct ops;
+struct replication;
 struct flow {
 	uint8_t		 peer[NODE_ID_LEN];
 	uint32_t	 table;			/* the peer's id */
@@ -52,7 +52,7 @@ struct flow {
 
 struct flows;
 
-struct flows *flows_load(struct ops *ops, char **err);
+struct flows *flows_load(struct replication *rep, char **err);
 void flows_free(struct flows *f);
 const char *flow_state_name(enum flow_state s);
 

@@ -116,7 +116,7 @@ ask_wait(struct ask *a, json_t **answer)
 	pthread_mutex_lock(&a->c->lock);
 	quiet = a->c->quiet;
 	if (!quiet)
-		post(a->c->ops->data.svc->post, ask_run, a);
+		post(a->c->rep->data->svc->post, ask_run, a);
 	pthread_mutex_unlock(&a->c->lock);
 	if (quiet)
 		ask_end(a, 503, NULL);
@@ -199,7 +199,7 @@ synced_cb(struct rd *body, void *arg)
 	t = take_new(answer);
 	t->job.arg = c;
 	t->job.done = take_done;
-	commit_submit(c->ops->data.commit, &t->job);
+	commit_submit(c->rep->data->commit, &t->job);
 }
 
 static void
@@ -216,7 +216,7 @@ sync_entries(struct cluster *c, const struct peer *p, struct view *v)
 	x->c = c;
 	memcpy(x->peer, p->id, NODE_ID_LEN);
 	entries = peer_entries_json(p);
-	offer = offer_new(c->ops, entries, 0);
+	offer = offer_new(c->rep, entries, 0);
 	text = json_dumps(offer, JSON_COMPACT);
 	pthread_mutex_unlock(&c->lock);	/* the call may answer at once */
 	peer_req(c, p->name, "entries", text, 5000, synced_cb, x);
@@ -229,22 +229,22 @@ sync_entries(struct cluster *c, const struct peer *p, struct view *v)
 /* ---- who subscribes to whom ---- */
 
 static json_t *
-topology_own(struct ops *ops)
+topology_own(struct replication *rep)
 {
-	char *name = data_node_name(&ops->data);
+	char *name = data_node_name(rep->data);
 	json_t *links = json_array(), *link;
 	struct peer **all;
 	size_t n;
 
-	all = nodes_all(ops->nodes, &n);
+	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if ((link = topology_link(all[i])) != NULL)
 			json_array_append_new(links, link);
 		peer_free(all[i]);
 	}
 	free(all);
-	link = json_pack("{s:s, s:s, s:b, s:o}", "id", ops->data.node_hex, "name", name, "relays",
-	    (int)ops->data.live.republish, "links", links);
+	link = json_pack("{s:s, s:s, s:b, s:o}", "id", rep->data->node_hex, "name", name, "relays",
+	    (int)rep->data->live.republish, "links", links);
 	free(name);
 	return (link);
 }
@@ -265,12 +265,12 @@ static void
 add_topology(struct cluster *c, const json_t *question, json_t *answer)
 {
 	/* All that it is made from; the name changes with a restart only. */
-	uint64_t changes = nodes_changes(c->ops->nodes) * 2 + (uint64_t)c->ops->data.live.republish;
+	uint64_t changes = nodes_changes(c->rep->nodes) * 2 + (uint64_t)c->rep->data->live.republish;
 	char *text;
 
 	if (c->topology == NULL || changes != c->topology_changes) {
 		json_decref(c->topology);
-		c->topology = topology_own(c->ops);
+		c->topology = topology_own(c->rep);
 		c->topology_changes = changes;
 		text = json_dumps(c->topology, JSON_COMPACT);
 		c->topology_digest = digest_of(text);
@@ -302,8 +302,8 @@ cluster_topology(struct cluster *c)
 	struct view *v;
 	size_t n;
 
-	json_array_append_new(list, topology_own(c->ops));
-	all = nodes_all(c->ops->nodes, &n);
+	json_array_append_new(list, topology_own(c->rep));
+	all = nodes_all(c->rep->nodes, &n);
 	pthread_mutex_lock(&c->lock);
 	for (size_t i = 0; i < n; i++) {
 		v = cluster_view_of(c, all[i]->id);
@@ -337,10 +337,10 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 	take_topology(v, answer);
 	if (status_answered(&v->base, x->upto, answer))
 		v->asked_us = 0;
-	j = status_job(c->ops, p, answer);
+	j = status_job(c->rep, p, answer);
 	if (j != NULL)
-		commit_submit(c->ops->data.commit, j);
-	if (status_differs(c->ops, p, answer, v->synced_us) && mono_us() - v->synced_us > 1000000) {
+		commit_submit(c->rep->data->commit, j);
+	if (status_differs(c->rep, p, answer, v->synced_us) && mono_us() - v->synced_us > 1000000) {
 		v->synced_us = mono_us();
 		sync_entries(c, p, v);
 	}
@@ -351,7 +351,7 @@ status_cb(struct rd *body, void *arg)
 {
 	struct exchange *x = arg;
 	struct cluster *c = x->c;
-	struct peer *p = nodes_by_id(c->ops->nodes, x->peer);
+	struct peer *p = nodes_by_id(c->rep->nodes, x->peer);
 	json_t *answer = NULL;
 	uint32_t rtt = 0;
 	struct view *v;
@@ -403,7 +403,7 @@ exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
     const struct status_base *base)
 {
 	struct exchange *x = xcalloc(1, sizeof(*x));
-	json_t *q = status_question(c->ops, p, base, &x->upto);
+	json_t *q = status_question(c->rep, p, base, &x->upto);
 	char *text;
 
 	c->told += json_array_size(json_object_get(q, "flows"));
@@ -420,7 +420,7 @@ exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
 void
 hublink_exchange(struct cluster *c)
 {
-	struct conf *conf = data_conf(&c->ops->data);
+	struct conf *conf = data_conf(c->rep->data);
 	uint64_t every = (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
 	struct status_base base;
 	struct peer **all;
@@ -430,7 +430,7 @@ hublink_exchange(struct cluster *c)
 	conf_free(conf);
 	if (c->hub == NULL)
 		return;
-	all = nodes_all(c->ops->nodes, &n);
+	all = nodes_all(c->rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (exchange_due(c, all[i], every, &digest, &base))
 			exchange_with(c, all[i], digest, &base);
@@ -488,7 +488,7 @@ received_from(struct cluster *c, const json_t *q)
 
 	if (json_object_get(q, "upto") != NULL &&
 	    node_id_read(json_string_value(json_object_get(q, "id")), id) == 0)
-		asker = nodes_by_id(c->ops->nodes, id);
+		asker = nodes_by_id(c->rep->nodes, id);
 	if (asker == NULL)
 		return (NULL);
 	peer_free(asker);
@@ -509,19 +509,19 @@ note_name(struct cluster *c, const json_t *q)
 	if (name == NULL || !node_name_ok(name, strlen(name)) ||
 	    node_id_read(json_string_value(json_object_get(q, "id")), id) == -1)
 		return;
-	p = nodes_by_id(c->ops->nodes, id);
+	p = nodes_by_id(c->rep->nodes, id);
 	if (p != NULL && strcmp(p->name, name) != 0 && !cluster_peer_reachable(c, p) &&
 	    cluster_reachable(c, name))
-		commit_submit(c->ops->data.commit, nodes_rename_job(id, name));
+		commit_submit(c->rep->data->commit, nodes_rename_job(id, name));
 	peer_free(p);
 }
 
 static void
 answer_status(struct cluster *c, uint32_t id, json_t *q)
 {
-	uint64_t ahead = status_ahead(c->ops, q);
+	uint64_t ahead = status_ahead(c->rep, q);
 	struct positions *received = ahead == 0 ? received_from(c, q) : NULL;
-	json_t *answer = status_answer(c->ops, q, received);
+	json_t *answer = status_answer(c->rep, q, received);
 
 	positions_free(received);
 	c->told += json_array_size(json_object_get(answer, "heads"));
@@ -529,7 +529,7 @@ answer_status(struct cluster *c, uint32_t id, json_t *q)
 	add_topology(c, q, answer);
 	node_reply(c->hub, id, 200, answer);
 	if (ahead != 0)
-		commit_submit(c->ops->data.commit, incarnation_job(ahead,
+		commit_submit(c->rep->data->commit, incarnation_job(ahead,
 		    json_string_value(json_object_get(q, "name"))));
 }
 
@@ -558,7 +558,7 @@ taken_done(struct job *j)
 {
 	struct taken *d = j->arg;
 
-	post(d->c->ops->data.svc->post, taken_run, d);
+	post(d->c->rep->data->svc->post, taken_run, d);
 }
 
 static void
@@ -572,7 +572,7 @@ answer_entries(struct cluster *c, uint32_t id, json_t *q)
 	d->t->answered = 1;
 	d->t->job.arg = d;
 	d->t->job.done = taken_done;
-	commit_submit(c->ops->data.commit, &d->t->job);
+	commit_submit(c->rep->data->commit, &d->t->job);
 }
 
 static const struct {

@@ -46,7 +46,7 @@ withdraw(const char *database, const char *table, void *arg)
 static void
 settle_acked(struct cluster *c)
 {
-	struct txlog *l = &c->ops->data.log;
+	struct txlog *l = &c->rep->data->log;
 
 	if (l->acked_inc == l->incarnation && !c->unacked && c->passed > l->acked)
 		l->acked = c->passed;
@@ -56,7 +56,7 @@ settle_acked(struct cluster *c)
 static int
 read_some(struct cluster *c, struct buf *out)
 {
-	struct txlog *l = &c->ops->data.log;
+	struct txlog *l = &c->rep->data->log;
 	struct log_read q = { .after = c->passed, .max = c->read_max, .scan = PASS_BYTES,
 	    .wants = outlet_wants, .arg = c->outlet };
 	uint64_t durable = l->durable;
@@ -109,7 +109,7 @@ void
 cluster_logged(struct cluster *c)
 {
 	if (c != NULL && !atomic_exchange(&c->logged, 1))
-		post(c->ops->data.svc->post, logged_run, c);
+		post(c->rep->data->svc->post, logged_run, c);
 }
 
 int
@@ -138,8 +138,8 @@ on_log_ack(struct chan *ch, struct msg *m, void *arg)
 
 	if (!rd_done(&m->body))
 		return (-1);
-	c->ops->data.log.acked_inc = inc;
-	c->ops->data.log.acked = c->ops->data.log.streamed = seq;
+	c->rep->data->log.acked_inc = inc;
+	c->rep->data->log.acked = c->rep->data->log.streamed = seq;
 	c->unacked = seq != c->given;
 	settle_acked(c);
 	return (0);
@@ -156,7 +156,7 @@ static void
 tail_answer(void *arg)
 {
 	struct tail *t = arg;
-	struct txlog *l = &t->c->ops->data.log;
+	struct txlog *l = &t->c->rep->data->log;
 	uint64_t after = t->window;
 	struct buf b = { 0 };
 
@@ -202,7 +202,7 @@ tail_job_done(struct job *j)
 {
 	struct tail_job *tj = j->arg;
 
-	post(tj->t->c->ops->data.svc->post, tail_answer, tj->t);
+	post(tj->t->c->rep->data->svc->post, tail_answer, tj->t);
 	free(j->error);
 	free(tj);
 }
@@ -211,7 +211,7 @@ int
 on_log_tail(struct chan *ch, struct msg *m, void *arg)
 {
 	struct cluster *c = arg;
-	struct txlog *l = &c->ops->data.log;
+	struct txlog *l = &c->rep->data->log;
 	struct tail *t = xcalloc(1, sizeof(*t));
 	uint64_t last, seq, mark;
 
@@ -236,7 +236,7 @@ on_log_tail(struct chan *ch, struct msg *m, void *arg)
 		tj->job.run = tail_job_run;
 		tj->job.done = tail_job_done;
 		tj->job.arg = tj;
-		commit_submit(c->ops->data.commit, &tj->job);
+		commit_submit(c->rep->data->commit, &tj->job);
 		return (0);
 	}
 	tail_answer(t);
@@ -317,7 +317,7 @@ applied_done(struct job *j)
 {
 	struct cluster *c = j->arg;
 
-	post(c->ops->data.svc->post, applied_run, j);
+	post(c->rep->data->svc->post, applied_run, j);
 }
 
 int
@@ -337,7 +337,7 @@ on_apply(struct chan *ch, struct msg *m, void *arg)
 	a->table = c->leaf_gen;
 	a->job.arg = c;
 	a->job.done = applied_done;
-	commit_submit(c->ops->data.commit, &a->job);
+	commit_submit(c->rep->data->commit, &a->job);
 	return (0);
 }
 
@@ -370,8 +370,8 @@ serve_work(void *arg)
 {
 	struct serve *s = arg;
 
-	pull_serve(s->c->ops, s->question.data, s->question.len, &s->answer);
-	post(s->c->ops->data.svc->post, serve_answer, s);
+	pull_serve(s->c->rep, s->question.data, s->question.len, &s->answer);
+	post(s->c->rep->data->svc->post, serve_answer, s);
 }
 
 int
@@ -389,7 +389,7 @@ on_serve(struct chan *ch, struct msg *m, void *arg)
 	s->gen = c->leaf_gen;
 	s->id = m->id;
 	buf_add(&s->question, p, n);
-	workers_run(c->ops->data.workers, serve_work, s);
+	workers_run(c->rep->data->workers, serve_work, s);
 	return (0);
 }
 
@@ -431,15 +431,15 @@ pulled_cb(struct rd *body, void *arg)
 	a->job.arg = c;
 	a->job.done = answer_done;
 	c->pulls--;
-	commit_submit(c->ops->data.commit, &a->job);
+	commit_submit(c->rep->data->commit, &a->job);
 	free(p);
 }
 
 /* The question in a message to leafd; how long that takes at most. */
 static unsigned
-pull_write(struct ops *ops, struct buf *b, const char *node, const struct question *q)
+pull_write(struct replication *rep, struct buf *b, const char *node, const struct question *q)
 {
-	struct conf *conf = data_conf(&ops->data);
+	struct conf *conf = data_conf(rep->data);
 	unsigned timeout = (unsigned)conf_int(conf, CL_REQUEST_TIMEOUT);
 	struct buf text = { 0 };
 
@@ -465,7 +465,7 @@ pull_send(struct cluster *c, const struct flow *fl, const char *node)
 	p->table = fl->table;
 	p->kind = fl->state == FLOW_COPY || fl->state == FLOW_RECOVER ? PULL_ROWS : PULL_LOG;
 	q.kind = p->kind;
-	memcpy(q.asker, c->ops->data.node_id, NODE_ID_LEN);
+	memcpy(q.asker, c->rep->data->node_id, NODE_ID_LEN);
 	q.table = fl->table & UINT32_C(0x80000000) ? 0 : fl->table;
 	q.database = fl->database;
 	q.dblen = strlen(fl->database);
@@ -479,7 +479,7 @@ pull_send(struct cluster *c, const struct flow *fl, const char *node)
 	q.key = fl->next_key;
 	q.klen = fl->next_len;
 	q.max = PULL_BYTES;
-	timeout = pull_write(c->ops, &b, node, &q);
+	timeout = pull_write(c->rep, &b, node, &q);
 	c->pulls++;
 	chan_call(c->leaf, MSG_PULL, &b, timeout, pulled_cb, p);
 }
@@ -487,7 +487,7 @@ pull_send(struct cluster *c, const struct flow *fl, const char *node)
 static void
 pull_from(struct cluster *c, const struct peer *p)
 {
-	struct flows *f = c->ops->flows;
+	struct flows *f = c->rep->flows;
 	struct flow *fl, **due;
 	size_t n;
 
@@ -513,7 +513,7 @@ leaflink_pull(struct cluster *c)
 
 	if (c->leaf == NULL || c->pulls >= PULLS_MAX)
 		return;
-	all = nodes_all(c->ops->nodes, &n);
+	all = nodes_all(c->rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (c->pulls < PULLS_MAX && cluster_peer_reachable(c, all[i]))
 			pull_from(c, all[i]);
@@ -553,7 +553,7 @@ pull_ask_run(struct ask *a)
 		ask_end(a, 503, NULL);
 		return;
 	}
-	timeout = pull_write(a->c->ops, &b, p->node, p->q);
+	timeout = pull_write(a->c->rep, &b, p->node, p->q);
 	chan_call(a->c->leaf, MSG_PULL, &b, timeout, pull_asked_cb, a);
 }
 
@@ -603,7 +603,7 @@ static uint64_t
 flows_version(const struct cluster *c)
 {
 	const json_t *conflicts = json_object_get(c->mesh, "conflicts");
-	uint64_t version = nodes_changes(c->ops->nodes) * 2 + (uint64_t)c->ops->data.live.clustering;
+	uint64_t version = nodes_changes(c->rep->nodes) * 2 + (uint64_t)c->rep->data->live.clustering;
 	char *text = json_array_size(conflicts) > 0 ? json_dumps(conflicts, JSON_COMPACT) : NULL;
 
 	for (const char *s = text; s != NULL && *s != '\0'; s++)
@@ -626,11 +626,11 @@ flows_send(struct cluster *c)
 		return;
 	c->flows_changes = changes;
 	peers = json_array();
-	all = nodes_all(c->ops->nodes, &n);
+	all = nodes_all(c->rep->nodes, &n);
 	for (i = 0; i < n; i++) {
 		json_t *tables = peer_flows(all[i]);
 
-		if (json_array_size(tables) > 0 && c->ops->data.live.clustering &&
+		if (json_array_size(tables) > 0 && c->rep->data->live.clustering &&
 		    !is_shut_out(c, all[i]->name))
 			json_array_append(peers, o = json_pack("{s:s, s:s, s:O}", "name",
 			    all[i]->name, "id", all[i]->hex, "tables", tables));
@@ -654,7 +654,7 @@ flows_send(struct cluster *c)
 
 		node_id_read(json_string_value(json_object_get(o, "id")), id);
 		json_object_set_new(o, "stream_seq",
-		    json_integer((json_int_t)flows_stream_seq(c->ops->flows, id)));
+		    json_integer((json_int_t)flows_stream_seq(c->rep->flows, id)));
 	}
 	cluster_send_json(c->leaf, MSG_FLOWS, json_pack("{s:o}", "peers", peers));
 }
@@ -676,7 +676,7 @@ void
 cluster_kick(struct cluster *c)
 {
 	if (c != NULL && !atomic_exchange(&c->kicked, 1))
-		post(c->ops->data.svc->post, leaflink_kick, c);
+		post(c->rep->data->svc->post, leaflink_kick, c);
 }
 
 int

@@ -6,7 +6,7 @@
 
 #include "group_priv.h"
 #include "key.h"
-#include "ops.h"
+#include "replication.h"
 
 /* Components that this node decided to forget locally do not come back. */
 static void

@@ -11,11 +11,11 @@
 #include "log.h"
 #include "logbrake.h"
 #include "mem.h"
-#include "ops.h"
+#include "replication.h"
 #include "settings.h"
 
 struct nodes {
-	struct ops	*ops;
+	struct replication	*rep;
 	pthread_mutex_t	 lock;
 	struct peer	**list;
 	size_t		 n;
@@ -97,13 +97,13 @@ nodes_count(struct nodes *n, size_t *all)
 }
 
 struct nodes *
-nodes_load(struct ops *ops, char **err)
+nodes_load(struct replication *rep, char **err)
 {
 	struct nodes *n = xcalloc(1, sizeof(*n));
-	struct store_iter *it = store_iter_new(ops->data.store, NULL, CF_META, "N", 1, "O", 1);
+	struct store_iter *it = store_iter_new(rep->data->store, NULL, CF_META, "N", 1, "O", 1);
 	int rc = 0;
 
-	n->ops = ops;
+	n->rep = rep;
 	pthread_mutex_init(&n->lock, NULL);
 	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it)) {
 		size_t klen, vlen;
@@ -210,7 +210,7 @@ nodes_all(struct nodes *n, size_t *count)
 struct peer *
 nodes_edit(struct group *g, const uint8_t *id, const char *name)
 {
-	struct nodes *n = ops_of(group_data(g))->nodes;
+	struct nodes *n = replication_of(g)->nodes;
 	struct peer *p;
 
 	pthread_mutex_lock(&n->lock);
@@ -247,7 +247,7 @@ put_row(struct group *g, const struct peer *p)
 void
 nodes_store(struct group *g, struct peer *p)
 {
-	struct nodes *n = ops_of(group_data(g))->nodes;
+	struct nodes *n = replication_of(g)->nodes;
 	json_t *o = peer_json(p);
 	char *text = json_dumps(o, JSON_COMPACT), *before;
 	struct buf k = { 0 };
@@ -298,13 +298,13 @@ rename_run(struct group *g, struct job *j)
 {
 	static struct log_brake brake = { .most = 10 };
 	struct rename *r = (struct rename *)j;
-	struct ops *ops = ops_of(group_data(g));
-	char *was = nodes_name(ops->nodes, r->id);
+	struct replication *rep = replication_of(g);
+	char *was = nodes_name(rep->nodes, r->id);
 
 	if (was != NULL && strcmp(was, r->name) != 0) {
 		log_braked(&brake, LOG_INFO, "node %s is called %s now", was, r->name);
 		nodes_store(g, nodes_edit(g, r->id, r->name));
-		cluster_kick(ops->cluster);
+		cluster_kick(rep->cluster);
 	}
 	free(was);
 }

@@ -14,9 +14,9 @@
  * thread reads copies.
  */
 struct nodes;
-struct ops;
+struct replication;
 
-struct nodes *nodes_load(struct ops *ops, char **err);
+struct nodes *nodes_load(struct replication *rep, char **err);
 void nodes_free(struct nodes *n);
 /* Whether any peer gets the table. */
 int nodes_get_it(struct nodes *n, const char *database, const char *table);

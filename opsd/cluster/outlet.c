@@ -29,7 +29,7 @@ struct expected {
 };
 
 struct outlet {
-	struct ops		*ops;
+	struct replication		*rep;
 	pthread_mutex_t		 lock;		/* expected, changes */
 	struct expected		*expected;
 	uint64_t		 changes;	/* of those */
@@ -38,11 +38,11 @@ struct outlet {
 };
 
 struct outlet *
-outlet_new(struct ops *ops)
+outlet_new(struct replication *rep)
 {
 	struct outlet *o = xcalloc(1, sizeof(*o));
 
-	o->ops = ops;
+	o->rep = rep;
 	pthread_mutex_init(&o->lock, NULL);
 	return (o);
 }
@@ -141,7 +141,7 @@ outlet_any(struct outlet *o)
 	pthread_mutex_lock(&o->lock);
 	any = o->expected != NULL;
 	pthread_mutex_unlock(&o->lock);
-	return (any || nodes_any(o->ops->nodes));
+	return (any || nodes_any(o->rep->nodes));
 }
 
 static uint64_t
@@ -152,13 +152,13 @@ changes(struct outlet *o)
 	pthread_mutex_lock(&o->lock);
 	n = o->changes;
 	pthread_mutex_unlock(&o->lock);
-	return (n + nodes_changes(o->ops->nodes));
+	return (n + nodes_changes(o->rep->nodes));
 }
 
 static int
 wanted(struct outlet *o, const char *db, const char *table)
 {
-	return (nodes_get_it(o->ops->nodes, db, table) || is_expected(o, db, table));
+	return (nodes_get_it(o->rep->nodes, db, table) || is_expected(o, db, table));
 }
 
 static struct verdict *

@@ -4,7 +4,7 @@
 #include <jansson.h>
 
 #include "frame.h"
-#include "ops.h"
+#include "replication.h"
 
 /*
  * What leaves this node's log for its stream: entries of tables that a peer gets, or is
@@ -13,7 +13,7 @@
  */
 struct outlet;
 
-struct outlet *outlet_new(struct ops *ops);
+struct outlet *outlet_new(struct replication *rep);
 void outlet_free(struct outlet *o);
 
 /*

@@ -96,19 +96,19 @@ answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n)
 }
 
 static void
-answer_head(struct ops *ops, struct buf *out, uint16_t status, uint32_t table)
+answer_head(struct replication *rep, struct buf *out, uint16_t status, uint32_t table)
 {
 	buf_u8(out, PULL_FORMAT);
 	buf_u16(out, status);
-	buf_u64(out, ops->data.log.incarnation);
+	buf_u64(out, rep->data->log.incarnation);
 	buf_u32(out, table);
 }
 
 /* Its head, when it is one that was hoped for. */
 static void
-answer_begin(struct ops *ops, struct buf *out, const struct table *t, struct log_pos head)
+answer_begin(struct replication *rep, struct buf *out, const struct table *t, struct log_pos head)
 {
-	answer_head(ops, out, 200, t->id);
+	answer_head(rep, out, 200, t->id);
 	buf_str(out, t->primary_key);
 	buf_u64(out, head.seq);
 	buf_u64(out, head.mark);
@@ -117,22 +117,22 @@ answer_begin(struct ops *ops, struct buf *out, const struct table *t, struct log
 
 /* Whether the log holds everything that was written from the start time on. */
 static int
-reaches(struct ops *ops, const struct question *q)
+reaches(struct replication *rep, const struct question *q)
 {
 	uint64_t oldest;
 
 	if (q->from_ms == 0)
 		return (1);	/* the asker sees it by the first entry's prev */
-	if (q->from_ms <= ops->data.log.unlogged_ms)
+	if (q->from_ms <= rep->data->log.unlogged_ms)
 		return (0);
-	if (ops->data.log.trimmed == 0)
+	if (rep->data->log.trimmed == 0)
 		return (1);
-	oldest = txlog_ms(&ops->data.log, 0);
+	oldest = txlog_ms(&rep->data->log, 0);
 	return (oldest != 0 && oldest <= q->from_ms);
 }
 
 static void
-serve_log(struct ops *ops, const struct question *q, struct table *t, struct buf *out)
+serve_log(struct replication *rep, const struct question *q, struct table *t, struct buf *out)
 {
 	struct buf entries = { 0 };
 	struct log_pos head = table_head(t);
@@ -140,16 +140,16 @@ serve_log(struct ops *ops, const struct question *q, struct table *t, struct buf
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX;
 	int n;
 
-	if (!reaches(ops, q)) {
-		answer_head(ops, out, 410, t->id);
+	if (!reaches(rep, q)) {
+		answer_head(rep, out, 410, t->id);
 		return;
 	}
-	n = txlog_read_table(&ops->data.log, t->id, q->after, q->from_ms, max, SERVE_SCAN, &entries,
+	n = txlog_read_table(&rep->data->log, t->id, q->after, q->from_ms, max, SERVE_SCAN, &entries,
 	    &upto);
 	if (n == -1) {
-		answer_head(ops, out, 500, t->id);
+		answer_head(rep, out, 500, t->id);
 	} else {
-		answer_begin(ops, out, t, head);
+		answer_begin(rep, out, t, head);
 		buf_u64(out, upto);
 		buf_u8(out, upto >= head.seq);
 		buf_u32(out, (uint32_t)n);
@@ -159,7 +159,7 @@ serve_log(struct ops *ops, const struct question *q, struct table *t, struct buf
 }
 
 static void
-serve_rows(struct ops *ops, const struct question *q, struct table *t, struct buf *out)
+serve_rows(struct replication *rep, const struct question *q, struct table *t, struct buf *out)
 {
 	struct buf rows = { 0 }, last = { 0 };
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX, n = 0;
@@ -168,7 +168,7 @@ serve_rows(struct ops *ops, const struct question *q, struct table *t, struct bu
 	struct store_iter *it;
 	int done;
 
-	it = sums_rows(ops->data.store, t->id, q->key, q->klen, q->last, q->llen);
+	it = sums_rows(rep->data->store, t->id, q->key, q->klen, q->last, q->llen);
 	for (; store_iter_valid(it) && rows.len < max; store_iter_next(it)) {
 		size_t klen, vlen;
 		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
@@ -181,9 +181,9 @@ serve_rows(struct ops *ops, const struct question *q, struct table *t, struct bu
 	}
 	done = !store_iter_valid(it);
 	if (store_iter_failed(it)) {
-		answer_head(ops, out, 500, t->id);
+		answer_head(rep, out, 500, t->id);
 	} else {
-		answer_begin(ops, out, t, head);
+		answer_begin(rep, out, t, head);
 		buf_u8(out, (uint8_t)done);
 		buf_blob(out, last.data, last.len);
 		buf_u32(out, n);
@@ -206,9 +206,9 @@ serve_definition(const struct question *q, const struct table *t, struct buf *ou
 }
 
 static void
-serve_sums(struct ops *ops, const struct question *q, struct table *t, struct buf *out)
+serve_sums(struct replication *rep, const struct question *q, struct table *t, struct buf *out)
 {
-	struct store_iter *it = sums_rows(ops->data.store, t->id, q->key, q->klen, q->last, q->llen);
+	struct store_iter *it = sums_rows(rep->data->store, t->id, q->key, q->klen, q->last, q->llen);
 	struct log_pos head = table_head(t);
 	struct buf ranges = { 0 };
 	uint32_t n = 0;
@@ -227,9 +227,9 @@ serve_sums(struct ops *ops, const struct question *q, struct table *t, struct bu
 		sum_free(&s);
 	} while (store_iter_valid(it) && bytes < SERVE_SUMMED && ranges.len < SERVE_MAX);
 	if (store_iter_failed(it)) {
-		answer_head(ops, out, 500, t->id);
+		answer_head(rep, out, 500, t->id);
 	} else {
-		answer_begin(ops, out, t, head);
+		answer_begin(rep, out, t, head);
 		buf_u8(out, (uint8_t)!store_iter_valid(it));
 		serve_definition(q, t, out);
 		buf_u32(out, n);
@@ -240,7 +240,7 @@ serve_sums(struct ops *ops, const struct question *q, struct table *t, struct bu
 }
 
 void
-pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out)
+pull_serve(struct replication *rep, const void *p, size_t n, struct buf *out)
 {
 	struct question q;
 	struct table *t = NULL;
@@ -248,33 +248,33 @@ pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out)
 	uint16_t refuse = 0;
 
 	if (question_read(&q, p, n) == -1) {
-		answer_head(ops, out, 400, 0);
+		answer_head(rep, out, 400, 0);
 		return;
 	}
-	asker = nodes_by_id(ops->nodes, q.asker);
+	asker = nodes_by_id(rep->nodes, q.asker);
 	if (asker == NULL || peer_effective(asker, q.database, q.dblen, q.name, q.nlen) == NULL)
 		refuse = 403;
 	else {
-		t = q.table != 0 ? catalog_by_id(ops->data.catalog, q.table) :
-		    catalog_getn(ops->data.catalog, q.database, q.dblen, q.name, q.nlen);
+		t = q.table != 0 ? catalog_by_id(rep->data->catalog, q.table) :
+		    catalog_getn(rep->data->catalog, q.database, q.dblen, q.name, q.nlen);
 		if (t == NULL || strlen(t->database) != q.dblen || strlen(t->name) != q.nlen ||
 		    memcmp(t->database, q.database, q.dblen) != 0 ||
 		    memcmp(t->name, q.name, q.nlen) != 0)
 			refuse = 404;
-		else if (!txlog_has(&ops->data.log, t, q.incarnation, q.seq, q.mark)) {
+		else if (!txlog_has(&rep->data->log, t, q.incarnation, q.seq, q.mark)) {
 			refuse = 409;
-			commit_submit(ops->data.commit, incarnation_job(q.incarnation, asker->name));
-		} else if (q.kind != PULL_LOG && cluster_recovering(ops->cluster))
+			commit_submit(rep->data->commit, incarnation_job(q.incarnation, asker->name));
+		} else if (q.kind != PULL_LOG && cluster_recovering(rep->cluster))
 			refuse = 503;
 	}
 	if (refuse != 0)
-		answer_head(ops, out, refuse, q.table);
+		answer_head(rep, out, refuse, q.table);
 	else if (q.kind == PULL_LOG)
-		serve_log(ops, &q, t, out);
+		serve_log(rep, &q, t, out);
 	else if (q.kind == PULL_SUMS)
-		serve_sums(ops, &q, t, out);
+		serve_sums(rep, &q, t, out);
 	else
-		serve_rows(ops, &q, t, out);
+		serve_rows(rep, &q, t, out);
 	table_unref(t);
 	peer_free(asker);
 }

@@ -2,7 +2,7 @@
 #define HL_PULL_H
 
 #include "frame.h"
-#include "ops.h"
+#include "replication.h"
 
 /*
  * What one node asks another for, binary, over leafd.
@@ -57,6 +57,6 @@ struct answer {
 int answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n);
 
 /* Answer a peer's question (any thread; reads only). */
-void pull_serve(struct ops *ops, const void *p, size_t n, struct buf *out);
+void pull_serve(struct replication *rep, const void *p, size_t n, struct buf *out);
 
 #endif

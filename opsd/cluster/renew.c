@@ -37,12 +37,12 @@ static void
 renew_run(struct group *g, struct job *j)
 {
 	struct renew *r = (struct renew *)j;
-	struct ops *ops = ops_of(group_data(g));
+	struct replication *rep = replication_of(g);
 	struct peer **all;
 	size_t n;
 
-	txlog_renew(&ops->data.log, group_batch(g), r->id, group_wall_ms(g));
-	all = nodes_all(ops->nodes, &n);
+	txlog_renew(&rep->data->log, group_batch(g), r->id, group_wall_ms(g));
+	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))
 			offer_anew(g, all[i], r->id);
@@ -52,16 +52,16 @@ renew_run(struct group *g, struct job *j)
 }
 
 int
-renew_node_id(struct ops *ops, char hex[2 * NODE_ID_LEN + 1], char **err)
+renew_node_id(struct replication *rep, char hex[2 * NODE_ID_LEN + 1], char **err)
 {
 	struct renew r = { .job.run = renew_run };
 	int status;
 
 	crypto_random(r.id, sizeof(r.id));
 	node_id_hex(r.id, hex);
-	status = commit_wait(ops->data.commit, &r.job);
+	status = commit_wait(rep->data->commit, &r.job);
 	*err = r.job.error;
 	if (status == 200)
-		log_warnx("this node gets the id %s, it had %s", hex, ops->data.node_hex);
+		log_warnx("this node gets the id %s, it had %s", hex, rep->data->node_hex);
 	return (status);
 }

@@ -24,18 +24,18 @@ struct retain {
  * table, against the table's head.  Who never reported holds everything.
  */
 static uint64_t
-received_by_all(struct ops *ops)
+received_by_all(struct replication *rep)
 {
 	struct peer **all;
 	size_t n, m;
 	uint64_t least = UINT64_MAX;
-	struct table **tables = catalog_tables(ops->data.catalog, NULL, &m);
+	struct table **tables = catalog_tables(rep->data->catalog, NULL, &m);
 
-	all = nodes_all(ops->nodes, &n);
+	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		struct peer_view v;
 
-		cluster_view(ops->cluster, all[i]->id, &v);
+		cluster_view(rep->cluster, all[i]->id, &v);
 		for (size_t k = 0; k < m; k++) {
 			const struct entry *e = peer_effective(all[i], tables[k]->database,
 			    strlen(tables[k]->database), tables[k]->name, strlen(tables[k]->name));
@@ -63,23 +63,23 @@ struct limits {
 
 /* Whether the entry is too old, or too much with all that follows it. */
 static int
-is_beyond(struct ops *ops, const struct limits *lim, uint64_t seq)
+is_beyond(struct replication *rep, const struct limits *lim, uint64_t seq)
 {
-	uint64_t ms = txlog_ms(&ops->data.log, seq);
+	uint64_t ms = txlog_ms(&rep->data->log, seq);
 
-	return (ms != 0 && (ms + lim->age_ms < wall_ms() || txlog_bytes(&ops->data.log, seq) > lim->bytes));
+	return (ms != 0 && (ms + lim->age_ms < wall_ms() || txlog_bytes(&rep->data->log, seq) > lim->bytes));
 }
 
 /* Greatest seq to forget; entries are in the order of their age, so it is found by halving. */
 static uint64_t
-beyond_limits(struct ops *ops, const struct limits *lim, unsigned times)
+beyond_limits(struct replication *rep, const struct limits *lim, unsigned times)
 {
 	struct limits most = { lim->age_ms * times, lim->bytes * times };
-	uint64_t low = ops->data.log.trimmed, high = ops->data.log.durable, middle;
+	uint64_t low = rep->data->log.trimmed, high = rep->data->log.durable, middle;
 
 	while (low < high) {
 		middle = low + (high - low + 1) / 2;
-		if (is_beyond(ops, &most, middle))
+		if (is_beyond(rep, &most, middle))
 			low = middle;
 		else
 			high = middle - 1;
@@ -90,11 +90,11 @@ beyond_limits(struct ops *ops, const struct limits *lim, unsigned times)
 static void
 trim_audit(struct group *g, uint64_t before_ms)
 {
-	struct ops *ops = ops_of(group_data(g));
+	struct replication *rep = replication_of(g);
 	struct table **tables;
 	size_t n;
 
-	tables = catalog_tables(ops->data.catalog, NULL, &n);
+	tables = catalog_tables(rep->data->catalog, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
 		struct buf from = { 0 }, to = { 0 };
 
@@ -138,30 +138,30 @@ retain_done(struct job *j)
 }
 
 void
-retain_run(struct ops *ops, int with_audit)
+retain_run(struct replication *rep, int with_audit)
 {
-	struct conf *conf = data_conf(&ops->data);
+	struct conf *conf = data_conf(rep->data);
 	struct limits lim = { (uint64_t)conf_int(conf, STREAM_MAX_AGE) * 1000,
 	    (uint64_t)conf_int(conf, STREAM_MAX_BYTES) };
 	uint64_t audit = (uint64_t)conf_int(conf, LOGGING_AUDIT_RETENTION) * 1000;
-	uint64_t wanted = beyond_limits(ops, &lim, 1), had;
+	uint64_t wanted = beyond_limits(rep, &lim, 1), had;
 	struct retain *r;
 
 	conf_free(conf);
-	if (wanted > ops->data.log.trimmed) {
-		had = received_by_all(ops);
+	if (wanted > rep->data->log.trimmed) {
+		had = received_by_all(rep);
 		if (wanted > had) {
-			uint64_t forced = beyond_limits(ops, &lim, CAP);
+			uint64_t forced = beyond_limits(rep, &lim, CAP);
 
 			wanted = had > forced ? had : forced;
 		}
 	}
-	if (wanted <= ops->data.log.trimmed && !with_audit)
+	if (wanted <= rep->data->log.trimmed && !with_audit)
 		return;
 	r = xcalloc(1, sizeof(*r));
 	r->job.run = retain_job_run;
 	r->job.done = retain_done;
 	r->upto = wanted;
 	r->audit_before_ms = with_audit && wall_ms() > audit ? wall_ms() - audit : 0;
-	commit_submit(ops->data.commit, &r->job);
+	commit_submit(rep->data->commit, &r->job);
 }

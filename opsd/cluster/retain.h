@@ -1,7 +1,7 @@
 #ifndef HL_RETAIN_H
 #define HL_RETAIN_H
 
-#include "ops.h"
+#include "replication.h"
 
 /*
  * What may be forgotten: log entries older than streams.maxAge or beyond
@@ -10,6 +10,6 @@
  * logging.auditRetention (looked at when `audit` is set).  Called every few
  * seconds on the loop's thread; a job does the work when there is any.
  */
-void retain_run(struct ops *ops, int audit);
+void retain_run(struct replication *rep, int audit);
 
 #endif

@@ -17,16 +17,16 @@
 #define STUCK	2
 
 json_t *
-status_question(struct ops *ops, const struct peer *p, const struct status_base *base,
+status_question(struct replication *rep, const struct peer *p, const struct status_base *base,
     uint64_t *upto)
 {
-	char *name = data_node_name(&ops->data);
+	char *name = data_node_name(rep->data);
 	json_t *list = json_array(), *o;
 	struct flow **flows;
 	size_t n;
 	int whole;
 
-	flows = flows_moved(ops->flows, p->id, base->moves, upto, &whole, &n);
+	flows = flows_moved(rep->flows, p->id, base->moves, upto, &whole, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct flow *fl = flows[i];
 
@@ -37,8 +37,8 @@ status_question(struct ops *ops, const struct peer *p, const struct status_base 
 		flow_free(flows[i]);
 	}
 	free(flows);
-	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:[I,I]}", "id", ops->data.node_hex,
-	    "name", name, "incarnation", (json_int_t)ops->data.log.incarnation, "now",
+	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:[I,I]}", "id", rep->data->node_hex,
+	    "name", name, "incarnation", (json_int_t)rep->data->log.incarnation, "now",
 	    (json_int_t)wall_ms(), "digest", (json_int_t)peer_digest(p), "since",
 	    whole ? (json_int_t)0 : (json_int_t)base->moves, "upto", (json_int_t)*upto, "flows",
 	    list, "heads_after", (json_int_t)base->incarnation, (json_int_t)base->heads);
@@ -66,7 +66,7 @@ read_told(const json_t *flow, struct told *t)
 }
 
 uint64_t
-status_ahead(struct ops *ops, const json_t *question)
+status_ahead(struct replication *rep, const json_t *question)
 {
 	uint64_t ahead = 0;
 	json_t *f;
@@ -78,8 +78,8 @@ status_ahead(struct ops *ops, const json_t *question)
 
 		if (read_told(f, &has) == -1)
 			continue;
-		t = catalog_by_id(ops->data.catalog, has.table);
-		if (has.at.incarnation > ahead && !txlog_has(&ops->data.log, t, has.at.incarnation,
+		t = catalog_by_id(rep->data->catalog, has.table);
+		if (has.at.incarnation > ahead && !txlog_has(&rep->data->log, t, has.at.incarnation,
 		    has.at.seq, has.mark))
 			ahead = has.at.incarnation;
 		table_unref(t);
@@ -103,9 +103,9 @@ enum which { ALL, NEWS, OTHERS };
 
 /* News: for who has all of our heads up to `after`. */
 static void
-add_head(struct ops *ops, json_t *heads, uint32_t id, enum which which, uint64_t after)
+add_head(struct replication *rep, json_t *heads, uint32_t id, enum which which, uint64_t after)
 {
-	struct table *t = catalog_by_id(ops->data.catalog, id);
+	struct table *t = catalog_by_id(rep->data->catalog, id);
 	enum which is = t == NULL || t->stat->head > after ? NEWS : OTHERS;
 
 	if (which == ALL || which == is)
@@ -117,7 +117,7 @@ add_head(struct ops *ops, json_t *heads, uint32_t id, enum which which, uint64_t
 
 /* Of the tables that it asks for; of the others that it has what is news. */
 static json_t *
-heads_of(struct ops *ops, const json_t *question, struct positions *received, uint64_t after)
+heads_of(struct replication *rep, const json_t *question, struct positions *received, uint64_t after)
 {
 	json_t *heads = json_array(), *f;
 	uint32_t *tables;
@@ -126,12 +126,12 @@ heads_of(struct ops *ops, const json_t *question, struct positions *received, ui
 
 	json_array_foreach(json_object_get(question, "flows"), i, f)
 		if (read_told(f, &t) == 0)
-			add_head(ops, heads, t.table, received == NULL ? ALL : OTHERS, after);
+			add_head(rep, heads, t.table, received == NULL ? ALL : OTHERS, after);
 	if (received == NULL)
 		return (heads);
 	tables = positions_tables(received, &n);
 	for (i = 0; i < n; i++)
-		add_head(ops, heads, tables[i], NEWS, after);
+		add_head(rep, heads, tables[i], NEWS, after);
 	free(tables);
 	return (heads);
 }
@@ -147,21 +147,21 @@ heads_after(const json_t *question, uint64_t incarnation)
 }
 
 json_t *
-status_answer(struct ops *ops, const json_t *question, struct positions *received)
+status_answer(struct replication *rep, const json_t *question, struct positions *received)
 {
-	struct conf *conf = data_conf(&ops->data);
+	struct conf *conf = data_conf(rep->data);
 	/* Before the heads: what is committed meanwhile is news the next time, too. */
-	uint64_t mine = ops->data.log.incarnation, durable = ops->data.log.durable;
-	json_t *heads = heads_of(ops, question, received, heads_after(question, mine)), *o;
+	uint64_t mine = rep->data->log.incarnation, durable = rep->data->log.durable;
+	json_t *heads = heads_of(rep, question, received, heads_after(question, mine)), *o;
 	uint8_t id[NODE_ID_LEN];
 	struct peer *p = NULL;
 
 	if (node_id_read(json_string_value(json_object_get(question, "id")), id) == 0)
-		p = nodes_by_id(ops->nodes, id);
+		p = nodes_by_id(rep->nodes, id);
 	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:I, s:I}, s:o, s:I, s:o}", "id",
-	    ops->data.node_hex, "name", conf_str(conf, CL_NODENAME), "incarnation",
+	    rep->data->node_hex, "name", conf_str(conf, CL_NODENAME), "incarnation",
 	    (json_int_t)mine, "now", (json_int_t)wall_ms(), "uptime",
-	    (json_int_t)((mono_us() - ops->data.started_us) / 1000), "ports", "clustering",
+	    (json_int_t)((mono_us() - rep->data->started_us) / 1000), "ports", "clustering",
 	    (json_int_t)conf_int(conf, HUB_CLUSTER_PORT), "operations_api",
 	    (json_int_t)conf_int(conf, API_PORT), "system_info", ops_system_info(), "digest",
 	    (json_int_t)(p != NULL ? peer_digest(p) : 0), "heads", heads);
@@ -190,7 +190,7 @@ status_answered(struct status_base *base, uint64_t moves, const json_t *answer)
 }
 
 int
-status_differs(struct ops *ops, const struct peer *p, const json_t *answer, uint64_t compared_us)
+status_differs(struct replication *rep, const struct peer *p, const json_t *answer, uint64_t compared_us)
 {
 	json_int_t theirs = json_integer_value(json_object_get(answer, "digest"));
 	const json_t *h;
@@ -199,7 +199,7 @@ status_differs(struct ops *ops, const struct peer *p, const json_t *answer, uint
 	if ((uint64_t)theirs != peer_digest(p))
 		return (1);
 	/* Under "*", tables of the peer may have waited for a database that was dropped here. */
-	if (catalog_made_us(ops->data.catalog) > compared_us)
+	if (catalog_made_us(rep->data->catalog) > compared_us)
 		return (1);
 	/* A table that is gone may have been made again under another id. */
 	json_array_foreach(json_object_get(answer, "heads"), i, h)
@@ -217,7 +217,7 @@ struct looked {
 static void
 look_at(struct group *g, struct flow *fl, uint64_t incarnation)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 	int moved, behind;
 
 	flows_lock(f);
@@ -243,7 +243,7 @@ static void
 looked_run(struct group *g, struct job *j)
 {
 	struct looked *l = (struct looked *)j;
-	struct flow *fl = flows_first_of(ops_of(group_data(g))->flows, l->peer);
+	struct flow *fl = flows_first_of(replication_of(g)->flows, l->peer);
 
 	for (; fl != NULL; fl = flows_next_of(fl))
 		look_at(g, fl, l->incarnation);
@@ -257,7 +257,7 @@ looked_done(struct job *j)
 }
 
 struct job *
-status_job(struct ops *ops, const struct peer *p, const json_t *answer)
+status_job(struct replication *rep, const struct peer *p, const json_t *answer)
 {
 	uint64_t inc = (uint64_t)json_integer_value(json_object_get(answer, "incarnation"));
 	struct looked *l;
@@ -268,10 +268,10 @@ status_job(struct ops *ops, const struct peer *p, const json_t *answer)
 		json_int_t table, head, ms, rows;
 
 		if (json_unpack(h, "[I,I,I,I]", &table, &head, &ms, &rows) == 0 && head >= 0)
-			flows_heard(ops->flows, p->id, (uint32_t)table, (uint64_t)head, (uint64_t)ms,
+			flows_heard(rep->flows, p->id, (uint32_t)table, (uint64_t)head, (uint64_t)ms,
 			    (uint64_t)rows);
 	}
-	if (!flows_behind(ops->flows, p->id, inc))
+	if (!flows_behind(rep->flows, p->id, inc))
 		return (NULL);
 	l = xcalloc(1, sizeof(*l));
 	l->job.run = looked_run;

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "ops.h"
+#include "replication.h"
 
 /*
  * What peers tell each other every clustering.statusInterval, as JSON questions
@@ -34,19 +34,19 @@ struct status_base {
 };
 
 /* *upto: what base->moves becomes when it is answered. */
-json_t *status_question(struct ops *ops, const struct peer *p, const struct status_base *base,
+json_t *status_question(struct replication *rep, const struct peer *p, const struct status_base *base,
     uint64_t *upto);
 /* Not 0 when the asker has what is not in our log (txlog_has): of that incarnation. */
-uint64_t status_ahead(struct ops *ops, const json_t *question);
+uint64_t status_ahead(struct replication *rep, const json_t *question);
 /* Into what is known of the asker; new is what takes all of it. */
 void status_positions(const json_t *question, struct positions *p);
 /* received: of all that the asker has told; NULL: it must tell all again. */
-json_t *status_answer(struct ops *ops, const json_t *question, struct positions *received);
+json_t *status_answer(struct replication *rep, const json_t *question, struct positions *received);
 /* What the answer to a question with these `moves` leaves to be told; 1: all, and at once. */
 int status_answered(struct status_base *base, uint64_t moves, const json_t *answer);
 /* Entries differ: they must be compared ("entries"). */
-int status_differs(struct ops *ops, const struct peer *p, const json_t *answer, uint64_t compared_us);
+int status_differs(struct replication *rep, const struct peer *p, const json_t *answer, uint64_t compared_us);
 /* What an answer says about our flows of the peer is noted; a job that acts on it, or NULL. */
-struct job *status_job(struct ops *ops, const struct peer *p, const json_t *answer);
+struct job *status_job(struct replication *rep, const struct peer *p, const json_t *answer);
 
 #endif

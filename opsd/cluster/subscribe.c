@@ -14,7 +14,7 @@
 #include "mem.h"
 #include "nodename.h"
 #include "nodes.h"
-#include "ops.h"
+#include "replication.h"
 #include "settings.h"
 #include "target.h"
 
@@ -66,20 +66,20 @@ table_json(const struct table *t)
 
 /* What we have of the tables that an entry names. */
 static json_t *
-entry_tables(struct ops *ops, const char *db, const char *name)
+entry_tables(struct replication *rep, const char *db, const char *name)
 {
 	json_t *list = json_array();
 	struct table **all, *t;
 	size_t n;
 
 	if (strcmp(name, "*") != 0) {
-		t = catalog_get(ops->data.catalog, db, name);
+		t = catalog_get(rep->data->catalog, db, name);
 		if (t != NULL)
 			json_array_append_new(list, table_json(t));
 		table_unref(t);
 		return (list);
 	}
-	all = catalog_tables(ops->data.catalog, db, &n);
+	all = catalog_tables(rep->data->catalog, db, &n);
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(list, table_json(all[i]));
 		table_unref(all[i]);
@@ -89,10 +89,10 @@ entry_tables(struct ops *ops, const char *db, const char *name)
 }
 
 json_t *
-offer_new(struct ops *ops, const json_t *entries, int strict)
+offer_new(struct replication *rep, const json_t *entries, int strict)
 {
 	json_t *list = json_array(), *e, *o;
-	char *name = data_node_name(&ops->data);
+	char *name = data_node_name(rep->data);
 	size_t i;
 
 	json_array_foreach((json_t *)entries, i, e) {
@@ -101,13 +101,13 @@ offer_new(struct ops *ops, const json_t *entries, int strict)
 
 		o = json_copy(e);
 		json_object_set_new(o, "tables", json_is_true(json_object_get(e, "removed")) ?
-		    json_array() : entry_tables(ops, db, table));
+		    json_array() : entry_tables(rep, db, table));
 		json_object_set_new(o, "has_database",
-		    json_boolean(catalog_has_database(ops->data.catalog, db)));
+		    json_boolean(catalog_has_database(rep->data->catalog, db)));
 		json_array_append_new(list, o);
 	}
-	o = json_pack("{s:s, s:s, s:I, s:o, s:b, s:o}", "id", ops->data.node_hex, "name", name,
-	    "incarnation", (json_int_t)ops->data.log.incarnation, "system_info", ops_system_info(),
+	o = json_pack("{s:s, s:s, s:I, s:o, s:b, s:o}", "id", rep->data->node_hex, "name", name,
+	    "incarnation", (json_int_t)rep->data->log.incarnation, "system_info", ops_system_info(),
 	    "strict", strict, "entries", list);
 	free(name);
 	return (o);
@@ -199,7 +199,7 @@ check_entry(struct group *g, struct take *t, const struct offered *o)
 static void
 fail_flow(struct group *g, const uint8_t *peer, const struct table *mine, uint32_t id, const char *key)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 	struct flow *fl = flows_find_named(f, peer, mine->database, strlen(mine->database),
 	    mine->name, strlen(mine->name));
 
@@ -229,7 +229,7 @@ static void
 begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
     struct table *mine, int made)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 	uint32_t id = (uint32_t)json_integer_value(json_object_get(jt, "id"));
 	struct flow *fl = flows_find(f, peer, id), *old;
 	uint64_t start_ms = o->newer ? o->start_ms : 0;
@@ -344,7 +344,7 @@ subscribe_end_flows(struct group *g, const struct peer *p)
 {
 	struct flow *fl, *next;
 
-	for (fl = flows_first(ops_of(group_data(g))->flows); fl != NULL; fl = next) {
+	for (fl = flows_first(replication_of(g)->flows); fl != NULL; fl = next) {
 		const struct entry *e;
 
 		next = flows_next(fl);
@@ -359,10 +359,10 @@ subscribe_end_flows(struct group *g, const struct peer *p)
 
 /* Room for one more node; those that only tombstones are left of count less. */
 static int
-has_room(struct ops *ops, const uint8_t *id)
+has_room(struct replication *rep, const uint8_t *id)
 {
-	char *known = nodes_name(ops->nodes, id);
-	size_t all, active = nodes_count(ops->nodes, &all);
+	char *known = nodes_name(rep->nodes, id);
+	size_t all, active = nodes_count(rep->nodes, &all);
 	int room = known != NULL || (active < NODES_MAX && all < 4 * NODES_MAX);
 
 	free(known);
@@ -373,7 +373,7 @@ has_room(struct ops *ops, const uint8_t *id)
 static int
 check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 {
-	struct ops *ops = ops_of(group_data(g));
+	struct replication *rep = replication_of(g);
 	const char *name = json_string_value(json_object_get(t->offer, "name"));
 	json_t *entries = json_object_get(t->offer, "entries");
 
@@ -385,9 +385,9 @@ check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 		    "space and control characters", NODE_NAME_MAX);
 	else if (json_array_size(entries) > ENTRIES_MAX)
 		job_fail(&t->job, 400, "'entries' must contain at most %d items", ENTRIES_MAX);
-	else if (memcmp(id, ops->data.node_id, NODE_ID_LEN) == 0)
+	else if (memcmp(id, rep->data->node_id, NODE_ID_LEN) == 0)
 		job_fail(&t->job, 400, "a node cannot subscribe to itself");
-	else if (!has_room(ops, id))
+	else if (!has_room(rep, id))
 		job_fail(&t->job, 409, "this node knows %d other nodes, and cannot know more",
 		    NODES_MAX);
 	else
@@ -399,11 +399,11 @@ check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 static void
 retire_namesakes(struct group *g, const uint8_t *id, const char *name)
 {
-	struct ops *ops = ops_of(group_data(g));
+	struct replication *rep = replication_of(g);
 	struct peer **all, *old;
 	size_t n;
 
-	all = nodes_all(ops->nodes, &n);
+	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]) && strcmp(all[i]->name, name) == 0 &&
 		    memcmp(all[i]->id, id, NODE_ID_LEN) != 0) {
@@ -414,7 +414,7 @@ retire_namesakes(struct group *g, const uint8_t *id, const char *name)
 
 				if (!e->removed)
 					peer_set_entry(old, e->database, e->table, 0, 0, 0, 1,
-					    entry_next_stamp(ops, e->stamp.time));
+					    entry_next_stamp(rep, e->stamp.time));
 			}
 			subscribe_end_flows(g, old);
 			nodes_store(g, old);
@@ -428,7 +428,7 @@ static void
 take_run(struct group *g, struct job *j)
 {
 	struct take *t = (struct take *)j;
-	struct ops *ops = ops_of(group_data(g));
+	struct replication *rep = replication_of(g);
 	const char *name = json_string_value(json_object_get(t->offer, "name"));
 	json_t *entries = json_object_get(t->offer, "entries"), *e;
 	json_t *info = json_object_get(t->offer, "system_info");
@@ -477,17 +477,17 @@ take_run(struct group *g, struct job *j)
 	if (t->answered) {
 		json_t *mine = peer_entries_json(p);
 
-		t->answer = offer_new(ops, mine, 0);
+		t->answer = offer_new(rep, mine, 0);
 		json_decref(mine);
 	}
 	if (changed) {
 		if (json_is_true(json_object_get(t->offer, "strict")) &&
-		    cluster_peer_reachable(ops->cluster, p))
+		    cluster_peer_reachable(rep->cluster, p))
 			retire_namesakes(g, id, name);
 		nodes_store(g, p);
 	} else
 		peer_free(p);
-	cluster_kick(ops->cluster);
+	cluster_kick(rep->cluster);
 }
 
 struct incarnation {
@@ -500,7 +500,7 @@ struct incarnation {
 static void
 recover_from(struct group *g, const struct peer *p, struct table *t)
 {
-	struct flows *f = ops_of(group_data(g))->flows;
+	struct flows *f = replication_of(g)->flows;
 	uint32_t id = UINT32_C(0x80000000) | t->id;
 	struct flow *fl = flows_find(f, p->id, id);
 
@@ -514,26 +514,26 @@ static void
 incarnation_run(struct group *g, struct job *j)
 {
 	struct incarnation *inc = (struct incarnation *)j;
-	struct ops *ops = ops_of(group_data(g));
+	struct replication *rep = replication_of(g);
 	uint64_t now = group_wall_ms(g);
 	struct flow *fl;
 	struct peer **peers;
 	struct table **tables;
 	size_t n, m;
 
-	if (ops->data.log.incarnation > inc->seen)
+	if (rep->data->log.incarnation > inc->seen)
 		return;		/* begun meanwhile */
-	ops->data.log.incarnation = now > inc->seen ? now : inc->seen + 1;
-	ops->data.log.acked = 0;
+	rep->data->log.incarnation = now > inc->seen ? now : inc->seen + 1;
+	rep->data->log.acked = 0;
 	log_warnx("what %s%s has of the log is not in it (a restored copy?): "
 	    "incarnation %llu begins, own lost writes are fetched",
 	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
-	    (unsigned long long)ops->data.log.incarnation);
-	for (fl = flows_first(ops->flows); fl != NULL; fl = flows_next(fl))
+	    (unsigned long long)rep->data->log.incarnation);
+	for (fl = flows_first(rep->flows); fl != NULL; fl = flows_next(fl))
 		if (fl->state != FLOW_RECOVER)
 			flow_copy_anew(g, fl, 1);
-	peers = nodes_all(ops->nodes, &n);
-	tables = catalog_tables(ops->data.catalog, NULL, &m);
+	peers = nodes_all(rep->nodes, &n);
+	tables = catalog_tables(rep->data->catalog, NULL, &m);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < m; k++) {
 			const struct entry *e = peer_effective(peers[i], tables[k]->database,
@@ -548,7 +548,7 @@ incarnation_run(struct group *g, struct job *j)
 		table_unref(tables[k]);
 	free(tables);
 	free(peers);
-	cluster_kick(ops->cluster);
+	cluster_kick(rep->cluster);
 }
 
 static void

@@ -17,7 +17,7 @@
  *    {"table","id","head","head_mark","head_ms","definition":{...}}]}]}
  * as seen by the sender.
  */
-struct ops;
+struct replication;
 struct take {
 	struct job	 job;		/* first */
 	json_t		*offer;		/* the travelling form; owned */
@@ -33,7 +33,7 @@ void take_free(struct take *t);
  * An offer to a peer with these entries [{"database","table","publish","subscribe",
  * "removed","stamp","start_ms"}] (borrowed), tables looked up.
  */
-json_t *offer_new(struct ops *ops, const json_t *entries, int strict);
+json_t *offer_new(struct replication *rep, const json_t *entries, int strict);
 json_t *ops_system_info(void);	/* {"hdb_version","node_version","platform"} */
 
 /* On the commit thread: flows that no entry of the peer asks for any more end. */

@@ -16,13 +16,13 @@
 #define TRIES_MAX	3	/* while the peer has newer entries than are known here */
 
 struct target *
-target_new(struct ops *ops, const char *name)
+target_new(struct replication *rep, const char *name)
 {
 	struct target	*t = xcalloc(1, sizeof(*t));
 
-	t->ops = ops;
+	t->rep = rep;
 	t->name = xstrdup(name);
-	t->peer = nodes_get(ops->nodes, name);
+	t->peer = nodes_get(rep->nodes, name);
 	t->hex = t->peer != NULL ? xstrdup(t->peer->hex) : NULL;
 	t->entries = json_array();
 	t->done = json_array();
@@ -36,7 +36,7 @@ target_free(struct target *t)
 	if (t == NULL)
 		return;
 	if (t->expected)
-		cluster_expect(t->ops->cluster, t->entries, 0);
+		cluster_expect(t->rep->cluster, t->entries, 0);
 	free(t->name);
 	peer_free(t->peer);
 	free(t->hex);
@@ -50,11 +50,11 @@ target_free(struct target *t)
 
 /* Newer than the entry that is known. */
 struct stamp
-entry_next_stamp(struct ops *ops, uint64_t known)
+entry_next_stamp(struct replication *rep, uint64_t known)
 {
 	uint64_t	now = wall_ms() << 16;
 
-	return ((struct stamp){ now > known ? now : known + 1, stamp_node(ops->data.node_id) });
+	return ((struct stamp){ now > known ? now : known + 1, stamp_node(rep->data->node_id) });
 }
 
 json_t *
@@ -67,9 +67,9 @@ entry_json(const char *db, const char *table, int publish, int subscribe, int re
 }
 
 json_t *
-entry_tombstone(struct ops *ops, const struct entry *e)
+entry_tombstone(struct replication *rep, const struct entry *e)
 {
-	return (entry_json(e->database, e->table, 0, 0, 1, 0, entry_next_stamp(ops, e->stamp.time)));
+	return (entry_json(e->database, e->table, 0, 0, 1, 0, entry_next_stamp(rep, e->stamp.time)));
 }
 
 const char *
@@ -117,7 +117,7 @@ is_whole(const struct target *t, const struct entry *e, const struct progress *a
 		return (0);
 	if (strcmp(e->table, "*") == 0)
 		return (1);
-	table = catalog_get(t->ops->data.catalog, e->database, e->table);
+	table = catalog_get(t->rep->data->catalog, e->database, e->table);
 	table_unref(table);
 	return (table != NULL);
 }
@@ -141,7 +141,7 @@ plan(struct target *t, const json_t *s, const struct progress *all)
 	json_array_append_new(t->done, shown);
 	json_array_append_new(t->entries, entry_json(entry_text(s, "database"),
 	    entry_text(s, "table"), publish, subscribe, 0, start,
-	    entry_next_stamp(t->ops, had != NULL ? had->stamp.time : 0)));
+	    entry_next_stamp(t->rep, had != NULL ? had->stamp.time : 0)));
 }
 
 void
@@ -153,7 +153,7 @@ target_plan(struct target *t, const json_t *subs)
 	size_t		  n = 0, i;
 
 	if (t->peer != NULL) {
-		flows = flows_all(t->ops->flows, t->peer->id, &n);
+		flows = flows_all(t->rep->flows, t->peer->id, &n);
 		all = progress_new(t->peer, flows, n);
 	}
 	json_array_foreach((json_t *)(uintptr_t)subs, i, s)
@@ -180,15 +180,15 @@ target_plan_removals(struct target *t, const json_t *subs)
 		const struct entry *e = &t->peer->entries[i];
 
 		if (!e->removed && peer_entry(listed, e->database, e->table) == NULL)
-			json_array_append_new(t->entries, entry_tombstone(t->ops, e));
+			json_array_append_new(t->entries, entry_tombstone(t->rep, e));
 	}
 	peer_free(listed);
 }
 
 static unsigned
-request_timeout(struct ops *ops)
+request_timeout(struct replication *rep)
 {
-	struct conf	*conf = data_conf(&ops->data);
+	struct conf	*conf = data_conf(rep->data);
 	unsigned	 ms = (unsigned)conf_int(conf, CL_REQUEST_TIMEOUT);
 
 	conf_free(conf);
@@ -208,7 +208,7 @@ fail(struct target *t, int status, const json_t *answer, unsigned timeout_ms)
 	} else if (status == 503 || status == 504) {
 		t->status = 504;
 		t->error = xasprintf("Node '%s' did not answer within %u ms%s", t->name, timeout_ms,
-		    cluster_reachable(t->ops->cluster, t->name) ? "" :
+		    cluster_reachable(t->rep->cluster, t->name) ? "" :
 		    ": it is not in the network, see cluster_network for who is");
 	} else {
 		t->status = status >= 400 && status < 500 ? status : 502;
@@ -222,11 +222,11 @@ fail(struct target *t, int status, const json_t *answer, unsigned timeout_ms)
 static int
 learn_id(struct target *t, unsigned timeout_ms)
 {
-	char		*own = data_node_name(&t->ops->data);
+	char		*own = data_node_name(t->rep->data);
 	json_t		*question = json_pack("{s:s, s:s, s:I, s:I, s:i, s:[]}", "id",
-	    t->ops->data.node_hex, "name", own, "incarnation", (json_int_t)t->ops->data.log.incarnation,
+	    t->rep->data->node_hex, "name", own, "incarnation", (json_int_t)t->rep->data->log.incarnation,
 	    "now", (json_int_t)wall_ms(), "digest", 0, "flows"), *answer = NULL;
-	int		 status = cluster_ask(t->ops->cluster, t->name, "status", question,
+	int		 status = cluster_ask(t->rep->cluster, t->name, "status", question,
 	    timeout_ms, &answer);
 	const char	*hex = json_string_value(json_object_get(answer, "id"));
 	uint8_t		 id[NODE_ID_LEN];
@@ -260,7 +260,7 @@ outdated(struct target *t, const uint8_t *id)
 		if (o == NULL || o->stamp.time < entry_time(e) || o->stamp.time + 1 >= STAMP_TIME_MAX ||
 		    stamp_cmp(o->stamp, entry_stamp(e)) == 0)
 			continue;
-		s = entry_next_stamp(t->ops, o->stamp.time);
+		s = entry_next_stamp(t->rep, o->stamp.time);
 		json_object_set_new(e, "stamp", json_pack("[I,I]", (json_int_t)s.time,
 		    (json_int_t)s.node));
 		n++;
@@ -273,7 +273,7 @@ outdated(struct target *t, const uint8_t *id)
 int
 target_ask(struct target *t)
 {
-	unsigned	 timeout_ms = request_timeout(t->ops);
+	unsigned	 timeout_ms = request_timeout(t->rep);
 	json_t		*offer;
 	uint8_t		 id[NODE_ID_LEN];
 	int		 status;
@@ -281,13 +281,13 @@ target_ask(struct target *t)
 	if (t->hex == NULL && learn_id(t, timeout_ms) == -1)
 		return (-1);
 	if (!t->expected)
-		cluster_expect(t->ops->cluster, t->entries, t->expected = 1);
+		cluster_expect(t->rep->cluster, t->entries, t->expected = 1);
 	for (int try = 0; try < TRIES_MAX; try++) {
 		json_decref(t->answer);
 		t->answer = NULL;
-		offer = offer_new(t->ops, t->entries, 1);
+		offer = offer_new(t->rep, t->entries, 1);
 		t->asked = 1;
-		status = cluster_ask(t->ops->cluster, t->name, "entries", offer, timeout_ms,
+		status = cluster_ask(t->rep->cluster, t->name, "entries", offer, timeout_ms,
 		    &t->answer);
 		json_decref(offer);
 		if (status != 200 || node_id_read(entry_text(t->answer, "id"), id) == -1) {

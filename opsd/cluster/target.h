@@ -4,7 +4,7 @@
 #include <jansson.h>
 
 #include "nodes.h"
-#include "ops.h"
+#include "replication.h"
 
 /*
  * One peer of a call that changes subscriptions: what it is asked for, and what
@@ -12,7 +12,7 @@
  * entries have the form in which they travel (subscribe.h), seen from here.
  */
 struct target {
-	struct ops	*ops;
+	struct replication	*rep;
 	char		*name;
 	struct peer	*peer;		/* as known before, or NULL */
 	char		*hex;		/* its id, or NULL: never met */
@@ -25,7 +25,7 @@ struct target {
 	char		*error;
 };
 
-struct target *target_new(struct ops *ops, const char *name);
+struct target *target_new(struct replication *rep, const char *name);
 void target_free(struct target *t);
 void target_plan(struct target *t, const json_t *subs);
 /* Whatever the peer has beside these subscriptions goes. */
@@ -39,10 +39,10 @@ int target_ask(struct target *t);
 const struct entry *target_known(const struct target *t, const json_t *sub);
 
 /* Entries as JSON; new stamps are beyond the `known` time. */
-struct stamp entry_next_stamp(struct ops *ops, uint64_t known);
+struct stamp entry_next_stamp(struct replication *rep, uint64_t known);
 json_t *entry_json(const char *db, const char *table, int publish, int subscribe, int removed,
     uint64_t start_ms, struct stamp s);
-json_t *entry_tombstone(struct ops *ops, const struct entry *e);
+json_t *entry_tombstone(struct replication *rep, const struct entry *e);
 const char *entry_text(const json_t *entry, const char *field);
 int entry_flag(const json_t *entry, const char *field);
 uint64_t entry_time(const json_t *entry);

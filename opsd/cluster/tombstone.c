@@ -23,7 +23,7 @@ struct purge {
 
 /* Whether every node that gets the table from here has all of it. */
 static int
-received(struct ops *ops, const struct table *t, struct peer **all, size_t n)
+received(struct replication *rep, const struct table *t, struct peer **all, size_t n)
 {
 	int yes = 1;
 
@@ -34,7 +34,7 @@ received(struct ops *ops, const struct table *t, struct peer **all, size_t n)
 
 		if (e == NULL)
 			continue;
-		cluster_view(ops->cluster, all[i]->id, &v);
+		cluster_view(rep->cluster, all[i]->id, &v);
 		/* A node that only publishes here may still hold older writes: it must be there. */
 		yes = e->publish ? peer_view_has(&v, t->id, NULL) >= t->stat->head : v.reachable;
 		peer_view_clear(&v);
@@ -43,14 +43,14 @@ received(struct ops *ops, const struct table *t, struct peer **all, size_t n)
 }
 
 static struct store_iter *
-tombstones(struct ops *ops, uint32_t table, uint64_t before)
+tombstones(struct replication *rep, uint32_t table, uint64_t before)
 {
 	struct buf from = { 0 }, to = { 0 };
 	struct store_iter *it;
 
 	key_tombstone(&from, table, 0, NULL, 0);
 	key_tombstone(&to, table, before, NULL, 0);
-	it = store_iter_new(ops->data.store, NULL, CF_INDEX, from.data, from.len, to.data, to.len);
+	it = store_iter_new(rep->data->store, NULL, CF_INDEX, from.data, from.len, to.data, to.len);
 	store_iter_first(it);
 	buf_free(&from);
 	buf_free(&to);
@@ -101,7 +101,7 @@ purge_run(struct group *g, struct job *j)
 	if (t == NULL)
 		return;
 	greatest = t->horizon;
-	it = tombstones(ops_of(group_data(g)), t->id, p->before);
+	it = tombstones(replication_of(g), t->id, p->before);
 	for (; store_iter_valid(it) && n < PER_JOB; store_iter_next(it), n++) {
 		size_t klen;
 		const uint8_t *k = store_iter_key(it, &klen);
@@ -124,9 +124,9 @@ purge_done(struct job *j)
 }
 
 void
-tombstone_run(struct ops *ops)
+tombstone_run(struct replication *rep)
 {
-	struct conf *conf = data_conf(&ops->data);
+	struct conf *conf = data_conf(rep->data);
 	uint64_t age = (uint64_t)conf_int(conf, STORAGE_TOMBSTONES) * 1000, now = wall_ms();
 	struct table **tables;
 	struct peer **all;
@@ -135,12 +135,12 @@ tombstone_run(struct ops *ops)
 	conf_free(conf);
 	if (now <= age)
 		return;
-	all = nodes_all(ops->nodes, &n);
-	tables = catalog_tables(ops->data.catalog, NULL, &m);
+	all = nodes_all(rep->nodes, &n);
+	tables = catalog_tables(rep->data->catalog, NULL, &m);
 	for (size_t k = 0; k < m; k++) {
-		struct store_iter *it = tombstones(ops, tables[k]->id, (now - age) << 16);
+		struct store_iter *it = tombstones(rep, tables[k]->id, (now - age) << 16);
 
-		if (store_iter_valid(it) && received(ops, tables[k], all, n)) {
+		if (store_iter_valid(it) && received(rep, tables[k], all, n)) {
 			struct purge *p = xcalloc(1, sizeof(*p));
 
 			p->job.run = purge_run;
@@ -148,7 +148,7 @@ tombstone_run(struct ops *ops)
 			p->job.remote = 1;
 			p->table = tables[k]->id;
 			p->before = (now - age) << 16;
-			commit_submit(ops->data.commit, &p->job);
+			commit_submit(rep->data->commit, &p->job);
 		}
 		store_iter_free(it);
 		table_unref(tables[k]);

@@ -1,7 +1,7 @@
 #ifndef HL_TOMBSTONE_H
 #define HL_TOMBSTONE_H
 
-#include "ops.h"
+#include "replication.h"
 
 /*
  * Deleted rows are remembered (tombstones) so that older writes that arrive late
@@ -12,6 +12,6 @@
  * rows are not, since whoever is in the manifest has had the deletes.  A node
  * that stays away holds tombstones back until it returns or is removed.
  */
-void tombstone_run(struct ops *ops);	/* submits a job when there is something; the loop's thread */
+void tombstone_run(struct replication *rep);	/* submits a job when there is something; the loop's thread */
 
 #endif

@@ -37,11 +37,11 @@ static const char *const secret_texts[][2] = {
 
 /* As clustering_fault, with the kind of the warning. */
 static char *
-fault(struct ops *ops, const char **kind)
+fault(struct replication *rep, const char **kind)
 {
-	struct conf		*conf = data_conf(&ops->data);
+	struct conf		*conf = data_conf(rep->data);
 	const char		*user = conf_str(conf, CL_USER);
-	enum cluster_secret	 secret = user_cluster_secret(&ops->data, user, NULL);
+	enum cluster_secret	 secret = user_cluster_secret(rep->data, user, NULL);
 	char			*why = NULL;
 
 	*kind = secret == SECRET_NO_USER ? "cluster_user" : "cluster_password";
@@ -53,18 +53,18 @@ fault(struct ops *ops, const char **kind)
 }
 
 char *
-clustering_fault(struct ops *ops)
+clustering_fault(struct replication *rep)
 {
 	const char *kind;
 
-	return (fault(ops, &kind));
+	return (fault(rep, &kind));
 }
 
 static void
-warn_fault(struct ops *ops, json_t *list)
+warn_fault(struct replication *rep, json_t *list)
 {
 	const char *kind;
-	char *why = fault(ops, &kind);
+	char *why = fault(rep, &kind);
 
 	if (why != NULL)
 		warn(list, kind, json_string(why));
@@ -72,9 +72,9 @@ warn_fault(struct ops *ops, json_t *list)
 }
 
 static int
-has_leaf_routes(struct ops *ops)
+has_leaf_routes(struct replication *rep)
 {
-	struct conf	*conf = data_conf(&ops->data);
+	struct conf	*conf = data_conf(rep->data);
 	int		 some = json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
 
 	conf_free(conf);
@@ -83,9 +83,9 @@ has_leaf_routes(struct ops *ops)
 
 /* Who dials says the password first. */
 static void
-warn_insecure(struct ops *ops, json_t *list)
+warn_insecure(struct replication *rep, json_t *list)
 {
-	struct conf	*conf = data_conf(&ops->data);
+	struct conf	*conf = data_conf(rep->data);
 	int		 dials = json_array_size(conf_list(conf, HUB_ROUTES)) > 0 ||
 			     json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
 
@@ -130,7 +130,7 @@ warn_unrouted(const json_t *mesh, json_t *list)
 }
 
 static void
-warn_links(struct ops *ops, const json_t *mesh, json_t *list)
+warn_links(struct replication *rep, const json_t *mesh, json_t *list)
 {
 	json_t	*doubled = json_object_get(mesh, "doubled"), *conflict, *o;
 	size_t	 i;
@@ -140,7 +140,7 @@ warn_links(struct ops *ops, const json_t *mesh, json_t *list)
 	warn_unrouted(mesh, list);
 	if (json_array_size(doubled) == 0)
 		return;
-	o = warn(list, "linked_twice", json_string(has_leaf_routes(ops) ?
+	o = warn(list, "linked_twice", json_string(has_leaf_routes(rep) ?
 	    "A leaf route of this node leads into the mesh that its hub belongs to: everything "
 	    "arrives twice, which costs bandwidth. Delete the leaf route or the hub's routes" :
 	    "Everything arrives twice from these nodes: a leaf route of theirs leads into the mesh "
@@ -163,12 +163,12 @@ warn_server(const char *name, const json_t *state, json_t *list)
 
 /* The clock is behind what the node has: that is no matter of other nodes. */
 static void
-warn_own_clock(struct ops *ops, json_t *list)
+warn_own_clock(struct replication *rep, json_t *list)
 {
-	uint64_t	 ahead = commit_ahead_ms(ops->data.commit);
+	uint64_t	 ahead = commit_ahead_ms(rep->data->commit);
 	json_t		*o;
 
-	if (ahead <= ops->data.live.max_skew_ms)
+	if (ahead <= rep->data->live.max_skew_ms)
 		return;
 	o = warn(list, "clock_behind", json_sprintf("This node's clock is %llu ms behind transactions "
 	    "that it holds, more than clustering.maxClockSkew: it was set back, or was ahead when they "
@@ -207,13 +207,13 @@ warn_handshakes(const char *name, const json_t *state, json_t *list)
 }
 
 static void
-warn_skew(struct ops *ops, const struct peer *p, json_t *list)
+warn_skew(struct replication *rep, const struct peer *p, json_t *list)
 {
 	struct peer_view	 v;
 	json_t			*o;
 
-	cluster_view(ops->cluster, p->id, &v);
-	if (v.reachable && v.seen_ms != 0 && (uint64_t)llabs(v.skew_ms) > ops->data.live.max_skew_ms) {
+	cluster_view(rep->cluster, p->id, &v);
+	if (v.reachable && v.seen_ms != 0 && (uint64_t)llabs(v.skew_ms) > rep->data->live.max_skew_ms) {
 		o = warn(list, "clock_skew", json_sprintf("The clock of node '%s' is %lld ms %s this "
 		    "node's, more than clustering.maxClockSkew: set the clocks right", p->name,
 		    (long long)llabs(v.skew_ms), v.skew_ms > 0 ? "ahead of" : "behind"));
@@ -244,9 +244,9 @@ warn_gap(const json_t *gap, json_t *list)
 }
 
 static void
-warn_gaps(struct ops *ops, json_t *list)
+warn_gaps(struct replication *rep, json_t *list)
 {
-	json_t	*reports = cluster_topology(ops->cluster), *gaps = topology_gaps(reports), *gap;
+	json_t	*reports = cluster_topology(rep->cluster), *gaps = topology_gaps(reports), *gap;
 	size_t	 i;
 
 	json_array_foreach(gaps, i, gap)
@@ -257,14 +257,14 @@ warn_gaps(struct ops *ops, json_t *list)
 }
 
 static void
-warn_certificates(struct ops *ops, json_t *list)
+warn_certificates(struct replication *rep, json_t *list)
 {
-	json_t	*ends = certends(&ops->data), *end, *o;
+	json_t	*ends = certends(rep->data), *end, *o;
 	char	*text;
 	size_t	 i;
 
 	json_array_foreach(ends, i, end)
-		if ((text = certends_warning(&ops->data, end)) != NULL) {
+		if ((text = certends_warning(rep->data, end)) != NULL) {
 			o = warn(list, "certificate_expiry", json_string(text));
 			json_object_update(o, end);
 			free(text);
@@ -273,10 +273,10 @@ warn_certificates(struct ops *ops, json_t *list)
 }
 
 json_t *
-warnings(struct ops *ops)
+warnings(struct replication *rep)
 {
-	json_t		 *list = json_array(), *mesh = cluster_mesh(ops->cluster);
-	json_t		 *leaf = cluster_leaf(ops->cluster);
+	json_t		 *list = json_array(), *mesh = cluster_mesh(rep->cluster);
+	json_t		 *leaf = cluster_leaf(rep->cluster);
 	struct peer	**all;
 	size_t		  n;
 
@@ -284,22 +284,22 @@ warnings(struct ops *ops)
 	warn_server("leaf", leaf, list);
 	warn_handshakes("hub", mesh, list);
 	warn_handshakes("leaf", leaf, list);
-	warn_links(ops, mesh, list);
+	warn_links(rep, mesh, list);
 	json_decref(mesh);
 	json_decref(leaf);
-	warn_certificates(ops, list);
-	warn_own_clock(ops, list);
-	all = nodes_all(ops->nodes, &n);
+	warn_certificates(rep, list);
+	warn_own_clock(rep, list);
+	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))
-			warn_skew(ops, all[i], list);
+			warn_skew(rep, all[i], list);
 		peer_free(all[i]);
 	}
 	free(all);
-	if (ops->data.live.clustering) {
-		warn_fault(ops, list);
-		warn_gaps(ops, list);
-		warn_insecure(ops, list);
+	if (rep->data->live.clustering) {
+		warn_fault(rep, list);
+		warn_gaps(rep, list);
+		warn_insecure(rep, list);
 	}
 	return (list);
 }

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "ops.h"
+#include "replication.h"
 
 /*
  * What an operator should know of the cluster although everything runs, for
@@ -27,9 +27,9 @@
  *   clock_behind	"behind_ms": this node's clock is behind what it holds, as it was set back or was ahead
  *   clock_skew		"node_name","clock_skew_ms": more than clustering.maxClockSkew apart
  */
-json_t *warnings(struct ops *ops);
+json_t *warnings(struct replication *rep);
 
 /* Why clustering does not run although it is enabled, or NULL; caller frees. */
-char *clustering_fault(struct ops *ops);
+char *clustering_fault(struct replication *rep);
 
 #endif

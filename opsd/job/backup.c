@@ -19,7 +19,7 @@
 #include "file.h"
 #include "log.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 #include "tar.h"
 
 #define FOLDER		"backup"	/* below the store: hard links need the same file system */
@@ -65,15 +65,15 @@ remove_all(const char *path)
 }
 
 static char *
-folder_path(struct ops *ops)
+folder_path(struct data *data)
 {
-	return (xasprintf("%s/%s", store_path(ops->data.store), FOLDER));
+	return (xasprintf("%s/%s", store_path(data->store), FOLDER));
 }
 
 void
-backup_sweep(struct ops *ops)
+backup_sweep(struct data *data)
 {
-	char *path = folder_path(ops);
+	char *path = folder_path(data);
 
 	remove_all(path);
 	free(path);
@@ -192,15 +192,15 @@ time_text(const struct backup *b, char *out, size_t n, const char *form)
 }
 
 static void
-add_manifest(struct backup *b, struct ops *ops, const char *node, int with_keys)
+add_manifest(struct backup *b, struct data *data, const char *node, int with_keys)
 {
 	char when[32], *text;
 	json_t *o;
 
 	time_text(b, when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ");
 	o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:b}", "format", BACKUP_FORMAT,
-	    "version", PACKAGE_VERSION, "node_name", node, "node_id", ops->data.node_hex, "incarnation",
-	    (json_int_t)ops->data.log.incarnation, "time", when, "keys", with_keys);
+	    "version", PACKAGE_VERSION, "node_name", node, "node_id", data->node_hex, "incarnation",
+	    (json_int_t)data->log.incarnation, "time", when, "keys", with_keys);
 	text = json_dumps(o, JSON_INDENT(2));
 	add_small(b, "", BACKUP_MANIFEST, text, strlen(text));
 	json_decref(o);
@@ -223,16 +223,16 @@ name_it(struct backup *b, const char *node)
 }
 
 static int
-add_own(struct backup *b, struct ops *ops, int with_keys, char **err)
+add_own(struct backup *b, struct data *data, int with_keys, char **err)
 {
-	struct conf *conf = data_conf(&ops->data);
+	struct conf *conf = data_conf(data);
 	const char *name = conf_str(conf, CL_NODENAME);
 	char *root = conf_path(conf, "."), *keys = conf_path(conf, "keys");
 	int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = -1;
 
 	name = name != NULL ? name : "";
 	name_it(b, name);
-	add_manifest(b, ops, name, with_keys);
+	add_manifest(b, data, name, with_keys);
 	if (dir == -1)
 		*err = xasprintf("%s: %s", root, strerror(errno));
 	else
@@ -286,9 +286,9 @@ list_files(struct backup *b, char **err)
 }
 
 static int
-copy_store(struct backup *b, struct ops *ops, char **err)
+copy_store(struct backup *b, struct data *data, char **err)
 {
-	char *parent = folder_path(ops);
+	char *parent = folder_path(data);
 	int rc = -1;
 
 	b->folder = xasprintf("%s/store", parent);
@@ -296,23 +296,23 @@ copy_store(struct backup *b, struct ops *ops, char **err)
 	if (mkdir(parent, 0700) == -1)
 		*err = xasprintf("%s: %s", parent, strerror(errno));
 	else
-		rc = store_checkpoint(ops->data.store, b->folder, err);
+		rc = store_checkpoint(data->store, b->folder, err);
 	free(parent);
 	return (rc == 0 ? list_files(b, err) : -1);
 }
 
 struct backup *
-backup_new(struct ops *ops, int with_keys, int *status, char **err)
+backup_new(struct data *data, int with_keys, int *status, char **err)
 {
 	struct backup *b = xcalloc(1, sizeof(*b));
 
 	b->dir = b->fd = -1;
 	set_owner(&b->like);
-	if (copy_store(b, ops, err) == 0 && add_own(b, ops, with_keys, err) == 0) {
+	if (copy_store(b, data, err) == 0 && add_own(b, data, with_keys, err) == 0) {
 		b->size += b->small.len + TAR_END;
 		return (b);
 	}
-	*status = store_free_bytes(ops->data.store) < ops->data.live.reserve ? 507 : 500;
+	*status = store_free_bytes(data->store) < data->live.reserve ? 507 : 500;
 	backup_free(b);
 	return (NULL);
 }
@@ -428,9 +428,9 @@ backup_read(struct backup *b, struct buf *out)
 /* ---- when ---- */
 
 static char *
-last_path(struct ops *ops)
+last_path(struct data *data)
 {
-	struct conf *c = data_conf(&ops->data);
+	struct conf *c = data_conf(data);
 	char *path = conf_path(c, "last-backup");
 
 	conf_free(c);
@@ -438,9 +438,9 @@ last_path(struct ops *ops)
 }
 
 void
-backup_sent(struct ops *ops)
+backup_sent(struct data *data)
 {
-	char *path = last_path(ops);
+	char *path = last_path(data);
 
 	/* Its time is all that is asked for. */
 	if (file_put(path, 0600, "", 0) == -1)
@@ -449,9 +449,9 @@ backup_sent(struct ops *ops)
 }
 
 int64_t
-backup_last(struct ops *ops)
+backup_last(struct data *data)
 {
-	char *path = last_path(ops);
+	char *path = last_path(data);
 	struct stat st;
 	int64_t at = stat(path, &st) == 0 ? (int64_t)st.st_mtime : -1;
 

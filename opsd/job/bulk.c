@@ -16,7 +16,7 @@
 #include "keygen.h"
 #include "mem.h"
 #include "op_table.h"
-#include "ops.h"
+#include "replication.h"
 #include "record.h"
 #include "user.h"
 #include "value.h"
@@ -69,7 +69,7 @@ bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user 
 	b->table = table;
 	b->op = op;
 	b->user = user;
-	b->max = task_ops(t)->data.live.max_transaction;
+	b->max = task_rep(t)->data->live.max_transaction;
 	b->batch = b->max / 2 < BYTES ? b->max / 2 : BYTES;
 	b->strict = o->strict;
 	b->csv = csv_new(o, b->max * AS_TEXT, on_row, b);
@@ -152,7 +152,7 @@ flush(struct bulk *b)
 	s->job.cost = b->write->job.cost;
 	b->counted = b->fed;
 	b->write = NULL;
-	commit_submit(task_ops(b->task)->data.commit, &s->job);
+	commit_submit(task_rep(b->task)->data->commit, &s->job);
 	return (0);
 }
 
@@ -190,12 +190,12 @@ static int
 header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 {
 	char	*wrong = columns_read(&b->cols, b->table,
-	    task_ops(b->task)->data.live.max_attributes, b->op, cells, n);
+	    task_rep(b->task)->data->live.max_attributes, b->op, cells, n);
 	json_t	*why;
 
 	if (wrong != NULL)
 		return (bad_line(b, line, wrong));
-	b->counts = keygen_counts(&task_ops(b->task)->data, b->table);
+	b->counts = keygen_counts(task_rep(b->task)->data, b->table);
 	if ((why = columns_refusal(&b->cols, b->table, b->op, b->user)) != NULL)
 		task_fail_json(b->task, why);
 	return (why == NULL ? 0 : -1);

@@ -12,13 +12,13 @@
 
 #include "file.h"
 #include "mem.h"
-#include "ops.h"
+#include "data.h"
 
 /* What was opened is below rootPath, whatever links led there. */
 static int
-is_ours(struct ops *ops, int fd)
+is_ours(struct data *data, int fd)
 {
-	struct conf	*conf = data_conf(&ops->data);
+	struct conf	*conf = data_conf(data);
 	char		 link[64], path[PATH_MAX], *root = realpath(conf_str(conf, ROOT_PATH), NULL);
 	ssize_t		 n;
 	size_t		 len;
@@ -38,14 +38,14 @@ is_ours(struct ops *ops, int fd)
 
 /* Nobody may be waited for: a FIFO has no other end, perhaps. */
 static int
-open_theirs(struct ops *ops, const char *path, int flags, char **why)
+open_theirs(struct data *data, const char *path, int flags, char **why)
 {
 	int	fd = open(path, flags | O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd == -1)
 		*why = errno == ENOENT ? xasprintf("No such file or directory %s", path) :
 		    xasprintf("%s %s", strerror(errno), path);
-	else if (is_ours(ops, fd)) {
+	else if (is_ours(data, fd)) {
 		*why = xasprintf("%s is the node's own: below rootPath", path);
 		close(fd);
 		fd = -1;
@@ -54,10 +54,10 @@ open_theirs(struct ops *ops, const char *path, int flags, char **why)
 }
 
 int
-files_open(struct ops *ops, const char *path, uint64_t max, char **why)
+files_open(struct data *data, const char *path, uint64_t max, char **why)
 {
 	struct stat	st;
-	int		fd = open_theirs(ops, path, 0, why);
+	int		fd = open_theirs(data, path, 0, why);
 
 	if (fd == -1)
 		return (-1);
@@ -75,20 +75,20 @@ files_open(struct ops *ops, const char *path, uint64_t max, char **why)
 }
 
 int
-files_folder(struct ops *ops, const char *path, char **why)
+files_folder(struct data *data, const char *path, char **why)
 {
-	return (open_theirs(ops, path, O_DIRECTORY, why));
+	return (open_theirs(data, path, O_DIRECTORY, why));
 }
 
 int
-files_spool(struct ops *ops, const char *text, size_t n, int *status, char **why)
+files_spool(struct data *data, const char *text, size_t n, int *status, char **why)
 {
-	struct conf	*conf = data_conf(&ops->data);
+	struct conf	*conf = data_conf(data);
 	char		*path = conf_path(conf, ".load.XXXXXX");
 	int		 fd = -1;
 
 	conf_free(conf);
-	if (store_free_bytes(ops->data.store) < ops->data.live.reserve + n)
+	if (store_free_bytes(data->store) < data->live.reserve + n)
 		errno = ENOSPC;
 	else if ((fd = mkostemp(path, O_CLOEXEC)) != -1)
 		unlink(path);

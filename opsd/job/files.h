@@ -8,16 +8,16 @@
  * Files that users name.  What is below rootPath is the node's own: it is neither read nor
  * written for anybody.
  */
-struct ops;
+struct data;
 
 /* A regular file to read, of at most max bytes; -1 with *why (caller frees). */
-int files_open(struct ops *ops, const char *path, uint64_t max, char **why);
+int files_open(struct data *data, const char *path, uint64_t max, char **why);
 /*
  * Text that waits on disk, in a file that nobody else finds; to be read from its beginning.
  * -1 with *why and the status for it.
  */
-int files_spool(struct ops *ops, const char *text, size_t n, int *status, char **why);
+int files_spool(struct data *data, const char *text, size_t n, int *status, char **why);
 /* The folder to write into, opened; -1 with *why. */
-int files_folder(struct ops *ops, const char *path, char **why);
+int files_folder(struct data *data, const char *path, char **why);
 
 #endif

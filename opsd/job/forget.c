@@ -8,7 +8,7 @@
 #include "group_priv.h"
 #include "job.h"
 #include "mem.h"
-#include "ops.h"
+#include "replication.h"
 #include "row.h"
 #include "txn.h"
 
@@ -133,14 +133,14 @@ forget_rows(struct task *t, const struct table *table, const char *user, uint64_
 {
 	struct forgetting f = { .job.run = forget_run, .task = t, .table = table->id,
 	    .user = user, .before = { before_ms << 16, 0 } };
-	struct store_iter *it = store_iter_rows(task_ops(t)->data.store, table->id);
+	struct store_iter *it = store_iter_rows(task_rep(t)->data->store, table->id);
 	struct task_counts c;
 	int status;
 
 	/* Once without rows, too: what is remembered holds for late ones. */
 	do {
 		gather(&f, it);
-		status = commit_wait(task_ops(t)->data.commit, &f.job);
+		status = commit_wait(task_rep(t)->data->commit, &f.job);
 	} while (status == 200 && f.n > 0 && !task_stopped(t));
 	if (status != 200)
 		task_fail(t, "%s", f.job.error != NULL ? f.job.error : "not written");

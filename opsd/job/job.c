@@ -16,8 +16,7 @@
 #include "key.h"
 #include "log.h"
 #include "mem.h"
-#include "op.h"
-#include "ops.h"
+#include "replication.h"
 #include "sysrow.h"
 #include "user.h"
 #include "worker.h"
@@ -29,7 +28,7 @@
 #define FORGET_US	60000000
 
 struct jobs {
-	struct ops		*ops;
+	struct replication		*rep;
 	pthread_mutex_t		 lock;
 	LIST_HEAD(, task)	 tasks;		/* under lock */
 	struct workers		*threads;
@@ -80,10 +79,10 @@ kept_request(const json_t *body)
 
 /* It waits, or runs: then it has a start_datetime. */
 static json_t *
-new_row(const struct request *r, const char *id, const char *type)
+new_row(const char *id, const char *user, const json_t *body, const char *type)
 {
-	json_t	*row = json_pack("{s:s, s:s, s:s, s:s, s:o}", "id", id, "user", r->user->name,
-	    "type", type, "status", "IN_PROGRESS", "request", kept_request(r->body));
+	json_t	*row = json_pack("{s:s, s:s, s:s, s:s, s:o}", "id", id, "user", user,
+	    "type", type, "status", "IN_PROGRESS", "request", kept_request(body));
 
 	set_time(row, "created_datetime");
 	return (row);
@@ -130,7 +129,7 @@ save(struct task *t)
 	refresh(t);
 	row = json_copy(t->row);
 	pthread_mutex_unlock(&t->lock);
-	if (sysrow_put(&t->jobs->ops->data, SYS_JOB, row, &err) != 200)
+	if (sysrow_put(t->jobs->rep->data, SYS_JOB, row, &err) != 200)
 		log_errorx("job %s: its row cannot be written: %s", t->id, err);
 	t->saved_us = mono_us();
 	free(err);
@@ -139,10 +138,10 @@ save(struct task *t)
 
 /* ---- for those who do the work ---- */
 
-struct ops *
-task_ops(struct task *t)
+struct replication *
+task_rep(struct task *t)
 {
-	return (t->jobs->ops);
+	return (t->jobs->rep);
 }
 
 const char *
@@ -302,11 +301,11 @@ has_ended(const json_t *row)
 
 /* Ids of rows that are too old or too many. */
 static json_t *
-old_rows(struct ops *ops)
+old_rows(struct replication *rep)
 {
-	struct conf	 *conf = data_conf(&ops->data);
+	struct conf	 *conf = data_conf(rep->data);
 	int64_t		  before = (int64_t)wall_ms() - conf_int(conf, JOBS_RETENTION) * 1000;
-	json_t		 *all = sysrow_all(&ops->data, SYS_JOB), *ids = json_array();
+	json_t		 *all = sysrow_all(rep->data, SYS_JOB), *ids = json_array();
 	size_t		  n = json_array_size(all);
 	json_t		**rows = xcalloc(n + 1, sizeof(*rows));
 
@@ -331,9 +330,9 @@ forget_old(struct jobs *js)
 	if (js->forgot_us != 0 && now - js->forgot_us < FORGET_US)
 		return;
 	js->forgot_us = now;
-	f.ids = old_rows(js->ops);
+	f.ids = old_rows(js->rep);
 	if (json_array_size(f.ids) > 0)
-		commit_wait(js->ops->data.commit, &f.job);
+		commit_wait(js->rep->data->commit, &f.job);
 	free(f.job.error);
 	json_decref(f.ids);
 }
@@ -355,7 +354,7 @@ what_it_did(const json_t *row)
 static void
 end_earlier(struct jobs *js)
 {
-	json_t	*all = sysrow_all(&js->ops->data, SYS_JOB), *row;
+	json_t	*all = sysrow_all(js->rep->data, SYS_JOB), *row;
 	char	*did, *err = NULL;
 	size_t	 i;
 
@@ -369,7 +368,7 @@ end_earlier(struct jobs *js)
 		    "the job %s%s", json_object_get(row, "start_datetime") != NULL ? "ran" :
 		    "waited", did));
 		free(did);
-		if (sysrow_put(&js->ops->data, SYS_JOB, row, &err) != 200)
+		if (sysrow_put(js->rep->data, SYS_JOB, row, &err) != 200)
 			log_errorx("job: a row cannot be written: %s", err);
 		free(err);
 		err = NULL;
@@ -454,62 +453,51 @@ jobs_count(struct jobs *js, unsigned *running, unsigned *waiting)
 }
 
 static struct task *
-task_new(struct request *r, const struct job_spec *spec)
+task_new(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec)
 {
 	struct task	*t = xcalloc(1, sizeof(*t));
 
-	t->jobs = r->ops->jobs;
+	t->jobs = js;
 	t->spec = *spec;
 	crypto_uuid(t->id);
 	pthread_mutex_init(&t->lock, NULL);
-	t->row = new_row(r, t->id, spec->type);
-	pthread_mutex_lock(&t->jobs->lock);
-	LIST_INSERT_HEAD(&t->jobs->tasks, t, link);
-	pthread_mutex_unlock(&t->jobs->lock);
+	t->row = new_row(t->id, user, body, spec->type);
+	pthread_mutex_lock(&js->lock);
+	LIST_INSERT_HEAD(&js->tasks, t, link);
+	pthread_mutex_unlock(&js->lock);
 	return (t);
 }
 
-/* 0 when it was handed to a thread; else answered. */
-static int
-begin(struct request *r, struct task *t)
+int
+job_start(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec,
+    char id[JOB_ID_SIZE], char **err)
 {
-	char	*err = NULL;
-	int	 status = 503;
+	struct task	*t = task_new(js, user, body, spec);
+	int		 status = 503;
 
-	if (t->jobs->waiting++ >= WAITING_MAX)
-		err = xasprintf("%d jobs are waiting already, please try again later", WAITING_MAX);
-	else if ((status = sysrow_put(&r->ops->data, SYS_JOB, t->row, &err)) == 200)
-		return (0);
-	t->jobs->waiting--;
-	reply_error(r, status, "%s", err);
-	free(err);
-	return (-1);
-}
-
-void
-job_start(struct request *r, const struct job_spec *spec)
-{
-	struct task	*t = task_new(r, spec);
-	char		 id[37];
-
-	if (begin(r, t) == -1) {
+	if (js->waiting++ >= WAITING_MAX)
+		*err = xasprintf("%d jobs are waiting already, please try again later", WAITING_MAX);
+	else
+		status = sysrow_put(js->rep->data, SYS_JOB, t->row, err);
+	if (status != 200) {
+		js->waiting--;
 		task_free(t);
-		return;
+		return (status);
 	}
-	memcpy(id, t->id, sizeof(id));
-	workers_run(t->jobs->threads, task_main, t);
-	reply_json(r, 200, json_pack("{s:o, s:s}", "message", spec->message != NULL ?
-	    json_string(spec->message) : json_sprintf("Starting job with id %s", id), "job_id", id));
+	memcpy(id, t->id, JOB_ID_SIZE);
+	workers_run(js->threads, task_main, t);
+	return (200);
 }
 
 struct task *
-task_begin(struct request *r, const struct job_spec *spec, int *status, char **err)
+task_begin(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec,
+    int *status, char **err)
 {
-	struct task	*t = task_new(r, spec);
+	struct task	*t = task_new(js, user, body, spec);
 
 	task_runs(t);
-	if ((*status = sysrow_put(&r->ops->data, SYS_JOB, t->row, err)) == 200) {
-		t->jobs->running++;
+	if ((*status = sysrow_put(js->rep->data, SYS_JOB, t->row, err)) == 200) {
+		js->running++;
 		return (t);
 	}
 	task_free(t);
@@ -525,7 +513,7 @@ task_finish(struct task *t)
 }
 
 struct jobs *
-jobs_start(struct ops *ops, char **err)
+jobs_start(struct replication *rep, char **err)
 {
 	struct jobs	*js;
 	struct conf	*conf;
@@ -533,9 +521,9 @@ jobs_start(struct ops *ops, char **err)
 	if (fetch_start(err) == -1)
 		return (NULL);
 	js = xcalloc(1, sizeof(*js));
-	js->ops = ops;
+	js->rep = rep;
 	pthread_mutex_init(&js->lock, NULL);
-	conf = data_conf(&ops->data);
+	conf = data_conf(rep->data);
 	end_earlier(js);
 	forget_old(js);
 	js->threads = workers_start((unsigned)conf_int(conf, JOBS_THREADS), err);

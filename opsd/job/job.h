@@ -11,8 +11,7 @@
  */
 struct group;
 struct jobs;
-struct ops;
-struct request;
+struct replication;
 struct task;			/* a job while it is worked on */
 
 struct job_spec {
@@ -24,7 +23,7 @@ struct job_spec {
 	void		*arg;
 };
 
-struct jobs *jobs_start(struct ops *ops, char **err);	/* NULL with *err */
+struct jobs *jobs_start(struct replication *rep, char **err);	/* NULL with *err */
 /*
  * Tells those that run and waits for them: nobody may start one any more, the commit
  * thread must run.
@@ -36,24 +35,28 @@ void jobs_refresh(struct jobs *js, json_t *row);
 /* How many run and wait now; any thread. */
 void jobs_count(struct jobs *js, unsigned *running, unsigned *waiting);
 /*
- * Write the row, answer {"message","job_id"} and run it soon; or refuse with 503.
- * Answers the request in any case.  Waits for the disk: never on an HTTP thread.
+ * Write the row of what that user asks for by this body, and run it soon: 200 with the
+ * job's id, or 503 and the like with *err; then the spec is freed.  Waits for the disk:
+ * never on an HTTP thread.
  */
-void job_start(struct request *r, const struct job_spec *spec);
+#define JOB_ID_SIZE	37
+int job_start(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec,
+    char id[JOB_ID_SIZE], char **err);
 
 /*
  * The same for work that its own request carries, on threads of its own: the row is
  * written and says that it runs; run and free of the spec are not called.  NULL with
  * *status and *err.  Both wait for the disk.
  */
-struct task *task_begin(struct request *r, const struct job_spec *spec, int *status, char **err);
+struct task *task_begin(struct jobs *js, const char *user, const json_t *body,
+    const struct job_spec *spec, int *status, char **err);
 void task_finish(struct task *t);
 
 /*
  * For `run`, on its thread.  How it ended: the last of task_message and task_fail holds;
  * with neither it is "Successfully completed job: <id>".
  */
-struct ops *task_ops(struct task *t);
+struct replication *task_rep(struct task *t);
 const char *task_id(const struct task *t);
 void task_message(struct task *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void task_fail(struct task *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -13,7 +13,7 @@
 #include "group_priv.h"
 #include "mem.h"
 #include "merge.h"
-#include "ops.h"
+#include "replication.h"
 #include "pull.h"
 #include "sums.h"
 
@@ -22,7 +22,7 @@
 
 struct resync {
 	LIST_ENTRY(resync)	 link;
-	struct ops		*ops;
+	struct replication		*rep;
 	struct task		*task;
 	char			*node, *database, *table, *user;
 	uint8_t			 peer[NODE_ID_LEN];
@@ -44,7 +44,7 @@ is_of(const struct resync *r, const uint8_t *peer)
 }
 
 struct resync *
-resync_new(struct ops *ops, const struct peer *p, const char *database, const char *table,
+resync_new(struct replication *rep, const struct peer *p, const char *database, const char *table,
     const char *user)
 {
 	struct resync *r;
@@ -56,7 +56,7 @@ resync_new(struct ops *ops, const struct peer *p, const char *database, const ch
 			break;
 	if (r == NULL) {
 		r = xcalloc(1, sizeof(*r));
-		r->ops = ops;
+		r->rep = rep;
 		r->node = xstrdup(p->name);
 		r->database = xstrdup(database);
 		r->table = xstrdup(table);
@@ -134,10 +134,10 @@ ask(struct resync *r, enum pull_kind kind, const struct buf *last, struct buf *b
 	    .key = r->from.data, .klen = r->from.len, .last = last->data, .llen = last->len,
 	    .max = ANSWER_BYTES };
 
-	memcpy(q.asker, r->ops->data.node_id, NODE_ID_LEN);
+	memcpy(q.asker, r->rep->data->node_id, NODE_ID_LEN);
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
 		buf_clear(bytes);
-		if (cluster_pull(r->ops->cluster, r->node, &q, bytes) == 200 &&
+		if (cluster_pull(r->rep->cluster, r->node, &q, bytes) == 200 &&
 		    answer_read(an, kind, bytes->data, bytes->len) == 0) {
 			if (an->status == 200)
 				return (0);
@@ -237,7 +237,7 @@ commit(struct resync *r, struct job *j)
 	int status;
 
 	j->remote = 1;
-	status = commit_wait(r->ops->data.commit, j);
+	status = commit_wait(r->rep->data->commit, j);
 	if (status != 200)
 		task_fail(r->task, "%s", j->error != NULL ? j->error : "not written");
 	free(j->error);
@@ -283,7 +283,7 @@ key_order(const uint8_t *a, size_t alen, const uint8_t *b, size_t blen)
 static uint64_t
 count_only_here(struct resync *r, const struct answer *an, const struct buf *last)
 {
-	struct store_iter *it = sums_rows(r->ops->data.store, r->here, r->from.data, r->from.len,
+	struct store_iter *it = sums_rows(r->rep->data->store, r->here, r->from.data, r->from.len,
 	    last->data, last->len);
 	struct rd items = an->items;
 	uint32_t left = an->count;
@@ -390,7 +390,7 @@ compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct 
 static int
 compare(struct resync *r, const struct answer *an)
 {
-	struct store_iter *it = sums_rows(r->ops->data.store, r->here, r->from.data, r->from.len, NULL, 0);
+	struct store_iter *it = sums_rows(r->rep->data->store, r->here, r->from.data, r->from.len, NULL, 0);
 	struct rd items = an->items;
 	struct buf last = { 0 };
 	int rc = 0;

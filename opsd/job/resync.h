@@ -14,7 +14,7 @@
 struct resync;
 
 /* To be run as a job; NULL: the table is being compared with that peer already. */
-struct resync *resync_new(struct ops *ops, const struct peer *p, const char *database,
+struct resync *resync_new(struct replication *rep, const struct peer *p, const char *database,
     const char *table, const char *user);
 void resync_free(void *resync);
 void resync_run(struct task *t, void *resync);

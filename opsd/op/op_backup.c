@@ -9,6 +9,7 @@
 #include "mem.h"
 #include "op.h"
 #include "ops.h"
+#include "user.h"
 #include "worker.h"
 
 /*
@@ -51,7 +52,7 @@ sending_end(void *arg)
 		task_fail(s->task, "%s: %llu bytes had been sent", s->why,
 		    (unsigned long long)s->sent);
 	else {
-		backup_sent(s->ops);
+		backup_sent(&s->ops->data);
 		task_message(s->task, "Successfully sent a backup of %llu bytes",
 		    (unsigned long long)s->sent);
 	}
@@ -175,8 +176,8 @@ sending_new(struct request *r, int with_keys)
 	s->ops = r->ops;
 	if (store_free_bytes(r->ops->data.store) < r->ops->data.live.reserve)
 		err = xstrdup("free disk is below storage.reserve");
-	else if ((s->backup = backup_new(r->ops, with_keys, &status, &err)) != NULL)
-		s->task = task_begin(r, &spec, &status, &err);
+	else if ((s->backup = backup_new(&r->ops->data, with_keys, &status, &err)) != NULL)
+		s->task = task_begin(r->ops->jobs, r->user->name, r->body, &spec, &status, &err);
 	if (s->task == NULL) {
 		backup_free(s->backup);
 		free(s);

@@ -7,8 +7,8 @@
 #include "forget.h"
 #include "group.h"
 #include "iso.h"
-#include "job.h"
 #include "mem.h"
+#include "op_job.h"
 #include "op_cluster.h"
 #include "op_table.h"
 #include "ops.h"
@@ -60,7 +60,7 @@ start(struct request *r, struct table *t, uint64_t ms, int force,
 	    .free = before_free, .arg = b };
 
 	*b = (struct before){ .table = t, .user = xstrdup(r->user->name), .ms = ms, .force = force };
-	job_start(r, &spec);
+	op_job_start(r, &spec);
 }
 
 /* ---- the audit log ---- */
@@ -80,9 +80,9 @@ trim_run(struct group *g, struct job *j)
 }
 
 static uint64_t
-count_keys(struct ops *ops, enum store_cf cf, const struct buf *from, const struct buf *to)
+count_keys(struct data *data, enum store_cf cf, const struct buf *from, const struct buf *to)
 {
-	struct store_iter	*it = store_iter_new(ops->data.store, NULL, cf, from->data, from->len,
+	struct store_iter	*it = store_iter_new(data->store, NULL, cf, from->data, from->len,
 	    to->data, to->len);
 	uint64_t		 n = 0;
 
@@ -96,15 +96,15 @@ static void
 trim_audit(struct task *t, void *arg)
 {
 	struct before		*b = arg;
-	struct ops		*ops = task_ops(t);
+	struct data		*data = task_rep(t)->data;
 	struct trim		 tr = { .job.run = trim_run };
 	struct task_counts	 c = { 0 };
 
 	buf_be32(&tr.from, b->table->id);
 	buf_be32(&tr.to, b->table->id);
 	buf_be64(&tr.to, b->ms << 16);
-	c.records = c.did = count_keys(ops, CF_AUDIT, &tr.from, &tr.to);
-	if (c.did == 0 || commit_wait(ops->data.commit, &tr.job) == 200) {
+	c.records = c.did = count_keys(data, CF_AUDIT, &tr.from, &tr.to);
+	if (c.did == 0 || commit_wait(data->commit, &tr.job) == 200) {
 		task_progress(t, &c);
 		task_message(t, "Successfully completed: %llu audit log entries of '%s.%s' were "
 		    "deleted", (unsigned long long)c.did, b->table->database, b->table->name);
@@ -134,7 +134,7 @@ trim_log(struct task *t, void *arg)
 	struct before		*b = arg;
 	struct task_counts	 c = { 0 };
 	char			*err = NULL;
-	int64_t			 n = op_purge_before(task_ops(t), b->table, b->user, b->ms,
+	int64_t			 n = op_purge_before(task_rep(t), b->table, b->user, b->ms,
 	    b->force, &err);
 
 	if (n == -1)

@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "nodename.h"
 #include "op_table.h"
+#include "ops.h"
 #include "target.h"
 #include "warn.h"
 #include "worker.h"
@@ -48,7 +49,7 @@ op_wait_end(void)
 int
 op_is_off(struct request *r)
 {
-	char	*why = r->ops->data.live.clustering ? clustering_fault(r->ops) :
+	char	*why = r->ops->data.live.clustering ? clustering_fault(&r->ops->rep) :
 	    xstrdup("Clustering is not enabled on this node");
 
 	if (why != NULL)
@@ -64,7 +65,7 @@ op_is_off(struct request *r)
 static void
 in_turn(struct request *r, void (*run)(void *arg))
 {
-	if (workers_try(r->ops->changes, CHANGES_MAX, run, r) == -1)
+	if (workers_try(r->ops->rep.changes, CHANGES_MAX, run, r) == -1)
 		reply_error(r, 503, "Too many operations are waiting for other nodes, please try again "
 		    "later");
 }
@@ -232,7 +233,7 @@ read_subscriptions(struct faults *f, const json_t *body, const char *prefix)
 static int
 is_listed(struct ops *ops, const json_t *name)
 {
-	struct peer	*p = nodes_get(ops->nodes, json_string_value(name));
+	struct peer	*p = nodes_get(ops->rep.nodes, json_string_value(name));
 	int		 listed = p != NULL && strlen(p->name) == json_string_length(name);
 
 	peer_free(p);
@@ -284,16 +285,16 @@ change(struct target *t)
 	if (json_array_size(t->entries) == 0)
 		return (0);
 	if (target_ask(t) == -1) {
-		batch_undo(t->ops, &t, 1);
+		batch_undo(t->rep, &t, 1);
 		return (-1);
 	}
 	b = batch_new(1);
 	batch_take(b, t);
-	rc = batch_commit(t->ops, b) == 200 ? 0 : -1;
+	rc = batch_commit(t->rep, b) == 200 ? 0 : -1;
 	if (rc == -1) {
 		t->status = b->job.status;
 		t->error = xstrdup(b->job.error != NULL ? b->job.error : "not written");
-		batch_undo(t->ops, &t, 1);
+		batch_undo(t->rep, &t, 1);
 	}
 	batch_free(b);
 	return (rc);
@@ -311,7 +312,7 @@ change_node(struct request *r, int add)
 		json_decref(subs);
 		return;
 	}
-	t = target_new(r->ops, name);
+	t = target_new(&r->ops->rep, name);
 	if (add && t->peer != NULL && peer_active(t->peer))
 		reply_error(r, 409, "Node '%s' is already in the manifest, use update_node", name);
 	else {
@@ -366,13 +367,13 @@ remove_node_run(void *arg)
 	if (op_faults(r, &f))
 		return;
 	b = batch_new(0);
-	batch_retire(b, r->ops, name, NULL);
+	batch_retire(b, &r->ops->rep, name, NULL);
 	if (json_array_size(b->edits) == 0)
 		reply_error(r, 404, "Node '%s' is not in the manifest", name);
-	else if (batch_commit(r->ops, b) != 200)
+	else if (batch_commit(&r->ops->rep, b) != 200)
 		reply_error(r, b->job.status, "%s", b->job.error);
 	else {
-		batch_notify(r->ops, b);
+		batch_notify(&r->ops->rep, b);
 		reply_message(r, "Successfully removed '%s' from manifest", name);
 	}
 	batch_free(b);
@@ -426,12 +427,12 @@ remove_others(struct ops *ops, struct batch *b, struct target **list, size_t n)
 	struct peer	**all;
 	size_t		  count, k;
 
-	all = nodes_all(ops->nodes, &count);
+	all = nodes_all(ops->rep.nodes, &count);
 	for (size_t i = 0; i < count; i++) {
 		for (k = 0; k < n && strcmp(list[k]->name, all[i]->name) != 0; k++)
 			;
 		if (k == n && peer_active(all[i]))
-			batch_retire(b, ops, all[i]->name, NULL);
+			batch_retire(b, &ops->rep, all[i]->name, NULL);
 		peer_free(all[i]);
 	}
 	free(all);
@@ -478,7 +479,7 @@ configure(struct request *r, struct target **list, size_t n)
 	size_t		 failed = ask_all(list, n), i;
 
 	if (failed < n) {
-		batch_undo(r->ops, list, n);
+		batch_undo(&r->ops->rep, list, n);
 		reply_json(r, list[failed]->status, json_pack("{s:o, s:o}", "error",
 		    json_sprintf("Cluster not configured: %s", list[failed]->error),
 		    "connections", results(list, n, 1)));
@@ -489,11 +490,11 @@ configure(struct request *r, struct target **list, size_t n)
 	for (i = 0; i < n; i++)
 		if (list[i]->answer != NULL)
 			batch_take(b, list[i]);
-	if (batch_commit(r->ops, b) != 200) {
-		batch_undo(r->ops, list, n);
+	if (batch_commit(&r->ops->rep, b) != 200) {
+		batch_undo(&r->ops->rep, list, n);
 		reply_error(r, b->job.status, "%s", b->job.error);
 	} else {
-		batch_notify(r->ops, b);
+		batch_notify(&r->ops->rep, b);
 		reply_json(r, 200, json_pack("{s:s, s:o}", "message",
 		    "Cluster successfully configured.", "connections", results(list, n, 0)));
 	}
@@ -513,7 +514,7 @@ configure_cluster_run(void *arg)
 	if (!op_is_off(r)) {
 		list = xcalloc(n + 1, sizeof(struct target *));
 		json_array_foreach(connections, i, c) {
-			list[i] = target_new(r->ops, entry_text(c, "node_name"));
+			list[i] = target_new(&r->ops->rep, entry_text(c, "node_name"));
 			target_plan(list[i], json_object_get(c, "subscriptions"));
 			target_plan_removals(list[i], json_object_get(c, "subscriptions"));
 		}

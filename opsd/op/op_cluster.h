@@ -7,6 +7,7 @@
  * The operations of clustering: op_cluster.c has their table and those that
  * change subscriptions.  All run on threads that may wait for other nodes.
  */
+struct replication;
 struct table;
 
 void op_routes_set(struct request *r);
@@ -21,7 +22,7 @@ void op_renew_node_id(struct request *r);
  * Transactions of a table committed before a time leave log and stream: how many, or -1 with
  * *err (caller frees).  Refused while a subscriber lacks them, unless forced; waits.
  */
-int64_t op_purge_before(struct ops *ops, const struct table *t, const char *user, uint64_t ms,
+int64_t op_purge_before(struct replication *rep, const struct table *t, const char *user, uint64_t ms,
     int force, char **err);
 
 /* A peer's name, under either of two fields; `prefix` is for the texts.  NULL with a fault. */

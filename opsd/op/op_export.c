@@ -10,8 +10,8 @@
 #include "clock.h"
 #include "export.h"
 #include "files.h"
-#include "job.h"
 #include "mem.h"
+#include "op_job.h"
 #include "op_cast.h"
 #include "op_search.h"
 #include "ops.h"
@@ -120,7 +120,7 @@ start(struct request *r, struct wanted *w, int folder)
 	*ex = (struct export){ .search = s, .folder = folder, .name = xstrdup(w->name),
 	    .csv = w->csv, .overwrite = w->overwrite };
 	spec.arg = ex;
-	job_start(r, &spec);
+	op_job_start(r, &spec);
 }
 
 static void
@@ -134,7 +134,7 @@ export_local(struct request *r)
 	read_wanted(&f, r, &w);
 	if (op_faults(r, &f))
 		;
-	else if ((folder = files_folder(r->ops, w.path, &why)) == -1)
+	else if ((folder = files_folder(&r->ops->data, w.path, &why)) == -1)
 		reply_error(r, 400, "%s", why);
 	else if ((why = place_fault(folder, &w)) != NULL) {
 		close(folder);

@@ -164,7 +164,7 @@ about_metrics(struct ops *ops)
 static json_t *
 about_flow(struct ops *ops, const struct flow *fl, int away)
 {
-	char *peer = nodes_name(ops->nodes, fl->peer);
+	char *peer = nodes_name(ops->rep.nodes, fl->peer);
 	json_t *o = json_pack("{s:s?, s:s, s:s, s:s, s:I, s:I}", "node_name", peer, "database",
 	    fl->database, "table", fl->name, "state", flow_word(fl, away), "applied",
 	    (json_int_t)fl->seq, "head", (json_int_t)fl->head);
@@ -187,8 +187,8 @@ about_flow(struct ops *ops, const struct flow *fl, int away)
 static int
 is_away(struct ops *ops, const uint8_t *id)
 {
-	struct peer *p = nodes_by_id(ops->nodes, id);
-	int away = !ops->data.live.clustering || p == NULL || !cluster_peer_reachable(ops->cluster, p);
+	struct peer *p = nodes_by_id(ops->rep.nodes, id);
+	int away = !ops->data.live.clustering || p == NULL || !cluster_peer_reachable(ops->rep.cluster, p);
 
 	peer_free(p);
 	return (away);
@@ -202,7 +202,7 @@ about_flows(struct ops *ops)
 	int away = 0;
 	size_t n;
 
-	all = flows_all(ops->flows, NULL, &n);
+	all = flows_all(ops->rep.flows, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
 		/* Those of a peer are together, for the most part. */
 		if (i == 0 || memcmp(all[i]->peer, all[i - 1]->peer, NODE_ID_LEN) != 0)
@@ -244,7 +244,7 @@ about_hubleaf(struct ops *ops)
 static json_t *
 about_nats(struct ops *ops)
 {
-	json_t *o = cluster_servers(ops->cluster);
+	json_t *o = cluster_servers(ops->rep.cluster);
 
 	return (o != NULL ? o : json_object());
 }

@@ -6,7 +6,7 @@
 #include "iso.h"
 #include "job.h"
 #include "mem.h"
-#include "op.h"
+#include "op_job.h"
 #include "ops.h"
 #include "sysrow.h"
 #include "user.h"
@@ -105,6 +105,21 @@ search_jobs(struct request *r)
 	free(found);
 	json_decref(all);
 	reply_json(r, 200, list);
+}
+
+void
+op_job_start(struct request *r, const struct job_spec *spec)
+{
+	char	 id[JOB_ID_SIZE], *err = NULL;
+	int	 status = job_start(r->ops->jobs, r->user->name, r->body, spec, id, &err);
+
+	if (status != 200)
+		reply_error(r, status, "%s", err);
+	else
+		reply_json(r, 200, json_pack("{s:o, s:s}", "message", spec->message != NULL ?
+		    json_string(spec->message) : json_sprintf("Starting job with id %s", id),
+		    "job_id", id));
+	free(err);
 }
 
 const struct op ops_job[] = {

@@ -12,8 +12,8 @@
 #include "columns.h"
 #include "fetch.h"
 #include "files.h"
-#include "job.h"
 #include "mem.h"
+#include "op_job.h"
 #include "op_table.h"
 #include "ops.h"
 #include "op_right.h"
@@ -208,7 +208,7 @@ load_start(struct request *r, struct load *l)
 	struct job_spec	spec = { .type = r->op->name, .did = "loaded", .run = load_run,
 	    .free = load_free, .arg = l };
 
-	job_start(r, &spec);
+	op_job_start(r, &spec);
 }
 
 /*
@@ -269,7 +269,7 @@ csv_data_load(struct request *r)
 	if ((l = load_new(r, &f)) == NULL)
 		return;
 	/* It may wait long: not in memory. */
-	l->fd = files_spool(r->ops, json_string_value(data), json_string_length(data),
+	l->fd = files_spool(&r->ops->data, json_string_value(data), json_string_length(data),
 	    &status, &why);
 	if (l->fd == -1)
 		refuse(r, l, status, why);
@@ -287,7 +287,7 @@ csv_file_load(struct request *r)
 
 	if (l == NULL)
 		return;
-	l->fd = files_open(r->ops, path, l->max, &why);
+	l->fd = files_open(&r->ops->data, path, l->max, &why);
 	if (l->fd == -1)
 		refuse(r, l, 400, why);
 	else

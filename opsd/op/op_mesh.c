@@ -10,6 +10,7 @@
 #include "cluster.h"
 #include "flows.h"
 #include "nodes.h"
+#include "ops.h"
 #include "resync.h"
 #include "progress.h"
 #include "warn.h"
@@ -160,8 +161,8 @@ look(struct ops *ops, struct peer *p, struct table *const *tables, size_t n)
 	struct connection c = { .ops = ops, .peer = p };
 	json_t		 *o, *resyncs;
 
-	cluster_view(ops->cluster, p->id, &c.view);
-	c.flows = flows_all(ops->flows, p->id, &c.n);
+	cluster_view(ops->rep.cluster, p->id, &c.view);
+	c.flows = flows_all(ops->rep.flows, p->id, &c.n);
 	c.progress = progress_new(p, c.flows, c.n);
 	progress_add_sent(c.progress, p, tables, n, &c.view);
 	o = connection_json(&c);
@@ -185,7 +186,7 @@ connections_json(struct ops *ops)
 	struct table	**tables;
 	size_t		  n, m;
 
-	all = nodes_all(ops->nodes, &n);
+	all = nodes_all(ops->rep.nodes, &n);
 	tables = catalog_tables(ops->data.catalog, NULL, &m);
 	qsort(all, n, sizeof(struct peer *), name_order);
 	for (size_t i = 0; i < n; i++) {
@@ -207,8 +208,8 @@ op_mesh_status(struct request *r)
 
 	reply_json(r, 200, json_pack("{s:s, s:b, s:o, s:o, s:o}", "node_name", name,
 	    "is_enabled", (int)r->ops->data.live.clustering, "servers",
-	    cluster_servers(r->ops->cluster), "connections", connections_json(r->ops),
-	    "warnings", warnings(r->ops)));
+	    cluster_servers(r->ops->rep.cluster), "connections", connections_json(r->ops),
+	    "warnings", warnings(&r->ops->rep)));
 	free(name);
 }
 
@@ -243,7 +244,7 @@ op_mesh_network(struct request *r)
 
 	if (op_faults(r, &f) || op_is_off(r) || !op_wait_begin(r))
 		return;
-	nodes = cluster_network(r->ops->cluster, timeout);
+	nodes = cluster_network(r->ops->rep.cluster, timeout);
 	op_wait_end();
 	if (!json_is_array(nodes)) {
 		json_decref(nodes);

@@ -96,7 +96,7 @@ is_write(const struct log_entry *e)
 
 /* The newest transaction of the table to go, along its chain; 0: none. */
 static uint64_t
-newest_to_go(struct ops *ops, const struct table *t, const struct limits *l)
+newest_to_go(struct replication *rep, const struct table *t, const struct limits *l)
 {
 	struct buf		k = { 0 }, v = { 0 };
 	struct log_entry	e;
@@ -106,7 +106,7 @@ newest_to_go(struct ops *ops, const struct table *t, const struct limits *l)
 	while (seq != 0 && found == 0) {
 		buf_clear(&k);
 		buf_be64(&k, seq);
-		if (store_get(ops->data.store, NULL, CF_LOG, k.data, k.len, &v) != 1)
+		if (store_get(rep->data->store, NULL, CF_LOG, k.data, k.len, &v) != 1)
 			break;		/* gone before: so is all that precedes it */
 		r = rd_init(v.data, v.len);
 		if (log_entry_read(&r, &e) == -1 || e.prev >= seq)
@@ -122,20 +122,20 @@ newest_to_go(struct ops *ops, const struct table *t, const struct limits *l)
 
 /* A subscriber that has not said that it has everything up to there: its name, or NULL. */
 static char *
-who_lacks(struct ops *ops, const struct table *t, uint64_t upto)
+who_lacks(struct replication *rep, const struct table *t, uint64_t upto)
 {
 	struct peer	**all;
 	size_t		  n;
 	char		 *name = NULL;
 
-	all = nodes_all(ops->nodes, &n);
+	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct entry	*e = peer_effective(all[i], t->database,
 		    strlen(t->database), t->name, strlen(t->name));
 		struct peer_view	 v;
 
 		if (name == NULL && e != NULL && e->publish) {
-			cluster_view(ops->cluster, all[i]->id, &v);
+			cluster_view(rep->cluster, all[i]->id, &v);
 			if (peer_view_has(&v, t->id, NULL) < upto)
 				name = xstrdup(all[i]->name);
 			peer_view_clear(&v);
@@ -151,17 +151,17 @@ who_lacks(struct ops *ops, const struct table *t, uint64_t upto)
  * gets the time to say it.
  */
 static char *
-who_still_lacks(struct ops *ops, const struct table *t, uint64_t upto)
+who_still_lacks(struct replication *rep, const struct table *t, uint64_t upto)
 {
-	struct conf		*conf = data_conf(&ops->data);
+	struct conf		*conf = data_conf(rep->data);
 	uint64_t		 end = mono_us() + REPORT_US +
 	    (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
 	const struct timespec	 pause = { 0, 50000000 };
 	char			*name;
 
 	conf_free(conf);
-	while ((name = who_lacks(ops, t, upto)) != NULL && mono_us() < end &&
-	    cluster_reachable(ops->cluster, name)) {
+	while ((name = who_lacks(rep, t, upto)) != NULL && mono_us() < end &&
+	    cluster_reachable(rep->cluster, name)) {
 		free(name);
 		nanosleep(&pause, NULL);
 	}
@@ -208,7 +208,7 @@ purge_run(struct group *g, struct job *j)
 
 /* Oldest first: a crash in between leaves no hole.  How many, or -1 with p's error. */
 static int64_t
-purge_log(struct ops *ops, struct purge *p)
+purge_log(struct replication *rep, struct purge *p)
 {
 	struct buf		 from = { 0 }, to = { 0 };
 	struct store_iter	*it;
@@ -217,7 +217,7 @@ purge_log(struct ops *ops, struct purge *p)
 
 	buf_be64(&from, 0);
 	buf_be64(&to, p->upto + 1);
-	it = store_iter_new(ops->data.store, NULL, CF_LOG, from.data, from.len, to.data, to.len);
+	it = store_iter_new(rep->data->store, NULL, CF_LOG, from.data, from.len, to.data, to.len);
 	store_iter_first(it);
 	while (more && status == 200) {
 		p->n = 0;
@@ -232,7 +232,7 @@ purge_log(struct ops *ops, struct purge *p)
 		}
 		more = store_iter_valid(it);
 		if (p->n > 0)
-			status = commit_wait(ops->data.commit, &p->job);
+			status = commit_wait(rep->data->commit, &p->job);
 		if (status == 200)
 			n += (int64_t)p->n;
 	}
@@ -244,16 +244,16 @@ purge_log(struct ops *ops, struct purge *p)
 
 /* Messages that left the stream with them, -1 while the leaf server is away. */
 static int64_t
-purge_messages(struct ops *ops, const struct table *t)
+purge_messages(struct replication *rep, const struct table *t)
 {
 	uint64_t	upto = t->stat->purged;
 
-	return (upto == 0 ? 0 : cluster_purge(ops->cluster, t->database, t->name, upto));
+	return (upto == 0 ? 0 : cluster_purge(rep->cluster, t->database, t->name, upto));
 }
 
 /* How many transactions went, or -1 with the status and *err. */
 static int64_t
-purge_upto(struct ops *ops, const struct table *t, const char *user, uint64_t upto, int *status,
+purge_upto(struct replication *rep, const struct table *t, const char *user, uint64_t upto, int *status,
     char **err)
 {
 	struct purge	*p = xcalloc(1, sizeof(*p));
@@ -264,7 +264,7 @@ purge_upto(struct ops *ops, const struct table *t, const char *user, uint64_t up
 	p->user = user;
 	p->upto = upto;
 	if (upto != 0)
-		n = purge_log(ops, p);
+		n = purge_log(rep, p);
 	if (n == -1) {
 		*status = p->job.status;
 		*err = xstrdup(p->job.error != NULL ? p->job.error : "not written");
@@ -276,14 +276,14 @@ purge_upto(struct ops *ops, const struct table *t, const char *user, uint64_t up
 
 /* As purge_upto.  Whoever lacks some of it holds it back, unless forced. */
 static int64_t
-purge(struct ops *ops, const struct table *t, const char *user, const struct limits *l,
+purge(struct replication *rep, const struct table *t, const char *user, const struct limits *l,
     int *status, char **err)
 {
-	uint64_t	 upto = newest_to_go(ops, t, l);
-	char		*lacks = upto == 0 || l->force ? NULL : who_still_lacks(ops, t, upto);
+	uint64_t	 upto = newest_to_go(rep, t, l);
+	char		*lacks = upto == 0 || l->force ? NULL : who_still_lacks(rep, t, upto);
 
 	if (lacks == NULL)
-		return (purge_upto(ops, t, user, upto, status, err));
+		return (purge_upto(rep, t, user, upto, status, err));
 	*status = 409;
 	*err = xasprintf("Node '%s' has not received all of '%s.%s' up to sequence %llu: with "
 	    "\"force\": true it is purged anyway and the node gets a copy of the table", lacks,
@@ -293,7 +293,7 @@ purge(struct ops *ops, const struct table *t, const char *user, const struct lim
 }
 
 int64_t
-op_purge_before(struct ops *ops, const struct table *t, const char *user, uint64_t ms, int force,
+op_purge_before(struct replication *rep, const struct table *t, const char *user, uint64_t ms, int force,
     char **err)
 {
 	struct limits	l = { .below = UINT64_MAX, .before_ms = ms, .force = force };
@@ -301,9 +301,9 @@ op_purge_before(struct ops *ops, const struct table *t, const char *user, uint64
 	int		status;
 
 	pthread_mutex_lock(&purging);
-	n = purge(ops, t, user, &l, &status, err);
+	n = purge(rep, t, user, &l, &status, err);
 	if (n > 0)
-		purge_messages(ops, t);
+		purge_messages(rep, t);
 	pthread_mutex_unlock(&purging);
 	return (n);
 }
@@ -313,14 +313,14 @@ purge_table(struct request *r, const struct table *t, const struct limits *l)
 {
 	char	*err = NULL;
 	int	 status;
-	int64_t	 messages, n = purge(r->ops, t, r->user->name, l, &status, &err);
+	int64_t	 messages, n = purge(&r->ops->rep, t, r->user->name, l, &status, &err);
 
 	if (n == -1) {
 		reply_error(r, status, "%s", err);
 		free(err);
 		return;
 	}
-	messages = purge_messages(r->ops, t);
+	messages = purge_messages(&r->ops->rep, t);
 	reply_json(r, 200, json_pack("{s:o, s:I, s:o}", "message",
 	    json_sprintf("Successfully purged %lld messages from stream '%s.%s'", (long long)n,
 	    t->database, t->name), "purged", (json_int_t)n, "stream_messages", messages != -1 ?

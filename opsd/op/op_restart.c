@@ -1,11 +1,10 @@
 #include "config.h"
 
-#include "op.h"
+#include "op_job.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "job.h"
 #include "mem.h"
 #include "op_cluster.h"
 #include "ops.h"
@@ -29,7 +28,7 @@ op_renew_node_id(struct request *r)
 {
 	struct ops *ops = r->ops;
 	char hex[2 * NODE_ID_LEN + 1], *err;
-	int status = renew_node_id(ops, hex, &err);
+	int status = renew_node_id(&ops->rep, hex, &err);
 
 	if (status == 200) {
 		reply_last(r);
@@ -52,38 +51,38 @@ end_with(struct task *t, char *err)
 static void
 http_run(struct task *t, void *arg)
 {
-	end_with(t, restart_http(task_ops(t)));
+	end_with(t, restart_http(arg));
 }
 
 static void
 clustering_run(struct task *t, void *arg)
 {
-	end_with(t, restart_daemons(task_ops(t), RESTART_HUBD | RESTART_LEAFD));
+	end_with(t, restart_daemons(arg, RESTART_HUBD | RESTART_LEAFD));
 }
 
 static void
 clustering_config_run(struct task *t, void *arg)
 {
-	restart_clustering_config(task_ops(t));
+	restart_clustering_config(arg);
 }
 
 static void
 hubd_run(struct task *t, void *arg)
 {
-	end_with(t, restart_daemons(task_ops(t), RESTART_HUBD));
+	end_with(t, restart_daemons(arg, RESTART_HUBD));
 }
 
 static void
 leafd_run(struct task *t, void *arg)
 {
-	end_with(t, restart_daemons(task_ops(t), RESTART_LEAFD));
+	end_with(t, restart_daemons(arg, RESTART_LEAFD));
 }
 
 /* The job has ended when its daemon does. */
 static void
 opsd_run(struct task *t, void *arg)
 {
-	restart_opsd(task_ops(t));
+	restart_opsd(arg);
 }
 
 static const struct {
@@ -100,7 +99,7 @@ op_restart_service(struct request *r)
 {
 	struct faults f = { 0 };
 	const char *name = field_string(&f, r->body, "service", 1);
-	struct job_spec spec = { .type = "restart_service" };
+	struct job_spec spec = { .type = "restart_service", .arg = r->ops };
 	char *message;
 
 	if (op_faults(r, &f))
@@ -114,7 +113,7 @@ op_restart_service(struct request *r)
 	}
 	message = xasprintf("Restarting %s", name);
 	spec.message = message;
-	job_start(r, &spec);
+	op_job_start(r, &spec);
 	free(message);
 }
 

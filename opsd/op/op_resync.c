@@ -4,8 +4,10 @@
 
 #include "cluster.h"
 #include "mem.h"
+#include "op_job.h"
 #include "op_cluster.h"
 #include "op_table.h"
+#include "ops.h"
 #include "resync.h"
 #include "user.h"
 
@@ -13,14 +15,14 @@
 static struct peer *
 find_peer(struct request *r, const char *node, const char *db, const char *table)
 {
-	struct peer	*p = nodes_get(r->ops->nodes, node);
+	struct peer	*p = nodes_get(r->ops->rep.nodes, node);
 
 	if (p == NULL || !peer_active(p))
 		reply_error(r, 404, "Node '%s' is not in the manifest", node);
 	else if (peer_effective(p, db, strlen(db), table, strlen(table)) == NULL)
 		reply_error(r, 404, "There is no subscription of '%s.%s' with node '%s'", db, table,
 		    node);
-	else if (!cluster_reachable(r->ops->cluster, node))
+	else if (!cluster_reachable(r->ops->rep.cluster, node))
 		reply_error(r, 504, "Node '%s' is not in the network, see cluster_network for who is",
 		    node);
 	else
@@ -45,10 +47,10 @@ op_resync(struct request *r)
 	if (op_faults(r, &f) || op_is_system(r, db) || op_is_off(r) ||
 	    (p = find_peer(r, node, db, table)) == NULL)
 		return;
-	spec.arg = resync_new(r->ops, p, db, table, r->user->name);
+	spec.arg = resync_new(&r->ops->rep, p, db, table, r->user->name);
 	if (spec.arg == NULL)
 		reply_error(r, 409, "'%s.%s' is being compared with node '%s' already", db, table, node);
 	else
-		job_start(r, &spec);
+		op_job_start(r, &spec);
 	peer_free(p);
 }

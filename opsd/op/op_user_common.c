@@ -121,5 +121,5 @@ users_changed(struct ops *ops, int cluster_user)
 {
 	auth_changed(ops->auth);
 	if (cluster_user)
-		cluster_settings(ops->cluster);
+		cluster_settings(ops->rep.cluster);
 }

@@ -167,7 +167,7 @@ run_group(struct commit *c, struct job *list, size_t n)
 	for (j = list; j != NULL; j = j->next)
 		run_job(c, g, j, now);
 	rc = group_write(g);
-	c->data->hooks.measured(c->data->hooks.arg, n, group_bytes(g), mono_us() - now);
+	c->data->measured(c->data->measured_arg, n, group_bytes(g), mono_us() - now);
 	c->clock_ms = c->clock.time >> 16;
 	group_close(g);
 	while ((j = list) != NULL) {

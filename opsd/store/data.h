@@ -24,8 +24,6 @@ struct live {
  */
 struct data_hooks {
 	void	(*logged)(void *arg);		/* there is more in the log */
-	/* A group of so many jobs and bytes was written in so many microseconds. */
-	void	(*measured)(void *arg, size_t jobs, size_t bytes, uint64_t us);
 	int	(*logs)(void *arg);		/* is the log wanted, also while clustering is off? */
 	/* Does a peer have the table from here, or we from it? */
 	int	(*shares)(void *arg, const struct table *t);
@@ -42,6 +40,9 @@ struct data {
 	struct workers		*workers;
 	struct live		 live;
 	struct data_hooks	 hooks;
+	/* A group of so many jobs and bytes was written in so many microseconds. */
+	void			(*measured)(void *arg, size_t jobs, size_t bytes, uint64_t us);
+	void			*measured_arg;
 	uint8_t			 node_id[NODE_ID_LEN];
 	char			 node_hex[2 * NODE_ID_LEN + 1];
 	uint8_t			 key[32];	/* seals the cluster password */

@@ -19,7 +19,7 @@
 static void
 warned(struct ops *ops, struct buf *out)
 {
-	json_t *list = warnings(ops), *kinds = json_object(), *w, *n;
+	json_t *list = warnings(&ops->rep), *kinds = json_object(), *w, *n;
 	const char *kind;
 	size_t i;
 
@@ -92,7 +92,7 @@ tables(struct ops *ops, struct buf *out)
 void
 metrics_care(struct ops *ops, struct buf *out)
 {
-	int64_t backup = backup_last(ops);
+	int64_t backup = backup_last(&ops->data);
 
 	warned(ops, out);
 	certificates(ops, out);

@@ -75,13 +75,13 @@ static void
 servers(struct ops *ops, struct buf *out)
 {
 	static const char *const names[] = { "hub", "leaf" };
-	json_t *all = cluster_servers(ops->cluster);
+	json_t *all = cluster_servers(ops->rep.cluster);
 	const char *status;
 
 	metric_head(out, "daemon_up", "gauge", "1 while the daemon is connected to opsd.");
-	metric_line(out, "daemon_up", cluster_daemon_up(ops->cluster, ROLE_HUBD), "daemon", "hubd",
+	metric_line(out, "daemon_up", cluster_daemon_up(ops->rep.cluster, ROLE_HUBD), "daemon", "hubd",
 	    NULL);
-	metric_line(out, "daemon_up", cluster_daemon_up(ops->cluster, ROLE_LEAFD), "daemon",
+	metric_line(out, "daemon_up", cluster_daemon_up(ops->rep.cluster, ROLE_LEAFD), "daemon",
 	    "leafd", NULL);
 	metric_head(out, "nats_server_up", "gauge", "1 while the nats-server is ready.");
 	for (int i = 0; i < 2; i++) {
@@ -119,7 +119,7 @@ reconnects(struct buf *out, const char *daemon, const json_t *counts)
 static void
 told(struct ops *ops, struct buf *out)
 {
-	json_t *mesh = cluster_mesh(ops->cluster), *leaf = cluster_leaf(ops->cluster);
+	json_t *mesh = cluster_mesh(ops->rep.cluster), *leaf = cluster_leaf(ops->rep.cluster);
 	const json_t *of_hub = json_object_get(mesh, "counts");
 	const json_t *of_leaf = json_object_get(leaf, "counts");
 	const json_t *stream = json_object_get(leaf, "stream");

@@ -75,7 +75,7 @@ look_received(struct survey *s, struct there *p)
 	struct flow **all;
 	size_t n;
 
-	all = flows_all(s->ops->flows, p->peer->id, &n);
+	all = flows_all(s->ops->rep.flows, p->peer->id, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct flow *fl = all[i];
 
@@ -116,7 +116,7 @@ look_peers(struct survey *s)
 	struct peer **all;
 	size_t n;
 
-	all = nodes_all(s->ops->nodes, &n);
+	all = nodes_all(s->ops->rep.nodes, &n);
 	s->peers = xcalloc(n + 1, sizeof(*s->peers));
 	for (size_t i = 0; i < n; i++) {
 		struct there *p = &s->peers[s->npeers];
@@ -126,7 +126,7 @@ look_peers(struct survey *s)
 			continue;
 		}
 		p->peer = all[i];
-		cluster_view(s->ops->cluster, all[i]->id, &p->view);
+		cluster_view(s->ops->rep.cluster, all[i]->id, &p->view);
 		for (int d = 0; d < DIRECTIONS; d++)
 			p->worst[d].ms = -1;
 		s->npeers++;
@@ -335,7 +335,7 @@ metrics_peers(struct ops *ops, struct buf *out)
 	tell_flows(&s, out);
 	tell_peer_lag(&s, out);
 	metric_one(out, "status_positions_total", "counter", "Positions and heads of tables that were "
-	    "told to peers: those that moved.", (double)cluster_told(ops->cluster));
+	    "told to peers: those that moved.", (double)cluster_told(ops->rep.cluster));
 	tell_pairs(&s, out);
 	survey_free(&s);
 }

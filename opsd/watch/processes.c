@@ -8,6 +8,7 @@
 #include "cluster.h"
 #include "host.h"
 #include "mem.h"
+#include "ops.h"
 
 /* Of one that is connected: a pid file may be left over. */
 static int
@@ -16,7 +17,7 @@ daemon_pid(struct ops *ops, const struct conf *conf, enum role role)
 	const char *daemon = role_name(role);
 	char	*file = xasprintf("%s.pid", daemon), *path = conf_run_path(conf, file);
 	char	*line = host_line(path);
-	int	 pid = line != NULL && cluster_daemon_up(ops->cluster, role) ? atoi(line) : 0;
+	int	 pid = line != NULL && cluster_daemon_up(ops->rep.cluster, role) ? atoi(line) : 0;
 
 	free(line);
 	free(path);
@@ -34,7 +35,7 @@ void
 processes(struct ops *ops, struct process p[PROCESSES])
 {
 	struct conf	*conf = data_conf(&ops->data);
-	json_t		*servers = cluster_servers(ops->cluster);
+	json_t		*servers = cluster_servers(ops->rep.cluster);
 
 	p[0] = (struct process){ "opsd", (int)getpid() };
 	p[1] = (struct process){ "hubd", daemon_pid(ops, conf, ROLE_HUBD) };

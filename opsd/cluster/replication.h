@@ -1,0 +1,26 @@
+#ifndef HL_REPLICATION_H
+#define HL_REPLICATION_H
+
+#include "data.h"
+#include "group.h"
+
+/* What this room works on: our data, and who gets and gives what of it. */
+struct replication {
+	struct data	*data;
+	struct nodes	*nodes;		/* who subscribes to what */
+	struct flows	*flows;		/* positions in the peers' logs */
+	struct cluster	*cluster;	/* the conversation with hubd and leafd */
+	struct workers	*changes;	/* one thread: calls that change subscriptions */
+};
+
+/*
+ * Loads what the store has of it and hooks into the data (store/data.h); -1 with *err.
+ * cluster_start goes on from there.
+ */
+int replication_load(struct replication *rep, struct data *data, char **err);
+void replication_clear(struct replication *rep);
+
+/* Whose commit a group is. */
+struct replication *replication_of(struct group *g);
+
+#endif
