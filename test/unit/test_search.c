@@ -359,6 +359,33 @@ test_without_an_order(void **state)
 	}
 }
 
+/* An index has the beginning of a long text: what is compared is all of it. */
+static void
+test_long_texts(void **state)
+{
+	static const enum compare	 all[] = { CMP_EQUALS, CMP_NOT_EQUAL, CMP_STARTS_WITH, CMP_GREATER,
+		CMP_GREATER_EQUAL, CMP_LESS, CMP_LESS_EQUAL, CMP_BETWEEN };
+	struct fixture			*f = *state;
+
+	for (size_t i = 0; i < 200; i++) {
+		enum compare		 compare = all[i % (sizeof(all) / sizeof(all[0]))];
+		struct search		*s = open_search(f);
+		json_t			*text = long_text(&f->seed), *matches, *found;
+		struct condition	*c;
+
+		c = leaf_of(f, "a", compare, compare != CMP_BETWEEN ? text : json_pack("[o,o]",
+		    text, long_text(&f->seed)));
+		matches = matching(f, c);
+		search_where(s, c);
+		found = results(s, 0);
+		if (json_array_size(found) != json_array_size(matches))
+			fail_msg("comparison %d: %zu rows, not %zu", (int)compare,
+			    json_array_size(found), json_array_size(matches));
+		json_decref(found);
+		json_decref(matches);
+	}
+}
+
 static int
 show(const struct table *t, const char *name, void *arg)
 {
@@ -420,6 +447,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_every_way_finds_the_same),
 		cmocka_unit_test(test_without_an_order),
+		cmocka_unit_test(test_long_texts),
 		cmocka_unit_test(test_by_keys),
 		cmocka_unit_test(test_reverse),
 	};
