@@ -21,6 +21,7 @@
 #include "log.h"
 #include "mem.h"
 #include "metrics.h"
+#include "op.h"
 #include "restart.h"
 #include "settings.h"
 #include "tlsconf.h"
@@ -120,13 +121,27 @@ open_store(struct ops *o, char **err)
 	if (*err == NULL)
 		replication_load(&o->rep, &o->data, err);
 	if (*err == NULL)
-		health_load(o);
+		health_load(&o->watch);
+}
+
+static const char *
+name_of(unsigned number)
+{
+	return (op_at(number)->name);
 }
 
 static void
 on_measured(void *arg, size_t jobs, size_t bytes, uint64_t us)
 {
-	metrics_group(((struct ops *)arg)->metrics, jobs, bytes, us);
+	metrics_group(((struct ops *)arg)->watch.metrics, jobs, bytes, us);
+}
+
+struct http *
+ops_http(struct ops *o, char **err)
+{
+	struct http_needs needs = { o, &o->data, o->auth, &o->watch, o->bodies, &op_api };
+
+	return (http_start(&needs, err));
 }
 
 struct ops *
@@ -139,7 +154,8 @@ ops_start(struct svc *svc)
 	o->data.measured = on_measured;
 	o->data.measured_arg = o;
 	o->data.started_us = mono_us();
-	o->metrics = metrics_new();
+	o->watch = (struct watch){ .data = &o->data, .rep = &o->rep,
+	    .metrics = metrics_new(op_count(), name_of) };
 	pthread_mutex_init(&o->status_lock, NULL);
 	ops_conf_start(o);
 	make_keys(o, &err);
@@ -159,13 +175,13 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->pages = workers_start(1, &err);
 	if (err == NULL)
-		o->jobs = jobs_start(&o->rep, &err);
+		o->watch.jobs = o->jobs = jobs_start(&o->rep, &err);
 	if (err == NULL)
-		o->auth = auth_start(&o->data, &err);
+		o->watch.auth = o->auth = auth_start(&o->data, &err);
 	if (err == NULL)
 		o->rep.cluster = cluster_start(&o->rep, &err);
 	if (err == NULL)
-		o->http = http_start(o, &err);
+		o->http = ops_http(o, &err);
 	if (err != NULL)
 		fatalx("%s", err);
 	o->certends = certends_watch(&o->data);
@@ -200,6 +216,6 @@ ops_stop(struct ops *o)
 	conf_free(o->set);
 	data_clear(&o->data);
 	pthread_mutex_destroy(&o->status_lock);
-	metrics_free(o->metrics);
+	metrics_free(o->watch.metrics);
 	free(o);
 }

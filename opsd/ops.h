@@ -6,6 +6,7 @@
 
 #include "data.h"
 #include "replication.h"
+#include "watch.h"
 
 /* opsd's one struct: everything hangs here. */
 struct ops {
@@ -17,16 +18,17 @@ struct ops {
 	struct workers		*bodies;	/* read the long ones of requests */
 	struct jobs		*jobs;
 	struct auth		*auth;
-	struct metrics		*metrics;
+	struct watch		 watch;
 	struct workers		*pages;		/* one thread: pages of metrics.h */
 	_Atomic int		 backing_up;	/* one backup at a time */
-	_Atomic int		 unavailable;	/* health.h */
 	pthread_mutex_t		 status_lock;	/* set_status and clear_status, one at a time */
 	struct conf		*set;		/* configuration that the next start finds, under data.conf_lock */
 };
 
 struct ops *ops_start(struct svc *svc);
 void ops_stop(struct ops *o);
+/* The HTTP server with the configuration in force; NULL with *err. */
+struct http *ops_http(struct ops *o, char **err);
 
 /* A copy of the configuration that is set, of which some may need a restart; free with conf_free. */
 struct conf *ops_conf_set(struct ops *o);

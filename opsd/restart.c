@@ -124,11 +124,11 @@ start_http(struct ops *ops, struct conf *before)
 {
 	char *err = NULL, *again = NULL;
 
-	ops->http = http_start(ops, &err);
+	ops->http = ops_http(ops, &err);
 	if (ops->http != NULL)
 		return (NULL);
 	ops_conf_adopt(ops, before, http_keys);
-	ops->http = http_start(ops, &again);
+	ops->http = ops_http(ops, &again);
 	if (ops->http == NULL)
 		fatalx("http: %s", again);
 	return (err);

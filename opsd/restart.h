@@ -10,9 +10,8 @@ void restart_node(struct ops *ops);
 /* This daemon alone, a moment later; any thread. */
 void restart_opsd(struct ops *ops);
 
-enum restart_daemons { RESTART_HUBD = 1, RESTART_LEAFD = 2 };
 /*
- * Those daemons with their servers, and wait until these run again; on a thread that may
+ * Those daemons (cluster.h) with their servers, and wait until these run again; on a thread that may
  * block.  NULL, or what is wrong (caller frees).
  */
 char *restart_daemons(struct ops *ops, unsigned which);

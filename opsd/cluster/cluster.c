@@ -15,7 +15,6 @@
 #include "mem.h"
 #include "nodes.h"
 #include "outlet.h"
-#include "restart.h"
 #include "retain.h"
 #include "tombstone.h"
 #include "user.h"

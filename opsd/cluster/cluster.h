@@ -23,7 +23,8 @@ void cluster_logged(struct cluster *c);		/* there is more in the log */
 void cluster_expect(struct cluster *c, const json_t *entries, int on);
 void cluster_kick(struct cluster *c);		/* flows or entries changed: look again */
 void cluster_settings(struct cluster *c);	/* the configuration changed */
-void cluster_restart(struct cluster *c, unsigned which);	/* daemons: restart.h's bits */
+enum restart_daemons { RESTART_HUBD = 1, RESTART_LEAFD = 2 };
+void cluster_restart(struct cluster *c, unsigned which);	/* these of the daemons */
 int cluster_reachable(struct cluster *c, const char *node);
 /* It, and not another one that has its name now. */
 int cluster_peer_reachable(struct cluster *c, const struct peer *p);

@@ -15,7 +15,6 @@
 #include "http_priv.h"
 #include "log.h"
 #include "mem.h"
-#include "ops.h"
 #include "sockwatch.h"
 #include "tls.h"
 
@@ -73,7 +72,7 @@ http_ssl(struct http *h)
 void
 http_reload(struct http *h)
 {
-	struct conf *conf = data_conf(&h->ops->data);
+	struct conf *conf = data_conf(h->data);
 	struct ssl_ctx_st *new = NULL, *old;
 	char *err = NULL;
 
@@ -195,9 +194,9 @@ read_limits(const struct conf *conf)
 }
 
 struct http *
-http_start(struct ops *ops, char **err)
+http_start(const struct http_needs *needs, char **err)
 {
-	struct conf *conf = data_conf(&ops->data);
+	struct conf *conf = data_conf(needs->data);
 	long cores = conf_is_set(conf, API_THREADS) ? (long)conf_int(conf, API_THREADS) :
 	    sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned n = cores > 0 ? (unsigned)cores : 1;
@@ -206,8 +205,12 @@ http_start(struct ops *ops, char **err)
 
 	h->refs = 1;
 	pthread_mutex_init(&h->tls_lock, NULL);
-	h->ops = ops;
-	h->data = &ops->data;
+	h->ops = needs->ops;
+	h->data = needs->data;
+	h->auth = needs->auth;
+	h->watch = needs->watch;
+	h->bodies = needs->bodies;
+	h->api = needs->api;
 	h->n = n;
 	h->limits = read_limits(conf);
 	h->cors = cors_new(conf);

@@ -1,11 +1,17 @@
 #ifndef HL_HTTP_H
 #define HL_HTTP_H
 
-#include "op.h"
+struct auth;
+struct data;
+struct http_api;
+struct ops;
+struct request;
+struct watch;
+struct workers;
 
 /*
  * Requests in, answers out.  Knows no operations: it parses, asks auth.h who it
- * is and op.h what to run.  Each thread has its own event loop and listening
+ * is and operation.h what to run.  Each thread has its own event loop and listening
  * sockets; a request stays with its thread.
  */
 struct http;
@@ -15,7 +21,16 @@ struct http;
  * Looks names up.
  */
 int http_can_listen(const char *hosts, char **err);
-struct http *http_start(struct ops *ops, char **err);	/* NULL with *err */
+/* What it needs; `ops` is what requests carry. */
+struct http_needs {
+	struct ops		*ops;
+	struct data		*data;
+	struct auth		*auth;
+	struct watch		*watch;
+	struct workers		*bodies;	/* read the long ones of requests */
+	const struct http_api	*api;
+};
+struct http *http_start(const struct http_needs *needs, char **err);	/* NULL with *err */
 /* Connections, and requests in progress with this one, of the server that has r. */
 void http_count(const struct request *r, int *connections, int *requests);
 /* The certificate from its files anew, for connections from now on; a fault keeps the old one. */

@@ -7,8 +7,10 @@
 
 #include "conn.h"
 #include "cors.h"
-#include "op.h"
+#include "operation.h"
 #include "post.h"
+#include "request.h"
+#include "watch.h"
 
 /* What the files of the HTTP server share: http.c, conn.c, request.c. */
 struct limits {
@@ -44,8 +46,12 @@ struct http {
 	_Atomic int		 conns;
 	_Atomic uint64_t	 bytes;		/* of bodies of requests in progress */
 	_Atomic int		 stopping;
-	struct ops		*ops;
+	struct ops		*ops;		/* for requests */
 	struct data		*data;
+	struct auth		*auth;
+	struct watch		*watch;
+	struct workers		*bodies;	/* read the long ones of requests */
+	const struct http_api	*api;
 	struct ssl_ctx_st	*tls;		/* under tls_lock */
 	pthread_mutex_t		 tls_lock;
 	char			*socket_path;

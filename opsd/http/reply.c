@@ -14,7 +14,6 @@
 #include "clock.h"
 #include "http.h"
 #include "metrics.h"
-#include "ops.h"
 #include "user.h"
 #include "worker.h"
 
@@ -98,8 +97,11 @@ answer_headers(struct exchange *x, struct buf *b)
 void
 exchange_answered(struct exchange *x, int status)
 {
+	const struct http *h = x->thread->http;
+
 	if (status != 0 && !x->told)
-		metrics_request(x->r.ops->metrics, x->r.op, status, mono_us() - x->r.began_us);
+		metrics_request(h->watch->metrics, x->r.op != NULL ?
+		    h->api->number(x->r.op) + 1 : 0, status, mono_us() - x->r.began_us);
 	x->told = 1;
 }
 
@@ -156,8 +158,8 @@ body_over(struct exchange *x)
 {
 	if (x->text != NULL)
 		evbuffer_free(x->text);
-	if (x->bytes > MUCH && !x->r.ops->data.stopping)
-		workers_run(x->r.ops->bodies, long_body_over, x->r.body);
+	if (x->bytes > MUCH && !x->thread->http->data->stopping)
+		workers_run(x->thread->http->bodies, long_body_over, x->r.body);
 	else
 		json_decref(x->r.body);
 }
@@ -275,8 +277,8 @@ reply_as(struct request *r, int status, const char *type, enum format f, struct 
 	if (!pthread_equal(pthread_self(), x->thread->id))
 		finish_and_post(x);
 	else if (x->out.len > LONG_ANSWER && (f != FORMAT_JSON || wanted(x) != CODING_NONE) &&
-	    !r->ops->data.stopping)
-		workers_run(r->ops->bodies, finish_and_post, x);
+	    !x->thread->http->data->stopping)
+		workers_run(x->thread->http->bodies, finish_and_post, x);
 	else {
 		rewrite(x);
 		encode(x);

@@ -13,9 +13,6 @@
 #include "exchange.h"
 #include "health.h"
 #include "mem.h"
-#include "op_cast.h"
-#include "ops.h"
-#include "right.h"
 #include "user.h"
 #include "value.h"
 #include "worker.h"
@@ -61,7 +58,7 @@ run_op(void *arg)
 static int
 may_run(struct request *r)
 {
-	return (r->user == NULL ? r->op->right == RIGHT_OPEN : op_allowed(r));
+	return (r->user == NULL ? r->op->right == RIGHT_OPEN : r->http->thread->http->api->allowed(r));
 }
 
 static void
@@ -78,9 +75,9 @@ dispatch(struct request *r)
 	if (!may_run(r) && r->user == NULL)
 		reply_login(r->http);
 	else if (!may_run(r))
-		op_refuse(r);
+		r->http->thread->http->api->refuse(r);
 	else if (r->op->thread == ON_WORKER)
-		workers_run(r->ops->data.workers, run_op, r);
+		workers_run(r->http->thread->http->data->workers, run_op, r);
 	else if (here || r->op->thread == ON_ANY)
 		r->op->run(r);
 	else
@@ -94,7 +91,7 @@ reply_login(struct exchange *x)
 	char seconds[16];
 
 	if (x->check_status == 429) {
-		snprintf(seconds, sizeof(seconds), "%u", auth_retry_after(x->r.ops->auth, x->from));
+		snprintf(seconds, sizeof(seconds), "%u", auth_retry_after(x->thread->http->auth, x->from));
 		reply_header(&x->r, "Retry-After", seconds);
 	}
 	if (x->check_error != NULL)
@@ -105,29 +102,6 @@ reply_login(struct exchange *x)
 
 /* ---- what is asked for ---- */
 
-/* The user lacks a right to the table without which the operation cannot be. */
-static int
-is_refused(const struct request *r, json_t *top)
-{
-	struct faults f = { 0 };
-	const char *db, *name;
-	struct table *t;
-	int refused;
-
-	if (r->op->needs == 0 || r->user->super_user)
-		return (0);
-	op_cast_names(top);
-	db = field_database(&f, top);
-	name = field_string(&f, top, "table", 1);
-	buf_free(&f.text);
-	if (db == NULL || name == NULL)
-		return (0);
-	t = catalog_get(r->ops->data.catalog, db, name);
-	refused = t == NULL || !right_table(r->user, t, r->op->needs);
-	table_unref(t);
-	return (refused);
-}
-
 /*
  * The request's body from its text: made into values when somebody may ask for that, and there
  * is room for them.  0, or the status of the answer that it gets, with *err.
@@ -136,19 +110,20 @@ static int
 understand(struct exchange *x, char *text, size_t n, char **err)
 {
 	const struct limits *l = &x->thread->http->limits;
+	const struct http_api *api = x->thread->http->api;
 	enum format f = format_of(head_find(&x->head, "Content-Type"));
 	struct request *r = &x->r;
 	struct inquiry a;
 	int status;
 
-	op_asked(f, text, n, &l->scan, &a);
+	api->asked(f, text, n, &l->scan, &a);
 	r->op = a.op;
 	status = a.status;
 	if (status != 0)
 		*err = xstrdup(a.err);
 	else if (!may_run(r))
 		;
-	else if (x->is_long && is_refused(r, a.top))
+	else if (x->is_long && api->lacks_right(r, a.top))
 		r->body = json_incref(a.top);	/* enough for it to say so */
 	else if (a.bytes > l->max_bytes) {
 		/* Not 503, which says to try again. */
@@ -157,9 +132,9 @@ understand(struct exchange *x, char *text, size_t n, char **err)
 		status = 413;
 	} else if (room_for(x, a.bytes) == -1)
 		status = 503;
-	else if ((r->body = op_body(f, text, n, l->scan.depth, r->op, err)) == NULL)
+	else if ((r->body = api->body(f, text, n, l->scan.depth, r->op, err)) == NULL)
 		status = 400;
-	inquiry_free(&a);
+	api->inquiry_free(&a);
 	return (status);
 }
 
@@ -225,7 +200,7 @@ exchange_body(struct exchange *x)
 	x->text = conn_body_take(x->conn);
 	x->is_long = evbuffer_get_length(x->text) > LONG_BODY || body_coding(x) != CODING_NONE;
 	if (x->is_long)
-		workers_run(x->r.ops->bodies, body_is_there, x);
+		workers_run(x->thread->http->bodies, body_is_there, x);
 	else
 		body_is_there(x);
 }
@@ -318,11 +293,11 @@ is_loopback(const char *address)
 }
 
 static int
-authorize_local(struct ops *ops)
+authorize_local(struct http *h)
 {
 	int yes;
 
-	yes = data_conf_bool(&ops->data, AUTH_LOCAL);
+	yes = data_conf_bool(h->data, AUTH_LOCAL);
 	return (yes);
 }
 
@@ -339,7 +314,7 @@ static void
 no_credentials(struct exchange *x)
 {
 	x->known = 1;
-	if (is_loopback(x->from) && authorize_local(x->r.ops) && is_trusted_page(x))
+	if (is_loopback(x->from) && authorize_local(x->thread->http) && is_trusted_page(x))
 		x->r.user = user_local();
 	else
 		x->nobody = 1;
@@ -391,7 +366,7 @@ identify(struct exchange *x)
 		x->r.user = user_local();
 		want_body(x);
 	} else if (given.authorization != NULL || given.cookie != NULL)
-		auth_check(x->r.ops->auth, &given, on_user, x);
+		auth_check(x->thread->http->auth, &given, on_user, x);
 	else
 		no_credentials(x);
 }
@@ -427,7 +402,7 @@ reply_page(struct exchange *x, int status, const char *type, const char *text)
 static void
 reply_health(struct exchange *x)
 {
-	const char *why = ops_unhealthy(x->r.ops);
+	const char *why = health_fault(x->thread->http->watch);
 
 	reply_page(x, why == NULL ? 200 : 503, "text/plain",
 	    why == NULL ? "hubleaf is running." : why);
@@ -437,7 +412,7 @@ reply_health(struct exchange *x)
 static void
 get_op(struct exchange *x)
 {
-	x->r.op = op_page(x->head.path);
+	x->r.op = x->thread->http->api->page(x->head.path);
 	identify(x);
 }
 

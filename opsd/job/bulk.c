@@ -15,7 +15,6 @@
 #include "key.h"
 #include "keygen.h"
 #include "mem.h"
-#include "op_table.h"
 #include "replication.h"
 #include "record.h"
 #include "user.h"

@@ -3,16 +3,12 @@
 #include "op.h"
 
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mem.h"
 #include "op_cast.h"
-#include "value.h"
 
-#define FAULTS_SHOWN	32
 #define NAME_SHOWN	100		/* of an unknown operation */
 
 static const struct op *const families[] = {
@@ -168,150 +164,6 @@ op_body(enum format f, const char *text, size_t n, int max_depth, const struct o
 	return (NULL);
 }
 
-/* {"<key>": text} */
-static void __attribute__((format(printf, 4, 0)))
-reply_pair(struct request *r, int status, const char *key, const char *fmt, va_list ap)
-{
-	struct buf out = { 0 };
-	char *text;
-
-	if (vasprintf(&text, fmt, ap) == -1)
-		text = xstrdup("out of memory");
-	buf_addf(&out, "{\"%s\":", key);
-	value_text_string(&out, text, strlen(text));
-	buf_add(&out, "}", 1);
-	free(text);
-	reply_text(r, status, &out);
-}
-
-void
-reply_message(struct request *r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	reply_pair(r, 200, "message", fmt, ap);
-	va_end(ap);
-}
-
-void
-reply_error(struct request *r, int status, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	reply_pair(r, status, "error", fmt, ap);
-	va_end(ap);
-}
-
-void
-reply_failed(struct request *r, int status, char *err)
-{
-	reply_error(r, status, "%s", err != NULL ? err : "not written");
-	free(err);
-}
-
-void
-reply_json(struct request *r, int status, json_t *body)
-{
-	struct buf out = { 0 };
-
-	value_text_json(&out, body);
-	json_decref(body);
-	reply_text(r, status, &out);
-}
-
-void
-fault(struct faults *f, const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-
-	if (f->n++ >= FAULTS_SHOWN)
-		return;
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) == -1)
-		text = NULL;
-	va_end(ap);
-	if (text != NULL)
-		buf_addf(&f->text, "%s%s", f->text.len > 0 ? ". " : "", text);
-	free(text);
-}
-
-int
-op_faults(struct request *r, struct faults *f)
-{
-	int n = f->n;
-
-	if (n > 0)
-		reply_error(r, 400, "%.*s", (int)f->text.len, (const char *)f->text.data);
-	buf_free(&f->text);
-	f->n = 0;
-	return (n > 0);
-}
-
-/* A string that the rest of the code may take for a C string. */
-static const char *
-checked_string(struct faults *f, const json_t *v, const char *name)
-{
-	const char *s = json_string_value(v);
-
-	if (s == NULL)
-		fault(f, "'%s' must be a string", name);
-	else if (s[0] == '\0' && json_string_length(v) == 0)
-		fault(f, "'%s' is not allowed to be empty", name);
-	else if (strlen(s) != json_string_length(v))
-		fault(f, "'%s' must not contain a NUL character", name);
-	else
-		return (s);
-	return (NULL);
-}
-
-const char *
-field_database(struct faults *f, const json_t *body)
-{
-	const char *name = json_object_get(body, "database") != NULL ? "database" : "schema";
-	const json_t *v = json_object_get(body, name);
-
-	return (v != NULL ? checked_string(f, v, name) : "data");
-}
-
-const char *
-field_string(struct faults *f, const json_t *body, const char *name, int required)
-{
-	const json_t *v = json_object_get(body, name);
-
-	if (v != NULL)
-		return (checked_string(f, v, name));
-	if (required)
-		fault(f, "'%s' is required", name);
-	return (NULL);
-}
-
-json_t *
-field_array(struct faults *f, const json_t *body, const char *name, int required)
-{
-	json_t *v = json_object_get(body, name);
-
-	if (json_is_array(v))
-		return (v);
-	if (v != NULL)
-		fault(f, "'%s' must be an array", name);
-	else if (required)
-		fault(f, "'%s' is required", name);
-	return (NULL);
-}
-
-int
-field_bool(struct faults *f, const json_t *body, const char *name, int required)
-{
-	const json_t *v = json_object_get(body, name);
-
-	if (json_is_boolean(v))
-		return (json_is_true(v));
-	if (v != NULL)
-		fault(f, "'%s' must be a boolean", name);
-	else if (required)
-		fault(f, "'%s' is required", name);
-	return (-1);
-}
+const struct http_api op_api = {
+	op_asked, inquiry_free, op_body, op_page, op_number, op_allowed, op_lacks_right, op_refuse
+};

@@ -2,7 +2,9 @@
 
 #include "op.h"
 
+#include "op_cast.h"
 #include "opdoc.h"
+#include "ops.h"
 #include "right.h"
 #include "user.h"
 
@@ -67,4 +69,26 @@ op_refuse(struct request *r)
 		reply_json(r, 403, right_no_super(r->op->internal));
 	else
 		reply_json(r, 403, right_no_operation(r->op->internal));
+}
+
+int
+op_lacks_right(const struct request *r, json_t *top)
+{
+	struct faults f = { 0 };
+	const char *db, *name;
+	struct table *t;
+	int refused;
+
+	if (r->op->needs == 0 || r->user->super_user)
+		return (0);
+	op_cast_names(top);
+	db = field_database(&f, top);
+	name = field_string(&f, top, "table", 1);
+	buf_free(&f.text);
+	if (db == NULL || name == NULL)
+		return (0);
+	t = catalog_get(r->ops->data.catalog, db, name);
+	refused = t == NULL || !right_table(r->user, t, r->op->needs);
+	table_unref(t);
+	return (refused);
 }

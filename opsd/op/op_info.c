@@ -70,7 +70,7 @@ about_processes(struct ops *ops)
 	json_t *core = json_array(), *clustering = json_array(), *o;
 	struct process p[PROCESSES];
 
-	processes(ops, p);
+	processes(&ops->watch, p);
 	for (int i = 0; i < PROCESSES; i++) {
 		if (p[i].pid == 0 || (o = host_process(p[i].pid)) == NULL)
 			continue;
@@ -141,7 +141,7 @@ about_requests(struct ops *ops)
 
 	for (int i = 0; i < 5; i++)
 		json_object_set_new(o, classes[i],
-		    json_integer((json_int_t)metrics_answered(ops->metrics, i + 1)));
+		    json_integer((json_int_t)metrics_answered(ops->watch.metrics, i + 1)));
 	return (o);
 }
 
@@ -149,7 +149,7 @@ about_requests(struct ops *ops)
 static json_t *
 about_metrics(struct ops *ops)
 {
-	const char *bad = ops_unhealthy(ops);
+	const char *bad = health_fault(&ops->watch);
 	unsigned running, waiting;
 
 	jobs_count(ops->jobs, &running, &waiting);

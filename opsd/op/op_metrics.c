@@ -2,6 +2,7 @@
 
 #include "op.h"
 
+#include "http.h"
 #include "metrics.h"
 #include "ops.h"
 #include "right.h"
@@ -17,8 +18,10 @@ answer(void *arg)
 {
 	struct request *r = arg;
 	struct buf out = { 0 };
+	int connections, requests;
 
-	metrics_page(r, &out);
+	http_count(r, &connections, &requests);
+	metrics_page(&r->ops->watch, connections, requests, &out);
 	reply_body(r, 200, CONTENT_TYPE, &out);
 }
 

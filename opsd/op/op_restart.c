@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster.h"
 #include "mem.h"
 #include "op_cluster.h"
 #include "ops.h"

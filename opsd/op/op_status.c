@@ -41,10 +41,10 @@ fault_status(struct faults *f, const char *id, const char *status)
 static void
 obey(struct request *r)
 {
-	int was = r->ops->unavailable;
+	int was = r->ops->watch.unavailable;
 
-	health_load(r->ops);
-	if (r->ops->unavailable != was)
+	health_load(&r->ops->watch);
+	if (r->ops->watch.unavailable != was)
 		log_info("health: '%s' %s the node %s service", r->user->name,
 		    was ? "put" : "took", was ? "back in" : "out of");
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "commit.h"
-#include "ops.h"
+#include "watch.h"
 #include "sysrow.h"
 
 /* A commit takes milliseconds: a disk that needs as long does not answer any more. */
@@ -16,41 +16,41 @@
  * cannot open it does not listen.
  */
 const char *
-ops_refuses_writes(struct ops *ops)
+health_write_fault(struct watch *w)
 {
-	uint64_t busy = commit_busy_ms(ops->data.commit);
+	uint64_t busy = commit_busy_ms(w->data->commit);
 
-	if (store_read_only(ops->data.store))
+	if (store_read_only(w->data->store))
 		return ("writes are refused: the disk is full, and the store could only be opened for "
 		    "reading");
-	if (store_free_bytes(ops->data.store) < ops->data.live.reserve)
+	if (store_free_bytes(w->data->store) < w->data->live.reserve)
 		return ("writes are refused: free disk is below storage.reserve");
-	if (commit_ahead_ms(ops->data.commit) > ops->data.live.max_skew_ms)
+	if (commit_ahead_ms(w->data->commit) > w->data->live.max_skew_ms)
 		return ("writes are refused: this node's clock was set back by more than "
 		    "clustering.maxClockSkew, or was ahead by that before");
-	if (busy > STUCK_MS || busy > ops->data.live.queue_ms)
+	if (busy > STUCK_MS || busy > w->data->live.queue_ms)
 		return ("writes wait: the disk does not answer");
-	if (commit_waited_ms(ops->data.commit) > ops->data.live.queue_ms)
+	if (commit_waited_ms(w->data->commit) > w->data->live.queue_ms)
 		return ("writes are refused: they wait longer than storage.maxTransactionQueueTime");
 	return (NULL);
 }
 
 const char *
-ops_unhealthy(struct ops *ops)
+health_fault(struct watch *w)
 {
-	const char *why = ops_refuses_writes(ops);
+	const char *why = health_write_fault(w);
 
-	if (why == NULL && ops->unavailable)
+	if (why == NULL && w->unavailable)
 		why = "out of service: set_status made its availability Unavailable";
 	return (why);
 }
 
 void
-health_load(struct ops *ops)
+health_load(struct watch *w)
 {
-	json_t *row = sysrow_get(&ops->data, SYS_STATUS, "availability");
+	json_t *row = sysrow_get(w->data, SYS_STATUS, "availability");
 	const char *status = json_string_value(json_object_get(row, "status"));
 
-	ops->unavailable = status != NULL && strcmp(status, "Unavailable") == 0;
+	w->unavailable = status != NULL && strcmp(status, "Unavailable") == 0;
 	json_decref(row);
 }

@@ -1,16 +1,16 @@
 #ifndef HL_HEALTH_H
 #define HL_HEALTH_H
 
-struct ops;
+struct watch;
 
 /* NULL when the node takes writes, else why it would refuse them; quick, any thread. */
-const char *ops_refuses_writes(struct ops *ops);
+const char *health_write_fault(struct watch *w);
 /*
  * NULL, or what GET /health says with its 503: that writes would be refused, or that
  * set_status took the node out of service, which is for load balancers alone.
  */
-const char *ops_unhealthy(struct ops *ops);
+const char *health_fault(struct watch *w);
 /* Looks what set_status says; at the start and after each change. */
-void health_load(struct ops *ops);
+void health_load(struct watch *w);
 
 #endif

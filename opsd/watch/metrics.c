@@ -8,8 +8,7 @@
 
 #include "mem.h"
 #include "metrics_priv.h"
-#include "op.h"
-#include "ops.h"
+#include "watch.h"
 
 #define BUCKETS	14	/* of a histogram, the unbounded one too */
 #define CLASSES	5	/* of HTTP statuses */
@@ -40,6 +39,7 @@ struct histogram {
 struct metrics {
 	struct histogram	 group_us, group_jobs, group_bytes;
 	unsigned		 n;
+	const char		*(*name)(unsigned i);
 	struct per_op {
 		_Atomic uint64_t	 status[CLASSES];
 		struct histogram	 us;
@@ -47,12 +47,13 @@ struct metrics {
 };
 
 struct metrics *
-metrics_new(void)
+metrics_new(unsigned operations, const char *(*name)(unsigned i))
 {
-	unsigned n = op_count() + 1;
+	unsigned n = operations + 1;
 	struct metrics *m = xcalloc(1, sizeof(*m) + n * sizeof(m->ops[0]));
 
 	m->n = n;
+	m->name = name;
 	return (m);
 }
 
@@ -82,9 +83,9 @@ count(struct histogram *h, const struct scale *s, uint64_t n)
 }
 
 void
-metrics_request(struct metrics *m, const struct op *op, int status, uint64_t us)
+metrics_request(struct metrics *m, unsigned number, int status, uint64_t us)
 {
-	struct per_op *p = &m->ops[op != NULL ? op_number(op) + 1 : 0];
+	struct per_op *p = &m->ops[number];
 	int class = status / 100 - 1;
 
 	add(&p->status[class < 0 ? 0 : class >= CLASSES ? CLASSES - 1 : class], 1);
@@ -135,9 +136,9 @@ histogram_lines(struct buf *out, const char *name, const char *op, const struct 
 }
 
 static const char *
-op_name(unsigned i)
+op_name(const struct metrics *m, unsigned i)
 {
-	return (i > 0 ? op_at(i - 1)->name : "none");
+	return (i > 0 ? m->name(i - 1) : "none");
 }
 
 static int
@@ -162,13 +163,13 @@ requests(const struct metrics *m, struct buf *out)
 			if (m->ops[i].status[s] > 0) {
 				snprintf(code, sizeof(code), "%dxx", s + 1);
 				metric_line(out, "requests_total", (double)m->ops[i].status[s],
-				    "operation", op_name(i), "code", code, NULL);
+				    "operation", op_name(m, i), "code", code, NULL);
 			}
 	metric_head(out, "request_seconds", "histogram",
 	    "From a request's head to the end of its answer.");
 	for (unsigned i = 0; i < m->n; i++)
 		if (was_asked(&m->ops[i]))
-			histogram_lines(out, "request_seconds", op_name(i), &m->ops[i].us,
+			histogram_lines(out, "request_seconds", op_name(m, i), &m->ops[i].us,
 			    &seconds);
 }
 
@@ -188,10 +189,10 @@ metrics_counted(const struct metrics *m, struct buf *out)
 }
 
 void
-metrics_page(const struct request *r, struct buf *out)
+metrics_page(struct watch *w, int connections, int requests, struct buf *out)
 {
-	metrics_host(r, out);
-	metrics_counted(r->ops->metrics, out);
-	metrics_peers(r->ops, out);
-	metrics_care(r->ops, out);
+	metrics_host(w, connections, requests, out);
+	metrics_counted(w->metrics, out);
+	metrics_peers(w, out);
+	metrics_care(w, out);
 }

@@ -8,7 +8,7 @@
 #include "catalog.h"
 #include "key.h"
 #include "metrics_priv.h"
-#include "ops.h"
+#include "watch.h"
 #include "store.h"
 #include "warn.h"
 
@@ -17,9 +17,9 @@
 #define TABLES_MAX	2000
 
 static void
-warned(struct ops *ops, struct buf *out)
+warned(struct watch *watch, struct buf *out)
 {
-	json_t *list = warnings(&ops->rep), *kinds = json_object(), *w, *n;
+	json_t *list = warnings(watch->rep), *kinds = json_object(), *w, *n;
 	const char *kind;
 	size_t i;
 
@@ -36,9 +36,9 @@ warned(struct ops *ops, struct buf *out)
 }
 
 static void
-certificates(struct ops *ops, struct buf *out)
+certificates(struct watch *w, struct buf *out)
 {
-	json_t *list = certends(&ops->data), *end;
+	json_t *list = certends(w->data), *end;
 	size_t i;
 
 	metric_head(out, "certificate_expiry_timestamp_seconds", "gauge",
@@ -52,24 +52,24 @@ certificates(struct ops *ops, struct buf *out)
 }
 
 static uint64_t
-bytes_of(struct ops *ops, enum store_cf cf, uint32_t table)
+bytes_of(struct watch *w, enum store_cf cf, uint32_t table)
 {
 	struct buf from = { 0 }, to = { 0 };
 	uint64_t n;
 
 	buf_be32(&from, table);
 	key_table_end(&to, table);
-	n = store_size(ops->data.store, cf, from.data, from.len, to.data, to.len);
+	n = store_size(w->data->store, cf, from.data, from.len, to.data, to.len);
 	buf_free(&from);
 	buf_free(&to);
 	return (n);
 }
 
 static void
-tables(struct ops *ops, struct buf *out)
+tables(struct watch *w, struct buf *out)
 {
 	size_t n, shown;
-	struct table **all = catalog_tables(ops->data.catalog, NULL, &n);
+	struct table **all = catalog_tables(w->data->catalog, NULL, &n);
 
 	shown = n < TABLES_MAX ? n : TABLES_MAX;
 	metric_head(out, "table_rows", "gauge", "Rows of a table.");
@@ -79,8 +79,8 @@ tables(struct ops *ops, struct buf *out)
 	metric_head(out, "table_bytes", "gauge",
 	    "About how many bytes of disk rows and indexes of a table take.");
 	for (size_t i = 0; i < shown; i++)
-		metric_line(out, "table_bytes", (double)(bytes_of(ops, CF_ROWS, all[i]->id) +
-		    bytes_of(ops, CF_INDEX, all[i]->id)), "database", all[i]->database, "table",
+		metric_line(out, "table_bytes", (double)(bytes_of(w, CF_ROWS, all[i]->id) +
+		    bytes_of(w, CF_INDEX, all[i]->id)), "database", all[i]->database, "table",
 		    all[i]->name, NULL);
 	metric_one(out, "tables_left_out", "gauge",
 	    "Tables without lines of their own, as there are too many.", (double)(n - shown));
@@ -90,15 +90,15 @@ tables(struct ops *ops, struct buf *out)
 }
 
 void
-metrics_care(struct ops *ops, struct buf *out)
+metrics_care(struct watch *w, struct buf *out)
 {
-	int64_t backup = backup_last(&ops->data);
+	int64_t backup = backup_last(w->data);
 
-	warned(ops, out);
-	certificates(ops, out);
+	warned(w, out);
+	certificates(w, out);
 	metric_head(out, "backup_timestamp_seconds", "gauge",
 	    "When get_backup last sent a whole backup; not there when it never did.");
 	if (backup != -1)
 		metric_line(out, "backup_timestamp_seconds", (double)backup, NULL);
-	tables(ops, out);
+	tables(w, out);
 }

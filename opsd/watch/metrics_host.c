@@ -10,10 +10,9 @@
 #include "cluster.h"
 #include "health.h"
 #include "host.h"
-#include "http.h"
 #include "job.h"
 #include "metrics_priv.h"
-#include "ops.h"
+#include "watch.h"
 #include "processes.h"
 
 /* The node itself: its state, its processes, what they count, its store. */
@@ -25,39 +24,37 @@ number(const json_t *o, const char *name)
 }
 
 static void
-node(struct ops *ops, struct buf *out)
+node(struct watch *w, struct buf *out)
 {
-	char *name = data_node_name(&ops->data);
+	char *name = data_node_name(w->data);
 
 	metric_head(out, "build_info", "gauge", "What runs: always 1.");
 	metric_line(out, "build_info", 1, "version", PACKAGE_VERSION, NULL);
 	metric_head(out, "node_info", "gauge", "Who it is: always 1.");
-	metric_line(out, "node_info", 1, "node", name, "node_id", ops->data.node_hex, NULL);
+	metric_line(out, "node_info", 1, "node", name, "node_id", w->data->node_hex, NULL);
 	metric_one(out, "start_time_seconds", "gauge", "When opsd was started, since 1970.",
-	    ((double)wall_ms() - (double)(mono_us() - ops->data.started_us) / 1000) / 1000);
+	    ((double)wall_ms() - (double)(mono_us() - w->data->started_us) / 1000) / 1000);
 	metric_one(out, "healthy", "gauge", "1 while writes are taken: GET /health is 503 while not.",
-	    ops_refuses_writes(ops) == NULL);
+	    health_write_fault(w) == NULL);
 	metric_one(out, "available", "gauge",
 	    "0 while set_status has it out of service: GET /health is 503 then, too.",
-	    !ops->unavailable);
+	    !w->unavailable);
 	metric_one(out, "clustering_enabled", "gauge", "1 while clustering is on.",
-	    ops->data.live.clustering);
+	    w->data->live.clustering);
 	free(name);
 }
 
 static void
-requests(const struct request *r, struct buf *out)
+requests(struct watch *w, int connections, int open, struct buf *out)
 {
 	unsigned running, waiting, local, remote;
-	int connections, open;
 
-	http_count(r, &connections, &open);
-	jobs_count(r->ops->jobs, &running, &waiting);
-	commit_waiting(r->ops->data.commit, &local, &remote);
+	jobs_count(w->jobs, &running, &waiting);
+	commit_waiting(w->data->commit, &local, &remote);
 	metric_one(out, "connections", "gauge", "Connections of clients that are open.", connections);
 	metric_one(out, "requests_in_progress", "gauge", "Requests that are not answered yet.", open);
 	metric_one(out, "failed_logins_total", "counter",
-	    "Logins with a wrong name or password.", (double)auth_failed(r->ops->auth));
+	    "Logins with a wrong name or password.", (double)auth_failed(w->auth));
 	metric_one(out, "jobs_running", "gauge", "Jobs that run.", running);
 	metric_one(out, "jobs_waiting", "gauge", "Jobs that wait for a thread.", waiting);
 	metric_head(out, "commit_waiting_jobs", "gauge",
@@ -66,22 +63,22 @@ requests(const struct request *r, struct buf *out)
 	metric_line(out, "commit_waiting_jobs", remote, "from", "peers", NULL);
 	metric_one(out, "commit_busy_seconds", "gauge",
 	    "For how long the present group is being written already.",
-	    (double)commit_busy_ms(r->ops->data.commit) / 1000);
+	    (double)commit_busy_ms(w->data->commit) / 1000);
 }
 
 /* ---- the other daemons and the servers ---- */
 
 static void
-servers(struct ops *ops, struct buf *out)
+servers(struct watch *w, struct buf *out)
 {
 	static const char *const names[] = { "hub", "leaf" };
-	json_t *all = cluster_servers(ops->rep.cluster);
+	json_t *all = cluster_servers(w->rep->cluster);
 	const char *status;
 
 	metric_head(out, "daemon_up", "gauge", "1 while the daemon is connected to opsd.");
-	metric_line(out, "daemon_up", cluster_daemon_up(ops->rep.cluster, ROLE_HUBD), "daemon", "hubd",
+	metric_line(out, "daemon_up", cluster_daemon_up(w->rep->cluster, ROLE_HUBD), "daemon", "hubd",
 	    NULL);
-	metric_line(out, "daemon_up", cluster_daemon_up(ops->rep.cluster, ROLE_LEAFD), "daemon",
+	metric_line(out, "daemon_up", cluster_daemon_up(w->rep->cluster, ROLE_LEAFD), "daemon",
 	    "leafd", NULL);
 	metric_head(out, "nats_server_up", "gauge", "1 while the nats-server is ready.");
 	for (int i = 0; i < 2; i++) {
@@ -117,9 +114,9 @@ reconnects(struct buf *out, const char *daemon, const json_t *counts)
 
 /* What hubd and leafd tell; nothing of one that is away. */
 static void
-told(struct ops *ops, struct buf *out)
+told(struct watch *w, struct buf *out)
 {
-	json_t *mesh = cluster_mesh(ops->rep.cluster), *leaf = cluster_leaf(ops->rep.cluster);
+	json_t *mesh = cluster_mesh(w->rep->cluster), *leaf = cluster_leaf(w->rep->cluster);
 	const json_t *of_hub = json_object_get(mesh, "counts");
 	const json_t *of_leaf = json_object_get(leaf, "counts");
 	const json_t *stream = json_object_get(leaf, "stream");
@@ -155,12 +152,12 @@ process_lines(struct buf *out, json_t *const *all, const struct process *p, cons
 }
 
 static void
-memory(struct ops *ops, struct buf *out)
+memory(struct watch *w, struct buf *out)
 {
 	json_t *all[PROCESSES];
 	struct process p[PROCESSES];
 
-	processes(ops, p);
+	processes(w, p);
 	for (int i = 0; i < PROCESSES; i++)
 		all[i] = p[i].pid != 0 ? host_process(p[i].pid) : NULL;
 	metric_head(out, "process_resident_memory_bytes", "gauge", "Memory of the node's processes.");
@@ -187,11 +184,11 @@ family(struct buf *out, const struct store_figures *f, const char *name, const c
 	family(out, f, name, help, offsetof(struct store_family, field))
 
 static void
-store(struct ops *ops, struct buf *out)
+store(struct watch *w, struct buf *out)
 {
 	struct store_figures f;
 
-	store_figures(ops->data.store, &f);
+	store_figures(w->data->store, &f);
 	FAMILY(out, &f, "store_memtable_bytes", "Memory of rows not in table files yet.", memtable);
 	FAMILY(out, &f, "store_table_files", "Table files.", files);
 	FAMILY(out, &f, "store_table_files_bytes", "Bytes of table files.", files_bytes);
@@ -216,18 +213,18 @@ store(struct ops *ops, struct buf *out)
 	metric_one(out, "store_cache_size_bytes", "gauge", "storage.cacheSize.",
 	    (double)f.cache_size);
 	metric_one(out, "store_free_disk_bytes", "gauge", "Free disk below storage.path.",
-	    (double)store_free_bytes(ops->data.store));
+	    (double)store_free_bytes(w->data->store));
 	metric_one(out, "store_reserve_bytes", "gauge",
-	    "storage.reserve: with less free disk, writes are refused.", (double)ops->data.live.reserve);
+	    "storage.reserve: with less free disk, writes are refused.", (double)w->data->live.reserve);
 }
 
 void
-metrics_host(const struct request *r, struct buf *out)
+metrics_host(struct watch *w, int connections, int open, struct buf *out)
 {
-	node(r->ops, out);
-	requests(r, out);
-	servers(r->ops, out);
-	told(r->ops, out);
-	memory(r->ops, out);
-	store(r->ops, out);
+	node(w, out);
+	requests(w, connections, open, out);
+	servers(w, out);
+	told(w, out);
+	memory(w, out);
+	store(w, out);
 }

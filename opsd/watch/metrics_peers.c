@@ -9,7 +9,7 @@
 #include "mem.h"
 #include "metrics_priv.h"
 #include "nodes.h"
-#include "ops.h"
+#include "watch.h"
 
 /*
  * Positions in this node's log and in those of its peers.  Only tables that
@@ -41,7 +41,7 @@ struct there {
 };
 
 struct survey {
-	struct ops	*ops;
+	struct watch	*watch;
 	struct there	*peers;
 	size_t		 npeers;
 	struct table	**heads;	/* of them some that are sent */
@@ -75,7 +75,7 @@ look_received(struct survey *s, struct there *p)
 	struct flow **all;
 	size_t n;
 
-	all = flows_all(s->ops->rep.flows, p->peer->id, &n);
+	all = flows_all(s->watch->rep->flows, p->peer->id, &n);
 	for (size_t i = 0; i < n; i++) {
 		const struct flow *fl = all[i];
 
@@ -116,7 +116,7 @@ look_peers(struct survey *s)
 	struct peer **all;
 	size_t n;
 
-	all = nodes_all(s->ops->rep.nodes, &n);
+	all = nodes_all(s->watch->rep->nodes, &n);
 	s->peers = xcalloc(n + 1, sizeof(*s->peers));
 	for (size_t i = 0; i < n; i++) {
 		struct there *p = &s->peers[s->npeers];
@@ -126,7 +126,7 @@ look_peers(struct survey *s)
 			continue;
 		}
 		p->peer = all[i];
-		cluster_view(s->ops->rep.cluster, all[i]->id, &p->view);
+		cluster_view(s->watch->rep->cluster, all[i]->id, &p->view);
 		for (int d = 0; d < DIRECTIONS; d++)
 			p->worst[d].ms = -1;
 		s->npeers++;
@@ -141,7 +141,7 @@ look_tables(struct survey *s)
 	struct table **all;
 	size_t n;
 
-	all = catalog_tables(s->ops->data.catalog, NULL, &n);
+	all = catalog_tables(s->watch->data->catalog, NULL, &n);
 	s->heads = xcalloc(n + 1, sizeof(*s->heads));
 	for (size_t i = 0; i < n; i++) {
 		if (!look_sent(s, all[i]))
@@ -177,9 +177,9 @@ survey_free(struct survey *s)
 /* ---- telling: this node's log ---- */
 
 static void
-tell_log(struct ops *ops, struct buf *out)
+tell_log(struct watch *w, struct buf *out)
 {
-	struct txlog *l = &ops->data.log;
+	struct txlog *l = &w->data->log;
 	uint64_t oldest = txlog_ms(l, 0);
 
 	metric_head(out, "log_position", "gauge", "In this node's transaction log: the last "
@@ -322,20 +322,20 @@ tell_pairs(const struct survey *s, struct buf *out)
 }
 
 void
-metrics_peers(struct ops *ops, struct buf *out)
+metrics_peers(struct watch *w, struct buf *out)
 {
-	struct survey s = { .ops = ops };
+	struct survey s = { .watch = w };
 
 	s.pairs = xcalloc(TABLES_MAX, sizeof(*s.pairs));
 	look_peers(&s);
 	look_tables(&s);
-	tell_log(ops, out);
+	tell_log(w, out);
 	tell_heads(&s, out);
 	tell_presence(&s, out);
 	tell_flows(&s, out);
 	tell_peer_lag(&s, out);
 	metric_one(out, "status_positions_total", "counter", "Positions and heads of tables that were "
-	    "told to peers: those that moved.", (double)cluster_told(ops->rep.cluster));
+	    "told to peers: those that moved.", (double)cluster_told(w->rep->cluster));
 	tell_pairs(&s, out);
 	survey_free(&s);
 }

@@ -4,7 +4,7 @@
 #include "metrics.h"
 
 /* What the files of the page share.  Names are given without "hubleaf_". */
-struct ops;
+struct watch;
 
 void metric_head(struct buf *out, const char *name, const char *type, const char *help);
 /* A line; pairs of a label's name and its value, then NULL. */
@@ -14,8 +14,8 @@ void metric_one(struct buf *out, const char *name, const char *type, const char 
     double value);
 
 void metrics_counted(const struct metrics *m, struct buf *out);	/* metrics.c */
-void metrics_host(const struct request *r, struct buf *out);	/* the node, its processes, its store */
-void metrics_care(struct ops *ops, struct buf *out);		/* warnings, certificates, backups, tables */
-void metrics_peers(struct ops *ops, struct buf *out);		/* who is where in whose log */
+void metrics_host(struct watch *w, int connections, int open, struct buf *out);	/* the node, its processes, its store */
+void metrics_care(struct watch *w, struct buf *out);		/* warnings, certificates, backups, tables */
+void metrics_peers(struct watch *w, struct buf *out);		/* who is where in whose log */
 
 #endif

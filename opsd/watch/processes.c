@@ -8,16 +8,16 @@
 #include "cluster.h"
 #include "host.h"
 #include "mem.h"
-#include "ops.h"
+#include "watch.h"
 
 /* Of one that is connected: a pid file may be left over. */
 static int
-daemon_pid(struct ops *ops, const struct conf *conf, enum role role)
+daemon_pid(struct watch *w, const struct conf *conf, enum role role)
 {
 	const char *daemon = role_name(role);
 	char	*file = xasprintf("%s.pid", daemon), *path = conf_run_path(conf, file);
 	char	*line = host_line(path);
-	int	 pid = line != NULL && cluster_daemon_up(ops->rep.cluster, role) ? atoi(line) : 0;
+	int	 pid = line != NULL && cluster_daemon_up(w->rep->cluster, role) ? atoi(line) : 0;
 
 	free(line);
 	free(path);
@@ -32,14 +32,14 @@ server_pid(const json_t *servers, const char *name)
 }
 
 void
-processes(struct ops *ops, struct process p[PROCESSES])
+processes(struct watch *w, struct process p[PROCESSES])
 {
-	struct conf	*conf = data_conf(&ops->data);
-	json_t		*servers = cluster_servers(ops->rep.cluster);
+	struct conf	*conf = data_conf(w->data);
+	json_t		*servers = cluster_servers(w->rep->cluster);
 
 	p[0] = (struct process){ "opsd", (int)getpid() };
-	p[1] = (struct process){ "hubd", daemon_pid(ops, conf, ROLE_HUBD) };
-	p[2] = (struct process){ "leafd", daemon_pid(ops, conf, ROLE_LEAFD) };
+	p[1] = (struct process){ "hubd", daemon_pid(w, conf, ROLE_HUBD) };
+	p[2] = (struct process){ "leafd", daemon_pid(w, conf, ROLE_LEAFD) };
 	p[3] = (struct process){ "hub server", server_pid(servers, "hub") };
 	p[4] = (struct process){ "leaf server", server_pid(servers, "leaf") };
 	json_decref(servers);

@@ -1,7 +1,7 @@
 #ifndef HL_PROCESSES_H
 #define HL_PROCESSES_H
 
-struct ops;
+struct watch;
 
 /* The node's processes: its three daemons and the two servers. */
 #define PROCESSES	5
@@ -11,6 +11,6 @@ struct process {
 	int		 pid;		/* 0: not known to run */
 };
 
-void processes(struct ops *ops, struct process p[PROCESSES]);
+void processes(struct watch *w, struct process p[PROCESSES]);
 
 #endif

@@ -1,0 +1,28 @@
+#ifndef HL_FIELDS_H
+#define HL_FIELDS_H
+
+#include <jansson.h>
+
+#include "buf.h"
+
+struct request;
+
+/*
+ * Field checks in Joi's words.  Faults are collected; op_faults answers 400 with
+ * all of them joined by ". " and returns 1 when there were any.
+ */
+struct faults {
+	struct buf	text;
+	int		n;
+};
+void fault(struct faults *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int op_faults(struct request *r, struct faults *f);	/* frees f */
+/* "database" or "schema", default "data"; NULL with a fault when not a string. */
+const char *field_database(struct faults *f, const json_t *body);
+/* A required or optional string, number, boolean, array by name. */
+const char *field_string(struct faults *f, const json_t *body, const char *name, int required);
+json_t *field_array(struct faults *f, const json_t *body, const char *name, int required);
+/* 0/1, or -1 when absent (a fault when required or wrong). */
+int field_bool(struct faults *f, const json_t *body, const char *name, int required);
+
+#endif
