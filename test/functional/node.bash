@@ -394,7 +394,7 @@ cases()
 one_case()	# one_case NODE STATUS REQUEST WHAT
 {
 	if [ "$2" = 200 ]; then
-		ok "$1" "$3" "${4:+def ids: [.[].id]; $4}"
+		ok "$1" "$3" "${4:+def ids: [.[].id]; $4}" || return 1
 	else
 		refused "$1" "$2" "$3" "$4"
 	fi
@@ -497,12 +497,14 @@ delete()	# delete NODE TABLE ID[,ID...] as JSON
 	ok "$1" "{\"operation\":\"delete\",\"database\":\"dev\",\"table\":\"$2\",\"ids\":[$3]}"
 }
 
-rows()		# rows NODE DATABASE TABLE: all of them, sorted, one a line, times included
-{
+rows()		# rows NODE DATABASE TABLE: all of them, sorted, one a line, times included; fails when none are told
+(
+	set -o pipefail
 	ask "$1" "{\"operation\":\"search_by_value\",\"database\":\"$2\",\"table\":\"$3\",
 	    \"search_attribute\":\"id\",\"search_value\":\"*\",\"get_attributes\":[\"*\"]}" |
-	    jq -cS '.[] | with_entries(select(.value != null))' | sort
-}
+	    jq -cnS 'input | if type != "array" then error("no rows: \(.)") else .[] end |
+	    with_entries(select(.value != null))' | sort
+)
 
 row()		# row NODE TABLE ID(JSON): one row
 {
@@ -529,20 +531,28 @@ has_row()	# has_row NODE TABLE ID(JSON) [JQ]
 	jq -e "${4:-.}" <<<"$found" >/dev/null
 }
 
-has_no_row()
+has_no_row()	# has_no_row NODE TABLE ID(JSON): it says that there is none
 {
-	[ -z "$(row "$1" "$2" "$3")" ]
+	ask "$1" "{\"operation\":\"search_by_id\",\"database\":\"dev\",\"table\":\"$2\",
+	    \"ids\":[$3],\"get_attributes\":[\"*\"]}" | jq -e '. == []'
 }
 
-rows_equal()	# rows_equal TABLE NODE...
+rows_equal()	# rows_equal TABLE NODE...: each tells its rows, and they are the same
 {
-	local table=$1 first n
+	local table=$1 first sum n
 
-	first=$(rows "$2" dev "$table" | md5sum)
+	first=$(rows_sum "$2" "$table") || return 1
 	for n in "${@:3}"; do
-		[ "$(rows "$n" dev "$table" | md5sum)" = "$first" ] || return 1
+		sum=$(rows_sum "$n" "$table") || return 1
+		[ "$sum" = "$first" ] || return 1
 	done
 }
+
+rows_sum()
+(
+	set -o pipefail
+	rows "$1" dev "$2" | md5sum
+)
 
 same_rows()	# same_rows SECONDS TABLE NODE...: soon, else says how they differ
 {

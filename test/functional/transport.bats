@@ -79,8 +79,8 @@ answers()	# answers STATUS: how many of them are in $output, whose bodies end wi
 
 is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 {
-	[ "$code" = "$1" ]
-	[[ $(jq -r .error <<<"$body") == *"${2:-}"* ]]
+	[ "$code" = "$1" ] || return 1
+	[[ $(jq -r .error <<<"$body") == *"${2:-}"* ]] || return 1
 	[[ $head == *'Content-Type: application/json'* ]]
 }
 
