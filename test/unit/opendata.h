@@ -58,8 +58,10 @@ opendata_conf(const char *name)
 {
 	char		*err = NULL, *path = in_folder(name);
 	char		*flags[] = { xstrdup("opsd"), xasprintf("--ROOTPATH=%s", path),
-	    xasprintf("--STORAGE_PATH=%s/database", path), xstrdup("--LOGGING_LEVEL=fatal"),
-	    xstrdup("--LOGGING_FILE=false"), xstrdup("--STORAGE_RESERVE=0") };
+	    xasprintf("--RUNPATH=%s/run", path), xasprintf("--STORAGE_PATH=%s/database", path), xstrdup("--LOGGING_LEVEL=fatal"),
+	    xstrdup("--LOGGING_FILE=false"), xstrdup("--STORAGE_RESERVE=0"),
+	    xstrdup("--CLUSTERING_LEAFSERVER_STREAMS_MAXAGE=1000"),
+	    xstrdup("--STORAGE_TOMBSTONERETENTION=1000") };
 	struct conf	*conf;
 
 	conf = conf_load(NULL, (int)(sizeof(flags) / sizeof(flags[0])), flags, &err);
@@ -99,7 +101,8 @@ opendata_close(struct opendata *o)
 {
 	struct data	*d = &o->data;
 
-	workers_stop(d->workers);
+	if (d->workers != NULL)
+		workers_stop(d->workers);
 	commit_stop(d->commit);
 	catalog_free(d->catalog);
 	txlog_close(&d->log);

@@ -234,6 +234,9 @@ test_attribute_given_twice(void **state)
 	assert_int_equal(opendata_write(o, "dog", TXN_INSERT,
 	    "[{\"id\":3,\"a\":5},{\"id\":3,\"a\":4}]"), 200);
 	assert_value(o, "3", "a", 5);
+	/* So of one for a row that is there already. */
+	assert_int_equal(opendata_write(o, "dog", TXN_INSERT, "[{\"id\":3,\"a\":6}]"), 200);
+	assert_value(o, "3", "a", 5);
 }
 
 static void
@@ -346,10 +349,14 @@ test_mark_of_dropped_table(void **state)
 	struct opendata	*o = *state;
 	struct table	*t = table(o, "dog");
 	uint32_t	 id = t->id;
+	struct store_iter *it;
 
 	opendata_write(o, "dog", TXN_INSERT, "[{\"id\":1}]");
 	table_unref(t);
 	assert_int_equal(opendata_define(o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	it = store_iter_rows(o->data.store, id);
+	assert_false(store_iter_valid(it));
+	store_iter_free(it);
 	restart(o);
 	assert_int_equal(opendata_define(o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
 	t = table(o, "dog");

@@ -282,6 +282,17 @@ test_update_never_revives(void **state)
 	row_free(&r);
 }
 
+/* As a tombstone may be stored. */
+static void
+test_cleared_after_created(void **state)
+{
+	struct row	r = { .created = { 5, 1 }, .cleared = { 5, 2 } };
+
+	assert_false(row_visible(&r));
+	r.created.node = 2;
+	assert_true(row_visible(&r));
+}
+
 static void
 test_upsert_after_delete(void **state)
 {
@@ -410,6 +421,7 @@ main(void)
 		cmocka_unit_test(test_encoding),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_update_never_revives),
+		cmocka_unit_test(test_cleared_after_created),
 		cmocka_unit_test(test_upsert_after_delete),
 		cmocka_unit_test(test_new_life_shows_nothing_old),
 		cmocka_unit_test(test_both_attributes_win),

@@ -72,6 +72,32 @@ random_value(struct fixture *f)
 	}
 }
 
+/* "a" was dropped once and made again: its index has entries of values that rows have no more. */
+static void
+put_stale(struct fixture *f)
+{
+	struct attribute	*a = table_edit_attr(f->rt.table, "a", 1);
+	struct scalar		 two;
+	struct buf		 value = { 0 }, key = { 0 }, k = { 0 };
+
+	a->dropped = (struct stamp){ UINT64_C(4000) << 16, 9 };
+	scalar_integer(&two, 2);
+	key_from_scalar(&value, &two);
+	for (int i = 0; i < ROWS; i += 7) {
+		json_t	*id = json_integer(i);
+
+		buf_clear(&key);
+		buf_clear(&k);
+		key_from_json(&key, id);
+		key_index(&k, f->rt.table->id, a->id, value.data, value.len, key.data, key.len);
+		store_batch_put(f->rt.batch, CF_INDEX, k.data, k.len, "", 0);
+		json_decref(id);
+	}
+	buf_free(&value);
+	buf_free(&key);
+	buf_free(&k);
+}
+
 static int
 setup(void **state)
 {
@@ -92,6 +118,7 @@ setup(void **state)
 			json_array_append(f->rows, o);
 		json_decref(o);
 	}
+	put_stale(f);
 	assert_int_equal(rowtable_write(&f->rt), 0);
 	*state = f;
 	return (0);

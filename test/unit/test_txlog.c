@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "folder.h"
+#include "txn.h"
 
 /* A log in a store that can be copied and put back, as a node's folder is. */
 struct node {
@@ -53,10 +54,13 @@ static struct log_pos
 add(struct node *n)
 {
 	struct store_batch *b = store_batch_new(n->store);
-	struct log_entry e = { .seq = ++n->log.last, .table = 64, .payload = (const uint8_t *)"x",
-	    .len = 1 };
-	struct buf k = { 0 }, v = { 0 };
+	struct log_entry e = { .seq = ++n->log.last, .table = 64 };
+	struct buf k = { 0 }, v = { 0 }, payload = { 0 };
 
+	txn_begin(&payload, TXN_WRITE, TXN_UPSERT, n->log.node, "", "data", "t", "id");
+	e.payload = payload.data;
+	e.len = (uint32_t)payload.len;
+	e.ms = e.seq * 1000;
 	txlog_mark(&n->log, b, &e);
 	buf_be64(&k, e.seq);
 	log_entry_write(&v, &e);
@@ -67,6 +71,7 @@ add(struct node *n)
 	store_batch_free(b);
 	buf_free(&k);
 	buf_free(&v);
+	buf_free(&payload);
 	return ((struct log_pos){ .seq = e.seq, .mark = e.mark });
 }
 
@@ -220,6 +225,80 @@ test_many_lives(void **state)
 	stop(&n);
 }
 
+/* Entries of a table after a sequence and from a time on, at most `max` bytes; what `upto` says. */
+static uint64_t
+read_table(struct node *n, uint64_t after, uint64_t from_ms, uint32_t max, const uint64_t *wanted,
+    int count)
+{
+	struct buf out = { 0 };
+	struct log_entry e;
+	struct rd r;
+	uint64_t upto;
+
+	assert_int_equal(txlog_read_table(&n->log, 64, after, from_ms, max, 1 << 20, &out, &upto), count);
+	r = rd_init(out.data, out.len);
+	for (int i = 0; i < count; i++) {
+		assert_int_equal(log_entry_read(&r, &e), 0);
+		assert_int_equal(e.seq, wanted[i]);
+	}
+	assert_true(rd_done(&r));
+	buf_free(&out);
+	return (upto);
+}
+
+static void
+test_reading(void **state)
+{
+	struct node n = { 0 };
+	const uint64_t all[] = { 1, 2, 3, 4 };
+
+	start(&n, "reading");
+	for (int i = 0; i < 4; i++)
+		add(&n);
+	assert_int_equal(read_table(&n, 0, 0, 1 << 20, all, 4), 4);
+	assert_int_equal(read_table(&n, 2, 0, 1 << 20, all + 2, 2), 4);
+	assert_int_equal(read_table(&n, 4, 0, 1 << 20, all, 0), 4);
+	/* From a start time on: that very millisecond is among them. */
+	assert_int_equal(read_table(&n, 0, 3000, 1 << 20, all + 2, 2), 4);
+	assert_int_equal(read_table(&n, 0, 3001, 1 << 20, all + 3, 1), 4);
+	/* In pieces: one entry each, and each goes on where the former ended. */
+	for (uint64_t at = 0; at < 4; at++)
+		assert_int_equal(read_table(&n, at, 0, 1, all + at, 1), at + 1);
+	/* What is not durable is not there yet. */
+	n.log.durable = 2;
+	assert_int_equal(read_table(&n, 0, 0, 1 << 20, all, 2), 2);
+	stop(&n);
+}
+
+static int
+odd(const struct log_entry *e, void *arg)
+{
+	return (e->seq % 2 == 1);
+}
+
+/* Entries that nobody gets are passed over, and count as seen. */
+static void
+test_passing_over(void **state)
+{
+	struct node n = { 0 };
+	struct log_read q = { .max = 1 << 20, .scan = 1 << 20, .wants = odd };
+	struct buf out = { 0 };
+
+	start(&n, "passing");
+	for (int i = 0; i < 4; i++)
+		add(&n);
+	q.after = 1;
+	assert_int_equal(txlog_read(&n.log, &q, &out), 1);
+	assert_int_equal(q.last, 3);
+	assert_int_equal(q.upto, 4);
+	assert_false(q.cut);
+	q.after = 3;
+	assert_int_equal(txlog_read(&n.log, &q, &out), 0);
+	assert_int_equal(q.upto, 4);
+	buf_free(&out);
+	stop(&n);
+}
+
 int
 main(void)
 {
@@ -229,6 +308,8 @@ main(void)
 		cmocka_unit_test(test_put_back_in_one_life),
 		cmocka_unit_test(test_incarnations),
 		cmocka_unit_test(test_many_lives),
+		cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_passing_over),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, remove_folder));

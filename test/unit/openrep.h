@@ -1,0 +1,261 @@
+#ifndef HL_OPENREP_H
+#define HL_OPENREP_H
+
+/*
+ * For tests: opendata.h with replication (replication.h) on top, and what peers would send, in bytes.
+ * The conversation with hubd and leafd is open, but neither is there: the test is who sends.
+ */
+
+#include <event2/event.h>
+
+#include "apply.h"
+#include "cluster.h"
+#include "file.h"
+#include "flows.h"
+#include "nodes.h"
+#include "opendata.h"
+#include "replication.h"
+#include "txn.h"
+
+struct openrep {
+	struct opendata		 o;	/* first */
+	struct replication	 rep;
+};
+
+static const uint8_t boston[NODE_ID_LEN] = "boston-boston-b", austin[NODE_ID_LEN] = "austin-austin-a";
+
+static inline void
+openrep_open(struct openrep *r, const char *name)
+{
+	char	*err = NULL, *run;
+
+	memset(r, 0, sizeof(*r));
+	opendata_open(&r->o, name);
+	r->o.svc.base = event_base_new();
+	r->o.svc.post = post_new(r->o.svc.base);
+	run = conf_run_path(r->o.svc.conf, "");
+	file_make_folder(run);
+	if (replication_load(&r->rep, &r->o.data, &err) == -1 ||
+	    (r->rep.cluster = cluster_start(&r->rep, &err)) == NULL)
+		fatalx("%s", err);
+	free(run);
+}
+
+static inline void
+openrep_close(struct openrep *r)
+{
+	struct event_base	*base = r->o.svc.base;
+	struct post		*post = r->o.svc.post;
+
+	workers_stop(r->o.data.workers);
+	commit_stop(r->o.data.commit);
+	r->o.data.workers = NULL;
+	r->o.data.commit = NULL;
+	cluster_quiet(r->rep.cluster);
+	cluster_stop(r->rep.cluster);
+	replication_clear(&r->rep);
+	opendata_close(&r->o);
+	post_free(post);
+	event_base_free(base);
+}
+
+static inline void
+openrep_restart(struct openrep *r)
+{
+	char	*name = xstrdup(strrchr(conf_str(r->o.svc.conf, ROOT_PATH), '/') + 1);
+
+	openrep_close(r);
+	openrep_open(r, name);
+	free(name);
+}
+
+/* ---- on the commit thread ---- */
+
+struct call {
+	struct job	 job;	/* first */
+	void		(*fn)(struct group *g, void *arg);
+	void		*with;
+};
+
+static inline void
+call_run(struct group *g, struct job *j)
+{
+	struct call	*c = (struct call *)j;
+
+	c->fn(g, c->with);
+}
+
+static inline int
+openrep_call(struct openrep *r, void (*fn)(struct group *g, void *arg), void *arg)
+{
+	struct call	c = { .job.run = call_run, .fn = fn, .with = arg };
+	int		status = commit_wait(r->o.data.commit, &c.job);
+
+	free(c.job.error);
+	return (status);
+}
+
+struct entering {
+	const uint8_t	*id;
+	const char	*name, *table;
+	int		 publish, subscribe, removed;
+	uint64_t	 time;
+};
+
+static inline void
+entering_run(struct group *g, void *arg)
+{
+	struct entering	*e = arg;
+	struct peer	*p = nodes_edit(g, e->id, e->name);
+
+	peer_set_entry(p, "dev", e->table, e->publish, e->subscribe, 0, e->removed,
+	    (struct stamp){ e->time, 1 });
+	nodes_store(g, p);
+}
+
+/* ---- what a peer sends ---- */
+
+/* An entry of a peer's log: one row {"id": key, "a": a} (a -1: it is deleted) at a time in ms. */
+struct sent {
+	uint64_t	 seq, prev, ms;
+	int		 key, a;
+};
+
+#define MARK(seq)	((seq) == 0 ? 0 : UINT64_C(7) << 32 | (seq))
+
+static inline void
+sent_payload(struct buf *b, const struct sent *s, const uint8_t *peer, const char *table)
+{
+	size_t	 at = txn_begin(b, TXN_WRITE, s->a == -1 ? TXN_DELETE : TXN_UPSERT, peer, "", "dev", table,
+	    "id");
+	json_t	*key = json_integer(s->key), *value = json_integer(s->a);
+	struct buf k = { 0 }, v = { 0 };
+
+	txn_set_stamp(b, at, s->ms << 16);
+	txn_set_count(b, at, 1);
+	key_from_json(&k, key);
+	value_pack(&v, value);
+	buf_u8(b, s->a == -1 ? REC_CLEARED : REC_CREATED | REC_CLEARED);
+	buf_strn(b, k.data, k.len);
+	buf_u32(b, s->a != -1);
+	if (s->a != -1) {
+		buf_u8(b, 1);
+		buf_add(b, "a", 1);
+		buf_blob(b, v.data, v.len);
+	}
+	buf_free(&k);
+	buf_free(&v);
+	json_decref(key);
+	json_decref(value);
+}
+
+static inline struct log_entry
+sent_entry(struct buf *payload, const struct sent *s, const uint8_t *peer, uint32_t id,
+    const char *table)
+{
+	sent_payload(payload, s, peer, table);
+	return ((struct log_entry){ .seq = s->seq, .mark = MARK(s->seq), .prev = s->prev,
+	    .prev_mark = MARK(s->prev), .ms = s->ms, .table = id, .payload = payload->data,
+	    .len = (uint32_t)payload->len });
+}
+
+/* One frame with one entry, taken as it comes from the peer's stream. */
+static inline void
+openrep_frame(struct openrep *r, const uint8_t *peer, uint64_t incarnation, uint32_t id,
+    const char *table, const struct sent *s)
+{
+	struct frame	 f = { .incarnation = incarnation, .table = id, .window = s->seq };
+	struct buf	 bytes = { 0 }, payload = { 0 };
+	struct log_entry e = sent_entry(&payload, s, boston, id, table);
+	struct apply	*a;
+
+	memcpy(f.node, boston, NODE_ID_LEN);
+	frame_add(&bytes, frame_begin(&bytes, &f), &e);
+	a = apply_frame_new(peer, s->seq, bytes.data, bytes.len);
+	if (commit_wait(r->o.data.commit, &a->job) != 200)
+		fatalx("a frame: %s", a->job.error);
+	apply_free(a);
+	buf_free(&bytes);
+	buf_free(&payload);
+}
+
+static inline void
+openrep_answer(struct openrep *r, uint32_t id, enum pull_kind kind, const struct buf *b)
+{
+	struct apply	*a = apply_answer_new(boston, id, kind, b != NULL ? b->data : NULL,
+	    b != NULL ? b->len : 0);
+
+	if (commit_wait(r->o.data.commit, &a->job) != 200)
+		fatalx("an answer: %s", a->job.error);
+	apply_free(a);
+}
+
+static inline void
+answer_start(struct buf *b, uint64_t incarnation, uint32_t id, uint64_t head)
+{
+	buf_u8(b, PULL_FORMAT);
+	buf_u16(b, 200);
+	buf_u64(b, incarnation);
+	buf_u32(b, id);
+	buf_str(b, "id");
+	buf_u64(b, head);
+	buf_u64(b, MARK(head));
+	buf_u64(b, 1000);
+}
+
+/* Entries that were asked for; `upto` and the head are the last one's seq unless `more`. */
+static inline void
+openrep_log(struct openrep *r, uint64_t incarnation, uint32_t id, const char *table,
+    const struct sent *s, uint32_t n, uint64_t head)
+{
+	struct buf	b = { 0 };
+
+	answer_start(&b, incarnation, id, head);
+	buf_u64(&b, n > 0 ? s[n - 1].seq : head);
+	buf_u8(&b, n == 0 || s[n - 1].seq >= head);
+	buf_u32(&b, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct buf		payload = { 0 };
+		struct log_entry	e = sent_entry(&payload, &s[i], boston, id, table);
+
+		log_entry_write(&b, &e);
+		buf_free(&payload);
+	}
+	openrep_answer(r, id, PULL_LOG, &b);
+	buf_free(&b);
+}
+
+/* A chunk of a copy with one row. */
+static inline void
+openrep_rows(struct openrep *r, uint64_t incarnation, uint32_t id, const struct sent *s,
+    uint64_t head, int done)
+{
+	struct stamp	 at = { s->ms << 16, stamp_node(boston) };
+	struct row	 row = { .created = at, .cleared = at };
+	struct buf	 b = { 0 }, k = { 0 }, v = { 0 }, state = { 0 };
+	json_t		*key = json_integer(s->key), *value = json_integer(s->a);
+	struct attr	*a = row_add(&row, "a", 1);
+
+	key_from_json(&k, key);
+	value_pack(&v, value);
+	a->value = v.data;
+	a->vlen = (uint32_t)v.len;
+	a->stamp = at;
+	row_encode(&row, &state);
+	answer_start(&b, incarnation, id, head);
+	buf_u8(&b, (uint8_t)done);
+	buf_blob(&b, k.data, k.len);
+	buf_u32(&b, 1);
+	buf_strn(&b, k.data, k.len);
+	buf_blob(&b, state.data, state.len);
+	openrep_answer(r, id, PULL_ROWS, &b);
+	row_free(&row);
+	buf_free(&b);
+	buf_free(&k);
+	buf_free(&v);
+	buf_free(&state);
+	json_decref(key);
+	json_decref(value);
+}
+
+#endif

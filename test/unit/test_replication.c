@@ -1,0 +1,664 @@
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "clock.h"
+#include "openrep.h"
+#include "retain.h"
+#include "settings.h"
+#include "subscribe.h"
+#include "sums.h"
+#include "tombstone.h"
+
+/*
+ * What comes from peers, on its way into the rows, and what they get: whole commits on a real store, with restarts
+ * between them.  The linker gives us the clock, and the moment at which rows are looked at.
+ */
+#define THERE	70u		/* the table's id at the peer */
+#define LIFE	1000u		/* an incarnation of its log */
+
+static _Atomic uint64_t	ahead_ms;
+static void		(*meanwhile)(void *arg);
+static void		*meanwhile_arg;
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+struct store_iter *__real_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
+    const uint8_t *last, size_t llen);
+struct store_iter *__wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
+    const uint8_t *last, size_t llen);
+
+int
+__wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int	rc = __real_clock_gettime(id, ts);
+
+	if (id == CLOCK_REALTIME)
+		ts->tv_sec += (time_t)(ahead_ms / 1000);
+	return (rc);
+}
+
+struct store_iter *
+__wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
+    const uint8_t *last, size_t llen)
+{
+	struct store_iter	*it = __real_sums_rows(s, table, after, alen, last, llen);
+
+	if (meanwhile != NULL)
+		meanwhile(meanwhile_arg);
+	meanwhile = NULL;
+	return (it);
+}
+
+static void
+enter(struct openrep *r, int publish, int subscribe, int removed, uint64_t time)
+{
+	struct entering	e = { boston, "boston", "*", publish, subscribe, removed, time };
+
+	assert_int_equal(openrep_call(r, entering_run, &e), 200);
+}
+
+static int
+setup(void **state)
+{
+	static struct openrep	r;
+	static char		name[32];
+	static int		n;
+
+	snprintf(name, sizeof(name), "rep%d", n++);
+	ahead_ms = 0;
+	openrep_open(&r, name);
+	assert_int_equal(opendata_define(&r.o, DDL_CREATE_DATABASE, NULL, NULL, 0), 200);
+	assert_int_equal(opendata_define(&r.o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
+	enter(&r, 1, 1, 0, 5);
+	*state = &r;
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	openrep_close(*state);
+	return (0);
+}
+
+static struct flow *
+flow(struct openrep *r, uint32_t id)
+{
+	return (flows_find(r->rep.flows, boston, id));
+}
+
+static void
+assert_at(struct openrep *r, enum flow_state state, uint64_t seq)
+{
+	assert_non_null(flow(r, THERE));
+	assert_int_equal(flow(r, THERE)->state, state);
+	assert_int_equal(flow(r, THERE)->seq, seq);
+	assert_true(flow(r, THERE)->mark == MARK(seq));
+}
+
+/* -1: no such row. */
+static int
+value(struct openrep *r, const char *key)
+{
+	json_t	*v = opendata_value(&r->o, "dog", key, "a");
+	int	 n = v != NULL ? (int)json_integer_value(v) : -1;
+
+	json_decref(v);
+	return (n);
+}
+
+static void
+frame(struct openrep *r, struct sent s)
+{
+	openrep_frame(r, boston, LIFE, THERE, "dog", &s);
+}
+
+static uint64_t
+own_last(struct openrep *r)
+{
+	return (r->o.data.log.last);
+}
+
+/* ---- frames ---- */
+
+static void
+test_cursor_is_saved(void **state)
+{
+	struct openrep	*r = *state;
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	frame(r, (struct sent){ 4, 1, 2000, 1, 11 });
+	assert_at(r, FLOW_LIVE, 4);
+	openrep_restart(r);
+	assert_at(r, FLOW_LIVE, 4);
+	assert_int_equal(flows_stream_seq(r->rep.flows, boston), 4);
+	assert_int_equal(value(r, "1"), 11);
+	/* It comes once more, then the next one. */
+	frame(r, (struct sent){ 4, 1, 2000, 1, 99 });
+	frame(r, (struct sent){ 6, 4, 3000, 2, 12 });
+	assert_at(r, FLOW_LIVE, 6);
+	assert_int_equal(value(r, "1"), 11);
+	assert_int_equal(value(r, "2"), 12);
+}
+
+static void
+test_gap(void **state)
+{
+	struct openrep	*r = *state;
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
+	assert_at(r, FLOW_FETCH, 1);
+	assert_int_equal(value(r, "1"), 10);
+	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 3, 1, 1500, 2, 20 },
+	    { 5, 3, 2000, 1, 11 } }, 2, 5);
+	assert_at(r, FLOW_LIVE, 5);
+	assert_int_equal(value(r, "1"), 11);
+	assert_int_equal(value(r, "2"), 20);
+}
+
+/* Sequences are given again after a node was put back: the mark says whose it is. */
+static void
+test_other_life(void **state)
+{
+	struct openrep	*r = *state;
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	flow(r, THERE)->mark++;
+	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
+	assert_int_equal(flow(r, THERE)->state, FLOW_FETCH);
+	assert_int_equal(value(r, "1"), 10);
+}
+
+static void
+test_incarnations(void **state)
+{
+	struct openrep	*r = *state;
+	struct sent	 old = { 2, 1, 2000, 1, 11 };
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	openrep_frame(r, boston, LIFE - 1, THERE, "dog", &old);
+	assert_int_equal(value(r, "1"), 10);
+	openrep_frame(r, boston, LIFE + 1, THERE, "dog", &old);
+	assert_int_equal(flow(r, THERE)->state, FLOW_COPY);
+	assert_int_equal(value(r, "1"), 10);
+}
+
+/* Frames carry who wrote them; a name may be another node's by now. */
+static void
+test_frame_of_another(void **state)
+{
+	struct openrep	*r = *state;
+	struct entering	 e = { austin, "austin", "*", 1, 1, 0, 5 };
+	struct sent	 s = { 1, 0, 1000, 1, 10 };
+
+	openrep_call(r, entering_run, &e);
+	openrep_frame(r, austin, LIFE, THERE, "dog", &s);
+	assert_null(flow(r, THERE));
+	assert_int_equal(value(r, "1"), -1);
+}
+
+static void
+test_without_subscription(void **state)
+{
+	struct openrep	*r = *state;
+
+	enter(r, 1, 0, 0, 6);
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	assert_null(flow(r, THERE));
+	enter(r, 1, 1, 1, 7);
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	assert_null(flow(r, THERE));
+	/* An older entry that arrives late changes nothing. */
+	enter(r, 1, 1, 0, 6);
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	assert_null(flow(r, THERE));
+	assert_int_equal(value(r, "1"), -1);
+}
+
+static void
+test_clock_ahead(void **state)
+{
+	struct openrep	*r = *state;
+	uint64_t	 now = wall_ms();
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	frame(r, (struct sent){ 2, 1, now + 50000, 1, 11 });
+	assert_at(r, FLOW_LIVE, 2);
+	frame(r, (struct sent){ 3, 2, now + 100000, 1, 12 });
+	assert_at(r, FLOW_CLOCK, 2);
+	assert_int_equal(value(r, "1"), 11);
+	ahead_ms = 60000;
+	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 3, 2, now + 100000, 1, 12 } }, 1, 3);
+	assert_at(r, FLOW_LIVE, 3);
+	assert_int_equal(value(r, "1"), 12);
+}
+
+/* A table that the peer dropped and made again has another id: all that it has is new. */
+static void
+test_remade_table(void **state)
+{
+	struct openrep	*r = *state;
+	struct sent	 s = { 9, 8, 3000, 2, 20 };
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	openrep_frame(r, boston, LIFE, THERE + 1, "dog", &s);
+	assert_null(flow(r, THERE));
+	assert_int_equal(flow(r, THERE + 1)->state, FLOW_COPY);
+	assert_int_equal(flow(r, THERE + 1)->chunks, 0);
+	/* Late: of the one that was dropped there. */
+	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
+	assert_null(flow(r, THERE));
+	assert_int_equal(value(r, "1"), 10);
+}
+
+/* The same, as it shows when entries are compared. */
+static void
+test_remade_table_offered(void **state)
+{
+	struct openrep	*r = *state;
+	struct take	*t;
+	char		 hex[2 * NODE_ID_LEN + 1];
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	node_id_hex(boston, hex);
+	t = take_new(json_pack("{s:s, s:s, s:i, s:b, s:[{s:s, s:s, s:b, s:b, s:b, s:[i,i], s:i, s:b, "
+	    "s:[{s:s, s:i, s:i, s:i, s:i, s:{s:s, s:[]}}]}]}", "id", hex, "name", "boston",
+	    "incarnation", LIFE, "strict", 0, "entries", "database", "dev", "table", "*", "publish", 1,
+	    "subscribe", 1, "removed", 0, "stamp", 5, 1, "start_ms", 0, "has_database", 1, "tables",
+	    "table", "dog", "id", THERE + 1, "head", 9, "head_mark", 9, "head_ms", 9, "definition",
+	    "primary_key", "id", "attributes"));
+	assert_non_null(t->offer);
+	assert_int_equal(commit_wait(r->o.data.commit, &t->job), 200);
+	take_free(t);
+	assert_null(flow(r, THERE));
+	assert_int_equal(flow(r, THERE + 1)->state, FLOW_COPY);
+	assert_int_equal(flow(r, THERE + 1)->seq, 0);
+}
+
+/* What was deleted for longer than tombstones stay does not come back, also after a restart. */
+static void
+test_horizon(void **state)
+{
+	struct openrep	*r = *state;
+	uint64_t	 now = wall_ms();
+	struct table	*t;
+
+	enter(r, 0, 1, 1, 6);	/* nobody is waited for */
+	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1,\"a\":1}]");
+	opendata_write(&r->o, "dog", TXN_DELETE, "[1]");
+	tombstone_run(&r->rep);
+	opendata_write(&r->o, "dog", TXN_UPSERT, "[{\"id\":3,\"a\":1}]");
+	t = catalog_get(r->o.data.catalog, "dev", "dog");
+	assert_true(stamp_none(t->horizon));
+	table_unref(t);
+	ahead_ms = 2000000;
+	tombstone_run(&r->rep);
+	opendata_write(&r->o, "dog", TXN_UPSERT, "[{\"id\":3,\"a\":2}]");
+	openrep_restart(r);
+	t = catalog_get(r->o.data.catalog, "dev", "dog");
+	assert_false(stamp_none(t->horizon));
+	table_unref(t);
+	enter(r, 1, 1, 0, 7);
+	frame(r, (struct sent){ 1, 0, now - 1000, 1, 10 });
+	frame(r, (struct sent){ 2, 1, now + 1000000, 2, 20 });
+	assert_int_equal(value(r, "1"), -1);
+	assert_int_equal(value(r, "2"), 20);
+}
+
+/* Tombstones stay until everybody who gets the table has them. */
+static void
+test_tombstones_wait(void **state)
+{
+	struct openrep	*r = *state;
+	struct table	*t;
+	struct buf	 bytes = { 0 };
+
+	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1,\"a\":1}]");
+	opendata_write(&r->o, "dog", TXN_DELETE, "[1]");
+	ahead_ms = 2000000;
+	tombstone_run(&r->rep);
+	opendata_write(&r->o, "dog", TXN_UPSERT, "[{\"id\":3,\"a\":2}]");
+	t = catalog_get(r->o.data.catalog, "dev", "dog");
+	assert_true(stamp_none(t->horizon));
+	assert_int_equal(opendata_stored(&r->o, "dog", "1", &bytes), 1);
+	buf_free(&bytes);
+	table_unref(t);
+}
+
+/* Nothing late brings back what was there before the table was dropped here. */
+static void
+test_floor(void **state)
+{
+	struct openrep	*r = *state;
+	uint64_t	 now = wall_ms();
+
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	openrep_restart(r);
+	assert_int_equal(opendata_define(&r->o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
+	frame(r, (struct sent){ 1, 0, now - 1000, 1, 10 });
+	frame(r, (struct sent){ 2, 1, now + 30000, 2, 20 });
+	assert_int_equal(value(r, "1"), -1);
+	assert_int_equal(value(r, "2"), 20);
+}
+
+/* What changed a row goes on to others, once. */
+static void
+test_republished(void **state)
+{
+	struct openrep	*r = *state;
+	uint64_t	 had = own_last(r);
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	assert_int_equal(own_last(r), had);
+	r->o.data.live.republish = 1;
+	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
+	assert_int_equal(own_last(r), had + 1);
+	frame(r, (struct sent){ 3, 2, 2000, 1, 11 });
+	assert_at(r, FLOW_LIVE, 3);
+	assert_int_equal(own_last(r), had + 1);
+}
+
+/* ---- pulls ---- */
+
+static size_t
+due(struct openrep *r, uint64_t in_us)
+{
+	struct flow	**list;
+	size_t		  n;
+
+	list = flows_due(r->rep.flows, boston, mono_us() + in_us, 10, &n);
+	for (size_t i = 0; i < n; i++)
+		flow_free(list[i]);
+	free(list);
+	return (n);
+}
+
+/* The peer died, or did not answer in time: it is asked again, not at once. */
+static void
+test_not_answered(void **state)
+{
+	struct openrep	*r = *state;
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
+	assert_int_equal(due(r, 0), 1);
+	flow(r, THERE)->pulling = 1;
+	assert_int_equal(due(r, 0), 0);
+	openrep_answer(r, THERE, PULL_LOG, NULL);
+	assert_int_equal(due(r, 0), 0);
+	assert_int_equal(due(r, 5000000), 1);
+	assert_at(r, FLOW_FETCH, 1);
+}
+
+static void
+test_refused(void **state)
+{
+	struct openrep	*r = *state;
+	struct buf	 b = { 0 };
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
+	buf_u8(&b, PULL_FORMAT);
+	buf_u16(&b, 410);
+	buf_u64(&b, LIFE);
+	buf_u32(&b, THERE);
+	openrep_answer(r, THERE, PULL_LOG, &b);
+	assert_int_equal(flow(r, THERE)->state, FLOW_COPY);
+	buf_free(&b);
+}
+
+static void
+start_copy(struct openrep *r)
+{
+	frame(r, (struct sent){ 5, 3, 2000, 9, 90 });	/* a log that began without us */
+	assert_int_equal(flow(r, THERE)->state, FLOW_COPY);
+}
+
+/* The head of the first chunk is where entries go on. */
+static void
+test_copy(void **state)
+{
+	struct openrep	*r = *state;
+
+	start_copy(r);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
+	assert_at(r, FLOW_COPY, 5);
+	openrep_restart(r);
+	assert_at(r, FLOW_COPY, 5);
+	assert_int_equal(flow(r, THERE)->chunks, 1);
+	assert_true(flow(r, THERE)->next_len > 0);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 2, 20 }, 8, 1);
+	assert_at(r, FLOW_FETCH, 5);
+	assert_int_equal(flow(r, THERE)->next_len, 0);
+	assert_int_equal(value(r, "1"), 10);
+	assert_int_equal(value(r, "2"), 20);
+	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 8, 5, 3000, 1, 11 } }, 1, 8);
+	assert_at(r, FLOW_LIVE, 8);
+	assert_int_equal(value(r, "1"), 11);
+}
+
+/* Frames that come during a copy are applied, before the first chunk they are not. */
+static void
+test_frames_during_copy(void **state)
+{
+	struct openrep	*r = *state;
+
+	start_copy(r);
+	frame(r, (struct sent){ 6, 5, 2500, 3, 30 });
+	assert_int_equal(value(r, "3"), -1);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 6, 0);
+	frame(r, (struct sent){ 7, 6, 2600, 3, 31 });
+	assert_at(r, FLOW_COPY, 7);
+	assert_int_equal(value(r, "3"), 31);
+}
+
+static void
+test_copy_of_another_incarnation(void **state)
+{
+	struct openrep	*r = *state;
+
+	start_copy(r);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
+	openrep_rows(r, LIFE + 1, THERE, &(struct sent){ 0, 0, 1500, 2, 20 }, 2, 1);
+	assert_int_equal(flow(r, THERE)->state, FLOW_COPY);
+	assert_int_equal(flow(r, THERE)->chunks, 0);
+	assert_int_equal(value(r, "2"), -1);
+}
+
+static void
+from(struct group *g, void *arg)
+{
+	struct flow	*fl = flows_find(replication_of(g)->flows, boston, THERE);
+
+	fl->from_ms = *(uint64_t *)arg;
+	flow_copy_anew(g, fl, 0);
+}
+
+/* From a start time on, what was written at that very millisecond too. */
+static void
+test_copy_from_a_time(void **state)
+{
+	struct openrep	*r = *state;
+	uint64_t	 ms = 1500;
+
+	start_copy(r);
+	openrep_call(r, from, &ms);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1499, 1, 10 }, 5, 0);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 2, 20 }, 5, 1);
+	assert_int_equal(value(r, "1"), -1);
+	assert_int_equal(value(r, "2"), 20);
+	assert_int_equal(flow(r, THERE)->from_ms, 0);
+}
+
+/* ---- what peers get ---- */
+
+static void
+serve(struct openrep *r, struct question q, struct buf *out, struct answer *a)
+{
+	struct table	*t = catalog_get(r->o.data.catalog, "dev", "dog");
+	struct buf	 b = { 0 };
+
+	memcpy(q.asker, boston, NODE_ID_LEN);
+	q.database = "dev";
+	q.name = "dog";
+	q.dblen = q.nlen = 3;
+	q.table = t->id;
+	q.max = 1 << 20;
+	question_write(&b, &q);
+	buf_clear(out);
+	pull_serve(&r->rep, b.data, b.len, out);
+	assert_int_equal(answer_read(a, q.kind, out->data, out->len), 0);
+	buf_free(&b);
+	table_unref(t);
+}
+
+static void
+write_one(void *arg)
+{
+	opendata_write(arg, "dog", TXN_UPSERT, "[{\"id\":9,\"a\":1}]");
+}
+
+/* What is written while rows are read is not among them: it must be after the head. */
+static void
+test_head_before_rows(void **state)
+{
+	struct openrep	*r = *state;
+	struct answer	 a;
+	struct buf	 out = { 0 };
+	uint64_t	 last;
+
+	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1}]");
+	last = own_last(r);
+	meanwhile_arg = &r->o;
+	meanwhile = write_one;
+	serve(r, (struct question){ .kind = PULL_ROWS }, &out, &a);
+	assert_int_equal(a.status, 200);
+	assert_int_equal(a.count, 1);
+	assert_int_equal(own_last(r), last + 1);
+	assert_int_equal(a.head.seq, last);
+	buf_free(&out);
+}
+
+static void
+test_served_log(void **state)
+{
+	struct openrep	*r = *state;
+	struct log_entry e;
+	struct answer	 a;
+	struct buf	 out = { 0 };
+	uint64_t	 first;
+
+	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1}]");
+	first = own_last(r);
+	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":2}]");
+	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":3}]");
+	serve(r, (struct question){ .kind = PULL_LOG, .after = first }, &out, &a);
+	assert_int_equal(a.status, 200);
+	assert_int_equal(a.count, 2);
+	assert_int_equal(log_entry_read(&a.items, &e), 0);
+	assert_int_equal(e.seq, first + 1);
+	assert_int_equal(a.head.seq, first + 2);
+	assert_true(a.done);
+	/* A position that is not in the log. */
+	serve(r, (struct question){ .kind = PULL_LOG, .incarnation = r->o.data.log.incarnation,
+	    .seq = first, .mark = 1, .after = first }, &out, &a);
+	assert_int_equal(a.status, 409);
+	buf_free(&out);
+}
+
+static void
+test_not_served(void **state)
+{
+	struct openrep	*r = *state;
+	struct answer	 a;
+	struct buf	 out = { 0 };
+
+	enter(r, 1, 1, 1, 9);
+	serve(r, (struct question){ .kind = PULL_ROWS }, &out, &a);
+	assert_int_equal(a.status, 403);
+	serve(r, (struct question){ .kind = PULL_LOG }, &out, &a);
+	assert_int_equal(a.status, 403);
+	buf_free(&out);
+}
+
+/* ---- retention ---- */
+
+/* One entry each hundred seconds; the log keeps a thousand. */
+static uint64_t
+fill_log(struct openrep *r)
+{
+	uint64_t	first = own_last(r) + 1;
+
+	ahead_ms = 2000000;
+	for (int i = 0; i < 6; i++, ahead_ms += 100000)
+		opendata_write(&r->o, "dog", TXN_UPSERT, "[{\"id\":1}]");
+	return (first);
+}
+
+static void
+retain(struct openrep *r)
+{
+	retain_run(&r->rep, 0);
+	opendata_write(&r->o, "dog", TXN_UPDATE, "[{\"id\":77}]");	/* after its job */
+}
+
+static void
+test_retention(void **state)
+{
+	struct openrep	*r = *state;
+	uint64_t	 first;
+
+	enter(r, 0, 1, 0, 6);	/* nobody gets it from here */
+	first = fill_log(r);
+	ahead_ms = 3250000;
+	retain(r);
+	assert_int_equal(r->o.data.log.trimmed, first + 2);
+	assert_int_equal(txlog_ms(&r->o.data.log, first), txlog_ms(&r->o.data.log, first + 3));
+	openrep_restart(r);
+	assert_int_equal(r->o.data.log.trimmed, first + 2);
+	/* Not even the last one is kept for nobody. */
+	ahead_ms = 9000000;
+	retain(r);
+	assert_int_equal(r->o.data.log.trimmed, first + 5);
+}
+
+/* What a subscriber lacks stays, up to three times as long. */
+static void
+test_retention_for_subscribers(void **state)
+{
+	struct openrep	*r = *state;
+	uint64_t	 first = fill_log(r);
+
+	ahead_ms = 4900000;
+	retain(r);
+	assert_true(r->o.data.log.trimmed < first);
+	ahead_ms = 5250000;
+	retain(r);
+	assert_int_equal(r->o.data.log.trimmed, first + 2);
+}
+
+int
+main(void)
+{
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest	tests[] = {
+		TEST(test_cursor_is_saved), TEST(test_gap), TEST(test_other_life),
+		TEST(test_incarnations), TEST(test_frame_of_another), TEST(test_without_subscription),
+		TEST(test_clock_ahead), TEST(test_remade_table), TEST(test_remade_table_offered),
+		TEST(test_horizon), TEST(test_tombstones_wait), TEST(test_floor),
+		TEST(test_republished), TEST(test_not_answered), TEST(test_refused), TEST(test_copy),
+		TEST(test_frames_during_copy), TEST(test_copy_of_another_incarnation),
+		TEST(test_copy_from_a_time), TEST(test_head_before_rows), TEST(test_served_log),
+		TEST(test_not_served), TEST(test_retention), TEST(test_retention_for_subscribers),
+	};
+
+	log_init("test", LOG_ERROR);
+	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
+}
