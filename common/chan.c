@@ -353,6 +353,10 @@ chan_dispatch(struct chan *c, struct msg *m)
 		chan_on_reply(c, m);
 		return (0);
 	}
+	if (m->type == MSG_PING && len == 0 && proto_allowed(m->type, c->peer, c->me)) {
+		chan_reply(c, m->id, NULL);
+		return (0);
+	}
 	if (m->type != MSG_HELLO && proto_allowed(m->type, c->peer, c->me)) {
 		for (h = c->ops->handlers; h != NULL && h->type != 0; h++) {
 			if (h->type != m->type)
@@ -547,6 +551,12 @@ chan_free(struct chan *c)
 {
 	if (c != NULL && !c->dead)
 		chan_kill(c);
+}
+
+void
+chan_hang_up(struct chan *c)
+{
+	chan_drop(c);
 }
 
 static void

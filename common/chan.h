@@ -12,7 +12,8 @@
  * first; `up` runs when the peer has said who it is, `down` when it is gone.
  * A dialling channel connects again by itself with back-off (50 ms to 2 s).
  * A bad frame, an unknown or forbidden message, or a handler's -1 is logged
- * with its name and drops the peer, never the daemon.  An accepted peer is
+ * with its name and drops the peer, never the daemon.  PING is answered here:
+ * who answers has a loop that runs.  An accepted peer is
  * valid until its `down` returned; one more of the same role replaces it.
  * All functions may be called from within any callback.
  */
@@ -54,6 +55,8 @@ void chan_free(struct chan *c);	/* a dialled one; calls in flight get NULL; down
  */
 struct chan *chan_attach(struct event_base *base, int fd, enum role me,
     const struct chan_ops *ops, void *arg);
+/* As when the peer goes away: `down` runs, and one that was dialled connects again. */
+void chan_hang_up(struct chan *c);
 
 int chan_is_up(const struct chan *c);
 /* Body is consumed (left empty); NULL means no body.  Dropped when not up. */

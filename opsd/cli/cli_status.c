@@ -227,6 +227,18 @@ pending(const json_t *info, const json_t *status, const json_t *config)
 
 /* ---- all ---- */
 
+/* opsd answers and has not heard of it: its daemon hangs, or is not connected. */
+static json_t *
+server_status(int pid, const json_t *info, const char *name)
+{
+	const json_t *server = json_object_get(json_object_get(info, "nats"), name);
+	json_t *o = status_of(pid, server);
+
+	if (pid > 0 && info != NULL && !json_is_object(server))
+		json_object_set_new(o, "status", json_string("errored"));
+	return (o);
+}
+
 static int
 pid_of(const struct conf *conf, const char *name)
 {
@@ -236,12 +248,11 @@ pid_of(const struct conf *conf, const char *name)
 static json_t *
 clustering(const struct conf *conf, const json_t *info, const json_t *network, const json_t *status)
 {
-	const json_t *nats = json_object_get(info, "nats");
 	json_t *nodes = json_object_get(network, "nodes");
 
 	return (json_pack("{s:o, s:o, s:o, s:o}",
-	    "hub_server", status_of(pid_of(conf, "hubd"), json_object_get(nats, "hub")),
-	    "leaf_server", status_of(pid_of(conf, "leafd"), json_object_get(nats, "leaf")),
+	    "hub_server", server_status(pid_of(conf, "hubd"), info, "hub"),
+	    "leaf_server", server_status(pid_of(conf, "leafd"), info, "leaf"),
 	    "network", nodes != NULL ? json_incref(nodes) : json_array(),
 	    "replication", status != NULL ? json_incref((json_t *)(uintptr_t)status) :
 	    json_object()));

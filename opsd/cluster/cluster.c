@@ -353,10 +353,14 @@ peer_up(struct chan *ch, enum role role, void *arg)
 
 	log_info("%s is here", role_name(role));
 	pthread_mutex_lock(&c->lock);
-	if (role == ROLE_HUBD)
+	if (role == ROLE_HUBD) {
 		c->hub = ch;
-	if (role == ROLE_LEAFD)
+		pulse_up(&c->hub_pulse);
+	}
+	if (role == ROLE_LEAFD) {
 		c->leaf = ch;
+		pulse_up(&c->leaf_pulse);
+	}
 	pthread_mutex_unlock(&c->lock);
 	if (role == ROLE_HUBD)
 		cluster_send_json(ch, MSG_SETTINGS, settings(c->rep));
@@ -381,6 +385,7 @@ peer_down(struct chan *ch, enum role role, void *arg)
 		c->hub = NULL;
 		json_decref(c->mesh);
 		c->mesh = NULL;
+		pulse_down(&c->hub_pulse);
 	}
 	if (c->leaf == ch) {
 		c->leaf = NULL;
@@ -388,6 +393,7 @@ peer_down(struct chan *ch, enum role role, void *arg)
 		c->reading = 0;
 		json_decref(c->leaf_state);
 		c->leaf_state = NULL;
+		pulse_down(&c->leaf_pulse);
 	}
 	pthread_mutex_unlock(&c->lock);
 }
@@ -405,6 +411,7 @@ cluster_tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct cluster *c = arg;
 
+	pulse_beat(c);
 	cluster_settle(c);
 	if (c->rep->data->live.clustering) {
 		hublink_exchange(c);
@@ -429,6 +436,7 @@ cluster_start(struct replication *rep, char **err)
 	c->retained_us = mono_us();
 	crypto_random(&c->life, sizeof(c->life));
 	c->life &= INT64_MAX;
+	pulse_init(c);
 	c->outlet = outlet_new(rep);
 	pthread_mutex_init(&c->lock, NULL);
 	c->listener = chan_listen(rep->data->svc->base, path, ROLE_OPSD, &chan_ops, c);

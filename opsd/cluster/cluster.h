@@ -75,6 +75,11 @@ json_t *cluster_topology(struct cluster *c);
 json_t *cluster_servers(struct cluster *c);
 /* Whether hubd or leafd is connected. */
 int cluster_daemon_up(struct cluster *c, enum role role);
+/*
+ * NULL, or what is wrong with hubd or leafd, to follow its name: it is away for longer than
+ * a start takes, or did not answer, and counts as away until it connects anew.
+ */
+const char *cluster_daemon_fault(struct cluster *c, enum role role);
 /* What hubd said last (MESH); new reference, NULL when it is away. */
 json_t *cluster_mesh(struct cluster *c);
 /* What leafd said last (LEAF_STATE); new reference, NULL when it is away. */

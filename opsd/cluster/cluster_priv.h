@@ -28,12 +28,23 @@ struct view {
 	UT_hash_handle	 hh;
 };
 
+/* Whether one of the two daemons answers. */
+struct pulse {
+	enum role	 role;
+	int		 asking;
+	uint64_t	 asked_us, silent_us;	/* silent: since then, while we ran */
+	uint64_t	 away_us;	/* under lock: when it went; 0: it is here */
+	int		 hung;		/* under lock: it went as it did not answer */
+};
+
 struct cluster {
 	struct replication		*rep;
 	struct chan_listener	*listener;
 	struct chan		*hub, *leaf;	/* changed under lock; the loop's thread may look */
 	unsigned		 leaf_gen;	/* which leafd an apply answers */
 	uint64_t		 leaf_held;	/* since when leafd waits for its settings; 0: not */
+	struct pulse		 hub_pulse, leaf_pulse;
+	uint64_t		 beat_us;	/* when they were last felt */
 	struct event		*tick;
 	pthread_mutex_t		 lock;		/* views, mesh, leaf_state */
 	struct view		*views;
@@ -96,6 +107,12 @@ int on_log_ack(struct chan *ch, struct msg *m, void *arg);
 int on_apply(struct chan *ch, struct msg *m, void *arg);
 int on_serve(struct chan *ch, struct msg *m, void *arg);
 int on_leaf_state(struct chan *ch, struct msg *m, void *arg);
+
+/* pulse.c: daemons that are connected and hang. */
+void pulse_init(struct cluster *c);
+void pulse_beat(struct cluster *c);		/* at each tick */
+void pulse_up(struct pulse *p);			/* these two with the lock held */
+void pulse_down(struct pulse *p);
 
 /* hublink.c: questions to nodes and from them, who is in the mesh. */
 void hublink_exchange(struct cluster *c);	/* ask peers for their status when it is due */

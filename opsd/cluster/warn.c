@@ -161,6 +161,19 @@ warn_server(const char *name, const json_t *state, json_t *list)
 	json_object_set_new(o, "server", json_string(name));
 }
 
+/* It cannot say itself what is wrong with it. */
+static void
+warn_daemon(struct replication *rep, enum role role, const char *costs, json_t *list)
+{
+	const char	*why = cluster_daemon_fault(rep->cluster, role);
+	json_t		*o;
+
+	if (why == NULL)
+		return;
+	o = warn(list, "daemon", json_sprintf("%s %s: meanwhile %s", role_name(role), why, costs));
+	json_object_set_new(o, "daemon", json_string(role_name(role)));
+}
+
 /* The clock is behind what the node has: that is no matter of other nodes. */
 static void
 warn_own_clock(struct replication *rep, json_t *list)
@@ -297,6 +310,8 @@ warnings(struct replication *rep)
 	}
 	free(all);
 	if (rep->data->live.clustering) {
+		warn_daemon(rep, ROLE_HUBD, "this node reaches no other node", list);
+		warn_daemon(rep, ROLE_LEAFD, "nothing is replicated to this node or from it", list);
 		warn_fault(rep, list);
 		warn_gaps(rep, list);
 		warn_insecure(rep, list);

@@ -13,6 +13,7 @@
  *   cluster_password	that of clustering.user cannot be unsealed: clustering is off
  *   server		"server": "hub" or "leaf": it does not run, does not answer, or not with what is
  *			configured now
+ *   daemon		"daemon": "hubd" or "leafd": it is not connected, or does not answer
  *   handshake		"server","link": "route" or "leaf","address","reason": TLS between the two ends
  *			failed a short while ago
  *   duplicate_name	"nodes": two nodes have this name

@@ -400,6 +400,30 @@ test_reconnect(void **state)
 	chan_listener_free(ops.l);
 }
 
+/* Whoever has no handler for it answers, and one that is hung up on comes again. */
+static void
+test_ping(void **state)
+{
+	struct chan	*c;
+	struct answer	 a = { 0 };
+
+	listen_ops();
+	c = dial();
+	until(leaf.ups == 1 && ops.ups == 1);
+	chan_call(ops.peer, MSG_PING, NULL, 0, on_answer, &a);
+	until(a.ran);
+	assert_false(a.null);
+	assert_int_equal(a.n, 0);
+	chan_call(ops.peer, MSG_PING, NULL, 0, on_answer, &a);
+	chan_hang_up(ops.peer);
+	assert_int_equal(a.ran, 2);
+	assert_true(a.null);
+	assert_int_equal(ops.downs, 1);
+	until(leaf.ups == 2 && ops.ups == 2);
+	chan_free(c);
+	chan_listener_free(ops.l);
+}
+
 static void
 test_bad_message_drops_the_peer_only(void **state)
 {
@@ -635,6 +659,7 @@ main(void)
 		test(test_many_small),
 		test(test_call_ends_once),
 		test(test_reconnect),
+		test(test_ping),
 		test(test_bad_message_drops_the_peer_only),
 		test(test_newer_peer_replaces_the_older),
 		test(test_bad_peers),

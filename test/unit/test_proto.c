@@ -29,6 +29,8 @@ test_who_may_send(void **state)
 	assert_false(proto_allowed(MSG_LOG_READ, ROLE_LEAFD, ROLE_HUBD));
 	assert_false(proto_allowed(MSG_LOG_READ, ROLE_ANY, ROLE_OPSD));
 	assert_true(proto_allowed(MSG_SETTINGS, ROLE_OPSD, ROLE_HUBD));
+	assert_true(proto_allowed(MSG_PING, ROLE_OPSD, ROLE_LEAFD));
+	assert_false(proto_allowed(MSG_PING, ROLE_LEAFD, ROLE_OPSD));
 	assert_true(proto_allowed(MSG_SETTINGS, ROLE_OPSD, ROLE_LEAFD));
 	assert_false(proto_allowed(MSG_SETTINGS, ROLE_HUBD, ROLE_OPSD));
 	assert_false(proto_allowed(0, ROLE_OPSD, ROLE_HUBD));
