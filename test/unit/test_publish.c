@@ -1,0 +1,316 @@
+#include "config.h"
+
+#include "publish.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "ask.h"
+#include "chan.h"
+#include "folder.h"
+#include "frame.h"
+#include "log.h"
+#include "nats.h"
+#include "natspeer.h"
+
+/*
+ * A log of ENTRIES entries in two tables goes into the stream, as opsd gives it in windows of two, one entry in each
+ * table: between a socket of opsd's and a nats-server that can hold and refuse what it gets.
+ */
+#define ENTRIES		8u
+#define MARK(seq)	((uint64_t)(seq) << 32 | 5)
+#define WAIT_S		20
+
+struct node {
+	struct event_base	*base;
+	struct natspeer		 server;
+	struct chan_listener	*listener;
+	struct chan		*chan;
+	struct nats		*nats;
+	struct asker		*asker;
+	struct publish		*publish;
+	int			 up;		/* of the two */
+	uint64_t		 tail_window, tail_newest;	/* the end of the stream as it was told last */
+	unsigned		 tails;
+	uint64_t		 read_after;	/* the first LOG_READ after that */
+	uint64_t		 acked;		/* LOG_ACK */
+	unsigned		 early;		/* it was told before all of it was acknowledged */
+	int			 timed_out;
+};
+
+static const uint8_t id[NODE_ID_LEN] = "node-node-node-";
+
+static int
+on_tail(struct chan *c, struct msg *m, void *arg)
+{
+	struct node	*n = arg;
+	uint64_t	 last;
+	struct buf	 b = { 0 };
+
+	(void)rd_u64(&m->body);
+	n->tail_window = rd_u64(&m->body);
+	last = rd_u64(&m->body);
+	n->tail_newest = rd_u64(&m->body);
+	n->tails++;
+	n->read_after = UINT64_MAX;
+	assert_true(last >= n->tail_window);
+	buf_u64(&b, 1);
+	buf_u64(&b, n->tail_window);
+	chan_reply(c, m->id, &b);
+	return (0);
+}
+
+static void
+add_entry(struct buf *b, uint64_t seq)
+{
+	struct log_entry	e = { .seq = seq, .mark = MARK(seq), .ms = 1, .table = seq % 2 ? 65 : 64,
+		.payload = (const uint8_t *)"x", .len = 1 };
+
+	e.prev = seq > 2 ? seq - 2 : 0;
+	e.prev_mark = seq > 2 ? MARK(seq - 2) : 0;
+	log_entry_write(b, &e);
+}
+
+static int
+on_read(struct chan *c, struct msg *m, void *arg)
+{
+	struct node	*n = arg;
+	uint64_t	 after = rd_u64(&m->body);
+	struct buf	 b = { 0 };
+
+	if (n->read_after == UINT64_MAX)
+		n->read_after = after;
+	if (after >= ENTRIES)
+		return (0);	/* when there is more */
+	buf_u64(&b, 1);
+	buf_u16(&b, 2);
+	for (uint32_t t = 64; t < 66; t++) {
+		buf_u32(&b, t);
+		buf_str(&b, "dev");
+		buf_str(&b, t == 64 ? "even" : "odd");
+	}
+	buf_u32(&b, 2);
+	add_entry(&b, after + 1);
+	add_entry(&b, after + 2);
+	chan_reply(c, m->id, &b);
+	return (0);
+}
+
+static int
+on_ack(struct chan *c, struct msg *m, void *arg)
+{
+	struct node	*n = arg;
+
+	(void)rd_u64(&m->body);
+	n->acked = rd_u64(&m->body);
+	n->early += n->server.acked < n->acked;	/* one message for each entry */
+	return (0);
+}
+
+static const struct chan_handler handlers[] = {
+	{ MSG_LOG_TAIL, on_tail }, { MSG_LOG_READ, on_read }, { MSG_LOG_ACK, on_ack }, { 0, NULL },
+};
+static const struct chan_handler none[] = { { 0, NULL } };
+static const struct chan_ops opsd_ops = { handlers, NULL, NULL };
+
+static void
+chan_up(struct chan *c, enum role role, void *arg)
+{
+	((struct node *)arg)->up |= 1;
+}
+
+static const struct chan_ops leafd_ops = { none, chan_up, NULL };
+
+static void
+nats_state(int up, void *arg)
+{
+	if (up)
+		((struct node *)arg)->up |= 2;
+}
+
+static void
+timeout_cb(evutil_socket_t fd, short what, void *arg)
+{
+	*(int *)arg = 1;
+}
+
+/* Turns the loop until it is so. */
+static void
+turn(struct node *n, int (*until)(struct node *n))
+{
+	struct timeval	 wait = { WAIT_S, 0 };
+	struct event	*limit = evtimer_new(n->base, timeout_cb, &n->timed_out);
+
+	evtimer_add(limit, &wait);
+	while (!until(n) && !n->timed_out)
+		event_base_loop(n->base, EVLOOP_ONCE);
+	event_free(limit);
+	assert_false(n->timed_out);
+}
+
+static int
+is_up(struct node *n)
+{
+	return (n->up == 3);
+}
+
+static int
+is_done(struct node *n)
+{
+	return (n->acked == ENTRIES);
+}
+
+static int
+is_held(struct node *n)
+{
+	return (n->server.nheld > 0);
+}
+
+static int
+setup(void **state)
+{
+	static struct node		n;
+	const struct stream_opts	o = { .node = "a", .max_age = 1000 };
+	struct stream_opts		opts = o;
+	struct nats_opts		no = { .name = "test" };
+	char				*path = in_folder("ops.sock");
+
+	memset(&n, 0, sizeof(n));
+	memcpy(opts.node_id, id, NODE_ID_LEN);
+	n.base = event_base_new();
+	natspeer_open(&n.server, n.base);
+	no.url = n.server.url;
+	n.listener = chan_listen(n.base, path, ROLE_OPSD, &opsd_ops, &n);
+	n.chan = chan_dial(n.base, path, ROLE_LEAFD, ROLE_OPSD, &leafd_ops, &n);
+	n.nats = nats_open(n.base, &no, nats_state, &n);
+	n.asker = asker_new(n.nats);
+	n.publish = publish_new(n.base, n.chan);
+	publish_set(n.publish, &opts);
+	free(path);
+	*state = &n;
+	turn(&n, is_up);
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	struct node	*n = *state;
+
+	publish_stop(n->publish);
+	chan_free(n->chan);
+	publish_free(n->publish);
+	nats_close(n->nats);
+	asker_free(n->asker);
+	chan_listener_free(n->listener);
+	natspeer_close(&n->server);
+	event_base_free(n->base);
+	return (0);
+}
+
+/* Every entry is in the stream, once and in the log's order. */
+static void
+assert_stream(struct node *n)
+{
+	assert_int_equal(n->server.n, ENTRIES);
+	assert_int_equal(n->server.unexpected, 0);
+	for (unsigned i = 0; i < n->server.n; i++) {
+		struct rd	r = rd_init(n->server.kept[i].data, n->server.kept[i].len);
+		struct frame	f;
+
+		assert_true(frame_valid(n->server.kept[i].data, n->server.kept[i].len));
+		assert_int_equal(frame_read(&r, &f), 0);
+		assert_int_equal(f.last, i + 1);
+		assert_true(f.mark == MARK(i + 1));
+		assert_int_equal(f.window, i + 1 + (i + 1) % 2);
+		assert_int_equal(f.flags & FRAME_WINDOW_END, i % 2 ? FRAME_WINDOW_END : 0);
+	}
+}
+
+static void
+test_all(void **state)
+{
+	struct node	*n = *state;
+
+	publish_start(n->publish, n->asker);
+	turn(n, is_done);
+	assert_stream(n);
+	assert_int_equal(n->early, 0);
+	assert_int_equal(n->tails, 1);
+	assert_int_equal(n->read_after, 0);
+}
+
+static void
+release_cb(evutil_socket_t fd, short what, void *arg)
+{
+	natspeer_release(arg);
+}
+
+/* A window is in the stream when its last frame is. */
+static void
+test_half_a_window(void **state)
+{
+	struct node	*n = *state;
+	struct timeval	 wait = { 0, 200000 };
+
+	n->server.hold_after = 3;
+	publish_start(n->publish, n->asker);
+	turn(n, is_held);
+	event_base_once(n->base, -1, EV_TIMEOUT, release_cb, &n->server, &wait);
+	turn(n, is_done);
+	assert_int_equal(n->early, 0);
+	assert_stream(n);
+}
+
+/* What the stream did not take goes there again, after what it has; in the middle of a window, too. */
+static void
+test_refused(void **state)
+{
+	struct node	*n = *state;
+
+	n->server.refuse_once = 6;
+	publish_start(n->publish, n->asker);
+	turn(n, is_done);
+	assert_int_equal(n->tails, 2);
+	assert_int_equal(n->tail_window, 4);
+	assert_int_equal(n->tail_newest, 5);
+	assert_int_equal(n->read_after, 4);
+	/* The whole window again: number 5 is in the stream twice, and no number is missing. */
+	assert_int_equal(n->server.n, ENTRIES + 1);
+	assert_int_equal(n->server.unexpected, 0);
+}
+
+/* A publisher that starts anew goes on where the stream ends. */
+static void
+test_started_again(void **state)
+{
+	struct node	*n = *state;
+
+	publish_start(n->publish, n->asker);
+	turn(n, is_done);
+	publish_stop(n->publish);
+	n->tails = 0;
+	n->read_after = 0;
+	publish_start(n->publish, n->asker);
+	while (n->tails == 0 || n->read_after == UINT64_MAX)
+		event_base_loop(n->base, EVLOOP_ONCE);
+	assert_int_equal(n->tail_window, ENTRIES);
+	assert_int_equal(n->tail_newest, ENTRIES);
+	assert_int_equal(n->read_after, ENTRIES);
+	assert_stream(n);
+}
+
+int
+main(void)
+{
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest	tests[] = {
+		TEST(test_all), TEST(test_half_a_window), TEST(test_refused), TEST(test_started_again),
+	};
+
+	log_init("test", LOG_ERROR);
+	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
+}
