@@ -106,7 +106,7 @@ host_start()		# host_start N: boots n<N>, address 10.77.0.<N>
 	mkdir -p "$dir/up/etc" "$dir/work" "$dir/root"
 	echo "n$1" >"$dir/up/etc/hostname"
 	# 133 is a reboot.
-	# shellcheck disable=SC2016 # for the inner shell
+	# shellcheck disable=SC2016,SC2209 # for the inner shell, which it replaces
 	H_EXEC=exec host_cgroup "n$1" bash -c '
 		mount -t overlay ov -o "lowerdir=$0/base,upperdir=$1/up,workdir=$1/work" "$1/root" || exit 1
 		rc=133

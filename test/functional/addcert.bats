@@ -194,8 +194,8 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	400|n1.pem|n1.key|"name":"../web"|'name' must be at most 64 letters
 	400|n1.pem|n1.key|"name":".web"|'name' must be
 	400|n1.pem|n1.key|"name":"a/b"|'name' must be
-	400|n1.pem|n1.key|"name":"$(printf %65s | tr ' ' x)"|'name' must be
-	400|n1.pem|n1.key|"certificate":"$(printf %100001s)"|'certificate' must be at most 100000 characters long
+	400|n1.pem|n1.key|"name":"$(printf '%65s' '' | tr ' ' x)"|'name' must be
+	400|n1.pem|n1.key|"certificate":"$(printf '%100001s' '')"|'certificate' must be at most 100000 characters long
 	409|ca.pem|-|"is_authority":true|first add a certificate of the node that the authority has signed
 	END
 	refused n1 400 '{"operation":"add_certificate"}' "'certificate' is required. 'name' is required. 'is_authority' is required"

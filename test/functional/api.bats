@@ -225,7 +225,7 @@ url()
 	printf 'POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{' >&8
 	exec 9<>"/dev/tcp/127.0.0.1/$(port n1 api)"
 	head -c 2000 /dev/urandom >&9 || :
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		node_answers n1
 	done
 	exec 8>&- 9>&-

@@ -340,8 +340,8 @@ completes()	# completes WANTED WORD...: the last one
 	completes restore hubleaf -c /etc/x resto
 	completes file= hubleaf restore f
 	completes wait= hubleaf csv_file_load wa
-	completes file= hubleaf get_backup fi
-	completes "file_path=" hubleaf csv_file_load fi
+	completes file= hubleaf get_backup "fi"
+	completes "file_path=" hubleaf csv_file_load "fi"
 	completes "node_name=" hubleaf add_node no
 	completes "" hubleaf add_node rec
 	completes "get_attributes=" hubleaf search_by_hash get

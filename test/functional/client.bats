@@ -52,7 +52,7 @@ need()
 client()	# client FILE
 {
 	need_packages
-	cd "$HL_T/client"
+	cd "$HL_T/client" || return 1
 	HL_URL=http://127.0.0.1:$(port n1 api) HL_USER=$HL_USER HL_PASSWORD=$HL_PASSWORD \
 	    timeout 120 node --test "$1.test.js"
 }

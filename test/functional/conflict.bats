@@ -110,9 +110,9 @@ heal()
 
 some_changes()	# NODE: a few hundred at random, on few rows
 {
-	local i kind op
+	local kind op
 
-	for i in $(seq 150); do
+	for _ in $(seq 150); do
 		op=$((RANDOM % 5))
 		case $op in
 		0) kind='"operation":"insert","records":[{"id":'$((RANDOM % 8))',"a'$((RANDOM % 3))'":'$RANDOM'}]' ;;

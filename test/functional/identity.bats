@@ -110,7 +110,7 @@ has_all()	# on both: what was there, what was lost, what is new
 	insert n1 t '{"id":"last 1"}'
 	wait_until 30 counts n2 t 9
 	same_rows 20 t n1 n2
-	! grep -h 'incarnation .* begins\|: copy:' "$HL_T"/nodes/*/log
+	! grep -h 'incarnation .* begins\|: copy:' "$HL_T"/nodes/*/log || return 1
 }
 
 warned()	# warned NODE KIND [JQ]

@@ -4,6 +4,7 @@
 load node.bash
 
 export HL_NO_USERS=1
+# shellcheck disable=SC2034 # of node.bash
 HL_PASSWORD=SECRET
 
 start_nodes()

@@ -65,12 +65,12 @@ start_nodes()
 }
 
 @test "many clients at once get numbers that nobody else got" {
-	local pids=() i n
+	local pids=() i
 
 	make_table n1 race
 	upsert n1 race '{"id":1}'
 	for i in {1..4}; do
-		for n in {1..25}; do
+		for _ in {1..25}; do
 			ask n1 '{"operation":"insert","database":"dev","table":"race","records":[{"by":'"$i"'},{"by":'"$i"'}]}'
 			echo
 		done >"$HL_T/race.$i" &

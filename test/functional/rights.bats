@@ -198,7 +198,7 @@ write()		# write OPERATION RECORD [TABLE [DATABASE]]
 }
 
 @test "without a right to it, what is there and what is not are the same" {
-	local user q where
+	local user q
 
 	for user in reader partial nothing clu builder; do
 		# Tables and databases by every operation that names one; also with other faults.
@@ -613,8 +613,9 @@ job_over()
 }
 
 @test "logins that fail too often are not looked at for a while; who is known, and the socket, go on" {
-	local i url="http://127.0.0.1:$(port n1 api)/"
+	local i url
 
+	url="http://127.0.0.1:$(port n1 api)/"
 	ok n1 '{"operation":"user_info"}'
 	as root 200 '{"operation":"user_info"}'
 	# One is forgotten each three seconds: a slow machine needs some more than twenty.

@@ -258,6 +258,7 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 		fds+=("$fd")
 	done
 	wait_until 5 is_busy_for_nobody
+	# shellcheck disable=SC1083,SC2093 # a descriptor is closed
 	exec {fds[3]}>&-
 	wait_until 5 answers_posts
 	for i in 1 2; do
@@ -539,8 +540,6 @@ rests()		# rests NODE: its opsd has nothing to do
 }
 
 @test "a node that stops cuts long answers off" {
-	local pid
-
 	for i in 1 2 3; do
 		"$HL_CLIENTS" "$(port n2 api)" stall 1000 9000 <<<"$(post "$(all_of long)")" >"$HL_T/stopped$i" &
 	done
