@@ -17,6 +17,7 @@
 #include <event2/thread.h>
 #include <systemd/sd-daemon.h>
 
+#include "alive.h"
 #include "buf.h"
 #include "clock.h"
 #include "file.h"
@@ -257,7 +258,7 @@ svc_hup_cb(evutil_socket_t sig, short what, void *arg)
 static void
 svc_watchdog_cb(evutil_socket_t fd, short what, void *arg)
 {
-	sd_notify(0, "WATCHDOG=1");
+	alive_say();
 }
 
 static struct event *

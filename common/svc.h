@@ -8,7 +8,7 @@
 /*
  * A daemon's life.  `-c FILE` configuration, `-n` check and exit, `-v`
  * version, `--KEY value` any configuration key.  Runs in the foreground, logs
- * to stderr, tells systemd by sd_notify, writes <runPath>/<name>.pid, ignores
+ * to stderr, tells systemd or `hubleaf run` by sd_notify, writes <runPath>/<name>.pid, ignores
  * SIGPIPE, stops on SIGTERM and SIGINT.
  */
 struct svc {

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "cli.h"
+#include "cli_watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +21,7 @@
 
 /*
  * The three daemons as children, for containers and development.  Whoever dies
- * is started again; when this process ends, however it does, so do they.
+ * is started again, and whoever hangs is killed before; when this process ends, however it does, so do they.
  */
 #define BACKOFF_MIN	200000
 #define BACKOFF_MAX	10000000
@@ -36,11 +38,13 @@ struct child {
 	pid_t		 pid;		/* 0: not running */
 	uint64_t	 started_us, start_at_us, backoff_us;
 	unsigned	 deaths;
+	struct watched	 watched;
 };
 
 struct run {
 	struct child	 children[CHILDREN];
 	struct target	 target;	/* opsd's socket */
+	struct watchdog	 watchdog;
 	char		**argv;		/* for each: -c FILE, --KEY value ... */
 	sigset_t	 signals, before;
 	int		 ready, failed;
@@ -82,7 +86,7 @@ child_main(struct run *r, struct child *c, pid_t parent)
 	sigprocmask(SIG_SETMASK, &r->before, NULL);
 	if (null > 0)
 		dup2(null, STDIN_FILENO);
-	unsetenv("NOTIFY_SOCKET");
+	watchdog_environment(&r->watchdog);
 	if (c != &r->children[OPSD]) {
 		unsetenv("HDB_ADMIN_PASSWORD");
 		unsetenv("CLUSTERING_PASSWORD");
@@ -100,6 +104,7 @@ child_start(struct run *r, struct child *c)
 
 	fflush(NULL);
 	c->started_us = mono_us();
+	c->watched = (struct watched){ 0 };
 	c->pid = fork();
 	if (c->pid == 0)
 		child_main(r, c, parent);
@@ -142,6 +147,28 @@ reap(struct run *r, int stopping)
 		for (int i = 0; i < CHILDREN; i++)
 			if (r->children[i].pid == pid)
 				child_died(r, &r->children[i], status, stopping);
+}
+
+/* What they said is read first, however much waits. */
+static void
+watch(struct run *r)
+{
+	uint64_t step = watchdog_step(&r->watchdog, mono_us());
+	struct child *c;
+	char text[512];
+	pid_t pid;
+
+	while ((pid = watchdog_read(&r->watchdog, text, sizeof(text))) != 0)
+		for (c = r->children; c < r->children + CHILDREN; c++)
+			if (c->pid == pid)
+				watched_told(&c->watched, text);
+	for (c = r->children; c < r->children + CHILDREN; c++)
+		if (c->pid != 0 && watched_hangs(&c->watched, step, r->watchdog.limit_us)) {
+			log_errorx("%s says nothing for %u s (daemons.hangTimeout): process %d is "
+			    "killed", c->name, (unsigned)(r->watchdog.limit_us / 1000000), (int)c->pid);
+			/* One that is stopped takes no other signal. */
+			kill(c->pid, SIGKILL);
+		}
 }
 
 static void
@@ -236,6 +263,7 @@ supervise(struct run *r)
 		reap(r, 0);
 		if (r->failed)
 			break;
+		watch(r);
 		start_due(r);
 		look_ready(r);
 		sig = next_signal(r);
@@ -272,8 +300,13 @@ cli_run(const struct conf *conf, int argc, char **argv)
 	if (answers(&r)) {
 		log_errorx("%s: another node is running there", r.target.socket);
 		r.failed = 1;
-	} else
+	} else {
+		umask(077);
+		watchdog_open(&r.watchdog, conf_str(conf, RUN_PATH),
+		    (uint64_t)conf_int(conf, DAEMONS_HANG) * 1000);
 		supervise(&r);
+		watchdog_close(&r.watchdog);
+	}
 	for (int i = 0; i < CHILDREN; i++)
 		free(r.children[i].path);
 	target_free(&r.target);
