@@ -128,7 +128,7 @@ test_two_roles(void **state)
 	struct somebody	s;
 
 	somebody(&s, RULES("\"update\":true,\"attribute_permissions\":["
-	    "{\"attribute_name\":\"a\",\"update\":true}]"), RULES("\"read\":true,"
+	    "{\"attribute_name\":\"a\",\"read\":true,\"update\":true}]"), RULES("\"read\":true,"
 	    "\"attribute_permissions\":[{\"attribute_name\":\"b\",\"read\":true}]"));
 	assert_true(right_table(&s.u, s.t, MAY_READ | MAY_UPDATE));
 	assert_true(right_attribute(&s.u, s.t, "a", MAY_UPDATE));
@@ -215,7 +215,7 @@ static void
 test_tokens(void **state)
 {
 	struct user	 u = { .name = (char *)"jane", .mark = "the-mark-of-jane" }, other = u;
-	char		*dir = in_folder(""), *err = NULL, *text, *changed;
+	char		*dir = in_folder(""), *err = NULL, *text, *changed, *at;
 	struct tokens	*t = tokens_new(dir);
 	json_t		*claims = NULL;
 
@@ -232,6 +232,12 @@ test_tokens(void **state)
 	assert_int_equal(fault_of(t, text, TOKEN_REFRESH), TOKEN_INVALID);
 	changed = xstrdup(text);
 	*(strchr(changed, '.') + 8) ^= 1;
+	assert_int_equal(fault_of(t, changed, TOKEN_OPERATION), TOKEN_INVALID);
+	free(changed);
+	/* Another signature. */
+	changed = xstrdup(text);
+	at = strrchr(changed, '.') + 8;
+	*at = *at == 'A' ? 'B' : 'A';
 	assert_int_equal(fault_of(t, changed, TOKEN_OPERATION), TOKEN_INVALID);
 	changed[strcspn(changed, ".")] = 'x';
 	assert_int_equal(fault_of(t, changed, TOKEN_OPERATION), TOKEN_INVALID);

@@ -271,10 +271,27 @@ test_only_text_is_mended(void **state)
 	}
 }
 
+static void
+test_packed_with_something_behind(void **state)
+{
+	uint8_t bytes[] = { 0x01, 0x02 };
+	struct scan s;
+
+	scan_begin(&s, &most);
+	scan_packed(&s, bytes, 1);
+	assert_null(s.why);
+	scan_end(&s);
+	scan_begin(&s, &most);
+	scan_packed(&s, bytes, 2);
+	assert_non_null(s.why);
+	scan_end(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(test_packed_with_something_behind),
 		cmocka_unit_test(test_counts_all_values),
 		cmocka_unit_test(test_too_many_values_end_it),
 		cmocka_unit_test(test_says_where_json_is_broken),
