@@ -23,6 +23,24 @@
 static void frame_run(struct group *g, struct job *j);
 static void answer_run(struct group *g, struct job *j);
 
+/* Flows are the commit thread's, which alone writes them; others copy them with the lock held. */
+
+static void
+ask_later(struct flows *f, struct flow *fl)
+{
+	flows_lock(f);
+	fl->retry_us = mono_us() + RETRY_US;
+	flows_unlock(f);
+}
+
+static void
+count_dropped(struct flows *f, struct flow *fl, uint64_t n)
+{
+	flows_lock(f);
+	fl->dropped += n;
+	flows_unlock(f);
+}
+
 struct apply *
 apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t n)
 {
@@ -88,7 +106,7 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 	int changed = 0, rc;
 
 	if (table == NULL) {
-		fl->dropped++;	/* dropped here: local by definition */
+		count_dropped(replication_of(g)->flows, fl, 1);	/* dropped here: local by definition */
 		return (0);
 	}
 	/* From before it was dropped here: nothing of it would stay, whatever its key. */
@@ -230,7 +248,9 @@ new_flow(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r
 	db = xstrndup(t.database, t.database_len);
 	name = xstrndup(t.table, t.table_len);
 	fl = flows_add(g, id, fr->table, db, name);
+	flows_lock(rep->flows);
 	fl->incarnation = fr->incarnation;
+	flows_unlock(rep->flows);
 	if (e.prev == 0)
 		flow_set(g, fl, FLOW_LIVE, NULL);
 	else
@@ -251,7 +271,7 @@ frame_into(struct group *g, struct flow *fl, const struct frame *fr, struct rd *
 	if (fl->state == FLOW_FAILED || fl->state == FLOW_RECOVER ||
 	    fr->incarnation < fl->incarnation || (fetching && fl->from_ms != 0) ||
 	    (fl->state == FLOW_COPY && fl->chunks == 0) || commit_disk_full(group_data(g)->commit)) {
-		fl->dropped += fr->count;
+		count_dropped(replication_of(g)->flows, fl, fr->count);
 		if (fl->state == FLOW_LIVE)
 			flow_set(g, fl, FLOW_FETCH, NULL);
 		return;
@@ -308,6 +328,7 @@ frame_run(struct group *g, struct job *j)
 static void
 take_log(struct group *g, struct flow *fl, struct answer *an)
 {
+	struct flows *f = replication_of(g)->flows;
 	struct log_entry e;
 	struct rd peek = an->items;
 	enum chain c;
@@ -322,12 +343,16 @@ take_log(struct group *g, struct flow *fl, struct answer *an)
 		/* The first entry from the start time, or the head when there is none. */
 		int some = an->count > 0 && log_entry_read(&peek, &e) == 0;
 
+		flows_lock(f);
 		fl->seq = some ? e.prev : an->head.seq;
 		fl->mark = some ? e.prev_mark : an->head.mark;
 		fl->ms = 0;
 		fl->from_ms = 0;
+		flows_unlock(f);
 	}
+	flows_lock(f);
 	fl->incarnation = an->incarnation;
+	flows_unlock(f);
 	c = apply_entries(g, fl, &an->items, an->count);
 	if (c == CHAIN_STOPPED) {
 		flow_save(g, fl);
@@ -341,7 +366,9 @@ take_log(struct group *g, struct flow *fl, struct answer *an)
 		flow_set(g, fl, FLOW_LIVE, NULL);
 	else
 		flow_save(g, fl);
+	flows_lock(f);
 	fl->fetched = an->upto;
+	flows_unlock(f);
 }
 
 /* A copy that recovered own writes is whole. */
@@ -350,7 +377,9 @@ recovered(struct group *g, struct flow *fl)
 {
 	struct replication *rep = replication_of(g);
 
+	flows_lock(rep->flows);
 	fl->recovering = 0;
+	flows_unlock(rep->flows);
 	/* Others may have copied from here meanwhile: they must look again. */
 	if (!cluster_recovering(rep->cluster))
 		rep->data->log.incarnation++;
@@ -370,6 +399,7 @@ log_copied(struct replication *rep, const struct flow *fl)
 static void
 take_rows(struct group *g, struct flow *fl, struct answer *an)
 {
+	struct flows *f = replication_of(g)->flows;
 	struct table *t = group_table_named(g, fl->database, strlen(fl->database), fl->name,
 	    strlen(fl->name));
 	struct merge_how how = { .from_ms = fl->from_ms, .own = fl->state == FLOW_RECOVER };
@@ -383,10 +413,12 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 		return;
 	}
 	if (fl->chunks == 0) {
+		flows_lock(f);
 		fl->incarnation = an->incarnation;
 		fl->seq = an->head.seq;
 		fl->mark = an->head.mark;
 		fl->ms = an->head.ms;
+		flows_unlock(f);
 	}
 	rc = t == NULL ? 0 : merge_rows(g, t, &an->items, an->count, &how, &copied);
 	if (rc == 1) {
@@ -394,8 +426,10 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 		flow_set(g, fl, fl->state, "the peer has rows of times that are ahead of this "
 		    "node's clock by more than clustering.maxClockSkew: a clock is wrong, or was when "
 		    "they were written");
+		flows_lock(f);
 		fl->ahead = 1;
-		fl->retry_us = mono_us() + RETRY_US;
+		flows_unlock(f);
+		ask_later(f, fl);
 		return;
 	}
 	if (rc == -1) {
@@ -404,8 +438,10 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 	}
 	if (fl->ahead)
 		flow_set(g, fl, fl->state, NULL);
+	flows_lock(f);
 	fl->copied += copied.seen;
 	fl->chunks++;
+	flows_unlock(f);
 	flow_set_key(g, fl, an->next_key, an->next_len);
 	if (!an->done && t != NULL) {
 		flow_save(g, fl);
@@ -413,7 +449,9 @@ take_rows(struct group *g, struct flow *fl, struct answer *an)
 	}
 	log_copied(replication_of(g), fl);
 	flow_set_key(g, fl, NULL, 0);
+	flows_lock(f);
 	fl->from_ms = 0;
+	flows_unlock(f);
 	if (fl->recovering)
 		recovered(g, fl);
 	if (fl->state == FLOW_RECOVER)
@@ -433,12 +471,12 @@ refused(struct group *g, struct flow *fl, uint16_t status)
 		flow_set(g, fl, FLOW_FAILED, "the table does not exist on the peer");
 	else if (status == 409) {
 		flow_set(g, fl, fl->state, OTHER_LOG);
-		fl->retry_us = mono_us() + RETRY_US;
+		ask_later(replication_of(g)->flows, fl);
 	}
 	else if (status == 403) {
 		/* It may not have the entry yet; if it ended it, comparing entries ends the flow. */
 		flow_set(g, fl, fl->state, "the peer has no subscription for it");
-		fl->retry_us = mono_us() + RETRY_US;
+		ask_later(replication_of(g)->flows, fl);
 	}
 }
 
@@ -470,12 +508,14 @@ answer_run(struct group *g, struct job *j)
 
 	if (fl == NULL)
 		return;
+	flows_lock(rep->flows);
 	fl->pulling = 0;
 	fl->retry_us = 0;	/* flow_set may set it */
+	flows_unlock(rep->flows);
 	if (!a->answered || commit_disk_full(rep->data->commit) ||
 	    answer_read(&an, a->kind, a->bytes.data, a->bytes.len) == -1 ||
 	    an.status == 503 || an.status == 500) {
-		fl->retry_us = mono_us() + RETRY_US;
+		ask_later(rep->flows, fl);
 		return;
 	}
 	if (an.status != 200)

@@ -218,7 +218,7 @@ static void
 look_at(struct group *g, struct flow *fl, uint64_t incarnation)
 {
 	struct flows *f = replication_of(g)->flows;
-	int moved, behind;
+	int moved, behind, stuck;
 
 	flows_lock(f);
 	moved = fl->seq != fl->fetched;
@@ -233,9 +233,10 @@ look_at(struct group *g, struct flow *fl, uint64_t incarnation)
 	}
 	if (fl->state != FLOW_LIVE)
 		return;
-	if (moved || !behind)
-		fl->stuck = 0;
-	else if (++fl->stuck >= STUCK)
+	flows_lock(f);
+	stuck = fl->stuck = moved || !behind ? 0 : fl->stuck + 1;
+	flows_unlock(f);
+	if (stuck >= STUCK)
 		flow_set(g, fl, FLOW_FETCH, "the stream does not bring what the log has");
 }
 
