@@ -228,6 +228,7 @@ node_run()	# node_run NODE: start a node that was made, and wait for its API
 		# Something may be preloaded.
 		export ASAN_OPTIONS=detect_leaks=1:verify_asan_link_order=0:log_path=$dir/asan
 		export UBSAN_OPTIONS=print_stacktrace=1:log_path=$dir/ubsan
+		export TSAN_OPTIONS=log_path=$dir/tsan:suppressions=$HL_SRC/test/tsan.supp
 		# shellcheck disable=SC2086 # a list of flags
 		exec setsid "$HL_CLI" run -c "$dir/hubleaf.yaml" ${HL_RUN_FLAGS:-} </dev/null >>"$dir/log" 2>&1
 	) &
