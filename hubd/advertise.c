@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "advertise.h"
+#include "hubd/advertise.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -10,9 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "certinfo.h"
-#include "clock.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/tls/certinfo.h"
 
 #define LOOKUP_US	2000000		/* for all names together */
 

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "copies.h"
+#include "hubd/copies.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "mem.h"
-#include "mesh.h"
+#include "common/base/mem.h"
+#include "hubd/mesh.h"
 
 #define INSTANCES_MAX	8192
 

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "dialers.h"
+#include "hubd/dialers.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 #define NODES_MAX	4096	/* a cluster is far smaller: more is a mistake */
 

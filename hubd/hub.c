@@ -1,22 +1,22 @@
 #include "config.h"
 
-#include "hub_priv.h"
+#include "hubd/hub_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#include "advertise.h"
-#include "cert.h"
-#include "crypto.h"
-#include "hubconf.h"
-#include "log.h"
-#include "logconf.h"
-#include "mem.h"
-#include "natstext.h"
-#include "network.h"
-#include "request.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/conf/logconf.h"
+#include "common/nats/natstext.h"
+#include "common/tls/cert.h"
+#include "common/tls/crypto.h"
+#include "hubd/advertise.h"
+#include "hubd/hubconf.h"
+#include "hubd/network.h"
+#include "hubd/request.h"
 
 #define NETWORK_MAX_MS	600000
 

@@ -5,15 +5,15 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "chan.h"
-#include "copies.h"
-#include "dialers.h"
-#include "hub.h"
-#include "mesh.h"
-#include "nats.h"
-#include "natsd.h"
-#include "settings.h"
-#include "svc.h"
+#include "common/conf/settings.h"
+#include "common/ipc/chan.h"
+#include "common/ipc/svc.h"
+#include "common/nats/nats.h"
+#include "common/nats/natsd.h"
+#include "hubd/copies.h"
+#include "hubd/dialers.h"
+#include "hubd/hub.h"
+#include "hubd/mesh.h"
 
 /*
  * What hub.c (the server, settings, opsd), look.c (who is in the mesh) and links.c (by which routes)

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "hubconf.h"
+#include "hubd/hubconf.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "mem.h"
-#include "natstext.h"
+#include "common/base/buf.h"
+#include "common/base/mem.h"
+#include "common/nats/natstext.h"
 
 #define ROUTES_MAX	1000
 

@@ -1,7 +1,7 @@
 #ifndef HL_HUBCONF_H
 #define HL_HUBCONF_H
 
-#include "settings.h"
+#include "common/conf/settings.h"
 
 /* The hub server's configuration, made from what opsd tells hubd.  No I/O. */
 

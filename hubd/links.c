@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "hub_priv.h"
+#include "hubd/hub_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "hubconf.h"
-#include "log.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "hubd/hubconf.h"
 
 /*
  * Servers also link because they heard of each other, and such a link outlives the route that led

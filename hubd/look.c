@@ -1,17 +1,17 @@
 #include "config.h"
 
-#include "hub_priv.h"
+#include "hubd/hub_priv.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "hubconf.h"
-#include "log.h"
-#include "logbrake.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "hubd/hubconf.h"
 
 #define PING_MS		1000
 #define PING_FAST_MS	500		/* while somebody is missing */

@@ -1,7 +1,7 @@
 #include "config.h"
 
-#include "hub.h"
-#include "svc.h"
+#include "common/ipc/svc.h"
+#include "hubd/hub.h"
 
 int
 main(int argc, char *argv[])

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "mesh.h"
+#include "hubd/mesh.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "mem.h"
-#include "nodename.h"
+#include "common/base/mem.h"
+#include "common/base/nodename.h"
 
 #define SEEN_MAX	4096	/* a cluster is far smaller: more is a mistake */
 #define WORD_MAX_LEN	255

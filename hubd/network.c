@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "network.h"
+#include "hubd/network.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "log.h"
-#include "mem.h"
-#include "mesh.h"
-#include "nats.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/nats/nats.h"
+#include "hubd/mesh.h"
 
 #define NODES_MAX	4096
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "request.h"
+#include "hubd/request.h"
 
 #include <event2/event.h>
 #include <jansson.h>
@@ -8,12 +8,12 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "clock.h"
-#include "log.h"
-#include "mem.h"
-#include "nodename.h"
-#include "nats.h"
-#include "subject.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/nodename.h"
+#include "common/nats/nats.h"
+#include "common/nats/subject.h"
 
 #define SERVING_MAX	256		/* questions of peers that opsd has not answered yet */
 #define SERVING_MS	60000		/* whoever asked has given up by then */

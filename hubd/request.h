@@ -1,7 +1,7 @@
 #ifndef HL_REQUEST_H
 #define HL_REQUEST_H
 
-#include "chan.h"
+#include "common/ipc/chan.h"
 
 /*
  * Questions between nodes and their answers: what opsd asks a peer (PEER_REQ)

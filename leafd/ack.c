@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "ack.h"
+#include "leafd/ack.h"
 
 #include <jansson.h>
 #include <stdio.h>

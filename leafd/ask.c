@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "ask.h"
+#include "leafd/ask.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 #define API_TIMEOUT_MS	3000
 

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "nats.h"
+#include "common/nats/nats.h"
 
 /*
  * Questions over one NATS connection that can be called off, with answers of

@@ -1,18 +1,18 @@
 #include "config.h"
 
-#include "consume_priv.h"
+#include "leafd/consume_priv.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#include "filter.h"
-#include "logbrake.h"
-#include "mem.h"
-#include "nodename.h"
-#include "settings.h"
-#include "subject.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "common/base/nodename.h"
+#include "common/conf/settings.h"
+#include "common/nats/subject.h"
+#include "leafd/filter.h"
 
 static struct peer *
 peer_find(const struct consume *c, const char *name)

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "consume.h"
-#include "frame.h"
-#include "nats.h"
+#include "common/base/frame.h"
+#include "common/nats/nats.h"
+#include "leafd/consume.h"
 
 /*
  * What consume.c (which peers there are), peer.c (the consumer in one peer's leaf

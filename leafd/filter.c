@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "filter.h"
+#include "leafd/filter.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
-#include "stream.h"
-#include "subject.h"
+#include "common/base/mem.h"
+#include "common/nats/subject.h"
+#include "leafd/stream.h"
 
 #define FILTER_MAX	200
 

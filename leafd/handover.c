@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "consume_priv.h"
+#include "leafd/consume_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#include "chan.h"
-#include "mem.h"
+#include "common/base/mem.h"
+#include "common/ipc/chan.h"
 
 /* From a peer's consumer into opsd: what is in flight, and where we are. */
 

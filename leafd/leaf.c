@@ -1,27 +1,27 @@
 #include "config.h"
 
-#include "leaf.h"
+#include "leafd/leaf.h"
 
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ask.h"
-#include "chan.h"
-#include "consume.h"
-#include "crypto.h"
-#include "leafconf.h"
-#include "log.h"
-#include "logconf.h"
-#include "measure.h"
-#include "mem.h"
-#include "natsd.h"
-#include "natstext.h"
-#include "publish.h"
-#include "pull.h"
-#include "purge.h"
-#include "svc.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/conf/logconf.h"
+#include "common/ipc/chan.h"
+#include "common/ipc/svc.h"
+#include "common/nats/natsd.h"
+#include "common/nats/natstext.h"
+#include "common/tls/crypto.h"
+#include "leafd/ask.h"
+#include "leafd/consume.h"
+#include "leafd/leafconf.h"
+#include "leafd/measure.h"
+#include "leafd/publish.h"
+#include "leafd/pull.h"
+#include "leafd/purge.h"
 
 #define SECRET_LEN	16
 #define STATE_MS	20	/* changes are told together */

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "leafconf.h"
+#include "leafd/leafconf.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "mem.h"
-#include "natstext.h"
+#include "common/base/buf.h"
+#include "common/base/mem.h"
+#include "common/nats/natstext.h"
 
 #define ROUTES_MAX	1000
 #define MAX_STORE	(1LL << 50)	/* the stream has its own limit */

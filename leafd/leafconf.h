@@ -1,7 +1,7 @@
 #ifndef HL_LEAFCONF_H
 #define HL_LEAFCONF_H
 
-#include "settings.h"
+#include "common/conf/settings.h"
 
 /*
  * The leaf server's configuration, made from what opsd tells leafd; caller frees.

@@ -1,7 +1,7 @@
 #include "config.h"
 
-#include "leaf.h"
-#include "svc.h"
+#include "common/ipc/svc.h"
+#include "leafd/leaf.h"
 
 int
 main(int argc, char *argv[])

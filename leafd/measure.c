@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "measure.h"
+#include "leafd/measure.h"
 
 #include <stdlib.h>
 
-#include "ask.h"
-#include "clock.h"
-#include "mem.h"
-#include "subject.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/nats/subject.h"
+#include "leafd/ask.h"
 
 #define EACH_US		5000000
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "consume_priv.h"
+#include "leafd/consume_priv.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -9,15 +9,15 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "ack.h"
-#include "ask.h"
-#include "clock.h"
-#include "crypto.h"
-#include "filter.h"
-#include "log.h"
-#include "logbrake.h"
-#include "mem.h"
-#include "subject.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "common/nats/subject.h"
+#include "common/tls/crypto.h"
+#include "leafd/ack.h"
+#include "leafd/ask.h"
+#include "leafd/filter.h"
 
 #define ASK_BYTES	(1 << 20)	/* of one request */
 #define ASK_BYTES_MAX	(64 << 20)	/* no server lets more in */

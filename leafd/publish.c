@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "publish.h"
+#include "leafd/publish.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -9,14 +9,14 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "ack.h"
-#include "ask.h"
-#include "chan.h"
-#include "clock.h"
-#include "log.h"
-#include "mem.h"
-#include "subject.h"
-#include "window.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/ipc/chan.h"
+#include "common/nats/subject.h"
+#include "leafd/ack.h"
+#include "leafd/ask.h"
+#include "leafd/window.h"
 
 #define WINDOW_MAX	(1 << 20)	/* asked of opsd at once */
 #define FRAME_MAX	(64 << 10)

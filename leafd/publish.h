@@ -1,7 +1,7 @@
 #ifndef HL_PUBLISH_H
 #define HL_PUBLISH_H
 
-#include "stream.h"
+#include "leafd/stream.h"
 
 /*
  * From opsd's log into this node's stream.  We are its only publisher, and

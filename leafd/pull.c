@@ -1,17 +1,17 @@
 #include "config.h"
 
-#include "pull.h"
+#include "leafd/pull.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#include "ask.h"
-#include "chan.h"
-#include "log.h"
-#include "mem.h"
-#include "nodename.h"
-#include "subject.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/nodename.h"
+#include "common/ipc/chan.h"
+#include "common/nats/subject.h"
+#include "leafd/ask.h"
 
 #define QUESTION_MAX	(256 << 10)
 #define SERVING_MAX	4	/* with opsd at a time */

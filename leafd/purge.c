@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "purge.h"
+#include "leafd/purge.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,12 +8,12 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "ask.h"
-#include "chan.h"
-#include "frame.h"
-#include "log.h"
-#include "mem.h"
-#include "subject.h"
+#include "common/base/frame.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/ipc/chan.h"
+#include "common/nats/subject.h"
+#include "leafd/ask.h"
 
 #define GET_TIMEOUT_MS	3000
 

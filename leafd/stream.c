@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "stream.h"
+#include "leafd/stream.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ask.h"
-#include "log.h"
-#include "mem.h"
-#include "subject.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/nats/subject.h"
+#include "leafd/ask.h"
 
 #define ERR_NOT_FOUND	10059
 #define GET_TIMEOUT_MS	3000

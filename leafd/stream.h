@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "frame.h"
+#include "common/base/frame.h"
 
 /*
  * This node's stream, on its own leaf server: one for all tables, subjects

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "window.h"
+#include "leafd/window.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 #define ENTRY_MIN	48	/* bytes of an entry without payload */
 #define TABLE_MIN	8

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
-#include "frame.h"
+#include "common/base/buf.h"
+#include "common/base/frame.h"
 
 /*
  * One answer to LOG_READ on its way into the stream: its entries grouped by

@@ -1,7 +1,7 @@
 #include "config.h"
 
-#include "ops.h"
-#include "svc.h"
+#include "common/ipc/svc.h"
+#include "opsd/ops.h"
 
 int
 main(int argc, char *argv[])

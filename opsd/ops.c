@@ -1,31 +1,32 @@
 #include "config.h"
 
-#include "ops.h"
+#include "opsd/ops.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "auth.h"
-#include "backup.h"
-#include "cert.h"
-#include "certends.h"
-#include "certstore.h"
-#include "clock.h"
-#include "cluster.h"
-#include "crypto.h"
-#include "health.h"
-#include "http.h"
-#include "job.h"
-#include "log.h"
-#include "mem.h"
-#include "metrics.h"
-#include "op.h"
-#include "restart.h"
-#include "settings.h"
-#include "tlsconf.h"
-#include "worker.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/worker.h"
+#include "common/conf/settings.h"
+#include "common/conf/tlsconf.h"
+#include "common/tls/cert.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/auth.h"
+#include "opsd/auth/certends.h"
+#include "opsd/auth/certstore.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/http/http.h"
+#include "opsd/job/backup.h"
+#include "opsd/job/job.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op.h"
+#include "opsd/op/restart.h"
+#include "opsd/watch/health.h"
+#include "opsd/watch/metrics.h"
 
 #define WORKERS	8
 #define BODY_WORKERS	2
@@ -134,14 +135,6 @@ static void
 on_measured(void *arg, size_t jobs, size_t bytes, uint64_t us)
 {
 	metrics_group(((struct ops *)arg)->watch.metrics, jobs, bytes, us);
-}
-
-struct http *
-ops_http(struct ops *o, char **err)
-{
-	struct http_needs needs = { o, &o->data, o->auth, &o->watch, o->bodies, &op_api };
-
-	return (http_start(&needs, err));
 }
 
 struct ops *

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "auth.h"
+#include "opsd/auth/auth.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -8,20 +8,20 @@
 #include <strings.h>
 #include <uthash.h>
 
-#include "authlog.h"
-#include "basic.h"
-#include "clock.h"
-#include "crypto.h"
-#include "failures.h"
-#include "firstuser.h"
-#include "log.h"
-#include "mem.h"
-#include "data.h"
-#include "session.h"
-#include "sysrow.h"
-#include "token.h"
-#include "user.h"
-#include "worker.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/worker.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/authlog.h"
+#include "opsd/auth/basic.h"
+#include "opsd/auth/failures.h"
+#include "opsd/auth/firstuser.h"
+#include "opsd/auth/session.h"
+#include "opsd/auth/token.h"
+#include "opsd/auth/user.h"
+#include "opsd/store/data.h"
+#include "opsd/store/sysrow.h"
 
 /*
  * A password takes tens of milliseconds to check, so one thread does that, and

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "authlog.h"
+#include "opsd/auth/authlog.h"
 
 #include <ctype.h>
 #include <pthread.h>
@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "basic.h"
-#include "clock.h"
-#include "log.h"
-#include "mem.h"
-#include "data.h"
-#include "user.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/auth/basic.h"
+#include "opsd/auth/user.h"
+#include "opsd/store/data.h"
 
 #define SHOWN	64		/* of a name that anybody may have sent */
 #define QUIET_US	1000000

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "basic.h"
+#include "opsd/auth/basic.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 static int
 base64_value(char c)

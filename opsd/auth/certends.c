@@ -1,18 +1,18 @@
 #include "config.h"
 
-#include "certends.h"
+#include "opsd/auth/certends.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "certinfo.h"
-#include "log.h"
-#include "mem.h"
-#include "data.h"
-#include "settings.h"
-#include "words.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/words.h"
+#include "common/conf/settings.h"
+#include "common/tls/certinfo.h"
+#include "opsd/store/data.h"
 
 #define DAY_S	86400
 

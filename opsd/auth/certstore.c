@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "certstore.h"
+#include "opsd/auth/certstore.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "certpem.h"
-#include "conf.h"
-#include "file.h"
-#include "log.h"
-#include "mem.h"
+#include "common/base/buf.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/conf/conf.h"
+#include "common/tls/certpem.h"
 
 #define PREFIX	"added-"
 #define SUFFIX	".pem"

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "failures.h"
+#include "opsd/auth/failures.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 /* A bucket that leaks: what it holds is time until it is empty. */
 struct failing {

@@ -1,18 +1,18 @@
 #include "config.h"
 
-#include "firstuser.h"
+#include "opsd/auth/firstuser.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto.h"
-#include "log.h"
-#include "mem.h"
-#include "data.h"
-#include "sysrow.h"
-#include "user.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/user.h"
+#include "opsd/store/data.h"
+#include "opsd/store/sysrow.h"
 
 /* From the environment, else from systemd's credentials; the caller frees. */
 static char *

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "right.h"
+#include "opsd/auth/right.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "catalog.h"
-#include "mem.h"
-#include "user.h"
+#include "common/base/mem.h"
+#include "opsd/auth/user.h"
+#include "opsd/store/catalog.h"
 
 #define REFUSED_MAX	100	/* attributes that an answer names */
 #define ALL	(MAY_READ | MAY_INSERT | MAY_UPDATE | MAY_DELETE)

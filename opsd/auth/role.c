@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "role.h"
+#include "opsd/auth/role.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "catalog.h"
-#include "mem.h"
+#include "common/base/mem.h"
+#include "opsd/store/catalog.h"
 
 #define FAULTS_MAX	200	/* in one answer */
 

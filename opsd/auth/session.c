@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "session.h"
+#include "opsd/auth/session.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "crypto.h"
-#include "mem.h"
-#include "user.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/user.h"
 
 #define ID_LEN	36
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "token.h"
+#include "opsd/auth/token.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +15,11 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-#include "buf.h"
-#include "clock.h"
-#include "crypto.h"
-#include "mem.h"
-#include "user.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/user.h"
 
 #define TOKEN_MAX	8192
 #define KEY_BITS	2048

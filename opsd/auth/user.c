@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "user.h"
+#include "opsd/auth/user.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto.h"
-#include "mem.h"
-#include "data.h"
-#include "right.h"
-#include "sysrow.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/right.h"
+#include "opsd/store/data.h"
+#include "opsd/store/sysrow.h"
 
 struct user *
 user_ref(struct user *u)

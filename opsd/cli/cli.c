@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli.h"
+#include "opsd/cli/cli.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli_fields.h"
-#include "cli_help.h"
-#include "cli_print.h"
-#include "mem.h"
-#include "opdoc.h"
-#include "words.h"
+#include "common/base/mem.h"
+#include "common/base/words.h"
+#include "opsd/cli/cli_fields.h"
+#include "opsd/cli/cli_help.h"
+#include "opsd/cli/cli_print.h"
+#include "opsd/op/opdoc.h"
 
 #define CONFIG_FILE	"/etc/hubleaf/hubleaf.yaml"
 #define ANSWER_SECONDS	600

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
-#include "conf.h"
+#include "common/base/buf.h"
+#include "common/conf/conf.h"
 
 /* What the parts of the command line program share. */
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli.h"
+#include "opsd/cli/cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli_progress.h"
-#include "file.h"
-#include "mem.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "opsd/cli/cli_progress.h"
 
 struct saving {
 	int		 fd;

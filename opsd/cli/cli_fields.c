@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli_fields.h"
+#include "opsd/cli/cli_fields.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "cli.h"
-#include "file.h"
-#include "mem.h"
-#include "opdoc.h"
+#include "common/base/buf.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "opsd/cli/cli.h"
+#include "opsd/op/opdoc.h"
 
 #define INPUT_MAX	(1 << 28)	/* bytes of a field or a body that stands in a file */
 #define PIECE		65536

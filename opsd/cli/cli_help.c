@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "cli_help.h"
+#include "opsd/cli/cli_help.h"
 
 #include <string.h>
 
-#include "conf.h"
-#include "opdoc.h"
+#include "common/conf/conf.h"
+#include "opsd/op/opdoc.h"
 
 #define COLUMN	22	/* where texts begin */
 #define WIDE	80

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli.h"
+#include "opsd/cli/cli.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -13,10 +13,10 @@
 
 #include <event2/http.h>
 
-#include "buf.h"
-#include "mem.h"
-#include "tls.h"
-#include "usock.h"
+#include "common/base/buf.h"
+#include "common/base/mem.h"
+#include "common/ipc/usock.h"
+#include "common/tls/tls.h"
 
 #define ANSWER_MAX	(1u << 30)
 #define DEFAULT_PORT	9925

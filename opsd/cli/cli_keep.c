@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli.h"
+#include "opsd/cli/cli.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 /* "amsterdam-20260102T030405Z.tar": names of one node sort by time. */
 #define TIME_FORMAT	"%Y%m%dT%H%M%SZ"

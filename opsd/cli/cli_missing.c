@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli.h"
+#include "opsd/cli/cli.h"
 
 static int
 role_is(const json_t *role, const char *permission)

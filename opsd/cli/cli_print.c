@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "cli_print.h"
+#include "opsd/cli/cli_print.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "cli_fields.h"
-#include "mem.h"
-#include "words.h"
-#include "yaml.h"
+#include "common/base/mem.h"
+#include "common/base/words.h"
+#include "common/conf/yaml.h"
+#include "opsd/cli/cli.h"
+#include "opsd/cli/cli_fields.h"
 
 enum look
 cli_take_look(json_t *body)

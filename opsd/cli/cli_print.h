@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 enum look { LOOK_YAML, LOOK_JSON, LOOK_TABLE, LOOK_CSV };
 

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "cli_progress.h"
+#include "opsd/cli/cli_progress.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #define BAR	30
 #define DRAW_US	100000

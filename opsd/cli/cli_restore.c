@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli.h"
+#include "opsd/cli/cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli_progress.h"
-#include "file.h"
-#include "mem.h"
-#include "store.h"
-#include "tar.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/base/tar.h"
+#include "opsd/cli/cli_progress.h"
+#include "opsd/store/store.h"
 
 /*
  * A backup is unpacked beside the places where its parts belong.  When all of it is there and

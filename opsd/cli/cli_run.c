@@ -1,7 +1,7 @@
 #include "config.h"
 
-#include "cli.h"
-#include "cli_watchdog.h"
+#include "opsd/cli/cli.h"
+#include "opsd/cli/cli_watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
 
 /*
  * The three daemons as children, for containers and development.  Whoever dies

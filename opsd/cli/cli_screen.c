@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "cli.h"
+#include "opsd/cli/cli.h"
 
 #include <string.h>
 
-#include "cli_print.h"
-#include "words.h"
+#include "common/base/words.h"
+#include "opsd/cli/cli_print.h"
 
 /* `hubleaf status` on one screen: what is wrong first, then the node, then a line a peer. */
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli.h"
+#include "opsd/cli/cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "mem.h"
-#include "words.h"
+#include "common/base/mem.h"
+#include "common/base/words.h"
 
 /* What `hubleaf status` shows, from what the node answers. */
 

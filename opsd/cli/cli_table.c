@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "cli_print.h"
+#include "opsd/cli/cli_print.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 /* In letters, of which UTF-8 has several bytes. */
 static size_t

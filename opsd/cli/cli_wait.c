@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "cli.h"
+#include "opsd/cli/cli.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "cli_progress.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "opsd/cli/cli_progress.h"
 
 /* What goes on after its answer: jobs, and tables that catch up. */
 

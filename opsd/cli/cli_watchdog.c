@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli_watchdog.h"
+#include "opsd/cli/cli_watchdog.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,10 +11,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "file.h"
-#include "log.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
 
 #define STEP_US	1000000		/* between two looks at most, unless we stood still */
 

@@ -1,21 +1,21 @@
 #include "config.h"
 
-#include "apply.h"
+#include "opsd/cluster/apply.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "flows.h"
-#include "group_priv.h"
-#include "key.h"
-#include "log.h"
-#include "logbrake.h"
-#include "merge.h"
-#include "mem.h"
-#include "nodes.h"
-#include "replication.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/merge.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/store/group_priv.h"
+#include "opsd/store/key.h"
 
 #define RETRY_US	1000000
 #define OTHER_LOG	"the peer was put back from an older copy: its log begins anew"

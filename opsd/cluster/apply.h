@@ -1,9 +1,9 @@
 #ifndef HL_APPLY_H
 #define HL_APPLY_H
 
-#include "commit.h"
-#include "frame.h"
-#include "pull.h"
+#include "common/base/frame.h"
+#include "opsd/cluster/pull.h"
+#include "opsd/store/commit.h"
 
 /* What came from a peer, on its way into the rows. Jobs for commit_submit. */
 struct apply {

@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "batch.h"
+#include "opsd/cluster/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster.h"
-#include "group.h"
-#include "mem.h"
-#include "settings.h"
-#include "subscribe.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/subscribe.h"
+#include "opsd/store/group.h"
 
 #define NOTIFY_MS	1000
 

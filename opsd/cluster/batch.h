@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "commit.h"
-#include "target.h"
+#include "opsd/cluster/target.h"
+#include "opsd/store/commit.h"
 
 /*
  * What a call changes in the entries of this node, as one job: peers' answers that are

@@ -1,24 +1,24 @@
 #include "config.h"
 
-#include "cluster.h"
+#include "opsd/cluster/cluster.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "cluster_priv.h"
-#include "crypto.h"
-#include "expire.h"
-#include "flows.h"
-#include "log.h"
-#include "mem.h"
-#include "nodes.h"
-#include "outlet.h"
-#include "retain.h"
-#include "tombstone.h"
-#include "user.h"
-#include "warn.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/user.h"
+#include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/outlet.h"
+#include "opsd/cluster/retain.h"
+#include "opsd/cluster/tombstone.h"
+#include "opsd/cluster/warn.h"
+#include "opsd/store/expire.h"
 
 #define TICK_US		200000
 #define HOLD_US		3000000		/* the longest that leafd waits for the hub */

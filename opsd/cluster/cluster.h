@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "replication.h"
+#include "opsd/cluster/replication.h"
 
 /*
  * The conversation with hubd and leafd, on the loop's thread: settings out, log

@@ -4,10 +4,10 @@
 #include <pthread.h>
 #include <uthash.h>
 
-#include "chan.h"
-#include "cluster.h"
-#include "positions.h"
-#include "status.h"
+#include "common/ipc/chan.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/positions.h"
+#include "opsd/cluster/status.h"
 
 /* What cluster.c, leaflink.c and hublink.c share.  On the loop's thread. */
 

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "entries.h"
+#include "opsd/cluster/entries.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "mem.h"
-#include "settings.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
 
 #define SLOTS_MIN	8
 

@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "frame.h"
-#include "stamp.h"
+#include "common/base/frame.h"
+#include "opsd/store/stamp.h"
 
 /*
  * A node with which something is subscribed, and what: an entry for each table, or "*".

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "flows.h"
+#include "opsd/cluster/flows.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -8,13 +8,13 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "log.h"
-#include "logbrake.h"
-#include "mem.h"
-#include "nodes.h"
-#include "replication.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/replication.h"
 
 #define FLOW_FORMAT	3
 

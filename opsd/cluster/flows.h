@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "group.h"
+#include "opsd/store/group.h"
 
 /*
  * Where this node stands in its peers' logs: one flow per (peer, peer's table id).

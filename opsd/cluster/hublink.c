@@ -3,17 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "cluster_priv.h"
-#include "log.h"
-#include "logbrake.h"
-#include "mem.h"
-#include "nodename.h"
-#include "nodes.h"
-#include "settings.h"
-#include "status.h"
-#include "subscribe.h"
-#include "topology.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "common/base/nodename.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/status.h"
+#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/topology.h"
 
 /* The conversation with hubd, and through it with other nodes. */
 

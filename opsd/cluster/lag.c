@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "lag.h"
+#include "opsd/cluster/lag.h"
 
-#include "catalog.h"
-#include "clock.h"
-#include "cluster.h"
-#include "flows.h"
+#include "common/base/clock.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/store/catalog.h"
 
 /* Nothing waits for longer than until now, whatever the clock was when the newest was written. */
 static struct lag

@@ -3,17 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply.h"
-#include "clock.h"
-#include "cluster_priv.h"
-#include "flows.h"
-#include "mem.h"
-#include "nodes.h"
-#include "outlet.h"
-#include "pull.h"
-#include "settings.h"
-#include "subscribe.h"
-#include "worker.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/worker.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/apply.h"
+#include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/outlet.h"
+#include "opsd/cluster/pull.h"
+#include "opsd/cluster/subscribe.h"
 
 /* The conversation with leafd. */
 

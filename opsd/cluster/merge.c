@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "merge.h"
+#include "opsd/cluster/merge.h"
 
 #include <string.h>
 
-#include "group_priv.h"
-#include "key.h"
-#include "replication.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/store/group_priv.h"
+#include "opsd/store/key.h"
 
 /* Components that this node decided to forget locally do not come back. */
 static void

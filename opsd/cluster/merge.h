@@ -1,8 +1,8 @@
 #ifndef HL_MERGE_H
 #define HL_MERGE_H
 
-#include "group.h"
-#include "row.h"
+#include "opsd/store/group.h"
+#include "opsd/store/row.h"
 
 /* What peers have of a row, merged into what is here.  On the commit thread. */
 

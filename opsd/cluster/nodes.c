@@ -1,18 +1,18 @@
 #include "config.h"
 
-#include "nodes.h"
+#include "opsd/cluster/nodes.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "log.h"
-#include "logbrake.h"
-#include "mem.h"
-#include "replication.h"
-#include "settings.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/replication.h"
 
 struct nodes {
 	struct replication	*rep;

@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "group.h"
-#include "entries.h"
+#include "opsd/cluster/entries.h"
+#include "opsd/store/group.h"
 
 /*
  * Who subscribes to what.  One entry per (pair of nodes, database, table or "*"),

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "outlet.h"
+#include "opsd/cluster/outlet.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -8,10 +8,10 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#include "mem.h"
-#include "nodes.h"
-#include "target.h"
-#include "txn.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/target.h"
+#include "opsd/store/txn.h"
 
 /* A table of the log, by its id, and whether it leaves. */
 struct verdict {

@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "frame.h"
-#include "replication.h"
+#include "common/base/frame.h"
+#include "opsd/cluster/replication.h"
 
 /*
  * What leaves this node's log for its stream: entries of tables that a peer gets, or is

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "positions.h"
+#include "opsd/cluster/positions.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <uthash.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 struct told {
 	uint32_t	 table;

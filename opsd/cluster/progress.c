@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "progress.h"
+#include "opsd/cluster/progress.h"
 
 #include <string.h>
 
-#include "lag.h"
-#include "mem.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/lag.h"
 
 #define BACKLOG_MS	5000	/* a live flow that is behind by more is catching up */
 

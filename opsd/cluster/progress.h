@@ -1,9 +1,9 @@
 #ifndef HL_PROGRESS_H
 #define HL_PROGRESS_H
 
-#include "cluster.h"
-#include "entries.h"
-#include "flows.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/entries.h"
+#include "opsd/cluster/flows.h"
 
 /* How far what is subscribed with a peer is, entry by entry. No I/O. */
 

@@ -1,18 +1,18 @@
 #include "config.h"
 
-#include "pull.h"
+#include "opsd/cluster/pull.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster.h"
-#include "flows.h"
-#include "key.h"
-#include "mem.h"
-#include "nodes.h"
-#include "row.h"
-#include "sums.h"
-#include "subscribe.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/sums.h"
+#include "opsd/store/key.h"
+#include "opsd/store/row.h"
 
 #define SERVE_MAX	(1u << 20)	/* bytes of an answer, one item at least */
 #define SERVE_SCAN	(64u << 20)	/* bytes of log looked at for one answer */

@@ -1,8 +1,8 @@
 #ifndef HL_PULL_H
 #define HL_PULL_H
 
-#include "frame.h"
-#include "replication.h"
+#include "common/base/frame.h"
+#include "opsd/cluster/replication.h"
 
 /*
  * What one node asks another for, binary, over leafd.

@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "clock.h"
-#include "cluster_priv.h"
-#include "log.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "opsd/cluster/cluster_priv.h"
 
 #define ASK_US		2000000
 #define SILENT_US	10000000	/* without an answer: it hangs */

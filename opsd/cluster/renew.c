@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "renew.h"
+#include "opsd/cluster/renew.h"
 
 #include <stdlib.h>
 
-#include "crypto.h"
-#include "group.h"
-#include "log.h"
-#include "nodes.h"
-#include "settings.h"
+#include "common/base/log.h"
+#include "common/conf/settings.h"
+#include "common/tls/crypto.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/store/group.h"
 
 struct renew {
 	struct job	job;	/* first */

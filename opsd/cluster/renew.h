@@ -1,7 +1,7 @@
 #ifndef HL_RENEW_H
 #define HL_RENEW_H
 
-#include "replication.h"
+#include "opsd/cluster/replication.h"
 
 /*
  * For a copy of another node: an id of its own, from the next start on.  Its subscriptions

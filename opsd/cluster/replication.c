@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "replication.h"
+#include "opsd/cluster/replication.h"
 
-#include "cluster.h"
-#include "flows.h"
-#include "nodes.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/nodes.h"
 
 static void
 on_logged(void *arg)

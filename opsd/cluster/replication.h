@@ -1,8 +1,8 @@
 #ifndef HL_REPLICATION_H
 #define HL_REPLICATION_H
 
-#include "data.h"
-#include "group.h"
+#include "opsd/store/data.h"
+#include "opsd/store/group.h"
 
 /* What this room works on: our data, and who gets and gives what of it. */
 struct replication {

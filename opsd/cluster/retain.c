@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "retain.h"
+#include "opsd/cluster/retain.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "log.h"
-#include "mem.h"
-#include "nodes.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/nodes.h"
 
 #define CAP	3	/* times the limit: then even what a subscriber lacks goes */
 

@@ -1,7 +1,7 @@
 #ifndef HL_RETAIN_H
 #define HL_RETAIN_H
 
-#include "replication.h"
+#include "opsd/cluster/replication.h"
 
 /*
  * What may be forgotten: log entries older than streams.maxAge or beyond

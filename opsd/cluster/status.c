@@ -1,17 +1,17 @@
 #include "config.h"
 
-#include "status.h"
+#include "opsd/cluster/status.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "flows.h"
-#include "mem.h"
-#include "nodes.h"
-#include "positions.h"
-#include "settings.h"
-#include "subscribe.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/positions.h"
+#include "opsd/cluster/subscribe.h"
 
 /* Statuses in a row without movement before the log is asked directly. */
 #define STUCK	2

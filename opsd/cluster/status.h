@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "replication.h"
+#include "opsd/cluster/replication.h"
 
 /*
  * What peers tell each other every clustering.statusInterval, as JSON questions

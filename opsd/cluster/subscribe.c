@@ -1,22 +1,22 @@
 #include "config.h"
 
-#include "subscribe.h"
+#include "opsd/cluster/subscribe.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "flows.h"
-#include "group_priv.h"
-#include "log.h"
-#include "mem.h"
-#include "nodename.h"
-#include "nodes.h"
-#include "replication.h"
-#include "settings.h"
-#include "target.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/nodename.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/cluster/target.h"
+#include "opsd/store/group_priv.h"
 
 #define ENTRIES_MAX	20000	/* at once; twice as many in all between two nodes */
 

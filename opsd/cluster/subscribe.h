@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "commit.h"
-#include "frame.h"
+#include "common/base/frame.h"
+#include "opsd/store/commit.h"
 
 /*
  * Entries between two nodes, taken over: tables made on the side that lacks them,

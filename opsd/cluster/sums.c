@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "sums.h"
+#include "opsd/cluster/sums.h"
 
-#include "crypto.h"
-#include "key.h"
-#include "row.h"
+#include "common/tls/crypto.h"
+#include "opsd/store/key.h"
+#include "opsd/store/row.h"
 
 struct store_iter *
 sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen, const uint8_t *last,

@@ -1,8 +1,8 @@
 #ifndef HL_SUMS_H
 #define HL_SUMS_H
 
-#include "buf.h"
-#include "store.h"
+#include "common/base/buf.h"
+#include "opsd/store/store.h"
 
 /*
  * A table in ranges of its keys, each with a sum of its rows, tombstones included: where the

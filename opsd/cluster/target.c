@@ -1,17 +1,17 @@
 #include "config.h"
 
-#include "target.h"
+#include "opsd/cluster/target.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "flows.h"
-#include "mem.h"
-#include "progress.h"
-#include "settings.h"
-#include "subscribe.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/progress.h"
+#include "opsd/cluster/subscribe.h"
 
 #define TRIES_MAX	3	/* while the peer has newer entries than are known here */
 

@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "nodes.h"
-#include "replication.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/replication.h"
 
 /*
  * One peer of a call that changes subscriptions: what it is asked for, and what

@@ -1,17 +1,17 @@
 #include "config.h"
 
-#include "tombstone.h"
+#include "opsd/cluster/tombstone.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "group_priv.h"
-#include "key.h"
-#include "mem.h"
-#include "nodes.h"
-#include "row.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/store/group_priv.h"
+#include "opsd/store/key.h"
+#include "opsd/store/row.h"
 
 #define PER_JOB	1000	/* tombstones of one table in one commit */
 

@@ -1,7 +1,7 @@
 #ifndef HL_TOMBSTONE_H
 #define HL_TOMBSTONE_H
 
-#include "replication.h"
+#include "opsd/cluster/replication.h"
 
 /*
  * Deleted rows are remembered (tombstones) so that older writes that arrive late

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "topology.h"
+#include "opsd/cluster/topology.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "mem.h"
-#include "nodes.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/nodes.h"
 
 #define NODES_MAX	256
 #define ENTRIES_MAX	100000	/* more are not looked at */

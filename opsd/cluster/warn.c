@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "warn.h"
+#include "opsd/cluster/warn.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "certends.h"
-#include "cluster.h"
-#include "mem.h"
-#include "nodes.h"
-#include "topology.h"
-#include "user.h"
+#include "common/base/mem.h"
+#include "opsd/auth/certends.h"
+#include "opsd/auth/user.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/topology.h"
 
 #define GAPS_MAX	100
 #define GAP_TABLES	20	/* shown of one */

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "replication.h"
+#include "opsd/cluster/replication.h"
 
 /*
  * What an operator should know of the cluster although everything runs, for

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "conn_priv.h"
+#include "opsd/http/conn_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
-#include "mem.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/store/value.h"
 
 /* What goes out on a connection. */
 

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "chunks.h"
+#include "opsd/http/chunks.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <event2/buffer.h>
 
-#include "head.h"
+#include "opsd/http/head.h"
 
 #define LINE_MAX_BYTES	4096
 #define TRAILERS_MAX	100

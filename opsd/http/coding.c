@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "coding.h"
+#include "opsd/http/coding.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 #define STEP		65536	/* bytes of output at a time */
 #define GZIP_BITS	(15 + 16)	/* the largest window, with the head of gzip */

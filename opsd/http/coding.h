@@ -1,7 +1,7 @@
 #ifndef HL_CODING_H
 #define HL_CODING_H
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /*
  * Content codings of bodies: gzip (RFC 1952) and Zstandard (RFC 8878).  The only file that

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "conn_priv.h"
+#include "opsd/http/conn_priv.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -14,8 +14,8 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 
-#include "clock.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
 
 #define READ_HIGH	65536	/* input that waits: beyond, the client is not read */
 #define WRITE_LOW	16384

@@ -3,9 +3,9 @@
 
 #include <sys/queue.h>
 
-#include "buf.h"
-#include "chunks.h"
-#include "head.h"
+#include "common/base/buf.h"
+#include "opsd/http/chunks.h"
+#include "opsd/http/head.h"
 
 /*
  * One connection of a client, on its thread's event loop: heads and bodies in,

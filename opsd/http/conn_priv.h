@@ -1,7 +1,7 @@
 #ifndef HL_CONN_PRIV_H
 #define HL_CONN_PRIV_H
 
-#include "http_priv.h"
+#include "opsd/http/http_priv.h"
 
 /* What conn.c (life, requests in) and answer.c (answers out) share. */
 

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "cors.h"
+#include "opsd/http/cors.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 struct cors {
 	int	 on;

@@ -1,8 +1,8 @@
 #ifndef HL_CORS_H
 #define HL_CORS_H
 
-#include "buf.h"
-#include "conf.h"
+#include "common/base/buf.h"
+#include "common/conf/conf.h"
 
 /* Which web pages of other origins may ask, and read the answers. */
 struct cors;

@@ -1,8 +1,8 @@
 #ifndef HL_EXCHANGE_H
 #define HL_EXCHANGE_H
 
-#include "coding.h"
-#include "http_priv.h"
+#include "opsd/http/coding.h"
+#include "opsd/http/http_priv.h"
 
 /* A request on its way, for request.c (in) and reply.c (out). */
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "head.h"
+#include "opsd/http/head.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "http.h"
+#include "opsd/http/http.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,12 +11,12 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
-#include "clock.h"
-#include "http_priv.h"
-#include "log.h"
-#include "mem.h"
-#include "sockwatch.h"
-#include "tls.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/ipc/sockwatch.h"
+#include "common/tls/tls.h"
+#include "opsd/http/http_priv.h"
 
 #define STOP_US		5000000
 #define FILES_OF_OURS	512	/* descriptors that the store and the others may need */

@@ -5,12 +5,12 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "conn.h"
-#include "cors.h"
-#include "operation.h"
-#include "post.h"
-#include "request.h"
-#include "watch.h"
+#include "common/base/post.h"
+#include "opsd/http/conn.h"
+#include "opsd/http/cors.h"
+#include "opsd/http/operation.h"
+#include "opsd/http/request.h"
+#include "opsd/watch/watch.h"
 
 /* What the files of the HTTP server share: http.c, conn.c, request.c. */
 struct limits {

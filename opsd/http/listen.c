@@ -11,12 +11,12 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
-#include "http.h"
-#include "http_priv.h"
-#include "log.h"
-#include "mem.h"
-#include "sockwatch.h"
-#include "usock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/ipc/sockwatch.h"
+#include "common/ipc/usock.h"
+#include "opsd/http/http.h"
+#include "opsd/http/http_priv.h"
 
 /* Where connections come in: addresses of both families, and the domain socket. */
 

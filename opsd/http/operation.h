@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "format.h"
-#include "scan.h"
+#include "opsd/format/format.h"
+#include "opsd/format/scan.h"
 
 struct request;
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "exchange.h"
+#include "opsd/http/exchange.h"
 
 #include <assert.h>
 #include <malloc.h>
@@ -10,12 +10,12 @@
 
 #include <event2/buffer.h>
 
-#include "authlog.h"
-#include "clock.h"
-#include "http.h"
-#include "metrics.h"
-#include "user.h"
-#include "worker.h"
+#include "common/base/clock.h"
+#include "common/base/worker.h"
+#include "opsd/auth/authlog.h"
+#include "opsd/auth/user.h"
+#include "opsd/http/http.h"
+#include "opsd/watch/metrics.h"
 
 #define CODED_MIN	1024		/* bytes of an answer, below which a coding gains nothing */
 #define LONG_ANSWER	65536		/* beyond, others do not wait until it is written and coded */

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "request.h"
+#include "opsd/http/request.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/store/value.h"
 
 /* Answers whose body is one JSON value. */
 

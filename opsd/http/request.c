@@ -8,14 +8,14 @@
 
 #include <event2/buffer.h>
 
-#include "auth.h"
-#include "clock.h"
-#include "exchange.h"
-#include "health.h"
-#include "mem.h"
-#include "user.h"
-#include "value.h"
-#include "worker.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/worker.h"
+#include "opsd/auth/auth.h"
+#include "opsd/auth/user.h"
+#include "opsd/http/exchange.h"
+#include "opsd/store/value.h"
+#include "opsd/watch/health.h"
 
 #define OPEN_BODY_MAX	65536		/* of requests from nobody */
 #define OPEN_SHARE	4		/* theirs is one of so many parts of maxRequests */

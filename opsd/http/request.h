@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "buf.h"
-#include "format.h"
+#include "common/base/buf.h"
+#include "opsd/format/format.h"
 
 struct op;
 struct ops;

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "backup.h"
+#include "opsd/job/backup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,11 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "log.h"
-#include "mem.h"
-#include "data.h"
-#include "tar.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/tar.h"
+#include "opsd/store/data.h"
 
 #define FOLDER		"backup"	/* below the store: hard links need the same file system */
 #define PIECE		262144

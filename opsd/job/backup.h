@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /*
  * A consistent copy of a running node as a tar.  The store is copied by a checkpoint: a

@@ -1,24 +1,24 @@
 #include "config.h"
 
-#include "bulk.h"
+#include "opsd/job/bulk.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "attrtype.h"
-#include "columns.h"
-#include "crypto.h"
-#include "csv.h"
-#include "group.h"
-#include "job.h"
-#include "key.h"
-#include "keygen.h"
-#include "mem.h"
-#include "replication.h"
-#include "record.h"
-#include "user.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/user.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/format/csv.h"
+#include "opsd/job/columns.h"
+#include "opsd/job/job.h"
+#include "opsd/store/attrtype.h"
+#include "opsd/store/group.h"
+#include "opsd/store/key.h"
+#include "opsd/store/keygen.h"
+#include "opsd/store/record.h"
+#include "opsd/store/value.h"
 
 #define ROWS		1000		/* of a transaction; other writes wait for SLOTS of them */
 #define BYTES		(1u << 20)

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "commit.h"
+#include "opsd/store/commit.h"
 
 /*
  * Rows of CSV into a table, on a job's thread: the header names the attributes, each row

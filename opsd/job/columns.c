@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "columns.h"
+#include "opsd/job/columns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,12 +8,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "attrtype.h"
-#include "catalog.h"
-#include "mem.h"
-#include "record.h"
-#include "right.h"
-#include "user.h"
+#include "common/base/mem.h"
+#include "opsd/auth/right.h"
+#include "opsd/auth/user.h"
+#include "opsd/store/attrtype.h"
+#include "opsd/store/catalog.h"
+#include "opsd/store/record.h"
 
 #define PIECE	4096
 

@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "csv.h"
-#include "txn.h"
+#include "opsd/format/csv.h"
+#include "opsd/store/txn.h"
 
 /* The header of CSV: which cells are which attributes of a table, and who may write them. */
 struct table;

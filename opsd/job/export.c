@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "export.h"
+#include "opsd/job/export.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "files.h"
-#include "job.h"
-#include "mem.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "opsd/job/files.h"
+#include "opsd/job/job.h"
 
 #define SLICE_US	20000
 #define MODE		0640

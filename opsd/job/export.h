@@ -1,7 +1,7 @@
 #ifndef HL_EXPORT_H
 #define HL_EXPORT_H
 
-#include "search.h"
+#include "opsd/search/search.h"
 
 /*
  * What a search finds, into a file, on a job's thread and piece by piece.  The file has its

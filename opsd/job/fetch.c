@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "fetch.h"
+#include "opsd/job/fetch.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
-#include "reach.h"
+#include "common/base/mem.h"
+#include "opsd/job/reach.h"
 
 #define REDIRECTS	5
 #define CONNECT_S	10

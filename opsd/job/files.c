@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "files.h"
+#include "opsd/job/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "mem.h"
-#include "data.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "opsd/store/data.h"
 
 /* What was opened is below rootPath, whatever links led there. */
 static int

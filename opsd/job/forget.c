@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "forget.h"
+#include "opsd/job/forget.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "group_priv.h"
-#include "job.h"
-#include "mem.h"
-#include "replication.h"
-#include "row.h"
-#include "txn.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/job/job.h"
+#include "opsd/store/group_priv.h"
+#include "opsd/store/row.h"
+#include "opsd/store/txn.h"
 
 #define PER_JOB		1000	/* rows in one commit */
 #define PER_JOB_BYTES	(1u << 20)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "job.h"
+#include "opsd/job/job.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -9,17 +9,17 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "clock.h"
-#include "crypto.h"
-#include "fetch.h"
-#include "group.h"
-#include "key.h"
-#include "log.h"
-#include "mem.h"
-#include "replication.h"
-#include "sysrow.h"
-#include "user.h"
-#include "worker.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/worker.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/user.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/job/fetch.h"
+#include "opsd/store/group.h"
+#include "opsd/store/key.h"
+#include "opsd/store/sysrow.h"
 
 #define WAITING_MAX	100		/* jobs that wait for a thread */
 #define SAVE_US		1000000

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "resync.h"
+#include "opsd/job/resync.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,13 +9,13 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
-#include "cluster.h"
-#include "group_priv.h"
-#include "mem.h"
-#include "merge.h"
-#include "replication.h"
-#include "pull.h"
-#include "sums.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/merge.h"
+#include "opsd/cluster/pull.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/cluster/sums.h"
+#include "opsd/store/group_priv.h"
 
 #define TRIES_MAX	30		/* a second after each other, while the peer does not answer */
 #define ANSWER_BYTES	(1u << 20)

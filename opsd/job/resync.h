@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "job.h"
-#include "nodes.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/job/job.h"
 
 /*
  * A table compared with that of a peer, range by range of its keys: what differs is copied

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "opdoc.h"
+#include "opsd/op/opdoc.h"
 
 /* Prints hubleaf-api(7), of the tables of operations; runs when building. */
 

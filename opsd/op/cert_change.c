@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cert_change.h"
+#include "opsd/op/cert_change.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -8,15 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "certpem.h"
-#include "certstore.h"
-#include "file.h"
-#include "http.h"
-#include "mem.h"
-#include "op.h"
-#include "ops.h"
-#include "tls.h"
-#include "tlsconf.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/conf/tlsconf.h"
+#include "common/tls/certpem.h"
+#include "common/tls/tls.h"
+#include "opsd/auth/certstore.h"
+#include "opsd/http/http.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op.h"
 
 static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA, TLS_CERT, TLS_KEY };
 

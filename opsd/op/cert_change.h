@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "conf.h"
+#include "common/conf/conf.h"
 
 /*
  * A change of one file of certstore.h and of the configuration keys that name it.  Its new

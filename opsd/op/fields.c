@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "fields.h"
+#include "opsd/op/fields.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "request.h"
+#include "opsd/http/request.h"
 
 #define FAULTS_SHOWN	32
 

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
-#include "op_cast.h"
+#include "common/base/mem.h"
+#include "opsd/op/op_cast.h"
 
 #define NAME_SHOWN	100		/* of an unknown operation */
 

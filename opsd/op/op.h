@@ -3,9 +3,9 @@
 
 #include <jansson.h>
 
-#include "fields.h"
-#include "operation.h"
-#include "request.h"
+#include "opsd/http/operation.h"
+#include "opsd/http/request.h"
+#include "opsd/op/fields.h"
 
 /*
  * Operations of the API.  The HTTP server parses, authenticates and has the operation found;

@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "op.h"
+#include "opsd/op/op.h"
 
-#include "op_cast.h"
-#include "opdoc.h"
-#include "ops.h"
-#include "right.h"
-#include "user.h"
+#include "opsd/auth/right.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_cast.h"
+#include "opsd/op/opdoc.h"
 
 /* Which operations a user may run at all: roles may be limited to some. */
 

@@ -3,14 +3,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "backup.h"
-#include "job.h"
-#include "log.h"
-#include "mem.h"
-#include "op.h"
-#include "ops.h"
-#include "user.h"
-#include "worker.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/worker.h"
+#include "opsd/auth/user.h"
+#include "opsd/job/backup.h"
+#include "opsd/job/job.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op.h"
 
 /*
  * get_backup.  Files are read and the job's row is written on workers, a piece is sent

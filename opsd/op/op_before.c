@@ -3,16 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "forget.h"
-#include "group.h"
-#include "iso.h"
-#include "mem.h"
-#include "op_job.h"
-#include "op_cluster.h"
-#include "op_table.h"
-#include "ops.h"
-#include "user.h"
+#include "common/base/clock.h"
+#include "common/base/iso.h"
+#include "common/base/mem.h"
+#include "opsd/auth/user.h"
+#include "opsd/job/forget.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_cluster.h"
+#include "opsd/op/op_job.h"
+#include "opsd/op/op_table.h"
+#include "opsd/store/group.h"
 
 /* What is older than a time goes: audit entries, transactions, rows.  Jobs, all of them. */
 

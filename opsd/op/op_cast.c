@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "op_cast.h"
+#include "opsd/op/op_cast.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
-#include "opdoc.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/op/opdoc.h"
+#include "opsd/store/value.h"
 
 /* The number that the text is in JSON; NULL: none. */
 static json_t *

@@ -1,7 +1,7 @@
 #ifndef HL_OP_CAST_H
 #define HL_OP_CAST_H
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 /*
  * What clients send as another kind than the field's, where both are the same: text becomes the

@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "op_cert.h"
+#include "opsd/op/op_cert.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "certinfo.h"
-#include "certstore.h"
-#include "mem.h"
-#include "ops.h"
+#include "common/base/mem.h"
+#include "common/tls/certinfo.h"
+#include "opsd/auth/certstore.h"
+#include "opsd/op/node.h"
 
 /* list_certificates: what the node shows to others, and whom it believes.  Never a key. */
 

@@ -1,8 +1,8 @@
 #ifndef HL_OP_CERT_H
 #define HL_OP_CERT_H
 
-#include "conf.h"
-#include "op.h"
+#include "common/conf/conf.h"
+#include "opsd/op/op.h"
 
 /* What the operations on certificates have in common. */
 

@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "op_cert.h"
+#include "opsd/op/op_cert.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cert_change.h"
-#include "certpem.h"
-#include "certstore.h"
-#include "mem.h"
-#include "ops.h"
+#include "common/base/mem.h"
+#include "common/tls/certpem.h"
+#include "opsd/auth/certstore.h"
+#include "opsd/op/cert_change.h"
+#include "opsd/op/node.h"
 
 /* add_certificate: one of the node's own, with its key, or an authority. */
 

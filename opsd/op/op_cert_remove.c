@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "op_cert.h"
+#include "opsd/op/op_cert.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cert_change.h"
-#include "certstore.h"
-#include "mem.h"
-#include "ops.h"
+#include "common/base/mem.h"
+#include "opsd/auth/certstore.h"
+#include "opsd/op/cert_change.h"
+#include "opsd/op/node.h"
 
 /* remove_certificate: of what add_certificate has added, and nothing else. */
 

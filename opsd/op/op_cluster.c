@@ -1,20 +1,20 @@
 #include "config.h"
 
-#include "op_cluster.h"
+#include "opsd/op/op_cluster.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "batch.h"
-#include "mem.h"
-#include "nodename.h"
-#include "op_table.h"
-#include "ops.h"
-#include "target.h"
-#include "warn.h"
-#include "worker.h"
+#include "common/base/mem.h"
+#include "common/base/nodename.h"
+#include "common/base/worker.h"
+#include "opsd/cluster/batch.h"
+#include "opsd/cluster/target.h"
+#include "opsd/cluster/warn.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_table.h"
 
 /*
  * Calls that change subscriptions.  One at a time: plan entries with newer stamps,

@@ -1,7 +1,7 @@
 #ifndef HL_OP_CLUSTER_H
 #define HL_OP_CLUSTER_H
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 /*
  * The operations of clustering: op_cluster.c has their table and those that

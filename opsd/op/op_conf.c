@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
-#include "ops.h"
+#include "common/base/mem.h"
+#include "opsd/op/node.h"
 
 /* get_configuration, set_configuration. */
 

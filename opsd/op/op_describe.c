@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto.h"
-#include "key.h"
-#include "mem.h"
-#include "op_table.h"
-#include "ops.h"
-#include "op_right.h"
-#include "right.h"
-#include "user.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/right.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_right.h"
+#include "opsd/op/op_table.h"
+#include "opsd/store/key.h"
 
 struct sizes {
 	uint64_t	rows, audit;

@@ -7,14 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "export.h"
-#include "files.h"
-#include "mem.h"
-#include "op_job.h"
-#include "op_cast.h"
-#include "op_search.h"
-#include "ops.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "opsd/job/export.h"
+#include "opsd/job/files.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_cast.h"
+#include "opsd/op/op_job.h"
+#include "opsd/op/op_search.h"
 
 /* export_local: what a search finds, into a file on the node. */
 

@@ -1,24 +1,24 @@
 #include "config.h"
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "auth.h"
-#include "clock.h"
-#include "cluster.h"
-#include "flows.h"
-#include "health.h"
-#include "host.h"
-#include "job.h"
-#include "mem.h"
-#include "metrics.h"
-#include "nodes.h"
-#include "ops.h"
-#include "processes.h"
-#include "progress.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "opsd/auth/auth.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/progress.h"
+#include "opsd/job/job.h"
+#include "opsd/op/node.h"
+#include "opsd/watch/health.h"
+#include "opsd/watch/host.h"
+#include "opsd/watch/metrics.h"
+#include "opsd/watch/processes.h"
 
 /* system_information, and what a node says of its registration. */
 

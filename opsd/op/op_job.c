@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "iso.h"
-#include "job.h"
-#include "mem.h"
-#include "op_job.h"
-#include "ops.h"
-#include "sysrow.h"
-#include "user.h"
+#include "common/base/iso.h"
+#include "common/base/mem.h"
+#include "opsd/auth/user.h"
+#include "opsd/job/job.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_job.h"
+#include "opsd/store/sysrow.h"
 
 #define DAY_MS	86400000
 

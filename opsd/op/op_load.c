@@ -7,18 +7,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bulk.h"
-#include "charset.h"
-#include "columns.h"
-#include "fetch.h"
-#include "files.h"
-#include "mem.h"
-#include "op_job.h"
-#include "op_table.h"
-#include "ops.h"
-#include "op_right.h"
-#include "right.h"
-#include "user.h"
+#include "common/base/mem.h"
+#include "opsd/auth/right.h"
+#include "opsd/auth/user.h"
+#include "opsd/format/charset.h"
+#include "opsd/job/bulk.h"
+#include "opsd/job/columns.h"
+#include "opsd/job/fetch.h"
+#include "opsd/job/files.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_job.h"
+#include "opsd/op/op_right.h"
+#include "opsd/op/op_table.h"
 
 /* csv_data_load, csv_file_load, csv_url_load: jobs that load CSV from wherever it is. */
 

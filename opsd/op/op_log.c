@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "key.h"
-#include "mem.h"
-#include "op_table.h"
-#include "ops.h"
-#include "reading.h"
-#include "settings.h"
-#include "value.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_table.h"
+#include "opsd/op/reading.h"
+#include "opsd/store/key.h"
+#include "opsd/store/value.h"
 
 /*
  * read_transaction_log: what this node sends to others (CF_LOG).  read_audit_log:

@@ -1,20 +1,20 @@
 #include "config.h"
 
-#include "op_cluster.h"
+#include "opsd/op/op_cluster.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "flows.h"
-#include "nodes.h"
-#include "ops.h"
-#include "resync.h"
-#include "progress.h"
-#include "warn.h"
-#include "words.h"
+#include "common/base/clock.h"
+#include "common/base/words.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/progress.h"
+#include "opsd/cluster/warn.h"
+#include "opsd/job/resync.h"
+#include "opsd/op/node.h"
 
 #define NETWORK_MS	2000	/* cluster_network waits this long by default */
 #define NETWORK_MAX_MS	60000

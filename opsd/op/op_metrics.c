@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "op.h"
+#include "opsd/op/op.h"
 
-#include "http.h"
-#include "metrics.h"
-#include "ops.h"
-#include "right.h"
-#include "worker.h"
+#include "common/base/worker.h"
+#include "opsd/auth/right.h"
+#include "opsd/http/http.h"
+#include "opsd/op/node.h"
+#include "opsd/watch/metrics.h"
 
 /* GET /metrics. */
 

@@ -1,19 +1,19 @@
 #include "config.h"
 
-#include "op_cluster.h"
+#include "opsd/op/op_cluster.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "group.h"
-#include "mem.h"
-#include "nodes.h"
-#include "op_table.h"
-#include "ops.h"
-#include "user.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "opsd/auth/user.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_table.h"
+#include "opsd/store/group.h"
 
 /*
  * purge_stream: transactions of a table leave the log.  Definitions stay, so that

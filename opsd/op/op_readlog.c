@@ -1,17 +1,17 @@
 #include "config.h"
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "iso.h"
-#include "log.h"
-#include "logread.h"
-#include "mem.h"
-#include "ops.h"
-#include "value.h"
+#include "common/base/iso.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/op/node.h"
+#include "opsd/store/value.h"
+#include "opsd/watch/logread.h"
 
 /* read_log: the lines of the three daemons, merged by time. */
 #define LIMIT		1000

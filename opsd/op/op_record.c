@@ -3,18 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "attrtype.h"
-#include "crypto.h"
-#include "key.h"
-#include "keygen.h"
-#include "mem.h"
-#include "op_table.h"
-#include "ops.h"
-#include "record.h"
-#include "op_right.h"
-#include "right.h"
-#include "user.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/auth/right.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_right.h"
+#include "opsd/op/op_table.h"
+#include "opsd/store/attrtype.h"
+#include "opsd/store/key.h"
+#include "opsd/store/keygen.h"
+#include "opsd/store/record.h"
+#include "opsd/store/value.h"
 
 /* How each operation says what it did. */
 static const struct verb {

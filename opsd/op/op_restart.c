@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "op_job.h"
+#include "opsd/op/op_job.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster.h"
-#include "mem.h"
-#include "op_cluster.h"
-#include "ops.h"
-#include "renew.h"
-#include "restart.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/renew.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_cluster.h"
+#include "opsd/op/restart.h"
 
 /* restart, restart_service. */
 

@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-#include "cluster.h"
-#include "mem.h"
-#include "op_job.h"
-#include "op_cluster.h"
-#include "op_table.h"
-#include "ops.h"
-#include "resync.h"
-#include "user.h"
+#include "common/base/mem.h"
+#include "opsd/auth/user.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/job/resync.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_cluster.h"
+#include "opsd/op/op_job.h"
+#include "opsd/op/op_table.h"
 
 /* Takes a peer that is there and has an entry for the table; NULL and answered otherwise. */
 static struct peer *

@@ -1,8 +1,8 @@
 #include "config.h"
 
-#include "op_right.h"
+#include "opsd/op/op_right.h"
 
-#include "right.h"
+#include "opsd/auth/right.h"
 
 int
 op_right_check(struct request *r, const struct table *t, unsigned rights, const json_t *names)

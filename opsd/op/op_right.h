@@ -1,7 +1,7 @@
 #ifndef HL_OP_RIGHT_H
 #define HL_OP_RIGHT_H
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 /* Refusals of right.h as answers: each returns 1, or 0 with the request answered. */
 struct table;

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 #include <string.h>
 
-#include "op_user.h"
-#include "ops.h"
-#include "role.h"
-#include "sysrow.h"
-#include "user.h"
+#include "opsd/auth/role.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_user.h"
+#include "opsd/store/sysrow.h"
 
 #define ROLE_NAME_MAX	250
 

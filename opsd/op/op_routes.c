@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "op_cluster.h"
+#include "opsd/op/op_cluster.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ops.h"
+#include "opsd/op/node.h"
 
 #define ROUTES_MAX	1000	/* of one server */
 

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "group.h"
-#include "mem.h"
-#include "op_table.h"
-#include "ops.h"
-#include "record.h"
-#include "right.h"
-#include "role.h"
-#include "user.h"
+#include "common/base/mem.h"
+#include "opsd/auth/right.h"
+#include "opsd/auth/role.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_table.h"
+#include "opsd/store/group.h"
+#include "opsd/store/record.h"
 
 #define ATTRIBUTES_FIXED	3	/* the key and two times */
 

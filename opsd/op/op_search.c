@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "op_search_priv.h"
+#include "opsd/op/op_search_priv.h"
 
 #include <stdlib.h>
 
-#include "log.h"
-#include "mem.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
 
 #define SLICE_US	2000
 #define ROW_ROOM	4096	/* for the row that makes a piece full */

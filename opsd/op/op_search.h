@@ -1,8 +1,8 @@
 #ifndef HL_OP_SEARCH_H
 #define HL_OP_SEARCH_H
 
-#include "op.h"
-#include "search.h"
+#include "opsd/op/op.h"
+#include "opsd/search/search.h"
 
 extern const struct op ops_search[];
 

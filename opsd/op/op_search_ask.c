@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "op_search_priv.h"
+#include "opsd/op/op_search_priv.h"
 
 #include <string.h>
 
-#include "ops.h"
-#include "op_right.h"
-#include "right.h"
-#include "user.h"
+#include "opsd/auth/right.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_right.h"
 
 #define SORTS_MAX	8
 

@@ -1,8 +1,8 @@
 #ifndef HL_OP_SEARCH_PRIV_H
 #define HL_OP_SEARCH_PRIV_H
 
-#include "op_search.h"
-#include "op_table.h"
+#include "opsd/op/op_search.h"
+#include "opsd/op/op_table.h"
 
 /* op_search.c (operations, answers), op_search_ask.c (requests), op_search_where.c (conditions) */
 

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "op_search_priv.h"
+#include "opsd/op/op_search_priv.h"
 
 #include <stdlib.h>
 #include <strings.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 #define DEPTH_MAX	16	/* of nested conditions */
 #define LEAVES_MAX	1000

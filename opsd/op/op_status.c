@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-#include "health.h"
-#include "log.h"
-#include "op.h"
-#include "ops.h"
-#include "sysrow.h"
-#include "user.h"
+#include "common/base/log.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op.h"
+#include "opsd/store/sysrow.h"
+#include "opsd/watch/health.h"
 
 /* What operators say of the node: rows of hdb_status.  One of them is obeyed, see health.h. */
 

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "op_table.h"
+#include "opsd/op/op_table.h"
 
 #include <string.h>
 
-#include "op_cast.h"
-#include "ops.h"
-#include "op_right.h"
-#include "right.h"
-#include "user.h"
+#include "opsd/auth/right.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op_cast.h"
+#include "opsd/op/op_right.h"
 
 json_t *
 field_either(const json_t *body, const char *name, const char *old)

@@ -1,8 +1,8 @@
 #ifndef HL_OP_TABLE_H
 #define HL_OP_TABLE_H
 
-#include "catalog.h"
-#include "op.h"
+#include "opsd/op/op.h"
+#include "opsd/store/catalog.h"
 
 /* What the operations on tables have in common. */
 

@@ -1,19 +1,19 @@
 #include "config.h"
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
-#include "auth.h"
-#include "authlog.h"
-#include "mem.h"
-#include "ops.h"
-#include "session.h"
-#include "token.h"
-#include "user.h"
+#include "common/base/mem.h"
+#include "opsd/auth/auth.h"
+#include "opsd/auth/authlog.h"
+#include "opsd/auth/session.h"
+#include "opsd/auth/token.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
 
 /* Ways to be somebody without a password in each request: tokens, and sessions with a cookie. */
 

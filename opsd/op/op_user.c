@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "op_user.h"
+#include "opsd/op/op_user.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "op.h"
-#include "ops.h"
-#include "sysrow.h"
-#include "user.h"
+#include "opsd/auth/user.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op.h"
+#include "opsd/store/sysrow.h"
 
 #define PASSWORD_MAX	1000
 

@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "op_user.h"
+#include "opsd/op/op_user.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
-#include "cluster.h"
-#include "op.h"
-#include "ops.h"
-#include "sysrow.h"
-#include "user.h"
+#include "opsd/auth/auth.h"
+#include "opsd/auth/user.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/op/node.h"
+#include "opsd/op/op.h"
+#include "opsd/store/sysrow.h"
 
 /* What the operations on users and on roles have in common. */
 

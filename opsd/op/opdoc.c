@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "opdoc.h"
+#include "opsd/op/opdoc.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "words.h"
+#include "common/base/words.h"
 
 static const struct op_doc *const families[] = { opdoc_rows, opdoc_node };
 

@@ -1,7 +1,7 @@
 #ifndef HL_OPDOC_H
 #define HL_OPDOC_H
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 /*
  * What each operation is for and which fields it has: from here come `hubleaf help OPERATION`,

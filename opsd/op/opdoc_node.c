@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "opdoc.h"
+#include "opsd/op/opdoc.h"
 
 /* The cluster, users, and the node itself. */
 

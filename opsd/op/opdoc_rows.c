@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "opdoc.h"
+#include "opsd/op/opdoc.h"
 
 /* Databases, tables, rows, and what is known of them. */
 

@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "reading.h"
+#include "opsd/op/reading.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "key.h"
-#include "mem.h"
-#include "ops.h"
-#include "value.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "opsd/op/node.h"
+#include "opsd/store/key.h"
+#include "opsd/store/value.h"
 
 #define ANSWER_MAX	(64u << 20)	/* bytes of JSON text */
 #define SLICE_US	5000		/* then others have their turn */

@@ -3,10 +3,10 @@
 
 #include <jansson.h>
 
-#include "catalog.h"
-#include "op.h"
-#include "row.h"
-#include "txn.h"
+#include "opsd/op/op.h"
+#include "opsd/store/catalog.h"
+#include "opsd/store/row.h"
+#include "opsd/store/txn.h"
 
 /*
  * Reading a log of transactions for a request: the entries of a list, or of a list for each

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "condition.h"
+#include "opsd/search/condition.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "mem.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/store/value.h"
 
 int
 compare_find(const char *word)

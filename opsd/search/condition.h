@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "field.h"
+#include "opsd/store/field.h"
 
 /*
  * What a search asks of a row.  Values are compared within their kind: a number

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "plan.h"
+#include "opsd/search/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 #define LOOK_MAX	1000		/* rows counted in one range */
 #define LOOKS_MAX	20000		/* in all of them, with one more for each */

@@ -1,7 +1,7 @@
 #ifndef HL_PLAN_H
 #define HL_PLAN_H
 
-#include "range.h"
+#include "opsd/search/range.h"
 
 /*
  * How a search finds its rows: by a walk through one range, in its order or gathered and sorted,

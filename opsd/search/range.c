@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "range.h"
+#include "opsd/search/range.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 #ifndef HL_RANGE_H
 #define HL_RANGE_H
 
-#include "condition.h"
-#include "store.h"
+#include "opsd/search/condition.h"
+#include "opsd/store/store.h"
 
 /* A part of a table's rows by their keys, or of one of its indexes by value and key. */
 struct range {

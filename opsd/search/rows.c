@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "rows.h"
+#include "opsd/search/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "jcbor.h"
-#include "mem.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/format/jcbor.h"
+#include "opsd/store/value.h"
 
 void
 rows_free(struct rows *r)

@@ -1,8 +1,8 @@
 #ifndef HL_ROWS_H
 #define HL_ROWS_H
 
-#include "condition.h"
-#include "format.h"
+#include "opsd/format/format.h"
+#include "opsd/search/condition.h"
 
 /* The rows of a result, one after the other, as bytes of a format.  No I/O. */
 #define ROWS_UNKNOWN	UINT32_MAX

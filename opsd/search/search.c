@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "search_priv.h"
+#include "opsd/search/search_priv.h"
 
 #include <stdlib.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 struct search *
 search_new(struct store *store, struct table *t)

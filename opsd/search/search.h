@@ -1,9 +1,9 @@
 #ifndef HL_SEARCH_H
 #define HL_SEARCH_H
 
-#include "condition.h"
-#include "rows.h"
-#include "store.h"
+#include "opsd/search/condition.h"
+#include "opsd/search/rows.h"
+#include "opsd/store/store.h"
 
 /*
  * One search over one table, in slices, on one thread: it opens a snapshot of

@@ -1,9 +1,9 @@
 #ifndef HL_SEARCH_PRIV_H
 #define HL_SEARCH_PRIV_H
 
-#include "plan.h"
-#include "search.h"
-#include "sorter.h"
+#include "opsd/search/plan.h"
+#include "opsd/search/search.h"
+#include "opsd/search/sorter.h"
 
 /*
  * search.c (what is asked for), walk.c (how it is found).  A search goes from phase to

@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "sorter.h"
+#include "opsd/search/sorter.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 struct sorter_entry {
 	uint32_t	 len, klen;

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /*
  * Entries of bytes, each with a key at its end, put in order; of more than `keep` only the

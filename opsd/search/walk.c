@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "search_priv.h"
+#include "opsd/search/search_priv.h"
 
 #include <string.h>
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #define LOOK_AT_CLOCK	16		/* rows between two looks */
 #define SORT_BYTES_MAX	(256u << 20)	/* gathered sort keys */

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "attrtype.h"
+#include "opsd/store/attrtype.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "iso.h"
-#include "mem.h"
+#include "common/base/iso.h"
+#include "common/base/mem.h"
 
 #define LONG_MAX_EXACT	9007199254740992.0	/* of floating-point numbers */
 

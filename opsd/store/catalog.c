@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "catalog.h"
+#include "opsd/store/catalog.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "clock.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
 
 #define IDS_SINCE	INT64_C(1767225600)	/* 2026 */
 #define IDS_MAX		(UINT32_C(1) << 30)

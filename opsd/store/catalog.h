@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "store.h"
-#include "table.h"
+#include "opsd/store/store.h"
+#include "opsd/store/table.h"
 
 /*
  * Which databases, tables and attributes there are.  Readers on any thread get

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "commit.h"
+#include "opsd/store/commit.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "group_priv.h"
-#include "log.h"
-#include "mem.h"
-#include "data.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/store/data.h"
+#include "opsd/store/group_priv.h"
 
 /* A group holds at most this much of each kind, so that neither waits long. */
 #define GROUP_LOCAL_BYTES	(16u << 20)

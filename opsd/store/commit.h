@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "catalog.h"
-#include "txn.h"
+#include "opsd/store/catalog.h"
+#include "opsd/store/txn.h"
 
 /*
  * The one thread that writes.  A job's `run` stages changes in the open group

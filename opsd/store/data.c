@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "data.h"
+#include "opsd/store/data.h"
 
 #include <stdlib.h>
 
-#include "logconf.h"
-#include "mem.h"
+#include "common/base/mem.h"
+#include "common/conf/logconf.h"
 
 void
 data_init(struct data *d, struct svc *svc)

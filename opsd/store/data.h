@@ -4,11 +4,11 @@
 #include <pthread.h>
 #include <stdint.h>
 
-#include "catalog.h"
-#include "commit.h"
-#include "store.h"
-#include "svc.h"
-#include "txlog.h"
+#include "common/ipc/svc.h"
+#include "opsd/store/catalog.h"
+#include "opsd/store/commit.h"
+#include "opsd/store/store.h"
+#include "opsd/store/txlog.h"
 
 struct workers;
 

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "group_priv.h"
-#include "mem.h"
-#include "data.h"
-#include "record.h"
+#include "common/base/mem.h"
+#include "opsd/store/data.h"
+#include "opsd/store/group_priv.h"
+#include "opsd/store/record.h"
 
 static void ddl_run(struct group *g, struct job *j);
 

@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "expire.h"
+#include "opsd/store/expire.h"
 
 #include <stdlib.h>
 
-#include "clock.h"
-#include "group_priv.h"
-#include "mem.h"
-#include "data.h"
-#include "row.h"
-#include "worker.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/worker.h"
+#include "opsd/store/data.h"
+#include "opsd/store/group_priv.h"
+#include "opsd/store/row.h"
 
 #define PER_JOB		1000	/* rows in one commit */
 #define WAITING_MAX	8	/* workers' other tasks: these can wait */

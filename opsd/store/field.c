@@ -1,10 +1,10 @@
 #include "config.h"
 
-#include "field.h"
+#include "opsd/store/field.h"
 
 #include <string.h>
 
-#include "value.h"
+#include "opsd/store/value.h"
 
 struct field
 field_of(const struct table *t, const struct attribute *a)

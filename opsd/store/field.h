@@ -1,9 +1,9 @@
 #ifndef HL_FIELD_H
 #define HL_FIELD_H
 
-#include "key.h"
-#include "row.h"
-#include "table.h"
+#include "opsd/store/key.h"
+#include "opsd/store/row.h"
+#include "opsd/store/table.h"
 
 /* What a row has under a name: an attribute, its key, one of its times.  No I/O. */
 enum field_kind { FIELD_ATTR, FIELD_KEY, FIELD_CREATED, FIELD_UPDATED };

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "group_priv.h"
+#include "opsd/store/group_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "key.h"
-#include "mem.h"
-#include "data.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "opsd/store/data.h"
+#include "opsd/store/key.h"
 
 struct group *
 group_open(struct data *data, struct hlc *clock)

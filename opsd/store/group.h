@@ -1,7 +1,7 @@
 #ifndef HL_GROUP_H
 #define HL_GROUP_H
 
-#include "commit.h"
+#include "opsd/store/commit.h"
 
 /*
  * What one commit changes, on the commit thread.  Rows are read as changed so

@@ -3,7 +3,7 @@
 
 #include <uthash.h>
 
-#include "group.h"
+#include "opsd/store/group.h"
 
 /* group.c, groupdef.c (definitions), groupsys.c (system rows), groupwrite.c (the batch). */
 struct held_row {

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "group_priv.h"
+#include "opsd/store/group_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "data.h"
-#include "key.h"
-#include "mem.h"
-#include "record.h"
+#include "common/base/mem.h"
+#include "opsd/store/data.h"
+#include "opsd/store/key.h"
+#include "opsd/store/record.h"
 
 /* Databases, tables and their attributes in a group. */
 

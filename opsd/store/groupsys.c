@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "group_priv.h"
+#include "opsd/store/group_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "key.h"
-#include "mem.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/store/key.h"
+#include "opsd/store/value.h"
 
 /* Rows of system tables, from objects. */
 

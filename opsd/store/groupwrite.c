@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "group_priv.h"
+#include "opsd/store/group_priv.h"
 
 #include <string.h>
 
-#include "field.h"
-#include "key.h"
-#include "mem.h"
-#include "data.h"
+#include "common/base/mem.h"
+#include "opsd/store/data.h"
+#include "opsd/store/field.h"
+#include "opsd/store/key.h"
 
 /* What a group changed, as one batch with one fsync. */
 

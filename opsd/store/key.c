@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "key.h"
+#include "opsd/store/key.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "value.h"
+#include "opsd/store/value.h"
 
 #define NUMBER_LEN	17
 #define BIAS		(UINT64_C(1) << 63)

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /*
  * Keys in bytes that sort as their values: null < false < true < numbers <

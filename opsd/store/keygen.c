@@ -1,15 +1,15 @@
 #include "config.h"
 
-#include "keygen.h"
+#include "opsd/store/keygen.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "attrtype.h"
-#include "group_priv.h"
-#include "key.h"
-#include "data.h"
+#include "opsd/store/attrtype.h"
+#include "opsd/store/data.h"
+#include "opsd/store/group_priv.h"
+#include "opsd/store/key.h"
 
 /* The table's last key before `bound`, or of all: 1 with *sc when it is a number, -1 a fault. */
 static int

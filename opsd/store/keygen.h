@@ -1,8 +1,8 @@
 #ifndef HL_KEYGEN_H
 #define HL_KEYGEN_H
 
-#include "catalog.h"
-#include "group.h"
+#include "opsd/store/catalog.h"
+#include "opsd/store/group.h"
 
 /*
  * Keys for records that come without one: the next number in a table whose keys

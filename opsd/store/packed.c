@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "packed.h"
+#include "opsd/store/packed.h"
 
 #include <math.h>
 #include <string.h>

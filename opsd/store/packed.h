@@ -1,7 +1,7 @@
 #ifndef HL_PACKED_H
 #define HL_PACKED_H
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /*
  * MessagePack, one piece after the other.  Writing is msgpack-c's.  Reading is our own: its

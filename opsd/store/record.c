@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "record.h"
+#include "opsd/store/record.h"
 
 #include <string.h>
 
-#include "buf.h"
-#include "mem.h"
-#include "value.h"
+#include "common/base/buf.h"
+#include "common/base/mem.h"
+#include "opsd/store/value.h"
 
 #define KEY_USER_MAX	250	/* bytes of a key given by a user */
 #define NAME_MAX_BYTES	250

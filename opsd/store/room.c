@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "room.h"
+#include "opsd/store/room.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 #define SMALL_FILES	(4u << 20)	/* manifest, options, RocksDB's own log */
 

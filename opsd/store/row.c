@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "row.h"
+#include "opsd/store/row.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/store/value.h"
 
 #define ROW_CREATED	0x01
 #define ROW_SAME	0x02	/* created equals cleared */

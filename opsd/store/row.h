@@ -1,8 +1,8 @@
 #ifndef HL_ROW_H
 #define HL_ROW_H
 
-#include "buf.h"
-#include "stamp.h"
+#include "common/base/buf.h"
+#include "opsd/store/stamp.h"
 
 /*
  * A row as state that merges (design: commutative, associative, idempotent).

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "stamp.h"
+#include "opsd/store/stamp.h"
 
 uint64_t
 stamp_node(const uint8_t id[16])

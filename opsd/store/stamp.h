@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /*
  * A point of hybrid time: 48 bits of milliseconds and a 16-bit counter, then

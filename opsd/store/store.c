@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "store.h"
+#include "opsd/store/store.h"
 
 #include <dirent.h>
 #include <rocksdb/c.h>
@@ -10,11 +10,11 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
-#include "file.h"
-#include "key.h"
-#include "log.h"
-#include "mem.h"
-#include "room.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/store/key.h"
+#include "opsd/store/room.h"
 
 #define LEVELS	7	/* of table files, RocksDB's default */
 /* What only the write-ahead log has is copied up to so much; beyond, it is flushed first. */

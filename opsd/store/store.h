@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /*
  * RocksDB, and the only file that includes <rocksdb/c.h>.  All calls are safe

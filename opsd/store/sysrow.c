@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "sysrow.h"
+#include "opsd/store/sysrow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "key.h"
-#include "mem.h"
-#include "data.h"
-#include "row.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/store/data.h"
+#include "opsd/store/key.h"
+#include "opsd/store/row.h"
+#include "opsd/store/value.h"
 
 static json_t *
 to_object(const struct table *t, const uint8_t *key, size_t klen, const struct row *row)

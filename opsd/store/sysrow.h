@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "catalog.h"
+#include "opsd/store/catalog.h"
 
 /*
  * Rows of system tables as objects, for opsd's own use: users, roles.  The

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "table.h"
+#include "opsd/store/table.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
 
 static int
 name_cmp(const char *a, size_t alen, const char *b, size_t blen)

@@ -5,9 +5,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "buf.h"
-#include "frame.h"
-#include "stamp.h"
+#include "common/base/buf.h"
+#include "common/base/frame.h"
+#include "opsd/store/stamp.h"
 
 /*
  * A table's definition, immutable and counted: a change makes a new version.  Versions

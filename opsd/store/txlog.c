@@ -1,16 +1,16 @@
 #include "config.h"
 
-#include "txlog.h"
+#include "opsd/store/txlog.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "clock.h"
-#include "crypto.h"
-#include "log.h"
-#include "mem.h"
-#include "txn.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/store/txn.h"
 
 #define STORE_FORMAT	4
 #define LIVES_MAX	4096	/* whoever stands in an older one, of which no entry is kept, copies */

@@ -4,9 +4,9 @@
 #include <pthread.h>
 #include <stdint.h>
 
-#include "frame.h"
-#include "store.h"
-#include "table.h"
+#include "common/base/frame.h"
+#include "opsd/store/store.h"
+#include "opsd/store/table.h"
 
 /*
  * The transaction log: what peers must get, as the exact bytes that travel.

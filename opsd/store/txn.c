@@ -1,11 +1,11 @@
 #include "config.h"
 
-#include "txn.h"
+#include "opsd/store/txn.h"
 
 #include <string.h>
 
-#include "key.h"
-#include "value.h"
+#include "opsd/store/key.h"
+#include "opsd/store/value.h"
 
 /* u8 format, u8 kind, 16 bytes origin */
 #define STAMP_AT	(2 + NODE_ID_LEN)

@@ -1,9 +1,9 @@
 #ifndef HL_TXN_H
 #define HL_TXN_H
 
-#include "buf.h"
-#include "frame.h"
-#include "row.h"
+#include "common/base/buf.h"
+#include "common/base/frame.h"
+#include "opsd/store/row.h"
 
 /*
  * A transaction in bytes, as the log and the stream carry it.

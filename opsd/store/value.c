@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "value.h"
+#include "opsd/store/value.h"
 
 #include <math.h>
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "packed.h"
+#include "opsd/store/packed.h"
 
 static int
 depth_ok(const json_t *v, int left)

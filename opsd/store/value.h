@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "buf.h"
-#include "key.h"
+#include "common/base/buf.h"
+#include "opsd/store/key.h"
 
 /* Attribute values: MessagePack in its smallest form, JSON outside. */
 

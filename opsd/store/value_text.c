@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "value.h"
+#include "opsd/store/value.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "packed.h"
-#include "words.h"
+#include "common/base/words.h"
+#include "opsd/store/packed.h"
 
 #define MAX_REAL_AS_INTEGER	1e15	/* below, %.0f is the shortest form */
 

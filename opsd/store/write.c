@@ -4,12 +4,12 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "group_priv.h"
-#include "key.h"
-#include "keygen.h"
-#include "mem.h"
-#include "data.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/store/data.h"
+#include "opsd/store/group_priv.h"
+#include "opsd/store/key.h"
+#include "opsd/store/keygen.h"
+#include "opsd/store/value.h"
 
 #define NOT_SAME	UINT32_MAX
 

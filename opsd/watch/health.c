@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "health.h"
+#include "opsd/watch/health.h"
 
 #include <string.h>
 
-#include "commit.h"
-#include "watch.h"
-#include "sysrow.h"
+#include "opsd/store/commit.h"
+#include "opsd/store/sysrow.h"
+#include "opsd/watch/watch.h"
 
 /* A commit takes milliseconds: a disk that needs as long does not answer any more. */
 #define STUCK_MS	10000

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "host.h"
+#include "opsd/watch/host.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
 
 char *
 host_line(const char *path)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "logread.h"
+#include "opsd/watch/logread.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 #define BLOCK		65536	/* a line has at most some 8 KiB */
 #define TIME_LEN	24

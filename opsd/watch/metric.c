@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "metrics_priv.h"
+#include "opsd/watch/metrics_priv.h"
 
 /* The text format of a page of metrics, line by line. */
 

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "metrics.h"
+#include "opsd/watch/metrics.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mem.h"
-#include "metrics_priv.h"
-#include "watch.h"
+#include "common/base/mem.h"
+#include "opsd/watch/metrics_priv.h"
+#include "opsd/watch/watch.h"
 
 #define BUCKETS	14	/* of a histogram, the unbounded one too */
 #define CLASSES	5	/* of HTTP statuses */

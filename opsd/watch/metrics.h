@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /*
  * What a node counts while it works, and what GET /metrics tells of it and of its

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backup.h"
-#include "certends.h"
-#include "catalog.h"
-#include "key.h"
-#include "metrics_priv.h"
-#include "watch.h"
-#include "store.h"
-#include "warn.h"
+#include "opsd/auth/certends.h"
+#include "opsd/cluster/warn.h"
+#include "opsd/job/backup.h"
+#include "opsd/store/catalog.h"
+#include "opsd/store/key.h"
+#include "opsd/store/store.h"
+#include "opsd/watch/metrics_priv.h"
+#include "opsd/watch/watch.h"
 
 /* What an operator has to see to: warnings, certificates, backups, how tables grow. */
 

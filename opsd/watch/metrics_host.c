@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
-#include "clock.h"
-#include "cluster.h"
-#include "health.h"
-#include "host.h"
-#include "job.h"
-#include "metrics_priv.h"
-#include "watch.h"
-#include "processes.h"
+#include "common/base/clock.h"
+#include "opsd/auth/auth.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/job/job.h"
+#include "opsd/watch/health.h"
+#include "opsd/watch/host.h"
+#include "opsd/watch/metrics_priv.h"
+#include "opsd/watch/processes.h"
+#include "opsd/watch/watch.h"
 
 /* The node itself: its state, its processes, what they count, its store. */
 

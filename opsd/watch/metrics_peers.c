@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster.h"
-#include "flows.h"
-#include "lag.h"
-#include "mem.h"
-#include "metrics_priv.h"
-#include "nodes.h"
-#include "watch.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/lag.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/watch/metrics_priv.h"
+#include "opsd/watch/watch.h"
 
 /*
  * Positions in this node's log and in those of its peers.  Only tables that

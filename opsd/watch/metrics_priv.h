@@ -1,7 +1,7 @@
 #ifndef HL_METRICS_PRIV_H
 #define HL_METRICS_PRIV_H
 
-#include "metrics.h"
+#include "opsd/watch/metrics.h"
 
 /* What the files of the page share.  Names are given without "hubleaf_". */
 struct watch;

@@ -1,14 +1,14 @@
 #include "config.h"
 
-#include "processes.h"
+#include "opsd/watch/processes.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cluster.h"
-#include "host.h"
-#include "mem.h"
-#include "watch.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/watch/host.h"
+#include "opsd/watch/watch.h"
 
 /* Of one that is connected: a pid file may be left over. */
 static int

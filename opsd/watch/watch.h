@@ -1,7 +1,7 @@
 #ifndef HL_WATCH_H
 #define HL_WATCH_H
 
-#include "data.h"
+#include "opsd/store/data.h"
 
 /* What this room looks at, and what it keeps. */
 struct watch {

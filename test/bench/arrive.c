@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "arrive.h"
+#include "test/bench/arrive.h"
 
 #include <err.h>
 #include <inttypes.h>
@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "mem.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
 
 #define EACH_MAX	10000000	/* rows whose times are kept */
 #define ASK_AT_ONCE	64		/* keys in a question */

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "http.h"
+#include "test/bench/http.h"
 
 /*
  * When rows that are written on one node can be read on another one; a thread of

@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "http.h"
+#include "common/base/clock.h"
+#include "test/bench/http.h"
 
 /*
  * ask: small questions of the benchmarks to a node.

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "http.h"
+#include "test/bench/http.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /* A client of the operations API over kept connections to 127.0.0.1. */
 

@@ -12,11 +12,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "arrive.h"
-#include "clock.h"
-#include "http.h"
-#include "mem.h"
-#include "sample.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "test/bench/arrive.h"
+#include "test/bench/http.h"
+#include "test/bench/sample.h"
 
 /*
  * load: inserts, or searches of one kind, over keep-alive connections, as fast as they

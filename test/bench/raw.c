@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "mem.h"
-#include "sample.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "test/bench/sample.h"
 
 /*
  * raw: the limits beside replication.  One message a row, published into a

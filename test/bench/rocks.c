@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
-#include "sample.h"
+#include "common/base/clock.h"
+#include "test/bench/sample.h"
 
 /*
  * rocks FOLDER SECONDS ROWS: the limit beside bulk inserts.  Batches of so many

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
-#include "op.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/op/op.h"
+#include "opsd/store/value.h"
 
 /*
  * Bodies of requests: the operation is found or refused with a text, and every

@@ -8,8 +8,8 @@
 
 #include <event2/event.h>
 
-#include "chan.h"
-#include "log.h"
+#include "common/base/log.h"
+#include "common/ipc/chan.h"
 
 /*
  * Bytes from a peer on a daemon's socket.  The first byte says: bit 0, a good

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "coding.h"
+#include "opsd/http/coding.h"
 
 /*
  * The first byte is the coding, the rest a body in it: broken, too long, or read, and then

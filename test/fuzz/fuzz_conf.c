@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf.h"
-#include "mem.h"
-#include "yaml.h"
+#include "common/base/mem.h"
+#include "common/conf/conf.h"
+#include "common/conf/yaml.h"
 
 /* A configuration file: YAML in, out and in again, and through the key table. */
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "csv.h"
-#include "value.h"
+#include "opsd/format/csv.h"
+#include "opsd/store/value.h"
 
 /*
  * CSV from users: the same rows whatever the pieces; a value that is written as

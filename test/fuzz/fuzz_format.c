@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format.h"
-#include "mem.h"
+#include "common/base/mem.h"
+#include "opsd/format/format.h"
 
 /*
  * The first byte is the format, the rest a body: refused with a text, or read, and

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "frame.h"
+#include "common/base/buf.h"
+#include "common/base/frame.h"
 
 /* Frames from a peer's stream: what is valid comes out of the writer unchanged. */
 

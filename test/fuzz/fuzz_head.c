@@ -6,9 +6,9 @@
 
 #include <event2/buffer.h>
 
-#include "chunks.h"
-#include "head.h"
-#include "mem.h"
+#include "common/base/mem.h"
+#include "opsd/http/chunks.h"
+#include "opsd/http/head.h"
 
 /* A request as conn.c takes it apart: a head, then maybe a body in chunks. */
 

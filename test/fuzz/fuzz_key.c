@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "key.h"
+#include "common/base/buf.h"
+#include "opsd/store/key.h"
 
 /* Keys from peers: what is a key is made again from its value, byte for byte. */
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "../../hubd/mesh.h"
+#include "hubd/mesh.h"
 
 #include <stdlib.h>
 

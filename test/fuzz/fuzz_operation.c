@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "crypto.h"
-#include "log.h"
-#include "mem.h"
-#include "node.h"
-#include "op.h"
+#include "common/base/buf.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/tls/crypto.h"
+#include "opsd/op/op.h"
+#include "test/fuzz/node.h"
 
 /*
  * Requests to a real opsd.  Each line of the input is a body; "r " before it: from a

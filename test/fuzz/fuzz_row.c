@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "row.h"
+#include "common/base/buf.h"
+#include "opsd/store/row.h"
 
 /*
  * Rows from peers: two in one input, the first byte says how long the first is.

@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "buf.h"
-#include "txn.h"
+#include "common/base/buf.h"
+#include "opsd/store/txn.h"
 
 /* Transactions from peers: what is valid is read to its end, and merges into any row. */
 

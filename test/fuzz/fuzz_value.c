@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "value.h"
+#include "common/base/buf.h"
+#include "opsd/store/value.h"
 
 /* Values from peers: what is valid becomes JSON, and that becomes the same value again. */
 

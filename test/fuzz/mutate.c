@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 /*
  * Mutations of lines of JSON that are JSON again: bytes alone hardly ever get past the

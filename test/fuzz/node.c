@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "node.h"
+#include "test/fuzz/node.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -15,10 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "mem.h"
-#include "ops.h"
-#include "svc.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/ipc/svc.h"
+#include "opsd/op/node.h"
+#include "opsd/ops.h"
 
 #define ANSWER_S	60L		/* later is never */
 

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 static char folder[] = "/tmp/hl-test.XXXXXX";
 

@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "mem.h"
+#include "common/base/buf.h"
+#include "common/base/mem.h"
 
 #define NATSPEER_SUBS	16
 #define NATSPEER_KEPT	64

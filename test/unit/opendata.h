@@ -10,13 +10,13 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "data.h"
-#include "folder.h"
-#include "key.h"
-#include "log.h"
-#include "row.h"
-#include "value.h"
-#include "worker.h"
+#include "common/base/log.h"
+#include "common/base/worker.h"
+#include "opsd/store/data.h"
+#include "opsd/store/key.h"
+#include "opsd/store/row.h"
+#include "opsd/store/value.h"
+#include "test/unit/folder.h"
 
 struct opendata {
 	struct data	 data;

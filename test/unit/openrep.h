@@ -8,14 +8,14 @@
 
 #include <event2/event.h>
 
-#include "apply.h"
-#include "cluster.h"
-#include "file.h"
-#include "flows.h"
-#include "nodes.h"
-#include "opendata.h"
-#include "replication.h"
-#include "txn.h"
+#include "common/base/file.h"
+#include "opsd/cluster/apply.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/flows.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/store/txn.h"
+#include "test/unit/opendata.h"
 
 struct openrep {
 	struct opendata		 o;	/* first */

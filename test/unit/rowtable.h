@@ -12,11 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "field.h"
-#include "log.h"
-#include "mem.h"
-#include "store.h"
-#include "value.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/store/field.h"
+#include "opsd/store/store.h"
+#include "opsd/store/value.h"
 
 #define ROWTABLE_NAMES	4
 

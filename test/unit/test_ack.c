@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "ack.h"
+#include "leafd/ack.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "../../hubd/advertise.h"
+#include "hubd/advertise.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include "certinfo.h"
-#include "folder.h"
+#include "common/tls/certinfo.h"
+#include "test/unit/folder.h"
 
 /* A certificate with these names, or NULL for none; nobody has signed it. */
 static void

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "attrtype.h"
+#include "opsd/store/attrtype.h"
 
 /* Each value of the list, JSON: it is one of the type, or what it must be. */
 static void

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "catalog.h"
+#include "opsd/store/catalog.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,8 +10,8 @@
 #include <malloc.h>
 #endif
 
-#include "folder.h"
-#include "log.h"
+#include "common/base/log.h"
+#include "test/unit/folder.h"
 
 /* Bytes, where that can be asked. */
 static size_t

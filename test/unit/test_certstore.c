@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "certstore.h"
+#include "opsd/auth/certstore.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,12 +10,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "cert.h"
-#include "certpem.h"
-#include "conf.h"
-#include "file.h"
-#include "folder.h"
-#include "mem.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/conf/conf.h"
+#include "common/tls/cert.h"
+#include "common/tls/certpem.h"
+#include "test/unit/folder.h"
 
 static int
 make_keys(void **state)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "chan.h"
+#include "common/ipc/chan.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -17,10 +17,10 @@
 
 #include <event2/event.h>
 
-#include "clock.h"
-#include "log.h"
-#include "mem.h"
-#include "post.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/post.h"
 
 /* opsd listens, leafd dials: both ends in one loop. */
 struct end {

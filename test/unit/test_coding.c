@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "coding.h"
+#include "opsd/http/coding.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "expire.h"
-#include "opendata.h"
+#include "opsd/store/expire.h"
+#include "test/unit/opendata.h"
 
 /*
  * The store with its commit thread, as write requests and changes of definitions use it.  The linker gives

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "condition.h"
+#include "opsd/search/condition.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "value.h"
+#include "opsd/store/value.h"
 
 /* One row: id "k1", a 5, b "banana", c [1], d absent, n null; t true. */
 struct fixture {

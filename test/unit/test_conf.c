@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "conf.h"
+#include "common/conf/conf.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 static char	dir[PATH_MAX], file[PATH_MAX + 32], settings[PATH_MAX + 32];
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "../../hubd/copies.h"
+#include "hubd/copies.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

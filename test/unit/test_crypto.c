@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "crypto.h"
+#include "common/tls/crypto.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -12,10 +12,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "cert.h"
-#include "folder.h"
-#include "mem.h"
-#include "tls.h"
+#include "common/base/mem.h"
+#include "common/tls/cert.h"
+#include "common/tls/tls.h"
+#include "test/unit/folder.h"
 
 static void
 test_hashes(void **state)

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "csv.h"
-#include "value.h"
+#include "opsd/format/csv.h"
+#include "opsd/store/value.h"
 
 /* Rows as text: cells in <> (quoted ones in []), rows ended by their line and a semicolon. */
 static struct buf	 seen;

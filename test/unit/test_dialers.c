@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "../../hubd/dialers.h"
+#include "hubd/dialers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../hubd/mesh.h"
-#include "mem.h"
+#include "common/base/mem.h"
+#include "hubd/mesh.h"
 
 /* What `name` says at `now`: so many routes, and these names that they lead to ("null": not known). */
 static void

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "entries.h"
+#include "opsd/cluster/entries.h"
 
 #define MANY	200000	/* so many that a walk for each would not end */
 

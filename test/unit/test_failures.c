@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "failures.h"
+#include "opsd/auth/failures.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

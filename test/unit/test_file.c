@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "file.h"
-#include "folder.h"
-#include "mem.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "test/unit/folder.h"
 
 /* Nothing may be left in it. */
 static int

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "filter.h"
+#include "leafd/filter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

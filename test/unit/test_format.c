@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "format.h"
+#include "opsd/format/format.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "mem.h"
-#include "value.h"
+#include "common/base/mem.h"
+#include "opsd/store/value.h"
 
 static size_t
 unhex(uint8_t *out, const char *hex)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "frame.h"
+#include "common/base/frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "handshake.h"
+#include "common/nats/handshake.h"
 
 #define ROUTE		" - TLS route handshake error: "
 #define UNKNOWN		"tls: failed to verify certificate: x509: certificate signed by unknown authority"

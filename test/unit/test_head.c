@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "head.h"
+#include "opsd/http/head.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,8 @@
 
 #include <event2/buffer.h>
 
-#include "chunks.h"
-#include "mem.h"
+#include "common/base/mem.h"
+#include "opsd/http/chunks.h"
 
 static int
 read_text(struct head *h, const char *text)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "../../hubd/hubconf.h"
+#include "hubd/hubconf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,9 +9,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "buf.h"
-#include "mem.h"
-#include "natstext.h"
+#include "common/base/buf.h"
+#include "common/base/mem.h"
+#include "common/nats/natstext.h"
 
 static const char tls[] =
     "\"tls\":{\"certificate\":\"/k/c\",\"privateKey\":\"/k/k\",\"certificateAuthority\":%s,"

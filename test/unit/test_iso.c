@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "iso.h"
+#include "common/base/iso.h"
 
 static void
 is(const char *text, int64_t want, int want_day)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "key.h"
+#include "opsd/store/key.h"
 
 #include <float.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "leafconf.h"
+#include "leafd/leafconf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "../../hubd/mesh.h"
+#include "hubd/mesh.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 static void
 is_list(json_t *list, const char *want)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "natsd_priv.h"
+#include "common/nats/natsd_priv.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +12,8 @@
 
 #include <event2/event.h>
 
-#include "folder.h"
-#include "log.h"
+#include "common/base/log.h"
+#include "test/unit/folder.h"
 
 /*
  * A nats-server that ends by itself is started again, each time later.  The linker gives us the timer that it

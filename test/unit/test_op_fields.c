@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "op.h"
+#include "opsd/op/op.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "mem.h"
+#include "common/base/mem.h"
 
 static json_t *
 body(const char *text)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "opdoc.h"
+#include "opsd/op/opdoc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,9 +8,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../fuzz/node.h"
-#include "format.h"
-#include "mem.h"
+#include "common/base/mem.h"
+#include "opsd/format/format.h"
+#include "test/fuzz/node.h"
 
 /*
  * Each operation is sent to a node with an example of each of its fields, and what its

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "plan.h"
+#include "opsd/search/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-#include "rowtable.h"
-#include "search.h"
+#include "opsd/search/search.h"
+#include "test/unit/rowtable.h"
 
 #define ROWS	110000
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "mem.h"
-#include "progress.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/progress.h"
 
 #define MANY	100000	/* so many that looking at all for each would not end */
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "proto.h"
+#include "common/ipc/proto.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +42,7 @@ test_numbers_are_given_once(void **state)
 {
 	static const int numbers[] = {
 #define MSG(name, nr, from, to) nr,
-#include "proto.def"
+#include "common/ipc/proto.def"
 #undef MSG
 	};
 	size_t	i, j, n = sizeof numbers / sizeof numbers[0];

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "publish.h"
+#include "leafd/publish.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,13 +8,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "ask.h"
-#include "chan.h"
-#include "folder.h"
-#include "frame.h"
-#include "log.h"
-#include "nats.h"
-#include "natspeer.h"
+#include "common/base/frame.h"
+#include "common/base/log.h"
+#include "common/ipc/chan.h"
+#include "common/nats/nats.h"
+#include "leafd/ask.h"
+#include "test/unit/folder.h"
+#include "test/unit/natspeer.h"
 
 /*
  * A log of ENTRIES entries in two tables goes into the stream, as opsd gives it in windows of two, one entry in each

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "reach.h"
+#include "opsd/job/reach.h"
 
 #include <netdb.h>
 #include <sys/socket.h>

@@ -7,13 +7,13 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "clock.h"
-#include "openrep.h"
-#include "retain.h"
-#include "settings.h"
-#include "subscribe.h"
-#include "sums.h"
-#include "tombstone.h"
+#include "common/base/clock.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/retain.h"
+#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/sums.h"
+#include "opsd/cluster/tombstone.h"
+#include "test/unit/openrep.h"
 
 /*
  * What comes from peers, on its way into the rows, and what they get: whole commits on a real store, with restarts

@@ -8,13 +8,13 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "catalog.h"
-#include "folder.h"
-#include "log.h"
-#include "right.h"
-#include "session.h"
-#include "token.h"
-#include "user.h"
+#include "common/base/log.h"
+#include "opsd/auth/right.h"
+#include "opsd/auth/session.h"
+#include "opsd/auth/token.h"
+#include "opsd/auth/user.h"
+#include "opsd/store/catalog.h"
+#include "test/unit/folder.h"
 
 /* Who somebody is, and what that user may: roles, sessions, tokens.  The linker gives us the clock. */
 

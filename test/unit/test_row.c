@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "row.h"
+#include "opsd/store/row.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "key.h"
-#include "value.h"
+#include "opsd/store/key.h"
+#include "opsd/store/value.h"
 
 #define NAMES		4
 #define VALUES		6

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "format.h"
+#include "opsd/format/format.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

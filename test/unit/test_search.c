@@ -1,12 +1,12 @@
 #include "config.h"
 
-#include "search.h"
+#include "opsd/search/search.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-#include "rowtable.h"
+#include "test/unit/rowtable.h"
 
 #define ROWS	400
 

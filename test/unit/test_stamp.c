@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "stamp.h"
+#include "opsd/store/stamp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "subject.h"
+#include "common/nats/subject.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "table.h"
+#include "opsd/store/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tar.h"
+#include "common/base/tar.h"
 
 static struct tar_member
 member(const char *name, uint64_t size)

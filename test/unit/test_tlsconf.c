@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "tlsconf.h"
+#include "common/conf/tlsconf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "cert.h"
-#include "folder.h"
+#include "common/tls/cert.h"
+#include "test/unit/folder.h"
 
 #define NOBODY	65534
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "topology.h"
+#include "opsd/cluster/topology.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

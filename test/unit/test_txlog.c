@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "txlog.h"
+#include "opsd/store/txlog.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "folder.h"
-#include "txn.h"
+#include "opsd/store/txn.h"
+#include "test/unit/folder.h"
 
 /* A log in a store that can be copied and put back, as a node's folder is. */
 struct node {

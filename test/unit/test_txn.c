@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "txn.h"
+#include "opsd/store/txn.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "key.h"
-#include "value.h"
+#include "opsd/store/key.h"
+#include "opsd/store/value.h"
 
 static const uint8_t	origin[NODE_ID_LEN] = "\1\2\3\4\5\6\7\10abcdefg";
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "value.h"
+#include "opsd/store/value.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "cli_watchdog.h"
+#include "opsd/cli/cli_watchdog.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "alive.h"
+#include "common/base/alive.h"
 
 #define S	UINT64_C(1000000)
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "window.h"
+#include "leafd/window.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "yaml.h"
+#include "common/conf/yaml.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

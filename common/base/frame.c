@@ -1,0 +1,136 @@
+#include "config.h"
+
+#include "common/base/frame.h"
+
+#include <assert.h>
+
+/* Where the head's fields lie. */
+enum {
+	FRAME_AT_FLAGS = 1,
+	FRAME_AT_LAST = 2 + NODE_ID_LEN + 8 + 4 + 8,
+	FRAME_AT_MARK = FRAME_AT_LAST + 8,
+	FRAME_AT_COUNT = FRAME_AT_MARK + 8,
+	FRAME_HEAD = FRAME_AT_COUNT + 4,
+	FRAME_ENTRY_MIN = 5 * 8 + 4 + 4,
+};
+
+void
+log_entry_write(struct buf *b, const struct log_entry *e)
+{
+	buf_u64(b, e->seq);
+	buf_u64(b, e->mark);
+	buf_u64(b, e->prev);
+	buf_u64(b, e->prev_mark);
+	buf_u64(b, e->ms);
+	buf_u32(b, e->table);
+	buf_blob(b, e->payload, e->len);
+}
+
+int
+log_entry_read(struct rd *r, struct log_entry *e)
+{
+	size_t	n;
+
+	e->seq = rd_u64(r);
+	e->mark = rd_u64(r);
+	e->prev = rd_u64(r);
+	e->prev_mark = rd_u64(r);
+	e->ms = rd_u64(r);
+	e->table = rd_u32(r);
+	e->payload = rd_blob(r, &n);
+	e->len = (uint32_t)n;
+	return (rd_ok(r) ? 0 : -1);
+}
+
+enum log_step
+log_step(uint64_t seq, uint64_t mark, const struct log_entry *e)
+{
+	if (e->seq == seq)
+		return (e->mark == mark ? LOG_SEEN : LOG_OTHER);
+	if (e->seq < seq)
+		return (LOG_SEEN);
+	if (e->prev == seq)
+		return (e->prev_mark == mark ? LOG_NEXT : LOG_OTHER);
+	return (e->prev < seq ? LOG_OTHER : LOG_GAP);
+}
+
+size_t
+frame_begin(struct buf *b, const struct frame *f)
+{
+	size_t	at = b->len;
+
+	buf_u8(b, FRAME_FORMAT);
+	buf_u8(b, f->flags);
+	buf_add(b, f->node, NODE_ID_LEN);
+	buf_u64(b, f->incarnation);
+	buf_u32(b, f->table);
+	buf_u64(b, f->window);
+	buf_u64(b, 0);
+	buf_u64(b, 0);
+	buf_u32(b, 0);
+	return (at);
+}
+
+void
+frame_add(struct buf *b, size_t at, const struct log_entry *e)
+{
+	struct rd	r;
+
+	assert(at + FRAME_HEAD <= b->len);
+	r = rd_init(b->data + at + FRAME_AT_COUNT, 4);
+	buf_put_u32(b, at + FRAME_AT_COUNT, rd_u32(&r) + 1);
+	buf_put_u64(b, at + FRAME_AT_LAST, e->seq);
+	buf_put_u64(b, at + FRAME_AT_MARK, e->mark);
+	log_entry_write(b, e);
+}
+
+void
+frame_set_flags(struct buf *b, size_t at, uint8_t flags)
+{
+	assert(at + FRAME_HEAD <= b->len);
+	b->data[at + FRAME_AT_FLAGS] = flags;
+}
+
+int
+frame_read(struct rd *r, struct frame *f)
+{
+	const uint8_t	*node;
+	size_t		 i;
+	uint8_t		 format = rd_u8(r);
+
+	*f = (struct frame){ .flags = rd_u8(r) };
+	node = rd_bytes(r, NODE_ID_LEN);
+	f->incarnation = rd_u64(r);
+	f->table = rd_u32(r);
+	f->window = rd_u64(r);
+	f->last = rd_u64(r);
+	f->mark = rd_u64(r);
+	f->count = rd_u32(r);
+	if (!rd_ok(r) || format != FRAME_FORMAT || (f->flags & ~FRAME_WINDOW_END) != 0)
+		return (-1);
+	for (i = 0; i < NODE_ID_LEN; i++)
+		f->node[i] = node[i];
+	return (f->count <= rd_left(r) / FRAME_ENTRY_MIN ? 0 : -1);
+}
+
+int
+frame_valid(const void *p, size_t n)
+{
+	struct rd		r = rd_init(p, n);
+	struct log_entry	e;
+	struct frame		f;
+	uint64_t		before = 0, mark = 0;
+	uint32_t		i;
+
+	if (frame_read(&r, &f) == -1 || f.count == 0 || f.last > f.window)
+		return (0);
+	for (i = 0; i < f.count; i++) {
+		if (log_entry_read(&r, &e) == -1 || e.table != f.table || e.seq <= e.prev)
+			return (0);
+		if (i > 0 && log_step(before, mark, &e) != LOG_NEXT)
+			return (0);
+		before = e.seq;
+		mark = e.mark;
+	}
+	return (rd_done(&r) && before == f.last && mark == f.mark);
+}

@@ -1,0 +1,80 @@
+#ifndef HL_FRAME_H
+#define HL_FRAME_H
+
+#include <stdint.h>
+
+#include "common/base/buf.h"
+
+/*
+ * Log entries on their way: between opsd and leafd (log data) and in a message
+ * of a node's stream (frame).  An entry's payload is an encoded transaction
+ * (opsd/store/txn.h); its bytes pass unchanged through log, socket and stream.
+ * These formats are on disk and on the wire: a change needs a new FRAME_FORMAT.
+ */
+#define FRAME_FORMAT	2
+#define NODE_ID_LEN	16
+
+/*
+ * A log's sequences are given again when its node is put back from an older copy, so
+ * each entry also has a mark: 32 bits of the life (the start of opsd) that wrote it,
+ * above 32 random ones.  A position is believed when sequence and mark are in the log.
+ */
+struct log_pos {
+	uint64_t	 seq, mark;	/* 0, 0: before all */
+	uint64_t	 ms;		/* commit time */
+};
+
+struct log_entry {
+	uint64_t	 seq;		/* one counter for the node, from 1 */
+	uint64_t	 mark;
+	uint64_t	 prev;		/* seq of the previous entry of this table, 0: none */
+	uint64_t	 prev_mark;
+	uint64_t	 ms;		/* commit time at the publisher */
+	uint32_t	 table;		/* publisher's table id */
+	const uint8_t	*payload;	/* borrowed */
+	uint32_t	 len;
+};
+
+/*
+ * Log data: u64 incarnation, u16 tables, {u32 id, str database, str table}...,
+ * u32 entries, {u64 seq, u64 mark, u64 prev, u64 prev mark, u64 ms, u32 table,
+ * blob payload}...
+ */
+void log_entry_write(struct buf *b, const struct log_entry *e);
+int log_entry_read(struct rd *r, struct log_entry *e);	/* -1: broken */
+
+/* What an entry is to somebody who has its table's log up to seq. */
+enum log_step {
+	LOG_NEXT,
+	LOG_SEEN,	/* at or before it */
+	LOG_GAP,	/* others are between them */
+	LOG_OTHER	/* this log does not have what is at seq: it is of another life */
+};
+enum log_step log_step(uint64_t seq, uint64_t mark, const struct log_entry *e);
+
+/*
+ * Frame: u8 format, u8 flags, node, u64 incarnation, u32 table, u64 window,
+ * u64 last, u64 mark, u32 entries, then entries as above.  All entries are of one
+ * table and chain (each prev is the seq before it, with its mark).
+ */
+#define FRAME_WINDOW_END	0x01	/* the last frame of its window */
+
+struct frame {
+	uint8_t		flags;
+	uint8_t		node[NODE_ID_LEN];
+	uint64_t	incarnation;
+	uint32_t	table;
+	uint64_t	window;		/* greatest seq of the window it travels in */
+	uint64_t	last, mark;	/* greatest seq in this frame, and its mark */
+	uint32_t	count;
+};
+
+size_t frame_begin(struct buf *b, const struct frame *f);	/* writes the head with count, last and mark 0; gives where it began */
+void frame_add(struct buf *b, size_t at, const struct log_entry *e);	/* keeps count, last and mark right */
+void frame_set_flags(struct buf *b, size_t at, uint8_t flags);
+/* The head; r is left at the first entry.  -1: unknown format or broken. */
+int frame_read(struct rd *r, struct frame *f);
+/* Whole check: head, every entry, chaining, nothing left over. */
+int frame_valid(const void *p, size_t n);
+
+#endif

@@ -1,0 +1,131 @@
+#include "config.h"
+
+#include "common/conf/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+
+static int
+hex_digit(char ch)
+{
+	static const char	 digits[] = "0123456789abcdef0123456789ABCDEF";
+	const char		*at = ch != '\0' ? strchr(digits, ch) : NULL;
+
+	return (at != NULL ? (int)((at - digits) % 16) : -1);
+}
+
+int
+node_id_read(const char *hex, uint8_t out[NODE_ID_LEN])
+{
+	size_t	i;
+	int	high, low;
+
+	if (hex == NULL || strlen(hex) != 2 * NODE_ID_LEN)
+		return (-1);
+	for (i = 0; i < NODE_ID_LEN; i++) {
+		high = hex_digit(hex[2 * i]);
+		low = hex_digit(hex[2 * i + 1]);
+		if (high == -1 || low == -1)
+			return (-1);
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return (0);
+}
+
+void
+node_id_hex(const uint8_t id[NODE_ID_LEN], char out[NODE_HEX_LEN])
+{
+	size_t i;
+
+	for (i = 0; i < NODE_ID_LEN; i++)
+		snprintf(out + 2 * i, 3, "%02x", id[i]);
+}
+
+static char *
+dup_string(const json_t *root, const char *key)
+{
+	return (xstrdup(json_string_value(json_object_get(root, key))));
+}
+
+static int
+is_true(const json_t *root, const char *key)
+{
+	return (json_is_true(json_object_get(root, key)));
+}
+
+/* What is missing for a server to run; NULL: nothing. */
+static const char *
+missing(const struct settings *s)
+{
+	if (s->node == NULL || *s->node == '\0')
+		return ("clustering.nodeName is not set");
+	if (*s->node_hex == '\0')
+		return ("the node has no id");
+	if (s->user == NULL || *s->user == '\0')
+		return ("clustering.user is not set");
+	if (s->password == NULL || *s->password == '\0')
+		return ("the cluster user has no password");
+	if (s->cert == NULL || s->key == NULL)
+		return ("there is no certificate for inter-node links");
+	return (NULL);
+}
+
+static struct settings *
+read_object(const json_t *root, char **err)
+{
+	struct settings	*s = xcalloc(1, sizeof(*s));
+	const json_t	*tls = json_object_get(root, "tls");
+	const char	*id = json_string_value(json_object_get(root, "node_id"));
+
+	s->enabled = is_true(root, "enabled");
+	s->node = dup_string(root, "node");
+	if (node_id_read(id, s->node_id) == 0)
+		node_id_hex(s->node_id, s->node_hex);
+	s->user = dup_string(root, "user");
+	s->password = dup_string(root, "password");
+	s->cert = dup_string(tls, "certificate");
+	s->key = dup_string(tls, "privateKey");
+	s->ca = dup_string(tls, "certificateAuthority");
+	s->insecure = is_true(tls, "insecure");
+	s->verify = is_true(tls, "verify");
+	s->conf = conf_from_tree(json_object_get(root, "config"), err);
+	if (s->conf != NULL && (!s->enabled || missing(s) == NULL))
+		return (s);
+	if (s->conf != NULL)
+		*err = xstrdup(missing(s));
+	settings_free(s);
+	return (NULL);
+}
+
+struct settings *
+settings_read(const void *json, size_t len, char **err)
+{
+	json_error_t	 why;
+	json_t		*root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &why);
+	struct settings	*s = NULL;
+
+	if (json_is_object(root))
+		s = read_object(root, err);
+	else
+		*err = xasprintf("not an object: %s", root == NULL ? why.text : "other JSON");
+	json_decref(root);
+	return (s);
+}
+
+void
+settings_free(struct settings *s)
+{
+	if (s == NULL)
+		return;
+	free(s->node);
+	free(s->user);
+	free(s->password);
+	free(s->cert);
+	free(s->key);
+	free(s->ca);
+	conf_free(s->conf);
+	free(s);
+}

@@ -1,0 +1,32 @@
+#ifndef HL_SETTINGS_H
+#define HL_SETTINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/frame.h"
+#include "common/conf/conf.h"
+
+#define NODE_HEX_LEN	(2 * NODE_ID_LEN + 1)	/* with its NUL */
+
+/* What opsd tells hubd and leafd (SETTINGS).  No I/O. */
+struct settings {
+	int		 enabled;
+	char		*node;
+	uint8_t		 node_id[NODE_ID_LEN];
+	char		 node_hex[NODE_HEX_LEN];
+	char		*user, *password;	/* NULL: none yet */
+	char		*cert, *key, *ca;	/* ca may be NULL */
+	int		 insecure, verify;
+	struct conf	*conf;
+};
+
+/* NULL with *err.  When enabled, everything a server needs is there. */
+struct settings *settings_read(const void *json, size_t len, char **err);
+void settings_free(struct settings *s);
+
+/* 32 hexadecimal digits; -1 when it is something else, or NULL. */
+int node_id_read(const char *hex, uint8_t out[NODE_ID_LEN]);
+void node_id_hex(const uint8_t id[NODE_ID_LEN], char out[NODE_HEX_LEN]);
+
+#endif

@@ -1,9 +1,0 @@
-#ifndef HL_LOGCONF_H
-#define HL_LOGCONF_H
-
-#include "conf.h"
-
-/* The log as the configuration has it; `name` is the daemon's. */
-void log_conf(const char *name, const struct conf *c);
-
-#endif

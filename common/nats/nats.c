@@ -1,0 +1,488 @@
+#include "config.h"
+
+#include "common/nats/nats.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <nats/nats.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "common/base/buf.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "common/nats/natslink.h"
+#include "common/tls/crypto.h"
+
+#define CONNECT_MS	2000	/* for one attempt */
+#define WRITE_MS	2000	/* a server that does not read for so long is left */
+#define PING_MS		5000
+#define AGAIN_MS	100	/* from a loss to the next attempt */
+#define INBOX		"_INBOX."	/* what natsInbox_Create begins with */
+#define REPLY_MAX	1024
+#define TOKEN_LEN	16	/* bytes of randomness in an inbox */
+
+struct nats_sub {
+	struct nats		*n;
+	char			*subject;
+	void			(*cb)(const struct nats_msg *m, void *arg);
+	void			*arg;
+	natsSubscription	*lib;	/* NULL while down */
+	int64_t			 sid;
+	struct nats_sub		*prev, *next;
+	UT_hash_handle		 hh;	/* by sid, while lib is there */
+};
+
+struct request {
+	uint64_t	 id;
+	struct nats	*n;
+	struct event	*timer;
+	void		(*cb)(const struct nats_msg *m, void *arg);
+	void		*arg;
+	UT_hash_handle	 hh;
+};
+
+struct nats {
+	struct event_base	*base;
+	char			*name;
+	void			(*state)(int up, void *arg);
+	void			*arg;
+	int			 efd;
+	struct event		*wake;
+	struct dialer		*dialer;
+	struct link		*link;		/* the present one */
+	int			 up;
+	int			 broken;	/* a write failed: up no longer counts */
+	struct nats_sub		*subs, *by_sid;
+	char			*inbox;		/* of the answers to requests */
+	struct request		*requests;
+	uint64_t		 last_id;
+	int			*gone;		/* set when closed by a callback */
+};
+
+/* The present link goes, with the library's side of our subscriptions. */
+static void
+drop_link(struct nats *n)
+{
+	struct nats_sub *s;
+
+	n->up = n->broken = 0;
+	HASH_CLEAR(hh, n->by_sid);
+	DL_FOREACH(n->subs, s) {
+		if (s->lib != NULL)
+			link_keep(n->link, s->lib);
+		s->lib = NULL;
+	}
+	dialer_drop(n->dialer, n->link);
+	n->link = NULL;
+}
+
+static void
+sub_start(struct nats_sub *s)
+{
+	struct nats	*n = s->n;
+	natsStatus	 st;
+
+	s->lib = link_subscribe(n->link, s->subject, &st);
+	if (s->lib == NULL) {
+		if (st != NATS_CONNECTION_CLOSED)
+			log_warnx("nats %s: cannot subscribe to %s: %s", n->name, s->subject,
+			    natsStatus_GetText(st));
+		return;
+	}
+	s->sid = natsSubscription_GetID(s->lib);
+	HASH_ADD(hh, n->by_sid, sid, sizeof(s->sid), s);
+}
+
+static void
+request_free(struct request *r)
+{
+	HASH_DEL(r->n->requests, r);
+	event_free(r->timer);
+	free(r);
+}
+
+/* Answers to requests in flight would come to an inbox that is gone. */
+static void
+requests_fail(struct nats *n)
+{
+	const struct timeval	 now = { 0, 0 };
+	struct request		*r, *tmp;
+
+	HASH_ITER(hh, n->requests, r, tmp)
+		evtimer_add(r->timer, &now);
+}
+
+static void
+lost(struct nats *n)
+{
+	int was_up = n->up;
+
+	drop_link(n);
+	requests_fail(n);
+	n->link = dialer_connect(n->dialer, AGAIN_MS);
+	if (was_up)
+		n->state(0, n->arg);
+}
+
+static void
+deliver(struct nats *n, const struct link_item *it)
+{
+	struct nats_msg	 m = { 0 };
+	struct nats_sub	*s;
+
+	HASH_FIND(hh, n->by_sid, &it->sid, sizeof(it->sid), s);
+	if (s == NULL)
+		return;
+	m.subject = natsMsg_GetSubject(it->msg);
+	m.reply = natsMsg_GetReply(it->msg);
+	m.data = (const uint8_t *)natsMsg_GetData(it->msg);
+	m.len = (size_t)natsMsg_GetDataLength(it->msg);
+	if (m.len == 0) {
+		(void)natsMsgHeader_Get(it->msg, "Status", &m.status);
+		(void)natsMsgHeader_Get(it->msg, "Description", &m.description);
+	}
+	s->cb(&m, s->arg);
+}
+
+static void
+came_up(struct nats *n)
+{
+	struct nats_sub *s;
+
+	n->up = 1;
+	DL_FOREACH(n->subs, s)
+		sub_start(s);
+	n->state(1, n->arg);
+}
+
+/* All that arrived since the last time. */
+static void
+nats_wake_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct nats	*n = arg;
+	struct link	*l = n->link;
+	struct link_item *it, *next;
+	uint64_t	 count;
+	int		 up, is_lost, gone = 0;
+
+	if (read(fd, &count, sizeof(count)) == -1 && errno != EAGAIN)
+		log_warn("nats: eventfd");
+	link_ref(l);	/* a callback may close us */
+	it = link_take(l, &up, &is_lost);
+
+	n->gone = &gone;
+	if (up && !n->up)
+		came_up(n);
+	for (; it != NULL; it = next) {
+		next = it->next;
+		it->next = NULL;
+		if (!gone && n->link == l)
+			deliver(n, it);
+		link_items_free(it);
+	}
+	if (!gone && n->link == l && is_lost)
+		lost(n);
+	if (!gone)
+		n->gone = NULL;
+	link_unref(l);
+}
+
+/* Requests */
+
+static void
+nats_timeout_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct request *r = arg;
+	void (*cb)(const struct nats_msg *, void *) = r->cb;
+	void *cb_arg = r->arg;
+
+	request_free(r);
+	cb(NULL, cb_arg);
+}
+
+static void
+nats_reply_cb(const struct nats_msg *m, void *arg)
+{
+	struct nats	*n = arg;
+	struct request	*r;
+	const char	*token = strrchr(m->subject, '.');
+	uint64_t	 id = token != NULL ? strtoull(token + 1, NULL, 16) : 0;
+	void		(*cb)(const struct nats_msg *, void *);
+	void		*cb_arg;
+
+	HASH_FIND(hh, n->requests, &id, sizeof(id), r);
+	if (r == NULL)
+		return;
+	cb = r->cb;
+	cb_arg = r->arg;
+	request_free(r);
+	cb(m->status != NULL && strcmp(m->status, "503") == 0 ? NULL : m, cb_arg);
+}
+
+void
+nats_request(struct nats *n, const char *subject, const void *data, size_t len, unsigned timeout_ms,
+    void (*cb)(const struct nats_msg *m, void *arg), void *arg)
+{
+	struct request	*r = xcalloc(1, sizeof(*r));
+	struct timeval	 wait = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
+	char		*reply;
+
+	r->id = ++n->last_id;
+	r->n = n;
+	r->cb = cb;
+	r->arg = arg;
+	r->timer = evtimer_new(n->base, nats_timeout_cb, r);
+	if (r->timer == NULL)
+		fatalx("nats: out of memory");
+	HASH_ADD(hh, n->requests, id, sizeof(r->id), r);
+	reply = xasprintf("%s.%llx", n->inbox, (unsigned long long)r->id);
+	if (nats_publish(n, subject, reply, data, len) == -1)
+		wait.tv_sec = wait.tv_usec = 0;
+	free(reply);
+	evtimer_add(r->timer, &wait);
+}
+
+/* The rest of the interface */
+
+/* Without it the library would write to stderr itself. */
+static void
+nats_error_cb(natsConnection *conn, natsSubscription *sub, natsStatus s, void *arg)
+{
+	const char *text = NULL;
+
+	(void)natsConnection_GetLastError(conn, &text);
+	log_warnx("nats: %s", text != NULL && *text != '\0' ? text : natsStatus_GetText(s));
+}
+
+/* The library puts these texts into JSON as they are, up to 3.14 at least. */
+static char *
+json_escape(const char *s)
+{
+	struct buf b = { 0 };
+
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			buf_addf(&b, "\\%c", *s);
+		else if ((unsigned char)*s < 0x20)
+			buf_addf(&b, "\\u%04x", (unsigned char)*s);
+		else
+			buf_u8(&b, (uint8_t)*s);
+	}
+	buf_u8(&b, 0);
+	return ((char *)buf_take(&b, NULL));
+}
+
+static natsStatus
+set_user(natsOptions *opts, const struct nats_opts *o)
+{
+	char		*user = json_escape(o->user);
+	char		*password = json_escape(o->password != NULL ? o->password : "");
+	natsStatus	 s = natsOptions_SetUserInfo(opts, user, password);
+
+	free(user);
+	free(password);
+	return (s);
+}
+
+static natsOptions *
+make_options(const struct nats_opts *o)
+{
+	natsOptions	*opts = NULL;
+	natsStatus	 s = natsOptions_Create(&opts);
+
+	if (s == NATS_OK)
+		s = natsOptions_SetURL(opts, o->url);
+	if (s == NATS_OK && o->user != NULL)
+		s = set_user(opts, o);
+	if (s == NATS_OK && o->name != NULL)
+		s = natsOptions_SetName(opts, o->name);
+	if (s == NATS_OK)
+		s = natsOptions_SetAllowReconnect(opts, false);
+	if (s == NATS_OK)
+		s = natsOptions_SetIgnoreDiscoveredServers(opts, true);
+	if (s == NATS_OK)
+		s = natsOptions_SetTimeout(opts, CONNECT_MS);
+	if (s == NATS_OK)
+		s = natsOptions_SetWriteDeadline(opts, WRITE_MS);
+	if (s == NATS_OK)
+		s = natsOptions_SetPingInterval(opts, PING_MS);
+	/* Else its flusher thread adds a millisecond to each message. */
+	if (s == NATS_OK)
+		s = natsOptions_SetSendAsap(opts, true);
+	/* One thread for all subscriptions. */
+	if (s == NATS_OK)
+		s = natsOptions_UseGlobalMessageDelivery(opts, true);
+	if (s == NATS_OK)
+		s = natsOptions_SetErrorHandler(opts, nats_error_cb, NULL);
+	if (s != NATS_OK)
+		fatalx("nats %s: %s", o->url, natsStatus_GetText(s));
+	return (opts);
+}
+
+struct nats *
+nats_open(struct event_base *base, const struct nats_opts *o,
+    void (*state)(int up, void *arg), void *arg)
+{
+	struct nats	*n = xcalloc(1, sizeof(*n));
+	char		*all;
+
+	n->base = base;
+	n->name = xstrdup(o->name != NULL ? o->name : o->url);
+	n->state = state;
+	n->arg = arg;
+	n->efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (n->efd == -1)
+		fatal("nats: eventfd");
+	n->wake = event_new(base, n->efd, EV_READ | EV_PERSIST, nats_wake_cb, n);
+	if (n->wake == NULL || event_add(n->wake, NULL) == -1)
+		fatalx("nats: cannot watch an eventfd");
+	n->inbox = nats_inbox(n);
+	all = xasprintf("%s.*", n->inbox);
+	nats_subscribe(n, all, nats_reply_cb, n);
+	free(all);
+	n->dialer = dialer_new(n->name, make_options(o), n->efd);
+	n->link = dialer_connect(n->dialer, 0);
+	return (n);
+}
+
+void
+nats_close(struct nats *n)
+{
+	struct request *r, *tmp;
+
+	if (n == NULL)
+		return;
+	if (n->gone != NULL)
+		*n->gone = 1;
+	drop_link(n);
+	dialer_free(n->dialer);
+	HASH_ITER(hh, n->requests, r, tmp)
+		request_free(r);
+	while (n->subs != NULL)
+		nats_unsubscribe(n->subs);
+	event_free(n->wake);
+	close(n->efd);
+	free(n->inbox);
+	free(n->name);
+	free(n);
+}
+
+int
+nats_is_up(const struct nats *n)
+{
+	return (n != NULL && n->up && !n->broken);
+}
+
+struct nats_sub *
+nats_subscribe(struct nats *n, const char *subject,
+    void (*cb)(const struct nats_msg *m, void *arg), void *arg)
+{
+	struct nats_sub *s = xcalloc(1, sizeof(*s));
+
+	s->n = n;
+	s->subject = xstrdup(subject);
+	s->cb = cb;
+	s->arg = arg;
+	DL_APPEND(n->subs, s);
+	if (n->up)
+		sub_start(s);
+	return (s);
+}
+
+void
+nats_unsubscribe(struct nats_sub *s)
+{
+	if (s == NULL)
+		return;
+	DL_DELETE(s->n->subs, s);
+	if (s->lib != NULL) {
+		HASH_DEL(s->n->by_sid, s);
+		natsSubscription_Destroy(s->lib);
+	}
+	free(s->subject);
+	free(s);
+}
+
+/*
+ * After a failed write the stream of bytes is broken in the middle of a
+ * message: the connection has to go.
+ */
+static int
+published(struct nats *n, natsStatus s)
+{
+	if (s == NATS_OK)
+		return (0);
+	if (s == NATS_MAX_PAYLOAD || s == NATS_INVALID_SUBJECT || s == NATS_INVALID_ARG)
+		return (-1);
+	log_debug("nats %s: publish: %s", n->name, natsStatus_GetText(s));
+	n->broken = 1;
+	link_break(n->link);
+	return (-1);
+}
+
+int
+nats_is_inbox(const char *subject)
+{
+	return (subject != NULL && strncmp(subject, INBOX, strlen(INBOX)) == 0 &&
+	    strlen(subject) <= REPLY_MAX && strpbrk(subject, "*> \t\r\n") == NULL);
+}
+
+int
+nats_reply(struct nats *n, const char *reply, const void *data, size_t len)
+{
+	static struct log_brake brake = { .most = 5 };
+
+	if (nats_is_inbox(reply))
+		return (nats_publish(n, reply, NULL, data, len));
+	log_braked(&brake, LOG_WARN, "nats: a question wants its answer sent to %.100s, which is "
+	    "no inbox: not answered", reply != NULL ? reply : "nowhere");
+	return (-1);
+}
+
+int
+nats_publish(struct nats *n, const char *subject, const char *reply, const void *data, size_t len)
+{
+	natsStatus s;
+
+	if (!nats_is_up(n) || len > INT32_MAX)
+		return (-1);
+	if (reply != NULL)
+		s = natsConnection_PublishRequest(link_conn(n->link), subject, reply, data, (int)len);
+	else
+		s = natsConnection_Publish(link_conn(n->link), subject, data, (int)len);
+	return (published(n, s));
+}
+
+int
+nats_publish_h(struct nats *n, const char *subject, const char *reply, const char *header,
+    const char *value, const void *data, size_t len)
+{
+	natsMsg		*msg = NULL;
+	natsStatus	 s;
+
+	if (!nats_is_up(n) || len > INT32_MAX)
+		return (-1);
+	s = natsMsg_Create(&msg, subject, reply, data, (int)len);
+	if (s == NATS_OK)
+		s = natsMsgHeader_Set(msg, header, value);
+	if (s == NATS_OK)
+		s = natsConnection_PublishMsg(link_conn(n->link), msg);
+	natsMsg_Destroy(msg);
+	return (published(n, s));
+}
+
+char *
+nats_inbox(struct nats *n)
+{
+	char hex[2 * TOKEN_LEN + 1];
+
+	crypto_random_hex(hex, TOKEN_LEN);
+	return (xasprintf("_INBOX.%s", hex));
+}

@@ -1,0 +1,214 @@
+#include "config.h"
+
+#include "common/tls/certinfo.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/mem.h"
+
+#define CERTS_MAX	1000	/* of a file */
+
+/* What was written to it, as text; frees it. */
+static json_t *
+bio_text(BIO *out)
+{
+	char	*p;
+	long	 n = BIO_get_mem_data(out, &p);
+	json_t	*v = n > 0 ? json_stringn(p, (size_t)n) : NULL;
+
+	BIO_free(out);
+	ERR_clear_error();
+	return (v != NULL ? v : json_null());
+}
+
+static json_t *
+name_text(const X509_NAME *name)
+{
+	BIO	*out = BIO_new(BIO_s_mem());
+
+	X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
+	return (bio_text(out));
+}
+
+/* "DNS:localhost, IP Address:127.0.0.1" */
+static json_t *
+alt_text(const X509 *cert)
+{
+	BIO	*out = BIO_new(BIO_s_mem());
+	int	 at = X509_get_ext_by_NID(cert, NID_subject_alt_name, -1);
+
+	if (at >= 0)
+		X509V3_EXT_print(out, X509_get_ext(cert, at), 0, 0);
+	return (bio_text(out));
+}
+
+static json_t *
+serial_text(const X509 *cert)
+{
+	BIO	*out = BIO_new(BIO_s_mem());
+
+	i2a_ASN1_INTEGER(out, X509_get0_serialNumber(cert));
+	return (bio_text(out));
+}
+
+/* "Nov 21 08:45:00 2026 GMT" */
+static json_t *
+time_text(const ASN1_TIME *t)
+{
+	BIO	*out = BIO_new(BIO_s_mem());
+
+	ASN1_TIME_print(out, t);
+	return (bio_text(out));
+}
+
+static json_t *
+pem_text(X509 *cert)
+{
+	BIO	*out = BIO_new(BIO_s_mem());
+
+	PEM_write_bio_X509(out, cert);
+	return (bio_text(out));
+}
+
+static json_t *
+about(X509 *cert)
+{
+	uint32_t	flags = X509_get_extension_flags(cert);
+	json_t		*details = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "issuer",
+	    name_text(X509_get_issuer_name(cert)), "subject",
+	    name_text(X509_get_subject_name(cert)), "subject_alt_name", alt_text(cert),
+	    "serial_number", serial_text(cert), "valid_from",
+	    time_text(X509_get0_notBefore(cert)), "valid_to",
+	    time_text(X509_get0_notAfter(cert)));
+
+	return (json_pack("{s:o, s:b, s:b, s:o}", "certificate", pem_text(cert), "is_authority",
+	    (flags & EXFLAG_CA) != 0, "is_self_signed", (flags & EXFLAG_SS) != 0, "details",
+	    details));
+}
+
+/* Frees the BIO. */
+static json_t *
+read_all(BIO *in)
+{
+	json_t	*list = json_array();
+	X509	*cert;
+
+	while (json_array_size(list) < CERTS_MAX &&
+	    (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+		json_array_append_new(list, about(cert));
+		X509_free(cert);
+	}
+	BIO_free(in);
+	ERR_clear_error();
+	return (list);
+}
+
+json_t *
+certinfo_read(const char *path, char **err)
+{
+	FILE	*file = fopen(path, "re");
+	json_t	*list;
+
+	if (file == NULL) {
+		*err = xasprintf("%s: %s", path, strerror(errno));
+		return (NULL);
+	}
+	list = read_all(BIO_new_fp(file, BIO_CLOSE));
+	if (json_array_size(list) > 0)
+		return (list);
+	json_decref(list);
+	*err = xasprintf("%s: no certificate (PEM) is in it", path);
+	return (NULL);
+}
+
+json_t *
+certinfo_text(const char *pem)
+{
+	return (read_all(BIO_new_mem_buf(pem, -1)));
+}
+
+static int64_t
+ends_at(const X509 *cert)
+{
+	struct tm	tm;
+
+	return (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1 ? (int64_t)timegm(&tm) : -1);
+}
+
+int64_t
+certinfo_ends(const char *path)
+{
+	FILE	*file = fopen(path, "re");
+	BIO	*in = file != NULL ? BIO_new_fp(file, BIO_CLOSE) : NULL;
+	X509	*cert;
+	int64_t	 first = -1, at;
+
+	if (in == NULL)
+		return (-1);
+	for (int n = 0; n < CERTS_MAX && (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL; n++) {
+		at = ends_at(cert);
+		if (at != -1 && (first == -1 || at < first))
+			first = at;
+		X509_free(cert);
+	}
+	BIO_free(in);
+	ERR_clear_error();
+	return (first);
+}
+
+#define HOST_CHARS	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._*"
+
+/* NULL: it names no host. */
+static json_t *
+host_text(const GENERAL_NAME *name)
+{
+	const ASN1_STRING	*s = name->type == GEN_DNS || name->type == GEN_IPADD ? name->d.ia5 : NULL;
+	int			 len = s != NULL ? ASN1_STRING_length(s) : 0;
+	const unsigned char	*at = s != NULL ? ASN1_STRING_get0_data(s) : NULL;
+	char			 text[INET6_ADDRSTRLEN];
+	int			 i;
+
+	if (len == 0)
+		return (NULL);
+	if (name->type == GEN_IPADD)
+		return (len != 4 && len != 16 ? NULL : json_string(inet_ntop(len == 4 ? AF_INET :
+		    AF_INET6, at, text, sizeof(text))));
+	for (i = 0; i < len; i++)
+		if (at[i] == '\0' || strchr(HOST_CHARS, at[i]) == NULL)
+			return (NULL);
+	return (json_stringn((const char *)at, (size_t)len));
+}
+
+static json_t *
+names_of(const X509 *cert)
+{
+	GENERAL_NAMES	*names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	json_t		*list = json_array(), *text;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+		if ((text = host_text(sk_GENERAL_NAME_value(names, i))) != NULL)
+			json_array_append_new(list, text);
+	GENERAL_NAMES_free(names);
+	return (list);
+}
+
+json_t *
+certinfo_names(const char *path)
+{
+	FILE	*file = fopen(path, "re");
+	X509	*cert = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+	json_t	*list = cert != NULL ? names_of(cert) : json_array();
+
+	if (file != NULL)
+		fclose(file);
+	X509_free(cert);
+	ERR_clear_error();
+	return (list);
+}

@@ -1,0 +1,261 @@
+#include "config.h"
+
+#include "common/tls/crypto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#define SCRYPT_N	16384
+#define SCRYPT_R	8
+#define SCRYPT_P	1
+#define SALT_LEN	16
+#define HASH_LEN	32
+#define NONCE_LEN	12
+#define TAG_LEN		16
+#define TEXT_MAX	(1 << 20)	/* longest text that is sealed or hashed */
+
+static const char hex_digits[] = "0123456789abcdef";
+
+static void
+to_hex(const uint8_t *p, size_t n, char *out)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		out[2 * i] = hex_digits[p[i] >> 4];
+		out[2 * i + 1] = hex_digits[p[i] & 15];
+	}
+	out[2 * n] = '\0';
+}
+
+static char *
+to_base64(const uint8_t *p, size_t n)
+{
+	char *out = xmalloc((n + 2) / 3 * 4 + 1);
+
+	EVP_EncodeBlock((unsigned char *)out, p, (int)n);
+	return (out);
+}
+
+/* NULL when it is not base64; the caller frees. */
+static uint8_t *
+from_base64(const char *text, size_t len, size_t *n)
+{
+	uint8_t	*out;
+	int	 got;
+
+	if (len == 0 || len % 4 != 0 || len > 2 * TEXT_MAX)
+		return (NULL);
+	out = xmalloc(len / 4 * 3);
+	got = EVP_DecodeBlock(out, (const unsigned char *)text, (int)len);
+	if (got < 0) {
+		ERR_clear_error();
+		free(out);
+		return (NULL);
+	}
+	if (text[len - 1] == '=')
+		got--;
+	if (text[len - 2] == '=')
+		got--;
+	*n = (size_t)got;
+	return (out);
+}
+
+void
+crypto_random(void *p, size_t n)
+{
+	if (RAND_bytes(p, (int)n) != 1)
+		fatalx("crypto: no random numbers");
+}
+
+void
+crypto_random_hex(char *out, size_t n)
+{
+	uint8_t	byte;
+	size_t	i;
+
+	for (i = 0; i < n; i++) {
+		crypto_random(&byte, 1);
+		to_hex(&byte, 1, out + 2 * i);
+	}
+}
+
+void
+crypto_uuid(char out[37])
+{
+	uint8_t	id[16];
+	char	hex[33];
+
+	crypto_random(id, sizeof(id));
+	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
+	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+	to_hex(id, sizeof(id), hex);
+	snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+void
+crypto_sha256(const void *p, size_t n, uint8_t out[32])
+{
+	if (EVP_Digest(p, n, out, NULL, EVP_sha256(), NULL) != 1)
+		fatalx("crypto: no SHA-256");
+}
+
+int
+crypto_equal(const void *a, const void *b, size_t n)
+{
+	return (CRYPTO_memcmp(a, b, n) == 0);
+}
+
+void
+crypto_md5_hex(const void *p, size_t n, char out[33])
+{
+	uint8_t sum[16];
+
+	if (EVP_Digest(p, n, sum, NULL, EVP_md5(), NULL) != 1)
+		fatalx("crypto: no MD5");
+	to_hex(sum, sizeof(sum), out);
+}
+
+static int
+scrypt(const char *password, const uint8_t *salt, size_t salt_len, uint64_t n, uint64_t r,
+    uint64_t p, uint8_t out[HASH_LEN])
+{
+	uint64_t memory = 128 * n * r + 128 * r * p + (1 << 20);
+
+	return (EVP_PBE_scrypt(password, strlen(password), salt, salt_len, n, r, p, memory,
+	    out, HASH_LEN) == 1 ? 0 : -1);
+}
+
+char *
+crypto_hash_password(const char *password)
+{
+	uint8_t	 salt[SALT_LEN], hash[HASH_LEN];
+	char	*salt64, *hash64, *text;
+
+	crypto_random(salt, sizeof(salt));
+	if (scrypt(password, salt, sizeof(salt), SCRYPT_N, SCRYPT_R, SCRYPT_P, hash) == -1)
+		fatalx("crypto: scrypt failed");
+	salt64 = to_base64(salt, sizeof(salt));
+	hash64 = to_base64(hash, sizeof(hash));
+	text = xasprintf("scrypt$%d$%d$%d$%s$%s", SCRYPT_N, SCRYPT_R, SCRYPT_P, salt64, hash64);
+	free(salt64);
+	free(hash64);
+	return (text);
+}
+
+int
+crypto_check_password(const char *password, const char *hashed)
+{
+	uint8_t		*salt = NULL, *want = NULL, got[HASH_LEN];
+	size_t		 salt_len, want_len;
+	unsigned	 n, r, p;
+	int		 at = 0, right = 0;
+	const char	*sep;
+
+	if (sscanf(hashed, "scrypt$%7u$%3u$%3u$%n", &n, &r, &p, &at) != 3 || at == 0)
+		return (0);
+	/* A hash may come from elsewhere: bound what it costs. */
+	if (n < 2 || n > 1048576 || (n & (n - 1)) != 0 || r < 1 || r > 32 || p < 1 || p > 16)
+		return (0);
+	hashed += at;
+	if ((sep = strchr(hashed, '$')) == NULL)
+		return (0);
+	salt = from_base64(hashed, (size_t)(sep - hashed), &salt_len);
+	want = from_base64(sep + 1, strlen(sep + 1), &want_len);
+	if (salt != NULL && want != NULL && want_len == HASH_LEN &&
+	    scrypt(password, salt, salt_len, n, r, p, got) == 0)
+		right = crypto_equal(got, want, HASH_LEN);
+	ERR_clear_error();
+	free(salt);
+	free(want);
+	return (right);
+}
+
+char *
+crypto_seal(const uint8_t key[32], const char *plain)
+{
+	EVP_CIPHER_CTX	*ctx = EVP_CIPHER_CTX_new();
+	size_t		 len = strlen(plain);
+	uint8_t		*box = xmalloc(NONCE_LEN + len + TAG_LEN);
+	int		 n, more;
+	char		*text;
+
+	if (ctx == NULL || len > TEXT_MAX)
+		fatalx("crypto: cannot seal %zu bytes", len);
+	crypto_random(box, NONCE_LEN);
+	if (EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, box) != 1 ||
+	    EVP_EncryptUpdate(ctx, box + NONCE_LEN, &n, (const uint8_t *)plain, (int)len) != 1 ||
+	    EVP_EncryptFinal_ex(ctx, box + NONCE_LEN + n, &more) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_LEN, box + NONCE_LEN + len) != 1)
+		fatalx("crypto: no AES-256-GCM");
+	EVP_CIPHER_CTX_free(ctx);
+	text = to_base64(box, NONCE_LEN + len + TAG_LEN);
+	free(box);
+	return (text);
+}
+
+char *
+crypto_open(const uint8_t key[32], const char *sealed)
+{
+	EVP_CIPHER_CTX	*ctx;
+	size_t		 n, len;
+	uint8_t		*box = from_base64(sealed, strlen(sealed), &n);
+	char		*plain;
+	int		 got, more;
+
+	if (box == NULL || n < NONCE_LEN + TAG_LEN) {
+		free(box);
+		return (NULL);
+	}
+	len = n - NONCE_LEN - TAG_LEN;
+	plain = xmalloc(len + 1);
+	if ((ctx = EVP_CIPHER_CTX_new()) == NULL ||
+	    EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, box) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, box + NONCE_LEN + len) != 1 ||
+	    EVP_DecryptUpdate(ctx, (uint8_t *)plain, &got, box + NONCE_LEN, (int)len) != 1 ||
+	    EVP_DecryptFinal_ex(ctx, (uint8_t *)plain + got, &more) != 1) {
+		ERR_clear_error();
+		free(plain);
+		plain = NULL;
+	} else
+		plain[len] = '\0';
+	EVP_CIPHER_CTX_free(ctx);
+	free(box);
+	return (plain);
+}
+
+int
+crypto_key_file(const char *path, uint8_t key[32])
+{
+	uint8_t	buf[33];
+	ssize_t	n;
+	int	fd = open(path, O_RDONLY | O_CLOEXEC), saved;
+
+	if (fd == -1) {
+		if (errno != ENOENT)
+			return (-1);
+		crypto_random(key, 32);
+		return (file_put(path, 0600, key, 32));
+	}
+	n = read(fd, buf, sizeof(buf));
+	saved = n == -1 ? errno : EINVAL;
+	close(fd);
+	if (n != 32) {
+		errno = saved;
+		return (-1);
+	}
+	memcpy(key, buf, 32);
+	return (0);
+}

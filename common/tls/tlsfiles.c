@@ -1,0 +1,181 @@
+#include "config.h"
+
+#include "common/tls/tlsfiles.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+
+/* The certificate and what follows it in its file; the authorities. */
+struct loaded {
+	X509		*cert;
+	EVP_PKEY	*key;
+	STACK_OF(X509)	*chain, *authorities;
+};
+
+static FILE *
+open_file(const struct tlsfiles *f, const char *name, const char *path, char **err)
+{
+	FILE *file = fopen(path, "re");
+
+	if (file == NULL)
+		*err = xasprintf("%s.%s: %s: %s", f->prefix, name, path, strerror(errno));
+	return (file);
+}
+
+/* All of a file, one at least; NULL with *err. */
+static STACK_OF(X509) *
+read_certs(const struct tlsfiles *f, const char *name, const char *path, char **err)
+{
+	FILE		*file = open_file(f, name, path, err);
+	STACK_OF(X509)	*list;
+	X509		*cert;
+
+	if (file == NULL)
+		return (NULL);
+	list = sk_X509_new_null();
+	while (list != NULL && (cert = PEM_read_X509(file, NULL, NULL, NULL)) != NULL)
+		if (sk_X509_push(list, cert) == 0)
+			X509_free(cert);
+	ERR_clear_error();
+	fclose(file);
+	if (sk_X509_num(list) > 0)
+		return (list);
+	sk_X509_pop_free(list, X509_free);
+	*err = xasprintf("%s.%s: %s: no certificate (PEM) is in it", f->prefix, name, path);
+	return (NULL);
+}
+
+/* A key that wants a password is none that a daemon can use. */
+static int
+no_password(char *buf, int size, int writing, void *arg)
+{
+	return (-1);
+}
+
+static EVP_PKEY *
+read_key(const struct tlsfiles *f, char **err)
+{
+	FILE		*file = open_file(f, "privateKey", f->key, err);
+	EVP_PKEY	*key;
+
+	if (file == NULL)
+		return (NULL);
+	key = PEM_read_PrivateKey(file, NULL, no_password, NULL);
+	ERR_clear_error();
+	fclose(file);
+	if (key == NULL)
+		*err = xasprintf("%s.privateKey: %s: no private key (PEM, without a password) is in it",
+		    f->prefix, f->key);
+	return (key);
+}
+
+static int
+read_pair(const struct tlsfiles *f, struct loaded *l, char **err)
+{
+	if ((l->chain = read_certs(f, "certificate", f->cert, err)) == NULL ||
+	    (l->key = read_key(f, err)) == NULL)
+		return (-1);
+	l->cert = sk_X509_value(l->chain, 0);
+	if (X509_check_private_key(l->cert, l->key) != 1) {
+		ERR_clear_error();
+		*err = xasprintf("%s.privateKey: %s is not the key of the certificate %s", f->prefix,
+		    f->key, f->cert);
+		return (-1);
+	}
+	return (0);
+}
+
+static int
+read_all(const struct tlsfiles *f, struct loaded *l, char **err)
+{
+	if (f->cert != NULL && read_pair(f, l, err) == -1)
+		return (-1);
+	if (f->ca != NULL && (l->authorities = read_certs(f, "certificateAuthority", f->ca,
+	    err)) == NULL)
+		return (-1);
+	return (0);
+}
+
+static X509_STORE *
+trust(STACK_OF(X509) *authorities)
+{
+	X509_STORE *store = X509_STORE_new();
+
+	if (store != NULL && authorities == NULL)
+		(void)X509_STORE_set_default_paths(store);
+	for (int i = 0; store != NULL && i < sk_X509_num(authorities); i++)
+		(void)X509_STORE_add_cert(store, sk_X509_value(authorities, i));
+	return (store);
+}
+
+/* Why not, or NULL. */
+static const char *
+verify(const struct loaded *l, X509_STORE *store, int purpose)
+{
+	X509_STORE_CTX	*ctx = X509_STORE_CTX_new();
+	const char	*why = "it cannot be verified";
+
+	if (ctx != NULL && X509_STORE_CTX_init(ctx, store, l->cert, l->chain) == 1) {
+		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN);
+		X509_STORE_CTX_set_purpose(ctx, purpose);
+		why = X509_verify_cert(ctx) == 1 ? NULL :
+		    X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
+	}
+	X509_STORE_CTX_free(ctx);
+	ERR_clear_error();
+	return (why);
+}
+
+static int
+check_signed(const struct tlsfiles *f, const struct loaded *l, char **err)
+{
+	static const struct {
+		int		 purpose;
+		const char	*name;
+	} uses[] = { { X509_PURPOSE_SSL_SERVER, "server" }, { X509_PURPOSE_SSL_CLIENT, "client" } };
+	X509_STORE	*store = trust(l->authorities);
+	const char	*why = NULL;
+
+	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]) && why == NULL; i++) {
+		why = verify(l, store, uses[i].purpose);
+		if (why != NULL)
+			*err = xasprintf("%s.certificate: %s: as a %s it does not pass with "
+			    "certificateAuthority %s: %s", f->prefix, f->cert, uses[i].name,
+			    f->ca != NULL ? f->ca : "(unset: the system's)", why);
+	}
+	X509_STORE_free(store);
+	return (why == NULL ? 0 : -1);
+}
+
+static char *
+expiry(const struct tlsfiles *f, const struct loaded *l)
+{
+	if (X509_cmp_current_time(X509_get0_notAfter(l->cert)) < 0)
+		return (xasprintf("%s.certificate: %s has expired", f->prefix, f->cert));
+	if (X509_cmp_current_time(X509_get0_notBefore(l->cert)) > 0)
+		return (xasprintf("%s.certificate: %s is not valid yet", f->prefix, f->cert));
+	return (NULL);
+}
+
+int
+tlsfiles_check(const struct tlsfiles *f, char **warning, char **err)
+{
+	struct loaded	l = { 0 };
+	int		rc = read_all(f, &l, err);
+
+	*warning = NULL;
+	if (rc == 0 && f->cert != NULL && f->verified)
+		rc = check_signed(f, &l, err);
+	if (rc == 0 && f->cert != NULL)
+		*warning = expiry(f, &l);
+	EVP_PKEY_free(l.key);
+	sk_X509_pop_free(l.chain, X509_free);
+	sk_X509_pop_free(l.authorities, X509_free);
+	return (rc);
+}

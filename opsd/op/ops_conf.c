@@ -1,0 +1,185 @@
+#include "config.h"
+
+#include "opsd/op/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/conf/tlsconf.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/http/http.h"
+
+/*
+ * The configuration twice: svc->conf is in force, with what needs a restart as it was at
+ * the start; o->set is what the next start will find.
+ */
+struct conf *
+ops_conf_set(struct ops *o)
+{
+	struct conf *c;
+
+	pthread_rwlock_rdlock(&o->data.conf_lock);
+	c = conf_dup(o->set);
+	pthread_rwlock_unlock(&o->data.conf_lock);
+	return (c);
+}
+
+void
+ops_conf_start(struct ops *o)
+{
+	o->set = conf_dup(o->data.svc->conf);
+}
+
+/* Takes it, with the lock held: it is set, and in force where that needs no restart. */
+static void
+put_in_force(struct ops *o, struct conf *set)
+{
+	struct conf *now = conf_dup(o->data.svc->conf);
+
+	for (int key = 0; key < CONF_KEYS; key++)
+		if (conf_change((enum conf_key)key) == CONF_LIVE)
+			conf_take(now, set, (enum conf_key)key);
+	conf_free(o->set);
+	conf_free(o->data.svc->conf);
+	o->set = set;
+	o->data.svc->conf = now;
+	data_conf_changed(&o->data);
+}
+
+/* What names certificates and keys, or has them in use. */
+static int
+is_of_tls(enum conf_key key)
+{
+	switch (key) {
+	case CL_ENABLED:
+	case CL_TLS_CERT:
+	case CL_TLS_CA:
+	case CL_TLS_KEY:
+	case CL_TLS_INSECURE:
+	case API_SECURE_PORT:
+	case TLS_CERT:
+	case TLS_CA:
+	case TLS_KEY:
+		return (1);
+	default:
+		return (0);
+	}
+}
+
+/* Files and addresses that the next start would refuse are refused now.  -1 with *err. */
+static int
+check_start(const struct conf *old, const struct conf *new, char **err)
+{
+	char *warnings = NULL;
+	int rc = 0, changed = 0;
+
+	if (!conf_equal(old, new, API_HOST) && http_can_listen(conf_str(new, API_HOST), err) == -1)
+		return (-1);
+	for (int i = 0; i < CONF_KEYS; i++)
+		changed |= is_of_tls((enum conf_key)i) && !conf_equal(old, new, (enum conf_key)i);
+	if (changed)
+		rc = tlsconf_check(new, &warnings, err);
+	free(warnings);
+	return (rc);
+}
+
+/* Says what becomes of a key, with the lock held.  Returns whether it is a change. */
+static int
+report_key(struct ops *o, const struct conf *new, enum conf_key key, json_t *report)
+{
+	int changed = !conf_equal(o->set, new, key);
+	int waits = conf_change(key) != CONF_LIVE && !conf_equal(o->data.svc->conf, new, key);
+
+	if (waits || changed)
+		json_array_append_new(json_object_get(report, waits ? "restart" : "live"),
+		    json_string(conf_name(key)));
+	return (changed);
+}
+
+int
+ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **err)
+{
+	json_t *v;
+	struct conf *new;
+	const char *name;
+	int status = 200, changed = 0;
+
+	*err = NULL;
+	*report = json_pack("{s:[], s:[]}", "live", "restart");
+	pthread_rwlock_wrlock(&o->data.conf_lock);
+	new = conf_dup(o->set);
+	json_object_foreach((json_t *)(uintptr_t)changes, name, v) {
+		enum conf_key key = (enum conf_key)conf_find(name);
+
+		if (status == 200 && conf_set(new, key, v, err) == -1)
+			status = 400;
+		else
+			changed |= report_key(o, new, key, *report);
+	}
+	if (status == 200 && (conf_check(new, err) == -1 || check_start(o->set, new, err) == -1))
+		status = 400;
+	else if (status == 200 && changed) {
+		if (conf_save(new, err) == -1)
+			status = 500;
+		else {
+			put_in_force(o, new);
+			new = NULL;
+		}
+	}
+	pthread_rwlock_unlock(&o->data.conf_lock);
+	if (new == NULL)
+		cluster_settings(o->rep.cluster);
+	conf_free(new);
+	return (status);
+}
+
+int
+ops_set_conf(struct ops *o, enum conf_key key, const json_t *value, char **err)
+{
+	json_t *changes = json_object(), *report;
+	int status;
+
+	json_object_set(changes, conf_name(key), (json_t *)(uintptr_t)value);
+	status = ops_change_conf(o, changes, &report, err);
+	json_decref(changes);
+	json_decref(report);
+	return (status == 200 ? 0 : -1);
+}
+
+void
+ops_conf_reload(struct svc *svc, void *arg)
+{
+	struct ops *o = arg;
+	char *err = NULL;
+	struct conf *new = conf_load(svc->conf_file, svc->argc, svc->argv, &err);
+
+	if (new == NULL) {
+		log_errorx("configuration: %s", err);
+		free(err);
+		return;
+	}
+	pthread_rwlock_wrlock(&o->data.conf_lock);
+	put_in_force(o, new);
+	for (int key = 0; key < CONF_KEYS; key++)
+		if (!conf_equal(o->set, svc->conf, (enum conf_key)key))
+			log_info("configuration: %s needs a restart", conf_name((enum conf_key)key));
+	pthread_rwlock_unlock(&o->data.conf_lock);
+	cluster_settings(o->rep.cluster);
+	http_reload(o->http);
+	log_info("configuration read anew");
+}
+
+void
+ops_conf_adopt(struct ops *o, const struct conf *from, const char *const *prefixes)
+{
+	pthread_rwlock_wrlock(&o->data.conf_lock);
+	for (int key = 0; key < CONF_KEYS; key++)
+		for (int i = 0; prefixes[i] != NULL; i++)
+			if (strncmp(conf_name((enum conf_key)key), prefixes[i],
+			    strlen(prefixes[i])) == 0)
+				conf_take(o->data.svc->conf, from != NULL ? from : o->set,
+				    (enum conf_key)key);
+	pthread_rwlock_unlock(&o->data.conf_lock);
+}
