@@ -330,7 +330,7 @@ static int
 run_keep(struct cli *c)
 {
 	json_t *fields = operation_body(c);
-	char *folder = cli_take(fields, "folder"), *keep = cli_take(fields, "keep"), *end = NULL;
+	char *keep = cli_take(fields, "keep"), *folder, *end = NULL;
 	long n = c->keep != NULL ? strtol(c->keep, &end, 10) : 0;
 	struct target t = { 0 };
 	const char *node;
@@ -338,7 +338,7 @@ run_keep(struct cli *c)
 
 	if (keep != NULL)
 		cli_die("backup takes how many stay as --keep %s", keep);
-	if (folder == NULL)
+	if ((folder = cli_take(fields, "folder")) == NULL)
 		cli_die("backup takes the folder of the backups as folder=PATH");
 	if (c->keep != NULL && (n < 1 || n > 1000000 || *end != '\0'))
 		cli_die("--keep takes how many backups stay, from 1 to 1000000");
