@@ -243,6 +243,18 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 @test "too many requests and too many bytes are told so" {
 	local fd fds=() i
 
+	# Of nobody there may be fewer.
+	for i in 1 2; do
+		exec {fd}<>"/dev/tcp/127.0.0.1/$(port n2 api)"
+		printf 'POST / HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nContent-Length: 9\r\n\r\n' >&"$fd"
+		fds+=("$fd")
+	done
+	wait_until 5 is_busy_for_nobody
+	answers_posts
+	for fd in "${fds[@]}"; do
+		exec {fd}>&-
+	done
+	fds=()
 	for i in 1 2; do
 		exec {fd}<>"/dev/tcp/127.0.0.1/$(port n2 api)"
 		printf 'POST / HTTP/1.1\r\nHost: a\r\n%s\r\nContent-Length: 199000\r\n\r\n%0190000d' "$BASIC" 1 >&"$fd"
@@ -251,16 +263,6 @@ is_error()	# is_error CODE [TEXT]: $body is an error in JSON
 	raw n2 -u admin:admin-secret -H Expect: -d "$(printf %0100000d 1)"
 	is_error 503 maxRequestBytes
 	[[ $head == *'Retry-After: '* ]]
-	# Of nobody there may be fewer.
-	for i in 1 2; do
-		exec {fd}<>"/dev/tcp/127.0.0.1/$(port n2 api)"
-		printf 'POST / HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nContent-Length: 9\r\n\r\n' >&"$fd"
-		fds+=("$fd")
-	done
-	wait_until 5 is_busy_for_nobody
-	# shellcheck disable=SC1083,SC2093 # a descriptor is closed
-	exec {fds[3]}>&-
-	wait_until 5 answers_posts
 	for i in 1 2; do
 		exec {fd}<>"/dev/tcp/127.0.0.1/$(port n2 api)"
 		printf 'POST / HTTP/1.1\r\nHost: a\r\n%s\r\nContent-Length: 9\r\n\r\n' "$BASIC" >&"$fd"
