@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "common/base/mem.h"
+#include "hubd/mesh.h"
 
 #define NODES_MAX	4096	/* a cluster is far smaller: more is a mistake */
 
@@ -53,18 +54,6 @@ dialers_free(struct dialers *d)
 	free(d);
 }
 
-static int
-has_name(const json_t *names, const char *name)
-{
-	const json_t	*n;
-	size_t		 i;
-
-	json_array_foreach(names, i, n)
-		if (strcmp(json_string_value(n), name) == 0)
-			return (1);
-	return (0);
-}
-
 /* NULL when there are too many. */
 static struct dialer *
 dialer_get(struct dialers *d, const char *id, const char *name)
@@ -99,7 +88,7 @@ dialers_on_word(struct dialers *d, uint64_t now, const json_t *pong)
 		return;
 	n->said = now;
 	n->knows = json_is_array(dials);
-	n->dials = has_name(dials, d->name);
+	n->dials = mesh_has_name(dials, d->name);
 	/* Each of its routes leads to a node, and none of these is ours. */
 	n->sure = n->knows && !n->dials &&
 	    json_array_size(json_object_get(pong, "routes")) <= json_array_size(dials);

@@ -33,18 +33,6 @@ counts_json(const struct hub *h)
 	    "leaf", h->leaf_ups > 0 ? (int)h->leaf_ups - 1 : 0));
 }
 
-static int
-has_name(const json_t *names, const char *name)
-{
-	const json_t	*n;
-	size_t		 i;
-
-	json_array_foreach(names, i, n)
-		if (strcmp(json_string_value(n), name) == 0)
-			return (1);
-	return (0);
-}
-
 /* A node that shares its name or id with another takes no part, nor do we if we do. */
 static int
 is_shut_out(const struct hub *h, const char *name)
@@ -54,7 +42,7 @@ is_shut_out(const struct hub *h, const char *name)
 
 	json_array_foreach(h->conflicts, i, c)
 		if (json_is_true(json_object_get(c, "own")) ||
-		    has_name(json_object_get(c, "nodes"), name))
+		    mesh_has_name(json_object_get(c, "nodes"), name))
 			return (1);
 	return (0);
 }
@@ -93,10 +81,10 @@ log_changes(const struct hub *h, const json_t *now)
 	size_t			 i;
 
 	json_array_foreach(now, i, name)
-		if (!has_name(h->reachable, json_string_value(name)))
+		if (!mesh_has_name(h->reachable, json_string_value(name)))
 			log_braked(&brake, LOG_INFO, "node %s: reachable", json_string_value(name));
 	json_array_foreach(h->reachable, i, name)
-		if (!has_name(now, json_string_value(name)))
+		if (!mesh_has_name(now, json_string_value(name)))
 			log_braked(&brake, LOG_INFO, "node %s: not reachable", json_string_value(name));
 }
 
@@ -216,7 +204,7 @@ notice(struct hub *h, const struct nats_msg *m)
 {
 	char	*name = xstrndup((const char *)m->data, m->len);
 
-	if (*name != '\0' && strcmp(name, h->set->node) != 0 && !has_name(h->reachable, name) &&
+	if (*name != '\0' && strcmp(name, h->set->node) != 0 && !mesh_has_name(h->reachable, name) &&
 	    !is_shut_out(h, name) &&
 	    mono_us() - h->looked > PING_EAGER_MS * 1000)
 		look_around(h);

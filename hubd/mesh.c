@@ -399,3 +399,15 @@ mesh_forget(struct mesh *m, uint64_t since)
 		if (n->pong < since && n->seen < since)
 			drop(m, n);
 }
+
+int
+mesh_has_name(const json_t *names, const char *name)
+{
+	const json_t	*n;
+	size_t		 i;
+
+	json_array_foreach(names, i, n)
+		if (strcmp(json_string_value(n), name) == 0)
+			return (1);
+	return (0);
+}

@@ -36,6 +36,8 @@ void mesh_on_statsz(struct mesh *m, uint64_t now, const json_t *statsz);
 /* Nobody can answer: our way to the others is down. */
 void mesh_lost(struct mesh *m);
 
+/* Whether a list of names, as these here are, has that one. */
+int mesh_has_name(const json_t *names, const char *name);
 /* Names that answered hl.ping since, sorted, without our own; new reference. */
 json_t *mesh_reachable(const struct mesh *m, uint64_t since);
 /* The id of a node by its name, "" when it is not known; new reference. */

@@ -18,7 +18,6 @@
 #include <systemd/sd-daemon.h>
 
 #include "common/base/alive.h"
-#include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"

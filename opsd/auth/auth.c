@@ -9,7 +9,6 @@
 #include <uthash.h>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/worker.h"
 #include "common/tls/crypto.h"
@@ -143,21 +142,12 @@ cache_find(struct auth *a, const uint8_t id[32])
 	return (old ? cache_renew(a, id, u, generation) : u);
 }
 
-static uint64_t
-cache_ttl_us(struct data *data)
-{
-	uint64_t ms;
-
-	ms = (uint64_t)data_conf_int(data, AUTH_CACHE_TTL);
-	return (ms * 1000);
-}
-
 /* For at most `us`; the user is as it was in `generation`. */
 static void
 cache_add(struct auth *a, const uint8_t id[32], struct user *u, uint64_t generation, uint64_t us)
 {
 	struct verified *v = xcalloc(1, sizeof(*v)), *old;
-	uint64_t ttl = cache_ttl_us(a->data);
+	uint64_t ttl = (uint64_t)data_conf_int(a->data, AUTH_CACHE_TTL) * 1000;
 
 	memcpy(v->id, id, sizeof(v->id));
 	v->user = user_ref(u);
@@ -407,15 +397,6 @@ refuse_long(struct auth *a, const struct credentials *c, struct check *now)
 	now->done(NULL, 401, "Login failed", now->arg);
 }
 
-static int
-has_sessions(struct data *data)
-{
-	int yes;
-
-	yes = data_conf_bool(data, AUTH_SESSIONS);
-	return (yes);
-}
-
 /* Who logged in and got that cookie; NULL: nobody, or the password is another one now. */
 static struct user *
 session_user(struct auth *a, const struct credentials *c)
@@ -453,7 +434,7 @@ auth_check(struct auth *a, const struct credentials *c,
 	struct user *u;
 
 	if (header == NULL) {
-		u = c->cookie != NULL && has_sessions(a->data) ? session_user(a, c) : NULL;
+		u = c->cookie != NULL && data_conf_bool(a->data, AUTH_SESSIONS) ? session_user(a, c) : NULL;
 		if (u != NULL)
 			conclude(&now, u);
 		else

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/mem.h"
 #include "common/base/words.h"
 #include "common/conf/yaml.h"
 #include "opsd/cli/cli.h"

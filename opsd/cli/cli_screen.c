@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "common/base/words.h"
 #include "opsd/cli/cli_print.h"
 
 /* `hubleaf status` on one screen: what is wrong first, then the node, then a line a peer. */

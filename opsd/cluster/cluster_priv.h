@@ -38,7 +38,7 @@ struct pulse {
 };
 
 struct cluster {
-	struct replication		*rep;
+	struct replication	*rep;
 	struct chan_listener	*listener;
 	struct chan		*hub, *leaf;	/* changed under lock; the loop's thread may look */
 	unsigned		 leaf_gen;	/* which leafd an apply answers */

@@ -29,7 +29,7 @@ struct expected {
 };
 
 struct outlet {
-	struct replication		*rep;
+	struct replication	*rep;
 	pthread_mutex_t		 lock;		/* expected, changes */
 	struct expected		*expected;
 	uint64_t		 changes;	/* of those */

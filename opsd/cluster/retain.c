@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/nodes.h"

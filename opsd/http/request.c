@@ -292,15 +292,6 @@ is_loopback(const char *address)
 	    strncmp(address, "::ffff:127.", 11) == 0);
 }
 
-static int
-authorize_local(struct http *h)
-{
-	int yes;
-
-	yes = data_conf_bool(h->data, AUTH_LOCAL);
-	return (yes);
-}
-
 /* Any page in a browser on this machine could be who asks: it must have been named. */
 static int
 is_trusted_page(struct exchange *x)
@@ -314,7 +305,8 @@ static void
 no_credentials(struct exchange *x)
 {
 	x->known = 1;
-	if (is_loopback(x->from) && authorize_local(x->thread->http) && is_trusted_page(x))
+	if (is_loopback(x->from) && data_conf_bool(x->thread->http->data, AUTH_LOCAL) &&
+	    is_trusted_page(x))
 		x->r.user = user_local();
 	else
 		x->nobody = 1;

@@ -12,7 +12,6 @@
 
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "opsd/job/files.h"
 #include "opsd/job/job.h"
 
 #define SLICE_US	20000

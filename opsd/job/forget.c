@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/mem.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/job/job.h"
 #include "opsd/store/group_priv.h"

@@ -28,7 +28,7 @@
 #define FORGET_US	60000000
 
 struct jobs {
-	struct replication		*rep;
+	struct replication	*rep;
 	pthread_mutex_t		 lock;
 	LIST_HEAD(, task)	 tasks;		/* under lock */
 	struct workers		*threads;

@@ -22,7 +22,7 @@
 
 struct resync {
 	LIST_ENTRY(resync)	 link;
-	struct replication		*rep;
+	struct replication	*rep;
 	struct task		*task;
 	char			*node, *database, *table, *user;
 	uint8_t			 peer[NODE_ID_LEN];

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "common/base/mem.h"
 #include "opsd/auth/auth.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/flows.h"

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/mem.h"
 #include "common/tls/crypto.h"
 #include "opsd/auth/right.h"
 #include "opsd/auth/user.h"

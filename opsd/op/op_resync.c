@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "common/base/mem.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/job/resync.h"

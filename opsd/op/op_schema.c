@@ -10,7 +10,6 @@
 #include "opsd/op/node.h"
 #include "opsd/op/op_table.h"
 #include "opsd/store/group.h"
-#include "opsd/store/record.h"
 
 #define ATTRIBUTES_FIXED	3	/* the key and two times */
 

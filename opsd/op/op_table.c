@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "opsd/auth/right.h"
 #include "opsd/auth/user.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_cast.h"

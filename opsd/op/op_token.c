@@ -17,15 +17,6 @@
 
 /* Ways to be somebody without a password in each request: tokens, and sessions with a cookie. */
 
-static int64_t
-conf_number(struct ops *ops, enum conf_key key)
-{
-	int64_t n;
-
-	n = data_conf_int(&ops->data, key);
-	return (n);
-}
-
 static void
 log_login(struct request *r, const char *name, const char *refused)
 {
@@ -96,7 +87,7 @@ static void
 create_authentication_tokens(struct request *r)
 {
 	const json_t *in = json_object_get(r->body, "expires_in");
-	int64_t ms = in != NULL ? conf_ms(in) : conf_number(r->ops, AUTH_OPERATION_TOKEN);
+	int64_t ms = in != NULL ? conf_ms(in) : data_conf_int(&r->ops->data, AUTH_OPERATION_TOKEN);
 	struct user *u;
 	json_t *o = NULL;
 
@@ -109,7 +100,7 @@ create_authentication_tokens(struct request *r)
 		return;
 	if (add_token(r, &o, "operation_token", u, TOKEN_OPERATION, ms) == 0 &&
 	    add_token(r, &o, "refresh_token", u, TOKEN_REFRESH,
-	    conf_number(r->ops, AUTH_REFRESH_TOKEN)) == 0)
+	    data_conf_int(&r->ops->data, AUTH_REFRESH_TOKEN)) == 0)
 		reply_json(r, 200, o);
 	user_unref(u);
 }
@@ -150,7 +141,7 @@ refresh_operation_token(struct request *r)
 		reply_error(r, status, "%s", refusal);
 		free(refusal);
 	} else if (add_token(r, &o, "operation_token", u, TOKEN_OPERATION,
-	    conf_number(r->ops, AUTH_OPERATION_TOKEN)) == 0)
+	    data_conf_int(&r->ops->data, AUTH_OPERATION_TOKEN)) == 0)
 		reply_json(r, 200, o);
 	user_unref(u);
 	json_decref(claims);

@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
 #include "opsd/store/txn.h"
