@@ -25,21 +25,21 @@ peer_find(const struct consume *c, const char *name)
 	return (NULL);
 }
 
-/* FLOWS */
+/* CONSUME */
 
 static int
-take_flow(struct consume *c, const json_t *flow)
+take_wanted(struct consume *c, const json_t *wanted)
 {
-	const char	*name = json_string_value(json_object_get(flow, "name"));
-	json_int_t	 seq = json_integer_value(json_object_get(flow, "stream_seq"));
+	const char	*name = json_string_value(json_object_get(wanted, "name"));
+	json_int_t	 seq = json_integer_value(json_object_get(wanted, "stream_seq"));
 	uint8_t		 id[NODE_ID_LEN];
 	struct peer	*p;
 	json_t		*filters;
 
 	if (name == NULL || !node_name_ok(name, strlen(name)) || seq < 0 ||
-	    node_id_read(json_string_value(json_object_get(flow, "id")), id) == -1)
+	    node_id_read(json_string_value(json_object_get(wanted, "id")), id) == -1)
 		return (-1);
-	filters = filter_subjects(name, json_object_get(flow, "tables"));
+	filters = filter_subjects(name, json_object_get(wanted, "tables"));
 	if (filters == NULL)
 		return (-1);
 	p = peer_find(c, name);
@@ -66,12 +66,12 @@ take_flow(struct consume *c, const json_t *flow)
 static int
 is_listed(const json_t *list, const char *name)
 {
-	const json_t	*flow;
+	const json_t	*wanted;
 	const char	*other;
 	size_t		 i;
 
-	json_array_foreach(list, i, flow) {
-		other = json_string_value(json_object_get(flow, "name"));
+	json_array_foreach(list, i, wanted) {
+		other = json_string_value(json_object_get(wanted, "name"));
 		if (other != NULL && strcmp(other, name) == 0)
 			return (1);
 	}
@@ -79,18 +79,18 @@ is_listed(const json_t *list, const char *name)
 }
 
 static const char *
-shown_name(const json_t *flow)
+shown_name(const json_t *wanted)
 {
-	const char *name = json_string_value(json_object_get(flow, "name"));
+	const char *name = json_string_value(json_object_get(wanted, "name"));
 
 	return (name != NULL && node_name_ok(name, strlen(name)) ? name : "(no name)");
 }
 
 int
-consume_flows(struct consume *c, const json_t *flows)
+consume_want(struct consume *c, const json_t *whole)
 {
 	static struct log_brake brake = { .most = 10 };
-	const json_t	*list = json_object_get(flows, "peers"), *flow;
+	const json_t	*list = json_object_get(whole, "peers"), *wanted;
 	struct peer	*p, *tmp;
 	size_t		 i;
 
@@ -100,10 +100,10 @@ consume_flows(struct consume *c, const json_t *flows)
 		if (!is_listed(list, p->name))
 			peer_free(p);
 	/* One that cannot be read costs its peer, not the others. */
-	json_array_foreach(list, i, flow)
-		if (take_flow(c, flow) == -1)
+	json_array_foreach(list, i, wanted)
+		if (take_wanted(c, wanted) == -1)
 			log_braked(&brake, LOG_WARN, "peer %s: what is wanted of it cannot be read",
-			    shown_name(flow));
+			    shown_name(wanted));
 	c->changed(c->arg);
 	return (0);
 }

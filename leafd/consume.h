@@ -24,8 +24,8 @@ void consume_start(struct consume *c, struct asker *a, const char *node);
 void consume_stop(struct consume *c);
 void consume_set_batch(struct consume *c, int64_t messages);
 
-/* FLOWS: what to consume, whole.  Unchanged consumers stay.  -1: not in its form. */
-int consume_flows(struct consume *c, const json_t *flows);
+/* CONSUME: what to consume, whole.  Unchanged consumers stay.  -1: not in its form. */
+int consume_want(struct consume *c, const json_t *wanted);
 /* opsd is away: it will say again what it wants. */
 void consume_forget(struct consume *c);
 

@@ -115,7 +115,7 @@ leaf_changed_cb(void *arg)
 
 /* What runs */
 
-/* Flows run while opsd, its settings and the connection are there. */
+/* Work goes on while opsd, its settings and the connection are there. */
 static void
 follow(struct leaf *l)
 {
@@ -299,22 +299,22 @@ on_settings(struct chan *c, struct msg *m, void *arg)
 }
 
 static int
-on_flows(struct chan *c, struct msg *m, void *arg)
+on_consume(struct chan *c, struct msg *m, void *arg)
 {
 	struct leaf	*l = arg;
 	const uint8_t	*text;
-	json_t		*flows;
+	json_t		*wanted;
 	size_t		 n = 0;
 	int		 result;
 
 	text = rd_blob(&m->body, &n);
 	if (!rd_done(&m->body))
 		return (-1);
-	flows = json_loadb((const char *)text, n, JSON_REJECT_DUPLICATES, NULL);
-	if (flows == NULL)
+	wanted = json_loadb((const char *)text, n, JSON_REJECT_DUPLICATES, NULL);
+	if (wanted == NULL)
 		return (-1);
-	result = consume_flows(l->consume, flows);
-	json_decref(flows);
+	result = consume_want(l->consume, wanted);
+	json_decref(wanted);
 	return (result);
 }
 
@@ -370,7 +370,7 @@ on_restart(struct chan *c, struct msg *m, void *arg)
 
 static const struct chan_handler leaf_handlers[] = {
 	{ MSG_SETTINGS, on_settings }, { MSG_RESTART, on_restart },
-	{ MSG_FLOWS, on_flows },
+	{ MSG_CONSUME, on_consume },
 	{ MSG_PULL, on_pull },
 	{ MSG_STREAM_PURGE, on_stream_purge },
 	{ 0 },

@@ -154,7 +154,7 @@ number_of(const json_t *o, const char *name)
 
 /* A table from a peer, unless it is live. */
 static json_t *
-flow_text(const json_t *f)
+cursor_text(const json_t *f)
 {
 	const char *state = text_of(f, "state"), *why = text_of(f, "error");
 	char *table = xasprintf("%s.%s from %s", text_of(f, "database"), text_of(f, "table"),
@@ -213,8 +213,8 @@ pending(const json_t *info, const json_t *status, const json_t *config)
 	unsigned n = 0;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(json_object_get(info, "replication"), "flows"), i, e)
-		add(list, &n, flow_text(e));
+	json_array_foreach(json_object_get(json_object_get(info, "replication"), "cursors"), i, e)
+		add(list, &n, cursor_text(e));
 	json_array_foreach(json_object_get(status, "connections"), i, e)
 		json_array_foreach(json_object_get(e, "subscriptions"), k, sub)
 			add(list, &n, lack_text(e, sub));

@@ -204,7 +204,7 @@ look(const struct seen *s)
 	const json_t *c, *sub, *f;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(json_object_get(s->info, "replication"), "flows"), i, f)
+	json_array_foreach(json_object_get(json_object_get(s->info, "replication"), "cursors"), i, f)
 		if (strcmp(text(f, "state"), "recover") == 0)
 			add_behind(&b, xasprintf("%s.%s from %s: own lost rows", text(f, "database"),
 			    text(f, "table"), text(f, "node_name")), number(f, "rows_copied"),

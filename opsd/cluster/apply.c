@@ -10,7 +10,7 @@
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/merge.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
@@ -23,22 +23,22 @@
 static void frame_run(struct group *g, struct job *j);
 static void answer_run(struct group *g, struct job *j);
 
-/* Flows are the commit thread's, which alone writes them; others copy them with the lock held. */
+/* Cursors are the commit thread's, which alone writes them; others copy them with the lock held. */
 
 static void
-ask_later(struct flows *f, struct flow *fl)
+ask_later(struct cursors *f, struct cursor *cur)
 {
-	flows_lock(f);
-	fl->retry_us = mono_us() + RETRY_US;
-	flows_unlock(f);
+	cursors_lock(f);
+	cur->retry_us = mono_us() + RETRY_US;
+	cursors_unlock(f);
 }
 
 static void
-count_dropped(struct flows *f, struct flow *fl, uint64_t n)
+count_dropped(struct cursors *f, struct cursor *cur, uint64_t n)
 {
-	flows_lock(f);
-	fl->dropped += n;
-	flows_unlock(f);
+	cursors_lock(f);
+	cur->dropped += n;
+	cursors_unlock(f);
 }
 
 struct apply *
@@ -56,7 +56,7 @@ apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t 
 }
 
 struct apply *
-apply_answer_new(const uint8_t *peer, uint32_t table, enum pull_kind kind, const void *p, size_t n)
+apply_answer_new(const uint8_t *peer, uint32_t table, enum catchup_kind kind, const void *p, size_t n)
 {
 	struct apply *a = apply_frame_new(peer, 0, p, n);
 
@@ -95,9 +95,9 @@ check_txn(struct group *g, const struct log_entry *e)
 	return (rc == -1 ? -1 : ahead);
 }
 
-/* -1: the flow has failed. */
+/* -1: the cursor has failed. */
 static int
-apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_entry *e)
+apply_write(struct group *g, struct cursor *cur, struct txn *t, const struct log_entry *e)
 {
 	struct table *table = group_table_named(g, t->database, t->database_len, t->table,
 	    t->table_len);
@@ -106,12 +106,12 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 	int changed = 0, rc;
 
 	if (table == NULL) {
-		count_dropped(replication_of(g)->flows, fl, 1);	/* dropped here: local by definition */
+		count_dropped(replication_of(g)->cursors, cur, 1);	/* dropped here: local by definition */
 		return (0);
 	}
 	/* From before it was dropped here: nothing of it would stay, whatever its key. */
 	if (stamp_cmp(t->stamp, table->floor) > 0 &&
-	    flow_other_key(g, fl, table, t->key, t->key_len))
+	    cursor_other_key(g, cur, table, t->key, t->key_len))
 		return (-1);
 	while ((rc = txn_next(t, &rec)) == 1) {
 		/* The table may get a new version while its rows bring attributes. */
@@ -128,9 +128,9 @@ apply_write(struct group *g, struct flow *fl, struct txn *t, const struct log_en
 	return (0);
 }
 
-/* -1 when the definition cannot stand beside ours: the flow has failed. */
+/* -1 when the definition cannot stand beside ours: the cursor has failed. */
 static int
-apply_define(struct group *g, struct flow *fl, struct txn *t, const struct log_entry *e)
+apply_define(struct group *g, struct cursor *cur, struct txn *t, const struct log_entry *e)
 {
 	size_t n;
 	const uint8_t *p = rd_blob(&t->body, &n);
@@ -145,15 +145,15 @@ apply_define(struct group *g, struct flow *fl, struct txn *t, const struct log_e
 	int rc = 0;
 
 	if (key == NULL || key[0] == '\0') {
-		flow_set(g, fl, FLOW_FAILED, "a definition cannot be read");
+		cursor_set(g, cur, CURSOR_FAILED, "a definition cannot be read");
 		rc = -1;
 	} else if (table == NULL && !json_is_true(json_object_get(def, "part")) &&
 	    !group_database_dropped(g, db) && stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
 		if (group_create_table(g, db, name, key, def, "", &why) == NULL) {
-			flow_set(g, fl, FLOW_FAILED, "a definition with a name that cannot be");
+			cursor_set(g, cur, CURSOR_FAILED, "a definition with a name that cannot be");
 			rc = -1;
 		}
-	} else if (table != NULL && flow_other_key(g, fl, table, key, strlen(key))) {
+	} else if (table != NULL && cursor_other_key(g, cur, table, key, strlen(key))) {
 		rc = -1;
 	} else if (table != NULL) {
 		if (group_add_attrs(g, table, attrs) && group_data(g)->live.republish)
@@ -165,49 +165,49 @@ apply_define(struct group *g, struct flow *fl, struct txn *t, const struct log_e
 	return (rc);
 }
 
-/* One entry that chains.  -1: the flow was stopped. */
+/* One entry that chains.  -1: the cursor was stopped. */
 static int
-apply_entry(struct group *g, struct flow *fl, const struct log_entry *e)
+apply_entry(struct group *g, struct cursor *cur, const struct log_entry *e)
 {
-	struct flows *f = replication_of(g)->flows;
+	struct cursors *f = replication_of(g)->cursors;
 	struct txn t;
 	int rc = check_txn(g, e);
 
 	if (rc == 1)
-		flow_set(g, fl, FLOW_CLOCK, "it has transactions of times that are ahead of this "
+		cursor_set(g, cur, CURSOR_CLOCK, "it has transactions of times that are ahead of this "
 		    "node's clock by more than clustering.maxClockSkew: a clock is wrong, or was when "
 		    "they were written. They are applied when it is that time");
 	else if (rc == -1)
-		flow_set(g, fl, FLOW_FAILED, "a transaction cannot be read");
+		cursor_set(g, cur, CURSOR_FAILED, "a transaction cannot be read");
 	if (rc != 0)
 		return (-1);
 	txn_read(&t, e->payload, e->len);
 	group_observe(g, t.stamp.time);
 	if (t.kind == TXN_DEFINE)
-		rc = apply_define(g, fl, &t, e);
+		rc = apply_define(g, cur, &t, e);
 	else if (t.kind == TXN_WRITE)
-		rc = apply_write(g, fl, &t, e);
+		rc = apply_write(g, cur, &t, e);
 	if (rc == -1)
 		return (-1);
-	flows_lock(f);
-	fl->seq = e->seq;
-	fl->mark = e->mark;
-	fl->ms = fl->applied_ms = e->ms;
-	flows_unlock(f);
+	cursors_lock(f);
+	cur->seq = e->seq;
+	cur->mark = e->mark;
+	cur->ms = cur->applied_ms = e->ms;
+	cursors_unlock(f);
 	return (0);
 }
 
 enum chain { CHAIN_OK, CHAIN_GAP, CHAIN_STOPPED, CHAIN_OTHER };
 
 static enum chain
-apply_entries(struct group *g, struct flow *fl, struct rd *r, uint32_t count)
+apply_entries(struct group *g, struct cursor *cur, struct rd *r, uint32_t count)
 {
 	struct log_entry e;
 
 	for (uint32_t i = 0; i < count; i++) {
 		if (log_entry_read(r, &e) == -1)
 			return (CHAIN_GAP);
-		switch (log_step(fl->seq, fl->mark, &e)) {
+		switch (log_step(cur->seq, cur->mark, &e)) {
 		case LOG_SEEN:
 			continue;
 		case LOG_GAP:
@@ -215,21 +215,21 @@ apply_entries(struct group *g, struct flow *fl, struct rd *r, uint32_t count)
 		case LOG_OTHER:
 			return (CHAIN_OTHER);
 		case LOG_NEXT:
-			if (apply_entry(g, fl, &e) == -1)
+			if (apply_entry(g, cur, &e) == -1)
 				return (CHAIN_STOPPED);
 		}
 	}
 	return (CHAIN_OK);
 }
 
-/* The flow of a table that was not known before: subscribed, and newer than one of its name. */
-static struct flow *
-new_flow(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r)
+/* The cursor of a table that was not known before: subscribed, and newer than one of its name. */
+static struct cursor *
+new_cursor(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r)
 {
 	struct replication *rep = replication_of(g);
 	struct peer *p = nodes_by_id(rep->nodes, id);
 	const struct entry *entry;
-	struct flow *fl = NULL, *old;
+	struct cursor *cur = NULL, *old;
 	struct log_entry e;
 	struct txn t;
 	char *db, *name;
@@ -239,56 +239,56 @@ new_flow(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r
 	entry = peer_effective(p, t.database, t.database_len, t.table, t.table_len);
 	if (entry == NULL || !entry->subscribe)
 		goto out;
-	old = flows_find_named(rep->flows, id, t.database, t.database_len, t.table, t.table_len);
-	if (old != NULL && old->state != FLOW_RECOVER) {
+	old = cursors_find_named(rep->cursors, id, t.database, t.database_len, t.table, t.table_len);
+	if (old != NULL && old->state != CURSOR_RECOVER) {
 		if (old->table > fr->table && old->incarnation >= fr->incarnation)
 			goto out;	/* late: of a table that was dropped there */
-		flows_remove(g, old);
+		cursors_remove(g, old);
 	}
 	db = xstrndup(t.database, t.database_len);
 	name = xstrndup(t.table, t.table_len);
-	fl = flows_add(g, id, fr->table, db, name);
-	flows_lock(rep->flows);
-	fl->incarnation = fr->incarnation;
-	flows_unlock(rep->flows);
+	cur = cursors_add(g, id, fr->table, db, name);
+	cursors_lock(rep->cursors);
+	cur->incarnation = fr->incarnation;
+	cursors_unlock(rep->cursors);
 	if (e.prev == 0)
-		flow_set(g, fl, FLOW_LIVE, NULL);
+		cursor_set(g, cur, CURSOR_LIVE, NULL);
 	else
-		flow_copy_anew(g, fl, 0);
+		cursor_copy_anew(g, cur, 0);
 	free(db);
 	free(name);
 out:
 	peer_free(p);
-	return (fl);
+	return (cur);
 }
 
 static void
-frame_into(struct group *g, struct flow *fl, const struct frame *fr, struct rd *r)
+frame_into(struct group *g, struct cursor *cur, const struct frame *fr, struct rd *r)
 {
-	int fetching = fl->state == FLOW_FETCH || fl->state == FLOW_CLOCK;
+	int fetching = cur->state == CURSOR_FETCH || cur->state == CURSOR_CLOCK;
 	enum chain c;
 
-	if (fl->state == FLOW_FAILED || fl->state == FLOW_RECOVER ||
-	    fr->incarnation < fl->incarnation || (fetching && fl->from_ms != 0) ||
-	    (fl->state == FLOW_COPY && fl->chunks == 0) || commit_disk_full(group_data(g)->commit)) {
-		count_dropped(replication_of(g)->flows, fl, fr->count);
-		if (fl->state == FLOW_LIVE)
-			flow_set(g, fl, FLOW_FETCH, NULL);
+	if (cur->state == CURSOR_FAILED || cur->state == CURSOR_RECOVER ||
+	    fr->incarnation < cur->incarnation || (fetching && cur->from_ms != 0) ||
+	    (cur->state == CURSOR_COPY && cur->chunks == 0) || commit_disk_full(group_data(g)->commit)) {
+		count_dropped(replication_of(g)->cursors, cur, fr->count);
+		if (cur->state == CURSOR_LIVE)
+			cursor_set(g, cur, CURSOR_FETCH, NULL);
 		return;
 	}
-	if (fr->incarnation > fl->incarnation) {
-		flow_copy_anew(g, fl, 0);
+	if (fr->incarnation > cur->incarnation) {
+		cursor_copy_anew(g, cur, 0);
 		return;
 	}
-	if (fr->last < fl->seq)
+	if (fr->last < cur->seq)
 		return;
-	c = apply_entries(g, fl, r, fr->count);
-	if ((c == CHAIN_GAP || c == CHAIN_OTHER) && fl->state == FLOW_LIVE)
+	c = apply_entries(g, cur, r, fr->count);
+	if ((c == CHAIN_GAP || c == CHAIN_OTHER) && cur->state == CURSOR_LIVE)
 		/* In another life's log the peer does not find what we have: it must know that. */
-		flow_set(g, fl, FLOW_FETCH, c == CHAIN_GAP ? "a gap" : OTHER_LOG);
+		cursor_set(g, cur, CURSOR_FETCH, c == CHAIN_GAP ? "a gap" : OTHER_LOG);
 	else if (c == CHAIN_OK && fetching)
-		flow_set(g, fl, FLOW_LIVE, NULL);
-	flow_save(g, fl);
+		cursor_set(g, cur, CURSOR_LIVE, NULL);
+	cursor_save(g, cur);
 }
 
 /* It heals by itself: the next frame of its table shows the gap. */
@@ -309,192 +309,192 @@ frame_run(struct group *g, struct job *j)
 	struct apply *a = (struct apply *)j;
 	struct replication *rep = replication_of(g);
 	struct rd r = rd_init(a->bytes.data, a->bytes.len);
-	struct flow *fl;
+	struct cursor *cur;
 	struct frame fr;
 
 	if (!frame_valid(a->bytes.data, a->bytes.len) || frame_read(&r, &fr) == -1)
 		log_broken(rep, a);
 	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) {	/* else: who had its name before */
-		fl = flows_find(rep->flows, a->peer, fr.table);
-		if (fl == NULL)
-			fl = new_flow(g, a->peer, &fr, r);
-		if (fl != NULL)
-			frame_into(g, fl, &fr, &r);
+		cur = cursors_find(rep->cursors, a->peer, fr.table);
+		if (cur == NULL)
+			cur = new_cursor(g, a->peer, &fr, r);
+		if (cur != NULL)
+			frame_into(g, cur, &fr, &r);
 	}
-	flows_set_stream_seq(g, a->peer, a->stream_seq);
+	cursors_set_stream_seq(g, a->peer, a->stream_seq);
 }
 
 /* Entries that were asked for. */
 static void
-take_log(struct group *g, struct flow *fl, struct answer *an)
+take_log(struct group *g, struct cursor *cur, struct catchup_answer *an)
 {
-	struct flows *f = replication_of(g)->flows;
+	struct cursors *f = replication_of(g)->cursors;
 	struct log_entry e;
 	struct rd peek = an->items;
 	enum chain c;
 
-	if (fl->state != FLOW_FETCH && fl->state != FLOW_CLOCK && fl->state != FLOW_FAILED)
+	if (cur->state != CURSOR_FETCH && cur->state != CURSOR_CLOCK && cur->state != CURSOR_FAILED)
 		return;
-	if (an->incarnation != fl->incarnation && fl->incarnation != 0) {
-		flow_copy_anew(g, fl, 0);
+	if (an->incarnation != cur->incarnation && cur->incarnation != 0) {
+		cursor_copy_anew(g, cur, 0);
 		return;
 	}
-	if (fl->from_ms != 0 && (an->count > 0 || an->done)) {
+	if (cur->from_ms != 0 && (an->count > 0 || an->done)) {
 		/* The first entry from the start time, or the head when there is none. */
 		int some = an->count > 0 && log_entry_read(&peek, &e) == 0;
 
-		flows_lock(f);
-		fl->seq = some ? e.prev : an->head.seq;
-		fl->mark = some ? e.prev_mark : an->head.mark;
-		fl->ms = 0;
-		fl->from_ms = 0;
-		flows_unlock(f);
+		cursors_lock(f);
+		cur->seq = some ? e.prev : an->head.seq;
+		cur->mark = some ? e.prev_mark : an->head.mark;
+		cur->ms = 0;
+		cur->from_ms = 0;
+		cursors_unlock(f);
 	}
-	flows_lock(f);
-	fl->incarnation = an->incarnation;
-	flows_unlock(f);
-	c = apply_entries(g, fl, &an->items, an->count);
+	cursors_lock(f);
+	cur->incarnation = an->incarnation;
+	cursors_unlock(f);
+	c = apply_entries(g, cur, &an->items, an->count);
 	if (c == CHAIN_STOPPED) {
-		flow_save(g, fl);
+		cursor_save(g, cur);
 		return;
 	}
-	if (c != CHAIN_OK || (an->done && fl->from_ms == 0 && fl->seq < an->head.seq)) {
-		flow_copy_anew(g, fl, 0);
+	if (c != CHAIN_OK || (an->done && cur->from_ms == 0 && cur->seq < an->head.seq)) {
+		cursor_copy_anew(g, cur, 0);
 		return;
 	}
 	if (an->done)
-		flow_set(g, fl, FLOW_LIVE, NULL);
+		cursor_set(g, cur, CURSOR_LIVE, NULL);
 	else
-		flow_save(g, fl);
-	flows_lock(f);
-	fl->fetched = an->upto;
-	flows_unlock(f);
+		cursor_save(g, cur);
+	cursors_lock(f);
+	cur->fetched = an->upto;
+	cursors_unlock(f);
 }
 
 /* A copy that recovered own writes is whole. */
 static void
-recovered(struct group *g, struct flow *fl)
+recovered(struct group *g, struct cursor *cur)
 {
 	struct replication *rep = replication_of(g);
 
-	flows_lock(rep->flows);
-	fl->recovering = 0;
-	flows_unlock(rep->flows);
+	cursors_lock(rep->cursors);
+	cur->recovering = 0;
+	cursors_unlock(rep->cursors);
 	/* Others may have copied from here meanwhile: they must look again. */
 	if (!cluster_recovering(rep->cluster))
 		rep->data->log.incarnation++;
 }
 
 static void
-log_copied(struct replication *rep, const struct flow *fl)
+log_copied(struct replication *rep, const struct cursor *cur)
 {
 	static struct log_brake brake = { .most = 1000 };
-	char *peer = nodes_shown(rep->nodes, fl->peer);
+	char *peer = nodes_shown(rep->nodes, cur->peer);
 
-	log_braked(&brake, LOG_INFO, "copy of %s.%s from node %s is whole: %llu rows seen", fl->database, fl->name, peer,
-	    (unsigned long long)fl->copied);
+	log_braked(&brake, LOG_INFO, "copy of %s.%s from node %s is whole: %llu rows seen", cur->database, cur->name, peer,
+	    (unsigned long long)cur->copied);
 	free(peer);
 }
 
 static void
-take_rows(struct group *g, struct flow *fl, struct answer *an)
+take_rows(struct group *g, struct cursor *cur, struct catchup_answer *an)
 {
-	struct flows *f = replication_of(g)->flows;
-	struct table *t = group_table_named(g, fl->database, strlen(fl->database), fl->name,
-	    strlen(fl->name));
-	struct merge_how how = { .from_ms = fl->from_ms, .own = fl->state == FLOW_RECOVER };
+	struct cursors *f = replication_of(g)->cursors;
+	struct table *t = group_table_named(g, cur->database, strlen(cur->database), cur->name,
+	    strlen(cur->name));
+	struct merge_how how = { .from_ms = cur->from_ms, .own = cur->state == CURSOR_RECOVER };
 	struct merged copied = { 0 };
 	int rc;
 
-	if (fl->state != FLOW_COPY && fl->state != FLOW_RECOVER)
+	if (cur->state != CURSOR_COPY && cur->state != CURSOR_RECOVER)
 		return;
-	if (fl->chunks > 0 && an->incarnation != fl->incarnation) {
-		flow_copy_anew(g, fl, 0);
+	if (cur->chunks > 0 && an->incarnation != cur->incarnation) {
+		cursor_copy_anew(g, cur, 0);
 		return;
 	}
-	if (fl->chunks == 0) {
-		flows_lock(f);
-		fl->incarnation = an->incarnation;
-		fl->seq = an->head.seq;
-		fl->mark = an->head.mark;
-		fl->ms = an->head.ms;
-		flows_unlock(f);
+	if (cur->chunks == 0) {
+		cursors_lock(f);
+		cur->incarnation = an->incarnation;
+		cur->seq = an->head.seq;
+		cur->mark = an->head.mark;
+		cur->ms = an->head.ms;
+		cursors_unlock(f);
 	}
 	rc = t == NULL ? 0 : merge_rows(g, t, &an->items, an->count, &how, &copied);
 	if (rc == 1) {
 		/* The same chunk again, until time has caught up. */
-		flow_set(g, fl, fl->state, "the peer has rows of times that are ahead of this "
+		cursor_set(g, cur, cur->state, "the peer has rows of times that are ahead of this "
 		    "node's clock by more than clustering.maxClockSkew: a clock is wrong, or was when "
 		    "they were written");
-		flows_lock(f);
-		fl->ahead = 1;
-		flows_unlock(f);
-		ask_later(f, fl);
+		cursors_lock(f);
+		cur->ahead = 1;
+		cursors_unlock(f);
+		ask_later(f, cur);
 		return;
 	}
 	if (rc == -1) {
-		flow_set(g, fl, FLOW_FAILED, "a copied row cannot be read");
+		cursor_set(g, cur, CURSOR_FAILED, "a copied row cannot be read");
 		return;
 	}
-	if (fl->ahead)
-		flow_set(g, fl, fl->state, NULL);
-	flows_lock(f);
-	fl->copied += copied.seen;
-	fl->chunks++;
-	flows_unlock(f);
-	flow_set_key(g, fl, an->next_key, an->next_len);
+	if (cur->ahead)
+		cursor_set(g, cur, cur->state, NULL);
+	cursors_lock(f);
+	cur->copied += copied.seen;
+	cur->chunks++;
+	cursors_unlock(f);
+	cursor_set_key(g, cur, an->next_key, an->next_len);
 	if (!an->done && t != NULL) {
-		flow_save(g, fl);
+		cursor_save(g, cur);
 		return;
 	}
-	log_copied(replication_of(g), fl);
-	flow_set_key(g, fl, NULL, 0);
-	flows_lock(f);
-	fl->from_ms = 0;
-	flows_unlock(f);
-	if (fl->recovering)
-		recovered(g, fl);
-	if (fl->state == FLOW_RECOVER)
-		flows_remove(g, fl);
+	log_copied(replication_of(g), cur);
+	cursor_set_key(g, cur, NULL, 0);
+	cursors_lock(f);
+	cur->from_ms = 0;
+	cursors_unlock(f);
+	if (cur->recovering)
+		recovered(g, cur);
+	if (cur->state == CURSOR_RECOVER)
+		cursors_remove(g, cur);
 	else
-		flow_set(g, fl, FLOW_FETCH, NULL);
+		cursor_set(g, cur, CURSOR_FETCH, NULL);
 }
 
 static void
-refused(struct group *g, struct flow *fl, uint16_t status)
+refused(struct group *g, struct cursor *cur, uint16_t status)
 {
 	if (status == 410)
-		flow_copy_anew(g, fl, 0);
-	else if (status == 404 && fl->state == FLOW_RECOVER)
-		flows_remove(g, fl);
+		cursor_copy_anew(g, cur, 0);
+	else if (status == 404 && cur->state == CURSOR_RECOVER)
+		cursors_remove(g, cur);
 	else if (status == 404)
-		flow_set(g, fl, FLOW_FAILED, "the table does not exist on the peer");
+		cursor_set(g, cur, CURSOR_FAILED, "the table does not exist on the peer");
 	else if (status == 409) {
-		flow_set(g, fl, fl->state, OTHER_LOG);
-		ask_later(replication_of(g)->flows, fl);
+		cursor_set(g, cur, cur->state, OTHER_LOG);
+		ask_later(replication_of(g)->cursors, cur);
 	}
 	else if (status == 403) {
-		/* It may not have the entry yet; if it ended it, comparing entries ends the flow. */
-		flow_set(g, fl, fl->state, "the peer has no subscription for it");
-		ask_later(replication_of(g)->flows, fl);
+		/* It may not have the entry yet; if it ended it, comparing entries ends the cursor. */
+		cursor_set(g, cur, cur->state, "the peer has no subscription for it");
+		ask_later(replication_of(g)->cursors, cur);
 	}
 }
 
 /* What was answered is of a table with another primary key. */
 static int
-of_other_key(struct group *g, struct flow *fl, const struct answer *an)
+of_other_key(struct group *g, struct cursor *cur, const struct catchup_answer *an)
 {
-	struct table *t = group_table_named(g, fl->database, strlen(fl->database), fl->name,
-	    strlen(fl->name));
+	struct table *t = group_table_named(g, cur->database, strlen(cur->database), cur->name,
+	    strlen(cur->name));
 
 	if (t == NULL)
 		return (0);
-	if (fl->state != FLOW_RECOVER)
-		return (flow_other_key(g, fl, t, an->primary, an->primary_len));
+	if (cur->state != CURSOR_RECOVER)
+		return (cursor_other_key(g, cur, t, an->primary, an->primary_len));
 	if (strlen(t->primary_key) == an->primary_len &&
 	    memcmp(t->primary_key, an->primary, an->primary_len) == 0)
 		return (0);
-	flows_remove(g, fl);	/* own writes are of the table as it is here: none can be there */
+	cursors_remove(g, cur);	/* own writes are of the table as it is here: none can be there */
 	return (1);
 }
 
@@ -503,27 +503,27 @@ answer_run(struct group *g, struct job *j)
 {
 	struct apply *a = (struct apply *)j;
 	struct replication *rep = replication_of(g);
-	struct flow *fl = flows_find(rep->flows, a->peer, a->table);
-	struct answer an = { 0 };
+	struct cursor *cur = cursors_find(rep->cursors, a->peer, a->table);
+	struct catchup_answer an = { 0 };
 
-	if (fl == NULL)
+	if (cur == NULL)
 		return;
-	flows_lock(rep->flows);
-	fl->pulling = 0;
-	fl->retry_us = 0;	/* flow_set may set it */
-	flows_unlock(rep->flows);
+	cursors_lock(rep->cursors);
+	cur->pulling = 0;
+	cur->retry_us = 0;	/* cursor_set may set it */
+	cursors_unlock(rep->cursors);
 	if (!a->answered || commit_disk_full(rep->data->commit) ||
-	    answer_read(&an, a->kind, a->bytes.data, a->bytes.len) == -1 ||
+	    catchup_answer_read(&an, a->kind, a->bytes.data, a->bytes.len) == -1 ||
 	    an.status == 503 || an.status == 500) {
-		ask_later(rep->flows, fl);
+		ask_later(rep->cursors, cur);
 		return;
 	}
 	if (an.status != 200)
-		refused(g, fl, an.status);
-	else if (of_other_key(g, fl, &an))
+		refused(g, cur, an.status);
+	else if (of_other_key(g, cur, &an))
 		return;
-	else if (a->kind == PULL_LOG)
-		take_log(g, fl, &an);
+	else if (a->kind == CATCHUP_LOG)
+		take_log(g, cur, &an);
 	else
-		take_rows(g, fl, &an);
+		take_rows(g, cur, &an);
 }

@@ -2,7 +2,7 @@
 #define HL_APPLY_H
 
 #include "common/base/frame.h"
-#include "opsd/cluster/pull.h"
+#include "opsd/cluster/catchup.h"
 #include "opsd/store/commit.h"
 
 /* What came from a peer, on its way into the rows. Jobs for commit_submit. */
@@ -12,13 +12,13 @@ struct apply {
 	uint64_t	 stream_seq;
 	uint32_t	 id;		/* leafd's request */
 	struct buf	 bytes;		/* a frame, or an answer */
-	enum pull_kind	 kind;		/* of an answer */
-	uint32_t	 table;		/* the flow that asked */
+	enum catchup_kind	 kind;		/* of an answer */
+	uint32_t	 table;		/* the cursor that asked */
 	int		 answered;	/* an answer came */
 };
 
 struct apply *apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t n);
-struct apply *apply_answer_new(const uint8_t *peer, uint32_t table, enum pull_kind kind,
+struct apply *apply_answer_new(const uint8_t *peer, uint32_t table, enum catchup_kind kind,
     const void *p, size_t n);	/* p NULL: no answer came */
 void apply_free(struct apply *a);
 

@@ -60,7 +60,7 @@ run_edit(struct group *g, const json_t *edit)
 		    entry_flag(e, "publish"), entry_flag(e, "subscribe"), 0,
 		    entry_flag(e, "removed"), s);
 	}
-	subscribe_end_flows(g, p);
+	subscribe_end_cursors(g, p);
 	nodes_store(g, p);
 }
 

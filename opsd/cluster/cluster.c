@@ -12,12 +12,12 @@
 #include "common/tls/crypto.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/cluster_priv.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/outlet.h"
 #include "opsd/cluster/retain.h"
 #include "opsd/cluster/tombstone.h"
-#include "opsd/cluster/warn.h"
+#include "opsd/cluster/warnings.h"
 #include "opsd/store/expire.h"
 
 #define TICK_US		200000
@@ -189,21 +189,21 @@ int
 cluster_recovering(struct cluster *c)
 {
 	struct replication *rep = c->rep;
-	struct flow **flows;
+	struct cursor **cursors;
 	size_t n;
 	int yes = 0, early = mono_us() - rep->data->started_us < ARRIVAL_US;
 
-	flows = flows_all(rep->flows, NULL, &n);
+	cursors = cursors_all(rep->cursors, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (flows[i]->recovering && !yes) {
-			struct peer *p = nodes_by_id(rep->nodes, flows[i]->peer);
+		if (cursors[i]->recovering && !yes) {
+			struct peer *p = nodes_by_id(rep->nodes, cursors[i]->peer);
 
 			yes = early || (p != NULL && cluster_peer_reachable(c, p));
 			peer_free(p);
 		}
-		flow_free(flows[i]);
+		cursor_free(cursors[i]);
 	}
-	free(flows);
+	free(cursors);
 	return (yes);
 }
 
@@ -367,8 +367,8 @@ peer_up(struct chan *ch, enum role role, void *arg)
 	if (role == ROLE_LEAFD) {
 		c->leaf_gen++;
 		c->reading = 0;
-		free(c->flows_sent);
-		c->flows_sent = NULL;
+		free(c->cursors_sent);
+		c->cursors_sent = NULL;
 		c->leaf_held = mono_us();
 		cluster_settle(c);
 	}
@@ -486,7 +486,7 @@ cluster_stop(struct cluster *c)
 	json_decref(c->mesh);
 	json_decref(c->leaf_state);
 	json_decref(c->topology);
-	free(c->flows_sent);
+	free(c->cursors_sent);
 	outlet_free(c->outlet);
 	pthread_mutex_destroy(&c->lock);
 	free(c);

@@ -21,7 +21,7 @@ void cluster_stop(struct cluster *c);
 void cluster_logged(struct cluster *c);		/* there is more in the log */
 /* A peer is being asked to take these entries, or (`on` 0) the call is over (outlet.h). */
 void cluster_expect(struct cluster *c, const json_t *entries, int on);
-void cluster_kick(struct cluster *c);		/* flows or entries changed: look again */
+void cluster_kick(struct cluster *c);		/* cursors or entries changed: look again */
 void cluster_settings(struct cluster *c);	/* the configuration changed */
 enum restart_daemons { RESTART_HUBD = 1, RESTART_LEAFD = 2 };
 void cluster_restart(struct cluster *c, unsigned which);	/* these of the daemons */
@@ -42,12 +42,12 @@ int cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *b
  * (worker threads only).  How many, or -1: the leaf server is away.
  */
 int64_t cluster_purge(struct cluster *c, const char *database, const char *table, uint64_t upto);
-struct question;
+struct catchup_question;
 /*
  * Ask a node for rows and wait (threads that may block only): pull.h's answer, or 503 while
  * leafd is away, 504 when none came in time.
  */
-int cluster_pull(struct cluster *c, const char *node, const struct question *q, struct buf *answer);
+int cluster_pull(struct cluster *c, const char *node, const struct catchup_question *q, struct buf *answer);
 /* The mesh as cluster_network shows it; NULL when hubd is away. */
 json_t *cluster_network(struct cluster *c, unsigned timeout_ms);
 

@@ -22,7 +22,7 @@ struct view {
 	struct status_base base;	/* for our next question to it */
 	struct positions *received;	/* from its questions: all up to ... */
 	int64_t		 received_life;	/* ... of this life of it, */
-	uint64_t	 received_upto;	/* these moves of its flows */
+	uint64_t	 received_upto;	/* these moves of its cursors */
 	json_t		*topology;	/* its report, or NULL */
 	int64_t		 topology_digest;	/* of that */
 	UT_hash_handle	 hh;
@@ -49,8 +49,8 @@ struct cluster {
 	pthread_mutex_t		 lock;		/* views, mesh, leaf_state */
 	struct view		*views;
 	json_t			*mesh, *leaf_state;
-	char			*flows_sent;	/* what leafd was told, without hints */
-	uint64_t		 flows_changes;	/* what that was made from */
+	char			*cursors_sent;	/* what leafd was told, without hints */
+	uint64_t		 cursors_changes;	/* what that was made from */
 	int			 pulls;
 	json_t			*topology;	/* our report */
 	int64_t			 topology_digest;
@@ -99,7 +99,7 @@ void ask_end(struct ask *a, int status, json_t *answer);
 void cluster_settle(struct cluster *c);	/* perhaps leafd need not wait for its settings any more */
 
 /* leaflink.c: the log out, frames and answers in. */
-void leaflink_kick(void *arg);			/* flows or entries of the cluster `arg` changed */
+void leaflink_kick(void *arg);			/* cursors or entries of the cluster `arg` changed */
 void leaflink_pull(struct cluster *c);		/* ask for what is missing */
 int on_log_tail(struct chan *ch, struct msg *m, void *arg);
 int on_log_read(struct chan *ch, struct msg *m, void *arg);

@@ -406,7 +406,7 @@ exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
 	json_t *q = status_question(c->rep, p, base, &x->upto);
 	char *text;
 
-	c->told += json_array_size(json_object_get(q, "flows"));
+	c->told += json_array_size(json_object_get(q, "cursors"));
 	json_object_set_new(q, "life", json_integer(c->life));
 	json_object_set_new(q, "topology_digest", json_integer(digest));
 	text = json_dumps(q, JSON_COMPACT);

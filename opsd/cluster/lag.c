@@ -4,7 +4,7 @@
 
 #include "common/base/clock.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/store/catalog.h"
 
 /* Nothing waits for longer than until now, whatever the clock was when the newest was written. */
@@ -22,9 +22,9 @@ between(uint64_t seq, uint64_t ms, uint64_t head, uint64_t head_ms)
 }
 
 struct lag
-lag_received(const struct flow *fl)
+lag_received(const struct cursor *cur)
 {
-	return (between(fl->seq, fl->ms, fl->head, fl->head_ms));
+	return (between(cur->seq, cur->ms, cur->head, cur->head_ms));
 }
 
 struct lag

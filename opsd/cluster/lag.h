@@ -9,7 +9,7 @@
  * commits of the last transaction there and of the newest, or now when a clock was ahead;
  * -1: not known.
  */
-struct flow;
+struct cursor;
 struct peer_view;
 struct table;
 
@@ -18,7 +18,7 @@ struct lag {
 	int64_t		ms;
 };
 
-struct lag lag_received(const struct flow *fl);	/* we behind the peer, as it said last */
+struct lag lag_received(const struct cursor *cur);	/* we behind the peer, as it said last */
 /* The peer behind us: as of our newest transaction, so it grows while the peer is away. */
 struct lag lag_sent(const struct table *t, const struct peer_view *v);
 

@@ -9,10 +9,10 @@
 #include "common/conf/settings.h"
 #include "opsd/cluster/apply.h"
 #include "opsd/cluster/cluster_priv.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/outlet.h"
-#include "opsd/cluster/pull.h"
+#include "opsd/cluster/catchup.h"
 #include "opsd/cluster/subscribe.h"
 
 /* The conversation with leafd. */
@@ -370,7 +370,7 @@ serve_work(void *arg)
 {
 	struct serve *s = arg;
 
-	pull_serve(s->c->rep, s->question.data, s->question.len, &s->answer);
+	catchup_serve(s->c->rep, s->question.data, s->question.len, &s->answer);
 	post(s->c->rep->data->svc->post, serve_answer, s);
 }
 
@@ -399,7 +399,7 @@ struct pull {
 	struct cluster	*c;
 	uint8_t		 peer[NODE_ID_LEN];
 	uint32_t	 table;
-	enum pull_kind	 kind;
+	enum catchup_kind	 kind;
 };
 
 static void
@@ -437,14 +437,14 @@ pulled_cb(struct rd *body, void *arg)
 
 /* The question in a message to leafd; how long that takes at most. */
 static unsigned
-pull_write(struct replication *rep, struct buf *b, const char *node, const struct question *q)
+pull_write(struct replication *rep, struct buf *b, const char *node, const struct catchup_question *q)
 {
 	struct conf *conf = data_conf(rep->data);
 	unsigned timeout = (unsigned)conf_int(conf, CL_REQUEST_TIMEOUT);
 	struct buf text = { 0 };
 
 	conf_free(conf);
-	question_write(&text, q);
+	catchup_question_write(&text, q);
 	buf_str(b, node);
 	buf_u32(b, timeout);
 	buf_blob(b, text.data, text.len);
@@ -453,31 +453,31 @@ pull_write(struct replication *rep, struct buf *b, const char *node, const struc
 }
 
 static void
-pull_send(struct cluster *c, const struct flow *fl, const char *node)
+pull_send(struct cluster *c, const struct cursor *cur, const char *node)
 {
 	struct pull *p = xcalloc(1, sizeof(*p));
-	struct question q = { 0 };
+	struct catchup_question q = { 0 };
 	struct buf b = { 0 };
 	unsigned timeout;
 
 	p->c = c;
-	memcpy(p->peer, fl->peer, NODE_ID_LEN);
-	p->table = fl->table;
-	p->kind = fl->state == FLOW_COPY || fl->state == FLOW_RECOVER ? PULL_ROWS : PULL_LOG;
+	memcpy(p->peer, cur->peer, NODE_ID_LEN);
+	p->table = cur->table;
+	p->kind = cur->state == CURSOR_COPY || cur->state == CURSOR_RECOVER ? CATCHUP_ROWS : CATCHUP_LOG;
 	q.kind = p->kind;
 	memcpy(q.asker, c->rep->data->node_id, NODE_ID_LEN);
-	q.table = fl->table & UINT32_C(0x80000000) ? 0 : fl->table;
-	q.database = fl->database;
-	q.dblen = strlen(fl->database);
-	q.name = fl->name;
-	q.nlen = strlen(fl->name);
-	q.incarnation = fl->incarnation;
-	q.seq = fl->seq;
-	q.mark = fl->mark;
-	q.after = fl->from_ms != 0 ? 0 : fl->fetched > fl->seq ? fl->fetched : fl->seq;
-	q.from_ms = fl->from_ms;
-	q.key = fl->next_key;
-	q.klen = fl->next_len;
+	q.table = cur->table & UINT32_C(0x80000000) ? 0 : cur->table;
+	q.database = cur->database;
+	q.dblen = strlen(cur->database);
+	q.name = cur->name;
+	q.nlen = strlen(cur->name);
+	q.incarnation = cur->incarnation;
+	q.seq = cur->seq;
+	q.mark = cur->mark;
+	q.after = cur->from_ms != 0 ? 0 : cur->fetched > cur->seq ? cur->fetched : cur->seq;
+	q.from_ms = cur->from_ms;
+	q.key = cur->next_key;
+	q.klen = cur->next_len;
 	q.max = PULL_BYTES;
 	timeout = pull_write(c->rep, &b, node, &q);
 	c->pulls++;
@@ -487,20 +487,20 @@ pull_send(struct cluster *c, const struct flow *fl, const char *node)
 static void
 pull_from(struct cluster *c, const struct peer *p)
 {
-	struct flows *f = c->rep->flows;
-	struct flow *fl, **due;
+	struct cursors *f = c->rep->cursors;
+	struct cursor *cur, **due;
 	size_t n;
 
-	due = flows_due(f, p->id, mono_us(), (size_t)(PULLS_MAX - c->pulls), &n);
+	due = cursors_due(f, p->id, mono_us(), (size_t)(PULLS_MAX - c->pulls), &n);
 	for (size_t i = 0; i < n; i++) {
-		flows_lock(f);
-		fl = flows_find(f, p->id, due[i]->table);
-		if (fl != NULL)
-			fl->pulling = 1;
-		flows_unlock(f);
-		if (fl != NULL)
+		cursors_lock(f);
+		cur = cursors_find(f, p->id, due[i]->table);
+		if (cur != NULL)
+			cur->pulling = 1;
+		cursors_unlock(f);
+		if (cur != NULL)
 			pull_send(c, due[i], p->name);
-		flow_free(due[i]);
+		cursor_free(due[i]);
 	}
 	free(due);
 }
@@ -525,7 +525,7 @@ leaflink_pull(struct cluster *c)
 struct pull_ask {
 	struct ask		 ask;	/* first */
 	const char		*node;
-	const struct question	*q;
+	const struct catchup_question	*q;
 	struct buf		*answer;
 };
 
@@ -558,7 +558,7 @@ pull_ask_run(struct ask *a)
 }
 
 int
-cluster_pull(struct cluster *c, const char *node, const struct question *q, struct buf *answer)
+cluster_pull(struct cluster *c, const char *node, const struct catchup_question *q, struct buf *answer)
 {
 	struct pull_ask p = { .ask = { .c = c, .run = pull_ask_run }, .node = node, .q = q,
 	    .answer = answer };
@@ -570,7 +570,7 @@ cluster_pull(struct cluster *c, const char *node, const struct question *q, stru
 /* ---- what leafd consumes ---- */
 
 static json_t *
-peer_flows(const struct peer *p)
+peer_cursors(const struct peer *p)
 {
 	json_t *tables = json_array();
 
@@ -600,7 +600,7 @@ is_shut_out(const struct cluster *c, const char *name)
 
 /* Changes when what it is made from does. */
 static uint64_t
-flows_version(const struct cluster *c)
+cursors_version(const struct cluster *c)
 {
 	const json_t *conflicts = json_object_get(c->mesh, "conflicts");
 	uint64_t version = nodes_changes(c->rep->nodes) * 2 + (uint64_t)c->rep->data->live.clustering;
@@ -613,22 +613,22 @@ flows_version(const struct cluster *c)
 }
 
 static void
-flows_send(struct cluster *c)
+cursors_send(struct cluster *c)
 {
-	uint64_t changes = flows_version(c);
+	uint64_t changes = cursors_version(c);
 	json_t *peers, *o;
 	struct peer **all;
 	size_t n, i;
 	char *text;
 
 	if (c->leaf == NULL || c->leaf_held != 0 ||
-	    (c->flows_sent != NULL && changes == c->flows_changes))
+	    (c->cursors_sent != NULL && changes == c->cursors_changes))
 		return;
-	c->flows_changes = changes;
+	c->cursors_changes = changes;
 	peers = json_array();
 	all = nodes_all(c->rep->nodes, &n);
 	for (i = 0; i < n; i++) {
-		json_t *tables = peer_flows(all[i]);
+		json_t *tables = peer_cursors(all[i]);
 
 		if (json_array_size(tables) > 0 && c->rep->data->live.clustering &&
 		    !is_shut_out(c, all[i]->name))
@@ -642,21 +642,21 @@ flows_send(struct cluster *c)
 	}
 	free(all);
 	text = json_dumps(peers, JSON_COMPACT);
-	if (c->flows_sent != NULL && strcmp(text, c->flows_sent) == 0) {
+	if (c->cursors_sent != NULL && strcmp(text, c->cursors_sent) == 0) {
 		free(text);
 		json_decref(peers);
 		return;
 	}
-	free(c->flows_sent);
-	c->flows_sent = text;
+	free(c->cursors_sent);
+	c->cursors_sent = text;
 	json_array_foreach(peers, i, o) {
 		uint8_t id[NODE_ID_LEN];
 
 		node_id_read(json_string_value(json_object_get(o, "id")), id);
 		json_object_set_new(o, "stream_seq",
-		    json_integer((json_int_t)flows_stream_seq(c->rep->flows, id)));
+		    json_integer((json_int_t)cursors_stream_seq(c->rep->cursors, id)));
 	}
-	cluster_send_json(c->leaf, MSG_FLOWS, json_pack("{s:o}", "peers", peers));
+	cluster_send_json(c->leaf, MSG_CONSUME, json_pack("{s:o}", "peers", peers));
 }
 
 void
@@ -668,7 +668,7 @@ leaflink_kick(void *arg)
 	if (c->leaf != NULL)
 		outlet_review(c->outlet, withdraw, c);
 	read_answer(c);
-	flows_send(c);
+	cursors_send(c);
 	leaflink_pull(c);
 }
 

@@ -7,26 +7,26 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/lag.h"
 
-#define BACKLOG_MS	5000	/* a live flow that is behind by more is catching up */
+#define BACKLOG_MS	5000	/* a live cursor that is behind by more is catching up */
 
 static const enum rank state_ranks[] = {
-	[FLOW_LIVE] = RANK_OPEN, [FLOW_FETCH] = RANK_SYNCING, [FLOW_COPY] = RANK_SYNCING,
-	[FLOW_CLOCK] = RANK_CLOCK, [FLOW_FAILED] = RANK_FAILED,
-	[FLOW_RECOVER] = RANK_SYNCING
+	[CURSOR_LIVE] = RANK_OPEN, [CURSOR_FETCH] = RANK_SYNCING, [CURSOR_COPY] = RANK_SYNCING,
+	[CURSOR_CLOCK] = RANK_CLOCK, [CURSOR_FAILED] = RANK_FAILED,
+	[CURSOR_RECOVER] = RANK_SYNCING
 };
 
 enum rank
-flow_rank(const struct flow *fl)
+cursor_rank(const struct cursor *cur)
 {
-	enum rank rank = fl->ahead ? RANK_CLOCK : state_ranks[fl->state];
+	enum rank rank = cur->ahead ? RANK_CLOCK : state_ranks[cur->state];
 
-	return (rank == RANK_OPEN && lag_received(fl).ms > BACKLOG_MS ? RANK_SYNCING : rank);
+	return (rank == RANK_OPEN && lag_received(cur).ms > BACKLOG_MS ? RANK_SYNCING : rank);
 }
 
 const char *
-flow_word(const struct flow *fl, int away)
+cursor_word(const struct cursor *cur, int away)
 {
-	return (away && fl->state == FLOW_LIVE ? "waiting" : flow_state_name(fl->state));
+	return (away && cur->state == CURSOR_LIVE ? "waiting" : cursor_state_name(cur->state));
 }
 
 /* What stands for the entry of a table; NULL: none does. */
@@ -39,36 +39,36 @@ progress_at(struct progress *all, const struct peer *p, const char *database, co
 }
 
 static void
-add_flow(struct progress *at, const struct flow *fl)
+add_cursor(struct progress *at, const struct cursor *cur)
 {
-	struct lag lag = lag_received(fl);
+	struct lag lag = lag_received(cur);
 
 	at->tables++;
-	if (fl->state == FLOW_COPY) {
-		at->rows += fl->copied;
-		at->total += flow_rows_total(fl);
+	if (cur->state == CURSOR_COPY) {
+		at->rows += cur->copied;
+		at->total += cursor_rows_total(cur);
 	}
-	if (fl->state != FLOW_LIVE && (at->since_ms == 0 || fl->since_ms < at->since_ms))
-		at->since_ms = fl->since_ms;
+	if (cur->state != CURSOR_LIVE && (at->since_ms == 0 || cur->since_ms < at->since_ms))
+		at->since_ms = cur->since_ms;
 	if (lag.n > at->lag)
 		at->lag = lag.n;
 	if (lag.ms == -1 || at->lag_ms == -1)
 		at->lag_ms = -1;
 	else if (lag.ms > at->lag_ms)
 		at->lag_ms = lag.ms;
-	if (at->worst == NULL || flow_rank(fl) > flow_rank(at->worst))
-		at->worst = fl;
+	if (at->worst == NULL || cursor_rank(cur) > cursor_rank(at->worst))
+		at->worst = cur;
 }
 
 struct progress *
-progress_new(const struct peer *p, struct flow *const *flows, size_t n)
+progress_new(const struct peer *p, struct cursor *const *cursors, size_t n)
 {
 	struct progress *all = xcalloc(p->n + 1, sizeof(*all)), *at;
 
 	for (size_t i = 0; i < n; i++) {
-		at = progress_at(all, p, flows[i]->database, flows[i]->name);
-		if (at != NULL && flows[i]->state != FLOW_RECOVER)
-			add_flow(at, flows[i]);
+		at = progress_at(all, p, cursors[i]->database, cursors[i]->name);
+		if (at != NULL && cursors[i]->state != CURSOR_RECOVER)
+			add_cursor(at, cursors[i]);
 	}
 	return (all);
 }

@@ -3,21 +3,21 @@
 
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/entries.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 
 /* How far what is subscribed with a peer is, entry by entry. No I/O. */
 
-/* The words of a connection; the worst of its flows counts. */
+/* The words of a connection; the worst of its cursors counts. */
 enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_FAILED };
 
-enum rank flow_rank(const struct flow *fl);
+enum rank cursor_rank(const struct cursor *cur);
 /* What is done about the table, in a word: nothing is live while its node is away. */
-const char *flow_word(const struct flow *fl, int away);
+const char *cursor_word(const struct cursor *cur, int away);
 
 /* Of an entry; for "*" of all its tables. */
 struct progress {
-	const struct flow *worst;	/* borrowed; NULL: nothing flows */
-	uint64_t	 tables;	/* that flow */
+	const struct cursor *worst;	/* borrowed; NULL: nothing cursors */
+	uint64_t	 tables;	/* that cursor */
 	uint64_t	 lag;		/* received: the most transactions that can be missing */
 	int64_t		 lag_ms;	/* -1: not known */
 	uint64_t	 rows, total;	/* copied, of about so many */
@@ -25,8 +25,8 @@ struct progress {
 	uint64_t	 peer_lag;	/* sent */
 };
 
-/* An array as long as the peer's entries, of these flows of it; free it. */
-struct progress *progress_new(const struct peer *p, struct flow *const *flows, size_t n);
+/* An array as long as the peer's entries, of these cursors of it; free it. */
+struct progress *progress_new(const struct peer *p, struct cursor *const *cursors, size_t n);
 /* Our tables: how far the peer is with those that it gets. */
 void progress_add_sent(struct progress *all, const struct peer *p, struct table *const *tables,
     size_t n, const struct peer_view *v);

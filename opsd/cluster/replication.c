@@ -3,7 +3,7 @@
 #include "opsd/cluster/replication.h"
 
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 
 static void
@@ -31,14 +31,14 @@ replication_load(struct replication *rep, struct data *data, char **err)
 	data->hooks = (struct data_hooks){ on_logged, is_log_wanted, is_shared, rep };
 	rep->nodes = nodes_load(rep, err);
 	if (*err == NULL)
-		rep->flows = flows_load(rep, err);
+		rep->cursors = cursors_load(rep, err);
 	return (*err == NULL ? 0 : -1);
 }
 
 void
 replication_clear(struct replication *rep)
 {
-	flows_free(rep->flows);
+	cursors_free(rep->cursors);
 	nodes_free(rep->nodes);
 }
 

@@ -8,7 +8,7 @@
 struct replication {
 	struct data	*data;
 	struct nodes	*nodes;		/* who subscribes to what */
-	struct flows	*flows;		/* positions in the peers' logs */
+	struct cursors	*cursors;		/* positions in the peers' logs */
 	struct cluster	*cluster;	/* the conversation with hubd and leafd */
 	struct workers	*changes;	/* one thread: calls that change subscriptions */
 };

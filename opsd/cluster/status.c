@@ -8,7 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/positions.h"
 #include "opsd/cluster/subscribe.h"
@@ -22,25 +22,25 @@ status_question(struct replication *rep, const struct peer *p, const struct stat
 {
 	char *name = data_node_name(rep->data);
 	json_t *list = json_array(), *o;
-	struct flow **flows;
+	struct cursor **cursors;
 	size_t n;
 	int whole;
 
-	flows = flows_moved(rep->flows, p->id, base->moves, upto, &whole, &n);
+	cursors = cursors_moved(rep->cursors, p->id, base->moves, upto, &whole, &n);
 	for (size_t i = 0; i < n; i++) {
-		const struct flow *fl = flows[i];
+		const struct cursor *cur = cursors[i];
 
-		if (fl->state != FLOW_RECOVER)
-			json_array_append_new(list, json_pack("[I,I,I,I,I]", (json_int_t)fl->table,
-			    (json_int_t)fl->incarnation, (json_int_t)fl->seq, (json_int_t)fl->ms,
-			    (json_int_t)fl->mark));
-		flow_free(flows[i]);
+		if (cur->state != CURSOR_RECOVER)
+			json_array_append_new(list, json_pack("[I,I,I,I,I]", (json_int_t)cur->table,
+			    (json_int_t)cur->incarnation, (json_int_t)cur->seq, (json_int_t)cur->ms,
+			    (json_int_t)cur->mark));
+		cursor_free(cursors[i]);
 	}
-	free(flows);
+	free(cursors);
 	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:[I,I]}", "id", rep->data->node_hex,
 	    "name", name, "incarnation", (json_int_t)rep->data->log.incarnation, "now",
 	    (json_int_t)wall_ms(), "digest", (json_int_t)peer_digest(p), "since",
-	    whole ? (json_int_t)0 : (json_int_t)base->moves, "upto", (json_int_t)*upto, "flows",
+	    whole ? (json_int_t)0 : (json_int_t)base->moves, "upto", (json_int_t)*upto, "cursors",
 	    list, "heads_after", (json_int_t)base->incarnation, (json_int_t)base->heads);
 	free(name);
 	return (o);
@@ -53,11 +53,11 @@ struct told {			/* where the asker is in a table of ours */
 };
 
 static int
-read_told(const json_t *flow, struct told *t)
+read_told(const json_t *cursor, struct told *t)
 {
 	json_int_t table, inc, seq, ms, mark;
 
-	if (json_unpack((json_t *)(uintptr_t)flow, "[I,I,I,I,I]", &table, &inc, &seq, &ms,
+	if (json_unpack((json_t *)(uintptr_t)cursor, "[I,I,I,I,I]", &table, &inc, &seq, &ms,
 	    &mark) == -1 || inc < 0 || (uint64_t)inc > INCARNATION_MAX)
 		return (-1);
 	*t = (struct told){ (uint32_t)table, { (uint64_t)inc, (uint64_t)seq, (uint64_t)ms },
@@ -72,7 +72,7 @@ status_ahead(struct replication *rep, const json_t *question)
 	json_t *f;
 	size_t i;
 
-	json_array_foreach(json_object_get(question, "flows"), i, f) {
+	json_array_foreach(json_object_get(question, "cursors"), i, f) {
 		struct told has;
 		struct table *t;
 
@@ -94,7 +94,7 @@ status_positions(const json_t *question, struct positions *p)
 	json_t *f;
 	size_t i;
 
-	json_array_foreach(json_object_get(question, "flows"), i, f)
+	json_array_foreach(json_object_get(question, "cursors"), i, f)
 		if (read_told(f, &t) == 0)
 			positions_set(p, t.table, t.at);
 }
@@ -124,7 +124,7 @@ heads_of(struct replication *rep, const json_t *question, struct positions *rece
 	struct told t;
 	size_t n, i;
 
-	json_array_foreach(json_object_get(question, "flows"), i, f)
+	json_array_foreach(json_object_get(question, "cursors"), i, f)
 		if (read_told(f, &t) == 0)
 			add_head(rep, heads, t.table, received == NULL ? ALL : OTHERS, after);
 	if (received == NULL)
@@ -215,39 +215,39 @@ struct looked {
 };
 
 static void
-look_at(struct group *g, struct flow *fl, uint64_t incarnation)
+look_at(struct group *g, struct cursor *cur, uint64_t incarnation)
 {
-	struct flows *f = replication_of(g)->flows;
+	struct cursors *f = replication_of(g)->cursors;
 	int moved, behind, stuck;
 
-	flows_lock(f);
-	moved = fl->seq != fl->fetched;
-	behind = fl->head > fl->seq;
-	if (fl->state == FLOW_LIVE)
-		fl->fetched = fl->seq;
-	flows_unlock(f);
-	if (incarnation > fl->incarnation) {
-		if (fl->state == FLOW_LIVE || fl->state == FLOW_FETCH)
-			flow_copy_anew(g, fl, 0);
+	cursors_lock(f);
+	moved = cur->seq != cur->fetched;
+	behind = cur->head > cur->seq;
+	if (cur->state == CURSOR_LIVE)
+		cur->fetched = cur->seq;
+	cursors_unlock(f);
+	if (incarnation > cur->incarnation) {
+		if (cur->state == CURSOR_LIVE || cur->state == CURSOR_FETCH)
+			cursor_copy_anew(g, cur, 0);
 		return;
 	}
-	if (fl->state != FLOW_LIVE)
+	if (cur->state != CURSOR_LIVE)
 		return;
-	flows_lock(f);
-	stuck = fl->stuck = moved || !behind ? 0 : fl->stuck + 1;
-	flows_unlock(f);
+	cursors_lock(f);
+	stuck = cur->stuck = moved || !behind ? 0 : cur->stuck + 1;
+	cursors_unlock(f);
 	if (stuck >= STUCK)
-		flow_set(g, fl, FLOW_FETCH, "the stream does not bring what the log has");
+		cursor_set(g, cur, CURSOR_FETCH, "the stream does not bring what the log has");
 }
 
 static void
 looked_run(struct group *g, struct job *j)
 {
 	struct looked *l = (struct looked *)j;
-	struct flow *fl = flows_first_of(replication_of(g)->flows, l->peer);
+	struct cursor *cur = cursors_first_of(replication_of(g)->cursors, l->peer);
 
-	for (; fl != NULL; fl = flows_next_of(fl))
-		look_at(g, fl, l->incarnation);
+	for (; cur != NULL; cur = cursors_next_of(cur))
+		look_at(g, cur, l->incarnation);
 }
 
 static void
@@ -269,10 +269,10 @@ status_job(struct replication *rep, const struct peer *p, const json_t *answer)
 		json_int_t table, head, ms, rows;
 
 		if (json_unpack(h, "[I,I,I,I]", &table, &head, &ms, &rows) == 0 && head >= 0)
-			flows_heard(rep->flows, p->id, (uint32_t)table, (uint64_t)head, (uint64_t)ms,
+			cursors_heard(rep->cursors, p->id, (uint32_t)table, (uint64_t)head, (uint64_t)ms,
 			    (uint64_t)rows);
 	}
-	if (!flows_behind(rep->flows, p->id, inc))
+	if (!cursors_behind(rep->cursors, p->id, inc))
 		return (NULL);
 	l = xcalloc(1, sizeof(*l));
 	l->job.run = looked_run;

@@ -12,12 +12,12 @@
  * notice that a log went back in time.
  *
  *   ask: {"id","name","incarnation","now","digest","since","upto",
- *     "flows":[[table,incarnation,seq,ms,mark]...],"heads_after":[incarnation,seq]}
+ *     "cursors":[[table,incarnation,seq,ms,mark]...],"heads_after":[incarnation,seq]}
  *   answer: {"id","name","incarnation","now","uptime","ports":{},"system_info",
  *     "digest","heads":[[table,head,ms,rows]...],"heads_upto":[incarnation,seq]}, or in place
  *     of the last "again":true; head -1: no such table any more
  *
- * What did not change is not told again.  "flows" are those that moved since the moves that
+ * What did not change is not told again.  "cursors" are those that moved since the moves that
  * the last answer was for ("since"; 0: all of them), "heads" what is after "heads_after".
  * Who does not have what "since" builds upon says "again", and is told all the next time.
  * hublink.c adds "life" to the question, by which a start of the asker is known, and
@@ -29,7 +29,7 @@ struct positions;
 
 /* What a peer and we need not tell each other again. */
 struct status_base {
-	uint64_t	moves;			/* of our flows: it knows them (flows_moved) */
+	uint64_t	moves;			/* of our cursors: it knows them (cursors_moved) */
 	uint64_t	incarnation, heads;	/* of its log: up to there we know its heads */
 };
 
@@ -46,7 +46,7 @@ json_t *status_answer(struct replication *rep, const json_t *question, struct po
 int status_answered(struct status_base *base, uint64_t moves, const json_t *answer);
 /* Entries differ: they must be compared ("entries"). */
 int status_differs(struct replication *rep, const struct peer *p, const json_t *answer, uint64_t compared_us);
-/* What an answer says about our flows of the peer is noted; a job that acts on it, or NULL. */
+/* What an answer says about our cursors of the peer is noted; a job that acts on it, or NULL. */
 struct job *status_job(struct replication *rep, const struct peer *p, const json_t *answer);
 
 #endif

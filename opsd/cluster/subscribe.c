@@ -12,7 +12,7 @@
 #include "common/base/nodename.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/target.h"
@@ -197,21 +197,21 @@ check_entry(struct group *g, struct take *t, const struct offered *o)
 
 /* Nothing of the peer's table can come into ours, and that shows. */
 static void
-fail_flow(struct group *g, const uint8_t *peer, const struct table *mine, uint32_t id, const char *key)
+fail_cursor(struct group *g, const uint8_t *peer, const struct table *mine, uint32_t id, const char *key)
 {
-	struct flows *f = replication_of(g)->flows;
-	struct flow *fl = flows_find_named(f, peer, mine->database, strlen(mine->database),
+	struct cursors *f = replication_of(g)->cursors;
+	struct cursor *cur = cursors_find_named(f, peer, mine->database, strlen(mine->database),
 	    mine->name, strlen(mine->name));
 
-	if (id == 0 || (fl != NULL && (fl->state == FLOW_RECOVER || fl->table > id)))
+	if (id == 0 || (cur != NULL && (cur->state == CURSOR_RECOVER || cur->table > id)))
 		return;
-	if (fl != NULL && fl->table != id) {
-		flows_remove(g, fl);
-		fl = NULL;
+	if (cur != NULL && cur->table != id) {
+		cursors_remove(g, cur);
+		cur = NULL;
 	}
-	if (fl == NULL)
-		fl = flows_add(g, peer, id, mine->database, mine->name);
-	flow_other_key(g, fl, mine, key, strlen(key));
+	if (cur == NULL)
+		cur = cursors_add(g, peer, id, mine->database, mine->name);
+	cursor_other_key(g, cur, mine, key, strlen(key));
 }
 
 /*
@@ -224,61 +224,61 @@ needs_copy(struct group *g, struct table **t, uint64_t start_ms)
 	return (group_recall(g, t) || (*t)->horizon.time >= start_ms << 16);
 }
 
-/* The flow of one table that was offered; `made`: there was none of its name here. */
+/* The cursor of one table that was offered; `made`: there was none of its name here. */
 static void
-begin_flow(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
+begin_cursor(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
     struct table *mine, int made)
 {
-	struct flows *f = replication_of(g)->flows;
+	struct cursors *f = replication_of(g)->cursors;
 	uint32_t id = (uint32_t)json_integer_value(json_object_get(jt, "id"));
-	struct flow *fl = flows_find(f, peer, id), *old;
+	struct cursor *cur = cursors_find(f, peer, id), *old;
 	uint64_t start_ms = o->newer ? o->start_ms : 0;
 	int copied = start_ms != 0 && needs_copy(g, &mine, start_ms);
 
 	if (id == 0)
 		return;
-	if (fl != NULL && (strcmp(fl->name, mine->name) != 0 ||
-	    strcmp(fl->database, mine->database) != 0)) {
-		flows_remove(g, fl);	/* of another life of the peer */
-		fl = NULL;
+	if (cur != NULL && (strcmp(cur->name, mine->name) != 0 ||
+	    strcmp(cur->database, mine->database) != 0)) {
+		cursors_remove(g, cur);	/* of another life of the peer */
+		cur = NULL;
 	}
-	if (fl != NULL) {
-		/* An explicit start time on a flow that runs: rows since then, beside it. */
+	if (cur != NULL) {
+		/* An explicit start time on a cursor that runs: rows since then, beside it. */
 		if (start_ms != 0) {
-			fl->from_ms = start_ms;
-			flow_copy_anew(g, fl, 0);
+			cur->from_ms = start_ms;
+			cursor_copy_anew(g, cur, 0);
 		} else if (made && !o->newer)
-			flow_copy_anew(g, fl, 0);	/* what came for it is gone */
-		else if (fl->state == FLOW_FAILED)
-			flow_set(g, fl, FLOW_FETCH, NULL);
+			cursor_copy_anew(g, cur, 0);	/* what came for it is gone */
+		else if (cur->state == CURSOR_FAILED)
+			cursor_set(g, cur, CURSOR_FETCH, NULL);
 		return;
 	}
-	old = flows_find_named(f, peer, mine->database, strlen(mine->database), mine->name,
+	old = cursors_find_named(f, peer, mine->database, strlen(mine->database), mine->name,
 	    strlen(mine->name));
-	if (old != NULL && old->state != FLOW_RECOVER) {
+	if (old != NULL && old->state != CURSOR_RECOVER) {
 		if (old->table > id && old->incarnation >= o->incarnation)
 			return;
-		flows_remove(g, old);
+		cursors_remove(g, old);
 	}
-	fl = flows_add(g, peer, id, mine->database, mine->name);
-	fl->incarnation = o->incarnation;
+	cur = cursors_add(g, peer, id, mine->database, mine->name);
+	cur->incarnation = o->incarnation;
 	if (old != NULL || !o->newer) {
 		/* Made (again) over there while we did not look: all of it is new to us. */
-		flow_copy_anew(g, fl, 0);
+		cursor_copy_anew(g, cur, 0);
 		return;
 	}
-	fl->from_ms = start_ms;
+	cur->from_ms = start_ms;
 	if (start_ms != 0) {
 		if (copied)
-			flow_copy_anew(g, fl, 0);
+			cursor_copy_anew(g, cur, 0);
 		else
-			flow_set(g, fl, FLOW_FETCH, NULL);
+			cursor_set(g, cur, CURSOR_FETCH, NULL);
 		return;
 	}
-	fl->seq = (uint64_t)json_integer_value(json_object_get(jt, "head"));
-	fl->mark = (uint64_t)json_integer_value(json_object_get(jt, "head_mark"));
-	fl->ms = (uint64_t)json_integer_value(json_object_get(jt, "head_ms"));
-	flow_set(g, fl, FLOW_LIVE, NULL);
+	cur->seq = (uint64_t)json_integer_value(json_object_get(jt, "head"));
+	cur->mark = (uint64_t)json_integer_value(json_object_get(jt, "head_mark"));
+	cur->ms = (uint64_t)json_integer_value(json_object_get(jt, "head_ms"));
+	cursor_set(g, cur, CURSOR_LIVE, NULL);
 }
 
 /* Under "*" a database comes as its tables do; one that was dropped here, by a call. */
@@ -327,7 +327,7 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o)
 			continue;
 		if (strcmp(mine->primary_key, key) != 0) {
 			if (e->subscribe)
-				fail_flow(g, p->id, mine, (uint32_t)json_integer_value(
+				fail_cursor(g, p->id, mine, (uint32_t)json_integer_value(
 				    json_object_get(jt, "id")), key);
 			continue;
 		}
@@ -335,25 +335,25 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o)
 			mine = group_table_named(g, o->database, strlen(o->database), name,
 			    strlen(name));
 		if (e->subscribe)
-			begin_flow(g, p->id, o, jt, mine, made);
+			begin_cursor(g, p->id, o, jt, mine, made);
 	}
 }
 
 void
-subscribe_end_flows(struct group *g, const struct peer *p)
+subscribe_end_cursors(struct group *g, const struct peer *p)
 {
-	struct flow *fl, *next;
+	struct cursor *cur, *next;
 
-	for (fl = flows_first(replication_of(g)->flows); fl != NULL; fl = next) {
+	for (cur = cursors_first(replication_of(g)->cursors); cur != NULL; cur = next) {
 		const struct entry *e;
 
-		next = flows_next(fl);
-		if (memcmp(fl->peer, p->id, NODE_ID_LEN) != 0)
+		next = cursors_next(cur);
+		if (memcmp(cur->peer, p->id, NODE_ID_LEN) != 0)
 			continue;
-		e = peer_effective(p, fl->database, strlen(fl->database), fl->name,
-		    strlen(fl->name));
-		if (e == NULL || (!e->subscribe && fl->state != FLOW_RECOVER))
-			flows_remove(g, fl);
+		e = peer_effective(p, cur->database, strlen(cur->database), cur->name,
+		    strlen(cur->name));
+		if (e == NULL || (!e->subscribe && cur->state != CURSOR_RECOVER))
+			cursors_remove(g, cur);
 	}
 }
 
@@ -416,7 +416,7 @@ retire_namesakes(struct group *g, const uint8_t *id, const char *name)
 					peer_set_entry(old, e->database, e->table, 0, 0, 0, 1,
 					    entry_next_stamp(rep, e->stamp.time));
 			}
-			subscribe_end_flows(g, old);
+			subscribe_end_cursors(g, old);
 			nodes_store(g, old);
 		}
 		peer_free(all[i]);
@@ -473,7 +473,7 @@ take_run(struct group *g, struct job *j)
 			take_tables(g, p, &o);
 		}
 	}
-	subscribe_end_flows(g, p);
+	subscribe_end_cursors(g, p);
 	if (t->answered) {
 		json_t *mine = peer_entries_json(p);
 
@@ -500,14 +500,14 @@ struct incarnation {
 static void
 recover_from(struct group *g, const struct peer *p, struct table *t)
 {
-	struct flows *f = replication_of(g)->flows;
+	struct cursors *f = replication_of(g)->cursors;
 	uint32_t id = UINT32_C(0x80000000) | t->id;
-	struct flow *fl = flows_find(f, p->id, id);
+	struct cursor *cur = cursors_find(f, p->id, id);
 
-	if (fl == NULL)
-		fl = flows_add(g, p->id, id, t->database, t->name);
-	fl->state = FLOW_RECOVER;
-	flow_copy_anew(g, fl, 1);
+	if (cur == NULL)
+		cur = cursors_add(g, p->id, id, t->database, t->name);
+	cur->state = CURSOR_RECOVER;
+	cursor_copy_anew(g, cur, 1);
 }
 
 static void
@@ -516,7 +516,7 @@ incarnation_run(struct group *g, struct job *j)
 	struct incarnation *inc = (struct incarnation *)j;
 	struct replication *rep = replication_of(g);
 	uint64_t now = group_wall_ms(g);
-	struct flow *fl;
+	struct cursor *cur;
 	struct peer **peers;
 	struct table **tables;
 	size_t n, m;
@@ -529,9 +529,9 @@ incarnation_run(struct group *g, struct job *j)
 	    "incarnation %llu begins, own lost writes are fetched",
 	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
 	    (unsigned long long)rep->data->log.incarnation);
-	for (fl = flows_first(rep->flows); fl != NULL; fl = flows_next(fl))
-		if (fl->state != FLOW_RECOVER)
-			flow_copy_anew(g, fl, 1);
+	for (cur = cursors_first(rep->cursors); cur != NULL; cur = cursors_next(cur))
+		if (cur->state != CURSOR_RECOVER)
+			cursor_copy_anew(g, cur, 1);
 	peers = nodes_all(rep->nodes, &n);
 	tables = catalog_tables(rep->data->catalog, NULL, &m);
 	for (size_t i = 0; i < n; i++) {

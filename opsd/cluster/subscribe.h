@@ -8,7 +8,7 @@
 
 /*
  * Entries between two nodes, taken over: tables made on the side that lacks them,
- * flows begun and ended.  The same on both sides, for a call's request, for its
+ * cursors begun and ended.  The same on both sides, for a call's request, for its
  * answer and for the later comparison.
  *
  * Travelling form (questions "entries", JSON):
@@ -36,9 +36,9 @@ void take_free(struct take *t);
 json_t *offer_new(struct replication *rep, const json_t *entries, int strict);
 json_t *ops_system_info(void);	/* {"hdb_version","node_version","platform"} */
 
-/* On the commit thread: flows that no entry of the peer asks for any more end. */
+/* On the commit thread: cursors that no entry of the peer asks for any more end. */
 struct peer;
-void subscribe_end_flows(struct group *g, const struct peer *p);
+void subscribe_end_cursors(struct group *g, const struct peer *p);
 
 /*
  * The node `who`, or our stream (NULL), has what is not in the log (txlog_has), of the

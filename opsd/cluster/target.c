@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/progress.h"
 #include "opsd/cluster/subscribe.h"
 
@@ -106,14 +106,14 @@ entry_time(const json_t *entry)
 	return (entry_stamp(entry).time);
 }
 
-/* Whether asking again could mend something: the table went away, or its flow has failed. */
+/* Whether asking again could mend something: the table went away, or its cursor has failed. */
 static int
 is_whole(const struct target *t, const struct entry *e, const struct progress *all)
 {
-	const struct flow	*fl = all[e - t->peer->entries].worst;
+	const struct cursor	*cur = all[e - t->peer->entries].worst;
 	struct table		*table;
 
-	if (fl != NULL && fl->state == FLOW_FAILED)
+	if (cur != NULL && cur->state == CURSOR_FAILED)
 		return (0);
 	if (strcmp(e->table, "*") == 0)
 		return (1);
@@ -148,19 +148,19 @@ void
 target_plan(struct target *t, const json_t *subs)
 {
 	struct progress	 *all = NULL;
-	struct flow	**flows = NULL;
+	struct cursor	**cursors = NULL;
 	json_t		 *s;
 	size_t		  n = 0, i;
 
 	if (t->peer != NULL) {
-		flows = flows_all(t->rep->flows, t->peer->id, &n);
-		all = progress_new(t->peer, flows, n);
+		cursors = cursors_all(t->rep->cursors, t->peer->id, &n);
+		all = progress_new(t->peer, cursors, n);
 	}
 	json_array_foreach((json_t *)(uintptr_t)subs, i, s)
 		plan(t, s, all);
 	for (i = 0; i < n; i++)
-		flow_free(flows[i]);
-	free(flows);
+		cursor_free(cursors[i]);
+	free(cursors);
 	free(all);
 }
 
@@ -225,7 +225,7 @@ learn_id(struct target *t, unsigned timeout_ms)
 	char		*own = data_node_name(t->rep->data);
 	json_t		*question = json_pack("{s:s, s:s, s:I, s:I, s:i, s:[]}", "id",
 	    t->rep->data->node_hex, "name", own, "incarnation", (json_int_t)t->rep->data->log.incarnation,
-	    "now", (json_int_t)wall_ms(), "digest", 0, "flows"), *answer = NULL;
+	    "now", (json_int_t)wall_ms(), "digest", 0, "cursors"), *answer = NULL;
 	int		 status = cluster_ask(t->rep->cluster, t->name, "status", question,
 	    timeout_ms, &answer);
 	const char	*hex = json_string_value(json_object_get(answer, "id"));

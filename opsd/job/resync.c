@@ -12,7 +12,7 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/merge.h"
-#include "opsd/cluster/pull.h"
+#include "opsd/cluster/catchup.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/sums.h"
 #include "opsd/store/group_priv.h"
@@ -126,10 +126,10 @@ refused(struct resync *r, uint16_t status)
 
 /* 0 with an answer of 200; -1: the task has failed. */
 static int
-ask(struct resync *r, enum pull_kind kind, const struct buf *last, struct buf *bytes,
-    struct answer *an)
+ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf *bytes,
+    struct catchup_answer *an)
 {
-	struct question q = { .kind = kind, .table = r->there, .database = r->database,
+	struct catchup_question q = { .kind = kind, .table = r->there, .database = r->database,
 	    .dblen = strlen(r->database), .name = r->table, .nlen = strlen(r->table),
 	    .key = r->from.data, .klen = r->from.len, .last = last->data, .llen = last->len,
 	    .max = ANSWER_BYTES };
@@ -138,7 +138,7 @@ ask(struct resync *r, enum pull_kind kind, const struct buf *last, struct buf *b
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
 		buf_clear(bytes);
 		if (cluster_pull(r->rep->cluster, r->node, &q, bytes) == 200 &&
-		    answer_read(an, kind, bytes->data, bytes->len) == 0) {
+		    catchup_answer_read(an, kind, bytes->data, bytes->len) == 0) {
 			if (an->status == 200)
 				return (0);
 			if (refused(r, an->status))
@@ -158,7 +158,7 @@ ask(struct resync *r, enum pull_kind kind, const struct buf *last, struct buf *b
 struct begin {
 	struct job		 job;	/* first */
 	struct resync		*r;
-	const struct answer	*an;
+	const struct catchup_answer	*an;
 };
 
 static struct table *
@@ -173,7 +173,7 @@ begin_run(struct group *g, struct job *j)
 {
 	struct begin *b = (struct begin *)j;
 	struct resync *r = b->r;
-	const struct answer *an = b->an;
+	const struct catchup_answer *an = b->an;
 	json_t *def = json_loadb((const char *)an->definition, an->definition_len, 0, NULL);
 	char *key = xstrndup(an->primary, an->primary_len);
 	struct table *t = own_table(g, r);
@@ -198,7 +198,7 @@ begin_run(struct group *g, struct job *j)
 struct arrival {
 	struct job		 job;	/* first */
 	struct resync		*r;
-	const struct answer	*an;
+	const struct catchup_answer	*an;
 	uint32_t		 changed;
 };
 
@@ -245,7 +245,7 @@ commit(struct resync *r, struct job *j)
 }
 
 static int
-begin(struct resync *r, const struct answer *an)
+begin(struct resync *r, const struct catchup_answer *an)
 {
 	struct begin b = { .job.run = begin_run, .r = r, .an = an };
 
@@ -281,7 +281,7 @@ key_order(const uint8_t *a, size_t alen, const uint8_t *b, size_t blen)
 
 /* Rows here, up to `last`, that the answer has not. */
 static uint64_t
-count_only_here(struct resync *r, const struct answer *an, const struct buf *last)
+count_only_here(struct resync *r, const struct catchup_answer *an, const struct buf *last)
 {
 	struct store_iter *it = sums_rows(r->rep->data->store, r->here, r->from.data, r->from.len,
 	    last->data, last->len);
@@ -308,7 +308,7 @@ count_only_here(struct resync *r, const struct answer *an, const struct buf *las
 }
 
 static int
-take_rows(struct resync *r, const struct answer *an, const struct buf *last)
+take_rows(struct resync *r, const struct catchup_answer *an, const struct buf *last)
 {
 	struct arrival a = { .job.run = arrival_run, .job.cost = r->rows.len, .r = r, .an = an };
 	uint64_t only = count_only_here(r, an, last);
@@ -325,11 +325,11 @@ static int
 copy_range(struct resync *r, const struct buf *last)
 {
 	struct buf next = { 0 };
-	struct answer an;
+	struct catchup_answer an;
 	int rc;
 
 	do {
-		if ((rc = ask(r, PULL_ROWS, last, &r->rows, &an)) == -1)
+		if ((rc = ask(r, CATCHUP_ROWS, last, &r->rows, &an)) == -1)
 			break;
 		buf_clear(&next);
 		buf_add(&next, an.done ? last->data : an.next_key, an.done ? last->len : an.next_len);
@@ -388,7 +388,7 @@ compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct 
 }
 
 static int
-compare(struct resync *r, const struct answer *an)
+compare(struct resync *r, const struct catchup_answer *an)
 {
 	struct store_iter *it = sums_rows(r->rep->data->store, r->here, r->from.data, r->from.len, NULL, 0);
 	struct rd items = an->items;
@@ -411,12 +411,12 @@ resync_run(struct task *t, void *resync)
 {
 	struct resync *r = resync;
 	const struct buf end = { 0 };
-	struct answer an;
+	struct catchup_answer an;
 	int rc;
 
 	r->task = t;
 	do {
-		rc = ask(r, PULL_SUMS, &end, &r->ranges, &an);
+		rc = ask(r, CATCHUP_SUMS, &end, &r->ranges, &an);
 		if (rc == 0 && r->here == 0)
 			rc = begin(r, &an);
 		if (rc == 0)

@@ -12,7 +12,7 @@
 #include "common/base/worker.h"
 #include "opsd/cluster/batch.h"
 #include "opsd/cluster/target.h"
-#include "opsd/cluster/warn.h"
+#include "opsd/cluster/warnings.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_table.h"
 

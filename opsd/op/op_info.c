@@ -9,7 +9,7 @@
 #include "common/base/clock.h"
 #include "opsd/auth/auth.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/progress.h"
 #include "opsd/job/job.h"
@@ -161,24 +161,24 @@ about_metrics(struct ops *ops)
 }
 
 static json_t *
-about_flow(struct ops *ops, const struct flow *fl, int away)
+about_cursor(struct ops *ops, const struct cursor *cur, int away)
 {
-	char *peer = nodes_name(ops->rep.nodes, fl->peer);
+	char *peer = nodes_name(ops->rep.nodes, cur->peer);
 	json_t *o = json_pack("{s:s?, s:s, s:s, s:s, s:I, s:I}", "node_name", peer, "database",
-	    fl->database, "table", fl->name, "state", flow_word(fl, away), "applied",
-	    (json_int_t)fl->seq, "head", (json_int_t)fl->head);
+	    cur->database, "table", cur->name, "state", cursor_word(cur, away), "applied",
+	    (json_int_t)cur->seq, "head", (json_int_t)cur->head);
 
-	if (fl->state == FLOW_COPY || fl->state == FLOW_RECOVER) {
-		json_object_set_new(o, "rows_copied", json_integer((json_int_t)fl->copied));
-		json_object_set_new(o, "rows_total", flow_rows_total(fl) > 0 ?
-		    json_integer((json_int_t)flow_rows_total(fl)) : json_null());
+	if (cur->state == CURSOR_COPY || cur->state == CURSOR_RECOVER) {
+		json_object_set_new(o, "rows_copied", json_integer((json_int_t)cur->copied));
+		json_object_set_new(o, "rows_total", cursor_rows_total(cur) > 0 ?
+		    json_integer((json_int_t)cursor_rows_total(cur)) : json_null());
 	}
-	if (fl->state != FLOW_LIVE && fl->since_ms > 0)
-		json_object_set_new(o, "since", json_integer((json_int_t)fl->since_ms));
-	if (fl->state == FLOW_CLOCK || fl->ahead)
+	if (cur->state != CURSOR_LIVE && cur->since_ms > 0)
+		json_object_set_new(o, "since", json_integer((json_int_t)cur->since_ms));
+	if (cur->state == CURSOR_CLOCK || cur->ahead)
 		json_object_set_new(o, "held", json_true());
-	if (fl->why != NULL)
-		json_object_set_new(o, "error", json_string(fl->why));
+	if (cur->why != NULL)
+		json_object_set_new(o, "error", json_string(cur->why));
 	free(peer);
 	return (o);
 }
@@ -194,22 +194,22 @@ is_away(struct ops *ops, const uint8_t *id)
 }
 
 static json_t *
-about_flows(struct ops *ops)
+about_cursors(struct ops *ops)
 {
 	json_t *list = json_array();
-	struct flow **all;
+	struct cursor **all;
 	int away = 0;
 	size_t n;
 
-	all = flows_all(ops->rep.flows, NULL, &n);
+	all = cursors_all(ops->rep.cursors, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
 		/* Those of a peer are together, for the most part. */
 		if (i == 0 || memcmp(all[i]->peer, all[i - 1]->peer, NODE_ID_LEN) != 0)
 			away = is_away(ops, all[i]->peer);
-		json_array_append_new(list, about_flow(ops, all[i], away));
+		json_array_append_new(list, about_cursor(ops, all[i], away));
 	}
 	for (size_t i = 0; i < n; i++)
-		flow_free(all[i]);
+		cursor_free(all[i]);
 	free(all);
 	return (list);
 }
@@ -221,7 +221,7 @@ about_replication(struct ops *ops)
 	json_t *o;
 
 	o = json_pack("{s:b, s:s, s:o, s:o}", "is_enabled", (int)ops->data.live.clustering, "node_name",
-	    name, "transaction_log", about_log(ops), "flows", about_flows(ops));
+	    name, "transaction_log", about_log(ops), "cursors", about_cursors(ops));
 	free(name);
 	return (o);
 }

@@ -9,10 +9,10 @@
 #include "common/base/clock.h"
 #include "common/base/words.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/progress.h"
-#include "opsd/cluster/warn.h"
+#include "opsd/cluster/warnings.h"
 #include "opsd/job/resync.h"
 #include "opsd/op/node.h"
 
@@ -25,7 +25,7 @@ struct connection {
 	struct ops	*ops;
 	struct peer	*peer;
 	struct peer_view view;
-	struct flow	**flows;
+	struct cursor	**cursors;
 	size_t		 n;
 	struct progress	*progress;	/* of each entry */
 };
@@ -44,8 +44,8 @@ connection_status(const struct connection *c)
 	if (is_closed(c))
 		return ("closed");
 	for (size_t i = 0; i < c->n; i++)
-		if (flow_rank(c->flows[i]) > worst)
-			worst = flow_rank(c->flows[i]);
+		if (cursor_rank(c->cursors[i]) > worst)
+			worst = cursor_rank(c->cursors[i]);
 	return (rank_words[worst]);
 }
 
@@ -81,11 +81,11 @@ static void
 add_received(const struct connection *c, const struct entry *e, const struct progress *at,
     json_t *o)
 {
-	const struct flow	*worst = at->worst;
+	const struct cursor	*worst = at->worst;
 	int			 closed = is_closed(c);
 	uint64_t		 since = at->since_ms != 0 || !closed ? at->since_ms : c->view.seen_ms;
 
-	json_object_set_new(o, "state", json_string(worst != NULL ? flow_word(worst, closed) :
+	json_object_set_new(o, "state", json_string(worst != NULL ? cursor_word(worst, closed) :
 	    strcmp(e->table, "*") == 0 && !closed ? "live" : "waiting"));
 	if (strcmp(e->table, "*") == 0)
 		json_object_set_new(o, "tables", json_integer((json_int_t)at->tables));
@@ -94,7 +94,7 @@ add_received(const struct connection *c, const struct entry *e, const struct pro
 		    number_or_null(worst != NULL, worst != NULL ? (json_int_t)worst->seq : 0));
 	add_lag(o, "lag", "lag_bound", (json_int_t)at->lag);
 	json_object_set_new(o, "lag_ms", number_or_null(at->lag_ms != -1, at->lag_ms));
-	if (worst != NULL && worst->state == FLOW_COPY) {
+	if (worst != NULL && worst->state == CURSOR_COPY) {
 		json_object_set_new(o, "rows_copied", json_integer((json_int_t)at->rows));
 		json_object_set_new(o, "rows_total",
 		    number_or_null(at->total != 0, (json_int_t)at->total));
@@ -162,8 +162,8 @@ look(struct ops *ops, struct peer *p, struct table *const *tables, size_t n)
 	json_t		 *o, *resyncs;
 
 	cluster_view(ops->rep.cluster, p->id, &c.view);
-	c.flows = flows_all(ops->rep.flows, p->id, &c.n);
-	c.progress = progress_new(p, c.flows, c.n);
+	c.cursors = cursors_all(ops->rep.cursors, p->id, &c.n);
+	c.progress = progress_new(p, c.cursors, c.n);
 	progress_add_sent(c.progress, p, tables, n, &c.view);
 	o = connection_json(&c);
 	resyncs = resyncs_of(p->id);
@@ -171,8 +171,8 @@ look(struct ops *ops, struct peer *p, struct table *const *tables, size_t n)
 		json_object_set(o, "resyncs", resyncs);
 	json_decref(resyncs);
 	for (size_t i = 0; i < c.n; i++)
-		flow_free(c.flows[i]);
-	free(c.flows);
+		cursor_free(c.cursors[i]);
+	free(c.cursors);
 	free(c.progress);
 	peer_view_clear(&c.view);
 	return (o);

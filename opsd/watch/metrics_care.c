@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "opsd/auth/certends.h"
-#include "opsd/cluster/warn.h"
+#include "opsd/cluster/warnings.h"
 #include "opsd/job/backup.h"
 #include "opsd/store/catalog.h"
 #include "opsd/store/key.h"

@@ -5,7 +5,7 @@
 
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/lag.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/watch/metrics_priv.h"
@@ -21,7 +21,7 @@
 enum direction { RECEIVED, SENT, DIRECTIONS };
 static const char *const directions[] = { "received", "sent" };
 
-#define STATES	(FLOW_RECOVER + 1)
+#define STATES	(CURSOR_RECOVER + 1)
 
 /* A table between this node and a peer. */
 struct pair {
@@ -37,7 +37,7 @@ struct there {
 	struct peer_view view;
 	struct lag	 worst[DIRECTIONS];
 	int		 known[DIRECTIONS];
-	unsigned	 flows[STATES];
+	unsigned	 cursors[STATES];
 };
 
 struct survey {
@@ -72,18 +72,18 @@ add_pair(struct survey *s, struct there *p, const char *database, const char *ta
 static void
 look_received(struct survey *s, struct there *p)
 {
-	struct flow **all;
+	struct cursor **all;
 	size_t n;
 
-	all = flows_all(s->watch->rep->flows, p->peer->id, &n);
+	all = cursors_all(s->watch->rep->cursors, p->peer->id, &n);
 	for (size_t i = 0; i < n; i++) {
-		const struct flow *fl = all[i];
+		const struct cursor *cur = all[i];
 
-		p->flows[fl->state]++;
-		if (fl->state != FLOW_RECOVER)
-			add_pair(s, p, fl->database, fl->name, RECEIVED, fl->seq,
-			    lag_received(fl));
-		flow_free(all[i]);
+		p->cursors[cur->state]++;
+		if (cur->state != CURSOR_RECOVER)
+			add_pair(s, p, cur->database, cur->name, RECEIVED, cur->seq,
+			    lag_received(cur));
+		cursor_free(all[i]);
 	}
 	free(all);
 }
@@ -233,17 +233,17 @@ tell_presence(const struct survey *s, struct buf *out)
 }
 
 static void
-tell_flows(const struct survey *s, struct buf *out)
+tell_cursors(const struct survey *s, struct buf *out)
 {
-	metric_head(out, "peer_flows", "gauge",
+	metric_head(out, "peer_cursors", "gauge",
 	    "Tables that come from the peer, by what is done about them.");
 	for (const struct there *p = s->peers; p < s->peers + s->npeers; p++) {
-		unsigned waiting = p->view.reachable ? 0 : p->flows[FLOW_LIVE];
+		unsigned waiting = p->view.reachable ? 0 : p->cursors[CURSOR_LIVE];
 
 		for (int state = 0; state < STATES; state++)
-			metric_line(out, "peer_flows", p->flows[state] - (state == FLOW_LIVE ?
-			    waiting : 0), "peer", p->peer->name, "state", flow_state_name(state), NULL);
-		metric_line(out, "peer_flows", waiting, "peer", p->peer->name, "state", "waiting",
+			metric_line(out, "peer_cursors", p->cursors[state] - (state == CURSOR_LIVE ?
+			    waiting : 0), "peer", p->peer->name, "state", cursor_state_name(state), NULL);
+		metric_line(out, "peer_cursors", waiting, "peer", p->peer->name, "state", "waiting",
 		    NULL);
 	}
 }
@@ -332,7 +332,7 @@ metrics_peers(struct watch *w, struct buf *out)
 	tell_log(w, out);
 	tell_heads(&s, out);
 	tell_presence(&s, out);
-	tell_flows(&s, out);
+	tell_cursors(&s, out);
 	tell_peer_lag(&s, out);
 	metric_one(out, "status_positions_total", "counter", "Positions and heads of tables that were "
 	    "told to peers: those that moved.", (double)cluster_told(w->rep->cluster));

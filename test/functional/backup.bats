@@ -228,11 +228,11 @@ unpack()	# unpack TAR NODE: in the place of its folder; the node is stopped
 	node_kill n1 leafd STOP
 	held=$(wait_until 10 ok n2 '{"operation":"cluster_status"}' "$sub | .state == \"copy\" and .rows_copied >= 0 and
 	    .rows_copied < $n and .rows_total == $n and .since >= $since and .since < $since + 60000" 2>&1) || :
-	flows=$(ask n2 '{"operation":"system_information","attributes":["replication"]}')
+	cursors=$(ask n2 '{"operation":"system_information","attributes":["replication"]}')
 	node_kill n1 leafd CONT
-	echo "$held$flows"
+	echo "$held$cursors"
 	[ -z "$held" ]
-	jq -e ".replication.flows[] | select(.table == \"fat\") | .rows_total == $n and .since >= $since" <<<"$flows"
+	jq -e ".replication.cursors[] | select(.table == \"fat\") | .rows_total == $n and .since >= $since" <<<"$cursors"
 	wait_until 30 counts n2 fat "$n"
 	wait_until 10 ok n2 '{"operation":"cluster_status"}' "$sub | .state == \"live\" and
 	    (has(\"rows_copied\") or has(\"rows_total\") or has(\"since\") | not)"

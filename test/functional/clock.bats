@@ -34,7 +34,7 @@ connection()	# connection NODE OTHER JQ: what cluster_status of NODE says of OTH
 	    jq -e --arg n "$2" ".connections[] | select(.node_name == \$n) | $3"
 }
 
-state()		# state NODE OTHER TABLE WORD: of the flow
+state()		# state NODE OTHER TABLE WORD: of the cursor
 {
 	connection "$1" "$2" ".subscriptions[] | select(.table == \"$3\") | .state == \"$4\""
 }

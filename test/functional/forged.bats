@@ -54,7 +54,7 @@ listed()	# listed NODE JQ: of its hdb_nodes
 	    "search_attribute":"name","search_value":"*","get_attributes":["*"]}' "$2"
 }
 
-flows_go_on()
+tables_go_on()
 {
 	insert b t "{\"id\":\"$1\"}"
 	wait_until 20 has_row a t "\"$1\""
@@ -73,10 +73,10 @@ flows_go_on()
 		grep -q '"status":400' "$HL_T/told"
 	done
 	listed a 'length == 1'
-	flows_go_on named
+	tables_go_on named
 	node_stop a
 	node_run a
-	flows_go_on again
+	tables_go_on again
 }
 
 @test "tables with names that none can have are refused at the door, and none is made" {
@@ -101,7 +101,7 @@ flows_go_on()
 	done
 	ok a '{"operation":"describe_all"}' 'keys == ["dev"] and (.dev | keys) == ["t"]'
 	ok a '{"operation":"remove_node","node_name":"ghost"}'
-	flows_go_on tables
+	tables_go_on tables
 }
 
 @test "an answer goes to inboxes only" {
@@ -117,7 +117,7 @@ flows_go_on()
 		publish hl.req.a.entries _INBOX.nowhere "$(entries_of "$(printf '%032x' "$i")" '"x y"')"
 	done
 	told
-	flows_go_on inbox
+	tables_go_on inbox
 	insert a t '{"id":"to b"}'
 	wait_until 10 has_row b t '"to b"'
 	# Made once, and never in doubt; what others cause is not told without end.
@@ -136,12 +136,12 @@ flows_go_on()
 	done
 	told
 	wait_until 20 listed a 'length == 1000'
-	flows_go_on many
+	tables_go_on many
 	node_kill a leafd
-	flows_go_on restarted
+	tables_go_on restarted
 	ok a '{"operation":"remove_node","node_name":"f7"}'
 	listed a 'length == 999'
 	node_stop a
 	node_run a
-	flows_go_on last
+	tables_go_on last
 }

@@ -157,7 +157,7 @@ servers_are()		# NODE STATUS-OF-LEAF
 	wait_until 5 ok n1 '{"operation":"search_by_id","database":"zoo","table":"third","ids":[4],"get_attributes":["*"]}' 'length == 1'
 }
 
-flow_of_star()	# flow_of_star NODE JQ
+cursor_of_star()	# cursor_of_star NODE JQ
 {
 	ask "$1" '{"operation":"cluster_status"}' |
 	    jq -e ".connections[].subscriptions[] | select(.database == \"star\") | $2"
@@ -172,7 +172,7 @@ flow_of_star()	# flow_of_star NODE JQ
 	ok n2 '{"operation":"create_table","database":"star","table":"keys","primary_key":"key"}'
 	node_kill n1 leaf CONT
 	for n in n1 n2; do
-		wait_until 20 flow_of_star $n '.state == "failed" and (.error | contains("another primary key"))'
+		wait_until 20 cursor_of_star $n '.state == "failed" and (.error | contains("another primary key"))'
 	done
 	# Others of the same subscription go on.
 	ok n1 '{"operation":"insert","database":"star","table":"other","records":[{"id":1}]}'
@@ -180,7 +180,7 @@ flow_of_star()	# flow_of_star NODE JQ
 	ok n2 '{"operation":"drop_table","database":"star","table":"keys"}'
 	make_table n2 keys star
 	for n in n1 n2; do
-		wait_until 20 flow_of_star $n '.state == "live"'
+		wait_until 20 cursor_of_star $n '.state == "live"'
 	done
 	ok n1 '{"operation":"insert","database":"star","table":"keys","records":[{"id":1}]}'
 	wait_until 5 ok n2 '{"operation":"describe_table","database":"star","table":"keys"}' '.record_count == 1'

@@ -319,16 +319,16 @@ nothing_told()
 }
 
 @test "a table that cannot be applied" {
-	is n2 'hubleaf_peer_flows{peer="n1",state="failed"}' 'v == 0'
+	is n2 'hubleaf_peer_cursors{peer="n1",state="failed"}' 'v == 0'
 	ok n1 '{"operation":"set_node_replication","node_name":"n2","subscriptions":[
 	    {"database":"dev","table":"*","publish":true,"subscribe":false}]}'
 	ok n2 '{"operation":"create_table","database":"dev","table":"x","primary_key":"other"}'
 	ok n1 '{"operation":"create_table","database":"dev","table":"x","primary_key":"id"}'
-	wait_until 10 is n2 'hubleaf_peer_flows{peer="n1",state="failed"}' 'v == 1'
+	wait_until 10 is n2 'hubleaf_peer_cursors{peer="n1",state="failed"}' 'v == 1'
 	"$HL_CLI" -c "$HL_T/nodes/n2/hubleaf.yaml" status json=true | jq -e '.pending |
 	    any(startswith("dev.x from n1 cannot be applied: ") and contains("primary key"))'
 	# what stops something is an error
-	grep -q '\[error\] .*flow dev.x from node n1: failed: .*primary key' "$HL_T/nodes/n2/log"
+	grep -q '\[error\] .*cursor dev.x from node n1: failed: .*primary key' "$HL_T/nodes/n2/log"
 	ok n1 '{"operation":"drop_table","database":"dev","table":"x"}'
 }
 

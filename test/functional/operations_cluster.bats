@@ -522,7 +522,7 @@ hub_is_gone()	# hub_is_gone NODE
 	ok n1 '{"operation":"cluster_status"}' '.connections[0].subscriptions[0] |
 	    .state == "waiting" and .since > 1e12 and has("cursor")'
 	ok n1 '{"operation":"system_information","attributes":["replication"]}' \
-	    '[.replication.flows[] | select(.node_name == "n2" and .table == "shown") | .state] == ["waiting"]'
+	    '[.replication.cursors[] | select(.node_name == "n2" and .table == "shown") | .state] == ["waiting"]'
 	node_run n2
 	wait_until 20 eval "ask n1 '{\"operation\":\"cluster_status\"}' |
 	    jq -e '.connections[0].subscriptions[0] | .state == \"live\" and (has(\"since\") | not)'"

@@ -10,7 +10,7 @@ start_nodes()
 	mesh n1 n2
 }
 
-flow_is()	# flow_is NODE DATABASE JQ: a subscription of the database is so
+cursor_is()	# cursor_is NODE DATABASE JQ: a subscription of the database is so
 {
 	ask "$1" '{"operation":"cluster_status"}' |
 	    jq -e --arg d "$2" ".connections[].subscriptions[] | select(.database == \$d) | $3"
@@ -56,7 +56,7 @@ stays_apart()	# stays_apart DATABASE
 {
 	put n2 "$1" t '{"id":1,"from":2},{"id":3,"from":2}'
 	ok n2 "{\"operation\":\"delete\",\"database\":\"$1\",\"table\":\"t\",\"ids\":[1]}"
-	wait_until 15 flow_is n1 "$1" '.state == "failed" and (.error | contains("'"'key'"'") and contains("'"'id'"'"))'
+	wait_until 15 cursor_is n1 "$1" '.state == "failed" and (.error | contains("'"'key'"'") and contains("'"'id'"'"))'
 	rows_are n1 "$1" t key '[{"key":1,"own":true}]'
 	ok n1 "{\"operation\":\"describe_table\",\"database\":\"$1\",\"table\":\"t\"}" \
 	    '[.attributes[].attribute] | index("from") == null'
@@ -71,13 +71,13 @@ stays_apart()	# stays_apart DATABASE
 	ok n2 '{"operation":"delete","database":"both","table":"t","ids":[0]}'
 	remake n1 both key
 	stays_apart both
-	wait_until 15 flow_is n2 both '.state == "failed" and (.error | contains("another primary key"))'
+	wait_until 15 cursor_is n2 both '.state == "failed" and (.error | contains("another primary key"))'
 	# Made like the other, it goes on.
 	ok n1 '{"operation":"drop_table","database":"both","table":"t"}'
 	make_keyed n1 both t id
 	put n2 both t '{"id":4}'
-	wait_until 15 flow_is n1 both '.state == "live"'
-	wait_until 15 flow_is n2 both '.state == "live"'
+	wait_until 15 cursor_is n1 both '.state == "live"'
+	wait_until 15 cursor_is n2 both '.state == "live"'
 	wait_until 15 rows_are n1 both t id '[{"id":4}]'
 	put n1 both t '{"id":5}'
 	wait_until 15 rows_are n2 both t id '[{"from":2,"id":3},{"id":4},{"id":5}]'
@@ -108,7 +108,7 @@ stays_apart()	# stays_apart DATABASE
 	remake n1 away key
 	node_run n2
 	# It says so before anything is written.
-	wait_until 20 flow_is n2 away '.state == "failed" and (.error | contains("another primary key"))'
+	wait_until 20 cursor_is n2 away '.state == "failed" and (.error | contains("another primary key"))'
 	stays_apart away
 }
 
@@ -311,7 +311,7 @@ has_table()	# has_table NODE DATABASE TABLE
 	replicate n1 n2 barrier t
 	put n1 barrier t '{"id":1}'
 	wait_until 15 rows_are n2 barrier t id '[{"id":1}]'
-	wait_until 15 flow_is n1 gone '.peer_lag == 0'
+	wait_until 15 cursor_is n1 gone '.peer_lag == 0'
 	ok n2 '{"operation":"describe_all"}' 'has("gone") | not'
 	node_stop n2
 	node_run n2

@@ -44,7 +44,7 @@ lacks()		# lacks NODE N: the other one lacks so much of its log
 	wait_until 20 has_row n2 t 3
 	has_row n2 t 2 '.a == 1'
 	wait_until 5 has_no_row n2 t 1
-	grep -q 'flow dev.t from node n1: copy' "$HL_T/nodes/n2/log"
+	grep -q 'cursor dev.t from node n1: copy' "$HL_T/nodes/n2/log"
 	insert n2 t '{"id":4}'
 	wait_until 5 has_row n1 t 4
 	same_rows 5 t n1 n2

@@ -74,7 +74,7 @@ passed()	# passed NODE: nothing of its log is waiting to go there
 	wait
 	insert a busy '{"id":"last"}'
 	wait_until 10 has_row b busy '"last"'
-	! grep 'flow dev.busy from node a: ' "$HL_T/nodes/b/log" || return 1
+	! grep 'cursor dev.busy from node a: ' "$HL_T/nodes/b/log" || return 1
 }
 
 @test "a new table under * is on both sides from its first row on" {

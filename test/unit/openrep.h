@@ -11,7 +11,7 @@
 #include "common/base/file.h"
 #include "opsd/cluster/apply.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/store/txn.h"
@@ -180,7 +180,7 @@ openrep_frame(struct openrep *r, const uint8_t *peer, uint64_t incarnation, uint
 }
 
 static inline void
-openrep_answer(struct openrep *r, uint32_t id, enum pull_kind kind, const struct buf *b)
+openrep_answer(struct openrep *r, uint32_t id, enum catchup_kind kind, const struct buf *b)
 {
 	struct apply	*a = apply_answer_new(boston, id, kind, b != NULL ? b->data : NULL,
 	    b != NULL ? b->len : 0);
@@ -193,7 +193,7 @@ openrep_answer(struct openrep *r, uint32_t id, enum pull_kind kind, const struct
 static inline void
 answer_start(struct buf *b, uint64_t incarnation, uint32_t id, uint64_t head)
 {
-	buf_u8(b, PULL_FORMAT);
+	buf_u8(b, CATCHUP_FORMAT);
 	buf_u16(b, 200);
 	buf_u64(b, incarnation);
 	buf_u32(b, id);
@@ -221,7 +221,7 @@ openrep_log(struct openrep *r, uint64_t incarnation, uint32_t id, const char *ta
 		log_entry_write(&b, &e);
 		buf_free(&payload);
 	}
-	openrep_answer(r, id, PULL_LOG, &b);
+	openrep_answer(r, id, CATCHUP_LOG, &b);
 	buf_free(&b);
 }
 
@@ -248,7 +248,7 @@ openrep_rows(struct openrep *r, uint64_t incarnation, uint32_t id, const struct 
 	buf_u32(&b, 1);
 	buf_strn(&b, k.data, k.len);
 	buf_blob(&b, state.data, state.len);
-	openrep_answer(r, id, PULL_ROWS, &b);
+	openrep_answer(r, id, CATCHUP_ROWS, &b);
 	row_free(&row);
 	buf_free(&b);
 	buf_free(&k);

@@ -87,7 +87,7 @@ on_serve(struct chan *c, struct msg *m, void *arg)
 }
 
 static int
-on_flows(struct chan *c, struct msg *m, void *arg)
+on_cursors(struct chan *c, struct msg *m, void *arg)
 {
 	struct end	*e = arg;
 
@@ -102,13 +102,13 @@ static const struct chan_handler ops_handlers[] = {
 	{ 0, NULL },
 };
 static const struct chan_handler leaf_handlers[] = {
-	{ MSG_FLOWS, on_flows },
+	{ MSG_CONSUME, on_cursors },
 	{ 0, NULL },
 };
 static const struct chan_ops ops_ops = { ops_handlers, on_up, on_down };
 static const struct chan_ops leaf_ops = { leaf_handlers, on_up, on_down };
 
-struct answer {
+struct catchup_answer {
 	int	ran, null;
 	size_t	n;
 	char	text[16];
@@ -117,7 +117,7 @@ struct answer {
 static void
 on_answer(struct rd *body, void *arg)
 {
-	struct answer	*a = arg;
+	struct catchup_answer	*a = arg;
 
 	a->ran++;
 	a->null = body == NULL;
@@ -241,7 +241,7 @@ static void
 test_call_and_send(void **state)
 {
 	struct chan	*c;
-	struct answer	 a = { 0 };
+	struct catchup_answer	 a = { 0 };
 	struct buf	 b = { 0 };
 	struct stat	 st;
 
@@ -258,7 +258,7 @@ test_call_and_send(void **state)
 	until(a.ran);
 	assert_false(a.null);
 	assert_string_equal(a.text, "hello");
-	chan_send(ops.peer, MSG_FLOWS, NULL);
+	chan_send(ops.peer, MSG_CONSUME, NULL);
 	until(leaf.got == 1);
 	chan_free(c);
 	until(ops.downs == 1);
@@ -271,7 +271,7 @@ static void
 test_large_bodies(void **state)
 {
 	struct chan	*c;
-	struct answer	 a[3] = { 0 };
+	struct catchup_answer	 a[3] = { 0 };
 	struct buf	 b = { 0 };
 	const size_t	 sizes[] = { PROTO_MAX_BODY, 3000000, 2000 };
 	int		 i;
@@ -352,7 +352,7 @@ static void
 test_call_ends_once(void **state)
 {
 	struct chan	*c;
-	struct answer	 a = { 0 }, late = { 0 }, down = { 0 };
+	struct catchup_answer	 a = { 0 }, late = { 0 }, down = { 0 };
 
 	listen_ops();
 	ops.hold = 1;
@@ -383,7 +383,7 @@ static void
 test_reconnect(void **state)
 {
 	struct chan	*c = dial();
-	struct answer	 a = { 0 };
+	struct catchup_answer	 a = { 0 };
 
 	listen_ops();	/* the dialler was first */
 	ops.hold = 1;
@@ -405,7 +405,7 @@ static void
 test_ping(void **state)
 {
 	struct chan	*c;
-	struct answer	 a = { 0 };
+	struct catchup_answer	 a = { 0 };
 
 	listen_ops();
 	c = dial();
@@ -428,7 +428,7 @@ static void
 test_bad_message_drops_the_peer_only(void **state)
 {
 	struct chan	*c;
-	struct answer	 a = { 0 };
+	struct catchup_answer	 a = { 0 };
 
 	listen_ops();
 	c = dial();
@@ -574,8 +574,8 @@ test_freed_in_a_handler(void **state)
 	listen_ops();
 	until(leaf.ups == 2);
 	leaf.free_self = 1;
-	chan_send(ops.peer, MSG_FLOWS, NULL);
-	chan_send(ops.peer, MSG_FLOWS, NULL);
+	chan_send(ops.peer, MSG_CONSUME, NULL);
+	chan_send(ops.peer, MSG_CONSUME, NULL);
 	until(ops.downs == 1);
 	assert_int_equal(leaf.got, 1);
 	chan_listener_free(ops.l);

@@ -16,18 +16,18 @@
 
 static const uint8_t id[NODE_ID_LEN] = "0123456789abcde";
 
-static struct flow *
-flow(const char *table, enum flow_state state, uint64_t seq, uint64_t head)
+static struct cursor *
+cursor(const char *table, enum cursor_state state, uint64_t seq, uint64_t head)
 {
-	struct flow *fl = xcalloc(1, sizeof(*fl));
+	struct cursor *cur = xcalloc(1, sizeof(*cur));
 
-	fl->database = xstrdup("data");
-	fl->name = xstrdup(table);
-	fl->state = state;
-	fl->seq = fl->ms = seq;
-	fl->head = fl->head_ms = head;
-	fl->since_ms = state == FLOW_LIVE ? 0 : seq;
-	return (fl);
+	cur->database = xstrdup("data");
+	cur->name = xstrdup(table);
+	cur->state = state;
+	cur->seq = cur->ms = seq;
+	cur->head = cur->head_ms = head;
+	cur->since_ms = state == CURSOR_LIVE ? 0 : seq;
+	return (cur);
 }
 
 static struct peer *
@@ -47,28 +47,28 @@ static void
 test_star(void **state)
 {
 	struct peer *p = peer_new(id, "boston");
-	struct flow *flows[] = { flow("a", FLOW_LIVE, 10, 12), flow("b", FLOW_COPY, 7, 20),
-	    flow("c", FLOW_LIVE, 5, 5), flow("d", FLOW_RECOVER, 1, 100) };
+	struct cursor *cursors[] = { cursor("a", CURSOR_LIVE, 10, 12), cursor("b", CURSOR_COPY, 7, 20),
+	    cursor("c", CURSOR_LIVE, 5, 5), cursor("d", CURSOR_RECOVER, 1, 100) };
 	struct progress *all;
 
 	(void)state;
 	peer_set_entry(p, "data", "*", 1, 1, 0, 0, (struct stamp){ 1, 1 });
 	peer_set_entry(p, "data", "c", 1, 1, 0, 0, (struct stamp){ 1, 1 });
-	flows[1]->copied = 3;
-	flows[1]->peer_rows = 9;
-	all = progress_new(p, flows, 4);
+	cursors[1]->copied = 3;
+	cursors[1]->peer_rows = 9;
+	all = progress_new(p, cursors, 4);
 	assert_int_equal(all[0].tables, 2);
-	assert_ptr_equal(all[0].worst, flows[1]);
+	assert_ptr_equal(all[0].worst, cursors[1]);
 	assert_int_equal(all[0].lag, 13);
 	assert_int_equal(all[0].lag_ms, 13);
 	assert_int_equal(all[0].rows, 3);
 	assert_int_equal(all[0].total, 9);
 	assert_int_equal(all[0].since_ms, 7);
-	assert_ptr_equal(all[1].worst, flows[2]);
+	assert_ptr_equal(all[1].worst, cursors[2]);
 	assert_int_equal(all[1].lag, 0);
 	assert_int_equal(all[1].since_ms, 0);
 	for (int i = 0; i < 4; i++)
-		flow_free(flows[i]);
+		cursor_free(cursors[i]);
 	free(all);
 	peer_free(p);
 }
@@ -77,7 +77,7 @@ static void
 test_many(void **state)
 {
 	struct peer *p = subscribed(MANY, "t%u");
-	struct flow **flows = xcalloc(MANY, sizeof(*flows));
+	struct cursor **cursors = xcalloc(MANY, sizeof(*cursors));
 	struct table **tables = xcalloc(MANY, sizeof(*tables));
 	struct peer_view v = { 0 };
 	struct progress *all;
@@ -86,19 +86,19 @@ test_many(void **state)
 	(void)state;
 	for (unsigned i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "t%u", i);
-		flows[i] = flow(name, FLOW_LIVE, i, MANY);
+		cursors[i] = cursor(name, CURSOR_LIVE, i, MANY);
 		tables[i] = table_new("data", name, "id");
 		table_set_head(tables[i], (struct log_pos){ .seq = i + 1, .ms = i + 1 });
 	}
-	all = progress_new(p, flows, MANY);
+	all = progress_new(p, cursors, MANY);
 	progress_add_sent(all, p, tables, MANY, &v);
 	for (unsigned i = 0; i < MANY; i++) {
 		assert_int_equal(all[i].lag, MANY - i);
 		assert_int_equal(all[i].peer_lag, i + 1);
-		flow_free(flows[i]);
+		cursor_free(cursors[i]);
 		table_unref(tables[i]);
 	}
-	free(flows);
+	free(cursors);
 	free(tables);
 	free(all);
 	peer_free(p);

@@ -87,19 +87,19 @@ teardown(void **state)
 	return (0);
 }
 
-static struct flow *
-flow(struct openrep *r, uint32_t id)
+static struct cursor *
+cursor(struct openrep *r, uint32_t id)
 {
-	return (flows_find(r->rep.flows, boston, id));
+	return (cursors_find(r->rep.cursors, boston, id));
 }
 
 static void
-assert_at(struct openrep *r, enum flow_state state, uint64_t seq)
+assert_at(struct openrep *r, enum cursor_state state, uint64_t seq)
 {
-	assert_non_null(flow(r, THERE));
-	assert_int_equal(flow(r, THERE)->state, state);
-	assert_int_equal(flow(r, THERE)->seq, seq);
-	assert_true(flow(r, THERE)->mark == MARK(seq));
+	assert_non_null(cursor(r, THERE));
+	assert_int_equal(cursor(r, THERE)->state, state);
+	assert_int_equal(cursor(r, THERE)->seq, seq);
+	assert_true(cursor(r, THERE)->mark == MARK(seq));
 }
 
 /* -1: no such row. */
@@ -134,15 +134,15 @@ test_cursor_is_saved(void **state)
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 4, 1, 2000, 1, 11 });
-	assert_at(r, FLOW_LIVE, 4);
+	assert_at(r, CURSOR_LIVE, 4);
 	openrep_restart(r);
-	assert_at(r, FLOW_LIVE, 4);
-	assert_int_equal(flows_stream_seq(r->rep.flows, boston), 4);
+	assert_at(r, CURSOR_LIVE, 4);
+	assert_int_equal(cursors_stream_seq(r->rep.cursors, boston), 4);
 	assert_int_equal(value(r, "1"), 11);
 	/* It comes once more, then the next one. */
 	frame(r, (struct sent){ 4, 1, 2000, 1, 99 });
 	frame(r, (struct sent){ 6, 4, 3000, 2, 12 });
-	assert_at(r, FLOW_LIVE, 6);
+	assert_at(r, CURSOR_LIVE, 6);
 	assert_int_equal(value(r, "1"), 11);
 	assert_int_equal(value(r, "2"), 12);
 }
@@ -154,11 +154,11 @@ test_gap(void **state)
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
-	assert_at(r, FLOW_FETCH, 1);
+	assert_at(r, CURSOR_FETCH, 1);
 	assert_int_equal(value(r, "1"), 10);
 	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 3, 1, 1500, 2, 20 },
 	    { 5, 3, 2000, 1, 11 } }, 2, 5);
-	assert_at(r, FLOW_LIVE, 5);
+	assert_at(r, CURSOR_LIVE, 5);
 	assert_int_equal(value(r, "1"), 11);
 	assert_int_equal(value(r, "2"), 20);
 }
@@ -170,9 +170,9 @@ test_other_life(void **state)
 	struct openrep	*r = *state;
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
-	flow(r, THERE)->mark++;
+	cursor(r, THERE)->mark++;
 	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
-	assert_int_equal(flow(r, THERE)->state, FLOW_FETCH);
+	assert_int_equal(cursor(r, THERE)->state, CURSOR_FETCH);
 	assert_int_equal(value(r, "1"), 10);
 }
 
@@ -186,7 +186,7 @@ test_incarnations(void **state)
 	openrep_frame(r, boston, LIFE - 1, THERE, "dog", &old);
 	assert_int_equal(value(r, "1"), 10);
 	openrep_frame(r, boston, LIFE + 1, THERE, "dog", &old);
-	assert_int_equal(flow(r, THERE)->state, FLOW_COPY);
+	assert_int_equal(cursor(r, THERE)->state, CURSOR_COPY);
 	assert_int_equal(value(r, "1"), 10);
 }
 
@@ -200,7 +200,7 @@ test_frame_of_another(void **state)
 
 	openrep_call(r, entering_run, &e);
 	openrep_frame(r, austin, LIFE, THERE, "dog", &s);
-	assert_null(flow(r, THERE));
+	assert_null(cursor(r, THERE));
 	assert_int_equal(value(r, "1"), -1);
 }
 
@@ -211,14 +211,14 @@ test_without_subscription(void **state)
 
 	enter(r, 1, 0, 0, 6);
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
-	assert_null(flow(r, THERE));
+	assert_null(cursor(r, THERE));
 	enter(r, 1, 1, 1, 7);
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
-	assert_null(flow(r, THERE));
+	assert_null(cursor(r, THERE));
 	/* An older entry that arrives late changes nothing. */
 	enter(r, 1, 1, 0, 6);
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
-	assert_null(flow(r, THERE));
+	assert_null(cursor(r, THERE));
 	assert_int_equal(value(r, "1"), -1);
 }
 
@@ -230,13 +230,13 @@ test_clock_ahead(void **state)
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 2, 1, now + 50000, 1, 11 });
-	assert_at(r, FLOW_LIVE, 2);
+	assert_at(r, CURSOR_LIVE, 2);
 	frame(r, (struct sent){ 3, 2, now + 100000, 1, 12 });
-	assert_at(r, FLOW_CLOCK, 2);
+	assert_at(r, CURSOR_CLOCK, 2);
 	assert_int_equal(value(r, "1"), 11);
 	ahead_ms = 60000;
 	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 3, 2, now + 100000, 1, 12 } }, 1, 3);
-	assert_at(r, FLOW_LIVE, 3);
+	assert_at(r, CURSOR_LIVE, 3);
 	assert_int_equal(value(r, "1"), 12);
 }
 
@@ -249,12 +249,12 @@ test_remade_table(void **state)
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	openrep_frame(r, boston, LIFE, THERE + 1, "dog", &s);
-	assert_null(flow(r, THERE));
-	assert_int_equal(flow(r, THERE + 1)->state, FLOW_COPY);
-	assert_int_equal(flow(r, THERE + 1)->chunks, 0);
+	assert_null(cursor(r, THERE));
+	assert_int_equal(cursor(r, THERE + 1)->state, CURSOR_COPY);
+	assert_int_equal(cursor(r, THERE + 1)->chunks, 0);
 	/* Late: of the one that was dropped there. */
 	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
-	assert_null(flow(r, THERE));
+	assert_null(cursor(r, THERE));
 	assert_int_equal(value(r, "1"), 10);
 }
 
@@ -277,9 +277,9 @@ test_remade_table_offered(void **state)
 	assert_non_null(t->offer);
 	assert_int_equal(commit_wait(r->o.data.commit, &t->job), 200);
 	take_free(t);
-	assert_null(flow(r, THERE));
-	assert_int_equal(flow(r, THERE + 1)->state, FLOW_COPY);
-	assert_int_equal(flow(r, THERE + 1)->seq, 0);
+	assert_null(cursor(r, THERE));
+	assert_int_equal(cursor(r, THERE + 1)->state, CURSOR_COPY);
+	assert_int_equal(cursor(r, THERE + 1)->seq, 0);
 }
 
 /* What was deleted for longer than tombstones stay does not come back, also after a restart. */
@@ -361,7 +361,7 @@ test_republished(void **state)
 	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
 	assert_int_equal(own_last(r), had + 1);
 	frame(r, (struct sent){ 3, 2, 2000, 1, 11 });
-	assert_at(r, FLOW_LIVE, 3);
+	assert_at(r, CURSOR_LIVE, 3);
 	assert_int_equal(own_last(r), had + 1);
 }
 
@@ -370,12 +370,12 @@ test_republished(void **state)
 static size_t
 due(struct openrep *r, uint64_t in_us)
 {
-	struct flow	**list;
+	struct cursor	**list;
 	size_t		  n;
 
-	list = flows_due(r->rep.flows, boston, mono_us() + in_us, 10, &n);
+	list = cursors_due(r->rep.cursors, boston, mono_us() + in_us, 10, &n);
 	for (size_t i = 0; i < n; i++)
-		flow_free(list[i]);
+		cursor_free(list[i]);
 	free(list);
 	return (n);
 }
@@ -389,12 +389,12 @@ test_not_answered(void **state)
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
 	assert_int_equal(due(r, 0), 1);
-	flow(r, THERE)->pulling = 1;
+	cursor(r, THERE)->pulling = 1;
 	assert_int_equal(due(r, 0), 0);
-	openrep_answer(r, THERE, PULL_LOG, NULL);
+	openrep_answer(r, THERE, CATCHUP_LOG, NULL);
 	assert_int_equal(due(r, 0), 0);
 	assert_int_equal(due(r, 5000000), 1);
-	assert_at(r, FLOW_FETCH, 1);
+	assert_at(r, CURSOR_FETCH, 1);
 }
 
 static void
@@ -405,12 +405,12 @@ test_refused(void **state)
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
-	buf_u8(&b, PULL_FORMAT);
+	buf_u8(&b, CATCHUP_FORMAT);
 	buf_u16(&b, 410);
 	buf_u64(&b, LIFE);
 	buf_u32(&b, THERE);
-	openrep_answer(r, THERE, PULL_LOG, &b);
-	assert_int_equal(flow(r, THERE)->state, FLOW_COPY);
+	openrep_answer(r, THERE, CATCHUP_LOG, &b);
+	assert_int_equal(cursor(r, THERE)->state, CURSOR_COPY);
 	buf_free(&b);
 }
 
@@ -418,7 +418,7 @@ static void
 start_copy(struct openrep *r)
 {
 	frame(r, (struct sent){ 5, 3, 2000, 9, 90 });	/* a log that began without us */
-	assert_int_equal(flow(r, THERE)->state, FLOW_COPY);
+	assert_int_equal(cursor(r, THERE)->state, CURSOR_COPY);
 }
 
 /* The head of the first chunk is where entries go on. */
@@ -429,28 +429,28 @@ test_copy(void **state)
 
 	start_copy(r);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
-	assert_at(r, FLOW_COPY, 5);
+	assert_at(r, CURSOR_COPY, 5);
 	openrep_restart(r);
-	assert_at(r, FLOW_COPY, 5);
-	assert_int_equal(flow(r, THERE)->chunks, 1);
-	assert_true(flow(r, THERE)->next_len > 0);
+	assert_at(r, CURSOR_COPY, 5);
+	assert_int_equal(cursor(r, THERE)->chunks, 1);
+	assert_true(cursor(r, THERE)->next_len > 0);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 2, 20 }, 8, 1);
-	assert_at(r, FLOW_FETCH, 5);
-	assert_int_equal(flow(r, THERE)->next_len, 0);
+	assert_at(r, CURSOR_FETCH, 5);
+	assert_int_equal(cursor(r, THERE)->next_len, 0);
 	assert_int_equal(value(r, "1"), 10);
 	assert_int_equal(value(r, "2"), 20);
 	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 8, 5, 3000, 1, 11 } }, 1, 8);
-	assert_at(r, FLOW_LIVE, 8);
+	assert_at(r, CURSOR_LIVE, 8);
 	assert_int_equal(value(r, "1"), 11);
 }
 
 static void
 from(struct group *g, void *arg)
 {
-	struct flow	*fl = flows_find(replication_of(g)->flows, boston, THERE);
+	struct cursor	*cur = cursors_find(replication_of(g)->cursors, boston, THERE);
 
-	fl->from_ms = *(uint64_t *)arg;
-	flow_copy_anew(g, fl, 0);
+	cur->from_ms = *(uint64_t *)arg;
+	cursor_copy_anew(g, cur, 0);
 }
 
 /* Frames that come during a copy are applied, before the first chunk they are not. */
@@ -464,7 +464,7 @@ test_frames_during_copy(void **state)
 	assert_int_equal(value(r, "3"), -1);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 6, 0);
 	frame(r, (struct sent){ 7, 6, 2600, 3, 31 });
-	assert_at(r, FLOW_COPY, 7);
+	assert_at(r, CURSOR_COPY, 7);
 	assert_int_equal(value(r, "3"), 31);
 }
 
@@ -478,7 +478,7 @@ test_frames_before_the_head(void **state)
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	openrep_call(r, from, &ms);
 	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
-	assert_at(r, FLOW_COPY, 1);
+	assert_at(r, CURSOR_COPY, 1);
 	assert_int_equal(value(r, "1"), 10);
 }
 
@@ -490,8 +490,8 @@ test_copy_of_another_incarnation(void **state)
 	start_copy(r);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
 	openrep_rows(r, LIFE + 1, THERE, &(struct sent){ 0, 0, 1500, 2, 20 }, 2, 1);
-	assert_int_equal(flow(r, THERE)->state, FLOW_COPY);
-	assert_int_equal(flow(r, THERE)->chunks, 0);
+	assert_int_equal(cursor(r, THERE)->state, CURSOR_COPY);
+	assert_int_equal(cursor(r, THERE)->chunks, 0);
 	assert_int_equal(value(r, "2"), -1);
 }
 
@@ -508,13 +508,13 @@ test_copy_from_a_time(void **state)
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 2, 20 }, 5, 1);
 	assert_int_equal(value(r, "1"), -1);
 	assert_int_equal(value(r, "2"), 20);
-	assert_int_equal(flow(r, THERE)->from_ms, 0);
+	assert_int_equal(cursor(r, THERE)->from_ms, 0);
 }
 
 /* ---- what peers get ---- */
 
 static void
-serve(struct openrep *r, struct question q, struct buf *out, struct answer *a)
+serve(struct openrep *r, struct catchup_question q, struct buf *out, struct catchup_answer *a)
 {
 	struct table	*t = catalog_get(r->o.data.catalog, "dev", "dog");
 	struct buf	 b = { 0 };
@@ -525,10 +525,10 @@ serve(struct openrep *r, struct question q, struct buf *out, struct answer *a)
 	q.dblen = q.nlen = 3;
 	q.table = t->id;
 	q.max = 1 << 20;
-	question_write(&b, &q);
+	catchup_question_write(&b, &q);
 	buf_clear(out);
-	pull_serve(&r->rep, b.data, b.len, out);
-	assert_int_equal(answer_read(a, q.kind, out->data, out->len), 0);
+	catchup_serve(&r->rep, b.data, b.len, out);
+	assert_int_equal(catchup_answer_read(a, q.kind, out->data, out->len), 0);
 	buf_free(&b);
 	table_unref(t);
 }
@@ -544,7 +544,7 @@ static void
 test_head_before_rows(void **state)
 {
 	struct openrep	*r = *state;
-	struct answer	 a;
+	struct catchup_answer	 a;
 	struct buf	 out = { 0 };
 	uint64_t	 last;
 
@@ -552,7 +552,7 @@ test_head_before_rows(void **state)
 	last = own_last(r);
 	meanwhile_arg = &r->o;
 	meanwhile = write_one;
-	serve(r, (struct question){ .kind = PULL_ROWS }, &out, &a);
+	serve(r, (struct catchup_question){ .kind = CATCHUP_ROWS }, &out, &a);
 	assert_int_equal(a.status, 200);
 	assert_int_equal(a.count, 1);
 	assert_int_equal(own_last(r), last + 1);
@@ -565,7 +565,7 @@ test_served_log(void **state)
 {
 	struct openrep	*r = *state;
 	struct log_entry e;
-	struct answer	 a;
+	struct catchup_answer	 a;
 	struct buf	 out = { 0 };
 	uint64_t	 first;
 
@@ -573,7 +573,7 @@ test_served_log(void **state)
 	first = own_last(r);
 	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":2}]");
 	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":3}]");
-	serve(r, (struct question){ .kind = PULL_LOG, .after = first }, &out, &a);
+	serve(r, (struct catchup_question){ .kind = CATCHUP_LOG, .after = first }, &out, &a);
 	assert_int_equal(a.status, 200);
 	assert_int_equal(a.count, 2);
 	assert_int_equal(log_entry_read(&a.items, &e), 0);
@@ -581,7 +581,7 @@ test_served_log(void **state)
 	assert_int_equal(a.head.seq, first + 2);
 	assert_true(a.done);
 	/* A position that is not in the log. */
-	serve(r, (struct question){ .kind = PULL_LOG, .incarnation = r->o.data.log.incarnation,
+	serve(r, (struct catchup_question){ .kind = CATCHUP_LOG, .incarnation = r->o.data.log.incarnation,
 	    .seq = first, .mark = 1, .after = first }, &out, &a);
 	assert_int_equal(a.status, 409);
 	buf_free(&out);
@@ -591,13 +591,13 @@ static void
 test_not_served(void **state)
 {
 	struct openrep	*r = *state;
-	struct answer	 a;
+	struct catchup_answer	 a;
 	struct buf	 out = { 0 };
 
 	enter(r, 1, 1, 1, 9);
-	serve(r, (struct question){ .kind = PULL_ROWS }, &out, &a);
+	serve(r, (struct catchup_question){ .kind = CATCHUP_ROWS }, &out, &a);
 	assert_int_equal(a.status, 403);
-	serve(r, (struct question){ .kind = PULL_LOG }, &out, &a);
+	serve(r, (struct catchup_question){ .kind = CATCHUP_LOG }, &out, &a);
 	assert_int_equal(a.status, 403);
 	buf_free(&out);
 }

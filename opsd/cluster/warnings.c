@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "opsd/cluster/warn.h"
+#include "opsd/cluster/warnings.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 #include "config.h"
 
-#include "opsd/cluster/pull.h"
+#include "opsd/cluster/catchup.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/flows.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/subscribe.h"
 #include "opsd/cluster/sums.h"
@@ -19,9 +19,9 @@
 #define SERVE_SUMMED	(8u << 20)	/* bytes of rows, for their sums */
 
 void
-question_write(struct buf *b, const struct question *q)
+catchup_question_write(struct buf *b, const struct catchup_question *q)
 {
-	buf_u8(b, PULL_FORMAT);
+	buf_u8(b, CATCHUP_FORMAT);
 	buf_u8(b, (uint8_t)q->kind);
 	buf_add(b, q->asker, NODE_ID_LEN);
 	buf_u32(b, q->table);
@@ -38,13 +38,13 @@ question_write(struct buf *b, const struct question *q)
 }
 
 int
-question_read(struct question *q, const void *p, size_t n)
+catchup_question_read(struct catchup_question *q, const void *p, size_t n)
 {
 	struct rd r = rd_init(p, n);
 	const uint8_t *asker;
 
 	memset(q, 0, sizeof(*q));
-	if (rd_u8(&r) != PULL_FORMAT)
+	if (rd_u8(&r) != CATCHUP_FORMAT)
 		return (-1);
 	q->kind = rd_u8(&r);
 	asker = rd_bytes(&r, NODE_ID_LEN);
@@ -59,7 +59,7 @@ question_read(struct question *q, const void *p, size_t n)
 	q->key = rd_blob(&r, &q->klen);
 	q->last = rd_blob(&r, &q->llen);
 	q->max = rd_u32(&r);
-	if (!rd_done(&r) || q->kind < PULL_LOG || q->kind > PULL_SUMS ||
+	if (!rd_done(&r) || q->kind < CATCHUP_LOG || q->kind > CATCHUP_SUMS ||
 	    q->incarnation > INCARNATION_MAX)
 		return (-1);
 	memcpy(q->asker, asker, NODE_ID_LEN);
@@ -67,12 +67,12 @@ question_read(struct question *q, const void *p, size_t n)
 }
 
 int
-answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n)
+catchup_answer_read(struct catchup_answer *a, enum catchup_kind kind, const void *p, size_t n)
 {
 	struct rd r = rd_init(p, n);
 
 	memset(a, 0, sizeof(*a));
-	if (rd_u8(&r) != PULL_FORMAT)
+	if (rd_u8(&r) != CATCHUP_FORMAT)
 		return (-1);
 	a->status = rd_u16(&r);
 	a->incarnation = rd_u64(&r);
@@ -83,12 +83,12 @@ answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n)
 	a->head.seq = rd_u64(&r);
 	a->head.mark = rd_u64(&r);
 	a->head.ms = rd_u64(&r);
-	if (kind == PULL_LOG)
+	if (kind == CATCHUP_LOG)
 		a->upto = rd_u64(&r);
 	a->done = rd_u8(&r);
-	if (kind == PULL_ROWS)
+	if (kind == CATCHUP_ROWS)
 		a->next_key = rd_blob(&r, &a->next_len);
-	if (kind == PULL_SUMS)
+	if (kind == CATCHUP_SUMS)
 		a->definition = rd_blob(&r, &a->definition_len);
 	a->count = rd_u32(&r);
 	a->items = r;
@@ -98,7 +98,7 @@ answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n)
 static void
 answer_head(struct replication *rep, struct buf *out, uint16_t status, uint32_t table)
 {
-	buf_u8(out, PULL_FORMAT);
+	buf_u8(out, CATCHUP_FORMAT);
 	buf_u16(out, status);
 	buf_u64(out, rep->data->log.incarnation);
 	buf_u32(out, table);
@@ -117,7 +117,7 @@ answer_begin(struct replication *rep, struct buf *out, const struct table *t, st
 
 /* Whether the log holds everything that was written from the start time on. */
 static int
-reaches(struct replication *rep, const struct question *q)
+reaches(struct replication *rep, const struct catchup_question *q)
 {
 	uint64_t oldest;
 
@@ -132,7 +132,7 @@ reaches(struct replication *rep, const struct question *q)
 }
 
 static void
-serve_log(struct replication *rep, const struct question *q, struct table *t, struct buf *out)
+serve_log(struct replication *rep, const struct catchup_question *q, struct table *t, struct buf *out)
 {
 	struct buf entries = { 0 };
 	struct log_pos head = table_head(t);
@@ -159,7 +159,7 @@ serve_log(struct replication *rep, const struct question *q, struct table *t, st
 }
 
 static void
-serve_rows(struct replication *rep, const struct question *q, struct table *t, struct buf *out)
+serve_rows(struct replication *rep, const struct catchup_question *q, struct table *t, struct buf *out)
 {
 	struct buf rows = { 0 }, last = { 0 };
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX, n = 0;
@@ -195,7 +195,7 @@ serve_rows(struct replication *rep, const struct question *q, struct table *t, s
 }
 
 static void
-serve_definition(const struct question *q, const struct table *t, struct buf *out)
+serve_definition(const struct catchup_question *q, const struct table *t, struct buf *out)
 {
 	json_t *def = q->klen == 0 ? table_definition(t) : NULL;
 	char *text = def != NULL ? json_dumps(def, JSON_COMPACT) : xstrdup("");
@@ -206,7 +206,7 @@ serve_definition(const struct question *q, const struct table *t, struct buf *ou
 }
 
 static void
-serve_sums(struct replication *rep, const struct question *q, struct table *t, struct buf *out)
+serve_sums(struct replication *rep, const struct catchup_question *q, struct table *t, struct buf *out)
 {
 	struct store_iter *it = sums_rows(rep->data->store, t->id, q->key, q->klen, q->last, q->llen);
 	struct log_pos head = table_head(t);
@@ -240,14 +240,14 @@ serve_sums(struct replication *rep, const struct question *q, struct table *t, s
 }
 
 void
-pull_serve(struct replication *rep, const void *p, size_t n, struct buf *out)
+catchup_serve(struct replication *rep, const void *p, size_t n, struct buf *out)
 {
-	struct question q;
+	struct catchup_question q;
 	struct table *t = NULL;
 	struct peer *asker = NULL;
 	uint16_t refuse = 0;
 
-	if (question_read(&q, p, n) == -1) {
+	if (catchup_question_read(&q, p, n) == -1) {
 		answer_head(rep, out, 400, 0);
 		return;
 	}
@@ -264,14 +264,14 @@ pull_serve(struct replication *rep, const void *p, size_t n, struct buf *out)
 		else if (!txlog_has(&rep->data->log, t, q.incarnation, q.seq, q.mark)) {
 			refuse = 409;
 			commit_submit(rep->data->commit, incarnation_job(q.incarnation, asker->name));
-		} else if (q.kind != PULL_LOG && cluster_recovering(rep->cluster))
+		} else if (q.kind != CATCHUP_LOG && cluster_recovering(rep->cluster))
 			refuse = 503;
 	}
 	if (refuse != 0)
 		answer_head(rep, out, refuse, q.table);
-	else if (q.kind == PULL_LOG)
+	else if (q.kind == CATCHUP_LOG)
 		serve_log(rep, &q, t, out);
-	else if (q.kind == PULL_SUMS)
+	else if (q.kind == CATCHUP_SUMS)
 		serve_sums(rep, &q, t, out);
 	else
 		serve_rows(rep, &q, t, out);

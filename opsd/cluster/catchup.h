@@ -1,5 +1,5 @@
-#ifndef HL_PULL_H
-#define HL_PULL_H
+#ifndef HL_CATCHUP_H
+#define HL_CATCHUP_H
 
 #include "common/base/frame.h"
 #include "opsd/cluster/replication.h"
@@ -13,19 +13,19 @@
  *   end), u32 max bytes
  * Answer: u8 format, u16 status, u64 incarnation, u32 table id, then for 200
  *   str primary key, the head: u64 seq, u64 mark, u64 ms, then for
- *   PULL_LOG:  u64 upto, u8 done, u32 entries, entries (frame.h)
- *   PULL_ROWS: u8 done, blob next key, u32 rows, {u16-counted key, blob row}...
- *   PULL_SUMS: u8 done, json definition (with no after key), u32 ranges, {u16-counted last
+ *   CATCHUP_LOG:  u64 upto, u8 done, u32 entries, entries (frame.h)
+ *   CATCHUP_ROWS: u8 done, blob next key, u32 rows, {u16-counted key, blob row}...
+ *   CATCHUP_SUMS: u8 done, json definition (with no after key), u32 ranges, {u16-counted last
  *              key (empty: to the end), u32 visible rows, sum}... (sums.h)
  * Statuses: 200; 403 no subscription; 404 no such table; 409 what the asker has is not
  * in the log, which begins anew; 410 the log does not reach; 400 not understood; 500;
  * 503 not now.
  */
-#define PULL_FORMAT	4
-enum pull_kind { PULL_LOG = 1, PULL_ROWS = 2, PULL_SUMS = 3 };
+#define CATCHUP_FORMAT	4
+enum catchup_kind { CATCHUP_LOG = 1, CATCHUP_ROWS = 2, CATCHUP_SUMS = 3 };
 
-struct question {
-	enum pull_kind	 kind;
+struct catchup_question {
+	enum catchup_kind	 kind;
 	uint8_t		 asker[NODE_ID_LEN];
 	uint32_t	 table;
 	const char	*database, *name;	/* borrowed when read */
@@ -37,10 +37,10 @@ struct question {
 	uint32_t	 max;
 };
 
-void question_write(struct buf *b, const struct question *q);
-int question_read(struct question *q, const void *p, size_t n);	/* -1: broken */
+void catchup_question_write(struct buf *b, const struct catchup_question *q);
+int catchup_question_read(struct catchup_question *q, const void *p, size_t n);	/* -1: broken */
 
-struct answer {
+struct catchup_answer {
 	uint16_t	 status;
 	uint64_t	 incarnation;
 	uint32_t	 table;
@@ -54,9 +54,9 @@ struct answer {
 	uint32_t	 count;
 	struct rd	 items;		/* count entries, rows or ranges */
 };
-int answer_read(struct answer *a, enum pull_kind kind, const void *p, size_t n);
+int catchup_answer_read(struct catchup_answer *a, enum catchup_kind kind, const void *p, size_t n);
 
 /* Answer a peer's question (any thread; reads only). */
-void pull_serve(struct replication *rep, const void *p, size_t n, struct buf *out);
+void catchup_serve(struct replication *rep, const void *p, size_t n, struct buf *out);
 
 #endif

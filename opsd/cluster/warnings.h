@@ -1,5 +1,5 @@
-#ifndef HL_WARN_H
-#define HL_WARN_H
+#ifndef HL_WARNINGS_H
+#define HL_WARNINGS_H
 
 #include <jansson.h>
 
