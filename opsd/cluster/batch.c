@@ -9,6 +9,7 @@
 #include "common/conf/settings.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/subscribed.h"
 #include "opsd/store/group.h"
 
 #define NOTIFY_MS	1000
@@ -60,7 +61,7 @@ run_edit(struct group *g, const json_t *edit)
 		    entry_flag(e, "publish"), entry_flag(e, "subscribe"), 0,
 		    entry_flag(e, "removed"), s);
 	}
-	subscribe_end_cursors(g, p);
+	subscribed_end(g, p);
 	nodes_store(g, p);
 }
 

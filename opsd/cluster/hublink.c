@@ -10,6 +10,7 @@
 #include "common/base/nodename.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/status.h"
 #include "opsd/cluster/subscribe.h"

@@ -10,10 +10,10 @@
 #include "opsd/cluster/apply.h"
 #include "opsd/cluster/cluster_priv.h"
 #include "opsd/cluster/cursors.h"
+#include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/outlet.h"
 #include "opsd/cluster/catchup.h"
-#include "opsd/cluster/subscribe.h"
 
 /* The conversation with leafd. */
 

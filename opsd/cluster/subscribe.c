@@ -12,9 +12,9 @@
 #include "common/base/nodename.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/subscribed.h"
 #include "opsd/cluster/target.h"
 #include "opsd/store/group_priv.h"
 
@@ -195,92 +195,6 @@ check_entry(struct group *g, struct take *t, const struct offered *o)
 	return (0);
 }
 
-/* Nothing of the peer's table can come into ours, and that shows. */
-static void
-fail_cursor(struct group *g, const uint8_t *peer, const struct table *mine, uint32_t id, const char *key)
-{
-	struct cursors *f = replication_of(g)->cursors;
-	struct cursor *cur = cursors_find_named(f, peer, mine->database, strlen(mine->database),
-	    mine->name, strlen(mine->name));
-
-	if (id == 0 || (cur != NULL && (cur->state == CURSOR_RECOVER || cur->table > id)))
-		return;
-	if (cur != NULL && cur->table != id) {
-		cursors_remove(g, cur);
-		cur = NULL;
-	}
-	if (cur == NULL)
-		cur = cursors_add(g, peer, id, mine->database, mine->name);
-	cursor_other_key(g, cur, mine, key, strlen(key));
-}
-
-/*
- * A start time asks for what was removed here alone as well; it and what is not above the
- * horizon come in as rows only.
- */
-static int
-needs_copy(struct group *g, struct table **t, uint64_t start_ms)
-{
-	return (group_recall(g, t) || (*t)->horizon.time >= start_ms << 16);
-}
-
-/* The cursor of one table that was offered; `made`: there was none of its name here. */
-static void
-begin_cursor(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
-    struct table *mine, int made)
-{
-	struct cursors *f = replication_of(g)->cursors;
-	uint32_t id = (uint32_t)json_integer_value(json_object_get(jt, "id"));
-	struct cursor *cur = cursors_find(f, peer, id), *old;
-	uint64_t start_ms = o->newer ? o->start_ms : 0;
-	int copied = start_ms != 0 && needs_copy(g, &mine, start_ms);
-
-	if (id == 0)
-		return;
-	if (cur != NULL && (strcmp(cur->name, mine->name) != 0 ||
-	    strcmp(cur->database, mine->database) != 0)) {
-		cursors_remove(g, cur);	/* of another life of the peer */
-		cur = NULL;
-	}
-	if (cur != NULL) {
-		/* An explicit start time on a cursor that runs: rows since then, beside it. */
-		if (start_ms != 0) {
-			cur->from_ms = start_ms;
-			cursor_copy_anew(g, cur, 0);
-		} else if (made && !o->newer)
-			cursor_copy_anew(g, cur, 0);	/* what came for it is gone */
-		else if (cur->state == CURSOR_FAILED)
-			cursor_set(g, cur, CURSOR_FETCH, NULL);
-		return;
-	}
-	old = cursors_find_named(f, peer, mine->database, strlen(mine->database), mine->name,
-	    strlen(mine->name));
-	if (old != NULL && old->state != CURSOR_RECOVER) {
-		if (old->table > id && old->incarnation >= o->incarnation)
-			return;
-		cursors_remove(g, old);
-	}
-	cur = cursors_add(g, peer, id, mine->database, mine->name);
-	cur->incarnation = o->incarnation;
-	if (old != NULL || !o->newer) {
-		/* Made (again) over there while we did not look: all of it is new to us. */
-		cursor_copy_anew(g, cur, 0);
-		return;
-	}
-	cur->from_ms = start_ms;
-	if (start_ms != 0) {
-		if (copied)
-			cursor_copy_anew(g, cur, 0);
-		else
-			cursor_set(g, cur, CURSOR_FETCH, NULL);
-		return;
-	}
-	cur->seq = (uint64_t)json_integer_value(json_object_get(jt, "head"));
-	cur->mark = (uint64_t)json_integer_value(json_object_get(jt, "head_mark"));
-	cur->ms = (uint64_t)json_integer_value(json_object_get(jt, "head_ms"));
-	cursor_set(g, cur, CURSOR_LIVE, NULL);
-}
-
 /* Under "*" a database comes as its tables do; one that was dropped here, by a call. */
 static void
 take_database(struct group *g, const struct offered *o)
@@ -295,6 +209,20 @@ static int
 is_new(struct group *g, const char *db, const char *table)
 {
 	return (stamp_none(group_dropped(g, db, table)) && !group_database_dropped(g, db));
+}
+
+static void
+begin_offered(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
+    struct table *mine, int made)
+{
+	struct subscribed s = { .id = (uint32_t)json_integer_value(json_object_get(jt, "id")),
+	    .head.seq = (uint64_t)json_integer_value(json_object_get(jt, "head")),
+	    .head.mark = (uint64_t)json_integer_value(json_object_get(jt, "head_mark")),
+	    .head.ms = (uint64_t)json_integer_value(json_object_get(jt, "head_ms")),
+	    .incarnation = o->incarnation, .start_ms = o->newer ? o->start_ms : 0,
+	    .called = o->newer, .made = made };
+
+	subscribed_begin(g, peer, &s, mine);
 }
 
 static void
@@ -327,7 +255,7 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o)
 			continue;
 		if (strcmp(mine->primary_key, key) != 0) {
 			if (e->subscribe)
-				fail_cursor(g, p->id, mine, (uint32_t)json_integer_value(
+				subscribed_fail(g, p->id, mine, (uint32_t)json_integer_value(
 				    json_object_get(jt, "id")), key);
 			continue;
 		}
@@ -335,25 +263,7 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o)
 			mine = group_table_named(g, o->database, strlen(o->database), name,
 			    strlen(name));
 		if (e->subscribe)
-			begin_cursor(g, p->id, o, jt, mine, made);
-	}
-}
-
-void
-subscribe_end_cursors(struct group *g, const struct peer *p)
-{
-	struct cursor *cur, *next;
-
-	for (cur = cursors_first(replication_of(g)->cursors); cur != NULL; cur = next) {
-		const struct entry *e;
-
-		next = cursors_next(cur);
-		if (memcmp(cur->peer, p->id, NODE_ID_LEN) != 0)
-			continue;
-		e = peer_effective(p, cur->database, strlen(cur->database), cur->name,
-		    strlen(cur->name));
-		if (e == NULL || (!e->subscribe && cur->state != CURSOR_RECOVER))
-			cursors_remove(g, cur);
+			begin_offered(g, p->id, o, jt, mine, made);
 	}
 }
 
@@ -416,7 +326,7 @@ retire_namesakes(struct group *g, const uint8_t *id, const char *name)
 					peer_set_entry(old, e->database, e->table, 0, 0, 0, 1,
 					    entry_next_stamp(rep, e->stamp.time));
 			}
-			subscribe_end_cursors(g, old);
+			subscribed_end(g, old);
 			nodes_store(g, old);
 		}
 		peer_free(all[i]);
@@ -473,7 +383,7 @@ take_run(struct group *g, struct job *j)
 			take_tables(g, p, &o);
 		}
 	}
-	subscribe_end_cursors(g, p);
+	subscribed_end(g, p);
 	if (t->answered) {
 		json_t *mine = peer_entries_json(p);
 
@@ -488,85 +398,4 @@ take_run(struct group *g, struct job *j)
 	} else
 		peer_free(p);
 	cluster_kick(rep->cluster);
-}
-
-struct incarnation {
-	struct job	job;	/* first */
-	uint64_t	seen;
-	char		*who;	/* NULL: our stream */
-};
-
-/* By name, at a peer that we only publish to: its copies of our own writes. */
-static void
-recover_from(struct group *g, const struct peer *p, struct table *t)
-{
-	struct cursors *f = replication_of(g)->cursors;
-	uint32_t id = UINT32_C(0x80000000) | t->id;
-	struct cursor *cur = cursors_find(f, p->id, id);
-
-	if (cur == NULL)
-		cur = cursors_add(g, p->id, id, t->database, t->name);
-	cur->state = CURSOR_RECOVER;
-	cursor_copy_anew(g, cur, 1);
-}
-
-static void
-incarnation_run(struct group *g, struct job *j)
-{
-	struct incarnation *inc = (struct incarnation *)j;
-	struct replication *rep = replication_of(g);
-	uint64_t now = group_wall_ms(g);
-	struct cursor *cur;
-	struct peer **peers;
-	struct table **tables;
-	size_t n, m;
-
-	if (rep->data->log.incarnation > inc->seen)
-		return;		/* begun meanwhile */
-	rep->data->log.incarnation = now > inc->seen ? now : inc->seen + 1;
-	rep->data->log.acked = 0;
-	log_warnx("what %s%s has of the log is not in it (a restored copy?): "
-	    "incarnation %llu begins, own lost writes are fetched",
-	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
-	    (unsigned long long)rep->data->log.incarnation);
-	for (cur = cursors_first(rep->cursors); cur != NULL; cur = cursors_next(cur))
-		if (cur->state != CURSOR_RECOVER)
-			cursor_copy_anew(g, cur, 1);
-	peers = nodes_all(rep->nodes, &n);
-	tables = catalog_tables(rep->data->catalog, NULL, &m);
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < m; k++) {
-			const struct entry *e = peer_effective(peers[i], tables[k]->database,
-			    strlen(tables[k]->database), tables[k]->name, strlen(tables[k]->name));
-
-			if (e != NULL && e->publish && !e->subscribe)
-				recover_from(g, peers[i], tables[k]);
-		}
-		peer_free(peers[i]);
-	}
-	for (size_t k = 0; k < m; k++)
-		table_unref(tables[k]);
-	free(tables);
-	free(peers);
-	cluster_kick(rep->cluster);
-}
-
-static void
-incarnation_done(struct job *j)
-{
-	free(((struct incarnation *)j)->who);
-	free(j->error);
-	free(j);
-}
-
-struct job *
-incarnation_job(uint64_t seen, const char *who)
-{
-	struct incarnation *inc = xcalloc(1, sizeof(*inc));
-
-	inc->job.run = incarnation_run;
-	inc->job.done = incarnation_done;
-	inc->seen = seen;
-	inc->who = xstrdup(who);
-	return (&inc->job);
 }

@@ -36,15 +36,4 @@ void take_free(struct take *t);
 json_t *offer_new(struct replication *rep, const json_t *entries, int strict);
 json_t *ops_system_info(void);	/* {"hdb_version","node_version","platform"} */
 
-/* On the commit thread: cursors that no entry of the peer asks for any more end. */
-struct peer;
-void subscribe_end_cursors(struct group *g, const struct peer *p);
-
-/*
- * The node `who`, or our stream (NULL), has what is not in the log (txlog_has), of the
- * incarnation `seen`: a greater one begins, own lost writes are fetched from all peers
- * first.  Frees itself.
- */
-struct job *incarnation_job(uint64_t seen, const char *who);
-
 #endif

@@ -1,0 +1,95 @@
+#include "config.h"
+
+#include "opsd/cluster/incarnation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/cursors.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/store/group_priv.h"
+
+struct incarnation {
+	struct job	job;	/* first */
+	uint64_t	seen;
+	char		*who;	/* NULL: our stream */
+};
+
+/* By name, at a peer that we only publish to: its copies of our own writes. */
+static void
+recover_from(struct group *g, const struct peer *p, struct table *t)
+{
+	struct cursors *f = replication_of(g)->cursors;
+	uint32_t id = UINT32_C(0x80000000) | t->id;
+	struct cursor *cur = cursors_find(f, p->id, id);
+
+	if (cur == NULL)
+		cur = cursors_add(g, p->id, id, t->database, t->name);
+	cur->state = CURSOR_RECOVER;
+	cursor_copy_anew(g, cur, 1);
+}
+
+static void
+incarnation_run(struct group *g, struct job *j)
+{
+	struct incarnation *inc = (struct incarnation *)j;
+	struct replication *rep = replication_of(g);
+	uint64_t now = group_wall_ms(g);
+	struct cursor *cur;
+	struct peer **peers;
+	struct table **tables;
+	size_t n, m;
+
+	if (rep->data->log.incarnation > inc->seen)
+		return;		/* begun meanwhile */
+	rep->data->log.incarnation = now > inc->seen ? now : inc->seen + 1;
+	rep->data->log.acked = 0;
+	log_warnx("what %s%s has of the log is not in it (a restored copy?): "
+	    "incarnation %llu begins, own lost writes are fetched",
+	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
+	    (unsigned long long)rep->data->log.incarnation);
+	for (cur = cursors_first(rep->cursors); cur != NULL; cur = cursors_next(cur))
+		if (cur->state != CURSOR_RECOVER)
+			cursor_copy_anew(g, cur, 1);
+	peers = nodes_all(rep->nodes, &n);
+	tables = catalog_tables(rep->data->catalog, NULL, &m);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < m; k++) {
+			const struct entry *e = peer_effective(peers[i], tables[k]->database,
+			    strlen(tables[k]->database), tables[k]->name, strlen(tables[k]->name));
+
+			if (e != NULL && e->publish && !e->subscribe)
+				recover_from(g, peers[i], tables[k]);
+		}
+		peer_free(peers[i]);
+	}
+	for (size_t k = 0; k < m; k++)
+		table_unref(tables[k]);
+	free(tables);
+	free(peers);
+	cluster_kick(rep->cluster);
+}
+
+static void
+incarnation_done(struct job *j)
+{
+	free(((struct incarnation *)j)->who);
+	free(j->error);
+	free(j);
+}
+
+struct job *
+incarnation_job(uint64_t seen, const char *who)
+{
+	struct incarnation *inc = xcalloc(1, sizeof(*inc));
+
+	inc->job.run = incarnation_run;
+	inc->job.done = incarnation_done;
+	inc->seen = seen;
+	inc->who = xstrdup(who);
+	return (&inc->job);
+}

@@ -1,0 +1,14 @@
+#ifndef HL_INCARNATION_H
+#define HL_INCARNATION_H
+
+#include <stdint.h>
+
+/*
+ * The node `who`, or our stream (NULL), has what is not in the log (txlog_has), of the
+ * incarnation `seen`: a greater one begins, own lost writes are fetched from all peers
+ * first.  Frees itself.
+ */
+struct job;
+struct job *incarnation_job(uint64_t seen, const char *who);
+
+#endif
