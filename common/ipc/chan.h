@@ -18,6 +18,7 @@
  * All functions may be called from within any callback.
  */
 struct chan;
+struct chan_deferred;
 struct chan_listener;
 struct event_base;
 
@@ -69,6 +70,16 @@ void chan_reply(struct chan *c, uint32_t id, struct buf *body);
  */
 void chan_call(struct chan *c, uint16_t type, struct buf *body, unsigned timeout_ms,
     void (*cb)(struct rd *body, void *arg), void *arg);
+/*
+ * A reply that is given later than the handler returns.  Whoever has it ends it, once, by a reply or
+ * by dropping it; NULL may be dropped.  When the peer goes away, also if it comes again over the same
+ * channel, or the channel is freed, nobody wants it any more: a reply then goes nowhere.  On the
+ * loop's thread as all here; others carry it there.
+ */
+struct chan_deferred *chan_defer(struct chan *c, const struct msg *m);
+void chan_deferred_reply(struct chan_deferred *d, struct buf *body);	/* body as in chan_reply */
+void chan_deferred_drop(struct chan_deferred *d);	/* without an answer */
+int chan_deferred_wanted(const struct chan_deferred *d);
 size_t chan_queued(const struct chan *c);	/* bytes not yet written */
 
 #endif

@@ -29,7 +29,9 @@ struct end {
 	int			 ups, downs, got;
 	uint32_t		 last_id;
 	size_t			 bytes;
-	int			 bad, hold, free_listener, free_self;
+	int			 bad, hold, defer, free_listener, free_self;
+	struct chan_deferred	*later[4];	/* of the first that came with `defer` */
+	int			 nlater;
 	struct chan_listener	*l;
 };
 
@@ -80,6 +82,11 @@ on_serve(struct chan *c, struct msg *m, void *arg)
 	}
 	if (e->hold)
 		return (0);
+	if (e->defer) {
+		assert_true(e->nlater < 4);
+		e->later[e->nlater++] = chan_defer(c, m);
+		return (0);
+	}
 	buf_add(&b, rd_bytes(&m->body, n), n);
 	chan_reply(c, m->id, &b);
 	assert_int_equal(b.len, 0);
@@ -94,6 +101,8 @@ on_cursors(struct chan *c, struct msg *m, void *arg)
 	e->got++;
 	if (e->free_self)
 		chan_free(c);
+	if (e->defer)
+		e->later[e->nlater++] = chan_defer(c, m);
 	return (0);
 }
 
@@ -108,7 +117,7 @@ static const struct chan_handler leaf_handlers[] = {
 static const struct chan_ops ops_ops = { ops_handlers, on_up, on_down };
 static const struct chan_ops leaf_ops = { leaf_handlers, on_up, on_down };
 
-struct catchup_answer {
+struct answer_got {
 	int	ran, null;
 	size_t	n;
 	char	text[16];
@@ -117,7 +126,7 @@ struct catchup_answer {
 static void
 on_answer(struct rd *body, void *arg)
 {
-	struct catchup_answer	*a = arg;
+	struct answer_got	*a = arg;
 
 	a->ran++;
 	a->null = body == NULL;
@@ -241,7 +250,7 @@ static void
 test_call_and_send(void **state)
 {
 	struct chan	*c;
-	struct catchup_answer	 a = { 0 };
+	struct answer_got	 a = { 0 };
 	struct buf	 b = { 0 };
 	struct stat	 st;
 
@@ -271,7 +280,7 @@ static void
 test_large_bodies(void **state)
 {
 	struct chan	*c;
-	struct catchup_answer	 a[3] = { 0 };
+	struct answer_got	 a[3] = { 0 };
 	struct buf	 b = { 0 };
 	const size_t	 sizes[] = { PROTO_MAX_BODY, 3000000, 2000 };
 	int		 i;
@@ -352,7 +361,7 @@ static void
 test_call_ends_once(void **state)
 {
 	struct chan	*c;
-	struct catchup_answer	 a = { 0 }, late = { 0 }, down = { 0 };
+	struct answer_got	 a = { 0 }, late = { 0 }, down = { 0 };
 
 	listen_ops();
 	ops.hold = 1;
@@ -380,10 +389,134 @@ test_call_ends_once(void **state)
 }
 
 static void
+reply_later(int i, const char *text)
+{
+	struct buf b = { 0 };
+
+	buf_add(&b, text, strlen(text) + 1);
+	chan_deferred_reply(ops.later[i], &b);
+	assert_null(b.data);
+}
+
+/* In any order, also beside others that are answered at once. */
+static void
+test_deferred_replies(void **state)
+{
+	struct chan		*c;
+	struct answer_got	 a[4] = { 0 };
+	struct buf		 b = { 0 };
+	int			 i;
+
+	listen_ops();
+	ops.defer = 1;
+	c = dial();
+	until(leaf.ups == 1);
+	for (i = 0; i < 3; i++)
+		chan_call(c, MSG_SERVE, NULL, 0, on_answer, &a[i]);
+	until(ops.nlater == 3);
+	ops.defer = 0;
+	buf_add(&b, "now", 4);
+	chan_call(c, MSG_SERVE, &b, 0, on_answer, &a[3]);
+	until(a[3].ran == 1);
+	assert_int_equal(a[0].ran + a[1].ran + a[2].ran, 0);
+	for (i = 0; i < 3; i++)
+		assert_true(chan_deferred_wanted(ops.later[i]));
+	reply_later(1, "one");
+	chan_deferred_reply(ops.later[0], NULL);
+	until(a[0].ran == 1 && a[1].ran == 1);
+	assert_string_equal(a[1].text, "one");
+	assert_int_equal(a[0].n, 0);
+	/* One that is dropped is not answered. */
+	chan_deferred_drop(ops.later[2]);
+	chan_deferred_drop(NULL);
+	assert_int_equal(a[2].ran, 0);
+	chan_free(c);
+	assert_int_equal(a[2].ran, 1);
+	assert_true(a[2].null);
+	chan_listener_free(ops.l);
+}
+
+/* Whoever comes after it has ids of its own, which are the same numbers. */
+static void
+test_deferred_for_a_peer_that_is_gone(void **state)
+{
+	struct chan		*c;
+	struct answer_got	 a = { 0 }, next = { 0 };
+
+	listen_ops();
+	ops.defer = 1;
+	c = dial();
+	until(leaf.ups == 1);
+	chan_call(c, MSG_SERVE, NULL, 0, on_answer, &a);
+	until(ops.nlater == 1);
+	chan_free(c);
+	until(ops.downs == 1);
+	c = dial();
+	until(leaf.ups == 2);
+	chan_call(c, MSG_SERVE, NULL, 0, on_answer, &next);
+	until(ops.nlater == 2);
+	assert_false(chan_deferred_wanted(ops.later[0]));
+	reply_later(0, "old");
+	reply_later(1, "new");
+	until(next.ran);
+	assert_string_equal(next.text, "new");
+	assert_true(a.null);
+	chan_free(c);
+	chan_listener_free(ops.l);
+}
+
+/* A channel that dials stays, and is up again: what its old peer asked is not the new one's. */
+static void
+test_deferred_over_a_channel_that_dials(void **state)
+{
+	struct answer_got	 a = { 0 };
+	struct chan		*c;
+
+	listen_ops();
+	leaf.defer = 1;
+	c = dial();
+	until(leaf.ups == 1 && ops.ups == 1);
+	chan_call(ops.peer, MSG_CONSUME, NULL, 0, on_answer, &a);
+	until(leaf.nlater == 1);
+	assert_true(chan_deferred_wanted(leaf.later[0]));
+	chan_hang_up(ops.peer);
+	until(leaf.downs == 1);
+	assert_false(chan_deferred_wanted(leaf.later[0]));
+	until(leaf.ups == 2 && ops.ups == 2);
+	chan_deferred_reply(leaf.later[0], NULL);
+	chan_call(ops.peer, MSG_CONSUME, NULL, 0, on_answer, &a);
+	until(leaf.nlater == 2);
+	/* The channel is freed before the reply. */
+	chan_free(c);
+	assert_false(chan_deferred_wanted(leaf.later[1]));
+	chan_deferred_drop(leaf.later[1]);
+	until(ops.downs == 2);
+	assert_int_equal(a.ran, 2);
+	assert_true(a.null);
+	chan_listener_free(ops.l);
+}
+
+/* A handler that lets go of the channel and keeps the question. */
+static void
+test_deferred_after_the_end(void **state)
+{
+	listen_ops();
+	leaf.defer = leaf.free_self = 1;
+	dial();
+	until(leaf.ups == 1 && ops.ups == 1);
+	chan_send(ops.peer, MSG_CONSUME, NULL);
+	until(leaf.nlater == 1);
+	assert_false(chan_deferred_wanted(leaf.later[0]));
+	chan_deferred_reply(leaf.later[0], NULL);
+	until(ops.downs == 1);
+	chan_listener_free(ops.l);
+}
+
+static void
 test_reconnect(void **state)
 {
 	struct chan	*c = dial();
-	struct catchup_answer	 a = { 0 };
+	struct answer_got	 a = { 0 };
 
 	listen_ops();	/* the dialler was first */
 	ops.hold = 1;
@@ -405,7 +538,7 @@ static void
 test_ping(void **state)
 {
 	struct chan	*c;
-	struct catchup_answer	 a = { 0 };
+	struct answer_got	 a = { 0 };
 
 	listen_ops();
 	c = dial();
@@ -428,7 +561,7 @@ static void
 test_bad_message_drops_the_peer_only(void **state)
 {
 	struct chan	*c;
-	struct catchup_answer	 a = { 0 };
+	struct answer_got	 a = { 0 };
 
 	listen_ops();
 	c = dial();
@@ -658,6 +791,10 @@ main(void)
 		test(test_name_removed),
 		test(test_many_small),
 		test(test_call_ends_once),
+		test(test_deferred_replies),
+		test(test_deferred_for_a_peer_that_is_gone),
+		test(test_deferred_over_a_channel_that_dials),
+		test(test_deferred_after_the_end),
 		test(test_reconnect),
 		test(test_ping),
 		test(test_bad_message_drops_the_peer_only),
