@@ -18,7 +18,6 @@
 #include "opsd/auth/auth.h"
 #include "opsd/auth/certends.h"
 #include "opsd/auth/certstore.h"
-#include "opsd/cluster/cluster.h"
 #include "opsd/http/http.h"
 #include "opsd/job/backup.h"
 #include "opsd/job/job.h"
@@ -172,7 +171,7 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->watch.auth = o->auth = auth_start(&o->data, &err);
 	if (err == NULL)
-		o->rep.cluster = cluster_start(&o->rep, &err);
+		replication_start(&o->rep, &err);
 	if (err == NULL)
 		o->http = ops_http(o, &err);
 	if (err != NULL)
@@ -188,7 +187,7 @@ ops_stop(struct ops *o)
 {
 	o->data.stopping = 1;
 	http_stop(o->http);
-	cluster_quiet(o->rep.cluster);
+	replication_quiet(&o->rep);
 	event_free(o->certends);
 	if (o->reopen != NULL)
 		event_free(o->reopen);
@@ -200,7 +199,7 @@ ops_stop(struct ops *o)
 	commit_stop(o->data.commit);
 	/* What the others have posted to this loop by now is run, then nobody posts. */
 	event_base_loop(o->data.svc->base, EVLOOP_NONBLOCK);
-	cluster_stop(o->rep.cluster);
+	replication_stop(&o->rep);
 	auth_stop(o->auth);
 	replication_clear(&o->rep);
 	catalog_free(o->data.catalog);

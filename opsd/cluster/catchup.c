@@ -240,7 +240,7 @@ serve_sums(struct replication *rep, const struct catchup_question *q, struct tab
 }
 
 void
-catchup_serve(struct replication *rep, const void *p, size_t n, struct buf *out)
+catchup_serve(struct replication *rep, const uint8_t *who, const void *p, size_t n, struct buf *out)
 {
 	struct catchup_question q;
 	struct table *t = NULL;
@@ -251,7 +251,8 @@ catchup_serve(struct replication *rep, const void *p, size_t n, struct buf *out)
 		answer_head(rep, out, 400, 0);
 		return;
 	}
-	asker = nodes_by_id(rep->nodes, q.asker);
+	if (who == NULL || memcmp(who, q.asker, NODE_ID_LEN) == 0)
+		asker = nodes_by_id(rep->nodes, q.asker);
 	if (asker == NULL || peer_effective(asker, q.database, q.dblen, q.name, q.nlen) == NULL)
 		refuse = 403;
 	else {

@@ -56,7 +56,11 @@ struct catchup_answer {
 };
 int catchup_answer_read(struct catchup_answer *a, enum catchup_kind kind, const void *p, size_t n);
 
-/* Answer a peer's question (any thread; reads only). */
-void catchup_serve(struct replication *rep, const void *p, size_t n, struct buf *out);
+/*
+ * Answer a peer's question (any thread; reads only).  `who`: who asks, when the carrier
+ * vouches for it; the question must say the same, or is answered 403.
+ */
+void catchup_serve(struct replication *rep, const uint8_t *who, const void *p, size_t n,
+    struct buf *out);
 
 #endif

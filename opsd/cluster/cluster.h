@@ -7,24 +7,27 @@
 #include "opsd/cluster/replication.h"
 
 /*
- * The conversation with hubd and leafd, on the loop's thread: settings out, log
- * out, frames in, pulls, the status exchange with peers.  The functions here may
- * be called from any thread.
+ * The conversation with peers, whatever carries it (carrier.h): the status exchange,
+ * questions, what cursors lack, what of the log leaves.  The functions here may be called
+ * from any thread unless they say otherwise.
  */
+struct carrier_ops;
 struct cluster;
+struct outlet;
 struct peer;
 
-struct cluster *cluster_start(struct replication *rep, char **err);
-void cluster_quiet(struct cluster *c);	/* no more daemons; calls in flight end */
-void cluster_stop(struct cluster *c);
+/* These on the loop's thread. */
+struct cluster *cluster_new(struct replication *rep);
+void cluster_carry(struct cluster *c, const struct carrier_ops *ops, void *arg);	/* once, before all else */
+void cluster_tick(struct cluster *c);		/* several times a second */
+void cluster_quiet(struct cluster *c);		/* nobody may wait for an answer any more: 503 */
+void cluster_free(struct cluster *c);
+struct outlet *cluster_outlet(struct cluster *c);	/* what of the log leaves */
 
 void cluster_logged(struct cluster *c);		/* there is more in the log */
 /* A peer is being asked to take these entries, or (`on` 0) the call is over (outlet.h). */
 void cluster_expect(struct cluster *c, const json_t *entries, int on);
 void cluster_kick(struct cluster *c);		/* cursors or entries changed: look again */
-void cluster_settings(struct cluster *c);	/* the configuration changed */
-enum restart_daemons { RESTART_HUBD = 1, RESTART_LEAFD = 2 };
-void cluster_restart(struct cluster *c, unsigned which);	/* these of the daemons */
 int cluster_reachable(struct cluster *c, const char *node);
 /* It, and not another one that has its name now. */
 int cluster_peer_reachable(struct cluster *c, const struct peer *p);
@@ -71,18 +74,5 @@ uint64_t peer_view_has(const struct peer_view *v, uint32_t table, uint64_t *ms);
 uint64_t cluster_told(const struct cluster *c);
 /* Reports for topology_gaps: our own, then those of peers; new reference. */
 json_t *cluster_topology(struct cluster *c);
-/* {"hub":{"status","pid"},"leaf":{...}} new reference */
-json_t *cluster_servers(struct cluster *c);
-/* Whether hubd or leafd is connected. */
-int cluster_daemon_up(struct cluster *c, enum role role);
-/*
- * NULL, or what is wrong with hubd or leafd, to follow its name: it is away for longer than
- * a start takes, or did not answer, and counts as away until it connects anew.
- */
-const char *cluster_daemon_fault(struct cluster *c, enum role role);
-/* What hubd said last (MESH); new reference, NULL when it is away. */
-json_t *cluster_mesh(struct cluster *c);
-/* What leafd said last (LEAF_STATE); new reference, NULL when it is away. */
-json_t *cluster_leaf(struct cluster *c);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/daemons_priv.h"
 
 #define ASK_US		2000000
 #define SILENT_US	10000000	/* without an answer: it hangs */
@@ -10,11 +10,11 @@
 #define START_US	10000000	/* away for longer: it is not just starting */
 
 void
-pulse_init(struct cluster *c)
+pulse_init(struct daemons *d)
 {
-	c->beat_us = mono_us();
-	c->hub_pulse = (struct pulse){ .role = ROLE_HUBD, .away_us = c->beat_us };
-	c->leaf_pulse = (struct pulse){ .role = ROLE_LEAFD, .away_us = c->beat_us };
+	d->beat_us = mono_us();
+	d->hub_pulse = (struct pulse){ .role = ROLE_HUBD, .away_us = d->beat_us };
+	d->leaf_pulse = (struct pulse){ .role = ROLE_LEAFD, .away_us = d->beat_us };
 }
 
 /* An answer, or its connection ended. */
@@ -39,18 +39,18 @@ ask(struct pulse *p, struct chan *ch, uint64_t now)
 
 /* What waits for it fails at once, as it would if the process had ended. */
 static void
-let_go(struct cluster *c, struct pulse *p, struct chan *ch)
+let_go(struct daemons *d, struct pulse *p, struct chan *ch)
 {
 	log_errorx("%s does not answer for %u s: it counts as away until it connects anew",
 	    role_name(p->role), (unsigned)(SILENT_US / 1000000));
 	chan_hang_up(ch);
-	pthread_mutex_lock(&c->lock);
+	pthread_mutex_lock(&d->lock);
 	p->hung = 1;
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(&d->lock);
 }
 
 static void
-beat(struct cluster *c, struct pulse *p, struct chan *ch, uint64_t now, uint64_t step)
+beat(struct daemons *d, struct pulse *p, struct chan *ch, uint64_t now, uint64_t step)
 {
 	if (ch == NULL)
 		return;
@@ -60,19 +60,19 @@ beat(struct cluster *c, struct pulse *p, struct chan *ch, uint64_t now, uint64_t
 	}
 	p->silent_us += step;
 	if (p->silent_us > SILENT_US)
-		let_go(c, p, ch);
+		let_go(d, p, ch);
 }
 
 void
-pulse_beat(struct cluster *c)
+pulse_beat(struct daemons *d)
 {
-	uint64_t now = mono_us(), step = now - c->beat_us;
+	uint64_t now = mono_us(), step = now - d->beat_us;
 
-	c->beat_us = now;
+	d->beat_us = now;
 	if (step > STEP_US)
 		step = STEP_US;
-	beat(c, &c->hub_pulse, c->hub, now, step);
-	beat(c, &c->leaf_pulse, c->leaf, now, step);
+	beat(d, &d->hub_pulse, d->hub, now, step);
+	beat(d, &d->leaf_pulse, d->leaf, now, step);
 }
 
 void
@@ -89,16 +89,16 @@ pulse_down(struct pulse *p)
 }
 
 const char *
-cluster_daemon_fault(struct cluster *c, enum role role)
+daemons_fault(struct daemons *d, enum role role)
 {
-	const struct pulse *p = role == ROLE_HUBD ? &c->hub_pulse : &c->leaf_pulse;
+	const struct pulse *p = role == ROLE_HUBD ? &d->hub_pulse : &d->leaf_pulse;
 	const char *fault = NULL;
 
-	pthread_mutex_lock(&c->lock);
+	pthread_mutex_lock(&d->lock);
 	if (p->away_us != 0 && p->hung)
 		fault = "does not answer";
 	else if (p->away_us != 0 && mono_us() - p->away_us > START_US)
 		fault = "is not connected with opsd";
-	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(&d->lock);
 	return (fault);
 }

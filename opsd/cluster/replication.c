@@ -2,9 +2,14 @@
 
 #include "opsd/cluster/replication.h"
 
+#include <event2/event.h>
+
+#include "opsd/cluster/carrier_nats.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
+
+#define TICK_US		200000
 
 static void
 on_logged(void *arg)
@@ -40,6 +45,50 @@ replication_clear(struct replication *rep)
 {
 	cursors_free(rep->cursors);
 	nodes_free(rep->nodes);
+}
+
+static void
+tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct replication *rep = arg;
+
+	daemons_beat(rep->daemons);
+	cluster_tick(rep->cluster);
+}
+
+int
+replication_start(struct replication *rep, char **err)
+{
+	struct timeval every = { 0, TICK_US };
+
+	rep->cluster = cluster_new(rep);
+	rep->nats = carrier_nats_start(rep->cluster, rep, cluster_outlet(rep->cluster), err);
+	if (rep->nats == NULL) {
+		cluster_free(rep->cluster);
+		rep->cluster = NULL;
+		return (-1);
+	}
+	rep->daemons = carrier_nats_daemons(rep->nats);
+	cluster_carry(rep->cluster, &carrier_nats_ops, rep->nats);
+	rep->tick = event_new(rep->data->svc->base, -1, EV_PERSIST, tick_cb, rep);
+	event_add(rep->tick, &every);
+	return (0);
+}
+
+void
+replication_quiet(struct replication *rep)
+{
+	cluster_quiet(rep->cluster);
+	event_free(rep->tick);
+	carrier_nats_quiet(rep->nats);
+	event_base_loop(rep->data->svc->base, EVLOOP_NONBLOCK);	/* who waits already */
+}
+
+void
+replication_stop(struct replication *rep)
+{
+	carrier_nats_stop(rep->nats);
+	cluster_free(rep->cluster);
 }
 
 struct replication *

@@ -9,16 +9,23 @@ struct replication {
 	struct data	*data;
 	struct nodes	*nodes;		/* who subscribes to what */
 	struct cursors	*cursors;		/* positions in the peers' logs */
-	struct cluster	*cluster;	/* the conversation with hubd and leafd */
+	struct cluster	*cluster;	/* the conversation with peers */
+	struct carrier_nats *nats;	/* what carries it, and */
+	struct daemons	*daemons;	/* hubd and leafd, which do; or NULL both */
+	struct event	*tick;
 	struct workers	*changes;	/* one thread: calls that change subscriptions */
 };
 
 /*
  * Loads what the store has of it and hooks into the data (store/data.h); -1 with *err.
- * cluster_start goes on from there.
  */
 int replication_load(struct replication *rep, struct data *data, char **err);
 void replication_clear(struct replication *rep);
+
+/* Peers are reached over NATS from here on; -1 with *err. */
+int replication_start(struct replication *rep, char **err);
+void replication_quiet(struct replication *rep);	/* no more daemons; calls in flight end */
+void replication_stop(struct replication *rep);
 
 /* Whose commit a group is. */
 struct replication *replication_of(struct group *g);

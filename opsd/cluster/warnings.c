@@ -9,6 +9,7 @@
 #include "opsd/auth/certends.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/topology.h"
 
@@ -165,7 +166,7 @@ warn_server(const char *name, const json_t *state, json_t *list)
 static void
 warn_daemon(struct replication *rep, enum role role, const char *costs, json_t *list)
 {
-	const char	*why = cluster_daemon_fault(rep->cluster, role);
+	const char	*why = daemons_fault(rep->daemons, role);
 	json_t		*o;
 
 	if (why == NULL)
@@ -288,8 +289,8 @@ warn_certificates(struct replication *rep, json_t *list)
 json_t *
 warnings(struct replication *rep)
 {
-	json_t		 *list = json_array(), *mesh = cluster_mesh(rep->cluster);
-	json_t		 *leaf = cluster_leaf(rep->cluster);
+	json_t		 *list = json_array(), *mesh = daemons_mesh(rep->daemons);
+	json_t		 *leaf = daemons_leaf_state(rep->daemons);
 	struct peer	**all;
 	size_t		  n;
 

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "opsd/auth/auth.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/progress.h"
@@ -243,7 +244,7 @@ about_hubleaf(struct ops *ops)
 static json_t *
 about_nats(struct ops *ops)
 {
-	json_t *o = cluster_servers(ops->rep.cluster);
+	json_t *o = daemons_servers(ops->rep.daemons);
 
 	return (o != NULL ? o : json_object());
 }

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/words.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/progress.h"
@@ -208,7 +209,7 @@ op_mesh_status(struct request *r)
 
 	reply_json(r, 200, json_pack("{s:s, s:b, s:o, s:o, s:o}", "node_name", name,
 	    "is_enabled", (int)r->ops->data.live.clustering, "servers",
-	    cluster_servers(r->ops->rep.cluster), "connections", connections_json(r->ops),
+	    daemons_servers(r->ops->rep.daemons), "connections", connections_json(r->ops),
 	    "warnings", warnings(&r->ops->rep)));
 	free(name);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/cluster/renew.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_cluster.h"

@@ -7,7 +7,7 @@
 
 #include "opsd/auth/auth.h"
 #include "opsd/auth/user.h"
-#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 #include "opsd/store/sysrow.h"
@@ -121,5 +121,5 @@ users_changed(struct ops *ops, int cluster_user)
 {
 	auth_changed(ops->auth);
 	if (cluster_user)
-		cluster_settings(ops->rep.cluster);
+		daemons_settings(ops->rep.daemons);
 }

@@ -7,7 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/conf/tlsconf.h"
-#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/http/http.h"
 
 /*
@@ -129,7 +129,7 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 	}
 	pthread_rwlock_unlock(&o->data.conf_lock);
 	if (new == NULL)
-		cluster_settings(o->rep.cluster);
+		daemons_settings(o->rep.daemons);
 	conf_free(new);
 	return (status);
 }
@@ -165,7 +165,7 @@ ops_conf_reload(struct svc *svc, void *arg)
 		if (!conf_equal(o->set, svc->conf, (enum conf_key)key))
 			log_info("configuration: %s needs a restart", conf_name((enum conf_key)key));
 	pthread_rwlock_unlock(&o->data.conf_lock);
-	cluster_settings(o->rep.cluster);
+	daemons_settings(o->rep.daemons);
 	http_reload(o->http);
 	log_info("configuration read anew");
 }

@@ -11,7 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/http/http.h"
 #include "opsd/op/node.h"
 
@@ -53,7 +53,7 @@ restart_opsd(struct ops *ops)
 void
 restart_node(struct ops *ops)
 {
-	cluster_restart(ops->rep.cluster, RESTART_HUBD | RESTART_LEAFD);
+	daemons_restart(ops->rep.daemons, RESTART_HUBD | RESTART_LEAFD);
 	restart_opsd(ops);
 }
 
@@ -61,7 +61,7 @@ restart_node(struct ops *ops)
 static int
 running_pid(struct ops *ops, const char *server)
 {
-	json_t *servers = cluster_servers(ops->rep.cluster), *s = json_object_get(servers, server);
+	json_t *servers = daemons_servers(ops->rep.daemons), *s = json_object_get(servers, server);
 	const char *status = json_string_value(json_object_get(s, "status"));
 	int pid = 0;
 
@@ -79,7 +79,7 @@ restart_daemons(struct ops *ops, unsigned which)
 	uint64_t end = mono_us() + WAIT_US;
 
 	ops_conf_adopt(ops, NULL, cluster_keys);
-	cluster_restart(ops->rep.cluster, which);
+	daemons_restart(ops->rep.daemons, which);
 	while (!done && ops->data.live.clustering && !ops->data.stopping && mono_us() < end) {
 		int h = running_pid(ops, "hub"), l = running_pid(ops, "leaf");
 
@@ -95,7 +95,7 @@ void
 restart_clustering_config(struct ops *ops)
 {
 	ops_conf_adopt(ops, NULL, cluster_keys);
-	cluster_settings(ops->rep.cluster);
+	daemons_settings(ops->rep.daemons);
 }
 
 /* ---- the HTTP server, which the loop's thread starts and stops ---- */

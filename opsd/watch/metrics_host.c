@@ -7,7 +7,7 @@
 
 #include "common/base/clock.h"
 #include "opsd/auth/auth.h"
-#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/job/job.h"
 #include "opsd/watch/health.h"
 #include "opsd/watch/host.h"
@@ -72,13 +72,13 @@ static void
 servers(struct watch *w, struct buf *out)
 {
 	static const char *const names[] = { "hub", "leaf" };
-	json_t *all = cluster_servers(w->rep->cluster);
+	json_t *all = daemons_servers(w->rep->daemons);
 	const char *status;
 
 	metric_head(out, "daemon_up", "gauge", "1 while the daemon is connected to opsd.");
-	metric_line(out, "daemon_up", cluster_daemon_up(w->rep->cluster, ROLE_HUBD), "daemon", "hubd",
+	metric_line(out, "daemon_up", daemons_up(w->rep->daemons, ROLE_HUBD), "daemon", "hubd",
 	    NULL);
-	metric_line(out, "daemon_up", cluster_daemon_up(w->rep->cluster, ROLE_LEAFD), "daemon",
+	metric_line(out, "daemon_up", daemons_up(w->rep->daemons, ROLE_LEAFD), "daemon",
 	    "leafd", NULL);
 	metric_head(out, "nats_server_up", "gauge", "1 while the nats-server is ready.");
 	for (int i = 0; i < 2; i++) {
@@ -116,7 +116,7 @@ reconnects(struct buf *out, const char *daemon, const json_t *counts)
 static void
 told(struct watch *w, struct buf *out)
 {
-	json_t *mesh = cluster_mesh(w->rep->cluster), *leaf = cluster_leaf(w->rep->cluster);
+	json_t *mesh = daemons_mesh(w->rep->daemons), *leaf = daemons_leaf_state(w->rep->daemons);
 	const json_t *of_hub = json_object_get(mesh, "counts");
 	const json_t *of_leaf = json_object_get(leaf, "counts");
 	const json_t *stream = json_object_get(leaf, "stream");

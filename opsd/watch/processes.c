@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/watch/host.h"
 #include "opsd/watch/watch.h"
 
@@ -17,7 +17,7 @@ daemon_pid(struct watch *w, const struct conf *conf, enum role role)
 	const char *daemon = role_name(role);
 	char	*file = xasprintf("%s.pid", daemon), *path = conf_run_path(conf, file);
 	char	*line = host_line(path);
-	int	 pid = line != NULL && cluster_daemon_up(w->rep->cluster, role) ? atoi(line) : 0;
+	int	 pid = line != NULL && daemons_up(w->rep->daemons, role) ? atoi(line) : 0;
 
 	free(line);
 	free(path);
@@ -35,7 +35,7 @@ void
 processes(struct watch *w, struct process p[PROCESSES])
 {
 	struct conf	*conf = data_conf(w->data);
-	json_t		*servers = cluster_servers(w->rep->cluster);
+	json_t		*servers = daemons_servers(w->rep->daemons);
 
 	p[0] = (struct process){ "opsd", (int)getpid() };
 	p[1] = (struct process){ "hubd", daemon_pid(w, conf, ROLE_HUBD) };

@@ -61,7 +61,8 @@ opendata_conf(const char *name)
 	    xasprintf("--RUNPATH=%s/run", path), xasprintf("--STORAGE_PATH=%s/database", path), xstrdup("--LOGGING_LEVEL=fatal"),
 	    xstrdup("--LOGGING_FILE=false"), xstrdup("--STORAGE_RESERVE=0"),
 	    xstrdup("--CLUSTERING_LEAFSERVER_STREAMS_MAXAGE=1000"),
-	    xstrdup("--STORAGE_TOMBSTONERETENTION=1000") };
+	    xstrdup("--STORAGE_TOMBSTONERETENTION=1000"),
+	    xstrdup("--CLUSTERING_NODENAME=here") };
 	struct conf	*conf;
 
 	conf = conf_load(NULL, (int)(sizeof(flags) / sizeof(flags[0])), flags, &err);

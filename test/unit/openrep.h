@@ -36,7 +36,7 @@ openrep_open(struct openrep *r, const char *name)
 	run = conf_run_path(r->o.svc.conf, "");
 	file_make_folder(run);
 	if (replication_load(&r->rep, &r->o.data, &err) == -1 ||
-	    (r->rep.cluster = cluster_start(&r->rep, &err)) == NULL)
+	    replication_start(&r->rep, &err) == -1)
 		fatalx("%s", err);
 	free(run);
 }
@@ -51,8 +51,8 @@ openrep_close(struct openrep *r)
 	commit_stop(r->o.data.commit);
 	r->o.data.workers = NULL;
 	r->o.data.commit = NULL;
-	cluster_quiet(r->rep.cluster);
-	cluster_stop(r->rep.cluster);
+	replication_quiet(&r->rep);
+	replication_stop(&r->rep);
 	replication_clear(&r->rep);
 	opendata_close(&r->o);
 	post_free(post);

@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/conf/settings.h"
+#include "opsd/cluster/carrier.h"
 #include "opsd/cluster/retain.h"
 #include "opsd/cluster/subscribe.h"
 #include "opsd/cluster/sums.h"
@@ -527,9 +528,82 @@ serve(struct openrep *r, struct catchup_question q, struct buf *out, struct catc
 	q.max = 1 << 20;
 	catchup_question_write(&b, &q);
 	buf_clear(out);
-	catchup_serve(&r->rep, b.data, b.len, out);
+	catchup_serve(&r->rep, NULL, b.data, b.len, out);
 	assert_int_equal(catchup_answer_read(a, q.kind, out->data, out->len), 0);
 	buf_free(&b);
+	table_unref(t);
+}
+
+/* ---- who it really is ---- */
+
+struct replied {
+	uint16_t	 status;
+	int		 times;
+};
+
+static void
+reply_cb(void *arg, uint16_t status, const void *body, size_t n)
+{
+	struct replied	*r = arg;
+
+	r->status = status;
+	r->times++;
+}
+
+static uint16_t
+asked_as(struct openrep *r, const uint8_t *who, const char *verb)
+{
+	struct replied	 got = { 0 };
+	char		 hex[2 * NODE_ID_LEN + 1];
+	json_t		*question;
+
+	node_id_hex(boston, hex);
+	question = json_pack("{s:s, s:s, s:[]}", "id", hex, "name", "boston", "entries");
+	cluster_asked(r->rep.cluster, who, verb, question, (struct carrier_reply){ reply_cb, &got });
+	while (got.times == 0)
+		event_base_loop(r->o.svc.base, EVLOOP_ONCE);
+	assert_int_equal(got.times, 1);
+	json_decref(question);
+	return (got.status);
+}
+
+/* Whoever the carrier vouches for speaks for itself alone; for whom it does not is believed. */
+static void
+test_speaks_for_itself(void **state)
+{
+	struct openrep	*r = *state;
+	const char	*verbs[] = { "status", "entries" };
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(asked_as(r, austin, verbs[i]), 403);
+		assert_int_equal(asked_as(r, boston, verbs[i]), 200);
+		assert_int_equal(asked_as(r, NULL, verbs[i]), 200);
+	}
+	assert_int_equal(asked_as(r, NULL, "no such verb"), 400);
+}
+
+static void
+test_pulls_for_itself(void **state)
+{
+	struct openrep	*r = *state;
+	struct table	*t = catalog_get(r->o.data.catalog, "dev", "dog");
+	struct catchup_question	 q = { .kind = CATCHUP_ROWS, .table = t->id, .database = "dev",
+	    .name = "dog", .dblen = 3, .nlen = 3, .max = 1 << 20 };
+	struct catchup_answer	 a;
+	const uint8_t	*who[] = { austin, boston, NULL };
+	uint16_t	 statuses[] = { 403, 200, 200 };
+	struct buf	 b = { 0 }, out = { 0 };
+
+	memcpy(q.asker, boston, NODE_ID_LEN);
+	catchup_question_write(&b, &q);
+	for (size_t i = 0; i < 3; i++) {
+		buf_clear(&out);
+		catchup_serve(&r->rep, who[i], b.data, b.len, &out);
+		assert_int_equal(catchup_answer_read(&a, q.kind, out.data, out.len), 0);
+		assert_int_equal(a.status, statuses[i]);
+	}
+	buf_free(&b);
+	buf_free(&out);
 	table_unref(t);
 }
 
@@ -688,7 +762,8 @@ main(void)
 		TEST(test_floor), TEST(test_republished), TEST(test_not_answered),
 		TEST(test_refused), TEST(test_copy), TEST(test_frames_during_copy),
 		TEST(test_frames_before_the_head), TEST(test_copy_of_another_incarnation),
-		TEST(test_copy_from_a_time), TEST(test_head_before_rows), TEST(test_served_log),
+		TEST(test_copy_from_a_time), TEST(test_speaks_for_itself), TEST(test_pulls_for_itself),
+		TEST(test_head_before_rows), TEST(test_served_log),
 		TEST(test_not_served), TEST(test_retention),
 		TEST(test_retention_for_subscribers),
 	};

@@ -1,0 +1,269 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/carrier_nats_priv.h"
+#include "opsd/cluster/cursors.h"
+#include "opsd/cluster/nodes.h"
+
+/* ---- the log out ---- */
+
+static void
+withdrawn(const struct carrier_answer *a, void *arg)
+{
+}
+
+/* Nobody gets the table any more: nobody need be able to. */
+static void
+withdraw_table(const char *database, const char *table, void *arg)
+{
+	carrier_nats_purge(arg, database, table, UINT64_MAX, withdrawn, NULL);
+}
+
+static void log_run(void *arg);
+
+/* Not all was looked at: others want the loop's thread, too. */
+void
+carrier_nats_logged(void *arg)
+{
+	struct carrier_nats *n = arg;
+
+	if (!atomic_exchange(&n->logged, 1))
+		post(n->rep->data->svc->post, log_run, n);
+}
+
+static void
+read_answer(struct carrier_nats *n)
+{
+	struct buf b = { 0 };
+	int found;
+
+	if (n->reading == NULL)
+		return;
+	outlet_review(n->outlet, withdraw_table, n);
+	found = logfeed_read(n->feed, n->read_after, n->read_max, &b);
+	if (found == 1) {
+		struct chan_deferred *reply = n->reading;
+
+		n->reading = NULL;
+		chan_deferred_reply(reply, &b);
+	} else if (found == -1)
+		carrier_nats_logged(n);
+	buf_free(&b);
+}
+
+static void
+log_run(void *arg)
+{
+	struct carrier_nats *n = arg;
+
+	n->logged = 0;
+	read_answer(n);
+}
+
+static void
+end_reading(struct carrier_nats *n)
+{
+	if (n->reading != NULL)
+		chan_deferred_drop(n->reading);
+	n->reading = NULL;
+}
+
+int
+carrier_nats_log_read(struct chan *ch, struct msg *m, void *arg)
+{
+	struct carrier_nats *n = daemons_owner(arg);
+	uint64_t after = rd_u64(&m->body);
+	uint32_t max = rd_u32(&m->body);
+
+	if (!rd_done(&m->body))
+		return (-1);
+	end_reading(n);
+	n->read_after = after;
+	n->read_max = max;
+	n->reading = chan_defer(ch, m);
+	read_answer(n);
+	return (0);
+}
+
+int
+carrier_nats_log_ack(struct chan *ch, struct msg *m, void *arg)
+{
+	struct carrier_nats *n = daemons_owner(arg);
+	uint64_t inc = rd_u64(&m->body), seq = rd_u64(&m->body);
+
+	if (!rd_done(&m->body))
+		return (-1);
+	logfeed_acked(n->feed, inc, seq);
+	return (0);
+}
+
+static void
+tail_answer(void *arg, uint64_t incarnation, uint64_t after)
+{
+	struct buf b = { 0 };
+
+	buf_u64(&b, incarnation);
+	buf_u64(&b, after);
+	chan_deferred_reply(arg, &b);
+}
+
+int
+carrier_nats_log_tail(struct chan *ch, struct msg *m, void *arg)
+{
+	struct carrier_nats *n = daemons_owner(arg);
+	struct logfeed_end end;
+
+	end.incarnation = rd_u64(&m->body);
+	end.window = rd_u64(&m->body);
+	end.last = rd_u64(&m->body);
+	end.seq = rd_u64(&m->body);
+	end.mark = rd_u64(&m->body);
+	if (!rd_done(&m->body))
+		return (-1);
+	end_reading(n);
+	logfeed_tail(n->feed, &end, tail_answer, chan_defer(ch, m));
+	return (0);
+}
+
+/* ---- what leafd consumes ---- */
+
+/* It shares its id or name with another node, or we do. */
+static int
+is_shut_out(const json_t *mesh, const char *name)
+{
+	const json_t *conflict, *n;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(mesh, "conflicts"), i, conflict) {
+		if (json_is_true(json_object_get(conflict, "own")))
+			return (1);
+		json_array_foreach(json_object_get(conflict, "nodes"), k, n)
+			if (strcmp(json_string_value(n), name) == 0)
+				return (1);
+	}
+	return (0);
+}
+
+/* Changes when what is wanted may have. */
+static uint64_t
+wanted_version(const struct replication *rep, const json_t *mesh)
+{
+	const json_t *conflicts = json_object_get(mesh, "conflicts");
+	uint64_t version = nodes_changes(rep->nodes) * 2 + (uint64_t)rep->data->live.clustering;
+	char *text = json_array_size(conflicts) > 0 ? json_dumps(conflicts, JSON_COMPACT) : NULL;
+
+	for (const char *s = text; s != NULL && *s != '\0'; s++)
+		version = (version ^ (uint8_t)*s) * UINT64_C(1099511628211);
+	free(text);
+	return (version);
+}
+
+static json_t *
+tables_wanted(const struct peer *p)
+{
+	json_t *tables = json_array();
+
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->entries[i].removed && p->entries[i].subscribe)
+			json_array_append_new(tables, json_pack("[s,s]", p->entries[i].database,
+			    p->entries[i].table));
+	return (tables);
+}
+
+static json_t *
+peers_wanted(struct replication *rep, const json_t *mesh)
+{
+	json_t *peers = json_array();
+	struct peer **all;
+	size_t n;
+
+	all = nodes_all(rep->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		json_t *tables = tables_wanted(all[i]);
+
+		if (json_array_size(tables) > 0 && rep->data->live.clustering &&
+		    !is_shut_out(mesh, all[i]->name))
+			json_array_append_new(peers, json_pack("{s:s, s:s, s:O}", "name",
+			    all[i]->name, "id", all[i]->hex, "tables", tables));
+		json_decref(tables);
+		peer_free(all[i]);
+	}
+	free(all);
+	return (peers);
+}
+
+/* Where opsd is in each stream, as a hint: they move all the time, and alone are no news. */
+static void
+add_hints(struct replication *rep, json_t *peers)
+{
+	uint8_t id[NODE_ID_LEN];
+	json_t *p;
+	size_t i;
+
+	json_array_foreach(peers, i, p) {
+		node_id_read(json_string_value(json_object_get(p, "id")), id);
+		json_object_set_new(p, "stream_seq",
+		    json_integer((json_int_t)cursors_stream_seq(rep->cursors, id)));
+	}
+}
+
+static void
+consume_send(struct carrier_nats *n, json_t *peers)
+{
+	json_t *whole = json_pack("{s:O}", "peers", peers);
+	char *text;
+	struct buf b = { 0 };
+
+	add_hints(n->rep, peers);
+	text = json_dumps(whole, JSON_COMPACT);
+	buf_blob(&b, text, strlen(text));
+	chan_send(daemons_leaf(n->daemons), MSG_CONSUME, &b);
+	free(text);
+	json_decref(whole);
+}
+
+static void
+tell_wanted(struct carrier_nats *n)
+{
+	json_t *mesh = daemons_mesh(n->daemons), *peers;
+	uint64_t version = wanted_version(n->rep, mesh);
+	char *text;
+
+	if (n->wanted_sent != NULL && version == n->wanted_version) {
+		json_decref(mesh);
+		return;
+	}
+	n->wanted_version = version;
+	peers = peers_wanted(n->rep, mesh);
+	json_decref(mesh);
+	text = json_dumps(peers, JSON_COMPACT);
+	if (n->wanted_sent == NULL || strcmp(text, n->wanted_sent) != 0)
+		consume_send(n, peers);
+	free(n->wanted_sent);
+	n->wanted_sent = text;
+	json_decref(peers);
+}
+
+void
+carrier_nats_changed(void *arg)
+{
+	struct carrier_nats *n = arg;
+
+	if (daemons_leaf(n->daemons) != NULL)
+		outlet_review(n->outlet, withdraw_table, n);
+	read_answer(n);
+	if (daemons_leaf_ready(n->daemons))
+		tell_wanted(n);
+}
+
+void
+carrier_nats_forget(struct carrier_nats *n)
+{
+	end_reading(n);
+	free(n->wanted_sent);
+	n->wanted_sent = NULL;
+}

@@ -1,0 +1,290 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/status.h"
+#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/topology.h"
+
+/* What peers tell each other in turn (status.h), and what follows from it. */
+
+#define ASK_MS	5000
+
+struct exchange {
+	struct cluster	*c;
+	uint8_t		 peer[NODE_ID_LEN];
+	uint64_t	 upto;
+};
+
+static void
+take_done(struct job *j)
+{
+	struct cluster *c = j->arg;
+	struct take *t = (struct take *)j;
+	const char *peer = json_string_value(json_object_get(t->offer, "name"));
+	static struct log_brake brake = { .most = 10 };
+
+	if (j->status != 200)
+		log_braked(&brake, LOG_WARN, "entries of node %s: %s", peer != NULL ? peer : "?", j->error);
+	take_free(t);
+	cluster_kick(c);
+}
+
+/* NULL: there was none, or it is no JSON. */
+static json_t *
+read_answer(const struct carrier_answer *a)
+{
+	return (a->status == 200 && a->body != NULL ?
+	    json_loadb(a->body, a->n, JSON_DECODE_ANY, NULL) : NULL);
+}
+
+static void
+synced_cb(const struct carrier_answer *a, void *arg)
+{
+	struct exchange *x = arg;
+	struct cluster *c = x->c;
+	json_t *answer = read_answer(a);
+	struct take *t;
+
+	pthread_mutex_lock(&c->lock);
+	cluster_view_of(c, x->peer)->syncing = 0;
+	pthread_mutex_unlock(&c->lock);
+	free(x);
+	if (answer == NULL)
+		return;
+	t = take_new(answer);
+	t->job.arg = c;
+	t->job.done = take_done;
+	commit_submit(c->rep->data->commit, &t->job);
+}
+
+static void
+sync_entries(struct cluster *c, const struct peer *p, struct view *v)
+{
+	struct exchange *x;
+	json_t *entries, *offer;
+
+	if (v->syncing)
+		return;
+	v->syncing = 1;
+	x = xcalloc(1, sizeof(*x));
+	x->c = c;
+	memcpy(x->peer, p->id, NODE_ID_LEN);
+	entries = peer_entries_json(p);
+	offer = offer_new(c->rep, entries, 0);
+	pthread_mutex_unlock(&c->lock);	/* the call may answer at once */
+	c->carrier->ask(c->carrier_arg, p->name, "entries", offer, ASK_MS, synced_cb, x);
+	pthread_mutex_lock(&c->lock);
+	json_decref(entries);
+	json_decref(offer);
+}
+
+/* ---- who subscribes to whom ---- */
+
+static json_t *
+topology_own(struct replication *rep)
+{
+	char *name = data_node_name(rep->data);
+	json_t *links = json_array(), *link;
+	struct peer **all;
+	size_t n;
+
+	all = nodes_all(rep->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		if ((link = topology_link(all[i])) != NULL)
+			json_array_append_new(links, link);
+		peer_free(all[i]);
+	}
+	free(all);
+	link = json_pack("{s:s, s:s, s:b, s:o}", "id", rep->data->node_hex, "name", name, "relays",
+	    (int)rep->data->live.republish, "links", links);
+	free(name);
+	return (link);
+}
+
+/* FNV-1a of the text; never 0. */
+static int64_t
+digest_of(const char *text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text != '\0'; text++)
+		h = (h ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return ((int64_t)(h & INT64_MAX) | 1);
+}
+
+void
+exchange_add_topology(struct cluster *c, const json_t *question, json_t *answer)
+{
+	/* All that it is made from; the name changes with a restart only. */
+	uint64_t changes = nodes_changes(c->rep->nodes) * 2 + (uint64_t)c->rep->data->live.republish;
+	char *text;
+
+	if (c->topology == NULL || changes != c->topology_changes) {
+		json_decref(c->topology);
+		c->topology = topology_own(c->rep);
+		c->topology_changes = changes;
+		text = json_dumps(c->topology, JSON_COMPACT);
+		c->topology_digest = digest_of(text);
+		free(text);
+	}
+	json_object_set_new(answer, "topology_digest", json_integer(c->topology_digest));
+	if (json_integer_value(json_object_get(question, "topology_digest")) != c->topology_digest)
+		json_object_set(answer, "topology", c->topology);
+}
+
+/* With the lock held. */
+static void
+take_topology(struct view *v, const json_t *answer)
+{
+	json_t *report = json_object_get(answer, "topology");
+
+	if (!json_is_object(report))
+		return;
+	json_decref(v->topology);
+	v->topology = json_incref(report);
+	v->topology_digest = json_integer_value(json_object_get(answer, "topology_digest"));
+}
+
+json_t *
+cluster_topology(struct cluster *c)
+{
+	json_t *list = json_array();
+	struct peer **all;
+	struct view *v;
+	size_t n;
+
+	json_array_append_new(list, topology_own(c->rep));
+	all = nodes_all(c->rep->nodes, &n);
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < n; i++) {
+		v = cluster_view_of(c, all[i]->id);
+		/* Who was removed tells us nothing new. */
+		if (peer_active(all[i]) && v->topology != NULL)
+			json_array_append_new(list, json_deep_copy(v->topology));
+		peer_free(all[i]);
+	}
+	pthread_mutex_unlock(&c->lock);
+	free(all);
+	return (list);
+}
+
+static void
+take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *answer,
+    uint32_t rtt_us, const struct exchange *x)
+{
+	json_t *ports = json_object_get(answer, "ports");
+	int64_t now = json_integer_value(json_object_get(answer, "now"));
+	struct job *j;
+
+	v->latency_ms = rtt_us / 1000.0;
+	v->skew_from = cluster_clock();
+	v->skew_ms = now - ((int64_t)wall_ms() - (int64_t)rtt_us / 2000);
+	v->uptime_ms = (uint64_t)json_integer_value(json_object_get(answer, "uptime"));
+	v->seen_ms = wall_ms();
+	v->cluster_port = (int)json_integer_value(json_object_get(ports, "clustering"));
+	v->api_port = (int)json_integer_value(json_object_get(ports, "operations_api"));
+	json_decref(v->system_info);
+	v->system_info = json_incref(json_object_get(answer, "system_info"));
+	take_topology(v, answer);
+	if (status_answered(&v->base, x->upto, answer))
+		v->asked_us = 0;
+	j = status_job(c->rep, p, answer);
+	if (j != NULL)
+		commit_submit(c->rep->data->commit, j);
+	if (status_differs(c->rep, p, answer, v->synced_us) && mono_us() - v->synced_us > 1000000) {
+		v->synced_us = mono_us();
+		sync_entries(c, p, v);
+	}
+}
+
+static void
+status_cb(const struct carrier_answer *a, void *arg)
+{
+	struct exchange *x = arg;
+	struct cluster *c = x->c;
+	struct peer *p = nodes_by_id(c->rep->nodes, x->peer);
+	json_t *answer = read_answer(a);
+	struct view *v;
+
+	pthread_mutex_lock(&c->lock);
+	v = cluster_view_of(c, x->peer);
+	v->asking = 0;
+	if (p != NULL && answer != NULL) {
+		const char *hex = json_string_value(json_object_get(answer, "id"));
+
+		if (hex != NULL && strcmp(hex, p->hex) == 0)
+			take_status(c, p, v, answer, a->us, x);
+	}
+	pthread_mutex_unlock(&c->lock);
+	json_decref(answer);
+	peer_free(p);
+	free(x);
+}
+
+/* Whether it is time to ask; then *digest and *base are for the question. */
+static int
+exchange_due(struct cluster *c, const struct peer *p, uint64_t every_us, int64_t *digest,
+    struct status_base *base)
+{
+	uint64_t now = mono_us();
+	struct view *v;
+	int due;
+
+	pthread_mutex_lock(&c->lock);
+	v = cluster_view_of(c, p->id);
+	due = !v->asking && (v->asked_us == 0 || now - v->asked_us >= every_us) &&
+	    c->carrier->reaches(c->carrier_arg, p->name, p->hex);
+	*digest = v->topology_digest;
+	*base = v->base;
+	if (due) {
+		v->asking = 1;
+		v->asked_us = now;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return (due);
+}
+
+static void
+exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
+    const struct status_base *base)
+{
+	struct exchange *x = xcalloc(1, sizeof(*x));
+	json_t *q = status_question(c->rep, p, base, &x->upto);
+
+	c->told += json_array_size(json_object_get(q, "cursors"));
+	json_object_set_new(q, "life", json_integer(c->life));
+	json_object_set_new(q, "topology_digest", json_integer(digest));
+	x->c = c;
+	memcpy(x->peer, p->id, NODE_ID_LEN);
+	c->carrier->ask(c->carrier_arg, p->name, "status", q, ASK_MS, status_cb, x);
+	json_decref(q);
+}
+
+void
+exchange_run(struct cluster *c)
+{
+	struct conf *conf = data_conf(c->rep->data);
+	uint64_t every = (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
+	struct status_base base;
+	struct peer **all;
+	int64_t digest;
+	size_t n;
+
+	conf_free(conf);
+	all = nodes_all(c->rep->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (exchange_due(c, all[i], every, &digest, &base))
+			exchange_with(c, all[i], digest, &base);
+		peer_free(all[i]);
+	}
+	free(all);
+}

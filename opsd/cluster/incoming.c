@@ -1,0 +1,259 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/nodename.h"
+#include "common/base/worker.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/apply.h"
+#include "opsd/cluster/catchup.h"
+#include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/incarnation.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/subscribe.h"
+
+/* What a carrier brings from other nodes (carrier.h). */
+
+/* ---- questions ---- */
+
+static void
+reply_json(struct carrier_reply reply, int status, json_t *answer)
+{
+	char *text = json_dumps(answer, JSON_COMPACT);
+
+	reply.fn(reply.arg, (uint16_t)status, text, strlen(text));
+	free(text);
+	json_decref(answer);
+}
+
+/* With the lock held: all that the asker has, with what it says now; NULL: there is a hole. */
+static struct positions *
+note_received(struct view *v, const json_t *q)
+{
+	int64_t life = json_integer_value(json_object_get(q, "life"));
+	uint64_t since = (uint64_t)json_integer_value(json_object_get(q, "since"));
+
+	if (since == 0) {
+		positions_free(v->received);
+		v->received = positions_new();
+	} else if (v->received == NULL || v->received_life != life || v->received_upto != since)
+		return (NULL);
+	v->received_life = life;
+	v->received_upto = (uint64_t)json_integer_value(json_object_get(q, "upto"));
+	status_positions(q, v->received);
+	return (positions_ref(v->received));
+}
+
+/* NULL as well when it is not known here, or only asks who we are. */
+static struct positions *
+received_from(struct cluster *c, const json_t *q)
+{
+	struct positions *p = NULL;
+	struct peer *asker = NULL;
+	uint8_t id[NODE_ID_LEN];
+
+	if (json_object_get(q, "upto") != NULL &&
+	    node_id_read(json_string_value(json_object_get(q, "id")), id) == 0)
+		asker = nodes_by_id(c->rep->nodes, id);
+	if (asker == NULL)
+		return (NULL);
+	peer_free(asker);
+	pthread_mutex_lock(&c->lock);
+	p = note_received(cluster_view_of(c, id), q);
+	pthread_mutex_unlock(&c->lock);
+	return (p);
+}
+
+/* Who asks is known under another name than that by which it answers now. */
+static void
+note_name(struct cluster *c, const json_t *q)
+{
+	const char *name = json_string_value(json_object_get(q, "name"));
+	uint8_t id[NODE_ID_LEN];
+	struct peer *p;
+
+	if (name == NULL || !node_name_ok(name, strlen(name)) ||
+	    node_id_read(json_string_value(json_object_get(q, "id")), id) == -1)
+		return;
+	p = nodes_by_id(c->rep->nodes, id);
+	if (p != NULL && strcmp(p->name, name) != 0 && !cluster_peer_reachable(c, p) &&
+	    cluster_reachable(c, name))
+		commit_submit(c->rep->data->commit, nodes_rename_job(id, name));
+	peer_free(p);
+}
+
+static void
+answer_status(struct cluster *c, const json_t *q, struct carrier_reply reply)
+{
+	uint64_t ahead = status_ahead(c->rep, q);
+	struct positions *received = ahead == 0 ? received_from(c, q) : NULL;
+	json_t *answer = status_answer(c->rep, q, received);
+
+	positions_free(received);
+	c->told += json_array_size(json_object_get(answer, "heads"));
+	note_name(c, q);
+	exchange_add_topology(c, q, answer);
+	reply_json(reply, 200, answer);
+	if (ahead != 0)
+		commit_submit(c->rep->data->commit, incarnation_job(ahead,
+		    json_string_value(json_object_get(q, "name"))));
+}
+
+struct taken {
+	struct cluster		*c;
+	struct take		*t;
+	struct carrier_reply	 reply;
+};
+
+static void
+taken_run(void *arg)
+{
+	struct taken *d = arg;
+	struct take *t = d->t;
+
+	reply_json(d->reply, t->job.status, t->answer != NULL ? json_incref(t->answer) :
+	    json_pack("{s:s}", "error", t->job.error != NULL ? t->job.error : "not understood"));
+	take_free(t);
+	free(d);
+}
+
+static void
+taken_done(struct job *j)
+{
+	struct taken *d = j->arg;
+
+	post(d->c->rep->data->svc->post, taken_run, d);
+}
+
+static void
+answer_entries(struct cluster *c, const json_t *q, struct carrier_reply reply)
+{
+	struct taken *d = xcalloc(1, sizeof(*d));
+
+	d->c = c;
+	d->reply = reply;
+	d->t = take_new(json_incref((json_t *)(uintptr_t)q));
+	d->t->answered = 1;
+	d->t->job.arg = d;
+	d->t->job.done = taken_done;
+	commit_submit(c->rep->data->commit, &d->t->job);
+}
+
+static const struct {
+	const char	*verb;
+	void		(*fn)(struct cluster *c, const json_t *q, struct carrier_reply reply);
+} verbs[] = { { "status", answer_status }, { "entries", answer_entries } };
+
+/* Whoever is vouched for speaks for itself alone. */
+static int
+is_sender(const uint8_t *who, const json_t *q)
+{
+	uint8_t id[NODE_ID_LEN];
+
+	return (who == NULL || (node_id_read(json_string_value(json_object_get(q, "id")), id) == 0 &&
+	    memcmp(id, who, NODE_ID_LEN) == 0));
+}
+
+void
+cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const json_t *question,
+    struct carrier_reply reply)
+{
+	if (question == NULL)
+		verb = "";
+	else if (!is_sender(who, question)) {
+		reply_json(reply, 403, json_pack("{s:s}", "error", "'id' is not the id of the node that asks"));
+		return;
+	}
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].verb, verb) == 0) {
+			verbs[i].fn(c, question, reply);
+			return;
+		}
+	reply_json(reply, 400, json_pack("{s:s}", "error", "not understood"));
+}
+
+/* ---- rows and log ---- */
+
+struct serve {
+	struct cluster		*c;
+	uint8_t			 who[NODE_ID_LEN];
+	int			 vouched;
+	struct buf		 question, answer;
+	struct carrier_reply	 reply;
+};
+
+static void
+serve_answer(void *arg)
+{
+	struct serve *s = arg;
+
+	s->reply.fn(s->reply.arg, 200, s->answer.data, s->answer.len);
+	buf_free(&s->question);
+	buf_free(&s->answer);
+	free(s);
+}
+
+static void
+serve_work(void *arg)
+{
+	struct serve *s = arg;
+
+	catchup_serve(s->c->rep, s->vouched ? s->who : NULL, s->question.data, s->question.len,
+	    &s->answer);
+	post(s->c->rep->data->svc->post, serve_answer, s);
+}
+
+void
+cluster_serve(struct cluster *c, const uint8_t *who, const void *question, size_t n,
+    struct carrier_reply reply)
+{
+	struct serve *s = xcalloc(1, sizeof(*s));
+
+	s->c = c;
+	s->reply = reply;
+	s->vouched = who != NULL;
+	if (who != NULL)
+		memcpy(s->who, who, NODE_ID_LEN);
+	buf_add(&s->question, question, n);
+	workers_run(c->rep->data->workers, serve_work, s);
+}
+
+/* ---- frames ---- */
+
+struct frame_in {
+	struct apply		*a;
+	struct post		*post;
+	struct carrier_reply	 reply;
+};
+
+static void
+frame_reply(void *arg)
+{
+	struct frame_in *f = arg;
+
+	f->reply.fn(f->reply.arg, 200, NULL, 0);
+	apply_free(f->a);
+	free(f);
+}
+
+static void
+frame_done(struct job *j)
+{
+	struct frame_in *f = j->arg;
+
+	post(f->post, frame_reply, f);
+}
+
+void
+cluster_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame, size_t n,
+    struct carrier_reply reply)
+{
+	struct frame_in *f = xcalloc(1, sizeof(*f));
+
+	*f = (struct frame_in){ apply_frame_new(peer, seq, frame, n), c->rep->data->svc->post, reply };
+	f->a->job.arg = f;
+	f->a->job.done = frame_done;
+	commit_submit(c->rep->data->commit, &f->a->job);
+}
