@@ -23,7 +23,7 @@
 /* opsd's NETWORK being worked on. */
 struct network_call {
 	struct hub		*hub;
-	uint32_t		 id;
+	struct chan_deferred	*reply;
 	struct network		*network;
 	struct network_call	*prev, *next;
 };
@@ -103,6 +103,19 @@ connect_servers(struct hub *h)
 	look_eagerly(h);
 }
 
+/* [..] of nodes; NULL: none. */
+static void
+reply_nodes(struct chan_deferred *reply, const json_t *nodes)
+{
+	struct buf	 b = { 0 };
+	char		*text = nodes != NULL ? json_dumps(nodes, JSON_COMPACT) : NULL;
+
+	buf_blob(&b, text != NULL ? text : "[]", text != NULL ? strlen(text) : 2);
+	free(text);
+	chan_deferred_reply(reply, &b);
+}
+
+/* Nobody can be asked any more, or nobody wants to know. */
 static void
 drop_calls(struct hub *h)
 {
@@ -111,6 +124,7 @@ drop_calls(struct hub *h)
 	while ((c = h->calls) != NULL) {
 		DL_DELETE(h->calls, c);
 		network_cancel(c->network);
+		reply_nodes(c->reply, NULL);
 		free(c);
 	}
 }
@@ -330,24 +344,13 @@ on_peer_req(struct chan *c, struct msg *m, void *arg)
 }
 
 static void
-reply_nodes(struct chan *c, uint32_t id, const json_t *nodes)
-{
-	struct buf	 b = { 0 };
-	char		*text = json_dumps(nodes, JSON_COMPACT);
-
-	buf_blob(&b, text != NULL ? text : "[]", text != NULL ? strlen(text) : 2);
-	free(text);
-	chan_reply(c, id, &b);
-}
-
-static void
 hub_network_cb(const json_t *nodes, void *arg)
 {
 	struct network_call	*call = arg;
 	struct hub		*h = call->hub;
 
 	DL_DELETE(h->calls, call);
-	reply_nodes(h->ops, call->id, nodes);
+	reply_nodes(call->reply, nodes);
 	free(call);
 }
 
@@ -357,20 +360,18 @@ on_network(struct chan *c, struct msg *m, void *arg)
 	struct hub		*h = arg;
 	unsigned		 timeout_ms = rd_u32(&m->body);
 	struct network_call	*call;
-	json_t			*self, *none;
+	json_t			*self;
 
 	if (!rd_done(&m->body))
 		return (-1);
 	if (h->mesh == NULL) {
-		none = json_array();
-		reply_nodes(c, m->id, none);
-		json_decref(none);
+		reply_nodes(chan_defer(c, m), NULL);
 		return (0);
 	}
 	self = look_self(h);
 	call = xcalloc(1, sizeof(*call));
 	call->hub = h;
-	call->id = m->id;
+	call->reply = chan_defer(c, m);
 	DL_APPEND(h->calls, call);
 	call->network = network_ask(&(struct network_env){ .base = h->svc->base, .leaf = h->leaf,
 	    .hub = h->hub, .self = self, .known = json_object_get(self, "connected_nodes") },

@@ -32,12 +32,11 @@ struct serving {
 /* opsd's question at a peer. */
 struct asking {
 	struct requests	*r;
-	uint32_t	 id;
+	struct chan_deferred *reply;
 	uint64_t	 sent, until;	/* mono_us; the last time, and when to give up */
 	char		*subject;
 	struct buf	 question;
 	struct event	*again;
-	int		 unwanted;	/* the opsd that asked is gone */
 	struct asking	*prev, *next;
 };
 
@@ -166,14 +165,14 @@ request_arrived_cb(const struct nats_msg *m, void *arg)
 /* What opsd asks */
 
 static void
-answer(struct chan *c, uint32_t id, unsigned status, uint64_t us, const char *json)
+answer(struct chan_deferred *reply, unsigned status, uint64_t us, const char *json)
 {
 	struct buf b = { 0 };
 
 	buf_u16(&b, (uint16_t)status);
 	buf_u32(&b, us > UINT32_MAX ? UINT32_MAX : (uint32_t)us);
 	buf_blob(&b, json, strlen(json));
-	chan_reply(c, id, &b);
+	chan_deferred_reply(reply, &b);
 }
 
 /* {"status":200,"body":...}; -1: not that. */
@@ -188,7 +187,7 @@ pass_answer(const struct asking *a, uint64_t us, const struct nats_msg *m)
 	if (body != NULL && status >= 100 && status <= 599)
 		text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
 	if (text != NULL)
-		answer(a->r->ops, a->id, (unsigned)status, us, text);
+		answer(a->reply, (unsigned)status, us, text);
 	json_decref(root);
 	free(text);
 	return (text != NULL ? 0 : -1);
@@ -219,7 +218,7 @@ ask_again(struct asking *a)
 {
 	static const struct timeval	tv = { .tv_usec = AGAIN_MS * 1000 };
 
-	if (a->unwanted || mono_us() + AGAIN_MS * 1000 >= a->until)
+	if (!chan_deferred_wanted(a->reply) || mono_us() + AGAIN_MS * 1000 >= a->until)
 		return (0);
 	if (a->again == NULL)
 		a->again = evtimer_new(a->r->base, request_again_cb, a);
@@ -230,15 +229,14 @@ static void
 request_answered_cb(const struct nats_msg *m, void *arg)
 {
 	struct asking	*a = arg;
-	struct requests	*r = a->r;
 	uint64_t	 us = mono_us() - a->sent;
 
 	if (m == NULL && ask_again(a))
 		return;
-	if (!a->unwanted && m == NULL)
-		answer(r->ops, a->id, 504, us, "{\"error\":\"no answer\"}");
-	else if (!a->unwanted && pass_answer(a, us, m) == -1)
-		answer(r->ops, a->id, 502, us, "{\"error\":\"the answer makes no sense\"}");
+	if (m == NULL)
+		answer(a->reply, 504, us, "{\"error\":\"no answer\"}");
+	else if (pass_answer(a, us, m) == -1)
+		answer(a->reply, 502, us, "{\"error\":\"the answer makes no sense\"}");
 	asking_free(a);
 }
 
@@ -253,13 +251,13 @@ ask(struct asking *a)
 }
 
 static void
-ask_new(struct requests *r, uint32_t id, const char *node, const char *verb, unsigned timeout_ms,
-    const void *json, size_t len)
+ask_new(struct requests *r, struct chan_deferred *reply, const char *node, const char *verb,
+    unsigned timeout_ms, const void *json, size_t len)
 {
 	struct asking	*a = xcalloc(1, sizeof(*a));
 
 	a->r = r;
-	a->id = id;
+	a->reply = reply;
 	a->until = mono_us() + (uint64_t)timeout_ms * 1000;
 	a->subject = subject_req(node, verb);
 	buf_add(&a->question, json, len);
@@ -282,11 +280,11 @@ requests_on_peer_req(struct requests *r, struct chan *c, struct msg *m)
 		if (timeout_ms > ASKING_MAX_MS)
 			timeout_ms = ASKING_MAX_MS;
 		if (!node_name_ok(node, strlen(node)) || strlen(verb) > VERB_MAX)
-			answer(c, m->id, 400, 0, "{\"error\":\"no node is called like that\"}");
+			answer(chan_defer(c, m), 400, 0, "{\"error\":\"no node is called like that\"}");
 		else if (r->leaf == NULL)
-			answer(c, m->id, 503, 0, "null");
+			answer(chan_defer(c, m), 503, 0, "null");
 		else
-			ask_new(r, m->id, node, verb, timeout_ms, json, len);
+			ask_new(r, chan_defer(c, m), node, verb, timeout_ms, json, len);
 	}
 	free(node);
 	free(verb);
@@ -296,12 +294,7 @@ requests_on_peer_req(struct requests *r, struct chan *c, struct msg *m)
 void
 requests_set_ops(struct requests *r, struct chan *ops)
 {
-	struct asking *a;
-
 	r->ops = ops;
-	/* Another opsd, even over the same channel, gives its own ids. */
-	DL_FOREACH(r->asking, a)
-		a->unwanted = 1;
 }
 
 /* The connection is about to be closed, which ends its requests silently. */
@@ -311,8 +304,7 @@ give_up(struct requests *r)
 	struct asking *a;
 
 	while ((a = r->asking) != NULL) {
-		if (!a->unwanted)
-			answer(r->ops, a->id, 503, mono_us() - a->sent, "null");
+		answer(a->reply, 503, mono_us() - a->sent, "null");
 		asking_free(a);
 	}
 }

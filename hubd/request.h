@@ -15,11 +15,11 @@ struct nats;
 struct requests *requests_new(struct event_base *base);
 void requests_free(struct requests *r);	/* after requests_set_leaf(NULL) and chan_free */
 
-/* opsd is there, or NULL: gone, and it wants no more answers. */
+/* opsd is there, or NULL: gone. */
 void requests_set_ops(struct requests *r, struct chan *ops);
 /*
  * Serve what peers ask `node` over this connection.  NULL just before it is
- * closed: what opsd still asks is answered with 504.
+ * closed: what opsd still asks is answered with 503.
  */
 void requests_set_leaf(struct requests *r, struct nats *leaf, const char *node);
 

@@ -351,7 +351,6 @@ leaf_down_cb(struct chan *c, enum role peer, void *arg)
 	struct leaf *l = arg;
 
 	l->told = 0;
-	pull_forget(l->pull);
 	consume_forget(l->consume);
 	follow(l);
 }

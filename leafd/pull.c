@@ -23,7 +23,7 @@
 struct asking {
 	struct pull	*p;
 	struct ask	*ask;
-	uint32_t	 id;
+	struct chan_deferred *reply;
 	struct asking	*prev, *next;
 };
 
@@ -49,13 +49,13 @@ static void serve_next(struct pull *);
 /* Ours to a peer */
 
 static void
-answer_opsd(struct pull *p, uint32_t id, uint16_t status, const void *data, size_t len)
+answer_opsd(struct chan_deferred *reply, uint16_t status, const void *data, size_t len)
 {
 	struct buf b = { 0 };
 
 	buf_u16(&b, status);
 	buf_blob(&b, data, len);
-	chan_reply(p->opsd, id, &b);
+	chan_deferred_reply(reply, &b);
 }
 
 static void
@@ -72,21 +72,21 @@ pull_answer_cb(const struct nats_msg *m, void *arg)
 	struct asking *q = arg;
 
 	if (m == NULL || m->status != NULL)
-		answer_opsd(q->p, q->id, 504, NULL, 0);
+		answer_opsd(q->reply, 504, NULL, 0);
 	else
-		answer_opsd(q->p, q->id, 200, m->data, m->len);
+		answer_opsd(q->reply, 200, m->data, m->len);
 	asking_free(q);
 }
 
 static void
-ask_peer(struct pull *p, uint32_t id, const char *node, uint32_t timeout_ms, const void *data,
+ask_peer(struct pull *p, const struct msg *m, const char *node, uint32_t timeout_ms, const void *data,
     size_t len)
 {
 	struct asking	*q = xcalloc(1, sizeof(*q));
 	char		*subject = subject_pull(node);
 
 	q->p = p;
-	q->id = id;
+	q->reply = chan_defer(p->opsd, m);
 	DL_APPEND(p->askings, q);
 	ask_raw(p->a, &q->ask, subject, data, len,
 	    timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS, pull_answer_cb, q);
@@ -106,9 +106,9 @@ pull_ask(struct pull *p, struct msg *m)
 		return (-1);
 	}
 	if (p->a == NULL || !node_name_ok(node, strlen(node)))
-		answer_opsd(p, m->id, 504, NULL, 0);
+		answer_opsd(chan_defer(p->opsd, m), 504, NULL, 0);
 	else
-		ask_peer(p, m->id, node, timeout_ms, data, len);
+		ask_peer(p, m, node, timeout_ms, data, len);
 	free(node);
 	return (0);
 }
@@ -216,7 +216,6 @@ pull_free(struct pull *p)
 	if (p == NULL)
 		return;
 	pull_stop(p);
-	pull_forget(p);
 	free(p);
 }
 
@@ -244,17 +243,8 @@ pull_stop(struct pull *p)
 	p->sub = NULL;
 	drop_serving(p);
 	DL_FOREACH_SAFE(p->askings, q, tmp) {
-		answer_opsd(p, q->id, 504, NULL, 0);
+		answer_opsd(q->reply, 504, NULL, 0);
 		asking_free(q);
 	}
 	p->a = NULL;
-}
-
-void
-pull_forget(struct pull *p)
-{
-	struct asking *q, *tmp;
-
-	DL_FOREACH_SAFE(p->askings, q, tmp)
-		asking_free(q);
 }

@@ -19,7 +19,5 @@ void pull_stop(struct pull *p);
 
 /* PULL; -1: not in its form.  Answered 504 at once while stopped. */
 int pull_ask(struct pull *p, struct msg *m);
-/* opsd is away: its questions are not answered any more. */
-void pull_forget(struct pull *p);
 
 #endif

@@ -23,7 +23,7 @@
  */
 struct purging {
 	struct purge	*p;
-	uint32_t	 id;
+	struct chan_deferred *reply;
 	char		*subject;
 	uint64_t	 upto;		/* log sequence */
 	uint64_t	 low, high;	/* stream sequences */
@@ -41,20 +41,20 @@ struct purge {
 static void look(struct purging *g);
 
 static void
-answer(struct purge *p, uint32_t id, uint16_t status, uint64_t messages)
+answer(struct chan_deferred *reply, uint16_t status, uint64_t messages)
 {
 	struct buf b = { 0 };
 
 	buf_u16(&b, status);
 	buf_u64(&b, messages);
-	chan_reply(p->opsd, id, &b);
+	chan_deferred_reply(reply, &b);
 }
 
 /* Answers, and is gone. */
 static void
 purging_end(struct purging *g, uint16_t status, uint64_t messages)
 {
-	answer(g->p, g->id, status, messages);
+	answer(g->reply, status, messages);
 	ask_cancel(&g->ask);
 	DL_DELETE(g->p->purgings, g);
 	free(g->subject);
@@ -166,11 +166,11 @@ purge_ask(struct purge *p, struct msg *m)
 	int		 fine = rd_done(&m->body);
 
 	if (fine && p->a == NULL)
-		answer(p, m->id, 503, 0);
+		answer(chan_defer(p->opsd, m), 503, 0);
 	else if (fine) {
 		g = xcalloc(1, sizeof(*g));
 		g->p = p;
-		g->id = m->id;
+		g->reply = chan_defer(p->opsd, m);
 		g->upto = upto;
 		g->subject = subject_txn(p->node, database, table);
 		DL_APPEND(p->purgings, g);
