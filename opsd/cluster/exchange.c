@@ -38,12 +38,19 @@ take_done(struct job *j)
 	cluster_kick(c);
 }
 
-/* NULL: there was none, or it is no JSON. */
+/* NULL: there was none, or it is of another node, which may have the peer's name now. */
 static json_t *
-read_answer(const struct carrier_answer *a)
+read_answer(const struct carrier_answer *a, const uint8_t *peer)
 {
-	return (a->status == 200 && a->body != NULL ?
-	    json_loadb(a->body, a->n, JSON_DECODE_ANY, NULL) : NULL);
+	json_t *answer = a->status == 200 && a->body != NULL ?
+	    json_loadb(a->body, a->n, 0, NULL) : NULL;
+	uint8_t id[NODE_ID_LEN];
+
+	if (node_id_read(json_string_value(json_object_get(answer, "id")), id) == 0 &&
+	    memcmp(id, peer, NODE_ID_LEN) == 0)
+		return (answer);
+	json_decref(answer);
+	return (NULL);
 }
 
 static void
@@ -51,7 +58,7 @@ synced_cb(const struct carrier_answer *a, void *arg)
 {
 	struct exchange *x = arg;
 	struct cluster *c = x->c;
-	json_t *answer = read_answer(a);
+	json_t *answer = read_answer(a, x->peer);
 	struct take *t;
 
 	pthread_mutex_lock(&c->lock);
@@ -212,18 +219,14 @@ status_cb(const struct carrier_answer *a, void *arg)
 	struct exchange *x = arg;
 	struct cluster *c = x->c;
 	struct peer *p = nodes_by_id(c->rep->nodes, x->peer);
-	json_t *answer = read_answer(a);
+	json_t *answer = read_answer(a, x->peer);
 	struct view *v;
 
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, x->peer);
 	v->asking = 0;
-	if (p != NULL && answer != NULL) {
-		const char *hex = json_string_value(json_object_get(answer, "id"));
-
-		if (hex != NULL && strcmp(hex, p->hex) == 0)
-			take_status(c, p, v, answer, a->us, x);
-	}
+	if (p != NULL && answer != NULL)
+		take_status(c, p, v, answer, a->us, x);
 	pthread_mutex_unlock(&c->lock);
 	json_decref(answer);
 	peer_free(p);
