@@ -38,6 +38,10 @@ struct node {
 	uint64_t		 read_after;	/* the first LOG_READ after that */
 	uint64_t		 acked;		/* LOG_ACK */
 	unsigned		 early;		/* it was told before all of it was acknowledged */
+	uint64_t		 end;		/* of the log */
+	unsigned		 width;		/* entries in a window */
+	uint64_t		 hold_after;	/* a LOG_READ after that is answered with the next one, 0: none */
+	uint32_t		 held_read;
 	int			 timed_out;
 };
 
@@ -74,17 +78,12 @@ add_entry(struct buf *b, uint64_t seq)
 	log_entry_write(b, &e);
 }
 
-static int
-on_read(struct chan *c, struct msg *m, void *arg)
+static void
+give_window(struct chan *c, uint32_t call, const struct node *n, uint64_t after)
 {
-	struct node	*n = arg;
-	uint64_t	 after = rd_u64(&m->body);
+	uint32_t	 count = after + n->width < n->end ? n->width : (uint32_t)(n->end - after);
 	struct buf	 b = { 0 };
 
-	if (n->read_after == UINT64_MAX)
-		n->read_after = after;
-	if (after >= ENTRIES)
-		return (0);	/* when there is more */
 	buf_u64(&b, 1);
 	buf_u16(&b, 2);
 	for (uint32_t t = 64; t < 66; t++) {
@@ -92,10 +91,31 @@ on_read(struct chan *c, struct msg *m, void *arg)
 		buf_str(&b, "dev");
 		buf_str(&b, t == 64 ? "even" : "odd");
 	}
-	buf_u32(&b, 2);
-	add_entry(&b, after + 1);
-	add_entry(&b, after + 2);
-	chan_reply(c, m->id, &b);
+	buf_u32(&b, count);
+	for (uint32_t i = 1; i <= count; i++)
+		add_entry(&b, after + i);
+	chan_reply(c, call, &b);
+}
+
+static int
+on_read(struct chan *c, struct msg *m, void *arg)
+{
+	struct node	*n = arg;
+	uint64_t	 after = rd_u64(&m->body);
+
+	if (n->read_after == UINT64_MAX)
+		n->read_after = after;
+	if (after >= n->end)
+		return (0);	/* when there is more */
+	if (n->held_read != 0) {
+		give_window(c, n->held_read, n, n->hold_after);
+		n->held_read = 0;
+		n->hold_after = 0;
+	}
+	if (n->hold_after != 0 && after == n->hold_after)
+		n->held_read = m->id;
+	else
+		give_window(c, m->id, n, after);
 	return (0);
 }
 
@@ -160,7 +180,7 @@ is_up(struct node *n)
 static int
 is_done(struct node *n)
 {
-	return (n->acked == ENTRIES);
+	return (n->acked == n->end);
 }
 
 static int
@@ -180,6 +200,8 @@ setup(void **state)
 
 	memset(&n, 0, sizeof(n));
 	memcpy(opts.node_id, id, NODE_ID_LEN);
+	n.end = ENTRIES;
+	n.width = 2;
 	n.base = event_base_new();
 	natspeer_open(&n.server, n.base);
 	no.url = n.server.url;
@@ -303,12 +325,53 @@ test_started_again(void **state)
 	assert_stream(n);
 }
 
+/* The last frame of a window need not have its last entry. */
+static void
+test_ends_with_another_table(void **state)
+{
+	struct node	*n = *state;
+
+	n->end = n->width = 3;
+	publish_start(n->publish, n->asker);
+	turn(n, is_done);
+	publish_stop(n->publish);
+	n->tails = 0;
+	publish_start(n->publish, n->asker);
+	while (n->tails == 0)
+		event_base_loop(n->base, EVLOOP_ONCE);
+	assert_int_equal(n->tail_window, 3);
+	assert_int_equal(n->tail_newest, 2);
+}
+
+/* What was asked before the stream refused something is answered after it: that is void. */
+static void
+test_late_answer(void **state)
+{
+	struct node	*n = *state;
+	const uint64_t	 order[ENTRIES + 1] = { 1, 1, 2, 3, 4, 5, 6, 7, 8 };
+
+	n->server.refuse_once = 2;
+	n->hold_after = 2;
+	publish_start(n->publish, n->asker);
+	turn(n, is_done);
+	assert_int_equal(n->tails, 2);
+	assert_int_equal(n->server.n, ENTRIES + 1);
+	for (unsigned i = 0; i < n->server.n; i++) {
+		struct rd	r = rd_init(n->server.kept[i].data, n->server.kept[i].len);
+		struct frame	f;
+
+		assert_int_equal(frame_read(&r, &f), 0);
+		assert_int_equal(f.last, order[i]);
+	}
+}
+
 int
 main(void)
 {
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest	tests[] = {
 		TEST(test_all), TEST(test_half_a_window), TEST(test_refused), TEST(test_started_again),
+		TEST(test_ends_with_another_table), TEST(test_late_answer),
 	};
 
 	log_init("test", LOG_ERROR);
