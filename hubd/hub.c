@@ -9,15 +9,14 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/conf/logconf.h"
 #include "common/nats/natstext.h"
 #include "common/tls/cert.h"
-#include "common/tls/crypto.h"
 #include "hubd/advertise.h"
 #include "hubd/hubconf.h"
 #include "hubd/network.h"
 #include "hubd/request.h"
 
+#define HUB_FOLDER	"clustering/hub"
 #define NETWORK_MAX_MS	600000
 
 /* opsd's NETWORK being worked on. */
@@ -27,15 +26,6 @@ struct network_call {
 	struct network		*network;
 	struct network_call	*prev, *next;
 };
-
-static void
-set_error(struct hub *h, char *error)
-{
-	if (error != NULL)
-		log_errorx("hub: %s", error);
-	free(h->error);
-	h->error = error;
-}
 
 /* Connections to the two servers */
 
@@ -61,7 +51,7 @@ hub_leaf_state_cb(int up, void *arg)
 		h->leaf_ups++;
 	else
 		mesh_lost(h->mesh);
-	look_report(h);
+	supervisor_changed(h->sup);
 	if (up)
 		look_eagerly(h);
 }
@@ -86,9 +76,9 @@ connect_servers(struct hub *h)
 
 	h->mesh = mesh_new(h->set->node);
 	h->dialers = dialers_new(h->set->node);
-	h->copies = copies_new(h->set->node, h->set->node_hex, h->instance);
+	h->copies = copies_new(h->set->node, h->set->node_hex, supervisor_instance(h->sup));
 	h->hub = open_nats(h, conf_str(c, HUB_HOST), conf_int(c, HUB_PORT), NATSTEXT_SYS_USER,
-	    h->sys_password, hub_hub_state_cb);
+	    supervisor_secret(h->sup), hub_hub_state_cb);
 	h->leaf = open_nats(h, conf_str(c, LEAF_HOST), conf_int(c, LEAF_PORT), h->set->user,
 	    h->set->password, hub_leaf_state_cb);
 	h->hub_inbox = nats_inbox(h->hub);
@@ -154,12 +144,6 @@ disconnect_servers(struct hub *h)
 
 /* The server */
 
-static void
-hub_server_cb(void *arg)
-{
-	look_report(arg);
-}
-
 static int
 make_route_cert(const struct hub *h, char **err)
 {
@@ -188,25 +172,11 @@ hub_prepare_cb(void *arg, char **err)
 	return (0);
 }
 
-static struct natsd *
-new_server(struct hub *h)
-{
-	const struct conf	*c = h->set->conf;
-	struct natsd_opts	 o = {
-		.name = "hub", .binary = conf_str(c, NATS_SERVER), .dir = h->dir,
-		.allow_old = conf_bool(c, NATS_ENABLE_OLD),
-		.hang_ms = (unsigned)conf_int(c, NATS_HANG),
-		.prepare = hub_prepare_cb, .changed = hub_server_cb, .arg = h,
-	};
-
-	return (natsd_new(h->svc->base, &o));
-}
-
 static char *
 server_text(const struct hub *h, const struct settings *s, int live)
 {
 	struct hubconf_run run = {
-		.instance = h->instance, .sys_password = h->sys_password,
+		.instance = supervisor_instance(h->sup), .sys_password = supervisor_secret(h->sup),
 		.advertise = h->advertise, .dir = h->dir,
 	};
 
@@ -217,15 +187,10 @@ server_text(const struct hub *h, const struct settings *s, int live)
 static void
 run_server(struct hub *h, int restart)
 {
-	char	*text;
+	char	*text = server_text(h, h->set, 1);
 
-	if (h->server == NULL) {
-		h->server = new_server(h);
-		restart = 1;
-	}
 	h->new_certs |= restart;
-	text = server_text(h, h->set, 1);
-	natsd_configure(h->server, text, restart);
+	supervisor_configure(h->sup, text, restart);
 	free(text);
 }
 
@@ -269,68 +234,32 @@ name_itself(struct hub *h)
 }
 
 static void
-stop_all(struct hub *h)
+hub_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 {
-	disconnect_servers(h);
-	natsd_free(h->server);
-	h->server = NULL;
-	set_error(h, NULL);
-}
-
-/* Takes the settings. */
-static void
-apply(struct hub *h, struct settings *s)
-{
-	char	*before = fixed_part(h, h->set), *after = fixed_part(h, s);
-	int	 changed = before == NULL || after == NULL || strcmp(before, after) != 0;
-	int	 lost = links_lost(h->set, s);
+	struct hub	*h = arg;
+	char		*before = fixed_part(h, was), *after = fixed_part(h, now);
+	int		 changed = before == NULL || after == NULL || strcmp(before, after) != 0;
+	int		 lost = links_lost(was, now);
 
 	free(before);
 	free(after);
 	if (changed && h->hub != NULL)
 		disconnect_servers(h);
-	settings_free(h->set);
-	h->set = s;
-	if (!s->enabled) {
-		stop_all(h);
+	h->set = now;
+	if (!now->enabled)
 		return;
-	}
 	links_changed(h);
 	if (lost) {
 		links_farewell(h);
-		natsd_pause(h->server, FORGET_MS);
+		natsd_pause(supervisor_natsd(h->sup), FORGET_MS);
 	}
 	if (changed)
 		name_itself(h);
 	run_server(h, changed || lost);
-	set_error(h, NULL);
 	if (changed)
 		connect_servers(h);
 	else
 		look_eagerly(h);
-}
-
-static int
-on_settings(struct chan *c, struct msg *m, void *arg)
-{
-	struct hub		*h = arg;
-	size_t			 len;
-	const uint8_t		*json = rd_blob(&m->body, &len);
-	struct settings		*s;
-	char			*err = NULL;
-
-	if (!rd_done(&m->body))
-		return (-1);
-	s = settings_read(json, len, &err);
-	if (s == NULL)
-		set_error(h, xasprintf("settings: %s", err));
-	else {
-		log_conf("hubd", s->conf);
-		apply(h, s);
-	}
-	free(err);
-	look_report(h);
-	return (0);
 }
 
 /* Questions of opsd */
@@ -383,18 +312,15 @@ on_network(struct chan *c, struct msg *m, void *arg)
 /* opsd */
 
 static void
-hub_ops_up(struct chan *c, enum role peer, void *arg)
+hub_up_cb(struct chan *c, void *arg)
 {
 	struct hub *h = arg;
 
 	requests_set_ops(h->requests, c);
-	free(h->reported);
-	h->reported = NULL;
-	look_report(h);
 }
 
 static void
-hub_ops_down(struct chan *c, enum role peer, void *arg)
+hub_down_cb(struct chan *c, void *arg)
 {
 	struct hub *h = arg;
 
@@ -403,36 +329,29 @@ hub_ops_down(struct chan *c, enum role peer, void *arg)
 }
 
 static int
-on_restart(struct chan *c, struct msg *m, void *arg)
+hub_restart_cb(void *arg)
 {
 	struct hub *h = arg;
 
-	if (!rd_done(&m->body))
-		return (-1);
-	if (links_unrouted(h)) {
-		stop_all(h);
-		settings_free(h->set);
-		h->set = NULL;
-		links_restart_later(h);
+	if (!links_unrouted(h))
 		return (0);
-	}
-	log_info("restarting");
-	svc_restart(h->svc);
-	return (0);
+	disconnect_servers(h);
+	h->set = NULL;
+	supervisor_stop(h->sup);
+	links_restart_later(h);
+	return (1);
 }
 
 static const struct chan_handler hub_handlers[] = {
-	{ MSG_SETTINGS,	on_settings },
-	{ MSG_RESTART,	on_restart },
 	{ MSG_PEER_REQ,	on_peer_req },
 	{ MSG_NETWORK,	on_network },
 	{ 0 }
 };
 
-static const struct chan_ops hub_chan_ops = {
-	.handlers = hub_handlers,
-	.up = hub_ops_up,
-	.down = hub_ops_down,
+static const struct supervisor_ops hub_ops = {
+	.name = "hub", .folder = HUB_FOLDER, .role = ROLE_HUBD, .state_type = MSG_MESH,
+	.handlers = hub_handlers, .up = hub_up_cb, .down = hub_down_cb, .apply = hub_apply_cb,
+	.prepare = hub_prepare_cb, .state = look_state, .restart = hub_restart_cb,
 };
 
 /* Life */
@@ -441,12 +360,9 @@ struct hub *
 hub_start(struct svc *svc)
 {
 	struct hub	*h = xcalloc(1, sizeof(*h));
-	char		*path = conf_run_path(svc->conf, "ops.sock");
 
 	h->svc = svc;
-	h->dir = conf_path(svc->conf, "clustering/hub");
-	crypto_random_hex(h->sys_password, SECRET_LEN);
-	crypto_random_hex(h->instance, INSTANCE_LEN);
+	h->dir = conf_path(svc->conf, HUB_FOLDER);
 	h->requests = requests_new(svc->base);
 	h->reachable = json_array();
 	h->doubled = json_array();
@@ -455,8 +371,7 @@ hub_start(struct svc *svc)
 	h->tick = evtimer_new(svc->base, look_tick_cb, h);
 	if (h->tick == NULL)
 		fatalx("hub: no timer");
-	h->ops = chan_dial(svc->base, path, ROLE_HUBD, ROLE_OPSD, &hub_chan_ops, h);
-	free(path);
+	h->sup = supervisor_new(svc, &hub_ops, h);
 	return (h);
 }
 
@@ -464,19 +379,15 @@ void
 hub_stop(struct hub *h)
 {
 	disconnect_servers(h);
-	chan_free(h->ops);
-	natsd_free(h->server);
+	supervisor_free(h->sup);
 	requests_free(h->requests);
 	event_free(h->tick);
-	settings_free(h->set);
 	json_decref(h->reachable);
 	json_decref(h->doubled);
 	json_decref(h->conflicts);
 	json_decref(h->unrouted);
 	json_decref(h->dials);
-	free(h->reported);
 	free(h->advertise);
-	free(h->error);
 	free(h->dir);
 	free(h);
 }

@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 #include "common/conf/settings.h"
-#include "common/ipc/chan.h"
 #include "common/ipc/svc.h"
 #include "common/nats/nats.h"
 #include "common/nats/natsd.h"
+#include "common/nats/supervisor.h"
 #include "hubd/copies.h"
 #include "hubd/dialers.h"
 #include "hubd/hub.h"
@@ -19,8 +19,6 @@
  * What hub.c (the server, settings, opsd), look.c (who is in the mesh) and links.c (by which routes)
  * share.
  */
-#define SECRET_LEN	32
-#define INSTANCE_LEN	8
 /*
  * Links that servers made because they heard of each other outlive the routes by which they did.
  * A server that starts anew has no other links than those that somebody has a route for, if it was
@@ -31,15 +29,11 @@
 
 struct hub {
 	struct svc		*svc;
-	struct chan		*ops;
-	struct settings		*set;		/* NULL: not told yet */
+	struct supervisor	*sup;
+	const struct settings	*set;		/* NULL: not told yet */
 	char			*dir;		/* the server's files */
-	char			 sys_password[2 * SECRET_LEN + 1];	/* both made at the start */
-	char			 instance[2 * INSTANCE_LEN + 1];
-	struct natsd		*server;
 	char			*advertise;	/* its name out of the certificate, or NULL */
 	int			 new_certs;	/* its routes are to get some */
-	char			*error;		/* why its settings are of no use; NULL: they are */
 	struct nats		*hub, *leaf;	/* our connections to the two servers */
 	unsigned		 hub_ups, leaf_ups;	/* how often they came up */
 	char			*hub_inbox, *leaf_inbox;
@@ -50,12 +44,11 @@ struct hub {
 	struct requests		*requests;
 	struct network_call	*calls;
 	struct event		*tick;
-	char			*reported;	/* the last MESH */
-	json_t			*reachable;	/* in it */
-	json_t			*doubled;	/* in it as well */
+	json_t			*reachable;	/* these four are told to opsd: names */
+	json_t			*doubled;	/* names */
+	json_t			*conflicts;	/* as in copies.h */
+	json_t			*unrouted;	/* names: linked, and no route leads here */
 	struct copies		*copies;
-	json_t			*conflicts;	/* in it as well (copies.h) */
-	json_t			*unrouted;	/* in it as well: links that no route leads to */
 	struct dialers		*dialers;
 	json_t			*dials;		/* names that our routes lead to; NULL: not known */
 	uint64_t		 dials_asked;	/* when the server was, mono_us */
@@ -72,7 +65,7 @@ void links_restart_later(struct hub *h);	/* when nobody tries to reach the serve
 void links_word_cb(const struct nats_msg *m, void *arg);	/* MESH_ROUTES_SUBJECT */
 
 /* look.c */
-void look_report(struct hub *h);	/* tell opsd if it has not been told the same */
+void look_state(json_t *state, void *arg);	/* what opsd is told of the mesh; also logged, when it changed */
 void look_eagerly(struct hub *h);	/* whom we look for may be there in a moment */
 void look_tick_cb(evutil_socket_t fd, short what, void *arg);
 void look_ping_cb(const struct nats_msg *m, void *arg);		/* MESH_PING_SUBJECT */

@@ -88,7 +88,7 @@ ask_dials(struct hub *h, uint64_t now)
 	    (h->dials_asked != 0 && now >= h->eager && now - h->dials_asked < ASK_US))
 		return;
 	h->dials_asked = now;
-	question = xasprintf("{\"server_name\":\"%s-hub.%s\"}", h->set->node, h->instance);
+	question = xasprintf("{\"server_name\":\"%s-hub.%s\"}", h->set->node, supervisor_instance(h->sup));
 	nats_request(h->hub, MESH_ROUTEZ_SUBJECT, question, strlen(question), ASK_MS,
 	    links_routez_cb, h);
 	free(question);
@@ -117,7 +117,7 @@ leave(struct hub *h)
 	dialers_free(h->dialers);
 	h->dialers = dialers_new(h->set->node);
 	h->none_since = h->ended_since = 0;
-	natsd_renew(h->server, FORGET_MS);
+	natsd_renew(supervisor_natsd(h->sup), FORGET_MS);
 }
 
 void

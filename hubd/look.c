@@ -24,15 +24,6 @@
 
 /* What opsd is told */
 
-static json_t *
-counts_json(const struct hub *h)
-{
-	return (json_pack("{s:i, s:i, s:{s:i, s:i}}", "ended", (int)natsd_restarts(h->server, 1),
-	    "renewed", (int)natsd_restarts(h->server, 0), "reconnects",
-	    "hub", h->hub_ups > 0 ? (int)h->hub_ups - 1 : 0,
-	    "leaf", h->leaf_ups > 0 ? (int)h->leaf_ups - 1 : 0));
-}
-
 /* A node that shares its name or id with another takes no part, nor do we if we do. */
 static int
 is_shut_out(const struct hub *h, const char *name)
@@ -155,34 +146,24 @@ check_doubled(struct hub *h)
 	h->doubled = now;
 }
 
-/* Tell opsd if it has not been told the same. */
 void
-look_report(struct hub *h)
+look_state(json_t *state, void *arg)
 {
-	json_t	*names = reachable_now(h), *mesh;
-	char	*text;
+	struct hub	*h = arg;
+	json_t		*names = reachable_now(h);
 
 	check_doubled(h);
 	log_changes(h, names);
 	json_decref(h->reachable);
 	h->reachable = names;
-	mesh = json_pack("{s:o, s:O, s:o, s:O, s:O, s:O, s:o, s:o}", "server",
-	    natsd_json(h->server, h->error), "nodes", names, "ids", ids_of(h, names),
-	    "conflicts", h->conflicts, "doubled", h->doubled, "unrouted", h->unrouted,
-	    "counts", counts_json(h), "handshakes", natsd_handshakes(h->server));
-	text = json_dumps(mesh, JSON_COMPACT);
-	json_decref(mesh);
-	if (text != NULL && chan_is_up(h->ops) &&
-	    (h->reported == NULL || strcmp(h->reported, text) != 0)) {
-		struct buf b = { 0 };
-
-		buf_blob(&b, text, strlen(text));
-		chan_send(h->ops, MSG_MESH, &b);
-		free(h->reported);
-		h->reported = text;
-		text = NULL;
-	}
-	free(text);
+	json_object_set(state, "nodes", names);
+	json_object_set_new(state, "ids", ids_of(h, names));
+	json_object_set(state, "conflicts", h->conflicts);
+	json_object_set(state, "doubled", h->doubled);
+	json_object_set(state, "unrouted", h->unrouted);
+	json_object_set_new(json_object_get(state, "counts"), "reconnects", json_pack("{s:i, s:i}",
+	    "hub", h->hub_ups > 0 ? (int)h->hub_ups - 1 : 0,
+	    "leaf", h->leaf_ups > 0 ? (int)h->leaf_ups - 1 : 0));
 }
 
 /* Looking around */
@@ -191,7 +172,7 @@ json_t *
 look_self(const struct hub *h)
 {
 	return (json_pack("{s:s, s:s, s:s, s:o, s:o, s:O?}", "name", h->set->node,
-	    "node_id", h->set->node_hex, "instance", h->instance,
+	    "node_id", h->set->node_hex, "instance", supervisor_instance(h->sup),
 	    "connected_nodes", mesh_connected(h->mesh, mono_us() - REACHABLE_US),
 	    "routes", hubconf_routes(h->set), "dials", h->dials));
 }
@@ -246,7 +227,7 @@ look_pong_cb(const struct nats_msg *m, void *arg)
 		dialers_on_word(h->dialers, now, pong);
 		copies_on_pong(h->copies, now, n, json_string_value(json_object_get(pong, "name")),
 		    json_string_value(json_object_get(pong, "node_id")), instance);
-		look_report(h);
+		supervisor_changed(h->sup);
 	}
 	json_decref(pong);
 	free(instance);
@@ -319,6 +300,6 @@ look_tick_cb(evutil_socket_t fd, short what, void *arg)
 
 	mesh_forget(h->mesh, mono_us() - REMEMBER_US);
 	copies_forget(h->copies, mono_us() - REMEMBER_US);
-	look_report(h);
+	supervisor_changed(h->sup);
 	look_around(h);
 }

@@ -2,19 +2,15 @@
 
 #include "leafd/leaf.h"
 
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/conf/logconf.h"
-#include "common/ipc/chan.h"
 #include "common/ipc/svc.h"
-#include "common/nats/natsd.h"
 #include "common/nats/natstext.h"
-#include "common/tls/crypto.h"
+#include "common/nats/supervisor.h"
 #include "leafd/ask.h"
 #include "leafd/consume.h"
 #include "leafd/leafconf.h"
@@ -23,21 +19,12 @@
 #include "leafd/pull.h"
 #include "leafd/purge.h"
 
-#define SECRET_LEN	16
-#define STATE_MS	20	/* changes are told together */
-#define STATE_EACH_MS	1000	/* what nobody calls us back for */
-
 struct leaf {
 	struct svc		*svc;
-	struct chan		*opsd;
-	int			 told;		/* SETTINGS of this opsd are here */
-	struct settings		*settings;	/* NULL before the first */
-	char			 sys_password[2 * SECRET_LEN + 1];	/* both made at the start */
-	char			 instance[2 * SECRET_LEN + 1];
-
-	struct natsd		*natsd;
-	char			*text;		/* its configuration */
-	char			*fault;		/* why its settings are of no use; NULL: they are */
+	struct supervisor	*sup;
+	const struct settings	*settings;	/* NULL before the first */
+	int			 told;		/* those of the opsd that is there now */
+	char			*faults;	/* what is wrong with leaf routes, as last logged */
 
 	struct nats		*nats;
 	unsigned		 ups;		/* how often it came up */
@@ -50,67 +37,28 @@ struct leaf {
 	struct purge		*purge;
 	struct measure		*measure;
 	struct stream_opts	 stream;	/* node borrowed from settings */
-
-	struct event		*tell;
-	char			*state;		/* as last told */
 };
 
 /* What opsd is told */
 
-static json_t *
-counts(const struct leaf *l)
-{
-	return (json_pack("{s:i, s:i, s:{s:i}}", "ended", (int)natsd_restarts(l->natsd, 1),
-	    "renewed", (int)natsd_restarts(l->natsd, 0), "reconnects", "leaf",
-	    l->ups > 0 ? (int)l->ups - 1 : 0));
-}
-
 static void
-tell_state(struct leaf *l)
-{
-	json_t		*o;
-	char		*text;
-	struct buf	 b = { 0 };
-
-	if (!chan_is_up(l->opsd))
-		return;
-	o = json_pack("{s:o, s:o, s:o, s:o, s:o}", "server", natsd_json(l->natsd, l->fault), "peers",
-	    consume_state(l->consume), "counts", counts(l), "stream", measure_json(l->measure),
-	    "handshakes", natsd_handshakes(l->natsd));
-	text = json_dumps(o, JSON_COMPACT);
-	json_decref(o);
-	if (l->state != NULL && strcmp(text, l->state) == 0) {
-		free(text);
-		return;
-	}
-	buf_blob(&b, text, strlen(text));
-	chan_send(l->opsd, MSG_LEAF_STATE, &b);
-	free(l->state);
-	l->state = text;
-}
-
-static void
-tell_after(struct leaf *l, unsigned ms)
-{
-	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
-
-	evtimer_add(l->tell, &wait);
-}
-
-static void
-leaf_tell_cb(evutil_socket_t fd, short what, void *arg)
+leaf_state_cb(json_t *state, void *arg)
 {
 	struct leaf *l = arg;
 
 	measure_now(l->measure);
-	tell_state(l);
-	tell_after(l, STATE_EACH_MS);
+	json_object_set_new(state, "peers", consume_state(l->consume));
+	json_object_set_new(state, "stream", measure_json(l->measure));
+	json_object_set_new(json_object_get(state, "counts"), "reconnects", json_pack("{s:i}", "leaf",
+	    l->ups > 0 ? (int)l->ups - 1 : 0));
 }
 
 static void
 leaf_changed_cb(void *arg)
 {
-	tell_after(arg, STATE_MS);
+	struct leaf *l = arg;
+
+	supervisor_changed(l->sup);
 }
 
 /* What runs */
@@ -180,56 +128,19 @@ connect_as(struct leaf *l, const struct settings *s)
 	free(url);
 }
 
-static void
-stop_server(struct leaf *l)
-{
-	disconnect(l);
-	natsd_free(l->natsd);
-	l->natsd = NULL;
-	free(l->text);
-	l->text = NULL;
-}
-
-static struct natsd *
-new_server(struct leaf *l, const struct settings *s)
-{
-	char			*dir = conf_path(s->conf, "clustering");
-	struct natsd_opts	 o = {
-		.name = "leaf", .binary = conf_str(s->conf, NATS_SERVER), .dir = dir,
-		.allow_old = conf_bool(s->conf, NATS_ENABLE_OLD),
-		.hang_ms = (unsigned)conf_int(s->conf, NATS_HANG),
-		.changed = leaf_changed_cb, .arg = l,
-	};
-	struct natsd		*d = natsd_new(l->svc->base, &o);
-
-	free(dir);
-	return (d);
-}
-
 /* A reload does not take over changed remotes, so any change is a restart. */
 static void
 configure(struct leaf *l, const struct settings *s)
 {
-	char	*faults = NULL, *text = leafconf_text(s, l->instance, l->sys_password, &faults);
+	char	*faults = NULL;
+	char	*text = leafconf_text(s, supervisor_instance(l->sup), supervisor_secret(l->sup), &faults);
 
-	if (l->natsd == NULL)
-		l->natsd = new_server(l, s);
-	if (faults != NULL && (l->text == NULL || strcmp(l->text, text) != 0))
+	if (faults != NULL && (l->faults == NULL || strcmp(l->faults, faults) != 0))
 		log_warnx("%s", faults);
-	free(faults);
-	natsd_configure(l->natsd, text, 1);
-	free(l->text);
-	l->text = text;
-}
-
-static void
-set_fault(struct leaf *l, char *why)
-{
-	if (why != NULL && (l->fault == NULL || strcmp(l->fault, why) != 0))
-		log_errorx("leaf server: %s", why);
-	free(l->fault);
-	l->fault = why;
-	leaf_changed_cb(l);
+	free(l->faults);
+	l->faults = faults;
+	supervisor_configure(l->sup, text, 1);
+	free(text);
 }
 
 /* What opsd says */
@@ -251,51 +162,24 @@ set_stream(struct leaf *l, const struct settings *s)
 }
 
 static void
-take_settings(struct leaf *l, struct settings *s)
+leaf_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 {
-	struct settings		*was = l->settings;
+	struct leaf *l = arg;
 
-	log_conf("leafd", s->conf);
 	/* Names and ids are in all that runs. */
-	if (was != NULL && s->enabled && was->enabled && (strcmp(was->node, s->node) != 0 ||
-	    memcmp(was->node_id, s->node_id, NODE_ID_LEN) != 0))
+	if (was != NULL && (!now->enabled || strcmp(was->node, now->node) != 0 ||
+	    memcmp(was->node_id, now->node_id, NODE_ID_LEN) != 0))
 		disconnect(l);
-	l->settings = s;
+	l->settings = now;
 	l->told = 1;
-	if (s->enabled) {
-		set_stream(l, s);
-		consume_set_batch(l->consume, conf_int(s->conf, STREAM_MAX_CONSUME));
-		configure(l, s);
-		connect_as(l, s);
-	} else {
-		stop_server(l);
+	if (now->enabled) {
+		set_stream(l, now);
+		consume_set_batch(l->consume, conf_int(now->conf, STREAM_MAX_CONSUME));
+		configure(l, now);
+		connect_as(l, now);
+	} else
 		l->stream.node = NULL;
-	}
-	set_fault(l, NULL);
-	settings_free(was);
 	follow(l);
-}
-
-static int
-on_settings(struct chan *c, struct msg *m, void *arg)
-{
-	struct leaf		*l = arg;
-	struct settings		*s;
-	const uint8_t		*json;
-	char			*err = NULL;
-	size_t			 n = 0;
-
-	json = rd_blob(&m->body, &n);
-	if (!rd_done(&m->body))
-		return (-1);
-	s = settings_read(json, n, &err);
-	if (s == NULL) {
-		/* opsd sends better ones once its operator has corrected them. */
-		set_fault(l, err);
-		return (0);
-	}
-	take_settings(l, s);
-	return (0);
 }
 
 static int
@@ -335,18 +219,7 @@ on_stream_purge(struct chan *c, struct msg *m, void *arg)
 }
 
 static void
-leaf_up_cb(struct chan *c, enum role peer, void *arg)
-{
-	struct leaf *l = arg;
-
-	free(l->state);
-	l->state = NULL;
-	tell_after(l, STATE_MS);
-}
-
-/* The leaf server stays: peers go on reading what it has. */
-static void
-leaf_down_cb(struct chan *c, enum role peer, void *arg)
+leaf_down_cb(struct chan *c, void *arg)
 {
 	struct leaf *l = arg;
 
@@ -355,50 +228,32 @@ leaf_down_cb(struct chan *c, enum role peer, void *arg)
 	follow(l);
 }
 
-static int
-on_restart(struct chan *c, struct msg *m, void *arg)
-{
-	struct leaf *l = arg;
-
-	if (!rd_done(&m->body))
-		return (-1);
-	log_info("restarting");
-	svc_restart(l->svc);
-	return (0);
-}
-
 static const struct chan_handler leaf_handlers[] = {
-	{ MSG_SETTINGS, on_settings }, { MSG_RESTART, on_restart },
 	{ MSG_CONSUME, on_consume },
 	{ MSG_PULL, on_pull },
 	{ MSG_STREAM_PURGE, on_stream_purge },
 	{ 0 },
 };
 
-static const struct chan_ops leaf_ops = {
-	.handlers = leaf_handlers,
-	.up = leaf_up_cb,
-	.down = leaf_down_cb,
+static const struct supervisor_ops leaf_ops = {
+	.name = "leaf", .folder = "clustering", .role = ROLE_LEAFD, .state_type = MSG_LEAF_STATE,
+	.handlers = leaf_handlers, .down = leaf_down_cb, .apply = leaf_apply_cb,
+	.state = leaf_state_cb,
 };
 
 struct leaf *
 leaf_start(struct svc *svc)
 {
 	struct leaf	*l = xcalloc(1, sizeof(*l));
-	char		*path = conf_run_path(svc->conf, "ops.sock");
+	struct chan	*opsd;
 
 	l->svc = svc;
-	crypto_random_hex(l->sys_password, SECRET_LEN);
-	crypto_random_hex(l->instance, SECRET_LEN);
-	l->tell = evtimer_new(svc->base, leaf_tell_cb, l);
-	if (l->tell == NULL)
-		fatalx("leaf: no timer");
-	l->opsd = chan_dial(svc->base, path, ROLE_LEAFD, ROLE_OPSD, &leaf_ops, l);
-	free(path);
-	l->publish = publish_new(svc->base, l->opsd);
-	l->consume = consume_new(svc->base, l->opsd, leaf_changed_cb, l);
-	l->pull = pull_new(l->opsd);
-	l->purge = purge_new(l->opsd);
+	l->sup = supervisor_new(svc, &leaf_ops, l);
+	opsd = supervisor_opsd(l->sup);
+	l->publish = publish_new(svc->base, opsd);
+	l->consume = consume_new(svc->base, opsd, leaf_changed_cb, l);
+	l->pull = pull_new(opsd);
+	l->purge = purge_new(opsd);
 	l->measure = measure_new();
 	return (l);
 }
@@ -407,16 +262,13 @@ void
 leaf_stop(struct leaf *l)
 {
 	l->told = 0;
-	stop_server(l);
-	chan_free(l->opsd);
+	disconnect(l);
+	supervisor_free(l->sup);
 	pull_free(l->pull);
 	purge_free(l->purge);
 	measure_free(l->measure);
 	consume_free(l->consume);
 	publish_free(l->publish);
-	settings_free(l->settings);
-	event_free(l->tell);
-	free(l->fault);
-	free(l->state);
+	free(l->faults);
 	free(l);
 }
