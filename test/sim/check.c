@@ -1,0 +1,373 @@
+#include "config.h"
+
+#include "test/sim/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "opsd/cluster/cursors.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/store/key.h"
+#include "test/sim/machine.h"
+#include "test/sim/mesh.h"
+#include "test/sim/net.h"
+#include "test/sim/reader.h"
+#include "test/sim/work.h"
+#include "test/sim/world.h"
+
+#define QUIET_US	6000000		/* so long nothing must happen */
+#define QUIET_MAX_US	240000000	/* and that must be reached after so long */
+
+static int wholes[MACHINES_MAX][MACHINES_MAX][WORK_TABLES];
+
+void
+check_whole(const struct machine *from, const struct machine *to, int t, int whole)
+{
+	wholes[from->index][to->index][t] = whole;
+}
+
+int
+check_is_whole(const struct machine *from, const struct machine *to, int t)
+{
+	return (wholes[from->index][to->index][t]);
+}
+
+/* ---- rows ---- */
+
+/* A row as it is there; `bytes` hold it. */
+static void
+load(const struct machine *m, const struct table *t, const uint8_t *key, size_t klen,
+    struct row *row, struct buf *bytes)
+{
+	struct buf k = { 0 };
+
+	key_row(&k, t->id, key, klen);
+	row_clear(row);
+	if (store_get(m->data.store, NULL, CF_ROWS, k.data, k.len, bytes) == 1 &&
+	    row_load(row, bytes->data, bytes->len) == -1)
+		world_fail("%s: a row of %s is broken", m->name, t->name);
+	buf_free(&k);
+}
+
+/* What the table has forgotten on purpose does not count. */
+static void
+leave_out_forgotten(const struct table *t, struct row *row)
+{
+	uint32_t n = 0;
+
+	row_floor(row, t->floor);
+	for (uint32_t i = 0; i < row->n; i++) {
+		const struct attribute *a = table_attr(t, row->attrs[i].name, row->attrs[i].nlen);
+
+		if (a == NULL || stamp_cmp(row->attrs[i].stamp, a->dropped) > 0)
+			row->attrs[n++] = row->attrs[i];
+	}
+	row->n = n;
+}
+
+static void
+show(const struct machine *m, const char *what, const struct row *row)
+{
+	struct buf b = { 0 };
+
+	buf_addf(&b, "created %llx.%llx cleared %llx.%llx", (unsigned long long)row->created.time,
+	    (unsigned long long)row->created.node & 0xffff, (unsigned long long)row->cleared.time,
+	    (unsigned long long)row->cleared.node & 0xffff);
+	for (uint32_t i = 0; i < row->n; i++)
+		buf_addf(&b, " %.*s %llx.%llx", row->attrs[i].nlen, row->attrs[i].name,
+		    (unsigned long long)row->attrs[i].stamp.time,
+		    (unsigned long long)row->attrs[i].stamp.node & 0xffff);
+	world_note(m, "%s: %.*s", what, (int)b.len, (const char *)b.data);
+	buf_free(&b);
+}
+
+/*
+ * What the tombstones that are gone stood for does not count either: who deletes a row
+ * leaves nothing of what was before, and a row that came after does not know that it was.
+ */
+static void
+leave_out_deleted(const struct table *t, struct row *row, struct stamp deleted, int absent)
+{
+	if (absent && (!row_visible(row) || (!stamp_none(deleted) &&
+	    stamp_cmp(row->created, deleted) <= 0)))
+		row_floor(row, t->horizon);
+	if (stamp_cmp(deleted, t->horizon) <= 0)
+		row_floor(row, deleted);
+	if (stamp_cmp(row->cleared, t->horizon) <= 0)
+		row->cleared = (struct stamp){ 0 };
+}
+
+/* `to` has everything that `row` has. */
+static void
+has_row(const struct machine *to, struct table *t, const uint8_t *key, size_t klen, struct row *row,
+    struct stamp deleted, const char *whose)
+{
+	struct row has = { 0 }, merged = { 0 };
+	struct buf bytes = { 0 };
+
+	leave_out_forgotten(t, row);
+	load(to, t, key, klen, &has, &bytes);
+	leave_out_deleted(t, row, deleted, bytes.len == 0);
+	row_load(&merged, bytes.data, bytes.len);
+	if (row_merge(&merged, row) == 1) {
+		show(to, "has", &has);
+		show(to, whose, row);
+		world_note(to, "deleted %llx, horizon %llx, floor %llx", (unsigned long long)deleted.time,
+		    (unsigned long long)t->horizon.time, (unsigned long long)t->floor.time);
+		world_fail("%s lacks of %s what %s has of key %02x%02x", to->name, t->name, whose,
+		    klen > 1 ? key[1] : 0, klen > 2 ? key[2] : 0);
+	}
+	row_free(&has);
+	row_free(&merged);
+	buf_free(&bytes);
+}
+
+static struct table *
+table_there(const struct machine *m, int t)
+{
+	return (catalog_get(m->data.catalog, "dev", work_table(t)));
+}
+
+/* All of one's rows, or of its own writes in them, are at the other. */
+static void
+has_table(const struct machine *from, const struct machine *to, int t, int relaying)
+{
+	struct table *ours = table_there(from, t), *theirs = table_there(to, t);
+	struct store_iter *it;
+	struct row row = { 0 };
+
+	if (ours == NULL || theirs == NULL)
+		world_fail("%s is not there on %s", work_table(t), ours == NULL ? from->name : to->name);
+	it = store_iter_rows(from->data.store, ours->id);
+	for (; store_iter_valid(it); store_iter_next(it)) {
+		size_t klen, n;
+		const uint8_t *k = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
+
+		if (row_load(&row, p, n) == -1)
+			world_fail("%s: a row of %s is broken", from->name, work_table(t));
+		if (!relaying)
+			row_only_node(&row, stamp_node(from->data.node_id));
+		has_row(to, theirs, k + 4, klen - 4, &row, (struct stamp){ 0 }, from->name);
+	}
+	store_iter_free(it);
+	row_free(&row);
+	table_unref(ours);
+	table_unref(theirs);
+}
+
+static void
+keeps_promises(const struct machine *m, int t)
+{
+	struct table *table = table_there(m, t);
+	struct row row = { 0 };
+
+	for (int key = 0; table != NULL && key < WORK_KEYS; key++) {
+		const struct buf *p = work_promise(m, t, key);
+		struct buf k = { 0 };
+
+		work_key(&k, key);
+		if (p->len > 0 && row_load(&row, p->data, p->len) == 0)
+			has_row(m, table, k.data, k.len, &row, work_deleted(t, key),
+			    "who was answered");
+		buf_free(&k);
+	}
+	row_free(&row);
+	table_unref(table);
+}
+
+/* The count is that of the rows. */
+static void
+counts_rows(const struct machine *m, int t)
+{
+	struct table *table = table_there(m, t);
+	struct store_iter *it;
+	struct row row = { 0 };
+	int64_t n = 0;
+
+	if (table == NULL)
+		return;
+	it = store_iter_rows(m->data.store, table->id);
+	for (; store_iter_valid(it); store_iter_next(it)) {
+		size_t len;
+		const uint8_t *p = store_iter_value(it, &len);
+
+		n += row_load(&row, p, len) == 0 && row_visible(&row);
+	}
+	if (n != table->stat->count)
+		world_fail("%s counts %lld rows of %s, there are %lld", m->name,
+		    (long long)table->stat->count, work_table(t), (long long)n);
+	store_iter_free(it);
+	row_free(&row);
+	table_unref(table);
+}
+
+/* ---- entries and the log ---- */
+
+/* Both sides of a pair say the same. */
+static void
+agrees(struct machine *a, struct machine *b)
+{
+	struct peer *p = nodes_by_id(a->rep.nodes, b->data.node_id);
+	struct peer *q = nodes_by_id(b->rep.nodes, a->data.node_id);
+
+	if ((p != NULL && peer_active(p)) || (q != NULL && peer_active(q)))
+		if (p == NULL || q == NULL || peer_digest(p) != peer_digest(q))
+			world_fail("%s and %s do not agree on their subscriptions", a->name, b->name);
+	peer_free(p);
+	peer_free(q);
+}
+
+struct seen_txn {
+	struct stamp	 stamp;
+	uint32_t	 table;
+	struct buf	 bytes;
+};
+
+static int
+seen_order(const void *a, const void *b)
+{
+	const struct seen_txn *x = a, *y = b;
+	int c = stamp_cmp(x->stamp, y->stamp);
+
+	if (c != 0)
+		return (c);
+	if (x->table != y->table)
+		return (x->table < y->table ? -1 : 1);
+	if (x->bytes.len != y->bytes.len)
+		return (x->bytes.len < y->bytes.len ? -1 : 1);
+	return (memcmp(x->bytes.data, y->bytes.data, x->bytes.len));
+}
+
+/* A transaction that was applied twice would be in the log twice. */
+static void
+logs_once(const struct machine *m)
+{
+	struct store_iter *it = store_iter_new(m->data.store, NULL, CF_LOG, NULL, 0, NULL, 0);
+	struct seen_txn *all = NULL;
+	size_t n = 0;
+
+	for (store_iter_first(it); store_iter_valid(it); store_iter_next(it)) {
+		size_t len;
+		const uint8_t *p = store_iter_value(it, &len);
+		struct rd r = rd_init(p, len);
+		struct log_entry e;
+		struct txn t;
+
+		if (log_entry_read(&r, &e) == -1 || txn_read(&t, e.payload, e.len) == -1)
+			world_fail("%s: an entry of the log is broken", m->name);
+		if (t.kind != TXN_WRITE)
+			continue;
+		all = xrealloc(all, (n + 1) * sizeof(*all));
+		all[n] = (struct seen_txn){ .stamp = t.stamp, .table = e.table };
+		buf_add(&all[n++].bytes, e.payload, e.len);
+	}
+	store_iter_free(it);
+	qsort(all, n, sizeof(*all), seen_order);
+	for (size_t i = 1; i < n; i++)
+		if (seen_order(&all[i - 1], &all[i]) == 0)
+			world_fail("%s has one transaction twice in its log", m->name);
+	for (size_t i = 0; i < n; i++)
+		buf_free(&all[i].bytes);
+	free(all);
+}
+
+void
+check_rest(int relaying)
+{
+	for (int i = 0; i < nmachines; i++) {
+		struct machine *a = &machines[i];
+		struct machine *was = machine_enter(a);
+
+		logs_once(a);
+		for (int t = 0; t < work_tables(); t++) {
+			keeps_promises(a, t);
+			counts_rows(a, t);
+		}
+		for (int k = 0; k < nmachines; k++) {
+			if (k > i)
+				agrees(a, &machines[k]);
+			for (int t = 0; t < work_tables(); t++)
+				if (wholes[i][k][t])
+					has_table(a, &machines[k], t, relaying);
+		}
+		machine_enter(was);
+	}
+}
+
+/* ---- quiet ---- */
+
+/* Why it is not at rest; NULL: it is. */
+static const char *
+unrest(struct machine *m)
+{
+	static char why[200];
+	struct cursor **all;
+	size_t n;
+	int live = 1;
+
+	if (!m->up || !m->hub.up || !m->leaf.up)
+		return ("is not up");
+	if (!reader_flowing(m))
+		return ("does not read all streams");
+	if (m->data.log.acked_inc == m->data.log.incarnation &&
+	    m->data.log.acked < m->data.log.durable)
+		return ("has not published all");
+	all = cursors_all(m->rep.cursors, NULL, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (live && all[i]->state != CURSOR_LIVE) {
+			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s", all[i]->name,
+			    cursor_state_name(all[i]->state), all[i]->why != NULL ? all[i]->why : "");
+			live = 0;
+		}
+		cursor_free(all[i]);
+	}
+	free(all);
+	return (live ? NULL : why);
+}
+
+static uint64_t
+activity(void)
+{
+	uint64_t n = carry_pulls() + feed_published();
+
+	for (int i = 0; i < nmachines; i++)
+		n += machines[i].data.log.last + machines[i].data.log.incarnation;
+	return (n);
+}
+
+/* Somebody who is not at rest, or NULL. */
+static const char *
+unrest_anywhere(void)
+{
+	static char all[240];
+	const char *why;
+
+	for (int i = 0; i < nmachines; i++)
+		if ((why = unrest(&machines[i])) != NULL) {
+			snprintf(all, sizeof(all), "%s %s", machines[i].name, why);
+			return (all);
+		}
+	return (NULL);
+}
+
+void
+check_quiet(void)
+{
+	uint64_t end = world_now() + QUIET_MAX_US, before;
+	const char *why;
+	int calm;	/* all along */
+
+	do {
+		calm = unrest_anywhere() == NULL;
+		before = activity();
+		world_run_until(world_now() + QUIET_US);
+		why = unrest_anywhere();
+		calm = calm && why == NULL && activity() == before;
+	} while (!calm && world_now() < end);
+	if (!calm)
+		world_fail("no rest: %s", why != NULL ? why :
+		    "something is published or asked for again and again");
+	world_note(NULL, "all is quiet");
+}

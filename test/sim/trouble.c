@@ -1,0 +1,174 @@
+#include "config.h"
+
+#include "test/sim/trouble.h"
+
+#include <stddef.h>
+
+#include "test/sim/machine.h"
+#include "test/sim/net.h"
+#include "test/sim/world.h"
+
+static uint64_t ends_us;
+
+static struct machine *
+any_machine(void)
+{
+	return (&machines[world_below((uint64_t)nmachines)]);
+}
+
+static struct machine *
+another(const struct machine *m)
+{
+	return (&machines[((uint64_t)m->index + 1 + world_below((uint64_t)nmachines - 1)) %
+	    (uint64_t)nmachines]);
+}
+
+static void
+crash(void)
+{
+	struct machine *m = any_machine();
+
+	if (machine_alive(m))
+		machine_crash(m, world_between(50000, 10000000));
+}
+
+static void
+crash_at_write(void)
+{
+	struct machine *m = any_machine();
+
+	if (machine_alive(m))
+		machine_crash_at_write(m, (unsigned)world_between(1, 20), world_chance(50));
+}
+
+static void
+restart_leafd(void)
+{
+	struct machine *m = any_machine();
+
+	if (machine_alive(m)) {
+		world_note(m, "leafd starts anew");
+		wire_restart(&m->leaf);
+	}
+}
+
+static void
+restart_hubd(void)
+{
+	struct machine *m = any_machine();
+
+	if (machine_alive(m)) {
+		world_note(m, "hubd starts anew");
+		wire_restart(&m->hub);
+	}
+}
+
+static void
+cut_or_mend(void)
+{
+	struct machine *a = any_machine(), *b = another(a);
+
+	net_cut(a, b, !net_pair(a, b)->cut);
+}
+
+static void
+stall_or_not(void)
+{
+	struct machine *a = any_machine(), *b = another(a);
+	struct net_pair *p = net_pair(a, b);
+
+	p->stalled = !p->stalled;
+	world_note(a, p->stalled ? "nothing of its stream reaches %s" : "its stream reaches %s again",
+	    b->name);
+}
+
+static void
+lose_tail(void)
+{
+	struct machine *m = any_machine();
+	uint64_t lost = world_between(1, 12);
+
+	world_note(m, "the leaf server loses up to %llu messages", (unsigned long long)lost);
+	jet_lose_tail(&m->jet, m->jet.last > lost ? m->jet.last - lost : 0);
+	feed_again(&m->feed);
+}
+
+static void
+lose_stream(void)
+{
+	struct machine *m = any_machine();
+
+	world_note(m, "its stream is deleted");
+	jet_delete(&m->jet);
+	feed_again(&m->feed);
+}
+
+static void
+set_clock(void)
+{
+	struct machine *m = any_machine();
+
+	m->skew_us = (int64_t)world_below(6000000) - 3000000;
+	world_note(m, "its clock is set: %lld ms", (long long)(m->skew_us / 1000));
+}
+
+static void
+worsen_net(void)
+{
+	unsigned lost = world_chance(50) ? 0 : (unsigned)world_between(1, 20);
+	uint64_t most = world_chance(50) ? 2000 : world_between(2000, 1500000);
+
+	world_note(NULL, "the network loses %u of a hundred, late by up to %llu ms", lost,
+	    (unsigned long long)(most / 1000));
+	net_trouble(lost, lost / 2, most);
+}
+
+static const struct {
+	unsigned	weight;
+	void		(*fn)(void);
+} kinds[] = { { 6, crash }, { 8, crash_at_write }, { 3, restart_leafd }, { 2, restart_hubd },
+	{ 5, cut_or_mend }, { 4, stall_or_not }, { 3, lose_tail }, { 1, lose_stream }, { 4, set_clock },
+	{ 4, worsen_net } };
+
+static void
+happen_cb(void *arg)
+{
+	unsigned all = 0, n;
+	size_t i = 0;
+
+	if (!trouble_lasts())
+		return;
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		all += kinds[k].weight;
+	for (n = (unsigned)world_below(all); n >= kinds[i].weight; i++)
+		n -= kinds[i].weight;
+	kinds[i].fn();
+	world_at(world_between(100000, 4000000), NULL, happen_cb, arg, NULL);
+}
+
+void
+trouble_begin(uint64_t us)
+{
+	ends_us = world_now() + us;
+	world_at(world_between(0, 3000000), NULL, happen_cb, NULL, NULL);
+}
+
+int
+trouble_lasts(void)
+{
+	return (world_now() < ends_us);
+}
+
+void
+trouble_end(void)
+{
+	world_note(NULL, "the trouble ends");
+	net_heal();
+	for (int i = 0; i < nmachines; i++) {
+		struct machine *m = &machines[i];
+
+		m->writes_left = 0;
+		m->off = 0;
+		m->skew_us = 0;
+	}
+}
