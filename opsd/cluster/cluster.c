@@ -93,6 +93,7 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	out->skew_ms = v->skew_ms - (cluster_clock() - v->skew_from);
 	out->uptime_ms = v->uptime_ms;
 	out->seen_ms = v->seen_ms;
+	out->clock_ms = v->clock_ms;
 	out->cluster_port = v->cluster_port;
 	out->api_port = v->api_port;
 	out->system_info = json_incref(v->system_info);

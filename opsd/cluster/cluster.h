@@ -61,6 +61,7 @@ struct peer_view {
 	int64_t		 skew_ms;	/* its clock minus ours */
 	uint64_t	 uptime_ms;	/* of the peer */
 	uint64_t	 seen_ms;	/* when it last answered, wall clock */
+	uint64_t	 clock_ms;	/* its clock then; 0: never */
 	int		 cluster_port, api_port;
 	json_t		*system_info;	/* new reference or NULL */
 	struct positions *received;	/* what it has of ours; or NULL */

@@ -15,7 +15,7 @@ struct view {
 	uint8_t		 id[NODE_ID_LEN];
 	double		 latency_ms;
 	int64_t		 skew_ms, skew_from;	/* from: our clock's then (cluster_clock) */
-	uint64_t	 uptime_ms, seen_ms, asked_us, synced_us;
+	uint64_t	 uptime_ms, seen_ms, clock_ms, asked_us, synced_us;
 	int		 asking, syncing;
 	int		 cluster_port, api_port;
 	json_t		*system_info;

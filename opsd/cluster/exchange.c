@@ -197,6 +197,7 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 	v->skew_ms = now - ((int64_t)wall_ms() - (int64_t)rtt_us / 2000);
 	v->uptime_ms = (uint64_t)json_integer_value(json_object_get(answer, "uptime"));
 	v->seen_ms = wall_ms();
+	v->clock_ms = (uint64_t)now;
 	v->cluster_port = (int)json_integer_value(json_object_get(ports, "clustering"));
 	v->api_port = (int)json_integer_value(json_object_get(ports, "operations_api"));
 	json_decref(v->system_info);

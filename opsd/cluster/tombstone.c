@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/store/group_priv.h"
 #include "opsd/store/key.h"
@@ -21,9 +22,29 @@ struct purge {
 	uint64_t	before;	/* stamp time */
 };
 
-/* Whether every node that gets the table from here has all of it. */
+/* When the peer was heard last, its log had no entry of the table that is not here. */
 static int
-received(struct replication *rep, const struct table *t, struct peer **all, size_t n)
+nothing_lacks(struct replication *rep, const struct peer *p, const struct table *t)
+{
+	const struct cursor *cur;
+	int yes;
+
+	cursors_lock(rep->cursors);
+	cur = cursors_find_named(rep->cursors, p->id, t->database, strlen(t->database), t->name,
+	    strlen(t->name));
+	yes = cur == NULL || (cur->state == CURSOR_LIVE && cur->seq >= cur->head);
+	cursors_unlock(rep->cursors);
+	return (yes);
+}
+
+/*
+ * Whether every node that gets the table from here has all of it, and nobody who gives it to
+ * us holds anything back from before: whoever does must have been heard when its clock was
+ * beyond that, so that what it writes since is newer.
+ */
+static int
+received(struct replication *rep, const struct table *t, struct peer **all, size_t n,
+    uint64_t before_ms)
 {
 	int yes = 1;
 
@@ -35,8 +56,10 @@ received(struct replication *rep, const struct table *t, struct peer **all, size
 		if (e == NULL)
 			continue;
 		cluster_view(rep->cluster, all[i]->id, &v);
-		/* A node that only publishes here may still hold older writes: it must be there. */
-		yes = e->publish ? peer_view_has(&v, t->id, NULL) >= t->stat->head : v.reachable;
+		if (e->publish)
+			yes = peer_view_has(&v, t->id, NULL) >= t->stat->head;
+		if (e->subscribe)
+			yes &= v.reachable && v.clock_ms > before_ms && nothing_lacks(rep, all[i], t);
 		peer_view_clear(&v);
 	}
 	return (yes);
@@ -140,7 +163,8 @@ tombstone_run(struct replication *rep)
 	for (size_t k = 0; k < m; k++) {
 		struct store_iter *it = tombstones(rep, tables[k]->id, (now - age) << 16);
 
-		if (store_iter_valid(it) && received(rep, tables[k], all, n)) {
+		if (store_iter_valid(it) && received(rep, tables[k], all, n,
+		    now - age)) {
 			struct purge *p = xcalloc(1, sizeof(*p));
 
 			p->job.run = purge_run;
