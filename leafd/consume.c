@@ -14,14 +14,14 @@
 #include "common/nats/subject.h"
 #include "leafd/filter.h"
 
-static struct peer *
-peer_find(const struct consume *c, const char *name)
+static struct consumer *
+consumer_find(const struct consume *c, const char *name)
 {
-	struct peer *p;
+	struct consumer *cr;
 
-	DL_FOREACH(c->peers, p)
-		if (strcmp(p->name, name) == 0)
-			return (p);
+	DL_FOREACH(c->consumers, cr)
+		if (strcmp(cr->peer, name) == 0)
+			return (cr);
 	return (NULL);
 }
 
@@ -33,7 +33,7 @@ take_wanted(struct consume *c, const json_t *wanted)
 	const char	*name = json_string_value(json_object_get(wanted, "name"));
 	json_int_t	 seq = json_integer_value(json_object_get(wanted, "stream_seq"));
 	uint8_t		 id[NODE_ID_LEN];
-	struct peer	*p;
+	struct consumer	*cr;
 	json_t		*filters;
 
 	if (name == NULL || !node_name_ok(name, strlen(name)) || seq < 0 ||
@@ -42,23 +42,23 @@ take_wanted(struct consume *c, const json_t *wanted)
 	filters = filter_subjects(name, json_object_get(wanted, "tables"));
 	if (filters == NULL)
 		return (-1);
-	p = peer_find(c, name);
-	if (p != NULL && memcmp(p->id, id, NODE_ID_LEN) != 0) {
-		peer_free(p);	/* another node of that name */
-		p = NULL;
+	cr = consumer_find(c, name);
+	if (cr != NULL && memcmp(cr->peer_id, id, NODE_ID_LEN) != 0) {
+		consumer_free(cr);	/* another node of that name */
+		cr = NULL;
 	}
-	if (p == NULL)
-		p = peer_new(c, name, id, (uint64_t)seq);
-	if (p->filters != NULL && json_equal(p->filters, filters)) {
+	if (cr == NULL)
+		cr = consumer_new(c, name, id, (uint64_t)seq);
+	if (cr->filters != NULL && json_equal(cr->filters, filters)) {
 		json_decref(filters);
 		return (0);
 	}
-	json_decref(p->filters);
-	p->filters = filters;
-	p->strict = 0;
+	json_decref(cr->filters);
+	cr->filters = filters;
+	cr->strict = 0;
 	if (c->a != NULL) {
-		peer_end(p);
-		peer_start(p);
+		consumer_end(cr);
+		consumer_start(cr);
 	}
 	return (0);
 }
@@ -91,14 +91,14 @@ consume_want(struct consume *c, const json_t *whole)
 {
 	static struct log_brake brake = { .most = 10 };
 	const json_t	*list = json_object_get(whole, "peers"), *wanted;
-	struct peer	*p, *tmp;
+	struct consumer	*cr, *tmp;
 	size_t		 i;
 
 	if (!json_is_array(list))
 		return (-1);
-	DL_FOREACH_SAFE(c->peers, p, tmp)
-		if (!is_listed(list, p->name))
-			peer_free(p);
+	DL_FOREACH_SAFE(c->consumers, cr, tmp)
+		if (!is_listed(list, cr->peer))
+			consumer_free(cr);
 	/* One that cannot be read costs its peer, not the others. */
 	json_array_foreach(list, i, wanted)
 		if (take_wanted(c, wanted) == -1)
@@ -111,21 +111,21 @@ consume_want(struct consume *c, const json_t *whole)
 void
 consume_forget(struct consume *c)
 {
-	while (c->peers != NULL)
-		peer_free(c->peers);
+	while (c->consumers != NULL)
+		consumer_free(c->consumers);
 }
 
 json_t *
 consume_state(const struct consume *c)
 {
 	json_t		*list = json_array(), *o;
-	struct peer	*p;
+	struct consumer	*cr;
 
-	DL_FOREACH(c->peers, p) {
-		o = json_pack("{s:s, s:b}", "name", p->name, "consuming",
-		    p->state == PEER_FLOWING);
-		if (p->error != NULL)
-			json_object_set_new(o, "error", json_string(p->error));
+	DL_FOREACH(c->consumers, cr) {
+		o = json_pack("{s:s, s:b}", "name", cr->peer, "consuming",
+		    cr->state == CONSUMER_FLOWING);
+		if (cr->error != NULL)
+			json_object_set_new(o, "error", json_string(cr->error));
 		json_array_append_new(list, o);
 	}
 	return (list);
@@ -157,28 +157,28 @@ consume_free(struct consume *c)
 }
 
 void
-consume_start(struct consume *c, struct asker *a, const char *node)
+consume_start(struct consume *c, struct jsapi *a, const char *node)
 {
-	struct peer *p;
+	struct consumer *cr;
 
 	if (c->a != NULL)
 		return;
 	c->a = a;
 	c->me = subject_stream(node);
-	DL_FOREACH(c->peers, p)
-		peer_start(p);
+	DL_FOREACH(c->consumers, cr)
+		consumer_start(cr);
 }
 
 void
 consume_stop(struct consume *c)
 {
-	struct peer *p;
+	struct consumer *cr;
 
 	if (c->a == NULL)
 		return;
-	DL_FOREACH(c->peers, p) {
-		peer_end(p);
-		peer_set_error(p, "the leaf server is away");
+	DL_FOREACH(c->consumers, cr) {
+		consumer_end(cr);
+		consumer_set_error(cr, "the leaf server is away");
 	}
 	c->a = NULL;
 	free(c->me);

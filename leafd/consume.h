@@ -10,7 +10,7 @@
  * its peers.
  */
 struct consume;
-struct asker;
+struct jsapi;
 struct chan;
 struct event_base;
 
@@ -20,7 +20,7 @@ struct consume *consume_new(struct event_base *base, struct chan *opsd,
 void consume_free(struct consume *c);	/* after chan_free */
 
 /* While both the leaf server and opsd are there; each does nothing when done already. */
-void consume_start(struct consume *c, struct asker *a, const char *node);
+void consume_start(struct consume *c, struct jsapi *a, const char *node);
 void consume_stop(struct consume *c);
 void consume_set_batch(struct consume *c, int64_t messages);
 

@@ -10,16 +10,21 @@
 #include "leafd/consume.h"
 
 /*
- * What consume.c (which peers there are), peer.c (the consumer in one peer's leaf
- * server) and handover.c (what opsd has of it) share.
+ * What consume.c (of which peers), consumer.c (the consumer in one peer's leaf server: made, ended,
+ * made again), consumer_pull.c (what is asked of it and what comes) and inflight.c (what opsd has of that) share.
  */
-#define ASKS		2		/* overlapping requests */
-#define BACK_MIN	1000	/* messages, when positions no longer fit */
+#define REQUESTS	2		/* that overlap */
+#define RETRY_MIN_MS	200
+#define TICK_MS		500
+#define SILENCE_US	3000000
+#define RETRY_MIN_MS	200
+#define BACK_MIN	1000		/* messages, when positions no longer fit */
 
-struct ask;
 struct event;
+struct jsapi_answer;
+struct jsapi_call;
 
-enum peer_state { PEER_WAITING, PEER_ASKING, PEER_FLOWING };
+enum consumer_state { CONSUMER_WAITING, CONSUMER_ASKING, CONSUMER_FLOWING };
 
 /* What a message was about, to know it again. */
 struct mark {
@@ -29,7 +34,7 @@ struct mark {
 };
 
 /* One MSG.NEXT, told apart by its reply subject. */
-struct request {
+struct pull_request {
 	uint64_t	 id;		/* 0: none */
 	uint64_t	 sent_us;
 	int64_t		 left;		/* messages that it may still bring */
@@ -37,25 +42,25 @@ struct request {
 	int64_t		 bytes;		/* its max_bytes */
 };
 
-struct peer {
+struct consumer {
 	struct consume	*c;
-	char		*name;
-	uint8_t		 id[NODE_ID_LEN];
+	char		*peer;
+	uint8_t		 peer_id[NODE_ID_LEN];
 	char		*stream;
 	json_t		*filters;
 	int		 whole;		/* all of the stream is consumed, not the filters alone */
 	int		 strict;	/* that was wasteful */
 	uint64_t	 wanted, others;	/* bytes of this consumer, when whole */
-	enum peer_state	 state;
+	enum consumer_state	 state;
 	char		*error;		/* NULL: none */
 	unsigned	 retry_ms;
 	struct event	*timer;		/* next attempt, or the tick while flowing */
-	struct ask	*ask;		/* INFO, CREATE; while flowing CONSUMER.INFO */
+	struct jsapi_call *call;		/* INFO, CREATE; while flowing CONSUMER.INFO */
 
-	char		*consumer;	/* its name, NULL: none */
+	char		*name;		/* in that server; NULL: there is none */
 	char		*inbox;
 	struct nats_sub	*sub;
-	struct request	 requests[ASKS];
+	struct pull_request	 requests[REQUESTS];
 	uint64_t	 last_request;
 	int64_t		 grown;		/* max_bytes after a message did not fit, else 0 */
 	uint64_t	 heard_us;
@@ -68,48 +73,58 @@ struct peer {
 	struct mark	 mark;		/* of that message; incarnation 0: not known */
 	uint64_t	 back;		/* how far before it we begin to read */
 	int		 fresh;		/* no message of this consumer has come yet */
-	struct apply	*applies;	/* with opsd, in order */
+	struct inflight	*inflight;	/* with opsd, in order */
 	size_t		 bytes;		/* in them */
-	struct peer	*prev, *next;
+	struct consumer	*prev, *next;
 };
 
-/* One APPLY; peer is NULL once that is gone. */
-struct apply {
-	struct peer	*peer;
+/* One APPLY; consumer is NULL once that is gone. */
+struct inflight {
+	struct consumer	*consumer;
 	uint64_t	 seq;
 	struct mark	 mark;
 	size_t		 bytes;
 	int		 done;
-	struct apply	*prev, *next;
+	struct inflight	*prev, *next;
 };
 
 struct consume {
 	struct event_base	*base;
 	struct chan		*opsd;
-	struct asker		*a;		/* NULL: stopped */
+	struct jsapi		*a;		/* NULL: stopped */
 	char			*me;		/* begins our consumers' names */
 	int64_t			 batch;
 	void			(*changed)(void *arg);
 	void			*arg;
-	struct peer		*peers;
-	unsigned		 npeers;
+	struct consumer		*consumers;
+	unsigned		 nconsumers;
 };
 
-/* peer.c */
-struct peer *peer_new(struct consume *c, const char *name, const uint8_t id[NODE_ID_LEN],
+/* consumer.c */
+struct consumer *consumer_new(struct consume *c, const char *name, const uint8_t id[NODE_ID_LEN],
     uint64_t seq);
-void peer_free(struct peer *p);
-void peer_start(struct peer *p);	/* a consumer, if there is something to consume */
-void peer_end(struct peer *p);
-void peer_set_error(struct peer *p, const char *why);	/* NULL: none */
-void peer_pull(struct peer *p);		/* ask for more, as far as opsd keeps up */
+void consumer_free(struct consumer *cr);
+void consumer_start(struct consumer *cr);	/* a consumer, if there is something to consume */
+void consumer_end(struct consumer *cr);
+void consumer_set_error(struct consumer *cr, const char *why);	/* NULL: none */
+void consumer_fail(struct consumer *cr, const char *why);	/* it ends, and is made again after a while */
+void consumer_wait(struct consumer *cr, unsigned ms);	/* until its timer runs */
+void consumer_ask(struct consumer *cr, const char *verb, json_t *body,
+    void (*cb)(const struct jsapi_answer *ans, void *arg));	/* JetStream's API; body is taken */
+/* "$JS.<peer>.API.<verb>.<stream>", and ".<name>" while it has one; caller frees. */
+char *consumer_subject(const struct consumer *cr, const char *verb);
 
-/* handover.c */
-size_t handover_share(const struct consume *c);	/* bytes that one peer may have with opsd */
-void handover_send(struct peer *p, uint64_t seq, const struct nats_msg *m);
-void handover_drop(struct peer *p);	/* what opsd still answers is of no matter */
-void handover_rewind(struct peer *p, uint64_t seq);
+/* consumer_pull.c */
+void consumer_pull(struct consumer *cr);	/* ask for more, as far as opsd keeps up */
+void consumer_tick(struct consumer *cr);	/* look whether what was asked for comes */
+void consumer_msg_cb(const struct nats_msg *m, void *arg);
+
+/* inflight.c */
+size_t inflight_share(const struct consume *c);	/* bytes that one peer may have with opsd */
+void inflight_send(struct consumer *cr, uint64_t seq, const struct nats_msg *m);
+void inflight_drop(struct consumer *cr);	/* what opsd still answers is of no matter */
+void inflight_rewind(struct consumer *cr, uint64_t seq);
 /* The first message of a new consumer: -1: not what we expect there, look further back. */
-int handover_check(struct peer *p, uint64_t seq, const struct nats_msg *m);
+int inflight_check(struct consumer *cr, uint64_t seq, const struct nats_msg *m);
 
 #endif

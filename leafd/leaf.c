@@ -11,13 +11,13 @@
 #include "common/ipc/svc.h"
 #include "common/nats/natstext.h"
 #include "common/nats/supervisor.h"
-#include "leafd/ask.h"
+#include "leafd/jsapi.h"
 #include "leafd/consume.h"
 #include "leafd/leafconf.h"
-#include "leafd/measure.h"
+#include "leafd/stream_stats.h"
 #include "leafd/publish.h"
 #include "leafd/pull.h"
-#include "leafd/purge.h"
+#include "leafd/stream_purge.h"
 
 struct leaf {
 	struct svc		*svc;
@@ -28,14 +28,14 @@ struct leaf {
 
 	struct nats		*nats;
 	unsigned		 ups;		/* how often it came up */
-	struct asker		*asker;
+	struct jsapi		*jsapi;
 	char			*login;		/* what the connection was made with */
 
 	struct publish		*publish;
 	struct consume		*consume;
 	struct pull		*pull;
-	struct purge		*purge;
-	struct measure		*measure;
+	struct stream_purge		*purge;
+	struct stream_stats		*stats;
 	struct stream_opts	 stream;	/* node borrowed from settings */
 };
 
@@ -46,9 +46,9 @@ leaf_state_cb(json_t *state, void *arg)
 {
 	struct leaf *l = arg;
 
-	measure_now(l->measure);
+	stream_stats_now(l->stats);
 	json_object_set_new(state, "peers", consume_state(l->consume));
-	json_object_set_new(state, "stream", measure_json(l->measure));
+	json_object_set_new(state, "stream", stream_stats_json(l->stats));
 	json_object_set_new(json_object_get(state, "counts"), "reconnects", json_pack("{s:i}", "leaf",
 	    l->ups > 0 ? (int)l->ups - 1 : 0));
 }
@@ -68,17 +68,17 @@ static void
 follow(struct leaf *l)
 {
 	if (l->told && l->settings->enabled && nats_is_up(l->nats)) {
-		publish_start(l->publish, l->asker);
-		consume_start(l->consume, l->asker, l->settings->node);
-		pull_start(l->pull, l->asker, l->settings->node);
-		purge_start(l->purge, l->asker, l->settings->node);
-		measure_start(l->measure, l->asker, l->settings->node);
+		publish_start(l->publish, l->jsapi);
+		consume_start(l->consume, l->jsapi, l->settings->node);
+		pull_start(l->pull, l->jsapi, l->settings->node);
+		stream_purge_start(l->purge, l->jsapi, l->settings->node);
+		stream_stats_start(l->stats, l->jsapi, l->settings->node);
 	} else {
 		publish_stop(l->publish);
 		consume_stop(l->consume);
 		pull_stop(l->pull);
-		purge_stop(l->purge);
-		measure_stop(l->measure);
+		stream_purge_stop(l->purge);
+		stream_stats_stop(l->stats);
 	}
 }
 
@@ -100,8 +100,8 @@ disconnect(struct leaf *l)
 	l->nats = NULL;
 	follow(l);
 	nats_close(n);
-	asker_free(l->asker);
-	l->asker = NULL;
+	jsapi_free(l->jsapi);
+	l->jsapi = NULL;
 	free(l->login);
 	l->login = NULL;
 }
@@ -121,7 +121,7 @@ connect_as(struct leaf *l, const struct settings *s)
 		o.name = name;
 		l->login = xstrdup(login);
 		l->nats = nats_open(l->svc->base, &o, leaf_nats_cb, l);
-		l->asker = asker_new(l->nats);
+		l->jsapi = jsapi_new(l->nats);
 	}
 	free(login);
 	free(name);
@@ -215,7 +215,7 @@ on_stream_purge(struct chan *c, struct msg *m, void *arg)
 {
 	struct leaf *l = arg;
 
-	return (purge_ask(l->purge, m));
+	return (stream_purge_ask(l->purge, m));
 }
 
 static void
@@ -253,8 +253,8 @@ leaf_start(struct svc *svc)
 	l->publish = publish_new(svc->base, opsd);
 	l->consume = consume_new(svc->base, opsd, leaf_changed_cb, l);
 	l->pull = pull_new(opsd);
-	l->purge = purge_new(opsd);
-	l->measure = measure_new();
+	l->purge = stream_purge_new(opsd);
+	l->stats = stream_stats_new();
 	return (l);
 }
 
@@ -265,8 +265,8 @@ leaf_stop(struct leaf *l)
 	disconnect(l);
 	supervisor_free(l->sup);
 	pull_free(l->pull);
-	purge_free(l->purge);
-	measure_free(l->measure);
+	stream_purge_free(l->purge);
+	stream_stats_free(l->stats);
 	consume_free(l->consume);
 	publish_free(l->publish);
 	free(l->faults);

@@ -14,8 +14,8 @@
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
 #include "common/nats/subject.h"
-#include "leafd/ack.h"
-#include "leafd/ask.h"
+#include "leafd/jsack.h"
+#include "leafd/jsapi.h"
 #include "leafd/window.h"
 
 #define WINDOW_MAX	(1 << 20)	/* asked of opsd at once */
@@ -39,7 +39,7 @@ struct flight {
 struct publish {
 	struct event_base	*base;
 	struct chan		*opsd;
-	struct asker		*a;		/* NULL: stopped */
+	struct jsapi		*a;		/* NULL: stopped */
 	struct stream_opts	 o;
 	char			*node;
 	struct event		*retry, *tick;
@@ -63,7 +63,7 @@ struct publish {
 };
 
 /* What a question to opsd carries, which may be answered in another session. */
-struct question {
+struct publish_question {
 	struct publish	*p;
 	uint64_t	 session;
 };
@@ -132,7 +132,7 @@ static void
 ask_opsd(struct publish *p, uint16_t type, struct buf *body,
     void (*cb)(struct rd *body, void *arg))
 {
-	struct question *q = xcalloc(1, sizeof(*q));
+	struct publish_question *q = xcalloc(1, sizeof(*q));
 
 	q->p = p;
 	q->session = p->session;
@@ -141,7 +141,7 @@ ask_opsd(struct publish *p, uint16_t type, struct buf *body,
 
 /* Whose it is, NULL when nobody waits for it any more. */
 static struct publish *
-take_question(struct question *q)
+take_question(struct publish_question *q)
 {
 	struct publish *p = q->p;
 
@@ -162,7 +162,7 @@ publish_frame(struct publish *p, const struct window *w, const struct window_fra
 	int	 result;
 
 	snprintf(expected, sizeof(expected), "%" PRIu64, p->published);
-	result = nats_publish_h(asker_nats(p->a), subject, reply, "Nats-Expected-Last-Sequence",
+	result = nats_publish_h(jsapi_nats(p->a), subject, reply, "Nats-Expected-Last-Sequence",
 	    expected, w->bytes.data + f->at, f->len);
 	free(reply);
 	if (result == 0)
@@ -189,7 +189,7 @@ publish_frames(struct publish *p, const struct window *w)
 			subject = subject_txn(p->node, t->database, t->name);
 		}
 		result = publish_frame(p, w, f, subject);
-		if (result == -1 && nats_is_up(asker_nats(p->a)))
+		if (result == -1 && nats_is_up(jsapi_nats(p->a)))
 			log_errorx("publish: a frame of %zu bytes to %s is refused", f->len, subject);
 	}
 	free(subject);
@@ -286,7 +286,7 @@ publish_ack_cb(const struct nats_msg *m, void *arg)
 {
 	struct publish	*p = arg;
 	const char	*token = strrchr(m->subject, '.');
-	struct pub_ack	 ack;
+	struct jsack_stored	 ack;
 
 	if (token == NULL || strtoull(token + 1, NULL, 10) != p->session)
 		return;
@@ -294,7 +294,7 @@ publish_ack_cb(const struct nats_msg *m, void *arg)
 		on_cleared(p);
 	if (!p->running)
 		return;
-	if (m->status != NULL || pub_ack_read(m->data, m->len, &ack) == -1)
+	if (m->status != NULL || jsack_stored_read(m->data, m->len, &ack) == -1)
 		snprintf(ack.why, sizeof(ack.why), "%s", m->status != NULL ? "no stream" : "no answer");
 	else if (ack.seq == p->acked + 1 && ack.seq <= p->published)
 		ack.why[0] = '\0';
@@ -372,7 +372,7 @@ send_barrier(struct publish *p)
 {
 	char	*subject = subject_txn(p->node, "-", "barrier");
 	char	*reply = xasprintf("%s.%" PRIu64, p->inbox, p->session);
-	int	 result = nats_publish_h(asker_nats(p->a), subject, reply,
+	int	 result = nats_publish_h(jsapi_nats(p->a), subject, reply,
 	    "Nats-Expected-Last-Sequence", "9223372036854775807", "-", 1);
 
 	free(reply);
@@ -437,7 +437,7 @@ publish_set(struct publish *p, const struct stream_opts *o)
 }
 
 void
-publish_start(struct publish *p, struct asker *a)
+publish_start(struct publish *p, struct jsapi *a)
 {
 	const struct timeval	 strays = { STRAYS_MS / 1000, (STRAYS_MS % 1000) * 1000 };
 	char			*all;
@@ -446,9 +446,9 @@ publish_start(struct publish *p, struct asker *a)
 		return;
 	p->a = a;
 	p->retry_ms = RETRY_MIN_MS;
-	p->inbox = nats_inbox(asker_nats(a));
+	p->inbox = nats_inbox(jsapi_nats(a));
 	all = xasprintf("%s.*", p->inbox);
-	p->acks = nats_subscribe(asker_nats(a), all, publish_ack_cb, p);
+	p->acks = nats_subscribe(jsapi_nats(a), all, publish_ack_cb, p);
 	free(all);
 	if (p->strays)
 		evtimer_add(p->retry, &strays);

@@ -9,7 +9,7 @@
  * and reordering; after any doubt the stream's end says where to go on.
  */
 struct publish;
-struct asker;
+struct jsapi;
 struct chan;
 struct event_base;
 
@@ -19,7 +19,7 @@ void publish_free(struct publish *p);	/* after chan_free */
 /* The node's and the stream's facts; when running it begins anew. */
 void publish_set(struct publish *p, const struct stream_opts *o);
 /* While both the leaf server and opsd are there; each does nothing when done already. */
-void publish_start(struct publish *p, struct asker *a);
+void publish_start(struct publish *p, struct jsapi *a);
 void publish_stop(struct publish *p);
 
 #endif

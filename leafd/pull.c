@@ -11,7 +11,7 @@
 #include "common/base/nodename.h"
 #include "common/ipc/chan.h"
 #include "common/nats/subject.h"
-#include "leafd/ask.h"
+#include "leafd/jsapi.h"
 
 #define QUESTION_MAX	(256 << 10)
 #define SERVING_MAX	4	/* with opsd at a time */
@@ -20,27 +20,27 @@
 #define TIMEOUT_MAX_MS	600000
 
 /* A question of opsd to a peer. */
-struct asking {
+struct pull_question {
 	struct pull	*p;
-	struct ask	*ask;
+	struct jsapi_call	*call;
 	struct chan_deferred *reply;
-	struct asking	*prev, *next;
+	struct pull_question	*prev, *next;
 };
 
 /* A peer's question; p is NULL when its answer is not wanted any more. */
-struct serving {
+struct pull_serving {
 	struct pull	*p;
 	char		*reply;
 	struct buf	 question;
-	struct serving	*prev, *next;
+	struct pull_serving	*prev, *next;
 };
 
 struct pull {
 	struct chan	*opsd;
-	struct asker	*a;		/* NULL: stopped */
+	struct jsapi	*a;		/* NULL: stopped */
 	struct nats_sub	*sub;
-	struct asking	*askings;
-	struct serving	*active, *waiting;
+	struct pull_question	*questions;
+	struct pull_serving	*active, *waiting;
 	unsigned	 nactive, nwaiting;
 };
 
@@ -59,36 +59,36 @@ answer_opsd(struct chan_deferred *reply, uint16_t status, const void *data, size
 }
 
 static void
-asking_free(struct asking *q)
+question_free(struct pull_question *q)
 {
-	ask_cancel(&q->ask);
-	DL_DELETE(q->p->askings, q);
+	jsapi_cancel(&q->call);
+	DL_DELETE(q->p->questions, q);
 	free(q);
 }
 
 static void
 pull_answer_cb(const struct nats_msg *m, void *arg)
 {
-	struct asking *q = arg;
+	struct pull_question *q = arg;
 
 	if (m == NULL || m->status != NULL)
 		answer_opsd(q->reply, 504, NULL, 0);
 	else
 		answer_opsd(q->reply, 200, m->data, m->len);
-	asking_free(q);
+	question_free(q);
 }
 
 static void
 ask_peer(struct pull *p, const struct msg *m, const char *node, uint32_t timeout_ms, const void *data,
     size_t len)
 {
-	struct asking	*q = xcalloc(1, sizeof(*q));
+	struct pull_question	*q = xcalloc(1, sizeof(*q));
 	char		*subject = subject_pull(node);
 
 	q->p = p;
 	q->reply = chan_defer(p->opsd, m);
-	DL_APPEND(p->askings, q);
-	ask_raw(p->a, &q->ask, subject, data, len,
+	DL_APPEND(p->questions, q);
+	jsapi_ask_raw(p->a, &q->call, subject, data, len,
 	    timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS, pull_answer_cb, q);
 	free(subject);
 }
@@ -116,7 +116,7 @@ pull_ask(struct pull *p, struct msg *m)
 /* Peers' to us */
 
 static void
-serving_free(struct serving *s)
+serving_free(struct pull_serving *s)
 {
 	free(s->reply);
 	buf_free(&s->question);
@@ -126,7 +126,7 @@ serving_free(struct serving *s)
 static void
 on_served(struct rd *body, void *arg)
 {
-	struct serving	*s = arg;
+	struct pull_serving	*s = arg;
 	struct pull	*p = s->p;
 	const uint8_t	*data = NULL;
 	size_t		 len = 0;
@@ -142,7 +142,7 @@ on_served(struct rd *body, void *arg)
 	/* Without an answer who asked runs into its time-out. */
 	if (body != NULL && !rd_done(body))
 		log_warnx("pull: broken answer from opsd");
-	else if (body != NULL && nats_reply(asker_nats(p->a), s->reply, data, len) == -1)
+	else if (body != NULL && nats_reply(jsapi_nats(p->a), s->reply, data, len) == -1)
 		log_debug("pull: an answer of %zu bytes did not go out", len);
 	serving_free(s);
 	serve_next(p);
@@ -151,7 +151,7 @@ on_served(struct rd *body, void *arg)
 static void
 serve_next(struct pull *p)
 {
-	struct serving *s;
+	struct pull_serving *s;
 
 	/* An opsd that is going fails each at once. */
 	while (p->a != NULL && chan_is_up(p->opsd) && p->nactive < SERVING_MAX &&
@@ -168,7 +168,7 @@ static void
 pull_question_cb(const struct nats_msg *m, void *arg)
 {
 	struct pull	*p = arg;
-	struct serving	*s;
+	struct pull_serving	*s;
 
 	if (!nats_is_inbox(m->reply) || m->len > QUESTION_MAX || p->nwaiting >= WAITING_MAX) {
 		log_debug("pull: a question of %zu bytes is dropped", m->len);
@@ -186,7 +186,7 @@ pull_question_cb(const struct nats_msg *m, void *arg)
 static void
 drop_serving(struct pull *p)
 {
-	struct serving *s, *tmp;
+	struct pull_serving *s, *tmp;
 
 	DL_FOREACH_SAFE(p->waiting, s, tmp) {
 		DL_DELETE(p->waiting, s);
@@ -220,7 +220,7 @@ pull_free(struct pull *p)
 }
 
 void
-pull_start(struct pull *p, struct asker *a, const char *node)
+pull_start(struct pull *p, struct jsapi *a, const char *node)
 {
 	char *subject;
 
@@ -228,23 +228,23 @@ pull_start(struct pull *p, struct asker *a, const char *node)
 		return;
 	p->a = a;
 	subject = subject_pull(node);
-	p->sub = nats_subscribe(asker_nats(a), subject, pull_question_cb, p);
+	p->sub = nats_subscribe(jsapi_nats(a), subject, pull_question_cb, p);
 	free(subject);
 }
 
 void
 pull_stop(struct pull *p)
 {
-	struct asking *q, *tmp;
+	struct pull_question *q, *tmp;
 
 	if (p->a == NULL)
 		return;
 	nats_unsubscribe(p->sub);
 	p->sub = NULL;
 	drop_serving(p);
-	DL_FOREACH_SAFE(p->askings, q, tmp) {
+	DL_FOREACH_SAFE(p->questions, q, tmp) {
 		answer_opsd(q->reply, 504, NULL, 0);
-		asking_free(q);
+		question_free(q);
 	}
 	p->a = NULL;
 }

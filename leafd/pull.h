@@ -6,7 +6,7 @@
  * to a peer, and peers' to us.  leafd carries both and looks into neither.
  */
 struct pull;
-struct asker;
+struct jsapi;
 struct chan;
 struct msg;
 
@@ -14,7 +14,7 @@ struct pull *pull_new(struct chan *opsd);
 void pull_free(struct pull *p);	/* after chan_free */
 
 /* While both the leaf server and opsd are there; each does nothing when done already. */
-void pull_start(struct pull *p, struct asker *a, const char *node);
+void pull_start(struct pull *p, struct jsapi *a, const char *node);
 void pull_stop(struct pull *p);
 
 /* PULL; -1: not in its form.  Answered 504 at once while stopped. */

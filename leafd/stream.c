@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/nats/subject.h"
-#include "leafd/ask.h"
+#include "leafd/jsapi.h"
 
 #define ERR_NOT_FOUND	10059
 #define GET_TIMEOUT_MS	3000
@@ -19,8 +19,8 @@
 #define DUPLICATES_NS	100000000LL	/* the least that it takes: message ids are not used */
 
 struct stream {
-	struct asker		*a;
-	struct ask		*ask;
+	struct jsapi		*a;
+	struct jsapi_call		*call;
 	struct stream_opts	 o;
 	char			*node;
 	char			*name;
@@ -32,7 +32,7 @@ struct stream {
 	void			*arg;
 };
 
-static void ask_info(struct stream *, void (*)(const struct ask_answer *, void *));
+static void ask_info(struct stream *, void (*)(const struct jsapi_answer *, void *));
 static void read_back(struct stream *);
 
 char *
@@ -92,12 +92,12 @@ is_as_wanted(const json_t *have, const json_t *want)
 
 /* The node had another name once: what is left under it is in the log as well. */
 static void
-on_dropped(const struct ask_answer *ans, void *arg)
+on_dropped(const struct jsapi_answer *ans, void *arg)
 {
 }
 
 static void
-on_names(const struct ask_answer *ans, void *arg)
+on_names(const struct jsapi_answer *ans, void *arg)
 {
 	struct stream	*s = arg;
 	const char	*name;
@@ -111,14 +111,14 @@ on_names(const struct ask_answer *ans, void *arg)
 			continue;
 		log_info("stream %s: of a former name of this node, deleted", name);
 		subject = xasprintf("$JS.API.STREAM.DELETE.%s", name);
-		ask_api(s->a, NULL, subject, NULL, on_dropped, NULL);
+		jsapi_ask(s->a, NULL, subject, NULL, on_dropped, NULL);
 		free(subject);
 	}
 	stream_done(s);
 }
 
 static void
-on_made(const struct ask_answer *ans, void *arg)
+on_made(const struct jsapi_answer *ans, void *arg)
 {
 	struct stream *s = arg;
 
@@ -128,12 +128,12 @@ on_made(const struct ask_answer *ans, void *arg)
 		return;
 	}
 	log_info("stream %s: made", s->name);
-	ask_api(s->a, &s->ask, "$JS.API.STREAM.NAMES", NULL, on_names, s);
+	jsapi_ask(s->a, &s->call, "$JS.API.STREAM.NAMES", NULL, on_names, s);
 }
 
 /* A refused change of limits is no reason not to publish. */
 static void
-on_updated(const struct ask_answer *ans, void *arg)
+on_updated(const struct jsapi_answer *ans, void *arg)
 {
 	struct stream *s = arg;
 
@@ -150,11 +150,11 @@ on_updated(const struct ask_answer *ans, void *arg)
 
 static void
 ask_config(struct stream *s, const char *verb, json_t *config,
-    void (*cb)(const struct ask_answer *, void *))
+    void (*cb)(const struct jsapi_answer *, void *))
 {
 	char *subject = xasprintf("$JS.API.STREAM.%s.%s", verb, s->name);
 
-	ask_api(s->a, &s->ask, subject, config, cb, s);
+	jsapi_ask(s->a, &s->call, subject, config, cb, s);
 	free(subject);
 }
 
@@ -171,7 +171,7 @@ take_state(struct stream *s, const json_t *root)
 }
 
 static void
-on_info(const struct ask_answer *ans, void *arg)
+on_info(const struct jsapi_answer *ans, void *arg)
 {
 	struct stream	*s = arg;
 	json_t		*config;
@@ -195,11 +195,11 @@ on_info(const struct ask_answer *ans, void *arg)
 }
 
 static void
-ask_info(struct stream *s, void (*cb)(const struct ask_answer *, void *))
+ask_info(struct stream *s, void (*cb)(const struct jsapi_answer *, void *))
 {
 	char *subject = xasprintf("$JS.API.STREAM.INFO.%s", s->name);
 
-	ask_api(s->a, &s->ask, subject, NULL, cb, s);
+	jsapi_ask(s->a, &s->call, subject, NULL, cb, s);
 	free(subject);
 }
 
@@ -238,7 +238,7 @@ take_frame(struct stream *s, const void *data, size_t len)
 
 /* The newest message that is left; a purge may have taken very many after it. */
 static void
-on_newest(const struct ask_answer *ans, void *arg)
+on_newest(const struct jsapi_answer *ans, void *arg)
 {
 	struct stream	*s = arg;
 	json_int_t	 seq = json_integer_value(json_object_get(json_object_get(ans->root,
@@ -295,12 +295,12 @@ read_back(struct stream *s)
 	}
 	subject = xasprintf("$JS.API.DIRECT.GET.%s", s->name);
 	snprintf(question, sizeof(question), "{\"seq\":%" PRIu64 "}", s->at);
-	ask_raw(s->a, &s->ask, subject, question, strlen(question), GET_TIMEOUT_MS, on_message, s);
+	jsapi_ask_raw(s->a, &s->call, subject, question, strlen(question), GET_TIMEOUT_MS, on_message, s);
 	free(subject);
 }
 
 struct stream *
-stream_find_tail(struct asker *a, const struct stream_opts *o,
+stream_find_tail(struct jsapi *a, const struct stream_opts *o,
     void (*cb)(const struct stream_tail *t, const char *why, void *arg), void *arg)
 {
 	struct stream *s = xcalloc(1, sizeof(*s));
@@ -321,7 +321,7 @@ stream_free(struct stream *s)
 {
 	if (s == NULL)
 		return;
-	ask_cancel(&s->ask);
+	jsapi_cancel(&s->call);
 	free(s->name);
 	free(s->node);
 	free(s);

@@ -9,7 +9,7 @@
  * This node's stream, on its own leaf server: one for all tables, subjects
  * hl.txn.<node>.>, so that what nats-server keeps does not grow with tables.
  */
-struct asker;
+struct jsapi;
 
 struct stream_opts {
 	const char	*node;
@@ -36,7 +36,7 @@ struct stream;
  * NULL and why not.  Whoever has an answer frees the stream; to free it before
  * is to hear nothing more.
  */
-struct stream *stream_find_tail(struct asker *a, const struct stream_opts *o,
+struct stream *stream_find_tail(struct jsapi *a, const struct stream_opts *o,
     void (*cb)(const struct stream_tail *t, const char *why, void *arg), void *arg);
 void stream_free(struct stream *s);
 

@@ -17,7 +17,7 @@ struct item {
 	uint32_t		 next;		/* of the same table */
 };
 
-struct group {
+struct window_group {
 	uint32_t	 id;
 	unsigned	 table;
 	uint32_t	 head, tail;		/* items */
@@ -27,9 +27,9 @@ struct group {
 /* Everything while a window is made. */
 struct maker {
 	struct window	*w;
-	struct group	*groups;	/* one a table, in the data's order */
-	struct group	*by_id;
-	struct group	**order;	/* by first appearance */
+	struct window_group	*groups;	/* one a table, in the data's order */
+	struct window_group	*by_id;
+	struct window_group	**order;	/* by first appearance */
 	unsigned	 norder;
 	struct item	*items;
 	uint32_t	 nitems;
@@ -39,14 +39,14 @@ static int
 read_tables(struct maker *m, struct rd *r)
 {
 	struct window	*w = m->w;
-	struct group	*g;
+	struct window_group	*g;
 	unsigned	 i, n = rd_u16(r);
 
 	if (!rd_ok(r) || n > rd_left(r) / TABLE_MIN)
 		return (-1);
 	w->tables = xcalloc(n, sizeof(*w->tables));
 	m->groups = xcalloc(n, sizeof(*m->groups));
-	m->order = xcalloc(n, sizeof(struct group *));
+	m->order = xcalloc(n, sizeof(struct window_group *));
 	w->ntables = n;
 	for (i = 0; i < n; i++) {
 		w->tables[i].id = rd_u32(r);
@@ -69,7 +69,7 @@ read_tables(struct maker *m, struct rd *r)
 static int
 read_entries(struct maker *m, struct rd *r)
 {
-	struct group	*g;
+	struct window_group	*g;
 	struct item	*it;
 	uint32_t	 i, n = rd_u32(r);
 
@@ -106,7 +106,7 @@ end_frame(struct window *w)
 }
 
 static void
-begin_frame(struct maker *m, const struct group *g, const uint8_t *node)
+begin_frame(struct maker *m, const struct window_group *g, const uint8_t *node)
 {
 	struct window		*w = m->w;
 	struct window_frame	*wf = &w->frames[w->nframes++];
@@ -118,7 +118,7 @@ begin_frame(struct maker *m, const struct group *g, const uint8_t *node)
 }
 
 static void
-write_group(struct maker *m, const struct group *g, const uint8_t *node, size_t frame_max)
+write_group(struct maker *m, const struct window_group *g, const uint8_t *node, size_t frame_max)
 {
 	struct window		*w = m->w;
 	const struct log_entry	*e, *before = NULL;

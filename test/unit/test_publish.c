@@ -12,7 +12,7 @@
 #include "common/base/log.h"
 #include "common/ipc/chan.h"
 #include "common/nats/nats.h"
-#include "leafd/ask.h"
+#include "leafd/jsapi.h"
 #include "test/unit/folder.h"
 #include "test/unit/natspeer.h"
 
@@ -30,7 +30,7 @@ struct node {
 	struct chan_listener	*listener;
 	struct chan		*chan;
 	struct nats		*nats;
-	struct asker		*asker;
+	struct jsapi		*asker;
 	struct publish		*publish;
 	int			 up;		/* of the two */
 	uint64_t		 tail_window, tail_newest;	/* the end of the stream as it was told last */
@@ -208,7 +208,7 @@ setup(void **state)
 	n.listener = chan_listen(n.base, path, ROLE_OPSD, &opsd_ops, &n);
 	n.chan = chan_dial(n.base, path, ROLE_LEAFD, ROLE_OPSD, &leafd_ops, &n);
 	n.nats = nats_open(n.base, &no, nats_state, &n);
-	n.asker = asker_new(n.nats);
+	n.asker = jsapi_new(n.nats);
 	n.publish = publish_new(n.base, n.chan);
 	publish_set(n.publish, &opts);
 	free(path);
@@ -226,7 +226,7 @@ teardown(void **state)
 	chan_free(n->chan);
 	publish_free(n->publish);
 	nats_close(n->nats);
-	asker_free(n->asker);
+	jsapi_free(n->asker);
 	chan_listener_free(n->listener);
 	natspeer_close(&n->server);
 	event_base_free(n->base);

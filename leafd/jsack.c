@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "leafd/ack.h"
+#include "leafd/jsack.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ read_seq(const char *p, const char *end)
 }
 
 int
-ack_subject_read(const char *reply, struct ack_seqs *out)
+jsack_subject_read(const char *reply, struct jsack_seqs *out)
 {
 	const char	*tokens[ACK_TOKENS_MAX + 1], *p;
 	int		 n = 0, at;
@@ -51,7 +51,7 @@ ack_subject_read(const char *reply, struct ack_seqs *out)
 }
 
 static int
-read_error(const void *data, size_t n, struct pub_ack *out)
+read_error(const void *data, size_t n, struct jsack_stored *out)
 {
 	json_t		*root = json_loadb(data, n, 0, NULL);
 	const json_t	*e = json_object_get(root, "error");
@@ -69,7 +69,7 @@ read_error(const void *data, size_t n, struct pub_ack *out)
  * Names of streams have no quotes (subject.h): a quoted key is a key.
  */
 int
-pub_ack_read(const void *data, size_t n, struct pub_ack *out)
+jsack_stored_read(const void *data, size_t n, struct jsack_stored *out)
 {
 	static const char	 seq[] = "\"seq\":", error[] = "\"error\":";
 	const char		*p, *q, *end = (const char *)data + n;

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "leafd/ack.h"
+#include "leafd/jsack.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,9 @@
 static void
 test_subject_v1(void **state)
 {
-	struct ack_seqs s;
+	struct jsack_seqs s;
 
-	assert_int_equal(ack_subject_read("$JS.ACK.HL_n1.HL_n2-ab.1.42.7.1700000000000.0", &s), 0);
+	assert_int_equal(jsack_subject_read("$JS.ACK.HL_n1.HL_n2-ab.1.42.7.1700000000000.0", &s), 0);
 	assert_int_equal(s.stream, 42);
 	assert_int_equal(s.consumer, 7);
 }
@@ -23,12 +23,12 @@ test_subject_v1(void **state)
 static void
 test_subject_v2(void **state)
 {
-	struct ack_seqs s;
+	struct jsack_seqs s;
 
-	assert_int_equal(ack_subject_read("$JS.ACK.n1.hash.HL_n1.c.1.42.7.17.0", &s), 0);
+	assert_int_equal(jsack_subject_read("$JS.ACK.n1.hash.HL_n1.c.1.42.7.17.0", &s), 0);
 	assert_int_equal(s.stream, 42);
 	assert_int_equal(s.consumer, 7);
-	assert_int_equal(ack_subject_read("$JS.ACK._.hash.HL_n1.c.1.43.8.17.0.token", &s), 0);
+	assert_int_equal(jsack_subject_read("$JS.ACK._.hash.HL_n1.c.1.43.8.17.0.token", &s), 0);
 	assert_int_equal(s.stream, 43);
 	assert_int_equal(s.consumer, 8);
 }
@@ -47,23 +47,23 @@ test_subject_others(void **state)
 		"$JS.ACK.S.c.1.-4.7.17.0",
 		"$JS.ACK.S.c.1.42.99999999999999999999.17.0",
 	};
-	struct ack_seqs	s;
+	struct jsack_seqs	s;
 	size_t		i;
 
 	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(ack_subject_read(wrong[i], &s), -1);
+		assert_int_equal(jsack_subject_read(wrong[i], &s), -1);
 }
 
 static int
-read_ack(const char *text, struct pub_ack *a)
+read_ack(const char *text, struct jsack_stored *a)
 {
-	return (pub_ack_read(text, strlen(text), a));
+	return (jsack_stored_read(text, strlen(text), a));
 }
 
 static void
 test_stored(void **state)
 {
-	struct pub_ack a;
+	struct jsack_stored a;
 
 	assert_int_equal(read_ack("{\"stream\":\"HL_n1\",\"seq\":17}", &a), 0);
 	assert_int_equal(a.seq, 17);
@@ -75,7 +75,7 @@ test_stored(void **state)
 static void
 test_refused(void **state)
 {
-	struct pub_ack a;
+	struct jsack_stored a;
 
 	assert_int_equal(read_ack("{\"error\":{\"code\":400,\"err_code\":10071,\"description\":"
 	    "\"wrong last sequence: 5\"},\"stream\":\"HL_n1\",\"seq\":0}", &a), 0);
@@ -93,7 +93,7 @@ test_no_answer(void **state)
 		"", "{", "{}", "{\"seq\":}", "{\"seq\":0}", "{\"seq\":12", "{\"seq\":\"5\"}",
 		"{\"error\":5}", "{\"error\":", "{\"seq\":123456789012345678901}",
 	};
-	struct pub_ack	a;
+	struct jsack_stored	a;
 	size_t		i;
 
 	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)

@@ -17,48 +17,48 @@
 
 /* What one peer may have with opsd, so that one that is held does not hold the others. */
 size_t
-handover_share(const struct consume *c)
+inflight_share(const struct consume *c)
 {
-	size_t n = FLIGHT_BYTES / (c->npeers > 0 ? c->npeers : 1);
+	size_t n = FLIGHT_BYTES / (c->nconsumers > 0 ? c->nconsumers : 1);
 
 	return (n > SHARE_MIN ? n : SHARE_MIN);
 }
 
 /* opsd may finish out of order: done is what has nothing unfinished before it. */
 static void
-take_done(struct peer *p)
+take_done(struct consumer *cr)
 {
-	struct apply *ap;
+	struct inflight *in;
 
-	while ((ap = p->applies) != NULL && ap->done) {
-		if (ap->seq > p->processed) {
-			p->processed = ap->seq;
-			p->mark = ap->mark;
+	while ((in = cr->inflight) != NULL && in->done) {
+		if (in->seq > cr->processed) {
+			cr->processed = in->seq;
+			cr->mark = in->mark;
 		}
-		DL_DELETE(p->applies, ap);
-		free(ap);
+		DL_DELETE(cr->inflight, in);
+		free(in);
 	}
 }
 
 static void
 on_applied(struct rd *body, void *arg)
 {
-	struct apply	*ap = arg;
-	struct peer	*p = ap->peer;
+	struct inflight	*in = arg;
+	struct consumer	*cr = in->consumer;
 
-	if (p == NULL) {
-		free(ap);
+	if (cr == NULL) {
+		free(in);
 		return;
 	}
-	p->bytes -= ap->bytes;
+	cr->bytes -= in->bytes;
 	if (body == NULL) {
-		DL_DELETE(p->applies, ap);
-		free(ap);
+		DL_DELETE(cr->inflight, in);
+		free(in);
 		return;
 	}
-	ap->done = 1;
-	take_done(p);
-	peer_pull(p);
+	in->done = 1;
+	take_done(cr);
+	consumer_pull(cr);
 }
 
 static struct mark
@@ -79,47 +79,47 @@ mark_of(const struct nats_msg *m)
 }
 
 void
-handover_send(struct peer *p, uint64_t seq, const struct nats_msg *m)
+inflight_send(struct consumer *cr, uint64_t seq, const struct nats_msg *m)
 {
-	struct apply	*ap = xcalloc(1, sizeof(*ap));
+	struct inflight	*in = xcalloc(1, sizeof(*in));
 	struct buf	 b = { 0 };
 
-	ap->peer = p;
-	ap->seq = seq;
-	ap->mark = mark_of(m);
-	ap->bytes = m->len;
-	DL_APPEND(p->applies, ap);
-	p->bytes += m->len;
+	in->consumer = cr;
+	in->seq = seq;
+	in->mark = mark_of(m);
+	in->bytes = m->len;
+	DL_APPEND(cr->inflight, in);
+	cr->bytes += m->len;
 	buf_reserve(&b, NODE_ID_LEN + 12 + m->len);
-	buf_add(&b, p->id, NODE_ID_LEN);
+	buf_add(&b, cr->peer_id, NODE_ID_LEN);
 	buf_u64(&b, seq);
 	buf_blob(&b, m->data, m->len);
-	chan_call(p->c->opsd, MSG_APPLY, &b, 0, on_applied, ap);
+	chan_call(cr->c->opsd, MSG_APPLY, &b, 0, on_applied, in);
 }
 
 void
-handover_drop(struct peer *p)
+inflight_drop(struct consumer *cr)
 {
-	struct apply *ap, *tmp;
+	struct inflight *in, *tmp;
 
-	DL_FOREACH_SAFE(p->applies, ap, tmp) {
-		DL_DELETE(p->applies, ap);
-		if (ap->done)
-			free(ap);
+	DL_FOREACH_SAFE(cr->inflight, in, tmp) {
+		DL_DELETE(cr->inflight, in);
+		if (in->done)
+			free(in);
 		else
-			ap->peer = NULL;	/* on_applied frees it */
+			in->consumer = NULL;	/* on_applied frees it */
 	}
-	p->bytes = 0;
+	cr->bytes = 0;
 }
 
 /* Positions begin anew at `seq`; those in flight belong to the former ones. */
 void
-handover_rewind(struct peer *p, uint64_t seq)
+inflight_rewind(struct consumer *cr, uint64_t seq)
 {
-	handover_drop(p);
-	p->processed = seq;
-	p->back = 0;
-	memset(&p->mark, 0, sizeof(p->mark));
+	inflight_drop(cr);
+	cr->processed = seq;
+	cr->back = 0;
+	memset(&cr->mark, 0, sizeof(cr->mark));
 }
 
 /*
@@ -128,31 +128,31 @@ handover_rewind(struct peer *p, uint64_t seq)
  * We go back until one comes that is not newer than what opsd has.
  */
 static int
-is_where_we_were(const struct peer *p, uint64_t seq, const struct mark *m)
+is_where_we_were(const struct consumer *cr, uint64_t seq, const struct mark *m)
 {
-	const struct mark *was = &p->mark;
+	const struct mark *was = &cr->mark;
 
 	if (was->incarnation == 0)
 		return (1);
-	if (p->back == 0)
-		return (seq != p->processed || (m->incarnation == was->incarnation &&
+	if (cr->back == 0)
+		return (seq != cr->processed || (m->incarnation == was->incarnation &&
 		    m->window == was->window && m->last == was->last && m->entry == was->entry &&
 		    m->table == was->table));
-	return (p->processed <= p->back ||
+	return (cr->processed <= cr->back ||
 	    (m->incarnation == was->incarnation && m->window <= was->window));
 }
 
 int
-handover_check(struct peer *p, uint64_t seq, const struct nats_msg *m)
+inflight_check(struct consumer *cr, uint64_t seq, const struct nats_msg *m)
 {
 	struct mark mark = mark_of(m);
 
-	p->fresh = 0;
-	if (!is_where_we_were(p, seq, &mark)) {
-		p->back = p->back == 0 ? BACK_MIN : p->back * BACK_GROWTH;
+	cr->fresh = 0;
+	if (!is_where_we_were(cr, seq, &mark)) {
+		cr->back = cr->back == 0 ? BACK_MIN : cr->back * BACK_GROWTH;
 		return (-1);
 	}
-	if (p->back != 0)
-		handover_rewind(p, seq - 1);
+	if (cr->back != 0)
+		inflight_rewind(cr, seq - 1);
 	return (0);
 }

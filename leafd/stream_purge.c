@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "leafd/purge.h"
+#include "leafd/stream_purge.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
 #include "common/nats/subject.h"
-#include "leafd/ask.h"
+#include "leafd/jsapi.h"
 
 #define GET_TIMEOUT_MS	3000
 
@@ -21,27 +21,27 @@
  * One STREAM_PURGE.  Messages of one subject follow each other as the log does, so the first
  * that stays is found by halving: messages below `low` go, those from `high` on stay.
  */
-struct purging {
-	struct purge	*p;
+struct stream_purging {
+	struct stream_purge	*p;
 	struct chan_deferred *reply;
 	char		*subject;
 	uint64_t	 upto;		/* log sequence */
 	uint64_t	 low, high;	/* stream sequences */
-	struct ask	*ask;
-	struct purging	*prev, *next;
+	struct jsapi_call	*call;
+	struct stream_purging	*prev, *next;
 };
 
-struct purge {
+struct stream_purge {
 	struct chan	*opsd;
-	struct asker	*a;		/* NULL: stopped */
+	struct jsapi	*a;		/* NULL: stopped */
 	char		*node, *stream;
-	struct purging	*purgings;
+	struct stream_purging	*purgings;
 };
 
-static void look(struct purging *g);
+static void look_at_middle(struct stream_purging *g);
 
 static void
-answer(struct chan_deferred *reply, uint16_t status, uint64_t messages)
+answer_purge(struct chan_deferred *reply, uint16_t status, uint64_t messages)
 {
 	struct buf b = { 0 };
 
@@ -52,26 +52,26 @@ answer(struct chan_deferred *reply, uint16_t status, uint64_t messages)
 
 /* Answers, and is gone. */
 static void
-purging_end(struct purging *g, uint16_t status, uint64_t messages)
+purging_end(struct stream_purging *g, uint16_t status, uint64_t messages)
 {
-	answer(g->reply, status, messages);
-	ask_cancel(&g->ask);
+	answer_purge(g->reply, status, messages);
+	jsapi_cancel(&g->call);
 	DL_DELETE(g->p->purgings, g);
 	free(g->subject);
 	free(g);
 }
 
 static void
-purging_fail(struct purging *g, const char *why)
+purging_fail(struct stream_purging *g, const char *why)
 {
 	log_warnx("stream %s: %s cannot be purged: %s", g->p->stream, g->subject, why);
 	purging_end(g, 500, 0);
 }
 
 static void
-on_purged(const struct ask_answer *ans, void *arg)
+on_purged(const struct jsapi_answer *ans, void *arg)
 {
-	struct purging	*g = arg;
+	struct stream_purging	*g = arg;
 	uint64_t	 n = (uint64_t)json_integer_value(json_object_get(ans->root, "purged"));
 
 	if (ans->why != NULL) {
@@ -83,19 +83,19 @@ on_purged(const struct ask_answer *ans, void *arg)
 }
 
 static void
-purge_below(struct purging *g)
+purge_below(struct stream_purging *g)
 {
 	char *subject = xasprintf("$JS.API.STREAM.PURGE.%s", g->p->stream);
 
-	ask_api(g->p->a, &g->ask, subject, json_pack("{s:s, s:I}", "filter", g->subject, "seq",
+	jsapi_ask(g->p->a, &g->call, subject, json_pack("{s:s, s:I}", "filter", g->subject, "seq",
 	    (json_int_t)g->low), on_purged, g);
 	free(subject);
 }
 
 static void
-on_message(const struct nats_msg *m, void *arg)
+on_middle(const struct nats_msg *m, void *arg)
 {
-	struct purging	*g = arg;
+	struct stream_purging	*g = arg;
 	uint64_t	 middle = g->low + (g->high - g->low) / 2;
 	struct frame	 f = { 0 };
 	struct rd	 r;
@@ -117,11 +117,11 @@ on_message(const struct nats_msg *m, void *arg)
 		g->high = middle;
 	else
 		g->low = middle + 1;
-	look(g);
+	look_at_middle(g);
 }
 
 static void
-look(struct purging *g)
+look_at_middle(struct stream_purging *g)
 {
 	uint64_t	 middle = g->low + (g->high - g->low) / 2;
 	json_t		*question;
@@ -134,16 +134,16 @@ look(struct purging *g)
 	question = json_pack("{s:I, s:s}", "seq", (json_int_t)middle, "next_by_subj", g->subject);
 	text = json_dumps(question, JSON_COMPACT);
 	subject = xasprintf("$JS.API.DIRECT.GET.%s", g->p->stream);
-	ask_raw(g->p->a, &g->ask, subject, text, strlen(text), GET_TIMEOUT_MS, on_message, g);
+	jsapi_ask_raw(g->p->a, &g->call, subject, text, strlen(text), GET_TIMEOUT_MS, on_middle, g);
 	free(subject);
 	free(text);
 	json_decref(question);
 }
 
 static void
-on_info(const struct ask_answer *ans, void *arg)
+on_purge_info(const struct jsapi_answer *ans, void *arg)
 {
-	struct purging	*g = arg;
+	struct stream_purging	*g = arg;
 	const json_t	*state = json_object_get(ans->root, "state");
 
 	if (ans->why != NULL) {
@@ -154,19 +154,19 @@ on_info(const struct ask_answer *ans, void *arg)
 	g->high = (uint64_t)json_integer_value(json_object_get(state, "last_seq")) + 1;
 	if (g->low == 0)
 		g->low = 1;
-	look(g);
+	look_at_middle(g);
 }
 
 int
-purge_ask(struct purge *p, struct msg *m)
+stream_purge_ask(struct stream_purge *p, struct msg *m)
 {
 	char		*database = rd_str(&m->body), *table = rd_str(&m->body), *subject;
 	uint64_t	 upto = rd_u64(&m->body);
-	struct purging	*g;
+	struct stream_purging	*g;
 	int		 fine = rd_done(&m->body);
 
 	if (fine && p->a == NULL)
-		answer(chan_defer(p->opsd, m), 503, 0);
+		answer_purge(chan_defer(p->opsd, m), 503, 0);
 	else if (fine) {
 		g = xcalloc(1, sizeof(*g));
 		g->p = p;
@@ -175,7 +175,7 @@ purge_ask(struct purge *p, struct msg *m)
 		g->subject = subject_txn(p->node, database, table);
 		DL_APPEND(p->purgings, g);
 		subject = xasprintf("$JS.API.STREAM.INFO.%s", p->stream);
-		ask_api(p->a, &g->ask, subject, NULL, on_info, g);
+		jsapi_ask(p->a, &g->call, subject, NULL, on_purge_info, g);
 		free(subject);
 	}
 	free(database);
@@ -183,26 +183,26 @@ purge_ask(struct purge *p, struct msg *m)
 	return (fine ? 0 : -1);
 }
 
-struct purge *
-purge_new(struct chan *opsd)
+struct stream_purge *
+stream_purge_new(struct chan *opsd)
 {
-	struct purge *p = xcalloc(1, sizeof(*p));
+	struct stream_purge *p = xcalloc(1, sizeof(*p));
 
 	p->opsd = opsd;
 	return (p);
 }
 
 void
-purge_free(struct purge *p)
+stream_purge_free(struct stream_purge *p)
 {
 	if (p == NULL)
 		return;
-	purge_stop(p);
+	stream_purge_stop(p);
 	free(p);
 }
 
 void
-purge_start(struct purge *p, struct asker *a, const char *node)
+stream_purge_start(struct stream_purge *p, struct jsapi *a, const char *node)
 {
 	if (p->a != NULL)
 		return;
@@ -212,9 +212,9 @@ purge_start(struct purge *p, struct asker *a, const char *node)
 }
 
 void
-purge_stop(struct purge *p)
+stream_purge_stop(struct stream_purge *p)
 {
-	struct purging *g, *tmp;
+	struct stream_purging *g, *tmp;
 
 	if (p->a == NULL)
 		return;

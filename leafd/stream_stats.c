@@ -1,68 +1,68 @@
 #include "config.h"
 
-#include "leafd/measure.h"
+#include "leafd/stream_stats.h"
 
 #include <stdlib.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/nats/subject.h"
-#include "leafd/ask.h"
+#include "leafd/jsapi.h"
 
 #define EACH_US		5000000
 
-struct measure {
-	struct asker	*asker;		/* NULL: stopped */
+struct stream_stats {
+	struct jsapi	*jsapi;		/* NULL: stopped */
 	char		*subject;
-	struct ask	*ask;
+	struct jsapi_call	*call;
 	uint64_t	 asked_us;
 	int		 known;
 	json_int_t	 messages, bytes;
 };
 
-struct measure *
-measure_new(void)
+struct stream_stats *
+stream_stats_new(void)
 {
-	return (xcalloc(1, sizeof(struct measure)));
+	return (xcalloc(1, sizeof(struct stream_stats)));
 }
 
 void
-measure_free(struct measure *m)
+stream_stats_free(struct stream_stats *m)
 {
-	measure_stop(m);
+	stream_stats_stop(m);
 	free(m);
 }
 
 void
-measure_start(struct measure *m, struct asker *a, const char *node)
+stream_stats_start(struct stream_stats *m, struct jsapi *a, const char *node)
 {
 	char	*stream;
 
-	if (m->asker != NULL)
+	if (m->jsapi != NULL)
 		return;
 	stream = subject_stream(node);
-	m->asker = a;
+	m->jsapi = a;
 	m->subject = xasprintf("$JS.API.STREAM.INFO.%s", stream);
 	m->asked_us = 0;
 	free(stream);
 }
 
 void
-measure_stop(struct measure *m)
+stream_stats_stop(struct stream_stats *m)
 {
-	if (m->asker == NULL)
+	if (m->jsapi == NULL)
 		return;
-	ask_cancel(&m->ask);
+	jsapi_cancel(&m->call);
 	free(m->subject);
 	m->subject = NULL;
-	m->asker = NULL;
+	m->jsapi = NULL;
 	m->known = 0;
 }
 
 static void
-on_info(const struct ask_answer *ans, void *arg)
+on_stats(const struct jsapi_answer *ans, void *arg)
 {
-	struct measure	*m = arg;
+	struct stream_stats	*m = arg;
 	const json_t	*state = json_object_get(ans->root, "state");
 
 	m->known = ans->why == NULL && state != NULL;
@@ -71,17 +71,17 @@ on_info(const struct ask_answer *ans, void *arg)
 }
 
 void
-measure_now(struct measure *m)
+stream_stats_now(struct stream_stats *m)
 {
-	if (m->asker == NULL || m->ask != NULL ||
+	if (m->jsapi == NULL || m->call != NULL ||
 	    (m->asked_us != 0 && mono_us() - m->asked_us < EACH_US))
 		return;
 	m->asked_us = mono_us();
-	ask_api(m->asker, &m->ask, m->subject, NULL, on_info, m);
+	jsapi_ask(m->jsapi, &m->call, m->subject, NULL, on_stats, m);
 }
 
 json_t *
-measure_json(const struct measure *m)
+stream_stats_json(const struct stream_stats *m)
 {
 	if (!m->known)
 		return (json_null());

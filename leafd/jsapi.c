@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "leafd/ask.h"
+#include "leafd/jsapi.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,33 +11,33 @@
 #define API_TIMEOUT_MS	3000
 
 /* Either raw or api is set, none once called off. */
-struct ask {
-	struct asker	*a;
-	struct ask	**handle;
+struct jsapi_call {
+	struct jsapi	*a;
+	struct jsapi_call	**handle;
 	void		(*raw)(const struct nats_msg *m, void *arg);
-	void		(*api)(const struct ask_answer *ans, void *arg);
+	void		(*api)(const struct jsapi_answer *ans, void *arg);
 	void		*arg;
-	struct ask	*prev, *next;
+	struct jsapi_call	*prev, *next;
 };
 
-struct asker {
+struct jsapi {
 	struct nats	*nats;
-	struct ask	*asks;
+	struct jsapi_call	*asks;
 };
 
-struct asker *
-asker_new(struct nats *n)
+struct jsapi *
+jsapi_new(struct nats *n)
 {
-	struct asker *a = xcalloc(1, sizeof(*a));
+	struct jsapi *a = xcalloc(1, sizeof(*a));
 
 	a->nats = n;
 	return (a);
 }
 
 void
-asker_free(struct asker *a)
+jsapi_free(struct jsapi *a)
 {
-	struct ask *q, *tmp;
+	struct jsapi_call *q, *tmp;
 
 	if (a == NULL)
 		return;
@@ -50,15 +50,15 @@ asker_free(struct asker *a)
 }
 
 struct nats *
-asker_nats(struct asker *a)
+jsapi_nats(struct jsapi *a)
 {
 	return (a->nats);
 }
 
 static void
-give_api(const struct nats_msg *m, void (*cb)(const struct ask_answer *, void *), void *arg)
+give_answer(const struct nats_msg *m, void (*cb)(const struct jsapi_answer *, void *), void *arg)
 {
-	struct ask_answer	 ans = { .why = "no answer" };
+	struct jsapi_answer	 ans = { .why = "no answer" };
 	json_t			*root = NULL;
 	const json_t		*e;
 
@@ -79,10 +79,10 @@ give_api(const struct nats_msg *m, void (*cb)(const struct ask_answer *, void *)
 }
 
 static void
-ask_answer_cb(const struct nats_msg *m, void *arg)
+jsapi_answer_cb(const struct nats_msg *m, void *arg)
 {
-	struct ask	*q = arg;
-	struct ask	 copy = *q;
+	struct jsapi_call	*q = arg;
+	struct jsapi_call	 copy = *q;
 
 	DL_DELETE(q->a->asks, q);
 	if (q->handle != NULL)
@@ -91,53 +91,53 @@ ask_answer_cb(const struct nats_msg *m, void *arg)
 	if (copy.raw != NULL)
 		copy.raw(m, copy.arg);
 	else if (copy.api != NULL)
-		give_api(m, copy.api, copy.arg);
+		give_answer(m, copy.api, copy.arg);
 }
 
-static struct ask *
-ask_new(struct asker *a, struct ask **handle, void *arg)
+static struct jsapi_call *
+call_new(struct jsapi *a, struct jsapi_call **handle, void *arg)
 {
-	struct ask *q = xcalloc(1, sizeof(*q));
+	struct jsapi_call *q = xcalloc(1, sizeof(*q));
 
 	q->a = a;
 	q->handle = handle;
 	q->arg = arg;
 	DL_APPEND(a->asks, q);
 	if (handle != NULL) {
-		ask_cancel(handle);
+		jsapi_cancel(handle);
 		*handle = q;
 	}
 	return (q);
 }
 
 void
-ask_raw(struct asker *a, struct ask **handle, const char *subject, const void *data,
+jsapi_ask_raw(struct jsapi *a, struct jsapi_call **handle, const char *subject, const void *data,
     size_t len, unsigned timeout_ms, void (*cb)(const struct nats_msg *m, void *arg), void *arg)
 {
-	struct ask *q = ask_new(a, handle, arg);
+	struct jsapi_call *q = call_new(a, handle, arg);
 
 	q->raw = cb;
-	nats_request(a->nats, subject, data, len, timeout_ms, ask_answer_cb, q);
+	nats_request(a->nats, subject, data, len, timeout_ms, jsapi_answer_cb, q);
 }
 
 void
-ask_api(struct asker *a, struct ask **handle, const char *subject, json_t *body,
-    void (*cb)(const struct ask_answer *ans, void *arg), void *arg)
+jsapi_ask(struct jsapi *a, struct jsapi_call **handle, const char *subject, json_t *body,
+    void (*cb)(const struct jsapi_answer *ans, void *arg), void *arg)
 {
-	struct ask	*q = ask_new(a, handle, arg);
+	struct jsapi_call	*q = call_new(a, handle, arg);
 	char		*text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
 
 	q->api = cb;
 	nats_request(a->nats, subject, text, text != NULL ? strlen(text) : 0, API_TIMEOUT_MS,
-	    ask_answer_cb, q);
+	    jsapi_answer_cb, q);
 	free(text);
 	json_decref(body);
 }
 
 void
-ask_cancel(struct ask **handle)
+jsapi_cancel(struct jsapi_call **handle)
 {
-	struct ask *q = *handle;
+	struct jsapi_call *q = *handle;
 
 	if (q == NULL)
 		return;

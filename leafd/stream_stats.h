@@ -1,0 +1,22 @@
+#ifndef HL_STREAM_STATS_H
+#define HL_STREAM_STATS_H
+
+#include <jansson.h>
+
+/* How large this node's stream is, asked of the leaf server now and then. */
+struct stream_stats;
+struct jsapi;
+
+struct stream_stats *stream_stats_new(void);
+void stream_stats_free(struct stream_stats *m);
+
+/* While both the leaf server and opsd are there; each does nothing when done already. */
+void stream_stats_start(struct stream_stats *m, struct jsapi *a, const char *node);
+void stream_stats_stop(struct stream_stats *m);
+
+/* Ask, if the last answer is some seconds old. */
+void stream_stats_now(struct stream_stats *m);
+/* {"messages","bytes"}, or null while it is not known; new reference. */
+json_t *stream_stats_json(const struct stream_stats *m);
+
+#endif
