@@ -9,6 +9,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/seal.h"
 #include "common/nats/subject.h"
 #include "leafd/jsapi.h"
 
@@ -211,9 +212,12 @@ take_frame(struct stream *s, const void *data, size_t len)
 {
 	struct rd	r = rd_init(data, len);
 	struct frame	f;
+	char		*why;
 
 	if (frame_read(&r, &f) == -1) {
-		log_warnx("stream %s: message %" PRIu64 " is no frame", s->name, s->at);
+		why = seal_fault(data, len);
+		log_warnx("stream %s: message %" PRIu64 " is no frame: %s", s->name, s->at, why);
+		free(why);
 		return (1);
 	}
 	/* An older life's, or another node's of this name: nothing of ours follows. */

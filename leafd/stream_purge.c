@@ -107,10 +107,9 @@ on_middle(const struct nats_msg *m, void *arg)
 	}
 	if (!none) {
 		r = rd_init(m->data, m->len);
-		if (frame_read(&r, &f) == -1) {
-			purging_fail(g, "a message is no frame");
-			return;
-		}
+		/* Nobody can use what is no frame: it goes, and what was before it is in the log. */
+		if (frame_read(&r, &f) == -1)
+			f.last = 0;
 	}
 	/* None after it, or the next of this subject is one that stays. */
 	if (none || f.last > g->upto)

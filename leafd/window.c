@@ -151,7 +151,9 @@ write_frames(struct maker *m, const uint8_t *node, size_t frame_max)
 	w->frames = xcalloc(m->nitems, sizeof(*w->frames));
 	for (i = 0; i < m->norder; i++)
 		write_group(m, m->order[i], node, frame_max);
-	frame_set_flags(&w->bytes, w->frames[w->nframes - 1].at, FRAME_WINDOW_END);
+	for (size_t k = 0; k < w->nframes; k++)
+		frame_end(&w->bytes, w->frames[k].at, w->frames[k].len,
+		    k + 1 == w->nframes ? FRAME_WINDOW_END : 0);
 }
 
 int

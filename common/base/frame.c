@@ -4,10 +4,12 @@
 
 #include <assert.h>
 
+#include "common/base/seal.h"
+
 /* Where the head's fields lie. */
 enum {
-	FRAME_AT_FLAGS = 1,
-	FRAME_AT_LAST = 2 + NODE_ID_LEN + 8 + 4 + 8,
+	FRAME_AT_FLAGS = SEAL_LEN,
+	FRAME_AT_LAST = FRAME_AT_FLAGS + 1 + NODE_ID_LEN + 8 + 4 + 8,
 	FRAME_AT_MARK = FRAME_AT_LAST + 8,
 	FRAME_AT_COUNT = FRAME_AT_MARK + 8,
 	FRAME_HEAD = FRAME_AT_COUNT + 4,
@@ -57,9 +59,8 @@ log_step(uint64_t seq, uint64_t mark, const struct log_entry *e)
 size_t
 frame_begin(struct buf *b, const struct frame *f)
 {
-	size_t	at = b->len;
+	size_t	at = seal_begin(b);
 
-	buf_u8(b, FRAME_FORMAT);
 	buf_u8(b, f->flags);
 	buf_add(b, f->node, NODE_ID_LEN);
 	buf_u64(b, f->incarnation);
@@ -85,10 +86,11 @@ frame_add(struct buf *b, size_t at, const struct log_entry *e)
 }
 
 void
-frame_set_flags(struct buf *b, size_t at, uint8_t flags)
+frame_end(struct buf *b, size_t at, size_t len, uint8_t flags)
 {
-	assert(at + FRAME_HEAD <= b->len);
+	assert(len >= FRAME_HEAD && at + len <= b->len);
 	b->data[at + FRAME_AT_FLAGS] = flags;
+	seal_end(b, at, len);
 }
 
 int
@@ -96,8 +98,9 @@ frame_read(struct rd *r, struct frame *f)
 {
 	const uint8_t	*node;
 	size_t		 i;
-	uint8_t		 format = rd_u8(r);
 
+	if (seal_open(r) == -1)
+		return (-1);
 	*f = (struct frame){ .flags = rd_u8(r) };
 	node = rd_bytes(r, NODE_ID_LEN);
 	f->incarnation = rd_u64(r);
@@ -106,7 +109,7 @@ frame_read(struct rd *r, struct frame *f)
 	f->last = rd_u64(r);
 	f->mark = rd_u64(r);
 	f->count = rd_u32(r);
-	if (!rd_ok(r) || format != FRAME_FORMAT || (f->flags & ~FRAME_WINDOW_END) != 0)
+	if (!rd_ok(r) || (f->flags & ~FRAME_WINDOW_END) != 0)
 		return (-1);
 	for (i = 0; i < NODE_ID_LEN; i++)
 		f->node[i] = node[i];
@@ -114,23 +117,23 @@ frame_read(struct rd *r, struct frame *f)
 }
 
 int
-frame_valid(const void *p, size_t n)
+frame_open(struct rd *r, struct frame *f)
 {
-	struct rd		r = rd_init(p, n);
 	struct log_entry	e;
-	struct frame		f;
+	struct rd		entries;
 	uint64_t		before = 0, mark = 0;
 	uint32_t		i;
 
-	if (frame_read(&r, &f) == -1 || f.count == 0 || f.last > f.window)
-		return (0);
-	for (i = 0; i < f.count; i++) {
-		if (log_entry_read(&r, &e) == -1 || e.table != f.table || e.seq <= e.prev)
-			return (0);
+	if (frame_read(r, f) == -1 || f->count == 0 || f->last > f->window)
+		return (-1);
+	entries = *r;
+	for (i = 0; i < f->count; i++) {
+		if (log_entry_read(&entries, &e) == -1 || e.table != f->table || e.seq <= e.prev)
+			return (-1);
 		if (i > 0 && log_step(before, mark, &e) != LOG_NEXT)
-			return (0);
+			return (-1);
 		before = e.seq;
 		mark = e.mark;
 	}
-	return (rd_done(&r) && before == f.last && mark == f.mark);
+	return (rd_done(&entries) && before == f->last && mark == f->mark ? 0 : -1);
 }

@@ -9,9 +9,8 @@
  * Log entries on their way: between opsd and leafd (log data) and in a message
  * of a node's stream (frame).  An entry's payload is an encoded transaction
  * (opsd/store/txn.h); its bytes pass unchanged through log, socket and stream.
- * These formats are on disk and on the wire: a change needs a new FRAME_FORMAT.
+ * These formats are on disk and on the wire: a change raises them (formats.h).
  */
-#define FRAME_FORMAT	2
 #define NODE_ID_LEN	16
 
 /*
@@ -53,9 +52,10 @@ enum log_step {
 enum log_step log_step(uint64_t seq, uint64_t mark, const struct log_entry *e);
 
 /*
- * Frame: u8 format, u8 flags, node, u64 incarnation, u32 table, u64 window,
+ * Frame: seal (seal.h), u8 flags, node, u64 incarnation, u32 table, u64 window,
  * u64 last, u64 mark, u32 entries, then entries as above.  All entries are of one
- * table and chain (each prev is the seq before it, with its mark).
+ * table and chain (each prev is the seq before it, with its mark).  The mark is the last
+ * entry's: it says which life of the log wrote it.
  */
 #define FRAME_WINDOW_END	0x01	/* the last frame of its window */
 
@@ -71,10 +71,10 @@ struct frame {
 
 size_t frame_begin(struct buf *b, const struct frame *f);	/* writes the head with count, last and mark 0; gives where it began */
 void frame_add(struct buf *b, size_t at, const struct log_entry *e);	/* keeps count, last and mark right */
-void frame_set_flags(struct buf *b, size_t at, uint8_t flags);
-/* The head; r is left at the first entry.  -1: unknown format or broken. */
+void frame_end(struct buf *b, size_t at, size_t len, uint8_t flags);	/* nothing is added after it */
+/* The head; r, over all of it, is left at the first entry.  -1: broken (seal_fault). */
 int frame_read(struct rd *r, struct frame *f);
-/* Whole check: head, every entry, chaining, nothing left over. */
-int frame_valid(const void *p, size_t n);
+/* The same, and that every entry can be read and chains, and nothing is left over. */
+int frame_open(struct rd *r, struct frame *f);
 
 #endif

@@ -291,16 +291,13 @@ frame_into(struct group *g, struct cursor *cur, const struct frame *fr, struct r
 	cursor_save(g, cur);
 }
 
-/* It heals by itself: the next frame of its table shows the gap. */
 static void
-log_broken(struct replication *rep, const struct apply *a)
+drop_frame(struct replication *rep, const struct apply *a)
 {
-	static struct log_brake brake = { .most = 10 };
-	char *peer = nodes_shown(rep->nodes, a->peer);
+	char *which = xasprintf("%llu in its stream", (unsigned long long)a->stream_seq);
 
-	log_braked(&brake, LOG_WARN, "frame at %llu of the stream of node %s cannot be read: dropped",
-	    (unsigned long long)a->stream_seq, peer);
-	free(peer);
+	broken_note(rep, BROKEN_FRAME, a->peer, which, a->bytes.data, a->bytes.len);
+	free(which);
 }
 
 static void
@@ -312,8 +309,8 @@ frame_run(struct group *g, struct job *j)
 	struct cursor *cur;
 	struct frame fr;
 
-	if (!frame_valid(a->bytes.data, a->bytes.len) || frame_read(&r, &fr) == -1)
-		log_broken(rep, a);
+	if (frame_open(&r, &fr) == -1)
+		drop_frame(rep, a);
 	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) {	/* else: who had its name before */
 		cur = cursors_find(rep->cursors, a->peer, fr.table);
 		if (cur == NULL)
@@ -498,6 +495,24 @@ of_other_key(struct group *g, struct cursor *cur, const struct catchup_answer *a
 	return (1);
 }
 
+/* -1: there is none that can be used. */
+static int
+open_answer(struct replication *rep, const struct apply *a, const struct cursor *cur,
+    struct catchup_answer *an)
+{
+	char *which;
+
+	if (!a->answered)
+		return (-1);
+	if (catchup_answer_read(an, a->kind, a->bytes.data, a->bytes.len) == 0)
+		return (0);
+	which = xasprintf("%s of table '%s.%s'", a->kind == CATCHUP_LOG ? "transactions" : "rows",
+	    cur->database, cur->name);
+	broken_note(rep, BROKEN_ANSWER, a->peer, which, a->bytes.data, a->bytes.len);
+	free(which);
+	return (-1);
+}
+
 static void
 answer_run(struct group *g, struct job *j)
 {
@@ -512,9 +527,8 @@ answer_run(struct group *g, struct job *j)
 	cur->pulling = 0;
 	cur->retry_us = 0;	/* cursor_set may set it */
 	cursors_unlock(rep->cursors);
-	if (!a->answered || commit_disk_full(rep->data->commit) ||
-	    catchup_answer_read(&an, a->kind, a->bytes.data, a->bytes.len) == -1 ||
-	    an.status == 503 || an.status == 500) {
+	if (commit_disk_full(rep->data->commit) || open_answer(rep, a, cur, &an) == -1 ||
+	    an.status == 503 || an.status == 500 || an.status == 400) {
 		ask_later(rep->cursors, cur);
 		return;
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/base/seal.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/incarnation.h"
@@ -21,7 +22,8 @@
 void
 catchup_question_write(struct buf *b, const struct catchup_question *q)
 {
-	buf_u8(b, CATCHUP_FORMAT);
+	size_t at = seal_begin(b);
+
 	buf_u8(b, (uint8_t)q->kind);
 	buf_add(b, q->asker, NODE_ID_LEN);
 	buf_u32(b, q->table);
@@ -35,6 +37,7 @@ catchup_question_write(struct buf *b, const struct catchup_question *q)
 	buf_blob(b, q->key, q->klen);
 	buf_blob(b, q->last, q->llen);
 	buf_u32(b, q->max);
+	seal_end(b, at, b->len - at);
 }
 
 int
@@ -44,7 +47,7 @@ catchup_question_read(struct catchup_question *q, const void *p, size_t n)
 	const uint8_t *asker;
 
 	memset(q, 0, sizeof(*q));
-	if (rd_u8(&r) != CATCHUP_FORMAT)
+	if (seal_open(&r) == -1)
 		return (-1);
 	q->kind = rd_u8(&r);
 	asker = rd_bytes(&r, NODE_ID_LEN);
@@ -72,7 +75,7 @@ catchup_answer_read(struct catchup_answer *a, enum catchup_kind kind, const void
 	struct rd r = rd_init(p, n);
 
 	memset(a, 0, sizeof(*a));
-	if (rd_u8(&r) != CATCHUP_FORMAT)
+	if (seal_open(&r) == -1)
 		return (-1);
 	a->status = rd_u16(&r);
 	a->incarnation = rd_u64(&r);
@@ -95,10 +98,10 @@ catchup_answer_read(struct catchup_answer *a, enum catchup_kind kind, const void
 	return (rd_ok(&r) ? 0 : -1);
 }
 
+/* All but the seal, which the rest of it needs. */
 static void
 answer_head(struct replication *rep, struct buf *out, uint16_t status, uint32_t table)
 {
-	buf_u8(out, CATCHUP_FORMAT);
 	buf_u16(out, status);
 	buf_u64(out, rep->data->log.incarnation);
 	buf_u32(out, table);
@@ -239,43 +242,54 @@ serve_sums(struct replication *rep, const struct catchup_question *q, struct tab
 	buf_free(&ranges);
 }
 
+static void
+serve_question(struct replication *rep, const uint8_t *who, const struct catchup_question *q,
+    struct buf *out)
+{
+	struct peer *asker = NULL;
+	struct table *t = NULL;
+	uint16_t refuse = 0;
+
+	if (who == NULL || memcmp(who, q->asker, NODE_ID_LEN) == 0)
+		asker = nodes_by_id(rep->nodes, q->asker);
+	if (asker == NULL || peer_effective(asker, q->database, q->dblen, q->name, q->nlen) == NULL)
+		refuse = 403;
+	else {
+		t = q->table != 0 ? catalog_by_id(rep->data->catalog, q->table) :
+		    catalog_getn(rep->data->catalog, q->database, q->dblen, q->name, q->nlen);
+		if (t == NULL || strlen(t->database) != q->dblen || strlen(t->name) != q->nlen ||
+		    memcmp(t->database, q->database, q->dblen) != 0 ||
+		    memcmp(t->name, q->name, q->nlen) != 0)
+			refuse = 404;
+		else if (!txlog_has(&rep->data->log, t, q->incarnation, q->seq, q->mark)) {
+			refuse = 409;
+			commit_submit(rep->data->commit, incarnation_job(q->incarnation, asker->name));
+		} else if (q->kind != CATCHUP_LOG && cluster_recovering(rep->cluster))
+			refuse = 503;
+	}
+	if (refuse != 0)
+		answer_head(rep, out, refuse, q->table);
+	else if (q->kind == CATCHUP_LOG)
+		serve_log(rep, q, t, out);
+	else if (q->kind == CATCHUP_SUMS)
+		serve_sums(rep, q, t, out);
+	else
+		serve_rows(rep, q, t, out);
+	table_unref(t);
+	peer_free(asker);
+}
+
 void
 catchup_serve(struct replication *rep, const uint8_t *who, const void *p, size_t n, struct buf *out)
 {
 	struct catchup_question q;
-	struct table *t = NULL;
-	struct peer *asker = NULL;
-	uint16_t refuse = 0;
+	size_t at = seal_begin(out);
 
-	if (catchup_question_read(&q, p, n) == -1) {
-		answer_head(rep, out, 400, 0);
-		return;
-	}
-	if (who == NULL || memcmp(who, q.asker, NODE_ID_LEN) == 0)
-		asker = nodes_by_id(rep->nodes, q.asker);
-	if (asker == NULL || peer_effective(asker, q.database, q.dblen, q.name, q.nlen) == NULL)
-		refuse = 403;
+	if (catchup_question_read(&q, p, n) == 0)
+		serve_question(rep, who, &q, out);
 	else {
-		t = q.table != 0 ? catalog_by_id(rep->data->catalog, q.table) :
-		    catalog_getn(rep->data->catalog, q.database, q.dblen, q.name, q.nlen);
-		if (t == NULL || strlen(t->database) != q.dblen || strlen(t->name) != q.nlen ||
-		    memcmp(t->database, q.database, q.dblen) != 0 ||
-		    memcmp(t->name, q.name, q.nlen) != 0)
-			refuse = 404;
-		else if (!txlog_has(&rep->data->log, t, q.incarnation, q.seq, q.mark)) {
-			refuse = 409;
-			commit_submit(rep->data->commit, incarnation_job(q.incarnation, asker->name));
-		} else if (q.kind != CATCHUP_LOG && cluster_recovering(rep->cluster))
-			refuse = 503;
+		broken_note(rep, BROKEN_QUESTION, who, "for rows or transactions", p, n);
+		answer_head(rep, out, seal_damaged(p, n) ? 503 : 400, 0);
 	}
-	if (refuse != 0)
-		answer_head(rep, out, refuse, q.table);
-	else if (q.kind == CATCHUP_LOG)
-		serve_log(rep, &q, t, out);
-	else if (q.kind == CATCHUP_SUMS)
-		serve_sums(rep, &q, t, out);
-	else
-		serve_rows(rep, &q, t, out);
-	table_unref(t);
-	peer_free(asker);
+	seal_end(out, at, out->len - at);
 }

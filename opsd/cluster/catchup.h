@@ -7,11 +7,11 @@
 /*
  * What one node asks another for, binary, over leafd.
  *
- * Question: u8 format, u8 kind, node asker, u32 table id at the answerer (0: by
+ * Question: seal (common/base/seal.h), u8 kind, node asker, u32 table id at the answerer (0: by
  *   name), str database, str table, u64 incarnation, u64 seq, u64 mark (what the asker
  *   has), u64 after (log seq), u64 from ms, blob after key, blob up to key (empty: to the
  *   end), u32 max bytes
- * Answer: u8 format, u16 status, u64 incarnation, u32 table id, then for 200
+ * Answer: seal, u16 status, u64 incarnation, u32 table id, then for 200
  *   str primary key, the head: u64 seq, u64 mark, u64 ms, then for
  *   CATCHUP_LOG:  u64 upto, u8 done, u32 entries, entries (frame.h)
  *   CATCHUP_ROWS: u8 done, blob next key, u32 rows, {u16-counted key, blob row}...
@@ -19,9 +19,8 @@
  *              key (empty: to the end), u32 visible rows, sum}... (sums.h)
  * Statuses: 200; 403 no subscription; 404 no such table; 409 what the asker has is not
  * in the log, which begins anew; 410 the log does not reach; 400 not understood; 500;
- * 503 not now.
+ * 503 not now, or damaged.
  */
-#define CATCHUP_FORMAT	4
 enum catchup_kind { CATCHUP_LOG = 1, CATCHUP_ROWS = 2, CATCHUP_SUMS = 3 };
 
 struct catchup_question {

@@ -1,6 +1,7 @@
 #ifndef HL_REPLICATION_H
 #define HL_REPLICATION_H
 
+#include "opsd/cluster/broken.h"
 #include "opsd/store/data.h"
 #include "opsd/store/group.h"
 
@@ -14,6 +15,7 @@ struct replication {
 	struct daemons	*daemons;	/* hubd and leafd, which do; or NULL both */
 	struct event	*tick;
 	struct workers	*changes;	/* one thread: calls that change subscriptions */
+	struct broken	 broken;
 };
 
 /*

@@ -124,6 +124,17 @@ refused(struct resync *r, uint16_t status)
 	return (1);
 }
 
+/* -1: there is none that can be used. */
+static int
+read_answer(struct resync *r, enum catchup_kind kind, const struct buf *bytes,
+    struct catchup_answer *an)
+{
+	if (catchup_answer_read(an, kind, bytes->data, bytes->len) == 0)
+		return (0);
+	broken_note(r->rep, BROKEN_ANSWER, r->peer, "for resync", bytes->data, bytes->len);
+	return (-1);
+}
+
 /* 0 with an answer of 200; -1: the task has failed. */
 static int
 ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf *bytes,
@@ -138,7 +149,7 @@ ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
 		buf_clear(bytes);
 		if (cluster_pull(r->rep->cluster, r->node, &q, bytes) == 200 &&
-		    catchup_answer_read(an, kind, bytes->data, bytes->len) == 0) {
+		    read_answer(r, kind, bytes, an) == 0) {
 			if (an->status == 200)
 				return (0);
 			if (refused(r, an->status))

@@ -269,6 +269,16 @@ tell_peer_lag(const struct survey *s, struct buf *out)
 				    s->peers[i].peer->name, "direction", directions[d], NULL);
 }
 
+static void
+tell_broken(struct watch *w, struct buf *out)
+{
+	metric_head(out, "broken_messages_total", "counter",
+	    "Of other nodes, and damaged or of another format: dropped, and asked for again.");
+	for (enum broken_kind k = 0; k < BROKEN_KINDS; k++)
+		metric_line(out, "broken_messages_total", (double)broken_count(&w->rep->broken, k), "of",
+		    broken_name(k), NULL);
+}
+
 /* ---- telling: tables ---- */
 
 static double
@@ -334,6 +344,7 @@ metrics_peers(struct watch *w, struct buf *out)
 	tell_presence(&s, out);
 	tell_cursors(&s, out);
 	tell_peer_lag(&s, out);
+	tell_broken(w, out);
 	metric_one(out, "status_positions_total", "counter", "Positions and heads of tables that were "
 	    "told to peers: those that moved.", (double)cluster_told(w->rep->cluster));
 	tell_pairs(&s, out);

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "common/base/file.h"
+#include "common/base/seal.h"
 #include "opsd/cluster/apply.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
@@ -159,28 +160,44 @@ sent_entry(struct buf *payload, const struct sent *s, const uint8_t *peer, uint3
 	    .len = (uint32_t)payload->len });
 }
 
+static inline void
+sent_frame(struct buf *bytes, uint64_t incarnation, uint32_t id, const char *table,
+    const struct sent *s)
+{
+	struct frame	 f = { .incarnation = incarnation, .table = id, .window = s->seq };
+	struct buf	 payload = { 0 };
+	struct log_entry e = sent_entry(&payload, s, boston, id, table);
+
+	memcpy(f.node, boston, NODE_ID_LEN);
+	frame_add(bytes, frame_begin(bytes, &f), &e);
+	frame_end(bytes, 0, bytes->len, 0);
+	buf_free(&payload);
+}
+
+static inline void
+openrep_frame_as_is(struct openrep *r, const uint8_t *peer, uint64_t at, const struct buf *bytes)
+{
+	struct apply	*a = apply_frame_new(peer, at, bytes->data, bytes->len);
+
+	if (commit_wait(r->o.data.commit, &a->job) != 200)
+		fatalx("a frame: %s", a->job.error);
+	apply_free(a);
+}
+
 /* One frame with one entry, taken as it comes from the peer's stream. */
 static inline void
 openrep_frame(struct openrep *r, const uint8_t *peer, uint64_t incarnation, uint32_t id,
     const char *table, const struct sent *s)
 {
-	struct frame	 f = { .incarnation = incarnation, .table = id, .window = s->seq };
-	struct buf	 bytes = { 0 }, payload = { 0 };
-	struct log_entry e = sent_entry(&payload, s, boston, id, table);
-	struct apply	*a;
+	struct buf	bytes = { 0 };
 
-	memcpy(f.node, boston, NODE_ID_LEN);
-	frame_add(&bytes, frame_begin(&bytes, &f), &e);
-	a = apply_frame_new(peer, s->seq, bytes.data, bytes.len);
-	if (commit_wait(r->o.data.commit, &a->job) != 200)
-		fatalx("a frame: %s", a->job.error);
-	apply_free(a);
+	sent_frame(&bytes, incarnation, id, table, s);
+	openrep_frame_as_is(r, peer, s->seq, &bytes);
 	buf_free(&bytes);
-	buf_free(&payload);
 }
 
 static inline void
-openrep_answer(struct openrep *r, uint32_t id, enum catchup_kind kind, const struct buf *b)
+openrep_answer_as_is(struct openrep *r, uint32_t id, enum catchup_kind kind, const struct buf *b)
 {
 	struct apply	*a = apply_answer_new(boston, id, kind, b != NULL ? b->data : NULL,
 	    b != NULL ? b->len : 0);
@@ -190,10 +207,18 @@ openrep_answer(struct openrep *r, uint32_t id, enum catchup_kind kind, const str
 	apply_free(a);
 }
 
+/* b is what answer_start began. */
+static inline void
+openrep_answer(struct openrep *r, uint32_t id, enum catchup_kind kind, struct buf *b)
+{
+	seal_end(b, 0, b->len);
+	openrep_answer_as_is(r, id, kind, b);
+}
+
 static inline void
 answer_start(struct buf *b, uint64_t incarnation, uint32_t id, uint64_t head)
 {
-	buf_u8(b, CATCHUP_FORMAT);
+	seal_begin(b);
 	buf_u16(b, 200);
 	buf_u64(b, incarnation);
 	buf_u32(b, id);
@@ -203,36 +228,44 @@ answer_start(struct buf *b, uint64_t incarnation, uint32_t id, uint64_t head)
 	buf_u64(b, 1000);
 }
 
-/* Entries that were asked for; `upto` and the head are the last one's seq unless `more`. */
+/* Entries that were asked for; it is up to the last one, and done when that is the head. */
+static inline void
+sent_log(struct buf *b, uint64_t incarnation, uint32_t id, const char *table, const struct sent *s,
+    uint32_t n, uint64_t head)
+{
+	answer_start(b, incarnation, id, head);
+	buf_u64(b, n > 0 ? s[n - 1].seq : head);
+	buf_u8(b, n == 0 || s[n - 1].seq >= head);
+	buf_u32(b, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct buf		payload = { 0 };
+		struct log_entry	e = sent_entry(&payload, &s[i], boston, id, table);
+
+		log_entry_write(b, &e);
+		buf_free(&payload);
+	}
+	seal_end(b, 0, b->len);
+}
+
 static inline void
 openrep_log(struct openrep *r, uint64_t incarnation, uint32_t id, const char *table,
     const struct sent *s, uint32_t n, uint64_t head)
 {
 	struct buf	b = { 0 };
 
-	answer_start(&b, incarnation, id, head);
-	buf_u64(&b, n > 0 ? s[n - 1].seq : head);
-	buf_u8(&b, n == 0 || s[n - 1].seq >= head);
-	buf_u32(&b, n);
-	for (uint32_t i = 0; i < n; i++) {
-		struct buf		payload = { 0 };
-		struct log_entry	e = sent_entry(&payload, &s[i], boston, id, table);
-
-		log_entry_write(&b, &e);
-		buf_free(&payload);
-	}
+	sent_log(&b, incarnation, id, table, s, n, head);
 	openrep_answer(r, id, CATCHUP_LOG, &b);
 	buf_free(&b);
 }
 
 /* A chunk of a copy with one row. */
 static inline void
-openrep_rows(struct openrep *r, uint64_t incarnation, uint32_t id, const struct sent *s,
-    uint64_t head, int done)
+sent_rows(struct buf *b, uint64_t incarnation, uint32_t id, const struct sent *s, uint64_t head,
+    int done)
 {
 	struct stamp	 at = { s->ms << 16, stamp_node(boston) };
 	struct row	 row = { .created = at, .cleared = at };
-	struct buf	 b = { 0 }, k = { 0 }, v = { 0 }, state = { 0 };
+	struct buf	 k = { 0 }, v = { 0 }, state = { 0 };
 	json_t		*key = json_integer(s->key), *value = json_integer(s->a);
 	struct attr	*a = row_add(&row, "a", 1);
 
@@ -242,20 +275,30 @@ openrep_rows(struct openrep *r, uint64_t incarnation, uint32_t id, const struct 
 	a->vlen = (uint32_t)v.len;
 	a->stamp = at;
 	row_encode(&row, &state);
-	answer_start(&b, incarnation, id, head);
-	buf_u8(&b, (uint8_t)done);
-	buf_blob(&b, k.data, k.len);
-	buf_u32(&b, 1);
-	buf_strn(&b, k.data, k.len);
-	buf_blob(&b, state.data, state.len);
-	openrep_answer(r, id, CATCHUP_ROWS, &b);
+	answer_start(b, incarnation, id, head);
+	buf_u8(b, (uint8_t)done);
+	buf_blob(b, k.data, k.len);
+	buf_u32(b, 1);
+	buf_strn(b, k.data, k.len);
+	buf_blob(b, state.data, state.len);
+	seal_end(b, 0, b->len);
 	row_free(&row);
-	buf_free(&b);
 	buf_free(&k);
 	buf_free(&v);
 	buf_free(&state);
 	json_decref(key);
 	json_decref(value);
+}
+
+static inline void
+openrep_rows(struct openrep *r, uint64_t incarnation, uint32_t id, const struct sent *s,
+    uint64_t head, int done)
+{
+	struct buf	b = { 0 };
+
+	sent_rows(&b, incarnation, id, s, head, done);
+	openrep_answer(r, id, CATCHUP_ROWS, &b);
+	buf_free(&b);
 }
 
 #endif

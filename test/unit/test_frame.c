@@ -8,6 +8,9 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/base/formats.h"
+#include "common/base/seal.h"
+
 static const struct log_entry entries[] = {
 	{ .seq = 5, .mark = 50, .prev = 2, .prev_mark = 20, .ms = 1000, .table = 7, .payload = (const uint8_t *)"one", .len = 3 },
 	{ .seq = 6, .mark = 60, .prev = 5, .prev_mark = 50, .ms = 1001, .table = 7, .payload = (const uint8_t *)"", .len = 0 },
@@ -18,6 +21,15 @@ static const struct frame head = {
 	.node = "0123456789abcde", .incarnation = 3, .table = 7, .window = 12,
 };
 
+static int
+valid(const void *p, size_t n)
+{
+	struct rd	r = rd_init(p, n);
+	struct frame	f;
+
+	return (frame_open(&r, &f) == 0);
+}
+
 static void
 make(struct buf *b, const struct frame *f, size_t n)
 {
@@ -27,6 +39,7 @@ make(struct buf *b, const struct frame *f, size_t n)
 	at = frame_begin(b, f);
 	for (i = 0; i < n; i++)
 		frame_add(b, at, &entries[i]);
+	frame_end(b, at, b->len - at, 0);
 }
 
 static void
@@ -43,8 +56,8 @@ test_round_trip(void **state)
 	assert_int_equal(at, 6);
 	for (i = 0; i < 3; i++)
 		frame_add(&b, at, &entries[i]);
-	frame_set_flags(&b, at, FRAME_WINDOW_END);
-	assert_true(frame_valid(b.data + at, b.len - at));
+	frame_end(&b, at, b.len - at, FRAME_WINDOW_END);
+	assert_true(valid(b.data + at, b.len - at));
 	r = rd_init(b.data + at, b.len - at);
 	assert_int_equal(frame_read(&r, &f), 0);
 	assert_int_equal(f.flags, FRAME_WINDOW_END);
@@ -76,10 +89,32 @@ test_every_cut_is_seen(void **state)
 	size_t		n;
 
 	make(&b, &head, 3);
-	for (n = 0; n < b.len; n++)
-		assert_false(frame_valid(b.data, n));
+	for (n = 0; n < b.len; n++) {
+		assert_false(valid(b.data, n));
+		if (n < SEAL_LEN)
+			continue;
+		seal_end(&b, 0, n);	/* were it sealed so */
+		assert_false(valid(b.data, n));
+	}
 	buf_u8(&b, 0);
-	assert_false(frame_valid(b.data, b.len));
+	seal_end(&b, 0, b.len);
+	assert_false(valid(b.data, b.len));
+	buf_free(&b);
+}
+
+/* In whatever place: head, entries, or the seal. */
+static void
+test_every_flipped_bit_is_seen(void **state)
+{
+	struct buf	b = { 0 };
+
+	make(&b, &head, 3);
+	for (size_t bit = 0; bit < 8 * b.len; bit++) {
+		b.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_false(valid(b.data, b.len));
+		b.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	assert_true(valid(b.data, b.len));
 	buf_free(&b);
 }
 
@@ -91,25 +126,27 @@ test_what_is_not_valid(void **state)
 	struct buf		b = { 0 };
 
 	make(&b, &head, 0);
-	assert_false(frame_valid(b.data, b.len));	/* empty */
+	assert_false(valid(b.data, b.len));	/* empty */
 	make(&b, &head, 1);
-	assert_true(frame_valid(b.data, b.len));
-	b.data[0] = FRAME_FORMAT + 1;
-	assert_false(frame_valid(b.data, b.len));
+	assert_true(valid(b.data, b.len));
+	b.data[0] = formats.wire + 1;
+	assert_false(valid(b.data, b.len));
 	f.table = 8;
 	make(&b, &f, 1);
-	assert_false(frame_valid(b.data, b.len));	/* an entry of another table */
+	assert_false(valid(b.data, b.len));	/* an entry of another table */
 	f = head;
 	f.window = 8;
 	make(&b, &f, 3);
-	assert_false(frame_valid(b.data, b.len));	/* beyond its window */
+	assert_false(valid(b.data, b.len));	/* beyond its window */
 	make(&b, &head, 1);
 	frame_add(&b, 0, &entries[2]);
-	assert_false(frame_valid(b.data, b.len));	/* 6 is missing */
+	frame_end(&b, 0, b.len, 0);
+	assert_false(valid(b.data, b.len));	/* 6 is missing */
 	other.prev_mark = 51;
 	make(&b, &head, 1);
 	frame_add(&b, 0, &other);
-	assert_false(frame_valid(b.data, b.len));	/* of another life */
+	frame_end(&b, 0, b.len, 0);
+	assert_false(valid(b.data, b.len));	/* of another life */
 	buf_free(&b);
 }
 
@@ -121,7 +158,8 @@ test_count_that_lies(void **state)
 	struct rd	r;
 
 	make(&b, &head, 1);
-	buf_put_u32(&b, 54, 1000000);
+	buf_put_u32(&b, SEAL_LEN + 53, 1000000);
+	seal_end(&b, 0, b.len);
 	r = rd_init(b.data, b.len);
 	assert_int_equal(frame_read(&r, &f), -1);
 	buf_free(&b);
@@ -151,6 +189,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_every_cut_is_seen),
+		cmocka_unit_test(test_every_flipped_bit_is_seen),
 		cmocka_unit_test(test_what_is_not_valid),
 		cmocka_unit_test(test_count_that_lies),
 		cmocka_unit_test(test_steps),

@@ -392,7 +392,7 @@ test_not_answered(void **state)
 	assert_int_equal(due(r, 0), 1);
 	cursor(r, THERE)->pulling = 1;
 	assert_int_equal(due(r, 0), 0);
-	openrep_answer(r, THERE, CATCHUP_LOG, NULL);
+	openrep_answer_as_is(r, THERE, CATCHUP_LOG, NULL);
 	assert_int_equal(due(r, 0), 0);
 	assert_int_equal(due(r, 5000000), 1);
 	assert_at(r, CURSOR_FETCH, 1);
@@ -406,12 +406,138 @@ test_refused(void **state)
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
-	buf_u8(&b, CATCHUP_FORMAT);
+	seal_begin(&b);
 	buf_u16(&b, 410);
 	buf_u64(&b, LIFE);
 	buf_u32(&b, THERE);
 	openrep_answer(r, THERE, CATCHUP_LOG, &b);
 	assert_int_equal(cursor(r, THERE)->state, CURSOR_COPY);
+	buf_free(&b);
+}
+
+/* ---- what is damaged on its way ---- */
+
+static uint64_t
+broken(struct openrep *r, enum broken_kind kind)
+{
+	return (r->rep.broken.n[kind]);
+}
+
+/* A bit of each byte; it is put back. */
+static void
+flip(struct buf *b, size_t i)
+{
+	b->data[i] ^= (uint8_t)(1u << i % 8);
+}
+
+/* Nothing of it is taken, and the next one shows that it is missing. */
+static void
+test_damaged_frame(void **state)
+{
+	struct openrep	*r = *state;
+	struct buf	 b = { 0 };
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	sent_frame(&b, LIFE, THERE, "dog", &(struct sent){ 2, 1, 2000, 1, 11 });
+	for (size_t i = 0; i < b.len; i++) {
+		flip(&b, i);
+		openrep_frame_as_is(r, boston, 2, &b);
+		flip(&b, i);
+		assert_at(r, CURSOR_LIVE, 1);
+		assert_int_equal(broken(r, BROKEN_FRAME), i + 1);
+	}
+	assert_int_equal(value(r, "1"), 10);
+	assert_int_equal(cursors_stream_seq(r->rep.cursors, boston), 2);
+	frame(r, (struct sent){ 3, 2, 3000, 1, 12 });
+	assert_at(r, CURSOR_FETCH, 1);
+	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 2, 1, 2000, 1, 11 },
+	    { 3, 2, 3000, 1, 12 } }, 2, 3);
+	assert_at(r, CURSOR_LIVE, 3);
+	assert_int_equal(value(r, "1"), 12);
+	buf_free(&b);
+}
+
+/* Asked again, not at once, and nothing of it is taken. */
+static void
+assert_all_damages_seen(struct openrep *r, enum catchup_kind kind, struct buf *b,
+    enum cursor_state is, uint64_t seq)
+{
+	for (size_t i = 0; i < b->len; i++) {
+		flip(b, i);
+		openrep_answer_as_is(r, THERE, kind, b);
+		flip(b, i);
+		assert_at(r, is, seq);
+		assert_int_equal(broken(r, BROKEN_ANSWER), i + 1);
+		assert_int_equal(due(r, 0), 0);
+		assert_int_equal(due(r, 5000000), 1);
+	}
+	openrep_answer_as_is(r, THERE, kind, b);
+	assert_int_equal(broken(r, BROKEN_ANSWER), b->len);
+}
+
+static void
+test_damaged_transactions(void **state)
+{
+	struct openrep	*r = *state;
+	struct buf	 b = { 0 };
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	frame(r, (struct sent){ 3, 2, 3000, 1, 12 });
+	sent_log(&b, LIFE, THERE, "dog", (struct sent[]){ { 2, 1, 2000, 1, 11 },
+	    { 3, 2, 3000, 1, 12 } }, 2, 3);
+	assert_all_damages_seen(r, CATCHUP_LOG, &b, CURSOR_FETCH, 1);
+	assert_at(r, CURSOR_LIVE, 3);
+	assert_int_equal(value(r, "1"), 12);
+	buf_free(&b);
+}
+
+static void
+test_damaged_rows(void **state)
+{
+	struct openrep	*r = *state;
+	struct buf	 b = { 0 };
+
+	frame(r, (struct sent){ 5, 3, 2000, 9, 90 });
+	sent_rows(&b, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
+	assert_all_damages_seen(r, CATCHUP_ROWS, &b, CURSOR_COPY, 0);
+	assert_at(r, CURSOR_COPY, 5);
+	assert_int_equal(cursor(r, THERE)->chunks, 1);
+	assert_int_equal(value(r, "1"), 10);
+	buf_free(&b);
+}
+
+static uint16_t
+status_of(struct openrep *r, const struct buf *question)
+{
+	struct catchup_answer	a;
+	struct buf		out = { 0 };
+
+	catchup_serve(&r->rep, NULL, question->data, question->len, &out);
+	assert_int_equal(catchup_answer_read(&a, CATCHUP_ROWS, out.data, out.len), 0);
+	buf_free(&out);
+	return (a.status);
+}
+
+/* A key that was damaged would leave rows out of a copy. */
+static void
+test_damaged_question(void **state)
+{
+	struct openrep		*r = *state;
+	struct catchup_question	 q = { .kind = CATCHUP_ROWS, .database = "dev", .dblen = 3,
+		.name = "dog", .nlen = 3, .key = (const uint8_t *)"k", .klen = 1, .max = 1 << 20 };
+	struct buf		 b = { 0 };
+
+	memcpy(q.asker, boston, NODE_ID_LEN);
+	catchup_question_write(&b, &q);
+	assert_int_equal(status_of(r, &b), 200);
+	for (size_t i = 1; i < b.len; i++) {
+		flip(&b, i);
+		assert_int_equal(status_of(r, &b), 503);
+		flip(&b, i);
+	}
+	b.data[0] ^= 0x40;	/* another format: it will not be another one the next time */
+	assert_int_equal(status_of(r, &b), 400);
+	assert_int_equal(broken(r, BROKEN_QUESTION), b.len);
 	buf_free(&b);
 }
 
@@ -760,6 +886,8 @@ main(void)
 		TEST(test_without_subscription), TEST(test_clock_ahead), TEST(test_remade_table),
 		TEST(test_remade_table_offered), TEST(test_horizon), TEST(test_tombstones_wait),
 		TEST(test_floor), TEST(test_republished), TEST(test_not_answered),
+		TEST(test_damaged_frame), TEST(test_damaged_transactions), TEST(test_damaged_rows),
+		TEST(test_damaged_question),
 		TEST(test_refused), TEST(test_copy), TEST(test_frames_during_copy),
 		TEST(test_frames_before_the_head), TEST(test_copy_of_another_incarnation),
 		TEST(test_copy_from_a_time), TEST(test_speaks_for_itself), TEST(test_pulls_for_itself),

@@ -1,0 +1,19 @@
+#ifndef HL_FORMATS_H
+#define HL_FORMATS_H
+
+#include <stdint.h>
+
+/*
+ * The formats that this build knows, by number: of all that nodes say to each other, and
+ * of all that is in a store.  Who changes one raises it.  Nodes whose ranges have nothing
+ * in common refuse each other, and a store of another format is not opened.
+ * test/functional/raised.c has others in their place.
+ */
+struct formats {
+	uint8_t		wire_oldest, wire;	/* frames, questions and answers: understood, and written */
+	uint16_t	store;
+};
+
+extern const struct formats formats;
+
+#endif
