@@ -69,14 +69,14 @@ is_own(const struct host *h, const struct ifaddrs *own)
 }
 
 /* Where it listens. */
-struct place {
+struct listen_address {
 	struct host	 host;
 	int		 is_one, is_loopback;	/* one address, not all */
 	struct ifaddrs	*own;
 };
 
 static void
-place_read(struct place *p, const char *listen)
+place_read(struct listen_address *p, const char *listen)
 {
 	static const uint8_t	any[16];
 	int			is_address = host_read(listen, &p->host) == 0;
@@ -90,7 +90,7 @@ place_read(struct place *p, const char *listen)
 /* The only address in it; NULL when there is none (*some is 0), or it is another's, or there are
  * several, which then are those that this host is seen with. */
 static const char *
-find_address(const json_t *names, const struct place *p, int *some)
+find_address(const json_t *names, const struct listen_address *p, int *some)
 {
 	const char	*only = NULL, *text;
 	const json_t	*name;
@@ -142,7 +142,7 @@ look_up(const char *name, uint64_t until)
 }
 
 static int
-leads_here(const char *name, const struct place *p, uint64_t until)
+leads_here(const char *name, const struct listen_address *p, uint64_t until)
 {
 	struct addrinfo	*found = look_up(name, until), *a;
 	struct host	 h;
@@ -166,7 +166,7 @@ is_local_name(const char *name)
 }
 
 static const char *
-find_name(const json_t *names, const struct place *p)
+find_name(const json_t *names, const struct listen_address *p)
 {
 	uint64_t	 until = mono_us() + LOOKUP_US;
 	const char	*text;
@@ -187,7 +187,7 @@ char *
 advertise_name(const char *cert_path, const char *listen, char **why)
 {
 	json_t		*names = certinfo_names(cert_path);
-	struct place	 p;
+	struct listen_address	 p;
 	int		 some;
 	const char	*found;
 	char		*name;

@@ -43,7 +43,7 @@ instance_clear(struct instance *i)
 }
 
 static void
-drop(struct copies *c, struct instance *i)
+drop_instance(struct copies *c, struct instance *i)
 {
 	HASH_DEL(c->others, i);
 	instance_clear(i);
@@ -146,7 +146,7 @@ add_name(json_t *names, const char *name)
 
 /* n instances with one id, or one name: which of them are there at the same time? */
 static void
-compare(const struct copies *c, json_t *list, struct instance **all, size_t n, int id)
+compare_instances(const struct copies *c, json_t *list, struct instance **all, size_t n, int id)
 {
 	json_t	*names = json_array();
 	int	 own = 0;
@@ -177,7 +177,7 @@ compare_all(const struct copies *c, json_t *list, struct instance **all, size_t 
 		for (end = begin + 1; end < n && order(&all[begin], &all[end]) == 0; end++)
 			continue;
 		if (end - begin > 1 && (!id || all[begin]->node_id[0] != '\0'))
-			compare(c, list, all + begin, end - begin, id);
+			compare_instances(c, list, all + begin, end - begin, id);
 	}
 }
 
@@ -205,5 +205,5 @@ copies_forget(struct copies *c, uint64_t since)
 
 	HASH_ITER(hh, c->others, i, tmp)
 		if (i->seen < since)
-			drop(c, i);
+			drop_instance(c, i);
 }

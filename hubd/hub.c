@@ -38,7 +38,7 @@ hub_hub_state_cb(int up, void *arg)
 	if (!up)
 		return;
 	h->hub_ups++;
-	look_eagerly(h);
+	discovery_eagerly(h);
 }
 
 static void
@@ -53,7 +53,7 @@ hub_leaf_state_cb(int up, void *arg)
 		mesh_lost(h->mesh);
 	supervisor_changed(h->sup);
 	if (up)
-		look_eagerly(h);
+		discovery_eagerly(h);
 }
 
 static struct nats *
@@ -83,14 +83,14 @@ connect_servers(struct hub *h)
 	    h->set->password, hub_leaf_state_cb);
 	h->hub_inbox = nats_inbox(h->hub);
 	h->leaf_inbox = nats_inbox(h->leaf);
-	nats_subscribe(h->hub, h->hub_inbox, look_statsz_cb, h);
+	nats_subscribe(h->hub, h->hub_inbox, discovery_statsz_cb, h);
 	answers = xasprintf("%s.*", h->leaf_inbox);
-	nats_subscribe(h->leaf, answers, look_pong_cb, h);
+	nats_subscribe(h->leaf, answers, discovery_pong_cb, h);
 	free(answers);
-	nats_subscribe(h->leaf, MESH_PING_SUBJECT, look_ping_cb, h);
+	nats_subscribe(h->leaf, MESH_PING_SUBJECT, discovery_ping_cb, h);
 	nats_subscribe(h->leaf, MESH_ROUTES_SUBJECT, links_word_cb, h);
 	requests_set_leaf(h->requests, h->leaf, h->set->node);
-	look_eagerly(h);
+	discovery_eagerly(h);
 }
 
 /* [..] of nodes; NULL: none. */
@@ -259,7 +259,7 @@ hub_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 	if (changed)
 		connect_servers(h);
 	else
-		look_eagerly(h);
+		discovery_eagerly(h);
 }
 
 /* Questions of opsd */
@@ -297,7 +297,7 @@ on_network(struct chan *c, struct msg *m, void *arg)
 		reply_nodes(chan_defer(c, m), NULL);
 		return (0);
 	}
-	self = look_self(h);
+	self = discovery_self(h);
 	call = xcalloc(1, sizeof(*call));
 	call->hub = h;
 	call->reply = chan_defer(c, m);
@@ -351,7 +351,7 @@ static const struct chan_handler hub_handlers[] = {
 static const struct supervisor_ops hub_ops = {
 	.name = "hub", .folder = HUB_FOLDER, .role = ROLE_HUBD, .state_type = MSG_MESH,
 	.handlers = hub_handlers, .up = hub_up_cb, .down = hub_down_cb, .apply = hub_apply_cb,
-	.prepare = hub_prepare_cb, .state = look_state, .restart = hub_restart_cb,
+	.prepare = hub_prepare_cb, .state = discovery_state, .restart = hub_restart_cb,
 };
 
 /* Life */
@@ -368,7 +368,7 @@ hub_start(struct svc *svc)
 	h->doubled = json_array();
 	h->conflicts = json_array();
 	h->unrouted = json_array();
-	h->tick = evtimer_new(svc->base, look_tick_cb, h);
+	h->tick = evtimer_new(svc->base, discovery_tick_cb, h);
 	if (h->tick == NULL)
 		fatalx("hub: no timer");
 	h->sup = supervisor_new(svc, &hub_ops, h);

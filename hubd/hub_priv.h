@@ -16,7 +16,7 @@
 #include "hubd/mesh.h"
 
 /*
- * What hub.c (the server, settings, opsd), look.c (who is in the mesh) and links.c (by which routes)
+ * What hub.c (the server, settings, opsd), discovery.c (who is in the mesh) and links.c (by which routes)
  * share.
  */
 /*
@@ -64,13 +64,13 @@ int links_unrouted(const struct hub *h);	/* as it is reported */
 void links_restart_later(struct hub *h);	/* when nobody tries to reach the server, which was stopped */
 void links_word_cb(const struct nats_msg *m, void *arg);	/* MESH_ROUTES_SUBJECT */
 
-/* look.c */
-void look_state(json_t *state, void *arg);	/* what opsd is told of the mesh; also logged, when it changed */
-void look_eagerly(struct hub *h);	/* whom we look for may be there in a moment */
-void look_tick_cb(evutil_socket_t fd, short what, void *arg);
-void look_ping_cb(const struct nats_msg *m, void *arg);		/* MESH_PING_SUBJECT */
-void look_pong_cb(const struct nats_msg *m, void *arg);		/* its answers, by round */
-void look_statsz_cb(const struct nats_msg *m, void *arg);	/* MESH_STATSZ_SUBJECT's answers */
-json_t *look_self(const struct hub *h);	/* as we answer a ping; new reference */
+/* discovery.c */
+void discovery_state(json_t *state, void *arg);	/* what opsd is told of the mesh; also logged, when it changed */
+void discovery_eagerly(struct hub *h);	/* whom we look for may be there in a moment */
+void discovery_tick_cb(evutil_socket_t fd, short what, void *arg);
+void discovery_ping_cb(const struct nats_msg *m, void *arg);		/* MESH_PING_SUBJECT */
+void discovery_pong_cb(const struct nats_msg *m, void *arg);		/* its answers, by round */
+void discovery_statsz_cb(const struct nats_msg *m, void *arg);	/* MESH_STATSZ_SUBJECT's answers */
+json_t *discovery_self(const struct hub *h);	/* as we answer a ping; new reference */
 
 #endif

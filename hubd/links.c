@@ -111,7 +111,7 @@ set_unrouted(struct hub *h, json_t *linked)
 }
 
 static void
-leave(struct hub *h)
+leave_mesh(struct hub *h)
 {
 	log_info("hub: the last route to this node was deleted: it leaves the mesh");
 	dialers_free(h->dialers);
@@ -137,7 +137,7 @@ links_look(struct hub *h)
 	set_unrouted(h, warn ? json_incref(linked) : json_array());
 	json_decref(linked);
 	if (h->ended_since != 0 && now - h->ended_since >= CALM_US)
-		leave(h);
+		leave_mesh(h);
 }
 
 void
@@ -148,7 +148,7 @@ links_farewell(struct hub *h)
 
 	if (has_routes(h) || !nats_is_up(h->leaf))
 		return;
-	self = look_self(h);
+	self = discovery_self(h);
 	text = json_dumps(self, JSON_COMPACT);
 	if (text != NULL)
 		(void)nats_publish(h->leaf, MESH_ROUTES_SUBJECT, NULL, text, strlen(text));

@@ -45,7 +45,7 @@ mesh_new(const char *name)
 }
 
 static void
-drop(struct mesh *m, struct mesh_node *n)
+drop_node(struct mesh *m, struct mesh_node *n)
 {
 	HASH_DEL(m->nodes, n);
 	free(n->name);
@@ -62,7 +62,7 @@ mesh_free(struct mesh *m)
 	if (m == NULL)
 		return;
 	HASH_ITER(hh, m->nodes, n, tmp)
-		drop(m, n);
+		drop_node(m, n);
 	json_decref(m->routed);
 	free(m->name);
 	free(m);
@@ -312,7 +312,7 @@ mesh_sorted(json_t *list)
 }
 
 static json_t *
-answered(const struct mesh *m, uint64_t since)
+nodes_answered(const struct mesh *m, uint64_t since)
 {
 	json_t			*list = json_array();
 	struct mesh_node	*n;
@@ -326,7 +326,7 @@ answered(const struct mesh *m, uint64_t since)
 json_t *
 mesh_reachable(const struct mesh *m, uint64_t since)
 {
-	return (mesh_sorted(answered(m, since)));
+	return (mesh_sorted(nodes_answered(m, since)));
 }
 
 json_t *
@@ -373,7 +373,7 @@ mesh_linked(const struct mesh *m, uint64_t since)
 json_t *
 mesh_connected(const struct mesh *m, uint64_t since)
 {
-	json_t *list = answered(m, since);
+	json_t *list = nodes_answered(m, since);
 
 	add_linked(m, since, list);
 	return (mesh_sorted(list));
@@ -397,7 +397,7 @@ mesh_forget(struct mesh *m, uint64_t since)
 
 	HASH_ITER(hh, m->nodes, n, tmp)
 		if (n->pong < since && n->seen < since)
-			drop(m, n);
+			drop_node(m, n);
 }
 
 int

@@ -43,7 +43,7 @@ network_cancel(struct network *n)
 
 /* Takes what a node said; the first answer counts. */
 static void
-add(struct network *n, json_t *into, json_t *said)
+add_answer(struct network *n, json_t *into, json_t *said)
 {
 	const char *name = json_string_value(json_object_get(said, "name"));
 
@@ -57,7 +57,7 @@ add(struct network *n, json_t *into, json_t *said)
 
 /* Our own node first, the others by name. */
 static json_t *
-listed(struct network *n)
+list_nodes(struct network *n)
 {
 	const char	*own = json_string_value(json_object_get(n->self, "name"));
 	json_t		*list = json_array(), *names = json_array(), *self, *name, *node;
@@ -84,7 +84,7 @@ static void
 network_timer_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct network	*n = arg;
-	json_t		*list = listed(n);
+	json_t		*list = list_nodes(n);
 	void		(*done)(const json_t *, void *) = n->done;
 	void		*done_arg = n->arg;
 
@@ -114,7 +114,7 @@ network_pong_cb(const struct nats_msg *m, void *arg)
 	json_object_del(pong, "node_id");
 	json_object_del(pong, "dials");
 	json_object_del(n->wanted, json_string_value(json_object_get(pong, "name")));
-	add(n, n->nodes, pong);
+	add_answer(n, n->nodes, pong);
 	if (json_object_size(n->wanted) == 0)
 		finish_soon(n);
 }
@@ -126,7 +126,7 @@ network_statsz_cb(const struct nats_msg *m, void *arg)
 	json_t		*statsz = mesh_read_statsz(m->data, m->len);
 
 	if (statsz != NULL)
-		add(n, n->servers, statsz);
+		add_answer(n, n->servers, statsz);
 }
 
 static struct nats_sub *

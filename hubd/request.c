@@ -22,22 +22,22 @@
 #define VERB_MAX	64
 
 /* A peer's question at opsd. */
-struct serving {
+struct request_served {
 	struct requests	*r;
 	char		*reply;
 	struct nats	*leaf;		/* NULL: closed meanwhile */
-	struct serving	*prev, *next;
+	struct request_served	*prev, *next;
 };
 
 /* opsd's question at a peer. */
-struct asking {
+struct request_asked {
 	struct requests	*r;
 	struct chan_deferred *reply;
 	uint64_t	 sent, until;	/* mono_us; the last time, and when to give up */
 	char		*subject;
 	struct buf	 question;
 	struct event	*again;
-	struct asking	*prev, *next;
+	struct request_asked	*prev, *next;
 };
 
 struct requests {
@@ -45,9 +45,9 @@ struct requests {
 	struct chan	*ops;
 	struct nats	*leaf;
 	struct nats_sub	*sub;
-	struct serving	*serving;
-	unsigned	 serving_count;
-	struct asking	*asking;
+	struct request_served	*served;
+	unsigned	 nserved;
+	struct request_asked	*asked;
 };
 
 struct requests *
@@ -99,14 +99,14 @@ publish_error(struct nats *leaf, const char *reply, unsigned status, const char 
 static void
 request_served_cb(struct rd *body, void *arg)
 {
-	struct serving	*s = arg;
+	struct request_served	*s = arg;
 	struct requests	*r = s->r;
 	uint16_t	 status;
 	const uint8_t	*json;
 	size_t		 len;
 
-	DL_DELETE(r->serving, s);
-	r->serving_count--;
+	DL_DELETE(r->served, s);
+	r->nserved--;
 	if (s->leaf != NULL && body == NULL)
 		publish_error(s->leaf, s->reply, 503, "the node is not ready");
 	else if (s->leaf != NULL) {
@@ -136,7 +136,7 @@ static void
 request_arrived_cb(const struct nats_msg *m, void *arg)
 {
 	struct requests	*r = arg;
-	struct serving	*s;
+	struct request_served	*s;
 	struct buf	 b = { 0 };
 	const char	*verb = verb_of(m->subject);
 
@@ -146,7 +146,7 @@ request_arrived_cb(const struct nats_msg *m, void *arg)
 		publish_error(r->leaf, m->reply, 400, "no such question");
 		return;
 	}
-	if (r->ops == NULL || r->serving_count >= SERVING_MAX) {
+	if (r->ops == NULL || r->nserved >= SERVING_MAX) {
 		publish_error(r->leaf, m->reply, 503, r->ops == NULL ? "the node is not ready" :
 		    "the node is asked too much");
 		return;
@@ -155,8 +155,8 @@ request_arrived_cb(const struct nats_msg *m, void *arg)
 	s->r = r;
 	s->reply = xstrdup(m->reply);
 	s->leaf = r->leaf;
-	DL_APPEND(r->serving, s);
-	r->serving_count++;
+	DL_APPEND(r->served, s);
+	r->nserved++;
 	buf_str(&b, verb);
 	buf_blob(&b, m->data, m->len);
 	chan_call(r->ops, MSG_NODE_REQ, &b, SERVING_MS, request_served_cb, s);
@@ -165,7 +165,7 @@ request_arrived_cb(const struct nats_msg *m, void *arg)
 /* What opsd asks */
 
 static void
-answer(struct chan_deferred *reply, unsigned status, uint64_t us, const char *json)
+reply_to_opsd(struct chan_deferred *reply, unsigned status, uint64_t us, const char *json)
 {
 	struct buf b = { 0 };
 
@@ -177,7 +177,7 @@ answer(struct chan_deferred *reply, unsigned status, uint64_t us, const char *js
 
 /* {"status":200,"body":...}; -1: not that. */
 static int
-pass_answer(const struct asking *a, uint64_t us, const struct nats_msg *m)
+pass_answer(const struct request_asked *a, uint64_t us, const struct nats_msg *m)
 {
 	json_t		*root = json_loadb((const char *)m->data, m->len, 0, NULL);
 	json_t		*body = json_object_get(root, "body");
@@ -187,16 +187,16 @@ pass_answer(const struct asking *a, uint64_t us, const struct nats_msg *m)
 	if (body != NULL && status >= 100 && status <= 599)
 		text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
 	if (text != NULL)
-		answer(a->reply, (unsigned)status, us, text);
+		reply_to_opsd(a->reply, (unsigned)status, us, text);
 	json_decref(root);
 	free(text);
 	return (text != NULL ? 0 : -1);
 }
 
 static void
-asking_free(struct asking *a)
+asked_free(struct request_asked *a)
 {
-	DL_DELETE(a->r->asking, a);
+	DL_DELETE(a->r->asked, a);
 	if (a->again != NULL)
 		event_free(a->again);
 	buf_free(&a->question);
@@ -204,17 +204,17 @@ asking_free(struct asking *a)
 	free(a);
 }
 
-static void ask(struct asking *a);
+static void ask_node(struct request_asked *a);
 
 static void
 request_again_cb(evutil_socket_t fd, short what, void *arg)
 {
-	ask(arg);
+	ask_node(arg);
 }
 
 /* Nobody listens there, which is known at once: perhaps soon. */
 static int
-ask_again(struct asking *a)
+ask_again(struct request_asked *a)
 {
 	static const struct timeval	tv = { .tv_usec = AGAIN_MS * 1000 };
 
@@ -228,20 +228,20 @@ ask_again(struct asking *a)
 static void
 request_answered_cb(const struct nats_msg *m, void *arg)
 {
-	struct asking	*a = arg;
+	struct request_asked	*a = arg;
 	uint64_t	 us = mono_us() - a->sent;
 
 	if (m == NULL && ask_again(a))
 		return;
 	if (m == NULL)
-		answer(a->reply, 504, us, "{\"error\":\"no answer\"}");
+		reply_to_opsd(a->reply, 504, us, "{\"error\":\"no answer\"}");
 	else if (pass_answer(a, us, m) == -1)
-		answer(a->reply, 502, us, "{\"error\":\"the answer makes no sense\"}");
-	asking_free(a);
+		reply_to_opsd(a->reply, 502, us, "{\"error\":\"the answer makes no sense\"}");
+	asked_free(a);
 }
 
 static void
-ask(struct asking *a)
+ask_node(struct request_asked *a)
 {
 	uint64_t	now = mono_us();
 
@@ -251,18 +251,18 @@ ask(struct asking *a)
 }
 
 static void
-ask_new(struct requests *r, struct chan_deferred *reply, const char *node, const char *verb,
+begin_asking(struct requests *r, struct chan_deferred *reply, const char *node, const char *verb,
     unsigned timeout_ms, const void *json, size_t len)
 {
-	struct asking	*a = xcalloc(1, sizeof(*a));
+	struct request_asked	*a = xcalloc(1, sizeof(*a));
 
 	a->r = r;
 	a->reply = reply;
 	a->until = mono_us() + (uint64_t)timeout_ms * 1000;
 	a->subject = subject_req(node, verb);
 	buf_add(&a->question, json, len);
-	DL_APPEND(r->asking, a);
-	ask(a);
+	DL_APPEND(r->asked, a);
+	ask_node(a);
 }
 
 int
@@ -280,11 +280,11 @@ requests_on_peer_req(struct requests *r, struct chan *c, struct msg *m)
 		if (timeout_ms > ASKING_MAX_MS)
 			timeout_ms = ASKING_MAX_MS;
 		if (!node_name_ok(node, strlen(node)) || strlen(verb) > VERB_MAX)
-			answer(chan_defer(c, m), 400, 0, "{\"error\":\"no node is called like that\"}");
+			reply_to_opsd(chan_defer(c, m), 400, 0, "{\"error\":\"no node is called like that\"}");
 		else if (r->leaf == NULL)
-			answer(chan_defer(c, m), 503, 0, "null");
+			reply_to_opsd(chan_defer(c, m), 503, 0, "null");
 		else
-			ask_new(r, chan_defer(c, m), node, verb, timeout_ms, json, len);
+			begin_asking(r, chan_defer(c, m), node, verb, timeout_ms, json, len);
 	}
 	free(node);
 	free(verb);
@@ -301,21 +301,21 @@ requests_set_ops(struct requests *r, struct chan *ops)
 static void
 give_up(struct requests *r)
 {
-	struct asking *a;
+	struct request_asked *a;
 
-	while ((a = r->asking) != NULL) {
-		answer(a->reply, 503, mono_us() - a->sent, "null");
-		asking_free(a);
+	while ((a = r->asked) != NULL) {
+		reply_to_opsd(a->reply, 503, mono_us() - a->sent, "null");
+		asked_free(a);
 	}
 }
 
 void
 requests_set_leaf(struct requests *r, struct nats *leaf, const char *node)
 {
-	struct serving	*s;
+	struct request_served	*s;
 	char		*subject;
 
-	DL_FOREACH(r->serving, s)
+	DL_FOREACH(r->served, s)
 		s->leaf = NULL;
 	give_up(r);
 	nats_unsubscribe(r->sub);

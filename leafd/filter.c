@@ -13,7 +13,7 @@
 #define FILTER_MAX	200
 
 static int
-compare(const void *a, const void *b)
+compare_subjects(const void *a, const void *b)
 {
 	return (strcmp(*(char *const *)a, *(char *const *)b));
 }
@@ -34,19 +34,19 @@ is_covered(const char *subject, char **all, size_t n)
 	if (is_wild(subject))
 		return (0);
 	wild = xasprintf("%.*s.*", (int)(strrchr(subject, '.') - subject), subject);
-	found = bsearch(&wild, all, n, sizeof(*all), compare) != NULL;
+	found = bsearch(&wild, all, n, sizeof(*all), compare_subjects) != NULL;
 	free(wild);
 	return (found);
 }
 
 static json_t *
-reduce(const char *peer, char **all, size_t n)
+drop_covered(const char *peer, char **all, size_t n)
 {
 	json_t	*out = json_array();
 	char	*whole;
 	size_t	 i;
 
-	qsort(all, n, sizeof(*all), compare);
+	qsort(all, n, sizeof(*all), compare_subjects);
 	for (i = 0; i < n; i++) {
 		if ((i > 0 && strcmp(all[i], all[i - 1]) == 0) || is_covered(all[i], all, n))
 			continue;
@@ -79,7 +79,7 @@ filter_subjects(const char *peer, const json_t *tables)
 		all[made++] = subject_txn(peer, database, table);
 	}
 	if (json_is_array(tables) && made == n)
-		out = reduce(peer, all, n);
+		out = drop_covered(peer, all, n);
 	while (made > 0)
 		free(all[--made]);
 	free(all);

@@ -65,7 +65,7 @@ leaf_changed_cb(void *arg)
 
 /* Work goes on while opsd, its settings and the connection are there. */
 static void
-follow(struct leaf *l)
+start_or_stop(struct leaf *l)
 {
 	if (l->told && l->settings->enabled && nats_is_up(l->nats)) {
 		publish_start(l->publish, l->jsapi);
@@ -89,16 +89,16 @@ leaf_nats_cb(int up, void *arg)
 
 	if (up)
 		l->ups++;
-	follow(l);
+	start_or_stop(l);
 }
 
 static void
-disconnect(struct leaf *l)
+disconnect_leaf(struct leaf *l)
 {
 	struct nats *n = l->nats;
 
 	l->nats = NULL;
-	follow(l);
+	start_or_stop(l);
 	nats_close(n);
 	jsapi_free(l->jsapi);
 	l->jsapi = NULL;
@@ -116,7 +116,7 @@ connect_as(struct leaf *l, const struct settings *s)
 	char			*login = xasprintf("%s\n%s\n%s\n%s", url, name, s->user, s->password);
 
 	if (l->login == NULL || strcmp(l->login, login) != 0) {
-		disconnect(l);
+		disconnect_leaf(l);
 		o.url = url;
 		o.name = name;
 		l->login = xstrdup(login);
@@ -130,7 +130,7 @@ connect_as(struct leaf *l, const struct settings *s)
 
 /* A reload does not take over changed remotes, so any change is a restart. */
 static void
-configure(struct leaf *l, const struct settings *s)
+configure_server(struct leaf *l, const struct settings *s)
 {
 	char	*faults = NULL;
 	char	*text = leafconf_text(s, supervisor_instance(l->sup), supervisor_secret(l->sup), &faults);
@@ -169,17 +169,17 @@ leaf_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 	/* Names and ids are in all that runs. */
 	if (was != NULL && (!now->enabled || strcmp(was->node, now->node) != 0 ||
 	    memcmp(was->node_id, now->node_id, NODE_ID_LEN) != 0))
-		disconnect(l);
+		disconnect_leaf(l);
 	l->settings = now;
 	l->told = 1;
 	if (now->enabled) {
 		set_stream(l, now);
 		consume_set_batch(l->consume, conf_int(now->conf, STREAM_MAX_CONSUME));
-		configure(l, now);
+		configure_server(l, now);
 		connect_as(l, now);
 	} else
 		l->stream.node = NULL;
-	follow(l);
+	start_or_stop(l);
 }
 
 static int
@@ -225,7 +225,7 @@ leaf_down_cb(struct chan *c, void *arg)
 
 	l->told = 0;
 	consume_forget(l->consume);
-	follow(l);
+	start_or_stop(l);
 }
 
 static const struct chan_handler leaf_handlers[] = {
@@ -262,7 +262,7 @@ void
 leaf_stop(struct leaf *l)
 {
 	l->told = 0;
-	disconnect(l);
+	disconnect_leaf(l);
 	supervisor_free(l->sup);
 	pull_free(l->pull);
 	stream_purge_free(l->purge);

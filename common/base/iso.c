@@ -8,7 +8,7 @@
 
 /* Exactly n digits; -1 when there are others. */
 static int
-number(const char **s, int n)
+read_digits(const char **s, int n)
 {
 	int	v = 0;
 
@@ -21,7 +21,7 @@ number(const char **s, int n)
 }
 
 static int
-skip(const char **s, const char *any)
+skip_one_of(const char **s, const char *any)
 {
 	if (**s == '\0' || strchr(any, **s) == NULL)
 		return (0);
@@ -33,13 +33,13 @@ skip(const char **s, const char *any)
 static int64_t
 clock_ms(const char **s)
 {
-	int	hour = number(s, 2), minute, second = 0, unit = 100, ms = 0;
+	int	hour = read_digits(s, 2), minute, second = 0, unit = 100, ms = 0;
 
-	if (hour < 0 || hour > 23 || !skip(s, ":") || (minute = number(s, 2)) < 0 || minute > 59)
+	if (hour < 0 || hour > 23 || !skip_one_of(s, ":") || (minute = read_digits(s, 2)) < 0 || minute > 59)
 		return (-1);
-	if (skip(s, ":") && ((second = number(s, 2)) < 0 || second > 59))
+	if (skip_one_of(s, ":") && ((second = read_digits(s, 2)) < 0 || second > 59))
 		return (-1);
-	if (skip(s, ".,")) {
+	if (skip_one_of(s, ".,")) {
 		if (**s < '0' || **s > '9')
 			return (-1);
 		for (; **s >= '0' && **s <= '9'; (*s)++, unit /= 10)
@@ -54,14 +54,14 @@ zone_ms(const char **s)
 {
 	int	sign, hours, minutes = 0;
 
-	if (**s == '\0' || skip(s, "Zz"))
+	if (**s == '\0' || skip_one_of(s, "Zz"))
 		return (0);
 	sign = **s == '-' ? -1 : 1;
-	if (!skip(s, "+-") || (hours = number(s, 2)) < 0 || hours > 23)
+	if (!skip_one_of(s, "+-") || (hours = read_digits(s, 2)) < 0 || hours > 23)
 		return (INT64_MIN);
 	if (**s != '\0') {
-		skip(s, ":");
-		if ((minutes = number(s, 2)) < 0 || minutes > 59)
+		skip_one_of(s, ":");
+		if ((minutes = read_digits(s, 2)) < 0 || minutes > 59)
 			return (INT64_MIN);
 	}
 	return (sign * (hours * 60 + minutes) * INT64_C(60000));
@@ -71,12 +71,12 @@ int64_t
 iso_ms(const char *s, int *day)
 {
 	struct tm	tm = { 0 }, back;
-	int		year = number(&s, 4), month = 0, date = 0;
+	int		year = read_digits(&s, 4), month = 0, date = 0;
 	int64_t		ms = 0, zone = 0;
 	time_t		t;
 
-	if (year < 0 || !skip(&s, "-") || (month = number(&s, 2)) < 0 || !skip(&s, "-") ||
-	    (date = number(&s, 2)) < 0)
+	if (year < 0 || !skip_one_of(&s, "-") || (month = read_digits(&s, 2)) < 0 || !skip_one_of(&s, "-") ||
+	    (date = read_digits(&s, 2)) < 0)
 		return (-1);
 	tm.tm_year = year - 1900;
 	tm.tm_mon = month - 1;
@@ -87,7 +87,7 @@ iso_ms(const char *s, int *day)
 		return (-1);	/* the 31st of a month that has 30 */
 	if (day != NULL)
 		*day = *s == '\0';
-	if (*s != '\0' && (!skip(&s, "Tt ") || (ms = clock_ms(&s)) == -1 ||
+	if (*s != '\0' && (!skip_one_of(&s, "Tt ") || (ms = clock_ms(&s)) == -1 ||
 	    (zone = zone_ms(&s)) == INT64_MIN || *s != '\0'))
 		return (-1);
 	ms += (int64_t)t * 1000 - zone;

@@ -34,7 +34,7 @@ static struct {
 } logfile = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
 static void
-behind(int fd)
+put_behind(int fd)
 {
 	if (logfile.fd == -1)
 		logfile.fd = fd;
@@ -58,7 +58,7 @@ open_file(void)
 		return (-1);
 	logfile.bytes = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 	logfile.due = logfile.interval_s > 0 ? time(NULL) + (int64_t)logfile.interval_s : INT64_MAX;
-	behind(fd);
+	put_behind(fd);
 	return (0);
 }
 
@@ -93,7 +93,7 @@ drop_old(void)
 
 /* With the lock held. */
 static void
-rotate(void)
+rotate_file(void)
 {
 	char from[2 * PATH_MAX], to[2 * PATH_MAX], when[32];
 	struct timespec ts;
@@ -134,7 +134,7 @@ logfile_set(const struct logfile_opts *o)
 		int saved = errno;
 
 		if ((null = open("/dev/null", O_WRONLY | O_CLOEXEC)) != -1)
-			behind(null);
+			put_behind(null);
 		logfile.max_bytes = 0;
 		logfile.due = INT64_MAX;
 		errno = saved;
@@ -170,6 +170,6 @@ logfile_write(const char *line, size_t n)
 		return;
 	if ((logfile.max_bytes != 0 && logfile.bytes >= logfile.max_bytes) ||
 	    time(NULL) >= logfile.due)
-		rotate();
+		rotate_file();
 	pthread_mutex_unlock(&logfile.lock);
 }

@@ -22,7 +22,7 @@
 
 /* In the child, between fork and exec: nothing but system calls. */
 static void
-child(char *const argv[], int out, pid_t parent)
+run_child(char *const argv[], int out, pid_t parent)
 {
 	struct sigaction	 sa = { .sa_handler = SIG_DFL };
 	sigset_t		 none;
@@ -54,7 +54,7 @@ tool_spawn(char *const argv[], int *out)
 		return (-1);
 	pid = fork();
 	if (pid == 0)
-		child(argv, fds[1], parent);
+		run_child(argv, fds[1], parent);
 	saved = errno;
 	close(fds[1]);
 	if (pid == -1) {

@@ -14,7 +14,7 @@
 #define NAME_MAX_LEN	128	/* of a name that is compared */
 
 static char
-fold(char ch)
+fold_char(char ch)
 {
 	return (ch == '.' ? '_' : (char)tolower((unsigned char)ch));
 }
@@ -33,7 +33,7 @@ words_distance(const char *a, const char *b)
 		row[0] = (unsigned)i;
 		for (j = 1; j <= m; j++) {
 			up = row[j];
-			best = diag + (fold(a[i - 1]) != fold(b[j - 1]));
+			best = diag + (fold_char(a[i - 1]) != fold_char(b[j - 1]));
 			if (up + 1 < best)
 				best = up + 1;
 			if (row[j - 1] + 1 < best)

@@ -84,7 +84,7 @@ workers_stop(struct workers *w)
 
 /* Whether it was taken. */
 static int
-push(struct workers *w, unsigned most, void (*fn)(void *arg), void *arg)
+push_work(struct workers *w, unsigned most, void (*fn)(void *arg), void *arg)
 {
 	struct work *j = xmalloc(sizeof(*j));
 	int taken;
@@ -107,12 +107,12 @@ push(struct workers *w, unsigned most, void (*fn)(void *arg), void *arg)
 int
 workers_try(struct workers *w, unsigned most, void (*fn)(void *arg), void *arg)
 {
-	return (push(w, most, fn, arg) ? 0 : -1);
+	return (push_work(w, most, fn, arg) ? 0 : -1);
 }
 
 void
 workers_run(struct workers *w, void (*fn)(void *arg), void *arg)
 {
-	if (!push(w, UINT_MAX, fn, arg))
+	if (!push_work(w, UINT_MAX, fn, arg))
 		fn(arg);
 }

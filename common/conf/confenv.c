@@ -40,7 +40,7 @@ in_section(const char *name)
 
 /* The name that is meant, in capitals; NULL: none of ours.  The caller frees. */
 static char *
-meant(const char *name)
+meant_name(const char *name)
 {
 	char		*nearest = conf_upper(conf_nearest(name));
 	unsigned	 d = words_distance(name, nearest), limit = in_section(name) ?
@@ -77,7 +77,7 @@ conf_env_warnings(void)
 	for (char **e = environ; e != NULL && *e != NULL; e++) {
 		name = xstrndup(*e, strcspn(*e, "="));
 		near = is_like_ours(name) && conf_find(name) == -1 && !is_other(name) ?
-		    meant(name) : NULL;
+		    meant_name(name) : NULL;
 		if (near != NULL)
 			conf_fault(&lines, "environment variable '%s' is not known, did you mean "
 			    "'%s'?", name, near);

@@ -58,7 +58,7 @@ is_true(const json_t *root, const char *key)
 
 /* What is missing for a server to run; NULL: nothing. */
 static const char *
-missing(const struct settings *s)
+missing_part(const struct settings *s)
 {
 	if (s->node == NULL || *s->node == '\0')
 		return ("clustering.nodeName is not set");
@@ -92,10 +92,10 @@ read_object(const json_t *root, char **err)
 	s->insecure = is_true(tls, "insecure");
 	s->verify = is_true(tls, "verify");
 	s->conf = conf_from_tree(json_object_get(root, "config"), err);
-	if (s->conf != NULL && (!s->enabled || missing(s) == NULL))
+	if (s->conf != NULL && (!s->enabled || missing_part(s) == NULL))
 		return (s);
 	if (s->conf != NULL)
-		*err = xstrdup(missing(s));
+		*err = xstrdup(missing_part(s));
 	settings_free(s);
 	return (NULL);
 }

@@ -38,7 +38,7 @@ check_files(const struct tlsfiles *f, int used, char **warnings, char **errs)
 }
 
 static int
-named(const struct conf *c, enum conf_key cert, enum conf_key key, enum conf_key ca)
+names_files(const struct conf *c, enum conf_key cert, enum conf_key key, enum conf_key ca)
 {
 	return (conf_str(c, cert) != NULL || conf_str(c, key) != NULL || conf_str(c, ca) != NULL);
 }
@@ -79,7 +79,7 @@ check_api(const struct conf *c, char **warnings, char **errs)
 	struct tlsfiles	f = { .prefix = "tls", .cert = conf_str(c, TLS_CERT),
 	    .key = conf_str(c, TLS_KEY), .ca = conf_str(c, TLS_CA) };
 
-	if (named(c, TLS_CERT, TLS_KEY, TLS_CA))
+	if (names_files(c, TLS_CERT, TLS_KEY, TLS_CA))
 		check_files(&f, used, warnings, errs);
 }
 
@@ -89,7 +89,7 @@ tlsconf_check(const struct conf *c, char **warnings, char **err)
 	int	links = conf_bool(c, CL_ENABLED);
 
 	*warnings = *err = NULL;
-	if (links || named(c, CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA))
+	if (links || names_files(c, CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA))
 		check_links(c, links, warnings, err);
 	check_api(c, warnings, err);
 	return (*err == NULL ? 0 : -1);

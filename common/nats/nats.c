@@ -39,7 +39,7 @@ struct nats_sub {
 	UT_hash_handle		 hh;	/* by sid, while lib is there */
 };
 
-struct request {
+struct nats_request {
 	uint64_t	 id;
 	struct nats	*n;
 	struct event	*timer;
@@ -55,13 +55,13 @@ struct nats {
 	void			*arg;
 	int			 efd;
 	struct event		*wake;
-	struct dialer		*dialer;
-	struct link		*link;		/* the present one */
+	struct natslink_dialer		*dialer;
+	struct natslink		*link;		/* the present one */
 	int			 up;
 	int			 broken;	/* a write failed: up no longer counts */
 	struct nats_sub		*subs, *by_sid;
 	char			*inbox;		/* of the answers to requests */
-	struct request		*requests;
+	struct nats_request		*requests;
 	uint64_t		 last_id;
 	int			*gone;		/* set when closed by a callback */
 };
@@ -76,10 +76,10 @@ drop_link(struct nats *n)
 	HASH_CLEAR(hh, n->by_sid);
 	DL_FOREACH(n->subs, s) {
 		if (s->lib != NULL)
-			link_keep(n->link, s->lib);
+			natslink_keep(n->link, s->lib);
 		s->lib = NULL;
 	}
-	dialer_drop(n->dialer, n->link);
+	natslink_dialer_drop(n->dialer, n->link);
 	n->link = NULL;
 }
 
@@ -89,7 +89,7 @@ sub_start(struct nats_sub *s)
 	struct nats	*n = s->n;
 	natsStatus	 st;
 
-	s->lib = link_subscribe(n->link, s->subject, &st);
+	s->lib = natslink_subscribe(n->link, s->subject, &st);
 	if (s->lib == NULL) {
 		if (st != NATS_CONNECTION_CLOSED)
 			log_warnx("nats %s: cannot subscribe to %s: %s", n->name, s->subject,
@@ -101,7 +101,7 @@ sub_start(struct nats_sub *s)
 }
 
 static void
-request_free(struct request *r)
+request_free(struct nats_request *r)
 {
 	HASH_DEL(r->n->requests, r);
 	event_free(r->timer);
@@ -113,26 +113,26 @@ static void
 requests_fail(struct nats *n)
 {
 	const struct timeval	 now = { 0, 0 };
-	struct request		*r, *tmp;
+	struct nats_request		*r, *tmp;
 
 	HASH_ITER(hh, n->requests, r, tmp)
 		evtimer_add(r->timer, &now);
 }
 
 static void
-lost(struct nats *n)
+connection_lost(struct nats *n)
 {
 	int was_up = n->up;
 
 	drop_link(n);
 	requests_fail(n);
-	n->link = dialer_connect(n->dialer, AGAIN_MS);
+	n->link = natslink_dialer_connect(n->dialer, AGAIN_MS);
 	if (was_up)
 		n->state(0, n->arg);
 }
 
 static void
-deliver(struct nats *n, const struct link_item *it)
+deliver_item(struct nats *n, const struct natslink_item *it)
 {
 	struct nats_msg	 m = { 0 };
 	struct nats_sub	*s;
@@ -167,15 +167,15 @@ static void
 nats_wake_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct nats	*n = arg;
-	struct link	*l = n->link;
-	struct link_item *it, *next;
+	struct natslink	*l = n->link;
+	struct natslink_item *it, *next;
 	uint64_t	 count;
 	int		 up, is_lost, gone = 0;
 
 	if (read(fd, &count, sizeof(count)) == -1 && errno != EAGAIN)
 		log_warn("nats: eventfd");
-	link_ref(l);	/* a callback may close us */
-	it = link_take(l, &up, &is_lost);
+	natslink_ref(l);	/* a callback may close us */
+	it = natslink_take(l, &up, &is_lost);
 
 	n->gone = &gone;
 	if (up && !n->up)
@@ -184,14 +184,14 @@ nats_wake_cb(evutil_socket_t fd, short what, void *arg)
 		next = it->next;
 		it->next = NULL;
 		if (!gone && n->link == l)
-			deliver(n, it);
-		link_items_free(it);
+			deliver_item(n, it);
+		natslink_items_free(it);
 	}
 	if (!gone && n->link == l && is_lost)
-		lost(n);
+		connection_lost(n);
 	if (!gone)
 		n->gone = NULL;
-	link_unref(l);
+	natslink_unref(l);
 }
 
 /* Requests */
@@ -199,7 +199,7 @@ nats_wake_cb(evutil_socket_t fd, short what, void *arg)
 static void
 nats_timeout_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct request *r = arg;
+	struct nats_request *r = arg;
 	void (*cb)(const struct nats_msg *, void *) = r->cb;
 	void *cb_arg = r->arg;
 
@@ -211,7 +211,7 @@ static void
 nats_reply_cb(const struct nats_msg *m, void *arg)
 {
 	struct nats	*n = arg;
-	struct request	*r;
+	struct nats_request	*r;
 	const char	*token = strrchr(m->subject, '.');
 	uint64_t	 id = token != NULL ? strtoull(token + 1, NULL, 16) : 0;
 	void		(*cb)(const struct nats_msg *, void *);
@@ -230,7 +230,7 @@ void
 nats_request(struct nats *n, const char *subject, const void *data, size_t len, unsigned timeout_ms,
     void (*cb)(const struct nats_msg *m, void *arg), void *arg)
 {
-	struct request	*r = xcalloc(1, sizeof(*r));
+	struct nats_request	*r = xcalloc(1, sizeof(*r));
 	struct timeval	 wait = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
 	char		*reply;
 
@@ -347,22 +347,22 @@ nats_open(struct event_base *base, const struct nats_opts *o,
 	all = xasprintf("%s.*", n->inbox);
 	nats_subscribe(n, all, nats_reply_cb, n);
 	free(all);
-	n->dialer = dialer_new(n->name, make_options(o), n->efd);
-	n->link = dialer_connect(n->dialer, 0);
+	n->dialer = natslink_dialer_new(n->name, make_options(o), n->efd);
+	n->link = natslink_dialer_connect(n->dialer, 0);
 	return (n);
 }
 
 void
 nats_close(struct nats *n)
 {
-	struct request *r, *tmp;
+	struct nats_request *r, *tmp;
 
 	if (n == NULL)
 		return;
 	if (n->gone != NULL)
 		*n->gone = 1;
 	drop_link(n);
-	dialer_free(n->dialer);
+	natslink_dialer_free(n->dialer);
 	HASH_ITER(hh, n->requests, r, tmp)
 		request_free(r);
 	while (n->subs != NULL)
@@ -415,7 +415,7 @@ nats_unsubscribe(struct nats_sub *s)
  * message: the connection has to go.
  */
 static int
-published(struct nats *n, natsStatus s)
+write_result(struct nats *n, natsStatus s)
 {
 	if (s == NATS_OK)
 		return (0);
@@ -423,7 +423,7 @@ published(struct nats *n, natsStatus s)
 		return (-1);
 	log_debug("nats %s: publish: %s", n->name, natsStatus_GetText(s));
 	n->broken = 1;
-	link_break(n->link);
+	natslink_break(n->link);
 	return (-1);
 }
 
@@ -454,10 +454,10 @@ nats_publish(struct nats *n, const char *subject, const char *reply, const void 
 	if (!nats_is_up(n) || len > INT32_MAX)
 		return (-1);
 	if (reply != NULL)
-		s = natsConnection_PublishRequest(link_conn(n->link), subject, reply, data, (int)len);
+		s = natsConnection_PublishRequest(natslink_conn(n->link), subject, reply, data, (int)len);
 	else
-		s = natsConnection_Publish(link_conn(n->link), subject, data, (int)len);
-	return (published(n, s));
+		s = natsConnection_Publish(natslink_conn(n->link), subject, data, (int)len);
+	return (write_result(n, s));
 }
 
 int
@@ -473,9 +473,9 @@ nats_publish_h(struct nats *n, const char *subject, const char *reply, const cha
 	if (s == NATS_OK)
 		s = natsMsgHeader_Set(msg, header, value);
 	if (s == NATS_OK)
-		s = natsConnection_PublishMsg(link_conn(n->link), msg);
+		s = natsConnection_PublishMsg(natslink_conn(n->link), msg);
 	natsMsg_Destroy(msg);
-	return (published(n, s));
+	return (write_result(n, s));
 }
 
 char *

@@ -27,7 +27,7 @@
 #define HANDSHAKE_US	60000000	/* one that fails is tried again far sooner */
 #define CMDLINE_MAX	65536
 
-static void start(struct natsd *d);
+static void start_process(struct natsd *d);
 
 void
 natsd_arm(struct natsd *d, unsigned ms)
@@ -81,7 +81,7 @@ start_after_pause(struct natsd *d)
 
 	d->pause = 0;
 	if (pause == 0) {
-		start(d);
+		start_process(d);
 		return;
 	}
 	natsd_set_state(d, STATE_PAUSE);
@@ -97,7 +97,7 @@ keeps_ending(const struct natsd *d)
 
 /* Our child has ended. */
 static void
-ended(struct natsd *d, int status)
+process_ended(struct natsd *d, int status)
 {
 	int was_ready = d->state == STATE_RUNNING;
 
@@ -123,14 +123,14 @@ ended(struct natsd *d, int status)
 
 /* It closed its output, so it has ended or is about to. */
 static void
-reap(struct natsd *d)
+reap_process(struct natsd *d)
 {
 	int status = 0;
 
 	if (waitpid(d->pid, &status, WNOHANG) == 0)
 		natsd_arm(d, POLL_MS);
 	else
-		ended(d, status);
+		process_ended(d, status);
 }
 
 static void
@@ -146,7 +146,7 @@ natsd_output_cb(evutil_socket_t fd, short what, void *arg)
 		natslog_add(&d->log, buf, (size_t)n);
 	else {
 		output_free(d);
-		reap(d);
+		reap_process(d);
 	}
 }
 
@@ -211,7 +211,7 @@ on_clearing(struct natsd *d)
 {
 	if (!is_ours(d, d->old_pid)) {
 		d->old_pid = 0;
-		start(d);
+		start_process(d);
 		return;
 	}
 	if (!d->killed && ms_in_state(d) > TERM_MS) {
@@ -237,7 +237,7 @@ static void
 start_again(struct natsd *d)
 {
 	if (access(d->binary, X_OK) == 0 && access(d->conf_path, R_OK) == 0)
-		start(d);
+		start_process(d);
 	else
 		natsd_setup_begin(d);
 }
@@ -248,7 +248,7 @@ natsd_timer_cb(evutil_socket_t fd, short what, void *arg)
 	struct natsd *d = arg;
 
 	if (d->pid != 0 && d->output == NULL) {
-		reap(d);
+		reap_process(d);
 		return;
 	}
 	switch (d->state) {
@@ -272,7 +272,7 @@ natsd_timer_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-start(struct natsd *d)
+start_process(struct natsd *d)
 {
 	char *argv[] = { d->binary, (char *)"-c", d->conf_path, NULL };
 
@@ -304,7 +304,7 @@ start(struct natsd *d)
 }
 
 static void
-restart(struct natsd *d)
+restart_process(struct natsd *d)
 {
 	int was_ready = d->state == STATE_RUNNING;
 
@@ -321,12 +321,12 @@ natsd_take(struct natsd *d)
 {
 	if (d->state == STATE_STOPPED || d->state == STATE_BACKOFF) {
 		d->backoff = 0;
-		start(d);
+		start_process(d);
 	} else if (d->state == STATE_RUNNING && !d->with_restart) {
 		(void)kill(d->pid, SIGHUP);
 	} else if (d->state == STATE_RUNNING || d->state == STATE_STARTING) {
 		/* A server that is starting does not take SIGHUP yet. */
-		restart(d);
+		restart_process(d);
 	}
 	d->with_restart = 0;
 	d->o.changed(d->o.arg);
@@ -379,7 +379,7 @@ natsd_renew(struct natsd *d, unsigned ms)
 	if (d->state != STATE_RUNNING && d->state != STATE_STARTING)
 		return;
 	d->pause = ms;
-	restart(d);
+	restart_process(d);
 }
 
 int

@@ -27,7 +27,7 @@
 
 /* Takes the text. */
 static void
-fail(struct natsd *d, char *why)
+setup_fail(struct natsd *d, char *why)
 {
 	static const struct timeval wait = { RETRY_MS / 1000, 0 };
 
@@ -74,7 +74,7 @@ new_path(const struct natsd *d)
 
 /* It was checked. */
 static void
-install(struct natsd *d, char **err)
+install_conf(struct natsd *d, char **err)
 {
 	char *new = new_path(d);
 
@@ -102,9 +102,9 @@ natsd_checked_cb(int status, const char *said, void *arg)
 		free(new);
 		err = xasprintf("nats-server refuses the configuration: %s", said);
 	} else
-		install(d, &err);
+		install_conf(d, &err);
 	if (err != NULL)
-		fail(d, err);
+		setup_fail(d, err);
 	else
 		natsd_take(d);
 }
@@ -117,11 +117,11 @@ check_conf(struct natsd *d)
 	char	*argv[] = { d->binary, (char *)"-t", (char *)"-c", new, NULL };
 
 	if (d->o.prepare != NULL && d->o.prepare(d->o.arg, &err) == -1)
-		fail(d, err);
+		setup_fail(d, err);
 	else if (write_conf(d, new, d->wanted) == -1)
-		fail(d, xasprintf("%s: %s", new, strerror(errno)));
+		setup_fail(d, xasprintf("%s: %s", new, strerror(errno)));
 	else if ((d->tool = tool_begin(d->base, argv, TOOL_MS, natsd_checked_cb, d)) == NULL)
-		fail(d, xasprintf("%s: %s", d->binary, strerror(errno)));
+		setup_fail(d, xasprintf("%s: %s", d->binary, strerror(errno)));
 	free(new);
 }
 
@@ -136,7 +136,7 @@ natsd_version_cb(int status, const char *said, void *arg)
 	if (d->version != NULL)
 		check_conf(d);
 	else
-		fail(d, err);
+		setup_fail(d, err);
 }
 
 static void
@@ -146,7 +146,7 @@ ask_version(struct natsd *d)
 
 	d->tool = tool_begin(d->base, argv, TOOL_MS, natsd_version_cb, d);
 	if (d->tool == NULL)
-		fail(d, xasprintf("%s: %s", d->binary, strerror(errno)));
+		setup_fail(d, xasprintf("%s: %s", d->binary, strerror(errno)));
 }
 
 static void
@@ -177,9 +177,9 @@ natsd_setup_begin(struct natsd *d)
 	if (d->retry == NULL && (d->retry = evtimer_new(d->base, natsd_retry_cb, d)) == NULL)
 		fatalx("%s server: no timer", d->o.name);
 	if (file_make_folder(d->o.dir) == -1)
-		fail(d, xasprintf("%s: %s", d->o.dir, strerror(errno)));
+		setup_fail(d, xasprintf("%s: %s", d->o.dir, strerror(errno)));
 	else if (find_binary(d, &err) == -1)
-		fail(d, err);
+		setup_fail(d, err);
 	else if (d->version == NULL)
 		ask_version(d);
 	else

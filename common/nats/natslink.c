@@ -21,36 +21,36 @@ struct lib_sub {
 };
 
 /* One reference is the loop's or the worker's, the others the library's callbacks'. */
-struct link {
+struct natslink {
 	pthread_mutex_t		 mu;
 	int			 refs;
 	int			 dead;		/* nobody looks any more: drop what arrives */
 	int			 up, lost;	/* what happened to it */
 	int			 woken;		/* the loop has been told and has not looked yet */
 	int			 efd;		/* borrowed until dead */
-	struct link_item	*head, *tail;
+	struct natslink_item	*head, *tail;
 	natsConnection		*conn;		/* the worker's until up, then the loop's, then the worker's */
 	struct lib_sub		*subs;		/* to destroy with it */
 	unsigned		 delay_ms;	/* before the first attempt */
-	struct link		*next;
+	struct natslink		*next;
 };
 
-struct dialer {
+struct natslink_dialer {
 	char		*name;
 	natsOptions	*opts;		/* the worker's */
 	int		 efd;
 	pthread_t	 worker;
 	pthread_mutex_t	 mu;		/* of the rest */
 	pthread_cond_t	 cond;
-	struct link	*to_connect;
-	struct link	*doomed;
+	struct natslink	*to_connect;
+	struct natslink	*doomed;
 	int		 quit;
 };
 
-static struct link *
-link_new(int efd, unsigned delay_ms)
+static struct natslink *
+natslink_new(int efd, unsigned delay_ms)
 {
-	struct link *l = xcalloc(1, sizeof(*l));
+	struct natslink *l = xcalloc(1, sizeof(*l));
 
 	pthread_mutex_init(&l->mu, NULL);
 	l->refs = 1;
@@ -60,7 +60,7 @@ link_new(int efd, unsigned delay_ms)
 }
 
 void
-link_ref(struct link *l)
+natslink_ref(struct natslink *l)
 {
 	pthread_mutex_lock(&l->mu);
 	l->refs++;
@@ -68,7 +68,7 @@ link_ref(struct link *l)
 }
 
 void
-link_unref(struct link *l)
+natslink_unref(struct natslink *l)
 {
 	int left;
 
@@ -82,9 +82,9 @@ link_unref(struct link *l)
 }
 
 void
-link_items_free(struct link_item *it)
+natslink_items_free(struct natslink_item *it)
 {
-	struct link_item *next;
+	struct natslink_item *next;
 
 	for (; it != NULL; it = next) {
 		next = it->next;
@@ -95,21 +95,21 @@ link_items_free(struct link_item *it)
 
 /* From now on what arrives is dropped and the loop is not woken. */
 static void
-link_kill(struct link *l)
+natslink_kill(struct natslink *l)
 {
-	struct link_item *it;
+	struct natslink_item *it;
 
 	pthread_mutex_lock(&l->mu);
 	l->dead = 1;
 	it = l->head;
 	l->head = l->tail = NULL;
 	pthread_mutex_unlock(&l->mu);
-	link_items_free(it);
+	natslink_items_free(it);
 }
 
 /* With the lock held. */
 static void
-link_wake(struct link *l)
+natslink_wake(struct natslink *l)
 {
 	uint64_t one = 1;
 
@@ -125,8 +125,8 @@ link_wake(struct link *l)
 static void
 nats_msg_cb(natsConnection *conn, natsSubscription *sub, natsMsg *msg, void *arg)
 {
-	struct link	*l = arg;
-	struct link_item *it;
+	struct natslink	*l = arg;
+	struct natslink_item *it;
 
 	if (msg == NULL)
 		return;
@@ -136,7 +136,7 @@ nats_msg_cb(natsConnection *conn, natsSubscription *sub, natsMsg *msg, void *arg
 	pthread_mutex_lock(&l->mu);
 	if (l->dead) {
 		pthread_mutex_unlock(&l->mu);
-		link_items_free(it);
+		natslink_items_free(it);
 		return;
 	}
 	if (l->tail != NULL)
@@ -144,7 +144,7 @@ nats_msg_cb(natsConnection *conn, natsSubscription *sub, natsMsg *msg, void *arg
 	else
 		l->head = it;
 	l->tail = it;
-	link_wake(l);
+	natslink_wake(l);
 	pthread_mutex_unlock(&l->mu);
 }
 
@@ -152,28 +152,28 @@ nats_msg_cb(natsConnection *conn, natsSubscription *sub, natsMsg *msg, void *arg
 static void
 nats_complete_cb(void *arg)
 {
-	link_unref(arg);
+	natslink_unref(arg);
 }
 
 /* The connection's last call. */
 static void
 nats_closed_cb(natsConnection *conn, void *arg)
 {
-	struct link *l = arg;
+	struct natslink *l = arg;
 
 	pthread_mutex_lock(&l->mu);
 	l->lost = 1;
-	link_wake(l);
+	natslink_wake(l);
 	pthread_mutex_unlock(&l->mu);
-	link_unref(l);
+	natslink_unref(l);
 }
 
 /* ---- the loop's side of a link ---- */
 
-struct link_item *
-link_take(struct link *l, int *up, int *lost)
+struct natslink_item *
+natslink_take(struct natslink *l, int *up, int *lost)
 {
-	struct link_item *it;
+	struct natslink_item *it;
 
 	pthread_mutex_lock(&l->mu);
 	it = l->head;
@@ -186,14 +186,14 @@ link_take(struct link *l, int *up, int *lost)
 }
 
 natsSubscription *
-link_subscribe(struct link *l, const char *subject, natsStatus *why)
+natslink_subscribe(struct natslink *l, const char *subject, natsStatus *why)
 {
 	natsSubscription *sub = NULL;
 
-	link_ref(l);	/* for nats_complete_cb */
+	natslink_ref(l);	/* for nats_complete_cb */
 	*why = natsConnection_Subscribe(&sub, l->conn, subject, nats_msg_cb, l);
 	if (*why != NATS_OK) {
-		link_unref(l);
+		natslink_unref(l);
 		return (NULL);
 	}
 	/* It fails on a connection that was just lost; the link then stays for good. */
@@ -203,7 +203,7 @@ link_subscribe(struct link *l, const char *subject, natsStatus *why)
 }
 
 void
-link_keep(struct link *l, natsSubscription *sub)
+natslink_keep(struct natslink *l, natsSubscription *sub)
 {
 	struct lib_sub *ls = xcalloc(1, sizeof(*ls));
 
@@ -212,17 +212,17 @@ link_keep(struct link *l, natsSubscription *sub)
 }
 
 natsConnection *
-link_conn(struct link *l)
+natslink_conn(struct natslink *l)
 {
 	return (l->conn);
 }
 
 void
-link_break(struct link *l)
+natslink_break(struct natslink *l)
 {
 	pthread_mutex_lock(&l->mu);
 	l->lost = 1;
-	link_wake(l);
+	natslink_wake(l);
 	pthread_mutex_unlock(&l->mu);
 }
 
@@ -242,7 +242,7 @@ deadline_after(struct timespec *ts, unsigned ms)
 
 /* Wait, with its lock held, unless the link is no longer wanted; 1 when it still is. */
 static int
-worker_pause(struct dialer *d, const struct link *l, unsigned ms)
+worker_pause(struct natslink_dialer *d, const struct natslink *l, unsigned ms)
 {
 	struct timespec until;
 
@@ -254,32 +254,32 @@ worker_pause(struct dialer *d, const struct link *l, unsigned ms)
 }
 
 static void
-worker_connected(struct link *l, natsConnection *conn)
+worker_connected(struct natslink *l, natsConnection *conn)
 {
 	pthread_mutex_lock(&l->mu);
 	l->conn = conn;
 	l->up = 1;
-	link_wake(l);
+	natslink_wake(l);
 	pthread_mutex_unlock(&l->mu);
 }
 
 static natsStatus
-worker_try(struct dialer *d, struct link *l, natsConnection **conn)
+worker_try(struct natslink_dialer *d, struct natslink *l, natsConnection **conn)
 {
 	natsStatus s;
 
-	link_ref(l);	/* for nats_closed_cb */
+	natslink_ref(l);	/* for nats_closed_cb */
 	s = natsOptions_SetClosedCB(d->opts, nats_closed_cb, l);
 	if (s == NATS_OK)
 		s = natsConnection_Connect(conn, d->opts);
 	if (s != NATS_OK)
-		link_unref(l);
+		natslink_unref(l);
 	return (s);
 }
 
 /* With its lock held, which is let go for each attempt. */
 static void
-worker_connect(struct dialer *d, struct link *l)
+worker_connect(struct natslink_dialer *d, struct natslink *l)
 {
 	natsConnection	*conn = NULL;
 	natsStatus	 s, said = NATS_OK;
@@ -308,7 +308,7 @@ worker_connect(struct dialer *d, struct link *l)
 
 /* The connection first: it need not tell the server of each subscription's end. */
 static void
-worker_destroy(struct link *l)
+worker_destroy(struct natslink *l)
 {
 	struct lib_sub *ls;
 
@@ -320,14 +320,14 @@ worker_destroy(struct link *l)
 	}
 	natsConnection_Destroy(l->conn);
 	l->conn = NULL;
-	link_unref(l);
+	natslink_unref(l);
 }
 
 static void *
 worker_run(void *arg)
 {
-	struct dialer *d = arg;
-	struct link *l;
+	struct natslink_dialer *d = arg;
+	struct natslink *l;
 
 	pthread_mutex_lock(&d->mu);
 	for (;;) {
@@ -351,10 +351,10 @@ worker_run(void *arg)
 
 /* ---- the loop's side of the worker ---- */
 
-struct dialer *
-dialer_new(const char *name, natsOptions *opts, int efd)
+struct natslink_dialer *
+natslink_dialer_new(const char *name, natsOptions *opts, int efd)
 {
-	struct dialer		*d = xcalloc(1, sizeof(*d));
+	struct natslink_dialer		*d = xcalloc(1, sizeof(*d));
 	pthread_condattr_t	 attr;
 
 	d->name = xstrdup(name);
@@ -370,10 +370,10 @@ dialer_new(const char *name, natsOptions *opts, int efd)
 	return (d);
 }
 
-struct link *
-dialer_connect(struct dialer *d, unsigned delay_ms)
+struct natslink *
+natslink_dialer_connect(struct natslink_dialer *d, unsigned delay_ms)
 {
-	struct link *l = link_new(d->efd, delay_ms);
+	struct natslink *l = natslink_new(d->efd, delay_ms);
 
 	pthread_mutex_lock(&d->mu);
 	d->to_connect = l;
@@ -383,9 +383,9 @@ dialer_connect(struct dialer *d, unsigned delay_ms)
 }
 
 void
-dialer_drop(struct dialer *d, struct link *l)
+natslink_dialer_drop(struct natslink_dialer *d, struct natslink *l)
 {
-	link_kill(l);
+	natslink_kill(l);
 	pthread_mutex_lock(&d->mu);
 	d->to_connect = NULL;
 	LL_APPEND(d->doomed, l);
@@ -394,7 +394,7 @@ dialer_drop(struct dialer *d, struct link *l)
 }
 
 void
-dialer_free(struct dialer *d)
+natslink_dialer_free(struct natslink_dialer *d)
 {
 	pthread_mutex_lock(&d->mu);
 	d->quit = 1;

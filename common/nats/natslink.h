@@ -12,33 +12,33 @@
  * refused passwords.  The library's threads queue what arrives in it.  One worker, the
  * dialer's, makes connections and takes them apart, since both may wait.
  */
-struct link;
-struct dialer;
+struct natslink;
+struct natslink_dialer;
 
 /* A message that arrived. */
-struct link_item {
-	struct link_item	*next;
+struct natslink_item {
+	struct natslink_item	*next;
 	natsMsg			*msg;
 	int64_t			 sid;	/* of its subscription */
 };
 
 /* With the options, which it takes over; `efd` is written to when a link has something to tell. */
-struct dialer *dialer_new(const char *name, natsOptions *opts, int efd);
-void dialer_free(struct dialer *d);	/* its links were dropped before; waits for the worker */
+struct natslink_dialer *natslink_dialer_new(const char *name, natsOptions *opts, int efd);
+void natslink_dialer_free(struct natslink_dialer *d);	/* its links were dropped before; waits for the worker */
 /* A new link, connected in the background after the delay, tried again for ever. */
-struct link *dialer_connect(struct dialer *d, unsigned delay_ms);
-/* Nothing more comes from it; it ends in the background, and link_keep's with it. */
-void dialer_drop(struct dialer *d, struct link *l);
+struct natslink *natslink_dialer_connect(struct natslink_dialer *d, unsigned delay_ms);
+/* Nothing more comes from it; it ends in the background, and natslink_keep's with it. */
+void natslink_dialer_drop(struct natslink_dialer *d, struct natslink *l);
 
-void link_ref(struct link *l);		/* so that it stays while one looks at it */
-void link_unref(struct link *l);
+void natslink_ref(struct natslink *l);		/* so that it stays while one looks at it */
+void natslink_unref(struct natslink *l);
 /* What arrived since the last time, in order, and whether it is up, and lost. */
-struct link_item *link_take(struct link *l, int *up, int *lost);
-void link_items_free(struct link_item *it);
+struct natslink_item *natslink_take(struct natslink *l, int *up, int *lost);
+void natslink_items_free(struct natslink_item *it);
 /* The rest only of one that is up.  NULL with the reason. */
-natsSubscription *link_subscribe(struct link *l, const char *subject, natsStatus *why);
-void link_keep(struct link *l, natsSubscription *sub);	/* to end with it */
-natsConnection *link_conn(struct link *l);
-void link_break(struct link *l);	/* it is lost from now on */
+natsSubscription *natslink_subscribe(struct natslink *l, const char *subject, natsStatus *why);
+void natslink_keep(struct natslink *l, natsSubscription *sub);	/* to end with it */
+natsConnection *natslink_conn(struct natslink *l);
+void natslink_break(struct natslink *l);	/* it is lost from now on */
 
 #endif

@@ -78,7 +78,7 @@ pem_text(X509 *cert)
 }
 
 static json_t *
-about(X509 *cert)
+cert_details(X509 *cert)
 {
 	uint32_t	flags = X509_get_extension_flags(cert);
 	json_t		*details = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "issuer",
@@ -102,7 +102,7 @@ read_all(BIO *in)
 
 	while (json_array_size(list) < CERTS_MAX &&
 	    (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
-		json_array_append_new(list, about(cert));
+		json_array_append_new(list, cert_details(cert));
 		X509_free(cert);
 	}
 	BIO_free(in);

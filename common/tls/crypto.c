@@ -129,7 +129,7 @@ crypto_md5_hex(const void *p, size_t n, char out[33])
 }
 
 static int
-scrypt(const char *password, const uint8_t *salt, size_t salt_len, uint64_t n, uint64_t r,
+scrypt_hash(const char *password, const uint8_t *salt, size_t salt_len, uint64_t n, uint64_t r,
     uint64_t p, uint8_t out[HASH_LEN])
 {
 	uint64_t memory = 128 * n * r + 128 * r * p + (1 << 20);
@@ -145,7 +145,7 @@ crypto_hash_password(const char *password)
 	char	*salt64, *hash64, *text;
 
 	crypto_random(salt, sizeof(salt));
-	if (scrypt(password, salt, sizeof(salt), SCRYPT_N, SCRYPT_R, SCRYPT_P, hash) == -1)
+	if (scrypt_hash(password, salt, sizeof(salt), SCRYPT_N, SCRYPT_R, SCRYPT_P, hash) == -1)
 		fatalx("crypto: scrypt failed");
 	salt64 = to_base64(salt, sizeof(salt));
 	hash64 = to_base64(hash, sizeof(hash));
@@ -175,7 +175,7 @@ crypto_check_password(const char *password, const char *hashed)
 	salt = from_base64(hashed, (size_t)(sep - hashed), &salt_len);
 	want = from_base64(sep + 1, strlen(sep + 1), &want_len);
 	if (salt != NULL && want != NULL && want_len == HASH_LEN &&
-	    scrypt(password, salt, salt_len, n, r, p, got) == 0)
+	    scrypt_hash(password, salt, salt_len, n, r, p, got) == 0)
 		right = crypto_equal(got, want, HASH_LEN);
 	ERR_clear_error();
 	free(salt);

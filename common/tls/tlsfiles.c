@@ -103,7 +103,7 @@ read_all(const struct tlsfiles *f, struct loaded *l, char **err)
 }
 
 static X509_STORE *
-trust(STACK_OF(X509) *authorities)
+trust_store(STACK_OF(X509) *authorities)
 {
 	X509_STORE *store = X509_STORE_new();
 
@@ -116,7 +116,7 @@ trust(STACK_OF(X509) *authorities)
 
 /* Why not, or NULL. */
 static const char *
-verify(const struct loaded *l, X509_STORE *store, int purpose)
+verify_chain(const struct loaded *l, X509_STORE *store, int purpose)
 {
 	X509_STORE_CTX	*ctx = X509_STORE_CTX_new();
 	const char	*why = "it cannot be verified";
@@ -139,11 +139,11 @@ check_signed(const struct tlsfiles *f, const struct loaded *l, char **err)
 		int		 purpose;
 		const char	*name;
 	} uses[] = { { X509_PURPOSE_SSL_SERVER, "server" }, { X509_PURPOSE_SSL_CLIENT, "client" } };
-	X509_STORE	*store = trust(l->authorities);
+	X509_STORE	*store = trust_store(l->authorities);
 	const char	*why = NULL;
 
 	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]) && why == NULL; i++) {
-		why = verify(l, store, uses[i].purpose);
+		why = verify_chain(l, store, uses[i].purpose);
 		if (why != NULL)
 			*err = xasprintf("%s.certificate: %s: as a %s it does not pass with "
 			    "certificateAuthority %s: %s", f->prefix, f->cert, uses[i].name,
@@ -154,7 +154,7 @@ check_signed(const struct tlsfiles *f, const struct loaded *l, char **err)
 }
 
 static char *
-expiry(const struct tlsfiles *f, const struct loaded *l)
+expiry_fault(const struct tlsfiles *f, const struct loaded *l)
 {
 	if (X509_cmp_current_time(X509_get0_notAfter(l->cert)) < 0)
 		return (xasprintf("%s.certificate: %s has expired", f->prefix, f->cert));
@@ -173,7 +173,7 @@ tlsfiles_check(const struct tlsfiles *f, char **warning, char **err)
 	if (rc == 0 && f->cert != NULL && f->verified)
 		rc = check_signed(f, &l, err);
 	if (rc == 0 && f->cert != NULL)
-		*warning = expiry(f, &l);
+		*warning = expiry_fault(f, &l);
 	EVP_PKEY_free(l.key);
 	sk_X509_pop_free(l.chain, X509_free);
 	sk_X509_pop_free(l.authorities, X509_free);

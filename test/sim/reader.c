@@ -97,7 +97,7 @@ reader_of(struct reader_event *e)
 	return (r);
 }
 
-/* ---- handing over: leafd/handover.c ---- */
+/* ---- handing over: leafd/inflight.c ---- */
 
 static void
 drop_handings(struct reader *r)
@@ -226,7 +226,7 @@ check_first(struct reader *r, uint64_t seq, const struct buf *bytes)
 	return (0);
 }
 
-/* ---- a consumer: leafd/peer.c ---- */
+/* ---- a consumer: leafd/consumer.c, consumer_pull.c ---- */
 
 static void
 end(struct reader *r)

@@ -147,7 +147,7 @@ check_doubled(struct hub *h)
 }
 
 void
-look_state(json_t *state, void *arg)
+discovery_state(json_t *state, void *arg)
 {
 	struct hub	*h = arg;
 	json_t		*names = reachable_now(h);
@@ -169,7 +169,7 @@ look_state(json_t *state, void *arg)
 /* Looking around */
 
 json_t *
-look_self(const struct hub *h)
+discovery_self(const struct hub *h)
 {
 	return (json_pack("{s:s, s:s, s:s, s:o, s:o, s:O?}", "name", h->set->node,
 	    "node_id", h->set->node_hex, "instance", supervisor_instance(h->sup),
@@ -181,7 +181,7 @@ static void look_around(struct hub *h);
 
 /* Somebody asks whom we do not see yet: it will answer now. */
 static void
-notice(struct hub *h, const struct nats_msg *m)
+notice_node(struct hub *h, const struct nats_msg *m)
 {
 	char	*name = xstrndup((const char *)m->data, m->len);
 
@@ -194,7 +194,7 @@ notice(struct hub *h, const struct nats_msg *m)
 
 /* A question of another hubd, with its node's name, or of one that lists the network. */
 void
-look_ping_cb(const struct nats_msg *m, void *arg)
+discovery_ping_cb(const struct nats_msg *m, void *arg)
 {
 	struct hub	*h = arg;
 	json_t		*self;
@@ -203,8 +203,8 @@ look_ping_cb(const struct nats_msg *m, void *arg)
 	if (!nats_is_inbox(m->reply))
 		return;
 	if (m->len <= PING_NAME_MAX)
-		notice(h, m);
-	self = look_self(h);
+		notice_node(h, m);
+	self = discovery_self(h);
 	text = json_dumps(self, JSON_COMPACT);
 	json_decref(self);
 	if (text != NULL)
@@ -213,7 +213,7 @@ look_ping_cb(const struct nats_msg *m, void *arg)
 }
 
 void
-look_pong_cb(const struct nats_msg *m, void *arg)
+discovery_pong_cb(const struct nats_msg *m, void *arg)
 {
 	struct hub	*h = arg;
 	char		*instance = NULL;
@@ -234,7 +234,7 @@ look_pong_cb(const struct nats_msg *m, void *arg)
 }
 
 void
-look_statsz_cb(const struct nats_msg *m, void *arg)
+discovery_statsz_cb(const struct nats_msg *m, void *arg)
 {
 	struct hub	*h = arg;
 	json_t		*statsz = mesh_read_statsz(m->data, m->len);
@@ -287,14 +287,14 @@ look_around(struct hub *h)
 
 /* Something came up or was changed: whom we look for may be there in a moment. */
 void
-look_eagerly(struct hub *h)
+discovery_eagerly(struct hub *h)
 {
 	h->eager = mono_us() + EAGER_US;
 	look_around(h);
 }
 
 void
-look_tick_cb(evutil_socket_t fd, short what, void *arg)
+discovery_tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct hub *h = arg;
 
