@@ -30,7 +30,8 @@ copies_new(const char *name, const char *node_id, const char *instance)
 	struct copies *c = xcalloc(1, sizeof(*c));
 
 	c->own = (struct instance){ .key = xstrdup(instance), .name = xstrdup(name),
-	    .node_id = xstrdup(node_id), .last = UINT64_MAX, .seen = UINT64_MAX };
+	    .node_id = xstrdup(node_id), .last = UINT64_MAX, .seen = UINT64_MAX,
+	};
 	return (c);
 }
 

@@ -345,7 +345,7 @@ hub_restart_cb(void *arg)
 static const struct chan_handler hub_handlers[] = {
 	{ MSG_PEER_REQ,	on_peer_req },
 	{ MSG_NETWORK,	on_network },
-	{ 0 }
+	{ 0 },
 };
 
 static const struct supervisor_ops hub_ops = {

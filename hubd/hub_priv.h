@@ -56,12 +56,14 @@ struct hub {
 };
 
 /* links.c */
-int links_lost(const struct settings *was, const struct settings *now);	/* a route that was there is not */
+/* a route that was there is not */
+int links_lost(const struct settings *was, const struct settings *now);
 void links_changed(struct hub *h);	/* our routes did, or the way to our server was lost */
 void links_look(struct hub *h);		/* once in each look around */
 void links_farewell(struct hub *h);	/* say that our last route is deleted, while we can */
 int links_unrouted(const struct hub *h);	/* as it is reported */
-void links_restart_later(struct hub *h);	/* when nobody tries to reach the server, which was stopped */
+/* when nobody tries to reach the server, which was stopped */
+void links_restart_later(struct hub *h);
 void links_word_cb(const struct nats_msg *m, void *arg);	/* MESH_ROUTES_SUBJECT */
 
 /* discovery.c */

@@ -150,7 +150,8 @@ set_stream(struct leaf *l, const struct settings *s)
 {
 	struct stream_opts o = { .node = s->node, .max_age = conf_int(s->conf, STREAM_MAX_AGE),
 	    .max_bytes = conf_int(s->conf, STREAM_MAX_BYTES),
-	    .max_msgs = conf_int(s->conf, STREAM_MAX_MSGS) };
+	    .max_msgs = conf_int(s->conf, STREAM_MAX_MSGS),
+	};
 	const struct stream_opts *was = &l->stream;
 
 	memcpy(o.node_id, s->node_id, NODE_ID_LEN);

@@ -147,7 +147,8 @@ ops_start(struct svc *svc)
 	o->data.measured_arg = o;
 	o->data.started_us = mono_us();
 	o->watch = (struct watch){ .data = &o->data, .rep = &o->rep,
-	    .metrics = metrics_new(op_count(), name_of) };
+	    .metrics = metrics_new(op_count(), name_of),
+	};
 	pthread_mutex_init(&o->status_lock, NULL);
 	ops_conf_start(o);
 	make_keys(o, &err);

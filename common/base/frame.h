@@ -69,8 +69,10 @@ struct frame {
 	uint32_t	count;
 };
 
-size_t frame_begin(struct buf *b, const struct frame *f);	/* writes the head with count, last and mark 0; gives where it began */
-void frame_add(struct buf *b, size_t at, const struct log_entry *e);	/* keeps count, last and mark right */
+/* writes the head with count, last and mark 0; gives where it began */
+size_t frame_begin(struct buf *b, const struct frame *f);
+/* keeps count, last and mark right */
+void frame_add(struct buf *b, size_t at, const struct log_entry *e);
 void frame_end(struct buf *b, size_t at, size_t len, uint8_t flags);	/* nothing is added after it */
 /* The head; r, over all of it, is left at the first entry.  -1: broken (seal_fault). */
 int frame_read(struct rd *r, struct frame *f);

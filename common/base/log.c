@@ -95,7 +95,8 @@ static const char *
 log_word(enum log_level level)
 {
 	static const char *const words[] = { [LOG_ERROR] = "error", [LOG_WARN] = "warn",
-	    [LOG_NOTICE] = "notify", [LOG_INFO] = "info", [LOG_DEBUG] = "debug" };
+	    [LOG_NOTICE] = "notify", [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+	};
 
 	return (words[level]);
 }

@@ -51,7 +51,8 @@ words_duration(uint64_t ms)
 	static const struct {
 		uint64_t	seconds;
 		char		unit;
-	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' },
+	};
 	struct buf	 b = { 0 };
 	uint64_t	 left = ms / 1000;
 

@@ -13,14 +13,15 @@
 enum conf_type { CONF_STR, CONF_INT, CONF_BOOL, CONF_LIST /* of routes */,
     CONF_WORDS /* a list of texts */, CONF_DURATION /* seconds or "3d" -> seconds */,
     CONF_MS /* milliseconds or "3d" -> milliseconds */, CONF_SIZE /* bytes or "64M" -> bytes */,
-    CONF_ENUM };
+    CONF_ENUM,
+};
 enum conf_change { CONF_LIVE, CONF_RESTART };
 
 enum conf_key {
 #define CONF(id, name, type, def, min, max, change, doc) id,
 #include "common/conf/conf.def"
 #undef CONF
-	CONF_KEYS
+	CONF_KEYS,
 };
 
 struct conf;

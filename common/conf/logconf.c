@@ -23,7 +23,8 @@ set_file(const char *name, const struct conf *c)
 	    .max_bytes = rotate ? (uint64_t)conf_int(c, LOG_ROTATE_SIZE) : 0,
 	    .interval_s = rotate ? (uint64_t)conf_int(c, LOG_ROTATE_INTERVAL) : 0,
 	    .keep = (unsigned)conf_int(c, LOG_ROTATE_KEEP),
-	    .retention_s = (uint64_t)conf_int(c, LOG_ROTATE_RETENTION) };
+	    .retention_s = (uint64_t)conf_int(c, LOG_ROTATE_RETENTION),
+	};
 	char *now = xasprintf("%d %s %s %llu %llu %u %llu", conf_bool(c, LOG_FILE), o.dir,
 	    o.old_dir, (unsigned long long)o.max_bytes, (unsigned long long)o.interval_s, o.keep,
 	    (unsigned long long)o.retention_s);

@@ -52,7 +52,8 @@ check_links(const struct conf *c, int used, char **warnings, char **errs)
 	struct tlsfiles	 f = { .prefix = "clustering.tls", .cert = cert, .key = key,
 	    .ca = conf_str(c, CL_TLS_CA),
 	    /* On routes nats-server verifies whoever connects. */
-	    .verified = !conf_bool(c, CL_TLS_INSECURE) || conf_str(c, CL_TLS_CA) != NULL };
+	    .verified = !conf_bool(c, CL_TLS_INSECURE) || conf_str(c, CL_TLS_CA) != NULL,
+	};
 
 	if (conf_str(c, CL_TLS_CERT) == NULL && access(cert, F_OK) == -1 && errno == ENOENT)
 		f.cert = NULL;		/* made at the first start */
@@ -77,7 +78,8 @@ check_api(const struct conf *c, char **warnings, char **errs)
 {
 	int		used = conf_is_set(c, API_SECURE_PORT);
 	struct tlsfiles	f = { .prefix = "tls", .cert = conf_str(c, TLS_CERT),
-	    .key = conf_str(c, TLS_KEY), .ca = conf_str(c, TLS_CA) };
+	    .key = conf_str(c, TLS_KEY), .ca = conf_str(c, TLS_CA),
+	};
 
 	if (names_files(c, TLS_CERT, TLS_KEY, TLS_CA))
 		check_files(&f, used, warnings, errs);

@@ -52,7 +52,8 @@ void chan_leave(struct chan *c);		/* ends a busy++; the last one frees what is d
 void chan_read_cb(struct bufferevent *bev, void *arg);
 
 /* chan_send.c: as chan_send and chan_reply; chan_write goes without asking whether the peer is up. */
-int chan_may_send(struct chan *c, uint16_t type, struct buf *body);	/* 0: no, and the body is freed */
+/* 0: no, and the body is freed */
+int chan_may_send(struct chan *c, uint16_t type, struct buf *body);
 void chan_write(struct chan *c, uint16_t type, uint32_t id, struct buf *body);
 void chan_send_hello(struct chan *c);
 

@@ -35,7 +35,7 @@ struct svc_priv {
 	char		**args;		/* of main */
 };
 
-static void __attribute__((noreturn))
+static __attribute__((noreturn)) void
 svc_usage(const char *name, int status)
 {
 	fprintf(status == 0 ? stdout : stderr,
@@ -48,7 +48,7 @@ svc_usage(const char *name, int status)
 	exit(status);
 }
 
-static void __attribute__((noreturn))
+static __attribute__((noreturn)) void
 svc_version(void)
 {
 	printf("hubleaf %s\n", PACKAGE_VERSION);
@@ -128,7 +128,7 @@ svc_print(const char *before, char *lines)
 }
 
 /* The option -n: the configuration is good, are the files that it names? */
-static void __attribute__((noreturn))
+static __attribute__((noreturn)) void
 svc_check(struct svc *s)
 {
 	char	*warnings = NULL, *err = NULL;
@@ -378,7 +378,7 @@ svc_restart(struct svc *s)
  * Whoever watches this process need not know.  By its name, not as /proc/self/exe: an
  * upgrade may have put another program there.
  */
-static void __attribute__((noreturn))
+static __attribute__((noreturn)) void
 svc_again(char **args)
 {
 	execvp(args[0], args);

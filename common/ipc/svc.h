@@ -20,12 +20,14 @@ struct svc {
 	int			 argc;	/* what conf_load was given, to read anew */
 	char			**argv;
 	char			*conf_file;
-	void			(*on_hup)(struct svc *, void *);	/* SIGHUP, once the log's file is opened anew; may be NULL */
+	/* SIGHUP, once the log's file is opened anew; may be NULL */
+	void			(*on_hup)(struct svc *, void *);
 	void			*hup_arg;
 	struct svc_priv		*priv;
 };
 
-struct svc *svc_init(const char *name, enum role role, int argc, char **argv);	/* exits on -n, -v, faults */
+/* exits on -n, -v, faults */
+struct svc *svc_init(const char *name, enum role role, int argc, char **argv);
 void svc_ready(struct svc *s);
 void svc_run(struct svc *s);	/* until SIGTERM, SIGINT or svc_stop */
 void svc_stop(struct svc *s);

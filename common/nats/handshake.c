@@ -89,7 +89,8 @@ static int
 read_failure(struct failure *f, const char *text)
 {
 	static const char *const said[] = { " - TLS route handshake error: ",
-	    " - TLS leafnode handshake error: ", " - Error soliciting websocket connection: " };
+	    " - TLS leafnode handshake error: ", " - Error soliciting websocket connection: ",
+	};
 	const char	*dash = strstr(text, " - "), *at;
 	size_t		 i;
 

@@ -32,7 +32,8 @@ struct nats_msg {
 /* `state` runs with 1 when connected (also after each reconnect), 0 when lost. */
 struct nats *nats_open(struct event_base *base, const struct nats_opts *o,
     void (*state)(int up, void *arg), void *arg);
-void nats_close(struct nats *n);	/* no callback runs afterwards; requests in flight are dropped silently */
+/* no callback runs afterwards; requests in flight are dropped silently */
+void nats_close(struct nats *n);
 int nats_is_up(const struct nats *n);
 
 /* Subscriptions live across reconnects.  The message is borrowed. */

@@ -10,8 +10,6 @@
 
 #include "common/base/mem.h"
 
-#define OLDEST_GOOD	{ 2, 10, 27 }	/* the first without known holes */
-
 /* Looking for the binary */
 
 static char *
@@ -56,7 +54,8 @@ natsbin_find(const char *configured, char **err)
 static int
 too_old(const char *version)
 {
-	static const int	 good[3] = OLDEST_GOOD;
+	/* the first without known holes */
+	static const int	 good[3] = { 2, 10, 27 };
 	int			 v[3] = { 0 }, i;
 
 	if (sscanf(version, "%d.%d.%d", &v[0], &v[1], &v[2]) != 3)

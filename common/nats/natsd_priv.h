@@ -68,7 +68,8 @@ void natsd_arm(struct natsd *d, unsigned ms);
 void natsd_take(struct natsd *d);	/* a new configuration is in place */
 
 /* natsd_setup.c */
-void natsd_setup_begin(struct natsd *d);	/* put what is wanted in place, again and again if need be */
+/* put what is wanted in place, again and again if need be */
+void natsd_setup_begin(struct natsd *d);
 void natsd_setup_end(struct natsd *d);
 
 /* natsd_health.c */

@@ -24,7 +24,8 @@ struct natslink_item {
 
 /* With the options, which it takes over; `efd` is written to when a link has something to tell. */
 struct natslink_dialer *natslink_dialer_new(const char *name, natsOptions *opts, int efd);
-void natslink_dialer_free(struct natslink_dialer *d);	/* its links were dropped before; waits for the worker */
+/* its links were dropped before; waits for the worker */
+void natslink_dialer_free(struct natslink_dialer *d);
 /* A new link, connected in the background after the delay, tried again for ever. */
 struct natslink *natslink_dialer_connect(struct natslink_dialer *d, unsigned delay_ms);
 /* Nothing more comes from it; it ends in the background, and natslink_keep's with it. */

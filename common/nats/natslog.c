@@ -20,8 +20,7 @@ is_noise(const char *text)
 	/* What our configuration means to do, said at each start. */
 	static const char *const noise[] = {
 		"Plaintext passwords detected", "Maximum payloads over",
-		"TLS certificate chain and hostname of solicited",
-	};
+		"TLS certificate chain and hostname of solicited" };
 	size_t i;
 
 	for (i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)

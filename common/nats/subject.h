@@ -15,7 +15,8 @@
  *
  * All return NUL-terminated text that the caller frees.
  */
-char *subject_txn(const char *node, const char *database, const char *table);	/* table "*" stays the wildcard */
+/* table "*" stays the wildcard */
+char *subject_txn(const char *node, const char *database, const char *table);
 char *subject_req(const char *node, const char *verb);	/* verb "*" too */
 char *subject_pull(const char *node);
 char *subject_stream(const char *node);	/* "HL_<node>" */

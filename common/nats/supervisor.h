@@ -46,7 +46,8 @@ struct chan *supervisor_opsd(const struct supervisor *s);
 struct natsd *supervisor_natsd(const struct supervisor *s);	/* NULL: not enabled */
 /* New with each start of the process: what makes its server's name one of its own. */
 const char *supervisor_instance(const struct supervisor *s);
-const char *supervisor_secret(const struct supervisor *s);	/* of the server's system account, also new */
+/* of the server's system account, also new */
+const char *supervisor_secret(const struct supervisor *s);
 
 /* The server's configuration, as in natsd_configure; the first call starts it. */
 void supervisor_configure(struct supervisor *s, const char *text, int restart);

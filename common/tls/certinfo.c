@@ -152,7 +152,9 @@ certinfo_ends(const char *path)
 
 	if (in == NULL)
 		return (-1);
-	for (int n = 0; n < CERTS_MAX && (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL; n++) {
+	for (int n = 0; n < CERTS_MAX; n++) {
+		if ((cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) == NULL)
+			break;
 		at = ends_at(cert);
 		if (at != -1 && (first == -1 || at < first))
 			first = at;

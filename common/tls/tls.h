@@ -11,7 +11,8 @@ struct ssl_st;
  * NULL with *err. */
 struct ssl_ctx_st *tls_server(const char *cert, const char *key, const char *ca, char **err);
 void tls_free(struct ssl_ctx_st *ctx);
-struct ssl_st *tls_session(struct ssl_ctx_st *ctx);	/* for libevent, which frees it; NULL: failure */
+/* for libevent, which frees it; NULL: failure */
+struct ssl_st *tls_session(struct ssl_ctx_st *ctx);
 
 /*
  * TLS as a client over a connected, blocking socket, which stays the caller's.

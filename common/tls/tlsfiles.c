@@ -138,7 +138,8 @@ check_signed(const struct tlsfiles *f, const struct loaded *l, char **err)
 	static const struct {
 		int		 purpose;
 		const char	*name;
-	} uses[] = { { X509_PURPOSE_SSL_SERVER, "server" }, { X509_PURPOSE_SSL_CLIENT, "client" } };
+	} uses[] = { { X509_PURPOSE_SSL_SERVER, "server" }, { X509_PURPOSE_SSL_CLIENT, "client" },
+	};
 	X509_STORE	*store = trust_store(l->authorities);
 	const char	*why = NULL;
 

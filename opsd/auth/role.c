@@ -65,7 +65,7 @@ add(struct checking *c, json_t *list, const char *fmt, va_list ap)
 	json_decref(text);
 }
 
-static void __attribute__((format(printf, 2, 3)))
+static __attribute__((format(printf, 2, 3))) void
 top_fault(struct checking *c, const char *fmt, ...)
 {
 	va_list ap;
@@ -75,7 +75,7 @@ top_fault(struct checking *c, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void __attribute__((format(printf, 3, 4)))
+static __attribute__((format(printf, 3, 4))) void
 key_fault(struct checking *c, const char *key, const char *fmt, ...)
 {
 	json_t *list = json_object_get(c->schemas, key);
@@ -380,7 +380,8 @@ role_refusal(struct catalog *catalog, const json_t *body,
     enum role_operation (*operation)(const char *name))
 {
 	struct checking c = { .catalog = catalog, .operation = operation, .top = json_array(),
-	    .schemas = json_object() };
+	    .schemas = json_object(),
+	};
 	const json_t *p = json_object_get(body, "permission");
 
 	check_keys(&c, body);

@@ -46,7 +46,7 @@ cli_die(const char *fmt, ...)
 	exit(1);
 }
 
-static void __attribute__((noreturn))
+static __attribute__((noreturn)) void
 usage(void)
 {
 	cli_help_usage(stderr);
@@ -64,7 +64,7 @@ push(char ***list, int *n, char *arg)
 }
 
 /* One that is neither ours nor a key would have no effect: it is misspelt. */
-static void __attribute__((noreturn))
+static __attribute__((noreturn)) void
 unknown_option(const char *name)
 {
 	static const char *const options[] = { "long", "keep", "help", "version" };
@@ -451,12 +451,13 @@ run_metrics(struct cli *c)
 static int
 run_run(struct cli *c)
 {
+	static char flag[] = "-c";
 	char **argv = NULL;
 	int argc = 0, rc;
 
 	load_conf(c, 1);
 	if (c->conf_file != NULL) {
-		push(&argv, &argc, (char *)(uintptr_t)"-c");
+		push(&argv, &argc, flag);
 		push(&argv, &argc, c->conf_file);
 	}
 	for (int i = 0; i < c->nflags; i++)

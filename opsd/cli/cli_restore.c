@@ -46,7 +46,7 @@ struct restore {
 	struct progress	 progress;
 };
 
-static int __attribute__((format(printf, 1, 2)))
+static __attribute__((format(printf, 1, 2))) int
 says(const char *fmt, ...)
 {
 	va_list ap;
@@ -289,7 +289,8 @@ find_places(struct restore *r, const struct conf *conf)
 	r->uid = st.st_uid;
 	r->gid = st.st_gid;
 	r->parts[SETTINGS] = (struct part){ .in_tar = "settings.yaml",
-	    .path = conf_path(conf, "settings.yaml") };
+	    .path = conf_path(conf, "settings.yaml"),
+	};
 	r->parts[KEYS] = (struct part){ .in_tar = "keys/", .path = conf_path(conf, "keys") };
 	r->parts[SERVERS] = (struct part){ .in_tar = "", .path = conf_path(conf, "clustering") };
 	r->parts[STORE] = (struct part){ .in_tar = "database/", .path = xstrdup(store) };

@@ -73,7 +73,7 @@ find_daemon(const char *name)
 	return (found != NULL ? found : xstrdup(name));
 }
 
-static void __attribute__((noreturn))
+static __attribute__((noreturn)) void
 child_main(struct run *r, struct child *c, pid_t parent)
 {
 	int null = open("/dev/null", O_RDONLY);

@@ -139,7 +139,8 @@ watchdog_read(struct watchdog *w, char *text, size_t size)
 	} control;
 	struct iovec iov = { text, size - 1 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-	    .msg_controllen = sizeof(control) };
+	    .msg_controllen = sizeof(control),
+	};
 	struct cmsghdr *h;
 	struct ucred who = { .pid = -1 };
 	ssize_t n = w->fd == -1 ? -1 : recvmsg(w->fd, &m, MSG_CMSG_CLOEXEC);

@@ -43,14 +43,16 @@ struct peer *peer_ref(struct peer *p);		/* NULL gives NULL */
 void peer_free(struct peer *p);			/* one reference */
 
 int peer_active(const struct peer *p);	/* any entry not removed */
-const struct entry *peer_entry(const struct peer *p, const char *database, const char *table);	/* exact, removed too */
+/* exact, removed too */
+const struct entry *peer_entry(const struct peer *p, const char *database, const char *table);
 /* What counts for a table: the explicit entry, else "*". NULL: none. */
 const struct entry *peer_effective(const struct peer *p, const char *db, size_t dblen,
     const char *table, size_t tlen);
 /* Equal on both sides exactly when the entries are. */
 uint64_t peer_digest(const struct peer *p);
+/* if newer: the entry, else NULL */
 struct entry *peer_set_entry(struct peer *p, const char *database, const char *table,
-    int publish, int subscribe, uint64_t start_ms, int removed, struct stamp stamp);	/* if newer: the entry, else NULL */
+    int publish, int subscribe, uint64_t start_ms, int removed, struct stamp stamp);
 
 /* Entries as they travel: [{"database","table","publish","subscribe","removed","stamp":[t,n],
  * "start_ms"}], seen from here. */

@@ -31,9 +31,11 @@ uint64_t nodes_changes(const struct nodes *n);	/* how many there were since the 
  * manifest") while it has an entry that is not removed. */
 struct peer *nodes_get(struct nodes *n, const char *name);
 struct peer *nodes_by_id(struct nodes *n, const uint8_t *id);
-struct peer **nodes_all(struct nodes *n, size_t *count);	/* with tombstones; free each and the array */
+/* with tombstones; free each and the array */
+struct peer **nodes_all(struct nodes *n, size_t *count);
 char *nodes_name(struct nodes *n, const uint8_t *id);	/* caller frees; NULL: not known */
-char *nodes_shown(struct nodes *n, const uint8_t *id);	/* for the log: that, else the id; caller frees */
+/* for the log: that, else the id; caller frees */
+char *nodes_shown(struct nodes *n, const uint8_t *id);
 
 /* On the commit thread: a copy of the peer (a new one when unknown; name updated) to change and store. */
 struct peer *nodes_edit(struct group *g, const uint8_t *id, const char *name);

@@ -141,7 +141,8 @@ retain_run(struct replication *rep, int with_audit)
 {
 	struct conf *conf = data_conf(rep->data);
 	struct limits lim = { (uint64_t)conf_int(conf, STREAM_MAX_AGE) * 1000,
-	    (uint64_t)conf_int(conf, STREAM_MAX_BYTES) };
+	    (uint64_t)conf_int(conf, STREAM_MAX_BYTES),
+	};
 	uint64_t audit = (uint64_t)conf_int(conf, LOGGING_AUDIT_RETENTION) * 1000;
 	uint64_t wanted = beyond_limits(rep, &lim, 1), had;
 	struct retain *r;

@@ -61,7 +61,8 @@ read_told(const json_t *cursor, struct told *t)
 	    &mark) == -1 || inc < 0 || (uint64_t)inc > INCARNATION_MAX)
 		return (-1);
 	*t = (struct told){ (uint32_t)table, { (uint64_t)inc, (uint64_t)seq, (uint64_t)ms },
-	    (uint64_t)mark };
+	    (uint64_t)mark,
+	};
 	return (0);
 }
 

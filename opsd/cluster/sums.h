@@ -21,7 +21,8 @@ struct sum {
 /* The rows after a key, up to and with another; an empty one bounds nothing.  At the first. */
 struct store_iter *sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
     const uint8_t *last, size_t llen);
-void sum_add(struct sum *s, struct store_iter *it);	/* the row that it is at; moves it to the next */
+/* the row that it is at; moves it to the next */
+void sum_add(struct sum *s, struct store_iter *it);
 void sum_free(struct sum *s);
 
 #endif

@@ -12,6 +12,7 @@
  * rows are not, since whoever is in the manifest has had the deletes.  A node
  * that stays away holds tombstones back until it returns or is removed.
  */
-void tombstone_run(struct replication *rep);	/* submits a job when there is something; the loop's thread */
+/* submits a job when there is something; the loop's thread */
+void tombstone_run(struct replication *rep);
 
 #endif

@@ -33,7 +33,7 @@ static const char *const secret_texts[][2] = {
 	    "with alter_user" },
 	[SECRET_SEALED] = { "the password of user", "cannot be unsealed, because keys/node.key was "
 	    "damaged or removed, or is another node's: set the password with alter_user, or start "
-	    "with CLUSTERING_PASSWORD" }
+	    "with CLUSTERING_PASSWORD" },
 };
 
 /* As clustering_fault, with the kind of the warning. */

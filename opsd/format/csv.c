@@ -19,7 +19,7 @@ enum state {
 	PLAIN,
 	QUOTED,
 	QUOTE,		/* after a quote in a quoted cell: its end, or half of one */
-	BROKEN
+	BROKEN,
 };
 
 struct csv {
@@ -106,7 +106,7 @@ csv_line(const struct csv *c)
 	return (c->error_line);
 }
 
-static int __attribute__((format(printf, 3, 4)))
+static __attribute__((format(printf, 3, 4))) int
 broken(struct csv *c, uint64_t line, const char *fmt, ...)
 {
 	va_list	ap;

@@ -71,24 +71,30 @@ range_names(const char *range, size_t n, const char *type)
 	return (n == 3 && strncmp(range, "*/*", 3) == 0);
 }
 
+/* "0.25", in thousandths */
+static int
+quality_number(const char *s)
+{
+	int q = 0, digit = 1000;
+
+	for (; digit > 0 && ((*s >= '0' && *s <= '9') || *s == '.'); s++)
+		if (*s != '.') {
+			q += (*s - '0') * digit;
+			digit /= 10;
+		}
+	return (q > 1000 ? 1000 : q);
+}
+
 /* The q of a range's parameters in thousandths; 1000 without. */
 static int
 quality(const char *params, const char *end)
 {
-	int	q = 0, digit = 1000;
-
 	for (; params < end; params++)
 		if (*params == ';') {
 			params += 1 + strspn(params + 1, " \t");
 			if ((params[0] | 32) != 'q' || params[1] != '=')
 				continue;
-			for (params += 2; digit > 0 && ((*params >= '0' && *params <= '9') ||
-			    *params == '.'); params++)
-				if (*params != '.') {
-					q += (*params - '0') * digit;
-					digit /= 10;
-				}
-			return (q > 1000 ? 1000 : q);
+			return (quality_number(params + 2));
 		}
 	return (1000);
 }

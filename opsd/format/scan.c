@@ -199,7 +199,8 @@ scan_enter(struct scan *s, int map, int open, uint64_t n)
 		keep(s, map ? json_object() : json_array());
 	s->boxes++;
 	s->levels[s->depth++] = (struct scan_level){ .left = n, .map = (char)map,
-	    .open = (char)open };
+	    .open = (char)open,
+	};
 	close_full(s);
 }
 

@@ -289,7 +289,8 @@ void
 conn_go(struct conn *c)
 {
 	static int (*const steps[])(struct conn *) = { [CONN_HEAD] = go_head,
-	    [CONN_BODY] = go_body, [CONN_LAST] = go_last, [CONN_LINGER] = go_linger };
+	    [CONN_BODY] = go_body, [CONN_LAST] = go_last, [CONN_LINGER] = go_linger,
+	};
 	int left = TURNS, more = 1;
 
 	c->going = 1;

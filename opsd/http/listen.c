@@ -69,7 +69,8 @@ static void
 way_in(struct http_thread *t, unsigned at, enum way way, struct evconnlistener *l)
 {
 	static const evconnlistener_cb accepts[] = { [WAY_PLAIN] = http_accept_plain_cb,
-	    [WAY_TLS] = http_accept_tls_cb, [WAY_LOCAL] = http_accept_local_cb };
+	    [WAY_TLS] = http_accept_tls_cb, [WAY_LOCAL] = http_accept_local_cb,
+	};
 
 	t->listeners[at] = l;
 	evconnlistener_set_error_cb(l, http_accept_error_cb);

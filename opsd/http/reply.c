@@ -24,28 +24,35 @@
 const char *
 http_reason(int status)
 {
-	switch (status) {
-	case 200: return ("OK");
-	case 204: return ("No Content");
-	case 400: return ("Bad Request");
-	case 401: return ("Unauthorized");
-	case 403: return ("Forbidden");
-	case 404: return ("Not Found");
-	case 405: return ("Method Not Allowed");
-	case 408: return ("Request Timeout");
-	case 409: return ("Conflict");
-	case 413: return ("Content Too Large");
-	case 415: return ("Unsupported Media Type");
-	case 417: return ("Expectation Failed");
-	case 429: return ("Too Many Requests");
-	case 431: return ("Request Header Fields Too Large");
-	case 500: return ("Internal Server Error");
-	case 501: return ("Not Implemented");
-	case 503: return ("Service Unavailable");
-	case 504: return ("Gateway Timeout");
-	case 505: return ("HTTP Version Not Supported");
-	case 507: return ("Insufficient Storage");
-	}
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+		{ 200, "OK" },
+		{ 204, "No Content" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 417, "Expectation Failed" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
+		{ 505, "HTTP Version Not Supported" },
+		{ 507, "Insufficient Storage" },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return (reasons[i].reason);
 	return (status < 500 ? "Error" : "Server Error");
 }
 
@@ -119,7 +126,8 @@ log_who(struct exchange *x)
 	    .from = x->r.from, .local = x->r.local, .method = x->head.method,
 	    .path = x->head.path, .operation = x->r.op != NULL ? x->r.op->name : NULL,
 	    .authorization = request_header(&x->r, "Authorization"),
-	    .has_cookie = request_header(&x->r, "Cookie") != NULL };
+	    .has_cookie = request_header(&x->r, "Cookie") != NULL,
+	};
 
 	authlog_request(&x->thread->http->data->live, &e, x->check_error);
 }

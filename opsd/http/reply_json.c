@@ -13,7 +13,7 @@
 /* Answers whose body is one JSON value. */
 
 /* {"<key>": text} */
-static void __attribute__((format(printf, 4, 0)))
+static __attribute__((format(printf, 4, 0))) void
 reply_pair(struct request *r, int status, const char *key, const char *fmt, va_list ap)
 {
 	struct buf out = { 0 };

@@ -351,7 +351,8 @@ identify(struct exchange *x)
 {
 	struct credentials given = { .authorization = head_find(&x->head, "Authorization"),
 	    .cookie = head_find(&x->head, "Cookie"), .origin = head_find(&x->head, "Origin"),
-	    .from = x->from, .secure = x->r.secure };
+	    .from = x->from, .secure = x->r.secure,
+	};
 
 	if (x->r.local) {
 		x->known = 1;
@@ -435,7 +436,7 @@ static const struct page {
 	void		(*get)(struct exchange *x);
 	int		 takes_posts;
 } pages[] = {
-	{ "/", reply_front, 1 }, { "/health", reply_health, 0 }, { "/metrics", get_op, 0 }
+	{ "/", reply_front, 1 }, { "/health", reply_health, 0 }, { "/metrics", get_op, 0 },
 };
 
 static const struct page *
@@ -481,7 +482,8 @@ exchange_begin(struct conn *c, struct head *head)
 	x->head = *head;
 	memcpy(x->from, c->from, sizeof(x->from));
 	x->r = (struct request){ .ops = h->ops, .http = x, .began_us = mono_us(),
-	    .from = x->from, .secure = c->way == WAY_TLS, .local = c->way == WAY_LOCAL };
+	    .from = x->from, .secure = c->way == WAY_TLS, .local = c->way == WAY_LOCAL,
+	};
 	if (c->surplus) {
 		c->close = 1;
 		reply_busy(x, "there are more connections than "

@@ -33,12 +33,14 @@ void reply_header(struct request *r, const char *name, const char *value);
 void reply_last(struct request *r);
 
 /* Answers; each ends the request. */
-void reply_message(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));	/* 200 {"message"} */
+/* 200 {"message"} */
+void reply_message(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void reply_json(struct request *r, int status, json_t *body);	/* takes the reference */
 void reply_text(struct request *r, int status, struct buf *json);	/* takes the bytes: JSON text */
 void reply_error(struct request *r, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void reply_failed(struct request *r, int status, char *err);	/* what sysrow.h says; frees err */
-void reply_body(struct request *r, int status, const char *type, struct buf *bytes);	/* takes any bytes; NULL: JSON */
+/* takes any bytes; NULL: JSON */
+void reply_body(struct request *r, int status, const char *type, struct buf *bytes);
 
 /*
  * A long answer in pieces, on the request's own HTTP thread: begin, more as

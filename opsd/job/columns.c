@@ -143,7 +143,8 @@ columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_o
 	char		*why;
 
 	*c = (struct columns){ .names = json_object(), .list = xcalloc(n, sizeof(*c->list)),
-	    .width = n, .key_cell = -1, .key_type = declared_type(t, t->primary_key) };
+	    .width = n, .key_cell = -1, .key_type = declared_type(t, t->primary_key),
+	};
 	if ((n == 1 && (why = delimiter_hint(&cells[0], t->primary_key)) != NULL) ||
 	    (why = read_names(c, t, most, cells, n)) != NULL)
 		return (why);
@@ -177,7 +178,8 @@ columns_refusal(const struct columns *c, const struct table *t, enum txn_op op,
     const struct user *u)
 {
 	static const unsigned	 rights[] = { [TXN_INSERT] = MAY_INSERT,
-		[TXN_UPDATE] = MAY_UPDATE, [TXN_UPSERT] = MAY_INSERT | MAY_UPDATE };
+		[TXN_UPDATE] = MAY_UPDATE, [TXN_UPSERT] = MAY_INSERT | MAY_UPDATE,
+		};
 
 	json_t			*why;
 

@@ -102,6 +102,12 @@ forget_run(struct group *g, struct job *j)
 }
 
 /* Keys of the next rows that are to go; 0 when there are none. */
+static int
+is_full(const struct forgetting *f)
+{
+	return (f->n >= PER_JOB || f->bytes >= PER_JOB_BYTES);
+}
+
 static uint32_t
 gather(struct forgetting *f, struct store_iter *it)
 {
@@ -110,8 +116,7 @@ gather(struct forgetting *f, struct store_iter *it)
 	buf_clear(&f->keys);
 	f->n = 0;
 	f->bytes = 0;
-	for (; store_iter_valid(it) && f->n < PER_JOB && f->bytes < PER_JOB_BYTES;
-	    store_iter_next(it)) {
+	for (; store_iter_valid(it) && !is_full(f); store_iter_next(it)) {
 		size_t klen, n;
 		const uint8_t *key = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
 
@@ -131,7 +136,8 @@ void
 forget_rows(struct task *t, const struct table *table, const char *user, uint64_t before_ms)
 {
 	struct forgetting f = { .job.run = forget_run, .task = t, .table = table->id,
-	    .user = user, .before = { before_ms << 16, 0 } };
+	    .user = user, .before = { before_ms << 16, 0 },
+	};
 	struct store_iter *it = store_iter_rows(task_rep(t)->data->store, table->id);
 	struct task_counts c;
 	int status;

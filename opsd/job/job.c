@@ -67,11 +67,11 @@ set_text(json_t *row, const char *name, const char *text)
 static json_t *
 kept_request(const json_t *body)
 {
-	static const char *const not[] = { "data", "passthrough_headers", "s3" };
+	static const char *const left_out[] = { "data", "passthrough_headers", "s3" };
 	json_t	*copy = json_copy((json_t *)(uintptr_t)body);
 
-	for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++)
-		json_object_del(copy, not[i]);
+	for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
+		json_object_del(copy, left_out[i]);
 	if (json_dumpb(copy, NULL, 0, JSON_COMPACT) > REQUEST_MAX)
 		json_object_clear(copy);
 	return (copy);

@@ -143,7 +143,8 @@ ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf
 	struct catchup_question q = { .kind = kind, .table = r->there, .database = r->database,
 	    .dblen = strlen(r->database), .name = r->table, .nlen = strlen(r->table),
 	    .key = r->from.data, .klen = r->from.len, .last = last->data, .llen = last->len,
-	    .max = ANSWER_BYTES };
+	    .max = ANSWER_BYTES,
+	};
 
 	memcpy(q.asker, r->rep->data->node_id, NODE_ID_LEN);
 	for (int tries = 0; tries < TRIES_MAX; tries++) {

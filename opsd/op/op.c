@@ -165,5 +165,5 @@ op_body(enum format f, const char *text, size_t n, int max_depth, const struct o
 }
 
 const struct http_api op_api = {
-	op_asked, inquiry_free, op_body, op_page, op_number, op_allowed, op_lacks_right, op_refuse
+	op_asked, inquiry_free, op_body, op_page, op_number, op_allowed, op_lacks_right, op_refuse,
 };

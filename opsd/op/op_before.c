@@ -57,7 +57,8 @@ start(struct request *r, struct table *t, uint64_t ms, int force,
 {
 	struct before	*b = xcalloc(1, sizeof(*b));
 	struct job_spec	 spec = { .type = r->op->name, .did = "deleted", .run = run,
-	    .free = before_free, .arg = b };
+	    .free = before_free, .arg = b,
+	};
 
 	*b = (struct before){ .table = t, .user = xstrdup(r->user->name), .ms = ms, .force = force };
 	op_job_start(r, &spec);

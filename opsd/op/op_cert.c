@@ -124,15 +124,18 @@ sources(const struct conf *c, struct source s[SOURCES])
 
 	if (links)
 		s[n++] = (struct source){ .path = xstrdup(cert),
-		    .key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem"), .uses = { "clustering" } };
+		    .key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem"), .uses = { "clustering" },
+		};
 	if (https && links && strcmp(cert, web) == 0)
 		s[0].uses[1] = "https";
 	else if (https)
 		s[n++] = (struct source){ .path = xstrdup(web),
-		    .key = conf_file(c, TLS_KEY, "keys/privateKey.pem"), .uses = { "https" } };
+		    .key = conf_file(c, TLS_KEY, "keys/privateKey.pem"), .uses = { "https" },
+		};
 	if (links && conf_str(c, CL_TLS_CA) != NULL)
 		s[n++] = (struct source){ .path = xstrdup(conf_str(c, CL_TLS_CA)),
-		    .uses = { "clustering" } };
+		    .uses = { "clustering" },
+		};
 	free(cert);
 	free(web);
 	return (n);
@@ -206,5 +209,5 @@ const struct op ops_cert[] = {
 	{ "list_certificates", "listCertificates", RIGHT_SUPER, ON_WORKER, list_certificates },
 	{ "add_certificate", "addCertificate", RIGHT_ADMIN, ON_WORKER, op_cert_add },
 	{ "remove_certificate", "removeCertificate", RIGHT_ADMIN, ON_WORKER, op_cert_remove },
-	{ NULL }
+	{ NULL },
 };

@@ -203,5 +203,5 @@ set_configuration(struct request *r)
 const struct op ops_conf_ops[] = {
 	{ "get_configuration", "getConfiguration", RIGHT_SUPER, ON_WORKER, get_configuration },
 	{ "set_configuration", "setConfiguration", RIGHT_ADMIN, ON_WORKER, set_configuration },
-	{ NULL }
+	{ NULL },
 };

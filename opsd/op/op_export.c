@@ -106,7 +106,8 @@ static void
 start(struct request *r, struct wanted *w, int folder)
 {
 	struct job_spec	 spec = { .type = r->op->name, .did = "exported", .run = export_run,
-	    .free = export_free };
+	    .free = export_free,
+	};
 	struct search	*s;
 	struct export	*ex;
 
@@ -118,7 +119,8 @@ start(struct request *r, struct wanted *w, int folder)
 	}
 	ex = xcalloc(1, sizeof(*ex));
 	*ex = (struct export){ .search = s, .folder = folder, .name = xstrdup(w->name),
-	    .csv = w->csv, .overwrite = w->overwrite };
+	    .csv = w->csv, .overwrite = w->overwrite,
+	};
 	spec.arg = ex;
 	op_job_start(r, &spec);
 }

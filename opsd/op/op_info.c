@@ -337,5 +337,5 @@ const struct op ops_info[] = {
 	{ "registration_info", "registrationInfo", RIGHT_ANYONE, ON_HTTP, registration_info },
 	{ "get_fingerprint", "getFingerprint", RIGHT_SUPER, ON_HTTP, get_fingerprint },
 	{ "set_license", "setLicense", RIGHT_SUPER, ON_HTTP, set_license },
-	{ NULL }
+	{ NULL },
 };

@@ -94,7 +94,8 @@ feed_url(struct task *t, struct bulk *b, const struct load *l)
 {
 	struct fetch	 f = { .url = l->url, .headers = l->headers, .max = l->max,
 	    .loopback = l->user->super_user,
-	    .data = load_data_cb, .stopped = load_stopped_cb, .arg = b };
+	    .data = load_data_cb, .stopped = load_stopped_cb, .arg = b,
+	};
 	char		*err = NULL;
 	int		 rc = fetch_run(&f, &err);
 
@@ -206,7 +207,8 @@ static void
 load_start(struct request *r, struct load *l)
 {
 	struct job_spec	spec = { .type = r->op->name, .did = "loaded", .run = load_run,
-	    .free = load_free, .arg = l };
+	    .free = load_free, .arg = l,
+	};
 
 	op_job_start(r, &spec);
 }

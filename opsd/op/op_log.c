@@ -331,5 +331,5 @@ const struct op ops_log[] = {
 	{ "read_transaction_log", "readTransactionLog", RIGHT_SUPER, ON_HTTP,
 	    op_read_transaction_log },
 	{ "read_audit_log", "readAuditLog", RIGHT_SUPER, ON_HTTP, op_read_audit_log },
-	{ 0 }
+	{ 0 },
 };

@@ -38,5 +38,5 @@ metrics(struct request *r)
 
 const struct op ops_pages[] = {
 	{ "/metrics", "metrics", RIGHT_SELF, ON_HTTP, metrics },
-	{ NULL }
+	{ NULL },
 };

@@ -270,5 +270,5 @@ read_log(struct request *r)
 
 const struct op ops_readlog[] = {
 	{ "read_log", "readLog", RIGHT_SUPER, ON_WORKER, read_log },
-	{ NULL }
+	{ NULL },
 };

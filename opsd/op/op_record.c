@@ -306,25 +306,25 @@ write_records(struct request *r, enum txn_op op)
 }
 
 static void
-insert(struct request *r)
+insert_rows(struct request *r)
 {
 	write_records(r, TXN_INSERT);
 }
 
 static void
-update(struct request *r)
+update_rows(struct request *r)
 {
 	write_records(r, TXN_UPDATE);
 }
 
 static void
-upsert(struct request *r)
+upsert_rows(struct request *r)
 {
 	write_records(r, TXN_UPSERT);
 }
 
 static void
-delete(struct request *r)
+delete_rows(struct request *r)
 {
 	struct faults	 f = { 0 };
 	const json_t	*ids = field_ids(&f, r->body, KEY_TEXT_MAX);
@@ -339,9 +339,9 @@ delete(struct request *r)
 }
 
 const struct op ops_record[] = {
-	{ "insert", "insert", RIGHT_TABLE, ON_ANY, insert, MAY_INSERT },
-	{ "update", "update", RIGHT_TABLE, ON_ANY, update, MAY_UPDATE },
-	{ "upsert", "upsert", RIGHT_TABLE, ON_ANY, upsert, MAY_INSERT | MAY_UPDATE },
-	{ "delete", "delete", RIGHT_TABLE, ON_ANY, delete, MAY_DELETE },
+	{ "insert", "insert", RIGHT_TABLE, ON_ANY, insert_rows, MAY_INSERT },
+	{ "update", "update", RIGHT_TABLE, ON_ANY, update_rows, MAY_UPDATE },
+	{ "upsert", "upsert", RIGHT_TABLE, ON_ANY, upsert_rows, MAY_INSERT | MAY_UPDATE },
+	{ "delete", "delete", RIGHT_TABLE, ON_ANY, delete_rows, MAY_DELETE },
 	{ NULL },
 };

@@ -121,5 +121,5 @@ op_restart_service(struct request *r)
 const struct op ops_restart[] = {
 	{ "restart", "restart", RIGHT_SUPER, ON_HTTP, op_restart },
 	{ "restart_service", "restartService", RIGHT_SUPER, ON_WORKER, op_restart_service },
-	{ NULL }
+	{ NULL },
 };

@@ -38,7 +38,8 @@ op_resync(struct request *r)
 	const char	*db = field_database(&f, r->body);
 	const char	*table = field_string(&f, r->body, "table", 1);
 	struct job_spec	 spec = { .type = r->op->name, .did = "copied", .run = resync_run,
-	    .free = resync_free };
+	    .free = resync_free,
+	};
 	struct peer	*p;
 
 	if (table != NULL && strcmp(table, "*") == 0)

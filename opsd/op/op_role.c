@@ -252,5 +252,5 @@ const struct op ops_role[] = {
 	{ "alter_role", "alterRole", RIGHT_ADMIN, ON_WORKER, alter_role },
 	{ "drop_role", "dropRole", RIGHT_ADMIN, ON_WORKER, drop_role },
 	{ "list_roles", "listRoles", RIGHT_SUPER, ON_WORKER, list_roles },
-	{ NULL }
+	{ NULL },
 };

@@ -190,11 +190,13 @@ read_common(struct asking *a)
 	read_attributes(a);
 	search_page(a->search, (uint64_t)json_integer_value(json_object_get(body, "offset")),
 	    (uint64_t)json_integer_value(json_object_get(body, "limit")));
-	for (sort = json_object_get(body, "sort"); json_is_object(sort);
-	    sort = json_object_get(sort, "next"))
+	sort = json_object_get(body, "sort");
+	while (json_is_object(sort)) {
 		if (ask_field(a, &f, json_string_value(json_object_get(sort, "attribute"))) == 0)
 			search_sort(a->search, &f,
 			    json_is_true(json_object_get(sort, "descending")));
+		sort = json_object_get(sort, "next");
+	}
 	if (json_is_true(field_either(body, "reverse", "desc")))
 		search_reverse(a->search);
 }

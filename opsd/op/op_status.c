@@ -137,5 +137,5 @@ const struct op ops_status[] = {
 	{ "set_status", "setStatus", RIGHT_SUPER, ON_WORKER, set_status },
 	{ "get_status", "getStatus", RIGHT_SUPER, ON_WORKER, get_status },
 	{ "clear_status", "clearStatus", RIGHT_SUPER, ON_WORKER, clear_status },
-	{ NULL }
+	{ NULL },
 };

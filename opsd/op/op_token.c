@@ -21,7 +21,8 @@ static void
 log_login(struct request *r, const char *name, const char *refused)
 {
 	struct authlog_event e = { .user = name, .from = r->from, .local = r->local,
-	    .method = "POST", .path = "/", .operation = r->op->name };
+	    .method = "POST", .path = "/", .operation = r->op->name,
+	};
 
 	authlog_login(&r->ops->data.live, &e, refused);
 }
@@ -233,5 +234,5 @@ const struct op ops_token[] = {
 	{ "refresh_operation_token", "refreshOperationToken", RIGHT_OPEN, ON_WORKER, refresh_operation_token },
 	{ "login", "login", RIGHT_OPEN, ON_WORKER, login },
 	{ "logout", "logout", RIGHT_SELF, ON_HTTP, logout },
-	{ NULL }
+	{ NULL },
 };

@@ -254,7 +254,8 @@ alter_user_run(struct request *r)
 	const json_t *names = json_object_get(r->body, "role");
 	struct altering a = { .username = row_text(r->body, "username"),
 	    .password = json_string_value(json_object_get(r->body, "password")),
-	    .active = json_object_get(r->body, "active") };
+	    .active = json_object_get(r->body, "active"),
+	};
 	struct faults f = { 0 };
 	json_t *user, *was, *roles;
 
@@ -375,5 +376,5 @@ const struct op ops_user[] = {
 	{ "drop_user", "dropUser", RIGHT_ADMIN, ON_WORKER, drop_user },
 	{ "list_users", "listUsersExternal", RIGHT_SUPER, ON_WORKER, list_users },
 	{ "user_info", "userInfo", RIGHT_SELF, ON_WORKER, user_info },
-	{ NULL }
+	{ NULL },
 };

@@ -4,6 +4,8 @@
 
 /* The cluster, users, and the node itself. */
 
+/* Tables, which no tool lays out as well. */
+/* clang-format off */
 #define DATABASE	{ KIND_TEXT, "database", "schema", "data", "dev", "The database." }
 #define TABLE		{ KIND_TEXT, "table", NULL, OP_REQUIRED, "dog", "The table." }
 #define SUBSCRIPTIONS \
@@ -202,5 +204,6 @@ const struct op_doc opdoc_node[] = {
 		{ KIND_NUMBER, "limit", NULL, "1000", "20", "At most so many lines; up to 10000." },
 		{ KIND_TEXT, "log_name", NULL, "hdb.log", "opsd.log",
 		    "opsd.log, hubd.log, leafd.log, or hdb.log for all." }) },
-	{ NULL }
+	{ NULL },
 };
+/* clang-format on */

@@ -4,6 +4,8 @@
 
 /* Databases, tables, rows, and what is known of them. */
 
+/* Tables, which no tool lays out as well. */
+/* clang-format off */
 #define DATABASE	{ KIND_TEXT, "database", "schema", "data", "dev", "The database." }
 #define TABLE		{ KIND_TEXT, "table", NULL, OP_REQUIRED, "dog", "The table." }
 #define IDS		{ KIND_LIST, "ids", "hash_values", OP_REQUIRED, "[1]", "Keys of rows." }
@@ -168,5 +170,6 @@ const struct op_doc opdoc_rows[] = {
 		{ KIND_LIST, "search_values", NULL, "all", "[1]",
 		    "The first and the last time in milliseconds; or keys, or names of users." },
 		LIMIT) },
-	{ NULL }
+	{ NULL },
 };
+/* clang-format on */

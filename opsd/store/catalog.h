@@ -15,7 +15,8 @@
 #define TABLE_USER_FIRST	64	/* smaller ids are system tables */
 
 enum system_table { SYS_USER = 1, SYS_ROLE, SYS_NODES, SYS_JOB, SYS_CERTIFICATE, SYS_INFO,
-    SYS_STATUS };
+    SYS_STATUS,
+};
 
 struct catalog;
 
@@ -27,7 +28,8 @@ struct table *catalog_get(struct catalog *c, const char *database, const char *t
 struct table *catalog_getn(struct catalog *c, const char *db, size_t dblen, const char *t, size_t tlen);
 struct table *catalog_by_id(struct catalog *c, uint32_t id);
 int catalog_has_database(struct catalog *c, const char *database);
-uint64_t catalog_made_us(struct catalog *c);	/* when a database was made last, monotonic; 0: not since the start */
+/* when a database was made last, monotonic; 0: not since the start */
+uint64_t catalog_made_us(struct catalog *c);
 /* Names of all databases, sorted, without "system"; array of strings, new reference. */
 json_t *catalog_databases(struct catalog *c);
 /* Tables of a database (all of them for NULL, system excluded), counted, sorted by

@@ -85,7 +85,8 @@ json_t *write_key(const struct write *w, uint32_t i);	/* record i's key, new ref
 
 /* Definition changes; NULL or counted values; done frees with ddl_free. */
 enum ddl_kind { DDL_CREATE_DATABASE, DDL_DROP_DATABASE, DDL_CREATE_TABLE, DDL_DROP_TABLE,
-	DDL_CREATE_ATTRIBUTE, DDL_DROP_ATTRIBUTE };
+	DDL_CREATE_ATTRIBUTE, DDL_DROP_ATTRIBUTE,
+	};
 struct ddl {
 	struct job	 job;		/* first */
 	enum ddl_kind	 kind;

@@ -173,7 +173,8 @@ uint64_t
 group_log(struct group *g, struct table *t, const void *payload, size_t len)
 {
 	struct log_entry e = { .table = t->id, .ms = g->wall, .payload = payload,
-	    .len = (uint32_t)len };
+	    .len = (uint32_t)len,
+	};
 	struct buf k = { 0 }, v = { 0 };
 	struct txlog *l = &g->data->log;
 	struct held_table *h;

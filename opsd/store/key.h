@@ -31,7 +31,8 @@ int key_is_number(const uint8_t *p);
 
 /* Arrays and objects have no key; RANK_DEEP alone stands for them in orders and indexes. */
 enum { RANK_NULL = 1, RANK_FALSE = 2, RANK_TRUE = 3, RANK_NUMBER = 5, RANK_TEXT = 8,
-	RANK_DEEP = 10 };
+	RANK_DEEP = 10,
+	};
 
 /* What a key holds: a value that can be compared with any other such value. */
 struct scalar {

@@ -283,7 +283,8 @@ int
 row_merge(struct row *into, const struct row *with)
 {
 	struct row out = { .created = stamp_max(into->created, with->created),
-	    .cleared = stamp_max(into->cleared, with->cleared) };
+	    .cleared = stamp_max(into->cleared, with->cleared),
+	};
 	int changed = stamp_cmp(out.created, into->created) != 0 ||
 	    stamp_cmp(out.cleared, into->cleared) != 0;
 	struct stamp created = into->created, cleared = into->cleared;

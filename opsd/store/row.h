@@ -37,10 +37,12 @@ int row_decode(struct row *r, const void *p, size_t n);
 /* As row_decode without checking values: for bytes from our own store. */
 int row_load(struct row *r, const void *p, size_t n);
 void row_encode(const struct row *r, struct buf *b);
-struct attr *row_add(struct row *r, const char *name, size_t nlen);	/* append: caller keeps the order */
+/* append: caller keeps the order */
+struct attr *row_add(struct row *r, const char *name, size_t nlen);
 const struct attr *row_attr(const struct row *r, const char *name, size_t nlen);	/* NULL: absent */
 int row_visible(const struct row *r);
-int row_counts(const struct row *r, const struct attr *a);	/* attribute is part of the visible row */
+/* attribute is part of the visible row */
+int row_counts(const struct row *r, const struct attr *a);
 struct stamp row_created(const struct row *r);	/* __createdtime__ */
 struct stamp row_updated(const struct row *r);	/* __updatedtime__ */
 struct stamp row_newest(const struct row *r);	/* greatest stamp anywhere in it */

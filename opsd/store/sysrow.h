@@ -19,7 +19,8 @@ json_t *sysrow_all(struct data *data, enum system_table t);
  * Insert one, write one (attributes given replace those there, others stay) or remove it, and
  * wait for the disk: never on an HTTP thread.  200, or a status with *err (caller frees).
  */
-int sysrow_insert(struct data *data, enum system_table t, const json_t *row, char **err);	/* 409: is there */
+/* 409: is there */
+int sysrow_insert(struct data *data, enum system_table t, const json_t *row, char **err);
 int sysrow_put(struct data *data, enum system_table t, const json_t *row, char **err);
 int sysrow_remove(struct data *data, enum system_table t, const char *key, char **err);
 

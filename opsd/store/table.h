@@ -74,7 +74,8 @@ const char *table_name_fault(const char *name);
 struct table *table_ref(struct table *t);
 void table_unref(struct table *t);
 
-const struct attribute *table_attr(const struct table *t, const char *name, size_t nlen);	/* hidden ones too */
+/* hidden ones too */
+const struct attribute *table_attr(const struct table *t, const char *name, size_t nlen);
 /* {"primary_key","attributes":[{"attribute","type"?,"indexed"?,"is_primary_key"?}],
  * "declared","audit","expiration"?,"residence"?}: as peers get it. */
 json_t *table_definition(const struct table *t);

@@ -314,13 +314,14 @@ collect(struct store_iter *it, struct log_read *q, uint64_t durable, struct buf 
 	uint32_t ids[SMALL_TABLES], n = 0;
 	size_t passed = 0;
 
-	for (; store_iter_valid(it) && entries->len < q->max && passed < q->scan;
-	    store_iter_next(it)) {
+	for (; store_iter_valid(it); store_iter_next(it)) {
 		struct log_entry e;
 		size_t len;
 		const uint8_t *p = store_iter_value(it, &len);
 		struct rd r = rd_init(p, len);
 
+		if (entries->len >= q->max || passed >= q->scan)
+			break;
 		if (log_entry_read(&r, &e) == -1 || e.seq > durable)
 			break;
 		if (q->wants(&e, q->arg)) {

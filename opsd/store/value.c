@@ -300,7 +300,8 @@ int
 value_scalar(struct scalar *sc, const uint8_t *p, size_t n)
 {
 	static const uint8_t	ranks[] = { [PACKED_NIL] = RANK_NULL, [PACKED_FALSE] = RANK_FALSE,
-	    [PACKED_TRUE] = RANK_TRUE, [PACKED_TEXT] = RANK_TEXT };
+	    [PACKED_TRUE] = RANK_TRUE, [PACKED_TEXT] = RANK_TEXT,
+	};
 	struct rd		r = rd_init(p, n);
 	struct packed		t;
 

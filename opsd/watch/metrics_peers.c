@@ -66,7 +66,8 @@ add_pair(struct survey *s, struct there *p, const char *database, const char *ta
 		return;
 	}
 	s->pairs[s->npairs++] = (struct pair){ p->peer->name, xstrdup(database), xstrdup(table),
-	    direction, cursor, lag };
+	    direction, cursor, lag,
+	};
 }
 
 static void

@@ -25,7 +25,8 @@ static int
 listener(uint16_t port)
 {
 	struct sockaddr_in	at = { .sin_family = AF_INET, .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
 	int			one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1 ||

@@ -30,7 +30,8 @@ int
 http_dial(uint16_t port)
 {
 	struct sockaddr_in	to = { .sin_family = AF_INET, .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
 	int			one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), saved;
 
 	if (fd == -1)

@@ -271,7 +271,7 @@ report(struct load *l)
 	putchar('\n');
 }
 
-static void __attribute__((noreturn))
+static __attribute__((noreturn)) void
 usage(void)
 {
 	fprintf(stderr, "usage: load -p port -a auth -t database.table [-s seconds] [-n rows]\n"

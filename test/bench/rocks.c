@@ -107,7 +107,8 @@ read_all(rocksdb_t *db, uint64_t until, uint64_t rows, int threads)
 
 	for (int i = 0; i < threads; i++) {
 		readers[i] = (struct reader){ .db = db, .until = until, .rows = rows,
-		    .seed = (uint64_t)i << 40 };
+		    .seed = (uint64_t)i << 40,
+		};
 		if (pthread_create(&readers[i].id, NULL, read_rows, &readers[i]) != 0)
 			errx(1, "no thread");
 	}

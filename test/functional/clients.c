@@ -33,7 +33,8 @@ static int
 dial(void)
 {
 	struct sockaddr_in	sin = { .sin_family = AF_INET, .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
 	int			fd = socket(AF_INET, SOCK_STREAM, 0), small = 16384;
 
 	if (fd == -1)

@@ -97,7 +97,8 @@ static void
 client_connect(struct load *l, struct client *c)
 {
 	struct sockaddr_in	to = { .sin_family = AF_INET, .sin_port = htons(l->port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
 	int			one = 1;
 
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -263,7 +264,7 @@ turn(struct load *l)
 	}
 }
 
-static void __attribute__((noreturn))
+static __attribute__((noreturn)) void
 usage(void)
 {
 	fprintf(stderr, "usage: load -p port -u user:password -t database.table [-n rows] [-d seconds]\n"

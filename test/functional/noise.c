@@ -39,14 +39,13 @@ static const char *const odd_lines[] = {
 	"Authorization: Basic \r\n", "Authorization: Basic AAAA\r\n", "Authorization: Bearer a.b.c\r\n",
 	"Authorization: Digest x\r\n", "Cookie: hdb-session=x; =; ;;\r\n", "Content-Type: application/cbor\r\n",
 	"Content-Type: application/x-msgpack\r\n", "Accept: text/csv;q=x,*/*;;\r\n", "Origin: null\r\n",
-	": nameless\r\n", "no colon\r\n", " folded\r\n", "\r\n", "Host: \xff\x80\r\n", "X: \x01\x02\r\n"
+	": nameless\r\n", "no colon\r\n", " folded\r\n", "\r\n", "Host: \xff\x80\r\n", "X: \x01\x02\r\n",
 };
 static const char *const first_lines[] = {
 	"POST / HTTP/1.1\r\n", "POST / HTTP/1.0\r\n", "POST / HTTP/9.9\r\n", "POST /\r\n", "GET / HTTP/1.1\r\n",
 	"OPTIONS * HTTP/1.1\r\n", "HEAD /health HTTP/1.1\r\n", "PUT / HTTP/1.1\r\n", "CONNECT a:1 HTTP/1.1\r\n",
 	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "POST http:///%%zz HTTP/1.1\r\n", " / HTTP/1.1\r\n", "\r\n\r\n",
-	"POST /?operation=describe_all HTTP/1.1\r\n", "FLY / HTTP/1.1\r\n", "POST  /  HTTP/1.1 \r\n"
-};
+	"POST /?operation=describe_all HTTP/1.1\r\n", "FLY / HTTP/1.1\r\n", "POST  /  HTTP/1.1 \r\n" };
 
 #define ANY(a)	(a)[below(sizeof(a) / sizeof((a)[0]))]
 
@@ -133,7 +132,8 @@ static int
 dial(void)
 {
 	struct sockaddr_in	to = { .sin_family = AF_INET, .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
 	int			fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd == -1 || connect(fd, (struct sockaddr *)&to, sizeof(to)) == -1)
@@ -187,7 +187,8 @@ int
 main(int argc, char *argv[])
 {
 	static size_t	(*const kinds[])(char *) = { random_bytes, odd_head, odd_head, odd_head,
-	    chunks, long_head, bent, bent, cut, pipelined };
+	    chunks, long_head, bent, bent, cut, pipelined,
+	};
 	static char	out[OUT_MAX + 8192];
 	int		kept[KEPT], n, fd;
 

@@ -27,7 +27,7 @@ static const char *const odd[] = {
 	"\"2024-02-30\"", "\"2024-01-01T00:00:00.000Z\"", "\"super_user\"", "\"insert\"", "\"~/x\"",
 	"\"equals\"", "\"between\"", "[]", "{}", "[[[[[[[[]]]]]]]]", "[null]", "[1,2]", "[\"*\"]",
 	"{\"\":null}", "{\"attribute\":\"age\",\"descending\":true}",
-	"{\"search_attribute\":\"age\",\"search_type\":\"between\",\"search_value\":[1,5]}"
+	"{\"search_attribute\":\"age\",\"search_type\":\"between\",\"search_value\":[1,5]}",
 };
 
 static const char *const names[] = {
@@ -41,8 +41,7 @@ static const char *const names[] = {
 	"server", "connections", "timeout", "options", "keep", "seq", "force", "action", "data",
 	"file_path", "csv_url", "timestamp", "date", "from_date", "to_date", "format", "path",
 	"filename", "search_operation", "search_values", "from", "to", "until", "order", "level",
-	"expires_in", "service", "expiration", "audit", "type", "indexed", "constructor", "operation"
-};
+	"expires_in", "service", "expiration", "audit", "type", "indexed", "constructor", "operation" };
 
 static const char *const askers[] = { "", "r ", "n ", "c ", "m ", "v " };
 

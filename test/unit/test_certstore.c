@@ -35,7 +35,7 @@ make_keys(void **state)
 static struct conf *
 node(const char *key, const char *value)
 {
-	char *err = NULL, *argv[] = { (char *)(uintptr_t)"x", (char *)(uintptr_t)"--ROOTPATH",
+	char *err = NULL, *argv[] = { (char *)"x", (char *)"--ROOTPATH",
 	    folder, NULL };
 	struct conf *c = conf_load(NULL, 3, argv, &err);
 	json_t *v = json_string(value);

@@ -161,19 +161,19 @@ static void
 test_groups(void **state)
 {
 	struct fixture		*f = *state;
-	struct condition	*and = condition_group(COND_AND), *or = condition_group(COND_OR);
+	struct condition	*both = condition_group(COND_AND), *either = condition_group(COND_OR);
 
-	assert_true(condition_match(and, &f->view));
-	assert_false(condition_match(or, &f->view));
-	condition_add(or, leaf(f, "a", "equals", "6"));
-	assert_false(condition_match(or, &f->view));
-	condition_add(or, leaf(f, "b", "starts_with", "\"b\""));
-	assert_true(condition_match(or, &f->view));
-	condition_add(and, or);
-	assert_true(condition_match(and, &f->view));
-	condition_add(and, leaf(f, "a", "less_than", "5"));
-	assert_false(condition_match(and, &f->view));
-	condition_free(and);
+	assert_true(condition_match(both, &f->view));
+	assert_false(condition_match(either, &f->view));
+	condition_add(either, leaf(f, "a", "equals", "6"));
+	assert_false(condition_match(either, &f->view));
+	condition_add(either, leaf(f, "b", "starts_with", "\"b\""));
+	assert_true(condition_match(either, &f->view));
+	condition_add(both, either);
+	assert_true(condition_match(both, &f->view));
+	condition_add(both, leaf(f, "a", "less_than", "5"));
+	assert_false(condition_match(both, &f->view));
+	condition_free(both);
 }
 
 static void

@@ -13,7 +13,8 @@ static void
 test_vectors(void **state)
 {
 	static const uint8_t	read[48] = { [0] = 0x01, [1] = 0xc0, [16] = 0x14, [22] = 0x04,
-		[27] = 0x14, [31] = 0x18, [32] = 0x28, [40] = 0x02 };
+		[27] = 0x14, [31] = 0x18, [32] = 0x28, [40] = 0x02,
+		};
 	uint8_t			bytes[32];
 
 	memset(bytes, 0, sizeof(bytes));

@@ -77,8 +77,7 @@ test_broken_hash(void **state)
 		"scrypt$16384$8$1$AAAA", "scrypt$16384$8$1$AAAA$", "scrypt$16384$8$1$AAAA$AAAA",
 		"scrypt$16383$8$1$AAAA$AAAA", "scrypt$4194304$8$1$AAAA$AAAA",
 		"scrypt$16384$999$1$AAAA$AAAA", "scrypt$16384$8$1$A$A", "scrypt$16384$8$1$====$====",
-		"scrypt$-1$8$1$AAAA$AAAA", "$2a$10$abcdefgh",
-	};
+		"scrypt$-1$8$1$AAAA$AAAA", "$2a$10$abcdefgh" };
 	size_t i;
 
 	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)

@@ -117,7 +117,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entries), cmocka_unit_test(test_digest),
-		cmocka_unit_test(test_many)
+		cmocka_unit_test(test_many),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

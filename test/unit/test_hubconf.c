@@ -65,7 +65,8 @@ static char *
 text_of(const struct opts *o, int live)
 {
 	struct hubconf_run		 run = { .instance = "1f9c22ab", .sys_password = "syspw",
-					    .advertise = o->advertise, .dir = "/var/h" };
+					    .advertise = o->advertise, .dir = "/var/h",
+					};
 	char				*err = NULL, *text;
 	struct settings			*s = read_settings(o, &err);
 
@@ -150,7 +151,8 @@ static void
 test_routes(void **state)
 {
 	struct opts o = { .node = "n1", .user = "clu@ster", .password = "a/b:c%\"\xc3\xa4",
-	    .routes = "[{\"host\":\"h2\",\"port\":9932},{\"host\":\"::1\",\"port\":1}]" };
+	    .routes = "[{\"host\":\"h2\",\"port\":9932},{\"host\":\"::1\",\"port\":1}]",
+	};
 
 	has(&o, "\"nats-route://clu%40ster:a%2Fb%3Ac%25%22%C3%A4@h2:9932\"\n");
 	has(&o, "@[::1]:1\"\n");

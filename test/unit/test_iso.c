@@ -40,16 +40,16 @@ test_dates(void **state)
 static void
 test_others(void **state)
 {
-	static const char *const not[] = { "", "x", "2020", "2020-01", "2020-1-1", "2020-13-01",
+	static const char *const others[] = { "", "x", "2020", "2020-01", "2020-1-1", "2020-13-01",
 		"2020-00-10", "2020-01-00", "2021-02-29", "2020-04-31", "20200101", "2020-01-01T",
 		"2020-01-01T10", "2020-01-01T24:00", "2020-01-01T10:60", "2020-01-01T10:00:60",
 		"2020-01-01T10:00:00.", "2020-01-01T10:00:00.Z", "2020-01-01T10:00:00ZZ",
 		"2020-01-01T10:00:00+1", "2020-01-01T10:00:00+24:00", "2020-01-01T10:00:00+02:60",
 		"2020-01-01Z", "1969-12-31", "2020-01-01 ", " 2020-01-01", "01/02/2020" };
 
-	for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++)
-		if (iso_ms(not[i], NULL) != -1)
-			fail_msg("'%s' was taken for a date", not[i]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (iso_ms(others[i], NULL) != -1)
+			fail_msg("'%s' was taken for a date", others[i]);
 }
 
 int

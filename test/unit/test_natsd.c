@@ -72,7 +72,8 @@ test_backs_off(void **state)
 	struct event_base	*base = event_base_new();
 	char			*binary = make_binary("exit 1"), *dir = in_folder("server");
 	struct natsd_opts	 o = { .name = "hub", .binary = binary, .dir = dir, .hang_ms = 60000,
-		.changed = changed };
+		.changed = changed,
+		};
 	struct timeval		 wait = { 30, 0 };
 	int			 over = 0;
 	struct event		*limit = evtimer_new(base, timeout_cb, &over);

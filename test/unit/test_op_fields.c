@@ -167,8 +167,7 @@ test_every_operation_has_its_own_name(void **state)
 {
 	const struct op *const	families[] = {
 		ops_schema, ops_record, ops_search, ops_cluster, ops_info, ops_conf_ops,
-		ops_readlog, ops_user
-	};
+		ops_readlog, ops_user };
 
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
 		for (const struct op *op = families[i]; op->name != NULL; op++) {

@@ -195,7 +195,8 @@ test_avoided(void **state)
 	struct condition	*c = condition_read(rt, "[\"or\",{\"a\":5},{\"id\":7}]");
 	struct order		 orders[2];
 	struct query		 q = { .store = rt->store, .snap = snap, .table = rt->table,
-	    .where = c, .orders = orders, .need = UINT64_MAX };
+	    .where = c, .orders = orders, .need = UINT64_MAX,
+	};
 	struct plan		 p;
 
 	assert_int_equal(plan_make(&p, &q, AVOID_UNION), 0);

@@ -108,7 +108,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_star), cmocka_unit_test(test_many)
+		cmocka_unit_test(test_star), cmocka_unit_test(test_many),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

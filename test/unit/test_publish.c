@@ -71,7 +71,8 @@ static void
 add_entry(struct buf *b, uint64_t seq)
 {
 	struct log_entry	e = { .seq = seq, .mark = MARK(seq), .ms = 1, .table = seq % 2 ? 65 : 64,
-		.payload = (const uint8_t *)"x", .len = 1 };
+		.payload = (const uint8_t *)"x", .len = 1,
+		};
 
 	e.prev = seq > 2 ? seq - 2 : 0;
 	e.prev_mark = seq > 2 ? MARK(seq - 2) : 0;

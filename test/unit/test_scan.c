@@ -59,7 +59,8 @@ test_too_many_values_end_it(void **state)
 		char		*p;
 		size_t		 n;
 	} cases[] = { { FORMAT_JSON, json, sizeof(json) - 1 },
-	    { FORMAT_MSGPACK, packed, sizeof(packed) - 1 }, { FORMAT_CBOR, cbor, sizeof(cbor) - 1 } };
+	    { FORMAT_MSGPACK, packed, sizeof(packed) - 1 }, { FORMAT_CBOR, cbor, sizeof(cbor) - 1 },
+	};
 	struct scan	 s;
 	char		*err = NULL;
 

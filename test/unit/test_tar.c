@@ -14,7 +14,8 @@ static struct tar_member
 member(const char *name, uint64_t size)
 {
 	struct tar_member m = { .size = size, .mode = 0600, .mtime = 1795261200, .uid = 107,
-	    .gid = 3000000, .user = "hubleaf", .group = "hubleaf" };
+	    .gid = 3000000, .user = "hubleaf", .group = "hubleaf",
+	};
 
 	snprintf(m.name, sizeof(m.name), "%s", name);
 	return (m);

@@ -48,7 +48,7 @@ put(struct conf *c, const char *name, json_t *v)
 static char *
 said(const char *prefix, const char *cert, const char *key)
 {
-	char		*argv[] = { (char *)(uintptr_t)"x", (char *)(uintptr_t)"--ROOTPATH", folder, NULL };
+	char		*argv[] = { (char *)"x", (char *)"--ROOTPATH", folder, NULL };
 	char		*err = NULL, *warnings = NULL;
 	struct conf	*c = conf_load(NULL, 3, argv, &err);
 	const char	*names[] = { "certificate", "privateKey" }, *files[] = { cert, key };
