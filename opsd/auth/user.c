@@ -7,7 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/store/data.h"
 #include "opsd/store/sysrow.h"
 
@@ -76,7 +76,7 @@ add_role(struct user *u, const json_t *row)
 	r->id = xstrdup(json_string_value(json_object_get(row, "id")));
 	r->name = xstrdup(json_string_value(json_object_get(row, "role")));
 	r->permission = json_incref(permission);
-	r->attributes = right_index(permission);
+	r->attributes = permission_index(permission);
 	r->operations = operations_of(permission);
 	r->super_user = json_is_true(json_object_get(permission, "super_user"));
 	r->cluster_user = json_is_true(json_object_get(permission, "cluster_user"));

@@ -17,7 +17,7 @@ struct data;
 struct user_role {
 	char		*id, *name;
 	json_t		*permission;	/* an object */
-	json_t		*attributes;	/* right_index() of it */
+	json_t		*attributes;	/* permission_index() of it */
 	json_t		*operations;	/* its users may these only, {name: null}; NULL: all */
 	int		 super_user, cluster_user;
 };

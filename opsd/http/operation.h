@@ -29,7 +29,7 @@ struct op {
 	enum op_right	 right;
 	enum op_thread	 thread;
 	void		(*run)(struct request *r);
-	unsigned	 needs;		/* RIGHT_TABLE: rights to the table (right.h) without which it fails */
+	unsigned	 needs;		/* RIGHT_TABLE: rights to the table (permission.h) without which it fails */
 };
 
 /* What a request's body asks for, known before it is made into values. */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/auth/user.h"
 #include "opsd/store/attrtype.h"
 #include "opsd/store/catalog.h"
@@ -185,8 +185,8 @@ columns_refusal(const struct columns *c, const struct table *t, enum txn_op op,
 
 	if (u->super_user)
 		return (NULL);
-	why = right_times_refusal(c->names);
-	return (why != NULL ? why : right_refusal(u, t, rights[op], c->names));
+	why = permission_times_refusal(c->names);
+	return (why != NULL ? why : permission_refusal(u, t, rights[op], c->names));
 }
 
 json_t *

@@ -2,7 +2,7 @@
 
 #include "opsd/op/op.h"
 
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/auth/user.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_cast.h"
@@ -66,9 +66,9 @@ void
 op_refuse(struct request *r)
 {
 	if (is_for_super(r->op))
-		reply_json(r, 403, right_no_super(r->op->internal));
+		reply_json(r, 403, permission_no_super(r->op->internal));
 	else
-		reply_json(r, 403, right_no_operation(r->op->internal));
+		reply_json(r, 403, permission_no_operation(r->op->internal));
 }
 
 int
@@ -88,7 +88,7 @@ op_lacks_right(const struct request *r, json_t *top)
 	if (db == NULL || name == NULL)
 		return (0);
 	t = catalog_get(r->ops->data.catalog, db, name);
-	refused = t == NULL || !right_table(r->user, t, r->op->needs);
+	refused = t == NULL || !permission_table(r->user, t, r->op->needs);
 	table_unref(t);
 	return (refused);
 }

@@ -5,10 +5,10 @@
 
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/auth/user.h"
 #include "opsd/op/node.h"
-#include "opsd/op/op_right.h"
+#include "opsd/op/op_permission.h"
 #include "opsd/op/op_table.h"
 #include "opsd/store/key.h"
 
@@ -40,7 +40,7 @@ table_size(struct ops *o, const struct table *t)
 static void
 add_sizes(struct sizes *s, struct request *r, const struct table *t)
 {
-	if (!right_reads(r->user, t))
+	if (!permission_reads(r->user, t))
 		return;
 	s->rows += table_size(r->ops, t);
 	s->audit += size_below(r->ops, CF_AUDIT, t);
@@ -57,7 +57,7 @@ describe_attributes(struct request *r, const struct table *t)
 		const char *name = json_string_value(json_object_get(a, "attribute"));
 
 		if (!user_hidden_attribute(t->id, name) &&
-		    right_sees_attribute(r->user, t, name))
+		    permission_sees_attribute(r->user, t, name))
 			json_array_append(shown, a);
 	}
 	json_decref(definition);
@@ -89,7 +89,7 @@ describe(struct request *r, const struct table *t, const struct sizes *db)
 	    "schema_defined", t->declared, "attributes", describe_attributes(r, t),
 	    "clustering_stream_name", stream, "db_size", (json_int_t)db->rows, "db_audit_size",
 	    (json_int_t)db->audit);
-	if (right_reads(r->user, t))
+	if (permission_reads(r->user, t))
 		describe_rows(r, t, j);
 	if (t->expiration != 0)
 		json_object_set_new(j, "expiration", json_integer(t->expiration));
@@ -111,7 +111,7 @@ describe_tables(struct request *r, const char *db)
 	for (i = 0; i < n; i++)
 		add_sizes(&size, r, list[i]);
 	for (i = 0; i < n; i++) {
-		if (right_sees(r->user, list[i]))
+		if (permission_sees(r->user, list[i]))
 			json_object_set_new(all, list[i]->name, describe(r, list[i], &size));
 		table_unref(list[i]);
 	}
@@ -166,7 +166,7 @@ describe_database(struct request *r)
 	tables = describe_tables(r, db);
 	if (json_object_size(tables) == 0 && !r->user->super_user) {
 		json_decref(tables);
-		op_right_no_database(r, db);
+		op_permission_no_database(r, db);
 		return;
 	}
 	reply_json(r, 200, tables);

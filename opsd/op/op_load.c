@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/auth/user.h"
 #include "opsd/format/charset.h"
 #include "opsd/job/bulk.h"
@@ -17,7 +17,7 @@
 #include "opsd/job/files.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_job.h"
-#include "opsd/op/op_right.h"
+#include "opsd/op/op_permission.h"
 #include "opsd/op/op_table.h"
 
 /* csv_data_load, csv_file_load, csv_url_load: jobs that load CSV from wherever it is. */
@@ -187,7 +187,7 @@ load_new(struct request *r, struct faults *f)
 
 	if (t == NULL)
 		return (NULL);
-	if (!op_right_check(r, t, MAY_INSERT | MAY_UPDATE, NULL)) {
+	if (!op_permission_check(r, t, MAY_INSERT | MAY_UPDATE, NULL)) {
 		table_unref(t);
 		return (NULL);
 	}

@@ -3,7 +3,7 @@
 #include "opsd/op/op.h"
 
 #include "common/base/worker.h"
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/http/http.h"
 #include "opsd/op/node.h"
 #include "opsd/watch/metrics.h"
@@ -29,7 +29,7 @@ answer(void *arg)
 static void
 metrics(struct request *r)
 {
-	if (!right_metrics(r->user))
+	if (!permission_metrics(r->user))
 		reply_error(r, 403, "Metrics are for super users, and for roles with the permission "
 		    "metrics_user");
 	else if (workers_try(r->ops->pages, WAITING_MAX, answer, r) == -1)

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "common/tls/crypto.h"
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/auth/user.h"
 #include "opsd/op/node.h"
-#include "opsd/op/op_right.h"
+#include "opsd/op/op_permission.h"
 #include "opsd/op/op_table.h"
 #include "opsd/store/attrtype.h"
 #include "opsd/store/key.h"
@@ -280,12 +280,12 @@ may_op(struct request *r, const struct table *t, enum txn_op op, const json_t *r
 	if (r->user->super_user)
 		return (1);
 	json_array_foreach(records, i, record)
-		if ((why = right_times_refusal(record)) != NULL) {
+		if ((why = permission_times_refusal(record)) != NULL) {
 			reply_json(r, 403, why);
 			return (0);
 		}
-	names = right_listed(r->user, t) ? names_written(t, records) : NULL;
-	may = op_right_check(r, t, rights[op], names);
+	names = permission_listed(r->user, t) ? names_written(t, records) : NULL;
+	may = op_permission_check(r, t, rights[op], names);
 	json_decref(names);
 	return (may);
 }

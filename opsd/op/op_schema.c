@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/auth/role.h"
 #include "opsd/auth/user.h"
 #include "opsd/op/node.h"
@@ -142,9 +142,9 @@ field_primary_key(struct faults *f, const json_t *body)
 static int
 may_structure(struct request *r, const char *db)
 {
-	if (right_structure(r->user, db))
+	if (permission_structure(r->user, db))
 		return (1);
-	reply_json(r, 403, right_no_super(r->op->internal));
+	reply_json(r, 403, permission_no_super(r->op->internal));
 	return (0);
 }
 
@@ -258,8 +258,8 @@ may_ddl(struct request *r, enum ddl_kind kind, const char *db, const char *table
 {
 	struct table	*t = kind == DDL_CREATE_ATTRIBUTE ?
 	    catalog_get(r->ops->data.catalog, db, table) : NULL;
-	int		 may = t != NULL && right_table(r->user, t, MAY_INSERT) &&
-	    right_attribute(r->user, t, name, MAY_INSERT);
+	int		 may = t != NULL && permission_table(r->user, t, MAY_INSERT) &&
+	    permission_attribute(r->user, t, name, MAY_INSERT);
 
 	table_unref(t);
 	return (may || may_structure(r, db));

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/auth/user.h"
 #include "opsd/op/node.h"
-#include "opsd/op/op_right.h"
+#include "opsd/op/op_permission.h"
 
 #define SORTS_MAX	8
 
@@ -66,7 +66,7 @@ asking_done(struct asking *a, int faults_status)
 	struct search	*s = NULL;
 
 	if (op_faults_status(a->r, &a->f, faults_status) ||
-	    !op_right_check(a->r, a->table, MAY_READ, a->asked))
+	    !op_permission_check(a->r, a->table, MAY_READ, a->asked))
 		;
 	else if (json_array_size(a->unknown) > 0)
 		reply_unknown(a);
@@ -83,7 +83,7 @@ op_search_shown(const struct table *t, const char *name, void *arg)
 {
 	struct asking	*a = arg;
 	int		 shown = !user_hidden_attribute(t->id, name) &&
-	    right_attribute(a->r->user, t, name, MAY_READ);
+	    permission_attribute(a->r->user, t, name, MAY_READ);
 
 	a->shows |= shown;
 	return (shown);

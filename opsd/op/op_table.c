@@ -7,7 +7,7 @@
 #include "opsd/auth/user.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_cast.h"
-#include "opsd/op/op_right.h"
+#include "opsd/op/op_permission.h"
 
 json_t *
 field_either(const json_t *body, const char *name, const char *old)
@@ -61,7 +61,7 @@ find(struct request *r, const char *db, const char *name, int status)
 {
 	struct table	*t = catalog_get(r->ops->data.catalog, db, name);
 
-	if (!r->user->super_user && !op_right_visible(r, t, db, name)) {
+	if (!r->user->super_user && !op_permission_visible(r, t, db, name)) {
 		table_unref(t);
 		return (NULL);
 	}

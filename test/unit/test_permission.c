@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/base/log.h"
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 #include "opsd/auth/session.h"
 #include "opsd/auth/token.h"
 #include "opsd/auth/user.h"
@@ -48,7 +48,7 @@ give(struct somebody *s, const char *permission)
 
 	r->permission = json_loads(permission, 0, NULL);
 	assert_non_null(r->permission);
-	r->attributes = right_index(r->permission);
+	r->attributes = permission_index(r->permission);
 	s->u.roles[s->u.nroles++] = r;
 }
 
@@ -82,21 +82,21 @@ test_table_rights(void **state)
 	struct somebody	s;
 
 	somebody(&s, RULES("\"read\":true,\"insert\":true,\"update\":false"), NULL);
-	assert_true(right_table(&s.u, s.t, MAY_READ));
-	assert_true(right_table(&s.u, s.t, MAY_READ | MAY_INSERT));
-	assert_false(right_table(&s.u, s.t, MAY_READ | MAY_UPDATE));
-	assert_false(right_table(&s.u, s.t, MAY_DELETE));
-	assert_true(right_attribute(&s.u, s.t, "any", MAY_READ));
-	assert_true(right_sees(&s.u, s.t));
+	assert_true(permission_table(&s.u, s.t, MAY_READ));
+	assert_true(permission_table(&s.u, s.t, MAY_READ | MAY_INSERT));
+	assert_false(permission_table(&s.u, s.t, MAY_READ | MAY_UPDATE));
+	assert_false(permission_table(&s.u, s.t, MAY_DELETE));
+	assert_true(permission_attribute(&s.u, s.t, "any", MAY_READ));
+	assert_true(permission_sees(&s.u, s.t));
 	/* System tables are for super users, and cluster users have no rows at all. */
 	s.t->id = SYS_USER;
-	assert_false(right_table(&s.u, s.t, MAY_READ));
+	assert_false(permission_table(&s.u, s.t, MAY_READ));
 	s.t->id = TABLE_USER_FIRST;
 	s.roles[0].cluster_user = 1;
-	assert_false(right_sees(&s.u, s.t));
+	assert_false(permission_sees(&s.u, s.t));
 	s.roles[0].cluster_user = 0;
 	s.u.super_user = 1;
-	assert_true(right_table(&s.u, s.t, MAY_READ | MAY_INSERT | MAY_UPDATE | MAY_DELETE));
+	assert_true(permission_table(&s.u, s.t, MAY_READ | MAY_INSERT | MAY_UPDATE | MAY_DELETE));
 	leave(&s);
 }
 
@@ -108,16 +108,16 @@ test_attribute_rights(void **state)
 	somebody(&s, RULES("\"read\":true,\"update\":true,\"attribute_permissions\":["
 	    "{\"attribute_name\":\"a\",\"read\":true,\"update\":true},"
 	    "{\"attribute_name\":\"b\",\"read\":true,\"insert\":true}]"), NULL);
-	assert_true(right_listed(&s.u, s.t));
-	assert_true(right_attribute(&s.u, s.t, "a", MAY_READ | MAY_UPDATE));
-	assert_true(right_attribute(&s.u, s.t, "b", MAY_READ));
-	assert_false(right_attribute(&s.u, s.t, "b", MAY_UPDATE));
+	assert_true(permission_listed(&s.u, s.t));
+	assert_true(permission_attribute(&s.u, s.t, "a", MAY_READ | MAY_UPDATE));
+	assert_true(permission_attribute(&s.u, s.t, "b", MAY_READ));
+	assert_false(permission_attribute(&s.u, s.t, "b", MAY_UPDATE));
 	/* Not to the table, so not to it. */
-	assert_false(right_attribute(&s.u, s.t, "b", MAY_INSERT));
-	assert_false(right_sees_attribute(&s.u, s.t, "c"));
-	assert_true(right_attribute(&s.u, s.t, "id", MAY_READ | MAY_UPDATE));
-	assert_true(right_attribute(&s.u, s.t, "__createdtime__", MAY_READ));
-	assert_false(right_attribute(&s.u, s.t, "__createdtime__", MAY_UPDATE));
+	assert_false(permission_attribute(&s.u, s.t, "b", MAY_INSERT));
+	assert_false(permission_sees_attribute(&s.u, s.t, "c"));
+	assert_true(permission_attribute(&s.u, s.t, "id", MAY_READ | MAY_UPDATE));
+	assert_true(permission_attribute(&s.u, s.t, "__createdtime__", MAY_READ));
+	assert_false(permission_attribute(&s.u, s.t, "__createdtime__", MAY_UPDATE));
 	leave(&s);
 }
 
@@ -130,11 +130,11 @@ test_two_roles(void **state)
 	somebody(&s, RULES("\"update\":true,\"attribute_permissions\":["
 	    "{\"attribute_name\":\"a\",\"read\":true,\"update\":true}]"), RULES("\"read\":true,"
 	    "\"attribute_permissions\":[{\"attribute_name\":\"b\",\"read\":true}]"));
-	assert_true(right_table(&s.u, s.t, MAY_READ | MAY_UPDATE));
-	assert_true(right_attribute(&s.u, s.t, "a", MAY_UPDATE));
-	assert_false(right_attribute(&s.u, s.t, "a", MAY_READ));
-	assert_true(right_attribute(&s.u, s.t, "b", MAY_READ));
-	assert_false(right_attribute(&s.u, s.t, "b", MAY_UPDATE));
+	assert_true(permission_table(&s.u, s.t, MAY_READ | MAY_UPDATE));
+	assert_true(permission_attribute(&s.u, s.t, "a", MAY_UPDATE));
+	assert_false(permission_attribute(&s.u, s.t, "a", MAY_READ));
+	assert_true(permission_attribute(&s.u, s.t, "b", MAY_READ));
+	assert_false(permission_attribute(&s.u, s.t, "b", MAY_UPDATE));
 	leave(&s);
 }
 
@@ -146,23 +146,23 @@ test_refusals(void **state)
 
 	somebody(&s, RULES("\"read\":true,\"attribute_permissions\":["
 	    "{\"attribute_name\":\"a\",\"read\":true}]"), NULL);
-	no = right_refusal(&s.u, s.t, MAY_READ, names);
+	no = permission_refusal(&s.u, s.t, MAY_READ, names);
 	assert_non_null(no);
 	assert_int_equal(json_array_size(json_object_get(no, "invalid_schema_items")), 1);
 	assert_int_equal(json_array_size(json_object_get(no, "unauthorized_access")), 0);
 	json_decref(no);
 	json_object_del(names, "secret");
-	assert_null(right_refusal(&s.u, s.t, MAY_READ, names));
-	no = right_refusal(&s.u, s.t, MAY_DELETE, NULL);
+	assert_null(permission_refusal(&s.u, s.t, MAY_READ, names));
+	no = permission_refusal(&s.u, s.t, MAY_DELETE, NULL);
 	assert_int_equal(json_array_size(json_object_get(no, "unauthorized_access")), 1);
 	json_decref(no);
 	json_decref(names);
-	assert_false(right_structure(&s.u, "dev"));
+	assert_false(permission_structure(&s.u, "dev"));
 	leave(&s);
 	somebody(&s, "{\"structure_user\":[\"dev\"]}", NULL);
-	assert_true(right_structure(&s.u, "dev"));
-	assert_false(right_structure(&s.u, "other"));
-	assert_false(right_metrics(&s.u));
+	assert_true(permission_structure(&s.u, "dev"));
+	assert_false(permission_structure(&s.u, "other"));
+	assert_false(permission_metrics(&s.u));
 	leave(&s);
 }
 

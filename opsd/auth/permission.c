@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "opsd/auth/right.h"
+#include "opsd/auth/permission.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +82,7 @@ index_tables(json_t *tables)
 }
 
 json_t *
-right_index(const json_t *permission)
+permission_index(const json_t *permission)
 {
 	json_t *index = json_object(), *database;
 	const char *name;
@@ -102,7 +102,7 @@ listed(const struct user_role *r, const struct table *t)
 }
 
 int
-right_listed(const struct user *u, const struct table *t)
+permission_listed(const struct user *u, const struct table *t)
 {
 	for (size_t i = 0; i < u->nroles && !u->super_user; i++)
 		if (listed(u->roles[i], t) != NULL)
@@ -169,19 +169,19 @@ granted_attribute(const struct user *u, const struct table *t, const char *name)
 }
 
 int
-right_table(const struct user *u, const struct table *t, unsigned rights)
+permission_table(const struct user *u, const struct table *t, unsigned rights)
 {
 	return ((granted(u, t) & rights) == rights);
 }
 
 int
-right_attribute(const struct user *u, const struct table *t, const char *name, unsigned rights)
+permission_attribute(const struct user *u, const struct table *t, const char *name, unsigned rights)
 {
 	return ((granted_attribute(u, t, name) & rights) == rights);
 }
 
 int
-right_reads(const struct user *u, const struct table *t)
+permission_reads(const struct user *u, const struct table *t)
 {
 	unsigned rights = u->super_user ? ALL : 0;
 	const json_t *list;
@@ -195,13 +195,13 @@ right_reads(const struct user *u, const struct table *t)
 }
 
 int
-right_sees(const struct user *u, const struct table *t)
+permission_sees(const struct user *u, const struct table *t)
 {
 	return (granted(u, t) != 0);
 }
 
 int
-right_sees_attribute(const struct user *u, const struct table *t, const char *name)
+permission_sees_attribute(const struct user *u, const struct table *t, const char *name)
 {
 	return (granted_attribute(u, t, name) != 0);
 }
@@ -221,7 +221,7 @@ role_builds(const struct user_role *r, const char *db)
 }
 
 int
-right_structure(const struct user *u, const char *db)
+permission_structure(const struct user *u, const char *db)
 {
 	int may = u->super_user;
 
@@ -231,7 +231,7 @@ right_structure(const struct user *u, const char *db)
 }
 
 int
-right_metrics(const struct user *u)
+permission_metrics(const struct user *u)
 {
 	int may = u->super_user;
 
@@ -283,7 +283,7 @@ sees_database(const struct user *u, const char *db)
 }
 
 json_t *
-right_no_table(const struct user *u, const char *db, const char *table)
+permission_no_table(const struct user *u, const char *db, const char *table)
 {
 	char *s = sees_database(u, db) ? xasprintf("Table '%s.%s' does not exist", db, table) :
 	    xasprintf("database '%s' does not exist", db);
@@ -348,19 +348,19 @@ refuse_attributes(const struct user *u, const struct table *t, unsigned rights,
 }
 
 json_t *
-right_refusal(const struct user *u, const struct table *t, unsigned rights, const json_t *names)
+permission_refusal(const struct user *u, const struct table *t, unsigned rights, const json_t *names)
 {
 	unsigned have = granted(u, t), missing = rights & ~have;
 
 	if (have == 0)
-		return (right_no_table(u, t->database, t->name));
+		return (permission_no_table(u, t->database, t->name));
 	if (missing != 0)
 		return (refuse_all(t, missing, json_array(), json_array()));
-	return (right_listed(u, t) ? refuse_attributes(u, t, rights, names) : NULL);
+	return (permission_listed(u, t) ? refuse_attributes(u, t, rights, names) : NULL);
 }
 
 json_t *
-right_times_refusal(const json_t *names)
+permission_times_refusal(const json_t *names)
 {
 	if (json_object_get(names, "__createdtime__") == NULL &&
 	    json_object_get(names, "__updatedtime__") == NULL)
@@ -370,7 +370,7 @@ right_times_refusal(const json_t *names)
 }
 
 json_t *
-right_no_database(const char *db)
+permission_no_database(const char *db)
 {
 	char *why = xasprintf("database '%s' does not exist", db);
 
@@ -378,7 +378,7 @@ right_no_database(const char *db)
 }
 
 json_t *
-right_no_super(const char *operation)
+permission_no_super(const char *operation)
 {
 	char *why = xasprintf("Operation '%s' is restricted to 'super_user' roles", operation);
 
@@ -386,7 +386,7 @@ right_no_super(const char *operation)
 }
 
 json_t *
-right_no_operation(const char *operation)
+permission_no_operation(const char *operation)
 {
 	char *why = xasprintf("Operation '%s' is not among the operations of your role", operation);
 
