@@ -12,12 +12,12 @@
 #include "opsd/cluster/subscribed.h"
 #include "opsd/store/group.h"
 
-#define NOTIFY_MS	1000
+#define NOTIFY_MS 1000
 
 struct batch *
 batch_new(size_t takes)
 {
-	struct batch	*b = xcalloc(1, sizeof(*b));
+	struct batch *b = xcalloc(1, sizeof(*b));
 
 	b->edits = json_array();
 	b->takes = xcalloc(takes + 1, sizeof(struct take *));
@@ -39,27 +39,31 @@ batch_free(struct batch *b)
 static void
 add_edit(struct batch *b, const char *hex, const char *name, int notify, json_t *entries)
 {
-	json_array_append_new(b->edits, json_pack("{s:s, s:s, s:b, s:o}", "id", hex, "name", name,
-	    "notify", notify, "entries", entries));
+	json_array_append_new(b->edits,
+	    json_pack("{s:s, s:s, s:b, s:o}", "id", hex, "name", name, "notify", notify, "entries",
+		entries));
 }
 
 static void
 run_edit(struct group *g, const json_t *edit)
 {
-	struct peer	*p;
-	uint8_t		 id[NODE_ID_LEN];
-	json_t		*e;
-	size_t		 i;
+	struct peer *p;
+	uint8_t id[NODE_ID_LEN];
+	json_t *e;
+	size_t i;
 
 	if (node_id_read(entry_text(edit, "id"), id) == -1)
 		return;
 	p = nodes_edit(g, id, entry_text(edit, "name"));
 	json_array_foreach(json_object_get(edit, "entries"), i, e) {
-		struct stamp	s = { entry_time(e), group_node(g) };
+		struct subscription s;
+		struct peerjson w = { 0 };
 
-		peer_set_entry(p, entry_text(e, "database"), entry_text(e, "table"),
-		    entry_flag(e, "publish"), entry_flag(e, "subscribe"), 0,
-		    entry_flag(e, "removed"), s);
+		subscription_read(&s, e, &w);
+		s.stamp.node = group_node(g);
+		subscriptions_take(&p->subs, &s);
+		subscription_clear(&s);
+		free(w.fault);
 	}
 	subscribed_end(g, p);
 	nodes_store(g, p);
@@ -68,14 +72,14 @@ run_edit(struct group *g, const json_t *edit)
 static void
 batch_run(struct group *g, struct job *j)
 {
-	struct batch	*b = (struct batch *)j;
-	json_t		*edit;
-	size_t		 i;
+	struct batch *b = (struct batch *)j;
+	json_t *edit;
+	size_t i;
 
 	json_array_foreach(b->edits, i, edit)
 		run_edit(g, edit);
 	for (i = 0; i < b->n; i++) {
-		struct job	*take = &b->takes[i]->job;
+		struct job *take = &b->takes[i]->job;
 
 		take->status = 200;
 		take->run(g, take);
@@ -95,19 +99,19 @@ batch_commit(struct replication *rep, struct batch *b)
 static void
 retire(struct batch *b, struct replication *rep, const struct peer *p, int notify)
 {
-	json_t	*ends = json_array();
+	json_t *ends = json_array();
 
-	for (size_t i = 0; i < p->n; i++)
-		if (!p->entries[i].removed)
-			json_array_append_new(ends, entry_tombstone(rep, &p->entries[i]));
+	for (size_t i = 0; i < p->subs.n; i++)
+		if (!p->subs.list[i].removed)
+			json_array_append_new(ends, entry_tombstone(rep, &p->subs.list[i]));
 	add_edit(b, p->hex, p->name, notify, ends);
 }
 
 void
 batch_retire(struct batch *b, struct replication *rep, const char *name, const char *but)
 {
-	struct peer	**all;
-	size_t		  n;
+	struct peer **all;
+	size_t n;
 
 	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
@@ -131,16 +135,17 @@ batch_take(struct batch *b, const struct target *t)
 static void
 undo(struct batch *b, const struct target *t)
 {
-	json_t	*list = json_array(), *e;
-	size_t	 i;
+	json_t *list = json_array(), *e;
+	size_t i;
 
 	json_array_foreach(t->entries, i, e) {
-		const struct entry	*had = target_known(t, e);
-		int			 active = had != NULL && !had->removed;
+		const struct subscription *had = target_known(t, e);
+		int active = had != NULL && !had->removed;
 
-		json_array_append_new(list, entry_json(entry_text(e, "database"),
-		    entry_text(e, "table"), active && had->publish, active && had->subscribe,
-		    !active, 0, entry_next_stamp(t->rep, entry_time(e))));
+		json_array_append_new(list,
+		    entry_json(entry_text(e, "database"), entry_text(e, "table"),
+			active && had->publish, active && had->subscribe, !active, 0,
+			entry_next_stamp(t->rep, entry_stamp(e))));
 	}
 	add_edit(b, t->hex, t->name, 1, list);
 }
@@ -149,11 +154,11 @@ undo(struct batch *b, const struct target *t)
 void
 batch_notify(struct replication *rep, const struct batch *b)
 {
-	json_t	*edit, *offer, *answer;
-	size_t	 i;
+	json_t *edit, *offer, *answer;
+	size_t i;
 
 	json_array_foreach(b->edits, i, edit) {
-		const char	*name = entry_text(edit, "name");
+		const char *name = entry_text(edit, "name");
 
 		if (!entry_flag(edit, "notify") || !rep->data->live.clustering ||
 		    !cluster_reachable(rep->cluster, name))
@@ -169,7 +174,7 @@ batch_notify(struct replication *rep, const struct batch *b)
 void
 batch_undo(struct replication *rep, struct target **list, size_t n)
 {
-	struct batch	*b = batch_new(0);
+	struct batch *b = batch_new(0);
 
 	for (size_t i = 0; i < n; i++)
 		if (list[i]->asked)

@@ -16,12 +16,12 @@
 
 /* What peers tell each other in turn (status.h), and what follows from it. */
 
-#define ASK_MS	5000
+#define ASK_MS 5000
 
 struct exchange {
-	struct cluster	*c;
-	uint8_t		 peer[NODE_ID_LEN];
-	uint64_t	 upto;
+	struct cluster *c;
+	uint8_t peer[NODE_ID_LEN];
+	uint64_t upto;
 };
 
 static void
@@ -33,7 +33,8 @@ take_done(struct job *j)
 	static struct log_brake brake = { .most = 10 };
 
 	if (j->status != 200)
-		log_braked(&brake, LOG_WARN, "entries of node %s: %s", peer != NULL ? peer : "?", j->error);
+		log_braked(&brake, LOG_WARN, "entries of node %s: %s", peer != NULL ? peer : "?",
+		    j->error);
 	take_free(t);
 	cluster_kick(c);
 }
@@ -42,8 +43,8 @@ take_done(struct job *j)
 static json_t *
 read_answer(const struct carrier_answer *a, const uint8_t *peer)
 {
-	json_t *answer = a->status == 200 && a->body != NULL ?
-	    json_loadb(a->body, a->n, 0, NULL) : NULL;
+	json_t *answer = a->status == 200 && a->body != NULL ? json_loadb(a->body, a->n, 0, NULL) :
+							       NULL;
 	uint8_t id[NODE_ID_LEN];
 
 	if (node_id_read(json_string_value(json_object_get(answer, "id")), id) == 0 &&
@@ -85,9 +86,9 @@ sync_entries(struct cluster *c, const struct peer *p, struct view *v)
 	x = xcalloc(1, sizeof(*x));
 	x->c = c;
 	memcpy(x->peer, p->id, NODE_ID_LEN);
-	entries = peer_entries_json(p);
+	entries = subscriptions_write(&p->subs);
 	offer = offer_new(c->rep, entries, 0);
-	pthread_mutex_unlock(&c->lock);	/* the call may answer at once */
+	pthread_mutex_unlock(&c->lock); /* the call may answer at once */
 	c->carrier->ask(c->carrier_arg, p->name, "entries", offer, ASK_MS, synced_cb, x);
 	pthread_mutex_lock(&c->lock);
 	json_decref(entries);
@@ -132,7 +133,8 @@ void
 exchange_add_topology(struct cluster *c, const json_t *question, json_t *answer)
 {
 	/* All that it is made from; the name changes with a restart only. */
-	uint64_t changes = nodes_changes(c->rep->nodes) * 2 + (uint64_t)c->rep->data->live.republish;
+	uint64_t changes = nodes_changes(c->rep->nodes) * 2 +
+	    (uint64_t)c->rep->data->live.republish;
 	char *text;
 
 	if (c->topology == NULL || changes != c->topology_changes) {

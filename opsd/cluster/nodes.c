@@ -15,12 +15,12 @@
 #include "opsd/cluster/replication.h"
 
 struct nodes {
-	struct replication	*rep;
-	pthread_mutex_t	 lock;
-	struct peer	**list;
-	size_t		 n;
+	struct replication *rep;
+	pthread_mutex_t lock;
+	struct peer **list;
+	size_t n;
 	_Atomic uint64_t changes;
-	_Atomic int	any;
+	_Atomic int any;
 };
 
 static struct peer *
@@ -62,8 +62,7 @@ nodes_share(struct nodes *n, const struct table *t)
 
 	pthread_mutex_lock(&n->lock);
 	for (size_t i = 0; i < n->n && !found; i++) {
-		const struct entry *e = peer_effective(n->list[i], t->database, strlen(t->database),
-		    t->name, strlen(t->name));
+		const struct subscription *e = peer_effective_for(n->list[i], t);
 
 		found = e != NULL && !e->removed && (e->publish || e->subscribe);
 	}
@@ -74,11 +73,11 @@ nodes_share(struct nodes *n, const struct table *t)
 int
 nodes_get_it(struct nodes *n, const char *database, const char *table)
 {
-	const struct entry *e = NULL;
+	const struct subscription *e = NULL;
 
 	pthread_mutex_lock(&n->lock);
 	for (size_t i = 0; i < n->n && (e == NULL || !e->publish); i++)
-		e = peer_effective(n->list[i], database, strlen(database), table, strlen(table));
+		e = peer_effective(n->list[i], database, table);
 	pthread_mutex_unlock(&n->lock);
 	return (e != NULL && e->publish);
 }
@@ -101,6 +100,7 @@ nodes_load(struct replication *rep, char **err)
 {
 	struct nodes *n = xcalloc(1, sizeof(*n));
 	struct store_iter *it = store_iter_new(rep->data->store, NULL, CF_META, "N", 1, "O", 1);
+	char *why = NULL;
 	int rc = 0;
 
 	n->rep = rep;
@@ -109,7 +109,7 @@ nodes_load(struct replication *rep, char **err)
 		size_t klen, vlen;
 		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
 		json_t *o = json_loadb((const char *)v, vlen, 0, NULL);
-		struct peer *p = klen == 1 + NODE_ID_LEN ? peer_from_json(k + 1, o) : NULL;
+		struct peer *p = klen == 1 + NODE_ID_LEN ? peer_from_json(k + 1, o, &why) : NULL;
 
 		json_decref(o);
 		if (p == NULL)
@@ -122,7 +122,9 @@ nodes_load(struct replication *rep, char **err)
 	store_iter_free(it);
 	look_for_any(n);
 	if (rc == -1) {
-		*err = xasprintf("store: the manifest of nodes cannot be read");
+		*err = xasprintf("store: the manifest of nodes cannot be read%s%s",
+		    why != NULL ? ": " : "", why != NULL ? why : "");
+		free(why);
 		nodes_free(n);
 		return (NULL);
 	}
@@ -230,13 +232,14 @@ put_row(struct group *g, const struct peer *p)
 {
 	json_t *subs = json_array(), *row;
 
-	for (size_t i = 0; i < p->n; i++) {
-		const struct entry *e = &p->entries[i];
+	for (size_t i = 0; i < p->subs.n; i++) {
+		const struct subscription *e = &p->subs.list[i];
 
 		if (!e->removed)
-			json_array_append_new(subs, json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema",
-			    e->database, "database", e->database, "table", e->table, "publish",
-			    e->publish, "subscribe", e->subscribe));
+			json_array_append_new(subs,
+			    json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema", e->database,
+				"database", e->database, "table", e->table, "publish", e->publish,
+				"subscribe", e->subscribe));
 	}
 	row = json_pack("{s:s, s:s, s:o, s:O?}", "name", p->name, "node_id", p->hex,
 	    "subscriptions", subs, "system_info", p->system_info);
@@ -288,9 +291,9 @@ nodes_changes(const struct nodes *n)
 }
 
 struct rename {
-	struct job	 job;	/* first */
-	uint8_t		 id[NODE_ID_LEN];
-	char		*name;
+	struct job job; /* first */
+	uint8_t id[NODE_ID_LEN];
+	char *name;
 };
 
 static void

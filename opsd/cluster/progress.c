@@ -7,13 +7,14 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/lag.h"
 
-#define BACKLOG_MS	5000	/* a live cursor that is behind by more is catching up */
+#define BACKLOG_MS 5000 /* a live cursor that is behind by more is catching up */
 
-static const enum rank state_ranks[] = {
-	[CURSOR_LIVE] = RANK_OPEN, [CURSOR_FETCH] = RANK_SYNCING, [CURSOR_COPY] = RANK_SYNCING,
-	[CURSOR_CLOCK] = RANK_CLOCK, [CURSOR_FAILED] = RANK_FAILED,
-	[CURSOR_RECOVER] = RANK_SYNCING
-};
+static const enum rank state_ranks[] = { [CURSOR_LIVE] = RANK_OPEN,
+	[CURSOR_FETCH] = RANK_SYNCING,
+	[CURSOR_COPY] = RANK_SYNCING,
+	[CURSOR_CLOCK] = RANK_CLOCK,
+	[CURSOR_FAILED] = RANK_FAILED,
+	[CURSOR_RECOVER] = RANK_SYNCING };
 
 enum rank
 cursor_rank(const struct cursor *cur)
@@ -33,9 +34,9 @@ cursor_word(const struct cursor *cur, int away)
 static struct progress *
 progress_at(struct progress *all, const struct peer *p, const char *database, const char *table)
 {
-	const struct entry *e = peer_effective(p, database, strlen(database), table, strlen(table));
+	const struct subscription *e = peer_effective(p, database, table);
 
-	return (e != NULL ? &all[e - p->entries] : NULL);
+	return (e != NULL ? &all[e - p->subs.list] : NULL);
 }
 
 static void
@@ -63,7 +64,7 @@ add_cursor(struct progress *at, const struct cursor *cur)
 struct progress *
 progress_new(const struct peer *p, struct cursor *const *cursors, size_t n)
 {
-	struct progress *all = xcalloc(p->n + 1, sizeof(*all)), *at;
+	struct progress *all = xcalloc(p->subs.n + 1, sizeof(*all)), *at;
 
 	for (size_t i = 0; i < n; i++) {
 		at = progress_at(all, p, cursors[i]->database, cursors[i]->name);

@@ -11,8 +11,8 @@
 #include "opsd/store/group.h"
 
 struct renew {
-	struct job	job;	/* first */
-	uint8_t		id[NODE_ID_LEN];
+	struct job job; /* first */
+	uint8_t id[NODE_ID_LEN];
 };
 
 /* The peer gets all that was ever written here, as its log or as a copy. */
@@ -21,14 +21,13 @@ offer_anew(struct group *g, const struct peer *p, const uint8_t *id)
 {
 	struct peer *mine = nodes_edit(g, p->id, p->name);
 
-	for (size_t i = 0; i < mine->n; i++) {
-		const struct entry *e = &mine->entries[i];
-		struct stamp s = { group_stamp(g).time, stamp_node(id) };
+	for (size_t i = 0; i < mine->subs.n; i++) {
+		struct subscription s = mine->subs.list[i];
 
-		if (s.time <= e->stamp.time)
-			s.time = e->stamp.time + 1;
-		if (!e->removed)
-			peer_set_entry(mine, e->database, e->table, e->publish, e->subscribe, 1, 0, s);
+		s.stamp = subscription_next(s.stamp, group_stamp(g).time >> 16, stamp_node(id));
+		s.start_ms = 1;
+		if (!s.removed)
+			subscriptions_take(&mine->subs, &s);
 	}
 	nodes_store(g, mine);
 }

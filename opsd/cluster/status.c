@@ -14,7 +14,7 @@
 #include "opsd/cluster/subscribe.h"
 
 /* Statuses in a row without movement before the log is asked directly. */
-#define STUCK	2
+#define STUCK 2
 
 json_t *
 status_question(struct replication *rep, const struct peer *p, const struct status_base *base,
@@ -31,25 +31,27 @@ status_question(struct replication *rep, const struct peer *p, const struct stat
 		const struct cursor *cur = cursors[i];
 
 		if (cur->state != CURSOR_RECOVER)
-			json_array_append_new(list, json_pack("[I,I,I,I,I]", (json_int_t)cur->table,
-			    (json_int_t)cur->incarnation, (json_int_t)cur->seq, (json_int_t)cur->ms,
-			    (json_int_t)cur->mark));
+			json_array_append_new(list,
+			    json_pack("[I,I,I,I,I]", (json_int_t)cur->table,
+				(json_int_t)cur->incarnation, (json_int_t)cur->seq,
+				(json_int_t)cur->ms, (json_int_t)cur->mark));
 		cursor_free(cursors[i]);
 	}
 	free(cursors);
-	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:[I,I]}", "id", rep->data->node_hex,
-	    "name", name, "incarnation", (json_int_t)rep->data->log.incarnation, "now",
-	    (json_int_t)wall_ms(), "digest", (json_int_t)peer_digest(p), "since",
-	    whole ? (json_int_t)0 : (json_int_t)base->moves, "upto", (json_int_t)*upto, "cursors",
-	    list, "heads_after", (json_int_t)base->incarnation, (json_int_t)base->heads);
+	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:[I,I]}", "id",
+	    rep->data->node_hex, "name", name, "incarnation",
+	    (json_int_t)rep->data->log.incarnation, "now", (json_int_t)wall_ms(), "digest",
+	    (json_int_t)p->subs.digest, "since", whole ? (json_int_t)0 : (json_int_t)base->moves,
+	    "upto", (json_int_t)*upto, "cursors", list, "heads_after",
+	    (json_int_t)base->incarnation, (json_int_t)base->heads);
 	free(name);
 	return (o);
 }
 
-struct told {			/* where the asker is in a table of ours */
-	uint32_t	table;
-	struct position	at;
-	uint64_t	mark;
+struct told { /* where the asker is in a table of ours */
+	uint32_t table;
+	struct position at;
+	uint64_t mark;
 };
 
 static int
@@ -58,10 +60,13 @@ read_told(const json_t *cursor, struct told *t)
 	json_int_t table, inc, seq, ms, mark;
 
 	if (json_unpack((json_t *)(uintptr_t)cursor, "[I,I,I,I,I]", &table, &inc, &seq, &ms,
-	    &mark) == -1 || inc < 0 || (uint64_t)inc > INCARNATION_MAX)
+		&mark) == -1 ||
+	    inc < 0 || (uint64_t)inc > INCARNATION_MAX)
 		return (-1);
-	*t = (struct told){ (uint32_t)table, { (uint64_t)inc, (uint64_t)seq, (uint64_t)ms },
-	    (uint64_t)mark,
+	*t = (struct told){
+		(uint32_t)table,
+		{ (uint64_t)inc, (uint64_t)seq, (uint64_t)ms },
+		(uint64_t)mark,
 	};
 	return (0);
 }
@@ -80,8 +85,8 @@ status_ahead(struct replication *rep, const json_t *question)
 		if (read_told(f, &has) == -1)
 			continue;
 		t = catalog_by_id(rep->data->catalog, has.table);
-		if (has.at.incarnation > ahead && !txlog_has(&rep->data->log, t, has.at.incarnation,
-		    has.at.seq, has.mark))
+		if (has.at.incarnation > ahead &&
+		    !txlog_has(&rep->data->log, t, has.at.incarnation, has.at.seq, has.mark))
 			ahead = has.at.incarnation;
 		table_unref(t);
 	}
@@ -110,15 +115,17 @@ add_head(struct replication *rep, json_t *heads, uint32_t id, enum which which, 
 	enum which is = t == NULL || t->stat->head > after ? NEWS : OTHERS;
 
 	if (which == ALL || which == is)
-		json_array_append_new(heads, t == NULL ? json_pack("[I,i,i,i]", (json_int_t)id, -1, 0, 0) :
-		    json_pack("[I,I,I,I]", (json_int_t)id, (json_int_t)t->stat->head,
-		    (json_int_t)t->stat->head_ms, (json_int_t)t->stat->count));
+		json_array_append_new(heads,
+		    t == NULL ? json_pack("[I,i,i,i]", (json_int_t)id, -1, 0, 0) :
+				json_pack("[I,I,I,I]", (json_int_t)id, (json_int_t)t->stat->head,
+				    (json_int_t)t->stat->head_ms, (json_int_t)t->stat->count));
 	table_unref(t);
 }
 
 /* Of the tables that it asks for; of the others that it has what is news. */
 static json_t *
-heads_of(struct replication *rep, const json_t *question, struct positions *received, uint64_t after)
+heads_of(struct replication *rep, const json_t *question, struct positions *received,
+    uint64_t after)
 {
 	json_t *heads = json_array(), *f;
 	uint32_t *tables;
@@ -143,8 +150,9 @@ heads_after(const json_t *question, uint64_t incarnation)
 {
 	const json_t *after = json_object_get(question, "heads_after");
 
-	return ((uint64_t)json_integer_value(json_array_get(after, 0)) != incarnation ? 0 :
-	    (uint64_t)json_integer_value(json_array_get(after, 1)));
+	return ((uint64_t)json_integer_value(json_array_get(after, 0)) != incarnation ?
+		0 :
+		(uint64_t)json_integer_value(json_array_get(after, 1)));
 }
 
 json_t *
@@ -165,12 +173,12 @@ status_answer(struct replication *rep, const json_t *question, struct positions 
 	    (json_int_t)((mono_us() - rep->data->started_us) / 1000), "ports", "clustering",
 	    (json_int_t)conf_int(conf, HUB_CLUSTER_PORT), "operations_api",
 	    (json_int_t)conf_int(conf, API_PORT), "system_info", ops_system_info(), "digest",
-	    (json_int_t)(p != NULL ? peer_digest(p) : 0), "heads", heads);
+	    (json_int_t)(p != NULL ? p->subs.digest : 0), "heads", heads);
 	if (received == NULL)
 		json_object_set_new(o, "again", json_true());
 	else
-		json_object_set_new(o, "heads_upto", json_pack("[I,I]", (json_int_t)mine,
-		    (json_int_t)durable));
+		json_object_set_new(o, "heads_upto",
+		    json_pack("[I,I]", (json_int_t)mine, (json_int_t)durable));
 	peer_free(p);
 	conf_free(conf);
 	return (o);
@@ -191,13 +199,14 @@ status_answered(struct status_base *base, uint64_t moves, const json_t *answer)
 }
 
 int
-status_differs(struct replication *rep, const struct peer *p, const json_t *answer, uint64_t compared_us)
+status_differs(struct replication *rep, const struct peer *p, const json_t *answer,
+    uint64_t compared_us)
 {
 	json_int_t theirs = json_integer_value(json_object_get(answer, "digest"));
 	const json_t *h;
 	size_t i;
 
-	if ((uint64_t)theirs != peer_digest(p))
+	if ((uint64_t)theirs != p->subs.digest)
 		return (1);
 	/* Under "*", tables of the peer may have waited for a database that was dropped here. */
 	if (catalog_made_us(rep->data->catalog) > compared_us)
@@ -210,9 +219,9 @@ status_differs(struct replication *rep, const struct peer *p, const json_t *answ
 }
 
 struct looked {
-	struct job	 job;	/* first */
-	uint8_t		 peer[NODE_ID_LEN];
-	uint64_t	 incarnation;
+	struct job job; /* first */
+	uint8_t peer[NODE_ID_LEN];
+	uint64_t incarnation;
 };
 
 static void
@@ -270,8 +279,8 @@ status_job(struct replication *rep, const struct peer *p, const json_t *answer)
 		json_int_t table, head, ms, rows;
 
 		if (json_unpack(h, "[I,I,I,I]", &table, &head, &ms, &rows) == 0 && head >= 0)
-			cursors_heard(rep->cursors, p->id, (uint32_t)table, (uint64_t)head, (uint64_t)ms,
-			    (uint64_t)rows);
+			cursors_heard(rep->cursors, p->id, (uint32_t)table, (uint64_t)head,
+			    (uint64_t)ms, (uint64_t)rows);
 	}
 	if (!cursors_behind(rep->cursors, p->id, inc))
 		return (NULL);

@@ -18,7 +18,7 @@
 #include "opsd/cluster/target.h"
 #include "opsd/store/group_priv.h"
 
-#define ENTRIES_MAX	20000	/* at once; twice as many in all between two nodes */
+#define ENTRIES_MAX 20000 /* at once; twice as many in all between two nodes */
 
 static void take_run(struct group *g, struct job *j);
 
@@ -60,8 +60,7 @@ table_json(const struct table *t)
 
 	return (json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "table", t->name, "id",
 	    (json_int_t)t->id, "head", (json_int_t)head.seq, "head_mark", (json_int_t)head.mark,
-	    "head_ms", (json_int_t)head.ms,
-	    "definition", table_definition(t)));
+	    "head_ms", (json_int_t)head.ms, "definition", table_definition(t)));
 }
 
 /* What we have of the tables that an entry names. */
@@ -100,8 +99,9 @@ offer_new(struct replication *rep, const json_t *entries, int strict)
 		const char *table = json_string_value(json_object_get(e, "table"));
 
 		o = json_copy(e);
-		json_object_set_new(o, "tables", json_is_true(json_object_get(e, "removed")) ?
-		    json_array() : entry_tables(rep, db, table));
+		json_object_set_new(o, "tables",
+		    json_is_true(json_object_get(e, "removed")) ? json_array() :
+								  entry_tables(rep, db, table));
 		json_object_set_new(o, "has_database",
 		    json_boolean(catalog_has_database(rep->data->catalog, db)));
 		json_array_append_new(list, o);
@@ -113,15 +113,15 @@ offer_new(struct replication *rep, const json_t *entries, int strict)
 	return (o);
 }
 
-struct offered {		/* one entry as read */
-	const char	*database, *table;
-	int		 publish, subscribe, removed;	/* as seen from here */
-	struct stamp	 stamp;
-	uint64_t	 start_ms;
-	int		 has_database;		/* the sender has it, perhaps without tables */
-	json_t		*tables;
-	uint64_t	 incarnation;		/* of the sender's log */
-	int		 newer;			/* than what was here: a call asks for it */
+struct offered { /* one entry as read */
+	const char *database, *table;
+	int publish, subscribe, removed; /* as seen from here */
+	struct stamp stamp;
+	uint64_t start_ms;
+	int has_database; /* the sender has it, perhaps without tables */
+	json_t *tables;
+	uint64_t incarnation; /* of the sender's log */
+	int newer;            /* than what was here: a call asks for it */
 };
 
 static int
@@ -131,10 +131,11 @@ read_offered(const json_t *e, struct offered *o)
 
 	/* What the sender publishes, we subscribe to. */
 	if (json_unpack((json_t *)e, "{s:s, s:s, s:b, s:b, s:b, s:[I,I], s:I, s:o}", "database",
-	    &o->database, "table", &o->table, "publish", &o->subscribe, "subscribe", &o->publish,
-	    "removed", &o->removed, "stamp", &time, &node, "start_ms", &start, "tables",
-	    &o->tables) == -1 || strcmp(o->database, "system") == 0 ||
-	    table_name_fault(o->database) != NULL || table_name_fault(o->table) != NULL)
+		&o->database, "table", &o->table, "publish", &o->subscribe, "subscribe",
+		&o->publish, "removed", &o->removed, "stamp", &time, &node, "start_ms", &start,
+		"tables", &o->tables) == -1 ||
+	    strcmp(o->database, "system") == 0 || table_name_fault(o->database) != NULL ||
+	    table_name_fault(o->table) != NULL)
 		return (-1);
 	o->stamp = (struct stamp){ (uint64_t)time, (uint64_t)node };
 	o->start_ms = (uint64_t)start;
@@ -153,7 +154,8 @@ check_tables(struct group *g, struct take *t, const struct offered *o)
 	json_array_foreach(o->tables, i, jt) {
 		const char *name = json_string_value(json_object_get(jt, "table"));
 		const char *key = json_string_value(json_object_get(json_object_get(jt,
-		    "definition"), "primary_key"));
+									"definition"),
+		    "primary_key"));
 		struct table *mine;
 
 		if (name == NULL || key == NULL)
@@ -216,11 +218,13 @@ begin_offered(struct group *g, const uint8_t *peer, const struct offered *o, con
     struct table *mine, int made)
 {
 	struct subscribed s = { .id = (uint32_t)json_integer_value(json_object_get(jt, "id")),
-	    .head.seq = (uint64_t)json_integer_value(json_object_get(jt, "head")),
-	    .head.mark = (uint64_t)json_integer_value(json_object_get(jt, "head_mark")),
-	    .head.ms = (uint64_t)json_integer_value(json_object_get(jt, "head_ms")),
-	    .incarnation = o->incarnation, .start_ms = o->newer ? o->start_ms : 0,
-	    .called = o->newer, .made = made };
+		.head.seq = (uint64_t)json_integer_value(json_object_get(jt, "head")),
+		.head.mark = (uint64_t)json_integer_value(json_object_get(jt, "head_mark")),
+		.head.ms = (uint64_t)json_integer_value(json_object_get(jt, "head_ms")),
+		.incarnation = o->incarnation,
+		.start_ms = o->newer ? o->start_ms : 0,
+		.called = o->newer,
+		.made = made };
 
 	subscribed_begin(g, peer, &s, mine);
 }
@@ -236,14 +240,14 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o)
 		const char *name = json_string_value(json_object_get(jt, "table"));
 		const json_t *def = json_object_get(jt, "definition");
 		const char *key = json_string_value(json_object_get(def, "primary_key"));
-		const struct entry *e;
+		const struct subscription *e;
 		struct table *mine;
 		int made;
 
 		if (name == NULL || key == NULL || table_name_fault(name) != NULL ||
 		    table_name_fault(key) != NULL)
 			continue;
-		e = peer_effective(p, o->database, strlen(o->database), name, strlen(name));
+		e = peer_effective(p, o->database, name);
 		if (e == NULL)
 			continue;
 		mine = group_table_named(g, o->database, strlen(o->database), name, strlen(name));
@@ -255,8 +259,8 @@ take_tables(struct group *g, const struct peer *p, const struct offered *o)
 			continue;
 		if (strcmp(mine->primary_key, key) != 0) {
 			if (e->subscribe)
-				subscribed_fail(g, p->id, mine, (uint32_t)json_integer_value(
-				    json_object_get(jt, "id")), key);
+				subscribed_fail(g, p->id, mine,
+				    (uint32_t)json_integer_value(json_object_get(jt, "id")), key);
 			continue;
 		}
 		if (group_add_attrs(g, mine, json_object_get(def, "attributes")))
@@ -291,8 +295,10 @@ check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 	    name == NULL || !json_is_array(entries))
 		job_fail(&t->job, 400, "the entries cannot be read");
 	else if (!node_name_ok(name, strlen(name)))
-		job_fail(&t->job, 400, "'name' must be 1 to %d characters without '.', ',', '*', '>', white "
-		    "space and control characters", NODE_NAME_MAX);
+		job_fail(&t->job, 400,
+		    "'name' must be 1 to %d characters without '.', ',', '*', '>', white "
+		    "space and control characters",
+		    NODE_NAME_MAX);
 	else if (json_array_size(entries) > ENTRIES_MAX)
 		job_fail(&t->job, 400, "'entries' must contain at most %d items", ENTRIES_MAX);
 	else if (memcmp(id, rep->data->node_id, NODE_ID_LEN) == 0)
@@ -317,14 +323,15 @@ retire_namesakes(struct group *g, const uint8_t *id, const char *name)
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]) && strcmp(all[i]->name, name) == 0 &&
 		    memcmp(all[i]->id, id, NODE_ID_LEN) != 0) {
-			log_info("node %s has another id now: the subscriptions of before end", name);
+			log_info("node %s has another id now: the subscriptions of before end",
+			    name);
 			old = nodes_edit(g, all[i]->id, NULL);
-			for (size_t k = 0; k < old->n; k++) {
-				const struct entry *e = &old->entries[k];
+			for (size_t k = 0; k < old->subs.n; k++) {
+				struct subscription s = old->subs.list[k];
 
-				if (!e->removed)
-					peer_set_entry(old, e->database, e->table, 0, 0, 0, 1,
-					    entry_next_stamp(rep, e->stamp.time));
+				subscription_end(&s, entry_next_stamp(rep, s.stamp));
+				if (!old->subs.list[k].removed)
+					subscriptions_take(&old->subs, &s);
 			}
 			subscribed_end(g, old);
 			nodes_store(g, old);
@@ -362,7 +369,7 @@ take_run(struct group *g, struct job *j)
 			return;
 	}
 	p = nodes_edit(g, id, name);
-	if (p->n + json_array_size(entries) > 2 * ENTRIES_MAX) {
+	if (p->subs.n + json_array_size(entries) > 2 * ENTRIES_MAX) {
 		job_fail(j, 409, "there are too many entries between the two nodes");
 		peer_free(p);
 		return;
@@ -375,8 +382,10 @@ take_run(struct group *g, struct job *j)
 	json_array_foreach(entries, i, e) {
 		read_offered(e, &o);
 		o.incarnation = incarnation;
-		o.newer = peer_set_entry(p, o.database, o.table, o.publish, o.subscribe,
-		    o.start_ms, o.removed, o.stamp) != NULL;
+		o.newer = subscriptions_take(&p->subs,
+		    &(struct subscription){ (char *)(uintptr_t)o.database,
+			(char *)(uintptr_t)o.table, o.publish, o.subscribe, o.removed, o.stamp,
+			o.start_ms });
 		changed |= o.newer;
 		if (!o.removed) {
 			take_database(g, &o);
@@ -385,7 +394,7 @@ take_run(struct group *g, struct job *j)
 	}
 	subscribed_end(g, p);
 	if (t->answered) {
-		json_t *mine = peer_entries_json(p);
+		json_t *mine = subscriptions_write(&p->subs);
 
 		t->answer = offer_new(rep, mine, 0);
 		json_decref(mine);

@@ -47,7 +47,7 @@ go_on(struct group *g, struct cursor *cur, const struct subscribed *s)
 		cur->from_ms = s->start_ms;
 		cursor_copy_anew(g, cur, 0);
 	} else if (s->made && !s->called)
-		cursor_copy_anew(g, cur, 0);	/* what came for it is gone */
+		cursor_copy_anew(g, cur, 0); /* what came for it is gone */
 	else if (cur->state == CURSOR_FAILED)
 		cursor_set(g, cur, CURSOR_FETCH, NULL);
 }
@@ -62,9 +62,9 @@ subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *
 
 	if (s->id == 0)
 		return;
-	if (cur != NULL && (strcmp(cur->name, mine->name) != 0 ||
-	    strcmp(cur->database, mine->database) != 0)) {
-		cursors_remove(g, cur);	/* of another life of the peer */
+	if (cur != NULL &&
+	    (strcmp(cur->name, mine->name) != 0 || strcmp(cur->database, mine->database) != 0)) {
+		cursors_remove(g, cur); /* of another life of the peer */
 		cur = NULL;
 	}
 	if (cur != NULL) {
@@ -105,11 +105,10 @@ subscribed_end(struct group *g, const struct peer *p)
 	struct cursor *cur, *next;
 
 	for (cur = cursors_first_of(replication_of(g)->cursors, p->id); cur != NULL; cur = next) {
-		const struct entry *e;
+		const struct subscription *e;
 
 		next = cursors_next_of(cur);
-		e = peer_effective(p, cur->database, strlen(cur->database), cur->name,
-		    strlen(cur->name));
+		e = peer_effective(p, cur->database, cur->name);
 		if (e == NULL || (!e->subscribe && cur->state != CURSOR_RECOVER))
 			cursors_remove(g, cur);
 	}

@@ -12,17 +12,17 @@
  * entries have the form in which they travel (subscribe.h), seen from here.
  */
 struct target {
-	struct replication	*rep;
-	char		*name;
-	struct peer	*peer;		/* as known before, or NULL */
-	char		*hex;		/* its id, or NULL: never met */
-	json_t		*entries;	/* what is asked for */
-	json_t		*done, *skipped;	/* for the reply: what changes, what is so already */
-	json_t		*answer;	/* its view in the travelling form, once it has agreed */
-	int		 asked;		/* it may have taken the entries */
-	int		 expected;	/* what it is to get leaves the log meanwhile */
-	int		 status;
-	char		*error;
+	struct replication *rep;
+	char *name;
+	struct peer *peer;      /* as known before, or NULL */
+	char *hex;              /* its id, or NULL: never met */
+	json_t *entries;        /* what is asked for */
+	json_t *done, *skipped; /* for the reply: what changes, what is so already */
+	json_t *answer;         /* its view in the travelling form, once it has agreed */
+	int asked;              /* it may have taken the entries */
+	int expected;           /* what it is to get leaves the log meanwhile */
+	int status;
+	char *error;
 };
 
 struct target *target_new(struct replication *rep, const char *name);
@@ -36,15 +36,15 @@ void target_plan_removals(struct target *t, const json_t *subs);
  */
 int target_ask(struct target *t);
 /* What is known of the table of a subscription or an entry; NULL: nothing. */
-const struct entry *target_known(const struct target *t, const json_t *sub);
+const struct subscription *target_known(const struct target *t, const json_t *sub);
 
 /* Entries as JSON; new stamps are beyond the `known` time. */
-struct stamp entry_next_stamp(struct replication *rep, uint64_t known);
+struct stamp entry_next_stamp(struct replication *rep, struct stamp known);
 json_t *entry_json(const char *db, const char *table, int publish, int subscribe, int removed,
     uint64_t start_ms, struct stamp s);
-json_t *entry_tombstone(struct replication *rep, const struct entry *e);
+json_t *entry_tombstone(struct replication *rep, const struct subscription *e);
 const char *entry_text(const json_t *entry, const char *field);
 int entry_flag(const json_t *entry, const char *field);
-uint64_t entry_time(const json_t *entry);
+struct stamp entry_stamp(const json_t *entry);
 
 #endif

@@ -9,34 +9,34 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/nodes.h"
 
-#define NODES_MAX	256
-#define ENTRIES_MAX	100000	/* more are not looked at */
+#define NODES_MAX   256
+#define ENTRIES_MAX 100000 /* more are not looked at */
 
-struct place {			/* a node */
-	const char	*id, *name;	/* borrowed */
-	int		 reported, relays;
+struct place {                 /* a node */
+	const char *id, *name; /* borrowed */
+	int reported, relays;
 };
 
 /* What two nodes have with each other for one table. */
 struct link {
-	int		 pair;		/* key: first * NODES_MAX + second */
-	int		 forth, back;	/* from the first to the second, and back */
-	UT_hash_handle	 hh;
+	int pair;        /* key: first * NODES_MAX + second */
+	int forth, back; /* from the first to the second, and back */
+	UT_hash_handle hh;
 };
 
-struct subject {		/* a table that somebody names, or "*" */
-	char		*key;		/* "db/table" */
-	size_t		 database_len;
-	struct link	*links;
-	UT_hash_handle	 hh;
+struct subject {   /* a table that somebody names, or "*" */
+	char *key; /* "db/table" */
+	size_t database_len;
+	struct link *links;
+	UT_hash_handle hh;
 };
 
 struct graph {
-	struct place	 places[NODES_MAX];
-	int		 n;
-	struct subject	*subjects;
-	size_t		 entries;
-	int		 cut;		/* there is more than we look at */
+	struct place places[NODES_MAX];
+	int n;
+	struct subject *subjects;
+	size_t entries;
+	int cut; /* there is more than we look at */
 };
 
 json_t *
@@ -44,10 +44,11 @@ topology_link(const struct peer *p)
 {
 	json_t *entries = json_array();
 
-	for (size_t i = 0; i < p->n; i++)
-		if (!p->entries[i].removed)
-			json_array_append_new(entries, json_pack("[s,s,b,b]", p->entries[i].database,
-			    p->entries[i].table, p->entries[i].publish, p->entries[i].subscribe));
+	for (size_t i = 0; i < p->subs.n; i++)
+		if (!p->subs.list[i].removed)
+			json_array_append_new(entries,
+			    json_pack("[s,s,b,b]", p->subs.list[i].database, p->subs.list[i].table,
+				p->subs.list[i].publish, p->subs.list[i].subscribe));
 	if (json_array_size(entries) > 0)
 		return (json_pack("{s:s, s:s, s:o}", "id", p->hex, "name", p->name, "entries",
 		    entries));
@@ -80,8 +81,8 @@ place_of(struct graph *g, const json_t *o)
 static struct subject *
 subject_get(struct graph *g, const char *db, const char *table)
 {
-	char		*key = xasprintf("%s/%s", db, table);
-	struct subject	*s;
+	char *key = xasprintf("%s/%s", db, table);
+	struct subject *s;
 
 	HASH_FIND_STR(g->subjects, key, s);
 	if (s != NULL) {
@@ -98,8 +99,8 @@ subject_get(struct graph *g, const char *db, const char *table)
 static struct link *
 link_get(struct subject *s, int first, int second)
 {
-	int		 pair = first * NODES_MAX + second;
-	struct link	*l;
+	int pair = first * NODES_MAX + second;
+	struct link *l;
 
 	HASH_FIND_INT(s->links, &pair, l);
 	if (l == NULL) {
@@ -113,11 +114,11 @@ link_get(struct subject *s, int first, int second)
 static void
 add_entry(struct graph *g, int from, int to, const json_t *e)
 {
-	const char	*db = json_string_value(json_array_get(e, 0));
-	const char	*table = json_string_value(json_array_get(e, 1));
-	int		 publish = json_is_true(json_array_get(e, 2));
-	int		 subscribe = json_is_true(json_array_get(e, 3));
-	struct link	*l;
+	const char *db = json_string_value(json_array_get(e, 0));
+	const char *table = json_string_value(json_array_get(e, 1));
+	int publish = json_is_true(json_array_get(e, 2));
+	int subscribe = json_is_true(json_array_get(e, 3));
+	struct link *l;
 
 	if (db == NULL || table == NULL)
 		return;
@@ -133,9 +134,9 @@ add_entry(struct graph *g, int from, int to, const json_t *e)
 static void
 add_report(struct graph *g, const json_t *report)
 {
-	const json_t	*link, *e;
-	int		 at = place_of(g, report), to;
-	size_t		 i, k;
+	const json_t *link, *e;
+	int at = place_of(g, report), to;
+	size_t i, k;
 
 	if (at == -1)
 		return;
@@ -154,7 +155,7 @@ add_report(struct graph *g, const json_t *report)
 
 /* Edges of one table: to[a] has b when what a sends arrives at b. */
 struct edges {
-	uint8_t	to[NODES_MAX][NODES_MAX];
+	uint8_t to[NODES_MAX][NODES_MAX];
 };
 
 static void
@@ -172,8 +173,8 @@ set_edges(const struct subject *s, struct edges *e)
 static void
 edges_of(const struct graph *g, const struct subject *s, struct edges *e)
 {
-	char		*key = xasprintf("%.*s/*", (int)s->database_len, s->key);
-	struct subject	*all;
+	char *key = xasprintf("%.*s/*", (int)s->database_len, s->key);
+	struct subject *all;
 
 	/* What there is between two that reported nothing is not known. */
 	for (int a = 0; a < g->n; a++)
@@ -190,7 +191,7 @@ edges_of(const struct graph *g, const struct subject *s, struct edges *e)
 static void
 reach(const struct graph *g, const struct edges *e, int from, int all, uint8_t seen[NODES_MAX])
 {
-	int	queue[NODES_MAX], n = 0, i = 0, at;
+	int queue[NODES_MAX], n = 0, i = 0, at;
 
 	memset(seen, 0, NODES_MAX);
 	seen[from] = 1;
@@ -212,8 +213,8 @@ static int
 takes_part(const struct graph *g, const struct edges *e, int at)
 {
 	for (int b = 0; b < g->n; b++)
-		if ((e->to[at][b] || e->to[b][at]) && (g->places[at].reported ||
-		    g->places[b].reported))
+		if ((e->to[at][b] || e->to[b][at]) &&
+		    (g->places[at].reported || g->places[b].reported))
 			return (1);
 	return (0);
 }
@@ -221,8 +222,8 @@ takes_part(const struct graph *g, const struct edges *e, int at)
 static json_t *
 gap_of(json_t *gaps, const char *from, const char *to)
 {
-	json_t	*o;
-	size_t	 i;
+	json_t *o;
+	size_t i;
 
 	json_array_foreach(gaps, i, o)
 		if (strcmp(json_string_value(json_object_get(o, "from")), from) == 0 &&
@@ -236,7 +237,7 @@ gap_of(json_t *gaps, const char *from, const char *to)
 static void
 find_gaps(const struct graph *g, const struct subject *s, struct edges *e, json_t *gaps)
 {
-	uint8_t	arrives[NODES_MAX], would[NODES_MAX];
+	uint8_t arrives[NODES_MAX], would[NODES_MAX];
 
 	edges_of(g, s, e);
 	for (int from = 0; from < g->n; from++) {
@@ -248,16 +249,17 @@ find_gaps(const struct graph *g, const struct subject *s, struct edges *e, json_
 			/* Who did not report may get it from others. */
 			if (would[to] && !arrives[to] && g->places[to].reported)
 				json_array_append_new(gap_of(gaps, g->places[from].name,
-				    g->places[to].name), json_sprintf("%.*s.%s",
-				    (int)s->database_len, s->key, s->key + s->database_len + 1));
+							  g->places[to].name),
+				    json_sprintf("%.*s.%s", (int)s->database_len, s->key,
+					s->key + s->database_len + 1));
 	}
 }
 
 static void
 graph_free(struct graph *g)
 {
-	struct subject	*s, *stmp;
-	struct link	*l, *ltmp;
+	struct subject *s, *stmp;
+	struct link *l, *ltmp;
 
 	HASH_ITER(hh, g->subjects, s, stmp) {
 		HASH_DEL(g->subjects, s);
@@ -274,12 +276,12 @@ graph_free(struct graph *g)
 json_t *
 topology_gaps(const json_t *reports)
 {
-	struct graph	*g = xcalloc(1, sizeof(*g));
-	struct edges	*e = xmalloc(sizeof(*e));
-	json_t		*gaps = json_array();
-	struct subject	*s;
-	const json_t	*r;
-	size_t		 i;
+	struct graph *g = xcalloc(1, sizeof(*g));
+	struct edges *e = xmalloc(sizeof(*e));
+	json_t *gaps = json_array();
+	struct subject *s;
+	const json_t *r;
+	size_t i;
 
 	json_array_foreach(reports, i, r)
 		add_report(g, r);

@@ -23,11 +23,11 @@
  * reach the peer with the next comparison (a peer's id is asked for before
  * anything else, so that they can be kept).
  */
-#define WAITING_MAX		5	/* of the worker threads */
-#define CHANGES_MAX		200	/* calls that wait for their turn */
-#define SUBSCRIPTIONS_MAX	10000	/* of one call */
+#define WAITING_MAX            5     /* of the worker threads */
+#define CHANGES_MAX            200   /* calls that wait for their turn */
+#define SUBSCRIPTIONS_CALL_MAX 10000 /* of one call */
 
-static _Atomic int	waiting;
+static _Atomic int waiting;
 
 int
 op_wait_begin(struct request *r)
@@ -35,7 +35,8 @@ op_wait_begin(struct request *r)
 	if (atomic_fetch_add(&waiting, 1) < WAITING_MAX)
 		return (1);
 	atomic_fetch_sub(&waiting, 1);
-	reply_error(r, 503, "Too many operations are waiting for other nodes, please try again "
+	reply_error(r, 503,
+	    "Too many operations are waiting for other nodes, please try again "
 	    "later");
 	return (0);
 }
@@ -49,7 +50,8 @@ op_wait_end(void)
 int
 op_is_off(struct request *r)
 {
-	char	*why = r->ops->data.live.clustering ? clustering_fault(&r->ops->rep) :
+	char *why = r->ops->data.live.clustering ?
+	    clustering_fault(&r->ops->rep) :
 	    xstrdup("Clustering is not enabled on this node");
 
 	if (why != NULL)
@@ -66,7 +68,8 @@ static void
 in_turn(struct request *r, void (*run)(void *arg))
 {
 	if (workers_try(r->ops->rep.changes, CHANGES_MAX, run, r) == -1)
-		reply_error(r, 503, "Too many operations are waiting for other nodes, please try again "
+		reply_error(r, 503,
+		    "Too many operations are waiting for other nodes, please try again "
 		    "later");
 }
 
@@ -85,9 +88,9 @@ digits(const char *s, const char *form)
 static uint64_t
 iso_ms(const char *s)
 {
-	struct tm	tm = { 0 }, back;
-	uint64_t	ms = 0;
-	time_t		t;
+	struct tm tm = { 0 }, back;
+	uint64_t ms = 0;
+	time_t t;
 
 	if (!digits(s, "dddd-dd-ddTdd:dd:dd"))
 		return (0);
@@ -106,8 +109,9 @@ iso_ms(const char *s)
 	}
 	back = tm;
 	t = timegm(&back);
-	if (strcmp(s, "Z") != 0 || t < 0 || back.tm_mon != tm.tm_mon || back.tm_mday != tm.tm_mday ||
-	    back.tm_hour != tm.tm_hour || back.tm_min != tm.tm_min || back.tm_sec != tm.tm_sec)
+	if (strcmp(s, "Z") != 0 || t < 0 || back.tm_mon != tm.tm_mon ||
+	    back.tm_mday != tm.tm_mday || back.tm_hour != tm.tm_hour || back.tm_min != tm.tm_min ||
+	    back.tm_sec != tm.tm_sec)
 		return (0);
 	ms += (uint64_t)t * 1000;
 	return (ms != 0 ? ms : 1);
@@ -116,7 +120,7 @@ iso_ms(const char *s)
 static int
 read_flag(struct faults *f, const json_t *sub, const char *path, size_t i, const char *name)
 {
-	const json_t	*v = json_object_get(sub, name);
+	const json_t *v = json_object_get(sub, name);
 
 	if (v == NULL)
 		fault(f, "'%s[%zu].%s' is required", path, i, name);
@@ -129,8 +133,8 @@ read_flag(struct faults *f, const json_t *sub, const char *path, size_t i, const
 static const char *
 read_name(struct faults *f, const json_t *v, const char *path, size_t i, const char *name)
 {
-	char		*field = xasprintf("%s[%zu].%s", path, i, name);
-	const char	*s = NULL;
+	char *field = xasprintf("%s[%zu].%s", path, i, name);
+	const char *s = NULL;
 
 	if (v == NULL)
 		fault(f, "'%s' is required", field);
@@ -149,8 +153,8 @@ read_name(struct faults *f, const json_t *v, const char *path, size_t i, const c
 static uint64_t
 read_start(struct faults *f, const json_t *sub, const char *path, size_t i)
 {
-	const json_t	*v = json_object_get(sub, "start_time");
-	uint64_t	 ms = json_is_string(v) ? iso_ms(json_string_value(v)) : 0;
+	const json_t *v = json_object_get(sub, "start_time");
+	uint64_t ms = json_is_string(v) ? iso_ms(json_string_value(v)) : 0;
 
 	if (v != NULL && !json_is_null(v) && ms == 0)
 		fault(f, "'%s[%zu].start_time' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format",
@@ -162,11 +166,11 @@ read_start(struct faults *f, const json_t *sub, const char *path, size_t i)
 static json_t *
 read_subscription(struct faults *f, const json_t *sub, const char *path, size_t i)
 {
-	const char	*word = json_object_get(sub, "database") != NULL ? "database" : "schema";
-	const json_t	*v = json_object_get(sub, word);
-	const char	*db, *table;
-	int		 publish, subscribe;
-	uint64_t	 start;
+	const char *word = json_object_get(sub, "database") != NULL ? "database" : "schema";
+	const json_t *v = json_object_get(sub, word);
+	const char *db, *table;
+	int publish, subscribe;
+	uint64_t start;
 
 	if (!json_is_object(sub)) {
 		fault(f, "'%s[%zu]' must be of type object", path, i);
@@ -189,7 +193,7 @@ read_subscription(struct faults *f, const json_t *sub, const char *path, size_t 
 static void
 check_unique(struct faults *f, json_t *seen, const json_t *sub, const char *path, size_t i)
 {
-	char	*key;
+	char *key;
 
 	if (sub == NULL)
 		return;
@@ -204,10 +208,10 @@ check_unique(struct faults *f, json_t *seen, const json_t *sub, const char *path
 static json_t *
 read_subscriptions(struct faults *f, const json_t *body, const char *prefix)
 {
-	char	*path = xasprintf("%ssubscriptions", prefix);
-	json_t	*given = json_object_get(body, "subscriptions"), *g, *sub;
-	json_t	*list = json_array(), *seen = json_object();
-	size_t	 i;
+	char *path = xasprintf("%ssubscriptions", prefix);
+	json_t *given = json_object_get(body, "subscriptions"), *g, *sub;
+	json_t *list = json_array(), *seen = json_object();
+	size_t i;
 
 	if (given == NULL)
 		fault(f, "'%s' is required", path);
@@ -215,9 +219,9 @@ read_subscriptions(struct faults *f, const json_t *body, const char *prefix)
 		fault(f, "'%s' must be an array", path);
 	else if (json_array_size(given) == 0)
 		fault(f, "'%s' must contain at least 1 items", path);
-	else if (json_array_size(given) > SUBSCRIPTIONS_MAX)
+	else if (json_array_size(given) > SUBSCRIPTIONS_CALL_MAX)
 		fault(f, "'%s' must contain less than or equal to %d items", path,
-		    SUBSCRIPTIONS_MAX);
+		    SUBSCRIPTIONS_CALL_MAX);
 	else
 		json_array_foreach(given, i, g) {
 			sub = read_subscription(f, g, path, i);
@@ -233,8 +237,8 @@ read_subscriptions(struct faults *f, const json_t *body, const char *prefix)
 static int
 is_listed(struct ops *ops, const json_t *name)
 {
-	struct peer	*p = nodes_get(ops->rep.nodes, json_string_value(name));
-	int		 listed = p != NULL && strlen(p->name) == json_string_length(name);
+	struct peer *p = nodes_get(ops->rep.nodes, json_string_value(name));
+	int listed = p != NULL && strlen(p->name) == json_string_length(name);
 
 	peer_free(p);
 	return (listed);
@@ -244,25 +248,29 @@ const char *
 op_field_node(struct request *r, struct faults *f, const json_t *body, const char *prefix,
     const char *old)
 {
-	const json_t	*v = field_either(body, "node_name", old);
-	const char	*name = json_string_value(v);
-	char		*own;
+	const json_t *v = field_either(body, "node_name", old);
+	const char *name = json_string_value(v);
+	char *own;
 
 	if (v == NULL)
-		fault(f, "'%snode_name' is required%s", prefix, json_object_get(body, "hostname") != NULL ||
-		    json_object_get(body, "url") != NULL ? ": nodes are known by clustering.nodeName, "
-		    "and found by the routes of cluster_set_routes" : "");
+		fault(f, "'%snode_name' is required%s", prefix,
+		    json_object_get(body, "hostname") != NULL ||
+			    json_object_get(body, "url") != NULL ?
+			": nodes are known by clustering.nodeName, "
+			"and found by the routes of cluster_set_routes" :
+			"");
 	else if (name == NULL)
 		fault(f, "'%snode_name' must be a string", prefix);
 	else if (is_listed(r->ops, v))
-		return (name);	/* whatever is listed can be removed */
+		return (name); /* whatever is listed can be removed */
 	else if (name[0] == '\0' && json_string_length(v) == 0)
 		fault(f, "'%snode_name' is not allowed to be empty", prefix);
 	else if (json_string_length(v) > NODE_NAME_MAX)
 		fault(f, "'%snode_name' length must be less than or equal to %d characters long",
 		    prefix, NODE_NAME_MAX);
 	else if (!node_name_ok(name, json_string_length(v)))
-		fault(f, "'%snode_name' must not contain '.', ',', '*', '>' or white space", prefix);
+		fault(f, "'%snode_name' must not contain '.', ',', '*', '>' or white space",
+		    prefix);
 	else {
 		own = data_node_name(&r->ops->data);
 		if (strcmp(own, name) == 0)
@@ -279,8 +287,8 @@ op_field_node(struct request *r, struct faults *f, const json_t *body, const cha
 static int
 change(struct target *t)
 {
-	struct batch	*b;
-	int		 rc;
+	struct batch *b;
+	int rc;
 
 	if (json_array_size(t->entries) == 0)
 		return (0);
@@ -303,10 +311,10 @@ change(struct target *t)
 static void
 change_node(struct request *r, int add)
 {
-	struct faults	 f = { 0 };
-	const char	*name = op_field_node(r, &f, r->body, "", "node_name");
-	json_t		*subs = read_subscriptions(&f, r->body, "");
-	struct target	*t;
+	struct faults f = { 0 };
+	const char *name = op_field_node(r, &f, r->body, "", "node_name");
+	json_t *subs = read_subscriptions(&f, r->body, "");
+	struct target *t;
 
 	if (op_faults(r, &f) || op_is_off(r)) {
 		json_decref(subs);
@@ -320,10 +328,12 @@ change_node(struct request *r, int add)
 		if (change(t) == -1)
 			reply_error(r, t->status, "%s", t->error);
 		else
-			reply_json(r, 200, json_pack("{s:o, s:O, s:O}", "message",
-			    json_sprintf(add ? "Successfully added '%s' to manifest" :
-			    "Successfully updated '%s'", name), add ? "added" : "updated", t->done,
-			    "skipped", t->skipped));
+			reply_json(r, 200,
+			    json_pack("{s:o, s:O, s:O}", "message",
+				json_sprintf(add ? "Successfully added '%s' to manifest" :
+						   "Successfully updated '%s'",
+				    name),
+				add ? "added" : "updated", t->done, "skipped", t->skipped));
 	}
 	target_free(t);
 	json_decref(subs);
@@ -359,10 +369,10 @@ update_node(struct request *r)
 static void
 remove_node_run(void *arg)
 {
-	struct request	*r = arg;
-	struct faults	 f = { 0 };
-	const char	*name = op_field_node(r, &f, r->body, "", "name");
-	struct batch	*b;
+	struct request *r = arg;
+	struct faults f = { 0 };
+	const char *name = op_field_node(r, &f, r->body, "", "name");
+	struct batch *b;
 
 	if (op_faults(r, &f))
 		return;
@@ -391,14 +401,14 @@ remove_node(struct request *r)
 static json_t *
 read_connections(struct request *r)
 {
-	struct faults	 f = { 0 };
-	json_t		*given = field_array(&f, r->body, "connections", 1), *c, *subs;
-	json_t		*list = json_array(), *seen = json_object();
-	size_t		 i;
+	struct faults f = { 0 };
+	json_t *given = field_array(&f, r->body, "connections", 1), *c, *subs;
+	json_t *list = json_array(), *seen = json_object();
+	size_t i;
 
 	json_array_foreach(given, i, c) {
-		char		*prefix = xasprintf("connections[%zu].", i);
-		const char	*name;
+		char *prefix = xasprintf("connections[%zu].", i);
+		const char *name;
 
 		if (json_is_object(c)) {
 			name = op_field_node(r, &f, c, prefix, "node_name");
@@ -407,8 +417,8 @@ read_connections(struct request *r)
 				fault(&f, "'connections[%zu]' contains a duplicate value", i);
 			if (name != NULL)
 				json_object_set_new(seen, name, json_true());
-			json_array_append_new(list, json_pack("{s:s?, s:o}", "node_name", name,
-			    "subscriptions", subs));
+			json_array_append_new(list,
+			    json_pack("{s:s?, s:o}", "node_name", name, "subscriptions", subs));
 		} else
 			fault(&f, "'connections[%zu]' must be of type object", i);
 		free(prefix);
@@ -424,8 +434,8 @@ read_connections(struct request *r)
 static void
 remove_others(struct ops *ops, struct batch *b, struct target **list, size_t n)
 {
-	struct peer	**all;
-	size_t		  count, k;
+	struct peer **all;
+	size_t count, k;
 
 	all = nodes_all(ops->rep.nodes, &count);
 	for (size_t i = 0; i < count; i++) {
@@ -442,12 +452,14 @@ remove_others(struct ops *ops, struct batch *b, struct target **list, size_t n)
 static json_t *
 results(struct target **list, size_t n, int failed)
 {
-	json_t	*all = json_array();
+	json_t *all = json_array();
 
 	for (size_t i = 0; i < n; i++) {
-		const struct target	*t = list[i];
-		json_t			*o = json_pack("{s:s, s:s}", "node_name", t->name, "status",
-		    t->error != NULL ? "error" : failed ? "unchanged" : "ok");
+		const struct target *t = list[i];
+		json_t *o = json_pack("{s:s, s:s}", "node_name", t->name, "status",
+		    t->error != NULL ? "error" :
+			failed       ? "unchanged" :
+				       "ok");
 
 		if (t->error != NULL)
 			json_object_set_new(o, "error", json_string(t->error));
@@ -460,7 +472,7 @@ results(struct target **list, size_t n, int failed)
 static size_t
 ask_all(struct target **list, size_t n)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < n; i++)
 		if (json_array_size(list[i]->entries) > 0 && target_ask(list[i]) == -1)
@@ -475,14 +487,15 @@ ask_all(struct target **list, size_t n)
 static void
 configure(struct request *r, struct target **list, size_t n)
 {
-	struct batch	*b;
-	size_t		 failed = ask_all(list, n), i;
+	struct batch *b;
+	size_t failed = ask_all(list, n), i;
 
 	if (failed < n) {
 		batch_undo(&r->ops->rep, list, n);
-		reply_json(r, list[failed]->status, json_pack("{s:o, s:o}", "error",
-		    json_sprintf("Cluster not configured: %s", list[failed]->error),
-		    "connections", results(list, n, 1)));
+		reply_json(r, list[failed]->status,
+		    json_pack("{s:o, s:o}", "error",
+			json_sprintf("Cluster not configured: %s", list[failed]->error),
+			"connections", results(list, n, 1)));
 		return;
 	}
 	b = batch_new(n);
@@ -495,8 +508,9 @@ configure(struct request *r, struct target **list, size_t n)
 		reply_error(r, b->job.status, "%s", b->job.error);
 	} else {
 		batch_notify(&r->ops->rep, b);
-		reply_json(r, 200, json_pack("{s:s, s:o}", "message",
-		    "Cluster successfully configured.", "connections", results(list, n, 0)));
+		reply_json(r, 200,
+		    json_pack("{s:s, s:o}", "message", "Cluster successfully configured.",
+			"connections", results(list, n, 0)));
 	}
 	batch_free(b);
 }
@@ -504,10 +518,10 @@ configure(struct request *r, struct target **list, size_t n)
 static void
 configure_cluster_run(void *arg)
 {
-	struct request	*r = arg;
-	json_t		*connections = read_connections(r), *c;
-	struct target	**list;
-	size_t		 n = json_array_size(connections), i;
+	struct request *r = arg;
+	json_t *connections = read_connections(r), *c;
+	struct target **list;
+	size_t n = json_array_size(connections), i;
 
 	if (connections == NULL)
 		return;

@@ -12,7 +12,7 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/progress.h"
 
-#define MANY	100000	/* so many that looking at all for each would not end */
+#define MANY 100000 /* so many that looking at all for each would not end */
 
 static const uint8_t id[NODE_ID_LEN] = "0123456789abcde";
 
@@ -30,6 +30,13 @@ cursor(const char *table, enum cursor_state state, uint64_t seq, uint64_t head)
 	return (cur);
 }
 
+static void
+subscribe(struct peer *p, char *table, uint64_t time)
+{
+	subscriptions_take(&p->subs,
+	    &(struct subscription){ (char *)"data", table, 1, 1, 0, { time, 1 }, 0 });
+}
+
 static struct peer *
 subscribed(unsigned n, const char *format)
 {
@@ -38,7 +45,7 @@ subscribed(unsigned n, const char *format)
 
 	for (unsigned i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), format, i);
-		peer_set_entry(p, "data", name, 1, 1, 0, 0, (struct stamp){ i + 1, 1 });
+		subscribe(p, name, i + 1);
 	}
 	return (p);
 }
@@ -47,13 +54,14 @@ static void
 test_star(void **state)
 {
 	struct peer *p = peer_new(id, "boston");
-	struct cursor *cursors[] = { cursor("a", CURSOR_LIVE, 10, 12), cursor("b", CURSOR_COPY, 7, 20),
-	    cursor("c", CURSOR_LIVE, 5, 5), cursor("d", CURSOR_RECOVER, 1, 100) };
+	struct cursor *cursors[] = { cursor("a", CURSOR_LIVE, 10, 12),
+		cursor("b", CURSOR_COPY, 7, 20), cursor("c", CURSOR_LIVE, 5, 5),
+		cursor("d", CURSOR_RECOVER, 1, 100) };
 	struct progress *all;
 
 	(void)state;
-	peer_set_entry(p, "data", "*", 1, 1, 0, 0, (struct stamp){ 1, 1 });
-	peer_set_entry(p, "data", "c", 1, 1, 0, 0, (struct stamp){ 1, 1 });
+	subscribe(p, (char *)"*", 1);
+	subscribe(p, (char *)"c", 1);
 	cursors[1]->copied = 3;
 	cursors[1]->peer_rows = 9;
 	all = progress_new(p, cursors, 4);
@@ -108,7 +116,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_star), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_star),
+		cmocka_unit_test(test_many),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -1,0 +1,100 @@
+#include "config.h"
+
+#include "opsd/cluster/peer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+
+struct peer *
+peer_new(const uint8_t *id, const char *name)
+{
+	struct peer *p = xcalloc(1, sizeof(*p));
+
+	p->refs = 1;
+	memcpy(p->id, id, NODE_ID_LEN);
+	node_id_hex(id, p->hex);
+	p->name = xstrdup(name);
+	p->added_ms = wall_ms();
+	return (p);
+}
+
+struct peer *
+peer_ref(struct peer *p)
+{
+	if (p != NULL)
+		p->refs++;
+	return (p);
+}
+
+void
+peer_free(struct peer *p)
+{
+	if (p == NULL || --p->refs > 0)
+		return;
+	subscriptions_clear(&p->subs);
+	free(p->name);
+	json_decref(p->system_info);
+	free(p);
+}
+
+struct peer *
+peer_copy(const struct peer *p)
+{
+	struct peer *c;
+
+	if (p == NULL)
+		return (NULL);
+	c = peer_new(p->id, p->name);
+	c->added_ms = p->added_ms;
+	c->system_info = json_deep_copy(p->system_info);
+	subscriptions_copy(&c->subs, &p->subs);
+	return (c);
+}
+
+int
+peer_active(const struct peer *p)
+{
+	return (p->subs.active > 0);
+}
+
+const struct subscription *
+peer_effective(const struct peer *p, const char *database, const char *table)
+{
+	return (subscriptions_effective(&p->subs, database, strlen(database), table,
+	    strlen(table)));
+}
+
+const struct subscription *
+peer_effective_for(const struct peer *p, const struct table *t)
+{
+	return (peer_effective(p, t->database, t->name));
+}
+
+json_t *
+peer_json(const struct peer *p)
+{
+	return (json_pack("{s:s, s:I, s:O?, s:o}", "name", p->name, "added",
+	    (json_int_t)p->added_ms, "system_info", p->system_info, "subscriptions",
+	    subscriptions_write(&p->subs)));
+}
+
+struct peer *
+peer_from_json(const uint8_t *id, const json_t *o, char **err)
+{
+	struct peerjson w = { 0 };
+	const char *name = peerjson_text(&w, o, "name");
+	struct peer *p = peer_new(id, name != NULL ? name : "");
+
+	p->added_ms = peerjson_number(&w, o, "added", INT64_MAX);
+	p->system_info = json_incref(json_object_get(o, "system_info"));
+	subscriptions_read(&p->subs, o, "subscriptions", &w);
+	if (w.fault == NULL)
+		return (p);
+	*err = w.fault;
+	peer_free(p);
+	return (NULL);
+}

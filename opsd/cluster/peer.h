@@ -1,0 +1,42 @@
+#ifndef HL_PEER_H
+#define HL_PEER_H
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "common/base/frame.h"
+#include "opsd/cluster/subscriptions.h"
+#include "opsd/store/table.h"
+
+/*
+ * A node with which something is subscribed, and what.  A peer that others can see does not
+ * change; who changes it has a copy of its own (nodes_edit), until nodes_store puts that in
+ * its place.  No I/O.
+ */
+struct peer {
+	uint8_t id[NODE_ID_LEN];
+	char hex[2 * NODE_ID_LEN + 1];
+	char *name;
+	struct subscriptions subs;
+	uint64_t added_ms;
+	json_t *system_info;   /* or NULL */
+	_Atomic unsigned refs; /* peer.c's */
+};
+
+struct peer *peer_new(const uint8_t *id, const char *name);
+struct peer *peer_copy(const struct peer *p); /* to change; NULL gives NULL */
+struct peer *peer_ref(struct peer *p);        /* NULL gives NULL */
+void peer_free(struct peer *p);               /* one reference */
+
+int peer_active(const struct peer *p); /* has any subscription that is not removed */
+/* What counts for a table of ours, or one of that name; NULL: nothing. */
+const struct subscription *peer_effective(const struct peer *p, const char *database,
+    const char *table);
+const struct subscription *peer_effective_for(const struct peer *p, const struct table *t);
+
+/* A peer as it is stored; new reference. */
+json_t *peer_json(const struct peer *p);
+struct peer *peer_from_json(const uint8_t *id, const json_t *o, char **err); /* NULL: it is none */
+
+#endif

@@ -1,0 +1,128 @@
+#include "config.h"
+
+#include "opsd/cluster/peerjson.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+void
+peerjson_in(struct peerjson *w, const char *list, size_t i)
+{
+	size_t n = strlen(w->at);
+
+	snprintf(w->at + n, sizeof(w->at) - n, "%s[%zu].", list, i);
+}
+
+void
+peerjson_out(struct peerjson *w)
+{
+	size_t n = strlen(w->at);
+
+	while (n > 0 && (n == strlen(w->at) || w->at[n - 1] != '.'))
+		n--;
+	w->at[n] = '\0';
+}
+
+void
+peerjson_fault(struct peerjson *w, const char *field, const char *format, ...)
+{
+	char *why;
+	va_list ap;
+
+	if (w->fault != NULL)
+		return;
+	va_start(ap, format);
+	if (vasprintf(&why, format, ap) == -1)
+		fatal("vasprintf");
+	va_end(ap);
+	w->fault = xasprintf("'%s%s' %s", w->at, field, why);
+	free(why);
+}
+
+/* The field if it is of the kind; else NULL, with a fault. */
+static json_t *
+peerjson_field(struct peerjson *w, const json_t *o, const char *field, json_type kind,
+    const char *words)
+{
+	json_t *v = json_object_get(o, field);
+
+	if (v == NULL)
+		peerjson_fault(w, field, "is required");
+	else if (json_typeof(v) != kind)
+		peerjson_fault(w, field, "must be %s", words);
+	else
+		return (v);
+	return (NULL);
+}
+
+const char *
+peerjson_text(struct peerjson *w, const json_t *o, const char *field)
+{
+	const json_t *v = peerjson_field(w, o, field, JSON_STRING, "a string");
+	const char *text = json_string_value(v);
+
+	if (text == NULL || strlen(text) == json_string_length(v))
+		return (text);
+	peerjson_fault(w, field, "must not contain a NUL character");
+	return (NULL);
+}
+
+int
+peerjson_flag(struct peerjson *w, const json_t *o, const char *field)
+{
+	if (json_is_false(json_object_get(o, field)))
+		return (0);
+	return (peerjson_field(w, o, field, JSON_TRUE, "true or false") != NULL);
+}
+
+uint64_t
+peerjson_bits(struct peerjson *w, const json_t *o, const char *field)
+{
+	return ((uint64_t)json_integer_value(peerjson_field(w, o, field, JSON_INTEGER,
+	    "an integer")));
+}
+
+uint64_t
+peerjson_number(struct peerjson *w, const json_t *o, const char *field, uint64_t max)
+{
+	uint64_t v = peerjson_bits(w, o, field);
+
+	if (v <= max)
+		return (v);
+	peerjson_fault(w, field, "must be from 0 to %llu", (unsigned long long)max);
+	return (0);
+}
+
+json_t *
+peerjson_object(struct peerjson *w, const json_t *o, const char *field)
+{
+	return (peerjson_field(w, o, field, JSON_OBJECT, "an object"));
+}
+
+json_t *
+peerjson_list(struct peerjson *w, const json_t *o, const char *field, size_t max)
+{
+	json_t *v = peerjson_field(w, o, field, JSON_ARRAY, "an array");
+
+	if (json_array_size(v) <= max)
+		return (v);
+	peerjson_fault(w, field, "must contain at most %zu items", max);
+	return (NULL);
+}
+
+void
+peerjson_numbers(struct peerjson *w, const json_t *v, const char *field, uint64_t *into, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const json_t *number = json_array_get(v, i);
+
+		into[i] = (uint64_t)json_integer_value(number);
+		if (!json_is_integer(number) || json_array_size(v) != n)
+			peerjson_fault(w, field, "must be an array of %zu integers", n);
+	}
+}

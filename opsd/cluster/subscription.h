@@ -1,0 +1,55 @@
+#ifndef HL_SUBSCRIPTION_H
+#define HL_SUBSCRIPTION_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "opsd/cluster/peerjson.h"
+#include "opsd/store/stamp.h"
+
+/*
+ * What two nodes have with each other for a table, or for all tables of a database, as one
+ * of them sees it; and the rules for it.  Both hold the same and take the newer one whenever
+ * they meet.  No I/O.
+ */
+#define SUBSCRIPTION_ALL       "*"
+#define SUBSCRIPTION_START_MAX ((UINT64_C(1) << 48) - 1) /* ms: they become stamps */
+
+struct subscription {
+	char *database, *table; /* table "*": all, present and future */
+	int publish, subscribe; /* as seen from here */
+	int removed;            /* a tombstone, kept for the peer */
+	struct stamp stamp;     /* given once: who has the same has the same subscription */
+	uint64_t start_ms;      /* start_time of the call, 0 none */
+};
+
+void subscription_copy(struct subscription *to, const struct subscription *from);
+void subscription_clear(struct subscription *s); /* the names */
+
+int subscription_is_all(const struct subscription *s);
+/* Whether it takes the place of the other, which is for the same table. */
+int subscription_is_newer(const struct subscription *s, const struct subscription *than);
+/* Whether there is nothing to change, whatever the stamps. */
+int subscription_is_like(const struct subscription *s, const struct subscription *other);
+/* As the other side sees it: what one publishes, the other subscribes to. */
+void subscription_turn(struct subscription *s);
+/* It ends, and that stays known. */
+void subscription_end(struct subscription *s, struct stamp at);
+/* The stamp of a change now, above one that is known; `node` is stamp_node of who changes. */
+struct stamp subscription_next(struct stamp known, uint64_t now_ms, uint64_t node);
+/* Of its table's names and its stamp: the same on both sides, whatever they run on. */
+uint64_t subscription_digest(const struct subscription *s);
+uint64_t subscription_hash(const char *db, size_t dblen, const char *table,
+    size_t tlen); /* of the names */
+
+/*
+ * In JSON, as it travels and is stored:
+ * {"database","table","publish","subscribe","removed","stamp":[t,n],"start_ms"}, from the
+ * writer's side.
+ */
+json_t *subscription_write(const struct subscription *s);
+/* A copy; to be cleared even when there is a fault. */
+void subscription_read(struct subscription *s, const json_t *o, struct peerjson *w);
+
+#endif
