@@ -17,8 +17,8 @@
 #include "opsd/store/group_priv.h"
 #include "opsd/store/key.h"
 
-#define RETRY_US  1000000
-#define OTHER_LOG "the peer was put back from an older copy: its log begins anew"
+#define RETRY_US	1000000
+#define OTHER_LOG	"the peer was put back from an older copy: its log begins anew"
 
 static void frame_run(struct group *g, struct job *j);
 static void answer_run(struct group *g, struct job *j);
@@ -56,8 +56,7 @@ apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t 
 }
 
 struct apply *
-apply_answer_new(const uint8_t *peer, uint32_t table, enum catchup_kind kind, const void *p,
-    size_t n)
+apply_answer_new(const uint8_t *peer, uint32_t table, enum catchup_kind kind, const void *p, size_t n)
 {
 	struct apply *a = apply_frame_new(peer, 0, p, n);
 
@@ -107,8 +106,7 @@ apply_write(struct group *g, struct cursor *cur, struct txn *t, const struct log
 	int changed = 0, rc;
 
 	if (table == NULL) {
-		count_dropped(replication_of(g)->cursors, cur,
-		    1); /* dropped here: local by definition */
+		count_dropped(replication_of(g)->cursors, cur, 1);	/* dropped here: local by definition */
 		return (0);
 	}
 	/* From before it was dropped here: nothing of it would stay, whatever its key. */
@@ -152,8 +150,7 @@ apply_define(struct group *g, struct cursor *cur, struct txn *t, const struct lo
 	} else if (table == NULL && !json_is_true(json_object_get(def, "part")) &&
 	    !group_database_dropped(g, db) && stamp_cmp(group_dropped(g, db, name), t->stamp) < 0) {
 		if (group_create_table(g, db, name, key, def, "", &why) == NULL) {
-			cursor_set(g, cur, CURSOR_FAILED,
-			    "a definition with a name that cannot be");
+			cursor_set(g, cur, CURSOR_FAILED, "a definition with a name that cannot be");
 			rc = -1;
 		}
 	} else if (table != NULL && cursor_other_key(g, cur, table, key, strlen(key))) {
@@ -177,8 +174,7 @@ apply_entry(struct group *g, struct cursor *cur, const struct log_entry *e)
 	int rc = check_txn(g, e);
 
 	if (rc == 1)
-		cursor_set(g, cur, CURSOR_CLOCK,
-		    "it has transactions of times that are ahead of this "
+		cursor_set(g, cur, CURSOR_CLOCK, "it has transactions of times that are ahead of this "
 		    "node's clock by more than clustering.maxClockSkew: a clock is wrong, or was when "
 		    "they were written. They are applied when it is that time");
 	else if (rc == -1)
@@ -243,11 +239,10 @@ new_cursor(struct group *g, const uint8_t *id, const struct frame *fr, struct rd
 	entry = subscriptions_effective(&p->subs, t.database, t.database_len, t.table, t.table_len);
 	if (entry == NULL || !entry->subscribe)
 		goto out;
-	old = cursors_find_named(rep->cursors, id, t.database, t.database_len, t.table,
-	    t.table_len);
+	old = cursors_find_named(rep->cursors, id, t.database, t.database_len, t.table, t.table_len);
 	if (old != NULL && old->state != CURSOR_RECOVER) {
 		if (old->table > fr->table && old->incarnation >= fr->incarnation)
-			goto out; /* late: of a table that was dropped there */
+			goto out;	/* late: of a table that was dropped there */
 		cursors_remove(g, old);
 	}
 	db = xstrndup(t.database, t.database_len);
@@ -275,8 +270,7 @@ frame_into(struct group *g, struct cursor *cur, const struct frame *fr, struct r
 
 	if (cur->state == CURSOR_FAILED || cur->state == CURSOR_RECOVER ||
 	    fr->incarnation < cur->incarnation || (fetching && cur->from_ms != 0) ||
-	    (cur->state == CURSOR_COPY && cur->chunks == 0) ||
-	    commit_disk_full(group_data(g)->commit)) {
+	    (cur->state == CURSOR_COPY && cur->chunks == 0) || commit_disk_full(group_data(g)->commit)) {
 		count_dropped(replication_of(g)->cursors, cur, fr->count);
 		if (cur->state == CURSOR_LIVE)
 			cursor_set(g, cur, CURSOR_FETCH, NULL);
@@ -317,7 +311,7 @@ frame_run(struct group *g, struct job *j)
 
 	if (frame_open(&r, &fr) == -1)
 		drop_frame(rep, a);
-	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) { /* else: who had its name before */
+	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) {	/* else: who had its name before */
 		cur = cursors_find(rep->cursors, a->peer, fr.table);
 		if (cur == NULL)
 			cur = new_cursor(g, a->peer, &fr, r);
@@ -394,8 +388,8 @@ log_copied(struct replication *rep, const struct cursor *cur)
 	static struct log_brake brake = { .most = 1000 };
 	char *peer = nodes_shown(rep->nodes, cur->peer);
 
-	log_braked(&brake, LOG_INFO, "copy of %s.%s from node %s is whole: %llu rows seen",
-	    cur->database, cur->name, peer, (unsigned long long)cur->copied);
+	log_braked(&brake, LOG_INFO, "copy of %s.%s from node %s is whole: %llu rows seen", cur->database, cur->name, peer,
+	    (unsigned long long)cur->copied);
 	free(peer);
 }
 
@@ -426,8 +420,7 @@ take_rows(struct group *g, struct cursor *cur, struct catchup_answer *an)
 	rc = t == NULL ? 0 : merge_rows(g, t, &an->items, an->count, &how, &copied);
 	if (rc == 1) {
 		/* The same chunk again, until time has caught up. */
-		cursor_set(g, cur, cur->state,
-		    "the peer has rows of times that are ahead of this "
+		cursor_set(g, cur, cur->state, "the peer has rows of times that are ahead of this "
 		    "node's clock by more than clustering.maxClockSkew: a clock is wrong, or was when "
 		    "they were written");
 		cursors_lock(f);
@@ -476,7 +469,8 @@ refused(struct group *g, struct cursor *cur, uint16_t status)
 	else if (status == 409) {
 		cursor_set(g, cur, cur->state, OTHER_LOG);
 		ask_later(replication_of(g)->cursors, cur);
-	} else if (status == 403) {
+	}
+	else if (status == 403) {
 		/* It may not have the entry yet; if it ended it, comparing entries ends the cursor. */
 		cursor_set(g, cur, cur->state, "the peer has no subscription for it");
 		ask_later(replication_of(g)->cursors, cur);
@@ -497,7 +491,7 @@ of_other_key(struct group *g, struct cursor *cur, const struct catchup_answer *a
 	if (strlen(t->primary_key) == an->primary_len &&
 	    memcmp(t->primary_key, an->primary, an->primary_len) == 0)
 		return (0);
-	cursors_remove(g, cur); /* own writes are of the table as it is here: none can be there */
+	cursors_remove(g, cur);	/* own writes are of the table as it is here: none can be there */
 	return (1);
 }
 
@@ -531,7 +525,7 @@ answer_run(struct group *g, struct job *j)
 		return;
 	cursors_lock(rep->cursors);
 	cur->pulling = 0;
-	cur->retry_us = 0; /* cursor_set may set it */
+	cur->retry_us = 0;	/* cursor_set may set it */
 	cursors_unlock(rep->cursors);
 	if (commit_disk_full(rep->data->commit) || open_answer(rep, a, cur, &an) == -1 ||
 	    an.status == 503 || an.status == 500 || an.status == 400) {

@@ -14,9 +14,9 @@
 #include "opsd/store/group_priv.h"
 
 struct incarnation {
-	struct job job; /* first */
-	uint64_t seen;
-	char *who; /* NULL: our stream */
+	struct job	job;	/* first */
+	uint64_t	seen;
+	char		*who;	/* NULL: our stream */
 };
 
 /* By name, at a peer that we only publish to: its copies of our own writes. */
@@ -45,11 +45,11 @@ incarnation_run(struct group *g, struct job *j)
 	size_t n, m;
 
 	if (rep->data->log.incarnation > inc->seen)
-		return; /* begun meanwhile */
+		return;		/* begun meanwhile */
 	rep->data->log.incarnation = now > inc->seen ? now : inc->seen + 1;
 	rep->data->log.acked = 0;
 	log_warnx("what %s%s has of the log is not in it (a restored copy?): "
-		  "incarnation %llu begins, own lost writes are fetched",
+	    "incarnation %llu begins, own lost writes are fetched",
 	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
 	    (unsigned long long)rep->data->log.incarnation);
 	for (cur = cursors_first(rep->cursors); cur != NULL; cur = cursors_next(cur))

@@ -47,7 +47,7 @@ go_on(struct group *g, struct cursor *cur, const struct subscribed *s)
 		cur->from_ms = s->start_ms;
 		cursor_copy_anew(g, cur, 0);
 	} else if (s->made && !s->called)
-		cursor_copy_anew(g, cur, 0); /* what came for it is gone */
+		cursor_copy_anew(g, cur, 0);	/* what came for it is gone */
 	else if (cur->state == CURSOR_FAILED)
 		cursor_set(g, cur, CURSOR_FETCH, NULL);
 }
@@ -62,9 +62,9 @@ subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *
 
 	if (s->id == 0)
 		return;
-	if (cur != NULL &&
-	    (strcmp(cur->name, mine->name) != 0 || strcmp(cur->database, mine->database) != 0)) {
-		cursors_remove(g, cur); /* of another life of the peer */
+	if (cur != NULL && (strcmp(cur->name, mine->name) != 0 ||
+	    strcmp(cur->database, mine->database) != 0)) {
+		cursors_remove(g, cur);	/* of another life of the peer */
 		cur = NULL;
 	}
 	if (cur != NULL) {

@@ -14,12 +14,12 @@
 #include "opsd/store/key.h"
 #include "opsd/store/row.h"
 
-#define PER_JOB 1000 /* tombstones of one table in one commit */
+#define PER_JOB	1000	/* tombstones of one table in one commit */
 
 struct purge {
-	struct job job; /* first */
-	uint32_t table;
-	uint64_t before; /* stamp time */
+	struct job	job;	/* first */
+	uint32_t	table;
+	uint64_t	before;	/* stamp time */
 };
 
 /* When the peer was heard last, its log had no entry of the table that is not here. */
@@ -58,8 +58,7 @@ received(struct replication *rep, const struct table *t, struct peer **all, size
 		if (e->publish)
 			yes = peer_view_has(&v, t->id, NULL) >= t->stat->head;
 		if (e->subscribe)
-			yes &= v.reachable && v.clock_ms > before_ms &&
-			    nothing_lacks(rep, all[i], t);
+			yes &= v.reachable && v.clock_ms > before_ms && nothing_lacks(rep, all[i], t);
 		peer_view_clear(&v);
 	}
 	return (yes);
@@ -163,7 +162,8 @@ tombstone_run(struct replication *rep)
 	for (size_t k = 0; k < m; k++) {
 		struct store_iter *it = tombstones(rep, tables[k]->id, (now - age) << 16);
 
-		if (store_iter_valid(it) && received(rep, tables[k], all, n, now - age)) {
+		if (store_iter_valid(it) && received(rep, tables[k], all, n,
+		    now - age)) {
 			struct purge *p = xcalloc(1, sizeof(*p));
 
 			p->job.run = purge_run;

@@ -17,8 +17,8 @@
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
-#define QUIET_US     6000000   /* so long nothing must happen */
-#define QUIET_MAX_US 240000000 /* and that must be reached after so long */
+#define QUIET_US	6000000		/* so long nothing must happen */
+#define QUIET_MAX_US	240000000	/* and that must be reached after so long */
 
 static int wholes[MACHINES_MAX][MACHINES_MAX][WORK_TABLES];
 
@@ -90,8 +90,8 @@ show(const struct machine *m, const char *what, const struct row *row)
 static void
 leave_out_deleted(const struct table *t, struct row *row, struct stamp deleted, int absent)
 {
-	if (absent &&
-	    (!row_visible(row) || (!stamp_none(deleted) && stamp_cmp(row->created, deleted) <= 0)))
+	if (absent && (!row_visible(row) || (!stamp_none(deleted) &&
+	    stamp_cmp(row->created, deleted) <= 0)))
 		row_floor(row, t->horizon);
 	if (stamp_cmp(deleted, t->horizon) <= 0)
 		row_floor(row, deleted);
@@ -114,9 +114,8 @@ has_row(const struct machine *to, struct table *t, const uint8_t *key, size_t kl
 	if (row_merge(&merged, row) == 1) {
 		show(to, "has", &has);
 		show(to, whose, row);
-		world_note(to, "deleted %llx, horizon %llx, floor %llx",
-		    (unsigned long long)deleted.time, (unsigned long long)t->horizon.time,
-		    (unsigned long long)t->floor.time);
+		world_note(to, "deleted %llx, horizon %llx, floor %llx", (unsigned long long)deleted.time,
+		    (unsigned long long)t->horizon.time, (unsigned long long)t->floor.time);
 		world_fail("%s lacks of %s what %s has of key %02x%02x", to->name, t->name, whose,
 		    klen > 1 ? key[1] : 0, klen > 2 ? key[2] : 0);
 	}
@@ -140,8 +139,7 @@ has_table(const struct machine *from, const struct machine *to, int t, int relay
 	struct row row = { 0 };
 
 	if (ours == NULL || theirs == NULL)
-		world_fail("%s is not there on %s", work_table(t),
-		    ours == NULL ? from->name : to->name);
+		world_fail("%s is not there on %s", work_table(t), ours == NULL ? from->name : to->name);
 	it = store_iter_rows(from->data.store, ours->id);
 	for (; store_iter_valid(it); store_iter_next(it)) {
 		size_t klen, n;
@@ -216,16 +214,15 @@ agrees(struct machine *a, struct machine *b)
 
 	if ((p != NULL && peer_active(p)) || (q != NULL && peer_active(q)))
 		if (p == NULL || q == NULL || p->subs.digest != q->subs.digest)
-			world_fail("%s and %s do not agree on their subscriptions", a->name,
-			    b->name);
+			world_fail("%s and %s do not agree on their subscriptions", a->name, b->name);
 	peer_free(p);
 	peer_free(q);
 }
 
 struct seen_txn {
-	struct stamp stamp;
-	uint32_t table;
-	struct buf bytes;
+	struct stamp	 stamp;
+	uint32_t	 table;
+	struct buf	 bytes;
 };
 
 static int
@@ -320,9 +317,8 @@ unrest(struct machine *m)
 	all = cursors_all(m->rep.cursors, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (live && all[i]->state != CURSOR_LIVE) {
-			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s",
-			    all[i]->name, cursor_state_name(all[i]->state),
-			    all[i]->why != NULL ? all[i]->why : "");
+			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s", all[i]->name,
+			    cursor_state_name(all[i]->state), all[i]->why != NULL ? all[i]->why : "");
 			live = 0;
 		}
 		cursor_free(all[i]);
@@ -361,7 +357,7 @@ check_quiet(void)
 {
 	uint64_t end = world_now() + QUIET_MAX_US, before;
 	const char *why;
-	int calm; /* all along */
+	int calm;	/* all along */
 
 	do {
 		calm = unrest_anywhere() == NULL;
@@ -371,7 +367,7 @@ check_quiet(void)
 		calm = calm && why == NULL && activity() == before;
 	} while (!calm && world_now() < end);
 	if (!calm)
-		world_fail("no rest: %s",
-		    why != NULL ? why : "something is published or asked for again and again");
+		world_fail("no rest: %s", why != NULL ? why :
+		    "something is published or asked for again and again");
 	world_note(NULL, "all is quiet");
 }

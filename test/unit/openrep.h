@@ -19,17 +19,16 @@
 #include "test/unit/opendata.h"
 
 struct openrep {
-	struct opendata o; /* first */
-	struct replication rep;
+	struct opendata		 o;	/* first */
+	struct replication	 rep;
 };
 
-static const uint8_t boston[NODE_ID_LEN] = "boston-boston-b",
-		     austin[NODE_ID_LEN] = "austin-austin-a";
+static const uint8_t boston[NODE_ID_LEN] = "boston-boston-b", austin[NODE_ID_LEN] = "austin-austin-a";
 
 static inline void
 openrep_open(struct openrep *r, const char *name)
 {
-	char *err = NULL, *run;
+	char	*err = NULL, *run;
 
 	memset(r, 0, sizeof(*r));
 	opendata_open(&r->o, name);
@@ -46,8 +45,8 @@ openrep_open(struct openrep *r, const char *name)
 static inline void
 openrep_close(struct openrep *r)
 {
-	struct event_base *base = r->o.svc.base;
-	struct post *post = r->o.svc.post;
+	struct event_base	*base = r->o.svc.base;
+	struct post		*post = r->o.svc.post;
 
 	workers_stop(r->o.data.workers);
 	commit_stop(r->o.data.commit);
@@ -64,7 +63,7 @@ openrep_close(struct openrep *r)
 static inline void
 openrep_restart(struct openrep *r)
 {
-	char *name = xstrdup(strrchr(conf_str(r->o.svc.conf, ROOT_PATH), '/') + 1);
+	char	*name = xstrdup(strrchr(conf_str(r->o.svc.conf, ROOT_PATH), '/') + 1);
 
 	openrep_close(r);
 	openrep_open(r, name);
@@ -74,15 +73,15 @@ openrep_restart(struct openrep *r)
 /* ---- on the commit thread ---- */
 
 struct call {
-	struct job job; /* first */
-	void (*fn)(struct group *g, void *arg);
-	void *with;
+	struct job	 job;	/* first */
+	void		(*fn)(struct group *g, void *arg);
+	void		*with;
 };
 
 static inline void
 call_run(struct group *g, struct job *j)
 {
-	struct call *c = (struct call *)j;
+	struct call	*c = (struct call *)j;
 
 	c->fn(g, c->with);
 }
@@ -90,29 +89,28 @@ call_run(struct group *g, struct job *j)
 static inline int
 openrep_call(struct openrep *r, void (*fn)(struct group *g, void *arg), void *arg)
 {
-	struct call c = { .job.run = call_run, .fn = fn, .with = arg };
-	int status = commit_wait(r->o.data.commit, &c.job);
+	struct call	c = { .job.run = call_run, .fn = fn, .with = arg };
+	int		status = commit_wait(r->o.data.commit, &c.job);
 
 	free(c.job.error);
 	return (status);
 }
 
 struct entering {
-	const uint8_t *id;
-	const char *name, *table;
-	int publish, subscribe, removed;
-	uint64_t time;
+	const uint8_t	*id;
+	const char	*name, *table;
+	int		 publish, subscribe, removed;
+	uint64_t	 time;
 };
 
 static inline void
 entering_run(struct group *g, void *arg)
 {
-	struct entering *e = arg;
-	struct peer *p = nodes_edit(g, e->id, e->name);
+	struct entering	*e = arg;
+	struct peer	*p = nodes_edit(g, e->id, e->name);
 
-	subscriptions_take(&p->subs,
-	    &(struct subscription){ (char *)"dev", (char *)(uintptr_t)e->table, e->publish,
-		e->subscribe, e->removed, { e->time, 1 }, 0 });
+	subscriptions_take(&p->subs, &(struct subscription){ (char *)"dev", (char *)(uintptr_t)e->table,
+	    e->publish, e->subscribe, e->removed, { e->time, 1 }, 0 });
 	nodes_store(g, p);
 }
 
@@ -120,18 +118,18 @@ entering_run(struct group *g, void *arg)
 
 /* An entry of a peer's log: one row {"id": key, "a": a} (a -1: it is deleted) at a time in ms. */
 struct sent {
-	uint64_t seq, prev, ms;
-	int key, a;
+	uint64_t	 seq, prev, ms;
+	int		 key, a;
 };
 
-#define MARK(seq) ((seq) == 0 ? 0 : UINT64_C(7) << 32 | (seq))
+#define MARK(seq)	((seq) == 0 ? 0 : UINT64_C(7) << 32 | (seq))
 
 static inline void
 sent_payload(struct buf *b, const struct sent *s, const uint8_t *peer, const char *table)
 {
-	size_t at = txn_begin(b, TXN_WRITE, s->a == -1 ? TXN_DELETE : TXN_UPSERT, peer, "", "dev",
-	    table, "id");
-	json_t *key = json_integer(s->key), *value = json_integer(s->a);
+	size_t	 at = txn_begin(b, TXN_WRITE, s->a == -1 ? TXN_DELETE : TXN_UPSERT, peer, "", "dev", table,
+	    "id");
+	json_t	*key = json_integer(s->key), *value = json_integer(s->a);
 	struct buf k = { 0 }, v = { 0 };
 
 	txn_set_stamp(b, at, s->ms << 16);
@@ -157,13 +155,8 @@ sent_entry(struct buf *payload, const struct sent *s, const uint8_t *peer, uint3
     const char *table)
 {
 	sent_payload(payload, s, peer, table);
-	return ((struct log_entry){ .seq = s->seq,
-	    .mark = MARK(s->seq),
-	    .prev = s->prev,
-	    .prev_mark = MARK(s->prev),
-	    .ms = s->ms,
-	    .table = id,
-	    .payload = payload->data,
+	return ((struct log_entry){ .seq = s->seq, .mark = MARK(s->seq), .prev = s->prev,
+	    .prev_mark = MARK(s->prev), .ms = s->ms, .table = id, .payload = payload->data,
 	    .len = (uint32_t)payload->len });
 }
 
@@ -171,8 +164,8 @@ static inline void
 sent_frame(struct buf *bytes, uint64_t incarnation, uint32_t id, const char *table,
     const struct sent *s)
 {
-	struct frame f = { .incarnation = incarnation, .table = id, .window = s->seq };
-	struct buf payload = { 0 };
+	struct frame	 f = { .incarnation = incarnation, .table = id, .window = s->seq };
+	struct buf	 payload = { 0 };
 	struct log_entry e = sent_entry(&payload, s, boston, id, table);
 
 	memcpy(f.node, boston, NODE_ID_LEN);
@@ -184,7 +177,7 @@ sent_frame(struct buf *bytes, uint64_t incarnation, uint32_t id, const char *tab
 static inline void
 openrep_frame_as_is(struct openrep *r, const uint8_t *peer, uint64_t at, const struct buf *bytes)
 {
-	struct apply *a = apply_frame_new(peer, at, bytes->data, bytes->len);
+	struct apply	*a = apply_frame_new(peer, at, bytes->data, bytes->len);
 
 	if (commit_wait(r->o.data.commit, &a->job) != 200)
 		fatalx("a frame: %s", a->job.error);
@@ -196,7 +189,7 @@ static inline void
 openrep_frame(struct openrep *r, const uint8_t *peer, uint64_t incarnation, uint32_t id,
     const char *table, const struct sent *s)
 {
-	struct buf bytes = { 0 };
+	struct buf	bytes = { 0 };
 
 	sent_frame(&bytes, incarnation, id, table, s);
 	openrep_frame_as_is(r, peer, s->seq, &bytes);
@@ -206,7 +199,7 @@ openrep_frame(struct openrep *r, const uint8_t *peer, uint64_t incarnation, uint
 static inline void
 openrep_answer_as_is(struct openrep *r, uint32_t id, enum catchup_kind kind, const struct buf *b)
 {
-	struct apply *a = apply_answer_new(boston, id, kind, b != NULL ? b->data : NULL,
+	struct apply	*a = apply_answer_new(boston, id, kind, b != NULL ? b->data : NULL,
 	    b != NULL ? b->len : 0);
 
 	if (commit_wait(r->o.data.commit, &a->job) != 200)
@@ -245,8 +238,8 @@ sent_log(struct buf *b, uint64_t incarnation, uint32_t id, const char *table, co
 	buf_u8(b, n == 0 || s[n - 1].seq >= head);
 	buf_u32(b, n);
 	for (uint32_t i = 0; i < n; i++) {
-		struct buf payload = { 0 };
-		struct log_entry e = sent_entry(&payload, &s[i], boston, id, table);
+		struct buf		payload = { 0 };
+		struct log_entry	e = sent_entry(&payload, &s[i], boston, id, table);
 
 		log_entry_write(b, &e);
 		buf_free(&payload);
@@ -258,7 +251,7 @@ static inline void
 openrep_log(struct openrep *r, uint64_t incarnation, uint32_t id, const char *table,
     const struct sent *s, uint32_t n, uint64_t head)
 {
-	struct buf b = { 0 };
+	struct buf	b = { 0 };
 
 	sent_log(&b, incarnation, id, table, s, n, head);
 	openrep_answer(r, id, CATCHUP_LOG, &b);
@@ -270,11 +263,11 @@ static inline void
 sent_rows(struct buf *b, uint64_t incarnation, uint32_t id, const struct sent *s, uint64_t head,
     int done)
 {
-	struct stamp at = { s->ms << 16, stamp_node(boston) };
-	struct row row = { .created = at, .cleared = at };
-	struct buf k = { 0 }, v = { 0 }, state = { 0 };
-	json_t *key = json_integer(s->key), *value = json_integer(s->a);
-	struct attr *a = row_add(&row, "a", 1);
+	struct stamp	 at = { s->ms << 16, stamp_node(boston) };
+	struct row	 row = { .created = at, .cleared = at };
+	struct buf	 k = { 0 }, v = { 0 }, state = { 0 };
+	json_t		*key = json_integer(s->key), *value = json_integer(s->a);
+	struct attr	*a = row_add(&row, "a", 1);
 
 	key_from_json(&k, key);
 	value_pack(&v, value);
@@ -301,7 +294,7 @@ static inline void
 openrep_rows(struct openrep *r, uint64_t incarnation, uint32_t id, const struct sent *s,
     uint64_t head, int done)
 {
-	struct buf b = { 0 };
+	struct buf	b = { 0 };
 
 	sent_rows(&b, incarnation, id, s, head, done);
 	openrep_answer(r, id, CATCHUP_ROWS, &b);

@@ -12,7 +12,7 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/progress.h"
 
-#define MANY 100000 /* so many that looking at all for each would not end */
+#define MANY	100000	/* so many that looking at all for each would not end */
 
 static const uint8_t id[NODE_ID_LEN] = "0123456789abcde";
 
@@ -33,8 +33,7 @@ cursor(const char *table, enum cursor_state state, uint64_t seq, uint64_t head)
 static void
 subscribe(struct peer *p, char *table, uint64_t time)
 {
-	subscriptions_take(&p->subs,
-	    &(struct subscription){ (char *)"data", table, 1, 1, 0, { time, 1 }, 0 });
+	subscriptions_take(&p->subs, &(struct subscription){ (char *)"data", table, 1, 1, 0, { time, 1 }, 0 });
 }
 
 static struct peer *
@@ -54,9 +53,8 @@ static void
 test_star(void **state)
 {
 	struct peer *p = peer_new(id, "boston");
-	struct cursor *cursors[] = { cursor("a", CURSOR_LIVE, 10, 12),
-		cursor("b", CURSOR_COPY, 7, 20), cursor("c", CURSOR_LIVE, 5, 5),
-		cursor("d", CURSOR_RECOVER, 1, 100) };
+	struct cursor *cursors[] = { cursor("a", CURSOR_LIVE, 10, 12), cursor("b", CURSOR_COPY, 7, 20),
+	    cursor("c", CURSOR_LIVE, 5, 5), cursor("d", CURSOR_RECOVER, 1, 100) };
 	struct progress *all;
 
 	(void)state;
@@ -116,8 +114,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_star),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_star), cmocka_unit_test(test_many),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
