@@ -20,8 +20,8 @@
 #define RETRY_US	1000000
 #define OTHER_LOG	"the peer was put back from an older copy: its log begins anew"
 
-static void frame_run(struct group *g, struct job *j);
-static void answer_run(struct group *g, struct job *j);
+static void frame_run(struct group *g, struct commit_job *j);
+static void answer_run(struct group *g, struct commit_job *j);
 
 /* Cursors are the commit thread's, which alone writes them; others copy them with the lock held. */
 
@@ -301,7 +301,7 @@ drop_frame(struct replication *rep, const struct apply *a)
 }
 
 static void
-frame_run(struct group *g, struct job *j)
+frame_run(struct group *g, struct commit_job *j)
 {
 	struct apply *a = (struct apply *)j;
 	struct replication *rep = replication_of(g);
@@ -514,7 +514,7 @@ open_answer(struct replication *rep, const struct apply *a, const struct cursor 
 }
 
 static void
-answer_run(struct group *g, struct job *j)
+answer_run(struct group *g, struct commit_job *j)
 {
 	struct apply *a = (struct apply *)j;
 	struct replication *rep = replication_of(g);

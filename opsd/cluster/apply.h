@@ -7,7 +7,7 @@
 
 /* What came from a peer, on its way into the rows. Jobs for commit_submit. */
 struct apply {
-	struct job	 job;		/* first; remote */
+	struct commit_job	 job;		/* first; remote */
 	uint8_t		 peer[NODE_ID_LEN];
 	uint64_t	 stream_seq;
 	uint32_t	 id;		/* leafd's request */

@@ -70,7 +70,7 @@ run_edit(struct group *g, const json_t *edit)
 }
 
 static void
-batch_run(struct group *g, struct job *j)
+batch_run(struct group *g, struct commit_job *j)
 {
 	struct batch *b = (struct batch *)j;
 	json_t *edit;
@@ -79,12 +79,12 @@ batch_run(struct group *g, struct job *j)
 	json_array_foreach(b->edits, i, edit)
 		run_edit(g, edit);
 	for (i = 0; i < b->n; i++) {
-		struct job *take = &b->takes[i]->job;
+		struct commit_job *take = &b->takes[i]->job;
 
 		take->status = 200;
 		take->run(g, take);
 		if (take->status != 200 && j->status == 200)
-			job_fail(j, take->status, "%s", take->error);
+			commit_fail(j, take->status, "%s", take->error);
 	}
 	cluster_kick(replication_of(g)->cluster);
 }

@@ -13,7 +13,7 @@
 struct take;
 
 struct batch {
-	struct job	  job;		/* first */
+	struct commit_job	  job;		/* first */
 	json_t		 *edits;	/* [{"id","name","notify","entries":[...]}] */
 	struct take	**takes;	/* peers' answers */
 	size_t		  n;

@@ -25,7 +25,7 @@ struct exchange {
 };
 
 static void
-take_done(struct job *j)
+take_done(struct commit_job *j)
 {
 	struct cluster *c = j->arg;
 	struct take *t = (struct take *)j;
@@ -192,7 +192,7 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 {
 	json_t *ports = json_object_get(answer, "ports");
 	int64_t now = json_integer_value(json_object_get(answer, "now"));
-	struct job *j;
+	struct commit_job *j;
 
 	v->latency_ms = rtt_us / 1000.0;
 	v->skew_from = cluster_clock();

@@ -14,7 +14,7 @@
 #include "opsd/store/group_priv.h"
 
 struct incarnation {
-	struct job	job;	/* first */
+	struct commit_job	job;	/* first */
 	uint64_t	seen;
 	char		*who;	/* NULL: our stream */
 };
@@ -34,7 +34,7 @@ recover_from(struct group *g, const struct peer *p, struct table *t)
 }
 
 static void
-incarnation_run(struct group *g, struct job *j)
+incarnation_run(struct group *g, struct commit_job *j)
 {
 	struct incarnation *inc = (struct incarnation *)j;
 	struct replication *rep = replication_of(g);
@@ -74,14 +74,14 @@ incarnation_run(struct group *g, struct job *j)
 }
 
 static void
-incarnation_done(struct job *j)
+incarnation_done(struct commit_job *j)
 {
 	free(((struct incarnation *)j)->who);
 	free(j->error);
 	free(j);
 }
 
-struct job *
+struct commit_job *
 incarnation_job(uint64_t seen, const char *who)
 {
 	struct incarnation *inc = xcalloc(1, sizeof(*inc));

@@ -8,7 +8,7 @@
  * incarnation `seen`: a greater one begins, own lost writes are fetched from all peers
  * first.  Frees itself.
  */
-struct job;
-struct job *incarnation_job(uint64_t seen, const char *who);
+struct commit_job;
+struct commit_job *incarnation_job(uint64_t seen, const char *who);
 
 #endif

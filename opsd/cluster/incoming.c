@@ -120,7 +120,7 @@ taken_run(void *arg)
 }
 
 static void
-taken_done(struct job *j)
+taken_done(struct commit_job *j)
 {
 	struct taken *d = j->arg;
 
@@ -239,7 +239,7 @@ frame_reply(void *arg)
 }
 
 static void
-frame_done(struct job *j)
+frame_done(struct commit_job *j)
 {
 	struct frame_in *f = j->arg;
 

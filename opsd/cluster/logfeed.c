@@ -91,7 +91,7 @@ logfeed_acked(struct logfeed *f, uint64_t incarnation, uint64_t seq)
 }
 
 struct tail_look {
-	struct job		 job;	/* first: an incarnation job's run with our done */
+	struct commit_job		 job;	/* first: an incarnation job's run with our done */
 	struct logfeed		*f;
 	struct logfeed_end	 end;
 	void			(*cb)(void *arg, uint64_t incarnation, uint64_t after);
@@ -130,10 +130,10 @@ tail_found(void *arg)
 }
 
 static void
-tail_run(struct group *g, struct job *j)
+tail_run(struct group *g, struct commit_job *j)
 {
 	struct tail_look *t = (struct tail_look *)j;
-	struct job *inc = incarnation_job(t->end.incarnation, NULL);
+	struct commit_job *inc = incarnation_job(t->end.incarnation, NULL);
 
 	inc->status = 200;
 	inc->run(g, inc);
@@ -141,7 +141,7 @@ tail_run(struct group *g, struct job *j)
 }
 
 static void
-tail_done(struct job *j)
+tail_done(struct commit_job *j)
 {
 	struct tail_look *t = (struct tail_look *)j;
 

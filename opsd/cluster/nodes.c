@@ -290,13 +290,13 @@ nodes_changes(const struct nodes *n)
 }
 
 struct rename {
-	struct job	 job;	/* first */
+	struct commit_job	 job;	/* first */
 	uint8_t		 id[NODE_ID_LEN];
 	char		*name;
 };
 
 static void
-rename_run(struct group *g, struct job *j)
+rename_run(struct group *g, struct commit_job *j)
 {
 	static struct log_brake brake = { .most = 10 };
 	struct rename *r = (struct rename *)j;
@@ -312,7 +312,7 @@ rename_run(struct group *g, struct job *j)
 }
 
 static void
-rename_done(struct job *j)
+rename_done(struct commit_job *j)
 {
 	struct rename *r = (struct rename *)j;
 
@@ -321,7 +321,7 @@ rename_done(struct job *j)
 	free(r);
 }
 
-struct job *
+struct commit_job *
 nodes_rename_job(const uint8_t *id, const char *name)
 {
 	struct rename *r = xcalloc(1, sizeof(*r));

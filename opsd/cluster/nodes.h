@@ -40,7 +40,7 @@ char *nodes_shown(struct nodes *n, const uint8_t *id);
 /* On the commit thread: a copy of the peer (a new one when unknown; name updated) to change and store. */
 struct peer *nodes_edit(struct group *g, const uint8_t *id, const char *name);
 /* A node that is known has another clustering.nodeName now; frees itself. */
-struct job *nodes_rename_job(const uint8_t *id, const char *name);
+struct commit_job *nodes_rename_job(const uint8_t *id, const char *name);
 void nodes_store(struct group *g, struct peer *p);	/* takes p: its record and its hdb_nodes row */
 
 #endif

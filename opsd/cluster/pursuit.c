@@ -25,7 +25,7 @@ struct pull {
 };
 
 static void
-answer_done(struct job *j)
+answer_done(struct commit_job *j)
 {
 	struct cluster *c = j->arg;
 

@@ -11,7 +11,7 @@
 #include "opsd/store/group.h"
 
 struct renew {
-	struct job	job;	/* first */
+	struct commit_job	job;	/* first */
 	uint8_t		id[NODE_ID_LEN];
 };
 
@@ -33,7 +33,7 @@ offer_anew(struct group *g, const struct peer *p, const uint8_t *id)
 }
 
 static void
-renew_run(struct group *g, struct job *j)
+renew_run(struct group *g, struct commit_job *j)
 {
 	struct renew *r = (struct renew *)j;
 	struct replication *rep = replication_of(g);

@@ -13,7 +13,7 @@
 #define CAP	3	/* times the limit: then even what a subscriber lacks goes */
 
 struct retain {
-	struct job	job;	/* first */
+	struct commit_job	job;	/* first */
 	uint64_t	upto;
 	uint64_t	audit_before_ms;
 };
@@ -109,7 +109,7 @@ trim_audit(struct group *g, uint64_t before_ms)
 }
 
 static void
-retain_job_run(struct group *g, struct job *j)
+retain_job_run(struct group *g, struct commit_job *j)
 {
 	struct retain *r = (struct retain *)j;
 	struct txlog *l = &group_data(g)->log;
@@ -129,7 +129,7 @@ retain_job_run(struct group *g, struct job *j)
 }
 
 static void
-retain_done(struct job *j)
+retain_done(struct commit_job *j)
 {
 	free(j->error);
 	free(j);

@@ -219,7 +219,7 @@ status_differs(struct replication *rep, const struct peer *p, const json_t *answ
 }
 
 struct looked {
-	struct job job; /* first */
+	struct commit_job job; /* first */
 	uint8_t peer[NODE_ID_LEN];
 	uint64_t incarnation;
 };
@@ -251,7 +251,7 @@ look_at(struct group *g, struct cursor *cur, uint64_t incarnation)
 }
 
 static void
-looked_run(struct group *g, struct job *j)
+looked_run(struct group *g, struct commit_job *j)
 {
 	struct looked *l = (struct looked *)j;
 	struct cursor *cur = cursors_first_of(replication_of(g)->cursors, l->peer);
@@ -261,13 +261,13 @@ looked_run(struct group *g, struct job *j)
 }
 
 static void
-looked_done(struct job *j)
+looked_done(struct commit_job *j)
 {
 	free(j->error);
 	free(j);
 }
 
-struct job *
+struct commit_job *
 status_job(struct replication *rep, const struct peer *p, const json_t *answer)
 {
 	uint64_t inc = (uint64_t)json_integer_value(json_object_get(answer, "incarnation"));

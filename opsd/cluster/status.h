@@ -47,6 +47,6 @@ int status_answered(struct status_base *base, uint64_t moves, const json_t *answ
 /* Entries differ: they must be compared ("entries"). */
 int status_differs(struct replication *rep, const struct peer *p, const json_t *answer, uint64_t compared_us);
 /* What an answer says about our cursors of the peer is noted; a job that acts on it, or NULL. */
-struct job *status_job(struct replication *rep, const struct peer *p, const json_t *answer);
+struct commit_job *status_job(struct replication *rep, const struct peer *p, const json_t *answer);
 
 #endif

@@ -20,7 +20,7 @@
 
 #define ENTRIES_MAX 20000 /* at once; twice as many in all between two nodes */
 
-static void take_run(struct group *g, struct job *j);
+static void take_run(struct group *g, struct commit_job *j);
 
 json_t *
 ops_system_info(void)
@@ -164,7 +164,7 @@ check_tables(struct group *g, struct take *t, const struct offered *o)
 		mine = catalog_get(group_data(g)->catalog, o->database, name);
 		same = mine == NULL || strcmp(mine->primary_key, key) == 0;
 		if (!same)
-			job_fail(&t->job, 400, "Primary keys of '%s.%s' differ: '%s' and '%s'",
+			commit_fail(&t->job, 400, "Primary keys of '%s.%s' differ: '%s' and '%s'",
 			    o->database, name, mine->primary_key, key);
 		table_unref(mine);
 		if (!same)
@@ -186,11 +186,11 @@ check_entry(struct group *g, struct take *t, const struct offered *o)
 	if (strcmp(o->table, "*") == 0) {
 		if (o->has_database || catalog_has_database(c, o->database))
 			return (0);
-		job_fail(&t->job, 404, "database '%s' does not exist", o->database);
+		commit_fail(&t->job, 404, "database '%s' does not exist", o->database);
 		return (-1);
 	}
 	if ((mine = catalog_get(c, o->database, o->table)) == NULL) {
-		job_fail(&t->job, 404, "Table '%s.%s' does not exist", o->database, o->table);
+		commit_fail(&t->job, 404, "Table '%s.%s' does not exist", o->database, o->table);
 		return (-1);
 	}
 	table_unref(mine);
@@ -293,18 +293,18 @@ check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 
 	if (node_id_read(json_string_value(json_object_get(t->offer, "id")), id) == -1 ||
 	    name == NULL || !json_is_array(entries))
-		job_fail(&t->job, 400, "the entries cannot be read");
+		commit_fail(&t->job, 400, "the entries cannot be read");
 	else if (!node_name_ok(name, strlen(name)))
-		job_fail(&t->job, 400,
+		commit_fail(&t->job, 400,
 		    "'name' must be 1 to %d characters without '.', ',', '*', '>', white "
 		    "space and control characters",
 		    NODE_NAME_MAX);
 	else if (json_array_size(entries) > ENTRIES_MAX)
-		job_fail(&t->job, 400, "'entries' must contain at most %d items", ENTRIES_MAX);
+		commit_fail(&t->job, 400, "'entries' must contain at most %d items", ENTRIES_MAX);
 	else if (memcmp(id, rep->data->node_id, NODE_ID_LEN) == 0)
-		job_fail(&t->job, 400, "a node cannot subscribe to itself");
+		commit_fail(&t->job, 400, "a node cannot subscribe to itself");
 	else if (!has_room(rep, id))
-		job_fail(&t->job, 409, "this node knows %d other nodes, and cannot know more",
+		commit_fail(&t->job, 409, "this node knows %d other nodes, and cannot know more",
 		    NODES_MAX);
 	else
 		return (0);
@@ -342,7 +342,7 @@ retire_namesakes(struct group *g, const uint8_t *id, const char *name)
 }
 
 static void
-take_run(struct group *g, struct job *j)
+take_run(struct group *g, struct commit_job *j)
 {
 	struct take *t = (struct take *)j;
 	struct replication *rep = replication_of(g);
@@ -361,7 +361,7 @@ take_run(struct group *g, struct job *j)
 		return;
 	json_array_foreach(entries, i, e) {
 		if (read_offered(e, &o) == -1) {
-			job_fail(j, 400, "the entries cannot be read");
+			commit_fail(j, 400, "the entries cannot be read");
 			return;
 		}
 		if (!o.removed && json_is_true(json_object_get(t->offer, "strict")) &&
@@ -370,7 +370,7 @@ take_run(struct group *g, struct job *j)
 	}
 	p = nodes_edit(g, id, name);
 	if (p->subs.n + json_array_size(entries) > 2 * ENTRIES_MAX) {
-		job_fail(j, 409, "there are too many entries between the two nodes");
+		commit_fail(j, 409, "there are too many entries between the two nodes");
 		peer_free(p);
 		return;
 	}

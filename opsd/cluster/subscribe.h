@@ -19,7 +19,7 @@
  */
 struct replication;
 struct take {
-	struct job	 job;		/* first */
+	struct commit_job	 job;		/* first */
 	json_t		*offer;		/* the travelling form; owned */
 	json_t		*answer;	/* ours, after a successful run; owned */
 	int		 answered;	/* fill in `answer` */

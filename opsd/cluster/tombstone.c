@@ -17,7 +17,7 @@
 #define PER_JOB	1000	/* tombstones of one table in one commit */
 
 struct purge {
-	struct job	job;	/* first */
+	struct commit_job	job;	/* first */
 	uint32_t	table;
 	uint64_t	before;	/* stamp time */
 };
@@ -112,7 +112,7 @@ purge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen, uin
 }
 
 static void
-purge_run(struct group *g, struct job *j)
+purge_run(struct group *g, struct commit_job *j)
 {
 	struct purge *p = (struct purge *)j;
 	struct table *t = group_table(g, p->table);
@@ -139,7 +139,7 @@ purge_run(struct group *g, struct job *j)
 }
 
 static void
-purge_done(struct job *j)
+purge_done(struct commit_job *j)
 {
 	free(j->error);
 	free(j);

@@ -28,7 +28,7 @@
 
 /* A transaction on its way. */
 struct slot {
-	struct job	 job;		/* first */
+	struct commit_job	 job;		/* first */
 	struct bulk	*bulk;
 	struct write	*write;		/* NULL: the slot is free */
 	uint64_t	 bytes;		/* of CSV */
@@ -80,7 +80,7 @@ bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user 
 /* ---- transactions ---- */
 
 static void
-slot_run(struct group *g, struct job *j)
+slot_run(struct group *g, struct commit_job *j)
 {
 	struct slot		*s = (struct slot *)j;
 	struct write		*w = s->write;
@@ -100,7 +100,7 @@ slot_run(struct group *g, struct job *j)
 }
 
 static void
-slot_done(struct job *j)
+slot_done(struct commit_job *j)
 {
 	struct slot	*s = (struct slot *)j;
 

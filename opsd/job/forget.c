@@ -15,7 +15,7 @@
 #define PER_JOB_BYTES	(1u << 20)
 
 struct forgetting {
-	struct job	 job;	/* first */
+	struct commit_job	 job;	/* first */
 	struct task	*task;
 	uint32_t	 table;
 	const char	*user;
@@ -64,7 +64,7 @@ remember(struct group *g, struct table *t, struct stamp before)
 }
 
 static void
-forget_run(struct group *g, struct job *j)
+forget_run(struct group *g, struct commit_job *j)
 {
 	struct forgetting *f = (struct forgetting *)j;
 	struct table *t = group_table(g, f->table);
@@ -75,7 +75,7 @@ forget_run(struct group *g, struct job *j)
 	size_t at;
 
 	if (t == NULL) {
-		job_fail(j, 404, "The table was dropped meanwhile");
+		commit_fail(j, 404, "The table was dropped meanwhile");
 		return;
 	}
 	remember(g, t, f->before);

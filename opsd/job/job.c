@@ -253,12 +253,12 @@ task_counts(struct task *t)
 /* ---- rows of old ---- */
 
 struct forget {
-	struct job	 job;	/* first */
+	struct commit_job	 job;	/* first */
 	json_t		*ids;
 };
 
 static void
-forget_run(struct group *g, struct job *j)
+forget_run(struct group *g, struct commit_job *j)
 {
 	struct forget	*f = (struct forget *)j;
 	struct table	*t = group_table(g, SYS_JOB);

@@ -168,7 +168,7 @@ ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf
 /* ---- what is done here ---- */
 
 struct begin {
-	struct job		 job;	/* first */
+	struct commit_job		 job;	/* first */
 	struct resync		*r;
 	const struct catchup_answer	*an;
 };
@@ -181,7 +181,7 @@ own_table(struct group *g, const struct resync *r)
 
 /* The table, made when there is none; its marks go. */
 static void
-begin_run(struct group *g, struct job *j)
+begin_run(struct group *g, struct commit_job *j)
 {
 	struct begin *b = (struct begin *)j;
 	struct resync *r = b->r;
@@ -194,9 +194,9 @@ begin_run(struct group *g, struct job *j)
 	if (t == NULL && def != NULL)
 		t = group_create_table(g, r->database, r->table, key, def, r->user, &why);
 	if (t == NULL)
-		job_fail(j, 502, "The answer of node '%s' makes no sense", r->node);
+		commit_fail(j, 502, "The answer of node '%s' makes no sense", r->node);
 	else if (strcmp(t->primary_key, key) != 0)
-		job_fail(j, 400, "Primary keys of '%s.%s' differ: '%s' here and '%s' on node '%s'",
+		commit_fail(j, 400, "Primary keys of '%s.%s' differ: '%s' here and '%s' on node '%s'",
 		    r->database, r->table, t->primary_key, key, r->node);
 	else {
 		r->here = t->id;
@@ -208,14 +208,14 @@ begin_run(struct group *g, struct job *j)
 }
 
 struct arrival {
-	struct job		 job;	/* first */
+	struct commit_job		 job;	/* first */
 	struct resync		*r;
 	const struct catchup_answer	*an;
 	uint32_t		 changed;
 };
 
 static void
-arrival_run(struct group *g, struct job *j)
+arrival_run(struct group *g, struct commit_job *j)
 {
 	struct arrival *a = (struct arrival *)j;
 	struct table *t = group_table(g, a->r->here);
@@ -226,11 +226,11 @@ arrival_run(struct group *g, struct job *j)
 	int rc;
 
 	if (t == NULL) {
-		job_fail(j, 404, "The table was dropped meanwhile");
+		commit_fail(j, 404, "The table was dropped meanwhile");
 		return;
 	}
 	if (commit_disk_full(group_data(g)->commit)) {
-		job_fail(j, 507, "Not enough disk space: writes are refused below storage.reserve");
+		commit_fail(j, 507, "Not enough disk space: writes are refused below storage.reserve");
 		return;
 	}
 	rc = merge_rows(g, t, &items, a->an->count, &all, &sum);
@@ -238,13 +238,13 @@ arrival_run(struct group *g, struct job *j)
 	if (rc == 0)
 		task_progress_in(a->r->task, g, &c);
 	else
-		job_fail(j, 502, rc == 1 ? "Node '%s' has rows of times that are ahead of this node's "
+		commit_fail(j, 502, rc == 1 ? "Node '%s' has rows of times that are ahead of this node's "
 		    "clock by more than clustering.maxClockSkew" : "A row of node '%s' cannot be read", a->r->node);
 }
 
 /* Waits; -1: the task has failed. */
 static int
-commit(struct resync *r, struct job *j)
+commit(struct resync *r, struct commit_job *j)
 {
 	int status;
 

@@ -67,12 +67,12 @@ start(struct request *r, struct table *t, uint64_t ms, int force,
 /* ---- the audit log ---- */
 
 struct trim {
-	struct job	 job;	/* first */
+	struct commit_job	 job;	/* first */
 	struct buf	 from, to;
 };
 
 static void
-trim_run(struct group *g, struct job *j)
+trim_run(struct group *g, struct commit_job *j)
 {
 	struct trim	*tr = (struct trim *)j;
 

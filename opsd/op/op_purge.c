@@ -27,7 +27,7 @@
 static pthread_mutex_t purging = PTHREAD_MUTEX_INITIALIZER;
 
 struct purge {
-	struct job	 job;	/* first */
+	struct commit_job	 job;	/* first */
 	uint32_t	 table;
 	const char	*user;
 	uint64_t	 upto;
@@ -181,14 +181,14 @@ log_marker(struct group *g, struct table *t, const struct purge *p)
 }
 
 static void
-purge_run(struct group *g, struct job *j)
+purge_run(struct group *g, struct commit_job *j)
 {
 	struct purge	*p = (struct purge *)j;
 	struct table	*t = group_table(g, p->table);
 	struct buf	 k = { 0 };
 
 	if (t == NULL) {
-		job_fail(j, 404, "The table was dropped meanwhile");
+		commit_fail(j, 404, "The table was dropped meanwhile");
 		return;
 	}
 	for (size_t i = 0; i < p->n; i++) {

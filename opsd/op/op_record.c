@@ -74,7 +74,7 @@ reply_written(struct request *r, const struct write *w)
 }
 
 static void
-op_record_done_cb(struct job *j)
+op_record_done_cb(struct commit_job *j)
 {
 	struct write	*w = (struct write *)j;
 	struct request	*r = j->arg;

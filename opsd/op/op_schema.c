@@ -39,7 +39,7 @@ reply_done(struct request *r, const struct ddl *d)
 }
 
 static void
-op_schema_done_cb(struct job *j)
+op_schema_done_cb(struct commit_job *j)
 {
 	struct ddl	*d = (struct ddl *)j;
 	struct request	*r = j->arg;

@@ -21,7 +21,7 @@
 #define DISK_CHECK_US		1000000
 
 struct queue {
-	struct job	*head, **tail;
+	struct commit_job	*head, **tail;
 	unsigned	 n;
 };
 
@@ -40,7 +40,7 @@ struct commit {
 };
 
 static void
-queue_push(struct queue *q, struct job *j)
+queue_push(struct queue *q, struct commit_job *j)
 {
 	j->next = NULL;
 	*q->tail = j;
@@ -50,10 +50,10 @@ queue_push(struct queue *q, struct job *j)
 
 /* Move up to `bytes` of jobs to the end of *list; how many. */
 static size_t
-queue_take(struct queue *q, size_t bytes, struct job ***tail)
+queue_take(struct queue *q, size_t bytes, struct commit_job ***tail)
 {
 	size_t n = 0, cost = 0;
-	struct job *j;
+	struct commit_job *j;
 
 	while ((j = q->head) != NULL && n < GROUP_JOBS && (n == 0 || cost + j->cost <= bytes)) {
 		q->head = j->next;
@@ -70,7 +70,7 @@ queue_take(struct queue *q, size_t bytes, struct job ***tail)
 }
 
 void
-job_fail(struct job *j, int status, const char *fmt, ...)
+commit_fail(struct commit_job *j, int status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -141,14 +141,14 @@ commit_waiting(struct commit *c, unsigned *local, unsigned *remote)
 }
 
 static void
-run_job(struct commit *c, struct group *g, struct job *j, uint64_t now)
+run_job(struct commit *c, struct group *g, struct commit_job *j, uint64_t now)
 {
 	if (store_read_only(c->data->store)) {
-		job_fail(j, 507, "Not enough disk space: the store could only be opened for reading");
+		commit_fail(j, 507, "Not enough disk space: the store could only be opened for reading");
 		return;
 	}
 	if (!j->remote && now - j->queued_us > c->data->live.queue_ms * 1000) {
-		job_fail(j, 503, "Outstanding write transactions have too long of queue, "
+		commit_fail(j, 503, "Outstanding write transactions have too long of queue, "
 		    "please try again later");
 		return;
 	}
@@ -157,11 +157,11 @@ run_job(struct commit *c, struct group *g, struct job *j, uint64_t now)
 }
 
 static void
-run_group(struct commit *c, struct job *list, size_t n)
+run_group(struct commit *c, struct commit_job *list, size_t n)
 {
 	struct group *g = group_open(c->data, &c->clock);
 	uint64_t logged = c->data->log.last, now = mono_us();
-	struct job *j;
+	struct commit_job *j;
 	int rc;
 
 	for (j = list; j != NULL; j = j->next)
@@ -173,7 +173,7 @@ run_group(struct commit *c, struct job *list, size_t n)
 	while ((j = list) != NULL) {
 		list = j->next;
 		if (rc == -1 && j->status == 200)
-			job_fail(j, 500, "the store cannot be written");
+			commit_fail(j, 500, "the store cannot be written");
 		j->done(j);
 	}
 	if (rc == -1) {
@@ -194,7 +194,7 @@ static void *
 commit_main(void *arg)
 {
 	struct commit *c = arg;
-	struct job *list, **tail;
+	struct commit_job *list, **tail;
 	size_t n;
 
 	pthread_setname_np(pthread_self(), "commit");
@@ -255,7 +255,7 @@ commit_stop(struct commit *c)
 }
 
 void
-commit_submit(struct commit *c, struct job *j)
+commit_submit(struct commit *c, struct commit_job *j)
 {
 	int stopped;
 
@@ -268,7 +268,7 @@ commit_submit(struct commit *c, struct job *j)
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (stopped) {
-		job_fail(j, 503, "the node is stopping");
+		commit_fail(j, 503, "the node is stopping");
 		j->done(j);
 	}
 }
@@ -280,7 +280,7 @@ struct waiter {
 };
 
 static void
-wait_done(struct job *j)
+wait_done(struct commit_job *j)
 {
 	struct waiter *w = j->arg;
 
@@ -291,7 +291,7 @@ wait_done(struct job *j)
 }
 
 int
-commit_wait(struct commit *c, struct job *j)
+commit_wait(struct commit *c, struct commit_job *j)
 {
 	struct waiter w = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 };
 

@@ -17,23 +17,23 @@ struct commit;
 struct group;
 struct data;
 
-struct job {
-	void		(*run)(struct group *g, struct job *j);	/* sets status and error */
-	void		(*done)(struct job *j);	/* owns the job again */
+struct commit_job {
+	void		(*run)(struct group *g, struct commit_job *j);	/* sets status and error */
+	void		(*done)(struct commit_job *j);	/* owns the job again */
 	void		*arg;
 	int		 status;	/* HTTP status: 200, 4xx, 500, 503, 507 */
 	char		*error;		/* text when status is not 200; freed by done's owner */
 	size_t		 cost;		/* bytes, for the bound of a group */
 	int		 remote;	/* from a peer: waits behind local ones in a group */
 	uint64_t	 queued_us;	/* commit's */
-	struct job	*next;		/* commit's */
+	struct commit_job	*next;		/* commit's */
 };
 
 struct commit *commit_start(struct data *data, char **err);
 void commit_stop(struct commit *c);	/* writes what is queued, then ends the thread */
-void commit_submit(struct commit *c, struct job *j);
+void commit_submit(struct commit *c, struct commit_job *j);
 /* Submit and wait (never on the commit thread or an HTTP thread): status. */
-int commit_wait(struct commit *c, struct job *j);
+int commit_wait(struct commit *c, struct commit_job *j);
 /* Free disk is below storage.reserve (looked at once a second while it is not; commit thread). */
 int commit_disk_full(struct commit *c);
 /* For how long the group that is being written takes already; 0: none is.  Any thread. */
@@ -45,7 +45,7 @@ uint64_t commit_ahead_ms(struct commit *c);
 /* Jobs that wait for their group, of this node's and of peers'.  Any thread. */
 void commit_waiting(struct commit *c, unsigned *local, unsigned *remote);
 /* Set status and error text; for run functions. */
-void job_fail(struct job *j, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void commit_fail(struct commit_job *j, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * A local write: built by an HTTP thread with write_add, run as one transaction.
@@ -58,7 +58,7 @@ struct write_record {
 };
 
 struct write {
-	struct job		 job;		/* first */
+	struct commit_job		 job;		/* first */
 	struct table		*table;		/* counted */
 	enum txn_op		 op;
 	char			*user;
@@ -88,7 +88,7 @@ enum ddl_kind { DDL_CREATE_DATABASE, DDL_DROP_DATABASE, DDL_CREATE_TABLE, DDL_DR
 	DDL_CREATE_ATTRIBUTE, DDL_DROP_ATTRIBUTE,
 	};
 struct ddl {
-	struct job	 job;		/* first */
+	struct commit_job	 job;		/* first */
 	enum ddl_kind	 kind;
 	char		*database, *table, *attribute, *primary_key, *user;
 	json_t		*attributes;	/* [{"name"|"attribute","type"?,"indexed"?}] or NULL */

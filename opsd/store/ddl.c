@@ -8,7 +8,7 @@
 #include "opsd/store/group_priv.h"
 #include "opsd/store/record.h"
 
-static void ddl_run(struct group *g, struct job *j);
+static void ddl_run(struct group *g, struct commit_job *j);
 
 struct ddl *
 ddl_new(enum ddl_kind kind, const char *database, const char *table)
@@ -43,7 +43,7 @@ static void
 create_database(struct group *g, struct ddl *d)
 {
 	if (catalog_has_database(group_data(g)->catalog, d->database)) {
-		job_fail(&d->job, 400, "database '%s' already exists", d->database);
+		commit_fail(&d->job, 400, "database '%s' already exists", d->database);
 		return;
 	}
 	group_put_database(g, d->database);
@@ -57,7 +57,7 @@ drop_database(struct group *g, struct ddl *d)
 	size_t n;
 
 	if (!catalog_has_database(c, d->database)) {
-		job_fail(&d->job, 404, "database '%s' does not exist", d->database);
+		commit_fail(&d->job, 404, "database '%s' does not exist", d->database);
 		return;
 	}
 	list = catalog_tables(c, d->database, &n);
@@ -79,7 +79,7 @@ create_table(struct group *g, struct ddl *d)
 
 	if (group_create_table(g, d->database, d->table, d->primary_key, definition, d->user,
 	    &why) == NULL)
-		job_fail(&d->job, 400, "Table '%s' already exists in '%s'", d->table, d->database);
+		commit_fail(&d->job, 400, "Table '%s' already exists in '%s'", d->table, d->database);
 	json_decref(definition);
 }
 
@@ -90,12 +90,12 @@ need_table(struct group *g, struct ddl *d, int status)
 	struct table *t;
 
 	if (!catalog_has_database(group_data(g)->catalog, d->database)) {
-		job_fail(&d->job, status, "database '%s' does not exist", d->database);
+		commit_fail(&d->job, status, "database '%s' does not exist", d->database);
 		return (NULL);
 	}
 	t = group_table_named(g, d->database, strlen(d->database), d->table, strlen(d->table));
 	if (t == NULL)
-		job_fail(&d->job, status, "Table '%s.%s' does not exist", d->database, d->table);
+		commit_fail(&d->job, status, "Table '%s.%s' does not exist", d->database, d->table);
 	return (t);
 }
 
@@ -119,12 +119,12 @@ create_attribute(struct group *g, struct ddl *d)
 		return;
 	a = table_attr(t, d->attribute, strlen(d->attribute));
 	if (a != NULL && !a->hidden) {
-		job_fail(&d->job, 400, "attribute '%s' already exists in %s.%s", d->attribute,
+		commit_fail(&d->job, 400, "attribute '%s' already exists in %s.%s", d->attribute,
 		    d->database, d->table);
 		return;
 	}
 	if (a == NULL && t->nattrs >= group_data(g)->live.max_attributes) {
-		job_fail(&d->job, 400, TABLE_WOULD_HAVE, d->database, d->table,
+		commit_fail(&d->job, 400, TABLE_WOULD_HAVE, d->database, d->table,
 		    (unsigned long long)group_data(g)->live.max_attributes);
 		return;
 	}
@@ -146,7 +146,7 @@ drop_attribute(struct group *g, struct ddl *d)
 		return;
 	a = table_attr(t, d->attribute, strlen(d->attribute));
 	if (a == NULL || a->hidden) {
-		job_fail(&d->job, 404, "Attribute '%s' does not exist on '%s.%s'", d->attribute,
+		commit_fail(&d->job, 404, "Attribute '%s' does not exist on '%s.%s'", d->attribute,
 		    d->database, d->table);
 		return;
 	}
@@ -163,7 +163,7 @@ static void (*const runs[])(struct group *, struct ddl *) = {
 };
 
 static void
-ddl_run(struct group *g, struct job *j)
+ddl_run(struct group *g, struct commit_job *j)
 {
 	struct ddl *d = (struct ddl *)j;
 

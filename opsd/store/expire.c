@@ -16,7 +16,7 @@
 #define REST		20	/* times as long as it took to look */
 
 struct expiring {
-	struct job	 job;	/* first */
+	struct commit_job	 job;	/* first */
 	struct data	*data;
 	struct table	*table;
 	uint64_t	 before;	/* stamp time */
@@ -31,7 +31,7 @@ expired(const struct row *row, uint64_t before)
 }
 
 static void
-expire_job(struct group *g, struct job *j)
+expire_job(struct group *g, struct commit_job *j)
 {
 	struct expiring *e = (struct expiring *)j;
 	struct table *t = group_table(g, e->table->id);

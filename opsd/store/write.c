@@ -19,7 +19,7 @@ struct key_seen {
 	UT_hash_handle	 hh;
 };
 
-static void write_run(struct group *g, struct job *j);
+static void write_run(struct group *g, struct commit_job *j);
 
 struct write *
 write_new(struct table *t, enum txn_op op, const char *user)
@@ -251,11 +251,11 @@ refused(struct group *g, struct write *w)
 	if (w->internal)
 		return (0);
 	if (commit_disk_full(data->commit)) {
-		job_fail(&w->job, 507, "Not enough disk space: writes are refused below storage.reserve");
+		commit_fail(&w->job, 507, "Not enough disk space: writes are refused below storage.reserve");
 		return (1);
 	}
 	if (ahead > group_wall_ms(g) + data->live.max_skew_ms) {
-		job_fail(&w->job, 503, "The clock of this node is %llu ms behind transactions that it "
+		commit_fail(&w->job, 503, "The clock of this node is %llu ms behind transactions that it "
 		    "holds, more than clustering.maxClockSkew: set the clock right, or, if it is "
 		    "right now and was ahead when they were written, wait or raise "
 		    "clustering.maxClockSkew",
@@ -330,7 +330,7 @@ number(struct group *g, struct write *w, struct table *t, struct write_record *r
 
 	do {
 		if ((next = keygen_next(g, t)) == 0) {
-			job_fail(&w->job, 400, "Table '%s.%s' has no number left for a key",
+			commit_fail(&w->job, 400, "Table '%s.%s' has no number left for a key",
 			    t->database, t->name);
 			return (-1);
 		}
@@ -387,7 +387,7 @@ choose(struct group *g, struct write *w, struct table *t, struct touched *touche
 }
 
 static void
-write_run(struct group *g, struct job *j)
+write_run(struct group *g, struct commit_job *j)
 {
 	struct write *w = (struct write *)j;
 	struct table *t = group_table(g, w->table->id);
@@ -400,7 +400,7 @@ write_run(struct group *g, struct job *j)
 	if (refused(g, w))
 		return;
 	if (t == NULL) {
-		job_fail(j, 400, "Table '%s.%s' does not exist", w->table->database, w->table->name);
+		commit_fail(j, 400, "Table '%s.%s' does not exist", w->table->database, w->table->name);
 		return;
 	}
 	touched = xcalloc(w->n + 1, sizeof(*touched));

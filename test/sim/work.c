@@ -141,7 +141,7 @@ note_row(const struct request_made *r, const struct write *w, int key)
 }
 
 static void
-written_cb(struct job *j)
+written_cb(struct commit_job *j)
 {
 	struct write *w = (struct write *)j;
 	struct request_made *r = j->arg;

@@ -73,13 +73,13 @@ openrep_restart(struct openrep *r)
 /* ---- on the commit thread ---- */
 
 struct call {
-	struct job	 job;	/* first */
+	struct commit_job	 job;	/* first */
 	void		(*fn)(struct group *g, void *arg);
 	void		*with;
 };
 
 static inline void
-call_run(struct group *g, struct job *j)
+call_run(struct group *g, struct commit_job *j)
 {
 	struct call	*c = (struct call *)j;
 

@@ -25,8 +25,8 @@ int __real_store_write(struct store *s, struct store_batch *b, int sync);
 int __wrap_store_write(struct store *s, struct store_batch *b, int sync);
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
-int __real_commit_wait(struct commit *c, struct job *j);
-int __wrap_commit_wait(struct commit *c, struct job *j);
+int __real_commit_wait(struct commit *c, struct commit_job *j);
+int __wrap_commit_wait(struct commit *c, struct commit_job *j);
 
 int
 __wrap_store_write(struct store *s, struct store_batch *b, int sync)
@@ -50,7 +50,7 @@ __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 
 /* Something happens between the moment that a worker looked, and that its job runs. */
 int
-__wrap_commit_wait(struct commit *c, struct job *j)
+__wrap_commit_wait(struct commit *c, struct commit_job *j)
 {
 	void	(*fn)(void *arg) = before_commit;
 
@@ -120,7 +120,7 @@ struct seen {
 };
 
 static void
-seen_done(struct job *j)
+seen_done(struct commit_job *j)
 {
 	struct seen	*s = j->arg;
 	char		 c = 'x';
