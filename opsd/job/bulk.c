@@ -28,7 +28,7 @@
 
 /* A transaction on its way. */
 struct slot {
-	struct commit_job	 job;		/* first */
+	struct commit_job	 commit;		/* first */
 	struct bulk	*bulk;
 	struct write	*write;		/* NULL: the slot is free */
 	uint64_t	 bytes;		/* of CSV */
@@ -36,7 +36,7 @@ struct slot {
 };
 
 struct bulk {
-	struct task		*task;
+	struct job		*job;
 	struct table		*table;
 	enum txn_op		 op;
 	const struct user	*user;
@@ -59,16 +59,16 @@ struct bulk {
 static csv_row_fn on_row;
 
 struct bulk *
-bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user *user,
+bulk_new(struct job *t, struct table *table, enum txn_op op, const struct user *user,
     const struct csv_options *o)
 {
 	struct bulk	*b = xcalloc(1, sizeof(*b));
 
-	b->task = t;
+	b->job = t;
 	b->table = table;
 	b->op = op;
 	b->user = user;
-	b->max = task_rep(t)->data->live.max_transaction;
+	b->max = job_rep(t)->data->live.max_transaction;
 	b->batch = b->max / 2 < BYTES ? b->max / 2 : BYTES;
 	b->strict = o->strict;
 	b->csv = csv_new(o, b->max * AS_TEXT, on_row, b);
@@ -84,7 +84,7 @@ slot_run(struct group *g, struct commit_job *j)
 {
 	struct slot		*s = (struct slot *)j;
 	struct write		*w = s->write;
-	struct task_counts	 c = { .records = w->n, .bytes = s->bytes };
+	struct job_counts	 c = { .records = w->n, .bytes = s->bytes };
 
 	w->job.status = 200;
 	w->job.run(g, &w->job);
@@ -96,7 +96,7 @@ slot_run(struct group *g, struct commit_job *j)
 	for (uint32_t i = 0; i < w->n; i++)
 		c.did += w->recs[i].applied;
 	c.skipped = c.records - c.did;
-	task_progress_in(s->bulk->task, g, &c);
+	job_progress_in(s->bulk->job, g, &c);
 }
 
 static void
@@ -123,16 +123,16 @@ slot_wait(struct slot *s)
 	while (!s->done)
 		pthread_cond_wait(&b->more, &b->lock);
 	pthread_mutex_unlock(&b->lock);
-	rc = s->job.status == 200 ? 0 : -1;
-	if (rc == -1 && !task_failed(b->task))
-		task_fail(b->task, "%s", s->job.error != NULL ? s->job.error : "not written");
+	rc = s->commit.status == 200 ? 0 : -1;
+	if (rc == -1 && !job_failed(b->job))
+		job_fail(b->job, "%s", s->commit.error != NULL ? s->commit.error : "not written");
 	write_free(s->write);
-	free(s->job.error);
+	free(s->commit.error);
 	memset(s, 0, sizeof(*s));
 	return (rc);
 }
 
-/* Hand over what was gathered; -1 when the task has failed. */
+/* Hand over what was gathered; -1 when the job has failed. */
 static int
 flush(struct bulk *b)
 {
@@ -146,20 +146,20 @@ flush(struct bulk *b)
 	s->bulk = b;
 	s->write = b->write;
 	s->bytes = b->fed - b->counted;
-	s->job.run = slot_run;
-	s->job.done = slot_done;
-	s->job.cost = b->write->job.cost;
+	s->commit.run = slot_run;
+	s->commit.done = slot_done;
+	s->commit.cost = b->write->job.cost;
 	b->counted = b->fed;
 	b->write = NULL;
-	commit_submit(task_rep(b->task)->data->commit, &s->job);
+	commit_submit(job_rep(b->job)->data->commit, &s->commit);
 	return (0);
 }
 
-/* All of it, and wait for it; -1 when the task has failed. */
+/* All of it, and wait for it; -1 when the job has failed. */
 static int
 settle(struct bulk *b)
 {
-	int	rc = task_failed(b->task) ? -1 : flush(b);
+	int	rc = job_failed(b->job) ? -1 : flush(b);
 
 	for (int i = 0; i < SLOTS; i++)
 		if (slot_wait(&b->slots[i]) == -1)
@@ -173,11 +173,11 @@ settle(struct bulk *b)
 static int
 bad_line(struct bulk *b, uint64_t line, char *why)
 {
-	struct task_counts	c;
+	struct job_counts	c;
 
 	if (settle(b) == 0) {
-		c = task_counts(b->task);
-		task_fail(b->task, "line %llu: %s; of %llu records before it %llu had been loaded",
+		c = job_counts(b->job);
+		job_fail(b->job, "line %llu: %s; of %llu records before it %llu had been loaded",
 		    (unsigned long long)line, why, (unsigned long long)c.records,
 		    (unsigned long long)c.did);
 	}
@@ -189,14 +189,14 @@ static int
 header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 {
 	char	*wrong = columns_read(&b->cols, b->table,
-	    task_rep(b->task)->data->live.max_attributes, b->op, cells, n);
+	    job_rep(b->job)->data->live.max_attributes, b->op, cells, n);
 	json_t	*why;
 
 	if (wrong != NULL)
 		return (bad_line(b, line, wrong));
-	b->counts = keygen_counts(task_rep(b->task)->data, b->table);
+	b->counts = keygen_counts(job_rep(b->job)->data, b->table);
 	if ((why = columns_refusal(&b->cols, b->table, b->op, b->user)) != NULL)
-		task_fail_json(b->task, why);
+		job_fail_json(b->job, why);
 	return (why == NULL ? 0 : -1);
 }
 
@@ -354,7 +354,7 @@ on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 	return (record(b, cells, n, line));
 }
 
-/* What the parser says, as the task's end. */
+/* What the parser says, as the job's end. */
 static int
 parsed(struct bulk *b, int rc)
 {
@@ -367,9 +367,9 @@ int
 bulk_stopped(struct bulk *b)
 {
 	/* What was read is loaded, and counts. */
-	if (task_stopping(b->task) && settle(b) == 0)
-		task_stopped(b->task);
-	return (task_failed(b->task));
+	if (job_stopping(b->job) && settle(b) == 0)
+		job_stopped(b->job);
+	return (job_failed(b->job));
 }
 
 int
@@ -401,7 +401,7 @@ bulk_end(struct bulk *b)
 {
 	struct buf		mended = { 0 };
 
-	struct task_counts	c;
+	struct job_counts	c;
 
 	if (parsed(b, csv_end(b->csv)) == -1)
 		return (-1);
@@ -409,9 +409,9 @@ bulk_end(struct bulk *b)
 		return (bad_line(b, 1, xstrdup("there is no header")));
 	if (settle(b) == -1)
 		return (-1);
-	c = task_counts(b->task);
+	c = job_counts(b->job);
 	text_mended(b, &mended);
-	task_message(b->task, "successfully loaded %llu of %llu records%s",
+	job_message(b->job, "successfully loaded %llu of %llu records%s",
 	    (unsigned long long)c.did, (unsigned long long)c.records, (char *)mended.data);
 	buf_free(&mended);
 	return (0);

@@ -16,16 +16,16 @@
  */
 struct bulk;
 struct csv_options;
-struct task;
+struct job;
 struct user;
 
 /* All are borrowed for the life of the bulk. */
-struct bulk *bulk_new(struct task *t, struct table *table, enum txn_op op, const struct user *user,
+struct bulk *bulk_new(struct job *t, struct table *table, enum txn_op op, const struct user *user,
     const struct csv_options *o);
 void bulk_free(struct bulk *b);
-/* Both: 0, or -1 when the task has failed. */
+/* Both: 0, or -1 when the job has failed. */
 int bulk_feed(struct bulk *b, const void *p, size_t n);
-int bulk_stopped(struct bulk *b);	/* not 0: the task has failed, or the node stops */
-int bulk_end(struct bulk *b);	/* nothing follows: the task has its message */
+int bulk_stopped(struct bulk *b);	/* not 0: the job has failed, or the node stops */
+int bulk_end(struct bulk *b);	/* nothing follows: the job has its message */
 
 #endif

@@ -18,7 +18,7 @@
 #define MODE		0640
 
 struct writing {
-	struct task	*task;
+	struct job	*job;
 	struct export	*ex;
 	uint64_t	 shown;		/* rows that were counted */
 	int		 fd;
@@ -38,7 +38,7 @@ export_free(void *arg)
 static int
 failed(struct writing *w)
 {
-	task_fail(w->task, "%s cannot be written: %s", w->ex->name, strerror(errno));
+	job_fail(w->job, "%s cannot be written: %s", w->ex->name, strerror(errno));
 	return (-1);
 }
 
@@ -48,14 +48,14 @@ write_piece(struct writing *w)
 {
 	struct buf		*out = search_out(w->ex->search);
 	uint64_t		 shown = search_shown(w->ex->search);
-	struct task_counts	 c = { .records = shown - w->shown, .did = shown - w->shown };
+	struct job_counts	 c = { .records = shown - w->shown, .did = shown - w->shown };
 
 	if (file_write(w->fd, out->data, out->len) == -1)
 		return (failed(w));
 	c.bytes = out->len;
 	w->shown = shown;
 	buf_clear(out);
-	task_progress(w->task, &c);
+	job_progress(w->job, &c);
 	return (0);
 }
 
@@ -70,10 +70,10 @@ write_all(struct writing *w)
 	do {
 		state = search_step(s, SLICE_US);
 		if (state == SEARCH_FAILED) {
-			task_fail(w->task, "%s", search_error(s));
+			job_fail(w->job, "%s", search_error(s));
 			return (-1);
 		}
-		if (task_stopped(w->task) || write_piece(w) == -1)
+		if (job_stopped(w->job) || write_piece(w) == -1)
 			return (-1);
 	} while (state == SEARCH_MORE);
 	return (fsync(w->fd) == -1 ? failed(w) : 0);
@@ -93,11 +93,11 @@ give_name(struct writing *w, const char *temp)
 }
 
 void
-export_run(struct task *t, void *arg)
+export_run(struct job *t, void *arg)
 {
 	struct export	*ex = arg;
-	struct writing	 w = { .task = t, .ex = ex };
-	char		*temp = xasprintf(".%s.%s", ex->name, task_id(t));
+	struct writing	 w = { .job = t, .ex = ex };
+	char		*temp = xasprintf(".%s.%s", ex->name, job_id(t));
 	int		 rc = -1;
 
 	w.fd = openat(ex->folder, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
@@ -110,7 +110,7 @@ export_run(struct task *t, void *arg)
 		close(w.fd);
 	}
 	if (rc == 0)
-		task_message(t, "Successfully exported %s locally.", ex->csv ? "CSV" : "JSON");
+		job_message(t, "Successfully exported %s locally.", ex->csv ? "CSV" : "JSON");
 	else if (w.fd != -1)
 		unlinkat(ex->folder, temp, 0);
 	free(temp);

@@ -7,7 +7,7 @@
  * What a search finds, into a file, on a job's thread and piece by piece.  The file has its
  * name when it is whole and on disk; until then it is another's, and a failure removes it.
  */
-struct task;
+struct job;
 
 struct export {
 	struct search	*search;	/* not started */
@@ -16,7 +16,7 @@ struct export {
 	int		 csv, overwrite;
 };
 
-void export_run(struct task *t, void *arg);	/* a struct export */
+void export_run(struct job *t, void *arg);	/* a struct export */
 void export_free(void *arg);
 
 #endif

@@ -15,8 +15,8 @@
 #define PER_JOB_BYTES	(1u << 20)
 
 struct forgetting {
-	struct commit_job	 job;	/* first */
-	struct task	*task;
+	struct commit_job	 commit;	/* first */
+	struct job	*job;
 	uint32_t	 table;
 	const char	*user;
 	struct stamp	 before;
@@ -69,7 +69,7 @@ forget_run(struct group *g, struct commit_job *j)
 	struct forgetting *f = (struct forgetting *)j;
 	struct table *t = group_table(g, f->table);
 	struct buf payload = { 0 }, before = { 0 };
-	struct task_counts c = { 0 };
+	struct job_counts c = { 0 };
 	struct rd r = rd_init(f->keys.data, f->keys.len);
 	struct stamp s;
 	size_t at;
@@ -96,7 +96,7 @@ forget_run(struct group *g, struct commit_job *j)
 	}
 	c.records = f->n;
 	c.skipped = c.records - c.did;
-	task_progress_in(f->task, g, &c);
+	job_progress_in(f->job, g, &c);
 	buf_free(&payload);
 	buf_free(&before);
 }
@@ -128,35 +128,35 @@ gather(struct forgetting *f, struct store_iter *it)
 		f->bytes += n;
 	}
 	row_free(&row);
-	f->job.cost = f->bytes;
+	f->commit.cost = f->bytes;
 	return (f->n);
 }
 
 void
-forget_rows(struct task *t, const struct table *table, const char *user, uint64_t before_ms)
+forget_rows(struct job *t, const struct table *table, const char *user, uint64_t before_ms)
 {
-	struct forgetting f = { .job.run = forget_run, .task = t, .table = table->id,
+	struct forgetting f = { .commit.run = forget_run, .job = t, .table = table->id,
 	    .user = user, .before = { before_ms << 16, 0 },
 	};
-	struct store_iter *it = store_iter_rows(task_rep(t)->data->store, table->id);
-	struct task_counts c;
+	struct store_iter *it = store_iter_rows(job_rep(t)->data->store, table->id);
+	struct job_counts c;
 	int status;
 
 	/* Once without rows, too: what is remembered holds for late ones. */
 	do {
 		gather(&f, it);
-		status = commit_wait(task_rep(t)->data->commit, &f.job);
-	} while (status == 200 && f.n > 0 && !task_stopped(t));
+		status = commit_wait(job_rep(t)->data->commit, &f.commit);
+	} while (status == 200 && f.n > 0 && !job_stopped(t));
 	if (status != 200)
-		task_fail(t, "%s", f.job.error != NULL ? f.job.error : "not written");
+		job_fail(t, "%s", f.commit.error != NULL ? f.commit.error : "not written");
 	else if (store_iter_failed(it))
-		task_fail(t, "the store cannot be read");
-	else if (!task_failed(t)) {
-		c = task_counts(t);
-		task_message(t, "%llu of %llu %s successfully deleted", (unsigned long long)c.did,
+		job_fail(t, "the store cannot be read");
+	else if (!job_failed(t)) {
+		c = job_counts(t);
+		job_message(t, "%llu of %llu %s successfully deleted", (unsigned long long)c.did,
 		    (unsigned long long)c.records, c.records == 1 ? "record" : "records");
 	}
 	store_iter_free(it);
 	buf_free(&f.keys);
-	free(f.job.error);
+	free(f.commit.error);
 }

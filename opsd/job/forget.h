@@ -11,8 +11,8 @@
  * does.  An upsert on another node that has the row brings back what that gave.
  */
 struct table;
-struct task;
+struct job;
 
-void forget_rows(struct task *t, const struct table *table, const char *user, uint64_t before_ms);
+void forget_rows(struct job *t, const struct table *table, const char *user, uint64_t before_ms);
 
 #endif

@@ -30,21 +30,21 @@
 struct jobs {
 	struct replication	*rep;
 	pthread_mutex_t		 lock;
-	LIST_HEAD(, task)	 tasks;		/* under lock */
+	LIST_HEAD(, job)	 all;		/* under lock */
 	struct workers		*threads;
 	_Atomic int		 stopping;
 	_Atomic unsigned	 waiting, running;
 	_Atomic uint64_t	 forgot_us;	/* when old rows were looked for last */
 };
 
-struct task {
+struct job {
 	struct jobs		*jobs;
-	LIST_ENTRY(task)	 link;
+	LIST_ENTRY(job)	 link;
 	struct job_spec		 spec;
 	char			 id[37];
 	pthread_mutex_t		 lock;		/* row and counts: the commit thread adds, too */
 	json_t			*row;
-	struct task_counts	 counts;
+	struct job_counts	 counts;
 	int			 counted, failed;
 	uint64_t		 saved_us;
 };
@@ -90,9 +90,9 @@ new_row(const char *id, const char *user, const json_t *body, const char *type)
 
 /* What a row says under "progress", under the lock; NULL: nothing was counted. */
 static json_t *
-progress(const struct task *t)
+progress(const struct job *t)
 {
-	const struct task_counts	*c = &t->counts;
+	const struct job_counts	*c = &t->counts;
 	json_t				*p;
 
 	if (!t->counted)
@@ -111,7 +111,7 @@ progress(const struct task *t)
 
 /* The row as it is now, under the lock. */
 static void
-refresh(struct task *t)
+refresh(struct job *t)
 {
 	json_t	*p = progress(t);
 
@@ -120,7 +120,7 @@ refresh(struct task *t)
 }
 
 static void
-save(struct task *t)
+save(struct job *t)
 {
 	char	*err = NULL;
 	json_t	*row;
@@ -139,19 +139,19 @@ save(struct task *t)
 /* ---- for those who do the work ---- */
 
 struct replication *
-task_rep(struct task *t)
+job_rep(struct job *t)
 {
 	return (t->jobs->rep);
 }
 
 const char *
-task_id(const struct task *t)
+job_id(const struct job *t)
 {
 	return (t->id);
 }
 
 static void
-set_message(struct task *t, json_t *message, int failed)
+set_message(struct job *t, json_t *message, int failed)
 {
 	pthread_mutex_lock(&t->lock);
 	json_object_set_new(t->row, "message", message != NULL ? message :
@@ -161,7 +161,7 @@ set_message(struct task *t, json_t *message, int failed)
 }
 
 void
-task_message(struct task *t, const char *fmt, ...)
+job_message(struct job *t, const char *fmt, ...)
 {
 	va_list	ap;
 
@@ -171,7 +171,7 @@ task_message(struct task *t, const char *fmt, ...)
 }
 
 void
-task_fail(struct task *t, const char *fmt, ...)
+job_fail(struct job *t, const char *fmt, ...)
 {
 	va_list	ap;
 
@@ -181,35 +181,35 @@ task_fail(struct task *t, const char *fmt, ...)
 }
 
 void
-task_fail_json(struct task *t, json_t *why)
+job_fail_json(struct job *t, json_t *why)
 {
 	set_message(t, why, 1);
 }
 
 int
-task_failed(const struct task *t)
+job_failed(const struct job *t)
 {
 	return (t->failed);
 }
 
 int
-task_stopping(const struct task *t)
+job_stopping(const struct job *t)
 {
 	return (t->jobs->stopping);
 }
 
 int
-task_stopped(struct task *t)
+job_stopped(struct job *t)
 {
 	if (!t->jobs->stopping)
 		return (0);
-	task_fail(t, "The node was stopped while the job ran: %llu records had been %s",
+	job_fail(t, "The node was stopped while the job ran: %llu records had been %s",
 	    (unsigned long long)t->counts.did, t->spec.did != NULL ? t->spec.did : "done");
 	return (1);
 }
 
 static void
-count(struct task *t, const struct task_counts *more)
+count(struct job *t, const struct job_counts *more)
 {
 	t->counts.records += more->records;
 	t->counts.did += more->did;
@@ -220,7 +220,7 @@ count(struct task *t, const struct task_counts *more)
 }
 
 void
-task_progress(struct task *t, const struct task_counts *more)
+job_progress(struct job *t, const struct job_counts *more)
 {
 	pthread_mutex_lock(&t->lock);
 	count(t, more);
@@ -230,7 +230,7 @@ task_progress(struct task *t, const struct task_counts *more)
 }
 
 void
-task_progress_in(struct task *t, struct group *g, const struct task_counts *more)
+job_progress_in(struct job *t, struct group *g, const struct job_counts *more)
 {
 	pthread_mutex_lock(&t->lock);
 	count(t, more);
@@ -239,10 +239,10 @@ task_progress_in(struct task *t, struct group *g, const struct task_counts *more
 	pthread_mutex_unlock(&t->lock);
 }
 
-struct task_counts
-task_counts(struct task *t)
+struct job_counts
+job_counts(struct job *t)
 {
-	struct task_counts	c;
+	struct job_counts	c;
 
 	pthread_mutex_lock(&t->lock);
 	c = t->counts;
@@ -253,7 +253,7 @@ task_counts(struct task *t)
 /* ---- rows of old ---- */
 
 struct forget {
-	struct commit_job	 job;	/* first */
+	struct commit_job	 commit;	/* first */
 	json_t		*ids;
 };
 
@@ -324,7 +324,7 @@ old_rows(struct replication *rep)
 static void
 forget_old(struct jobs *js)
 {
-	struct forget	 f = { .job.run = forget_run };
+	struct forget	 f = { .commit.run = forget_run };
 	uint64_t	 now = mono_us();
 
 	if (js->forgot_us != 0 && now - js->forgot_us < FORGET_US)
@@ -332,8 +332,8 @@ forget_old(struct jobs *js)
 	js->forgot_us = now;
 	f.ids = old_rows(js->rep);
 	if (json_array_size(f.ids) > 0)
-		commit_wait(js->rep->data->commit, &f.job);
-	free(f.job.error);
+		commit_wait(js->rep->data->commit, &f.commit);
+	free(f.commit.error);
 	json_decref(f.ids);
 }
 
@@ -379,7 +379,7 @@ end_earlier(struct jobs *js)
 /* ---- life ---- */
 
 static void
-task_free(struct task *t)
+job_free(struct job *t)
 {
 	pthread_mutex_lock(&t->jobs->lock);
 	LIST_REMOVE(t, link);
@@ -392,10 +392,10 @@ task_free(struct task *t)
 }
 
 static void
-task_end(struct task *t)
+job_end(struct job *t)
 {
 	if (json_object_get(t->row, "message") == NULL)
-		task_message(t, "Successfully completed job: %s", t->id);
+		job_message(t, "Successfully completed job: %s", t->id);
 	set_text(t->row, "status", t->failed ? "ERROR" : "COMPLETE");
 	set_time(t->row, "end_datetime");
 	save(t);
@@ -403,38 +403,38 @@ task_end(struct task *t)
 }
 
 static void
-task_runs(struct task *t)
+job_runs(struct job *t)
 {
 	set_time(t->row, "start_datetime");
 }
 
 static void
-task_main(void *arg)
+job_main(void *arg)
 {
-	struct task	*t = arg;
+	struct job	*t = arg;
 
 	t->jobs->waiting--;
 	t->jobs->running++;
 	if (!t->jobs->stopping) {
-		task_runs(t);
+		job_runs(t);
 		save(t);
 		t->spec.run(t, t->spec.arg);
 	} else
-		task_fail(t, "The node was stopped while the job waited");
-	task_end(t);
+		job_fail(t, "The node was stopped while the job waited");
+	job_end(t);
 	t->jobs->running--;
-	task_free(t);
+	job_free(t);
 }
 
 void
 jobs_refresh(struct jobs *js, json_t *row)
 {
 	const char	*id = json_string_value(json_object_get(row, "id"));
-	struct task	*t;
+	struct job	*t;
 	json_t		*p = NULL;
 
 	pthread_mutex_lock(&js->lock);
-	LIST_FOREACH(t, &js->tasks, link)
+	LIST_FOREACH(t, &js->all, link)
 		if (id != NULL && strcmp(t->id, id) == 0) {
 			pthread_mutex_lock(&t->lock);
 			p = progress(t);
@@ -452,10 +452,10 @@ jobs_count(struct jobs *js, unsigned *running, unsigned *waiting)
 	*waiting = js->waiting;
 }
 
-static struct task *
-task_new(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec)
+static struct job *
+job_new(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec)
 {
-	struct task	*t = xcalloc(1, sizeof(*t));
+	struct job	*t = xcalloc(1, sizeof(*t));
 
 	t->jobs = js;
 	t->spec = *spec;
@@ -463,7 +463,7 @@ task_new(struct jobs *js, const char *user, const json_t *body, const struct job
 	pthread_mutex_init(&t->lock, NULL);
 	t->row = new_row(t->id, user, body, spec->type);
 	pthread_mutex_lock(&js->lock);
-	LIST_INSERT_HEAD(&js->tasks, t, link);
+	LIST_INSERT_HEAD(&js->all, t, link);
 	pthread_mutex_unlock(&js->lock);
 	return (t);
 }
@@ -472,7 +472,7 @@ int
 job_start(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec,
     char id[JOB_ID_SIZE], char **err)
 {
-	struct task	*t = task_new(js, user, body, spec);
+	struct job	*t = job_new(js, user, body, spec);
 	int		 status = 503;
 
 	if (js->waiting++ >= WAITING_MAX)
@@ -481,35 +481,35 @@ job_start(struct jobs *js, const char *user, const json_t *body, const struct jo
 		status = sysrow_put(js->rep->data, SYS_JOB, t->row, err);
 	if (status != 200) {
 		js->waiting--;
-		task_free(t);
+		job_free(t);
 		return (status);
 	}
 	memcpy(id, t->id, JOB_ID_SIZE);
-	workers_run(js->threads, task_main, t);
+	workers_run(js->threads, job_main, t);
 	return (200);
 }
 
-struct task *
-task_begin(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec,
+struct job *
+job_begin(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec,
     int *status, char **err)
 {
-	struct task	*t = task_new(js, user, body, spec);
+	struct job	*t = job_new(js, user, body, spec);
 
-	task_runs(t);
+	job_runs(t);
 	if ((*status = sysrow_put(js->rep->data, SYS_JOB, t->row, err)) == 200) {
 		js->running++;
 		return (t);
 	}
-	task_free(t);
+	job_free(t);
 	return (NULL);
 }
 
 void
-task_finish(struct task *t)
+job_finish(struct job *t)
 {
-	task_end(t);
+	job_end(t);
 	t->jobs->running--;
-	task_free(t);
+	job_free(t);
 }
 
 struct jobs *

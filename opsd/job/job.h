@@ -12,13 +12,13 @@
 struct group;
 struct jobs;
 struct replication;
-struct task;			/* a job while it is worked on */
+struct job;			/* a job while it is worked on */
 
 struct job_spec {
 	const char	*type;		/* as get_job shows it: the operation's name */
 	const char	*message;	/* of the answer, or NULL: "Starting job with id <id>" */
 	const char	*did;		/* what it does to records: "loaded"; NULL: it counts none */
-	void		(*run)(struct task *t, void *arg);	/* on a thread that may block */
+	void		(*run)(struct job *t, void *arg);	/* on a thread that may block */
 	void		(*free)(void *arg);	/* called once, whatever happens; or NULL */
 	void		*arg;
 };
@@ -48,32 +48,32 @@ int job_start(struct jobs *js, const char *user, const json_t *body, const struc
  * written and says that it runs; run and free of the spec are not called.  NULL with
  * *status and *err.  Both wait for the disk.
  */
-struct task *task_begin(struct jobs *js, const char *user, const json_t *body,
+struct job *job_begin(struct jobs *js, const char *user, const json_t *body,
     const struct job_spec *spec, int *status, char **err);
-void task_finish(struct task *t);
+void job_finish(struct job *t);
 
 /*
- * For `run`, on its thread.  How it ended: the last of task_message and task_fail holds;
+ * For `run`, on its thread.  How it ended: the last of job_message and job_fail holds;
  * with neither it is "Successfully completed job: <id>".
  */
-struct replication *task_rep(struct task *t);
-const char *task_id(const struct task *t);
-void task_message(struct task *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void task_fail(struct task *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void task_fail_json(struct task *t, json_t *why);	/* an object as message; takes it */
-int task_failed(const struct task *t);
-int task_stopping(const struct task *t);	/* the node stops: the task should end */
-/* The same, but the task has failed with that and must return. */
-int task_stopped(struct task *t);
+struct replication *job_rep(struct job *t);
+const char *job_id(const struct job *t);
+void job_message(struct job *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void job_fail(struct job *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void job_fail_json(struct job *t, json_t *why);	/* an object as message; takes it */
+int job_failed(const struct job *t);
+int job_stopping(const struct job *t);	/* the node stops: the job should end */
+/* The same, but the job has failed with that and must return. */
+int job_stopped(struct job *t);
 
 /* How far it is: added to what was, shown in the row's "progress". */
-struct task_counts {
+struct job_counts {
 	uint64_t	records, did, skipped, bytes, total_bytes;
 };
 /* The row is written once a second at most. */
-void task_progress(struct task *t, const struct task_counts *more);
+void job_progress(struct job *t, const struct job_counts *more);
 /* The same in the batch of what was done, on the commit thread: it is exact after any crash. */
-void task_progress_in(struct task *t, struct group *g, const struct task_counts *more);
-struct task_counts task_counts(struct task *t);
+void job_progress_in(struct job *t, struct group *g, const struct job_counts *more);
+struct job_counts job_counts(struct job *t);
 
 #endif

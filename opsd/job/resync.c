@@ -23,7 +23,7 @@
 struct resync {
 	LIST_ENTRY(resync)	 link;
 	struct replication	*rep;
-	struct task		*task;
+	struct job		*job;
 	char			*node, *database, *table, *user;
 	uint8_t			 peer[NODE_ID_LEN];
 	uint32_t		 there, here;	/* the table's ids; 0: not known yet */
@@ -106,18 +106,18 @@ resyncs_of(const uint8_t *peer)
 
 /* ---- questions ---- */
 
-/* An answer that will not be another one later: 1, and the task has failed. */
+/* An answer that will not be another one later: 1, and the job has failed. */
 static int
 refused(struct resync *r, uint16_t status)
 {
 	if (status == 403)
-		task_fail(r->task, "Node '%s' has no subscription of '%s.%s' with this node", r->node,
+		job_fail(r->job, "Node '%s' has no subscription of '%s.%s' with this node", r->node,
 		    r->database, r->table);
 	else if (status == 404)
-		task_fail(r->task, "Table '%s.%s' does not exist on node '%s'", r->database, r->table,
+		job_fail(r->job, "Table '%s.%s' does not exist on node '%s'", r->database, r->table,
 		    r->node);
 	else if (status == 400)
-		task_fail(r->task, "Node '%s' does not understand the question: it is of another "
+		job_fail(r->job, "Node '%s' does not understand the question: it is of another "
 		    "version", r->node);
 	else
 		return (0);
@@ -135,7 +135,7 @@ read_answer(struct resync *r, enum catchup_kind kind, const struct buf *bytes,
 	return (-1);
 }
 
-/* 0 with an answer of 200; -1: the task has failed. */
+/* 0 with an answer of 200; -1: the job has failed. */
 static int
 ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf *bytes,
     struct catchup_answer *an)
@@ -156,11 +156,11 @@ ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf
 			if (refused(r, an->status))
 				return (-1);
 		}
-		if (task_stopped(r->task))
+		if (job_stopped(r->job))
 			return (-1);
 		sleep(1);
 	}
-	task_fail(r->task, "Node '%s' did not answer; %llu records had been compared, and what "
+	job_fail(r->job, "Node '%s' did not answer; %llu records had been compared, and what "
 	    "differed was copied", r->node, (unsigned long long)r->compared);
 	return (-1);
 }
@@ -168,7 +168,7 @@ ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf
 /* ---- what is done here ---- */
 
 struct begin {
-	struct commit_job		 job;	/* first */
+	struct commit_job		 commit;	/* first */
 	struct resync		*r;
 	const struct catchup_answer	*an;
 };
@@ -208,7 +208,7 @@ begin_run(struct group *g, struct commit_job *j)
 }
 
 struct arrival {
-	struct commit_job		 job;	/* first */
+	struct commit_job		 commit;	/* first */
 	struct resync		*r;
 	const struct catchup_answer	*an;
 	uint32_t		 changed;
@@ -221,7 +221,7 @@ arrival_run(struct group *g, struct commit_job *j)
 	struct table *t = group_table(g, a->r->here);
 	const struct merge_how all = { .from_ms = 0 };
 	struct merged sum = { 0 };
-	struct task_counts c = { 0 };
+	struct job_counts c = { 0 };
 	struct rd items = a->an->items;
 	int rc;
 
@@ -236,13 +236,13 @@ arrival_run(struct group *g, struct commit_job *j)
 	rc = merge_rows(g, t, &items, a->an->count, &all, &sum);
 	c.did = a->changed = sum.changed;
 	if (rc == 0)
-		task_progress_in(a->r->task, g, &c);
+		job_progress_in(a->r->job, g, &c);
 	else
 		commit_fail(j, 502, rc == 1 ? "Node '%s' has rows of times that are ahead of this node's "
 		    "clock by more than clustering.maxClockSkew" : "A row of node '%s' cannot be read", a->r->node);
 }
 
-/* Waits; -1: the task has failed. */
+/* Waits; -1: the job has failed. */
 static int
 commit(struct resync *r, struct commit_job *j)
 {
@@ -251,7 +251,7 @@ commit(struct resync *r, struct commit_job *j)
 	j->remote = 1;
 	status = commit_wait(r->rep->data->commit, j);
 	if (status != 200)
-		task_fail(r->task, "%s", j->error != NULL ? j->error : "not written");
+		job_fail(r->job, "%s", j->error != NULL ? j->error : "not written");
 	free(j->error);
 	return (status == 200 ? 0 : -1);
 }
@@ -259,10 +259,10 @@ commit(struct resync *r, struct commit_job *j)
 static int
 begin(struct resync *r, const struct catchup_answer *an)
 {
-	struct begin b = { .job.run = begin_run, .r = r, .an = an };
+	struct begin b = { .commit.run = begin_run, .r = r, .an = an };
 
 	r->there = an->table;
-	return (commit(r, &b.job));
+	return (commit(r, &b.commit));
 }
 
 /* ---- comparing ---- */
@@ -322,10 +322,10 @@ count_only_here(struct resync *r, const struct catchup_answer *an, const struct 
 static int
 take_rows(struct resync *r, const struct catchup_answer *an, const struct buf *last)
 {
-	struct arrival a = { .job.run = arrival_run, .job.cost = r->rows.len, .r = r, .an = an };
+	struct arrival a = { .commit.run = arrival_run, .commit.cost = r->rows.len, .r = r, .an = an };
 	uint64_t only = count_only_here(r, an, last);
 
-	if (commit(r, &a.job) == -1)
+	if (commit(r, &a.commit) == -1)
 		return (-1);
 	r->only_here += only;
 	r->copied += a.changed;
@@ -348,9 +348,9 @@ copy_range(struct resync *r, const struct buf *last)
 		rc = take_rows(r, &an, &next);
 		buf_clear(&r->from);
 		buf_add(&r->from, next.data, next.len);
-	} while (rc == 0 && !an.done && next.len > 0 && !task_stopped(r->task));
+	} while (rc == 0 && !an.done && next.len > 0 && !job_stopped(r->job));
 	buf_free(&next);
-	return (rc == 0 && !task_failed(r->task) ? 0 : -1);
+	return (rc == 0 && !job_failed(r->job) ? 0 : -1);
 }
 
 /* Whether the rows here, from where the iterator is up to `last`, have that sum; moves beyond them. */
@@ -373,11 +373,11 @@ is_same(struct store_iter *it, const struct buf *last, const uint8_t *sum)
 	return (same);
 }
 
-/* The next of the ranges: 0; -1: the task has failed. */
+/* The next of the ranges: 0; -1: the job has failed. */
 static int
 compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct buf *last)
 {
-	struct task_counts c = { 0 };
+	struct job_counts c = { 0 };
 	size_t n;
 	const char *key = rd_strn(items, &n);
 	const uint8_t *sum;
@@ -385,7 +385,7 @@ compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct 
 	c.records = rd_u32(items);
 	sum = rd_bytes(items, sizeof(((struct sum *)0)->sum));
 	if (!rd_ok(items)) {
-		task_fail(r->task, "The answer of node '%s' makes no sense", r->node);
+		job_fail(r->job, "The answer of node '%s' makes no sense", r->node);
 		return (-1);
 	}
 	buf_clear(last);
@@ -395,7 +395,7 @@ compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct 
 	buf_clear(&r->from);
 	buf_add(&r->from, last->data, last->len);
 	r->compared += c.records;
-	task_progress(r->task, &c);
+	job_progress(r->job, &c);
 	return (0);
 }
 
@@ -408,9 +408,9 @@ compare(struct resync *r, const struct catchup_answer *an)
 	int rc = 0;
 
 	for (uint32_t i = 0; i < an->count && rc == 0; i++)
-		rc = task_stopped(r->task) ? -1 : compare_range(r, it, &items, &last);
+		rc = job_stopped(r->job) ? -1 : compare_range(r, it, &items, &last);
 	if (rc == 0 && store_iter_failed(it)) {
-		task_fail(r->task, "the store cannot be read");
+		job_fail(r->job, "the store cannot be read");
 		rc = -1;
 	}
 	store_iter_free(it);
@@ -419,14 +419,14 @@ compare(struct resync *r, const struct catchup_answer *an)
 }
 
 void
-resync_run(struct task *t, void *resync)
+resync_run(struct job *t, void *resync)
 {
 	struct resync *r = resync;
 	const struct buf end = { 0 };
 	struct catchup_answer an;
 	int rc;
 
-	r->task = t;
+	r->job = t;
 	do {
 		rc = ask(r, CATCHUP_SUMS, &end, &r->ranges, &an);
 		if (rc == 0 && r->here == 0)
@@ -435,7 +435,7 @@ resync_run(struct task *t, void *resync)
 			rc = compare(r, &an);
 	} while (rc == 0 && !an.done);
 	if (rc == 0)
-		task_message(t, "%llu records of '%s.%s' compared with those of node '%s': %llu copied, "
+		job_message(t, "%llu records of '%s.%s' compared with those of node '%s': %llu copied, "
 		    "%llu are only here", (unsigned long long)r->compared, r->database, r->table,
 		    r->node, (unsigned long long)r->copied, (unsigned long long)r->only_here);
 }

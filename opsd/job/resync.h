@@ -17,7 +17,7 @@ struct resync;
 struct resync *resync_new(struct replication *rep, const struct peer *p, const char *database,
     const char *table, const char *user);
 void resync_free(void *resync);
-void resync_run(struct task *t, void *resync);
+void resync_run(struct job *t, void *resync);
 /* Those of a peer that run or wait: [{"schema","database","table","records","copied","only_here"}]. */
 json_t *resyncs_of(const uint8_t *peer);
 

@@ -21,7 +21,7 @@ struct sending {
 	struct request		*r;
 	struct ops		*ops;
 	struct backup		*backup;
-	struct task		*task;
+	struct job		*job;
 	struct buf		 piece;
 	uint64_t		 sent;
 	const char		*why;		/* it ended early; NULL: not so */
@@ -49,14 +49,14 @@ sending_end(void *arg)
 
 	copy_done(s);
 	if (s->why != NULL)
-		task_fail(s->task, "%s: %llu bytes had been sent", s->why,
+		job_fail(s->job, "%s: %llu bytes had been sent", s->why,
 		    (unsigned long long)s->sent);
 	else {
 		backup_sent(&s->ops->data);
-		task_message(s->task, "Successfully sent a backup of %llu bytes",
+		job_message(s->job, "Successfully sent a backup of %llu bytes",
 		    (unsigned long long)s->sent);
 	}
-	task_finish(s->task);
+	job_finish(s->job);
 	buf_free(&s->piece);
 	free(s);
 }
@@ -73,7 +73,7 @@ static void
 read_piece(void *arg)
 {
 	struct sending *s = arg;
-	struct task_counts c = { 0 };
+	struct job_counts c = { 0 };
 	int rc = backup_read(s->backup, &s->piece);
 
 	c.bytes = s->piece.len;
@@ -82,7 +82,7 @@ read_piece(void *arg)
 	if (rc == -1)
 		s->why = "A file of the copy cannot be read";
 	else
-		task_progress(s->task, &c);
+		job_progress(s->job, &c);
 	/* Who has got the last byte may ask for the next backup. */
 	if (s->last)
 		copy_done(s);
@@ -156,7 +156,7 @@ op_backup_begin_cb(struct request *r, void *arg)
 	}
 	file = xasprintf("attachment; filename=\"%s\"", backup_name(s->backup));
 	reply_header(r, "Content-Disposition", file);
-	reply_header(r, "Job-Id", task_id(s->task));
+	reply_header(r, "Job-Id", job_id(s->job));
 	reply_begin_sized(r, 200, "application/x-tar", backup_size(s->backup));
 	free(file);
 	op_backup_next_cb(r, s);
@@ -167,7 +167,7 @@ static struct sending *
 sending_new(struct request *r, int with_keys)
 {
 	struct job_spec spec = { .type = r->op->name };
-	struct task_counts c = { 0 };
+	struct job_counts c = { 0 };
 	struct sending *s = xcalloc(1, sizeof(*s));
 	char *err = NULL;
 	int status = 507;
@@ -177,8 +177,8 @@ sending_new(struct request *r, int with_keys)
 	if (store_free_bytes(r->ops->data.store) < r->ops->data.live.reserve)
 		err = xstrdup("free disk is below storage.reserve");
 	else if ((s->backup = backup_new(&r->ops->data, with_keys, &status, &err)) != NULL)
-		s->task = task_begin(r->ops->jobs, r->user->name, r->body, &spec, &status, &err);
-	if (s->task == NULL) {
+		s->job = job_begin(r->ops->jobs, r->user->name, r->body, &spec, &status, &err);
+	if (s->job == NULL) {
 		backup_free(s->backup);
 		free(s);
 		r->ops->backing_up = 0;
@@ -187,7 +187,7 @@ sending_new(struct request *r, int with_keys)
 		return (NULL);
 	}
 	c.total_bytes = backup_size(s->backup);
-	task_progress(s->task, &c);
+	job_progress(s->job, &c);
 	return (s);
 }
 

@@ -53,7 +53,7 @@ read_timestamp(struct faults *f, const json_t *body)
 /* Takes the table. */
 static void
 start(struct request *r, struct table *t, uint64_t ms, int force,
-    void (*run)(struct task *t, void *arg))
+    void (*run)(struct job *t, void *arg))
 {
 	struct before	*b = xcalloc(1, sizeof(*b));
 	struct job_spec	 spec = { .type = r->op->name, .did = "deleted", .run = run,
@@ -94,23 +94,23 @@ count_keys(struct data *data, enum store_cf cf, const struct buf *from, const st
 }
 
 static void
-trim_audit(struct task *t, void *arg)
+trim_audit(struct job *t, void *arg)
 {
 	struct before		*b = arg;
-	struct data		*data = task_rep(t)->data;
+	struct data		*data = job_rep(t)->data;
 	struct trim		 tr = { .job.run = trim_run };
-	struct task_counts	 c = { 0 };
+	struct job_counts	 c = { 0 };
 
 	buf_be32(&tr.from, b->table->id);
 	buf_be32(&tr.to, b->table->id);
 	buf_be64(&tr.to, b->ms << 16);
 	c.records = c.did = count_keys(data, CF_AUDIT, &tr.from, &tr.to);
 	if (c.did == 0 || commit_wait(data->commit, &tr.job) == 200) {
-		task_progress(t, &c);
-		task_message(t, "Successfully completed: %llu audit log entries of '%s.%s' were "
+		job_progress(t, &c);
+		job_message(t, "Successfully completed: %llu audit log entries of '%s.%s' were "
 		    "deleted", (unsigned long long)c.did, b->table->database, b->table->name);
 	} else
-		task_fail(t, "%s", tr.job.error);
+		job_fail(t, "%s", tr.job.error);
 	free(tr.job.error);
 	buf_free(&tr.from);
 	buf_free(&tr.to);
@@ -130,20 +130,20 @@ delete_audit_logs_before(struct request *r)
 /* ---- the transaction log ---- */
 
 static void
-trim_log(struct task *t, void *arg)
+trim_log(struct job *t, void *arg)
 {
 	struct before		*b = arg;
-	struct task_counts	 c = { 0 };
+	struct job_counts	 c = { 0 };
 	char			*err = NULL;
-	int64_t			 n = op_purge_before(task_rep(t), b->table, b->user, b->ms,
+	int64_t			 n = op_purge_before(job_rep(t), b->table, b->user, b->ms,
 	    b->force, &err);
 
 	if (n == -1)
-		task_fail(t, "%s", err);
+		job_fail(t, "%s", err);
 	else {
 		c.records = c.did = (uint64_t)n;
-		task_progress(t, &c);
-		task_message(t, "Successfully completed: %lld transactions of '%s.%s' were deleted",
+		job_progress(t, &c);
+		job_message(t, "Successfully completed: %lld transactions of '%s.%s' were deleted",
 		    (long long)n, b->table->database, b->table->name);
 	}
 	free(err);
@@ -164,7 +164,7 @@ delete_transaction_logs_before(struct request *r)
 /* ---- rows ---- */
 
 static void
-forget(struct task *t, void *arg)
+forget(struct job *t, void *arg)
 {
 	struct before	*b = arg;
 

@@ -51,9 +51,9 @@ load_free(void *arg)
 
 /* ---- the job ---- */
 
-/* 0, or -1 with the task failed. */
+/* 0, or -1 with the job failed. */
 static int
-feed_file(struct task *t, struct bulk *b, const struct load *l)
+feed_file(struct job *t, struct bulk *b, const struct load *l)
 {
 	char		*piece = xmalloc(PIECE);
 	uint64_t	 got = 0;
@@ -64,10 +64,10 @@ feed_file(struct task *t, struct bulk *b, const struct load *l)
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1) {
-			task_fail(t, "the file cannot be read: %s", strerror(errno));
+			job_fail(t, "the file cannot be read: %s", strerror(errno));
 			rc = -1;
 		} else if ((got += (uint64_t)n) > l->max) {
-			task_fail(t, "the file is larger than jobs.maxFileSize (%llu bytes)",
+			job_fail(t, "the file is larger than jobs.maxFileSize (%llu bytes)",
 			    (unsigned long long)l->max);
 			rc = -1;
 		} else
@@ -90,7 +90,7 @@ load_stopped_cb(void *arg)
 }
 
 static int
-feed_url(struct task *t, struct bulk *b, const struct load *l)
+feed_url(struct job *t, struct bulk *b, const struct load *l)
 {
 	struct fetch	 f = { .url = l->url, .headers = l->headers, .max = l->max,
 	    .loopback = l->user->super_user,
@@ -100,20 +100,20 @@ feed_url(struct task *t, struct bulk *b, const struct load *l)
 	int		 rc = fetch_run(&f, &err);
 
 	if (rc == -1)
-		task_fail(t, "'csv_url' cannot be read: %s", err);
+		job_fail(t, "'csv_url' cannot be read: %s", err);
 	free(err);
 	return (rc == 0 ? 0 : -1);
 }
 
 static void
-load_run(struct task *t, void *arg)
+load_run(struct job *t, void *arg)
 {
 	struct load	*l = arg;
 	struct bulk	*b = bulk_new(t, l->table, l->op, l->user, &l->options);
 	struct stat	 st;
 
 	if (l->fd != -1 && fstat(l->fd, &st) == 0)
-		task_progress(t, &(struct task_counts){ .total_bytes = (uint64_t)st.st_size });
+		job_progress(t, &(struct job_counts){ .total_bytes = (uint64_t)st.st_size });
 	if ((l->fd != -1 ? feed_file(t, b, l) : feed_url(t, b, l)) == 0)
 		bulk_end(b);
 	bulk_free(b);

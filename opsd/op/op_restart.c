@@ -42,53 +42,53 @@ op_renew_node_id(struct request *r)
 }
 
 static void
-end_with(struct task *t, char *err)
+end_with(struct job *t, char *err)
 {
 	if (err != NULL)
-		task_fail(t, "%s", err);
+		job_fail(t, "%s", err);
 	free(err);
 }
 
 static void
-http_run(struct task *t, void *arg)
+http_run(struct job *t, void *arg)
 {
 	end_with(t, restart_http(arg));
 }
 
 static void
-clustering_run(struct task *t, void *arg)
+clustering_run(struct job *t, void *arg)
 {
 	end_with(t, restart_daemons(arg, RESTART_HUBD | RESTART_LEAFD));
 }
 
 static void
-clustering_config_run(struct task *t, void *arg)
+clustering_config_run(struct job *t, void *arg)
 {
 	restart_clustering_config(arg);
 }
 
 static void
-hubd_run(struct task *t, void *arg)
+hubd_run(struct job *t, void *arg)
 {
 	end_with(t, restart_daemons(arg, RESTART_HUBD));
 }
 
 static void
-leafd_run(struct task *t, void *arg)
+leafd_run(struct job *t, void *arg)
 {
 	end_with(t, restart_daemons(arg, RESTART_LEAFD));
 }
 
 /* The job has ended when its daemon does. */
 static void
-opsd_run(struct task *t, void *arg)
+opsd_run(struct job *t, void *arg)
 {
 	restart_opsd(arg);
 }
 
 static const struct {
 	const char	*name;
-	void		(*run)(struct task *t, void *arg);
+	void		(*run)(struct job *t, void *arg);
 } services[] = {
 	{ "http_workers", http_run }, { "clustering", clustering_run },
 	{ "clustering_config", clustering_config_run }, { "hubd", hubd_run },
