@@ -5,8 +5,9 @@
 
 /*
  * The formats that this build knows, by number: of all that nodes say to each other, and
- * of all that is in a store.  Who changes one raises it.  Nodes whose ranges have nothing
- * in common refuse each other, and a store of another format is not opened.
+ * of all that is in a store.  Who changes either raises it; a transaction (opsd/store/txn.h)
+ * and a row (opsd/store/row.h) are in both.  Nodes whose ranges have nothing in common refuse
+ * each other (opsd/cluster/compat.h), and a store of another format is not opened.
  * test/functional/raised.c has others in their place.
  */
 struct formats {

@@ -190,10 +190,18 @@ add_sub(struct behind *b, const json_t *connection, const json_t *sub)
 	    copies ? number(sub, "rows_total") : 0);
 }
 
+/* Nothing comes from there, for now. */
+static int
+is_away(const json_t *connection)
+{
+	return (strcmp(text(connection, "status"), "closed") == 0 ||
+	    strcmp(text(connection, "status"), "refused") == 0);
+}
+
 static int
 is_closed(const json_t *connection)
 {
-	return (strcmp(text(connection, "status"), "closed") == 0 ||
+	return (is_away(connection) ||
 	    json_is_null(json_object_get(connection, "latency_ms")));
 }
 
@@ -210,8 +218,7 @@ look(const struct seen *s)
 			    text(f, "table"), text(f, "node_name")), number(f, "rows_copied"),
 			    number(f, "rows_total"));
 	json_array_foreach(json_object_get(s->status, "connections"), i, c) {
-		/* Nothing comes from there, for now. */
-		if (strcmp(text(c, "status"), "closed") == 0)
+		if (is_away(c))
 			continue;
 		json_array_foreach(json_object_get(c, "subscriptions"), k, sub)
 			if (catches_up(sub))

@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/carrier_nats_priv.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 
@@ -159,7 +160,7 @@ wanted_version(const struct replication *rep, const json_t *mesh)
 	for (const char *s = text; s != NULL && *s != '\0'; s++)
 		version = (version ^ (uint8_t)*s) * UINT64_C(1099511628211);
 	free(text);
-	return (version);
+	return ((version ^ compat_changes(rep->cluster)) * UINT64_C(1099511628211));
 }
 
 static json_t *
@@ -186,7 +187,7 @@ peers_wanted(struct replication *rep, const json_t *mesh)
 		json_t *tables = tables_wanted(all[i]);
 
 		if (json_array_size(tables) > 0 && rep->data->live.clustering &&
-		    !is_shut_out(mesh, all[i]->name))
+		    !is_shut_out(mesh, all[i]->name) && !compat_refuses(rep->cluster, all[i]->id))
 			json_array_append_new(peers, json_pack("{s:s, s:s, s:O}", "name",
 			    all[i]->name, "id", all[i]->hex, "tables", tables));
 		json_decref(tables);

@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
 #include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/outlet.h"
@@ -47,7 +48,8 @@ cluster_recovering(struct cluster *c)
 		if (cursors[i]->recovering && !yes) {
 			struct peer *p = nodes_by_id(rep->nodes, cursors[i]->peer);
 
-			yes = early || (p != NULL && cluster_peer_reachable(c, p));
+			yes = early || (p != NULL && cluster_peer_reachable(c, p) &&
+			    !compat_refuses(c, p->id));
 			peer_free(p);
 		}
 		cursor_free(cursors[i]);
@@ -98,6 +100,7 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	out->api_port = v->api_port;
 	out->system_info = json_incref(v->system_info);
 	out->received = positions_ref(v->received);
+	out->refused = v->refused != NULL ? xstrdup(v->refused) : NULL;
 	out->incarnation = c->rep->data->log.incarnation;
 	pthread_mutex_unlock(&c->lock);
 	peer_free(p);
@@ -108,6 +111,7 @@ peer_view_clear(struct peer_view *v)
 {
 	json_decref(v->system_info);
 	positions_free(v->received);
+	free(v->refused);
 	memset(v, 0, sizeof(*v));
 }
 
@@ -234,6 +238,7 @@ cluster_free(struct cluster *c)
 		json_decref(v->system_info);
 		positions_free(v->received);
 		json_decref(v->topology);
+		free(v->refused);
 		free(v);
 	}
 	json_decref(c->topology);

@@ -35,8 +35,9 @@ int cluster_peer_reachable(struct cluster *c, const struct peer *p);
 int cluster_recovering(struct cluster *c);
 
 /*
- * Ask a node and wait (worker threads only).  The answer (new reference, or NULL)
- * and its status; 504 when it did not answer in time, 503 when hubd is away.
+ * Ask a node and wait (worker threads only); `body` gets what compat_say adds.  The answer
+ * (new reference, or NULL) and its status; 504 when it did not answer in time, 503 when hubd is
+ * away, 409 with "error" when the two share no format.
  */
 int cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
     unsigned timeout_ms, json_t **answer);
@@ -66,6 +67,7 @@ struct peer_view {
 	json_t		*system_info;	/* new reference or NULL */
 	struct positions *received;	/* what it has of ours; or NULL */
 	uint64_t	 incarnation;	/* of our log */
+	char		*refused;	/* why nothing goes to it or from it (compat.h), or NULL */
 };
 void cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *v);
 void peer_view_clear(struct peer_view *v);

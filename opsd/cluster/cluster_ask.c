@@ -5,6 +5,7 @@
 #include "common/conf/settings.h"
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/compat.h"
 
 /* Questions that a worker thread waits for while the loop's thread has them carried. */
 
@@ -85,8 +86,16 @@ cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
 {
 	struct waiting w = { .c = c, .run = run_ask, .node = node, .verb = verb, .question = body,
 	    .timeout_ms = timeout_ms };
-	int status = wait_for(&w);
+	char *fault = NULL;
+	int status;
 
+	compat_say(body);
+	status = wait_for(&w);
+	if (status == 200 && (fault = compat_fault(c->rep, w.json)) != NULL) {
+		json_decref(w.json);
+		w.json = compat_refusal(c->rep, fault);
+		status = 409;
+	}
 	*answer = w.json;
 	return (status);
 }

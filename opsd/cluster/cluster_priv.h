@@ -9,7 +9,7 @@
 #include "opsd/cluster/positions.h"
 #include "opsd/cluster/status.h"
 
-/* What the core's files share: cluster.c, cluster_ask.c, exchange.c, incoming.c, pursuit.c. */
+/* What the core's files share: cluster.c, cluster_ask.c, compat.c, exchange.c, incoming.c, pursuit.c. */
 
 struct view {
 	uint8_t		 id[NODE_ID_LEN];
@@ -25,6 +25,7 @@ struct view {
 	uint64_t	 received_upto;	/* these moves of its cursors */
 	json_t		*topology;	/* its report, or NULL */
 	int64_t		 topology_digest;	/* of that */
+	char		*refused;	/* why (compat.h), or NULL */
 	UT_hash_handle	 hh;
 };
 
@@ -35,6 +36,7 @@ struct cluster {
 	struct event		*tick;
 	pthread_mutex_t		 lock;		/* views, quiet */
 	struct view		*views;
+	uint64_t		 refusals;	/* how often one began or ended; under lock */
 	int			 pulls;		/* that are out */
 	json_t			*topology;	/* our report */
 	int64_t			 topology_digest;

@@ -161,7 +161,7 @@ delete(struct cursors *f, struct held *h)
 }
 
 static int
-load_one(struct cursors *f, const uint8_t *k, size_t klen, const uint8_t *v, size_t vlen)
+load_one(struct cursors *f, const uint8_t *k, size_t klen, const uint8_t *v, size_t vlen, char **err)
 {
 	struct rd key = rd_init(k, klen), r = rd_init(v, vlen);
 	const uint8_t *peer = rd_bytes(&key, NODE_ID_LEN), *next;
@@ -177,12 +177,15 @@ load_one(struct cursors *f, const uint8_t *k, size_t klen, const uint8_t *v, siz
 		return (rd_done(&r) ? 0 : -1);
 	}
 	format = rd_u8(&r);
+	if (format != CURSOR_FORMAT) {
+		*err = xasprintf("store: a cursor is of format %u, and this version (" PACKAGE_VERSION
+		    ") reads format %u", format, CURSOR_FORMAT);
+		return (-1);
+	}
 	state = rd_u8(&r);
 	database = rd_str(&r);
 	name = rd_str(&r);
 	cur = &insert(f, peer, table, database, name)->cursor;
-	if (format != CURSOR_FORMAT)
-		return (-1);
 	cur->state = state;
 	cur->incarnation = rd_u64(&r);
 	cur->seq = rd_u64(&r);
@@ -217,13 +220,14 @@ cursors_load(struct replication *rep, char **err)
 		size_t klen, vlen;
 		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
 
-		rc = load_one(f, k, klen, v, vlen);
+		rc = load_one(f, k, klen, v, vlen, err);
 	}
 	if (store_iter_failed(it))
 		rc = -1;
 	store_iter_free(it);
 	if (rc == -1) {
-		*err = xasprintf("store: the cursors cannot be read");
+		if (*err == NULL)
+			*err = xasprintf("store: the cursors cannot be read");
 		cursors_free(f);
 		return (NULL);
 	}

@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/status.h"
 #include "opsd/cluster/subscribe.h"
@@ -39,16 +40,18 @@ take_done(struct commit_job *j)
 	cluster_kick(c);
 }
 
-/* NULL: there was none, or it is of another node, which may have the peer's name now. */
+/*
+ * NULL: there was none, or it is of another node, which may have the peer's name now, or of one
+ * that is refused, or refuses us.
+ */
 static json_t *
-read_answer(const struct carrier_answer *a, const uint8_t *peer)
+read_answer(struct cluster *c, const struct carrier_answer *a, const uint8_t *peer)
 {
-	json_t *answer = a->status == 200 && a->body != NULL ? json_loadb(a->body, a->n, 0, NULL) :
-							       NULL;
+	json_t *answer = a->body != NULL ? json_loadb(a->body, a->n, 0, NULL) : NULL;
 	uint8_t id[NODE_ID_LEN];
 
 	if (node_id_read(json_string_value(json_object_get(answer, "id")), id) == 0 &&
-	    memcmp(id, peer, NODE_ID_LEN) == 0)
+	    memcmp(id, peer, NODE_ID_LEN) == 0 && !compat_note(c, peer, answer) && a->status == 200)
 		return (answer);
 	json_decref(answer);
 	return (NULL);
@@ -59,7 +62,7 @@ synced_cb(const struct carrier_answer *a, void *arg)
 {
 	struct exchange *x = arg;
 	struct cluster *c = x->c;
-	json_t *answer = read_answer(a, x->peer);
+	json_t *answer = read_answer(c, a, x->peer);
 	struct take *t;
 
 	pthread_mutex_lock(&c->lock);
@@ -88,6 +91,7 @@ sync_entries(struct cluster *c, const struct peer *p, struct view *v)
 	memcpy(x->peer, p->id, NODE_ID_LEN);
 	entries = subscriptions_write(&p->subs);
 	offer = offer_new(c->rep, entries, 0);
+	compat_say(offer);
 	pthread_mutex_unlock(&c->lock); /* the call may answer at once */
 	c->carrier->ask(c->carrier_arg, p->name, "entries", offer, ASK_MS, synced_cb, x);
 	pthread_mutex_lock(&c->lock);
@@ -222,7 +226,7 @@ status_cb(const struct carrier_answer *a, void *arg)
 	struct exchange *x = arg;
 	struct cluster *c = x->c;
 	struct peer *p = nodes_by_id(c->rep->nodes, x->peer);
-	json_t *answer = read_answer(a, x->peer);
+	json_t *answer = read_answer(c, a, x->peer);
 	struct view *v;
 
 	pthread_mutex_lock(&c->lock);
@@ -269,6 +273,7 @@ exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
 	c->told += json_array_size(json_object_get(q, "cursors"));
 	json_object_set_new(q, "life", json_integer(c->life));
 	json_object_set_new(q, "topology_digest", json_integer(digest));
+	compat_say(q);
 	x->c = c;
 	memcpy(x->peer, p->id, NODE_ID_LEN);
 	c->carrier->ask(c->carrier_arg, p->name, "status", q, ASK_MS, status_cb, x);

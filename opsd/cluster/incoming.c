@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
 #include "common/base/worker.h"
@@ -10,6 +11,7 @@
 #include "opsd/cluster/apply.h"
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/subscribe.h"
@@ -21,8 +23,10 @@
 static void
 reply_json(struct carrier_reply reply, int status, json_t *answer)
 {
-	char *text = json_dumps(answer, JSON_COMPACT);
+	char *text;
 
+	compat_say(answer);
+	text = json_dumps(answer, JSON_COMPACT);
 	reply.fn(reply.arg, (uint16_t)status, text, strlen(text));
 	free(text);
 	json_decref(answer);
@@ -160,10 +164,17 @@ void
 cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const json_t *question,
     struct carrier_reply reply)
 {
+	static struct log_brake brake = { .most = 1 };
+	char *fault;
+
 	if (question == NULL)
 		verb = "";
 	else if (!is_sender(who, question)) {
 		reply_json(reply, 403, json_pack("{s:s}", "error", "'id' is not the id of the node that asks"));
+		return;
+	} else if ((fault = compat_fault(c->rep, question)) != NULL) {
+		log_braked(&brake, LOG_WARN, "a question is refused: %s", fault);
+		reply_json(reply, 409, compat_refusal(c->rep, fault));
 		return;
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)

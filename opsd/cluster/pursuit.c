@@ -9,6 +9,7 @@
 #include "opsd/cluster/apply.h"
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/cluster_priv.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 
@@ -113,7 +114,8 @@ pursuit_run(struct cluster *c)
 		return;
 	all = nodes_all(c->rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (c->pulls < PULLS_MAX && cluster_peer_reachable(c, all[i]))
+		if (c->pulls < PULLS_MAX && cluster_peer_reachable(c, all[i]) &&
+		    !compat_refuses(c, all[i]->id))
 			pull_from(c, all[i]);
 		peer_free(all[i]);
 	}

@@ -17,6 +17,8 @@
  *     "digest","heads":[[table,head,ms,rows]...],"heads_upto":[incarnation,seq]}, or in place
  *     of the last "again":true; head -1: no such table any more
  *
+ * Both have what compat.h says of formats, too.
+ *
  * What did not change is not told again.  "cursors" are those that moved since the moves that
  * the last answer was for ("since"; 0: all of them), "heads" what is after "heads_after".
  * Who does not have what "since" builds upon says "again", and is told all the next time.

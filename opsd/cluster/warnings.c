@@ -9,6 +9,7 @@
 #include "opsd/auth/certends.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/daemons.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/topology.h"
@@ -238,6 +239,17 @@ warn_skew(struct replication *rep, const struct peer *p, json_t *list)
 }
 
 static void
+warn_refused(struct replication *rep, const struct peer *p, json_t *list)
+{
+	char	*why = compat_refused(rep->cluster, p->id);
+
+	if (why != NULL)
+		json_object_set_new(warn(list, "format", json_sprintf("%s: nothing goes between the two "
+		    "meanwhile", why)), "node_name", json_string(p->name));
+	free(why);
+}
+
+static void
 warn_gap(const json_t *gap, json_t *list)
 {
 	const char	*from = json_string_value(json_object_get(gap, "from"));
@@ -305,8 +317,10 @@ warnings(struct replication *rep)
 	warn_own_clock(rep, list);
 	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (peer_active(all[i]))
+		if (peer_active(all[i])) {
 			warn_skew(rep, all[i], list);
+			warn_refused(rep, all[i], list);
+		}
 		peer_free(all[i]);
 	}
 	free(all);

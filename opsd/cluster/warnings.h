@@ -26,6 +26,7 @@
  *			writes does not reach the other, as far as peers have told
  *   certificate_expiry	"certificate","uses","ends": within tls.expiryWarning, or it has
  *   clock_behind	"behind_ms": this node's clock is behind what it holds, as it was set back or was ahead
+ *   format		"node_name": it speaks no format that this node does (compat.h)
  *   clock_skew		"node_name","clock_skew_ms": more than clustering.maxClockSkew apart
  */
 json_t *warnings(struct replication *rep);

@@ -11,6 +11,7 @@
 
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/merge.h"
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/replication.h"
@@ -145,7 +146,13 @@ ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf
 	    .key = r->from.data, .klen = r->from.len, .last = last->data, .llen = last->len,
 	    .max = ANSWER_BYTES,
 	};
+	char *why;
 
+	if ((why = compat_refused(r->rep->cluster, r->peer)) != NULL) {
+		job_fail(r->job, "%s", why);
+		free(why);
+		return (-1);
+	}
 	memcpy(q.asker, r->rep->data->node_id, NODE_ID_LEN);
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
 		buf_clear(bytes);

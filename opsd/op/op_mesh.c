@@ -34,7 +34,7 @@ struct connection {
 static int
 is_closed(const struct connection *c)
 {
-	return (!c->ops->data.live.clustering || !c->view.reachable);
+	return (!c->ops->data.live.clustering || !c->view.reachable || c->view.refused != NULL);
 }
 
 static const char *
@@ -42,6 +42,8 @@ connection_status(const struct connection *c)
 {
 	enum rank	worst = RANK_OPEN;
 
+	if (c->ops->data.live.clustering && c->view.reachable && c->view.refused != NULL)
+		return ("refused");
 	if (is_closed(c))
 		return ("closed");
 	for (size_t i = 0; i < c->n; i++)
@@ -140,14 +142,14 @@ connection_json(const struct connection *c)
 	uint64_t		 now = wall_ms();
 	int			 seen = v->seen_ms != 0, there = seen && v->reachable;
 
-	return (json_pack("{s:s, s:s, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:O?}", "node_name",
+	return (json_pack("{s:s, s:s, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:s*, s:O?}", "node_name",
 	    c->peer->name, "node_id", c->peer->hex, "status", connection_status(c), "ports",
 	    "clustering", number_or_null(v->cluster_port != 0, v->cluster_port), "operations_api",
 	    number_or_null(v->api_port != 0, v->api_port), "latency_ms", there &&
 	    v->latency_ms >= 0 ? json_real(round(v->latency_ms * 1000) / 1000) : json_null(),
 	    "clock_skew_ms", number_or_null(seen, v->skew_ms), "uptime", there ?
 	    uptime_text(v->uptime_ms + (now > v->seen_ms ? now - v->seen_ms : 0)) : json_null(),
-	    "subscriptions", subscriptions_json(c), "system_info", info));
+	    "subscriptions", subscriptions_json(c), "error", v->refused, "system_info", info));
 }
 
 static int

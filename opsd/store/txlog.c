@@ -7,11 +7,11 @@
 #include <time.h>
 
 #include "common/base/clock.h"
+#include "common/base/formats.h"
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
 #include "opsd/store/txn.h"
 
-#define STORE_FORMAT	4
 #define LIVES_MAX	4096	/* whoever stands in an older one, of which no entry is kept, copies */
 #define SMALL_TABLES	256	/* names looked up per read by a linear list */
 
@@ -20,7 +20,7 @@ put_id(struct store_batch *b, const uint8_t *id)
 {
 	struct buf v = { 0 };
 
-	buf_u16(&v, STORE_FORMAT);
+	buf_u16(&v, formats.store);
 	buf_add(&v, id, NODE_ID_LEN);
 	store_batch_put(b, CF_META, "F", 1, v.data, v.len);
 	buf_free(&v);
@@ -38,8 +38,11 @@ load_id(struct txlog *l, char **err)
 		uint16_t format = rd_u16(&r);
 		const uint8_t *id = rd_bytes(&r, NODE_ID_LEN);
 
-		if (!rd_done(&r) || format != STORE_FORMAT) {
-			*err = xasprintf("store: format %u is not known to this version", format);
+		if (!rd_done(&r) || format != formats.store) {
+			*err = xasprintf("the store is of format %u, and this version (" PACKAGE_VERSION
+			    ") reads format %u: start the version that wrote it, or move database and "
+			    "clustering below rootPath away, and the node begins empty and copies from its "
+			    "peers what they have", format, formats.store);
 			rc = -1;
 		} else
 			memcpy(l->node, id, NODE_ID_LEN);

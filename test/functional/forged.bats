@@ -43,7 +43,7 @@ told()
 
 entries_of()	# entries_of ID NAME(JSON): an entry that publishes t
 {
-	printf '{"id":"%s","name":%s,"incarnation":1,"system_info":{},"strict":false,"entries":[
+	printf '{"id":"%s","name":%s,"formats":[1,255],"incarnation":1,"system_info":{},"strict":false,"entries":[
 	    {"database":"dev","table":"t","publish":true,"subscribe":true,"removed":false,
 	    "stamp":[%d,1],"start_ms":0,"tables":[]}]}' "$1" "$2" "$(($(date +%s%3N) << 16))"
 }

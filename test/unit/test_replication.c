@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/base/formats.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/carrier.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/retain.h"
 #include "opsd/cluster/subscribe.h"
 #include "opsd/cluster/sums.h"
@@ -677,7 +679,7 @@ reply_cb(void *arg, uint16_t status, const void *body, size_t n)
 }
 
 static uint16_t
-asked_as(struct openrep *r, const uint8_t *who, const char *verb)
+asked_in(struct openrep *r, const uint8_t *who, const char *verb, const int range[2])
 {
 	struct replied	 got = { 0 };
 	char		 hex[2 * NODE_ID_LEN + 1];
@@ -685,12 +687,69 @@ asked_as(struct openrep *r, const uint8_t *who, const char *verb)
 
 	node_id_hex(boston, hex);
 	question = json_pack("{s:s, s:s, s:[]}", "id", hex, "name", "boston", "entries");
+	if (range != NULL)
+		json_object_set_new(question, "formats", json_pack("[i,i]", range[0], range[1]));
 	cluster_asked(r->rep.cluster, who, verb, question, (struct carrier_reply){ reply_cb, &got });
 	while (got.times == 0)
 		event_base_loop(r->o.svc.base, EVLOOP_ONCE);
 	assert_int_equal(got.times, 1);
 	json_decref(question);
 	return (got.status);
+}
+
+static uint16_t
+asked_as(struct openrep *r, const uint8_t *who, const char *verb)
+{
+	int	ours[2] = { formats.wire, formats.wire };
+
+	return (asked_in(r, who, verb, ours));
+}
+
+/* Whoever shares no format, or names none, is answered so that it knows. */
+static void
+test_formats(void **state)
+{
+	struct openrep	*r = *state;
+	const char	*verbs[] = { "status", "entries" };
+	int		 new[2] = { formats.wire + 1, formats.wire + 2 }, old[2] = { 1, formats.wire_oldest - 1 };
+	int		 both[2] = { formats.wire, formats.wire + 1 };
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(asked_in(r, boston, verbs[i], new), 409);
+		assert_int_equal(asked_in(r, boston, verbs[i], old), 409);
+		assert_int_equal(asked_in(r, boston, verbs[i], NULL), 409);
+		assert_int_equal(asked_in(r, boston, verbs[i], both), 200);
+	}
+}
+
+/* What a peer's answers say is kept, until they say otherwise. */
+static void
+test_refused_peer(void **state)
+{
+	struct openrep	*r = *state;
+	struct cluster	*c = r->rep.cluster;
+	json_t		*old = json_pack("{s:s, s:[i,i], s:s}", "name", "boston", "formats", 1, 2, "version",
+	    "0.0.1"), *now = json_pack("{s:s}", "name", "boston");
+	uint64_t	 before = compat_changes(c);
+	char		*why;
+
+	compat_say(now);
+	assert_false(compat_note(c, boston, now));
+	assert_int_equal(compat_changes(c), before);
+	assert_true(compat_note(c, boston, old));
+	assert_true(compat_note(c, boston, old));
+	assert_true(compat_refuses(c, boston));
+	assert_false(compat_refuses(c, austin));
+	assert_int_equal(compat_changes(c), before + 1);
+	why = compat_refused(c, boston);
+	assert_non_null(strstr(why, "'boston' (version 0.0.1) speaks formats 1 to 2"));
+	assert_non_null(strstr(why, "Update hubleaf on 'boston'"));
+	free(why);
+	assert_false(compat_note(c, boston, now));
+	assert_false(compat_refuses(c, boston));
+	assert_int_equal(compat_changes(c), before + 2);
+	json_decref(old);
+	json_decref(now);
 }
 
 /* Whoever the carrier vouches for speaks for itself alone; for whom it does not is believed. */
@@ -890,7 +949,7 @@ main(void)
 		TEST(test_damaged_question),
 		TEST(test_refused), TEST(test_copy), TEST(test_frames_during_copy),
 		TEST(test_frames_before_the_head), TEST(test_copy_of_another_incarnation),
-		TEST(test_copy_from_a_time), TEST(test_speaks_for_itself), TEST(test_pulls_for_itself),
+		TEST(test_copy_from_a_time), TEST(test_formats), TEST(test_refused_peer), TEST(test_speaks_for_itself), TEST(test_pulls_for_itself),
 		TEST(test_head_before_rows), TEST(test_served_log),
 		TEST(test_not_served), TEST(test_retention),
 		TEST(test_retention_for_subscribers),

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/base/formats.h"
+#include "common/base/mem.h"
 #include "opsd/store/txn.h"
 #include "test/unit/folder.h"
 
@@ -299,11 +301,41 @@ test_passing_over(void **state)
 	stop(&n);
 }
 
+/* Not opened, and the reason has both numbers. */
+static void
+test_other_store_format(void **state)
+{
+	struct node		 n = { 0 };
+	struct store_batch	*b;
+	struct buf		 v = { 0 };
+	char			*err = NULL, *words;
+
+	start(&n, "other");
+	txlog_close(&n.log);
+	buf_u16(&v, 99);
+	buf_add(&v, n.log.node, NODE_ID_LEN);
+	b = store_batch_new(n.store);
+	store_batch_put(b, CF_META, "F", 1, v.data, v.len);
+	assert_int_equal(store_write(n.store, b, 1), 0);
+	store_batch_free(b);
+	memset(&n.log, 0, sizeof(n.log));
+	assert_int_equal(txlog_open(&n.log, n.store, &err), -1);
+	words = xasprintf("reads format %u:", formats.store);
+	assert_non_null(strstr(err, "the store is of format 99"));
+	assert_non_null(strstr(err, words));
+	free(words);
+	free(err);
+	buf_free(&v);
+	store_close(n.store);
+	free(n.path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_starts_are_one_history),
+		cmocka_unit_test(test_other_store_format),
 		cmocka_unit_test(test_put_back),
 		cmocka_unit_test(test_put_back_in_one_life),
 		cmocka_unit_test(test_incarnations),
