@@ -125,7 +125,7 @@ open_store(struct ops *o, char **err)
 }
 
 static const char *
-name_of(unsigned number)
+operation_name(unsigned number)
 {
 	return (op_at(number)->name);
 }
@@ -147,7 +147,7 @@ ops_start(struct svc *svc)
 	o->data.measured_arg = o;
 	o->data.started_us = mono_us();
 	o->watch = (struct watch){ .data = &o->data, .rep = &o->rep,
-	    .metrics = metrics_new(op_count(), name_of),
+	    .metrics = metrics_new(op_count(), operation_name),
 	};
 	pthread_mutex_init(&o->status_lock, NULL);
 	ops_conf_start(o);

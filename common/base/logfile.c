@@ -46,7 +46,7 @@ put_behind(int fd)
 
 /* With the lock held. */
 static int
-open_file(void)
+open_log(void)
 {
 	char path[2 * PATH_MAX];
 	struct stat st;
@@ -63,7 +63,7 @@ open_file(void)
 }
 
 static int
-is_old(const struct dirent *e)
+is_old_log(const struct dirent *e)
 {
 	size_t n = strlen(logfile.name), len = strlen(e->d_name);
 
@@ -78,7 +78,7 @@ drop_old(void)
 	char path[2 * PATH_MAX];
 	struct dirent **names;
 	struct stat st;
-	int n = scandir(logfile.old_dir, &names, is_old, alphasort);
+	int n = scandir(logfile.old_dir, &names, is_old_log, alphasort);
 
 	for (int i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", logfile.old_dir, names[i]->d_name);
@@ -105,7 +105,7 @@ rotate_file(void)
 	snprintf(from, sizeof(from), "%s/%s.log", logfile.dir, logfile.name);
 	snprintf(to, sizeof(to), "%s/%s-%s.%03ld.log", logfile.old_dir, logfile.name, when,
 	    ts.tv_nsec / 1000000);
-	if (rename(from, to) == -1 || open_file() == -1) {
+	if (rename(from, to) == -1 || open_log() == -1) {
 		/* It goes on in the same file, which is better than no log. */
 		logfile.bytes = 0;
 		logfile.due = ts.tv_sec + RETRY_S;
@@ -127,7 +127,7 @@ logfile_set(const struct logfile_opts *o)
 		logfile.interval_s = o->interval_s;
 		logfile.retention_s = o->retention_s;
 		logfile.keep = o->keep;
-		r = open_file();
+		r = open_log();
 	}
 	logfile.open = o != NULL && r == 0;
 	if ((o == NULL || r == -1) && logfile.fd != -1) {
@@ -150,7 +150,7 @@ logfile_reopen(void)
 
 	pthread_mutex_lock(&logfile.lock);
 	if (logfile.open)
-		r = open_file();
+		r = open_log();
 	pthread_mutex_unlock(&logfile.lock);
 	return (r);
 }

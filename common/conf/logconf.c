@@ -48,7 +48,7 @@ set_file(const char *name, const struct conf *c)
 }
 
 void
-log_conf(const char *name, const struct conf *c)
+logconf_apply(const char *name, const struct conf *c)
 {
 	int level = log_level_of(conf_str(c, LOGGING_LEVEL));
 

@@ -4,6 +4,6 @@
 #include "common/conf/conf.h"
 
 /* The log as the configuration has it; `name` is the daemon's. */
-void log_conf(const char *name, const struct conf *c);
+void logconf_apply(const char *name, const struct conf *c);
 
 #endif

@@ -74,7 +74,7 @@ missing_part(const struct settings *s)
 }
 
 static struct settings *
-read_object(const json_t *root, char **err)
+settings_from(const json_t *root, char **err)
 {
 	struct settings	*s = xcalloc(1, sizeof(*s));
 	const json_t	*tls = json_object_get(root, "tls");
@@ -108,7 +108,7 @@ settings_read(const void *json, size_t len, char **err)
 	struct settings	*s = NULL;
 
 	if (json_is_object(root))
-		s = read_object(root, err);
+		s = settings_from(root, err);
 	else
 		*err = xasprintf("not an object: %s", root == NULL ? why.text : "other JSON");
 	json_decref(root);

@@ -11,7 +11,7 @@
 
 /* Takes the line, which may be NULL. */
 static void
-add_line(char **list, char *line)
+join_line(char **list, char *line)
 {
 	char	*both;
 
@@ -33,8 +33,8 @@ check_files(const struct tlsfiles *f, int used, char **warnings, char **errs)
 	char	*warning, *err = NULL;
 
 	(void)tlsfiles_check(f, &warning, &err);
-	add_line(warnings, warning);
-	add_line(used ? errs : warnings, err);
+	join_line(warnings, warning);
+	join_line(used ? errs : warnings, err);
 }
 
 static int

@@ -333,7 +333,7 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	svc_make_folder(conf_str(s->conf, ROOT_PATH));
 	svc_make_folder(conf_str(s->conf, RUN_PATH));
 	svc_pid_file(s);
-	log_conf(name, s->conf);	/* now that nobody else writes the file */
+	logconf_apply(name, s->conf);	/* now that nobody else writes the file */
 	svc_log(LOG_WARN, conf_env_warnings());
 	svc_loop(s);
 	return (s);

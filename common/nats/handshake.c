@@ -107,7 +107,7 @@ read_failure(struct failure *f, const char *text)
 
 /* The same failure's place, or a free one, or that of the oldest. */
 static struct failure *
-place_of(struct handshakes *h, const struct failure *f)
+failure_place(struct handshakes *h, const struct failure *f)
 {
 	struct failure *place = h->failures, *at;
 
@@ -125,7 +125,7 @@ place_of(struct handshakes *h, const struct failure *f)
 static void
 add_failure(struct handshakes *h, struct failure *f)
 {
-	struct failure *place = place_of(h, f);
+	struct failure *place = failure_place(h, f);
 
 	f->again = place->at != 0;
 	f->one_port = place->at == 0 || (place->one_port && place->port == f->port);

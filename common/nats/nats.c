@@ -292,7 +292,7 @@ set_user(natsOptions *opts, const struct nats_opts *o)
 }
 
 static natsOptions *
-make_options(const struct nats_opts *o)
+client_options(const struct nats_opts *o)
 {
 	natsOptions	*opts = NULL;
 	natsStatus	 s = natsOptions_Create(&opts);
@@ -347,7 +347,7 @@ nats_open(struct event_base *base, const struct nats_opts *o,
 	all = xasprintf("%s.*", n->inbox);
 	nats_subscribe(n, all, nats_reply_cb, n);
 	free(all);
-	n->dialer = natslink_dialer_new(n->name, make_options(o), n->efd);
+	n->dialer = natslink_dialer_new(n->name, client_options(o), n->efd);
 	n->link = natslink_dialer_connect(n->dialer, 0);
 	return (n);
 }

@@ -179,7 +179,7 @@ on_starting(struct natsd *d)
 
 /* Whether the process runs with our configuration file. */
 static int
-is_ours(const struct natsd *d, pid_t pid)
+is_our_server(const struct natsd *d, pid_t pid)
 {
 	char	*path = xasprintf("/proc/%d/cmdline", (int)pid), *text, *at;
 	size_t	 len = 0;
@@ -203,13 +203,13 @@ left_over(const struct natsd *d)
 	long	 pid = text != NULL ? strtol(text, NULL, 10) : 0;
 
 	free(text);
-	return (pid > 1 && pid <= INT32_MAX && is_ours(d, (pid_t)pid) ? (pid_t)pid : 0);
+	return (pid > 1 && pid <= INT32_MAX && is_our_server(d, (pid_t)pid) ? (pid_t)pid : 0);
 }
 
 static void
 on_clearing(struct natsd *d)
 {
-	if (!is_ours(d, d->old_pid)) {
+	if (!is_our_server(d, d->old_pid)) {
 		d->old_pid = 0;
 		start_process(d);
 		return;

@@ -161,7 +161,7 @@ take_settings(struct supervisor *s, struct settings *now)
 {
 	struct settings *was = s->settings;
 
-	log_conf(role_name(s->ops->role), now->conf);
+	logconf_apply(role_name(s->ops->role), now->conf);
 	s->settings = now;
 	s->ops->apply(was, now, s->arg);
 	if (!now->enabled)
@@ -240,7 +240,7 @@ supervisor_down_cb(struct chan *c, enum role peer, void *arg)
 /* The whole */
 
 static struct chan_handler *
-all_handlers(const struct supervisor_ops *ops)
+join_handlers(const struct supervisor_ops *ops)
 {
 	const struct chan_handler	*h;
 	struct chan_handler		*all;
@@ -267,7 +267,7 @@ supervisor_new(struct svc *svc, const struct supervisor_ops *ops, void *arg)
 	s->arg = arg;
 	crypto_random_hex(s->instance, INSTANCE_LEN);
 	crypto_random_hex(s->secret, SECRET_LEN);
-	s->handlers = all_handlers(ops);
+	s->handlers = join_handlers(ops);
 	s->chan_ops = (struct chan_ops){ s->handlers, supervisor_up_cb, supervisor_down_cb };
 	if ((s->tell = evtimer_new(svc->base, supervisor_tell_cb, s)) == NULL)
 		fatalx("%s server: no timer", ops->name);

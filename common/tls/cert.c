@@ -145,7 +145,7 @@ write_cert(const char *path, X509 *cert, char **err)
 }
 
 static int
-write_key(const char *path, EVP_PKEY *key, char **err)
+put_private_key(const char *path, EVP_PKEY *key, char **err)
 {
 	BIO	*pem = BIO_new(BIO_s_secmem());
 	int	 rc = -1;
@@ -170,7 +170,7 @@ cert_make(const char *key_path, const char *cert_path, const char *name, char **
 	if ((key = EVP_EC_gen("P-256")) == NULL ||
 	    (cert = make_node_cert(key, name, NULL, NULL)) == NULL)
 		*err = tls_error("cannot make a certificate");
-	else if (write_key(key_path, key, err) == 0 && write_cert(cert_path, cert, err) == 0)
+	else if (put_private_key(key_path, key, err) == 0 && write_cert(cert_path, cert, err) == 0)
 		rc = 0;
 	X509_free(cert);
 	EVP_PKEY_free(key);
@@ -213,7 +213,7 @@ cert_make_open(const char *key_path, const char *cert_path, const char *ca_path,
 	if (ca_key == NULL || key == NULL || (ca = make_open_authority(ca_key)) == NULL ||
 	    (cert = make_node_cert(key, name, ca, ca_key)) == NULL)
 		*err = tls_error("cannot make a certificate");
-	else if (write_key(key_path, key, err) == 0 && write_cert(cert_path, cert, err) == 0 &&
+	else if (put_private_key(key_path, key, err) == 0 && write_cert(cert_path, cert, err) == 0 &&
 	    write_cert(ca_path, ca, err) == 0)
 		rc = 0;
 	X509_free(cert);

@@ -60,7 +60,7 @@ serial_text(const X509 *cert)
 
 /* "Nov 21 08:45:00 2026 GMT" */
 static json_t *
-time_text(const ASN1_TIME *t)
+x509_time(const ASN1_TIME *t)
 {
 	BIO	*out = BIO_new(BIO_s_mem());
 
@@ -85,8 +85,8 @@ cert_details(X509 *cert)
 	    name_text(X509_get_issuer_name(cert)), "subject",
 	    name_text(X509_get_subject_name(cert)), "subject_alt_name", alt_text(cert),
 	    "serial_number", serial_text(cert), "valid_from",
-	    time_text(X509_get0_notBefore(cert)), "valid_to",
-	    time_text(X509_get0_notAfter(cert)));
+	    x509_time(X509_get0_notBefore(cert)), "valid_to",
+	    x509_time(X509_get0_notAfter(cert)));
 
 	return (json_pack("{s:o, s:b, s:b, s:o}", "certificate", pem_text(cert), "is_authority",
 	    (flags & EXFLAG_CA) != 0, "is_self_signed", (flags & EXFLAG_SS) != 0, "details",
@@ -95,7 +95,7 @@ cert_details(X509 *cert)
 
 /* Frees the BIO. */
 static json_t *
-read_all(BIO *in)
+about_each(BIO *in)
 {
 	json_t	*list = json_array();
 	X509	*cert;
@@ -120,7 +120,7 @@ certinfo_read(const char *path, char **err)
 		*err = xasprintf("%s: %s", path, strerror(errno));
 		return (NULL);
 	}
-	list = read_all(BIO_new_fp(file, BIO_CLOSE));
+	list = about_each(BIO_new_fp(file, BIO_CLOSE));
 	if (json_array_size(list) > 0)
 		return (list);
 	json_decref(list);
@@ -131,7 +131,7 @@ certinfo_read(const char *path, char **err)
 json_t *
 certinfo_text(const char *pem)
 {
-	return (read_all(BIO_new_mem_buf(pem, -1)));
+	return (about_each(BIO_new_mem_buf(pem, -1)));
 }
 
 static int64_t
@@ -189,7 +189,7 @@ host_text(const GENERAL_NAME *name)
 }
 
 static json_t *
-names_of(const X509 *cert)
+cert_names(const X509 *cert)
 {
 	GENERAL_NAMES	*names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	json_t		*list = json_array(), *text;
@@ -206,7 +206,7 @@ certinfo_names(const char *path)
 {
 	FILE	*file = fopen(path, "re");
 	X509	*cert = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-	json_t	*list = cert != NULL ? names_of(cert) : json_array();
+	json_t	*list = cert != NULL ? cert_names(cert) : json_array();
 
 	if (file != NULL)
 		fclose(file);

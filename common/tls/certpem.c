@@ -139,7 +139,7 @@ certpem_covers(const struct certpem *p, const char *host)
 
 /* A key that wants a password is none that a daemon can use. */
 static int
-no_password(char *buf, int size, int writing, void *arg)
+without_password(char *buf, int size, int writing, void *arg)
 {
 	return (-1);
 }
@@ -170,7 +170,7 @@ int
 certpem_take_key(struct certpem *p, const char *text, char **err)
 {
 	BIO		*in = BIO_new_mem_buf(text, -1);
-	EVP_PKEY	*key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
+	EVP_PKEY	*key = PEM_read_bio_PrivateKey(in, NULL, without_password, NULL);
 
 	BIO_free(in);
 	*err = NULL;

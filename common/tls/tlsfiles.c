@@ -19,7 +19,7 @@ struct loaded {
 };
 
 static FILE *
-open_file(const struct tlsfiles *f, const char *name, const char *path, char **err)
+open_pem(const struct tlsfiles *f, const char *name, const char *path, char **err)
 {
 	FILE *file = fopen(path, "re");
 
@@ -30,9 +30,9 @@ open_file(const struct tlsfiles *f, const char *name, const char *path, char **e
 
 /* All of a file, one at least; NULL with *err. */
 static STACK_OF(X509) *
-read_certs(const struct tlsfiles *f, const char *name, const char *path, char **err)
+read_cert_list(const struct tlsfiles *f, const char *name, const char *path, char **err)
 {
-	FILE		*file = open_file(f, name, path, err);
+	FILE		*file = open_pem(f, name, path, err);
 	STACK_OF(X509)	*list;
 	X509		*cert;
 
@@ -53,7 +53,7 @@ read_certs(const struct tlsfiles *f, const char *name, const char *path, char **
 
 /* A key that wants a password is none that a daemon can use. */
 static int
-no_password(char *buf, int size, int writing, void *arg)
+refuse_password(char *buf, int size, int writing, void *arg)
 {
 	return (-1);
 }
@@ -61,12 +61,12 @@ no_password(char *buf, int size, int writing, void *arg)
 static EVP_PKEY *
 read_key(const struct tlsfiles *f, char **err)
 {
-	FILE		*file = open_file(f, "privateKey", f->key, err);
+	FILE		*file = open_pem(f, "privateKey", f->key, err);
 	EVP_PKEY	*key;
 
 	if (file == NULL)
 		return (NULL);
-	key = PEM_read_PrivateKey(file, NULL, no_password, NULL);
+	key = PEM_read_PrivateKey(file, NULL, refuse_password, NULL);
 	ERR_clear_error();
 	fclose(file);
 	if (key == NULL)
@@ -78,7 +78,7 @@ read_key(const struct tlsfiles *f, char **err)
 static int
 read_pair(const struct tlsfiles *f, struct loaded *l, char **err)
 {
-	if ((l->chain = read_certs(f, "certificate", f->cert, err)) == NULL ||
+	if ((l->chain = read_cert_list(f, "certificate", f->cert, err)) == NULL ||
 	    (l->key = read_key(f, err)) == NULL)
 		return (-1);
 	l->cert = sk_X509_value(l->chain, 0);
@@ -92,11 +92,11 @@ read_pair(const struct tlsfiles *f, struct loaded *l, char **err)
 }
 
 static int
-read_all(const struct tlsfiles *f, struct loaded *l, char **err)
+read_files(const struct tlsfiles *f, struct loaded *l, char **err)
 {
 	if (f->cert != NULL && read_pair(f, l, err) == -1)
 		return (-1);
-	if (f->ca != NULL && (l->authorities = read_certs(f, "certificateAuthority", f->ca,
+	if (f->ca != NULL && (l->authorities = read_cert_list(f, "certificateAuthority", f->ca,
 	    err)) == NULL)
 		return (-1);
 	return (0);
@@ -168,7 +168,7 @@ int
 tlsfiles_check(const struct tlsfiles *f, char **warning, char **err)
 {
 	struct loaded	l = { 0 };
-	int		rc = read_all(f, &l, err);
+	int		rc = read_files(f, &l, err);
 
 	*warning = NULL;
 	if (rc == 0 && f->cert != NULL && f->verified)

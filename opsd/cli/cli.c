@@ -47,7 +47,7 @@ cli_die(const char *fmt, ...)
 }
 
 static __attribute__((noreturn)) void
-usage(void)
+die_usage(void)
 {
 	cli_help_usage(stderr);
 	exit(2);
@@ -56,7 +56,7 @@ usage(void)
 /* ---- arguments ---- */
 
 static void
-push(char ***list, int *n, char *arg)
+push_arg(char ***list, int *n, char *arg)
 {
 	*list = xrealloc(*list, (size_t)(*n + 2) * sizeof(**list));
 	(*list)[(*n)++] = arg;
@@ -92,9 +92,9 @@ take_flag(struct cli *c, int i, int argc, char **argv)
 	if (conf_find(name) == -1)
 		unknown_option(name);
 	free(name);
-	push(&c->flags, &c->nflags, argv[i]);
+	push_arg(&c->flags, &c->nflags, argv[i]);
 	if (strchr(argv[i], '=') == NULL && i + 1 < argc)
-		push(&c->flags, &c->nflags, argv[++i]);
+		push_arg(&c->flags, &c->nflags, argv[++i]);
 	return (i);
 }
 
@@ -117,11 +117,11 @@ parse_args(struct cli *c, int argc, char **argv)
 		else if (strncmp(arg, "--", 2) == 0)
 			i = take_flag(c, i, argc, argv);
 		else if (arg[0] == '-')
-			usage();
+			die_usage();
 		else if (c->command == NULL)
 			c->command = arg;
 		else
-			push(&c->fields, &c->nfields, arg);
+			push_arg(&c->fields, &c->nfields, arg);
 	}
 }
 
@@ -145,7 +145,7 @@ load_conf(struct cli *c, int own)
 
 /* The environment comes first: then username and password are fields like others. */
 static void
-login(struct target *t, json_t *body)
+take_login(struct cli_target *t, json_t *body)
 {
 	const char *name = getenv("CLI_TARGET_USERNAME"), *password = getenv("CLI_TARGET_PASSWORD");
 	char *own_name = NULL, *own_password = NULL;
@@ -163,7 +163,7 @@ login(struct target *t, json_t *body)
 }
 
 static void
-choose_target(struct cli *c, struct target *t, json_t *body)
+choose_target(struct cli *c, struct cli_target *t, json_t *body)
 {
 	char *url = cli_take(body, "target"), *err = NULL;
 	int rc;
@@ -179,7 +179,7 @@ choose_target(struct cli *c, struct target *t, json_t *body)
 	free(url);
 	if (rc == -1)
 		cli_die("%s", err);
-	login(t, body);
+	take_login(t, body);
 }
 
 void
@@ -226,7 +226,7 @@ job_of(const json_t *body, const struct answer *a)
 
 /* wait=true: how the job ended is the answer. */
 static int
-wait_job(const struct target *t, const char *id, enum look look)
+wait_job(const struct cli_target *t, const char *id, enum look look)
 {
 	char *err;
 	json_t *row = cli_wait_job(t, id, &err);
@@ -271,7 +271,7 @@ run_operation(struct cli *c)
 	enum look look = cli_take_look(body);
 	int wait = cli_take_flag(body, "wait"), rc;
 	char *id = NULL, *err, *text;
-	struct target t = { 0 };
+	struct cli_target t = { 0 };
 	struct answer a;
 
 	choose_target(c, &t, body);
@@ -298,7 +298,7 @@ run_backup(struct cli *c)
 {
 	json_t *body = operation_body(c);
 	char *file = cli_take(body, "file"), *text;
-	struct target t = { 0 };
+	struct cli_target t = { 0 };
 	int rc;
 
 	if (file == NULL && isatty(STDOUT_FILENO))
@@ -332,7 +332,7 @@ run_keep(struct cli *c)
 	json_t *fields = operation_body(c);
 	char *keep = cli_take(fields, "keep"), *folder, *end = NULL;
 	long n = c->keep != NULL ? strtol(c->keep, &end, 10) : 0;
-	struct target t = { 0 };
+	struct cli_target t = { 0 };
 	const char *node;
 	int rc;
 
@@ -372,7 +372,7 @@ run_restore(struct cli *c)
 static int
 run_status(struct cli *c)
 {
-	struct target t = { 0 };
+	struct cli_target t = { 0 };
 	json_t *fields = operation_body(c), *o;
 	enum look look = cli_take_look(fields);
 	int runs, wait = cli_take_flag(fields, "wait");
@@ -416,7 +416,7 @@ take_number(json_t *fields, const char *name, double absent)
 static int
 run_top(struct cli *c)
 {
-	struct target t = { 0 };
+	struct cli_target t = { 0 };
 	json_t *fields = operation_body(c);
 	double seconds = take_number(fields, "interval", 2), count = take_number(fields, "count", 0);
 	int rc;
@@ -432,7 +432,7 @@ run_top(struct cli *c)
 static int
 run_metrics(struct cli *c)
 {
-	struct target t = { .timeout_s = 30 };
+	struct cli_target t = { .timeout_s = 30 };
 	struct answer a;
 	char *err;
 
@@ -457,11 +457,11 @@ run_run(struct cli *c)
 
 	load_conf(c, 1);
 	if (c->conf_file != NULL) {
-		push(&argv, &argc, flag);
-		push(&argv, &argc, c->conf_file);
+		push_arg(&argv, &argc, flag);
+		push_arg(&argv, &argc, c->conf_file);
 	}
 	for (int i = 0; i < c->nflags; i++)
-		push(&argv, &argc, c->flags[i]);
+		push_arg(&argv, &argc, c->flags[i]);
 	rc = cli_run(c->conf, argc, argv);
 	free(argv);
 	return (rc);
@@ -529,7 +529,7 @@ ask_for_help(struct cli *c)
 	c->nfields = 0;
 	if (c->command != NULL && c->command[0] != '@' && (opdoc_find(c->command) != NULL ||
 	    find_command(c->command) == NULL))
-		push(&c->fields, &c->nfields, (char *)(uintptr_t)c->command);
+		push_arg(&c->fields, &c->nfields, (char *)(uintptr_t)c->command);
 	c->command = "help";
 }
 
@@ -544,10 +544,10 @@ main(int argc, char *argv[])
 	if (c.help)
 		ask_for_help(&c);
 	if (c.command == NULL)
-		usage();
+		die_usage();
 	/* A whole body says itself what is asked for. */
 	if (c.command[0] == '@') {
-		push(&c.fields, &c.nfields, (char *)(uintptr_t)c.command);
+		push_arg(&c.fields, &c.nfields, (char *)(uintptr_t)c.command);
 		c.command = NULL;
 	}
 	run = c.command != NULL ? find_command(c.command) : NULL;

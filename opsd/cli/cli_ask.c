@@ -58,7 +58,7 @@ read_line(int fd, char line[PASSWORD_MAX + 1])
 
 /* Byte by byte, unseen; a key that ends programs ends the line first, so the terminal is put right. */
 static char *
-ask(int fd, const char *prompt)
+ask_unseen(int fd, const char *prompt)
 {
 	char line[PASSWORD_MAX + 1], *password = NULL;
 	struct termios was, now;
@@ -87,9 +87,9 @@ cli_ask_password(const char *prompt, int again)
 
 	if (fd == -1)
 		return (NULL);
-	password = ask(fd, prompt);
+	password = ask_unseen(fd, prompt);
 	if (password != NULL && again) {
-		second = ask(fd, "Again: ");
+		second = ask_unseen(fd, "Again: ");
 		if (second == NULL || strcmp(password, second) != 0)
 			cli_die("these are two passwords, nothing was sent");
 		free(second);

@@ -16,7 +16,7 @@
 struct saving {
 	int		 fd;
 	uint64_t	 done, total;
-	struct progress	 progress;
+	struct cli_progress	 progress;
 };
 
 static int
@@ -34,9 +34,9 @@ cli_backup_take(void *arg, const void *p, size_t n, uint64_t total)
 
 /* 0 when all of it is written. */
 static int
-receive(struct saving *s, const struct target *t, const char *body)
+receive_backup(struct saving *s, const struct cli_target *t, const char *body)
 {
-	const struct taker taker = { cli_backup_take, s };
+	const struct cli_taker taker = { cli_backup_take, s };
 	struct answer a;
 	json_t *v;
 	char *err;
@@ -59,14 +59,14 @@ receive(struct saving *s, const struct target *t, const char *body)
 }
 
 static int
-says(const char *path)
+say_fault(const char *path)
 {
 	fprintf(stderr, "hubleaf: %s: %s\n", path, strerror(errno));
 	return (-1);
 }
 
 static int
-save_as(struct saving *s, const struct target *t, const char *body, const char *part,
+save_as(struct saving *s, const struct cli_target *t, const char *body, const char *part,
     const char *file)
 {
 	int rc;
@@ -75,28 +75,28 @@ save_as(struct saving *s, const struct target *t, const char *body, const char *
 	unlink(part);
 	s->fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (s->fd == -1)
-		return (says(part));
-	rc = receive(s, t, body);
+		return (say_fault(part));
+	rc = receive_backup(s, t, body);
 	if (rc == 0 && fsync(s->fd) == -1)
-		rc = says(part);
+		rc = say_fault(part);
 	if (close(s->fd) == -1 && rc == 0)
-		rc = says(part);
+		rc = say_fault(part);
 	if (rc == 0 && (rename(part, file) == -1 || file_sync_folder(file) == -1))
-		rc = says(file);
+		rc = say_fault(file);
 	if (rc == -1)
 		unlink(part);
 	return (rc);
 }
 
 int
-cli_backup(const struct target *t, const char *body, const char *file)
+cli_backup(const struct cli_target *t, const char *body, const char *file)
 {
 	struct saving s = { .fd = STDOUT_FILENO };
 	char *part;
 	int rc;
 
 	if (file == NULL)
-		return (receive(&s, t, body) == 0 ? 0 : 1);
+		return (receive_backup(&s, t, body) == 0 ? 0 : 1);
 	part = xasprintf("%s.part", file);
 	rc = save_as(&s, t, body, part, file);
 	free(part);

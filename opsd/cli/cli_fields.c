@@ -104,7 +104,7 @@ any_value(const char *name, const char *text, size_t n, enum op_kind kind)
 
 /* Of an unknown operation, what stands in a file is text: certificates, say. */
 static json_t *
-value(const struct op_field *f, const char *name, const char *text, size_t n, int file)
+field_value(const struct op_field *f, const char *name, const char *text, size_t n, int file)
 {
 	enum op_kind kind = f != NULL ? f->kind : file || strcmp(name, "username") == 0 ?
 	    KIND_TEXT : strcmp(name, "password") == 0 ? KIND_PASSWORD : KIND_ANY;
@@ -189,13 +189,13 @@ add_field(const struct op_doc *op, json_t *body, char *field)
 	*eq++ = '\0';
 	if (eq[-2] != '@') {
 		f = find_field(op, field);
-		json_object_set_new(body, field, value(f, field, eq, strlen(eq), 0));
+		json_object_set_new(body, field, field_value(f, field, eq, strlen(eq), 0));
 		return;
 	}
 	eq[-2] = '\0';
 	f = find_field(op, field);
 	text = read_path(eq, &n);
-	json_object_set_new(body, field, value(f, field, text, n, 1));
+	json_object_set_new(body, field, field_value(f, field, text, n, 1));
 	explicit_bzero(text, n);
 	free(text);
 }

@@ -23,7 +23,7 @@
 #define RECEIVE		65536
 
 void
-target_free(struct target *t)
+target_free(struct cli_target *t)
 {
 	free(t->socket);
 	free(t->host);
@@ -32,7 +32,7 @@ target_free(struct target *t)
 }
 
 int
-target_parse(struct target *t, const char *url, char **err)
+target_parse(struct cli_target *t, const char *url, char **err)
 {
 	struct evhttp_uri *u = evhttp_uri_parse(url);
 	const char *scheme = u != NULL ? evhttp_uri_get_scheme(u) : NULL;
@@ -57,7 +57,7 @@ target_parse(struct target *t, const char *url, char **err)
 }
 
 void
-target_login(struct target *t, const char *username, const char *password)
+target_login(struct cli_target *t, const char *username, const char *password)
 {
 	static const char digits[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -111,7 +111,7 @@ connect_host(const char *host, int port, char **err)
 }
 
 static int
-target_connect(const struct target *t, char **err)
+target_connect(const struct cli_target *t, char **err)
 {
 	struct timeval tv = { .tv_sec = t->timeout_s };
 	int fd;
@@ -144,7 +144,7 @@ send_all(int fd, struct ssl_st *ssl, const uint8_t *p, size_t n)
 
 /* Asks in HTTP/1.0, so that the answer comes in one piece and ends with the connection. */
 static void
-write_request(struct buf *b, const struct target *t, const char *method, const char *path,
+write_request(struct buf *b, const struct cli_target *t, const char *method, const char *path,
     const char *body)
 {
 	buf_addf(b, "%s %s HTTP/1.0\r\nHost: %s\r\n", method, path,
@@ -182,7 +182,7 @@ read_answer(struct buf *in, int cut, struct answer *a)
 /* An answer while it arrives: collected, or its body is handed on. */
 struct arriving {
 	struct buf	 in;		/* what is collected: all, or the head */
-	const struct taker *taker;	/* NULL: all is */
+	const struct cli_taker *taker;	/* NULL: all is */
 	int		 flows;		/* the body is handed on */
 	uint64_t	 total, got;	/* bytes of that */
 	int		 cut, refused;	/* ended by an error; by the taker, with errno */
@@ -190,7 +190,7 @@ struct arriving {
 
 /* Whether this is a success of known length, whose head is there. */
 static int
-begins(struct arriving *in)
+body_begins(struct arriving *in)
 {
 	const char *text, *end, *length;
 	int status;
@@ -209,7 +209,7 @@ begins(struct arriving *in)
 
 /* So many bytes are there, behind in->in.  1 go on, 0 that was all, -1 with errno. */
 static int
-arrived(struct arriving *in, size_t n)
+take_arrived(struct arriving *in, size_t n)
 {
 	const uint8_t *p = in->in.data + in->in.len;
 
@@ -219,7 +219,7 @@ arrived(struct arriving *in, size_t n)
 			errno = EMSGSIZE;
 			return (-1);
 		}
-		if (in->taker == NULL || !(in->flows = begins(in)))
+		if (in->taker == NULL || !(in->flows = body_begins(in)))
 			return (1);
 		n = (size_t)in->got;
 		p = in->in.data + in->in.len - n;
@@ -245,13 +245,13 @@ receive_all(int fd, struct ssl_st *ssl, struct arriving *in)
 		buf_reserve(&in->in, RECEIVE);
 		got = ssl != NULL ? tls_read(ssl, in->in.data + in->in.len, RECEIVE) :
 		    recv(fd, in->in.data + in->in.len, RECEIVE, 0);
-		rc = got <= 0 ? (int)got : arrived(in, (size_t)got);
+		rc = got <= 0 ? (int)got : take_arrived(in, (size_t)got);
 	}
 	return (rc);
 }
 
 static int
-talk(int fd, const struct target *t, const struct buf *out, struct arriving *in, char **err)
+talk_over(int fd, const struct cli_target *t, const struct buf *out, struct arriving *in, char **err)
 {
 	struct ssl_st *ssl = NULL;
 	int rc = 0;
@@ -271,7 +271,7 @@ talk(int fd, const struct target *t, const struct buf *out, struct arriving *in,
 
 /* All of it arrived; 0, or -1 with *err. */
 static int
-whole(struct arriving *in, struct answer *a, char **err)
+arrived_whole(struct arriving *in, struct answer *a, char **err)
 {
 	if (*err != NULL)
 		return (-1);
@@ -286,7 +286,7 @@ whole(struct arriving *in, struct answer *a, char **err)
 }
 
 static int
-exchange(const struct target *t, const char *method, const char *path, const char *body,
+exchange_once(const struct cli_target *t, const char *method, const char *path, const char *body,
     struct arriving *in, struct answer *a, char **err)
 {
 	struct buf out = { 0 };
@@ -297,9 +297,9 @@ exchange(const struct target *t, const char *method, const char *path, const cha
 	if ((fd = target_connect(t, err)) == -1)
 		return (-1);
 	write_request(&out, t, method, path, body);
-	rc = talk(fd, t, &out, in, err);
+	rc = talk_over(fd, t, &out, in, err);
 	if (rc == 0)
-		rc = whole(in, a, err);
+		rc = arrived_whole(in, a, err);
 	close(fd);
 	buf_free(&out);
 	buf_free(&in->in);
@@ -307,19 +307,19 @@ exchange(const struct target *t, const char *method, const char *path, const cha
 }
 
 int
-cli_request(const struct target *t, const char *method, const char *path, const char *body,
+cli_request(const struct cli_target *t, const char *method, const char *path, const char *body,
     struct answer *a, char **err)
 {
 	struct arriving in = { 0 };
 
-	return (exchange(t, method, path, body, &in, a, err));
+	return (exchange_once(t, method, path, body, &in, a, err));
 }
 
 int
-cli_download(const struct target *t, const char *body, const struct taker *taker,
+cli_download(const struct cli_target *t, const char *body, const struct cli_taker *taker,
     struct answer *a, char **err)
 {
 	struct arriving in = { .taker = taker };
 
-	return (exchange(t, "POST", "/", body, &in, a, err));
+	return (exchange_once(t, "POST", "/", body, &in, a, err));
 }

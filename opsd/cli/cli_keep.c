@@ -21,7 +21,7 @@
 #define PART		".part"
 
 static int
-says(const char *path)
+say_errno(const char *path)
 {
 	fprintf(stderr, "hubleaf: backup: %s: %s\n", path, strerror(errno));
 	return (-1);
@@ -49,7 +49,7 @@ static int
 take_away(const char *folder, const char *name)
 {
 	char *path = xasprintf("%s/%s", folder, name);
-	int rc = unlink(path) == -1 ? says(path) : 0;
+	int rc = unlink(path) == -1 ? say_errno(path) : 0;
 
 	if (rc == 0)
 		fprintf(stderr, "%s: removed\n", path);
@@ -66,7 +66,7 @@ thin_out(const char *folder, const char *node, unsigned keep)
 	unsigned seen = 0;
 
 	if (n == -1)
-		return (says(folder));
+		return (say_errno(folder));
 	for (int i = n - 1; i >= 0; i--) {
 		const char *rest = after_time(list[i]->d_name, node);
 		int whole = rest != NULL && rest[0] == '\0';
@@ -81,7 +81,7 @@ thin_out(const char *folder, const char *node, unsigned keep)
 }
 
 static int
-make_backup(const struct target *t, const char *folder, const char *node)
+make_backup(const struct cli_target *t, const char *folder, const char *node)
 {
 	char when[32], *file;
 	time_t now = time(NULL);
@@ -103,10 +103,10 @@ lock_folder(const char *folder)
 	int fd;
 
 	if (mkdir(folder, 0700) == -1 && errno != EEXIST)
-		return (says(folder));
+		return (say_errno(folder));
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1)
-		return (says(folder));
+		return (say_errno(folder));
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return (fd);
 	fprintf(stderr, "hubleaf: backup: %s: another backup is being made there\n", folder);
@@ -115,7 +115,7 @@ lock_folder(const char *folder)
 }
 
 int
-cli_keep(const struct target *t, const char *folder, const char *node, unsigned keep)
+cli_keep(const struct cli_target *t, const char *folder, const char *node, unsigned keep)
 {
 	int fd = lock_folder(folder), rc;
 

@@ -27,7 +27,7 @@ somebody_is(const json_t *users, const char *permission)
 }
 
 static void
-add(json_t *list, int missing, const char *what)
+add_missing(json_t *list, int missing, const char *what)
 {
 	if (missing)
 		json_array_append_new(list, json_string(what));
@@ -41,19 +41,19 @@ cli_missing(const json_t *users, const json_t *config, const json_t *routes, con
 	json_t		*list = json_array();
 
 	if (users != NULL) {
-		add(list, !somebody_is(users, "super_user"), "no administrator: hubleaf add_user "
+		add_missing(list, !somebody_is(users, "super_user"), "no administrator: hubleaf add_user "
 		    "username=NAME role=super_user active=true");
-		add(list, !somebody_is(users, "cluster_user"), "no cluster user: hubleaf add_user "
+		add_missing(list, !somebody_is(users, "cluster_user"), "no cluster user: hubleaf add_user "
 		    "username=cluster role=cluster_user active=true, with the password of all nodes");
 	}
 	if (config != NULL)
-		add(list, name == NULL || name[0] == '\0' ||
+		add_missing(list, name == NULL || name[0] == '\0' ||
 		    !json_is_true(json_object_get(clustering, "enabled")),
 		    "no node name (clustering.nodeName), or clustering is off: "
 		    "hubleaf set_configuration clustering_enabled=true clustering_nodeName=NAME "
 		    "clustering_user=cluster; systemctl restart hubleaf.target");
 	if (routes != NULL)
-		add(list, json_array_size(json_object_get(routes, "hub")) == 0 &&
+		add_missing(list, json_array_size(json_object_get(routes, "hub")) == 0 &&
 		    json_array_size(json_object_get(routes, "leaf")) == 0 &&
 		    json_array_size(network) <= 1, "no route to another node: hubleaf "
 		    "cluster_set_routes server=hub routes='[{\"host\": \"HOST\", \"port\": 9932}]', "

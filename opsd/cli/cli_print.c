@@ -103,7 +103,7 @@ put_json(struct buf *out, const json_t *v, int depth)
 
 /* Of a role with its permission, which would fill the screen; NULL: it is none. */
 static const char *
-role_name(const json_t *v)
+shown_role(const json_t *v)
 {
 	return (json_object_get(v, "permission") != NULL ?
 	    json_string_value(json_object_get(v, "role")) : NULL);
@@ -116,13 +116,13 @@ put_roles(struct buf *out, const json_t *v)
 	const json_t *e;
 	size_t i;
 
-	if (role_name(v) != NULL)
-		buf_addf(out, "%s", role_name(v));
+	if (shown_role(v) != NULL)
+		buf_addf(out, "%s", shown_role(v));
 	json_array_foreach(v, i, e)
-		if (role_name(e) == NULL)
+		if (shown_role(e) == NULL)
 			return (0);
 	json_array_foreach(v, i, e)
-		buf_addf(out, "%s%s", i > 0 ? ", " : "", role_name(e));
+		buf_addf(out, "%s%s", i > 0 ? ", " : "", shown_role(e));
 	return (out->len > 0);
 }
 
@@ -146,7 +146,7 @@ cell_of(const json_t *v)
 
 /* Every name that one of the objects has, in the order in which they come. */
 static json_t *
-names_of(const json_t *list)
+column_names(const json_t *list)
 {
 	json_t *names = json_object(), *o, *v;
 	const char *name;
@@ -161,7 +161,7 @@ names_of(const json_t *list)
 static json_t *
 lines_of(const json_t *list)
 {
-	json_t *names = names_of(list), *lines = json_array(), *line = json_array(), *o, *null;
+	json_t *names = column_names(list), *lines = json_array(), *line = json_array(), *o, *null;
 	const char *name;
 	size_t i;
 

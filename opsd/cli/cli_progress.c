@@ -12,7 +12,7 @@
 
 /* "1.2 GB", or "1234". */
 static void
-amount(char *out, size_t n, uint64_t v, enum progress_unit unit)
+amount_text(char *out, size_t n, uint64_t v, enum progress_unit unit)
 {
 	static const char *const units[] = { "kB", "MB", "GB", "TB" };
 	double d = (double)v / 1000;
@@ -34,25 +34,25 @@ progress_text(char *out, size_t n, const char *what, uint64_t done, uint64_t tot
 	char bar[BAR + 1] = "", have[32], all[32];
 	double part = total == 0 ? 0 : done >= total ? 1 : (double)done / (double)total;
 
-	amount(have, sizeof(have), done, unit);
+	amount_text(have, sizeof(have), done, unit);
 	if (total == 0) {
 		snprintf(out, n, "%s  %s", what, have);
 		return;
 	}
-	amount(all, sizeof(all), total, unit);
+	amount_text(all, sizeof(all), total, unit);
 	for (int i = 0; i < BAR; i++)
 		bar[i] = i < (int)(part * BAR) ? '#' : '-';
 	snprintf(out, n, "%s  [%s] %3d%%  %s of %s", what, bar, (int)(part * 100), have, all);
 }
 
-struct progress
+struct cli_progress
 progress_begin(void)
 {
-	return ((struct progress){ .on = isatty(STDERR_FILENO) });
+	return ((struct cli_progress){ .on = isatty(STDERR_FILENO) });
 }
 
 void
-progress_show(struct progress *p, const char *what, uint64_t done, uint64_t total,
+progress_show(struct cli_progress *p, const char *what, uint64_t done, uint64_t total,
     enum progress_unit unit)
 {
 	uint64_t now = mono_us();
@@ -68,7 +68,7 @@ progress_show(struct progress *p, const char *what, uint64_t done, uint64_t tota
 }
 
 void
-progress_end(struct progress *p)
+progress_end(struct cli_progress *p)
 {
 	if (p->drawn)
 		fprintf(stderr, "\r\033[K");

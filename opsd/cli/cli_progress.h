@@ -9,7 +9,7 @@
  *
  *	backup  [##########----------]  50%  1.2 GB of 2.4 GB
  */
-struct progress {
+struct cli_progress {
 	int		on;
 	uint64_t	drawn_us;
 	int		drawn;
@@ -21,11 +21,11 @@ enum progress_unit { UNIT_BYTES, UNIT_COUNT };
 void progress_text(char *out, size_t n, const char *what, uint64_t done, uint64_t total,
     enum progress_unit unit);
 
-struct progress progress_begin(void);
+struct cli_progress progress_begin(void);
 /* Ten times a second at most. */
-void progress_show(struct progress *p, const char *what, uint64_t done, uint64_t total,
+void progress_show(struct cli_progress *p, const char *what, uint64_t done, uint64_t total,
     enum progress_unit unit);
 /* The line goes; what comes after begins on it. */
-void progress_end(struct progress *p);
+void progress_end(struct cli_progress *p);
 
 #endif

@@ -43,11 +43,11 @@ struct restore {
 	gid_t		 gid;
 	int		 first;		/* nothing of the tar was read yet */
 	struct part	 parts[PARTS];
-	struct progress	 progress;
+	struct cli_progress	 progress;
 };
 
 static __attribute__((format(printf, 1, 2))) int
-says(const char *fmt, ...)
+say_refusal(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -62,7 +62,7 @@ says(const char *fmt, ...)
 /* ---- the tar ---- */
 
 static int
-read_all(struct restore *r, void *p, size_t n)
+read_archive(struct restore *r, void *p, size_t n)
 {
 	ssize_t got;
 
@@ -71,9 +71,9 @@ read_all(struct restore *r, void *p, size_t n)
 		if (got == -1 && errno == EINTR)
 			got = 0;
 		else if (got == -1)
-			return (says("%s: %s", r->file, strerror(errno)));
+			return (say_refusal("%s: %s", r->file, strerror(errno)));
 		else if (got == 0)
-			return (says("%s: is not whole: it ends after %llu bytes", r->file,
+			return (say_refusal("%s: is not whole: it ends after %llu bytes", r->file,
 			    (unsigned long long)r->done));
 		r->done += (uint64_t)got;
 	}
@@ -90,10 +90,10 @@ copy_out(struct restore *r, int fd, const char *path, uint64_t size)
 
 	for (; size > 0; size -= n) {
 		n = size < PIECE ? (size_t)size : PIECE;
-		if (read_all(r, piece, n) == -1)
+		if (read_archive(r, piece, n) == -1)
 			return (-1);
 		if (fd != -1 && file_write(fd, piece, n) == -1)
-			return (says("%s: %s", path, strerror(errno)));
+			return (say_refusal("%s: %s", path, strerror(errno)));
 	}
 	return (0);
 }
@@ -110,7 +110,7 @@ static int
 to_disk(struct restore *r, int fd, const char *path)
 {
 	if (fchown(fd, r->uid, r->gid) == -1 || fsync(fd) == -1)
-		return (says("%s: %s", path, strerror(errno)));
+		return (say_refusal("%s: %s", path, strerror(errno)));
 	return (0);
 }
 
@@ -120,7 +120,7 @@ put_file(struct restore *r, const char *path, uint64_t size)
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), rc;
 
 	if (fd == -1)
-		return (says("%s: %s", path, strerror(errno)));
+		return (say_refusal("%s: %s", path, strerror(errno)));
 	rc = copy_out(r, fd, path, size);
 	if (rc == 0)
 		rc = to_disk(r, fd, path);
@@ -134,7 +134,7 @@ sync_folder(struct restore *r, const char *path)
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 
 	if (fd == -1)
-		return (says("%s: %s", path, strerror(errno)));
+		return (say_refusal("%s: %s", path, strerror(errno)));
 	rc = to_disk(r, fd, path);
 	close(fd);
 	return (rc);
@@ -152,10 +152,10 @@ put_member(struct restore *r, struct part *p, const struct tar_member *m)
 	if (p->in_tar[n - 1] != '/')
 		return (put_file(r, p->beside, m->size));
 	if (name[0] == '\0')
-		return (mkdir(p->beside, 0700) == 0 ? 0 : says("%s: %s", p->beside,
+		return (mkdir(p->beside, 0700) == 0 ? 0 : say_refusal("%s: %s", p->beside,
 		    strerror(errno)));
 	if (!is_plain(name))
-		return (says("%s: '%s' does not belong into a backup", r->file, m->name));
+		return (say_refusal("%s: '%s' does not belong into a backup", r->file, m->name));
 	path = xasprintf("%s/%s", p->beside, name);
 	rc = put_file(r, path, m->size);
 	free(path);
@@ -172,8 +172,8 @@ read_manifest(struct restore *r, const struct tar_member *m)
 
 	r->first = 0;
 	if (strcmp(m->name, "backup.json") != 0 || m->size >= sizeof(text))
-		return (says("%s: is no backup of a node", r->file));
-	if (read_all(r, text, m->size) == -1 ||
+		return (say_refusal("%s: is no backup of a node", r->file));
+	if (read_archive(r, text, m->size) == -1 ||
 	    copy_out(r, -1, r->file, tar_padding(m->size)) == -1)
 		return (-1);
 	o = json_loads(text, 0, NULL);
@@ -183,7 +183,7 @@ read_manifest(struct restore *r, const struct tar_member *m)
 		    json_string_value(json_object_get(o, "node_name")),
 		    json_string_value(json_object_get(o, "time")));
 	json_decref(o);
-	return (format == 1 ? 0 : says("%s: is a backup of format %d, this version knows 1",
+	return (format == 1 ? 0 : say_refusal("%s: is a backup of format %d, this version knows 1",
 	    r->file, format));
 }
 
@@ -200,30 +200,30 @@ take_member(struct restore *r, const struct tar_member *m)
 		if (folder ? strncmp(m->name, name, n) == 0 : strcmp(m->name, name) == 0)
 			return (put_member(r, &r->parts[i], m));
 	}
-	return (says("%s: '%s' does not belong into a backup", r->file, m->name));
+	return (say_refusal("%s: '%s' does not belong into a backup", r->file, m->name));
 }
 
 static int
-unpack(struct restore *r)
+unpack_files(struct restore *r)
 {
 	uint8_t block[TAR_BLOCK];
 	struct tar_member m;
 	int rc;
 
 	for (;;) {
-		if (read_all(r, block, sizeof(block)) == -1)
+		if (read_archive(r, block, sizeof(block)) == -1)
 			return (-1);
 		rc = tar_read(&m, block);
 		if (rc == 0)
 			break;
 		if (rc == -1)
-			return (says(r->first ? "%s: is no backup of a node" :
+			return (say_refusal(r->first ? "%s: is no backup of a node" :
 			    "%s: is broken", r->file));
 		if (take_member(r, &m) == -1)
 			return (-1);
 	}
 	if (!r->parts[STORE].seen)
-		return (says("%s: is no backup of a node", r->file));
+		return (say_refusal("%s: is no backup of a node", r->file));
 	return (0);
 }
 
@@ -283,9 +283,9 @@ find_places(struct restore *r, const struct conf *conf)
 	struct stat st;
 
 	if (mkdir(root, 0750) == -1 && errno != EEXIST)
-		return (says("%s: %s", root, strerror(errno)));
+		return (say_refusal("%s: %s", root, strerror(errno)));
 	if (stat(root, &st) == -1)
-		return (says("%s: %s", root, strerror(errno)));
+		return (say_refusal("%s: %s", root, strerror(errno)));
 	r->uid = st.st_uid;
 	r->gid = st.st_gid;
 	r->parts[SETTINGS] = (struct part){ .in_tar = "settings.yaml",
@@ -296,7 +296,7 @@ find_places(struct restore *r, const struct conf *conf)
 	r->parts[STORE] = (struct part){ .in_tar = "database/", .path = xstrdup(store) };
 	for (int i = 0; i < PARTS; i++)
 		if (is_mount_point(r->parts[i].path))
-			return (says("%s: a file system is mounted there: unmount it, and move the "
+			return (say_refusal("%s: a file system is mounted there: unmount it, and move the "
 			    "store onto it after the restore", r->parts[i].path));
 	name_places(r);
 	return (0);
@@ -309,7 +309,7 @@ move_aside(const struct part *p)
 	if (rmdir(p->path) == 0 || errno == ENOENT)
 		return (0);
 	if (rename(p->path, p->aside) == -1)
-		return (says("%s: %s", p->path, strerror(errno)));
+		return (say_refusal("%s: %s", p->path, strerror(errno)));
 	fprintf(stderr, "hubleaf: restore: what was %s is %s now\n", p->path, p->aside);
 	return (0);
 }
@@ -328,10 +328,10 @@ give_names(struct restore *r, const struct conf *conf)
 		if (move_aside(p) == -1)
 			return (-1);
 		if (p->seen && rename(p->beside, p->path) == -1)
-			return (says("%s: %s", p->path, strerror(errno)));
+			return (say_refusal("%s: %s", p->path, strerror(errno)));
 	}
 	if (file_sync_folder(r->parts[STORE].path) == -1)
-		return (says("%s: %s", r->parts[STORE].path, strerror(errno)));
+		return (say_refusal("%s: %s", r->parts[STORE].path, strerror(errno)));
 	return (sync_folder(r, conf_str(conf, ROOT_PATH)));
 }
 
@@ -344,7 +344,7 @@ nobody_runs(const struct conf *conf)
 
 	for (size_t i = 0; i < sizeof(daemons) / sizeof(daemons[0]); i++)
 		if ((pid = cli_daemon_pid(conf, daemons[i])) != 0) {
-			says("%s runs (process %d): stop the node first", daemons[i], pid);
+			say_refusal("%s runs (process %d): stop the node first", daemons[i], pid);
 			return (0);
 		}
 	return (1);
@@ -361,14 +361,14 @@ cli_restore(const struct conf *conf, const char *file)
 		return (1);
 	r.fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (r.fd == -1 || fstat(r.fd, &st) == -1) {
-		says("%s: %s", file, strerror(errno));
+		say_refusal("%s: %s", file, strerror(errno));
 		return (1);
 	}
 	r.size = (uint64_t)st.st_size;
 	rc = find_places(&r, conf);
 	if (rc == 0) {
 		remove_beside(&r);
-		rc = unpack(&r);
+		rc = unpack_files(&r);
 		progress_end(&r.progress);
 		if (rc == 0)
 			rc = give_names(&r, conf);

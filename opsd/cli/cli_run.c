@@ -43,7 +43,7 @@ struct child {
 
 struct run {
 	struct child	 children[CHILDREN];
-	struct target	 target;	/* opsd's socket */
+	struct cli_target	 target;	/* opsd's socket */
 	struct watchdog	 watchdog;
 	char		**argv;		/* for each: -c FILE, --KEY value ... */
 	sigset_t	 signals, before;
@@ -137,7 +137,7 @@ child_died(struct run *r, struct child *c, int status, int stopping)
 }
 
 static void
-reap(struct run *r, int stopping)
+reap_children(struct run *r, int stopping)
 {
 	pid_t pid;
 	int status;
@@ -151,7 +151,7 @@ reap(struct run *r, int stopping)
 
 /* What they said is read first, however much waits. */
 static void
-watch(struct run *r)
+watch_alive(struct run *r)
 {
 	uint64_t step = watchdog_step(&r->watchdog, mono_us());
 	struct child *c;
@@ -181,7 +181,7 @@ start_due(struct run *r)
 
 /* A node with a full disk says that it is not well, but it runs. */
 static int
-answers(struct run *r)
+node_answers(struct run *r)
 {
 	struct answer a;
 	char *err;
@@ -196,7 +196,7 @@ answers(struct run *r)
 static void
 look_ready(struct run *r)
 {
-	if (r->ready || r->children[OPSD].pid == 0 || !answers(r))
+	if (r->ready || r->children[OPSD].pid == 0 || !node_answers(r))
 		return;
 	r->ready = 1;
 	printf("hubleaf %s successfully started\n", PACKAGE_VERSION);
@@ -222,12 +222,12 @@ signal_all(struct run *r, int sig, int first, int last)
 
 /* Until none of them runs, `until`, or another signal to end at once (-1). */
 static int
-await(struct run *r, int first, int last, uint64_t until)
+await_ends(struct run *r, int first, int last, uint64_t until)
 {
 	int running, sig;
 
 	for (;;) {
-		reap(r, 1);
+		reap_children(r, 1);
 		running = 0;
 		for (int i = first; i <= last; i++)
 			running |= r->children[i].pid > 0;
@@ -246,24 +246,24 @@ stop_all(struct run *r)
 	uint64_t now = mono_us();
 
 	signal_all(r, SIGTERM, HUBD, LEAFD);
-	if (await(r, HUBD, LEAFD, now + STOP_FIRST_US) == 0) {
+	if (await_ends(r, HUBD, LEAFD, now + STOP_FIRST_US) == 0) {
 		signal_all(r, SIGTERM, OPSD, OPSD);
-		await(r, HUBD, OPSD, now + STOP_ALL_US);
+		await_ends(r, HUBD, OPSD, now + STOP_ALL_US);
 	}
 	signal_all(r, SIGKILL, HUBD, OPSD);
-	await(r, HUBD, OPSD, mono_us() + 1000000);
+	await_ends(r, HUBD, OPSD, mono_us() + 1000000);
 }
 
 static void
-supervise(struct run *r)
+supervise_node(struct run *r)
 {
 	int sig;
 
 	for (;;) {
-		reap(r, 0);
+		reap_children(r, 0);
 		if (r->failed)
 			break;
-		watch(r);
+		watch_alive(r);
 		start_due(r);
 		look_ready(r);
 		sig = next_signal(r);
@@ -297,14 +297,14 @@ cli_run(const struct conf *conf, int argc, char **argv)
 		r.children[i].name = names[i];
 		r.children[i].path = find_daemon(names[i]);
 	}
-	if (answers(&r)) {
+	if (node_answers(&r)) {
 		log_errorx("%s: another node is running there", r.target.socket);
 		r.failed = 1;
 	} else {
 		umask(077);
 		watchdog_open(&r.watchdog, conf_str(conf, RUN_PATH),
 		    (uint64_t)conf_int(conf, DAEMONS_HANG) * 1000);
-		supervise(&r);
+		supervise_node(&r);
 		watchdog_close(&r.watchdog);
 	}
 	for (int i = 0; i < CHILDREN; i++)

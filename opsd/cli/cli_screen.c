@@ -12,7 +12,7 @@
 #define PEERS_MAX	24
 
 static const char *
-text_of(const json_t *o, const char *name)
+screen_text(const json_t *o, const char *name)
 {
 	const char *text = json_string_value(json_object_get(o, name));
 
@@ -20,7 +20,7 @@ text_of(const json_t *o, const char *name)
 }
 
 static long long
-number_of(const json_t *o, const char *name)
+screen_number(const json_t *o, const char *name)
 {
 	return ((long long)json_integer_value(json_object_get(o, name)));
 }
@@ -42,7 +42,7 @@ put_wrong(struct buf *out, const char *kind, const json_t *list)
 
 	json_array_foreach(list, i, v)
 		if (i < WRONG_MAX && json_is_object(v))
-			buf_addf(out, "%s: %s: %s\n", kind, text_of(v, "kind"), text_of(v, "message"));
+			buf_addf(out, "%s: %s: %s\n", kind, screen_text(v, "kind"), screen_text(v, "message"));
 		else if (i < WRONG_MAX)
 			buf_addf(out, "%s: %s\n", kind, json_string_value(v));
 	put_more(out, n > WRONG_MAX ? n - WRONG_MAX : 0);
@@ -58,21 +58,21 @@ put_said(struct buf *out, const json_t *node)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (json_object_get(node, names[i]) != NULL)
-			buf_addf(out, "%s: %s\n", names[i], text_of(node, names[i]));
+			buf_addf(out, "%s: %s\n", names[i], screen_text(node, names[i]));
 }
 
 static void
 put_node(struct buf *out, const json_t *node, const json_t *clustering)
 {
-	const char *name = text_of(node, "node_name"), *uptime = text_of(node, "uptime");
+	const char *name = screen_text(node, "node_name"), *uptime = screen_text(node, "uptime");
 
-	buf_addf(out, "%s  %s", name[0] != '\0' ? name : "this node", text_of(node, "status"));
+	buf_addf(out, "%s  %s", name[0] != '\0' ? name : "this node", screen_text(node, "status"));
 	if (uptime[0] != '\0')
-		buf_addf(out, "  up %s  version %s  health %s", uptime, text_of(node, "version"),
-		    text_of(node, "health"));
+		buf_addf(out, "  up %s  version %s  health %s", uptime, screen_text(node, "version"),
+		    screen_text(node, "health"));
 	buf_addf(out, "\nhub server %s, leaf server %s\n",
-	    text_of(json_object_get(clustering, "hub_server"), "status"),
-	    text_of(json_object_get(clustering, "leaf_server"), "status"));
+	    screen_text(json_object_get(clustering, "hub_server"), "status"),
+	    screen_text(json_object_get(clustering, "leaf_server"), "status"));
 	put_said(out, node);
 }
 
@@ -87,9 +87,9 @@ struct most {
 static void
 take_most(struct most *m, const json_t *sub, const char *name, const char *bound)
 {
-	if (number_of(sub, name) <= m->n)
+	if (screen_number(sub, name) <= m->n)
 		return;
-	m->n = number_of(sub, name);
+	m->n = screen_number(sub, name);
 	m->bound = json_is_true(json_object_get(sub, bound));
 }
 
@@ -111,17 +111,17 @@ static void
 count_table(struct tables *t, const json_t *sub)
 {
 	const json_t *many = json_object_get(sub, "tables");
-	const char *state = text_of(sub, "state");
+	const char *state = screen_text(sub, "state");
 	long long n = many != NULL ? json_integer_value(many) : 1;
 
 	if (state[0] != '\0')
-		json_object_set_new(t->states, state, json_integer(number_of(t->states, state) + n));
+		json_object_set_new(t->states, state, json_integer(screen_number(t->states, state) + n));
 	else
 		t->sends++;
 	take_most(&t->lag, sub, "lag", "lag_bound");
 	take_most(&t->peer_lag, sub, "peer_lag", "peer_lag_bound");
-	t->rows += number_of(sub, "rows_copied");
-	t->of += number_of(sub, "rows_total");
+	t->rows += screen_number(sub, "rows_copied");
+	t->of += screen_number(sub, "rows_total");
 }
 
 /* "3 tables live, 1 copy (1200 of 5000 rows)" */
@@ -183,7 +183,7 @@ peer_line(const json_t *connection)
 static int
 is_open(const json_t *connection)
 {
-	return (strcmp(text_of(connection, "status"), "open") == 0);
+	return (strcmp(screen_text(connection, "status"), "open") == 0);
 }
 
 /* Those that are not open stand above. */
@@ -213,7 +213,7 @@ is_peer(const json_t *connections, const char *name)
 	size_t i;
 
 	json_array_foreach(connections, i, c)
-		if (strcmp(text_of(c, "node_name"), name) == 0)
+		if (strcmp(screen_text(c, "node_name"), name) == 0)
 			return (1);
 	return (0);
 }
@@ -226,7 +226,7 @@ put_others(struct buf *out, const json_t *network, const json_t *connections, co
 	size_t i, n = 0;
 
 	json_array_foreach(network, i, node) {
-		const char *name = text_of(node, "name");
+		const char *name = screen_text(node, "name");
 
 		if (strcmp(name, self) == 0 || is_peer(connections, name))
 			continue;
@@ -257,5 +257,5 @@ cli_screen(const json_t *status, struct buf *out)
 	put_node(out, node, clustering);
 	put_peers(out, connections);
 	put_others(out, json_object_get(clustering, "network"), connections,
-	    text_of(node, "node_name"));
+	    screen_text(node, "node_name"));
 }

@@ -30,7 +30,7 @@ error_in(const struct answer *a)
 
 /* The answer's body, or NULL when there is none or it is an error, with *err unless that is NULL. */
 static json_t *
-ask(const struct target *t, const char *operation, char **err)
+ask_operation(const struct cli_target *t, const char *operation, char **err)
 {
 	char *text = xasprintf("{\"operation\":\"%s\"}", operation), *why = NULL;
 	struct answer a;
@@ -70,7 +70,7 @@ cli_daemon_pid(const struct conf *conf, const char *name)
 }
 
 static const char *
-text_of(const json_t *o, const char *name)
+status_text(const json_t *o, const char *name)
 {
 	const char *text = json_string_value(json_object_get(o, name));
 
@@ -93,7 +93,7 @@ status_of(int pid, const json_t *server)
 /* ---- the node ---- */
 
 static json_t *
-health(const struct target *t)
+health_part(const struct cli_target *t)
 {
 	struct answer a = { 0 };
 	char *err = NULL;
@@ -112,18 +112,18 @@ health(const struct target *t)
 
 /* What operators said of it, by id. */
 static void
-add_statuses(json_t *o, const struct target *t)
+add_statuses(json_t *o, const struct cli_target *t)
 {
-	json_t *list = ask(t, "get_status", NULL), *e;
+	json_t *list = ask_operation(t, "get_status", NULL), *e;
 	size_t i;
 
 	json_array_foreach(list, i, e)
-		json_object_set(o, text_of(e, "id"), json_object_get(e, "status"));
+		json_object_set(o, status_text(e, "id"), json_object_get(e, "status"));
 	json_decref(list);
 }
 
 static json_t *
-node(int pid, const struct target *t, const json_t *info, const json_t *status)
+node_part(int pid, const struct cli_target *t, const json_t *info, const json_t *status)
 {
 	const json_t *about = json_object_get(info, "hubleaf");
 	json_t *o = pid == -1 ? json_pack("{s:s}", "status", "running") : status_of(pid, NULL);
@@ -139,7 +139,7 @@ node(int pid, const struct target *t, const json_t *info, const json_t *status)
 		json_object_set(o, "version", json_object_get(about, "version"));
 		free(uptime);
 	}
-	json_object_set_new(o, "health", health(t));
+	json_object_set_new(o, "health", health_part(t));
 	add_statuses(o, t);
 	return (o);
 }
@@ -147,7 +147,7 @@ node(int pid, const struct target *t, const json_t *info, const json_t *status)
 /* ---- what is under way or waits ---- */
 
 static long long
-number_of(const json_t *o, const char *name)
+status_number(const json_t *o, const char *name)
 {
 	return ((long long)json_integer_value(json_object_get(o, name)));
 }
@@ -156,9 +156,9 @@ number_of(const json_t *o, const char *name)
 static json_t *
 cursor_text(const json_t *f)
 {
-	const char *state = text_of(f, "state"), *why = text_of(f, "error");
-	char *table = xasprintf("%s.%s from %s", text_of(f, "database"), text_of(f, "table"),
-	    text_of(f, "node_name"));
+	const char *state = status_text(f, "state"), *why = status_text(f, "error");
+	char *table = xasprintf("%s.%s from %s", status_text(f, "database"), status_text(f, "table"),
+	    status_text(f, "node_name"));
 	json_t *text = NULL;
 
 	if (strcmp(state, "clock") == 0 || json_is_true(json_object_get(f, "held")))
@@ -168,11 +168,11 @@ cursor_text(const json_t *f)
 		text = json_sprintf("%s cannot be applied: %s", table, why);
 	else if (strcmp(state, "copy") == 0)
 		text = json_sprintf("%s is copied, %lld of about %lld rows so far%s%s", table,
-		    number_of(f, "rows_copied"), number_of(f, "rows_total"),
+		    status_number(f, "rows_copied"), status_number(f, "rows_total"),
 		    why[0] != '\0' ? ": " : "", why);
 	else if (strcmp(state, "fetch") == 0)
 		text = json_sprintf("%s catches up from its log, after transaction %lld of %lld",
-		    table, number_of(f, "applied"), number_of(f, "head"));
+		    table, status_number(f, "applied"), status_number(f, "head"));
 	else if (strcmp(state, "recover") == 0)
 		text = json_sprintf("%s: this node's own lost writes are fetched", table);
 	free(table);
@@ -183,23 +183,23 @@ cursor_text(const json_t *f)
 static json_t *
 lack_text(const json_t *connection, const json_t *sub)
 {
-	long long lag = number_of(sub, "peer_lag");
+	long long lag = status_number(sub, "peer_lag");
 
-	if (lag == 0 || strcmp(text_of(connection, "status"), "closed") != 0)
+	if (lag == 0 || strcmp(status_text(connection, "status"), "closed") != 0)
 		return (NULL);
 	return (json_sprintf("%s.%s waits for %s, which is away and lacks up to %lld transactions",
-	    text_of(sub, "database"), text_of(sub, "table"), text_of(connection, "node_name"), lag));
+	    status_text(sub, "database"), status_text(sub, "table"), status_text(connection, "node_name"), lag));
 }
 
 static json_t *
 setting_text(const json_t *change)
 {
-	return (json_sprintf("%s is set, and in force after a restart", text_of(change, "key")));
+	return (json_sprintf("%s is set, and in force after a restart", status_text(change, "key")));
 }
 
 /* Takes the text; NULL is none.  Those beyond PENDING_MAX are counted. */
 static void
-add(json_t *list, unsigned *n, json_t *text)
+add_pending_text(json_t *list, unsigned *n, json_t *text)
 {
 	if (text != NULL && (*n)++ < PENDING_MAX)
 		json_array_append(list, text);
@@ -207,19 +207,19 @@ add(json_t *list, unsigned *n, json_t *text)
 }
 
 static json_t *
-pending(const json_t *info, const json_t *status, const json_t *config)
+pending_part(const json_t *info, const json_t *status, const json_t *config)
 {
 	json_t *list = json_array(), *e, *sub;
 	unsigned n = 0;
 	size_t i, k;
 
 	json_array_foreach(json_object_get(json_object_get(info, "replication"), "cursors"), i, e)
-		add(list, &n, cursor_text(e));
+		add_pending_text(list, &n, cursor_text(e));
 	json_array_foreach(json_object_get(status, "connections"), i, e)
 		json_array_foreach(json_object_get(e, "subscriptions"), k, sub)
-			add(list, &n, lack_text(e, sub));
+			add_pending_text(list, &n, lack_text(e, sub));
 	json_array_foreach(json_object_get(config, "pending"), i, e)
-		add(list, &n, setting_text(e));
+		add_pending_text(list, &n, setting_text(e));
 	if (n > PENDING_MAX)
 		json_array_append_new(list, json_sprintf("and %u more", n - PENDING_MAX));
 	return (list);
@@ -246,7 +246,7 @@ pid_of(const struct conf *conf, const char *name)
 }
 
 static json_t *
-clustering(const struct conf *conf, const json_t *info, const json_t *network, const json_t *status)
+clustering_part(const struct conf *conf, const json_t *info, const json_t *network, const json_t *status)
 {
 	json_t *nodes = json_object_get(network, "nodes");
 
@@ -268,23 +268,23 @@ set_list(json_t *o, const char *name, json_t *list)
 }
 
 json_t *
-cli_status(const struct conf *conf, const struct target *t, int *runs, char **err)
+cli_status(const struct conf *conf, const struct cli_target *t, int *runs, char **err)
 {
-	json_t *info = ask(t, "system_information", err), *network, *status, *users, *config;
+	json_t *info = ask_operation(t, "system_information", err), *network, *status, *users, *config;
 	json_t *routes, *o;
 	int pid = pid_of(conf, "opsd");
 
 	*runs = conf != NULL ? pid != 0 : info != NULL;
 	if (conf == NULL && info == NULL)
 		return (NULL);
-	network = ask(t, "cluster_network", NULL);
-	status = ask(t, "cluster_status", NULL);
-	users = ask(t, "list_users", NULL);
-	config = ask(t, "get_configuration", NULL);
-	routes = ask(t, "cluster_get_routes", NULL);
-	o = json_pack("{s:o, s:o}", "hubleaf", node(pid, t, info, status), "clustering",
-	    clustering(conf, info, network, status));
-	set_list(o, "pending", pending(info, status, config));
+	network = ask_operation(t, "cluster_network", NULL);
+	status = ask_operation(t, "cluster_status", NULL);
+	users = ask_operation(t, "list_users", NULL);
+	config = ask_operation(t, "get_configuration", NULL);
+	routes = ask_operation(t, "cluster_get_routes", NULL);
+	o = json_pack("{s:o, s:o}", "hubleaf", node_part(pid, t, info, status), "clustering",
+	    clustering_part(conf, info, network, status));
+	set_list(o, "pending", pending_part(info, status, config));
 	set_list(o, "missing", cli_missing(users, config, routes,
 	    json_object_get(network, "nodes")));
 	json_decref(info);

@@ -9,7 +9,7 @@
 
 /* In letters, of which UTF-8 has several bytes. */
 static size_t
-width(const char *s)
+text_width(const char *s)
 {
 	size_t n = 0;
 
@@ -19,7 +19,7 @@ width(const char *s)
 }
 
 static const char *
-cell(const json_t *line, size_t i)
+cell_text(const json_t *line, size_t i)
 {
 	const char *text = json_string_value(json_array_get(line, i));
 
@@ -37,16 +37,16 @@ cli_table(struct buf *out, const json_t *lines)
 	widths = xcalloc(columns + 1, sizeof(*widths));
 	json_array_foreach(lines, i, line)
 		for (k = 0; k < json_array_size(line); k++)
-			if (width(cell(line, k)) > widths[k])
-				widths[k] = width(cell(line, k));
+			if (text_width(cell_text(line, k)) > widths[k])
+				widths[k] = text_width(cell_text(line, k));
 	json_array_foreach(lines, i, line) {
 		size_t last = json_array_size(line);
 
-		for (; last > 0 && cell(line, last - 1)[0] == '\0'; last--)
+		for (; last > 0 && cell_text(line, last - 1)[0] == '\0'; last--)
 			;
 		for (k = 0; k < last; k++)
-			buf_addf(out, "%s%s%*s", k > 0 ? "  " : "", cell(line, k), k + 1 < last ?
-			    (int)(widths[k] - width(cell(line, k))) : 0, "");
+			buf_addf(out, "%s%s%*s", k > 0 ? "  " : "", cell_text(line, k), k + 1 < last ?
+			    (int)(widths[k] - text_width(cell_text(line, k))) : 0, "");
 		buf_u8(out, '\n');
 	}
 	free(widths);

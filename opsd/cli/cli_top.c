@@ -18,7 +18,7 @@
 
 /* Drawn over what was there: no line is empty in between, so that nothing flickers. */
 static void
-draw(const struct buf *screen)
+draw_screen(const struct buf *screen)
 {
 	const char *s = (const char *)screen->data, *end = s + screen->len, *stop;
 
@@ -45,7 +45,7 @@ put_time(struct buf *out)
 }
 
 int
-cli_top(const struct conf *conf, const struct target *t, double seconds, long long count)
+cli_top(const struct conf *conf, const struct cli_target *t, double seconds, long long count)
 {
 	int runs = 0, terminal = isatty(STDOUT_FILENO);
 	struct timespec pause = { (time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9) };
@@ -64,7 +64,7 @@ cli_top(const struct conf *conf, const struct target *t, double seconds, long lo
 		else
 			buf_addf(&screen, "%s\n", err);
 		if (terminal)
-			draw(&screen);
+			draw_screen(&screen);
 		else
 			fwrite(screen.data, 1, screen.len, stdout);
 		fflush(stdout);

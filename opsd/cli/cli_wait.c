@@ -19,7 +19,7 @@
 
 /* The answer, or NULL with *err when there is none; an error is one, too, with *status. */
 static json_t *
-ask(const struct target *t, const json_t *body, int *status, char **err)
+ask_status(const struct cli_target *t, const json_t *body, int *status, char **err)
 {
 	char *text = json_dumps(body, JSON_COMPACT);
 	struct answer a;
@@ -41,7 +41,7 @@ ask(const struct target *t, const json_t *body, int *status, char **err)
 }
 
 static uint64_t
-number(const json_t *o, const char *name)
+seen_number(const json_t *o, const char *name)
 {
 	return ((uint64_t)json_integer_value(json_object_get(o, name)));
 }
@@ -50,15 +50,15 @@ number(const json_t *o, const char *name)
 
 /* Bytes where the job knows how many there are, else what it did. */
 static void
-show_job(struct progress *p, const json_t *row)
+show_job(struct cli_progress *p, const json_t *row)
 {
 	static const char *const did[] = { "loaded", "exported", "deleted" };
 	const json_t *counts = json_object_get(row, "progress");
 	const char *type = json_string_value(json_object_get(row, "type"));
 
 	type = type != NULL ? type : "job";
-	if (number(counts, "total_bytes") > 0) {
-		progress_show(p, type, number(counts, "bytes"), number(counts, "total_bytes"),
+	if (seen_number(counts, "total_bytes") > 0) {
+		progress_show(p, type, seen_number(counts, "bytes"), seen_number(counts, "total_bytes"),
 		    UNIT_BYTES);
 		return;
 	}
@@ -66,7 +66,7 @@ show_job(struct progress *p, const json_t *row)
 		if (json_object_get(counts, did[i]) != NULL) {
 			char *what = xasprintf("%s: %s", type, did[i]);
 
-			progress_show(p, what, number(counts, did[i]), 0, UNIT_COUNT);
+			progress_show(p, what, seen_number(counts, did[i]), 0, UNIT_COUNT);
 			free(what);
 			return;
 		}
@@ -84,11 +84,11 @@ has_ended(const json_t *row)
 
 /* The job's row; NULL with *err, or without it: ask again. */
 static json_t *
-job_row(const struct target *t, const char *id, uint64_t *heard, char **err)
+job_row(const struct cli_target *t, const char *id, uint64_t *heard, char **err)
 {
 	json_t *body = json_pack("{s:s, s:s}", "operation", "get_job", "id", id);
 	int status;
-	json_t *list = ask(t, body, &status, err), *row = NULL;
+	json_t *list = ask_status(t, body, &status, err), *row = NULL;
 
 	json_decref(body);
 	if (list != NULL) {
@@ -105,9 +105,9 @@ job_row(const struct target *t, const char *id, uint64_t *heard, char **err)
 }
 
 json_t *
-cli_wait_job(const struct target *t, const char *id, char **err)
+cli_wait_job(const struct cli_target *t, const char *id, char **err)
 {
-	struct progress p = progress_begin();
+	struct cli_progress p = progress_begin();
 	uint64_t heard = mono_us();
 	json_t *row = NULL;
 
@@ -149,7 +149,7 @@ struct seen {
 };
 
 static const char *
-text(const json_t *o, const char *name)
+seen_text(const json_t *o, const char *name)
 {
 	const char *s = json_string_value(json_object_get(o, name));
 
@@ -159,11 +159,11 @@ text(const json_t *o, const char *name)
 static int
 catches_up(const json_t *sub)
 {
-	const char *state = text(sub, "state");
+	const char *state = seen_text(sub, "state");
 
 	return (strcmp(state, "copy") == 0 || strcmp(state, "fetch") == 0 ||
-	    (number(sub, "lag") > 0 && (json_is_null(json_object_get(sub, "lag_ms")) ||
-	    number(sub, "lag_ms") > CURRENT_MS)));
+	    (seen_number(sub, "lag") > 0 && (json_is_null(json_object_get(sub, "lag_ms")) ||
+	    seen_number(sub, "lag_ms") > CURRENT_MS)));
 }
 
 /* Takes what. */
@@ -183,19 +183,19 @@ static void
 add_sub(struct behind *b, const json_t *connection, const json_t *sub)
 {
 	int copies = json_object_get(sub, "rows_copied") != NULL;
-	char *what = xasprintf("%s.%s from %s: %s", text(sub, "database"), text(sub, "table"),
-	    text(connection, "node_name"), copies ? "rows" : "transactions to come, at most");
+	char *what = xasprintf("%s.%s from %s: %s", seen_text(sub, "database"), seen_text(sub, "table"),
+	    seen_text(connection, "node_name"), copies ? "rows" : "transactions to come, at most");
 
-	add_behind(b, what, number(sub, copies ? "rows_copied" : "lag"),
-	    copies ? number(sub, "rows_total") : 0);
+	add_behind(b, what, seen_number(sub, copies ? "rows_copied" : "lag"),
+	    copies ? seen_number(sub, "rows_total") : 0);
 }
 
 /* Nothing comes from there, for now. */
 static int
 is_away(const json_t *connection)
 {
-	return (strcmp(text(connection, "status"), "closed") == 0 ||
-	    strcmp(text(connection, "status"), "refused") == 0);
+	return (strcmp(seen_text(connection, "status"), "closed") == 0 ||
+	    strcmp(seen_text(connection, "status"), "refused") == 0);
 }
 
 static int
@@ -206,17 +206,17 @@ is_closed(const json_t *connection)
 }
 
 static struct behind
-look(const struct seen *s)
+how_far(const struct seen *s)
 {
 	struct behind b = { 0 };
 	const json_t *c, *sub, *f;
 	size_t i, k;
 
 	json_array_foreach(json_object_get(json_object_get(s->info, "replication"), "cursors"), i, f)
-		if (strcmp(text(f, "state"), "recover") == 0)
-			add_behind(&b, xasprintf("%s.%s from %s: own lost rows", text(f, "database"),
-			    text(f, "table"), text(f, "node_name")), number(f, "rows_copied"),
-			    number(f, "rows_total"));
+		if (strcmp(seen_text(f, "state"), "recover") == 0)
+			add_behind(&b, xasprintf("%s.%s from %s: own lost rows", seen_text(f, "database"),
+			    seen_text(f, "table"), seen_text(f, "node_name")), seen_number(f, "rows_copied"),
+			    seen_number(f, "rows_total"));
 	json_array_foreach(json_object_get(s->status, "connections"), i, c) {
 		if (is_away(c))
 			continue;
@@ -229,7 +229,7 @@ look(const struct seen *s)
 
 /* What a young node waits for to be there; NULL: all are, or are taken to be away. */
 static char *
-missing(const struct seen *s)
+still_missing(const struct seen *s)
 {
 	const json_t *c;
 	size_t i;
@@ -238,7 +238,7 @@ missing(const struct seen *s)
 		return (NULL);
 	json_array_foreach(json_object_get(s->status, "connections"), i, c)
 		if (is_closed(c))
-			return (xasprintf("waits for node %s", text(c, "node_name")));
+			return (xasprintf("waits for node %s", seen_text(c, "node_name")));
 	return (NULL);
 }
 
@@ -251,15 +251,15 @@ seen_free(struct seen *s)
 
 /* 0, or -1 with *err. */
 static int
-see(const struct target *t, struct seen *s, char **err)
+see_status(const struct cli_target *t, struct seen *s, char **err)
 {
 	json_t *status = json_pack("{s:s}", "operation", "cluster_status");
 	json_t *info = json_pack("{s:s, s:[s,s]}", "operation", "system_information", "attributes",
 	    "hubleaf", "replication");
 
-	s->status = ask(t, status, &s->answered, err);
-	s->info = s->status != NULL ? ask(t, info, &s->answered, err) : NULL;
-	s->uptime_ms = number(json_object_get(s->info, "hubleaf"), "uptime_ms");
+	s->status = ask_status(t, status, &s->answered, err);
+	s->info = s->status != NULL ? ask_status(t, info, &s->answered, err) : NULL;
+	s->uptime_ms = seen_number(json_object_get(s->info, "hubleaf"), "uptime_ms");
 	json_decref(status);
 	json_decref(info);
 	if (s->info != NULL)
@@ -270,13 +270,13 @@ see(const struct target *t, struct seen *s, char **err)
 
 /* In microseconds, of the node's clustering.statusInterval. */
 static uint64_t
-interval(const struct target *t)
+status_interval(const struct cli_target *t)
 {
 	json_t *body = json_pack("{s:s}", "operation", "get_configuration");
 	char *err = NULL;
 	int status;
-	json_t *conf = ask(t, body, &status, &err);
-	uint64_t us = number(json_object_get(conf, "clustering"), "statusInterval") * 1000;
+	json_t *conf = ask_status(t, body, &status, &err);
+	uint64_t us = seen_number(json_object_get(conf, "clustering"), "statusInterval") * 1000;
 
 	free(err);
 	json_decref(conf);
@@ -286,10 +286,10 @@ interval(const struct target *t)
 
 /* Whether there is nothing more to wait for; *quiet: since when it looks so, 0: it does not. */
 static int
-is_done(const struct target *t, const struct seen *s, struct progress *p, uint64_t *quiet)
+is_done(const struct cli_target *t, const struct seen *s, struct cli_progress *p, uint64_t *quiet)
 {
-	struct behind b = look(s);
-	char *wait = b.n > 0 ? NULL : missing(s);
+	struct behind b = how_far(s);
+	char *wait = b.n > 0 ? NULL : still_missing(s);
 	int done = b.n == 0 && wait == NULL;
 
 	if (b.n > 0)
@@ -304,20 +304,20 @@ is_done(const struct target *t, const struct seen *s, struct progress *p, uint64
 	free(wait);
 	return (done && (s->uptime_ms > YOUNG_MS ||
 	    json_array_size(json_object_get(s->status, "connections")) == 0 ||
-	    mono_us() - *quiet > interval(t) + MARGIN_US));
+	    mono_us() - *quiet > status_interval(t) + MARGIN_US));
 }
 
 int
-cli_wait_tables(const struct target *t, char **err)
+cli_wait_tables(const struct cli_target *t, char **err)
 {
-	struct progress p = progress_begin();
+	struct cli_progress p = progress_begin();
 	uint64_t heard = mono_us(), quiet = 0;
 	int done = 0;
 
 	for (*err = NULL; !done && *err == NULL; usleep(done ? 0 : LOOK_US)) {
 		struct seen s;
 
-		if (see(t, &s, err) == 0) {
+		if (see_status(t, &s, err) == 0) {
 			heard = mono_us();
 			done = is_done(t, &s, &p, &quiet);
 			seen_free(&s);

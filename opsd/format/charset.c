@@ -73,7 +73,7 @@ charset_free(struct charset *c)
 
 /* As much of the text as there are whole characters of. */
 static int
-decode(struct charset *c, char **p, size_t *n, struct buf *out)
+decode_whole(struct charset *c, char **p, size_t *n, struct buf *out)
 {
 	char	piece[PIECE], *to;
 	size_t	room, rc;
@@ -101,7 +101,7 @@ decode_rest(struct charset *c, char **p, size_t *n, struct buf *out)
 		--*n;
 		at = c->rest;
 		left = c->nrest;
-		if (decode(c, &at, &left, out) == -1)
+		if (decode_whole(c, &at, &left, out) == -1)
 			return (-1);
 		memmove(c->rest, at, left);
 		c->nrest = left;
@@ -118,7 +118,7 @@ charset_decode(struct charset *c, const void *bytes, size_t n, struct buf *out)
 		charset_windows(out, bytes, n);
 		return (0);
 	}
-	if (decode_rest(c, &p, &n, out) == -1 || decode(c, &p, &n, out) == -1 ||
+	if (decode_rest(c, &p, &n, out) == -1 || decode_whole(c, &p, &n, out) == -1 ||
 	    n > sizeof(c->rest))
 		return (-1);
 	if (n > 0)
@@ -134,7 +134,7 @@ charset_end(const struct charset *c)
 }
 
 static void
-put_char(struct buf *out, uint32_t ch)
+put_utf8(struct buf *out, uint32_t ch)
 {
 	if (ch >= 0x800) {
 		buf_u8(out, (uint8_t)(0xe0 | ch >> 12));
@@ -158,6 +158,6 @@ charset_windows(struct buf *out, const char *p, size_t n)
 		if (ch < 0x80)
 			buf_u8(out, ch);
 		else
-			put_char(out, ch < 0xa0 ? high[ch - 0x80] : ch);
+			put_utf8(out, ch < 0xa0 ? high[ch - 0x80] : ch);
 	}
 }

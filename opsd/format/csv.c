@@ -107,7 +107,7 @@ csv_line(const struct csv *c)
 }
 
 static __attribute__((format(printf, 3, 4))) int
-broken(struct csv *c, uint64_t line, const char *fmt, ...)
+csv_broken(struct csv *c, uint64_t line, const char *fmt, ...)
 {
 	va_list	ap;
 
@@ -123,7 +123,7 @@ static int
 end_cell(struct csv *c)
 {
 	if (c->n == CELLS_MAX)
-		return (broken(c, c->row_line, "a row has more than 10000 columns"));
+		return (csv_broken(c, c->row_line, "a row has more than 10000 columns"));
 	if (c->n == c->cap) {
 		c->cap = c->cap == 0 ? 32 : 2 * c->cap;
 		c->cells = xrealloc(c->cells, c->cap * sizeof(*c->cells));
@@ -157,7 +157,7 @@ mend_cells(struct csv *c)
 	if (i == c->n)
 		return (0);
 	if (c->strict)
-		return (broken(c, c->row_line, "cell %zu is not UTF-8", i + 1));
+		return (csv_broken(c, c->row_line, "cell %zu is not UTF-8", i + 1));
 	for (i = 0; i < c->n; i++) {
 		struct csv_cell	*cell = &c->cells[i];
 		size_t		 at = text.len;
@@ -178,7 +178,7 @@ mend_cells(struct csv *c)
 
 /* Whether the first line is one such as sep=; for spreadsheets. */
 static int
-is_sep(struct csv *c)
+is_sep_line(struct csv *c)
 {
 	const struct csv_cell	*cell = &c->cells[0];
 	size_t			 n = cell->n;
@@ -205,7 +205,7 @@ end_row(struct csv *c)
 	if (c->n > 1 || c->cells[0].n > 0 || c->cells[0].quoted) {
 		if (mend_cells(c) == -1)
 			return (-1);
-		if (!is_sep(c))
+		if (!is_sep_line(c))
 			rc = c->row(c->cells, c->n, c->row_line, c->arg) != 0;
 	}
 	c->n = 0;
@@ -216,7 +216,7 @@ end_row(struct csv *c)
 
 /* What ends a cell does so in any state but QUOTED. */
 static int
-part(struct csv *c, uint8_t ch)
+cell_ends_at(struct csv *c, uint8_t ch)
 {
 	int	rc;
 
@@ -229,7 +229,7 @@ part(struct csv *c, uint8_t ch)
 }
 
 static int
-one(struct csv *c, uint8_t ch)
+parse_byte(struct csv *c, uint8_t ch)
 {
 	if (c->cr && ch == '\n') {
 		c->cr = 0;
@@ -237,7 +237,7 @@ one(struct csv *c, uint8_t ch)
 	}
 	c->cr = 0;
 	if (ch == '\0')
-		return (broken(c, c->line, "a NUL byte"));
+		return (csv_broken(c, c->line, "a NUL byte"));
 	if (c->state == QUOTED) {
 		if (ch == '"')
 			c->state = QUOTE;
@@ -252,9 +252,9 @@ one(struct csv *c, uint8_t ch)
 		return (0);
 	}
 	if (ch == (uint8_t)c->delimiter || ch == '\n' || ch == '\r')
-		return (part(c, ch));
+		return (cell_ends_at(c, ch));
 	if (c->state == QUOTE)
-		return (broken(c, c->line, "text after the closing quote of a cell"));
+		return (csv_broken(c, c->line, "text after the closing quote of a cell"));
 	if (c->state == START && ch == '"') {
 		c->quoted = 1;
 		c->state = QUOTED;
@@ -267,7 +267,7 @@ one(struct csv *c, uint8_t ch)
 
 /* Bytes at p that are nothing but text where the parser is. */
 static size_t
-run(const struct csv *c, const uint8_t *p, size_t n)
+plain_run(const struct csv *c, const uint8_t *p, size_t n)
 {
 	const uint8_t	*q = p, *end = p + n, delimiter = (uint8_t)c->delimiter;
 
@@ -302,7 +302,7 @@ skip_bom(struct csv *c, const uint8_t *p, size_t n)
 }
 
 static int
-parse(struct csv *c, const void *p, size_t n)
+parse_text(struct csv *c, const void *p, size_t n)
 {
 	const uint8_t	*at = p, *end = at + n;
 	size_t		 len;
@@ -312,48 +312,48 @@ parse(struct csv *c, const void *p, size_t n)
 	while (at < end && rc == 0) {
 		if (c->state == BROKEN)
 			return (-1);
-		len = run(c, at, (size_t)(end - at));
+		len = plain_run(c, at, (size_t)(end - at));
 		if (len > 0) {
 			c->cr = 0;
 			buf_add(&c->text, at, len);
 			at += len;
 		} else
-			rc = one(c, *at++);
+			rc = parse_byte(c, *at++);
 		if (c->text.len > c->row_max)
-			return (broken(c, c->row_line,
+			return (csv_broken(c, c->row_line,
 			    "a row is longer than a transaction may be"));
 	}
 	return (rc);
 }
 
 static int
-decode(struct csv *c, const void *p, size_t n)
+decode_text(struct csv *c, const void *p, size_t n)
 {
 	if (c->charset == NULL)
-		return (parse(c, p, n));
+		return (parse_text(c, p, n));
 	buf_clear(&c->decoded);
 	if (charset_decode(c->charset, p, n, &c->decoded) == -1)
-		return (broken(c, c->line, "what follows is no text in the encoding"));
-	return (parse(c, c->decoded.data, c->decoded.len));
+		return (csv_broken(c, c->line, "what follows is no text in the encoding"));
+	return (parse_text(c, c->decoded.data, c->decoded.len));
 }
 
 /* The first two bytes are those of UTF-16, or nobody's. */
 static int
-begin(struct csv *c, const uint8_t *p, size_t n)
+begin_text(struct csv *c, const uint8_t *p, size_t n)
 {
 	uint8_t	two[2] = { c->mark, p[0] };
 	int	rc = 0;
 
 	if (c->mark == 0 && (p[0] == 0xff || p[0] == 0xfe)) {
 		c->mark = p[0];
-		return (n > 1 ? begin(c, p + 1, n - 1) : 0);
+		return (n > 1 ? begin_text(c, p + 1, n - 1) : 0);
 	}
 	c->begun = 1;
 	if (c->mark != 0 && (two[0] ^ two[1]) == 1)
 		c->charset = charset_new(CHARSET_UTF16);
 	if (c->mark != 0)
-		rc = decode(c, two, 1);
-	return (rc == 0 ? decode(c, p, n) : rc);
+		rc = decode_text(c, two, 1);
+	return (rc == 0 ? decode_text(c, p, n) : rc);
 }
 
 int
@@ -363,7 +363,7 @@ csv_feed(struct csv *c, const void *p, size_t n)
 		return (0);
 	if (c->state == BROKEN)
 		return (-1);
-	return (c->begun ? decode(c, p, n) : begin(c, p, n));
+	return (c->begun ? decode_text(c, p, n) : begin_text(c, p, n));
 }
 
 int
@@ -371,16 +371,16 @@ csv_end(struct csv *c)
 {
 	int	rc = 0;
 
-	if (!c->begun && c->mark != 0 && (rc = decode(c, &c->mark, 1)) != 0)
+	if (!c->begun && c->mark != 0 && (rc = decode_text(c, &c->mark, 1)) != 0)
 		return (rc);
 	if (c->state == BROKEN)
 		return (-1);
 	if (c->state == QUOTED)
-		return (broken(c, c->row_line, "a quoted cell has no end"));
+		return (csv_broken(c, c->row_line, "a quoted cell has no end"));
 	if (c->charset != NULL && charset_end(c->charset) == -1)
-		return (broken(c, c->line, "half a character at the end"));
+		return (csv_broken(c, c->line, "half a character at the end"));
 	if (c->bom > 0)
-		return (broken(c, 1, "half a mark of byte order"));
+		return (csv_broken(c, 1, "half a mark of byte order"));
 	if (c->state == START && c->n == 0)
 		return (0);
 	return (end_row(c));

@@ -11,16 +11,16 @@
 
 #define NUMBER_MAX	400	/* longer digits are text */
 
-static json_t *typed(const struct csv_cell *c);
+static json_t *cell_typed(const struct csv_cell *c);
 
 static int
-is(const struct csv_cell *c, const char *word)
+cell_is(const struct csv_cell *c, const char *word)
 {
 	return (c->n == strlen(word) && memcmp(c->p, word, c->n) == 0);
 }
 
 static const char *
-digits(const char *p)
+skip_digits(const char *p)
 {
 	while (*p >= '0' && *p <= '9')
 		p++;
@@ -31,14 +31,14 @@ digits(const char *p)
 static int
 number_kind(const char *s)
 {
-	const char	*p = *s == '-' ? s + 1 : s, *q = digits(p);
+	const char	*p = *s == '-' ? s + 1 : s, *q = skip_digits(p);
 	int		 kind = 1;
 
 	if (q == p || (*p == '0' && q - p > 1))
 		return (0);
 	if (*q == '.') {
 		p = q + 1;
-		q = digits(p);
+		q = skip_digits(p);
 		kind = 2;
 		if (q == p)
 			return (0);
@@ -46,7 +46,7 @@ number_kind(const char *s)
 	if (*q == 'e' || *q == 'E') {
 		p = q + 1;
 		p += *p == '-' || *p == '+';
-		q = digits(p);
+		q = skip_digits(p);
 		kind = 2;
 		if (q == p)
 			return (0);
@@ -56,7 +56,7 @@ number_kind(const char *s)
 
 /* NULL: it is none, or none that can be kept. */
 static json_t *
-number(const struct csv_cell *c)
+cell_number(const struct csv_cell *c)
 {
 	char		 text[NUMBER_MAX + 1];
 	long long	 i;
@@ -79,7 +79,7 @@ number(const struct csv_cell *c)
 }
 
 static json_t *
-tree(const struct csv_cell *c)
+cell_tree(const struct csv_cell *c)
 {
 	json_t	*v;
 
@@ -93,13 +93,13 @@ tree(const struct csv_cell *c)
 }
 
 static json_t *
-word(const struct csv_cell *c)
+cell_word(const struct csv_cell *c)
 {
-	if (is(c, "true") || is(c, "TRUE"))
+	if (cell_is(c, "true") || cell_is(c, "TRUE"))
 		return (json_true());
-	if (is(c, "false") || is(c, "FALSE"))
+	if (cell_is(c, "false") || cell_is(c, "FALSE"))
 		return (json_false());
-	if (is(c, "null") || is(c, "NULL") || is(c, "undefined"))
+	if (cell_is(c, "null") || cell_is(c, "NULL") || cell_is(c, "undefined"))
 		return (json_null());
 	return (NULL);
 }
@@ -113,7 +113,7 @@ needs_quotes(const char *s, size_t n)
 
 	if (n == 0)
 		return (0);
-	v = typed(&(struct csv_cell){ .p = s, .n = n });
+	v = cell_typed(&(struct csv_cell){ .p = s, .n = n });
 	yes = v != NULL || memchr(s, '\0', n) != NULL;
 	json_decref(v);
 	return (yes);
@@ -136,11 +136,11 @@ in_quotes(const struct csv_cell *c)
 
 /* What is no plain text; NULL: it is. */
 static json_t *
-typed(const struct csv_cell *c)
+cell_typed(const struct csv_cell *c)
 {
 	json_t	*v;
 
-	if ((v = number(c)) == NULL && (v = tree(c)) == NULL && (v = word(c)) == NULL)
+	if ((v = cell_number(c)) == NULL && (v = cell_tree(c)) == NULL && (v = cell_word(c)) == NULL)
 		v = in_quotes(c);
 	return (v);
 }
@@ -152,14 +152,14 @@ csv_value(const struct csv_cell *c)
 
 	if (c->n == 0)
 		return (c->quoted ? json_string("") : json_null());
-	v = typed(c);
+	v = cell_typed(c);
 	return (v != NULL ? v : json_stringn(c->p, c->n));
 }
 
 int
 csv_absent(const struct csv_cell *c)
 {
-	return (is(c, "undefined"));
+	return (cell_is(c, "undefined"));
 }
 
 /* ---- writing ---- */
@@ -178,7 +178,7 @@ write_quoted(struct buf *out, const char *s, size_t n)
 
 /* In the first line it would say what parts cells. */
 static int
-is_sep(const char *s, size_t n)
+would_be_sep(const char *s, size_t n)
 {
 	return (n >= 4 && memcmp(s, "sep=", 4) == 0);
 }
@@ -187,7 +187,7 @@ void
 csv_write_name(struct buf *out, const char *s, size_t n)
 {
 	int	quote = n == 0 || s[0] == ' ' || s[n - 1] == ' ' || s[0] == '\t' || s[n - 1] == '\t' ||
-	    (uint8_t)s[0] == 0xef || is_sep(s, n);	/* perhaps a mark of byte order */
+	    (uint8_t)s[0] == 0xef || would_be_sep(s, n);	/* perhaps a mark of byte order */
 
 	for (size_t i = 0; i < n && !quote; i++)
 		quote = s[i] == ',' || s[i] == '"' || s[i] == '\n' || s[i] == '\r';

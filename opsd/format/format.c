@@ -87,7 +87,7 @@ quality_number(const char *s)
 
 /* The q of a range's parameters in thousandths; 1000 without. */
 static int
-quality(const char *params, const char *end)
+range_quality(const char *params, const char *end)
 {
 	for (; params < end; params++)
 		if (*params == ';') {
@@ -101,7 +101,7 @@ quality(const char *params, const char *end)
 
 /* How much a type is wanted: its quality first, then how narrowly it is named. */
 static int
-wanted(const char *accept, const char *type)
+type_wanted(const char *accept, const char *type)
 {
 	int	best = 0, want = 0, how;
 
@@ -111,7 +111,7 @@ wanted(const char *accept, const char *type)
 		accept += strspn(accept, " \t");
 		how = range_names(accept, type_length(accept), type);
 		if (how > best) {
-			int	q = quality(accept, end);
+			int	q = range_quality(accept, end);
 
 			best = how;
 			want = q > 0 ? q * 4 + how : 0;
@@ -132,7 +132,7 @@ format_wanted(const char *accept, int rows)
 	for (size_t i = 0; i < TYPES; i++) {
 		if (types[i].format == FORMAT_CSV && !rows)
 			continue;
-		if ((n = wanted(accept, types[i].type)) > most) {
+		if ((n = type_wanted(accept, types[i].type)) > most) {
 			most = n;
 			f = types[i].format;
 		}
@@ -144,7 +144,7 @@ format_wanted(const char *accept, int rows)
 
 /* "line 2, column 7" of a place in a text, counted in characters. */
 static char *
-place(const char *p, size_t at)
+text_place(const char *p, size_t at)
 {
 	size_t	line = 1, column = 1;
 
@@ -164,7 +164,7 @@ json_fault(const char *p, size_t n, size_t at, const char *why)
 
 	if (n == 0)
 		return (xstrdup("Invalid JSON."));
-	where = place(p, at);
+	where = text_place(p, at);
 	text = xasprintf("Invalid JSON at %s: %s", where, why);
 	free(where);
 	return (text);
@@ -265,7 +265,7 @@ read_long_integers(const char *p, size_t n)
 }
 
 static json_t *
-read_json(const char *p, size_t n, char **err)
+format_from_json(const char *p, size_t n, char **err)
 {
 	json_error_t	 why;
 	json_t		*v = json_loadb(p, n, JSON_ALLOW_NUL, &why);
@@ -294,7 +294,7 @@ format_read(enum format f, const char *p, size_t n, int max_depth, char **err)
 			*err = xasprintf("Invalid MessagePack: it is broken, has bytes or extensions, "
 			    "or is nested more than %d levels deep", max_depth);
 	} else
-		v = read_json(p, n, err);
+		v = format_from_json(p, n, err);
 	return (v);
 }
 

@@ -18,7 +18,7 @@ struct level {
 	char		*name;		/* of the value that comes next */
 };
 
-struct reading {
+struct cbor_reading {
 	struct level	*levels;
 	int		 depth, max_depth;
 	json_t		*root;
@@ -28,34 +28,34 @@ struct reading {
 };
 
 static void
-fault(struct reading *r, const char *why)
+cbor_fault(struct cbor_reading *r, const char *why)
 {
 	if (r->why == NULL)
 		r->why = why;
 }
 
 static void
-close_full(struct reading *r)
+close_levels(struct cbor_reading *r)
 {
 	while (r->depth > 0 && !r->levels[r->depth - 1].open && r->levels[r->depth - 1].left == 0)
 		r->depth--;
 }
 
 static void
-put_name(struct reading *r, struct level *l, const json_t *v)
+put_name(struct cbor_reading *r, struct level *l, const json_t *v)
 {
 	const char *s = json_string_value(v);
 
 	if (s == NULL)
-		fault(r, "a name is no text");
+		cbor_fault(r, "a name is no text");
 	else if (strlen(s) != json_string_length(v))
-		fault(r, "a name has a NUL character");
+		cbor_fault(r, "a name has a NUL character");
 	else
 		l->name = xstrdup(s);
 }
 
 static void
-put_member(struct reading *r, struct level *l, json_t *v)
+put_member(struct cbor_reading *r, struct level *l, json_t *v)
 {
 	if (json_is_array(l->v))
 		json_array_append(l->v, v);
@@ -69,14 +69,14 @@ put_member(struct reading *r, struct level *l, json_t *v)
 
 /* The next item, whose reference is taken; 0 when it has its place and may be filled. */
 static int
-put(struct reading *r, json_t *v)
+put_item(struct cbor_reading *r, json_t *v)
 {
 	struct level *l = r->depth > 0 ? &r->levels[r->depth - 1] : NULL;
 
 	if (v == NULL)
-		fault(r, "a text is not UTF-8");
+		cbor_fault(r, "a text is not UTF-8");
 	if (r->in_text)
-		fault(r, "a text in pieces has something else in it");
+		cbor_fault(r, "a text in pieces has something else in it");
 	if (r->why == NULL && l == NULL)
 		r->root = json_incref(v);
 	else if (r->why == NULL && json_is_object(l->v) && l->name == NULL)
@@ -88,37 +88,37 @@ put(struct reading *r, json_t *v)
 }
 
 static void
-put_value(struct reading *r, json_t *v)
+put_scalar(struct cbor_reading *r, json_t *v)
 {
-	if (put(r, v) == 0)
-		close_full(r);
+	if (put_item(r, v) == 0)
+		close_levels(r);
 }
 
 static void
-enter(struct reading *r, json_t *v, int open, uint64_t n)
+enter_level(struct cbor_reading *r, json_t *v, int open, uint64_t n)
 {
 	int named = r->depth == 0 || json_is_array(r->levels[r->depth - 1].v) ||
 	    r->levels[r->depth - 1].name != NULL;
 
 	if (r->depth == r->max_depth)
-		fault(r, "nested too deep");
+		cbor_fault(r, "nested too deep");
 	else if (!named)
-		fault(r, "a name is no text");
-	if (put(r, v) == -1)
+		cbor_fault(r, "a name is no text");
+	if (put_item(r, v) == -1)
 		return;
 	r->levels[r->depth++] = (struct level){ .v = v, .left = n, .open = open };
-	close_full(r);
+	close_levels(r);
 }
 
 /* ---- what the decoder calls ---- */
 
 static void
-on_integer(struct reading *r, uint64_t n, int negative)
+on_integer(struct cbor_reading *r, uint64_t n, int negative)
 {
 	if (n <= INT64_MAX)
-		put_value(r, json_integer(negative ? -1 - (int64_t)n : (int64_t)n));
+		put_scalar(r, json_integer(negative ? -1 - (int64_t)n : (int64_t)n));
 	else
-		put_value(r, json_real(negative ? -1.0 - (double)n : (double)n));
+		put_scalar(r, json_real(negative ? -1.0 - (double)n : (double)n));
 }
 
 #define ON_INTEGER(bits)						\
@@ -140,7 +140,7 @@ ON_INTEGER(64)
 static void
 jcbor_double_cb(void *r, double d)
 {
-	put_value(r, isfinite(d) ? json_real(d) : json_null());
+	put_scalar(r, isfinite(d) ? json_real(d) : json_null());
 }
 
 static void
@@ -152,22 +152,22 @@ jcbor_float_cb(void *r, float d)
 static void
 jcbor_bool_cb(void *r, bool yes)
 {
-	put_value(r, json_boolean(yes));
+	put_scalar(r, json_boolean(yes));
 }
 
 static void
 jcbor_null_cb(void *r)
 {
-	put_value(r, json_null());
+	put_scalar(r, json_null());
 }
 
 static void
 jcbor_text_start_cb(void *arg)
 {
-	struct reading *r = arg;
+	struct cbor_reading *r = arg;
 
 	if (r->in_text)
-		fault(r, "a text in pieces has something else in it");
+		cbor_fault(r, "a text in pieces has something else in it");
 	r->in_text = 1;
 	buf_clear(&r->text);
 }
@@ -175,48 +175,48 @@ jcbor_text_start_cb(void *arg)
 static void
 jcbor_text_cb(void *arg, cbor_data p, size_t n)
 {
-	struct reading *r = arg;
+	struct cbor_reading *r = arg;
 
 	if (r->in_text)
 		buf_add(&r->text, p, n);
 	else
-		put_value(r, json_stringn((const char *)p, n));
+		put_scalar(r, json_stringn((const char *)p, n));
 }
 
 static void
 jcbor_bytes_cb(void *arg, cbor_data p, size_t n)
 {
-	fault(arg, "byte strings have no form in JSON");
+	cbor_fault(arg, "byte strings have no form in JSON");
 }
 
 static void
 jcbor_bytes_start_cb(void *arg)
 {
-	fault(arg, "byte strings have no form in JSON");
+	cbor_fault(arg, "byte strings have no form in JSON");
 }
 
 static void
 jcbor_array_cb(void *arg, size_t n)
 {
-	enter(arg, json_array(), 0, n);
+	enter_level(arg, json_array(), 0, n);
 }
 
 static void
 jcbor_map_cb(void *arg, size_t n)
 {
-	enter(arg, json_object(), 0, n);
+	enter_level(arg, json_object(), 0, n);
 }
 
 static void
 jcbor_open_array_cb(void *arg)
 {
-	enter(arg, json_array(), 1, 0);
+	enter_level(arg, json_array(), 1, 0);
 }
 
 static void
 jcbor_open_map_cb(void *arg)
 {
-	enter(arg, json_object(), 1, 0);
+	enter_level(arg, json_object(), 1, 0);
 }
 
 static void
@@ -227,18 +227,18 @@ jcbor_tag_cb(void *arg, uint64_t tag)
 static void
 jcbor_break_cb(void *arg)
 {
-	struct reading *r = arg;
+	struct cbor_reading *r = arg;
 	struct level *l = r->depth > 0 ? &r->levels[r->depth - 1] : NULL;
 
 	if (r->in_text) {
 		r->in_text = 0;
-		put_value(r, json_stringn(r->text.len > 0 ? (const char *)r->text.data : "",
+		put_scalar(r, json_stringn(r->text.len > 0 ? (const char *)r->text.data : "",
 		    r->text.len));
 	} else if (l == NULL || !l->open || l->name != NULL)
-		fault(r, "a break that ends nothing");
+		cbor_fault(r, "a break that ends nothing");
 	else {
 		r->depth--;
-		close_full(r);
+		close_levels(r);
 	}
 }
 
@@ -258,7 +258,7 @@ static const struct cbor_callbacks callbacks = {
 json_t *
 jcbor_read(const void *p, size_t n, int max_depth, const char **why)
 {
-	struct reading r = { .max_depth = max_depth };
+	struct cbor_reading r = { .max_depth = max_depth };
 	struct cbor_decoder_result step;
 	size_t at = 0;
 
@@ -266,12 +266,12 @@ jcbor_read(const void *p, size_t n, int max_depth, const char **why)
 	while (r.why == NULL && (r.root == NULL || r.depth > 0 || r.in_text)) {
 		step = cbor_stream_decode((cbor_data)p + at, n - at, &callbacks, &r);
 		if (step.status != CBOR_DECODER_FINISHED)
-			fault(&r, step.status == CBOR_DECODER_NEDATA ? "it ends too early" :
+			cbor_fault(&r, step.status == CBOR_DECODER_NEDATA ? "it ends too early" :
 			    "it is not well-formed");
 		at += step.read;
 	}
 	if (at < n)
-		fault(&r, "there is something behind it");
+		cbor_fault(&r, "there is something behind it");
 	for (int i = 0; i < max_depth; i++)
 		free(r.levels[i].name);
 	free(r.levels);
@@ -295,7 +295,7 @@ struct looking {
 
 /* Anything but a piece of a text in pieces. */
 static int
-between(struct looking *l)
+between_pieces(struct looking *l)
 {
 	if (l->in_text)
 		scan_fault(l->scan, "a text in pieces has something else in it");
@@ -305,7 +305,7 @@ between(struct looking *l)
 static void
 look_scalar(struct looking *l)
 {
-	if (between(l))
+	if (between_pieces(l))
 		scan_value(l->scan);
 }
 
@@ -346,7 +346,7 @@ jcbor_look_text_start_cb(void *arg)
 {
 	struct looking *l = arg;
 
-	if (between(l))
+	if (between_pieces(l))
 		l->in_text = 1;
 	buf_clear(&l->text);
 }
@@ -366,7 +366,7 @@ jcbor_look_text_cb(void *arg, cbor_data p, size_t n)
 static void
 look_enter(struct looking *l, int map, int open, uint64_t n)
 {
-	if (between(l))
+	if (between_pieces(l))
 		scan_enter(l->scan, map, open, n);
 }
 

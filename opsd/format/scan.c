@@ -50,7 +50,7 @@ scan_is_whole(const struct scan *s)
 }
 
 static struct scan_level *
-level(const struct scan *s)
+top_level(const struct scan *s)
 {
 	return (s->depth > 0 ? &s->levels[s->depth - 1] : NULL);
 }
@@ -58,7 +58,7 @@ level(const struct scan *s)
 int
 scan_wants_name(const struct scan *s)
 {
-	const struct scan_level *l = level(s);
+	const struct scan_level *l = top_level(s);
 
 	return (l != NULL && l->map && !l->named);
 }
@@ -66,7 +66,7 @@ scan_wants_name(const struct scan *s)
 int
 scan_in(const struct scan *s, int map)
 {
-	const struct scan_level *l = level(s);
+	const struct scan_level *l = top_level(s);
 
 	return (l != NULL && l->open && l->map == map);
 }
@@ -84,19 +84,19 @@ scan_wants_text(const struct scan *s)
 }
 
 static void
-close_full(struct scan *s)
+close_whole(struct scan *s)
 {
 	struct scan_level *l;
 
-	while ((l = level(s)) != NULL && !l->open && l->left == 0 && !l->named)
+	while ((l = top_level(s)) != NULL && !l->open && l->left == 0 && !l->named)
 		s->depth--;
 }
 
 /* A value begins; 0 when it may. */
 static int
-begin(struct scan *s)
+begin_value(struct scan *s)
 {
-	struct scan_level *l = level(s);
+	struct scan_level *l = top_level(s);
 
 	if (++s->values > s->most.values) {
 		s->too_many = 1;
@@ -126,7 +126,7 @@ is_kept_always(const char *name)
 
 /* Takes the reference; NULL: the member says nothing here. */
 static void
-keep(struct scan *s, json_t *v)
+keep_value(struct scan *s, json_t *v)
 {
 	json_object_del(s->top, s->name);
 	if (v != NULL && (json_object_size(s->top) < MEMBERS_KEPT || is_kept_always(s->name)))
@@ -164,14 +164,14 @@ scan_text(struct scan *s, const char *p, size_t n)
 	if (scan_wants_name(s)) {
 		if (s->depth == 1)
 			keep_name(s, p, n);
-		level(s)->named = 1;
+		top_level(s)->named = 1;
 		return;
 	}
-	if (begin(s) == -1)
+	if (begin_value(s) == -1)
 		return;
 	if (member)
-		keep(s, kept_text(p, n));
-	close_full(s);
+		keep_value(s, kept_text(p, n));
+	close_whole(s);
 }
 
 void
@@ -179,11 +179,11 @@ scan_value(struct scan *s)
 {
 	int member = is_member(s);
 
-	if (begin(s) == -1)
+	if (begin_value(s) == -1)
 		return;
 	if (member)
-		keep(s, NULL);
-	close_full(s);
+		keep_value(s, NULL);
+	close_whole(s);
 }
 
 void
@@ -193,28 +193,28 @@ scan_enter(struct scan *s, int map, int open, uint64_t n)
 
 	if (s->depth == s->most.depth)
 		scan_fault(s, "nested too deep");
-	if (begin(s) == -1)
+	if (begin_value(s) == -1)
 		return;
 	if (member)
-		keep(s, map ? json_object() : json_array());
+		keep_value(s, map ? json_object() : json_array());
 	s->boxes++;
 	s->levels[s->depth++] = (struct scan_level){ .left = n, .map = (char)map,
 	    .open = (char)open,
 	};
-	close_full(s);
+	close_whole(s);
 }
 
 void
 scan_leave(struct scan *s)
 {
-	struct scan_level *l = level(s);
+	struct scan_level *l = top_level(s);
 
 	if (l == NULL || !l->open || l->named) {
 		scan_fault(s, "an end of nothing");
 		return;
 	}
 	s->depth--;
-	close_full(s);
+	close_whole(s);
 }
 
 /* ED A0 80 to ED BF BF. */

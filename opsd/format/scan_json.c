@@ -15,7 +15,7 @@ struct text {
 };
 
 static void
-space(struct text *t)
+skip_space(struct text *t)
 {
 	while (t->at < t->end && (*t->at == ' ' || *t->at == '\t' || *t->at == '\n' ||
 	    *t->at == '\r'))
@@ -23,13 +23,13 @@ space(struct text *t)
 }
 
 static int
-peek(const struct text *t)
+peek_byte(const struct text *t)
 {
 	return (t->at < t->end ? (unsigned char)*t->at : -1);
 }
 
 static int
-digits(struct text *t)
+json_digits(struct text *t)
 {
 	char	*from = t->at;
 
@@ -39,26 +39,26 @@ digits(struct text *t)
 }
 
 static void
-number(struct text *t)
+json_number_at(struct text *t)
 {
 	int	good;
 
-	if (peek(t) == '-')
+	if (peek_byte(t) == '-')
 		t->at++;
-	if (peek(t) == '0') {
+	if (peek_byte(t) == '0') {
 		t->at++;
 		good = 1;
 	} else
-		good = digits(t);
-	if (good && peek(t) == '.') {
+		good = json_digits(t);
+	if (good && peek_byte(t) == '.') {
 		t->at++;
-		good = digits(t);
+		good = json_digits(t);
 	}
-	if (good && (peek(t) == 'e' || peek(t) == 'E')) {
+	if (good && (peek_byte(t) == 'e' || peek_byte(t) == 'E')) {
 		t->at++;
-		if (peek(t) == '+' || peek(t) == '-')
+		if (peek_byte(t) == '+' || peek_byte(t) == '-')
 			t->at++;
-		good = digits(t);
+		good = json_digits(t);
 	}
 	if (!good)
 		scan_fault(t->s, "a number is broken");
@@ -67,7 +67,7 @@ number(struct text *t)
 }
 
 static void
-word(struct text *t)
+read_word(struct text *t)
 {
 	static const char *const	words[] = { "true", "false", "null" };
 
@@ -85,7 +85,7 @@ word(struct text *t)
 
 /* The four digits of an escape, or -1. */
 static int
-hex(const struct text *t, const char *p)
+hex_digits(const struct text *t, const char *p)
 {
 	int	c = 0;
 
@@ -106,10 +106,10 @@ hex(const struct text *t, const char *p)
 
 /* Behind "\u". */
 static int
-unicode(struct text *t)
+read_unicode(struct text *t)
 {
 	char	*p = t->at;
-	int	 c = hex(t, p), low;
+	int	 c = hex_digits(t, p), low;
 
 	if (c == -1)
 		return (-1);
@@ -117,7 +117,7 @@ unicode(struct text *t)
 	if (c < 0xd800 || c > 0xdfff)
 		return (0);
 	low = c <= 0xdbff && t->end - t->at >= 6 && t->at[0] == '\\' && t->at[1] == 'u' ?
-	    hex(t, t->at + 2) : -1;
+	    hex_digits(t, t->at + 2) : -1;
 	if (low >= 0xdc00 && low <= 0xdfff)
 		t->at += 6;
 	else
@@ -127,28 +127,28 @@ unicode(struct text *t)
 
 /* At a backslash. */
 static int
-escape(struct text *t)
+read_escape(struct text *t)
 {
 	int	c;
 
 	t->at++;
-	if ((c = peek(t)) == -1)
+	if ((c = peek_byte(t)) == -1)
 		return (-1);
 	t->at++;
 	if (c == 'u')
-		return (unicode(t));
+		return (read_unicode(t));
 	return (strchr("\"\\/bfnrt", c) != NULL && c != '\0' ? 0 : -1);
 }
 
 /* From quote to quote; whether there are escapes in *escaped.  -1: a fault. */
 static int
-quoted(struct text *t, int *escaped)
+read_quoted(struct text *t, int *escaped)
 {
 	*escaped = 0;
 	for (t->at++; t->at < t->end && *t->at != '"'; ) {
 		if (*t->at == '\\') {
 			*escaped = 1;
-			if (escape(t) == -1) {
+			if (read_escape(t) == -1) {
 				scan_fault(t->s, "an escape in a text is broken");
 				return (-1);
 			}
@@ -167,14 +167,14 @@ quoted(struct text *t, int *escaped)
 }
 
 static void
-text(struct text *t)
+read_text(struct text *t)
 {
 	char	*from = t->at;
 	size_t	 n;
 	int	 escaped, wanted = scan_wants_text(t->s);
 	json_t	*v = NULL;
 
-	if (quoted(t, &escaped) == -1)
+	if (read_quoted(t, &escaped) == -1)
 		return;
 	n = (size_t)(t->at - from);
 	if (wanted && escaped && n <= DECODED_MAX)
@@ -187,70 +187,70 @@ text(struct text *t)
 }
 
 static void
-name(struct text *t)
+json_name_at(struct text *t)
 {
-	if (peek(t) != '"') {
-		scan_fault(t->s, peek(t) == -1 ? "it ends too early" : "a name in quotes is expected");
+	if (peek_byte(t) != '"') {
+		scan_fault(t->s, peek_byte(t) == -1 ? "it ends too early" : "a name in quotes is expected");
 		return;
 	}
-	text(t);
+	read_text(t);
 	if (t->s->why != NULL)
 		return;
-	space(t);
-	if (peek(t) != ':')
+	skip_space(t);
+	if (peek_byte(t) != ':')
 		scan_fault(t->s, "':' is expected");
 	else
 		t->at++;
 }
 
 static void
-value(struct text *t)
+json_value_at(struct text *t)
 {
-	int	c = peek(t);
+	int	c = peek_byte(t);
 
 	if (c == '{' || c == '[') {
 		scan_enter(t->s, c == '{', 1, 0);
 		t->at += t->s->why == NULL;
 	} else if (c == '"')
-		text(t);
+		read_text(t);
 	else if (c == '-' || (c >= '0' && c <= '9'))
-		number(t);
+		json_number_at(t);
 	else
-		word(t);
+		read_word(t);
 }
 
 static int
-closes(const struct text *t)
+text_closes(const struct text *t)
 {
-	return ((peek(t) == '}' && scan_in(t->s, 1)) || (peek(t) == ']' && scan_in(t->s, 0)));
+	return ((peek_byte(t) == '}' && scan_in(t->s, 1)) || (peek_byte(t) == ']' && scan_in(t->s, 0)));
 }
 
 /* What may follow: the first item, another one, or one in any case. */
 enum due { FIRST, COMMA, ITEM };
 
 static enum due
-step(struct text *t, enum due due)
+next_step(struct text *t, enum due due)
 {
 	int	inside = t->s->depth;
 
-	if (due != ITEM && inside > 0 && closes(t)) {
+	if (due != ITEM && inside > 0 && text_closes(t)) {
 		t->at++;
 		scan_leave(t->s);
 		return (COMMA);
 	}
 	if (due == COMMA) {
-		if (peek(t) != ',')
-			scan_fault(t->s, peek(t) == -1 ? "it ends too early" : scan_in(t->s, 1) ?
+		if (peek_byte(t) != ',')
+			scan_fault(t->s, peek_byte(t) == -1 ? "it ends too early" : scan_in(t->s, 1) ?
 			    "',' or '}' is expected" : "',' or ']' is expected");
 		else
 			t->at++;
 		return (ITEM);
 	}
 	if (scan_wants_name(t->s)) {
-		name(t);
+		json_name_at(t);
 		return (ITEM);
 	}
-	value(t);
+	json_value_at(t);
 	return (t->s->depth > inside ? FIRST : COMMA);
 }
 
@@ -269,13 +269,13 @@ scan_json(struct scan *s, char *p, size_t n, size_t *at)
 	enum due	due = ITEM;
 
 	pass_mark(&t);
-	space(&t);
-	if (peek(&t) != '{' && peek(&t) != '[')
+	skip_space(&t);
+	if (peek_byte(&t) != '{' && peek_byte(&t) != '[')
 		scan_fault(s, "'{' is expected");
 	while (s->why == NULL && !scan_is_whole(s)) {
-		due = step(&t, due);
+		due = next_step(&t, due);
 		if (s->why == NULL)
-			space(&t);
+			skip_space(&t);
 	}
 	if (s->why == NULL && t.at < t.end)
 		scan_fault(s, "there is something behind it");

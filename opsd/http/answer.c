@@ -22,7 +22,7 @@
 #define WRITE_HIGH	32768
 
 static const char *
-date(struct http_thread *t)
+date_text(struct http_thread *t)
 {
 	time_t now = time(NULL);
 	struct tm tm;
@@ -71,7 +71,7 @@ send_head(struct conn *c, int status, const struct buf *headers, int64_t length,
 	if (c->thread->http->stopping || c->unread || (length == -1 && c->minor == 0))
 		c->close = 1;
 	buf_reserve(&b, 256 + headers->len);
-	buf_addf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_reason(status), date(c->thread));
+	buf_addf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_reason(status), date_text(c->thread));
 	buf_add(&b, headers->data, headers->len);
 	if (length != -1 && status != 204)
 		buf_addf(&b, "Content-Length: %lld\r\n", (long long)length);
@@ -90,7 +90,7 @@ send_head(struct conn *c, int status, const struct buf *headers, int64_t length,
 
 /* The answer is written or on its way: for the next request, or the last bytes. */
 static void
-answered(struct conn *c)
+answer_queued(struct conn *c)
 {
 	c->x = NULL;
 	conn_body_free(c);
@@ -111,7 +111,7 @@ conn_answer(struct conn *c, int status, const struct buf *headers, struct buf *b
 	send_head(c, status, headers, (int64_t)body->len, body);
 	if (!c->bodiless && body->len > 4096)
 		conn_send(c, body);
-	answered(c);
+	answer_queued(c);
 }
 
 void
@@ -149,7 +149,7 @@ conn_end(struct conn *c)
 		conn_send(c, &last);
 		buf_free(&last);
 	}
-	answered(c);
+	answer_queued(c);
 }
 
 /* Without its end; where neither chunks nor a length say so, only a reset tells. */

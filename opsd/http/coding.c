@@ -90,7 +90,7 @@ coding_wanted(const char *header)
 /* ---- reading ---- */
 
 static int
-room(struct buf *out, size_t from, size_t max)
+room_left(struct buf *out, size_t from, size_t max)
 {
 	size_t	have = out->len - from;
 
@@ -110,7 +110,7 @@ read_gzip(const void *p, size_t n, size_t max, struct buf *out)
 
 	if (n > UINT32_MAX || inflateInit2(&z, GZIP_BITS) != Z_OK)
 		return (-1);
-	while (rc == Z_OK && room(out, from, max)) {
+	while (rc == Z_OK && room_left(out, from, max)) {
 		free = out->cap - out->len;
 		z.next_out = out->data + out->len;
 		z.avail_out = (uInt)free;
@@ -134,7 +134,7 @@ read_zstd(const void *p, size_t n, size_t max, struct buf *out)
 	if (z == NULL)
 		return (-1);
 	ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, ZSTD_WINDOW);
-	while (room(out, from, max)) {
+	while (room_left(out, from, max)) {
 		ZSTD_outBuffer	to = { out->data + out->len, out->cap - out->len, 0 };
 
 		left = ZSTD_decompressStream(z, &to, &in);

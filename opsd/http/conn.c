@@ -35,7 +35,7 @@ conn_written(const struct conn *c)
 
 /* The event is only moved to an earlier time; when it is too early it moves itself. */
 static void
-arm(struct conn *c)
+arm_timer(struct conn *c)
 {
 	uint64_t now = mono_us(), in = c->deadline_us > now ? c->deadline_us - now : 0;
 	struct timeval tv = { (time_t)(in / 1000000), (suseconds_t)(in % 1000000) };
@@ -51,10 +51,10 @@ conn_deadline(struct conn *c, uint64_t ms)
 {
 	c->deadline_us = mono_us() + ms * 1000;
 	c->mark = c->state == CONN_BODY ? c->got : conn_written(c);
-	arm(c);
+	arm_timer(c);
 }
 
-const struct limits *
+const struct http_limits *
 conn_limits(const struct conn *c)
 {
 	return (&c->thread->http->limits);
@@ -97,7 +97,7 @@ conn_drop(struct conn *c)
 /* ---- requests ---- */
 
 static struct evbuffer *
-input(const struct conn *c)
+conn_input(const struct conn *c)
 {
 	return (bufferevent_get_input(c->bev));
 }
@@ -106,12 +106,12 @@ input(const struct conn *c)
 static size_t
 head_length(struct conn *c)
 {
-	size_t n = evbuffer_get_length(input(c));
+	size_t n = evbuffer_get_length(conn_input(c));
 	struct evbuffer_ptr from, at;
 
-	if (evbuffer_ptr_set(input(c), &from, c->searched, EVBUFFER_PTR_SET) == -1)
+	if (evbuffer_ptr_set(conn_input(c), &from, c->searched, EVBUFFER_PTR_SET) == -1)
 		return (0);
-	at = evbuffer_search(input(c), "\r\n\r\n", 4, &from);
+	at = evbuffer_search(conn_input(c), "\r\n\r\n", 4, &from);
 	c->searched = n > 3 ? n - 3 : 0;
 	return (at.pos == -1 ? 0 : (size_t)at.pos + 4);
 }
@@ -121,8 +121,8 @@ skip_empty_lines(struct conn *c)
 {
 	char two[2];
 
-	while (evbuffer_copyout(input(c), two, 2) == 2 && memcmp(two, "\r\n", 2) == 0)
-		evbuffer_drain(input(c), 2);
+	while (evbuffer_copyout(conn_input(c), two, 2) == 2 && memcmp(two, "\r\n", 2) == 0)
+		evbuffer_drain(conn_input(c), 2);
 }
 
 static void
@@ -133,7 +133,7 @@ request_is_there(struct conn *c, size_t n)
 	char *text = xmalloc(n + 1);
 	int status;
 
-	evbuffer_remove(input(c), text, n);
+	evbuffer_remove(conn_input(c), text, n);
 	status = head_read(&head, text, n, &why);
 	c->minor = head.minor;
 	c->close = head.close;
@@ -174,14 +174,14 @@ go_head(struct conn *c)
 		return (0);
 	if (!c->begun)
 		skip_empty_lines(c);
-	if (evbuffer_get_length(input(c)) == 0)
+	if (evbuffer_get_length(conn_input(c)) == 0)
 		return (last_if_ended(c));
 	if (!c->begun) {
 		c->begun = 1;
 		conn_deadline(c, conn_limits(c)->headers_ms);
 	}
 	n = head_length(c);
-	if (n == 0 && evbuffer_get_length(input(c)) <= conn_limits(c)->max_header)
+	if (n == 0 && evbuffer_get_length(conn_input(c)) <= conn_limits(c)->max_header)
 		return (last_if_ended(c));
 	if (n == 0 || n > conn_limits(c)->max_header)
 		conn_refuse(c, 431, "the headers are larger than operationsApi.network.maxHeaderSize");
@@ -200,7 +200,7 @@ conn_want_body(struct conn *c, uint64_t limit)
 	c->body = evbuffer_new();
 	c->state = CONN_BODY;
 	conn_deadline(c, conn_limits(c)->timeout_ms);
-	if (c->unread && evbuffer_get_length(input(c)) == 0 && c->expects) {
+	if (c->unread && evbuffer_get_length(conn_input(c)) == 0 && c->expects) {
 		buf_add(&b, go_on, sizeof(go_on) - 1);
 		conn_send(c, &b);
 		buf_free(&b);
@@ -222,13 +222,13 @@ conn_body_take(struct conn *c)
 static int
 read_body(struct conn *c)
 {
-	size_t n = evbuffer_get_length(input(c));
+	size_t n = evbuffer_get_length(conn_input(c));
 
 	if (c->chunked)
-		return (chunks_read(&c->chunks, input(c), c->body));
+		return (chunks_read(&c->chunks, conn_input(c), c->body));
 	if (n > c->left)
 		n = (size_t)c->left;
-	evbuffer_remove_buffer(input(c), c->body, n);
+	evbuffer_remove_buffer(conn_input(c), c->body, n);
 	c->left -= n;
 	return (c->left == 0);
 }
@@ -279,7 +279,7 @@ go_last(struct conn *c)
 static int
 go_linger(struct conn *c)
 {
-	evbuffer_drain(input(c), evbuffer_get_length(input(c)));
+	evbuffer_drain(conn_input(c), evbuffer_get_length(conn_input(c)));
 	if (c->ended)
 		conn_drop(c);
 	return (0);
@@ -343,7 +343,7 @@ conn_event_cb(struct bufferevent *bev, short what, void *arg)
 
 /* The client had its time. */
 static void
-overdue(struct conn *c)
+time_out(struct conn *c)
 {
 	uint64_t moved = (c->state == CONN_BODY ? c->got : conn_written(c)) - c->mark;
 	int writing = c->state != CONN_LINGER && conn_written(c) < c->queued;
@@ -372,11 +372,11 @@ conn_timer_cb(evutil_socket_t fd, short what, void *arg)
 
 	c->armed_us = 0;
 	if (c->deadline_us > mono_us()) {
-		arm(c);
+		arm_timer(c);
 		return;
 	}
 	c->going = 1;
-	overdue(c);
+	time_out(c);
 	conn_go(c);
 }
 
@@ -399,7 +399,7 @@ bev_new(struct http_thread *t, enum way way, int fd)
 }
 
 static void
-address(struct conn *c, const struct sockaddr *sa)
+take_address(struct conn *c, const struct sockaddr *sa)
 {
 	const void *a = sa->sa_family == AF_INET ?
 	    (const void *)&((const struct sockaddr_in *)(const void *)sa)->sin_addr :
@@ -445,7 +445,7 @@ make_room(struct http_thread *t)
 void
 conn_accept(struct http_thread *t, enum way way, int fd, const struct sockaddr *sa)
 {
-	const struct limits *l = &t->http->limits;
+	const struct http_limits *l = &t->http->limits;
 	struct conn *c;
 	int n;
 
@@ -460,7 +460,7 @@ conn_accept(struct http_thread *t, enum way way, int fd, const struct sockaddr *
 		return;
 	}
 	c->surplus = n > l->max_conns;
-	address(c, sa);
+	take_address(c, sa);
 	bufferevent_setcb(c->bev, conn_read_cb, conn_write_cb, conn_event_cb, c);
 	bufferevent_setwatermark(c->bev, EV_READ, 0,
 	    l->max_header > READ_HIGH ? l->max_header + 4 : READ_HIGH);

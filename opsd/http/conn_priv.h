@@ -8,7 +8,7 @@
 uint64_t conn_written(const struct conn *c);	/* bytes of answers that the system has */
 /* The client has so long for what comes next. */
 void conn_deadline(struct conn *c, uint64_t ms);
-const struct limits *conn_limits(const struct conn *c);
+const struct http_limits *conn_limits(const struct conn *c);
 void conn_body_free(struct conn *c);
 void conn_drop(struct conn *c);		/* now, or when conn_go is through with it */
 void conn_go(struct conn *c);		/* does what can be done with what is there */

@@ -15,7 +15,7 @@ struct cors {
 };
 
 static int
-lists(const json_t *list, const char *origin)
+lists_origin(const json_t *list, const char *origin)
 {
 	const json_t	*e;
 	size_t		 i;
@@ -33,7 +33,7 @@ cors_new(const struct conf *conf)
 
 	c->on = conf_bool(conf, API_CORS);
 	c->list = json_deep_copy(conf_list(conf, API_CORS_LIST));
-	c->any = json_array_size(c->list) == 0 || lists(c->list, "*");
+	c->any = json_array_size(c->list) == 0 || lists_origin(c->list, "*");
 	return (c);
 }
 
@@ -49,14 +49,14 @@ cors_free(struct cors *c)
 int
 cors_names(const struct cors *c, const char *origin)
 {
-	return (c->on && lists(c->list, origin));
+	return (c->on && lists_origin(c->list, origin));
 }
 
 /* "null" is whoever hides his origin: only when it is named. */
 static int
-allows(const struct cors *c, const char *origin)
+allows_origin(const struct cors *c, const char *origin)
 {
-	return (lists(c->list, origin) || (c->any && strcasecmp(origin, "null") != 0));
+	return (lists_origin(c->list, origin) || (c->any && strcasecmp(origin, "null") != 0));
 }
 
 void
@@ -65,7 +65,7 @@ cors_headers(const struct cors *c, const char *origin, struct buf *headers)
 	if (!c->on)
 		return;
 	buf_addf(headers, "Vary: Origin\r\n");
-	if (origin != NULL && allows(c, origin))
+	if (origin != NULL && allows_origin(c, origin))
 		buf_addf(headers, "Access-Control-Allow-Origin: %s\r\n"
 		    "Access-Control-Allow-Credentials: true\r\n", origin);
 }
@@ -73,7 +73,7 @@ cors_headers(const struct cors *c, const char *origin, struct buf *headers)
 void
 cors_preflight(const struct cors *c, const char *origin, struct buf *headers)
 {
-	if (c->on && origin != NULL && allows(c, origin))
+	if (c->on && origin != NULL && allows_origin(c, origin))
 		buf_addf(headers,
 		    "Access-Control-Allow-Methods: POST, GET, PUT, DELETE, PATCH, OPTIONS\r\n"
 		    "Access-Control-Allow-Headers: Accept, Content-Type, Authorization\r\n"

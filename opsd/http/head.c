@@ -14,7 +14,7 @@ struct fault {
 };
 
 static int
-refuse(struct fault *f, int status, const char *why)
+head_fault(struct fault *f, int status, const char *why)
 {
 	*f = (struct fault){ status, why };
 	return (-1);
@@ -97,18 +97,18 @@ read_first(struct head *h, char *line, struct fault *f)
 	char	*target, *version;
 
 	if ((target = strchr(line, ' ')) == NULL || (version = strchr(target + 1, ' ')) == NULL)
-		return (refuse(f, 400, "the first line is not 'METHOD /path HTTP/1.1'"));
+		return (head_fault(f, 400, "the first line is not 'METHOD /path HTTP/1.1'"));
 	*target++ = '\0';
 	*version++ = '\0';
 	if (line[0] == '\0' || line[strspn(line, TOKEN)] != '\0')
-		return (refuse(f, 400, "the method is no word"));
+		return (head_fault(f, 400, "the method is no word"));
 	for (const char *p = target; *p != '\0'; p++)
 		if (*p <= ' ' || *p == 0x7f)
-			return (refuse(f, 400, "the path has characters that must be escaped"));
+			return (head_fault(f, 400, "the path has characters that must be escaped"));
 	if (strncmp(version, "HTTP/", 5) != 0 || strlen(version) != 8)
-		return (refuse(f, 400, "the first line is not 'METHOD /path HTTP/1.1'"));
+		return (head_fault(f, 400, "the first line is not 'METHOD /path HTTP/1.1'"));
 	if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
-		return (refuse(f, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"));
+		return (head_fault(f, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"));
 	h->method = line;
 	h->minor = version[7] - '0';
 	read_path(h, target);
@@ -116,22 +116,22 @@ read_first(struct head *h, char *line, struct fault *f)
 }
 
 static int
-read_header(struct head *h, char *line, struct fault *f)
+read_field(struct head *h, char *line, struct fault *f)
 {
 	size_t	 name = strspn(line, TOKEN), n;
 	char	*value = line + name;
 
 	if (name == 0 || *value != ':')
-		return (refuse(f, 400, "a header is not 'Name: value'"));
+		return (head_fault(f, 400, "a header is not 'Name: value'"));
 	*value++ = '\0';
 	value += strspn(value, " \t");
 	for (n = strlen(value); n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'); n--)
 		value[n - 1] = '\0';
 	for (const char *p = value; *p != '\0'; p++)
 		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
-			return (refuse(f, 400, "a header has control characters"));
+			return (head_fault(f, 400, "a header has control characters"));
 	if (h->n == HEAD_MAX_HEADERS)
-		return (refuse(f, 431, "too many headers"));
+		return (head_fault(f, 431, "too many headers"));
 	h->headers[h->n].name = line;
 	h->headers[h->n++].value = value;
 	return (0);
@@ -156,12 +156,12 @@ read_framing(struct head *h, struct fault *f)
 	int64_t		 n = length != NULL ? head_number(length, strlen(length), 10) : 0;
 
 	if (coding != NULL && strcasecmp(coding, "chunked") != 0)
-		return (refuse(f, 501, "the only Transfer-Encoding here is chunked"));
+		return (head_fault(f, 501, "the only Transfer-Encoding here is chunked"));
 	if (coding != NULL && (length != NULL || h->minor == 0 ||
 	    count_of(h, "Transfer-Encoding") > 1))
-		return (refuse(f, 400, "Transfer-Encoding must be alone, and in HTTP/1.1"));
+		return (head_fault(f, 400, "Transfer-Encoding must be alone, and in HTTP/1.1"));
 	if (n == -1 || count_of(h, "Content-Length") > 1)
-		return (refuse(f, 400, "Content-Length is not one number"));
+		return (head_fault(f, 400, "Content-Length is not one number"));
 	h->chunked = coding != NULL;
 	h->length = (uint64_t)n;
 	return (0);
@@ -174,9 +174,9 @@ read_meaning(struct head *h, struct fault *f)
 	const char	*expect = head_find(h, "Expect");
 
 	if (count_of(h, "Host") > 1 || (count_of(h, "Host") == 0 && h->minor > 0))
-		return (refuse(f, 400, "there must be one Host header"));
+		return (head_fault(f, 400, "there must be one Host header"));
 	if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
-		return (refuse(f, 417, "the only Expect here is 100-continue"));
+		return (head_fault(f, 417, "the only Expect here is 100-continue"));
 	h->expects = expect != NULL && h->minor > 0;
 	h->close = head_lists(connection, "close") ||
 	    (h->minor == 0 && !head_lists(connection, "keep-alive"));
@@ -189,16 +189,16 @@ read_lines(struct head *h, size_t n, struct fault *f)
 	char	*at = h->text, *line;
 
 	if (strlen(at) != n)
-		return (refuse(f, 400, "there is a NUL character in the head"));
+		return (head_fault(f, 400, "there is a NUL character in the head"));
 	if ((line = next_line(&at)) == NULL)
-		return (refuse(f, 400, "the first line is not 'METHOD /path HTTP/1.1'"));
+		return (head_fault(f, 400, "the first line is not 'METHOD /path HTTP/1.1'"));
 	if (read_first(h, line, f) == -1)
 		return (-1);
 	while ((line = next_line(&at)) != NULL)
-		if (read_header(h, line, f) == -1)
+		if (read_field(h, line, f) == -1)
 			return (-1);
 	if (strcmp(at, "\r\n") != 0)
-		return (refuse(f, 400, "the head does not end with an empty line"));
+		return (head_fault(f, 400, "the head does not end with an empty line"));
 	return (read_meaning(h, f));
 }
 

@@ -176,10 +176,10 @@ max_connections(const struct conf *conf)
 	return ((int)(n < files ? n : files));
 }
 
-static struct limits
-read_limits(const struct conf *conf)
+static struct http_limits
+http_limits(const struct conf *conf)
 {
-	return ((struct limits){
+	return ((struct http_limits){
 		.headers_ms = (uint64_t)conf_int(conf, API_HEADERS_TIMEOUT),
 		.keepalive_ms = (uint64_t)conf_int(conf, API_KEEPALIVE),
 		.timeout_ms = (uint64_t)conf_int(conf, API_TIMEOUT),
@@ -212,7 +212,7 @@ http_start(const struct http_needs *needs, char **err)
 	h->bodies = needs->bodies;
 	h->api = needs->api;
 	h->n = n;
-	h->limits = read_limits(conf);
+	h->limits = http_limits(conf);
 	h->cors = cors_new(conf);
 	for (unsigned i = 0; i < n; i++)
 		thread_init(h, &h->threads[i]);

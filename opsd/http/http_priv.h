@@ -13,7 +13,7 @@
 #include "opsd/watch/watch.h"
 
 /* What the files of the HTTP server share: http.c, conn.c, request.c. */
-struct limits {
+struct http_limits {
 	uint64_t	 headers_ms, keepalive_ms, timeout_ms;
 	uint64_t	 max_header, max_body, max_bytes;
 	int		 max_conns, max_requests;
@@ -55,7 +55,7 @@ struct http {
 	struct ssl_ctx_st	*tls;		/* under tls_lock */
 	pthread_mutex_t		 tls_lock;
 	char			*socket_path;
-	struct limits		 limits;
+	struct http_limits		 limits;
 	struct cors		*cors;
 	unsigned		 n;
 	struct http_thread	 threads[];

@@ -79,7 +79,7 @@ way_in(struct http_thread *t, unsigned at, enum way way, struct evconnlistener *
 
 /* Bound, for one family alone: that of IPv4 has sockets of its own.  -1 with errno. */
 static int
-bound(const struct addrinfo *ai, int shared)
+bound_socket(const struct addrinfo *ai, int shared)
 {
 	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, error;
 
@@ -103,7 +103,7 @@ bound(const struct addrinfo *ai, int shared)
 static int
 listen_on(struct http_thread *t, enum way way, const struct addrinfo *ai)
 {
-	int fd = bound(ai, 1);
+	int fd = bound_socket(ai, 1);
 	struct evconnlistener *l;
 
 	if (fd == -1)
@@ -124,7 +124,7 @@ listen_on(struct http_thread *t, enum way way, const struct addrinfo *ai)
 static int
 listen_all_threads(struct http *h, enum way way, const struct addrinfo *ai)
 {
-	int fd = bound(ai, 0);
+	int fd = bound_socket(ai, 0);
 
 	if (fd == -1)
 		return (-1);
@@ -149,12 +149,12 @@ is_not_here(const struct addrinfo *ai)
 }
 
 /* Whoever wants an address; -1 with errno. */
-struct taker {
-	int	(*take)(struct taker *t, const struct addrinfo *ai);
+struct listen_taker {
+	int	(*take)(struct listen_taker *t, const struct addrinfo *ai);
 };
 
 static int
-each_of_host(const char *host, int64_t port, struct taker *t, char **err)
+each_of_host(const char *host, int64_t port, struct listen_taker *t, char **err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE |
 	    AI_NUMERICSERV }, *list = NULL, *ai;
@@ -179,7 +179,7 @@ each_of_host(const char *host, int64_t port, struct taker *t, char **err)
 }
 
 static int
-each_address(const char *hosts, int64_t port, struct taker *t, char **err)
+each_address(const char *hosts, int64_t port, struct listen_taker *t, char **err)
 {
 	char *copy = xstrdup(hosts), *rest = copy, *host;
 	int rc = 0, n = 0;
@@ -198,13 +198,13 @@ each_address(const char *hosts, int64_t port, struct taker *t, char **err)
 }
 
 struct listening {
-	struct taker	 taker;		/* first */
+	struct listen_taker	 taker;		/* first */
 	struct http	*http;
 	enum way	 way;
 };
 
 static int
-take_listener(struct taker *t, const struct addrinfo *ai)
+take_listener(struct listen_taker *t, const struct addrinfo *ai)
 {
 	struct listening *l = (struct listening *)t;
 
@@ -221,21 +221,21 @@ listen_tcp(struct http *h, enum way way, const char *hosts, int64_t port, char *
 
 /* All of the addresses at once, on a port that nobody has. */
 struct trial {
-	struct taker	 taker;		/* first */
+	struct listen_taker	 taker;		/* first */
 	int		 fds[LISTENERS_MAX];
 	unsigned	 n;
 	in_port_t	 port;		/* in the network's order; 0: the first one's is to come */
 };
 
 static in_port_t *
-port_of(struct sockaddr *sa)
+sockaddr_port(struct sockaddr *sa)
 {
 	return (sa->sa_family == AF_INET6 ? &((struct sockaddr_in6 *)(void *)sa)->sin6_port :
 	    &((struct sockaddr_in *)(void *)sa)->sin_port);
 }
 
 static int
-take_trial(struct taker *t, const struct addrinfo *ai)
+take_trial(struct listen_taker *t, const struct addrinfo *ai)
 {
 	struct trial *trial = (struct trial *)t;
 	struct sockaddr_storage at;
@@ -247,13 +247,13 @@ take_trial(struct taker *t, const struct addrinfo *ai)
 		errno = E2BIG;
 		return (-1);
 	}
-	*port_of(ai->ai_addr) = trial->port;
-	if ((fd = bound(ai, 0)) == -1)
+	*sockaddr_port(ai->ai_addr) = trial->port;
+	if ((fd = bound_socket(ai, 0)) == -1)
 		return (-1);
 	trial->fds[trial->n++] = fd;
 	if (listen(fd, 1) == -1 || getsockname(fd, (struct sockaddr *)&at, &n) == -1)
 		return (-1);
-	trial->port = *port_of((struct sockaddr *)&at);
+	trial->port = *sockaddr_port((struct sockaddr *)&at);
 	return (0);
 }
 

@@ -218,16 +218,16 @@ send_answer(void *arg)
 }
 
 static enum coding
-wanted(const struct exchange *x)
+wanted_coding(const struct exchange *x)
 {
 	return (coding_wanted(head_find(&x->head, "Accept-Encoding")));
 }
 
 /* The answer in the coding that the client wants most, when that makes it shorter. */
 static void
-encode(struct exchange *x)
+encode_body(struct exchange *x)
 {
-	enum coding c = x->out.len >= CODED_MIN ? wanted(x) : CODING_NONE;
+	enum coding c = x->out.len >= CODED_MIN ? wanted_coding(x) : CODING_NONE;
 	struct coder *w = c != CODING_NONE ? coder_new(c) : NULL;
 	struct buf out = { 0 };
 
@@ -243,7 +243,7 @@ encode(struct exchange *x)
 
 /* JSON text becomes what the client accepts. */
 static void
-rewrite(struct exchange *x)
+rewrite_body(struct exchange *x)
 {
 	struct buf out = { 0 };
 	size_t had = x->out.len;
@@ -265,8 +265,8 @@ finish_and_post(void *arg)
 {
 	struct exchange *x = arg;
 
-	rewrite(x);
-	encode(x);
+	rewrite_body(x);
+	encode_body(x);
 	if (!http_post(x->thread, send_answer, x))
 		exchange_free(x);
 }
@@ -284,12 +284,12 @@ reply_as(struct request *r, int status, const char *type, enum format f, struct 
 	memset(bytes, 0, sizeof(*bytes));
 	if (!pthread_equal(pthread_self(), x->thread->id))
 		finish_and_post(x);
-	else if (x->out.len > LONG_ANSWER && (f != FORMAT_JSON || wanted(x) != CODING_NONE) &&
+	else if (x->out.len > LONG_ANSWER && (f != FORMAT_JSON || wanted_coding(x) != CODING_NONE) &&
 	    !x->thread->http->data->stopping)
 		workers_run(x->thread->http->bodies, finish_and_post, x);
 	else {
-		rewrite(x);
-		encode(x);
+		rewrite_body(x);
+		encode_body(x);
 		send_answer(x);
 	}
 }
@@ -311,7 +311,7 @@ reply_text(struct request *r, int status, struct buf *json)
 /* ---- an answer in pieces ---- */
 
 static void
-begin(struct request *r, int status, const char *type, int64_t length)
+begin_answer(struct request *r, int status, const char *type, int64_t length)
 {
 	struct exchange *x = r->http;
 	struct buf headers = { 0 };
@@ -320,7 +320,7 @@ begin(struct request *r, int status, const char *type, int64_t length)
 	x->type = type;
 	if (x->conn == NULL)
 		return;
-	if (length == -1 && (x->coding = wanted(x)) != CODING_NONE &&
+	if (length == -1 && (x->coding = wanted_coding(x)) != CODING_NONE &&
 	    (x->coder = coder_new(x->coding)) == NULL)
 		x->coding = CODING_NONE;
 	answer_headers(x, &headers);
@@ -332,13 +332,13 @@ begin(struct request *r, int status, const char *type, int64_t length)
 void
 reply_begin(struct request *r, int status, const char *type)
 {
-	begin(r, status, type, -1);
+	begin_answer(r, status, type, -1);
 }
 
 void
 reply_begin_sized(struct request *r, int status, const char *type, uint64_t length)
 {
-	begin(r, status, type, (int64_t)length);
+	begin_answer(r, status, type, (int64_t)length);
 }
 
 void

@@ -68,7 +68,7 @@ run_resumed(struct request *r, void *arg)
 }
 
 static void
-dispatch(struct request *r)
+run_on_thread(struct request *r)
 {
 	int here = pthread_equal(pthread_self(), r->http->thread->id);
 
@@ -107,9 +107,9 @@ reply_login(struct exchange *x)
  * is room for them.  0, or the status of the answer that it gets, with *err.
  */
 static int
-understand(struct exchange *x, char *text, size_t n, char **err)
+read_operation(struct exchange *x, char *text, size_t n, char **err)
 {
-	const struct limits *l = &x->thread->http->limits;
+	const struct http_limits *l = &x->thread->http->limits;
 	const struct http_api *api = x->thread->http->api;
 	enum format f = format_of(head_find(&x->head, "Content-Type"));
 	struct request *r = &x->r;
@@ -146,7 +146,7 @@ body_coding(const struct exchange *x)
 
 /* The same, of a body in some coding: the limits are for what is in it. */
 static int
-decode(struct exchange *x, const void *p, size_t n, char **err)
+decode_body(struct exchange *x, const void *p, size_t n, char **err)
 {
 	size_t most = x->nobody ? OPEN_BODY_MAX : (size_t)x->thread->http->limits.max_body;
 	struct buf text = { 0 };
@@ -162,7 +162,7 @@ decode(struct exchange *x, const void *p, size_t n, char **err)
 	} else if (room_for(x, text.len) == -1)
 		status = 503;
 	else
-		status = understand(x, (char *)text.data, text.len, err);
+		status = read_operation(x, (char *)text.data, text.len, err);
 	buf_free(&text);
 	return (status);
 }
@@ -178,12 +178,12 @@ body_is_there(void *arg)
 	int status;
 
 	x->text = NULL;
-	status = body_coding(x) == CODING_NONE ? understand(x, p, n, &err) : decode(x, p, n, &err);
+	status = body_coding(x) == CODING_NONE ? read_operation(x, p, n, &err) : decode_body(x, p, n, &err);
 	/* It may be long, and the request may take long. */
 	evbuffer_free(in);
 	exchange_log_who(x);
 	if (status == 0)
-		dispatch(&x->r);
+		run_on_thread(&x->r);
 	else if (status == 503)
 		reply_busy(x, too_many_bytes);
 	else if (x->check_error != NULL)
@@ -224,7 +224,7 @@ want_body(struct exchange *x)
 		most = OPEN_BODY_MAX;
 	if (x->r.op != NULL) {
 		x->stage = RUNNING;
-		dispatch(&x->r);
+		run_on_thread(&x->r);
 		return;
 	}
 	x->stage = READING_BODY;
@@ -347,7 +347,7 @@ on_user(struct user *u, int status, const char *error, void *arg)
 }
 
 static void
-identify(struct exchange *x)
+identify_user(struct exchange *x)
 {
 	struct credentials given = { .authorization = head_find(&x->head, "Authorization"),
 	    .cookie = head_find(&x->head, "Cookie"), .origin = head_find(&x->head, "Origin"),
@@ -380,7 +380,7 @@ post_request(struct exchange *x)
 		reply_header(&x->r, "Accept-Encoding", CODINGS);
 		reply_error(&x->r, 415, "the body's Content-Encoding must be one of: " CODINGS);
 	} else
-		identify(x);
+		identify_user(x);
 }
 
 static void
@@ -406,7 +406,7 @@ static void
 get_op(struct exchange *x)
 {
 	x->r.op = x->thread->http->api->page(x->head.path);
-	identify(x);
+	identify_user(x);
 }
 
 static void
@@ -449,7 +449,7 @@ page_of(const char *path)
 }
 
 static void
-route(struct exchange *x)
+find_page(struct exchange *x)
 {
 	const struct page *p = page_of(x->head.path);
 	const char *how = x->head.method;
@@ -489,5 +489,5 @@ exchange_begin(struct conn *c, struct head *head)
 		reply_busy(x, "there are more connections than "
 		    "operationsApi.network.maxConnections, please try again later");
 	} else
-		route(x);
+		find_page(x);
 }

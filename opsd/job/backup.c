@@ -116,7 +116,7 @@ add_small(struct backup *b, const char *folder, const char *name, const void *p,
 
 /* Keys may have been in it. */
 static void
-wipe(struct buf *b)
+wipe_keys(struct buf *b)
 {
 	if (b->len > 0)
 		explicit_bzero(b->data, b->len);
@@ -125,7 +125,7 @@ wipe(struct buf *b)
 
 /* All of a file of ours; 0 when it is none, or not there.  -1 with errno. */
 static int
-read_whole(int dir, const char *name, struct buf *text)
+read_own(int dir, const char *name, struct buf *text)
 {
 	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), rc = -1;
 	struct stat st;
@@ -152,13 +152,13 @@ static int
 add_file(struct backup *b, int dir, const char *folder, const char *name, char **err)
 {
 	struct buf text = { 0 };
-	int rc = read_whole(dir, name, &text);
+	int rc = read_own(dir, name, &text);
 
 	if (rc == 1)
 		add_small(b, folder, name, text.data, text.len);
 	else if (rc == -1)
 		*err = xasprintf("%s%s: %s", folder, name, strerror(errno));
-	wipe(&text);
+	wipe_keys(&text);
 	return (rc == -1 ? -1 : 0);
 }
 
@@ -183,7 +183,7 @@ add_keys(struct backup *b, const char *path, char **err)
 
 /* When it was taken. */
 static void
-time_text(const struct backup *b, char *out, size_t n, const char *form)
+taken_text(const struct backup *b, char *out, size_t n, const char *form)
 {
 	time_t t = (time_t)b->like.mtime;
 	struct tm tm;
@@ -197,7 +197,7 @@ add_manifest(struct backup *b, struct data *data, const char *node, int with_key
 	char when[32], *text;
 	json_t *o;
 
-	time_text(b, when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ");
+	taken_text(b, when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ");
 	o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:b}", "format", BACKUP_FORMAT,
 	    "version", PACKAGE_VERSION, "node_name", node, "node_id", data->node_hex, "incarnation",
 	    (json_int_t)data->log.incarnation, "time", when, "keys", with_keys);
@@ -213,7 +213,7 @@ name_it(struct backup *b, const char *node)
 {
 	char when[32], *p;
 
-	time_text(b, when, sizeof(when), "%Y%m%dT%H%M%SZ");
+	taken_text(b, when, sizeof(when), "%Y%m%dT%H%M%SZ");
 	snprintf(b->name, sizeof(b->name), "%.100s-%s.tar", node[0] != '\0' ? node : "hubleaf",
 	    when);
 	for (p = b->name; *p != '\0'; p++)
@@ -223,7 +223,7 @@ name_it(struct backup *b, const char *node)
 }
 
 static int
-add_own(struct backup *b, struct data *data, int with_keys, char **err)
+add_files(struct backup *b, struct data *data, int with_keys, char **err)
 {
 	struct conf *conf = data_conf(data);
 	const char *name = conf_str(conf, CL_NODENAME);
@@ -308,7 +308,7 @@ backup_new(struct data *data, int with_keys, int *status, char **err)
 
 	b->dir = b->fd = -1;
 	set_owner(&b->like);
-	if (copy_store(b, data, err) == 0 && add_own(b, data, with_keys, err) == 0) {
+	if (copy_store(b, data, err) == 0 && add_files(b, data, with_keys, err) == 0) {
 		b->size += b->small.len + TAR_END;
 		return (b);
 	}
@@ -336,7 +336,7 @@ backup_free(struct backup *b)
 	for (size_t i = 0; i < b->n; i++)
 		free(b->files[i].name);
 	free(b->files);
-	wipe(&b->small);
+	wipe_keys(&b->small);
 	free(b->folder);
 	free(b);
 }
@@ -409,7 +409,7 @@ backup_read(struct backup *b, struct buf *out)
 {
 	if (b->small.len > 0) {
 		buf_add(out, b->small.data, b->small.len);
-		wipe(&b->small);
+		wipe_keys(&b->small);
 	}
 	while (b->at < b->n && out->len < PIECE)
 		if (read_file(b, out) == -1) {

@@ -134,7 +134,7 @@ slot_wait(struct slot *s)
 
 /* Hand over what was gathered; -1 when the job has failed. */
 static int
-flush(struct bulk *b)
+flush_rows(struct bulk *b)
 {
 	struct slot	*s = &b->slots[b->turn];
 
@@ -157,9 +157,9 @@ flush(struct bulk *b)
 
 /* All of it, and wait for it; -1 when the job has failed. */
 static int
-settle(struct bulk *b)
+settle_rows(struct bulk *b)
 {
-	int	rc = job_failed(b->job) ? -1 : flush(b);
+	int	rc = job_failed(b->job) ? -1 : flush_rows(b);
 
 	for (int i = 0; i < SLOTS; i++)
 		if (slot_wait(&b->slots[i]) == -1)
@@ -175,7 +175,7 @@ bad_line(struct bulk *b, uint64_t line, char *why)
 {
 	struct job_counts	c;
 
-	if (settle(b) == 0) {
+	if (settle_rows(b) == 0) {
 		c = job_counts(b->job);
 		job_fail(b->job, "line %llu: %s; of %llu records before it %llu had been loaded",
 		    (unsigned long long)line, why, (unsigned long long)c.records,
@@ -186,7 +186,7 @@ bad_line(struct bulk *b, uint64_t line, char *why)
 }
 
 static int
-header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
+take_header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 {
 	char	*wrong = columns_read(&b->cols, b->table,
 	    job_rep(b->job)->data->live.max_attributes, b->op, cells, n);
@@ -228,7 +228,7 @@ type_fault(const char *name, const char *type, const json_t *v)
 
 /* The row's attributes, packed; NULL or what is wrong. */
 static char *
-pack(struct bulk *b, const struct csv_cell *cells, size_t n)
+pack_row(struct bulk *b, const struct csv_cell *cells, size_t n)
 {
 	uint32_t	 count = 0;
 	size_t		 at;
@@ -316,7 +316,7 @@ size_fault(const struct bulk *b, const json_t *key)
 }
 
 static int
-record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
+take_record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 {
 	char	*why = NULL;
 	json_t	*key;
@@ -327,12 +327,12 @@ record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 	b->wide += n > b->cols.width;
 	if ((key = row_key(b, cells, n, &why)) == NULL)
 		return (bad_line(b, line, why));
-	if ((why = pack(b, cells, n)) != NULL || (why = size_fault(b, key)) != NULL) {
+	if ((why = pack_row(b, cells, n)) != NULL || (why = size_fault(b, key)) != NULL) {
 		json_decref(key);
 		return (bad_line(b, line, why));
 	}
 	if (b->write != NULL && (b->write->n == ROWS ||
-	    b->write->bytes.len + b->attrs.len > b->batch) && flush(b) == -1) {
+	    b->write->bytes.len + b->attrs.len > b->batch) && flush_rows(b) == -1) {
 		json_decref(key);
 		return (-1);
 	}
@@ -350,13 +350,13 @@ on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 	struct bulk	*b = arg;
 
 	if (b->cols.names == NULL)
-		return (header(b, cells, n, line));
-	return (record(b, cells, n, line));
+		return (take_header(b, cells, n, line));
+	return (take_record(b, cells, n, line));
 }
 
 /* What the parser says, as the job's end. */
 static int
-parsed(struct bulk *b, int rc)
+parse_ended(struct bulk *b, int rc)
 {
 	if (rc == -1)
 		bad_line(b, csv_line(b->csv), xstrdup(csv_error(b->csv)));
@@ -367,7 +367,7 @@ int
 bulk_stopped(struct bulk *b)
 {
 	/* What was read is loaded, and counts. */
-	if (job_stopping(b->job) && settle(b) == 0)
+	if (job_stopping(b->job) && settle_rows(b) == 0)
 		job_stopped(b->job);
 	return (job_failed(b->job));
 }
@@ -378,7 +378,7 @@ bulk_feed(struct bulk *b, const void *p, size_t n)
 	if (bulk_stopped(b))
 		return (-1);
 	b->fed += n;
-	return (parsed(b, csv_feed(b->csv, p, n)));
+	return (parse_ended(b, csv_feed(b->csv, p, n)));
 }
 
 /* What was made of cells that were not as they should be; empty: of none. */
@@ -403,11 +403,11 @@ bulk_end(struct bulk *b)
 
 	struct job_counts	c;
 
-	if (parsed(b, csv_end(b->csv)) == -1)
+	if (parse_ended(b, csv_end(b->csv)) == -1)
 		return (-1);
 	if (b->cols.names == NULL)
 		return (bad_line(b, 1, xstrdup("there is no header")));
-	if (settle(b) == -1)
+	if (settle_rows(b) == -1)
 		return (-1);
 	c = job_counts(b->job);
 	text_mended(b, &mended);

@@ -18,7 +18,7 @@
 #define PIECE	4096
 
 static int
-is_time(const char *name)
+is_time_column(const char *name)
 {
 	return (strcmp(name, "__createdtime__") == 0 || strcmp(name, "__updatedtime__") == 0);
 }
@@ -153,7 +153,7 @@ columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_o
 
 		if (strcmp(name, t->primary_key) == 0)
 			c->key_cell = (int)i;
-		else if (!is_time(name))
+		else if (!is_time_column(name))
 			c->list[c->n++] = (struct column){ name, declared_type(t, name), i };
 	}
 	qsort(c->list, c->n, sizeof(*c->list), column_order);
@@ -212,7 +212,7 @@ columns_value(const struct csv_cell *cell, const char *type)
 
 /* ---- before there is a job ---- */
 
-struct look {
+struct column_look {
 	const struct table	*table;
 	const struct user	*user;
 	uint64_t		 most;
@@ -225,7 +225,7 @@ struct look {
 static int
 header_cb(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 {
-	struct look	*l = arg;
+	struct column_look	*l = arg;
 	struct columns	 c;
 	char		*wrong = columns_read(&c, l->table, l->most, l->op, cells, n);
 
@@ -245,7 +245,7 @@ header_cb(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
  * so.  What the parser or the file says is in *l, too.
  */
 static void
-read_header(int fd, struct csv *csv, off_t most, struct look *l)
+look_header(int fd, struct csv *csv, off_t most, struct column_look *l)
 {
 	char	piece[PIECE];
 	off_t	at = 0;
@@ -276,10 +276,10 @@ int
 columns_check(int fd, const struct csv_options *o, const struct table *t, uint64_t most,
     enum txn_op op, const struct user *u, size_t row_max, json_t **why)
 {
-	struct look	 l = { .table = t, .most = most, .user = u, .op = op, .status = 200 };
+	struct column_look	 l = { .table = t, .most = most, .user = u, .op = op, .status = 200 };
 	struct csv	*csv = csv_new(o, row_max, header_cb, &l);
 
-	read_header(fd, csv, (off_t)row_max, &l);
+	look_header(fd, csv, (off_t)row_max, &l);
 	csv_free(csv);
 	if (l.wrong != NULL) {
 		l.status = 400;

@@ -36,7 +36,7 @@ export_free(void *arg)
 }
 
 static int
-failed(struct writing *w)
+write_failed(struct writing *w)
 {
 	job_fail(w->job, "%s cannot be written: %s", w->ex->name, strerror(errno));
 	return (-1);
@@ -51,7 +51,7 @@ write_piece(struct writing *w)
 	struct job_counts	 c = { .records = shown - w->shown, .did = shown - w->shown };
 
 	if (file_write(w->fd, out->data, out->len) == -1)
-		return (failed(w));
+		return (write_failed(w));
 	c.bytes = out->len;
 	w->shown = shown;
 	buf_clear(out);
@@ -76,7 +76,7 @@ write_all(struct writing *w)
 		if (job_stopped(w->job) || write_piece(w) == -1)
 			return (-1);
 	} while (state == SEARCH_MORE);
-	return (fsync(w->fd) == -1 ? failed(w) : 0);
+	return (fsync(w->fd) == -1 ? write_failed(w) : 0);
 }
 
 /* The whole file gets its name. */
@@ -86,9 +86,9 @@ give_name(struct writing *w, const char *temp)
 	int	dir = w->ex->folder;
 
 	if (renameat2(dir, temp, dir, w->ex->name, w->ex->overwrite ? 0 : RENAME_NOREPLACE) == -1)
-		return (failed(w));
+		return (write_failed(w));
 	if (fsync(dir) == -1 && errno != EINVAL)
-		return (failed(w));
+		return (write_failed(w));
 	return (0);
 }
 
@@ -103,7 +103,7 @@ export_run(struct job *t, void *arg)
 	w.fd = openat(ex->folder, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
 	/* Whatever the umask is. */
 	if (w.fd == -1 || fchmod(w.fd, MODE) == -1)
-		failed(&w);
+		write_failed(&w);
 	else {
 		if ((rc = write_all(&w)) == 0)
 			rc = give_name(&w, temp);

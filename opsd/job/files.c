@@ -16,7 +16,7 @@
 
 /* What was opened is below rootPath, whatever links led there. */
 static int
-is_ours(struct data *data, int fd)
+is_below_root(struct data *data, int fd)
 {
 	struct conf	*conf = data_conf(data);
 	char		 link[64], path[PATH_MAX], *root = realpath(conf_str(conf, ROOT_PATH), NULL);
@@ -45,7 +45,7 @@ open_theirs(struct data *data, const char *path, int flags, char **why)
 	if (fd == -1)
 		*why = errno == ENOENT ? xasprintf("No such file or directory %s", path) :
 		    xasprintf("%s %s", strerror(errno), path);
-	else if (is_ours(data, fd)) {
+	else if (is_below_root(data, fd)) {
 		*why = xasprintf("%s is the node's own: below rootPath", path);
 		close(fd);
 		fd = -1;

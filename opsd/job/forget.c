@@ -54,7 +54,7 @@ forget_row(struct group *g, struct forgetting *f, struct table *t, const uint8_t
 }
 
 static void
-remember(struct group *g, struct table *t, struct stamp before)
+remember_horizon(struct group *g, struct table *t, struct stamp before)
 {
 	if (stamp_cmp(t->forgotten, before) >= 0)
 		return;
@@ -64,7 +64,7 @@ remember(struct group *g, struct table *t, struct stamp before)
 }
 
 static void
-forget_run(struct group *g, struct commit_job *j)
+remove_run(struct group *g, struct commit_job *j)
 {
 	struct forgetting *f = (struct forgetting *)j;
 	struct table *t = group_table(g, f->table);
@@ -78,7 +78,7 @@ forget_run(struct group *g, struct commit_job *j)
 		commit_fail(j, 404, "The table was dropped meanwhile");
 		return;
 	}
-	remember(g, t, f->before);
+	remember_horizon(g, t, f->before);
 	t = group_table(g, f->table);
 	at = txn_begin(&payload, TXN_WRITE, TXN_DELETE, group_data(g)->node_id, f->user, t->database,
 	    t->name, t->primary_key);
@@ -109,7 +109,7 @@ is_full(const struct forgetting *f)
 }
 
 static uint32_t
-gather(struct forgetting *f, struct store_iter *it)
+gather_old(struct forgetting *f, struct store_iter *it)
 {
 	struct row row = { 0 };
 
@@ -135,7 +135,7 @@ gather(struct forgetting *f, struct store_iter *it)
 void
 forget_rows(struct job *t, const struct table *table, const char *user, uint64_t before_ms)
 {
-	struct forgetting f = { .commit.run = forget_run, .job = t, .table = table->id,
+	struct forgetting f = { .commit.run = remove_run, .job = t, .table = table->id,
 	    .user = user, .before = { before_ms << 16, 0 },
 	};
 	struct store_iter *it = store_iter_rows(job_rep(t)->data->store, table->id);
@@ -144,7 +144,7 @@ forget_rows(struct job *t, const struct table *table, const char *user, uint64_t
 
 	/* Once without rows, too: what is remembered holds for late ones. */
 	do {
-		gather(&f, it);
+		gather_old(&f, it);
 		status = commit_wait(job_rep(t)->data->commit, &f.commit);
 	} while (status == 200 && f.n > 0 && !job_stopped(t));
 	if (status != 200)

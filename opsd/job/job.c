@@ -90,7 +90,7 @@ new_row(const char *id, const char *user, const json_t *body, const char *type)
 
 /* What a row says under "progress", under the lock; NULL: nothing was counted. */
 static json_t *
-progress(const struct job *t)
+progress_json(const struct job *t)
 {
 	const struct job_counts	*c = &t->counts;
 	json_t				*p;
@@ -111,22 +111,22 @@ progress(const struct job *t)
 
 /* The row as it is now, under the lock. */
 static void
-refresh(struct job *t)
+refresh_row(struct job *t)
 {
-	json_t	*p = progress(t);
+	json_t	*p = progress_json(t);
 
 	if (p != NULL)
 		json_object_set_new(t->row, "progress", p);
 }
 
 static void
-save(struct job *t)
+save_row(struct job *t)
 {
 	char	*err = NULL;
 	json_t	*row;
 
 	pthread_mutex_lock(&t->lock);
-	refresh(t);
+	refresh_row(t);
 	row = json_copy(t->row);
 	pthread_mutex_unlock(&t->lock);
 	if (sysrow_put(t->jobs->rep->data, SYS_JOB, row, &err) != 200)
@@ -209,7 +209,7 @@ job_stopped(struct job *t)
 }
 
 static void
-count(struct job *t, const struct job_counts *more)
+add_counts(struct job *t, const struct job_counts *more)
 {
 	t->counts.records += more->records;
 	t->counts.did += more->did;
@@ -223,18 +223,18 @@ void
 job_progress(struct job *t, const struct job_counts *more)
 {
 	pthread_mutex_lock(&t->lock);
-	count(t, more);
+	add_counts(t, more);
 	pthread_mutex_unlock(&t->lock);
 	if (mono_us() - t->saved_us >= SAVE_US)
-		save(t);
+		save_row(t);
 }
 
 void
 job_progress_in(struct job *t, struct group *g, const struct job_counts *more)
 {
 	pthread_mutex_lock(&t->lock);
-	count(t, more);
-	refresh(t);
+	add_counts(t, more);
+	refresh_row(t);
 	group_system_put(g, SYS_JOB, t->row);
 	pthread_mutex_unlock(&t->lock);
 }
@@ -258,7 +258,7 @@ struct forget {
 };
 
 static void
-forget_run(struct group *g, struct commit_job *j)
+forget_rows_run(struct group *g, struct commit_job *j)
 {
 	struct forget	*f = (struct forget *)j;
 	struct table	*t = group_table(g, SYS_JOB);
@@ -278,7 +278,7 @@ forget_run(struct group *g, struct commit_job *j)
 }
 
 static int64_t
-created(const json_t *row)
+created_ms(const json_t *row)
 {
 	return (json_integer_value(json_object_get(row, "created_datetime")));
 }
@@ -286,7 +286,7 @@ created(const json_t *row)
 static int
 newest_first(const void *a, const void *b)
 {
-	int64_t	x = created(*(json_t *const *)a), y = created(*(json_t *const *)b);
+	int64_t	x = created_ms(*(json_t *const *)a), y = created_ms(*(json_t *const *)b);
 
 	return (x > y ? -1 : x < y);
 }
@@ -313,7 +313,7 @@ old_rows(struct replication *rep)
 		rows[i] = json_array_get(all, i);
 	qsort(rows, n, sizeof(*rows), newest_first);
 	for (size_t i = 0; i < n; i++)
-		if ((i >= ROWS_MAX || created(rows[i]) < before) && has_ended(rows[i]))
+		if ((i >= ROWS_MAX || created_ms(rows[i]) < before) && has_ended(rows[i]))
 			json_array_append(ids, json_object_get(rows[i], "id"));
 	conf_free(conf);
 	free(rows);
@@ -324,7 +324,7 @@ old_rows(struct replication *rep)
 static void
 forget_old(struct jobs *js)
 {
-	struct forget	 f = { .commit.run = forget_run };
+	struct forget	 f = { .commit.run = forget_rows_run };
 	uint64_t	 now = mono_us();
 
 	if (js->forgot_us != 0 && now - js->forgot_us < FORGET_US)
@@ -398,7 +398,7 @@ job_end(struct job *t)
 		job_message(t, "Successfully completed job: %s", t->id);
 	set_text(t->row, "status", t->failed ? "ERROR" : "COMPLETE");
 	set_time(t->row, "end_datetime");
-	save(t);
+	save_row(t);
 	forget_old(t->jobs);
 }
 
@@ -417,7 +417,7 @@ job_main(void *arg)
 	t->jobs->running++;
 	if (!t->jobs->stopping) {
 		job_runs(t);
-		save(t);
+		save_row(t);
 		t->spec.run(t, t->spec.arg);
 	} else
 		job_fail(t, "The node was stopped while the job waited");
@@ -437,7 +437,7 @@ jobs_refresh(struct jobs *js, json_t *row)
 	LIST_FOREACH(t, &js->all, link)
 		if (id != NULL && strcmp(t->id, id) == 0) {
 			pthread_mutex_lock(&t->lock);
-			p = progress(t);
+			p = progress_json(t);
 			pthread_mutex_unlock(&t->lock);
 		}
 	pthread_mutex_unlock(&js->lock);

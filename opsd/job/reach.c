@@ -30,7 +30,7 @@ static const struct {
 
 /* The first byte of an IPv4 address is in p.  0.0.0.0/8 is this machine. */
 static const char *
-kind4(const uint8_t *p)
+ipv4_kind(const uint8_t *p)
 {
 	for (size_t i = 0; i < sizeof(metadata4) / sizeof(metadata4[0]); i++)
 		if (memcmp(p, metadata4[i], ADDR4) == 0)
@@ -55,7 +55,7 @@ kind_nat64(const uint8_t *p)
 	for (size_t i = 0; kind == NULL && i < sizeof(at) / sizeof(at[0]); i++) {
 		uint8_t v4[ADDR4] = { p[at[i][0]], p[at[i][1]], p[at[i][2]], p[at[i][3]] };
 
-		kind = v4[0] != 0 ? kind4(v4) : NULL;
+		kind = v4[0] != 0 ? ipv4_kind(v4) : NULL;
 	}
 	return (kind);
 }
@@ -69,8 +69,8 @@ kind_teredo(const uint8_t *p)
 
 	for (size_t i = 0; i < ADDR4; i++)
 		client[i] = p[12 + i] ^ 0xff;
-	kind = kind4(client);
-	return (kind != NULL ? kind : kind4(p + 4));
+	kind = ipv4_kind(client);
+	return (kind != NULL ? kind : ipv4_kind(p + 4));
 }
 
 /* Translators and tunnels: where the IPv4 address is. */
@@ -84,21 +84,21 @@ kind_within(const uint8_t *p)
 
 	if (memcmp(p, mapped, 12) == 0 || memcmp(p, siit, 12) == 0 ||
 	    memcmp(p, nat64, 12) == 0 || memcmp(p, none, 12) == 0)
-		return (kind4(p + 12));
+		return (ipv4_kind(p + 12));
 	if (memcmp(p, nat64_own, sizeof(nat64_own)) == 0)
 		return (kind_nat64(p));
 	if (memcmp(p, teredo, sizeof(teredo)) == 0)
 		return (kind_teredo(p));
 	if (memcmp(p, sixtofour, sizeof(sixtofour)) == 0)
-		return (kind4(p + 2));
+		return (ipv4_kind(p + 2));
 	/* Of an interface: RFC 5214 says 0 or 2 in the first byte. */
 	if ((p[8] & 0xfd) == 0 && memcmp(p + 9, isatap, sizeof(isatap)) == 0)
-		return (kind4(p + 12));
+		return (ipv4_kind(p + 12));
 	return (NULL);
 }
 
 static const char *
-kind6(const uint8_t *p)
+ipv6_kind(const uint8_t *p)
 {
 	static const uint8_t none[ADDR6];
 
@@ -118,8 +118,8 @@ reach_refusal(const struct sockaddr *address, int loopback)
 	const char *kind = NULL;
 
 	if (address->sa_family == AF_INET)
-		kind = kind4((const uint8_t *)&((const struct sockaddr_in *)address)->sin_addr);
+		kind = ipv4_kind((const uint8_t *)&((const struct sockaddr_in *)address)->sin_addr);
 	else if (address->sa_family == AF_INET6)
-		kind = kind6(((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr);
+		kind = ipv6_kind(((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr);
 	return (kind == loopback_kind && loopback ? NULL : kind);
 }

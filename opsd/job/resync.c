@@ -109,7 +109,7 @@ resyncs_of(const uint8_t *peer)
 
 /* An answer that will not be another one later: 1, and the job has failed. */
 static int
-refused(struct resync *r, uint16_t status)
+peer_refused(struct resync *r, uint16_t status)
 {
 	if (status == 403)
 		job_fail(r->job, "Node '%s' has no subscription of '%s.%s' with this node", r->node,
@@ -127,7 +127,7 @@ refused(struct resync *r, uint16_t status)
 
 /* -1: there is none that can be used. */
 static int
-read_answer(struct resync *r, enum catchup_kind kind, const struct buf *bytes,
+read_usable(struct resync *r, enum catchup_kind kind, const struct buf *bytes,
     struct catchup_answer *an)
 {
 	if (catchup_answer_read(an, kind, bytes->data, bytes->len) == 0)
@@ -138,7 +138,7 @@ read_answer(struct resync *r, enum catchup_kind kind, const struct buf *bytes,
 
 /* 0 with an answer of 200; -1: the job has failed. */
 static int
-ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf *bytes,
+ask_question(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf *bytes,
     struct catchup_answer *an)
 {
 	struct catchup_question q = { .kind = kind, .table = r->there, .database = r->database,
@@ -157,10 +157,10 @@ ask(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
 		buf_clear(bytes);
 		if (cluster_pull(r->rep->cluster, r->node, &q, bytes) == 200 &&
-		    read_answer(r, kind, bytes, an) == 0) {
+		    read_usable(r, kind, bytes, an) == 0) {
 			if (an->status == 200)
 				return (0);
-			if (refused(r, an->status))
+			if (peer_refused(r, an->status))
 				return (-1);
 		}
 		if (job_stopped(r->job))
@@ -251,7 +251,7 @@ arrival_run(struct group *g, struct commit_job *j)
 
 /* Waits; -1: the job has failed. */
 static int
-commit(struct resync *r, struct commit_job *j)
+commit_rows(struct resync *r, struct commit_job *j)
 {
 	int status;
 
@@ -264,12 +264,12 @@ commit(struct resync *r, struct commit_job *j)
 }
 
 static int
-begin(struct resync *r, const struct catchup_answer *an)
+begin_compare(struct resync *r, const struct catchup_answer *an)
 {
 	struct begin b = { .commit.run = begin_run, .r = r, .an = an };
 
 	r->there = an->table;
-	return (commit(r, &b.commit));
+	return (commit_rows(r, &b.commit));
 }
 
 /* ---- comparing ---- */
@@ -327,12 +327,12 @@ count_only_here(struct resync *r, const struct catchup_answer *an, const struct 
 }
 
 static int
-take_rows(struct resync *r, const struct catchup_answer *an, const struct buf *last)
+rows_into(struct resync *r, const struct catchup_answer *an, const struct buf *last)
 {
 	struct arrival a = { .commit.run = arrival_run, .commit.cost = r->rows.len, .r = r, .an = an };
 	uint64_t only = count_only_here(r, an, last);
 
-	if (commit(r, &a.commit) == -1)
+	if (commit_rows(r, &a.commit) == -1)
 		return (-1);
 	r->only_here += only;
 	r->copied += a.changed;
@@ -348,11 +348,11 @@ copy_range(struct resync *r, const struct buf *last)
 	int rc;
 
 	do {
-		if ((rc = ask(r, CATCHUP_ROWS, last, &r->rows, &an)) == -1)
+		if ((rc = ask_question(r, CATCHUP_ROWS, last, &r->rows, &an)) == -1)
 			break;
 		buf_clear(&next);
 		buf_add(&next, an.done ? last->data : an.next_key, an.done ? last->len : an.next_len);
-		rc = take_rows(r, &an, &next);
+		rc = rows_into(r, &an, &next);
 		buf_clear(&r->from);
 		buf_add(&r->from, next.data, next.len);
 	} while (rc == 0 && !an.done && next.len > 0 && !job_stopped(r->job));
@@ -407,7 +407,7 @@ compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct 
 }
 
 static int
-compare(struct resync *r, const struct catchup_answer *an)
+compare_sums(struct resync *r, const struct catchup_answer *an)
 {
 	struct store_iter *it = sums_rows(r->rep->data->store, r->here, r->from.data, r->from.len, NULL, 0);
 	struct rd items = an->items;
@@ -435,11 +435,11 @@ resync_run(struct job *t, void *resync)
 
 	r->job = t;
 	do {
-		rc = ask(r, CATCHUP_SUMS, &end, &r->ranges, &an);
+		rc = ask_question(r, CATCHUP_SUMS, &end, &r->ranges, &an);
 		if (rc == 0 && r->here == 0)
-			rc = begin(r, &an);
+			rc = begin_compare(r, &an);
 		if (rc == 0)
-			rc = compare(r, &an);
+			rc = compare_sums(r, &an);
 	} while (rc == 0 && !an.done);
 	if (rc == 0)
 		job_message(t, "%llu records of '%s.%s' compared with those of node '%s': %llu copied, "

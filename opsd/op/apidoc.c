@@ -43,7 +43,7 @@ static const char tail[] =
 #define COLUMNS	72
 
 static void
-put_char(char ch)
+put_escaped(char ch)
 {
 	if (ch == '\\')
 		fputs("\\e", stdout);
@@ -68,7 +68,7 @@ put_sentences(const char *s)
 		}
 		if (column == 0 && (*s == '.' || *s == '\''))
 			fputs("\\&", stdout);
-		put_char(*s);
+		put_escaped(*s);
 	}
 	putchar('\n');
 }
@@ -92,7 +92,7 @@ put_field(const struct op_field *f)
 		if (*s == '"')
 			fputs("\\(dq", stdout);
 		else
-			put_char(*s);
+			put_escaped(*s);
 	fputs("\" .\n", stdout);
 }
 

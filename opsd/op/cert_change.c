@@ -86,7 +86,7 @@ cert_change_leave(struct cert_change *c, enum conf_key key)
 
 /* Faults are lines. */
 static int
-refuse(struct cert_change *c, int status, char *err, const char *hint)
+refuse_change(struct cert_change *c, int status, char *err, const char *hint)
 {
 	for (char *p = err; p != NULL && (p = strchr(p, '\n')) != NULL; p++)
 		*p = ';';
@@ -101,7 +101,7 @@ cert_change_write(struct cert_change *c, const char *text)
 	c->fresh = xasprintf("%s.new", c->path);
 	if (file_put(c->fresh, 0600, text, strlen(text)) == 0)
 		return (0);
-	return (refuse(c, 500, xasprintf("%s: cannot write: %s", c->fresh, strerror(errno)), ""));
+	return (refuse_change(c, 500, xasprintf("%s: cannot write: %s", c->fresh, strerror(errno)), ""));
 }
 
 /* ---- trying ---- */
@@ -127,7 +127,7 @@ would_be(const struct cert_change *c, char **err)
 }
 
 static int
-touches(const struct cert_change *c, enum conf_key key)
+touches_key(const struct cert_change *c, enum conf_key key)
 {
 	return (json_object_get(c->keys, conf_name(key)) != NULL);
 }
@@ -150,9 +150,9 @@ try_files(const struct cert_change *c, const struct conf *conf)
 {
 	char *err = NULL;
 
-	if (touches(c, CL_TLS_CERT) || touches(c, CL_TLS_CA))
+	if (touches_key(c, CL_TLS_CERT) || touches_key(c, CL_TLS_CA))
 		(void)tlsconf_check_links(conf, &err);
-	if (err == NULL && touches(c, TLS_CERT) && conf_str(conf, TLS_CERT) != NULL)
+	if (err == NULL && touches_key(c, TLS_CERT) && conf_str(conf, TLS_CERT) != NULL)
 		err = try_https(conf);
 	return (err);
 }
@@ -175,13 +175,13 @@ cert_change_try(struct cert_change *c, int status, const char *hint)
 	struct conf *conf = would_be(c, &err);
 
 	if (conf == NULL)
-		return (refuse(c, 400, err, ""));
+		return (refuse_change(c, 400, err, ""));
 	err = try_files(c, conf);
 	conf_free(conf);
 	if (err == NULL)
 		return (0);
 	call_by_path(c, err);
-	return (refuse(c, status, err, hint));
+	return (refuse_change(c, status, err, hint));
 }
 
 /* ---- making ---- */
@@ -239,7 +239,7 @@ put_file(struct cert_change *c)
 	if (c->fresh == NULL)
 		return (0);
 	if (certstore_unmark(c->path) == -1 || file_rename(c->fresh, c->path) == -1)
-		return (refuse(c, 500, xasprintf("%s: cannot write: %s", c->path, strerror(errno)),
+		return (refuse_change(c, 500, xasprintf("%s: cannot write: %s", c->path, strerror(errno)),
 		    ""));
 	free(c->fresh);
 	c->fresh = NULL;
@@ -263,5 +263,5 @@ cert_change_make(struct cert_change *c, json_t **report)
 	json_decref(*report);
 	if (written && !c->was_there)
 		(void)file_remove(c->path);
-	return (refuse(c, status, err, ""));
+	return (refuse_change(c, status, err, ""));
 }

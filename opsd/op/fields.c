@@ -29,7 +29,7 @@ fault(struct faults *f, const char *fmt, ...)
 }
 
 int
-op_faults(struct request *r, struct faults *f)
+faults_answer(struct request *r, struct faults *f)
 {
 	int n = f->n;
 

@@ -8,7 +8,7 @@
 struct request;
 
 /*
- * Field checks in Joi's words.  Faults are collected; op_faults answers 400 with
+ * Field checks in Joi's words.  Faults are collected; faults_answer answers 400 with
  * all of them joined by ". " and returns 1 when there were any.
  */
 struct faults {
@@ -16,7 +16,7 @@ struct faults {
 	int		n;
 };
 void fault(struct faults *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int op_faults(struct request *r, struct faults *f);	/* frees f */
+int faults_answer(struct request *r, struct faults *f);	/* frees f */
 /* "database" or "schema", default "data"; NULL with a fault when not a string. */
 const char *field_database(struct faults *f, const json_t *body);
 /* A required or optional string, number, boolean, array by name. */

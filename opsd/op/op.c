@@ -44,7 +44,7 @@ op_page(const char *path)
 
 /* The number of `op`, or the operation with that number; one of them stops the walk. */
 static unsigned
-walk(const struct op *op, unsigned number, const struct op **at)
+walk_ops(const struct op *op, unsigned number, const struct op **at)
 {
 	unsigned n = 0;
 
@@ -63,7 +63,7 @@ op_count(void)
 {
 	const struct op *none;
 
-	return (walk(NULL, UINT_MAX, &none));
+	return (walk_ops(NULL, UINT_MAX, &none));
 }
 
 const struct op *
@@ -71,7 +71,7 @@ op_at(unsigned number)
 {
 	const struct op *op;
 
-	walk(NULL, number, &op);
+	walk_ops(NULL, number, &op);
 	return (op);
 }
 
@@ -80,7 +80,7 @@ op_number(const struct op *op)
 {
 	const struct op *same;
 
-	return (walk(op, UINT_MAX, &same));
+	return (walk_ops(op, UINT_MAX, &same));
 }
 
 const char *const *
@@ -104,7 +104,7 @@ op_two_values(const json_t *object)
 
 /* The operation that is named, or NULL with the text for a 400 in *err. */
 static const struct op *
-named(const json_t *body, char **err)
+op_named(const json_t *body, char **err)
 {
 	const json_t *v = json_object_get(body, "operation");
 	const char *name = json_string_value(v);
@@ -129,7 +129,7 @@ op_asked(enum format f, char *text, size_t n, const struct scan_limits *most, st
 	scan_begin(&s, most);
 	a->status = format_scan(f, &s, text, n, &a->err);
 	a->bytes = scan_bytes(&s);
-	if (a->status == 0 && (a->op = named(s.top, &a->err)) == NULL)
+	if (a->status == 0 && (a->op = op_named(s.top, &a->err)) == NULL)
 		a->status = 400;
 	a->top = json_incref(s.top);
 	scan_end(&s);
@@ -151,7 +151,7 @@ op_body(enum format f, const char *text, size_t n, int max_depth, const struct o
 
 	if (body == NULL)
 		return (NULL);
-	if ((same = named(body, err)) != NULL && same != op)
+	if ((same = op_named(body, err)) != NULL && same != op)
 		*err = xstrdup("'operation' is there twice");
 	else if (same != NULL && (two = op_two_values(body)) != NULL)
 		*err = xasprintf("'%s' and '%s' are the same field, and have different values",

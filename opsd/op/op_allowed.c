@@ -11,7 +11,7 @@
 /* Which operations a user may run at all: roles may be limited to some. */
 
 static int
-lists(const struct user_role *role, const struct op *op)
+lists_operation(const struct user_role *role, const struct op *op)
 {
 	const struct op_doc *doc = opdoc_find(op->name);
 
@@ -27,12 +27,12 @@ lists(const struct user_role *role, const struct op *op)
  * granted by being listed, as super users have it.
  */
 static struct user *
-limit(struct user *u, const struct op *op)
+limit_roles(struct user *u, const struct op *op)
 {
 	struct user *part = user_part(u);
 
 	for (size_t i = 0; i < u->nroles; i++) {
-		int listed = u->roles[i]->operations != NULL && lists(u->roles[i], op);
+		int listed = u->roles[i]->operations != NULL && lists_operation(u->roles[i], op);
 
 		if (listed || u->roles[i]->operations == NULL)
 			user_part_add(part, i);
@@ -55,7 +55,7 @@ op_allowed(struct request *r)
 	if (r->op->right == RIGHT_OPEN || r->op->right == RIGHT_SELF || r->user->super_user)
 		return (1);
 	if (r->user->limited) {
-		part = limit(r->user, r->op);
+		part = limit_roles(r->user, r->op);
 		user_unref(r->user);
 		r->user = part;
 	}

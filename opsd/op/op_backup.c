@@ -63,7 +63,7 @@ sending_end(void *arg)
 
 /* Nobody can go on with it: the HTTP thread has ended. */
 static void
-orphaned(struct sending *s)
+backup_orphaned(struct sending *s)
 {
 	s->why = "The node was stopped";
 	sending_end(s);
@@ -87,7 +87,7 @@ read_piece(void *arg)
 	if (s->last)
 		copy_done(s);
 	if (request_resume(s->r, op_backup_send_cb, s) == -1)
-		orphaned(s);
+		backup_orphaned(s);
 }
 
 /* What ends it early; on the request's thread, which asks anew before and after each piece. */
@@ -107,7 +107,7 @@ must_end(struct sending *s)
 }
 
 static void
-cut(struct sending *s)
+cut_backup(struct sending *s)
 {
 	log_warnx("backup: %s", s->why);
 	reply_abort(s->r);
@@ -121,7 +121,7 @@ op_backup_next_cb(struct request *r, void *arg)
 	struct sending *s = arg;
 
 	if (must_end(s))
-		cut(s);
+		cut_backup(s);
 	else
 		workers_run(s->ops->data.workers, read_piece, s);
 }
@@ -132,7 +132,7 @@ op_backup_send_cb(struct request *r, void *arg)
 	struct sending *s = arg;
 
 	if (must_end(s)) {
-		cut(s);
+		cut_backup(s);
 		return;
 	}
 	reply_more(r, &s->piece);
@@ -214,7 +214,7 @@ get_backup(struct request *r)
 	struct sending *s;
 
 	fault_parts(&f, r->body);
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	if (atomic_exchange(&r->ops->backing_up, 1)) {
 		reply_error(r, 409, "Another backup is being taken, only one may be");
@@ -222,7 +222,7 @@ get_backup(struct request *r)
 	}
 	s = sending_new(r, keys != 0);
 	if (s != NULL && request_resume(r, op_backup_begin_cb, s) == -1)
-		orphaned(s);
+		backup_orphaned(s);
 }
 
 const struct op ops_backup[] = {

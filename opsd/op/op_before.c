@@ -52,7 +52,7 @@ read_timestamp(struct faults *f, const json_t *body)
 
 /* Takes the table. */
 static void
-start(struct request *r, struct table *t, uint64_t ms, int force,
+start_before(struct request *r, struct table *t, uint64_t ms, int force,
     void (*run)(struct job *t, void *arg))
 {
 	struct before	*b = xcalloc(1, sizeof(*b));
@@ -94,7 +94,7 @@ count_keys(struct data *data, enum store_cf cf, const struct buf *from, const st
 }
 
 static void
-trim_audit(struct job *t, void *arg)
+trim_audit_run(struct job *t, void *arg)
 {
 	struct before		*b = arg;
 	struct data		*data = job_rep(t)->data;
@@ -124,7 +124,7 @@ delete_audit_logs_before(struct request *r)
 	struct table	*t = op_table(r, &f, 400, 404);
 
 	if (t != NULL)
-		start(r, t, ms, 0, trim_audit);
+		start_before(r, t, ms, 0, trim_audit_run);
 }
 
 /* ---- the transaction log ---- */
@@ -158,13 +158,13 @@ delete_transaction_logs_before(struct request *r)
 	struct table	*t = op_table(r, &f, 400, 404);
 
 	if (t != NULL)
-		start(r, t, ms, force, trim_log);
+		start_before(r, t, ms, force, trim_log);
 }
 
 /* ---- rows ---- */
 
 static void
-forget(struct job *t, void *arg)
+forget_task(struct job *t, void *arg)
 {
 	struct before	*b = arg;
 
@@ -186,7 +186,7 @@ delete_records_before(struct request *r)
 		table_unref(t);
 	else if (t != NULL)
 		/* What is made from now on stays, whatever the date. */
-		start(r, t, (uint64_t)(ms < now ? ms : now), 0, forget);
+		start_before(r, t, (uint64_t)(ms < now ? ms : now), 0, forget_task);
 }
 
 const struct op ops_before[] = {

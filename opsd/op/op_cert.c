@@ -14,7 +14,7 @@
 /* list_certificates: what the node shows to others, and whom it believes.  Never a key. */
 
 /* A file and what it is for. */
-struct source {
+struct cert_source {
 	char		*path, *key;	/* key NULL: authorities */
 	const char	*uses[3];
 };
@@ -34,7 +34,7 @@ short_name(const struct conf *c, const char *path)
 }
 
 static json_t *
-uses_of(const struct source *s)
+uses_of(const struct cert_source *s)
 {
 	json_t	*list = json_array();
 
@@ -45,7 +45,7 @@ uses_of(const struct source *s)
 
 /* One that cannot be read is listed with the reason. */
 static void
-add_broken(json_t *list, const struct source *s, const char *name, const char *why)
+add_broken(json_t *list, const struct cert_source *s, const char *name, const char *why)
 {
 	json_array_append_new(list, json_pack("{s:s, s:n, s:o, s:s}", "name", name, "certificate",
 	    "uses", uses_of(s), "error", why));
@@ -53,7 +53,7 @@ add_broken(json_t *list, const struct source *s, const char *name, const char *w
 
 /* The first of a node's file is its own, what follows leads to the authority. */
 static void
-add_all(json_t *list, const struct conf *c, const struct source *s, const char *name,
+add_certs(json_t *list, const struct conf *c, const struct cert_source *s, const char *name,
     json_t *certs)
 {
 	char	*key = s->key != NULL ? short_name(c, s->key) : NULL, *numbered;
@@ -92,7 +92,7 @@ is_added(const struct conf *c, const char *path)
 }
 
 static void
-add_named(json_t *list, const struct conf *c, const struct source *s, const char *name)
+add_named(json_t *list, const struct conf *c, const struct cert_source *s, const char *name)
 {
 	char	*why = NULL;
 	json_t	*certs = certinfo_read(s->path, &why);
@@ -100,13 +100,13 @@ add_named(json_t *list, const struct conf *c, const struct source *s, const char
 	if (certs == NULL)
 		add_broken(list, s, name, why);
 	else
-		add_all(list, c, s, name, certs);
+		add_certs(list, c, s, name, certs);
 	json_decref(certs);
 	free(why);
 }
 
 static void
-add_source(json_t *list, const struct conf *c, const struct source *s)
+add_source(json_t *list, const struct conf *c, const struct cert_source *s)
 {
 	char	*name = short_name(c, s->path);
 
@@ -116,24 +116,24 @@ add_source(json_t *list, const struct conf *c, const struct source *s)
 
 /* One file may be for both; how many there are. */
 static int
-sources(const struct conf *c, struct source s[SOURCES])
+cert_sources(const struct conf *c, struct cert_source s[SOURCES])
 {
 	char	*cert = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
 	char	*web = conf_file(c, TLS_CERT, "keys/certificate.pem");
 	int	 links = conf_bool(c, CL_ENABLED), https = conf_is_set(c, API_SECURE_PORT), n = 0;
 
 	if (links)
-		s[n++] = (struct source){ .path = xstrdup(cert),
+		s[n++] = (struct cert_source){ .path = xstrdup(cert),
 		    .key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem"), .uses = { "clustering" },
 		};
 	if (https && links && strcmp(cert, web) == 0)
 		s[0].uses[1] = "https";
 	else if (https)
-		s[n++] = (struct source){ .path = xstrdup(web),
+		s[n++] = (struct cert_source){ .path = xstrdup(web),
 		    .key = conf_file(c, TLS_KEY, "keys/privateKey.pem"), .uses = { "https" },
 		};
 	if (links && conf_str(c, CL_TLS_CA) != NULL)
-		s[n++] = (struct source){ .path = xstrdup(conf_str(c, CL_TLS_CA)),
+		s[n++] = (struct cert_source){ .path = xstrdup(conf_str(c, CL_TLS_CA)),
 		    .uses = { "clustering" },
 		};
 	free(cert);
@@ -149,7 +149,7 @@ add_added(json_t *list, const struct conf *set)
 	size_t	 i;
 
 	json_array_foreach(names, i, name) {
-		struct source	s = { .path = op_cert_path(set, json_string_value(name)) };
+		struct cert_source	s = { .path = op_cert_path(set, json_string_value(name)) };
 		unsigned	uses = op_cert_uses(set, s.path);
 		int		n = 0;
 
@@ -169,14 +169,14 @@ add_authorities(json_t *list, const struct conf *set)
 {
 	char		*path = conf_path(set, CERT_BUNDLE), *text = certstore_read(path);
 	json_t		*authorities = certstore_authorities(text != NULL ? text : ""), *pem, *certs;
-	struct source	 s = { .path = path };
+	struct cert_source	 s = { .path = path };
 	const char	*name;
 
 	if (conf_str(set, CL_TLS_CA) != NULL && strcmp(conf_str(set, CL_TLS_CA), path) == 0)
 		s.uses[0] = "clustering";
 	json_object_foreach(authorities, name, pem) {
 		certs = certinfo_text(json_string_value(pem));
-		add_all(list, set, &s, name[0] != '\0' ? name : CERT_BUNDLE, certs);
+		add_certs(list, set, &s, name[0] != '\0' ? name : CERT_BUNDLE, certs);
 		json_decref(certs);
 	}
 	json_decref(authorities);
@@ -188,9 +188,9 @@ static void
 list_certificates(struct request *r)
 {
 	struct conf	*c = data_conf(&r->ops->data), *set = ops_conf_set(r->ops);
-	struct source	 s[SOURCES];
+	struct cert_source	 s[SOURCES];
 	json_t		*list = json_array();
-	int		 n = sources(c, s);
+	int		 n = cert_sources(c, s);
 
 	for (int i = 0; i < n; i++) {
 		if (!is_added(c, s[i].path))

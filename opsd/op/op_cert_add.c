@@ -21,7 +21,7 @@
 #define USES_MAX	10
 #define OWN_KEY		"keys/privateKey.pem"
 
-struct wanted {
+struct cert_wanted {
 	const char	*name, *key;	/* key NULL: one that the node has */
 	struct certpem	*certs;
 	int		 authority;
@@ -116,7 +116,7 @@ read_uses(struct faults *f, const json_t *body)
 }
 
 static void
-check_host(struct faults *f, size_t i, const json_t *host, const struct certpem *certs)
+check_cert_host(struct faults *f, size_t i, const json_t *host, const struct certpem *certs)
 {
 	const char *text = json_string_value(host);
 	size_t n = json_string_length(host);
@@ -128,7 +128,7 @@ check_host(struct faults *f, size_t i, const json_t *host, const struct certpem 
 }
 
 static void
-check_hosts(struct faults *f, const json_t *body, const struct wanted *w)
+check_hosts(struct faults *f, const json_t *body, const struct cert_wanted *w)
 {
 	json_t *list = field_array(f, body, "hosts", 0), *host;
 	size_t i;
@@ -139,11 +139,11 @@ check_hosts(struct faults *f, const json_t *body, const struct wanted *w)
 		fault(f, "'hosts' is not allowed with an authority");
 	else
 		json_array_foreach(list, i, host)
-			check_host(f, i, host, w->certs);
+			check_cert_host(f, i, host, w->certs);
 }
 
 static void
-check_authority(struct faults *f, const struct wanted *w)
+check_authority(struct faults *f, const struct cert_wanted *w)
 {
 	if (w->key != NULL)
 		fault(f, "'private_key' is not allowed with an authority");
@@ -154,7 +154,7 @@ check_authority(struct faults *f, const struct wanted *w)
 }
 
 static void
-check_own(struct faults *f, const struct wanted *w)
+check_own(struct faults *f, const struct cert_wanted *w)
 {
 	char *err;
 
@@ -171,7 +171,7 @@ check_own(struct faults *f, const struct wanted *w)
 }
 
 static void
-read_wanted(struct faults *f, const json_t *body, struct wanted *w)
+read_cert_wanted(struct faults *f, const json_t *body, struct cert_wanted *w)
 {
 	const char *pem = field_pem(f, body, "certificate", 1, PEM_MAX);
 	char *err;
@@ -198,7 +198,7 @@ read_wanted(struct faults *f, const json_t *body, struct wanted *w)
 
 /* The key of a file of ours is that of the certificate. */
 static int
-take_key_of(const struct wanted *w, const char *path)
+take_key_of(const struct cert_wanted *w, const char *path)
 {
 	char *text = certstore_read(path), *err = NULL;
 	int rc = text != NULL ? certpem_take_key(w->certs, text, &err) : -1;
@@ -209,7 +209,7 @@ take_key_of(const struct wanted *w, const char *path)
 }
 
 static int
-have_key(struct cert_change *c, const struct wanted *w)
+have_key(struct cert_change *c, const struct cert_wanted *w)
 {
 	char *own = conf_path(c->set, OWN_KEY);
 	int rc = w->key != NULL || take_key_of(w, c->path) == 0 || take_key_of(w, own) == 0;
@@ -223,7 +223,7 @@ have_key(struct cert_change *c, const struct wanted *w)
 
 /* Said, or as it is used, or for what it can be used. */
 static unsigned
-uses_for(const struct cert_change *c, const struct wanted *w)
+uses_for(const struct cert_change *c, const struct cert_wanted *w)
 {
 	unsigned uses = w->uses != 0 ? w->uses : op_cert_uses(c->set, c->path);
 
@@ -233,7 +233,7 @@ uses_for(const struct cert_change *c, const struct wanted *w)
 }
 
 static int
-add_own(struct cert_change *c, const struct wanted *w, json_t **report)
+add_own_cert(struct cert_change *c, const struct cert_wanted *w, json_t **report)
 {
 	unsigned uses = uses_for(c, w);
 	char *text;
@@ -259,7 +259,7 @@ add_own(struct cert_change *c, const struct wanted *w, json_t **report)
 
 /* -1 with the request answered. */
 static int
-put_authority(struct cert_change *c, json_t *all, const struct wanted *w, json_t **report)
+put_authority(struct cert_change *c, json_t *all, const struct cert_wanted *w, json_t **report)
 {
 	char *pem = certpem_text(w->certs), *text;
 	int rc = -1;
@@ -288,7 +288,7 @@ say_insecure(const struct cert_change *c, json_t *report)
 }
 
 static int
-add_authority(struct cert_change *c, json_t *all, const struct wanted *w, json_t **report)
+add_authority(struct cert_change *c, json_t *all, const struct cert_wanted *w, json_t **report)
 {
 	const char *named = conf_str(c->set, CL_TLS_CA);
 
@@ -308,7 +308,7 @@ add_authority(struct cert_change *c, json_t *all, const struct wanted *w, json_t
 
 /* The authorities that were added; NULL: answered. */
 static json_t *
-authorities(struct cert_change *c)
+added_authorities(struct cert_change *c)
 {
 	char *path = conf_path(c->set, CERT_BUNDLE), *text = certstore_read(path);
 	json_t *all = NULL;
@@ -323,9 +323,9 @@ authorities(struct cert_change *c)
 }
 
 static int
-add(struct cert_change *c, const struct wanted *w, json_t **report)
+add_cert(struct cert_change *c, const struct cert_wanted *w, json_t **report)
 {
-	json_t *all = authorities(c);
+	json_t *all = added_authorities(c);
 	int rc = -1, is;
 
 	if (all == NULL)
@@ -336,7 +336,7 @@ add(struct cert_change *c, const struct wanted *w, json_t **report)
 		reply_error(c->r, 409, "'%s' is %s already: remove it first", w->name, is ?
 		    "an authority" : "a certificate of the node");
 	else
-		rc = w->authority ? add_authority(c, all, w, report) : add_own(c, w, report);
+		rc = w->authority ? add_authority(c, all, w, report) : add_own_cert(c, w, report);
 	json_decref(all);
 	return (rc);
 }
@@ -345,15 +345,15 @@ void
 op_cert_add(struct request *r)
 {
 	struct faults f = { 0 };
-	struct wanted w = { 0 };
+	struct cert_wanted w = { 0 };
 	struct cert_change c;
 	json_t *report = NULL;
 	int rc = -1;
 
-	read_wanted(&f, r->body, &w);
-	if (!op_faults(r, &f)) {
+	read_cert_wanted(&f, r->body, &w);
+	if (!faults_answer(r, &f)) {
 		cert_change_begin(&c, r);
-		rc = add(&c, &w, &report);
+		rc = add_cert(&c, &w, &report);
 		cert_change_end(&c);
 	}
 	certpem_free(w.certs);

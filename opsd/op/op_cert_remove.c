@@ -98,7 +98,7 @@ op_cert_remove(struct request *r)
 	json_t *report = NULL;
 	int rc, own = 0;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	cert_change_begin(&c, r);
 	if (certstore_name_ok(name)) {

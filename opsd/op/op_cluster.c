@@ -76,7 +76,7 @@ in_turn(struct request *r, void (*run)(void *arg))
 /* ---- what a call asks for ---- */
 
 static int
-digits(const char *s, const char *form)
+match_digits(const char *s, const char *form)
 {
 	for (; *form != '\0'; s++, form++)
 		if (*form == 'd' ? *s < '0' || *s > '9' : *s != *form)
@@ -86,13 +86,13 @@ digits(const char *s, const char *form)
 
 /* YYYY-MM-DDTHH:mm:ss[.sss]Z; 0: not a time like that. */
 static uint64_t
-iso_ms(const char *s)
+start_time_ms(const char *s)
 {
 	struct tm tm = { 0 }, back;
 	uint64_t ms = 0;
 	time_t t;
 
-	if (!digits(s, "dddd-dd-ddTdd:dd:dd"))
+	if (!match_digits(s, "dddd-dd-ddTdd:dd:dd"))
 		return (0);
 	tm.tm_year = atoi(s) - 1900;
 	tm.tm_mon = atoi(s + 5) - 1;
@@ -101,7 +101,7 @@ iso_ms(const char *s)
 	tm.tm_min = atoi(s + 14);
 	tm.tm_sec = atoi(s + 17);
 	s += 19;
-	if (*s == '.' && digits(s + 1, "d")) {
+	if (*s == '.' && match_digits(s + 1, "d")) {
 		uint64_t unit = 100;
 
 		for (s++; *s >= '0' && *s <= '9'; s++, unit /= 10)
@@ -131,7 +131,7 @@ read_flag(struct faults *f, const json_t *sub, const char *path, size_t i, const
 
 /* A database's or table's name; NULL with a fault. */
 static const char *
-read_name(struct faults *f, const json_t *v, const char *path, size_t i, const char *name)
+read_table_name(struct faults *f, const json_t *v, const char *path, size_t i, const char *name)
 {
 	char *field = xasprintf("%s[%zu].%s", path, i, name);
 	const char *s = NULL;
@@ -154,7 +154,7 @@ static uint64_t
 read_start(struct faults *f, const json_t *sub, const char *path, size_t i)
 {
 	const json_t *v = json_object_get(sub, "start_time");
-	uint64_t ms = json_is_string(v) ? iso_ms(json_string_value(v)) : 0;
+	uint64_t ms = json_is_string(v) ? start_time_ms(json_string_value(v)) : 0;
 
 	if (v != NULL && !json_is_null(v) && ms == 0)
 		fault(f, "'%s[%zu].start_time' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format",
@@ -176,10 +176,10 @@ read_subscription(struct faults *f, const json_t *sub, const char *path, size_t 
 		fault(f, "'%s[%zu]' must be of type object", path, i);
 		return (NULL);
 	}
-	db = v == NULL ? "data" : read_name(f, v, path, i, word);
+	db = v == NULL ? "data" : read_table_name(f, v, path, i, word);
 	if (db != NULL && strcmp(db, "system") == 0)
 		fault(f, "'%s[%zu]' invalid database name, 'system' name is reserved", path, i);
-	table = read_name(f, json_object_get(sub, "table"), path, i, "table");
+	table = read_table_name(f, json_object_get(sub, "table"), path, i, "table");
 	publish = read_flag(f, sub, path, i, "publish");
 	subscribe = read_flag(f, sub, path, i, "subscribe");
 	start = read_start(f, sub, path, i);
@@ -285,7 +285,7 @@ op_field_node(struct request *r, struct faults *f, const json_t *body, const cha
 
 /* Asks and commits; 0, or -1 with the target's status and error. */
 static int
-change(struct target *t)
+change_target(struct target *t)
 {
 	struct batch *b;
 	int rc;
@@ -316,7 +316,7 @@ change_node(struct request *r, int add)
 	json_t *subs = read_subscriptions(&f, r->body, "");
 	struct target *t;
 
-	if (op_faults(r, &f) || op_is_off(r)) {
+	if (faults_answer(r, &f) || op_is_off(r)) {
 		json_decref(subs);
 		return;
 	}
@@ -325,7 +325,7 @@ change_node(struct request *r, int add)
 		reply_error(r, 409, "Node '%s' is already in the manifest, use update_node", name);
 	else {
 		target_plan(t, subs);
-		if (change(t) == -1)
+		if (change_target(t) == -1)
 			reply_error(r, t->status, "%s", t->error);
 		else
 			reply_json(r, 200,
@@ -374,7 +374,7 @@ remove_node_run(void *arg)
 	const char *name = op_field_node(r, &f, r->body, "", "name");
 	struct batch *b;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	b = batch_new(0);
 	batch_retire(b, &r->ops->rep, name, NULL);
@@ -424,7 +424,7 @@ read_connections(struct request *r)
 		free(prefix);
 	}
 	json_decref(seen);
-	if (op_faults(r, &f) == 0)
+	if (faults_answer(r, &f) == 0)
 		return (list);
 	json_decref(list);
 	return (NULL);
@@ -450,7 +450,7 @@ remove_others(struct ops *ops, struct batch *b, struct target **list, size_t n)
 
 /* "ok"; on failure "error" for whoever failed, "unchanged" for the others. */
 static json_t *
-results(struct target **list, size_t n, int failed)
+target_results(struct target **list, size_t n, int failed)
 {
 	json_t *all = json_array();
 
@@ -470,7 +470,7 @@ results(struct target **list, size_t n, int failed)
 
 /* Index of the first that did not agree, or n. */
 static size_t
-ask_all(struct target **list, size_t n)
+ask_targets(struct target **list, size_t n)
 {
 	size_t i;
 
@@ -485,17 +485,17 @@ ask_all(struct target **list, size_t n)
  * that were asked before it get back what they had.
  */
 static void
-configure(struct request *r, struct target **list, size_t n)
+configure_targets(struct request *r, struct target **list, size_t n)
 {
 	struct batch *b;
-	size_t failed = ask_all(list, n), i;
+	size_t failed = ask_targets(list, n), i;
 
 	if (failed < n) {
 		batch_undo(&r->ops->rep, list, n);
 		reply_json(r, list[failed]->status,
 		    json_pack("{s:o, s:o}", "error",
 			json_sprintf("Cluster not configured: %s", list[failed]->error),
-			"connections", results(list, n, 1)));
+			"connections", target_results(list, n, 1)));
 		return;
 	}
 	b = batch_new(n);
@@ -510,7 +510,7 @@ configure(struct request *r, struct target **list, size_t n)
 		batch_notify(&r->ops->rep, b);
 		reply_json(r, 200,
 		    json_pack("{s:s, s:o}", "message", "Cluster successfully configured.",
-			"connections", results(list, n, 0)));
+			"connections", target_results(list, n, 0)));
 	}
 	batch_free(b);
 }
@@ -532,7 +532,7 @@ configure_cluster_run(void *arg)
 			target_plan(list[i], json_object_get(c, "subscriptions"));
 			target_plan_removals(list[i], json_object_get(c, "subscriptions"));
 		}
-		configure(r, list, n);
+		configure_targets(r, list, n);
 		for (i = 0; i < n; i++)
 			target_free(list[i]);
 		free(list);

@@ -57,7 +57,7 @@ get_configuration(struct request *r)
 
 #define PATH_LONGEST	1000
 
-struct checking {
+struct setting_check {
 	struct conf	*conf;
 	struct faults	*faults;
 	json_t		*changes;	/* by the keys' own names */
@@ -66,7 +66,7 @@ struct checking {
 
 /* Each by itself: so that all faults are said. */
 static void
-check_key(struct checking *c, enum conf_key key, json_t *v)
+check_value(struct setting_check *c, enum conf_key key, json_t *v)
 {
 	char *err = NULL;
 
@@ -79,15 +79,15 @@ check_key(struct checking *c, enum conf_key key, json_t *v)
 		json_object_set(c->changes, conf_name(key), v);
 }
 
-static void check_section(struct checking *c, const char *name, json_t *section);
+static void check_section(struct setting_check *c, const char *name, json_t *section);
 
 static void
-check_setting(struct checking *c, const char *name, json_t *v)
+check_setting(struct setting_check *c, const char *name, json_t *v)
 {
 	int key = conf_find(name);
 
 	if (key != -1)
-		check_key(c, (enum conf_key)key, v);
+		check_value(c, (enum conf_key)key, v);
 	else if (conf_is_peers(name))
 		json_array_append_new(c->skipped, json_string(name));
 	else if (json_is_object(v))
@@ -101,7 +101,7 @@ check_setting(struct checking *c, const char *name, json_t *v)
 
 /* An object is the keys below its name: {"jobs":{"retention":"3d"}} is jobs_retention. */
 static void
-check_section(struct checking *c, const char *name, json_t *section)
+check_section(struct setting_check *c, const char *name, json_t *section)
 {
 	const char *below;
 	char *path;
@@ -122,7 +122,7 @@ check_section(struct checking *c, const char *name, json_t *section)
 static void
 check_settings(struct request *r, struct faults *f, json_t *changes, json_t *skipped)
 {
-	struct checking c = { ops_conf_set(r->ops), f, changes, skipped };
+	struct setting_check c = { ops_conf_set(r->ops), f, changes, skipped };
 	const char *name;
 	json_t *v;
 
@@ -178,7 +178,7 @@ set_configuration(struct request *r)
 	int status;
 
 	check_settings(r, &f, changes, skipped);
-	if (op_faults(r, &f)) {
+	if (faults_answer(r, &f)) {
 		json_decref(skipped);
 		json_decref(changes);
 		return;
@@ -194,7 +194,7 @@ set_configuration(struct request *r)
 	if (status == 400) {
 		for (rest = err; (line = strsep(&rest, "\n")) != NULL;)
 			fault(&f, "%s", line);
-		op_faults(r, &f);
+		faults_answer(r, &f);
 	} else
 		reply_error(r, status, "%s", err);
 	free(err);

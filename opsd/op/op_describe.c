@@ -17,7 +17,7 @@ struct sizes {
 };
 
 static uint64_t
-size_below(struct ops *o, enum store_cf cf, const struct table *t)
+table_bytes(struct ops *o, enum store_cf cf, const struct table *t)
 {
 	struct buf	from = { 0 }, to = { 0 };
 	uint64_t	size;
@@ -33,7 +33,7 @@ size_below(struct ops *o, enum store_cf cf, const struct table *t)
 static uint64_t
 table_size(struct ops *o, const struct table *t)
 {
-	return (size_below(o, CF_ROWS, t) + size_below(o, CF_INDEX, t));
+	return (table_bytes(o, CF_ROWS, t) + table_bytes(o, CF_INDEX, t));
 }
 
 /* What the user may not read does not count. */
@@ -43,7 +43,7 @@ add_sizes(struct sizes *s, struct request *r, const struct table *t)
 	if (!permission_reads(r->user, t))
 		return;
 	s->rows += table_size(r->ops, t);
-	s->audit += size_below(r->ops, CF_AUDIT, t);
+	s->audit += table_bytes(r->ops, CF_AUDIT, t);
 }
 
 /* The table's attributes that the user has any right to. */
@@ -77,7 +77,7 @@ describe_rows(struct request *r, const struct table *t, json_t *j)
 }
 
 static json_t *
-describe(struct request *r, const struct table *t, const struct sizes *db)
+describe_one(struct request *r, const struct table *t, const struct sizes *db)
 {
 	json_t		*j;
 	char		 stream[33], *full = xasprintf("%s.%s", t->database, t->name);
@@ -112,7 +112,7 @@ describe_tables(struct request *r, const char *db)
 		add_sizes(&size, r, list[i]);
 	for (i = 0; i < n; i++) {
 		if (permission_sees(r->user, list[i]))
-			json_object_set_new(all, list[i]->name, describe(r, list[i], &size));
+			json_object_set_new(all, list[i]->name, describe_one(r, list[i], &size));
 		table_unref(list[i]);
 	}
 	free(list);
@@ -135,7 +135,7 @@ describe_all(struct request *r)
 	size_t		 i;
 
 	fault_options(&f, r->body);
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	all = json_object();
 	names = catalog_databases(r->ops->data.catalog);
@@ -157,7 +157,7 @@ describe_database(struct request *r)
 	json_t		*tables;
 
 	fault_options(&f, r->body);
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	if (r->user->super_user && !catalog_has_database(r->ops->data.catalog, db)) {
 		reply_error(r, 404, "database '%s' does not exist", db);
@@ -199,7 +199,7 @@ describe_table(struct request *r)
 	if ((t = op_table(r, &f, 400, 404)) == NULL)
 		return;
 	size = database_sizes(r, t->database);
-	reply_json(r, 200, describe(r, t, &size));
+	reply_json(r, 200, describe_one(r, t, &size));
 	table_unref(t);
 }
 

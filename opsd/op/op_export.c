@@ -20,7 +20,7 @@
 
 #define NAME_MAX_BYTES	200	/* with room for what a temporary name has before and behind */
 
-struct wanted {
+struct export_wanted {
 	const char	*path;
 	char		*name;
 	int		 csv, overwrite;
@@ -29,7 +29,7 @@ struct wanted {
 
 /* The file's name, with the format's ending; the caller frees. */
 static char *
-read_name(struct faults *f, const json_t *body, const char *format)
+read_file_name(struct faults *f, const json_t *body, const char *format)
 {
 	const char	*name = field_string(f, body, "filename", 0);
 	size_t		 n = name != NULL ? strlen(name) : 0, ending = strlen(format) + 1;
@@ -47,7 +47,7 @@ read_name(struct faults *f, const json_t *body, const char *format)
 }
 
 static void
-read_search(struct faults *f, struct request *r, struct request *search)
+read_inner_search(struct faults *f, struct request *r, struct request *search)
 {
 	json_t		*body = json_object_get(r->body, "search_operation");
 	const char	*name = json_string_value(json_object_get(body, "operation"));
@@ -70,7 +70,7 @@ read_search(struct faults *f, struct request *r, struct request *search)
 }
 
 static void
-read_wanted(struct faults *f, struct request *r, struct wanted *w)
+read_export_wanted(struct faults *f, struct request *r, struct export_wanted *w)
 {
 	const char	*format = field_string(f, r->body, "format", 1);
 
@@ -80,14 +80,14 @@ read_wanted(struct faults *f, struct request *r, struct wanted *w)
 	w->path = field_string(f, r->body, "path", 1);
 	if (w->path != NULL && w->path[0] != '/')
 		fault(f, "'path' must be an absolute path");
-	w->name = read_name(f, r->body, w->csv ? "csv" : "json");
+	w->name = read_file_name(f, r->body, w->csv ? "csv" : "json");
 	w->overwrite = field_bool(f, r->body, "overwrite", 0) == 1;
-	read_search(f, r, &w->search);
+	read_inner_search(f, r, &w->search);
 }
 
 /* What is wrong with the place, or NULL; the caller frees. */
 static char *
-place_fault(int folder, const struct wanted *w)
+place_fault(int folder, const struct export_wanted *w)
 {
 	struct stat	st;
 
@@ -103,7 +103,7 @@ place_fault(int folder, const struct wanted *w)
 }
 
 static void
-start(struct request *r, struct wanted *w, int folder)
+start_export(struct request *r, struct export_wanted *w, int folder)
 {
 	struct job_spec	 spec = { .type = r->op->name, .did = "exported", .run = export_run,
 	    .free = export_free,
@@ -129,12 +129,12 @@ static void
 export_local(struct request *r)
 {
 	struct faults	 f = { 0 };
-	struct wanted	 w;
+	struct export_wanted	 w;
 	char		*why = NULL;
 	int		 folder;
 
-	read_wanted(&f, r, &w);
-	if (op_faults(r, &f))
+	read_export_wanted(&f, r, &w);
+	if (faults_answer(r, &f))
 		;
 	else if ((folder = files_folder(&r->ops->data, w.path, &why)) == -1)
 		reply_error(r, 400, "%s", why);
@@ -142,7 +142,7 @@ export_local(struct request *r)
 		close(folder);
 		reply_error(r, 400, "%s", why);
 	} else
-		start(r, &w, folder);
+		start_export(r, &w, folder);
 	free(why);
 	free(w.name);
 }

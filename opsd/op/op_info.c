@@ -89,7 +89,7 @@ about_threads(struct ops *ops)
 /* ---- the store ---- */
 
 static json_int_t
-size_below(struct ops *ops, enum store_cf cf, uint32_t table)
+system_size(struct ops *ops, enum store_cf cf, uint32_t table)
 {
 	struct buf from = { 0 }, to = { 0 };
 	uint64_t n;
@@ -112,9 +112,9 @@ about_tables(struct ops *ops)
 	for (size_t i = 0; i < n; i++) {
 		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "schema",
 		    tables[i]->database, "table", tables[i]->name, "table_size",
-		    size_below(ops, CF_ROWS, tables[i]->id), "index_size",
-		    size_below(ops, CF_INDEX, tables[i]->id), "audit_log_size",
-		    size_below(ops, CF_AUDIT, tables[i]->id), "record_count",
+		    system_size(ops, CF_ROWS, tables[i]->id), "index_size",
+		    system_size(ops, CF_INDEX, tables[i]->id), "audit_log_size",
+		    system_size(ops, CF_AUDIT, tables[i]->id), "record_count",
 		    (json_int_t)tables[i]->stat->count));
 		table_unref(tables[i]);
 	}
@@ -272,7 +272,7 @@ about_of(const char *name)
 
 /* Bits of what is asked for; all when nothing is named. */
 static unsigned
-wanted(struct faults *f, const json_t *list)
+wanted_parts(struct faults *f, const json_t *list)
 {
 	struct buf names = { 0 };
 	unsigned bits = 0;
@@ -298,10 +298,10 @@ static void
 system_information(struct request *r)
 {
 	struct faults f = { 0 };
-	unsigned bits = wanted(&f, field_array(&f, r->body, "attributes", 0));
+	unsigned bits = wanted_parts(&f, field_array(&f, r->body, "attributes", 0));
 	json_t *o;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	o = json_object();
 	for (size_t i = 0; i < ABOUTS; i++)

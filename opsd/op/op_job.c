@@ -29,7 +29,7 @@ get_job(struct request *r)
 	const char	*id = field_string(&f, r->body, "id", 1);
 	json_t		*list, *row;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	list = json_array();
 	row = sysrow_get(&r->ops->data, SYS_JOB, id);
@@ -62,7 +62,7 @@ read_date(struct faults *f, const json_t *body, const char *name, const char *wo
 
 /* A job that still waits has no start: when it was asked for, then. */
 static int64_t
-started(const json_t *row)
+started_ms(const json_t *row)
 {
 	const json_t	*v = json_object_get(row, "start_datetime");
 
@@ -74,7 +74,7 @@ started(const json_t *row)
 static int
 by_start(const void *a, const void *b)
 {
-	int64_t	x = started(*(json_t *const *)a), y = started(*(json_t *const *)b);
+	int64_t	x = started_ms(*(json_t *const *)a), y = started_ms(*(json_t *const *)b);
 
 	return (x < y ? -1 : x > y);
 }
@@ -88,12 +88,12 @@ search_jobs(struct request *r)
 	json_t		*all, *row, *list, **found;
 	size_t		 i, n = 0;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	all = sysrow_all(&r->ops->data, SYS_JOB);
 	found = xcalloc(json_array_size(all) + 1, sizeof(*found));
 	json_array_foreach(all, i, row)
-		if (started(row) >= from && started(row) <= to)
+		if (started_ms(row) >= from && started_ms(row) <= to)
 			found[n++] = row;
 	qsort(found, n, sizeof(*found), by_start);
 	list = json_array();

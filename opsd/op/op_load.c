@@ -233,7 +233,7 @@ check_and_start(struct request *r, struct load *l)
 }
 
 static void
-refuse(struct request *r, struct load *l, int status, char *why)
+refuse_load(struct request *r, struct load *l, int status, char *why)
 {
 	reply_error(r, status, "%s", why);
 	free(why);
@@ -274,7 +274,7 @@ csv_data_load(struct request *r)
 	l->fd = files_spool(&r->ops->data, json_string_value(data), json_string_length(data),
 	    &status, &why);
 	if (l->fd == -1)
-		refuse(r, l, status, why);
+		refuse_load(r, l, status, why);
 	else
 		check_and_start(r, l);
 }
@@ -291,7 +291,7 @@ csv_file_load(struct request *r)
 		return;
 	l->fd = files_open(&r->ops->data, path, l->max, &why);
 	if (l->fd == -1)
-		refuse(r, l, 400, why);
+		refuse_load(r, l, 400, why);
 	else
 		check_and_start(r, l);
 }

@@ -174,7 +174,7 @@ has_wanted(const struct reading *g, struct txn txn)
 
 /* Whether the entry answers the value that the list is of. */
 static int
-matches(const struct reading *g, const struct txn *txn)
+entry_matches(const struct reading *g, const struct txn *txn)
 {
 	const json_t *value = json_array_get(g->values, g->at);
 	const char *name = json_string_value(value);
@@ -216,7 +216,7 @@ audit_entry_text(struct reading *g)
 
 	payload = rd_blob(&r, &plen);
 	before = rd_blob(&r, &blen);
-	if (!rd_done(&r) || txn_read(&txn, payload, plen) == -1 || !matches(g, &txn))
+	if (!rd_done(&r) || txn_read(&txn, payload, plen) == -1 || !entry_matches(g, &txn))
 		return (0);
 	text_audit(g, &txn, remote, before, blen);
 	return (1);
@@ -282,7 +282,7 @@ read_times(struct faults *f, struct reading *g)
 }
 
 static void
-read_search(struct faults *f, const json_t *body, struct reading *g)
+read_log_search(struct faults *f, const json_t *body, struct reading *g)
 {
 	const char *type = field_string(f, body, "search_type", 0);
 	int known = type == NULL;
@@ -312,7 +312,7 @@ op_read_audit_log(struct request *r)
 	struct faults f = { 0 };
 	struct reading *g = xcalloc(1, sizeof(*g));
 
-	read_search(&f, r->body, g);
+	read_log_search(&f, r->body, g);
 	reading_limit(&f, r->body, g);
 	g->list = audit_list;
 	g->entry = audit_entry_text;

@@ -153,13 +153,13 @@ connection_json(const struct connection *c)
 }
 
 static int
-name_order(const void *a, const void *b)
+by_node_name(const void *a, const void *b)
 {
 	return (strcmp((*(struct peer *const *)a)->name, (*(struct peer *const *)b)->name));
 }
 
 static json_t *
-look(struct ops *ops, struct peer *p, struct table *const *tables, size_t n)
+look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n)
 {
 	struct connection c = { .ops = ops, .peer = p };
 	json_t		 *o, *resyncs;
@@ -191,10 +191,10 @@ connections_json(struct ops *ops)
 
 	all = nodes_all(ops->rep.nodes, &n);
 	tables = catalog_tables(ops->data.catalog, NULL, &m);
-	qsort(all, n, sizeof(struct peer *), name_order);
+	qsort(all, n, sizeof(struct peer *), by_node_name);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))
-			json_array_append_new(list, look(ops, all[i], tables, m));
+			json_array_append_new(list, look_peer(ops, all[i], tables, m));
 		peer_free(all[i]);
 	}
 	for (size_t i = 0; i < m; i++)
@@ -245,7 +245,7 @@ op_mesh_network(struct request *r)
 	json_t		*nodes, *n;
 	size_t		 i;
 
-	if (op_faults(r, &f) || op_is_off(r) || !op_wait_begin(r))
+	if (faults_answer(r, &f) || op_is_off(r) || !op_wait_begin(r))
 		return;
 	nodes = cluster_network(r->ops->rep.cluster, timeout);
 	op_wait_end();

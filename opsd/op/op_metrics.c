@@ -14,7 +14,7 @@
 #define CONTENT_TYPE	"text/plain; version=0.0.4; charset=utf-8"
 
 static void
-answer(void *arg)
+answer_metrics(void *arg)
 {
 	struct request *r = arg;
 	struct buf out = { 0 };
@@ -27,16 +27,16 @@ answer(void *arg)
 
 /* On a thread of its own: it neither waits for what operations wait for, nor holds them up. */
 static void
-metrics(struct request *r)
+get_metrics(struct request *r)
 {
 	if (!permission_metrics(r->user))
 		reply_error(r, 403, "Metrics are for super users, and for roles with the permission "
 		    "metrics_user");
-	else if (workers_try(r->ops->pages, WAITING_MAX, answer, r) == -1)
+	else if (workers_try(r->ops->pages, WAITING_MAX, answer_metrics, r) == -1)
 		reply_error(r, 503, "Others are asking for the metrics, please try again later");
 }
 
 const struct op ops_pages[] = {
-	{ "/metrics", "metrics", RIGHT_SELF, ON_HTTP, metrics },
+	{ "/metrics", "metrics", RIGHT_SELF, ON_HTTP, get_metrics },
 	{ NULL },
 };

@@ -26,7 +26,7 @@
 
 static pthread_mutex_t purging = PTHREAD_MUTEX_INITIALIZER;
 
-struct purge {
+struct purging {
 	struct commit_job	 job;	/* first */
 	uint32_t	 table;
 	const char	*user;
@@ -36,7 +36,7 @@ struct purge {
 	int		 marked;
 };
 
-struct limits {
+struct purge_limits {
 	uint64_t	 keep;		/* so many of the newest stay */
 	uint64_t	 below;		/* only sequences below; UINT64_MAX: all */
 	uint64_t	 before_ms;	/* only what was committed before; UINT64_MAX: all */
@@ -44,7 +44,7 @@ struct limits {
 };
 
 static uint64_t
-field_count(struct faults *f, const json_t *options, const char *name, uint64_t absent)
+field_limit(struct faults *f, const json_t *options, const char *name, uint64_t absent)
 {
 	const json_t	*v = json_object_get(options, name);
 
@@ -62,7 +62,7 @@ field_count(struct faults *f, const json_t *options, const char *name, uint64_t 
 }
 
 static void
-read_limits(struct faults *f, const json_t *body, struct limits *l)
+read_purge_limits(struct faults *f, const json_t *body, struct purge_limits *l)
 {
 	json_t		*options = json_object_get(body, "options"), *v;
 	const char	*key;
@@ -77,8 +77,8 @@ read_limits(struct faults *f, const json_t *body, struct limits *l)
 			fault(f, "'options.%.100s' is not allowed", key);
 	if (json_object_get(options, "keep") != NULL && json_object_get(options, "seq") != NULL)
 		fault(f, "'options' contains a conflict between exclusive peers [keep, seq]");
-	l->keep = field_count(f, options, "keep", 0);
-	l->below = field_count(f, options, "seq", UINT64_MAX);
+	l->keep = field_limit(f, options, "keep", 0);
+	l->below = field_limit(f, options, "seq", UINT64_MAX);
 	l->before_ms = UINT64_MAX;
 	v = json_object_get(options, "force");
 	if (v != NULL && !json_is_boolean(v))
@@ -96,7 +96,7 @@ is_write(const struct log_entry *e)
 
 /* The newest transaction of the table to go, along its chain; 0: none. */
 static uint64_t
-newest_to_go(struct replication *rep, const struct table *t, const struct limits *l)
+newest_to_go(struct replication *rep, const struct table *t, const struct purge_limits *l)
 {
 	struct buf		k = { 0 }, v = { 0 };
 	struct log_entry	e;
@@ -168,7 +168,7 @@ who_still_lacks(struct replication *rep, const struct table *t, uint64_t upto)
 }
 
 static void
-log_marker(struct group *g, struct table *t, const struct purge *p)
+log_marker(struct group *g, struct table *t, const struct purging *p)
 {
 	struct buf	b = { 0 };
 	size_t		at = txn_begin(&b, TXN_PURGE, 0, group_data(g)->node_id, p->user,
@@ -181,9 +181,9 @@ log_marker(struct group *g, struct table *t, const struct purge *p)
 }
 
 static void
-purge_run(struct group *g, struct commit_job *j)
+purge_job_run(struct group *g, struct commit_job *j)
 {
-	struct purge	*p = (struct purge *)j;
+	struct purging	*p = (struct purging *)j;
 	struct table	*t = group_table(g, p->table);
 	struct buf	 k = { 0 };
 
@@ -207,7 +207,7 @@ purge_run(struct group *g, struct commit_job *j)
 
 /* Oldest first: a crash in between leaves no hole.  How many, or -1 with p's error. */
 static int64_t
-purge_log(struct replication *rep, struct purge *p)
+purge_log(struct replication *rep, struct purging *p)
 {
 	struct buf		 from = { 0 }, to = { 0 };
 	struct store_iter	*it;
@@ -255,10 +255,10 @@ static int64_t
 purge_upto(struct replication *rep, const struct table *t, const char *user, uint64_t upto, int *status,
     char **err)
 {
-	struct purge	*p = xcalloc(1, sizeof(*p));
+	struct purging	*p = xcalloc(1, sizeof(*p));
 	int64_t		 n = 0;
 
-	p->job.run = purge_run;
+	p->job.run = purge_job_run;
 	p->table = t->id;
 	p->user = user;
 	p->upto = upto;
@@ -275,7 +275,7 @@ purge_upto(struct replication *rep, const struct table *t, const char *user, uin
 
 /* As purge_upto.  Whoever lacks some of it holds it back, unless forced. */
 static int64_t
-purge(struct replication *rep, const struct table *t, const char *user, const struct limits *l,
+purge_now(struct replication *rep, const struct table *t, const char *user, const struct purge_limits *l,
     int *status, char **err)
 {
 	uint64_t	 upto = newest_to_go(rep, t, l);
@@ -295,12 +295,12 @@ int64_t
 op_purge_before(struct replication *rep, const struct table *t, const char *user, uint64_t ms, int force,
     char **err)
 {
-	struct limits	l = { .below = UINT64_MAX, .before_ms = ms, .force = force };
+	struct purge_limits	l = { .below = UINT64_MAX, .before_ms = ms, .force = force };
 	int64_t		n;
 	int		status;
 
 	pthread_mutex_lock(&purging);
-	n = purge(rep, t, user, &l, &status, err);
+	n = purge_now(rep, t, user, &l, &status, err);
 	if (n > 0)
 		purge_messages(rep, t);
 	pthread_mutex_unlock(&purging);
@@ -308,11 +308,11 @@ op_purge_before(struct replication *rep, const struct table *t, const char *user
 }
 
 static void
-purge_table(struct request *r, const struct table *t, const struct limits *l)
+purge_table(struct request *r, const struct table *t, const struct purge_limits *l)
 {
 	char	*err = NULL;
 	int	 status;
-	int64_t	 messages, n = purge(&r->ops->rep, t, r->user->name, l, &status, &err);
+	int64_t	 messages, n = purge_now(&r->ops->rep, t, r->user->name, l, &status, &err);
 
 	if (n == -1) {
 		reply_error(r, status, "%s", err);
@@ -330,11 +330,11 @@ void
 op_purge_stream(struct request *r)
 {
 	struct faults	 f = { 0 };
-	struct limits	 l;
+	struct purge_limits	 l;
 	const char	*db;
 	struct table	*t;
 
-	read_limits(&f, r->body, &l);
+	read_purge_limits(&f, r->body, &l);
 	db = json_string_value(field_either(r->body, "database", "schema"));
 	if (db != NULL && strcmp(db, "system") == 0)
 		fault(&f, "'database' invalid database name, 'system' name is reserved");

@@ -31,7 +31,7 @@ struct asked {
 };
 
 static int64_t
-field_count(struct faults *f, const json_t *body, const char *name, int64_t min, int64_t max,
+field_lines(struct faults *f, const json_t *body, const char *name, int64_t min, int64_t max,
     int64_t absent)
 {
 	const json_t *v = json_object_get(body, name);
@@ -106,8 +106,8 @@ read_asked(struct request *r, struct faults *f, struct asked *a)
 	const char *order = field_string(f, r->body, "order", 0);
 	const char *level = field_string(f, r->body, "level", 0);
 
-	a->start = field_count(f, r->body, "start", 0, INT64_MAX, 0);
-	a->limit = field_count(f, r->body, "limit", 1, LIMIT_MAX, LIMIT);
+	a->start = field_lines(f, r->body, "start", 0, INT64_MAX, 0);
+	a->limit = field_lines(f, r->body, "limit", 1, LIMIT_MAX, LIMIT);
 	a->level = level != NULL ? line_level(level) : -1;
 	if (level != NULL && a->level == -1)
 		fault(f, "'level' must be one of [notify, fatal, error, warn, info, debug, trace]");
@@ -121,7 +121,7 @@ read_asked(struct request *r, struct faults *f, struct asked *a)
 
 /* ---- the merge ---- */
 
-struct source {
+struct log_source {
 	struct logread		*log;
 	struct log_entry_text	 e;
 	int			 there;
@@ -134,10 +134,10 @@ time_cmp(const struct log_entry_text *e, const char *time)
 }
 
 /* Of the lines that come next the oldest, or the newest; NULL: no more. */
-static struct source *
-next_source(struct source *s, int backwards)
+static struct log_source *
+next_source(struct log_source *s, int backwards)
 {
-	struct source *best = NULL;
+	struct log_source *best = NULL;
 
 	for (int i = 0; i < DAEMONS; i++) {
 		int cmp;
@@ -165,7 +165,7 @@ level_is(const struct asked *a, const struct log_entry_text *e)
 }
 
 static int
-is_wanted(const struct asked *a, const struct log_entry_text *e)
+line_wanted(const struct asked *a, const struct log_entry_text *e)
 {
 	return (level_is(a, e) &&
 	    (a->from[0] == '\0' || time_cmp(e, a->from) >= 0) &&
@@ -217,17 +217,17 @@ text_line(struct buf *out, const struct log_entry_text *e)
 }
 
 static void
-merge(const struct asked *a, struct source *sources, struct buf *out)
+merge_sources(const struct asked *a, struct log_source *sources, struct buf *out)
 {
 	int64_t seen = 0, shown = 0;
-	struct source *s;
+	struct log_source *s;
 
 	while (shown < a->limit && (s = next_source(sources, a->backwards)) != NULL) {
 		if (is_over(a, &s->e)) {
 			s->there = 0;
 			continue;
 		}
-		if (is_wanted(a, &s->e) && seen++ >= a->start) {
+		if (line_wanted(a, &s->e) && seen++ >= a->start) {
 			if (shown++ > 0)
 				buf_u8(out, ',');
 			text_line(out, &s->e);
@@ -239,7 +239,7 @@ merge(const struct asked *a, struct source *sources, struct buf *out)
 static void
 read_log(struct request *r)
 {
-	struct source sources[DAEMONS] = { 0 };
+	struct log_source sources[DAEMONS] = { 0 };
 	struct faults f = { 0 };
 	struct buf out = { 0 };
 	struct asked a;
@@ -247,7 +247,7 @@ read_log(struct request *r)
 	const char *dir, *old;
 
 	read_asked(r, &f, &a);
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	conf = data_conf(&r->ops->data);
 	dir = conf_str(conf, LOG_ROOT);
@@ -259,7 +259,7 @@ read_log(struct request *r)
 			sources[i].there = logread_next(sources[i].log, &sources[i].e);
 		}
 	buf_u8(&out, '[');
-	merge(&a, sources, &out);
+	merge_sources(&a, sources, &out);
 	buf_u8(&out, ']');
 	for (int i = 0; i < DAEMONS; i++)
 		if (sources[i].log != NULL)

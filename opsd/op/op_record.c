@@ -87,7 +87,7 @@ op_record_done_cb(struct commit_job *j)
 }
 
 static void
-submit(struct request *r, struct write *w)
+submit_write(struct request *r, struct write *w)
 {
 	w->job.done = op_record_done_cb;
 	w->job.arg = r;
@@ -105,7 +105,7 @@ struct checks {
 
 /* 0, or -1 with the request answered.  Takes what is wrong. */
 static int
-check(struct checks *c, char *wrong)
+refuse_wrong(struct checks *c, char *wrong)
 {
 	if (wrong == NULL)
 		return (0);
@@ -126,7 +126,7 @@ is_new_name(struct checks *c, const char *name)
 static int
 check_new_name(struct checks *c, const char *name)
 {
-	if (check(c, record_name_fault(name)) == -1)
+	if (refuse_wrong(c, record_name_fault(name)) == -1)
 		return (-1);
 	json_object_set_new(c->new_names, name, json_null());
 	if (c->table->nattrs + json_object_size(c->new_names) >
@@ -154,7 +154,7 @@ check_type(struct checks *c, size_t i, const char *name, const json_t *v)
 
 /* The record's key; without one, or with empty text, it is made here or by the commit; -1 with the request answered. */
 static int
-check_key(struct checks *c, json_t *record)
+check_record_key(struct checks *c, json_t *record)
 {
 	json_t	*key = json_object_get(record, c->table->primary_key);
 	char	 uuid[37];
@@ -169,7 +169,7 @@ check_key(struct checks *c, json_t *record)
 		return (-1);
 	}
 	if (key != NULL)
-		return (check(c, record_key_fault(key)));
+		return (refuse_wrong(c, record_key_fault(key)));
 	if (c->counts == -1)
 		c->counts = keygen_counts(&c->r->ops->data, c->table);
 	if (c->counts)
@@ -189,7 +189,7 @@ check_record(struct checks *c, json_t *record, size_t i)
 		reply_error(c->r, 400, "'records[%zu]' must be of type object", i);
 		return (-1);
 	}
-	if (check_key(c, record) == -1)
+	if (check_record_key(c, record) == -1)
 		return (-1);
 	json_object_foreach(record, name, v) {
 		if (is_new_name(c, name) && check_new_name(c, name) == -1)
@@ -221,7 +221,7 @@ check_records(struct checks *c, const json_t *records)
 }
 
 static int
-add_all(struct write *w, const json_t *list, size_t max)
+add_records(struct write *w, const json_t *list, size_t max)
 {
 	const json_t	*e;
 	size_t		 i;
@@ -239,8 +239,8 @@ write_list(struct request *r, struct table *t, enum txn_op op, const json_t *lis
 	struct write	*w = write_new(t, op, r->user->name);
 	size_t		 max = r->ops->data.live.max_transaction;
 
-	if (add_all(w, list, max) == 0) {
-		submit(r, w);
+	if (add_records(w, list, max) == 0) {
+		submit_write(r, w);
 		return;
 	}
 	write_free(w);

@@ -103,7 +103,7 @@ op_restart_service(struct request *r)
 	struct job_spec spec = { .type = "restart_service", .arg = r->ops };
 	char *message;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
 		if (strcmp(services[i].name, name) == 0)

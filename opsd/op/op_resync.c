@@ -44,7 +44,7 @@ op_resync(struct request *r)
 
 	if (table != NULL && strcmp(table, "*") == 0)
 		fault(&f, "'table' must be the name of one table");
-	if (op_faults(r, &f) || op_is_system(r, db) || op_is_off(r) ||
+	if (faults_answer(r, &f) || op_is_system(r, db) || op_is_off(r) ||
 	    (p = find_peer(r, node, db, table)) == NULL)
 		return;
 	spec.arg = resync_new(&r->ops->rep, p, db, table, r->user->name);

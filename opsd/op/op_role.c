@@ -23,7 +23,7 @@ op_role_operation_cb(const char *name)
 
 /* The fields, then what the permission says; 1 with the request answered. */
 static int
-refused(struct request *r, struct faults *f, const char *name)
+role_refused(struct request *r, struct faults *f, const char *name)
 {
 	const json_t *p = json_object_get(r->body, "permission");
 	json_t *why;
@@ -33,7 +33,7 @@ refused(struct request *r, struct faults *f, const char *name)
 		    ROLE_NAME_MAX);
 	if (p != NULL && !json_is_object(p))
 		fault(f, "'permission' must be an object");
-	if (op_faults(r, f))
+	if (faults_answer(r, f))
 		return (1);
 	if ((why = role_refusal(r->ops->data.catalog, r->body, op_role_operation_cb)) != NULL)
 		reply_json(r, 400, why);
@@ -59,12 +59,12 @@ name_taken(struct request *r, const char *name, const char *id)
 
 	if (other == NULL)
 		other = sysrow_get(&r->ops->data, SYS_ROLE, name);
-	taken = other != NULL && strcmp(row_text(other, "id"), id) != 0;
-	if (taken && strcmp(row_text(other, "role"), name) == 0)
+	taken = other != NULL && strcmp(user_row_text(other, "id"), id) != 0;
+	if (taken && strcmp(user_row_text(other, "role"), name) == 0)
 		reply_error(r, 409, "A role with name '%s' already exists", name);
 	else if (taken)
 		reply_error(r, 409, "A role with name '%s' already exists: it is the id of the role "
-		    "that is named '%s' now", name, row_text(other, "role"));
+		    "that is named '%s' now", name, user_row_text(other, "role"));
 	json_decref(other);
 	return (taken);
 }
@@ -91,12 +91,12 @@ add_role_run(struct request *r)
 	const char *name = field_string(&f, r->body, "role", 1);
 
 	fault_permission(&f, r->body);
-	if (!refused(r, &f, name) && !name_taken(r, name, ""))
+	if (!role_refused(r, &f, name) && !name_taken(r, name, ""))
 		insert_role(r, name);
 }
 
 static void
-add_role(struct request *r)
+make_role(struct request *r)
 {
 	op_user_change(r, add_role_run);
 }
@@ -138,7 +138,7 @@ demotes_last(struct request *r, const char *id, const json_t *was)
 
 	return (p != NULL && role_is(was, "super_user") &&
 	    !json_is_true(json_object_get(p, "super_user")) &&
-	    super_users(r->ops, "", "") > 0 && super_users(r->ops, "", id) == 0);
+	    user_supers(r->ops, "", "") > 0 && user_supers(r->ops, "", id) == 0);
 }
 
 /* Would the cluster's user be none any more? */
@@ -148,7 +148,7 @@ ends_cluster(struct request *r, const char *id)
 	const json_t *p = json_object_get(r->body, "permission");
 
 	return (p != NULL && !json_is_true(json_object_get(p, "cluster_user")) &&
-	    cluster_needs(r->ops, "", id));
+	    user_cluster_needs(r->ops, "", id));
 }
 
 static void
@@ -161,7 +161,7 @@ alter_role_run(struct request *r)
 
 	if (json_object_get(r->body, "role") == NULL)
 		fault_permission(&f, r->body);
-	if (refused(r, &f, name))
+	if (role_refused(r, &f, name))
 		return;
 	if ((role = sysrow_get(&r->ops->data, SYS_ROLE, id)) == NULL)
 		reply_error(r, 404, "Role not found");
@@ -169,10 +169,10 @@ alter_role_run(struct request *r)
 		;
 	else if (demotes_last(r, id, role))
 		reply_error(r, 409, "Role %s is the one of the last active super_user: it must stay "
-		    "a super_user role", row_text(role, "role"));
+		    "a super_user role", user_row_text(role, "role"));
 	else if (ends_cluster(r, id))
 		reply_error(r, 409, "Role %s is the one of clustering.user: while clustering is "
-		    "enabled it must stay a cluster_user role", row_text(role, "role"));
+		    "enabled it must stay a cluster_user role", user_row_text(role, "role"));
 	else
 		put_role(r, id, name, role);
 	json_decref(role);
@@ -219,18 +219,18 @@ drop_role_run(struct request *r)
 	char *err = NULL;
 	int status;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	if ((role = sysrow_get(&r->ops->data, SYS_ROLE, id)) == NULL)
 		reply_error(r, 404, "Role not found");
 	else if (role_in_use(r->ops, id))
 		reply_error(r, 409, "Cannot drop role %s as it has active user(s) tied to this role",
-		    row_text(role, "role"));
+		    user_row_text(role, "role"));
 	else if ((status = sysrow_remove(&r->ops->data, SYS_ROLE, id, &err)) != 200)
 		reply_failed(r, status, err);
 	else {
 		users_changed(r->ops, role_is(role, "cluster_user"));
-		reply_message(r, "%s successfully deleted", row_text(role, "role"));
+		reply_message(r, "%s successfully deleted", user_row_text(role, "role"));
 	}
 	json_decref(role);
 }
@@ -248,7 +248,7 @@ list_roles(struct request *r)
 }
 
 const struct op ops_role[] = {
-	{ "add_role", "addRole", RIGHT_ADMIN, ON_WORKER, add_role },
+	{ "add_role", "addRole", RIGHT_ADMIN, ON_WORKER, make_role },
 	{ "alter_role", "alterRole", RIGHT_ADMIN, ON_WORKER, alter_role },
 	{ "drop_role", "dropRole", RIGHT_ADMIN, ON_WORKER, drop_role },
 	{ "list_roles", "listRoles", RIGHT_SUPER, ON_WORKER, list_roles },

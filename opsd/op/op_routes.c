@@ -37,7 +37,7 @@ field_server(struct faults *f, const json_t *body)
 }
 
 static void
-check_host(struct faults *f, size_t i, const json_t *host)
+check_route_host(struct faults *f, size_t i, const json_t *host)
 {
 	if (host == NULL)
 		fault(f, "'routes[%zu].host' is required", i);
@@ -117,7 +117,7 @@ read_routes(struct faults *f, const json_t *body, int server)
 			continue;
 		}
 		host = json_object_get(g, "host");
-		check_host(f, i, host);
+		check_route_host(f, i, host);
 		json_object_set(route, "host", host);
 		json_object_set_new(route, "port",
 		    json_integer(read_port(f, i, json_object_get(g, "port"))));
@@ -137,7 +137,7 @@ same_host(const json_t *a, const json_t *b)
 
 /* Ports in the file may be strings. */
 static json_int_t
-port_of(const json_t *route)
+route_port(const json_t *route)
 {
 	const json_t	*port = json_object_get(route, "port");
 
@@ -147,13 +147,13 @@ port_of(const json_t *route)
 
 /* Index of host and port in the list, or its size. */
 static size_t
-find(const json_t *list, const json_t *route)
+find_route(const json_t *list, const json_t *route)
 {
 	json_t	*r;
 	size_t	 i;
 
 	json_array_foreach((json_t *)(uintptr_t)list, i, r)
-		if (same_host(r, route) && port_of(r) == port_of(route))
+		if (same_host(r, route) && route_port(r) == route_port(route))
 			return (i);
 	return (i);
 }
@@ -181,7 +181,7 @@ linked_twice(const struct conf *conf, int server, const json_t *routes)
 
 /* Checked first, so that what fails afterwards is not the caller's fault. 0 or answered. */
 static int
-save(struct request *r, struct conf *conf, enum conf_key key, const json_t *list)
+save_routes(struct request *r, struct conf *conf, enum conf_key key, const json_t *list)
 {
 	char	*err = NULL;
 	int	 status = 400;
@@ -207,7 +207,7 @@ set_routes(struct request *r, struct conf *conf, int server, json_t *routes)
 	size_t		 i, at;
 
 	json_array_foreach(routes, i, route) {
-		at = find(list, route);
+		at = find_route(list, route);
 		if (at < json_array_size(list) && json_equal(json_array_get(list, at), route)) {
 			json_array_append(skipped, route);
 			continue;
@@ -225,7 +225,7 @@ set_routes(struct request *r, struct conf *conf, int server, json_t *routes)
 	else if (json_array_size(list) > ROUTES_MAX)
 		reply_error(r, 400, "'routes' of the %s must contain less than or equal to %d "
 		    "items", servers[server].name, ROUTES_MAX);
-	else if (json_array_size(set) == 0 || save(r, conf, servers[server].key, list) == 0)
+	else if (json_array_size(set) == 0 || save_routes(r, conf, servers[server].key, list) == 0)
 		reply_json(r, 200, json_pack("{s:s, s:O, s:O}", "message",
 		    "cluster routes successfully set", "set", set, "skipped", skipped));
 	json_decref(list);
@@ -241,7 +241,7 @@ op_routes_set(struct request *r)
 	json_t		*routes = read_routes(&f, r->body, server == -1 ? LEAF : server);
 	struct conf	*conf;
 
-	if (!op_faults(r, &f)) {
+	if (!faults_answer(r, &f)) {
 		pthread_mutex_lock(&routes_lock);
 		conf = data_conf(&r->ops->data);
 		set_routes(r, conf, server, routes);
@@ -271,15 +271,15 @@ delete_from(struct request *r, struct conf *conf, enum conf_key key, const json_
 	int	 rc = 0;
 
 	json_array_foreach((json_t *)(uintptr_t)routes, i, route) {
-		at = find(list, route);
+		at = find_route(list, route);
 		if (at == json_array_size(list))
 			continue;
 		json_array_remove(list, at);
-		if (find(deleted, route) == json_array_size(deleted))
+		if (find_route(deleted, route) == json_array_size(deleted))
 			json_array_append(deleted, route);
 	}
 	if (json_array_size(list) < before)
-		rc = save(r, conf, key, list);
+		rc = save_routes(r, conf, key, list);
 	json_decref(list);
 	return (rc);
 }
@@ -294,7 +294,7 @@ delete_routes(struct request *r, struct conf *conf, const json_t *routes)
 	for (i = 0; i < SERVERS && rc == 0; i++)
 		rc = delete_from(r, conf, servers[i].key, routes, deleted);
 	json_array_foreach((json_t *)(uintptr_t)routes, i, route)
-		if (find(deleted, route) == json_array_size(deleted))
+		if (find_route(deleted, route) == json_array_size(deleted))
 			json_array_append(skipped, route);
 	if (rc == 0)
 		reply_json(r, 200, json_pack("{s:s, s:O, s:O}", "message",
@@ -310,7 +310,7 @@ op_routes_delete(struct request *r)
 	json_t		*routes = read_routes(&f, r->body, -1);
 	struct conf	*conf;
 
-	if (!op_faults(r, &f)) {
+	if (!faults_answer(r, &f)) {
 		pthread_mutex_lock(&routes_lock);
 		conf = data_conf(&r->ops->data);
 		delete_routes(r, conf, routes);

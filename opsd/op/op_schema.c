@@ -52,7 +52,7 @@ op_schema_done_cb(struct commit_job *j)
 }
 
 static void
-submit(struct request *r, struct ddl *d)
+submit_ddl(struct request *r, struct ddl *d)
 {
 	d->user = xstrdup(r->user->name);
 	d->job.done = op_schema_done_cb;
@@ -69,20 +69,20 @@ fault_database(struct faults *f, const char *db)
 }
 
 static void
-create_database(struct request *r)
+make_database(struct request *r)
 {
 	struct faults	 f = { 0 };
 	const char	*db = field_database(&f, r->body);
 
 	if (db != NULL)
 		fault_database(&f, db);
-	if (op_faults(r, &f) || op_is_system(r, db))
+	if (faults_answer(r, &f) || op_is_system(r, db))
 		return;
-	submit(r, ddl_new(DDL_CREATE_DATABASE, db, NULL));
+	submit_ddl(r, ddl_new(DDL_CREATE_DATABASE, db, NULL));
 }
 
 static void
-drop_database(struct request *r)
+remove_database(struct request *r)
 {
 	struct faults	 f = { 0 };
 	const char	*db = NULL;
@@ -91,9 +91,9 @@ drop_database(struct request *r)
 		fault(&f, "'database' is required");
 	else
 		db = field_database(&f, r->body);
-	if (op_faults(r, &f) || op_is_system(r, db))
+	if (faults_answer(r, &f) || op_is_system(r, db))
 		return;
-	submit(r, ddl_new(DDL_DROP_DATABASE, db, NULL));
+	submit_ddl(r, ddl_new(DDL_DROP_DATABASE, db, NULL));
 }
 
 static void
@@ -199,7 +199,7 @@ field_residence(struct faults *f, const json_t *body)
 }
 
 static void
-create_table(struct request *r)
+make_table(struct request *r)
 {
 	struct faults	 f = { 0 };
 	const char	*db = field_database(&f, r->body);
@@ -224,7 +224,7 @@ create_table(struct request *r)
 			fault_attribute(&f, i, a);
 	expiration = field_expiration(&f, r->body);
 	residence = field_residence(&f, r->body);
-	if (op_faults(r, &f) || op_is_system(r, db) || !may_structure(r, db))
+	if (faults_answer(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
 	if (residence != NULL && !r->ops->data.live.clustering) {
 		reply_error(r, 400, "Clustering does not appear to be enabled. Cannot insert table "
@@ -237,19 +237,19 @@ create_table(struct request *r)
 	d->audit = audit != 0;
 	d->residence = json_incref(residence);
 	d->expiration = expiration;
-	submit(r, d);
+	submit_ddl(r, d);
 }
 
 static void
-drop_table(struct request *r)
+remove_table(struct request *r)
 {
 	struct faults	 f = { 0 };
 	const char	*db = field_database(&f, r->body);
 	const char	*table = field_string(&f, r->body, "table", 1);
 
-	if (op_faults(r, &f) || op_is_system(r, db) || !may_structure(r, db))
+	if (faults_answer(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
-	submit(r, ddl_new(DDL_DROP_TABLE, db, table));
+	submit_ddl(r, ddl_new(DDL_DROP_TABLE, db, table));
 }
 
 /* create_attribute also comes with inserting, which makes attributes anyway. */
@@ -293,34 +293,34 @@ attribute_ddl(struct request *r, enum ddl_kind kind)
 
 	if (name != NULL && kind == DDL_CREATE_ATTRIBUTE)
 		fault_name(&f, "attribute", name);
-	if (op_faults(r, &f) || op_is_system(r, db) || !may_ddl(r, kind, db, table, name) ||
+	if (faults_answer(r, &f) || op_is_system(r, db) || !may_ddl(r, kind, db, table, name) ||
 	    (kind == DDL_DROP_ATTRIBUTE && is_fixed(r, db, table, name)))
 		return;
 	d = ddl_new(kind, db, table);
 	d->attribute = xstrdup(name);
-	submit(r, d);
+	submit_ddl(r, d);
 }
 
 static void
-create_attribute(struct request *r)
+make_attribute(struct request *r)
 {
 	attribute_ddl(r, DDL_CREATE_ATTRIBUTE);
 }
 
 static void
-drop_attribute(struct request *r)
+remove_attribute(struct request *r)
 {
 	attribute_ddl(r, DDL_DROP_ATTRIBUTE);
 }
 
 const struct op ops_schema[] = {
-	{ "create_database", "createSchema", RIGHT_SUPER, ON_HTTP, create_database },
-	{ "create_schema", "createSchema", RIGHT_SUPER, ON_HTTP, create_database },
-	{ "drop_database", "dropSchema", RIGHT_SUPER, ON_HTTP, drop_database },
-	{ "drop_schema", "dropSchema", RIGHT_SUPER, ON_HTTP, drop_database },
-	{ "create_table", "createTable", RIGHT_TABLE, ON_HTTP, create_table },
-	{ "drop_table", "dropTable", RIGHT_TABLE, ON_HTTP, drop_table },
-	{ "create_attribute", "createAttribute", RIGHT_TABLE, ON_HTTP, create_attribute },
-	{ "drop_attribute", "dropAttribute", RIGHT_TABLE, ON_HTTP, drop_attribute },
+	{ "create_database", "createSchema", RIGHT_SUPER, ON_HTTP, make_database },
+	{ "create_schema", "createSchema", RIGHT_SUPER, ON_HTTP, make_database },
+	{ "drop_database", "dropSchema", RIGHT_SUPER, ON_HTTP, remove_database },
+	{ "drop_schema", "dropSchema", RIGHT_SUPER, ON_HTTP, remove_database },
+	{ "create_table", "createTable", RIGHT_TABLE, ON_HTTP, make_table },
+	{ "drop_table", "dropTable", RIGHT_TABLE, ON_HTTP, remove_table },
+	{ "create_attribute", "createAttribute", RIGHT_TABLE, ON_HTTP, make_attribute },
+	{ "drop_attribute", "dropAttribute", RIGHT_TABLE, ON_HTTP, remove_attribute },
 	{ NULL },
 };

@@ -102,7 +102,7 @@ op_search_again_cb(struct request *r, void *arg)
 }
 
 static void
-start(struct request *r, struct search *s)
+start_search(struct request *r, struct search *s)
 {
 	struct answering	*a;
 
@@ -118,26 +118,26 @@ start(struct request *r, struct search *s)
 static void
 search_by_id(struct request *r)
 {
-	start(r, ask_by_id(r, 400));
+	start_search(r, ask_by_id(r, 400));
 }
 
 static void
 search_by_hash(struct request *r)
 {
 	/* Known clients look for 500. */
-	start(r, ask_by_id(r, 500));
+	start_search(r, ask_by_id(r, 500));
 }
 
 static void
 search_by_value(struct request *r)
 {
-	start(r, ask_by_value(r));
+	start_search(r, ask_by_value(r));
 }
 
 static void
 search_by_conditions(struct request *r)
 {
-	start(r, ask_by_conditions(r));
+	start_search(r, ask_by_conditions(r));
 }
 
 struct search *

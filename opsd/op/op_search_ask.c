@@ -91,7 +91,7 @@ op_search_shown(const struct table *t, const char *name, void *arg)
 
 /* All that the user may read; who may read nothing is not told which rows there are. */
 static void
-ask_all(struct asking *a)
+ask_readable(struct asking *a)
 {
 	search_all_columns(a->search, op_search_shown, a);
 	if (!a->shows)
@@ -126,7 +126,7 @@ read_attributes(struct asking *a)
 		const char *name = json_string_value(e);
 
 		if (strcmp(name, "*") == 0)
-			ask_all(a);
+			ask_readable(a);
 		else if (ask_field(a, &f, name) == 0)
 			search_column(a->search, &f);
 	}

@@ -15,7 +15,7 @@ static struct condition *read_group(struct asking *a, const json_t *body, const 
 
 /* "conditions[0].search_value", or the new name where the new ones are used. */
 static const char *
-called(const json_t *c, const char *name, const char *old)
+field_called(const json_t *c, const char *name, const char *old)
 {
 	return (json_object_get(c, name) != NULL ? name : old);
 }
@@ -33,7 +33,7 @@ static int
 read_compare(struct asking *a, const json_t *c, const char *at)
 {
 	const json_t	*word = field_either(c, "comparator", "search_type");
-	const char	*name = called(c, "comparator", "search_type");
+	const char	*name = field_called(c, "comparator", "search_type");
 	int		 compare;
 
 	if (word == NULL || is_in(c))
@@ -84,14 +84,14 @@ read_leaf(struct asking *a, const json_t *c, const char *at)
 		fault(&a->f, "'%s.%s' is required", at, "search_attribute");
 	else if (!json_is_string(name))
 		fault(&a->f, "'%s.%s' must be a string", at,
-		    called(c, "attribute", "search_attribute"));
+		    field_called(c, "attribute", "search_attribute"));
 	if (value == NULL)
 		fault(&a->f, "'%s.%s' is required", at, "search_value");
 	else if ((compare == CMP_BETWEEN || is_in(c)) && !json_is_array(value))
-		fault(&a->f, "'%s.%s' must be an array", at, called(c, "value", "search_value"));
+		fault(&a->f, "'%s.%s' must be an array", at, field_called(c, "value", "search_value"));
 	else if (compare == CMP_BETWEEN && json_array_size(value) != 2)
 		fault(&a->f, "'%s.%s' must contain 2 items", at,
-		    called(c, "value", "search_value"));
+		    field_called(c, "value", "search_value"));
 	if (++a->leaves == LEAVES_MAX + 1)
 		fault(&a->f, "'conditions' are more than %d", LEAVES_MAX);
 	if (a->f.n > n || compare == -1 || a->leaves > LEAVES_MAX ||

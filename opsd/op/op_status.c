@@ -39,7 +39,7 @@ fault_status(struct faults *f, const char *id, const char *status)
 
 /* Under status_lock: what is obeyed is what was written last. */
 static void
-obey(struct request *r)
+obey_status(struct request *r)
 {
 	int was = r->ops->watch.unavailable;
 
@@ -60,12 +60,12 @@ set_status(struct request *r)
 	int code;
 
 	fault_status(&f, id, status);
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	row = json_pack("{s:s, s:s}", "id", id, "status", status);
 	pthread_mutex_lock(&r->ops->status_lock);
 	if ((code = sysrow_put(&r->ops->data, SYS_STATUS, row, &err)) == 200) {
-		obey(r);
+		obey_status(r);
 		now = sysrow_get(&r->ops->data, SYS_STATUS, id);
 	}
 	pthread_mutex_unlock(&r->ops->status_lock);
@@ -89,7 +89,7 @@ get_status(struct request *r)
 	const char *id = field_id(&f, r->body, 0);
 	json_t *row;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	if (id == NULL)
 		reply_json(r, 200, sysrow_all(&r->ops->data, SYS_STATUS));
@@ -109,7 +109,7 @@ remove_status(struct request *r, const char *id, char **err)
 	pthread_mutex_lock(&r->ops->status_lock);
 	if ((row = sysrow_get(&r->ops->data, SYS_STATUS, id)) != NULL &&
 	    (code = sysrow_remove(&r->ops->data, SYS_STATUS, id, err)) == 200)
-		obey(r);
+		obey_status(r);
 	pthread_mutex_unlock(&r->ops->status_lock);
 	json_decref(row);
 	return (code);
@@ -123,7 +123,7 @@ clear_status(struct request *r)
 	char *err = NULL;
 	int code;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	if ((code = remove_status(r, id, &err)) == 200)
 		reply_message(r, "Status successfully cleared");

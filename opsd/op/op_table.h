@@ -12,7 +12,7 @@ json_t *field_either(const json_t *body, const char *name, const char *old);
 void fault_name(struct faults *f, const char *field, const char *name);
 /* "ids" or "hash_values", with faults unless they are keys, strings of at most `max` bytes. */
 const json_t *field_ids(struct faults *f, const json_t *body, size_t max);
-/* As op_faults, but with the status that peers answer with. */
+/* As faults_answer, but with the status that peers answer with. */
 int op_faults_status(struct request *r, struct faults *f, int status);
 /*
  * "database" (or "schema") and "table" of the body: a table, counted, or NULL

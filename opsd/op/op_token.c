@@ -32,7 +32,7 @@ log_login(struct request *r, const char *name, const char *refused)
  * Counted; NULL with the request answered, a wrong password with `wrong`.
  */
 static struct user *
-who(struct request *r, const char *wrong)
+who_logs_in(struct request *r, const char *wrong)
 {
 	struct faults f = { 0 };
 	int named = json_object_get(r->body, "username") != NULL ||
@@ -42,7 +42,7 @@ who(struct request *r, const char *wrong)
 	struct user *u = NULL;
 	char *error = NULL;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return (NULL);
 	if (named && password == NULL)
 		status = 401;		/* nothing that could be looked at */
@@ -97,7 +97,7 @@ create_authentication_tokens(struct request *r)
 		    "10m, 12h, 3d");
 		return;
 	}
-	if ((u = who(r, "invalid credentials")) == NULL)
+	if ((u = who_logs_in(r, "invalid credentials")) == NULL)
 		return;
 	if (add_token(r, &o, "operation_token", u, TOKEN_OPERATION, ms) == 0 &&
 	    add_token(r, &o, "refresh_token", u, TOKEN_REFRESH,
@@ -129,7 +129,7 @@ refresh_operation_token(struct request *r)
 	char *refusal;
 	int status;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	fault = token_read(auth_tokens(r->ops->auth), token, TOKEN_REFRESH, &claims);
 	if (fault == TOKEN_GOOD)
@@ -196,7 +196,7 @@ set_cookie(struct request *r, const char *id, uint64_t seconds)
 }
 
 static void
-login(struct request *r)
+login_session(struct request *r)
 {
 	int enabled;
 	struct user *u;
@@ -207,7 +207,7 @@ login(struct request *r)
 		reply_error(r, 400, "There are no sessions: authentication.enableSessions is false");
 		return;
 	}
-	if ((u = who(r, "Login failed")) == NULL)
+	if ((u = who_logs_in(r, "Login failed")) == NULL)
 		return;
 	auth_session_begin(r->ops->auth, u, id);
 	set_cookie(r, id, SESSION_IDLE_US / 1000000);
@@ -216,7 +216,7 @@ login(struct request *r)
 }
 
 static void
-logout(struct request *r)
+logout_session(struct request *r)
 {
 	const char *cookie = request_header(r, "Cookie");
 	char *name = session_cookie_name(request_header(r, "Origin")), id[37];
@@ -232,7 +232,7 @@ logout(struct request *r)
 const struct op ops_token[] = {
 	{ "create_authentication_tokens", "createTokens", RIGHT_OPEN, ON_WORKER, create_authentication_tokens },
 	{ "refresh_operation_token", "refreshOperationToken", RIGHT_OPEN, ON_WORKER, refresh_operation_token },
-	{ "login", "login", RIGHT_OPEN, ON_WORKER, login },
-	{ "logout", "logout", RIGHT_SELF, ON_HTTP, logout },
+	{ "login", "login", RIGHT_OPEN, ON_WORKER, login_session },
+	{ "logout", "logout", RIGHT_SELF, ON_HTTP, logout_session },
 	{ NULL },
 };

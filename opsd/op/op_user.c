@@ -16,7 +16,7 @@
 
 /* A string without a NUL in it. */
 static int
-is_text(const json_t *v)
+is_plain_text(const json_t *v)
 {
 	return (json_is_string(v) && strlen(json_string_value(v)) == json_string_length(v));
 }
@@ -60,7 +60,7 @@ fault_roles(struct faults *f, const json_t *v)
 	if (json_array_size(v) > USER_ROLES_MAX)
 		fault(f, "'role' must contain less than or equal to %d items", USER_ROLES_MAX);
 	json_array_foreach(v, i, e) {
-		if (!is_text(e) || json_string_length(e) == 0)
+		if (!is_plain_text(e) || json_string_length(e) == 0)
 			fault(f, "'role[%zu]' must be a string", i);
 		for (size_t k = 0; k < i && i < USER_ROLES_MAX; k++)
 			if (json_equal(json_array_get(v, k), e))
@@ -141,7 +141,7 @@ add_user_run(struct request *r)
 		fault_roles(&f, names);
 	fault_username(&f, username);
 	fault_password(&f, password);
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	roles = roles_named(r->ops, names, &missing);
 	user = sysrow_get(&r->ops->data, SYS_USER, username);
@@ -170,13 +170,13 @@ alter_fault(const json_t *body)
 	const json_t *password = json_object_get(body, "password");
 	const json_t *role = json_object_get(body, "role"), *active = json_object_get(body, "active");
 
-	if (!is_text(json_object_get(body, "username")) || row_text(body, "username")[0] == '\0')
+	if (!is_plain_text(json_object_get(body, "username")) || user_row_text(body, "username")[0] == '\0')
 		return ("username is required");
 	if (password == NULL && role == NULL && active == NULL)
 		return ("nothing to update, must supply active, role or password to update");
-	if (role != NULL && !json_is_array(role) && (!is_text(role) || json_string_length(role) == 0))
+	if (role != NULL && !json_is_array(role) && (!is_plain_text(role) || json_string_length(role) == 0))
 		return ("If role is specified, it cannot be empty.");
-	if (password != NULL && (!is_text(password) || row_text(body, "password")[0] == '\0'))
+	if (password != NULL && (!is_plain_text(password) || user_row_text(body, "password")[0] == '\0'))
 		return ("password cannot be an empty string");
 	if (active != NULL && !json_is_boolean(active))
 		return ("active must be true or false");
@@ -207,11 +207,11 @@ alter_refused(struct request *r, const struct altering *a)
 		    "users");
 	else if (roles_are(a->was, "super_user") && !(active && roles_are(roles, "super_user")) &&
 	    !json_is_false(json_object_get(a->user, "active")) &&
-	    super_users(r->ops, a->username, "") == 0)
+	    user_supers(r->ops, a->username, "") == 0)
 		reply_error(r, 409, "User %s is the last active super_user: it cannot be made "
 		    "inactive or given another role", a->username);
 	else if (!(active && roles_are(roles, "cluster_user")) &&
-	    cluster_needs(r->ops, a->username, ""))
+	    user_cluster_needs(r->ops, a->username, ""))
 		reply_error(r, 409, "User %s is the one of clustering.user: while clustering is "
 		    "enabled it cannot be made inactive or lose the role of a cluster_user",
 		    a->username);
@@ -252,7 +252,7 @@ alter_user_run(struct request *r)
 {
 	const char *wrong = alter_fault(r->body), *missing = NULL;
 	const json_t *names = json_object_get(r->body, "role");
-	struct altering a = { .username = row_text(r->body, "username"),
+	struct altering a = { .username = user_row_text(r->body, "username"),
 	    .password = json_string_value(json_object_get(r->body, "password")),
 	    .active = json_object_get(r->body, "active"),
 	};
@@ -265,7 +265,7 @@ alter_user_run(struct request *r)
 	}
 	if (json_is_array(names))
 		fault_roles(&f, names);
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	a.user = user = sysrow_get(&r->ops->data, SYS_USER, a.username);
 	a.was = was = roles_of(r->ops, user);
@@ -296,14 +296,14 @@ drop_user_run(struct request *r)
 	char *err = NULL;
 	int status;
 
-	if (op_faults(r, &f))
+	if (faults_answer(r, &f))
 		return;
 	if ((u = user_load(&r->ops->data, username)) == NULL)
 		reply_error(r, 404, "User %s does not exist", username);
-	else if (u->super_user && u->active && super_users(r->ops, username, "") == 0)
+	else if (u->super_user && u->active && user_supers(r->ops, username, "") == 0)
 		reply_error(r, 409, "User %s is the last active super_user: it cannot be dropped",
 		    username);
-	else if (cluster_needs(r->ops, username, ""))
+	else if (user_cluster_needs(r->ops, username, ""))
 		reply_error(r, 409, "User %s is the one of clustering.user: while clustering is "
 		    "enabled it cannot be dropped", username);
 	else if ((status = sysrow_remove(&r->ops->data, SYS_USER, username, &err)) == 200) {

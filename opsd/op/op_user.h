@@ -9,7 +9,7 @@ struct request;
 
 #define USER_NAME_MAX	250
 
-const char *row_text(const json_t *row, const char *name);	/* "" when it is no string */
+const char *user_row_text(const json_t *row, const char *name);	/* "" when it is no string */
 json_t *role_named(struct ops *ops, const char *name);		/* new reference, or NULL */
 int role_is(const json_t *role, const char *type);	/* "super_user", "cluster_user" */
 
@@ -20,12 +20,12 @@ int roles_are(const json_t *roles, const char *type);		/* one of them is */
 /* Runs fn while nobody else changes users or roles; it answers the request. */
 void op_user_change(struct request *r, void (*fn)(struct request *r));
 /* Active super_users; without the user of that name, and were it not for the role of that id. */
-unsigned super_users(struct ops *ops, const char *but_user, const char *but_role);
+unsigned user_supers(struct ops *ops, const char *but_user, const char *but_role);
 /*
  * Is the user, or the role of that id, what the node is a member of the cluster with?  By the
  * configuration in force, or by the one that a restart puts in force.
  */
-int cluster_needs(struct ops *ops, const char *user, const char *role);
+int user_cluster_needs(struct ops *ops, const char *user, const char *role);
 /* What a user or a role was changed to is in force at once. */
 void users_changed(struct ops *ops, int cluster_user);
 

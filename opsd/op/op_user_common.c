@@ -15,7 +15,7 @@
 /* What the operations on users and on roles have in common. */
 
 const char *
-row_text(const json_t *row, const char *name)
+user_row_text(const json_t *row, const char *name)
 {
 	const char *s = json_string_value(json_object_get(row, name));
 
@@ -29,7 +29,7 @@ role_named(struct ops *ops, const char *name)
 	size_t i;
 
 	json_array_foreach(roles, i, role)
-		if (found == NULL && strcmp(row_text(role, "role"), name) == 0)
+		if (found == NULL && strcmp(user_row_text(role, "role"), name) == 0)
 			found = json_incref(role);
 	json_decref(roles);
 	return (found);
@@ -78,7 +78,7 @@ op_user_change(struct request *r, void (*fn)(struct request *r))
 }
 
 unsigned
-super_users(struct ops *ops, const char *but_user, const char *but_role)
+user_supers(struct ops *ops, const char *but_user, const char *but_role)
 {
 	json_t *users = sysrow_all(&ops->data, SYS_USER), *row;
 	unsigned n = 0;
@@ -110,7 +110,7 @@ conf_needs(struct ops *ops, struct conf *conf, const char *user, const char *rol
 }
 
 int
-cluster_needs(struct ops *ops, const char *user, const char *role)
+user_cluster_needs(struct ops *ops, const char *user, const char *role)
 {
 	return (conf_needs(ops, data_conf(&ops->data), user, role) ||
 	    conf_needs(ops, ops_conf_set(ops), user, role));

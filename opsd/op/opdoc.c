@@ -12,7 +12,7 @@ static const struct op_doc *const families[] = { opdoc_rows, opdoc_node };
 #define FAMILIES	(sizeof(families) / sizeof(families[0]))
 
 static int
-is(const char *name, const char *a, const char *b)
+is_name_of(const char *name, const char *a, const char *b)
 {
 	return (strcmp(name, a) == 0 || (b != NULL && strcmp(name, b) == 0));
 }
@@ -33,7 +33,7 @@ opdoc_find(const char *name)
 	const struct op_doc *op;
 
 	for (unsigned i = 0; (op = opdoc_at(i)) != NULL; i++)
-		if (is(name, op->name, op->old))
+		if (is_name_of(name, op->name, op->old))
 			return (op);
 	return (NULL);
 }
@@ -42,7 +42,7 @@ const struct op_field *
 opdoc_field(const struct op_doc *op, const char *name)
 {
 	for (const struct op_field *f = op->fields; f->name != NULL; f++)
-		if (is(name, f->name, f->old) ||
+		if (is_name_of(name, f->name, f->old) ||
 		    (f->kind == KIND_KEYS && strcmp(name, "operation") != 0))
 			return (f);
 	return (NULL);

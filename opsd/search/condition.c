@@ -235,14 +235,14 @@ bound_key(struct buf *b, const struct scalar *sc)
 
 /* After all entries of the key: a longer text goes on with 00 FF, a row's key with a rank. */
 static void
-behind(struct buf *b)
+skip_key(struct buf *b)
 {
 	buf_u8(b, 0xff);
 }
 
 /* The first bytes that do not begin with b; b begins with a rank, so there are some. */
 static void
-successor(struct buf *b)
+next_prefix(struct buf *b)
 {
 	while (b->len > 0 && b->data[b->len - 1] == 0xff)
 		b->len--;
@@ -269,7 +269,7 @@ prefix_bounds(const struct scalar *sc, struct buf *lower, struct buf *upper)
 	bound_key(lower, sc);
 	lower->len--;
 	buf_add(upper, lower->data, lower->len);
-	successor(upper);
+	next_prefix(upper);
 }
 
 /* Null is also what is missing, arrays and objects are one: whole indexes have them. */
@@ -310,19 +310,19 @@ condition_bounds(const struct condition *c, struct buf *lower, struct buf *upper
 	case CMP_BETWEEN:
 		bound_key(lower, &c->a);
 		bound_key(upper, &c->b);
-		behind(upper);
+		skip_key(upper);
 		return (0);
 	case CMP_GREATER:
 	case CMP_GREATER_EQUAL:
 		if (bound_key(lower, &c->a) == 0 && c->compare == CMP_GREATER)
-			behind(lower);
+			skip_key(lower);
 		kind_upper(upper, c->a.rank);
 		return (0);
 	case CMP_LESS:
 	case CMP_LESS_EQUAL:
 		kind_lower(lower, c->a.rank);
 		if (bound_key(upper, &c->a) == 1 || c->compare == CMP_LESS_EQUAL)
-			behind(upper);
+			skip_key(upper);
 		return (0);
 	default:
 		return (-1);

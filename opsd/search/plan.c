@@ -14,7 +14,7 @@
 #define GATHER_EASY	100000		/* rows gathered without a look for a way that has the order */
 
 /* Ranges that hold every match of a condition. */
-struct way {
+struct plan_way {
 	struct range	*ranges;
 	size_t		 n;
 	uint64_t	 rows;		/* estimated, in all of them */
@@ -27,19 +27,19 @@ struct planner {
 	uint64_t		 matches;	/* at most, of the condition; UINT64_MAX: unknown */
 };
 
-static int way_of(struct planner *p, const struct condition *c, struct way *w);
+static int way_to_rows(struct planner *p, const struct condition *c, struct plan_way *w);
 
 static void
-way_free(struct way *w)
+way_free(struct plan_way *w)
 {
 	for (size_t i = 0; i < w->n; i++)
 		range_free(&w->ranges[i]);
 	free(w->ranges);
-	*w = (struct way){ 0 };
+	*w = (struct plan_way){ 0 };
 }
 
 static struct range *
-way_add(struct way *w)
+way_add(struct plan_way *w)
 {
 	w->ranges = xrealloc(w->ranges, (w->n + 1) * sizeof(*w->ranges));
 	return (&w->ranges[w->n++]);
@@ -47,7 +47,7 @@ way_add(struct way *w)
 
 /* Counted while they are few; of many, their share of the bytes on disk. */
 static uint64_t
-estimate(struct planner *p, const struct range *r)
+estimate_rows(struct planner *p, const struct range *r)
 {
 	uint64_t	 max = p->looks < LOOK_MAX ? p->looks : LOOK_MAX, n, bytes, all;
 	struct range	 whole;
@@ -70,7 +70,7 @@ estimate(struct planner *p, const struct range *r)
 
 /* What a leaf of an `and` narrows: the range in its place, of those that others began. */
 static void
-narrow(struct planner *p, const struct condition *leaf, struct way *w)
+narrow_leaf(struct planner *p, const struct condition *leaf, struct plan_way *w)
 {
 	struct range	*r;
 
@@ -89,23 +89,23 @@ narrow(struct planner *p, const struct condition *leaf, struct way *w)
 
 /* Every leaf that all matches meet. */
 static void
-narrow_all(struct planner *p, const struct condition *c, struct way *w)
+narrow_all(struct planner *p, const struct condition *c, struct plan_way *w)
 {
 	if (c->kind == COND_LEAF)
-		narrow(p, c, w);
+		narrow_leaf(p, c, w);
 	for (size_t i = 0; c->kind == COND_AND && i < c->nkids; i++)
 		narrow_all(p, c->kids[i], w);
 }
 
 /* The range with the fewest rows, of those in all. */
 static int
-narrowest(struct planner *p, struct way *all, struct way *best)
+narrowest_range(struct planner *p, struct plan_way *all, struct plan_way *best)
 {
 	uint64_t	rows;
 	size_t		at = 0;
 
 	for (size_t i = 0; i < all->n; i++) {
-		rows = estimate(p, &all->ranges[i]);
+		rows = estimate_rows(p, &all->ranges[i]);
 		if (i == 0 || rows < best->rows) {
 			best->rows = rows;
 			at = i;
@@ -120,14 +120,14 @@ narrowest(struct planner *p, struct way *all, struct way *best)
 
 /* An `or` below the `and` may be narrower than its leaves. */
 static int
-narrower_group(struct planner *p, const struct condition *c, int found, struct way *best)
+narrower_group(struct planner *p, const struct condition *c, int found, struct plan_way *best)
 {
-	struct way	w;
+	struct plan_way	w;
 
 	for (size_t i = 0; i < c->nkids; i++) {
 		if (c->kids[i]->kind == COND_AND)
 			found = narrower_group(p, c->kids[i], found, best);
-		if (c->kids[i]->kind != COND_OR || way_of(p, c->kids[i], &w) == -1)
+		if (c->kids[i]->kind != COND_OR || way_to_rows(p, c->kids[i], &w) == -1)
 			continue;
 		if (found == -1 || w.rows < best->rows) {
 			way_free(best);
@@ -140,13 +140,13 @@ narrower_group(struct planner *p, const struct condition *c, int found, struct w
 }
 
 static int
-way_of_all(struct planner *p, const struct condition *c, struct way *w)
+way_of_all(struct planner *p, const struct condition *c, struct plan_way *w)
 {
-	struct way	leaves = { 0 };
+	struct plan_way	leaves = { 0 };
 	int		found;
 
 	narrow_all(p, c, &leaves);
-	found = narrowest(p, &leaves, w);
+	found = narrowest_range(p, &leaves, w);
 	way_free(&leaves);
 	if (c->kind == COND_AND && (found == -1 || w->rows >= LOOK_MAX))
 		found = narrower_group(p, c, found, w);
@@ -155,12 +155,12 @@ way_of_all(struct planner *p, const struct condition *c, struct way *w)
 
 /* The ranges of all branches, when each has one. */
 static int
-way_of_any(struct planner *p, const struct condition *c, struct way *w)
+way_of_any(struct planner *p, const struct condition *c, struct plan_way *w)
 {
-	struct way	kid;
+	struct plan_way	kid;
 
 	for (size_t i = 0; i < c->nkids; i++) {
-		if (way_of(p, c->kids[i], &kid) == -1)
+		if (way_to_rows(p, c->kids[i], &kid) == -1)
 			return (-1);
 		w->rows += kid.rows;
 		for (size_t k = 0; k < kid.n; k++)
@@ -174,11 +174,11 @@ way_of_any(struct planner *p, const struct condition *c, struct way *w)
 
 /* -1: only all rows are sure to have them. */
 static int
-way_of(struct planner *p, const struct condition *c, struct way *w)
+way_to_rows(struct planner *p, const struct condition *c, struct plan_way *w)
 {
 	int	rc;
 
-	*w = (struct way){ 0 };
+	*w = (struct plan_way){ 0 };
 	rc = c->kind == COND_OR ? way_of_any(p, c, w) : way_of_all(p, c, w);
 	if (rc == -1)
 		way_free(w);
@@ -186,13 +186,13 @@ way_of(struct planner *p, const struct condition *c, struct way *w)
 }
 
 static uint64_t
-way_cost(const struct way *w)
+way_cost(const struct plan_way *w)
 {
 	return (w->rows * (w->n == 1 && w->ranges[0].index == NULL ? 1 : INDEX_COST));
 }
 
 static void
-all_rows(struct planner *p, struct way *w)
+all_rows(struct planner *p, struct plan_way *w)
 {
 	range_all(way_add(w), p->q->table, NULL);
 	w->rows = p->total;
@@ -200,12 +200,12 @@ all_rows(struct planner *p, struct way *w)
 
 /* What the condition shows, unless it is cheaper to go by all rows.  Few rows are all cheap. */
 static void
-way_to_matches(struct planner *p, struct way *w, unsigned avoid)
+way_to_matches(struct planner *p, struct plan_way *w, unsigned avoid)
 {
 	const struct condition	*c = p->q->where;
 
 	p->matches = UINT64_MAX;
-	if (c != NULL && way_of(p, c, w) == 0) {
+	if (c != NULL && way_to_rows(p, c, w) == 0) {
 		p->matches = w->rows;
 		if ((w->n == 1 || (avoid & AVOID_UNION) == 0) &&
 		    (way_cost(w) <= p->total || p->total <= LOOK_MAX))
@@ -217,11 +217,11 @@ way_to_matches(struct planner *p, struct way *w, unsigned avoid)
 
 /* The range in the order asked for; -1: there is none. */
 static int
-way_in_order(struct planner *p, struct way *w)
+way_in_order(struct planner *p, struct plan_way *w)
 {
 	const struct query	*q = p->q;
 	const struct field	*f = &q->orders[0].field;
-	struct way		 leaves = { 0 };
+	struct plan_way		 leaves = { 0 };
 
 	/* What an index has no entry for is part of the order, too. */
 	if (f->kind != FIELD_KEY && !(f->attr->indexed && f->attr->whole))
@@ -235,7 +235,7 @@ way_in_order(struct planner *p, struct way *w)
 			range_free(&w->ranges[0]);
 			w->ranges[0] = leaves.ranges[i];
 			leaves.ranges[i] = leaves.ranges[--leaves.n];
-			w->rows = estimate(p, &w->ranges[0]);
+			w->rows = estimate_rows(p, &w->ranges[0]);
 			break;
 		}
 	way_free(&leaves);
@@ -244,7 +244,7 @@ way_in_order(struct planner *p, struct way *w)
 
 /* Matches are taken to be spread over it evenly: it ends when there are enough. */
 static uint64_t
-cost_in_order(const struct planner *p, const struct way *w)
+cost_in_order(const struct planner *p, const struct plan_way *w)
 {
 	double	rows = (double)w->rows;
 	double	share = p->matches < w->rows ? ((double)p->matches + 1) / rows : 1;
@@ -275,7 +275,7 @@ plan_order(struct plan *p, const struct query *q)
 }
 
 static void
-plan_take(struct plan *plan, struct way *w, const struct query *q)
+plan_take(struct plan *plan, struct plan_way *w, const struct query *q)
 {
 	plan_free(plan);
 	plan->ranges = w->ranges;
@@ -285,7 +285,7 @@ plan_take(struct plan *plan, struct way *w, const struct query *q)
 }
 
 static uint64_t
-gathered(const struct planner *p, const struct way *w)
+rows_gathered(const struct planner *p, const struct plan_way *w)
 {
 	return (p->q->need < w->rows ? p->q->need : w->rows);
 }
@@ -294,7 +294,7 @@ int
 plan_make(struct plan *plan, const struct query *q, unsigned avoid)
 {
 	struct planner	p = { .q = q, .looks = LOOKS_MAX };
-	struct way	w = { 0 }, ordered = { 0 };
+	struct plan_way	w = { 0 }, ordered = { 0 };
 	int64_t		count = q->table->stat->count;
 	uint64_t	cost;
 	int		gather;
@@ -303,7 +303,7 @@ plan_make(struct plan *plan, const struct query *q, unsigned avoid)
 	*plan = (struct plan){ 0 };
 	way_to_matches(&p, &w, avoid);
 	cost = way_cost(&w);
-	gather = (avoid & AVOID_GATHER) == 0 && gathered(&p, &w) <= GATHER_EASY;
+	gather = (avoid & AVOID_GATHER) == 0 && rows_gathered(&p, &w) <= GATHER_EASY;
 	plan_take(plan, &w, q);
 	if (plan->sort != SORT_ALL)
 		return (0);

@@ -38,7 +38,7 @@ range_all(struct range *r, const struct table *t, const struct field *f)
 
 /* The greater one stays, or the smaller one. */
 static void
-bound(struct buf *now, struct buf *other, int greater)
+keep_bound(struct buf *now, struct buf *other, int greater)
 {
 	if ((bytes_cmp(other, now) > 0) == greater) {
 		buf_clear(now);
@@ -59,8 +59,8 @@ range_narrow(struct range *r, const struct table *t, const struct condition *lea
 		put_prefix(&to, t, place);
 		buf_add(&from, lower.data, lower.len);
 		buf_add(&to, upper.data, upper.len);
-		bound(&r->from, &from, 1);
-		bound(&r->to, &to, 0);
+		keep_bound(&r->from, &from, 1);
+		keep_bound(&r->to, &to, 0);
 		/* Cut text is of several values. */
 		r->single |= leaf->compare == CMP_EQUALS && leaf->a.n < KEY_TEXT_MAX;
 		r->narrowed = 1;

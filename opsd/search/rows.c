@@ -79,14 +79,14 @@ rows_begin(struct rows *r, uint32_t count)
 }
 
 static int
-has(const struct rows *r, const struct rows_column *c, const struct row_view *v)
+has_column(const struct rows *r, const struct rows_column *c, const struct row_view *v)
 {
 	return (!r->skip_missing || c->field.kind != FIELD_ATTR ||
 	    field_attr(&c->field, v) != NULL);
 }
 
 static void
-put_value(struct rows *r, const struct rows_column *c, struct row_view *v)
+put_column(struct rows *r, const struct rows_column *c, struct row_view *v)
 {
 	const struct attr	*a = field_attr(&c->field, v);
 	struct scalar		 sc = { .rank = RANK_NULL };
@@ -102,7 +102,7 @@ put_value(struct rows *r, const struct rows_column *c, struct row_view *v)
 
 /* {"a":1,"b":2} */
 static void
-add_text(struct rows *r, struct row_view *v)
+add_json_text(struct rows *r, struct row_view *v)
 {
 	char	before = '{';
 
@@ -111,11 +111,11 @@ add_text(struct rows *r, struct row_view *v)
 	for (size_t i = 0; i < r->ncols; i++) {
 		const struct rows_column *c = &r->cols[i];
 
-		if (!has(r, c, v))
+		if (!has_column(r, c, v))
 			continue;
 		buf_u8(&r->out, (uint8_t)before);
 		buf_add(&r->out, c->name.data, c->name.len);
-		put_value(r, c, v);
+		put_column(r, c, v);
 		before = ',';
 	}
 	if (before == '{')
@@ -130,7 +130,7 @@ add_binary(struct rows *r, struct row_view *v)
 	size_t	n = 0;
 
 	for (size_t i = 0; i < r->ncols; i++)
-		n += has(r, &r->cols[i], v) != 0;
+		n += has_column(r, &r->cols[i], v) != 0;
 	if (r->format == FORMAT_CBOR)
 		jcbor_map(&r->out, n);
 	else
@@ -138,10 +138,10 @@ add_binary(struct rows *r, struct row_view *v)
 	for (size_t i = 0; i < r->ncols; i++) {
 		const struct rows_column *c = &r->cols[i];
 
-		if (!has(r, c, v))
+		if (!has_column(r, c, v))
 			continue;
 		buf_add(&r->out, c->name.data, c->name.len);
-		put_value(r, c, v);
+		put_column(r, c, v);
 	}
 }
 
@@ -150,7 +150,7 @@ add_binary(struct rows *r, struct row_view *v)
  * an empty line.
  */
 static void
-add_line(struct rows *r, struct row_view *v)
+add_csv_line(struct rows *r, struct row_view *v)
 {
 	for (size_t i = 0; i < r->ncols; i++) {
 		const struct rows_column	*c = &r->cols[i];
@@ -159,8 +159,8 @@ add_line(struct rows *r, struct row_view *v)
 		if (i > 0)
 			buf_u8(&r->out, ',');
 		at = r->out.len;
-		put_value(r, c, v);
-		if (r->out.len == at && (r->ncols == 1 || (r->skip_missing && has(r, c, v))))
+		put_column(r, c, v);
+		if (r->out.len == at && (r->ncols == 1 || (r->skip_missing && has_column(r, c, v))))
 			buf_add(&r->out, "null", 4);
 	}
 	buf_add(&r->out, "\r\n", 2);
@@ -170,8 +170,8 @@ void
 rows_add(struct rows *r, struct row_view *v)
 {
 	static void (*const adds[])(struct rows *, struct row_view *) = {
-		[FORMAT_JSON] = add_text, [FORMAT_CBOR] = add_binary,
-		[FORMAT_MSGPACK] = add_binary, [FORMAT_CSV] = add_line,
+		[FORMAT_JSON] = add_json_text, [FORMAT_CBOR] = add_binary,
+		[FORMAT_MSGPACK] = add_binary, [FORMAT_CSV] = add_csv_line,
 	};
 
 	if (!r->counting)

@@ -39,7 +39,7 @@ entry_cmp(const struct sorter_entry *a, const struct sorter_entry *b)
 }
 
 static void
-swap(struct sorter *s, size_t a, size_t b)
+swap_rows(struct sorter *s, size_t a, size_t b)
 {
 	struct sorter_entry	*e = s->heap[a];
 
@@ -54,7 +54,7 @@ sift_up(struct sorter *s, size_t i)
 		up = (i - 1) / 2;
 		if (entry_cmp(s->heap[i], s->heap[up]) <= 0)
 			return;
-		swap(s, i, up);
+		swap_rows(s, i, up);
 	}
 }
 
@@ -66,7 +66,7 @@ sift_down(struct sorter *s, size_t i, size_t n)
 			kid++;
 		if (entry_cmp(s->heap[i], s->heap[kid]) >= 0)
 			return;
-		swap(s, i, kid);
+		swap_rows(s, i, kid);
 	}
 }
 
@@ -112,7 +112,7 @@ sorter_step(struct sorter *s)
 		s->left = s->n;
 	if (s->left <= 1)
 		return (1);
-	swap(s, 0, --s->left);
+	swap_rows(s, 0, --s->left);
 	sift_down(s, 0, s->left);
 	return (0);
 }

@@ -11,7 +11,7 @@
 #define UNION_BYTES_MAX	(16u << 20)	/* collected keys */
 
 static void
-fail(struct search *s, int status, const char *error)
+fail_search(struct search *s, int status, const char *error)
 {
 	s->status = status;
 	s->error = error;
@@ -71,7 +71,7 @@ walk_plan(struct search *s, unsigned avoid)
 
 	plan_free(&s->plan);
 	if (plan_make(&s->plan, &q, avoid) == -1) {
-		fail(s, 400, "too many records to sort, add conditions or a limit");
+		fail_search(s, 400, "too many records to sort, add conditions or a limit");
 		return;
 	}
 	rewind_ranges(s);
@@ -111,7 +111,7 @@ view_row(struct search *s, const uint8_t *key, size_t klen, const uint8_t *p, si
 	s->view.key = key;
 	s->view.klen = klen;
 	if (row_load(&s->view.row, p, n) == -1) {
-		fail(s, 500, "a stored row cannot be read");
+		fail_search(s, 500, "a stored row cannot be read");
 		return (-1);
 	}
 	return (row_visible(&s->view.row));
@@ -126,14 +126,14 @@ view_get(struct search *s, const uint8_t *key, size_t klen)
 	key_row(&s->key, s->table->id, key, klen);
 	rc = store_get(s->store, s->snap, CF_ROWS, s->key.data, s->key.len, &s->row);
 	if (rc == -1)
-		fail(s, 500, "the store cannot be read");
+		fail_search(s, 500, "the store cannot be read");
 	return (rc == 1 ? view_row(s, key, klen, s->row.data, s->row.len) : rc);
 }
 
 /* ---- matches that are sorted ---- */
 
 static void
-invert(struct buf *b, size_t from)
+invert_bytes(struct buf *b, size_t from)
 {
 	for (size_t i = from; i < b->len; i++)
 		b->data[i] = (uint8_t)~b->data[i];
@@ -153,18 +153,18 @@ entry_bytes(struct search *s)
 		at = s->entry.len;
 		field_key(&s->orders[i].field, &s->view, &s->entry);
 		if (s->orders[i].descending)
-			invert(&s->entry, at);
+			invert_bytes(&s->entry, at);
 	}
 	at = s->entry.len;
 	buf_add(&s->entry, s->view.key, s->view.klen);
 	if (!s->orders[s->norders - 1].descending)
 		return;
-	invert(&s->entry, at);
+	invert_bytes(&s->entry, at);
 	buf_add(&s->entry, s->view.key, s->view.klen);
 }
 
 static void
-gather(struct search *s)
+gather_rows(struct search *s)
 {
 	entry_bytes(s);
 	sorter_add(&s->sorted, &s->entry, s->view.klen);
@@ -173,7 +173,7 @@ gather(struct search *s)
 	if (s->plan.sort == SORT_ALL)
 		walk_plan(s, AVOID_UNION | AVOID_GATHER);
 	else
-		fail(s, 400, "too many records to sort, add conditions or a limit");
+		fail_search(s, 400, "too many records to sort, add conditions or a limit");
 }
 
 /* Whether the rows of an index's run are to be sorted: they come by key, in its direction. */
@@ -201,7 +201,7 @@ is_passed(struct search *s, const struct attribute *index, const uint8_t *value,
 
 /* value: of the index entry, NULL without one. */
 static void
-match(struct search *s, const uint8_t *value, size_t n)
+match_row(struct search *s, const uint8_t *value, size_t n)
 {
 	if (s->where != NULL && !condition_match(s->where, &s->view))
 		return;
@@ -210,9 +210,9 @@ match(struct search *s, const uint8_t *value, size_t n)
 			buf_clear(&s->run);
 			buf_add(&s->run, value, n);
 		}
-		gather(s);
+		gather_rows(s);
 	} else if (s->plan.sort == SORT_ALL)
-		gather(s);
+		gather_rows(s);
 	else if (page_row(s))
 		s->phase = OVER;
 }
@@ -248,7 +248,7 @@ index_entry(struct search *s, const uint8_t **value, size_t *vlen, const uint8_t
 
 	*vlen = n > head ? field_key_span(p + head, n - head) : 0;
 	if (*vlen == 0 || head + *vlen >= n) {
-		fail(s, 500, "a stored index entry cannot be read");
+		fail_search(s, 500, "a stored index entry cannot be read");
 		return (-1);
 	}
 	*value = p + head;
@@ -285,7 +285,7 @@ scan_index(struct search *s, const struct attribute *index)
 	if (is_passed(s, index, value, vlen))
 		s->found++;
 	else if (view_get(s, key, klen) == 1 && entry_is_current(s, index, value, vlen))
-		match(s, value, vlen);
+		match_row(s, value, vlen);
 	return (1);
 }
 
@@ -297,7 +297,7 @@ scan_rows(struct search *s)
 	const uint8_t	*p = store_iter_value(s->it, &n);
 
 	if (klen > 4 && view_row(s, key + 4, klen - 4, p, n) == 1)
-		match(s, NULL, 0);
+		match_row(s, NULL, 0);
 }
 
 /* The iterator is at its end: 1, and failed if that is why. */
@@ -307,7 +307,7 @@ at_end(struct search *s)
 	if (store_iter_valid(s->it))
 		return (0);
 	if (store_iter_failed(s->it))
-		fail(s, 500, "the store cannot be read");
+		fail_search(s, 500, "the store cannot be read");
 	return (1);
 }
 
@@ -401,7 +401,7 @@ step_pick(struct search *s)
 	s->pick_at++;
 	key = sorter_key(&s->picked, i, &klen);
 	if (!is_picked_before(s, i, key, klen) && view_get(s, key, klen) == 1)
-		match(s, NULL, 0);
+		match_row(s, NULL, 0);
 }
 
 static void
@@ -413,7 +413,7 @@ step_drain(struct search *s)
 
 /* All that were gathered are shown: a run ends, or the search. */
 static void
-emitted(struct search *s)
+end_emit(struct search *s)
 {
 	if (s->plan.sort != SORT_RUNS || s->it == NULL || !store_iter_valid(s->it)) {
 		s->phase = OVER;
@@ -431,7 +431,7 @@ step_emit(struct search *s)
 	const uint8_t	*key;
 
 	if (s->emit_at == s->sorted.n) {
-		emitted(s);
+		end_emit(s);
 		return;
 	}
 	key = sorter_key(&s->sorted, s->emit_at++, &klen);

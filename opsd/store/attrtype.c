@@ -14,7 +14,7 @@
 #define LONG_MAX_EXACT	9007199254740992.0	/* of floating-point numbers */
 
 static int
-is_whole(const json_t *v)
+is_whole_number(const json_t *v)
 {
 	return (json_is_integer(v) ||
 	    (json_is_real(v) && json_real_value(v) == trunc(json_real_value(v))));
@@ -25,13 +25,13 @@ is_int(const json_t *v)
 {
 	double	d = json_number_value(v);
 
-	return (is_whole(v) && d >= INT32_MIN && d <= INT32_MAX);
+	return (is_whole_number(v) && d >= INT32_MIN && d <= INT32_MAX);
 }
 
 static int
 is_long(const json_t *v)
 {
-	return (is_whole(v) && fabs(json_number_value(v)) <= LONG_MAX_EXACT);
+	return (is_whole_number(v) && fabs(json_number_value(v)) <= LONG_MAX_EXACT);
 }
 
 static int
@@ -41,7 +41,7 @@ is_number(const json_t *v)
 }
 
 static int
-is_text(const json_t *v)
+is_string(const json_t *v)
 {
 	return (json_is_string(v));
 }
@@ -83,10 +83,10 @@ static const struct type {
 } types[] = {
 	{ "Int", is_int, "must be a whole number from -2147483648 to 2147483647" },
 	{ "Long", is_long, "must be a whole number from -9007199254740992 to 9007199254740992" },
-	{ "BigInt", is_whole, "must be a whole number" },
+	{ "BigInt", is_whole_number, "must be a whole number" },
 	{ "Float", is_number, "must be a number" },
-	{ "String", is_text, "must be text" },
-	{ "Bytes", is_text, "must be text" },
+	{ "String", is_string, "must be text" },
+	{ "Bytes", is_string, "must be text" },
 	{ "ID", is_id, "must be text or a number" },
 	{ "Boolean", is_boolean, "must be true or false" },
 	{ "Date", is_date, "must be a date of ISO-8601, or a number of milliseconds" },
@@ -95,7 +95,7 @@ static const struct type {
 };
 
 static const struct type *
-find(const char *name, size_t n)
+find_type(const char *name, size_t n)
 {
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strlen(types[i].name) == n && strncasecmp(types[i].name, name, n) == 0)
@@ -127,8 +127,8 @@ attrtype_fault(const char *type, const json_t *v)
 		return (NULL);
 	n = strlen(type);
 	if (n > 2 && type[0] == '[' && type[n - 1] == ']')
-		return (list_fault(find(type + 1, n - 2), v));
-	t = find(type, n);
+		return (list_fault(find_type(type + 1, n - 2), v));
+	t = find_type(type, n);
 	return (t == NULL || t->is(v) ? NULL : xstrdup(t->must));
 }
 
@@ -136,7 +136,7 @@ static int
 is_one_of(const char *type, int (*a)(const json_t *), int (*b)(const json_t *),
     int (*c)(const json_t *))
 {
-	const struct type	*t = type != NULL ? find(type, strlen(type)) : NULL;
+	const struct type	*t = type != NULL ? find_type(type, strlen(type)) : NULL;
 
 	return (t != NULL && (t->is == a || t->is == b || t->is == c));
 }
@@ -144,13 +144,13 @@ is_one_of(const char *type, int (*a)(const json_t *), int (*b)(const json_t *),
 int
 attrtype_is_number(const char *type)
 {
-	return (is_one_of(type, is_int, is_long, is_whole));
+	return (is_one_of(type, is_int, is_long, is_whole_number));
 }
 
 int
 attrtype_is_text(const char *type)
 {
-	return (is_one_of(type, is_text, is_text, is_text));
+	return (is_one_of(type, is_string, is_string, is_string));
 }
 
 int

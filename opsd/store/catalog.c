@@ -55,7 +55,7 @@ static const struct {
 };
 
 static struct named *
-find_id(const struct catalog *c, uint32_t id)
+named_by_id(const struct catalog *c, uint32_t id)
 {
 	struct named *e;
 
@@ -65,9 +65,9 @@ find_id(const struct catalog *c, uint32_t id)
 
 /* Ids are far apart, as they are made of the time. */
 static void
-put_id(struct catalog *c, struct named *e, uint32_t id)
+put_by_id(struct catalog *c, struct named *e, uint32_t id)
 {
-	if (find_id(c, e->id) == e)
+	if (named_by_id(c, e->id) == e)
 		HASH_DELETE(hh_id, c->by_id, e);
 	e->id = id;
 	HASH_ADD(hh_id, c->by_id, id, sizeof(e->id), e);
@@ -92,7 +92,7 @@ put_table(struct catalog *c, struct table *t)
 		free(key);
 	table_unref(e->table);
 	e->table = t;
-	put_id(c, e, t->id);
+	put_by_id(c, e, t->id);
 	if (t->id > c->last_id)
 		c->last_id = t->id;
 }
@@ -153,7 +153,7 @@ load_attr(struct catalog *c, struct rd r, const uint8_t *v, size_t vlen)
 {
 	uint32_t table = rd_be32(&r);
 	uint32_t id = rd_be32(&r);
-	struct named *e = find_id(c, table);
+	struct named *e = named_by_id(c, table);
 
 	if (!rd_done(&r) || id > UINT16_MAX || e == NULL)
 		return (-1);
@@ -161,7 +161,7 @@ load_attr(struct catalog *c, struct rd r, const uint8_t *v, size_t vlen)
 }
 
 static int
-load_one(struct catalog *c, struct store *s, struct store_iter *it, char **err)
+load_definition(struct catalog *c, struct store *s, struct store_iter *it, char **err)
 {
 	size_t klen, vlen;
 	const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
@@ -218,7 +218,7 @@ catalog_load(struct store *s, char **err)
 	pthread_rwlock_init(&c->lock, NULL);
 	it = store_iter_new(s, NULL, CF_META, NULL, 0, NULL, 0);
 	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it))
-		rc = load_one(c, s, it, err);
+		rc = load_definition(c, s, it, err);
 	HASH_ITER(hh, c->tables, e, tmp)
 		table_stored(e->table);
 	if (rc == 0 && store_iter_failed(it)) {
@@ -292,7 +292,7 @@ catalog_by_id(struct catalog *c, uint32_t id)
 	struct table *t;
 
 	pthread_rwlock_rdlock(&c->lock);
-	e = find_id(c, id);
+	e = named_by_id(c, id);
 	t = e != NULL ? table_ref(e->table) : NULL;
 	pthread_rwlock_unlock(&c->lock);
 	return (t);
@@ -390,7 +390,7 @@ catalog_drop(struct catalog *c, uint32_t id)
 	struct named *e;
 
 	pthread_rwlock_wrlock(&c->lock);
-	if ((e = find_id(c, id)) != NULL) {
+	if ((e = named_by_id(c, id)) != NULL) {
 		HASH_DELETE(hh_id, c->by_id, e);
 		HASH_DEL(c->tables, e);
 		table_unref(e->table);

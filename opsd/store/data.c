@@ -81,5 +81,5 @@ data_conf_changed(struct data *d)
 	d->live.max_transaction = (uint64_t)conf_int(c, CL_MAX_TRANSACTION);
 	d->live.queue_ms = (uint64_t)conf_int(c, STORAGE_MAX_QUEUE_TIME) * 1000;
 	d->live.max_attributes = (uint64_t)conf_int(c, STORAGE_MAX_ATTRIBUTES);
-	log_conf("opsd", c);
+	logconf_apply("opsd", c);
 }

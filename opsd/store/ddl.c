@@ -40,7 +40,7 @@ ddl_free(struct ddl *d)
 }
 
 static void
-create_database(struct group *g, struct ddl *d)
+run_create_database(struct group *g, struct ddl *d)
 {
 	if (catalog_has_database(group_data(g)->catalog, d->database)) {
 		commit_fail(&d->job, 400, "database '%s' already exists", d->database);
@@ -50,7 +50,7 @@ create_database(struct group *g, struct ddl *d)
 }
 
 static void
-drop_database(struct group *g, struct ddl *d)
+run_drop_database(struct group *g, struct ddl *d)
 {
 	struct catalog *c = group_data(g)->catalog;
 	struct table **list;
@@ -70,7 +70,7 @@ drop_database(struct group *g, struct ddl *d)
 }
 
 static void
-create_table(struct group *g, struct ddl *d)
+run_create_table(struct group *g, struct ddl *d)
 {
 	const char *why = NULL;
 	json_t *definition = json_pack("{s:O*, s:b, s:b, s:I, s:O*}", "attributes",
@@ -100,7 +100,7 @@ need_table(struct group *g, struct ddl *d, int status)
 }
 
 static void
-drop_table(struct group *g, struct ddl *d)
+run_drop_table(struct group *g, struct ddl *d)
 {
 	struct table *t = need_table(g, d, 404);
 
@@ -109,7 +109,7 @@ drop_table(struct group *g, struct ddl *d)
 }
 
 static void
-create_attribute(struct group *g, struct ddl *d)
+run_create_attribute(struct group *g, struct ddl *d)
 {
 	struct table *t = need_table(g, d, 404);
 	const struct attribute *a;
@@ -136,7 +136,7 @@ create_attribute(struct group *g, struct ddl *d)
 }
 
 static void
-drop_attribute(struct group *g, struct ddl *d)
+run_drop_attribute(struct group *g, struct ddl *d)
 {
 	struct table *t = need_table(g, d, 404);
 	const struct attribute *a;
@@ -157,9 +157,9 @@ drop_attribute(struct group *g, struct ddl *d)
 }
 
 static void (*const runs[])(struct group *, struct ddl *) = {
-	[DDL_CREATE_DATABASE] = create_database, [DDL_DROP_DATABASE] = drop_database,
-	[DDL_CREATE_TABLE] = create_table, [DDL_DROP_TABLE] = drop_table,
-	[DDL_CREATE_ATTRIBUTE] = create_attribute, [DDL_DROP_ATTRIBUTE] = drop_attribute,
+	[DDL_CREATE_DATABASE] = run_create_database, [DDL_DROP_DATABASE] = run_drop_database,
+	[DDL_CREATE_TABLE] = run_create_table, [DDL_DROP_TABLE] = run_drop_table,
+	[DDL_CREATE_ATTRIBUTE] = run_create_attribute, [DDL_DROP_ATTRIBUTE] = run_drop_attribute,
 };
 
 static void

@@ -25,7 +25,7 @@ struct expiring {
 };
 
 static int
-expired(const struct row *row, uint64_t before)
+is_expired(const struct row *row, uint64_t before)
 {
 	return (row_visible(row) && row_newest(row).time < before);
 }
@@ -48,7 +48,7 @@ expire_job(struct group *g, struct commit_job *j)
 			break;
 		}
 		/* It may have been changed meanwhile. */
-		if (expired(&row, e->before))
+		if (is_expired(&row, e->before))
 			group_row_forget(gr);
 	}
 	row_free(&row);
@@ -56,7 +56,7 @@ expire_job(struct group *g, struct commit_job *j)
 
 /* Keys of the next rows that are to go. */
 static void
-gather(struct expiring *e, struct store_iter *it)
+gather_expired(struct expiring *e, struct store_iter *it)
 {
 	struct row row = { 0 };
 
@@ -67,7 +67,7 @@ gather(struct expiring *e, struct store_iter *it)
 		size_t klen, n;
 		const uint8_t *key = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
 
-		if (row_load(&row, p, n) == -1 || !expired(&row, e->before))
+		if (row_load(&row, p, n) == -1 || !is_expired(&row, e->before))
 			continue;
 		buf_strn(&e->keys, key + 4, klen - 4);
 		e->n++;
@@ -85,7 +85,7 @@ expire_work(void *arg)
 	uint64_t began = mono_us(), end;
 
 	do
-		gather(e, it);
+		gather_expired(e, it);
 	while (e->n > 0 && commit_wait(e->data->commit, &e->job) == 200);
 	store_iter_free(it);
 	end = mono_us();

@@ -12,7 +12,7 @@
 /* Rows of system tables, from objects. */
 
 static int
-name_order(const void *a, const void *b)
+by_attr_name(const void *a, const void *b)
 {
 	return (strcmp(*(const char *const *)a, *(const char *const *)b));
 }
@@ -29,7 +29,7 @@ object_attrs(struct row *r, const struct table *t, const json_t *object, struct 
 	json_object_foreach((json_t *)object, name, v)
 		if (strcmp(name, t->primary_key) != 0)
 			names[n++] = name;
-	qsort(names, n, sizeof(*names), name_order);
+	qsort(names, n, sizeof(*names), by_attr_name);
 	for (size_t i = 0; i < n; i++) {
 		at[i] = values->len;
 		value_pack(values, json_object_get(object, names[i]));

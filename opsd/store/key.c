@@ -84,7 +84,7 @@ add_number(struct buf *b, double d, int64_t miss)
 }
 
 static void
-add_text(struct buf *b, const char *s, size_t n)
+add_escaped(struct buf *b, const char *s, size_t n)
 {
 	const char	*nul;
 	size_t		 part;
@@ -107,7 +107,7 @@ key_from_scalar(struct buf *b, const struct scalar *sc)
 	if (sc->rank == RANK_NUMBER)
 		add_number(b, sc->d, sc->miss);
 	else if (sc->rank == RANK_TEXT)
-		add_text(b, sc->s, sc->n);
+		add_escaped(b, sc->s, sc->n);
 }
 
 int
@@ -202,7 +202,7 @@ key_span(const uint8_t *p, size_t n)
 }
 
 static void
-unescape(struct buf *out, const uint8_t *p, size_t n)
+add_unescaped(struct buf *out, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		buf_u8(out, p[i]);
@@ -232,7 +232,7 @@ scalar_from_key(struct scalar *sc, const uint8_t *p, size_t n, struct buf *scrat
 	sc->n = len - 2;
 	if (nuls > 0) {
 		buf_clear(scratch);
-		unescape(scratch, p + 1, len - 2);
+		add_unescaped(scratch, p + 1, len - 2);
 		sc->s = (const char *)scratch->data;
 		sc->n = scratch->len;
 	}

@@ -13,7 +13,7 @@
 
 /* What of the text may be shown: at most n bytes, no half characters. */
 static int
-shown(const char *s, size_t n)
+shown_length(const char *s, size_t n)
 {
 	size_t	len = strnlen(s, n + 1);
 
@@ -41,7 +41,7 @@ record_key_fault(const json_t *key)
 		buf_u8(&text, '\0');
 		fault = xasprintf("Invalid hash value: '%.*s' is not a valid hash attribute "
 		    "value, check log for more info",
-		    shown((const char *)text.data, KEY_USER_MAX), (const char *)text.data);
+		    shown_length((const char *)text.data, KEY_USER_MAX), (const char *)text.data);
 		buf_free(&text);
 		return (fault);
 	}

@@ -43,7 +43,7 @@ row_add(struct row *r, const char *name, size_t nlen)
 }
 
 static int
-name_cmp(const char *a, size_t alen, const char *b, size_t blen)
+attr_name_cmp(const char *a, size_t alen, const char *b, size_t blen)
 {
 	int d = memcmp(a, b, alen < blen ? alen : blen);
 
@@ -60,7 +60,7 @@ row_attr(const struct row *r, const char *name, size_t nlen)
 	while (lo <= hi) {
 		int mid = (lo + hi) / 2;
 		const struct attr *a = &r->attrs[mid];
-		int d = name_cmp(name, nlen, a->name, a->nlen);
+		int d = attr_name_cmp(name, nlen, a->name, a->nlen);
 
 		if (d == 0)
 			return (a);
@@ -90,7 +90,7 @@ decode_attr(struct row *r, struct rd *rd, int check)
 	if (r->n > 0) {
 		const struct attr *last = &r->attrs[r->n - 1];
 
-		if (name_cmp(last->name, last->nlen, name, nlen) >= 0)
+		if (attr_name_cmp(last->name, last->nlen, name, nlen) >= 0)
 			return (-1);
 	}
 	a = row_add(r, name, nlen);
@@ -101,7 +101,7 @@ decode_attr(struct row *r, struct rd *rd, int check)
 }
 
 static int
-decode(struct row *r, const void *p, size_t n, int check)
+decode_row(struct row *r, const void *p, size_t n, int check)
 {
 	struct rd rd = rd_init(p, n);
 	uint8_t flags;
@@ -128,13 +128,13 @@ decode(struct row *r, const void *p, size_t n, int check)
 int
 row_decode(struct row *r, const void *p, size_t n)
 {
-	return (decode(r, p, n, 1));
+	return (decode_row(r, p, n, 1));
 }
 
 int
 row_load(struct row *r, const void *p, size_t n)
 {
-	return (decode(r, p, n, 0));
+	return (decode_row(r, p, n, 0));
 }
 
 void
@@ -209,7 +209,7 @@ row_newest(const struct row *r)
 
 /* Drop what `keep` refuses. */
 static void
-filter(struct row *r, int (*keep)(struct stamp, const void *), const void *arg)
+filter_attrs(struct row *r, int (*keep)(struct stamp, const void *), const void *arg)
 {
 	uint32_t n = 0;
 
@@ -239,18 +239,18 @@ void
 row_floor(struct row *r, struct stamp floor)
 {
 	if (!stamp_none(floor))
-		filter(r, keep_above, &floor);
+		filter_attrs(r, keep_above, &floor);
 }
 
 void
 row_only_node(struct row *r, uint64_t node)
 {
-	filter(r, keep_node, &node);
+	filter_attrs(r, keep_node, &node);
 }
 
 /* Attributes below cleared are gone, and created if below. */
 static int
-settle(struct row *r)
+settle_cleared(struct row *r)
 {
 	uint32_t n = 0;
 	int changed = 0;
@@ -296,7 +296,7 @@ row_merge(struct row *into, const struct row *with)
 		const struct attr *a = i < into->n ? &into->attrs[i] : NULL;
 		const struct attr *b = j < with->n ? &with->attrs[j] : NULL;
 		int d = a == NULL ? 1 : b == NULL ? -1 :
-		    name_cmp(a->name, a->nlen, b->name, b->nlen);
+		    attr_name_cmp(a->name, a->nlen, b->name, b->nlen);
 
 		if (d < 0) {
 			out.attrs[out.n++] = *a;
@@ -317,7 +317,7 @@ row_merge(struct row *into, const struct row *with)
 			j++;
 		}
 	}
-	settle(&out);
+	settle_cleared(&out);
 	/* A created that cleared removed at once is no change by itself. */
 	if (changed && stamp_cmp(out.created, created) == 0 &&
 	    stamp_cmp(out.cleared, cleared) == 0 && out.n == into->n) {

@@ -53,7 +53,7 @@ struct store_iter {
 };
 
 static rocksdb_options_t *
-make_options(struct store *s, size_t cache_bytes)
+family_options(struct store *s, size_t cache_bytes)
 {
 	rocksdb_options_t *o = rocksdb_options_create();
 
@@ -118,7 +118,7 @@ store_open(const char *path, size_t cache_bytes, char **err)
 	s->path = xstrdup(path);
 	if (file_make_folder(path) == -1 || file_own_folder(path) == -1)
 		log_warn("store %s: who may see it cannot be set", path);
-	s->options = make_options(s, cache_bytes);
+	s->options = family_options(s, cache_bytes);
 	for (int i = 0; i <= CF_COUNT; i++)
 		opts[i] = s->options;
 	s->read_only = room_store_is_there(path) && !store_may_reopen(s);
@@ -436,7 +436,7 @@ store_cf_name(enum store_cf cf)
 
 /* 0 when RocksDB does not tell. */
 static uint64_t
-property(struct store *s, enum store_cf cf, const char *name)
+cf_property(struct store *s, enum store_cf cf, const char *name)
 {
 	uint64_t n = 0;
 
@@ -483,23 +483,23 @@ store_figures(struct store *s, struct store_figures *f)
 {
 	memset(f, 0, sizeof(*f));
 	for (int cf = 0; cf < CF_COUNT; cf++) {
-		f->cf[cf].memtable = property(s, cf, "rocksdb.cur-size-all-mem-tables");
-		f->cf[cf].files_bytes = property(s, cf, "rocksdb.live-sst-files-size");
+		f->cf[cf].memtable = cf_property(s, cf, "rocksdb.cur-size-all-mem-tables");
+		f->cf[cf].files_bytes = cf_property(s, cf, "rocksdb.live-sst-files-size");
 		f->cf[cf].level0 = files_at(s, cf, 0);
 		for (int level = 0; level < LEVELS; level++)
 			f->cf[cf].files += files_at(s, cf, level);
-		f->compaction_pending += property(s, cf,
+		f->compaction_pending += cf_property(s, cf,
 		    "rocksdb.estimate-pending-compaction-bytes");
-		f->errors += property(s, cf, "rocksdb.background-errors");
+		f->errors += cf_property(s, cf, "rocksdb.background-errors");
 	}
 	f->wal_bytes = wal_bytes(s);
-	f->stopped = property(s, CF_ROWS, "rocksdb.is-write-stopped");
-	f->delayed_rate = property(s, CF_ROWS, "rocksdb.actual-delayed-write-rate");
-	f->compactions = property(s, CF_ROWS, "rocksdb.num-running-compactions");
-	f->flushes = property(s, CF_ROWS, "rocksdb.num-running-flushes");
-	f->cache_used = property(s, CF_ROWS, "rocksdb.block-cache-usage");
-	f->cache_pinned = property(s, CF_ROWS, "rocksdb.block-cache-pinned-usage");
-	f->cache_size = property(s, CF_ROWS, "rocksdb.block-cache-capacity");
+	f->stopped = cf_property(s, CF_ROWS, "rocksdb.is-write-stopped");
+	f->delayed_rate = cf_property(s, CF_ROWS, "rocksdb.actual-delayed-write-rate");
+	f->compactions = cf_property(s, CF_ROWS, "rocksdb.num-running-compactions");
+	f->flushes = cf_property(s, CF_ROWS, "rocksdb.num-running-flushes");
+	f->cache_used = cf_property(s, CF_ROWS, "rocksdb.block-cache-usage");
+	f->cache_pinned = cf_property(s, CF_ROWS, "rocksdb.block-cache-pinned-usage");
+	f->cache_size = cf_property(s, CF_ROWS, "rocksdb.block-cache-capacity");
 }
 
 uint64_t

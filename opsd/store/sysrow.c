@@ -35,7 +35,7 @@ to_object(const struct table *t, const uint8_t *key, size_t klen, const struct r
 
 /* NULL: not visible. */
 static json_t *
-load(const struct table *t, const uint8_t *key, size_t klen, const void *p, size_t n)
+load_visible(const struct table *t, const uint8_t *key, size_t klen, const void *p, size_t n)
 {
 	struct row row = { 0 };
 	json_t *o = NULL;
@@ -56,7 +56,7 @@ sysrow_get(struct data *data, enum system_table id, const char *key)
 	if (t != NULL && key_from_string(&k, key, strlen(key)) == 0) {
 		key_row(&rowkey, id, k.data, k.len);
 		if (store_get(data->store, NULL, CF_ROWS, rowkey.data, rowkey.len, &value) == 1)
-			o = load(t, k.data, k.len, value.data, value.len);
+			o = load_visible(t, k.data, k.len, value.data, value.len);
 	}
 	buf_free(&k);
 	buf_free(&rowkey);
@@ -79,7 +79,7 @@ sysrow_all(struct data *data, enum system_table id)
 		size_t klen, n;
 		const uint8_t *key = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
 
-		if ((o = load(t, key + 4, klen - 4, p, n)) != NULL)
+		if ((o = load_visible(t, key + 4, klen - 4, p, n)) != NULL)
 			json_array_append_new(list, o);
 	}
 	store_iter_free(it);
@@ -88,7 +88,7 @@ sysrow_all(struct data *data, enum system_table id)
 }
 
 static int
-change(struct data *data, enum system_table id, enum txn_op op, const json_t *record, char **err)
+change_row(struct data *data, enum system_table id, enum txn_op op, const json_t *record, char **err)
 {
 	struct table *t = catalog_by_id(data->catalog, id);
 	struct write *w;
@@ -120,20 +120,20 @@ change(struct data *data, enum system_table id, enum txn_op op, const json_t *re
 int
 sysrow_insert(struct data *data, enum system_table id, const json_t *row, char **err)
 {
-	return (change(data, id, TXN_INSERT, row, err));
+	return (change_row(data, id, TXN_INSERT, row, err));
 }
 
 int
 sysrow_put(struct data *data, enum system_table id, const json_t *row, char **err)
 {
-	return (change(data, id, TXN_UPSERT, row, err));
+	return (change_row(data, id, TXN_UPSERT, row, err));
 }
 
 int
 sysrow_remove(struct data *data, enum system_table id, const char *key, char **err)
 {
 	json_t *k = json_string(key);
-	int status = change(data, id, TXN_DELETE, k, err);
+	int status = change_row(data, id, TXN_DELETE, k, err);
 
 	json_decref(k);
 	return (status);

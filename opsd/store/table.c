@@ -10,7 +10,7 @@
 #include "common/base/mem.h"
 
 static int
-name_cmp(const char *a, size_t alen, const char *b, size_t blen)
+attribute_name_cmp(const char *a, size_t alen, const char *b, size_t blen)
 {
 	int d = memcmp(a, b, alen < blen ? alen : blen);
 
@@ -26,7 +26,7 @@ attr_place(const struct table *t, const char *name, size_t nlen, int *found)
 	*found = 0;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		int d = name_cmp(name, nlen, t->attrs[mid]->name, t->attrs[mid]->nlen);
+		int d = attribute_name_cmp(name, nlen, t->attrs[mid]->name, t->attrs[mid]->nlen);
 
 		if (d == 0) {
 			*found = 1;

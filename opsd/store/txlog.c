@@ -16,7 +16,7 @@
 #define SMALL_TABLES	256	/* names looked up per read by a linear list */
 
 static void
-put_id(struct store_batch *b, const uint8_t *id)
+put_identity(struct store_batch *b, const uint8_t *id)
 {
 	struct buf v = { 0 };
 
@@ -49,7 +49,7 @@ load_id(struct txlog *l, char **err)
 	} else if (rc == 0) {
 		crypto_random(l->node, sizeof(l->node));
 		b = store_batch_new(l->store);
-		put_id(b, l->node);
+		put_identity(b, l->node);
 		rc = store_write(l->store, b, 1);
 		store_batch_free(b);
 	}
@@ -164,7 +164,7 @@ txlog_close(struct txlog *l)
 void
 txlog_renew(struct txlog *l, struct store_batch *b, const uint8_t *id, uint64_t now_ms)
 {
-	put_id(b, id);
+	put_identity(b, id);
 	l->incarnation = now_ms > l->incarnation ? now_ms : l->incarnation + 1;
 	l->acked = l->streamed = 0;
 }
@@ -311,7 +311,7 @@ name_table(struct buf *names, uint32_t *ids, uint32_t *n, const struct log_entry
 
 /* The entries that are wanted, and the names of their tables; how many. */
 static uint32_t
-collect(struct store_iter *it, struct log_read *q, uint64_t durable, struct buf *entries,
+collect_entries(struct store_iter *it, struct log_read *q, uint64_t durable, struct buf *entries,
     struct buf *names, uint32_t *ntables)
 {
 	uint32_t ids[SMALL_TABLES], n = 0;
@@ -352,7 +352,7 @@ txlog_read(struct txlog *l, struct log_read *q, struct buf *out)
 
 	q->upto = q->after;
 	q->last = 0;
-	n = collect(it, q, l->durable, &entries, &names, &ntables);
+	n = collect_entries(it, q, l->durable, &entries, &names, &ntables);
 	failed = store_iter_failed(it);
 	store_iter_free(it);
 	if (n > 0) {

@@ -87,7 +87,7 @@ txn_read(struct txn *t, const void *p, size_t n)
 }
 
 static int
-read_attrs(struct txn *t, struct row *row)
+read_txn_attrs(struct txn *t, struct row *row)
 {
 	uint32_t n = rd_u32(&t->body);
 
@@ -142,7 +142,7 @@ txn_next(struct txn *t, struct txn_record *rec)
 		rec->row.created = t->stamp;
 	if (rec->form & REC_CLEARED)
 		rec->row.cleared = t->stamp;
-	return (read_attrs(t, &rec->row) == -1 ? -1 : 1);
+	return (read_txn_attrs(t, &rec->row) == -1 ? -1 : 1);
 }
 
 int

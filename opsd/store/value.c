@@ -79,7 +79,7 @@ value_write_cb(void *arg, const char *p, size_t n)
 	return (0);
 }
 
-static void pack(msgpack_packer *pk, const json_t *v);
+static void pack_value(msgpack_packer *pk, const json_t *v);
 
 static void
 pack_object(msgpack_packer *pk, const json_t *v)
@@ -90,12 +90,12 @@ pack_object(msgpack_packer *pk, const json_t *v)
 	msgpack_pack_map(pk, json_object_size(v));
 	json_object_foreach((json_t *)(uintptr_t)v, key, e) {
 		msgpack_pack_str_with_body(pk, key, strlen(key));
-		pack(pk, e);
+		pack_value(pk, e);
 	}
 }
 
 static void
-pack(msgpack_packer *pk, const json_t *v)
+pack_value(msgpack_packer *pk, const json_t *v)
 {
 	json_t	*e;
 	size_t	 i;
@@ -122,7 +122,7 @@ pack(msgpack_packer *pk, const json_t *v)
 	case JSON_ARRAY:
 		msgpack_pack_array(pk, json_array_size(v));
 		json_array_foreach(v, i, e)
-			pack(pk, e);
+			pack_value(pk, e);
 		return;
 	case JSON_OBJECT:
 		pack_object(pk, v);
@@ -138,7 +138,7 @@ value_pack(struct buf *b, const json_t *v)
 	msgpack_packer	pk;
 
 	msgpack_packer_init(&pk, b, value_write_cb);
-	pack(&pk, v);
+	pack_value(&pk, v);
 }
 
 void
@@ -172,7 +172,7 @@ value_pack_scalar(struct buf *b, const struct scalar *sc)
 }
 
 static int
-check(struct rd *r, int left)
+check_packed(struct rd *r, int left)
 {
 	struct packed	t, name;
 	uint32_t	i;
@@ -189,7 +189,7 @@ check(struct rd *r, int left)
 		if (t.kind == PACKED_MAP &&
 		    (packed_name(r, &name) == -1 || !value_utf8(name.s, name.n)))
 			return (-1);
-		if (check(r, left - 1) == -1)
+		if (check_packed(r, left - 1) == -1)
 			return (-1);
 	}
 	return (0);
@@ -200,10 +200,10 @@ value_valid(const uint8_t *p, size_t n)
 {
 	struct rd	r = rd_init(p, n);
 
-	return (check(&r, VALUE_MAX_DEPTH) == 0 && rd_done(&r));
+	return (check_packed(&r, VALUE_MAX_DEPTH) == 0 && rd_done(&r));
 }
 
-static json_t *read_json(struct rd *r, int left, int others);
+static json_t *read_packed(struct rd *r, int left, int others);
 
 static json_t *
 read_array(struct rd *r, uint32_t n, int left, int others)
@@ -211,7 +211,7 @@ read_array(struct rd *r, uint32_t n, int left, int others)
 	json_t	*a = json_array(), *e;
 
 	while (n-- > 0) {
-		if ((e = read_json(r, left, others)) == NULL) {
+		if ((e = read_packed(r, left, others)) == NULL) {
 			json_decref(a);
 			return (NULL);
 		}
@@ -221,7 +221,7 @@ read_array(struct rd *r, uint32_t n, int left, int others)
 }
 
 static json_t *
-read_object(struct rd *r, uint32_t n, int left, int others)
+read_packed_object(struct rd *r, uint32_t n, int left, int others)
 {
 	json_t		*o = json_object(), *e;
 	struct packed	 t;
@@ -229,7 +229,7 @@ read_object(struct rd *r, uint32_t n, int left, int others)
 	int		 rc;
 
 	while (n-- > 0) {
-		if (packed_name(r, &t) == -1 || (e = read_json(r, left, others)) == NULL) {
+		if (packed_name(r, &t) == -1 || (e = read_packed(r, left, others)) == NULL) {
 			json_decref(o);
 			return (NULL);
 		}
@@ -245,7 +245,7 @@ read_object(struct rd *r, uint32_t n, int left, int others)
 }
 
 static json_t *
-read_json(struct rd *r, int left, int others)
+read_packed(struct rd *r, int left, int others)
 {
 	struct packed	t;
 
@@ -267,15 +267,15 @@ read_json(struct rd *r, int left, int others)
 	case PACKED_ARRAY:
 		return (left > 0 ? read_array(r, t.n, left - 1, others) : NULL);
 	default:
-		return (left > 0 ? read_object(r, t.n, left - 1, others) : NULL);
+		return (left > 0 ? read_packed_object(r, t.n, left - 1, others) : NULL);
 	}
 }
 
 static json_t *
-read_whole(const uint8_t *p, size_t n, int max_depth, int others)
+read_packed_whole(const uint8_t *p, size_t n, int max_depth, int others)
 {
 	struct rd	 r = rd_init(p, n);
-	json_t		*v = read_json(&r, max_depth, others);
+	json_t		*v = read_packed(&r, max_depth, others);
 
 	if (v != NULL && !rd_done(&r)) {
 		json_decref(v);
@@ -287,13 +287,13 @@ read_whole(const uint8_t *p, size_t n, int max_depth, int others)
 json_t *
 value_to_json(const uint8_t *p, size_t n)
 {
-	return (read_whole(p, n, VALUE_MAX_DEPTH, 0));
+	return (read_packed_whole(p, n, VALUE_MAX_DEPTH, 0));
 }
 
 json_t *
 value_from_others(const uint8_t *p, size_t n, int max_depth)
 {
-	return (read_whole(p, n, max_depth, 1));
+	return (read_packed_whole(p, n, max_depth, 1));
 }
 
 int

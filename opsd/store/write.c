@@ -62,7 +62,7 @@ write_key(const struct write *w, uint32_t i)
 }
 
 static int
-name_order(const void *a, const void *b)
+by_packed_name(const void *a, const void *b)
 {
 	return (strcmp(*(const char *const *)a, *(const char *const *)b));
 }
@@ -81,7 +81,7 @@ add_attrs(struct write *w, const json_t *record)
 		if (strcmp(name, w->table->primary_key) != 0 &&
 		    strcmp(name, "__createdtime__") != 0 && strcmp(name, "__updatedtime__") != 0)
 			names[n++] = name;
-	qsort(names, n, sizeof(*names), name_order);
+	qsort(names, n, sizeof(*names), by_packed_name);
 	buf_u32(&w->bytes, (uint32_t)n);
 	for (size_t i = 0; i < n; i++) {
 		size_t nlen = strlen(names[i]), at;
@@ -98,7 +98,7 @@ add_attrs(struct write *w, const json_t *record)
 }
 
 static int
-read_attrs(const struct write *w, const struct write_record *rec, struct stamp s, struct row *row)
+read_record_attrs(const struct write *w, const struct write_record *rec, struct stamp s, struct row *row)
 {
 	struct rd r = rd_init(w->bytes.data + rec->attrs_at, rec->attrs_len);
 	uint32_t n = rd_u32(&r);
@@ -124,8 +124,8 @@ join_attrs(struct write *w, struct write_record *into, const struct write_record
 	struct row a = { 0 }, b = { 0 };
 	struct buf out = { 0 };
 
-	read_attrs(w, into, (struct stamp){ 1, 0 }, &a);
-	read_attrs(w, newer, (struct stamp){ 2, 0 }, &b);
+	read_record_attrs(w, into, (struct stamp){ 1, 0 }, &a);
+	read_record_attrs(w, newer, (struct stamp){ 2, 0 }, &b);
 	row_merge(&a, &b);
 	buf_u32(&out, a.n);
 	for (uint32_t i = 0; i < a.n; i++) {
@@ -143,7 +143,7 @@ join_attrs(struct write *w, struct write_record *into, const struct write_record
 
 /* One key twice in one request is one change: fold it into the first. */
 static void
-fold(struct write *w, uint32_t i)
+fold_record(struct write *w, uint32_t i)
 {
 	struct write_record *rec = &w->recs[i];
 	const uint8_t *key = w->bytes.data + rec->key_at;
@@ -188,7 +188,7 @@ record_end(struct write *w, struct write_record *rec, size_t max)
 {
 	rec->attrs_len = w->bytes.len - rec->attrs_at;
 	if (rec->key_len > 0)
-		fold(w, w->n);
+		fold_record(w, w->n);
 	w->n++;
 	/* Per record a form and a length travel too; the head is small. */
 	if (w->bytes.len + 3 * (size_t)w->n + 1024 > max)
@@ -225,7 +225,7 @@ write_add_packed(struct write *w, const json_t *key, const struct buf *attrs, si
 
 /* What the record does to the row as it is: the form, or -1 to skip. */
 static int
-resolve(enum txn_op op, const struct row *row)
+resolve_op(enum txn_op op, const struct row *row)
 {
 	int visible = row_visible(row);
 
@@ -243,7 +243,7 @@ resolve(enum txn_op op, const struct row *row)
 }
 
 static int
-refused(struct group *g, struct write *w)
+write_refused(struct group *g, struct write *w)
 {
 	struct data *data = group_data(g);
 	uint64_t ahead = (group_clock(g) >> 16);
@@ -299,7 +299,7 @@ write_record(struct group *g, struct write *w, struct touched *t, struct stamp s
 		delta.created = s;
 	if (t->form & REC_CLEARED)
 		delta.cleared = s;
-	read_attrs(w, rec, s, &delta);
+	read_record_attrs(w, rec, s, &delta);
 	buf_strn(before, gr->key, gr->klen);
 	buf_blob(before, gr->now.data, gr->now.len);
 	row_merge(&row, &delta);
@@ -320,7 +320,7 @@ write_record(struct group *g, struct write *w, struct touched *t, struct stamp s
 
 /* The next number that neither a row of this group nor another record has; -1: there is none. */
 static int
-number(struct group *g, struct write *w, struct table *t, struct write_record *rec)
+next_number(struct group *g, struct write *w, struct table *t, struct write_record *rec)
 {
 	const struct group_row *gr;
 	const uint8_t *key;
@@ -349,7 +349,7 @@ number(struct group *g, struct write *w, struct table *t, struct write_record *r
 
 /* Which records apply; every stamp in their rows moves the clock. */
 static uint32_t
-choose(struct group *g, struct write *w, struct table *t, struct touched *touched)
+choose_records(struct group *g, struct write *w, struct table *t, struct touched *touched)
 {
 	struct row row = { 0 };
 	uint32_t n = 0;
@@ -364,7 +364,7 @@ choose(struct group *g, struct write *w, struct table *t, struct touched *touche
 			    w->recs[rec->same_as].applied;
 			continue;
 		}
-		if (rec->key_len == 0 && number(g, w, t, rec) == -1)
+		if (rec->key_len == 0 && next_number(g, w, t, rec) == -1)
 			break;
 		gr = group_row(g, t, w->bytes.data + rec->key_at, rec->key_len);
 		if (gr == NULL)
@@ -374,7 +374,7 @@ choose(struct group *g, struct write *w, struct table *t, struct touched *touche
 			break;
 		}
 		group_observe(g, row_newest(&row).time);
-		form = resolve(w->op, &row);
+		form = resolve_op(w->op, &row);
 		rec->applied = form != -1;
 		if (form == -1)
 			continue;
@@ -397,14 +397,14 @@ write_run(struct group *g, struct commit_job *j)
 	size_t at;
 	uint32_t n;
 
-	if (refused(g, w))
+	if (write_refused(g, w))
 		return;
 	if (t == NULL) {
 		commit_fail(j, 400, "Table '%s.%s' does not exist", w->table->database, w->table->name);
 		return;
 	}
 	touched = xcalloc(w->n + 1, sizeof(*touched));
-	n = choose(g, w, t, touched);
+	n = choose_records(g, w, t, touched);
 	if (n > 0) {
 		group_observe(g, t->floor.time);
 		s = group_stamp(g);

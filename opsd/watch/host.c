@@ -125,7 +125,7 @@ read_ticks(void)
 }
 
 static double
-percent(unsigned long long part, unsigned long long of)
+percent_of(unsigned long long part, unsigned long long of)
 {
 	return (of > 0 ? 100.0 * (double)part / (double)of : 0);
 }
@@ -146,11 +146,11 @@ current_load(void)
 	if (getloadavg(load, 3) == -1)
 		load[0] = load[1] = load[2] = 0;
 	all = now.all - was.all;
-	idle = percent(now.idle - was.idle, all);
+	idle = percent_of(now.idle - was.idle, all);
 	return (json_pack("{s:f, s:[f, f, f], s:f, s:f, s:f, s:f}", "avgload", load[0],
 	    "avgloads", load[0], load[1], load[2], "currentload", all > 0 ? 100.0 - idle : 0.0,
-	    "currentload_user", percent(now.user - was.user, all), "currentload_system",
-	    percent(now.system - was.system, all), "currentload_idle", idle));
+	    "currentload_user", percent_of(now.user - was.user, all), "currentload_system",
+	    percent_of(now.system - was.system, all), "currentload_idle", idle));
 }
 
 json_t *
@@ -251,7 +251,7 @@ host_disk(const char *path)
 		json_array_append_new(sizes, json_pack("{s:s, s:I, s:I, s:I, s:f}", "path", path,
 		    "size", size, "used", used, "available",
 		    (json_int_t)(v.f_bavail * v.f_frsize), "use",
-		    percent((unsigned long long)used, (unsigned long long)size)));
+		    percent_of((unsigned long long)used, (unsigned long long)size)));
 	}
 	return (json_pack("{s:o, s:o, s:o}", "io", io, "read_write", bytes, "size", sizes));
 }

@@ -31,7 +31,7 @@ add_path(struct logread *l, const char *dir, const char *name)
 }
 
 static int
-is_old(const struct dirent *e, const char *name)
+is_old_file(const struct dirent *e, const char *name)
 {
 	size_t n = strlen(name), len = strlen(e->d_name);
 
@@ -50,7 +50,7 @@ logread_open(const char *dir, const char *old_dir, const char *name, int backwar
 	l->backwards = backwards;
 	l->fd = -1;
 	for (int i = 0; i < n; i++) {
-		if (is_old(old[i], name))
+		if (is_old_file(old[i], name))
 			add_path(l, old_dir, old[i]->d_name);
 		free(old[i]);
 	}
@@ -150,7 +150,7 @@ take_line(struct logread *l, const char **line, size_t *n)
 
 /* " [text]" at p; the end behind it, or NULL. */
 static const char *
-bracket(const char *p, const char *end, const char **text, size_t *n)
+read_bracket(const char *p, const char *end, const char **text, size_t *n)
 {
 	const char *close;
 
@@ -163,7 +163,7 @@ bracket(const char *p, const char *end, const char **text, size_t *n)
 }
 
 static int
-parse(const char *line, size_t n, struct log_entry_text *e)
+parse_line(const char *line, size_t n, struct log_entry_text *e)
 {
 	const char *end = line + n, *p = line + TIME_LEN, *after;
 
@@ -171,10 +171,10 @@ parse(const char *line, size_t n, struct log_entry_text *e)
 	if (n < TIME_LEN + 8 || line[TIME_LEN - 1] != 'Z')
 		return (0);
 	e->time = line;
-	if ((p = bracket(p, end, &e->thread, &e->thread_len)) == NULL ||
-	    (p = bracket(p, end, &e->level, &e->level_len)) == NULL)
+	if ((p = read_bracket(p, end, &e->thread, &e->thread_len)) == NULL ||
+	    (p = read_bracket(p, end, &e->level, &e->level_len)) == NULL)
 		return (0);
-	if ((after = bracket(p, end, &e->tag, &e->tag_len)) != NULL)
+	if ((after = read_bracket(p, end, &e->tag, &e->tag_len)) != NULL)
 		p = after;
 	if (end - p < 2 || p[0] != ':' || p[1] != ' ')
 		return (0);
@@ -194,7 +194,7 @@ logread_next(struct logread *l, struct log_entry_text *e)
 			if (!next_block(l) && !next_file(l))
 				return (0);
 		take_line(l, &line, &n);
-		if (parse(line, n, e))
+		if (parse_line(line, n, e))
 			return (1);
 	}
 }

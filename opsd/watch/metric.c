@@ -17,7 +17,7 @@ metric_head(struct buf *out, const char *name, const char *type, const char *hel
 
 /* In quotes; backslash, quote and newline are escaped. */
 static void
-label(struct buf *out, const char *name, const char *value)
+put_label(struct buf *out, const char *name, const char *value)
 {
 	buf_addf(out, "%s=\"", name);
 	for (const char *p = value; *p != '\0'; p++)
@@ -41,7 +41,7 @@ metric_line(struct buf *out, const char *name, double value, ...)
 	va_start(ap, value);
 	for (; (key = va_arg(ap, const char *)) != NULL; sep = ",") {
 		buf_addf(out, "%s", sep);
-		label(out, key, va_arg(ap, const char *));
+		put_label(out, key, va_arg(ap, const char *));
 	}
 	va_end(ap);
 	/* Whole numbers as such: that is what most of them are. */

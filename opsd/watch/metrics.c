@@ -66,20 +66,20 @@ metrics_free(struct metrics *m)
 /* ---- counting ---- */
 
 static void
-add(_Atomic uint64_t *to, uint64_t n)
+add_relaxed(_Atomic uint64_t *to, uint64_t n)
 {
 	atomic_fetch_add_explicit(to, n, memory_order_relaxed);
 }
 
 static void
-count(struct histogram *h, const struct scale *s, uint64_t n)
+count_in(struct histogram *h, const struct scale *s, uint64_t n)
 {
 	unsigned i = 0;
 
 	while (i < BUCKETS - 1 && n > s->bounds[i])
 		i++;
-	add(&h->buckets[i], 1);
-	add(&h->sum, n);
+	add_relaxed(&h->buckets[i], 1);
+	add_relaxed(&h->sum, n);
 }
 
 void
@@ -88,16 +88,16 @@ metrics_request(struct metrics *m, unsigned number, int status, uint64_t us)
 	struct per_op *p = &m->ops[number];
 	int class = status / 100 - 1;
 
-	add(&p->status[class < 0 ? 0 : class >= CLASSES ? CLASSES - 1 : class], 1);
-	count(&p->us, &seconds, us);
+	add_relaxed(&p->status[class < 0 ? 0 : class >= CLASSES ? CLASSES - 1 : class], 1);
+	count_in(&p->us, &seconds, us);
 }
 
 void
 metrics_group(struct metrics *m, size_t n_jobs, size_t n_bytes, uint64_t us)
 {
-	count(&m->group_jobs, &jobs, n_jobs);
-	count(&m->group_bytes, &bytes, n_bytes);
-	count(&m->group_us, &seconds, us);
+	count_in(&m->group_jobs, &jobs, n_jobs);
+	count_in(&m->group_bytes, &bytes, n_bytes);
+	count_in(&m->group_us, &seconds, us);
 }
 
 uint64_t
@@ -151,7 +151,7 @@ was_asked(const struct per_op *p)
 }
 
 static void
-requests(const struct metrics *m, struct buf *out)
+put_requests(const struct metrics *m, struct buf *out)
 {
 	char code[8];
 
@@ -176,7 +176,7 @@ requests(const struct metrics *m, struct buf *out)
 void
 metrics_counted(const struct metrics *m, struct buf *out)
 {
-	requests(m, out);
+	put_requests(m, out);
 	metric_head(out, "commit_group_seconds", "histogram",
 	    "Groups of transactions that were applied, written and synced together.");
 	histogram_lines(out, "commit_group_seconds", NULL, &m->group_us, &seconds);

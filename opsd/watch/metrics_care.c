@@ -17,7 +17,7 @@
 #define TABLES_MAX	2000
 
 static void
-warned(struct watch *watch, struct buf *out)
+put_warned(struct watch *watch, struct buf *out)
 {
 	json_t *list = warnings(watch->rep), *kinds = json_object(), *w, *n;
 	const char *kind;
@@ -36,7 +36,7 @@ warned(struct watch *watch, struct buf *out)
 }
 
 static void
-certificates(struct watch *w, struct buf *out)
+put_certificates(struct watch *w, struct buf *out)
 {
 	json_t *list = certends(w->data), *end;
 	size_t i;
@@ -66,7 +66,7 @@ bytes_of(struct watch *w, enum store_cf cf, uint32_t table)
 }
 
 static void
-tables(struct watch *w, struct buf *out)
+put_tables(struct watch *w, struct buf *out)
 {
 	size_t n, shown;
 	struct table **all = catalog_tables(w->data->catalog, NULL, &n);
@@ -94,11 +94,11 @@ metrics_care(struct watch *w, struct buf *out)
 {
 	int64_t backup = backup_last(w->data);
 
-	warned(w, out);
-	certificates(w, out);
+	put_warned(w, out);
+	put_certificates(w, out);
 	metric_head(out, "backup_timestamp_seconds", "gauge",
 	    "When get_backup last sent a whole backup; not there when it never did.");
 	if (backup != -1)
 		metric_line(out, "backup_timestamp_seconds", (double)backup, NULL);
-	tables(w, out);
+	put_tables(w, out);
 }

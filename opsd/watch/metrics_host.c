@@ -18,13 +18,13 @@
 /* The node itself: its state, its processes, what they count, its store. */
 
 static double
-number(const json_t *o, const char *name)
+figure_of(const json_t *o, const char *name)
 {
 	return (json_number_value(json_object_get(o, name)));
 }
 
 static void
-node(struct watch *w, struct buf *out)
+put_this_node(struct watch *w, struct buf *out)
 {
 	char *name = data_node_name(w->data);
 
@@ -45,7 +45,7 @@ node(struct watch *w, struct buf *out)
 }
 
 static void
-requests(struct watch *w, int connections, int open, struct buf *out)
+put_open_requests(struct watch *w, int connections, int open, struct buf *out)
 {
 	unsigned running, waiting, local, remote;
 
@@ -69,7 +69,7 @@ requests(struct watch *w, int connections, int open, struct buf *out)
 /* ---- the other daemons and the servers ---- */
 
 static void
-servers(struct watch *w, struct buf *out)
+put_servers(struct watch *w, struct buf *out)
 {
 	static const char *const names[] = { "hub", "leaf" };
 	json_t *all = daemons_servers(w->rep->daemons);
@@ -91,18 +91,18 @@ servers(struct watch *w, struct buf *out)
 }
 
 static void
-restarts(struct buf *out, const char *server, const json_t *counts)
+put_restarts(struct buf *out, const char *server, const json_t *counts)
 {
 	if (counts == NULL)
 		return;
-	metric_line(out, "nats_server_restarts_total", number(counts, "ended"), "server", server,
+	metric_line(out, "nats_server_restarts_total", figure_of(counts, "ended"), "server", server,
 	    "cause", "ended", NULL);
-	metric_line(out, "nats_server_restarts_total", number(counts, "renewed"), "server", server,
+	metric_line(out, "nats_server_restarts_total", figure_of(counts, "renewed"), "server", server,
 	    "cause", "configured", NULL);
 }
 
 static void
-reconnects(struct buf *out, const char *daemon, const json_t *counts)
+put_reconnects(struct buf *out, const char *daemon, const json_t *counts)
 {
 	const char *server;
 	json_t *n;
@@ -114,7 +114,7 @@ reconnects(struct buf *out, const char *daemon, const json_t *counts)
 
 /* What hubd and leafd tell; nothing of one that is away. */
 static void
-told(struct watch *w, struct buf *out)
+put_told(struct watch *w, struct buf *out)
 {
 	json_t *mesh = daemons_mesh(w->rep->daemons), *leaf = daemons_leaf_state(w->rep->daemons);
 	const json_t *of_hub = json_object_get(mesh, "counts");
@@ -124,17 +124,17 @@ told(struct watch *w, struct buf *out)
 	metric_head(out, "nats_server_restarts_total", "counter",
 	    "Restarts of the nats-server since its daemon's start: as it had ended, or for another "
 	    "configuration.");
-	restarts(out, "hub", of_hub);
-	restarts(out, "leaf", of_leaf);
+	put_restarts(out, "hub", of_hub);
+	put_restarts(out, "leaf", of_leaf);
 	metric_head(out, "nats_reconnects_total", "counter",
 	    "Connections of the daemon to the server after the first.");
-	reconnects(out, "hubd", of_hub);
-	reconnects(out, "leafd", of_leaf);
+	put_reconnects(out, "hubd", of_hub);
+	put_reconnects(out, "leafd", of_leaf);
 	if (json_is_object(stream)) {
 		metric_one(out, "stream_messages", "gauge", "Messages in this node's stream.",
-		    number(stream, "messages"));
+		    figure_of(stream, "messages"));
 		metric_one(out, "stream_bytes", "gauge", "Bytes of this node's stream.",
-		    number(stream, "bytes"));
+		    figure_of(stream, "bytes"));
 	}
 	json_decref(mesh);
 	json_decref(leaf);
@@ -148,11 +148,11 @@ process_lines(struct buf *out, json_t *const *all, const struct process *p, cons
 {
 	for (int i = 0; i < PROCESSES; i++)
 		if (all[i] != NULL)
-			metric_line(out, name, number(all[i], field), "process", p[i].role, NULL);
+			metric_line(out, name, figure_of(all[i], field), "process", p[i].role, NULL);
 }
 
 static void
-memory(struct watch *w, struct buf *out)
+put_memory(struct watch *w, struct buf *out)
 {
 	json_t *all[PROCESSES];
 	struct process p[PROCESSES];
@@ -171,7 +171,7 @@ memory(struct watch *w, struct buf *out)
 /* ---- the store ---- */
 
 static void
-family(struct buf *out, const struct store_figures *f, const char *name, const char *help,
+put_family(struct buf *out, const struct store_figures *f, const char *name, const char *help,
     size_t at)
 {
 	metric_head(out, name, "gauge", help);
@@ -181,10 +181,10 @@ family(struct buf *out, const struct store_figures *f, const char *name, const c
 }
 
 #define FAMILY(out, f, name, help, field) \
-	family(out, f, name, help, offsetof(struct store_family, field))
+	put_family(out, f, name, help, offsetof(struct store_family, field))
 
 static void
-store(struct watch *w, struct buf *out)
+put_store(struct watch *w, struct buf *out)
 {
 	struct store_figures f;
 
@@ -221,10 +221,10 @@ store(struct watch *w, struct buf *out)
 void
 metrics_host(struct watch *w, int connections, int open, struct buf *out)
 {
-	node(w, out);
-	requests(w, connections, open, out);
-	servers(w, out);
-	told(w, out);
-	memory(w, out);
-	store(w, out);
+	put_this_node(w, out);
+	put_open_requests(w, connections, open, out);
+	put_servers(w, out);
+	put_told(w, out);
+	put_memory(w, out);
+	put_store(w, out);
 }

@@ -282,13 +282,13 @@ tell_broken(struct watch *w, struct buf *out)
 /* ---- telling: tables ---- */
 
 static double
-cursor(const struct pair *p)
+pair_cursor(const struct pair *p)
 {
 	return ((double)p->cursor);
 }
 
 static double
-behind(const struct pair *p)
+pair_behind(const struct pair *p)
 {
 	return ((double)p->lag.n);
 }
@@ -304,9 +304,9 @@ static const struct {
 	double		(*get)(const struct pair *p);	/* -1: not known */
 } of_pairs[] = {
 	{ "replication_cursor", "Position up to which this node has the table from the peer "
-	    "(received), or the peer from this node (sent).", cursor },
+	    "(received), or the peer from this node (sent).", pair_cursor },
 	{ "replication_lag_transactions", "Transactions of the sender's log after the cursor, up to "
-	    "the table's newest: the most that can be missing.", behind },
+	    "the table's newest: the most that can be missing.", pair_behind },
 	{ "replication_lag_seconds", "Between the commits of the last transaction there and of the "
 	    "newest.", behind_seconds },
 };
