@@ -126,6 +126,25 @@ tables_go_on()
 	[ "$(grep -Ec 'is no inbox|entries of node' "$HL_T/nodes/a/log")" -le 30 ]
 }
 
+@test "what is no frame in a stream, or a damaged one, is dropped and counted" {
+	connect_nats b
+	publish hl.txn.b.dev.t '' $'\x05abcd and what a checksum of abcd is not of'
+	publish hl.txn.b.dev.t '' $'\x06abcd of the next format'
+	publish hl.txn.b.dev.t '' x
+	told
+	wait_until 20 broken a 3
+	grep -q 'frame of node b .* is dropped: it was damaged on its way' "$HL_T/nodes/a/log"
+	grep -q 'frame of node b .* is dropped: it is of format 6, and' "$HL_T/nodes/a/log"
+	tables_go_on damaged
+	same_rows 20 t a b
+}
+
+broken()	# broken NODE N: so many frames
+{
+	curl -s -u "$HL_USER:$HL_PASSWORD" "http://127.0.0.1:$(port "$1" api)/metrics" |
+	    grep -Fqx "hubleaf_broken_messages_total{of=\"frame\"} $2"
+}
+
 @test "1,001 nodes that do not exist: no more than 1,000 are taken, and each can be removed" {
 	local i
 

@@ -99,6 +99,26 @@ restore()	# restore NODE: an older copy takes the place of its folder
 	comes_right
 }
 
+@test "bytes of JetStream's blocks are others: what was damaged comes from the log" {
+	local file at
+
+	node_stop n2
+	load_rows n1 t "$HL_T/a" -n 1000 -c 4
+	node_stop n1
+	find "$(streams n1)" -name '*.blk' >"$HL_T/blocks"
+	[ -s "$HL_T/blocks" ]
+	while read -r file; do
+		for at in $(seq 777 3001 "$(stat -c %s "$file")"); do
+			printf '\377' | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
+		done
+	done <"$HL_T/blocks"
+	node_run n1
+	node_run n2
+	wait_until 30 counts n2 t 1002
+	holds_all n2 t "$HL_T/a"
+	comes_right
+}
+
 @test "the origin restored from an older copy: its lost writes come back" {
 	copy_of n1
 	load_rows n1 t "$HL_T/a" -n 300 -c 4
