@@ -4,16 +4,19 @@
 #include "common/base/buf.h"
 #include "common/conf/conf.h"
 
-/* What conf.c, confname.c (keys), confcheck.c (values) and confsave.c share. */
-#define SETTINGS_FILE	"settings.yaml"	/* below rootPath */
+/*
+ * What conf.c (what counts), confread.c (from where it comes), confname.c (keys), confcheck.c (values),
+ * conftogether.c (keys against each other) and confsave.c share.
+ */
+#define SETTINGS_FILE "settings.yaml" /* below rootPath */
 
 struct conf_info {
-	const char		*name;
-	enum conf_type		 type;
-	const char		*def;
-	int64_t			 min, max;
-	enum conf_change	 change;
-	const char		*doc;
+	const char *name;
+	enum conf_type type;
+	const char *def;
+	int64_t min, max;
+	enum conf_change change;
+	const char *doc;
 };
 extern const struct conf_info conf_infos[CONF_KEYS];
 
@@ -21,14 +24,22 @@ enum conf_layer { LAYER_FILE, LAYER_SETTINGS, LAYER_ENV, LAYER_FLAG, LAYERS };
 
 /* Values as given, by where they come from, and what they come to; NULL: not given. */
 struct conf {
-	json_t	*given[LAYERS][CONF_KEYS];
-	json_t	*value[CONF_KEYS];
+	json_t *given[LAYERS][CONF_KEYS];
+	json_t *value[CONF_KEYS];
 };
+
+/* A value from a layer: checked, and kept as it was given. */
+void conf_give(struct conf *c, enum conf_layer layer, enum conf_key key, const json_t *v,
+    struct buf *errs);
+/* What the given values come to: all of them were checked when they came. */
+void conf_resolve(struct conf *c);
+void conf_resolve_key(struct conf *c, enum conf_key key);
+void conf_check_together(const struct conf *c, struct buf *errs);
 
 /* Put `v`, which it takes, at a dotted name. */
 void conf_tree_put(json_t *tree, const char *name, json_t *v);
 
-char *conf_upper(const char *name);	/* as in the environment; caller frees */
+char *conf_upper(const char *name); /* as in the environment; caller frees */
 
 /* Faults are lines in a buf. */
 void conf_fault(struct buf *errs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -11,6 +11,6 @@ json_t *yaml_load(const char *path, char **err);
 /* Also the line of each key by its dotted name, {"clustering.nodeName": 3}; a new reference. */
 json_t *yaml_load_lines(const char *path, json_t **lines, char **err);
 json_t *yaml_parse(const char *text, char **err);
-char *yaml_dump(const json_t *value);	/* block style, caller frees */
+char *yaml_dump(const json_t *value); /* block style, caller frees */
 
 #endif

@@ -1,0 +1,60 @@
+#include "config.h"
+
+#include "common/conf/conf_priv.h"
+
+/* Keys against each other. */
+
+/* Each of a node's servers listens on a port of its own. */
+static void
+conf_check_ports(const struct conf *c, struct buf *errs)
+{
+	static const enum conf_key ports[] = { API_PORT, API_SECURE_PORT, HUB_PORT, HUB_LEAF_PORT,
+		HUB_CLUSTER_PORT, LEAF_PORT };
+	size_t i, k, n = sizeof ports / sizeof ports[0];
+
+	/* Without clustering only the API's two listen. */
+	if (!conf_bool(c, CL_ENABLED))
+		n = 2;
+	for (i = 0; i < n; i++)
+		for (k = i + 1; k < n; k++)
+			if (conf_int(c, ports[i]) == conf_int(c, ports[k]))
+				conf_fault(errs, "%s and %s cannot be the same value",
+				    conf_name(ports[i]), conf_name(ports[k]));
+}
+
+static void
+conf_check_rotation(const struct conf *c, struct buf *errs)
+{
+	if (conf_bool(c, LOG_ROTATE) && conf_int(c, LOG_ROTATE_SIZE) == 0 &&
+	    conf_int(c, LOG_ROTATE_INTERVAL) == 0)
+		conf_fault(errs, "'%s' or '%s' is required when '%s' is true",
+		    conf_name(LOG_ROTATE_INTERVAL), conf_name(LOG_ROTATE_SIZE),
+		    conf_name(LOG_ROTATE));
+	if (conf_bool(c, LOG_ROTATE_COMPRESS))
+		conf_fault(errs, "'%s' must be false: read_log reads the files as they are",
+		    conf_name(LOG_ROTATE_COMPRESS));
+}
+
+void
+conf_check_together(const struct conf *c, struct buf *errs)
+{
+	if (conf_bool(c, CL_ENABLED) && conf_str(c, CL_NODENAME) == NULL)
+		conf_fault(errs, "'%s' is required when clustering is enabled",
+		    conf_name(CL_NODENAME));
+	if (conf_bool(c, CL_ENABLED) && conf_str(c, CL_USER) == NULL)
+		conf_fault(errs, "'%s' is required when clustering is enabled", conf_name(CL_USER));
+	if ((conf_str(c, TLS_CERT) == NULL) != (conf_str(c, TLS_KEY) == NULL))
+		conf_fault(errs, "'%s' and '%s' go together", conf_name(TLS_CERT),
+		    conf_name(TLS_KEY));
+	conf_check_ports(c, errs);
+	conf_check_rotation(c, errs);
+}
+
+int
+conf_check(const struct conf *c, char **err)
+{
+	struct buf errs = { 0 };
+
+	conf_check_together(c, &errs);
+	return (conf_faults(&errs, err));
+}
