@@ -145,9 +145,9 @@ cluster_logged(struct cluster *c)
 }
 
 void
-cluster_expect(struct cluster *c, const json_t *entries, int on)
+cluster_expect(struct cluster *c, const struct subscriptions *subs, int on)
 {
-	outlet_expect(c->outlet, entries, on);
+	outlet_expect(c->outlet, subs, on);
 	cluster_kick(c);
 }
 

@@ -15,6 +15,7 @@ struct carrier_ops;
 struct cluster;
 struct outlet;
 struct peer;
+struct subscriptions;
 
 /* These on the loop's thread. */
 struct cluster *cluster_new(struct replication *rep);
@@ -25,8 +26,8 @@ void cluster_free(struct cluster *c);
 struct outlet *cluster_outlet(struct cluster *c);	/* what of the log leaves */
 
 void cluster_logged(struct cluster *c);		/* there is more in the log */
-/* A peer is being asked to take these entries, or (`on` 0) the call is over (outlet.h). */
-void cluster_expect(struct cluster *c, const json_t *entries, int on);
+/* A peer is being asked to take these subscriptions, or (`on` 0) the call is over (outlet.h). */
+void cluster_expect(struct cluster *c, const struct subscriptions *subs, int on);
 void cluster_kick(struct cluster *c);		/* cursors or entries changed: look again */
 int cluster_reachable(struct cluster *c, const char *node);
 /* It, and not another one that has its name now. */

@@ -25,16 +25,16 @@ struct exchange {
 	uint64_t upto;
 };
 
+static struct log_brake brake = { .most = 10 };
+
 static void
 take_done(struct commit_job *j)
 {
 	struct cluster *c = j->arg;
 	struct take *t = (struct take *)j;
-	const char *peer = json_string_value(json_object_get(t->offer, "name"));
-	static struct log_brake brake = { .most = 10 };
 
 	if (j->status != 200)
-		log_braked(&brake, LOG_WARN, "entries of node %s: %s", peer != NULL ? peer : "?",
+		log_braked(&brake, LOG_WARN, "subscriptions of node %s: %s", t->offer->name,
 		    j->error);
 	take_free(t);
 	cluster_kick(c);
@@ -57,31 +57,50 @@ read_answer(struct cluster *c, const struct carrier_answer *a, const uint8_t *pe
 	return (NULL);
 }
 
+/* The same; NULL as well when it is no offer, which is logged. */
+static struct offer *
+read_offer(struct cluster *c, const struct carrier_answer *a, const uint8_t *peer)
+{
+	json_t *answer = read_answer(c, a, peer);
+	char *fault = NULL, *name;
+	struct offer *offer = answer != NULL ? offer_read(answer, &fault) : NULL;
+
+	json_decref(answer);
+	if (fault != NULL) {
+		name = nodes_shown(c->rep->nodes, peer);
+		log_braked(&brake, LOG_WARN, "subscriptions of node %s: %s", name, fault);
+		free(name);
+	}
+	free(fault);
+	return (offer);
+}
+
 static void
 synced_cb(const struct carrier_answer *a, void *arg)
 {
 	struct exchange *x = arg;
 	struct cluster *c = x->c;
-	json_t *answer = read_answer(c, a, x->peer);
+	struct offer *offer = read_offer(c, a, x->peer);
 	struct take *t;
 
 	pthread_mutex_lock(&c->lock);
 	cluster_view_of(c, x->peer)->syncing = 0;
 	pthread_mutex_unlock(&c->lock);
 	free(x);
-	if (answer == NULL)
+	if (offer == NULL)
 		return;
-	t = take_new(answer);
+	t = take_new(offer);
 	t->job.arg = c;
 	t->job.done = take_done;
 	commit_submit(c->rep->data->commit, &t->job);
 }
 
 static void
-sync_entries(struct cluster *c, const struct peer *p, struct view *v)
+sync_subscriptions(struct cluster *c, const struct peer *p, struct view *v)
 {
 	struct exchange *x;
-	json_t *entries, *offer;
+	struct offer *offer;
+	json_t *question;
 
 	if (v->syncing)
 		return;
@@ -89,14 +108,14 @@ sync_entries(struct cluster *c, const struct peer *p, struct view *v)
 	x = xcalloc(1, sizeof(*x));
 	x->c = c;
 	memcpy(x->peer, p->id, NODE_ID_LEN);
-	entries = subscriptions_write(&p->subs);
-	offer = offer_new(c->rep, entries, 0);
-	compat_say(offer);
+	offer = offer_new(c->rep, p->subs.list, p->subs.n, 0);
+	question = offer_write(offer);
+	offer_free(offer);
+	compat_say(question);
 	pthread_mutex_unlock(&c->lock); /* the call may answer at once */
-	c->carrier->ask(c->carrier_arg, p->name, "entries", offer, ASK_MS, synced_cb, x);
+	c->carrier->ask(c->carrier_arg, p->name, "entries", question, ASK_MS, synced_cb, x);
 	pthread_mutex_lock(&c->lock);
-	json_decref(entries);
-	json_decref(offer);
+	json_decref(question);
 }
 
 /* ---- who subscribes to whom ---- */
@@ -216,7 +235,7 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 		commit_submit(c->rep->data->commit, j);
 	if (status_differs(c->rep, p, answer, v->synced_us) && mono_us() - v->synced_us > 1000000) {
 		v->synced_us = mono_us();
-		sync_entries(c, p, v);
+		sync_subscriptions(c, p, v);
 	}
 }
 

@@ -32,6 +32,12 @@ reply_json(struct carrier_reply reply, int status, json_t *answer)
 	json_decref(answer);
 }
 
+static void
+refuse_question(struct carrier_reply reply, int status, const char *why)
+{
+	reply_json(reply, status, json_pack("{s:s}", "error", why));
+}
+
 /* With the lock held: all that the asker has, with what it says now; NULL: there is a hole. */
 static struct positions *
 note_received(struct view *v, const json_t *q)
@@ -117,8 +123,10 @@ taken_run(void *arg)
 	struct taken *d = arg;
 	struct take *t = d->t;
 
-	reply_json(d->reply, t->job.status, t->answer != NULL ? json_incref(t->answer) :
-	    json_pack("{s:s}", "error", t->job.error != NULL ? t->job.error : "not understood"));
+	if (t->answer != NULL)
+		reply_json(d->reply, t->job.status, offer_write(t->answer));
+	else
+		refuse_question(d->reply, t->job.status, t->job.error != NULL ? t->job.error : "not understood");
 	take_free(t);
 	free(d);
 }
@@ -134,11 +142,19 @@ taken_done(struct commit_job *j)
 static void
 answer_entries(struct cluster *c, const json_t *q, struct carrier_reply reply)
 {
-	struct taken *d = xcalloc(1, sizeof(*d));
+	char *fault = NULL;
+	struct offer *offer = offer_read(q, &fault);
+	struct taken *d;
 
+	if (offer == NULL) {
+		refuse_question(reply, 400, fault);
+		free(fault);
+		return;
+	}
+	d = xcalloc(1, sizeof(*d));
 	d->c = c;
 	d->reply = reply;
-	d->t = take_new(json_incref((json_t *)(uintptr_t)q));
+	d->t = take_new(offer);
 	d->t->answered = 1;
 	d->t->job.arg = d;
 	d->t->job.done = taken_done;
@@ -170,7 +186,7 @@ cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const jso
 	if (question == NULL)
 		verb = "";
 	else if (!is_sender(who, question)) {
-		reply_json(reply, 403, json_pack("{s:s}", "error", "'id' is not the id of the node that asks"));
+		refuse_question(reply, 403, "'id' is not the id of the node that asks");
 		return;
 	} else if ((fault = compat_fault(c->rep, question)) != NULL) {
 		log_braked(&brake, LOG_WARN, "a question is refused: %s", fault);
@@ -182,7 +198,7 @@ cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const jso
 			verbs[i].fn(c, question, reply);
 			return;
 		}
-	reply_json(reply, 400, json_pack("{s:s}", "error", "not understood"));
+	refuse_question(reply, 400, "not understood");
 }
 
 /* ---- rows and log ---- */

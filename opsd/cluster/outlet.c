@@ -10,7 +10,6 @@
 
 #include "common/base/mem.h"
 #include "opsd/cluster/nodes.h"
-#include "opsd/cluster/target.h"
 #include "opsd/store/txn.h"
 
 /* A table of the log, by its id, and whether it leaves. */
@@ -104,15 +103,12 @@ expect(struct outlet *o, const char *db, const char *table, int on)
 }
 
 void
-outlet_expect(struct outlet *o, const json_t *entries, int on)
+outlet_expect(struct outlet *o, const struct subscriptions *subs, int on)
 {
-	json_t *e;
-	size_t i;
-
 	pthread_mutex_lock(&o->lock);
-	json_array_foreach((json_t *)entries, i, e)
-		if (entry_flag(e, "publish") && !entry_flag(e, "removed"))
-			expect(o, entry_text(e, "database"), entry_text(e, "table"), on);
+	for (size_t i = 0; i < subs->n; i++)
+		if (subs->list[i].publish && !subs->list[i].removed)
+			expect(o, subs->list[i].database, subs->list[i].table, on);
 	o->changes++;
 	pthread_mutex_unlock(&o->lock);
 }

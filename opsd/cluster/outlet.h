@@ -1,10 +1,9 @@
 #ifndef HL_OUTLET_H
 #define HL_OUTLET_H
 
-#include <jansson.h>
-
 #include "common/base/frame.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/subscriptions.h"
 
 /*
  * What leaves this node's log for its stream: entries of tables that a peer gets, or is
@@ -17,11 +16,11 @@ struct outlet *outlet_new(struct replication *rep);
 void outlet_free(struct outlet *o);
 
 /*
- * Entries in the form in which they travel (subscribe.h) that a peer is being asked to
- * take, so that nothing is left out between its yes and ours; any thread.  Each `on` is
- * ended by one without, for equal entries.
+ * Subscriptions, from our side, that a peer is being asked to take, so that nothing is left
+ * out between its yes and ours; any thread.  Each `on` is ended by one without, for the same
+ * tables.
  */
-void outlet_expect(struct outlet *o, const json_t *entries, int on);
+void outlet_expect(struct outlet *o, const struct subscriptions *subs, int on);
 
 /* On the loop's thread. */
 int outlet_any(struct outlet *o);	/* whether anything leaves at all */

@@ -9,6 +9,8 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/nodename.h"
+#include "common/conf/settings.h"
 
 void
 peerjson_in(struct peerjson *w, const char *list, size_t i)
@@ -125,4 +127,27 @@ peerjson_numbers(struct peerjson *w, const json_t *v, const char *field, uint64_
 		if (!json_is_integer(number) || json_array_size(v) != n)
 			peerjson_fault(w, field, "must be an array of %zu integers", n);
 	}
+}
+
+void
+peerjson_node(struct peerjson *w, const json_t *o, uint8_t id[NODE_ID_LEN], char **name)
+{
+	const char *hex = peerjson_text(w, o, "id"), *text = peerjson_text(w, o, "name");
+
+	if (hex != NULL && node_id_read(hex, id) == -1)
+		peerjson_fault(w, "id", "must be %d hexadecimal digits", 2 * NODE_ID_LEN);
+	if (text != NULL && !node_name_ok(text, strlen(text)))
+		peerjson_fault(w, "name",
+		    "must be 1 to %d characters without '.', ',', '*', '>', white space "
+		    "and control characters",
+		    NODE_NAME_MAX);
+	*name = xstrdup(text);
+}
+
+json_t *
+peerjson_info(struct peerjson *w, const json_t *o)
+{
+	json_t *v = json_object_get(o, "system_info");
+
+	return (v == NULL || json_is_null(v) ? NULL : peerjson_object(w, o, "system_info"));
 }

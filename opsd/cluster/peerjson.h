@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/frame.h"
+
 /*
  * JSON that came from another node, read field by field: the first fault stays, in words
  * that name the field and the rule; what is read after it means nothing.  All fields read
@@ -29,6 +31,10 @@ int peerjson_flag(struct peerjson *w, const json_t *o, const char *field);
 uint64_t peerjson_number(struct peerjson *w, const json_t *o, const char *field, uint64_t max);
 uint64_t peerjson_bits(struct peerjson *w, const json_t *o,
     const char *field); /* 64, which JSON shows with a sign */
+/* Who says it: "id" and "name", which is a copy; both or a fault. */
+void peerjson_node(struct peerjson *w, const json_t *o, uint8_t id[NODE_ID_LEN], char **name);
+/* "system_info", which may be absent or null: then NULL. */
+json_t *peerjson_info(struct peerjson *w, const json_t *o);
 json_t *peerjson_object(struct peerjson *w, const json_t *o, const char *field);
 json_t *peerjson_list(struct peerjson *w, const json_t *o, const char *field, size_t max);
 /* An array of just so many integers, 64 bits each. */

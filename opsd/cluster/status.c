@@ -172,7 +172,7 @@ status_answer(struct replication *rep, const json_t *question, struct positions 
 	    (json_int_t)mine, "now", (json_int_t)wall_ms(), "uptime",
 	    (json_int_t)((mono_us() - rep->data->started_us) / 1000), "ports", "clustering",
 	    (json_int_t)conf_int(conf, HUB_CLUSTER_PORT), "operations_api",
-	    (json_int_t)conf_int(conf, API_PORT), "system_info", ops_system_info(), "digest",
+	    (json_int_t)conf_int(conf, API_PORT), "system_info", offer_system_info(), "digest",
 	    (json_int_t)(p != NULL ? p->subs.digest : 0), "heads", heads);
 	if (received == NULL)
 		json_object_set_new(o, "again", json_true());

@@ -4,272 +4,18 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
-#include "common/conf/settings.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/subscribed.h"
-#include "opsd/cluster/target.h"
 #include "opsd/store/group_priv.h"
 
-#define ENTRIES_MAX 20000 /* at once; twice as many in all between two nodes */
-
-static void take_run(struct group *g, struct commit_job *j);
-
-json_t *
-ops_system_info(void)
-{
-	struct utsname u;
-
-	uname(&u);
-	return (json_pack("{s:s, s:s, s:s}", "hdb_version", PACKAGE_VERSION, "node_version",
-	    "hubleaf", "platform", u.sysname));
-}
-
-struct take *
-take_new(json_t *offer)
-{
-	struct take *t = xcalloc(1, sizeof(*t));
-
-	t->job.run = take_run;
-	t->offer = offer;
-	return (t);
-}
-
-void
-take_free(struct take *t)
-{
-	if (t == NULL)
-		return;
-	json_decref(t->offer);
-	json_decref(t->answer);
-	free(t->job.error);
-	free(t);
-}
-
-static json_t *
-table_json(const struct table *t)
-{
-	struct log_pos head = table_head(t);
-
-	return (json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "table", t->name, "id",
-	    (json_int_t)t->id, "head", (json_int_t)head.seq, "head_mark", (json_int_t)head.mark,
-	    "head_ms", (json_int_t)head.ms, "definition", table_definition(t)));
-}
-
-/* What we have of the tables that an entry names. */
-static json_t *
-entry_tables(struct replication *rep, const char *db, const char *name)
-{
-	json_t *list = json_array();
-	struct table **all, *t;
-	size_t n;
-
-	if (strcmp(name, "*") != 0) {
-		t = catalog_get(rep->data->catalog, db, name);
-		if (t != NULL)
-			json_array_append_new(list, table_json(t));
-		table_unref(t);
-		return (list);
-	}
-	all = catalog_tables(rep->data->catalog, db, &n);
-	for (size_t i = 0; i < n; i++) {
-		json_array_append_new(list, table_json(all[i]));
-		table_unref(all[i]);
-	}
-	free(all);
-	return (list);
-}
-
-json_t *
-offer_new(struct replication *rep, const json_t *entries, int strict)
-{
-	json_t *list = json_array(), *e, *o;
-	char *name = data_node_name(rep->data);
-	size_t i;
-
-	json_array_foreach((json_t *)entries, i, e) {
-		const char *db = json_string_value(json_object_get(e, "database"));
-		const char *table = json_string_value(json_object_get(e, "table"));
-
-		o = json_copy(e);
-		json_object_set_new(o, "tables",
-		    json_is_true(json_object_get(e, "removed")) ? json_array() :
-								  entry_tables(rep, db, table));
-		json_object_set_new(o, "has_database",
-		    json_boolean(catalog_has_database(rep->data->catalog, db)));
-		json_array_append_new(list, o);
-	}
-	o = json_pack("{s:s, s:s, s:I, s:o, s:b, s:o}", "id", rep->data->node_hex, "name", name,
-	    "incarnation", (json_int_t)rep->data->log.incarnation, "system_info", ops_system_info(),
-	    "strict", strict, "entries", list);
-	free(name);
-	return (o);
-}
-
-struct offered { /* one entry as read */
-	const char *database, *table;
-	int publish, subscribe, removed; /* as seen from here */
-	struct stamp stamp;
-	uint64_t start_ms;
-	int has_database; /* the sender has it, perhaps without tables */
-	json_t *tables;
-	uint64_t incarnation; /* of the sender's log */
-	int newer;            /* than what was here: a call asks for it */
-};
-
-static int
-read_offered(const json_t *e, struct offered *o)
-{
-	json_int_t time, node, start;
-
-	/* What the sender publishes, we subscribe to. */
-	if (json_unpack((json_t *)e, "{s:s, s:s, s:b, s:b, s:b, s:[I,I], s:I, s:o}", "database",
-		&o->database, "table", &o->table, "publish", &o->subscribe, "subscribe",
-		&o->publish, "removed", &o->removed, "stamp", &time, &node, "start_ms", &start,
-		"tables", &o->tables) == -1 ||
-	    strcmp(o->database, "system") == 0 || table_name_fault(o->database) != NULL ||
-	    table_name_fault(o->table) != NULL)
-		return (-1);
-	o->stamp = (struct stamp){ (uint64_t)time, (uint64_t)node };
-	o->start_ms = (uint64_t)start;
-	o->has_database = json_is_true(json_object_get(e, "has_database"));
-	return (o->stamp.time < STAMP_TIME_MAX ? 0 : -1);
-}
-
-/* How many tables were offered; -1: one of them cannot stand beside ours. */
-static int
-check_tables(struct group *g, struct take *t, const struct offered *o)
-{
-	const json_t *jt;
-	size_t i;
-	int found = 0, same;
-
-	json_array_foreach(o->tables, i, jt) {
-		const char *name = json_string_value(json_object_get(jt, "table"));
-		const char *key = json_string_value(json_object_get(json_object_get(jt,
-									"definition"),
-		    "primary_key"));
-		struct table *mine;
-
-		if (name == NULL || key == NULL)
-			continue;
-		found++;
-		mine = catalog_get(group_data(g)->catalog, o->database, name);
-		same = mine == NULL || strcmp(mine->primary_key, key) == 0;
-		if (!same)
-			commit_fail(&t->job, 400, "Primary keys of '%s.%s' differ: '%s' and '%s'",
-			    o->database, name, mine->primary_key, key);
-		table_unref(mine);
-		if (!same)
-			return (-1);
-	}
-	return (found);
-}
-
-/* -1: the entry cannot be, the job has failed. */
-static int
-check_entry(struct group *g, struct take *t, const struct offered *o)
-{
-	struct catalog *c = group_data(g)->catalog;
-	int found = check_tables(g, t, o);
-	struct table *mine;
-
-	if (found != 0)
-		return (found == -1 ? -1 : 0);
-	if (strcmp(o->table, "*") == 0) {
-		if (o->has_database || catalog_has_database(c, o->database))
-			return (0);
-		commit_fail(&t->job, 404, "database '%s' does not exist", o->database);
-		return (-1);
-	}
-	if ((mine = catalog_get(c, o->database, o->table)) == NULL) {
-		commit_fail(&t->job, 404, "Table '%s.%s' does not exist", o->database, o->table);
-		return (-1);
-	}
-	table_unref(mine);
-	return (0);
-}
-
-/* Under "*" a database comes as its tables do; one that was dropped here, by a call. */
-static void
-take_database(struct group *g, const struct offered *o)
-{
-	if (strcmp(o->table, "*") == 0 && o->has_database && (o->publish || o->subscribe) &&
-	    (o->newer || !group_database_dropped(g, o->database)))
-		group_put_database(g, o->database);
-}
-
-/* Of a name that was never dropped here: what was comes back only by a call. */
-static int
-is_new(struct group *g, const char *db, const char *table)
-{
-	return (stamp_none(group_dropped(g, db, table)) && !group_database_dropped(g, db));
-}
-
-static void
-begin_offered(struct group *g, const uint8_t *peer, const struct offered *o, const json_t *jt,
-    struct table *mine, int made)
-{
-	struct subscribed s = { .id = (uint32_t)json_integer_value(json_object_get(jt, "id")),
-		.head.seq = (uint64_t)json_integer_value(json_object_get(jt, "head")),
-		.head.mark = (uint64_t)json_integer_value(json_object_get(jt, "head_mark")),
-		.head.ms = (uint64_t)json_integer_value(json_object_get(jt, "head_ms")),
-		.incarnation = o->incarnation,
-		.start_ms = o->newer ? o->start_ms : 0,
-		.called = o->newer,
-		.made = made };
-
-	subscribed_begin(g, peer, &s, mine);
-}
-
-static void
-take_tables(struct group *g, const struct peer *p, const struct offered *o)
-{
-	const json_t *jt;
-	const char *why;
-	size_t i;
-
-	json_array_foreach(o->tables, i, jt) {
-		const char *name = json_string_value(json_object_get(jt, "table"));
-		const json_t *def = json_object_get(jt, "definition");
-		const char *key = json_string_value(json_object_get(def, "primary_key"));
-		const struct subscription *e;
-		struct table *mine;
-		int made;
-
-		if (name == NULL || key == NULL || table_name_fault(name) != NULL ||
-		    table_name_fault(key) != NULL)
-			continue;
-		e = peer_effective(p, o->database, name);
-		if (e == NULL)
-			continue;
-		mine = group_table_named(g, o->database, strlen(o->database), name, strlen(name));
-		made = mine == NULL && (e->subscribe || e->publish) &&
-		    (o->newer || is_new(g, o->database, name));
-		if (made)
-			mine = group_create_table(g, o->database, name, key, def, "", &why);
-		if (mine == NULL)
-			continue;
-		if (strcmp(mine->primary_key, key) != 0) {
-			if (e->subscribe)
-				subscribed_fail(g, p->id, mine,
-				    (uint32_t)json_integer_value(json_object_get(jt, "id")), key);
-			continue;
-		}
-		if (group_add_attrs(g, mine, json_object_get(def, "attributes")))
-			mine = group_table_named(g, o->database, strlen(o->database), name,
-			    strlen(name));
-		if (e->subscribe)
-			begin_offered(g, p->id, o, jt, mine, made);
-	}
-}
+/* ---- whether it can be ---- */
 
 /* Room for one more node; those that only tombstones are left of count less. */
 static int
@@ -283,27 +29,12 @@ has_room(struct replication *rep, const uint8_t *id)
 	return (room);
 }
 
-/* Who sends it, into `id`.  What is let in here every part of the node must be able to take. */
 static int
-check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
+check_sender(struct replication *rep, struct take *t)
 {
-	struct replication *rep = replication_of(g);
-	const char *name = json_string_value(json_object_get(t->offer, "name"));
-	json_t *entries = json_object_get(t->offer, "entries");
-
-	if (node_id_read(json_string_value(json_object_get(t->offer, "id")), id) == -1 ||
-	    name == NULL || !json_is_array(entries))
-		commit_fail(&t->job, 400, "the entries cannot be read");
-	else if (!node_name_ok(name, strlen(name)))
-		commit_fail(&t->job, 400,
-		    "'name' must be 1 to %d characters without '.', ',', '*', '>', white "
-		    "space and control characters",
-		    NODE_NAME_MAX);
-	else if (json_array_size(entries) > ENTRIES_MAX)
-		commit_fail(&t->job, 400, "'entries' must contain at most %d items", ENTRIES_MAX);
-	else if (memcmp(id, rep->data->node_id, NODE_ID_LEN) == 0)
+	if (memcmp(t->offer->id, rep->data->node_id, NODE_ID_LEN) == 0)
 		commit_fail(&t->job, 400, "a node cannot subscribe to itself");
-	else if (!has_room(rep, id))
+	else if (!has_room(rep, t->offer->id))
 		commit_fail(&t->job, 409, "this node knows %d other nodes, and cannot know more",
 		    NODES_MAX);
 	else
@@ -311,100 +42,270 @@ check_sender(struct group *g, struct take *t, uint8_t id[NODE_ID_LEN])
 	return (-1);
 }
 
+/* A table that is offered can stand beside ours. */
+static int
+check_key(struct group *g, struct commit_job *j, const char *db, const struct offer_table *t)
+{
+	struct table *mine = catalog_get(group_data(g)->catalog, db, t->name);
+	int same = mine == NULL || strcmp(mine->primary_key, offer_key(t)) == 0;
+
+	if (!same)
+		commit_fail(j, 400, "Primary keys of '%s.%s' differ: '%s' and '%s'", db, t->name,
+		    mine->primary_key, offer_key(t));
+	table_unref(mine);
+	return (same ? 0 : -1);
+}
+
+/* One of the two nodes has what it is about. */
+static int
+check_there(struct group *g, struct commit_job *j, const struct offer_item *i)
+{
+	struct catalog *c = group_data(g)->catalog;
+	struct table *mine;
+
+	if (i->n > 0)
+		return (0);
+	if (subscription_is_all(&i->sub)) {
+		if (i->has_database || catalog_has_database(c, i->sub.database))
+			return (0);
+		commit_fail(j, 404, "database '%s' does not exist", i->sub.database);
+		return (-1);
+	}
+	mine = catalog_get(c, i->sub.database, i->sub.table);
+	if (mine == NULL)
+		commit_fail(j, 404, "Table '%s.%s' does not exist", i->sub.database, i->sub.table);
+	table_unref(mine);
+	return (mine != NULL ? 0 : -1);
+}
+
+static int
+check_items(struct group *g, struct take *t)
+{
+	for (size_t i = 0; t->offer->strict && i < t->offer->n; i++) {
+		const struct offer_item *item = &t->offer->items[i];
+
+		if (item->sub.removed)
+			continue;
+		for (size_t k = 0; k < item->n; k++)
+			if (check_key(g, &t->job, item->sub.database, &item->tables[k]) == -1)
+				return (-1);
+		if (check_there(g, &t->job, item) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+static int
+check_count(const struct peer *p, struct take *t)
+{
+	size_t n = p->subs.n;
+
+	for (size_t i = 0; i < t->offer->n; i++)
+		n += subscriptions_find(&p->subs, t->offer->items[i].sub.database,
+			 t->offer->items[i].sub.table) == NULL;
+	if (n <= SUBSCRIPTIONS_MAX || n == p->subs.n)
+		return (0);
+	commit_fail(&t->job, 409,
+	    "there are too many subscriptions between the two nodes, the limit "
+	    "is %d with those that were removed",
+	    SUBSCRIPTIONS_MAX);
+	return (-1);
+}
+
+/* ---- what follows from it ---- */
+
+/* Under "*" a database comes as its tables do; one that was dropped here, by a call. */
+static void
+take_database(struct group *g, const struct offer_item *i, int newer)
+{
+	if (subscription_is_all(&i->sub) && i->has_database &&
+	    (i->sub.publish || i->sub.subscribe) &&
+	    (newer || !group_database_dropped(g, i->sub.database)))
+		group_put_database(g, i->sub.database);
+}
+
+/* Of a name that was never dropped here: what was comes back only by a call. */
+static int
+is_new(struct group *g, const char *db, const char *table)
+{
+	return (stamp_none(group_dropped(g, db, table)) && !group_database_dropped(g, db));
+}
+
+/* Ours of the name, with the attributes that it has there; NULL: there is none, and none is made. */
+static struct table *
+take_table(struct group *g, const char *db, const struct offer_table *t, int wanted, int *made)
+{
+	size_t dblen = strlen(db), len = strlen(t->name);
+	struct table *mine = group_table_named(g, db, dblen, t->name, len);
+	const char *why;
+
+	*made = mine == NULL && wanted;
+	if (*made)
+		mine = group_create_table(g, db, t->name, offer_key(t), t->definition, "", &why);
+	if (mine == NULL || strcmp(mine->primary_key, offer_key(t)) != 0)
+		return (mine);
+	if (group_add_attrs(g, mine, json_object_get(t->definition, "attributes")))
+		mine = group_table_named(g, db, dblen, t->name, len);
+	return (mine);
+}
+
+static void
+take_cursor(struct group *g, const struct offer *o, const struct offer_item *i,
+    const struct offer_table *t, struct table *mine, int newer, int made)
+{
+	struct subscribed s = { .id = t->id,
+		.head = t->head,
+		.incarnation = o->incarnation,
+		.start_ms = newer ? i->sub.start_ms : 0,
+		.called = newer,
+		.made = made };
+
+	if (strcmp(mine->primary_key, offer_key(t)) != 0)
+		subscribed_fail(g, o->id, mine, t->id, offer_key(t));
+	else
+		subscribed_begin(g, o->id, &s, mine);
+}
+
+static void
+take_tables(struct group *g, const struct peer *p, const struct offer *o,
+    const struct offer_item *i, int newer)
+{
+	const char *db = i->sub.database;
+
+	for (size_t k = 0; k < i->n; k++) {
+		const struct offer_table *t = &i->tables[k];
+		const struct subscription *s = peer_effective(p, db, t->name);
+		struct table *mine;
+		int made;
+
+		if (s == NULL)
+			continue;
+		mine = take_table(g, db, t,
+		    (s->subscribe || s->publish) && (newer || is_new(g, db, t->name)), &made);
+		if (mine != NULL && s->subscribe)
+			take_cursor(g, o, i, t, mine, newer, made);
+	}
+}
+
+/* Whether it changed anything between the two nodes. */
+static int
+take_item(struct group *g, struct peer *p, const struct offer *o, const struct offer_item *i)
+{
+	struct subscription mine = i->sub;
+	int newer;
+
+	subscription_turn(&mine);
+	newer = subscriptions_take(&p->subs, &mine);
+	if (!mine.removed) {
+		take_database(g, i, newer);
+		take_tables(g, p, o, i, newer);
+	}
+	return (newer);
+}
+
+static int
+take_info(struct peer *p, json_t *info)
+{
+	if (info == NULL || json_equal(info, p->system_info))
+		return (0);
+	json_decref(p->system_info);
+	p->system_info = json_incref(info);
+	return (1);
+}
+
+/* ---- who had the name before ---- */
+
+static void
+end_all(struct group *g, const uint8_t *id)
+{
+	struct peer *p = nodes_edit(g, id, NULL);
+
+	for (size_t i = 0; i < p->subs.n; i++) {
+		struct subscription s = p->subs.list[i];
+
+		subscription_end(&s, subscription_next(s.stamp, wall_ms(), group_node(g)));
+		if (!p->subs.list[i].removed)
+			subscriptions_take(&p->subs, &s);
+	}
+	subscribed_end(g, p);
+	nodes_store(g, p);
+}
+
 /* A call of a node that has the name of another: that one was wiped and made anew. */
 static void
-retire_namesakes(struct group *g, const uint8_t *id, const char *name)
+retire_namesakes(struct group *g, const struct offer *o)
 {
-	struct replication *rep = replication_of(g);
-	struct peer **all, *old;
+	struct peer **all;
 	size_t n;
 
-	all = nodes_all(rep->nodes, &n);
+	all = nodes_all(replication_of(g)->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (peer_active(all[i]) && strcmp(all[i]->name, name) == 0 &&
-		    memcmp(all[i]->id, id, NODE_ID_LEN) != 0) {
+		if (peer_active(all[i]) && strcmp(all[i]->name, o->name) == 0 &&
+		    memcmp(all[i]->id, o->id, NODE_ID_LEN) != 0) {
 			log_info("node %s has another id now: the subscriptions of before end",
-			    name);
-			old = nodes_edit(g, all[i]->id, NULL);
-			for (size_t k = 0; k < old->subs.n; k++) {
-				struct subscription s = old->subs.list[k];
-
-				subscription_end(&s, entry_next_stamp(rep, s.stamp));
-				if (!old->subs.list[k].removed)
-					subscriptions_take(&old->subs, &s);
-			}
-			subscribed_end(g, old);
-			nodes_store(g, old);
+			    o->name);
+			end_all(g, all[i]->id);
 		}
 		peer_free(all[i]);
 	}
 	free(all);
 }
 
+/* ---- the job ---- */
+
+static void
+take_over(struct group *g, struct take *t, struct peer *p)
+{
+	struct replication *rep = replication_of(g);
+	const struct offer *o = t->offer;
+	int changed = take_info(p, o->system_info);
+
+	for (size_t i = 0; i < o->n; i++)
+		changed |= take_item(g, p, o, &o->items[i]);
+	subscribed_end(g, p);
+	if (t->answered)
+		t->answer = offer_new(rep, p->subs.list, p->subs.n, 0);
+	if (changed && o->strict && cluster_peer_reachable(rep->cluster, p))
+		retire_namesakes(g, o);
+	if (changed)
+		nodes_store(g, p);
+	else
+		peer_free(p);
+	cluster_kick(rep->cluster);
+}
+
 static void
 take_run(struct group *g, struct commit_job *j)
 {
 	struct take *t = (struct take *)j;
-	struct replication *rep = replication_of(g);
-	const char *name = json_string_value(json_object_get(t->offer, "name"));
-	json_t *entries = json_object_get(t->offer, "entries"), *e;
-	json_t *info = json_object_get(t->offer, "system_info");
-	uint64_t incarnation = (uint64_t)json_integer_value(json_object_get(t->offer,
-	    "incarnation"));
-	uint8_t id[NODE_ID_LEN];
-	struct offered o;
 	struct peer *p;
-	size_t i;
-	int changed = 0;
 
-	if (check_sender(g, t, id) == -1)
+	if (check_sender(replication_of(g), t) == -1 || check_items(g, t) == -1)
 		return;
-	json_array_foreach(entries, i, e) {
-		if (read_offered(e, &o) == -1) {
-			commit_fail(j, 400, "the entries cannot be read");
-			return;
-		}
-		if (!o.removed && json_is_true(json_object_get(t->offer, "strict")) &&
-		    check_entry(g, t, &o) == -1)
-			return;
-	}
-	p = nodes_edit(g, id, name);
-	if (p->subs.n + json_array_size(entries) > 2 * ENTRIES_MAX) {
-		commit_fail(j, 409, "there are too many entries between the two nodes");
+	p = nodes_edit(g, t->offer->id, t->offer->name);
+	if (check_count(p, t) == -1)
 		peer_free(p);
-		return;
-	}
-	if (info != NULL && !json_equal(info, p->system_info)) {
-		json_decref(p->system_info);
-		p->system_info = json_incref(info);
-		changed = 1;
-	}
-	json_array_foreach(entries, i, e) {
-		read_offered(e, &o);
-		o.incarnation = incarnation;
-		o.newer = subscriptions_take(&p->subs,
-		    &(struct subscription){ (char *)(uintptr_t)o.database,
-			(char *)(uintptr_t)o.table, o.publish, o.subscribe, o.removed, o.stamp,
-			o.start_ms });
-		changed |= o.newer;
-		if (!o.removed) {
-			take_database(g, &o);
-			take_tables(g, p, &o);
-		}
-	}
-	subscribed_end(g, p);
-	if (t->answered) {
-		json_t *mine = subscriptions_write(&p->subs);
+	else
+		take_over(g, t, p);
+}
 
-		t->answer = offer_new(rep, mine, 0);
-		json_decref(mine);
-	}
-	if (changed) {
-		if (json_is_true(json_object_get(t->offer, "strict")) &&
-		    cluster_peer_reachable(rep->cluster, p))
-			retire_namesakes(g, id, name);
-		nodes_store(g, p);
-	} else
-		peer_free(p);
-	cluster_kick(rep->cluster);
+struct take *
+take_new(struct offer *offer)
+{
+	struct take *t = xcalloc(1, sizeof(*t));
+
+	t->job.run = take_run;
+	t->offer = offer;
+	return (t);
+}
+
+void
+take_free(struct take *t)
+{
+	if (t == NULL)
+		return;
+	offer_free(t->offer);
+	offer_free(t->answer);
+	free(t->job.error);
+	free(t);
 }

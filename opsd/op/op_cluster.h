@@ -25,6 +25,13 @@ void op_renew_node_id(struct request *r);
 int64_t op_purge_before(struct replication *rep, const struct table *t, const char *user, uint64_t ms,
     int force, char **err);
 
+/*
+ * What a call subscribes to: faults, or one for each table, without stamps.  To be cleared; `prefix`
+ * is for the texts.
+ */
+struct subscriptions;
+void op_field_subscriptions(struct subscriptions *into, struct faults *f, const json_t *body,
+    const char *prefix);
 /* A peer's name, under either of two fields; `prefix` is for the texts.  NULL with a fault. */
 const char *op_field_node(struct request *r, struct faults *f, const json_t *body,
     const char *prefix, const char *old);

@@ -123,7 +123,7 @@ tables_go_on()
 	# Made once, and never in doubt; what others cause is not told without end.
 	[ "$(grep -c 'stream HL_a: made' "$HL_T/nodes/a/log")" = 1 ]
 	[ "$(grep -Ec 'publish: message|no frame' "$HL_T/nodes/a/log")" = 0 ]
-	[ "$(grep -Ec 'is no inbox|entries of node' "$HL_T/nodes/a/log")" -le 30 ]
+	[ "$(grep -Ec 'is no inbox|subscriptions of node' "$HL_T/nodes/a/log")" -le 30 ]
 }
 
 @test "what is no frame in a stream, or a damaged one, is dropped and counted" {

@@ -6,8 +6,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/worker.h"
-#include "opsd/cluster/batch.h"
-#include "opsd/cluster/target.h"
+#include "opsd/cluster/subscription_change.h"
 #include "test/sim/fiber.h"
 #include "test/sim/machine.h"
 #include "test/sim/world.h"
@@ -28,52 +27,70 @@ calls_subscription(const char *table, int publish, int subscribe, uint64_t start
 	    publish, "subscribe", subscribe, "start_ms", (json_int_t)start_ms));
 }
 
-static int
-commit_answer(struct target *t)
+static void
+read_subscriptions(struct subscriptions *into, const json_t *subs)
 {
-	struct batch *b = batch_new(1);
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(subs, i, s)
+		subscriptions_take(into, &(struct subscription){
+		    .database = (char *)(uintptr_t)json_string_value(json_object_get(s, "database")),
+		    .table = (char *)(uintptr_t)json_string_value(json_object_get(s, "table")),
+		    .publish = json_is_true(json_object_get(s, "publish")),
+		    .subscribe = json_is_true(json_object_get(s, "subscribe")),
+		    .start_ms = (uint64_t)json_integer_value(json_object_get(s, "start_ms")) });
+}
+
+static int
+commit_answer(struct proposal *p)
+{
+	struct subscription_change *c = subscription_change_new();
 	int status;
 
-	batch_take(b, t);
-	status = batch_commit(t->rep, b);
+	subscription_change_take(c, p);
+	status = subscription_change_commit(p->rep, c);
 	if (status != 200)
-		batch_undo(t->rep, &t, 1);
-	batch_free(b);
+		subscription_change_undo(p->rep, &p, 1);
+	subscription_change_free(c);
 	return (status);
 }
 
 static int
 change(struct calling *k)
 {
-	struct target *t = target_new(&k->m->rep, k->peer);
+	struct proposal *p = proposal_new(&k->m->rep, k->peer);
+	struct subscriptions wanted = { 0 };
 	int status = 200;
 
-	target_plan(t, k->subs);
-	if (json_array_size(t->entries) > 0) {
-		if (target_ask(t) == -1) {
-			batch_undo(t->rep, &t, 1);
-			status = t->status;
-			world_note(k->m, "call for %s: %s", k->peer, t->error);
+	read_subscriptions(&wanted, k->subs);
+	proposal_plan(p, &wanted);
+	if (p->asked.n > 0) {
+		if (proposal_ask(p) == -1) {
+			subscription_change_undo(p->rep, &p, 1);
+			status = p->status;
+			world_note(k->m, "call for %s: %s", k->peer, p->error);
 		} else
-			status = commit_answer(t);
+			status = commit_answer(p);
 	}
-	target_free(t);
+	subscriptions_clear(&wanted);
+	proposal_free(p);
 	return (status);
 }
 
 static int
 retire(struct calling *k)
 {
-	struct batch *b = batch_new(0);
+	struct subscription_change *c = subscription_change_new();
 	int status = 404;
 
-	batch_retire(b, &k->m->rep, k->peer, NULL);
-	if (json_array_size(b->edits) > 0) {
-		status = batch_commit(&k->m->rep, b);
+	subscription_change_retire(c, &k->m->rep, k->peer, NULL);
+	if (c->nedits > 0) {
+		status = subscription_change_commit(&k->m->rep, c);
 		if (status == 200)
-			batch_notify(&k->m->rep, b);
+			subscription_change_notify(&k->m->rep, c);
 	}
-	batch_free(b);
+	subscription_change_free(c);
 	return (status);
 }
 

@@ -15,6 +15,7 @@
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/subscribe.h"
 #include "opsd/store/txn.h"
 #include "test/unit/opendata.h"
 
@@ -112,6 +113,56 @@ entering_run(struct group *g, void *arg)
 	subscriptions_take(&p->subs, &(struct subscription){ (char *)"dev", (char *)(uintptr_t)e->table,
 	    e->publish, e->subscribe, e->removed, { e->time, 1 }, 0 });
 	nodes_store(g, p);
+}
+
+/* ---- what a peer offers ---- */
+
+static inline struct offer *
+offering_new(const uint8_t *id, const char *name, uint64_t incarnation)
+{
+	struct offer *o = xcalloc(1, sizeof(*o));
+
+	memcpy(o->id, id, NODE_ID_LEN);
+	o->name = xstrdup(name);
+	o->incarnation = incarnation;
+	return (o);
+}
+
+/* A subscription of database "dev", from the peer's side. */
+static inline struct offer_item *
+offering_add(struct offer *o, const char *table, int publish, int subscribe, int removed,
+    uint64_t time)
+{
+	struct offer_item *i;
+
+	o->items = xrealloc(o->items, (o->n + 1) * sizeof(*o->items));
+	i = &o->items[o->n++];
+	*i = (struct offer_item){ .sub = { xstrdup("dev"), xstrdup(table), publish, subscribe,
+				      removed, { time, 1 }, 0 },
+		.has_database = 1 };
+	return (i);
+}
+
+/* What the peer has, of the last subscription. */
+static inline void
+offering_table(struct offer *o, const char *name, uint32_t id, uint64_t head, const char *key)
+{
+	struct offer_item *i = &o->items[o->n - 1];
+
+	i->tables = xrealloc(i->tables, (i->n + 1) * sizeof(*i->tables));
+	i->tables[i->n++] = (struct offer_table){ xstrdup(name), id, { head, head, head },
+		json_pack("{s:s, s:[]}", "primary_key", key, "attributes") };
+}
+
+/* Takes it; the status. */
+static inline int
+openrep_take(struct openrep *r, struct offer *o)
+{
+	struct take *t = take_new(o);
+	int status = commit_wait(r->o.data.commit, &t->job);
+
+	take_free(t);
+	return (status);
 }
 
 /* ---- what a peer sends ---- */

@@ -13,7 +13,6 @@
 #include "opsd/cluster/carrier.h"
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/retain.h"
-#include "opsd/cluster/subscribe.h"
 #include "opsd/cluster/sums.h"
 #include "opsd/cluster/tombstone.h"
 #include "test/unit/openrep.h"
@@ -261,25 +260,17 @@ test_remade_table(void **state)
 	assert_int_equal(value(r, "1"), 10);
 }
 
-/* The same, as it shows when entries are compared. */
+/* The same, as it shows when subscriptions are compared. */
 static void
 test_remade_table_offered(void **state)
 {
 	struct openrep	*r = *state;
-	struct take	*t;
-	char		 hex[2 * NODE_ID_LEN + 1];
+	struct offer	*o = offering_new(boston, "boston", LIFE);
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
-	node_id_hex(boston, hex);
-	t = take_new(json_pack("{s:s, s:s, s:i, s:b, s:[{s:s, s:s, s:b, s:b, s:b, s:[i,i], s:i, s:b, "
-	    "s:[{s:s, s:i, s:i, s:i, s:i, s:{s:s, s:[]}}]}]}", "id", hex, "name", "boston",
-	    "incarnation", LIFE, "strict", 0, "entries", "database", "dev", "table", "*", "publish", 1,
-	    "subscribe", 1, "removed", 0, "stamp", 5, 1, "start_ms", 0, "has_database", 1, "tables",
-	    "table", "dog", "id", THERE + 1, "head", 9, "head_mark", 9, "head_ms", 9, "definition",
-	    "primary_key", "id", "attributes"));
-	assert_non_null(t->offer);
-	assert_int_equal(commit_wait(r->o.data.commit, &t->job), 200);
-	take_free(t);
+	offering_add(o, "*", 1, 1, 0, 5);
+	offering_table(o, "dog", THERE + 1, 9, "id");
+	assert_int_equal(openrep_take(r, o), 200);
 	assert_null(cursor(r, THERE));
 	assert_int_equal(cursor(r, THERE + 1)->state, CURSOR_COPY);
 	assert_int_equal(cursor(r, THERE + 1)->seq, 0);
@@ -686,7 +677,8 @@ asked_in(struct openrep *r, const uint8_t *who, const char *verb, const int rang
 	json_t		*question;
 
 	node_id_hex(boston, hex);
-	question = json_pack("{s:s, s:s, s:[]}", "id", hex, "name", "boston", "entries");
+	question = json_pack("{s:s, s:s, s:i, s:b, s:[], s:I, s:i, s:[]}", "id", hex, "name", "boston",
+	    "incarnation", 1, "strict", 0, "entries", "now", (json_int_t)wall_ms(), "digest", 0, "cursors");
 	if (range != NULL)
 		json_object_set_new(question, "formats", json_pack("[i,i]", range[0], range[1]));
 	cluster_asked(r->rep.cluster, who, verb, question, (struct carrier_reply){ reply_cb, &got });

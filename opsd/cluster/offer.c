@@ -1,0 +1,102 @@
+#include "config.h"
+
+#include "opsd/cluster/offer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/store/catalog.h"
+
+json_t *
+offer_system_info(void)
+{
+	struct utsname u;
+
+	uname(&u);
+	return (json_pack("{s:s, s:s, s:s}", "hdb_version", PACKAGE_VERSION, "node_version",
+	    "hubleaf", "platform", u.sysname));
+}
+
+static void
+add_table(struct offer_item *i, struct table *t)
+{
+	i->tables[i->n++] = (struct offer_table){ xstrdup(t->name), t->id, table_head(t),
+		table_definition(t) };
+	table_unref(t);
+}
+
+/* What we have of the tables that a subscription names. */
+static void
+add_tables(struct replication *rep, struct offer_item *i)
+{
+	struct table **all, *t;
+	size_t n;
+
+	if (!subscription_is_all(&i->sub)) {
+		t = catalog_get(rep->data->catalog, i->sub.database, i->sub.table);
+		i->tables = xcalloc(1, sizeof(*i->tables));
+		if (t != NULL)
+			add_table(i, t);
+		return;
+	}
+	all = catalog_tables(rep->data->catalog, i->sub.database, &n);
+	i->tables = xcalloc(n + 1, sizeof(*i->tables));
+	for (size_t k = 0; k < n; k++)
+		add_table(i, all[k]);
+	free(all);
+}
+
+struct offer *
+offer_new(struct replication *rep, const struct subscription *subs, size_t n, int strict)
+{
+	struct offer *o = xcalloc(1, sizeof(*o));
+
+	memcpy(o->id, rep->data->node_id, NODE_ID_LEN);
+	o->name = data_node_name(rep->data);
+	o->incarnation = rep->data->log.incarnation;
+	o->system_info = offer_system_info();
+	o->strict = strict;
+	o->items = xcalloc(n + 1, sizeof(*o->items));
+	for (o->n = 0; o->n < n; o->n++) {
+		struct offer_item *i = &o->items[o->n];
+
+		subscription_copy(&i->sub, &subs[o->n]);
+		i->has_database = catalog_has_database(rep->data->catalog, i->sub.database);
+		if (!i->sub.removed)
+			add_tables(rep, i);
+	}
+	return (o);
+}
+
+const char *
+offer_key(const struct offer_table *t)
+{
+	return (json_string_value(json_object_get(t->definition, "primary_key")));
+}
+
+static void
+item_clear(struct offer_item *i)
+{
+	for (size_t k = 0; k < i->n; k++) {
+		free(i->tables[k].name);
+		json_decref(i->tables[k].definition);
+	}
+	free(i->tables);
+	subscription_clear(&i->sub);
+}
+
+void
+offer_free(struct offer *o)
+{
+	if (o == NULL)
+		return;
+	for (size_t i = 0; i < o->n; i++)
+		item_clear(&o->items[i]);
+	free(o->items);
+	free(o->name);
+	json_decref(o->system_info);
+	free(o);
+}

@@ -1,0 +1,62 @@
+#ifndef HL_OFFER_H
+#define HL_OFFER_H
+
+#include <jansson.h>
+
+#include "common/base/frame.h"
+#include "opsd/cluster/subscriptions.h"
+#include "opsd/cluster/replication.h"
+
+/*
+ * What one node tells another of subscriptions between them, and of the tables that these
+ * are about, for a call's question, its answer and when the two compare what they have.
+ * offer_read and offer_write alone know how it travels (question "entries", JSON):
+ *   {"id","name","incarnation","system_info","strict":bool,"entries":[{"database",
+ *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","has_database","tables":[
+ *    {"table","id","head","head_mark","head_ms","definition":{...}}]}]}
+ * as seen by the sender.
+ */
+#define OFFER_MAX (2 * SUBSCRIPTIONS_MAX) /* subscriptions in one */
+
+struct offer_table { /* what the sender has */
+	char *name;
+	uint32_t id; /* there; 0: not known */
+	struct log_pos head;
+	json_t *definition; /* table_definition's form, with a primary_key */
+};
+
+struct offer_item {
+	struct subscription sub;    /* from the sender's side */
+	int has_database;           /* it has it, perhaps without tables */
+	struct offer_table *tables; /* that the subscription is about */
+	size_t n;
+};
+
+struct offer {
+	uint8_t id[NODE_ID_LEN]; /* the sender's */
+	char *name;
+	uint64_t incarnation; /* of its log */
+	json_t *system_info;  /* or NULL */
+	int strict;           /* a call: refused as a whole if something cannot be */
+	struct offer_item *items;
+	size_t n;
+};
+
+/* Ours of these subscriptions, with what we have of their tables. */
+struct offer *offer_new(struct replication *rep, const struct subscription *subs, size_t n,
+    int strict);
+void offer_free(struct offer *o); /* NULL is ignored */
+
+json_t *offer_write(const struct offer *o);
+/*
+ * NULL with *fault, which the caller frees: the field and the rule.  A table that by its names
+ * none can have is left out: there is no such table.
+ */
+struct offer *offer_read(const json_t *o, char **fault);
+
+/* The key of rows in a table that is offered. */
+const char *offer_key(const struct offer_table *t);
+
+json_t *offer_system_info(void); /* {"hdb_version","node_version","platform"} */
+
+#endif

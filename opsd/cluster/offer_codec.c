@@ -1,0 +1,134 @@
+#include "config.h"
+
+#include "opsd/cluster/offer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/nodename.h"
+#include "common/conf/settings.h"
+#include "opsd/store/table.h"
+
+/* How an offer travels.  What is let in here every part of the node must be able to take. */
+
+#define TABLES_MAX 100000 /* of one subscription */
+
+/* ---- out ---- */
+
+static json_t *
+table_write(const struct offer_table *t)
+{
+	return (json_pack("{s:s, s:I, s:I, s:I, s:I, s:O}", "table", t->name, "id",
+	    (json_int_t)t->id, "head", (json_int_t)t->head.seq, "head_mark",
+	    (json_int_t)t->head.mark, "head_ms", (json_int_t)t->head.ms, "definition",
+	    t->definition));
+}
+
+static json_t *
+item_write(const struct offer_item *i)
+{
+	json_t *o = subscription_write(&i->sub), *tables = json_array();
+
+	for (size_t k = 0; k < i->n; k++)
+		json_array_append_new(tables, table_write(&i->tables[k]));
+	json_object_set_new(o, "has_database", json_boolean(i->has_database));
+	json_object_set_new(o, "tables", tables);
+	return (o);
+}
+
+json_t *
+offer_write(const struct offer *o)
+{
+	json_t *list = json_array();
+	char hex[2 * NODE_ID_LEN + 1];
+
+	node_id_hex(o->id, hex);
+	for (size_t i = 0; i < o->n; i++)
+		json_array_append_new(list, item_write(&o->items[i]));
+	return (json_pack("{s:s, s:s, s:I, s:O?, s:b, s:o}", "id", hex, "name", o->name,
+	    "incarnation", (json_int_t)o->incarnation, "system_info", o->system_info, "strict",
+	    o->strict, "entries", list));
+}
+
+/* ---- in ---- */
+
+static int
+can_be(const struct offer_table *t, const char *key)
+{
+	return (t->name != NULL && table_name_fault(t->name) == NULL && key != NULL &&
+	    table_name_fault(key) == NULL);
+}
+
+static void
+table_read(struct offer_item *i, const json_t *o, struct peerjson *w)
+{
+	struct offer_table *t = &i->tables[i->n];
+	const char *key;
+
+	*t = (struct offer_table){ .name = xstrdup(peerjson_text(w, o, "table")),
+		.id = (uint32_t)peerjson_number(w, o, "id", UINT32_MAX),
+		.head = { peerjson_number(w, o, "head", INT64_MAX),
+		    peerjson_bits(w, o, "head_mark"), peerjson_number(w, o, "head_ms", INT64_MAX) },
+		.definition = json_incref(peerjson_object(w, o, "definition")) };
+	key = peerjson_text(w, t->definition, "primary_key");
+	if (can_be(t, key)) {
+		i->n++;
+		return;
+	}
+	free(t->name);
+	json_decref(t->definition);
+}
+
+static void
+tables_read(struct offer_item *i, const json_t *o, struct peerjson *w)
+{
+	const json_t *list = peerjson_list(w, o, "tables", TABLES_MAX), *item;
+	size_t k;
+
+	i->tables = xcalloc(json_array_size(list) + 1, sizeof(*i->tables));
+	json_array_foreach(list, k, item) {
+		peerjson_in(w, "tables", k);
+		table_read(i, item, w);
+		peerjson_out(w);
+	}
+}
+
+static void
+items_read(struct offer *to, const json_t *o, struct peerjson *w)
+{
+	const json_t *list = peerjson_list(w, o, "entries", OFFER_MAX), *item;
+	size_t i;
+
+	to->items = xcalloc(json_array_size(list) + 1, sizeof(*to->items));
+	json_array_foreach(list, i, item) {
+		struct offer_item *at = &to->items[to->n++];
+
+		peerjson_in(w, "entries", i);
+		subscription_read(&at->sub, item, w);
+		at->has_database = json_object_get(item, "has_database") != NULL &&
+		    peerjson_flag(w, item, "has_database");
+		tables_read(at, item, w);
+		peerjson_out(w);
+		if (w->fault != NULL)
+			return;
+	}
+}
+
+struct offer *
+offer_read(const json_t *o, char **fault)
+{
+	struct offer *to = xcalloc(1, sizeof(*to));
+	struct peerjson w = { 0 };
+
+	peerjson_node(&w, o, to->id, &to->name);
+	to->incarnation = peerjson_number(&w, o, "incarnation", INCARNATION_MAX);
+	to->system_info = json_incref(peerjson_info(&w, o));
+	to->strict = peerjson_flag(&w, o, "strict");
+	items_read(to, o, &w);
+	if (w.fault == NULL)
+		return (to);
+	*fault = w.fault;
+	offer_free(to);
+	return (NULL);
+}

@@ -1,0 +1,257 @@
+#include "config.h"
+
+#include "opsd/cluster/proposal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/cursors.h"
+#include "opsd/cluster/progress.h"
+
+#define TRIES_MAX 3 /* while the peer has newer ones than are known here */
+
+struct proposal *
+proposal_new(struct replication *rep, const char *name)
+{
+	struct proposal *p = xcalloc(1, sizeof(*p));
+
+	p->rep = rep;
+	p->name = xstrdup(name);
+	p->peer = nodes_get(rep->nodes, name);
+	p->met = p->peer != NULL;
+	if (p->met)
+		memcpy(p->id, p->peer->id, NODE_ID_LEN);
+	return (p);
+}
+
+void
+proposal_free(struct proposal *p)
+{
+	if (p == NULL)
+		return;
+	if (p->expected)
+		cluster_expect(p->rep->cluster, &p->asked, 0);
+	free(p->name);
+	peer_free(p->peer);
+	subscriptions_clear(&p->asked);
+	subscriptions_clear(&p->changed);
+	subscriptions_clear(&p->skipped);
+	offer_free(p->answer);
+	free(p->error);
+	free(p);
+}
+
+/* ---- what to ask for ---- */
+
+struct stamp
+proposal_stamp(struct replication *rep, struct stamp known)
+{
+	return (subscription_next(known, wall_ms(), stamp_node(rep->data->node_id)));
+}
+
+const struct subscription *
+proposal_known(const struct proposal *p, const struct subscription *s)
+{
+	return (p->peer == NULL ? NULL : subscriptions_find(&p->peer->subs, s->database, s->table));
+}
+
+/* Whether asking again could mend nothing: the table is there, and its cursor has not failed. */
+static int
+is_whole(const struct proposal *p, const struct subscription *had, const struct progress *all)
+{
+	const struct cursor *cur = all[had - p->peer->subs.list].worst;
+	struct table *table;
+
+	if (cur != NULL && cur->state == CURSOR_FAILED)
+		return (0);
+	if (subscription_is_all(had))
+		return (1);
+	table = catalog_get(p->rep->data->catalog, had->database, had->table);
+	table_unref(table);
+	return (table != NULL);
+}
+
+/* Adds the subscription to what is asked for, unless it is as it should be already. */
+static void
+plan_one(struct proposal *p, const struct subscription *wanted, const struct progress *all)
+{
+	const struct subscription *had = proposal_known(p, wanted);
+	struct subscription s = *wanted;
+
+	if (had != NULL && subscription_is_like(had, &s) && s.start_ms == 0 &&
+	    is_whole(p, had, all)) {
+		subscriptions_take(&p->skipped, &s);
+		return;
+	}
+	s.stamp = proposal_stamp(p->rep, had != NULL ? had->stamp : (struct stamp){ 0, 0 });
+	subscriptions_take(&p->changed, &s);
+	subscriptions_take(&p->asked, &s);
+}
+
+void
+proposal_plan(struct proposal *p, const struct subscriptions *wanted)
+{
+	struct progress *all = NULL;
+	struct cursor **cursors = NULL;
+	size_t n = 0, i;
+
+	if (p->peer != NULL) {
+		cursors = cursors_all(p->rep->cursors, p->peer->id, &n);
+		all = progress_new(p->peer, cursors, n);
+	}
+	for (i = 0; i < wanted->n; i++)
+		plan_one(p, &wanted->list[i], all);
+	for (i = 0; i < n; i++)
+		cursor_free(cursors[i]);
+	free(cursors);
+	free(all);
+}
+
+void
+proposal_plan_removals(struct proposal *p, const struct subscriptions *wanted)
+{
+	for (size_t i = 0; p->peer != NULL && i < p->peer->subs.n; i++) {
+		struct subscription s = p->peer->subs.list[i];
+
+		if (s.removed || subscriptions_find(wanted, s.database, s.table) != NULL)
+			continue;
+		subscription_end(&s, proposal_stamp(p->rep, s.stamp));
+		subscriptions_take(&p->asked, &s);
+	}
+}
+
+/* ---- asking ---- */
+
+static int
+mark_refused(struct proposal *p, int status, const json_t *answer, unsigned timeout_ms)
+{
+	const char *text = json_string_value(json_object_get(answer, "error"));
+
+	free(p->error);
+	if (status == 503 && !json_is_object(answer)) {
+		p->status = 503;
+		p->error =
+		    xstrdup("This node is not connected to the cluster: is its hub or its leaf "
+			    "server not running?");
+	} else if (status == 503 || status == 504) {
+		p->status = 504;
+		p->error = xasprintf("Node '%s' did not answer within %u ms%s", p->name, timeout_ms,
+		    cluster_reachable(p->rep->cluster, p->name) ?
+			"" :
+			": it is not in the network, see cluster_network for who is");
+	} else {
+		p->status = status >= 400 && status < 500 ? status : 502;
+		p->error = p->status == status && text != NULL ?
+		    xstrdup(text) :
+		    xasprintf("Node '%s': %s", p->name,
+			text != NULL ? text : "its answer makes no sense");
+	}
+	return (-1);
+}
+
+/* What it answered is no answer. */
+static int
+mark_nonsense(struct proposal *p, char *fault)
+{
+	free(p->error);
+	p->status = 502;
+	p->error = xasprintf("Node '%s': its answer makes no sense: %s", p->name, fault);
+	free(fault);
+	return (-1);
+}
+
+/* Who has the name: whatever is undone later is kept under the id. */
+static int
+learn_id(struct proposal *p, unsigned timeout_ms)
+{
+	char *own = data_node_name(p->rep->data);
+	json_t *question = json_pack("{s:s, s:s, s:I, s:I, s:i, s:[]}", "id",
+		   p->rep->data->node_hex, "name", own, "incarnation",
+		   (json_int_t)p->rep->data->log.incarnation, "now", (json_int_t)wall_ms(),
+		   "digest", 0, "cursors"),
+	       *answer = NULL;
+	int status = cluster_ask(p->rep->cluster, p->name, "status", question, timeout_ms, &answer);
+
+	free(own);
+	json_decref(question);
+	if (status == 200 &&
+	    node_id_read(json_string_value(json_object_get(answer, "id")), p->id) == -1)
+		status = 502;
+	p->met = status == 200;
+	if (!p->met)
+		mark_refused(p, status, answer, timeout_ms);
+	json_decref(answer);
+	return (p->met ? 0 : -1);
+}
+
+/* Of what was asked for, what the peer has newer gets a stamp beyond that; how many. */
+static int
+outdo_newer(struct proposal *p)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < p->answer->n; i++) {
+		struct subscription theirs = p->answer->items[i].sub, again;
+		const struct subscription *ours = subscriptions_find(&p->asked, theirs.database,
+		    theirs.table);
+
+		subscription_turn(&theirs);
+		if (ours == NULL || theirs.stamp.time + 1 >= STAMP_TIME_MAX ||
+		    theirs.stamp.time < ours->stamp.time ||
+		    (stamp_cmp(theirs.stamp, ours->stamp) == 0 &&
+			subscription_is_like(&theirs, ours)))
+			continue;
+		again = *ours;
+		again.stamp = proposal_stamp(p->rep, theirs.stamp);
+		n += subscriptions_take(&p->asked, &again);
+	}
+	return (n);
+}
+
+/* Once; 0 with the peer's view as answer. */
+static int
+ask_once(struct proposal *p, unsigned timeout_ms, int is_first)
+{
+	struct offer *offer = offer_new(p->rep, p->asked.list, p->asked.n, 1);
+	json_t *question = offer_write(offer), *answer = NULL;
+	char *fault = NULL;
+	int status, rc = 0;
+
+	offer_free(offer);
+	offer_free(p->answer);
+	p->answer = NULL;
+	p->sent = 1;
+	status = cluster_ask(p->rep->cluster, p->name, "entries", question, timeout_ms, &answer);
+	json_decref(question);
+	if (status != 200) {
+		if (status >= 400 && status < 500 && is_first)
+			p->sent = 0; /* refused as a whole */
+		rc = mark_refused(p, status, answer, timeout_ms);
+	} else if ((p->answer = offer_read(answer, &fault)) == NULL)
+		rc = mark_nonsense(p, fault);
+	json_decref(answer);
+	return (rc);
+}
+
+int
+proposal_ask(struct proposal *p)
+{
+	unsigned timeout_ms = (unsigned)data_conf_int(p->rep->data, CL_REQUEST_TIMEOUT);
+
+	if (!p->met && learn_id(p, timeout_ms) == -1)
+		return (-1);
+	if (!p->expected)
+		cluster_expect(p->rep->cluster, &p->asked, p->expected = 1);
+	for (int try = 0; try < TRIES_MAX; try++) {
+		if (ask_once(p, timeout_ms, try == 0) == -1)
+			return (-1);
+		if (outdo_newer(p) == 0)
+			break;
+	}
+	p->status = 200;
+	return (0);
+}

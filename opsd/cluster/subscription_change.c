@@ -1,0 +1,187 @@
+#include "config.h"
+
+#include "opsd/cluster/subscription_change.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/subscribed.h"
+#include "opsd/store/group.h"
+
+#define NOTIFY_MS 1000
+
+struct change_edit { /* of one peer */
+	uint8_t id[NODE_ID_LEN];
+	char *name;
+	int notify;                /* it is told */
+	struct subscriptions subs; /* from our side */
+};
+
+struct subscription_change *
+subscription_change_new(void)
+{
+	return (xcalloc(1, sizeof(struct subscription_change)));
+}
+
+void
+subscription_change_free(struct subscription_change *c)
+{
+	for (size_t i = 0; i < c->ntakes; i++)
+		take_free(c->takes[i]);
+	for (size_t i = 0; i < c->nedits; i++) {
+		free(c->edits[i].name);
+		subscriptions_clear(&c->edits[i].subs);
+	}
+	free(c->takes);
+	free(c->edits);
+	free(c->job.error);
+	free(c);
+}
+
+static struct change_edit *
+edit_new(struct subscription_change *c, const uint8_t *id, const char *name, int notify)
+{
+	struct change_edit *e;
+
+	c->edits = xrealloc(c->edits, (c->nedits + 1) * sizeof(*c->edits));
+	e = &c->edits[c->nedits++];
+	*e = (struct change_edit){ .name = xstrdup(name), .notify = notify };
+	memcpy(e->id, id, NODE_ID_LEN);
+	return (e);
+}
+
+/* ---- the job ---- */
+
+static void
+edit_run(struct group *g, const struct change_edit *e)
+{
+	struct peer *p = nodes_edit(g, e->id, e->name);
+
+	for (size_t i = 0; i < e->subs.n; i++)
+		subscriptions_take(&p->subs, &e->subs.list[i]);
+	subscribed_end(g, p);
+	nodes_store(g, p);
+}
+
+static void
+subscription_change_run(struct group *g, struct commit_job *j)
+{
+	struct subscription_change *c = (struct subscription_change *)j;
+
+	for (size_t i = 0; i < c->nedits; i++)
+		edit_run(g, &c->edits[i]);
+	for (size_t i = 0; i < c->ntakes; i++) {
+		struct commit_job *take = &c->takes[i]->job;
+
+		take->status = 200;
+		take->run(g, take);
+		if (take->status != 200 && j->status == 200)
+			commit_fail(j, take->status, "%s", take->error);
+	}
+	cluster_kick(replication_of(g)->cluster);
+}
+
+int
+subscription_change_commit(struct replication *rep, struct subscription_change *c)
+{
+	c->job.run = subscription_change_run;
+	return (commit_wait(rep->data->commit, &c->job));
+}
+
+/* ---- what is in it ---- */
+
+static void
+retire_peer(struct subscription_change *c, struct replication *rep, const struct peer *p,
+    int notify)
+{
+	struct change_edit *e = edit_new(c, p->id, p->name, notify);
+
+	for (size_t i = 0; i < p->subs.n; i++) {
+		struct subscription s = p->subs.list[i];
+
+		subscription_end(&s, proposal_stamp(rep, s.stamp));
+		if (!p->subs.list[i].removed)
+			subscriptions_take(&e->subs, &s);
+	}
+}
+
+void
+subscription_change_retire(struct subscription_change *c, struct replication *rep, const char *name,
+    const uint8_t *but)
+{
+	struct peer **all;
+	size_t n;
+
+	all = nodes_all(rep->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		/* Whoever has the name now is not told what concerns its predecessor. */
+		if (strcmp(all[i]->name, name) == 0 && peer_active(all[i]) &&
+		    (but == NULL || memcmp(all[i]->id, but, NODE_ID_LEN) != 0))
+			retire_peer(c, rep, all[i], but == NULL);
+		peer_free(all[i]);
+	}
+	free(all);
+}
+
+void
+subscription_change_take(struct subscription_change *c, struct proposal *p)
+{
+	subscription_change_retire(c, p->rep, p->name, p->answer->id);
+	c->takes = xrealloc(c->takes, (c->ntakes + 1) * sizeof(struct take *));
+	c->takes[c->ntakes++] = take_new(p->answer);
+	p->answer = NULL;
+}
+
+/* What was before, with stamps beyond those that were asked for. */
+static void
+undo_one(struct subscription_change *c, const struct proposal *p)
+{
+	struct change_edit *e = edit_new(c, p->id, p->name, 1);
+
+	for (size_t i = 0; i < p->asked.n; i++) {
+		const struct subscription *had = proposal_known(p, &p->asked.list[i]);
+		struct subscription s = had != NULL ? *had : p->asked.list[i];
+
+		s.stamp = proposal_stamp(p->rep, p->asked.list[i].stamp);
+		s.start_ms = 0;
+		if (had == NULL || had->removed)
+			subscription_end(&s, s.stamp);
+		subscriptions_take(&e->subs, &s);
+	}
+}
+
+void
+subscription_change_notify(struct replication *rep, const struct subscription_change *c)
+{
+	for (size_t i = 0; i < c->nedits; i++) {
+		const struct change_edit *e = &c->edits[i];
+		struct offer *offer;
+		json_t *question, *answer = NULL;
+
+		if (!e->notify || !rep->data->live.clustering ||
+		    !cluster_reachable(rep->cluster, e->name))
+			continue;
+		offer = offer_new(rep, e->subs.list, e->subs.n, 0);
+		question = offer_write(offer);
+		cluster_ask(rep->cluster, e->name, "entries", question, NOTIFY_MS, &answer);
+		offer_free(offer);
+		json_decref(question);
+		json_decref(answer);
+	}
+}
+
+void
+subscription_change_undo(struct replication *rep, struct proposal **list, size_t n)
+{
+	struct subscription_change *c = subscription_change_new();
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->sent)
+			undo_one(c, list[i]);
+	if (c->nedits > 0 && subscription_change_commit(rep, c) == 200)
+		subscription_change_notify(rep, c);
+	subscription_change_free(c);
+}

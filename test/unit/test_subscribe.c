@@ -1,0 +1,336 @@
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "opsd/cluster/subscription_change.h"
+#include "test/unit/openrep.h"
+
+/* What a node takes over of what another one offers, and what it refuses, on a real store. */
+
+#define THERE 70u
+#define LIFE  1000u
+
+static int
+setup(void **state)
+{
+	static struct openrep r;
+	static char name[32];
+	static int n;
+
+	snprintf(name, sizeof(name), "sub%d", n++);
+	openrep_open(&r, name);
+	assert_int_equal(opendata_define(&r.o, DDL_CREATE_DATABASE, NULL, NULL, 0), 200);
+	assert_int_equal(opendata_define(&r.o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
+	*state = &r;
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	openrep_close(*state);
+	return (0);
+}
+
+static struct offer *
+called(int publish, int subscribe, const char *table)
+{
+	struct offer *o = offering_new(boston, "boston", LIFE);
+
+	o->strict = 1;
+	offering_add(o, table, publish, subscribe, 0, 5);
+	return (o);
+}
+
+static void
+refused(struct openrep *r, struct offer *o, int status, const char *why)
+{
+	struct take *t = take_new(o);
+	struct peer *p;
+
+	assert_int_equal(commit_wait(r->o.data.commit, &t->job), status);
+	assert_string_equal(t->job.error, why);
+	p = nodes_by_id(r->rep.nodes, o->id);
+	assert_null(p);
+	take_free(t);
+}
+
+static int
+has_table(struct openrep *r, const char *name)
+{
+	struct table *t = catalog_get(r->o.data.catalog, "dev", name);
+
+	table_unref(t);
+	return (t != NULL);
+}
+
+static struct subscription
+here(struct openrep *r, const char *table)
+{
+	struct peer *p = nodes_by_id(r->rep.nodes, boston);
+	const struct subscription *s = p != NULL ? subscriptions_find(&p->subs, "dev", table) :
+						   NULL;
+	struct subscription copy = s != NULL ? *s : (struct subscription){ .removed = -1 };
+
+	copy.database = copy.table = NULL;
+	peer_free(p);
+	return (copy);
+}
+
+static struct cursor *
+cursor(struct openrep *r)
+{
+	return (cursors_find(r->rep.cursors, boston, THERE));
+}
+
+/* ---- refused ---- */
+
+static void
+test_own_id(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = called(1, 0, "dog");
+
+	memcpy(o->id, r->o.data.node_id, NODE_ID_LEN);
+	refused(r, o, 400, "a node cannot subscribe to itself");
+}
+
+static void
+test_nothing_there(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o;
+
+	refused(r, called(1, 0, "cat"), 404, "Table 'dev.cat' does not exist");
+	o = called(1, 0, "*");
+	o->items[0].has_database = 0;
+	free(o->items[0].sub.database);
+	o->items[0].sub.database = xstrdup("new");
+	refused(r, o, 404, "database 'new' does not exist");
+	/* On one side it is enough, and who only compares is not refused. */
+	assert_int_equal(openrep_take(r, called(1, 0, "dog")), 200);
+	o = called(1, 0, "cat");
+	o->strict = 0;
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_false(has_table(r, "cat"));
+}
+
+static void
+test_other_key(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = called(1, 0, "dog");
+
+	offering_table(o, "dog", THERE, 3, "key");
+	refused(r, o, 400, "Primary keys of 'dev.dog' differ: 'id' and 'key'");
+	/* As entries are compared, the table shows it. */
+	o = called(1, 0, "dog");
+	offering_table(o, "dog", THERE, 3, "key");
+	o->strict = 0;
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_int_equal(cursor(r)->state, CURSOR_FAILED);
+}
+
+static struct offer *
+many(unsigned from, unsigned n)
+{
+	struct offer *o = offering_new(boston, "boston", LIFE);
+	char name[16];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "t%u", from + i);
+		offering_add(o, name, 1, 0, i % 2, 5);
+	}
+	return (o);
+}
+
+/* Up to the limit, whatever is newer can be told again and ended; nothing more can come. */
+static void
+test_too_many(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *again;
+
+	assert_int_equal(openrep_take(r, many(0, SUBSCRIPTIONS_MAX)), 200);
+	assert_int_equal(openrep_take(r, many(SUBSCRIPTIONS_MAX, 1)), 409);
+	again = many(7, 3);
+	again->items[0].sub.stamp.time = 9;
+	assert_int_equal(openrep_take(r, again), 200);
+	assert_int_equal(here(r, "t7").stamp.time, 9);
+}
+
+/* ---- taken ---- */
+
+static void
+test_seen_from_here(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = called(1, 0, "dog");
+
+	offering_table(o, "dog", THERE, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_false(here(r, "dog").publish);
+	assert_true(here(r, "dog").subscribe);
+	assert_int_equal(cursor(r)->state, CURSOR_LIVE);
+	assert_int_equal(cursor(r)->seq, 3);
+	/* What is older changes nothing, its end does. */
+	o = offering_new(boston, "boston", LIFE);
+	offering_add(o, "dog", 0, 1, 0, 4);
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_true(here(r, "dog").subscribe);
+	assert_non_null(cursor(r));
+	o = offering_new(boston, "boston", LIFE);
+	offering_add(o, "dog", 0, 0, 1, 6);
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_int_equal(here(r, "dog").removed, 1);
+	assert_null(cursor(r));
+}
+
+static void
+test_tables_are_made(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = called(0, 0, "*");
+
+	offering_table(o, "cat", THERE, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_false(has_table(r, "cat"));
+	o = called(1, 0, "*");
+	o->items[0].sub.stamp.time = 6;
+	offering_table(o, "cat", THERE, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_true(has_table(r, "cat"));
+}
+
+/* What was dropped here comes back by a call, not as the two compare. */
+static void
+test_dropped_here(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = called(1, 0, "dog");
+
+	offering_table(o, "dog", THERE, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	o = called(1, 0, "dog");
+	offering_table(o, "dog", THERE, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_false(has_table(r, "dog"));
+	o = called(1, 0, "dog");
+	o->items[0].sub.stamp.time = 6;
+	offering_table(o, "dog", THERE, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_true(has_table(r, "dog"));
+}
+
+/* The answer has all that there is, from here, and what is here of its tables. */
+static void
+test_answer(void **state)
+{
+	struct openrep *r = *state;
+	struct take *t = take_new(called(1, 0, "dog"));
+
+	t->answered = 1;
+	assert_int_equal(commit_wait(r->o.data.commit, &t->job), 200);
+	assert_memory_equal(t->answer->id, r->o.data.node_id, NODE_ID_LEN);
+	assert_int_equal(t->answer->n, 1);
+	assert_true(t->answer->items[0].sub.subscribe);
+	assert_false(t->answer->items[0].sub.publish);
+	assert_int_equal(t->answer->items[0].n, 1);
+	assert_string_equal(t->answer->items[0].tables[0].name, "dog");
+	assert_string_equal(offer_key(&t->answer->items[0].tables[0]), "id");
+	take_free(t);
+}
+
+/* ---- a call here ---- */
+
+static struct subscriptions
+wanted(const char *table, int publish, int subscribe)
+{
+	struct subscriptions l = { 0 };
+
+	subscriptions_take(&l,
+	    &(struct subscription){ (char *)(uintptr_t) "dev", (char *)(uintptr_t)table, publish,
+		subscribe, 0, { 0, 0 }, 0 });
+	return (l);
+}
+
+static void
+test_plan(void **state)
+{
+	struct openrep *r = *state;
+	struct subscriptions same = wanted("dog", 0, 1), other = wanted("cat", 1, 1);
+	struct offer *o = called(1, 0, "dog");
+	struct proposal *p;
+
+	offering_table(o, "dog", THERE, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	p = proposal_new(&r->rep, "boston");
+	assert_true(p->met);
+	proposal_plan(p, &same);
+	assert_int_equal(p->asked.n, 0);
+	assert_int_equal(p->skipped.n, 1);
+	proposal_plan(p, &other);
+	proposal_plan_removals(p, &other);
+	assert_int_equal(p->asked.n, 2);
+	assert_int_equal(p->changed.n, 1);
+	assert_true(subscriptions_find(&p->asked, "dev", "cat")->publish);
+	assert_true(subscriptions_find(&p->asked, "dev", "dog")->removed);
+	assert_true(subscriptions_find(&p->asked, "dev", "dog")->stamp.time > 5);
+	proposal_free(p);
+	subscriptions_clear(&same);
+	subscriptions_clear(&other);
+}
+
+/* What a peer may have taken of a call that failed ends by what is newer still. */
+static void
+test_undo(void **state)
+{
+	struct openrep *r = *state;
+	struct subscriptions dog = wanted("dog", 1, 1), cat = wanted("cat", 1, 1);
+	struct proposal *p;
+	struct stamp asked;
+
+	assert_int_equal(openrep_take(r, called(1, 0, "dog")), 200);
+	p = proposal_new(&r->rep, "boston");
+	proposal_plan(p, &dog);
+	proposal_plan(p, &cat);
+	asked = subscriptions_find(&p->asked, "dev", "dog")->stamp;
+	subscription_change_undo(&r->rep, &p, 1);
+	assert_int_equal(here(r, "dog").stamp.time, 5); /* it was not sent */
+	p->sent = 1;
+	subscription_change_undo(&r->rep, &p, 1);
+	assert_true(here(r, "dog").subscribe && !here(r, "dog").publish);
+	assert_true(stamp_cmp(here(r, "dog").stamp, asked) > 0);
+	assert_int_equal(here(r, "cat").removed, 1);
+	proposal_free(p);
+	subscriptions_clear(&dog);
+	subscriptions_clear(&cat);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_own_id),
+		TEST(test_nothing_there),
+		TEST(test_other_key),
+		TEST(test_too_many),
+		TEST(test_seen_from_here),
+		TEST(test_tables_are_made),
+		TEST(test_dropped_here),
+		TEST(test_answer),
+		TEST(test_plan),
+		TEST(test_undo),
+	};
+
+	log_init("test", LOG_ERROR);
+	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
+}
