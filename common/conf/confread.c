@@ -1,11 +1,12 @@
 #include "config.h"
 
+#include "common/conf/conf_priv.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "common/conf/conf_priv.h"
 #include "common/conf/yaml.h"
 
 /* A configuration from its file, the environment, flags and settings. */
