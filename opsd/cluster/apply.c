@@ -368,7 +368,7 @@ take_log(struct group *g, struct cursor *cur, struct catchup_answer *an)
 	cursors_unlock(f);
 }
 
-/* A copy that recovered own writes is whole. */
+/* The peer has no more own writes for us: the copy is whole, or there is none. */
 static void
 recovered(struct group *g, struct cursor *cur)
 {
@@ -460,6 +460,8 @@ take_rows(struct group *g, struct cursor *cur, struct catchup_answer *an)
 static void
 refused(struct group *g, struct cursor *cur, uint16_t status)
 {
+	if (status == 404 && cur->recovering)
+		recovered(g, cur);
 	if (status == 410)
 		cursor_copy_anew(g, cur, 0);
 	else if (status == 404 && cur->state == CURSOR_RECOVER)
@@ -484,14 +486,16 @@ of_other_key(struct group *g, struct cursor *cur, const struct catchup_answer *a
 	struct table *t = group_table_named(g, cur->database, strlen(cur->database), cur->name,
 	    strlen(cur->name));
 
-	if (t == NULL)
+	if (t == NULL || (strlen(t->primary_key) == an->primary_len &&
+	    memcmp(t->primary_key, an->primary, an->primary_len) == 0))
 		return (0);
-	if (cur->state != CURSOR_RECOVER)
-		return (cursor_other_key(g, cur, t, an->primary, an->primary_len));
-	if (strlen(t->primary_key) == an->primary_len &&
-	    memcmp(t->primary_key, an->primary, an->primary_len) == 0)
-		return (0);
-	cursors_remove(g, cur);	/* own writes are of the table as it is here: none can be there */
+	/* Own writes are of the table as it is here: none can be there. */
+	if (cur->recovering)
+		recovered(g, cur);
+	if (cur->state == CURSOR_RECOVER)
+		cursors_remove(g, cur);
+	else
+		cursor_other_key(g, cur, t, an->primary, an->primary_len);
 	return (1);
 }
 

@@ -25,6 +25,7 @@ catchup_question_write(struct buf *b, const struct catchup_question *q)
 	size_t at = seal_begin(b);
 
 	buf_u8(b, (uint8_t)q->kind);
+	buf_u8(b, q->recovering != 0);
 	buf_add(b, q->asker, NODE_ID_LEN);
 	buf_u32(b, q->table);
 	buf_strn(b, q->database, q->dblen);
@@ -50,6 +51,7 @@ catchup_question_read(struct catchup_question *q, const void *p, size_t n)
 	if (seal_open(&r) == -1)
 		return (-1);
 	q->kind = rd_u8(&r);
+	q->recovering = rd_u8(&r);
 	asker = rd_bytes(&r, NODE_ID_LEN);
 	q->table = rd_u32(&r);
 	q->database = rd_strn(&r, &q->dblen);
@@ -63,7 +65,7 @@ catchup_question_read(struct catchup_question *q, const void *p, size_t n)
 	q->last = rd_blob(&r, &q->llen);
 	q->max = rd_u32(&r);
 	if (!rd_done(&r) || q->kind < CATCHUP_LOG || q->kind > CATCHUP_SUMS ||
-	    q->incarnation > INCARNATION_MAX)
+	    q->recovering > 1 || q->incarnation > INCARNATION_MAX)
 		return (-1);
 	memcpy(q->asker, asker, NODE_ID_LEN);
 	return (0);
@@ -118,15 +120,18 @@ answer_begin(struct replication *rep, struct buf *out, const struct table *t, st
 	buf_u64(out, head.ms);
 }
 
-/* Whether the log holds everything that was written from the start time on. */
+/*
+ * Whether the log holds everything that was written from the start time on.  Of rows whose
+ * tombstones are gone it still has what was before, and perhaps not that they were deleted.
+ */
 static int
-reaches(struct replication *rep, const struct catchup_question *q)
+reaches(struct replication *rep, const struct catchup_question *q, const struct table *t)
 {
 	uint64_t oldest;
 
 	if (q->from_ms == 0)
 		return (1);	/* the asker sees it by the first entry's prev */
-	if (q->from_ms <= rep->data->log.unlogged_ms)
+	if (q->from_ms <= rep->data->log.unlogged_ms || q->from_ms <= stamp_ms(t->horizon))
 		return (0);
 	if (rep->data->log.trimmed == 0)
 		return (1);
@@ -143,7 +148,7 @@ serve_log(struct replication *rep, const struct catchup_question *q, struct tabl
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX;
 	int n;
 
-	if (!reaches(rep, q)) {
+	if (!reaches(rep, q, t)) {
 		answer_head(rep, out, 410, t->id);
 		return;
 	}
@@ -265,8 +270,8 @@ serve_question(struct replication *rep, const uint8_t *who, const struct catchup
 		else if (!txlog_has(&rep->data->log, t, q->incarnation, q->seq, q->mark)) {
 			refuse = 409;
 			commit_submit(rep->data->commit, incarnation_job(q->incarnation, asker->name));
-		} else if (q->kind != CATCHUP_LOG && cluster_recovering(rep->cluster))
-			refuse = 503;
+		} else if (q->kind != CATCHUP_LOG && !q->recovering && cluster_recovering(rep->cluster))
+			refuse = 503;	/* two that recover would wait for each other */
 	}
 	if (refuse != 0)
 		answer_head(rep, out, refuse, q->table);

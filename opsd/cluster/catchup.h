@@ -7,8 +7,8 @@
 /*
  * What one node asks another for, binary, over leafd.
  *
- * Question: seal (common/base/seal.h), u8 kind, node asker, u32 table id at the answerer (0: by
- *   name), str database, str table, u64 incarnation, u64 seq, u64 mark (what the asker
+ * Question: seal (common/base/seal.h), u8 kind, u8 recovering, node asker, u32 table id at the
+ *   answerer (0: by name), str database, str table, u64 incarnation, u64 seq, u64 mark (what the asker
  *   has), u64 after (log seq), u64 from ms, blob after key, blob up to key (empty: to the
  *   end), u32 max bytes
  * Answer: seal, u16 status, u64 incarnation, u32 table id, then for 200
@@ -25,6 +25,7 @@ enum catchup_kind { CATCHUP_LOG = 1, CATCHUP_ROWS = 2, CATCHUP_SUMS = 3 };
 
 struct catchup_question {
 	enum catchup_kind	 kind;
+	int		 recovering;	/* the asker's own lost writes: who recovers as well does not let it wait */
 	uint8_t		 asker[NODE_ID_LEN];
 	uint32_t	 table;
 	const char	*database, *name;	/* borrowed when read */

@@ -91,6 +91,25 @@ read_copied(struct group *g, struct rd *items, struct copied *c, struct row *row
 	return (merge_too_new(g, row_newest(row)));
 }
 
+/* Something of it was written here. */
+static int
+is_own(const struct row *r, uint64_t node)
+{
+	int own = r->created.node == node || r->cleared.node == node;
+
+	for (uint32_t i = 0; i < r->n; i++)
+		own |= r->attrs[i].stamp.node == node;
+	return (own);
+}
+
+/* Own writes that came back are in no log: a start time before now needs a copy. */
+static void
+note_unlogged(struct group *g)
+{
+	if (!group_data(g)->live.republish)
+		group_data(g)->log.unlogged_ms = group_wall_ms(g);
+}
+
 /* What changed here goes on as one transaction: own writes that came back, too, must reach others. */
 static void
 relay(struct group *g, struct table *t, struct buf *payload, size_t at, struct stamp newest,
@@ -126,6 +145,8 @@ merge_rows(struct group *g, struct table *t, struct rd *items, uint32_t count,
 		t = group_table(g, t->id);
 		if (merge_row(g, t, c.key, c.klen, &row, none, NULL) != 1)
 			continue;
+		if (is_own(&row, group_node(g)))
+			note_unlogged(g);
 		buf_u8(&payload, REC_STATE);
 		buf_strn(&payload, c.key, c.klen);
 		buf_blob(&payload, c.state, c.len);

@@ -62,6 +62,7 @@ pull_send(struct cluster *c, const struct cursor *cur, const char *node)
 	p->table = cur->table;
 	p->kind = cur->state == CURSOR_COPY || cur->state == CURSOR_RECOVER ? CATCHUP_ROWS : CATCHUP_LOG;
 	q.kind = p->kind;
+	q.recovering = cur->recovering;
 	memcpy(q.asker, c->rep->data->node_id, NODE_ID_LEN);
 	q.table = cur->table & UINT32_C(0x80000000) ? 0 : cur->table;
 	q.database = cur->database;
