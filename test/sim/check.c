@@ -14,6 +14,7 @@
 #include "test/sim/mesh.h"
 #include "test/sim/net.h"
 #include "test/sim/reader.h"
+#include "test/sim/shape.h"
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
@@ -130,6 +131,18 @@ table_there(const struct machine *m, int t)
 	return (catalog_get(m->data.catalog, "dev", work_table(t)));
 }
 
+/* Whether one hears of all deletions that the other hears of. */
+static int
+hears_as_much(const struct machine *one, const struct machine *other, int t)
+{
+	if (shape_relays() || !wholes[other->index][one->index][t])
+		return (wholes[other->index][one->index][t]);
+	for (int i = 0; i < nmachines; i++)
+		if (wholes[i][other->index][t] && i != one->index && !wholes[i][one->index][t])
+			return (0);
+	return (1);
+}
+
 /* All of one's rows, or of its own writes in them, are at the other. */
 static void
 has_table(const struct machine *from, const struct machine *to, int t, int relaying)
@@ -138,8 +151,12 @@ has_table(const struct machine *from, const struct machine *to, int t, int relay
 	struct store_iter *it;
 	struct row row = { 0 };
 
-	if (ours == NULL || theirs == NULL)
-		world_fail("%s is not there on %s", work_table(t), ours == NULL ? from->name : to->name);
+	if (ours == NULL) {
+		table_unref(theirs);
+		return;		/* dropped there, which is nobody else's matter */
+	}
+	if (theirs == NULL)
+		world_fail("%s is not there on %s", work_table(t), to->name);
 	it = store_iter_rows(from->data.store, ours->id);
 	for (; store_iter_valid(it); store_iter_next(it)) {
 		size_t klen, n;
@@ -149,7 +166,8 @@ has_table(const struct machine *from, const struct machine *to, int t, int relay
 			world_fail("%s: a row of %s is broken", from->name, work_table(t));
 		if (!relaying)
 			row_only_node(&row, stamp_node(from->data.node_id));
-		has_row(to, theirs, k + 4, klen - 4, &row, (struct stamp){ 0 }, from->name);
+		has_row(to, theirs, k + 4, klen - 4, &row, hears_as_much(from, to, t) ?
+		    (struct stamp){ 0 } : work_deleted_key(t, k + 4, klen - 4), from->name);
 	}
 	store_iter_free(it);
 	row_free(&row);
@@ -274,7 +292,7 @@ logs_once(const struct machine *m)
 }
 
 void
-check_rest(int relaying)
+check_rest(void)
 {
 	for (int i = 0; i < nmachines; i++) {
 		struct machine *a = &machines[i];
@@ -290,7 +308,7 @@ check_rest(int relaying)
 				agrees(a, &machines[k]);
 			for (int t = 0; t < work_tables(); t++)
 				if (wholes[i][k][t])
-					has_table(a, &machines[k], t, relaying);
+					has_table(a, &machines[k], t, shape_relays());
 		}
 		machine_enter(was);
 	}
@@ -298,15 +316,40 @@ check_rest(int relaying)
 
 /* ---- quiet ---- */
 
-/* Why it is not at rest; NULL: it is. */
+/* Nothing comes of a table that is not there, or of a node that is another one now: a state of rest. */
+static int
+cannot_come(const struct cursor *cur)
+{
+	struct machine *from = machine_with_id(cur->peer);
+	struct table *t = from == NULL ? NULL : catalog_get(from->data.catalog, cur->database, cur->name);
+
+	table_unref(t);
+	return (from == NULL || (cur->state == CURSOR_FAILED && t == NULL));
+}
+
 static const char *
-unrest(struct machine *m)
+cursors_unrest(struct machine *m)
 {
 	static char why[200];
 	struct cursor **all;
 	size_t n;
-	int live = 1;
 
+	why[0] = '\0';
+	all = cursors_all(m->rep.cursors, NULL, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (all[i]->state != CURSOR_LIVE && !cannot_come(all[i]))
+			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s", all[i]->name,
+			    cursor_state_name(all[i]->state), all[i]->why != NULL ? all[i]->why : "");
+		cursor_free(all[i]);
+	}
+	free(all);
+	return (why[0] != '\0' ? why : NULL);
+}
+
+/* Why it is not at rest; NULL: it is. */
+static const char *
+unrest(struct machine *m)
+{
 	if (!m->up || !m->hub.up || !m->leaf.up)
 		return ("is not up");
 	if (!reader_flowing(m))
@@ -314,27 +357,37 @@ unrest(struct machine *m)
 	if (m->data.log.acked_inc == m->data.log.incarnation &&
 	    m->data.log.acked < m->data.log.durable)
 		return ("has not published all");
+	return (cursors_unrest(m));
+}
+
+/* Whether somebody has to ask for a table that does not come. */
+static int
+asks_in_vain(struct machine *m)
+{
+	struct cursor **all;
+	size_t n;
+	int yes = 0;
+
 	all = cursors_all(m->rep.cursors, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (live && all[i]->state != CURSOR_LIVE) {
-			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s", all[i]->name,
-			    cursor_state_name(all[i]->state), all[i]->why != NULL ? all[i]->why : "");
-			live = 0;
-		}
+		yes |= all[i]->state == CURSOR_FAILED;
 		cursor_free(all[i]);
 	}
 	free(all);
-	return (live ? NULL : why);
+	return (yes);
 }
 
 static uint64_t
 activity(void)
 {
-	uint64_t n = carry_pulls() + feed_published();
+	uint64_t n = feed_published();
+	int asks = 0;
 
-	for (int i = 0; i < nmachines; i++)
+	for (int i = 0; i < nmachines; i++) {
+		asks |= machines[i].up && asks_in_vain(&machines[i]);
 		n += machines[i].data.log.last + machines[i].data.log.incarnation;
-	return (n);
+	}
+	return (asks ? n : n + carry_pulls());
 }
 
 /* Somebody who is not at rest, or NULL. */

@@ -98,6 +98,7 @@ machine_new(const struct machine_opts *o)
 	snprintf(path, sizeof(path), "/nowhere/%s", m->name);
 	disk_init(&m->disk, path);
 	m->conf = make_conf(m, o);
+	m->jet.max_age_ms = (uint64_t)o->retention_s * 1000;
 	m->feed.m = m;
 	wire_init(&m->hub, m, ROLE_HUBD);
 	wire_init(&m->leaf, m, ROLE_LEAFD);
@@ -255,5 +256,14 @@ machine_wipe(struct machine *m)
 	struct machine *was = machine_enter(m);
 
 	disk_erase(&m->disk);
+	machine_enter(was);
+}
+
+void
+machine_restore(struct machine *m, const struct image *i)
+{
+	struct machine *was = machine_enter(m);
+
+	disk_restore(&m->disk, i);
 	machine_enter(was);
 }

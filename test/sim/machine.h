@@ -64,7 +64,8 @@ void machine_close(struct machine *m);		/* it ends: orderly, or as `dead` says *
 void machine_crash(struct machine *m, uint64_t away_us);
 void machine_crash_at_write(struct machine *m, unsigned writes, int after);
 int machine_alive(const struct machine *m);
-/* Another one on it, with an empty disk. */
+/* While it is down: its disk becomes empty, or as it was. */
 void machine_wipe(struct machine *m);
+void machine_restore(struct machine *m, const struct image *i);
 
 #endif

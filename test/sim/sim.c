@@ -11,10 +11,11 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "test/sim/calls.h"
+#include "test/sim/change.h"
 #include "test/sim/check.h"
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
+#include "test/sim/shape.h"
 #include "test/sim/trouble.h"
 #include "test/sim/work.h"
 #include "test/sim/world.h"
@@ -22,34 +23,6 @@
 #define SEEDS_CHECK	40	/* of make check */
 
 static struct machine_opts opts;
-
-static void
-subscribe_pair(struct machine *a, struct machine *b, int publish, int subscribe)
-{
-	json_t *subs = json_array();
-	struct call_made c;
-
-	for (int t = 0; t < work_tables(); t++)
-		json_array_append_new(subs, calls_subscription(work_table(t), publish, subscribe, 0));
-	calls_change(a, b->name, subs, &c);
-	calls_wait(&c);
-	if (c.status != 200)
-		world_fail("the first call of %s for %s: %d", a->name, b->name, c.status);
-	for (int t = 0; t < work_tables(); t++) {
-		check_whole(a, b, t, publish);
-		check_whole(b, a, t, subscribe);
-	}
-}
-
-/* All with all, or in a chain when they relay. */
-static void
-subscribe_all(void)
-{
-	for (int i = 0; i < nmachines; i++)
-		for (int k = i + 1; k < nmachines; k++)
-			if (!opts.republish || k == i + 1)
-				subscribe_pair(&machines[i], &machines[k], 1, 1);
-}
 
 static void
 write_cb(void *arg)
@@ -65,27 +38,36 @@ write_cb(void *arg)
 static int
 run(uint64_t seed, int loud)
 {
+	enum shape_kind shape;
+
 	log_set_std(0);
 	world_begin(seed, loud);
 	net_heal();
-	opts = (struct machine_opts){ .republish = world_chance(25),
-	    .retention_s = world_chance(50) ? 15 : 1000, .tombstones_s = world_chance(50) ? 12 : 1000,
-	    .skew_ms = 4000, .status_ms = 1000 };
+	shape = world_chance(60) ? SHAPE_MESH : world_chance(60) ? SHAPE_CHAIN : SHAPE_STAR;
+	opts = (struct machine_opts){ .republish = shape == SHAPE_CHAIN,
+	    .retention_s = world_chance(50) ? 15 : 1000, .tombstones_s = shape != SHAPE_CHAIN &&
+	    world_chance(50) ? 12 : 1000, .skew_ms = 4000, .status_ms = 1000 };
+	shape_begin(shape, opts.tombstones_s > 100);
+	change_begin(&opts);
 	work_begin((int)world_between(1, WORK_TABLES));
 	for (int n = (int)world_between(2, world_chance(10) ? 5 : 3); n > 0; n--)
 		machine_open(machine_new(&opts));
 	for (int t = 0; t < work_tables(); t++)
 		work_define(&machines[0], t);
 	world_run_until(4000000);
-	subscribe_all();
+	shape_subscribe();
 	trouble_begin(world_between(20, 90) * 1000000);
-	for (int i = 0; i < nmachines; i++)
+	for (int i = 0; i < MACHINES_MAX; i++)
 		world_at(world_between(1000, 600000), NULL, write_cb, &machines[i], NULL);
 	while (trouble_lasts() && world_step())
 		;
 	trouble_end();
 	check_quiet();
-	check_rest(opts.republish);
+	check_rest();
+	change_complete();
+	shape_complete();
+	check_quiet();
+	check_rest();
 	printf("seed %llu: %d nodes, %u writes, %llu events, %llu s, history %016llx\n",
 	    (unsigned long long)seed, nmachines, work_written(), (unsigned long long)world_events(),
 	    (unsigned long long)(world_now() / 1000000), (unsigned long long)world_hash());

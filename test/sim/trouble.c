@@ -4,8 +4,10 @@
 
 #include <stddef.h>
 
+#include "test/sim/change.h"
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
+#include "test/sim/shape.h"
 #include "test/sim/world.h"
 
 static uint64_t ends_us;
@@ -128,7 +130,9 @@ static const struct {
 	void		(*fn)(void);
 } kinds[] = { { 6, crash }, { 8, crash_at_write }, { 3, restart_leafd }, { 2, restart_hubd },
 	{ 5, cut_or_mend }, { 4, stall_or_not }, { 3, lose_tail }, { 1, lose_stream }, { 4, set_clock },
-	{ 4, worsen_net } };
+	{ 4, worsen_net }, { 2, change_back_up }, { 2, change_restore }, { 1, change_install_anew },
+	{ 1, change_join }, { 2, change_drop_table }, { 1, change_drop_attribute }, { 2, shape_part },
+	{ 9, shape_mend } };
 
 static void
 happen_cb(void *arg)

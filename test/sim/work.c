@@ -4,10 +4,13 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/mem.h"
 #include "opsd/store/key.h"
+#include "test/sim/check.h"
 #include "test/sim/machine.h"
+#include "test/sim/shape.h"
 #include "test/sim/world.h"
 
 #define RECORDS		3	/* of one request, at most */
@@ -18,6 +21,8 @@ static const char *const tables[WORK_TABLES] = { "dogs", "cats", "fish" };
 static const char *const attributes[ATTRIBUTES] = { "a", "b", "c", "d" };
 static struct buf	 promises[MACHINES_MAX][WORK_TABLES][WORK_KEYS];
 static struct stamp	 deleted[WORK_TABLES][WORK_KEYS];
+static struct stamp	 newest[MACHINES_MAX];	/* that the node issued, */
+static uint64_t		 newest_us[MACHINES_MAX];	/* when */
 static int		 ntables;
 static unsigned		 written, values;
 
@@ -57,6 +62,21 @@ work_deleted(int t, int key)
 	return (deleted[t][key]);
 }
 
+struct stamp
+work_deleted_key(int t, const uint8_t *key, size_t n)
+{
+	struct buf b = { 0 };
+	int k = 0, same = 0;
+
+	for (; !same && k < WORK_KEYS; k++) {
+		buf_clear(&b);
+		work_key(&b, k);
+		same = b.len == n && memcmp(b.data, key, n) == 0;
+	}
+	buf_free(&b);
+	return (same ? deleted[t][k - 1] : (struct stamp){ 0 });
+}
+
 void
 work_forget(struct machine *m, int t)
 {
@@ -73,18 +93,41 @@ work_key(struct buf *b, int key)
 	json_decref(k);
 }
 
-void
-work_define(struct machine *m, int t)
+int
+work_has_table(struct machine *m, int t)
+{
+	struct table *table = catalog_get(m->data.catalog, "dev", tables[t]);
+
+	table_unref(table);
+	return (table != NULL);
+}
+
+static void
+define(struct machine *m, enum ddl_kind kind, int t, const char *attribute)
 {
 	struct machine *was = machine_enter(m);
-	struct ddl *d = ddl_new(DDL_CREATE_TABLE, "dev", tables[t]);
+	struct ddl *d = ddl_new(kind, "dev", tables[t]);
 	int status;
 
 	d->primary_key = xstrdup("id");
+	d->attribute = xstrdup(attribute);
 	status = commit_wait(m->data.commit, &d->job);
-	world_note(m, "table %s is made: %d", tables[t], status);
+	world_note(m, "%s%s%s of %s: %d", kind == DDL_CREATE_TABLE ? "making" : "dropping",
+	    attribute != NULL ? " " : "", attribute != NULL ? attribute : "", tables[t], status);
 	ddl_free(d);
 	machine_enter(was);
+}
+
+void
+work_define(struct machine *m, int t)
+{
+	define(m, DDL_CREATE_TABLE, t, NULL);
+}
+
+void
+work_drop(struct machine *m, int t, const char *attribute)
+{
+	define(m, attribute != NULL ? DDL_DROP_ATTRIBUTE : DDL_DROP_TABLE, t, attribute);
 }
 
 /* ---- what was promised ---- */
@@ -125,8 +168,31 @@ struct request_made {
 	int		 t, n, keys[RECORDS];
 };
 
+/* Stamps that a node issues grow, whatever its clock does; a peer's may be on the row as well. */
 static void
-note_row(const struct request_made *r, const struct write *w, int key)
+check_stamp(const struct machine *m, const struct row *row)
+{
+	struct row own = { 0 };
+	struct stamp s;
+
+	if (world_now() != newest_us[m->index] && row_newest(row).time <= newest[m->index].time)
+		world_fail("%s issues a stamp that is not above the last one", m->name);
+	row_merge(&own, row);
+	row_only_node(&own, stamp_node(m->data.node_id));
+	s = row_newest(&own);
+	row_free(&own);
+	newest[m->index] = stamp_max(newest[m->index], s);
+	newest_us[m->index] = world_now();
+}
+
+void
+work_new_clock(const struct machine *m)
+{
+	newest[m->index] = (struct stamp){ 0 };
+}
+
+static void
+note_row(const struct request_made *r, const struct write *w, int key, int applied)
 {
 	struct buf bytes = { 0 };
 	struct row row = { 0 };
@@ -134,6 +200,8 @@ note_row(const struct request_made *r, const struct write *w, int key)
 	load(r->m, w->table, key, &row, &bytes);
 	if (w->op == TXN_DELETE)
 		deleted[r->t][key] = stamp_max(deleted[r->t][key], row.cleared);
+	if (machine_alive(r->m) && applied)
+		check_stamp(r->m, &row);
 	if (machine_alive(r->m))
 		promise(r->m, &promises[r->m->index][r->t][key], &row);
 	row_free(&row);
@@ -152,7 +220,7 @@ written_cb(struct commit_job *j)
 		written += j->status == 200;
 	}
 	for (int i = 0; j->status == 200 && i < r->n; i++)
-		note_row(r, w, r->keys[i]);
+		note_row(r, w, r->keys[i], w->n == 1 && w->recs[0].applied && w->op != TXN_UPDATE);
 	free(r);
 	write_free(w);
 }
@@ -210,4 +278,106 @@ work_write(struct machine *m)
 	}
 	table_unref(table);
 	machine_enter(was);
+}
+
+/* ---- backups ---- */
+
+struct work_promises {
+	int		has[WORK_TABLES];	/* the table is there */
+	struct buf	of[WORK_TABLES][WORK_KEYS];
+};
+
+struct work_promises *
+work_promises(struct machine *m)
+{
+	struct work_promises *p = xcalloc(1, sizeof(*p));
+
+	for (int t = 0; t < ntables; t++) {
+		p->has[t] = work_has_table(m, t);
+		for (int key = 0; key < WORK_KEYS; key++) {
+			const struct buf *b = &promises[m->index][t][key];
+
+			buf_add(&p->of[t][key], b->data, b->len);
+		}
+	}
+	return (p);
+}
+
+void
+work_promises_free(struct work_promises *p)
+{
+	for (int t = 0; p != NULL && t < ntables; t++)
+		for (int key = 0; key < WORK_KEYS; key++)
+			buf_free(&p->of[t][key]);
+	free(p);
+}
+
+static struct stamp
+if_covered(struct stamp s, struct stamp by)
+{
+	return (stamp_cmp(s, by) <= 0 ? s : (struct stamp){ 0 });
+}
+
+/* Of `row` what is not newer than the other has it. */
+static void
+cut_to(struct row *row, const struct row *has)
+{
+	uint32_t n = 0;
+
+	row->created = if_covered(row->created, has->created);
+	row->cleared = if_covered(row->cleared, has->cleared);
+	for (uint32_t i = 0; i < row->n; i++) {
+		const struct attr *a = row_attr(has, row->attrs[i].name, row->attrs[i].nlen);
+
+		if (a != NULL && stamp_cmp(row->attrs[i].stamp, a->stamp) <= 0)
+			row->attrs[n++] = row->attrs[i];
+	}
+	row->n = n;
+}
+
+/* What others have of it, and the backup. */
+static void
+lose_row(const struct machine *m, int t, int key, const struct buf *then)
+{
+	struct buf *has = &promises[m->index][t][key], bytes[MACHINES_MAX] = { 0 }, now = { 0 };
+	struct row row = { 0 }, left = { 0 }, other = { 0 };
+
+	if (has->len == 0)
+		return;
+	if (then->len > 0)
+		row_load(&left, then->data, then->len);
+	for (int i = 0; i < nmachines; i++) {
+		struct table *table = catalog_get(machines[i].data.catalog, "dev", tables[t]);
+
+		if (&machines[i] != m && table != NULL && check_is_whole(m, &machines[i], t)) {
+			row_clear(&other);
+			load(&machines[i], table, key, &other, &bytes[i]);
+			row_merge(&left, &other);
+		}
+		table_unref(table);
+	}
+	row_load(&row, has->data, has->len);
+	cut_to(&row, &left);
+	row_encode(&row, &now);
+	buf_free(has);
+	*has = now;
+	row_free(&row);
+	row_free(&left);
+	row_free(&other);
+	for (int i = 0; i < nmachines; i++)
+		buf_free(&bytes[i]);
+}
+
+void
+work_lose(struct machine *m, const struct work_promises *then)
+{
+	for (int t = 0; t < ntables; t++) {
+		for (int key = 0; key < WORK_KEYS; key++)
+			lose_row(m, t, key, &then->of[t][key]);
+		/* It was dropped, or not made yet. */
+		if (!then->has[t]) {
+			work_forget(m, t);
+			shape_lose(m, t);
+		}
+	}
 }

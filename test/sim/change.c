@@ -1,0 +1,185 @@
+#include "config.h"
+
+#include "test/sim/change.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "test/sim/check.h"
+#include "test/sim/mesh.h"
+#include "test/sim/shape.h"
+#include "test/sim/work.h"
+#include "test/sim/world.h"
+
+#define BACKUP_MAX_US	6000000	/* an older one would be older than tombstones may be */
+
+static struct machine_opts opts;
+static struct {
+	struct image		 image;
+	struct work_promises	*promises;
+	uint64_t		 us;
+	int			 life;	/* of the machine's disk: not one of before */
+} backups[MACHINES_MAX];
+static int disks[MACHINES_MAX];		/* how often each was another */
+
+void
+change_begin(const struct machine_opts *o)
+{
+	opts = *o;
+}
+
+static struct machine *
+any_machine(void)
+{
+	return (&machines[world_below((uint64_t)nmachines)]);
+}
+
+void
+change_join(void)
+{
+	struct machine *m;
+
+	if (nmachines == MACHINES_MAX)
+		return;
+	m = machine_new(&opts);
+	world_note(m, "joins");
+	machine_open(m);
+	for (int i = 0; i < nmachines; i++)
+		mesh_changed(&machines[i]);
+}
+
+/* Closed, as by a crash, unless it is down anyway. */
+static void
+stop(struct machine *m)
+{
+	if (m->up) {
+		m->dead = 1;
+		machine_close(m);
+	}
+}
+
+static void
+start(struct machine *m)
+{
+	machine_open(m);
+	for (int i = 0; i < nmachines; i++)
+		mesh_changed(&machines[i]);
+}
+
+void
+change_install_anew(void)
+{
+	struct machine *m = any_machine();
+
+	world_note(m, "is installed anew");
+	stop(m);
+	machine_wipe(m);
+	if (world_chance(70))
+		jet_delete(&m->jet);
+	for (int t = 0; t < work_tables(); t++)
+		work_forget(m, t);
+	work_new_clock(m);
+	shape_lose(m, -1);
+	disks[m->index]++;
+	start(m);
+}
+
+/* ---- backups ---- */
+
+void
+change_back_up(void)
+{
+	struct machine *m = any_machine(), *was = machine_enter(m);
+	int i = m->index;
+
+	if (machine_alive(m)) {
+		world_note(m, "is backed up");
+		image_free(&backups[i].image);
+		disk_save(m->data.store, &backups[i].image);
+		work_promises_free(backups[i].promises);
+		backups[i].promises = work_promises(m);
+		backups[i].us = world_now();
+		backups[i].life = disks[i];
+	}
+	machine_enter(was);
+}
+
+static int
+is_everybody_up(void)
+{
+	for (int i = 0; i < nmachines; i++)
+		if (!machine_alive(&machines[i]))
+			return (0);
+	return (1);
+}
+
+/*
+ * What it wrote since the backup comes back from those that have all of its table; what none
+ * of them has is lost, and only that.
+ */
+void
+change_restore(void)
+{
+	struct machine *m = any_machine();
+	int i = m->index;
+
+	if (!is_everybody_up() || backups[i].image.n == 0 || backups[i].life != disks[i] ||
+	    (opts.tombstones_s < 100 && world_now() - backups[i].us > BACKUP_MAX_US))
+		return;
+	world_note(m, "is put back to %llu ms ago",
+	    (unsigned long long)((world_now() - backups[i].us) / 1000));
+	work_lose(m, backups[i].promises);
+	stop(m);
+	machine_restore(m, &backups[i].image);
+	work_new_clock(m);
+	if (world_chance(20))
+		jet_delete(&m->jet);
+	start(m);
+}
+
+/* ---- tables ---- */
+
+static void
+drop(struct machine *m, int t)
+{
+	work_forget(m, t);
+	shape_lose(m, t);
+	disks[m->index]++;	/* older backups still have it */
+}
+
+void
+change_drop_table(void)
+{
+	struct machine *m = any_machine();
+	int t = (int)world_below((uint64_t)work_tables());
+
+	if (!machine_alive(m))
+		return;
+	if (work_has_table(m, t)) {
+		drop(m, t);
+		work_drop(m, t, NULL);
+	} else
+		work_define(m, t);
+}
+
+void
+change_drop_attribute(void)
+{
+	struct machine *m = any_machine();
+	int t = (int)world_below((uint64_t)work_tables());
+
+	if (!machine_alive(m) || !work_has_table(m, t))
+		return;
+	drop(m, t);
+	work_drop(m, t, "b");
+}
+
+void
+change_complete(void)
+{
+	for (int i = 0; i < nmachines; i++)
+		for (int t = 0; t < work_tables(); t++)
+			if (machine_alive(&machines[i]) && !work_has_table(&machines[i], t))
+				work_define(&machines[i], t);
+}

@@ -1,0 +1,77 @@
+#include "config.h"
+
+#include "opsd/cluster/catchup.h"
+#include "opsd/cluster/sums.h"
+#include "opsd/store/txlog.h"
+#include "test/sim/fiber.h"
+#include "test/sim/world.h"
+
+/*
+ * What is done in pieces is done in many: questions ask for little, the log is read a bit at a
+ * time.  And while a question is answered, others may commit.
+ */
+#define LITTLE	60
+
+struct store_iter *__real_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
+    const uint8_t *last, size_t llen);
+struct store_iter *__wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
+    const uint8_t *last, size_t llen);
+int __real_txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
+    uint32_t max, size_t scan, struct buf *out, uint64_t *upto);
+int __wrap_txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
+    uint32_t max, size_t scan, struct buf *out, uint64_t *upto);
+int __real_txlog_read(struct txlog *l, struct log_read *q, struct buf *out);
+int __wrap_txlog_read(struct txlog *l, struct log_read *q, struct buf *out);
+void __real_catchup_question_write(struct buf *b, const struct catchup_question *q);
+void __wrap_catchup_question_write(struct buf *b, const struct catchup_question *q);
+
+static void
+others(void)
+{
+	if (world_chance(40))
+		fiber_pause();
+}
+
+struct store_iter *
+__wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
+    const uint8_t *last, size_t llen)
+{
+	struct store_iter *it;
+
+	others();
+	it = __real_sums_rows(s, table, after, alen, last, llen);
+	others();
+	return (it);
+}
+
+int
+__wrap_txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
+    uint32_t max, size_t scan, struct buf *out, uint64_t *upto)
+{
+	int n;
+
+	if (world_chance(50))
+		scan = world_between(LITTLE, 50 * LITTLE);
+	others();
+	n = __real_txlog_read_table(l, table, after, from_ms, max, scan, out, upto);
+	others();
+	return (n);
+}
+
+int
+__wrap_txlog_read(struct txlog *l, struct log_read *q, struct buf *out)
+{
+	if (world_chance(50))
+		q->scan = world_between(LITTLE, 50 * LITTLE);
+	return (__real_txlog_read(l, q, out));
+}
+
+void
+__wrap_catchup_question_write(struct buf *b, const struct catchup_question *q)
+{
+	struct catchup_question less = *q;
+
+	if (world_chance(80))
+		less.max = (uint32_t)world_between(LITTLE, 10 * LITTLE);
+	__real_catchup_question_write(b, &less);
+}

@@ -1,0 +1,236 @@
+#include "config.h"
+
+#include "test/sim/shape.h"
+
+#include <stdlib.h>
+
+#include "test/sim/calls.h"
+#include "test/sim/check.h"
+#include "test/sim/machine.h"
+#include "test/sim/work.h"
+#include "test/sim/world.h"
+
+#define TRIES		60
+#define EARLY_MS	1	/* a start time before all */
+#define CALLS_MAX	8	/* at a time */
+
+/* A call that is being made. */
+static struct shape_call {
+	struct call_made	 c;
+	int			 used, ends;
+	struct machine		*from, *to;
+	unsigned		 turn;	/* of the pair when it began */
+	unsigned		 due;	/* tables, a bit each */
+} calls[CALLS_MAX];
+
+static enum shape_kind	shape;
+static int		parts;
+static unsigned		turns[MACHINES_MAX][MACHINES_MAX];	/* what was called for, how often */
+
+void
+shape_begin(enum shape_kind kind, int parting)
+{
+	shape = kind;
+	parts = parting;
+}
+
+int
+shape_relays(void)
+{
+	return (shape == SHAPE_CHAIN);
+}
+
+int
+shape_gives(const struct machine *from, const struct machine *to)
+{
+	if (from == to)
+		return (0);
+	if (shape == SHAPE_CHAIN)
+		return (abs(from->index - to->index) == 1);
+	return (shape == SHAPE_MESH || from->index == 0);
+}
+
+static unsigned *
+turn_of(const struct machine *a, const struct machine *b)
+{
+	return (a->index < b->index ? &turns[a->index][b->index] : &turns[b->index][a->index]);
+}
+
+static void
+set_whole(const struct machine *a, const struct machine *b, unsigned tables, int whole)
+{
+	for (int t = 0; t < work_tables(); t++)
+		if ((tables & 1u << t) != 0) {
+			check_whole(a, b, t, whole && shape_gives(a, b));
+			check_whole(b, a, t, whole && shape_gives(b, a));
+		}
+}
+
+/* The tables that the two do not have of each other as they should. */
+static unsigned
+due_between(const struct machine *a, const struct machine *b)
+{
+	unsigned due = 0;
+
+	for (int t = 0; t < work_tables(); t++)
+		if ((shape_gives(a, b) && !check_is_whole(a, b, t)) || (shape_gives(b, a) && !check_is_whole(b, a, t)))
+			due |= 1u << t;
+	return (due);
+}
+
+void
+shape_lose(const struct machine *m, int t)
+{
+	for (int i = 0; i < nmachines; i++) {
+		for (int k = 0; k < work_tables(); k++)
+			if (t == -1 || t == k) {
+				check_whole(&machines[i], m, k, 0);
+				if (t == -1)
+					check_whole(m, &machines[i], k, 0);
+			}
+		++*turn_of(m, &machines[i]);
+	}
+}
+
+static json_t *
+subscriptions(const struct machine *a, const struct machine *b, unsigned tables, uint64_t start_ms)
+{
+	json_t *subs = json_array();
+
+	for (int t = 0; t < work_tables(); t++)
+		if ((tables & 1u << t) != 0)
+			json_array_append_new(subs, calls_subscription(work_table(t), shape_gives(a, b),
+			    shape_gives(b, a), start_ms));
+	return (subs);
+}
+
+static struct shape_call *
+free_call(void)
+{
+	for (int i = 0; i < CALLS_MAX; i++)
+		if (!calls[i].used)
+			return (&calls[i]);
+	return (NULL);
+}
+
+/* What was called for counts unless something was changed between the two meanwhile. */
+static void
+look_at_calls(void)
+{
+	for (int i = 0; i < CALLS_MAX; i++) {
+		struct shape_call *k = &calls[i];
+
+		if (!k->used || !k->c.done)
+			continue;
+		if (!k->ends && k->c.status == 200 && *turn_of(k->from, k->to) == k->turn)
+			set_whole(k->from, k->to, k->due, 1);
+		if (k->ends)
+			++*turn_of(k->from, k->to);
+		k->used = 0;
+	}
+}
+
+/* NULL: nothing is due, or nobody can call. */
+static struct shape_call *
+call_for(struct machine *a, struct machine *b, uint64_t start_ms)
+{
+	unsigned due = due_between(a, b);
+	struct shape_call *k = free_call();
+
+	if (due == 0 || k == NULL || !machine_alive(a))
+		return (NULL);
+	*k = (struct shape_call){ .used = 1, .from = a, .to = b, .turn = *turn_of(a, b), .due = due };
+	calls_change(a, b->name, subscriptions(a, b, due, start_ms), &k->c);
+	return (k);
+}
+
+static void
+finish(struct shape_call *k)
+{
+	if (k == NULL)
+		return;
+	calls_wait(&k->c);
+	look_at_calls();
+}
+
+void
+shape_subscribe(void)
+{
+	for (int i = 0; i < nmachines; i++)
+		for (int k = i + 1; k < nmachines; k++)
+			if (due_between(&machines[i], &machines[k]) != 0)
+				finish(call_for(&machines[i], &machines[k], 0));
+	for (int i = 0; i < nmachines; i++)
+		for (int k = i + 1; k < nmachines; k++)
+			if (due_between(&machines[i], &machines[k]) != 0)
+				world_fail("the first calls do not succeed");
+}
+
+static void
+any_pair(struct machine **a, struct machine **b)
+{
+	*a = &machines[world_below((uint64_t)nmachines)];
+	*b = &machines[world_below((uint64_t)nmachines)];
+}
+
+void
+shape_mend(void)
+{
+	struct machine *a, *b;
+
+	look_at_calls();
+	any_pair(&a, &b);
+	if (a != b)
+		call_for(a, b, EARLY_MS);
+}
+
+void
+shape_part(void)
+{
+	struct machine *a, *b;
+	struct shape_call *k;
+
+	look_at_calls();
+	any_pair(&a, &b);
+	k = free_call();
+	if (!parts || a == b || k == NULL || !machine_alive(a) || !(shape_gives(a, b) || shape_gives(b, a)))
+		return;
+	set_whole(a, b, ~0u, 0);
+	++*turn_of(a, b);
+	*k = (struct shape_call){ .used = 1, .ends = 1, .from = a, .to = b };
+	calls_remove(a, b->name, &k->c);
+}
+
+static int
+is_busy(void)
+{
+	look_at_calls();
+	for (int i = 0; i < CALLS_MAX; i++)
+		if (calls[i].used)
+			return (1);
+	return (0);
+}
+
+void
+shape_complete(void)
+{
+	unsigned due = 1;
+
+	while (is_busy() && world_step())
+		;
+	for (int try = 0; due != 0 && try < TRIES; try++) {
+		due = 0;
+		for (int i = 0; i < nmachines; i++)
+			for (int k = i + 1; k < nmachines; k++)
+				if (due_between(&machines[i], &machines[k]) != 0) {
+					int turned = world_chance(50);
+
+					due = 1;
+					finish(call_for(&machines[turned ? k : i],
+					    &machines[turned ? i : k], EARLY_MS));
+				}
+		world_run_until(world_now() + 500000);
+	}
+	if (due != 0)
+		world_fail("calls do not succeed, though nothing is wrong");
+}
