@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "opsd/store/store.h"
 #include "test/sim/machine.h"
+#include "test/sim/moves.h"
 #include "test/sim/world.h"
 
 rocksdb_options_t *__real_rocksdb_options_create(void);
@@ -35,8 +36,10 @@ __wrap_store_write(struct store *s, struct store_batch *b, int sync)
 
 	if (m->dead)
 		return (0);
-	if (!last || m->crash_after)
+	if (!last || m->crash_after) {
 		rc = __real_store_write(s, b, sync);
+		moves_check(m);
+	}
 	if (last)
 		machine_crash(m, world_between(100000, 8000000));
 	return (rc);

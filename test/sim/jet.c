@@ -29,6 +29,8 @@ drop_old(struct jet *j)
 
 	while (k < j->n && j->msgs[k].ms + j->max_age_ms < now_ms())
 		msg_free(&j->msgs[k++]);
+	if (k == 0)
+		return;
 	memmove(j->msgs, j->msgs + k, (j->n - k) * sizeof(*j->msgs));
 	j->n -= k;
 }

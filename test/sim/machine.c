@@ -13,6 +13,7 @@
 #include "common/conf/settings.h"
 #include "test/sim/fiber.h"
 #include "test/sim/mesh.h"
+#include "test/sim/moves.h"
 #include "test/sim/reader.h"
 #include "test/sim/world.h"
 
@@ -256,6 +257,7 @@ machine_wipe(struct machine *m)
 	struct machine *was = machine_enter(m);
 
 	disk_erase(&m->disk);
+	moves_forget(m);
 	machine_enter(was);
 }
 
@@ -265,5 +267,6 @@ machine_restore(struct machine *m, const struct image *i)
 	struct machine *was = machine_enter(m);
 
 	disk_restore(&m->disk, i);
+	moves_forget(m);
 	machine_enter(was);
 }

@@ -20,7 +20,7 @@
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
-#define SEEDS_CHECK	40	/* of make check */
+#define SEEDS_CHECK	100	/* of make check */
 
 static struct machine_opts opts;
 
@@ -66,6 +66,9 @@ run(uint64_t seed, int loud)
 	check_rest();
 	change_complete();
 	shape_complete();
+	check_quiet();
+	check_rest();
+	check_calm();
 	check_quiet();
 	check_rest();
 	printf("seed %llu: %d nodes, %u writes, %llu events, %llu s, history %016llx\n",
