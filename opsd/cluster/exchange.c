@@ -19,7 +19,7 @@
 
 #define ASK_MS 5000
 
-struct exchange {
+struct status_exchange {
 	struct cluster *c;
 	uint8_t peer[NODE_ID_LEN];
 	uint64_t upto;
@@ -78,7 +78,7 @@ read_offer(struct cluster *c, const struct carrier_answer *a, const uint8_t *pee
 static void
 synced_cb(const struct carrier_answer *a, void *arg)
 {
-	struct exchange *x = arg;
+	struct status_exchange *x = arg;
 	struct cluster *c = x->c;
 	struct offer *offer = read_offer(c, a, x->peer);
 	struct take *t;
@@ -98,7 +98,7 @@ synced_cb(const struct carrier_answer *a, void *arg)
 static void
 sync_subscriptions(struct cluster *c, const struct peer *p, struct view *v)
 {
-	struct exchange *x;
+	struct status_exchange *x;
 	struct offer *offer;
 	json_t *question;
 
@@ -211,7 +211,7 @@ cluster_topology(struct cluster *c)
 
 static void
 take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *answer,
-    uint32_t rtt_us, const struct exchange *x)
+    uint32_t rtt_us, const struct status_exchange *x)
 {
 	json_t *ports = json_object_get(answer, "ports");
 	int64_t now = json_integer_value(json_object_get(answer, "now"));
@@ -242,7 +242,7 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *ans
 static void
 status_cb(const struct carrier_answer *a, void *arg)
 {
-	struct exchange *x = arg;
+	struct status_exchange *x = arg;
 	struct cluster *c = x->c;
 	struct peer *p = nodes_by_id(c->rep->nodes, x->peer);
 	json_t *answer = read_answer(c, a, x->peer);
@@ -286,7 +286,7 @@ static void
 exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
     const struct status_base *base)
 {
-	struct exchange *x = xcalloc(1, sizeof(*x));
+	struct status_exchange *x = xcalloc(1, sizeof(*x));
 	json_t *q = status_question(c->rep, p, base, &x->upto);
 
 	c->told += json_array_size(json_object_get(q, "cursors"));
