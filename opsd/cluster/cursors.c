@@ -146,7 +146,7 @@ insert(struct cursors *f, const uint8_t *peer, uint32_t table, char *database, c
 }
 
 static void
-delete(struct cursors *f, struct held *h)
+cursor_delete(struct cursors *f, struct held *h)
 {
 	struct source *s = source_of(f, h->cursor.peer);
 
@@ -243,7 +243,7 @@ cursors_free(struct cursors *f)
 	if (f == NULL)
 		return;
 	HASH_ITER(hh, f->cursors, h, tmp)
-		delete(f, h);
+		cursor_delete(f, h);
 	HASH_ITER(hh, f->sources, s, stmp) {
 		HASH_DEL(f->sources, s);
 		free(s);
@@ -424,7 +424,7 @@ cursors_remove(struct group *g, struct cursor *cur)
 	store_batch_delete(group_batch(g), CF_CURSOR, k.data, k.len);
 	buf_free(&k);
 	pthread_mutex_lock(&f->lock);
-	delete(f, (struct held *)cur);
+	cursor_delete(f, (struct held *)cur);
 	pthread_mutex_unlock(&f->lock);
 }
 

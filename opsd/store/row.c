@@ -279,6 +279,17 @@ attr_wins(const struct attr *a, const struct attr *over)
 	return (d != 0 ? d > 0 : a->vlen > over->vlen);
 }
 
+/* Of two rows with as many attributes. */
+static int
+attrs_differ(const struct row *a, const struct row *b)
+{
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->attrs[i].value != b->attrs[i].value ||
+		    stamp_cmp(a->attrs[i].stamp, b->attrs[i].stamp) != 0)
+			return (1);
+	return (0);
+}
+
 int
 row_merge(struct row *into, const struct row *with)
 {
@@ -320,12 +331,8 @@ row_merge(struct row *into, const struct row *with)
 	settle_cleared(&out);
 	/* A created that cleared removed at once is no change by itself. */
 	if (changed && stamp_cmp(out.created, created) == 0 &&
-	    stamp_cmp(out.cleared, cleared) == 0 && out.n == into->n) {
-		changed = 0;
-		for (i = 0; i < out.n; i++)
-			changed |= out.attrs[i].value != into->attrs[i].value ||
-			    stamp_cmp(out.attrs[i].stamp, into->attrs[i].stamp) != 0;
-	}
+	    stamp_cmp(out.cleared, cleared) == 0 && out.n == into->n)
+		changed = attrs_differ(&out, into);
 	free(into->attrs);
 	*into = out;
 	return (changed);

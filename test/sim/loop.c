@@ -110,11 +110,10 @@ static struct timer *
 timer_of(struct event *e)
 {
 	struct machine *m = machine_here();
-	struct timer *t;
+	struct timer *t = m != NULL ? m->loop.timers : NULL;
 
-	for (t = m != NULL ? m->loop.timers : NULL; t != NULL && t != (struct timer *)(void *)e;
-	    t = t->next)
-		;
+	while (t != NULL && t != (struct timer *)(void *)e)
+		t = t->next;
 	return (t);
 }
 
