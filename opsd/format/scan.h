@@ -60,7 +60,7 @@ void scan_leave(struct scan *s);		/* an open one */
  */
 void scan_json(struct scan *s, char *p, size_t n, size_t *at);
 void scan_packed(struct scan *s, uint8_t *p, size_t n);
-void scan_cbor(struct scan *s, uint8_t *p, size_t n);	/* jcbor.c */
+void scan_cbor(struct scan *s, uint8_t *p, size_t n);
 /* The same halves in a text of these two: nowhere else, as numbers may have these bytes. */
 void scan_mend(const char *text, size_t n);
 
