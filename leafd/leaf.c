@@ -33,7 +33,7 @@ struct leaf {
 
 	struct publish		*publish;
 	struct consume		*consume;
-	struct pull		*pull;
+	struct pull_carrier		*pull;
 	struct stream_purge		*purge;
 	struct stream_stats		*stats;
 	struct stream_opts	 stream;	/* node borrowed from settings */

@@ -21,7 +21,7 @@
 
 /* A question of opsd to a peer. */
 struct pull_question {
-	struct pull	*p;
+	struct pull_carrier	*p;
 	struct jsapi_call	*call;
 	struct chan_deferred *reply;
 	struct pull_question	*prev, *next;
@@ -29,13 +29,13 @@ struct pull_question {
 
 /* A peer's question; p is NULL when its answer is not wanted any more. */
 struct pull_serving {
-	struct pull	*p;
+	struct pull_carrier	*p;
 	char		*reply;
 	struct buf	 question;
 	struct pull_serving	*prev, *next;
 };
 
-struct pull {
+struct pull_carrier {
 	struct chan	*opsd;
 	struct jsapi	*a;		/* NULL: stopped */
 	struct nats_sub	*sub;
@@ -44,7 +44,7 @@ struct pull {
 	unsigned	 nactive, nwaiting;
 };
 
-static void serve_next(struct pull *);
+static void serve_next(struct pull_carrier *);
 
 /* Ours to a peer */
 
@@ -79,7 +79,7 @@ pull_answer_cb(const struct nats_msg *m, void *arg)
 }
 
 static void
-ask_peer(struct pull *p, const struct msg *m, const char *node, uint32_t timeout_ms, const void *data,
+ask_peer(struct pull_carrier *p, const struct msg *m, const char *node, uint32_t timeout_ms, const void *data,
     size_t len)
 {
 	struct pull_question	*q = xcalloc(1, sizeof(*q));
@@ -94,7 +94,7 @@ ask_peer(struct pull *p, const struct msg *m, const char *node, uint32_t timeout
 }
 
 int
-pull_ask(struct pull *p, struct msg *m)
+pull_ask(struct pull_carrier *p, struct msg *m)
 {
 	char		*node = rd_str(&m->body);
 	uint32_t	 timeout_ms = rd_u32(&m->body);
@@ -127,7 +127,7 @@ static void
 on_served(struct rd *body, void *arg)
 {
 	struct pull_serving	*s = arg;
-	struct pull	*p = s->p;
+	struct pull_carrier	*p = s->p;
 	const uint8_t	*data = NULL;
 	size_t		 len = 0;
 
@@ -149,7 +149,7 @@ on_served(struct rd *body, void *arg)
 }
 
 static void
-serve_next(struct pull *p)
+serve_next(struct pull_carrier *p)
 {
 	struct pull_serving *s;
 
@@ -167,7 +167,7 @@ serve_next(struct pull *p)
 static void
 pull_question_cb(const struct nats_msg *m, void *arg)
 {
-	struct pull	*p = arg;
+	struct pull_carrier	*p = arg;
 	struct pull_serving	*s;
 
 	if (!nats_is_inbox(m->reply) || m->len > QUESTION_MAX || p->nwaiting >= WAITING_MAX) {
@@ -184,7 +184,7 @@ pull_question_cb(const struct nats_msg *m, void *arg)
 }
 
 static void
-drop_serving(struct pull *p)
+drop_serving(struct pull_carrier *p)
 {
 	struct pull_serving *s, *tmp;
 
@@ -201,17 +201,17 @@ drop_serving(struct pull *p)
 
 /* The whole */
 
-struct pull *
+struct pull_carrier *
 pull_new(struct chan *opsd)
 {
-	struct pull *p = xcalloc(1, sizeof(*p));
+	struct pull_carrier *p = xcalloc(1, sizeof(*p));
 
 	p->opsd = opsd;
 	return (p);
 }
 
 void
-pull_free(struct pull *p)
+pull_free(struct pull_carrier *p)
 {
 	if (p == NULL)
 		return;
@@ -220,7 +220,7 @@ pull_free(struct pull *p)
 }
 
 void
-pull_start(struct pull *p, struct jsapi *a, const char *node)
+pull_start(struct pull_carrier *p, struct jsapi *a, const char *node)
 {
 	char *subject;
 
@@ -233,7 +233,7 @@ pull_start(struct pull *p, struct jsapi *a, const char *node)
 }
 
 void
-pull_stop(struct pull *p)
+pull_stop(struct pull_carrier *p)
 {
 	struct pull_question *q, *tmp;
 

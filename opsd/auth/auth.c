@@ -164,7 +164,7 @@ cache_add(struct auth *a, const uint8_t id[32], struct user *u, uint64_t generat
 }
 
 static uint64_t
-generation(struct auth *a)
+generation_now(struct auth *a)
 {
 	uint64_t g;
 
@@ -236,7 +236,7 @@ count_login(struct auth *a, const char *from, int good)
 
 /* The user with that password, or NULL. */
 static struct user *
-verify(struct auth *a, const char *name, const char *password)
+verify_password(struct auth *a, const char *name, const char *password)
 {
 	json_t *row = sysrow_get(a->data, SYS_USER, name);
 	const char *hashed = json_string_value(json_object_get(row, "password"));
@@ -267,7 +267,7 @@ auth_refusal(const struct user *u, int *status)
 
 /* Answers with the user, or with what is wrong with it. */
 static void
-conclude(struct check *c, struct user *u)
+conclude_check(struct check *c, struct user *u)
 {
 	int status;
 	char *text = auth_refusal(u, &status);
@@ -292,7 +292,7 @@ auth_login(struct auth *a, const char *name, const char *password, const char *f
 		*error = xstrdup(too_many);
 		return (NULL);
 	}
-	u = verify(a, name, password);
+	u = verify_password(a, name, password);
 	count_login(a, from, u != NULL);
 	if (u == NULL) {
 		authlog_wrong(a->log, name, from);
@@ -308,7 +308,7 @@ auth_login(struct auth *a, const char *name, const char *password, const char *f
 static void
 check_bearer(struct check *c, const char *token)
 {
-	uint64_t gen = generation(c->auth), now = wall_ms();
+	uint64_t gen = generation_now(c->auth), now = wall_ms();
 	json_t *claims = NULL;
 	enum token_fault fault = token_read(c->auth->tokens, token, TOKEN_OPERATION, &claims);
 	struct user *u = fault == TOKEN_GOOD ? user_load(c->auth->data,
@@ -322,7 +322,7 @@ check_bearer(struct check *c, const char *token)
 		c->done(NULL, 401, "invalid token", c->arg);
 	} else {
 		cache_add(c->auth, c->id, u, gen, ends > now ? (ends - now) * 1000 : 0);
-		conclude(c, u);
+		conclude_check(c, u);
 	}
 	json_decref(claims);
 }
@@ -331,13 +331,13 @@ static void
 check_basic(struct check *c, const char *encoded)
 {
 	char *password = NULL, *name = basic_read(encoded, &password);
-	uint64_t gen = generation(c->auth);
-	struct user *u = name != NULL ? verify(c->auth, name, password) : NULL;
+	uint64_t gen = generation_now(c->auth);
+	struct user *u = name != NULL ? verify_password(c->auth, name, password) : NULL;
 
 	count_login(c->auth, c->from, u != NULL);
 	if (u != NULL) {
 		cache_add(c->auth, c->id, u, gen, UINT64_MAX);
-		conclude(c, u);
+		conclude_check(c, u);
 	} else {
 		authlog_wrong(c->auth->log, name != NULL ? name : "", c->from);
 		c->done(NULL, 401, "Login failed", c->arg);
@@ -359,7 +359,7 @@ check_work(void *arg)
 
 	/* Others with the same header may have waited before this one. */
 	if (u != NULL)
-		conclude(c, u);
+		conclude_check(c, u);
 	else if (is_bearer(c->header))
 		check_bearer(c, c->header + strlen("Bearer "));
 	/* Many may have been sent before the first of them failed. */
@@ -436,7 +436,7 @@ auth_check(struct auth *a, const struct credentials *c,
 	if (header == NULL) {
 		u = c->cookie != NULL && data_conf_bool(a->data, AUTH_SESSIONS) ? session_user(a, c) : NULL;
 		if (u != NULL)
-			conclude(&now, u);
+			conclude_check(&now, u);
 		else
 			done(NULL, 401, NULL, arg);
 		return;
@@ -448,7 +448,7 @@ auth_check(struct auth *a, const struct credentials *c,
 	if (strlen(header) <= HEADER_MAX) {
 		header_id(a, header, now.id);
 		if ((u = cache_find(a, now.id)) != NULL) {
-			conclude(&now, u);
+			conclude_check(&now, u);
 			return;
 		}
 	}

@@ -44,7 +44,7 @@ authlog_free(struct authlog *l)
 
 /* A line of the log stays one, whatever is in the text. */
 static void
-show(char shown[SHOWN + 1], const char *text)
+show_text(char shown[SHOWN + 1], const char *text)
 {
 	size_t i;
 
@@ -72,7 +72,7 @@ authlog_wrong(struct authlog *l, const char *user, const char *from)
 	} else
 		l->more++;
 	pthread_mutex_unlock(&l->lock);
-	show(shown, user);
+	show_text(shown, user);
 	if (say && more > 0)
 		log_warnx("auth: %u more failed logins", more);
 	if (say)
@@ -88,8 +88,8 @@ say_event(const struct authlog_event *e, const char *user, const char *by, const
 	const char *op = e->operation != NULL ? e->operation : "no operation";
 	char name[SHOWN + 1], where[SHOWN + 1];
 
-	show(name, user);
-	show(where, e->path);
+	show_text(name, user);
+	show_text(where, e->path);
 	if (refused == NULL)
 		log_info("auth: success: user '%s' by %s from %s: %s %s, %s", name, by, from,
 		    e->method, where, op);

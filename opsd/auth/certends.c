@@ -17,7 +17,7 @@
 #define DAY_S	86400
 
 static void
-add(json_t *list, const char *path, const char *uses)
+add_certificate(json_t *list, const char *path, const char *uses)
 {
 	int64_t ends = certinfo_ends(path);
 
@@ -37,11 +37,11 @@ certends(struct data *data)
 	json_t *list = json_array();
 
 	if (clustering)
-		add(list, links, both ? "clustering, https" : "clustering");
+		add_certificate(list, links, both ? "clustering, https" : "clustering");
 	if (https && !both)
-		add(list, web, "https");
+		add_certificate(list, web, "https");
 	if (clustering && conf_str(c, CL_TLS_CA) != NULL)
-		add(list, conf_str(c, CL_TLS_CA), "clustering");
+		add_certificate(list, conf_str(c, CL_TLS_CA), "clustering");
 	free(links);
 	free(web);
 	conf_free(c);

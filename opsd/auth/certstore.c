@@ -194,7 +194,7 @@ certstore_unmark(const char *path)
 }
 
 static int
-names(const struct conf *c, const char *path)
+conf_has_file(const struct conf *c, const char *path)
 {
 	static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA, TLS_CERT,
 	    TLS_KEY, TLS_CA };
@@ -211,7 +211,7 @@ certstore_remove(const struct conf *in_force, const char *path)
 	char *mark;
 	int rc;
 
-	if (!names(in_force, path))
+	if (!conf_has_file(in_force, path))
 		return (file_remove(path));
 	mark = xasprintf("%s" MARK, path);
 	rc = file_put(mark, 0600, "", 0);
@@ -221,11 +221,11 @@ certstore_remove(const struct conf *in_force, const char *path)
 
 /* What was set by hand since may name it again. */
 static void
-sweep(const struct conf *c, const char *mark)
+sweep_mark(const struct conf *c, const char *mark)
 {
 	char *path = xstrndup(mark, strlen(mark) - strlen(MARK));
 
-	if ((!names(c, path) && file_remove(path) == -1) || file_remove(mark) == -1)
+	if ((!conf_has_file(c, path) && file_remove(path) == -1) || file_remove(mark) == -1)
 		log_warn("%s", path);
 	free(path);
 }
@@ -240,7 +240,7 @@ certstore_sweep(const struct conf *c)
 	while (d != NULL && (e = readdir(d)) != NULL)
 		if (ends_with(e->d_name, SUFFIX MARK)) {
 			mark = xasprintf("%s/%s", dir, e->d_name);
-			sweep(c, mark);
+			sweep_mark(c, mark);
 			free(mark);
 		}
 	if (d != NULL)

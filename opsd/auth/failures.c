@@ -31,7 +31,7 @@ failures_new(unsigned addresses)
 }
 
 static void
-drop(struct failures *f, struct failing *e)
+drop_failing(struct failures *f, struct failing *e)
 {
 	HASH_DEL(f->all, e);
 	free(e);
@@ -45,7 +45,7 @@ failures_free(struct failures *f)
 	if (f == NULL)
 		return;
 	HASH_ITER(hh, f->all, e, tmp)
-		drop(f, e);
+		drop_failing(f, e);
 	free(f);
 }
 
@@ -71,7 +71,7 @@ address_id(const char *address, uint8_t id[8])
 }
 
 static struct failing *
-find(struct failures *f, const char *address, uint8_t id[8])
+find_failing(struct failures *f, const char *address, uint8_t id[8])
 {
 	struct failing *e = NULL;
 
@@ -84,7 +84,7 @@ unsigned
 failures_wait(struct failures *f, const char *address, uint64_t now_us)
 {
 	uint8_t id[8];
-	const struct failing *e = find(f, address, id);
+	const struct failing *e = find_failing(f, address, id);
 	uint64_t full = now_us + (FAILURES_MOST - 1) * (uint64_t)FAILURES_FORGET_US;
 
 	if (e == NULL || e->until_us <= full)
@@ -101,12 +101,12 @@ failures_add(struct failures *f, const char *address, uint64_t now_us)
 
 	if (address_id(address, id) == -1)
 		return;
-	if ((e = find(f, address, id)) != NULL) {
+	if ((e = find_failing(f, address, id)) != NULL) {
 		until = e->until_us > now_us ? e->until_us : now_us;
-		drop(f, e);
+		drop_failing(f, e);
 	}
 	if (f->all != NULL && HASH_COUNT(f->all) >= f->most)
-		drop(f, f->all);
+		drop_failing(f, f->all);
 	e = xcalloc(1, sizeof(*e));
 	memcpy(e->id, id, sizeof(e->id));
 	e->until_us = until + FAILURES_FORGET_US;
@@ -117,8 +117,8 @@ void
 failures_clear(struct failures *f, const char *address)
 {
 	uint8_t id[8];
-	struct failing *e = find(f, address, id);
+	struct failing *e = find_failing(f, address, id);
 
 	if (e != NULL)
-		drop(f, e);
+		drop_failing(f, e);
 }

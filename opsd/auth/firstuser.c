@@ -16,7 +16,7 @@
 
 /* From the environment, else from systemd's credentials; the caller frees. */
 static char *
-given(const char *name, const char *file)
+given_text(const char *name, const char *file)
 {
 	const char *env = getenv(name), *dir = getenv("CREDENTIALS_DIRECTORY");
 	char text[1024], *path;
@@ -104,8 +104,8 @@ put_user(struct data *data, const char *name, const char *password, const char *
 static int
 make_admin(struct data *data, const char *role_id, char **err)
 {
-	char *name = given("HDB_ADMIN_USERNAME", "hdb_admin_username");
-	char *password = given("HDB_ADMIN_PASSWORD", "hdb_admin_password");
+	char *name = given_text("HDB_ADMIN_USERNAME", "hdb_admin_username");
+	char *password = given_text("HDB_ADMIN_PASSWORD", "hdb_admin_password");
 	int rc = 0;
 
 	if (!has_super_user(data)) {
@@ -151,8 +151,8 @@ what_changes(struct data *data, const char *name, const char *password)
 static int
 make_cluster_user(struct data *data, const char *role_id, char **err)
 {
-	char *name = given("CLUSTERING_USER", "clustering_user");
-	char *password = given("CLUSTERING_PASSWORD", "clustering_password");
+	char *name = given_text("CLUSTERING_USER", "clustering_user");
+	char *password = given_text("CLUSTERING_PASSWORD", "clustering_password");
 	const char *what = NULL;
 	json_t *row;
 	int rc = 0;

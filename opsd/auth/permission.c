@@ -96,7 +96,7 @@ permission_index(const json_t *permission)
 
 /* What index_attributes made of the table's, or NULL: the role's rights to it hold for all. */
 static const json_t *
-listed(const struct user_role *r, const struct table *t)
+listed_attributes(const struct user_role *r, const struct table *t)
 {
 	return (json_object_get(json_object_get(r->attributes, t->database), t->name));
 }
@@ -105,7 +105,7 @@ int
 permission_listed(const struct user *u, const struct table *t)
 {
 	for (size_t i = 0; i < u->nroles && !u->super_user; i++)
-		if (listed(u->roles[i], t) != NULL)
+		if (listed_attributes(u->roles[i], t) != NULL)
 			return (1);
 	return (0);
 }
@@ -121,7 +121,7 @@ role_grants(const struct user_role *r, const struct table *t)
 }
 
 static unsigned
-granted(const struct user *u, const struct table *t)
+granted_rights(const struct user *u, const struct table *t)
 {
 	unsigned rights = u->super_user ? ALL : 0;
 
@@ -143,7 +143,7 @@ is_time(const char *name)
 static unsigned
 role_lists(const struct user_role *r, const struct table *t, const char *name)
 {
-	const json_t *list = listed(r, t), *bits;
+	const json_t *list = listed_attributes(r, t), *bits;
 	unsigned any = (unsigned)json_integer_value(json_object_get(list, "any")), rights = 0;
 
 	if (list == NULL)
@@ -171,7 +171,7 @@ granted_attribute(const struct user *u, const struct table *t, const char *name)
 int
 permission_table(const struct user *u, const struct table *t, unsigned rights)
 {
-	return ((granted(u, t) & rights) == rights);
+	return ((granted_rights(u, t) & rights) == rights);
 }
 
 int
@@ -187,7 +187,7 @@ permission_reads(const struct user *u, const struct table *t)
 	const json_t *list;
 
 	for (size_t i = 0; i < u->nroles; i++) {
-		list = listed(u->roles[i], t);
+		list = listed_attributes(u->roles[i], t);
 		rights |= role_grants(u->roles[i], t) & (list == NULL ? ALL :
 		    (unsigned)json_integer_value(json_object_get(list, "any")));
 	}
@@ -197,7 +197,7 @@ permission_reads(const struct user *u, const struct table *t)
 int
 permission_sees(const struct user *u, const struct table *t)
 {
-	return (granted(u, t) != 0);
+	return (granted_rights(u, t) != 0);
 }
 
 int
@@ -243,7 +243,7 @@ permission_metrics(const struct user *u)
 /* ---- how it is refused ---- */
 
 static json_t *
-refusal(json_t *unauthorized, json_t *invalid)
+refusal_body(json_t *unauthorized, json_t *invalid)
 {
 	return (json_pack("{s:s, s:o, s:o}", "error", "This operation is not authorized due to "
 	    "role restrictions and/or invalid database items", "unauthorized_access",
@@ -251,7 +251,7 @@ refusal(json_t *unauthorized, json_t *invalid)
 }
 
 static json_t *
-text(char *s)
+text_taken(char *s)
 {
 	json_t *v = json_string(s);
 
@@ -288,7 +288,7 @@ permission_no_table(const struct user *u, const char *db, const char *table)
 	char *s = sees_database(u, db) ? xasprintf("Table '%s.%s' does not exist", db, table) :
 	    xasprintf("database '%s' does not exist", db);
 
-	return (refusal(json_array(), json_pack("[o]", text(s))));
+	return (refusal_body(json_array(), json_pack("[o]", text_taken(s))));
 }
 
 /* What is refused of the attributes goes to one of the two lists. */
@@ -300,7 +300,7 @@ refuse_attribute(const struct table *t, const char *name, unsigned have, unsigne
 		json_array_append_new(unauthorized, json_pack("{s:s, s:o}", "attribute_name", name,
 		    "required_permissions", names_of(missing)));
 	else
-		json_array_append_new(invalid, text(xasprintf("Attribute '%s' does not exist on "
+		json_array_append_new(invalid, text_taken(xasprintf("Attribute '%s' does not exist on "
 		    "'%s.%s'", name, t->database, t->name)));
 }
 
@@ -314,7 +314,7 @@ refuse_all(const struct table *t, unsigned missing, json_t *attributes, json_t *
 		    t->database, "table", t->name, "required_table_permissions",
 		    names_of(missing), "required_attribute_permissions", attributes));
 	json_decref(attributes);
-	return (refusal(unauthorized, invalid));
+	return (refusal_body(unauthorized, invalid));
 }
 
 /*
@@ -350,7 +350,7 @@ refuse_attributes(const struct user *u, const struct table *t, unsigned rights,
 json_t *
 permission_refusal(const struct user *u, const struct table *t, unsigned rights, const json_t *names)
 {
-	unsigned have = granted(u, t), missing = rights & ~have;
+	unsigned have = granted_rights(u, t), missing = rights & ~have;
 
 	if (have == 0)
 		return (permission_no_table(u, t->database, t->name));
@@ -374,7 +374,7 @@ permission_no_database(const char *db)
 {
 	char *why = xasprintf("database '%s' does not exist", db);
 
-	return (refusal(json_array(), json_pack("[o]", text(why))));
+	return (refusal_body(json_array(), json_pack("[o]", text_taken(why))));
 }
 
 json_t *
@@ -382,7 +382,7 @@ permission_no_super(const char *operation)
 {
 	char *why = xasprintf("Operation '%s' is restricted to 'super_user' roles", operation);
 
-	return (refusal(json_pack("[o]", text(why)), json_array()));
+	return (refusal_body(json_pack("[o]", text_taken(why)), json_array()));
 }
 
 json_t *
@@ -390,5 +390,5 @@ permission_no_operation(const char *operation)
 {
 	char *why = xasprintf("Operation '%s' is not among the operations of your role", operation);
 
-	return (refusal(json_pack("[o]", text(why)), json_array()));
+	return (refusal_body(json_pack("[o]", text_taken(why)), json_array()));
 }

@@ -49,7 +49,7 @@ role_reserved(const char *database)
 
 /* Each once: an attribute may be listed often. */
 static void
-add(struct checking *c, json_t *list, const char *fmt, va_list ap)
+add_fault(struct checking *c, json_t *list, const char *fmt, va_list ap)
 {
 	json_t *text, *e;
 	size_t i;
@@ -71,7 +71,7 @@ top_fault(struct checking *c, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(c, c->top, fmt, ap);
+	add_fault(c, c->top, fmt, ap);
 	va_end(ap);
 }
 
@@ -86,7 +86,7 @@ key_fault(struct checking *c, const char *key, const char *fmt, ...)
 		json_object_set_new(c->schemas, key, list);
 	}
 	va_start(ap, fmt);
-	add(c, list, fmt, ap);
+	add_fault(c, list, fmt, ap);
 	va_end(ap);
 	if (json_array_size(list) == 0)
 		json_object_del(c->schemas, key);
@@ -102,7 +102,7 @@ is_right(const char *key, size_t n)
 }
 
 static const char *
-upper(const char *word, char out[16])
+upper_word(const char *word, char out[16])
 {
 	size_t i;
 
@@ -135,10 +135,10 @@ check_attribute_rights(struct table_checking *t, const json_t *rules, const char
 
 		if (v == NULL)
 			key_fault(t->c, t->key, "%s attribute permission missing for '%s'",
-			    upper(rights[i], word), name);
+			    upper_word(rights[i], word), name);
 		else if (!json_is_boolean(v))
 			key_fault(t->c, t->key, "%s attribute permission for '%s' must be a "
-			    "boolean", upper(rights[i], word), name);
+			    "boolean", upper_word(rights[i], word), name);
 	}
 }
 
@@ -166,7 +166,7 @@ check_attribute(struct table_checking *t, const json_t *rules)
 
 /* A table's right that is refused, and granted for one of its attributes. */
 static int
-conflicts(const json_t *table, const json_t *list)
+table_conflicts(const json_t *table, const json_t *list)
 {
 	const json_t *e;
 	size_t i;
@@ -191,7 +191,7 @@ check_attributes(struct table_checking *t)
 		key_fault(t->c, t->key, "Value for 'attribute_permissions' must be an array");
 	json_array_foreach((json_t *)(uintptr_t)list, i, e)
 		check_attribute(t, e);
-	if (conflicts(t->rules, list))
+	if (table_conflicts(t->rules, list))
 		key_fault(t->c, t->key, "You have a conflict with TABLE permissions for '%s.%s' "
 		    "being false and ATTRIBUTE permissions being true", t->table->database,
 		    t->table->name);
@@ -212,10 +212,10 @@ check_rules(struct table_checking *t)
 	for (size_t i = 0; i < 4; i++) {
 		if ((v = json_object_get(t->rules, rights[i])) == NULL)
 			key_fault(t->c, t->key, "Missing table %s permission",
-			    upper(rights[i], word));
+			    upper_word(rights[i], word));
 		else if (!json_is_boolean(v))
 			key_fault(t->c, t->key, "Table %s permission must be a boolean",
-			    upper(rights[i], word));
+			    upper_word(rights[i], word));
 	}
 	check_attributes(t);
 }

@@ -36,7 +36,7 @@ sessions_new(unsigned max)
 }
 
 static void
-drop(struct sessions *s, struct session *e)
+drop_session(struct sessions *s, struct session *e)
 {
 	HASH_DEL(s->all, e);
 	free(e->user);
@@ -51,7 +51,7 @@ sessions_free(struct sessions *s)
 	if (s == NULL)
 		return;
 	HASH_ITER(hh, s->all, e, tmp)
-		drop(s, e);
+		drop_session(s, e);
 	free(s);
 }
 
@@ -62,7 +62,7 @@ session_add(struct sessions *s, const struct user *u, uint64_t now_us, char id[I
 
 	/* The first one was not used for longest. */
 	if (HASH_COUNT(s->all) >= s->max)
-		drop(s, s->all);
+		drop_session(s, s->all);
 	e = xcalloc(1, sizeof(*e));
 	crypto_uuid(e->id);
 	e->user = xstrdup(u->name);
@@ -81,7 +81,7 @@ session_find(struct sessions *s, const char *id, uint64_t now_us, const uint8_t 
 	if (e == NULL)
 		return (NULL);
 	if (now_us - e->used_us > SESSION_IDLE_US) {
-		drop(s, e);
+		drop_session(s, e);
 		return (NULL);
 	}
 	e->used_us = now_us;
@@ -98,7 +98,7 @@ session_end(struct sessions *s, const char *id)
 
 	HASH_FIND(hh, s->all, id, ID_LEN, e);
 	if (e != NULL)
-		drop(s, e);
+		drop_session(s, e);
 }
 
 char *

@@ -115,7 +115,7 @@ save_pair(const struct tokens *t, EVP_PKEY *key)
 
 /* NULL: there is none, and with `make` that it cannot be made. */
 static EVP_PKEY *
-pair(struct tokens *t, int make)
+key_pair(struct tokens *t, int make)
 {
 	EVP_PKEY *key;
 
@@ -200,7 +200,7 @@ mark_hex(const struct user *u, char hex[MARK_HEX])
 }
 
 static int
-sign(EVP_PKEY *key, struct buf *text)
+sign_text(EVP_PKEY *key, struct buf *text)
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	unsigned char sig[1024];
@@ -219,7 +219,7 @@ sign(EVP_PKEY *key, struct buf *text)
 char *
 token_make(struct tokens *t, const struct user *u, enum token_kind kind, int64_t ms, char **err)
 {
-	EVP_PKEY *key = pair(t, 1);
+	EVP_PKEY *key = key_pair(t, 1);
 	json_int_t now = (json_int_t)(wall_ms() / 1000);
 	struct buf text = { 0 };
 	char mark[MARK_HEX], *claims, *out = NULL;
@@ -237,7 +237,7 @@ token_make(struct tokens *t, const struct user *u, enum token_kind kind, int64_t
 	url_encode(&text, HEADER, strlen(HEADER));
 	buf_add(&text, ".", 1);
 	url_encode(&text, claims, strlen(claims));
-	if (sign(key, &text) == 0)
+	if (sign_text(key, &text) == 0)
 		out = xstrndup((const char *)text.data, text.len);
 	else
 		*err = xstrdup("the token cannot be signed");
@@ -247,7 +247,7 @@ token_make(struct tokens *t, const struct user *u, enum token_kind kind, int64_t
 }
 
 static int
-verify(EVP_PKEY *key, const char *text, size_t n, const struct buf *sig)
+verify_text(EVP_PKEY *key, const char *text, size_t n, const struct buf *sig)
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	int ok = md != NULL && EVP_DigestVerifyInit(md, NULL, EVP_sha256(), NULL, key) == 1 &&
@@ -270,7 +270,7 @@ read_part(const char *s, size_t n)
 }
 
 static int
-is(const json_t *o, const char *name, const char *value)
+claim_is(const json_t *o, const char *name, const char *value)
 {
 	const char *s = json_string_value(json_object_get(o, name));
 
@@ -282,15 +282,15 @@ static json_t *
 signed_claims(struct tokens *t, const char *text)
 {
 	const char *claims = strchr(text, '.'), *sig = claims != NULL ? strchr(claims + 1, '.') : NULL;
-	EVP_PKEY *key = pair(t, 0);
+	EVP_PKEY *key = key_pair(t, 0);
 	struct buf bytes = { 0 };
 	json_t *header, *out = NULL;
 
 	if (key == NULL || sig == NULL || strlen(text) > TOKEN_MAX)
 		return (NULL);
 	header = read_part(text, (size_t)(claims - text));
-	if (is(header, "alg", "RS256") && url_decode(&bytes, sig + 1, strlen(sig + 1)) == 0 &&
-	    verify(key, text, (size_t)(sig - text), &bytes))
+	if (claim_is(header, "alg", "RS256") && url_decode(&bytes, sig + 1, strlen(sig + 1)) == 0 &&
+	    verify_text(key, text, (size_t)(sig - text), &bytes))
 		out = read_part(claims + 1, (size_t)(sig - claims - 1));
 	json_decref(header);
 	buf_free(&bytes);
@@ -303,7 +303,7 @@ token_read(struct tokens *t, const char *text, enum token_kind kind, json_t **cl
 	json_t *o = signed_claims(t, text);
 	json_int_t until = json_integer_value(json_object_get(o, "exp"));
 
-	if (!is(o, "sub", kinds[kind]) || !json_is_string(json_object_get(o, "username"))) {
+	if (!claim_is(o, "sub", kinds[kind]) || !json_is_string(json_object_get(o, "username"))) {
 		json_decref(o);
 		return (TOKEN_INVALID);
 	}
@@ -321,5 +321,5 @@ token_is_of(const json_t *claims, const struct user *u)
 	char mark[MARK_HEX];
 
 	mark_hex(u, mark);
-	return (is(claims, "username", u->name) && is(claims, "mark", mark));
+	return (claim_is(claims, "username", u->name) && claim_is(claims, "mark", mark));
 }
