@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <uthash.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
@@ -19,160 +18,38 @@
 #include "opsd/auth/session.h"
 #include "opsd/auth/token.h"
 #include "opsd/auth/user.h"
+#include "opsd/auth/verified.h"
 #include "opsd/store/data.h"
 #include "opsd/store/sysrow.h"
 
-/*
- * A password takes tens of milliseconds to check, so one thread does that, and
- * what it verified is remembered by a salted hash of the header.
- */
-#define CACHE_MAX	10000
-#define WAITING_MAX	512
-#define HEADER_MAX	4096
-#define FAILING_MAX	10000		/* addresses */
-#define SESSIONS_MAX	10000
-
-struct verified {
-	uint8_t		 id[32];
-	struct user	*user;		/* as it was in that */
-	uint64_t	 generation;
-	uint64_t	 until_us;
-	UT_hash_handle	 hh;
-};
+#define WAITING_MAX  512
+#define HEADER_MAX   4096
+#define FAILING_MAX  10000 /* addresses */
+#define SESSIONS_MAX 10000
+#define VERIFIED_MAX 10000
 
 struct auth {
-	struct data	*data;
-	struct workers	*worker;
-	pthread_mutex_t	 changing;	/* users and roles, by one at a time */
-	pthread_mutex_t	 lock;		/* all below */
-	struct verified	*cache;
-	uint64_t	 generation;	/* of users and roles */
-	uint64_t	 failed_ever;
-	struct failures	*failures;
-	struct sessions	*sessions;
-	struct tokens	*tokens;	/* has its own lock, and so has */
-	struct authlog	*log;
-	uint8_t		 salt[32];
-	char		*nobody;	/* a hash to check when there is no such user */
+	struct data *data;
+	struct workers *worker;    /* a single one: a password takes tens of milliseconds */
+	struct verified *verified; /* has its own lock */
+	pthread_mutex_t changing;  /* users and roles, by one at a time */
+	pthread_mutex_t lock;      /* all below */
+	uint64_t failed_ever;
+	struct failures *failures;
+	struct sessions *sessions;
+	struct tokens *tokens; /* has its own lock, and so has */
+	struct authlog *log;
+	uint8_t salt[32];
+	char *nobody; /* a hash to check when there is no such user */
 };
 
 struct check {
-	struct auth	*auth;
-	uint8_t		 id[32];
-	char		*header, *from;
-	void		(*done)(struct user *u, int status, const char *error, void *arg);
-	void		*arg;
+	struct auth *auth;
+	uint8_t id[32];
+	char *header, *from;
+	void (*done)(struct user *u, int status, const char *error, void *arg);
+	void *arg;
 };
-
-/* ---- what was verified ---- */
-
-static void
-cache_drop(struct auth *a, struct verified *v)
-{
-	HASH_DEL(a->cache, v);
-	user_unref(v->user);
-	free(v);
-}
-
-static void
-cache_clear(struct auth *a)
-{
-	struct verified *v, *tmp;
-
-	HASH_ITER(hh, a->cache, v, tmp)
-		cache_drop(a, v);
-}
-
-/* What is there of that header, not too old; the lock is held. */
-static struct verified *
-cache_look(struct auth *a, const uint8_t id[32])
-{
-	struct verified *v;
-
-	HASH_FIND(hh, a->cache, id, 32, v);
-	if (v == NULL || v->until_us > mono_us())
-		return (v);
-	cache_drop(a, v);
-	return (NULL);
-}
-
-/*
- * Users or roles changed since: the password that was verified is the user's as long as its
- * mark is the same, and the rest is as it is now.  Takes the user; NULL: it is to be verified.
- */
-static struct user *
-cache_renew(struct auth *a, const uint8_t id[32], struct user *was, uint64_t generation)
-{
-	struct user *u = user_load(a->data, was->name);
-	struct verified *v;
-
-	if (u != NULL && memcmp(u->mark, was->mark, sizeof(u->mark)) != 0) {
-		user_unref(u);
-		u = NULL;
-	}
-	pthread_mutex_lock(&a->lock);
-	v = cache_look(a, id);
-	if (v != NULL && v->user == was && u == NULL)
-		cache_drop(a, v);
-	else if (v != NULL && v->user == was) {
-		user_unref(v->user);
-		v->user = user_ref(u);
-		v->generation = generation;
-	}
-	pthread_mutex_unlock(&a->lock);
-	user_unref(was);
-	return (u);
-}
-
-static struct user *
-cache_find(struct auth *a, const uint8_t id[32])
-{
-	struct verified *v;
-	struct user *u = NULL;
-	uint64_t generation;
-	int old = 0;
-
-	pthread_mutex_lock(&a->lock);
-	generation = a->generation;
-	if ((v = cache_look(a, id)) != NULL) {
-		u = user_ref(v->user);
-		old = v->generation != generation;
-	}
-	pthread_mutex_unlock(&a->lock);
-	return (old ? cache_renew(a, id, u, generation) : u);
-}
-
-/* For at most `us`; the user is as it was in `generation`. */
-static void
-cache_add(struct auth *a, const uint8_t id[32], struct user *u, uint64_t generation, uint64_t us)
-{
-	struct verified *v = xcalloc(1, sizeof(*v)), *old;
-	uint64_t ttl = (uint64_t)data_conf_int(a->data, AUTH_CACHE_TTL) * 1000;
-
-	memcpy(v->id, id, sizeof(v->id));
-	v->user = user_ref(u);
-	v->generation = generation;
-	v->until_us = mono_us() + (us < ttl ? us : ttl);
-	pthread_mutex_lock(&a->lock);
-	if (HASH_COUNT(a->cache) >= CACHE_MAX)
-		cache_clear(a);
-	HASH_FIND(hh, a->cache, id, 32, old);
-	if (old != NULL)
-		cache_drop(a, old);
-	HASH_ADD(hh, a->cache, id, sizeof(v->id), v);
-	pthread_mutex_unlock(&a->lock);
-}
-
-static uint64_t
-generation_now(struct auth *a)
-{
-	uint64_t g;
-
-	pthread_mutex_lock(&a->lock);
-	g = a->generation;
-	pthread_mutex_unlock(&a->lock);
-	return (g);
-}
 
 void
 auth_change_begin(struct auth *a)
@@ -189,15 +66,13 @@ auth_change_end(struct auth *a)
 void
 auth_changed(struct auth *a)
 {
-	pthread_mutex_lock(&a->lock);
-	a->generation++;
-	pthread_mutex_unlock(&a->lock);
+	verified_changed(a->verified);
 }
 
 /* ---- checking ---- */
 
 static const char too_many[] = "Too many logins from this address have failed, please try again "
-    "later";
+			       "later";
 
 unsigned
 auth_retry_after(struct auth *a, const char *from)
@@ -259,7 +134,8 @@ auth_refusal(const struct user *u, int *status)
 	if (u->nroles == 0) {
 		*status = 403;
 		return (xasprintf("User %s has no role or permissions.  Please assign the user a "
-		    "valid role.", u->name));
+				  "valid role.",
+		    u->name));
 	}
 	*status = 200;
 	return (NULL);
@@ -308,11 +184,12 @@ auth_login(struct auth *a, const char *name, const char *password, const char *f
 static void
 check_bearer(struct check *c, const char *token)
 {
-	uint64_t gen = generation_now(c->auth), now = wall_ms();
+	uint64_t gen = verified_generation(c->auth->verified), now = wall_ms();
 	json_t *claims = NULL;
 	enum token_fault fault = token_read(c->auth->tokens, token, TOKEN_OPERATION, &claims);
-	struct user *u = fault == TOKEN_GOOD ? user_load(c->auth->data,
-	    json_string_value(json_object_get(claims, "username"))) : NULL;
+	struct user *u = fault == TOKEN_GOOD ?
+	    user_load(c->auth->data, json_string_value(json_object_get(claims, "username"))) :
+	    NULL;
 	uint64_t ends = (uint64_t)json_integer_value(json_object_get(claims, "exp")) * 1000;
 
 	if (fault == TOKEN_EXPIRED)
@@ -321,7 +198,8 @@ check_bearer(struct check *c, const char *token)
 		user_unref(u);
 		c->done(NULL, 401, "invalid token", c->arg);
 	} else {
-		cache_add(c->auth, c->id, u, gen, ends > now ? (ends - now) * 1000 : 0);
+		verified_add(c->auth->verified, c->id, u, gen,
+		    ends > now ? (ends - now) * 1000 : 0);
 		conclude_check(c, u);
 	}
 	json_decref(claims);
@@ -331,12 +209,12 @@ static void
 check_basic(struct check *c, const char *encoded)
 {
 	char *password = NULL, *name = basic_read(encoded, &password);
-	uint64_t gen = generation_now(c->auth);
+	uint64_t gen = verified_generation(c->auth->verified);
 	struct user *u = name != NULL ? verify_password(c->auth, name, password) : NULL;
 
 	count_login(c->auth, c->from, u != NULL);
 	if (u != NULL) {
-		cache_add(c->auth, c->id, u, gen, UINT64_MAX);
+		verified_add(c->auth->verified, c->id, u, gen, UINT64_MAX);
 		conclude_check(c, u);
 	} else {
 		authlog_wrong(c->auth->log, name != NULL ? name : "", c->from);
@@ -355,7 +233,7 @@ static void
 check_work(void *arg)
 {
 	struct check *c = arg;
-	struct user *u = cache_find(c->auth, c->id);
+	struct user *u = verified_find(c->auth->verified, c->id);
 
 	/* Others with the same header may have waited before this one. */
 	if (u != NULL)
@@ -434,7 +312,9 @@ auth_check(struct auth *a, const struct credentials *c,
 	struct user *u;
 
 	if (header == NULL) {
-		u = c->cookie != NULL && data_conf_bool(a->data, AUTH_SESSIONS) ? session_user(a, c) : NULL;
+		u = c->cookie != NULL && data_conf_bool(a->data, AUTH_SESSIONS) ?
+		    session_user(a, c) :
+		    NULL;
 		if (u != NULL)
 			conclude_check(&now, u);
 		else
@@ -447,7 +327,7 @@ auth_check(struct auth *a, const struct credentials *c,
 	}
 	if (strlen(header) <= HEADER_MAX) {
 		header_id(a, header, now.id);
-		if ((u = cache_find(a, now.id)) != NULL) {
+		if ((u = verified_find(a->verified, now.id)) != NULL) {
 			conclude_check(&now, u);
 			return;
 		}
@@ -505,6 +385,7 @@ auth_start(struct data *data, char **err)
 	char *keys = conf_path(conf, "keys");
 
 	a->data = data;
+	a->verified = verified_new(data, VERIFIED_MAX);
 	a->tokens = tokens_new(keys);
 	a->sessions = sessions_new(SESSIONS_MAX);
 	free(keys);
@@ -528,7 +409,7 @@ auth_stop(struct auth *a)
 	if (a == NULL)
 		return;
 	workers_stop(a->worker);
-	cache_clear(a);
+	verified_free(a->verified);
 	failures_free(a->failures);
 	sessions_free(a->sessions);
 	tokens_free(a->tokens);
