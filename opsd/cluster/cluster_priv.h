@@ -57,7 +57,8 @@ struct view *cluster_view_of(struct cluster *c, const uint8_t *id);	/* made when
 /* exchange.c: ask peers for their status when it is due. */
 void exchange_run(struct cluster *c);
 /* The answer's topology, unless the asker has it; on the loop's thread. */
-void exchange_add_topology(struct cluster *c, const json_t *question, json_t *answer);
+void exchange_add_topology(struct cluster *c, const struct status_question *q,
+    struct status_answer *a);
 
 /* pursuit.c: ask for what cursors lack. */
 void pursuit_run(struct cluster *c);

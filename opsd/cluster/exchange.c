@@ -57,21 +57,28 @@ read_answer(struct cluster *c, const struct carrier_answer *a, const uint8_t *pe
 	return (NULL);
 }
 
+/* Takes the fault. */
+static void
+log_fault(struct cluster *c, const uint8_t *peer, char *fault)
+{
+	char *name = nodes_shown(c->rep->nodes, peer);
+
+	log_braked(&brake, LOG_WARN, "an answer of node %s: %s", name, fault);
+	free(name);
+	free(fault);
+}
+
 /* The same; NULL as well when it is no offer, which is logged. */
 static struct offer *
 read_offer(struct cluster *c, const struct carrier_answer *a, const uint8_t *peer)
 {
 	json_t *answer = read_answer(c, a, peer);
-	char *fault = NULL, *name;
+	char *fault = NULL;
 	struct offer *offer = answer != NULL ? offer_read(answer, &fault) : NULL;
 
 	json_decref(answer);
-	if (fault != NULL) {
-		name = nodes_shown(c->rep->nodes, peer);
-		log_braked(&brake, LOG_WARN, "subscriptions of node %s: %s", name, fault);
-		free(name);
-	}
-	free(fault);
+	if (fault != NULL)
+		log_fault(c, peer, fault);
 	return (offer);
 }
 
@@ -153,7 +160,7 @@ digest_of(const char *text)
 }
 
 void
-exchange_add_topology(struct cluster *c, const json_t *question, json_t *answer)
+exchange_add_topology(struct cluster *c, const struct status_question *q, struct status_answer *a)
 {
 	/* All that it is made from; the name changes with a restart only. */
 	uint64_t changes = nodes_changes(c->rep->nodes) * 2 +
@@ -168,22 +175,20 @@ exchange_add_topology(struct cluster *c, const json_t *question, json_t *answer)
 		c->topology_digest = digest_of(text);
 		free(text);
 	}
-	json_object_set_new(answer, "topology_digest", json_integer(c->topology_digest));
-	if (json_integer_value(json_object_get(question, "topology_digest")) != c->topology_digest)
-		json_object_set(answer, "topology", c->topology);
+	a->topology_digest = c->topology_digest;
+	if (q->topology_digest != c->topology_digest)
+		a->topology = json_incref(c->topology);
 }
 
 /* With the lock held. */
 static void
-take_topology(struct view *v, const json_t *answer)
+take_topology(struct view *v, const struct status_answer *a)
 {
-	json_t *report = json_object_get(answer, "topology");
-
-	if (!json_is_object(report))
+	if (a->topology == NULL)
 		return;
 	json_decref(v->topology);
-	v->topology = json_incref(report);
-	v->topology_digest = json_integer_value(json_object_get(answer, "topology_digest"));
+	v->topology = json_incref(a->topology);
+	v->topology_digest = a->topology_digest;
 }
 
 json_t *
@@ -210,30 +215,28 @@ cluster_topology(struct cluster *c)
 }
 
 static void
-take_status(struct cluster *c, const struct peer *p, struct view *v, json_t *answer,
+take_status(struct cluster *c, const struct peer *p, struct view *v, const struct status_answer *a,
     uint32_t rtt_us, const struct status_exchange *x)
 {
-	json_t *ports = json_object_get(answer, "ports");
-	int64_t now = json_integer_value(json_object_get(answer, "now"));
 	struct commit_job *j;
 
 	v->latency_ms = rtt_us / 1000.0;
 	v->skew_from = cluster_clock();
-	v->skew_ms = now - ((int64_t)wall_ms() - (int64_t)rtt_us / 2000);
-	v->uptime_ms = (uint64_t)json_integer_value(json_object_get(answer, "uptime"));
+	v->skew_ms = (int64_t)a->now_ms - ((int64_t)wall_ms() - (int64_t)rtt_us / 2000);
+	v->uptime_ms = a->uptime_ms;
 	v->seen_ms = wall_ms();
-	v->clock_ms = (uint64_t)now;
-	v->cluster_port = (int)json_integer_value(json_object_get(ports, "clustering"));
-	v->api_port = (int)json_integer_value(json_object_get(ports, "operations_api"));
+	v->clock_ms = a->now_ms;
+	v->cluster_port = a->cluster_port;
+	v->api_port = a->api_port;
 	json_decref(v->system_info);
-	v->system_info = json_incref(json_object_get(answer, "system_info"));
-	take_topology(v, answer);
-	if (status_answered(&v->base, x->upto, answer))
+	v->system_info = json_incref(a->system_info);
+	take_topology(v, a);
+	if (status_answered(&v->base, x->upto, a))
 		v->asked_us = 0;
-	j = status_job(c->rep, p, answer);
+	j = status_job(c->rep, p, a);
 	if (j != NULL)
 		commit_submit(c->rep->data->commit, j);
-	if (status_differs(c->rep, p, answer, v->synced_us) && mono_us() - v->synced_us > 1000000) {
+	if (status_differs(c->rep, p, a, v->synced_us) && mono_us() - v->synced_us > 1000000) {
 		v->synced_us = mono_us();
 		sync_subscriptions(c, p, v);
 	}
@@ -245,16 +248,24 @@ status_cb(const struct carrier_answer *a, void *arg)
 	struct status_exchange *x = arg;
 	struct cluster *c = x->c;
 	struct peer *p = nodes_by_id(c->rep->nodes, x->peer);
-	json_t *answer = read_answer(c, a, x->peer);
+	json_t *json = read_answer(c, a, x->peer);
+	struct status_answer answer = { 0 };
+	char *fault = NULL;
+	int read = json != NULL && status_answer_read(&answer, json, &fault) == 0;
 	struct view *v;
+
+	if (fault != NULL)
+		log_fault(c, x->peer, fault);
 
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, x->peer);
 	v->asking = 0;
-	if (p != NULL && answer != NULL)
-		take_status(c, p, v, answer, a->us, x);
+	if (p != NULL && read)
+		take_status(c, p, v, &answer, a->us, x);
 	pthread_mutex_unlock(&c->lock);
-	json_decref(answer);
+	if (read)
+		status_answer_clear(&answer);
+	json_decref(json);
 	peer_free(p);
 	free(x);
 }
@@ -287,16 +298,21 @@ exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
     const struct status_base *base)
 {
 	struct status_exchange *x = xcalloc(1, sizeof(*x));
-	json_t *q = status_question(c->rep, p, base, &x->upto);
+	struct status_question q;
+	json_t *question;
 
-	c->told += json_array_size(json_object_get(q, "cursors"));
-	json_object_set_new(q, "life", json_integer(c->life));
-	json_object_set_new(q, "topology_digest", json_integer(digest));
-	compat_say(q);
+	status_ask(c->rep, p, base, &q);
+	q.life = c->life;
+	q.topology_digest = digest;
+	c->told += q.n;
+	question = status_question_write(&q);
+	compat_say(question);
 	x->c = c;
+	x->upto = q.upto;
 	memcpy(x->peer, p->id, NODE_ID_LEN);
-	c->carrier->ask(c->carrier_arg, p->name, "status", q, ASK_MS, status_cb, x);
-	json_decref(q);
+	c->carrier->ask(c->carrier_arg, p->name, "status", question, ASK_MS, status_cb, x);
+	json_decref(question);
+	status_question_clear(&q);
 }
 
 void

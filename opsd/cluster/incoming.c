@@ -5,7 +5,6 @@
 
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
-#include "common/base/nodename.h"
 #include "common/base/worker.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/apply.h"
@@ -40,75 +39,74 @@ refuse_question(struct carrier_reply reply, int status, const char *why)
 
 /* With the lock held: all that the asker has, with what it says now; NULL: there is a hole. */
 static struct positions *
-note_received(struct view *v, const json_t *q)
+note_received(struct view *v, const struct status_question *q)
 {
-	int64_t life = json_integer_value(json_object_get(q, "life"));
-	uint64_t since = (uint64_t)json_integer_value(json_object_get(q, "since"));
-
-	if (since == 0) {
+	if (q->since == 0) {
 		positions_free(v->received);
 		v->received = positions_new();
-	} else if (v->received == NULL || v->received_life != life || v->received_upto != since)
+	} else if (v->received == NULL || v->received_life != q->life ||
+	    v->received_upto != q->since)
 		return (NULL);
-	v->received_life = life;
-	v->received_upto = (uint64_t)json_integer_value(json_object_get(q, "upto"));
+	v->received_life = q->life;
+	v->received_upto = q->upto;
 	status_positions(q, v->received);
 	return (positions_ref(v->received));
 }
 
 /* NULL as well when it is not known here, or only asks who we are. */
 static struct positions *
-received_from(struct cluster *c, const json_t *q)
+received_from(struct cluster *c, const struct status_question *q)
 {
 	struct positions *p = NULL;
-	struct peer *asker = NULL;
-	uint8_t id[NODE_ID_LEN];
+	struct peer *asker = q->tells ? nodes_by_id(c->rep->nodes, q->id) : NULL;
 
-	if (json_object_get(q, "upto") != NULL &&
-	    node_id_read(json_string_value(json_object_get(q, "id")), id) == 0)
-		asker = nodes_by_id(c->rep->nodes, id);
 	if (asker == NULL)
 		return (NULL);
 	peer_free(asker);
 	pthread_mutex_lock(&c->lock);
-	p = note_received(cluster_view_of(c, id), q);
+	p = note_received(cluster_view_of(c, q->id), q);
 	pthread_mutex_unlock(&c->lock);
 	return (p);
 }
 
 /* Who asks is known under another name than that by which it answers now. */
 static void
-note_name(struct cluster *c, const json_t *q)
+note_name(struct cluster *c, const struct status_question *q)
 {
-	const char *name = json_string_value(json_object_get(q, "name"));
-	uint8_t id[NODE_ID_LEN];
-	struct peer *p;
+	struct peer *p = nodes_by_id(c->rep->nodes, q->id);
 
-	if (name == NULL || !node_name_ok(name, strlen(name)) ||
-	    node_id_read(json_string_value(json_object_get(q, "id")), id) == -1)
-		return;
-	p = nodes_by_id(c->rep->nodes, id);
-	if (p != NULL && strcmp(p->name, name) != 0 && !cluster_peer_reachable(c, p) &&
-	    cluster_reachable(c, name))
-		commit_submit(c->rep->data->commit, nodes_rename_job(id, name));
+	if (p != NULL && strcmp(p->name, q->name) != 0 && !cluster_peer_reachable(c, p) &&
+	    cluster_reachable(c, q->name))
+		commit_submit(c->rep->data->commit, nodes_rename_job(q->id, q->name));
 	peer_free(p);
 }
 
 static void
-answer_status(struct cluster *c, const json_t *q, struct carrier_reply reply)
+answer_status(struct cluster *c, const json_t *question, struct carrier_reply reply)
 {
-	uint64_t ahead = status_ahead(c->rep, q);
-	struct positions *received = ahead == 0 ? received_from(c, q) : NULL;
-	json_t *answer = status_answer(c->rep, q, received);
+	struct status_question q;
+	struct status_answer a;
+	struct positions *received;
+	char *fault = NULL;
+	uint64_t ahead;
 
+	if (status_question_read(&q, question, &fault) == -1) {
+		refuse_question(reply, 400, fault);
+		free(fault);
+		return;
+	}
+	ahead = status_ahead(c->rep, &q);
+	received = ahead == 0 ? received_from(c, &q) : NULL;
+	status_answer(c->rep, &q, received, &a);
 	positions_free(received);
-	c->told += json_array_size(json_object_get(answer, "heads"));
-	note_name(c, q);
-	exchange_add_topology(c, q, answer);
-	reply_json(reply, 200, answer);
+	c->told += a.n;
+	note_name(c, &q);
+	exchange_add_topology(c, &q, &a);
+	reply_json(reply, 200, status_answer_write(&a));
 	if (ahead != 0)
-		commit_submit(c->rep->data->commit, incarnation_job(ahead,
-		    json_string_value(json_object_get(q, "name"))));
+		commit_submit(c->rep->data->commit, incarnation_job(ahead, q.name));
+	status_answer_clear(&a);
+	status_question_clear(&q);
 }
 
 struct taken {

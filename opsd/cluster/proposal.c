@@ -11,6 +11,7 @@
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/progress.h"
+#include "opsd/cluster/status.h"
 
 #define TRIES_MAX 3 /* while the peer has newer ones than are known here */
 
@@ -168,24 +169,28 @@ mark_nonsense(struct proposal *p, char *fault)
 static int
 learn_id(struct proposal *p, unsigned timeout_ms)
 {
-	char *own = data_node_name(p->rep->data);
-	json_t *question = json_pack("{s:s, s:s, s:I, s:I, s:i, s:[]}", "id",
-		   p->rep->data->node_hex, "name", own, "incarnation",
-		   (json_int_t)p->rep->data->log.incarnation, "now", (json_int_t)wall_ms(),
-		   "digest", 0, "cursors"),
-	       *answer = NULL;
-	int status = cluster_ask(p->rep->cluster, p->name, "status", question, timeout_ms, &answer);
+	struct status_question q;
+	struct status_answer a;
+	json_t *question, *answer = NULL;
+	char *fault = NULL;
+	int status, rc = 0;
 
-	free(own);
+	status_ask_who(p->rep, &q);
+	question = status_question_write(&q);
+	status_question_clear(&q);
+	status = cluster_ask(p->rep->cluster, p->name, "status", question, timeout_ms, &answer);
 	json_decref(question);
-	if (status == 200 &&
-	    node_id_read(json_string_value(json_object_get(answer, "id")), p->id) == -1)
-		status = 502;
-	p->met = status == 200;
-	if (!p->met)
-		mark_refused(p, status, answer, timeout_ms);
+	if (status != 200)
+		rc = mark_refused(p, status, answer, timeout_ms);
+	else if (status_answer_read(&a, answer, &fault) == -1)
+		rc = mark_nonsense(p, fault);
+	else {
+		memcpy(p->id, a.id, NODE_ID_LEN);
+		p->met = 1;
+		status_answer_clear(&a);
+	}
 	json_decref(answer);
-	return (p->met ? 0 : -1);
+	return (rc);
 }
 
 /* Of what was asked for, what the peer has newer gets a stamp beyond that; how many. */

@@ -10,213 +10,173 @@
 #include "common/conf/settings.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
-#include "opsd/cluster/positions.h"
-#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/offer.h"
 
 /* Statuses in a row without movement before the log is asked directly. */
 #define STUCK 2
 
-json_t *
-status_question(struct replication *rep, const struct peer *p, const struct status_base *base,
-    uint64_t *upto)
+/* ---- questions ---- */
+
+void
+status_ask_who(struct replication *rep, struct status_question *q)
 {
-	char *name = data_node_name(rep->data);
-	json_t *list = json_array(), *o;
+	*q = (struct status_question){ .name = data_node_name(rep->data),
+		.incarnation = rep->data->log.incarnation,
+		.now_ms = wall_ms() };
+	memcpy(q->id, rep->data->node_id, NODE_ID_LEN);
+}
+
+void
+status_ask(struct replication *rep, const struct peer *p, const struct status_base *base,
+    struct status_question *q)
+{
 	struct cursor **cursors;
 	size_t n;
 	int whole;
 
-	cursors = cursors_moved(rep->cursors, p->id, base->moves, upto, &whole, &n);
+	status_ask_who(rep, q);
+	q->tells = 1;
+	q->digest = p->subs.digest;
+	cursors = cursors_moved(rep->cursors, p->id, base->moves, &q->upto, &whole, &n);
+	q->since = whole ? 0 : base->moves;
+	q->positions = xcalloc(n + 1, sizeof(*q->positions));
 	for (size_t i = 0; i < n; i++) {
 		const struct cursor *cur = cursors[i];
 
 		if (cur->state != CURSOR_RECOVER)
-			json_array_append_new(list,
-			    json_pack("[I,I,I,I,I]", (json_int_t)cur->table,
-				(json_int_t)cur->incarnation, (json_int_t)cur->seq,
-				(json_int_t)cur->ms, (json_int_t)cur->mark));
+			q->positions[q->n++] = (struct status_position){ cur->table,
+				{ cur->incarnation, cur->seq, cur->ms }, cur->mark };
 		cursor_free(cursors[i]);
 	}
 	free(cursors);
-	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:[I,I]}", "id",
-	    rep->data->node_hex, "name", name, "incarnation",
-	    (json_int_t)rep->data->log.incarnation, "now", (json_int_t)wall_ms(), "digest",
-	    (json_int_t)p->subs.digest, "since", whole ? (json_int_t)0 : (json_int_t)base->moves,
-	    "upto", (json_int_t)*upto, "cursors", list, "heads_after",
-	    (json_int_t)base->incarnation, (json_int_t)base->heads);
-	free(name);
-	return (o);
-}
-
-struct told { /* where the asker is in a table of ours */
-	uint32_t table;
-	struct position at;
-	uint64_t mark;
-};
-
-static int
-read_told(const json_t *cursor, struct told *t)
-{
-	json_int_t table, inc, seq, ms, mark;
-
-	if (json_unpack((json_t *)(uintptr_t)cursor, "[I,I,I,I,I]", &table, &inc, &seq, &ms,
-		&mark) == -1 ||
-	    inc < 0 || (uint64_t)inc > INCARNATION_MAX)
-		return (-1);
-	*t = (struct told){
-		(uint32_t)table,
-		{ (uint64_t)inc, (uint64_t)seq, (uint64_t)ms },
-		(uint64_t)mark,
-	};
-	return (0);
+	q->heads_incarnation = base->incarnation;
+	q->heads_after = base->heads;
 }
 
 uint64_t
-status_ahead(struct replication *rep, const json_t *question)
+status_ahead(struct replication *rep, const struct status_question *q)
 {
 	uint64_t ahead = 0;
-	json_t *f;
-	size_t i;
 
-	json_array_foreach(json_object_get(question, "cursors"), i, f) {
-		struct told has;
-		struct table *t;
+	for (size_t i = 0; i < q->n; i++) {
+		const struct status_position *p = &q->positions[i];
+		struct table *t = catalog_by_id(rep->data->catalog, p->table);
 
-		if (read_told(f, &has) == -1)
-			continue;
-		t = catalog_by_id(rep->data->catalog, has.table);
-		if (has.at.incarnation > ahead &&
-		    !txlog_has(&rep->data->log, t, has.at.incarnation, has.at.seq, has.mark))
-			ahead = has.at.incarnation;
+		if (p->at.incarnation > ahead &&
+		    !txlog_has(&rep->data->log, t, p->at.incarnation, p->at.seq, p->mark))
+			ahead = p->at.incarnation;
 		table_unref(t);
 	}
 	return (ahead);
 }
 
 void
-status_positions(const json_t *question, struct positions *p)
+status_positions(const struct status_question *q, struct positions *p)
 {
-	struct told t;
-	json_t *f;
-	size_t i;
-
-	json_array_foreach(json_object_get(question, "cursors"), i, f)
-		if (read_told(f, &t) == 0)
-			positions_set(p, t.table, t.at);
+	for (size_t i = 0; i < q->n; i++)
+		positions_set(p, q->positions[i].table, q->positions[i].at);
 }
+
+/* ---- answers ---- */
 
 enum which { ALL, NEWS, OTHERS };
 
 /* News: for who has all of our heads up to `after`. */
 static void
-add_head(struct replication *rep, json_t *heads, uint32_t id, enum which which, uint64_t after)
+add_head(struct replication *rep, struct status_answer *a, uint32_t id, enum which which,
+    uint64_t after)
 {
 	struct table *t = catalog_by_id(rep->data->catalog, id);
 	enum which is = t == NULL || t->stat->head > after ? NEWS : OTHERS;
+	struct status_head *h = &a->heads[a->n];
 
-	if (which == ALL || which == is)
-		json_array_append_new(heads,
-		    t == NULL ? json_pack("[I,i,i,i]", (json_int_t)id, -1, 0, 0) :
-				json_pack("[I,I,I,I]", (json_int_t)id, (json_int_t)t->stat->head,
-				    (json_int_t)t->stat->head_ms, (json_int_t)t->stat->count));
+	if (which == ALL || which == is) {
+		*h = (struct status_head){ .table = id, .gone = t == NULL };
+		if (t != NULL) {
+			h->head = t->stat->head;
+			h->ms = t->stat->head_ms;
+			h->rows = t->stat->count > 0 ? (uint64_t)t->stat->count : 0;
+		}
+		a->n++;
+	}
 	table_unref(t);
 }
 
 /* Of the tables that it asks for; of the others that it has what is news. */
-static json_t *
-heads_of(struct replication *rep, const json_t *question, struct positions *received,
-    uint64_t after)
+static void
+add_heads(struct replication *rep, const struct status_question *q, struct positions *received,
+    struct status_answer *a)
 {
-	json_t *heads = json_array(), *f;
-	uint32_t *tables;
-	struct told t;
-	size_t n, i;
+	/* Where the heads begin that the asker does not know. */
+	uint64_t after = q->heads_incarnation == a->incarnation ? q->heads_after : 0;
+	uint32_t *tables = NULL;
+	size_t n = 0;
 
-	json_array_foreach(json_object_get(question, "cursors"), i, f)
-		if (read_told(f, &t) == 0)
-			add_head(rep, heads, t.table, received == NULL ? ALL : OTHERS, after);
-	if (received == NULL)
-		return (heads);
-	tables = positions_tables(received, &n);
-	for (i = 0; i < n; i++)
-		add_head(rep, heads, tables[i], NEWS, after);
+	if (received != NULL)
+		tables = positions_tables(received, &n);
+	a->heads = xcalloc(q->n + n + 1, sizeof(*a->heads));
+	for (size_t i = 0; i < q->n; i++)
+		add_head(rep, a, q->positions[i].table, received == NULL ? ALL : OTHERS, after);
+	for (size_t i = 0; i < n; i++)
+		add_head(rep, a, tables[i], NEWS, after);
 	free(tables);
-	return (heads);
 }
 
-/* Where the heads begin that the asker does not know. */
-static uint64_t
-heads_after(const json_t *question, uint64_t incarnation)
-{
-	const json_t *after = json_object_get(question, "heads_after");
-
-	return ((uint64_t)json_integer_value(json_array_get(after, 0)) != incarnation ?
-		0 :
-		(uint64_t)json_integer_value(json_array_get(after, 1)));
-}
-
-json_t *
-status_answer(struct replication *rep, const json_t *question, struct positions *received)
+void
+status_answer(struct replication *rep, const struct status_question *q, struct positions *received,
+    struct status_answer *a)
 {
 	struct conf *conf = data_conf(rep->data);
-	/* Before the heads: what is committed meanwhile is news the next time, too. */
-	uint64_t mine = rep->data->log.incarnation, durable = rep->data->log.durable;
-	json_t *heads = heads_of(rep, question, received, heads_after(question, mine)), *o;
-	uint8_t id[NODE_ID_LEN];
-	struct peer *p = NULL;
+	struct peer *p = nodes_by_id(rep->nodes, q->id);
 
-	if (node_id_read(json_string_value(json_object_get(question, "id")), id) == 0)
-		p = nodes_by_id(rep->nodes, id);
-	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:I, s:I}, s:o, s:I, s:o}", "id",
-	    rep->data->node_hex, "name", conf_str(conf, CL_NODENAME), "incarnation",
-	    (json_int_t)mine, "now", (json_int_t)wall_ms(), "uptime",
-	    (json_int_t)((mono_us() - rep->data->started_us) / 1000), "ports", "clustering",
-	    (json_int_t)conf_int(conf, HUB_CLUSTER_PORT), "operations_api",
-	    (json_int_t)conf_int(conf, API_PORT), "system_info", offer_system_info(), "digest",
-	    (json_int_t)(p != NULL ? p->subs.digest : 0), "heads", heads);
-	if (received == NULL)
-		json_object_set_new(o, "again", json_true());
-	else
-		json_object_set_new(o, "heads_upto",
-		    json_pack("[I,I]", (json_int_t)mine, (json_int_t)durable));
+	*a = (struct status_answer){ .name = xstrdup(conf_str(conf, CL_NODENAME)),
+		.incarnation = rep->data->log.incarnation,
+		.now_ms = wall_ms(),
+		.uptime_ms = (mono_us() - rep->data->started_us) / 1000,
+		.cluster_port = (int)conf_int(conf, HUB_CLUSTER_PORT),
+		.api_port = (int)conf_int(conf, API_PORT),
+		.system_info = offer_system_info(),
+		.digest = p != NULL ? p->subs.digest : 0,
+		.again = received == NULL,
+		.heads_incarnation = rep->data->log.incarnation,
+		/* Before the heads: what is committed meanwhile is news the next time, too. */
+		.heads_upto = rep->data->log.durable };
+	memcpy(a->id, rep->data->node_id, NODE_ID_LEN);
+	add_heads(rep, q, received, a);
 	peer_free(p);
 	conf_free(conf);
-	return (o);
 }
 
 int
-status_answered(struct status_base *base, uint64_t moves, const json_t *answer)
+status_answered(struct status_base *base, uint64_t moves, const struct status_answer *a)
 {
-	const json_t *upto = json_object_get(answer, "heads_upto");
-	int again = !json_is_array(upto) && base->moves != 0;
+	int again = a->again && base->moves != 0;
 
-	base->moves = json_is_array(upto) ? moves : 0;
-	if (json_is_array(upto)) {
-		base->incarnation = (uint64_t)json_integer_value(json_array_get(upto, 0));
-		base->heads = (uint64_t)json_integer_value(json_array_get(upto, 1));
+	base->moves = a->again ? 0 : moves;
+	if (!a->again) {
+		base->incarnation = a->heads_incarnation;
+		base->heads = a->heads_upto;
 	}
 	return (again);
 }
 
 int
-status_differs(struct replication *rep, const struct peer *p, const json_t *answer,
+status_differs(struct replication *rep, const struct peer *p, const struct status_answer *a,
     uint64_t compared_us)
 {
-	json_int_t theirs = json_integer_value(json_object_get(answer, "digest"));
-	const json_t *h;
-	size_t i;
-
-	if ((uint64_t)theirs != p->subs.digest)
+	if (a->digest != p->subs.digest)
 		return (1);
 	/* Under "*", tables of the peer may have waited for a database that was dropped here. */
 	if (catalog_made_us(rep->data->catalog) > compared_us)
 		return (1);
 	/* A table that is gone may have been made again under another id. */
-	json_array_foreach(json_object_get(answer, "heads"), i, h)
-		if (json_integer_value(json_array_get(h, 1)) == -1)
+	for (size_t i = 0; i < a->n; i++)
+		if (a->heads[i].gone)
 			return (1);
 	return (0);
 }
+
+/* ---- what is done about it ---- */
 
 struct looked {
 	struct commit_job job; /* first */
@@ -268,27 +228,21 @@ looked_done(struct commit_job *j)
 }
 
 struct commit_job *
-status_job(struct replication *rep, const struct peer *p, const json_t *answer)
+status_job(struct replication *rep, const struct peer *p, const struct status_answer *a)
 {
-	uint64_t inc = (uint64_t)json_integer_value(json_object_get(answer, "incarnation"));
 	struct looked *l;
-	json_t *h;
-	size_t i;
 
-	json_array_foreach(json_object_get(answer, "heads"), i, h) {
-		json_int_t table, head, ms, rows;
-
-		if (json_unpack(h, "[I,I,I,I]", &table, &head, &ms, &rows) == 0 && head >= 0)
-			cursors_heard(rep->cursors, p->id, (uint32_t)table, (uint64_t)head,
-			    (uint64_t)ms, (uint64_t)rows);
-	}
-	if (!cursors_behind(rep->cursors, p->id, inc))
+	for (size_t i = 0; i < a->n; i++)
+		if (!a->heads[i].gone)
+			cursors_heard(rep->cursors, p->id, a->heads[i].table, a->heads[i].head,
+			    a->heads[i].ms, a->heads[i].rows);
+	if (!cursors_behind(rep->cursors, p->id, a->incarnation))
 		return (NULL);
 	l = xcalloc(1, sizeof(*l));
 	l->job.run = looked_run;
 	l->job.done = looked_done;
 	l->job.remote = 1;
 	memcpy(l->peer, p->id, NODE_ID_LEN);
-	l->incarnation = inc;
+	l->incarnation = a->incarnation;
 	return (&l->job);
 }
