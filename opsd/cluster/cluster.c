@@ -15,6 +15,7 @@
 #include "opsd/cluster/outlet.h"
 #include "opsd/cluster/retain.h"
 #include "opsd/cluster/tombstone.h"
+#include "opsd/cluster/topology.h"
 #include "opsd/store/expire.h"
 
 #define RETAIN_US	10000000
@@ -237,11 +238,11 @@ cluster_free(struct cluster *c)
 		HASH_DEL(c->views, v);
 		json_decref(v->system_info);
 		positions_free(v->received);
-		json_decref(v->topology);
+		topology_report_free(v->topology);
 		free(v->refused);
 		free(v);
 	}
-	json_decref(c->topology);
+	topology_report_free(c->topology);
 	outlet_free(c->outlet);
 	pthread_mutex_destroy(&c->lock);
 	free(c);

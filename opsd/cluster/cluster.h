@@ -16,6 +16,7 @@ struct cluster;
 struct outlet;
 struct peer;
 struct subscriptions;
+struct topology_report;
 
 /* These on the loop's thread. */
 struct cluster *cluster_new(struct replication *rep);
@@ -76,7 +77,7 @@ void peer_view_clear(struct peer_view *v);
 uint64_t peer_view_has(const struct peer_view *v, uint32_t table, uint64_t *ms);
 /* How many positions and heads of tables were told to peers since the start. */
 uint64_t cluster_told(const struct cluster *c);
-/* Reports for topology_gaps: our own, then those of peers; new reference. */
-json_t *cluster_topology(struct cluster *c);
+/* Reports for topology_gaps: our own, then those of peers; topology_report_free each, and the array. */
+struct topology_report **cluster_topology(struct cluster *c, size_t *n);
 
 #endif

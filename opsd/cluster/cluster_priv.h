@@ -23,7 +23,7 @@ struct view {
 	struct positions *received;	/* from its questions: all up to ... */
 	int64_t		 received_life;	/* ... of this life of it, */
 	uint64_t	 received_upto;	/* these moves of its cursors */
-	json_t		*topology;	/* its report, or NULL */
+	struct topology_report *topology;	/* its report, or NULL */
 	int64_t		 topology_digest;	/* of that */
 	char		*refused;	/* why (compat.h), or NULL */
 	UT_hash_handle	 hh;
@@ -38,7 +38,7 @@ struct cluster {
 	struct view		*views;
 	uint64_t		 refusals;	/* how often one began or ended; under lock */
 	int			 pulls;		/* that are out */
-	json_t			*topology;	/* our report */
+	struct topology_report	*topology;	/* our report */
 	int64_t			 topology_digest;
 	uint64_t		 topology_changes;	/* what it was made from */
 	uint64_t		 retained_us;

@@ -127,36 +127,23 @@ sync_subscriptions(struct cluster *c, const struct peer *p, struct view *v)
 
 /* ---- who subscribes to whom ---- */
 
-static json_t *
+static struct topology_report *
 topology_own(struct replication *rep)
 {
 	char *name = data_node_name(rep->data);
-	json_t *links = json_array(), *link;
+	struct topology_report *r = topology_report_new(rep->data->node_id, name,
+	    (int)rep->data->live.republish);
 	struct peer **all;
 	size_t n;
 
+	free(name);
 	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		if ((link = topology_link(all[i])) != NULL)
-			json_array_append_new(links, link);
+		topology_report_add(r, all[i]);
 		peer_free(all[i]);
 	}
 	free(all);
-	link = json_pack("{s:s, s:s, s:b, s:o}", "id", rep->data->node_hex, "name", name, "relays",
-	    (int)rep->data->live.republish, "links", links);
-	free(name);
-	return (link);
-}
-
-/* FNV-1a of the text; never 0. */
-static int64_t
-digest_of(const char *text)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *text != '\0'; text++)
-		h = (h ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-	return ((int64_t)(h & INT64_MAX) | 1);
+	return (r);
 }
 
 void
@@ -165,19 +152,16 @@ exchange_add_topology(struct cluster *c, const struct status_question *q, struct
 	/* All that it is made from; the name changes with a restart only. */
 	uint64_t changes = nodes_changes(c->rep->nodes) * 2 +
 	    (uint64_t)c->rep->data->live.republish;
-	char *text;
 
 	if (c->topology == NULL || changes != c->topology_changes) {
-		json_decref(c->topology);
+		topology_report_free(c->topology);
 		c->topology = topology_own(c->rep);
 		c->topology_changes = changes;
-		text = json_dumps(c->topology, JSON_COMPACT);
-		c->topology_digest = digest_of(text);
-		free(text);
+		c->topology_digest = topology_report_digest(c->topology);
 	}
 	a->topology_digest = c->topology_digest;
 	if (q->topology_digest != c->topology_digest)
-		a->topology = json_incref(c->topology);
+		a->topology = topology_report_ref(c->topology);
 }
 
 /* With the lock held. */
@@ -186,27 +170,29 @@ take_topology(struct view *v, const struct status_answer *a)
 {
 	if (a->topology == NULL)
 		return;
-	json_decref(v->topology);
-	v->topology = json_incref(a->topology);
+	topology_report_free(v->topology);
+	v->topology = topology_report_ref(a->topology);
 	v->topology_digest = a->topology_digest;
 }
 
-json_t *
-cluster_topology(struct cluster *c)
+struct topology_report **
+cluster_topology(struct cluster *c, size_t *n)
 {
-	json_t *list = json_array();
+	struct topology_report **list;
 	struct peer **all;
 	struct view *v;
-	size_t n;
+	size_t count;
 
-	json_array_append_new(list, topology_own(c->rep));
-	all = nodes_all(c->rep->nodes, &n);
+	all = nodes_all(c->rep->nodes, &count);
+	list = xcalloc(count + 1, sizeof(*list));
+	list[0] = topology_own(c->rep);
+	*n = 1;
 	pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < count; i++) {
 		v = cluster_view_of(c, all[i]->id);
 		/* Who was removed tells us nothing new. */
 		if (peer_active(all[i]) && v->topology != NULL)
-			json_array_append_new(list, json_deep_copy(v->topology));
+			list[(*n)++] = topology_report_ref(v->topology);
 		peer_free(all[i]);
 	}
 	pthread_mutex_unlock(&c->lock);

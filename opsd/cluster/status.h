@@ -27,6 +27,7 @@
  * Both have what compat.h says of formats, too.
  */
 struct peer;
+struct topology_report;
 
 struct status_position { /* where the asker is in a table of ours */
 	uint32_t table;
@@ -67,7 +68,7 @@ struct status_answer {
 	int again;
 	uint64_t heads_incarnation, heads_upto; /* unless `again` */
 	int64_t topology_digest;
-	json_t *topology; /* or NULL */
+	struct topology_report *topology; /* or NULL */
 };
 
 json_t *status_question_write(const struct status_question *q);

@@ -7,6 +7,7 @@
 #include "common/conf/settings.h"
 #include "opsd/cluster/peerjson.h"
 #include "opsd/cluster/status.h"
+#include "opsd/cluster/topology.h"
 
 /* How questions for the status and their answers travel. */
 
@@ -72,7 +73,7 @@ status_answer_write(const struct status_answer *a)
 		    json_pack("[I,I]", (json_int_t)a->heads_incarnation,
 			(json_int_t)a->heads_upto));
 	if (a->topology != NULL)
-		json_object_set(o, "topology", a->topology);
+		json_object_set_new(o, "topology", topology_report_write(a->topology));
 	return (o);
 }
 
@@ -199,7 +200,7 @@ status_answer_read(struct status_answer *a, const json_t *o, char **fault)
 	heads_read(a, o, &w);
 	a->topology_digest = (int64_t)peerjson_bits(&w, o, "topology_digest");
 	if (json_object_get(o, "topology") != NULL)
-		a->topology = json_incref(peerjson_object(&w, o, "topology"));
+		a->topology = topology_report_read(peerjson_object(&w, o, "topology"), &w);
 	if (w.fault == NULL)
 		return (0);
 	*fault = w.fault;
@@ -223,6 +224,6 @@ status_answer_clear(struct status_answer *a)
 	free(a->name);
 	free(a->heads);
 	json_decref(a->system_info);
-	json_decref(a->topology);
+	topology_report_free(a->topology);
 	*a = (struct status_answer){ 0 };
 }

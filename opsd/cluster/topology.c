@@ -7,7 +7,6 @@
 #include <uthash.h>
 
 #include "common/base/mem.h"
-#include "opsd/cluster/nodes.h"
 
 #define NODES_MAX   256
 #define ENTRIES_MAX 100000 /* more are not looked at */
@@ -39,34 +38,12 @@ struct graph {
 	int cut; /* there is more than we look at */
 };
 
-json_t *
-topology_link(const struct peer *p)
-{
-	json_t *entries = json_array();
-
-	for (size_t i = 0; i < p->subs.n; i++)
-		if (!p->subs.list[i].removed)
-			json_array_append_new(entries,
-			    json_pack("[s,s,b,b]", p->subs.list[i].database, p->subs.list[i].table,
-				p->subs.list[i].publish, p->subs.list[i].subscribe));
-	if (json_array_size(entries) > 0)
-		return (json_pack("{s:s, s:s, s:o}", "id", p->hex, "name", p->name, "entries",
-		    entries));
-	json_decref(entries);
-	return (NULL);
-}
-
 /* ---- from reports to links ---- */
 
-/* Index of a node; -1: there are too many, or it is none. */
+/* Index of a node; -1: there are too many. */
 static int
-place_of(struct graph *g, const json_t *o)
+place_of(struct graph *g, const char *id, const char *name)
 {
-	const char *id = json_string_value(json_object_get(o, "id"));
-	const char *name = json_string_value(json_object_get(o, "name"));
-
-	if (id == NULL || name == NULL)
-		return (-1);
 	for (int i = 0; i < g->n; i++)
 		if (strcmp(g->places[i].id, id) == 0)
 			return (i);
@@ -112,42 +89,35 @@ link_get(struct subject *s, int first, int second)
 }
 
 static void
-add_entry(struct graph *g, int from, int to, const json_t *e)
+add_subscription(struct graph *g, int from, int to, const struct subscription *s)
 {
-	const char *db = json_string_value(json_array_get(e, 0));
-	const char *table = json_string_value(json_array_get(e, 1));
-	int publish = json_is_true(json_array_get(e, 2));
-	int subscribe = json_is_true(json_array_get(e, 3));
 	struct link *l;
 
-	if (db == NULL || table == NULL)
-		return;
 	if (++g->entries > ENTRIES_MAX) {
 		g->cut = 1;
 		return;
 	}
-	l = link_get(subject_get(g, db, table), from < to ? from : to, from < to ? to : from);
-	l->forth |= from < to ? publish : subscribe;
-	l->back |= from < to ? subscribe : publish;
+	l = link_get(subject_get(g, s->database, s->table), from < to ? from : to,
+	    from < to ? to : from);
+	l->forth |= from < to ? s->publish : s->subscribe;
+	l->back |= from < to ? s->subscribe : s->publish;
 }
 
 static void
-add_report(struct graph *g, const json_t *report)
+add_report(struct graph *g, const struct topology_report *r)
 {
-	const json_t *link, *e;
-	int at = place_of(g, report), to;
-	size_t i, k;
+	int at = place_of(g, r->id, r->name), to;
 
 	if (at == -1)
 		return;
 	g->places[at].reported = 1;
-	g->places[at].relays = json_is_true(json_object_get(report, "relays"));
-	json_array_foreach(json_object_get(report, "links"), i, link) {
-		to = place_of(g, link);
+	g->places[at].relays = r->relays;
+	for (size_t i = 0; i < r->n; i++) {
+		to = place_of(g, r->links[i].id, r->links[i].name);
 		if (to == -1 || to == at)
 			continue;
-		json_array_foreach(json_object_get(link, "entries"), k, e)
-			add_entry(g, at, to, e);
+		for (size_t k = 0; k < r->links[i].n; k++)
+			add_subscription(g, at, to, &r->links[i].subs[k]);
 	}
 }
 
@@ -274,17 +244,15 @@ graph_free(struct graph *g)
 }
 
 json_t *
-topology_gaps(const json_t *reports)
+topology_gaps(struct topology_report *const *reports, size_t n)
 {
 	struct graph *g = xcalloc(1, sizeof(*g));
 	struct edges *e = xmalloc(sizeof(*e));
 	json_t *gaps = json_array();
 	struct subject *s;
-	const json_t *r;
-	size_t i;
 
-	json_array_foreach(reports, i, r)
-		add_report(g, r);
+	for (size_t i = 0; i < n; i++)
+		add_report(g, reports[i]);
 	for (s = g->subjects; s != NULL && !g->cut; s = s->hh.next)
 		find_gaps(g, s, e, gaps);
 	free(e);

@@ -272,14 +272,17 @@ warn_gap(const json_t *gap, json_t *list)
 static void
 warn_gaps(struct replication *rep, json_t *list)
 {
-	json_t	*reports = cluster_topology(rep->cluster), *gaps = topology_gaps(reports), *gap;
-	size_t	 i;
+	size_t	 n, i;
+	struct topology_report	**reports = cluster_topology(rep->cluster, &n);
+	json_t	*gaps = topology_gaps(reports, n), *gap;
 
 	json_array_foreach(gaps, i, gap)
 		if (i < GAPS_MAX)
 			warn_gap(gap, list);
 	json_decref(gaps);
-	json_decref(reports);
+	for (i = 0; i < n; i++)
+		topology_report_free(reports[i]);
+	free(reports);
 }
 
 static void

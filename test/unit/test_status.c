@@ -23,10 +23,13 @@
 	    "\"cursors\":[[7,8,9,10,-3]],\"since\":3,\"upto\":9,\"heads_after\":[8,4],\"life\":77," \
 	    "\"topology_digest\":5}"
 #define WHO HEAD "\"cursors\":[]}"
+#define REPORT                                                                                  \
+	"{\"id\":\"" ID "\",\"name\":\"boston\",\"relays\":true,\"links\":[{\"id\":\"" ID "\"," \
+	"\"name\":\"austin\",\"entries\":[[\"dev\",\"*\",true,false]]}]}"
 #define ANSWER                                                                         \
 	HEAD "\"uptime\":5,\"ports\":{\"clustering\":9932,\"operations_api\":9925},"   \
 	     "\"system_info\":{\"platform\":\"x\"},\"heads\":[[7,9,10,3],[8,-1,0,0]]," \
-	     "\"heads_upto\":[8,9],\"topology_digest\":5,\"topology\":{\"links\":[]}}"
+	     "\"heads_upto\":[8,9],\"topology_digest\":5,\"topology\":" REPORT "}"
 
 /* ---- as it travels ---- */
 

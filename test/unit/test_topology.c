@@ -5,32 +5,58 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 /* Nodes a, b, c...: their names are their ids. */
 #define ENTRY(db, table, out, in) "[\"" db "\",\"" table "\"," out "," in "]"
-#define BOTH(table) ENTRY("d", table, "true", "true")
-#define OUT(table) ENTRY("d", table, "true", "false")
-#define IN(table) ENTRY("d", table, "false", "true")
-#define LINK(to, entries) "{\"id\":\"" to "\",\"name\":\"" to "\",\"entries\":[" entries "]}"
+#define BOTH(table)               ENTRY("d", table, "true", "true")
+#define OUT(table)                ENTRY("d", table, "true", "false")
+#define IN(table)                 ENTRY("d", table, "false", "true")
+#define LINK(to, entries)         "{\"id\":\"" to "\",\"name\":\"" to "\",\"entries\":[" entries "]}"
 #define NODE(name, relays, links) \
 	"{\"id\":\"" name "\",\"name\":\"" name "\",\"relays\":" relays ",\"links\":[" links "]}"
 
+/* "a" becomes an id. */
 static void
-gaps_are(const char *reports, const char *want)
+give_ids(json_t *o)
 {
-	json_t	*r = json_loads(reports, 0, NULL), *gaps;
-	char	*text;
+	char hex[2 * NODE_ID_LEN + 1];
+	const char *id = json_string_value(json_object_get(o, "id"));
+	json_t *link;
+	size_t i;
 
-	assert_non_null(r);
-	gaps = topology_gaps(r);
-	text = json_dumps(gaps, JSON_COMPACT | JSON_SORT_KEYS);
-	assert_string_equal(text, want);
-	free(text);
+	snprintf(hex, sizeof(hex), "%032x", (unsigned)id[0]);
+	json_object_set_new(o, "id", json_string(hex));
+	json_array_foreach(json_object_get(o, "links"), i, link)
+		give_ids(link);
+}
+
+static void
+gaps_are(const char *text, const char *want)
+{
+	json_t *list = json_loads(text, 0, NULL), *o, *gaps;
+	struct topology_report *reports[8];
+	struct peerjson w = { 0 };
+	size_t n = json_array_size(list), i;
+	char *is;
+
+	assert_non_null(list);
+	json_array_foreach(list, i, o) {
+		give_ids(o);
+		reports[i] = topology_report_read(o, &w);
+		assert_non_null(reports[i]);
+	}
+	gaps = topology_gaps(reports, n);
+	is = json_dumps(gaps, JSON_COMPACT | JSON_SORT_KEYS);
+	assert_string_equal(is, want);
+	free(is);
+	for (i = 0; i < n; i++)
+		topology_report_free(reports[i]);
 	json_decref(gaps);
-	json_decref(r);
+	json_decref(list);
 }
 
 #define GAP(from, to, tables) "{\"from\":\"" from "\",\"tables\":[" tables "],\"to\":\"" to "\"}"
@@ -39,15 +65,17 @@ static void
 test_chain(void **state)
 {
 	/* In the middle all is seen; with republishing there is no gap. */
-	gaps_are("[" NODE("b", "false", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) ","
-	    NODE("a", "false", LINK("b", BOTH("t"))) "," NODE("c", "false", LINK("b", BOTH("t"))) "]",
+	gaps_are("[" NODE("b", "false", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) "," NODE("a",
+		     "false",
+		     LINK("b", BOTH("t"))) "," NODE("c", "false", LINK("b", BOTH("t"))) "]",
 	    "[" GAP("a", "c", "\"d.t\"") "," GAP("c", "a", "\"d.t\"") "]");
-	gaps_are("[" NODE("b", "true", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) ","
-	    NODE("a", "false", LINK("b", BOTH("t"))) "," NODE("c", "false", LINK("b", BOTH("t"))) "]",
+	gaps_are("[" NODE("b", "true", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) "," NODE("a",
+		     "false",
+		     LINK("b", BOTH("t"))) "," NODE("c", "false", LINK("b", BOTH("t"))) "]",
 	    "[]");
 	/* At an end: what c has with others is not known, but what arrives here is. */
-	gaps_are("[" NODE("a", "false", LINK("b", BOTH("t"))) ","
-	    NODE("b", "false", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) "]",
+	gaps_are("[" NODE("a", "false", LINK("b", BOTH("t"))) "," NODE("b", "false",
+		     LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) "]",
 	    "[" GAP("c", "a", "\"d.t\"") "]");
 }
 
@@ -55,30 +83,31 @@ static void
 test_directions(void **state)
 {
 	/* Collecting and handing out leave no gaps; passing through one does. */
-	gaps_are("[" NODE("b", "false", LINK("a", IN("t")) "," LINK("c", IN("t"))) ","
-	    NODE("a", "false", LINK("b", OUT("t"))) "," NODE("c", "false", LINK("b", OUT("t"))) "]",
+	gaps_are("[" NODE("b", "false", LINK("a", IN("t")) "," LINK("c", IN("t"))) "," NODE("a",
+		     "false", LINK("b", OUT("t"))) "," NODE("c", "false", LINK("b", OUT("t"))) "]",
 	    "[]");
-	gaps_are("[" NODE("b", "false", LINK("a", IN("t")) "," LINK("c", OUT("t"))) ","
-	    NODE("a", "false", LINK("b", OUT("t"))) "," NODE("c", "false", LINK("b", IN("t"))) "]",
+	gaps_are("[" NODE("b", "false", LINK("a", IN("t")) "," LINK("c", OUT("t"))) "," NODE("a",
+		     "false", LINK("b", OUT("t"))) "," NODE("c", "false", LINK("b", IN("t"))) "]",
 	    "[" GAP("a", "c", "\"d.t\"") "]");
 }
 
 static void
 test_all_pairs(void **state)
 {
-	gaps_are("[" NODE("b", "false", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) ","
-	    NODE("a", "false", LINK("b", BOTH("t")) "," LINK("c", BOTH("t"))) ","
-	    NODE("c", "false", LINK("b", BOTH("t")) "," LINK("a", BOTH("t"))) "]", "[]");
+	gaps_are("[" NODE("b", "false", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) "," NODE("a",
+		     "false", LINK("b", BOTH("t")) "," LINK("c", BOTH("t"))) "," NODE("c", "false",
+		     LINK("b", BOTH("t")) "," LINK("a", BOTH("t"))) "]",
+	    "[]");
 	/* Another node passes on what a and c send each other, but b does not meet it. */
-	gaps_are("[" NODE("b", "false", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) ","
-	    NODE("a", "false", LINK("b", BOTH("t")) "," LINK("r", BOTH("t"))) ","
-	    NODE("c", "false", LINK("b", BOTH("t")) "," LINK("r", BOTH("t"))) ","
-	    NODE("r", "true", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) "]",
+	gaps_are("[" NODE("b", "false", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) "," NODE("a",
+		     "false", LINK("b", BOTH("t")) "," LINK("r", BOTH("t"))) "," NODE("c", "false",
+		     LINK("b", BOTH("t")) "," LINK("r", BOTH("t"))) "," NODE("r", "true",
+		     LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) "]",
 	    "[" GAP("b", "r", "\"d.t\"") "," GAP("r", "b", "\"d.t\"") "]");
 	/* Or two may do so: they have reported nothing. */
-	gaps_are("[" NODE("b", "false", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) ","
-	    NODE("a", "false", LINK("b", BOTH("t")) "," LINK("r", BOTH("t"))) ","
-	    NODE("c", "false", LINK("b", BOTH("t")) "," LINK("q", BOTH("t"))) "]",
+	gaps_are("[" NODE("b", "false", LINK("a", BOTH("t")) "," LINK("c", BOTH("t"))) "," NODE("a",
+		     "false", LINK("b", BOTH("t")) "," LINK("r", BOTH("t"))) "," NODE("c", "false",
+		     LINK("b", BOTH("t")) "," LINK("q", BOTH("t"))) "]",
 	    "[" GAP("r", "b", "\"d.t\"") "," GAP("q", "b", "\"d.t\"") "]");
 }
 
@@ -86,40 +115,104 @@ static void
 test_wildcards(void **state)
 {
 	/* "*" covers what is not named; an explicit entry takes its place. */
-	gaps_are("[" NODE("b", "false", LINK("a", BOTH("*")) "," LINK("c", BOTH("t") "," BOTH("u"))) ","
-	    NODE("a", "false", LINK("b", BOTH("*")) "," LINK("c", BOTH("*") "," OUT("u"))) ","
-	    NODE("c", "false", LINK("b", BOTH("t") "," BOTH("u")) "," LINK("a", BOTH("*") "," IN("u")))
-	    "]", "[" GAP("b", "c", "\"d.*\"") "," GAP("c", "b", "\"d.*\"") "," GAP("c", "a", "\"d.u\"")
-	    "]");
+	gaps_are("[" NODE("b", "false",
+		     LINK("a", BOTH("*")) "," LINK("c", BOTH("t") "," BOTH("u"))) "," NODE("a",
+		     "false",
+		     LINK("b", BOTH("*")) "," LINK("c", BOTH("*") "," OUT("u"))) "," NODE("c",
+		     "false",
+		     LINK("b", BOTH("t") "," BOTH("u")) "," LINK("a", BOTH("*") "," IN("u"))) "]",
+	    "[" GAP("b", "c", "\"d.*\"") "," GAP("c", "b", "\"d.*\"") "," GAP("c", "a",
+		"\"d.u\"") "]");
 	/* Another database is another matter. */
-	gaps_are("[" NODE("b", "false", LINK("a", BOTH("*")) ","
-	    LINK("c", ENTRY("e", "t", "true", "true"))) ","
-	    NODE("a", "false", LINK("b", BOTH("*"))) ","
-	    NODE("c", "false", LINK("b", ENTRY("e", "t", "true", "true"))) "]", "[]");
+	gaps_are("[" NODE("b", "false",
+		     LINK("a", BOTH("*")) "," LINK("c",
+			 ENTRY("e", "t", "true", "true"))) "," NODE("a", "false",
+		     LINK("b", BOTH("*"))) "," NODE("c", "false",
+		     LINK("b", ENTRY("e", "t", "true", "true"))) "]",
+	    "[]");
 }
+
+static void
+refused(const char *text, const char *want)
+{
+	json_t *o = json_loads(text, JSON_DECODE_ANY, NULL);
+	struct peerjson w = { 0 };
+
+	assert_null(topology_report_read(o, &w));
+	assert_string_equal(w.fault, want);
+	free(w.fault);
+	json_decref(o);
+}
+
+#define ID            "\"id\":\"00112233445566778899aabbccddeeff\""
+#define WITH(links)   "{" ID ",\"name\":\"a\",\"relays\":true,\"links\":" links "}"
+#define ENTRIES(list) "[{" ID ",\"name\":\"b\",\"entries\":" list "}]"
+#define ENTRY_RULE    "must be a database, a table and two of true and false"
 
 static void
 test_nonsense(void **state)
 {
 	gaps_are("[]", "[]");
-	gaps_are("[7,null,{},\"x\",{\"id\":\"a\"},{\"id\":\"a\",\"name\":\"a\",\"links\":7},"
-	    "{\"id\":\"a\",\"name\":\"a\",\"links\":[{\"id\":\"a\",\"name\":\"a\",\"entries\":[[\"d\",\"t\","
-	    "true,true]]},{\"id\":\"b\",\"name\":\"b\",\"entries\":[7,[],[1,2],[\"d\"],{}]}]}]", "[]");
+	refused("7", "'links' is required");
+	refused(WITH("7"), "'links' must be an array");
+	refused("{" ID ",\"name\":\"a\",\"links\":[]}", "'relays' is required");
+	refused("{\"id\":\"a\",\"name\":\"a\",\"links\":[]}", "'id' must be 32 hexadecimal digits");
+	refused(WITH("[{}]"), "'links[0].entries' is required");
+	refused(WITH(ENTRIES("{}")), "'links[0].entries' must be an array");
+	refused(WITH(ENTRIES("[[\"d\",\"t\",true,true],7]")),
+	    "'links[0].entries[1].entry' " ENTRY_RULE);
+	refused(WITH(ENTRIES("[[\"d\",\"t\",true]]")), "'links[0].entries[0].entry' " ENTRY_RULE);
+	refused(WITH(ENTRIES("[[\"d\",\"t\",true,1]]")), "'links[0].entries[0].entry' " ENTRY_RULE);
+	refused(WITH("[{" ID ",\"name\":\"a b\",\"entries\":[]}]"),
+	    "'links[0].name' must be 1 to 250 "
+	    "characters without '.', ',', '*', '>', white space and control characters");
+}
+
+/* As it travels, and what its digest is of. */
+static void
+test_report(void **state)
+{
+	json_t *o = json_loads(WITH(ENTRIES("[[\"d\",\"t\",true,false]]")), 0, NULL), *is;
+	struct peerjson w = { 0 };
+	struct topology_report *r = topology_report_read(o, &w);
+	int64_t digest = topology_report_digest(r);
+
+	is = topology_report_write(r);
+	assert_true(json_equal(o, is));
+	json_decref(o);
+	json_decref(is);
+	r->links[0].subs[0].subscribe = 1;
+	assert_true(topology_report_digest(r) != digest);
+	r->links[0].subs[0].subscribe = 0;
+	assert_true(topology_report_digest(r) == digest);
+	r->relays = 0;
+	assert_true(topology_report_digest(r) != digest);
+	topology_report_free(r);
 }
 
 static void
 test_too_many(void **state)
 {
-	json_t	*reports = json_array(), *gaps;
+	static struct topology_report *reports[300];
+	uint8_t id[NODE_ID_LEN] = { 0 }, hub[NODE_ID_LEN] = { 0xff };
+	struct peer *p = peer_new(hub, "hub");
+	json_t *gaps;
 
-	for (int i = 0; i < 300; i++)
-		json_array_append_new(reports, json_pack("{s:o, s:s, s:b, s:[{s:s, s:s, s:[[s,s,b,b]]}]}",
-		    "id", json_sprintf("%d", i), "name", "n", "relays", 0, "links", "id", "hub", "name",
-		    "hub", "entries", "d", "t", 1, 1));
-	gaps = topology_gaps(reports);
+	subscriptions_take(&p->subs,
+	    &(struct subscription){ (char *)(uintptr_t) "d", (char *)(uintptr_t) "t", 1, 1, 0,
+		{ 1, 1 }, 0 });
+	for (int i = 0; i < 300; i++) {
+		id[1] = (uint8_t)i;
+		id[2] = (uint8_t)(i >> 8);
+		reports[i] = topology_report_new(id, "n", 0);
+		topology_report_add(reports[i], p);
+	}
+	gaps = topology_gaps(reports, 300);
 	assert_int_equal(json_array_size(gaps), 0);
+	for (int i = 0; i < 300; i++)
+		topology_report_free(reports[i]);
 	json_decref(gaps);
-	json_decref(reports);
+	peer_free(p);
 }
 
 int
@@ -131,6 +224,7 @@ main(void)
 		cmocka_unit_test(test_all_pairs),
 		cmocka_unit_test(test_wildcards),
 		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_too_many),
 	};
 
