@@ -91,6 +91,12 @@ void exchange_drained(struct exchange *x);
 /* The connection ends. */
 void exchange_gone(struct exchange *x);
 
+/* Who asks is known: the body is next. */
+void exchange_want_body(struct exchange *x);
+
+/* Finds out who asks, and goes on with exchange_want_body. */
+void identify_user(struct exchange *x);
+
 const char *http_reason(int status);
 
 #endif

@@ -214,8 +214,8 @@ count_nobody(struct exchange *x)
 	return (++x->thread->http->nobodies);
 }
 
-static void
-want_body(struct exchange *x)
+void
+exchange_want_body(struct exchange *x)
 {
 	struct http *h = x->thread->http;
 	uint64_t most = h->limits.max_body;
@@ -281,87 +281,6 @@ exchange_refuse(struct exchange *x, int status, const char *text)
 	conn_answer(c, status, &headers, &body);
 	buf_free(&headers);
 	buf_free(&body);
-}
-
-/* ---- who asks ---- */
-
-static int
-is_loopback(const char *address)
-{
-	return (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
-	    strncmp(address, "::ffff:127.", 11) == 0);
-}
-
-/* Any page in a browser on this machine could be who asks: it must have been named. */
-static int
-is_trusted_page(struct exchange *x)
-{
-	const char *origin = head_find(&x->head, "Origin");
-
-	return (origin == NULL || cors_names(x->thread->http->cors, origin));
-}
-
-static void
-no_credentials(struct exchange *x)
-{
-	x->known = 1;
-	if (is_loopback(x->from) && data_conf_bool(x->thread->http->data, AUTH_LOCAL) &&
-	    is_trusted_page(x))
-		x->r.user = user_local();
-	else
-		x->nobody = 1;
-	want_body(x);
-}
-
-static void
-user_known(void *arg)
-{
-	struct exchange *x = arg;
-
-	x->r.user = x->checked;
-	x->known = 1;
-	if (x->conn == NULL)
-		exchange_free(x);
-	else if (x->checked == NULL && x->check_error == NULL)
-		no_credentials(x);
-	else {
-		x->nobody = x->checked == NULL;
-		want_body(x);
-	}
-}
-
-static void
-on_user(struct user *u, int status, const char *error, void *arg)
-{
-	struct exchange *x = arg;
-
-	x->checked = u;
-	x->check_status = status;
-	x->check_error = xstrdup(error);
-	if (pthread_equal(pthread_self(), x->thread->id))
-		user_known(x);
-	else if (!http_post(x->thread, user_known, x)) {
-		user_unref(u);
-		exchange_free(x);
-	}
-}
-
-static void
-identify_user(struct exchange *x)
-{
-	struct credentials given = { .authorization = head_find(&x->head, "Authorization"),
-	    .cookie = head_find(&x->head, "Cookie"), .origin = head_find(&x->head, "Origin"),
-	    .from = x->from, .secure = x->r.secure,
-	};
-
-	if (x->r.local) {
-		x->known = 1;
-		x->r.user = user_local();
-		want_body(x);
-	} else if (given.authorization != NULL || given.cookie != NULL)
-		auth_check(x->thread->http->auth, &given, on_user, x);
-	else
-		no_credentials(x);
 }
 
 /* ---- what is asked for ---- */
