@@ -67,7 +67,8 @@ void links_restart_later(struct hub *h);
 void links_word_cb(const struct nats_msg *m, void *arg);	/* MESH_ROUTES_SUBJECT */
 
 /* discovery.c */
-void discovery_state(json_t *state, void *arg);	/* what opsd is told of the mesh; also logged, when it changed */
+/* what opsd is told of the mesh; also logged, when it changed */
+void discovery_state(json_t *state, void *arg);
 void discovery_eagerly(struct hub *h);	/* whom we look for may be there in a moment */
 void discovery_tick_cb(evutil_socket_t fd, short what, void *arg);
 void discovery_ping_cb(const struct nats_msg *m, void *arg);		/* MESH_PING_SUBJECT */

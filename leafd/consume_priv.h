@@ -107,7 +107,8 @@ void consumer_free(struct consumer *cr);
 void consumer_start(struct consumer *cr);	/* a consumer, if there is something to consume */
 void consumer_end(struct consumer *cr);
 void consumer_set_error(struct consumer *cr, const char *why);	/* NULL: none */
-void consumer_fail(struct consumer *cr, const char *why);	/* it ends, and is made again after a while */
+/* it ends, and is made again after a while */
+void consumer_fail(struct consumer *cr, const char *why);
 void consumer_wait(struct consumer *cr, unsigned ms);	/* until its timer runs */
 void consumer_ask(struct consumer *cr, const char *verb, json_t *body,
     void (*cb)(const struct jsapi_answer *ans, void *arg));	/* JetStream's API; body is taken */

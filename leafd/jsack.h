@@ -25,6 +25,7 @@ struct jsack_stored {
 	char		why[128];	/* the server's words, "" when stored */
 };
 
-int jsack_stored_read(const void *data, size_t n, struct jsack_stored *out);	/* -1: no such answer */
+/* -1: no such answer */
+int jsack_stored_read(const void *data, size_t n, struct jsack_stored *out);
 
 #endif

@@ -106,7 +106,8 @@ apply_write(struct group *g, struct cursor *cur, struct txn *t, const struct log
 	int changed = 0, rc;
 
 	if (table == NULL) {
-		count_dropped(replication_of(g)->cursors, cur, 1);	/* dropped here: local by definition */
+		/* dropped here: local by definition */
+		count_dropped(replication_of(g)->cursors, cur, 1);
 		return (0);
 	}
 	/* From before it was dropped here: nothing of it would stay, whatever its key. */

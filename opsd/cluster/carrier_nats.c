@@ -311,11 +311,12 @@ leaf_changed(void *arg)
 
 static const struct chan_handler handlers[] = {
 	{ MSG_LOG_TAIL, carrier_nats_log_tail }, { MSG_LOG_READ, carrier_nats_log_read }, { MSG_LOG_ACK, carrier_nats_log_ack },
-	{ MSG_APPLY, on_apply }, { MSG_SERVE, on_serve }, { MSG_NODE_REQ, on_node_req }, { 0, NULL }
+	{ MSG_APPLY, on_apply }, { MSG_SERVE, on_serve }, { MSG_NODE_REQ, on_node_req }, { 0, NULL },
 };
 
 const struct carrier_ops carrier_nats_ops = { "nats", nats_reaches, nats_ask, nats_can_pull, nats_pull,
-    carrier_nats_logged, carrier_nats_changed, carrier_nats_purge, nats_network };
+    carrier_nats_logged, carrier_nats_changed, carrier_nats_purge, nats_network,
+};
 
 struct carrier_nats *
 carrier_nats_start(struct cluster *c, struct replication *rep, struct outlet *outlet, char **err)

@@ -20,7 +20,8 @@ struct topology_report;
 
 /* These on the loop's thread. */
 struct cluster *cluster_new(struct replication *rep);
-void cluster_carry(struct cluster *c, const struct carrier_ops *ops, void *arg);	/* once, before all else */
+/* once, before all else */
+void cluster_carry(struct cluster *c, const struct carrier_ops *ops, void *arg);
 void cluster_tick(struct cluster *c);		/* several times a second */
 void cluster_quiet(struct cluster *c);		/* nobody may wait for an answer any more: 503 */
 void cluster_free(struct cluster *c);

@@ -85,7 +85,8 @@ cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
     unsigned timeout_ms, json_t **answer)
 {
 	struct waiting w = { .c = c, .run = run_ask, .node = node, .verb = verb, .question = body,
-	    .timeout_ms = timeout_ms };
+	    .timeout_ms = timeout_ms,
+	};
 	char *fault = NULL;
 	int status;
 
@@ -125,7 +126,8 @@ int64_t
 cluster_purge(struct cluster *c, const char *database, const char *table, uint64_t upto)
 {
 	struct waiting w = { .c = c, .run = run_purge, .database = database, .table = table,
-	    .upto = upto };
+	    .upto = upto,
+	};
 	int64_t n = wait_for(&w) == 200 ? json_integer_value(w.json) : -1;
 
 	json_decref(w.json);
@@ -143,7 +145,8 @@ cluster_pull(struct cluster *c, const char *node, const struct catchup_question 
 {
 	struct buf text = { 0 };
 	struct waiting w = { .c = c, .run = run_pull, .node = node, .binary = &text, .timeout_ms =
-	    (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT), .bytes = answer };
+	    (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT), .bytes = answer,
+	};
 	int status;
 
 	catchup_question_write(&text, q);

@@ -52,7 +52,8 @@ struct cluster {
 
 /* What the wall clock is ahead of the time that only passes: it differs when the clock was set. */
 int64_t cluster_clock(void);
-struct view *cluster_view_of(struct cluster *c, const uint8_t *id);	/* made when absent; under lock */
+/* made when absent; under lock */
+struct view *cluster_view_of(struct cluster *c, const uint8_t *id);
 
 /* exchange.c: ask peers for their status when it is due. */
 void exchange_run(struct cluster *c);

@@ -29,7 +29,8 @@ spoken_by(const json_t *message)
 	const json_t	*range = json_object_get(message, "formats");
 	struct spoken	 s = { json_integer_value(json_array_get(range, 0)),
 		json_integer_value(json_array_get(range, 1)),
-		json_string_value(json_object_get(message, "version")) };
+		json_string_value(json_object_get(message, "version")),
+		};
 
 	if (s.version == NULL || strlen(s.version) > 40)
 		s.version = "unknown";

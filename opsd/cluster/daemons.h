@@ -17,7 +17,8 @@ struct daemons_above {
 	/* What they may send besides MESH and LEAF_STATE; `arg` of these is the struct daemons. */
 	const struct chan_handler	*handlers;
 	void	(*changed)(void *arg);		/* leafd has its settings, or the mesh is another */
-	void	(*leaf_changed)(void *arg);	/* leafd went, or another one came, which was told nothing */
+	/* leafd went, or another one came, which was told nothing */
+	void	(*leaf_changed)(void *arg);
 	void	*arg;
 };
 

@@ -48,7 +48,8 @@ read_wanted(struct logfeed *f, uint32_t max, struct buf *out)
 {
 	struct txlog *l = &f->rep->data->log;
 	struct log_read q = { .after = f->passed, .max = max, .scan = PASS_BYTES,
-	    .wants = outlet_wants, .arg = f->outlet };
+	    .wants = outlet_wants, .arg = f->outlet,
+	};
 	uint64_t durable = l->durable;
 	int n;
 

@@ -24,7 +24,8 @@ static void
 add_table(struct offer_item *i, struct table *t)
 {
 	i->tables[i->n++] = (struct offer_table){ xstrdup(t->name), t->id, table_head(t),
-		table_definition(t) };
+		table_definition(t),
+		};
 	table_unref(t);
 }
 

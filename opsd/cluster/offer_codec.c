@@ -70,7 +70,8 @@ table_read(struct offer_item *i, const json_t *o, struct peerjson *w)
 		.id = (uint32_t)peerjson_number(w, o, "id", UINT32_MAX),
 		.head = { peerjson_number(w, o, "head", INT64_MAX),
 		    peerjson_bits(w, o, "head_mark"), peerjson_number(w, o, "head_ms", INT64_MAX) },
-		.definition = json_incref(peerjson_object(w, o, "definition")) };
+		.definition = json_incref(peerjson_object(w, o, "definition")),
+		};
 	key = peerjson_text(w, t->definition, "primary_key");
 	if (can_be(t, key)) {
 		i->n++;

@@ -158,7 +158,8 @@ take_cursor(struct group *g, const struct offer *o, const struct offer_item *i,
 		.incarnation = o->incarnation,
 		.start_ms = newer ? i->sub.start_ms : 0,
 		.called = newer,
-		.made = made };
+		.made = made,
+		};
 
 	if (strcmp(mine->primary_key, offer_key(t)) != 0)
 		subscribed_fail(g, o->id, mine, t->id, offer_key(t));

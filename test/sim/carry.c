@@ -137,7 +137,8 @@ carry(struct chan *c, uint32_t id, const char *node, uint16_t type, struct buf *
 
 	pulls += type == MSG_SERVE;
 	*a = (struct asking){ .refs = 1, .c = c, .id = id, .type = type, .node = xstrdup(node),
-	    .sent_us = world_now(), .question = *body };
+	    .sent_us = world_now(), .question = *body,
+	};
 	*body = (struct buf){ 0 };
 	world_at((uint64_t)timeout_ms * 1000, NULL, late_cb, a, NULL);
 	if (to == NULL || to == c->m || net_lost(c->m, to))

@@ -53,7 +53,8 @@ jet_append(struct jet *j, uint64_t expected, const char *database, const char *t
 	}
 	m = &j->msgs[j->n++];
 	*m = (struct jet_msg){ .seq = ++j->last, .ms = now_ms(), .database = xstrdup(database),
-	    .table = xstrdup(table), .bytes = *bytes };
+	    .table = xstrdup(table), .bytes = *bytes,
+	};
 	r = rd_init(m->bytes.data, m->bytes.len);
 	if (frame_read(&r, &m->frame) == -1)
 		world_fail("what is published is no frame");

@@ -46,7 +46,8 @@ run(uint64_t seed, int loud)
 	shape = world_chance(60) ? SHAPE_MESH : world_chance(60) ? SHAPE_CHAIN : SHAPE_STAR;
 	opts = (struct machine_opts){ .republish = shape == SHAPE_CHAIN,
 	    .retention_s = world_chance(50) ? 15 : 1000, .tombstones_s = shape != SHAPE_CHAIN &&
-	    world_chance(50) ? 12 : 1000, .skew_ms = 4000, .status_ms = 1000 };
+	    world_chance(50) ? 12 : 1000, .skew_ms = 4000, .status_ms = 1000,
+	};
 	shape_begin(shape, opts.tombstones_s > 100);
 	change_begin(&opts);
 	work_begin((int)world_between(1, WORK_TABLES));

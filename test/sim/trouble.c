@@ -132,7 +132,8 @@ static const struct {
 	{ 5, cut_or_mend }, { 4, stall_or_not }, { 3, lose_tail }, { 1, lose_stream }, { 4, set_clock },
 	{ 4, worsen_net }, { 2, change_back_up }, { 2, change_restore }, { 1, change_install_anew },
 	{ 1, change_join }, { 2, change_drop_table }, { 1, change_drop_attribute }, { 2, shape_part },
-	{ 9, shape_mend } };
+	{ 9, shape_mend },
+	};
 
 static void
 happen_cb(void *arg)

@@ -143,7 +143,8 @@ world_at(uint64_t delay_us, struct machine *m, void (*fn)(void *arg), void *arg,
 		world.heap = xrealloc(world.heap, world.cap * sizeof(*world.heap));
 	}
 	world.heap[i = world.n++] = (struct happening){ world.now + delay_us, world.order++, m,
-	    m != NULL ? m->life : 0, fn, drop, arg };
+	    m != NULL ? m->life : 0, fn, drop, arg,
+	};
 	for (; i > 0 && is_before(&world.heap[i], &world.heap[(i - 1) / 2]); i = (i - 1) / 2)
 		swap(i, (i - 1) / 2);
 }

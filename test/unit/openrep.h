@@ -139,7 +139,8 @@ offering_add(struct offer *o, const char *table, int publish, int subscribe, int
 	i = &o->items[o->n++];
 	*i = (struct offer_item){ .sub = { xstrdup("dev"), xstrdup(table), publish, subscribe,
 				      removed, { time, 1 }, 0 },
-		.has_database = 1 };
+		.has_database = 1,
+		};
 	return (i);
 }
 
@@ -151,7 +152,8 @@ offering_table(struct offer *o, const char *name, uint32_t id, uint64_t head, co
 
 	i->tables = xrealloc(i->tables, (i->n + 1) * sizeof(*i->tables));
 	i->tables[i->n++] = (struct offer_table){ xstrdup(name), id, { head, head, head },
-		json_pack("{s:s, s:[]}", "primary_key", key, "attributes") };
+		json_pack("{s:s, s:[]}", "primary_key", key, "attributes"),
+		};
 }
 
 /* Takes it; the status. */

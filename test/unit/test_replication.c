@@ -517,7 +517,8 @@ test_damaged_question(void **state)
 {
 	struct openrep		*r = *state;
 	struct catchup_question	 q = { .kind = CATCHUP_ROWS, .database = "dev", .dblen = 3,
-		.name = "dog", .nlen = 3, .key = (const uint8_t *)"k", .klen = 1, .max = 1 << 20 };
+		.name = "dog", .nlen = 3, .key = (const uint8_t *)"k", .klen = 1, .max = 1 << 20,
+		};
 	struct buf		 b = { 0 };
 
 	memcpy(q.asker, boston, NODE_ID_LEN);
@@ -765,7 +766,8 @@ test_pulls_for_itself(void **state)
 	struct openrep	*r = *state;
 	struct table	*t = catalog_get(r->o.data.catalog, "dev", "dog");
 	struct catchup_question	 q = { .kind = CATCHUP_ROWS, .table = t->id, .database = "dev",
-	    .name = "dog", .dblen = 3, .nlen = 3, .max = 1 << 20 };
+	    .name = "dog", .dblen = 3, .nlen = 3, .max = 1 << 20,
+	};
 	struct catchup_answer	 a;
 	const uint8_t	*who[] = { austin, boston, NULL };
 	uint16_t	 statuses[] = { 403, 200, 200 };

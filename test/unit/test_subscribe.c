@@ -255,7 +255,7 @@ wanted(const char *table, int publish, int subscribe)
 	struct subscriptions l = { 0 };
 
 	subscriptions_take(&l,
-	    &(struct subscription){ (char *)(uintptr_t) "dev", (char *)(uintptr_t)table, publish,
+	    &(struct subscription){ (char *)"dev", (char *)(uintptr_t)table, publish,
 		subscribe, 0, { 0, 0 }, 0 });
 	return (l);
 }

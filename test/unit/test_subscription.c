@@ -504,7 +504,8 @@ main(void)
 		cmocka_unit_test(test_digest), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_stored),
 		cmocka_unit_test(test_meet_in_any_order),
-		cmocka_unit_test(test_effective_as_modelled) };
+		cmocka_unit_test(test_effective_as_modelled),
+		};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
 }
