@@ -506,10 +506,13 @@ open_answer(struct replication *rep, const struct apply *a, const struct cursor 
     struct catchup_answer *an)
 {
 	char *which;
+	int broken;
 
 	if (!a->answered)
 		return (-1);
-	if (catchup_answer_read(an, a->kind, a->bytes.data, a->bytes.len) == 0)
+	broken = catchup_answer_read(an, a->kind, a->bytes.data, a->bytes.len) == -1;
+	cluster_pulled(rep->cluster, a->peer, broken);
+	if (!broken)
 		return (0);
 	which = xasprintf("%s of table '%s.%s'", a->kind == CATCHUP_LOG ? "transactions" : "rows",
 	    cur->database, cur->name);

@@ -49,6 +49,12 @@ int cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *b
  * (worker threads only).  How many, or -1: the leaf server is away.
  */
 int64_t cluster_purge(struct cluster *c, const char *database, const char *table, uint64_t upto);
+/*
+ * What a peer answered to a pull could be read, or it was broken: from then on nothing is
+ * pulled from it for a second, and each time in a row for twice as long, up to a minute.
+ */
+void cluster_pulled(struct cluster *c, const uint8_t *peer, int broken);
+uint64_t cluster_pulls_after(struct cluster *c, const uint8_t *peer);	/* that time, mono_us; 0: now */
 struct catchup_question;
 /*
  * Ask a node for rows and wait (threads that may block only): pull.h's answer, or 503 while

@@ -25,6 +25,8 @@ struct view {
 	uint64_t	 received_upto;	/* these moves of its cursors */
 	struct topology_report *topology;	/* its report, or NULL */
 	int64_t		 topology_digest;	/* of that */
+	unsigned	 broken;	/* answers in a row that could not be read */
+	uint64_t	 pull_after_us;	/* nothing is pulled before: pursuit.c */
 	char		*refused;	/* why (compat.h), or NULL */
 	UT_hash_handle	 hh;
 };

@@ -17,6 +17,8 @@
 
 #define PULL_BYTES	(1u << 20)
 #define PULLS_MAX	8
+#define BROKEN_US	1000000
+#define BROKEN_MAX_US	60000000
 
 struct pull {
 	struct cluster		*c;
@@ -106,6 +108,39 @@ pull_from(struct cluster *c, const struct peer *p)
 }
 
 void
+cluster_pulled(struct cluster *c, const uint8_t *peer, int broken)
+{
+	struct view *v;
+	uint64_t pause;
+
+	pthread_mutex_lock(&c->lock);
+	v = cluster_view_of(c, peer);
+	v->broken = broken ? v->broken + 1 : 0;
+	pause = v->broken < 7 ? (uint64_t)BROKEN_US << v->broken >> 1 : BROKEN_MAX_US;
+	v->pull_after_us = broken ? mono_us() + pause : 0;
+	pthread_mutex_unlock(&c->lock);
+}
+
+uint64_t
+cluster_pulls_after(struct cluster *c, const uint8_t *peer)
+{
+	uint64_t us;
+
+	pthread_mutex_lock(&c->lock);
+	us = cluster_view_of(c, peer)->pull_after_us;
+	pthread_mutex_unlock(&c->lock);
+	return (us);
+}
+
+/* Whether it can and may be pulled from now. */
+static int
+may_pull(struct cluster *c, const struct peer *p)
+{
+	return (cluster_peer_reachable(c, p) && !compat_refuses(c, p->id) &&
+	    mono_us() >= cluster_pulls_after(c, p->id));
+}
+
+void
 pursuit_run(struct cluster *c)
 {
 	struct peer **all;
@@ -115,8 +150,7 @@ pursuit_run(struct cluster *c)
 		return;
 	all = nodes_all(c->rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (c->pulls < PULLS_MAX && cluster_peer_reachable(c, all[i]) &&
-		    !compat_refuses(c, all[i]->id))
+		if (c->pulls < PULLS_MAX && may_pull(c, all[i]))
 			pull_from(c, all[i]);
 		peer_free(all[i]);
 	}

@@ -450,15 +450,32 @@ test_damaged_frame(void **state)
 	buf_free(&b);
 }
 
+/* After so many broken answers in a row nothing is pulled for 1, 2, 4 ... 60 seconds. */
+static void
+assert_paused(struct openrep *r, size_t n, uint64_t before)
+{
+	uint64_t	after = cluster_pulls_after(r->rep.cluster, boston);
+	uint64_t	pause = n == 0 ? 0 : n > 6 ? 60000000 : UINT64_C(1000000) << (n - 1);
+
+	if (pause == 0)
+		assert_int_equal(after, 0);
+	else
+		assert_true(after >= before + pause && after <= mono_us() + pause);
+}
+
 /* Asked again, not at once, and nothing of it is taken. */
 static void
 assert_all_damages_seen(struct openrep *r, enum catchup_kind kind, struct buf *b,
     enum cursor_state is, uint64_t seq)
 {
+	uint64_t	before;
+
 	for (size_t i = 0; i < b->len; i++) {
+		before = mono_us();
 		flip(b, i);
 		openrep_answer_as_is(r, THERE, kind, b);
 		flip(b, i);
+		assert_paused(r, i + 1, before);
 		assert_at(r, is, seq);
 		assert_int_equal(broken(r, BROKEN_ANSWER), i + 1);
 		assert_int_equal(due(r, 0), 0);
@@ -466,6 +483,12 @@ assert_all_damages_seen(struct openrep *r, enum catchup_kind kind, struct buf *b
 	}
 	openrep_answer_as_is(r, THERE, kind, b);
 	assert_int_equal(broken(r, BROKEN_ANSWER), b->len);
+	assert_paused(r, 0, 0);
+	/* The next one is the first in a row again. */
+	before = mono_us();
+	flip(b, 0);
+	openrep_answer_as_is(r, THERE, kind, b);
+	assert_paused(r, 1, before);
 }
 
 static void
