@@ -36,6 +36,7 @@ struct carrier_answer {
 	uint32_t	 us;
 	const void	*body;
 	size_t		 n;
+	const uint8_t	*who;		/* the node that answered, when the carrier vouches for it; or NULL */
 };
 typedef void carrier_answered(const struct carrier_answer *a, void *arg);
 

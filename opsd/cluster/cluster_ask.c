@@ -6,6 +6,7 @@
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/cluster_priv.h"
 #include "opsd/cluster/compat.h"
+#include "opsd/cluster/peerjson.h"
 
 /* Questions that a worker thread waits for while the loop's thread has them carried. */
 
@@ -36,6 +37,11 @@ waiting_end(const struct carrier_answer *a, void *arg)
 		buf_add(w->bytes, a->body, a->n);
 	else if (a->body != NULL)
 		w->json = json_loadb(a->body, a->n, JSON_DECODE_ANY, NULL);
+	if (w->status == 200 && a->who != NULL && w->json != NULL && !peerjson_is_of(w->json, a->who)) {
+		json_decref(w->json);
+		w->json = json_pack("{s:s}", "error", "'id' is not the id of the node that answers");
+		w->status = 502;
+	}
 	w->done = 1;
 	pthread_cond_signal(&w->cond);
 	pthread_mutex_unlock(&w->lock);

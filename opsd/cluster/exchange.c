@@ -11,6 +11,7 @@
 #include "opsd/cluster/cluster_priv.h"
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/peerjson.h"
 #include "opsd/cluster/status.h"
 #include "opsd/cluster/subscribe.h"
 #include "opsd/cluster/topology.h"
@@ -48,10 +49,9 @@ static json_t *
 read_answer(struct cluster *c, const struct carrier_answer *a, const uint8_t *peer)
 {
 	json_t *answer = a->body != NULL ? json_loadb(a->body, a->n, 0, NULL) : NULL;
-	uint8_t id[NODE_ID_LEN];
 
-	if (node_id_read(json_string_value(json_object_get(answer, "id")), id) == 0 &&
-	    memcmp(id, peer, NODE_ID_LEN) == 0 && !compat_note(c, peer, answer) && a->status == 200)
+	if (peerjson_is_of(answer, peer) && peerjson_is_of(answer, a->who) &&
+	    !compat_note(c, peer, answer) && a->status == 200)
 		return (answer);
 	json_decref(answer);
 	return (NULL);

@@ -13,6 +13,7 @@
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/peerjson.h"
 #include "opsd/cluster/subscribe.h"
 
 /* What a carrier brings from other nodes (carrier.h). */
@@ -164,16 +165,6 @@ static const struct {
 	void		(*fn)(struct cluster *c, const json_t *q, struct carrier_reply reply);
 } verbs[] = { { "status", answer_status }, { "entries", answer_entries } };
 
-/* Whoever is vouched for speaks for itself alone. */
-static int
-is_sender(const uint8_t *who, const json_t *q)
-{
-	uint8_t id[NODE_ID_LEN];
-
-	return (who == NULL || (node_id_read(json_string_value(json_object_get(q, "id")), id) == 0 &&
-	    memcmp(id, who, NODE_ID_LEN) == 0));
-}
-
 void
 cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const json_t *question,
     struct carrier_reply reply)
@@ -183,7 +174,7 @@ cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const jso
 
 	if (question == NULL)
 		verb = "";
-	else if (!is_sender(who, question)) {
+	else if (!peerjson_is_of(question, who)) {
 		refuse_question(reply, 403, "'id' is not the id of the node that asks");
 		return;
 	} else if ((fault = compat_fault(c->rep, question)) != NULL) {

@@ -129,6 +129,16 @@ peerjson_numbers(struct peerjson *w, const json_t *v, const char *field, uint64_
 	}
 }
 
+int
+peerjson_is_of(const json_t *o, const uint8_t *id)
+{
+	uint8_t said[NODE_ID_LEN];
+
+	return (id == NULL ||
+	    (node_id_read(json_string_value(json_object_get(o, "id")), said) == 0 &&
+		memcmp(said, id, NODE_ID_LEN) == 0));
+}
+
 void
 peerjson_node(struct peerjson *w, const json_t *o, uint8_t id[NODE_ID_LEN], char **name)
 {

@@ -31,6 +31,8 @@ int peerjson_flag(struct peerjson *w, const json_t *o, const char *field);
 uint64_t peerjson_number(struct peerjson *w, const json_t *o, const char *field, uint64_t max);
 uint64_t peerjson_bits(struct peerjson *w, const json_t *o,
     const char *field); /* 64, which JSON shows with a sign */
+/* Whether the "id" of whoever says it is this; NULL: nobody vouches for another, and it is believed. */
+int peerjson_is_of(const json_t *o, const uint8_t *id);
 /* Who says it: "id" and "name", which is a copy; both or a fault. */
 void peerjson_node(struct peerjson *w, const json_t *o, uint8_t id[NODE_ID_LEN], char **name);
 /* "system_info", which may be absent or null: then NULL. */

@@ -41,7 +41,8 @@ pulled_cb(const struct carrier_answer *answer, void *arg)
 {
 	struct pull *p = arg;
 	struct cluster *c = p->c;
-	int ok = answer->status == 200 && answer->body != NULL;
+	int ok = answer->status == 200 && answer->body != NULL &&
+	    (answer->who == NULL || memcmp(answer->who, p->peer, NODE_ID_LEN) == 0);
 	struct apply *a = apply_answer_new(p->peer, p->table, p->kind, ok ? answer->body : NULL,
 	    ok ? answer->n : 0);
 
