@@ -12,26 +12,14 @@
 
 #include "common/base/mem.h"
 #include "common/base/words.h"
+#include "opsd/cli/cli_command.h"
 #include "opsd/cli/cli_fields.h"
 #include "opsd/cli/cli_help.h"
 #include "opsd/cli/cli_print.h"
 #include "opsd/op/opdoc.h"
 
-#define CONFIG_FILE	"/etc/hubleaf/hubleaf.yaml"
-#define ANSWER_SECONDS	600
-#define STATUS_SECONDS	30
-
-struct cli {
-	char		*conf_file;
-	int		 nflags;	/* --KEY value, and -c FILE for daemons */
-	char		**flags;
-	const char	*command;
-	int		 nfields;
-	char		**fields;	/* key=value */
-	int		 help, is_long;	/* --help, --long */
-	const char	*keep;		/* --keep */
-	struct conf	*conf;
-};
+#define CONFIG_FILE    "/etc/hubleaf/hubleaf.yaml"
+#define STATUS_SECONDS 30
 
 void
 cli_die(const char *fmt, ...)
@@ -125,9 +113,8 @@ parse_args(struct cli *c, int argc, char **argv)
 	}
 }
 
-/* `own`: for the daemons. */
-static void
-load_conf(struct cli *c, int own)
+void
+cli_load_conf(struct cli *c, int own)
 {
 	const char *env = getenv("HUBLEAF_CONFIG");
 	char *err = NULL;
@@ -141,46 +128,7 @@ load_conf(struct cli *c, int own)
 		cli_die("%s", err);
 }
 
-/* ---- operations ---- */
-
-/* The environment comes first: then username and password are fields like others. */
-static void
-take_login(struct cli_target *t, json_t *body)
-{
-	const char *name = getenv("CLI_TARGET_USERNAME"), *password = getenv("CLI_TARGET_PASSWORD");
-	char *own_name = NULL, *own_password = NULL;
-
-	if (name == NULL || password == NULL) {
-		name = own_name = cli_take(body, "username");
-		password = own_password = cli_take(body, "password");
-	}
-	if (name != NULL && password == NULL)
-		password = own_password = cli_ask_password("password: ", 0);
-	if (name != NULL && password != NULL)
-		target_login(t, name, password);
-	free(own_name);
-	free(own_password);
-}
-
-static void
-choose_target(struct cli *c, struct cli_target *t, json_t *body)
-{
-	char *url = cli_take(body, "target"), *err = NULL;
-	int rc;
-
-	t->timeout_s = ANSWER_SECONDS;
-	t->insecure = cli_take_flag(body, "insecure");
-	if (url == NULL) {
-		load_conf(c, 0);
-		t->socket = xstrdup(conf_str(c->conf, API_SOCKET));
-		return;
-	}
-	rc = target_parse(t, url, &err);
-	free(url);
-	if (rc == -1)
-		cli_die("%s", err);
-	take_login(t, body);
-}
+/* ---- commands ---- */
 
 void
 cli_print_error(const struct answer *a, const json_t *v)
@@ -193,117 +141,23 @@ cli_print_error(const struct answer *a, const json_t *v)
 		fprintf(stderr, "hubleaf: status %d: %s\n", a->status, a->body);
 }
 
-static int
-print_answer(const struct answer *a, enum look look)
-{
-	json_t *v = json_loadb(a->body, a->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-
-	if (a->status >= 400)
-		cli_print_error(a, v);
-	else if (look == LOOK_CSV)	/* as the node has written it */
-		fwrite(a->body, 1, a->len, stdout);
-	else if (v != NULL)
-		cli_print(v, look);
-	else
-		printf("%s\n", a->body);
-	json_decref(v);
-	return (a->status >= 400);
-}
-
-/* The job that an answer began, or that was asked for; the caller frees, NULL: none. */
-static char *
-job_of(const json_t *body, const struct answer *a)
-{
-	json_t *v = json_loadb(a->body, a->len, JSON_ALLOW_NUL, NULL);
-	const char *asked = json_string_value(json_object_get(body, "operation"));
-	const json_t *id = asked != NULL && strcmp(asked, "get_job") == 0 ? json_object_get(body, "id") :
-	    json_object_get(v, "job_id");
-	char *text = xstrdup(json_string_value(id));
-
-	json_decref(v);
-	return (text);
-}
-
-/* wait=true: how the job ended is the answer. */
-static int
-wait_job(const struct cli_target *t, const char *id, enum look look)
-{
-	char *err;
-	json_t *row = cli_wait_job(t, id, &err);
-	const char *status = json_string_value(json_object_get(row, "status"));
-	int rc;
-
-	if (row == NULL)
-		cli_die("%s", err);
-	rc = status == NULL || strcmp(status, "COMPLETE") != 0;
-	cli_print(row, look);
-	json_decref(row);
-	return (rc);
-}
-
-/* After a refusal: what may be wrong. */
-static void
-print_hints(const struct cli *c)
-{
-	const char *near;
-
-	if (cli_body_hint() != NULL)
-		fprintf(stderr, "hubleaf: %s\n", cli_body_hint());
-	if (c->command == NULL || opdoc_find(c->command) != NULL)
-		return;
-	near = opdoc_near_operation(c->command);
-	if (near != NULL)
-		fprintf(stderr, "hubleaf: did you mean '%s'?\n", near);
-	else
-		fprintf(stderr, "hubleaf: 'hubleaf help operations' lists them\n");
-}
-
-static json_t *
-operation_body(const struct cli *c)
+json_t *
+cli_operation_body(const struct cli *c)
 {
 	return (cli_body(c->command, c->nfields, c->fields));
 }
 
 static int
-run_operation(struct cli *c)
-{
-	json_t *body = operation_body(c);
-	enum look look = cli_take_look(body);
-	int wait = cli_take_flag(body, "wait"), rc;
-	char *id = NULL, *err, *text;
-	struct cli_target t = { 0 };
-	struct answer a;
-
-	choose_target(c, &t, body);
-	t.accept = look == LOOK_CSV ? "text/csv" : NULL;
-	cli_body_ask(body);
-	text = json_dumps(body, JSON_COMPACT);
-	if (cli_request(&t, "POST", "/", text, &a, &err) == -1)
-		cli_die("%s", err);
-	if (wait && a.status == 200)
-		id = job_of(body, &a);
-	rc = id != NULL ? wait_job(&t, id, look) : print_answer(&a, look);
-	if (rc != 0)
-		print_hints(c);
-	free(a.body);
-	free(text);
-	free(id);
-	target_free(&t);
-	json_decref(body);
-	return (rc);
-}
-
-static int
 run_backup(struct cli *c)
 {
-	json_t *body = operation_body(c);
+	json_t *body = cli_operation_body(c);
 	char *file = cli_take(body, "file"), *text;
 	struct cli_target t = { 0 };
 	int rc;
 
 	if (file == NULL && isatty(STDOUT_FILENO))
 		cli_die("a backup is a tar: say file=PATH, or send standard output to a file");
-	choose_target(c, &t, body);
+	cli_choose_target(c, &t, body);
 	text = json_dumps(body, JSON_COMPACT);
 	rc = cli_backup(&t, text, file);
 	free(text);
@@ -329,7 +183,7 @@ check_rest(json_t *fields)
 static int
 run_keep(struct cli *c)
 {
-	json_t *fields = operation_body(c);
+	json_t *fields = cli_operation_body(c);
 	char *keep = cli_take(fields, "keep"), *folder, *end = NULL;
 	long n = c->keep != NULL ? strtol(c->keep, &end, 10) : 0;
 	struct cli_target t = { 0 };
@@ -342,7 +196,7 @@ run_keep(struct cli *c)
 		cli_die("backup takes the folder of the backups as folder=PATH");
 	if (c->keep != NULL && (n < 1 || n > 1000000 || *end != '\0'))
 		cli_die("--keep takes how many backups stay, from 1 to 1000000");
-	choose_target(c, &t, fields);
+	cli_choose_target(c, &t, fields);
 	check_rest(fields);
 	node = t.host != NULL ? t.host : conf_str(c->conf, CL_NODENAME);
 	rc = cli_keep(&t, folder, node != NULL ? node : "hubleaf", (unsigned)n);
@@ -354,33 +208,31 @@ run_keep(struct cli *c)
 static int
 run_restore(struct cli *c)
 {
-	json_t *body = operation_body(c);
+	json_t *body = cli_operation_body(c);
 	char *file = cli_take(body, "file");
 	int rc;
 
 	if (file == NULL || json_object_size(body) > 1)
 		cli_die("restore takes the backup as file=PATH, and nothing else");
-	load_conf(c, 0);
+	cli_load_conf(c, 0);
 	rc = cli_restore(c->conf, file);
 	free(file);
 	json_decref(body);
 	return (rc);
 }
 
-/* ---- the rest ---- */
-
 static int
 run_status(struct cli *c)
 {
 	struct cli_target t = { 0 };
-	json_t *fields = operation_body(c), *o;
+	json_t *fields = cli_operation_body(c), *o;
 	enum look look = cli_take_look(fields);
 	int runs, wait = cli_take_flag(fields, "wait");
 	int all = c->is_long || look != LOOK_YAML || cli_take_flag(fields, "long");
 	struct buf screen = { 0 };
 	char *err = NULL;
 
-	choose_target(c, &t, fields);
+	cli_choose_target(c, &t, fields);
 	t.timeout_s = STATUS_SECONDS;
 	check_rest(fields);
 	if (wait && cli_wait_tables(&t, &err) == -1)
@@ -417,11 +269,12 @@ static int
 run_top(struct cli *c)
 {
 	struct cli_target t = { 0 };
-	json_t *fields = operation_body(c);
-	double seconds = take_number(fields, "interval", 2), count = take_number(fields, "count", 0);
+	json_t *fields = cli_operation_body(c);
+	double seconds = take_number(fields, "interval", 2),
+	       count = take_number(fields, "count", 0);
 	int rc;
 
-	choose_target(c, &t, fields);
+	cli_choose_target(c, &t, fields);
 	t.timeout_s = STATUS_SECONDS;
 	check_rest(fields);
 	rc = cli_top(c->conf, &t, seconds, (long long)count);
@@ -436,7 +289,7 @@ run_metrics(struct cli *c)
 	struct answer a;
 	char *err;
 
-	load_conf(c, 0);
+	cli_load_conf(c, 0);
 	t.socket = xstrdup(conf_str(c->conf, API_SOCKET));
 	if (cli_request(&t, "GET", "/metrics", NULL, &a, &err) == -1)
 		cli_die("%s", err);
@@ -455,7 +308,7 @@ run_run(struct cli *c)
 	char **argv = NULL;
 	int argc = 0, rc;
 
-	load_conf(c, 1);
+	cli_load_conf(c, 1);
 	if (c->conf_file != NULL) {
 		push_arg(&argv, &argc, flag);
 		push_arg(&argv, &argc, c->conf_file);
@@ -501,12 +354,19 @@ run_complete(struct cli *c)
 typedef int command_fn(struct cli *c);
 
 static const struct {
-	const char	*name;
-	command_fn	*run;
+	const char *name;
+	command_fn *run;
 } commands[] = {
-	{ "run", run_run }, { "status", run_status }, { "top", run_top }, { "metrics", run_metrics },
-	{ "get_backup", run_backup }, { "backup", run_keep }, { "restore", run_restore }, { "version", run_version },
-	{ "help", run_help }, { "complete", run_complete },
+	{ "run", run_run },
+	{ "status", run_status },
+	{ "top", run_top },
+	{ "metrics", run_metrics },
+	{ "get_backup", run_backup },
+	{ "backup", run_keep },
+	{ "restore", run_restore },
+	{ "version", run_version },
+	{ "help", run_help },
+	{ "complete", run_complete },
 };
 
 /* NULL: it is none. */
@@ -527,8 +387,8 @@ static void
 ask_for_help(struct cli *c)
 {
 	c->nfields = 0;
-	if (c->command != NULL && c->command[0] != '@' && (opdoc_find(c->command) != NULL ||
-	    find_command(c->command) == NULL))
+	if (c->command != NULL && c->command[0] != '@' &&
+	    (opdoc_find(c->command) != NULL || find_command(c->command) == NULL))
 		push_arg(&c->fields, &c->nfields, (char *)(uintptr_t)c->command);
 	c->command = "help";
 }
@@ -551,7 +411,7 @@ main(int argc, char *argv[])
 		c.command = NULL;
 	}
 	run = c.command != NULL ? find_command(c.command) : NULL;
-	rc = (run != NULL ? run : run_operation)(&c);
+	rc = (run != NULL ? run : cli_operation)(&c);
 	conf_free(c.conf);
 	free(c.flags);
 	free(c.fields);

@@ -1,0 +1,28 @@
+#ifndef HL_CLI_COMMAND_H
+#define HL_CLI_COMMAND_H
+
+#include "opsd/cli/cli.h"
+
+/* The command as it was given. */
+struct cli {
+	char *conf_file;
+	int nflags; /* --KEY value, and -c FILE for daemons */
+	char **flags;
+	const char *command;
+	int nfields;
+	char **fields;     /* key=value */
+	int help, is_long; /* --help, --long */
+	const char *keep;  /* --keep */
+	struct conf *conf;
+};
+
+/* The configuration, or the program ends; `own`: for the daemons. */
+void cli_load_conf(struct cli *c, int own);
+/* The command's name and fields as a request; a new reference. */
+json_t *cli_operation_body(const struct cli *c);
+/* Where it goes, by the fields for that, which leave the body; target_free it. */
+void cli_choose_target(struct cli *c, struct cli_target *t, json_t *body);
+/* Sends the operation and prints the answer; the exit status. */
+int cli_operation(struct cli *c);
+
+#endif
