@@ -16,10 +16,10 @@ struct dialer {
 	char		*name;
 	uint64_t	 said;		/* when it spoke last */
 	int		 knows;		/* it said then where its routes lead */
-	int		 dials;		/* and that one leads here */
-	int		 sure;		/* else that none can */
-	int		 holds;		/* one led here, which it has not taken back */
-	int		 held;		/* one did at some time */
+	int		 dials;		/* one of those routes leads here */
+	int		 sure;		/* or that none of them can lead here */
+	int		 holds;		/* it said that one leads here, and not the opposite since */
+	int		 held;		/* one of its routes led here at some time */
 	UT_hash_handle	 hh;
 };
 

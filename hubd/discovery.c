@@ -15,10 +15,10 @@
 
 #define PING_MS		1000
 #define PING_FAST_MS	500		/* while somebody is missing */
-#define PING_EAGER_MS	100		/* and something has just come up */
+#define PING_EAGER_MS	100		/* while somebody is missing and something has just come up */
 #define EAGER_US	5000000
 #define LATE_US		1500000		/* an answer more than this ago is overdue */
-#define DOUBLED_US	10000000	/* so long it counts */
+#define DOUBLED_US	10000000	/* a node is reported as doubled for so long */
 #define REMEMBER_US	60000000	/* who is gone longer is no longer missing */
 #define PING_NAME_MAX	255
 
@@ -51,7 +51,7 @@ reachable_now(const struct hub *h)
 	return (list);
 }
 
-/* The ids of these, in their order. */
+/* The ids of the nodes with these names, in the order of the names. */
 static json_t *
 ids_of(const struct hub *h, const json_t *names)
 {
@@ -179,7 +179,7 @@ discovery_self(const struct hub *h)
 
 static void look_around(struct hub *h);
 
-/* Somebody asks whom we do not see yet: it will answer now. */
+/* Who asks and is not seen as reachable yet will answer a question now. */
 static void
 notice_node(struct hub *h, const struct nats_msg *m)
 {

@@ -158,7 +158,7 @@ make_route_cert(const struct hub *h, char **err)
 	return (rc);
 }
 
-/* The certificates of routes that nobody verifies; each time is soon enough for a new one. */
+/* Certificates for routes that nobody verifies: new ones with each restart of the server. */
 static int
 hub_prepare_cb(void *arg, char **err)
 {
@@ -196,7 +196,7 @@ run_server(struct hub *h, int restart)
 
 /* Settings */
 
-/* What needs more than a reload of the server: its fixed part, our connection, who we are. */
+/* Settings that need more than a reload of the server: its fixed part, our connection, our id. */
 static char *
 fixed_part(const struct hub *h, const struct settings *s)
 {

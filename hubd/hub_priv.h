@@ -33,13 +33,13 @@ struct hub {
 	const struct settings	*set;		/* NULL: not told yet */
 	char			*dir;		/* the server's files */
 	char			*advertise;	/* its name out of the certificate, or NULL */
-	int			 new_certs;	/* its routes are to get some */
+	int			 new_certs;	/* the server's routes get new certificates */
 	struct nats		*hub, *leaf;	/* our connections to the two servers */
 	unsigned		 hub_ups, leaf_ups;	/* how often they came up */
 	char			*hub_inbox, *leaf_inbox;
 	struct mesh		*mesh;
 	uint64_t		 round;		/* the last look around */
-	uint64_t		 looked;	/* when that was, mono_us */
+	uint64_t		 looked;	/* when we looked last, mono_us */
 	uint64_t		 eager;		/* look around more often until then */
 	struct requests		*requests;
 	struct network_call	*calls;
@@ -51,7 +51,7 @@ struct hub {
 	struct copies		*copies;
 	struct dialers		*dialers;
 	json_t			*dials;		/* names that our routes lead to; NULL: not known */
-	uint64_t		 dials_asked;	/* when the server was, mono_us */
+	uint64_t		 dials_asked;	/* when the server was asked for them, mono_us */
 	uint64_t		 none_since, ended_since;	/* as dialers_look says; 0: not so */
 };
 
@@ -59,7 +59,7 @@ struct hub {
 /* a route that was there is not */
 int links_lost(const struct settings *was, const struct settings *now);
 void links_changed(struct hub *h);	/* our routes did, or the way to our server was lost */
-void links_look(struct hub *h);		/* once in each look around */
+void links_look(struct hub *h);		/* called once in each look around */
 void links_farewell(struct hub *h);	/* say that our last route is deleted, while we can */
 int links_unrouted(const struct hub *h);	/* as it is reported */
 /* when nobody tries to reach the server, which was stopped */
@@ -72,7 +72,7 @@ void discovery_state(json_t *state, void *arg);
 void discovery_eagerly(struct hub *h);	/* whom we look for may be there in a moment */
 void discovery_tick_cb(evutil_socket_t fd, short what, void *arg);
 void discovery_ping_cb(const struct nats_msg *m, void *arg);		/* MESH_PING_SUBJECT */
-void discovery_pong_cb(const struct nats_msg *m, void *arg);		/* its answers, by round */
+void discovery_pong_cb(const struct nats_msg *m, void *arg);		/* answers to MESH_PING_SUBJECT, by round */
 void discovery_statsz_cb(const struct nats_msg *m, void *arg);	/* MESH_STATSZ_SUBJECT's answers */
 json_t *discovery_self(const struct hub *h);	/* as we answer a ping; new reference */
 

@@ -17,7 +17,7 @@
  */
 #define ASK_US		5000000		/* where our routes lead changes seldom */
 #define ASK_MS		2000
-#define CALM_US		10000000	/* so long nothing may speak for a route */
+#define CALM_US		10000000	/* no node may have a route to us for so long before we act on it */
 
 static int
 has_routes(const struct hub *h)

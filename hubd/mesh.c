@@ -17,13 +17,13 @@
 struct mesh_node {
 	char		*name;
 	char		*node_id;	/* as its hubd said last; NULL: never */
-	uint64_t	 pong;		/* of its hubd, last; 0: none */
-	uint64_t	 seen;		/* of its servers, last; 0: none */
+	uint64_t	 pong;		/* of the last answer of its hubd; 0: none */
+	uint64_t	 seen;		/* of the last answer of its servers; 0: none */
 	uint64_t	 round;		/* the last one that it answered */
-	char		*answered;	/* which instance did first */
+	char		*answered;	/* which instance answered it first */
 	unsigned	 answers;	/* of that instance, in that round */
-	unsigned	 streak;	/* rounds before it with more than one */
-	uint64_t	 doubled;	/* when there were enough of those; 0: never */
+	unsigned	 streak;	/* consecutive rounds before it with more than one answer */
+	uint64_t	 doubled;	/* when there were enough such rounds; 0: never */
 	UT_hash_handle	 hh;
 };
 

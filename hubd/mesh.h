@@ -44,7 +44,7 @@ json_t *mesh_reachable(const struct mesh *m, uint64_t since);
 json_t *mesh_id(const struct mesh *m, const char *name);
 /* Names that our hub has links with, as it said since, without our own; new reference. */
 json_t *mesh_linked(const struct mesh *m, uint64_t since);
-/* These and those that answered. */
+/* Names that answered since, or that our hub has links with. */
 json_t *mesh_connected(const struct mesh *m, uint64_t since);
 /* Whether somebody who was there at `old` or later has not answered since `since`. */
 int mesh_missing(const struct mesh *m, uint64_t old, uint64_t since);

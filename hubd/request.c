@@ -18,7 +18,7 @@
 #define SERVING_MAX	256		/* questions of peers that opsd has not answered yet */
 #define SERVING_MS	60000		/* whoever asked has given up by then */
 #define ASKING_MAX_MS	600000
-#define AGAIN_MS	100		/* nobody there yet: a link may be about to come up */
+#define AGAIN_MS	100		/* when nobody listens there yet: a link may be about to come up */
 #define VERB_MAX	64
 
 /* A peer's question at opsd. */
@@ -212,7 +212,7 @@ request_again_cb(evutil_socket_t fd, short what, void *arg)
 	ask_node(arg);
 }
 
-/* Nobody listens there, which is known at once: perhaps soon. */
+/* That nobody listens there is known at once; somebody may a moment later, so ask again. */
 static int
 ask_again(struct request_asked *a)
 {

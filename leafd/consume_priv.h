@@ -49,7 +49,7 @@ struct consumer {
 	char		*stream;
 	json_t		*filters;
 	int		 whole;		/* all of the stream is consumed, not the filters alone */
-	int		 strict;	/* that was wasteful */
+	int		 strict;	/* consuming all of it was wasteful: filters only */
 	uint64_t	 wanted, others;	/* bytes of this consumer, when whole */
 	enum consumer_state	 state;
 	char		*error;		/* NULL: none */
@@ -64,17 +64,17 @@ struct consumer {
 	uint64_t	 last_request;
 	int64_t		 grown;		/* max_bytes after a message did not fit, else 0 */
 	uint64_t	 heard_us;
-	uint64_t	 silence_us;	/* how long it may last */
+	uint64_t	 silence_us;	/* how long nothing may be heard */
 	int		 enough;	/* requests are waiting: no more before the next tick */
 	uint64_t	 cseq;		/* the consumer's last sequence that came */
-	uint64_t	 claimed;	/* what it says that it delivered */
+	uint64_t	 claimed;	/* what the server says it has delivered */
 
 	uint64_t	 processed;	/* stream sequence up to which opsd is done */
 	struct mark	 mark;		/* of that message; incarnation 0: not known */
 	uint64_t	 back;		/* how far before it we begin to read */
 	int		 fresh;		/* no message of this consumer has come yet */
 	struct inflight	*inflight;	/* with opsd, in order */
-	size_t		 bytes;		/* in them */
+	size_t		 bytes;		/* bytes of the messages in flight */
 	struct consumer	*prev, *next;
 };
 
@@ -107,9 +107,9 @@ void consumer_free(struct consumer *cr);
 void consumer_start(struct consumer *cr);	/* a consumer, if there is something to consume */
 void consumer_end(struct consumer *cr);
 void consumer_set_error(struct consumer *cr, const char *why);	/* NULL: none */
-/* it ends, and is made again after a while */
+/* ends the consumer; it is made again after a while */
 void consumer_fail(struct consumer *cr, const char *why);
-void consumer_wait(struct consumer *cr, unsigned ms);	/* until its timer runs */
+void consumer_wait(struct consumer *cr, unsigned ms);	/* set its timer */
 void consumer_ask(struct consumer *cr, const char *verb, json_t *body,
     void (*cb)(const struct jsapi_answer *ans, void *arg));	/* JetStream's API; body is taken */
 /* "$JS.<peer>.API.<verb>.<stream>", and ".<name>" while it has one; caller frees. */
@@ -123,7 +123,7 @@ void consumer_msg_cb(const struct nats_msg *m, void *arg);
 /* inflight.c */
 size_t inflight_share(const struct consume *c);	/* bytes that one peer may have with opsd */
 void inflight_send(struct consumer *cr, uint64_t seq, const struct nats_msg *m);
-void inflight_drop(struct consumer *cr);	/* what opsd still answers is of no matter */
+void inflight_drop(struct consumer *cr);	/* answers that opsd still gives are ignored */
 void inflight_rewind(struct consumer *cr, uint64_t seq);
 /* The first message of a new consumer: -1: not what we expect there, look further back. */
 int inflight_check(struct consumer *cr, uint64_t seq, const struct nats_msg *m);

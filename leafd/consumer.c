@@ -55,7 +55,7 @@ on_deleted(const struct jsapi_answer *ans, void *arg)
 {
 }
 
-/* What the peer does not hear of it ends by itself after inactive_threshold. */
+/* If the peer does not hear of it, its consumer ends by itself after inactive_threshold. */
 static void
 delete_consumer(struct consumer *cr)
 {
@@ -157,7 +157,7 @@ new_name(const struct consume *c)
 static void
 create_consumer(struct consumer *cr)
 {
-	/* From the known one on: by it we see that the stream is the one we know. */
+	/* Begin with the last known message: it shows whether the stream is the one we know. */
 	uint64_t	 start = cr->processed > cr->back ? cr->processed - cr->back : 1;
 	char		*all;
 	json_t		*config;

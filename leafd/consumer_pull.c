@@ -68,7 +68,7 @@ consumer_pull(struct consumer *cr)
 		if (cr->requests[i].id != 0)
 			continue;
 		if (idle)
-			cr->heard_us = mono_us();	/* nothing was to be heard */
+			cr->heard_us = mono_us();	/* nothing was expected until now */
 		request_send(cr, &cr->requests[i]);
 	}
 }
@@ -116,7 +116,7 @@ on_request_end(struct consumer *cr, struct pull_request *r)
 	consumer_pull(cr);
 }
 
-/* 1: the request is over, no more; it says so also when its bytes are used up. */
+/* 1: the request is merely over.  The server says so too when its bytes are used up. */
 static int
 request_is_over(struct consumer *cr, const struct pull_request *r, const char *why)
 {
@@ -135,7 +135,7 @@ static void
 on_conflict(struct consumer *cr, struct pull_request *r, const char *why)
 {
 	if (why != NULL && strstr(why, "MaxWaiting") != NULL) {
-		/* Requests arrive twice as well. */
+		/* Linked twice into one mesh, requests arrive twice as well. */
 		r->id = 0;
 		cr->enough = 1;
 	} else if (why != NULL && request_is_over(cr, r, why)) {
@@ -229,7 +229,7 @@ consumer_tick(struct consumer *cr)
 	int		i, waiting = 0;
 
 	for (i = 0; i < REQUESTS; i++) {
-		/* Ended by its bytes, which the server does not always say. */
+		/* The server does not always say that a request's bytes are used up. */
 		if (cr->requests[i].id != 0 && now - cr->requests[i].sent_us > OVERDUE_US)
 			cr->requests[i].id = 0;
 		waiting = waiting || cr->requests[i].id != 0;

@@ -10,7 +10,7 @@
 
 #define API_TIMEOUT_MS	3000
 
-/* Either raw or api is set, none once called off. */
+/* One of raw and api is set; none is once the call was called off. */
 struct jsapi_call {
 	struct jsapi	*a;
 	struct jsapi_call	**handle;

@@ -31,7 +31,7 @@ struct jsapi_answer {
 /* `body` is taken, NULL means none. */
 void jsapi_ask(struct jsapi *a, struct jsapi_call **handle, const char *subject, json_t *body,
     void (*cb)(const struct jsapi_answer *ans, void *arg), void *arg);
-/* Nothing is heard of it any more; NULL does nothing. */
+/* Its cb will not run; NULL does nothing. */
 void jsapi_cancel(struct jsapi_call **handle);
 
 #endif

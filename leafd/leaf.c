@@ -167,7 +167,7 @@ leaf_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 {
 	struct leaf *l = arg;
 
-	/* Names and ids are in all that runs. */
+	/* All that runs has the node's name and id in it. */
 	if (was != NULL && (!now->enabled || strcmp(was->node, now->node) != 0 ||
 	    memcmp(was->node_id, now->node_id, NODE_ID_LEN) != 0))
 		disconnect_leaf(l);

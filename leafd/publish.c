@@ -23,7 +23,7 @@
 #define FLIGHT_WINDOWS	4
 #define FLIGHT_BYTES	(8 << 20)
 #define ACK_WAIT_US	5000000
-#define STRAYS_MS	500	/* for what a lost connection left in the server's socket */
+#define STRAYS_MS	500	/* time for the server to take what a lost connection left in its socket */
 #define TICK_MS		1000
 #define RETRY_MIN_MS	100
 #define RETRY_MAX_MS	2000
@@ -44,7 +44,7 @@ struct publish {
 	char			*node;
 	struct event		*retry, *tick;
 	unsigned		 retry_ms;
-	uint64_t		 session;	/* what was asked in a former one is void */
+	uint64_t		 session;	/* answers to questions of an earlier session are void */
 	struct stream		*finding;
 	int			 clearing;	/* a barrier is on its way */
 	int			 strays;	/* the connection was lost with windows in flight */
@@ -139,7 +139,7 @@ ask_opsd(struct publish *p, uint16_t type, struct buf *body,
 	chan_call(p->opsd, type, body, 0, cb, q);
 }
 
-/* Whose it is, NULL when nobody waits for it any more. */
+/* Frees the question; NULL when it is of an earlier session. */
 static struct publish *
 take_question(struct publish_question *q)
 {

@@ -153,7 +153,7 @@ serve_next(struct pull_carrier *p)
 {
 	struct pull_serving *s;
 
-	/* An opsd that is going fails each at once. */
+	/* While opsd is going away each call fails at once. */
 	while (p->a != NULL && chan_is_up(p->opsd) && p->nactive < SERVING_MAX &&
 	    (s = p->waiting) != NULL) {
 		DL_DELETE(p->waiting, s);

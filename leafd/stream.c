@@ -220,7 +220,7 @@ take_frame(struct stream *s, const void *data, size_t len)
 		free(why);
 		return (1);
 	}
-	/* An older life's, or another node's of this name: nothing of ours follows. */
+	/* Of another node of this name, or of an older incarnation: nothing of ours follows it. */
 	if (memcmp(f.node, s->o.node_id, NODE_ID_LEN) != 0)
 		return (0);
 	if (s->tail.incarnation != 0 && f.incarnation != s->tail.incarnation)

@@ -37,7 +37,7 @@ struct auth {
 	uint64_t failed_ever;
 	struct failures *failures;
 	struct sessions *sessions;
-	struct tokens *tokens; /* has its own lock, and so has */
+	struct tokens *tokens; /* these two have their own locks */
 	struct authlog *log;
 	uint8_t salt[32];
 	char *nobody; /* a hash to check when there is no such user */
@@ -117,7 +117,7 @@ verify_password(struct auth *a, const char *name, const char *password)
 	const char *hashed = json_string_value(json_object_get(row, "password"));
 	struct user *u = NULL;
 
-	/* As long for a user who is not there. */
+	/* It takes as long for a user who is not there. */
 	if (crypto_check_password(password, hashed != NULL ? hashed : a->nobody) && hashed != NULL)
 		u = user_from_row(a->data, row);
 	json_decref(row);
@@ -262,7 +262,7 @@ header_id(struct auth *a, const char *header, uint8_t id[32])
 	crypto_sha256(text, sizeof(a->salt) + n, id);
 }
 
-/* No user and password are so long together, and no token of ours. */
+/* The header is longer than any user with a password, or any token of ours. */
 static void
 refuse_long(struct auth *a, const struct credentials *c, struct check *now)
 {

@@ -139,7 +139,7 @@ add_section(json_t *list, const char *name, const char *text)
 	const char *before = json_string_value(json_object_get(list, name));
 	char *all = xasprintf("%s%.*s", before != NULL ? before : "", (int)(end - text), text);
 
-	/* By hand anything may have been written there. */
+	/* An operator may have written anything into it by hand. */
 	if (all[0] != '\0' || name[0] != '\0')
 		json_object_set_new_nocheck(list, name, json_stringn_nocheck(all, strlen(all)));
 	free(all);
@@ -219,7 +219,7 @@ certstore_remove(const struct conf *in_force, const char *path)
 	return (rc);
 }
 
-/* What was set by hand since may name it again. */
+/* It stays if the configuration, changed by hand since, names it again. */
 static void
 sweep_mark(const struct conf *c, const char *mark)
 {

@@ -147,7 +147,7 @@ what_changes(struct data *data, const char *name, const char *password)
 	return (what);
 }
 
-/* Made when absent; the password is changed when another one is given. */
+/* The user is made when absent; its password is changed when another one is given. */
 static int
 make_cluster_user(struct data *data, const char *role_id, char **err)
 {

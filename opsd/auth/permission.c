@@ -22,7 +22,7 @@ static const struct {
 
 #define NRIGHTS	(sizeof(rights_named) / sizeof(rights_named[0]))
 
-/* Of {"read": true, ...}. */
+/* The rights in {"read": true, ...}. */
 static unsigned
 read_rights(const json_t *object)
 {

@@ -47,7 +47,7 @@ role_reserved(const char *database)
 
 /* ---- faults ---- */
 
-/* Each once: an attribute may be listed often. */
+/* Each fault is added once: an attribute may be listed often. */
 static void
 add_fault(struct checking *c, json_t *list, const char *fmt, va_list ap)
 {
@@ -312,7 +312,7 @@ check_operation(struct checking *c, const json_t *v, size_t i)
 	}
 }
 
-/* What is listed; another value is of a database of that name. */
+/* Checks a list of operations; a value that is no list is of a database of that name. */
 static int
 check_operations(struct checking *c, const char *key, const json_t *v)
 {

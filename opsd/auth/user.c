@@ -53,7 +53,7 @@ operations_of(const json_t *permission)
 	json_t *names;
 	size_t i;
 
-	/* As an object it is a database of that name. */
+	/* An object under that name is the permission of a database. */
 	if (!json_is_array(list))
 		return (NULL);
 	names = json_object();
@@ -204,7 +204,7 @@ user_row(struct data *data, const char *name, const char *password, const json_t
 	char *sealed = password != NULL && cluster_user ? crypto_seal(data->key, password) : NULL;
 	json_t *row = json_pack("{s:s}", "username", name);
 
-	/* Of one role, as most have, just its id. */
+	/* One role, as most users have, is stored as its id alone. */
 	if (role_ids != NULL)
 		json_object_set(row, "role", json_array_size(role_ids) == 1 ?
 		    json_array_get(role_ids, 0) : (json_t *)(uintptr_t)role_ids);

@@ -114,7 +114,7 @@ add_small(struct backup *b, const char *folder, const char *name, const void *p,
 	tar_zeros(&b->small, tar_padding(n));
 }
 
-/* Keys may have been in it. */
+/* The buffer may have held keys. */
 static void
 wipe_keys(struct buf *b)
 {
@@ -442,7 +442,7 @@ backup_sent(struct data *data)
 {
 	char *path = last_path(data);
 
-	/* Its time is all that is asked for. */
+	/* The file is empty: only its time counts. */
 	if (file_put(path, 0600, "", 0) == -1)
 		log_warn("%s", path);
 	free(path);

@@ -267,7 +267,7 @@ is_keyless(const struct bulk *b, const struct csv_cell *cells, size_t n)
 	    cells[cell].quoted && cells[cell].n == 0));
 }
 
-/* Null: the commit makes it. */
+/* With null as key the commit makes one. */
 static json_t *
 made_key(struct bulk *b)
 {
@@ -366,7 +366,7 @@ parse_ended(struct bulk *b, int rc)
 int
 bulk_stopped(struct bulk *b)
 {
-	/* What was read is loaded, and counts. */
+	/* Rows read before the end are loaded and counted. */
 	if (job_stopping(b->job) && settle_rows(b) == 0)
 		job_stopped(b->job);
 	return (job_failed(b->job));

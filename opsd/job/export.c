@@ -101,7 +101,7 @@ export_run(struct job *t, void *arg)
 	int		 rc = -1;
 
 	w.fd = openat(ex->folder, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
-	/* Whatever the umask is. */
+	/* The mode does not depend on the umask. */
 	if (w.fd == -1 || fchmod(w.fd, MODE) == -1)
 		write_failed(&w);
 	else {

@@ -36,7 +36,7 @@ is_below_root(struct data *data, int fd)
 	return (yes);
 }
 
-/* Nobody may be waited for: a FIFO has no other end, perhaps. */
+/* Do not block: a FIFO may have no other end. */
 static int
 open_theirs(struct data *data, const char *path, int flags, char **why)
 {

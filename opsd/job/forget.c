@@ -39,7 +39,7 @@ forget_row(struct group *g, struct forgetting *f, struct table *t, const uint8_t
 		row_free(&row);
 		return (0);
 	}
-	/* It may have been made anew meanwhile. */
+	/* The row may have been removed and inserted again meanwhile. */
 	goes = row_visible(&row) && stamp_cmp(row_created(&row), f->before) < 0;
 	if (goes) {
 		buf_u8(payload, REC_CLEARED);
@@ -142,7 +142,7 @@ forget_rows(struct job *t, const struct table *table, const char *user, uint64_t
 	struct job_counts c;
 	int status;
 
-	/* Once without rows, too: what is remembered holds for late ones. */
+	/* Commit once even without rows: the table remembers the time, and drops rows that arrive late. */
 	do {
 		gather_old(&f, it);
 		status = commit_wait(job_rep(t)->data->commit, &f.commit);

@@ -186,7 +186,7 @@ own_table(struct group *g, const struct resync *r)
 	return (group_table_named(g, r->database, strlen(r->database), r->table, strlen(r->table)));
 }
 
-/* The table, made when there is none; its marks go. */
+/* Makes the table if it is not there, and takes its marks away. */
 static void
 begin_run(struct group *g, struct commit_job *j)
 {
