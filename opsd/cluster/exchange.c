@@ -97,6 +97,7 @@ synced_cb(const struct carrier_answer *a, void *arg)
 	if (offer == NULL)
 		return;
 	t = take_new(offer);
+	t->compared = 1;
 	t->job.arg = c;
 	t->job.done = take_done;
 	commit_submit(c->rep->data->commit, &t->job);

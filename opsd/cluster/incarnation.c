@@ -33,6 +33,18 @@ recover_from(struct group *g, const struct peer *p, struct table *t)
 	cursor_copy_anew(g, cur, 1);
 }
 
+void
+incarnation_recover(struct group *g, const struct peer *p, struct table *mine, uint32_t id)
+{
+	const struct subscription *s = peer_effective_for(p, mine);
+	struct cursor *cur = cursors_find(replication_of(g)->cursors, p->id, id);
+
+	if (s != NULL && s->subscribe && cur != NULL)
+		cursor_copy_anew(g, cur, 1);
+	else if (s != NULL && s->publish && !s->subscribe)
+		recover_from(g, p, mine);
+}
+
 static void
 incarnation_run(struct group *g, struct commit_job *j)
 {

@@ -10,5 +10,13 @@
  */
 struct commit_job;
 struct commit_job *incarnation_job(uint64_t seen, const char *who);
+/*
+ * What the peer has of our own writes in the table `mine`, its `id`, comes as a copy, and
+ * nobody copies from here before.  On the commit thread.
+ */
+struct group;
+struct peer;
+struct table;
+void incarnation_recover(struct group *g, const struct peer *p, struct table *mine, uint32_t id);
 
 #endif

@@ -155,6 +155,7 @@ answer_entries(struct cluster *c, const json_t *q, struct carrier_reply reply)
 	d->reply = reply;
 	d->t = take_new(offer);
 	d->t->answered = 1;
+	d->t->compared = !offer->strict;
 	d->t->job.arg = d;
 	d->t->job.done = taken_done;
 	commit_submit(c->rep->data->commit, &d->t->job);

@@ -91,34 +91,54 @@ read_copied(struct group *g, struct rd *items, struct copied *c, struct row *row
 	return (merge_too_new(g, row_newest(row)));
 }
 
-/* Something of it was written here. */
+/*
+ * What others are to get of a row that changed here: a relay gives all of it; else own writes
+ * that came back, since others may lack them and no log has them.  1 when there is something.
+ */
 static int
-is_own(const struct row *r, uint64_t node)
+goes_on(struct group *g, const struct buf *before, struct row *row)
 {
-	int own = r->created.node == node || r->cleared.node == node;
+	struct rd r = rd_init(before->data, before->len);
+	struct row was = { 0 };
+	const uint8_t *state;
+	size_t n;
+	int news;
 
-	for (uint32_t i = 0; i < r->n; i++)
-		own |= r->attrs[i].stamp.node == node;
-	return (own);
+	if (group_data(g)->live.republish)
+		return (1);
+	rd_strn(&r, &n);
+	state = rd_blob(&r, &n);
+	row_only_node(row, group_node(g));
+	news = row_load(&was, state, n) == 0 && row_merge(&was, row);
+	row_free(&was);
+	return (news);
 }
 
-/* Own writes that came back are in no log: a start time before now needs a copy. */
 static void
-note_unlogged(struct group *g)
+add_record(struct group *g, const struct copied *c, const struct row *row, struct buf *payload)
 {
-	if (!group_data(g)->live.republish)
-		group_data(g)->log.unlogged_ms = group_wall_ms(g);
+	struct buf own = { 0 };
+
+	buf_u8(payload, REC_STATE);
+	buf_strn(payload, c->key, c->klen);
+	if (group_data(g)->live.republish)
+		buf_blob(payload, c->state, c->len);
+	else {
+		row_encode(row, &own);
+		buf_blob(payload, own.data, own.len);
+	}
+	buf_free(&own);
 }
 
-/* What changed here goes on as one transaction: own writes that came back, too, must reach others. */
+/* As one transaction. */
 static void
 relay(struct group *g, struct table *t, struct buf *payload, size_t at, struct stamp newest,
-    uint32_t changed)
+    uint32_t records)
 {
-	if (changed == 0 || !group_data(g)->live.republish)
+	if (records == 0)
 		return;
 	txn_set_stamp(payload, at, newest.time);
-	txn_set_count(payload, at, changed);
+	txn_set_count(payload, at, records);
 	group_log(g, group_table(g, t->id), payload->data, payload->len);
 }
 
@@ -128,11 +148,12 @@ merge_rows(struct group *g, struct table *t, struct rd *items, uint32_t count,
 {
 	const struct stamp none = { 0, 0 };
 	struct stamp newest = none;
-	struct buf payload = { 0 };
+	struct buf payload = { 0 }, before = { 0 };
 	struct row row = { 0 };
 	size_t at = txn_begin(&payload, TXN_WRITE, TXN_UPSERT, group_data(g)->node_id, "",
 	    t->database, t->name, t->primary_key);
 	struct copied c;
+	uint32_t records = 0;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < count && (rc = read_copied(g, items, &c, &row)) == 0; i++) {
@@ -141,18 +162,19 @@ merge_rows(struct group *g, struct table *t, struct rd *items, uint32_t count,
 			row_only_node(&row, group_node(g));
 		if (row_newest(&row).time < how->from_ms << 16)
 			continue;
-		newest = stamp_max(newest, row_newest(&row));
 		t = group_table(g, t->id);
-		if (merge_row(g, t, c.key, c.klen, &row, none, NULL) != 1)
+		buf_clear(&before);
+		if (merge_row(g, t, c.key, c.klen, &row, none, &before) != 1)
 			continue;
-		if (is_own(&row, group_node(g)))
-			note_unlogged(g);
-		buf_u8(&payload, REC_STATE);
-		buf_strn(&payload, c.key, c.klen);
-		buf_blob(&payload, c.state, c.len);
 		sum->changed++;
+		if (!goes_on(g, &before, &row))
+			continue;
+		newest = stamp_max(newest, row_newest(&row));
+		add_record(g, &c, &row, &payload);
+		records++;
 	}
-	relay(g, t, &payload, at, newest, sum->changed);
+	relay(g, t, &payload, at, newest, records);
+	buf_free(&before);
 	row_free(&row);
 	buf_free(&payload);
 	return (rc);

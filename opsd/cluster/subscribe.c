@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/subscribed.h"
@@ -167,9 +168,10 @@ take_cursor(struct group *g, const struct offer *o, const struct offer_item *i,
 		subscribed_begin(g, o->id, &s, mine);
 }
 
+/* `forgotten`: the peer has it with us, and we knew nothing of it. */
 static void
 take_tables(struct group *g, const struct peer *p, const struct offer *o,
-    const struct offer_item *i, int newer)
+    const struct offer_item *i, int newer, int forgotten)
 {
 	const char *db = i->sub.database;
 
@@ -185,21 +187,30 @@ take_tables(struct group *g, const struct peer *p, const struct offer *o,
 		    (s->subscribe || s->publish) && (newer || is_new(g, db, t->name)), &made);
 		if (mine != NULL && s->subscribe)
 			take_cursor(g, o, i, t, mine, newer, made);
+		if (mine != NULL && forgotten)
+			incarnation_recover(g, p, mine, t->id);
 	}
 }
 
-/* Whether it changed anything between the two nodes. */
+/*
+ * Whether it changed anything between the two nodes.  A subscription that is compared and not
+ * known here was made before this node was put back from an older copy: the peer may have
+ * writes of ours that are lost.
+ */
 static int
-take_item(struct group *g, struct peer *p, const struct offer *o, const struct offer_item *i)
+take_item(struct group *g, struct peer *p, const struct take *t, const struct offer_item *i)
 {
+	const struct offer *o = t->offer;
 	struct subscription mine = i->sub;
+	int forgotten = t->compared &&
+	    subscriptions_find(&p->subs, mine.database, mine.table) == NULL;
 	int newer;
 
 	subscription_turn(&mine);
 	newer = subscriptions_take(&p->subs, &mine);
 	if (!mine.removed) {
 		take_database(g, i, newer);
-		take_tables(g, p, o, i, newer);
+		take_tables(g, p, o, i, newer, forgotten);
 	}
 	return (newer);
 }
@@ -262,7 +273,7 @@ take_over(struct group *g, struct take *t, struct peer *p)
 	int changed = take_info(p, o->system_info);
 
 	for (size_t i = 0; i < o->n; i++)
-		changed |= take_item(g, p, o, &o->items[i]);
+		changed |= take_item(g, p, t, &o->items[i]);
 	subscribed_end(g, p);
 	if (t->answered)
 		t->answer = offer_new(rep, p->subs.list, p->subs.n, 0);

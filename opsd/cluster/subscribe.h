@@ -14,6 +14,7 @@ struct take {
 	struct offer *offer;  /* owned */
 	struct offer *answer; /* ours, after a successful run; owned */
 	int answered;         /* fill in `answer` */
+	int compared;         /* nobody calls: what both have is compared */
 };
 
 struct take *take_new(struct offer *offer); /* takes it */
