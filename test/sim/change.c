@@ -35,12 +35,22 @@ any_machine(void)
 	return (&machines[world_below((uint64_t)nmachines)]);
 }
 
+/*
+ * Who has subscriptions with some only for longer than tombstones are kept deletes for them only,
+ * as hubleaf(7) says.
+ */
+static int
+may_be_apart(void)
+{
+	return (opts.tombstones_s > 100);
+}
+
 void
 change_join(void)
 {
 	struct machine *m;
 
-	if (nmachines == MACHINES_MAX)
+	if (nmachines == MACHINES_MAX || !may_be_apart())
 		return;
 	m = machine_new(&opts);
 	world_note(m, "joins");
@@ -72,6 +82,8 @@ change_install_anew(void)
 {
 	struct machine *m = any_machine();
 
+	if (!may_be_apart())
+		return;
 	world_note(m, "is installed anew");
 	stop(m);
 	machine_wipe(m);
@@ -79,6 +91,8 @@ change_install_anew(void)
 		jet_delete(&m->jet);
 	for (int t = 0; t < work_tables(); t++)
 		work_forget(m, t);
+	for (int t = 0; t < work_tables(); t++)
+		work_recall(m, t);
 	work_new_clock(m);
 	shape_lose(m, -1);
 	disks[m->index]++;
@@ -105,18 +119,9 @@ change_back_up(void)
 	machine_enter(was);
 }
 
-static int
-is_everybody_up(void)
-{
-	for (int i = 0; i < nmachines; i++)
-		if (!machine_alive(&machines[i]))
-			return (0);
-	return (1);
-}
-
 /*
  * What it wrote since the backup comes back from those that have all of its table; what none
- * of them has is lost, and only that.
+ * of them has is lost, and only that.  Of those that are down it is not known.
  */
 void
 change_restore(void)
@@ -124,7 +129,7 @@ change_restore(void)
 	struct machine *m = any_machine();
 	int i = m->index;
 
-	if (!is_everybody_up() || backups[i].image.n == 0 || backups[i].life != disks[i] ||
+	if (backups[i].image.n == 0 || backups[i].life != disks[i] ||
 	    (opts.tombstones_s < 100 && world_now() - backups[i].us > BACKUP_MAX_US))
 		return;
 	world_note(m, "is put back to %llu ms ago",
@@ -132,6 +137,8 @@ change_restore(void)
 	work_lose(m, backups[i].promises);
 	stop(m);
 	machine_restore(m, &backups[i].image);
+	for (int t = 0; t < work_tables(); t++)
+		work_recall(m, t);
 	work_new_clock(m);
 	if (world_chance(20))
 		jet_delete(&m->jet);
@@ -159,7 +166,9 @@ change_drop_table(void)
 	if (work_has_table(m, t)) {
 		drop(m, t);
 		work_drop(m, t, NULL);
-	} else
+	} else if (world_chance(25))
+		work_define_other(m, t);
+	else
 		work_define(m, t);
 }
 
@@ -179,7 +188,12 @@ void
 change_complete(void)
 {
 	for (int i = 0; i < nmachines; i++)
-		for (int t = 0; t < work_tables(); t++)
-			if (machine_alive(&machines[i]) && !work_has_table(&machines[i], t))
+		for (int t = 0; t < work_tables(); t++) {
+			if (work_is_other(&machines[i], t)) {
+				drop(&machines[i], t);
+				work_drop(&machines[i], t, NULL);
+			}
+			if (!work_has_table(&machines[i], t))
 				work_define(&machines[i], t);
+		}
 }

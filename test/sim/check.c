@@ -133,6 +133,13 @@ table_there(const struct machine *m, int t)
 	return (catalog_get(m->data.catalog, "dev", work_table(t)));
 }
 
+/* Whether two tables of a name have one primary key. */
+static int
+are_alike(const struct table *a, const struct table *b)
+{
+	return (a == NULL || b == NULL || strcmp(a->primary_key, b->primary_key) == 0);
+}
+
 /* Whether one hears of all deletions that the other hears of. */
 static int
 hears_as_much(const struct machine *one, const struct machine *other, int t)
@@ -143,6 +150,19 @@ hears_as_much(const struct machine *one, const struct machine *other, int t)
 		if (wholes[i][other->index][t] && i != one->index && !wholes[i][one->index][t])
 			return (0);
 	return (1);
+}
+
+/* Deletions of a row that one may not know of; who made it alone has also let go what came after. */
+static struct stamp
+deleted_at(const struct machine *from, const struct machine *to, const struct table *theirs, int t,
+    const uint8_t *key, size_t klen)
+{
+	struct stamp s;
+
+	if (hears_as_much(from, to, t))
+		return (work_orphaned_key(t, key, klen));
+	s = work_deleted_key(t, key, klen);
+	return (!stamp_none(s) && stamp_cmp(s, theirs->horizon) <= 0 ? theirs->horizon : s);
 }
 
 /* All of one's rows, or of its own writes in them, are at the other. */
@@ -157,6 +177,11 @@ has_table(const struct machine *from, const struct machine *to, int t, int relay
 		table_unref(theirs);
 		return;		/* dropped there, which is nobody else's matter */
 	}
+	if (theirs != NULL && !are_alike(ours, theirs)) {
+		table_unref(ours);
+		table_unref(theirs);
+		return;
+	}
 	if (theirs == NULL)
 		world_fail("%s is not there on %s", work_table(t), to->name);
 	it = store_iter_rows(from->data.store, ours->id);
@@ -168,8 +193,8 @@ has_table(const struct machine *from, const struct machine *to, int t, int relay
 			world_fail("%s: a row of %s is broken", from->name, work_table(t));
 		if (!relaying)
 			row_only_node(&row, stamp_node(from->data.node_id));
-		has_row(to, theirs, k + 4, klen - 4, &row, hears_as_much(from, to, t) ?
-		    (struct stamp){ 0 } : work_deleted_key(t, k + 4, klen - 4), from->name);
+		has_row(to, theirs, k + 4, klen - 4, &row, deleted_at(from, to, theirs, t, k + 4, klen - 4),
+		    from->name);
 	}
 	store_iter_free(it);
 	row_free(&row);
@@ -197,7 +222,20 @@ keeps_promises(const struct machine *m, int t)
 	table_unref(table);
 }
 
-/* The count is that of the rows. */
+/* Of what was before the table was dropped here, nothing came back. */
+static void
+forgets(const struct machine *m, const struct table *t, const struct row *row, uint64_t before)
+{
+	int late = stamp_none(row->created) || row->created.time >= before;
+
+	late &= stamp_none(row->cleared) || row->cleared.time >= before;
+	for (uint32_t i = 0; i < row->n; i++)
+		late &= row->attrs[i].stamp.time >= before;
+	if (!late)
+		world_fail("%s has what was in %s before it was dropped", m->name, t->name);
+}
+
+/* The count is that of the rows; keys are of the table's kind. */
 static void
 counts_rows(const struct machine *m, int t)
 {
@@ -210,10 +248,13 @@ counts_rows(const struct machine *m, int t)
 		return;
 	it = store_iter_rows(m->data.store, table->id);
 	for (; store_iter_valid(it); store_iter_next(it)) {
-		size_t len;
-		const uint8_t *p = store_iter_value(it, &len);
+		size_t klen, len;
+		const uint8_t *k = store_iter_key(it, &klen), *p = store_iter_value(it, &len);
 
 		n += row_load(&row, p, len) == 0 && row_visible(&row);
+		forgets(m, table, &row, work_dropped(m, t));
+		if (key_is_number(k + 4) != (strcmp(table->primary_key, "id") == 0))
+			world_fail("%s has a row in %s of a table with another key", m->name, table->name);
 	}
 	if (n != table->stat->count)
 		world_fail("%s counts %lld rows of %s, there are %lld", m->name,
@@ -319,15 +360,19 @@ check_rest(void)
 
 /* ---- quiet ---- */
 
-/* Nothing comes of a table that is not there, or of a node that is another one now: a state of rest. */
+/* Nothing comes of a table that is not there, or another one, or of a node that is: a state of rest. */
 static int
-cannot_come(const struct cursor *cur)
+cannot_come(const struct machine *m, const struct cursor *cur)
 {
 	struct machine *from = machine_with_id(cur->peer);
 	struct table *t = from == NULL ? NULL : catalog_get(from->data.catalog, cur->database, cur->name);
 
+	struct table *ours = catalog_get(m->data.catalog, cur->database, cur->name);
+	int failed = t == NULL || !are_alike(t, ours);
+
 	table_unref(t);
-	return (from == NULL || (cur->state == CURSOR_FAILED && t == NULL));
+	table_unref(ours);
+	return (from == NULL || (cur->state == CURSOR_FAILED && failed));
 }
 
 static const char *
@@ -340,7 +385,7 @@ cursors_unrest(struct machine *m)
 	why[0] = '\0';
 	all = cursors_all(m->rep.cursors, NULL, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (all[i]->state != CURSOR_LIVE && !cannot_come(all[i]))
+		if (all[i]->state != CURSOR_LIVE && !cannot_come(m, all[i]))
 			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s", all[i]->name,
 			    cursor_state_name(all[i]->state), all[i]->why != NULL ? all[i]->why : "");
 		cursor_free(all[i]);

@@ -21,6 +21,13 @@ static struct {
 	size_t		 n;
 } moves[MACHINES_MAX];
 
+#define HORIZONS	64
+
+static struct horizon {
+	uint32_t	table;
+	struct stamp	at;
+} horizons[MACHINES_MAX][HORIZONS];
+
 static const struct move *
 before(const struct machine *m, const struct cursor *cur)
 {
@@ -47,6 +54,25 @@ compare(const struct machine *m, const struct cursor *cur)
 		    (unsigned long long)cur->seq, (unsigned long long)cur->incarnation);
 }
 
+/* What tombstones that are gone stood for is known for ever. */
+static void
+check_horizons(struct machine *m)
+{
+	struct table **all;
+	size_t n;
+
+	all = catalog_tables(m->data.catalog, NULL, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct horizon *h = &horizons[m->index][all[i]->id % HORIZONS];
+
+		if (h->table == all[i]->id && stamp_cmp(all[i]->horizon, h->at) < 0)
+			world_fail("%s has lost the horizon of %s", m->name, all[i]->name);
+		*h = (struct horizon){ all[i]->id, all[i]->horizon };
+		table_unref(all[i]);
+	}
+	free(all);
+}
+
 void
 moves_check(struct machine *m)
 {
@@ -56,6 +82,7 @@ moves_check(struct machine *m)
 
 	if (m->rep.cursors == NULL)
 		return;
+	check_horizons(m);
 	all = cursors_all(m->rep.cursors, NULL, &n);
 	list = xcalloc(n + 1, sizeof(*list));
 	for (size_t i = 0; i < n; i++) {
@@ -76,4 +103,5 @@ void
 moves_forget(struct machine *m)
 {
 	moves[m->index].n = 0;
+	memset(horizons[m->index], 0, sizeof(horizons[m->index]));
 }

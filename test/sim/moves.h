@@ -1,7 +1,10 @@
 #ifndef HL_MOVES_H
 #define HL_MOVES_H
 
-/* Cursors only go forward: within an incarnation, from one write to the next and over restarts. */
+/*
+ * Cursors only go forward, within an incarnation, and so do horizons: from one write to the next
+ * and over restarts.
+ */
 struct machine;
 
 void moves_check(struct machine *m);	/* after each write */

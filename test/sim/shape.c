@@ -140,6 +140,11 @@ call_for(struct machine *a, struct machine *b, uint64_t start_ms)
 	if (due == 0 || k == NULL || !machine_alive(a))
 		return (NULL);
 	*k = (struct shape_call){ .used = 1, .from = a, .to = b, .turn = *turn_of(a, b), .due = due };
+	for (int t = 0; t < work_tables(); t++)
+		if ((due & 1u << t) != 0) {
+			work_recall(a, t);
+			work_recall(b, t);
+		}
 	calls_change(a, b->name, subscriptions(a, b, due, start_ms), &k->c);
 	return (k);
 }

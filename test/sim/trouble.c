@@ -26,12 +26,23 @@ another(const struct machine *m)
 }
 
 static void
+set_clock_of(struct machine *m)
+{
+	m->skew_us = (int64_t)world_below(6000000) - 3000000;
+	world_note(m, "its clock is set: %lld ms", (long long)(m->skew_us / 1000));
+}
+
+/* It may come back soon, and with another clock. */
+static void
 crash(void)
 {
 	struct machine *m = any_machine();
 
-	if (machine_alive(m))
-		machine_crash(m, world_between(50000, 10000000));
+	if (!machine_alive(m))
+		return;
+	machine_crash(m, world_between(50000, world_chance(50) ? 1500000 : 10000000));
+	if (world_chance(40))
+		set_clock_of(m);
 }
 
 static void
@@ -108,10 +119,7 @@ lose_stream(void)
 static void
 set_clock(void)
 {
-	struct machine *m = any_machine();
-
-	m->skew_us = (int64_t)world_below(6000000) - 3000000;
-	world_note(m, "its clock is set: %lld ms", (long long)(m->skew_us / 1000));
+	set_clock_of(any_machine());
 }
 
 static void
@@ -130,7 +138,7 @@ static const struct {
 	void		(*fn)(void);
 } kinds[] = { { 6, crash }, { 8, crash_at_write }, { 3, restart_leafd }, { 2, restart_hubd },
 	{ 5, cut_or_mend }, { 4, stall_or_not }, { 3, lose_tail }, { 1, lose_stream }, { 4, set_clock },
-	{ 4, worsen_net }, { 2, change_back_up }, { 2, change_restore }, { 1, change_install_anew },
+	{ 4, worsen_net }, { 3, change_back_up }, { 4, change_restore }, { 1, change_install_anew },
 	{ 1, change_join }, { 2, change_drop_table }, { 1, change_drop_attribute }, { 2, shape_part },
 	{ 9, shape_mend },
 	};

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "opsd/store/key.h"
 #include "test/sim/check.h"
@@ -15,14 +16,18 @@
 
 #define RECORDS		3	/* of one request, at most */
 #define ATTRIBUTES	4
+#define OTHER_KEY	"name"
 #define REQUEST_MAX	(1u << 20)
 
 static const char *const tables[WORK_TABLES] = { "dogs", "cats", "fish" };
 static const char *const attributes[ATTRIBUTES] = { "a", "b", "c", "d" };
 static struct buf	 promises[MACHINES_MAX][WORK_TABLES][WORK_KEYS];
 static struct stamp	 deleted[WORK_TABLES][WORK_KEYS];
+static struct stamp	 deleted_by[MACHINES_MAX][WORK_TABLES][WORK_KEYS];
+static struct stamp	 orphaned[WORK_TABLES][WORK_KEYS];	/* by who is not there any more */
 static struct stamp	 newest[MACHINES_MAX];	/* that the node issued, */
 static uint64_t		 newest_us[MACHINES_MAX];	/* when */
+static uint64_t		 dropped[MACHINES_MAX][WORK_TABLES];
 static int		 ntables;
 static unsigned		 written, values;
 
@@ -62,26 +67,44 @@ work_deleted(int t, int key)
 	return (deleted[t][key]);
 }
 
+/* Of a key as it is stored; -1: another one. */
+static int
+number_of(const uint8_t *key, size_t n)
+{
+	struct buf b = { 0 };
+	int k = WORK_KEYS;
+
+	do {
+		buf_clear(&b);
+		work_key(&b, --k);
+	} while (k >= 0 && (b.len != n || memcmp(b.data, key, n) != 0));
+	buf_free(&b);
+	return (k);
+}
+
 struct stamp
 work_deleted_key(int t, const uint8_t *key, size_t n)
 {
-	struct buf b = { 0 };
-	int k = 0, same = 0;
+	int k = number_of(key, n);
 
-	for (; !same && k < WORK_KEYS; k++) {
-		buf_clear(&b);
-		work_key(&b, k);
-		same = b.len == n && memcmp(b.data, key, n) == 0;
-	}
-	buf_free(&b);
-	return (same ? deleted[t][k - 1] : (struct stamp){ 0 });
+	return (k >= 0 ? deleted[t][k] : (struct stamp){ 0 });
+}
+
+struct stamp
+work_orphaned_key(int t, const uint8_t *key, size_t n)
+{
+	int k = number_of(key, n);
+
+	return (k >= 0 ? orphaned[t][k] : (struct stamp){ 0 });
 }
 
 void
 work_forget(struct machine *m, int t)
 {
-	for (int key = 0; key < WORK_KEYS; key++)
+	for (int key = 0; key < WORK_KEYS; key++) {
 		buf_free(&promises[m->index][t][key]);
+		orphaned[t][key] = stamp_max(orphaned[t][key], deleted_by[m->index][t][key]);
+	}
 }
 
 void
@@ -103,13 +126,14 @@ work_has_table(struct machine *m, int t)
 }
 
 static void
-define(struct machine *m, enum ddl_kind kind, int t, const char *attribute)
+define(struct machine *m, enum ddl_kind kind, int t, const char *attribute, const char *key)
 {
 	struct machine *was = machine_enter(m);
 	struct ddl *d = ddl_new(kind, "dev", tables[t]);
 	int status;
 
-	d->primary_key = xstrdup("id");
+	m->writes_left = 0;	/* it does not crash in the middle of that */
+	d->primary_key = xstrdup(key);
 	d->attribute = xstrdup(attribute);
 	status = commit_wait(m->data.commit, &d->job);
 	world_note(m, "%s%s%s of %s: %d", kind == DDL_CREATE_TABLE ? "making" : "dropping",
@@ -121,13 +145,46 @@ define(struct machine *m, enum ddl_kind kind, int t, const char *attribute)
 void
 work_define(struct machine *m, int t)
 {
-	define(m, DDL_CREATE_TABLE, t, NULL);
+	define(m, DDL_CREATE_TABLE, t, NULL, "id");
+}
+
+void
+work_define_other(struct machine *m, int t)
+{
+	define(m, DDL_CREATE_TABLE, t, NULL, OTHER_KEY);
+}
+
+int
+work_is_other(struct machine *m, int t)
+{
+	struct table *table = catalog_get(m->data.catalog, "dev", tables[t]);
+	int other = table != NULL && strcmp(table->primary_key, OTHER_KEY) == 0;
+
+	table_unref(table);
+	return (other);
 }
 
 void
 work_drop(struct machine *m, int t, const char *attribute)
 {
-	define(m, attribute != NULL ? DDL_DROP_ATTRIBUTE : DDL_DROP_TABLE, t, attribute);
+	struct machine *was = machine_enter(m);
+
+	if (attribute == NULL)
+		dropped[m->index][t] = wall_ms() << 16;
+	machine_enter(was);
+	define(m, attribute != NULL ? DDL_DROP_ATTRIBUTE : DDL_DROP_TABLE, t, attribute, "id");
+}
+
+uint64_t
+work_dropped(const struct machine *m, int t)
+{
+	return (dropped[m->index][t]);
+}
+
+void
+work_recall(const struct machine *m, int t)
+{
+	dropped[m->index][t] = 0;
 }
 
 /* ---- what was promised ---- */
@@ -166,6 +223,7 @@ promise(const struct machine *m, struct buf *has, struct row *row)
 struct request_made {
 	struct machine	*m;
 	int		 t, n, keys[RECORDS];
+	int		 other;		/* the table has another key: nothing is promised */
 };
 
 /* Stamps that a node issues grow, whatever its clock does; a peer's may be on the row as well. */
@@ -198,8 +256,10 @@ note_row(const struct request_made *r, const struct write *w, int key, int appli
 	struct row row = { 0 };
 
 	load(r->m, w->table, key, &row, &bytes);
-	if (w->op == TXN_DELETE)
+	if (w->op == TXN_DELETE) {
 		deleted[r->t][key] = stamp_max(deleted[r->t][key], row.cleared);
+		deleted_by[r->m->index][r->t][key] = row.cleared;
+	}
 	if (machine_alive(r->m) && applied)
 		check_stamp(r->m, &row);
 	if (machine_alive(r->m))
@@ -219,7 +279,7 @@ written_cb(struct commit_job *j)
 		    j->error != NULL ? j->error : "");
 		written += j->status == 200;
 	}
-	for (int i = 0; j->status == 200 && i < r->n; i++)
+	for (int i = 0; j->status == 200 && !r->other && i < r->n; i++)
 		note_row(r, w, r->keys[i], w->n == 1 && w->recs[0].applied && w->op != TXN_UPDATE);
 	free(r);
 	write_free(w);
@@ -228,13 +288,19 @@ written_cb(struct commit_job *j)
 /* ---- what is written ---- */
 
 static json_t *
-make_record(enum txn_op op, int key)
+make_key(const struct table *t, int key)
+{
+	return (strcmp(t->primary_key, OTHER_KEY) == 0 ? json_sprintf("k%d", key) : json_integer(key));
+}
+
+static json_t *
+make_record(const struct table *t, enum txn_op op, int key)
 {
 	json_t *o;
 
 	if (op == TXN_DELETE)
-		return (json_integer(key));
-	o = json_pack("{s:i}", "id", key);
+		return (make_key(t, key));
+	o = json_pack("{s:o}", t->primary_key, make_key(t, key));
 	for (int a = 0; a < ATTRIBUTES; a++)
 		if (world_chance(50))
 			json_object_set_new(o, attributes[a], world_chance(10) ? json_null() :
@@ -262,10 +328,11 @@ work_write(struct machine *m)
 
 	if (table != NULL) {
 		r = xcalloc(1, sizeof(*r));
-		*r = (struct request_made){ .m = m, .t = t, .n = (int)world_between(1, RECORDS) };
+		*r = (struct request_made){ .m = m, .t = t, .n = (int)world_between(1, RECORDS),
+		    .other = strcmp(table->primary_key, OTHER_KEY) == 0 };
 		w = write_new(table, op, "client");
 		for (int i = 0; i < r->n; i++) {
-			json_t *o = make_record(op, r->keys[i] = (int)world_below(WORK_KEYS));
+			json_t *o = make_record(table, op, r->keys[i] = (int)world_below(WORK_KEYS));
 
 			write_add(w, o, REQUEST_MAX);
 			json_decref(o);
@@ -313,23 +380,23 @@ work_promises_free(struct work_promises *p)
 }
 
 static struct stamp
-if_covered(struct stamp s, struct stamp by)
+if_there(struct stamp s, struct stamp by)
 {
-	return (stamp_cmp(s, by) <= 0 ? s : (struct stamp){ 0 });
+	return (stamp_cmp(s, by) == 0 ? s : (struct stamp){ 0 });
 }
 
-/* Of `row` what is not newer than the other has it. */
+/* Of `row` what the other has; what is newer there is somebody's else to keep. */
 static void
 cut_to(struct row *row, const struct row *has)
 {
 	uint32_t n = 0;
 
-	row->created = if_covered(row->created, has->created);
-	row->cleared = if_covered(row->cleared, has->cleared);
+	row->created = if_there(row->created, has->created);
+	row->cleared = if_there(row->cleared, has->cleared);
 	for (uint32_t i = 0; i < row->n; i++) {
 		const struct attr *a = row_attr(has, row->attrs[i].name, row->attrs[i].nlen);
 
-		if (a != NULL && stamp_cmp(row->attrs[i].stamp, a->stamp) <= 0)
+		if (a != NULL && stamp_cmp(row->attrs[i].stamp, a->stamp) == 0)
 			row->attrs[n++] = row->attrs[i];
 	}
 	row->n = n;
@@ -347,11 +414,15 @@ lose_row(const struct machine *m, int t, int key, const struct buf *then)
 	if (then->len > 0)
 		row_load(&left, then->data, then->len);
 	for (int i = 0; i < nmachines; i++) {
-		struct table *table = catalog_get(machines[i].data.catalog, "dev", tables[t]);
+		struct table *table = machine_alive(&machines[i]) ?
+		    catalog_get(machines[i].data.catalog, "dev", tables[t]) : NULL;
 
 		if (&machines[i] != m && table != NULL && check_is_whole(m, &machines[i], t)) {
 			row_clear(&other);
 			load(&machines[i], table, key, &other, &bytes[i]);
+			/* Who only gets is asked for what this node wrote. */
+			if (!check_is_whole(&machines[i], m, t))
+				row_only_node(&other, stamp_node(m->data.node_id));
 			row_merge(&left, &other);
 		}
 		table_unref(table);
