@@ -54,7 +54,8 @@ int64_t cluster_purge(struct cluster *c, const char *database, const char *table
  * pulled from it for a second, and each time in a row for twice as long, up to a minute.
  */
 void cluster_pulled(struct cluster *c, const uint8_t *peer, int broken);
-uint64_t cluster_pulls_after(struct cluster *c, const uint8_t *peer);	/* that time, mono_us; 0: now */
+/* that time, mono_us; 0: now */
+uint64_t cluster_pulls_after(struct cluster *c, const uint8_t *peer);
 struct catchup_question;
 /*
  * Ask a node for rows and wait (threads that may block only): pull.h's answer, or 503 while

@@ -22,7 +22,8 @@ status_ask_who(struct replication *rep, struct status_question *q)
 {
 	*q = (struct status_question){ .name = data_node_name(rep->data),
 		.incarnation = rep->data->log.incarnation,
-		.now_ms = wall_ms() };
+		.now_ms = wall_ms(),
+		};
 	memcpy(q->id, rep->data->node_id, NODE_ID_LEN);
 }
 
@@ -45,7 +46,8 @@ status_ask(struct replication *rep, const struct peer *p, const struct status_ba
 
 		if (cur->state != CURSOR_RECOVER)
 			q->positions[q->n++] = (struct status_position){ cur->table,
-				{ cur->incarnation, cur->seq, cur->ms }, cur->mark };
+				{ cur->incarnation, cur->seq, cur->ms }, cur->mark,
+				};
 		cursor_free(cursors[i]);
 	}
 	free(cursors);
@@ -140,7 +142,8 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 		.again = received == NULL,
 		.heads_incarnation = rep->data->log.incarnation,
 		/* Before the heads: what is committed meanwhile is news the next time, too. */
-		.heads_upto = rep->data->log.durable };
+		.heads_upto = rep->data->log.durable,
+		};
 	memcpy(a->id, rep->data->node_id, NODE_ID_LEN);
 	add_heads(rep, q, received, a);
 	peer_free(p);

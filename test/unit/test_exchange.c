@@ -36,11 +36,12 @@ answerer_reaches(void *arg, const char *node, const char *hex)
 static json_t *
 status_of(const struct answerer *t)
 {
-	struct status_answer a = { .name = (char *)(uintptr_t) "boston",
+	struct status_answer a = { .name = (char *)"boston",
 		.now_ms = wall_ms(),
 		.uptime_ms = 77,
 		.digest = t->digest,
-		.again = 1 };
+		.again = 1,
+		};
 
 	memcpy(a.id, t->says, NODE_ID_LEN);
 	return (status_answer_write(&a));
@@ -102,7 +103,8 @@ static const struct carrier_ops ops = { .name = "test",
 	.ask = answerer_ask,
 	.can_pull = answerer_can_pull,
 	.changed = answerer_changed,
-	.logged = answerer_changed };
+	.logged = answerer_changed,
+	};
 
 static struct answerer answerer;
 
