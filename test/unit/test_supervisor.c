@@ -23,29 +23,29 @@
 
 /* opsd and a daemon with its server in one loop; the server is a script that never answers. */
 
-#define ID	"000102030405060708090a0b0c0d0e0f"
+#define ID "000102030405060708090a0b0c0d0e0f"
 
 /* What opsd sees. */
 static struct {
-	struct chan_listener	*l;
-	struct chan		*hubd;		/* while up */
-	int			 ups, told;
-	json_t			*state;		/* as told last */
+	struct chan_listener *l;
+	struct chan *hubd; /* while up */
+	int ups, told;
+	json_t *state; /* as told last */
 } opsd;
 
 /* What the daemon is asked. */
 static struct {
-	struct supervisor	*s;
-	int			 ups, downs, applied, off, named, states, restarts, prepared;
-	int			 keep;		/* it restarts later by itself */
-	int			 value;		/* in its state */
-	const char		*unfit;		/* why it cannot prepare; NULL: it can */
-	char			*text;		/* the server's configuration */
+	struct supervisor *s;
+	int ups, downs, applied, off, named, states, restarts, prepared;
+	int keep;          /* it restarts later by itself */
+	int value;         /* in its state */
+	const char *unfit; /* why it cannot prepare; NULL: it can */
+	char *text;        /* the server's configuration */
 } hubd;
 
-static struct event_base	*base;
-static struct svc		 svc;
-static char			*binary;
+static struct event_base *base;
+static struct svc svc;
+static char *binary;
 
 void __wrap_svc_restart(struct svc *s);
 
@@ -62,23 +62,24 @@ wake_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Run the loop until the condition holds, 30 s at most. */
-#define until(cond) do {						\
-	uint64_t until_end = mono_us() + 30000000;			\
-	struct timeval until_tv = { 0, 5000 };				\
-	while (!(cond) && mono_us() < until_end) {			\
-		event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &until_tv); \
-		event_base_loop(base, EVLOOP_ONCE);			\
-	}								\
-	assert_true(cond);						\
-} while (0)
+#define until(cond)                                                                      \
+	do {                                                                             \
+		uint64_t until_end = mono_us() + 30000000;                               \
+		struct timeval until_tv = { 0, 5000 };                                   \
+		while (!(cond) && mono_us() < until_end) {                               \
+			event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &until_tv); \
+			event_base_loop(base, EVLOOP_ONCE);                              \
+		}                                                                        \
+		assert_true(cond);                                                       \
+	} while (0)
 
 /* opsd */
 
 static int
 on_mesh(struct chan *c, struct msg *m, void *arg)
 {
-	size_t		 n = 0;
-	const uint8_t	*json = rd_blob(&m->body, &n);
+	size_t n = 0;
+	const uint8_t *json = rd_blob(&m->body, &n);
 
 	json_decref(opsd.state);
 	opsd.state = json_loadb((const char *)json, n, 0, NULL);
@@ -129,13 +130,15 @@ opsd_end(void)
 static void
 say_settings(const char *user, int enabled)
 {
-	json_t		*all, *tree = conf_tree(svc.conf);
-	struct buf	 b = { 0 };
-	char		*text;
+	json_t *all, *tree = conf_tree(svc.conf),
+		     *server = json_pack("{s:{s:s}}", "natsServer", "path", binary);
+	struct buf b = { 0 };
+	char *text;
 
-	json_object_update_recursive(tree, json_pack("{s:{s:s}}", "natsServer", "path", binary));
-	all = json_pack("{s:b, s:s, s:s, s:s?, s:s, s:{s:s, s:s}, s:o}", "enabled", enabled, "node", "n1",
-	    "node_id", ID, "user", user, "password", "pw", "tls", "certificate", "/c.pem",
+	json_object_update_recursive(tree, server);
+	json_decref(server);
+	all = json_pack("{s:b, s:s, s:s, s:s?, s:s, s:{s:s, s:s}, s:o}", "enabled", enabled, "node",
+	    "n1", "node_id", ID, "user", user, "password", "pw", "tls", "certificate", "/c.pem",
 	    "privateKey", "/k.pem", "config", tree);
 	assert_non_null(all);
 	text = json_dumps(all, JSON_COMPACT);
@@ -148,7 +151,8 @@ say_settings(const char *user, int enabled)
 static const char *
 told_status(void)
 {
-	const char *s = json_string_value(json_object_get(json_object_get(opsd.state, "server"), "status"));
+	const char *s = json_string_value(json_object_get(json_object_get(opsd.state, "server"),
+	    "status"));
 
 	return (s != NULL ? s : "");
 }
@@ -156,7 +160,8 @@ told_status(void)
 static pid_t
 told_pid(void)
 {
-	return ((pid_t)json_integer_value(json_object_get(json_object_get(opsd.state, "server"), "pid")));
+	return ((pid_t)json_integer_value(json_object_get(json_object_get(opsd.state, "server"),
+	    "pid")));
 }
 
 static const char *
@@ -168,7 +173,8 @@ told_error(void)
 static int
 told_count(const char *name)
 {
-	return ((int)json_integer_value(json_object_get(json_object_get(opsd.state, "counts"), name)));
+	return ((int)json_integer_value(json_object_get(json_object_get(opsd.state, "counts"),
+	    name)));
 }
 
 static int
@@ -234,11 +240,12 @@ static int
 on_network(struct chan *c, struct msg *m, void *arg)
 {
 	struct buf b = { 0 };
+	uint32_t timeout_ms = rd_u32(&m->body);
 
 	assert_ptr_equal(arg, &hubd);
-	buf_u32(&b, rd_u32(&m->body) + 1);
 	if (!rd_done(&m->body))
 		return (-1);
+	buf_u32(&b, timeout_ms + 1);
 	chan_reply(c, m->id, &b);
 	return (0);
 }
@@ -249,9 +256,17 @@ static const struct chan_handler hubd_handlers[] = {
 };
 
 static const struct supervisor_ops hubd_ops = {
-	.name = "hub", .folder = "clustering/hub", .role = ROLE_HUBD, .state_type = MSG_MESH,
-	.handlers = hubd_handlers, .up = hubd_up_cb, .down = hubd_down_cb, .apply = hubd_apply_cb,
-	.prepare = hubd_prepare_cb, .state = hubd_state_cb, .restart = hubd_restart_cb,
+	.name = "hub",
+	.folder = "clustering/hub",
+	.role = ROLE_HUBD,
+	.state_type = MSG_MESH,
+	.handlers = hubd_handlers,
+	.up = hubd_up_cb,
+	.down = hubd_down_cb,
+	.apply = hubd_apply_cb,
+	.prepare = hubd_prepare_cb,
+	.state = hubd_state_cb,
+	.restart = hubd_restart_cb,
 };
 
 static int
@@ -271,8 +286,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	struct timeval	tv = { 0, 10000 };
-	int		downs = hubd.downs;
+	struct timeval tv = { 0, 10000 };
+	int downs = hubd.downs;
 
 	supervisor_free(hubd.s);
 	assert_int_equal(hubd.downs, downs);
@@ -328,8 +343,8 @@ test_server_runs_while_enabled(void **state)
 static void
 test_settings_of_no_use(void **state)
 {
-	struct buf	b = { 0 };
-	pid_t		pid;
+	struct buf b = { 0 };
+	pid_t pid;
 
 	say_settings(NULL, 1);
 	until(told_error() != NULL);
@@ -428,8 +443,8 @@ test_stop_is_until_the_next_settings(void **state)
 static void
 test_server_outlives_opsd(void **state)
 {
-	pid_t	pid;
-	int	told;
+	pid_t pid;
+	int told;
 
 	say_settings("clu", 1);
 	until(told_pid() != 0);
@@ -447,9 +462,9 @@ test_server_outlives_opsd(void **state)
 static void
 test_state_is_told_when_it_changed(void **state)
 {
-	uint64_t	 end = mono_us() + 30000000;
-	struct timeval	 tick = { 0, 1000 };
-	int		 told, states;
+	uint64_t end = mono_us() + 30000000;
+	struct timeval tick = { 0, 1000 };
+	int told, states;
 
 	until(opsd.told > 0);
 	told = opsd.told;
@@ -497,8 +512,8 @@ network_cb(struct rd *body, void *arg)
 static void
 test_other_messages_are_the_daemons(void **state)
 {
-	struct buf	b = { 0 };
-	uint32_t	got = 1;
+	struct buf b = { 0 };
+	uint32_t got = 1;
 
 	buf_u32(&b, 41);
 	chan_call(opsd.hubd, MSG_NETWORK, &b, 0, network_cb, &got);
@@ -528,9 +543,10 @@ test_instance_and_secret(void **state)
 static int
 setup_all(void **state)
 {
-	char	*argv[] = { (char *)"hubd", (char *)"--ROOTPATH", folder,
-		    (char *)"--LOGGING_LEVEL", (char *)"error", NULL }, *err = NULL, *run;
-	FILE	*f;
+	char *argv[] = { (char *)"hubd", (char *)"--ROOTPATH", folder, (char *)"--LOGGING_LEVEL",
+		(char *)"error", NULL },
+	     *err = NULL, *run;
+	FILE *f;
 
 	if (make_folder(state) == -1)
 		return (-1);
@@ -545,7 +561,8 @@ setup_all(void **state)
 	binary = in_folder("nats-server");
 	if ((f = fopen(binary, "w")) == NULL)
 		return (-1);
-	fprintf(f, "#!/bin/sh\ncase $1 in --version) echo nats-server: v2.10.27; exit;; -t) exit;; esac\n"
+	fprintf(f,
+	    "#!/bin/sh\ncase $1 in --version) echo nats-server: v2.10.27; exit;; -t) exit;; esac\n"
 	    "exec sleep 600\n");
 	return (fclose(f) == 0 && chmod(binary, 0700) == 0 ? 0 : -1);
 }
@@ -558,12 +575,12 @@ teardown_all(void **state)
 	return (remove_folder(state));
 }
 
-#define test(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		test(test_server_runs_while_enabled),
 		test(test_settings_of_no_use),
 		test(test_server_that_ended_is_started_again),
