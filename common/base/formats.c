@@ -5,5 +5,5 @@
 const struct formats formats = {
 	.wire_oldest = 5,
 	.wire = 5,
-	.store = 4,
+	.store = 5,
 };

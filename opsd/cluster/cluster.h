@@ -30,7 +30,7 @@ struct outlet *cluster_outlet(struct cluster *c);	/* what of the log leaves */
 void cluster_logged(struct cluster *c);		/* there is more in the log */
 /* A peer is being asked to take these subscriptions, or (`on` 0) the call is over (outlet.h). */
 void cluster_expect(struct cluster *c, const struct subscriptions *subs, int on);
-void cluster_kick(struct cluster *c);		/* cursors or entries changed: look again */
+void cluster_kick(struct cluster *c);		/* cursors or subscriptions changed: look again */
 int cluster_reachable(struct cluster *c, const char *node);
 /* It, and not another one that has its name now. */
 int cluster_peer_reachable(struct cluster *c, const struct peer *p);

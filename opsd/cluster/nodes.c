@@ -148,7 +148,7 @@ nodes_get(struct nodes *n, const char *name)
 {
 	struct peer *found = NULL;
 
-	/* A name may have moved to another id: the one with live entries counts. */
+	/* A name may have moved to another id: the one with live subscriptions counts. */
 	pthread_mutex_lock(&n->lock);
 	for (size_t i = 0; i < n->n; i++)
 		if (strcmp(n->list[i]->name, name) == 0 &&

@@ -22,7 +22,7 @@ void nodes_free(struct nodes *n);
 int nodes_get_it(struct nodes *n, const char *database, const char *table);
 /* Whether any peer gets the table or gives it to us. */
 int nodes_share(struct nodes *n, const struct table *t);
-/* How many peers have entries; *all: with those that have only tombstones. */
+/* How many peers have subscriptions; *all: with those that have only tombstones. */
 size_t nodes_count(struct nodes *n, size_t *all);
 int nodes_any(const struct nodes *n);	/* whether there is a peer in the manifest */
 uint64_t nodes_changes(const struct nodes *n);	/* how many there were since the start */

@@ -25,7 +25,7 @@ struct progress {
 	uint64_t	 peer_lag;	/* sent */
 };
 
-/* An array as long as the peer's entries, of these cursors of it; free it. */
+/* An array as long as the peer's subscriptions, of these cursors of it; free it. */
 struct progress *progress_new(const struct peer *p, struct cursor *const *cursors, size_t n);
 /* Our tables: how far the peer is with those that it gets. */
 void progress_add_sent(struct progress *all, const struct peer *p, struct table *const *tables,
