@@ -2,7 +2,7 @@
 #define HL_LEAF_H
 
 /*
- * leafd: what cursors.  Supervises the leaf nats-server, publishes this node's
+ * leafd: what flows.  Supervises the leaf nats-server, publishes this node's
  * log to its stream, consumes the peers' streams, and carries pulls.  All that
  * it does follows opsd's SETTINGS and CONSUME; it keeps nothing on disk.
  */

@@ -58,7 +58,7 @@ void cluster_pulled(struct cluster *c, const uint8_t *peer, int broken);
 uint64_t cluster_pulls_after(struct cluster *c, const uint8_t *peer);
 struct catchup_question;
 /*
- * Ask a node for rows and wait (threads that may block only): pull.h's answer, or 503 while
+ * Ask a node for rows and wait (threads that may block only): catchup.h's answer, or 503 while
  * leafd is away, 504 when none came in time.
  */
 int cluster_pull(struct cluster *c, const char *node, const struct catchup_question *q, struct buf *answer);

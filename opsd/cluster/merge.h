@@ -23,7 +23,7 @@ struct merged {
 	uint32_t	seen, changed;
 };
 /*
- * Rows of a copy (pull.h), whole; those that changed something go on when relaying.  `sum`
+ * Rows of a copy (catchup.h), whole; those that changed something go on when relaying.  `sum`
  * begins with zeros.  1: at one that is too new it ended; -1: at one that is broken.
  */
 int merge_rows(struct group *g, struct table *t, struct rd *items, uint32_t count,

@@ -8,7 +8,7 @@
 #include "opsd/store/group.h"
 
 /*
- * Who subscribes to what.  One entry per (pair of nodes, database, table or "*"),
+ * Who subscribes to what.  One subscription per (pair of nodes, database, table or "*"),
  * held alike on both sides and merged by the greater stamp.  CF_META "N" + node id
  * holds one peer as JSON; hdb_nodes shows it.  The commit thread changes, any
  * thread reads copies.
@@ -28,7 +28,7 @@ int nodes_any(const struct nodes *n);	/* whether there is a peer in the manifest
 uint64_t nodes_changes(const struct nodes *n);	/* how many there were since the start */
 
 /* References; peer_free each. NULL: not known. A peer is known here ("in the
- * manifest") while it has an entry that is not removed. */
+ * manifest") while it has a subscription that is not removed. */
 struct peer *nodes_get(struct nodes *n, const char *name);
 struct peer *nodes_by_id(struct nodes *n, const uint8_t *id);
 /* with tombstones; free each and the array */

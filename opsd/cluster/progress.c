@@ -29,7 +29,7 @@ cursor_word(const struct cursor *cur, int away)
 	return (away && cur->state == CURSOR_LIVE ? "waiting" : cursor_state_name(cur->state));
 }
 
-/* What stands for the entry of a table; NULL: none does. */
+/* What stands for the subscription of a table; NULL: none does. */
 static struct progress *
 progress_at(struct progress *all, const struct peer *p, const char *database, const char *table)
 {

@@ -5,7 +5,7 @@
 #include "opsd/cluster/peer.h"
 #include "opsd/cluster/cursors.h"
 
-/* How far what is subscribed with a peer is, entry by entry. No I/O. */
+/* How far what is subscribed with a peer is, one subscription after the other. No I/O. */
 
 /* The words of a connection; the worst of its cursors counts. */
 enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_FAILED };
@@ -14,10 +14,10 @@ enum rank cursor_rank(const struct cursor *cur);
 /* What is done about the table, in a word: nothing is live while its node is away. */
 const char *cursor_word(const struct cursor *cur, int away);
 
-/* Of an entry; for "*" of all its tables. */
+/* Of a subscription; for "*" of all its tables. */
 struct progress {
-	const struct cursor *worst;	/* borrowed; NULL: nothing cursors */
-	uint64_t	 tables;	/* that cursor */
+	const struct cursor *worst;	/* borrowed; NULL: there is none */
+	uint64_t	 tables;	/* that have a cursor */
 	uint64_t	 lag;		/* received: the most transactions that can be missing */
 	int64_t		 lag_ms;	/* -1: not known */
 	uint64_t	 rows, total;	/* copied, of about so many */

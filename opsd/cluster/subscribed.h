@@ -5,8 +5,8 @@
 #include "opsd/store/commit.h"
 
 /*
- * The cursors of what this node subscribes to: begun with a subscription, ended when no
- * entry asks for them any more.  On the commit thread.
+ * The cursors of what this node subscribes to: begun with a subscription, ended when
+ * none asks for them any more.  On the commit thread.
  */
 struct peer;
 struct table;
@@ -16,7 +16,7 @@ struct subscribed {		/* a table of a peer, as the peer offers it */
 	struct log_pos	 head;
 	uint64_t	 incarnation;	/* of the peer's log */
 	uint64_t	 start_ms;	/* a call's start time, or 0 */
-	int		 called;	/* a call asks for it; else entries were compared */
+	int		 called;	/* a call asks for it; else subscriptions were compared */
 	int		 made;		/* there was no table of its name here */
 };
 
@@ -25,7 +25,7 @@ void subscribed_begin(struct group *g, const uint8_t *peer, const struct subscri
 /* The peer's table `id` has another primary key, `key`: nothing of it can come into ours. */
 void subscribed_fail(struct group *g, const uint8_t *peer, const struct table *mine, uint32_t id,
     const char *key);
-/* Those end that no entry of the peer asks for any more. */
+/* Those end that no subscription with the peer asks for any more. */
 void subscribed_end(struct group *g, const struct peer *p);
 
 #endif

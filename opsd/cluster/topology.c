@@ -8,7 +8,7 @@
 
 #include "common/base/mem.h"
 
-#define NODES_MAX   256
+#define PLACES_MAX  256 /* nodes; with more, nothing is told */
 #define ENTRIES_MAX 100000 /* more are not looked at */
 
 struct place {                 /* a node */
@@ -18,7 +18,7 @@ struct place {                 /* a node */
 
 /* What two nodes have with each other for one table. */
 struct link {
-	int pair;        /* key: first * NODES_MAX + second */
+	int pair;        /* key: first * PLACES_MAX + second */
 	int forth, back; /* from the first to the second, and back */
 	UT_hash_handle hh;
 };
@@ -31,7 +31,7 @@ struct subject {   /* a table that somebody names, or "*" */
 };
 
 struct graph {
-	struct place places[NODES_MAX];
+	struct place places[PLACES_MAX];
 	int n;
 	struct subject *subjects;
 	size_t entries;
@@ -47,7 +47,7 @@ place_of(struct graph *g, const char *id, const char *name)
 	for (int i = 0; i < g->n; i++)
 		if (strcmp(g->places[i].id, id) == 0)
 			return (i);
-	if (g->n >= NODES_MAX) {
+	if (g->n >= PLACES_MAX) {
 		g->cut = 1;
 		return (-1);
 	}
@@ -76,7 +76,7 @@ subject_get(struct graph *g, const char *db, const char *table)
 static struct link *
 link_get(struct subject *s, int first, int second)
 {
-	int pair = first * NODES_MAX + second;
+	int pair = first * PLACES_MAX + second;
 	struct link *l;
 
 	HASH_FIND_INT(s->links, &pair, l);
@@ -125,7 +125,7 @@ add_report(struct graph *g, const struct topology_report *r)
 
 /* Edges of one table: to[a] has b when what a sends arrives at b. */
 struct edges {
-	uint8_t to[NODES_MAX][NODES_MAX];
+	uint8_t to[PLACES_MAX][PLACES_MAX];
 };
 
 static void
@@ -134,12 +134,12 @@ set_edges(const struct subject *s, struct edges *e)
 	const struct link *l;
 
 	for (l = s != NULL ? s->links : NULL; l != NULL; l = l->hh.next) {
-		e->to[l->pair / NODES_MAX][l->pair % NODES_MAX] = (uint8_t)l->forth;
-		e->to[l->pair % NODES_MAX][l->pair / NODES_MAX] = (uint8_t)l->back;
+		e->to[l->pair / PLACES_MAX][l->pair % PLACES_MAX] = (uint8_t)l->forth;
+		e->to[l->pair % PLACES_MAX][l->pair / PLACES_MAX] = (uint8_t)l->back;
 	}
 }
 
-/* An explicit entry counts, else the one for all tables of the database. */
+/* A subscription for just this table counts, else the one for all tables of the database. */
 static void
 edges_of(const struct graph *g, const struct subject *s, struct edges *e)
 {
@@ -159,11 +159,11 @@ edges_of(const struct graph *g, const struct subject *s, struct edges *e)
 
 /* Where a write of `from` arrives; with `all`, as if every node passed it on. */
 static void
-reach(const struct graph *g, const struct edges *e, int from, int all, uint8_t seen[NODES_MAX])
+reach(const struct graph *g, const struct edges *e, int from, int all, uint8_t seen[PLACES_MAX])
 {
-	int queue[NODES_MAX], n = 0, i = 0, at;
+	int queue[PLACES_MAX], n = 0, i = 0, at;
 
-	memset(seen, 0, NODES_MAX);
+	memset(seen, 0, PLACES_MAX);
 	seen[from] = 1;
 	queue[n++] = from;
 	while (i < n) {
@@ -207,7 +207,7 @@ gap_of(json_t *gaps, const char *from, const char *to)
 static void
 find_gaps(const struct graph *g, const struct subject *s, struct edges *e, json_t *gaps)
 {
-	uint8_t arrives[NODES_MAX], would[NODES_MAX];
+	uint8_t arrives[PLACES_MAX], would[PLACES_MAX];
 
 	edges_of(g, s, e);
 	for (int from = 0; from < g->n; from++) {

@@ -14,9 +14,9 @@
 #include "opsd/op/op_table.h"
 
 /*
- * Calls that change subscriptions.  One at a time: plan entries with newer stamps,
+ * Calls that change subscriptions.  One at a time: plan subscriptions with newer stamps,
  * ask the peer, then commit here what it answers.  Whatever goes wrong after the
- * question has left is undone by entries that are newer still: kept here, they
+ * question has left is undone by subscriptions that are newer still: kept here, they
  * reach the peer with the next comparison (a peer's id is asked for before
  * anything else, so that they can be kept).
  */
