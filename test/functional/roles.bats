@@ -250,7 +250,10 @@ case_answers()
 
 @test "every operation has a case, and every case an operation" {
 	[ "$(operations | wc -l)" -gt 60 ]
-	diff <(operations | cut -d' ' -f1 | sort) <({ cases_of_all | cut -f1; echo renew_node_id; } | sort -u)
+	diff <(operations | cut -d' ' -f1 | sort) <({ cases_of_all | cut -f1; echo renew_node_id; } | sort -u) || {
+		echo "'<' is an operation without a case in cases_of_all, '>' a case of no operation"
+		return 1
+	}
 }
 
 own_pem()	# own_pem NEWLINE: the node's certificate with this for the ends of its lines
