@@ -7,7 +7,7 @@
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
-#include "opsd/store/group_priv.h"
+#include "opsd/store/group.h"
 
 void
 subscribed_fail(struct group *g, const uint8_t *peer, const struct table *mine, uint32_t id,
@@ -52,6 +52,18 @@ go_on(struct group *g, struct cursor *cur, const struct subscribed *s)
 		cursor_set(g, cur, CURSOR_FETCH, NULL);
 }
 
+/* Whole for others, who copy it: half a position would be one that the peer's log does not have. */
+static void
+set_position(struct cursors *f, struct cursor *cur, struct log_pos at, uint64_t incarnation)
+{
+	cursors_lock(f);
+	cur->incarnation = incarnation;
+	cur->seq = at.seq;
+	cur->mark = at.mark;
+	cur->ms = at.ms;
+	cursors_unlock(f);
+}
+
 void
 subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *s,
     struct table *mine)
@@ -79,7 +91,7 @@ subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *
 		cursors_remove(g, old);
 	}
 	cur = cursors_add(g, peer, s->id, mine->database, mine->name);
-	cur->incarnation = s->incarnation;
+	set_position(f, cur, (struct log_pos){ 0 }, s->incarnation);
 	if (old != NULL || !s->called) {
 		/* Made (again) over there while we did not look: all of it is new to us. */
 		cursor_copy_anew(g, cur, 0);
@@ -93,9 +105,7 @@ subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *
 			cursor_set(g, cur, CURSOR_FETCH, NULL);
 		return;
 	}
-	cur->seq = s->head.seq;
-	cur->mark = s->head.mark;
-	cur->ms = s->head.ms;
+	set_position(f, cur, s->head, s->incarnation);
 	cursor_set(g, cur, CURSOR_LIVE, NULL);
 }
 
