@@ -11,7 +11,7 @@
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
-#include "opsd/store/group_priv.h"
+#include "opsd/store/group.h"
 
 struct incarnation {
 	struct commit_job	job;	/* first */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "opsd/cluster/replication.h"
-#include "opsd/store/group_priv.h"
+#include "opsd/store/group.h"
 #include "opsd/store/key.h"
 
 /* Components that this node decided to forget locally do not come back. */

@@ -14,7 +14,7 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/subscribed.h"
-#include "opsd/store/group_priv.h"
+#include "opsd/store/group.h"
 
 /* ---- whether it can be ---- */
 

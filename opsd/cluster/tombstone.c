@@ -10,7 +10,7 @@
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
-#include "opsd/store/group_priv.h"
+#include "opsd/store/group.h"
 #include "opsd/store/key.h"
 #include "opsd/store/row.h"
 

@@ -7,7 +7,7 @@
 
 #include "opsd/cluster/replication.h"
 #include "opsd/job/job.h"
-#include "opsd/store/group_priv.h"
+#include "opsd/store/group.h"
 #include "opsd/store/row.h"
 #include "opsd/store/txn.h"
 

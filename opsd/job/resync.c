@@ -16,7 +16,7 @@
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/sums.h"
-#include "opsd/store/group_priv.h"
+#include "opsd/store/group.h"
 
 #define TRIES_MAX	30		/* a second after each other, while the peer does not answer */
 #define ANSWER_BYTES	(1u << 20)

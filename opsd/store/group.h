@@ -34,6 +34,11 @@ struct stamp group_stamp(struct group *g);	/* next of the clock */
 uint64_t group_log(struct group *g, struct table *t, const void *payload, size_t len);
 /* A row was seen: the table lists its names from now on. */
 void group_see_attrs(struct group *g, struct table *t, const struct row *r);
+/* Attributes of a definition that the table lacks; 1 when there were any. */
+int group_add_attrs(struct group *g, struct table *t, const json_t *attributes);
+/* One audit entry; before = {u16-prefixed key, blob row}... as they were. */
+void group_audit(struct group *g, struct table *t, struct stamp stamp, int remote,
+    const void *payload, size_t len, const struct buf *before);
 /*
  * The group's own version of a table, made at the first call and seen by others when the
  * group is written.  Who changes more than attributes says so in `changed`.

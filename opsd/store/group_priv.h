@@ -35,7 +35,7 @@ struct group {
 	int			 broken;
 };
 
-/* The group's life, for commit.c, and what write, ddl and apply share. */
+/* The group's life, for commit.c, and what write and ddl share. */
 struct group *group_open(struct data *data, struct hlc *clock);
 int group_write(struct group *g);		/* one batch, one fsync; -1: nothing may go on */
 void group_close(struct group *g);
@@ -44,13 +44,8 @@ uint64_t group_clock(const struct group *g);
 /* The group has to do with this table: its stat goes into the batch. */
 struct held_table *group_hold(struct group *g, struct table *t);
 
-/* One audit entry; before = {u16-prefixed key, blob row}... as they were. */
-void group_audit(struct group *g, struct table *t, struct stamp stamp, int remote,
-    const void *payload, size_t len, const struct buf *before);
 /* The table has a new attribute: an entry for those who have the rest. */
 void group_log_attribute(struct group *g, struct table *t, const struct attribute *a,
     const char *user);
-/* Attributes of a definition that the table lacks; 1 when there were any. */
-int group_add_attrs(struct group *g, struct table *t, const json_t *attributes);
 
 #endif
