@@ -29,7 +29,7 @@
 
 static void start_process(struct natsd *d);
 
-void
+static void
 natsd_arm(struct natsd *d, unsigned ms)
 {
 	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };

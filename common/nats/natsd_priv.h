@@ -64,7 +64,6 @@ struct natsd {
 
 /* natsd.c */
 void natsd_set_state(struct natsd *d, enum natsd_state state);
-void natsd_arm(struct natsd *d, unsigned ms);
 void natsd_take(struct natsd *d);	/* a new configuration is in place */
 
 /* natsd_setup.c */

@@ -36,7 +36,8 @@ op_find(const char *name)
 	return (find_in(0, FAMILIES - 1, name));
 }
 
-const struct op *
+/* What GET of the path is, when it has a right. */
+static const struct op *
 op_page(const char *path)
 {
 	return (find_in(FAMILIES - 1, FAMILIES, path));
@@ -75,7 +76,7 @@ op_at(unsigned number)
 	return (op);
 }
 
-unsigned
+static unsigned
 op_number(const struct op *op)
 {
 	const struct op *same;

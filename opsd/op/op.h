@@ -14,11 +14,9 @@
  */
 
 const struct op *op_find(const char *name);
-const struct op *op_page(const char *path);	/* what GET of the path is, when it has a right */
-/* All of both, numbered. */
+/* All operations, and all pages that GET brings, numbered. */
 unsigned op_count(void);
 const struct op *op_at(unsigned number);
-unsigned op_number(const struct op *op);
 /*
  * May who asks, who is somebody, run the operation?  From then on r->user is what it may in
  * this operation: of its roles those that allow it.

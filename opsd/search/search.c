@@ -135,24 +135,6 @@ search_status(const struct search *s)
 	return (s->status);
 }
 
-const char *
-search_way(const struct search *s)
-{
-	const struct range	*r = s->plan.ranges;
-
-	if (s->keyed)
-		return ("keys");
-	if (s->plan.collect)
-		return ("union");
-	return (r->index != NULL ? r->index->name : r->narrowed ? s->table->primary_key : "rows");
-}
-
-int
-search_gathers(const struct search *s)
-{
-	return (!s->keyed && s->plan.sort == SORT_ALL);
-}
-
 void
 search_start(struct search *s)
 {

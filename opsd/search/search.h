@@ -33,9 +33,6 @@ void search_reverse(struct search *s);		/* the way's own order, backwards */
 void search_page(struct search *s, uint64_t offset, uint64_t limit);	/* limit 0: none */
 
 void search_start(struct search *s);
-/* Once started: "keys", "rows" (all of them), or the attribute whose key or index is the way in. */
-const char *search_way(const struct search *s);
-int search_gathers(const struct search *s);	/* the way has another order than asked for */
 enum search_state search_step(struct search *s, uint64_t budget_us);
 /*
  * After SEARCH_DONE: the whole result; take it with buf_take or copy.  Before that: its

@@ -81,7 +81,6 @@ void write_free(struct write *w);
 int write_add(struct write *w, const json_t *record, size_t max);
 /* The same with attributes as in txn.h: u32 count, then sorted by name; neither key nor times.  key: NULL for a number. */
 int write_add_packed(struct write *w, const json_t *key, const struct buf *attrs, size_t max);
-json_t *write_key(const struct write *w, uint32_t i);	/* record i's key, new reference */
 
 /* Definition changes; NULL or counted values; done frees with ddl_free. */
 enum ddl_kind { DDL_CREATE_DATABASE, DDL_DROP_DATABASE, DDL_CREATE_TABLE, DDL_DROP_TABLE,

@@ -53,14 +53,6 @@ write_free(struct write *w)
 	free(w);
 }
 
-json_t *
-write_key(const struct write *w, uint32_t i)
-{
-	struct rd r = rd_init(w->bytes.data + w->recs[i].key_at, w->recs[i].key_len);
-
-	return (key_to_json(&r));
-}
-
 static int
 by_packed_name(const void *a, const void *b)
 {

@@ -173,7 +173,7 @@ put_requests(const struct metrics *m, struct buf *out)
 			    &seconds);
 }
 
-void
+static void
 metrics_counted(const struct metrics *m, struct buf *out)
 {
 	put_requests(m, out);
