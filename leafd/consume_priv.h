@@ -17,7 +17,6 @@
 #define RETRY_MIN_MS	200
 #define TICK_MS		500
 #define SILENCE_US	3000000
-#define RETRY_MIN_MS	200
 #define BACK_MIN	1000		/* messages, when positions no longer fit */
 
 struct event;
