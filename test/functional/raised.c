@@ -7,8 +7,8 @@ const struct formats formats = {
 	.wire_oldest = 6,
 	.wire = 6,
 #ifdef SAME_STORE
-	.store = 4,
-#else
 	.store = 5,
+#else
+	.store = 6,
 #endif
 };
