@@ -79,8 +79,7 @@ tombstones(struct replication *rep, uint32_t table, uint64_t before)
 	return (it);
 }
 
-/* 1 when the row went. */
-static int
+static void
 purge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen, uint64_t before,
     struct stamp *greatest)
 {
@@ -92,7 +91,7 @@ purge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen, uin
 	if (gr == NULL || row_load(&row, gr->now.data, gr->now.len) == -1) {
 		group_broken(g);
 		row_free(&row);
-		return (0);
+		return;
 	}
 	goes = !gr->changed && !row_visible(&row) && row_newest(&row).time < before;
 	if (goes) {
@@ -108,7 +107,6 @@ purge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen, uin
 	}
 	buf_free(&k);
 	row_free(&row);
-	return (goes);
 }
 
 static void

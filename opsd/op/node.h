@@ -10,7 +10,7 @@
 
 /* What operations reach: opsd/ops.c makes it. */
 struct ops {
-	struct data		 data;	
+	struct data		 data;
 	struct event		*certends;	/* certends.h: looks at certificates */
 	struct event		*reopen;	/* while the store is for reading only: looks for room */
 	struct replication	 rep;

@@ -50,7 +50,7 @@ connection()	# connection NODE JQ: to the other
 
 is_refused()	# is_refused NODE: as far as it says
 {
-	connection "$1" ".status == \"refused\" and (.error | test(\"$(sed 's/\\/\\\\/g' <<<"$words")\"))" &&
+	connection "$1" ".status == \"refused\" and (.error | test(\"${words//\\/\\\\}\"))" &&
 	    ok "$1" '{"operation":"cluster_status"}' '[.warnings[].kind] | index("format") != null'
 }
 
