@@ -169,7 +169,7 @@ group_stamp(struct group *g)
 	return (hlc_next(g->clock, g->wall));
 }
 
-uint64_t
+void
 group_log(struct group *g, struct table *t, const void *payload, size_t len)
 {
 	struct log_entry e = { .table = t->id, .ms = g->wall, .payload = payload,
@@ -181,10 +181,10 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 	struct log_pos prev;
 
 	if (t->id < TABLE_USER_FIRST)
-		return (0);
+		return;
 	if (!g->data->live.clustering && !g->data->hooks.logs(g->data->hooks.arg)) {
 		l->unlogged_ms = g->wall;
-		return (0);
+		return;
 	}
 	h = group_hold(g, t);
 	e.seq = ++l->last;
@@ -199,7 +199,6 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 	h->head = (struct log_pos){ e.seq, e.mark, e.ms };
 	buf_free(&k);
 	buf_free(&v);
-	return (e.seq);
 }
 
 void

@@ -30,8 +30,8 @@ void group_row_set(struct group *g, struct group_row *gr, const struct row *r);
 void group_row_forget(struct group_row *gr);
 void group_observe(struct group *g, uint64_t time);
 struct stamp group_stamp(struct group *g);	/* next of the clock */
-/* Append to the log, unless clustering is off and nobody subscribes, or it is a system table; the seq or 0. */
-uint64_t group_log(struct group *g, struct table *t, const void *payload, size_t len);
+/* Append to the log, unless clustering is off and nobody subscribes, or it is a system table. */
+void group_log(struct group *g, struct table *t, const void *payload, size_t len);
 /* A row was seen: the table lists its names from now on. */
 void group_see_attrs(struct group *g, struct table *t, const struct row *r);
 /* Attributes of a definition that the table lacks; 1 when there were any. */
