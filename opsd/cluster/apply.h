@@ -2,24 +2,24 @@
 #define HL_APPLY_H
 
 #include "common/base/frame.h"
-#include "opsd/cluster/catchup.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/store/commit.h"
 
 /* What came from a peer, on its way into the rows. Jobs for commit_submit. */
 struct apply {
-	struct commit_job	 job;		/* first; remote */
-	uint8_t		 peer[NODE_ID_LEN];
-	uint64_t	 stream_seq;
-	uint32_t	 id;		/* leafd's request */
-	struct buf	 bytes;		/* a frame, or an answer */
-	enum catchup_kind	 kind;		/* of an answer */
-	uint32_t	 table;		/* the cursor that asked */
-	int		 answered;	/* an answer came */
+	struct commit_job job; /* first; remote */
+	uint8_t peer[NODE_ID_LEN];
+	uint64_t stream_seq;    /* of a frame */
+	struct buf bytes;       /* a frame, or an answer */
+	enum catchup_kind kind; /* of an answer, as the next three */
+	uint32_t table;         /* the cursor that asked */
+	uint64_t turn;
+	int answered; /* an answer came */
 };
 
 struct apply *apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t n);
-struct apply *apply_answer_new(const uint8_t *peer, uint32_t table, enum catchup_kind kind,
-    const void *p, size_t n);	/* p NULL: no answer came */
+/* p NULL: no answer came. */
+struct apply *apply_answer_new(const struct cursors_question *q, const void *p, size_t n);
 void apply_free(struct apply *a);
 
 #endif

@@ -40,7 +40,7 @@ int
 cluster_recovering(struct cluster *c)
 {
 	struct replication *rep = c->rep;
-	struct cursor **cursors;
+	struct cursor_view **cursors;
 	size_t n;
 	int yes = 0, early = mono_us() - rep->data->started_us < ARRIVAL_US;
 
@@ -53,9 +53,8 @@ cluster_recovering(struct cluster *c)
 			    !compat_refuses(c, p->id));
 			peer_free(p);
 		}
-		cursor_free(cursors[i]);
 	}
-	free(cursors);
+	cursors_done(cursors, n);
 	return (yes);
 }
 

@@ -16,52 +16,39 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 
-#define CURSOR_FORMAT	3
+#define QUESTION_BYTES (1u << 20) /* of an answer, at most */
 
 struct cursor_key {
-	uint8_t		peer[NODE_ID_LEN];
-	uint32_t	table;
+	uint8_t peer[NODE_ID_LEN];
+	uint32_t table;
 };
 
 struct held {
-	struct cursor	 cursor;	/* first */
-	struct cursor_key	 key;
-	struct buf	 label;	/* peer, database, name: of those the newest is found */
-	struct held	*prev, *next;	/* of the same peer */
-	UT_hash_handle	 hh, hh_label;
+	struct cursor *cursor;
+	const struct cursor_view *v; /* of that */
+	struct cursor_key key;
+	struct buf label;         /* peer, database, name; empty: it only recovers */
+	uint64_t moved;           /* when it was saved last, in moves of the cursors */
+	struct held *prev, *next; /* of the same peer */
+	UT_hash_handle hh, hh_label;
 };
 
-struct source {			/* a peer */
-	uint8_t		 peer[NODE_ID_LEN];
-	uint64_t	 stream_seq;
-	uint64_t	 gone;	/* moves when one was removed last */
-	struct held	*cursors;
-	size_t		 n;
-	UT_hash_handle	 hh;
+struct source { /* a peer */
+	uint8_t peer[NODE_ID_LEN];
+	uint64_t stream_seq;
+	uint64_t gone; /* moves when one was removed last */
+	struct held *cursors;
+	size_t n;
+	UT_hash_handle hh;
 };
 
 struct cursors {
-	struct replication	*rep;
-	pthread_mutex_t	 lock;
-	struct held	*cursors, *labels;
-	struct source	*sources;
-	uint64_t	 moves;
+	struct replication *rep;
+	pthread_mutex_t lock;
+	struct held *cursors, *labels;
+	struct source *sources;
+	uint64_t moves, turns;
 };
-
-static const char *const state_names[] = { "live", "fetch", "copy", "clock", "failed",
-    "recover" };
-
-const char *
-cursor_state_name(enum cursor_state s)
-{
-	return (state_names[s]);
-}
-
-uint64_t
-cursor_rows_total(const struct cursor *cur)
-{
-	return (cur->peer_rows == 0 || cur->peer_rows > cur->copied ? cur->peer_rows : cur->copied);
-}
 
 static struct cursor_key
 key_of(const uint8_t *peer, uint32_t table)
@@ -72,24 +59,6 @@ key_of(const uint8_t *peer, uint32_t table)
 	memcpy(k.peer, peer, NODE_ID_LEN);
 	k.table = table;
 	return (k);
-}
-
-static void
-cursor_clear(struct cursor *cur)
-{
-	free(cur->database);
-	free(cur->name);
-	free(cur->next_key);
-	free(cur->why);
-}
-
-void
-cursor_free(struct cursor *cur)
-{
-	if (cur == NULL)
-		return;
-	cursor_clear(cur);
-	free(cur);
 }
 
 static struct source *
@@ -124,87 +93,71 @@ add_label(struct buf *b, const uint8_t *peer, const char *db, size_t dblen, cons
 	buf_add(b, name, nlen);
 }
 
-/* Takes the names. */
+/* With the lock held, or before anybody else knows of the cursors. */
 static struct held *
-insert(struct cursors *f, const uint8_t *peer, uint32_t table, char *database, char *name)
+insert_cursor(struct cursors *f, const struct cursor_view *v)
 {
 	struct held *h = xcalloc(1, sizeof(*h));
-	struct source *s = source_of(f, peer);
+	struct source *s = source_of(f, v->peer);
 
-	h->key = key_of(peer, table);
-	memcpy(h->cursor.peer, peer, NODE_ID_LEN);
-	h->cursor.table = table;
-	h->cursor.database = database;
-	h->cursor.name = name;
-	add_label(&h->label, peer, database, strlen(database), name, strlen(name));
+	h->key = key_of(v->peer, v->table);
+	h->cursor = cursor_new(v);
+	h->v = cursor_view(h->cursor);
 	HASH_ADD(hh, f->cursors, key, sizeof(h->key), h);
-	HASH_ADD_KEYPTR(hh_label, f->labels, h->label.data, h->label.len, h);
-	h->cursor.moved = ++f->moves;
+	if (!(v->table & CURSOR_OWN)) {
+		add_label(&h->label, v->peer, v->database, strlen(v->database), v->name,
+		    strlen(v->name));
+		HASH_ADD_KEYPTR(hh_label, f->labels, h->label.data, h->label.len, h);
+	}
+	h->moved = ++f->moves;
 	DL_APPEND(s->cursors, h);
 	s->n++;
 	return (h);
 }
 
-static void
-cursor_delete(struct cursors *f, struct held *h)
+static void delete (struct cursors *f, struct held *h)
 {
-	struct source *s = source_of(f, h->cursor.peer);
+	struct source *s = source_of(f, h->v->peer);
 
 	s->gone = ++f->moves;
 	DL_DELETE(s->cursors, h);
 	s->n--;
 	HASH_DELETE(hh, f->cursors, h);
-	HASH_DELETE(hh_label, f->labels, h);
+	if (h->label.len > 0)
+		HASH_DELETE(hh_label, f->labels, h);
 	buf_free(&h->label);
-	cursor_clear(&h->cursor);
+	cursor_free(h->cursor);
 	free(h);
 }
 
 static int
-load_one(struct cursors *f, const uint8_t *k, size_t klen, const uint8_t *v, size_t vlen, char **err)
+load_one(struct cursors *f, const uint8_t *k, size_t klen, const uint8_t *v, size_t vlen,
+    char **err)
 {
 	struct rd key = rd_init(k, klen), r = rd_init(v, vlen);
-	const uint8_t *peer = rd_bytes(&key, NODE_ID_LEN), *next;
-	uint32_t table = rd_be32(&key);
-	struct cursor *cur;
-	uint8_t format, state;
-	char *database, *name;
+	const uint8_t *peer = rd_bytes(&key, NODE_ID_LEN);
+	struct cursor_view view = { .table = rd_be32(&key) };
+	int rc;
 
 	if (!rd_done(&key))
 		return (-1);
-	if (table == 0) {
+	if (view.table == 0) {
 		source_of(f, peer)->stream_seq = rd_u64(&r);
 		return (rd_done(&r) ? 0 : -1);
 	}
-	format = rd_u8(&r);
-	if (format != CURSOR_FORMAT) {
-		*err = xasprintf("store: a cursor is of format %u, and this version (" PACKAGE_VERSION
-		    ") reads format %u", format, CURSOR_FORMAT);
+	if (vlen > 0 && v[0] != CURSOR_FORMAT) {
+		*err =
+		    xasprintf("store: a cursor is of format %u, and this version (" PACKAGE_VERSION
+			      ") reads format %u",
+			v[0], CURSOR_FORMAT);
 		return (-1);
 	}
-	state = rd_u8(&r);
-	database = rd_str(&r);
-	name = rd_str(&r);
-	cur = &insert(f, peer, table, database, name)->cursor;
-	cur->state = state;
-	cur->incarnation = rd_u64(&r);
-	cur->seq = rd_u64(&r);
-	cur->mark = rd_u64(&r);
-	cur->ms = rd_u64(&r);
-	cur->from_ms = rd_u64(&r);
-	cur->chunks = (int)rd_u32(&r);
-	cur->recovering = rd_u8(&r);
-	next = rd_blob(&r, &cur->next_len);
-	cur->next_key = cur->next_len > 0 ? xmemdup(next, cur->next_len) : NULL;
-	cur->why = rd_str(&r);
-	cur->copied = rd_u64(&r);
-	cur->since_ms = rd_u64(&r);
-	if (cur->why[0] == '\0') {
-		free(cur->why);
-		cur->why = NULL;
-	}
-	cur->fetched = cur->seq;
-	return (rd_done(&r) && cur->state <= CURSOR_RECOVER ? 0 : -1);
+	memcpy(view.peer, peer, NODE_ID_LEN);
+	rc = cursor_view_read(&view, &r);
+	if (rc == 0)
+		insert_cursor(f, &view);
+	cursor_view_clear(&view);
+	return (rc);
 }
 
 struct cursors *
@@ -243,7 +196,7 @@ cursors_free(struct cursors *f)
 	if (f == NULL)
 		return;
 	HASH_ITER(hh, f->cursors, h, tmp)
-		cursor_delete(f, h);
+		delete (f, h);
 	HASH_ITER(hh, f->sources, s, stmp) {
 		HASH_DEL(f->sources, s);
 		free(s);
@@ -252,55 +205,83 @@ cursors_free(struct cursors *f)
 	free(f);
 }
 
-struct cursor *
-cursors_find(struct cursors *f, const uint8_t *peer, uint32_t table)
+static struct held *
+held_find(struct cursors *f, const uint8_t *peer, uint32_t table)
 {
 	struct cursor_key k = key_of(peer, table);
 	struct held *h;
 
 	HASH_FIND(hh, f->cursors, &k, sizeof(k), h);
-	return (h != NULL ? &h->cursor : NULL);
+	return (h);
+}
+
+static struct held *
+held_of(struct cursors *f, const struct cursor *cur)
+{
+	const struct cursor_view *v = cursor_view(cur);
+
+	return (held_find(f, v->peer, v->table));
 }
 
 static struct cursor *
-cursor_copy(const struct cursor *cur)
+cursor_of(const struct held *h)
 {
-	struct cursor *c = xmalloc(sizeof(*c));
-
-	*c = *cur;
-	c->database = xstrdup(c->database);
-	c->name = xstrdup(c->name);
-	c->why = xstrdup(c->why);
-	c->next_key = c->next_len > 0 ? xmemdup(c->next_key, c->next_len) : NULL;
-	return (c);
+	return (h != NULL ? h->cursor : NULL);
 }
 
-struct cursor **
+struct cursor *
+cursors_find(struct cursors *f, const uint8_t *peer, uint32_t table)
+{
+	return (cursor_of(held_find(f, peer, table)));
+}
+
+static struct cursor_view *
+view_of(const struct held *h)
+{
+	struct cursor_view *v = xmalloc(sizeof(*v));
+
+	cursor_view_copy(v, h->v);
+	return (v);
+}
+
+void
+cursors_done(struct cursor_view **list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		cursor_view_free(list[i]);
+	free(list);
+}
+
+struct cursor_view **
 cursors_all(struct cursors *f, const uint8_t *peer, size_t *n)
 {
-	struct cursor **list;
+	struct cursor_view **list;
 	struct source *s;
 	struct held *h;
 
 	*n = 0;
 	pthread_mutex_lock(&f->lock);
 	s = peer != NULL ? source_find(f, peer) : NULL;
-	list = xcalloc((peer == NULL ? HASH_COUNT(f->cursors) : s != NULL ? s->n : 0) + 1, sizeof(*list));
+	list = xcalloc((peer == NULL     ? HASH_COUNT(f->cursors) :
+			       s != NULL ? s->n :
+					   0) +
+		1,
+	    sizeof(*list));
 	if (peer == NULL)
 		for (h = f->cursors; h != NULL; h = h->hh.next)
-			list[(*n)++] = cursor_copy(&h->cursor);
+			list[(*n)++] = view_of(h);
 	else if (s != NULL)
 		DL_FOREACH(s->cursors, h)
-			list[(*n)++] = cursor_copy(&h->cursor);
+			list[(*n)++] = view_of(h);
 	pthread_mutex_unlock(&f->lock);
 	return (list);
 }
 
-struct cursor **
+struct cursor_view **
 cursors_moved(struct cursors *f, const uint8_t *peer, uint64_t since, uint64_t *upto, int *whole,
     size_t *n)
 {
-	struct cursor **list;
+	struct cursor_view **list;
 	struct source *s;
 	struct held *h;
 
@@ -312,16 +293,36 @@ cursors_moved(struct cursors *f, const uint8_t *peer, uint64_t since, uint64_t *
 	list = xcalloc((s != NULL ? s->n : 0) + 1, sizeof(*list));
 	if (s != NULL)
 		DL_FOREACH(s->cursors, h)
-			if (*whole || h->cursor.moved > since || h->cursor.state != CURSOR_LIVE)
-				list[(*n)++] = cursor_copy(&h->cursor);
+			if (*whole || h->moved > since || h->v->state != CURSOR_LIVE)
+				list[(*n)++] = view_of(h);
 	pthread_mutex_unlock(&f->lock);
 	return (list);
 }
 
-struct cursor **
+/* With the lock held. */
+static struct cursors_question *
+ask_of_cursor(struct cursors *f, struct held *h)
+{
+	struct cursors_question *question = xcalloc(1, sizeof(*question));
+	struct cursor_event e = { .kind = ON_ASKED, .turn = ++f->turns };
+	struct catchup_question q;
+
+	cursor_question(h->cursor, &q);
+	memcpy(q.asker, f->rep->data->node_id, NODE_ID_LEN);
+	q.max = QUESTION_BYTES;
+	catchup_question_write(&question->text, &q);
+	memcpy(question->peer, h->v->peer, NODE_ID_LEN);
+	question->table = h->v->table;
+	question->kind = q.kind;
+	question->turn = e.turn;
+	cursor_on(h->cursor, &e, &(struct cursor_now){ 0 });
+	return (question);
+}
+
+struct cursors_question **
 cursors_due(struct cursors *f, const uint8_t *peer, uint64_t now_us, size_t max, size_t *n)
 {
-	struct cursor **list = xcalloc(max + 1, sizeof(*list));
+	struct cursors_question **list = xcalloc(max + 1, sizeof(*list));
 	struct source *s;
 	struct held *h;
 
@@ -329,25 +330,34 @@ cursors_due(struct cursors *f, const uint8_t *peer, uint64_t now_us, size_t max,
 	pthread_mutex_lock(&f->lock);
 	s = source_find(f, peer);
 	for (h = s != NULL ? s->cursors : NULL; h != NULL && *n < max; h = h->next)
-		if (h->cursor.state != CURSOR_LIVE && !h->cursor.pulling && now_us >= h->cursor.retry_us)
-			list[(*n)++] = cursor_copy(&h->cursor);
+		if (cursor_due(h->cursor, now_us))
+			list[(*n)++] = ask_of_cursor(f, h);
 	pthread_mutex_unlock(&f->lock);
 	return (list);
 }
 
 void
-cursors_heard(struct cursors *f, const uint8_t *peer, uint32_t table, uint64_t head, uint64_t head_ms,
-    uint64_t rows)
+cursors_question_free(struct cursors_question *q)
 {
-	struct cursor *cur;
+	if (q == NULL)
+		return;
+	buf_free(&q->text);
+	free(q);
+}
+
+void
+cursors_heard(struct cursors *f, const uint8_t *peer, uint32_t table, uint64_t head,
+    uint64_t head_ms, uint64_t rows)
+{
+	struct cursor_event e = { .kind = ON_HEARD,
+		.at = { .seq = head, .ms = head_ms },
+		.rows = rows };
+	struct held *h;
 
 	pthread_mutex_lock(&f->lock);
-	cur = cursors_find(f, peer, table);
-	if (cur != NULL) {
-		cur->head = head;
-		cur->head_ms = head_ms;
-		cur->peer_rows = rows;
-	}
+	h = held_find(f, peer, table);
+	if (h != NULL)
+		cursor_on(h->cursor, &e, &(struct cursor_now){ 0 });
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -361,8 +371,7 @@ cursors_behind(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
 	pthread_mutex_lock(&f->lock);
 	s = source_find(f, peer);
 	for (h = s != NULL ? s->cursors : NULL; h != NULL && !behind; h = h->next)
-		behind = h->cursor.incarnation < incarnation || h->cursor.stuck != 0 ||
-		    (h->cursor.state == CURSOR_LIVE && h->cursor.head > h->cursor.seq);
+		behind = cursor_is_behind(h->cursor, incarnation);
 	pthread_mutex_unlock(&f->lock);
 	return (behind);
 }
@@ -380,9 +389,9 @@ cursors_stream_seq(struct cursors *f, const uint8_t *peer)
 	return (seq);
 }
 
-struct cursor *
-cursors_find_named(struct cursors *f, const uint8_t *peer, const char *db, size_t dblen,
-    const char *name, size_t nlen)
+static struct held *
+held_named(struct cursors *f, const uint8_t *peer, const char *db, size_t dblen, const char *name,
+    size_t nlen)
 {
 	struct buf label = { 0 };
 	struct held *h;
@@ -390,7 +399,27 @@ cursors_find_named(struct cursors *f, const uint8_t *peer, const char *db, size_
 	add_label(&label, peer, db, dblen, name, nlen);
 	HASH_FIND(hh_label, f->labels, label.data, label.len, h);
 	buf_free(&label);
-	return (h != NULL ? &h->cursor : NULL);
+	return (h);
+}
+
+struct cursor *
+cursors_find_named(struct cursors *f, const uint8_t *peer, const char *db, size_t dblen,
+    const char *name, size_t nlen)
+{
+	return (cursor_of(held_named(f, peer, db, dblen, name, nlen)));
+}
+
+int
+cursors_have_all(struct cursors *f, const uint8_t *peer, const char *database, const char *name)
+{
+	struct held *h;
+	int all;
+
+	pthread_mutex_lock(&f->lock);
+	h = held_named(f, peer, database, strlen(database), name, strlen(name));
+	all = h == NULL || (h->v->state == CURSOR_LIVE && h->v->seq >= h->v->head);
+	pthread_mutex_unlock(&f->lock);
+	return (all);
 }
 
 struct cursor *
@@ -398,11 +427,15 @@ cursors_add(struct group *g, const uint8_t *peer, uint32_t table, const char *da
     const char *name)
 {
 	struct cursors *f = replication_of(g)->cursors;
+	struct cursor_view v = { .table = table,
+		.database = (char *)(uintptr_t)database,
+		.name = (char *)(uintptr_t)name,
+		.state = CURSOR_NEW };
 	struct cursor *cur;
 
+	memcpy(v.peer, peer, NODE_ID_LEN);
 	pthread_mutex_lock(&f->lock);
-	cur = &insert(f, peer, table, xstrdup(database), xstrdup(name))->cursor;
-	cur->since_ms = wall_ms();
+	cur = insert_cursor(f, &v)->cursor;
 	pthread_mutex_unlock(&f->lock);
 	return (cur);
 }
@@ -420,11 +453,11 @@ cursors_remove(struct group *g, struct cursor *cur)
 	struct cursors *f = replication_of(g)->cursors;
 	struct buf k = { 0 };
 
-	cursor_key(&k, cur->peer, cur->table);
+	cursor_key(&k, cursor_view(cur)->peer, cursor_view(cur)->table);
 	store_batch_delete(group_batch(g), CF_CURSOR, k.data, k.len);
 	buf_free(&k);
 	pthread_mutex_lock(&f->lock);
-	cursor_delete(f, (struct held *)cur);
+	delete (f, held_of(f, cur));
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -444,131 +477,97 @@ cursors_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq)
 	buf_free(&v);
 }
 
-void
-cursor_save(struct group *g, struct cursor *cur)
+static void
+save_cursor(struct group *g, const struct cursor_view *view)
 {
-	struct cursors *f = replication_of(g)->cursors;
 	struct buf k = { 0 }, v = { 0 };
 
-	pthread_mutex_lock(&f->lock);
-	cur->moved = ++f->moves;
-	pthread_mutex_unlock(&f->lock);
-	cursor_key(&k, cur->peer, cur->table);
-	buf_u8(&v, CURSOR_FORMAT);
-	buf_u8(&v, (uint8_t)cur->state);
-	buf_str(&v, cur->database);
-	buf_str(&v, cur->name);
-	buf_u64(&v, cur->incarnation);
-	buf_u64(&v, cur->seq);
-	buf_u64(&v, cur->mark);
-	buf_u64(&v, cur->ms);
-	buf_u64(&v, cur->from_ms);
-	buf_u32(&v, (uint32_t)cur->chunks);
-	buf_u8(&v, (uint8_t)cur->recovering);
-	buf_blob(&v, cur->next_key, cur->next_len);
-	buf_str(&v, cur->why != NULL ? cur->why : "");
-	buf_u64(&v, cur->copied);
-	buf_u64(&v, cur->since_ms);
+	cursor_key(&k, view->peer, view->table);
+	cursor_view_write(view, &v);
 	store_batch_put(group_batch(g), CF_CURSOR, k.data, k.len, v.data, v.len);
 	buf_free(&k);
 	buf_free(&v);
 }
 
 static void
-log_state(struct group *g, const struct cursor *cur, enum cursor_state state, const char *why)
+tell_cursor_state(struct replication *rep, const struct cursor_view *v)
 {
 	static struct log_brake brake = { .most = 1000 };
-	char *peer = nodes_shown(replication_of(g)->nodes, cur->peer);
+	char *peer = nodes_shown(rep->nodes, v->peer);
 
-	log_braked(&brake, state == CURSOR_FAILED ? LOG_ERROR : LOG_INFO, "cursor %s.%s from node %s: %s%s%s, after "
-	    "transaction %llu of its log", cur->database, cur->name, peer,
-	    state_names[state], why != NULL ? ": " : "", why != NULL ? why : "",
-	    (unsigned long long)cur->seq);
+	log_braked(&brake, v->state == CURSOR_FAILED ? LOG_ERROR : LOG_INFO,
+	    "cursor %s.%s from node "
+	    "%s: %s%s%s, after transaction %llu of its log",
+	    v->database, v->name, peer, cursor_view_state(v->state), v->why != NULL ? ": " : "",
+	    v->why != NULL ? v->why : "", (unsigned long long)v->seq);
 	free(peer);
 }
 
-void
-cursor_set(struct group *g, struct cursor *cur, enum cursor_state state, const char *why)
+static void
+tell_copied(struct replication *rep, const struct cursor_view *v)
 {
-	struct cursors *f = replication_of(g)->cursors;
+	static struct log_brake brake = { .most = 1000 };
+	char *peer = nodes_shown(rep->nodes, v->peer);
 
-	if (state != cur->state && (state == CURSOR_COPY || state == CURSOR_FAILED ||
-	    state == CURSOR_CLOCK))
-		log_state(g, cur, state, why);
-	pthread_mutex_lock(&f->lock);
-	if (state != cur->state)
-		cur->since_ms = wall_ms();
-	cur->state = state;
-	free(cur->why);
-	cur->why = xstrdup(why);
-	cur->fetched = cur->seq;
-	cur->stuck = cur->ahead = 0;
-	cur->retry_us = state == CURSOR_CLOCK || state == CURSOR_FAILED ? mono_us() + 1000000 : 0;
-	pthread_mutex_unlock(&f->lock);
-	cursor_save(g, cur);
-	if (state != CURSOR_LIVE)
-		cluster_kick(replication_of(g)->cluster);
+	log_braked(&brake, LOG_INFO, "copy of %s.%s from node %s is whole: %llu rows seen",
+	    v->database, v->name, peer, (unsigned long long)v->copied);
+	free(peer);
 }
 
-int
-cursor_other_key(struct group *g, struct cursor *cur, const struct table *t, const char *key, size_t n)
+static unsigned
+step_cursor(struct cursors *f, struct cursor *cur, const struct cursor_event *e)
 {
-	char *why;
-
-	if (strlen(t->primary_key) == n && memcmp(t->primary_key, key, n) == 0)
-		return (0);
-	why = xasprintf("the table has another primary key there, '%.*s', than here, '%s': drop "
-	    "one of the two and make it like the other", (int)n, key, t->primary_key);
-	cursor_set(g, cur, CURSOR_FAILED, why);
-	free(why);
-	return (1);
-}
-
-void
-cursor_set_key(struct group *g, struct cursor *cur, const uint8_t *key, size_t n)
-{
-	struct cursors *f = replication_of(g)->cursors;
+	struct cursor_now now = { wall_ms(), mono_us() };
+	unsigned actions;
 
 	pthread_mutex_lock(&f->lock);
-	free(cur->next_key);
-	cur->next_key = n > 0 ? xmemdup(key, n) : NULL;
-	cur->next_len = n;
+	actions = cursor_on(cur, e, &now);
+	if (actions & CURSOR_SAVE)
+		held_of(f, cur)->moved = ++f->moves;
 	pthread_mutex_unlock(&f->lock);
+	return (actions);
 }
 
-void
-cursor_copy_anew(struct group *g, struct cursor *cur, int recovering)
+/* Others may have copied from here meanwhile: when all is back they must look again. */
+static void
+recovered_from_one(struct replication *rep)
 {
-	cursor_set_key(g, cur, NULL, 0);
-	cur->chunks = 0;
-	cur->copied = 0;
-	cur->recovering |= recovering;
-	cursor_set(g, cur, cur->state == CURSOR_RECOVER ? CURSOR_RECOVER : CURSOR_COPY,
-	    recovering ? "recovering own writes" : "the log does not reach");
+	if (!cluster_recovering(rep->cluster))
+		rep->data->log.incarnation++;
 }
 
-void
-cursors_lock(struct cursors *f)
+unsigned
+cursors_on(struct group *g, struct cursor *cur, const struct cursor_event *e)
 {
-	pthread_mutex_lock(&f->lock);
-}
+	struct replication *rep = replication_of(g);
+	const struct cursor_view *v = cursor_view(cur);
+	unsigned actions = step_cursor(rep->cursors, cur, e);
 
-void
-cursors_unlock(struct cursors *f)
-{
-	pthread_mutex_unlock(&f->lock);
+	if (actions & CURSOR_TELL)
+		tell_cursor_state(rep, v);
+	if (actions & CURSOR_COPIED)
+		tell_copied(rep, v);
+	if (actions & CURSOR_REMOVE)
+		cursors_remove(g, cur);
+	else if (actions & CURSOR_SAVE)
+		save_cursor(g, v);
+	if (actions & CURSOR_RECOVERED)
+		recovered_from_one(rep);
+	if (actions & CURSOR_KICK)
+		cluster_kick(rep->cluster);
+	return (actions);
 }
 
 struct cursor *
 cursors_first(struct cursors *f)
 {
-	return ((struct cursor *)f->cursors);
+	return (cursor_of(f->cursors));
 }
 
 struct cursor *
-cursors_next(struct cursor *cur)
+cursors_next(struct cursors *f, const struct cursor *cur)
 {
-	return ((struct cursor *)((struct held *)cur)->hh.next);
+	return (cursor_of(held_of(f, cur)->hh.next));
 }
 
 struct cursor *
@@ -576,11 +575,11 @@ cursors_first_of(struct cursors *f, const uint8_t *peer)
 {
 	struct source *s = source_find(f, peer);
 
-	return (s != NULL ? (struct cursor *)s->cursors : NULL);
+	return (cursor_of(s != NULL ? s->cursors : NULL));
 }
 
 struct cursor *
-cursors_next_of(struct cursor *cur)
+cursors_next_of(struct cursors *f, const struct cursor *cur)
 {
-	return ((struct cursor *)((struct held *)cur)->next);
+	return (cursor_of(held_of(f, cur)->next));
 }

@@ -14,9 +14,9 @@
 #include "opsd/store/group.h"
 
 struct incarnation {
-	struct commit_job	job;	/* first */
-	uint64_t	seen;
-	char		*who;	/* NULL: our stream */
+	struct commit_job job; /* first */
+	uint64_t seen;
+	char *who; /* NULL: our stream */
 };
 
 /* By name, at a peer that we only publish to: its copies of our own writes. */
@@ -24,13 +24,12 @@ static void
 recover_from(struct group *g, const struct peer *p, struct table *t)
 {
 	struct cursors *f = replication_of(g)->cursors;
-	uint32_t id = UINT32_C(0x80000000) | t->id;
+	uint32_t id = CURSOR_OWN | t->id;
 	struct cursor *cur = cursors_find(f, p->id, id);
 
 	if (cur == NULL)
 		cur = cursors_add(g, p->id, id, t->database, t->name);
-	cur->state = CURSOR_RECOVER;
-	cursor_copy_anew(g, cur, 1);
+	cursors_on(g, cur, &(struct cursor_event){ .kind = ON_OWN_LOST });
 }
 
 void
@@ -40,7 +39,7 @@ incarnation_recover(struct group *g, const struct peer *p, struct table *mine, u
 	struct cursor *cur = cursors_find(replication_of(g)->cursors, p->id, id);
 
 	if (s != NULL && s->subscribe && cur != NULL)
-		cursor_copy_anew(g, cur, 1);
+		cursors_on(g, cur, &(struct cursor_event){ .kind = ON_OWN_LOST });
 	else if (s != NULL && s->publish && !s->subscribe)
 		recover_from(g, p, mine);
 }
@@ -57,16 +56,15 @@ incarnation_run(struct group *g, struct commit_job *j)
 	size_t n, m;
 
 	if (rep->data->log.incarnation > inc->seen)
-		return;		/* begun meanwhile */
+		return; /* begun meanwhile */
 	rep->data->log.incarnation = now > inc->seen ? now : inc->seen + 1;
 	rep->data->log.acked = 0;
 	log_warnx("what %s%s has of the log is not in it (a restored copy?): "
-	    "incarnation %llu begins, own lost writes are fetched",
+		  "incarnation %llu begins, own lost writes are fetched",
 	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
 	    (unsigned long long)rep->data->log.incarnation);
-	for (cur = cursors_first(rep->cursors); cur != NULL; cur = cursors_next(cur))
-		if (cur->state != CURSOR_RECOVER)
-			cursor_copy_anew(g, cur, 1);
+	for (cur = cursors_first(rep->cursors); cur != NULL; cur = cursors_next(rep->cursors, cur))
+		cursors_on(g, cur, &(struct cursor_event){ .kind = ON_OWN_LOST });
 	peers = nodes_all(rep->nodes, &n);
 	tables = catalog_tables(rep->data->catalog, NULL, &m);
 	for (size_t i = 0; i < n; i++) {

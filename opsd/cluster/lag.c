@@ -22,7 +22,7 @@ between(uint64_t seq, uint64_t ms, uint64_t head, uint64_t head_ms)
 }
 
 struct lag
-lag_received(const struct cursor *cur)
+lag_received(const struct cursor_view *cur)
 {
 	return (between(cur->seq, cur->ms, cur->head, cur->head_ms));
 }

@@ -9,16 +9,16 @@
  * commits of the last transaction there and of the newest, or now when a clock was ahead;
  * -1: not known.
  */
-struct cursor;
+struct cursor_view;
 struct peer_view;
 struct table;
 
 struct lag {
-	uint64_t	n;
-	int64_t		ms;
+	uint64_t n;
+	int64_t ms;
 };
 
-struct lag lag_received(const struct cursor *cur);	/* we behind the peer, as it said last */
+struct lag lag_received(const struct cursor_view *cur); /* we behind the peer, as it said last */
 /* The peer behind us: as of our newest transaction, so it grows while the peer is away. */
 struct lag lag_sent(const struct table *t, const struct peer_view *v);
 

@@ -16,7 +16,7 @@ static const enum rank state_ranks[] = {
 };
 
 enum rank
-cursor_rank(const struct cursor *cur)
+cursor_rank(const struct cursor_view *cur)
 {
 	enum rank rank = cur->ahead ? RANK_CLOCK : state_ranks[cur->state];
 
@@ -24,9 +24,9 @@ cursor_rank(const struct cursor *cur)
 }
 
 const char *
-cursor_word(const struct cursor *cur, int away)
+cursor_word(const struct cursor_view *cur, int away)
 {
-	return (away && cur->state == CURSOR_LIVE ? "waiting" : cursor_state_name(cur->state));
+	return (away && cur->state == CURSOR_LIVE ? "waiting" : cursor_view_state(cur->state));
 }
 
 /* What stands for the subscription of a table; NULL: none does. */
@@ -39,14 +39,14 @@ progress_at(struct progress *all, const struct peer *p, const char *database, co
 }
 
 static void
-add_cursor(struct progress *at, const struct cursor *cur)
+add_cursor(struct progress *at, const struct cursor_view *cur)
 {
 	struct lag lag = lag_received(cur);
 
 	at->tables++;
 	if (cur->state == CURSOR_COPY) {
 		at->rows += cur->copied;
-		at->total += cursor_rows_total(cur);
+		at->total += cursor_view_total(cur);
 	}
 	if (cur->state != CURSOR_LIVE && (at->since_ms == 0 || cur->since_ms < at->since_ms))
 		at->since_ms = cur->since_ms;
@@ -61,7 +61,7 @@ add_cursor(struct progress *at, const struct cursor *cur)
 }
 
 struct progress *
-progress_new(const struct peer *p, struct cursor *const *cursors, size_t n)
+progress_new(const struct peer *p, struct cursor_view *const *cursors, size_t n)
 {
 	struct progress *all = xcalloc(p->subs.n + 1, sizeof(*all)), *at;
 

@@ -10,13 +10,13 @@
 /* The words of a connection; the worst of its cursors counts. */
 enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_FAILED };
 
-enum rank cursor_rank(const struct cursor *cur);
+enum rank cursor_rank(const struct cursor_view *cur);
 /* What is done about the table, in a word: nothing is live while its node is away. */
-const char *cursor_word(const struct cursor *cur, int away);
+const char *cursor_word(const struct cursor_view *cur, int away);
 
 /* Of a subscription; for "*" of all its tables. */
 struct progress {
-	const struct cursor *worst;	/* borrowed; NULL: there is none */
+	const struct cursor_view *worst;	/* borrowed; NULL: there is none */
 	uint64_t	 tables;	/* that have a cursor */
 	uint64_t	 lag;		/* received: the most transactions that can be missing */
 	int64_t		 lag_ms;	/* -1: not known */
@@ -26,7 +26,7 @@ struct progress {
 };
 
 /* An array as long as the peer's subscriptions, of these cursors of it; free it. */
-struct progress *progress_new(const struct peer *p, struct cursor *const *cursors, size_t n);
+struct progress *progress_new(const struct peer *p, struct cursor_view *const *cursors, size_t n);
 /* Our tables: how far the peer is with those that it gets. */
 void progress_add_sent(struct progress *all, const struct peer *p, struct table *const *tables,
     size_t n, const struct peer_view *v);

@@ -64,7 +64,7 @@ proposal_known(const struct proposal *p, const struct subscription *s)
 static int
 is_whole(const struct proposal *p, const struct subscription *had, const struct progress *all)
 {
-	const struct cursor *cur = all[had - p->peer->subs.list].worst;
+	const struct cursor_view *cur = all[had - p->peer->subs.list].worst;
 	struct table *table;
 
 	if (cur != NULL && cur->state == CURSOR_FAILED)
@@ -97,18 +97,16 @@ void
 proposal_plan(struct proposal *p, const struct subscriptions *wanted)
 {
 	struct progress *all = NULL;
-	struct cursor **cursors = NULL;
-	size_t n = 0, i;
+	struct cursor_view **cursors = NULL;
+	size_t n = 0;
 
 	if (p->peer != NULL) {
 		cursors = cursors_all(p->rep->cursors, p->peer->id, &n);
 		all = progress_new(p->peer, cursors, n);
 	}
-	for (i = 0; i < wanted->n; i++)
+	for (size_t i = 0; i < wanted->n; i++)
 		plan_one(p, &wanted->list[i], all);
-	for (i = 0; i < n; i++)
-		cursor_free(cursors[i]);
-	free(cursors);
+	cursors_done(cursors, n);
 	free(all);
 }
 

@@ -7,7 +7,6 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/apply.h"
-#include "opsd/cluster/catchup.h"
 #include "opsd/cluster/cluster_priv.h"
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/cursors.h"
@@ -15,16 +14,13 @@
 
 /* What cursors lack is asked for, so much at a time (catchup.h). */
 
-#define PULL_BYTES	(1u << 20)
 #define PULLS_MAX	8
 #define BROKEN_US	1000000
 #define BROKEN_MAX_US	60000000
 
 struct pull {
-	struct cluster		*c;
-	uint8_t			 peer[NODE_ID_LEN];
-	uint32_t		 table;
-	enum catchup_kind	 kind;
+	struct cluster *c;
+	struct cursors_question *q;
 };
 
 static void
@@ -42,68 +38,31 @@ pulled_cb(const struct carrier_answer *answer, void *arg)
 	struct pull *p = arg;
 	struct cluster *c = p->c;
 	int ok = answer->status == 200 && answer->body != NULL &&
-	    (answer->who == NULL || memcmp(answer->who, p->peer, NODE_ID_LEN) == 0);
-	struct apply *a = apply_answer_new(p->peer, p->table, p->kind, ok ? answer->body : NULL,
-	    ok ? answer->n : 0);
+	    (answer->who == NULL || memcmp(answer->who, p->q->peer, NODE_ID_LEN) == 0);
+	struct apply *a = apply_answer_new(p->q, ok ? answer->body : NULL, ok ? answer->n : 0);
 
 	a->job.arg = c;
 	a->job.done = answer_done;
 	c->pulls--;
 	commit_submit(c->rep->data->commit, &a->job);
+	cursors_question_free(p->q);
 	free(p);
 }
 
 static void
-pull_send(struct cluster *c, const struct cursor *cur, const char *node)
+pull_from(struct cluster *c, const struct peer *peer)
 {
-	struct pull *p = xcalloc(1, sizeof(*p));
-	struct catchup_question q = { 0 };
-	struct buf text = { 0 };
-
-	p->c = c;
-	memcpy(p->peer, cur->peer, NODE_ID_LEN);
-	p->table = cur->table;
-	p->kind = cur->state == CURSOR_COPY || cur->state == CURSOR_RECOVER ? CATCHUP_ROWS : CATCHUP_LOG;
-	q.kind = p->kind;
-	q.recovering = cur->recovering;
-	memcpy(q.asker, c->rep->data->node_id, NODE_ID_LEN);
-	q.table = cur->table & UINT32_C(0x80000000) ? 0 : cur->table;
-	q.database = cur->database;
-	q.dblen = strlen(cur->database);
-	q.name = cur->name;
-	q.nlen = strlen(cur->name);
-	q.incarnation = cur->incarnation;
-	q.seq = cur->seq;
-	q.mark = cur->mark;
-	q.after = cur->from_ms != 0 ? 0 : cur->fetched > cur->seq ? cur->fetched : cur->seq;
-	q.from_ms = cur->from_ms;
-	q.key = cur->next_key;
-	q.klen = cur->next_len;
-	q.max = PULL_BYTES;
-	catchup_question_write(&text, &q);
-	c->pulls++;
-	c->carrier->pull(c->carrier_arg, node, &text,
-	    (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT), pulled_cb, p);
-	buf_free(&text);
-}
-
-static void
-pull_from(struct cluster *c, const struct peer *p)
-{
-	struct cursors *f = c->rep->cursors;
-	struct cursor *cur, **due;
+	unsigned timeout = (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT);
+	struct cursors_question **due;
 	size_t n;
 
-	due = cursors_due(f, p->id, mono_us(), (size_t)(PULLS_MAX - c->pulls), &n);
+	due = cursors_due(c->rep->cursors, peer->id, mono_us(), (size_t)(PULLS_MAX - c->pulls), &n);
 	for (size_t i = 0; i < n; i++) {
-		cursors_lock(f);
-		cur = cursors_find(f, p->id, due[i]->table);
-		if (cur != NULL)
-			cur->pulling = 1;
-		cursors_unlock(f);
-		if (cur != NULL)
-			pull_send(c, due[i], p->name);
-		cursor_free(due[i]);
+		struct pull *p = xcalloc(1, sizeof(*p));
+
+		*p = (struct pull){ c, due[i] };
+		c->pulls++;
+		c->carrier->pull(c->carrier_arg, peer->name, &due[i]->text, timeout, pulled_cb, p);
 	}
 	free(due);
 }

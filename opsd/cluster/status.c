@@ -12,9 +12,6 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/offer.h"
 
-/* Statuses in a row without movement before the log is asked directly. */
-#define STUCK 2
-
 /* ---- questions ---- */
 
 void
@@ -31,7 +28,7 @@ void
 status_ask(struct replication *rep, const struct peer *p, const struct status_base *base,
     struct status_question *q)
 {
-	struct cursor **cursors;
+	struct cursor_view **cursors;
 	size_t n;
 	int whole;
 
@@ -42,15 +39,14 @@ status_ask(struct replication *rep, const struct peer *p, const struct status_ba
 	q->since = whole ? 0 : base->moves;
 	q->positions = xcalloc(n + 1, sizeof(*q->positions));
 	for (size_t i = 0; i < n; i++) {
-		const struct cursor *cur = cursors[i];
+		const struct cursor_view *cur = cursors[i];
 
 		if (cur->state != CURSOR_RECOVER)
 			q->positions[q->n++] = (struct status_position){ cur->table,
 				{ cur->incarnation, cur->seq, cur->ms }, cur->mark,
 				};
-		cursor_free(cursors[i]);
 	}
-	free(cursors);
+	cursors_done(cursors, n);
 	q->heads_incarnation = base->incarnation;
 	q->heads_after = base->heads;
 }
@@ -188,39 +184,15 @@ struct looked {
 };
 
 static void
-look_at(struct group *g, struct cursor *cur, uint64_t incarnation)
-{
-	struct cursors *f = replication_of(g)->cursors;
-	int moved, behind, stuck;
-
-	cursors_lock(f);
-	moved = cur->seq != cur->fetched;
-	behind = cur->head > cur->seq;
-	if (cur->state == CURSOR_LIVE)
-		cur->fetched = cur->seq;
-	cursors_unlock(f);
-	if (incarnation > cur->incarnation) {
-		if (cur->state == CURSOR_LIVE || cur->state == CURSOR_FETCH)
-			cursor_copy_anew(g, cur, 0);
-		return;
-	}
-	if (cur->state != CURSOR_LIVE)
-		return;
-	cursors_lock(f);
-	stuck = cur->stuck = moved || !behind ? 0 : cur->stuck + 1;
-	cursors_unlock(f);
-	if (stuck >= STUCK)
-		cursor_set(g, cur, CURSOR_FETCH, "the stream does not bring what the log has");
-}
-
-static void
 looked_run(struct group *g, struct commit_job *j)
 {
 	struct looked *l = (struct looked *)j;
-	struct cursor *cur = cursors_first_of(replication_of(g)->cursors, l->peer);
+	struct cursors *f = replication_of(g)->cursors;
+	struct cursor_event e = { .kind = ON_LOOKED, .incarnation = l->incarnation };
+	struct cursor *cur = cursors_first_of(f, l->peer);
 
-	for (; cur != NULL; cur = cursors_next_of(cur))
-		look_at(g, cur, l->incarnation);
+	for (; cur != NULL; cur = cursors_next_of(f, cur))
+		cursors_on(g, cur, &e);
 }
 
 static void

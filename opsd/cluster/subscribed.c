@@ -16,16 +16,20 @@ subscribed_fail(struct group *g, const uint8_t *peer, const struct table *mine, 
 	struct cursors *f = replication_of(g)->cursors;
 	struct cursor *cur = cursors_find_named(f, peer, mine->database, strlen(mine->database),
 	    mine->name, strlen(mine->name));
+	struct cursor_event e = { .kind = ON_OTHER_KEY,
+		.key = key,
+		.key_len = strlen(key),
+		.own_key = mine->primary_key };
 
-	if (id == 0 || (cur != NULL && (cur->state == CURSOR_RECOVER || cur->table > id)))
+	if (!cursors_is_id(id) || (cur != NULL && cursor_view(cur)->table > id))
 		return;
-	if (cur != NULL && cur->table != id) {
+	if (cur != NULL && cursor_view(cur)->table != id) {
 		cursors_remove(g, cur);
 		cur = NULL;
 	}
 	if (cur == NULL)
 		cur = cursors_add(g, peer, id, mine->database, mine->name);
-	cursor_other_key(g, cur, mine, key, strlen(key));
+	cursors_on(g, cur, &e);
 }
 
 /*
@@ -38,88 +42,72 @@ needs_copy(struct group *g, struct table **t, uint64_t start_ms)
 	return (group_recall(g, t) || (*t)->horizon.time >= start_ms << 16);
 }
 
-/* It has one already. */
-static void
-go_on(struct group *g, struct cursor *cur, const struct subscribed *s)
+static int
+is_same_table(const struct cursor_view *v, const struct table *t)
 {
-	/* An explicit start time on a cursor that runs: rows since then, beside it. */
-	if (s->start_ms != 0) {
-		cur->from_ms = s->start_ms;
-		cursor_copy_anew(g, cur, 0);
-	} else if (s->made && !s->called)
-		cursor_copy_anew(g, cur, 0);	/* what came for it is gone */
-	else if (cur->state == CURSOR_FAILED)
-		cursor_set(g, cur, CURSOR_FETCH, NULL);
+	return (strcmp(v->name, t->name) == 0 && strcmp(v->database, t->database) == 0);
 }
 
-/* Whole for others, who copy it: half a position would be one that the peer's log does not have. */
-static void
-set_position(struct cursors *f, struct cursor *cur, struct log_pos at, uint64_t incarnation)
+/* The cursor of a table by its name; one of an older table there goes.  -1: the offer is the old one. */
+static int
+replace_cursor(struct group *g, const uint8_t *peer, const struct subscribed *s,
+    const struct table *mine)
 {
-	cursors_lock(f);
-	cur->incarnation = incarnation;
-	cur->seq = at.seq;
-	cur->mark = at.mark;
-	cur->ms = at.ms;
-	cursors_unlock(f);
+	struct cursor *old = cursors_find_named(replication_of(g)->cursors, peer, mine->database,
+	    strlen(mine->database), mine->name, strlen(mine->name));
+
+	if (old == NULL)
+		return (0);
+	if (cursor_view(old)->table > s->id && cursor_view(old)->incarnation >= s->incarnation)
+		return (-1);
+	cursors_remove(g, old);
+	return (1);
 }
 
 void
 subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *s,
     struct table *mine)
 {
-	struct cursors *f = replication_of(g)->cursors;
-	struct cursor *cur = cursors_find(f, peer, s->id), *old;
-	int copied = s->start_ms != 0 && needs_copy(g, &mine, s->start_ms);
+	struct cursor *cur = cursors_find(replication_of(g)->cursors, peer, s->id);
+	struct cursor_event e = { .kind = ON_SUBSCRIBED,
+		.incarnation = s->incarnation,
+		.at = s->head,
+		.from_ms = s->start_ms,
+		.copied = s->start_ms != 0 && needs_copy(g, &mine, s->start_ms) };
+	int again = 0;
 
-	if (s->id == 0)
+	if (!cursors_is_id(s->id))
 		return;
-	if (cur != NULL && (strcmp(cur->name, mine->name) != 0 ||
-	    strcmp(cur->database, mine->database) != 0)) {
-		cursors_remove(g, cur);	/* of another life of the peer */
+	if (cur != NULL && !is_same_table(cursor_view(cur), mine)) {
+		cursors_remove(g, cur); /* of another life of the peer */
 		cur = NULL;
 	}
-	if (cur != NULL) {
-		go_on(g, cur, s);
+	if (s->start_ms != 0)
+		e.kind = ON_SINCE;
+	else if (s->made && !s->called)
+		e.kind = ON_ALL; /* what came for it is gone */
+	if (cur == NULL && (again = replace_cursor(g, peer, s, mine)) == -1)
 		return;
+	if (cur == NULL) {
+		cur = cursors_add(g, peer, s->id, mine->database, mine->name);
+		if (again || !s->called)
+			e.kind = ON_ALL; /* made (again) there while we did not look */
 	}
-	old = cursors_find_named(f, peer, mine->database, strlen(mine->database), mine->name,
-	    strlen(mine->name));
-	if (old != NULL && old->state != CURSOR_RECOVER) {
-		if (old->table > s->id && old->incarnation >= s->incarnation)
-			return;
-		cursors_remove(g, old);
-	}
-	cur = cursors_add(g, peer, s->id, mine->database, mine->name);
-	set_position(f, cur, (struct log_pos){ 0 }, s->incarnation);
-	if (old != NULL || !s->called) {
-		/* Made (again) over there while we did not look: all of it is new to us. */
-		cursor_copy_anew(g, cur, 0);
-		return;
-	}
-	cur->from_ms = s->start_ms;
-	if (s->start_ms != 0) {
-		if (copied)
-			cursor_copy_anew(g, cur, 0);
-		else
-			cursor_set(g, cur, CURSOR_FETCH, NULL);
-		return;
-	}
-	set_position(f, cur, s->head, s->incarnation);
-	cursor_set(g, cur, CURSOR_LIVE, NULL);
+	cursors_on(g, cur, &e);
 }
 
 void
 subscribed_end(struct group *g, const struct peer *p)
 {
+	struct cursors *f = replication_of(g)->cursors;
 	struct cursor *cur, *next;
 
-	for (cur = cursors_first_of(replication_of(g)->cursors, p->id); cur != NULL; cur = next) {
-		const struct subscription *e;
+	for (cur = cursors_first_of(f, p->id); cur != NULL; cur = next) {
+		const struct cursor_view *v = cursor_view(cur);
+		const struct subscription *e = peer_effective(p, v->database, v->name);
 
-		next = cursors_next_of(cur);
-		e = peer_effective(p, cur->database, cur->name);
-		if (e == NULL || (!e->subscribe && cur->state != CURSOR_RECOVER))
+		next = cursors_next_of(f, cur);
+		if (e == NULL || (!e->subscribe && v->state != CURSOR_RECOVER))
 			cursors_remove(g, cur);
 	}
 }

@@ -14,28 +14,13 @@
 #include "opsd/store/key.h"
 #include "opsd/store/row.h"
 
-#define PER_JOB	1000	/* tombstones of one table in one commit */
+#define PER_JOB 1000 /* tombstones of one table in one commit */
 
 struct purge {
-	struct commit_job	job;	/* first */
-	uint32_t	table;
-	uint64_t	before;	/* stamp time */
+	struct commit_job job; /* first */
+	uint32_t table;
+	uint64_t before; /* stamp time */
 };
-
-/* When the peer was heard last, its log had no entry of the table that is not here. */
-static int
-nothing_lacks(struct replication *rep, const struct peer *p, const struct table *t)
-{
-	const struct cursor *cur;
-	int yes;
-
-	cursors_lock(rep->cursors);
-	cur = cursors_find_named(rep->cursors, p->id, t->database, strlen(t->database), t->name,
-	    strlen(t->name));
-	yes = cur == NULL || (cur->state == CURSOR_LIVE && cur->seq >= cur->head);
-	cursors_unlock(rep->cursors);
-	return (yes);
-}
 
 /*
  * Whether every node that gets the table from here has all of it, and nobody who gives it to
@@ -58,7 +43,8 @@ received(struct replication *rep, const struct table *t, struct peer **all, size
 		if (e->publish)
 			yes = peer_view_has(&v, t->id, NULL) >= t->stat->head;
 		if (e->subscribe)
-			yes &= v.reachable && v.clock_ms > before_ms && nothing_lacks(rep, all[i], t);
+			yes &= v.reachable && v.clock_ms > before_ms &&
+			    cursors_have_all(rep->cursors, all[i]->id, t->database, t->name);
 		peer_view_clear(&v);
 	}
 	return (yes);
@@ -160,8 +146,7 @@ tombstone_run(struct replication *rep)
 	for (size_t k = 0; k < m; k++) {
 		struct store_iter *it = tombstones(rep, tables[k]->id, (now - age) << 16);
 
-		if (store_iter_valid(it) && received(rep, tables[k], all, n,
-		    now - age)) {
+		if (store_iter_valid(it) && received(rep, tables[k], all, n, now - age)) {
 			struct purge *p = xcalloc(1, sizeof(*p));
 
 			p->job.run = purge_run;

@@ -162,7 +162,7 @@ about_metrics(struct ops *ops)
 }
 
 static json_t *
-about_cursor(struct ops *ops, const struct cursor *cur, int away)
+about_cursor(struct ops *ops, const struct cursor_view *cur, int away)
 {
 	char *peer = nodes_name(ops->rep.nodes, cur->peer);
 	json_t *o = json_pack("{s:s?, s:s, s:s, s:s, s:I, s:I}", "node_name", peer, "database",
@@ -171,8 +171,8 @@ about_cursor(struct ops *ops, const struct cursor *cur, int away)
 
 	if (cur->state == CURSOR_COPY || cur->state == CURSOR_RECOVER) {
 		json_object_set_new(o, "rows_copied", json_integer((json_int_t)cur->copied));
-		json_object_set_new(o, "rows_total", cursor_rows_total(cur) > 0 ?
-		    json_integer((json_int_t)cursor_rows_total(cur)) : json_null());
+		json_object_set_new(o, "rows_total", cursor_view_total(cur) > 0 ?
+		    json_integer((json_int_t)cursor_view_total(cur)) : json_null());
 	}
 	if (cur->state != CURSOR_LIVE && cur->since_ms > 0)
 		json_object_set_new(o, "since", json_integer((json_int_t)cur->since_ms));
@@ -198,7 +198,7 @@ static json_t *
 about_cursors(struct ops *ops)
 {
 	json_t *list = json_array();
-	struct cursor **all;
+	struct cursor_view **all;
 	int away = 0;
 	size_t n;
 
@@ -209,9 +209,7 @@ about_cursors(struct ops *ops)
 			away = is_away(ops, all[i]->peer);
 		json_array_append_new(list, about_cursor(ops, all[i], away));
 	}
-	for (size_t i = 0; i < n; i++)
-		cursor_free(all[i]);
-	free(all);
+	cursors_done(all, n);
 	return (list);
 }
 

@@ -26,7 +26,7 @@ struct connection {
 	struct ops	*ops;
 	struct peer	*peer;
 	struct peer_view view;
-	struct cursor	**cursors;
+	struct cursor_view	**cursors;
 	size_t		 n;
 	struct progress	*progress;	/* of each entry */
 };
@@ -84,7 +84,7 @@ static void
 add_received(const struct connection *c, const struct subscription *e, const struct progress *at,
     json_t *o)
 {
-	const struct cursor	*worst = at->worst;
+	const struct cursor_view	*worst = at->worst;
 	int			 closed = is_closed(c);
 	uint64_t		 since = at->since_ms != 0 || !closed ? at->since_ms : c->view.seen_ms;
 
@@ -173,9 +173,7 @@ look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n
 	if (json_array_size(resyncs) > 0)
 		json_object_set(o, "resyncs", resyncs);
 	json_decref(resyncs);
-	for (size_t i = 0; i < c.n; i++)
-		cursor_free(c.cursors[i]);
-	free(c.cursors);
+	cursors_done(c.cursors, c.n);
 	free(c.progress);
 	peer_view_clear(&c.view);
 	return (o);

@@ -73,20 +73,19 @@ add_pair(struct survey *s, struct there *p, const char *database, const char *ta
 static void
 look_received(struct survey *s, struct there *p)
 {
-	struct cursor **all;
+	struct cursor_view **all;
 	size_t n;
 
 	all = cursors_all(s->watch->rep->cursors, p->peer->id, &n);
 	for (size_t i = 0; i < n; i++) {
-		const struct cursor *cur = all[i];
+		const struct cursor_view *cur = all[i];
 
 		p->cursors[cur->state]++;
 		if (cur->state != CURSOR_RECOVER)
 			add_pair(s, p, cur->database, cur->name, RECEIVED, cur->seq,
 			    lag_received(cur));
-		cursor_free(all[i]);
 	}
-	free(all);
+	cursors_done(all, n);
 }
 
 /* Whether the table goes to anybody. */
@@ -242,7 +241,7 @@ tell_cursors(const struct survey *s, struct buf *out)
 
 		for (int state = 0; state < STATES; state++)
 			metric_line(out, "peer_cursors", p->cursors[state] - (state == CURSOR_LIVE ?
-			    waiting : 0), "peer", p->peer->name, "state", cursor_state_name(state), NULL);
+			    waiting : 0), "peer", p->peer->name, "state", cursor_view_state(state), NULL);
 		metric_line(out, "peer_cursors", waiting, "peer", p->peer->name, "state", "waiting",
 		    NULL);
 	}

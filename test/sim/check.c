@@ -362,7 +362,7 @@ check_rest(void)
 
 /* Nothing comes of a table that is not there, or another one, or of a node that is: a state of rest. */
 static int
-cannot_come(const struct machine *m, const struct cursor *cur)
+cannot_come(const struct machine *m, const struct cursor_view *cur)
 {
 	struct machine *from = machine_with_id(cur->peer);
 	struct table *t = from == NULL ? NULL : catalog_get(from->data.catalog, cur->database, cur->name);
@@ -379,18 +379,16 @@ static const char *
 cursors_unrest(struct machine *m)
 {
 	static char why[200];
-	struct cursor **all;
+	struct cursor_view **all;
 	size_t n;
 
 	why[0] = '\0';
 	all = cursors_all(m->rep.cursors, NULL, &n);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (all[i]->state != CURSOR_LIVE && !cannot_come(m, all[i]))
 			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s", all[i]->name,
-			    cursor_state_name(all[i]->state), all[i]->why != NULL ? all[i]->why : "");
-		cursor_free(all[i]);
-	}
-	free(all);
+			    cursor_view_state(all[i]->state), all[i]->why != NULL ? all[i]->why : "");
+	cursors_done(all, n);
 	return (why[0] != '\0' ? why : NULL);
 }
 
@@ -412,16 +410,14 @@ unrest(struct machine *m)
 static int
 asks_in_vain(struct machine *m)
 {
-	struct cursor **all;
+	struct cursor_view **all;
 	size_t n;
 	int yes = 0;
 
 	all = cursors_all(m->rep.cursors, NULL, &n);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		yes |= all[i]->state == CURSOR_FAILED;
-		cursor_free(all[i]);
-	}
-	free(all);
+	cursors_done(all, n);
 	return (yes);
 }
 

@@ -29,7 +29,7 @@ static struct horizon {
 } horizons[MACHINES_MAX][HORIZONS];
 
 static const struct move *
-before(const struct machine *m, const struct cursor *cur)
+before(const struct machine *m, const struct cursor_view *cur)
 {
 	for (size_t i = 0; i < moves[m->index].n; i++) {
 		const struct move *v = &moves[m->index].list[i];
@@ -42,7 +42,7 @@ before(const struct machine *m, const struct cursor *cur)
 
 /* A start time begins before where it was. */
 static void
-compare(const struct machine *m, const struct cursor *cur)
+compare(const struct machine *m, const struct cursor_view *cur)
 {
 	const struct move *was = before(m, cur);
 
@@ -76,7 +76,7 @@ check_horizons(struct machine *m)
 void
 moves_check(struct machine *m)
 {
-	struct cursor **all;
+	struct cursor_view **all;
 	struct move *list;
 	size_t n;
 
@@ -91,9 +91,8 @@ moves_check(struct machine *m)
 		list[i].table = all[i]->table;
 		list[i].incarnation = all[i]->incarnation;
 		list[i].seq = all[i]->seq;
-		cursor_free(all[i]);
 	}
-	free(all);
+	cursors_done(all, n);
 	free(moves[m->index].list);
 	moves[m->index].list = list;
 	moves[m->index].n = n;

@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/seal.h"
 #include "opsd/cluster/apply.h"
@@ -22,6 +23,8 @@
 struct openrep {
 	struct opendata		 o;	/* first */
 	struct replication	 rep;
+	struct cursors_question	 asked[16];	/* by cursors, and not answered; without their text */
+	size_t			 nasked;
 };
 
 static const uint8_t boston[NODE_ID_LEN] = "boston-boston-b", austin[NODE_ID_LEN] = "austin-austin-a";
@@ -173,9 +176,12 @@ openrep_take(struct openrep *r, struct offer *o)
 struct sent {
 	uint64_t	 seq, prev, ms;
 	int		 key, a;
+	uint64_t	 life;		/* of the node that wrote it; 0: LIFE_MARK */
 };
 
-#define MARK(seq)	((seq) == 0 ? 0 : UINT64_C(7) << 32 | (seq))
+#define LIFE_MARK	UINT64_C(7)
+#define MARK_OF(life, seq)	((seq) == 0 ? 0 : (life) << 32 | (seq))
+#define MARK(seq)	MARK_OF(LIFE_MARK, seq)
 
 static inline void
 sent_payload(struct buf *b, const struct sent *s, const uint8_t *peer, const char *table)
@@ -207,9 +213,11 @@ static inline struct log_entry
 sent_entry(struct buf *payload, const struct sent *s, const uint8_t *peer, uint32_t id,
     const char *table)
 {
+	uint64_t	life = s->life != 0 ? s->life : LIFE_MARK;
+
 	sent_payload(payload, s, peer, table);
-	return ((struct log_entry){ .seq = s->seq, .mark = MARK(s->seq), .prev = s->prev,
-	    .prev_mark = MARK(s->prev), .ms = s->ms, .table = id, .payload = payload->data,
+	return ((struct log_entry){ .seq = s->seq, .mark = MARK_OF(life, s->seq), .prev = s->prev,
+	    .prev_mark = MARK_OF(life, s->prev), .ms = s->ms, .table = id, .payload = payload->data,
 	    .len = (uint32_t)payload->len });
 }
 
@@ -249,23 +257,66 @@ openrep_frame(struct openrep *r, const uint8_t *peer, uint64_t incarnation, uint
 	buf_free(&bytes);
 }
 
-static inline void
-openrep_answer_as_is(struct openrep *r, uint32_t id, enum catchup_kind kind, const struct buf *b)
+/* Asks what cursors ask boston now, or soon; how much that is. */
+static inline size_t
+openrep_ask(struct openrep *r, uint64_t in_us)
 {
-	struct apply	*a = apply_answer_new(boston, id, kind, b != NULL ? b->data : NULL,
-	    b != NULL ? b->len : 0);
+	struct cursors_question	**list;
+	size_t			  n;
+
+	list = cursors_due(r->rep.cursors, boston, mono_us() + in_us, 16 - r->nasked, &n);
+	for (size_t i = 0; i < n; i++) {
+		r->asked[r->nasked] = *list[i];
+		r->asked[r->nasked++].text = (struct buf){ 0 };
+		cursors_question_free(list[i]);
+	}
+	free(list);
+	return (n);
+}
+
+static inline struct cursors_question
+openrep_asked(struct openrep *r, uint32_t id)
+{
+	struct cursors_question	q;
+	size_t			i = r->nasked;
+
+	while (i > 0 && r->asked[i - 1].table != id)
+		i--;
+	if (i == 0)
+		fatalx("table %u asks nothing", id);
+	q = r->asked[i - 1];
+	r->asked[i - 1] = r->asked[--r->nasked];
+	return (q);
+}
+
+/* b is the answer to a question; NULL: none comes. */
+static inline void
+openrep_answer_to(struct openrep *r, const struct cursors_question *q, const struct buf *b)
+{
+	struct apply	*a = apply_answer_new(q, b != NULL ? b->data : NULL, b != NULL ? b->len : 0);
 
 	if (commit_wait(r->o.data.commit, &a->job) != 200)
 		fatalx("an answer: %s", a->job.error);
 	apply_free(a);
 }
 
+/* To what the cursor asked last, or would soon. */
+static inline void
+openrep_answer_as_is(struct openrep *r, uint32_t id, const struct buf *b)
+{
+	struct cursors_question	q;
+
+	openrep_ask(r, 60000000);
+	q = openrep_asked(r, id);
+	openrep_answer_to(r, &q, b);
+}
+
 /* b is what answer_start began. */
 static inline void
-openrep_answer(struct openrep *r, uint32_t id, enum catchup_kind kind, struct buf *b)
+openrep_answer(struct openrep *r, uint32_t id, struct buf *b)
 {
 	seal_end(b, 0, b->len);
-	openrep_answer_as_is(r, id, kind, b);
+	openrep_answer_as_is(r, id, b);
 }
 
 static inline void
@@ -307,7 +358,7 @@ openrep_log(struct openrep *r, uint64_t incarnation, uint32_t id, const char *ta
 	struct buf	b = { 0 };
 
 	sent_log(&b, incarnation, id, table, s, n, head);
-	openrep_answer(r, id, CATCHUP_LOG, &b);
+	openrep_answer(r, id, &b);
 	buf_free(&b);
 }
 
@@ -350,7 +401,7 @@ openrep_rows(struct openrep *r, uint64_t incarnation, uint32_t id, const struct 
 	struct buf	b = { 0 };
 
 	sent_rows(&b, incarnation, id, s, head, done);
-	openrep_answer(r, id, CATCHUP_ROWS, &b);
+	openrep_answer(r, id, &b);
 	buf_free(&b);
 }
 

@@ -12,14 +12,14 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/progress.h"
 
-#define MANY	100000	/* so many that looking at all for each would not end */
+#define MANY 100000 /* so many that looking at all for each would not end */
 
 static const uint8_t id[NODE_ID_LEN] = "0123456789abcde";
 
-static struct cursor *
+static struct cursor_view *
 cursor(const char *table, enum cursor_state state, uint64_t seq, uint64_t head)
 {
-	struct cursor *cur = xcalloc(1, sizeof(*cur));
+	struct cursor_view *cur = xcalloc(1, sizeof(*cur));
 
 	cur->database = xstrdup("data");
 	cur->name = xstrdup(table);
@@ -33,7 +33,8 @@ cursor(const char *table, enum cursor_state state, uint64_t seq, uint64_t head)
 static void
 subscribe(struct peer *p, char *table, uint64_t time)
 {
-	subscriptions_take(&p->subs, &(struct subscription){ (char *)"data", table, 1, 1, 0, { time, 1 }, 0 });
+	subscriptions_take(&p->subs,
+	    &(struct subscription){ (char *)"data", table, 1, 1, 0, { time, 1 }, 0 });
 }
 
 static struct peer *
@@ -53,8 +54,9 @@ static void
 test_star(void **state)
 {
 	struct peer *p = peer_new(id, "boston");
-	struct cursor *cursors[] = { cursor("a", CURSOR_LIVE, 10, 12), cursor("b", CURSOR_COPY, 7, 20),
-	    cursor("c", CURSOR_LIVE, 5, 5), cursor("d", CURSOR_RECOVER, 1, 100) };
+	struct cursor_view *cursors[] = { cursor("a", CURSOR_LIVE, 10, 12),
+		cursor("b", CURSOR_COPY, 7, 20), cursor("c", CURSOR_LIVE, 5, 5),
+		cursor("d", CURSOR_RECOVER, 1, 100) };
 	struct progress *all;
 
 	(void)state;
@@ -74,7 +76,7 @@ test_star(void **state)
 	assert_int_equal(all[1].lag, 0);
 	assert_int_equal(all[1].since_ms, 0);
 	for (int i = 0; i < 4; i++)
-		cursor_free(cursors[i]);
+		cursor_view_free(cursors[i]);
 	free(all);
 	peer_free(p);
 }
@@ -83,7 +85,7 @@ static void
 test_many(void **state)
 {
 	struct peer *p = subscribed(MANY, "t%u");
-	struct cursor **cursors = xcalloc(MANY, sizeof(*cursors));
+	struct cursor_view **cursors = xcalloc(MANY, sizeof(*cursors));
 	struct table **tables = xcalloc(MANY, sizeof(*tables));
 	struct peer_view v = { 0 };
 	struct progress *all;
@@ -101,7 +103,7 @@ test_many(void **state)
 	for (unsigned i = 0; i < MANY; i++) {
 		assert_int_equal(all[i].lag, MANY - i);
 		assert_int_equal(all[i].peer_lag, i + 1);
-		cursor_free(cursors[i]);
+		cursor_view_free(cursors[i]);
 		table_unref(tables[i]);
 	}
 	free(cursors);
@@ -114,7 +116,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_star), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_star),
+		cmocka_unit_test(test_many),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

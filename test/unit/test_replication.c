@@ -89,10 +89,12 @@ teardown(void **state)
 	return (0);
 }
 
-static struct cursor *
+static const struct cursor_view *
 cursor(struct openrep *r, uint32_t id)
 {
-	return (cursors_find(r->rep.cursors, boston, id));
+	struct cursor	*cur = cursors_find(r->rep.cursors, boston, id);
+
+	return (cur != NULL ? cursor_view(cur) : NULL);
 }
 
 static void
@@ -172,8 +174,7 @@ test_other_life(void **state)
 	struct openrep	*r = *state;
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
-	cursor(r, THERE)->mark++;
-	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
+	frame(r, (struct sent){ 2, 1, 2000, 1, 11, LIFE_MARK + 1 });
 	assert_int_equal(cursor(r, THERE)->state, CURSOR_FETCH);
 	assert_int_equal(value(r, "1"), 10);
 }
@@ -364,14 +365,7 @@ test_republished(void **state)
 static size_t
 due(struct openrep *r, uint64_t in_us)
 {
-	struct cursor	**list;
-	size_t		  n;
-
-	list = cursors_due(r->rep.cursors, boston, mono_us() + in_us, 10, &n);
-	for (size_t i = 0; i < n; i++)
-		cursor_free(list[i]);
-	free(list);
-	return (n);
+	return (openrep_ask(r, in_us));
 }
 
 /* The peer died, or did not answer in time: it is asked again, not at once. */
@@ -383,9 +377,8 @@ test_not_answered(void **state)
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
 	assert_int_equal(due(r, 0), 1);
-	cursor(r, THERE)->pulling = 1;
-	assert_int_equal(due(r, 0), 0);
-	openrep_answer_as_is(r, THERE, CATCHUP_LOG, NULL);
+	assert_int_equal(due(r, 60000000), 0);
+	openrep_answer_as_is(r, THERE, NULL);
 	assert_int_equal(due(r, 0), 0);
 	assert_int_equal(due(r, 5000000), 1);
 	assert_at(r, CURSOR_FETCH, 1);
@@ -403,7 +396,7 @@ test_refused(void **state)
 	buf_u16(&b, 410);
 	buf_u64(&b, LIFE);
 	buf_u32(&b, THERE);
-	openrep_answer(r, THERE, CATCHUP_LOG, &b);
+	openrep_answer(r, THERE, &b);
 	assert_int_equal(cursor(r, THERE)->state, CURSOR_COPY);
 	buf_free(&b);
 }
@@ -465,15 +458,15 @@ assert_paused(struct openrep *r, size_t n, uint64_t before)
 
 /* Asked again, not at once, and nothing of it is taken. */
 static void
-assert_all_damages_seen(struct openrep *r, enum catchup_kind kind, struct buf *b,
-    enum cursor_state is, uint64_t seq)
+assert_all_damages_seen(struct openrep *r, struct buf *b, enum cursor_state is, uint64_t seq)
 {
-	uint64_t	before;
+	struct cursors_question	q = { .table = THERE, .kind = CATCHUP_LOG, .turn = UINT64_MAX };
+	uint64_t		before;
 
 	for (size_t i = 0; i < b->len; i++) {
 		before = mono_us();
 		flip(b, i);
-		openrep_answer_as_is(r, THERE, kind, b);
+		openrep_answer_as_is(r, THERE, b);
 		flip(b, i);
 		assert_paused(r, i + 1, before);
 		assert_at(r, is, seq);
@@ -481,13 +474,14 @@ assert_all_damages_seen(struct openrep *r, enum catchup_kind kind, struct buf *b
 		assert_int_equal(due(r, 0), 0);
 		assert_int_equal(due(r, 5000000), 1);
 	}
-	openrep_answer_as_is(r, THERE, kind, b);
+	openrep_answer_as_is(r, THERE, b);
 	assert_int_equal(broken(r, BROKEN_ANSWER), b->len);
 	assert_paused(r, 0, 0);
 	/* The next one is the first in a row again. */
 	before = mono_us();
 	flip(b, 0);
-	openrep_answer_as_is(r, THERE, kind, b);
+	memcpy(q.peer, boston, NODE_ID_LEN);
+	openrep_answer_to(r, &q, b);
 	assert_paused(r, 1, before);
 }
 
@@ -501,7 +495,7 @@ test_damaged_transactions(void **state)
 	frame(r, (struct sent){ 3, 2, 3000, 1, 12 });
 	sent_log(&b, LIFE, THERE, "dog", (struct sent[]){ { 2, 1, 2000, 1, 11 },
 	    { 3, 2, 3000, 1, 12 } }, 2, 3);
-	assert_all_damages_seen(r, CATCHUP_LOG, &b, CURSOR_FETCH, 1);
+	assert_all_damages_seen(r, &b, CURSOR_FETCH, 1);
 	assert_at(r, CURSOR_LIVE, 3);
 	assert_int_equal(value(r, "1"), 12);
 	buf_free(&b);
@@ -515,7 +509,7 @@ test_damaged_rows(void **state)
 
 	frame(r, (struct sent){ 5, 3, 2000, 9, 90 });
 	sent_rows(&b, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
-	assert_all_damages_seen(r, CATCHUP_ROWS, &b, CURSOR_COPY, 0);
+	assert_all_damages_seen(r, &b, CURSOR_COPY, 0);
 	assert_at(r, CURSOR_COPY, 5);
 	assert_int_equal(cursor(r, THERE)->chunks, 1);
 	assert_int_equal(value(r, "1"), 10);
@@ -589,12 +583,16 @@ test_copy(void **state)
 }
 
 static void
-from(struct group *g, void *arg)
+happen_run(struct group *g, void *arg)
 {
-	struct cursor	*cur = cursors_find(replication_of(g)->cursors, boston, THERE);
+	cursors_on(g, cursors_find(replication_of(g)->cursors, boston, THERE), arg);
+}
 
-	cur->from_ms = *(uint64_t *)arg;
-	cursor_copy_anew(g, cur, 0);
+/* Something that happens to the cursor. */
+static void
+happen(struct openrep *r, struct cursor_event e)
+{
+	openrep_call(r, happen_run, &e);
 }
 
 /* Frames that come during a copy are applied, before the first chunk they are not. */
@@ -617,10 +615,9 @@ static void
 test_frames_before_the_head(void **state)
 {
 	struct openrep	*r = *state;
-	uint64_t	 ms = 500;
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
-	openrep_call(r, from, &ms);
+	happen(r, (struct cursor_event){ .kind = ON_ALL });
 	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
 	assert_at(r, CURSOR_COPY, 1);
 	assert_int_equal(value(r, "1"), 10);
@@ -639,20 +636,124 @@ test_copy_of_another_incarnation(void **state)
 	assert_int_equal(value(r, "2"), -1);
 }
 
+static void
+begin_since(struct group *g, void *arg)
+{
+	cursors_on(g, cursors_add(g, boston, THERE, "dev", "dog"), arg);
+}
+
 /* From a start time on, what was written at that very millisecond too. */
 static void
 test_copy_from_a_time(void **state)
 {
-	struct openrep	*r = *state;
-	uint64_t	 ms = 1500;
+	struct openrep		*r = *state;
+	struct cursor_event	 since = { .kind = ON_SINCE, .from_ms = 1500, .copied = 1 };
 
-	start_copy(r);
-	openrep_call(r, from, &ms);
+	openrep_call(r, begin_since, &since);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1499, 1, 10 }, 5, 0);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 2, 20 }, 5, 1);
 	assert_int_equal(value(r, "1"), -1);
 	assert_int_equal(value(r, "2"), 20);
 	assert_int_equal(cursor(r, THERE)->from_ms, 0);
+}
+
+/* A call with a start time for a table that comes already: what is on its way comes, too. */
+static void
+test_copy_beside(void **state)
+{
+	struct openrep	*r = *state;
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	happen(r, (struct cursor_event){ .kind = ON_SINCE, .from_ms = 5000 });
+	frame(r, (struct sent){ 2, 1, 2000, 1, 11 });
+	assert_at(r, CURSOR_COPY, 2);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 6000, 2, 20 }, 4, 1);
+	assert_at(r, CURSOR_FETCH, 2);
+	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 3, 2, 4000, 3, 30 }, { 4, 3, 6000, 2, 20 } },
+	    2, 4);
+	assert_at(r, CURSOR_LIVE, 4);
+	assert_int_equal(value(r, "1"), 11);
+	assert_int_equal(value(r, "3"), 30);
+}
+
+/* What was asked before a copy began anew does not count as its beginning. */
+static void
+test_copy_answered_late(void **state)
+{
+	struct openrep		*r = *state;
+	struct cursors_question	 q;
+	struct buf		 b = { 0 };
+
+	start_copy(r);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
+	assert_int_equal(due(r, 0), 1);
+	q = openrep_asked(r, THERE);
+	happen(r, (struct cursor_event){ .kind = ON_ALL });
+	answer_start(&b, LIFE, THERE, 5);
+	buf_u8(&b, 1);
+	buf_blob(&b, NULL, 0);
+	buf_u32(&b, 0);
+	seal_end(&b, 0, b.len);
+	openrep_answer_to(r, &q, &b);
+	assert_at(r, CURSOR_COPY, 5);
+	assert_int_equal(cursor(r, THERE)->chunks, 0);
+	buf_free(&b);
+}
+
+/* What cannot come in now does not end a copy: it is asked for after it. */
+static void
+test_ahead_during_copy(void **state)
+{
+	struct openrep	*r = *state;
+	uint64_t	 now = wall_ms();
+
+	start_copy(r);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
+	frame(r, (struct sent){ 6, 5, now + 100000, 2, 20 });
+	assert_at(r, CURSOR_COPY, 5);
+	assert_true(cursor(r, THERE)->next_len > 0);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 3, 30 }, 6, 1);
+	assert_int_equal(value(r, "3"), 30);
+	assert_at(r, CURSOR_FETCH, 5);
+	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 6, 5, now + 100000, 2, 20 } }, 1, 6);
+	assert_at(r, CURSOR_CLOCK, 5);
+}
+
+/* A copy that failed goes on as a copy. */
+static void
+test_copy_fails(void **state)
+{
+	struct openrep	*r = *state;
+	struct buf	 b = { 0 };
+
+	start_copy(r);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
+	answer_start(&b, LIFE, THERE, 5);
+	buf_u8(&b, 1);
+	buf_blob(&b, NULL, 0);
+	buf_u32(&b, 1);
+	buf_strn(&b, "?", 1);
+	openrep_answer(r, THERE, &b);
+	assert_at(r, CURSOR_FAILED, 5);
+	openrep_restart(r);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 2, 20 }, 5, 1);
+	assert_at(r, CURSOR_FETCH, 5);
+	assert_int_equal(value(r, "2"), 20);
+	buf_free(&b);
+}
+
+/* What a peer's table cannot be called: the place of the hint, and ours of what recovers. */
+static void
+test_ids(void **state)
+{
+	struct openrep	*r = *state;
+	struct sent	 s = { 1, 0, 1000, 1, 10 };
+
+	openrep_frame(r, boston, LIFE, 0, "dog", &s);
+	assert_null(cursor(r, 0));
+	openrep_frame(r, boston, LIFE, CURSOR_OWN | 1, "dog", &s);
+	assert_null(cursor(r, CURSOR_OWN | 1));
+	assert_int_equal(value(r, "1"), -1);
 }
 
 /* ---- what peers get ---- */
@@ -966,7 +1067,9 @@ main(void)
 		TEST(test_damaged_question),
 		TEST(test_refused), TEST(test_copy), TEST(test_frames_during_copy),
 		TEST(test_frames_before_the_head), TEST(test_copy_of_another_incarnation),
-		TEST(test_copy_from_a_time), TEST(test_formats), TEST(test_refused_peer), TEST(test_speaks_for_itself), TEST(test_pulls_for_itself),
+		TEST(test_copy_from_a_time), TEST(test_copy_beside),
+		TEST(test_copy_answered_late), TEST(test_ahead_during_copy), TEST(test_copy_fails),
+		TEST(test_ids), TEST(test_formats), TEST(test_refused_peer), TEST(test_speaks_for_itself), TEST(test_pulls_for_itself),
 		TEST(test_head_before_rows), TEST(test_served_log),
 		TEST(test_not_served), TEST(test_retention),
 		TEST(test_retention_for_subscribers),

@@ -82,10 +82,12 @@ here(struct openrep *r, const char *table)
 	return (copy);
 }
 
-static struct cursor *
+static const struct cursor_view *
 cursor(struct openrep *r)
 {
-	return (cursors_find(r->rep.cursors, boston, THERE));
+	struct cursor *cur = cursors_find(r->rep.cursors, boston, THERE);
+
+	return (cur != NULL ? cursor_view(cur) : NULL);
 }
 
 /* ---- refused ---- */

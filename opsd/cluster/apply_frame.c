@@ -1,0 +1,119 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "opsd/cluster/apply_priv.h"
+#include "opsd/cluster/broken.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/store/group_priv.h"
+
+/* Frames of peers' streams. */
+
+/* The cursor of a table that was not known before: subscribed, and newer than one of its name. */
+static struct cursor *
+new_cursor(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r)
+{
+	struct replication *rep = replication_of(g);
+	struct peer *p = nodes_by_id(rep->nodes, id);
+	struct cursor_event begin = { .incarnation = fr->incarnation };
+	const struct subscription *entry;
+	struct cursor *cur = NULL, *old;
+	struct log_entry e;
+	struct txn t;
+	char *db, *name;
+
+	if (!cursors_is_id(fr->table) || p == NULL || log_entry_read(&r, &e) == -1 ||
+	    txn_read(&t, e.payload, e.len) == -1)
+		goto out;
+	entry = subscriptions_effective(&p->subs, t.database, t.database_len, t.table, t.table_len);
+	if (entry == NULL || !entry->subscribe)
+		goto out;
+	old = cursors_find_named(rep->cursors, id, t.database, t.database_len, t.table,
+	    t.table_len);
+	if (old != NULL) {
+		const struct cursor_view *v = cursor_view(old);
+
+		if (v->table > fr->table && v->incarnation >= fr->incarnation)
+			goto out; /* late: of a table that was dropped there */
+		cursors_remove(g, old);
+	}
+	db = xstrndup(t.database, t.database_len);
+	name = xstrndup(t.table, t.table_len);
+	cur = cursors_add(g, id, fr->table, db, name);
+	begin.kind = e.prev == 0 ? ON_SUBSCRIBED : ON_ALL;
+	cursors_on(g, cur, &begin);
+	free(db);
+	free(name);
+out:
+	peer_free(p);
+	return (cur);
+}
+
+static void
+frame_into(struct group *g, struct cursor *cur, const struct frame *fr, struct rd *r)
+{
+	static const enum cursor_event_kind ends[] = { [APPLY_CHAINED] = ON_FRAME_END,
+		[APPLY_GAP] = ON_GAP,
+		[APPLY_OTHER] = ON_OTHER_LIFE };
+	struct cursor_event e = { .kind = ON_FRAME,
+		.incarnation = fr->incarnation,
+		.at = { .seq = fr->last, .mark = fr->mark } };
+	enum apply_end end;
+
+	if (commit_disk_full(group_data(g)->commit))
+		e.kind = ON_NO_ROOM;
+	if (!(cursors_on(g, cur, &e) & CURSOR_APPLY))
+		return;
+	end = apply_entries(g, cur, r, fr->count, &e.count);
+	if (end == APPLY_STOPPED)
+		return;
+	e.kind = ends[end];
+	cursors_on(g, cur, &e);
+}
+
+static void
+drop_frame(struct replication *rep, const struct apply *a)
+{
+	char *which = xasprintf("%llu in its stream", (unsigned long long)a->stream_seq);
+
+	broken_note(rep, BROKEN_FRAME, a->peer, which, a->bytes.data, a->bytes.len);
+	free(which);
+}
+
+static void
+frame_run(struct group *g, struct commit_job *j)
+{
+	struct apply *a = (struct apply *)j;
+	struct replication *rep = replication_of(g);
+	struct rd r = rd_init(a->bytes.data, a->bytes.len);
+	struct cursor *cur;
+	struct frame fr;
+
+	if (frame_open(&r, &fr) == -1)
+		drop_frame(rep, a);
+	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) { /* else: who had its name before */
+		cur = cursors_find(rep->cursors, a->peer, fr.table);
+		if (cur == NULL)
+			cur = new_cursor(g, a->peer, &fr, r);
+		if (cur != NULL)
+			frame_into(g, cur, &fr, &r);
+	}
+	cursors_set_stream_seq(g, a->peer, a->stream_seq);
+}
+
+struct apply *
+apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t n)
+{
+	struct apply *a = xcalloc(1, sizeof(*a));
+
+	a->job.run = frame_run;
+	a->job.remote = 1;
+	a->job.cost = n;
+	memcpy(a->peer, peer, NODE_ID_LEN);
+	a->stream_seq = stream_seq;
+	buf_add(&a->bytes, p, n);
+	return (a);
+}
