@@ -135,7 +135,7 @@ subscription_change_take(struct subscription_change *c, struct proposal *p)
 	p->answer = NULL;
 }
 
-/* What was before, with stamps beyond those that were asked for. */
+/* What was before, with the stamps that follow those that were asked for. */
 static void
 undo_one(struct subscription_change *c, const struct proposal *p)
 {
@@ -145,7 +145,9 @@ undo_one(struct subscription_change *c, const struct proposal *p)
 		const struct subscription *had = proposal_known(p, &p->asked.list[i]);
 		struct subscription s = had != NULL ? *had : p->asked.list[i];
 
-		s.stamp = proposal_stamp(p->rep, p->asked.list[i].stamp);
+		/* Only just newer: another call may have asked for something since. */
+		s.stamp = subscription_next(p->asked.list[i].stamp, 0,
+		    stamp_node(p->rep->data->node_id));
 		s.start_ms = 0;
 		if (had == NULL || had->removed)
 			subscription_end(&s, s.stamp);
