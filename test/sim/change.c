@@ -12,6 +12,7 @@
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
+#define RECOVERY_US	60000000	/* so long own lost writes may be on their way */
 #define BACKUP_MAX_US	6000000	/* an older one would be older than tombstones may be */
 
 static struct machine_opts opts;
@@ -21,6 +22,7 @@ static struct {
 	uint64_t		 us;
 	int			 life;	/* of the machine's disk: not one of before */
 } backups[MACHINES_MAX];
+static uint64_t restored_us[MACHINES_MAX];
 static int disks[MACHINES_MAX];		/* how often each was another */
 
 void
@@ -135,6 +137,7 @@ change_restore(void)
 	world_note(m, "is put back to %llu ms ago",
 	    (unsigned long long)((world_now() - backups[i].us) / 1000));
 	work_lose(m, backups[i].promises);
+	restored_us[i] = world_now();
 	stop(m);
 	machine_restore(m, &backups[i].image);
 	for (int t = 0; t < work_tables(); t++)
@@ -143,6 +146,31 @@ change_restore(void)
 	if (world_chance(20))
 		jet_delete(&m->jet);
 	start(m);
+}
+
+static int
+may_recover(const struct machine *m)
+{
+	return (restored_us[m->index] != 0 && world_now() - restored_us[m->index] < RECOVERY_US);
+}
+
+int
+change_must_not_write(const struct machine *m)
+{
+	for (int i = 0; i < nmachines; i++)
+		if (may_recover(&machines[i]) && shape_gives(&machines[i], m) &&
+		    !shape_gives(m, &machines[i]))
+			return (1);
+	return (0);
+}
+
+void
+change_part(struct machine *m)
+{
+	if (!may_recover(m))
+		return;
+	for (int t = 0; t < work_tables(); t++)
+		work_forget(m, t);
 }
 
 /* ---- tables ---- */

@@ -13,6 +13,12 @@ void change_join(void);
 void change_install_anew(void);
 void change_back_up(void);
 void change_restore(void);
+/*
+ * Own writes that one lost are with those that only get: what these write over them meanwhile
+ * does not come back.
+ */
+int change_must_not_write(const struct machine *m);
+void change_part(struct machine *m);	/* a peer of it goes, perhaps with what it lost */
 void change_drop_table(void);
 void change_drop_attribute(void);
 void change_complete(void);		/* tables that are away are made again */

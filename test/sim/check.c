@@ -86,6 +86,26 @@ show(const struct machine *m, const char *what, const struct row *row)
 	buf_free(&b);
 }
 
+/* The row as each has it. */
+static void
+show_all(const struct table *t, const uint8_t *key, size_t klen)
+{
+	for (int i = 0; i < nmachines; i++) {
+		struct table *there = !machines[i].up ? NULL :
+		    catalog_get(machines[i].data.catalog, t->database, t->name);
+		struct buf bytes = { 0 };
+		struct row row = { 0 };
+
+		if (there != NULL) {
+			load(&machines[i], there, key, klen, &row, &bytes);
+			show(&machines[i], "has", &row);
+		}
+		table_unref(there);
+		row_free(&row);
+		buf_free(&bytes);
+	}
+}
+
 /*
  * What the tombstones that are gone stood for does not count either: who deletes a row
  * leaves nothing of what was before, and a row that came after does not know that it was.
@@ -115,7 +135,7 @@ has_row(const struct machine *to, struct table *t, const uint8_t *key, size_t kl
 	leave_out_deleted(t, row, deleted, bytes.len == 0);
 	row_load(&merged, bytes.data, bytes.len);
 	if (row_merge(&merged, row) == 1) {
-		show(to, "has", &has);
+		show_all(t, key, klen);
 		show(to, whose, row);
 		world_note(to, "deleted %llx, horizon %llx, floor %llx", (unsigned long long)deleted.time,
 		    (unsigned long long)t->horizon.time, (unsigned long long)t->floor.time);
@@ -162,7 +182,7 @@ deleted_at(const struct machine *from, const struct machine *to, const struct ta
 	if (hears_as_much(from, to, t))
 		return (work_orphaned_key(t, key, klen));
 	s = work_deleted_key(t, key, klen);
-	return (!stamp_none(s) && stamp_cmp(s, theirs->horizon) <= 0 ? theirs->horizon : s);
+	return (!stamp_none(s) ? theirs->horizon : s);
 }
 
 /* All of one's rows, or of its own writes in them, are at the other. */

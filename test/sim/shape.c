@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "test/sim/calls.h"
+#include "test/sim/change.h"
 #include "test/sim/check.h"
 #include "test/sim/machine.h"
 #include "test/sim/work.h"
@@ -202,6 +203,8 @@ shape_part(void)
 		return;
 	set_whole(a, b, ~0u, 0);
 	++*turn_of(a, b);
+	change_part(a);
+	change_part(b);
 	*k = (struct shape_call){ .used = 1, .ends = 1, .from = a, .to = b };
 	calls_remove(a, b->name, &k->c);
 }

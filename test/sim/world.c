@@ -22,7 +22,12 @@ struct happening {
 	void		*arg;
 };
 
+#define LINES	60	/* of the history, for a run that fails in silence */
+#define LINE	1024
+
 static struct {
+	char			 lines[LINES][LINE];
+	unsigned		 nlines;
 	uint64_t		 now, order, events, hash, seed, state;
 	int			 loud;
 	struct happening	*heap;
@@ -203,14 +208,14 @@ world_run_until(uint64_t us)
 void
 world_note(const struct machine *m, const char *fmt, ...)
 {
-	char line[1024];
-	int n = snprintf(line, sizeof(line), "%4llu.%06llu %-3s ",
+	char *line = world.lines[world.nlines++ % LINES];
+	int n = snprintf(line, LINE, "%4llu.%06llu %-3s ",
 	    (unsigned long long)(world.now / 1000000), (unsigned long long)(world.now % 1000000),
 	    m != NULL ? m->name : "-");
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+	vsnprintf(line + n, LINE - (size_t)n, fmt, ap);
 	va_end(ap);
 	for (const char *s = line; *s != '\0'; s++)
 		world.hash = (world.hash ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
@@ -227,8 +232,11 @@ world_hash(void)
 void
 world_fail(const char *fmt, ...)
 {
+	unsigned first = world.nlines > LINES ? world.nlines - LINES : 0;
 	va_list ap;
 
+	for (unsigned i = first; !world.loud && i < world.nlines; i++)
+		puts(world.lines[i % LINES]);
 	printf("seed %llu FAILED at %llu.%06llu: ", (unsigned long long)world.seed,
 	    (unsigned long long)(world.now / 1000000), (unsigned long long)(world.now % 1000000));
 	va_start(ap, fmt);

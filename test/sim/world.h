@@ -31,7 +31,7 @@ uint64_t world_events(void);
 
 void world_note(const struct machine *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 uint64_t world_hash(void);			/* of the history so far */
-/* The run has failed: what is said, and the process ends with 1. */
+/* The run has failed: the end of its history is printed, and why; the process ends with 1. */
 void world_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #endif
