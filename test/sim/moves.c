@@ -67,6 +67,8 @@ check_horizons(struct machine *m)
 
 		if (h->table == all[i]->id && stamp_cmp(all[i]->horizon, h->at) < 0)
 			world_fail("%s has lost the horizon of %s", m->name, all[i]->name);
+		if (h->table == all[i]->id && stamp_cmp(all[i]->horizon, h->at) > 0)
+			world_note(m, "tombstones of %s are gone", all[i]->name);
 		*h = (struct horizon){ all[i]->id, all[i]->horizon };
 		table_unref(all[i]);
 	}

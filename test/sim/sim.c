@@ -73,6 +73,11 @@ run(uint64_t seed, int loud)
 	shape_complete();
 	check_quiet();
 	check_rest();
+	/* What is known now is known after a restart. */
+	for (int i = 0; i < nmachines; i++)
+		machine_crash(&machines[i], world_between(50000, 3000000));
+	check_quiet();
+	check_rest();
 	check_calm();
 	check_quiet();
 	check_rest();
