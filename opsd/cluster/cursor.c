@@ -13,6 +13,7 @@
 struct cursor {
 	struct cursor_view v;
 	uint64_t fetched;  /* fetch: of the log, seen up to here */
+	struct log_pos seen; /* since: the head of that log, which is beyond it */
 	uint64_t looked;   /* live: the position at the last look */
 	int stuck;         /* looks in a row without movement, while behind */
 	uint64_t asked;    /* the turn of the question that is out; 0: none is */
@@ -525,6 +526,7 @@ end_answer(struct cursor_step *s)
 		return (copy_anew(s));
 	if (s->e->done)
 		return (enter_state(s, CURSOR_LIVE, NULL));
+	s->cur->seen = s->e->at;
 	if (s->e->upto <= s->cur->fetched)
 		s->cur->retry_us = s->now->mono_us + RETRY_US; /* no way is asked twice in a row */
 	else
@@ -657,6 +659,11 @@ cursor_question(const struct cursor *cur, struct catchup_question *q)
 		.from_ms = v->from_ms,
 		.key = v->next_key,
 		.klen = v->next_len };
+	/* Without a position yet: what was seen is of a log that has this, or must be looked at anew. */
+	if (v->from_ms != 0 && !v->copying && cur->fetched > v->seq) {
+		q->seq = cur->seen.seq;
+		q->mark = cur->seen.mark;
+	}
 }
 
 int

@@ -11,6 +11,7 @@
 
 #include "common/base/mem.h"
 #include "opsd/cluster/cursor.h"
+#include "test/unit/cursormodel.h"
 
 /* The machine of a cursor, cell by cell and in the order in which things happen. */
 
@@ -684,6 +685,53 @@ test_stored(void **state)
 	cursor_free(cur);
 }
 
+/* ---- anything, in any order ---- */
+
+#define SEEDS	3000
+#define STEPS	400
+
+static uint32_t
+choose(void *arg, uint32_t n)
+{
+	uint64_t *x = arg;
+
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return (n > 0 ? (uint32_t)(*x >> 32) % n : 0);
+}
+
+static void
+run_model(uint64_t seed)
+{
+	uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	struct cursormodel *m = cursormodel_new(choose, &x);
+
+	for (int i = 0; i < STEPS && cursormodel_fault(m) == NULL; i++)
+		cursormodel_step(m);
+	if (cursormodel_fault(m) == NULL)
+		cursormodel_rest(m);
+	if (cursormodel_fault(m) != NULL)
+		fail_msg("seed %llu: %s", (unsigned long long)seed, cursormodel_fault(m));
+	cursormodel_free(m);
+}
+
+/* It leaves nothing out, never goes back within an incarnation, and comes to rest with all there is. */
+static void
+test_peer(void **state)
+{
+	const char *seed = getenv("SEED");
+
+	(void)state;
+	if (seed != NULL) {
+		cursormodel_trace(1);
+		run_model(strtoull(seed, NULL, 10));
+		return;
+	}
+	for (uint64_t n = 1; n <= SEEDS; n++)
+		run_model(n);
+}
+
 int
 main(void)
 {
@@ -704,7 +752,7 @@ main(void)
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_looks),
 		cmocka_unit_test(test_told),
-		cmocka_unit_test(test_stored),
+		cmocka_unit_test(test_stored), cmocka_unit_test(test_peer),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
