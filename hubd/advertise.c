@@ -14,12 +14,12 @@
 #include "common/base/mem.h"
 #include "common/tls/certinfo.h"
 
-#define LOOKUP_US	2000000		/* for all names together */
+#define LOOKUP_US 2000000 /* for all names together */
 
 /* An address, whatever its family. */
 struct host {
-	int	family;
-	uint8_t	bytes[16];
+	int family;
+	uint8_t bytes[16];
 };
 
 static int
@@ -70,16 +70,16 @@ is_own(const struct host *h, const struct ifaddrs *own)
 
 /* Where it listens. */
 struct listen_address {
-	struct host	 host;
-	int		 is_one, is_loopback;	/* one address, not all */
-	struct ifaddrs	*own;
+	struct host host;
+	int is_one, is_loopback; /* one address, not all */
+	struct ifaddrs *own;
 };
 
 static void
 place_read(struct listen_address *p, const char *listen)
 {
-	static const uint8_t	any[16];
-	int			is_address = host_read(listen, &p->host) == 0;
+	static const uint8_t any[16];
+	int is_address = host_read(listen, &p->host) == 0;
 
 	p->is_one = is_address && memcmp(p->host.bytes, any, sizeof(any)) != 0;
 	p->is_loopback = is_address ? is_loopback(&p->host) : strcasecmp(listen, "localhost") == 0;
@@ -92,17 +92,18 @@ place_read(struct listen_address *p, const char *listen)
 static const char *
 find_address(const json_t *names, const struct listen_address *p, int *some)
 {
-	const char	*only = NULL, *text;
-	const json_t	*name;
-	struct host	 h;
-	size_t		 i;
+	const char *only = NULL, *text;
+	const json_t *name;
+	struct host h;
+	size_t i;
 
 	*some = 0;
 	json_array_foreach(names, i, name) {
 		text = json_string_value(name);
 		if (host_read(text, &h) == -1 || (is_loopback(&h) && !p->is_loopback))
 			continue;
-		if ((*some)++ || (p->is_one ? memcmp(&h, &p->host, sizeof(h)) != 0 : !is_own(&h, p->own)))
+		if ((*some)++ ||
+		    (p->is_one ? memcmp(&h, &p->host, sizeof(h)) != 0 : !is_own(&h, p->own)))
 			return (NULL);
 		only = text;
 	}
@@ -115,15 +116,15 @@ look_up(const char *name, uint64_t until)
 {
 	/* What it reads has to stay as long as it may. */
 	struct {
-		struct gaicb	ask;
-		struct addrinfo	hints;
-		char		name[NI_MAXHOST];
-	}			*l = xcalloc(1, sizeof(*l));
-	struct gaicb		*list[] = { &l->ask };
-	const struct gaicb	*wait[] = { &l->ask };
-	struct addrinfo		*found = NULL;
-	struct timespec		 left;
-	uint64_t		 now = mono_us();
+		struct gaicb ask;
+		struct addrinfo hints;
+		char name[NI_MAXHOST];
+	} *l = xcalloc(1, sizeof(*l));
+	struct gaicb *list[] = { &l->ask };
+	const struct gaicb *wait[] = { &l->ask };
+	struct addrinfo *found = NULL;
+	struct timespec left;
+	uint64_t now = mono_us();
 
 	left.tv_sec = now < until ? (time_t)((until - now) / 1000000) : 0;
 	left.tv_nsec = now < until ? (long)((until - now) % 1000000 * 1000) : 0;
@@ -144,9 +145,9 @@ look_up(const char *name, uint64_t until)
 static int
 leads_here(const char *name, const struct listen_address *p, uint64_t until)
 {
-	struct addrinfo	*found = look_up(name, until), *a;
-	struct host	 h;
-	int		 all = found != NULL;
+	struct addrinfo *found = look_up(name, until), *a;
+	struct host h;
+	int all = found != NULL;
 
 	for (a = found; a != NULL; a = a->ai_next)
 		if (host_of(a->ai_addr, &h) == -1 || !is_own(&h, p->own))
@@ -168,11 +169,11 @@ is_local_name(const char *name)
 static const char *
 find_name(const json_t *names, const struct listen_address *p)
 {
-	uint64_t	 until = mono_us() + LOOKUP_US;
-	const char	*text;
-	const json_t	*name;
-	struct host	 h;
-	size_t		 i;
+	uint64_t until = mono_us() + LOOKUP_US;
+	const char *text;
+	const json_t *name;
+	struct host h;
+	size_t i;
 
 	json_array_foreach(names, i, name) {
 		text = json_string_value(name);
@@ -186,19 +187,21 @@ find_name(const json_t *names, const struct listen_address *p)
 char *
 advertise_name(const char *cert_path, const char *listen, char **why)
 {
-	json_t		*names = certinfo_names(cert_path);
-	struct listen_address	 p;
-	int		 some;
-	const char	*found;
-	char		*name;
+	json_t *names = certinfo_names(cert_path);
+	struct listen_address p;
+	int some;
+	const char *found;
+	char *name;
 
 	place_read(&p, listen);
 	found = find_address(names, &p, &some);
 	if (!some)
 		found = find_name(names, &p);
 	name = xstrdup(found);
-	*why = found != NULL || some ? NULL : xasprintf("%s has no address, and none of its names leads "
-	    "to this host alone", cert_path);
+	*why = found != NULL || some ? NULL :
+				       xasprintf("%s has no address, and none of its names leads "
+						 "to this host alone",
+					   cert_path);
 	if (p.own != NULL)
 		freeifaddrs(p.own);
 	json_decref(names);

@@ -9,19 +9,19 @@
 #include "common/base/mem.h"
 #include "hubd/mesh.h"
 
-#define INSTANCES_MAX	8192
+#define INSTANCES_MAX 8192
 
 struct instance {
-	char		*key;		/* as its hubd gave it */
-	char		*name, *node_id;
-	uint64_t	 first, last;	/* rounds that it answered */
-	uint64_t	 seen;
-	UT_hash_handle	 hh;
+	char *key; /* as its hubd gave it */
+	char *name, *node_id;
+	uint64_t first, last; /* rounds that it answered */
+	uint64_t seen;
+	UT_hash_handle hh;
 };
 
 struct copies {
-	struct instance	 own;		/* not among the others */
-	struct instance	*others;
+	struct instance own; /* not among the others */
+	struct instance *others;
 };
 
 struct copies *
@@ -29,8 +29,12 @@ copies_new(const char *name, const char *node_id, const char *instance)
 {
 	struct copies *c = xcalloc(1, sizeof(*c));
 
-	c->own = (struct instance){ .key = xstrdup(instance), .name = xstrdup(name),
-	    .node_id = xstrdup(node_id), .last = UINT64_MAX, .seen = UINT64_MAX,
+	c->own = (struct instance){
+		.key = xstrdup(instance),
+		.name = xstrdup(name),
+		.node_id = xstrdup(node_id),
+		.last = UINT64_MAX,
+		.seen = UINT64_MAX,
 	};
 	return (c);
 }
@@ -136,8 +140,8 @@ add_conflict(json_t *list, const struct instance *of, int id, json_t *names, int
 static void
 add_name(json_t *names, const char *name)
 {
-	json_t	*n;
-	size_t	 i;
+	json_t *n;
+	size_t i;
 
 	json_array_foreach(names, i, n)
 		if (strcmp(json_string_value(n), name) == 0)
@@ -149,8 +153,8 @@ add_name(json_t *names, const char *name)
 static void
 compare_instances(const struct copies *c, json_t *list, struct instance **all, size_t n, int id)
 {
-	json_t	*names = json_array();
-	int	 own = 0;
+	json_t *names = json_array();
+	int own = 0;
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = i + 1; k < n; k++) {
@@ -170,8 +174,8 @@ compare_instances(const struct copies *c, json_t *list, struct instance **all, s
 static void
 compare_all(const struct copies *c, json_t *list, struct instance **all, size_t n, int id)
 {
-	int	(*order)(const void *, const void *) = id ? by_id : by_name;
-	size_t	 begin, end;
+	int (*order)(const void *, const void *) = id ? by_id : by_name;
+	size_t begin, end;
 
 	qsort(all, n, sizeof(*all), order);
 	for (begin = 0; begin < n; begin = end) {
@@ -185,9 +189,9 @@ compare_all(const struct copies *c, json_t *list, struct instance **all, size_t 
 json_t *
 copies_found(struct copies *c, uint64_t since)
 {
-	struct instance	**all = xcalloc(HASH_COUNT(c->others) + 1, sizeof(*all)), *i;
-	json_t		 *list = json_array();
-	size_t		  n = 0;
+	struct instance **all = xcalloc(HASH_COUNT(c->others) + 1, sizeof(*all)), *i;
+	json_t *list = json_array();
+	size_t n = 0;
 
 	all[n++] = &c->own;
 	for (i = c->others; i != NULL; i = i->hh.next)

@@ -9,23 +9,23 @@
 #include "common/base/mem.h"
 #include "hubd/mesh.h"
 
-#define NODES_MAX	4096	/* a cluster is far smaller: more is a mistake */
+#define NODES_MAX 4096 /* a cluster is far smaller: more is a mistake */
 
 struct dialer {
-	char		*key;		/* its id, or its name when that is not told */
-	char		*name;
-	uint64_t	 said;		/* when it spoke last */
-	int		 knows;		/* it said then where its routes lead */
-	int		 dials;		/* one of those routes leads here */
-	int		 sure;		/* or that none of them can lead here */
-	int		 holds;		/* it said that one leads here, and not the opposite since */
-	int		 held;		/* one of its routes led here at some time */
-	UT_hash_handle	 hh;
+	char *key; /* its id, or its name when that is not told */
+	char *name;
+	uint64_t said; /* when it spoke last */
+	int knows;     /* it said then where its routes lead */
+	int dials;     /* one of those routes leads here */
+	int sure;      /* or that none of them can lead here */
+	int holds;     /* it said that one leads here, and not the opposite since */
+	int held;      /* one of its routes led here at some time */
+	UT_hash_handle hh;
 };
 
 struct dialers {
-	char		*name;
-	struct dialer	*nodes;
+	char *name;
+	struct dialer *nodes;
 };
 
 struct dialers *
@@ -58,8 +58,8 @@ dialers_free(struct dialers *d)
 static struct dialer *
 dialer_get(struct dialers *d, const char *id, const char *name)
 {
-	const char	*key = *id != '\0' ? id : name;
-	struct dialer	*n;
+	const char *key = *id != '\0' ? id : name;
+	struct dialer *n;
 
 	HASH_FIND_STR(d->nodes, key, n);
 	if (n == NULL && HASH_COUNT(d->nodes) < NODES_MAX) {
@@ -77,9 +77,9 @@ dialer_get(struct dialers *d, const char *id, const char *name)
 void
 dialers_on_word(struct dialers *d, uint64_t now, const json_t *pong)
 {
-	const char	*name = json_string_value(json_object_get(pong, "name"));
-	const json_t	*dials = json_object_get(pong, "dials");
-	struct dialer	*n;
+	const char *name = json_string_value(json_object_get(pong, "name"));
+	const json_t *dials = json_object_get(pong, "dials");
+	struct dialer *n;
 
 	if (strcmp(name, d->name) == 0)
 		return;
@@ -110,8 +110,8 @@ has_spoken(const struct dialers *d, const char *name, uint64_t since)
 static int
 all_spoke(const struct dialers *d, const json_t *names, uint64_t since)
 {
-	const json_t	*name;
-	size_t		 i;
+	const json_t *name;
+	size_t i;
 
 	json_array_foreach(names, i, name)
 		if (!has_spoken(d, json_string_value(name), since))
@@ -128,8 +128,8 @@ may_dial(const struct dialer *n, uint64_t since)
 enum dialers_state
 dialers_look(const struct dialers *d, const json_t *linked, uint64_t since)
 {
-	const struct dialer	*n;
-	int			 doubt = 0, held = 0;
+	const struct dialer *n;
+	int doubt = 0, held = 0;
 
 	if (!all_spoke(d, linked, since))
 		return (DIALERS_SOME);

@@ -12,9 +12,9 @@
 struct dialers;
 
 enum dialers_state {
-	DIALERS_SOME,	/* one has, or it cannot be known */
-	DIALERS_NONE,	/* none that is there, but it may still lead here or was never heard of */
-	DIALERS_ENDED	/* whoever had one says that there is none, and so does everybody else */
+	DIALERS_SOME, /* one has, or it cannot be known */
+	DIALERS_NONE, /* none that is there, but it may still lead here or was never heard of */
+	DIALERS_ENDED /* whoever had one says that there is none, and so does everybody else */
 };
 
 struct dialers *dialers_new(const char *name);

@@ -13,14 +13,14 @@
 #include "common/base/mem.h"
 #include "hubd/hubconf.h"
 
-#define PING_MS		1000
-#define PING_FAST_MS	500		/* while somebody is missing */
-#define PING_EAGER_MS	100		/* while somebody is missing and something has just come up */
-#define EAGER_US	5000000
-#define LATE_US		1500000		/* an answer more than this ago is overdue */
-#define DOUBLED_US	10000000	/* a node is reported as doubled for so long */
-#define REMEMBER_US	60000000	/* who is gone longer is no longer missing */
-#define PING_NAME_MAX	255
+#define PING_MS       1000
+#define PING_FAST_MS  500 /* while somebody is missing */
+#define PING_EAGER_MS 100 /* while somebody is missing and something has just come up */
+#define EAGER_US      5000000
+#define LATE_US       1500000  /* an answer more than this ago is overdue */
+#define DOUBLED_US    10000000 /* a node is reported as doubled for so long */
+#define REMEMBER_US   60000000 /* who is gone longer is no longer missing */
+#define PING_NAME_MAX 255
 
 /* What opsd is told */
 
@@ -28,8 +28,8 @@
 static int
 is_shut_out(const struct hub *h, const char *name)
 {
-	const json_t	*c;
-	size_t		 i;
+	const json_t *c;
+	size_t i;
 
 	json_array_foreach(h->conflicts, i, c)
 		if (json_is_true(json_object_get(c, "own")) ||
@@ -41,9 +41,9 @@ is_shut_out(const struct hub *h, const char *name)
 static json_t *
 reachable_now(const struct hub *h)
 {
-	json_t		*list = h->mesh != NULL ? mesh_reachable(h->mesh, mono_us() - REACHABLE_US) :
-			    json_array();
-	size_t		 i = json_array_size(list);
+	json_t *list = h->mesh != NULL ? mesh_reachable(h->mesh, mono_us() - REACHABLE_US) :
+					 json_array();
+	size_t i = json_array_size(list);
 
 	while (i-- > 0)
 		if (is_shut_out(h, json_string_value(json_array_get(list, i))))
@@ -55,9 +55,9 @@ reachable_now(const struct hub *h)
 static json_t *
 ids_of(const struct hub *h, const json_t *names)
 {
-	json_t		*ids = json_array();
-	const json_t	*name;
-	size_t		 i;
+	json_t *ids = json_array();
+	const json_t *name;
+	size_t i;
 
 	json_array_foreach(names, i, name)
 		json_array_append_new(ids, mesh_id(h->mesh, json_string_value(name)));
@@ -67,25 +67,26 @@ ids_of(const struct hub *h, const json_t *names)
 static void
 log_changes(const struct hub *h, const json_t *now)
 {
-	static struct log_brake	 brake = { .most = 200 };
-	const json_t		*name;
-	size_t			 i;
+	static struct log_brake brake = { .most = 200 };
+	const json_t *name;
+	size_t i;
 
 	json_array_foreach(now, i, name)
 		if (!mesh_has_name(h->reachable, json_string_value(name)))
 			log_braked(&brake, LOG_INFO, "node %s: reachable", json_string_value(name));
 	json_array_foreach(h->reachable, i, name)
 		if (!mesh_has_name(now, json_string_value(name)))
-			log_braked(&brake, LOG_INFO, "node %s: not reachable", json_string_value(name));
+			log_braked(&brake, LOG_INFO, "node %s: not reachable",
+			    json_string_value(name));
 }
 
 /* "n1 AND n1b"; caller frees. */
 static char *
 names_and(const json_t *names)
 {
-	struct buf	 b = { 0 };
-	const json_t	*name;
-	size_t		 i;
+	struct buf b = { 0 };
+	const json_t *name;
+	size_t i;
 
 	json_array_foreach(names, i, name)
 		buf_addf(&b, "%s%s", i > 0 ? " AND " : "", json_string_value(name));
@@ -96,14 +97,17 @@ names_and(const json_t *names)
 static void
 log_conflict(const json_t *conflict)
 {
-	const json_t	*names = json_object_get(conflict, "nodes");
-	char		*who = names_and(names);
+	const json_t *names = json_object_get(conflict, "nodes");
+	char *who = names_and(names);
 
 	if (strcmp(json_string_value(json_object_get(conflict, "same")), "name") == 0)
-		log_line(LOG_ERROR, "TWO NODES ARE CALLED %s: they are shut out of the cluster until one "
-		    "of them is stopped or gets another clustering.nodeName", who);
+		log_line(LOG_ERROR,
+		    "TWO NODES ARE CALLED %s: they are shut out of the cluster until one "
+		    "of them is stopped or gets another clustering.nodeName",
+		    who);
 	else
-		log_line(LOG_ERROR, "%s%s ARE COPIES OF ONE NODE: they are shut out of the cluster until "
+		log_line(LOG_ERROR,
+		    "%s%s ARE COPIES OF ONE NODE: they are shut out of the cluster until "
 		    "one of them is stopped or gets an id of its own (renew_node_id)",
 		    json_array_size(names) == 1 ? "TWO NODES CALLED " : "", who);
 	free(who);
@@ -113,9 +117,10 @@ log_conflict(const json_t *conflict)
 static void
 check_copies(struct hub *h)
 {
-	json_t	*now = h->copies != NULL ? copies_found(h->copies, mono_us() - REACHABLE_US) :
-		    json_array(), *conflict;
-	size_t	 i;
+	json_t *now = h->copies != NULL ? copies_found(h->copies, mono_us() - REACHABLE_US) :
+					  json_array(),
+	       *conflict;
+	size_t i;
 
 	if (!json_equal(now, h->conflicts)) {
 		json_array_foreach(now, i, conflict)
@@ -131,12 +136,13 @@ check_copies(struct hub *h)
 static void
 check_doubled(struct hub *h)
 {
-	json_t	*now = h->mesh != NULL ? mesh_doubled(h->mesh, mono_us() - DOUBLED_US) :
-		    json_array();
-	int	 some = json_array_size(now) > 0;
+	json_t *now = h->mesh != NULL ? mesh_doubled(h->mesh, mono_us() - DOUBLED_US) :
+					json_array();
+	int some = json_array_size(now) > 0;
 
 	if (some && json_array_size(h->doubled) == 0)
-		log_warnx("all that is exchanged with %s%s arrives twice: does a leaf route of this or "
+		log_warnx(
+		    "all that is exchanged with %s%s arrives twice: does a leaf route of this or "
 		    "of that node lead into the mesh that its own hub belongs to?",
 		    json_string_value(json_array_get(now, 0)),
 		    json_array_size(now) > 1 ? " and others" : "");
@@ -149,8 +155,8 @@ check_doubled(struct hub *h)
 void
 discovery_state(json_t *state, void *arg)
 {
-	struct hub	*h = arg;
-	json_t		*names = reachable_now(h);
+	struct hub *h = arg;
+	json_t *names = reachable_now(h);
 
 	check_doubled(h);
 	log_changes(h, names);
@@ -161,9 +167,9 @@ discovery_state(json_t *state, void *arg)
 	json_object_set(state, "conflicts", h->conflicts);
 	json_object_set(state, "doubled", h->doubled);
 	json_object_set(state, "unrouted", h->unrouted);
-	json_object_set_new(json_object_get(state, "counts"), "reconnects", json_pack("{s:i, s:i}",
-	    "hub", h->hub_ups > 0 ? (int)h->hub_ups - 1 : 0,
-	    "leaf", h->leaf_ups > 0 ? (int)h->leaf_ups - 1 : 0));
+	json_object_set_new(json_object_get(state, "counts"), "reconnects",
+	    json_pack("{s:i, s:i}", "hub", h->hub_ups > 0 ? (int)h->hub_ups - 1 : 0, "leaf",
+		h->leaf_ups > 0 ? (int)h->leaf_ups - 1 : 0));
 }
 
 /* Looking around */
@@ -171,10 +177,10 @@ discovery_state(json_t *state, void *arg)
 json_t *
 discovery_self(const struct hub *h)
 {
-	return (json_pack("{s:s, s:s, s:s, s:o, s:o, s:O?}", "name", h->set->node,
-	    "node_id", h->set->node_hex, "instance", supervisor_instance(h->sup),
-	    "connected_nodes", mesh_connected(h->mesh, mono_us() - REACHABLE_US),
-	    "routes", hubconf_routes(h->set), "dials", h->dials));
+	return (json_pack("{s:s, s:s, s:s, s:o, s:o, s:O?}", "name", h->set->node, "node_id",
+	    h->set->node_hex, "instance", supervisor_instance(h->sup), "connected_nodes",
+	    mesh_connected(h->mesh, mono_us() - REACHABLE_US), "routes", hubconf_routes(h->set),
+	    "dials", h->dials));
 }
 
 static void look_around(struct hub *h);
@@ -183,10 +189,10 @@ static void look_around(struct hub *h);
 static void
 notice_node(struct hub *h, const struct nats_msg *m)
 {
-	char	*name = xstrndup((const char *)m->data, m->len);
+	char *name = xstrndup((const char *)m->data, m->len);
 
-	if (*name != '\0' && strcmp(name, h->set->node) != 0 && !mesh_has_name(h->reachable, name) &&
-	    !is_shut_out(h, name) &&
+	if (*name != '\0' && strcmp(name, h->set->node) != 0 &&
+	    !mesh_has_name(h->reachable, name) && !is_shut_out(h, name) &&
 	    mono_us() - h->looked > PING_EAGER_MS * 1000)
 		look_around(h);
 	free(name);
@@ -196,9 +202,9 @@ notice_node(struct hub *h, const struct nats_msg *m)
 void
 discovery_ping_cb(const struct nats_msg *m, void *arg)
 {
-	struct hub	*h = arg;
-	json_t		*self;
-	char		*text;
+	struct hub *h = arg;
+	json_t *self;
+	char *text;
 
 	if (!nats_is_inbox(m->reply))
 		return;
@@ -215,10 +221,10 @@ discovery_ping_cb(const struct nats_msg *m, void *arg)
 void
 discovery_pong_cb(const struct nats_msg *m, void *arg)
 {
-	struct hub	*h = arg;
-	char		*instance = NULL;
-	const char	*round = strrchr(m->subject, '.');
-	json_t		*pong = mesh_read_pong(m->data, m->len, &instance);
+	struct hub *h = arg;
+	char *instance = NULL;
+	const char *round = strrchr(m->subject, '.');
+	json_t *pong = mesh_read_pong(m->data, m->len, &instance);
 
 	if (pong != NULL && round != NULL) {
 		uint64_t n = strtoull(round + 1, NULL, 10), now = mono_us();
@@ -236,8 +242,8 @@ discovery_pong_cb(const struct nats_msg *m, void *arg)
 void
 discovery_statsz_cb(const struct nats_msg *m, void *arg)
 {
-	struct hub	*h = arg;
-	json_t		*statsz = mesh_read_statsz(m->data, m->len);
+	struct hub *h = arg;
+	json_t *statsz = mesh_read_statsz(m->data, m->len);
 
 	if (statsz != NULL)
 		mesh_on_statsz(h->mesh, mono_us(), statsz);
@@ -247,9 +253,9 @@ discovery_statsz_cb(const struct nats_msg *m, void *arg)
 static int
 somebody_missing(const struct hub *h)
 {
-	uint64_t	 now = mono_us();
-	json_t		*routes = hubconf_routes(h->set);
-	int		 few = json_array_size(h->reachable) < json_array_size(routes);
+	uint64_t now = mono_us();
+	json_t *routes = hubconf_routes(h->set);
+	int few = json_array_size(h->reachable) < json_array_size(routes);
 
 	json_decref(routes);
 	return (few || !nats_is_up(h->leaf) || !nats_is_up(h->hub) ||
@@ -267,9 +273,9 @@ look_again_ms(const struct hub *h)
 static void
 look_around(struct hub *h)
 {
-	unsigned	ms = look_again_ms(h);
-	struct timeval	next = { ms / 1000, (ms % 1000) * 1000 };
-	char		*reply;
+	unsigned ms = look_again_ms(h);
+	struct timeval next = { ms / 1000, (ms % 1000) * 1000 };
+	char *reply;
 
 	h->looked = mono_us();
 	check_copies(h);

@@ -16,15 +16,15 @@
 #include "hubd/network.h"
 #include "hubd/request.h"
 
-#define HUB_FOLDER	"clustering/hub"
-#define NETWORK_MAX_MS	600000
+#define HUB_FOLDER     "clustering/hub"
+#define NETWORK_MAX_MS 600000
 
 /* opsd's NETWORK being worked on. */
 struct network_call {
-	struct hub		*hub;
-	struct chan_deferred	*reply;
-	struct network		*network;
-	struct network_call	*prev, *next;
+	struct hub *hub;
+	struct chan_deferred *reply;
+	struct network *network;
+	struct network_call *prev, *next;
 };
 
 /* Connections to the two servers */
@@ -60,9 +60,9 @@ static struct nats *
 open_nats(struct hub *h, const char *host, int64_t port, const char *user, const char *password,
     void (*state)(int up, void *arg))
 {
-	char			*url = natstext_url(host, port);
-	struct nats_opts	 o = { .url = url, .user = user, .password = password, .name = "hubd" };
-	struct nats		*n = nats_open(h->svc->base, &o, state, h);
+	char *url = natstext_url(host, port);
+	struct nats_opts o = { .url = url, .user = user, .password = password, .name = "hubd" };
+	struct nats *n = nats_open(h->svc->base, &o, state, h);
 
 	free(url);
 	return (n);
@@ -71,8 +71,8 @@ open_nats(struct hub *h, const char *host, int64_t port, const char *user, const
 static void
 connect_servers(struct hub *h)
 {
-	const struct conf	*c = h->set->conf;
-	char			*answers;
+	const struct conf *c = h->set->conf;
+	char *answers;
 
 	h->mesh = mesh_new(h->set->node);
 	h->dialers = dialers_new(h->set->node);
@@ -97,8 +97,8 @@ connect_servers(struct hub *h)
 static void
 reply_nodes(struct chan_deferred *reply, const json_t *nodes)
 {
-	struct buf	 b = { 0 };
-	char		*text = nodes != NULL ? json_dumps(nodes, JSON_COMPACT) : NULL;
+	struct buf b = { 0 };
+	char *text = nodes != NULL ? json_dumps(nodes, JSON_COMPACT) : NULL;
 
 	buf_blob(&b, text != NULL ? text : "[]", text != NULL ? strlen(text) : 2);
 	free(text);
@@ -147,10 +147,10 @@ disconnect_servers(struct hub *h)
 static int
 make_route_cert(const struct hub *h, char **err)
 {
-	char	*key = xasprintf("%s/route.key", h->dir);
-	char	*cert = xasprintf("%s/route.crt", h->dir);
-	char	*ca = xasprintf("%s/route-ca.crt", h->dir);
-	int	 rc = cert_make_open(key, cert, ca, h->set->node, err);
+	char *key = xasprintf("%s/route.key", h->dir);
+	char *cert = xasprintf("%s/route.crt", h->dir);
+	char *ca = xasprintf("%s/route-ca.crt", h->dir);
+	int rc = cert_make_open(key, cert, ca, h->set->node, err);
 
 	free(key);
 	free(cert);
@@ -162,7 +162,7 @@ make_route_cert(const struct hub *h, char **err)
 static int
 hub_prepare_cb(void *arg, char **err)
 {
-	struct hub	*h = arg;
+	struct hub *h = arg;
 
 	if (!h->new_certs || !hubconf_open_routes(h->set))
 		return (0);
@@ -176,8 +176,10 @@ static char *
 server_text(const struct hub *h, const struct settings *s, int live)
 {
 	struct hubconf_run run = {
-		.instance = supervisor_instance(h->sup), .sys_password = supervisor_secret(h->sup),
-		.advertise = h->advertise, .dir = h->dir,
+		.instance = supervisor_instance(h->sup),
+		.sys_password = supervisor_secret(h->sup),
+		.advertise = h->advertise,
+		.dir = h->dir,
 	};
 
 	return (hubconf_text(s, &run, live));
@@ -187,7 +189,7 @@ server_text(const struct hub *h, const struct settings *s, int live)
 static void
 run_server(struct hub *h, int restart)
 {
-	char	*text = server_text(h, h->set, 1);
+	char *text = server_text(h, h->set, 1);
 
 	h->new_certs |= restart;
 	supervisor_configure(h->sup, text, restart);
@@ -200,7 +202,7 @@ run_server(struct hub *h, int restart)
 static char *
 fixed_part(const struct hub *h, const struct settings *s)
 {
-	char	*text, *url, *all;
+	char *text, *url, *all;
 
 	if (s == NULL || !s->enabled)
 		return (NULL);
@@ -216,9 +218,9 @@ fixed_part(const struct hub *h, const struct settings *s)
 static void
 name_itself(struct hub *h)
 {
-	const struct conf	*c = h->set->conf;
-	const char		*set = conf_str(c, HUB_CLUSTER_ADVERTISE);
-	char			*why = NULL;
+	const struct conf *c = h->set->conf;
+	const char *set = conf_str(c, HUB_CLUSTER_ADVERTISE);
+	char *why = NULL;
 
 	free(h->advertise);
 	h->advertise = NULL;
@@ -226,20 +228,22 @@ name_itself(struct hub *h)
 		return;
 	h->advertise = advertise_name(h->set->cert, conf_str(c, HUB_CLUSTER_HOST), &why);
 	if (h->advertise != NULL)
-		log_info("hub: others are told its name %s, which its certificate has", h->advertise);
+		log_info("hub: others are told its name %s, which its certificate has",
+		    h->advertise);
 	else if (why != NULL)
 		log_warnx("hub: %s: others that are told of it will not trust it; set "
-		    "clustering.hubServer.cluster.network.advertise", why);
+			  "clustering.hubServer.cluster.network.advertise",
+		    why);
 	free(why);
 }
 
 static void
 hub_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 {
-	struct hub	*h = arg;
-	char		*before = fixed_part(h, was), *after = fixed_part(h, now);
-	int		 changed = before == NULL || after == NULL || strcmp(before, after) != 0;
-	int		 lost = links_lost(was, now);
+	struct hub *h = arg;
+	char *before = fixed_part(h, was), *after = fixed_part(h, now);
+	int changed = before == NULL || after == NULL || strcmp(before, after) != 0;
+	int lost = links_lost(was, now);
 
 	free(before);
 	free(after);
@@ -275,8 +279,8 @@ on_peer_req(struct chan *c, struct msg *m, void *arg)
 static void
 hub_network_cb(const json_t *nodes, void *arg)
 {
-	struct network_call	*call = arg;
-	struct hub		*h = call->hub;
+	struct network_call *call = arg;
+	struct hub *h = call->hub;
 
 	DL_DELETE(h->calls, call);
 	reply_nodes(call->reply, nodes);
@@ -286,10 +290,10 @@ hub_network_cb(const json_t *nodes, void *arg)
 static int
 on_network(struct chan *c, struct msg *m, void *arg)
 {
-	struct hub		*h = arg;
-	unsigned		 timeout_ms = rd_u32(&m->body);
-	struct network_call	*call;
-	json_t			*self;
+	struct hub *h = arg;
+	unsigned timeout_ms = rd_u32(&m->body);
+	struct network_call *call;
+	json_t *self;
 
 	if (!rd_done(&m->body))
 		return (-1);
@@ -302,8 +306,11 @@ on_network(struct chan *c, struct msg *m, void *arg)
 	call->hub = h;
 	call->reply = chan_defer(c, m);
 	DL_APPEND(h->calls, call);
-	call->network = network_ask(&(struct network_env){ .base = h->svc->base, .leaf = h->leaf,
-	    .hub = h->hub, .self = self, .known = json_object_get(self, "connected_nodes") },
+	call->network = network_ask(&(struct network_env){ .base = h->svc->base,
+					.leaf = h->leaf,
+					.hub = h->hub,
+					.self = self,
+					.known = json_object_get(self, "connected_nodes") },
 	    timeout_ms < NETWORK_MAX_MS ? timeout_ms : NETWORK_MAX_MS, hub_network_cb, call);
 	json_decref(self);
 	return (0);
@@ -343,15 +350,23 @@ hub_restart_cb(void *arg)
 }
 
 static const struct chan_handler hub_handlers[] = {
-	{ MSG_PEER_REQ,	on_peer_req },
-	{ MSG_NETWORK,	on_network },
+	{ MSG_PEER_REQ, on_peer_req },
+	{ MSG_NETWORK, on_network },
 	{ 0 },
 };
 
 static const struct supervisor_ops hub_ops = {
-	.name = "hub", .folder = HUB_FOLDER, .role = ROLE_HUBD, .state_type = MSG_MESH,
-	.handlers = hub_handlers, .up = hub_up_cb, .down = hub_down_cb, .apply = hub_apply_cb,
-	.prepare = hub_prepare_cb, .state = discovery_state, .restart = hub_restart_cb,
+	.name = "hub",
+	.folder = HUB_FOLDER,
+	.role = ROLE_HUBD,
+	.state_type = MSG_MESH,
+	.handlers = hub_handlers,
+	.up = hub_up_cb,
+	.down = hub_down_cb,
+	.apply = hub_apply_cb,
+	.prepare = hub_prepare_cb,
+	.state = discovery_state,
+	.restart = hub_restart_cb,
 };
 
 /* Life */
@@ -359,7 +374,7 @@ static const struct supervisor_ops hub_ops = {
 struct hub *
 hub_start(struct svc *svc)
 {
-	struct hub	*h = xcalloc(1, sizeof(*h));
+	struct hub *h = xcalloc(1, sizeof(*h));
 
 	h->svc = svc;
 	h->dir = conf_path(svc->conf, HUB_FOLDER);

@@ -10,6 +10,6 @@ struct hub;
 struct svc;
 
 struct hub *hub_start(struct svc *svc);
-void hub_stop(struct hub *h);	/* and the server with it */
+void hub_stop(struct hub *h); /* and the server with it */
 
 #endif

@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "common/nats/natstext.h"
 
-#define ROUTES_MAX	1000
+#define ROUTES_MAX 1000
 
 static void
 add_path(struct buf *b, const char *key, const char *dir, const char *file)
@@ -70,16 +70,16 @@ add_websocket(struct buf *b, const struct settings *s)
 json_t *
 hubconf_routes(const struct settings *s)
 {
-	const json_t	*list = conf_list(s->conf, HUB_ROUTES), *route;
-	json_t		*out = json_array();
-	const char	*host;
-	int64_t		 port;
-	size_t		 i;
+	const json_t *list = conf_list(s->conf, HUB_ROUTES), *route;
+	json_t *out = json_array();
+	const char *host;
+	int64_t port;
+	size_t i;
 
 	json_array_foreach(list, i, route) {
 		if (json_array_size(out) < ROUTES_MAX && natstext_route(route, &host, &port) == 0)
-			json_array_append_new(out, json_pack("{s:s, s:I}", "host", host,
-			    "port", (json_int_t)port));
+			json_array_append_new(out,
+			    json_pack("{s:s, s:I}", "host", host, "port", (json_int_t)port));
 	}
 	return (out);
 }
@@ -87,14 +87,15 @@ hubconf_routes(const struct settings *s)
 static void
 add_routes(struct buf *b, const struct settings *s)
 {
-	json_t	*list = hubconf_routes(s);
-	json_t	*route;
-	size_t	 i;
+	json_t *list = hubconf_routes(s);
+	json_t *route;
+	size_t i;
 
 	buf_addf(b, "routes: [\n");
 	json_array_foreach(list, i, route)
-		natstext_route_url(b, s, "nats-route", json_string_value(json_object_get(route,
-		    "host")), json_integer_value(json_object_get(route, "port")));
+		natstext_route_url(b, s, "nats-route",
+		    json_string_value(json_object_get(route, "host")),
+		    json_integer_value(json_object_get(route, "port")));
 	buf_addf(b, "]\n");
 	json_decref(list);
 }
@@ -103,8 +104,8 @@ add_routes(struct buf *b, const struct settings *s)
 static void
 add_advertise(struct buf *b, const struct settings *s, const struct hubconf_run *run, int live)
 {
-	const char	*set = conf_str(s->conf, HUB_CLUSTER_ADVERTISE);
-	char		*own;
+	const char *set = conf_str(s->conf, HUB_CLUSTER_ADVERTISE);
+	char *own;
 
 	if (set != NULL && *set != '\0')
 		natstext_string(b, "advertise", set);
@@ -135,9 +136,9 @@ add_cluster(struct buf *b, const struct settings *s, const struct hubconf_run *r
 char *
 hubconf_text(const struct settings *s, const struct hubconf_run *run, int live)
 {
-	struct buf	 b = { 0 };
+	struct buf b = { 0 };
 	/* Two servers of one name connect to each other ever faster. */
-	char		*name = xasprintf("%s-hub.%s", s->node, run->instance);
+	char *name = xasprintf("%s-hub.%s", s->node, run->instance);
 
 	natstext_string(&b, "server_name", name);
 	free(name);

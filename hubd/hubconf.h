@@ -7,10 +7,10 @@
 
 /* What is this process's and not a setting. */
 struct hubconf_run {
-	const char	*instance;	/* makes the server's name unique */
-	const char	*sys_password;
-	const char	*advertise;	/* its name unless one is configured; NULL: none */
-	const char	*dir;		/* with route.key, route.crt, route-ca.crt */
+	const char *instance; /* makes the server's name unique */
+	const char *sys_password;
+	const char *advertise; /* its name unless one is configured; NULL: none */
+	const char *dir;       /* with route.key, route.crt, route-ca.crt */
 };
 
 /*

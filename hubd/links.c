@@ -15,15 +15,15 @@
  * to it.  Here each node says where its routes lead, and one that no route leads to any more lets
  * its links go.
  */
-#define ASK_US		5000000		/* where our routes lead changes seldom */
-#define ASK_MS		2000
-#define CALM_US		10000000	/* no node may have a route to us for so long before we act on it */
+#define ASK_US  5000000 /* where our routes lead changes seldom */
+#define ASK_MS  2000
+#define CALM_US 10000000 /* no node may have a route to us for so long before we act on it */
 
 static int
 has_routes(const struct hub *h)
 {
-	json_t	*routes = hubconf_routes(h->set);
-	int	 some = json_array_size(routes) > 0;
+	json_t *routes = hubconf_routes(h->set);
+	int some = json_array_size(routes) > 0;
 
 	json_decref(routes);
 	return (some);
@@ -39,9 +39,9 @@ set_dials(struct hub *h, json_t *names)
 int
 links_lost(const struct settings *was, const struct settings *now)
 {
-	json_t	*before, *after, *route, *other;
-	size_t	 i, k;
-	int	 lost = 0;
+	json_t *before, *after, *route, *other;
+	size_t i, k;
+	int lost = 0;
 
 	if (was == NULL || !was->enabled || !now->enabled)
 		return (0);
@@ -69,8 +69,8 @@ links_changed(struct hub *h)
 static void
 links_routez_cb(const struct nats_msg *m, void *arg)
 {
-	struct hub	*h = arg;
-	json_t		*names = m != NULL ? mesh_read_routez(m->data, m->len) : NULL;
+	struct hub *h = arg;
+	json_t *names = m != NULL ? mesh_read_routez(m->data, m->len) : NULL;
 
 	if (names != NULL && has_routes(h))
 		set_dials(h, names);
@@ -88,7 +88,8 @@ ask_dials(struct hub *h, uint64_t now)
 	    (h->dials_asked != 0 && now >= h->eager && now - h->dials_asked < ASK_US))
 		return;
 	h->dials_asked = now;
-	question = xasprintf("{\"server_name\":\"%s-hub.%s\"}", h->set->node, supervisor_instance(h->sup));
+	question = xasprintf("{\"server_name\":\"%s-hub.%s\"}", h->set->node,
+	    supervisor_instance(h->sup));
 	nats_request(h->hub, MESH_ROUTEZ_SUBJECT, question, strlen(question), ASK_MS,
 	    links_routez_cb, h);
 	free(question);
@@ -123,10 +124,10 @@ leave_mesh(struct hub *h)
 void
 links_look(struct hub *h)
 {
-	uint64_t		 now = mono_us();
-	json_t			*linked = mesh_linked(h->mesh, now - REACHABLE_US);
-	enum dialers_state	 state = DIALERS_SOME;
-	int			 warn;
+	uint64_t now = mono_us();
+	json_t *linked = mesh_linked(h->mesh, now - REACHABLE_US);
+	enum dialers_state state = DIALERS_SOME;
+	int warn;
 
 	ask_dials(h, now);
 	if (!has_routes(h) && json_array_size(linked) > 0 && nats_is_up(h->leaf))
@@ -143,8 +144,8 @@ links_look(struct hub *h)
 void
 links_farewell(struct hub *h)
 {
-	json_t	*self;
-	char	*text;
+	json_t *self;
+	char *text;
 
 	if (has_routes(h) || !nats_is_up(h->leaf))
 		return;
@@ -184,9 +185,9 @@ links_restart_later(struct hub *h)
 void
 links_word_cb(const struct nats_msg *m, void *arg)
 {
-	struct hub	*h = arg;
-	char		*instance = NULL;
-	json_t		*word = mesh_read_pong(m->data, m->len, &instance);
+	struct hub *h = arg;
+	char *instance = NULL;
+	json_t *word = mesh_read_pong(m->data, m->len, &instance);
 
 	if (word != NULL)
 		dialers_on_word(h->dialers, mono_us(), word);

@@ -6,8 +6,8 @@
 int
 main(int argc, char *argv[])
 {
-	struct svc	*svc = svc_init("hubd", ROLE_HUBD, argc, argv);
-	struct hub	*hub = hub_start(svc);
+	struct svc *svc = svc_init("hubd", ROLE_HUBD, argc, argv);
+	struct hub *hub = hub_start(svc);
 
 	svc_ready(svc);
 	svc_run(svc);

@@ -9,29 +9,29 @@
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
 
-#define SEEN_MAX	4096	/* a cluster is far smaller: more is a mistake */
-#define WORD_MAX_LEN	255
-#define JSON_MAX	(1 << 20)
-#define DOUBLED_ROUNDS	3	/* fewer may be a link that is being exchanged */
+#define SEEN_MAX       4096 /* a cluster is far smaller: more is a mistake */
+#define WORD_MAX_LEN   255
+#define JSON_MAX       (1 << 20)
+#define DOUBLED_ROUNDS 3 /* fewer may be a link that is being exchanged */
 
 struct mesh_node {
-	char		*name;
-	char		*node_id;	/* as its hubd said last; NULL: never */
-	uint64_t	 pong;		/* of the last answer of its hubd; 0: none */
-	uint64_t	 seen;		/* of the last answer of its servers; 0: none */
-	uint64_t	 round;		/* the last one that it answered */
-	char		*answered;	/* which instance answered it first */
-	unsigned	 answers;	/* of that instance, in that round */
-	unsigned	 streak;	/* consecutive rounds before it with more than one answer */
-	uint64_t	 doubled;	/* when there were enough such rounds; 0: never */
-	UT_hash_handle	 hh;
+	char *name;
+	char *node_id;    /* as its hubd said last; NULL: never */
+	uint64_t pong;    /* of the last answer of its hubd; 0: none */
+	uint64_t seen;    /* of the last answer of its servers; 0: none */
+	uint64_t round;   /* the last one that it answered */
+	char *answered;   /* which instance answered it first */
+	unsigned answers; /* of that instance, in that round */
+	unsigned streak;  /* consecutive rounds before it with more than one answer */
+	uint64_t doubled; /* when there were enough such rounds; 0: never */
+	UT_hash_handle hh;
 };
 
 struct mesh {
-	char			*name;
-	struct mesh_node	*nodes;		/* all but our own */
-	json_t			*routed;	/* names that our own hub has routes to */
-	uint64_t		 routed_at;
+	char *name;
+	struct mesh_node *nodes; /* all but our own */
+	json_t *routed;          /* names that our own hub has routes to */
+	uint64_t routed_at;
 };
 
 struct mesh *
@@ -74,9 +74,9 @@ mesh_free(struct mesh *m)
 static json_t *
 node_of(const char *server)
 {
-	static const char *const	 ends[] = { "-hub", "-leaf" };
-	const char			*dot;
-	size_t				 len, i, end;
+	static const char *const ends[] = { "-hub", "-leaf" };
+	const char *dot;
+	size_t len, i, end;
 
 	if (server == NULL || *server == '\0')
 		return (NULL);
@@ -95,8 +95,8 @@ node_of(const char *server)
 static int
 has_string(const json_t *list, const json_t *s)
 {
-	const json_t	*have;
-	size_t		 i;
+	const json_t *have;
+	size_t i;
 
 	json_array_foreach(list, i, have)
 		if (json_equal(have, s))
@@ -131,8 +131,8 @@ is_word(const json_t *j)
 static json_t *
 read_names(const json_t *list)
 {
-	json_t	*out = json_array(), *name;
-	size_t	 i;
+	json_t *out = json_array(), *name;
+	size_t i;
 
 	json_array_foreach(list, i, name)
 		if (is_name(name))
@@ -143,15 +143,15 @@ read_names(const json_t *list)
 static json_t *
 read_routes(const json_t *list)
 {
-	json_t	*out = json_array(), *route, *host, *port;
-	size_t	 i;
+	json_t *out = json_array(), *route, *host, *port;
+	size_t i;
 
 	json_array_foreach(list, i, route) {
 		host = json_object_get(route, "host");
 		port = json_object_get(route, "port");
 		if (is_word(host) && json_is_integer(port) && json_array_size(out) < SEEN_MAX)
-			json_array_append_new(out, json_pack("{s:O, s:O}", "host", host,
-			    "port", port));
+			json_array_append_new(out,
+			    json_pack("{s:O, s:O}", "host", host, "port", port));
 	}
 	return (out);
 }
@@ -159,19 +159,19 @@ read_routes(const json_t *list)
 json_t *
 mesh_read_pong(const void *json, size_t len, char **instance)
 {
-	json_t		*root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
-	json_t		*name = json_object_get(root, "name"), *pong = NULL;
-	json_t		*its = json_object_get(root, "instance");
-	json_t		*id = json_object_get(root, "node_id");
-	json_t		*dials = json_object_get(root, "dials");
+	json_t *root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
+	json_t *name = json_object_get(root, "name"), *pong = NULL;
+	json_t *its = json_object_get(root, "instance");
+	json_t *id = json_object_get(root, "node_id");
+	json_t *dials = json_object_get(root, "dials");
 
 	if (is_name(name) && is_word(its)) {
 		*instance = xstrdup(json_string_value(its));
-		pong = json_pack("{s:O, s:o, s:o, s:o, s:o}", "name", name,
-		    "node_id", is_name(id) ? json_incref(id) : json_string(""),
-		    "connected_nodes", read_names(json_object_get(root, "connected_nodes")),
-		    "routes", read_routes(json_object_get(root, "routes")),
-		    "dials", json_is_array(dials) ? read_names(dials) : json_null());
+		pong = json_pack("{s:O, s:o, s:o, s:o, s:o}", "name", name, "node_id",
+		    is_name(id) ? json_incref(id) : json_string(""), "connected_nodes",
+		    read_names(json_object_get(root, "connected_nodes")), "routes",
+		    read_routes(json_object_get(root, "routes")), "dials",
+		    json_is_array(dials) ? read_names(dials) : json_null());
 	}
 	json_decref(root);
 	return (pong);
@@ -180,9 +180,9 @@ mesh_read_pong(const void *json, size_t len, char **instance)
 json_t *
 mesh_read_statsz(const void *json, size_t len)
 {
-	json_t	*root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
-	json_t	*name, *peers, *route, *statsz;
-	size_t	 i;
+	json_t *root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
+	json_t *name, *peers, *route, *statsz;
+	size_t i;
 
 	name = node_of(json_string_value(json_object_get(json_object_get(root, "server"), "name")));
 	if (name == NULL) {
@@ -200,16 +200,16 @@ mesh_read_statsz(const void *json, size_t len)
 json_t *
 mesh_read_routez(const void *json, size_t len)
 {
-	json_t	*root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
-	json_t	*data = json_object_get(root, "data"), *names = NULL, *route;
-	size_t	 i;
+	json_t *root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
+	json_t *data = json_object_get(root, "data"), *names = NULL, *route;
+	size_t i;
 
 	if (json_is_object(data))
 		names = json_array();
 	json_array_foreach(json_object_get(data, "routes"), i, route)
 		if (json_is_true(json_object_get(route, "is_configured")))
-			add_once(names, node_of(json_string_value(json_object_get(route,
-			    "remote_name"))));
+			add_once(names,
+			    node_of(json_string_value(json_object_get(route, "remote_name"))));
 	json_decref(root);
 	return (names);
 }
@@ -250,11 +250,10 @@ count_answer(struct mesh_node *n, uint64_t now, uint64_t round, const char *inst
 }
 
 void
-mesh_on_pong(struct mesh *m, uint64_t now, uint64_t round, const json_t *pong,
-    const char *instance)
+mesh_on_pong(struct mesh *m, uint64_t now, uint64_t round, const json_t *pong, const char *instance)
 {
-	const char		*name = json_string_value(json_object_get(pong, "name"));
-	struct mesh_node	*n = node_get(m, name);
+	const char *name = json_string_value(json_object_get(pong, "name"));
+	struct mesh_node *n = node_get(m, name);
 
 	if (n != NULL) {
 		n->pong = now;
@@ -267,8 +266,8 @@ mesh_on_pong(struct mesh *m, uint64_t now, uint64_t round, const json_t *pong,
 void
 mesh_on_statsz(struct mesh *m, uint64_t now, const json_t *statsz)
 {
-	const char		*name = json_string_value(json_object_get(statsz, "name"));
-	struct mesh_node	*n = node_get(m, name);
+	const char *name = json_string_value(json_object_get(statsz, "name"));
+	struct mesh_node *n = node_get(m, name);
 
 	if (n != NULL)
 		n->seen = now;
@@ -291,15 +290,16 @@ mesh_lost(struct mesh *m)
 static int
 by_text(const void *a, const void *b)
 {
-	return (strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b)));
+	return (strcmp(json_string_value(*(json_t *const *)a),
+	    json_string_value(*(json_t *const *)b)));
 }
 
 json_t *
 mesh_sorted(json_t *list)
 {
-	size_t	  n = json_array_size(list), i;
-	json_t	**all = xcalloc(n + 1, sizeof(*all));
-	json_t	 *out = json_array();
+	size_t n = json_array_size(list), i;
+	json_t **all = xcalloc(n + 1, sizeof(*all));
+	json_t *out = json_array();
 
 	for (i = 0; i < n; i++)
 		all[i] = json_array_get(list, i);
@@ -314,8 +314,8 @@ mesh_sorted(json_t *list)
 static json_t *
 nodes_answered(const struct mesh *m, uint64_t since)
 {
-	json_t			*list = json_array();
-	struct mesh_node	*n;
+	json_t *list = json_array();
+	struct mesh_node *n;
 
 	for (n = m->nodes; n != NULL; n = n->hh.next)
 		if (n->pong != 0 && n->pong >= since)
@@ -341,8 +341,8 @@ mesh_id(const struct mesh *m, const char *name)
 json_t *
 mesh_doubled(const struct mesh *m, uint64_t since)
 {
-	json_t			*list = json_array();
-	struct mesh_node	*n;
+	json_t *list = json_array();
+	struct mesh_node *n;
 
 	for (n = m->nodes; n != NULL; n = n->hh.next)
 		if (n->doubled != 0 && n->doubled >= since)
@@ -353,8 +353,8 @@ mesh_doubled(const struct mesh *m, uint64_t since)
 static void
 add_linked(const struct mesh *m, uint64_t since, json_t *list)
 {
-	json_t	*name;
-	size_t	 i;
+	json_t *name;
+	size_t i;
 
 	json_array_foreach(m->routed, i, name)
 		if (m->routed_at >= since && strcmp(json_string_value(name), m->name) != 0)
@@ -403,8 +403,8 @@ mesh_forget(struct mesh *m, uint64_t since)
 int
 mesh_has_name(const json_t *names, const char *name)
 {
-	const json_t	*n;
-	size_t		 i;
+	const json_t *n;
+	size_t i;
 
 	json_array_foreach(names, i, n)
 		if (strcmp(json_string_value(n), name) == 0)

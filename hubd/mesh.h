@@ -11,10 +11,10 @@
  */
 struct mesh;
 
-#define MESH_PING_SUBJECT	"hl.ping"
-#define MESH_ROUTES_SUBJECT	"hl.routes"
-#define MESH_STATSZ_SUBJECT	"$SYS.REQ.SERVER.PING.STATSZ"
-#define MESH_ROUTEZ_SUBJECT	"$SYS.REQ.SERVER.PING.ROUTEZ"
+#define MESH_PING_SUBJECT   "hl.ping"
+#define MESH_ROUTES_SUBJECT "hl.routes"
+#define MESH_STATSZ_SUBJECT "$SYS.REQ.SERVER.PING.STATSZ"
+#define MESH_ROUTEZ_SUBJECT "$SYS.REQ.SERVER.PING.ROUTEZ"
 
 struct mesh *mesh_new(const char *name);
 void mesh_free(struct mesh *m);

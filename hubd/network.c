@@ -12,18 +12,18 @@
 #include "common/nats/nats.h"
 #include "hubd/mesh.h"
 
-#define NODES_MAX	4096
+#define NODES_MAX 4096
 
 struct network {
-	struct event	*timer;
-	struct nats_sub	*pongs, *statszs;
-	uint64_t	 began;		/* mono_us */
-	json_t		*self;
-	json_t		*wanted;	/* names as keys: who has not answered yet */
-	json_t		*nodes;		/* by name: hubds' answers */
-	json_t		*servers;	/* by name: hub servers' answers */
-	void		(*done)(const json_t *nodes, void *arg);
-	void		*arg;
+	struct event *timer;
+	struct nats_sub *pongs, *statszs;
+	uint64_t began; /* mono_us */
+	json_t *self;
+	json_t *wanted;  /* names as keys: who has not answered yet */
+	json_t *nodes;   /* by name: hubds' answers */
+	json_t *servers; /* by name: hub servers' answers */
+	void (*done)(const json_t *nodes, void *arg);
+	void *arg;
 };
 
 void
@@ -59,10 +59,10 @@ add_answer(struct network *n, json_t *into, json_t *said)
 static json_t *
 list_nodes(struct network *n)
 {
-	const char	*own = json_string_value(json_object_get(n->self, "name"));
-	json_t		*list = json_array(), *names = json_array(), *self, *name, *node;
-	const char	*key;
-	size_t		 i;
+	const char *own = json_string_value(json_object_get(n->self, "name"));
+	json_t *list = json_array(), *names = json_array(), *self, *name, *node;
+	const char *key;
+	size_t i;
 
 	json_object_update_missing(n->nodes, n->servers);
 	if ((self = json_object_get(n->nodes, own)) == NULL) {
@@ -83,10 +83,10 @@ list_nodes(struct network *n)
 static void
 network_timer_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct network	*n = arg;
-	json_t		*list = list_nodes(n);
-	void		(*done)(const json_t *, void *) = n->done;
-	void		*done_arg = n->arg;
+	struct network *n = arg;
+	json_t *list = list_nodes(n);
+	void (*done)(const json_t *, void *) = n->done;
+	void *done_arg = n->arg;
 
 	network_cancel(n);
 	done(list, done_arg);
@@ -104,9 +104,9 @@ finish_soon(struct network *n)
 static void
 network_pong_cb(const struct nats_msg *m, void *arg)
 {
-	struct network	*n = arg;
-	char		*instance = NULL;
-	json_t		*pong = mesh_read_pong(m->data, m->len, &instance);
+	struct network *n = arg;
+	char *instance = NULL;
+	json_t *pong = mesh_read_pong(m->data, m->len, &instance);
 
 	free(instance);
 	if (pong == NULL)
@@ -122,19 +122,19 @@ network_pong_cb(const struct nats_msg *m, void *arg)
 static void
 network_statsz_cb(const struct nats_msg *m, void *arg)
 {
-	struct network	*n = arg;
-	json_t		*statsz = mesh_read_statsz(m->data, m->len);
+	struct network *n = arg;
+	json_t *statsz = mesh_read_statsz(m->data, m->len);
 
 	if (statsz != NULL)
 		add_answer(n, n->servers, statsz);
 }
 
 static struct nats_sub *
-send_ping(struct nats *nats, const char *subject,
-    void (*cb)(const struct nats_msg *m, void *arg), struct network *n)
+send_ping(struct nats *nats, const char *subject, void (*cb)(const struct nats_msg *m, void *arg),
+    struct network *n)
 {
-	char		*inbox;
-	struct nats_sub	*sub;
+	char *inbox;
+	struct nats_sub *sub;
 
 	if (!nats_is_up(nats))
 		return (NULL);
@@ -149,10 +149,10 @@ struct network *
 network_ask(const struct network_env *e, unsigned timeout_ms,
     void (*done)(const json_t *nodes, void *arg), void *arg)
 {
-	struct network	*n = xcalloc(1, sizeof(*n));
-	struct timeval	 wait = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
-	const json_t	*name;
-	size_t		 i;
+	struct network *n = xcalloc(1, sizeof(*n));
+	struct timeval wait = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
+	const json_t *name;
+	size_t i;
 
 	n->done = done;
 	n->arg = arg;

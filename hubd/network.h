@@ -12,10 +12,10 @@ struct nats;
 struct event_base;
 
 struct network_env {
-	struct event_base	*base;
-	struct nats		*leaf, *hub;	/* NULL: none */
-	const json_t		*self;		/* {"name","connected_nodes","routes"} */
-	const json_t		*known;		/* names: when all have answered, it ends */
+	struct event_base *base;
+	struct nats *leaf, *hub; /* NULL: none */
+	const json_t *self;      /* {"name","connected_nodes","routes"} */
+	const json_t *known;     /* names: when all have answered, it ends */
 };
 
 /* `done` runs once, later, with [{"name","response_time","connected_nodes","routes"}] (borrowed). */

@@ -15,39 +15,39 @@
 #include "common/nats/nats.h"
 #include "common/nats/subject.h"
 
-#define SERVING_MAX	256		/* questions of peers that opsd has not answered yet */
-#define SERVING_MS	60000		/* whoever asked has given up by then */
-#define ASKING_MAX_MS	600000
-#define AGAIN_MS	100		/* when nobody listens there yet: a link may be about to come up */
-#define VERB_MAX	64
+#define SERVING_MAX   256   /* questions of peers that opsd has not answered yet */
+#define SERVING_MS    60000 /* whoever asked has given up by then */
+#define ASKING_MAX_MS 600000
+#define AGAIN_MS      100 /* when nobody listens there yet: a link may be about to come up */
+#define VERB_MAX      64
 
 /* A peer's question at opsd. */
 struct request_served {
-	struct requests	*r;
-	char		*reply;
-	struct nats	*leaf;		/* NULL: closed meanwhile */
-	struct request_served	*prev, *next;
+	struct requests *r;
+	char *reply;
+	struct nats *leaf; /* NULL: closed meanwhile */
+	struct request_served *prev, *next;
 };
 
 /* opsd's question at a peer. */
 struct request_asked {
-	struct requests	*r;
+	struct requests *r;
 	struct chan_deferred *reply;
-	uint64_t	 sent, until;	/* mono_us; the last time, and when to give up */
-	char		*subject;
-	struct buf	 question;
-	struct event	*again;
-	struct request_asked	*prev, *next;
+	uint64_t sent, until; /* mono_us; the last time, and when to give up */
+	char *subject;
+	struct buf question;
+	struct event *again;
+	struct request_asked *prev, *next;
 };
 
 struct requests {
 	struct event_base *base;
-	struct chan	*ops;
-	struct nats	*leaf;
-	struct nats_sub	*sub;
-	struct request_served	*served;
-	unsigned	 nserved;
-	struct request_asked	*asked;
+	struct chan *ops;
+	struct nats *leaf;
+	struct nats_sub *sub;
+	struct request_served *served;
+	unsigned nserved;
+	struct request_asked *asked;
 };
 
 struct requests *
@@ -77,7 +77,8 @@ publish_answer(struct nats *leaf, const char *reply, unsigned status, const void
 	buf_add(&b, json, len);
 	buf_u8(&b, '}');
 	if (nats_reply(leaf, reply, b.data, b.len) == -1 && nats_is_up(leaf)) {
-		static const char too_large[] = "{\"status\":500,\"body\":{\"error\":\"the answer is too large\"}}";
+		static const char too_large[] =
+		    "{\"status\":500,\"body\":{\"error\":\"the answer is too large\"}}";
 
 		(void)nats_reply(leaf, reply, too_large, sizeof(too_large) - 1);
 	}
@@ -87,8 +88,8 @@ publish_answer(struct nats *leaf, const char *reply, unsigned status, const void
 static void
 publish_error(struct nats *leaf, const char *reply, unsigned status, const char *error)
 {
-	json_t	*body = json_pack("{s:s}", "error", error);
-	char	*text = json_dumps(body, JSON_COMPACT);
+	json_t *body = json_pack("{s:s}", "error", error);
+	char *text = json_dumps(body, JSON_COMPACT);
 
 	if (text != NULL)
 		publish_answer(leaf, reply, status, text, strlen(text));
@@ -99,11 +100,11 @@ publish_error(struct nats *leaf, const char *reply, unsigned status, const char 
 static void
 request_served_cb(struct rd *body, void *arg)
 {
-	struct request_served	*s = arg;
-	struct requests	*r = s->r;
-	uint16_t	 status;
-	const uint8_t	*json;
-	size_t		 len;
+	struct request_served *s = arg;
+	struct requests *r = s->r;
+	uint16_t status;
+	const uint8_t *json;
+	size_t len;
 
 	DL_DELETE(r->served, s);
 	r->nserved--;
@@ -135,10 +136,10 @@ verb_of(const char *subject)
 static void
 request_arrived_cb(const struct nats_msg *m, void *arg)
 {
-	struct requests	*r = arg;
-	struct request_served	*s;
-	struct buf	 b = { 0 };
-	const char	*verb = verb_of(m->subject);
+	struct requests *r = arg;
+	struct request_served *s;
+	struct buf b = { 0 };
+	const char *verb = verb_of(m->subject);
 
 	if (!nats_is_inbox(m->reply))
 		return;
@@ -147,8 +148,8 @@ request_arrived_cb(const struct nats_msg *m, void *arg)
 		return;
 	}
 	if (r->ops == NULL || r->nserved >= SERVING_MAX) {
-		publish_error(r->leaf, m->reply, 503, r->ops == NULL ? "the node is not ready" :
-		    "the node is asked too much");
+		publish_error(r->leaf, m->reply, 503,
+		    r->ops == NULL ? "the node is not ready" : "the node is asked too much");
 		return;
 	}
 	s = xcalloc(1, sizeof(*s));
@@ -179,10 +180,10 @@ reply_to_opsd(struct chan_deferred *reply, unsigned status, uint64_t us, const c
 static int
 pass_answer(const struct request_asked *a, uint64_t us, const struct nats_msg *m)
 {
-	json_t		*root = json_loadb((const char *)m->data, m->len, 0, NULL);
-	json_t		*body = json_object_get(root, "body");
-	json_int_t	 status = json_integer_value(json_object_get(root, "status"));
-	char		*text = NULL;
+	json_t *root = json_loadb((const char *)m->data, m->len, 0, NULL);
+	json_t *body = json_object_get(root, "body");
+	json_int_t status = json_integer_value(json_object_get(root, "status"));
+	char *text = NULL;
 
 	if (body != NULL && status >= 100 && status <= 599)
 		text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -216,7 +217,7 @@ request_again_cb(evutil_socket_t fd, short what, void *arg)
 static int
 ask_again(struct request_asked *a)
 {
-	static const struct timeval	tv = { .tv_usec = AGAIN_MS * 1000 };
+	static const struct timeval tv = { .tv_usec = AGAIN_MS * 1000 };
 
 	if (!chan_deferred_wanted(a->reply) || mono_us() + AGAIN_MS * 1000 >= a->until)
 		return (0);
@@ -228,8 +229,8 @@ ask_again(struct request_asked *a)
 static void
 request_answered_cb(const struct nats_msg *m, void *arg)
 {
-	struct request_asked	*a = arg;
-	uint64_t	 us = mono_us() - a->sent;
+	struct request_asked *a = arg;
+	uint64_t us = mono_us() - a->sent;
 
 	if (m == NULL && ask_again(a))
 		return;
@@ -243,7 +244,7 @@ request_answered_cb(const struct nats_msg *m, void *arg)
 static void
 ask_node(struct request_asked *a)
 {
-	uint64_t	now = mono_us();
+	uint64_t now = mono_us();
 
 	a->sent = now;
 	nats_request(a->r->leaf, a->subject, a->question.data, a->question.len,
@@ -254,7 +255,7 @@ static void
 begin_asking(struct requests *r, struct chan_deferred *reply, const char *node, const char *verb,
     unsigned timeout_ms, const void *json, size_t len)
 {
-	struct request_asked	*a = xcalloc(1, sizeof(*a));
+	struct request_asked *a = xcalloc(1, sizeof(*a));
 
 	a->r = r;
 	a->reply = reply;
@@ -268,19 +269,20 @@ begin_asking(struct requests *r, struct chan_deferred *reply, const char *node, 
 int
 requests_on_peer_req(struct requests *r, struct chan *c, struct msg *m)
 {
-	char		*node = rd_str(&m->body);
-	char		*verb = rd_str(&m->body);
-	unsigned	 timeout_ms = rd_u32(&m->body);
-	size_t		 len;
-	const uint8_t	*json = rd_blob(&m->body, &len);
-	int		 rc = -1;
+	char *node = rd_str(&m->body);
+	char *verb = rd_str(&m->body);
+	unsigned timeout_ms = rd_u32(&m->body);
+	size_t len;
+	const uint8_t *json = rd_blob(&m->body, &len);
+	int rc = -1;
 
 	if (rd_done(&m->body)) {
 		rc = 0;
 		if (timeout_ms > ASKING_MAX_MS)
 			timeout_ms = ASKING_MAX_MS;
 		if (!node_name_ok(node, strlen(node)) || strlen(verb) > VERB_MAX)
-			reply_to_opsd(chan_defer(c, m), 400, 0, "{\"error\":\"no node is called like that\"}");
+			reply_to_opsd(chan_defer(c, m), 400, 0,
+			    "{\"error\":\"no node is called like that\"}");
 		else if (r->leaf == NULL)
 			reply_to_opsd(chan_defer(c, m), 503, 0, "null");
 		else
@@ -312,8 +314,8 @@ give_up(struct requests *r)
 void
 requests_set_leaf(struct requests *r, struct nats *leaf, const char *node)
 {
-	struct request_served	*s;
-	char		*subject;
+	struct request_served *s;
+	char *subject;
 
 	DL_FOREACH(r->served, s)
 		s->leaf = NULL;

@@ -13,7 +13,7 @@ struct event_base;
 struct nats;
 
 struct requests *requests_new(struct event_base *base);
-void requests_free(struct requests *r);	/* after requests_set_leaf(NULL) and chan_free */
+void requests_free(struct requests *r); /* after requests_set_leaf(NULL) and chan_free */
 
 /* opsd is there, or NULL: gone. */
 void requests_set_ops(struct requests *r, struct chan *ops);

@@ -30,11 +30,11 @@ consumer_find(const struct consume *c, const char *name)
 static int
 take_wanted(struct consume *c, const json_t *wanted)
 {
-	const char	*name = json_string_value(json_object_get(wanted, "name"));
-	json_int_t	 seq = json_integer_value(json_object_get(wanted, "stream_seq"));
-	uint8_t		 id[NODE_ID_LEN];
-	struct consumer	*cr;
-	json_t		*filters;
+	const char *name = json_string_value(json_object_get(wanted, "name"));
+	json_int_t seq = json_integer_value(json_object_get(wanted, "stream_seq"));
+	uint8_t id[NODE_ID_LEN];
+	struct consumer *cr;
+	json_t *filters;
 
 	if (name == NULL || !node_name_ok(name, strlen(name)) || seq < 0 ||
 	    node_id_read(json_string_value(json_object_get(wanted, "id")), id) == -1)
@@ -44,7 +44,7 @@ take_wanted(struct consume *c, const json_t *wanted)
 		return (-1);
 	cr = consumer_find(c, name);
 	if (cr != NULL && memcmp(cr->peer_id, id, NODE_ID_LEN) != 0) {
-		consumer_free(cr);	/* another node of that name */
+		consumer_free(cr); /* another node of that name */
 		cr = NULL;
 	}
 	if (cr == NULL)
@@ -66,9 +66,9 @@ take_wanted(struct consume *c, const json_t *wanted)
 static int
 is_listed(const json_t *list, const char *name)
 {
-	const json_t	*wanted;
-	const char	*other;
-	size_t		 i;
+	const json_t *wanted;
+	const char *other;
+	size_t i;
 
 	json_array_foreach(list, i, wanted) {
 		other = json_string_value(json_object_get(wanted, "name"));
@@ -90,9 +90,9 @@ int
 consume_want(struct consume *c, const json_t *whole)
 {
 	static struct log_brake brake = { .most = 10 };
-	const json_t	*list = json_object_get(whole, "peers"), *wanted;
-	struct consumer	*cr, *tmp;
-	size_t		 i;
+	const json_t *list = json_object_get(whole, "peers"), *wanted;
+	struct consumer *cr, *tmp;
+	size_t i;
 
 	if (!json_is_array(list))
 		return (-1);
@@ -118,8 +118,8 @@ consume_forget(struct consume *c)
 json_t *
 consume_state(const struct consume *c)
 {
-	json_t		*list = json_array(), *o;
-	struct consumer	*cr;
+	json_t *list = json_array(), *o;
+	struct consumer *cr;
 
 	DL_FOREACH(c->consumers, cr) {
 		o = json_pack("{s:s, s:b}", "name", cr->peer, "consuming",

@@ -15,9 +15,9 @@ struct chan;
 struct event_base;
 
 /* `changed` runs when consume_state would say something else. */
-struct consume *consume_new(struct event_base *base, struct chan *opsd,
-    void (*changed)(void *arg), void *arg);
-void consume_free(struct consume *c);	/* after chan_free */
+struct consume *consume_new(struct event_base *base, struct chan *opsd, void (*changed)(void *arg),
+    void *arg);
+void consume_free(struct consume *c); /* after chan_free */
 
 /* While both the leaf server and opsd are there; each does nothing when done already. */
 void consume_start(struct consume *c, struct jsapi *a, const char *node);

@@ -20,8 +20,8 @@
 
 /* The life of a consumer. */
 
-#define RETRY_MAX_MS	5000
-#define NAME_RANDOM	8
+#define RETRY_MAX_MS 5000
+#define NAME_RANDOM  8
 
 static void consumer_begin(struct consumer *);
 
@@ -158,20 +158,18 @@ static void
 create_consumer(struct consumer *cr)
 {
 	/* Begin with the last known message: it shows whether the stream is the one we know. */
-	uint64_t	 start = cr->processed > cr->back ? cr->processed - cr->back : 1;
-	char		*all;
-	json_t		*config;
+	uint64_t start = cr->processed > cr->back ? cr->processed - cr->back : 1;
+	char *all;
+	json_t *config;
 
 	cr->fresh = 1;
 	cr->wanted = cr->others = 0;
 	cr->name = new_name(cr->c);
-	config = json_pack("{s:s, s:{s:s, s:s, s:I, s:s, s:s, s:b, s:i, s:i, s:I}}",
-	    "stream_name", cr->stream, "config", "name", cr->name,
-	    "deliver_policy", "by_start_sequence",
-	    "opt_start_seq", (json_int_t)start,
-	    "ack_policy", "none", "replay_policy", "instant",
-	    "mem_storage", 1, "num_replicas", 1, "max_waiting", 16,
-	    "inactive_threshold", (json_int_t)30000000000);
+	config = json_pack("{s:s, s:{s:s, s:s, s:I, s:s, s:s, s:b, s:i, s:i, s:I}}", "stream_name",
+	    cr->stream, "config", "name", cr->name, "deliver_policy", "by_start_sequence",
+	    "opt_start_seq", (json_int_t)start, "ack_policy", "none", "replay_policy", "instant",
+	    "mem_storage", 1, "num_replicas", 1, "max_waiting", 16, "inactive_threshold",
+	    (json_int_t)30000000000);
 	filter_put(json_object_get(config, "config"), cr->peer, cr->filters, cr->whole);
 	cr->inbox = nats_inbox(jsapi_nats(cr->c->a));
 	all = xasprintf("%s.*", cr->inbox);
@@ -183,8 +181,8 @@ create_consumer(struct consumer *cr)
 static int
 wants_most(const struct consumer *cr, const json_t *state)
 {
-	const json_t	*subjects = json_object_get(state, "subjects");
-	json_int_t	 n = json_integer_value(json_object_get(state, "num_subjects"));
+	const json_t *subjects = json_object_get(state, "subjects");
+	json_int_t n = json_integer_value(json_object_get(state, "num_subjects"));
 
 	/* A long list would come in parts. */
 	return (json_array_size(cr->filters) > 1 && !cr->strict &&
@@ -195,9 +193,9 @@ static void
 on_stream_info(const struct jsapi_answer *ans, void *arg)
 {
 	static struct log_brake brake = { .most = 20 };
-	struct consumer	*cr = arg;
-	const json_t	*state = json_object_get(ans->root, "state");
-	uint64_t	 last = (uint64_t)json_integer_value(json_object_get(state, "last_seq"));
+	struct consumer *cr = arg;
+	const json_t *state = json_object_get(ans->root, "state");
+	uint64_t last = (uint64_t)json_integer_value(json_object_get(state, "last_seq"));
 
 	if (ans->why != NULL) {
 		consumer_fail(cr, ans->why);
@@ -206,10 +204,12 @@ on_stream_info(const struct jsapi_answer *ans, void *arg)
 	cr->whole = wants_most(cr, state);
 	/* Its "created" is no help: 2.10 forgets it when limits were changed. */
 	if (last < cr->processed && cr->mark.incarnation == 0) {
-		log_braked(&brake, LOG_WARN, "peer %s: its stream is another one, reading it from the start", cr->peer);
+		log_braked(&brake, LOG_WARN,
+		    "peer %s: its stream is another one, reading it from the start", cr->peer);
 		inflight_rewind(cr, 0);
 	} else if (last < cr->processed) {
-		log_braked(&brake, LOG_WARN, "peer %s: its stream is shorter than it was", cr->peer);
+		log_braked(&brake, LOG_WARN, "peer %s: its stream is shorter than it was",
+		    cr->peer);
 		cr->back = cr->back != 0 ? cr->back : BACK_MIN;
 		cr->processed = last;
 	}
@@ -224,8 +224,9 @@ consumer_begin(struct consumer *cr)
 	consumer_end(cr);
 	cr->state = CONSUMER_ASKING;
 	cr->grown = 0;
-	consumer_ask(cr, "STREAM.INFO", json_array_size(cr->filters) > 1 ?
-	    json_pack("{s:s}", "subjects_filter", ">") : NULL, on_stream_info);
+	consumer_ask(cr, "STREAM.INFO",
+	    json_array_size(cr->filters) > 1 ? json_pack("{s:s}", "subjects_filter", ">") : NULL,
+	    on_stream_info);
 }
 
 /* Peers */

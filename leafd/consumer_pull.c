@@ -15,13 +15,13 @@
 
 /* What is asked of a consumer, and what comes. */
 
-#define REQUEST_BYTES		(1 << 20)	/* of one request */
-#define REQUEST_BYTES_MAX	(64 << 20)	/* no server lets more in */
-#define GROWTH			4		/* when one message does not fit */
-#define SILENCE_MAX_US		60000000
-#define EXPIRES_US		10000000
-#define OVERDUE_US		(EXPIRES_US + 2000000)
-#define OTHERS_MIN		(256 << 10)	/* bytes that are no waste yet */
+#define REQUEST_BYTES     (1 << 20)  /* of one request */
+#define REQUEST_BYTES_MAX (64 << 20) /* no server lets more in */
+#define GROWTH            4          /* when one message does not fit */
+#define SILENCE_MAX_US    60000000
+#define EXPIRES_US        10000000
+#define OVERDUE_US        (EXPIRES_US + 2000000)
+#define OTHERS_MIN        (256 << 10) /* bytes that are no waste yet */
 
 static int64_t
 request_bytes(const struct consumer *cr)
@@ -36,8 +36,8 @@ request_bytes(const struct consumer *cr)
 static void
 request_send(struct consumer *cr, struct pull_request *r)
 {
-	char	*subject = consumer_subject(cr, "CONSUMER.MSG.NEXT");
-	char	*body, *reply;
+	char *subject = consumer_subject(cr, "CONSUMER.MSG.NEXT");
+	char *body, *reply;
 
 	r->id = ++cr->last_request;
 	r->left = cr->c->batch;
@@ -45,8 +45,8 @@ request_send(struct consumer *cr, struct pull_request *r)
 	r->bytes = request_bytes(cr);
 	r->sent_us = mono_us();
 	body = xasprintf("{\"batch\":%" PRId64 ",\"max_bytes\":%" PRId64
-	    ",\"expires\":%lld,\"idle_heartbeat\":1000000000}", r->left, r->bytes,
-	    EXPIRES_US * 1000LL);
+			 ",\"expires\":%lld,\"idle_heartbeat\":1000000000}",
+	    r->left, r->bytes, EXPIRES_US * 1000LL);
 	reply = xasprintf("%s.%" PRIu64, cr->inbox, r->id);
 	/* A failure shows as silence, or as the connection's end. */
 	(void)nats_publish(jsapi_nats(cr->c->a), subject, reply, body, strlen(body));
@@ -68,7 +68,7 @@ consumer_pull(struct consumer *cr)
 		if (cr->requests[i].id != 0)
 			continue;
 		if (idle)
-			cr->heard_us = mono_us();	/* nothing was expected until now */
+			cr->heard_us = mono_us(); /* nothing was expected until now */
 		request_send(cr, &cr->requests[i]);
 	}
 }
@@ -76,9 +76,9 @@ consumer_pull(struct consumer *cr)
 static struct pull_request *
 request_of(struct consumer *cr, const char *subject)
 {
-	const char	*token = strrchr(subject, '.');
-	uint64_t	 id = token != NULL ? strtoull(token + 1, NULL, 10) : 0;
-	int		 i;
+	const char *token = strrchr(subject, '.');
+	uint64_t id = token != NULL ? strtoull(token + 1, NULL, 10) : 0;
+	int i;
 
 	for (i = 0; i < REQUESTS; i++)
 		if (id != 0 && cr->requests[i].id == id)
@@ -95,8 +95,8 @@ request_of(struct consumer *cr, const char *subject)
 static void
 on_consumer_info(const struct jsapi_answer *ans, void *arg)
 {
-	struct consumer	*cr = arg;
-	const json_t	*delivered = json_object_get(ans->root, "delivered");
+	struct consumer *cr = arg;
+	const json_t *delivered = json_object_get(ans->root, "delivered");
 
 	if (ans->why != NULL) {
 		consumer_fail(cr, ans->why);
@@ -127,7 +127,8 @@ request_is_over(struct consumer *cr, const struct pull_request *r, const char *w
 	if (r->got > 0)
 		return (1);
 	if (r->bytes * GROWTH > cr->grown)
-		cr->grown = r->bytes * GROWTH < REQUEST_BYTES_MAX ? r->bytes * GROWTH : REQUEST_BYTES_MAX;
+		cr->grown = r->bytes * GROWTH < REQUEST_BYTES_MAX ? r->bytes * GROWTH :
+								    REQUEST_BYTES_MAX;
 	return (r->bytes < REQUEST_BYTES_MAX);
 }
 
@@ -179,9 +180,9 @@ is_wasteful(struct consumer *cr, const struct nats_msg *m)
 void
 consumer_msg_cb(const struct nats_msg *m, void *arg)
 {
-	struct consumer	*cr = arg;
-	struct pull_request	*r = request_of(cr, m->subject);
-	struct jsack_seqs	 seqs;
+	struct consumer *cr = arg;
+	struct pull_request *r = request_of(cr, m->subject);
+	struct jsack_seqs seqs;
 
 	if (cr->state != CONSUMER_FLOWING)
 		return;
@@ -225,8 +226,8 @@ consumer_msg_cb(const struct nats_msg *m, void *arg)
 void
 consumer_tick(struct consumer *cr)
 {
-	uint64_t	now = mono_us();
-	int		i, waiting = 0;
+	uint64_t now = mono_us();
+	int i, waiting = 0;
 
 	for (i = 0; i < REQUESTS; i++) {
 		/* The server does not always say that a request's bytes are used up. */

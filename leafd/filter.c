@@ -10,7 +10,7 @@
 #include "common/nats/subject.h"
 #include "leafd/stream.h"
 
-#define FILTER_MAX	200
+#define FILTER_MAX 200
 
 static int
 compare_subjects(const void *a, const void *b)
@@ -28,8 +28,8 @@ is_wild(const char *subject)
 static int
 is_covered(const char *subject, char **all, size_t n)
 {
-	char	*wild;
-	int	 found;
+	char *wild;
+	int found;
 
 	if (is_wild(subject))
 		return (0);
@@ -42,9 +42,9 @@ is_covered(const char *subject, char **all, size_t n)
 static json_t *
 drop_covered(const char *peer, char **all, size_t n)
 {
-	json_t	*out = json_array();
-	char	*whole;
-	size_t	 i;
+	json_t *out = json_array();
+	char *whole;
+	size_t i;
 
 	qsort(all, n, sizeof(*all), compare_subjects);
 	for (i = 0; i < n; i++) {
@@ -64,11 +64,11 @@ drop_covered(const char *peer, char **all, size_t n)
 json_t *
 filter_subjects(const char *peer, const json_t *tables)
 {
-	size_t		 i, n = json_array_size(tables), made = 0;
-	char		**all = xcalloc(n, sizeof(*all));
-	json_t		*out = NULL;
-	const json_t	*t;
-	const char	*database, *table;
+	size_t i, n = json_array_size(tables), made = 0;
+	char **all = xcalloc(n, sizeof(*all));
+	json_t *out = NULL;
+	const json_t *t;
+	const char *database, *table;
 
 	for (i = 0; i < n; i++) {
 		t = json_array_get(tables, i);
@@ -89,14 +89,15 @@ filter_subjects(const char *peer, const json_t *tables)
 int
 filter_has(const json_t *filters, const char *subject)
 {
-	const json_t	*f;
-	const char	*text;
-	size_t		 i, n;
+	const json_t *f;
+	const char *text;
+	size_t i, n;
 
 	json_array_foreach(filters, i, f) {
 		text = json_string_value(f);
 		n = strlen(text);
-		if (strcmp(text, subject) == 0 || (is_wild(text) && strncmp(text, subject, n - 1) == 0))
+		if (strcmp(text, subject) == 0 ||
+		    (is_wild(text) && strncmp(text, subject, n - 1) == 0))
 			return (1);
 	}
 	return (0);
@@ -105,9 +106,9 @@ filter_has(const json_t *filters, const char *subject)
 int
 filter_has_most(const json_t *filters, const json_t *subjects)
 {
-	json_int_t	 all = 0, others = 0;
-	const char	*subject;
-	json_t		*count;
+	json_int_t all = 0, others = 0;
+	const char *subject;
+	json_t *count;
 
 	json_object_foreach((json_t *)(uintptr_t)subjects, subject, count) {
 		all += json_integer_value(count);
@@ -119,7 +120,7 @@ filter_has_most(const json_t *filters, const json_t *subjects)
 void
 filter_put(json_t *config, const char *peer, json_t *filters, int whole)
 {
-	char	*all = stream_subjects(peer);
+	char *all = stream_subjects(peer);
 
 	if (whole)
 		json_object_set_new(config, "filter_subject", json_string(all));

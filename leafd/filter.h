@@ -18,7 +18,7 @@ int filter_has(const json_t *filters, const char *subject);
  * others are at most one in FILTER_WASTE of a stream's messages, {subject: number of
  * messages} (NULL: none), all of it is consumed instead.
  */
-#define FILTER_WASTE	8
+#define FILTER_WASTE 8
 int filter_has_most(const json_t *filters, const json_t *subjects);
 /* Into a consumer's configuration; `whole`: all of the stream. */
 void filter_put(json_t *config, const char *peer, json_t *filters, int whole);

@@ -11,9 +11,9 @@
 
 /* From a peer's consumer into opsd: what is in flight, and where we are. */
 
-#define FLIGHT_BYTES	(8 << 20)	/* with opsd, all peers together */
-#define SHARE_MIN	(256 << 10)
-#define BACK_GROWTH	4
+#define FLIGHT_BYTES (8 << 20) /* with opsd, all peers together */
+#define SHARE_MIN    (256 << 10)
+#define BACK_GROWTH  4
 
 /* What one peer may have with opsd, so that one that is held does not hold the others. */
 size_t
@@ -43,8 +43,8 @@ take_done(struct consumer *cr)
 static void
 on_applied(struct rd *body, void *arg)
 {
-	struct inflight	*in = arg;
-	struct consumer	*cr = in->consumer;
+	struct inflight *in = arg;
+	struct consumer *cr = in->consumer;
 
 	if (cr == NULL) {
 		free(in);
@@ -64,9 +64,9 @@ on_applied(struct rd *body, void *arg)
 static struct mark
 mark_of(const struct nats_msg *m)
 {
-	struct rd	r = rd_init(m->data, m->len);
-	struct mark	mark = { 0 };
-	struct frame	f;
+	struct rd r = rd_init(m->data, m->len);
+	struct mark mark = { 0 };
+	struct frame f;
 
 	if (frame_read(&r, &f) == 0) {
 		mark.incarnation = f.incarnation;
@@ -81,8 +81,8 @@ mark_of(const struct nats_msg *m)
 void
 inflight_send(struct consumer *cr, uint64_t seq, const struct nats_msg *m)
 {
-	struct inflight	*in = xcalloc(1, sizeof(*in));
-	struct buf	 b = { 0 };
+	struct inflight *in = xcalloc(1, sizeof(*in));
+	struct buf b = { 0 };
 
 	in->consumer = cr;
 	in->seq = seq;
@@ -107,7 +107,7 @@ inflight_drop(struct consumer *cr)
 		if (in->done)
 			free(in);
 		else
-			in->consumer = NULL;	/* on_applied frees it */
+			in->consumer = NULL; /* on_applied frees it */
 	}
 	cr->bytes = 0;
 }
@@ -135,9 +135,9 @@ is_where_we_were(const struct consumer *cr, uint64_t seq, const struct mark *m)
 	if (was->incarnation == 0)
 		return (1);
 	if (cr->back == 0)
-		return (seq != cr->processed || (m->incarnation == was->incarnation &&
-		    m->window == was->window && m->last == was->last && m->entry == was->entry &&
-		    m->table == was->table));
+		return (seq != cr->processed ||
+		    (m->incarnation == was->incarnation && m->window == was->window &&
+			m->last == was->last && m->entry == was->entry && m->table == was->table));
 	return (cr->processed <= cr->back ||
 	    (m->incarnation == was->incarnation && m->window <= was->window));
 }

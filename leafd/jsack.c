@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ACK_PREFIX	"$JS.ACK."
-#define ACK_TOKENS_V1	9
-#define ACK_TOKENS_V2	11
-#define ACK_TOKENS_MAX	12
+#define ACK_PREFIX     "$JS.ACK."
+#define ACK_TOKENS_V1  9
+#define ACK_TOKENS_V2  11
+#define ACK_TOKENS_MAX 12
 
 /* A decimal number that ends at `end`; 0 is no sequence. */
 static uint64_t
@@ -30,8 +30,8 @@ read_seq(const char *p, const char *end)
 int
 jsack_subject_read(const char *reply, struct jsack_seqs *out)
 {
-	const char	*tokens[ACK_TOKENS_MAX + 1], *p;
-	int		 n = 0, at;
+	const char *tokens[ACK_TOKENS_MAX + 1], *p;
+	int n = 0, at;
 
 	if (reply == NULL || strncmp(reply, ACK_PREFIX, strlen(ACK_PREFIX)) != 0)
 		return (-1);
@@ -53,10 +53,10 @@ jsack_subject_read(const char *reply, struct jsack_seqs *out)
 static int
 read_error(const void *data, size_t n, struct jsack_stored *out)
 {
-	json_t		*root = json_loadb(data, n, 0, NULL);
-	const json_t	*e = json_object_get(root, "error");
-	const char	*why = json_string_value(json_object_get(e, "description"));
-	int		 found = json_is_object(e);
+	json_t *root = json_loadb(data, n, 0, NULL);
+	const json_t *e = json_object_get(root, "error");
+	const char *why = json_string_value(json_object_get(e, "description"));
+	int found = json_is_object(e);
 
 	out->err_code = (int)json_integer_value(json_object_get(e, "err_code"));
 	snprintf(out->why, sizeof(out->why), "%s", why != NULL && *why != '\0' ? why : "refused");
@@ -71,8 +71,8 @@ read_error(const void *data, size_t n, struct jsack_stored *out)
 int
 jsack_stored_read(const void *data, size_t n, struct jsack_stored *out)
 {
-	static const char	 seq[] = "\"seq\":", error[] = "\"error\":";
-	const char		*p, *q, *end = (const char *)data + n;
+	static const char seq[] = "\"seq\":", error[] = "\"error\":";
+	const char *p, *q, *end = (const char *)data + n;
 
 	memset(out, 0, sizeof(*out));
 	if (n == 0)

@@ -7,8 +7,8 @@
 /* What JetStream says about sequences, as text.  No I/O. */
 
 struct jsack_seqs {
-	uint64_t	stream;		/* of the message in its stream */
-	uint64_t	consumer;	/* in what the consumer delivered, from 1 */
+	uint64_t stream;   /* of the message in its stream */
+	uint64_t consumer; /* in what the consumer delivered, from 1 */
 };
 
 /*
@@ -20,9 +20,9 @@ int jsack_subject_read(const char *reply, struct jsack_seqs *out);
 
 /* A stream's answer to a published message. */
 struct jsack_stored {
-	uint64_t	seq;		/* 0 when refused */
-	int		err_code;
-	char		why[128];	/* the server's words, "" when stored */
+	uint64_t seq; /* 0 when refused */
+	int err_code;
+	char why[128]; /* the server's words, "" when stored */
 };
 
 /* -1: no such answer */

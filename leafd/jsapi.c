@@ -8,21 +8,21 @@
 
 #include "common/base/mem.h"
 
-#define API_TIMEOUT_MS	3000
+#define API_TIMEOUT_MS 3000
 
 /* One of raw and api is set; none is once the call was called off. */
 struct jsapi_call {
-	struct jsapi	*a;
-	struct jsapi_call	**handle;
-	void		(*raw)(const struct nats_msg *m, void *arg);
-	void		(*api)(const struct jsapi_answer *ans, void *arg);
-	void		*arg;
-	struct jsapi_call	*prev, *next;
+	struct jsapi *a;
+	struct jsapi_call **handle;
+	void (*raw)(const struct nats_msg *m, void *arg);
+	void (*api)(const struct jsapi_answer *ans, void *arg);
+	void *arg;
+	struct jsapi_call *prev, *next;
 };
 
 struct jsapi {
-	struct nats	*nats;
-	struct jsapi_call	*asks;
+	struct nats *nats;
+	struct jsapi_call *asks;
 };
 
 struct jsapi *
@@ -58,9 +58,9 @@ jsapi_nats(struct jsapi *a)
 static void
 give_answer(const struct nats_msg *m, void (*cb)(const struct jsapi_answer *, void *), void *arg)
 {
-	struct jsapi_answer	 ans = { .why = "no answer" };
-	json_t			*root = NULL;
-	const json_t		*e;
+	struct jsapi_answer ans = { .why = "no answer" };
+	json_t *root = NULL;
+	const json_t *e;
 
 	if (m != NULL) {
 		root = json_loadb((const char *)m->data, m->len, 0, NULL);
@@ -81,8 +81,8 @@ give_answer(const struct nats_msg *m, void (*cb)(const struct jsapi_answer *, vo
 static void
 jsapi_answer_cb(const struct nats_msg *m, void *arg)
 {
-	struct jsapi_call	*q = arg;
-	struct jsapi_call	 copy = *q;
+	struct jsapi_call *q = arg;
+	struct jsapi_call copy = *q;
 
 	DL_DELETE(q->a->asks, q);
 	if (q->handle != NULL)
@@ -124,8 +124,8 @@ void
 jsapi_ask(struct jsapi *a, struct jsapi_call **handle, const char *subject, json_t *body,
     void (*cb)(const struct jsapi_answer *ans, void *arg), void *arg)
 {
-	struct jsapi_call	*q = call_new(a, handle, arg);
-	char		*text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct jsapi_call *q = call_new(a, handle, arg);
+	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
 
 	q->api = cb;
 	nats_request(a->nats, subject, text, text != NULL ? strlen(text) : 0, API_TIMEOUT_MS,

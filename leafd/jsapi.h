@@ -14,18 +14,19 @@ struct jsapi;
 struct jsapi_call;
 
 struct jsapi *jsapi_new(struct nats *n);
-void jsapi_free(struct jsapi *a);	/* after nats_close: no callback runs */
+void jsapi_free(struct jsapi *a); /* after nats_close: no callback runs */
 struct nats *jsapi_nats(struct jsapi *a);
 
 /* As nats_request.  *handle, when not NULL, is set to NULL before cb runs. */
-void jsapi_ask_raw(struct jsapi *a, struct jsapi_call **handle, const char *subject, const void *data,
-    size_t len, unsigned timeout_ms, void (*cb)(const struct nats_msg *m, void *arg), void *arg);
+void jsapi_ask_raw(struct jsapi *a, struct jsapi_call **handle, const char *subject,
+    const void *data, size_t len, unsigned timeout_ms,
+    void (*cb)(const struct nats_msg *m, void *arg), void *arg);
 
 /* An answer: `root` or why not; an API error has root, why and its code. */
 struct jsapi_answer {
-	const json_t	*root;		/* borrowed; NULL without an answer */
-	const char	*why;		/* NULL: all is well */
-	int		 err_code;	/* JetStream's, 0 for other failures */
+	const json_t *root; /* borrowed; NULL without an answer */
+	const char *why;    /* NULL: all is well */
+	int err_code;       /* JetStream's, 0 for other failures */
 };
 
 /* `body` is taken, NULL means none. */

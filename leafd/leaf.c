@@ -20,23 +20,23 @@
 #include "leafd/stream_purge.h"
 
 struct leaf {
-	struct svc		*svc;
-	struct supervisor	*sup;
-	const struct settings	*settings;	/* NULL before the first */
-	int			 told;		/* those of the opsd that is there now */
-	char			*faults;	/* what is wrong with leaf routes, as last logged */
+	struct svc *svc;
+	struct supervisor *sup;
+	const struct settings *settings; /* NULL before the first */
+	int told;                        /* those of the opsd that is there now */
+	char *faults;                    /* what is wrong with leaf routes, as last logged */
 
-	struct nats		*nats;
-	unsigned		 ups;		/* how often it came up */
-	struct jsapi		*jsapi;
-	char			*login;		/* what the connection was made with */
+	struct nats *nats;
+	unsigned ups; /* how often it came up */
+	struct jsapi *jsapi;
+	char *login; /* what the connection was made with */
 
-	struct publish		*publish;
-	struct consume		*consume;
-	struct pull_carrier		*pull;
-	struct stream_purge		*purge;
-	struct stream_stats		*stats;
-	struct stream_opts	 stream;	/* node borrowed from settings */
+	struct publish *publish;
+	struct consume *consume;
+	struct pull_carrier *pull;
+	struct stream_purge *purge;
+	struct stream_stats *stats;
+	struct stream_opts stream; /* node borrowed from settings */
 };
 
 /* What opsd is told */
@@ -49,8 +49,8 @@ leaf_state_cb(json_t *state, void *arg)
 	stream_stats_now(l->stats);
 	json_object_set_new(state, "peers", consume_state(l->consume));
 	json_object_set_new(state, "stream", stream_stats_json(l->stats));
-	json_object_set_new(json_object_get(state, "counts"), "reconnects", json_pack("{s:i}", "leaf",
-	    l->ups > 0 ? (int)l->ups - 1 : 0));
+	json_object_set_new(json_object_get(state, "counts"), "reconnects",
+	    json_pack("{s:i}", "leaf", l->ups > 0 ? (int)l->ups - 1 : 0));
 }
 
 static void
@@ -109,11 +109,10 @@ disconnect_leaf(struct leaf *l)
 static void
 connect_as(struct leaf *l, const struct settings *s)
 {
-	struct nats_opts	 o = { .user = s->user, .password = s->password };
-	char			*url = natstext_url(conf_str(s->conf, LEAF_HOST),
-				    conf_int(s->conf, LEAF_PORT));
-	char			*name = xasprintf("%s-leafd", s->node);
-	char			*login = xasprintf("%s\n%s\n%s\n%s", url, name, s->user, s->password);
+	struct nats_opts o = { .user = s->user, .password = s->password };
+	char *url = natstext_url(conf_str(s->conf, LEAF_HOST), conf_int(s->conf, LEAF_PORT));
+	char *name = xasprintf("%s-leafd", s->node);
+	char *login = xasprintf("%s\n%s\n%s\n%s", url, name, s->user, s->password);
 
 	if (l->login == NULL || strcmp(l->login, login) != 0) {
 		disconnect_leaf(l);
@@ -132,8 +131,9 @@ connect_as(struct leaf *l, const struct settings *s)
 static void
 configure_server(struct leaf *l, const struct settings *s)
 {
-	char	*faults = NULL;
-	char	*text = leafconf_text(s, supervisor_instance(l->sup), supervisor_secret(l->sup), &faults);
+	char *faults = NULL;
+	char *text = leafconf_text(s, supervisor_instance(l->sup), supervisor_secret(l->sup),
+	    &faults);
 
 	if (faults != NULL && (l->faults == NULL || strcmp(l->faults, faults) != 0))
 		log_warnx("%s", faults);
@@ -148,9 +148,11 @@ configure_server(struct leaf *l, const struct settings *s)
 static void
 set_stream(struct leaf *l, const struct settings *s)
 {
-	struct stream_opts o = { .node = s->node, .max_age = conf_int(s->conf, STREAM_MAX_AGE),
-	    .max_bytes = conf_int(s->conf, STREAM_MAX_BYTES),
-	    .max_msgs = conf_int(s->conf, STREAM_MAX_MSGS),
+	struct stream_opts o = {
+		.node = s->node,
+		.max_age = conf_int(s->conf, STREAM_MAX_AGE),
+		.max_bytes = conf_int(s->conf, STREAM_MAX_BYTES),
+		.max_msgs = conf_int(s->conf, STREAM_MAX_MSGS),
 	};
 	const struct stream_opts *was = &l->stream;
 
@@ -168,8 +170,9 @@ leaf_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 	struct leaf *l = arg;
 
 	/* All that runs has the node's name and id in it. */
-	if (was != NULL && (!now->enabled || strcmp(was->node, now->node) != 0 ||
-	    memcmp(was->node_id, now->node_id, NODE_ID_LEN) != 0))
+	if (was != NULL &&
+	    (!now->enabled || strcmp(was->node, now->node) != 0 ||
+		memcmp(was->node_id, now->node_id, NODE_ID_LEN) != 0))
 		disconnect_leaf(l);
 	l->settings = now;
 	l->told = 1;
@@ -186,11 +189,11 @@ leaf_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 static int
 on_consume(struct chan *c, struct msg *m, void *arg)
 {
-	struct leaf	*l = arg;
-	const uint8_t	*text;
-	json_t		*wanted;
-	size_t		 n = 0;
-	int		 result;
+	struct leaf *l = arg;
+	const uint8_t *text;
+	json_t *wanted;
+	size_t n = 0;
+	int result;
 
 	text = rd_blob(&m->body, &n);
 	if (!rd_done(&m->body))
@@ -237,16 +240,21 @@ static const struct chan_handler leaf_handlers[] = {
 };
 
 static const struct supervisor_ops leaf_ops = {
-	.name = "leaf", .folder = "clustering", .role = ROLE_LEAFD, .state_type = MSG_LEAF_STATE,
-	.handlers = leaf_handlers, .down = leaf_down_cb, .apply = leaf_apply_cb,
+	.name = "leaf",
+	.folder = "clustering",
+	.role = ROLE_LEAFD,
+	.state_type = MSG_LEAF_STATE,
+	.handlers = leaf_handlers,
+	.down = leaf_down_cb,
+	.apply = leaf_apply_cb,
 	.state = leaf_state_cb,
 };
 
 struct leaf *
 leaf_start(struct svc *svc)
 {
-	struct leaf	*l = xcalloc(1, sizeof(*l));
-	struct chan	*opsd;
+	struct leaf *l = xcalloc(1, sizeof(*l));
+	struct chan *opsd;
 
 	l->svc = svc;
 	l->sup = supervisor_new(svc, &leaf_ops, l);

@@ -10,8 +10,8 @@
 #include "common/base/mem.h"
 #include "common/nats/natstext.h"
 
-#define ROUTES_MAX	1000
-#define MAX_STORE	(1LL << 50)	/* the stream has its own limit */
+#define ROUTES_MAX 1000
+#define MAX_STORE  (1LL << 50) /* the stream has its own limit */
 
 /*
  * JetStream's API at this node that peers have no use for.  They need
@@ -62,8 +62,8 @@ add_tls(struct buf *b, const struct settings *s, int insecure)
 static void
 add_denied(struct buf *b, const char *node)
 {
-	char	*subject;
-	size_t	 i;
+	char *subject;
+	size_t i;
 
 	buf_addf(b, "deny_exports: [ \"hl.txn.>\" ]\ndeny_imports: [\n\"hl.txn.>\"\n");
 	for (i = 0; i < sizeof(denied_api) / sizeof(denied_api[0]); i++) {
@@ -78,9 +78,9 @@ add_denied(struct buf *b, const char *node)
 /* Remotes */
 
 struct route {
-	const char	*scheme, *host;
-	int64_t		 port;
-	int		 separate;
+	const char *scheme, *host;
+	int64_t port;
+	int separate;
 };
 
 static const char *
@@ -141,20 +141,23 @@ add_separate(struct buf *b, const struct settings *s, const struct route *r)
 static void
 add_leaf_routes(struct buf *b, const struct settings *s, struct buf *faults)
 {
-	const json_t	*list = conf_list(s->conf, LEAF_ROUTES), *json;
-	const char	*scheme = NULL;
-	struct buf	 separate = { 0 };
-	struct route	 r;
-	size_t		 i;
+	const json_t *list = conf_list(s->conf, LEAF_ROUTES), *json;
+	const char *scheme = NULL;
+	struct buf separate = { 0 };
+	struct route r;
+	size_t i;
 
 	json_array_foreach(list, i, json) {
 		if (i >= ROUTES_MAX || route_read(json, &r) == -1) {
-			buf_addf(faults, "leaf route %zu is no {host, port, tls, separate}\n", i + 1);
+			buf_addf(faults, "leaf route %zu is no {host, port, tls, separate}\n",
+			    i + 1);
 		} else if (r.separate) {
 			add_separate(&separate, s, &r);
 		} else if (scheme != NULL && strcmp(scheme, r.scheme) != 0) {
-			buf_addf(faults, "leaf route %s:%" PRId64 " is left out: one link cannot "
-			    "be %s and %s\n", r.host, r.port, scheme, r.scheme);
+			buf_addf(faults,
+			    "leaf route %s:%" PRId64 " is left out: one link cannot "
+			    "be %s and %s\n",
+			    r.host, r.port, scheme, r.scheme);
 		} else {
 			if (scheme == NULL)
 				begin_remote(b);
@@ -181,8 +184,8 @@ char *
 leafconf_text(const struct settings *s, const char *instance, const char *sys_password,
     char **faults)
 {
-	struct buf	 b = { 0 }, wrong = { 0 };
-	char		*name = xasprintf("%s-leaf.%s", s->node, instance);
+	struct buf b = { 0 }, wrong = { 0 };
+	char *name = xasprintf("%s-leaf.%s", s->node, instance);
 
 	natstext_string(&b, "server_name", name);
 	free(name);

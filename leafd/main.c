@@ -6,8 +6,8 @@
 int
 main(int argc, char *argv[])
 {
-	struct svc	*svc = svc_init("leafd", ROLE_LEAFD, argc, argv);
-	struct leaf	*leaf = leaf_start(svc);
+	struct svc *svc = svc_init("leafd", ROLE_LEAFD, argc, argv);
+	struct leaf *leaf = leaf_start(svc);
 
 	svc_ready(svc);
 	svc_run(svc);

@@ -18,54 +18,54 @@
 #include "leafd/jsapi.h"
 #include "leafd/window.h"
 
-#define WINDOW_MAX	(1 << 20)	/* asked of opsd at once */
-#define FRAME_MAX	(64 << 10)
-#define FLIGHT_WINDOWS	4
-#define FLIGHT_BYTES	(8 << 20)
-#define ACK_WAIT_US	5000000
-#define STRAYS_MS	500	/* time for the server to take what a lost connection left in its socket */
-#define TICK_MS		1000
-#define RETRY_MIN_MS	100
-#define RETRY_MAX_MS	2000
+#define WINDOW_MAX     (1 << 20) /* asked of opsd at once */
+#define FRAME_MAX      (64 << 10)
+#define FLIGHT_WINDOWS 4
+#define FLIGHT_BYTES   (8 << 20)
+#define ACK_WAIT_US    5000000
+#define STRAYS_MS      500 /* time for the server to take what a lost connection left in its socket */
+#define TICK_MS        1000
+#define RETRY_MIN_MS   100
+#define RETRY_MAX_MS   2000
 
 /* A window that is published and not yet acknowledged to its end. */
 struct flight {
-	uint64_t	 window;	/* greatest log sequence */
-	uint64_t	 end;		/* stream sequence of its last frame */
-	size_t		 bytes;
-	struct flight	*prev, *next;
+	uint64_t window; /* greatest log sequence */
+	uint64_t end;    /* stream sequence of its last frame */
+	size_t bytes;
+	struct flight *prev, *next;
 };
 
 struct publish {
-	struct event_base	*base;
-	struct chan		*opsd;
-	struct jsapi		*a;		/* NULL: stopped */
-	struct stream_opts	 o;
-	char			*node;
-	struct event		*retry, *tick;
-	unsigned		 retry_ms;
-	uint64_t		 session;	/* answers to questions of an earlier session are void */
-	struct stream		*finding;
-	int			 clearing;	/* a barrier is on its way */
-	int			 strays;	/* the connection was lost with windows in flight */
-	struct nats_sub		*acks;
-	char			*inbox;
-	int			 running;	/* the end of the stream is known */
-	int			 reading;	/* a LOG_READ is with opsd */
-	uint64_t		 incarnation;
-	uint64_t		 after;		/* log sequence read so far */
-	uint64_t		 published;	/* stream sequences */
-	uint64_t		 acked;
-	uint64_t		 heard_us;	/* the last acknowledgement, or what began the wait */
-	struct flight		*flights;
-	unsigned		 nflights;
-	size_t			 bytes;
+	struct event_base *base;
+	struct chan *opsd;
+	struct jsapi *a; /* NULL: stopped */
+	struct stream_opts o;
+	char *node;
+	struct event *retry, *tick;
+	unsigned retry_ms;
+	uint64_t session; /* answers to questions of an earlier session are void */
+	struct stream *finding;
+	int clearing; /* a barrier is on its way */
+	int strays;   /* the connection was lost with windows in flight */
+	struct nats_sub *acks;
+	char *inbox;
+	int running; /* the end of the stream is known */
+	int reading; /* a LOG_READ is with opsd */
+	uint64_t incarnation;
+	uint64_t after;     /* log sequence read so far */
+	uint64_t published; /* stream sequences */
+	uint64_t acked;
+	uint64_t heard_us; /* the last acknowledgement, or what began the wait */
+	struct flight *flights;
+	unsigned nflights;
+	size_t bytes;
 };
 
 /* What a question to opsd carries, which may be answered in another session. */
 struct publish_question {
-	struct publish	*p;
-	uint64_t	 session;
+	struct publish *p;
+	uint64_t session;
 };
 
 static void publish_begin(struct publish *);
@@ -129,8 +129,7 @@ publish_tick_cb(evutil_socket_t fd, short what, void *arg)
 /* Questions to opsd */
 
 static void
-ask_opsd(struct publish *p, uint16_t type, struct buf *body,
-    void (*cb)(struct rd *body, void *arg))
+ask_opsd(struct publish *p, uint16_t type, struct buf *body, void (*cb)(struct rd *body, void *arg))
 {
 	struct publish_question *q = xcalloc(1, sizeof(*q));
 
@@ -157,9 +156,9 @@ static int
 publish_frame(struct publish *p, const struct window *w, const struct window_frame *f,
     const char *subject)
 {
-	char	 expected[24];
-	char	*reply = xasprintf("%s.%" PRIu64, p->inbox, p->session);
-	int	 result;
+	char expected[24];
+	char *reply = xasprintf("%s.%" PRIu64, p->inbox, p->session);
+	int result;
 
 	snprintf(expected, sizeof(expected), "%" PRIu64, p->published);
 	result = nats_publish_h(jsapi_nats(p->a), subject, reply, "Nats-Expected-Last-Sequence",
@@ -173,12 +172,12 @@ publish_frame(struct publish *p, const struct window *w, const struct window_fra
 static int
 publish_frames(struct publish *p, const struct window *w)
 {
-	const struct window_frame	*f;
-	const struct window_table	*t;
-	char				*subject = NULL;
-	unsigned			 table = 0;
-	size_t				 i;
-	int				 result = 0;
+	const struct window_frame *f;
+	const struct window_table *t;
+	char *subject = NULL;
+	unsigned table = 0;
+	size_t i;
+	int result = 0;
 
 	for (i = 0; i < w->nframes && result == 0; i++) {
 		f = &w->frames[i];
@@ -190,7 +189,8 @@ publish_frames(struct publish *p, const struct window *w)
 		}
 		result = publish_frame(p, w, f, subject);
 		if (result == -1 && nats_is_up(jsapi_nats(p->a)))
-			log_errorx("publish: a frame of %zu bytes to %s is refused", f->len, subject);
+			log_errorx("publish: a frame of %zu bytes to %s is refused", f->len,
+			    subject);
 	}
 	free(subject);
 	return (result);
@@ -219,11 +219,11 @@ publish_window(struct publish *p, const struct window *w)
 static void
 on_log(struct rd *body, void *arg)
 {
-	struct publish	*p = take_question(arg);
-	struct window	 w;
+	struct publish *p = take_question(arg);
+	struct window w;
 
 	if (p == NULL || body == NULL)
-		return;		/* without opsd we are stopped anyway */
+		return; /* without opsd we are stopped anyway */
 	p->reading = 0;
 	if (window_build(&w, body->p, rd_left(body), p->o.node_id, FRAME_MAX) == -1) {
 		log_warnx("publish: broken log data from opsd");
@@ -231,7 +231,7 @@ on_log(struct rd *body, void *arg)
 		return;
 	}
 	if (w.incarnation != p->incarnation || w.last <= p->after)
-		publish_again(p);	/* the log is another one, or is being changed */
+		publish_again(p); /* the log is another one, or is being changed */
 	else
 		publish_window(p, &w);
 	window_free(&w);
@@ -265,8 +265,8 @@ tell_acked(struct publish *p, uint64_t window)
 static void
 take_acked(struct publish *p)
 {
-	struct flight	*f;
-	uint64_t	 window = 0;
+	struct flight *f;
+	uint64_t window = 0;
 
 	while ((f = p->flights) != NULL && f->end <= p->acked) {
 		window = f->window;
@@ -284,9 +284,9 @@ take_acked(struct publish *p)
 static void
 publish_ack_cb(const struct nats_msg *m, void *arg)
 {
-	struct publish	*p = arg;
-	const char	*token = strrchr(m->subject, '.');
-	struct jsack_stored	 ack;
+	struct publish *p = arg;
+	const char *token = strrchr(m->subject, '.');
+	struct jsack_stored ack;
 
 	if (token == NULL || strtoull(token + 1, NULL, 10) != p->session)
 		return;
@@ -295,7 +295,8 @@ publish_ack_cb(const struct nats_msg *m, void *arg)
 	if (!p->running)
 		return;
 	if (m->status != NULL || jsack_stored_read(m->data, m->len, &ack) == -1)
-		snprintf(ack.why, sizeof(ack.why), "%s", m->status != NULL ? "no stream" : "no answer");
+		snprintf(ack.why, sizeof(ack.why), "%s",
+		    m->status != NULL ? "no stream" : "no answer");
 	else if (ack.seq == p->acked + 1 && ack.seq <= p->published)
 		ack.why[0] = '\0';
 	else if (ack.seq != 0)
@@ -316,7 +317,7 @@ publish_ack_cb(const struct nats_msg *m, void *arg)
 static void
 on_log_tail(struct rd *body, void *arg)
 {
-	struct publish	*p = take_question(arg);
+	struct publish *p = take_question(arg);
 
 	if (p == NULL || body == NULL)
 		return;
@@ -336,8 +337,8 @@ on_log_tail(struct rd *body, void *arg)
 static void
 publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 {
-	struct publish	*p = arg;
-	struct buf	 b = { 0 };
+	struct publish *p = arg;
+	struct buf b = { 0 };
 
 	if (t == NULL) {
 		log_debug("publish: %s", why);
@@ -370,10 +371,10 @@ on_cleared(struct publish *p)
 static int
 send_barrier(struct publish *p)
 {
-	char	*subject = subject_txn(p->node, "-", "barrier");
-	char	*reply = xasprintf("%s.%" PRIu64, p->inbox, p->session);
-	int	 result = nats_publish_h(jsapi_nats(p->a), subject, reply,
-	    "Nats-Expected-Last-Sequence", "9223372036854775807", "-", 1);
+	char *subject = subject_txn(p->node, "-", "barrier");
+	char *reply = xasprintf("%s.%" PRIu64, p->inbox, p->session);
+	int result = nats_publish_h(jsapi_nats(p->a), subject, reply, "Nats-Expected-Last-Sequence",
+	    "9223372036854775807", "-", 1);
 
 	free(reply);
 	free(subject);
@@ -439,8 +440,8 @@ publish_set(struct publish *p, const struct stream_opts *o)
 void
 publish_start(struct publish *p, struct jsapi *a)
 {
-	const struct timeval	 strays = { STRAYS_MS / 1000, (STRAYS_MS % 1000) * 1000 };
-	char			*all;
+	const struct timeval strays = { STRAYS_MS / 1000, (STRAYS_MS % 1000) * 1000 };
+	char *all;
 
 	if (p->a != NULL)
 		return;

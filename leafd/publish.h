@@ -14,7 +14,7 @@ struct chan;
 struct event_base;
 
 struct publish *publish_new(struct event_base *base, struct chan *opsd);
-void publish_free(struct publish *p);	/* after chan_free */
+void publish_free(struct publish *p); /* after chan_free */
 
 /* The node's and the stream's facts; when running it begins anew. */
 void publish_set(struct publish *p, const struct stream_opts *o);

@@ -13,35 +13,35 @@
 #include "common/nats/subject.h"
 #include "leafd/jsapi.h"
 
-#define QUESTION_MAX	(256 << 10)
-#define SERVING_MAX	4	/* with opsd at a time */
-#define WAITING_MAX	64	/* more are dropped: who asks will ask again */
-#define SERVE_MS	30000
-#define TIMEOUT_MAX_MS	600000
+#define QUESTION_MAX   (256 << 10)
+#define SERVING_MAX    4  /* with opsd at a time */
+#define WAITING_MAX    64 /* more are dropped: who asks will ask again */
+#define SERVE_MS       30000
+#define TIMEOUT_MAX_MS 600000
 
 /* A question of opsd to a peer. */
 struct pull_question {
-	struct pull_carrier	*p;
-	struct jsapi_call	*call;
+	struct pull_carrier *p;
+	struct jsapi_call *call;
 	struct chan_deferred *reply;
-	struct pull_question	*prev, *next;
+	struct pull_question *prev, *next;
 };
 
 /* A peer's question; p is NULL when its answer is not wanted any more. */
 struct pull_serving {
-	struct pull_carrier	*p;
-	char		*reply;
-	struct buf	 question;
-	struct pull_serving	*prev, *next;
+	struct pull_carrier *p;
+	char *reply;
+	struct buf question;
+	struct pull_serving *prev, *next;
 };
 
 struct pull_carrier {
-	struct chan	*opsd;
-	struct jsapi	*a;		/* NULL: stopped */
-	struct nats_sub	*sub;
-	struct pull_question	*questions;
-	struct pull_serving	*active, *waiting;
-	unsigned	 nactive, nwaiting;
+	struct chan *opsd;
+	struct jsapi *a; /* NULL: stopped */
+	struct nats_sub *sub;
+	struct pull_question *questions;
+	struct pull_serving *active, *waiting;
+	unsigned nactive, nwaiting;
 };
 
 static void serve_next(struct pull_carrier *);
@@ -79,11 +79,11 @@ pull_answer_cb(const struct nats_msg *m, void *arg)
 }
 
 static void
-ask_peer(struct pull_carrier *p, const struct msg *m, const char *node, uint32_t timeout_ms, const void *data,
-    size_t len)
+ask_peer(struct pull_carrier *p, const struct msg *m, const char *node, uint32_t timeout_ms,
+    const void *data, size_t len)
 {
-	struct pull_question	*q = xcalloc(1, sizeof(*q));
-	char		*subject = subject_pull(node);
+	struct pull_question *q = xcalloc(1, sizeof(*q));
+	char *subject = subject_pull(node);
 
 	q->p = p;
 	q->reply = chan_defer(p->opsd, m);
@@ -96,10 +96,10 @@ ask_peer(struct pull_carrier *p, const struct msg *m, const char *node, uint32_t
 int
 pull_ask(struct pull_carrier *p, struct msg *m)
 {
-	char		*node = rd_str(&m->body);
-	uint32_t	 timeout_ms = rd_u32(&m->body);
-	size_t		 len = 0;
-	const uint8_t	*data = rd_blob(&m->body, &len);
+	char *node = rd_str(&m->body);
+	uint32_t timeout_ms = rd_u32(&m->body);
+	size_t len = 0;
+	const uint8_t *data = rd_blob(&m->body, &len);
 
 	if (!rd_done(&m->body)) {
 		free(node);
@@ -126,10 +126,10 @@ serving_free(struct pull_serving *s)
 static void
 on_served(struct rd *body, void *arg)
 {
-	struct pull_serving	*s = arg;
-	struct pull_carrier	*p = s->p;
-	const uint8_t	*data = NULL;
-	size_t		 len = 0;
+	struct pull_serving *s = arg;
+	struct pull_carrier *p = s->p;
+	const uint8_t *data = NULL;
+	size_t len = 0;
 
 	if (p == NULL) {
 		serving_free(s);
@@ -167,8 +167,8 @@ serve_next(struct pull_carrier *p)
 static void
 pull_question_cb(const struct nats_msg *m, void *arg)
 {
-	struct pull_carrier	*p = arg;
-	struct pull_serving	*s;
+	struct pull_carrier *p = arg;
+	struct pull_serving *s;
 
 	if (!nats_is_inbox(m->reply) || m->len > QUESTION_MAX || p->nwaiting >= WAITING_MAX) {
 		log_debug("pull: a question of %zu bytes is dropped", m->len);
@@ -194,7 +194,7 @@ drop_serving(struct pull_carrier *p)
 	}
 	DL_FOREACH_SAFE(p->active, s, tmp) {
 		DL_DELETE(p->active, s);
-		s->p = NULL;	/* on_served frees it */
+		s->p = NULL; /* on_served frees it */
 	}
 	p->nwaiting = p->nactive = 0;
 }

@@ -11,7 +11,7 @@ struct chan;
 struct msg;
 
 struct pull_carrier *pull_new(struct chan *opsd);
-void pull_free(struct pull_carrier *p);	/* after chan_free */
+void pull_free(struct pull_carrier *p); /* after chan_free */
 
 /* While both the leaf server and opsd are there; each does nothing when done already. */
 void pull_start(struct pull_carrier *p, struct jsapi *a, const char *node);

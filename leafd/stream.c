@@ -13,24 +13,24 @@
 #include "common/nats/subject.h"
 #include "leafd/jsapi.h"
 
-#define ERR_NOT_FOUND	10059
-#define GET_TIMEOUT_MS	3000
-#define SECOND_NS	1000000000LL
-#define AGE_MAX		(INT64_MAX / SECOND_NS)
-#define DUPLICATES_NS	100000000LL	/* the least that it takes: message ids are not used */
+#define ERR_NOT_FOUND  10059
+#define GET_TIMEOUT_MS 3000
+#define SECOND_NS      1000000000LL
+#define AGE_MAX        (INT64_MAX / SECOND_NS)
+#define DUPLICATES_NS  100000000LL /* the least that it takes: message ids are not used */
 
 struct stream {
-	struct jsapi		*a;
-	struct jsapi_call		*call;
-	struct stream_opts	 o;
-	char			*node;
-	char			*name;
-	struct stream_tail	 tail;
-	uint64_t		 first;		/* of the stream */
-	uint64_t		 at;		/* sequence that is being read */
-	int			 jumped;	/* over what was purged at the end */
-	void			(*cb)(const struct stream_tail *t, const char *why, void *arg);
-	void			*arg;
+	struct jsapi *a;
+	struct jsapi_call *call;
+	struct stream_opts o;
+	char *node;
+	char *name;
+	struct stream_tail tail;
+	uint64_t first; /* of the stream */
+	uint64_t at;    /* sequence that is being read */
+	int jumped;     /* over what was purged at the end */
+	void (*cb)(const struct stream_tail *t, const char *why, void *arg);
+	void *arg;
 };
 
 static void ask_info(struct stream *, void (*)(const struct jsapi_answer *, void *));
@@ -39,8 +39,8 @@ static void read_back(struct stream *);
 char *
 stream_subjects(const char *node)
 {
-	char	*name = subject_stream(node);
-	char	*subjects = xasprintf("hl.txn.%s.>", name + strlen("HL_"));
+	char *name = subject_stream(node);
+	char *subjects = xasprintf("hl.txn.%s.>", name + strlen("HL_"));
 
 	free(name);
 	return (subjects);
@@ -63,16 +63,14 @@ stream_done(struct stream *s)
 static json_t *
 make_config(const struct stream *s)
 {
-	char		*subjects = stream_subjects(s->node);
-	int64_t		 max_age = s->o.max_age < AGE_MAX ? s->o.max_age : AGE_MAX;
-	json_t		*config = json_pack("{s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b}",
-	    "name", s->name, "subjects", subjects,
-	    "retention", "limits", "storage", "file", "discard", "old",
-	    "max_age", (json_int_t)(max_age * SECOND_NS),
-	    "max_bytes", (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes : -1),
-	    "max_msgs_per_subject", (json_int_t)(s->o.max_msgs > 0 ? s->o.max_msgs : -1),
-	    "duplicate_window", (json_int_t)DUPLICATES_NS,
-	    "max_msgs", -1, "num_replicas", 1, "allow_direct", 1);
+	char *subjects = stream_subjects(s->node);
+	int64_t max_age = s->o.max_age < AGE_MAX ? s->o.max_age : AGE_MAX;
+	json_t *config = json_pack("{s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b}",
+	    "name", s->name, "subjects", subjects, "retention", "limits", "storage", "file",
+	    "discard", "old", "max_age", (json_int_t)(max_age * SECOND_NS), "max_bytes",
+	    (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes : -1), "max_msgs_per_subject",
+	    (json_int_t)(s->o.max_msgs > 0 ? s->o.max_msgs : -1), "duplicate_window",
+	    (json_int_t)DUPLICATES_NS, "max_msgs", -1, "num_replicas", 1, "allow_direct", 1);
 
 	free(subjects);
 	return (config);
@@ -82,8 +80,8 @@ make_config(const struct stream *s)
 static int
 is_as_wanted(const json_t *have, const json_t *want)
 {
-	const char	*key;
-	json_t		*value;
+	const char *key;
+	json_t *value;
 
 	json_object_foreach((json_t *)want, key, value)
 		if (!json_equal(json_object_get(have, key), value))
@@ -100,11 +98,11 @@ on_dropped(const struct jsapi_answer *ans, void *arg)
 static void
 on_names(const struct jsapi_answer *ans, void *arg)
 {
-	struct stream	*s = arg;
-	const char	*name;
-	char		*subject;
-	json_t		*n;
-	size_t		 i;
+	struct stream *s = arg;
+	const char *name;
+	char *subject;
+	json_t *n;
+	size_t i;
 
 	json_array_foreach(json_object_get(ans->root, "streams"), i, n) {
 		name = json_string_value(n);
@@ -174,8 +172,8 @@ take_state(struct stream *s, const json_t *root)
 static void
 on_info(const struct jsapi_answer *ans, void *arg)
 {
-	struct stream	*s = arg;
-	json_t		*config;
+	struct stream *s = arg;
+	json_t *config;
 
 	if (ans->why != NULL && ans->err_code != ERR_NOT_FOUND) {
 		stream_fail(s, ans->why);
@@ -210,9 +208,9 @@ ask_info(struct stream *s, void (*cb)(const struct jsapi_answer *, void *))
 static int
 take_frame(struct stream *s, const void *data, size_t len)
 {
-	struct rd	r = rd_init(data, len);
-	struct frame	f;
-	char		*why;
+	struct rd r = rd_init(data, len);
+	struct frame f;
+	char *why;
 
 	if (frame_read(&r, &f) == -1) {
 		why = seal_fault(data, len);
@@ -244,9 +242,9 @@ take_frame(struct stream *s, const void *data, size_t len)
 static void
 on_newest(const struct jsapi_answer *ans, void *arg)
 {
-	struct stream	*s = arg;
-	json_int_t	 seq = json_integer_value(json_object_get(json_object_get(ans->root,
-	    "message"), "seq"));
+	struct stream *s = arg;
+	json_int_t seq = json_integer_value(json_object_get(json_object_get(ans->root, "message"),
+	    "seq"));
 
 	if (ans->root == NULL) {
 		stream_fail(s, ans->why);
@@ -291,7 +289,7 @@ on_message(const struct nats_msg *m, void *arg)
 static void
 read_back(struct stream *s)
 {
-	char	*subject, question[48];
+	char *subject, question[48];
 
 	if (s->at == 0 || s->at < s->first) {
 		stream_done(s);
@@ -299,7 +297,8 @@ read_back(struct stream *s)
 	}
 	subject = xasprintf("$JS.API.DIRECT.GET.%s", s->name);
 	snprintf(question, sizeof(question), "{\"seq\":%" PRIu64 "}", s->at);
-	jsapi_ask_raw(s->a, &s->call, subject, question, strlen(question), GET_TIMEOUT_MS, on_message, s);
+	jsapi_ask_raw(s->a, &s->call, subject, question, strlen(question), GET_TIMEOUT_MS,
+	    on_message, s);
 	free(subject);
 }
 

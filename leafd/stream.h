@@ -12,20 +12,20 @@
 struct jsapi;
 
 struct stream_opts {
-	const char	*node;
-	uint8_t		 node_id[NODE_ID_LEN];
-	int64_t		 max_age;	/* seconds */
-	int64_t		 max_bytes;
-	int64_t		 max_msgs;	/* of one table; 0: no limit */
+	const char *node;
+	uint8_t node_id[NODE_ID_LEN];
+	int64_t max_age; /* seconds */
+	int64_t max_bytes;
+	int64_t max_msgs; /* of one table; 0: no limit */
 };
 
 /* Where the stream ends. */
 struct stream_tail {
-	uint64_t	seq;		/* the stream's last sequence */
-	uint64_t	incarnation;	/* of the newest frame; 0: no frame of ours */
-	uint64_t	window;		/* the last window that is there to its end */
-	uint64_t	last;		/* greatest log sequence seen at the end */
-	uint64_t	newest, mark;	/* the last entry of the newest frame */
+	uint64_t seq;          /* the stream's last sequence */
+	uint64_t incarnation;  /* of the newest frame; 0: no frame of ours */
+	uint64_t window;       /* the last window that is there to its end */
+	uint64_t last;         /* greatest log sequence seen at the end */
+	uint64_t newest, mark; /* the last entry of the newest frame */
 };
 
 struct stream;

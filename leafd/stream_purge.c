@@ -15,27 +15,27 @@
 #include "common/nats/subject.h"
 #include "leafd/jsapi.h"
 
-#define GET_TIMEOUT_MS	3000
+#define GET_TIMEOUT_MS 3000
 
 /*
  * One STREAM_PURGE.  Messages of one subject follow each other as the log does, so the first
  * that stays is found by halving: messages below `low` go, those from `high` on stay.
  */
 struct stream_purging {
-	struct stream_purge	*p;
+	struct stream_purge *p;
 	struct chan_deferred *reply;
-	char		*subject;
-	uint64_t	 upto;		/* log sequence */
-	uint64_t	 low, high;	/* stream sequences */
-	struct jsapi_call	*call;
-	struct stream_purging	*prev, *next;
+	char *subject;
+	uint64_t upto;      /* log sequence */
+	uint64_t low, high; /* stream sequences */
+	struct jsapi_call *call;
+	struct stream_purging *prev, *next;
 };
 
 struct stream_purge {
-	struct chan	*opsd;
-	struct jsapi	*a;		/* NULL: stopped */
-	char		*node, *stream;
-	struct stream_purging	*purgings;
+	struct chan *opsd;
+	struct jsapi *a; /* NULL: stopped */
+	char *node, *stream;
+	struct stream_purging *purgings;
 };
 
 static void look_at_middle(struct stream_purging *g);
@@ -71,8 +71,8 @@ purging_fail(struct stream_purging *g, const char *why)
 static void
 on_purged(const struct jsapi_answer *ans, void *arg)
 {
-	struct stream_purging	*g = arg;
-	uint64_t	 n = (uint64_t)json_integer_value(json_object_get(ans->root, "purged"));
+	struct stream_purging *g = arg;
+	uint64_t n = (uint64_t)json_integer_value(json_object_get(ans->root, "purged"));
 
 	if (ans->why != NULL) {
 		purging_fail(g, ans->why);
@@ -87,19 +87,19 @@ purge_below(struct stream_purging *g)
 {
 	char *subject = xasprintf("$JS.API.STREAM.PURGE.%s", g->p->stream);
 
-	jsapi_ask(g->p->a, &g->call, subject, json_pack("{s:s, s:I}", "filter", g->subject, "seq",
-	    (json_int_t)g->low), on_purged, g);
+	jsapi_ask(g->p->a, &g->call, subject,
+	    json_pack("{s:s, s:I}", "filter", g->subject, "seq", (json_int_t)g->low), on_purged, g);
 	free(subject);
 }
 
 static void
 on_middle(const struct nats_msg *m, void *arg)
 {
-	struct stream_purging	*g = arg;
-	uint64_t	 middle = g->low + (g->high - g->low) / 2;
-	struct frame	 f = { 0 };
-	struct rd	 r;
-	int		 none = m != NULL && m->status != NULL && strcmp(m->status, "404") == 0;
+	struct stream_purging *g = arg;
+	uint64_t middle = g->low + (g->high - g->low) / 2;
+	struct frame f = { 0 };
+	struct rd r;
+	int none = m != NULL && m->status != NULL && strcmp(m->status, "404") == 0;
 
 	if (m == NULL || (m->status != NULL && !none)) {
 		purging_fail(g, "no answer from the stream");
@@ -122,9 +122,9 @@ on_middle(const struct nats_msg *m, void *arg)
 static void
 look_at_middle(struct stream_purging *g)
 {
-	uint64_t	 middle = g->low + (g->high - g->low) / 2;
-	json_t		*question;
-	char		*subject, *text;
+	uint64_t middle = g->low + (g->high - g->low) / 2;
+	json_t *question;
+	char *subject, *text;
 
 	if (g->low >= g->high) {
 		purge_below(g);
@@ -142,8 +142,8 @@ look_at_middle(struct stream_purging *g)
 static void
 on_purge_info(const struct jsapi_answer *ans, void *arg)
 {
-	struct stream_purging	*g = arg;
-	const json_t	*state = json_object_get(ans->root, "state");
+	struct stream_purging *g = arg;
+	const json_t *state = json_object_get(ans->root, "state");
 
 	if (ans->why != NULL) {
 		purging_fail(g, ans->why);
@@ -159,10 +159,10 @@ on_purge_info(const struct jsapi_answer *ans, void *arg)
 int
 stream_purge_ask(struct stream_purge *p, struct msg *m)
 {
-	char		*database = rd_str(&m->body), *table = rd_str(&m->body), *subject;
-	uint64_t	 upto = rd_u64(&m->body);
-	struct stream_purging	*g;
-	int		 fine = rd_done(&m->body);
+	char *database = rd_str(&m->body), *table = rd_str(&m->body), *subject;
+	uint64_t upto = rd_u64(&m->body);
+	struct stream_purging *g;
+	int fine = rd_done(&m->body);
 
 	if (fine && p->a == NULL)
 		answer_purge(chan_defer(p->opsd, m), 503, 0);

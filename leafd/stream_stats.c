@@ -9,15 +9,15 @@
 #include "common/nats/subject.h"
 #include "leafd/jsapi.h"
 
-#define EACH_US		5000000
+#define EACH_US 5000000
 
 struct stream_stats {
-	struct jsapi	*jsapi;		/* NULL: stopped */
-	char		*subject;
-	struct jsapi_call	*call;
-	uint64_t	 asked_us;
-	int		 known;
-	json_int_t	 messages, bytes;
+	struct jsapi *jsapi; /* NULL: stopped */
+	char *subject;
+	struct jsapi_call *call;
+	uint64_t asked_us;
+	int known;
+	json_int_t messages, bytes;
 };
 
 struct stream_stats *
@@ -36,7 +36,7 @@ stream_stats_free(struct stream_stats *m)
 void
 stream_stats_start(struct stream_stats *m, struct jsapi *a, const char *node)
 {
-	char	*stream;
+	char *stream;
 
 	if (m->jsapi != NULL)
 		return;
@@ -62,8 +62,8 @@ stream_stats_stop(struct stream_stats *m)
 static void
 on_stats(const struct jsapi_answer *ans, void *arg)
 {
-	struct stream_stats	*m = arg;
-	const json_t	*state = json_object_get(ans->root, "state");
+	struct stream_stats *m = arg;
+	const json_t *state = json_object_get(ans->root, "state");
 
 	m->known = ans->why == NULL && state != NULL;
 	m->messages = json_integer_value(json_object_get(state, "messages"));

@@ -8,39 +8,39 @@
 
 #include "common/base/mem.h"
 
-#define ENTRY_MIN	48	/* bytes of an entry without payload */
-#define TABLE_MIN	8
-#define NONE		UINT32_MAX
+#define ENTRY_MIN 48 /* bytes of an entry without payload */
+#define TABLE_MIN 8
+#define NONE      UINT32_MAX
 
 struct item {
-	struct log_entry	 e;
-	uint32_t		 next;		/* of the same table */
+	struct log_entry e;
+	uint32_t next; /* of the same table */
 };
 
 struct window_group {
-	uint32_t	 id;
-	unsigned	 table;
-	uint32_t	 head, tail;		/* items */
-	UT_hash_handle	 hh;
+	uint32_t id;
+	unsigned table;
+	uint32_t head, tail; /* items */
+	UT_hash_handle hh;
 };
 
 /* Everything while a window is made. */
 struct maker {
-	struct window	*w;
-	struct window_group	*groups;	/* one a table, in the data's order */
-	struct window_group	*by_id;
-	struct window_group	**order;	/* by first appearance */
-	unsigned	 norder;
-	struct item	*items;
-	uint32_t	 nitems;
+	struct window *w;
+	struct window_group *groups; /* one a table, in the data's order */
+	struct window_group *by_id;
+	struct window_group **order; /* by first appearance */
+	unsigned norder;
+	struct item *items;
+	uint32_t nitems;
 };
 
 static int
 read_tables(struct maker *m, struct rd *r)
 {
-	struct window	*w = m->w;
-	struct window_group	*g;
-	unsigned	 i, n = rd_u16(r);
+	struct window *w = m->w;
+	struct window_group *g;
+	unsigned i, n = rd_u16(r);
 
 	if (!rd_ok(r) || n > rd_left(r) / TABLE_MIN)
 		return (-1);
@@ -69,9 +69,9 @@ read_tables(struct maker *m, struct rd *r)
 static int
 read_entries(struct maker *m, struct rd *r)
 {
-	struct window_group	*g;
-	struct item	*it;
-	uint32_t	 i, n = rd_u32(r);
+	struct window_group *g;
+	struct item *it;
+	uint32_t i, n = rd_u32(r);
 
 	if (!rd_ok(r) || n > rd_left(r) / ENTRY_MIN)
 		return (-1);
@@ -108,9 +108,9 @@ end_frame(struct window *w)
 static void
 begin_frame(struct maker *m, const struct window_group *g, const uint8_t *node)
 {
-	struct window		*w = m->w;
-	struct window_frame	*wf = &w->frames[w->nframes++];
-	struct frame		 f = { .incarnation = w->incarnation, .table = g->id, .window = w->last };
+	struct window *w = m->w;
+	struct window_frame *wf = &w->frames[w->nframes++];
+	struct frame f = { .incarnation = w->incarnation, .table = g->id, .window = w->last };
 
 	memcpy(f.node, node, NODE_ID_LEN);
 	wf->at = frame_begin(&w->bytes, &f);
@@ -120,10 +120,10 @@ begin_frame(struct maker *m, const struct window_group *g, const uint8_t *node)
 static void
 write_group(struct maker *m, const struct window_group *g, const uint8_t *node, size_t frame_max)
 {
-	struct window		*w = m->w;
-	const struct log_entry	*e, *before = NULL;
-	size_t			 at = 0;
-	uint32_t		 i;
+	struct window *w = m->w;
+	const struct log_entry *e, *before = NULL;
+	size_t at = 0;
+	uint32_t i;
 
 	for (i = g->head; i != NONE; i = m->items[i].next, before = e) {
 		e = &m->items[i].e;
@@ -143,8 +143,8 @@ write_group(struct maker *m, const struct window_group *g, const uint8_t *node, 
 static void
 write_frames(struct maker *m, const uint8_t *node, size_t frame_max)
 {
-	struct window	*w = m->w;
-	unsigned	 i;
+	struct window *w = m->w;
+	unsigned i;
 
 	if (m->nitems == 0)
 		return;
@@ -157,12 +157,12 @@ write_frames(struct maker *m, const uint8_t *node, size_t frame_max)
 }
 
 int
-window_build(struct window *w, const void *data, size_t n,
-    const uint8_t node[NODE_ID_LEN], size_t frame_max)
+window_build(struct window *w, const void *data, size_t n, const uint8_t node[NODE_ID_LEN],
+    size_t frame_max)
 {
-	struct rd	r = rd_init(data, n);
-	struct maker	m = { .w = w };
-	int		result = -1;
+	struct rd r = rd_init(data, n);
+	struct maker m = { .w = w };
+	int result = -1;
 
 	memset(w, 0, sizeof(*w));
 	w->incarnation = rd_u64(&r);

@@ -13,31 +13,31 @@
  * FRAME_WINDOW_END.  No I/O.
  */
 struct window_table {
-	uint32_t	 id;
-	char		*database, *name;
+	uint32_t id;
+	char *database, *name;
 };
 
 struct window_frame {
-	size_t		 at, len;	/* in window.bytes */
-	unsigned	 table;		/* index in window.tables */
+	size_t at, len; /* in window.bytes */
+	unsigned table; /* index in window.tables */
 };
 
 struct window {
-	uint64_t		 incarnation;
-	uint64_t		 last;		/* greatest log sequence, 0 without entries */
-	struct buf		 bytes;
-	struct window_frame	*frames;
-	size_t			 nframes;
-	struct window_table	*tables;
-	unsigned		 ntables;
+	uint64_t incarnation;
+	uint64_t last; /* greatest log sequence, 0 without entries */
+	struct buf bytes;
+	struct window_frame *frames;
+	size_t nframes;
+	struct window_table *tables;
+	unsigned ntables;
 };
 
 /*
  * From log data (frame.h).  A frame grows up to frame_max bytes, unless one
  * entry alone is larger.  -1 when the data is broken; w is then empty.
  */
-int window_build(struct window *w, const void *data, size_t n,
-    const uint8_t node[NODE_ID_LEN], size_t frame_max);
-void window_free(struct window *w);	/* leaves it empty */
+int window_build(struct window *w, const void *data, size_t n, const uint8_t node[NODE_ID_LEN],
+    size_t frame_max);
+void window_free(struct window *w); /* leaves it empty */
 
 #endif

@@ -27,8 +27,8 @@
 #include "opsd/watch/health.h"
 #include "opsd/watch/metrics.h"
 
-#define WORKERS	8
-#define BODY_WORKERS	2
+#define WORKERS      8
+#define BODY_WORKERS 2
 
 /* Rows need it not: what it seals is set again. */
 static int
@@ -146,8 +146,10 @@ ops_start(struct svc *svc)
 	o->data.measured = on_measured;
 	o->data.measured_arg = o;
 	o->data.started_us = mono_us();
-	o->watch = (struct watch){ .data = &o->data, .rep = &o->rep,
-	    .metrics = metrics_new(op_count(), operation_name),
+	o->watch = (struct watch){
+		.data = &o->data,
+		.rep = &o->rep,
+		.metrics = metrics_new(op_count(), operation_name),
 	};
 	pthread_mutex_init(&o->status_lock, NULL);
 	ops_conf_start(o);

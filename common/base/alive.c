@@ -16,9 +16,9 @@
 static int
 alive_connect(const char *path)
 {
-	struct sockaddr_un	sun = { .sun_family = AF_UNIX };
-	size_t			n = path != NULL ? strlen(path) : 0;
-	int			fd;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	size_t n = path != NULL ? strlen(path) : 0;
+	int fd;
 
 	if (n < 2 || n >= sizeof sun.sun_path || (path[0] != '/' && path[0] != '@'))
 		return (-1);
@@ -38,7 +38,7 @@ alive_connect(const char *path)
 static int
 alive_send(int fd)
 {
-	int	unread = 0;
+	int unread = 0;
 
 	if (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0)
 		return (0);
@@ -50,7 +50,7 @@ alive_send(int fd)
 void
 alive_say(void)
 {
-	static int	fd = -1;
+	static int fd = -1;
 
 	if (fd != -1 && alive_send(fd) == 0)
 		return;

@@ -27,7 +27,7 @@ buf_clear(struct buf *b)
 void
 buf_reserve(struct buf *b, size_t more)
 {
-	size_t	need, cap;
+	size_t need, cap;
 
 	if (__builtin_add_overflow(b->len, more, &need) || need > SIZE_MAX / 2)
 		fatalx("buf: %zu bytes more are too many", more);
@@ -43,7 +43,7 @@ buf_reserve(struct buf *b, size_t more)
 uint8_t *
 buf_take(struct buf *b, size_t *len)
 {
-	uint8_t	*data = b->data;
+	uint8_t *data = b->data;
 
 	if (len != NULL)
 		*len = b->len;
@@ -64,8 +64,8 @@ buf_add(struct buf *b, const void *p, size_t n)
 void
 buf_addf(struct buf *b, const char *fmt, ...)
 {
-	va_list	ap;
-	int	n;
+	va_list ap;
+	int n;
 
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);
@@ -82,7 +82,7 @@ buf_addf(struct buf *b, const char *fmt, ...)
 static void
 put_le(uint8_t *p, uint64_t v, size_t n)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < n; i++)
 		p[i] = (uint8_t)(v >> (8 * i));
@@ -91,7 +91,7 @@ put_le(uint8_t *p, uint64_t v, size_t n)
 static void
 put_be(uint8_t *p, uint64_t v, size_t n)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < n; i++)
 		p[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
@@ -191,7 +191,7 @@ buf_put_u64(struct buf *b, size_t at, uint64_t v)
 struct rd
 rd_init(const void *p, size_t n)
 {
-	struct rd	r = { .p = n > 0 ? p : (const void *)"" };
+	struct rd r = { .p = n > 0 ? p : (const void *)"" };
 
 	r.end = r.p + n;
 	return (r);
@@ -200,7 +200,7 @@ rd_init(const void *p, size_t n)
 const uint8_t *
 rd_bytes(struct rd *r, size_t n)
 {
-	const uint8_t	*p = r->p;
+	const uint8_t *p = r->p;
 
 	if (r->bad || rd_left(r) < n) {
 		r->bad = 1;
@@ -213,8 +213,8 @@ rd_bytes(struct rd *r, size_t n)
 static uint64_t
 rd_le(struct rd *r, size_t n)
 {
-	const uint8_t	*p = rd_bytes(r, n);
-	uint64_t	 v = 0;
+	const uint8_t *p = rd_bytes(r, n);
+	uint64_t v = 0;
 
 	while (p != NULL && n-- > 0)
 		v = v << 8 | p[n];
@@ -224,9 +224,9 @@ rd_le(struct rd *r, size_t n)
 static uint64_t
 rd_be(struct rd *r, size_t n)
 {
-	const uint8_t	*p = rd_bytes(r, n);
-	uint64_t	 v = 0;
-	size_t		 i;
+	const uint8_t *p = rd_bytes(r, n);
+	uint64_t v = 0;
+	size_t i;
 
 	for (i = 0; p != NULL && i < n; i++)
 		v = v << 8 | p[i];
@@ -272,8 +272,8 @@ rd_be64(struct rd *r)
 const char *
 rd_strn(struct rd *r, size_t *n)
 {
-	size_t		 len = rd_u16(r);
-	const uint8_t	*p = rd_bytes(r, len);
+	size_t len = rd_u16(r);
+	const uint8_t *p = rd_bytes(r, len);
 
 	*n = p != NULL ? len : 0;
 	return (p != NULL ? (const char *)p : "");
@@ -282,8 +282,8 @@ rd_strn(struct rd *r, size_t *n)
 char *
 rd_str(struct rd *r)
 {
-	size_t		 n;
-	const char	*p = rd_strn(r, &n);
+	size_t n;
+	const char *p = rd_strn(r, &n);
 
 	if (memchr(p, 0, n) != NULL) {
 		r->bad = 1;
@@ -295,8 +295,8 @@ rd_str(struct rd *r)
 const uint8_t *
 rd_blob(struct rd *r, size_t *n)
 {
-	size_t		 len = rd_u32(r);
-	const uint8_t	*p = rd_bytes(r, len);
+	size_t len = rd_u32(r);
+	const uint8_t *p = rd_bytes(r, len);
 
 	*n = p != NULL ? len : 0;
 	return (p);

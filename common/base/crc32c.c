@@ -8,13 +8,13 @@
 #include <sys/auxv.h>
 #endif
 
-#define POLYNOMIAL	UINT32_C(0x82f63b78)	/* reflected */
-#define SLICES		8
+#define POLYNOMIAL UINT32_C(0x82f63b78) /* reflected */
+#define SLICES     8
 
 /* slices[k][b]: byte b with k zero bytes after it. */
-static uint32_t		slices[SLICES][256];
-static pthread_once_t	made = PTHREAD_ONCE_INIT;
-static int		has_instruction;
+static uint32_t slices[SLICES][256];
+static pthread_once_t made = PTHREAD_ONCE_INIT;
+static int has_instruction;
 
 /* Eight bytes at a time, each by its own table. */
 static uint32_t
@@ -24,8 +24,8 @@ by_slices(uint32_t crc, const uint8_t *p, size_t n)
 		crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
 		    (uint32_t)p[3] << 24;
 		crc = slices[7][crc & 0xff] ^ slices[6][crc >> 8 & 0xff] ^
-		    slices[5][crc >> 16 & 0xff] ^ slices[4][crc >> 24] ^
-		    slices[3][p[4]] ^ slices[2][p[5]] ^ slices[1][p[6]] ^ slices[0][p[7]];
+		    slices[5][crc >> 16 & 0xff] ^ slices[4][crc >> 24] ^ slices[3][p[4]] ^
+		    slices[2][p[5]] ^ slices[1][p[6]] ^ slices[0][p[7]];
 	}
 	for (; n > 0; p++, n--)
 		crc = slices[0][(crc ^ *p) & 0xff] ^ crc >> 8;
@@ -43,7 +43,7 @@ find_instruction(void)
 __attribute__((target("sse4.2"))) static uint32_t
 by_instruction(uint32_t crc, const uint8_t *p, size_t n)
 {
-	uint64_t	word, c = crc;
+	uint64_t word, c = crc;
 
 	for (; n >= sizeof(word); p += sizeof(word), n -= sizeof(word)) {
 		memcpy(&word, p, sizeof(word));
@@ -59,21 +59,21 @@ by_instruction(uint32_t crc, const uint8_t *p, size_t n)
 static int
 find_instruction(void)
 {
-	return ((getauxval(AT_HWCAP) & 1UL << 7) != 0);		/* HWCAP_CRC32 */
+	return ((getauxval(AT_HWCAP) & 1UL << 7) != 0); /* HWCAP_CRC32 */
 }
 
 /* Not by builtins: gcc and clang have different ones. */
 static uint32_t
 by_instruction(uint32_t crc, const uint8_t *p, size_t n)
 {
-	uint64_t	word;
+	uint64_t word;
 
 	for (; n >= sizeof(word); p += sizeof(word), n -= sizeof(word)) {
 		memcpy(&word, p, sizeof(word));
-		__asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r" (crc) : "r" (word));
+		__asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(word));
 	}
 	for (; n > 0; p++, n--)
-		__asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r" (crc) : "r" (*p));
+		__asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"(*p));
 	return (crc);
 }
 

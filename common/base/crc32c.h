@@ -9,6 +9,6 @@
  * `crc`; 0: none.  By the processor's instruction where it has one.  Any thread.
  */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
-uint32_t crc32c_table(uint32_t crc, const void *p, size_t n);	/* without that instruction */
+uint32_t crc32c_table(uint32_t crc, const void *p, size_t n); /* without that instruction */
 
 #endif

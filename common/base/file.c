@@ -16,8 +16,8 @@
 int
 file_write(int fd, const void *p, size_t n)
 {
-	const char	*at = p;
-	ssize_t		 done;
+	const char *at = p;
+	ssize_t done;
 
 	while (n > 0) {
 		done = write(fd, at, n);
@@ -34,7 +34,7 @@ file_write(int fd, const void *p, size_t n)
 static void
 close_keep_errno(int fd)
 {
-	int	saved = errno;
+	int saved = errno;
 
 	close(fd);
 	errno = saved;
@@ -43,10 +43,10 @@ close_keep_errno(int fd)
 int
 file_sync_folder(const char *path)
 {
-	const char	*slash = strrchr(path, '/');
-	char		*folder = slash == NULL ? xstrdup(".") :
-	    xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
-	int		 fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == NULL ? xstrdup(".") :
+				       xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 
 	free(folder);
 	if (fd == -1)
@@ -61,7 +61,7 @@ file_sync_folder(const char *path)
 static int
 put_new(const char *path, mode_t mode, const void *p, size_t n)
 {
-	int	fd, rc;
+	int fd, rc;
 
 	(void)unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
@@ -76,8 +76,8 @@ put_new(const char *path, mode_t mode, const void *p, size_t n)
 int
 file_put(const char *path, mode_t mode, const void *p, size_t n)
 {
-	char	*new = xasprintf("%s.new", path);
-	int	 rc = -1, saved;
+	char *new = xasprintf("%s.new", path);
+	int rc = -1, saved;
 
 	if (put_new(new, mode, p, n) == 0 && rename(new, path) == 0)
 		rc = file_sync_folder(path);
@@ -107,8 +107,8 @@ file_remove(const char *path)
 static ssize_t
 read_up_to(int fd, char *text, size_t max)
 {
-	size_t	got = 0;
-	ssize_t	n;
+	size_t got = 0;
+	ssize_t n;
 
 	while (got < max) {
 		n = read(fd, text + got, max - got);
@@ -126,9 +126,9 @@ read_up_to(int fd, char *text, size_t max)
 char *
 file_read(const char *path, size_t max, size_t *len)
 {
-	int	 fd = open(path, O_RDONLY | O_CLOEXEC);
-	char	*text;
-	ssize_t	 n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text;
+	ssize_t n;
 
 	if (fd == -1)
 		return (NULL);
@@ -149,7 +149,7 @@ file_read(const char *path, size_t max, size_t *len)
 static int
 make_one(const char *path)
 {
-	struct stat	st;
+	struct stat st;
 
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return (0);
@@ -160,9 +160,9 @@ make_one(const char *path)
 int
 file_make_folder(const char *path)
 {
-	char		*part = xstrdup(path), *slash;
-	struct stat	 st;
-	int		 rc = 0, saved;
+	char *part = xstrdup(path), *slash;
+	struct stat st;
+	int rc = 0, saved;
 
 	for (slash = part + 1; rc == 0 && (slash = strchr(slash, '/')) != NULL; slash++) {
 		*slash = '\0';
@@ -185,7 +185,7 @@ file_make_folder(const char *path)
 static int
 own_at(int dir, const char *name)
 {
-	struct stat	st;
+	struct stat st;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return (errno == ENOENT ? 0 : -1);
@@ -197,9 +197,9 @@ own_at(int dir, const char *name)
 int
 file_own_folder(const char *path)
 {
-	DIR			*dir = opendir(path);
-	const struct dirent	*e;
-	int			 rc, saved;
+	DIR *dir = opendir(path);
+	const struct dirent *e;
+	int rc, saved;
 
 	if (dir == NULL)
 		return (-1);

@@ -14,7 +14,7 @@ int file_sync_folder(const char *path);
 int file_put(const char *path, mode_t mode, const void *p, size_t n);
 /* Another name, or none any more: on disk when this returns, as above. */
 int file_rename(const char *from, const char *to);
-int file_remove(const char *path);	/* it need not be there */
+int file_remove(const char *path); /* it need not be there */
 /* At most `max` bytes of it, with NUL behind them and (len may be NULL) their number; caller frees.
  * NULL with errno. */
 char *file_read(const char *path, size_t max, size_t *len);

@@ -11,8 +11,8 @@
  * test/functional/raised.c has others in their place.
  */
 struct formats {
-	uint8_t		wire_oldest, wire;	/* frames, questions and answers: understood, and written */
-	uint16_t	store;
+	uint8_t wire_oldest, wire; /* frames, questions and answers: understood, and written */
+	uint16_t store;
 };
 
 extern const struct formats formats;

@@ -31,7 +31,7 @@ log_entry_write(struct buf *b, const struct log_entry *e)
 int
 log_entry_read(struct rd *r, struct log_entry *e)
 {
-	size_t	n;
+	size_t n;
 
 	e->seq = rd_u64(r);
 	e->mark = rd_u64(r);
@@ -59,7 +59,7 @@ log_step(uint64_t seq, uint64_t mark, const struct log_entry *e)
 size_t
 frame_begin(struct buf *b, const struct frame *f)
 {
-	size_t	at = seal_begin(b);
+	size_t at = seal_begin(b);
 
 	buf_u8(b, f->flags);
 	buf_add(b, f->node, NODE_ID_LEN);
@@ -75,7 +75,7 @@ frame_begin(struct buf *b, const struct frame *f)
 void
 frame_add(struct buf *b, size_t at, const struct log_entry *e)
 {
-	struct rd	r;
+	struct rd r;
 
 	assert(at + FRAME_HEAD <= b->len);
 	r = rd_init(b->data + at + FRAME_AT_COUNT, 4);
@@ -96,8 +96,8 @@ frame_end(struct buf *b, size_t at, size_t len, uint8_t flags)
 int
 frame_read(struct rd *r, struct frame *f)
 {
-	const uint8_t	*node;
-	size_t		 i;
+	const uint8_t *node;
+	size_t i;
 
 	if (seal_open(r) == -1)
 		return (-1);
@@ -119,10 +119,10 @@ frame_read(struct rd *r, struct frame *f)
 int
 frame_open(struct rd *r, struct frame *f)
 {
-	struct log_entry	e;
-	struct rd		entries;
-	uint64_t		before = 0, mark = 0;
-	uint32_t		i;
+	struct log_entry e;
+	struct rd entries;
+	uint64_t before = 0, mark = 0;
+	uint32_t i;
 
 	if (frame_read(r, f) == -1 || f->count == 0 || f->last > f->window)
 		return (-1);

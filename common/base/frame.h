@@ -11,7 +11,7 @@
  * (opsd/store/txn.h); its bytes pass unchanged through log, socket and stream.
  * These formats are on disk and on the wire: a change raises them (formats.h).
  */
-#define NODE_ID_LEN	16
+#define NODE_ID_LEN 16
 
 /*
  * A log's sequences are given again when its node is put back from an older copy, so
@@ -19,19 +19,19 @@
  * above 32 random ones.  A position is believed when sequence and mark are in the log.
  */
 struct log_pos {
-	uint64_t	 seq, mark;	/* 0, 0: before all */
-	uint64_t	 ms;		/* commit time */
+	uint64_t seq, mark; /* 0, 0: before all */
+	uint64_t ms;        /* commit time */
 };
 
 struct log_entry {
-	uint64_t	 seq;		/* one counter for the node, from 1 */
-	uint64_t	 mark;
-	uint64_t	 prev;		/* seq of the previous entry of this table, 0: none */
-	uint64_t	 prev_mark;
-	uint64_t	 ms;		/* commit time at the publisher */
-	uint32_t	 table;		/* publisher's table id */
-	const uint8_t	*payload;	/* borrowed */
-	uint32_t	 len;
+	uint64_t seq; /* one counter for the node, from 1 */
+	uint64_t mark;
+	uint64_t prev; /* seq of the previous entry of this table, 0: none */
+	uint64_t prev_mark;
+	uint64_t ms;            /* commit time at the publisher */
+	uint32_t table;         /* publisher's table id */
+	const uint8_t *payload; /* borrowed */
+	uint32_t len;
 };
 
 /*
@@ -40,14 +40,14 @@ struct log_entry {
  * blob payload}...
  */
 void log_entry_write(struct buf *b, const struct log_entry *e);
-int log_entry_read(struct rd *r, struct log_entry *e);	/* -1: broken */
+int log_entry_read(struct rd *r, struct log_entry *e); /* -1: broken */
 
 /* What an entry is to somebody who has its table's log up to seq. */
 enum log_step {
 	LOG_NEXT,
-	LOG_SEEN,	/* at or before it */
-	LOG_GAP,	/* others are between them */
-	LOG_OTHER	/* this log does not have what is at seq: it is of another life */
+	LOG_SEEN, /* at or before it */
+	LOG_GAP,  /* others are between them */
+	LOG_OTHER /* this log does not have what is at seq: it is of another life */
 };
 enum log_step log_step(uint64_t seq, uint64_t mark, const struct log_entry *e);
 
@@ -57,23 +57,23 @@ enum log_step log_step(uint64_t seq, uint64_t mark, const struct log_entry *e);
  * table and chain (each prev is the seq before it, with its mark).  The mark is the last
  * entry's: it says which life of the log wrote it.
  */
-#define FRAME_WINDOW_END	0x01	/* the last frame of its window */
+#define FRAME_WINDOW_END 0x01 /* the last frame of its window */
 
 struct frame {
-	uint8_t		flags;
-	uint8_t		node[NODE_ID_LEN];
-	uint64_t	incarnation;
-	uint32_t	table;
-	uint64_t	window;		/* greatest seq of the window it travels in */
-	uint64_t	last, mark;	/* greatest seq in this frame, and its mark */
-	uint32_t	count;
+	uint8_t flags;
+	uint8_t node[NODE_ID_LEN];
+	uint64_t incarnation;
+	uint32_t table;
+	uint64_t window;     /* greatest seq of the window it travels in */
+	uint64_t last, mark; /* greatest seq in this frame, and its mark */
+	uint32_t count;
 };
 
 /* writes the head with count, last and mark 0; gives where it began */
 size_t frame_begin(struct buf *b, const struct frame *f);
 /* keeps count, last and mark right */
 void frame_add(struct buf *b, size_t at, const struct log_entry *e);
-void frame_end(struct buf *b, size_t at, size_t len, uint8_t flags);	/* nothing is added after it */
+void frame_end(struct buf *b, size_t at, size_t len, uint8_t flags); /* nothing is added after it */
 /* The head; r, over all of it, is left at the first entry.  -1: broken (seal_fault). */
 int frame_read(struct rd *r, struct frame *f);
 /* The same, and that every entry can be read and chains, and nothing is left over. */

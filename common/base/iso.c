@@ -5,12 +5,11 @@
 #include <string.h>
 #include <time.h>
 
-
 /* Exactly n digits; -1 when there are others. */
 static int
 read_digits(const char **s, int n)
 {
-	int	v = 0;
+	int v = 0;
 
 	for (; n > 0; n--, (*s)++) {
 		if (**s < '0' || **s > '9')
@@ -33,9 +32,10 @@ skip_one_of(const char **s, const char *any)
 static int64_t
 clock_ms(const char **s)
 {
-	int	hour = read_digits(s, 2), minute, second = 0, unit = 100, ms = 0;
+	int hour = read_digits(s, 2), minute, second = 0, unit = 100, ms = 0;
 
-	if (hour < 0 || hour > 23 || !skip_one_of(s, ":") || (minute = read_digits(s, 2)) < 0 || minute > 59)
+	if (hour < 0 || hour > 23 || !skip_one_of(s, ":") || (minute = read_digits(s, 2)) < 0 ||
+	    minute > 59)
 		return (-1);
 	if (skip_one_of(s, ":") && ((second = read_digits(s, 2)) < 0 || second > 59))
 		return (-1);
@@ -52,7 +52,7 @@ clock_ms(const char **s)
 static int64_t
 zone_ms(const char **s)
 {
-	int	sign, hours, minutes = 0;
+	int sign, hours, minutes = 0;
 
 	if (**s == '\0' || skip_one_of(s, "Zz"))
 		return (0);
@@ -70,13 +70,13 @@ zone_ms(const char **s)
 int64_t
 iso_ms(const char *s, int *day)
 {
-	struct tm	tm = { 0 }, back;
-	int		year = read_digits(&s, 4), month = 0, date = 0;
-	int64_t		ms = 0, zone = 0;
-	time_t		t;
+	struct tm tm = { 0 }, back;
+	int year = read_digits(&s, 4), month = 0, date = 0;
+	int64_t ms = 0, zone = 0;
+	time_t t;
 
-	if (year < 0 || !skip_one_of(&s, "-") || (month = read_digits(&s, 2)) < 0 || !skip_one_of(&s, "-") ||
-	    (date = read_digits(&s, 2)) < 0)
+	if (year < 0 || !skip_one_of(&s, "-") || (month = read_digits(&s, 2)) < 0 ||
+	    !skip_one_of(&s, "-") || (date = read_digits(&s, 2)) < 0)
 		return (-1);
 	tm.tm_year = year - 1900;
 	tm.tm_mon = month - 1;
@@ -84,11 +84,12 @@ iso_ms(const char *s, int *day)
 	back = tm;
 	t = timegm(&back);
 	if (back.tm_mon != tm.tm_mon || back.tm_mday != tm.tm_mday || back.tm_year != tm.tm_year)
-		return (-1);	/* the 31st of a month that has 30 */
+		return (-1); /* the 31st of a month that has 30 */
 	if (day != NULL)
 		*day = *s == '\0';
-	if (*s != '\0' && (!skip_one_of(&s, "Tt ") || (ms = clock_ms(&s)) == -1 ||
-	    (zone = zone_ms(&s)) == INT64_MIN || *s != '\0'))
+	if (*s != '\0' &&
+	    (!skip_one_of(&s, "Tt ") || (ms = clock_ms(&s)) == -1 ||
+		(zone = zone_ms(&s)) == INT64_MIN || *s != '\0'))
 		return (-1);
 	ms += (int64_t)t * 1000 - zone;
 	return (ms >= 0 ? ms : -1);

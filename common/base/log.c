@@ -14,19 +14,19 @@
 
 #include "common/base/logfile.h"
 
-#define LOG_MAX	8192
+#define LOG_MAX 8192
 
 static const char *log_name = "hubleaf";
 static atomic_int log_threshold = LOG_INFO;
 static int log_journal;
 static atomic_int log_std = 1;
-static char log_node[256];		/* " [name]", or nothing */
+static char log_node[256]; /* " [name]", or nothing */
 
 static const struct {
-	const char	*word;
-	enum log_level	 level;
+	const char *word;
+	enum log_level level;
 } log_words[] = {
-	{ "notify", LOG_ERROR },	/* the peers' quietest levels */
+	{ "notify", LOG_ERROR }, /* the peers' quietest levels */
 	{ "fatal", LOG_ERROR },
 	{ "error", LOG_ERROR },
 	{ "warn", LOG_WARN },
@@ -39,8 +39,8 @@ static const struct {
 static int
 log_to_journal(void)
 {
-	const char	*env = getenv("JOURNAL_STREAM");
-	struct stat	 st;
+	const char *env = getenv("JOURNAL_STREAM");
+	struct stat st;
 	unsigned long long dev, ino;
 
 	if (env == NULL || sscanf(env, "%llu:%llu", &dev, &ino) != 2)
@@ -71,7 +71,7 @@ log_set_std(int on)
 void
 log_set_node(const char *node)
 {
-	char	text[sizeof log_node] = "";
+	char text[sizeof log_node] = "";
 
 	if (node != NULL)
 		snprintf(text, sizeof text, " [%.250s]", node);
@@ -83,7 +83,7 @@ log_set_node(const char *node)
 int
 log_level_of(const char *word)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; i < sizeof log_words / sizeof log_words[0]; i++)
 		if (strcmp(word, log_words[i].word) == 0)
@@ -94,8 +94,12 @@ log_level_of(const char *word)
 static const char *
 log_word(enum log_level level)
 {
-	static const char *const words[] = { [LOG_ERROR] = "error", [LOG_WARN] = "warn",
-	    [LOG_NOTICE] = "notify", [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+	static const char *const words[] = {
+		[LOG_ERROR] = "error",
+		[LOG_WARN] = "warn",
+		[LOG_NOTICE] = "notify",
+		[LOG_INFO] = "info",
+		[LOG_DEBUG] = "debug",
 	};
 
 	return (words[level]);
@@ -105,10 +109,10 @@ log_word(enum log_level level)
 static size_t
 log_prefix(char *line, size_t size, enum log_level level)
 {
-	struct timespec	ts;
-	struct tm	tm;
-	char		when[32];
-	int		n;
+	struct timespec ts;
+	struct tm tm;
+	char when[32];
+	int n;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
@@ -122,9 +126,9 @@ log_prefix(char *line, size_t size, enum log_level level)
 static void
 log_to_std(enum log_level level, const char *line, size_t len, size_t text)
 {
-	char	journal[LOG_MAX + 512];
-	ssize_t	ignored;
-	int	n;
+	char journal[LOG_MAX + 512];
+	ssize_t ignored;
+	int n;
 
 	if (log_journal) {
 		n = snprintf(journal, sizeof journal, "<%d>%s%s: %.*s", (int)level, log_name,
@@ -140,9 +144,9 @@ log_to_std(enum log_level level, const char *line, size_t len, size_t text)
 static void
 log_write(enum log_level level, int err, const char *fmt, va_list ap)
 {
-	char	 line[LOG_MAX], errbuf[128];
-	size_t	 len, start, i;
-	int	 n;
+	char line[LOG_MAX], errbuf[128];
+	size_t len, start, i;
+	int n;
 
 	if ((int)level > log_threshold)
 		return;
@@ -154,7 +158,8 @@ log_write(enum log_level level, int err, const char *fmt, va_list ap)
 		n = snprintf(line + len, sizeof line - len - 1, ": %s",
 		    strerror_r(err, errbuf, sizeof errbuf));
 		if (n > 0)
-			len += (size_t)n < sizeof line - len - 1 ? (size_t)n : sizeof line - len - 2;
+			len += (size_t)n < sizeof line - len - 1 ? (size_t)n :
+								   sizeof line - len - 2;
 	}
 	/* What a peer wrote must not look like a line of ours. */
 	for (i = start; i < len; i++)
@@ -169,8 +174,8 @@ log_write(enum log_level level, int err, const char *fmt, va_list ap)
 void
 log_line(enum log_level level, const char *fmt, ...)
 {
-	va_list	ap;
-	int	saved = errno;
+	va_list ap;
+	int saved = errno;
 
 	va_start(ap, fmt);
 	log_write(level, 0, fmt, ap);
@@ -181,8 +186,8 @@ log_line(enum log_level level, const char *fmt, ...)
 void
 log_error(const char *fmt, ...)
 {
-	va_list	ap;
-	int	saved = errno;
+	va_list ap;
+	int saved = errno;
 
 	va_start(ap, fmt);
 	log_write(LOG_ERROR, saved, fmt, ap);
@@ -193,8 +198,8 @@ log_error(const char *fmt, ...)
 void
 log_errorx(const char *fmt, ...)
 {
-	va_list	ap;
-	int	saved = errno;
+	va_list ap;
+	int saved = errno;
 
 	va_start(ap, fmt);
 	log_write(LOG_ERROR, 0, fmt, ap);
@@ -205,8 +210,8 @@ log_errorx(const char *fmt, ...)
 void
 log_warn(const char *fmt, ...)
 {
-	va_list	ap;
-	int	saved = errno;
+	va_list ap;
+	int saved = errno;
 
 	va_start(ap, fmt);
 	log_write(LOG_WARN, saved, fmt, ap);
@@ -217,8 +222,8 @@ log_warn(const char *fmt, ...)
 void
 log_warnx(const char *fmt, ...)
 {
-	va_list	ap;
-	int	saved = errno;
+	va_list ap;
+	int saved = errno;
 
 	va_start(ap, fmt);
 	log_write(LOG_WARN, 0, fmt, ap);
@@ -229,8 +234,8 @@ log_warnx(const char *fmt, ...)
 void
 log_info(const char *fmt, ...)
 {
-	va_list	ap;
-	int	saved = errno;
+	va_list ap;
+	int saved = errno;
 
 	va_start(ap, fmt);
 	log_write(LOG_INFO, 0, fmt, ap);
@@ -241,8 +246,8 @@ log_info(const char *fmt, ...)
 void
 log_debug(const char *fmt, ...)
 {
-	va_list	ap;
-	int	saved = errno;
+	va_list ap;
+	int saved = errno;
 
 	va_start(ap, fmt);
 	log_write(LOG_DEBUG, 0, fmt, ap);
@@ -253,8 +258,8 @@ log_debug(const char *fmt, ...)
 void
 fatal(const char *fmt, ...)
 {
-	va_list	ap;
-	int	saved = errno;
+	va_list ap;
+	int saved = errno;
 
 	va_start(ap, fmt);
 	log_write(LOG_ERROR, saved, fmt, ap);
@@ -265,7 +270,7 @@ fatal(const char *fmt, ...)
 void
 fatalx(const char *fmt, ...)
 {
-	va_list	ap;
+	va_list ap;
 
 	va_start(ap, fmt);
 	log_write(LOG_ERROR, 0, fmt, ap);

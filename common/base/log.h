@@ -13,18 +13,18 @@ enum log_level { LOG_ERROR = 3, LOG_WARN = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_
 
 void log_init(const char *name, enum log_level level);
 void log_set_level(enum log_level level);
-void log_set_std(int on);		/* write to stderr */
-void log_set_node(const char *node);	/* NULL: it has no name */
+void log_set_std(int on);            /* write to stderr */
+void log_set_node(const char *node); /* NULL: it has no name */
 /* "error", "warn", "info", "debug", "trace", "notify", "fatal": -1 for others. */
 int log_level_of(const char *word);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));	/* adds errno */
+void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* adds errno */
 void log_errorx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));	/* adds errno */
+void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* adds errno */
 void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void fatal(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));	/* adds errno */
+void fatal(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2))); /* adds errno */
 void fatalx(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #endif

@@ -7,15 +7,15 @@
 
 #include "common/base/clock.h"
 
-#define MINUTE_US	60000000ULL
-#define LINE_MAX_LEN	1024
+#define MINUTE_US    60000000ULL
+#define LINE_MAX_LEN 1024
 
 void
 log_braked(struct log_brake *b, enum log_level level, const char *fmt, ...)
 {
-	unsigned long long	now = mono_us();
-	char			line[LINE_MAX_LEN];
-	va_list			ap;
+	unsigned long long now = mono_us();
+	char line[LINE_MAX_LEN];
+	va_list ap;
 
 	if (b->since_us == 0 || now - b->since_us >= MINUTE_US) {
 		b->since_us = now;

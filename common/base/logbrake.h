@@ -8,9 +8,9 @@
  * many were held back before it.  Static storage, zero but for `most`; one thread each.
  */
 struct log_brake {
-	unsigned		most;
-	unsigned		written, held;
-	unsigned long long	since_us;
+	unsigned most;
+	unsigned written, held;
+	unsigned long long since_us;
 };
 void log_braked(struct log_brake *b, enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

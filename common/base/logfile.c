@@ -15,22 +15,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RETRY_S	60		/* after a rotation that failed */
+#define RETRY_S 60 /* after a rotation that failed */
 
 /*
  * The descriptor's number never changes once it is there, only what is behind it: so
  * writers need no lock.
  */
 static struct {
-	pthread_mutex_t		 lock;		/* of what is not atomic */
-	_Atomic int		 fd;
-	_Atomic uint64_t	 bytes;
-	_Atomic int64_t		 due;		/* when it is too old, or may be tried again */
-	_Atomic uint64_t	 max_bytes;
-	uint64_t		 interval_s, retention_s;
-	unsigned		 keep;
-	int			 open;		/* and not /dev/null */
-	char			 dir[PATH_MAX], old_dir[PATH_MAX], name[32];
+	pthread_mutex_t lock; /* of what is not atomic */
+	_Atomic int fd;
+	_Atomic uint64_t bytes;
+	_Atomic int64_t due; /* when it is too old, or may be tried again */
+	_Atomic uint64_t max_bytes;
+	uint64_t interval_s, retention_s;
+	unsigned keep;
+	int open; /* and not /dev/null */
+	char dir[PATH_MAX], old_dir[PATH_MAX], name[32];
 } logfile = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
 static void
@@ -82,8 +82,9 @@ drop_old(void)
 
 	for (int i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", logfile.old_dir, names[i]->d_name);
-		if (i < n - (int)logfile.keep || (stat(path, &st) == 0 &&
-		    time(NULL) - st.st_mtime > (int64_t)logfile.retention_s))
+		if (i < n - (int)logfile.keep ||
+		    (stat(path, &st) == 0 &&
+			time(NULL) - st.st_mtime > (int64_t)logfile.retention_s))
 			unlink(path);
 		free(names[i]);
 	}

@@ -9,11 +9,11 @@
  * time, such as opsd-20261121T084500.123.log, and a new one begins.
  */
 struct logfile_opts {
-	const char	*dir, *name;	/* <dir>/<name>.log */
-	const char	*old_dir;	/* of those before */
-	uint64_t	 max_bytes, interval_s;	/* 0: no such limit */
-	unsigned	 keep;		/* so many of those before stay */
-	uint64_t	 retention_s;
+	const char *dir, *name;         /* <dir>/<name>.log */
+	const char *old_dir;            /* of those before */
+	uint64_t max_bytes, interval_s; /* 0: no such limit */
+	unsigned keep;                  /* so many of those before stay */
+	uint64_t retention_s;
 };
 
 /* From now on that file, opened anew; NULL: none.  -1 with errno: none, it cannot be opened. */

@@ -10,8 +10,8 @@
 
 #include "common/base/log.h"
 
-#define LARGE	(4 << 20)	/* a password's hash takes 16 MiB for a moment, a frame 64 KiB */
-#define SPARE	(2 << 20)	/* free at the heap's end that is kept */
+#define LARGE (4 << 20) /* a password's hash takes 16 MiB for a moment, a frame 64 KiB */
+#define SPARE (2 << 20) /* free at the heap's end that is kept */
 
 static void *
 mem_need(void *p, size_t n)
@@ -54,7 +54,7 @@ xstrndup(const char *s, size_t n)
 void *
 xmemdup(const void *p, size_t n)
 {
-	void	*copy = xmalloc(n);
+	void *copy = xmalloc(n);
 
 	if (n > 0)
 		memcpy(copy, p, n);
@@ -64,9 +64,9 @@ xmemdup(const void *p, size_t n)
 char *
 xasprintf(const char *fmt, ...)
 {
-	va_list	 ap;
-	char	*s;
-	int	 n;
+	va_list ap;
+	char *s;
+	int n;
 
 	va_start(ap, fmt);
 	n = vasprintf(&s, fmt, ap);

@@ -12,7 +12,8 @@ node_name_ok(const char *name, size_t n)
 	if (name == NULL || n == 0 || n > NODE_NAME_MAX)
 		return (0);
 	for (i = 0; i < n; i++)
-		if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f || strchr(".,*>", name[i]) != NULL)
+		if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f ||
+		    strchr(".,*>", name[i]) != NULL)
 			return (0);
 	return (1);
 }

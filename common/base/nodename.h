@@ -8,10 +8,10 @@
  * control characters.  One rule, for what is configured, what a call names and what other
  * nodes say, so that no part of the node gets a name that it cannot deal with.
  */
-#define NODE_NAME_MAX	250
-int node_name_ok(const char *name, size_t n);	/* NULL is none */
+#define NODE_NAME_MAX 250
+int node_name_ok(const char *name, size_t n); /* NULL is none */
 
 /* So many other nodes a node knows at most. */
-#define NODES_MAX	1000
+#define NODES_MAX 1000
 
 #endif

@@ -15,24 +15,24 @@
 #include "common/base/mem.h"
 
 struct post_item {
-	struct post_item	*next;
-	void			(*fn)(void *arg);
-	void			*arg;
+	struct post_item *next;
+	void (*fn)(void *arg);
+	void *arg;
 };
 
 struct post {
-	pthread_mutex_t		  lock;
-	struct post_item	 *head, **tail;	/* under lock */
-	struct post_item	 *batch;	/* taken out, being run */
-	struct event		 *event;
-	int			  fd;
-	int			  running, dead;
+	pthread_mutex_t lock;
+	struct post_item *head, **tail; /* under lock */
+	struct post_item *batch;        /* taken out, being run */
+	struct event *event;
+	int fd;
+	int running, dead;
 };
 
 static void
 post_drop(struct post_item *i)
 {
-	struct post_item	*next;
+	struct post_item *next;
 
 	for (; i != NULL; i = next) {
 		next = i->next;
@@ -43,9 +43,9 @@ post_drop(struct post_item *i)
 static void
 post_run_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct post		*p = arg;
-	struct post_item	*i;
-	uint64_t		 n;
+	struct post *p = arg;
+	struct post_item *i;
+	uint64_t n;
 
 	if (read(fd, &n, sizeof n) == -1 && errno != EAGAIN && errno != EINTR)
 		log_warn("post: read");
@@ -69,7 +69,7 @@ post_run_cb(evutil_socket_t fd, short what, void *arg)
 struct post *
 post_new(struct event_base *base)
 {
-	struct post	*p = xcalloc(1, sizeof *p);
+	struct post *p = xcalloc(1, sizeof *p);
 
 	pthread_mutex_init(&p->lock, NULL);
 	p->tail = &p->head;
@@ -102,9 +102,9 @@ post_free(struct post *p)
 void
 post(struct post *p, void (*fn)(void *arg), void *arg)
 {
-	struct post_item	*i = xmalloc(sizeof *i);
-	uint64_t		 one = 1;
-	int			 was_empty;
+	struct post_item *i = xmalloc(sizeof *i);
+	uint64_t one = 1;
+	int was_empty;
 
 	*i = (struct post_item){ .fn = fn, .arg = arg };
 	pthread_mutex_lock(&p->lock);

@@ -11,7 +11,7 @@
 size_t
 seal_begin(struct buf *b)
 {
-	size_t	at = b->len;
+	size_t at = b->len;
 
 	buf_u8(b, formats.wire);
 	buf_u32(b, 0);
@@ -34,8 +34,8 @@ is_known(uint8_t format)
 int
 seal_open(struct rd *r)
 {
-	uint8_t		format = rd_u8(r);
-	uint32_t	crc = rd_u32(r);
+	uint8_t format = rd_u8(r);
+	uint32_t crc = rd_u32(r);
 
 	return (rd_ok(r) && is_known(format) && crc32c(0, r->p, rd_left(r)) == crc ? 0 : -1);
 }
@@ -43,7 +43,7 @@ seal_open(struct rd *r)
 int
 seal_damaged(const void *p, size_t n)
 {
-	struct rd	r = rd_init(p, n);
+	struct rd r = rd_init(p, n);
 
 	return (n > 0 && is_known(*(const uint8_t *)p) && seal_open(&r) == -1);
 }

@@ -7,11 +7,20 @@
 
 /* Where the fields of a header are. */
 enum {
-	AT_NAME = 0, AT_MODE = 100, AT_UID = 108, AT_GID = 116, AT_SIZE = 124, AT_MTIME = 136,
-	AT_SUM = 148, AT_TYPE = 156, AT_MAGIC = 257, AT_USER = 265, AT_GROUP = 297,
+	AT_NAME = 0,
+	AT_MODE = 100,
+	AT_UID = 108,
+	AT_GID = 116,
+	AT_SIZE = 124,
+	AT_MTIME = 136,
+	AT_SUM = 148,
+	AT_TYPE = 156,
+	AT_MAGIC = 257,
+	AT_USER = 265,
+	AT_GROUP = 297,
 };
 
-#define OCTAL_MAX	((UINT64_C(1) << 33) - 1)	/* in the eleven digits of a size */
+#define OCTAL_MAX ((UINT64_C(1) << 33) - 1) /* in the eleven digits of a size */
 
 /* Octal digits and a NUL, or with the first bit set a binary number. */
 static void

@@ -18,15 +18,15 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#define TOOL_OUTPUT	65536	/* more than that is not kept */
+#define TOOL_OUTPUT 65536 /* more than that is not kept */
 
 /* In the child, between fork and exec: nothing but system calls. */
 static void
 run_child(char *const argv[], int out, pid_t parent)
 {
-	struct sigaction	 sa = { .sa_handler = SIG_DFL };
-	sigset_t		 none;
-	int			 null, sig;
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	int null, sig;
 
 	/* The signal comes when the parent dies; it may have done so already. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == -1 || getppid() != parent)
@@ -35,7 +35,7 @@ run_child(char *const argv[], int out, pid_t parent)
 		(void)sigaction(sig, &sa, NULL);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)setpgid(0, 0);	/* the terminal's ^C is for the daemon */
+	(void)setpgid(0, 0); /* the terminal's ^C is for the daemon */
 	null = open("/dev/null", O_RDONLY);
 	if (null == -1 || dup2(null, 0) == -1 || dup2(out, 1) == -1 || dup2(out, 2) == -1)
 		_exit(126);
@@ -47,8 +47,8 @@ run_child(char *const argv[], int out, pid_t parent)
 pid_t
 tool_spawn(char *const argv[], int *out)
 {
-	int	fds[2], saved;
-	pid_t	pid, parent = getpid();
+	int fds[2], saved;
+	pid_t pid, parent = getpid();
 
 	if (pipe2(fds, O_CLOEXEC) == -1)
 		return (-1);
@@ -69,8 +69,8 @@ tool_spawn(char *const argv[], int *out)
 int
 tool_reap(pid_t pid, unsigned ms)
 {
-	uint64_t	until = mono_us() + (uint64_t)ms * 1000;
-	int		status = 0;
+	uint64_t until = mono_us() + (uint64_t)ms * 1000;
+	int status = 0;
 
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		if (mono_us() < until) {
@@ -86,13 +86,13 @@ tool_reap(pid_t pid, unsigned ms)
 }
 
 struct tool {
-	pid_t		 pid;
-	int		 fd;
-	struct event	*output, *timer;
-	uint64_t	 until;		/* mono_us */
-	struct buf	 said;
-	void		(*done)(int status, const char *said, void *arg);
-	void		*arg;
+	pid_t pid;
+	int fd;
+	struct event *output, *timer;
+	uint64_t until; /* mono_us */
+	struct buf said;
+	void (*done)(int status, const char *said, void *arg);
+	void *arg;
 };
 
 static void
@@ -131,9 +131,9 @@ tool_end(struct tool *t, int status)
 static void
 tool_timer_cb(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval	 soon = { .tv_usec = 5000 };
-	struct tool			*t = arg;
-	int				 status;
+	static const struct timeval soon = { .tv_usec = 5000 };
+	struct tool *t = arg;
+	int status;
 
 	if (waitpid(t->pid, &status, WNOHANG) != 0) {
 		tool_end(t, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
@@ -149,9 +149,9 @@ tool_timer_cb(evutil_socket_t fd, short what, void *arg)
 static void
 tool_output_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct tool	*t = arg;
-	char		 text[4096];
-	ssize_t		 n = read(fd, text, sizeof(text));
+	struct tool *t = arg;
+	char text[4096];
+	ssize_t n = read(fd, text, sizeof(text));
 
 	if (n == -1 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -168,10 +168,10 @@ struct tool *
 tool_begin(struct event_base *base, char *const argv[], unsigned ms,
     void (*done)(int status, const char *said, void *arg), void *arg)
 {
-	struct timeval	 wait = { ms / 1000, (ms % 1000) * 1000 };
-	struct tool	*t;
-	int		 fd;
-	pid_t		 pid = tool_spawn(argv, &fd);
+	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+	struct tool *t;
+	int fd;
+	pid_t pid = tool_spawn(argv, &fd);
 
 	if (pid == -1)
 		return (NULL);

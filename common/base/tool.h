@@ -20,6 +20,6 @@ struct tool;
 struct event_base;
 struct tool *tool_begin(struct event_base *base, char *const argv[], unsigned ms,
     void (*done)(int status, const char *said, void *arg), void *arg);
-void tool_cancel(struct tool *t);	/* killed, `done` does not run; NULL does nothing */
+void tool_cancel(struct tool *t); /* killed, `done` does not run; NULL does nothing */
 
 #endif

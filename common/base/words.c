@@ -11,7 +11,7 @@
 
 #include "common/base/buf.h"
 
-#define NAME_MAX_LEN	128	/* of a name that is compared */
+#define NAME_MAX_LEN 128 /* of a name that is compared */
 
 static char
 fold_char(char ch)
@@ -23,8 +23,8 @@ fold_char(char ch)
 unsigned
 words_distance(const char *a, const char *b)
 {
-	unsigned	row[NAME_MAX_LEN + 1], diag, up, best;
-	size_t		i, j, n = strnlen(a, NAME_MAX_LEN), m = strnlen(b, NAME_MAX_LEN);
+	unsigned row[NAME_MAX_LEN + 1], diag, up, best;
+	size_t i, j, n = strnlen(a, NAME_MAX_LEN), m = strnlen(b, NAME_MAX_LEN);
 
 	for (j = 0; j <= m; j++)
 		row[j] = (unsigned)j;
@@ -49,12 +49,16 @@ char *
 words_duration(uint64_t ms)
 {
 	static const struct {
-		uint64_t	seconds;
-		char		unit;
-	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' },
+		uint64_t seconds;
+		char unit;
+	} units[] = {
+		{ 86400, 'd' },
+		{ 3600, 'h' },
+		{ 60, 'm' },
+		{ 1, 's' },
 	};
-	struct buf	 b = { 0 };
-	uint64_t	 left = ms / 1000;
+	struct buf b = { 0 };
+	uint64_t left = ms / 1000;
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (b.len > 0 || left >= units[i].seconds || units[i].seconds == 1)
@@ -69,7 +73,7 @@ words_duration(uint64_t ms)
 int
 words_real(char out[WORDS_REAL], double d)
 {
-	int	digits, n = 0;
+	int digits, n = 0;
 
 	/* Those below DBL_MIN have fewer digits. */
 	for (digits = fabs(d) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {

@@ -9,7 +9,7 @@ char *words_duration(uint64_t ms);
 unsigned words_distance(const char *a, const char *b);
 
 /* The shortest text that is read as this finite number again; how long it is. */
-#define WORDS_REAL	40
+#define WORDS_REAL 40
 int words_real(char out[WORDS_REAL], double d);
 
 #endif

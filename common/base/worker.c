@@ -9,19 +9,19 @@
 #include "common/base/mem.h"
 
 struct work {
-	struct work	*next;
-	void		(*fn)(void *arg);
-	void		*arg;
+	struct work *next;
+	void (*fn)(void *arg);
+	void *arg;
 };
 
 struct workers {
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 more;
-	struct work	*head, **tail;
-	unsigned	 waiting;
-	int		 stop;
-	unsigned	 n;
-	pthread_t	 threads[];
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct work *head, **tail;
+	unsigned waiting;
+	int stop;
+	unsigned n;
+	pthread_t threads[];
 };
 
 static void *

@@ -4,7 +4,7 @@
 /* Threads for what may block. */
 struct workers;
 
-struct workers *workers_start(unsigned threads, char **err);	/* NULL with *err */
+struct workers *workers_start(unsigned threads, char **err); /* NULL with *err */
 /* Runs what is queued, then ends the threads; later work is refused. */
 void workers_stop(struct workers *w);
 /* fn(arg) on one of the threads, soon; when stopping, on the caller's. */

@@ -10,10 +10,16 @@
  * get_configuration follow it.  Precedence: flag, environment, settings.yaml
  * (what the API set), file, default.
  */
-enum conf_type { CONF_STR, CONF_INT, CONF_BOOL, CONF_LIST /* of routes */,
-    CONF_WORDS /* a list of texts */, CONF_DURATION /* seconds or "3d" -> seconds */,
-    CONF_MS /* milliseconds or "3d" -> milliseconds */, CONF_SIZE /* bytes or "64M" -> bytes */,
-    CONF_ENUM,
+enum conf_type {
+	CONF_STR,
+	CONF_INT,
+	CONF_BOOL,
+	CONF_LIST /* of routes */,
+	CONF_WORDS /* a list of texts */,
+	CONF_DURATION /* seconds or "3d" -> seconds */,
+	CONF_MS /* milliseconds or "3d" -> milliseconds */,
+	CONF_SIZE /* bytes or "64M" -> bytes */,
+	CONF_ENUM,
 };
 enum conf_change { CONF_LIVE, CONF_RESTART };
 
@@ -50,22 +56,22 @@ void conf_free(struct conf *c);
 const char *conf_str(const struct conf *c, enum conf_key key);
 int64_t conf_int(const struct conf *c, enum conf_key key);
 int conf_bool(const struct conf *c, enum conf_key key);
-const json_t *conf_list(const struct conf *c, enum conf_key key);	/* always an array */
-int conf_is_set(const struct conf *c, enum conf_key key);	/* by flag, env, settings or file */
+const json_t *conf_list(const struct conf *c, enum conf_key key); /* always an array */
+int conf_is_set(const struct conf *c, enum conf_key key); /* by flag, env, settings or file */
 
 /* Whole effective configuration (conf_value) as nested objects, keys in list order; new reference. */
 json_t *conf_tree(const struct conf *c);
 /* Key by dotted or underscored name, any case; -1 when unknown. */
 int conf_find(const char *name);
-int conf_is_section(const char *name);	/* "clustering": keys stand below it */
+int conf_is_section(const char *name); /* "clustering": keys stand below it */
 /* A time span as CONF_MS takes it; -1: it is none. */
 int64_t conf_ms(const json_t *value);
 /* A key of the peers that this node has not (conf_peers.def); same spellings as conf_find. */
 int conf_is_peers(const char *name);
 /* Nearest known name to an unknown one: what a peer's key is called here, else by letters. */
 const char *conf_nearest(const char *name);
-int conf_is_host(const char *text);	/* a host name or an address, alone */
-const char *conf_name(enum conf_key key);	/* "clustering.nodeName" */
+int conf_is_host(const char *text);       /* a host name or an address, alone */
+const char *conf_name(enum conf_key key); /* "clustering.nodeName" */
 enum conf_change conf_change(enum conf_key key);
 
 /* One effective value, null when unset, sizes and times as they were written; a new reference. */
@@ -97,6 +103,6 @@ struct conf *conf_dup(const struct conf *c);
 char *conf_path(const struct conf *c, const char *below_root);
 /* The path that is configured, else our own below the root. */
 char *conf_file(const struct conf *c, enum conf_key key, const char *own);
-char *conf_run_path(const struct conf *c, const char *name);	/* in the socket directory */
+char *conf_run_path(const struct conf *c, const char *name); /* in the socket directory */
 
 #endif

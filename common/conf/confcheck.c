@@ -15,16 +15,16 @@
 
 /* Whether a value is what its key takes. */
 
-#define CONF_STR_MAX		4096
-#define CONF_DURATION_MAX	9000000000LL	/* as nanoseconds still an int64 */
+#define CONF_STR_MAX      4096
+#define CONF_DURATION_MAX 9000000000LL /* as nanoseconds still an int64 */
 
 /* ---- faults: lines in a buf ---- */
 
 void
 conf_fault(struct buf *errs, const char *fmt, ...)
 {
-	va_list	 ap;
-	char	*text;
+	va_list ap;
+	char *text;
 
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) == -1)
@@ -37,9 +37,10 @@ conf_fault(struct buf *errs, const char *fmt, ...)
 void
 conf_fault_place(struct buf *errs, size_t from, const char *path, long long line)
 {
-	struct buf	 new = { 0 };
-	const char	*s = (const char *)errs->data + from, *end = (const char *)errs->data + errs->len;
-	const char	*stop;
+	struct buf new = { 0 };
+	const char *s = (const char *)errs->data + from,
+		   *end = (const char *)errs->data + errs->len;
+	const char *stop;
 
 	if (errs->len == from)
 		return;
@@ -58,7 +59,7 @@ conf_fault_place(struct buf *errs, size_t from, const char *path, long long line
 int
 conf_faults(struct buf *errs, char **err)
 {
-	int	any = errs->len > 0;
+	int any = errs->len > 0;
 
 	*err = NULL;
 	if (any) {
@@ -74,8 +75,8 @@ conf_faults(struct buf *errs, char **err)
 static int
 conf_text_ok(const char *name, const json_t *v, struct buf *errs)
 {
-	const char	*s = json_string_value(v);
-	size_t		 i, n = json_string_length(v);
+	const char *s = json_string_value(v);
+	size_t i, n = json_string_length(v);
 
 	if (s == NULL)
 		conf_fault(errs, "'%s' must be a string", name);
@@ -98,8 +99,10 @@ conf_node_name_ok(const char *name, const char *s, struct buf *errs)
 {
 	if (node_name_ok(s, strlen(s)))
 		return (1);
-	conf_fault(errs, "'%s' must be 1 to 250 characters without '.', ',', '*', '>' "
-	    "and white space", name);
+	conf_fault(errs,
+	    "'%s' must be 1 to 250 characters without '.', ',', '*', '>' "
+	    "and white space",
+	    name);
 	return (0);
 }
 
@@ -130,10 +133,11 @@ conf_range_ok(const char *name, int64_t i, int64_t min, int64_t max, struct buf 
 	if (i >= min && (max == 0 || i <= max))
 		return (1);
 	if (max != 0)
-		conf_fault(errs, "'%s' must be between %lld and %lld", name,
-		    (long long)min, (long long)max);
+		conf_fault(errs, "'%s' must be between %lld and %lld", name, (long long)min,
+		    (long long)max);
 	else
-		conf_fault(errs, "'%s' must be greater than or equal to %lld", name, (long long)min);
+		conf_fault(errs, "'%s' must be greater than or equal to %lld", name,
+		    (long long)min);
 	return (0);
 }
 
@@ -141,7 +145,7 @@ conf_range_ok(const char *name, int64_t i, int64_t min, int64_t max, struct buf 
 static int
 conf_whole(const json_t *v, int64_t *i)
 {
-	double	d;
+	double d;
 
 	if (json_is_integer(v)) {
 		*i = json_integer_value(v);
@@ -161,7 +165,8 @@ conf_check_str(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
 	if (!conf_text_ok(k->name, v, errs))
 		return (NULL);
-	if (k == &conf_infos[CL_NODENAME] && !conf_node_name_ok(k->name, json_string_value(v), errs))
+	if (k == &conf_infos[CL_NODENAME] &&
+	    !conf_node_name_ok(k->name, json_string_value(v), errs))
 		return (NULL);
 	return (json_copy((json_t *)v));
 }
@@ -169,7 +174,7 @@ conf_check_str(const struct conf_info *k, const json_t *v, struct buf *errs)
 static json_t *
 conf_check_int(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
-	int64_t	i;
+	int64_t i;
 
 	if (!json_is_number(v))
 		conf_fault(errs, "'%s' must be a number", k->name);
@@ -193,12 +198,19 @@ conf_check_bool(const struct conf_info *k, const json_t *v, struct buf *errs)
 static int64_t
 conf_seconds(const json_t *v)
 {
-	static const struct { char unit; int64_t seconds; } units[] = {
-		{ '\0', 1 }, { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 },
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = {
+		{ '\0', 1 },
+		{ 's', 1 },
+		{ 'm', 60 },
+		{ 'h', 3600 },
+		{ 'd', 86400 },
 	};
-	const char	*s = json_string_value(v);
-	size_t		 i, digits;
-	int64_t		 n;
+	const char *s = json_string_value(v);
+	size_t i, digits;
+	int64_t n;
 
 	if (s == NULL) {
 		if (!conf_whole(v, &n) || n < 0 || n > CONF_DURATION_MAX)
@@ -220,9 +232,9 @@ conf_seconds(const json_t *v)
 int64_t
 conf_ms(const json_t *v)
 {
-	const char	*s = json_string_value(v);
-	size_t		 digits = s != NULL ? strspn(s, "0123456789") : 0;
-	int64_t		 n;
+	const char *s = json_string_value(v);
+	size_t digits = s != NULL ? strspn(s, "0123456789") : 0;
+	int64_t n;
 
 	/* Without a unit, and with this one, they are milliseconds. */
 	if (s == NULL || (digits > 0 && (s[digits] == '\0' || strcmp(s + digits, "ms") == 0))) {
@@ -237,11 +249,13 @@ conf_ms(const json_t *v)
 static json_t *
 conf_check_ms(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
-	int64_t	i = conf_ms(v);
+	int64_t i = conf_ms(v);
 
 	if (i == -1)
-		conf_fault(errs, "'%s' must be a number of milliseconds, or such as 30s, 10m, 12h, "
-		    "3d", k->name);
+		conf_fault(errs,
+		    "'%s' must be a number of milliseconds, or such as 30s, 10m, 12h, "
+		    "3d",
+		    k->name);
 	else if (conf_range_ok(k->name, i, k->min, k->max, errs))
 		return (json_integer(i));
 	return (NULL);
@@ -250,7 +264,7 @@ conf_check_ms(const struct conf_info *k, const json_t *v, struct buf *errs)
 static json_t *
 conf_check_duration(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
-	int64_t	i = conf_seconds(v);
+	int64_t i = conf_seconds(v);
 
 	if (i == -1)
 		conf_fault(errs, "'%s' must be a number of seconds, or such as 30s, 10m, 12h, 3d",
@@ -264,10 +278,10 @@ conf_check_duration(const struct conf_info *k, const json_t *v, struct buf *errs
 static json_t *
 conf_check_size(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
-	static const char	 units[] = "KMG";
-	const char		*s = json_string_value(v), *unit;
-	size_t			 digits = s != NULL ? strspn(s, "0123456789") : 0;
-	int64_t			 i = -1;
+	static const char units[] = "KMG";
+	const char *s = json_string_value(v), *unit;
+	size_t digits = s != NULL ? strspn(s, "0123456789") : 0;
+	int64_t i = -1;
 
 	if (digits > 0 && digits <= 10 && strlen(s + digits) == 1 &&
 	    (unit = strchr(units, toupper((unsigned char)s[digits]))) != NULL)
@@ -286,9 +300,9 @@ conf_check_size(const struct conf_info *k, const json_t *v, struct buf *errs)
 static json_t *
 conf_check_enum(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
-	const char	*s = json_string_value(v), *word, *end;
-	const char	*words = strchr(k->def, '|') + 1;
-	struct buf	 list = { 0 };
+	const char *s = json_string_value(v), *word, *end;
+	const char *words = strchr(k->def, '|') + 1;
+	struct buf list = { 0 };
 
 	for (word = words; *word != '\0'; word = *end == '|' ? end + 1 : end) {
 		end = word + strcspn(word, "|");
@@ -308,7 +322,7 @@ static void
 conf_check_route_field(const struct conf_info *k, const char *name, const char *field,
     const json_t *v, struct buf *errs)
 {
-	int64_t	i;
+	int64_t i;
 
 	if (strcmp(field, "host") == 0) {
 		conf_host_ok(name, v, errs);
@@ -320,8 +334,8 @@ conf_check_route_field(const struct conf_info *k, const char *name, const char *
 		else
 			conf_range_ok(name, i, 1, 65535, errs);
 	} else if (k == &conf_infos[LEAF_ROUTES] && strcmp(field, "tls") == 0) {
-		if (!json_is_boolean(v) && (!json_is_string(v) ||
-		    strcmp(json_string_value(v), "wss") != 0))
+		if (!json_is_boolean(v) &&
+		    (!json_is_string(v) || strcmp(json_string_value(v), "wss") != 0))
 			conf_fault(errs, "'%s' must be true, false or \"wss\"", name);
 	} else if (k == &conf_infos[LEAF_ROUTES] && strcmp(field, "separate") == 0) {
 		if (!json_is_boolean(v))
@@ -335,10 +349,10 @@ static void
 conf_check_route(const struct conf_info *k, size_t nr, const json_t *route, struct buf *errs)
 {
 	static const char *const needed[] = { "host", "port" };
-	const char	*field;
-	json_t		*v;
-	char		*name;
-	size_t		 i;
+	const char *field;
+	json_t *v;
+	char *name;
+	size_t i;
 
 	if (!json_is_object(route)) {
 		conf_fault(errs, "'%s[%zu]' must be an object", k->name, nr);
@@ -357,8 +371,8 @@ conf_check_route(const struct conf_info *k, size_t nr, const json_t *route, stru
 static json_t *
 conf_check_list(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
-	size_t	i, before = errs->len;
-	json_t	*route;
+	size_t i, before = errs->len;
+	json_t *route;
 
 	if (!json_is_array(v)) {
 		conf_fault(errs, "'%s' must be an array", k->name);
@@ -372,8 +386,8 @@ conf_check_list(const struct conf_info *k, const json_t *v, struct buf *errs)
 static json_t *
 conf_check_words(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
-	size_t	i, before = errs->len;
-	json_t	*word;
+	size_t i, before = errs->len;
+	json_t *word;
 
 	if (!json_is_array(v))
 		conf_fault(errs, "'%s' must be an array", k->name);
@@ -387,10 +401,13 @@ json_t *
 conf_check_value(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
 	static json_t *(*const checks[])(const struct conf_info *, const json_t *, struct buf *) = {
-		[CONF_STR] = conf_check_str, [CONF_INT] = conf_check_int,
-		[CONF_BOOL] = conf_check_bool, [CONF_LIST] = conf_check_list,
+		[CONF_STR] = conf_check_str,
+		[CONF_INT] = conf_check_int,
+		[CONF_BOOL] = conf_check_bool,
+		[CONF_LIST] = conf_check_list,
 		[CONF_WORDS] = conf_check_words,
-		[CONF_DURATION] = conf_check_duration, [CONF_MS] = conf_check_ms,
+		[CONF_DURATION] = conf_check_duration,
+		[CONF_MS] = conf_check_ms,
 		[CONF_SIZE] = conf_check_size,
 		[CONF_ENUM] = conf_check_enum,
 	};
@@ -403,7 +420,7 @@ conf_check_value(const struct conf_info *k, const json_t *v, struct buf *errs)
 static json_t *
 conf_cast_number(const char *text)
 {
-	json_t	*v = json_loads(text, JSON_DECODE_ANY, NULL);
+	json_t *v = json_loads(text, JSON_DECODE_ANY, NULL);
 
 	if (json_is_number(v) || json_is_null(v))
 		return (v);
@@ -424,7 +441,7 @@ conf_cast_bool(const char *text)
 json_t *
 conf_cast(enum conf_type type, const char *text)
 {
-	json_t	*v = NULL;
+	json_t *v = NULL;
 
 	if (type == CONF_INT || type == CONF_DURATION || type == CONF_MS || type == CONF_SIZE)
 		v = conf_cast_number(text);
@@ -434,5 +451,5 @@ conf_cast(enum conf_type type, const char *text)
 		v = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (v == NULL)
 		v = json_string(text);
-	return (v != NULL ? v : json_string("?"));	/* not UTF-8 */
+	return (v != NULL ? v : json_string("?")); /* not UTF-8 */
 }

@@ -11,11 +11,11 @@
 
 extern char **environ;
 
-#define NEAR	2	/* letters that may be wrong in a name without a section */
+#define NEAR 2 /* letters that may be wrong in a name without a section */
 
 /* What is read besides keys. */
 static const char *const others[] = { "HDB_ADMIN_USERNAME", "HDB_ADMIN_PASSWORD",
-    "CLUSTERING_PASSWORD", "HUBLEAF_CONFIG", "CLI_TARGET_USERNAME", "CLI_TARGET_PASSWORD" };
+	"CLUSTERING_PASSWORD", "HUBLEAF_CONFIG", "CLI_TARGET_USERNAME", "CLI_TARGET_PASSWORD" };
 
 static int
 is_other(const char *name)
@@ -30,9 +30,9 @@ is_other(const char *name)
 static int
 in_section(const char *name)
 {
-	size_t	n = strcspn(name, "_");
-	char	*first = xstrndup(name, n);
-	int	 is = name[n] == '_' && conf_is_section(first);
+	size_t n = strcspn(name, "_");
+	char *first = xstrndup(name, n);
+	int is = name[n] == '_' && conf_is_section(first);
 
 	free(first);
 	return (is);
@@ -42,9 +42,9 @@ in_section(const char *name)
 static char *
 meant_name(const char *name)
 {
-	char		*nearest = conf_upper(conf_nearest(name));
-	unsigned	 d = words_distance(name, nearest), limit = in_section(name) ?
-	    (unsigned)strlen(name) / 3 : NEAR;
+	char *nearest = conf_upper(conf_nearest(name));
+	unsigned d = words_distance(name, nearest),
+		 limit = in_section(name) ? (unsigned)strlen(name) / 3 : NEAR;
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (words_distance(name, others[i]) < d) {
@@ -63,7 +63,7 @@ meant_name(const char *name)
 static int
 is_like_ours(const char *name)
 {
-	size_t	n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
 
 	return (n >= 6 && name[n] == '\0');
 }
@@ -71,16 +71,19 @@ is_like_ours(const char *name)
 char *
 conf_env_warnings(void)
 {
-	struct buf	 lines = { 0 };
-	char		*name, *near, *text;
+	struct buf lines = { 0 };
+	char *name, *near, *text;
 
 	for (char **e = environ; e != NULL && *e != NULL; e++) {
 		name = xstrndup(*e, strcspn(*e, "="));
 		near = is_like_ours(name) && conf_find(name) == -1 && !is_other(name) ?
-		    meant_name(name) : NULL;
+		    meant_name(name) :
+		    NULL;
 		if (near != NULL)
-			conf_fault(&lines, "environment variable '%s' is not known, did you mean "
-			    "'%s'?", name, near);
+			conf_fault(&lines,
+			    "environment variable '%s' is not known, did you mean "
+			    "'%s'?",
+			    name, near);
 		free(near);
 		free(name);
 	}

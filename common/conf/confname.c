@@ -11,7 +11,7 @@
 
 /* The keys and their names. */
 
-#define CONF_NAME_MAX	128		/* of an unknown name, for the search */
+#define CONF_NAME_MAX 128 /* of an unknown name, for the search */
 
 const struct conf_info conf_infos[CONF_KEYS] = {
 #define CONF(id, name, type, def, min, max, change, doc) \
@@ -30,7 +30,7 @@ conf_fold(char ch)
 static size_t
 conf_match(const char *key, const char *name)
 {
-	size_t	i;
+	size_t i;
 
 	for (i = 0; name[i] != '\0' && conf_fold(key[i]) == conf_fold(name[i]); i++)
 		continue;
@@ -40,7 +40,7 @@ conf_match(const char *key, const char *name)
 int
 conf_find(const char *name)
 {
-	int	key;
+	int key;
 
 	for (key = 0; key < CONF_KEYS; key++)
 		if (strlen(name) == strlen(conf_infos[key].name) &&
@@ -53,8 +53,8 @@ conf_find(const char *name)
 int
 conf_is_section(const char *name)
 {
-	size_t	n = strlen(name);
-	int	key;
+	size_t n = strlen(name);
+	int key;
 
 	for (key = 0; key < CONF_KEYS; key++)
 		if (conf_match(conf_infos[key].name, name) == n && conf_infos[key].name[n] == '.')
@@ -64,11 +64,13 @@ conf_is_section(const char *name)
 
 /* What peers call what we have elsewhere: keys, and sections of some. */
 static const struct {
-	const char	*theirs, *ours;
+	const char *theirs, *ours;
 } conf_elsewhere[] = {
-	{ "http", "operationsApi.network" }, { "operationsApi.tls", "tls" },
+	{ "http", "operationsApi.network" },
+	{ "operationsApi.tls", "tls" },
 	{ "operationsApi.authentication", "authentication" },
-	{ "server.port", "operationsApi.network.port" }, { "hdb.root", "rootPath" },
+	{ "server.port", "operationsApi.network.port" },
+	{ "hdb.root", "rootPath" },
 	{ "log.level", "logging.level" },
 	{ "cors.on", "operationsApi.network.cors" },
 	{ "clustering.port", "clustering.hubServer.cluster.network.port" },
@@ -78,9 +80,9 @@ static const struct {
 static int
 conf_find_elsewhere(const char *name)
 {
-	size_t	i, n;
-	char	*ours;
-	int	key;
+	size_t i, n;
+	char *ours;
+	int key;
 
 	for (i = 0; i < sizeof(conf_elsewhere) / sizeof(conf_elsewhere[0]); i++) {
 		n = strlen(conf_elsewhere[i].theirs);
@@ -99,13 +101,13 @@ conf_find_elsewhere(const char *name)
 int
 conf_is_peers(const char *name)
 {
-	static const char *const	peers[] = {
-#define PEER(name)	name,
+	static const char *const peers[] = {
+#define PEER(name) name,
 #include "common/conf/conf_peers.def"
 #undef PEER
 	};
-	size_t	i, n;
-	int	below;
+	size_t i, n;
+	int below;
 
 	for (i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
 		n = strlen(peers[i]);
@@ -121,8 +123,8 @@ conf_is_peers(const char *name)
 const char *
 conf_nearest(const char *name)
 {
-	unsigned	d, least = UINT32_MAX;
-	int		key = conf_find_elsewhere(name), nearest = 0;
+	unsigned d, least = UINT32_MAX;
+	int key = conf_find_elsewhere(name), nearest = 0;
 
 	if (key != -1)
 		return (conf_infos[key].name);
@@ -151,7 +153,7 @@ conf_change(enum conf_key key)
 char *
 conf_upper(const char *name)
 {
-	char	*upper = xstrdup(name), *p;
+	char *upper = xstrdup(name), *p;
 
 	for (p = upper; *p != '\0'; p++)
 		*p = *p == '.' ? '_' : (char)toupper((unsigned char)*p);

@@ -16,15 +16,15 @@
 #include "common/conf/conf_priv.h"
 #include "common/conf/yaml.h"
 
-#define BACKUP_DIR	"backup"	/* below rootPath */
-#define BACKUPS_KEPT	10
+#define BACKUP_DIR   "backup" /* below rootPath */
+#define BACKUPS_KEPT 10
 
 static char *
 conf_settings_text(const struct conf *c)
 {
-	json_t	*tree = json_object();
-	char	*text;
-	int	 key;
+	json_t *tree = json_object();
+	char *text;
+	int key;
 
 	for (key = 0; key < CONF_KEYS; key++)
 		if (c->given[LAYER_SETTINGS][key] != NULL)
@@ -47,9 +47,9 @@ conf_is_backup(const struct dirent *e)
 static void
 conf_drop_backups(const char *dir)
 {
-	struct dirent	**names;
-	char		 *path;
-	int		  i, n = scandir(dir, &names, conf_is_backup, alphasort);
+	struct dirent **names;
+	char *path;
+	int i, n = scandir(dir, &names, conf_is_backup, alphasort);
 
 	for (i = 0; i < n; i++) {
 		path = xasprintf("%s/%s", dir, names[i]->d_name);
@@ -66,10 +66,10 @@ conf_drop_backups(const char *dir)
 static int
 conf_backup(const struct conf *c, const char *path)
 {
-	char		*dir = conf_path(c, BACKUP_DIR), *name, when[32];
-	struct timespec	 ts;
-	struct tm	 tm;
-	int		 r;
+	char *dir = conf_path(c, BACKUP_DIR), *name, when[32];
+	struct timespec ts;
+	struct tm tm;
+	int r;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
@@ -77,7 +77,7 @@ conf_backup(const struct conf *c, const char *path)
 	name = xasprintf("%s/settings-%s.%09ld.yaml", dir, when, ts.tv_nsec);
 	r = mkdir(dir, 0700) == -1 && errno != EEXIST ? -1 : link(path, name);
 	if (r == -1 && errno == ENOENT && access(path, F_OK) == -1)
-		r = 0;		/* the first time */
+		r = 0; /* the first time */
 	if (r == 0)
 		conf_drop_backups(dir);
 	free(name);
@@ -88,8 +88,8 @@ conf_backup(const struct conf *c, const char *path)
 int
 conf_save(struct conf *c, char **err)
 {
-	char	*path, *tmp, *text;
-	int	 r;
+	char *path, *tmp, *text;
+	int r;
 
 	if (conf_check(c, err) == -1)
 		return (-1);
@@ -97,7 +97,9 @@ conf_save(struct conf *c, char **err)
 	tmp = xasprintf("%s.new", path);
 	text = conf_settings_text(c);
 	r = file_put(tmp, 0600, text, strlen(text)) == 0 && conf_backup(c, path) == 0 &&
-	    file_rename(tmp, path) == 0 ? 0 : -1;
+		file_rename(tmp, path) == 0 ?
+	    0 :
+	    -1;
 	if (r == -1) {
 		*err = xasprintf("%s: cannot write: %s", path, strerror(errno));
 		unlink(tmp);

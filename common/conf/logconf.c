@@ -18,12 +18,14 @@ set_file(const char *name, const struct conf *c)
 {
 	const char *old = conf_str(c, LOG_ROTATE_PATH);
 	int rotate = conf_bool(c, LOG_ROTATE);
-	struct logfile_opts o = { .dir = conf_str(c, LOG_ROOT), .name = name,
-	    .old_dir = old != NULL ? old : conf_str(c, LOG_ROOT),
-	    .max_bytes = rotate ? (uint64_t)conf_int(c, LOG_ROTATE_SIZE) : 0,
-	    .interval_s = rotate ? (uint64_t)conf_int(c, LOG_ROTATE_INTERVAL) : 0,
-	    .keep = (unsigned)conf_int(c, LOG_ROTATE_KEEP),
-	    .retention_s = (uint64_t)conf_int(c, LOG_ROTATE_RETENTION),
+	struct logfile_opts o = {
+		.dir = conf_str(c, LOG_ROOT),
+		.name = name,
+		.old_dir = old != NULL ? old : conf_str(c, LOG_ROOT),
+		.max_bytes = rotate ? (uint64_t)conf_int(c, LOG_ROTATE_SIZE) : 0,
+		.interval_s = rotate ? (uint64_t)conf_int(c, LOG_ROTATE_INTERVAL) : 0,
+		.keep = (unsigned)conf_int(c, LOG_ROTATE_KEEP),
+		.retention_s = (uint64_t)conf_int(c, LOG_ROTATE_RETENTION),
 	};
 	char *now = xasprintf("%d %s %s %llu %llu %u %llu", conf_bool(c, LOG_FILE), o.dir,
 	    o.old_dir, (unsigned long long)o.max_bytes, (unsigned long long)o.interval_s, o.keep,

@@ -11,8 +11,8 @@
 static int
 hex_digit(char ch)
 {
-	static const char	 digits[] = "0123456789abcdef0123456789ABCDEF";
-	const char		*at = ch != '\0' ? strchr(digits, ch) : NULL;
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	const char *at = ch != '\0' ? strchr(digits, ch) : NULL;
 
 	return (at != NULL ? (int)((at - digits) % 16) : -1);
 }
@@ -20,8 +20,8 @@ hex_digit(char ch)
 int
 node_id_read(const char *hex, uint8_t out[NODE_ID_LEN])
 {
-	size_t	i;
-	int	high, low;
+	size_t i;
+	int high, low;
 
 	if (hex == NULL || strlen(hex) != 2 * NODE_ID_LEN)
 		return (-1);
@@ -76,9 +76,9 @@ missing_part(const struct settings *s)
 static struct settings *
 settings_from(const json_t *root, char **err)
 {
-	struct settings	*s = xcalloc(1, sizeof(*s));
-	const json_t	*tls = json_object_get(root, "tls");
-	const char	*id = json_string_value(json_object_get(root, "node_id"));
+	struct settings *s = xcalloc(1, sizeof(*s));
+	const json_t *tls = json_object_get(root, "tls");
+	const char *id = json_string_value(json_object_get(root, "node_id"));
 
 	s->enabled = is_true(root, "enabled");
 	s->node = dup_string(root, "node");
@@ -103,9 +103,9 @@ settings_from(const json_t *root, char **err)
 struct settings *
 settings_read(const void *json, size_t len, char **err)
 {
-	json_error_t	 why;
-	json_t		*root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &why);
-	struct settings	*s = NULL;
+	json_error_t why;
+	json_t *root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &why);
+	struct settings *s = NULL;
 
 	if (json_is_object(root))
 		s = settings_from(root, err);

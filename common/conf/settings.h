@@ -7,18 +7,18 @@
 #include "common/base/frame.h"
 #include "common/conf/conf.h"
 
-#define NODE_HEX_LEN	(2 * NODE_ID_LEN + 1)	/* with its NUL */
+#define NODE_HEX_LEN (2 * NODE_ID_LEN + 1) /* with its NUL */
 
 /* What opsd tells hubd and leafd (SETTINGS).  No I/O. */
 struct settings {
-	int		 enabled;
-	char		*node;
-	uint8_t		 node_id[NODE_ID_LEN];
-	char		 node_hex[NODE_HEX_LEN];
-	char		*user, *password;	/* NULL: none yet */
-	char		*cert, *key, *ca;	/* ca may be NULL */
-	int		 insecure, verify;
-	struct conf	*conf;
+	int enabled;
+	char *node;
+	uint8_t node_id[NODE_ID_LEN];
+	char node_hex[NODE_HEX_LEN];
+	char *user, *password; /* NULL: none yet */
+	char *cert, *key, *ca; /* ca may be NULL */
+	int insecure, verify;
+	struct conf *conf;
 };
 
 /* NULL with *err.  When enabled, everything a server needs is there. */

@@ -13,7 +13,7 @@
 static void
 join_line(char **list, char *line)
 {
-	char	*both;
+	char *both;
 
 	if (line == NULL)
 		return;
@@ -30,7 +30,7 @@ join_line(char **list, char *line)
 static void
 check_files(const struct tlsfiles *f, int used, char **warnings, char **errs)
 {
-	char	*warning, *err = NULL;
+	char *warning, *err = NULL;
 
 	(void)tlsfiles_check(f, &warning, &err);
 	join_line(warnings, warning);
@@ -47,16 +47,19 @@ names_files(const struct conf *c, enum conf_key cert, enum conf_key key, enum co
 static void
 check_links(const struct conf *c, int used, char **warnings, char **errs)
 {
-	char		*cert = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
-	char		*key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem");
-	struct tlsfiles	 f = { .prefix = "clustering.tls", .cert = cert, .key = key,
-	    .ca = conf_str(c, CL_TLS_CA),
-	    /* On routes nats-server verifies whoever connects. */
-	    .verified = !conf_bool(c, CL_TLS_INSECURE) || conf_str(c, CL_TLS_CA) != NULL,
+	char *cert = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
+	char *key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem");
+	struct tlsfiles f = {
+		.prefix = "clustering.tls",
+		.cert = cert,
+		.key = key,
+		.ca = conf_str(c, CL_TLS_CA),
+		/* On routes nats-server verifies whoever connects. */
+		.verified = !conf_bool(c, CL_TLS_INSECURE) || conf_str(c, CL_TLS_CA) != NULL,
 	};
 
 	if (conf_str(c, CL_TLS_CERT) == NULL && access(cert, F_OK) == -1 && errno == ENOENT)
-		f.cert = NULL;		/* made at the first start */
+		f.cert = NULL; /* made at the first start */
 	check_files(&f, used, warnings, errs);
 	free(cert);
 	free(key);
@@ -65,7 +68,7 @@ check_links(const struct conf *c, int used, char **warnings, char **errs)
 int
 tlsconf_check_links(const struct conf *c, char **err)
 {
-	char	*warnings = NULL;
+	char *warnings = NULL;
 
 	*err = NULL;
 	check_links(c, 1, &warnings, err);
@@ -76,9 +79,12 @@ tlsconf_check_links(const struct conf *c, char **err)
 static void
 check_api(const struct conf *c, char **warnings, char **errs)
 {
-	int		used = conf_is_set(c, API_SECURE_PORT);
-	struct tlsfiles	f = { .prefix = "tls", .cert = conf_str(c, TLS_CERT),
-	    .key = conf_str(c, TLS_KEY), .ca = conf_str(c, TLS_CA),
+	int used = conf_is_set(c, API_SECURE_PORT);
+	struct tlsfiles f = {
+		.prefix = "tls",
+		.cert = conf_str(c, TLS_CERT),
+		.key = conf_str(c, TLS_KEY),
+		.ca = conf_str(c, TLS_CA),
 	};
 
 	if (names_files(c, TLS_CERT, TLS_KEY, TLS_CA))
@@ -88,7 +94,7 @@ check_api(const struct conf *c, char **warnings, char **errs)
 int
 tlsconf_check(const struct conf *c, char **warnings, char **err)
 {
-	int	links = conf_bool(c, CL_ENABLED);
+	int links = conf_bool(c, CL_ENABLED);
 
 	*warnings = *err = NULL;
 	if (links || names_files(c, CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA))

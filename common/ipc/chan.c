@@ -19,17 +19,17 @@
 
 /* The life of a channel: to connect, to be there, to lose the peer. */
 
-#define CHAN_RETRY_MIN_MS	50
-#define CHAN_RETRY_MAX_MS	2000
-#define CHAN_STABLE_US		1000000		/* up for so long: the next retry is quick */
-#define CHAN_HELLO_MS		10000
+#define CHAN_RETRY_MIN_MS 50
+#define CHAN_RETRY_MAX_MS 2000
+#define CHAN_STABLE_US    1000000 /* up for so long: the next retry is quick */
+#define CHAN_HELLO_MS     10000
 
 static void chan_retry(struct chan *);
 
 void
 chan_after(struct event *timer, unsigned ms)
 {
-	struct timeval	tv = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
 
 	event_add(timer, &tv);
 }
@@ -38,7 +38,7 @@ chan_after(struct event *timer, unsigned ms)
 static void
 chan_close(struct chan *c)
 {
-	struct evbuffer	*out;
+	struct evbuffer *out;
 
 	event_del(c->timer);
 	if (c->bev == NULL)
@@ -92,8 +92,8 @@ chan_kill(struct chan *c)
 void
 chan_drop(struct chan *c)
 {
-	enum role	peer = c->peer;
-	int		was_up = c->state == CHAN_UP;
+	enum role peer = c->peer;
+	int was_up = c->state == CHAN_UP;
 
 	if (c->dead)
 		return;
@@ -120,7 +120,7 @@ chan_drop(struct chan *c)
 const char *
 chan_who(const struct chan *c)
 {
-	enum role	role = c->peer != ROLE_ANY ? c->peer : c->want;
+	enum role role = c->peer != ROLE_ANY ? c->peer : c->want;
 
 	return (role != ROLE_ANY ? role_name(role) : "peer");
 }
@@ -128,8 +128,8 @@ chan_who(const struct chan *c)
 static void
 chan_event_cb(struct bufferevent *bev, short what, void *arg)
 {
-	struct chan	*c = arg;
-	const char	*why = "closed the connection";
+	struct chan *c = arg;
+	const char *why = "closed the connection";
 
 	if (c->dead || c->bev != bev || (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) == 0)
 		return;
@@ -158,7 +158,7 @@ chan_start(struct chan *c, int fd)
 static int
 chan_connect(const char *path)
 {
-	int	fd = usock_connect(path, SOCK_NONBLOCK);
+	int fd = usock_connect(path, SOCK_NONBLOCK);
 
 	if (fd == -1 || usock_trusted(fd))
 		return (fd);
@@ -170,7 +170,7 @@ chan_connect(const char *path)
 static void
 chan_try(struct chan *c)
 {
-	int	fd = chan_connect(c->path);
+	int fd = chan_connect(c->path);
 
 	if (fd != -1) {
 		chan_start(c, fd);
@@ -194,7 +194,7 @@ chan_retry(struct chan *c)
 static void
 chan_timer_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct chan	*c = arg;
+	struct chan *c = arg;
 
 	if (c->state == CHAN_HELLO) {
 		log_warnx("%s: no HELLO, closing", chan_who(c));
@@ -207,7 +207,7 @@ chan_timer_cb(evutil_socket_t fd, short what, void *arg)
 static struct chan *
 chan_new(struct event_base *base, enum role me, const struct chan_ops *ops, void *arg)
 {
-	struct chan	*c = xcalloc(1, sizeof *c);
+	struct chan *c = xcalloc(1, sizeof *c);
 
 	c->base = base;
 	c->ops = ops;
@@ -220,10 +220,10 @@ chan_new(struct event_base *base, enum role me, const struct chan_ops *ops, void
 }
 
 struct chan *
-chan_dial(struct event_base *base, const char *path, enum role me,
-    enum role peer, const struct chan_ops *ops, void *arg)
+chan_dial(struct event_base *base, const char *path, enum role me, enum role peer,
+    const struct chan_ops *ops, void *arg)
 {
-	struct chan	*c = chan_new(base, me, ops, arg);
+	struct chan *c = chan_new(base, me, ops, arg);
 
 	c->want = peer;
 	c->path = xstrdup(path);
@@ -232,10 +232,9 @@ chan_dial(struct event_base *base, const char *path, enum role me,
 }
 
 struct chan *
-chan_attach(struct event_base *base, int fd, enum role me,
-    const struct chan_ops *ops, void *arg)
+chan_attach(struct event_base *base, int fd, enum role me, const struct chan_ops *ops, void *arg)
 {
-	struct chan	*c = chan_new(base, me, ops, arg);
+	struct chan *c = chan_new(base, me, ops, arg);
 
 	chan_start(c, fd);
 	return (c);

@@ -23,39 +23,39 @@ struct chan_listener;
 struct event_base;
 
 struct msg {
-	uint16_t	type;
-	uint32_t	id;	/* for chan_reply */
-	struct rd	body;	/* borrowed: valid until the handler returns */
+	uint16_t type;
+	uint32_t id;    /* for chan_reply */
+	struct rd body; /* borrowed: valid until the handler returns */
 };
 
 struct chan_handler {
-	uint16_t	type;	/* 0 ends the table */
-	int		(*fn)(struct chan *c, struct msg *m, void *arg);	/* -1: bad message */
+	uint16_t type;                                       /* 0 ends the table */
+	int (*fn)(struct chan *c, struct msg *m, void *arg); /* -1: bad message */
 };
 
 struct chan_ops {
-	const struct chan_handler	*handlers;
-	void	(*up)(struct chan *c, enum role peer, void *arg);	/* may be NULL */
-	void	(*down)(struct chan *c, enum role peer, void *arg);	/* may be NULL */
+	const struct chan_handler *handlers;
+	void (*up)(struct chan *c, enum role peer, void *arg);   /* may be NULL */
+	void (*down)(struct chan *c, enum role peer, void *arg); /* may be NULL */
 };
 
 /*
  * Bind `path` (an old socket there is removed, mode 0600) and accept peers of
  * our own uid or root.  NULL with errno on failure.
  */
-struct chan_listener *chan_listen(struct event_base *base, const char *path,
-    enum role me, const struct chan_ops *ops, void *arg);
-void chan_listener_free(struct chan_listener *l);	/* and its peers; down is not called */
+struct chan_listener *chan_listen(struct event_base *base, const char *path, enum role me,
+    const struct chan_ops *ops, void *arg);
+void chan_listener_free(struct chan_listener *l); /* and its peers; down is not called */
 
-struct chan *chan_dial(struct event_base *base, const char *path, enum role me,
-    enum role peer, const struct chan_ops *ops, void *arg);
-void chan_free(struct chan *c);	/* a dialled one; calls in flight get NULL; down is not called */
+struct chan *chan_dial(struct event_base *base, const char *path, enum role me, enum role peer,
+    const struct chan_ops *ops, void *arg);
+void chan_free(struct chan *c); /* a dialled one; calls in flight get NULL; down is not called */
 /*
  * Over a connected socket, which it takes.  As a peer that a listener accepted:
  * when it is gone it is freed after `down`, or earlier by chan_free.
  */
-struct chan *chan_attach(struct event_base *base, int fd, enum role me,
-    const struct chan_ops *ops, void *arg);
+struct chan *chan_attach(struct event_base *base, int fd, enum role me, const struct chan_ops *ops,
+    void *arg);
 /* As when the peer goes away: `down` runs, and one that was dialled connects again. */
 void chan_hang_up(struct chan *c);
 
@@ -77,9 +77,9 @@ void chan_call(struct chan *c, uint16_t type, struct buf *body, unsigned timeout
  * loop's thread as all here; others carry it there.
  */
 struct chan_deferred *chan_defer(struct chan *c, const struct msg *m);
-void chan_deferred_reply(struct chan_deferred *d, struct buf *body);	/* body as in chan_reply */
-void chan_deferred_drop(struct chan_deferred *d);	/* without an answer */
+void chan_deferred_reply(struct chan_deferred *d, struct buf *body); /* body as in chan_reply */
+void chan_deferred_drop(struct chan_deferred *d);                    /* without an answer */
 int chan_deferred_wanted(const struct chan_deferred *d);
-size_t chan_queued(const struct chan *c);	/* bytes not yet written */
+size_t chan_queued(const struct chan *c); /* bytes not yet written */
 
 #endif

@@ -12,25 +12,25 @@
 /* Questions that a reply is awaited for: ours, and the peer's that are answered later. */
 
 struct chan_call {
-	UT_hash_handle	 hh;
-	struct chan	*chan;
-	struct event	*timer;
-	void		(*cb)(struct rd *body, void *arg);
-	void		*arg;
-	uint32_t	 id;
+	UT_hash_handle hh;
+	struct chan *chan;
+	struct event *timer;
+	void (*cb)(struct rd *body, void *arg);
+	void *arg;
+	uint32_t id;
 };
 
 struct chan_deferred {
-	struct chan_deferred	*prev, *next;	/* of its channel */
-	struct chan		*chan;		/* NULL: who asked is gone */
-	uint32_t		 id;
+	struct chan_deferred *prev, *next; /* of its channel */
+	struct chan *chan;                 /* NULL: who asked is gone */
+	uint32_t id;
 };
 
 static void
 chan_call_end(struct chan_call *call, struct rd *body)
 {
-	void	(*cb)(struct rd *, void *) = call->cb;
-	void	*arg = call->arg;
+	void (*cb)(struct rd *, void *) = call->cb;
+	void *arg = call->arg;
 
 	HASH_DEL(call->chan->calls, call);
 	if (call->timer != NULL)
@@ -42,7 +42,7 @@ chan_call_end(struct chan_call *call, struct rd *body)
 void
 chan_end_calls(struct chan *c)
 {
-	struct chan_deferred	*d;
+	struct chan_deferred *d;
 
 	while ((d = c->deferred) != NULL) {
 		DL_DELETE(c->deferred, d);
@@ -55,7 +55,7 @@ chan_end_calls(struct chan *c)
 void
 chan_on_reply(struct chan *c, struct msg *m)
 {
-	struct chan_call	*call;
+	struct chan_call *call;
 
 	HASH_FIND(hh, c->calls, &m->id, sizeof m->id, call);
 	if (call != NULL)
@@ -67,8 +67,8 @@ chan_on_reply(struct chan *c, struct msg *m)
 static void
 chan_call_timeout_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct chan_call	*call = arg;
-	struct chan		*c = call->chan;
+	struct chan_call *call = arg;
+	struct chan *c = call->chan;
 
 	c->busy++;
 	chan_call_end(call, NULL);
@@ -79,7 +79,7 @@ void
 chan_call(struct chan *c, uint16_t type, struct buf *body, unsigned timeout_ms,
     void (*cb)(struct rd *body, void *arg), void *arg)
 {
-	struct chan_call	*call;
+	struct chan_call *call;
 
 	if (!chan_may_send(c, type, body)) {
 		cb(NULL, arg);
@@ -133,8 +133,8 @@ chan_deferred_drop(struct chan_deferred *d)
 void
 chan_deferred_reply(struct chan_deferred *d, struct buf *body)
 {
-	struct chan	*c = d->chan;
-	uint32_t	 id = d->id;
+	struct chan *c = d->chan;
+	uint32_t id = d->id;
 
 	chan_deferred_drop(d);
 	if (c != NULL)

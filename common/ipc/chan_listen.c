@@ -18,25 +18,25 @@
 /* The socket at which peers come in. */
 
 struct chan_listener {
-	struct event_base		*base;
-	struct evconnlistener		*lev;
-	struct event			*pause;
-	struct sockwatch		*watch;
-	struct chan			*chans;
-	const struct chan_ops		*ops;
-	void				*arg;
-	char				*path;
-	enum role			 me;
-	dev_t				 dev;
-	ino_t				 ino;
+	struct event_base *base;
+	struct evconnlistener *lev;
+	struct event *pause;
+	struct sockwatch *watch;
+	struct chan *chans;
+	const struct chan_ops *ops;
+	void *arg;
+	char *path;
+	enum role me;
+	dev_t dev;
+	ino_t ino;
 };
 
 static void
-chan_accept_cb(struct evconnlistener *lev, evutil_socket_t fd, struct sockaddr *sa,
-    int salen, void *arg)
+chan_accept_cb(struct evconnlistener *lev, evutil_socket_t fd, struct sockaddr *sa, int salen,
+    void *arg)
 {
-	struct chan_listener	*l = arg;
-	struct chan		*c;
+	struct chan_listener *l = arg;
+	struct chan *c;
 
 	if (!usock_trusted(fd)) {
 		close(fd);
@@ -51,7 +51,7 @@ chan_accept_cb(struct evconnlistener *lev, evutil_socket_t fd, struct sockaddr *
 static void
 chan_accept_error_cb(struct evconnlistener *lev, void *arg)
 {
-	struct chan_listener	*l = arg;
+	struct chan_listener *l = arg;
 
 	log_warn("%s: cannot accept", l->path);
 	evconnlistener_disable(lev);
@@ -61,7 +61,7 @@ chan_accept_error_cb(struct evconnlistener *lev, void *arg)
 static void
 chan_pause_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct chan_listener	*l = arg;
+	struct chan_listener *l = arg;
 
 	evconnlistener_enable(l->lev);
 }
@@ -70,10 +70,10 @@ chan_pause_cb(evutil_socket_t fd, short what, void *arg)
 static int
 chan_listen_on(struct chan_listener *l, int fd)
 {
-	struct evconnlistener	*lev = evconnlistener_new(l->base, chan_accept_cb, l,
+	struct evconnlistener *lev = evconnlistener_new(l->base, chan_accept_cb, l,
 	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 64, fd);
-	struct stat		 st = { 0 };
-	int			 saved = errno;
+	struct stat st = { 0 };
+	int saved = errno;
 
 	if (lev == NULL) {
 		close(fd);
@@ -94,18 +94,18 @@ chan_listen_on(struct chan_listener *l, int fd)
 static void
 chan_bound_cb(int fd, void *arg)
 {
-	struct chan_listener	*l = arg;
+	struct chan_listener *l = arg;
 
 	if (chan_listen_on(l, fd) == -1)
 		log_warn("%s", l->path);
 }
 
 struct chan_listener *
-chan_listen(struct event_base *base, const char *path, enum role me,
-    const struct chan_ops *ops, void *arg)
+chan_listen(struct event_base *base, const char *path, enum role me, const struct chan_ops *ops,
+    void *arg)
 {
-	struct chan_listener	*l;
-	int			 fd, saved;
+	struct chan_listener *l;
+	int fd, saved;
 
 	if ((fd = usock_bind(path, 0600)) == -1)
 		return (NULL);
@@ -129,7 +129,7 @@ chan_listen(struct event_base *base, const char *path, enum role me,
 void
 chan_listener_free(struct chan_listener *l)
 {
-	struct stat	st;
+	struct stat st;
 
 	if (l == NULL)
 		return;

@@ -12,13 +12,13 @@
 
 /* What the peer sends: frames, its HELLO first, then messages for the handlers. */
 
-#define CHAN_HELLO_MAX		1024
+#define CHAN_HELLO_MAX 1024
 
 /* One peer a role: after a crash the new one may come before the old one's end is seen. */
 static void
 chan_replace_older(struct chan *c)
 {
-	struct chan	*old;
+	struct chan *old;
 
 	for (;;) {
 		if (c->siblings == NULL)
@@ -36,14 +36,14 @@ chan_replace_older(struct chan *c)
 static int
 chan_hello_read(struct chan *c, struct rd *r)
 {
-	const char	*build;
-	size_t		 n;
-	unsigned	 major = rd_u16(r);
-	uint8_t		 role;
+	const char *build;
+	size_t n;
+	unsigned major = rd_u16(r);
+	uint8_t role;
 
 	if (rd_ok(r) && major != PROTO_MAJOR) {
-		log_warnx("%s: speaks version %u of the protocol, we speak %d", chan_who(c),
-		    major, PROTO_MAJOR);
+		log_warnx("%s: speaks version %u of the protocol, we speak %d", chan_who(c), major,
+		    PROTO_MAJOR);
 		return (-1);
 	}
 	rd_u16(r);
@@ -83,9 +83,9 @@ chan_on_hello(struct chan *c, struct rd *r)
 static int
 chan_dispatch(struct chan *c, struct msg *m)
 {
-	const struct chan_handler	*h;
-	size_t				 len = rd_left(&m->body);
-	const char			*name = proto_name(m->type), *fault = "unexpected";
+	const struct chan_handler *h;
+	size_t len = rd_left(&m->body);
+	const char *name = proto_name(m->type), *fault = "unexpected";
 
 	if (c->state == CHAN_HELLO) {
 		if (m->type == MSG_HELLO)
@@ -121,13 +121,13 @@ chan_dispatch(struct chan *c, struct msg *m)
 static int
 chan_next(struct chan *c, struct bufferevent *bev)
 {
-	struct evbuffer	*in = bufferevent_get_input(bev);
-	struct msg	 m;
-	struct rd	 r;
-	uint8_t		 head[PROTO_HEAD];
-	uint8_t		*body = NULL;
-	size_t		 len, need = PROTO_HEAD;
-	int		 result;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	struct msg m;
+	struct rd r;
+	uint8_t head[PROTO_HEAD];
+	uint8_t *body = NULL;
+	size_t len, need = PROTO_HEAD;
+	int result;
 
 	if (evbuffer_copyout(in, head, sizeof head) == sizeof head) {
 		r = rd_init(head, sizeof head);
@@ -135,8 +135,8 @@ chan_next(struct chan *c, struct bufferevent *bev)
 		m.type = rd_u16(&r);
 		m.id = rd_u32(&r);
 		if (len > (c->state == CHAN_UP ? PROTO_MAX_BODY : CHAN_HELLO_MAX)) {
-			log_warnx("%s: message %u of %zu bytes is too large, closing",
-			    chan_who(c), m.type, len);
+			log_warnx("%s: message %u of %zu bytes is too large, closing", chan_who(c),
+			    m.type, len);
 			return (-1);
 		}
 		need = PROTO_HEAD + len;
@@ -144,7 +144,7 @@ chan_next(struct chan *c, struct bufferevent *bev)
 	/* Reading stops there: memory is bounded by one frame and a little. */
 	bufferevent_setwatermark(bev, EV_READ, need, need + CHAN_READ_AHEAD);
 	if (need == PROTO_HEAD ? evbuffer_get_length(in) < PROTO_HEAD :
-	    evbuffer_get_length(in) < need)
+				 evbuffer_get_length(in) < need)
 		return (0);
 	evbuffer_drain(in, PROTO_HEAD);
 	if (need > PROTO_HEAD && (body = evbuffer_pullup(in, (ssize_t)(need - PROTO_HEAD))) == NULL)
@@ -161,8 +161,8 @@ chan_next(struct chan *c, struct bufferevent *bev)
 void
 chan_read_cb(struct bufferevent *bev, void *arg)
 {
-	struct chan	*c = arg;
-	int		 r;
+	struct chan *c = arg;
+	int r;
 
 	c->busy++;
 	while (!c->dead && c->bev == bev && (r = chan_next(c, bev)) != 0) {

@@ -11,7 +11,7 @@
 
 /* What the peer is sent. */
 
-#define CHAN_COPY_MAX		1024		/* longer bodies are sent from where they are */
+#define CHAN_COPY_MAX 1024 /* longer bodies are sent from where they are */
 
 static void
 chan_free_body(const void *data, size_t len, void *arg)
@@ -22,11 +22,11 @@ chan_free_body(const void *data, size_t len, void *arg)
 void
 chan_write(struct chan *c, uint16_t type, uint32_t id, struct buf *body)
 {
-	struct evbuffer	*out = bufferevent_get_output(c->bev);
-	struct buf	 head = { 0 };
-	uint8_t		*data;
-	size_t		 n = body != NULL ? body->len : 0;
-	int		 r = 0;
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+	struct buf head = { 0 };
+	uint8_t *data;
+	size_t n = body != NULL ? body->len : 0;
+	int r = 0;
 
 	buf_u32(&head, (uint32_t)n);
 	buf_u16(&head, type);
@@ -63,7 +63,7 @@ chan_may_send(struct chan *c, uint16_t type, struct buf *body)
 void
 chan_send_hello(struct chan *c)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	buf_u16(&b, PROTO_MAJOR);
 	buf_u16(&b, PROTO_MINOR);

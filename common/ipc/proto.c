@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 struct proto_msg {
-	const char	*name;
-	enum role	 from, to;
+	const char *name;
+	enum role from, to;
 };
 
 static const struct proto_msg proto_msgs[] = {
@@ -26,7 +26,7 @@ proto_find(uint16_t type)
 const char *
 proto_name(uint16_t type)
 {
-	const struct proto_msg	*m = proto_find(type);
+	const struct proto_msg *m = proto_find(type);
 
 	return (m != NULL ? m->name : NULL);
 }
@@ -34,7 +34,7 @@ proto_name(uint16_t type)
 int
 proto_allowed(uint16_t type, enum role from, enum role to)
 {
-	const struct proto_msg	*m = proto_find(type);
+	const struct proto_msg *m = proto_find(type);
 
 	return (m != NULL && (m->from == ROLE_ANY || m->from == from) &&
 	    (m->to == ROLE_ANY || m->to == to));
@@ -44,8 +44,10 @@ const char *
 role_name(enum role role)
 {
 	static const char *const names[] = {
-		[ROLE_ANY] = "any", [ROLE_OPSD] = "opsd",
-		[ROLE_HUBD] = "hubd", [ROLE_LEAFD] = "leafd",
+		[ROLE_ANY] = "any",
+		[ROLE_OPSD] = "opsd",
+		[ROLE_HUBD] = "hubd",
+		[ROLE_LEAFD] = "leafd",
 	};
 
 	return ((unsigned)role < sizeof names / sizeof names[0] ? names[role] : "?");

@@ -12,20 +12,20 @@
 #include "common/ipc/usock.h"
 
 struct sockwatch {
-	struct event	*look;
-	char		*path;
-	mode_t		 mode;
-	void		(*bound)(int fd, void *arg);
-	void		*arg;
-	int		 failing;
+	struct event *look;
+	char *path;
+	mode_t mode;
+	void (*bound)(int fd, void *arg);
+	void *arg;
+	int failing;
 };
 
 static void
 sockwatch_look_cb(evutil_socket_t none, short what, void *arg)
 {
-	struct sockwatch	*w = arg;
-	struct stat		 st;
-	int			 fd;
+	struct sockwatch *w = arg;
+	struct stat st;
+	int fd;
 
 	if (lstat(w->path, &st) == 0 || errno != ENOENT)
 		return;
@@ -41,8 +41,8 @@ struct sockwatch *
 sockwatch_new(struct event_base *base, const char *path, mode_t mode,
     void (*bound)(int fd, void *arg), void *arg)
 {
-	struct sockwatch	*w = xcalloc(1, sizeof *w);
-	struct timeval		 every = { 1, 0 };
+	struct sockwatch *w = xcalloc(1, sizeof *w);
+	struct timeval every = { 1, 0 };
 
 	w->path = xstrdup(path);
 	w->mode = mode;

@@ -13,6 +13,6 @@ struct sockwatch;
 
 struct sockwatch *sockwatch_new(struct event_base *base, const char *path, mode_t mode,
     void (*bound)(int fd, void *arg), void *arg);
-void sockwatch_free(struct sockwatch *w);	/* NULL is fine */
+void sockwatch_free(struct sockwatch *w); /* NULL is fine */
 
 #endif

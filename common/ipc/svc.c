@@ -27,12 +27,12 @@
 #include "common/conf/tlsconf.h"
 
 struct svc_priv {
-	struct event	*term, *intr, *hup, *watchdog;
-	char		*pid_path;
-	int		 pid_fd;
-	int		 check_only;	/* 2: the file alone */
-	int		 stopping, restart;
-	char		**args;		/* of main */
+	struct event *term, *intr, *hup, *watchdog;
+	char *pid_path;
+	int pid_fd;
+	int check_only; /* 2: the file alone */
+	int stopping, restart;
+	char **args; /* of main */
 };
 
 static __attribute__((noreturn)) void
@@ -44,7 +44,8 @@ svc_usage(const char *name, int status)
 	    "  -n           check the configuration and exit\n"
 	    "  -N           check the file alone: without environment, settings and certificates\n"
 	    "  -v           print the version and exit\n"
-	    "  --KEY value  any key of the configuration, such as --CLUSTERING_NODENAME n1\n", name);
+	    "  --KEY value  any key of the configuration, such as --CLUSTERING_NODENAME n1\n",
+	    name);
 	exit(status);
 }
 
@@ -77,7 +78,7 @@ svc_take_flag(struct svc *s, int i, int argc, char **argv)
 static int
 svc_take_letters(struct svc *s, int i, int argc, char **argv)
 {
-	const char	*p;
+	const char *p;
 
 	for (p = argv[i] + 1; *p != '\0'; p++) {
 		if (*p == 'n' || *p == 'N') {
@@ -100,7 +101,7 @@ svc_take_letters(struct svc *s, int i, int argc, char **argv)
 static void
 svc_options(struct svc *s, int argc, char **argv)
 {
-	int	i;
+	int i;
 
 	for (i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0)
@@ -120,7 +121,7 @@ svc_options(struct svc *s, int argc, char **argv)
 static void
 svc_print(const char *before, char *lines)
 {
-	char	*line, *rest = lines;
+	char *line, *rest = lines;
 
 	while (rest != NULL && (line = strsep(&rest, "\n")) != NULL)
 		fprintf(stderr, "%s%s\n", before, line);
@@ -131,8 +132,8 @@ svc_print(const char *before, char *lines)
 static __attribute__((noreturn)) void
 svc_check(struct svc *s)
 {
-	char	*warnings = NULL, *err = NULL;
-	int	 rc = s->priv->check_only == 2 ? 0 : tlsconf_check(s->conf, &warnings, &err);
+	char *warnings = NULL, *err = NULL;
+	int rc = s->priv->check_only == 2 ? 0 : tlsconf_check(s->conf, &warnings, &err);
 
 	if (s->priv->check_only == 1)
 		svc_print("warning: ", conf_env_warnings());
@@ -148,7 +149,7 @@ svc_check(struct svc *s)
 static void
 svc_log(enum log_level level, char *lines)
 {
-	char	*line, *rest = lines;
+	char *line, *rest = lines;
 
 	while (rest != NULL && (line = strsep(&rest, "\n")) != NULL)
 		log_line(level, "configuration: %s", line);
@@ -158,9 +159,9 @@ svc_log(enum log_level level, char *lines)
 static void
 svc_load_conf(struct svc *s)
 {
-	struct conf *(*load)(const char *, int, char **, char **) =
-	    s->priv->check_only == 2 ? conf_load_file : conf_load;
-	char	*err;
+	struct conf *(*load)(const char *, int, char **,
+	    char **) = s->priv->check_only == 2 ? conf_load_file : conf_load;
+	char *err;
 
 	if ((s->conf = load(s->conf_file, s->argc, s->argv, &err)) == NULL) {
 		if (s->priv->check_only)
@@ -184,10 +185,10 @@ svc_make_folder(const char *path)
 static void
 svc_pid_file(struct svc *s)
 {
-	struct svc_priv	*p = s->priv;
-	char		 text[32];
-	char		*file = xasprintf("%s.pid", s->name);
-	ssize_t		 n;
+	struct svc_priv *p = s->priv;
+	char text[32];
+	char *file = xasprintf("%s.pid", s->name);
+	ssize_t n;
 
 	p->pid_path = conf_run_path(s->conf, file);
 	free(file);
@@ -244,7 +245,7 @@ svc_notify_reloading(void)
 static void
 svc_hup_cb(evutil_socket_t sig, short what, void *arg)
 {
-	struct svc	*s = arg;
+	struct svc *s = arg;
 
 	svc_notify_reloading();
 	if (logfile_reopen() == -1)
@@ -263,7 +264,7 @@ svc_watchdog_cb(evutil_socket_t fd, short what, void *arg)
 static struct event *
 svc_signal(struct svc *s, int sig, event_callback_fn fn)
 {
-	struct event	*ev = evsignal_new(s->base, sig, fn, s);
+	struct event *ev = evsignal_new(s->base, sig, fn, s);
 
 	if (ev == NULL || event_add(ev, NULL) == -1)
 		fatalx("no event for signal %d", sig);
@@ -273,8 +274,8 @@ svc_signal(struct svc *s, int sig, event_callback_fn fn)
 static void
 svc_watchdog(struct svc *s)
 {
-	struct timeval	tv;
-	uint64_t	usec;
+	struct timeval tv;
+	uint64_t usec;
 
 	if (sd_watchdog_enabled(0, &usec) <= 0)
 		return;
@@ -304,7 +305,7 @@ svc_loop(struct svc *s)
 static void
 svc_raise_files(void)
 {
-	struct rlimit	files;
+	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == -1 || files.rlim_cur == files.rlim_max)
 		return;
@@ -316,7 +317,7 @@ svc_raise_files(void)
 struct svc *
 svc_init(const char *name, enum role role, int argc, char **argv)
 {
-	struct svc	*s = xcalloc(1, sizeof *s);
+	struct svc *s = xcalloc(1, sizeof *s);
 
 	s->name = name;
 	s->role = role;
@@ -333,7 +334,7 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	svc_make_folder(conf_str(s->conf, ROOT_PATH));
 	svc_make_folder(conf_str(s->conf, RUN_PATH));
 	svc_pid_file(s);
-	logconf_apply(name, s->conf);	/* now that nobody else writes the file */
+	logconf_apply(name, s->conf); /* now that nobody else writes the file */
 	svc_log(LOG_WARN, conf_env_warnings());
 	svc_loop(s);
 	return (s);
@@ -395,8 +396,8 @@ svc_free_event(struct event *ev)
 void
 svc_free(struct svc *s)
 {
-	struct svc_priv	*p;
-	char		**again;
+	struct svc_priv *p;
+	char **again;
 
 	if (s == NULL)
 		return;
@@ -409,7 +410,7 @@ svc_free(struct svc *s)
 	svc_free_event(p->watchdog);
 	event_base_free(s->base);
 	if (again != NULL)
-		signal(SIGHUP, SIG_IGN);	/* as it is handled again soon */
+		signal(SIGHUP, SIG_IGN); /* as it is handled again soon */
 	unlink(p->pid_path);
 	close(p->pid_fd);
 	free(p->pid_path);

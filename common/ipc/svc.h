@@ -12,24 +12,24 @@
  * SIGPIPE, stops on SIGTERM and SIGINT.
  */
 struct svc {
-	const char		*name;
-	enum role		 role;
-	struct conf		*conf;
-	struct event_base	*base;
-	struct post		*post;	/* from any thread onto the loop */
-	int			 argc;	/* what conf_load was given, to read anew */
-	char			**argv;
-	char			*conf_file;
+	const char *name;
+	enum role role;
+	struct conf *conf;
+	struct event_base *base;
+	struct post *post; /* from any thread onto the loop */
+	int argc;          /* what conf_load was given, to read anew */
+	char **argv;
+	char *conf_file;
 	/* SIGHUP, once the log's file is opened anew; may be NULL */
-	void			(*on_hup)(struct svc *, void *);
-	void			*hup_arg;
-	struct svc_priv		*priv;
+	void (*on_hup)(struct svc *, void *);
+	void *hup_arg;
+	struct svc_priv *priv;
 };
 
 /* exits on -n, -v, faults */
 struct svc *svc_init(const char *name, enum role role, int argc, char **argv);
 void svc_ready(struct svc *s);
-void svc_run(struct svc *s);	/* until SIGTERM, SIGINT or svc_stop */
+void svc_run(struct svc *s); /* until SIGTERM, SIGINT or svc_stop */
 void svc_stop(struct svc *s);
 /* As svc_stop, but svc_free begins anew: the same process, as it was started. */
 void svc_restart(struct svc *s);

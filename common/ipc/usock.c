@@ -16,7 +16,7 @@ _Static_assert(USOCK_PATH_MAX == sizeof(((struct sockaddr_un *)0)->sun_path) - 1
 static int
 usock_address(struct sockaddr_un *sun, const char *path)
 {
-	size_t	n = strlen(path);
+	size_t n = strlen(path);
 
 	*sun = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (n > USOCK_PATH_MAX) {
@@ -30,7 +30,7 @@ usock_address(struct sockaddr_un *sun, const char *path)
 static int
 usock_fail(int fd)
 {
-	int	saved = errno;
+	int saved = errno;
 
 	close(fd);
 	errno = saved;
@@ -40,9 +40,9 @@ usock_fail(int fd)
 int
 usock_bind(const char *path, mode_t mode)
 {
-	struct sockaddr_un	sun;
-	struct stat		st;
-	int			fd;
+	struct sockaddr_un sun;
+	struct stat st;
+	int fd;
 
 	if (usock_address(&sun, path) == -1)
 		return (-1);
@@ -59,8 +59,8 @@ usock_bind(const char *path, mode_t mode)
 int
 usock_connect(const char *path, int flags)
 {
-	struct sockaddr_un	sun;
-	int			fd;
+	struct sockaddr_un sun;
+	int fd;
 
 	if (usock_address(&sun, path) == -1)
 		return (-1);
@@ -74,8 +74,8 @@ usock_connect(const char *path, int flags)
 int
 usock_trusted(int fd)
 {
-	struct ucred	cred;
-	socklen_t	len = sizeof cred;
+	struct ucred cred;
+	socklen_t len = sizeof cred;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1) {
 		log_warn("peer's credentials");

@@ -5,7 +5,7 @@
 
 /* Stream sockets that have a name in the file system.  All set close-on-exec. */
 
-#define USOCK_PATH_MAX	107	/* bytes of a path; a longer one: ENAMETOOLONG */
+#define USOCK_PATH_MAX 107 /* bytes of a path; a longer one: ENAMETOOLONG */
 
 /* Bound, not yet listening, non-blocking; an old socket of that name goes first.  -1 with errno. */
 int usock_bind(const char *path, mode_t mode);

@@ -8,18 +8,18 @@
 
 #include "common/base/mem.h"
 
-#define FAILURES_MAX	32
-#define HOST_LEN	255
-#define REASON_LEN	300
-#define WEBSOCKET	"websocket: TLS handshake error from "
+#define FAILURES_MAX 32
+#define HOST_LEN     255
+#define REASON_LEN   300
+#define WEBSOCKET    "websocket: TLS handshake error from "
 
 struct failure {
-	char		 host[HOST_LEN + 1];
-	char		 reason[REASON_LEN + 1];
-	unsigned	 port;		/* of the last one */
-	int		 is_route;
-	int		 one_port, again;	/* all had that one; there was more than one */
-	uint64_t	 at;		/* the last one; 0: none */
+	char host[HOST_LEN + 1];
+	char reason[REASON_LEN + 1];
+	unsigned port; /* of the last one */
+	int is_route;
+	int one_port, again; /* all had that one; there was more than one */
+	uint64_t at;         /* the last one; 0: none */
 };
 
 struct handshakes {
@@ -81,18 +81,21 @@ read_websocket(struct failure *f, const char *text)
 	text += strlen(WEBSOCKET);
 	end = strstr(text, ": ");
 	return (end != NULL && read_address(f, text, (size_t)(end - text)) == 0 ?
-	    read_reason(f, end + 2) : -1);
+		read_reason(f, end + 2) :
+		-1);
 }
 
 /* "127.0.0.1:5 - rid:8 - TLS route handshake error: tls: ..."; 0 with what failed. */
 static int
 read_failure(struct failure *f, const char *text)
 {
-	static const char *const said[] = { " - TLS route handshake error: ",
-	    " - TLS leafnode handshake error: ", " - Error soliciting websocket connection: ",
+	static const char *const said[] = {
+		" - TLS route handshake error: ",
+		" - TLS leafnode handshake error: ",
+		" - Error soliciting websocket connection: ",
 	};
-	const char	*dash = strstr(text, " - "), *at;
-	size_t		 i;
+	const char *dash = strstr(text, " - "), *at;
+	size_t i;
 
 	if (strncmp(text, WEBSOCKET, strlen(WEBSOCKET)) == 0)
 		return (read_websocket(f, text));
@@ -100,7 +103,8 @@ read_failure(struct failure *f, const char *text)
 		if ((at = strstr(dash, said[i])) != NULL) {
 			f->is_route = i == 0;
 			return (read_address(f, text, (size_t)(dash - text)) == 0 ?
-			    read_reason(f, at + strlen(said[i])) : -1);
+				read_reason(f, at + strlen(said[i])) :
+				-1);
 		}
 	return (-1);
 }
@@ -143,8 +147,8 @@ tells_standing(const char *text)
 static void
 forget_standing(struct handshakes *h, const char *text)
 {
-	struct failure	 link = { 0 }, *at;
-	const char	*dash = strstr(text, " - ");
+	struct failure link = { 0 }, *at;
+	const char *dash = strstr(text, " - ");
 
 	if (dash == NULL || !tells_standing(dash) ||
 	    read_address(&link, text, (size_t)(dash - text)) == -1)
@@ -168,10 +172,10 @@ handshakes_line(struct handshakes *h, uint64_t now, const char *text)
 static json_t *
 failure_json(const struct failure *f)
 {
-	char	*address = f->one_port && f->again ? xasprintf("%s:%u", f->host, f->port) :
-		    xstrdup(f->host);
-	json_t	*o = json_pack("{s:s, s:s, s:s}", "link", f->is_route ? "route" : "leaf",
-		    "address", address, "reason", f->reason);
+	char *address = f->one_port && f->again ? xasprintf("%s:%u", f->host, f->port) :
+						  xstrdup(f->host);
+	json_t *o = json_pack("{s:s, s:s, s:s}", "link", f->is_route ? "route" : "leaf", "address",
+	    address, "reason", f->reason);
 
 	free(address);
 	return (o);
@@ -180,8 +184,8 @@ failure_json(const struct failure *f)
 json_t *
 handshakes_failing(const struct handshakes *h, uint64_t since)
 {
-	json_t			*list = json_array();
-	const struct failure	*f;
+	json_t *list = json_array();
+	const struct failure *f;
 
 	for (f = h->failures; f < h->failures + FAILURES_MAX; f++)
 		if (f->at != 0 && f->at >= since)

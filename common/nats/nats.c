@@ -20,50 +20,50 @@
 #include "common/nats/natslink.h"
 #include "common/tls/crypto.h"
 
-#define CONNECT_MS	2000	/* for one attempt */
-#define WRITE_MS	2000	/* a server that does not read for so long is left */
-#define PING_MS		5000
-#define AGAIN_MS	100	/* from a loss to the next attempt */
-#define INBOX		"_INBOX."	/* what natsInbox_Create begins with */
-#define REPLY_MAX	1024
-#define TOKEN_LEN	16	/* bytes of randomness in an inbox */
+#define CONNECT_MS 2000 /* for one attempt */
+#define WRITE_MS   2000 /* a server that does not read for so long is left */
+#define PING_MS    5000
+#define AGAIN_MS   100       /* from a loss to the next attempt */
+#define INBOX      "_INBOX." /* what natsInbox_Create begins with */
+#define REPLY_MAX  1024
+#define TOKEN_LEN  16 /* bytes of randomness in an inbox */
 
 struct nats_sub {
-	struct nats		*n;
-	char			*subject;
-	void			(*cb)(const struct nats_msg *m, void *arg);
-	void			*arg;
-	natsSubscription	*lib;	/* NULL while down */
-	int64_t			 sid;
-	struct nats_sub		*prev, *next;
-	UT_hash_handle		 hh;	/* by sid, while lib is there */
+	struct nats *n;
+	char *subject;
+	void (*cb)(const struct nats_msg *m, void *arg);
+	void *arg;
+	natsSubscription *lib; /* NULL while down */
+	int64_t sid;
+	struct nats_sub *prev, *next;
+	UT_hash_handle hh; /* by sid, while lib is there */
 };
 
 struct nats_request {
-	uint64_t	 id;
-	struct nats	*n;
-	struct event	*timer;
-	void		(*cb)(const struct nats_msg *m, void *arg);
-	void		*arg;
-	UT_hash_handle	 hh;
+	uint64_t id;
+	struct nats *n;
+	struct event *timer;
+	void (*cb)(const struct nats_msg *m, void *arg);
+	void *arg;
+	UT_hash_handle hh;
 };
 
 struct nats {
-	struct event_base	*base;
-	char			*name;
-	void			(*state)(int up, void *arg);
-	void			*arg;
-	int			 efd;
-	struct event		*wake;
-	struct natslink_dialer		*dialer;
-	struct natslink		*link;		/* the present one */
-	int			 up;
-	int			 broken;	/* a write failed: up no longer counts */
-	struct nats_sub		*subs, *by_sid;
-	char			*inbox;		/* of the answers to requests */
-	struct nats_request		*requests;
-	uint64_t		 last_id;
-	int			*gone;		/* set when closed by a callback */
+	struct event_base *base;
+	char *name;
+	void (*state)(int up, void *arg);
+	void *arg;
+	int efd;
+	struct event *wake;
+	struct natslink_dialer *dialer;
+	struct natslink *link; /* the present one */
+	int up;
+	int broken; /* a write failed: up no longer counts */
+	struct nats_sub *subs, *by_sid;
+	char *inbox; /* of the answers to requests */
+	struct nats_request *requests;
+	uint64_t last_id;
+	int *gone; /* set when closed by a callback */
 };
 
 /* The present link goes, with the library's side of our subscriptions. */
@@ -86,8 +86,8 @@ drop_link(struct nats *n)
 static void
 sub_start(struct nats_sub *s)
 {
-	struct nats	*n = s->n;
-	natsStatus	 st;
+	struct nats *n = s->n;
+	natsStatus st;
 
 	s->lib = natslink_subscribe(n->link, s->subject, &st);
 	if (s->lib == NULL) {
@@ -112,8 +112,8 @@ request_free(struct nats_request *r)
 static void
 requests_fail(struct nats *n)
 {
-	const struct timeval	 now = { 0, 0 };
-	struct nats_request		*r, *tmp;
+	const struct timeval now = { 0, 0 };
+	struct nats_request *r, *tmp;
 
 	HASH_ITER(hh, n->requests, r, tmp)
 		evtimer_add(r->timer, &now);
@@ -134,8 +134,8 @@ connection_lost(struct nats *n)
 static void
 deliver_item(struct nats *n, const struct natslink_item *it)
 {
-	struct nats_msg	 m = { 0 };
-	struct nats_sub	*s;
+	struct nats_msg m = { 0 };
+	struct nats_sub *s;
 
 	HASH_FIND(hh, n->by_sid, &it->sid, sizeof(it->sid), s);
 	if (s == NULL)
@@ -166,15 +166,15 @@ came_up(struct nats *n)
 static void
 nats_wake_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct nats	*n = arg;
-	struct natslink	*l = n->link;
+	struct nats *n = arg;
+	struct natslink *l = n->link;
 	struct natslink_item *it, *next;
-	uint64_t	 count;
-	int		 up, is_lost, gone = 0;
+	uint64_t count;
+	int up, is_lost, gone = 0;
 
 	if (read(fd, &count, sizeof(count)) == -1 && errno != EAGAIN)
 		log_warn("nats: eventfd");
-	natslink_ref(l);	/* a callback may close us */
+	natslink_ref(l); /* a callback may close us */
 	it = natslink_take(l, &up, &is_lost);
 
 	n->gone = &gone;
@@ -210,12 +210,12 @@ nats_timeout_cb(evutil_socket_t fd, short what, void *arg)
 static void
 nats_reply_cb(const struct nats_msg *m, void *arg)
 {
-	struct nats	*n = arg;
-	struct nats_request	*r;
-	const char	*token = strrchr(m->subject, '.');
-	uint64_t	 id = token != NULL ? strtoull(token + 1, NULL, 16) : 0;
-	void		(*cb)(const struct nats_msg *, void *);
-	void		*cb_arg;
+	struct nats *n = arg;
+	struct nats_request *r;
+	const char *token = strrchr(m->subject, '.');
+	uint64_t id = token != NULL ? strtoull(token + 1, NULL, 16) : 0;
+	void (*cb)(const struct nats_msg *, void *);
+	void *cb_arg;
 
 	HASH_FIND(hh, n->requests, &id, sizeof(id), r);
 	if (r == NULL)
@@ -230,9 +230,9 @@ void
 nats_request(struct nats *n, const char *subject, const void *data, size_t len, unsigned timeout_ms,
     void (*cb)(const struct nats_msg *m, void *arg), void *arg)
 {
-	struct nats_request	*r = xcalloc(1, sizeof(*r));
-	struct timeval	 wait = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
-	char		*reply;
+	struct nats_request *r = xcalloc(1, sizeof(*r));
+	struct timeval wait = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
+	char *reply;
 
 	r->id = ++n->last_id;
 	r->n = n;
@@ -282,9 +282,9 @@ json_escape(const char *s)
 static natsStatus
 set_user(natsOptions *opts, const struct nats_opts *o)
 {
-	char		*user = json_escape(o->user);
-	char		*password = json_escape(o->password != NULL ? o->password : "");
-	natsStatus	 s = natsOptions_SetUserInfo(opts, user, password);
+	char *user = json_escape(o->user);
+	char *password = json_escape(o->password != NULL ? o->password : "");
+	natsStatus s = natsOptions_SetUserInfo(opts, user, password);
 
 	free(user);
 	free(password);
@@ -294,8 +294,8 @@ set_user(natsOptions *opts, const struct nats_opts *o)
 static natsOptions *
 client_options(const struct nats_opts *o)
 {
-	natsOptions	*opts = NULL;
-	natsStatus	 s = natsOptions_Create(&opts);
+	natsOptions *opts = NULL;
+	natsStatus s = natsOptions_Create(&opts);
 
 	if (s == NATS_OK)
 		s = natsOptions_SetURL(opts, o->url);
@@ -327,11 +327,11 @@ client_options(const struct nats_opts *o)
 }
 
 struct nats *
-nats_open(struct event_base *base, const struct nats_opts *o,
-    void (*state)(int up, void *arg), void *arg)
+nats_open(struct event_base *base, const struct nats_opts *o, void (*state)(int up, void *arg),
+    void *arg)
 {
-	struct nats	*n = xcalloc(1, sizeof(*n));
-	char		*all;
+	struct nats *n = xcalloc(1, sizeof(*n));
+	char *all;
 
 	n->base = base;
 	n->name = xstrdup(o->name != NULL ? o->name : o->url);
@@ -381,8 +381,8 @@ nats_is_up(const struct nats *n)
 }
 
 struct nats_sub *
-nats_subscribe(struct nats *n, const char *subject,
-    void (*cb)(const struct nats_msg *m, void *arg), void *arg)
+nats_subscribe(struct nats *n, const char *subject, void (*cb)(const struct nats_msg *m, void *arg),
+    void *arg)
 {
 	struct nats_sub *s = xcalloc(1, sizeof(*s));
 
@@ -441,8 +441,10 @@ nats_reply(struct nats *n, const char *reply, const void *data, size_t len)
 
 	if (nats_is_inbox(reply))
 		return (nats_publish(n, reply, NULL, data, len));
-	log_braked(&brake, LOG_WARN, "nats: a question wants its answer sent to %.100s, which is "
-	    "no inbox: not answered", reply != NULL ? reply : "nowhere");
+	log_braked(&brake, LOG_WARN,
+	    "nats: a question wants its answer sent to %.100s, which is "
+	    "no inbox: not answered",
+	    reply != NULL ? reply : "nowhere");
 	return (-1);
 }
 
@@ -454,7 +456,8 @@ nats_publish(struct nats *n, const char *subject, const char *reply, const void 
 	if (!nats_is_up(n) || len > INT32_MAX)
 		return (-1);
 	if (reply != NULL)
-		s = natsConnection_PublishRequest(natslink_conn(n->link), subject, reply, data, (int)len);
+		s = natsConnection_PublishRequest(natslink_conn(n->link), subject, reply, data,
+		    (int)len);
 	else
 		s = natsConnection_Publish(natslink_conn(n->link), subject, data, (int)len);
 	return (write_result(n, s));
@@ -464,8 +467,8 @@ int
 nats_publish_h(struct nats *n, const char *subject, const char *reply, const char *header,
     const char *value, const void *data, size_t len)
 {
-	natsMsg		*msg = NULL;
-	natsStatus	 s;
+	natsMsg *msg = NULL;
+	natsStatus s;
 
 	if (!nats_is_up(n) || len > INT32_MAX)
 		return (-1);

@@ -15,18 +15,18 @@ struct nats_sub;
 struct event_base;
 
 struct nats_opts {
-	const char	*url;		/* "nats://127.0.0.1:9940" */
-	const char	*user, *password;
-	const char	*name;		/* shown by the server */
+	const char *url; /* "nats://127.0.0.1:9940" */
+	const char *user, *password;
+	const char *name; /* shown by the server */
 };
 
 struct nats_msg {
-	const char	*subject;
-	const char	*reply;		/* NULL: none wanted */
-	const uint8_t	*data;
-	size_t		 len;
-	const char	*status;	/* "100", "404", "409", "503" of an empty status message, or NULL */
-	const char	*description;	/* text beside the status, or NULL */
+	const char *subject;
+	const char *reply; /* NULL: none wanted */
+	const uint8_t *data;
+	size_t len;
+	const char *status; /* "100", "404", "409", "503" of an empty status message, or NULL */
+	const char *description; /* text beside the status, or NULL */
 };
 
 /* `state` runs with 1 when connected (also after each reconnect), 0 when lost. */
@@ -39,10 +39,11 @@ int nats_is_up(const struct nats *n);
 /* Subscriptions live across reconnects.  The message is borrowed. */
 struct nats_sub *nats_subscribe(struct nats *n, const char *subject,
     void (*cb)(const struct nats_msg *m, void *arg), void *arg);
-void nats_unsubscribe(struct nats_sub *s);	/* no callback afterwards */
+void nats_unsubscribe(struct nats_sub *s); /* no callback afterwards */
 
 /* -1 when not connected or refused locally (too large). */
-int nats_publish(struct nats *n, const char *subject, const char *reply, const void *data, size_t len);
+int nats_publish(struct nats *n, const char *subject, const char *reply, const void *data,
+    size_t len);
 /* With one header, e.g. Nats-Expected-Last-Sequence. */
 int nats_publish_h(struct nats *n, const char *subject, const char *reply, const char *header,
     const char *value, const void *data, size_t len);
@@ -51,11 +52,11 @@ int nats_publish_h(struct nats *n, const char *subject, const char *reply, const
  * what others may publish, so it goes to inboxes only; -1 also when `reply` is none.
  */
 int nats_reply(struct nats *n, const char *reply, const void *data, size_t len);
-int nats_is_inbox(const char *subject);		/* NULL is none */
+int nats_is_inbox(const char *subject); /* NULL is none */
 /* A new unique inbox subject; caller frees. */
 char *nats_inbox(struct nats *n);
 /* Ask once; `cb` runs exactly once (unless closed), with NULL on time-out, no responders or not connected. */
-void nats_request(struct nats *n, const char *subject, const void *data, size_t len, unsigned timeout_ms,
-    void (*cb)(const struct nats_msg *m, void *arg), void *arg);
+void nats_request(struct nats *n, const char *subject, const void *data, size_t len,
+    unsigned timeout_ms, void (*cb)(const struct nats_msg *m, void *arg), void *arg);
 
 #endif

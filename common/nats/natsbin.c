@@ -15,8 +15,8 @@
 static char *
 find_in_path(void)
 {
-	const char	*path = getenv("PATH"), *end;
-	char		*file;
+	const char *path = getenv("PATH"), *end;
+	char *file;
 
 	for (; path != NULL && *path != '\0'; path = *end == ':' ? end + 1 : end) {
 		end = strchrnul(path, ':');
@@ -33,9 +33,9 @@ find_in_path(void)
 char *
 natsbin_find(const char *configured, char **err)
 {
-	static const char *const	 places[] = { PKGLIBEXECDIR "/nats-server", BUILT_NATS_SERVER };
-	char				*file;
-	size_t				 i;
+	static const char *const places[] = { PKGLIBEXECDIR "/nats-server", BUILT_NATS_SERVER };
+	char *file;
+	size_t i;
 
 	if (configured != NULL) {
 		if (access(configured, X_OK) == 0)
@@ -47,7 +47,8 @@ natsbin_find(const char *configured, char **err)
 		if (places[i][0] != '\0' && access(places[i], X_OK) == 0)
 			return (xstrdup(places[i]));
 	if ((file = find_in_path()) == NULL)
-		*err = xasprintf("no nats-server: neither " PKGLIBEXECDIR "/nats-server nor one in PATH");
+		*err = xasprintf("no nats-server: neither " PKGLIBEXECDIR
+				 "/nats-server nor one in PATH");
 	return (file);
 }
 
@@ -55,8 +56,8 @@ static int
 too_old(const char *version)
 {
 	/* the first without known holes */
-	static const int	 good[3] = { 2, 10, 27 };
-	int			 v[3] = { 0 }, i;
+	static const int good[3] = { 2, 10, 27 };
+	int v[3] = { 0 }, i;
 
 	if (sscanf(version, "%d.%d.%d", &v[0], &v[1], &v[2]) != 3)
 		return (1);

@@ -19,13 +19,13 @@
 #include "common/base/tool.h"
 #include "common/nats/handshake.h"
 
-#define SLOW_START_MS	60000
-#define TERM_MS		5000		/* from SIGTERM to SIGKILL */
-#define BACKOFF_MIN_MS	200
-#define BACKOFF_MAX_MS	10000
-#define CALM_MS		10000		/* a run of this length forgets the back-off */
-#define HANDSHAKE_US	60000000	/* one that fails is tried again far sooner */
-#define CMDLINE_MAX	65536
+#define SLOW_START_MS  60000
+#define TERM_MS        5000 /* from SIGTERM to SIGKILL */
+#define BACKOFF_MIN_MS 200
+#define BACKOFF_MAX_MS 10000
+#define CALM_MS        10000    /* a run of this length forgets the back-off */
+#define HANDSHAKE_US   60000000 /* one that fails is tried again far sooner */
+#define CMDLINE_MAX    65536
 
 static void start_process(struct natsd *d);
 
@@ -113,8 +113,9 @@ process_ended(struct natsd *d, int status)
 	d->ended++;
 	if (was_ready && ms_in_state(d) >= CALM_MS)
 		d->backoff = 0;
-	d->backoff = d->backoff == 0 ? BACKOFF_MIN_MS :
-	    d->backoff * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : d->backoff * 2;
+	d->backoff = d->backoff == 0        ? BACKOFF_MIN_MS :
+	    d->backoff * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS :
+					      d->backoff * 2;
 	natsd_set_state(d, STATE_BACKOFF);
 	natsd_arm(d, d->backoff);
 	if (was_ready || keeps_ending(d))
@@ -136,9 +137,9 @@ reap_process(struct natsd *d)
 static void
 natsd_output_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct natsd	*d = arg;
-	char		 buf[4096];
-	ssize_t		 n = read(fd, buf, sizeof(buf));
+	struct natsd *d = arg;
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -181,9 +182,9 @@ on_starting(struct natsd *d)
 static int
 is_our_server(const struct natsd *d, pid_t pid)
 {
-	char	*path = xasprintf("/proc/%d/cmdline", (int)pid), *text, *at;
-	size_t	 len = 0;
-	int	 found = 0;
+	char *path = xasprintf("/proc/%d/cmdline", (int)pid), *text, *at;
+	size_t len = 0;
+	int found = 0;
 
 	text = file_read(path, CMDLINE_MAX, &len);
 	for (at = text; text != NULL && at < text + len; at += strlen(at) + 1)
@@ -198,9 +199,9 @@ is_our_server(const struct natsd *d, pid_t pid)
 static pid_t
 left_over(const struct natsd *d)
 {
-	size_t	 len;
-	char	*text = file_read(d->pid_path, 32, &len);
-	long	 pid = text != NULL ? strtol(text, NULL, 10) : 0;
+	size_t len;
+	char *text = file_read(d->pid_path, 32, &len);
+	long pid = text != NULL ? strtol(text, NULL, 10) : 0;
 
 	free(text);
 	return (pid > 1 && pid <= INT32_MAX && is_our_server(d, (pid_t)pid) ? (pid_t)pid : 0);
@@ -337,7 +338,7 @@ natsd_take(struct natsd *d)
 struct natsd *
 natsd_new(struct event_base *base, const struct natsd_opts *o)
 {
-	struct natsd	*d = xcalloc(1, sizeof(*d));
+	struct natsd *d = xcalloc(1, sizeof(*d));
 
 	d->base = base;
 	d->o = *o;
@@ -392,9 +393,12 @@ const char *
 natsd_status(const struct natsd *d)
 {
 	static const char *const names[] = {
-		[STATE_STOPPED] = "stopped", [STATE_CLEARING] = "starting",
-		[STATE_STARTING] = "starting", [STATE_RUNNING] = "running",
-		[STATE_STOPPING] = "starting", [STATE_PAUSE] = "starting",
+		[STATE_STOPPED] = "stopped",
+		[STATE_CLEARING] = "starting",
+		[STATE_STARTING] = "starting",
+		[STATE_RUNNING] = "running",
+		[STATE_STOPPING] = "starting",
+		[STATE_PAUSE] = "starting",
 		[STATE_BACKOFF] = "errored",
 	};
 
@@ -413,7 +417,8 @@ natsd_fault(const struct natsd *d)
 	if (natsd_is_silent(d))
 		return ("it does not answer");
 	if (d->fault == NULL && keeps_ending(d))
-		return ("it ends by itself after each start, and is started again: read_log has what it says");
+		return (
+		    "it ends by itself after each start, and is started again: read_log has what it says");
 	return (d->fault);
 }
 
@@ -423,8 +428,8 @@ natsd_json(const struct natsd *d, const char *error)
 	const char *fault = natsd_fault(d);
 	int off = error != NULL && natsd_pid(d) == 0;
 
-	return (json_pack("{s:s, s:i, s:s?, s:s*}", "status", off ? "errored" : natsd_status(d), "pid",
-	    natsd_pid(d), "version", d != NULL ? d->version : NULL, "error",
+	return (json_pack("{s:s, s:i, s:s?, s:s*}", "status", off ? "errored" : natsd_status(d),
+	    "pid", natsd_pid(d), "version", d != NULL ? d->version : NULL, "error",
 	    error != NULL ? error : fault));
 }
 
@@ -439,8 +444,9 @@ natsd_handshakes(const struct natsd *d)
 {
 	uint64_t now = mono_us();
 
-	return (d != NULL ? handshakes_failing(d->log.handshakes,
-	    now > HANDSHAKE_US ? now - HANDSHAKE_US : 1) : json_array());
+	return (d != NULL ?
+		handshakes_failing(d->log.handshakes, now > HANDSHAKE_US ? now - HANDSHAKE_US : 1) :
+		json_array());
 }
 
 void

@@ -16,15 +16,15 @@ struct natsd;
 struct event_base;
 
 struct natsd_opts {
-	const char	*name;		/* "hub", "leaf": for the log and file names */
-	const char	*binary;	/* its path as configured; NULL: see natsbin.h */
-	const char	*dir;		/* for <name>.conf, <name>.pid, ports; made when absent, 0700 */
-	int		 allow_old;	/* run a server older than 2.10.27 */
-	unsigned	 hang_ms;	/* without an answer for so long it is killed */
+	const char *name;   /* "hub", "leaf": for the log and file names */
+	const char *binary; /* its path as configured; NULL: see natsbin.h */
+	const char *dir;    /* for <name>.conf, <name>.pid, ports; made when absent, 0700 */
+	int allow_old;      /* run a server older than 2.10.27 */
+	unsigned hang_ms;   /* without an answer for so long it is killed */
 	/* NULL, or before the configuration is written: other files that it names; -1 with *err. */
-	int		 (*prepare)(void *arg, char **err);
-	void		 (*changed)(void *arg);	/* what natsd_json says may be another */
-	void		 *arg;
+	int (*prepare)(void *arg, char **err);
+	void (*changed)(void *arg); /* what natsd_json says may be another */
+	void *arg;
 };
 
 struct natsd *natsd_new(struct event_base *base, const struct natsd_opts *o);
@@ -37,8 +37,8 @@ void natsd_configure(struct natsd *d, const char *text, int restart);
 void natsd_pause(struct natsd *d, unsigned ms);
 /* Start it anew, as it is configured, so long after the old process has ended. */
 void natsd_renew(struct natsd *d, unsigned ms);
-int natsd_pid(const struct natsd *d);		/* 0: not running */
-const char *natsd_status(const struct natsd *d);	/* "running", "starting", "stopped", "errored" */
+int natsd_pid(const struct natsd *d);            /* 0: not running */
+const char *natsd_status(const struct natsd *d); /* "running", "starting", "stopped", "errored" */
 /* What keeps it from being what is wanted; NULL: nothing. */
 const char *natsd_fault(const struct natsd *d);
 /* {"status","pid","version","error"?}; `error`, unless NULL, is the caller's.  New reference. */

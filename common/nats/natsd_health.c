@@ -17,11 +17,11 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#define PORTS_MAX	65536
-#define ANSWER_S	2		/* for one answer */
-#define WATCH_MS	4000		/* while it answers */
-#define AGAIN_MS	1000		/* while it does not */
-#define SILENT_US	(WATCH_MS * 1000ULL + ANSWER_S * 1000000ULL + 1000000ULL)
+#define PORTS_MAX 65536
+#define ANSWER_S  2    /* for one answer */
+#define WATCH_MS  4000 /* while it answers */
+#define AGAIN_MS  1000 /* while it does not */
+#define SILENT_US (WATCH_MS * 1000ULL + ANSWER_S * 1000000ULL + 1000000ULL)
 
 /* <binary>_<pid>.ports, which a killed server leaves behind. */
 static char *
@@ -29,15 +29,16 @@ ports_name(const struct natsd *d, pid_t pid)
 {
 	const char *slash = strrchr(d->binary, '/');
 
-	return (xasprintf("%s/%s_%d.ports", d->o.dir, slash != NULL ? slash + 1 : d->binary, (int)pid));
+	return (xasprintf("%s/%s_%d.ports", d->o.dir, slash != NULL ? slash + 1 : d->binary,
+	    (int)pid));
 }
 
 void
 natsd_remove_ports(const struct natsd *d)
 {
-	DIR		*dir = opendir(d->o.dir);
-	struct dirent	*e;
-	const char	*dot;
+	DIR *dir = opendir(d->o.dir);
+	struct dirent *e;
+	const char *dot;
 
 	if (dir == NULL)
 		return;
@@ -51,11 +52,11 @@ natsd_remove_ports(const struct natsd *d)
 static unsigned
 monitoring_port(const struct natsd *d)
 {
-	char		*path = ports_name(d, d->pid), *text;
-	const char	*url, *colon;
-	json_t		*ports = NULL;
-	size_t		 len;
-	unsigned	 port = 0;
+	char *path = ports_name(d, d->pid), *text;
+	const char *url, *colon;
+	json_t *ports = NULL;
+	size_t len;
+	unsigned port = 0;
 
 	text = file_read(path, PORTS_MAX, &len);
 	if (text != NULL)
@@ -79,9 +80,9 @@ natsd_is_silent(const struct natsd *d)
 static void
 natsd_health_cb(struct evhttp_request *req, void *arg)
 {
-	struct natsd	*d = arg;
-	int		 code = req != NULL ? evhttp_request_get_response_code(req) : 0;
-	int		 silent = natsd_is_silent(d);
+	struct natsd *d = arg;
+	int code = req != NULL ? evhttp_request_get_response_code(req) : 0;
+	int silent = natsd_is_silent(d);
 
 	d->asking = 0;
 	if (code == 0)
@@ -90,7 +91,8 @@ natsd_health_cb(struct evhttp_request *req, void *arg)
 	if (d->state == STATE_STARTING && code == 200) {
 		natsd_set_state(d, STATE_RUNNING);
 		evtimer_del(d->timer);
-		log_info("%s server: ready (nats-server %s, pid %d)", d->o.name, d->version, (int)d->pid);
+		log_info("%s server: ready (nats-server %s, pid %d)", d->o.name, d->version,
+		    (int)d->pid);
 		natsd_watch(d);
 		d->o.changed(d->o.arg);
 	} else if (silent) {
@@ -102,8 +104,8 @@ natsd_health_cb(struct evhttp_request *req, void *arg)
 void
 natsd_ask_health(struct natsd *d)
 {
-	struct evhttp_request	*req;
-	unsigned		 port;
+	struct evhttp_request *req;
+	unsigned port;
 
 	if (d->asking)
 		return;
@@ -125,18 +127,20 @@ natsd_ask_health(struct natsd *d)
 static void
 end_hung(struct natsd *d)
 {
-	log_line(LOG_ERROR, "%s server: no answer for %u s (natsServer.hangTimeout): process %d is "
-	    "killed", d->o.name, d->o.hang_ms / 1000, (int)d->pid);
+	log_line(LOG_ERROR,
+	    "%s server: no answer for %u s (natsServer.hangTimeout): process %d is "
+	    "killed",
+	    d->o.name, d->o.hang_ms / 1000, (int)d->pid);
 	(void)kill(d->pid, SIGKILL);
 }
 
 static void
 natsd_watch_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct natsd	*d = arg;
-	uint64_t	 silence = mono_us() - d->heard;
-	unsigned	 ms = silence > WATCH_MS * 1000ULL + 1000000 ? AGAIN_MS : WATCH_MS;
-	struct timeval	 wait = { ms / 1000, (ms % 1000) * 1000 };
+	struct natsd *d = arg;
+	uint64_t silence = mono_us() - d->heard;
+	unsigned ms = silence > WATCH_MS * 1000ULL + 1000000 ? AGAIN_MS : WATCH_MS;
+	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
 
 	if (d->state != STATE_RUNNING)
 		return;

@@ -22,8 +22,8 @@
  * From a configuration that is wanted to one that is in place: find the binary, ask it for its
  * version, write the file, have it checked.  Whatever fails is tried again, with all before it.
  */
-#define RETRY_MS	3000
-#define TOOL_MS		5000	/* for --version and -t */
+#define RETRY_MS 3000
+#define TOOL_MS  5000 /* for --version and -t */
 
 /* Takes the text. */
 static void
@@ -43,15 +43,16 @@ setup_fail(struct natsd *d, char *why)
 static int
 write_conf(const struct natsd *d, const char *path, const char *text)
 {
-	struct buf	b = { 0 };
-	int		fd, rc = -1;
+	struct buf b = { 0 };
+	int fd, rc = -1;
 
 	buf_addf(&b, "# Written by hubleaf: changes are lost.\npid_file: ");
 	natstext_quote(&b, d->pid_path);
 	buf_addf(&b, "\nports_file_dir: ");
 	natstext_quote(&b, d->o.dir);
 	/* One line on a peer that is away, not one for each attempt to reach it. */
-	buf_addf(&b, "\nhttp: \"127.0.0.1:-1\"\nlogtime: false\n"
+	buf_addf(&b,
+	    "\nhttp: \"127.0.0.1:-1\"\nlogtime: false\n"
 	    "connect_error_reports: 600\nreconnect_error_reports: 600\n");
 	buf_add(&b, text, strlen(text));
 	(void)unlink(path);
@@ -92,8 +93,8 @@ install_conf(struct natsd *d, char **err)
 static void
 natsd_checked_cb(int status, const char *said, void *arg)
 {
-	struct natsd	*d = arg;
-	char		*err = NULL, *new;
+	struct natsd *d = arg;
+	char *err = NULL, *new;
 
 	d->tool = NULL;
 	if (status != 0) {
@@ -113,8 +114,8 @@ natsd_checked_cb(int status, const char *said, void *arg)
 static void
 check_conf(struct natsd *d)
 {
-	char	*new = new_path(d), *err = NULL;
-	char	*argv[] = { d->binary, (char *)"-t", (char *)"-c", new, NULL };
+	char *new = new_path(d), *err = NULL;
+	char *argv[] = { d->binary, (char *)"-t", (char *)"-c", new, NULL };
 
 	if (d->o.prepare != NULL && d->o.prepare(d->o.arg, &err) == -1)
 		setup_fail(d, err);
@@ -128,8 +129,8 @@ check_conf(struct natsd *d)
 static void
 natsd_version_cb(int status, const char *said, void *arg)
 {
-	struct natsd	*d = arg;
-	char		*err = NULL;
+	struct natsd *d = arg;
+	char *err = NULL;
 
 	d->tool = NULL;
 	d->version = natsbin_version(d->binary, status, said, d->o.allow_old, &err);

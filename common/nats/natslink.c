@@ -12,39 +12,39 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#define RETRY_MIN_MS	50
-#define RETRY_MAX_MS	1000
+#define RETRY_MIN_MS 50
+#define RETRY_MAX_MS 1000
 
 struct lib_sub {
-	struct lib_sub		*next;
-	natsSubscription	*sub;
+	struct lib_sub *next;
+	natsSubscription *sub;
 };
 
 /* One reference is the loop's or the worker's, the others the library's callbacks'. */
 struct natslink {
-	pthread_mutex_t		 mu;
-	int			 refs;
-	int			 dead;		/* nobody looks any more: drop what arrives */
-	int			 up, lost;	/* what happened to it */
-	int			 woken;		/* the loop has been told and has not looked yet */
-	int			 efd;		/* borrowed until dead */
-	struct natslink_item	*head, *tail;
-	natsConnection		*conn;		/* the worker's until up, then the loop's, then the worker's */
-	struct lib_sub		*subs;		/* to destroy with it */
-	unsigned		 delay_ms;	/* before the first attempt */
-	struct natslink		*next;
+	pthread_mutex_t mu;
+	int refs;
+	int dead;     /* nobody looks any more: drop what arrives */
+	int up, lost; /* what happened to it */
+	int woken;    /* the loop has been told and has not looked yet */
+	int efd;      /* borrowed until dead */
+	struct natslink_item *head, *tail;
+	natsConnection *conn; /* the worker's until up, then the loop's, then the worker's */
+	struct lib_sub *subs; /* to destroy with it */
+	unsigned delay_ms;    /* before the first attempt */
+	struct natslink *next;
 };
 
 struct natslink_dialer {
-	char		*name;
-	natsOptions	*opts;		/* the worker's */
-	int		 efd;
-	pthread_t	 worker;
-	pthread_mutex_t	 mu;		/* of the rest */
-	pthread_cond_t	 cond;
-	struct natslink	*to_connect;
-	struct natslink	*doomed;
-	int		 quit;
+	char *name;
+	natsOptions *opts; /* the worker's */
+	int efd;
+	pthread_t worker;
+	pthread_mutex_t mu; /* of the rest */
+	pthread_cond_t cond;
+	struct natslink *to_connect;
+	struct natslink *doomed;
+	int quit;
 };
 
 static struct natslink *
@@ -125,7 +125,7 @@ natslink_wake(struct natslink *l)
 static void
 nats_msg_cb(natsConnection *conn, natsSubscription *sub, natsMsg *msg, void *arg)
 {
-	struct natslink	*l = arg;
+	struct natslink *l = arg;
 	struct natslink_item *it;
 
 	if (msg == NULL)
@@ -190,7 +190,7 @@ natslink_subscribe(struct natslink *l, const char *subject, natsStatus *why)
 {
 	natsSubscription *sub = NULL;
 
-	natslink_ref(l);	/* for nats_complete_cb */
+	natslink_ref(l); /* for nats_complete_cb */
 	*why = natsConnection_Subscribe(&sub, l->conn, subject, nats_msg_cb, l);
 	if (*why != NATS_OK) {
 		natslink_unref(l);
@@ -268,7 +268,7 @@ worker_try(struct natslink_dialer *d, struct natslink *l, natsConnection **conn)
 {
 	natsStatus s;
 
-	natslink_ref(l);	/* for nats_closed_cb */
+	natslink_ref(l); /* for nats_closed_cb */
 	s = natsOptions_SetClosedCB(d->opts, nats_closed_cb, l);
 	if (s == NATS_OK)
 		s = natsConnection_Connect(conn, d->opts);
@@ -281,9 +281,9 @@ worker_try(struct natslink_dialer *d, struct natslink *l, natsConnection **conn)
 static void
 worker_connect(struct natslink_dialer *d, struct natslink *l)
 {
-	natsConnection	*conn = NULL;
-	natsStatus	 s, said = NATS_OK;
-	unsigned	 wait = RETRY_MIN_MS;
+	natsConnection *conn = NULL;
+	natsStatus s, said = NATS_OK;
+	unsigned wait = RETRY_MIN_MS;
 
 	if (l->delay_ms > 0 && !worker_pause(d, l, l->delay_ms))
 		return;
@@ -354,8 +354,8 @@ worker_run(void *arg)
 struct natslink_dialer *
 natslink_dialer_new(const char *name, natsOptions *opts, int efd)
 {
-	struct natslink_dialer		*d = xcalloc(1, sizeof(*d));
-	pthread_condattr_t	 attr;
+	struct natslink_dialer *d = xcalloc(1, sizeof(*d));
+	pthread_condattr_t attr;
 
 	d->name = xstrdup(name);
 	d->opts = opts;

@@ -17,9 +17,9 @@ struct natslink_dialer;
 
 /* A message that arrived. */
 struct natslink_item {
-	struct natslink_item	*next;
-	natsMsg			*msg;
-	int64_t			 sid;	/* of its subscription */
+	struct natslink_item *next;
+	natsMsg *msg;
+	int64_t sid; /* of its subscription */
 };
 
 /* With the options, which it takes over; `efd` is written to when a link has something to tell. */
@@ -31,15 +31,15 @@ struct natslink *natslink_dialer_connect(struct natslink_dialer *d, unsigned del
 /* Nothing more comes from it; it ends in the background, and natslink_keep's with it. */
 void natslink_dialer_drop(struct natslink_dialer *d, struct natslink *l);
 
-void natslink_ref(struct natslink *l);		/* so that it stays while one looks at it */
+void natslink_ref(struct natslink *l); /* so that it stays while one looks at it */
 void natslink_unref(struct natslink *l);
 /* What arrived since the last time, in order, and whether it is up, and lost. */
 struct natslink_item *natslink_take(struct natslink *l, int *up, int *lost);
 void natslink_items_free(struct natslink_item *it);
 /* The rest only of one that is up.  NULL with the reason. */
 natsSubscription *natslink_subscribe(struct natslink *l, const char *subject, natsStatus *why);
-void natslink_keep(struct natslink *l, natsSubscription *sub);	/* to end with it */
+void natslink_keep(struct natslink *l, natsSubscription *sub); /* to end with it */
 natsConnection *natslink_conn(struct natslink *l);
-void natslink_break(struct natslink *l);	/* it is lost from now on */
+void natslink_break(struct natslink *l); /* it is lost from now on */
 
 #endif

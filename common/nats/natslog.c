@@ -8,9 +8,9 @@
 #include "common/base/log.h"
 #include "common/nats/handshake.h"
 
-#define LINE_LEN	4096		/* a longer log line is cut up */
-#define WARN_SPAN_MS	10000		/* so many of its warnings in this time go to our log */
-#define WARN_MAX	20
+#define LINE_LEN     4096  /* a longer log line is cut up */
+#define WARN_SPAN_MS 10000 /* so many of its warnings in this time go to our log */
+#define WARN_MAX     20
 
 /* Its log */
 
@@ -18,9 +18,8 @@ static int
 is_noise(const char *text)
 {
 	/* What our configuration means to do, said at each start. */
-	static const char *const noise[] = {
-		"Plaintext passwords detected", "Maximum payloads over",
-		"TLS certificate chain and hostname of solicited" };
+	static const char *const noise[] = { "Plaintext passwords detected",
+		"Maximum payloads over", "TLS certificate chain and hostname of solicited" };
 	size_t i;
 
 	for (i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
@@ -49,11 +48,11 @@ may_warn(struct natslog *l)
 static void
 natslog_line(struct natslog *l, const char *line)
 {
-	static const char	*const bad[] = { "[WRN] ", "[ERR] ", "[FTL] " };
-	const char		*text = strstr(line, "] [");
-	size_t			 i;
-	int			 warn = text == NULL && strncmp(line, "nats-server: ", 13) == 0;
-	int			 fatal_one;
+	static const char *const bad[] = { "[WRN] ", "[ERR] ", "[FTL] " };
+	const char *text = strstr(line, "] [");
+	size_t i;
+	int warn = text == NULL && strncmp(line, "nats-server: ", 13) == 0;
+	int fatal_one;
 
 	text = text != NULL ? text + 2 : line;
 	fatal_one = warn || strncmp(text, "[FTL] ", 6) == 0;

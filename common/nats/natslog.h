@@ -12,11 +12,11 @@
  * than some in a while, the rest for debugging.
  */
 struct natslog {
-	const char	*name;		/* "hub", "leaf"; the owner's */
-	struct buf	 line;		/* that has no end yet; freed by the owner */
-	uint64_t	 warn_since;	/* mono_us */
-	unsigned	 warns;
-	struct handshakes *handshakes;	/* that fail; the owner's */
+	const char *name;    /* "hub", "leaf"; the owner's */
+	struct buf line;     /* that has no end yet; freed by the owner */
+	uint64_t warn_since; /* mono_us */
+	unsigned warns;
+	struct handshakes *handshakes; /* that fail; the owner's */
 };
 
 void natslog_add(struct natslog *l, const char *text, size_t n);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAYLOAD_ROOM	(256 << 10)	/* around the largest transaction */
-#define HOST_MAX	255
+#define PAYLOAD_ROOM (256 << 10) /* around the largest transaction */
+#define HOST_MAX     255
 
 void
 natstext_quote(struct buf *b, const char *s)
@@ -49,8 +49,8 @@ natstext_limits(struct buf *b, const struct conf *c)
 void
 natstext_log_level(struct buf *b, const struct conf *c)
 {
-	const char	*level = conf_str(c, CL_LOG_LEVEL);
-	int		 trace = strcmp(level, "trace") == 0;
+	const char *level = conf_str(c, CL_LOG_LEVEL);
+	int trace = strcmp(level, "trace") == 0;
 
 	buf_addf(b, "debug: %s\n", trace || strcmp(level, "debug") == 0 ? "true" : "false");
 	buf_addf(b, "trace: %s\n", trace ? "true" : "false");
@@ -59,7 +59,8 @@ natstext_log_level(struct buf *b, const struct conf *c)
 void
 natstext_tls_suites(struct buf *b)
 {
-	buf_addf(b, "cipher_suites: [\n"
+	buf_addf(b,
+	    "cipher_suites: [\n"
 	    "\"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384\"\n"
 	    "\"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\"\n"
 	    "\"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\"\n"
@@ -104,8 +105,9 @@ natstext_route(const json_t *route, const char **host, int64_t *port)
 	if (*host == NULL || **host == '\0' || strlen(*host) > HOST_MAX)
 		return (-1);
 	/* It goes into a URL: names and addresses only. */
-	if ((*host)[strspn(*host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	    "0123456789-._:%[]")] != '\0')
+	if ((*host)[strspn(*host,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789-._:%[]")] != '\0')
 		return (-1);
 	return (*port >= 1 && *port <= 65535 ? 0 : -1);
 }
@@ -134,8 +136,8 @@ add_host_port(struct buf *b, const char *host, int64_t port)
 }
 
 void
-natstext_route_url(struct buf *b, const struct settings *s, const char *scheme,
-    const char *host, int64_t port)
+natstext_route_url(struct buf *b, const struct settings *s, const char *scheme, const char *host,
+    int64_t port)
 {
 	struct buf url = { 0 };
 

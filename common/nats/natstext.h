@@ -10,7 +10,7 @@
 /* What the configurations of both nats-servers are put together from.  No I/O. */
 
 /* User of the account that only our own connection to the server is in. */
-#define NATSTEXT_SYS_USER	"hubleaf-sys"
+#define NATSTEXT_SYS_USER "hubleaf-sys"
 
 /* A string as the servers' configuration takes it: quoted, with what could end it escaped. */
 void natstext_quote(struct buf *b, const char *s);

@@ -7,14 +7,14 @@
 static int
 subject_plain(unsigned char ch)
 {
-	return ((ch >= '0' && ch <= '9') || (ch >= 'A' && ch <= 'Z') ||
-	    (ch >= 'a' && ch <= 'z') || ch == '_' || ch == '-');
+	return ((ch >= '0' && ch <= '9') || (ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z') ||
+	    ch == '_' || ch == '-');
 }
 
 static void
 subject_token(struct buf *b, const char *name)
 {
-	const char	*p;
+	const char *p;
 
 	/* An empty token is no subject; a lone % is no other name's escape. */
 	if (*name == '\0')
@@ -46,7 +46,7 @@ subject_done(struct buf *b)
 static char *
 subject_of(const char *prefix, const char *node)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	buf_addf(&b, "%s", prefix);
 	subject_token(&b, node);
@@ -56,7 +56,7 @@ subject_of(const char *prefix, const char *node)
 char *
 subject_txn(const char *node, const char *database, const char *table)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	buf_addf(&b, "hl.txn.");
 	subject_token(&b, node);
@@ -70,7 +70,7 @@ subject_txn(const char *node, const char *database, const char *table)
 char *
 subject_req(const char *node, const char *verb)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	buf_addf(&b, "hl.req.");
 	subject_token(&b, node);

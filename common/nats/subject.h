@@ -17,8 +17,8 @@
  */
 /* table "*" stays the wildcard */
 char *subject_txn(const char *node, const char *database, const char *table);
-char *subject_req(const char *node, const char *verb);	/* verb "*" too */
+char *subject_req(const char *node, const char *verb); /* verb "*" too */
 char *subject_pull(const char *node);
-char *subject_stream(const char *node);	/* "HL_<node>" */
+char *subject_stream(const char *node); /* "HL_<node>" */
 
 #endif

@@ -12,26 +12,26 @@
 #include "common/nats/natsd.h"
 #include "common/tls/crypto.h"
 
-#define SECRET_LEN	32
-#define INSTANCE_LEN	8
-#define SOON_MS		20	/* changes are told together */
-#define EACH_MS		1000	/* what nobody calls us back for */
+#define SECRET_LEN   32
+#define INSTANCE_LEN 8
+#define SOON_MS      20   /* changes are told together */
+#define EACH_MS      1000 /* what nobody calls us back for */
 
 struct supervisor {
-	struct svc			*svc;
-	const struct supervisor_ops	*ops;
-	void				*arg;
-	char				 instance[2 * INSTANCE_LEN + 1];
-	char				 secret[2 * SECRET_LEN + 1];
-	struct chan			*opsd;
-	struct chan_handler		*handlers;	/* ours, and one for each of the daemon's */
-	struct chan_ops			 chan_ops;
-	struct settings			*settings;	/* NULL: none, or stopped */
-	char				*fault;		/* why the last ones are of no use; NULL: they are */
-	struct natsd			*natsd;
-	struct event			*tell;
-	int				 soon;
-	char				*told;		/* the state as this opsd has it; NULL: not yet */
+	struct svc *svc;
+	const struct supervisor_ops *ops;
+	void *arg;
+	char instance[2 * INSTANCE_LEN + 1];
+	char secret[2 * SECRET_LEN + 1];
+	struct chan *opsd;
+	struct chan_handler *handlers; /* ours, and one for each of the daemon's */
+	struct chan_ops chan_ops;
+	struct settings *settings; /* NULL: none, or stopped */
+	char *fault;               /* why the last ones are of no use; NULL: they are */
+	struct natsd *natsd;
+	struct event *tell;
+	int soon;
+	char *told; /* the state as this opsd has it; NULL: not yet */
 };
 
 /* What opsd is told */
@@ -39,10 +39,10 @@ struct supervisor {
 static char *
 state_text(struct supervisor *s)
 {
-	json_t	*state = json_pack("{s:o, s:{s:i, s:i}, s:o}", "server", natsd_json(s->natsd, s->fault),
-	    "counts", "ended", (int)natsd_restarts(s->natsd, 1), "renewed",
-	    (int)natsd_restarts(s->natsd, 0), "handshakes", natsd_handshakes(s->natsd));
-	char	*text;
+	json_t *state = json_pack("{s:o, s:{s:i, s:i}, s:o}", "server",
+	    natsd_json(s->natsd, s->fault), "counts", "ended", (int)natsd_restarts(s->natsd, 1),
+	    "renewed", (int)natsd_restarts(s->natsd, 0), "handshakes", natsd_handshakes(s->natsd));
+	char *text;
 
 	s->ops->state(state, s->arg);
 	text = json_dumps(state, JSON_COMPACT);
@@ -53,10 +53,11 @@ state_text(struct supervisor *s)
 static void
 tell_state(struct supervisor *s)
 {
-	char		*text = state_text(s);
-	struct buf	 b = { 0 };
+	char *text = state_text(s);
+	struct buf b = { 0 };
 
-	if (text == NULL || !chan_is_up(s->opsd) || (s->told != NULL && strcmp(s->told, text) == 0)) {
+	if (text == NULL || !chan_is_up(s->opsd) ||
+	    (s->told != NULL && strcmp(s->told, text) == 0)) {
 		free(text);
 		return;
 	}
@@ -114,15 +115,19 @@ supervisor_prepare_cb(void *arg, char **err)
 static struct natsd *
 new_server(struct supervisor *s)
 {
-	const struct conf	*c = s->settings->conf;
-	char			*dir = conf_path(s->svc->conf, s->ops->folder);
-	struct natsd_opts	 o = {
-		.name = s->ops->name, .binary = conf_str(c, NATS_SERVER), .dir = dir,
+	const struct conf *c = s->settings->conf;
+	char *dir = conf_path(s->svc->conf, s->ops->folder);
+	struct natsd_opts o = {
+		.name = s->ops->name,
+		.binary = conf_str(c, NATS_SERVER),
+		.dir = dir,
 		.allow_old = conf_bool(c, NATS_ENABLE_OLD),
 		.hang_ms = (unsigned)conf_int(c, NATS_HANG),
-		.prepare = supervisor_prepare_cb, .changed = supervisor_natsd_cb, .arg = s,
+		.prepare = supervisor_prepare_cb,
+		.changed = supervisor_natsd_cb,
+		.arg = s,
 	};
-	struct natsd		*d = natsd_new(s->svc->base, &o);
+	struct natsd *d = natsd_new(s->svc->base, &o);
 
 	free(dir);
 	return (d);
@@ -173,11 +178,11 @@ take_settings(struct supervisor *s, struct settings *now)
 static int
 on_settings(struct chan *c, struct msg *m, void *arg)
 {
-	struct supervisor	*s = arg;
-	size_t			 len = 0;
-	const uint8_t		*json = rd_blob(&m->body, &len);
-	struct settings		*now;
-	char			*err = NULL;
+	struct supervisor *s = arg;
+	size_t len = 0;
+	const uint8_t *json = rd_blob(&m->body, &len);
+	struct settings *now;
+	char *err = NULL;
 
 	if (!rd_done(&m->body))
 		return (-1);
@@ -207,8 +212,8 @@ on_restart(struct chan *c, struct msg *m, void *arg)
 static int
 on_other(struct chan *c, struct msg *m, void *arg)
 {
-	struct supervisor		*s = arg;
-	const struct chan_handler	*h;
+	struct supervisor *s = arg;
+	const struct chan_handler *h;
 
 	for (h = s->ops->handlers; h->type != m->type; h++)
 		continue;
@@ -242,9 +247,9 @@ supervisor_down_cb(struct chan *c, enum role peer, void *arg)
 static struct chan_handler *
 join_handlers(const struct supervisor_ops *ops)
 {
-	const struct chan_handler	*h;
-	struct chan_handler		*all;
-	size_t				 n = 0;
+	const struct chan_handler *h;
+	struct chan_handler *all;
+	size_t n = 0;
 
 	for (h = ops->handlers; h->type != 0; h++)
 		n++;
@@ -259,8 +264,8 @@ join_handlers(const struct supervisor_ops *ops)
 struct supervisor *
 supervisor_new(struct svc *svc, const struct supervisor_ops *ops, void *arg)
 {
-	struct supervisor	*s = xcalloc(1, sizeof(*s));
-	char			*path = conf_run_path(svc->conf, "ops.sock");
+	struct supervisor *s = xcalloc(1, sizeof(*s));
+	char *path = conf_run_path(svc->conf, "ops.sock");
 
 	s->svc = svc;
 	s->ops = ops;

@@ -17,33 +17,33 @@ struct supervisor;
 struct natsd;
 
 struct supervisor_ops {
-	const char	*name;		/* "hub", "leaf": the server's, as in natsd_opts */
-	const char	*folder;	/* its files, in the node's: "clustering/hub" */
-	enum role	 role;
-	uint16_t	 state_type;	/* the message with the state: MSG_MESH, MSG_LEAF_STATE */
-	const struct chan_handler *handlers;	/* beside SETTINGS and RESTART; called with our arg */
-	void		(*up)(struct chan *opsd, void *arg);	/* these two may be NULL */
-	void		(*down)(struct chan *opsd, void *arg);
+	const char *name;   /* "hub", "leaf": the server's, as in natsd_opts */
+	const char *folder; /* its files, in the node's: "clustering/hub" */
+	enum role role;
+	uint16_t state_type; /* the message with the state: MSG_MESH, MSG_LEAF_STATE */
+	const struct chan_handler *handlers; /* beside SETTINGS and RESTART; called with our arg */
+	void (*up)(struct chan *opsd, void *arg); /* these two may be NULL */
+	void (*down)(struct chan *opsd, void *arg);
 	/*
 	 * New settings, valid until the next; `was` until this returns, NULL: none.  Either they are
 	 * enabled, and supervisor_configure is called; or whatever uses the server lets go of it, and it is
 	 * stopped next.
 	 */
-	void		(*apply)(const struct settings *was, const struct settings *now, void *arg);
-	int		(*prepare)(void *arg, char **err);	/* as in natsd_opts */
+	void (*apply)(const struct settings *was, const struct settings *now, void *arg);
+	int (*prepare)(void *arg, char **err); /* as in natsd_opts */
 	/*
 	 * Add what is the daemon's own to {"server","counts":{"ended","renewed"},"handshakes"}.  Runs
 	 * soon after supervisor_changed, and each second, whether opsd is there or not.
 	 */
-	void		(*state)(json_t *state, void *arg);
-	int		(*restart)(void *arg);	/* NULL, or 1: not at once, svc_restart is called later */
+	void (*state)(json_t *state, void *arg);
+	int (*restart)(void *arg); /* NULL, or 1: not at once, svc_restart is called later */
 };
 
 struct supervisor *supervisor_new(struct svc *svc, const struct supervisor_ops *ops, void *arg);
-void supervisor_free(struct supervisor *s);	/* the server is stopped, the channel freed */
+void supervisor_free(struct supervisor *s); /* the server is stopped, the channel freed */
 
 struct chan *supervisor_opsd(const struct supervisor *s);
-struct natsd *supervisor_natsd(const struct supervisor *s);	/* NULL: not enabled */
+struct natsd *supervisor_natsd(const struct supervisor *s); /* NULL: not enabled */
 /* New with each start of the process: what makes its server's name one of its own. */
 const char *supervisor_instance(const struct supervisor *s);
 /* of the server's system account, also new */

@@ -15,14 +15,14 @@
 #include "common/tls/crypto.h"
 #include "common/tls/tls.h"
 
-#define CN_MAX		64	/* RFC 5280: ub-common-name */
-#define CERT_DAYS	3650
+#define CN_MAX    64 /* RFC 5280: ub-common-name */
+#define CERT_DAYS 3650
 
 static int
 add_extension(X509 *cert, int nid, const char *value)
 {
-	X509_EXTENSION	*ext = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
-	int		 ok = ext != NULL && X509_add_ext(cert, ext, -1) == 1;
+	X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+	int ok = ext != NULL && X509_add_ext(cert, ext, -1) == 1;
 
 	X509_EXTENSION_free(ext);
 	return (ok);
@@ -32,13 +32,12 @@ add_extension(X509 *cert, int nid, const char *value)
 static int
 add_alt_name(X509 *cert, const char *name)
 {
-	GENERAL_NAMES	*names = GENERAL_NAMES_new();
-	GENERAL_NAME	*gen = GENERAL_NAME_new();
-	ASN1_IA5STRING	*text = ASN1_IA5STRING_new();
-	int		 ok = 0;
+	GENERAL_NAMES *names = GENERAL_NAMES_new();
+	GENERAL_NAME *gen = GENERAL_NAME_new();
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+	int ok = 0;
 
-	if (names != NULL && gen != NULL && text != NULL &&
-	    ASN1_STRING_set(text, name, -1) == 1) {
+	if (names != NULL && gen != NULL && text != NULL && ASN1_STRING_set(text, name, -1) == 1) {
 		GENERAL_NAME_set0_value(gen, GEN_DNS, text);
 		text = NULL;
 		if (sk_GENERAL_NAME_push(names, gen) > 0) {
@@ -58,18 +57,18 @@ set_subject(X509 *cert, const char *name)
 	const char *cn = strlen(name) <= CN_MAX ? name : "hubleaf";
 
 	return (X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8,
-	    (const unsigned char *)cn, -1, -1, 0) == 1);
+		    (const unsigned char *)cn, -1, -1, 0) == 1);
 }
 
 static int
 set_serial(X509 *cert)
 {
-	uint8_t	 serial[16];
-	BIGNUM	*bn;
-	int	 ok;
+	uint8_t serial[16];
+	BIGNUM *bn;
+	int ok;
 
 	crypto_random(serial, sizeof(serial));
-	serial[0] = (uint8_t)((serial[0] & 0x7f) | 0x40);	/* positive, of full length */
+	serial[0] = (uint8_t)((serial[0] & 0x7f) | 0x40); /* positive, of full length */
 	bn = BN_bin2bn(serial, sizeof(serial), NULL);
 	ok = bn != NULL && BN_to_ASN1_INTEGER(bn, X509_get_serialNumber(cert)) != NULL;
 	BN_free(bn);
@@ -121,8 +120,8 @@ make_node_cert(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_k
 static int
 write_bio(const char *path, mode_t mode, BIO *bio, char **err)
 {
-	char	*p;
-	long	 n = BIO_get_mem_data(bio, &p);
+	char *p;
+	long n = BIO_get_mem_data(bio, &p);
 
 	if (file_put(path, mode, p, (size_t)n) == 0)
 		return (0);
@@ -133,8 +132,8 @@ write_bio(const char *path, mode_t mode, BIO *bio, char **err)
 static int
 write_cert(const char *path, X509 *cert, char **err)
 {
-	BIO	*pem = BIO_new(BIO_s_mem());
-	int	 rc = -1;
+	BIO *pem = BIO_new(BIO_s_mem());
+	int rc = -1;
 
 	if (pem == NULL || PEM_write_bio_X509(pem, cert) != 1)
 		*err = tls_error(path);
@@ -147,8 +146,8 @@ write_cert(const char *path, X509 *cert, char **err)
 static int
 put_private_key(const char *path, EVP_PKEY *key, char **err)
 {
-	BIO	*pem = BIO_new(BIO_s_secmem());
-	int	 rc = -1;
+	BIO *pem = BIO_new(BIO_s_secmem());
+	int rc = -1;
 
 	if (pem == NULL || PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) != 1)
 		*err = tls_error(path);
@@ -161,9 +160,9 @@ put_private_key(const char *path, EVP_PKEY *key, char **err)
 int
 cert_make(const char *key_path, const char *cert_path, const char *name, char **err)
 {
-	EVP_PKEY	*key;
-	X509		*cert = NULL;
-	int		 rc = -1;
+	EVP_PKEY *key;
+	X509 *cert = NULL;
+	int rc = -1;
 
 	if (access(key_path, F_OK) == 0 && access(cert_path, F_OK) == 0)
 		return (0);
@@ -181,8 +180,8 @@ cert_make(const char *key_path, const char *cert_path, const char *name, char **
 static EVP_PKEY *
 open_authority_key(void)
 {
-	static const char	about[] = "hubleaf: authority of nodes that do not verify each other";
-	uint8_t			seed[32];
+	static const char about[] = "hubleaf: authority of nodes that do not verify each other";
+	uint8_t seed[32];
 
 	crypto_sha256(about, sizeof(about) - 1, seed);
 	return (EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, sizeof(seed)));
@@ -203,18 +202,18 @@ make_open_authority(EVP_PKEY *key)
 }
 
 int
-cert_make_open(const char *key_path, const char *cert_path, const char *ca_path,
-    const char *name, char **err)
+cert_make_open(const char *key_path, const char *cert_path, const char *ca_path, const char *name,
+    char **err)
 {
-	EVP_PKEY	*ca_key = open_authority_key(), *key = EVP_EC_gen("P-256");
-	X509		*ca = NULL, *cert = NULL;
-	int		 rc = -1;
+	EVP_PKEY *ca_key = open_authority_key(), *key = EVP_EC_gen("P-256");
+	X509 *ca = NULL, *cert = NULL;
+	int rc = -1;
 
 	if (ca_key == NULL || key == NULL || (ca = make_open_authority(ca_key)) == NULL ||
 	    (cert = make_node_cert(key, name, ca, ca_key)) == NULL)
 		*err = tls_error("cannot make a certificate");
-	else if (put_private_key(key_path, key, err) == 0 && write_cert(cert_path, cert, err) == 0 &&
-	    write_cert(ca_path, ca, err) == 0)
+	else if (put_private_key(key_path, key, err) == 0 &&
+	    write_cert(cert_path, cert, err) == 0 && write_cert(ca_path, ca, err) == 0)
 		rc = 0;
 	X509_free(cert);
 	X509_free(ca);

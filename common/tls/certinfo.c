@@ -13,15 +13,15 @@
 
 #include "common/base/mem.h"
 
-#define CERTS_MAX	1000	/* of a file */
+#define CERTS_MAX 1000 /* of a file */
 
 /* What was written to it, as text; frees it. */
 static json_t *
 bio_text(BIO *out)
 {
-	char	*p;
-	long	 n = BIO_get_mem_data(out, &p);
-	json_t	*v = n > 0 ? json_stringn(p, (size_t)n) : NULL;
+	char *p;
+	long n = BIO_get_mem_data(out, &p);
+	json_t *v = n > 0 ? json_stringn(p, (size_t)n) : NULL;
 
 	BIO_free(out);
 	ERR_clear_error();
@@ -31,7 +31,7 @@ bio_text(BIO *out)
 static json_t *
 name_text(const X509_NAME *name)
 {
-	BIO	*out = BIO_new(BIO_s_mem());
+	BIO *out = BIO_new(BIO_s_mem());
 
 	X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
 	return (bio_text(out));
@@ -41,8 +41,8 @@ name_text(const X509_NAME *name)
 static json_t *
 alt_text(const X509 *cert)
 {
-	BIO	*out = BIO_new(BIO_s_mem());
-	int	 at = X509_get_ext_by_NID(cert, NID_subject_alt_name, -1);
+	BIO *out = BIO_new(BIO_s_mem());
+	int at = X509_get_ext_by_NID(cert, NID_subject_alt_name, -1);
 
 	if (at >= 0)
 		X509V3_EXT_print(out, X509_get_ext(cert, at), 0, 0);
@@ -52,7 +52,7 @@ alt_text(const X509 *cert)
 static json_t *
 serial_text(const X509 *cert)
 {
-	BIO	*out = BIO_new(BIO_s_mem());
+	BIO *out = BIO_new(BIO_s_mem());
 
 	i2a_ASN1_INTEGER(out, X509_get0_serialNumber(cert));
 	return (bio_text(out));
@@ -62,7 +62,7 @@ serial_text(const X509 *cert)
 static json_t *
 x509_time(const ASN1_TIME *t)
 {
-	BIO	*out = BIO_new(BIO_s_mem());
+	BIO *out = BIO_new(BIO_s_mem());
 
 	ASN1_TIME_print(out, t);
 	return (bio_text(out));
@@ -71,7 +71,7 @@ x509_time(const ASN1_TIME *t)
 static json_t *
 pem_text(X509 *cert)
 {
-	BIO	*out = BIO_new(BIO_s_mem());
+	BIO *out = BIO_new(BIO_s_mem());
 
 	PEM_write_bio_X509(out, cert);
 	return (bio_text(out));
@@ -80,13 +80,12 @@ pem_text(X509 *cert)
 static json_t *
 cert_details(X509 *cert)
 {
-	uint32_t	flags = X509_get_extension_flags(cert);
-	json_t		*details = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "issuer",
+	uint32_t flags = X509_get_extension_flags(cert);
+	json_t *details = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "issuer",
 	    name_text(X509_get_issuer_name(cert)), "subject",
 	    name_text(X509_get_subject_name(cert)), "subject_alt_name", alt_text(cert),
-	    "serial_number", serial_text(cert), "valid_from",
-	    x509_time(X509_get0_notBefore(cert)), "valid_to",
-	    x509_time(X509_get0_notAfter(cert)));
+	    "serial_number", serial_text(cert), "valid_from", x509_time(X509_get0_notBefore(cert)),
+	    "valid_to", x509_time(X509_get0_notAfter(cert)));
 
 	return (json_pack("{s:o, s:b, s:b, s:o}", "certificate", pem_text(cert), "is_authority",
 	    (flags & EXFLAG_CA) != 0, "is_self_signed", (flags & EXFLAG_SS) != 0, "details",
@@ -97,8 +96,8 @@ cert_details(X509 *cert)
 static json_t *
 about_each(BIO *in)
 {
-	json_t	*list = json_array();
-	X509	*cert;
+	json_t *list = json_array();
+	X509 *cert;
 
 	while (json_array_size(list) < CERTS_MAX &&
 	    (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
@@ -113,8 +112,8 @@ about_each(BIO *in)
 json_t *
 certinfo_read(const char *path, char **err)
 {
-	FILE	*file = fopen(path, "re");
-	json_t	*list;
+	FILE *file = fopen(path, "re");
+	json_t *list;
 
 	if (file == NULL) {
 		*err = xasprintf("%s: %s", path, strerror(errno));
@@ -137,7 +136,7 @@ certinfo_text(const char *pem)
 static int64_t
 ends_at(const X509 *cert)
 {
-	struct tm	tm;
+	struct tm tm;
 
 	return (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1 ? (int64_t)timegm(&tm) : -1);
 }
@@ -145,10 +144,10 @@ ends_at(const X509 *cert)
 int64_t
 certinfo_ends(const char *path)
 {
-	FILE	*file = fopen(path, "re");
-	BIO	*in = file != NULL ? BIO_new_fp(file, BIO_CLOSE) : NULL;
-	X509	*cert;
-	int64_t	 first = -1, at;
+	FILE *file = fopen(path, "re");
+	BIO *in = file != NULL ? BIO_new_fp(file, BIO_CLOSE) : NULL;
+	X509 *cert;
+	int64_t first = -1, at;
 
 	if (in == NULL)
 		return (-1);
@@ -165,23 +164,25 @@ certinfo_ends(const char *path)
 	return (first);
 }
 
-#define HOST_CHARS	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._*"
+#define HOST_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._*"
 
 /* NULL: it names no host. */
 static json_t *
 host_text(const GENERAL_NAME *name)
 {
-	const ASN1_STRING	*s = name->type == GEN_DNS || name->type == GEN_IPADD ? name->d.ia5 : NULL;
-	int			 len = s != NULL ? ASN1_STRING_length(s) : 0;
-	const unsigned char	*at = s != NULL ? ASN1_STRING_get0_data(s) : NULL;
-	char			 text[INET6_ADDRSTRLEN];
-	int			 i;
+	const ASN1_STRING *s = name->type == GEN_DNS || name->type == GEN_IPADD ? name->d.ia5 :
+										  NULL;
+	int len = s != NULL ? ASN1_STRING_length(s) : 0;
+	const unsigned char *at = s != NULL ? ASN1_STRING_get0_data(s) : NULL;
+	char text[INET6_ADDRSTRLEN];
+	int i;
 
 	if (len == 0)
 		return (NULL);
 	if (name->type == GEN_IPADD)
-		return (len != 4 && len != 16 ? NULL : json_string(inet_ntop(len == 4 ? AF_INET :
-		    AF_INET6, at, text, sizeof(text))));
+		return (len != 4 && len != 16 ? NULL :
+						json_string(inet_ntop(len == 4 ? AF_INET : AF_INET6,
+						    at, text, sizeof(text))));
 	for (i = 0; i < len; i++)
 		if (at[i] == '\0' || strchr(HOST_CHARS, at[i]) == NULL)
 			return (NULL);
@@ -191,8 +192,8 @@ host_text(const GENERAL_NAME *name)
 static json_t *
 cert_names(const X509 *cert)
 {
-	GENERAL_NAMES	*names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-	json_t		*list = json_array(), *text;
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	json_t *list = json_array(), *text;
 
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
 		if ((text = host_text(sk_GENERAL_NAME_value(names, i))) != NULL)
@@ -204,9 +205,9 @@ cert_names(const X509 *cert)
 json_t *
 certinfo_names(const char *path)
 {
-	FILE	*file = fopen(path, "re");
-	X509	*cert = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-	json_t	*list = cert != NULL ? cert_names(cert) : json_array();
+	FILE *file = fopen(path, "re");
+	X509 *cert = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+	json_t *list = cert != NULL ? cert_names(cert) : json_array();
 
 	if (file != NULL)
 		fclose(file);

@@ -10,12 +10,12 @@
 
 #include "common/base/mem.h"
 
-#define CERTS_MAX	100
-#define RSA_BITS_MIN	2048	/* what OpenSSL takes where Debian has set its level */
+#define CERTS_MAX    100
+#define RSA_BITS_MIN 2048 /* what OpenSSL takes where Debian has set its level */
 
 struct certpem {
-	STACK_OF(X509)	*certs;		/* the first is the one that counts */
-	EVP_PKEY	*key;		/* or NULL */
+	STACK_OF(X509) * certs; /* the first is the one that counts */
+	EVP_PKEY *key;          /* or NULL */
 };
 
 /* ---- reading ---- */
@@ -24,7 +24,7 @@ struct certpem {
 static int
 ended_well(void)
 {
-	unsigned long	code = ERR_peek_last_error();
+	unsigned long code = ERR_peek_last_error();
 
 	ERR_clear_error();
 	return (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE);
@@ -34,9 +34,9 @@ ended_well(void)
 static int
 read_certs(struct certpem *p, const char *text, char **err)
 {
-	BIO	*in = BIO_new_mem_buf(text, -1);
-	X509	*cert = NULL;
-	int	 n;
+	BIO *in = BIO_new_mem_buf(text, -1);
+	X509 *cert = NULL;
+	int n;
 
 	while (sk_X509_num(p->certs) <= CERTS_MAX &&
 	    (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL)
@@ -48,7 +48,7 @@ read_certs(struct certpem *p, const char *text, char **err)
 		*err = xasprintf("must hold at most %d certificates", CERTS_MAX);
 	else if (!ended_well() || n == 0)
 		*err = n == 0 ? xstrdup("must be a certificate as PEM text") :
-		    xasprintf("has something broken after certificate %d", n);
+				xasprintf("has something broken after certificate %d", n);
 	else
 		return (0);
 	ERR_clear_error();
@@ -58,11 +58,11 @@ read_certs(struct certpem *p, const char *text, char **err)
 static int
 check_time(const struct certpem *p, char **err)
 {
-	const char	*what = NULL;
-	char		 which[32] = "";
+	const char *what = NULL;
+	char which[32] = "";
 
 	for (int i = 0; i < sk_X509_num(p->certs) && what == NULL; i++) {
-		X509	*cert = sk_X509_value(p->certs, i);
+		X509 *cert = sk_X509_value(p->certs, i);
 
 		if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
 			what = "has expired";
@@ -81,7 +81,7 @@ check_time(const struct certpem *p, char **err)
 struct certpem *
 certpem_new(const char *text, char **err)
 {
-	struct certpem	*p = xcalloc(1, sizeof(*p));
+	struct certpem *p = xcalloc(1, sizeof(*p));
 
 	p->certs = sk_X509_new_null();
 	if (read_certs(p, text, err) == 0 && check_time(p, err) == 0)
@@ -105,7 +105,7 @@ certpem_free(struct certpem *p)
 int
 certpem_is_authority(const struct certpem *p)
 {
-	int	all = 1;
+	int all = 1;
 
 	for (int i = 0; i < sk_X509_num(p->certs); i++)
 		all &= X509_check_ca(sk_X509_value(p->certs, i)) == 1;
@@ -116,8 +116,8 @@ certpem_is_authority(const struct certpem *p)
 int
 certpem_serves(const struct certpem *p, int as_client)
 {
-	int	rc = X509_check_purpose(sk_X509_value(p->certs, 0), as_client ?
-	    X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER, 0);
+	int rc = X509_check_purpose(sk_X509_value(p->certs, 0),
+	    as_client ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER, 0);
 
 	ERR_clear_error();
 	return (rc == 1);
@@ -127,9 +127,9 @@ certpem_serves(const struct certpem *p, int as_client)
 int
 certpem_covers(const struct certpem *p, const char *host)
 {
-	X509	*cert = sk_X509_value(p->certs, 0);
-	int	 rc = X509_check_ip_asc(cert, host, 0) == 1 || X509_check_host(cert, host, 0,
-	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
+	X509 *cert = sk_X509_value(p->certs, 0);
+	int rc = X509_check_ip_asc(cert, host, 0) == 1 ||
+	    X509_check_host(cert, host, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
 
 	ERR_clear_error();
 	return (rc);
@@ -149,7 +149,7 @@ static int
 is_of_known_kind(const EVP_PKEY *key)
 {
 	static const char *const curves[] = { SN_X9_62_prime256v1, SN_secp384r1, SN_secp521r1 };
-	char	name[64];
+	char name[64];
 
 	switch (EVP_PKEY_get_base_id(key)) {
 	case EVP_PKEY_RSA:
@@ -169,8 +169,8 @@ is_of_known_kind(const EVP_PKEY *key)
 int
 certpem_take_key(struct certpem *p, const char *text, char **err)
 {
-	BIO		*in = BIO_new_mem_buf(text, -1);
-	EVP_PKEY	*key = PEM_read_bio_PrivateKey(in, NULL, without_password, NULL);
+	BIO *in = BIO_new_mem_buf(text, -1);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, without_password, NULL);
 
 	BIO_free(in);
 	*err = NULL;
@@ -196,9 +196,9 @@ certpem_take_key(struct certpem *p, const char *text, char **err)
 char *
 certpem_text(const struct certpem *p)
 {
-	BIO	*out = BIO_new(BIO_s_secmem());
-	char	*data, *text;
-	long	 n;
+	BIO *out = BIO_new(BIO_s_secmem());
+	char *data, *text;
+	long n;
 
 	for (int i = 0; i < sk_X509_num(p->certs); i++)
 		(void)PEM_write_bio_X509(out, sk_X509_value(p->certs, i));

@@ -12,14 +12,14 @@ struct certpem;
 struct certpem *certpem_new(const char *text, char **err);
 void certpem_free(struct certpem *p);
 
-int certpem_is_authority(const struct certpem *p);	/* all of them may sign others */
-int certpem_serves(const struct certpem *p, int as_client);	/* the first, as server or client */
-int certpem_covers(const struct certpem *p, const char *host);	/* a name or an address */
+int certpem_is_authority(const struct certpem *p);             /* all of them may sign others */
+int certpem_serves(const struct certpem *p, int as_client);    /* the first, as server or client */
+int certpem_covers(const struct certpem *p, const char *host); /* a name or an address */
 /* -1 with *err: there is none, it is of another certificate, or of a kind not taken here. */
 int certpem_take_key(struct certpem *p, const char *text, char **err);
 
 /* All of it, the key at the end. */
 char *certpem_text(const struct certpem *p);
-void certpem_text_free(char *text);	/* leaves nothing of a key in memory */
+void certpem_text_free(char *text); /* leaves nothing of a key in memory */
 
 #endif

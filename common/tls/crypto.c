@@ -17,14 +17,14 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#define SCRYPT_N	16384
-#define SCRYPT_R	8
-#define SCRYPT_P	1
-#define SALT_LEN	16
-#define HASH_LEN	32
-#define NONCE_LEN	12
-#define TAG_LEN		16
-#define TEXT_MAX	(1 << 20)	/* longest text that is sealed or hashed */
+#define SCRYPT_N  16384
+#define SCRYPT_R  8
+#define SCRYPT_P  1
+#define SALT_LEN  16
+#define HASH_LEN  32
+#define NONCE_LEN 12
+#define TAG_LEN   16
+#define TEXT_MAX  (1 << 20) /* longest text that is sealed or hashed */
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -53,8 +53,8 @@ to_base64(const uint8_t *p, size_t n)
 static uint8_t *
 from_base64(const char *text, size_t len, size_t *n)
 {
-	uint8_t	*out;
-	int	 got;
+	uint8_t *out;
+	int got;
 
 	if (len == 0 || len % 4 != 0 || len > 2 * TEXT_MAX)
 		return (NULL);
@@ -83,8 +83,8 @@ crypto_random(void *p, size_t n)
 void
 crypto_random_hex(char *out, size_t n)
 {
-	uint8_t	byte;
-	size_t	i;
+	uint8_t byte;
+	size_t i;
 
 	for (i = 0; i < n; i++) {
 		crypto_random(&byte, 1);
@@ -95,8 +95,8 @@ crypto_random_hex(char *out, size_t n)
 void
 crypto_uuid(char out[37])
 {
-	uint8_t	id[16];
-	char	hex[33];
+	uint8_t id[16];
+	char hex[33];
 
 	crypto_random(id, sizeof(id));
 	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
@@ -134,15 +134,17 @@ scrypt_hash(const char *password, const uint8_t *salt, size_t salt_len, uint64_t
 {
 	uint64_t memory = 128 * n * r + 128 * r * p + (1 << 20);
 
-	return (EVP_PBE_scrypt(password, strlen(password), salt, salt_len, n, r, p, memory,
-	    out, HASH_LEN) == 1 ? 0 : -1);
+	return (EVP_PBE_scrypt(password, strlen(password), salt, salt_len, n, r, p, memory, out,
+		    HASH_LEN) == 1 ?
+		0 :
+		-1);
 }
 
 char *
 crypto_hash_password(const char *password)
 {
-	uint8_t	 salt[SALT_LEN], hash[HASH_LEN];
-	char	*salt64, *hash64, *text;
+	uint8_t salt[SALT_LEN], hash[HASH_LEN];
+	char *salt64, *hash64, *text;
 
 	crypto_random(salt, sizeof(salt));
 	if (scrypt_hash(password, salt, sizeof(salt), SCRYPT_N, SCRYPT_R, SCRYPT_P, hash) == -1)
@@ -158,11 +160,11 @@ crypto_hash_password(const char *password)
 int
 crypto_check_password(const char *password, const char *hashed)
 {
-	uint8_t		*salt = NULL, *want = NULL, got[HASH_LEN];
-	size_t		 salt_len, want_len;
-	unsigned	 n, r, p;
-	int		 at = 0, right = 0;
-	const char	*sep;
+	uint8_t *salt = NULL, *want = NULL, got[HASH_LEN];
+	size_t salt_len, want_len;
+	unsigned n, r, p;
+	int at = 0, right = 0;
+	const char *sep;
 
 	if (sscanf(hashed, "scrypt$%7u$%3u$%3u$%n", &n, &r, &p, &at) != 3 || at == 0)
 		return (0);
@@ -186,11 +188,11 @@ crypto_check_password(const char *password, const char *hashed)
 char *
 crypto_seal(const uint8_t key[32], const char *plain)
 {
-	EVP_CIPHER_CTX	*ctx = EVP_CIPHER_CTX_new();
-	size_t		 len = strlen(plain);
-	uint8_t		*box = xmalloc(NONCE_LEN + len + TAG_LEN);
-	int		 n, more;
-	char		*text;
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	size_t len = strlen(plain);
+	uint8_t *box = xmalloc(NONCE_LEN + len + TAG_LEN);
+	int n, more;
+	char *text;
 
 	if (ctx == NULL || len > TEXT_MAX)
 		fatalx("crypto: cannot seal %zu bytes", len);
@@ -209,11 +211,11 @@ crypto_seal(const uint8_t key[32], const char *plain)
 char *
 crypto_open(const uint8_t key[32], const char *sealed)
 {
-	EVP_CIPHER_CTX	*ctx;
-	size_t		 n, len;
-	uint8_t		*box = from_base64(sealed, strlen(sealed), &n);
-	char		*plain;
-	int		 got, more;
+	EVP_CIPHER_CTX *ctx;
+	size_t n, len;
+	uint8_t *box = from_base64(sealed, strlen(sealed), &n);
+	char *plain;
+	int got, more;
 
 	if (box == NULL || n < NONCE_LEN + TAG_LEN) {
 		free(box);
@@ -239,9 +241,9 @@ crypto_open(const uint8_t key[32], const char *sealed)
 int
 crypto_key_file(const char *path, uint8_t key[32])
 {
-	uint8_t	buf[33];
-	ssize_t	n;
-	int	fd = open(path, O_RDONLY | O_CLOEXEC), saved;
+	uint8_t buf[33];
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), saved;
 
 	if (fd == -1) {
 		if (errno != ENOENT)

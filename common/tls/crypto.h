@@ -12,13 +12,13 @@ void crypto_random_hex(char *out, size_t n);
 /* Version 4 UUID as 36 characters and NUL. */
 void crypto_uuid(char out[37]);
 void crypto_sha256(const void *p, size_t n, uint8_t out[32]);
-int crypto_equal(const void *a, const void *b, size_t n);	/* constant time */
+int crypto_equal(const void *a, const void *b, size_t n); /* constant time */
 /* MD5 in hex (stream names as the peers show them). */
 void crypto_md5_hex(const void *p, size_t n, char out[33]);
 
 /* scrypt, as text "scrypt$N$r$p$salt$hash"; caller frees. */
 char *crypto_hash_password(const char *password);
-int crypto_check_password(const char *password, const char *hashed);	/* 1 right, 0 wrong */
+int crypto_check_password(const char *password, const char *hashed); /* 1 right, 0 wrong */
 
 /* AES-256-GCM with a 32-byte key; base64 text, caller frees.  open gives NULL on a wrong key or text. */
 char *crypto_seal(const uint8_t key[32], const char *plain);

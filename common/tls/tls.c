@@ -12,15 +12,15 @@
 char *
 tls_error(const char *what)
 {
-	unsigned long	 code = ERR_peek_last_error();
-	const char	*why = code != 0 ? ERR_reason_error_string(code) : NULL;
+	unsigned long code = ERR_peek_last_error();
+	const char *why = code != 0 ? ERR_reason_error_string(code) : NULL;
 
 	ERR_clear_error();
 	return (xasprintf("%s: %s", what, why != NULL ? why : "failed"));
 }
 
 /* Of TLS 1.2; those of 1.3 are no others.  No CBC, no key that is not fresh. */
-#define SUITES	"ECDHE+AESGCM:ECDHE+CHACHA20"
+#define SUITES "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 struct ssl_ctx_st *
 tls_server(const char *cert, const char *key, const char *ca, char **err)

@@ -19,8 +19,8 @@ struct ssl_st *tls_session(struct ssl_ctx_st *ctx);
  * verify: by the system's authorities and the host's name.  NULL with *err.
  */
 struct ssl_st *tls_dial(int fd, const char *host, int verify, char **err);
-int tls_write(struct ssl_st *ssl, const void *p, size_t n);	/* all of it: 0, or -1 */
-int tls_read(struct ssl_st *ssl, void *p, size_t n);	/* bytes, 0 at the end, -1 */
+int tls_write(struct ssl_st *ssl, const void *p, size_t n); /* all of it: 0, or -1 */
+int tls_read(struct ssl_st *ssl, void *p, size_t n);        /* bytes, 0 at the end, -1 */
 void tls_hang_up(struct ssl_st *ssl);
 
 /* What OpenSSL says went wrong last, after `what`; caller frees. */

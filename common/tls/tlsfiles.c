@@ -13,9 +13,9 @@
 
 /* The certificate and what follows it in its file; the authorities. */
 struct loaded {
-	X509		*cert;
-	EVP_PKEY	*key;
-	STACK_OF(X509)	*chain, *authorities;
+	X509 *cert;
+	EVP_PKEY *key;
+	STACK_OF(X509) * chain, *authorities;
 };
 
 static FILE *
@@ -30,11 +30,11 @@ open_pem(const struct tlsfiles *f, const char *name, const char *path, char **er
 
 /* All of a file, one at least; NULL with *err. */
 static STACK_OF(X509) *
-read_cert_list(const struct tlsfiles *f, const char *name, const char *path, char **err)
+    read_cert_list(const struct tlsfiles *f, const char *name, const char *path, char **err)
 {
-	FILE		*file = open_pem(f, name, path, err);
-	STACK_OF(X509)	*list;
-	X509		*cert;
+	FILE *file = open_pem(f, name, path, err);
+	STACK_OF(X509) * list;
+	X509 *cert;
 
 	if (file == NULL)
 		return (NULL);
@@ -61,8 +61,8 @@ refuse_password(char *buf, int size, int writing, void *arg)
 static EVP_PKEY *
 read_key(const struct tlsfiles *f, char **err)
 {
-	FILE		*file = open_pem(f, "privateKey", f->key, err);
-	EVP_PKEY	*key;
+	FILE *file = open_pem(f, "privateKey", f->key, err);
+	EVP_PKEY *key;
 
 	if (file == NULL)
 		return (NULL);
@@ -70,7 +70,8 @@ read_key(const struct tlsfiles *f, char **err)
 	ERR_clear_error();
 	fclose(file);
 	if (key == NULL)
-		*err = xasprintf("%s.privateKey: %s: no private key (PEM, without a password) is in it",
+		*err = xasprintf(
+		    "%s.privateKey: %s: no private key (PEM, without a password) is in it",
 		    f->prefix, f->key);
 	return (key);
 }
@@ -84,8 +85,8 @@ read_pair(const struct tlsfiles *f, struct loaded *l, char **err)
 	l->cert = sk_X509_value(l->chain, 0);
 	if (X509_check_private_key(l->cert, l->key) != 1) {
 		ERR_clear_error();
-		*err = xasprintf("%s.privateKey: %s is not the key of the certificate %s", f->prefix,
-		    f->key, f->cert);
+		*err = xasprintf("%s.privateKey: %s is not the key of the certificate %s",
+		    f->prefix, f->key, f->cert);
 		return (-1);
 	}
 	return (0);
@@ -96,14 +97,14 @@ read_files(const struct tlsfiles *f, struct loaded *l, char **err)
 {
 	if (f->cert != NULL && read_pair(f, l, err) == -1)
 		return (-1);
-	if (f->ca != NULL && (l->authorities = read_cert_list(f, "certificateAuthority", f->ca,
-	    err)) == NULL)
+	if (f->ca != NULL &&
+	    (l->authorities = read_cert_list(f, "certificateAuthority", f->ca, err)) == NULL)
 		return (-1);
 	return (0);
 }
 
 static X509_STORE *
-trust_store(STACK_OF(X509) *authorities)
+trust_store(STACK_OF(X509) * authorities)
 {
 	X509_STORE *store = X509_STORE_new();
 
@@ -118,13 +119,15 @@ trust_store(STACK_OF(X509) *authorities)
 static const char *
 verify_chain(const struct loaded *l, X509_STORE *store, int purpose)
 {
-	X509_STORE_CTX	*ctx = X509_STORE_CTX_new();
-	const char	*why = "it cannot be verified";
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	const char *why = "it cannot be verified";
 
 	if (ctx != NULL && X509_STORE_CTX_init(ctx, store, l->cert, l->chain) == 1) {
-		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN);
+		X509_STORE_CTX_set_flags(ctx,
+		    X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN);
 		X509_STORE_CTX_set_purpose(ctx, purpose);
-		why = X509_verify_cert(ctx) == 1 ? NULL :
+		why = X509_verify_cert(ctx) == 1 ?
+		    NULL :
 		    X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
 	}
 	X509_STORE_CTX_free(ctx);
@@ -136,18 +139,21 @@ static int
 check_signed(const struct tlsfiles *f, const struct loaded *l, char **err)
 {
 	static const struct {
-		int		 purpose;
-		const char	*name;
-	} uses[] = { { X509_PURPOSE_SSL_SERVER, "server" }, { X509_PURPOSE_SSL_CLIENT, "client" },
+		int purpose;
+		const char *name;
+	} uses[] = {
+		{ X509_PURPOSE_SSL_SERVER, "server" },
+		{ X509_PURPOSE_SSL_CLIENT, "client" },
 	};
-	X509_STORE	*store = trust_store(l->authorities);
-	const char	*why = NULL;
+	X509_STORE *store = trust_store(l->authorities);
+	const char *why = NULL;
 
 	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]) && why == NULL; i++) {
 		why = verify_chain(l, store, uses[i].purpose);
 		if (why != NULL)
 			*err = xasprintf("%s.certificate: %s: as a %s it does not pass with "
-			    "certificateAuthority %s: %s", f->prefix, f->cert, uses[i].name,
+					 "certificateAuthority %s: %s",
+			    f->prefix, f->cert, uses[i].name,
 			    f->ca != NULL ? f->ca : "(unset: the system's)", why);
 	}
 	X509_STORE_free(store);
@@ -167,8 +173,8 @@ expiry_fault(const struct tlsfiles *f, const struct loaded *l)
 int
 tlsfiles_check(const struct tlsfiles *f, char **warning, char **err)
 {
-	struct loaded	l = { 0 };
-	int		rc = read_files(f, &l, err);
+	struct loaded l = { 0 };
+	int rc = read_files(f, &l, err);
 
 	*warning = NULL;
 	if (rc == 0 && f->cert != NULL && f->verified)

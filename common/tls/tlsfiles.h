@@ -6,10 +6,10 @@
  * what is wrong is said in words of the configuration and not by a link that fails.
  */
 struct tlsfiles {
-	const char	*prefix;	/* of the keys in texts: "clustering.tls" */
-	const char	*cert, *key;	/* paths; NULL: none to look at */
-	const char	*ca;		/* or NULL: the system's authorities */
-	int		 verified;	/* peers will verify it, as a server and as a client */
+	const char *prefix;     /* of the keys in texts: "clustering.tls" */
+	const char *cert, *key; /* paths; NULL: none to look at */
+	const char *ca;         /* or NULL: the system's authorities */
+	int verified;           /* peers will verify it, as a server and as a client */
 };
 
 /*

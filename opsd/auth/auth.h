@@ -23,9 +23,9 @@ void auth_changed(struct auth *a);
 
 /* What a request says about who sends it: headers or NULL, and how it came. */
 struct credentials {
-	const char	*authorization, *cookie, *origin;
-	const char	*from;		/* address, for the log */
-	int		 secure;	/* over TLS */
+	const char *authorization, *cookie, *origin;
+	const char *from; /* address, for the log */
+	int secure;       /* over TLS */
 };
 
 /*
@@ -48,7 +48,7 @@ struct tokens *auth_tokens(struct auth *a);
 /* A session of the user: its id.  It ends with its password, by auth_session_end, or unused. */
 void auth_session_begin(struct auth *a, const struct user *u, char id[37]);
 void auth_session_end(struct auth *a, const char *id);
-uint64_t auth_failed(struct auth *a);	/* logins with a wrong name or password, since the start */
+uint64_t auth_failed(struct auth *a); /* logins with a wrong name or password, since the start */
 /* Seconds until logins from the address, of which too many failed, are looked at again; 0: now. */
 unsigned auth_retry_after(struct auth *a, const char *from);
 

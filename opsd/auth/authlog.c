@@ -15,14 +15,14 @@
 #include "opsd/auth/user.h"
 #include "opsd/store/data.h"
 
-#define SHOWN	64		/* of a name that anybody may have sent */
-#define QUIET_US	1000000
+#define SHOWN    64 /* of a name that anybody may have sent */
+#define QUIET_US 1000000
 
 struct authlog {
-	struct data	*data;
-	pthread_mutex_t	 lock;
-	uint64_t	 said_us;	/* when a failure was logged last */
-	unsigned	 more;		/* not logged since */
+	struct data *data;
+	pthread_mutex_t lock;
+	uint64_t said_us; /* when a failure was logged last */
+	unsigned more;    /* not logged since */
 };
 
 struct authlog *

@@ -13,13 +13,13 @@ void authlog_wrong(struct authlog *l, const char *user, const char *from);
 
 /* Somebody who asks for something; texts are borrowed. */
 struct authlog_event {
-	const char	*user;		/* who it turned out to be, or said to be */
-	const char	*from;		/* the peer's address */
-	int		 local;		/* it came over the domain socket */
-	const char	*method, *path;
-	const char	*operation;	/* NULL: none */
-	const char	*authorization;	/* that header, or NULL */
-	int		 has_cookie;
+	const char *user; /* who it turned out to be, or said to be */
+	const char *from; /* the peer's address */
+	int local;        /* it came over the domain socket */
+	const char *method, *path;
+	const char *operation;     /* NULL: none */
+	const char *authorization; /* that header, or NULL */
+	int has_cookie;
 };
 
 /*

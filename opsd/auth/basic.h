@@ -6,6 +6,6 @@
  * in allocated together; *password points behind it.  NULL: it is none.
  */
 char *basic_read(const char *encoded, char **password);
-void basic_free(char *name, char *password);	/* as they were given; wipes them */
+void basic_free(char *name, char *password); /* as they were given; wipes them */
 
 #endif

@@ -14,7 +14,7 @@
 #include "common/tls/certinfo.h"
 #include "opsd/store/data.h"
 
-#define DAY_S	86400
+#define DAY_S 86400
 
 static void
 add_certificate(json_t *list, const char *path, const char *uses)
@@ -22,8 +22,9 @@ add_certificate(json_t *list, const char *path, const char *uses)
 	int64_t ends = certinfo_ends(path);
 
 	if (ends != -1)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "certificate", path, "uses",
-		    uses, "ends", (json_int_t)ends));
+		json_array_append_new(list,
+		    json_pack("{s:s, s:s, s:I}", "certificate", path, "uses", uses, "ends",
+			(json_int_t)ends));
 }
 
 json_t *

@@ -16,10 +16,10 @@
 #include "common/conf/conf.h"
 #include "common/tls/certpem.h"
 
-#define PREFIX	"added-"
-#define SUFFIX	".pem"
-#define MARK	".removed"	/* after the name of the file */
-#define TITLE	"# authority "	/* before a name; readers of PEM pass over it */
+#define PREFIX "added-"
+#define SUFFIX ".pem"
+#define MARK   ".removed"     /* after the name of the file */
+#define TITLE  "# authority " /* before a name; readers of PEM pass over it */
 
 /* ---- names ---- */
 
@@ -196,8 +196,8 @@ certstore_unmark(const char *path)
 static int
 conf_has_file(const struct conf *c, const char *path)
 {
-	static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA, TLS_CERT,
-	    TLS_KEY, TLS_CA };
+	static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA, TLS_CERT, TLS_KEY,
+		TLS_CA };
 	int any = 0;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

@@ -13,13 +13,13 @@
  */
 struct conf;
 
-#define CERT_NAME_MAX	64
-#define CERT_FILE_MAX	(1 << 20)	/* what goes into a backup */
-#define CERT_BUNDLE	"keys/authorities.pem"
+#define CERT_NAME_MAX 64
+#define CERT_FILE_MAX (1 << 20) /* what goes into a backup */
+#define CERT_BUNDLE   "keys/authorities.pem"
 
-int certstore_name_ok(const char *name);	/* a letter or digit, then these, and . _ - */
-char *certstore_file(const char *name);		/* "keys/added-NAME.pem" */
-json_t *certstore_names(const struct conf *c);	/* of the certificates, sorted */
+int certstore_name_ok(const char *name);       /* a letter or digit, then these, and . _ - */
+char *certstore_file(const char *name);        /* "keys/added-NAME.pem" */
+json_t *certstore_names(const struct conf *c); /* of the certificates, sorted */
 /* A file's text; NULL: it is not there, or marked (errno ENOENT), or cannot be read. */
 char *certstore_read(const char *path);
 

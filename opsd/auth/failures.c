@@ -11,14 +11,14 @@
 
 /* A bucket that leaks: what it holds is time until it is empty. */
 struct failing {
-	uint8_t		 id[8];		/* the address, or what it shares with its neighbours */
-	uint64_t	 until_us;	/* all is forgotten */
-	UT_hash_handle	 hh;
+	uint8_t id[8];     /* the address, or what it shares with its neighbours */
+	uint64_t until_us; /* all is forgotten */
+	UT_hash_handle hh;
 };
 
 struct failures {
-	struct failing	*all;		/* who failed longest ago is first */
-	unsigned	 most;
+	struct failing *all; /* who failed longest ago is first */
+	unsigned most;
 };
 
 struct failures *

@@ -8,8 +8,8 @@
  * quickly.  So many may fail at once; each is forgotten after a while.  Bounded: the
  * address that failed longest ago goes first.  Not locked; no I/O.
  */
-#define FAILURES_MOST		20
-#define FAILURES_FORGET_US	3000000		/* one failure */
+#define FAILURES_MOST      20
+#define FAILURES_FORGET_US 3000000 /* one failure */
 
 struct failures;
 

@@ -52,7 +52,8 @@ default_role(struct data *data, const char *name, char **err)
 
 	json_array_foreach(roles, i, role)
 		if (json_is_true(json_object_get(json_object_get(role, "permission"), name)))
-			id = id != NULL ? id : xstrdup(json_string_value(json_object_get(role, "id")));
+			id = id != NULL ? id :
+					  xstrdup(json_string_value(json_object_get(role, "id")));
 	json_decref(roles);
 	if (id != NULL)
 		return (id);
@@ -113,7 +114,8 @@ make_admin(struct data *data, const char *role_id, char **err)
 			rc = put_user(data, name, password, role_id, 0, err);
 			log_info("auth: user '%s' was made, a super_user", name);
 		} else
-			log_info("auth: there is no administrator: the API can be used over the "
+			log_info(
+			    "auth: there is no administrator: the API can be used over the "
 			    "domain socket only (HDB_ADMIN_USERNAME and HDB_ADMIN_PASSWORD make one)");
 	}
 	if (password != NULL)
@@ -137,11 +139,13 @@ what_changes(struct data *data, const char *name, const char *password)
 	else if (secret == SECRET_KNOWN)
 		what = strcmp(was, password) != 0 ? "has a new password" : NULL;
 	else if (secret != SECRET_NO_USER)
-		what = "has its password from CLUSTERING_PASSWORD: what was kept of it could not be "
+		what =
+		    "has its password from CLUSTERING_PASSWORD: what was kept of it could not be "
 		    "read with keys/node.key";
 	else
 		log_warnx("auth: user '%s' is no active cluster_user: CLUSTERING_PASSWORD is "
-		    "ignored", name);
+			  "ignored",
+		    name);
 	free(was);
 	json_decref(row);
 	return (what);

@@ -9,18 +9,20 @@
 #include "opsd/auth/user.h"
 #include "opsd/store/catalog.h"
 
-#define REFUSED_MAX	100	/* attributes that an answer names */
-#define ALL	(MAY_READ | MAY_INSERT | MAY_UPDATE | MAY_DELETE)
+#define REFUSED_MAX 100 /* attributes that an answer names */
+#define ALL         (MAY_READ | MAY_INSERT | MAY_UPDATE | MAY_DELETE)
 
 static const struct {
-	unsigned	 right;
-	const char	*name;
+	unsigned right;
+	const char *name;
 } rights_named[] = {
-	{ MAY_READ, "read" }, { MAY_INSERT, "insert" }, { MAY_UPDATE, "update" },
+	{ MAY_READ, "read" },
+	{ MAY_INSERT, "insert" },
+	{ MAY_UPDATE, "update" },
 	{ MAY_DELETE, "delete" },
 };
 
-#define NRIGHTS	(sizeof(rights_named) / sizeof(rights_named[0]))
+#define NRIGHTS (sizeof(rights_named) / sizeof(rights_named[0]))
 
 /* The rights in {"read": true, ...}. */
 static unsigned
@@ -188,8 +190,9 @@ permission_reads(const struct user *u, const struct table *t)
 
 	for (size_t i = 0; i < u->nroles; i++) {
 		list = listed_attributes(u->roles[i], t);
-		rights |= role_grants(u->roles[i], t) & (list == NULL ? ALL :
-		    (unsigned)json_integer_value(json_object_get(list, "any")));
+		rights |= role_grants(u->roles[i], t) &
+		    (list == NULL ? ALL :
+				    (unsigned)json_integer_value(json_object_get(list, "any")));
 	}
 	return ((rights & MAY_READ) != 0);
 }
@@ -245,9 +248,10 @@ permission_metrics(const struct user *u)
 static json_t *
 refusal_body(json_t *unauthorized, json_t *invalid)
 {
-	return (json_pack("{s:s, s:o, s:o}", "error", "This operation is not authorized due to "
-	    "role restrictions and/or invalid database items", "unauthorized_access",
-	    unauthorized, "invalid_schema_items", invalid));
+	return (json_pack("{s:s, s:o, s:o}", "error",
+	    "This operation is not authorized due to "
+	    "role restrictions and/or invalid database items",
+	    "unauthorized_access", unauthorized, "invalid_schema_items", invalid));
 }
 
 static json_t *
@@ -286,7 +290,7 @@ json_t *
 permission_no_table(const struct user *u, const char *db, const char *table)
 {
 	char *s = sees_database(u, db) ? xasprintf("Table '%s.%s' does not exist", db, table) :
-	    xasprintf("database '%s' does not exist", db);
+					 xasprintf("database '%s' does not exist", db);
 
 	return (refusal_body(json_array(), json_pack("[o]", text_taken(s))));
 }
@@ -297,11 +301,14 @@ refuse_attribute(const struct table *t, const char *name, unsigned have, unsigne
     json_t *unauthorized, json_t *invalid)
 {
 	if (have != 0)
-		json_array_append_new(unauthorized, json_pack("{s:s, s:o}", "attribute_name", name,
-		    "required_permissions", names_of(missing)));
+		json_array_append_new(unauthorized,
+		    json_pack("{s:s, s:o}", "attribute_name", name, "required_permissions",
+			names_of(missing)));
 	else
-		json_array_append_new(invalid, text_taken(xasprintf("Attribute '%s' does not exist on "
-		    "'%s.%s'", name, t->database, t->name)));
+		json_array_append_new(invalid,
+		    text_taken(xasprintf("Attribute '%s' does not exist on "
+					 "'%s.%s'",
+			name, t->database, t->name)));
 }
 
 static json_t *
@@ -310,9 +317,10 @@ refuse_all(const struct table *t, unsigned missing, json_t *attributes, json_t *
 	json_t *unauthorized = json_array();
 
 	if (missing != 0 || json_array_size(attributes) > 0)
-		json_array_append_new(unauthorized, json_pack("{s:s, s:s, s:o, s:O}", "schema",
-		    t->database, "table", t->name, "required_table_permissions",
-		    names_of(missing), "required_attribute_permissions", attributes));
+		json_array_append_new(unauthorized,
+		    json_pack("{s:s, s:s, s:o, s:O}", "schema", t->database, "table", t->name,
+			"required_table_permissions", names_of(missing),
+			"required_attribute_permissions", attributes));
 	json_decref(attributes);
 	return (refusal_body(unauthorized, invalid));
 }
@@ -322,8 +330,7 @@ refuse_all(const struct table *t, unsigned missing, json_t *attributes, json_t *
  * those of others, is named when no other is.
  */
 static json_t *
-refuse_attributes(const struct user *u, const struct table *t, unsigned rights,
-    const json_t *names)
+refuse_attributes(const struct user *u, const struct table *t, unsigned rights, const json_t *names)
 {
 	json_t *attributes = json_array(), *invalid = json_array(), *v;
 	unsigned have = granted_attribute(u, t, t->primary_key);
@@ -348,7 +355,8 @@ refuse_attributes(const struct user *u, const struct table *t, unsigned rights,
 }
 
 json_t *
-permission_refusal(const struct user *u, const struct table *t, unsigned rights, const json_t *names)
+permission_refusal(const struct user *u, const struct table *t, unsigned rights,
+    const json_t *names)
 {
 	unsigned have = granted_rights(u, t), missing = rights & ~have;
 
@@ -365,7 +373,8 @@ permission_times_refusal(const json_t *names)
 	if (json_object_get(names, "__createdtime__") == NULL &&
 	    json_object_get(names, "__updatedtime__") == NULL)
 		return (NULL);
-	return (json_pack("{s:s}", "error", "Internal timestamp attributes - '__createdtime_' and "
+	return (json_pack("{s:s}", "error",
+	    "Internal timestamp attributes - '__createdtime_' and "
 	    "'__updatedtime__' - cannot be inserted to or updated by HDB users."));
 }
 

@@ -31,7 +31,7 @@ int permission_sees_attribute(const struct user *u, const struct table *t, const
 int permission_listed(const struct user *u, const struct table *t);
 /* create_table and the like: super_user, structure_user. */
 int permission_structure(const struct user *u, const char *db);
-int permission_metrics(const struct user *u);	/* GET /metrics: super_user, metrics_user */
+int permission_metrics(const struct user *u); /* GET /metrics: super_user, metrics_user */
 
 /*
  * NULL when the user may do all of `rights` to the table and to the attributes that the
@@ -47,9 +47,9 @@ json_t *permission_refusal(const struct user *u, const struct table *t, unsigned
 json_t *permission_times_refusal(const json_t *names);
 /* Bodies of other 403s: that user has no right to the table, which may not be there; */
 json_t *permission_no_table(const struct user *u, const char *db, const char *table);
-json_t *permission_no_database(const char *db);	/* to nothing in the database; */
-json_t *permission_no_super(const char *operation);	/* it is no super_user; */
-json_t *permission_no_operation(const char *operation);	/* no role of its lists the operation. */
+json_t *permission_no_database(const char *db);         /* to nothing in the database; */
+json_t *permission_no_super(const char *operation);     /* it is no super_user; */
+json_t *permission_no_operation(const char *operation); /* no role of its lists the operation. */
 
 /* For user.c: {database: {table: ...}} of the attributes that a permission lists. */
 json_t *permission_index(const json_t *permission);

@@ -11,29 +11,29 @@
 #include "common/base/mem.h"
 #include "opsd/store/catalog.h"
 
-#define FAULTS_MAX	200	/* in one answer */
+#define FAULTS_MAX 200 /* in one answer */
 
 static const char *const types[] = { "super_user", "cluster_user", "structure_user",
-    "metrics_user" };
+	"metrics_user" };
 
-#define NTYPES	(sizeof(types) / sizeof(types[0]))
+#define NTYPES (sizeof(types) / sizeof(types[0]))
 
 /* Of tables; all but the last are of attributes, too: there it is allowed and means nothing. */
 static const char *const rights[] = { "read", "insert", "update", "delete" };
 
 struct checking {
-	struct catalog	*catalog;
+	struct catalog *catalog;
 	enum role_operation (*operation)(const char *name);
-	json_t		*top, *schemas;		/* faults */
-	unsigned	 n;
+	json_t *top, *schemas; /* faults */
+	unsigned n;
 };
 
 /* The table whose permission is looked at. */
 struct table_checking {
-	struct checking		*c;
-	char			*key;		/* "<database>_<table>" */
-	const struct table	*table;
-	const json_t		*rules;
+	struct checking *c;
+	char *key; /* "<database>_<table>" */
+	const struct table *table;
+	const json_t *rules;
 };
 
 int
@@ -137,8 +137,10 @@ check_attribute_rights(struct table_checking *t, const json_t *rules, const char
 			key_fault(t->c, t->key, "%s attribute permission missing for '%s'",
 			    upper_word(rights[i], word), name);
 		else if (!json_is_boolean(v))
-			key_fault(t->c, t->key, "%s attribute permission for '%s' must be a "
-			    "boolean", upper_word(rights[i], word), name);
+			key_fault(t->c, t->key,
+			    "%s attribute permission for '%s' must be a "
+			    "boolean",
+			    upper_word(rights[i], word), name);
 	}
 }
 
@@ -150,7 +152,8 @@ check_attribute(struct table_checking *t, const json_t *rules)
 	const struct attribute *a;
 
 	if (!json_is_object(rules) || v == NULL) {
-		key_fault(t->c, t->key, "Permission object in 'attribute_permission' missing an "
+		key_fault(t->c, t->key,
+		    "Permission object in 'attribute_permission' missing an "
 		    "'attribute_name'");
 		return;
 	}
@@ -192,9 +195,10 @@ check_attributes(struct table_checking *t)
 	json_array_foreach((json_t *)(uintptr_t)list, i, e)
 		check_attribute(t, e);
 	if (table_conflicts(t->rules, list))
-		key_fault(t->c, t->key, "You have a conflict with TABLE permissions for '%s.%s' "
-		    "being false and ATTRIBUTE permissions being true", t->table->database,
-		    t->table->name);
+		key_fault(t->c, t->key,
+		    "You have a conflict with TABLE permissions for '%s.%s' "
+		    "being false and ATTRIBUTE permissions being true",
+		    t->table->database, t->table->name);
 }
 
 /* ---- tables ---- */
@@ -283,7 +287,8 @@ check_structure(struct checking *c, const json_t *v)
 		const char *name = json_string_value(e);
 
 		if (name == NULL || strlen(name) != json_string_length(e))
-			top_fault(c, "Value for 'structure_user' permission must be a boolean or "
+			top_fault(c,
+			    "Value for 'structure_user' permission must be a boolean or "
 			    "Array of databases");
 		else
 			is_database(c, name);
@@ -339,8 +344,10 @@ check_permission(struct checking *c, const json_t *p)
 		if (v != NULL && !json_is_boolean(v))
 			top_fault(c, "Value for '%s' permission must be a boolean", types[i]);
 		if (json_is_true(v) && json_object_size(p) > 1)
-			top_fault(c, "Roles with '%s' set to true cannot have other permissions "
-			    "set.", types[i]);
+			top_fault(c,
+			    "Roles with '%s' set to true cannot have other permissions "
+			    "set.",
+			    types[i]);
 	}
 	check_structure(c, json_object_get(p, "structure_user"));
 	v = json_object_get(p, "metrics_user");
@@ -355,7 +362,7 @@ static void
 check_keys(struct checking *c, const json_t *body)
 {
 	static const char *const allowed[] = { "operation", "role", "id", "permission", "hdb_user",
-	    "access" };
+		"access" };
 	struct buf list = { 0 };
 	const char *key;
 	json_t *v;
@@ -379,8 +386,11 @@ json_t *
 role_refusal(struct catalog *catalog, const json_t *body,
     enum role_operation (*operation)(const char *name))
 {
-	struct checking c = { .catalog = catalog, .operation = operation, .top = json_array(),
-	    .schemas = json_object(),
+	struct checking c = {
+		.catalog = catalog,
+		.operation = operation,
+		.top = json_array(),
+		.schemas = json_object(),
 	};
 	const json_t *p = json_object_get(body, "permission");
 

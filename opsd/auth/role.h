@@ -8,8 +8,8 @@ struct catalog;
 /* What a name in a role's list of operations is. */
 enum role_operation {
 	ROLE_OPERATION_GOOD,
-	ROLE_OPERATION_NONE,		/* there is none of that name */
-	ROLE_OPERATION_NEVER		/* one with which a user could make itself a super_user */
+	ROLE_OPERATION_NONE, /* there is none of that name */
+	ROLE_OPERATION_NEVER /* one with which a user could make itself a super_user */
 };
 
 /*

@@ -11,19 +11,19 @@
 #include "common/tls/crypto.h"
 #include "opsd/auth/user.h"
 
-#define ID_LEN	36
+#define ID_LEN 36
 
 struct session {
-	char		 id[ID_LEN + 1];
-	char		*user;
-	uint8_t		 mark[16];
-	uint64_t	 used_us;
-	UT_hash_handle	 hh;	/* in the order of use */
+	char id[ID_LEN + 1];
+	char *user;
+	uint8_t mark[16];
+	uint64_t used_us;
+	UT_hash_handle hh; /* in the order of use */
 };
 
 struct sessions {
-	unsigned	 max;
-	struct session	*all;
+	unsigned max;
+	struct session *all;
 };
 
 struct sessions *

@@ -7,12 +7,12 @@
  * Sessions: a cookie that stands for a login until it was not used for a day, the
  * password changes or the node starts anew.  No I/O; one caller at a time.
  */
-#define SESSION_IDLE_US	UINT64_C(86400000000)
+#define SESSION_IDLE_US UINT64_C(86400000000)
 
 struct sessions;
 struct user;
 
-struct sessions *sessions_new(unsigned max);	/* of more, the one unused longest goes */
+struct sessions *sessions_new(unsigned max); /* of more, the one unused longest goes */
 void sessions_free(struct sessions *s);
 void session_add(struct sessions *s, const struct user *u, uint64_t now_us, char id[37]);
 /* The name of the user that logged in, borrowed, with the mark that it had; NULL: no such session. */

@@ -21,18 +21,18 @@
 #include "common/tls/crypto.h"
 #include "opsd/auth/user.h"
 
-#define TOKEN_MAX	8192
-#define KEY_BITS	2048
-#define PASS_LEN	64
-#define HEADER		"{\"alg\":\"RS256\",\"typ\":\"JWT\"}"
-#define MARK_HEX	(2 * sizeof(((struct user *)0)->mark) + 1)
+#define TOKEN_MAX 8192
+#define KEY_BITS  2048
+#define PASS_LEN  64
+#define HEADER    "{\"alg\":\"RS256\",\"typ\":\"JWT\"}"
+#define MARK_HEX  (2 * sizeof(((struct user *)0)->mark) + 1)
 
 static const char *const kinds[] = { "operation", "refresh" };
 
 struct tokens {
-	char		*dir;
-	pthread_mutex_t	 lock;
-	EVP_PKEY	*key;	/* under lock until it is there; then it stays */
+	char *dir;
+	pthread_mutex_t lock;
+	EVP_PKEY *key; /* under lock until it is there; then it stays */
 };
 
 /* ---- the key pair ---- */
@@ -105,7 +105,7 @@ save_pair(const struct tokens *t, EVP_PKEY *key)
 	}
 	if (ok && (f = open_key(t, ".jwtPrivate.key", 1)) != NULL) {
 		ok = PEM_write_PKCS8PrivateKey(f, key, EVP_aes_256_cbc(), pass, PASS_LEN, NULL,
-		    NULL) == 1;
+			 NULL) == 1;
 		ok = close_key(f) == 0 && ok;
 	} else
 		ok = 0;
@@ -179,8 +179,11 @@ url_decode(struct buf *out, const char *s, size_t n)
 	int len = -1;
 
 	for (size_t i = 0; i < padded; i++)
-		text[i] = i >= n ? '=' : s[i] == '-' ? '+' : s[i] == '_' ? '/' :
-		    s[i] == '+' || s[i] == '/' || s[i] == '=' ? '!' : s[i];
+		text[i] = i >= n                              ? '=' :
+		    s[i] == '-'                               ? '+' :
+		    s[i] == '_'                               ? '/' :
+		    s[i] == '+' || s[i] == '/' || s[i] == '=' ? '!' :
+								s[i];
 	if (n % 4 != 1)
 		len = EVP_DecodeBlock(bytes, (unsigned char *)text, (int)padded);
 	if (len >= 0)
@@ -226,12 +229,14 @@ token_make(struct tokens *t, const struct user *u, enum token_kind kind, int64_t
 	json_t *o;
 
 	if (key == NULL) {
-		*err = xasprintf("the keys of tokens cannot be made in %s: %s", t->dir, strerror(errno));
+		*err = xasprintf("the keys of tokens cannot be made in %s: %s", t->dir,
+		    strerror(errno));
 		return (NULL);
 	}
 	mark_hex(u, mark);
 	o = json_pack("{s:s, s:b, s:s, s:I, s:I, s:s}", "username", u->name, "super_user",
-	    u->super_user, "mark", mark, "iat", now, "exp", now + (ms + 999) / 1000, "sub", kinds[kind]);
+	    u->super_user, "mark", mark, "iat", now, "exp", now + (ms + 999) / 1000, "sub",
+	    kinds[kind]);
 	claims = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	url_encode(&text, HEADER, strlen(HEADER));
@@ -281,7 +286,8 @@ claim_is(const json_t *o, const char *name, const char *value)
 static json_t *
 signed_claims(struct tokens *t, const char *text)
 {
-	const char *claims = strchr(text, '.'), *sig = claims != NULL ? strchr(claims + 1, '.') : NULL;
+	const char *claims = strchr(text, '.'),
+		   *sig = claims != NULL ? strchr(claims + 1, '.') : NULL;
 	EVP_PKEY *key = key_pair(t, 0);
 	struct buf bytes = { 0 };
 	json_t *header, *out = NULL;

@@ -178,7 +178,8 @@ user_from_row(struct data *data, const json_t *row)
 	u->active = !json_is_false(json_object_get(row, "active"));
 	set_mark(u, json_string_value(json_object_get(row, "password")));
 	json_array_foreach(ids, i, id) {
-		role = json_is_string(id) ? sysrow_get(data, SYS_ROLE, json_string_value(id)) : NULL;
+		role = json_is_string(id) ? sysrow_get(data, SYS_ROLE, json_string_value(id)) :
+					    NULL;
 		add_role(u, role);
 		json_decref(role);
 	}
@@ -206,11 +207,13 @@ user_row(struct data *data, const char *name, const char *password, const json_t
 
 	/* One role, as most users have, is stored as its id alone. */
 	if (role_ids != NULL)
-		json_object_set(row, "role", json_array_size(role_ids) == 1 ?
-		    json_array_get(role_ids, 0) : (json_t *)(uintptr_t)role_ids);
+		json_object_set(row, "role",
+		    json_array_size(role_ids) == 1 ? json_array_get(role_ids, 0) :
+						     (json_t *)(uintptr_t)role_ids);
 	if (hashed != NULL) {
 		json_object_set_new(row, "password", json_string(hashed));
-		json_object_set_new(row, "sealed", sealed != NULL ? json_string(sealed) : json_null());
+		json_object_set_new(row, "sealed",
+		    sealed != NULL ? json_string(sealed) : json_null());
 		json_object_set_new(row, "refresh_token", json_null());
 	}
 	free(hashed);
@@ -254,7 +257,7 @@ user_cluster_secret(struct data *data, const char *username, char **password)
 int
 user_hidden_attribute(uint32_t table_id, const char *name)
 {
-	return (table_id == SYS_USER && (strcmp(name, "password") == 0 ||
-	    strcmp(name, "sealed") == 0 || strcmp(name, "hash") == 0 ||
-	    strcmp(name, "refresh_token") == 0));
+	return (table_id == SYS_USER &&
+	    (strcmp(name, "password") == 0 || strcmp(name, "sealed") == 0 ||
+		strcmp(name, "hash") == 0 || strcmp(name, "refresh_token") == 0));
 }

@@ -11,26 +11,26 @@
  */
 struct data;
 
-#define USER_ROLES_MAX	20
+#define USER_ROLES_MAX 20
 
 /* What a user may is what its roles may together. */
 struct user_role {
-	char		*id, *name;
-	json_t		*permission;	/* an object */
-	json_t		*attributes;	/* permission_index() of it */
-	json_t		*operations;	/* its users may these only, {name: null}; NULL: all */
-	int		 super_user, cluster_user;
+	char *id, *name;
+	json_t *permission; /* an object */
+	json_t *attributes; /* permission_index() of it */
+	json_t *operations; /* its users may these only, {name: null}; NULL: all */
+	int super_user, cluster_user;
 };
 
 struct user {
-	_Atomic int	 refs;
-	char		*name;
-	struct user_role	*roles[USER_ROLES_MAX];
-	size_t		 nroles;	/* 0: it may nothing */
-	int		 super_user, cluster_user, active;
-	int		 limited;	/* one of its roles has operations */
-	uint8_t		 mark[16];	/* changes with the password */
-	struct user	*whole;		/* of user_part(): whose roles they are */
+	_Atomic int refs;
+	char *name;
+	struct user_role *roles[USER_ROLES_MAX];
+	size_t nroles; /* 0: it may nothing */
+	int super_user, cluster_user, active;
+	int limited;        /* one of its roles has operations */
+	uint8_t mark[16];   /* changes with the password */
+	struct user *whole; /* of user_part(): whose roles they are */
 };
 
 /* NULL when there is none of that name. */
@@ -60,9 +60,9 @@ json_t *user_row(struct data *data, const char *name, const char *password, cons
 /* The password of a cluster user in clear. */
 enum cluster_secret {
 	SECRET_KNOWN,
-	SECRET_NO_USER,		/* no such user, or no active one with a role cluster_user */
-	SECRET_NOT_KEPT,	/* it got that role after its password */
-	SECRET_SEALED		/* not with our key: that was damaged or removed, or is another node's */
+	SECRET_NO_USER,  /* no such user, or no active one with a role cluster_user */
+	SECRET_NOT_KEPT, /* it got that role after its password */
+	SECRET_SEALED    /* not with our key: that was damaged or removed, or is another node's */
 };
 /* *password, unless that is NULL: what the caller frees, NULL when it is not known. */
 enum cluster_secret user_cluster_secret(struct data *data, const char *username, char **password);

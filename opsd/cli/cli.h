@@ -12,19 +12,19 @@
 
 /* Where requests go: the domain socket, or a host. */
 struct cli_target {
-	char		*socket;	/* or NULL */
-	char		*host;
-	int		 port;
-	int		 tls, insecure;
-	char		*authorization;	/* value of the header, or NULL */
-	const char	*accept;	/* the same; borrowed */
-	unsigned	 timeout_s;
+	char *socket; /* or NULL */
+	char *host;
+	int port;
+	int tls, insecure;
+	char *authorization; /* value of the header, or NULL */
+	const char *accept;  /* the same; borrowed */
+	unsigned timeout_s;
 };
 
 struct answer {
-	int	 status;
-	char	*body;		/* NUL-terminated; free it */
-	size_t	 len;
+	int status;
+	char *body; /* NUL-terminated; free it */
+	size_t len;
 };
 
 /* One request and its answer; 0, or -1 with *err (caller frees). */
@@ -32,8 +32,8 @@ int cli_request(const struct cli_target *t, const char *method, const char *path
     struct answer *a, char **err);
 /* Takes the body of an answer, of `total` bytes, as it arrives; -1 with errno ends it. */
 struct cli_taker {
-	int	(*take)(void *arg, const void *p, size_t n, uint64_t total);
-	void	*arg;
+	int (*take)(void *arg, const void *p, size_t n, uint64_t total);
+	void *arg;
 };
 /* POST, and a success is taken so (a->body is NULL then); what is not whole is an error. */
 int cli_download(const struct cli_target *t, const char *body, const struct cli_taker *taker,

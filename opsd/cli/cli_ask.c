@@ -15,12 +15,12 @@
 
 /* A password is typed on the terminal, wherever standard input comes from. */
 
-#define PASSWORD_MAX	1024
-#define CTRL_C		3
-#define CTRL_D		4
-#define CTRL_U		21
-#define BACKSPACE	8
-#define RUBOUT		127
+#define PASSWORD_MAX 1024
+#define CTRL_C       3
+#define CTRL_D       4
+#define CTRL_U       21
+#define BACKSPACE    8
+#define RUBOUT       127
 
 /* A byte of what is typed; 1: the line goes on. */
 static int
@@ -66,7 +66,7 @@ ask_unseen(int fd, const char *prompt)
 	if (tcgetattr(fd, &was) == -1)
 		return (NULL);
 	now = was;
-	now.c_lflag &= (tcflag_t)~(ECHO | ICANON | ISIG);
+	now.c_lflag &= (tcflag_t) ~(ECHO | ICANON | ISIG);
 	if (tcsetattr(fd, TCSAFLUSH, &now) == -1)
 		return (NULL);
 	if (file_write(fd, prompt, strlen(prompt)) == 0 && read_line(fd, line) == 0)

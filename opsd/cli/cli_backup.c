@@ -14,9 +14,9 @@
 #include "opsd/cli/cli_progress.h"
 
 struct saving {
-	int		 fd;
-	uint64_t	 done, total;
-	struct cli_progress	 progress;
+	int fd;
+	uint64_t done, total;
+	struct cli_progress progress;
 };
 
 static int

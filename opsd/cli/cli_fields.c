@@ -14,10 +14,10 @@
 #include "opsd/cli/cli.h"
 #include "opsd/op/opdoc.h"
 
-#define INPUT_MAX	(1 << 28)	/* bytes of a field or a body that stands in a file */
-#define PIECE		65536
+#define INPUT_MAX (1 << 28) /* bytes of a field or a body that stands in a file */
+#define PIECE     65536
 
-static char	*hint;
+static char *hint;
 
 const char *
 cli_body_hint(void)
@@ -95,8 +95,8 @@ any_value(const char *name, const char *text, size_t n, enum op_kind kind)
 	if (v != NULL && (kind == KIND_ANY || kind == KIND_KEYS || !json_is_null(v)) &&
 	    !json_is_string(v))
 		return (v);
-	if (v == NULL && (kind == KIND_LIST || kind == KIND_OBJECT || text[0] == '[' ||
-	    text[0] == '{'))
+	if (v == NULL &&
+	    (kind == KIND_LIST || kind == KIND_OBJECT || text[0] == '[' || text[0] == '{'))
 		set_hint(name, &err, memchr(text, '\n', n) != NULL);
 	json_decref(v);
 	return (text_value(name, text, n, kind));
@@ -106,8 +106,10 @@ any_value(const char *name, const char *text, size_t n, enum op_kind kind)
 static json_t *
 field_value(const struct op_field *f, const char *name, const char *text, size_t n, int file)
 {
-	enum op_kind kind = f != NULL ? f->kind : file || strcmp(name, "username") == 0 ?
-	    KIND_TEXT : strcmp(name, "password") == 0 ? KIND_PASSWORD : KIND_ANY;
+	enum op_kind kind = f != NULL             ? f->kind :
+	    file || strcmp(name, "username") == 0 ? KIND_TEXT :
+	    strcmp(name, "password") == 0         ? KIND_PASSWORD :
+						    KIND_ANY;
 
 	if (kind < KIND_NUMBER)
 		return (text_value(name, text, n, kind));
@@ -118,7 +120,7 @@ field_value(const struct op_field *f, const char *name, const char *text, size_t
 
 /* For the program itself, with any operation. */
 static const char *const own[] = { "json", "as", "wait", "target", "insecure", "username",
-    "password" };
+	"password" };
 
 static int
 is_own(const struct op_doc *op, const char *name)
@@ -166,7 +168,8 @@ add_asked(const struct op_doc *op, json_t *body, const char *name)
 		cli_die("'%s' is not key=value", name);
 	if ((text = ask_password(f)) == NULL)
 		cli_die("there is no terminal to ask for '%s': %s@=PATH takes it from a file, "
-		    "%s@=- from standard input", name, name, name);
+			"%s@=- from standard input",
+		    name, name, name);
 	json_object_set_new(body, name, json_string(text));
 	explicit_bzero(text, strlen(text));
 	free(text);
@@ -211,7 +214,8 @@ add_body(json_t *body, const char *path)
 	json_t *v = json_loadb(text, n, JSON_ALLOW_NUL, &err);
 
 	if (v == NULL)
-		cli_die("%s: is not JSON: line %d, column %d: %s", path, err.line, err.column, err.text);
+		cli_die("%s: is not JSON: line %d, column %d: %s", path, err.line, err.column,
+		    err.text);
 	if (!json_is_object(v))
 		cli_die("%s: is not an object", path);
 	is = json_string_value(json_object_get(v, "operation"));

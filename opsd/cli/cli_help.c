@@ -7,35 +7,36 @@
 #include "common/conf/conf.h"
 #include "opsd/op/opdoc.h"
 
-#define COLUMN	22	/* where texts begin */
-#define WIDE	80
+#define COLUMN 22 /* where texts begin */
+#define WIDE   80
 
 void
 cli_help_usage(FILE *to)
 {
 	fputs("usage: hubleaf [-c file] [--KEY value ...] command\n"
-	    "  run                       start the node's daemons in the foreground\n"
-	    "  status [--long]           show the node and its cluster\n"
-	    "  top                       show that again and again\n"
-	    "  backup folder=PATH        make a backup there; --keep N: the newest N stay\n"
-	    "  restore file=PATH         put a backup into the node's folder\n"
-	    "  metrics                   print its figures, for Prometheus\n"
-	    "  version                   print the version\n"
-	    "  help [OPERATION]          print this, or the fields of an operation;\n"
-	    "                            hubleaf help operations lists them\n"
-	    "  OPERATION [key=value ...] send an operation and print the answer,\n"
-	    "                            such as: hubleaf describe_table table=dog;\n"
-	    "                            key@=PATH takes a value from a file, @PATH a\n"
-	    "                            whole body; - is standard input\n"
-	    "With an operation:\n"
-	    "  as=table|json|yaml|csv    how the answer is printed; json=true is as=json\n"
-	    "  target=URL                send it there instead of the local domain socket,\n"
-	    "                            with username=NAME (the password is asked for)\n"
-	    "                            or CLI_TARGET_USERNAME, CLI_TARGET_PASSWORD\n"
-	    "  insecure=true             with https: do not verify the certificate\n"
-	    "  wait=true                 wait for the job that it starts, with status for\n"
-	    "                            tables that catch up\n"
-	    "  file=PATH                 with get_backup: write the backup there\n", to);
+	      "  run                       start the node's daemons in the foreground\n"
+	      "  status [--long]           show the node and its cluster\n"
+	      "  top                       show that again and again\n"
+	      "  backup folder=PATH        make a backup there; --keep N: the newest N stay\n"
+	      "  restore file=PATH         put a backup into the node's folder\n"
+	      "  metrics                   print its figures, for Prometheus\n"
+	      "  version                   print the version\n"
+	      "  help [OPERATION]          print this, or the fields of an operation;\n"
+	      "                            hubleaf help operations lists them\n"
+	      "  OPERATION [key=value ...] send an operation and print the answer,\n"
+	      "                            such as: hubleaf describe_table table=dog;\n"
+	      "                            key@=PATH takes a value from a file, @PATH a\n"
+	      "                            whole body; - is standard input\n"
+	      "With an operation:\n"
+	      "  as=table|json|yaml|csv    how the answer is printed; json=true is as=json\n"
+	      "  target=URL                send it there instead of the local domain socket,\n"
+	      "                            with username=NAME (the password is asked for)\n"
+	      "                            or CLI_TARGET_USERNAME, CLI_TARGET_PASSWORD\n"
+	      "  insecure=true             with https: do not verify the certificate\n"
+	      "  wait=true                 wait for the job that it starts, with status for\n"
+	      "                            tables that catch up\n"
+	      "  file=PATH                 with get_backup: write the backup there\n",
+	    to);
 }
 
 /* From the column on, no line longer than the screen is wide. */

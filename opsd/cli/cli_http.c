@@ -18,9 +18,9 @@
 #include "common/ipc/usock.h"
 #include "common/tls/tls.h"
 
-#define ANSWER_MAX	(1u << 30)
-#define DEFAULT_PORT	9925
-#define RECEIVE		65536
+#define ANSWER_MAX   (1u << 30)
+#define DEFAULT_PORT 9925
+#define RECEIVE      65536
 
 void
 target_free(struct cli_target *t)
@@ -96,8 +96,9 @@ connect_host(const char *host, int port, char **err)
 	for (ai = list; ai != NULL && fd == -1; ai = ai->ai_next) {
 		fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC, 0);
 		if (fd != -1 && connect(fd, ai->ai_addr, ai->ai_addrlen) == -1) {
-			*err = *err != NULL ? *err : xasprintf("%s port %d: %s", host, port,
-			    strerror(errno));
+			*err = *err != NULL ?
+			    *err :
+			    xasprintf("%s port %d: %s", host, port, strerror(errno));
 			close(fd);
 			fd = -1;
 		}
@@ -121,7 +122,8 @@ target_connect(const struct cli_target *t, char **err)
 	else if ((fd = usock_connect(t->socket, 0)) == -1)
 		*err = xasprintf("%s: %s%s", t->socket, strerror(errno),
 		    errno == ENOENT || errno == ECONNREFUSED ? " (opsd does not run?)" :
-		    errno == EACCES ? " (it is for root and the members of the group hubleaf)" : "");
+			errno == EACCES ? " (it is for root and the members of the group hubleaf)" :
+					  "");
 	if (fd != -1) {
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
@@ -154,7 +156,8 @@ write_request(struct buf *b, const struct cli_target *t, const char *method, con
 	if (t->accept != NULL)
 		buf_addf(b, "Accept: %s\r\n", t->accept);
 	if (body != NULL)
-		buf_addf(b, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
+		buf_addf(b, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+		    strlen(body));
 	buf_add(b, "\r\n", 2);
 	if (body != NULL)
 		buf_add(b, body, strlen(body));
@@ -181,11 +184,11 @@ read_answer(struct buf *in, int cut, struct answer *a)
 
 /* An answer while it arrives: collected, or its body is handed on. */
 struct arriving {
-	struct buf	 in;		/* what is collected: all, or the head */
-	const struct cli_taker *taker;	/* NULL: all is */
-	int		 flows;		/* the body is handed on */
-	uint64_t	 total, got;	/* bytes of that */
-	int		 cut, refused;	/* ended by an error; by the taker, with errno */
+	struct buf in;                 /* what is collected: all, or the head */
+	const struct cli_taker *taker; /* NULL: all is */
+	int flows;                     /* the body is handed on */
+	uint64_t total, got;           /* bytes of that */
+	int cut, refused;              /* ended by an error; by the taker, with errno */
 };
 
 /* Whether this is a success of known length, whose head is there. */
@@ -244,14 +247,15 @@ receive_all(int fd, struct ssl_st *ssl, struct arriving *in)
 	while (rc == 1) {
 		buf_reserve(&in->in, RECEIVE);
 		got = ssl != NULL ? tls_read(ssl, in->in.data + in->in.len, RECEIVE) :
-		    recv(fd, in->in.data + in->in.len, RECEIVE, 0);
+				    recv(fd, in->in.data + in->in.len, RECEIVE, 0);
 		rc = got <= 0 ? (int)got : take_arrived(in, (size_t)got);
 	}
 	return (rc);
 }
 
 static int
-talk_over(int fd, const struct cli_target *t, const struct buf *out, struct arriving *in, char **err)
+talk_over(int fd, const struct cli_target *t, const struct buf *out, struct arriving *in,
+    char **err)
 {
 	struct ssl_st *ssl = NULL;
 	int rc = 0;

@@ -16,9 +16,9 @@
 #include "common/base/mem.h"
 
 /* "amsterdam-20260102T030405Z.tar": names of one node sort by time. */
-#define TIME_FORMAT	"%Y%m%dT%H%M%SZ"
-#define TIME_SHAPE	"dddddddd\1dddddd\2.tar"
-#define PART		".part"
+#define TIME_FORMAT "%Y%m%dT%H%M%SZ"
+#define TIME_SHAPE  "dddddddd\1dddddd\2.tar"
+#define PART        ".part"
 
 static int
 say_errno(const char *path)

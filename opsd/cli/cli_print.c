@@ -35,7 +35,7 @@ cli_take_look(json_t *body)
 
 /* ---- JSON: numbers as they were sent ---- */
 
-static void	put_json(struct buf *out, const json_t *v, int depth);
+static void put_json(struct buf *out, const json_t *v, int depth);
 
 /* depth -1: all in one line. */
 static void
@@ -106,7 +106,8 @@ static const char *
 shown_role(const json_t *v)
 {
 	return (json_object_get(v, "permission") != NULL ?
-	    json_string_value(json_object_get(v, "role")) : NULL);
+		json_string_value(json_object_get(v, "role")) :
+		NULL);
 }
 
 /* "a, b" of one or a list of roles; 0: it is neither. */

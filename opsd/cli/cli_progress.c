@@ -7,8 +7,8 @@
 
 #include "common/base/clock.h"
 
-#define BAR	30
-#define DRAW_US	100000
+#define BAR     30
+#define DRAW_US 100000
 
 /* "1.2 GB", or "1234". */
 static void

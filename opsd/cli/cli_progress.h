@@ -10,9 +10,9 @@
  *	backup  [##########----------]  50%  1.2 GB of 2.4 GB
  */
 struct cli_progress {
-	int		on;
-	uint64_t	drawn_us;
-	int		drawn;
+	int on;
+	uint64_t drawn_us;
+	int drawn;
 };
 
 enum progress_unit { UNIT_BYTES, UNIT_COUNT };

@@ -24,26 +24,26 @@
  * on disk, what is in these places is moved aside, not removed, and the parts get their names:
  * the store last.  opsd does not start without a store that is still beside its place.
  */
-#define PIECE	65536
+#define PIECE 65536
 
 /* The servers' files are in no backup: those of the life before are moved aside. */
 enum { SETTINGS, KEYS, SERVERS, STORE, PARTS };
 
 struct part {
-	const char	*in_tar;	/* "keys/" */
-	char		*path, *beside, *aside;
-	int		 seen;
+	const char *in_tar; /* "keys/" */
+	char *path, *beside, *aside;
+	int seen;
 };
 
 struct restore {
-	const char	*file;
-	int		 fd;
-	uint64_t	 done, size;
-	uid_t		 uid;		/* whose the node's folder is */
-	gid_t		 gid;
-	int		 first;		/* nothing of the tar was read yet */
-	struct part	 parts[PARTS];
-	struct cli_progress	 progress;
+	const char *file;
+	int fd;
+	uint64_t done, size;
+	uid_t uid; /* whose the node's folder is */
+	gid_t gid;
+	int first; /* nothing of the tar was read yet */
+	struct part parts[PARTS];
+	struct cli_progress progress;
 };
 
 static __attribute__((format(printf, 1, 2))) int
@@ -102,8 +102,9 @@ copy_out(struct restore *r, int fd, const char *path, uint64_t size)
 static int
 is_plain(const char *name)
 {
-	return (name[strspn(name, ".")] != '\0' && name[strspn(name,
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] == '\0');
+	return (name[strspn(name, ".")] != '\0' &&
+	    name[strspn(name,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] == '\0');
 }
 
 static int
@@ -152,8 +153,9 @@ put_member(struct restore *r, struct part *p, const struct tar_member *m)
 	if (p->in_tar[n - 1] != '/')
 		return (put_file(r, p->beside, m->size));
 	if (name[0] == '\0')
-		return (mkdir(p->beside, 0700) == 0 ? 0 : say_refusal("%s: %s", p->beside,
-		    strerror(errno)));
+		return (mkdir(p->beside, 0700) == 0 ?
+			0 :
+			say_refusal("%s: %s", p->beside, strerror(errno)));
 	if (!is_plain(name))
 		return (say_refusal("%s: '%s' does not belong into a backup", r->file, m->name));
 	path = xasprintf("%s/%s", p->beside, name);
@@ -183,8 +185,9 @@ read_manifest(struct restore *r, const struct tar_member *m)
 		    json_string_value(json_object_get(o, "node_name")),
 		    json_string_value(json_object_get(o, "time")));
 	json_decref(o);
-	return (format == 1 ? 0 : say_refusal("%s: is a backup of format %d, this version knows 1",
-	    r->file, format));
+	return (format == 1 ?
+		0 :
+		say_refusal("%s: is a backup of format %d, this version knows 1", r->file, format));
 }
 
 static int
@@ -218,7 +221,8 @@ unpack_files(struct restore *r)
 			break;
 		if (rc == -1)
 			return (say_refusal(r->first ? "%s: is no backup of a node" :
-			    "%s: is broken", r->file));
+						       "%s: is broken",
+			    r->file));
 		if (take_member(r, &m) == -1)
 			return (-1);
 	}
@@ -288,16 +292,19 @@ find_places(struct restore *r, const struct conf *conf)
 		return (say_refusal("%s: %s", root, strerror(errno)));
 	r->uid = st.st_uid;
 	r->gid = st.st_gid;
-	r->parts[SETTINGS] = (struct part){ .in_tar = "settings.yaml",
-	    .path = conf_path(conf, "settings.yaml"),
+	r->parts[SETTINGS] = (struct part){
+		.in_tar = "settings.yaml",
+		.path = conf_path(conf, "settings.yaml"),
 	};
 	r->parts[KEYS] = (struct part){ .in_tar = "keys/", .path = conf_path(conf, "keys") };
 	r->parts[SERVERS] = (struct part){ .in_tar = "", .path = conf_path(conf, "clustering") };
 	r->parts[STORE] = (struct part){ .in_tar = "database/", .path = xstrdup(store) };
 	for (int i = 0; i < PARTS; i++)
 		if (is_mount_point(r->parts[i].path))
-			return (say_refusal("%s: a file system is mounted there: unmount it, and move the "
-			    "store onto it after the restore", r->parts[i].path));
+			return (say_refusal(
+			    "%s: a file system is mounted there: unmount it, and move the "
+			    "store onto it after the restore",
+			    r->parts[i].path));
 	name_places(r);
 	return (0);
 }

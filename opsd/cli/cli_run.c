@@ -23,31 +23,31 @@
  * The three daemons as children, for containers and development.  Whoever dies
  * is started again, and whoever hangs is killed before; when this process ends, however it does, so do they.
  */
-#define BACKOFF_MIN	200000
-#define BACKOFF_MAX	10000000
-#define STEADY_US	30000000	/* alive this long: the next start is at once */
-#define TRIES		5		/* of opsd before it was ever ready */
-#define STOP_FIRST_US	10000000
-#define STOP_ALL_US	20000000
+#define BACKOFF_MIN   200000
+#define BACKOFF_MAX   10000000
+#define STEADY_US     30000000 /* alive this long: the next start is at once */
+#define TRIES         5        /* of opsd before it was ever ready */
+#define STOP_FIRST_US 10000000
+#define STOP_ALL_US   20000000
 
 enum { HUBD, LEAFD, OPSD, CHILDREN };
 
 struct child {
-	const char	*name;
-	char		*path;
-	pid_t		 pid;		/* 0: not running */
-	uint64_t	 started_us, start_at_us, backoff_us;
-	unsigned	 deaths;
-	struct watched	 watched;
+	const char *name;
+	char *path;
+	pid_t pid; /* 0: not running */
+	uint64_t started_us, start_at_us, backoff_us;
+	unsigned deaths;
+	struct watched watched;
 };
 
 struct run {
-	struct child	 children[CHILDREN];
-	struct cli_target	 target;	/* opsd's socket */
-	struct watchdog	 watchdog;
-	char		**argv;		/* for each: -c FILE, --KEY value ... */
-	sigset_t	 signals, before;
-	int		 ready, failed;
+	struct child children[CHILDREN];
+	struct cli_target target; /* opsd's socket */
+	struct watchdog watchdog;
+	char **argv; /* for each: -c FILE, --KEY value ... */
+	sigset_t signals, before;
+	int ready, failed;
 };
 
 /* Beside this program, in sbin, in the build tree; else PATH is for execvp to look at. */
@@ -128,7 +128,8 @@ child_died(struct run *r, struct child *c, int status, int stopping)
 	else
 		log_warnx("%s ended with status %d", c->name, WEXITSTATUS(status));
 	c->backoff_us = now - c->started_us > STEADY_US || c->backoff_us == 0 ? BACKOFF_MIN :
-	    c->backoff_us * 2 > BACKOFF_MAX ? BACKOFF_MAX : c->backoff_us * 2;
+	    c->backoff_us * 2 > BACKOFF_MAX                                   ? BACKOFF_MAX :
+										c->backoff_us * 2;
 	c->start_at_us = now + c->backoff_us;
 	if (!r->ready && (WIFEXITED(status) && WEXITSTATUS(status) == 127))
 		r->failed = 1;
@@ -165,7 +166,8 @@ watch_alive(struct run *r)
 	for (c = r->children; c < r->children + CHILDREN; c++)
 		if (c->pid != 0 && watched_hangs(&c->watched, step, r->watchdog.limit_us)) {
 			log_errorx("%s says nothing for %u s (daemons.hangTimeout): process %d is "
-			    "killed", c->name, (unsigned)(r->watchdog.limit_us / 1000000), (int)c->pid);
+				   "killed",
+			    c->name, (unsigned)(r->watchdog.limit_us / 1000000), (int)c->pid);
 			/* One that is stopped takes no other signal. */
 			kill(c->pid, SIGKILL);
 		}

@@ -8,8 +8,8 @@
 
 /* `hubleaf status` on one screen: what is wrong first, then the node, then a line a peer. */
 
-#define WRONG_MAX	8	/* lines of a kind */
-#define PEERS_MAX	24
+#define WRONG_MAX 8 /* lines of a kind */
+#define PEERS_MAX 24
 
 static const char *
 screen_text(const json_t *o, const char *name)
@@ -42,7 +42,8 @@ put_wrong(struct buf *out, const char *kind, const json_t *list)
 
 	json_array_foreach(list, i, v)
 		if (i < WRONG_MAX && json_is_object(v))
-			buf_addf(out, "%s: %s: %s\n", kind, screen_text(v, "kind"), screen_text(v, "message"));
+			buf_addf(out, "%s: %s: %s\n", kind, screen_text(v, "kind"),
+			    screen_text(v, "message"));
 		else if (i < WRONG_MAX)
 			buf_addf(out, "%s: %s\n", kind, json_string_value(v));
 	put_more(out, n > WRONG_MAX ? n - WRONG_MAX : 0);
@@ -68,8 +69,8 @@ put_node(struct buf *out, const json_t *node, const json_t *clustering)
 
 	buf_addf(out, "%s  %s", name[0] != '\0' ? name : "this node", screen_text(node, "status"));
 	if (uptime[0] != '\0')
-		buf_addf(out, "  up %s  version %s  health %s", uptime, screen_text(node, "version"),
-		    screen_text(node, "health"));
+		buf_addf(out, "  up %s  version %s  health %s", uptime,
+		    screen_text(node, "version"), screen_text(node, "health"));
 	buf_addf(out, "\nhub server %s, leaf server %s\n",
 	    screen_text(json_object_get(clustering, "hub_server"), "status"),
 	    screen_text(json_object_get(clustering, "leaf_server"), "status"));
@@ -80,8 +81,8 @@ put_node(struct buf *out, const json_t *node, const json_t *clustering)
 
 /* The greatest of a peer's tables. */
 struct most {
-	long long	 n;
-	int		 bound;		/* it is the most that it can be */
+	long long n;
+	int bound; /* it is the most that it can be */
 };
 
 static void
@@ -101,10 +102,10 @@ lag_text(const char *what, const struct most *m)
 
 /* The tables of a peer's subscriptions. */
 struct tables {
-	json_t		*states;	/* {state: how many} */
-	struct most	 lag, peer_lag;
-	long long	 rows, of;	/* while some are copied */
-	int		 sends;
+	json_t *states; /* {state: how many} */
+	struct most lag, peer_lag;
+	long long rows, of; /* while some are copied */
+	int sends;
 };
 
 static void
@@ -115,7 +116,8 @@ count_table(struct tables *t, const json_t *sub)
 	long long n = many != NULL ? json_integer_value(many) : 1;
 
 	if (state[0] != '\0')
-		json_object_set_new(t->states, state, json_integer(screen_number(t->states, state) + n));
+		json_object_set_new(t->states, state,
+		    json_integer(screen_number(t->states, state) + n));
 	else
 		t->sends++;
 	take_most(&t->lag, sub, "lag", "lag_bound");
@@ -156,7 +158,7 @@ latency_text(const json_t *connection)
 	const json_t *ms = json_object_get(connection, "latency_ms");
 
 	return (json_is_number(ms) ? json_sprintf("%.1f ms", json_number_value(ms)) :
-	    json_string("-"));
+				     json_string("-"));
 }
 
 static json_t *

@@ -14,7 +14,7 @@
 
 /* What `hubleaf status` shows, from what the node answers. */
 
-#define PENDING_MAX	50	/* lines */
+#define PENDING_MAX 50 /* lines */
 
 /* What an answer that is an error says; the caller frees. */
 static char *
@@ -157,13 +157,13 @@ static json_t *
 cursor_text(const json_t *f)
 {
 	const char *state = status_text(f, "state"), *why = status_text(f, "error");
-	char *table = xasprintf("%s.%s from %s", status_text(f, "database"), status_text(f, "table"),
-	    status_text(f, "node_name"));
+	char *table = xasprintf("%s.%s from %s", status_text(f, "database"),
+	    status_text(f, "table"), status_text(f, "node_name"));
 	json_t *text = NULL;
 
 	if (strcmp(state, "clock") == 0 || json_is_true(json_object_get(f, "held")))
-		text = json_sprintf("%s is held: %s", table, why[0] != '\0' ? why :
-		    "its times are ahead of this node's clock");
+		text = json_sprintf("%s is held: %s", table,
+		    why[0] != '\0' ? why : "its times are ahead of this node's clock");
 	else if (strcmp(state, "failed") == 0)
 		text = json_sprintf("%s cannot be applied: %s", table, why);
 	else if (strcmp(state, "copy") == 0)
@@ -188,13 +188,15 @@ lack_text(const json_t *connection, const json_t *sub)
 	if (lag == 0 || strcmp(status_text(connection, "status"), "closed") != 0)
 		return (NULL);
 	return (json_sprintf("%s.%s waits for %s, which is away and lacks up to %lld transactions",
-	    status_text(sub, "database"), status_text(sub, "table"), status_text(connection, "node_name"), lag));
+	    status_text(sub, "database"), status_text(sub, "table"),
+	    status_text(connection, "node_name"), lag));
 }
 
 static json_t *
 setting_text(const json_t *change)
 {
-	return (json_sprintf("%s is set, and in force after a restart", status_text(change, "key")));
+	return (json_sprintf("%s is set, and in force after a restart",
+	    status_text(change, "key")));
 }
 
 /* Takes the text; NULL is none.  Those beyond PENDING_MAX are counted. */
@@ -246,16 +248,16 @@ pid_of(const struct conf *conf, const char *name)
 }
 
 static json_t *
-clustering_part(const struct conf *conf, const json_t *info, const json_t *network, const json_t *status)
+clustering_part(const struct conf *conf, const json_t *info, const json_t *network,
+    const json_t *status)
 {
 	json_t *nodes = json_object_get(network, "nodes");
 
-	return (json_pack("{s:o, s:o, s:o, s:o}",
-	    "hub_server", server_status(pid_of(conf, "hubd"), info, "hub"),
-	    "leaf_server", server_status(pid_of(conf, "leafd"), info, "leaf"),
-	    "network", nodes != NULL ? json_incref(nodes) : json_array(),
-	    "replication", status != NULL ? json_incref((json_t *)(uintptr_t)status) :
-	    json_object()));
+	return (json_pack("{s:o, s:o, s:o, s:o}", "hub_server",
+	    server_status(pid_of(conf, "hubd"), info, "hub"), "leaf_server",
+	    server_status(pid_of(conf, "leafd"), info, "leaf"), "network",
+	    nodes != NULL ? json_incref(nodes) : json_array(), "replication",
+	    status != NULL ? json_incref((json_t *)(uintptr_t)status) : json_object()));
 }
 
 /* Not shown when it is empty; takes the reference. */
@@ -270,7 +272,8 @@ set_list(json_t *o, const char *name, json_t *list)
 json_t *
 cli_status(const struct conf *conf, const struct cli_target *t, int *runs, char **err)
 {
-	json_t *info = ask_operation(t, "system_information", err), *network, *status, *users, *config;
+	json_t *info = ask_operation(t, "system_information", err), *network, *status, *users,
+	       *config;
 	json_t *routes, *o;
 	int pid = pid_of(conf, "opsd");
 
@@ -285,8 +288,8 @@ cli_status(const struct conf *conf, const struct cli_target *t, int *runs, char 
 	o = json_pack("{s:o, s:o}", "hubleaf", node_part(pid, t, info, status), "clustering",
 	    clustering_part(conf, info, network, status));
 	set_list(o, "pending", pending_part(info, status, config));
-	set_list(o, "missing", cli_missing(users, config, routes,
-	    json_object_get(network, "nodes")));
+	set_list(o, "missing",
+	    cli_missing(users, config, routes, json_object_get(network, "nodes")));
 	json_decref(info);
 	json_decref(network);
 	json_decref(status);

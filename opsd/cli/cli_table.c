@@ -45,8 +45,9 @@ cli_table(struct buf *out, const json_t *lines)
 		for (; last > 0 && cell_text(line, last - 1)[0] == '\0'; last--)
 			;
 		for (k = 0; k < last; k++)
-			buf_addf(out, "%s%s%*s", k > 0 ? "  " : "", cell_text(line, k), k + 1 < last ?
-			    (int)(widths[k] - text_width(cell_text(line, k))) : 0, "");
+			buf_addf(out, "%s%s%*s", k > 0 ? "  " : "", cell_text(line, k),
+			    k + 1 < last ? (int)(widths[k] - text_width(cell_text(line, k))) : 0,
+			    "");
 		buf_u8(out, '\n');
 	}
 	free(widths);

@@ -12,9 +12,9 @@
 
 /* `hubleaf top`: the screen of `hubleaf status`, again and again. */
 
-#define HOME	"\033[H"	/* top left */
-#define REST	"\033[K"	/* of a line, cleared */
-#define BELOW	"\033[J"
+#define HOME  "\033[H" /* top left */
+#define REST  "\033[K" /* of a line, cleared */
+#define BELOW "\033[J"
 
 /* Drawn over what was there: no line is empty in between, so that nothing flickers. */
 static void
@@ -48,7 +48,8 @@ int
 cli_top(const struct conf *conf, const struct cli_target *t, double seconds, long long count)
 {
 	int runs = 0, terminal = isatty(STDOUT_FILENO);
-	struct timespec pause = { (time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9) };
+	struct timespec pause = { (time_t)seconds,
+		(long)((seconds - (double)(time_t)seconds) * 1e9) };
 
 	for (long long n = 0; count == 0 || n < count; n++) {
 		struct buf screen = { 0 };

@@ -13,9 +13,9 @@
 
 /* What goes on after its answer: jobs, and tables that catch up. */
 
-#define LOOK_US		250000		/* between two questions */
-#define CURRENT_MS	1000		/* behind by less is up to date: writes go on */
-#define AWAY_US		60000000	/* a node that restarts answers again within */
+#define LOOK_US    250000   /* between two questions */
+#define CURRENT_MS 1000     /* behind by less is up to date: writes go on */
+#define AWAY_US    60000000 /* a node that restarts answers again within */
 
 /* The answer, or NULL with *err when there is none; an error is one, too, with *status. */
 static json_t *
@@ -58,8 +58,8 @@ show_job(struct cli_progress *p, const json_t *row)
 
 	type = type != NULL ? type : "job";
 	if (seen_number(counts, "total_bytes") > 0) {
-		progress_show(p, type, seen_number(counts, "bytes"), seen_number(counts, "total_bytes"),
-		    UNIT_BYTES);
+		progress_show(p, type, seen_number(counts, "bytes"),
+		    seen_number(counts, "total_bytes"), UNIT_BYTES);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(did) / sizeof(did[0]); i++)
@@ -130,22 +130,22 @@ cli_wait_job(const struct cli_target *t, const char *id, char **err)
  * A node that has just been started says at once that all is live: peers that it has not
  * met yet, and what only they know, such as a later life of it, come with their next status.
  */
-#define YOUNG_MS	60000		/* then they have met */
-#define GATHER_MS	20000		/* who is not there until then is away */
-#define MARGIN_US	1000000		/* beyond the interval of statuses */
+#define YOUNG_MS  60000   /* then they have met */
+#define GATHER_MS 20000   /* who is not there until then is away */
+#define MARGIN_US 1000000 /* beyond the interval of statuses */
 
 /* What is worst of those that are not up to date, and how many there are. */
 struct behind {
-	char		*what;		/* NULL: nothing is behind */
-	uint64_t	 done, total;
-	unsigned	 n;
+	char *what; /* NULL: nothing is behind */
+	uint64_t done, total;
+	unsigned n;
 };
 
 /* What a node says of itself. */
 struct seen {
-	json_t		*status, *info;
-	uint64_t	 uptime_ms;
-	int		 answered;	/* with this status of HTTP; 0: not */
+	json_t *status, *info;
+	uint64_t uptime_ms;
+	int answered; /* with this status of HTTP; 0: not */
 };
 
 static const char *
@@ -162,8 +162,9 @@ catches_up(const json_t *sub)
 	const char *state = seen_text(sub, "state");
 
 	return (strcmp(state, "copy") == 0 || strcmp(state, "fetch") == 0 ||
-	    (seen_number(sub, "lag") > 0 && (json_is_null(json_object_get(sub, "lag_ms")) ||
-	    seen_number(sub, "lag_ms") > CURRENT_MS)));
+	    (seen_number(sub, "lag") > 0 &&
+		(json_is_null(json_object_get(sub, "lag_ms")) ||
+		    seen_number(sub, "lag_ms") > CURRENT_MS)));
 }
 
 /* Takes what. */
@@ -183,8 +184,9 @@ static void
 add_sub(struct behind *b, const json_t *connection, const json_t *sub)
 {
 	int copies = json_object_get(sub, "rows_copied") != NULL;
-	char *what = xasprintf("%s.%s from %s: %s", seen_text(sub, "database"), seen_text(sub, "table"),
-	    seen_text(connection, "node_name"), copies ? "rows" : "transactions to come, at most");
+	char *what = xasprintf("%s.%s from %s: %s", seen_text(sub, "database"),
+	    seen_text(sub, "table"), seen_text(connection, "node_name"),
+	    copies ? "rows" : "transactions to come, at most");
 
 	add_behind(b, what, seen_number(sub, copies ? "rows_copied" : "lag"),
 	    copies ? seen_number(sub, "rows_total") : 0);
@@ -201,8 +203,7 @@ is_away(const json_t *connection)
 static int
 is_closed(const json_t *connection)
 {
-	return (is_away(connection) ||
-	    json_is_null(json_object_get(connection, "latency_ms")));
+	return (is_away(connection) || json_is_null(json_object_get(connection, "latency_ms")));
 }
 
 static struct behind
@@ -212,11 +213,13 @@ how_far(const struct seen *s)
 	const json_t *c, *sub, *f;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(json_object_get(s->info, "replication"), "cursors"), i, f)
+	json_array_foreach(json_object_get(json_object_get(s->info, "replication"), "cursors"), i,
+	    f)
 		if (strcmp(seen_text(f, "state"), "recover") == 0)
-			add_behind(&b, xasprintf("%s.%s from %s: own lost rows", seen_text(f, "database"),
-			    seen_text(f, "table"), seen_text(f, "node_name")), seen_number(f, "rows_copied"),
-			    seen_number(f, "rows_total"));
+			add_behind(&b,
+			    xasprintf("%s.%s from %s: own lost rows", seen_text(f, "database"),
+				seen_text(f, "table"), seen_text(f, "node_name")),
+			    seen_number(f, "rows_copied"), seen_number(f, "rows_total"));
 	json_array_foreach(json_object_get(s->status, "connections"), i, c) {
 		if (is_away(c))
 			continue;
@@ -302,9 +305,10 @@ is_done(const struct cli_target *t, const struct seen *s, struct cli_progress *p
 		*quiet = mono_us();
 	free(b.what);
 	free(wait);
-	return (done && (s->uptime_ms > YOUNG_MS ||
-	    json_array_size(json_object_get(s->status, "connections")) == 0 ||
-	    mono_us() - *quiet > status_interval(t) + MARGIN_US));
+	return (done &&
+	    (s->uptime_ms > YOUNG_MS ||
+		json_array_size(json_object_get(s->status, "connections")) == 0 ||
+		mono_us() - *quiet > status_interval(t) + MARGIN_US));
 }
 
 int

@@ -16,7 +16,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#define STEP_US	1000000		/* between two looks at most, unless we stood still */
+#define STEP_US 1000000 /* between two looks at most, unless we stood still */
 
 static int
 has_line(const char *text, const char *line)
@@ -134,12 +134,15 @@ pid_t
 watchdog_read(struct watchdog *w, char *text, size_t size)
 {
 	union {
-		struct cmsghdr	head;
-		char		room[CMSG_SPACE(sizeof(struct ucred))];
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
 	} control;
 	struct iovec iov = { text, size - 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-	    .msg_controllen = sizeof(control),
+	struct msghdr m = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *h;
 	struct ucred who = { .pid = -1 };

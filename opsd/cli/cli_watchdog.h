@@ -9,14 +9,14 @@
  * they are ready and alive.  One that was ready and says nothing for too long hangs.
  */
 struct watched {
-	int		 armed;		/* it was ready, and does not stop or begin anew */
-	uint64_t	 silent_us;	/* since it last said anything, while we ran */
+	int armed;          /* it was ready, and does not stop or begin anew */
+	uint64_t silent_us; /* since it last said anything, while we ran */
 };
 
 struct watchdog {
-	int		 fd;		/* -1: there is none, and nobody is judged */
-	char		*path;
-	uint64_t	 limit_us, looked_us;
+	int fd; /* -1: there is none, and nobody is judged */
+	char *path;
+	uint64_t limit_us, looked_us;
 };
 
 /* A message of it. */

@@ -55,12 +55,16 @@ out:
 static void
 frame_into(struct group *g, struct cursor *cur, const struct frame *fr, struct rd *r)
 {
-	static const enum cursor_event_kind ends[] = { [APPLY_CHAINED] = ON_FRAME_END,
+	static const enum cursor_event_kind ends[] = {
+		[APPLY_CHAINED] = ON_FRAME_END,
 		[APPLY_GAP] = ON_GAP,
-		[APPLY_OTHER] = ON_OTHER_LIFE };
-	struct cursor_event e = { .kind = ON_FRAME,
+		[APPLY_OTHER] = ON_OTHER_LIFE,
+	};
+	struct cursor_event e = {
+		.kind = ON_FRAME,
 		.incarnation = fr->incarnation,
-		.at = { .seq = fr->last, .mark = fr->mark } };
+		.at = { .seq = fr->last, .mark = fr->mark },
+	};
 	enum apply_end end;
 
 	if (commit_disk_full(group_data(g)->commit))

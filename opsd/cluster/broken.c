@@ -11,8 +11,8 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 
-static pthread_mutex_t	lock = PTHREAD_MUTEX_INITIALIZER;	/* the brakes */
-static struct log_brake	brakes[BROKEN_KINDS] = { { .most = 10 }, { .most = 10 }, { .most = 10 } };
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the brakes */
+static struct log_brake brakes[BROKEN_KINDS] = { { .most = 10 }, { .most = 10 }, { .most = 10 } };
 
 const char *
 broken_name(enum broken_kind kind)
@@ -32,13 +32,13 @@ void
 broken_note(struct replication *rep, enum broken_kind kind, const uint8_t *peer, const char *which,
     const void *p, size_t n)
 {
-	char	*who = peer != NULL ? nodes_shown(rep->nodes, peer) : xstrdup("?");
-	char	*why = seal_fault(p, n);
+	char *who = peer != NULL ? nodes_shown(rep->nodes, peer) : xstrdup("?");
+	char *why = seal_fault(p, n);
 
 	atomic_fetch_add_explicit(&rep->broken.n[kind], 1, memory_order_relaxed);
 	pthread_mutex_lock(&lock);
-	log_braked(&brakes[kind], LOG_WARN, "%s of node %s (%s) is dropped: %s", broken_name(kind), who,
-	    which, why);
+	log_braked(&brakes[kind], LOG_WARN, "%s of node %s (%s) is dropped: %s", broken_name(kind),
+	    who, which, why);
 	pthread_mutex_unlock(&lock);
 	free(who);
 	free(why);

@@ -23,8 +23,8 @@ struct cluster;
 
 /* An answer that is still to be given: `fn` runs exactly once, on the loop's thread. */
 struct carrier_reply {
-	void	(*fn)(void *arg, uint16_t status, const void *body, size_t n);
-	void	*arg;
+	void (*fn)(void *arg, uint16_t status, const void *body, size_t n);
+	void *arg;
 };
 
 /*
@@ -32,42 +32,42 @@ struct carrier_reply {
  * else what the other node said.  us: the round trip.  body is borrowed, NULL without one.
  */
 struct carrier_answer {
-	uint16_t	 status;
-	uint32_t	 us;
-	const void	*body;
-	size_t		 n;
-	const uint8_t	*who;		/* the node that answered, when the carrier vouches for it; or NULL */
+	uint16_t status;
+	uint32_t us;
+	const void *body;
+	size_t n;
+	const uint8_t *who; /* the node that answered, when the carrier vouches for it; or NULL */
 };
 typedef void carrier_answered(const struct carrier_answer *a, void *arg);
 
 struct carrier_ops {
-	const char	*name;
+	const char *name;
 	/*
 	 * Whether a node answers by the name, and, with hex, whether that is its id as far
 	 * as is known.  Any thread.
 	 */
-	int	(*reaches)(void *arg, const char *node, const char *hex);
+	int (*reaches)(void *arg, const char *node, const char *hex);
 	/*
 	 * A question to a node: JSON with a verb ("status", "entries"), or binary (catchup.h).
 	 * `cb` runs exactly once, perhaps before the call returns.
 	 */
-	void	(*ask)(void *arg, const char *node, const char *verb, const json_t *question,
+	void (*ask)(void *arg, const char *node, const char *verb, const json_t *question,
 	    unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
-	int	(*can_pull)(void *arg);	/* whether it would be carried now */
-	void	(*pull)(void *arg, const char *node, const struct buf *question,
-	    unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
+	int (*can_pull)(void *arg); /* whether it would be carried now */
+	void (*pull)(void *arg, const char *node, const struct buf *question, unsigned timeout_ms,
+	    carrier_answered *cb, void *cb_arg);
 	/* There may be more in the log for those who get it. */
-	void	(*logged)(void *arg);
+	void (*logged)(void *arg);
 	/* Subscriptions or cursors changed: what is wanted of peers, and what they get. */
-	void	(*changed)(void *arg);
+	void (*changed)(void *arg);
 	/*
 	 * What the carrier keeps of a table's log up to an entry goes; the answer's status is 200
 	 * with how many messages went (JSON), else nothing did.
 	 */
-	void	(*purge)(void *arg, const char *database, const char *table, uint64_t upto,
+	void (*purge)(void *arg, const char *database, const char *table, uint64_t upto,
 	    carrier_answered *cb, void *cb_arg);
 	/* Who is in the network, for an operator (JSON; cluster_network). */
-	void	(*network)(void *arg, unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
+	void (*network)(void *arg, unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
 };
 
 /*
@@ -83,8 +83,8 @@ void cluster_serve(struct cluster *c, const uint8_t *who, const void *question, 
  * A frame of the peer's log, at `seq` of what the carrier has of it; answered 200 when it is
  * durable or dropped, and need not come again.
  */
-void cluster_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame, size_t n,
-    struct carrier_reply reply);
+void cluster_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame,
+    size_t n, struct carrier_reply reply);
 /* Nodes came or went: questions that waited for them may be asked. */
 void cluster_changed(struct cluster *c);
 

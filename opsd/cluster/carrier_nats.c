@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/carrier_nats_priv.h"
 
-#define PURGE_MS	30000
+#define PURGE_MS 30000
 
 /* ---- who is there ---- */
 
@@ -37,8 +37,8 @@ nats_reaches(void *arg, const char *node, const char *hex)
 /* ---- questions to nodes ---- */
 
 struct nats_asked {
-	carrier_answered	*cb;
-	void			*arg;
+	carrier_answered *cb;
+	void *arg;
 };
 
 static void
@@ -75,8 +75,8 @@ node_answered(struct rd *body, void *arg)
 }
 
 static void
-nats_ask(void *arg, const char *node, const char *verb, const json_t *question,
-    unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
+nats_ask(void *arg, const char *node, const char *verb, const json_t *question, unsigned timeout_ms,
+    carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
 	struct chan *hub = daemons_hub(n->daemons);
@@ -185,8 +185,8 @@ purge_answered(struct rd *body, void *arg)
 }
 
 void
-carrier_nats_purge(void *arg, const char *database, const char *table, uint64_t upto, carrier_answered *cb,
-    void *cb_arg)
+carrier_nats_purge(void *arg, const char *database, const char *table, uint64_t upto,
+    carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
 	struct chan *leaf = daemons_leaf(n->daemons);
@@ -228,8 +228,8 @@ on_node_req(struct chan *ch, struct msg *m, void *arg)
 		return (-1);
 	}
 	question = json_loadb((const char *)p, len, 0, NULL);
-	cluster_asked(n->c, NULL, verb, question, (struct carrier_reply){ node_reply,
-	    chan_defer(ch, m) });
+	cluster_asked(n->c, NULL, verb, question,
+	    (struct carrier_reply){ node_reply, chan_defer(ch, m) });
 	json_decref(question);
 	free(verb);
 	return (0);
@@ -260,8 +260,8 @@ on_serve(struct chan *ch, struct msg *m, void *arg)
 /* ---- frames in ---- */
 
 struct applying {
-	struct chan_deferred	*reply;
-	uint64_t		 seq;
+	struct chan_deferred *reply;
+	uint64_t seq;
 };
 
 static void
@@ -310,12 +310,25 @@ leaf_changed(void *arg)
 }
 
 static const struct chan_handler handlers[] = {
-	{ MSG_LOG_TAIL, carrier_nats_log_tail }, { MSG_LOG_READ, carrier_nats_log_read }, { MSG_LOG_ACK, carrier_nats_log_ack },
-	{ MSG_APPLY, on_apply }, { MSG_SERVE, on_serve }, { MSG_NODE_REQ, on_node_req }, { 0, NULL },
+	{ MSG_LOG_TAIL, carrier_nats_log_tail },
+	{ MSG_LOG_READ, carrier_nats_log_read },
+	{ MSG_LOG_ACK, carrier_nats_log_ack },
+	{ MSG_APPLY, on_apply },
+	{ MSG_SERVE, on_serve },
+	{ MSG_NODE_REQ, on_node_req },
+	{ 0, NULL },
 };
 
-const struct carrier_ops carrier_nats_ops = { "nats", nats_reaches, nats_ask, nats_can_pull, nats_pull,
-    carrier_nats_logged, carrier_nats_changed, carrier_nats_purge, nats_network,
+const struct carrier_ops carrier_nats_ops = {
+	"nats",
+	nats_reaches,
+	nats_ask,
+	nats_can_pull,
+	nats_pull,
+	carrier_nats_logged,
+	carrier_nats_changed,
+	carrier_nats_purge,
+	nats_network,
 };
 
 struct carrier_nats *

@@ -170,8 +170,8 @@ tables_wanted(const struct peer *p)
 
 	for (size_t i = 0; i < p->subs.n; i++)
 		if (!p->subs.list[i].removed && p->subs.list[i].subscribe)
-			json_array_append_new(tables, json_pack("[s,s]", p->subs.list[i].database,
-			    p->subs.list[i].table));
+			json_array_append_new(tables,
+			    json_pack("[s,s]", p->subs.list[i].database, p->subs.list[i].table));
 	return (tables);
 }
 
@@ -188,8 +188,9 @@ peers_wanted(struct replication *rep, const json_t *mesh)
 
 		if (json_array_size(tables) > 0 && rep->data->live.clustering &&
 		    !is_shut_out(mesh, all[i]->name) && !compat_refuses(rep->cluster, all[i]->id))
-			json_array_append_new(peers, json_pack("{s:s, s:s, s:O}", "name",
-			    all[i]->name, "id", all[i]->hex, "tables", tables));
+			json_array_append_new(peers,
+			    json_pack("{s:s, s:s, s:O}", "name", all[i]->name, "id", all[i]->hex,
+				"tables", tables));
 		json_decref(tables);
 		peer_free(all[i]);
 	}

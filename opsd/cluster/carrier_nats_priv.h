@@ -6,17 +6,17 @@
 /* What carrier_nats.c (questions, and what comes in) and carrier_nats_out.c share. */
 
 struct carrier_nats {
-	struct cluster		*c;
-	struct replication	*rep;
-	struct outlet		*outlet;
-	struct logfeed		*feed;
-	struct daemons		*daemons;
-	char			*wanted_sent;	/* what leafd was told, without hints */
-	uint64_t		 wanted_version;	/* what that was made from */
-	struct chan_deferred	*reading;	/* a LOG_READ that waits, or NULL */
-	uint32_t		 read_max;
-	uint64_t		 read_after;
-	_Atomic int		 logged;
+	struct cluster *c;
+	struct replication *rep;
+	struct outlet *outlet;
+	struct logfeed *feed;
+	struct daemons *daemons;
+	char *wanted_sent;             /* what leafd was told, without hints */
+	uint64_t wanted_version;       /* what that was made from */
+	struct chan_deferred *reading; /* a LOG_READ that waits, or NULL */
+	uint32_t read_max;
+	uint64_t read_after;
+	_Atomic int logged;
 };
 
 /* carrier_nats.c */
@@ -26,7 +26,7 @@ void carrier_nats_purge(void *n, const char *database, const char *table, uint64
 /* carrier_nats_out.c: the log out, and what is wanted of peers. */
 void carrier_nats_logged(void *n);
 void carrier_nats_changed(void *n);
-void carrier_nats_forget(struct carrier_nats *n);	/* what leafd was told, and what it waits for */
+void carrier_nats_forget(struct carrier_nats *n); /* what leafd was told, and what it waits for */
 int carrier_nats_log_tail(struct chan *ch, struct msg *m, void *daemons);
 int carrier_nats_log_read(struct chan *ch, struct msg *m, void *daemons);
 int carrier_nats_log_ack(struct chan *ch, struct msg *m, void *daemons);

@@ -15,9 +15,9 @@
 #include "opsd/store/key.h"
 #include "opsd/store/row.h"
 
-#define SERVE_MAX	(1u << 20)	/* bytes of an answer, one item at least */
-#define SERVE_SCAN	(64u << 20)	/* bytes of log looked at for one answer */
-#define SERVE_SUMMED	(8u << 20)	/* bytes of rows, for their sums */
+#define SERVE_MAX    (1u << 20)  /* bytes of an answer, one item at least */
+#define SERVE_SCAN   (64u << 20) /* bytes of log looked at for one answer */
+#define SERVE_SUMMED (8u << 20)  /* bytes of rows, for their sums */
 
 void
 catchup_question_write(struct buf *b, const struct catchup_question *q)
@@ -64,8 +64,8 @@ catchup_question_read(struct catchup_question *q, const void *p, size_t n)
 	q->key = rd_blob(&r, &q->klen);
 	q->last = rd_blob(&r, &q->llen);
 	q->max = rd_u32(&r);
-	if (!rd_done(&r) || q->kind < CATCHUP_LOG || q->kind > CATCHUP_SUMS ||
-	    q->recovering > 1 || q->incarnation > INCARNATION_MAX)
+	if (!rd_done(&r) || q->kind < CATCHUP_LOG || q->kind > CATCHUP_SUMS || q->recovering > 1 ||
+	    q->incarnation > INCARNATION_MAX)
 		return (-1);
 	memcpy(q->asker, asker, NODE_ID_LEN);
 	return (0);
@@ -130,7 +130,7 @@ reaches(struct replication *rep, const struct catchup_question *q, const struct 
 	uint64_t oldest;
 
 	if (q->from_ms == 0)
-		return (1);	/* the asker sees it by the first entry's prev */
+		return (1); /* the asker sees it by the first entry's prev */
 	if (q->from_ms <= rep->data->log.unlogged_ms || q->from_ms <= stamp_ms(t->horizon))
 		return (0);
 	if (rep->data->log.trimmed == 0)
@@ -140,7 +140,8 @@ reaches(struct replication *rep, const struct catchup_question *q, const struct 
 }
 
 static void
-serve_log(struct replication *rep, const struct catchup_question *q, struct table *t, struct buf *out)
+serve_log(struct replication *rep, const struct catchup_question *q, struct table *t,
+    struct buf *out)
 {
 	struct buf entries = { 0 };
 	struct log_pos head = table_head(t);
@@ -152,8 +153,8 @@ serve_log(struct replication *rep, const struct catchup_question *q, struct tabl
 		answer_head(rep, out, 410, t->id);
 		return;
 	}
-	n = txlog_read_table(&rep->data->log, t->id, q->after, q->from_ms, max, SERVE_SCAN, &entries,
-	    &upto);
+	n = txlog_read_table(&rep->data->log, t->id, q->after, q->from_ms, max, SERVE_SCAN,
+	    &entries, &upto);
 	if (n == -1) {
 		answer_head(rep, out, 500, t->id);
 	} else {
@@ -167,7 +168,8 @@ serve_log(struct replication *rep, const struct catchup_question *q, struct tabl
 }
 
 static void
-serve_rows(struct replication *rep, const struct catchup_question *q, struct table *t, struct buf *out)
+serve_rows(struct replication *rep, const struct catchup_question *q, struct table *t,
+    struct buf *out)
 {
 	struct buf rows = { 0 }, last = { 0 };
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX, n = 0;
@@ -214,9 +216,11 @@ serve_definition(const struct catchup_question *q, const struct table *t, struct
 }
 
 static void
-serve_sums(struct replication *rep, const struct catchup_question *q, struct table *t, struct buf *out)
+serve_sums(struct replication *rep, const struct catchup_question *q, struct table *t,
+    struct buf *out)
 {
-	struct store_iter *it = sums_rows(rep->data->store, t->id, q->key, q->klen, q->last, q->llen);
+	struct store_iter *it = sums_rows(rep->data->store, t->id, q->key, q->klen, q->last,
+	    q->llen);
 	struct log_pos head = table_head(t);
 	struct buf ranges = { 0 };
 	uint32_t n = 0;
@@ -257,11 +261,12 @@ serve_question(struct replication *rep, const uint8_t *who, const struct catchup
 
 	if (who == NULL || memcmp(who, q->asker, NODE_ID_LEN) == 0)
 		asker = nodes_by_id(rep->nodes, q->asker);
-	if (asker == NULL || subscriptions_effective(&asker->subs, q->database, q->dblen, q->name,
-	    q->nlen) == NULL)
+	if (asker == NULL ||
+	    subscriptions_effective(&asker->subs, q->database, q->dblen, q->name, q->nlen) == NULL)
 		refuse = 403;
 	else {
-		t = q->table != 0 ? catalog_by_id(rep->data->catalog, q->table) :
+		t = q->table != 0 ?
+		    catalog_by_id(rep->data->catalog, q->table) :
 		    catalog_getn(rep->data->catalog, q->database, q->dblen, q->name, q->nlen);
 		if (t == NULL || strlen(t->database) != q->dblen || strlen(t->name) != q->nlen ||
 		    memcmp(t->database, q->database, q->dblen) != 0 ||
@@ -269,9 +274,11 @@ serve_question(struct replication *rep, const uint8_t *who, const struct catchup
 			refuse = 404;
 		else if (!txlog_has(&rep->data->log, t, q->incarnation, q->seq, q->mark)) {
 			refuse = 409;
-			commit_submit(rep->data->commit, incarnation_job(q->incarnation, asker->name));
-		} else if (q->kind != CATCHUP_LOG && !q->recovering && cluster_recovering(rep->cluster))
-			refuse = 503;	/* two that recover would wait for each other */
+			commit_submit(rep->data->commit,
+			    incarnation_job(q->incarnation, asker->name));
+		} else if (q->kind != CATCHUP_LOG && !q->recovering &&
+		    cluster_recovering(rep->cluster))
+			refuse = 503; /* two that recover would wait for each other */
 	}
 	if (refuse != 0)
 		answer_head(rep, out, refuse, q->table);

@@ -24,35 +24,35 @@
 enum catchup_kind { CATCHUP_LOG = 1, CATCHUP_ROWS = 2, CATCHUP_SUMS = 3 };
 
 struct catchup_question {
-	enum catchup_kind	 kind;
-	int		 recovering;	/* the asker's own lost writes: who recovers as well does not let it wait */
-	uint8_t		 asker[NODE_ID_LEN];
-	uint32_t	 table;
-	const char	*database, *name;	/* borrowed when read */
-	size_t		 dblen, nlen;
-	uint64_t	 incarnation, seq, mark;
-	uint64_t	 after, from_ms;
-	const uint8_t	*key, *last;
-	size_t		 klen, llen;
-	uint32_t	 max;
+	enum catchup_kind kind;
+	int recovering; /* the asker's own lost writes: who recovers as well does not let it wait */
+	uint8_t asker[NODE_ID_LEN];
+	uint32_t table;
+	const char *database, *name; /* borrowed when read */
+	size_t dblen, nlen;
+	uint64_t incarnation, seq, mark;
+	uint64_t after, from_ms;
+	const uint8_t *key, *last;
+	size_t klen, llen;
+	uint32_t max;
 };
 
 void catchup_question_write(struct buf *b, const struct catchup_question *q);
-int catchup_question_read(struct catchup_question *q, const void *p, size_t n);	/* -1: broken */
+int catchup_question_read(struct catchup_question *q, const void *p, size_t n); /* -1: broken */
 
 struct catchup_answer {
-	uint16_t	 status;
-	uint64_t	 incarnation;
-	uint32_t	 table;
-	const char	*primary;	/* the name of the table's primary key */
-	size_t		 primary_len;
-	struct log_pos	 head;
-	uint64_t	 upto;
-	int		 done;
-	const uint8_t	*next_key, *definition;
-	size_t		 next_len, definition_len;
-	uint32_t	 count;
-	struct rd	 items;		/* count entries, rows or ranges */
+	uint16_t status;
+	uint64_t incarnation;
+	uint32_t table;
+	const char *primary; /* the name of the table's primary key */
+	size_t primary_len;
+	struct log_pos head;
+	uint64_t upto;
+	int done;
+	const uint8_t *next_key, *definition;
+	size_t next_len, definition_len;
+	uint32_t count;
+	struct rd items; /* count entries, rows or ranges */
 };
 int catchup_answer_read(struct catchup_answer *a, enum catchup_kind kind, const void *p, size_t n);
 

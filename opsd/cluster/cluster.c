@@ -18,9 +18,9 @@
 #include "opsd/cluster/topology.h"
 #include "opsd/store/expire.h"
 
-#define RETAIN_US	10000000
-#define AUDIT_EVERY	360		/* retentions */
-#define ARRIVAL_US	15000000	/* how long after a start peers may still appear */
+#define RETAIN_US   10000000
+#define AUDIT_EVERY 360      /* retentions */
+#define ARRIVAL_US  15000000 /* how long after a start peers may still appear */
 
 /* ---- who is there ---- */
 
@@ -49,8 +49,9 @@ cluster_recovering(struct cluster *c)
 		if (cursors[i]->recovering && !yes) {
 			struct peer *p = nodes_by_id(rep->nodes, cursors[i]->peer);
 
-			yes = early || (p != NULL && cluster_peer_reachable(c, p) &&
-			    !compat_refuses(c, p->id));
+			yes = early ||
+			    (p != NULL && cluster_peer_reachable(c, p) &&
+				!compat_refuses(c, p->id));
 			peer_free(p);
 		}
 	}
@@ -133,7 +134,6 @@ cluster_told(const struct cluster *c)
 {
 	return (c->told);
 }
-
 
 /* ---- what is to be done ---- */
 

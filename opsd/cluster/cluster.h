@@ -22,15 +22,15 @@ struct topology_report;
 struct cluster *cluster_new(struct replication *rep);
 /* once, before all else */
 void cluster_carry(struct cluster *c, const struct carrier_ops *ops, void *arg);
-void cluster_tick(struct cluster *c);		/* several times a second */
-void cluster_quiet(struct cluster *c);		/* nobody may wait for an answer any more: 503 */
+void cluster_tick(struct cluster *c);  /* several times a second */
+void cluster_quiet(struct cluster *c); /* nobody may wait for an answer any more: 503 */
 void cluster_free(struct cluster *c);
-struct outlet *cluster_outlet(struct cluster *c);	/* what of the log leaves */
+struct outlet *cluster_outlet(struct cluster *c); /* what of the log leaves */
 
-void cluster_logged(struct cluster *c);		/* there is more in the log */
+void cluster_logged(struct cluster *c); /* there is more in the log */
 /* A peer is being asked to take these subscriptions, or (`on` 0) the call is over (outlet.h). */
 void cluster_expect(struct cluster *c, const struct subscriptions *subs, int on);
-void cluster_kick(struct cluster *c);		/* cursors or subscriptions changed: look again */
+void cluster_kick(struct cluster *c); /* cursors or subscriptions changed: look again */
 int cluster_reachable(struct cluster *c, const char *node);
 /* It, and not another one that has its name now. */
 int cluster_peer_reachable(struct cluster *c, const struct peer *p);
@@ -61,23 +61,24 @@ struct catchup_question;
  * Ask a node for rows and wait (threads that may block only): catchup.h's answer, or 503 while
  * leafd is away, 504 when none came in time.
  */
-int cluster_pull(struct cluster *c, const char *node, const struct catchup_question *q, struct buf *answer);
+int cluster_pull(struct cluster *c, const char *node, const struct catchup_question *q,
+    struct buf *answer);
 /* The mesh as cluster_network shows it; NULL when hubd is away. */
 json_t *cluster_network(struct cluster *c, unsigned timeout_ms);
 
 /* What is known of a peer from the status exchange; copies. */
 struct peer_view {
-	int		 reachable;
-	double		 latency_ms;	/* -1: never answered */
-	int64_t		 skew_ms;	/* its clock minus ours */
-	uint64_t	 uptime_ms;	/* of the peer */
-	uint64_t	 seen_ms;	/* when it last answered, wall clock */
-	uint64_t	 clock_ms;	/* its clock then; 0: never */
-	int		 cluster_port, api_port;
-	json_t		*system_info;	/* new reference or NULL */
-	struct positions *received;	/* what it has of ours; or NULL */
-	uint64_t	 incarnation;	/* of our log */
-	char		*refused;	/* why nothing goes to it or from it (compat.h), or NULL */
+	int reachable;
+	double latency_ms;  /* -1: never answered */
+	int64_t skew_ms;    /* its clock minus ours */
+	uint64_t uptime_ms; /* of the peer */
+	uint64_t seen_ms;   /* when it last answered, wall clock */
+	uint64_t clock_ms;  /* its clock then; 0: never */
+	int cluster_port, api_port;
+	json_t *system_info;        /* new reference or NULL */
+	struct positions *received; /* what it has of ours; or NULL */
+	uint64_t incarnation;       /* of our log */
+	char *refused;              /* why nothing goes to it or from it (compat.h), or NULL */
 };
 void cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *v);
 void peer_view_clear(struct peer_view *v);

@@ -11,19 +11,19 @@
 /* Questions that a worker thread waits for while the loop's thread has them carried. */
 
 struct waiting {
-	struct cluster	*c;
-	void		(*run)(struct waiting *w);	/* on the loop: sees to it that waiting_end runs */
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 cond;
-	int		 done;
-	uint16_t	 status;
-	const char	*node, *verb, *database, *table;
-	const json_t	*question;
+	struct cluster *c;
+	void (*run)(struct waiting *w); /* on the loop: sees to it that waiting_end runs */
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	int done;
+	uint16_t status;
+	const char *node, *verb, *database, *table;
+	const json_t *question;
 	const struct buf *binary;
-	uint64_t	 upto;
-	unsigned	 timeout_ms;
-	json_t		*json;		/* an answer of JSON */
-	struct buf	*bytes;		/* or where others go */
+	uint64_t upto;
+	unsigned timeout_ms;
+	json_t *json;      /* an answer of JSON */
+	struct buf *bytes; /* or where others go */
 };
 
 static void
@@ -37,9 +37,11 @@ waiting_end(const struct carrier_answer *a, void *arg)
 		buf_add(w->bytes, a->body, a->n);
 	else if (a->body != NULL)
 		w->json = json_loadb(a->body, a->n, JSON_DECODE_ANY, NULL);
-	if (w->status == 200 && a->who != NULL && w->json != NULL && !peerjson_is_of(w->json, a->who)) {
+	if (w->status == 200 && a->who != NULL && w->json != NULL &&
+	    !peerjson_is_of(w->json, a->who)) {
 		json_decref(w->json);
-		w->json = json_pack("{s:s}", "error", "'id' is not the id of the node that answers");
+		w->json = json_pack("{s:s}", "error",
+		    "'id' is not the id of the node that answers");
 		w->status = 502;
 	}
 	w->done = 1;
@@ -90,8 +92,13 @@ int
 cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
     unsigned timeout_ms, json_t **answer)
 {
-	struct waiting w = { .c = c, .run = run_ask, .node = node, .verb = verb, .question = body,
-	    .timeout_ms = timeout_ms,
+	struct waiting w = {
+		.c = c,
+		.run = run_ask,
+		.node = node,
+		.verb = verb,
+		.question = body,
+		.timeout_ms = timeout_ms,
 	};
 	char *fault = NULL;
 	int status;
@@ -131,8 +138,12 @@ run_purge(struct waiting *w)
 int64_t
 cluster_purge(struct cluster *c, const char *database, const char *table, uint64_t upto)
 {
-	struct waiting w = { .c = c, .run = run_purge, .database = database, .table = table,
-	    .upto = upto,
+	struct waiting w = {
+		.c = c,
+		.run = run_purge,
+		.database = database,
+		.table = table,
+		.upto = upto,
 	};
 	int64_t n = wait_for(&w) == 200 ? json_integer_value(w.json) : -1;
 
@@ -147,11 +158,17 @@ run_pull(struct waiting *w)
 }
 
 int
-cluster_pull(struct cluster *c, const char *node, const struct catchup_question *q, struct buf *answer)
+cluster_pull(struct cluster *c, const char *node, const struct catchup_question *q,
+    struct buf *answer)
 {
 	struct buf text = { 0 };
-	struct waiting w = { .c = c, .run = run_pull, .node = node, .binary = &text, .timeout_ms =
-	    (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT), .bytes = answer,
+	struct waiting w = {
+		.c = c,
+		.run = run_pull,
+		.node = node,
+		.binary = &text,
+		.timeout_ms = (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT),
+		.bytes = answer,
 	};
 	int status;
 

@@ -12,44 +12,44 @@
 /* What the core's files share: cluster.c, cluster_ask.c, compat.c, exchange.c, incoming.c, pursuit.c. */
 
 struct view {
-	uint8_t		 id[NODE_ID_LEN];
-	double		 latency_ms;
-	int64_t		 skew_ms, skew_from;	/* from: our clock's then (cluster_clock) */
-	uint64_t	 uptime_ms, seen_ms, clock_ms, asked_us, synced_us;
-	int		 asking, syncing;
-	int		 cluster_port, api_port;
-	json_t		*system_info;
-	struct status_base base;	/* for our next question to it */
-	struct positions *received;	/* from its questions: all up to ... */
-	int64_t		 received_life;	/* ... of this life of it, */
-	uint64_t	 received_upto;	/* these moves of its cursors */
-	struct topology_report *topology;	/* its report, or NULL */
-	int64_t		 topology_digest;	/* of that */
-	unsigned	 broken;	/* answers in a row that could not be read */
-	uint64_t	 pull_after_us;	/* nothing is pulled before: pursuit.c */
-	char		*refused;	/* why (compat.h), or NULL */
-	UT_hash_handle	 hh;
+	uint8_t id[NODE_ID_LEN];
+	double latency_ms;
+	int64_t skew_ms, skew_from; /* from: our clock's then (cluster_clock) */
+	uint64_t uptime_ms, seen_ms, clock_ms, asked_us, synced_us;
+	int asking, syncing;
+	int cluster_port, api_port;
+	json_t *system_info;
+	struct status_base base;          /* for our next question to it */
+	struct positions *received;       /* from its questions: all up to ... */
+	int64_t received_life;            /* ... of this life of it, */
+	uint64_t received_upto;           /* these moves of its cursors */
+	struct topology_report *topology; /* its report, or NULL */
+	int64_t topology_digest;          /* of that */
+	unsigned broken;                  /* answers in a row that could not be read */
+	uint64_t pull_after_us;           /* nothing is pulled before: pursuit.c */
+	char *refused;                    /* why (compat.h), or NULL */
+	UT_hash_handle hh;
 };
 
 struct cluster {
-	struct replication	*rep;
+	struct replication *rep;
 	const struct carrier_ops *carrier;
-	void			*carrier_arg;
-	struct event		*tick;
-	pthread_mutex_t		 lock;		/* views, quiet */
-	struct view		*views;
-	uint64_t		 refusals;	/* how often one began or ended; under lock */
-	int			 pulls;		/* that are out */
-	struct topology_report	*topology;	/* our report */
-	int64_t			 topology_digest;
-	uint64_t		 topology_changes;	/* what it was made from */
-	uint64_t		 retained_us;
-	unsigned		 retentions;
-	int64_t			 life;		/* of this process, to peers */
-	int			 quiet;		/* the loop is about to end: nobody may wait for it */
-	struct outlet		*outlet;	/* what of the log leaves */
-	_Atomic int		 kicked;
-	_Atomic uint64_t	 told;
+	void *carrier_arg;
+	struct event *tick;
+	pthread_mutex_t lock; /* views, quiet */
+	struct view *views;
+	uint64_t refusals;                /* how often one began or ended; under lock */
+	int pulls;                        /* that are out */
+	struct topology_report *topology; /* our report */
+	int64_t topology_digest;
+	uint64_t topology_changes; /* what it was made from */
+	uint64_t retained_us;
+	unsigned retentions;
+	int64_t life;          /* of this process, to peers */
+	int quiet;             /* the loop is about to end: nobody may wait for it */
+	struct outlet *outlet; /* what of the log leaves */
+	_Atomic int kicked;
+	_Atomic uint64_t told;
 };
 
 /* What the wall clock is ahead of the time that only passes: it differs when the clock was set. */

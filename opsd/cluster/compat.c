@@ -12,25 +12,27 @@
 
 /* What somebody says that it speaks. */
 struct spoken {
-	json_int_t	oldest, newest;		/* 0: it says nothing of it */
-	const char	*version;
+	json_int_t oldest, newest; /* 0: it says nothing of it */
+	const char *version;
 };
 
 void
 compat_say(json_t *message)
 {
-	json_object_set_new(message, "formats", json_pack("[i,i]", formats.wire_oldest, formats.wire));
+	json_object_set_new(message, "formats",
+	    json_pack("[i,i]", formats.wire_oldest, formats.wire));
 	json_object_set_new(message, "version", json_string(PACKAGE_VERSION));
 }
 
 static struct spoken
 spoken_by(const json_t *message)
 {
-	const json_t	*range = json_object_get(message, "formats");
-	struct spoken	 s = { json_integer_value(json_array_get(range, 0)),
+	const json_t *range = json_object_get(message, "formats");
+	struct spoken s = {
+		json_integer_value(json_array_get(range, 0)),
 		json_integer_value(json_array_get(range, 1)),
 		json_string_value(json_object_get(message, "version")),
-		};
+	};
 
 	if (s.version == NULL || strlen(s.version) > 40)
 		s.version = "unknown";
@@ -41,16 +43,17 @@ static char *
 words_of(const char *node, json_int_t oldest, json_int_t newest, const char *version)
 {
 	return (oldest == newest ? xasprintf("'%s' (version %s) speaks format %lld", node, version,
-	    (long long)newest) : xasprintf("'%s' (version %s) speaks formats %lld to %lld", node, version,
-	    (long long)oldest, (long long)newest));
+				       (long long)newest) :
+				   xasprintf("'%s' (version %s) speaks formats %lld to %lld", node,
+				       version, (long long)oldest, (long long)newest));
 }
 
 char *
 compat_fault(struct replication *rep, const json_t *message)
 {
-	struct spoken	 s = spoken_by(message);
-	const char	*name = json_string_value(json_object_get(message, "name"));
-	char		*own, *ours, *theirs, *fault;
+	struct spoken s = spoken_by(message);
+	const char *name = json_string_value(json_object_get(message, "name"));
+	char *own, *ours, *theirs, *fault;
 
 	if (s.oldest <= formats.wire && s.newest >= formats.wire_oldest)
 		return (NULL);
@@ -59,8 +62,9 @@ compat_fault(struct replication *rep, const json_t *message)
 	own = data_node_name(rep->data);
 	ours = words_of(own, formats.wire_oldest, formats.wire, PACKAGE_VERSION);
 	theirs = words_of(name, s.oldest, s.newest, s.version);
-	fault = xasprintf("Nodes '%s' and '%s' cannot work together: %s, and %s. Update hubleaf on '%s'",
-	    own, name, ours, theirs, s.newest < formats.wire ? name : own);
+	fault = xasprintf(
+	    "Nodes '%s' and '%s' cannot work together: %s, and %s. Update hubleaf on '%s'", own,
+	    name, ours, theirs, s.newest < formats.wire ? name : own);
 	free(own);
 	free(ours);
 	free(theirs);
@@ -70,8 +74,9 @@ compat_fault(struct replication *rep, const json_t *message)
 json_t *
 compat_refusal(struct replication *rep, char *fault)
 {
-	char	*own = data_node_name(rep->data);
-	json_t	*o = json_pack("{s:s, s:s, s:s}", "error", fault, "id", rep->data->node_hex, "name", own);
+	char *own = data_node_name(rep->data);
+	json_t *o = json_pack("{s:s, s:s, s:s}", "error", fault, "id", rep->data->node_hex, "name",
+	    own);
 
 	free(own);
 	free(fault);
@@ -81,10 +86,10 @@ compat_refusal(struct replication *rep, char *fault)
 int
 compat_note(struct cluster *c, const uint8_t *peer, const json_t *answer)
 {
-	const char	*name = json_string_value(json_object_get(answer, "name"));
-	char		*fault = compat_fault(c->rep, answer);
-	struct view	*v;
-	int		 is = fault != NULL, news;
+	const char *name = json_string_value(json_object_get(answer, "name"));
+	char *fault = compat_fault(c->rep, answer);
+	struct view *v;
+	int is = fault != NULL, news;
 
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, peer);
@@ -96,7 +101,8 @@ compat_note(struct cluster *c, const uint8_t *peer, const json_t *answer)
 		log_warnx("%s: nothing goes between them meanwhile", fault);
 	pthread_mutex_unlock(&c->lock);
 	if (news && !is)
-		log_info("node %s speaks a format again that is known here", name != NULL ? name : "?");
+		log_info("node %s speaks a format again that is known here",
+		    name != NULL ? name : "?");
 	if (news)
 		cluster_kick(c);
 	return (is);
@@ -105,8 +111,8 @@ compat_note(struct cluster *c, const uint8_t *peer, const json_t *answer)
 char *
 compat_refused(struct cluster *c, const uint8_t *peer)
 {
-	const char	*why;
-	char		*copy;
+	const char *why;
+	char *copy;
 
 	pthread_mutex_lock(&c->lock);
 	why = cluster_view_of(c, peer)->refused;
@@ -118,7 +124,7 @@ compat_refused(struct cluster *c, const uint8_t *peer)
 int
 compat_refuses(struct cluster *c, const uint8_t *peer)
 {
-	char	*why = compat_refused(c, peer);
+	char *why = compat_refused(c, peer);
 
 	free(why);
 	return (why != NULL);
@@ -127,7 +133,7 @@ compat_refuses(struct cluster *c, const uint8_t *peer)
 uint64_t
 compat_changes(struct cluster *c)
 {
-	uint64_t	n;
+	uint64_t n;
 
 	pthread_mutex_lock(&c->lock);
 	n = c->refusals;

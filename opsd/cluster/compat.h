@@ -27,6 +27,6 @@ int compat_note(struct cluster *c, const uint8_t *peer, const json_t *answer);
 /* NULL: it is not refused, as far as it has answered.  Else why; caller frees.  Any thread. */
 char *compat_refused(struct cluster *c, const uint8_t *peer);
 int compat_refuses(struct cluster *c, const uint8_t *peer);
-uint64_t compat_changes(struct cluster *c);	/* another number when another peer is refused */
+uint64_t compat_changes(struct cluster *c); /* another number when another peer is refused */
 
 #endif

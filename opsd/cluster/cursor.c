@@ -12,12 +12,12 @@
 
 struct cursor {
 	struct cursor_view v;
-	uint64_t fetched;  /* fetch: of the log, seen up to here */
+	uint64_t fetched;    /* fetch: of the log, seen up to here */
 	struct log_pos seen; /* since: the head of that log, which is beyond it */
-	uint64_t looked;   /* live: the position at the last look */
-	int stuck;         /* looks in a row without movement, while behind */
-	uint64_t asked;    /* the turn of the question that is out; 0: none is */
-	uint64_t retry_us; /* not asked before */
+	uint64_t looked;     /* live: the position at the last look */
+	int stuck;           /* looks in a row without movement, while behind */
+	uint64_t asked;      /* the turn of the question that is out; 0: none is */
+	uint64_t retry_us;   /* not asked before */
 };
 
 /* ---- the table ---- */
@@ -33,11 +33,20 @@ enum cursor_column {
 	AT_CLOCK,
 	AT_FAILED,
 	AT_RECOVER,
-	PHASES
+	PHASES,
 };
 
-static const char *const phase_names[PHASES] = { "new", "live", "fetch", "since", "head", "copy",
-	"clock", "failed", "recover" };
+static const char *const phase_names[PHASES] = {
+	"new",
+	"live",
+	"fetch",
+	"since",
+	"head",
+	"copy",
+	"clock",
+	"failed",
+	"recover",
+};
 
 /* clang-format off */
 
@@ -645,7 +654,8 @@ cursor_question(const struct cursor *cur, struct catchup_question *q)
 {
 	const struct cursor_view *v = &cur->v;
 
-	*q = (struct catchup_question){ .kind = v->copying ? CATCHUP_ROWS : CATCHUP_LOG,
+	*q = (struct catchup_question){
+		.kind = v->copying ? CATCHUP_ROWS : CATCHUP_LOG,
 		.recovering = v->recovering,
 		.table = v->table & CURSOR_OWN ? 0 : v->table,
 		.database = v->database,
@@ -658,7 +668,8 @@ cursor_question(const struct cursor *cur, struct catchup_question *q)
 		.after = cur->fetched > v->seq ? cur->fetched : v->seq,
 		.from_ms = v->from_ms,
 		.key = v->next_key,
-		.klen = v->next_len };
+		.klen = v->next_len,
+	};
 	/* Without a position yet: what was seen is of a log that has this, or must be looked at anew. */
 	if (v->from_ms != 0 && !v->copying && cur->fetched > v->seq) {
 		q->seq = cur->seen.seq;

@@ -63,7 +63,7 @@ enum cursor_event_kind {
 	ON_HEARD,        /* at (head), rows: what the peer says */
 	ON_LOOKED,       /* incarnation: after each status */
 	ON_LOOKED_NEWER, /* told apart itself */
-	CURSOR_EVENTS
+	CURSOR_EVENTS,
 };
 
 struct cursor_event {

@@ -349,9 +349,11 @@ void
 cursors_heard(struct cursors *f, const uint8_t *peer, uint32_t table, uint64_t head,
     uint64_t head_ms, uint64_t rows)
 {
-	struct cursor_event e = { .kind = ON_HEARD,
+	struct cursor_event e = {
+		.kind = ON_HEARD,
 		.at = { .seq = head, .ms = head_ms },
-		.rows = rows };
+		.rows = rows,
+	};
 	struct held *h;
 
 	pthread_mutex_lock(&f->lock);
@@ -427,10 +429,12 @@ cursors_add(struct group *g, const uint8_t *peer, uint32_t table, const char *da
     const char *name)
 {
 	struct cursors *f = replication_of(g)->cursors;
-	struct cursor_view v = { .table = table,
+	struct cursor_view v = {
+		.table = table,
 		.database = (char *)(uintptr_t)database,
 		.name = (char *)(uintptr_t)name,
-		.state = CURSOR_NEW };
+		.state = CURSOR_NEW,
+	};
 	struct cursor *cur;
 
 	memcpy(v.peer, peer, NODE_ID_LEN);

@@ -12,7 +12,7 @@
 #include "opsd/cluster/daemons_priv.h"
 #include "opsd/cluster/warnings.h"
 
-#define HOLD_US		3000000		/* the longest that leafd waits for the hub */
+#define HOLD_US 3000000 /* the longest that leafd waits for the hub */
 
 /* ---- settings ---- */
 
@@ -48,8 +48,8 @@ settings_json(struct replication *rep)
 		enabled = 0;
 	}
 	o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:{s:s, s:s, s:s?, s:b, s:b}, s:o}", "enabled",
-	    enabled, "node", node, "node_id", rep->data->node_hex, "user", user, "password", password,
-	    "tls", "certificate", cert, "privateKey", key, "certificateAuthority",
+	    enabled, "node", node, "node_id", rep->data->node_hex, "user", user, "password",
+	    password, "tls", "certificate", cert, "privateKey", key, "certificateAuthority",
 	    conf_str(conf, CL_TLS_CA), "insecure", conf_bool(conf, CL_TLS_INSECURE), "verify",
 	    conf_bool(conf, CL_TLS_VERIFY), "config", conf_tree(conf));
 	free(key);
@@ -75,8 +75,9 @@ settle_leaf(struct daemons *d)
 	const char *hub = json_string_value(json_object_get(json_object_get(d->mesh, "server"),
 	    "status"));
 
-	if (d->leaf_held == 0 || d->leaf == NULL || (d->rep->data->live.clustering &&
-	    mono_us() - d->leaf_held < HOLD_US && (hub == NULL || strcmp(hub, "running") != 0)))
+	if (d->leaf_held == 0 || d->leaf == NULL ||
+	    (d->rep->data->live.clustering && mono_us() - d->leaf_held < HOLD_US &&
+		(hub == NULL || strcmp(hub, "running") != 0)))
 		return;
 	d->leaf_held = 0;
 	send_json(d->leaf, MSG_SETTINGS, settings_json(d->rep));
@@ -103,8 +104,8 @@ daemons_settings(struct daemons *d)
 }
 
 struct restarting {
-	struct daemons	*d;
-	unsigned	 which;
+	struct daemons *d;
+	unsigned which;
 };
 
 static void
@@ -136,7 +137,8 @@ take_json(struct daemons *d, struct msg *m, json_t **into)
 {
 	size_t n;
 	const uint8_t *p = rd_blob(&m->body, &n);
-	json_t *o = rd_done(&m->body) ? json_loadb((const char *)p, n, JSON_DECODE_ANY, NULL) : NULL;
+	json_t *o = rd_done(&m->body) ? json_loadb((const char *)p, n, JSON_DECODE_ANY, NULL) :
+					NULL;
 
 	if (o == NULL)
 		return (-1);

@@ -15,19 +15,20 @@ struct daemons;
 /* Who works with them, on the loop's thread. */
 struct daemons_above {
 	/* What they may send besides MESH and LEAF_STATE; `arg` of these is the struct daemons. */
-	const struct chan_handler	*handlers;
-	void	(*changed)(void *arg);		/* leafd has its settings, or the mesh is another */
+	const struct chan_handler *handlers;
+	void (*changed)(void *arg); /* leafd has its settings, or the mesh is another */
 	/* leafd went, or another one came, which was told nothing */
-	void	(*leaf_changed)(void *arg);
-	void	*arg;
+	void (*leaf_changed)(void *arg);
+	void *arg;
 };
 
-struct daemons *daemons_start(struct replication *rep, const struct daemons_above *above, char **err);
-void daemons_beat(struct daemons *d);	/* at each tick: do they still answer? */
-void daemons_quiet(struct daemons *d);	/* no more of them; calls in flight end */
+struct daemons *daemons_start(struct replication *rep, const struct daemons_above *above,
+    char **err);
+void daemons_beat(struct daemons *d);  /* at each tick: do they still answer? */
+void daemons_quiet(struct daemons *d); /* no more of them; calls in flight end */
 void daemons_stop(struct daemons *d);
 
-void *daemons_owner(const struct daemons *d);	/* above's arg */
+void *daemons_owner(const struct daemons *d); /* above's arg */
 /* On the loop's thread.  NULL: it is away. */
 struct chan *daemons_hub(struct daemons *d);
 struct chan *daemons_leaf(struct daemons *d);
@@ -36,11 +37,11 @@ int daemons_leaf_ready(const struct daemons *d);
 
 /* ---- any thread ---- */
 
-void daemons_settings(struct daemons *d);	/* the configuration changed; NULL: nobody to tell */
+void daemons_settings(struct daemons *d); /* the configuration changed; NULL: nobody to tell */
 enum restart_daemons { RESTART_HUBD = 1, RESTART_LEAFD = 2 };
 void daemons_restart(struct daemons *d, unsigned which);
 
-int daemons_up(struct daemons *d, enum role role);	/* whether it is connected */
+int daemons_up(struct daemons *d, enum role role); /* whether it is connected */
 /*
  * NULL, or what is wrong with hubd or leafd, to follow its name: it is away for longer than
  * a start takes, or did not answer, and counts as away until it connects anew.

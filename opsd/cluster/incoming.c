@@ -111,9 +111,9 @@ answer_status(struct cluster *c, const json_t *question, struct carrier_reply re
 }
 
 struct taken {
-	struct cluster		*c;
-	struct take		*t;
-	struct carrier_reply	 reply;
+	struct cluster *c;
+	struct take *t;
+	struct carrier_reply reply;
 };
 
 static void
@@ -125,7 +125,8 @@ taken_run(void *arg)
 	if (t->answer != NULL)
 		reply_json(d->reply, t->job.status, offer_write(t->answer));
 	else
-		refuse_question(d->reply, t->job.status, t->job.error != NULL ? t->job.error : "not understood");
+		refuse_question(d->reply, t->job.status,
+		    t->job.error != NULL ? t->job.error : "not understood");
 	take_free(t);
 	free(d);
 }
@@ -162,8 +163,8 @@ answer_entries(struct cluster *c, const json_t *q, struct carrier_reply reply)
 }
 
 static const struct {
-	const char	*verb;
-	void		(*fn)(struct cluster *c, const json_t *q, struct carrier_reply reply);
+	const char *verb;
+	void (*fn)(struct cluster *c, const json_t *q, struct carrier_reply reply);
 } verbs[] = { { "status", answer_status }, { "entries", answer_entries } };
 
 void
@@ -194,11 +195,11 @@ cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const jso
 /* ---- rows and log ---- */
 
 struct serve {
-	struct cluster		*c;
-	uint8_t			 who[NODE_ID_LEN];
-	int			 vouched;
-	struct buf		 question, answer;
-	struct carrier_reply	 reply;
+	struct cluster *c;
+	uint8_t who[NODE_ID_LEN];
+	int vouched;
+	struct buf question, answer;
+	struct carrier_reply reply;
 };
 
 static void
@@ -240,9 +241,9 @@ cluster_serve(struct cluster *c, const uint8_t *who, const void *question, size_
 /* ---- frames ---- */
 
 struct frame_in {
-	struct apply		*a;
-	struct post		*post;
-	struct carrier_reply	 reply;
+	struct apply *a;
+	struct post *post;
+	struct carrier_reply reply;
 };
 
 static void
@@ -269,7 +270,8 @@ cluster_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *
 {
 	struct frame_in *f = xcalloc(1, sizeof(*f));
 
-	*f = (struct frame_in){ apply_frame_new(peer, seq, frame, n), c->rep->data->svc->post, reply };
+	*f = (struct frame_in){ apply_frame_new(peer, seq, frame, n), c->rep->data->svc->post,
+		reply };
 	f->a->job.arg = f;
 	f->a->job.done = frame_done;
 	commit_submit(c->rep->data->commit, &f->a->job);

@@ -7,13 +7,13 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/incarnation.h"
 
-#define PASS_BYTES	(4u << 20)	/* looked at in one turn of the loop */
+#define PASS_BYTES (4u << 20) /* looked at in one turn of the loop */
 
 struct logfeed {
-	struct replication	*rep;
-	struct outlet		*outlet;
-	uint64_t		 given, passed;	/* the last entry given; seen up to here */
-	int			 unacked;	/* what was given is not all in the stream yet */
+	struct replication *rep;
+	struct outlet *outlet;
+	uint64_t given, passed; /* the last entry given; seen up to here */
+	int unacked;            /* what was given is not all in the stream yet */
 };
 
 struct logfeed *
@@ -47,8 +47,12 @@ static int
 read_wanted(struct logfeed *f, uint32_t max, struct buf *out)
 {
 	struct txlog *l = &f->rep->data->log;
-	struct log_read q = { .after = f->passed, .max = max, .scan = PASS_BYTES,
-	    .wants = outlet_wants, .arg = f->outlet,
+	struct log_read q = {
+		.after = f->passed,
+		.max = max,
+		.scan = PASS_BYTES,
+		.wants = outlet_wants,
+		.arg = f->outlet,
 	};
 	uint64_t durable = l->durable;
 	int n;
@@ -92,11 +96,11 @@ logfeed_acked(struct logfeed *f, uint64_t incarnation, uint64_t seq)
 }
 
 struct tail_look {
-	struct commit_job		 job;	/* first: an incarnation job's run with our done */
-	struct logfeed		*f;
-	struct logfeed_end	 end;
-	void			(*cb)(void *arg, uint64_t incarnation, uint64_t after);
-	void			*arg;
+	struct commit_job job; /* first: an incarnation job's run with our done */
+	struct logfeed *f;
+	struct logfeed_end end;
+	void (*cb)(void *arg, uint64_t incarnation, uint64_t after);
+	void *arg;
 };
 
 /* Beyond what the stream ends with there was nothing for it. */
@@ -105,8 +109,9 @@ tail_of(const struct txlog *l, const struct logfeed_end *end)
 {
 	uint64_t after = end->window;
 
-	if (l->acked_inc == l->incarnation && (end->incarnation == 0 ||
-	    (end->incarnation == l->incarnation && end->window == l->streamed)))
+	if (l->acked_inc == l->incarnation &&
+	    (end->incarnation == 0 ||
+		(end->incarnation == l->incarnation && end->window == l->streamed)))
 		after = l->acked;
 	else if (end->incarnation == 0)
 		after = l->trimmed;

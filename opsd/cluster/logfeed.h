@@ -15,9 +15,9 @@ void logfeed_free(struct logfeed *f);
 
 /* What the stream ends with; all 0: it is empty. */
 struct logfeed_end {
-	uint64_t	incarnation;
-	uint64_t	window, last;	/* the last whole window, the greatest entry in it */
-	uint64_t	seq, mark;	/* the last entry of the newest frame */
+	uint64_t incarnation;
+	uint64_t window, last; /* the last whole window, the greatest entry in it */
+	uint64_t seq, mark;    /* the last entry of the newest frame */
 };
 
 /*

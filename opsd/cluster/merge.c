@@ -75,8 +75,8 @@ merge_too_new(struct group *g, struct stamp s)
 }
 
 struct copied {
-	const uint8_t	*key, *state;
-	size_t		 klen, len;
+	const uint8_t *key, *state;
+	size_t klen, len;
 };
 
 /* The next row of an answer: 0, or as merge_rows. */

@@ -16,11 +16,11 @@ int merge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen,
 int merge_too_new(struct group *g, struct stamp s);
 
 struct merge_how {
-	uint64_t	from_ms;	/* only rows that changed since, 0: all */
-	int		own;		/* only what this node wrote */
+	uint64_t from_ms; /* only rows that changed since, 0: all */
+	int own;          /* only what this node wrote */
 };
 struct merged {
-	uint32_t	seen, changed;
+	uint32_t seen, changed;
 };
 /*
  * Rows of a copy (catchup.h), whole; those that changed something go on when relaying.  `sum`

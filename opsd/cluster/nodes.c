@@ -15,12 +15,12 @@
 #include "opsd/cluster/replication.h"
 
 struct nodes {
-	struct replication	*rep;
-	pthread_mutex_t	 lock;
-	struct peer	**list;
-	size_t		 n;
+	struct replication *rep;
+	pthread_mutex_t lock;
+	struct peer **list;
+	size_t n;
 	_Atomic uint64_t changes;
-	_Atomic int	any;
+	_Atomic int any;
 };
 
 static struct peer *
@@ -236,9 +236,10 @@ put_row(struct group *g, const struct peer *p)
 		const struct subscription *e = &p->subs.list[i];
 
 		if (!e->removed)
-			json_array_append_new(subs, json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema",
-			    e->database, "database", e->database, "table", e->table, "publish",
-			    e->publish, "subscribe", e->subscribe));
+			json_array_append_new(subs,
+			    json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema", e->database,
+				"database", e->database, "table", e->table, "publish", e->publish,
+				"subscribe", e->subscribe));
 	}
 	row = json_pack("{s:s, s:s, s:o, s:O?}", "name", p->name, "node_id", p->hex,
 	    "subscriptions", subs, "system_info", p->system_info);
@@ -290,9 +291,9 @@ nodes_changes(const struct nodes *n)
 }
 
 struct rename {
-	struct commit_job	 job;	/* first */
-	uint8_t		 id[NODE_ID_LEN];
-	char		*name;
+	struct commit_job job; /* first */
+	uint8_t id[NODE_ID_LEN];
+	char *name;
 };
 
 static void

@@ -24,8 +24,8 @@ int nodes_get_it(struct nodes *n, const char *database, const char *table);
 int nodes_share(struct nodes *n, const struct table *t);
 /* How many peers have subscriptions; *all: with those that have only tombstones. */
 size_t nodes_count(struct nodes *n, size_t *all);
-int nodes_any(const struct nodes *n);	/* whether there is a peer in the manifest */
-uint64_t nodes_changes(const struct nodes *n);	/* how many there were since the start */
+int nodes_any(const struct nodes *n);          /* whether there is a peer in the manifest */
+uint64_t nodes_changes(const struct nodes *n); /* how many there were since the start */
 
 /* References; peer_free each. NULL: not known. A peer is known here ("in the
  * manifest") while it has a subscription that is not removed. */
@@ -33,7 +33,7 @@ struct peer *nodes_get(struct nodes *n, const char *name);
 struct peer *nodes_by_id(struct nodes *n, const uint8_t *id);
 /* with tombstones; free each and the array */
 struct peer **nodes_all(struct nodes *n, size_t *count);
-char *nodes_name(struct nodes *n, const uint8_t *id);	/* caller frees; NULL: not known */
+char *nodes_name(struct nodes *n, const uint8_t *id); /* caller frees; NULL: not known */
 /* for the log: that, else the id; caller frees */
 char *nodes_shown(struct nodes *n, const uint8_t *id);
 
@@ -41,6 +41,6 @@ char *nodes_shown(struct nodes *n, const uint8_t *id);
 struct peer *nodes_edit(struct group *g, const uint8_t *id, const char *name);
 /* A node that is known has another clustering.nodeName now; frees itself. */
 struct commit_job *nodes_rename_job(const uint8_t *id, const char *name);
-void nodes_store(struct group *g, struct peer *p);	/* takes p: its record and its hdb_nodes row */
+void nodes_store(struct group *g, struct peer *p); /* takes p: its record and its hdb_nodes row */
 
 #endif

@@ -23,9 +23,12 @@ offer_system_info(void)
 static void
 add_table(struct offer_item *i, struct table *t)
 {
-	i->tables[i->n++] = (struct offer_table){ xstrdup(t->name), t->id, table_head(t),
+	i->tables[i->n++] = (struct offer_table){
+		xstrdup(t->name),
+		t->id,
+		table_head(t),
 		table_definition(t),
-		};
+	};
 	table_unref(t);
 }
 

@@ -66,12 +66,13 @@ table_read(struct offer_item *i, const json_t *o, struct peerjson *w)
 	struct offer_table *t = &i->tables[i->n];
 	const char *key;
 
-	*t = (struct offer_table){ .name = xstrdup(peerjson_text(w, o, "table")),
+	*t = (struct offer_table){
+		.name = xstrdup(peerjson_text(w, o, "table")),
 		.id = (uint32_t)peerjson_number(w, o, "id", UINT32_MAX),
 		.head = { peerjson_number(w, o, "head", INT64_MAX),
 		    peerjson_bits(w, o, "head_mark"), peerjson_number(w, o, "head_ms", INT64_MAX) },
 		.definition = json_incref(peerjson_object(w, o, "definition")),
-		};
+	};
 	key = peerjson_text(w, t->definition, "primary_key");
 	if (can_be(t, key)) {
 		i->n++;

@@ -14,26 +14,26 @@
 
 /* A table of the log, by its id, and whether it leaves. */
 struct verdict {
-	uint32_t	 table;
-	int		 wanted;
-	char		*database, *name;	/* NULL: it cannot be read */
-	UT_hash_handle	 hh;
+	uint32_t table;
+	int wanted;
+	char *database, *name; /* NULL: it cannot be read */
+	UT_hash_handle hh;
 };
 
 /* A table, or "*", that calls are asking peers to take. */
 struct expected {
-	char		*database, *table;
-	unsigned	 calls;
-	struct expected	*next;
+	char *database, *table;
+	unsigned calls;
+	struct expected *next;
 };
 
 struct outlet {
-	struct replication	*rep;
-	pthread_mutex_t		 lock;		/* expected, changes */
-	struct expected		*expected;
-	uint64_t		 changes;	/* of those */
-	struct verdict		*verdicts;	/* the loop's thread's */
-	uint64_t		 seen;		/* what they were made from */
+	struct replication *rep;
+	pthread_mutex_t lock; /* expected, changes */
+	struct expected *expected;
+	uint64_t changes;         /* of those */
+	struct verdict *verdicts; /* the loop's thread's */
+	uint64_t seen;            /* what they were made from */
 };
 
 struct outlet *
@@ -120,8 +120,8 @@ is_expected(struct outlet *o, const char *db, const char *table)
 
 	pthread_mutex_lock(&o->lock);
 	LL_FOREACH(o->expected, x)
-		if (strcmp(x->database, db) == 0 && (strcmp(x->table, "*") == 0 ||
-		    strcmp(x->table, table) == 0))
+		if (strcmp(x->database, db) == 0 &&
+		    (strcmp(x->table, "*") == 0 || strcmp(x->table, table) == 0))
 			break;
 	pthread_mutex_unlock(&o->lock);
 	return (x != NULL);
@@ -164,7 +164,7 @@ judge(struct outlet *o, const struct log_entry *e)
 	struct txn t;
 
 	v->table = e->table;
-	v->wanted = 1;		/* what cannot be read is somebody else's to judge */
+	v->wanted = 1; /* what cannot be read is somebody else's to judge */
 	if (txn_read(&t, e->payload, e->len) == 0) {
 		v->database = xstrndup(t.database, t.database_len);
 		v->name = xstrndup(t.table, t.table_len);
@@ -187,8 +187,8 @@ outlet_wants(const struct log_entry *e, void *outlet)
 }
 
 void
-outlet_review(struct outlet *o, void (*gone)(const char *database, const char *table,
-    void *arg), void *arg)
+outlet_review(struct outlet *o, void (*gone)(const char *database, const char *table, void *arg),
+    void *arg)
 {
 	uint64_t now = changes(o);
 	struct verdict *v, *tmp;

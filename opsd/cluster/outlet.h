@@ -23,13 +23,13 @@ void outlet_free(struct outlet *o);
 void outlet_expect(struct outlet *o, const struct subscriptions *subs, int on);
 
 /* On the loop's thread. */
-int outlet_any(struct outlet *o);	/* whether anything leaves at all */
-int outlet_wants(const struct log_entry *e, void *outlet);	/* for txlog_read */
+int outlet_any(struct outlet *o);                          /* whether anything leaves at all */
+int outlet_wants(const struct log_entry *e, void *outlet); /* for txlog_read */
 /*
  * After subscriptions changed: `gone` runs for each table that was given out since the
  * start and that nobody gets any more.
  */
-void outlet_review(struct outlet *o, void (*gone)(const char *database, const char *table,
-    void *arg), void *arg);
+void outlet_review(struct outlet *o,
+    void (*gone)(const char *database, const char *table, void *arg), void *arg);
 
 #endif

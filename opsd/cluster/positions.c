@@ -9,15 +9,15 @@
 #include "common/base/mem.h"
 
 struct told {
-	uint32_t	 table;
-	struct position	 at;
-	UT_hash_handle	 hh;
+	uint32_t table;
+	struct position at;
+	UT_hash_handle hh;
 };
 
 struct positions {
 	_Atomic unsigned refs;
-	pthread_mutex_t	 lock;
-	struct told	*tables;
+	pthread_mutex_t lock;
+	struct told *tables;
 };
 
 struct positions *

@@ -9,14 +9,14 @@
  * that it applied.  Counted, and locked: any thread.
  */
 struct position {
-	uint64_t	incarnation, seq, ms;
+	uint64_t incarnation, seq, ms;
 };
 
 struct positions;
 
 struct positions *positions_new(void);
-struct positions *positions_ref(struct positions *p);	/* NULL gives NULL */
-void positions_free(struct positions *p);		/* one reference */
+struct positions *positions_ref(struct positions *p); /* NULL gives NULL */
+void positions_free(struct positions *p);             /* one reference */
 void positions_set(struct positions *p, uint32_t table, struct position at);
 /* -1: it has told nothing of the table; p may be NULL. */
 int positions_get(struct positions *p, uint32_t table, struct position *at);

@@ -7,11 +7,14 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/lag.h"
 
-#define BACKLOG_MS	5000	/* a live cursor that is behind by more is catching up */
+#define BACKLOG_MS 5000 /* a live cursor that is behind by more is catching up */
 
 static const enum rank state_ranks[] = {
-	[CURSOR_LIVE] = RANK_OPEN, [CURSOR_FETCH] = RANK_SYNCING, [CURSOR_COPY] = RANK_SYNCING,
-	[CURSOR_CLOCK] = RANK_CLOCK, [CURSOR_FAILED] = RANK_FAILED,
+	[CURSOR_LIVE] = RANK_OPEN,
+	[CURSOR_FETCH] = RANK_SYNCING,
+	[CURSOR_COPY] = RANK_SYNCING,
+	[CURSOR_CLOCK] = RANK_CLOCK,
+	[CURSOR_FAILED] = RANK_FAILED,
 	[CURSOR_RECOVER] = RANK_SYNCING,
 };
 

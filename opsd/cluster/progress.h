@@ -16,13 +16,13 @@ const char *cursor_word(const struct cursor_view *cur, int away);
 
 /* Of a subscription; for "*" of all its tables. */
 struct progress {
-	const struct cursor_view *worst;	/* borrowed; NULL: there is none */
-	uint64_t	 tables;	/* that have a cursor */
-	uint64_t	 lag;		/* received: the most transactions that can be missing */
-	int64_t		 lag_ms;	/* -1: not known */
-	uint64_t	 rows, total;	/* copied, of about so many */
-	uint64_t	 since_ms;	/* not live; 0: all are */
-	uint64_t	 peer_lag;	/* sent */
+	const struct cursor_view *worst; /* borrowed; NULL: there is none */
+	uint64_t tables;                 /* that have a cursor */
+	uint64_t lag;                    /* received: the most transactions that can be missing */
+	int64_t lag_ms;                  /* -1: not known */
+	uint64_t rows, total;            /* copied, of about so many */
+	uint64_t since_ms;               /* not live; 0: all are */
+	uint64_t peer_lag;               /* sent */
 };
 
 /* An array as long as the peer's subscriptions, of these cursors of it; free it. */

@@ -4,10 +4,10 @@
 #include "common/base/log.h"
 #include "opsd/cluster/daemons_priv.h"
 
-#define ASK_US		2000000
-#define SILENT_US	10000000	/* without an answer: it hangs */
-#define STEP_US		1000000		/* two ticks that are further apart: it was us who stood still */
-#define START_US	10000000	/* away for longer: it is not just starting */
+#define ASK_US    2000000
+#define SILENT_US 10000000 /* without an answer: it hangs */
+#define STEP_US   1000000  /* two ticks that are further apart: it was us who stood still */
+#define START_US  10000000 /* away for longer: it is not just starting */
 
 void
 pulse_init(struct daemons *d)

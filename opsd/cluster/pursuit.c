@@ -14,9 +14,9 @@
 
 /* What cursors lack is asked for, so much at a time (catchup.h). */
 
-#define PULLS_MAX	8
-#define BROKEN_US	1000000
-#define BROKEN_MAX_US	60000000
+#define PULLS_MAX     8
+#define BROKEN_US     1000000
+#define BROKEN_MAX_US 60000000
 
 struct pull {
 	struct cluster *c;

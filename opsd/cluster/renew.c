@@ -11,8 +11,8 @@
 #include "opsd/store/group.h"
 
 struct renew {
-	struct commit_job	job;	/* first */
-	uint8_t		id[NODE_ID_LEN];
+	struct commit_job job; /* first */
+	uint8_t id[NODE_ID_LEN];
 };
 
 /* The peer gets all that was ever written here, as its log or as a copy. */

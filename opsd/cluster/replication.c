@@ -9,7 +9,7 @@
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 
-#define TICK_US		200000
+#define TICK_US 200000
 
 static void
 on_logged(void *arg)
@@ -81,7 +81,7 @@ replication_quiet(struct replication *rep)
 	cluster_quiet(rep->cluster);
 	event_free(rep->tick);
 	carrier_nats_quiet(rep->nats);
-	event_base_loop(rep->data->svc->base, EVLOOP_NONBLOCK);	/* who waits already */
+	event_base_loop(rep->data->svc->base, EVLOOP_NONBLOCK); /* who waits already */
 }
 
 void

@@ -7,15 +7,15 @@
 
 /* What this room works on: our data, and who gets and gives what of it. */
 struct replication {
-	struct data	*data;
-	struct nodes	*nodes;		/* who subscribes to what */
-	struct cursors	*cursors;		/* positions in the peers' logs */
-	struct cluster	*cluster;	/* the conversation with peers */
-	struct carrier_nats *nats;	/* what carries it, and */
-	struct daemons	*daemons;	/* hubd and leafd, which do; or NULL both */
-	struct event	*tick;
-	struct workers	*changes;	/* one thread: calls that change subscriptions */
-	struct broken	 broken;
+	struct data *data;
+	struct nodes *nodes;       /* who subscribes to what */
+	struct cursors *cursors;   /* positions in the peers' logs */
+	struct cluster *cluster;   /* the conversation with peers */
+	struct carrier_nats *nats; /* what carries it, and */
+	struct daemons *daemons;   /* hubd and leafd, which do; or NULL both */
+	struct event *tick;
+	struct workers *changes; /* one thread: calls that change subscriptions */
+	struct broken broken;
 };
 
 /*
@@ -26,7 +26,7 @@ void replication_clear(struct replication *rep);
 
 /* Peers are reached over NATS from here on; -1 with *err. */
 int replication_start(struct replication *rep, char **err);
-void replication_quiet(struct replication *rep);	/* no more daemons; calls in flight end */
+void replication_quiet(struct replication *rep); /* no more daemons; calls in flight end */
 void replication_stop(struct replication *rep);
 
 /* Whose commit a group is. */

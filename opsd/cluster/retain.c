@@ -10,12 +10,12 @@
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/nodes.h"
 
-#define CAP	3	/* times the limit: then even what a subscriber lacks goes */
+#define CAP 3 /* times the limit: then even what a subscriber lacks goes */
 
 struct retain {
-	struct commit_job	job;	/* first */
-	uint64_t	upto;
-	uint64_t	audit_before_ms;
+	struct commit_job job; /* first */
+	uint64_t upto;
+	uint64_t audit_before_ms;
 };
 
 /*
@@ -56,7 +56,7 @@ received_by_all(struct replication *rep)
 }
 
 struct limits {
-	uint64_t	age_ms, bytes;
+	uint64_t age_ms, bytes;
 };
 
 /* Whether the entry is too old, or too much with all that follows it. */
@@ -65,7 +65,8 @@ is_beyond(struct replication *rep, const struct limits *lim, uint64_t seq)
 {
 	uint64_t ms = txlog_ms(&rep->data->log, seq);
 
-	return (ms != 0 && (ms + lim->age_ms < wall_ms() || txlog_bytes(&rep->data->log, seq) > lim->bytes));
+	return (ms != 0 &&
+	    (ms + lim->age_ms < wall_ms() || txlog_bytes(&rep->data->log, seq) > lim->bytes));
 }
 
 /* Greatest seq to forget; entries are in the order of their age, so it is found by halving. */
@@ -139,8 +140,9 @@ void
 retain_run(struct replication *rep, int with_audit)
 {
 	struct conf *conf = data_conf(rep->data);
-	struct limits lim = { (uint64_t)conf_int(conf, STREAM_MAX_AGE) * 1000,
-	    (uint64_t)conf_int(conf, STREAM_MAX_BYTES),
+	struct limits lim = {
+		(uint64_t)conf_int(conf, STREAM_MAX_AGE) * 1000,
+		(uint64_t)conf_int(conf, STREAM_MAX_BYTES),
 	};
 	uint64_t audit = (uint64_t)conf_int(conf, LOGGING_AUDIT_RETENTION) * 1000;
 	uint64_t wanted = beyond_limits(rep, &lim, 1), had;

@@ -17,10 +17,11 @@
 void
 status_ask_who(struct replication *rep, struct status_question *q)
 {
-	*q = (struct status_question){ .name = data_node_name(rep->data),
+	*q = (struct status_question){
+		.name = data_node_name(rep->data),
 		.incarnation = rep->data->log.incarnation,
 		.now_ms = wall_ms(),
-		};
+	};
 	memcpy(q->id, rep->data->node_id, NODE_ID_LEN);
 }
 
@@ -42,9 +43,11 @@ status_ask(struct replication *rep, const struct peer *p, const struct status_ba
 		const struct cursor_view *cur = cursors[i];
 
 		if (cur->state != CURSOR_RECOVER)
-			q->positions[q->n++] = (struct status_position){ cur->table,
-				{ cur->incarnation, cur->seq, cur->ms }, cur->mark,
-				};
+			q->positions[q->n++] = (struct status_position){
+				cur->table,
+				{ cur->incarnation, cur->seq, cur->ms },
+				cur->mark,
+			};
 	}
 	cursors_done(cursors, n);
 	q->heads_incarnation = base->incarnation;
@@ -127,7 +130,8 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 	struct conf *conf = data_conf(rep->data);
 	struct peer *p = nodes_by_id(rep->nodes, q->id);
 
-	*a = (struct status_answer){ .name = xstrdup(conf_str(conf, CL_NODENAME)),
+	*a = (struct status_answer){
+		.name = xstrdup(conf_str(conf, CL_NODENAME)),
 		.incarnation = rep->data->log.incarnation,
 		.now_ms = wall_ms(),
 		.uptime_ms = (mono_us() - rep->data->started_us) / 1000,
@@ -139,7 +143,7 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 		.heads_incarnation = rep->data->log.incarnation,
 		/* Before the heads: what is committed meanwhile is news the next time, too. */
 		.heads_upto = rep->data->log.durable,
-		};
+	};
 	memcpy(a->id, rep->data->node_id, NODE_ID_LEN);
 	add_heads(rep, q, received, a);
 	peer_free(p);

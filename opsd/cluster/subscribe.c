@@ -154,13 +154,14 @@ static void
 take_cursor(struct group *g, const struct offer *o, const struct offer_item *i,
     const struct offer_table *t, struct table *mine, int newer, int made)
 {
-	struct subscribed s = { .id = t->id,
+	struct subscribed s = {
+		.id = t->id,
 		.head = t->head,
 		.incarnation = o->incarnation,
 		.start_ms = newer ? i->sub.start_ms : 0,
 		.called = newer,
 		.made = made,
-		};
+	};
 
 	if (strcmp(mine->primary_key, offer_key(t)) != 0)
 		subscribed_fail(g, o->id, mine, t->id, offer_key(t));

@@ -10,11 +10,11 @@
  * its answer and for the later comparison.
  */
 struct take {
-	struct commit_job job;       /* first */
-	struct offer *offer;  /* owned */
-	struct offer *answer; /* ours, after a successful run; owned */
-	int answered;         /* fill in `answer` */
-	int compared;         /* nobody calls: what both have is compared */
+	struct commit_job job; /* first */
+	struct offer *offer;   /* owned */
+	struct offer *answer;  /* ours, after a successful run; owned */
+	int answered;          /* fill in `answer` */
+	int compared;          /* nobody calls: what both have is compared */
 };
 
 struct take *take_new(struct offer *offer); /* takes it */

@@ -16,10 +16,12 @@ subscribed_fail(struct group *g, const uint8_t *peer, const struct table *mine, 
 	struct cursors *f = replication_of(g)->cursors;
 	struct cursor *cur = cursors_find_named(f, peer, mine->database, strlen(mine->database),
 	    mine->name, strlen(mine->name));
-	struct cursor_event e = { .kind = ON_OTHER_KEY,
+	struct cursor_event e = {
+		.kind = ON_OTHER_KEY,
 		.key = key,
 		.key_len = strlen(key),
-		.own_key = mine->primary_key };
+		.own_key = mine->primary_key,
+	};
 
 	if (!cursors_is_id(id) || (cur != NULL && cursor_view(cur)->table > id))
 		return;
@@ -69,11 +71,13 @@ subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *
     struct table *mine)
 {
 	struct cursor *cur = cursors_find(replication_of(g)->cursors, peer, s->id);
-	struct cursor_event e = { .kind = ON_SUBSCRIBED,
+	struct cursor_event e = {
+		.kind = ON_SUBSCRIBED,
 		.incarnation = s->incarnation,
 		.at = s->head,
 		.from_ms = s->start_ms,
-		.copied = s->start_ms != 0 && needs_copy(g, &mine, s->start_ms) };
+		.copied = s->start_ms != 0 && needs_copy(g, &mine, s->start_ms),
+	};
 	int again = 0;
 
 	if (!cursors_is_id(s->id))

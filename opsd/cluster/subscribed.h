@@ -11,13 +11,13 @@
 struct peer;
 struct table;
 
-struct subscribed {		/* a table of a peer, as the peer offers it */
-	uint32_t	 id;		/* there; 0: unknown, and nothing begins */
-	struct log_pos	 head;
-	uint64_t	 incarnation;	/* of the peer's log */
-	uint64_t	 start_ms;	/* a call's start time, or 0 */
-	int		 called;	/* a call asks for it; else subscriptions were compared */
-	int		 made;		/* there was no table of its name here */
+struct subscribed {  /* a table of a peer, as the peer offers it */
+	uint32_t id; /* there; 0: unknown, and nothing begins */
+	struct log_pos head;
+	uint64_t incarnation; /* of the peer's log */
+	uint64_t start_ms;    /* a call's start time, or 0 */
+	int called;           /* a call asks for it; else subscriptions were compared */
+	int made;             /* there was no table of its name here */
 };
 
 void subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *s,

@@ -15,7 +15,7 @@ sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen, co
 
 	key_row(&lower, table, after, alen);
 	if (alen > 0)
-		buf_u8(&lower, 0);	/* just after it */
+		buf_u8(&lower, 0); /* just after it */
 	if (llen > 0) {
 		key_row(&upper, table, last, llen);
 		buf_u8(&upper, 0);

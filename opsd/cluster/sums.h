@@ -8,14 +8,14 @@
  * A table in ranges of its keys, each with a sum of its rows, tombstones included: where the
  * sums of two nodes are equal, so are the rows.  Any thread.
  */
-#define SUMS_RANGE	16384	/* bytes of rows, after which a range ends */
+#define SUMS_RANGE 16384 /* bytes of rows, after which a range ends */
 
 struct sum {
-	uint8_t		sum[32];
-	uint32_t	n, visible;	/* rows; those that are not deleted */
-	size_t		bytes;
-	struct buf	last;		/* the key of the last one */
-	struct buf	scratch;
+	uint8_t sum[32];
+	uint32_t n, visible; /* rows; those that are not deleted */
+	size_t bytes;
+	struct buf last; /* the key of the last one */
+	struct buf scratch;
 };
 
 /* The rows after a key, up to and with another; an empty one bounds nothing.  At the first. */

@@ -8,7 +8,7 @@
 
 #include "common/base/mem.h"
 
-#define PLACES_MAX  256 /* nodes; with more, nothing is told */
+#define PLACES_MAX  256    /* nodes; with more, nothing is told */
 #define ENTRIES_MAX 100000 /* more are not looked at */
 
 struct place {                 /* a node */

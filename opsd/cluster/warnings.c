@@ -14,8 +14,8 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/topology.h"
 
-#define GAPS_MAX	100
-#define GAP_TABLES	20	/* shown of one */
+#define GAPS_MAX   100
+#define GAP_TABLES 20 /* shown of one */
 
 /* Takes the message. */
 static json_t *
@@ -30,9 +30,11 @@ warn(json_t *list, const char *kind, json_t *message)
 /* After "Clustering is off: ", before and after the user's name. */
 static const char *const secret_texts[][2] = {
 	[SECRET_NO_USER] = { "user", "does not exist or has no role that is a cluster_user" },
-	[SECRET_NOT_KEPT] = { "user", "was no cluster_user when its password was set: set it again "
+	[SECRET_NOT_KEPT] = { "user",
+	    "was no cluster_user when its password was set: set it again "
 	    "with alter_user" },
-	[SECRET_SEALED] = { "the password of user", "cannot be unsealed, because keys/node.key was "
+	[SECRET_SEALED] = { "the password of user",
+	    "cannot be unsealed, because keys/node.key was "
 	    "damaged or removed, or is another node's: set the password with alter_user, or start "
 	    "with CLUSTERING_PASSWORD" },
 };
@@ -41,10 +43,10 @@ static const char *const secret_texts[][2] = {
 static char *
 fault(struct replication *rep, const char **kind)
 {
-	struct conf		*conf = data_conf(rep->data);
-	const char		*user = conf_str(conf, CL_USER);
-	enum cluster_secret	 secret = user_cluster_secret(rep->data, user, NULL);
-	char			*why = NULL;
+	struct conf *conf = data_conf(rep->data);
+	const char *user = conf_str(conf, CL_USER);
+	enum cluster_secret secret = user_cluster_secret(rep->data, user, NULL);
+	char *why = NULL;
 
 	*kind = secret == SECRET_NO_USER ? "cluster_user" : "cluster_password";
 	if (secret != SECRET_KNOWN)
@@ -76,8 +78,8 @@ warn_fault(struct replication *rep, json_t *list)
 static int
 has_leaf_routes(struct replication *rep)
 {
-	struct conf	*conf = data_conf(rep->data);
-	int		 some = json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
+	struct conf *conf = data_conf(rep->data);
+	int some = json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
 
 	conf_free(conf);
 	return (some);
@@ -87,35 +89,44 @@ has_leaf_routes(struct replication *rep)
 static void
 warn_insecure(struct replication *rep, json_t *list)
 {
-	struct conf	*conf = data_conf(rep->data);
-	int		 dials = json_array_size(conf_list(conf, HUB_ROUTES)) > 0 ||
-			     json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
+	struct conf *conf = data_conf(rep->data);
+	int dials = json_array_size(conf_list(conf, HUB_ROUTES)) > 0 ||
+	    json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
 
 	if (conf_bool(conf, CL_TLS_INSECURE) && dials)
-		warn(list, "insecure_routes", json_string("Whoever answers at the address of one of this "
-		    "node's routes is told the cluster user's password, because clustering.tls.insecure is "
-		    "true: give the nodes certificates and set it to false, or make sure of the network"));
+		warn(list, "insecure_routes",
+		    json_string(
+			"Whoever answers at the address of one of this "
+			"node's routes is told the cluster user's password, because clustering.tls.insecure is "
+			"true: give the nodes certificates and set it to false, or make sure of the network"));
 	conf_free(conf);
 }
 
 static void
 warn_conflict(const json_t *conflict, json_t *list)
 {
-	json_t		*nodes = json_object_get(conflict, "nodes"), *o;
-	const char	*first = json_string_value(json_array_get(nodes, 0));
-	const char	*second = json_string_value(json_array_get(nodes, 1));
+	json_t *nodes = json_object_get(conflict, "nodes"), *o;
+	const char *first = json_string_value(json_array_get(nodes, 0));
+	const char *second = json_string_value(json_array_get(nodes, 1));
 
 	if (strcmp(json_string_value(json_object_get(conflict, "same")), "name") == 0)
-		o = warn(list, "duplicate_name", json_sprintf("Two nodes are called '%s': both are "
-		    "shut out of the cluster. Give one of them another clustering.nodeName, or stop "
-		    "it", first));
+		o = warn(list, "duplicate_name",
+		    json_sprintf(
+			"Two nodes are called '%s': both are "
+			"shut out of the cluster. Give one of them another clustering.nodeName, or stop "
+			"it",
+			first));
 	else
-		o = warn(list, "copied_node", json_sprintf("%s%s%s%s' are copies of one node, with "
-		    "one id: they are shut out of the cluster, and what is written on them stays "
-		    "there. Stop the copy, or let it be a node of its own: run renew_node_id on it%s",
-		    second == NULL ? "Two nodes called '" : "'", first, second == NULL ? "" : "' and '",
-		    second == NULL ? "" : second, second == NULL ? ", and give it another "
-		    "clustering.nodeName" : ""));
+		o = warn(list, "copied_node",
+		    json_sprintf(
+			"%s%s%s%s' are copies of one node, with "
+			"one id: they are shut out of the cluster, and what is written on them stays "
+			"there. Stop the copy, or let it be a node of its own: run renew_node_id on it%s",
+			second == NULL ? "Two nodes called '" : "'", first,
+			second == NULL ? "" : "' and '", second == NULL ? "" : second,
+			second == NULL ? ", and give it another "
+					 "clustering.nodeName" :
+					 ""));
 	json_object_set(o, "nodes", nodes);
 }
 
@@ -125,28 +136,32 @@ warn_unrouted(const json_t *mesh, json_t *list)
 	json_t *nodes = json_object_get(mesh, "unrouted");
 
 	if (json_array_size(nodes) > 0)
-		json_object_set(warn(list, "unrouted", json_string("This node has no routes, and none is "
-		    "known to lead to it, but its hub is linked with other nodes all the same: to let "
-		    "them go, run restart_service with clustering here; to keep them, add a route")),
+		json_object_set(
+		    warn(list, "unrouted",
+			json_string(
+			    "This node has no routes, and none is "
+			    "known to lead to it, but its hub is linked with other nodes all the same: to let "
+			    "them go, run restart_service with clustering here; to keep them, add a route")),
 		    "nodes", nodes);
 }
 
 static void
 warn_links(struct replication *rep, const json_t *mesh, json_t *list)
 {
-	json_t	*doubled = json_object_get(mesh, "doubled"), *conflict, *o;
-	size_t	 i;
+	json_t *doubled = json_object_get(mesh, "doubled"), *conflict, *o;
+	size_t i;
 
 	json_array_foreach(json_object_get(mesh, "conflicts"), i, conflict)
 		warn_conflict(conflict, list);
 	warn_unrouted(mesh, list);
 	if (json_array_size(doubled) == 0)
 		return;
-	o = warn(list, "linked_twice", json_string(has_leaf_routes(rep) ?
-	    "A leaf route of this node leads into the mesh that its hub belongs to: everything "
-	    "arrives twice, which costs bandwidth. Delete the leaf route or the hub's routes" :
-	    "Everything arrives twice from these nodes: a leaf route of theirs leads into the mesh "
-	    "that their hub belongs to"));
+	o = warn(list, "linked_twice",
+	    json_string(has_leaf_routes(rep) ?
+		    "A leaf route of this node leads into the mesh that its hub belongs to: everything "
+		    "arrives twice, which costs bandwidth. Delete the leaf route or the hub's routes" :
+		    "Everything arrives twice from these nodes: a leaf route of theirs leads into the mesh "
+		    "that their hub belongs to"));
 	json_object_set(o, "nodes", doubled);
 }
 
@@ -154,8 +169,9 @@ warn_links(struct replication *rep, const json_t *mesh, json_t *list)
 static void
 warn_server(const char *name, const json_t *state, json_t *list)
 {
-	const char	*why = json_string_value(json_object_get(json_object_get(state, "server"), "error"));
-	json_t		*o;
+	const char *why = json_string_value(json_object_get(json_object_get(state, "server"),
+	    "error"));
+	json_t *o;
 
 	if (why == NULL)
 		return;
@@ -167,8 +183,8 @@ warn_server(const char *name, const json_t *state, json_t *list)
 static void
 warn_daemon(struct replication *rep, enum role role, const char *costs, json_t *list)
 {
-	const char	*why = daemons_fault(rep->daemons, role);
-	json_t		*o;
+	const char *why = daemons_fault(rep->daemons, role);
+	json_t *o;
 
 	if (why == NULL)
 		return;
@@ -180,33 +196,37 @@ warn_daemon(struct replication *rep, enum role role, const char *costs, json_t *
 static void
 warn_own_clock(struct replication *rep, json_t *list)
 {
-	uint64_t	 ahead = commit_ahead_ms(rep->data->commit);
-	json_t		*o;
+	uint64_t ahead = commit_ahead_ms(rep->data->commit);
+	json_t *o;
 
 	if (ahead <= rep->data->live.max_skew_ms)
 		return;
-	o = warn(list, "clock_behind", json_sprintf("This node's clock is %llu ms behind transactions "
-	    "that it holds, more than clustering.maxClockSkew: it was set back, or was ahead when they "
-	    "were written. Writes here are refused and others hold what was written until it is that "
-	    "time: set the clock right, wait, or raise clustering.maxClockSkew",
-	    (unsigned long long)ahead));
+	o = warn(list, "clock_behind",
+	    json_sprintf(
+		"This node's clock is %llu ms behind transactions "
+		"that it holds, more than clustering.maxClockSkew: it was set back, or was ahead when they "
+		"were written. Writes here are refused and others hold what was written until it is that "
+		"time: set the clock right, wait, or raise clustering.maxClockSkew",
+		(unsigned long long)ahead));
 	json_object_set_new(o, "behind_ms", json_integer((json_int_t)ahead));
 }
 
 static void
 warn_handshake(const char *name, const json_t *failure, json_t *list)
 {
-	const char	*reason = json_string_value(json_object_get(failure, "reason"));
-	const char	*link = json_string_value(json_object_get(failure, "link"));
-	json_t		*o;
+	const char *reason = json_string_value(json_object_get(failure, "reason"));
+	const char *link = json_string_value(json_object_get(failure, "link"));
+	json_t *o;
 
 	if (reason == NULL || link == NULL)
 		return;
-	o = warn(list, "handshake", json_sprintf("The TLS handshake of a %s with %s fails: %s%s",
-	    strcmp(link, "leaf") == 0 ? "leaf link" : link,
-	    json_string_value(json_object_get(failure, "address")), reason,
-	    strncmp(reason, "remote error: ", 14) == 0 ?
-	    " (the other end refuses this node's certificate)" : ""));
+	o = warn(list, "handshake",
+	    json_sprintf("The TLS handshake of a %s with %s fails: %s%s",
+		strcmp(link, "leaf") == 0 ? "leaf link" : link,
+		json_string_value(json_object_get(failure, "address")), reason,
+		strncmp(reason, "remote error: ", 14) == 0 ?
+		    " (the other end refuses this node's certificate)" :
+		    ""));
 	json_object_update_missing(o, (json_t *)failure);
 	json_object_set_new(o, "server", json_string(name));
 }
@@ -214,8 +234,8 @@ warn_handshake(const char *name, const json_t *failure, json_t *list)
 static void
 warn_handshakes(const char *name, const json_t *state, json_t *list)
 {
-	json_t	*failure;
-	size_t	 i;
+	json_t *failure;
+	size_t i;
 
 	json_array_foreach(json_object_get(state, "handshakes"), i, failure)
 		warn_handshake(name, failure, list);
@@ -224,14 +244,17 @@ warn_handshakes(const char *name, const json_t *state, json_t *list)
 static void
 warn_skew(struct replication *rep, const struct peer *p, json_t *list)
 {
-	struct peer_view	 v;
-	json_t			*o;
+	struct peer_view v;
+	json_t *o;
 
 	cluster_view(rep->cluster, p->id, &v);
-	if (v.reachable && v.seen_ms != 0 && (uint64_t)llabs(v.skew_ms) > rep->data->live.max_skew_ms) {
-		o = warn(list, "clock_skew", json_sprintf("The clock of node '%s' is %lld ms %s this "
-		    "node's, more than clustering.maxClockSkew: set the clocks right", p->name,
-		    (long long)llabs(v.skew_ms), v.skew_ms > 0 ? "ahead of" : "behind"));
+	if (v.reachable && v.seen_ms != 0 &&
+	    (uint64_t)llabs(v.skew_ms) > rep->data->live.max_skew_ms) {
+		o = warn(list, "clock_skew",
+		    json_sprintf("The clock of node '%s' is %lld ms %s this "
+				 "node's, more than clustering.maxClockSkew: set the clocks right",
+			p->name, (long long)llabs(v.skew_ms),
+			v.skew_ms > 0 ? "ahead of" : "behind"));
 		json_object_set_new(o, "node_name", json_string(p->name));
 		json_object_set_new(o, "clock_skew_ms", json_integer(v.skew_ms));
 	}
@@ -241,28 +264,34 @@ warn_skew(struct replication *rep, const struct peer *p, json_t *list)
 static void
 warn_refused(struct replication *rep, const struct peer *p, json_t *list)
 {
-	char	*why = compat_refused(rep->cluster, p->id);
+	char *why = compat_refused(rep->cluster, p->id);
 
 	if (why != NULL)
-		json_object_set_new(warn(list, "format", json_sprintf("%s: nothing goes between the two "
-		    "meanwhile", why)), "node_name", json_string(p->name));
+		json_object_set_new(warn(list, "format",
+					json_sprintf("%s: nothing goes between the two "
+						     "meanwhile",
+					    why)),
+		    "node_name", json_string(p->name));
 	free(why);
 }
 
 static void
 warn_gap(const json_t *gap, json_t *list)
 {
-	const char	*from = json_string_value(json_object_get(gap, "from"));
-	const char	*to = json_string_value(json_object_get(gap, "to"));
-	json_t		*tables = json_object_get(gap, "tables"), *shown = json_array(), *o;
-	size_t		 n = json_array_size(tables), i;
+	const char *from = json_string_value(json_object_get(gap, "from"));
+	const char *to = json_string_value(json_object_get(gap, "to"));
+	json_t *tables = json_object_get(gap, "tables"), *shown = json_array(), *o;
+	size_t n = json_array_size(tables), i;
 
 	for (i = 0; i < n && i < GAP_TABLES; i++)
 		json_array_append(shown, json_array_get(tables, i));
-	o = warn(list, "topology_gap", json_sprintf("What is written on '%s' does not reach '%s' (%s%s): "
-	    "subscribe the two to each other, or set clustering.republishMessages on the nodes "
-	    "between them", from, to, json_string_value(json_array_get(tables, 0)),
-	    n > 1 ? " and other tables" : ""));
+	o = warn(list, "topology_gap",
+	    json_sprintf(
+		"What is written on '%s' does not reach '%s' (%s%s): "
+		"subscribe the two to each other, or set clustering.republishMessages on the nodes "
+		"between them",
+		from, to, json_string_value(json_array_get(tables, 0)),
+		n > 1 ? " and other tables" : ""));
 	json_object_set_new(o, "from", json_string(from));
 	json_object_set_new(o, "to", json_string(to));
 	json_object_set_new(o, "tables", shown);
@@ -272,9 +301,9 @@ warn_gap(const json_t *gap, json_t *list)
 static void
 warn_gaps(struct replication *rep, json_t *list)
 {
-	size_t	 n, i;
-	struct topology_report	**reports = cluster_topology(rep->cluster, &n);
-	json_t	*gaps = topology_gaps(reports, n), *gap;
+	size_t n, i;
+	struct topology_report **reports = cluster_topology(rep->cluster, &n);
+	json_t *gaps = topology_gaps(reports, n), *gap;
 
 	json_array_foreach(gaps, i, gap)
 		if (i < GAPS_MAX)
@@ -288,9 +317,9 @@ warn_gaps(struct replication *rep, json_t *list)
 static void
 warn_certificates(struct replication *rep, json_t *list)
 {
-	json_t	*ends = certends(rep->data), *end, *o;
-	char	*text;
-	size_t	 i;
+	json_t *ends = certends(rep->data), *end, *o;
+	char *text;
+	size_t i;
 
 	json_array_foreach(ends, i, end)
 		if ((text = certends_warning(rep->data, end)) != NULL) {
@@ -304,10 +333,10 @@ warn_certificates(struct replication *rep, json_t *list)
 json_t *
 warnings(struct replication *rep)
 {
-	json_t		 *list = json_array(), *mesh = daemons_mesh(rep->daemons);
-	json_t		 *leaf = daemons_leaf_state(rep->daemons);
-	struct peer	**all;
-	size_t		  n;
+	json_t *list = json_array(), *mesh = daemons_mesh(rep->daemons);
+	json_t *leaf = daemons_leaf_state(rep->daemons);
+	struct peer **all;
+	size_t n;
 
 	warn_server("hub", mesh, list);
 	warn_server("leaf", leaf, list);

@@ -8,8 +8,8 @@
 /* Text in other encodings as UTF-8, in pieces of any size.  No I/O. */
 struct charset;
 
-#define CHARSET_UTF8	"UTF-8"
-#define CHARSET_UTF16	"UTF-16"	/* by its mark of byte order */
+#define CHARSET_UTF8  "UTF-8"
+#define CHARSET_UTF16 "UTF-16" /* by its mark of byte order */
 
 /* How the C library calls what people call `name`, in any case; NULL: unknown. */
 const char *charset_find(const char *name);

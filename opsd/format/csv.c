@@ -12,45 +12,45 @@
 #include "opsd/format/charset.h"
 #include "opsd/store/value.h"
 
-#define CELLS_MAX	10000
+#define CELLS_MAX 10000
 
 enum state {
-	START,		/* of a cell */
+	START, /* of a cell */
 	PLAIN,
 	QUOTED,
-	QUOTE,		/* after a quote in a quoted cell: its end, or half of one */
+	QUOTE, /* after a quote in a quoted cell: its end, or half of one */
 	BROKEN,
 };
 
 struct csv {
-	char			 delimiter;
-	int			 told;		/* by the options: sep= is passed over */
-	int			 strict;
-	struct charset		*charset;	/* NULL: UTF-8, more or less */
-	int			 begun;		/* whether it is UTF-16 is known */
-	uint8_t			 mark;		/* the first byte, while it may be half of its mark */
-	struct buf		 decoded;
-	int			 rows;		/* there was one */
-	uint64_t		 mended;
-	csv_row_fn		*row;
-	void			*arg;
-	size_t			 row_max;
-	enum state		 state;
-	int			 bom;		/* bytes of it seen; -1: that is over */
-	int			 cr;		/* an LF now belongs to the CR before it */
-	uint64_t		 line, row_line, error_line;
-	struct buf		 text;		/* of the row's cells */
-	struct csv_cell		*cells;		/* while a row is read, p is not set */
-	size_t			 n, cap;
-	size_t			 cell_at;
-	int			 quoted;
-	char			 error[160];	/* empty: none */
+	char delimiter;
+	int told; /* by the options: sep= is passed over */
+	int strict;
+	struct charset *charset; /* NULL: UTF-8, more or less */
+	int begun;               /* whether it is UTF-16 is known */
+	uint8_t mark;            /* the first byte, while it may be half of its mark */
+	struct buf decoded;
+	int rows; /* there was one */
+	uint64_t mended;
+	csv_row_fn *row;
+	void *arg;
+	size_t row_max;
+	enum state state;
+	int bom; /* bytes of it seen; -1: that is over */
+	int cr;  /* an LF now belongs to the CR before it */
+	uint64_t line, row_line, error_line;
+	struct buf text;        /* of the row's cells */
+	struct csv_cell *cells; /* while a row is read, p is not set */
+	size_t n, cap;
+	size_t cell_at;
+	int quoted;
+	char error[160]; /* empty: none */
 };
 
 int
 csv_delimiter_ok(char c)
 {
-	uint8_t	u = (uint8_t)c;
+	uint8_t u = (uint8_t)c;
 
 	return (u == '\t' || (u >= ' ' && u < 0x7f && u != '"' && !isalnum(u)));
 }
@@ -58,7 +58,7 @@ csv_delimiter_ok(char c)
 struct csv *
 csv_new(const struct csv_options *o, size_t row_max, csv_row_fn *row, void *arg)
 {
-	struct csv	*c = xcalloc(1, sizeof(*c));
+	struct csv *c = xcalloc(1, sizeof(*c));
 
 	if (o->encoding != NULL && strcmp(o->encoding, CHARSET_UTF8) != 0 &&
 	    (c->charset = charset_new(o->encoding)) == NULL) {
@@ -109,7 +109,7 @@ csv_line(const struct csv *c)
 static __attribute__((format(printf, 3, 4))) int
 csv_broken(struct csv *c, uint64_t line, const char *fmt, ...)
 {
-	va_list	ap;
+	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(c->error, sizeof(c->error), fmt, ap);
@@ -139,7 +139,7 @@ end_cell(struct csv *c)
 static void
 place_cells(struct csv *c)
 {
-	size_t	at = 0;
+	size_t at = 0;
 
 	for (size_t i = 0; i < c->n; at += c->cells[i++].n)
 		c->cells[i].p = at < c->text.len ? (const char *)c->text.data + at : "";
@@ -149,8 +149,8 @@ place_cells(struct csv *c)
 static int
 mend_cells(struct csv *c)
 {
-	struct buf	text = { 0 };
-	size_t		i = 0;
+	struct buf text = { 0 };
+	size_t i = 0;
 
 	while (i < c->n && value_utf8(c->cells[i].p, c->cells[i].n))
 		i++;
@@ -159,8 +159,8 @@ mend_cells(struct csv *c)
 	if (c->strict)
 		return (csv_broken(c, c->row_line, "cell %zu is not UTF-8", i + 1));
 	for (i = 0; i < c->n; i++) {
-		struct csv_cell	*cell = &c->cells[i];
-		size_t		 at = text.len;
+		struct csv_cell *cell = &c->cells[i];
+		size_t at = text.len;
 
 		if (value_utf8(cell->p, cell->n))
 			buf_add(&text, cell->p, cell->n);
@@ -180,13 +180,13 @@ mend_cells(struct csv *c)
 static int
 is_sep_line(struct csv *c)
 {
-	const struct csv_cell	*cell = &c->cells[0];
-	size_t			 n = cell->n;
+	const struct csv_cell *cell = &c->cells[0];
+	size_t n = cell->n;
 
 	if (c->rows++ > 0 || cell->quoted || n < 4 || memcmp(cell->p, "sep=", 4) != 0)
 		return (0);
 	if (n == 4)
-		return (c->n == 2 && c->cells[1].n == 0);	/* the one that is used */
+		return (c->n == 2 && c->cells[1].n == 0); /* the one that is used */
 	if (c->n != 1 || n != 5 || !csv_delimiter_ok(cell->p[4]))
 		return (0);
 	if (!c->told)
@@ -197,7 +197,7 @@ is_sep_line(struct csv *c)
 static int
 end_row(struct csv *c)
 {
-	int	rc = 0;
+	int rc = 0;
 
 	if (end_cell(c) == -1)
 		return (-1);
@@ -218,7 +218,7 @@ end_row(struct csv *c)
 static int
 cell_ends_at(struct csv *c, uint8_t ch)
 {
-	int	rc;
+	int rc;
 
 	if (ch == (uint8_t)c->delimiter)
 		return (end_cell(c));
@@ -269,7 +269,7 @@ parse_byte(struct csv *c, uint8_t ch)
 static size_t
 plain_run(const struct csv *c, const uint8_t *p, size_t n)
 {
-	const uint8_t	*q = p, *end = p + n, delimiter = (uint8_t)c->delimiter;
+	const uint8_t *q = p, *end = p + n, delimiter = (uint8_t)c->delimiter;
 
 	if (c->state == QUOTED)
 		while (q < end && *q != '"' && *q != '\n' && *q != '\0')
@@ -283,8 +283,8 @@ plain_run(const struct csv *c, const uint8_t *p, size_t n)
 static size_t
 skip_bom(struct csv *c, const uint8_t *p, size_t n)
 {
-	static const uint8_t	mark[] = { 0xef, 0xbb, 0xbf };
-	size_t			i = 0;
+	static const uint8_t mark[] = { 0xef, 0xbb, 0xbf };
+	size_t i = 0;
 
 	while (c->bom >= 0 && i < n) {
 		if (p[i] != mark[c->bom]) {
@@ -304,9 +304,9 @@ skip_bom(struct csv *c, const uint8_t *p, size_t n)
 static int
 parse_text(struct csv *c, const void *p, size_t n)
 {
-	const uint8_t	*at = p, *end = at + n;
-	size_t		 len;
-	int		 rc = 0;
+	const uint8_t *at = p, *end = at + n;
+	size_t len;
+	int rc = 0;
 
 	at += skip_bom(c, at, n);
 	while (at < end && rc == 0) {
@@ -341,8 +341,8 @@ decode_text(struct csv *c, const void *p, size_t n)
 static int
 begin_text(struct csv *c, const uint8_t *p, size_t n)
 {
-	uint8_t	two[2] = { c->mark, p[0] };
-	int	rc = 0;
+	uint8_t two[2] = { c->mark, p[0] };
+	int rc = 0;
 
 	if (c->mark == 0 && (p[0] == 0xff || p[0] == 0xfe)) {
 		c->mark = p[0];
@@ -369,7 +369,7 @@ csv_feed(struct csv *c, const void *p, size_t n)
 int
 csv_end(struct csv *c)
 {
-	int	rc = 0;
+	int rc = 0;
 
 	if (!c->begun && c->mark != 0 && (rc = decode_text(c, &c->mark, 1)) != 0)
 		return (rc);

@@ -16,15 +16,15 @@
  * UTF-16 as that.  No I/O.
  */
 struct csv_options {
-	char		 delimiter;	/* '\0': a comma, or what sep= says */
-	const char	*encoding;	/* of charset_find, or NULL: nobody said */
-	int		 strict;	/* a cell that is not UTF-8 is an error */
+	char delimiter;       /* '\0': a comma, or what sep= says */
+	const char *encoding; /* of charset_find, or NULL: nobody said */
+	int strict;           /* a cell that is not UTF-8 is an error */
 };
 
 struct csv_cell {
-	const char	*p;		/* borrowed, not terminated */
-	size_t		 n;
-	int		 quoted;
+	const char *p; /* borrowed, not terminated */
+	size_t n;
+	int quoted;
 };
 
 /* A row, and the line that it begins on, from 1.  Not 0: enough. */
@@ -39,10 +39,10 @@ struct csv *csv_new(const struct csv_options *o, size_t row_max, csv_row_fn *row
 void csv_free(struct csv *c);
 /* 0; 1 when `row` had enough; -1 when this is no CSV: csv_error says why, csv_line where. */
 int csv_feed(struct csv *c, const void *p, size_t n);
-int csv_end(struct csv *c);		/* nothing follows; as csv_feed */
+int csv_end(struct csv *c); /* nothing follows; as csv_feed */
 const char *csv_error(const struct csv *c);
 uint64_t csv_line(const struct csv *c);
-uint64_t csv_mended(const struct csv *c);	/* cells that were read as windows-1252 */
+uint64_t csv_mended(const struct csv *c); /* cells that were read as windows-1252 */
 
 /*
  * A cell as a value, quoted or not: empty is null ("" is empty text); true and false,

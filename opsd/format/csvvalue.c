@@ -9,7 +9,7 @@
 
 #include "opsd/store/value.h"
 
-#define NUMBER_MAX	400	/* longer digits are text */
+#define NUMBER_MAX 400 /* longer digits are text */
 
 static json_t *cell_typed(const struct csv_cell *c);
 
@@ -31,8 +31,8 @@ skip_digits(const char *p)
 static int
 number_kind(const char *s)
 {
-	const char	*p = *s == '-' ? s + 1 : s, *q = skip_digits(p);
-	int		 kind = 1;
+	const char *p = *s == '-' ? s + 1 : s, *q = skip_digits(p);
+	int kind = 1;
 
 	if (q == p || (*p == '0' && q - p > 1))
 		return (0);
@@ -58,9 +58,9 @@ number_kind(const char *s)
 static json_t *
 cell_number(const struct csv_cell *c)
 {
-	char		 text[NUMBER_MAX + 1];
-	long long	 i;
-	double		 d;
+	char text[NUMBER_MAX + 1];
+	long long i;
+	double d;
 
 	if (c->n > NUMBER_MAX || (*c->p != '-' && (*c->p < '0' || *c->p > '9')))
 		return (NULL);
@@ -81,7 +81,7 @@ cell_number(const struct csv_cell *c)
 static json_t *
 cell_tree(const struct csv_cell *c)
 {
-	json_t	*v;
+	json_t *v;
 
 	if (*c->p != '{' && *c->p != '[')
 		return (NULL);
@@ -108,8 +108,8 @@ cell_word(const struct csv_cell *c)
 static int
 needs_quotes(const char *s, size_t n)
 {
-	json_t	*v;
-	int	 yes;
+	json_t *v;
+	int yes;
 
 	if (n == 0)
 		return (0);
@@ -123,7 +123,7 @@ needs_quotes(const char *s, size_t n)
 static json_t *
 in_quotes(const struct csv_cell *c)
 {
-	json_t	*v;
+	json_t *v;
 
 	if (c->n < 2 || c->p[0] != '"' || c->p[c->n - 1] != '"')
 		return (NULL);
@@ -138,9 +138,10 @@ in_quotes(const struct csv_cell *c)
 static json_t *
 cell_typed(const struct csv_cell *c)
 {
-	json_t	*v;
+	json_t *v;
 
-	if ((v = cell_number(c)) == NULL && (v = cell_tree(c)) == NULL && (v = cell_word(c)) == NULL)
+	if ((v = cell_number(c)) == NULL && (v = cell_tree(c)) == NULL &&
+	    (v = cell_word(c)) == NULL)
 		v = in_quotes(c);
 	return (v);
 }
@@ -148,7 +149,7 @@ cell_typed(const struct csv_cell *c)
 json_t *
 csv_value(const struct csv_cell *c)
 {
-	json_t	*v;
+	json_t *v;
 
 	if (c->n == 0)
 		return (c->quoted ? json_string("") : json_null());
@@ -186,8 +187,8 @@ would_be_sep(const char *s, size_t n)
 void
 csv_write_name(struct buf *out, const char *s, size_t n)
 {
-	int	quote = n == 0 || s[0] == ' ' || s[n - 1] == ' ' || s[0] == '\t' || s[n - 1] == '\t' ||
-	    (uint8_t)s[0] == 0xef || would_be_sep(s, n);	/* perhaps a mark of byte order */
+	int quote = n == 0 || s[0] == ' ' || s[n - 1] == ' ' || s[0] == '\t' || s[n - 1] == '\t' ||
+	    (uint8_t)s[0] == 0xef || would_be_sep(s, n); /* perhaps a mark of byte order */
 
 	for (size_t i = 0; i < n && !quote; i++)
 		quote = s[i] == ',' || s[i] == '"' || s[i] == '\n' || s[i] == '\r';
@@ -200,7 +201,7 @@ csv_write_name(struct buf *out, const char *s, size_t n)
 void
 csv_write_text(struct buf *out, const char *s, size_t n)
 {
-	struct buf	json = { 0 };
+	struct buf json = { 0 };
 
 	if (!needs_quotes(s, n)) {
 		csv_write_name(out, s, n);
@@ -214,7 +215,7 @@ csv_write_text(struct buf *out, const char *s, size_t n)
 void
 csv_write(struct buf *out, const json_t *v)
 {
-	struct buf	text = { 0 };
+	struct buf text = { 0 };
 
 	if (json_is_null(v))
 		return;

@@ -15,8 +15,8 @@
 
 /* The first of each is what answers say. */
 static const struct {
-	const char	*type;
-	enum format	 format;
+	const char *type;
+	enum format format;
 } types[] = {
 	{ "application/json", FORMAT_JSON },
 	{ "application/cbor", FORMAT_CBOR },
@@ -25,14 +25,14 @@ static const struct {
 	{ "application/vnd.msgpack", FORMAT_MSGPACK },
 	{ "text/csv", FORMAT_CSV },
 };
-#define TYPES	(sizeof(types) / sizeof(types[0]))
+#define TYPES (sizeof(types) / sizeof(types[0]))
 
 /* ---- which ---- */
 
 const char *
 format_type(enum format f)
 {
-	size_t	i = 0;
+	size_t i = 0;
 
 	while (types[i].format != f)
 		i++;
@@ -49,7 +49,7 @@ type_length(const char *s)
 enum format
 format_of(const char *content_type)
 {
-	size_t	n = content_type != NULL ? type_length(content_type) : 0;
+	size_t n = content_type != NULL ? type_length(content_type) : 0;
 
 	for (size_t i = 0; i < TYPES; i++)
 		if (types[i].format != FORMAT_CSV && strlen(types[i].type) == n &&
@@ -62,7 +62,7 @@ format_of(const char *content_type)
 static int
 range_names(const char *range, size_t n, const char *type)
 {
-	size_t	family = strcspn(type, "/") + 1;
+	size_t family = strcspn(type, "/") + 1;
 
 	if (n == strlen(type) && strncasecmp(range, type, n) == 0)
 		return (3);
@@ -103,15 +103,15 @@ range_quality(const char *params, const char *end)
 static int
 type_wanted(const char *accept, const char *type)
 {
-	int	best = 0, want = 0, how;
+	int best = 0, want = 0, how;
 
 	while (*accept != '\0') {
-		const char	*end = accept + strcspn(accept, ",");
+		const char *end = accept + strcspn(accept, ",");
 
 		accept += strspn(accept, " \t");
 		how = range_names(accept, type_length(accept), type);
 		if (how > best) {
-			int	q = range_quality(accept, end);
+			int q = range_quality(accept, end);
 
 			best = how;
 			want = q > 0 ? q * 4 + how : 0;
@@ -124,8 +124,8 @@ type_wanted(const char *accept, const char *type)
 enum format
 format_wanted(const char *accept, int rows)
 {
-	enum format	f = FORMAT_JSON;
-	int		most = 0, n;
+	enum format f = FORMAT_JSON;
+	int most = 0, n;
 
 	if (accept == NULL)
 		return (FORMAT_JSON);
@@ -146,7 +146,7 @@ format_wanted(const char *accept, int rows)
 static char *
 text_place(const char *p, size_t at)
 {
-	size_t	line = 1, column = 1;
+	size_t line = 1, column = 1;
 
 	for (size_t i = 0; i < at; i++)
 		if (p[i] == '\n') {
@@ -160,7 +160,7 @@ text_place(const char *p, size_t at)
 static char *
 json_fault(const char *p, size_t n, size_t at, const char *why)
 {
-	char	*where, *text;
+	char *where, *text;
 
 	if (n == 0)
 		return (xstrdup("Invalid JSON."));
@@ -173,12 +173,14 @@ json_fault(const char *p, size_t n, size_t at, const char *why)
 static char *
 scan_text_fault(enum format f, const struct scan *s, const char *p, size_t n, size_t at)
 {
-	const char	*why = s->why;
-	char		 deep[64];
+	const char *why = s->why;
+	char deep[64];
 
 	if (s->too_many)
-		return (xasprintf("the body has more values than operationsApi.network.maxBodyValues "
-		    "(%llu)", (unsigned long long)s->most.values));
+		return (
+		    xasprintf("the body has more values than operationsApi.network.maxBodyValues "
+			      "(%llu)",
+			(unsigned long long)s->most.values));
 	if (strcmp(why, "nested too deep") == 0) {
 		snprintf(deep, sizeof(deep), "nested more than %d levels deep", s->most.depth);
 		why = deep;
@@ -191,8 +193,8 @@ scan_text_fault(enum format f, const struct scan *s, const char *p, size_t n, si
 int
 format_scan(enum format f, struct scan *s, char *p, size_t n, char **err)
 {
-	static char	nothing[1];	/* a body that is empty may be NULL */
-	size_t		at = 0;
+	static char nothing[1]; /* a body that is empty may be NULL */
+	size_t at = 0;
 
 	if (n == 0)
 		p = nothing;
@@ -212,7 +214,7 @@ format_scan(enum format f, struct scan *s, char *p, size_t n, char **err)
 static size_t
 number_span(const char *p, size_t n)
 {
-	size_t	len = 0;
+	size_t len = 0;
 
 	while (len < n && p[len] != '\0' && strchr("0123456789+-.eE", p[len]) != NULL)
 		len++;
@@ -223,7 +225,7 @@ number_span(const char *p, size_t n)
 static int
 too_long(const char *number, size_t n)
 {
-	char	text[24];
+	char text[24];
 
 	for (size_t i = 0; i < n; i++)
 		if (strchr(".eE", number[i]) != NULL)
@@ -244,15 +246,17 @@ too_long(const char *number, size_t n)
 static json_t *
 read_long_integers(const char *p, size_t n)
 {
-	struct buf	 text = { 0 };
-	int		 quoted = 0;
-	size_t		 len;
-	json_t		*v;
+	struct buf text = { 0 };
+	int quoted = 0;
+	size_t len;
+	json_t *v;
 
 	for (size_t i = 0; i < n; i += len) {
-		int	number = !quoted && (p[i] == '-' || (p[i] >= '0' && p[i] <= '9'));
+		int number = !quoted && (p[i] == '-' || (p[i] >= '0' && p[i] <= '9'));
 
-		len = number ? number_span(p + i, n - i) : quoted && p[i] == '\\' && i + 1 < n ? 2 : 1;
+		len = number                            ? number_span(p + i, n - i) :
+		    quoted && p[i] == '\\' && i + 1 < n ? 2 :
+							  1;
 		if (p[i] == '"')
 			quoted = !quoted;
 		buf_add(&text, p + i, len);
@@ -267,32 +271,36 @@ read_long_integers(const char *p, size_t n)
 static json_t *
 format_from_json(const char *p, size_t n, char **err)
 {
-	json_error_t	 why;
-	json_t		*v = json_loadb(p, n, JSON_ALLOW_NUL, &why);
+	json_error_t why;
+	json_t *v = json_loadb(p, n, JSON_ALLOW_NUL, &why);
 
 	if (v == NULL && json_error_code(&why) == json_error_numeric_overflow)
 		v = read_long_integers(p, n);
 	if (v == NULL)
-		*err = n == 0 ? xstrdup("Invalid JSON.") : xasprintf("Invalid JSON at line %d, "
-		    "column %d: %s", why.line, why.column, why.text);
+		*err = n == 0 ? xstrdup("Invalid JSON.") :
+				xasprintf("Invalid JSON at line %d, "
+					  "column %d: %s",
+				    why.line, why.column, why.text);
 	return (v);
 }
 
 json_t *
 format_read(enum format f, const char *p, size_t n, int max_depth, char **err)
 {
-	const char	*why = NULL;
-	json_t		*v;
+	const char *why = NULL;
+	json_t *v;
 
 	if (n == 0)
-		p = "";		/* a body that is empty may be NULL */
+		p = ""; /* a body that is empty may be NULL */
 	if (f == FORMAT_CBOR) {
 		if ((v = jcbor_read(p, n, max_depth, &why)) == NULL)
 			*err = xasprintf("Invalid CBOR: %s", why);
 	} else if (f == FORMAT_MSGPACK) {
 		if ((v = value_from_others((const uint8_t *)p, n, max_depth)) == NULL)
-			*err = xasprintf("Invalid MessagePack: it is broken, has bytes or extensions, "
-			    "or is nested more than %d levels deep", max_depth);
+			*err =
+			    xasprintf("Invalid MessagePack: it is broken, has bytes or extensions, "
+				      "or is nested more than %d levels deep",
+				max_depth);
 	} else
 		v = format_from_json(p, n, err);
 	return (v);
@@ -305,9 +313,9 @@ static void cbor_json(struct buf *out, const json_t *v);
 static void
 cbor_items(struct buf *out, const json_t *v)
 {
-	const char	*name;
-	json_t		*e;
-	size_t		 i;
+	const char *name;
+	json_t *e;
+	size_t i;
 
 	if (json_is_array(v))
 		jcbor_array(out, json_array_size(v));
@@ -363,7 +371,7 @@ format_json(enum format f, struct buf *out, const json_t *v)
 static void
 cbor_scalar(struct buf *out, const struct scalar *sc)
 {
-	int64_t	i;
+	int64_t i;
 
 	if (sc->rank == RANK_TEXT)
 		jcbor_text(out, sc->s, sc->n);
@@ -403,7 +411,7 @@ format_scalar(enum format f, struct buf *out, const struct scalar *sc)
 static int
 is_negative_zero(const uint8_t *p, size_t n)
 {
-	static const uint8_t	packed[] = { 0xcb, 0x80, 0, 0, 0, 0, 0, 0, 0 };
+	static const uint8_t packed[] = { 0xcb, 0x80, 0, 0, 0, 0, 0, 0, 0 };
 
 	return (n == sizeof(packed) && memcmp(p, packed, n) == 0);
 }
@@ -411,8 +419,8 @@ is_negative_zero(const uint8_t *p, size_t n)
 void
 format_stored(enum format f, struct buf *out, const uint8_t *p, size_t n)
 {
-	struct scalar	 sc;
-	json_t		*v;
+	struct scalar sc;
+	json_t *v;
 
 	if (f == FORMAT_JSON)
 		value_text(out, p, n);
@@ -431,7 +439,7 @@ format_stored(enum format f, struct buf *out, const uint8_t *p, size_t n)
 void
 format_name(enum format f, struct buf *out, const char *s, size_t n)
 {
-	struct scalar	sc = { .rank = RANK_TEXT, .s = s, .n = n };
+	struct scalar sc = { .rank = RANK_TEXT, .s = s, .n = n };
 
 	if (f == FORMAT_CSV)
 		csv_write_name(out, s, n);

@@ -10,7 +10,7 @@
 /* What bodies are written in: requests and answers alike, CSV for rows only.  No I/O. */
 enum format { FORMAT_JSON, FORMAT_CBOR, FORMAT_MSGPACK, FORMAT_CSV };
 
-const char *format_type(enum format f);		/* "application/json" */
+const char *format_type(enum format f); /* "application/json" */
 /* A request's body by its Content-Type (or NULL): JSON unless it says otherwise. */
 enum format format_of(const char *content_type);
 /* What an Accept header (or NULL) wants of what there is; rows: there is CSV, too.  JSON when unsure. */

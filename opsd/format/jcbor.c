@@ -11,19 +11,19 @@
 
 /* An array or object that is read, owned by the one around it. */
 struct level {
-	json_t		*v;
-	uint64_t	 left;		/* items or pairs */
-	int		 open;		/* as many as come, until a break */
-	char		*name;		/* of the value that comes next */
+	json_t *v;
+	uint64_t left; /* items or pairs */
+	int open;      /* as many as come, until a break */
+	char *name;    /* of the value that comes next */
 };
 
 struct cbor_reading {
-	struct level	*levels;
-	int		 depth, max_depth;
-	json_t		*root;
-	struct buf	 text;		/* in pieces */
-	int		 in_text;
-	const char	*why;		/* the first fault */
+	struct level *levels;
+	int depth, max_depth;
+	json_t *root;
+	struct buf text; /* in pieces */
+	int in_text;
+	const char *why; /* the first fault */
 };
 
 static void
@@ -120,17 +120,15 @@ on_integer(struct cbor_reading *r, uint64_t n, int negative)
 		put_scalar(r, json_real(negative ? -1.0 - (double)n : (double)n));
 }
 
-#define ON_INTEGER(bits)						\
-static void								\
-jcbor_uint ## bits ## _cb(void *r, uint ## bits ## _t n)			\
-{									\
-	on_integer(r, n, 0);						\
-}									\
-static void								\
-jcbor_negint ## bits ## _cb(void *r, uint ## bits ## _t n)		\
-{									\
-	on_integer(r, n, 1);						\
-}
+#define ON_INTEGER(bits)                                               \
+	static void jcbor_uint##bits##_cb(void *r, uint##bits##_t n)   \
+	{                                                              \
+		on_integer(r, n, 0);                                   \
+	}                                                              \
+	static void jcbor_negint##bits##_cb(void *r, uint##bits##_t n) \
+	{                                                              \
+		on_integer(r, n, 1);                                   \
+	}
 ON_INTEGER(8)
 ON_INTEGER(16)
 ON_INTEGER(32)
@@ -231,8 +229,8 @@ jcbor_break_cb(void *arg)
 
 	if (r->in_text) {
 		r->in_text = 0;
-		put_scalar(r, json_stringn(r->text.len > 0 ? (const char *)r->text.data : "",
-		    r->text.len));
+		put_scalar(r,
+		    json_stringn(r->text.len > 0 ? (const char *)r->text.data : "", r->text.len));
 	} else if (l == NULL || !l->open || l->name != NULL)
 		cbor_fault(r, "a break that ends nothing");
 	else {
@@ -242,16 +240,30 @@ jcbor_break_cb(void *arg)
 }
 
 static const struct cbor_callbacks callbacks = {
-	.uint8 = jcbor_uint8_cb, .uint16 = jcbor_uint16_cb, .uint32 = jcbor_uint32_cb,
-	.uint64 = jcbor_uint64_cb, .negint8 = jcbor_negint8_cb, .negint16 = jcbor_negint16_cb,
-	.negint32 = jcbor_negint32_cb, .negint64 = jcbor_negint64_cb,
-	.byte_string = jcbor_bytes_cb, .byte_string_start = jcbor_bytes_start_cb,
-	.string = jcbor_text_cb, .string_start = jcbor_text_start_cb,
-	.array_start = jcbor_array_cb, .indef_array_start = jcbor_open_array_cb,
-	.map_start = jcbor_map_cb, .indef_map_start = jcbor_open_map_cb,
-	.tag = jcbor_tag_cb, .float2 = jcbor_float_cb, .float4 = jcbor_float_cb,
-	.float8 = jcbor_double_cb, .undefined = jcbor_null_cb, .null = jcbor_null_cb,
-	.boolean = jcbor_bool_cb, .indef_break = jcbor_break_cb,
+	.uint8 = jcbor_uint8_cb,
+	.uint16 = jcbor_uint16_cb,
+	.uint32 = jcbor_uint32_cb,
+	.uint64 = jcbor_uint64_cb,
+	.negint8 = jcbor_negint8_cb,
+	.negint16 = jcbor_negint16_cb,
+	.negint32 = jcbor_negint32_cb,
+	.negint64 = jcbor_negint64_cb,
+	.byte_string = jcbor_bytes_cb,
+	.byte_string_start = jcbor_bytes_start_cb,
+	.string = jcbor_text_cb,
+	.string_start = jcbor_text_start_cb,
+	.array_start = jcbor_array_cb,
+	.indef_array_start = jcbor_open_array_cb,
+	.map_start = jcbor_map_cb,
+	.indef_map_start = jcbor_open_map_cb,
+	.tag = jcbor_tag_cb,
+	.float2 = jcbor_float_cb,
+	.float4 = jcbor_float_cb,
+	.float8 = jcbor_double_cb,
+	.undefined = jcbor_null_cb,
+	.null = jcbor_null_cb,
+	.boolean = jcbor_bool_cb,
+	.indef_break = jcbor_break_cb,
 };
 
 json_t *
@@ -265,8 +277,9 @@ jcbor_read(const void *p, size_t n, int max_depth, const char **why)
 	while (r.why == NULL && (r.root == NULL || r.depth > 0 || r.in_text)) {
 		step = cbor_stream_decode((cbor_data)p + at, n - at, &callbacks, &r);
 		if (step.status != CBOR_DECODER_FINISHED)
-			cbor_fault(&r, step.status == CBOR_DECODER_NEDATA ? "it ends too early" :
-			    "it is not well-formed");
+			cbor_fault(&r,
+			    step.status == CBOR_DECODER_NEDATA ? "it ends too early" :
+								 "it is not well-formed");
 		at += step.read;
 	}
 	if (at < n)
@@ -284,7 +297,7 @@ jcbor_read(const void *p, size_t n, int max_depth, const char **why)
 
 /* ---- writing ---- */
 
-#define HEAD_MAX	9	/* bytes of an item's head */
+#define HEAD_MAX 9 /* bytes of an item's head */
 
 void
 jcbor_array(struct buf *out, size_t n)

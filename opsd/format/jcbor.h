@@ -17,7 +17,7 @@ json_t *jcbor_read(const void *p, size_t n, int max_depth, const char **why);
 
 /* Heads of what follows, and values without more. */
 void jcbor_array(struct buf *out, size_t n);
-void jcbor_array_open(struct buf *out);		/* of a length that is not known */
+void jcbor_array_open(struct buf *out); /* of a length that is not known */
 void jcbor_array_close(struct buf *out);
 void jcbor_map(struct buf *out, size_t n);
 void jcbor_text(struct buf *out, const char *s, size_t n);

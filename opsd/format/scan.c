@@ -9,10 +9,10 @@
 #include "common/base/mem.h"
 #include "opsd/store/packed.h"
 
-#define TEXT_KEPT	1024	/* bytes of a member's text */
-#define MEMBERS_KEPT	64	/* and those without which nothing is known */
-#define VALUE_BYTES	64
-#define BOX_BYTES	128	/* beyond that, as jansson keeps them */
+#define TEXT_KEPT    1024 /* bytes of a member's text */
+#define MEMBERS_KEPT 64   /* and those without which nothing is known */
+#define VALUE_BYTES  64
+#define BOX_BYTES    128 /* beyond that, as jansson keeps them */
 
 void
 scan_begin(struct scan *s, const struct scan_limits *most)
@@ -198,8 +198,10 @@ scan_enter(struct scan *s, int map, int open, uint64_t n)
 	if (member)
 		keep_value(s, map ? json_object() : json_array());
 	s->boxes++;
-	s->levels[s->depth++] = (struct scan_level){ .left = n, .map = (char)map,
-	    .open = (char)open,
+	s->levels[s->depth++] = (struct scan_level){
+		.left = n,
+		.map = (char)map,
+		.open = (char)open,
 	};
 	close_whole(s);
 }

@@ -7,18 +7,18 @@
 
 /* JSON as it stands in RFC 8259; whether text is UTF-8 is seen when values are made of it. */
 
-#define DECODED_MAX	8192	/* bytes of a member's text that is written with escapes */
+#define DECODED_MAX 8192 /* bytes of a member's text that is written with escapes */
 
 struct text {
-	struct scan	*s;
-	char		*at, *end;
+	struct scan *s;
+	char *at, *end;
 };
 
 static void
 skip_space(struct text *t)
 {
-	while (t->at < t->end && (*t->at == ' ' || *t->at == '\t' || *t->at == '\n' ||
-	    *t->at == '\r'))
+	while (t->at < t->end &&
+	    (*t->at == ' ' || *t->at == '\t' || *t->at == '\n' || *t->at == '\r'))
 		t->at++;
 }
 
@@ -31,7 +31,7 @@ peek_byte(const struct text *t)
 static int
 json_digits(struct text *t)
 {
-	char	*from = t->at;
+	char *from = t->at;
 
 	while (t->at < t->end && *t->at >= '0' && *t->at <= '9')
 		t->at++;
@@ -41,7 +41,7 @@ json_digits(struct text *t)
 static void
 json_number_at(struct text *t)
 {
-	int	good;
+	int good;
 
 	if (peek_byte(t) == '-')
 		t->at++;
@@ -69,10 +69,10 @@ json_number_at(struct text *t)
 static void
 read_word(struct text *t)
 {
-	static const char *const	words[] = { "true", "false", "null" };
+	static const char *const words[] = { "true", "false", "null" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		size_t	n = strlen(words[i]);
+		size_t n = strlen(words[i]);
 
 		if ((size_t)(t->end - t->at) >= n && memcmp(t->at, words[i], n) == 0) {
 			t->at += n;
@@ -87,12 +87,12 @@ read_word(struct text *t)
 static int
 hex_digits(const struct text *t, const char *p)
 {
-	int	c = 0;
+	int c = 0;
 
 	if (t->end - p < 4)
 		return (-1);
 	for (int i = 0; i < 4; i++) {
-		char	d = p[i];
+		char d = p[i];
 
 		if (d >= '0' && d <= '9')
 			c = c << 4 | (d - '0');
@@ -108,8 +108,8 @@ hex_digits(const struct text *t, const char *p)
 static int
 read_unicode(struct text *t)
 {
-	char	*p = t->at;
-	int	 c = hex_digits(t, p), low;
+	char *p = t->at;
+	int c = hex_digits(t, p), low;
 
 	if (c == -1)
 		return (-1);
@@ -117,7 +117,8 @@ read_unicode(struct text *t)
 	if (c < 0xd800 || c > 0xdfff)
 		return (0);
 	low = c <= 0xdbff && t->end - t->at >= 6 && t->at[0] == '\\' && t->at[1] == 'u' ?
-	    hex_digits(t, t->at + 2) : -1;
+	    hex_digits(t, t->at + 2) :
+	    -1;
 	if (low >= 0xdc00 && low <= 0xdfff)
 		t->at += 6;
 	else
@@ -129,7 +130,7 @@ read_unicode(struct text *t)
 static int
 read_escape(struct text *t)
 {
-	int	c;
+	int c;
 
 	t->at++;
 	if ((c = peek_byte(t)) == -1)
@@ -145,7 +146,7 @@ static int
 read_quoted(struct text *t, int *escaped)
 {
 	*escaped = 0;
-	for (t->at++; t->at < t->end && *t->at != '"'; ) {
+	for (t->at++; t->at < t->end && *t->at != '"';) {
 		if (*t->at == '\\') {
 			*escaped = 1;
 			if (read_escape(t) == -1) {
@@ -169,10 +170,10 @@ read_quoted(struct text *t, int *escaped)
 static void
 read_text(struct text *t)
 {
-	char	*from = t->at;
-	size_t	 n;
-	int	 escaped, wanted = scan_wants_text(t->s);
-	json_t	*v = NULL;
+	char *from = t->at;
+	size_t n;
+	int escaped, wanted = scan_wants_text(t->s);
+	json_t *v = NULL;
 
 	if (read_quoted(t, &escaped) == -1)
 		return;
@@ -190,7 +191,8 @@ static void
 json_name_at(struct text *t)
 {
 	if (peek_byte(t) != '"') {
-		scan_fault(t->s, peek_byte(t) == -1 ? "it ends too early" : "a name in quotes is expected");
+		scan_fault(t->s,
+		    peek_byte(t) == -1 ? "it ends too early" : "a name in quotes is expected");
 		return;
 	}
 	read_text(t);
@@ -206,7 +208,7 @@ json_name_at(struct text *t)
 static void
 json_value_at(struct text *t)
 {
-	int	c = peek_byte(t);
+	int c = peek_byte(t);
 
 	if (c == '{' || c == '[') {
 		scan_enter(t->s, c == '{', 1, 0);
@@ -222,7 +224,8 @@ json_value_at(struct text *t)
 static int
 text_closes(const struct text *t)
 {
-	return ((peek_byte(t) == '}' && scan_in(t->s, 1)) || (peek_byte(t) == ']' && scan_in(t->s, 0)));
+	return ((peek_byte(t) == '}' && scan_in(t->s, 1)) ||
+	    (peek_byte(t) == ']' && scan_in(t->s, 0)));
 }
 
 /* What may follow: the first item, another one, or one in any case. */
@@ -231,7 +234,7 @@ enum due { FIRST, COMMA, ITEM };
 static enum due
 next_step(struct text *t, enum due due)
 {
-	int	inside = t->s->depth;
+	int inside = t->s->depth;
 
 	if (due != ITEM && inside > 0 && text_closes(t)) {
 		t->at++;
@@ -240,8 +243,10 @@ next_step(struct text *t, enum due due)
 	}
 	if (due == COMMA) {
 		if (peek_byte(t) != ',')
-			scan_fault(t->s, peek_byte(t) == -1 ? "it ends too early" : scan_in(t->s, 1) ?
-			    "',' or '}' is expected" : "',' or ']' is expected");
+			scan_fault(t->s,
+			    peek_byte(t) == -1   ? "it ends too early" :
+				scan_in(t->s, 1) ? "',' or '}' is expected" :
+						   "',' or ']' is expected");
 		else
 			t->at++;
 		return (ITEM);
@@ -265,8 +270,8 @@ pass_mark(struct text *t)
 void
 scan_json(struct scan *s, char *p, size_t n, size_t *at)
 {
-	struct text	t = { s, p, p + n };
-	enum due	due = ITEM;
+	struct text t = { s, p, p + n };
+	enum due due = ITEM;
 
 	pass_mark(&t);
 	skip_space(&t);

@@ -19,7 +19,7 @@
  * Output that waits: beyond, no more is made.  The system has buffers of its own behind it, so
  * more would not make it faster, but is what each reader that stands still costs.
  */
-#define WRITE_HIGH	32768
+#define WRITE_HIGH 32768
 
 static const char *
 date_text(struct http_thread *t)
@@ -29,7 +29,8 @@ date_text(struct http_thread *t)
 
 	if (now != t->dated) {
 		t->dated = now;
-		strftime(t->date, sizeof(t->date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+		strftime(t->date, sizeof(t->date), "%a, %d %b %Y %H:%M:%S GMT",
+		    gmtime_r(&now, &tm));
 	}
 	return (t->date);
 }
@@ -71,7 +72,8 @@ send_head(struct conn *c, int status, const struct buf *headers, int64_t length,
 	if (c->thread->http->stopping || c->unread || (length == -1 && c->minor == 0))
 		c->close = 1;
 	buf_reserve(&b, 256 + headers->len);
-	buf_addf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_reason(status), date_text(c->thread));
+	buf_addf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_reason(status),
+	    date_text(c->thread));
 	buf_add(&b, headers->data, headers->len);
 	if (length != -1 && status != 204)
 		buf_addf(&b, "Content-Length: %lld\r\n", (long long)length);
@@ -99,8 +101,9 @@ answer_queued(struct conn *c)
 	TAILQ_REMOVE(&c->thread->conns, c, link);
 	TAILQ_INSERT_TAIL(&c->thread->conns, c, link);
 	c->state = c->close ? CONN_LAST : CONN_HEAD;
-	conn_deadline(c, conn_written(c) == c->queued ? conn_limits(c)->keepalive_ms :
-	    conn_limits(c)->timeout_ms);
+	conn_deadline(c,
+	    conn_written(c) == c->queued ? conn_limits(c)->keepalive_ms :
+					   conn_limits(c)->timeout_ms);
 	if (!c->going)
 		conn_go(c);
 }

@@ -9,18 +9,18 @@
 
 #include "opsd/http/head.h"
 
-#define LINE_MAX_BYTES	4096
-#define TRAILERS_MAX	100
+#define LINE_MAX_BYTES 4096
+#define TRAILERS_MAX   100
 
 /* The next line without its end, or NULL: not there yet, or -1 in *bad. */
 static char *
 read_line(struct evbuffer *in, int *bad)
 {
-	size_t	 n;
-	char	*line = evbuffer_readln(in, &n, EVBUFFER_EOL_CRLF_STRICT);
+	size_t n;
+	char *line = evbuffer_readln(in, &n, EVBUFFER_EOL_CRLF_STRICT);
 
 	*bad = line != NULL ? n > LINE_MAX_BYTES || strlen(line) != n :
-	    evbuffer_get_length(in) > LINE_MAX_BYTES;
+			      evbuffer_get_length(in) > LINE_MAX_BYTES;
 	return (line);
 }
 
@@ -28,11 +28,11 @@ read_line(struct evbuffer *in, int *bad)
 static int
 read_size(struct chunks *c, const char *line)
 {
-	size_t	n = strspn(line, "0123456789abcdefABCDEF");
-	int64_t	size = head_number(line, n, 16);
+	size_t n = strspn(line, "0123456789abcdefABCDEF");
+	int64_t size = head_number(line, n, 16);
 
-	if (size == -1 || (line[n + strspn(line + n, " \t")] != '\0' &&
-	    line[n + strspn(line + n, " \t")] != ';'))
+	if (size == -1 ||
+	    (line[n + strspn(line + n, " \t")] != '\0' && line[n + strspn(line + n, " \t")] != ';'))
 		return (-1);
 	c->left = (uint64_t)size;
 	c->state = size > 0 ? CHUNK_DATA : CHUNK_TRAILER;
@@ -58,7 +58,7 @@ on_line(struct chunks *c, const char *line)
 static int
 read_data(struct chunks *c, struct evbuffer *in, struct evbuffer *body)
 {
-	size_t	n = evbuffer_get_length(in);
+	size_t n = evbuffer_get_length(in);
 
 	if (n > c->left)
 		n = (size_t)c->left;
@@ -73,8 +73,8 @@ read_data(struct chunks *c, struct evbuffer *in, struct evbuffer *body)
 int
 chunks_read(struct chunks *c, struct evbuffer *in, struct evbuffer *body)
 {
-	char	*line;
-	int	 bad = 0;
+	char *line;
+	int bad = 0;
 
 	while (!bad && c->state != CHUNK_OVER) {
 		if (c->state == CHUNK_DATA) {

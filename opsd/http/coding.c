@@ -10,19 +10,19 @@
 
 #include "common/base/mem.h"
 
-#define STEP		65536	/* bytes of output at a time */
-#define GZIP_BITS	(15 + 16)	/* the largest window, with the head of gzip */
+#define STEP      65536     /* bytes of output at a time */
+#define GZIP_BITS (15 + 16) /* the largest window, with the head of gzip */
 /*
  * What is written has small windows: an answer that waits for its reader keeps them, 128 KiB
  * for gzip and about twice that for Zstandard.
  */
-#define GZIP_SMALL	(14 + 16)
-#define GZIP_MEMORY	7
-#define GZIP_LEVEL	2
-#define ZSTD_LEVEL	1
-#define ZSTD_SMALL	16
-#define ZSTD_TABLE	14
-#define ZSTD_WINDOW	23	/* of what is read: 8 MiB, as level 19 has it */
+#define GZIP_SMALL  (14 + 16)
+#define GZIP_MEMORY 7
+#define GZIP_LEVEL  2
+#define ZSTD_LEVEL  1
+#define ZSTD_SMALL  16
+#define ZSTD_TABLE  14
+#define ZSTD_WINDOW 23 /* of what is read: 8 MiB, as level 19 has it */
 
 static const char *const names[] = { "identity", "gzip", "zstd" };
 
@@ -46,20 +46,20 @@ coding_named(const char *s, size_t n)
 enum coding
 coding_of(const char *header)
 {
-	size_t	n = header != NULL ? strcspn(header, " \t,") : 0;
+	size_t n = header != NULL ? strcspn(header, " \t,") : 0;
 
 	if (header == NULL)
 		return (CODING_NONE);
 	/* One alone. */
 	return (header[n + strspn(header + n, " \t")] != '\0' ? CODING_UNKNOWN :
-	    coding_named(header, n));
+								coding_named(header, n));
 }
 
 /* Whether the parameters say that it is not wanted: q=0. */
 static int
 is_refused(const char *params, const char *end)
 {
-	const char	*q = memchr(params, 'q', (size_t)(end - params));
+	const char *q = memchr(params, 'q', (size_t)(end - params));
 
 	if (q == NULL || q + 2 >= end || q[1] != '=' || q[2] != '0')
 		return (0);
@@ -73,10 +73,10 @@ is_refused(const char *params, const char *end)
 enum coding
 coding_wanted(const char *header)
 {
-	enum coding	best = CODING_NONE, c;
+	enum coding best = CODING_NONE, c;
 
 	while (header != NULL && *header != '\0') {
-		const char	*end = header + strcspn(header, ",");
+		const char *end = header + strcspn(header, ",");
 
 		header += strspn(header, " \t");
 		c = coding_named(header, strcspn(header, " \t;,"));
@@ -92,7 +92,7 @@ coding_wanted(const char *header)
 static int
 room_left(struct buf *out, size_t from, size_t max)
 {
-	size_t	have = out->len - from;
+	size_t have = out->len - from;
 
 	/* A byte more than may be shows that there is more. */
 	if (have > max)
@@ -104,9 +104,9 @@ room_left(struct buf *out, size_t from, size_t max)
 static int
 read_gzip(const void *p, size_t n, size_t max, struct buf *out)
 {
-	z_stream	z = { .next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n };
-	size_t		from = out->len, free;
-	int		rc = Z_OK;
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n };
+	size_t from = out->len, free;
+	int rc = Z_OK;
 
 	if (n > UINT32_MAX || inflateInit2(&z, GZIP_BITS) != Z_OK)
 		return (-1);
@@ -127,15 +127,15 @@ read_gzip(const void *p, size_t n, size_t max, struct buf *out)
 static int
 read_zstd(const void *p, size_t n, size_t max, struct buf *out)
 {
-	ZSTD_DCtx	*z = ZSTD_createDCtx();
-	ZSTD_inBuffer	 in = { p, n, 0 };
-	size_t		 from = out->len, left = 1;
+	ZSTD_DCtx *z = ZSTD_createDCtx();
+	ZSTD_inBuffer in = { p, n, 0 };
+	size_t from = out->len, left = 1;
 
 	if (z == NULL)
 		return (-1);
 	ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, ZSTD_WINDOW);
 	while (room_left(out, from, max)) {
-		ZSTD_outBuffer	to = { out->data + out->len, out->cap - out->len, 0 };
+		ZSTD_outBuffer to = { out->data + out->len, out->cap - out->len, 0 };
 
 		left = ZSTD_decompressStream(z, &to, &in);
 		out->len += to.pos;
@@ -156,9 +156,9 @@ coding_read(enum coding c, const void *p, size_t n, size_t max, struct buf *out)
 /* ---- writing ---- */
 
 struct coder {
-	enum coding	 coding;
-	z_stream	 gzip;
-	ZSTD_CCtx	*zstd;
+	enum coding coding;
+	z_stream gzip;
+	ZSTD_CCtx *zstd;
 };
 
 static int
@@ -176,11 +176,12 @@ zstd_begin(struct coder *w)
 struct coder *
 coder_new(enum coding c)
 {
-	struct coder	*w = xcalloc(1, sizeof(*w));
+	struct coder *w = xcalloc(1, sizeof(*w));
 
 	w->coding = c;
-	if (c == CODING_ZSTD ? zstd_begin(w) == 0 : deflateInit2(&w->gzip, GZIP_LEVEL, Z_DEFLATED,
-	    GZIP_SMALL, GZIP_MEMORY, Z_DEFAULT_STRATEGY) == Z_OK)
+	if (c == CODING_ZSTD ? zstd_begin(w) == 0 :
+			       deflateInit2(&w->gzip, GZIP_LEVEL, Z_DEFLATED, GZIP_SMALL,
+				   GZIP_MEMORY, Z_DEFAULT_STRATEGY) == Z_OK)
 		return (w);
 	free(w);
 	return (NULL);
@@ -200,8 +201,8 @@ coder_free(struct coder *w)
 static int
 add_gzip(struct coder *w, const void *p, size_t n, int last, struct buf *out)
 {
-	z_stream	*z = &w->gzip;
-	size_t		 free;
+	z_stream *z = &w->gzip;
+	size_t free;
 
 	z->next_in = (Bytef *)(uintptr_t)p;
 	z->avail_in = (uInt)n;
@@ -220,12 +221,12 @@ add_gzip(struct coder *w, const void *p, size_t n, int last, struct buf *out)
 static int
 add_zstd(struct coder *w, const void *p, size_t n, int last, struct buf *out)
 {
-	ZSTD_inBuffer	in = { p, n, 0 };
-	size_t		left;
+	ZSTD_inBuffer in = { p, n, 0 };
+	size_t left;
 
 	do {
 		buf_reserve(out, STEP / 4);
-		ZSTD_outBuffer	to = { out->data + out->len, out->cap - out->len, 0 };
+		ZSTD_outBuffer to = { out->data + out->len, out->cap - out->len, 0 };
 
 		left = ZSTD_compressStream2(w->zstd, &to, &in, last ? ZSTD_e_end : ZSTD_e_continue);
 		if (ZSTD_isError(left))
@@ -241,5 +242,5 @@ coder_add(struct coder *w, const void *p, size_t n, int last, struct buf *out)
 	if (n > UINT32_MAX)
 		return (-1);
 	return (w->coding == CODING_ZSTD ? add_zstd(w, p, n, last, out) :
-	    add_gzip(w, p, n, last, out));
+					   add_gzip(w, p, n, last, out));
 }

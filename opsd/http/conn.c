@@ -17,13 +17,13 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-#define READ_HIGH	65536	/* input that waits: beyond, the client is not read */
-#define WRITE_LOW	16384
-#define TURNS		32	/* requests of one connection before others have a turn */
-#define PROGRESS	16384	/* bytes that `timeout` must bring */
-#define LINGER_MS	2000
-#define LOOK_AT		16	/* connections, for one that is idle */
-#define SURPLUS_MAX	256	/* connections that are told that there are too many */
+#define READ_HIGH   65536 /* input that waits: beyond, the client is not read */
+#define WRITE_LOW   16384
+#define TURNS       32    /* requests of one connection before others have a turn */
+#define PROGRESS    16384 /* bytes that `timeout` must bring */
+#define LINGER_MS   2000
+#define LOOK_AT     16  /* connections, for one that is idle */
+#define SURPLUS_MAX 256 /* connections that are told that there are too many */
 
 /* ---- time ---- */
 
@@ -184,7 +184,8 @@ go_head(struct conn *c)
 	if (n == 0 && evbuffer_get_length(conn_input(c)) <= conn_limits(c)->max_header)
 		return (last_if_ended(c));
 	if (n == 0 || n > conn_limits(c)->max_header)
-		conn_refuse(c, 431, "the headers are larger than operationsApi.network.maxHeaderSize");
+		conn_refuse(c, 431,
+		    "the headers are larger than operationsApi.network.maxHeaderSize");
 	else
 		request_is_there(c, n);
 	return (1);
@@ -288,8 +289,11 @@ go_linger(struct conn *c)
 void
 conn_go(struct conn *c)
 {
-	static int (*const steps[])(struct conn *) = { [CONN_HEAD] = go_head,
-	    [CONN_BODY] = go_body, [CONN_LAST] = go_last, [CONN_LINGER] = go_linger,
+	static int (*const steps[])(struct conn *) = {
+		[CONN_HEAD] = go_head,
+		[CONN_BODY] = go_body,
+		[CONN_LAST] = go_last,
+		[CONN_LINGER] = go_linger,
 	};
 	int left = TURNS, more = 1;
 
@@ -300,8 +304,8 @@ conn_go(struct conn *c)
 	if (c->dead)
 		conn_free(c);
 	else if (more)
-		bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS |
-		    BEV_TRIG_DEFER_CALLBACKS);
+		bufferevent_trigger(c->bev, EV_READ,
+		    BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 }
 
 /* ---- events ---- */
@@ -330,7 +334,7 @@ conn_event_cb(struct bufferevent *bev, short what, void *arg)
 {
 	struct conn *c = arg;
 
-	if (what & BEV_EVENT_CONNECTED)		/* the handshake */
+	if (what & BEV_EVENT_CONNECTED) /* the handshake */
 		return;
 	c->going = 1;
 	/* Who has sent everything may still wait for the answer. */
@@ -357,7 +361,8 @@ time_out(struct conn *c)
 	else if (c->state == CONN_HEAD && c->begun)
 		conn_refuse(c, 408, "the headers did not arrive in time");
 	else if (c->state == CONN_WORK)
-		exchange_refuse(c->x, 504, "the operation takes longer than "
+		exchange_refuse(c->x, 504,
+		    "the operation takes longer than "
 		    "operationsApi.network.timeout, and may still be carried out");
 	else if (c->state == CONN_STREAM)
 		conn_deadline(c, conn_limits(c)->timeout_ms);

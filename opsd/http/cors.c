@@ -9,16 +9,16 @@
 #include "common/base/mem.h"
 
 struct cors {
-	int	 on;
-	int	 any;
-	json_t	*list;
+	int on;
+	int any;
+	json_t *list;
 };
 
 static int
 lists_origin(const json_t *list, const char *origin)
 {
-	const json_t	*e;
-	size_t		 i;
+	const json_t *e;
+	size_t i;
 
 	json_array_foreach(list, i, e)
 		if (json_is_string(e) && strcasecmp(json_string_value(e), origin) == 0)
@@ -29,7 +29,7 @@ lists_origin(const json_t *list, const char *origin)
 struct cors *
 cors_new(const struct conf *conf)
 {
-	struct cors	*c = xcalloc(1, sizeof(*c));
+	struct cors *c = xcalloc(1, sizeof(*c));
 
 	c->on = conf_bool(conf, API_CORS);
 	c->list = json_deep_copy(conf_list(conf, API_CORS_LIST));
@@ -66,8 +66,10 @@ cors_headers(const struct cors *c, const char *origin, struct buf *headers)
 		return;
 	buf_addf(headers, "Vary: Origin\r\n");
 	if (origin != NULL && allows_origin(c, origin))
-		buf_addf(headers, "Access-Control-Allow-Origin: %s\r\n"
-		    "Access-Control-Allow-Credentials: true\r\n", origin);
+		buf_addf(headers,
+		    "Access-Control-Allow-Origin: %s\r\n"
+		    "Access-Control-Allow-Credentials: true\r\n",
+		    origin);
 }
 
 void

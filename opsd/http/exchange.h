@@ -11,31 +11,31 @@ enum stage { ASKING_WHO, READING_BODY, RUNNING };
 
 /* A request and its answer. */
 struct exchange {
-	struct request		 r;		/* first */
-	struct http_thread	*thread;
-	struct conn		*conn;		/* NULL: the client went away, or has its answer */
-	struct head		 head;
-	enum stage		 stage;
-	char			 from[64];
-	int			 nobody, counted;	/* without user; as one of them */
-	int			 told;		/* the metrics have it */
-	int			 known, logged;		/* who asks, or that they may not; that */
-	struct evbuffer		*text;		/* the body as it came, until it is read */
-	int			 is_long;	/* a worker reads it */
-	uint64_t		 bytes;		/* of the body and its values, counted */
-	struct user		*checked;	/* auth's answer on its way to the thread */
-	int			 check_status;
-	char			*check_error;
-	int			 status;	/* of our answer */
-	const char		*type;
-	enum format		 rewrite;	/* our answer is JSON text yet, and is to be that */
-	enum coding		 coding;	/* of our answer */
-	struct coder		*coder;		/* of one in pieces, or NULL */
-	struct buf		 headers, out;
-	void			(*again)(struct request *r, void *arg);
-	void			*again_arg;
-	int			 paused;	/* again, when the client has read */
-	int			 last;		/* of its connection */
+	struct request r; /* first */
+	struct http_thread *thread;
+	struct conn *conn; /* NULL: the client went away, or has its answer */
+	struct head head;
+	enum stage stage;
+	char from[64];
+	int nobody, counted;   /* without user; as one of them */
+	int told;              /* the metrics have it */
+	int known, logged;     /* who asks, or that they may not; that */
+	struct evbuffer *text; /* the body as it came, until it is read */
+	int is_long;           /* a worker reads it */
+	uint64_t bytes;        /* of the body and its values, counted */
+	struct user *checked;  /* auth's answer on its way to the thread */
+	int check_status;
+	char *check_error;
+	int status; /* of our answer */
+	const char *type;
+	enum format rewrite; /* our answer is JSON text yet, and is to be that */
+	enum coding coding;  /* of our answer */
+	struct coder *coder; /* of one in pieces, or NULL */
+	struct buf headers, out;
+	void (*again)(struct request *r, void *arg);
+	void *again_arg;
+	int paused; /* again, when the client has read */
+	int last;   /* of its connection */
 };
 
 /* It ends, and what it holds. */

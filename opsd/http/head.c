@@ -6,11 +6,11 @@
 #include <string.h>
 #include <strings.h>
 
-#define TOKEN	"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define TOKEN "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 struct fault {
-	int		 status;
-	const char	*why;
+	int status;
+	const char *why;
 };
 
 static int
@@ -23,13 +23,14 @@ head_fault(struct fault *f, int status, const char *why)
 int64_t
 head_number(const char *digits, size_t n, int base)
 {
-	int64_t	v = 0;
+	int64_t v = 0;
 
 	if (n == 0)
 		return (-1);
 	for (; n > 0; n--, digits++) {
-		int d = *digits >= '0' && *digits <= '9' ? *digits - '0' :
-		    (*digits | 32) >= 'a' && (*digits | 32) <= 'f' ? (*digits | 32) - 'a' + 10 : 16;
+		int d = *digits >= '0' && *digits <= '9'           ? *digits - '0' :
+		    (*digits | 32) >= 'a' && (*digits | 32) <= 'f' ? (*digits | 32) - 'a' + 10 :
+								     16;
 
 		if (d >= base || v > (INT64_MAX >> 1) / base - 1)
 			return (-1);
@@ -41,13 +42,12 @@ head_number(const char *digits, size_t n, int base)
 int
 head_lists(const char *list, const char *word)
 {
-	size_t	n, len = strlen(word);
+	size_t n, len = strlen(word);
 
 	for (; list != NULL && *list != '\0'; list += n + (list[n] == ',')) {
 		list += strspn(list, " \t");
 		n = strcspn(list, ",");
-		if (strncasecmp(list, word, len) == 0 &&
-		    strspn(list + len, " \t") + len == n)
+		if (strncasecmp(list, word, len) == 0 && strspn(list + len, " \t") + len == n)
 			return (1);
 	}
 	return (0);
@@ -66,7 +66,7 @@ head_find(const struct head *h, const char *name)
 static char *
 next_line(char **at)
 {
-	char	*line = *at, *end = strstr(line, "\r\n");
+	char *line = *at, *end = strstr(line, "\r\n");
 
 	if (end == NULL || end == line)
 		return (NULL);
@@ -79,7 +79,7 @@ next_line(char **at)
 static void
 read_path(struct head *h, char *target)
 {
-	char	*path = target;
+	char *path = target;
 
 	if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0) {
 		path = strstr(target, "://") + 3;
@@ -94,7 +94,7 @@ read_path(struct head *h, char *target)
 static int
 read_first(struct head *h, char *line, struct fault *f)
 {
-	char	*target, *version;
+	char *target, *version;
 
 	if ((target = strchr(line, ' ')) == NULL || (version = strchr(target + 1, ' ')) == NULL)
 		return (head_fault(f, 400, "the first line is not 'METHOD /path HTTP/1.1'"));
@@ -118,8 +118,8 @@ read_first(struct head *h, char *line, struct fault *f)
 static int
 read_field(struct head *h, char *line, struct fault *f)
 {
-	size_t	 name = strspn(line, TOKEN), n;
-	char	*value = line + name;
+	size_t name = strspn(line, TOKEN), n;
+	char *value = line + name;
 
 	if (name == 0 || *value != ':')
 		return (head_fault(f, 400, "a header is not 'Name: value'"));
@@ -140,7 +140,7 @@ read_field(struct head *h, char *line, struct fault *f)
 static size_t
 count_of(const struct head *h, const char *name)
 {
-	size_t	n = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < h->n; i++)
 		n += strcasecmp(h->headers[i].name, name) == 0;
@@ -151,14 +151,14 @@ count_of(const struct head *h, const char *name)
 static int
 read_framing(struct head *h, struct fault *f)
 {
-	const char	*length = head_find(h, "Content-Length");
-	const char	*coding = head_find(h, "Transfer-Encoding");
-	int64_t		 n = length != NULL ? head_number(length, strlen(length), 10) : 0;
+	const char *length = head_find(h, "Content-Length");
+	const char *coding = head_find(h, "Transfer-Encoding");
+	int64_t n = length != NULL ? head_number(length, strlen(length), 10) : 0;
 
 	if (coding != NULL && strcasecmp(coding, "chunked") != 0)
 		return (head_fault(f, 501, "the only Transfer-Encoding here is chunked"));
-	if (coding != NULL && (length != NULL || h->minor == 0 ||
-	    count_of(h, "Transfer-Encoding") > 1))
+	if (coding != NULL &&
+	    (length != NULL || h->minor == 0 || count_of(h, "Transfer-Encoding") > 1))
 		return (head_fault(f, 400, "Transfer-Encoding must be alone, and in HTTP/1.1"));
 	if (n == -1 || count_of(h, "Content-Length") > 1)
 		return (head_fault(f, 400, "Content-Length is not one number"));
@@ -170,8 +170,8 @@ read_framing(struct head *h, struct fault *f)
 static int
 read_meaning(struct head *h, struct fault *f)
 {
-	const char	*connection = head_find(h, "Connection");
-	const char	*expect = head_find(h, "Expect");
+	const char *connection = head_find(h, "Connection");
+	const char *expect = head_find(h, "Expect");
 
 	if (count_of(h, "Host") > 1 || (count_of(h, "Host") == 0 && h->minor > 0))
 		return (head_fault(f, 400, "there must be one Host header"));
@@ -186,7 +186,7 @@ read_meaning(struct head *h, struct fault *f)
 static int
 read_lines(struct head *h, size_t n, struct fault *f)
 {
-	char	*at = h->text, *line;
+	char *at = h->text, *line;
 
 	if (strlen(at) != n)
 		return (head_fault(f, 400, "there is a NUL character in the head"));
@@ -205,7 +205,7 @@ read_lines(struct head *h, size_t n, struct fault *f)
 int
 head_read(struct head *h, char *text, size_t n, const char **why)
 {
-	struct fault	f = { 0 };
+	struct fault f = { 0 };
 
 	h->text = text;
 	h->text[n] = '\0';

@@ -8,20 +8,20 @@
  * The head of an HTTP/1.x request: its first line and headers.  Strict: what two
  * readers could understand in two ways is refused.  No I/O.
  */
-#define HEAD_MAX_HEADERS	100
+#define HEAD_MAX_HEADERS 100
 
 struct head {
-	char		*text;		/* what the others point into; NULL: nothing read */
-	const char	*method, *path;	/* path: without scheme, host and query; "" for other forms */
-	int		 minor;		/* of HTTP/1.x */
-	size_t		 n;
+	char *text;                /* what the others point into; NULL: nothing read */
+	const char *method, *path; /* path: without scheme, host and query; "" for other forms */
+	int minor;                 /* of HTTP/1.x */
+	size_t n;
 	struct {
-		const char	*name, *value;
-	}		 headers[HEAD_MAX_HEADERS];
-	uint64_t	 length;	/* of the body; 0 when chunked */
-	int		 chunked;
-	int		 close;		/* the client wants no other request */
-	int		 expects;	/* it waits for 100 Continue */
+		const char *name, *value;
+	} headers[HEAD_MAX_HEADERS];
+	uint64_t length; /* of the body; 0 when chunked */
+	int chunked;
+	int close;   /* the client wants no other request */
+	int expects; /* it waits for 100 Continue */
 };
 
 /*

@@ -18,8 +18,8 @@
 #include "common/tls/tls.h"
 #include "opsd/http/http_priv.h"
 
-#define STOP_US		5000000
-#define FILES_OF_OURS	512	/* descriptors that the store and the others may need */
+#define STOP_US       5000000
+#define FILES_OF_OURS 512 /* descriptors that the store and the others may need */
 
 void
 http_unref(struct http *h)
@@ -180,16 +180,16 @@ static struct http_limits
 http_limits(const struct conf *conf)
 {
 	return ((struct http_limits){
-		.headers_ms = (uint64_t)conf_int(conf, API_HEADERS_TIMEOUT),
-		.keepalive_ms = (uint64_t)conf_int(conf, API_KEEPALIVE),
-		.timeout_ms = (uint64_t)conf_int(conf, API_TIMEOUT),
-		.max_header = (uint64_t)conf_int(conf, API_MAX_HEADER),
-		.max_body = (uint64_t)conf_int(conf, API_MAX_BODY),
-		.max_bytes = (uint64_t)conf_int(conf, API_MAX_REQUEST_BYTES),
-		.scan.depth = (int)conf_int(conf, API_MAX_DEPTH),
-		.scan.values = (uint64_t)conf_int(conf, API_MAX_VALUES),
-		.max_requests = (int)conf_int(conf, API_MAX_REQUESTS),
-		.max_conns = max_connections(conf),
+	    .headers_ms = (uint64_t)conf_int(conf, API_HEADERS_TIMEOUT),
+	    .keepalive_ms = (uint64_t)conf_int(conf, API_KEEPALIVE),
+	    .timeout_ms = (uint64_t)conf_int(conf, API_TIMEOUT),
+	    .max_header = (uint64_t)conf_int(conf, API_MAX_HEADER),
+	    .max_body = (uint64_t)conf_int(conf, API_MAX_BODY),
+	    .max_bytes = (uint64_t)conf_int(conf, API_MAX_REQUEST_BYTES),
+	    .scan.depth = (int)conf_int(conf, API_MAX_DEPTH),
+	    .scan.values = (uint64_t)conf_int(conf, API_MAX_VALUES),
+	    .max_requests = (int)conf_int(conf, API_MAX_REQUESTS),
+	    .max_conns = max_connections(conf),
 	});
 }
 
@@ -198,7 +198,7 @@ http_start(const struct http_needs *needs, char **err)
 {
 	struct conf *conf = data_conf(needs->data);
 	long cores = conf_is_set(conf, API_THREADS) ? (long)conf_int(conf, API_THREADS) :
-	    sysconf(_SC_NPROCESSORS_ONLN);
+						      sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned n = cores > 0 ? (unsigned)cores : 1;
 	struct http *h = xcalloc(1, sizeof(*h) + n * sizeof(h->threads[0]));
 	int rc;

@@ -23,14 +23,14 @@ struct http;
 int http_can_listen(const char *hosts, char **err);
 /* What it needs; `ops` is what requests carry. */
 struct http_needs {
-	struct ops		*ops;
-	struct data		*data;
-	struct auth		*auth;
-	struct watch		*watch;
-	struct workers		*bodies;	/* read the long ones of requests */
-	const struct http_api	*api;
+	struct ops *ops;
+	struct data *data;
+	struct auth *auth;
+	struct watch *watch;
+	struct workers *bodies; /* read the long ones of requests */
+	const struct http_api *api;
 };
-struct http *http_start(const struct http_needs *needs, char **err);	/* NULL with *err */
+struct http *http_start(const struct http_needs *needs, char **err); /* NULL with *err */
 /* Connections, and requests in progress with this one, of the server that has r. */
 void http_count(const struct request *r, int *connections, int *requests);
 /* The certificate from its files anew, for connections from now on; a fault keeps the old one. */

@@ -14,51 +14,51 @@
 
 /* What the files of the HTTP server share: http.c, conn.c, request.c. */
 struct http_limits {
-	uint64_t	 headers_ms, keepalive_ms, timeout_ms;
-	uint64_t	 max_header, max_body, max_bytes;
-	int		 max_conns, max_requests;
-	struct scan_limits scan;	/* of bodies */
+	uint64_t headers_ms, keepalive_ms, timeout_ms;
+	uint64_t max_header, max_body, max_bytes;
+	int max_conns, max_requests;
+	struct scan_limits scan; /* of bodies */
 };
 
-#define LISTENERS_MAX	64	/* of a thread: each address of both ports */
+#define LISTENERS_MAX 64 /* of a thread: each address of both ports */
 
 struct http_thread {
-	struct http		*http;
-	pthread_t		 id;
-	int			 started;
-	struct event_base	*base;
-	struct evconnlistener	*listeners[LISTENERS_MAX];
-	unsigned		 nlisteners;
-	struct sockwatch	*watch;		/* of the domain socket's name, or NULL */
-	unsigned		 local;		/* then that socket is this one of the listeners */
-	struct event		*resume;	/* accepting, after a pause */
-	TAILQ_HEAD(, conn)	 conns;		/* those that were used last are last */
-	time_t			 dated;		/* what `date` says */
-	char			 date[32];
-	pthread_mutex_t		 lock;
-	struct post		*post;		/* under lock; NULL when stopped */
+	struct http *http;
+	pthread_t id;
+	int started;
+	struct event_base *base;
+	struct evconnlistener *listeners[LISTENERS_MAX];
+	unsigned nlisteners;
+	struct sockwatch *watch;  /* of the domain socket's name, or NULL */
+	unsigned local;           /* then that socket is this one of the listeners */
+	struct event *resume;     /* accepting, after a pause */
+	TAILQ_HEAD(, conn) conns; /* those that were used last are last */
+	time_t dated;             /* what `date` says */
+	char date[32];
+	pthread_mutex_t lock;
+	struct post *post; /* under lock; NULL when stopped */
 };
 
 struct http {
-	_Atomic int		 refs;		/* one, and one for each exchange */
-	_Atomic int		 open;		/* exchanges: requests in progress */
-	_Atomic int		 nobodies;	/* of them without user */
-	_Atomic int		 conns;
-	_Atomic uint64_t	 bytes;		/* of bodies of requests in progress */
-	_Atomic int		 stopping;
-	struct ops		*ops;		/* for requests */
-	struct data		*data;
-	struct auth		*auth;
-	struct watch		*watch;
-	struct workers		*bodies;	/* read the long ones of requests */
-	const struct http_api	*api;
-	struct ssl_ctx_st	*tls;		/* under tls_lock */
-	pthread_mutex_t		 tls_lock;
-	char			*socket_path;
-	struct http_limits		 limits;
-	struct cors		*cors;
-	unsigned		 n;
-	struct http_thread	 threads[];
+	_Atomic int refs;     /* one, and one for each exchange */
+	_Atomic int open;     /* exchanges: requests in progress */
+	_Atomic int nobodies; /* of them without user */
+	_Atomic int conns;
+	_Atomic uint64_t bytes; /* of bodies of requests in progress */
+	_Atomic int stopping;
+	struct ops *ops; /* for requests */
+	struct data *data;
+	struct auth *auth;
+	struct watch *watch;
+	struct workers *bodies; /* read the long ones of requests */
+	const struct http_api *api;
+	struct ssl_ctx_st *tls; /* under tls_lock */
+	pthread_mutex_t tls_lock;
+	char *socket_path;
+	struct http_limits limits;
+	struct cors *cors;
+	unsigned n;
+	struct http_thread threads[];
 };
 
 /* Run fn on the thread; 0 when that has ended. */

@@ -20,8 +20,8 @@
 
 /* Where connections come in: addresses of both families, and the domain socket. */
 
-#define BACKLOG		1024
-#define SOCKET_MODE	0660
+#define BACKLOG     1024
+#define SOCKET_MODE 0660
 
 void
 listen_resume_cb(evutil_socket_t fd, short what, void *arg)
@@ -68,8 +68,10 @@ http_accept_local_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockad
 static void
 way_in(struct http_thread *t, unsigned at, enum way way, struct evconnlistener *l)
 {
-	static const evconnlistener_cb accepts[] = { [WAY_PLAIN] = http_accept_plain_cb,
-	    [WAY_TLS] = http_accept_tls_cb, [WAY_LOCAL] = http_accept_local_cb,
+	static const evconnlistener_cb accepts[] = {
+		[WAY_PLAIN] = http_accept_plain_cb,
+		[WAY_TLS] = http_accept_tls_cb,
+		[WAY_LOCAL] = http_accept_local_cb,
 	};
 
 	t->listeners[at] = l;
@@ -81,7 +83,8 @@ way_in(struct http_thread *t, unsigned at, enum way way, struct evconnlistener *
 static int
 bound_socket(const struct addrinfo *ai, int shared)
 {
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, error;
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1,
+	    error;
 
 	if (fd == -1)
 		return (-1);
@@ -131,7 +134,7 @@ listen_all_threads(struct http *h, enum way way, const struct addrinfo *ai)
 	close(fd);
 	for (unsigned i = 0; i < h->n; i++)
 		if (h->threads[i].nlisteners == LISTENERS_MAX - 1) {
-			errno = E2BIG;	/* the last one is for the domain socket */
+			errno = E2BIG; /* the last one is for the domain socket */
 			return (-1);
 		} else if (listen_on(&h->threads[i], way, ai) == -1)
 			return (-1);
@@ -150,14 +153,15 @@ is_not_here(const struct addrinfo *ai)
 
 /* Whoever wants an address; -1 with errno. */
 struct listen_taker {
-	int	(*take)(struct listen_taker *t, const struct addrinfo *ai);
+	int (*take)(struct listen_taker *t, const struct addrinfo *ai);
 };
 
 static int
 each_of_host(const char *host, int64_t port, struct listen_taker *t, char **err)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE |
-	    AI_NUMERICSERV }, *list = NULL, *ai;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV },
+			*list = NULL, *ai;
 	const char *why;
 	char text[16];
 	int rc;
@@ -170,8 +174,10 @@ each_of_host(const char *host, int64_t port, struct listen_taker *t, char **err)
 	for (ai = list; ai != NULL; ai = ai->ai_next)
 		if (t->take(t, ai) == -1 && !is_not_here(ai)) {
 			why = strerror(errno);
-			*err = port == 0 ? xasprintf("operationsApi.network.host: %s: %s", host, why) :
-			    xasprintf("operationsApi.network.host: %s port %d: %s", host, (int)port, why);
+			*err = port == 0 ?
+			    xasprintf("operationsApi.network.host: %s: %s", host, why) :
+			    xasprintf("operationsApi.network.host: %s port %d: %s", host, (int)port,
+				why);
 			break;
 		}
 	freeaddrinfo(list);
@@ -198,9 +204,9 @@ each_address(const char *hosts, int64_t port, struct listen_taker *t, char **err
 }
 
 struct listening {
-	struct listen_taker	 taker;		/* first */
-	struct http	*http;
-	enum way	 way;
+	struct listen_taker taker; /* first */
+	struct http *http;
+	enum way way;
 };
 
 static int
@@ -221,17 +227,17 @@ listen_tcp(struct http *h, enum way way, const char *hosts, int64_t port, char *
 
 /* All of the addresses at once, on a port that nobody has. */
 struct trial {
-	struct listen_taker	 taker;		/* first */
-	int		 fds[LISTENERS_MAX];
-	unsigned	 n;
-	in_port_t	 port;		/* in the network's order; 0: the first one's is to come */
+	struct listen_taker taker; /* first */
+	int fds[LISTENERS_MAX];
+	unsigned n;
+	in_port_t port; /* in the network's order; 0: the first one's is to come */
 };
 
 static in_port_t *
 sockaddr_port(struct sockaddr *sa)
 {
 	return (sa->sa_family == AF_INET6 ? &((struct sockaddr_in6 *)(void *)sa)->sin6_port :
-	    &((struct sockaddr_in *)(void *)sa)->sin_port);
+					    &((struct sockaddr_in *)(void *)sa)->sin_port);
 }
 
 static int
@@ -275,7 +281,8 @@ bind_local(const char *path, char **err)
 
 	if (fd == -1 && errno == ENAMETOOLONG)
 		*err = xasprintf("operations API: %s: longer than %d bytes, which is the most for "
-		    "a socket", path, USOCK_PATH_MAX);
+				 "a socket",
+		    path, USOCK_PATH_MAX);
 	else if (fd == -1)
 		*err = xasprintf("operations API: %s: %s", path, strerror(errno));
 	return (fd);

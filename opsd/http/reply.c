@@ -17,9 +17,9 @@
 #include "opsd/http/http.h"
 #include "opsd/watch/metrics.h"
 
-#define CODED_MIN	1024		/* bytes of an answer, below which a coding gains nothing */
-#define LONG_ANSWER	65536		/* beyond, others do not wait until it is written and coded */
-#define MUCH	1048576		/* bytes of a body and its values, to be given back at once */
+#define CODED_MIN   1024    /* bytes of an answer, below which a coding gains nothing */
+#define LONG_ANSWER 65536   /* beyond, others do not wait until it is written and coded */
+#define MUCH        1048576 /* bytes of a body and its values, to be given back at once */
 
 const char *
 http_reason(int status)
@@ -107,8 +107,9 @@ exchange_answered(struct exchange *x, int status)
 	const struct http *h = x->thread->http;
 
 	if (status != 0 && !x->told)
-		metrics_request(h->watch->metrics, x->r.op != NULL ?
-		    h->api->number(x->r.op) + 1 : 0, status, mono_us() - x->r.began_us);
+		metrics_request(h->watch->metrics,
+		    x->r.op != NULL ? h->api->number(x->r.op) + 1 : 0, status,
+		    mono_us() - x->r.began_us);
 	x->told = 1;
 }
 
@@ -122,11 +123,15 @@ http_count(const struct request *r, int *connections, int *requests)
 static void
 log_who(struct exchange *x)
 {
-	struct authlog_event e = { .user = x->r.user != NULL ? x->r.user->name : NULL,
-	    .from = x->r.from, .local = x->r.local, .method = x->head.method,
-	    .path = x->head.path, .operation = x->r.op != NULL ? x->r.op->name : NULL,
-	    .authorization = request_header(&x->r, "Authorization"),
-	    .has_cookie = request_header(&x->r, "Cookie") != NULL,
+	struct authlog_event e = {
+		.user = x->r.user != NULL ? x->r.user->name : NULL,
+		.from = x->r.from,
+		.local = x->r.local,
+		.method = x->head.method,
+		.path = x->head.path,
+		.operation = x->r.op != NULL ? x->r.op->name : NULL,
+		.authorization = request_header(&x->r, "Authorization"),
+		.has_cookie = request_header(&x->r, "Cookie") != NULL,
 	};
 
 	authlog_request(&x->thread->http->data->live, &e, x->check_error);
@@ -284,7 +289,8 @@ reply_as(struct request *r, int status, const char *type, enum format f, struct 
 	memset(bytes, 0, sizeof(*bytes));
 	if (!pthread_equal(pthread_self(), x->thread->id))
 		finish_and_post(x);
-	else if (x->out.len > LONG_ANSWER && (f != FORMAT_JSON || wanted_coding(x) != CODING_NONE) &&
+	else if (x->out.len > LONG_ANSWER &&
+	    (f != FORMAT_JSON || wanted_coding(x) != CODING_NONE) &&
 	    !x->thread->http->data->stopping)
 		workers_run(x->thread->http->bodies, finish_and_post, x);
 	else {

@@ -17,12 +17,13 @@
 #include "opsd/store/value.h"
 #include "opsd/watch/health.h"
 
-#define OPEN_BODY_MAX	65536		/* of requests from nobody */
-#define OPEN_SHARE	4		/* theirs is one of so many parts of maxRequests */
-#define RETRY_AFTER	"1"
-#define LONG_BODY	65536		/* beyond, others do not wait until it is read */
+#define OPEN_BODY_MAX 65536 /* of requests from nobody */
+#define OPEN_SHARE    4     /* theirs is one of so many parts of maxRequests */
+#define RETRY_AFTER   "1"
+#define LONG_BODY     65536 /* beyond, others do not wait until it is read */
 
-static const char too_many_bytes[] = "the requests in progress have more than "
+static const char too_many_bytes[] =
+    "the requests in progress have more than "
     "operationsApi.network.maxRequestBytes, please try again later";
 
 static void reply_login(struct exchange *x);
@@ -58,7 +59,8 @@ run_op(void *arg)
 static int
 may_run(struct request *r)
 {
-	return (r->user == NULL ? r->op->right == RIGHT_OPEN : r->http->thread->http->api->allowed(r));
+	return (r->user == NULL ? r->op->right == RIGHT_OPEN :
+				  r->http->thread->http->api->allowed(r));
 }
 
 static void
@@ -91,7 +93,8 @@ reply_login(struct exchange *x)
 	char seconds[16];
 
 	if (x->check_status == 429) {
-		snprintf(seconds, sizeof(seconds), "%u", auth_retry_after(x->thread->http->auth, x->from));
+		snprintf(seconds, sizeof(seconds), "%u",
+		    auth_retry_after(x->thread->http->auth, x->from));
 		reply_header(&x->r, "Retry-After", seconds);
 	}
 	if (x->check_error != NULL)
@@ -124,11 +127,11 @@ read_operation(struct exchange *x, char *text, size_t n, char **err)
 	else if (!may_run(r))
 		;
 	else if (x->is_long && api->lacks_right(r, a.top))
-		r->body = json_incref(a.top);	/* enough for it to say so */
+		r->body = json_incref(a.top); /* enough for it to say so */
 	else if (a.bytes > l->max_bytes) {
 		/* Not 503, which says to try again. */
 		*err = xasprintf("the values of the body would take more than "
-		    "operationsApi.network.maxRequestBytes");
+				 "operationsApi.network.maxRequestBytes");
 		status = 413;
 	} else if (room_for(x, a.bytes) == -1)
 		status = 503;
@@ -154,7 +157,8 @@ decode_body(struct exchange *x, const void *p, size_t n, char **err)
 
 	if (rc == 1) {
 		*err = xasprintf("the body is larger than operationsApi.network.maxBodySize "
-		    "(%zu bytes) when it is decoded", most);
+				 "(%zu bytes) when it is decoded",
+		    most);
 		status = 413;
 	} else if (rc == -1) {
 		*err = xasprintf("the body is broken: it is no %s", coding_name(body_coding(x)));
@@ -178,7 +182,8 @@ body_is_there(void *arg)
 	int status;
 
 	x->text = NULL;
-	status = body_coding(x) == CODING_NONE ? read_operation(x, p, n, &err) : decode_body(x, p, n, &err);
+	status = body_coding(x) == CODING_NONE ? read_operation(x, p, n, &err) :
+						 decode_body(x, p, n, &err);
 	/* It may be long, and the request may take long. */
 	evbuffer_free(in);
 	exchange_log_who(x);
@@ -231,7 +236,8 @@ exchange_want_body(struct exchange *x)
 	if (x->head.length > most)
 		exchange_too_long(x);
 	else if (x->nobody && count_nobody(x) > h->limits.max_requests / OPEN_SHARE + 1)
-		reply_busy(x, "there are more requests without credentials in progress than "
+		reply_busy(x,
+		    "there are more requests without credentials in progress than "
 		    "operationsApi.network.maxRequests leaves room for");
 	else
 		conn_want_body(x->conn, most);
@@ -246,8 +252,10 @@ exchange_too_long(struct exchange *x)
 	if (x->nobody && x->head.length <= most)
 		reply_login(x);
 	else
-		reply_error(&x->r, 413, "the body is larger than "
-		    "operationsApi.network.maxBodySize (%llu bytes)", (unsigned long long)most);
+		reply_error(&x->r, 413,
+		    "the body is larger than "
+		    "operationsApi.network.maxBodySize (%llu bytes)",
+		    (unsigned long long)most);
 }
 
 int
@@ -293,7 +301,8 @@ post_request(struct exchange *x)
 	if (h->stopping)
 		reply_busy(x, "the node is stopping");
 	else if (h->open > h->limits.max_requests)
-		reply_busy(x, "there are more requests in progress than "
+		reply_busy(x,
+		    "there are more requests in progress than "
 		    "operationsApi.network.maxRequests, please try again later");
 	else if (body_coding(x) == CODING_UNKNOWN) {
 		reply_header(&x->r, "Accept-Encoding", CODINGS);
@@ -351,11 +360,13 @@ reply_front(struct exchange *x)
 }
 
 static const struct page {
-	const char	*path;
-	void		(*get)(struct exchange *x);
-	int		 takes_posts;
+	const char *path;
+	void (*get)(struct exchange *x);
+	int takes_posts;
 } pages[] = {
-	{ "/", reply_front, 1 }, { "/health", reply_health, 0 }, { "/metrics", get_op, 0 },
+	{ "/", reply_front, 1 },
+	{ "/health", reply_health, 0 },
+	{ "/metrics", get_op, 0 },
 };
 
 static const struct page *
@@ -400,12 +411,18 @@ exchange_begin(struct conn *c, struct head *head)
 	x->thread = c->thread;
 	x->head = *head;
 	memcpy(x->from, c->from, sizeof(x->from));
-	x->r = (struct request){ .ops = h->ops, .http = x, .began_us = mono_us(),
-	    .from = x->from, .secure = c->way == WAY_TLS, .local = c->way == WAY_LOCAL,
+	x->r = (struct request){
+		.ops = h->ops,
+		.http = x,
+		.began_us = mono_us(),
+		.from = x->from,
+		.secure = c->way == WAY_TLS,
+		.local = c->way == WAY_LOCAL,
 	};
 	if (c->surplus) {
 		c->close = 1;
-		reply_busy(x, "there are more connections than "
+		reply_busy(x,
+		    "there are more connections than "
 		    "operationsApi.network.maxConnections, please try again later");
 	} else
 		find_page(x);

@@ -12,15 +12,15 @@ struct user;
 
 /* A request of a client, as whoever answers it has it. */
 struct request {
-	struct ops	*ops;		/* of whoever started the server */
-	json_t		*body;		/* the whole object; borrowed */
-	struct user	*user;		/* who asks (auth.h); NULL only for RIGHT_OPEN */
-	const struct op	*op;
-	struct exchange	*http;		/* request.c's */
-	uint64_t	 began_us;
-	const char	*from;		/* the peer's address as text; "" on the domain socket */
-	int		 secure;	/* came over TLS */
-	int		 local;		/* came over the domain socket */
+	struct ops *ops;   /* of whoever started the server */
+	json_t *body;      /* the whole object; borrowed */
+	struct user *user; /* who asks (auth.h); NULL only for RIGHT_OPEN */
+	const struct op *op;
+	struct exchange *http; /* request.c's */
+	uint64_t began_us;
+	const char *from; /* the peer's address as text; "" on the domain socket */
+	int secure;       /* came over TLS */
+	int local;        /* came over the domain socket */
 };
 
 /* A header of the request, or NULL; borrowed, on any thread while the request is alive. */
@@ -35,10 +35,11 @@ void reply_last(struct request *r);
 /* Answers; each ends the request. */
 /* 200 {"message"} */
 void reply_message(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void reply_json(struct request *r, int status, json_t *body);	/* takes the reference */
-void reply_text(struct request *r, int status, struct buf *json);	/* takes the bytes: JSON text */
-void reply_error(struct request *r, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void reply_failed(struct request *r, int status, char *err);	/* what sysrow.h says; frees err */
+void reply_json(struct request *r, int status, json_t *body);     /* takes the reference */
+void reply_text(struct request *r, int status, struct buf *json); /* takes the bytes: JSON text */
+void reply_error(struct request *r, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void reply_failed(struct request *r, int status, char *err); /* what sysrow.h says; frees err */
 /* takes any bytes; NULL: JSON */
 void reply_body(struct request *r, int status, const char *type, struct buf *bytes);
 
@@ -49,10 +50,10 @@ void reply_body(struct request *r, int status, const char *type, struct buf *byt
 void reply_begin(struct request *r, int status, const char *type);
 /* With the bytes of all pieces together: whoever reads sees by itself whether it has all. */
 void reply_begin_sized(struct request *r, int status, const char *type, uint64_t length);
-void reply_more(struct request *r, struct buf *bytes);	/* takes them */
-void reply_end(struct request *r);			/* it was all; ends the request */
-void reply_abort(struct request *r);			/* the client sees that it is not; ends the request */
-int request_gone(const struct request *r);		/* nobody reads it any more */
+void reply_more(struct request *r, struct buf *bytes); /* takes them */
+void reply_end(struct request *r);                     /* it was all; ends the request */
+void reply_abort(struct request *r);       /* the client sees that it is not; ends the request */
+int request_gone(const struct request *r); /* nobody reads it any more */
 
 /*
  * Runs fn soon on the request's own HTTP thread, after others had a turn and the

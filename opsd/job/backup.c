@@ -22,27 +22,27 @@
 #include "common/base/tar.h"
 #include "opsd/store/data.h"
 
-#define FOLDER		"backup"	/* below the store: hard links need the same file system */
-#define PIECE		262144
-#define SMALL_MAX	(1 << 20)	/* bytes of a setting or a key */
+#define FOLDER    "backup" /* below the store: hard links need the same file system */
+#define PIECE     262144
+#define SMALL_MAX (1 << 20) /* bytes of a setting or a key */
 
 struct file {
-	char		*name;
-	uint64_t	 size;
+	char *name;
+	uint64_t size;
 };
 
 struct backup {
-	char			*folder;	/* the checkpoint */
-	int			 dir;
-	struct tar_member	 like;		/* who owns what is in the tar, and since when */
-	struct buf		 small;		/* what is before the store, ready to be sent */
-	struct file		*files;
-	size_t			 n, at;		/* at: the one that is sent */
-	int			 fd;		/* of it, or -1 */
-	uint64_t		 left;		/* bytes of it */
-	uint64_t		 size;
-	int			 over;
-	char			 name[160];
+	char *folder; /* the checkpoint */
+	int dir;
+	struct tar_member like; /* who owns what is in the tar, and since when */
+	struct buf small;       /* what is before the store, ready to be sent */
+	struct file *files;
+	size_t n, at;  /* at: the one that is sent */
+	int fd;        /* of it, or -1 */
+	uint64_t left; /* bytes of it */
+	uint64_t size;
+	int over;
+	char name[160];
 };
 
 /* ---- files that come and go ---- */
@@ -198,8 +198,8 @@ add_manifest(struct backup *b, struct data *data, const char *node, int with_key
 	json_t *o;
 
 	taken_text(b, when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ");
-	o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:b}", "format", BACKUP_FORMAT,
-	    "version", PACKAGE_VERSION, "node_name", node, "node_id", data->node_hex, "incarnation",
+	o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:b}", "format", BACKUP_FORMAT, "version",
+	    PACKAGE_VERSION, "node_name", node, "node_id", data->node_hex, "incarnation",
 	    (json_int_t)data->log.incarnation, "time", when, "keys", with_keys);
 	text = json_dumps(o, JSON_INDENT(2));
 	add_small(b, "", BACKUP_MANIFEST, text, strlen(text));
@@ -218,7 +218,7 @@ name_it(struct backup *b, const char *node)
 	    when);
 	for (p = b->name; *p != '\0'; p++)
 		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.",
-		    *p) == NULL)
+			*p) == NULL)
 			*p = '_';
 }
 

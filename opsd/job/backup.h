@@ -15,8 +15,8 @@
  *	keys/		unless they are left out
  *	database/	the store
  */
-#define BACKUP_FORMAT	1
-#define BACKUP_MANIFEST	"backup.json"
+#define BACKUP_FORMAT   1
+#define BACKUP_MANIFEST "backup.json"
 
 struct backup;
 struct data;
@@ -25,14 +25,14 @@ struct data;
 void backup_sweep(struct data *data);
 /* NULL with *status and *err; nothing is left then.  Waits for the disk. */
 struct backup *backup_new(struct data *data, int with_keys, int *status, char **err);
-void backup_free(struct backup *b);		/* removes the copy */
-uint64_t backup_size(const struct backup *b);	/* of the tar */
+void backup_free(struct backup *b);           /* removes the copy */
+uint64_t backup_size(const struct backup *b); /* of the tar */
 /* A file name for it. */
 const char *backup_name(const struct backup *b);
 /* Its next piece, after what is in out: 1, 0 it is at its end, -1 a file cannot be read (logged). */
 int backup_read(struct backup *b, struct buf *out);
 /* A whole one was sent: remembered below rootPath, over restarts. */
 void backup_sent(struct data *data);
-int64_t backup_last(struct data *data);	/* when, in seconds since 1970; -1: never */
+int64_t backup_last(struct data *data); /* when, in seconds since 1970; -1: never */
 
 #endif

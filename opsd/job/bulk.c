@@ -20,40 +20,40 @@
 #include "opsd/store/record.h"
 #include "opsd/store/value.h"
 
-#define ROWS		1000		/* of a transaction; other writes wait for SLOTS of them */
-#define BYTES		(1u << 20)
-#define SLOTS		2
-#define HEAD_ROOM	(1024 + 3)	/* of a transaction, as write_add counts it */
-#define AS_TEXT		6		/* times that a value is longer as text than it is stored */
+#define ROWS      1000 /* of a transaction; other writes wait for SLOTS of them */
+#define BYTES     (1u << 20)
+#define SLOTS     2
+#define HEAD_ROOM (1024 + 3) /* of a transaction, as write_add counts it */
+#define AS_TEXT   6          /* times that a value is longer as text than it is stored */
 
 /* A transaction on its way. */
 struct slot {
-	struct commit_job	 commit;		/* first */
-	struct bulk	*bulk;
-	struct write	*write;		/* NULL: the slot is free */
-	uint64_t	 bytes;		/* of CSV */
-	int		 done;
+	struct commit_job commit; /* first */
+	struct bulk *bulk;
+	struct write *write; /* NULL: the slot is free */
+	uint64_t bytes;      /* of CSV */
+	int done;
 };
 
 struct bulk {
-	struct job		*job;
-	struct table		*table;
-	enum txn_op		 op;
-	const struct user	*user;
-	size_t			 max;		/* bytes of a transaction, and of one that has */
-	size_t			 batch;		/* more than a record */
-	struct csv		*csv;
-	int			 strict;
-	uint64_t		 wide;		/* rows with more cells than the header */
-	uint64_t		 fed, counted;	/* bytes of CSV: read, in transactions */
-	struct columns		 cols;		/* the header; its names are NULL before it */
-	int			 counts;	/* then keys are numbers */
-	struct buf		 attrs;		/* of a row */
-	struct write		*write;		/* being filled */
-	pthread_mutex_t		 lock;		/* the slots' done */
-	pthread_cond_t		 more;
-	struct slot		 slots[SLOTS];
-	int			 turn;		/* the slot that was given longest ago */
+	struct job *job;
+	struct table *table;
+	enum txn_op op;
+	const struct user *user;
+	size_t max;   /* bytes of a transaction, and of one that has */
+	size_t batch; /* more than a record */
+	struct csv *csv;
+	int strict;
+	uint64_t wide;         /* rows with more cells than the header */
+	uint64_t fed, counted; /* bytes of CSV: read, in transactions */
+	struct columns cols;   /* the header; its names are NULL before it */
+	int counts;            /* then keys are numbers */
+	struct buf attrs;      /* of a row */
+	struct write *write;   /* being filled */
+	pthread_mutex_t lock;  /* the slots' done */
+	pthread_cond_t more;
+	struct slot slots[SLOTS];
+	int turn; /* the slot that was given longest ago */
 };
 
 static csv_row_fn on_row;
@@ -62,7 +62,7 @@ struct bulk *
 bulk_new(struct job *t, struct table *table, enum txn_op op, const struct user *user,
     const struct csv_options *o)
 {
-	struct bulk	*b = xcalloc(1, sizeof(*b));
+	struct bulk *b = xcalloc(1, sizeof(*b));
 
 	b->job = t;
 	b->table = table;
@@ -82,9 +82,9 @@ bulk_new(struct job *t, struct table *table, enum txn_op op, const struct user *
 static void
 slot_run(struct group *g, struct commit_job *j)
 {
-	struct slot		*s = (struct slot *)j;
-	struct write		*w = s->write;
-	struct job_counts	 c = { .records = w->n, .bytes = s->bytes };
+	struct slot *s = (struct slot *)j;
+	struct write *w = s->write;
+	struct job_counts c = { .records = w->n, .bytes = s->bytes };
 
 	w->job.status = 200;
 	w->job.run(g, &w->job);
@@ -102,7 +102,7 @@ slot_run(struct group *g, struct commit_job *j)
 static void
 slot_done(struct commit_job *j)
 {
-	struct slot	*s = (struct slot *)j;
+	struct slot *s = (struct slot *)j;
 
 	pthread_mutex_lock(&s->bulk->lock);
 	s->done = 1;
@@ -114,8 +114,8 @@ slot_done(struct commit_job *j)
 static int
 slot_wait(struct slot *s)
 {
-	struct bulk	*b = s->bulk;
-	int		 rc;
+	struct bulk *b = s->bulk;
+	int rc;
 
 	if (s->write == NULL)
 		return (0);
@@ -136,7 +136,7 @@ slot_wait(struct slot *s)
 static int
 flush_rows(struct bulk *b)
 {
-	struct slot	*s = &b->slots[b->turn];
+	struct slot *s = &b->slots[b->turn];
 
 	if (b->write == NULL)
 		return (0);
@@ -159,7 +159,7 @@ flush_rows(struct bulk *b)
 static int
 settle_rows(struct bulk *b)
 {
-	int	rc = job_failed(b->job) ? -1 : flush_rows(b);
+	int rc = job_failed(b->job) ? -1 : flush_rows(b);
 
 	for (int i = 0; i < SLOTS; i++)
 		if (slot_wait(&b->slots[i]) == -1)
@@ -173,7 +173,7 @@ settle_rows(struct bulk *b)
 static int
 bad_line(struct bulk *b, uint64_t line, char *why)
 {
-	struct job_counts	c;
+	struct job_counts c;
 
 	if (settle_rows(b) == 0) {
 		c = job_counts(b->job);
@@ -188,9 +188,9 @@ bad_line(struct bulk *b, uint64_t line, char *why)
 static int
 take_header(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 {
-	char	*wrong = columns_read(&b->cols, b->table,
-	    job_rep(b->job)->data->live.max_attributes, b->op, cells, n);
-	json_t	*why;
+	char *wrong = columns_read(&b->cols, b->table, job_rep(b->job)->data->live.max_attributes,
+	    b->op, cells, n);
+	json_t *why;
 
 	if (wrong != NULL)
 		return (bad_line(b, line, wrong));
@@ -217,7 +217,7 @@ is_absent(const struct bulk *b, const struct csv_cell *cells, size_t n, size_t c
 static char *
 type_fault(const char *name, const char *type, const json_t *v)
 {
-	char	*must = attrtype_fault(type, v), *why;
+	char *must = attrtype_fault(type, v), *why;
 
 	if (must == NULL)
 		return (NULL);
@@ -230,15 +230,15 @@ type_fault(const char *name, const char *type, const json_t *v)
 static char *
 pack_row(struct bulk *b, const struct csv_cell *cells, size_t n)
 {
-	uint32_t	 count = 0;
-	size_t		 at;
-	char		*why = NULL;
-	json_t		*v;
+	uint32_t count = 0;
+	size_t at;
+	char *why = NULL;
+	json_t *v;
 
 	buf_clear(&b->attrs);
 	buf_u32(&b->attrs, 0);
 	for (size_t i = 0; i < b->cols.n && why == NULL; i++) {
-		const struct column	*c = &b->cols.list[i];
+		const struct column *c = &b->cols.list[i];
 
 		if (is_absent(b, cells, n, c->cell))
 			continue;
@@ -261,17 +261,17 @@ pack_row(struct bulk *b, const struct csv_cell *cells, size_t n)
 static int
 is_keyless(const struct bulk *b, const struct csv_cell *cells, size_t n)
 {
-	size_t	cell = (size_t)b->cols.key_cell;
+	size_t cell = (size_t)b->cols.key_cell;
 
-	return (b->cols.key_cell == -1 || (b->op != TXN_UPDATE && cell < n &&
-	    cells[cell].quoted && cells[cell].n == 0));
+	return (b->cols.key_cell == -1 ||
+	    (b->op != TXN_UPDATE && cell < n && cells[cell].quoted && cells[cell].n == 0));
 }
 
 /* With null as key the commit makes one. */
 static json_t *
 made_key(struct bulk *b)
 {
-	char	uuid[37];
+	char uuid[37];
 
 	if (b->counts)
 		return (json_null());
@@ -283,8 +283,8 @@ made_key(struct bulk *b)
 static json_t *
 row_key(struct bulk *b, const struct csv_cell *cells, size_t n, char **why)
 {
-	size_t	 cell = (size_t)b->cols.key_cell;
-	json_t	*key;
+	size_t cell = (size_t)b->cols.key_cell;
+	json_t *key;
 
 	if (is_keyless(b, cells, n))
 		key = made_key(b);
@@ -304,26 +304,27 @@ row_key(struct bulk *b, const struct csv_cell *cells, size_t n, char **why)
 static char *
 size_fault(const struct bulk *b, const json_t *key)
 {
-	struct buf	k = { 0 };
-	size_t		size;
+	struct buf k = { 0 };
+	size_t size;
 
 	if (!json_is_null(key))
 		key_from_json(&k, key);
 	size = k.len + b->attrs.len + HEAD_ROOM;
 	buf_free(&k);
-	return (size <= b->max ? NULL :
-	    xasprintf("the record exceeds the transaction limit of %zu bytes", b->max));
+	return (size <= b->max ?
+		NULL :
+		xasprintf("the record exceeds the transaction limit of %zu bytes", b->max));
 }
 
 static int
 take_record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t line)
 {
-	char	*why = NULL;
-	json_t	*key;
+	char *why = NULL;
+	json_t *key;
 
 	if (n > b->cols.width && b->strict)
-		return (bad_line(b, line, xasprintf("%zu cells, the header has %zu", n,
-		    b->cols.width)));
+		return (bad_line(b, line,
+		    xasprintf("%zu cells, the header has %zu", n, b->cols.width)));
 	b->wide += n > b->cols.width;
 	if ((key = row_key(b, cells, n, &why)) == NULL)
 		return (bad_line(b, line, why));
@@ -331,8 +332,9 @@ take_record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t lin
 		json_decref(key);
 		return (bad_line(b, line, why));
 	}
-	if (b->write != NULL && (b->write->n == ROWS ||
-	    b->write->bytes.len + b->attrs.len > b->batch) && flush_rows(b) == -1) {
+	if (b->write != NULL &&
+	    (b->write->n == ROWS || b->write->bytes.len + b->attrs.len > b->batch) &&
+	    flush_rows(b) == -1) {
 		json_decref(key);
 		return (-1);
 	}
@@ -347,7 +349,7 @@ take_record(struct bulk *b, const struct csv_cell *cells, size_t n, uint64_t lin
 static int
 on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 {
-	struct bulk	*b = arg;
+	struct bulk *b = arg;
 
 	if (b->cols.names == NULL)
 		return (take_header(b, cells, n, line));
@@ -385,7 +387,7 @@ bulk_feed(struct bulk *b, const void *p, size_t n)
 static void
 text_mended(const struct bulk *b, struct buf *out)
 {
-	uint64_t	cells = csv_mended(b->csv);
+	uint64_t cells = csv_mended(b->csv);
 
 	if (b->wide > 0)
 		buf_addf(out, "; cells beyond the header were left out of %llu record%s",
@@ -399,9 +401,9 @@ text_mended(const struct bulk *b, struct buf *out)
 int
 bulk_end(struct bulk *b)
 {
-	struct buf		mended = { 0 };
+	struct buf mended = { 0 };
 
-	struct job_counts	c;
+	struct job_counts c;
 
 	if (parse_ended(b, csv_end(b->csv)) == -1)
 		return (-1);
@@ -411,8 +413,8 @@ bulk_end(struct bulk *b)
 		return (-1);
 	c = job_counts(b->job);
 	text_mended(b, &mended);
-	job_message(b->job, "successfully loaded %llu of %llu records%s",
-	    (unsigned long long)c.did, (unsigned long long)c.records, (char *)mended.data);
+	job_message(b->job, "successfully loaded %llu of %llu records%s", (unsigned long long)c.did,
+	    (unsigned long long)c.records, (char *)mended.data);
 	buf_free(&mended);
 	return (0);
 }

@@ -25,7 +25,7 @@ struct bulk *bulk_new(struct job *t, struct table *table, enum txn_op op, const 
 void bulk_free(struct bulk *b);
 /* Both: 0, or -1 when the job has failed. */
 int bulk_feed(struct bulk *b, const void *p, size_t n);
-int bulk_stopped(struct bulk *b);	/* not 0: the job has failed, or the node stops */
-int bulk_end(struct bulk *b);	/* nothing follows: the job has its message */
+int bulk_stopped(struct bulk *b); /* not 0: the job has failed, or the node stops */
+int bulk_end(struct bulk *b);     /* nothing follows: the job has its message */
 
 #endif

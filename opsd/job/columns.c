@@ -15,7 +15,7 @@
 #include "opsd/store/catalog.h"
 #include "opsd/store/record.h"
 
-#define PIECE	4096
+#define PIECE 4096
 
 static int
 is_time_column(const char *name)
@@ -33,9 +33,9 @@ column_order(const void *a, const void *b)
 static char *
 column_name(const struct columns *c, const struct csv_cell *cell, size_t i, char **why)
 {
-	const char	*p = cell->p;
-	size_t		 n = cell->n;
-	char		*name;
+	const char *p = cell->p;
+	size_t n = cell->n;
+	char *name;
 
 	for (; n > 0 && !cell->quoted && (*p == ' ' || *p == '\t'); p++)
 		n--;
@@ -58,8 +58,8 @@ static char *
 read_names(struct columns *c, const struct table *t, uint64_t most, const struct csv_cell *cells,
     size_t n)
 {
-	size_t	 fresh = 0;
-	char	*why = NULL, *name;
+	size_t fresh = 0;
+	char *why = NULL, *name;
 
 	for (size_t i = 0; i < n; i++) {
 		if ((name = column_name(c, &cells[i], i, &why)) == NULL)
@@ -91,7 +91,7 @@ other_delimiter(const char *column, const char *key)
 {
 	for (const char *d = ";\t|,:"; *d != '\0'; d++)
 		for (const char *p = column; strchr(column, *d) != NULL; p++) {
-			size_t	n = strcspn(p, (char[]){ *d, '\0' });
+			size_t n = strcspn(p, (char[]){ *d, '\0' });
 
 			if (is_nearly(p, n, key))
 				return (*d);
@@ -105,19 +105,21 @@ other_delimiter(const char *column, const char *key)
 static char *
 delimiter_hint(const struct csv_cell *cell, const char *key)
 {
-	char	*column = xstrndup(cell->p, cell->n), d = other_delimiter(column, key);
+	char *column = xstrndup(cell->p, cell->n), d = other_delimiter(column, key);
 
 	free(column);
-	return (d == '\0' ? NULL : xasprintf("the header is one column: give "
-	    "\"delimiter\": \"%s\"", d == '\t' ? "\\t" : (char[]){ d, '\0' }));
+	return (d == '\0' ? NULL :
+			    xasprintf("the header is one column: give "
+				      "\"delimiter\": \"%s\"",
+				d == '\t' ? "\\t" : (char[]){ d, '\0' }));
 }
 
 /* A header without the key that was meant to have it; NULL: it was not. */
 static char *
 key_hint(const struct columns *c, const char *key)
 {
-	const char	*name;
-	json_t		*cell;
+	const char *name;
+	json_t *cell;
 
 	json_object_foreach(c->names, name, cell)
 		if (is_nearly(name, strlen(name), key))
@@ -129,7 +131,7 @@ key_hint(const struct columns *c, const char *key)
 static const char *
 declared_type(const struct table *t, const char *name)
 {
-	const struct attribute	*a = table_attr(t, name, strlen(name));
+	const struct attribute *a = table_attr(t, name, strlen(name));
 
 	return (a != NULL && !a->hidden ? a->type : NULL);
 }
@@ -138,18 +140,22 @@ char *
 columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_op op,
     const struct csv_cell *cells, size_t n)
 {
-	const char	*name;
-	json_t		*cell;
-	char		*why;
+	const char *name;
+	json_t *cell;
+	char *why;
 
-	*c = (struct columns){ .names = json_object(), .list = xcalloc(n, sizeof(*c->list)),
-	    .width = n, .key_cell = -1, .key_type = declared_type(t, t->primary_key),
+	*c = (struct columns){
+		.names = json_object(),
+		.list = xcalloc(n, sizeof(*c->list)),
+		.width = n,
+		.key_cell = -1,
+		.key_type = declared_type(t, t->primary_key),
 	};
 	if ((n == 1 && (why = delimiter_hint(&cells[0], t->primary_key)) != NULL) ||
 	    (why = read_names(c, t, most, cells, n)) != NULL)
 		return (why);
 	json_object_foreach(c->names, name, cell) {
-		size_t	i = (size_t)json_integer_value(cell);
+		size_t i = (size_t)json_integer_value(cell);
 
 		if (strcmp(name, t->primary_key) == 0)
 			c->key_cell = (int)i;
@@ -161,7 +167,8 @@ columns_read(struct columns *c, const struct table *t, uint64_t most, enum txn_o
 		return (why);
 	if (op == TXN_UPDATE && c->key_cell == -1)
 		return (xasprintf("a valid hash attribute must be provided with update record: "
-		    "there is no column '%s'", t->primary_key));
+				  "there is no column '%s'",
+		    t->primary_key));
 	return (NULL);
 }
 
@@ -177,11 +184,13 @@ json_t *
 columns_refusal(const struct columns *c, const struct table *t, enum txn_op op,
     const struct user *u)
 {
-	static const unsigned	 rights[] = { [TXN_INSERT] = MAY_INSERT,
-		[TXN_UPDATE] = MAY_UPDATE, [TXN_UPSERT] = MAY_INSERT | MAY_UPDATE,
-		};
+	static const unsigned rights[] = {
+		[TXN_INSERT] = MAY_INSERT,
+		[TXN_UPDATE] = MAY_UPDATE,
+		[TXN_UPSERT] = MAY_INSERT | MAY_UPDATE,
+	};
 
-	json_t			*why;
+	json_t *why;
 
 	if (u->super_user)
 		return (NULL);
@@ -192,7 +201,7 @@ columns_refusal(const struct columns *c, const struct table *t, enum txn_op op,
 json_t *
 columns_value(const struct csv_cell *cell, const char *type)
 {
-	json_t	*v = csv_value(cell), *as = NULL;
+	json_t *v = csv_value(cell), *as = NULL;
 
 	if (json_is_null(v) || type == NULL)
 		return (v);
@@ -213,21 +222,21 @@ columns_value(const struct csv_cell *cell, const char *type)
 /* ---- before there is a job ---- */
 
 struct column_look {
-	const struct table	*table;
-	const struct user	*user;
-	uint64_t		 most;
-	enum txn_op		 op;
-	int			 status;
-	char			*wrong;
-	json_t			*why;
+	const struct table *table;
+	const struct user *user;
+	uint64_t most;
+	enum txn_op op;
+	int status;
+	char *wrong;
+	json_t *why;
 };
 
 static int
 header_cb(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 {
-	struct column_look	*l = arg;
-	struct columns	 c;
-	char		*wrong = columns_read(&c, l->table, l->most, l->op, cells, n);
+	struct column_look *l = arg;
+	struct columns c;
+	char *wrong = columns_read(&c, l->table, l->most, l->op, cells, n);
 
 	if (wrong != NULL) {
 		l->wrong = xasprintf("line %llu: %s", (unsigned long long)line, wrong);
@@ -247,10 +256,10 @@ header_cb(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 static void
 look_header(int fd, struct csv *csv, off_t most, struct column_look *l)
 {
-	char	piece[PIECE];
-	off_t	at = 0;
-	ssize_t	n;
-	int	rc = 0;
+	char piece[PIECE];
+	off_t at = 0;
+	ssize_t n;
+	int rc = 0;
 
 	while (rc == 0 && (n = pread(fd, piece, sizeof(piece), at)) != 0) {
 		if (n == -1 && errno == EINTR)
@@ -276,8 +285,8 @@ int
 columns_check(int fd, const struct csv_options *o, const struct table *t, uint64_t most,
     enum txn_op op, const struct user *u, size_t row_max, json_t **why)
 {
-	struct column_look	 l = { .table = t, .most = most, .user = u, .op = op, .status = 200 };
-	struct csv	*csv = csv_new(o, row_max, header_cb, &l);
+	struct column_look l = { .table = t, .most = most, .user = u, .op = op, .status = 200 };
+	struct csv *csv = csv_new(o, row_max, header_cb, &l);
 
 	look_header(fd, csv, (off_t)row_max, &l);
 	csv_free(csv);

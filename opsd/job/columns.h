@@ -12,18 +12,18 @@ struct table;
 struct user;
 
 struct column {
-	const char	*name;		/* borrowed from names */
-	const char	*type;		/* as declared, borrowed from the table, or NULL */
-	size_t		 cell;
+	const char *name; /* borrowed from names */
+	const char *type; /* as declared, borrowed from the table, or NULL */
+	size_t cell;
 };
 
 struct columns {
-	json_t		*names;		/* name -> cell */
-	struct column	*list;		/* sorted; neither key nor times */
-	size_t		 n;
-	size_t		 width;		/* cells of the header */
-	int		 key_cell;	/* -1: none */
-	const char	*key_type;
+	json_t *names;       /* name -> cell */
+	struct column *list; /* sorted; neither key nor times */
+	size_t n;
+	size_t width; /* cells of the header */
+	int key_cell; /* -1: none */
+	const char *key_type;
 };
 
 /*

@@ -14,20 +14,20 @@
 #include "common/base/mem.h"
 #include "opsd/job/job.h"
 
-#define SLICE_US	20000
-#define MODE		0640
+#define SLICE_US 20000
+#define MODE     0640
 
 struct writing {
-	struct job	*job;
-	struct export	*ex;
-	uint64_t	 shown;		/* rows that were counted */
-	int		 fd;
+	struct job *job;
+	struct export *ex;
+	uint64_t shown; /* rows that were counted */
+	int fd;
 };
 
 void
 export_free(void *arg)
 {
-	struct export	*ex = arg;
+	struct export *ex = arg;
 
 	search_free(ex->search);
 	close(ex->folder);
@@ -46,9 +46,9 @@ write_failed(struct writing *w)
 static int
 write_piece(struct writing *w)
 {
-	struct buf		*out = search_out(w->ex->search);
-	uint64_t		 shown = search_shown(w->ex->search);
-	struct job_counts	 c = { .records = shown - w->shown, .did = shown - w->shown };
+	struct buf *out = search_out(w->ex->search);
+	uint64_t shown = search_shown(w->ex->search);
+	struct job_counts c = { .records = shown - w->shown, .did = shown - w->shown };
 
 	if (file_write(w->fd, out->data, out->len) == -1)
 		return (write_failed(w));
@@ -62,8 +62,8 @@ write_piece(struct writing *w)
 static int
 write_all(struct writing *w)
 {
-	struct search		*s = w->ex->search;
-	enum search_state	 state;
+	struct search *s = w->ex->search;
+	enum search_state state;
 
 	search_format(s, w->ex->csv ? FORMAT_CSV : FORMAT_JSON);
 	search_start(s);
@@ -83,7 +83,7 @@ write_all(struct writing *w)
 static int
 give_name(struct writing *w, const char *temp)
 {
-	int	dir = w->ex->folder;
+	int dir = w->ex->folder;
 
 	if (renameat2(dir, temp, dir, w->ex->name, w->ex->overwrite ? 0 : RENAME_NOREPLACE) == -1)
 		return (write_failed(w));
@@ -95,10 +95,10 @@ give_name(struct writing *w, const char *temp)
 void
 export_run(struct job *t, void *arg)
 {
-	struct export	*ex = arg;
-	struct writing	 w = { .job = t, .ex = ex };
-	char		*temp = xasprintf(".%s.%s", ex->name, job_id(t));
-	int		 rc = -1;
+	struct export *ex = arg;
+	struct writing w = { .job = t, .ex = ex };
+	char *temp = xasprintf(".%s.%s", ex->name, job_id(t));
+	int rc = -1;
 
 	w.fd = openat(ex->folder, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
 	/* The mode does not depend on the umask. */

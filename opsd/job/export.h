@@ -9,14 +9,15 @@
  */
 struct job;
 
-struct export {
-	struct search	*search;	/* not started */
-	int		 folder;	/* a descriptor */
-	char		*name;
-	int		 csv, overwrite;
+struct export
+{
+	struct search *search; /* not started */
+	int folder;            /* a descriptor */
+	char *name;
+	int csv, overwrite;
 };
 
-void export_run(struct job *t, void *arg);	/* a struct export */
+void export_run(struct job *t, void *arg); /* a struct export */
 void export_free(void *arg);
 
 #endif

@@ -12,16 +12,16 @@
  * redirect led there; no proxy is used, as that would connect to any for us.
  */
 struct fetch {
-	const char	*url;
-	const json_t	*headers;	/* sent along: an object of strings, or NULL */
-	uint64_t	 max;		/* bytes of the body, decoded */
-	int		 loopback;	/* also from this machine itself (reach.h) */
-	int		(*data)(const void *p, size_t n, void *arg);	/* not 0: enough */
-	int		(*stopped)(void *arg);				/* not 0: give up */
-	void		*arg;
+	const char *url;
+	const json_t *headers; /* sent along: an object of strings, or NULL */
+	uint64_t max;          /* bytes of the body, decoded */
+	int loopback;          /* also from this machine itself (reach.h) */
+	int (*data)(const void *p, size_t n, void *arg); /* not 0: enough */
+	int (*stopped)(void *arg);                       /* not 0: give up */
+	void *arg;
 };
 
-int fetch_start(char **err);	/* once, before there are threads; -1 with *err */
+int fetch_start(char **err); /* once, before there are threads; -1 with *err */
 int fetch_url_ok(const char *url);
 /* What is wrong with headers to send along, or NULL; the caller frees. */
 char *fetch_headers_fault(const json_t *headers);

@@ -18,11 +18,11 @@
 static int
 is_below_root(struct data *data, int fd)
 {
-	struct conf	*conf = data_conf(data);
-	char		 link[64], path[PATH_MAX], *root = realpath(conf_str(conf, ROOT_PATH), NULL);
-	ssize_t		 n;
-	size_t		 len;
-	int		 yes = 1;
+	struct conf *conf = data_conf(data);
+	char link[64], path[PATH_MAX], *root = realpath(conf_str(conf, ROOT_PATH), NULL);
+	ssize_t n;
+	size_t len;
+	int yes = 1;
 
 	conf_free(conf);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -40,11 +40,11 @@ is_below_root(struct data *data, int fd)
 static int
 open_theirs(struct data *data, const char *path, int flags, char **why)
 {
-	int	fd = open(path, flags | O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = open(path, flags | O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd == -1)
 		*why = errno == ENOENT ? xasprintf("No such file or directory %s", path) :
-		    xasprintf("%s %s", strerror(errno), path);
+					 xasprintf("%s %s", strerror(errno), path);
 	else if (is_below_root(data, fd)) {
 		*why = xasprintf("%s is the node's own: below rootPath", path);
 		close(fd);
@@ -56,8 +56,8 @@ open_theirs(struct data *data, const char *path, int flags, char **why)
 int
 files_open(struct data *data, const char *path, uint64_t max, char **why)
 {
-	struct stat	st;
-	int		fd = open_theirs(data, path, 0, why);
+	struct stat st;
+	int fd = open_theirs(data, path, 0, why);
 
 	if (fd == -1)
 		return (-1);
@@ -83,9 +83,9 @@ files_folder(struct data *data, const char *path, char **why)
 int
 files_spool(struct data *data, const char *text, size_t n, int *status, char **why)
 {
-	struct conf	*conf = data_conf(data);
-	char		*path = conf_path(conf, ".load.XXXXXX");
-	int		 fd = -1;
+	struct conf *conf = data_conf(data);
+	char *path = conf_path(conf, ".load.XXXXXX");
+	int fd = -1;
 
 	conf_free(conf);
 	if (store_free_bytes(data->store) < data->live.reserve + n)

@@ -11,18 +11,18 @@
 #include "opsd/store/row.h"
 #include "opsd/store/txn.h"
 
-#define PER_JOB		1000	/* rows in one commit */
-#define PER_JOB_BYTES	(1u << 20)
+#define PER_JOB       1000 /* rows in one commit */
+#define PER_JOB_BYTES (1u << 20)
 
 struct forgetting {
-	struct commit_job	 commit;	/* first */
-	struct job	*job;
-	uint32_t	 table;
-	const char	*user;
-	struct stamp	 before;
-	struct buf	 keys;	/* u16-counted */
-	uint32_t	 n;
-	size_t		 bytes;	/* of their rows */
+	struct commit_job commit; /* first */
+	struct job *job;
+	uint32_t table;
+	const char *user;
+	struct stamp before;
+	struct buf keys; /* u16-counted */
+	uint32_t n;
+	size_t bytes; /* of their rows */
 };
 
 /* 1 when the row went; into the audit entry with what it was. */
@@ -80,8 +80,8 @@ remove_run(struct group *g, struct commit_job *j)
 	}
 	remember_horizon(g, t, f->before);
 	t = group_table(g, f->table);
-	at = txn_begin(&payload, TXN_WRITE, TXN_DELETE, group_data(g)->node_id, f->user, t->database,
-	    t->name, t->primary_key);
+	at = txn_begin(&payload, TXN_WRITE, TXN_DELETE, group_data(g)->node_id, f->user,
+	    t->database, t->name, t->primary_key);
 	for (uint32_t i = 0; i < f->n; i++) {
 		size_t klen;
 		const uint8_t *key = (const uint8_t *)rd_strn(&r, &klen);
@@ -135,8 +135,12 @@ gather_old(struct forgetting *f, struct store_iter *it)
 void
 forget_rows(struct job *t, const struct table *table, const char *user, uint64_t before_ms)
 {
-	struct forgetting f = { .commit.run = remove_run, .job = t, .table = table->id,
-	    .user = user, .before = { before_ms << 16, 0 },
+	struct forgetting f = {
+		.commit.run = remove_run,
+		.job = t,
+		.table = table->id,
+		.user = user,
+		.before = { before_ms << 16, 0 },
 	};
 	struct store_iter *it = store_iter_rows(job_rep(t)->data->store, table->id);
 	struct job_counts c;

@@ -12,18 +12,18 @@
 struct group;
 struct jobs;
 struct replication;
-struct job;			/* a job while it is worked on */
+struct job; /* a job while it is worked on */
 
 struct job_spec {
-	const char	*type;		/* as get_job shows it: the operation's name */
-	const char	*message;	/* of the answer, or NULL: "Starting job with id <id>" */
-	const char	*did;		/* what it does to records: "loaded"; NULL: it counts none */
-	void		(*run)(struct job *t, void *arg);	/* on a thread that may block */
-	void		(*free)(void *arg);	/* called once, whatever happens; or NULL */
-	void		*arg;
+	const char *type;    /* as get_job shows it: the operation's name */
+	const char *message; /* of the answer, or NULL: "Starting job with id <id>" */
+	const char *did;     /* what it does to records: "loaded"; NULL: it counts none */
+	void (*run)(struct job *t, void *arg); /* on a thread that may block */
+	void (*free)(void *arg);               /* called once, whatever happens; or NULL */
+	void *arg;
 };
 
-struct jobs *jobs_start(struct replication *rep, char **err);	/* NULL with *err */
+struct jobs *jobs_start(struct replication *rep, char **err); /* NULL with *err */
 /*
  * Tells those that run and waits for them: nobody may start one any more, the commit
  * thread must run.
@@ -39,7 +39,7 @@ void jobs_count(struct jobs *js, unsigned *running, unsigned *waiting);
  * job's id, or 503 and the like with *err; then the spec is freed.  Waits for the disk:
  * never on an HTTP thread.
  */
-#define JOB_ID_SIZE	37
+#define JOB_ID_SIZE 37
 int job_start(struct jobs *js, const char *user, const json_t *body, const struct job_spec *spec,
     char id[JOB_ID_SIZE], char **err);
 
@@ -60,15 +60,15 @@ struct replication *job_rep(struct job *t);
 const char *job_id(const struct job *t);
 void job_message(struct job *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void job_fail(struct job *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void job_fail_json(struct job *t, json_t *why);	/* an object as message; takes it */
+void job_fail_json(struct job *t, json_t *why); /* an object as message; takes it */
 int job_failed(const struct job *t);
-int job_stopping(const struct job *t);	/* the node stops: the job should end */
+int job_stopping(const struct job *t); /* the node stops: the job should end */
 /* The same, but the job has failed with that and must return. */
 int job_stopped(struct job *t);
 
 /* How far it is: added to what was, shown in the row's "progress". */
 struct job_counts {
-	uint64_t	records, did, skipped, bytes, total_bytes;
+	uint64_t records, did, skipped, bytes, total_bytes;
 };
 /* The row is written once a second at most. */
 void job_progress(struct job *t, const struct job_counts *more);

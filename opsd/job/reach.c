@@ -8,20 +8,22 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ADDR4	4		/* bytes */
-#define ADDR6	16
+#define ADDR4 4 /* bytes */
+#define ADDR6 16
 
 static const char link_local[] = "link-local", loopback_kind[] = "loopback",
-    metadata[] = "metadata";
+		  metadata[] = "metadata";
 
 /* What clouds tell their machines outside of link-local: Alibaba, Azure, Oracle. */
 static const uint8_t metadata4[][ADDR4] = {
-	{ 100, 100, 100, 200 }, { 168, 63, 129, 16 }, { 192, 0, 0, 192 },
+	{ 100, 100, 100, 200 },
+	{ 168, 63, 129, 16 },
+	{ 192, 0, 0, 192 },
 };
 
 /* The bytes that count: Amazon has several services in its own prefix; Google, Oracle. */
 static const struct {
-	uint8_t	bytes[ADDR6], n;
+	uint8_t bytes[ADDR6], n;
 } metadata6[] = {
 	{ { 0xfd, 0x00, 0x0e, 0xc2 }, 4 },
 	{ { 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54 }, ADDR6 },
@@ -48,7 +50,10 @@ static const char *
 kind_nat64(const uint8_t *p)
 {
 	static const uint8_t at[][ADDR4] = {
-		{ 6, 7, 9, 10 }, { 7, 9, 10, 11 }, { 9, 10, 11, 12 }, { 12, 13, 14, 15 },
+		{ 6, 7, 9, 10 },
+		{ 7, 9, 10, 11 },
+		{ 9, 10, 11, 12 },
+		{ 12, 13, 14, 15 },
 	};
 	const char *kind = NULL;
 
@@ -77,13 +82,14 @@ kind_teredo(const uint8_t *p)
 static const char *
 kind_within(const uint8_t *p)
 {
-	static const uint8_t none[ADDR6], mapped[12] = { [10] = 0xff, [11] = 0xff },
-	    siit[12] = { [8] = 0xff, [9] = 0xff }, nat64[12] = { 0x00, 0x64, 0xff, 0x9b },
+	static const uint8_t none[ADDR6],
+	    mapped[12] = { [10] = 0xff, [11] = 0xff }, siit[12] = { [8] = 0xff, [9] = 0xff },
+	    nat64[12] = { 0x00, 0x64, 0xff, 0x9b },
 	    nat64_own[6] = { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 }, teredo[4] = { 0x20, 0x01 },
 	    sixtofour[2] = { 0x20, 0x02 }, isatap[3] = { 0x00, 0x5e, 0xfe };
 
-	if (memcmp(p, mapped, 12) == 0 || memcmp(p, siit, 12) == 0 ||
-	    memcmp(p, nat64, 12) == 0 || memcmp(p, none, 12) == 0)
+	if (memcmp(p, mapped, 12) == 0 || memcmp(p, siit, 12) == 0 || memcmp(p, nat64, 12) == 0 ||
+	    memcmp(p, none, 12) == 0)
 		return (ipv4_kind(p + 12));
 	if (memcmp(p, nat64_own, sizeof(nat64_own)) == 0)
 		return (kind_nat64(p));
@@ -104,7 +110,7 @@ ipv6_kind(const uint8_t *p)
 
 	if (p[0] == 0xfe && (p[1] & 0xc0) == 0x80)
 		return (link_local);
-	if (memcmp(p, none, 15) == 0 && p[15] <= 1)		/* ::, ::1 */
+	if (memcmp(p, none, 15) == 0 && p[15] <= 1) /* ::, ::1 */
 		return (loopback_kind);
 	for (size_t i = 0; i < sizeof(metadata6) / sizeof(metadata6[0]); i++)
 		if (memcmp(p, metadata6[i].bytes, metadata6[i].n) == 0)

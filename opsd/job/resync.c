@@ -18,23 +18,23 @@
 #include "opsd/cluster/sums.h"
 #include "opsd/store/group.h"
 
-#define TRIES_MAX	30		/* a second after each other, while the peer does not answer */
-#define ANSWER_BYTES	(1u << 20)
+#define TRIES_MAX    30 /* a second after each other, while the peer does not answer */
+#define ANSWER_BYTES (1u << 20)
 
 struct resync {
-	LIST_ENTRY(resync)	 link;
-	struct replication	*rep;
-	struct job		*job;
-	char			*node, *database, *table, *user;
-	uint8_t			 peer[NODE_ID_LEN];
-	uint32_t		 there, here;	/* the table's ids; 0: not known yet */
-	struct buf		 ranges, rows;	/* what was answered */
-	struct buf		 from;		/* the last key that was compared */
-	_Atomic uint64_t	 compared, copied, only_here;
+	LIST_ENTRY(resync) link;
+	struct replication *rep;
+	struct job *job;
+	char *node, *database, *table, *user;
+	uint8_t peer[NODE_ID_LEN];
+	uint32_t there, here;    /* the table's ids; 0: not known yet */
+	struct buf ranges, rows; /* what was answered */
+	struct buf from;         /* the last key that was compared */
+	_Atomic uint64_t compared, copied, only_here;
 };
 
-static pthread_mutex_t		 lock = PTHREAD_MUTEX_INITIALIZER;
-static LIST_HEAD(, resync)	 running = LIST_HEAD_INITIALIZER(running);
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(, resync) running = LIST_HEAD_INITIALIZER(running);
 
 /* ---- those that there are ---- */
 
@@ -97,10 +97,11 @@ resyncs_of(const uint8_t *peer)
 	pthread_mutex_lock(&lock);
 	LIST_FOREACH(r, &running, link)
 		if (is_of(r, peer))
-			json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "schema",
-			    r->database, "database", r->database, "table", r->table, "records",
-			    (json_int_t)r->compared, "copied", (json_int_t)r->copied, "only_here",
-			    (json_int_t)r->only_here));
+			json_array_append_new(list,
+			    json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "schema", r->database,
+				"database", r->database, "table", r->table, "records",
+				(json_int_t)r->compared, "copied", (json_int_t)r->copied,
+				"only_here", (json_int_t)r->only_here));
 	pthread_mutex_unlock(&lock);
 	return (list);
 }
@@ -118,8 +119,10 @@ peer_refused(struct resync *r, uint16_t status)
 		job_fail(r->job, "Table '%s.%s' does not exist on node '%s'", r->database, r->table,
 		    r->node);
 	else if (status == 400)
-		job_fail(r->job, "Node '%s' does not understand the question: it is of another "
-		    "version", r->node);
+		job_fail(r->job,
+		    "Node '%s' does not understand the question: it is of another "
+		    "version",
+		    r->node);
 	else
 		return (0);
 	return (1);
@@ -141,10 +144,18 @@ static int
 ask_question(struct resync *r, enum catchup_kind kind, const struct buf *last, struct buf *bytes,
     struct catchup_answer *an)
 {
-	struct catchup_question q = { .kind = kind, .table = r->there, .database = r->database,
-	    .dblen = strlen(r->database), .name = r->table, .nlen = strlen(r->table),
-	    .key = r->from.data, .klen = r->from.len, .last = last->data, .llen = last->len,
-	    .max = ANSWER_BYTES,
+	struct catchup_question q = {
+		.kind = kind,
+		.table = r->there,
+		.database = r->database,
+		.dblen = strlen(r->database),
+		.name = r->table,
+		.nlen = strlen(r->table),
+		.key = r->from.data,
+		.klen = r->from.len,
+		.last = last->data,
+		.llen = last->len,
+		.max = ANSWER_BYTES,
 	};
 	char *why;
 
@@ -167,17 +178,19 @@ ask_question(struct resync *r, enum catchup_kind kind, const struct buf *last, s
 			return (-1);
 		sleep(1);
 	}
-	job_fail(r->job, "Node '%s' did not answer; %llu records had been compared, and what "
-	    "differed was copied", r->node, (unsigned long long)r->compared);
+	job_fail(r->job,
+	    "Node '%s' did not answer; %llu records had been compared, and what "
+	    "differed was copied",
+	    r->node, (unsigned long long)r->compared);
 	return (-1);
 }
 
 /* ---- what is done here ---- */
 
 struct begin {
-	struct commit_job		 commit;	/* first */
-	struct resync		*r;
-	const struct catchup_answer	*an;
+	struct commit_job commit; /* first */
+	struct resync *r;
+	const struct catchup_answer *an;
 };
 
 static struct table *
@@ -203,8 +216,9 @@ begin_run(struct group *g, struct commit_job *j)
 	if (t == NULL)
 		commit_fail(j, 502, "The answer of node '%s' makes no sense", r->node);
 	else if (strcmp(t->primary_key, key) != 0)
-		commit_fail(j, 400, "Primary keys of '%s.%s' differ: '%s' here and '%s' on node '%s'",
-		    r->database, r->table, t->primary_key, key, r->node);
+		commit_fail(j, 400,
+		    "Primary keys of '%s.%s' differ: '%s' here and '%s' on node '%s'", r->database,
+		    r->table, t->primary_key, key, r->node);
 	else {
 		r->here = t->id;
 		group_recall(g, &t);
@@ -215,10 +229,10 @@ begin_run(struct group *g, struct commit_job *j)
 }
 
 struct arrival {
-	struct commit_job		 commit;	/* first */
-	struct resync		*r;
-	const struct catchup_answer	*an;
-	uint32_t		 changed;
+	struct commit_job commit; /* first */
+	struct resync *r;
+	const struct catchup_answer *an;
+	uint32_t changed;
 };
 
 static void
@@ -237,7 +251,8 @@ arrival_run(struct group *g, struct commit_job *j)
 		return;
 	}
 	if (commit_disk_full(group_data(g)->commit)) {
-		commit_fail(j, 507, "Not enough disk space: writes are refused below storage.reserve");
+		commit_fail(j, 507,
+		    "Not enough disk space: writes are refused below storage.reserve");
 		return;
 	}
 	rc = merge_rows(g, t, &items, a->an->count, &all, &sum);
@@ -245,8 +260,11 @@ arrival_run(struct group *g, struct commit_job *j)
 	if (rc == 0)
 		job_progress_in(a->r->job, g, &c);
 	else
-		commit_fail(j, 502, rc == 1 ? "Node '%s' has rows of times that are ahead of this node's "
-		    "clock by more than clustering.maxClockSkew" : "A row of node '%s' cannot be read", a->r->node);
+		commit_fail(j, 502,
+		    rc == 1 ? "Node '%s' has rows of times that are ahead of this node's "
+			      "clock by more than clustering.maxClockSkew" :
+			      "A row of node '%s' cannot be read",
+		    a->r->node);
 }
 
 /* Waits; -1: the job has failed. */
@@ -329,7 +347,10 @@ count_only_here(struct resync *r, const struct catchup_answer *an, const struct 
 static int
 rows_into(struct resync *r, const struct catchup_answer *an, const struct buf *last)
 {
-	struct arrival a = { .commit.run = arrival_run, .commit.cost = r->rows.len, .r = r, .an = an };
+	struct arrival a = { .commit.run = arrival_run,
+		.commit.cost = r->rows.len,
+		.r = r,
+		.an = an };
 	uint64_t only = count_only_here(r, an, last);
 
 	if (commit_rows(r, &a.commit) == -1)
@@ -351,7 +372,8 @@ copy_range(struct resync *r, const struct buf *last)
 		if ((rc = ask_question(r, CATCHUP_ROWS, last, &r->rows, &an)) == -1)
 			break;
 		buf_clear(&next);
-		buf_add(&next, an.done ? last->data : an.next_key, an.done ? last->len : an.next_len);
+		buf_add(&next, an.done ? last->data : an.next_key,
+		    an.done ? last->len : an.next_len);
 		rc = rows_into(r, &an, &next);
 		buf_clear(&r->from);
 		buf_add(&r->from, next.data, next.len);
@@ -409,7 +431,8 @@ compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct 
 static int
 compare_sums(struct resync *r, const struct catchup_answer *an)
 {
-	struct store_iter *it = sums_rows(r->rep->data->store, r->here, r->from.data, r->from.len, NULL, 0);
+	struct store_iter *it = sums_rows(r->rep->data->store, r->here, r->from.data, r->from.len,
+	    NULL, 0);
 	struct rd items = an->items;
 	struct buf last = { 0 };
 	int rc = 0;
@@ -442,7 +465,9 @@ resync_run(struct job *t, void *resync)
 			rc = compare_sums(r, &an);
 	} while (rc == 0 && !an.done);
 	if (rc == 0)
-		job_message(t, "%llu records of '%s.%s' compared with those of node '%s': %llu copied, "
-		    "%llu are only here", (unsigned long long)r->compared, r->database, r->table,
-		    r->node, (unsigned long long)r->copied, (unsigned long long)r->only_here);
+		job_message(t,
+		    "%llu records of '%s.%s' compared with those of node '%s': %llu copied, "
+		    "%llu are only here",
+		    (unsigned long long)r->compared, r->database, r->table, r->node,
+		    (unsigned long long)r->copied, (unsigned long long)r->only_here);
 }

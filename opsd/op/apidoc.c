@@ -7,40 +7,38 @@
 
 /* Prints hubleaf-api(7), of the tables of operations; runs when building. */
 
-static const char head[] =
-".Dd November 28, 2026\n"
-".Dt HUBLEAF-API 7\n"
-".Os\n"
-".Sh NAME\n"
-".Nm hubleaf-api\n"
-".Nd the operations of a hubleaf node\n"
-".Sh DESCRIPTION\n"
-"An operation is a JSON object that is posted to\n"
-".Pa / ,\n"
-"with its name in\n"
-".Ic operation\n"
-"and its fields beside it, or sent with\n"
-".Xr hubleaf 1 .\n"
-"What they do is in\n"
-".Xr opsd 8 .\n"
-"Of a field\n"
-".Ql routes[].host\n"
-"the object is one of the list\n"
-".Ql routes ,\n"
-"and of\n"
-".Ql options.keep\n"
-"it is\n"
-".Ql options .\n"
-".Sh OPERATIONS\n";
+static const char head[] = ".Dd November 28, 2026\n"
+			   ".Dt HUBLEAF-API 7\n"
+			   ".Os\n"
+			   ".Sh NAME\n"
+			   ".Nm hubleaf-api\n"
+			   ".Nd the operations of a hubleaf node\n"
+			   ".Sh DESCRIPTION\n"
+			   "An operation is a JSON object that is posted to\n"
+			   ".Pa / ,\n"
+			   "with its name in\n"
+			   ".Ic operation\n"
+			   "and its fields beside it, or sent with\n"
+			   ".Xr hubleaf 1 .\n"
+			   "What they do is in\n"
+			   ".Xr opsd 8 .\n"
+			   "Of a field\n"
+			   ".Ql routes[].host\n"
+			   "the object is one of the list\n"
+			   ".Ql routes ,\n"
+			   "and of\n"
+			   ".Ql options.keep\n"
+			   "it is\n"
+			   ".Ql options .\n"
+			   ".Sh OPERATIONS\n";
 
-static const char tail[] =
-".Sh SEE ALSO\n"
-".Xr hubleaf 1 ,\n"
-".Xr hubleaf.yaml 5 ,\n"
-".Xr hubleaf 7 ,\n"
-".Xr opsd 8\n";
+static const char tail[] = ".Sh SEE ALSO\n"
+			   ".Xr hubleaf 1 ,\n"
+			   ".Xr hubleaf.yaml 5 ,\n"
+			   ".Xr hubleaf 7 ,\n"
+			   ".Xr opsd 8\n";
 
-#define COLUMNS	72
+#define COLUMNS 72
 
 static void
 put_escaped(char ch)
@@ -60,8 +58,7 @@ put_sentences(const char *s)
 	size_t column = 0;
 
 	for (; *s != '\0'; s++, column++) {
-		if (*s == ' ' && (s[-1] == '.' ||
-		    column + 1 + strcspn(s + 1, " ") > COLUMNS)) {
+		if (*s == ' ' && (s[-1] == '.' || column + 1 + strcspn(s + 1, " ") > COLUMNS)) {
 			putchar('\n');
 			column = 0;
 			continue;

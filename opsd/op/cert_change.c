@@ -20,7 +20,7 @@
 
 static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA, TLS_CERT, TLS_KEY };
 
-#define KEYS	(sizeof(keys) / sizeof(keys[0]))
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
 
 /* Reading files and settings, and writing them, is one step. */
 static pthread_mutex_t change_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -101,7 +101,8 @@ cert_change_write(struct cert_change *c, const char *text)
 	c->fresh = xasprintf("%s.new", c->path);
 	if (file_put(c->fresh, 0600, text, strlen(text)) == 0)
 		return (0);
-	return (refuse_change(c, 500, xasprintf("%s: cannot write: %s", c->fresh, strerror(errno)), ""));
+	return (refuse_change(c, 500, xasprintf("%s: cannot write: %s", c->fresh, strerror(errno)),
+	    ""));
 }
 
 /* ---- trying ---- */
@@ -139,8 +140,8 @@ try_https(const struct conf *conf)
 	struct ssl_ctx_st *ctx;
 	char *err = NULL;
 
-	ctx = tls_server(conf_str(conf, TLS_CERT), conf_str(conf, TLS_KEY),
-	    conf_str(conf, TLS_CA), &err);
+	ctx = tls_server(conf_str(conf, TLS_CERT), conf_str(conf, TLS_KEY), conf_str(conf, TLS_CA),
+	    &err);
 	tls_free(ctx);
 	return (err);
 }
@@ -239,8 +240,8 @@ put_file(struct cert_change *c)
 	if (c->fresh == NULL)
 		return (0);
 	if (certstore_unmark(c->path) == -1 || file_rename(c->fresh, c->path) == -1)
-		return (refuse_change(c, 500, xasprintf("%s: cannot write: %s", c->path, strerror(errno)),
-		    ""));
+		return (refuse_change(c, 500,
+		    xasprintf("%s: cannot write: %s", c->path, strerror(errno)), ""));
 	free(c->fresh);
 	c->fresh = NULL;
 	return (1);

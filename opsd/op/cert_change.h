@@ -16,20 +16,20 @@
 struct request;
 
 struct cert_change {
-	struct request	*r;
-	struct conf	*set;		/* the configuration before it */
-	char		*file, *path;	/* below rootPath, and whole */
-	char		*fresh;		/* beside it, when there is new content */
-	int		 was_there;
-	json_t		*keys;		/* {name: file or null} */
+	struct request *r;
+	struct conf *set;  /* the configuration before it */
+	char *file, *path; /* below rootPath, and whole */
+	char *fresh;       /* beside it, when there is new content */
+	int was_there;
+	json_t *keys; /* {name: file or null} */
 };
 
 /* Takes the lock; end gives it back. */
 void cert_change_begin(struct cert_change *c, struct request *r);
 void cert_change_end(struct cert_change *c);
 
-void cert_change_file(struct cert_change *c, char *file);	/* takes it */
-int cert_change_names(const struct cert_change *c, enum conf_key key);	/* the file, so far */
+void cert_change_file(struct cert_change *c, char *file);              /* takes it */
+int cert_change_names(const struct cert_change *c, enum conf_key key); /* the file, so far */
 /* The key is to name the file; or, when it does, nothing any more. */
 void cert_change_use(struct cert_change *c, enum conf_key key);
 void cert_change_leave(struct cert_change *c, enum conf_key key);

@@ -9,7 +9,7 @@
 
 #include "opsd/http/request.h"
 
-#define FAULTS_SHOWN	32
+#define FAULTS_SHOWN 32
 
 void
 fault(struct faults *f, const char *fmt, ...)

@@ -12,11 +12,11 @@ struct request;
  * all of them joined by ". " and returns 1 when there were any.
  */
 struct faults {
-	struct buf	text;
-	int		n;
+	struct buf text;
+	int n;
 };
 void fault(struct faults *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int faults_answer(struct request *r, struct faults *f);	/* frees f */
+int faults_answer(struct request *r, struct faults *f); /* frees f */
 /* "database" or "schema", default "data"; NULL with a fault when not a string. */
 const char *field_database(struct faults *f, const json_t *body);
 /* A required or optional string, number, boolean, array by name. */

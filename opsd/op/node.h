@@ -10,19 +10,19 @@
 
 /* What operations reach: opsd/ops.c makes it. */
 struct ops {
-	struct data		 data;
-	struct event		*certends;	/* certends.h: looks at certificates */
-	struct event		*reopen;	/* while the store is for reading only: looks for room */
-	struct replication	 rep;
-	struct http		*http;
-	struct workers		*bodies;	/* read the long ones of requests */
-	struct jobs		*jobs;
-	struct auth		*auth;
-	struct watch		 watch;
-	struct workers		*pages;		/* one thread: pages of metrics.h */
-	_Atomic int		 backing_up;	/* one backup at a time */
-	pthread_mutex_t		 status_lock;	/* set_status and clear_status, one at a time */
-	struct conf		*set;		/* configuration that the next start finds, under data.conf_lock */
+	struct data data;
+	struct event *certends; /* certends.h: looks at certificates */
+	struct event *reopen;   /* while the store is for reading only: looks for room */
+	struct replication rep;
+	struct http *http;
+	struct workers *bodies; /* read the long ones of requests */
+	struct jobs *jobs;
+	struct auth *auth;
+	struct watch watch;
+	struct workers *pages;       /* one thread: pages of metrics.h */
+	_Atomic int backing_up;      /* one backup at a time */
+	pthread_mutex_t status_lock; /* set_status and clear_status, one at a time */
+	struct conf *set; /* configuration that the next start finds, under data.conf_lock */
 };
 
 /* The HTTP server with the configuration in force; NULL with *err. */

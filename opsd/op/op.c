@@ -9,16 +9,16 @@
 #include "common/base/mem.h"
 #include "opsd/op/op_cast.h"
 
-#define NAME_SHOWN	100		/* of an unknown operation */
+#define NAME_SHOWN 100 /* of an unknown operation */
 
 static const struct op *const families[] = {
 	ops_record, ops_search, ops_schema, ops_describe, ops_cluster, ops_info, ops_conf_ops,
 	ops_readlog, ops_restart, ops_user, ops_role, ops_log, ops_job, ops_before, ops_load,
 	ops_export, ops_token, ops_cert, ops_backup, ops_status, ops_status,
-	ops_pages	/* the last: found by path */
+	ops_pages /* the last: found by path */
 };
 
-#define FAMILIES	(sizeof(families) / sizeof(families[0]))
+#define FAMILIES (sizeof(families) / sizeof(families[0]))
 
 static const struct op *
 find_in(size_t from, size_t to, const char *name)
@@ -88,9 +88,13 @@ const char *const *
 op_two_values(const json_t *object)
 {
 	static const char *const names[][2] = {
-		{ "database", "schema" }, { "ids", "hash_values" }, { "attribute", "search_attribute" },
-		{ "value", "search_value" }, { "comparator", "search_type" },
-		{ "primary_key", "hash_attribute" }, { "reverse", "desc" },
+		{ "database", "schema" },
+		{ "ids", "hash_values" },
+		{ "attribute", "search_attribute" },
+		{ "value", "search_value" },
+		{ "comparator", "search_type" },
+		{ "primary_key", "hash_attribute" },
+		{ "reverse", "desc" },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -166,5 +170,12 @@ op_body(enum format f, const char *text, size_t n, int max_depth, const struct o
 }
 
 const struct http_api op_api = {
-	op_asked, inquiry_free, op_body, op_page, op_number, op_allowed, op_lacks_right, op_refuse,
+	op_asked,
+	inquiry_free,
+	op_body,
+	op_page,
+	op_number,
+	op_allowed,
+	op_lacks_right,
+	op_refuse,
 };

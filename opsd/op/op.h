@@ -22,7 +22,7 @@ const struct op *op_at(unsigned number);
  * this operation: of its roles those that allow it.
  */
 int op_allowed(struct request *r);
-void op_refuse(struct request *r);	/* 403 for who may not */
+void op_refuse(struct request *r); /* 403 for who may not */
 /* Whether who asks lacks a right without which an operation on the table in `top` cannot be. */
 int op_lacks_right(const struct request *r, json_t *top);
 /* All this as the HTTP server is given it. */
@@ -45,7 +45,7 @@ const char *const *op_two_values(const json_t *object);
 /* Tables of operations, one per family; ended by a NULL name. */
 extern const struct op ops_schema[], ops_describe[], ops_record[], ops_search[], ops_cluster[],
     ops_info[], ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[], ops_log[],
-    ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_cert[],
-    ops_backup[], ops_status[], ops_pages[];
+    ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_cert[], ops_backup[],
+    ops_status[], ops_pages[];
 
 #endif

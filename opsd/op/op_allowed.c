@@ -18,8 +18,9 @@ lists_operation(const struct user_role *role, const struct op *op)
 	if (json_object_get(role->operations, op->name) != NULL)
 		return (1);
 	/* An operation's other name is the same one. */
-	return (doc != NULL && (json_object_get(role->operations, doc->name) != NULL ||
-	    (doc->old != NULL && json_object_get(role->operations, doc->old) != NULL)));
+	return (doc != NULL &&
+	    (json_object_get(role->operations, doc->name) != NULL ||
+		(doc->old != NULL && json_object_get(role->operations, doc->old) != NULL)));
 }
 
 /*

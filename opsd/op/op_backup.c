@@ -18,14 +18,14 @@
  * than the client reads.
  */
 struct sending {
-	struct request		*r;
-	struct ops		*ops;
-	struct backup		*backup;
-	struct job		*job;
-	struct buf		 piece;
-	uint64_t		 sent;
-	const char		*why;		/* it ended early; NULL: not so */
-	int			 last;		/* the piece is the last one */
+	struct request *r;
+	struct ops *ops;
+	struct backup *backup;
+	struct job *job;
+	struct buf piece;
+	uint64_t sent;
+	const char *why; /* it ended early; NULL: not so */
+	int last;        /* the piece is the last one */
 };
 
 static void op_backup_send_cb(struct request *r, void *arg);
@@ -201,8 +201,10 @@ fault_parts(struct faults *f, const json_t *body)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		v = json_object_get(body, names[i]);
 		if (f->n == 0 && v != NULL && !json_is_null(v))
-			fault(f, "'%s' is not allowed: a backup is of the whole node. For rows "
-			    "of a table use export_local", names[i]);
+			fault(f,
+			    "'%s' is not allowed: a backup is of the whole node. For rows "
+			    "of a table use export_local",
+			    names[i]);
 	}
 }
 

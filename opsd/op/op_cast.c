@@ -13,8 +13,8 @@
 static json_t *
 number_of(const json_t *v)
 {
-	const char	*text = json_string_value(v);
-	json_t		*n;
+	const char *text = json_string_value(v);
+	json_t *n;
 
 	if (text == NULL || (text[0] != '-' && (text[0] < '0' || text[0] > '9')))
 		return (NULL);
@@ -28,7 +28,7 @@ number_of(const json_t *v)
 static void
 cast_number(json_t *object, const char *name)
 {
-	json_t	*n = number_of(json_object_get(object, name));
+	json_t *n = number_of(json_object_get(object, name));
 
 	if (n != NULL)
 		json_object_set_new(object, name, n);
@@ -37,10 +37,10 @@ cast_number(json_t *object, const char *name)
 void
 op_cast_numbers(const struct op *op, json_t *body)
 {
-	const struct op_doc	*doc = opdoc_find(op->name);
-	const struct op_field	*f = doc != NULL ? doc->fields : NULL;
-	const char		*dot;
-	char			*outer;
+	const struct op_doc *doc = opdoc_find(op->name);
+	const struct op_field *f = doc != NULL ? doc->fields : NULL;
+	const char *dot;
+	char *outer;
 
 	for (; f != NULL && f->name != NULL; f++) {
 		if (f->kind != KIND_NUMBER || strchr(f->name, '[') != NULL)
@@ -58,9 +58,9 @@ op_cast_numbers(const struct op *op, json_t *body)
 void
 op_cast_names(json_t *body)
 {
-	static const char *const	 names[] = { "database", "schema", "table" };
-	struct buf			 text = { 0 };
-	json_t				*v;
+	static const char *const names[] = { "database", "schema", "table" };
+	struct buf text = { 0 };
+	json_t *v;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!json_is_number(v = json_object_get(body, names[i])))

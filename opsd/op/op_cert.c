@@ -15,19 +15,19 @@
 
 /* A file and what it is for. */
 struct cert_source {
-	char		*path, *key;	/* key NULL: authorities */
-	const char	*uses[3];
+	char *path, *key; /* key NULL: authorities */
+	const char *uses[3];
 };
 
-#define SOURCES	3
+#define SOURCES 3
 
 /* As it was configured, or by its place below rootPath; the caller frees. */
 static char *
 short_name(const struct conf *c, const char *path)
 {
-	char	*root = conf_path(c, "");
-	size_t	 n = strlen(root);
-	char	*name = xstrdup(strncmp(path, root, n) == 0 ? path + n : path);
+	char *root = conf_path(c, "");
+	size_t n = strlen(root);
+	char *name = xstrdup(strncmp(path, root, n) == 0 ? path + n : path);
 
 	free(root);
 	return (name);
@@ -36,7 +36,7 @@ short_name(const struct conf *c, const char *path)
 static json_t *
 uses_of(const struct cert_source *s)
 {
-	json_t	*list = json_array();
+	json_t *list = json_array();
 
 	for (const char *const *use = s->uses; *use != NULL; use++)
 		json_array_append_new(list, json_string(*use));
@@ -47,8 +47,9 @@ uses_of(const struct cert_source *s)
 static void
 add_broken(json_t *list, const struct cert_source *s, const char *name, const char *why)
 {
-	json_array_append_new(list, json_pack("{s:s, s:n, s:o, s:s}", "name", name, "certificate",
-	    "uses", uses_of(s), "error", why));
+	json_array_append_new(list,
+	    json_pack("{s:s, s:n, s:o, s:s}", "name", name, "certificate", "uses", uses_of(s),
+		"error", why));
 }
 
 /* The first of a node's file is its own, what follows leads to the authority. */
@@ -56,15 +57,15 @@ static void
 add_certs(json_t *list, const struct conf *c, const struct cert_source *s, const char *name,
     json_t *certs)
 {
-	char	*key = s->key != NULL ? short_name(c, s->key) : NULL, *numbered;
-	json_t	*cert;
-	size_t	 i;
+	char *key = s->key != NULL ? short_name(c, s->key) : NULL, *numbered;
+	json_t *cert;
+	size_t i;
 
 	json_array_foreach(certs, i, cert) {
 		numbered = i == 0 ? xstrdup(name) : xasprintf("%s#%zu", name, i + 1);
 		json_object_set_new(cert, "name", json_string(numbered));
-		json_object_set_new(cert, "private_key_name", i == 0 && key != NULL ?
-		    json_string(key) : json_null());
+		json_object_set_new(cert, "private_key_name",
+		    i == 0 && key != NULL ? json_string(key) : json_null());
 		json_object_set_new(cert, "uses", uses_of(s));
 		json_array_append(list, cert);
 		free(numbered);
@@ -76,10 +77,10 @@ add_certs(json_t *list, const struct conf *c, const struct cert_source *s, const
 static int
 is_added(const struct conf *c, const char *path)
 {
-	char	*bundle = conf_path(c, CERT_BUNDLE), *ours;
-	json_t	*names = certstore_names(c), *name;
-	size_t	 i;
-	int	 is = strcmp(path, bundle) == 0;
+	char *bundle = conf_path(c, CERT_BUNDLE), *ours;
+	json_t *names = certstore_names(c), *name;
+	size_t i;
+	int is = strcmp(path, bundle) == 0;
 
 	json_array_foreach(names, i, name) {
 		ours = op_cert_path(c, json_string_value(name));
@@ -94,8 +95,8 @@ is_added(const struct conf *c, const char *path)
 static void
 add_named(json_t *list, const struct conf *c, const struct cert_source *s, const char *name)
 {
-	char	*why = NULL;
-	json_t	*certs = certinfo_read(s->path, &why);
+	char *why = NULL;
+	json_t *certs = certinfo_read(s->path, &why);
 
 	if (certs == NULL)
 		add_broken(list, s, name, why);
@@ -108,7 +109,7 @@ add_named(json_t *list, const struct conf *c, const struct cert_source *s, const
 static void
 add_source(json_t *list, const struct conf *c, const struct cert_source *s)
 {
-	char	*name = short_name(c, s->path);
+	char *name = short_name(c, s->path);
 
 	add_named(list, c, s, name);
 	free(name);
@@ -118,23 +119,28 @@ add_source(json_t *list, const struct conf *c, const struct cert_source *s)
 static int
 cert_sources(const struct conf *c, struct cert_source s[SOURCES])
 {
-	char	*cert = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
-	char	*web = conf_file(c, TLS_CERT, "keys/certificate.pem");
-	int	 links = conf_bool(c, CL_ENABLED), https = conf_is_set(c, API_SECURE_PORT), n = 0;
+	char *cert = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
+	char *web = conf_file(c, TLS_CERT, "keys/certificate.pem");
+	int links = conf_bool(c, CL_ENABLED), https = conf_is_set(c, API_SECURE_PORT), n = 0;
 
 	if (links)
-		s[n++] = (struct cert_source){ .path = xstrdup(cert),
-		    .key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem"), .uses = { "clustering" },
+		s[n++] = (struct cert_source){
+			.path = xstrdup(cert),
+			.key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem"),
+			.uses = { "clustering" },
 		};
 	if (https && links && strcmp(cert, web) == 0)
 		s[0].uses[1] = "https";
 	else if (https)
-		s[n++] = (struct cert_source){ .path = xstrdup(web),
-		    .key = conf_file(c, TLS_KEY, "keys/privateKey.pem"), .uses = { "https" },
+		s[n++] = (struct cert_source){
+			.path = xstrdup(web),
+			.key = conf_file(c, TLS_KEY, "keys/privateKey.pem"),
+			.uses = { "https" },
 		};
 	if (links && conf_str(c, CL_TLS_CA) != NULL)
-		s[n++] = (struct cert_source){ .path = xstrdup(conf_str(c, CL_TLS_CA)),
-		    .uses = { "clustering" },
+		s[n++] = (struct cert_source){
+			.path = xstrdup(conf_str(c, CL_TLS_CA)),
+			.uses = { "clustering" },
 		};
 	free(cert);
 	free(web);
@@ -145,13 +151,13 @@ cert_sources(const struct conf *c, struct cert_source s[SOURCES])
 static void
 add_added(json_t *list, const struct conf *set)
 {
-	json_t	*names = certstore_names(set), *name;
-	size_t	 i;
+	json_t *names = certstore_names(set), *name;
+	size_t i;
 
 	json_array_foreach(names, i, name) {
-		struct cert_source	s = { .path = op_cert_path(set, json_string_value(name)) };
-		unsigned	uses = op_cert_uses(set, s.path);
-		int		n = 0;
+		struct cert_source s = { .path = op_cert_path(set, json_string_value(name)) };
+		unsigned uses = op_cert_uses(set, s.path);
+		int n = 0;
 
 		s.key = s.path;
 		if (uses & USE_CLUSTERING)
@@ -167,10 +173,10 @@ add_added(json_t *list, const struct conf *set)
 static void
 add_authorities(json_t *list, const struct conf *set)
 {
-	char		*path = conf_path(set, CERT_BUNDLE), *text = certstore_read(path);
-	json_t		*authorities = certstore_authorities(text != NULL ? text : ""), *pem, *certs;
-	struct cert_source	 s = { .path = path };
-	const char	*name;
+	char *path = conf_path(set, CERT_BUNDLE), *text = certstore_read(path);
+	json_t *authorities = certstore_authorities(text != NULL ? text : ""), *pem, *certs;
+	struct cert_source s = { .path = path };
+	const char *name;
 
 	if (conf_str(set, CL_TLS_CA) != NULL && strcmp(conf_str(set, CL_TLS_CA), path) == 0)
 		s.uses[0] = "clustering";
@@ -187,10 +193,10 @@ add_authorities(json_t *list, const struct conf *set)
 static void
 list_certificates(struct request *r)
 {
-	struct conf	*c = data_conf(&r->ops->data), *set = ops_conf_set(r->ops);
-	struct cert_source	 s[SOURCES];
-	json_t		*list = json_array();
-	int		 n = cert_sources(c, s);
+	struct conf *c = data_conf(&r->ops->data), *set = ops_conf_set(r->ops);
+	struct cert_source s[SOURCES];
+	json_t *list = json_array();
+	int n = cert_sources(c, s);
 
 	for (int i = 0; i < n; i++) {
 		if (!is_added(c, s[i].path))

@@ -11,7 +11,7 @@ enum { USE_HTTPS = 1, USE_CLUSTERING = 2 };
 void op_cert_add(struct request *r);
 void op_cert_remove(struct request *r);
 
-char *op_cert_path(const struct conf *c, const char *name);	/* of what was added; caller frees */
+char *op_cert_path(const struct conf *c, const char *name); /* of what was added; caller frees */
 /* For which the configuration names the file. */
 unsigned op_cert_uses(const struct conf *c, const char *path);
 

@@ -14,39 +14,42 @@
 
 /* add_certificate: one of the node's own, with its key, or an authority. */
 
-#define PEM_MAX		100000		/* characters of certificates */
-#define PEM_KEY_MAX	20000
-#define HOSTS_MAX	100
-#define HOST_MAX	253
-#define USES_MAX	10
-#define OWN_KEY		"keys/privateKey.pem"
+#define PEM_MAX     100000 /* characters of certificates */
+#define PEM_KEY_MAX 20000
+#define HOSTS_MAX   100
+#define HOST_MAX    253
+#define USES_MAX    10
+#define OWN_KEY     "keys/privateKey.pem"
 
 struct cert_wanted {
-	const char	*name, *key;	/* key NULL: one that the node has */
-	struct certpem	*certs;
-	int		 authority;
-	unsigned	 uses;		/* 0: not said */
+	const char *name, *key; /* key NULL: one that the node has */
+	struct certpem *certs;
+	int authority;
+	unsigned uses; /* 0: not said */
 };
 
 /* Each has two keys. */
 static const struct use {
-	unsigned	 use;
-	const char	*name;
-	enum conf_key	 cert, key;
+	unsigned use;
+	const char *name;
+	enum conf_key cert, key;
 } all_uses[] = {
 	{ USE_HTTPS, "https", TLS_CERT, TLS_KEY },
 	{ USE_CLUSTERING, "clustering", CL_TLS_CERT, CL_TLS_KEY },
 };
 
-#define USES	(sizeof(all_uses) / sizeof(all_uses[0]))
+#define USES (sizeof(all_uses) / sizeof(all_uses[0]))
 
 /* Also as peers call them. */
 static const struct {
-	const char	*word;
-	unsigned	 use;
+	const char *word;
+	unsigned use;
 } words[] = {
-	{ "https", USE_HTTPS }, { "operations_api", USE_HTTPS }, { "operations", USE_HTTPS },
-	{ "clustering", USE_CLUSTERING }, { "replication", USE_CLUSTERING },
+	{ "https", USE_HTTPS },
+	{ "operations_api", USE_HTTPS },
+	{ "operations", USE_HTTPS },
+	{ "clustering", USE_CLUSTERING },
+	{ "replication", USE_CLUSTERING },
 };
 
 char *
@@ -167,7 +170,8 @@ check_own(struct faults *f, const struct cert_wanted *w)
 	if (!certpem_serves(w->certs, 0))
 		fault(f, "'certificate' is not for a server (serverAuth)");
 	else if ((w->uses & USE_CLUSTERING) && !certpem_serves(w->certs, 1))
-		fault(f, "'certificate' is not for clients, too (clientAuth), which clustering needs");
+		fault(f,
+		    "'certificate' is not for clients, too (clientAuth), which clustering needs");
 }
 
 static void
@@ -181,8 +185,10 @@ read_cert_wanted(struct faults *f, const json_t *body, struct cert_wanted *w)
 	w->authority = field_bool(f, body, "is_authority", 1);
 	w->uses = read_uses(f, body);
 	if (w->name != NULL && !certstore_name_ok(w->name))
-		fault(f, "'name' must be at most %d letters, digits, '.', '_' and '-', of which a "
-		    "letter or digit is the first", CERT_NAME_MAX);
+		fault(f,
+		    "'name' must be at most %d letters, digits, '.', '_' and '-', of which a "
+		    "letter or digit is the first",
+		    CERT_NAME_MAX);
 	if (pem != NULL && (w->certs = certpem_new(pem, &err)) == NULL) {
 		fault(f, "'certificate' %s", err);
 		free(err);
@@ -216,7 +222,8 @@ have_key(struct cert_change *c, const struct cert_wanted *w)
 
 	free(own);
 	if (!rc)
-		reply_error(c->r, 400, "'private_key' is required: the certificate is of no key that "
+		reply_error(c->r, 400,
+		    "'private_key' is required: the certificate is of no key that "
 		    "the node has");
 	return (rc ? 0 : -1);
 }
@@ -240,8 +247,8 @@ add_own_cert(struct cert_change *c, const struct cert_wanted *w, json_t **report
 	int rc = -1;
 
 	for (size_t i = 0; i < USES; i++) {
-		void (*change)(struct cert_change *, enum conf_key) = uses & all_uses[i].use ?
-		    cert_change_use : cert_change_leave;
+		void (*change)(struct cert_change *,
+		    enum conf_key) = uses & all_uses[i].use ? cert_change_use : cert_change_leave;
 
 		change(c, all_uses[i].cert);
 		change(c, all_uses[i].key);
@@ -271,8 +278,9 @@ put_authority(struct cert_change *c, json_t *all, const struct cert_wanted *w, j
 	if (strlen(text) > CERT_FILE_MAX)
 		reply_error(c->r, 409, "The authorities would be larger than %d bytes",
 		    CERT_FILE_MAX);
-	else if (cert_change_write(c, text) == 0 && cert_change_try(c, 409,
-	    ": first add a certificate of the node that the authority has signed") == 0)
+	else if (cert_change_write(c, text) == 0 &&
+	    cert_change_try(c, 409,
+		": first add a certificate of the node that the authority has signed") == 0)
 		rc = cert_change_make(c, report);
 	free(text);
 	return (rc);
@@ -283,8 +291,9 @@ static void
 say_insecure(const struct cert_change *c, json_t *report)
 {
 	if (conf_bool(c->set, CL_TLS_INSECURE))
-		json_object_set_new(report, "note", json_string("clustering.tls.insecure is true: "
-		    "whom this node connects to is not verified"));
+		json_object_set_new(report, "note",
+		    json_string("clustering.tls.insecure is true: "
+				"whom this node connects to is not verified"));
 }
 
 static int
@@ -294,8 +303,10 @@ add_authority(struct cert_change *c, json_t *all, const struct cert_wanted *w, j
 
 	cert_change_file(c, xstrdup(CERT_BUNDLE));
 	if (named != NULL && !cert_change_names(c, CL_TLS_CA)) {
-		reply_error(c->r, 409, "clustering.tls.certificateAuthority is %s: add the authority "
-		    "to that file, or unset the key first", named);
+		reply_error(c->r, 409,
+		    "clustering.tls.certificateAuthority is %s: add the authority "
+		    "to that file, or unset the key first",
+		    named);
 		return (-1);
 	}
 	if (put_authority(c, all, w, report) == -1)
@@ -333,8 +344,8 @@ add_cert(struct cert_change *c, const struct cert_wanted *w, json_t **report)
 	cert_change_file(c, certstore_file(w->name));
 	is = json_object_get(all, w->name) != NULL;
 	if (w->authority ? c->was_there : is)
-		reply_error(c->r, 409, "'%s' is %s already: remove it first", w->name, is ?
-		    "an authority" : "a certificate of the node");
+		reply_error(c->r, 409, "'%s' is %s already: remove it first", w->name,
+		    is ? "an authority" : "a certificate of the node");
 	else
 		rc = w->authority ? add_authority(c, all, w, report) : add_own_cert(c, w, report);
 	json_decref(all);
@@ -359,7 +370,7 @@ op_cert_add(struct request *r)
 	certpem_free(w.certs);
 	if (rc == -1)
 		return;
-	json_object_set_new(report, "message", json_sprintf("Successfully added certificate: %s",
-	    w.name));
+	json_object_set_new(report, "message",
+	    json_sprintf("Successfully added certificate: %s", w.name));
 	reply_json(r, 200, report);
 }

@@ -39,8 +39,10 @@ remove_own(struct cert_change *c, json_t **report)
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		cert_change_leave(c, keys[i]);
-	return (remove_file(c, ": first set clustering.tls.insecure to true and remove the "
-	    "authorities", report));
+	return (remove_file(c,
+	    ": first set clustering.tls.insecure to true and remove the "
+	    "authorities",
+	    report));
 }
 
 static int

@@ -117,7 +117,8 @@ answer_change(struct request *r, int add, const struct proposal *p)
 
 	reply_json(r, 200,
 	    json_pack("{s:o, s:o, s:o}", "message", json_sprintf(text, p->name),
-		add ? "added" : "updated", list_shown(&p->changed), "skipped", list_shown(&p->skipped)));
+		add ? "added" : "updated", list_shown(&p->changed), "skipped",
+		list_shown(&p->skipped)));
 }
 
 static void

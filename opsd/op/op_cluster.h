@@ -22,8 +22,8 @@ void op_renew_node_id(struct request *r);
  * Transactions of a table committed before a time leave log and stream: how many, or -1 with
  * *err (caller frees).  Refused while a subscriber lacks them, unless forced; waits.
  */
-int64_t op_purge_before(struct replication *rep, const struct table *t, const char *user, uint64_t ms,
-    int force, char **err);
+int64_t op_purge_before(struct replication *rep, const struct table *t, const char *user,
+    uint64_t ms, int force, char **err);
 
 /*
  * What a call subscribes to: faults, or one for each table, without stamps.  To be cleared; `prefix`

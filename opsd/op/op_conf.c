@@ -18,11 +18,12 @@ add_pending(json_t *list, const struct conf *now, const struct conf *next, const
 		enum conf_key key = (enum conf_key)i;
 
 		if (!conf_equal(now, next, key))
-			json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:s}", "key",
-			    conf_name(key), "in_memory", conf_value(now, key), "on_disk",
-			    conf_value(next, key), "needs",
-			    needs != NULL ? needs : conf_change(key) == CONF_LIVE ? "reload" :
-			    "restart"));
+			json_array_append_new(list,
+			    json_pack("{s:s, s:o, s:o, s:s}", "key", conf_name(key), "in_memory",
+				conf_value(now, key), "on_disk", conf_value(next, key), "needs",
+				needs != NULL                     ? needs :
+				    conf_change(key) == CONF_LIVE ? "reload" :
+								    "restart"));
 	}
 }
 
@@ -55,13 +56,13 @@ get_configuration(struct request *r)
 	reply_json(r, 200, tree);
 }
 
-#define PATH_LONGEST	1000
+#define PATH_LONGEST 1000
 
 struct setting_check {
-	struct conf	*conf;
-	struct faults	*faults;
-	json_t		*changes;	/* by the keys' own names */
-	json_t		*skipped;	/* names that only peers know */
+	struct conf *conf;
+	struct faults *faults;
+	json_t *changes; /* by the keys' own names */
+	json_t *skipped; /* names that only peers know */
 };
 
 /* Each by itself: so that all faults are said. */
@@ -137,7 +138,7 @@ check_settings(struct request *r, struct faults *f, json_t *changes, json_t *ski
 static void
 add_skipped(struct buf *message, const json_t *skipped)
 {
-	size_t	i, n = json_array_size(skipped);
+	size_t i, n = json_array_size(skipped);
 
 	buf_addf(message, " Skipped, as this node has no such key%s: ", n == 1 ? "" : "s");
 	for (i = 0; i < n; i++)
@@ -154,10 +155,12 @@ reply_changed(struct request *r, json_t *report, json_t *skipped)
 	size_t restart = json_array_size(json_object_get(report, "restart"));
 	size_t live = json_array_size(json_object_get(report, "live"));
 
-	buf_addf(&message, "%s", restart > 0 ?
-	    "Configuration successfully set. You must restart HarperDB for new config settings "
-	    "to take effect." : live > 0 ? "Configuration successfully set." :
-	    "Configuration successfully set. Nothing was changed.");
+	buf_addf(&message, "%s",
+	    restart > 0 ?
+		"Configuration successfully set. You must restart HarperDB for new config settings "
+		"to take effect." :
+		live > 0 ? "Configuration successfully set." :
+			   "Configuration successfully set. Nothing was changed.");
 	if (json_array_size(skipped) > 0) {
 		add_skipped(&message, skipped);
 		json_object_set(report, "skipped", skipped);

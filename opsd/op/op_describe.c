@@ -13,14 +13,14 @@
 #include "opsd/store/key.h"
 
 struct sizes {
-	uint64_t	rows, audit;
+	uint64_t rows, audit;
 };
 
 static uint64_t
 table_bytes(struct ops *o, enum store_cf cf, const struct table *t)
 {
-	struct buf	from = { 0 }, to = { 0 };
-	uint64_t	size;
+	struct buf from = { 0 }, to = { 0 };
+	uint64_t size;
 
 	key_row(&from, t->id, NULL, 0);
 	key_table_end(&to, t->id);
@@ -50,8 +50,8 @@ add_sizes(struct sizes *s, struct request *r, const struct table *t)
 static json_t *
 describe_attributes(struct request *r, const struct table *t)
 {
-	json_t	*definition = table_definition(t), *shown = json_array(), *a;
-	size_t	 i;
+	json_t *definition = table_definition(t), *shown = json_array(), *a;
+	size_t i;
 
 	json_array_foreach(json_object_get(definition, "attributes"), i, a) {
 		const char *name = json_string_value(json_object_get(a, "attribute"));
@@ -68,7 +68,7 @@ describe_attributes(struct request *r, const struct table *t)
 static void
 describe_rows(struct request *r, const struct table *t, json_t *j)
 {
-	uint64_t	updated = t->stat->updated;
+	uint64_t updated = t->stat->updated;
 
 	json_object_set_new(j, "record_count", json_integer((json_int_t)t->stat->count));
 	json_object_set_new(j, "table_size", json_integer((json_int_t)table_size(r->ops, t)));
@@ -79,16 +79,15 @@ describe_rows(struct request *r, const struct table *t, json_t *j)
 static json_t *
 describe_one(struct request *r, const struct table *t, const struct sizes *db)
 {
-	json_t		*j;
-	char		 stream[33], *full = xasprintf("%s.%s", t->database, t->name);
+	json_t *j;
+	char stream[33], *full = xasprintf("%s.%s", t->database, t->name);
 
 	crypto_md5_hex(full, strlen(full), stream);
 	free(full);
-	j = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:s, s:I, s:I}", "schema",
-	    t->database, "name", t->name, "hash_attribute", t->primary_key, "audit", t->audit,
-	    "schema_defined", t->declared, "attributes", describe_attributes(r, t),
-	    "clustering_stream_name", stream, "db_size", (json_int_t)db->rows, "db_audit_size",
-	    (json_int_t)db->audit);
+	j = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:s, s:I, s:I}", "schema", t->database,
+	    "name", t->name, "hash_attribute", t->primary_key, "audit", t->audit, "schema_defined",
+	    t->declared, "attributes", describe_attributes(r, t), "clustering_stream_name", stream,
+	    "db_size", (json_int_t)db->rows, "db_audit_size", (json_int_t)db->audit);
 	if (permission_reads(r->user, t))
 		describe_rows(r, t, j);
 	if (t->expiration != 0)
@@ -102,10 +101,10 @@ describe_one(struct request *r, const struct table *t, const struct sizes *db)
 static json_t *
 describe_tables(struct request *r, const char *db)
 {
-	json_t		*all = json_object();
-	struct table	**list;
-	struct sizes	 size = { 0 };
-	size_t		 n, i;
+	json_t *all = json_object();
+	struct table **list;
+	struct sizes size = { 0 };
+	size_t n, i;
 
 	list = catalog_tables(r->ops->data.catalog, db, &n);
 	for (i = 0; i < n; i++)
@@ -130,9 +129,9 @@ fault_options(struct faults *f, const json_t *body)
 static void
 describe_all(struct request *r)
 {
-	struct faults	 f = { 0 };
-	json_t		*all, *names, *name, *tables;
-	size_t		 i;
+	struct faults f = { 0 };
+	json_t *all, *names, *name, *tables;
+	size_t i;
 
 	fault_options(&f, r->body);
 	if (faults_answer(r, &f))
@@ -152,9 +151,9 @@ describe_all(struct request *r)
 static void
 describe_database(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const char	*db = field_database(&f, r->body);
-	json_t		*tables;
+	struct faults f = { 0 };
+	const char *db = field_database(&f, r->body);
+	json_t *tables;
 
 	fault_options(&f, r->body);
 	if (faults_answer(r, &f))
@@ -175,9 +174,9 @@ describe_database(struct request *r)
 static struct sizes
 database_sizes(struct request *r, const char *db)
 {
-	struct table	**list;
-	struct sizes	 size = { 0 };
-	size_t		 n, i;
+	struct table **list;
+	struct sizes size = { 0 };
+	size_t n, i;
 
 	list = catalog_tables(r->ops->data.catalog, db, &n);
 	for (i = 0; i < n; i++) {
@@ -191,9 +190,9 @@ database_sizes(struct request *r, const char *db)
 static void
 describe_table(struct request *r)
 {
-	struct faults	 f = { 0 };
-	struct sizes	 size;
-	struct table	*t;
+	struct faults f = { 0 };
+	struct sizes size;
+	struct table *t;
 
 	fault_options(&f, r->body);
 	if ((t = op_table(r, &f, 400, 404)) == NULL)

@@ -18,26 +18,27 @@
 
 /* export_local: what a search finds, into a file on the node. */
 
-#define NAME_MAX_BYTES	200	/* with room for what a temporary name has before and behind */
+#define NAME_MAX_BYTES 200 /* with room for what a temporary name has before and behind */
 
 struct export_wanted {
-	const char	*path;
-	char		*name;
-	int		 csv, overwrite;
-	struct request	 search;	/* the request as if the search had been asked for */
+	const char *path;
+	char *name;
+	int csv, overwrite;
+	struct request search; /* the request as if the search had been asked for */
 };
 
 /* The file's name, with the format's ending; the caller frees. */
 static char *
 read_file_name(struct faults *f, const json_t *body, const char *format)
 {
-	const char	*name = field_string(f, body, "filename", 0);
-	size_t		 n = name != NULL ? strlen(name) : 0, ending = strlen(format) + 1;
+	const char *name = field_string(f, body, "filename", 0);
+	size_t n = name != NULL ? strlen(name) : 0, ending = strlen(format) + 1;
 
 	if (name == NULL)
 		return (xasprintf("%llu.%s", (unsigned long long)wall_ms(), format));
 	if (strchr(name, '/') != NULL || name[0] == '.')
-		fault(f, "'filename' must be a name without slashes that does not begin with a dot");
+		fault(f,
+		    "'filename' must be a name without slashes that does not begin with a dot");
 	else if (n > NAME_MAX_BYTES)
 		fault(f, "'filename' length must be less than or equal to %d characters long",
 		    NAME_MAX_BYTES);
@@ -49,8 +50,8 @@ read_file_name(struct faults *f, const json_t *body, const char *format)
 static void
 read_inner_search(struct faults *f, struct request *r, struct request *search)
 {
-	json_t		*body = json_object_get(r->body, "search_operation");
-	const char	*name = json_string_value(json_object_get(body, "operation"));
+	json_t *body = json_object_get(r->body, "search_operation");
+	const char *name = json_string_value(json_object_get(body, "operation"));
 
 	*search = *r;
 	search->body = body;
@@ -64,7 +65,8 @@ read_inner_search(struct faults *f, struct request *r, struct request *search)
 			if (strcmp(op->name, name) == 0)
 				search->op = op;
 		if (search->op == NULL)
-			fault(f, "'search_operation.operation' must be one of [search_by_id, "
+			fault(f,
+			    "'search_operation.operation' must be one of [search_by_id, "
 			    "search_by_hash, search_by_value, search_by_conditions]");
 	}
 }
@@ -72,7 +74,7 @@ read_inner_search(struct faults *f, struct request *r, struct request *search)
 static void
 read_export_wanted(struct faults *f, struct request *r, struct export_wanted *w)
 {
-	const char	*format = field_string(f, r->body, "format", 1);
+	const char *format = field_string(f, r->body, "format", 1);
 
 	if (format != NULL && strcmp(format, "json") != 0 && strcmp(format, "csv") != 0)
 		fault(f, "'format' must be one of [json, csv]");
@@ -89,7 +91,7 @@ read_export_wanted(struct faults *f, struct request *r, struct export_wanted *w)
 static char *
 place_fault(int folder, const struct export_wanted *w)
 {
-	struct stat	st;
+	struct stat st;
 
 	if (faccessat(folder, ".", W_OK | X_OK, AT_EACCESS) == -1)
 		return (xasprintf("%s %s", strerror(errno), w->path));
@@ -99,27 +101,34 @@ place_fault(int folder, const struct export_wanted *w)
 		return (xasprintf("%s/%s is there already: with \"overwrite\": true it is replaced",
 		    w->path, w->name));
 	return (S_ISREG(st.st_mode) ? NULL :
-	    xasprintf("%s/%s is not a regular file", w->path, w->name));
+				      xasprintf("%s/%s is not a regular file", w->path, w->name));
 }
 
 static void
 start_export(struct request *r, struct export_wanted *w, int folder)
 {
-	struct job_spec	 spec = { .type = r->op->name, .did = "exported", .run = export_run,
-	    .free = export_free,
+	struct job_spec spec = {
+		.type = r->op->name,
+		.did = "exported",
+		.run = export_run,
+		.free = export_free,
 	};
-	struct search	*s;
-	struct export	*ex;
+	struct search *s;
+	struct export *ex;
 
 	op_cast_numbers(w->search.op, w->search.body);
 	s = op_search_read(&w->search);
-	if (s == NULL) {	/* and the request is answered and gone */
+	if (s == NULL) { /* and the request is answered and gone */
 		close(folder);
 		return;
 	}
 	ex = xcalloc(1, sizeof(*ex));
-	*ex = (struct export){ .search = s, .folder = folder, .name = xstrdup(w->name),
-	    .csv = w->csv, .overwrite = w->overwrite,
+	*ex = (struct export){
+		.search = s,
+		.folder = folder,
+		.name = xstrdup(w->name),
+		.csv = w->csv,
+		.overwrite = w->overwrite,
 	};
 	spec.arg = ex;
 	op_job_start(r, &spec);
@@ -128,10 +137,10 @@ start_export(struct request *r, struct export_wanted *w, int folder)
 static void
 export_local(struct request *r)
 {
-	struct faults	 f = { 0 };
-	struct export_wanted	 w;
-	char		*why = NULL;
-	int		 folder;
+	struct faults f = { 0 };
+	struct export_wanted w;
+	char *why = NULL;
+	int folder;
 
 	read_export_wanted(&f, r, &w);
 	if (faults_answer(r, &f))

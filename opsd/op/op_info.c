@@ -110,12 +110,13 @@ about_tables(struct ops *ops)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++) {
-		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "schema",
-		    tables[i]->database, "table", tables[i]->name, "table_size",
-		    system_size(ops, CF_ROWS, tables[i]->id), "index_size",
-		    system_size(ops, CF_INDEX, tables[i]->id), "audit_log_size",
-		    system_size(ops, CF_AUDIT, tables[i]->id), "record_count",
-		    (json_int_t)tables[i]->stat->count));
+		json_array_append_new(list,
+		    json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "schema", tables[i]->database,
+			"table", tables[i]->name, "table_size",
+			system_size(ops, CF_ROWS, tables[i]->id), "index_size",
+			system_size(ops, CF_INDEX, tables[i]->id), "audit_log_size",
+			system_size(ops, CF_AUDIT, tables[i]->id), "record_count",
+			(json_int_t)tables[i]->stat->count));
 		table_unref(tables[i]);
 	}
 	free(tables);
@@ -171,8 +172,9 @@ about_cursor(struct ops *ops, const struct cursor_view *cur, int away)
 
 	if (cur->state == CURSOR_COPY || cur->state == CURSOR_RECOVER) {
 		json_object_set_new(o, "rows_copied", json_integer((json_int_t)cur->copied));
-		json_object_set_new(o, "rows_total", cursor_view_total(cur) > 0 ?
-		    json_integer((json_int_t)cursor_view_total(cur)) : json_null());
+		json_object_set_new(o, "rows_total",
+		    cursor_view_total(cur) > 0 ? json_integer((json_int_t)cursor_view_total(cur)) :
+						 json_null());
 	}
 	if (cur->state != CURSOR_LIVE && cur->since_ms > 0)
 		json_object_set_new(o, "since", json_integer((json_int_t)cur->since_ms));
@@ -188,7 +190,8 @@ static int
 is_away(struct ops *ops, const uint8_t *id)
 {
 	struct peer *p = nodes_by_id(ops->rep.nodes, id);
-	int away = !ops->data.live.clustering || p == NULL || !cluster_peer_reachable(ops->rep.cluster, p);
+	int away = !ops->data.live.clustering || p == NULL ||
+	    !cluster_peer_reachable(ops->rep.cluster, p);
 
 	peer_free(p);
 	return (away);
@@ -219,8 +222,8 @@ about_replication(struct ops *ops)
 	char *name = data_node_name(&ops->data);
 	json_t *o;
 
-	o = json_pack("{s:b, s:s, s:o, s:o}", "is_enabled", (int)ops->data.live.clustering, "node_name",
-	    name, "transaction_log", about_log(ops), "cursors", about_cursors(ops));
+	o = json_pack("{s:b, s:s, s:o, s:o}", "is_enabled", (int)ops->data.live.clustering,
+	    "node_name", name, "transaction_log", about_log(ops), "cursors", about_cursors(ops));
 	free(name);
 	return (o);
 }
@@ -248,16 +251,24 @@ about_nats(struct ops *ops)
 }
 
 static const struct {
-	const char	*name;
-	json_t		*(*get)(struct ops *ops);
+	const char *name;
+	json_t *(*get)(struct ops *ops);
 } abouts[] = {
-	{ "system", about_system }, { "time", about_time }, { "cpu", about_cpu },
-	{ "memory", about_memory }, { "disk", about_disk }, { "network", about_network },
-	{ "harperdb_processes", about_processes }, { "table_size", about_tables },
-	{ "metrics", about_metrics }, { "threads", about_threads },
-	{ "replication", about_replication }, { "hubleaf", about_hubleaf }, { "nats", about_nats },
+	{ "system", about_system },
+	{ "time", about_time },
+	{ "cpu", about_cpu },
+	{ "memory", about_memory },
+	{ "disk", about_disk },
+	{ "network", about_network },
+	{ "harperdb_processes", about_processes },
+	{ "table_size", about_tables },
+	{ "metrics", about_metrics },
+	{ "threads", about_threads },
+	{ "replication", about_replication },
+	{ "hubleaf", about_hubleaf },
+	{ "nats", about_nats },
 };
-#define ABOUTS	(sizeof(abouts) / sizeof(abouts[0]))
+#define ABOUTS (sizeof(abouts) / sizeof(abouts[0]))
 
 static int
 about_of(const char *name)
@@ -313,8 +324,9 @@ system_information(struct request *r)
 static void
 registration_info(struct request *r)
 {
-	reply_json(r, 200, json_pack("{s:b, s:s, s:n, s:n}", "registered", 0, "version",
-	    PACKAGE_VERSION, "ram_allocation", "license_expiration_date"));
+	reply_json(r, 200,
+	    json_pack("{s:b, s:s, s:n, s:n}", "registered", 0, "version", PACKAGE_VERSION,
+		"ram_allocation", "license_expiration_date"));
 }
 
 /* What a licence would be bound to: the node's id. */

@@ -11,13 +11,13 @@
 #include "opsd/op/op_job.h"
 #include "opsd/store/sysrow.h"
 
-#define DAY_MS	86400000
+#define DAY_MS 86400000
 
 /* Others' jobs are nobody's business but a super_user's. */
 static int
 may_see(const struct request *r, const json_t *row)
 {
-	const char	*owner = json_string_value(json_object_get(row, "user"));
+	const char *owner = json_string_value(json_object_get(row, "user"));
 
 	return (r->user->super_user || (owner != NULL && strcmp(owner, r->user->name) == 0));
 }
@@ -25,9 +25,9 @@ may_see(const struct request *r, const json_t *row)
 static void
 get_job(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const char	*id = field_string(&f, r->body, "id", 1);
-	json_t		*list, *row;
+	struct faults f = { 0 };
+	const char *id = field_string(&f, r->body, "id", 1);
+	json_t *list, *row;
 
 	if (faults_answer(r, &f))
 		return;
@@ -46,9 +46,9 @@ get_job(struct request *r)
 static int64_t
 read_date(struct faults *f, const json_t *body, const char *name, const char *word, int end)
 {
-	const char	*s = field_string(f, body, name, 1);
-	int64_t		 ms;
-	int		 day;
+	const char *s = field_string(f, body, name, 1);
+	int64_t ms;
+	int day;
 
 	if (s == NULL)
 		return (0);
@@ -64,7 +64,7 @@ read_date(struct faults *f, const json_t *body, const char *name, const char *wo
 static int64_t
 started_ms(const json_t *row)
 {
-	const json_t	*v = json_object_get(row, "start_datetime");
+	const json_t *v = json_object_get(row, "start_datetime");
 
 	if (v == NULL)
 		v = json_object_get(row, "created_datetime");
@@ -74,7 +74,7 @@ started_ms(const json_t *row)
 static int
 by_start(const void *a, const void *b)
 {
-	int64_t	x = started_ms(*(json_t *const *)a), y = started_ms(*(json_t *const *)b);
+	int64_t x = started_ms(*(json_t *const *)a), y = started_ms(*(json_t *const *)b);
 
 	return (x < y ? -1 : x > y);
 }
@@ -82,11 +82,11 @@ by_start(const void *a, const void *b)
 static void
 search_jobs(struct request *r)
 {
-	struct faults	 f = { 0 };
-	int64_t		 from = read_date(&f, r->body, "from_date", "from", 0);
-	int64_t		 to = read_date(&f, r->body, "to_date", "to", 1);
-	json_t		*all, *row, *list, **found;
-	size_t		 i, n = 0;
+	struct faults f = { 0 };
+	int64_t from = read_date(&f, r->body, "from_date", "from", 0);
+	int64_t to = read_date(&f, r->body, "to_date", "to", 1);
+	json_t *all, *row, *list, **found;
+	size_t i, n = 0;
 
 	if (faults_answer(r, &f))
 		return;
@@ -110,15 +110,17 @@ search_jobs(struct request *r)
 void
 op_job_start(struct request *r, const struct job_spec *spec)
 {
-	char	 id[JOB_ID_SIZE], *err = NULL;
-	int	 status = job_start(r->ops->jobs, r->user->name, r->body, spec, id, &err);
+	char id[JOB_ID_SIZE], *err = NULL;
+	int status = job_start(r->ops->jobs, r->user->name, r->body, spec, id, &err);
 
 	if (status != 200)
 		reply_error(r, status, "%s", err);
 	else
-		reply_json(r, 200, json_pack("{s:o, s:s}", "message", spec->message != NULL ?
-		    json_string(spec->message) : json_sprintf("Starting job with id %s", id),
-		    "job_id", id));
+		reply_json(r, 200,
+		    json_pack("{s:o, s:s}", "message",
+			spec->message != NULL ? json_string(spec->message) :
+						json_sprintf("Starting job with id %s", id),
+			"job_id", id));
 	free(err);
 }
 

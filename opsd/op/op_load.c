@@ -22,23 +22,23 @@
 
 /* csv_data_load, csv_file_load, csv_url_load: jobs that load CSV from wherever it is. */
 
-#define PIECE	(256u << 10)
+#define PIECE (256u << 10)
 
 struct load {
-	struct table	*table;
-	struct user	*user;
-	enum txn_op	 op;
-	int		 fd;		/* -1: it is behind the URL */
-	char		*url;
-	json_t		*headers;
-	uint64_t	 max;
-	struct csv_options	 options;
+	struct table *table;
+	struct user *user;
+	enum txn_op op;
+	int fd; /* -1: it is behind the URL */
+	char *url;
+	json_t *headers;
+	uint64_t max;
+	struct csv_options options;
 };
 
 static void
 load_free(void *arg)
 {
-	struct load	*l = arg;
+	struct load *l = arg;
 
 	table_unref(l->table);
 	user_unref(l->user);
@@ -55,10 +55,10 @@ load_free(void *arg)
 static int
 feed_file(struct job *t, struct bulk *b, const struct load *l)
 {
-	char		*piece = xmalloc(PIECE);
-	uint64_t	 got = 0;
-	ssize_t		 n;
-	int		 rc = 0;
+	char *piece = xmalloc(PIECE);
+	uint64_t got = 0;
+	ssize_t n;
+	int rc = 0;
 
 	while (rc == 0 && (n = read(l->fd, piece, PIECE)) != 0) {
 		if (n == -1 && errno == EINTR)
@@ -92,12 +92,17 @@ load_stopped_cb(void *arg)
 static int
 feed_url(struct job *t, struct bulk *b, const struct load *l)
 {
-	struct fetch	 f = { .url = l->url, .headers = l->headers, .max = l->max,
-	    .loopback = l->user->super_user,
-	    .data = load_data_cb, .stopped = load_stopped_cb, .arg = b,
+	struct fetch f = {
+		.url = l->url,
+		.headers = l->headers,
+		.max = l->max,
+		.loopback = l->user->super_user,
+		.data = load_data_cb,
+		.stopped = load_stopped_cb,
+		.arg = b,
 	};
-	char		*err = NULL;
-	int		 rc = fetch_run(&f, &err);
+	char *err = NULL;
+	int rc = fetch_run(&f, &err);
 
 	if (rc == -1)
 		job_fail(t, "'csv_url' cannot be read: %s", err);
@@ -108,9 +113,9 @@ feed_url(struct job *t, struct bulk *b, const struct load *l)
 static void
 load_run(struct job *t, void *arg)
 {
-	struct load	*l = arg;
-	struct bulk	*b = bulk_new(t, l->table, l->op, l->user, &l->options);
-	struct stat	 st;
+	struct load *l = arg;
+	struct bulk *b = bulk_new(t, l->table, l->op, l->user, &l->options);
+	struct stat st;
 
 	if (l->fd != -1 && fstat(l->fd, &st) == 0)
 		job_progress(t, &(struct job_counts){ .total_bytes = (uint64_t)st.st_size });
@@ -124,8 +129,8 @@ load_run(struct job *t, void *arg)
 static enum txn_op
 read_action(struct faults *f, const json_t *body)
 {
-	const json_t	*v = json_object_get(body, "action");
-	const char	*word = json_string_value(v);
+	const json_t *v = json_object_get(body, "action");
+	const char *word = json_string_value(v);
 
 	if (v == NULL || (word != NULL && strcmp(word, "insert") == 0))
 		return (TXN_INSERT);
@@ -140,7 +145,7 @@ read_action(struct faults *f, const json_t *body)
 static char
 read_delimiter(struct faults *f, const json_t *body)
 {
-	const char	*text = field_string(f, body, "delimiter", 0);
+	const char *text = field_string(f, body, "delimiter", 0);
 
 	if (text == NULL)
 		return ('\0');
@@ -154,13 +159,14 @@ read_delimiter(struct faults *f, const json_t *body)
 static const char *
 read_encoding(struct faults *f, const json_t *body)
 {
-	const char	*name = field_string(f, body, "encoding", 0), *found;
-	struct charset	*c;
+	const char *name = field_string(f, body, "encoding", 0), *found;
+	struct charset *c;
 
 	if (name == NULL)
 		return (NULL);
 	if ((found = charset_find(name)) == NULL || (c = charset_new(found)) == NULL) {
-		fault(f, "'encoding' must be one such as utf-8, utf-16le, windows-1252 or "
+		fault(f,
+		    "'encoding' must be one such as utf-8, utf-16le, windows-1252 or "
 		    "shift_jis");
 		return (NULL);
 	}
@@ -172,18 +178,19 @@ static struct csv_options
 read_options(struct faults *f, const json_t *body)
 {
 	return ((struct csv_options){ .delimiter = read_delimiter(f, body),
-	    .encoding = read_encoding(f, body), .strict = field_bool(f, body, "strict", 0) == 1 });
+	    .encoding = read_encoding(f, body),
+	    .strict = field_bool(f, body, "strict", 0) == 1 });
 }
 
 /* The table to load into and how; NULL with the request answered. */
 static struct load *
 load_new(struct request *r, struct faults *f)
 {
-	struct load	*l;
-	enum txn_op	 op = read_action(f, r->body);
-	struct csv_options	 o = read_options(f, r->body);
-	struct table	*t = op_table_to_write(r, f);
-	struct conf	*conf;
+	struct load *l;
+	enum txn_op op = read_action(f, r->body);
+	struct csv_options o = read_options(f, r->body);
+	struct table *t = op_table_to_write(r, f);
+	struct conf *conf;
 
 	if (t == NULL)
 		return (NULL);
@@ -206,8 +213,12 @@ load_new(struct request *r, struct faults *f)
 static void
 load_start(struct request *r, struct load *l)
 {
-	struct job_spec	spec = { .type = r->op->name, .did = "loaded", .run = load_run,
-	    .free = load_free, .arg = l,
+	struct job_spec spec = {
+		.type = r->op->name,
+		.did = "loaded",
+		.run = load_run,
+		.free = load_free,
+		.arg = l,
 	};
 
 	op_job_start(r, &spec);
@@ -220,8 +231,8 @@ load_start(struct request *r, struct load *l)
 static void
 check_and_start(struct request *r, struct load *l)
 {
-	json_t	*why = NULL;
-	int	 status = columns_check(l->fd, &l->options, l->table, r->ops->data.live.max_attributes,
+	json_t *why = NULL;
+	int status = columns_check(l->fd, &l->options, l->table, r->ops->data.live.max_attributes,
 	    l->op, l->user, r->ops->data.live.max_transaction, &why);
 
 	if (status == 200) {
@@ -244,22 +255,23 @@ refuse_load(struct request *r, struct load *l, int status, char *why)
 static void
 check_own_encoding(struct faults *f, const json_t *body)
 {
-	const char	*name = json_string_value(json_object_get(body, "encoding"));
-	const char	*found = name != NULL ? charset_find(name) : NULL;
+	const char *name = json_string_value(json_object_get(body, "encoding"));
+	const char *found = name != NULL ? charset_find(name) : NULL;
 
 	if (found != NULL && strcmp(found, CHARSET_UTF8) != 0)
-		fault(f, "'encoding' must be utf-8 with 'data', as all of a request is; csv_file_load "
+		fault(f,
+		    "'encoding' must be utf-8 with 'data', as all of a request is; csv_file_load "
 		    "reads others");
 }
 
 static void
 csv_data_load(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const json_t	*data = json_object_get(r->body, "data");
-	struct load	*l;
-	char		*why = NULL;
-	int		 status;
+	struct faults f = { 0 };
+	const json_t *data = json_object_get(r->body, "data");
+	struct load *l;
+	char *why = NULL;
+	int status;
 
 	if (data == NULL)
 		fault(&f, "'data' is required");
@@ -282,10 +294,10 @@ csv_data_load(struct request *r)
 static void
 csv_file_load(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const char	*path = field_string(&f, r->body, "file_path", 1);
-	struct load	*l = load_new(r, &f);
-	char		*why = NULL;
+	struct faults f = { 0 };
+	const char *path = field_string(&f, r->body, "file_path", 1);
+	struct load *l = load_new(r, &f);
+	char *why = NULL;
 
 	if (l == NULL)
 		return;
@@ -299,11 +311,11 @@ csv_file_load(struct request *r)
 static void
 csv_url_load(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const char	*url = field_string(&f, r->body, "csv_url", 1);
-	const json_t	*headers = json_object_get(r->body, "passthrough_headers");
-	char		*why = fetch_headers_fault(headers);
-	struct load	*l;
+	struct faults f = { 0 };
+	const char *url = field_string(&f, r->body, "csv_url", 1);
+	const json_t *headers = json_object_get(r->body, "passthrough_headers");
+	char *why = fetch_headers_fault(headers);
+	struct load *l;
 
 	if (url != NULL && !fetch_url_ok(url))
 		fault(&f, "'csv_url' must be a valid url");

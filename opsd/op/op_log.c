@@ -17,7 +17,7 @@
  * read_transaction_log: what this node sends to others (CF_LOG).  read_audit_log:
  * who changed what here, with the rows before (CF_AUDIT).
  */
-#define VALUES_MAX	1000
+#define VALUES_MAX 1000
 
 /* ---- the transaction log ---- */
 
@@ -200,7 +200,8 @@ audit_list(struct reading *g)
 	buf_be64(&from, (uint64_t)fmax(fmax(g->from, kept), 0) << 16);
 	buf_be32(&to, g->t->id);
 	buf_be64(&to, ((uint64_t)fmin(g->to, 1e14) + 1) << 16);
-	g->it = store_iter_new(g->ops->data.store, NULL, CF_AUDIT, from.data, from.len, to.data, to.len);
+	g->it = store_iter_new(g->ops->data.store, NULL, CF_AUDIT, from.data, from.len, to.data,
+	    to.len);
 	buf_free(&from);
 	buf_free(&to);
 }
@@ -223,7 +224,7 @@ audit_entry_text(struct reading *g)
 }
 
 static const struct {
-	const char	*name;
+	const char *name;
 	enum reading_by by;
 } searches[] = { { "hash_value", BY_KEY }, { "timestamp", BY_TIME }, { "username", BY_USER } };
 
@@ -239,11 +240,12 @@ read_distinct(struct faults *f, const struct reading *g)
 	for (size_t i = 0; i < json_array_size(g->values);) {
 		json_t *v = json_array_get(g->values, i), *same;
 		char *text = json_is_string(v) ? xstrdup(json_string_value(v)) :
-		    json_dumps(v, JSON_ENCODE_ANY);
+						 json_dumps(v, JSON_ENCODE_ANY);
 
 		same = json_object_get(seen, text);
 		if (same != NULL && !json_equal(same, v))
-			fault(f, "'search_values' must not have %s both as a number and as text", text);
+			fault(f, "'search_values' must not have %s both as a number and as text",
+			    text);
 		if (same == NULL) {
 			json_object_set(seen, text, v);
 			i++;
@@ -321,7 +323,8 @@ op_read_audit_log(struct request *r)
 		reading_free(g);
 	} else if (!r->ops->data.live.audit || !g->t->audit) {
 		reading_free(g);
-		reply_error(r, 400, "To use this operation audit log must be enabled in "
+		reply_error(r, 400,
+		    "To use this operation audit log must be enabled in "
 		    "hubleaf.yaml");
 	} else
 		reading_start(r, g);

@@ -17,18 +17,18 @@
 #include "opsd/job/resync.h"
 #include "opsd/op/node.h"
 
-#define NETWORK_MS	2000	/* cluster_network waits this long by default */
-#define NETWORK_MAX_MS	60000
+#define NETWORK_MS     2000 /* cluster_network waits this long by default */
+#define NETWORK_MAX_MS 60000
 
 static const char *const rank_words[] = { "open", "syncing", "clock", "failed" };
 
 struct connection {
-	struct ops	*ops;
-	struct peer	*peer;
+	struct ops *ops;
+	struct peer *peer;
 	struct peer_view view;
-	struct cursor_view	**cursors;
-	size_t		 n;
-	struct progress	*progress;	/* of each entry */
+	struct cursor_view **cursors;
+	size_t n;
+	struct progress *progress; /* of each entry */
 };
 
 static int
@@ -40,7 +40,7 @@ is_closed(const struct connection *c)
 static const char *
 connection_status(const struct connection *c)
 {
-	enum rank	worst = RANK_OPEN;
+	enum rank worst = RANK_OPEN;
 
 	if (c->ops->data.live.clustering && c->view.reachable && c->view.refused != NULL)
 		return ("refused");
@@ -61,8 +61,8 @@ number_or_null(int known, json_int_t n)
 static json_t *
 uptime_text(uint64_t ms)
 {
-	char	*words = words_duration(ms);
-	json_t	*text = json_string(words);
+	char *words = words_duration(ms);
+	json_t *text = json_string(words);
 
 	free(words);
 	return (text);
@@ -84,12 +84,14 @@ static void
 add_received(const struct connection *c, const struct subscription *e, const struct progress *at,
     json_t *o)
 {
-	const struct cursor_view	*worst = at->worst;
-	int			 closed = is_closed(c);
-	uint64_t		 since = at->since_ms != 0 || !closed ? at->since_ms : c->view.seen_ms;
+	const struct cursor_view *worst = at->worst;
+	int closed = is_closed(c);
+	uint64_t since = at->since_ms != 0 || !closed ? at->since_ms : c->view.seen_ms;
 
-	json_object_set_new(o, "state", json_string(worst != NULL ? cursor_word(worst, closed) :
-	    strcmp(e->table, "*") == 0 && !closed ? "live" : "waiting"));
+	json_object_set_new(o, "state",
+	    json_string(worst != NULL                     ? cursor_word(worst, closed) :
+		    strcmp(e->table, "*") == 0 && !closed ? "live" :
+							    "waiting"));
 	if (strcmp(e->table, "*") == 0)
 		json_object_set_new(o, "tables", json_integer((json_int_t)at->tables));
 	else
@@ -111,7 +113,7 @@ add_received(const struct connection *c, const struct subscription *e, const str
 static json_t *
 subscriptions_json(const struct connection *c)
 {
-	json_t	*list = json_array(), *o;
+	json_t *list = json_array(), *o;
 
 	for (size_t i = 0; i < c->peer->subs.n; i++) {
 		const struct subscription *e = &c->peer->subs.list[i];
@@ -125,7 +127,8 @@ subscriptions_json(const struct connection *c)
 			add_received(c, e, &c->progress[i], o);
 		/* How far the peer is with what we send; null until it has said so. */
 		if (e->publish && c->view.received != NULL)
-			add_lag(o, "peer_lag", "peer_lag_bound", (json_int_t)c->progress[i].peer_lag);
+			add_lag(o, "peer_lag", "peer_lag_bound",
+			    (json_int_t)c->progress[i].peer_lag);
 		else if (e->publish)
 			json_object_set_new(o, "peer_lag", json_null());
 		json_array_append_new(list, o);
@@ -136,19 +139,20 @@ subscriptions_json(const struct connection *c)
 static json_t *
 connection_json(const struct connection *c)
 {
-	const struct peer_view	*v = &c->view;
-	json_t			*info = v->system_info != NULL ? v->system_info :
-	    c->peer->system_info;
-	uint64_t		 now = wall_ms();
-	int			 seen = v->seen_ms != 0, there = seen && v->reachable;
+	const struct peer_view *v = &c->view;
+	json_t *info = v->system_info != NULL ? v->system_info : c->peer->system_info;
+	uint64_t now = wall_ms();
+	int seen = v->seen_ms != 0, there = seen && v->reachable;
 
-	return (json_pack("{s:s, s:s, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:s*, s:O?}", "node_name",
-	    c->peer->name, "node_id", c->peer->hex, "status", connection_status(c), "ports",
-	    "clustering", number_or_null(v->cluster_port != 0, v->cluster_port), "operations_api",
-	    number_or_null(v->api_port != 0, v->api_port), "latency_ms", there &&
-	    v->latency_ms >= 0 ? json_real(round(v->latency_ms * 1000) / 1000) : json_null(),
-	    "clock_skew_ms", number_or_null(seen, v->skew_ms), "uptime", there ?
-	    uptime_text(v->uptime_ms + (now > v->seen_ms ? now - v->seen_ms : 0)) : json_null(),
+	return (json_pack("{s:s, s:s, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:s*, s:O?}",
+	    "node_name", c->peer->name, "node_id", c->peer->hex, "status", connection_status(c),
+	    "ports", "clustering", number_or_null(v->cluster_port != 0, v->cluster_port),
+	    "operations_api", number_or_null(v->api_port != 0, v->api_port), "latency_ms",
+	    there && v->latency_ms >= 0 ? json_real(round(v->latency_ms * 1000) / 1000) :
+					  json_null(),
+	    "clock_skew_ms", number_or_null(seen, v->skew_ms), "uptime",
+	    there ? uptime_text(v->uptime_ms + (now > v->seen_ms ? now - v->seen_ms : 0)) :
+		    json_null(),
 	    "subscriptions", subscriptions_json(c), "error", v->refused, "system_info", info));
 }
 
@@ -162,7 +166,7 @@ static json_t *
 look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n)
 {
 	struct connection c = { .ops = ops, .peer = p };
-	json_t		 *o, *resyncs;
+	json_t *o, *resyncs;
 
 	cluster_view(ops->rep.cluster, p->id, &c.view);
 	c.cursors = cursors_all(ops->rep.cursors, p->id, &c.n);
@@ -182,10 +186,10 @@ look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n
 static json_t *
 connections_json(struct ops *ops)
 {
-	json_t		 *list = json_array();
-	struct peer	**all;
-	struct table	**tables;
-	size_t		  n, m;
+	json_t *list = json_array();
+	struct peer **all;
+	struct table **tables;
+	size_t n, m;
 
 	all = nodes_all(ops->rep.nodes, &n);
 	tables = catalog_tables(ops->data.catalog, NULL, &m);
@@ -205,20 +209,20 @@ connections_json(struct ops *ops)
 void
 op_mesh_status(struct request *r)
 {
-	char	*name = data_node_name(&r->ops->data);
+	char *name = data_node_name(&r->ops->data);
 
-	reply_json(r, 200, json_pack("{s:s, s:b, s:o, s:o, s:o}", "node_name", name,
-	    "is_enabled", (int)r->ops->data.live.clustering, "servers",
-	    daemons_servers(r->ops->rep.daemons), "connections", connections_json(r->ops),
-	    "warnings", warnings(&r->ops->rep)));
+	reply_json(r, 200,
+	    json_pack("{s:s, s:b, s:o, s:o, s:o}", "node_name", name, "is_enabled",
+		(int)r->ops->data.live.clustering, "servers", daemons_servers(r->ops->rep.daemons),
+		"connections", connections_json(r->ops), "warnings", warnings(&r->ops->rep)));
 	free(name);
 }
 
 static unsigned
 field_timeout(struct faults *f, const json_t *body)
 {
-	const json_t	*v = json_object_get(body, "timeout");
-	double		 ms = json_number_value(v);
+	const json_t *v = json_object_get(body, "timeout");
+	double ms = json_number_value(v);
 
 	if (v == NULL)
 		return (NETWORK_MS);
@@ -236,12 +240,12 @@ field_timeout(struct faults *f, const json_t *body)
 void
 op_mesh_network(struct request *r)
 {
-	struct faults	 f = { 0 };
-	unsigned	 timeout = field_timeout(&f, r->body);
-	int		 no_nodes = field_bool(&f, r->body, "connected_nodes", 0);
-	int		 no_routes = field_bool(&f, r->body, "routes", 0);
-	json_t		*nodes, *n;
-	size_t		 i;
+	struct faults f = { 0 };
+	unsigned timeout = field_timeout(&f, r->body);
+	int no_nodes = field_bool(&f, r->body, "connected_nodes", 0);
+	int no_routes = field_bool(&f, r->body, "routes", 0);
+	json_t *nodes, *n;
+	size_t i;
 
 	if (faults_answer(r, &f) || op_is_off(r) || !op_wait_begin(r))
 		return;

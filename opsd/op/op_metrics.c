@@ -10,8 +10,8 @@
 
 /* GET /metrics. */
 
-#define WAITING_MAX	4	/* behind the one that is worked on */
-#define CONTENT_TYPE	"text/plain; version=0.0.4; charset=utf-8"
+#define WAITING_MAX  4 /* behind the one that is worked on */
+#define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 static void
 answer_metrics(void *arg)
@@ -30,7 +30,8 @@ static void
 get_metrics(struct request *r)
 {
 	if (!permission_metrics(r->user))
-		reply_error(r, 403, "Metrics are for super users, and for roles with the permission "
+		reply_error(r, 403,
+		    "Metrics are for super users, and for roles with the permission "
 		    "metrics_user");
 	else if (workers_try(r->ops->pages, WAITING_MAX, answer_metrics, r) == -1)
 		reply_error(r, 503, "Others are asking for the metrics, please try again later");

@@ -21,32 +21,32 @@
  * leave the stream, but for one that holds a transaction that stays, too.  While the
  * leaf server is away they stay; the next call takes them along.
  */
-#define CHUNK		4096	/* entries removed by one commit */
-#define REPORT_US	1000000
+#define CHUNK     4096 /* entries removed by one commit */
+#define REPORT_US 1000000
 
 static pthread_mutex_t purging = PTHREAD_MUTEX_INITIALIZER;
 
 struct purging {
-	struct commit_job	 job;	/* first */
-	uint32_t	 table;
-	const char	*user;
-	uint64_t	 upto;
-	uint64_t	 seqs[CHUNK];
-	size_t		 n;
-	int		 marked;
+	struct commit_job job; /* first */
+	uint32_t table;
+	const char *user;
+	uint64_t upto;
+	uint64_t seqs[CHUNK];
+	size_t n;
+	int marked;
 };
 
 struct purge_limits {
-	uint64_t	 keep;		/* so many of the newest stay */
-	uint64_t	 below;		/* only sequences below; UINT64_MAX: all */
-	uint64_t	 before_ms;	/* only what was committed before; UINT64_MAX: all */
-	int		 force;
+	uint64_t keep;      /* so many of the newest stay */
+	uint64_t below;     /* only sequences below; UINT64_MAX: all */
+	uint64_t before_ms; /* only what was committed before; UINT64_MAX: all */
+	int force;
 };
 
 static uint64_t
 field_limit(struct faults *f, const json_t *options, const char *name, uint64_t absent)
 {
-	const json_t	*v = json_object_get(options, name);
+	const json_t *v = json_object_get(options, name);
 
 	if (v == NULL)
 		return (absent);
@@ -64,8 +64,8 @@ field_limit(struct faults *f, const json_t *options, const char *name, uint64_t 
 static void
 read_purge_limits(struct faults *f, const json_t *body, struct purge_limits *l)
 {
-	json_t		*options = json_object_get(body, "options"), *v;
-	const char	*key;
+	json_t *options = json_object_get(body, "options"), *v;
+	const char *key;
 
 	if (options != NULL && !json_is_object(options)) {
 		fault(f, "'options' must be of type object");
@@ -89,7 +89,7 @@ read_purge_limits(struct faults *f, const json_t *body, struct purge_limits *l)
 static int
 is_write(const struct log_entry *e)
 {
-	struct txn	t;
+	struct txn t;
 
 	return (txn_read(&t, e->payload, e->len) == 0 && t.kind == TXN_WRITE);
 }
@@ -98,16 +98,16 @@ is_write(const struct log_entry *e)
 static uint64_t
 newest_to_go(struct replication *rep, const struct table *t, const struct purge_limits *l)
 {
-	struct buf		k = { 0 }, v = { 0 };
-	struct log_entry	e;
-	struct rd		r;
-	uint64_t		seq = t->stat->head, keep = l->keep, found = 0;
+	struct buf k = { 0 }, v = { 0 };
+	struct log_entry e;
+	struct rd r;
+	uint64_t seq = t->stat->head, keep = l->keep, found = 0;
 
 	while (seq != 0 && found == 0) {
 		buf_clear(&k);
 		buf_be64(&k, seq);
 		if (store_get(rep->data->store, NULL, CF_LOG, k.data, k.len, &v) != 1)
-			break;		/* gone before: so is all that precedes it */
+			break; /* gone before: so is all that precedes it */
 		r = rd_init(v.data, v.len);
 		if (log_entry_read(&r, &e) == -1 || e.prev >= seq)
 			break;
@@ -124,14 +124,14 @@ newest_to_go(struct replication *rep, const struct table *t, const struct purge_
 static char *
 who_lacks(struct replication *rep, const struct table *t, uint64_t upto)
 {
-	struct peer	**all;
-	size_t		  n;
-	char		 *name = NULL;
+	struct peer **all;
+	size_t n;
+	char *name = NULL;
 
 	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		const struct subscription	*e = peer_effective_for(all[i], t);
-		struct peer_view	 v;
+		const struct subscription *e = peer_effective_for(all[i], t);
+		struct peer_view v;
 
 		if (name == NULL && e != NULL && e->publish) {
 			cluster_view(rep->cluster, all[i]->id, &v);
@@ -152,11 +152,10 @@ who_lacks(struct replication *rep, const struct table *t, uint64_t upto)
 static char *
 who_still_lacks(struct replication *rep, const struct table *t, uint64_t upto)
 {
-	struct conf		*conf = data_conf(rep->data);
-	uint64_t		 end = mono_us() + REPORT_US +
-	    (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
-	const struct timespec	 pause = { 0, 50000000 };
-	char			*name;
+	struct conf *conf = data_conf(rep->data);
+	uint64_t end = mono_us() + REPORT_US + (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
+	const struct timespec pause = { 0, 50000000 };
+	char *name;
 
 	conf_free(conf);
 	while ((name = who_lacks(rep, t, upto)) != NULL && mono_us() < end &&
@@ -170,9 +169,9 @@ who_still_lacks(struct replication *rep, const struct table *t, uint64_t upto)
 static void
 log_marker(struct group *g, struct table *t, const struct purging *p)
 {
-	struct buf	b = { 0 };
-	size_t		at = txn_begin(&b, TXN_PURGE, 0, group_data(g)->node_id, p->user,
-	    t->database, t->name, t->primary_key);
+	struct buf b = { 0 };
+	size_t at = txn_begin(&b, TXN_PURGE, 0, group_data(g)->node_id, p->user, t->database,
+	    t->name, t->primary_key);
 
 	txn_set_stamp(&b, at, group_stamp(g).time);
 	buf_u64(&b, p->upto);
@@ -183,9 +182,9 @@ log_marker(struct group *g, struct table *t, const struct purging *p)
 static void
 purge_job_run(struct group *g, struct commit_job *j)
 {
-	struct purging	*p = (struct purging *)j;
-	struct table	*t = group_table(g, p->table);
-	struct buf	 k = { 0 };
+	struct purging *p = (struct purging *)j;
+	struct table *t = group_table(g, p->table);
+	struct buf k = { 0 };
 
 	if (t == NULL) {
 		commit_fail(j, 404, "The table was dropped meanwhile");
@@ -209,10 +208,10 @@ purge_job_run(struct group *g, struct commit_job *j)
 static int64_t
 purge_log(struct replication *rep, struct purging *p)
 {
-	struct buf		 from = { 0 }, to = { 0 };
-	struct store_iter	*it;
-	int64_t			 n = 0;
-	int			 more = 1, status = 200;
+	struct buf from = { 0 }, to = { 0 };
+	struct store_iter *it;
+	int64_t n = 0;
+	int more = 1, status = 200;
 
 	buf_be64(&from, 0);
 	buf_be64(&to, p->upto + 1);
@@ -221,10 +220,10 @@ purge_log(struct replication *rep, struct purging *p)
 	while (more && status == 200) {
 		p->n = 0;
 		for (; store_iter_valid(it) && p->n < CHUNK; store_iter_next(it)) {
-			struct log_entry	 e;
-			size_t			 len;
-			const uint8_t		*v = store_iter_value(it, &len);
-			struct rd		 r = rd_init(v, len);
+			struct log_entry e;
+			size_t len;
+			const uint8_t *v = store_iter_value(it, &len);
+			struct rd r = rd_init(v, len);
 
 			if (log_entry_read(&r, &e) == 0 && e.table == p->table && is_write(&e))
 				p->seqs[p->n++] = e.seq;
@@ -245,18 +244,18 @@ purge_log(struct replication *rep, struct purging *p)
 static int64_t
 purge_messages(struct replication *rep, const struct table *t)
 {
-	uint64_t	upto = t->stat->purged;
+	uint64_t upto = t->stat->purged;
 
 	return (upto == 0 ? 0 : cluster_purge(rep->cluster, t->database, t->name, upto));
 }
 
 /* How many transactions went, or -1 with the status and *err. */
 static int64_t
-purge_upto(struct replication *rep, const struct table *t, const char *user, uint64_t upto, int *status,
-    char **err)
+purge_upto(struct replication *rep, const struct table *t, const char *user, uint64_t upto,
+    int *status, char **err)
 {
-	struct purging	*p = xcalloc(1, sizeof(*p));
-	int64_t		 n = 0;
+	struct purging *p = xcalloc(1, sizeof(*p));
+	int64_t n = 0;
 
 	p->job.run = purge_job_run;
 	p->table = t->id;
@@ -275,29 +274,30 @@ purge_upto(struct replication *rep, const struct table *t, const char *user, uin
 
 /* As purge_upto.  Whoever lacks some of it holds it back, unless forced. */
 static int64_t
-purge_now(struct replication *rep, const struct table *t, const char *user, const struct purge_limits *l,
-    int *status, char **err)
+purge_now(struct replication *rep, const struct table *t, const char *user,
+    const struct purge_limits *l, int *status, char **err)
 {
-	uint64_t	 upto = newest_to_go(rep, t, l);
-	char		*lacks = upto == 0 || l->force ? NULL : who_still_lacks(rep, t, upto);
+	uint64_t upto = newest_to_go(rep, t, l);
+	char *lacks = upto == 0 || l->force ? NULL : who_still_lacks(rep, t, upto);
 
 	if (lacks == NULL)
 		return (purge_upto(rep, t, user, upto, status, err));
 	*status = 409;
-	*err = xasprintf("Node '%s' has not received all of '%s.%s' up to sequence %llu: with "
-	    "\"force\": true it is purged anyway and the node gets a copy of the table", lacks,
-	    t->database, t->name, (unsigned long long)upto);
+	*err =
+	    xasprintf("Node '%s' has not received all of '%s.%s' up to sequence %llu: with "
+		      "\"force\": true it is purged anyway and the node gets a copy of the table",
+		lacks, t->database, t->name, (unsigned long long)upto);
 	free(lacks);
 	return (-1);
 }
 
 int64_t
-op_purge_before(struct replication *rep, const struct table *t, const char *user, uint64_t ms, int force,
-    char **err)
+op_purge_before(struct replication *rep, const struct table *t, const char *user, uint64_t ms,
+    int force, char **err)
 {
-	struct purge_limits	l = { .below = UINT64_MAX, .before_ms = ms, .force = force };
-	int64_t		n;
-	int		status;
+	struct purge_limits l = { .below = UINT64_MAX, .before_ms = ms, .force = force };
+	int64_t n;
+	int status;
 
 	pthread_mutex_lock(&purging);
 	n = purge_now(rep, t, user, &l, &status, err);
@@ -310,9 +310,9 @@ op_purge_before(struct replication *rep, const struct table *t, const char *user
 static void
 purge_table(struct request *r, const struct table *t, const struct purge_limits *l)
 {
-	char	*err = NULL;
-	int	 status;
-	int64_t	 messages, n = purge_now(&r->ops->rep, t, r->user->name, l, &status, &err);
+	char *err = NULL;
+	int status;
+	int64_t messages, n = purge_now(&r->ops->rep, t, r->user->name, l, &status, &err);
 
 	if (n == -1) {
 		reply_error(r, status, "%s", err);
@@ -320,19 +320,21 @@ purge_table(struct request *r, const struct table *t, const struct purge_limits 
 		return;
 	}
 	messages = purge_messages(&r->ops->rep, t);
-	reply_json(r, 200, json_pack("{s:o, s:I, s:o}", "message",
-	    json_sprintf("Successfully purged %lld messages from stream '%s.%s'", (long long)n,
-	    t->database, t->name), "purged", (json_int_t)n, "stream_messages", messages != -1 ?
-	    json_integer((json_int_t)messages) : json_null()));
+	reply_json(r, 200,
+	    json_pack("{s:o, s:I, s:o}", "message",
+		json_sprintf("Successfully purged %lld messages from stream '%s.%s'", (long long)n,
+		    t->database, t->name),
+		"purged", (json_int_t)n, "stream_messages",
+		messages != -1 ? json_integer((json_int_t)messages) : json_null()));
 }
 
 void
 op_purge_stream(struct request *r)
 {
-	struct faults	 f = { 0 };
-	struct purge_limits	 l;
-	const char	*db;
-	struct table	*t;
+	struct faults f = { 0 };
+	struct purge_limits l;
+	const char *db;
+	struct table *t;
 
 	read_purge_limits(&f, r->body, &l);
 	db = json_string_value(field_either(r->body, "database", "schema"));

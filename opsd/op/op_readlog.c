@@ -14,20 +14,20 @@
 #include "opsd/watch/logread.h"
 
 /* read_log: the lines of the three daemons, merged by time. */
-#define LIMIT		1000
-#define LIMIT_MAX	10000
-#define STAMP_LEN_TEXT	24
-#define LAST_MS		253402300799999.0	/* of a year with four digits */
+#define LIMIT          1000
+#define LIMIT_MAX      10000
+#define STAMP_LEN_TEXT 24
+#define LAST_MS        253402300799999.0 /* of a year with four digits */
 
 static const char *const daemons[] = { "opsd", "hubd", "leafd" };
-#define DAEMONS		3
+#define DAEMONS 3
 
 struct asked {
-	int64_t		 start, limit;
-	int		 level;			/* and those above; -1: all */
-	char		 from[32], until[32];	/* as lines have it, or "" */
-	int		 backwards;
-	unsigned	 which;			/* bits of daemons */
+	int64_t start, limit;
+	int level;                /* and those above; -1: all */
+	char from[32], until[32]; /* as lines have it, or "" */
+	int backwards;
+	unsigned which; /* bits of daemons */
 };
 
 static int64_t
@@ -122,9 +122,9 @@ read_asked(struct request *r, struct faults *f, struct asked *a)
 /* ---- the merge ---- */
 
 struct log_source {
-	struct logread		*log;
-	struct log_entry_text	 e;
-	int			 there;
+	struct logread *log;
+	struct log_entry_text e;
+	int there;
 };
 
 static int
@@ -167,8 +167,7 @@ level_is(const struct asked *a, const struct log_entry_text *e)
 static int
 line_wanted(const struct asked *a, const struct log_entry_text *e)
 {
-	return (level_is(a, e) &&
-	    (a->from[0] == '\0' || time_cmp(e, a->from) >= 0) &&
+	return (level_is(a, e) && (a->from[0] == '\0' || time_cmp(e, a->from) >= 0) &&
 	    (a->until[0] == '\0' || time_cmp(e, a->until) <= 0));
 }
 
@@ -177,7 +176,7 @@ static int
 is_over(const struct asked *a, const struct log_entry_text *e)
 {
 	return (a->backwards ? a->from[0] != '\0' && time_cmp(e, a->from) < 0 :
-	    a->until[0] != '\0' && time_cmp(e, a->until) > 0);
+			       a->until[0] != '\0' && time_cmp(e, a->until) > 0);
 }
 
 /* What others wrote may be no text: then the bytes that are not stand as '?'. */

@@ -17,8 +17,8 @@
 
 /* How each operation says what it did. */
 static const struct verb {
-	const char	*past, *written;
-	int		 skipped;	/* says which were skipped */
+	const char *past, *written;
+	int skipped; /* says which were skipped */
 } verbs[] = {
 	[TXN_INSERT] = { "inserted", "inserted_hashes", 1 },
 	[TXN_UPDATE] = { "updated", "update_hashes", 1 },
@@ -29,17 +29,17 @@ static const struct verb {
 static void
 text_keys(struct buf *out, const struct write *w, int applied)
 {
-	struct buf	scratch = { 0 };
-	struct scalar	sc;
-	size_t		at;
+	struct buf scratch = { 0 };
+	struct scalar sc;
+	size_t at;
 
 	buf_u8(out, '[');
 	at = out->len;
 	for (uint32_t i = 0; i < w->n; i++) {
 		const struct write_record *rec = &w->recs[i];
 
-		if (rec->applied != applied || scalar_from_key(&sc, w->bytes.data + rec->key_at,
-		    rec->key_len, &scratch) == -1)
+		if (rec->applied != applied ||
+		    scalar_from_key(&sc, w->bytes.data + rec->key_at, rec->key_len, &scratch) == -1)
 			continue;
 		if (out->len > at)
 			buf_u8(out, ',');
@@ -52,9 +52,9 @@ text_keys(struct buf *out, const struct write *w, int applied)
 static void
 reply_written(struct request *r, const struct write *w)
 {
-	const struct verb	*v = &verbs[w->op];
-	struct buf		 out = { 0 };
-	uint32_t		 n = 0;
+	const struct verb *v = &verbs[w->op];
+	struct buf out = { 0 };
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < w->n; i++)
 		n += w->recs[i].applied;
@@ -76,8 +76,8 @@ reply_written(struct request *r, const struct write *w)
 static void
 op_record_done_cb(struct commit_job *j)
 {
-	struct write	*w = (struct write *)j;
-	struct request	*r = j->arg;
+	struct write *w = (struct write *)j;
+	struct request *r = j->arg;
 
 	if (j->status != 200)
 		reply_error(r, j->status, "%s", j->error != NULL ? j->error : "not written");
@@ -96,11 +96,11 @@ submit_write(struct request *r, struct write *w)
 
 /* What the checks of one request's records share. */
 struct checks {
-	struct request		*r;
-	const struct table	*table;
-	enum txn_op		 op;
-	json_t			*new_names;	/* attributes that the table has not */
-	int			 counts;	/* keys that are made are numbers; -1: not looked yet */
+	struct request *r;
+	const struct table *table;
+	enum txn_op op;
+	json_t *new_names; /* attributes that the table has not */
+	int counts;        /* keys that are made are numbers; -1: not looked yet */
 };
 
 /* 0, or -1 with the request answered.  Takes what is wrong. */
@@ -117,7 +117,7 @@ refuse_wrong(struct checks *c, char *wrong)
 static int
 is_new_name(struct checks *c, const char *name)
 {
-	const struct attribute	*a = table_attr(c->table, name, strlen(name));
+	const struct attribute *a = table_attr(c->table, name, strlen(name));
 
 	return (a == NULL && json_object_get(c->new_names, name) == NULL);
 }
@@ -142,8 +142,8 @@ check_new_name(struct checks *c, const char *name)
 static int
 check_type(struct checks *c, size_t i, const char *name, const json_t *v)
 {
-	const struct attribute	*a = table_attr(c->table, name, strlen(name));
-	char			*must = a != NULL && !a->hidden ? attrtype_fault(a->type, v) : NULL;
+	const struct attribute *a = table_attr(c->table, name, strlen(name));
+	char *must = a != NULL && !a->hidden ? attrtype_fault(a->type, v) : NULL;
 
 	if (must == NULL)
 		return (0);
@@ -156,15 +156,16 @@ check_type(struct checks *c, size_t i, const char *name, const json_t *v)
 static int
 check_record_key(struct checks *c, json_t *record)
 {
-	json_t	*key = json_object_get(record, c->table->primary_key);
-	char	 uuid[37];
+	json_t *key = json_object_get(record, c->table->primary_key);
+	char uuid[37];
 
 	if (json_is_string(key) && json_string_length(key) == 0) {
 		json_object_del(record, c->table->primary_key);
 		key = NULL;
 	}
 	if (key == NULL && c->op == TXN_UPDATE) {
-		reply_error(c->r, 400, "a valid hash attribute must be provided with update "
+		reply_error(c->r, 400,
+		    "a valid hash attribute must be provided with update "
 		    "record, check log for more info");
 		return (-1);
 	}
@@ -182,8 +183,8 @@ check_record_key(struct checks *c, json_t *record)
 static int
 check_record(struct checks *c, json_t *record, size_t i)
 {
-	const char	*name;
-	json_t		*v;
+	const char *name;
+	json_t *v;
 
 	if (!json_is_object(record)) {
 		reply_error(c->r, 400, "'records[%zu]' must be of type object", i);
@@ -195,8 +196,10 @@ check_record(struct checks *c, json_t *record, size_t i)
 		if (is_new_name(c, name) && check_new_name(c, name) == -1)
 			return (-1);
 		if (!value_depth_ok(v)) {
-			reply_error(c->r, 400, "'records[%zu].%s' is nested more than %d levels "
-			    "deep", i, name, VALUE_MAX_DEPTH);
+			reply_error(c->r, 400,
+			    "'records[%zu].%s' is nested more than %d levels "
+			    "deep",
+			    i, name, VALUE_MAX_DEPTH);
 			return (-1);
 		}
 		if (check_type(c, i, name, v) == -1)
@@ -208,9 +211,9 @@ check_record(struct checks *c, json_t *record, size_t i)
 static int
 check_records(struct checks *c, const json_t *records)
 {
-	json_t	*record;
-	size_t	 i;
-	int	 rc = 0;
+	json_t *record;
+	size_t i;
+	int rc = 0;
 
 	c->new_names = json_object();
 	json_array_foreach(records, i, record)
@@ -223,8 +226,8 @@ check_records(struct checks *c, const json_t *records)
 static int
 add_records(struct write *w, const json_t *list, size_t max)
 {
-	const json_t	*e;
-	size_t		 i;
+	const json_t *e;
+	size_t i;
 
 	json_array_foreach(list, i, e)
 		if (write_add(w, e, max) == -1)
@@ -236,8 +239,8 @@ static void
 write_list(struct request *r, struct table *t, enum txn_op op, const json_t *list,
     const char *field)
 {
-	struct write	*w = write_new(t, op, r->user->name);
-	size_t		 max = r->ops->data.live.max_transaction;
+	struct write *w = write_new(t, op, r->user->name);
+	size_t max = r->ops->data.live.max_transaction;
 
 	if (add_records(w, list, max) == 0) {
 		submit_write(r, w);
@@ -251,9 +254,9 @@ write_list(struct request *r, struct table *t, enum txn_op op, const json_t *lis
 static json_t *
 names_written(const struct table *t, const json_t *records)
 {
-	json_t		*names = json_object(), *record, *v;
-	const char	*name;
-	size_t		 i;
+	json_t *names = json_object(), *record, *v;
+	const char *name;
+	size_t i;
 
 	json_array_foreach(records, i, record) {
 		if (json_object_size(record) == 0)
@@ -268,14 +271,16 @@ names_written(const struct table *t, const json_t *records)
 static int
 may_op(struct request *r, const struct table *t, enum txn_op op, const json_t *records)
 {
-	static const unsigned	 rights[] = {
-		[TXN_INSERT] = MAY_INSERT, [TXN_UPDATE] = MAY_UPDATE,
-		[TXN_UPSERT] = MAY_INSERT | MAY_UPDATE, [TXN_DELETE] = MAY_DELETE,
+	static const unsigned rights[] = {
+		[TXN_INSERT] = MAY_INSERT,
+		[TXN_UPDATE] = MAY_UPDATE,
+		[TXN_UPSERT] = MAY_INSERT | MAY_UPDATE,
+		[TXN_DELETE] = MAY_DELETE,
 	};
-	const json_t		*record;
-	json_t			*names, *why;
-	size_t			 i;
-	int			 may;
+	const json_t *record;
+	json_t *names, *why;
+	size_t i;
+	int may;
 
 	if (r->user->super_user)
 		return (1);
@@ -293,10 +298,10 @@ may_op(struct request *r, const struct table *t, enum txn_op op, const json_t *r
 static void
 write_records(struct request *r, enum txn_op op)
 {
-	struct faults	 f = { 0 };
-	json_t		*records = field_array(&f, r->body, "records", 1);
-	struct table	*t = op_table_to_write(r, &f);
-	struct checks	 c = { .r = r, .table = t, .op = op, .counts = -1 };
+	struct faults f = { 0 };
+	json_t *records = field_array(&f, r->body, "records", 1);
+	struct table *t = op_table_to_write(r, &f);
+	struct checks c = { .r = r, .table = t, .op = op, .counts = -1 };
 
 	if (t == NULL)
 		return;
@@ -326,9 +331,9 @@ upsert_rows(struct request *r)
 static void
 delete_rows(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const json_t	*ids = field_ids(&f, r->body, KEY_TEXT_MAX);
-	struct table	*t;
+	struct faults f = { 0 };
+	const json_t *ids = field_ids(&f, r->body, KEY_TEXT_MAX);
+	struct table *t;
 
 	t = op_table_to_write(r, &f);
 	if (t == NULL)

@@ -33,8 +33,10 @@ op_renew_node_id(struct request *r)
 
 	if (status == 200) {
 		reply_last(r);
-		reply_message(r, "This node gets the id %s and restarts. Its subscriptions stay; the "
-		    "nodes get what was written on it", hex);
+		reply_message(r,
+		    "This node gets the id %s and restarts. Its subscriptions stay; the "
+		    "nodes get what was written on it",
+		    hex);
 		restart_node(ops);
 	} else
 		reply_error(r, status, "%s", err);
@@ -87,12 +89,15 @@ opsd_run(struct job *t, void *arg)
 }
 
 static const struct {
-	const char	*name;
-	void		(*run)(struct job *t, void *arg);
+	const char *name;
+	void (*run)(struct job *t, void *arg);
 } services[] = {
-	{ "http_workers", http_run }, { "clustering", clustering_run },
-	{ "clustering_config", clustering_config_run }, { "hubd", hubd_run },
-	{ "leafd", leafd_run }, { "opsd", opsd_run },
+	{ "http_workers", http_run },
+	{ "clustering", clustering_run },
+	{ "clustering_config", clustering_config_run },
+	{ "hubd", hubd_run },
+	{ "leafd", leafd_run },
+	{ "opsd", opsd_run },
 };
 
 static void

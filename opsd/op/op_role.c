@@ -10,15 +10,16 @@
 #include "opsd/op/op_user.h"
 #include "opsd/store/sysrow.h"
 
-#define ROLE_NAME_MAX	250
+#define ROLE_NAME_MAX 250
 
 static enum role_operation
 op_role_operation_cb(const char *name)
 {
 	const struct op *op = op_find(name);
 
-	return (op == NULL ? ROLE_OPERATION_NONE :
-	    op->right == RIGHT_ADMIN ? ROLE_OPERATION_NEVER : ROLE_OPERATION_GOOD);
+	return (op == NULL               ? ROLE_OPERATION_NONE :
+		op->right == RIGHT_ADMIN ? ROLE_OPERATION_NEVER :
+					   ROLE_OPERATION_GOOD);
 }
 
 /* The fields, then what the permission says; 1 with the request answered. */
@@ -63,8 +64,10 @@ name_taken(struct request *r, const char *name, const char *id)
 	if (taken && strcmp(user_row_text(other, "role"), name) == 0)
 		reply_error(r, 409, "A role with name '%s' already exists", name);
 	else if (taken)
-		reply_error(r, 409, "A role with name '%s' already exists: it is the id of the role "
-		    "that is named '%s' now", name, user_row_text(other, "role"));
+		reply_error(r, 409,
+		    "A role with name '%s' already exists: it is the id of the role "
+		    "that is named '%s' now",
+		    name, user_row_text(other, "role"));
 	json_decref(other);
 	return (taken);
 }
@@ -137,8 +140,8 @@ demotes_last(struct request *r, const char *id, const json_t *was)
 	const json_t *p = json_object_get(r->body, "permission");
 
 	return (p != NULL && role_is(was, "super_user") &&
-	    !json_is_true(json_object_get(p, "super_user")) &&
-	    user_supers(r->ops, "", "") > 0 && user_supers(r->ops, "", id) == 0);
+	    !json_is_true(json_object_get(p, "super_user")) && user_supers(r->ops, "", "") > 0 &&
+	    user_supers(r->ops, "", id) == 0);
 }
 
 /* Would the cluster's user be none any more? */
@@ -168,11 +171,15 @@ alter_role_run(struct request *r)
 	else if (name != NULL && name_taken(r, name, id))
 		;
 	else if (demotes_last(r, id, role))
-		reply_error(r, 409, "Role %s is the one of the last active super_user: it must stay "
-		    "a super_user role", user_row_text(role, "role"));
+		reply_error(r, 409,
+		    "Role %s is the one of the last active super_user: it must stay "
+		    "a super_user role",
+		    user_row_text(role, "role"));
 	else if (ends_cluster(r, id))
-		reply_error(r, 409, "Role %s is the one of clustering.user: while clustering is "
-		    "enabled it must stay a cluster_user role", user_row_text(role, "role"));
+		reply_error(r, 409,
+		    "Role %s is the one of clustering.user: while clustering is "
+		    "enabled it must stay a cluster_user role",
+		    user_row_text(role, "role"));
 	else
 		put_role(r, id, name, role);
 	json_decref(role);
@@ -224,7 +231,8 @@ drop_role_run(struct request *r)
 	if ((role = sysrow_get(&r->ops->data, SYS_ROLE, id)) == NULL)
 		reply_error(r, 404, "Role not found");
 	else if (role_in_use(r->ops, id))
-		reply_error(r, 409, "Cannot drop role %s as it has active user(s) tied to this role",
+		reply_error(r, 409,
+		    "Cannot drop role %s as it has active user(s) tied to this role",
 		    user_row_text(role, "role"));
 	else if ((status = sysrow_remove(&r->ops->data, SYS_ROLE, id, &err)) != 200)
 		reply_failed(r, status, err);

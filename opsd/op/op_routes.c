@@ -10,13 +10,13 @@
 
 #include "opsd/op/node.h"
 
-#define ROUTES_MAX	1000	/* of one server */
+#define ROUTES_MAX 1000 /* of one server */
 
 enum { HUB, LEAF, SERVERS };
 
 static const struct {
-	const char	*name;
-	enum conf_key	 key;
+	const char *name;
+	enum conf_key key;
 } servers[SERVERS] = { { "hub", HUB_ROUTES }, { "leaf", LEAF_ROUTES } };
 
 /* Reading, changing and writing a list is one step. */
@@ -25,7 +25,7 @@ static pthread_mutex_t routes_lock = PTHREAD_MUTEX_INITIALIZER;
 static int
 field_server(struct faults *f, const json_t *body)
 {
-	const char	*name = field_string(f, body, "server", 1);
+	const char *name = field_string(f, body, "server", 1);
 
 	if (name == NULL)
 		return (-1);
@@ -53,9 +53,9 @@ check_route_host(struct faults *f, size_t i, const json_t *host)
 static json_int_t
 read_port(struct faults *f, size_t i, const json_t *port)
 {
-	const char	*text = json_string_value(port);
-	double		 d = json_number_value(port);
-	char		*end = NULL;
+	const char *text = json_string_value(port);
+	double d = json_number_value(port);
+	char *end = NULL;
 
 	if (port == NULL) {
 		fault(f, "'routes[%zu].port' is required", i);
@@ -78,8 +78,8 @@ read_port(struct faults *f, size_t i, const json_t *port)
 static void
 take_extras(struct faults *f, size_t i, const json_t *given, int server, json_t *route)
 {
-	const char	*key, *word;
-	json_t		*v;
+	const char *key, *word;
+	json_t *v;
 
 	json_object_foreach((json_t *)(uintptr_t)given, key, v) {
 		if (strcmp(key, "host") == 0 || strcmp(key, "port") == 0)
@@ -101,15 +101,15 @@ take_extras(struct faults *f, size_t i, const json_t *given, int server, json_t 
 static json_t *
 read_routes(struct faults *f, const json_t *body, int server)
 {
-	json_t	*given = field_array(f, body, "routes", 1), *list = json_array(), *g, *host;
-	size_t	 i;
+	json_t *given = field_array(f, body, "routes", 1), *list = json_array(), *g, *host;
+	size_t i;
 
 	if (json_array_size(given) > ROUTES_MAX) {
 		fault(f, "'routes' must contain less than or equal to %d items", ROUTES_MAX);
 		given = NULL;
 	}
 	json_array_foreach(given, i, g) {
-		json_t	*route = json_object();
+		json_t *route = json_object();
 
 		if (!json_is_object(g)) {
 			fault(f, "'routes[%zu]' must be of type object", i);
@@ -132,25 +132,25 @@ static int
 same_host(const json_t *a, const json_t *b)
 {
 	return (strcasecmp(json_string_value(json_object_get(a, "host")),
-	    json_string_value(json_object_get(b, "host"))) == 0);
+		    json_string_value(json_object_get(b, "host"))) == 0);
 }
 
 /* Ports in the file may be strings. */
 static json_int_t
 route_port(const json_t *route)
 {
-	const json_t	*port = json_object_get(route, "port");
+	const json_t *port = json_object_get(route, "port");
 
 	return (json_is_string(port) ? strtoll(json_string_value(port), NULL, 10) :
-	    json_integer_value(port));
+				       json_integer_value(port));
 }
 
 /* Index of host and port in the list, or its size. */
 static size_t
 find_route(const json_t *list, const json_t *route)
 {
-	json_t	*r;
-	size_t	 i;
+	json_t *r;
+	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)list, i, r)
 		if (same_host(r, route) && route_port(r) == route_port(route))
@@ -166,9 +166,9 @@ find_route(const json_t *list, const json_t *route)
 static const char *
 linked_twice(const struct conf *conf, int server, const json_t *routes)
 {
-	const json_t	*others = conf_list(conf, servers[server == HUB ? LEAF : HUB].key);
-	json_t		*mine, *other;
-	size_t		 i, k;
+	const json_t *others = conf_list(conf, servers[server == HUB ? LEAF : HUB].key);
+	json_t *mine, *other;
+	size_t i, k;
 
 	json_array_foreach((json_t *)(uintptr_t)routes, i, mine)
 		json_array_foreach((json_t *)(uintptr_t)others, k, other)
@@ -183,8 +183,8 @@ linked_twice(const struct conf *conf, int server, const json_t *routes)
 static int
 save_routes(struct request *r, struct conf *conf, enum conf_key key, const json_t *list)
 {
-	char	*err = NULL;
-	int	 status = 400;
+	char *err = NULL;
+	int status = 400;
 
 	if (conf_set(conf, key, list, &err) == 0) {
 		status = 500;
@@ -201,10 +201,10 @@ save_routes(struct request *r, struct conf *conf, enum conf_key key, const json_
 static void
 set_routes(struct request *r, struct conf *conf, int server, json_t *routes)
 {
-	json_t		*list = json_deep_copy(conf_list(conf, servers[server].key)), *route;
-	json_t		*set = json_array(), *skipped = json_array();
-	const char	*twice = linked_twice(conf, server, routes);
-	size_t		 i, at;
+	json_t *list = json_deep_copy(conf_list(conf, servers[server].key)), *route;
+	json_t *set = json_array(), *skipped = json_array();
+	const char *twice = linked_twice(conf, server, routes);
+	size_t i, at;
 
 	json_array_foreach(routes, i, route) {
 		at = find_route(list, route);
@@ -219,15 +219,19 @@ set_routes(struct request *r, struct conf *conf, int server, json_t *routes)
 		json_array_append(set, route);
 	}
 	if (twice != NULL)
-		reply_error(r, 409, "The %s of this node has a route to '%s' already: a leaf "
+		reply_error(r, 409,
+		    "The %s of this node has a route to '%s' already: a leaf "
 		    "that is linked into the mesh of its own hub gets every message twice",
 		    servers[server == HUB ? LEAF : HUB].name, twice);
 	else if (json_array_size(list) > ROUTES_MAX)
-		reply_error(r, 400, "'routes' of the %s must contain less than or equal to %d "
-		    "items", servers[server].name, ROUTES_MAX);
+		reply_error(r, 400,
+		    "'routes' of the %s must contain less than or equal to %d "
+		    "items",
+		    servers[server].name, ROUTES_MAX);
 	else if (json_array_size(set) == 0 || save_routes(r, conf, servers[server].key, list) == 0)
-		reply_json(r, 200, json_pack("{s:s, s:O, s:O}", "message",
-		    "cluster routes successfully set", "set", set, "skipped", skipped));
+		reply_json(r, 200,
+		    json_pack("{s:s, s:O, s:O}", "message", "cluster routes successfully set",
+			"set", set, "skipped", skipped));
 	json_decref(list);
 	json_decref(set);
 	json_decref(skipped);
@@ -236,10 +240,10 @@ set_routes(struct request *r, struct conf *conf, int server, json_t *routes)
 void
 op_routes_set(struct request *r)
 {
-	struct faults	 f = { 0 };
-	int		 server = field_server(&f, r->body);
-	json_t		*routes = read_routes(&f, r->body, server == -1 ? LEAF : server);
-	struct conf	*conf;
+	struct faults f = { 0 };
+	int server = field_server(&f, r->body);
+	json_t *routes = read_routes(&f, r->body, server == -1 ? LEAF : server);
+	struct conf *conf;
 
 	if (!faults_answer(r, &f)) {
 		pthread_mutex_lock(&routes_lock);
@@ -254,10 +258,11 @@ op_routes_set(struct request *r)
 void
 op_routes_get(struct request *r)
 {
-	struct conf	*conf = data_conf(&r->ops->data);
+	struct conf *conf = data_conf(&r->ops->data);
 
-	reply_json(r, 200, json_pack("{s:o, s:o}", "hub", json_deep_copy(conf_list(conf,
-	    HUB_ROUTES)), "leaf", json_deep_copy(conf_list(conf, LEAF_ROUTES))));
+	reply_json(r, 200,
+	    json_pack("{s:o, s:o}", "hub", json_deep_copy(conf_list(conf, HUB_ROUTES)), "leaf",
+		json_deep_copy(conf_list(conf, LEAF_ROUTES))));
 	conf_free(conf);
 }
 
@@ -266,9 +271,9 @@ static int
 delete_from(struct request *r, struct conf *conf, enum conf_key key, const json_t *routes,
     json_t *deleted)
 {
-	json_t	*list = json_deep_copy(conf_list(conf, key)), *route;
-	size_t	 i, at, before = json_array_size(list);
-	int	 rc = 0;
+	json_t *list = json_deep_copy(conf_list(conf, key)), *route;
+	size_t i, at, before = json_array_size(list);
+	int rc = 0;
 
 	json_array_foreach((json_t *)(uintptr_t)routes, i, route) {
 		at = find_route(list, route);
@@ -287,9 +292,9 @@ delete_from(struct request *r, struct conf *conf, enum conf_key key, const json_
 static void
 delete_routes(struct request *r, struct conf *conf, const json_t *routes)
 {
-	json_t	*deleted = json_array(), *skipped = json_array(), *route;
-	size_t	 i;
-	int	 rc = 0;
+	json_t *deleted = json_array(), *skipped = json_array(), *route;
+	size_t i;
+	int rc = 0;
 
 	for (i = 0; i < SERVERS && rc == 0; i++)
 		rc = delete_from(r, conf, servers[i].key, routes, deleted);
@@ -297,8 +302,9 @@ delete_routes(struct request *r, struct conf *conf, const json_t *routes)
 		if (find_route(deleted, route) == json_array_size(deleted))
 			json_array_append(skipped, route);
 	if (rc == 0)
-		reply_json(r, 200, json_pack("{s:s, s:O, s:O}", "message",
-		    "cluster routes successfully deleted", "deleted", deleted, "skipped", skipped));
+		reply_json(r, 200,
+		    json_pack("{s:s, s:O, s:O}", "message", "cluster routes successfully deleted",
+			"deleted", deleted, "skipped", skipped));
 	json_decref(deleted);
 	json_decref(skipped);
 }
@@ -306,9 +312,9 @@ delete_routes(struct request *r, struct conf *conf, const json_t *routes)
 void
 op_routes_delete(struct request *r)
 {
-	struct faults	 f = { 0 };
-	json_t		*routes = read_routes(&f, r->body, -1);
-	struct conf	*conf;
+	struct faults f = { 0 };
+	json_t *routes = read_routes(&f, r->body, -1);
+	struct conf *conf;
 
 	if (!faults_answer(r, &f)) {
 		pthread_mutex_lock(&routes_lock);

@@ -11,7 +11,7 @@
 #include "opsd/op/op_table.h"
 #include "opsd/store/group.h"
 
-#define ATTRIBUTES_FIXED	3	/* the key and two times */
+#define ATTRIBUTES_FIXED 3 /* the key and two times */
 
 static void
 reply_done(struct request *r, const struct ddl *d)
@@ -41,8 +41,8 @@ reply_done(struct request *r, const struct ddl *d)
 static void
 op_schema_done_cb(struct commit_job *j)
 {
-	struct ddl	*d = (struct ddl *)j;
-	struct request	*r = j->arg;
+	struct ddl *d = (struct ddl *)j;
+	struct request *r = j->arg;
 
 	if (j->status != 200)
 		reply_error(r, j->status, "%s", j->error != NULL ? j->error : "not written");
@@ -71,8 +71,8 @@ fault_database(struct faults *f, const char *db)
 static void
 make_database(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const char	*db = field_database(&f, r->body);
+	struct faults f = { 0 };
+	const char *db = field_database(&f, r->body);
 
 	if (db != NULL)
 		fault_database(&f, db);
@@ -84,8 +84,8 @@ make_database(struct request *r)
 static void
 remove_database(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const char	*db = NULL;
+	struct faults f = { 0 };
+	const char *db = NULL;
 
 	if (field_either(r->body, "database", "schema") == NULL)
 		fault(&f, "'database' is required");
@@ -99,10 +99,10 @@ remove_database(struct request *r)
 static void
 fault_attribute(struct faults *f, size_t i, const json_t *a)
 {
-	const json_t	*name = field_either(a, "name", "attribute");
-	const json_t	*type = json_object_get(a, "type");
-	const json_t	*indexed = json_object_get(a, "indexed");
-	char		*field;
+	const json_t *name = field_either(a, "name", "attribute");
+	const json_t *type = json_object_get(a, "type");
+	const json_t *indexed = json_object_get(a, "indexed");
+	char *field;
 
 	if (!json_is_object(a)) {
 		fault(f, "'attributes[%zu]' must be of type object", i);
@@ -111,8 +111,8 @@ fault_attribute(struct faults *f, size_t i, const json_t *a)
 	field = xasprintf("attributes[%zu].name", i);
 	if (name == NULL)
 		fault(f, "'%s' is required", field);
-	else if (!json_is_string(name) || strlen(json_string_value(name)) !=
-	    json_string_length(name))
+	else if (!json_is_string(name) ||
+	    strlen(json_string_value(name)) != json_string_length(name))
 		fault(f, "'%s' must be a string", field);
 	else
 		fault_name(f, field, json_string_value(name));
@@ -127,9 +127,11 @@ fault_attribute(struct faults *f, size_t i, const json_t *a)
 static const char *
 field_primary_key(struct faults *f, const json_t *body)
 {
-	const char	*name = json_object_get(body, "primary_key") == NULL &&
-	    json_object_get(body, "hash_attribute") != NULL ? "hash_attribute" : "primary_key";
-	const char	*key = field_string(f, body, name, 1);
+	const char *name = json_object_get(body, "primary_key") == NULL &&
+		json_object_get(body, "hash_attribute") != NULL ?
+	    "hash_attribute" :
+	    "primary_key";
+	const char *key = field_string(f, body, name, 1);
 
 	if (key == NULL)
 		return (NULL);
@@ -152,7 +154,7 @@ may_structure(struct request *r, const char *db)
 static uint32_t
 field_expiration(struct faults *f, const json_t *body)
 {
-	const json_t	*v = json_object_get(body, "expiration");
+	const json_t *v = json_object_get(body, "expiration");
 
 	if (v == NULL || json_is_null(v))
 		return (0);
@@ -170,7 +172,7 @@ field_expiration(struct faults *f, const json_t *body)
 static void
 fault_residence(struct faults *f, size_t i, const json_t *name)
 {
-	char	*field = xasprintf("residence[%zu]", i);
+	char *field = xasprintf("residence[%zu]", i);
 
 	if (!json_is_string(name) || strlen(json_string_value(name)) != json_string_length(name))
 		fault(f, "'%s' must be a string", field);
@@ -183,8 +185,8 @@ fault_residence(struct faults *f, size_t i, const json_t *name)
 static json_t *
 field_residence(struct faults *f, const json_t *body)
 {
-	json_t	*list = json_object_get(body, "residence"), *e;
-	size_t	 i;
+	json_t *list = json_object_get(body, "residence"), *e;
+	size_t i;
 
 	if (list == NULL || json_is_null(list))
 		return (NULL);
@@ -201,24 +203,26 @@ field_residence(struct faults *f, const json_t *body)
 static void
 make_table(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const char	*db = field_database(&f, r->body);
-	const char	*table = field_string(&f, r->body, "table", 1);
-	const char	*key = field_primary_key(&f, r->body);
-	json_t		*attributes = field_array(&f, r->body, "attributes", 0), *residence, *a;
-	size_t		 most = (size_t)r->ops->data.live.max_attributes - ATTRIBUTES_FIXED;
-	int		 audit = field_bool(&f, r->body, "audit", 0);
-	uint32_t	 expiration;
-	struct ddl	*d;
-	size_t		 i;
+	struct faults f = { 0 };
+	const char *db = field_database(&f, r->body);
+	const char *table = field_string(&f, r->body, "table", 1);
+	const char *key = field_primary_key(&f, r->body);
+	json_t *attributes = field_array(&f, r->body, "attributes", 0), *residence, *a;
+	size_t most = (size_t)r->ops->data.live.max_attributes - ATTRIBUTES_FIXED;
+	int audit = field_bool(&f, r->body, "audit", 0);
+	uint32_t expiration;
+	struct ddl *d;
+	size_t i;
 
 	if (db != NULL)
 		fault_database(&f, db);
 	if (table != NULL)
 		fault_name(&f, "table", table);
 	if (json_array_size(attributes) > most)
-		fault(&f, "'attributes' must contain less than or equal to %zu items "
-		    "(storage.maxTableAttributes)", most);
+		fault(&f,
+		    "'attributes' must contain less than or equal to %zu items "
+		    "(storage.maxTableAttributes)",
+		    most);
 	else
 		json_array_foreach(attributes, i, a)
 			fault_attribute(&f, i, a);
@@ -227,7 +231,8 @@ make_table(struct request *r)
 	if (faults_answer(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
 	if (residence != NULL && !r->ops->data.live.clustering) {
-		reply_error(r, 400, "Clustering does not appear to be enabled. Cannot insert table "
+		reply_error(r, 400,
+		    "Clustering does not appear to be enabled. Cannot insert table "
 		    "with property 'residence'.");
 		return;
 	}
@@ -243,9 +248,9 @@ make_table(struct request *r)
 static void
 remove_table(struct request *r)
 {
-	struct faults	 f = { 0 };
-	const char	*db = field_database(&f, r->body);
-	const char	*table = field_string(&f, r->body, "table", 1);
+	struct faults f = { 0 };
+	const char *db = field_database(&f, r->body);
+	const char *table = field_string(&f, r->body, "table", 1);
 
 	if (faults_answer(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
@@ -256,9 +261,10 @@ remove_table(struct request *r)
 static int
 may_ddl(struct request *r, enum ddl_kind kind, const char *db, const char *table, const char *name)
 {
-	struct table	*t = kind == DDL_CREATE_ATTRIBUTE ?
-	    catalog_get(r->ops->data.catalog, db, table) : NULL;
-	int		 may = t != NULL && permission_table(r->user, t, MAY_INSERT) &&
+	struct table *t = kind == DDL_CREATE_ATTRIBUTE ?
+	    catalog_get(r->ops->data.catalog, db, table) :
+	    NULL;
+	int may = t != NULL && permission_table(r->user, t, MAY_INSERT) &&
 	    permission_attribute(r->user, t, name, MAY_INSERT);
 
 	table_unref(t);
@@ -269,8 +275,8 @@ may_ddl(struct request *r, enum ddl_kind kind, const char *db, const char *table
 static int
 is_fixed(struct request *r, const char *db, const char *table, const char *name)
 {
-	struct table	*t = catalog_get(r->ops->data.catalog, db, table);
-	int		 key = t != NULL && strcmp(t->primary_key, name) == 0;
+	struct table *t = catalog_get(r->ops->data.catalog, db, table);
+	int key = t != NULL && strcmp(t->primary_key, name) == 0;
 
 	table_unref(t);
 	if (key)
@@ -285,11 +291,11 @@ is_fixed(struct request *r, const char *db, const char *table, const char *name)
 static void
 attribute_ddl(struct request *r, enum ddl_kind kind)
 {
-	struct faults	 f = { 0 };
-	const char	*db = field_database(&f, r->body);
-	const char	*table = field_string(&f, r->body, "table", 1);
-	const char	*name = field_string(&f, r->body, "attribute", 1);
-	struct ddl	*d;
+	struct faults f = { 0 };
+	const char *db = field_database(&f, r->body);
+	const char *table = field_string(&f, r->body, "table", 1);
+	const char *name = field_string(&f, r->body, "attribute", 1);
+	struct ddl *d;
 
 	if (name != NULL && kind == DDL_CREATE_ATTRIBUTE)
 		fault_name(&f, "attribute", name);

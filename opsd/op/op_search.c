@@ -7,16 +7,16 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#define SLICE_US	2000
-#define ROW_ROOM	4096	/* for the row that makes a piece full */
+#define SLICE_US 2000
+#define ROW_ROOM 4096 /* for the row that makes a piece full */
 
 /* A search whose rows are sent: whole, when they are few, else in pieces as they are found. */
 struct answering {
-	struct request	*r;
-	struct search	*search;
-	enum format	 format;
-	int		 begun;
-	int		 passes;	/* MessagePack: 1 while rows are counted, 2 after that */
+	struct request *r;
+	struct search *search;
+	enum format format;
+	int begun;
+	int passes; /* MessagePack: 1 while rows are counted, 2 after that */
 };
 
 /* A piece of the result is there.  MessagePack has to know first how many rows follow. */
@@ -44,7 +44,8 @@ answer_last(struct answering *a)
 		a->passes = 2;
 		if (search_again(a->search) == 0)
 			return (0);
-		reply_error(a->r, 400, "there are more rows than MessagePack can count, use limit "
+		reply_error(a->r, 400,
+		    "there are more rows than MessagePack can count, use limit "
 		    "and offset");
 	} else if (a->begun) {
 		reply_more(a->r, search_out(a->search));
@@ -104,7 +105,7 @@ op_search_again_cb(struct request *r, void *arg)
 static void
 start_search(struct request *r, struct search *s)
 {
-	struct answering	*a;
+	struct answering *a;
 
 	if (s == NULL)
 		return;

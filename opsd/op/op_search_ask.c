@@ -9,7 +9,7 @@
 #include "opsd/op/node.h"
 #include "opsd/op/op_permission.h"
 
-#define SORTS_MAX	8
+#define SORTS_MAX 8
 
 static void
 asking_end(struct asking *a)
@@ -49,11 +49,14 @@ ask_field(struct asking *a, struct field *f, const char *name)
 static void
 reply_unknown(struct asking *a)
 {
-	struct buf	b = { 0 };
-	size_t		i, n = json_array_size(a->unknown);
+	struct buf b = { 0 };
+	size_t i, n = json_array_size(a->unknown);
 
 	for (i = 0; i < n; i++)
-		buf_addf(&b, "%s%s", i == 0 ? "" : i == n - 1 ? " and " : ", ",
+		buf_addf(&b, "%s%s",
+		    i == 0         ? "" :
+			i == n - 1 ? " and " :
+				     ", ",
 		    json_string_value(json_array_get(a->unknown, i)));
 	reply_error(a->r, 404, "unknown attribute '%.*s'", (int)b.len, (const char *)b.data);
 	buf_free(&b);
@@ -63,7 +66,7 @@ reply_unknown(struct asking *a)
 static struct search *
 asking_done(struct asking *a, int faults_status)
 {
-	struct search	*s = NULL;
+	struct search *s = NULL;
 
 	if (op_faults_status(a->r, &a->f, faults_status) ||
 	    !op_permission_check(a->r, a->table, MAY_READ, a->asked))
@@ -81,8 +84,8 @@ asking_done(struct asking *a, int faults_status)
 static int
 op_search_shown(const struct table *t, const char *name, void *arg)
 {
-	struct asking	*a = arg;
-	int		 shown = !user_hidden_attribute(t->id, name) &&
+	struct asking *a = arg;
+	int shown = !user_hidden_attribute(t->id, name) &&
 	    permission_attribute(a->r->user, t, name, MAY_READ);
 
 	a->shows |= shown;
@@ -101,8 +104,8 @@ ask_readable(struct asking *a)
 static void
 fault_attributes(struct faults *f, const json_t *body)
 {
-	const json_t	*list = json_object_get(body, "get_attributes"), *e;
-	size_t		 i;
+	const json_t *list = json_object_get(body, "get_attributes"), *e;
+	size_t i;
 
 	if (list == NULL)
 		fault(f, "'get_attributes' is required");
@@ -118,9 +121,9 @@ fault_attributes(struct faults *f, const json_t *body)
 static void
 read_attributes(struct asking *a)
 {
-	const json_t	*list = json_object_get(a->r->body, "get_attributes"), *e;
-	struct field	 f;
-	size_t		 i;
+	const json_t *list = json_object_get(a->r->body, "get_attributes"), *e;
+	struct field f;
+	size_t i;
 
 	json_array_foreach(list, i, e) {
 		const char *name = json_string_value(e);
@@ -135,7 +138,7 @@ read_attributes(struct asking *a)
 static void
 fault_count(struct faults *f, const json_t *body, const char *name, int least)
 {
-	const json_t	*v = json_object_get(body, name);
+	const json_t *v = json_object_get(body, name);
 
 	if (v == NULL || json_is_null(v))
 		return;
@@ -150,8 +153,8 @@ fault_count(struct faults *f, const json_t *body, const char *name, int least)
 static void
 fault_sort(struct faults *f, const json_t *sort, int depth)
 {
-	const json_t	*attribute = json_object_get(sort, "attribute");
-	const json_t	*descending = json_object_get(sort, "descending");
+	const json_t *attribute = json_object_get(sort, "attribute");
+	const json_t *descending = json_object_get(sort, "descending");
 
 	if (sort == NULL || json_is_null(sort))
 		return;
@@ -184,8 +187,8 @@ fault_common(struct faults *f, const json_t *body)
 static void
 read_common(struct asking *a)
 {
-	const json_t	*body = a->r->body, *sort;
-	struct field	 f;
+	const json_t *body = a->r->body, *sort;
+	struct field f;
 
 	read_attributes(a);
 	search_page(a->search, (uint64_t)json_integer_value(json_object_get(body, "offset")),
@@ -204,8 +207,8 @@ read_common(struct asking *a)
 struct search *
 ask_by_id(struct request *r, int faults_status)
 {
-	struct asking	 a = { 0 };
-	const json_t	*ids = field_ids(&a.f, r->body, SIZE_MAX);
+	struct asking a = { 0 };
+	const json_t *ids = field_ids(&a.f, r->body, SIZE_MAX);
 
 	fault_attributes(&a.f, r->body);
 	if (asking_begin(&a, r, faults_status) == -1)
@@ -218,10 +221,10 @@ ask_by_id(struct request *r, int faults_status)
 struct search *
 ask_by_value(struct request *r)
 {
-	struct asking	 a = { 0 };
-	json_t		*name = field_either(r->body, "attribute", "search_attribute");
-	json_t		*value = field_either(r->body, "value", "search_value");
-	struct field	 f;
+	struct asking a = { 0 };
+	json_t *name = field_either(r->body, "attribute", "search_attribute");
+	json_t *value = field_either(r->body, "value", "search_value");
+	struct field f;
 
 	if (name == NULL)
 		fault(&a.f, "'search_attribute' is required");
@@ -241,8 +244,8 @@ ask_by_value(struct request *r)
 struct search *
 ask_by_conditions(struct request *r)
 {
-	struct asking		 a = { 0 };
-	struct condition	*group;
+	struct asking a = { 0 };
+	struct condition *group;
 
 	fault_common(&a.f, r->body);
 	if (asking_begin(&a, r, 400) == -1)

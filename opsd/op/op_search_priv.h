@@ -8,14 +8,14 @@
 
 /* A search while its request is read. */
 struct asking {
-	struct request	*r;
-	struct table	*table;
-	struct search	*search;
-	struct faults	 f;		/* what is wrong with the fields */
-	json_t		*unknown;	/* attributes that the table has not */
-	json_t		*asked;		/* attributes that the user must be allowed to read */
-	int		 shows;		/* "*" has attributes that the user may read */
-	size_t		 leaves;
+	struct request *r;
+	struct table *table;
+	struct search *search;
+	struct faults f; /* what is wrong with the fields */
+	json_t *unknown; /* attributes that the table has not */
+	json_t *asked;   /* attributes that the user must be allowed to read */
+	int shows;       /* "*" has attributes that the user may read */
+	size_t leaves;
 };
 
 /* The attribute by name; -1 when the table has none, which is noted. */

@@ -7,8 +7,8 @@
 
 #include "common/base/mem.h"
 
-#define DEPTH_MAX	16	/* of nested conditions */
-#define LEAVES_MAX	1000
+#define DEPTH_MAX  16 /* of nested conditions */
+#define LEAVES_MAX 1000
 
 static struct condition *read_group(struct asking *a, const json_t *body, const char *at,
     int depth);
@@ -24,7 +24,7 @@ field_called(const json_t *c, const char *name, const char *old)
 static int
 is_in(const json_t *c)
 {
-	const char	*word = json_string_value(field_either(c, "comparator", "search_type"));
+	const char *word = json_string_value(field_either(c, "comparator", "search_type"));
 
 	return (word != NULL && strcasecmp(word, "in") == 0);
 }
@@ -32,9 +32,9 @@ is_in(const json_t *c)
 static int
 read_compare(struct asking *a, const json_t *c, const char *at)
 {
-	const json_t	*word = field_either(c, "comparator", "search_type");
-	const char	*name = field_called(c, "comparator", "search_type");
-	int		 compare;
+	const json_t *word = field_either(c, "comparator", "search_type");
+	const char *name = field_called(c, "comparator", "search_type");
+	int compare;
 
 	if (word == NULL || is_in(c))
 		return (CMP_EQUALS);
@@ -44,9 +44,11 @@ read_compare(struct asking *a, const json_t *c, const char *at)
 	}
 	compare = compare_find(json_string_value(word));
 	if (compare == -1)
-		fault(&a->f, "'%s.%s' must be one of [equals, contains, starts_with, ends_with, "
+		fault(&a->f,
+		    "'%s.%s' must be one of [equals, contains, starts_with, ends_with, "
 		    "greater_than, greater_than_equal, less_than, less_than_equal, between, "
-		    "not_equal, in]", at, name);
+		    "not_equal, in]",
+		    at, name);
 	return (compare);
 }
 
@@ -54,9 +56,9 @@ read_compare(struct asking *a, const json_t *c, const char *at)
 static struct condition *
 any_of(struct asking *a, const struct field *f, const json_t *values)
 {
-	struct condition	*any = condition_group(COND_OR);
-	json_t			*v;
-	size_t			 i;
+	struct condition *any = condition_group(COND_OR);
+	json_t *v;
+	size_t i;
 
 	a->leaves += json_array_size(values);
 	if (a->leaves > LEAVES_MAX)
@@ -70,11 +72,11 @@ any_of(struct asking *a, const struct field *f, const json_t *values)
 static struct condition *
 read_leaf(struct asking *a, const json_t *c, const char *at)
 {
-	const json_t	*name = field_either(c, "attribute", "search_attribute");
-	json_t		*value = field_either(c, "value", "search_value");
-	int		 compare, n = a->f.n;
-	const char	*const *two = op_two_values(c);
-	struct field	 f;
+	const json_t *name = field_either(c, "attribute", "search_attribute");
+	json_t *value = field_either(c, "value", "search_value");
+	int compare, n = a->f.n;
+	const char *const *two = op_two_values(c);
+	struct field f;
 
 	compare = read_compare(a, c, at);
 	if (two != NULL)
@@ -88,7 +90,8 @@ read_leaf(struct asking *a, const json_t *c, const char *at)
 	if (value == NULL)
 		fault(&a->f, "'%s.%s' is required", at, "search_value");
 	else if ((compare == CMP_BETWEEN || is_in(c)) && !json_is_array(value))
-		fault(&a->f, "'%s.%s' must be an array", at, field_called(c, "value", "search_value"));
+		fault(&a->f, "'%s.%s' must be an array", at,
+		    field_called(c, "value", "search_value"));
 	else if (compare == CMP_BETWEEN && json_array_size(value) != 2)
 		fault(&a->f, "'%s.%s' must contain 2 items", at,
 		    field_called(c, "value", "search_value"));
@@ -115,8 +118,8 @@ read_condition(struct asking *a, const json_t *c, const char *at, int depth)
 static int
 read_operator(struct asking *a, const json_t *body, const char *at)
 {
-	const json_t	*op = json_object_get(body, "operator");
-	const char	*word = json_string_value(op);
+	const json_t *op = json_object_get(body, "operator");
+	const char *word = json_string_value(op);
 
 	if (op == NULL || (word != NULL && strcasecmp(word, "and") == 0))
 		return (COND_AND);
@@ -130,10 +133,10 @@ read_operator(struct asking *a, const json_t *body, const char *at)
 static struct condition *
 read_group(struct asking *a, const json_t *body, const char *at, int depth)
 {
-	const json_t		*list = json_object_get(body, "conditions"), *e;
-	const char		*dot = at[0] != '\0' ? "." : "";
-	struct condition	*group, *kid;
-	size_t			 i;
+	const json_t *list = json_object_get(body, "conditions"), *e;
+	const char *dot = at[0] != '\0' ? "." : "";
+	struct condition *group, *kid;
+	size_t i;
 
 	if (list == NULL)
 		fault(&a->f, "'%s%sconditions' is required", at, dot);

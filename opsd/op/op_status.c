@@ -11,7 +11,7 @@
 
 /* What operators say of the node: rows of hdb_status.  One of them is obeyed, see health.h. */
 
-#define STATUS_MAX	1000
+#define STATUS_MAX 1000
 
 static const char *
 field_id(struct faults *f, const json_t *body, int required)
@@ -45,8 +45,8 @@ obey_status(struct request *r)
 
 	health_load(&r->ops->watch);
 	if (r->ops->watch.unavailable != was)
-		log_info("health: '%s' %s the node %s service", r->user->name,
-		    was ? "put" : "took", was ? "back in" : "out of");
+		log_info("health: '%s' %s the node %s service", r->user->name, was ? "put" : "took",
+		    was ? "back in" : "out of");
 }
 
 static void

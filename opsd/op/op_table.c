@@ -12,7 +12,7 @@
 json_t *
 field_either(const json_t *body, const char *name, const char *old)
 {
-	json_t	*v = json_object_get(body, name);
+	json_t *v = json_object_get(body, name);
 
 	return (v != NULL ? v : json_object_get(body, old));
 }
@@ -20,7 +20,7 @@ field_either(const json_t *body, const char *name, const char *old)
 void
 fault_name(struct faults *f, const char *field, const char *name)
 {
-	const char	*why = table_name_fault(name);
+	const char *why = table_name_fault(name);
 
 	if (why != NULL)
 		fault(f, "'%s' %s", field, why);
@@ -29,9 +29,9 @@ fault_name(struct faults *f, const char *field, const char *name)
 const json_t *
 field_ids(struct faults *f, const json_t *body, size_t max)
 {
-	const json_t	*ids = field_either(body, "ids", "hash_values"), *id;
-	const char	*name = json_object_get(body, "ids") != NULL ? "ids" : "hash_values";
-	size_t		 i;
+	const json_t *ids = field_either(body, "ids", "hash_values"), *id;
+	const char *name = json_object_get(body, "ids") != NULL ? "ids" : "hash_values";
+	size_t i;
 
 	if (ids == NULL)
 		fault(f, "'%s' is required", name);
@@ -59,7 +59,7 @@ op_faults_status(struct request *r, struct faults *f, int status)
 static struct table *
 find_table(struct request *r, const char *db, const char *name, int status)
 {
-	struct table	*t = catalog_get(r->ops->data.catalog, db, name);
+	struct table *t = catalog_get(r->ops->data.catalog, db, name);
 
 	if (!r->user->super_user && !op_permission_visible(r, t, db, name)) {
 		table_unref(t);
@@ -77,7 +77,7 @@ find_table(struct request *r, const char *db, const char *name, int status)
 struct table *
 op_table(struct request *r, struct faults *f, int faults_status, int status)
 {
-	const char	*db, *name;
+	const char *db, *name;
 
 	op_cast_names(r->body);
 	db = field_database(f, r->body);
@@ -86,11 +86,11 @@ op_table(struct request *r, struct faults *f, int faults_status, int status)
 }
 
 static const char is_system[] = "The 'system' database, tables and records are used internally by "
-    "HarperDB and cannot be updated or removed.";
+				"HarperDB and cannot be updated or removed.";
 
 /* Rows of the system that operations of their own write, which check more than a row can say. */
 static const struct {
-	const char	*table, *with;
+	const char *table, *with;
 } system_rows[] = {
 	{ "hdb_user", "add_user, alter_user and drop_user" },
 	{ "hdb_role", "add_role, alter_role and drop_role" },
@@ -102,7 +102,7 @@ static const struct {
 static int
 is_system_row(struct request *r, const char *db, const char *table)
 {
-	const char	*with = NULL;
+	const char *with = NULL;
 
 	if (strcmp(db, "system") != 0 || !r->user->super_user)
 		return (0);
@@ -119,12 +119,13 @@ is_system_row(struct request *r, const char *db, const char *table)
 struct table *
 op_table_to_write(struct request *r, struct faults *f)
 {
-	const char	*db, *name;
+	const char *db, *name;
 
 	op_cast_names(r->body);
 	db = field_database(f, r->body);
 	name = field_string(f, r->body, "table", 1);
-	return (faults_answer(r, f) || is_system_row(r, db, name) ? NULL : find_table(r, db, name, 400));
+	return (faults_answer(r, f) || is_system_row(r, db, name) ? NULL :
+								    find_table(r, db, name, 400));
 }
 
 int

@@ -20,8 +20,13 @@
 static void
 log_login(struct request *r, const char *name, const char *refused)
 {
-	struct authlog_event e = { .user = name, .from = r->from, .local = r->local,
-	    .method = "POST", .path = "/", .operation = r->op->name,
+	struct authlog_event e = {
+		.user = name,
+		.from = r->from,
+		.local = r->local,
+		.method = "POST",
+		.path = "/",
+		.operation = r->op->name,
 	};
 
 	authlog_login(&r->ops->data.live, &e, refused);
@@ -36,7 +41,8 @@ who_logs_in(struct request *r, const char *wrong)
 {
 	struct faults f = { 0 };
 	int named = json_object_get(r->body, "username") != NULL ||
-	    json_object_get(r->body, "password") != NULL, status;
+	    json_object_get(r->body, "password") != NULL,
+	    status;
 	const char *name = named ? field_string(&f, r->body, "username", 1) : NULL;
 	const char *password = named ? field_string(&f, r->body, "password", 0) : NULL;
 	struct user *u = NULL;
@@ -45,7 +51,7 @@ who_logs_in(struct request *r, const char *wrong)
 	if (faults_answer(r, &f))
 		return (NULL);
 	if (named && password == NULL)
-		status = 401;		/* nothing that could be looked at */
+		status = 401; /* nothing that could be looked at */
 	else if (named) {
 		u = auth_login(r->ops->auth, name, password, r->from, &status, &error);
 		if (u != NULL || status != 429)
@@ -93,7 +99,8 @@ create_authentication_tokens(struct request *r)
 	json_t *o = NULL;
 
 	if (ms < 1) {
-		reply_error(r, 400, "'expires_in' must be a number of milliseconds, or such as 30s, "
+		reply_error(r, 400,
+		    "'expires_in' must be a number of milliseconds, or such as 30s, "
 		    "10m, 12h, 3d");
 		return;
 	}
@@ -101,7 +108,7 @@ create_authentication_tokens(struct request *r)
 		return;
 	if (add_token(r, &o, "operation_token", u, TOKEN_OPERATION, ms) == 0 &&
 	    add_token(r, &o, "refresh_token", u, TOKEN_REFRESH,
-	    data_conf_int(&r->ops->data, AUTH_REFRESH_TOKEN)) == 0)
+		data_conf_int(&r->ops->data, AUTH_REFRESH_TOKEN)) == 0)
 		reply_json(r, 200, o);
 	user_unref(u);
 }
@@ -133,7 +140,8 @@ refresh_operation_token(struct request *r)
 		return;
 	fault = token_read(auth_tokens(r->ops->auth), token, TOKEN_REFRESH, &claims);
 	if (fault == TOKEN_GOOD)
-		u = user_load(&r->ops->data, json_string_value(json_object_get(claims, "username")));
+		u = user_load(&r->ops->data,
+		    json_string_value(json_object_get(claims, "username")));
 	if (fault == TOKEN_EXPIRED)
 		reply_error(r, 403, "token expired");
 	else if (u == NULL || !token_is_of(claims, u))
@@ -142,7 +150,7 @@ refresh_operation_token(struct request *r)
 		reply_error(r, status, "%s", refusal);
 		free(refusal);
 	} else if (add_token(r, &o, "operation_token", u, TOKEN_OPERATION,
-	    data_conf_int(&r->ops->data, AUTH_OPERATION_TOKEN)) == 0)
+		       data_conf_int(&r->ops->data, AUTH_OPERATION_TOKEN)) == 0)
 		reply_json(r, 200, o);
 	user_unref(u);
 	json_decref(claims);
@@ -204,7 +212,8 @@ login_session(struct request *r)
 
 	enabled = data_conf_bool(&r->ops->data, AUTH_SESSIONS);
 	if (!enabled) {
-		reply_error(r, 400, "There are no sessions: authentication.enableSessions is false");
+		reply_error(r, 400,
+		    "There are no sessions: authentication.enableSessions is false");
 		return;
 	}
 	if ((u = who_logs_in(r, "Login failed")) == NULL)
@@ -230,8 +239,10 @@ logout_session(struct request *r)
 }
 
 const struct op ops_token[] = {
-	{ "create_authentication_tokens", "createTokens", RIGHT_OPEN, ON_WORKER, create_authentication_tokens },
-	{ "refresh_operation_token", "refreshOperationToken", RIGHT_OPEN, ON_WORKER, refresh_operation_token },
+	{ "create_authentication_tokens", "createTokens", RIGHT_OPEN, ON_WORKER,
+	    create_authentication_tokens },
+	{ "refresh_operation_token", "refreshOperationToken", RIGHT_OPEN, ON_WORKER,
+	    refresh_operation_token },
 	{ "login", "login", RIGHT_OPEN, ON_WORKER, login_session },
 	{ "logout", "logout", RIGHT_SELF, ON_HTTP, logout_session },
 	{ NULL },

@@ -10,7 +10,7 @@
 #include "opsd/op/op.h"
 #include "opsd/store/sysrow.h"
 
-#define PASSWORD_MAX	1000
+#define PASSWORD_MAX 1000
 
 /* ---- making ---- */
 
@@ -72,7 +72,8 @@ fault_roles(struct faults *f, const json_t *v)
 static json_t *
 roles_named(struct ops *ops, const json_t *v, const char **missing)
 {
-	json_t *names = json_is_array(v) ? json_incref((json_t *)(uintptr_t)v) : json_pack("[O]", v);
+	json_t *names = json_is_array(v) ? json_incref((json_t *)(uintptr_t)v) :
+					   json_pack("[O]", v);
 	json_t *roles = json_array(), *name, *role;
 	size_t i;
 
@@ -108,7 +109,8 @@ insert_user(struct request *r, const char *username, const char *password, int a
     const json_t *roles)
 {
 	int cluster = roles_are(roles, "cluster_user"), status;
-	json_t *ids = ids_of(roles), *row = user_row(&r->ops->data, username, password, ids, cluster);
+	json_t *ids = ids_of(roles),
+	       *row = user_row(&r->ops->data, username, password, ids, cluster);
 	char *err = NULL;
 
 	json_decref(ids);
@@ -168,15 +170,19 @@ static const char *
 alter_fault(const json_t *body)
 {
 	const json_t *password = json_object_get(body, "password");
-	const json_t *role = json_object_get(body, "role"), *active = json_object_get(body, "active");
+	const json_t *role = json_object_get(body, "role"),
+		     *active = json_object_get(body, "active");
 
-	if (!is_plain_text(json_object_get(body, "username")) || user_row_text(body, "username")[0] == '\0')
+	if (!is_plain_text(json_object_get(body, "username")) ||
+	    user_row_text(body, "username")[0] == '\0')
 		return ("username is required");
 	if (password == NULL && role == NULL && active == NULL)
 		return ("nothing to update, must supply active, role or password to update");
-	if (role != NULL && !json_is_array(role) && (!is_plain_text(role) || json_string_length(role) == 0))
+	if (role != NULL && !json_is_array(role) &&
+	    (!is_plain_text(role) || json_string_length(role) == 0))
 		return ("If role is specified, it cannot be empty.");
-	if (password != NULL && (!is_plain_text(password) || user_row_text(body, "password")[0] == '\0'))
+	if (password != NULL &&
+	    (!is_plain_text(password) || user_row_text(body, "password")[0] == '\0'))
 		return ("password cannot be an empty string");
 	if (active != NULL && !json_is_boolean(active))
 		return ("active must be true or false");
@@ -185,9 +191,9 @@ alter_fault(const json_t *body)
 
 /* What a user is to become. */
 struct altering {
-	const char	*username, *password;
-	const json_t	*user, *active;
-	const json_t	*was, *roles;	/* roles NULL: as they were */
+	const char *username, *password;
+	const json_t *user, *active;
+	const json_t *was, *roles; /* roles NULL: as they were */
 };
 
 /* 1 with the request answered. */
@@ -196,23 +202,29 @@ alter_refused(struct request *r, const struct altering *a)
 {
 	const json_t *roles = a->roles != NULL ? a->roles : a->was;
 	int active = !json_is_false(a->active != NULL ? a->active :
-	    json_object_get(a->user, "active"));
+							json_object_get(a->user, "active"));
 
 	if (a->password != NULL && strlen(a->password) > PASSWORD_MAX)
-		reply_error(r, 400, "'password' length must be less than or equal to %d characters "
-		    "long", PASSWORD_MAX);
+		reply_error(r, 400,
+		    "'password' length must be less than or equal to %d characters "
+		    "long",
+		    PASSWORD_MAX);
 	else if (roles_are(roles, "cluster_user") && !roles_are(a->was, "cluster_user") &&
 	    a->password == NULL)
-		reply_error(r, 400, "'password' is required when the role becomes one of cluster "
+		reply_error(r, 400,
+		    "'password' is required when the role becomes one of cluster "
 		    "users");
 	else if (roles_are(a->was, "super_user") && !(active && roles_are(roles, "super_user")) &&
 	    !json_is_false(json_object_get(a->user, "active")) &&
 	    user_supers(r->ops, a->username, "") == 0)
-		reply_error(r, 409, "User %s is the last active super_user: it cannot be made "
-		    "inactive or given another role", a->username);
+		reply_error(r, 409,
+		    "User %s is the last active super_user: it cannot be made "
+		    "inactive or given another role",
+		    a->username);
 	else if (!(active && roles_are(roles, "cluster_user")) &&
 	    user_cluster_needs(r->ops, a->username, ""))
-		reply_error(r, 409, "User %s is the one of clustering.user: while clustering is "
+		reply_error(r, 409,
+		    "User %s is the one of clustering.user: while clustering is "
 		    "enabled it cannot be made inactive or lose the role of a cluster_user",
 		    a->username);
 	else
@@ -241,8 +253,9 @@ alter_row(struct request *r, const struct altering *a)
 	json_decref(row);
 	if (status == 200) {
 		users_changed(r->ops, cluster || roles_are(a->was, "cluster_user"));
-		reply_json(r, 200, json_pack("{s:s, s:[s], s:[]}", "message",
-		    "updated 1 of 1 records", "update_hashes", a->username, "skipped_hashes"));
+		reply_json(r, 200,
+		    json_pack("{s:s, s:[s], s:[]}", "message", "updated 1 of 1 records",
+			"update_hashes", a->username, "skipped_hashes"));
 	} else
 		reply_failed(r, status, err);
 }
@@ -252,9 +265,10 @@ alter_user_run(struct request *r)
 {
 	const char *wrong = alter_fault(r->body), *missing = NULL;
 	const json_t *names = json_object_get(r->body, "role");
-	struct altering a = { .username = user_row_text(r->body, "username"),
-	    .password = json_string_value(json_object_get(r->body, "password")),
-	    .active = json_object_get(r->body, "active"),
+	struct altering a = {
+		.username = user_row_text(r->body, "username"),
+		.password = json_string_value(json_object_get(r->body, "password")),
+		.active = json_object_get(r->body, "active"),
 	};
 	struct faults f = { 0 };
 	json_t *user, *was, *roles;
@@ -304,8 +318,10 @@ drop_user_run(struct request *r)
 		reply_error(r, 409, "User %s is the last active super_user: it cannot be dropped",
 		    username);
 	else if (user_cluster_needs(r->ops, username, ""))
-		reply_error(r, 409, "User %s is the one of clustering.user: while clustering is "
-		    "enabled it cannot be dropped", username);
+		reply_error(r, 409,
+		    "User %s is the one of clustering.user: while clustering is "
+		    "enabled it cannot be dropped",
+		    username);
 	else if ((status = sysrow_remove(&r->ops->data, SYS_USER, username, &err)) == 200) {
 		users_changed(r->ops, u->cluster_user);
 		reply_message(r, "%s successfully deleted", username);
@@ -364,10 +380,11 @@ user_info(struct request *r)
 
 	if (user != NULL)
 		reply_json(r, 200, shown_user(r->ops, user, 1));
-	else		/* the domain socket's */
-		reply_json(r, 200, json_pack("{s:s, s:b, s:{s:s, s:s, s:O}}", "username",
-		    r->user->name, "active", 1, "role", "id", r->user->roles[0]->id, "role",
-		    r->user->roles[0]->name, "permission", r->user->roles[0]->permission));
+	else /* the domain socket's */
+		reply_json(r, 200,
+		    json_pack("{s:s, s:b, s:{s:s, s:s, s:O}}", "username", r->user->name, "active",
+			1, "role", "id", r->user->roles[0]->id, "role", r->user->roles[0]->name,
+			"permission", r->user->roles[0]->permission));
 }
 
 const struct op ops_user[] = {

@@ -7,15 +7,15 @@
 struct ops;
 struct request;
 
-#define USER_NAME_MAX	250
+#define USER_NAME_MAX 250
 
-const char *user_row_text(const json_t *row, const char *name);	/* "" when it is no string */
-json_t *role_named(struct ops *ops, const char *name);		/* new reference, or NULL */
-int role_is(const json_t *role, const char *type);	/* "super_user", "cluster_user" */
+const char *user_row_text(const json_t *row, const char *name); /* "" when it is no string */
+json_t *role_named(struct ops *ops, const char *name);          /* new reference, or NULL */
+int role_is(const json_t *role, const char *type);              /* "super_user", "cluster_user" */
 
 /* The roles that a row of hdb_user has, an array; new reference. */
 json_t *roles_of(struct ops *ops, const json_t *user);
-int roles_are(const json_t *roles, const char *type);		/* one of them is */
+int roles_are(const json_t *roles, const char *type); /* one of them is */
 
 /* Runs fn while nobody else changes users or roles; it answers the request. */
 void op_user_change(struct request *r, void (*fn)(struct request *r));

@@ -9,7 +9,7 @@
 
 static const struct op_doc *const families[] = { opdoc_rows, opdoc_node };
 
-#define FAMILIES	(sizeof(families) / sizeof(families[0]))
+#define FAMILIES (sizeof(families) / sizeof(families[0]))
 
 static int
 is_name_of(const char *name, const char *a, const char *b)
@@ -58,9 +58,15 @@ const char *
 opdoc_kind(enum op_kind kind)
 {
 	static const char *const words[] = {
-		[KIND_TEXT] = "text", [KIND_PASSWORD] = "text", [KIND_NEW_PASSWORD] = "text",
-		[KIND_NUMBER] = "number", [KIND_BOOLEAN] = "true or false", [KIND_LIST] = "list",
-		[KIND_OBJECT] = "object", [KIND_ANY] = "any value", [KIND_KEYS] = "any value",
+		[KIND_TEXT] = "text",
+		[KIND_PASSWORD] = "text",
+		[KIND_NEW_PASSWORD] = "text",
+		[KIND_NUMBER] = "number",
+		[KIND_BOOLEAN] = "true or false",
+		[KIND_LIST] = "list",
+		[KIND_OBJECT] = "object",
+		[KIND_ANY] = "any value",
+		[KIND_KEYS] = "any value",
 	};
 
 	return (words[kind]);

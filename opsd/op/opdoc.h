@@ -9,34 +9,34 @@
  * have the tables; test_opdoc.c compares them with what the handlers read.
  */
 enum op_kind {
-	KIND_TEXT,		/* text, whatever it looks like */
+	KIND_TEXT, /* text, whatever it looks like */
 	KIND_PASSWORD,
-	KIND_NEW_PASSWORD,	/* one that is set */
+	KIND_NEW_PASSWORD, /* one that is set */
 	KIND_NUMBER,
 	KIND_BOOLEAN,
 	KIND_LIST,
 	KIND_OBJECT,
-	KIND_ANY,		/* a value of any kind */
-	KIND_KEYS		/* stands for all configuration keys */
+	KIND_ANY, /* a value of any kind */
+	KIND_KEYS /* stands for all configuration keys */
 };
 
-#define OP_REQUIRED	NULL	/* in place of a default */
-#define OP_NONE		""	/* optional, and nothing stands for it */
+#define OP_REQUIRED NULL /* in place of a default */
+#define OP_NONE     ""   /* optional, and nothing stands for it */
 
 struct op_field {
-	enum op_kind	 kind;
-	const char	*name;		/* of one in another: "routes[].host", "options.keep" */
-	const char	*old;		/* its other name, or NULL */
-	const char	*absent;	/* the default, as text */
-	const char	*example;	/* text, or JSON if the kind is none of text */
-	const char	*line;		/* what it says; a sentence or two */
+	enum op_kind kind;
+	const char *name;    /* of one in another: "routes[].host", "options.keep" */
+	const char *old;     /* its other name, or NULL */
+	const char *absent;  /* the default, as text */
+	const char *example; /* text, or JSON if the kind is none of text */
+	const char *line;    /* what it says; a sentence or two */
 };
 
 struct op_doc {
-	const char	*name, *old;	/* old: its other name, or NULL */
-	enum op_right	 right;
-	const char	*line;		/* what it does; sentences */
-	const struct op_field *fields;	/* ended by a NULL name */
+	const char *name, *old; /* old: its other name, or NULL */
+	enum op_right right;
+	const char *line;              /* what it does; sentences */
+	const struct op_field *fields; /* ended by a NULL name */
 };
 
 /* The operation with that name, or other name; NULL. */
@@ -58,9 +58,9 @@ const char *opdoc_near_field(const struct op_doc *op, const char *name);
 
 /* ---- the tables ---- */
 
-extern const struct op_doc opdoc_rows[], opdoc_node[];	/* ended by a NULL name */
+extern const struct op_doc opdoc_rows[], opdoc_node[]; /* ended by a NULL name */
 
-#define OP_FIELDS(...)	((const struct op_field []){ __VA_ARGS__, { .name = NULL } })
-#define OP_NO_FIELDS	((const struct op_field []){ { .name = NULL } })
+#define OP_FIELDS(...) ((const struct op_field[]){ __VA_ARGS__, { .name = NULL } })
+#define OP_NO_FIELDS   ((const struct op_field[]){ { .name = NULL } })
 
 #endif

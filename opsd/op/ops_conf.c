@@ -163,7 +163,8 @@ ops_conf_reload(struct svc *svc, void *arg)
 	put_in_force(o, new);
 	for (int key = 0; key < CONF_KEYS; key++)
 		if (!conf_equal(o->set, svc->conf, (enum conf_key)key))
-			log_info("configuration: %s needs a restart", conf_name((enum conf_key)key));
+			log_info("configuration: %s needs a restart",
+			    conf_name((enum conf_key)key));
 	pthread_rwlock_unlock(&o->data.conf_lock);
 	daemons_settings(o->rep.daemons);
 	http_reload(o->http);
@@ -177,7 +178,7 @@ ops_conf_adopt(struct ops *o, const struct conf *from, const char *const *prefix
 	for (int key = 0; key < CONF_KEYS; key++)
 		for (int i = 0; prefixes[i] != NULL; i++)
 			if (strncmp(conf_name((enum conf_key)key), prefixes[i],
-			    strlen(prefixes[i])) == 0)
+				strlen(prefixes[i])) == 0)
 				conf_take(o->data.svc->conf, from != NULL ? from : o->set,
 				    (enum conf_key)key);
 	pthread_rwlock_unlock(&o->data.conf_lock);

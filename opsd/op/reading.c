@@ -12,10 +12,10 @@
 #include "opsd/store/key.h"
 #include "opsd/store/value.h"
 
-#define ANSWER_MAX	(64u << 20)	/* bytes of JSON text */
-#define SLICE_US	5000		/* then others have their turn */
-#define LOOK_EACH	32		/* entries between looks at the clock, or */
-#define LOOK_BYTES	65536		/* of text */
+#define ANSWER_MAX (64u << 20) /* bytes of JSON text */
+#define SLICE_US   5000        /* then others have their turn */
+#define LOOK_EACH  32          /* entries between looks at the clock, or */
+#define LOOK_BYTES 65536       /* of text */
 
 void
 reading_free(struct reading *g)
@@ -123,7 +123,7 @@ begin_list(struct reading *g)
 
 	if (g->by != BY_TIME) {
 		text = json_is_string(v) ? xstrdup(json_string_value(v)) :
-		    json_dumps(v, JSON_ENCODE_ANY);
+					   json_dumps(v, JSON_ENCODE_ANY);
 		if (g->at > 0)
 			buf_u8(&g->out, ',');
 		value_text_string(&g->out, text, strlen(text));
@@ -165,8 +165,10 @@ read_again_cb(struct request *r, void *arg)
 		g->at++;
 	}
 	if (g->out.len > ANSWER_MAX) {
-		reply_error(r, 400, "The answer would be larger than %u bytes, ask for less: with "
-		    "'limit', or times", ANSWER_MAX);
+		reply_error(r, 400,
+		    "The answer would be larger than %u bytes, ask for less: with "
+		    "'limit', or times",
+		    ANSWER_MAX);
 		reading_free(g);
 	} else if (g->at < lists)
 		request_again(r, read_again_cb, g);
@@ -226,8 +228,7 @@ text_key(struct buf *out, const uint8_t *key, size_t klen)
 int
 reading_wants(const struct reading *g, const uint8_t *key, size_t klen)
 {
-	return (g->by != BY_KEY ||
-	    (klen == g->key.len && memcmp(key, g->key.data, klen) == 0));
+	return (g->by != BY_KEY || (klen == g->key.len && memcmp(key, g->key.data, klen) == 0));
 }
 
 void

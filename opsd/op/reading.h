@@ -18,19 +18,19 @@ enum reading_by { BY_TIME, BY_KEY, BY_USER };
 
 /* What is asked for, and how far it is. */
 struct reading {
-	struct ops		*ops;
-	struct table		*t;		/* counted */
-	double			 from, to;	/* milliseconds, as entries show them */
-	int64_t			 limit, n;	/* entries; of this list */
-	enum reading_by		 by;
-	const json_t		*values;	/* BY_KEY, BY_USER: a list for each */
-	size_t			 at;		/* of values */
-	struct buf		 key;		/* BY_KEY: the value's; empty: no key can be so */
-	struct store_iter	*it;
-	struct buf		 out;
+	struct ops *ops;
+	struct table *t;  /* counted */
+	double from, to;  /* milliseconds, as entries show them */
+	int64_t limit, n; /* entries; of this list */
+	enum reading_by by;
+	const json_t *values; /* BY_KEY, BY_USER: a list for each */
+	size_t at;            /* of values */
+	struct buf key;       /* BY_KEY: the value's; empty: no key can be so */
+	struct store_iter *it;
+	struct buf out;
 	/* Whether an entry, at the iterator, is shown; its text is in out then. */
-	int			(*entry)(struct reading *g);
-	void			(*list)(struct reading *g);	/* opens the iterator */
+	int (*entry)(struct reading *g);
+	void (*list)(struct reading *g); /* opens the iterator */
 };
 
 void reading_free(struct reading *g);

@@ -15,12 +15,12 @@
 #include "opsd/http/http.h"
 #include "opsd/op/node.h"
 
-#define SOON_US		100000		/* answers and messages go out first */
-#define WAIT_US		60000000
-#define LOOK_NS		50000000
+#define SOON_US 100000 /* answers and messages go out first */
+#define WAIT_US 60000000
+#define LOOK_NS 50000000
 
 static const char *const cluster_keys[] = { "clustering.hubServer.", "clustering.leafServer.",
-    "clustering.tls.", "natsServer.", NULL };
+	"clustering.tls.", "natsServer.", NULL };
 static const char *const http_keys[] = { "operationsApi.", "tls.", "threads", NULL };
 
 /* ---- daemons: each begins anew as the process that it is (svc_restart) ---- */
@@ -87,8 +87,10 @@ restart_daemons(struct ops *ops, unsigned which)
 		done = ((which & RESTART_HUBD) == 0 || (h != 0 && h != hub)) &&
 		    ((which & RESTART_LEAFD) == 0 || (l != 0 && l != leaf));
 	}
-	return (done || ops->data.stopping || !ops->data.live.clustering ? NULL :
-	    xasprintf("the servers do not run %d seconds later: see read_log", WAIT_US / 1000000));
+	return (done || ops->data.stopping || !ops->data.live.clustering ?
+		NULL :
+		xasprintf("the servers do not run %d seconds later: see read_log",
+		    WAIT_US / 1000000));
 }
 
 void
@@ -102,11 +104,11 @@ restart_clustering_config(struct ops *ops)
 
 /* Of the job's thread and the loop's: who is the last frees it. */
 struct http_restart {
-	struct ops	*ops;
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 cond;
-	int		 done, left;
-	char		*err;
+	struct ops *ops;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	int done, left;
+	char *err;
 };
 
 static void

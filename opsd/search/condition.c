@@ -13,18 +13,26 @@ int
 compare_find(const char *word)
 {
 	static const struct {
-		const char	*word;
-		enum compare	 compare;
+		const char *word;
+		enum compare compare;
 	} words[] = {
-		{ "equals", CMP_EQUALS }, { "eq", CMP_EQUALS },
-		{ "not_equal", CMP_NOT_EQUAL }, { "ne", CMP_NOT_EQUAL },
-		{ "contains", CMP_CONTAINS }, { "starts_with", CMP_STARTS_WITH },
+		{ "equals", CMP_EQUALS },
+		{ "eq", CMP_EQUALS },
+		{ "not_equal", CMP_NOT_EQUAL },
+		{ "ne", CMP_NOT_EQUAL },
+		{ "contains", CMP_CONTAINS },
+		{ "starts_with", CMP_STARTS_WITH },
 		{ "ends_with", CMP_ENDS_WITH },
-		{ "greater_than", CMP_GREATER }, { "gt", CMP_GREATER },
-		{ "greater_than_equal", CMP_GREATER_EQUAL }, { "ge", CMP_GREATER_EQUAL },
-		{ "gte", CMP_GREATER_EQUAL }, { "lte", CMP_LESS_EQUAL },
-		{ "less_than", CMP_LESS }, { "lt", CMP_LESS },
-		{ "less_than_equal", CMP_LESS_EQUAL }, { "le", CMP_LESS_EQUAL },
+		{ "greater_than", CMP_GREATER },
+		{ "gt", CMP_GREATER },
+		{ "greater_than_equal", CMP_GREATER_EQUAL },
+		{ "ge", CMP_GREATER_EQUAL },
+		{ "gte", CMP_GREATER_EQUAL },
+		{ "lte", CMP_LESS_EQUAL },
+		{ "less_than", CMP_LESS },
+		{ "lt", CMP_LESS },
+		{ "less_than_equal", CMP_LESS_EQUAL },
+		{ "le", CMP_LESS_EQUAL },
 		{ "between", CMP_BETWEEN },
 	};
 
@@ -44,8 +52,8 @@ is_text_compare(enum compare c)
 static json_t *
 value_as_text(const json_t *v)
 {
-	struct buf	 b = { 0 };
-	json_t		*text;
+	struct buf b = { 0 };
+	json_t *text;
 
 	if (json_is_string(v))
 		return (json_stringn(json_string_value(v), json_string_length(v)));
@@ -58,8 +66,8 @@ value_as_text(const json_t *v)
 struct condition *
 condition_leaf(const struct field *f, enum compare compare, json_t *value)
 {
-	struct condition	*c = xcalloc(1, sizeof(*c));
-	const json_t		*first = value, *second = value;
+	struct condition *c = xcalloc(1, sizeof(*c));
+	const json_t *first = value, *second = value;
 
 	c->kind = COND_LEAF;
 	c->field = *f;
@@ -79,11 +87,11 @@ condition_leaf(const struct field *f, enum compare compare, json_t *value)
 struct condition *
 condition_wildcard(const struct field *f, json_t *value)
 {
-	const char		*s = json_string_value(value);
-	size_t			 n = json_string_length(value), from, to;
-	struct condition	*c;
-	enum compare		 compare;
-	json_t			*inner;
+	const char *s = json_string_value(value);
+	size_t n = json_string_length(value), from, to;
+	struct condition *c;
+	enum compare compare;
+	json_t *inner;
 
 	if (s == NULL || n == 0 || (s[0] != '*' && s[n - 1] != '*'))
 		return (condition_leaf(f, CMP_EQUALS, value));
@@ -101,7 +109,7 @@ condition_wildcard(const struct field *f, json_t *value)
 struct condition *
 condition_group(enum condition_kind kind)
 {
-	struct condition	*c = xcalloc(1, sizeof(*c));
+	struct condition *c = xcalloc(1, sizeof(*c));
 
 	c->kind = kind;
 	return (c);
@@ -130,9 +138,9 @@ condition_free(struct condition *c)
 static int
 deep_equal(const struct condition *c, const struct row_view *v)
 {
-	const struct attr	*a = field_attr(&c->field, v);
-	json_t			*j;
-	int			 same;
+	const struct attr *a = field_attr(&c->field, v);
+	json_t *j;
+	int same;
 
 	if (a == NULL)
 		return (0);
@@ -145,7 +153,7 @@ deep_equal(const struct condition *c, const struct row_view *v)
 static int
 text_match(const struct condition *c, const struct scalar *s)
 {
-	const struct scalar	*what = &c->a;
+	const struct scalar *what = &c->a;
 
 	if (s->rank != RANK_TEXT || s->n < what->n)
 		return (0);
@@ -162,8 +170,8 @@ text_match(const struct condition *c, const struct scalar *s)
 static int
 same_kind(const struct scalar *a, const struct scalar *b)
 {
-	int	a_bool = a->rank == RANK_FALSE || a->rank == RANK_TRUE;
-	int	b_bool = b->rank == RANK_FALSE || b->rank == RANK_TRUE;
+	int a_bool = a->rank == RANK_FALSE || a->rank == RANK_TRUE;
+	int b_bool = b->rank == RANK_FALSE || b->rank == RANK_TRUE;
 
 	return (a->rank == b->rank || (a_bool && b_bool));
 }
@@ -171,7 +179,7 @@ same_kind(const struct scalar *a, const struct scalar *b)
 static int
 order_match(const struct condition *c, const struct scalar *s)
 {
-	int	d;
+	int d;
 
 	if (c->deep || !same_kind(s, &c->a) || !same_kind(s, &c->b))
 		return (0);
@@ -193,8 +201,8 @@ order_match(const struct condition *c, const struct scalar *s)
 static int
 leaf_match(const struct condition *c, struct row_view *v)
 {
-	struct scalar	s;
-	int		equal;
+	struct scalar s;
+	int equal;
 
 	if (c->compare == CMP_ANY)
 		return (1);
@@ -225,7 +233,7 @@ condition_match(const struct condition *c, struct row_view *v)
 static int
 bound_key(struct buf *b, const struct scalar *sc)
 {
-	struct scalar	cut = *sc;
+	struct scalar cut = *sc;
 
 	if (cut.n > KEY_TEXT_MAX)
 		cut.n = KEY_TEXT_MAX;

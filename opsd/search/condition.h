@@ -10,22 +10,31 @@
  * is never greater than text.  A missing attribute is null.  No I/O.
  */
 enum compare {
-	CMP_ANY, CMP_EQUALS, CMP_NOT_EQUAL, CMP_CONTAINS, CMP_STARTS_WITH, CMP_ENDS_WITH,
-	CMP_GREATER, CMP_GREATER_EQUAL, CMP_LESS, CMP_LESS_EQUAL, CMP_BETWEEN,
+	CMP_ANY,
+	CMP_EQUALS,
+	CMP_NOT_EQUAL,
+	CMP_CONTAINS,
+	CMP_STARTS_WITH,
+	CMP_ENDS_WITH,
+	CMP_GREATER,
+	CMP_GREATER_EQUAL,
+	CMP_LESS,
+	CMP_LESS_EQUAL,
+	CMP_BETWEEN,
 };
 
 enum condition_kind { COND_LEAF, COND_AND, COND_OR };
 
 struct condition {
-	enum condition_kind	 kind;
-	struct field		 field;		/* of a leaf */
-	enum compare		 compare;
-	json_t			*value;		/* keeps a and b alive */
-	json_t			*text;		/* the same for contains, starts_with, ends_with */
-	struct scalar		 a, b;
-	int			 deep;		/* value is an array or object: only equality */
-	struct condition	**kids;
-	size_t			 nkids;
+	enum condition_kind kind;
+	struct field field; /* of a leaf */
+	enum compare compare;
+	json_t *value; /* keeps a and b alive */
+	json_t *text;  /* the same for contains, starts_with, ends_with */
+	struct scalar a, b;
+	int deep; /* value is an array or object: only equality */
+	struct condition **kids;
+	size_t nkids;
 };
 
 /* By the API's word ("equals", "starts_with", ...) in any case; -1 when unknown. */
@@ -35,7 +44,7 @@ struct condition *condition_leaf(const struct field *f, enum compare compare, js
 /* search_by_value's rules: `*` alone, at the start, at the end. */
 struct condition *condition_wildcard(const struct field *f, json_t *value);
 struct condition *condition_group(enum condition_kind kind);
-void condition_add(struct condition *group, struct condition *kid);	/* takes kid */
+void condition_add(struct condition *group, struct condition *kid); /* takes kid */
 void condition_free(struct condition *c);
 int condition_match(const struct condition *c, struct row_view *v);
 /*

@@ -7,24 +7,24 @@
 
 #include "common/base/mem.h"
 
-#define LOOK_MAX	1000		/* rows counted in one range */
-#define LOOKS_MAX	20000		/* in all of them, with one more for each */
-#define UNKNOWN_SHARE	10		/* of many, while none of them are on disk */
-#define INDEX_COST	4		/* a row by its key, against one in passing */
-#define GATHER_EASY	100000		/* rows gathered without a look for a way that has the order */
+#define LOOK_MAX      1000   /* rows counted in one range */
+#define LOOKS_MAX     20000  /* in all of them, with one more for each */
+#define UNKNOWN_SHARE 10     /* of many, while none of them are on disk */
+#define INDEX_COST    4      /* a row by its key, against one in passing */
+#define GATHER_EASY   100000 /* rows gathered without a look for a way that has the order */
 
 /* Ranges that hold every match of a condition. */
 struct plan_way {
-	struct range	*ranges;
-	size_t		 n;
-	uint64_t	 rows;		/* estimated, in all of them */
+	struct range *ranges;
+	size_t n;
+	uint64_t rows; /* estimated, in all of them */
 };
 
 struct planner {
-	const struct query	*q;
-	uint64_t		 total;		/* rows of the table */
-	uint64_t		 looks;		/* left */
-	uint64_t		 matches;	/* at most, of the condition; UINT64_MAX: unknown */
+	const struct query *q;
+	uint64_t total;   /* rows of the table */
+	uint64_t looks;   /* left */
+	uint64_t matches; /* at most, of the condition; UINT64_MAX: unknown */
 };
 
 static int way_to_rows(struct planner *p, const struct condition *c, struct plan_way *w);
@@ -49,9 +49,9 @@ way_add(struct plan_way *w)
 static uint64_t
 estimate_rows(struct planner *p, const struct range *r)
 {
-	uint64_t	 max = p->looks < LOOK_MAX ? p->looks : LOOK_MAX, n, bytes, all;
-	struct range	 whole;
-	struct field	 f = { .kind = FIELD_ATTR, .attr = r->index };
+	uint64_t max = p->looks < LOOK_MAX ? p->looks : LOOK_MAX, n, bytes, all;
+	struct range whole;
+	struct field f = { .kind = FIELD_ATTR, .attr = r->index };
 
 	if (r->index == NULL && r->single)
 		return (1);
@@ -64,7 +64,7 @@ estimate_rows(struct planner *p, const struct range *r)
 	all = range_bytes(&whole, p->q->store);
 	range_free(&whole);
 	n = all == 0 ? p->total / UNKNOWN_SHARE :
-	    (uint64_t)((double)p->total * (double)bytes / (double)all);
+		       (uint64_t)((double)p->total * (double)bytes / (double)all);
 	return (n > LOOK_MAX ? n : LOOK_MAX);
 }
 
@@ -72,7 +72,7 @@ estimate_rows(struct planner *p, const struct range *r)
 static void
 narrow_leaf(struct planner *p, const struct condition *leaf, struct plan_way *w)
 {
-	struct range	*r;
+	struct range *r;
 
 	for (size_t i = 0; i < w->n; i++)
 		if (range_narrow(&w->ranges[i], p->q->table, leaf) == 0)
@@ -101,8 +101,8 @@ narrow_all(struct planner *p, const struct condition *c, struct plan_way *w)
 static int
 narrowest_range(struct planner *p, struct plan_way *all, struct plan_way *best)
 {
-	uint64_t	rows;
-	size_t		at = 0;
+	uint64_t rows;
+	size_t at = 0;
 
 	for (size_t i = 0; i < all->n; i++) {
 		rows = estimate_rows(p, &all->ranges[i]);
@@ -122,7 +122,7 @@ narrowest_range(struct planner *p, struct plan_way *all, struct plan_way *best)
 static int
 narrower_group(struct planner *p, const struct condition *c, int found, struct plan_way *best)
 {
-	struct plan_way	w;
+	struct plan_way w;
 
 	for (size_t i = 0; i < c->nkids; i++) {
 		if (c->kids[i]->kind == COND_AND)
@@ -142,8 +142,8 @@ narrower_group(struct planner *p, const struct condition *c, int found, struct p
 static int
 way_of_all(struct planner *p, const struct condition *c, struct plan_way *w)
 {
-	struct plan_way	leaves = { 0 };
-	int		found;
+	struct plan_way leaves = { 0 };
+	int found;
 
 	narrow_all(p, c, &leaves);
 	found = narrowest_range(p, &leaves, w);
@@ -157,7 +157,7 @@ way_of_all(struct planner *p, const struct condition *c, struct plan_way *w)
 static int
 way_of_any(struct planner *p, const struct condition *c, struct plan_way *w)
 {
-	struct plan_way	kid;
+	struct plan_way kid;
 
 	for (size_t i = 0; i < c->nkids; i++) {
 		if (way_to_rows(p, c->kids[i], &kid) == -1)
@@ -176,7 +176,7 @@ way_of_any(struct planner *p, const struct condition *c, struct plan_way *w)
 static int
 way_to_rows(struct planner *p, const struct condition *c, struct plan_way *w)
 {
-	int	rc;
+	int rc;
 
 	*w = (struct plan_way){ 0 };
 	rc = c->kind == COND_OR ? way_of_any(p, c, w) : way_of_all(p, c, w);
@@ -202,7 +202,7 @@ all_rows(struct planner *p, struct plan_way *w)
 static void
 way_to_matches(struct planner *p, struct plan_way *w, unsigned avoid)
 {
-	const struct condition	*c = p->q->where;
+	const struct condition *c = p->q->where;
 
 	p->matches = UINT64_MAX;
 	if (c != NULL && way_to_rows(p, c, w) == 0) {
@@ -219,9 +219,9 @@ way_to_matches(struct planner *p, struct plan_way *w, unsigned avoid)
 static int
 way_in_order(struct planner *p, struct plan_way *w)
 {
-	const struct query	*q = p->q;
-	const struct field	*f = &q->orders[0].field;
-	struct plan_way		 leaves = { 0 };
+	const struct query *q = p->q;
+	const struct field *f = &q->orders[0].field;
+	struct plan_way leaves = { 0 };
 
 	/* What an index has no entry for is part of the order, too. */
 	if (f->kind != FIELD_KEY && !(f->attr->indexed && f->attr->whole))
@@ -246,8 +246,8 @@ way_in_order(struct planner *p, struct plan_way *w)
 static uint64_t
 cost_in_order(const struct planner *p, const struct plan_way *w)
 {
-	double	rows = (double)w->rows;
-	double	share = p->matches < w->rows ? ((double)p->matches + 1) / rows : 1;
+	double rows = (double)w->rows;
+	double share = p->matches < w->rows ? ((double)p->matches + 1) / rows : 1;
 
 	if ((double)p->q->need < rows * share)
 		rows = (double)p->q->need / share;
@@ -258,7 +258,7 @@ cost_in_order(const struct planner *p, const struct plan_way *w)
 static void
 plan_order(struct plan *p, const struct query *q)
 {
-	const struct order	*o = q->orders;
+	const struct order *o = q->orders;
 
 	if (q->norders == 0) {
 		p->sort = SORT_FREE;
@@ -267,10 +267,10 @@ plan_order(struct plan *p, const struct query *q)
 	}
 	if (o->field.kind == FIELD_KEY)
 		p->sort = p->collect || p->ranges[0].index == NULL || p->ranges[0].single ?
-		    SORT_FREE : SORT_ALL;
+		    SORT_FREE :
+		    SORT_ALL;
 	else
-		p->sort = !p->collect && p->ranges[0].index == o->field.attr ?
-		    SORT_RUNS : SORT_ALL;
+		p->sort = !p->collect && p->ranges[0].index == o->field.attr ? SORT_RUNS : SORT_ALL;
 	p->reverse = p->sort != SORT_ALL && o->descending;
 }
 
@@ -293,11 +293,11 @@ rows_gathered(const struct planner *p, const struct plan_way *w)
 int
 plan_make(struct plan *plan, const struct query *q, unsigned avoid)
 {
-	struct planner	p = { .q = q, .looks = LOOKS_MAX };
-	struct plan_way	w = { 0 }, ordered = { 0 };
-	int64_t		count = q->table->stat->count;
-	uint64_t	cost;
-	int		gather;
+	struct planner p = { .q = q, .looks = LOOKS_MAX };
+	struct plan_way w = { 0 }, ordered = { 0 };
+	int64_t count = q->table->stat->count;
+	uint64_t cost;
+	int gather;
 
 	p.total = count > 0 ? (uint64_t)count : 0;
 	*plan = (struct plan){ 0 };

@@ -7,7 +7,7 @@
 static int
 bytes_cmp(const struct buf *a, const struct buf *b)
 {
-	int	d = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
+	int d = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
 
 	return (d != 0 ? d : a->len < b->len ? -1 : a->len > b->len);
 }
@@ -29,7 +29,7 @@ range_all(struct range *r, const struct table *t, const struct field *f)
 	put_prefix(&r->from, t, r->index);
 	put_prefix(&r->to, t, r->index);
 	if (r->index != NULL)
-		buf_u8(&r->to, 0xff);	/* after all kinds of values */
+		buf_u8(&r->to, 0xff); /* after all kinds of values */
 	else {
 		buf_clear(&r->to);
 		key_table_end(&r->to, t->id);
@@ -49,10 +49,11 @@ keep_bound(struct buf *now, struct buf *other, int greater)
 int
 range_narrow(struct range *r, const struct table *t, const struct condition *leaf)
 {
-	const struct attribute	*place = leaf->kind != COND_LEAF ||
-	    leaf->field.kind == FIELD_KEY ? NULL : leaf->field.attr;
-	struct buf		 lower = { 0 }, upper = { 0 }, from = { 0 }, to = { 0 };
-	int			 rc = -1;
+	const struct attribute *place = leaf->kind != COND_LEAF || leaf->field.kind == FIELD_KEY ?
+	    NULL :
+	    leaf->field.attr;
+	struct buf lower = { 0 }, upper = { 0 }, from = { 0 }, to = { 0 };
+	int rc = -1;
 
 	if (place == r->index && condition_bounds(leaf, &lower, &upper) == 0) {
 		put_prefix(&from, t, place);
@@ -102,8 +103,8 @@ range_iter(const struct range *r, struct store *s, const struct store_snap *snap
 uint64_t
 range_count(const struct range *r, struct store *s, const struct store_snap *snap, uint64_t max)
 {
-	struct store_iter	*it;
-	uint64_t		 n = 0;
+	struct store_iter *it;
+	uint64_t n = 0;
 
 	if (max == 0 || range_empty(r))
 		return (0);

@@ -6,10 +6,10 @@
 
 /* A part of a table's rows by their keys, or of one of its indexes by value and key. */
 struct range {
-	const struct attribute	*index;		/* NULL: rows */
-	int			 single;	/* of one value or key: its rows are in key order */
-	int			 narrowed;	/* not all of it */
-	struct buf		 from, to;	/* keys of the store, `to` not included */
+	const struct attribute *index; /* NULL: rows */
+	int single;                    /* of one value or key: its rows are in key order */
+	int narrowed;                  /* not all of it */
+	struct buf from, to;           /* keys of the store, `to` not included */
 };
 
 /* The field's whole range, which field_indexed says is there; f NULL: all rows. */
@@ -23,6 +23,6 @@ struct store_iter *range_iter(const struct range *r, struct store *s,
 /* How many rows are in it, counted up to max. */
 uint64_t range_count(const struct range *r, struct store *s, const struct store_snap *snap,
     uint64_t max);
-uint64_t range_bytes(const struct range *r, struct store *s);	/* on disk, approximately */
+uint64_t range_bytes(const struct range *r, struct store *s); /* on disk, approximately */
 
 #endif

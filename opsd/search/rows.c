@@ -32,7 +32,7 @@ rows_column(struct rows *r, const struct field *f)
 static void
 put_count(struct rows *r, uint32_t count)
 {
-	uint8_t	*p = r->out.data;
+	uint8_t *p = r->out.data;
 
 	*p++ = 0xdd;
 	for (int shift = 24; shift >= 0; shift -= 8)
@@ -88,8 +88,8 @@ has_column(const struct rows *r, const struct rows_column *c, const struct row_v
 static void
 put_column(struct rows *r, const struct rows_column *c, struct row_view *v)
 {
-	const struct attr	*a = field_attr(&c->field, v);
-	struct scalar		 sc = { .rank = RANK_NULL };
+	const struct attr *a = field_attr(&c->field, v);
+	struct scalar sc = { .rank = RANK_NULL };
 
 	if (a != NULL) {
 		format_stored(r->format, &r->out, a->value, a->vlen);
@@ -104,7 +104,7 @@ put_column(struct rows *r, const struct rows_column *c, struct row_view *v)
 static void
 add_json_text(struct rows *r, struct row_view *v)
 {
-	char	before = '{';
+	char before = '{';
 
 	if (r->shown > 0)
 		buf_u8(&r->out, ',');
@@ -127,7 +127,7 @@ add_json_text(struct rows *r, struct row_view *v)
 static void
 add_binary(struct rows *r, struct row_view *v)
 {
-	size_t	n = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < r->ncols; i++)
 		n += has_column(r, &r->cols[i], v) != 0;
@@ -153,8 +153,8 @@ static void
 add_csv_line(struct rows *r, struct row_view *v)
 {
 	for (size_t i = 0; i < r->ncols; i++) {
-		const struct rows_column	*c = &r->cols[i];
-		size_t				 at;
+		const struct rows_column *c = &r->cols[i];
+		size_t at;
 
 		if (i > 0)
 			buf_u8(&r->out, ',');
@@ -170,8 +170,10 @@ void
 rows_add(struct rows *r, struct row_view *v)
 {
 	static void (*const adds[])(struct rows *, struct row_view *) = {
-		[FORMAT_JSON] = add_json_text, [FORMAT_CBOR] = add_binary,
-		[FORMAT_MSGPACK] = add_binary, [FORMAT_CSV] = add_csv_line,
+		[FORMAT_JSON] = add_json_text,
+		[FORMAT_CBOR] = add_binary,
+		[FORMAT_MSGPACK] = add_binary,
+		[FORMAT_CSV] = add_csv_line,
 	};
 
 	if (!r->counting)

@@ -5,26 +5,26 @@
 #include "opsd/search/condition.h"
 
 /* The rows of a result, one after the other, as bytes of a format.  No I/O. */
-#define ROWS_UNKNOWN	UINT32_MAX
+#define ROWS_UNKNOWN UINT32_MAX
 
 struct rows_column {
-	struct field	 field;
-	struct buf	 name;		/* as the format has it before a value */
+	struct field field;
+	struct buf name; /* as the format has it before a value */
 };
 
 struct rows {
-	enum format		 format;
-	struct rows_column	*cols;
-	size_t			 ncols;
-	int			 skip_missing;	/* attributes that a row has not are left out */
-	int			 counting;	/* only */
-	int			 whole;		/* the count is written at the end */
-	uint64_t		 shown;
-	struct buf		 out;
+	enum format format;
+	struct rows_column *cols;
+	size_t ncols;
+	int skip_missing; /* attributes that a row has not are left out */
+	int counting;     /* only */
+	int whole;        /* the count is written at the end */
+	uint64_t shown;
+	struct buf out;
 };
 
 void rows_free(struct rows *r);
-void rows_column(struct rows *r, const struct field *f);	/* once, however often it is asked for */
+void rows_column(struct rows *r, const struct field *f); /* once, however often it is asked for */
 /* count: how many there will be.  Unknown, MessagePack must stay whole in `out` until rows_end. */
 void rows_begin(struct rows *r, uint32_t count);
 void rows_add(struct rows *r, struct row_view *v);

@@ -9,7 +9,7 @@
 struct search *
 search_new(struct store *store, struct table *t)
 {
-	struct search	*s = xcalloc(1, sizeof(*s));
+	struct search *s = xcalloc(1, sizeof(*s));
 
 	s->store = store;
 	s->table = table_ref(t);
@@ -56,8 +56,8 @@ void
 search_all_columns(struct search *s, int (*shown)(const struct table *, const char *, void *),
     void *arg)
 {
-	const struct table	*t = s->table;
-	struct field		 f;
+	const struct table *t = s->table;
+	struct field f;
 
 	for (size_t i = 0; i < t->nattrs; i++)
 		if (field_find(&f, t, t->attrs[i]->name) == 0 && shown(t, t->attrs[i]->name, arg))
@@ -77,15 +77,15 @@ search_where(struct search *s, struct condition *c)
 void
 search_keys(struct search *s, const json_t *keys)
 {
-	const json_t	*key;
-	size_t		 i, at;
+	const json_t *key;
+	size_t i, at;
 
 	s->keyed = 1;
 	json_array_foreach(keys, i, key) {
 		at = s->keys.len;
 		buf_u32(&s->keys, 0);
 		if (key_from_json(&s->keys, key) == -1)
-			s->keys.len = at;	/* too long to be anybody's key */
+			s->keys.len = at; /* too long to be anybody's key */
 		else
 			buf_put_u32(&s->keys, at, (uint32_t)(s->keys.len - at - 4));
 	}

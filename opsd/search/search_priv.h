@@ -17,33 +17,33 @@
 enum phase { KEYS, SCAN, COLLECT, MERGE, PICK, DRAIN, EMIT, OVER };
 
 struct search {
-	struct store		*store;
-	struct table		*table;
-	struct store_snap	*snap;
-	struct condition	*where;
-	struct rows		 rows;
-	struct order		*orders;
-	size_t			 norders;
-	int			 reverse;
-	uint64_t		 offset, limit, found;
-	int			 keyed;		/* only these: */
-	struct buf		 keys;		/* wanted ones: u32 length + bytes */
-	size_t			 keys_at;
-	struct plan		 plan;
-	enum phase		 phase;
-	struct store_iter	*it;		/* over plan.ranges[range] */
-	size_t			 range;
-	struct sorter		 picked;	/* of COLLECT */
-	struct sorter		 sorted;	/* of SCAN and PICK */
-	size_t			 pick_at, emit_at;
-	struct buf		 run;		/* the value that all in `sorted` have */
-	struct row_view		 view;
-	struct buf		 row, key, entry, value;
-	const char		*error;
-	int			 status;
+	struct store *store;
+	struct table *table;
+	struct store_snap *snap;
+	struct condition *where;
+	struct rows rows;
+	struct order *orders;
+	size_t norders;
+	int reverse;
+	uint64_t offset, limit, found;
+	int keyed;       /* only these: */
+	struct buf keys; /* wanted ones: u32 length + bytes */
+	size_t keys_at;
+	struct plan plan;
+	enum phase phase;
+	struct store_iter *it; /* over plan.ranges[range] */
+	size_t range;
+	struct sorter picked; /* of COLLECT */
+	struct sorter sorted; /* of SCAN and PICK */
+	size_t pick_at, emit_at;
+	struct buf run; /* the value that all in `sorted` have */
+	struct row_view view;
+	struct buf row, key, entry, value;
+	const char *error;
+	int status;
 };
 
-void walk_plan(struct search *s, unsigned avoid);	/* from the beginning */
-void walk_again(struct search *s);			/* the same once more */
+void walk_plan(struct search *s, unsigned avoid); /* from the beginning */
+void walk_again(struct search *s);                /* the same once more */
 
 #endif

@@ -8,8 +8,8 @@
 #include "common/base/mem.h"
 
 struct sorter_entry {
-	uint32_t	 len, klen;
-	uint8_t		 bytes[];
+	uint32_t len, klen;
+	uint8_t bytes[];
 };
 
 void
@@ -33,7 +33,7 @@ sorter_free(struct sorter *s)
 static int
 entry_cmp(const struct sorter_entry *a, const struct sorter_entry *b)
 {
-	int	d = memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len);
+	int d = memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len);
 
 	return (d != 0 ? d : a->len < b->len ? -1 : a->len > b->len);
 }
@@ -41,7 +41,7 @@ entry_cmp(const struct sorter_entry *a, const struct sorter_entry *b)
 static void
 swap_rows(struct sorter *s, size_t a, size_t b)
 {
-	struct sorter_entry	*e = s->heap[a];
+	struct sorter_entry *e = s->heap[a];
 
 	s->heap[a] = s->heap[b];
 	s->heap[b] = e;
@@ -86,7 +86,7 @@ replace_greatest(struct sorter *s, struct sorter_entry *e)
 void
 sorter_add(struct sorter *s, const struct buf *entry, size_t klen)
 {
-	struct sorter_entry	*e = xmalloc(sizeof(*e) + entry->len);
+	struct sorter_entry *e = xmalloc(sizeof(*e) + entry->len);
 
 	e->len = (uint32_t)entry->len;
 	e->klen = (uint32_t)klen;
@@ -120,7 +120,7 @@ sorter_step(struct sorter *s)
 const uint8_t *
 sorter_key(const struct sorter *s, size_t i, size_t *klen)
 {
-	const struct sorter_entry	*e = s->heap[i];
+	const struct sorter_entry *e = s->heap[i];
 
 	*klen = e->klen;
 	return (e->bytes + e->len - e->klen);

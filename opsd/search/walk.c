@@ -6,9 +6,9 @@
 
 #include "common/base/clock.h"
 
-#define LOOK_AT_CLOCK	16		/* rows between two looks */
-#define SORT_BYTES_MAX	(256u << 20)	/* gathered sort keys */
-#define UNION_BYTES_MAX	(16u << 20)	/* collected keys */
+#define LOOK_AT_CLOCK   16           /* rows between two looks */
+#define SORT_BYTES_MAX  (256u << 20) /* gathered sort keys */
+#define UNION_BYTES_MAX (16u << 20)  /* collected keys */
 
 static void
 fail_search(struct search *s, int status, const char *error)
@@ -63,9 +63,14 @@ rewind_ranges(struct search *s)
 void
 walk_plan(struct search *s, unsigned avoid)
 {
-	struct query	q = {
-		.store = s->store, .snap = s->snap, .table = s->table, .where = s->where,
-		.orders = s->orders, .norders = s->norders, .reverse = s->reverse,
+	struct query q = {
+		.store = s->store,
+		.snap = s->snap,
+		.table = s->table,
+		.where = s->where,
+		.orders = s->orders,
+		.norders = s->norders,
+		.reverse = s->reverse,
 		.need = page_left(s),
 	};
 
@@ -120,7 +125,7 @@ view_row(struct search *s, const uint8_t *key, size_t klen, const uint8_t *p, si
 static int
 view_get(struct search *s, const uint8_t *key, size_t klen)
 {
-	int	rc;
+	int rc;
 
 	buf_clear(&s->key);
 	key_row(&s->key, s->table->id, key, klen);
@@ -146,7 +151,7 @@ invert_bytes(struct buf *b, size_t from)
 static void
 entry_bytes(struct search *s)
 {
-	size_t	at;
+	size_t at;
 
 	buf_clear(&s->entry);
 	for (size_t i = 0; i < s->norders; i++) {
@@ -180,8 +185,8 @@ gather_rows(struct search *s)
 static int
 run_is_sorted(struct search *s, const uint8_t *value, size_t n)
 {
-	const struct order	*o = s->orders;
-	struct scalar		 sc;
+	const struct order *o = s->orders;
+	struct scalar sc;
 
 	if (s->norders > 1 && (o[1].field.kind != FIELD_KEY || o[1].descending != o[0].descending))
 		return (1);
@@ -196,7 +201,7 @@ is_passed(struct search *s, const struct attribute *index, const uint8_t *value,
 {
 	return (s->found < s->offset && s->where == NULL && stamp_none(index->dropped) &&
 	    (s->plan.sort == SORT_FREE ||
-	    (s->plan.sort == SORT_RUNS && !run_is_sorted(s, value, n))));
+		(s->plan.sort == SORT_RUNS && !run_is_sorted(s, value, n))));
 }
 
 /* value: of the index entry, NULL without one. */
@@ -222,9 +227,9 @@ match_row(struct search *s, const uint8_t *value, size_t n)
 static void
 step_keys(struct search *s)
 {
-	struct rd	 r;
-	size_t		 n;
-	const uint8_t	*key;
+	struct rd r;
+	size_t n;
+	const uint8_t *key;
 
 	if (s->keys_at == s->keys.len) {
 		s->phase = OVER;
@@ -242,9 +247,9 @@ static int
 index_entry(struct search *s, const uint8_t **value, size_t *vlen, const uint8_t **key,
     size_t *klen)
 {
-	const size_t	 head = 4 + 2;	/* table and attribute id */
-	size_t		 n;
-	const uint8_t	*p = store_iter_key(s->it, &n);
+	const size_t head = 4 + 2; /* table and attribute id */
+	size_t n;
+	const uint8_t *p = store_iter_key(s->it, &n);
 
 	*vlen = n > head ? field_key_span(p + head, n - head) : 0;
 	if (*vlen == 0 || head + *vlen >= n) {
@@ -261,7 +266,7 @@ index_entry(struct search *s, const uint8_t **value, size_t *vlen, const uint8_t
 static int
 entry_is_current(struct search *s, const struct attribute *index, const uint8_t *value, size_t n)
 {
-	struct field	f = field_of(s->table, index);
+	struct field f = field_of(s->table, index);
 
 	buf_clear(&s->value);
 	return (field_index_key(&f, &s->view, &s->value) && s->value.len == n &&
@@ -272,8 +277,8 @@ entry_is_current(struct search *s, const struct attribute *index, const uint8_t 
 static int
 scan_index(struct search *s, const struct attribute *index)
 {
-	const uint8_t	*value, *key;
-	size_t		 vlen, klen;
+	const uint8_t *value, *key;
+	size_t vlen, klen;
 
 	if (index_entry(s, &value, &vlen, &key, &klen) == -1)
 		return (1);
@@ -292,9 +297,9 @@ scan_index(struct search *s, const struct attribute *index)
 static void
 scan_rows(struct search *s)
 {
-	size_t		 klen, n;
-	const uint8_t	*key = store_iter_key(s->it, &klen);
-	const uint8_t	*p = store_iter_value(s->it, &n);
+	size_t klen, n;
+	const uint8_t *key = store_iter_key(s->it, &klen);
+	const uint8_t *p = store_iter_value(s->it, &n);
 
 	if (klen > 4 && view_row(s, key + 4, klen - 4, p, n) == 1)
 		match_row(s, NULL, 0);
@@ -314,7 +319,7 @@ at_end(struct search *s)
 static void
 step_scan(struct search *s)
 {
-	const struct attribute	*index = s->plan.ranges[0].index;
+	const struct attribute *index = s->plan.ranges[0].index;
 
 	if (!open_range(s) || at_end(s)) {
 		if (s->phase == SCAN)
@@ -325,7 +330,7 @@ step_scan(struct search *s)
 		scan_rows(s);
 	else if (!scan_index(s, index))
 		return;
-	if (s->phase != SCAN || s->it == NULL)	/* over, or begun anew */
+	if (s->phase != SCAN || s->it == NULL) /* over, or begun anew */
 		return;
 	if (s->plan.reverse)
 		store_iter_prev(s->it);
@@ -336,8 +341,8 @@ step_scan(struct search *s)
 static void
 collect_key(struct search *s)
 {
-	const uint8_t	*value, *key;
-	size_t		 vlen, klen;
+	const uint8_t *value, *key;
+	size_t vlen, klen;
 
 	if (s->plan.ranges[s->range].index == NULL) {
 		key = store_iter_key(s->it, &klen);
@@ -378,8 +383,8 @@ step_merge(struct search *s)
 static int
 is_picked_before(const struct search *s, size_t i, const uint8_t *key, size_t klen)
 {
-	size_t		 n;
-	const uint8_t	*before;
+	size_t n;
+	const uint8_t *before;
 
 	if (i == 0)
 		return (0);
@@ -390,8 +395,8 @@ is_picked_before(const struct search *s, size_t i, const uint8_t *key, size_t kl
 static void
 step_pick(struct search *s)
 {
-	size_t		 i, klen;
-	const uint8_t	*key;
+	size_t i, klen;
+	const uint8_t *key;
 
 	if (s->pick_at == s->picked.n) {
 		s->phase = DRAIN;
@@ -427,8 +432,8 @@ end_emit(struct search *s)
 static void
 step_emit(struct search *s)
 {
-	size_t		 klen;
-	const uint8_t	*key;
+	size_t klen;
+	const uint8_t *key;
 
 	if (s->emit_at == s->sorted.n) {
 		end_emit(s);
@@ -445,15 +450,21 @@ enum search_state
 search_step(struct search *s, uint64_t budget_us)
 {
 	static void (*const steps[])(struct search *) = {
-		[KEYS] = step_keys, [SCAN] = step_scan, [COLLECT] = step_collect,
-		[MERGE] = step_merge, [PICK] = step_pick, [DRAIN] = step_drain, [EMIT] = step_emit,
+		[KEYS] = step_keys,
+		[SCAN] = step_scan,
+		[COLLECT] = step_collect,
+		[MERGE] = step_merge,
+		[PICK] = step_pick,
+		[DRAIN] = step_drain,
+		[EMIT] = step_emit,
 	};
-	uint64_t	end = mono_us() + budget_us;
+	uint64_t end = mono_us() + budget_us;
 
 	for (unsigned n = 1; s->phase != OVER; n++) {
 		steps[s->phase](s);
-		if (s->phase != OVER && (s->rows.out.len > SEARCH_PIECE ||
-		    (n % LOOK_AT_CLOCK == 0 && mono_us() >= end)))
+		if (s->phase != OVER &&
+		    (s->rows.out.len > SEARCH_PIECE ||
+			(n % LOOK_AT_CLOCK == 0 && mono_us() >= end)))
 			return (SEARCH_MORE);
 	}
 	if (s->error != NULL)

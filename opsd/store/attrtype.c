@@ -11,7 +11,7 @@
 #include "common/base/iso.h"
 #include "common/base/mem.h"
 
-#define LONG_MAX_EXACT	9007199254740992.0	/* of floating-point numbers */
+#define LONG_MAX_EXACT 9007199254740992.0 /* of floating-point numbers */
 
 static int
 is_whole_number(const json_t *v)
@@ -23,7 +23,7 @@ is_whole_number(const json_t *v)
 static int
 is_int(const json_t *v)
 {
-	double	d = json_number_value(v);
+	double d = json_number_value(v);
 
 	return (is_whole_number(v) && d >= INT32_MIN && d <= INT32_MAX);
 }
@@ -61,7 +61,8 @@ is_boolean(const json_t *v)
 static int
 is_date(const json_t *v)
 {
-	return (json_is_number(v) || (json_is_string(v) && iso_ms(json_string_value(v), NULL) != -1));
+	return (json_is_number(v) ||
+	    (json_is_string(v) && iso_ms(json_string_value(v), NULL) != -1));
 }
 
 static int
@@ -77,9 +78,9 @@ is_object(const json_t *v)
 }
 
 static const struct type {
-	const char	*name;
-	int		(*is)(const json_t *v);
-	const char	*must;
+	const char *name;
+	int (*is)(const json_t *v);
+	const char *must;
 } types[] = {
 	{ "Int", is_int, "must be a whole number from -2147483648 to 2147483647" },
 	{ "Long", is_long, "must be a whole number from -9007199254740992 to 9007199254740992" },
@@ -106,8 +107,8 @@ find_type(const char *name, size_t n)
 static char *
 list_fault(const struct type *t, const json_t *v)
 {
-	const json_t	*e;
-	size_t		 i;
+	const json_t *e;
+	size_t i;
 
 	if (!json_is_array(v))
 		return (xstrdup("must be a list"));
@@ -120,8 +121,8 @@ list_fault(const struct type *t, const json_t *v)
 char *
 attrtype_fault(const char *type, const json_t *v)
 {
-	const struct type	*t;
-	size_t			 n;
+	const struct type *t;
+	size_t n;
 
 	if (type == NULL || json_is_null(v))
 		return (NULL);
@@ -136,7 +137,7 @@ static int
 is_one_of(const char *type, int (*a)(const json_t *), int (*b)(const json_t *),
     int (*c)(const json_t *))
 {
-	const struct type	*t = type != NULL ? find_type(type, strlen(type)) : NULL;
+	const struct type *t = type != NULL ? find_type(type, strlen(type)) : NULL;
 
 	return (t != NULL && (t->is == a || t->is == b || t->is == c));
 }

@@ -11,7 +11,7 @@
 
 /* "must be text", if v is no such value; NULL: it is one.  The caller frees. */
 char *attrtype_fault(const char *type, const json_t *v);
-int attrtype_is_number(const char *type);	/* a whole one */
+int attrtype_is_number(const char *type); /* a whole one */
 int attrtype_is_text(const char *type);
 int attrtype_is_boolean(const char *type);
 

@@ -10,8 +10,8 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-#define IDS_SINCE	INT64_C(1767225600)	/* 2026 */
-#define IDS_MAX		(UINT32_C(1) << 30)
+#define IDS_SINCE INT64_C(1767225600) /* 2026 */
+#define IDS_MAX   (UINT32_C(1) << 30)
 
 /*
  * CF_META: "T" + big-endian table id -> JSON of the table; "U" + id + big-endian
@@ -19,37 +19,39 @@
  * last table id; "C" + id -> stat (groupwrite.c writes them).
  */
 struct named {
-	char		*key;		/* "database\0table" */
-	size_t		 klen;
-	struct table	*table;
-	uint32_t	 id;		/* the table's */
-	UT_hash_handle	 hh, hh_id;
+	char *key; /* "database\0table" */
+	size_t klen;
+	struct table *table;
+	uint32_t id; /* the table's */
+	UT_hash_handle hh, hh_id;
 };
 
 struct database {
-	char		*name;
-	UT_hash_handle	 hh;
+	char *name;
+	UT_hash_handle hh;
 };
 
 struct catalog {
 	pthread_rwlock_t lock;
-	struct named	*tables, *by_id;	/* the same */
-	struct database	*databases;
-	uint32_t	 last_id;
-	uint64_t	 made_us;
+	struct named *tables, *by_id; /* the same */
+	struct database *databases;
+	uint32_t last_id;
+	uint64_t made_us;
 };
 
 static const struct {
-	uint32_t	 id;
-	const char	*name, *key, *attrs[10];
+	uint32_t id;
+	const char *name, *key, *attrs[10];
 } system_tables[] = {
 	{ SYS_USER, "hdb_user", "username", { "password", "role", "active" } },
 	{ SYS_ROLE, "hdb_role", "id", { "role", "permission" } },
 	{ SYS_NODES, "hdb_nodes", "name", { "node_id", "subscriptions", "system_info" } },
-	{ SYS_JOB, "hdb_job", "id", { "user", "type", "status", "start_datetime", "end_datetime",
-	    "message", "created_datetime", "request", "progress" } },
-	{ SYS_CERTIFICATE, "hdb_certificate", "name", { "uses", "certificate", "is_authority",
-	    "private_key_name", "details", "is_self_signed" } },
+	{ SYS_JOB, "hdb_job", "id",
+	    { "user", "type", "status", "start_datetime", "end_datetime", "message",
+		"created_datetime", "request", "progress" } },
+	{ SYS_CERTIFICATE, "hdb_certificate", "name",
+	    { "uses", "certificate", "is_authority", "private_key_name", "details",
+		"is_self_signed" } },
 	{ SYS_INFO, "hdb_info", "info_id", { "data_version_num", "hdb_version_num" } },
 	{ SYS_STATUS, "hdb_status", "id", { "status" } },
 };

@@ -12,10 +12,16 @@
  * immutable, counted tables; only the commit thread changes the catalog
  * (group.h stages the changes).  Ids are never used again.
  */
-#define TABLE_USER_FIRST	64	/* smaller ids are system tables */
+#define TABLE_USER_FIRST 64 /* smaller ids are system tables */
 
-enum system_table { SYS_USER = 1, SYS_ROLE, SYS_NODES, SYS_JOB, SYS_CERTIFICATE, SYS_INFO,
-    SYS_STATUS,
+enum system_table {
+	SYS_USER = 1,
+	SYS_ROLE,
+	SYS_NODES,
+	SYS_JOB,
+	SYS_CERTIFICATE,
+	SYS_INFO,
+	SYS_STATUS,
 };
 
 struct catalog;
@@ -25,7 +31,8 @@ void catalog_free(struct catalog *c);
 
 /* Counted; NULL when absent.  Names are matched exactly. */
 struct table *catalog_get(struct catalog *c, const char *database, const char *table);
-struct table *catalog_getn(struct catalog *c, const char *db, size_t dblen, const char *t, size_t tlen);
+struct table *catalog_getn(struct catalog *c, const char *db, size_t dblen, const char *t,
+    size_t tlen);
 struct table *catalog_by_id(struct catalog *c, uint32_t id);
 int catalog_has_database(struct catalog *c, const char *database);
 /* when a database was made last, monotonic; 0: not since the start */
@@ -37,7 +44,7 @@ json_t *catalog_databases(struct catalog *c);
 struct table **catalog_tables(struct catalog *c, const char *database, size_t *n);
 
 /* For group.c: new versions of tables. */
-void catalog_put(struct catalog *c, struct table *t);		/* takes the reference; replaces */
+void catalog_put(struct catalog *c, struct table *t); /* takes the reference; replaces */
 void catalog_drop(struct catalog *c, uint32_t id);
 void catalog_put_database(struct catalog *c, const char *name);
 void catalog_drop_database(struct catalog *c, const char *name);

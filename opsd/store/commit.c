@@ -15,28 +15,28 @@
 #include "opsd/store/group_priv.h"
 
 /* A group holds at most this much of each kind, so that neither waits long. */
-#define GROUP_LOCAL_BYTES	(16u << 20)
-#define GROUP_REMOTE_BYTES	(8u << 20)
-#define GROUP_JOBS		4096
-#define DISK_CHECK_US		1000000
+#define GROUP_LOCAL_BYTES  (16u << 20)
+#define GROUP_REMOTE_BYTES (8u << 20)
+#define GROUP_JOBS         4096
+#define DISK_CHECK_US      1000000
 
 struct queue {
-	struct commit_job	*head, **tail;
-	unsigned	 n;
+	struct commit_job *head, **tail;
+	unsigned n;
 };
 
 struct commit {
-	struct data	*data;
-	pthread_t	 thread;
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 more;
-	struct queue	 local, remote;
-	struct hlc	 clock;
-	_Atomic uint64_t clock_ms;	/* that, for others to read */
-	_Atomic uint64_t busy_since_us;	/* 0: no group is being written */
-	uint64_t	 disk_checked_us;
-	int		 disk_full;
-	int		 stop;
+	struct data *data;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct queue local, remote;
+	struct hlc clock;
+	_Atomic uint64_t clock_ms;      /* that, for others to read */
+	_Atomic uint64_t busy_since_us; /* 0: no group is being written */
+	uint64_t disk_checked_us;
+	int disk_full;
+	int stop;
 };
 
 static void
@@ -94,9 +94,9 @@ commit_disk_full(struct commit *c)
 		int full = store_free_bytes(c->data->store) < c->data->live.reserve;
 
 		if (full != c->disk_full)
-			log_line(full ? LOG_ERROR : LOG_NOTICE, "store: %s", full ?
-			    "free disk is below storage.reserve: writes are refused" :
-			    "free disk is above storage.reserve again");
+			log_line(full ? LOG_ERROR : LOG_NOTICE, "store: %s",
+			    full ? "free disk is below storage.reserve: writes are refused" :
+				   "free disk is above storage.reserve again");
 		c->disk_full = full;
 		c->disk_checked_us = now;
 	}
@@ -144,11 +144,13 @@ static void
 run_job(struct commit *c, struct group *g, struct commit_job *j, uint64_t now)
 {
 	if (store_read_only(c->data->store)) {
-		commit_fail(j, 507, "Not enough disk space: the store could only be opened for reading");
+		commit_fail(j, 507,
+		    "Not enough disk space: the store could only be opened for reading");
 		return;
 	}
 	if (!j->remote && now - j->queued_us > c->data->live.queue_ms * 1000) {
-		commit_fail(j, 503, "Outstanding write transactions have too long of queue, "
+		commit_fail(j, 503,
+		    "Outstanding write transactions have too long of queue, "
 		    "please try again later");
 		return;
 	}
@@ -274,9 +276,9 @@ commit_submit(struct commit *c, struct commit_job *j)
 }
 
 struct waiter {
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 cond;
-	int		 done;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	int done;
 };
 
 static void

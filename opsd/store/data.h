@@ -14,8 +14,8 @@ struct workers;
 
 /* Settings that are read all the time; refreshed with the configuration. */
 struct live {
-	_Atomic int		clustering, republish, audit, write_async, log_good, log_failed;
-	_Atomic uint64_t	max_skew_ms, reserve, max_transaction, queue_ms, max_attributes;
+	_Atomic int clustering, republish, audit, write_async, log_good, log_failed;
+	_Atomic uint64_t max_skew_ms, reserve, max_transaction, queue_ms, max_attributes;
 };
 
 /*
@@ -23,32 +23,32 @@ struct live {
  * thread, but for `shares`: any.
  */
 struct data_hooks {
-	void	(*logged)(void *arg);		/* there is more in the log */
-	int	(*logs)(void *arg);		/* is the log wanted, also while clustering is off? */
+	void (*logged)(void *arg); /* there is more in the log */
+	int (*logs)(void *arg);    /* is the log wanted, also while clustering is off? */
 	/* Does a peer have the table from here, or we from it? */
-	int	(*shares)(void *arg, const struct table *t);
-	void	*arg;
+	int (*shares)(void *arg, const struct table *t);
+	void *arg;
 };
 
 /* What this node has: its tables, their log, and the thread that writes them. */
 struct data {
-	struct svc		*svc;
-	struct store		*store;
-	struct catalog		*catalog;
-	struct txlog		 log;
-	struct commit		*commit;
-	struct workers		*workers;
-	struct live		 live;
-	struct data_hooks	 hooks;
+	struct svc *svc;
+	struct store *store;
+	struct catalog *catalog;
+	struct txlog log;
+	struct commit *commit;
+	struct workers *workers;
+	struct live live;
+	struct data_hooks hooks;
 	/* A group of so many jobs and bytes was written in so many microseconds. */
-	void			(*measured)(void *arg, size_t jobs, size_t bytes, uint64_t us);
-	void			*measured_arg;
-	uint8_t			 node_id[NODE_ID_LEN];
-	char			 node_hex[2 * NODE_ID_LEN + 1];
-	uint8_t			 key[32];	/* seals the cluster password */
-	uint64_t		 started_us;
-	_Atomic int		 stopping;
-	pthread_rwlock_t	 conf_lock;	/* svc->conf changes under it */
+	void (*measured)(void *arg, size_t jobs, size_t bytes, uint64_t us);
+	void *measured_arg;
+	uint8_t node_id[NODE_ID_LEN];
+	char node_hex[2 * NODE_ID_LEN + 1];
+	uint8_t key[32]; /* seals the cluster password */
+	uint64_t started_us;
+	_Atomic int stopping;
+	pthread_rwlock_t conf_lock; /* svc->conf changes under it */
 };
 
 void data_init(struct data *d, struct svc *svc);

@@ -73,13 +73,14 @@ static void
 run_create_table(struct group *g, struct ddl *d)
 {
 	const char *why = NULL;
-	json_t *definition = json_pack("{s:O*, s:b, s:b, s:I, s:O*}", "attributes",
-	    d->attributes, "declared", json_array_size(d->attributes) > 0, "audit", d->audit,
-	    "expiration", (json_int_t)d->expiration, "residence", d->residence);
+	json_t *definition = json_pack("{s:O*, s:b, s:b, s:I, s:O*}", "attributes", d->attributes,
+	    "declared", json_array_size(d->attributes) > 0, "audit", d->audit, "expiration",
+	    (json_int_t)d->expiration, "residence", d->residence);
 
 	if (group_create_table(g, d->database, d->table, d->primary_key, definition, d->user,
-	    &why) == NULL)
-		commit_fail(&d->job, 400, "Table '%s' already exists in '%s'", d->table, d->database);
+		&why) == NULL)
+		commit_fail(&d->job, 400, "Table '%s' already exists in '%s'", d->table,
+		    d->database);
 	json_decref(definition);
 }
 
@@ -157,9 +158,12 @@ run_drop_attribute(struct group *g, struct ddl *d)
 }
 
 static void (*const runs[])(struct group *, struct ddl *) = {
-	[DDL_CREATE_DATABASE] = run_create_database, [DDL_DROP_DATABASE] = run_drop_database,
-	[DDL_CREATE_TABLE] = run_create_table, [DDL_DROP_TABLE] = run_drop_table,
-	[DDL_CREATE_ATTRIBUTE] = run_create_attribute, [DDL_DROP_ATTRIBUTE] = run_drop_attribute,
+	[DDL_CREATE_DATABASE] = run_create_database,
+	[DDL_DROP_DATABASE] = run_drop_database,
+	[DDL_CREATE_TABLE] = run_create_table,
+	[DDL_DROP_TABLE] = run_drop_table,
+	[DDL_CREATE_ATTRIBUTE] = run_create_attribute,
+	[DDL_DROP_ATTRIBUTE] = run_drop_attribute,
 };
 
 static void

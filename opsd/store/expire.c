@@ -11,17 +11,17 @@
 #include "opsd/store/group_priv.h"
 #include "opsd/store/row.h"
 
-#define PER_JOB		1000	/* rows in one commit */
-#define WAITING_MAX	8	/* workers' other tasks: these can wait */
-#define REST		20	/* times as long as it took to look */
+#define PER_JOB     1000 /* rows in one commit */
+#define WAITING_MAX 8    /* workers' other tasks: these can wait */
+#define REST        20   /* times as long as it took to look */
 
 struct expiring {
-	struct commit_job	 job;	/* first */
-	struct data	*data;
-	struct table	*table;
-	uint64_t	 before;	/* stamp time */
-	struct buf	 keys;	/* u16-counted */
-	uint32_t	 n;
+	struct commit_job job; /* first */
+	struct data *data;
+	struct table *table;
+	uint64_t before; /* stamp time */
+	struct buf keys; /* u16-counted */
+	uint32_t n;
 };
 
 static int
@@ -62,8 +62,7 @@ gather_expired(struct expiring *e, struct store_iter *it)
 
 	buf_clear(&e->keys);
 	e->n = 0;
-	for (; store_iter_valid(it) && e->n < PER_JOB && !e->data->stopping;
-	    store_iter_next(it)) {
+	for (; store_iter_valid(it) && e->n < PER_JOB && !e->data->stopping; store_iter_next(it)) {
 		size_t klen, n;
 		const uint8_t *key = store_iter_key(it, &klen), *p = store_iter_value(it, &n);
 

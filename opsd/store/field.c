@@ -9,7 +9,7 @@
 struct field
 field_of(const struct table *t, const struct attribute *a)
 {
-	struct field	f = { .kind = FIELD_ATTR, .attr = a };
+	struct field f = { .kind = FIELD_ATTR, .attr = a };
 
 	if (strcmp(a->name, t->primary_key) == 0)
 		f.kind = FIELD_KEY;
@@ -23,7 +23,7 @@ field_of(const struct table *t, const struct attribute *a)
 int
 field_find(struct field *f, const struct table *t, const char *name)
 {
-	const struct attribute	*a = table_attr(t, name, strlen(name));
+	const struct attribute *a = table_attr(t, name, strlen(name));
 
 	if (a == NULL || a->hidden)
 		return (-1);
@@ -42,7 +42,7 @@ field_indexed(const struct field *f)
 const struct attr *
 field_attr(const struct field *f, const struct row_view *v)
 {
-	const struct attr	*a;
+	const struct attr *a;
 
 	if (f->kind != FIELD_ATTR)
 		return (NULL);
@@ -66,7 +66,7 @@ time_scalar(struct stamp s, struct scalar *out)
 int
 field_scalar(const struct field *f, struct row_view *v, struct scalar *out)
 {
-	const struct attr	*a;
+	const struct attr *a;
 
 	switch (f->kind) {
 	case FIELD_KEY:
@@ -91,7 +91,7 @@ field_scalar(const struct field *f, struct row_view *v, struct scalar *out)
 static void
 put_key(const struct field *f, struct row_view *v, struct buf *out, size_t text_max)
 {
-	struct scalar	sc;
+	struct scalar sc;
 
 	if (field_scalar(f, v, &sc) == -1) {
 		buf_u8(out, RANK_DEEP);
@@ -111,7 +111,7 @@ field_key(const struct field *f, struct row_view *v, struct buf *out)
 int
 field_index_key(const struct field *f, struct row_view *v, struct buf *out)
 {
-	size_t	at = out->len;
+	size_t at = out->len;
 
 	if (!f->attr->whole && field_attr(f, v) == NULL)
 		return (0);

@@ -9,16 +9,16 @@
 enum field_kind { FIELD_ATTR, FIELD_KEY, FIELD_CREATED, FIELD_UPDATED };
 
 struct field {
-	enum field_kind		 kind;
-	const struct attribute	*attr;	/* of the table, which must outlive it */
+	enum field_kind kind;
+	const struct attribute *attr; /* of the table, which must outlive it */
 };
 
 /* A row as read: key in bytes and state.  Both borrowed. */
 struct row_view {
-	const uint8_t	*key;
-	size_t		 klen;
-	struct row	 row;
-	struct buf	 scratch;	/* for keys with a NUL in them */
+	const uint8_t *key;
+	size_t klen;
+	struct row row;
+	struct buf scratch; /* for keys with a NUL in them */
 };
 
 struct field field_of(const struct table *t, const struct attribute *a);

@@ -141,7 +141,7 @@ group_row_set(struct group *g, struct group_row *gr, const struct row *r)
 	struct table_stat *stat = gr->table->stat;
 	uint64_t updated = row_newest(r).time;
 
-	row_encode(r, &now);	/* r borrows from gr->now: encode aside first */
+	row_encode(r, &now); /* r borrows from gr->now: encode aside first */
 	buf_free(&gr->now);
 	gr->now = now;
 	gr->changed = 1;
@@ -172,8 +172,11 @@ group_stamp(struct group *g)
 void
 group_log(struct group *g, struct table *t, const void *payload, size_t len)
 {
-	struct log_entry e = { .table = t->id, .ms = g->wall, .payload = payload,
-	    .len = (uint32_t)len,
+	struct log_entry e = {
+		.table = t->id,
+		.ms = g->wall,
+		.payload = payload,
+		.len = (uint32_t)len,
 	};
 	struct buf k = { 0 }, v = { 0 };
 	struct txlog *l = &g->data->log;
@@ -202,8 +205,8 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 }
 
 void
-group_audit(struct group *g, struct table *t, struct stamp stamp, int remote,
-    const void *payload, size_t len, const struct buf *before)
+group_audit(struct group *g, struct table *t, struct stamp stamp, int remote, const void *payload,
+    size_t len, const struct buf *before)
 {
 	struct buf k = { 0 }, v = { 0 };
 

@@ -8,20 +8,21 @@
  * far; rows, indexes, counts, log entries, cursors and catalog go into one batch.
  */
 struct group_row {
-	struct table	*table;
-	const uint8_t	*key;
-	size_t		 klen;
-	struct buf	 before;	/* stored bytes, empty: none */
-	struct buf	 now;		/* encoded state as changed so far */
-	int		 changed;
+	struct table *table;
+	const uint8_t *key;
+	size_t klen;
+	struct buf before; /* stored bytes, empty: none */
+	struct buf now;    /* encoded state as changed so far */
+	int changed;
 };
 
 struct data *group_data(struct group *g);
 uint64_t group_wall_ms(const struct group *g);
-uint64_t group_node(const struct group *g);	/* our node part of stamps */
+uint64_t group_node(const struct group *g); /* our node part of stamps */
 /* The current version of a table, also when changed in this group; borrowed. NULL: gone. */
 struct table *group_table(struct group *g, uint32_t id);
-struct table *group_table_named(struct group *g, const char *db, size_t dblen, const char *t, size_t tlen);
+struct table *group_table_named(struct group *g, const char *db, size_t dblen, const char *t,
+    size_t tlen);
 /* NULL with the store broken (the group will fail). */
 struct group_row *group_row(struct group *g, struct table *t, const uint8_t *key, size_t klen);
 /* The row's state is now r (encoded here). */
@@ -29,7 +30,7 @@ void group_row_set(struct group *g, struct group_row *gr, const struct row *r);
 /* The row leaves the store without a trace: no tombstone, nothing for peers. */
 void group_row_forget(struct group_row *gr);
 void group_observe(struct group *g, uint64_t time);
-struct stamp group_stamp(struct group *g);	/* next of the clock */
+struct stamp group_stamp(struct group *g); /* next of the clock */
 /* Append to the log, unless clustering is off and nobody subscribes, or it is a system table. */
 void group_log(struct group *g, struct table *t, const void *payload, size_t len);
 /* A row was seen: the table lists its names from now on. */
@@ -56,7 +57,7 @@ int group_database_dropped(struct group *g, const char *db);
  * delete_records_before go.  1 when there were any; *t is the table as it is now.
  */
 int group_recall(struct group *g, struct table **t);
-#define EXPIRATION_MAX	UINT32_MAX	/* seconds */
+#define EXPIRATION_MAX UINT32_MAX /* seconds */
 /* A table as a peer or a user defines it (table_definition); sets *err to a text on refusal (NULL returned). Logged. */
 struct table *group_create_table(struct group *g, const char *db, const char *name,
     const char *primary_key, const json_t *definition, const char *user, const char **err);
@@ -64,6 +65,6 @@ struct store_batch *group_batch(struct group *g);
 /* One row of a system table from an object (key included), or its removal. */
 void group_system_put(struct group *g, enum system_table t, const json_t *object);
 void group_system_delete(struct group *g, enum system_table t, const char *key);
-void group_broken(struct group *g);	/* a store read failed: the group fails as a whole */
+void group_broken(struct group *g); /* a store read failed: the group fails as a whole */
 
 #endif

@@ -7,37 +7,37 @@
 
 /* group.c, groupdef.c (definitions), groupsys.c (system rows), groupwrite.c (the batch). */
 struct held_row {
-	struct group_row	 row;	/* first */
-	uint8_t			*rkey;	/* table id + key */
-	size_t			 rlen;
-	UT_hash_handle		 hh;
+	struct group_row row; /* first */
+	uint8_t *rkey;        /* table id + key */
+	size_t rlen;
+	UT_hash_handle hh;
 };
 
-struct held_table {		/* its stat goes into the batch */
-	uint32_t		 id;
-	struct table		*table;
-	struct log_pos		 head;		/* of this group, not durable yet; seq 0: none */
-	int			 own;	/* a version that the catalog has not yet */
-	const struct attribute	**indexed;	/* of it, when rows are written */
-	size_t			 nindexed;
-	UT_hash_handle		 hh;
+struct held_table { /* its stat goes into the batch */
+	uint32_t id;
+	struct table *table;
+	struct log_pos head;              /* of this group, not durable yet; seq 0: none */
+	int own;                          /* a version that the catalog has not yet */
+	const struct attribute **indexed; /* of it, when rows are written */
+	size_t nindexed;
+	UT_hash_handle hh;
 };
 
 struct group {
-	struct data		*data;
-	struct store_batch	*batch;
-	struct held_row		*rows;
-	struct held_table	*tables;
-	struct hlc		*clock;
-	struct buf		 scratch;
-	uint64_t		 wall;
-	size_t			 bytes;
-	int			 broken;
+	struct data *data;
+	struct store_batch *batch;
+	struct held_row *rows;
+	struct held_table *tables;
+	struct hlc *clock;
+	struct buf scratch;
+	uint64_t wall;
+	size_t bytes;
+	int broken;
 };
 
 /* The group's life, for commit.c, and what write and ddl share. */
 struct group *group_open(struct data *data, struct hlc *clock);
-int group_write(struct group *g);		/* one batch, one fsync; -1: nothing may go on */
+int group_write(struct group *g); /* one batch, one fsync; -1: nothing may go on */
 void group_close(struct group *g);
 size_t group_bytes(const struct group *g);
 uint64_t group_clock(const struct group *g);

@@ -157,8 +157,8 @@ log_definition(struct group *g, struct table *t, const char *user, json_t *def)
 {
 	struct buf b = { 0 };
 	char *text = json_dumps(def, JSON_COMPACT);
-	size_t at = txn_begin(&b, TXN_DEFINE, 0, g->data->node_id, user, t->database,
-	    t->name, t->primary_key);
+	size_t at = txn_begin(&b, TXN_DEFINE, 0, g->data->node_id, user, t->database, t->name,
+	    t->primary_key);
 
 	txn_set_stamp(&b, at, group_stamp(g).time);
 	buf_blob(&b, text, strlen(text));
@@ -185,8 +185,9 @@ define_attr(struct group *g, struct table *t, const char *name, const json_t *de
 	int index = json_is_true(json_object_get(def, "indexed")) && t->stat->count == 0;
 	struct attribute *a;
 
-	if (known == NULL ? table_is_full(h->table) : !known->hidden &&
-	    (type == NULL || known->type != NULL) && (!index || known->indexed))
+	if (known == NULL ? table_is_full(h->table) :
+			    !known->hidden && (type == NULL || known->type != NULL) &&
+		    (!index || known->indexed))
 		return (0);
 	a = table_edit_attr(group_edit(g, t), name, strlen(name));
 	if (a->type == NULL)
@@ -200,7 +201,7 @@ define_attr(struct group *g, struct table *t, const char *name, const json_t *de
 static int
 attribute_name_ok(const char *name)
 {
-	char	*why = record_name_fault(name);
+	char *why = record_name_fault(name);
 
 	free(why);
 	return (why == NULL);
@@ -244,7 +245,8 @@ group_dropped(struct group *g, const char *db, const char *name)
 int
 group_database_dropped(struct group *g, const char *db)
 {
-	return (!catalog_has_database(g->data->catalog, db) && !stamp_none(group_dropped(g, db, "")));
+	return (!catalog_has_database(g->data->catalog, db) &&
+	    !stamp_none(group_dropped(g, db, "")));
 }
 
 static void

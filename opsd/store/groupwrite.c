@@ -20,8 +20,8 @@ write_tombstone(struct group *g, const struct table *t, const struct group_row *
 	int has = gr->now.len > 0 && !row_visible(now);
 	struct buf k = { 0 };
 
-	if (t->id < TABLE_USER_FIRST || (had && has &&
-	    stamp_cmp(before->cleared, now->cleared) == 0))
+	if (t->id < TABLE_USER_FIRST ||
+	    (had && has && stamp_cmp(before->cleared, now->cleared) == 0))
 		return;
 	if (had) {
 		key_tombstone(&k, t->id, before->cleared.time, gr->key, gr->klen);
@@ -51,8 +51,7 @@ write_entry(struct group *g, const struct field *f, const struct group_row *gr,
 	uint32_t table = gr->table->id;
 	int had = index_value(f, before, &old), has = index_value(f, now, &new);
 
-	if (had == has && old.len == new.len &&
-	    (!had || memcmp(old.data, new.data, old.len) == 0))
+	if (had == has && old.len == new.len && (!had || memcmp(old.data, new.data, old.len) == 0))
 		goto done;
 	if (had) {
 		key_index(&k, table, f->attr->id, old.data, old.len, gr->key, gr->klen);

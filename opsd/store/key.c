@@ -7,9 +7,9 @@
 
 #include "opsd/store/value.h"
 
-#define NUMBER_LEN	17
-#define BIAS		(UINT64_C(1) << 63)
-#define TWO63		9223372036854775808.0
+#define NUMBER_LEN 17
+#define BIAS       (UINT64_C(1) << 63)
+#define TWO63      9223372036854775808.0
 
 void
 scalar_integer(struct scalar *sc, int64_t i)
@@ -58,7 +58,7 @@ scalar_from_json(struct scalar *sc, const json_t *v)
 int
 scalar_cmp(const struct scalar *a, const struct scalar *b)
 {
-	int	d;
+	int d;
 
 	if (a->rank != b->rank)
 		return (a->rank < b->rank ? -1 : 1);
@@ -76,7 +76,7 @@ scalar_cmp(const struct scalar *a, const struct scalar *b)
 static void
 add_number(struct buf *b, double d, int64_t miss)
 {
-	uint64_t	bits;
+	uint64_t bits;
 
 	memcpy(&bits, &d, sizeof(bits));
 	buf_be64(b, bits & BIAS ? ~bits : bits | BIAS);
@@ -86,8 +86,8 @@ add_number(struct buf *b, double d, int64_t miss)
 static void
 add_escaped(struct buf *b, const char *s, size_t n)
 {
-	const char	*nul;
-	size_t		 part;
+	const char *nul;
+	size_t part;
 
 	while ((nul = memchr(s, 0, n)) != NULL) {
 		part = (size_t)(nul - s) + 1;
@@ -113,7 +113,7 @@ key_from_scalar(struct buf *b, const struct scalar *sc)
 int
 key_from_json(struct buf *b, const json_t *v)
 {
-	struct scalar	sc;
+	struct scalar sc;
 
 	if (scalar_from_json(&sc, v) == -1 || sc.n > KEY_TEXT_MAX)
 		return (-1);
@@ -124,7 +124,7 @@ key_from_json(struct buf *b, const json_t *v)
 int
 key_from_string(struct buf *b, const char *s, size_t n)
 {
-	struct scalar	sc = { .rank = RANK_TEXT, .s = s, .n = n };
+	struct scalar sc = { .rank = RANK_TEXT, .s = s, .n = n };
 
 	if (n > KEY_TEXT_MAX)
 		return (-1);
@@ -136,10 +136,10 @@ key_from_string(struct buf *b, const char *s, size_t n)
 static int
 read_number(const uint8_t *p, struct scalar *sc)
 {
-	struct rd	r = rd_init(p, NUMBER_LEN - 1);
-	uint64_t	bits = rd_be64(&r);
-	double		d;
-	__int128	sum;
+	struct rd r = rd_init(p, NUMBER_LEN - 1);
+	uint64_t bits = rd_be64(&r);
+	double d;
+	__int128 sum;
 
 	sc->rank = RANK_NUMBER;
 	sc->miss = (int64_t)(rd_be64(&r) ^ BIAS);
@@ -162,7 +162,7 @@ read_number(const uint8_t *p, struct scalar *sc)
 static size_t
 text_span(const uint8_t *p, size_t n, size_t *nuls)
 {
-	const uint8_t	*q = p + 1, *end = p + n;
+	const uint8_t *q = p + 1, *end = p + n;
 
 	*nuls = 0;
 	for (;;) {
@@ -182,8 +182,8 @@ text_span(const uint8_t *p, size_t n, size_t *nuls)
 size_t
 key_span(const uint8_t *p, size_t n)
 {
-	struct scalar	sc;
-	size_t		nuls;
+	struct scalar sc;
+	size_t nuls;
 
 	if (n == 0)
 		return (0);
@@ -214,7 +214,7 @@ add_unescaped(struct buf *out, const uint8_t *p, size_t n)
 int
 scalar_from_key(struct scalar *sc, const uint8_t *p, size_t n, struct buf *scratch)
 {
-	size_t	len, nuls;
+	size_t len, nuls;
 
 	*sc = (struct scalar){ 0 };
 	if (n == 0 || p[0] > RANK_TEXT)
@@ -242,9 +242,9 @@ scalar_from_key(struct scalar *sc, const uint8_t *p, size_t n, struct buf *scrat
 size_t
 key_len(const uint8_t *p, size_t n)
 {
-	struct buf	scratch = { 0 };
-	struct scalar	sc;
-	size_t		len = key_span(p, n);
+	struct buf scratch = { 0 };
+	struct scalar sc;
+	size_t len = key_span(p, n);
 
 	if (len == 0 || p[0] != RANK_TEXT)
 		return (len);
@@ -267,7 +267,7 @@ scalar_is_integer(const struct scalar *sc, int64_t *i)
 static json_t *
 number_to_json(const struct scalar *sc)
 {
-	int64_t	i;
+	int64_t i;
 
 	return (scalar_is_integer(sc, &i) ? json_integer(i) : json_real(sc->d));
 }
@@ -292,11 +292,11 @@ scalar_to_json(const struct scalar *sc)
 json_t *
 key_to_json(struct rd *r)
 {
-	struct buf	 scratch = { 0 };
-	struct scalar	 sc;
-	size_t		 len = key_span(r->p, rd_left(r));
-	const uint8_t	*p = rd_bytes(r, len);
-	json_t		*v = NULL;
+	struct buf scratch = { 0 };
+	struct scalar sc;
+	size_t len = key_span(r->p, rd_left(r));
+	const uint8_t *p = rd_bytes(r, len);
+	json_t *v = NULL;
 
 	/* json_stringn gives NULL for what is not UTF-8. */
 	if (len > 0 && p != NULL && scalar_from_key(&sc, p, len, &scratch) == 0)

@@ -15,8 +15,8 @@
  *   of what the double misses of the integer (biased by 2^63)
  *   string 08, bytes with 00 as 00 FF, then 00
  */
-#define KEY_MAX	2100	/* encoded: 1 + 2 * KEY_TEXT_MAX + 1 at most */
-#define KEY_TEXT_MAX	1024
+#define KEY_MAX      2100 /* encoded: 1 + 2 * KEY_TEXT_MAX + 1 at most */
+#define KEY_TEXT_MAX 1024
 
 /* -1 for arrays, objects and too long text: they have no key form. */
 int key_from_json(struct buf *b, const json_t *v);
@@ -30,20 +30,25 @@ size_t key_span(const uint8_t *p, size_t n);
 int key_is_number(const uint8_t *p);
 
 /* Arrays and objects have no key; RANK_DEEP alone stands for them in orders and indexes. */
-enum { RANK_NULL = 1, RANK_FALSE = 2, RANK_TRUE = 3, RANK_NUMBER = 5, RANK_TEXT = 8,
+enum {
+	RANK_NULL = 1,
+	RANK_FALSE = 2,
+	RANK_TRUE = 3,
+	RANK_NUMBER = 5,
+	RANK_TEXT = 8,
 	RANK_DEEP = 10,
-	};
+};
 
 /* What a key holds: a value that can be compared with any other such value. */
 struct scalar {
-	uint8_t		 rank;		/* the first byte of its key */
-	double		 d;
-	int64_t		 miss;		/* integer - d */
-	const char	*s;		/* borrowed, not terminated */
-	size_t		 n;
+	uint8_t rank; /* the first byte of its key */
+	double d;
+	int64_t miss;  /* integer - d */
+	const char *s; /* borrowed, not terminated */
+	size_t n;
 };
 
-int scalar_from_json(struct scalar *sc, const json_t *v);	/* -1: array or object */
+int scalar_from_json(struct scalar *sc, const json_t *v); /* -1: array or object */
 void scalar_integer(struct scalar *sc, int64_t i);
 void scalar_real(struct scalar *sc, double d);
 /* The key at p; text with 00 in it is put into scratch.  -1 when broken. */
@@ -51,7 +56,7 @@ int scalar_from_key(struct scalar *sc, const uint8_t *p, size_t n, struct buf *s
 /* 1 with *i when the number is a whole one of 64 bits. */
 int scalar_is_integer(const struct scalar *sc, int64_t *i);
 int scalar_cmp(const struct scalar *a, const struct scalar *b);
-void key_from_scalar(struct buf *b, const struct scalar *sc);	/* text of any length */
+void key_from_scalar(struct buf *b, const struct scalar *sc); /* text of any length */
 
 /* Row key: big-endian table id, then the key. */
 void key_row(struct buf *b, uint32_t table, const uint8_t *key, size_t klen);

@@ -50,7 +50,8 @@ keygen_counts(struct data *data, const struct table *t)
 
 	if (numbers == 0 && a != NULL)
 		numbers = attrtype_is_number(a->type);
-	return (numbers == 1 && sc.d < (double)KEYGEN_MAX && !data->hooks.shares(data->hooks.arg, t));
+	return (numbers == 1 && sc.d < (double)KEYGEN_MAX &&
+	    !data->hooks.shares(data->hooks.arg, t));
 }
 
 int64_t

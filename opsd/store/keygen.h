@@ -10,7 +10,7 @@
  * another.  A table that is replicated gets UUIDs: two nodes that count on their own
  * would give one number twice, and one of the two records would replace the other.
  */
-#define KEYGEN_MAX	9007199254740991	/* 2^53 - 1: every client can hold it */
+#define KEYGEN_MAX 9007199254740991 /* 2^53 - 1: every client can hold it */
 
 /* Whether the table's next key is a number; any thread. */
 int keygen_counts(struct data *data, const struct table *t);

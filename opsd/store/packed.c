@@ -8,7 +8,7 @@
 static uint64_t
 read_be(struct rd *r, size_t n)
 {
-	uint64_t	v = 0;
+	uint64_t v = 0;
 
 	while (n-- > 0)
 		v = v << 8 | rd_u8(r);
@@ -39,7 +39,7 @@ packed_integer(struct rd *r, struct packed *t, int64_t i)
 static int
 packed_real(struct rd *r, struct packed *t)
 {
-	uint64_t	bits = read_be(r, 8);
+	uint64_t bits = read_be(r, 8);
 
 	t->kind = PACKED_REAL;
 	memcpy(&t->d, &bits, sizeof(t->d));
@@ -53,8 +53,8 @@ packed_real(struct rd *r, struct packed *t)
 static int
 packed_single(struct rd *r, struct packed *t)
 {
-	uint32_t	bits = (uint32_t)read_be(r, 4);
-	float		f;
+	uint32_t bits = (uint32_t)read_be(r, 4);
+	float f;
 
 	memcpy(&f, &bits, sizeof(f));
 	t->kind = isfinite(f) ? PACKED_REAL : PACKED_NIL;
@@ -66,7 +66,7 @@ packed_single(struct rd *r, struct packed *t)
 static int
 packed_unsigned(struct rd *r, struct packed *t)
 {
-	uint64_t	u = read_be(r, 8);
+	uint64_t u = read_be(r, 8);
 
 	if (u <= INT64_MAX)
 		return (packed_integer(r, t, (int64_t)u));
@@ -120,14 +120,14 @@ packed_long(struct rd *r, struct packed *t, uint8_t c)
 	case 0xdf:
 		return (packed_sized(r, t, PACKED_MAP, read_be(r, c == 0xde ? 2 : 4)));
 	default:
-		return (-1);	/* binary, extensions */
+		return (-1); /* binary, extensions */
 	}
 }
 
 int
 packed_any(struct rd *r, struct packed *t)
 {
-	uint8_t	c = rd_u8(r);
+	uint8_t c = rd_u8(r);
 
 	*t = (struct packed){ 0 };
 	if (!rd_ok(r))

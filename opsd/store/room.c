@@ -12,7 +12,7 @@
 
 #include "common/base/mem.h"
 
-#define SMALL_FILES	(4u << 20)	/* manifest, options, RocksDB's own log */
+#define SMALL_FILES (4u << 20) /* manifest, options, RocksDB's own log */
 
 uint64_t
 room_free(const char *path)

@@ -8,9 +8,9 @@
 #include "common/base/mem.h"
 #include "opsd/store/value.h"
 
-#define ROW_CREATED	0x01
-#define ROW_SAME	0x02	/* created equals cleared */
-#define ROW_CLEARED	0x04
+#define ROW_CREATED 0x01
+#define ROW_SAME    0x02 /* created equals cleared */
+#define ROW_CLEARED 0x04
 
 void
 row_free(struct row *r)
@@ -293,8 +293,9 @@ attrs_differ(const struct row *a, const struct row *b)
 int
 row_merge(struct row *into, const struct row *with)
 {
-	struct row out = { .created = stamp_max(into->created, with->created),
-	    .cleared = stamp_max(into->cleared, with->cleared),
+	struct row out = {
+		.created = stamp_max(into->created, with->created),
+		.cleared = stamp_max(into->cleared, with->cleared),
 	};
 	int changed = stamp_cmp(out.created, into->created) != 0 ||
 	    stamp_cmp(out.cleared, into->cleared) != 0;
@@ -306,8 +307,9 @@ row_merge(struct row *into, const struct row *with)
 	while (i < into->n || j < with->n) {
 		const struct attr *a = i < into->n ? &into->attrs[i] : NULL;
 		const struct attr *b = j < with->n ? &with->attrs[j] : NULL;
-		int d = a == NULL ? 1 : b == NULL ? -1 :
-		    attr_name_cmp(a->name, a->nlen, b->name, b->nlen);
+		int d = a == NULL ? 1 :
+		    b == NULL     ? -1 :
+				    attr_name_cmp(a->name, a->nlen, b->name, b->nlen);
 
 		if (d < 0) {
 			out.attrs[out.n++] = *a;

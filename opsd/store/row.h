@@ -17,20 +17,20 @@
  *   [stamp], u32 length, value
  */
 struct attr {
-	const char	*name;		/* borrowed, not NUL-terminated */
-	uint8_t		 nlen;
-	const uint8_t	*value;		/* borrowed */
-	uint32_t	 vlen;
-	struct stamp	 stamp;
+	const char *name; /* borrowed, not NUL-terminated */
+	uint8_t nlen;
+	const uint8_t *value; /* borrowed */
+	uint32_t vlen;
+	struct stamp stamp;
 };
 
 struct row {
-	struct stamp	 created, cleared;
-	struct attr	*attrs;
-	uint32_t	 n, cap;
+	struct stamp created, cleared;
+	struct attr *attrs;
+	uint32_t n, cap;
 };
 
-void row_free(struct row *r);	/* the array; zero-initialised is an empty row */
+void row_free(struct row *r); /* the array; zero-initialised is an empty row */
 void row_clear(struct row *r);
 /* Borrows from p.  -1 when broken (order, lengths, values are checked). */
 int row_decode(struct row *r, const void *p, size_t n);
@@ -39,13 +39,13 @@ int row_load(struct row *r, const void *p, size_t n);
 void row_encode(const struct row *r, struct buf *b);
 /* append: caller keeps the order */
 struct attr *row_add(struct row *r, const char *name, size_t nlen);
-const struct attr *row_attr(const struct row *r, const char *name, size_t nlen);	/* NULL: absent */
+const struct attr *row_attr(const struct row *r, const char *name, size_t nlen); /* NULL: absent */
 int row_visible(const struct row *r);
 /* attribute is part of the visible row */
 int row_counts(const struct row *r, const struct attr *a);
-struct stamp row_created(const struct row *r);	/* __createdtime__ */
-struct stamp row_updated(const struct row *r);	/* __updatedtime__ */
-struct stamp row_newest(const struct row *r);	/* greatest stamp anywhere in it */
+struct stamp row_created(const struct row *r); /* __createdtime__ */
+struct stamp row_updated(const struct row *r); /* __updatedtime__ */
+struct stamp row_newest(const struct row *r);  /* greatest stamp anywhere in it */
 
 /* Merge `with` into `into`; attributes are borrowed from both.  1 when into changed. */
 int row_merge(struct row *into, const struct row *with);

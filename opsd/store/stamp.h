@@ -10,13 +10,13 @@
  * the first 8 bytes (big-endian) of the node id that issued it.  {0, 0} = none.
  */
 struct stamp {
-	uint64_t	time;
-	uint64_t	node;
+	uint64_t time;
+	uint64_t node;
 };
 
-#define STAMP_LEN	16
+#define STAMP_LEN 16
 /* Times at or beyond this are refused: nothing could follow them. */
-#define STAMP_TIME_MAX	(UINT64_C(0xfff0) << 48)
+#define STAMP_TIME_MAX (UINT64_C(0xfff0) << 48)
 
 static inline int
 stamp_cmp(struct stamp a, struct stamp b)
@@ -57,11 +57,11 @@ struct stamp stamp_read(struct rd *r);
 
 /* The clock: never goes back.  One thread. */
 struct hlc {
-	uint64_t	time;	/* greatest issued or observed */
-	uint64_t	node;
+	uint64_t time; /* greatest issued or observed */
+	uint64_t node;
 };
 
 void hlc_observe(struct hlc *c, uint64_t time);
-struct stamp hlc_next(struct hlc *c, uint64_t wall_ms);	/* (wall, 0) if greater, else clock + 1 */
+struct stamp hlc_next(struct hlc *c, uint64_t wall_ms); /* (wall, 0) if greater, else clock + 1 */
 
 #endif

@@ -16,26 +16,26 @@
 #include "opsd/store/store_priv.h"
 
 /* What only the write-ahead log has is copied up to so much; beyond, it is flushed first. */
-#define CHECKPOINT_WAL	(32u << 20)
+#define CHECKPOINT_WAL (32u << 20)
 
 static const char *const cf_names[CF_COUNT + 1] = { "meta", "rows", "index", "log", "cursor",
-    "audit", "default" };
+	"audit", "default" };
 
 struct store_batch {
-	struct store		*s;
-	rocksdb_writebatch_t	*b;
+	struct store *s;
+	rocksdb_writebatch_t *b;
 };
 
 struct store_snap {
-	struct store			*s;
-	const rocksdb_snapshot_t	*snap;
-	rocksdb_readoptions_t		*read;
+	struct store *s;
+	const rocksdb_snapshot_t *snap;
+	rocksdb_readoptions_t *read;
 };
 
 struct store_iter {
-	rocksdb_iterator_t	*it;
-	rocksdb_readoptions_t	*read;
-	uint8_t			*lower, *upper;
+	rocksdb_iterator_t *it;
+	rocksdb_readoptions_t *read;
+	uint8_t *lower, *upper;
 };
 
 static rocksdb_options_t *
@@ -86,7 +86,8 @@ half_restored(const char *path, char **err)
 
 	if (half)
 		*err = xasprintf("%s is not there, and %s is: a restore did not end; run hubleaf "
-		    "restore again", path, beside);
+				 "restore again",
+		    path, beside);
 	free(beside);
 	return (half);
 }
@@ -161,8 +162,8 @@ store_close(struct store *s)
 }
 
 int
-store_get(struct store *s, const struct store_snap *snap, enum store_cf cf,
-    const void *key, size_t klen, struct buf *out)
+store_get(struct store *s, const struct store_snap *snap, enum store_cf cf, const void *key,
+    size_t klen, struct buf *out)
 {
 	char *why = NULL;
 	rocksdb_pinnableslice_t *v = rocksdb_get_pinned_cf(s->db,
@@ -207,8 +208,7 @@ void
 store_batch_put(struct store_batch *b, enum store_cf cf, const void *key, size_t klen,
     const void *value, size_t vlen)
 {
-	rocksdb_writebatch_put_cf(b->b, b->s->cf[cf], key, klen,
-	    value != NULL ? value : "", vlen);
+	rocksdb_writebatch_put_cf(b->b, b->s->cf[cf], key, klen, value != NULL ? value : "", vlen);
 }
 
 void
@@ -218,8 +218,8 @@ store_batch_delete(struct store_batch *b, enum store_cf cf, const void *key, siz
 }
 
 void
-store_batch_delete_range(struct store_batch *b, enum store_cf cf, const void *from,
-    size_t flen, const void *to, size_t tlen)
+store_batch_delete_range(struct store_batch *b, enum store_cf cf, const void *from, size_t flen,
+    const void *to, size_t tlen)
 {
 	rocksdb_writebatch_delete_range_cf(b->b, b->s->cf[cf], from, flen, to, tlen);
 }
@@ -266,8 +266,8 @@ store_snap_free(struct store_snap *snap)
 }
 
 struct store_iter *
-store_iter_new(struct store *s, const struct store_snap *snap, enum store_cf cf,
-    const void *lower, size_t llen, const void *upper, size_t ulen)
+store_iter_new(struct store *s, const struct store_snap *snap, enum store_cf cf, const void *lower,
+    size_t llen, const void *upper, size_t ulen)
 {
 	struct store_iter *it = xcalloc(1, sizeof(*it));
 
@@ -398,8 +398,8 @@ store_path(const struct store *s)
 }
 
 uint64_t
-store_size(struct store *s, enum store_cf cf, const void *from, size_t flen,
-    const void *to, size_t tlen)
+store_size(struct store *s, enum store_cf cf, const void *from, size_t flen, const void *to,
+    size_t tlen)
 {
 	const char *start = from, *limit = to;
 	uint64_t size = 0;

@@ -19,20 +19,20 @@ struct store_snap;
 struct store_iter;
 
 /* `hubleaf restore` unpacks a store beside its place, under this name, before it gets its own. */
-#define STORE_BESIDE	".restore"
+#define STORE_BESIDE ".restore"
 
 /*
  * NULL with *err.  One that is not there is made, unless one waits beside its place.  Where there
  * is no room to write it is opened for reading only.
  */
 struct store *store_open(const char *path, size_t cache_bytes, char **err);
-int store_read_only(const struct store *s);	/* until it is opened anew */
-int store_may_reopen(const struct store *s);	/* there is room now */
+int store_read_only(const struct store *s);  /* until it is opened anew */
+int store_may_reopen(const struct store *s); /* there is room now */
 void store_close(struct store *s);
 
 /* Into out (cleared first).  1 found, 0 not found, -1 failure.  snap may be NULL. */
-int store_get(struct store *s, const struct store_snap *snap, enum store_cf cf,
-    const void *key, size_t klen, struct buf *out);
+int store_get(struct store *s, const struct store_snap *snap, enum store_cf cf, const void *key,
+    size_t klen, struct buf *out);
 
 struct store_batch *store_batch_new(struct store *s);
 void store_batch_free(struct store_batch *b);
@@ -60,13 +60,13 @@ struct store_iter *store_iter_rows(struct store *s, uint32_t table);
 void store_iter_free(struct store_iter *it);
 void store_iter_first(struct store_iter *it);
 void store_iter_last(struct store_iter *it);
-void store_iter_seek(struct store_iter *it, const void *key, size_t klen);		/* first >= key */
+void store_iter_seek(struct store_iter *it, const void *key, size_t klen); /* first >= key */
 void store_iter_next(struct store_iter *it);
 void store_iter_prev(struct store_iter *it);
 int store_iter_valid(const struct store_iter *it);
 const uint8_t *store_iter_key(const struct store_iter *it, size_t *n);
 const uint8_t *store_iter_value(const struct store_iter *it, size_t *n);
-int store_iter_failed(const struct store_iter *it);	/* ended by an error, not by the end */
+int store_iter_failed(const struct store_iter *it); /* ended by an error, not by the end */
 
 /*
  * A copy of all of it as it is at one moment, in the new folder `path`: hard links where
@@ -81,20 +81,20 @@ uint64_t store_size(struct store *s, enum store_cf cf, const void *from, size_t 
 
 /* What RocksDB says of itself; quick, O(files). */
 struct store_family {
-	uint64_t	 memtable, files, files_bytes, level0;
+	uint64_t memtable, files, files_bytes, level0;
 };
 struct store_figures {
 	struct store_family cf[CF_COUNT];
-	uint64_t	 wal_bytes;
-	uint64_t	 stopped;		/* 1: writes wait for compaction */
-	uint64_t	 delayed_rate;		/* bytes a second that writes are slowed to; 0: they are not */
-	uint64_t	 compaction_pending;	/* bytes, an estimate */
-	uint64_t	 compactions, flushes;	/* that run */
-	uint64_t	 errors;		/* of background work */
-	uint64_t	 cache_used, cache_pinned, cache_size;
+	uint64_t wal_bytes;
+	uint64_t stopped;            /* 1: writes wait for compaction */
+	uint64_t delayed_rate;       /* bytes a second that writes are slowed to; 0: they are not */
+	uint64_t compaction_pending; /* bytes, an estimate */
+	uint64_t compactions, flushes; /* that run */
+	uint64_t errors;               /* of background work */
+	uint64_t cache_used, cache_pinned, cache_size;
 };
 void store_figures(struct store *s, struct store_figures *f);
 const char *store_cf_name(enum store_cf cf);
-uint64_t store_free_bytes(const struct store *s);	/* free disk below the store */
+uint64_t store_free_bytes(const struct store *s); /* free disk below the store */
 
 #endif

@@ -88,7 +88,8 @@ sysrow_all(struct data *data, enum system_table id)
 }
 
 static int
-change_row(struct data *data, enum system_table id, enum txn_op op, const json_t *record, char **err)
+change_row(struct data *data, enum system_table id, enum txn_op op, const json_t *record,
+    char **err)
 {
 	struct table *t = catalog_by_id(data->catalog, id);
 	struct write *w;

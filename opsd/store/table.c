@@ -107,8 +107,8 @@ static void
 put_edited(struct table *t, struct attribute *a)
 {
 	if ((t->nedited & (t->nedited - 1)) == 0)
-		t->edited = xrealloc(t->edited, (t->nedited == 0 ? 1 : t->nedited * 2) *
-		    sizeof(struct attribute *));
+		t->edited = xrealloc(t->edited,
+		    (t->nedited == 0 ? 1 : t->nedited * 2) * sizeof(struct attribute *));
 	t->edited[t->nedited++] = a;
 }
 
@@ -178,7 +178,7 @@ table_copy(const struct table *t)
 {
 	struct table *c = xcalloc(1, sizeof(*c));
 
-	memcpy(c, t, offsetof(struct table, refs));	/* others count meanwhile */
+	memcpy(c, t, offsetof(struct table, refs)); /* others count meanwhile */
 	c->database = xstrdup(t->database);
 	c->name = xstrdup(t->name);
 	c->primary_key = xstrdup(t->primary_key);
@@ -199,7 +199,7 @@ table_copy(const struct table *t)
 const char *
 table_name_fault(const char *name)
 {
-	size_t	n = strlen(name);
+	size_t n = strlen(name);
 
 	if (n == 0)
 		return ("is not allowed to be empty");
@@ -209,7 +209,8 @@ table_name_fault(const char *name)
 		return ("names cannot include backticks or forward slashes");
 	for (size_t i = 0; i < n; i++)
 		if (name[i] < 0x20 || name[i] > 0x7e)
-			return ("names can only have letters, digits and signs of ASCII, and spaces");
+			return (
+			    "names can only have letters, digits and signs of ASCII, and spaces");
 	return (NULL);
 }
 
@@ -310,8 +311,8 @@ stamp_from_json(const json_t *j)
 void
 attribute_encode(const struct attribute *a, struct buf *b)
 {
-	json_t *o = json_pack("{s:s, s:b, s:b, s:b}", "name", a->name, "indexed", a->indexed, "whole",
-	    a->whole, "hidden", a->hidden);
+	json_t *o = json_pack("{s:s, s:b, s:b, s:b}", "name", a->name, "indexed", a->indexed,
+	    "whole", a->whole, "hidden", a->hidden);
 
 	if (a->type != NULL)
 		json_object_set_new(o, "type", json_string(a->type));
@@ -350,8 +351,8 @@ table_encode(const struct table *t, struct buf *b)
 {
 	json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:I}", "database", t->database,
 	    "table", t->name, "primary_key", t->primary_key, "audit", t->audit, "declared",
-	    t->declared, "floor", stamp_json(t->floor), "horizon", stamp_json(t->horizon), "created",
-	    (json_int_t)t->created_ms);
+	    t->declared, "floor", stamp_json(t->floor), "horizon", stamp_json(t->horizon),
+	    "created", (json_int_t)t->created_ms);
 
 	if (t->expiration != 0)
 		json_object_set_new(o, "expiration", json_integer(t->expiration));
@@ -369,8 +370,9 @@ table_decode(uint32_t id, const void *p, size_t n)
 	const char *database, *name, *key;
 	struct table *t;
 
-	if (o == NULL || json_unpack(o, "{s:s, s:s, s:s}", "database", &database, "table", &name,
-	    "primary_key", &key) == -1) {
+	if (o == NULL ||
+	    json_unpack(o, "{s:s, s:s, s:s}", "database", &database, "table", &name, "primary_key",
+		&key) == -1) {
 		json_decref(o);
 		return (NULL);
 	}

@@ -12,8 +12,8 @@
 #include "common/tls/crypto.h"
 #include "opsd/store/txn.h"
 
-#define LIVES_MAX	4096	/* whoever stands in an older one, of which no entry is kept, copies */
-#define SMALL_TABLES	256	/* names looked up per read by a linear list */
+#define LIVES_MAX    4096 /* whoever stands in an older one, of which no entry is kept, copies */
+#define SMALL_TABLES 256  /* names looked up per read by a linear list */
 
 static void
 put_identity(struct store_batch *b, const uint8_t *id)
@@ -39,10 +39,12 @@ load_id(struct txlog *l, char **err)
 		const uint8_t *id = rd_bytes(&r, NODE_ID_LEN);
 
 		if (!rd_done(&r) || format != formats.store) {
-			*err = xasprintf("the store is of format %u, and this version (" PACKAGE_VERSION
+			*err = xasprintf(
+			    "the store is of format %u, and this version (" PACKAGE_VERSION
 			    ") reads format %u: start the version that wrote it, or move database and "
 			    "clustering below rootPath away, and the node begins empty and copies from its "
-			    "peers what they have", format, formats.store);
+			    "peers what they have",
+			    format, formats.store);
 			rc = -1;
 		} else
 			memcpy(l->node, id, NODE_ID_LEN);
@@ -208,7 +210,7 @@ life_at(struct txlog *l, uint64_t seq, uint32_t *id)
 	size_t low = 0, high;
 
 	pthread_rwlock_rdlock(&l->lives_lock);
-	for (high = l->nlives; low < high; ) {
+	for (high = l->nlives; low < high;) {
 		size_t mid = low + (high - low) / 2;
 
 		if (l->lives[mid].first <= seq)
@@ -250,7 +252,7 @@ txlog_has(struct txlog *l, const struct table *t, uint64_t incarnation, uint64_t
 	struct log_pos head;
 
 	if (incarnation != own)
-		return (incarnation < own);	/* whoever has less copies anyway */
+		return (incarnation < own); /* whoever has less copies anyway */
 	if (seq == 0)
 		return (1);
 	if (t != NULL) {
@@ -368,8 +370,8 @@ txlog_read(struct txlog *l, struct log_read *q, struct buf *out)
 }
 
 int
-txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
-    uint32_t max, size_t scan, struct buf *out, uint64_t *upto)
+txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms, uint32_t max,
+    size_t scan, struct buf *out, uint64_t *upto)
 {
 	struct store_iter *it = iter_after(l, after);
 	uint64_t durable = l->durable;

@@ -14,30 +14,31 @@
  * "W", rewritten in every batch; CF_META "L" + the first seq that a start of opsd
  * wrote -> its life (frame.h).  The commit thread changes, others read.
  */
-#define INCARNATION_MAX	(UINT64_C(1) << 62)	/* milliseconds when it began, or above the one before */
+#define INCARNATION_MAX \
+	(UINT64_C(1) << 62) /* milliseconds when it began, or above the one before */
 
 struct life {
-	uint64_t	first;
-	uint32_t	id;
+	uint64_t first;
+	uint32_t id;
 };
 
 struct txlog {
-	struct store		*store;
-	uint8_t			 node[NODE_ID_LEN];
-	_Atomic uint64_t	 incarnation;
-	_Atomic uint64_t	 last;		/* greatest seq given */
-	_Atomic uint64_t	 durable;	/* greatest seq that may leave */
-	_Atomic uint64_t	 acked;		/* up to here in the stream, or nobody's, of acked_inc */
-	_Atomic uint64_t	 streamed;	/* the last of those that is in the stream */
-	_Atomic uint64_t	 acked_inc;
-	_Atomic uint64_t	 trimmed;	/* entries up to here are gone */
-	_Atomic uint64_t	 unlogged_ms;	/* when a transaction was last left out, 0: never */
-	uint64_t		 clock;		/* high-water mark as loaded */
-	uint32_t		 life;		/* of this start */
-	pthread_rwlock_t	 lives_lock;
-	struct life		*lives;		/* by first */
-	size_t			 nlives;
-	int			 alive;		/* this start's is among them */
+	struct store *store;
+	uint8_t node[NODE_ID_LEN];
+	_Atomic uint64_t incarnation;
+	_Atomic uint64_t last;     /* greatest seq given */
+	_Atomic uint64_t durable;  /* greatest seq that may leave */
+	_Atomic uint64_t acked;    /* up to here in the stream, or nobody's, of acked_inc */
+	_Atomic uint64_t streamed; /* the last of those that is in the stream */
+	_Atomic uint64_t acked_inc;
+	_Atomic uint64_t trimmed;     /* entries up to here are gone */
+	_Atomic uint64_t unlogged_ms; /* when a transaction was last left out, 0: never */
+	uint64_t clock;               /* high-water mark as loaded */
+	uint32_t life;                /* of this start */
+	pthread_rwlock_t lives_lock;
+	struct life *lives; /* by first */
+	size_t nlives;
+	int alive; /* this start's is among them */
 };
 
 /* Loads or begins (a new node id and incarnation). -1 with *err. */
@@ -61,13 +62,13 @@ void txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock);
  * of the others `scan` bytes are passed over.  How many entries; -1: the store is broken.
  */
 struct log_read {
-	uint64_t	 after;
-	uint32_t	 max;
-	size_t		 scan;
-	int		(*wants)(const struct log_entry *e, void *arg);
-	void		*arg;
-	uint64_t	 upto, last;	/* out: all was seen up to here; the last that is given, 0: none */
-	int		 cut;		/* out: ended by `scan` */
+	uint64_t after;
+	uint32_t max;
+	size_t scan;
+	int (*wants)(const struct log_entry *e, void *arg);
+	void *arg;
+	uint64_t upto, last; /* out: all was seen up to here; the last that is given, 0: none */
+	int cut;             /* out: ended by `scan` */
 };
 int txlog_read(struct txlog *l, struct log_read *q, struct buf *out);
 /*

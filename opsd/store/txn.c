@@ -8,7 +8,7 @@
 #include "opsd/store/value.h"
 
 /* u8 format, u8 kind, 16 bytes origin */
-#define STAMP_AT	(2 + NODE_ID_LEN)
+#define STAMP_AT (2 + NODE_ID_LEN)
 
 static const char *op_names[] = { NULL, "insert", "update", "upsert", "delete" };
 

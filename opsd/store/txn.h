@@ -19,37 +19,37 @@
  *      attributes that a table got which has others, too
  *   TXN_PURGE: u64 up to (marker: entries up to there were purged by hand)
  */
-#define TXN_FORMAT	2	/* 1: without the primary key */
+#define TXN_FORMAT 2 /* 1: without the primary key */
 enum txn_kind { TXN_WRITE = 1, TXN_DEFINE = 2, TXN_PURGE = 3 };
 enum txn_op { TXN_INSERT = 1, TXN_UPDATE = 2, TXN_UPSERT = 3, TXN_DELETE = 4 };
-#define REC_CREATED	0x01	/* sets created */
-#define REC_CLEARED	0x02	/* sets cleared */
-#define REC_STATE	0x80	/* a whole row with its own stamps */
+#define REC_CREATED 0x01 /* sets created */
+#define REC_CLEARED 0x02 /* sets cleared */
+#define REC_STATE   0x80 /* a whole row with its own stamps */
 
 struct txn {
-	uint8_t		 kind, op;
-	uint8_t		 origin[NODE_ID_LEN];
-	struct stamp	 stamp;
-	const char	*user, *database, *table;	/* borrowed, not terminated */
-	const char	*key;		/* the primary key's name where it was written */
-	size_t		 user_len, database_len, table_len, key_len;
-	uint32_t	 count;
-	struct rd	 body;		/* at the first record, or the kind's body */
+	uint8_t kind, op;
+	uint8_t origin[NODE_ID_LEN];
+	struct stamp stamp;
+	const char *user, *database, *table; /* borrowed, not terminated */
+	const char *key;                     /* the primary key's name where it was written */
+	size_t user_len, database_len, table_len, key_len;
+	uint32_t count;
+	struct rd body; /* at the first record, or the kind's body */
 };
 
 struct txn_record {
-	uint8_t		 form;
-	const uint8_t	*key;
-	size_t		 klen;
-	struct row	 row;	/* with stamps; row_free after the last */
+	uint8_t form;
+	const uint8_t *key;
+	size_t klen;
+	struct row row; /* with stamps; row_free after the last */
 };
 
 /* Head up to and including the record count (0; set it by txn_set_count). Gives where it began. */
 size_t txn_begin(struct buf *b, enum txn_kind kind, enum txn_op op, const uint8_t *origin,
     const char *user, const char *database, const char *table, const char *key);
 void txn_set_stamp(struct buf *b, size_t at, uint64_t time);
-void txn_set_count(struct buf *b, size_t at, uint32_t count);	/* TXN_WRITE */
-const char *txn_op_name(uint8_t op);	/* "insert", ... */
+void txn_set_count(struct buf *b, size_t at, uint32_t count); /* TXN_WRITE */
+const char *txn_op_name(uint8_t op);                          /* "insert", ... */
 
 /* Check and open.  -1: unknown format or broken head. */
 int txn_read(struct txn *t, const void *p, size_t n);

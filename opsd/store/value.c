@@ -12,9 +12,9 @@
 static int
 depth_ok(const json_t *v, int left)
 {
-	const char	*key;
-	json_t		*e;
-	size_t		 i;
+	const char *key;
+	json_t *e;
+	size_t i;
 
 	if ((json_is_array(v) || json_is_object(v)) && left == 0)
 		return (0);
@@ -37,10 +37,9 @@ value_depth_ok(const json_t *v)
 static size_t
 utf8_char(const uint8_t *s, size_t n)
 {
-	uint8_t		first = s[0];
-	size_t		len = first < 0xc2 || first > 0xf4 ? 0 : first < 0xe0 ? 2 :
-	    first < 0xf0 ? 3 : 4;
-	uint32_t	c;
+	uint8_t first = s[0];
+	size_t len = first < 0xc2 || first > 0xf4 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	uint32_t c;
 
 	if (len == 0 || n < len)
 		return (0);
@@ -59,8 +58,8 @@ utf8_char(const uint8_t *s, size_t n)
 int
 value_utf8(const char *s, size_t n)
 {
-	const uint8_t	*p = (const uint8_t *)s;
-	size_t		 len;
+	const uint8_t *p = (const uint8_t *)s;
+	size_t len;
 
 	while (n > 0) {
 		len = p[0] < 0x80 ? 1 : utf8_char(p, n);
@@ -84,8 +83,8 @@ static void pack_value(msgpack_packer *pk, const json_t *v);
 static void
 pack_object(msgpack_packer *pk, const json_t *v)
 {
-	const char	*key;
-	json_t		*e;
+	const char *key;
+	json_t *e;
 
 	msgpack_pack_map(pk, json_object_size(v));
 	json_object_foreach((json_t *)(uintptr_t)v, key, e) {
@@ -97,8 +96,8 @@ pack_object(msgpack_packer *pk, const json_t *v)
 static void
 pack_value(msgpack_packer *pk, const json_t *v)
 {
-	json_t	*e;
-	size_t	 i;
+	json_t *e;
+	size_t i;
 
 	switch (json_typeof(v)) {
 	case JSON_TRUE:
@@ -135,7 +134,7 @@ pack_value(msgpack_packer *pk, const json_t *v)
 void
 value_pack(struct buf *b, const json_t *v)
 {
-	msgpack_packer	pk;
+	msgpack_packer pk;
 
 	msgpack_packer_init(&pk, b, value_write_cb);
 	pack_value(&pk, v);
@@ -144,7 +143,7 @@ value_pack(struct buf *b, const json_t *v)
 void
 value_pack_map(struct buf *b, size_t n)
 {
-	msgpack_packer	pk;
+	msgpack_packer pk;
 
 	msgpack_packer_init(&pk, b, value_write_cb);
 	msgpack_pack_map(&pk, n);
@@ -153,8 +152,8 @@ value_pack_map(struct buf *b, size_t n)
 void
 value_pack_scalar(struct buf *b, const struct scalar *sc)
 {
-	msgpack_packer	pk;
-	int64_t		i;
+	msgpack_packer pk;
+	int64_t i;
 
 	msgpack_packer_init(&pk, b, value_write_cb);
 	if (sc->rank == RANK_TEXT)
@@ -174,8 +173,8 @@ value_pack_scalar(struct buf *b, const struct scalar *sc)
 static int
 check_packed(struct rd *r, int left)
 {
-	struct packed	t, name;
-	uint32_t	i;
+	struct packed t, name;
+	uint32_t i;
 
 	if (packed_next(r, &t) == -1)
 		return (-1);
@@ -198,7 +197,7 @@ check_packed(struct rd *r, int left)
 int
 value_valid(const uint8_t *p, size_t n)
 {
-	struct rd	r = rd_init(p, n);
+	struct rd r = rd_init(p, n);
 
 	return (check_packed(&r, VALUE_MAX_DEPTH) == 0 && rd_done(&r));
 }
@@ -208,7 +207,7 @@ static json_t *read_packed(struct rd *r, int left, int others);
 static json_t *
 read_array(struct rd *r, uint32_t n, int left, int others)
 {
-	json_t	*a = json_array(), *e;
+	json_t *a = json_array(), *e;
 
 	while (n-- > 0) {
 		if ((e = read_packed(r, left, others)) == NULL) {
@@ -223,10 +222,10 @@ read_array(struct rd *r, uint32_t n, int left, int others)
 static json_t *
 read_packed_object(struct rd *r, uint32_t n, int left, int others)
 {
-	json_t		*o = json_object(), *e;
-	struct packed	 t;
-	char		*name;
-	int		 rc;
+	json_t *o = json_object(), *e;
+	struct packed t;
+	char *name;
+	int rc;
 
 	while (n-- > 0) {
 		if (packed_name(r, &t) == -1 || (e = read_packed(r, left, others)) == NULL) {
@@ -247,7 +246,7 @@ read_packed_object(struct rd *r, uint32_t n, int left, int others)
 static json_t *
 read_packed(struct rd *r, int left, int others)
 {
-	struct packed	t;
+	struct packed t;
 
 	if ((others ? packed_any(r, &t) : packed_next(r, &t)) == -1)
 		return (NULL);
@@ -274,8 +273,8 @@ read_packed(struct rd *r, int left, int others)
 static json_t *
 read_packed_whole(const uint8_t *p, size_t n, int max_depth, int others)
 {
-	struct rd	 r = rd_init(p, n);
-	json_t		*v = read_packed(&r, max_depth, others);
+	struct rd r = rd_init(p, n);
+	json_t *v = read_packed(&r, max_depth, others);
 
 	if (v != NULL && !rd_done(&r)) {
 		json_decref(v);
@@ -299,13 +298,17 @@ value_from_others(const uint8_t *p, size_t n, int max_depth)
 int
 value_scalar(struct scalar *sc, const uint8_t *p, size_t n)
 {
-	static const uint8_t	ranks[] = { [PACKED_NIL] = RANK_NULL, [PACKED_FALSE] = RANK_FALSE,
-	    [PACKED_TRUE] = RANK_TRUE, [PACKED_TEXT] = RANK_TEXT,
+	static const uint8_t ranks[] = {
+		[PACKED_NIL] = RANK_NULL,
+		[PACKED_FALSE] = RANK_FALSE,
+		[PACKED_TRUE] = RANK_TRUE,
+		[PACKED_TEXT] = RANK_TEXT,
 	};
-	struct rd		r = rd_init(p, n);
-	struct packed		t;
+	struct rd r = rd_init(p, n);
+	struct packed t;
 
-	if (packed_next(&r, &t) == -1 || t.kind == PACKED_ARRAY || t.kind == PACKED_MAP || !rd_done(&r))
+	if (packed_next(&r, &t) == -1 || t.kind == PACKED_ARRAY || t.kind == PACKED_MAP ||
+	    !rd_done(&r))
 		return (-1);
 	if (t.kind == PACKED_INTEGER)
 		scalar_integer(sc, t.i);
@@ -319,7 +322,7 @@ value_scalar(struct scalar *sc, const uint8_t *p, size_t n)
 int
 value_key(struct buf *b, const uint8_t *p, size_t n)
 {
-	struct scalar	sc;
+	struct scalar sc;
 
 	if (value_scalar(&sc, p, n) == -1)
 		return (-1);

@@ -8,13 +8,13 @@
 #include "common/base/words.h"
 #include "opsd/store/packed.h"
 
-#define MAX_REAL_AS_INTEGER	1e15	/* below, %.0f is the shortest form */
+#define MAX_REAL_AS_INTEGER 1e15 /* below, %.0f is the shortest form */
 
 static void
 text_integer(struct buf *out, int64_t i)
 {
-	char		 digits[24], *p = digits + sizeof(digits);
-	uint64_t	 u = i < 0 ? -(uint64_t)i : (uint64_t)i;
+	char digits[24], *p = digits + sizeof(digits);
+	uint64_t u = i < 0 ? -(uint64_t)i : (uint64_t)i;
 
 	do
 		*--p = (char)('0' + u % 10);
@@ -27,7 +27,7 @@ text_integer(struct buf *out, int64_t i)
 void
 value_text_real(struct buf *out, double d)
 {
-	char	text[WORDS_REAL];
+	char text[WORDS_REAL];
 
 	if (!isfinite(d)) {
 		buf_add(out, "null", 4);
@@ -47,8 +47,8 @@ value_text_real(struct buf *out, double d)
 static void
 text_escaped(struct buf *out, uint8_t c)
 {
-	static const char	 plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
-	const char		*at = c != 0 ? strchr(plain, c) : NULL;
+	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+	const char *at = c != 0 ? strchr(plain, c) : NULL;
 
 	if (at != NULL) {
 		buf_u8(out, '\\');
@@ -60,7 +60,7 @@ text_escaped(struct buf *out, uint8_t c)
 void
 value_text_string(struct buf *out, const char *s, size_t n)
 {
-	size_t	i, from = 0;
+	size_t i, from = 0;
 
 	buf_reserve(out, n + 2);
 	buf_u8(out, '"');
@@ -82,8 +82,8 @@ static int text_value(struct buf *out, struct rd *r, int left);
 static int
 text_items(struct buf *out, struct rd *r, const struct packed *t, int left)
 {
-	struct packed	name;
-	uint32_t	i;
+	struct packed name;
+	uint32_t i;
 
 	if (left == 0)
 		return (-1);
@@ -107,7 +107,7 @@ text_items(struct buf *out, struct rd *r, const struct packed *t, int left)
 static int
 text_value(struct buf *out, struct rd *r, int left)
 {
-	struct packed	t;
+	struct packed t;
 
 	if (packed_next(r, &t) == -1)
 		return (-1);
@@ -138,8 +138,8 @@ text_value(struct buf *out, struct rd *r, int left)
 void
 value_text(struct buf *out, const uint8_t *p, size_t n)
 {
-	struct rd	r = rd_init(p, n);
-	size_t		at = out->len;
+	struct rd r = rd_init(p, n);
+	size_t at = out->len;
 
 	if (text_value(out, &r, VALUE_MAX_DEPTH) == -1 || !rd_done(&r)) {
 		out->len = at;
@@ -150,10 +150,10 @@ value_text(struct buf *out, const uint8_t *p, size_t n)
 static void
 text_json_items(struct buf *out, const json_t *v)
 {
-	const char	*key;
-	json_t		*e;
-	size_t		 i;
-	int		 n = 0;
+	const char *key;
+	json_t *e;
+	size_t i;
+	int n = 0;
 
 	buf_u8(out, json_is_array(v) ? '[' : '{');
 	json_array_foreach(v, i, e) {
@@ -201,7 +201,7 @@ value_text_json(struct buf *out, const json_t *v)
 void
 value_text_scalar(struct buf *out, const struct scalar *sc)
 {
-	int64_t	i;
+	int64_t i;
 
 	if (sc->rank == RANK_TEXT)
 		value_text_string(out, sc->s, sc->n);

@@ -11,12 +11,12 @@
 #include "opsd/store/keygen.h"
 #include "opsd/store/value.h"
 
-#define NOT_SAME	UINT32_MAX
+#define NOT_SAME UINT32_MAX
 
 struct key_seen {
-	uint8_t		*key;
-	uint32_t	 first;
-	UT_hash_handle	 hh;
+	uint8_t *key;
+	uint32_t first;
+	UT_hash_handle hh;
 };
 
 static void write_run(struct group *g, struct commit_job *j);
@@ -90,7 +90,8 @@ add_attrs(struct write *w, const json_t *record)
 }
 
 static int
-read_record_attrs(const struct write *w, const struct write_record *rec, struct stamp s, struct row *row)
+read_record_attrs(const struct write *w, const struct write_record *rec, struct stamp s,
+    struct row *row)
 {
 	struct rd r = rd_init(w->bytes.data + rec->attrs_at, rec->attrs_len);
 	uint32_t n = rd_u32(&r);
@@ -192,8 +193,8 @@ record_end(struct write *w, struct write_record *rec, size_t max)
 int
 write_add(struct write *w, const json_t *record, size_t max)
 {
-	struct write_record *rec = record_begin(w, json_is_object(record) ?
-	    json_object_get(record, w->table->primary_key) : record);
+	struct write_record *rec = record_begin(w,
+	    json_is_object(record) ? json_object_get(record, w->table->primary_key) : record);
 
 	if (rec == NULL)
 		return (-1);
@@ -243,11 +244,13 @@ write_refused(struct group *g, struct write *w)
 	if (w->internal)
 		return (0);
 	if (commit_disk_full(data->commit)) {
-		commit_fail(&w->job, 507, "Not enough disk space: writes are refused below storage.reserve");
+		commit_fail(&w->job, 507,
+		    "Not enough disk space: writes are refused below storage.reserve");
 		return (1);
 	}
 	if (ahead > group_wall_ms(g) + data->live.max_skew_ms) {
-		commit_fail(&w->job, 503, "The clock of this node is %llu ms behind transactions that it "
+		commit_fail(&w->job, 503,
+		    "The clock of this node is %llu ms behind transactions that it "
 		    "holds, more than clustering.maxClockSkew: set the clock right, or, if it is "
 		    "right now and was ahead when they were written, wait or raise "
 		    "clustering.maxClockSkew",
@@ -259,9 +262,9 @@ write_refused(struct group *g, struct write *w)
 
 /* A record that applies, its row and its form. */
 struct touched {
-	struct group_row	*gr;
-	uint32_t		 rec;
-	int			 form;
+	struct group_row *gr;
+	uint32_t rec;
+	int form;
 };
 
 /*
@@ -392,7 +395,8 @@ write_run(struct group *g, struct commit_job *j)
 	if (write_refused(g, w))
 		return;
 	if (t == NULL) {
-		commit_fail(j, 400, "Table '%s.%s' does not exist", w->table->database, w->table->name);
+		commit_fail(j, 400, "Table '%s.%s' does not exist", w->table->database,
+		    w->table->name);
 		return;
 	}
 	touched = xcalloc(w->n + 1, sizeof(*touched));

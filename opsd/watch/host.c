@@ -103,7 +103,7 @@ host_time(void)
 /* ---- processors ---- */
 
 struct ticks {
-	unsigned long long	user, system, idle, all;
+	unsigned long long user, system, idle, all;
 };
 
 static struct ticks
@@ -147,8 +147,8 @@ current_load(void)
 		load[0] = load[1] = load[2] = 0;
 	all = now.all - was.all;
 	idle = percent_of(now.idle - was.idle, all);
-	return (json_pack("{s:f, s:[f, f, f], s:f, s:f, s:f, s:f}", "avgload", load[0],
-	    "avgloads", load[0], load[1], load[2], "currentload", all > 0 ? 100.0 - idle : 0.0,
+	return (json_pack("{s:f, s:[f, f, f], s:f, s:f, s:f, s:f}", "avgload", load[0], "avgloads",
+	    load[0], load[1], load[2], "currentload", all > 0 ? 100.0 - idle : 0.0,
 	    "currentload_user", percent_of(now.user - was.user, all), "currentload_system",
 	    percent_of(now.system - was.system, all), "currentload_idle", idle));
 }
@@ -175,25 +175,30 @@ json_t *
 host_memory(void)
 {
 	static const char *const names[][2] = {
-		{ "total", "MemTotal" }, { "free", "MemFree" }, { "available", "MemAvailable" },
-		{ "active", "Active" }, { "cached", "Cached" }, { "buffers", "Buffers" },
-		{ "swaptotal", "SwapTotal" }, { "swapfree", "SwapFree" },
+		{ "total", "MemTotal" },
+		{ "free", "MemFree" },
+		{ "available", "MemAvailable" },
+		{ "active", "Active" },
+		{ "cached", "Cached" },
+		{ "buffers", "Buffers" },
+		{ "swaptotal", "SwapTotal" },
+		{ "swapfree", "SwapFree" },
 	};
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char *kb = file_value("/proc/meminfo", names[i][1], ':');
 
-		json_object_set_new(o, names[i][0], json_integer(kb != NULL ?
-		    strtoll(kb, NULL, 10) * 1024 : 0));
+		json_object_set_new(o, names[i][0],
+		    json_integer(kb != NULL ? strtoll(kb, NULL, 10) * 1024 : 0));
 		free(kb);
 	}
-	json_object_set_new(o, "used", json_integer(
-	    json_integer_value(json_object_get(o, "total")) -
-	    json_integer_value(json_object_get(o, "free"))));
-	json_object_set_new(o, "swapused", json_integer(
-	    json_integer_value(json_object_get(o, "swaptotal")) -
-	    json_integer_value(json_object_get(o, "swapfree"))));
+	json_object_set_new(o, "used",
+	    json_integer(json_integer_value(json_object_get(o, "total")) -
+		json_integer_value(json_object_get(o, "free"))));
+	json_object_set_new(o, "swapused",
+	    json_integer(json_integer_value(json_object_get(o, "swaptotal")) -
+		json_integer_value(json_object_get(o, "swapfree"))));
 	return (o);
 }
 
@@ -224,7 +229,8 @@ disk_io(json_t **bytes)
 
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
 		if (sscanf(line, "%*u %*u %63s %llu %*u %llu %*u %llu %*u %llu", name, &r, &rs, &w,
-		    &ws) == 5 && is_disk(name)) {
+			&ws) == 5 &&
+		    is_disk(name)) {
 			reads += r;
 			writes += w;
 			rsectors += rs;
@@ -248,10 +254,10 @@ host_disk(const char *path)
 		json_int_t size = (json_int_t)(v.f_blocks * v.f_frsize);
 		json_int_t used = (json_int_t)((v.f_blocks - v.f_bfree) * v.f_frsize);
 
-		json_array_append_new(sizes, json_pack("{s:s, s:I, s:I, s:I, s:f}", "path", path,
-		    "size", size, "used", used, "available",
-		    (json_int_t)(v.f_bavail * v.f_frsize), "use",
-		    percent_of((unsigned long long)used, (unsigned long long)size)));
+		json_array_append_new(sizes,
+		    json_pack("{s:s, s:I, s:I, s:I, s:f}", "path", path, "size", size, "used", used,
+			"available", (json_int_t)(v.f_bavail * v.f_frsize), "use",
+			percent_of((unsigned long long)used, (unsigned long long)size)));
 	}
 	return (json_pack("{s:o, s:o, s:o}", "io", io, "read_write", bytes, "size", sizes));
 }
@@ -274,10 +280,11 @@ add_interface(json_t *list, json_t *stats, char *line)
 	json_array_append_new(list, o);
 	for (int i = 0; i < 16; i++)
 		v[i] = strtoull(numbers, &numbers, 10);
-	json_array_append_new(stats, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "iface", name,
-	    "rx_bytes", (json_int_t)v[0], "rx_errors", (json_int_t)v[2], "rx_dropped",
-	    (json_int_t)v[3], "tx_bytes", (json_int_t)v[8], "tx_errors", (json_int_t)v[10],
-	    "tx_dropped", (json_int_t)v[11]));
+	json_array_append_new(stats,
+	    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "iface", name, "rx_bytes",
+		(json_int_t)v[0], "rx_errors", (json_int_t)v[2], "rx_dropped", (json_int_t)v[3],
+		"tx_bytes", (json_int_t)v[8], "tx_errors", (json_int_t)v[10], "tx_dropped",
+		(json_int_t)v[11]));
 }
 
 json_t *
@@ -298,9 +305,9 @@ host_network(void)
 /* ---- processes ---- */
 
 struct proc_stat {
-	char			 name[32], state;
-	unsigned long long	 user, system, started;
-	long			 threads, pages;
+	char name[32], state;
+	unsigned long long user, system, started;
+	long threads, pages;
 };
 
 /* The name may hold blanks and brackets: it ends at the last one. */
@@ -315,9 +322,10 @@ read_stat(const char *path, struct proc_stat *p)
 	    (close = strrchr(line, ')')) != NULL && close > open) {
 		*close = '\0';
 		snprintf(p->name, sizeof(p->name), "%s", open + 1);
-		ok = sscanf(close + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu "
-		    "%*d %*d %*d %*d %ld %*d %llu %*u %ld", &p->state, &p->user, &p->system,
-		    &p->threads, &p->started, &p->pages) == 6;
+		ok = sscanf(close + 1,
+			 " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu "
+			 "%*d %*d %*d %*d %ld %*d %llu %*u %ld",
+			 &p->state, &p->user, &p->system, &p->threads, &p->started, &p->pages) == 6;
 	}
 	free(line);
 	return (ok);
@@ -368,10 +376,14 @@ host_process(int pid)
 	alive = (double)si.uptime - (double)p.started / (double)sysconf(_SC_CLK_TCK);
 	command = command_line(pid);
 	o = json_pack("{s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:I, s:I}", "pid", pid, "name", p.name,
-	    "state", p.state == 'R' ? "running" : p.state == 'Z' ? "zombie" : "sleeping",
-	    "threads", (json_int_t)p.threads, "cpu", alive > 0 ? 100 * cpu_seconds(&p) / alive : 0.0,
-	    "cpu_seconds", cpu_seconds(&p), "mem", 100 * memory / ((double)si.totalram * si.mem_unit),
-	    "memory", (json_int_t)memory, "uptime", (json_int_t)(alive > 0 ? alive : 0));
+	    "state",
+	    p.state == 'R'     ? "running" :
+		p.state == 'Z' ? "zombie" :
+				 "sleeping",
+	    "threads", (json_int_t)p.threads, "cpu",
+	    alive > 0 ? 100 * cpu_seconds(&p) / alive : 0.0, "cpu_seconds", cpu_seconds(&p), "mem",
+	    100 * memory / ((double)si.totalram * si.mem_unit), "memory", (json_int_t)memory,
+	    "uptime", (json_int_t)(alive > 0 ? alive : 0));
 	json_object_set_new(o, "command", json_string(command));
 	free(command);
 	return (o);
@@ -389,10 +401,10 @@ host_threads(void)
 		char *path = xasprintf("/proc/self/task/%s/stat", e->d_name);
 
 		if (e->d_name[0] != '.' && read_stat(path, &p))
-			json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:f}", "threadId",
-			    atoi(e->d_name), "name", p.name, "state",
-			    p.state == 'R' ? "running" : "sleeping", "cpu_seconds",
-			    cpu_seconds(&p)));
+			json_array_append_new(list,
+			    json_pack("{s:i, s:s, s:s, s:f}", "threadId", atoi(e->d_name), "name",
+				p.name, "state", p.state == 'R' ? "running" : "sleeping",
+				"cpu_seconds", cpu_seconds(&p)));
 		free(path);
 	}
 	if (d != NULL)

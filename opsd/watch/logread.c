@@ -11,16 +11,16 @@
 
 #include "common/base/mem.h"
 
-#define BLOCK		65536	/* a line has at most some 8 KiB */
-#define TIME_LEN	24
+#define BLOCK    65536 /* a line has at most some 8 KiB */
+#define TIME_LEN 24
 
 struct logread {
-	char	**paths;	/* from the oldest to the current one */
-	size_t	  n, left;	/* so many were not opened yet */
-	int	  backwards, fd;
-	off_t	  at, size;	/* forwards: of the next block; backwards: where it ends */
-	char	  block[BLOCK];
-	size_t	  begin, end;	/* lines of the block that were not given yet */
+	char **paths;   /* from the oldest to the current one */
+	size_t n, left; /* so many were not opened yet */
+	int backwards, fd;
+	off_t at, size; /* forwards: of the next block; backwards: where it ends */
+	char block[BLOCK];
+	size_t begin, end; /* lines of the block that were not given yet */
 };
 
 static void

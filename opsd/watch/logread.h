@@ -7,10 +7,10 @@
  * Lines of one daemon's log files, from the oldest or from the newest, in blocks: memory
  * does not depend on how long they are.
  */
-struct log_entry_text {			/* all borrowed until the next call */
-	const char	*time;		/* 24 characters: they sort as the time does */
-	const char	*thread, *level, *tag, *message;
-	size_t		 thread_len, level_len, tag_len, message_len;
+struct log_entry_text {   /* all borrowed until the next call */
+	const char *time; /* 24 characters: they sort as the time does */
+	const char *thread, *level, *tag, *message;
+	size_t thread_len, level_len, tag_len, message_len;
 };
 
 struct logread;

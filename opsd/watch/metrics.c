@@ -10,40 +10,37 @@
 #include "opsd/watch/metrics_priv.h"
 #include "opsd/watch/watch.h"
 
-#define BUCKETS	14	/* of a histogram, the unbounded one too */
-#define CLASSES	5	/* of HTTP statuses */
+#define BUCKETS 14 /* of a histogram, the unbounded one too */
+#define CLASSES 5  /* of HTTP statuses */
 
 /* What a histogram counts by: `unit` of its numbers are one of what the page says. */
 struct scale {
-	double		unit;
-	uint64_t	bounds[BUCKETS - 1];
+	double unit;
+	uint64_t bounds[BUCKETS - 1];
 };
 
-static const struct scale seconds = { 1e6, {
-	100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2500000, 10000000
-} };
-static const struct scale jobs = { 1, {
-	1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096
-} };
-static const struct scale bytes = { 1, {
-	256, 1024, 4096, 16384, 65536, 131072, 262144, 524288, 1048576, 2097152, 4194304, 8388608,
-	16777216
-} };
+static const struct scale seconds = { 1e6,
+	{ 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2500000,
+	    10000000 } };
+static const struct scale jobs = { 1, { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096 } };
+static const struct scale bytes = { 1,
+	{ 256, 1024, 4096, 16384, 65536, 131072, 262144, 524288, 1048576, 2097152, 4194304, 8388608,
+	    16777216 } };
 
 struct histogram {
-	_Atomic uint64_t	 buckets[BUCKETS];	/* the last one: beyond all bounds */
-	_Atomic uint64_t	 sum;
+	_Atomic uint64_t buckets[BUCKETS]; /* the last one: beyond all bounds */
+	_Atomic uint64_t sum;
 };
 
 /* By operation; 0 is for requests that named none. */
 struct metrics {
-	struct histogram	 group_us, group_jobs, group_bytes;
-	unsigned		 n;
-	const char		*(*name)(unsigned i);
+	struct histogram group_us, group_jobs, group_bytes;
+	unsigned n;
+	const char *(*name)(unsigned i);
 	struct per_op {
-		_Atomic uint64_t	 status[CLASSES];
-		struct histogram	 us;
-	}			 ops[];
+		_Atomic uint64_t status[CLASSES];
+		struct histogram us;
+	} ops[];
 };
 
 struct metrics *
@@ -183,8 +180,7 @@ metrics_counted(const struct metrics *m, struct buf *out)
 	metric_head(out, "commit_group_jobs", "histogram",
 	    "Transactions and other jobs of a group.");
 	histogram_lines(out, "commit_group_jobs", NULL, &m->group_jobs, &jobs);
-	metric_head(out, "commit_group_bytes", "histogram",
-	    "Bytes of rows and log of a group.");
+	metric_head(out, "commit_group_bytes", "histogram", "Bytes of rows and log of a group.");
 	histogram_lines(out, "commit_group_bytes", NULL, &m->group_bytes, &bytes);
 }
 

@@ -14,7 +14,7 @@
 
 /* What an operator has to see to: warnings, certificates, backups, how tables grow. */
 
-#define TABLES_MAX	2000
+#define TABLES_MAX 2000
 
 static void
 put_warned(struct watch *watch, struct buf *out)
@@ -79,9 +79,9 @@ put_tables(struct watch *w, struct buf *out)
 	metric_head(out, "table_bytes", "gauge",
 	    "About how many bytes of disk rows and indexes of a table take.");
 	for (size_t i = 0; i < shown; i++)
-		metric_line(out, "table_bytes", (double)(bytes_of(w, CF_ROWS, all[i]->id) +
-		    bytes_of(w, CF_INDEX, all[i]->id)), "database", all[i]->database, "table",
-		    all[i]->name, NULL);
+		metric_line(out, "table_bytes",
+		    (double)(bytes_of(w, CF_ROWS, all[i]->id) + bytes_of(w, CF_INDEX, all[i]->id)),
+		    "database", all[i]->database, "table", all[i]->name, NULL);
 	metric_one(out, "tables_left_out", "gauge",
 	    "Tables without lines of their own, as there are too many.", (double)(n - shown));
 	for (size_t i = 0; i < n; i++)

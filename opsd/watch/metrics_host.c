@@ -34,7 +34,8 @@ put_this_node(struct watch *w, struct buf *out)
 	metric_line(out, "node_info", 1, "node", name, "node_id", w->data->node_hex, NULL);
 	metric_one(out, "start_time_seconds", "gauge", "When opsd was started, since 1970.",
 	    ((double)wall_ms() - (double)(mono_us() - w->data->started_us) / 1000) / 1000);
-	metric_one(out, "healthy", "gauge", "1 while writes are taken: GET /health is 503 while not.",
+	metric_one(out, "healthy", "gauge",
+	    "1 while writes are taken: GET /health is 503 while not.",
 	    health_write_fault(w) == NULL);
 	metric_one(out, "available", "gauge",
 	    "0 while set_status has it out of service: GET /health is 503 then, too.",
@@ -51,10 +52,12 @@ put_open_requests(struct watch *w, int connections, int open, struct buf *out)
 
 	jobs_count(w->jobs, &running, &waiting);
 	commit_waiting(w->data->commit, &local, &remote);
-	metric_one(out, "connections", "gauge", "Connections of clients that are open.", connections);
-	metric_one(out, "requests_in_progress", "gauge", "Requests that are not answered yet.", open);
-	metric_one(out, "failed_logins_total", "counter",
-	    "Logins with a wrong name or password.", (double)auth_failed(w->auth));
+	metric_one(out, "connections", "gauge", "Connections of clients that are open.",
+	    connections);
+	metric_one(out, "requests_in_progress", "gauge", "Requests that are not answered yet.",
+	    open);
+	metric_one(out, "failed_logins_total", "counter", "Logins with a wrong name or password.",
+	    (double)auth_failed(w->auth));
 	metric_one(out, "jobs_running", "gauge", "Jobs that run.", running);
 	metric_one(out, "jobs_waiting", "gauge", "Jobs that wait for a thread.", waiting);
 	metric_head(out, "commit_waiting_jobs", "gauge",
@@ -78,8 +81,8 @@ put_servers(struct watch *w, struct buf *out)
 	metric_head(out, "daemon_up", "gauge", "1 while the daemon is connected to opsd.");
 	metric_line(out, "daemon_up", daemons_up(w->rep->daemons, ROLE_HUBD), "daemon", "hubd",
 	    NULL);
-	metric_line(out, "daemon_up", daemons_up(w->rep->daemons, ROLE_LEAFD), "daemon",
-	    "leafd", NULL);
+	metric_line(out, "daemon_up", daemons_up(w->rep->daemons, ROLE_LEAFD), "daemon", "leafd",
+	    NULL);
 	metric_head(out, "nats_server_up", "gauge", "1 while the nats-server is ready.");
 	for (int i = 0; i < 2; i++) {
 		status = json_string_value(json_object_get(json_object_get(all, names[i]),
@@ -97,8 +100,8 @@ put_restarts(struct buf *out, const char *server, const json_t *counts)
 		return;
 	metric_line(out, "nats_server_restarts_total", figure_of(counts, "ended"), "server", server,
 	    "cause", "ended", NULL);
-	metric_line(out, "nats_server_restarts_total", figure_of(counts, "renewed"), "server", server,
-	    "cause", "configured", NULL);
+	metric_line(out, "nats_server_restarts_total", figure_of(counts, "renewed"), "server",
+	    server, "cause", "configured", NULL);
 }
 
 static void
@@ -148,7 +151,8 @@ process_lines(struct buf *out, json_t *const *all, const struct process *p, cons
 {
 	for (int i = 0; i < PROCESSES; i++)
 		if (all[i] != NULL)
-			metric_line(out, name, figure_of(all[i], field), "process", p[i].role, NULL);
+			metric_line(out, name, figure_of(all[i], field), "process", p[i].role,
+			    NULL);
 }
 
 static void
@@ -160,9 +164,11 @@ put_memory(struct watch *w, struct buf *out)
 	processes(w, p);
 	for (int i = 0; i < PROCESSES; i++)
 		all[i] = p[i].pid != 0 ? host_process(p[i].pid) : NULL;
-	metric_head(out, "process_resident_memory_bytes", "gauge", "Memory of the node's processes.");
+	metric_head(out, "process_resident_memory_bytes", "gauge",
+	    "Memory of the node's processes.");
 	process_lines(out, all, p, "process_resident_memory_bytes", "memory");
-	metric_head(out, "process_cpu_seconds_total", "counter", "Time of processors that they took.");
+	metric_head(out, "process_cpu_seconds_total", "counter",
+	    "Time of processors that they took.");
 	process_lines(out, all, p, "process_cpu_seconds_total", "cpu_seconds");
 	for (int i = 0; i < PROCESSES; i++)
 		json_decref(all[i]);
@@ -195,8 +201,8 @@ put_store(struct watch *w, struct buf *out)
 	FAMILY(out, &f, "store_level0_files", "Table files that are not compacted yet.", level0);
 	metric_one(out, "store_wal_bytes", "gauge", "Bytes of the write-ahead log.",
 	    (double)f.wal_bytes);
-	metric_one(out, "store_write_stopped", "gauge", "1 while writes wait for RocksDB's compaction.",
-	    (double)f.stopped);
+	metric_one(out, "store_write_stopped", "gauge",
+	    "1 while writes wait for RocksDB's compaction.", (double)f.stopped);
 	metric_one(out, "store_delayed_write_bytes_per_second", "gauge",
 	    "What RocksDB slows writes to; 0: it does not.", (double)f.delayed_rate);
 	metric_one(out, "store_compaction_pending_bytes", "gauge",
@@ -215,7 +221,8 @@ put_store(struct watch *w, struct buf *out)
 	metric_one(out, "store_free_disk_bytes", "gauge", "Free disk below storage.path.",
 	    (double)store_free_bytes(w->data->store));
 	metric_one(out, "store_reserve_bytes", "gauge",
-	    "storage.reserve: with less free disk, writes are refused.", (double)w->data->live.reserve);
+	    "storage.reserve: with less free disk, writes are refused.",
+	    (double)w->data->live.reserve);
 }
 
 void

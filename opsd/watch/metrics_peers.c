@@ -16,38 +16,38 @@
  * replicate, and no more than TABLES_MAX times peers; what counts for alerts is
  * there by peer as well, for all tables.
  */
-#define TABLES_MAX	2000
+#define TABLES_MAX 2000
 
 enum direction { RECEIVED, SENT, DIRECTIONS };
 static const char *const directions[] = { "received", "sent" };
 
-#define STATES	(CURSOR_RECOVER + 1)
+#define STATES (CURSOR_RECOVER + 1)
 
 /* A table between this node and a peer. */
 struct pair {
-	const char	*peer;		/* the node's, below */
-	char		*database, *table;
-	enum direction	 direction;
-	uint64_t	 cursor;
-	struct lag	 lag;
+	const char *peer; /* the node's, below */
+	char *database, *table;
+	enum direction direction;
+	uint64_t cursor;
+	struct lag lag;
 };
 
 struct there {
-	struct peer	*peer;
+	struct peer *peer;
 	struct peer_view view;
-	struct lag	 worst[DIRECTIONS];
-	int		 known[DIRECTIONS];
-	unsigned	 cursors[STATES];
+	struct lag worst[DIRECTIONS];
+	int known[DIRECTIONS];
+	unsigned cursors[STATES];
 };
 
 struct survey {
-	struct watch	*watch;
-	struct there	*peers;
-	size_t		 npeers;
-	struct table	**heads;	/* of them some that are sent */
-	size_t		 nheads;
-	struct pair	*pairs;
-	size_t		 npairs, left_out;
+	struct watch *watch;
+	struct there *peers;
+	size_t npeers;
+	struct table **heads; /* of them some that are sent */
+	size_t nheads;
+	struct pair *pairs;
+	size_t npairs, left_out;
 };
 
 /* ---- looking ---- */
@@ -65,8 +65,13 @@ add_pair(struct survey *s, struct there *p, const char *database, const char *ta
 		s->left_out++;
 		return;
 	}
-	s->pairs[s->npairs++] = (struct pair){ p->peer->name, xstrdup(database), xstrdup(table),
-	    direction, cursor, lag,
+	s->pairs[s->npairs++] = (struct pair){
+		p->peer->name,
+		xstrdup(database),
+		xstrdup(table),
+		direction,
+		cursor,
+		lag,
 	};
 }
 
@@ -181,7 +186,8 @@ tell_log(struct watch *w, struct buf *out)
 	struct txlog *l = &w->data->log;
 	uint64_t oldest = txlog_ms(l, 0);
 
-	metric_head(out, "log_position", "gauge", "In this node's transaction log: the last "
+	metric_head(out, "log_position", "gauge",
+	    "In this node's transaction log: the last "
 	    "transaction, that in the stream, and up to where they are gone.");
 	metric_line(out, "log_position", (double)l->durable, "of", "last", NULL);
 	metric_line(out, "log_position", (double)l->acked, "of", "in_stream", NULL);
@@ -227,8 +233,8 @@ tell_presence(const struct survey *s, struct buf *out)
 	metric_head(out, "peer_clock_skew_seconds", "gauge", "The peer's clock minus this node's.");
 	for (p = s->peers; p < end; p++)
 		if (p->view.seen_ms != 0)
-			metric_line(out, "peer_clock_skew_seconds",
-			    (double)p->view.skew_ms / 1000, "peer", p->peer->name, NULL);
+			metric_line(out, "peer_clock_skew_seconds", (double)p->view.skew_ms / 1000,
+			    "peer", p->peer->name, NULL);
 }
 
 static void
@@ -240,8 +246,9 @@ tell_cursors(const struct survey *s, struct buf *out)
 		unsigned waiting = p->view.reachable ? 0 : p->cursors[CURSOR_LIVE];
 
 		for (int state = 0; state < STATES; state++)
-			metric_line(out, "peer_cursors", p->cursors[state] - (state == CURSOR_LIVE ?
-			    waiting : 0), "peer", p->peer->name, "state", cursor_view_state(state), NULL);
+			metric_line(out, "peer_cursors",
+			    p->cursors[state] - (state == CURSOR_LIVE ? waiting : 0), "peer",
+			    p->peer->name, "state", cursor_view_state(state), NULL);
 		metric_line(out, "peer_cursors", waiting, "peer", p->peer->name, "state", "waiting",
 		    NULL);
 	}
@@ -274,8 +281,8 @@ tell_broken(struct watch *w, struct buf *out)
 	metric_head(out, "broken_messages_total", "counter",
 	    "Of other nodes, and damaged or of another format: dropped, and asked for again.");
 	for (enum broken_kind k = 0; k < BROKEN_KINDS; k++)
-		metric_line(out, "broken_messages_total", (double)broken_count(&w->rep->broken, k), "of",
-		    broken_name(k), NULL);
+		metric_line(out, "broken_messages_total", (double)broken_count(&w->rep->broken, k),
+		    "of", broken_name(k), NULL);
 }
 
 /* ---- telling: tables ---- */
@@ -299,15 +306,21 @@ behind_seconds(const struct pair *p)
 }
 
 static const struct {
-	const char	*name, *help;
-	double		(*get)(const struct pair *p);	/* -1: not known */
+	const char *name, *help;
+	double (*get)(const struct pair *p); /* -1: not known */
 } of_pairs[] = {
-	{ "replication_cursor", "Position up to which this node has the table from the peer "
-	    "(received), or the peer from this node (sent).", pair_cursor },
-	{ "replication_lag_transactions", "Transactions of the sender's log after the cursor, up to "
-	    "the table's newest: the most that can be missing.", pair_behind },
-	{ "replication_lag_seconds", "Between the commits of the last transaction there and of the "
-	    "newest.", behind_seconds },
+	{ "replication_cursor",
+	    "Position up to which this node has the table from the peer "
+	    "(received), or the peer from this node (sent).",
+	    pair_cursor },
+	{ "replication_lag_transactions",
+	    "Transactions of the sender's log after the cursor, up to "
+	    "the table's newest: the most that can be missing.",
+	    pair_behind },
+	{ "replication_lag_seconds",
+	    "Between the commits of the last transaction there and of the "
+	    "newest.",
+	    behind_seconds },
 };
 
 static void
@@ -344,8 +357,10 @@ metrics_peers(struct watch *w, struct buf *out)
 	tell_cursors(&s, out);
 	tell_peer_lag(&s, out);
 	tell_broken(w, out);
-	metric_one(out, "status_positions_total", "counter", "Positions and heads of tables that were "
-	    "told to peers: those that moved.", (double)cluster_told(w->rep->cluster));
+	metric_one(out, "status_positions_total", "counter",
+	    "Positions and heads of tables that were "
+	    "told to peers: those that moved.",
+	    (double)cluster_told(w->rep->cluster));
 	tell_pairs(&s, out);
 	survey_free(&s);
 }

@@ -15,7 +15,7 @@ void metric_one(struct buf *out, const char *name, const char *type, const char 
 
 /* the node, its processes, its store */
 void metrics_host(struct watch *w, int connections, int open, struct buf *out);
-void metrics_care(struct watch *w, struct buf *out);		/* warnings, certificates, backups, tables */
-void metrics_peers(struct watch *w, struct buf *out);		/* who is where in whose log */
+void metrics_care(struct watch *w, struct buf *out);  /* warnings, certificates, backups, tables */
+void metrics_peers(struct watch *w, struct buf *out); /* who is where in whose log */
 
 #endif

@@ -15,9 +15,9 @@ static int
 daemon_pid(struct watch *w, const struct conf *conf, enum role role)
 {
 	const char *daemon = role_name(role);
-	char	*file = xasprintf("%s.pid", daemon), *path = conf_run_path(conf, file);
-	char	*line = host_line(path);
-	int	 pid = line != NULL && daemons_up(w->rep->daemons, role) ? atoi(line) : 0;
+	char *file = xasprintf("%s.pid", daemon), *path = conf_run_path(conf, file);
+	char *line = host_line(path);
+	int pid = line != NULL && daemons_up(w->rep->daemons, role) ? atoi(line) : 0;
 
 	free(line);
 	free(path);
@@ -34,8 +34,8 @@ server_pid(const json_t *servers, const char *name)
 void
 processes(struct watch *w, struct process p[PROCESSES])
 {
-	struct conf	*conf = data_conf(w->data);
-	json_t		*servers = daemons_servers(w->rep->daemons);
+	struct conf *conf = data_conf(w->data);
+	json_t *servers = daemons_servers(w->rep->daemons);
 
 	p[0] = (struct process){ "opsd", (int)getpid() };
 	p[1] = (struct process){ "hubd", daemon_pid(w, conf, ROLE_HUBD) };

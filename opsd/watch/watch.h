@@ -5,12 +5,12 @@
 
 /* What this room looks at, and what it keeps. */
 struct watch {
-	struct data		*data;
-	struct replication	*rep;
-	struct auth		*auth;
-	struct jobs		*jobs;
-	struct metrics		*metrics;
-	_Atomic int		 unavailable;	/* health.h */
+	struct data *data;
+	struct replication *rep;
+	struct auth *auth;
+	struct jobs *jobs;
+	struct metrics *metrics;
+	_Atomic int unavailable; /* health.h */
 };
 
 #endif

@@ -11,7 +11,7 @@ uint32_t arc4random(void);
 uint32_t
 arc4random(void)
 {
-	uint32_t	n;
+	uint32_t n;
 
 	if (getrandom(&n, sizeof n, 0) != sizeof n)
 		abort();

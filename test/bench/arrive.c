@@ -13,36 +13,38 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-#define EACH_MAX	10000000	/* rows whose times are kept */
-#define ASK_AT_ONCE	64		/* keys in a question */
-#define STALL_US	60000000
+#define EACH_MAX    10000000 /* rows whose times are kept */
+#define ASK_AT_ONCE 64       /* keys in a question */
+#define STALL_US    60000000
 
 struct arrive {
-	struct arrive_opts	 o;
-	pthread_t		 thread;
-	int			 fd;
-	_Atomic uint64_t	 sent;		/* ids below it are written */
-	_Atomic uint64_t	*sent_us;	/* with `each` */
-	_Atomic int		 ended;
-	uint64_t		 came, last_us;
-	uint64_t		*took_us;
-	uint64_t		 oldest;	/* ids below it have come */
-	uint8_t			*seen;
+	struct arrive_opts o;
+	pthread_t thread;
+	int fd;
+	_Atomic uint64_t sent;     /* ids below it are written */
+	_Atomic uint64_t *sent_us; /* with `each` */
+	_Atomic int ended;
+	uint64_t came, last_us;
+	uint64_t *took_us;
+	uint64_t oldest; /* ids below it have come */
+	uint8_t *seen;
 };
 
 /* Those of the next ids that can be read there. */
 static void
 look_for_rows(struct arrive *a, struct buf *body, struct buf *out)
 {
-	static const char	 field[] = "\"id\":";
-	uint64_t		 sent = a->sent, now;
-	const char		*p;
+	static const char field[] = "\"id\":";
+	uint64_t sent = a->sent, now;
+	const char *p;
 
 	if (a->oldest == sent)
 		return;
 	buf_clear(body);
-	buf_addf(body, "{\"operation\":\"search_by_id\",\"database\":\"%s\",\"table\":\"%s\","
-	    "\"get_attributes\":[\"id\"],\"ids\":[", a->o.table.database, a->o.table.table);
+	buf_addf(body,
+	    "{\"operation\":\"search_by_id\",\"database\":\"%s\",\"table\":\"%s\","
+	    "\"get_attributes\":[\"id\"],\"ids\":[",
+	    a->o.table.database, a->o.table.table);
 	for (uint64_t id = a->oldest; id < sent && id < a->oldest + ASK_AT_ONCE; id++)
 		buf_addf(body, "%s%" PRIu64, id > a->oldest ? "," : "", id);
 	buf_addf(body, "]}");
@@ -50,7 +52,7 @@ look_for_rows(struct arrive *a, struct buf *body, struct buf *out)
 		errx(1, "rows cannot be read: %s", (const char *)out->data);
 	now = mono_us();
 	for (p = (const char *)out->data; (p = strstr(p, field)) != NULL; p++) {
-		uint64_t	id = strtoull(p + sizeof(field) - 1, NULL, 10);
+		uint64_t id = strtoull(p + sizeof(field) - 1, NULL, 10);
 
 		if (id >= sent || a->seen[id])
 			continue;
@@ -66,7 +68,7 @@ look_for_rows(struct arrive *a, struct buf *body, struct buf *out)
 static void
 look_at_count(struct arrive *a)
 {
-	int64_t	n = http_count(a->fd, a->o.auth, &a->o.table);
+	int64_t n = http_count(a->fd, a->o.auth, &a->o.table);
 
 	if (n == -1)
 		errx(1, "rows cannot be counted");
@@ -79,8 +81,8 @@ look_at_count(struct arrive *a)
 static void *
 arrive_main(void *arg)
 {
-	struct arrive	*a = arg;
-	struct buf	 body = { 0 }, out = { 0 };
+	struct arrive *a = arg;
+	struct buf body = { 0 }, out = { 0 };
 
 	a->last_us = mono_us();
 	while (!a->ended || a->came < a->sent) {
@@ -100,7 +102,7 @@ arrive_main(void *arg)
 struct arrive *
 arrive_start(const struct arrive_opts *o)
 {
-	struct arrive	*a = xcalloc(1, sizeof(*a));
+	struct arrive *a = xcalloc(1, sizeof(*a));
 
 	a->o = *o;
 	if ((a->fd = http_dial(o->port)) == -1)
@@ -129,7 +131,7 @@ arrive_sent(struct arrive *a, uint64_t id)
 uint64_t
 arrive_end(struct arrive *a, uint64_t *last_us, uint64_t **took_us)
 {
-	uint64_t	came;
+	uint64_t came;
 
 	a->ended = 1;
 	pthread_join(a->thread, NULL);

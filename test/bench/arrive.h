@@ -12,11 +12,11 @@
 struct arrive;
 
 struct arrive_opts {
-	uint16_t		 port;
-	const char		*auth;
-	struct table_name	 table;
-	unsigned		 pause_us;	/* between questions */
-	int			 each;		/* time of each row, not only of the last */
+	uint16_t port;
+	const char *auth;
+	struct table_name table;
+	unsigned pause_us; /* between questions */
+	int each;          /* time of each row, not only of the last */
 };
 
 struct arrive *arrive_start(const struct arrive_opts *o);

@@ -20,14 +20,14 @@
  *	ask count PORT AUTH TABLE N	until the table has N rows; prints how many came
  *					while looking, and in how many seconds
  */
-#define WAIT_US		120000000	/* for a node to start */
-#define STALL_US	120000000	/* for another row */
-#define PAUSE_US	1000
+#define WAIT_US  120000000 /* for a node to start */
+#define STALL_US 120000000 /* for another row */
+#define PAUSE_US 1000
 
 static int
 dial_until(uint16_t port, uint64_t end)
 {
-	int	fd;
+	int fd;
 
 	while ((fd = http_dial(port)) == -1) {
 		if (errno != ECONNREFUSED || mono_us() > end)
@@ -40,9 +40,9 @@ dial_until(uint16_t port, uint64_t end)
 static int
 healthy(uint16_t port, uint64_t end)
 {
-	static const char	request[] = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
-	char			answer[16] = "";
-	int			fd = dial_until(port, end), ok;
+	static const char request[] = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+	char answer[16] = "";
+	int fd = dial_until(port, end), ok;
 
 	ok = send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0 &&
 	    recv(fd, answer, sizeof(answer) - 1, MSG_WAITALL) > 12 &&
@@ -54,7 +54,7 @@ healthy(uint16_t port, uint64_t end)
 static void
 wait_for(uint16_t port)
 {
-	uint64_t	end = mono_us() + WAIT_US;
+	uint64_t end = mono_us() + WAIT_US;
 
 	while (!healthy(port, end)) {
 		if (mono_us() > end)
@@ -66,11 +66,11 @@ wait_for(uint16_t port)
 static void
 send_lines(uint16_t port, const char *auth)
 {
-	struct buf	 body = { 0 }, out = { 0 };
-	char		*line = NULL;
-	size_t		 cap = 0;
-	ssize_t		 n;
-	int		 fd = dial_until(port, 0);
+	struct buf body = { 0 }, out = { 0 };
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t n;
+	int fd = dial_until(port, 0);
 
 	while ((n = getline(&line, &cap, stdin)) > 0) {
 		buf_clear(&body);
@@ -87,10 +87,10 @@ send_lines(uint16_t port, const char *auth)
 static void
 count_until(uint16_t port, const char *auth, char *name, int64_t wanted)
 {
-	struct table_name	t;
-	int64_t			n = -1, last = -1, first = 0;
-	uint64_t		began = 0, moved = mono_us();
-	int			fd = dial_until(port, mono_us() + WAIT_US);
+	struct table_name t;
+	int64_t n = -1, last = -1, first = 0;
+	uint64_t began = 0, moved = mono_us();
+	int fd = dial_until(port, mono_us() + WAIT_US);
 
 	if (table_name_read(&t, name) == -1)
 		errx(2, "%s: not a table", name);
@@ -117,7 +117,7 @@ count_until(uint16_t port, const char *auth, char *name, int64_t wanted)
 int
 main(int argc, char *argv[])
 {
-	uint16_t	port = argc > 2 ? (uint16_t)atoi(argv[2]) : 0;
+	uint16_t port = argc > 2 ? (uint16_t)atoi(argv[2]) : 0;
 
 	if (argc == 3 && strcmp(argv[1], "wait") == 0)
 		wait_for(port);

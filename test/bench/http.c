@@ -11,12 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ANSWER_MAX	(64u << 20)
+#define ANSWER_MAX (64u << 20)
 
 int
 table_name_read(struct table_name *t, char *text)
 {
-	char	*dot = strchr(text, '.');
+	char *dot = strchr(text, '.');
 
 	if (dot == NULL || dot == text || dot[1] == '\0')
 		return (-1);
@@ -29,10 +29,12 @@ table_name_read(struct table_name *t, char *text)
 int
 http_dial(uint16_t port)
 {
-	struct sockaddr_in	to = { .sin_family = AF_INET, .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-	int			one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), saved;
+	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), saved;
 
 	if (fd == -1)
 		return (-1);
@@ -48,16 +50,18 @@ http_dial(uint16_t port)
 void
 http_request(struct buf *b, const char *auth, const void *body, size_t n)
 {
-	buf_addf(b, "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic %s\r\n"
-	    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n", auth, n);
+	buf_addf(b,
+	    "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic %s\r\n"
+	    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+	    auth, n);
 	buf_add(b, body, n);
 }
 
 ssize_t
 http_answer(struct buf *b, int *status, size_t *body)
 {
-	const char	*text, *end, *length;
-	size_t		 n;
+	const char *text, *end, *length;
+	size_t n;
 
 	buf_u8(b, '\0');
 	b->len--;
@@ -78,8 +82,8 @@ http_answer(struct buf *b, int *status, size_t *body)
 static int
 write_all(int fd, const struct buf *b)
 {
-	size_t	at = 0;
-	ssize_t	n;
+	size_t at = 0;
+	ssize_t n;
 
 	while (at < b->len) {
 		n = send(fd, b->data + at, b->len - at, MSG_NOSIGNAL);
@@ -93,8 +97,8 @@ write_all(int fd, const struct buf *b)
 static int
 read_answer(int fd, struct buf *in, size_t *body, ssize_t *len)
 {
-	int	status = -1;
-	ssize_t	n;
+	int status = -1;
+	ssize_t n;
 
 	while ((*len = http_answer(in, &status, body)) == 0) {
 		buf_reserve(in, 65536);
@@ -109,10 +113,10 @@ read_answer(int fd, struct buf *in, size_t *body, ssize_t *len)
 int
 http_ask(int fd, const char *auth, const struct buf *body, struct buf *out)
 {
-	struct buf	b = { 0 };
-	size_t		at = 0;
-	ssize_t		len = 0;
-	int		status = -1;
+	struct buf b = { 0 };
+	size_t at = 0;
+	ssize_t len = 0;
+	int status = -1;
 
 	http_request(&b, auth, body->data, body->len);
 	buf_clear(out);
@@ -131,10 +135,10 @@ http_ask(int fd, const char *auth, const struct buf *body, struct buf *out)
 int64_t
 http_count(int fd, const char *auth, const struct table_name *t)
 {
-	static const char	 field[] = "\"record_count\":";
-	struct buf		 body = { 0 }, out = { 0 };
-	const char		*at;
-	int64_t			 n = -1;
+	static const char field[] = "\"record_count\":";
+	struct buf body = { 0 }, out = { 0 };
+	const char *at;
+	int64_t n = -1;
 
 	buf_addf(&body, "{\"operation\":\"describe_table\",\"database\":\"%s\",\"table\":\"%s\"}",
 	    t->database, t->table);

@@ -8,7 +8,7 @@
 /* A client of the operations API over kept connections to 127.0.0.1. */
 
 struct table_name {
-	char	*database, *table;	/* both in one string that stays the caller's */
+	char *database, *table; /* both in one string that stays the caller's */
 };
 
 /* "database.table", cut in place; -1 when it is not that. */

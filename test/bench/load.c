@@ -24,36 +24,36 @@
  * percentile of a request in microseconds, and for the node where rows arrive,
  * rows a second and the same two for a row.
  */
-#define CONNECTIONS_MAX	1024
-#define TICK_US		250
-#define REQUESTS_MAX	20000000
+#define CONNECTIONS_MAX 1024
+#define TICK_US         250
+#define REQUESTS_MAX    20000000
 
 struct conn {
-	int		 fd;
-	int		 busy;
-	uint64_t	 sent_us;
-	size_t		 out_at;
-	struct buf	 out, in;
+	int fd;
+	int busy;
+	uint64_t sent_us;
+	size_t out_at;
+	struct buf out, in;
 };
 
 struct load {
-	uint16_t		 port;
-	const char		*auth;
-	struct table_name	 table;
-	unsigned		 connections, batch, rate;
-	const char		*search;	/* id, value or range; NULL: inserts */
-	uint64_t		 rows;		/* of the table to search in */
-	uint64_t		 wanted;	/* rows; 0: until the time is over */
-	double			 seconds;
-	struct arrive_opts	 to;
-	struct arrive		*arrive;	/* or NULL */
-	int			 epoll, timer;
-	struct conn		*conns;
-	struct buf		 body;
-	uint64_t		 began_us, until_us, acked_us;
-	uint64_t		 next;		/* id of the next row */
-	uint64_t		 requests, answers, acked;
-	uint64_t		*took_us;
+	uint16_t port;
+	const char *auth;
+	struct table_name table;
+	unsigned connections, batch, rate;
+	const char *search; /* id, value or range; NULL: inserts */
+	uint64_t rows;      /* of the table to search in */
+	uint64_t wanted;    /* rows; 0: until the time is over */
+	double seconds;
+	struct arrive_opts to;
+	struct arrive *arrive; /* or NULL */
+	int epoll, timer;
+	struct conn *conns;
+	struct buf body;
+	uint64_t began_us, until_us, acked_us;
+	uint64_t next; /* id of the next row */
+	uint64_t requests, answers, acked;
+	uint64_t *took_us;
 };
 
 static int
@@ -68,13 +68,15 @@ may_send(const struct load *l, uint64_t now)
 static void
 add_rows(struct load *l)
 {
-	char	row[SAMPLE_MAX];
+	char row[SAMPLE_MAX];
 
 	buf_clear(&l->body);
-	buf_addf(&l->body, "{\"operation\":\"insert\",\"database\":\"%s\",\"table\":\"%s\","
-	    "\"records\":[", l->table.database, l->table.table);
+	buf_addf(&l->body,
+	    "{\"operation\":\"insert\",\"database\":\"%s\",\"table\":\"%s\","
+	    "\"records\":[",
+	    l->table.database, l->table.table);
 	for (unsigned i = 0; i < l->batch; i++) {
-		size_t	n = sample_row(row, l->next);
+		size_t n = sample_row(row, l->next);
 
 		if (l->arrive != NULL)
 			arrive_sent(l->arrive, l->next);
@@ -89,7 +91,7 @@ add_rows(struct load *l)
 static void
 add_search(struct load *l)
 {
-	uint64_t	at = sample_mixed(l->next++) % l->rows;
+	uint64_t at = sample_mixed(l->next++) % l->rows;
 
 	buf_clear(&l->body);
 	buf_addf(&l->body, "{\"database\":\"%s\",\"table\":\"%s\",\"get_attributes\":[\"*\"],",
@@ -97,21 +99,24 @@ add_search(struct load *l)
 	if (strcmp(l->search, "id") == 0)
 		buf_addf(&l->body, "\"operation\":\"search_by_id\",\"ids\":[%" PRIu64 "]}", at);
 	else if (strcmp(l->search, "value") == 0)
-		buf_addf(&l->body, "\"operation\":\"search_by_value\",\"attribute\":\"name\","
-		    "\"value\":\"name-%" PRIu64 "\"}", at);
+		buf_addf(&l->body,
+		    "\"operation\":\"search_by_value\",\"attribute\":\"name\","
+		    "\"value\":\"name-%" PRIu64 "\"}",
+		    at);
 	else
-		buf_addf(&l->body, "\"operation\":\"search_by_conditions\",\"limit\":10,"
+		buf_addf(&l->body,
+		    "\"operation\":\"search_by_conditions\",\"limit\":10,"
 		    "\"sort\":{\"attribute\":\"weight\",\"descending\":true},\"conditions\":["
 		    "{\"attribute\":\"id\",\"comparator\":\"between\",\"value\":[%" PRIu64
-		    ",%" PRIu64 "]}]}", at, at + 99);
+		    ",%" PRIu64 "]}]}",
+		    at, at + 99);
 }
 
 static void
 conn_flush(struct load *l, struct conn *c)
 {
-	struct epoll_event	e = { .events = EPOLLIN, .data.ptr = c };
-	ssize_t			n = send(c->fd, c->out.data + c->out_at, c->out.len - c->out_at,
-	    MSG_NOSIGNAL);
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
+	ssize_t n = send(c->fd, c->out.data + c->out_at, c->out.len - c->out_at, MSG_NOSIGNAL);
 
 	if (n == -1 && errno != EAGAIN)
 		err(1, "send");
@@ -149,9 +154,9 @@ conn_next(struct load *l, struct conn *c)
 static void
 conn_read(struct load *l, struct conn *c)
 {
-	size_t	body;
-	ssize_t	n, len;
-	int	status;
+	size_t body;
+	ssize_t n, len;
+	int status;
 
 	buf_reserve(&c->in, 65536);
 	n = recv(c->fd, c->in.data + c->in.len, 65536, 0);
@@ -176,7 +181,7 @@ conn_read(struct load *l, struct conn *c)
 static void
 tick(struct load *l)
 {
-	uint64_t	n;
+	uint64_t n;
 
 	if (read(l->timer, &n, sizeof(n)) == -1)
 		return;
@@ -187,8 +192,8 @@ tick(struct load *l)
 static void
 begin(struct load *l)
 {
-	struct itimerspec	every = { { 0, TICK_US * 1000 }, { 0, TICK_US * 1000 } };
-	struct epoll_event	e = { .events = EPOLLIN };
+	struct itimerspec every = { { 0, TICK_US * 1000 }, { 0, TICK_US * 1000 } };
+	struct epoll_event e = { .events = EPOLLIN };
 
 	l->took_us = xcalloc(REQUESTS_MAX, sizeof(*l->took_us));
 	l->conns = xcalloc(l->connections, sizeof(*l->conns));
@@ -196,7 +201,7 @@ begin(struct load *l)
 	if (l->epoll == -1)
 		err(1, "epoll");
 	for (unsigned i = 0; i < l->connections; i++) {
-		struct conn	*c = &l->conns[i];
+		struct conn *c = &l->conns[i];
 
 		if ((c->fd = http_dial(l->port)) == -1)
 			err(1, "port %u", (unsigned)l->port);
@@ -221,22 +226,22 @@ begin(struct load *l)
 static int
 over(const struct load *l)
 {
-	return (l->answers == l->requests && (mono_us() >= l->until_us ||
-	    (l->wanted != 0 && l->next >= l->wanted)));
+	return (l->answers == l->requests &&
+	    (mono_us() >= l->until_us || (l->wanted != 0 && l->next >= l->wanted)));
 }
 
 static void
 run(struct load *l)
 {
-	struct epoll_event	events[64];
-	int			n;
+	struct epoll_event events[64];
+	int n;
 
 	for (unsigned i = 0; i < l->connections; i++)
 		conn_next(l, &l->conns[i]);
 	while (!over(l)) {
 		n = epoll_wait(l->epoll, events, 64, 100);
 		for (int i = 0; i < n; i++) {
-			struct conn	*c = events[i].data.ptr;
+			struct conn *c = events[i].data.ptr;
 
 			if (c == NULL) {
 				tick(l);
@@ -253,8 +258,8 @@ run(struct load *l)
 static void
 report(struct load *l)
 {
-	uint64_t	last_us, *took_us, came;
-	double		seconds = (double)(l->acked_us - l->began_us) / 1e6;
+	uint64_t last_us, *took_us, came;
+	double seconds = (double)(l->acked_us - l->began_us) / 1e6;
 
 	printf("%.0f", (double)l->acked / seconds);
 	printf(" %.0f", sample_quantile(l->took_us, l->answers, 500));
@@ -274,7 +279,8 @@ report(struct load *l)
 static __attribute__((noreturn)) void
 usage(void)
 {
-	fprintf(stderr, "usage: load -p port -a auth -t database.table [-s seconds] [-n rows]\n"
+	fprintf(stderr,
+	    "usage: load -p port -a auth -t database.table [-s seconds] [-n rows]\n"
 	    "    [-c connections] [-b rows per request] [-r requests per second]\n"
 	    "    [-P port where rows arrive] [-e]\n"
 	    "    [-q id|value|range -k rows of the table]\n");
@@ -284,26 +290,49 @@ usage(void)
 static void
 options(struct load *l, int argc, char **argv)
 {
-	int	o;
+	int o;
 
 	while ((o = getopt(argc, argv, "P:a:b:c:ek:n:p:q:r:s:t:")) != -1) {
 		switch (o) {
-		case 'P': l->to.port = (uint16_t)atoi(optarg); break;
-		case 'a': l->auth = optarg; break;
-		case 'b': l->batch = (unsigned)atoi(optarg); break;
-		case 'c': l->connections = (unsigned)atoi(optarg); break;
-		case 'e': l->to.each = 1; break;
-		case 'k': l->rows = strtoull(optarg, NULL, 10); break;
-		case 'q': l->search = optarg; break;
-		case 'n': l->wanted = strtoull(optarg, NULL, 10); break;
-		case 'p': l->port = (uint16_t)atoi(optarg); break;
-		case 'r': l->rate = (unsigned)atoi(optarg); break;
-		case 's': l->seconds = atof(optarg); break;
+		case 'P':
+			l->to.port = (uint16_t)atoi(optarg);
+			break;
+		case 'a':
+			l->auth = optarg;
+			break;
+		case 'b':
+			l->batch = (unsigned)atoi(optarg);
+			break;
+		case 'c':
+			l->connections = (unsigned)atoi(optarg);
+			break;
+		case 'e':
+			l->to.each = 1;
+			break;
+		case 'k':
+			l->rows = strtoull(optarg, NULL, 10);
+			break;
+		case 'q':
+			l->search = optarg;
+			break;
+		case 'n':
+			l->wanted = strtoull(optarg, NULL, 10);
+			break;
+		case 'p':
+			l->port = (uint16_t)atoi(optarg);
+			break;
+		case 'r':
+			l->rate = (unsigned)atoi(optarg);
+			break;
+		case 's':
+			l->seconds = atof(optarg);
+			break;
 		case 't':
 			if (table_name_read(&l->table, optarg) == -1)
 				usage();
 			break;
-		default: usage();
+		default:
+			usage();
 		}
 	}
 	if (l->port == 0 || l->auth == NULL || l->table.table == NULL || l->batch < 1 ||
@@ -318,7 +347,7 @@ options(struct load *l, int argc, char **argv)
 int
 main(int argc, char *argv[])
 {
-	static struct load	l = { .connections = 64, .batch = 1, .seconds = 3600 };
+	static struct load l = { .connections = 64, .batch = 1, .seconds = 3600 };
 
 	options(&l, argc, argv);
 	begin(&l);

@@ -23,20 +23,20 @@
  *	raw latency URL URL DOMAIN SECONDS RATE	median and 99th percentile, microseconds
  *	raw read URL URL DOMAIN N		messages a second of N that wait in the stream
  */
-#define STREAM		"BENCH"
-#define SUBJECT		"bench.rows"
-#define PENDING		4096
-#define STALL_US	30000000
-#define MESSAGES_MAX	50000000
+#define STREAM       "BENCH"
+#define SUBJECT      "bench.rows"
+#define PENDING      4096
+#define STALL_US     30000000
+#define MESSAGES_MAX 50000000
 
 struct raw {
-	natsConnection		*from, *to;
-	jsCtx			*out, *in;
-	natsSubscription	*sub;
-	uint64_t		 sent;
-	uint64_t		*took_us;	/* or NULL */
-	size_t			 took_max;
-	_Atomic uint64_t	 came, last_us;
+	natsConnection *from, *to;
+	jsCtx *out, *in;
+	natsSubscription *sub;
+	uint64_t sent;
+	uint64_t *took_us; /* or NULL */
+	size_t took_max;
+	_Atomic uint64_t came, last_us;
 };
 
 static void
@@ -49,7 +49,7 @@ must(natsStatus s, const char *what)
 static natsConnection *
 connect_to(const char *url)
 {
-	natsConnection	*c = NULL;
+	natsConnection *c = NULL;
 
 	must(natsConnection_ConnectTo(&c, url), url);
 	return (c);
@@ -58,8 +58,8 @@ connect_to(const char *url)
 static void
 raw_message_cb(natsConnection *c, natsSubscription *sub, natsMsg *m, void *arg)
 {
-	struct raw	*r = arg;
-	uint64_t	 sent_us, now = mono_us(), n = r->came;
+	struct raw *r = arg;
+	uint64_t sent_us, now = mono_us(), n = r->came;
 
 	if ((size_t)natsMsg_GetDataLength(m) >= sizeof(sent_us) && n < r->took_max) {
 		memcpy(&sent_us, natsMsg_GetData(m), sizeof(sent_us));
@@ -73,10 +73,10 @@ raw_message_cb(natsConnection *c, natsSubscription *sub, natsMsg *m, void *arg)
 static void
 raw_open(struct raw *r, const char *from, const char *to, const char *domain)
 {
-	const char	*subjects[] = { SUBJECT };
-	jsStreamConfig	 cfg;
-	jsOptions	 o;
-	jsErrCode	 code = 0;
+	const char *subjects[] = { SUBJECT };
+	jsStreamConfig cfg;
+	jsOptions o;
+	jsErrCode code = 0;
 
 	r->from = connect_to(from);
 	r->to = connect_to(to);
@@ -100,8 +100,8 @@ raw_open(struct raw *r, const char *from, const char *to, const char *domain)
 static void
 raw_subscribe(struct raw *r)
 {
-	jsSubOptions	o;
-	jsErrCode	code = 0;
+	jsSubOptions o;
+	jsErrCode code = 0;
 
 	jsSubOptions_Init(&o);
 	o.Ordered = true;
@@ -113,7 +113,7 @@ raw_subscribe(struct raw *r)
 static void
 raw_close(struct raw *r)
 {
-	jsErrCode	code = 0;
+	jsErrCode code = 0;
 
 	natsSubscription_Destroy(r->sub);
 	js_DeleteStream(r->out, STREAM, NULL, &code);
@@ -128,8 +128,8 @@ raw_close(struct raw *r)
 static void
 raw_send(struct raw *r)
 {
-	char		message[SAMPLE_MESSAGE] = "";
-	uint64_t	now = mono_us();
+	char message[SAMPLE_MESSAGE] = "";
+	uint64_t now = mono_us();
 
 	memcpy(message, &now, sizeof(now));
 	must(js_PublishAsync(r->out, SUBJECT, message, sizeof(message), NULL), "publish");
@@ -139,7 +139,7 @@ raw_send(struct raw *r)
 static void
 raw_sent(struct raw *r)
 {
-	jsPubOptions	o;
+	jsPubOptions o;
 
 	jsPubOptions_Init(&o);
 	o.MaxWait = 60000;
@@ -149,11 +149,12 @@ raw_sent(struct raw *r)
 static void
 raw_await(struct raw *r)
 {
-	uint64_t	began = mono_us();
+	uint64_t began = mono_us();
 
 	while (r->came < r->sent) {
 		if (mono_us() - began > STALL_US && mono_us() - r->last_us > STALL_US)
-			errx(1, "%" PRIu64 " of %" PRIu64 " messages came", (uint64_t)r->came, r->sent);
+			errx(1, "%" PRIu64 " of %" PRIu64 " messages came", (uint64_t)r->came,
+			    r->sent);
 		usleep(500);
 	}
 }
@@ -167,7 +168,7 @@ a_second(uint64_t n, uint64_t us)
 static void
 flow(struct raw *r, double seconds)
 {
-	uint64_t	began, until;
+	uint64_t began, until;
 
 	raw_subscribe(r);
 	began = mono_us();
@@ -182,7 +183,7 @@ flow(struct raw *r, double seconds)
 static void
 latency(struct raw *r, double seconds, double rate)
 {
-	uint64_t	began = mono_us(), n = (uint64_t)(seconds * rate);
+	uint64_t began = mono_us(), n = (uint64_t)(seconds * rate);
 
 	r->took_max = n;
 	r->took_us = xcalloc(n, sizeof(*r->took_us));
@@ -201,7 +202,7 @@ latency(struct raw *r, double seconds, double rate)
 static void
 read_all(struct raw *r, uint64_t n)
 {
-	uint64_t	began;
+	uint64_t began;
 
 	while (r->sent < n)
 		raw_send(r);
@@ -215,9 +216,9 @@ read_all(struct raw *r, uint64_t n)
 int
 main(int argc, char *argv[])
 {
-	struct raw	 r = { 0 };
-	const char	*mode = argc > 5 ? argv[1] : "";
-	double		 n = argc > 5 ? atof(argv[5]) : 0, rate = argc > 6 ? atof(argv[6]) : 0;
+	struct raw r = { 0 };
+	const char *mode = argc > 5 ? argv[1] : "";
+	double n = argc > 5 ? atof(argv[5]) : 0, rate = argc > 6 ? atof(argv[6]) : 0;
 
 	if (n <= 0 || n > MESSAGES_MAX || (strcmp(mode, "latency") == 0 && rate <= 0))
 		errx(2, "usage: raw flow|latency|read URL URL DOMAIN SECONDS|N [RATE]");

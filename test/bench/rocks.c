@@ -18,20 +18,20 @@
  * rocks FOLDER SECONDS ROWS THREADS: the limit beside searches.  Gets by key, all over
  * so many rows, by so many threads; prints gets a second.
  */
-#define THREADS_MAX	64
+#define THREADS_MAX 64
 
 struct reader {
-	rocksdb_t	*db;
-	uint64_t	 until, rows, got, seed;
-	pthread_t	 id;
+	rocksdb_t *db;
+	uint64_t until, rows, got, seed;
+	pthread_t id;
 };
 
 static rocksdb_t *
 open_store(const char *path)
 {
-	rocksdb_options_t	*o = rocksdb_options_create();
-	rocksdb_t		*db;
-	char			*why = NULL;
+	rocksdb_options_t *o = rocksdb_options_create();
+	rocksdb_t *db;
+	char *why = NULL;
 
 	rocksdb_options_set_create_if_missing(o, 1);
 	db = rocksdb_open(o, path, &why);
@@ -51,7 +51,7 @@ make_key(char key[8], uint64_t id)
 static void
 put_row(rocksdb_writebatch_t *b, uint64_t id)
 {
-	char	key[8], row[SAMPLE_MAX];
+	char key[8], row[SAMPLE_MAX];
 
 	make_key(key, id);
 	rocksdb_writebatch_put(b, key, sizeof(key), row, sample_row(row, id));
@@ -61,10 +61,10 @@ put_row(rocksdb_writebatch_t *b, uint64_t id)
 static uint64_t
 fill(rocksdb_t *db, uint64_t until, unsigned rows)
 {
-	rocksdb_writeoptions_t	*w = rocksdb_writeoptions_create();
-	rocksdb_writebatch_t	*b = rocksdb_writebatch_create();
-	uint64_t		 id = 0;
-	char			*why = NULL;
+	rocksdb_writeoptions_t *w = rocksdb_writeoptions_create();
+	rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+	uint64_t id = 0;
+	char *why = NULL;
 
 	rocksdb_writeoptions_set_sync(w, 1);
 	do {
@@ -83,10 +83,10 @@ fill(rocksdb_t *db, uint64_t until, unsigned rows)
 static void *
 read_rows(void *arg)
 {
-	struct reader		*r = arg;
-	rocksdb_readoptions_t	*o = rocksdb_readoptions_create();
-	char			 key[8], *row, *why = NULL;
-	size_t			 n;
+	struct reader *r = arg;
+	rocksdb_readoptions_t *o = rocksdb_readoptions_create();
+	char key[8], *row, *why = NULL;
+	size_t n;
 
 	while (mono_us() < r->until) {
 		make_key(key, sample_mixed(r->seed + r->got++) % r->rows);
@@ -102,12 +102,15 @@ read_rows(void *arg)
 static uint64_t
 read_all(rocksdb_t *db, uint64_t until, uint64_t rows, int threads)
 {
-	static struct reader	readers[THREADS_MAX];
-	uint64_t		got = 0;
+	static struct reader readers[THREADS_MAX];
+	uint64_t got = 0;
 
 	for (int i = 0; i < threads; i++) {
-		readers[i] = (struct reader){ .db = db, .until = until, .rows = rows,
-		    .seed = (uint64_t)i << 40,
+		readers[i] = (struct reader){
+			.db = db,
+			.until = until,
+			.rows = rows,
+			.seed = (uint64_t)i << 40,
 		};
 		if (pthread_create(&readers[i].id, NULL, read_rows, &readers[i]) != 0)
 			errx(1, "no thread");
@@ -122,11 +125,11 @@ read_all(rocksdb_t *db, uint64_t until, uint64_t rows, int threads)
 int
 main(int argc, char *argv[])
 {
-	double		 seconds = argc >= 4 ? atof(argv[2]) : 0;
-	int		 rows = argc >= 4 ? atoi(argv[3]) : 0;
-	int		 threads = argc == 5 ? atoi(argv[4]) : 0;
-	rocksdb_t	*db;
-	uint64_t	 began, n, until;
+	double seconds = argc >= 4 ? atof(argv[2]) : 0;
+	int rows = argc >= 4 ? atoi(argv[3]) : 0;
+	int threads = argc == 5 ? atoi(argv[4]) : 0;
+	rocksdb_t *db;
+	uint64_t began, n, until;
 
 	if (argc > 5 || seconds <= 0 || rows < 1 || threads < 0 || threads > THREADS_MAX)
 		errx(2, "usage: rocks FOLDER SECONDS ROWS [THREADS]");
@@ -136,7 +139,7 @@ main(int argc, char *argv[])
 	began = mono_us();
 	until = began + (uint64_t)(seconds * 1e6);
 	n = threads > 0 ? read_all(db, until, (uint64_t)rows, threads) :
-	    fill(db, until, (unsigned)rows);
+			  fill(db, until, (unsigned)rows);
 	printf("%.0f\n", (double)n * 1e6 / (double)(mono_us() - began));
 	rocksdb_close(db);
 	return (0);

@@ -7,16 +7,17 @@
 
 /* What all measurements share: one kind of row, and how times are summed up. */
 
-#define SAMPLE_MAX	320	/* bytes of a row */
-#define SAMPLE_MESSAGE	256	/* bytes of a raw message beside it */
+#define SAMPLE_MAX     320 /* bytes of a row */
+#define SAMPLE_MESSAGE 256 /* bytes of a raw message beside it */
 
 /* Row `id` as JSON, NUL-terminated; its length. */
 static inline size_t
 sample_row(char out[SAMPLE_MAX], uint64_t id)
 {
-	return ((size_t)snprintf(out, SAMPLE_MAX, "{\"id\":%" PRIu64 ",\"name\":\"name-%" PRIu64
-	    "\",\"weight\":%" PRIu64 ".5,\"active\":true,\"note\":\"%0120" PRIu64 "\"}", id, id,
-	    id % 100, id));
+	return ((size_t)snprintf(out, SAMPLE_MAX,
+	    "{\"id\":%" PRIu64 ",\"name\":\"name-%" PRIu64 "\",\"weight\":%" PRIu64
+	    ".5,\"active\":true,\"note\":\"%0120" PRIu64 "\"}",
+	    id, id, id % 100, id));
 }
 
 /* Numbers one after the other, all over the place. */
@@ -30,7 +31,7 @@ sample_mixed(uint64_t n)
 static inline int
 sample_order(const void *a, const void *b)
 {
-	uint64_t	x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return (x < y ? -1 : x > y);
 }

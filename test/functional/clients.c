@@ -24,18 +24,20 @@
  *	clients PORT stall BYTES MS	sends what it reads, reads BYTES of the answer and then
  *					nothing for MS; prints how many bytes come then, and how it ends
  */
-#define ASK	"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
-#define FEW	200	/* connections at a time that wait to be accepted */
+#define ASK "GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+#define FEW 200 /* connections at a time that wait to be accepted */
 
-static uint16_t	port;
+static uint16_t port;
 
 static int
 dial(void)
 {
-	struct sockaddr_in	sin = { .sin_family = AF_INET, .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-	int			fd = socket(AF_INET, SOCK_STREAM, 0), small = 16384;
+	int fd = socket(AF_INET, SOCK_STREAM, 0), small = 16384;
 
 	if (fd == -1)
 		err(1, "socket");
@@ -48,7 +50,7 @@ dial(void)
 static void
 put(int fd, const char *p, size_t n)
 {
-	ssize_t	sent;
+	ssize_t sent;
 
 	for (; n > 0; p += sent, n -= (size_t)sent)
 		if ((sent = send(fd, p, n, MSG_NOSIGNAL)) == -1)
@@ -59,7 +61,7 @@ put(int fd, const char *p, size_t n)
 static ssize_t
 get(int fd, char *p, size_t n, int ms)
 {
-	struct pollfd	pfd = { .fd = fd, .events = POLLIN };
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
 	errno = ETIMEDOUT;
 	return (poll(&pfd, 1, ms) == 1 ? recv(fd, p, n, 0) : -1);
@@ -74,7 +76,7 @@ read_stdin(char *p, size_t most)
 static void
 ask(const int *fds, size_t n, const char *when)
 {
-	char	answer[1024];
+	char answer[1024];
 
 	for (size_t i = 0; i < n; i++)
 		put(fds[i], ASK, sizeof(ASK) - 1);
@@ -87,8 +89,8 @@ ask(const int *fds, size_t n, const char *when)
 static int
 idle(size_t n)
 {
-	struct rlimit	files;
-	int		*fds = calloc(n, sizeof(*fds));
+	struct rlimit files;
+	int *fds = calloc(n, sizeof(*fds));
 
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
@@ -113,8 +115,8 @@ idle(size_t n)
 static int
 print_answers(int fd)
 {
-	char	answer[4096];
-	ssize_t	n;
+	char answer[4096];
+	ssize_t n;
 
 	while ((n = get(fd, answer, sizeof(answer), 20000)) > 0)
 		fwrite(answer, 1, (size_t)n, stdout);
@@ -124,8 +126,8 @@ print_answers(int fd)
 static int
 half(void)
 {
-	static char	text[1 << 20];
-	int		fd = dial();
+	static char text[1 << 20];
+	int fd = dial();
 
 	put(fd, text, read_stdin(text, sizeof(text)));
 	shutdown(fd, SHUT_WR);
@@ -135,9 +137,9 @@ half(void)
 static int
 slow(int ms)
 {
-	static char	text[1 << 20];
-	size_t		n = read_stdin(text, sizeof(text)), i;
-	struct pollfd	pfd = { .fd = dial(), .events = POLLIN };
+	static char text[1 << 20];
+	size_t n = read_stdin(text, sizeof(text)), i;
+	struct pollfd pfd = { .fd = dial(), .events = POLLIN };
 
 	for (i = 0; i < n && poll(&pfd, 1, ms) == 0; i++)
 		if (send(pfd.fd, text + i, 1, MSG_NOSIGNAL) == -1)
@@ -150,11 +152,11 @@ slow(int ms)
 static int
 stall(size_t first, int ms)
 {
-	static char	text[1 << 20];
-	struct timespec	pause = { ms / 1000, ms % 1000 * 1000000 };
-	int		fd = dial();
-	size_t		total = 0;
-	ssize_t		n = 1;
+	static char text[1 << 20];
+	struct timespec pause = { ms / 1000, ms % 1000 * 1000000 };
+	int fd = dial();
+	size_t total = 0;
+	ssize_t n = 1;
 
 	put(fd, text, read_stdin(text, sizeof(text)));
 	for (; total < first && n > 0; total += (size_t)n)
@@ -170,7 +172,7 @@ stall(size_t first, int ms)
 int
 main(int argc, char *argv[])
 {
-	const char	*what = argc > 2 ? argv[2] : "";
+	const char *what = argc > 2 ? argv[2] : "";
 
 	port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 0);
 	if (strcmp(what, "idle") == 0 && argc == 4)

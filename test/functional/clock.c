@@ -14,18 +14,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEXT_LEN	16
+#define TEXT_LEN 16
 
-static const char *offset;	/* TEXT_LEN bytes, or NULL */
+static const char *offset; /* TEXT_LEN bytes, or NULL */
 
 int clock_gettime(clockid_t id, struct timespec *ts);
 
 __attribute__((constructor)) static void
 begin(void)
 {
-	const char	*path = getenv("HL_CLOCK");
-	void		*p;
-	int		 fd;
+	const char *path = getenv("HL_CLOCK");
+	void *p;
+	int fd;
 
 	if (path == NULL || strcmp(program_invocation_short_name, "opsd") != 0 ||
 	    (fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
@@ -39,9 +39,9 @@ begin(void)
 int
 clock_gettime(clockid_t id, struct timespec *ts)
 {
-	char	text[TEXT_LEN + 1] = { 0 };
-	int	rc = (int)syscall(SYS_clock_gettime, id, ts);
-	long	ms;
+	char text[TEXT_LEN + 1] = { 0 };
+	int rc = (int)syscall(SYS_clock_gettime, id, ts);
+	long ms;
 
 	if (rc == -1 || id != CLOCK_REALTIME || offset == NULL)
 		return (rc);

@@ -23,37 +23,37 @@
  * those that were acknowledged.  A request whose answer got lost is counted
  * and not sent again; a connection that breaks is made anew.
  */
-#define CONNECTIONS_MAX	256
-#define ANSWER_MAX	16384
+#define CONNECTIONS_MAX 256
+#define ANSWER_MAX      16384
 
 struct client {
-	int		 fd;		/* -1: not connected */
-	int		 busy;		/* a request is out */
-	int		 connecting;
-	uint64_t	 again_ms;	/* not before */
-	char		 id[64];
-	char		 out[2048];
-	size_t		 out_len, out_at;
-	char		 in[ANSWER_MAX];
-	size_t		 in_len;
+	int fd;   /* -1: not connected */
+	int busy; /* a request is out */
+	int connecting;
+	uint64_t again_ms; /* not before */
+	char id[64];
+	char out[2048];
+	size_t out_len, out_at;
+	char in[ANSWER_MAX];
+	size_t in_len;
 };
 
 struct load {
-	uint16_t	 port;
-	char		 auth[512];
-	const char	*database, *table, *prefix, *operation;
-	unsigned	 connections, pad, rate;
-	uint64_t	 wanted, begin_ms, until_ms;
-	uint64_t	 sent, acked, refused, lost;
-	FILE		*out;
-	char		 padding[1025];
-	struct client	 clients[CONNECTIONS_MAX];
+	uint16_t port;
+	char auth[512];
+	const char *database, *table, *prefix, *operation;
+	unsigned connections, pad, rate;
+	uint64_t wanted, begin_ms, until_ms;
+	uint64_t sent, acked, refused, lost;
+	FILE *out;
+	char padding[1025];
+	struct client clients[CONNECTIONS_MAX];
 };
 
 static uint64_t
 now_ms(void)
 {
-	struct timespec	ts;
+	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
@@ -62,12 +62,12 @@ now_ms(void)
 static void
 base64(char *out, const char *in)
 {
-	static const char	digits[] =
+	static const char digits[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t			n = strlen(in);
+	size_t n = strlen(in);
 
 	for (size_t i = 0; i < n; i += 3) {
-		uint32_t	v = (uint32_t)(uint8_t)in[i] << 16;
+		uint32_t v = (uint32_t)(uint8_t)in[i] << 16;
 
 		v |= i + 1 < n ? (uint32_t)(uint8_t)in[i + 1] << 8 : 0;
 		v |= i + 2 < n ? (uint8_t)in[i + 2] : 0;
@@ -96,10 +96,12 @@ client_close(struct load *l, struct client *c)
 static void
 client_connect(struct load *l, struct client *c)
 {
-	struct sockaddr_in	to = { .sin_family = AF_INET, .sin_port = htons(l->port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(l->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-	int			one = 1;
+	int one = 1;
 
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd == -1)
@@ -113,7 +115,7 @@ client_connect(struct load *l, struct client *c)
 static int
 may_send(const struct load *l)
 {
-	uint64_t	now = now_ms();
+	uint64_t now = now_ms();
 
 	if (l->until_ms != 0 && now >= l->until_ms)
 		return (0);
@@ -125,8 +127,7 @@ may_send(const struct load *l)
 static int
 finished(const struct load *l)
 {
-	if ((l->until_ms == 0 || now_ms() < l->until_ms) &&
-	    (l->wanted == 0 || l->sent < l->wanted))
+	if ((l->until_ms == 0 || now_ms() < l->until_ms) && (l->wanted == 0 || l->sent < l->wanted))
 		return (0);
 	for (unsigned i = 0; i < l->connections; i++)
 		if (l->clients[i].busy)
@@ -137,16 +138,19 @@ finished(const struct load *l)
 static void
 client_request(struct load *l, struct client *c)
 {
-	char	body[1600];
-	int	n;
+	char body[1600];
+	int n;
 
 	snprintf(c->id, sizeof(c->id), "%s-%llu", l->prefix, (unsigned long long)l->sent++);
-	n = snprintf(body, sizeof(body), "{\"operation\":\"%s\",\"database\":\"%s\",\"table\":\"%s\","
-	    "\"records\":[{\"id\":\"%s\",\"n\":%llu,\"pad\":\"%s\"}]}", l->operation, l->database,
-	    l->table, c->id, (unsigned long long)l->sent, l->padding);
-	c->out_len = (size_t)snprintf(c->out, sizeof(c->out), "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+	n = snprintf(body, sizeof(body),
+	    "{\"operation\":\"%s\",\"database\":\"%s\",\"table\":\"%s\","
+	    "\"records\":[{\"id\":\"%s\",\"n\":%llu,\"pad\":\"%s\"}]}",
+	    l->operation, l->database, l->table, c->id, (unsigned long long)l->sent, l->padding);
+	c->out_len = (size_t)snprintf(c->out, sizeof(c->out),
+	    "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 	    "Authorization: Basic %s\r\nContent-Type: application/json\r\n"
-	    "Content-Length: %d\r\n\r\n%s", l->auth, n, body);
+	    "Content-Length: %d\r\n\r\n%s",
+	    l->auth, n, body);
 	if (c->out_len >= sizeof(c->out))
 		errx(1, "the request is too long");
 	c->out_at = 0;
@@ -156,9 +160,9 @@ client_request(struct load *l, struct client *c)
 static void
 client_write(struct load *l, struct client *c)
 {
-	int		error = 0;
-	socklen_t	len = sizeof(error);
-	ssize_t		n;
+	int error = 0;
+	socklen_t len = sizeof(error);
+	ssize_t n;
 
 	if (c->connecting) {
 		getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
@@ -181,7 +185,7 @@ client_write(struct load *l, struct client *c)
 static size_t
 answer_length(struct client *c)
 {
-	char	*end, *length;
+	char *end, *length;
 
 	c->in[c->in_len] = '\0';
 	if ((end = strstr(c->in, "\r\n\r\n")) == NULL)
@@ -194,7 +198,7 @@ answer_length(struct client *c)
 static void
 client_answer(struct load *l, struct client *c)
 {
-	int	status = atoi(c->in + 9);
+	int status = atoi(c->in + 9);
 
 	c->busy = 0;
 	c->in_len = c->out_len = c->out_at = 0;
@@ -212,8 +216,8 @@ client_answer(struct load *l, struct client *c)
 static void
 client_read(struct load *l, struct client *c)
 {
-	ssize_t	n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - 1 - c->in_len, 0);
-	size_t	len;
+	ssize_t n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - 1 - c->in_len, 0);
+	size_t len;
 
 	if (n <= 0) {
 		if (n == 0 || errno != EAGAIN)
@@ -244,10 +248,10 @@ client_next(struct load *l, struct client *c)
 static void
 turn(struct load *l)
 {
-	struct pollfd	p[CONNECTIONS_MAX];
+	struct pollfd p[CONNECTIONS_MAX];
 
 	for (unsigned i = 0; i < l->connections; i++) {
-		struct client	*c = &l->clients[i];
+		struct client *c = &l->clients[i];
 
 		client_next(l, c);
 		p[i] = (struct pollfd){ .fd = c->fd, .events = POLLIN };
@@ -267,7 +271,8 @@ turn(struct load *l)
 static __attribute__((noreturn)) void
 usage(void)
 {
-	fprintf(stderr, "usage: load -p port -u user:password -t database.table [-n rows] [-d seconds]\n"
+	fprintf(stderr,
+	    "usage: load -p port -u user:password -t database.table [-n rows] [-d seconds]\n"
 	    "    [-c connections] [-r rows per second] [-k key prefix] [-s padding bytes]\n"
 	    "    [-m insert|upsert|update] [-o file of acknowledged keys]\n");
 	exit(2);
@@ -276,7 +281,7 @@ usage(void)
 static void
 set_table(struct load *l, char *name)
 {
-	char	*dot = strchr(name, '.');
+	char *dot = strchr(name, '.');
 
 	if (dot == NULL)
 		usage();
@@ -288,19 +293,37 @@ set_table(struct load *l, char *name)
 static void
 options(struct load *l, int argc, char **argv)
 {
-	int	o;
+	int o;
 
 	while ((o = getopt(argc, argv, "c:d:k:m:n:o:p:r:s:t:u:")) != -1) {
 		switch (o) {
-		case 'c': l->connections = (unsigned)atoi(optarg); break;
-		case 'd': l->until_ms = now_ms() + (uint64_t)(atof(optarg) * 1000); break;
-		case 'k': l->prefix = optarg; break;
-		case 'm': l->operation = optarg; break;
-		case 'n': l->wanted = strtoull(optarg, NULL, 10); break;
-		case 'p': l->port = (uint16_t)atoi(optarg); break;
-		case 'r': l->rate = (unsigned)atoi(optarg); break;
-		case 's': l->pad = (unsigned)atoi(optarg); break;
-		case 't': set_table(l, optarg); break;
+		case 'c':
+			l->connections = (unsigned)atoi(optarg);
+			break;
+		case 'd':
+			l->until_ms = now_ms() + (uint64_t)(atof(optarg) * 1000);
+			break;
+		case 'k':
+			l->prefix = optarg;
+			break;
+		case 'm':
+			l->operation = optarg;
+			break;
+		case 'n':
+			l->wanted = strtoull(optarg, NULL, 10);
+			break;
+		case 'p':
+			l->port = (uint16_t)atoi(optarg);
+			break;
+		case 'r':
+			l->rate = (unsigned)atoi(optarg);
+			break;
+		case 's':
+			l->pad = (unsigned)atoi(optarg);
+			break;
+		case 't':
+			set_table(l, optarg);
+			break;
 		case 'u':
 			if (strlen(optarg) > 300)
 				usage();
@@ -310,19 +333,21 @@ options(struct load *l, int argc, char **argv)
 			if ((l->out = fopen(optarg, "we")) == NULL)
 				err(1, "%s", optarg);
 			break;
-		default: usage();
+		default:
+			usage();
 		}
 	}
 	if (l->port == 0 || l->table == NULL || l->connections < 1 ||
-	    l->connections > CONNECTIONS_MAX || l->pad > 1024 || (l->wanted == 0 && l->until_ms == 0))
+	    l->connections > CONNECTIONS_MAX || l->pad > 1024 ||
+	    (l->wanted == 0 && l->until_ms == 0))
 		usage();
 }
 
 int
 main(int argc, char *argv[])
 {
-	static struct load	l = { .connections = 64, .prefix = "r", .operation = "insert" };
-	uint64_t		ms;
+	static struct load l = { .connections = 64, .prefix = "r", .operation = "insert" };
+	uint64_t ms;
 
 	l.begin_ms = now_ms();
 	options(&l, argc, argv);

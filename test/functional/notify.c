@@ -8,10 +8,10 @@
 int
 main(int argc, char *argv[])
 {
-	struct sockaddr_un	sun = { .sun_family = AF_UNIX };
-	char			text[4096];
-	ssize_t			n;
-	int			fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	char text[4096];
+	ssize_t n;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (argc != 2 || fd == -1 || strlen(argv[1]) >= sizeof sun.sun_path)
 		return (2);

@@ -30,7 +30,7 @@ static void
 put_bytes(int fd, const char *text, size_t n)
 {
 	while (n > 0) {
-		ssize_t	done = send(fd, text, n, MSG_NOSIGNAL);
+		ssize_t done = send(fd, text, n, MSG_NOSIGNAL);
 
 		if (done <= 0)
 			return;
@@ -48,7 +48,7 @@ put(int fd, const char *text)
 static void
 head(int fd, const char *status, long length)
 {
-	char	text[200];
+	char text[200];
 
 	snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nConnection: close\r\n", status);
 	put(fd, text);
@@ -62,7 +62,7 @@ head(int fd, const char *status, long length)
 static void
 rows(int fd, long n)
 {
-	char	text[100];
+	char text[100];
 
 	head(fd, "200 OK", -1);
 	put(fd, "id,name\n");
@@ -76,8 +76,8 @@ rows(int fd, long n)
 static void
 hang(int fd)
 {
-	struct pollfd	p = { .fd = fd, .events = POLLIN };
-	char		lines[8193], c;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char lines[8193], c;
 
 	memset(lines, '\n', sizeof(lines) - 1);
 	lines[sizeof(lines) - 1] = '\0';
@@ -89,10 +89,10 @@ hang(int fd)
 static void
 answer(int fd, const char *path, const char *request)
 {
-	char	text[2000];
+	char text[2000];
 
-	if (strcmp(path, "/csv") == 0 || (strcmp(path, "/secret") == 0 &&
-	    strstr(request, "X-Key: let-me-in\r\n") != NULL)) {
+	if (strcmp(path, "/csv") == 0 ||
+	    (strcmp(path, "/secret") == 0 && strstr(request, "X-Key: let-me-in\r\n") != NULL)) {
 		head(fd, "200 OK", (long)strlen(table));
 		put(fd, table);
 	} else if (strcmp(path, "/gzip") == 0) {
@@ -103,8 +103,10 @@ answer(int fd, const char *path, const char *request)
 	else if (strcmp(path, "/secret") == 0)
 		head(fd, "403 Forbidden", 0);
 	else if (strncmp(path, "/to/", 4) == 0) {
-		snprintf(text, sizeof(text), "HTTP/1.1 302 Found\r\nConnection: close\r\n"
-		    "Content-Length: 0\r\nLocation: %s\r\n\r\n", path + 4);
+		snprintf(text, sizeof(text),
+		    "HTTP/1.1 302 Found\r\nConnection: close\r\n"
+		    "Content-Length: 0\r\nLocation: %s\r\n\r\n",
+		    path + 4);
 		put(fd, text);
 	} else if (strcmp(path, "/half") == 0) {
 		head(fd, "200 OK", 1000);
@@ -122,11 +124,12 @@ answer(int fd, const char *path, const char *request)
 static void
 serve(int fd)
 {
-	char	request[8192], path[2000];
-	size_t	n = 0;
-	ssize_t	got;
+	char request[8192], path[2000];
+	size_t n = 0;
+	ssize_t got;
 
-	while (n < sizeof(request) - 1 && (got = recv(fd, request + n, sizeof(request) - 1 - n, 0)) > 0) {
+	while (n < sizeof(request) - 1 &&
+	    (got = recv(fd, request + n, sizeof(request) - 1 - n, 0)) > 0) {
 		n += (size_t)got;
 		request[n] = '\0';
 		if (strstr(request, "\r\n\r\n") != NULL)
@@ -141,8 +144,8 @@ serve(int fd)
 int
 main(int argc, char *argv[])
 {
-	struct sockaddr_in	sin = { .sin_family = AF_INET };
-	int			l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, fd;
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, fd;
 
 	sin.sin_port = htons((unsigned short)(argc > 1 ? atoi(argv[1]) : 0));
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *stall;	/* NULL: nothing waits */
+static const char *stall; /* NULL: nothing waits */
 
 __attribute__((constructor)) static void
 begin(void)

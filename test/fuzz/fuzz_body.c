@@ -18,15 +18,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void
 fields(const json_t *body)
 {
-	struct faults	 f = { 0 };
-	const char	*name, *s;
-	json_t		*v;
+	struct faults f = { 0 };
+	const char *name, *s;
+	json_t *v;
 
 	s = field_database(&f, body);
 	if ((s == NULL) != (f.n > 0))
 		abort();
 	json_object_foreach((json_t *)(uintptr_t)body, name, v) {
-		int	 before = f.n;
+		int before = f.n;
 
 		s = field_string(&f, body, name, 1);
 		if ((s == NULL) != (f.n > before) || (s != NULL && !json_is_string(v)))
@@ -43,8 +43,8 @@ fields(const json_t *body)
 static void
 print(const json_t *body)
 {
-	struct buf	 text = { 0 };
-	json_t		*back;
+	struct buf text = { 0 };
+	json_t *back;
 
 	value_text_json(&text, body);
 	back = json_loadb((const char *)text.data, text.len, JSON_ALLOW_NUL, NULL);
@@ -57,10 +57,10 @@ print(const json_t *body)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	const struct scan_limits	 most = { 100, 1000 };
-	struct inquiry			 a;
-	char				*text = xmemdup(data, n), *err = NULL;
-	json_t				*body = NULL;
+	const struct scan_limits most = { 100, 1000 };
+	struct inquiry a;
+	char *text = xmemdup(data, n), *err = NULL;
+	json_t *body = NULL;
 
 	op_asked(FORMAT_JSON, text, n, &most, &a);
 	if ((a.op == NULL) != (a.err != NULL) || (a.op == NULL) != (a.status != 0))

@@ -21,8 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void
 ask(const uint8_t *data, size_t n)
 {
-	struct catchup_question	q;
-	struct buf		b = { 0 };
+	struct catchup_question q;
+	struct buf b = { 0 };
 
 	if (catchup_question_read(&q, data, n) == -1)
 		return;
@@ -36,10 +36,10 @@ ask(const uint8_t *data, size_t n)
 static int
 take_item(struct rd *items, enum catchup_kind kind)
 {
-	struct log_entry	 e;
-	struct row		 row = { 0 };
-	const uint8_t		*state;
-	size_t			 klen, len;
+	struct log_entry e;
+	struct row row = { 0 };
+	const uint8_t *state;
+	size_t klen, len;
 
 	if (kind == CATCHUP_LOG) {
 		if (log_entry_read(items, &e) == -1)
@@ -63,7 +63,7 @@ take_item(struct rd *items, enum catchup_kind kind)
 static void
 answer(enum catchup_kind kind, const uint8_t *data, size_t n)
 {
-	struct catchup_answer	a;
+	struct catchup_answer a;
 
 	if (catchup_answer_read(&a, kind, data, n) == -1 || a.status != 200)
 		return;
@@ -74,8 +74,8 @@ answer(enum catchup_kind kind, const uint8_t *data, size_t n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	enum catchup_kind	kind;
-	uint8_t			*right;
+	enum catchup_kind kind;
+	uint8_t *right;
 
 	if (n == 0)
 		return (0);

@@ -16,19 +16,19 @@
  * HELLO goes before; the rest, how many bytes arrive at a time (0: all).
  */
 
-#define MAX	(1u << 15)
+#define MAX (1u << 15)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 struct peer {
-	struct chan	*chan;
-	int		 up;
+	struct chan *chan;
+	int up;
 };
 
 static void
 on_up(struct chan *c, enum role peer, void *arg)
 {
-	struct peer	*p = arg;
+	struct peer *p = arg;
 
 	if (p->up++ || !chan_is_up(c))
 		abort();
@@ -37,7 +37,7 @@ on_up(struct chan *c, enum role peer, void *arg)
 static void
 on_down(struct chan *c, enum role peer, void *arg)
 {
-	struct peer	*p = arg;
+	struct peer *p = arg;
 
 	if (--p->up || chan_is_up(c))
 		abort();
@@ -47,9 +47,9 @@ on_down(struct chan *c, enum role peer, void *arg)
 static int
 on_any(struct chan *c, struct msg *m, void *arg)
 {
-	struct peer	*p = arg;
-	struct buf	 b = { 0 };
-	size_t		 n;
+	struct peer *p = arg;
+	struct buf b = { 0 };
+	size_t n;
 
 	if (!p->up)
 		abort();
@@ -74,7 +74,7 @@ static const struct chan_ops ops = { handlers, on_up, on_down };
 static void
 put_hello(struct buf *b)
 {
-	size_t	at = b->len;
+	size_t at = b->len;
 
 	buf_u32(b, 0);
 	buf_u16(b, MSG_HELLO);
@@ -90,7 +90,7 @@ put_hello(struct buf *b)
 static int
 feed(struct event_base *base, int fd, const uint8_t *data, size_t n)
 {
-	ssize_t	r = n > 0 ? write(fd, data, n) : 0;
+	ssize_t r = n > 0 ? write(fd, data, n) : 0;
 
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	return (r == (ssize_t)n);
@@ -99,7 +99,7 @@ feed(struct event_base *base, int fd, const uint8_t *data, size_t n)
 static struct event_base *
 loop(void)
 {
-	static struct event_base	*base;
+	static struct event_base *base;
 
 	if (base == NULL) {
 		signal(SIGPIPE, SIG_IGN);
@@ -112,11 +112,11 @@ loop(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct event_base	*base = loop();
-	struct peer		 p = { 0 };
-	struct buf		 b = { 0 };
-	size_t			 at, step, left;
-	int			 fds[2];
+	struct event_base *base = loop();
+	struct peer p = { 0 };
+	struct buf b = { 0 };
+	size_t at, step, left;
+	int fds[2];
 
 	if (n == 0 || n > MAX || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1)
 		return (0);

@@ -10,16 +10,16 @@
  * The first byte is the coding, the rest a body in it: broken, too long, or read, and then
  * what is written of it in either coding is read as the same.
  */
-#define MOST	100000
+#define MOST 100000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void
 write_and_read(enum coding c, const struct buf *text)
 {
-	struct coder	*w = coder_new(c);
-	struct buf	 out = { 0 }, back = { 0 };
-	size_t		 half = text->len / 2;
+	struct coder *w = coder_new(c);
+	struct buf out = { 0 }, back = { 0 };
+	size_t half = text->len / 2;
 
 	if (w == NULL || coder_add(w, text->data, half, 0, &out) == -1 ||
 	    coder_add(w, text->data + half, text->len - half, 1, &out) == -1 ||
@@ -35,8 +35,8 @@ write_and_read(enum coding c, const struct buf *text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct buf	 text = { 0 };
-	int		 rc;
+	struct buf text = { 0 };
+	int rc;
 
 	if (n == 0)
 		return (0);

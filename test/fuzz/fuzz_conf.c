@@ -15,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void
 check_dump(const json_t *tree)
 {
-	char	*err, *text = yaml_dump(tree);
-	json_t	*again = yaml_parse(text, &err);
+	char *err, *text = yaml_dump(tree);
+	json_t *again = yaml_parse(text, &err);
 
 	if (again == NULL || !json_equal(tree, again))
 		abort();
@@ -27,9 +27,9 @@ check_dump(const json_t *tree)
 static void
 check_conf(const json_t *tree)
 {
-	char		*err;
-	struct conf	*c = conf_from_tree(tree, &err), *d;
-	json_t		*whole, *again;
+	char *err;
+	struct conf *c = conf_from_tree(tree, &err), *d;
+	json_t *whole, *again;
 
 	if (c == NULL) {
 		if (err == NULL || *err == '\0')
@@ -52,8 +52,8 @@ check_conf(const json_t *tree)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	char	*text = xstrndup((const char *)data, n), *err;
-	json_t	*tree = yaml_parse(text, &err);
+	char *text = xstrndup((const char *)data, n), *err;
+	json_t *tree = yaml_parse(text, &err);
 
 	if (tree != NULL) {
 		check_dump(tree);

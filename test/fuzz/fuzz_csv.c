@@ -24,9 +24,9 @@ read_again(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 static void
 same_again(const json_t *v)
 {
-	struct buf	 line = { 0 }, was = { 0 }, is = { 0 };
-	json_t		*again = NULL;
-	struct csv	*c = csv_new(&(struct csv_options){ 0 }, SIZE_MAX, read_again, &again);
+	struct buf line = { 0 }, was = { 0 }, is = { 0 };
+	json_t *again = NULL;
+	struct csv *c = csv_new(&(struct csv_options){ 0 }, SIZE_MAX, read_again, &again);
 
 	csv_write(&line, v);
 	buf_add(&line, ",x", 2);
@@ -46,11 +46,11 @@ same_again(const json_t *v)
 static int
 on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 {
-	struct buf	*out = arg;
+	struct buf *out = arg;
 
 	buf_u64(out, line);
 	for (size_t i = 0; i < n; i++) {
-		json_t	*v = csv_value(&cells[i]);
+		json_t *v = csv_value(&cells[i]);
 
 		if (v != NULL)
 			same_again(v);
@@ -64,8 +64,8 @@ on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 static int
 parse(const uint8_t *data, size_t n, size_t step, struct buf *out)
 {
-	struct csv	*c = csv_new(&(struct csv_options){ 0 }, 1 << 16, on_row, out);
-	int		 rc = 0;
+	struct csv *c = csv_new(&(struct csv_options){ 0 }, 1 << 16, on_row, out);
+	int rc = 0;
 
 	for (size_t at = 0; at < n && rc == 0; at += step)
 		rc = csv_feed(c, data + at, n - at < step ? n - at : step);
@@ -80,7 +80,7 @@ parse(const uint8_t *data, size_t n, size_t step, struct buf *out)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct buf	a = { 0 }, b = { 0 };
+	struct buf a = { 0 }, b = { 0 };
 
 	if (parse(data, n, n + 1, &a) != parse(data, n, 1 + n / 7, &b) || a.len != b.len ||
 	    (a.len > 0 && memcmp(a.data, b.data, a.len) != 0))

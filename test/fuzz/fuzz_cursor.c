@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 struct chooser {
 	const uint8_t *at, *end;
-	uint32_t more;	/* chosen after the bytes */
+	uint32_t more; /* chosen after the bytes */
 };
 
 static uint32_t

@@ -11,16 +11,16 @@
  * The first byte is the format, the rest a body: refused with a text, or read, and
  * then what is written of it is read as the same.
  */
-#define DEPTH	20
+#define DEPTH 20
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void
 write_and_read(enum format f, const json_t *v)
 {
-	struct buf	 out = { 0 }, again = { 0 };
-	char		*err = NULL;
-	json_t		*back;
+	struct buf out = { 0 }, again = { 0 };
+	char *err = NULL;
+	json_t *back;
 
 	format_json(f, &out, v);
 	back = format_read(f, (const char *)out.data, out.len, DEPTH, &err);
@@ -28,7 +28,8 @@ write_and_read(enum format f, const json_t *v)
 		abort();
 	/* Numbers may have taken another type, once. */
 	format_json(f, &again, back);
-	if (f != FORMAT_JSON && (out.len != again.len || memcmp(out.data, again.data, out.len) != 0))
+	if (f != FORMAT_JSON &&
+	    (out.len != again.len || memcmp(out.data, again.data, out.len) != 0))
 		abort();
 	json_decref(back);
 	buf_free(&out);
@@ -38,10 +39,10 @@ write_and_read(enum format f, const json_t *v)
 static uint64_t
 values_in(const json_t *v)
 {
-	uint64_t	 n = 1;
-	const char	*name;
-	json_t		*e;
-	size_t		 i;
+	uint64_t n = 1;
+	const char *name;
+	json_t *e;
+	size_t i;
 
 	json_array_foreach(v, i, e)
 		n += values_in(e);
@@ -54,8 +55,8 @@ values_in(const json_t *v)
 static void
 compare(const struct scan *s, const json_t *v)
 {
-	const char	*name;
-	json_t		*e;
+	const char *name;
+	json_t *e;
 
 	/* A name may be there twice. */
 	if (values_in(v) > s->values)
@@ -73,10 +74,10 @@ static json_t *
 read_body(enum format f, const uint8_t *data, size_t n)
 {
 	const struct scan_limits most = { DEPTH, 1000 };
-	struct scan	 s;
-	char		*text = xmemdup(data, n), *err = NULL;
-	json_t		*v = NULL;
-	int		 status;
+	struct scan s;
+	char *text = xmemdup(data, n), *err = NULL;
+	json_t *v = NULL;
+	int status;
 
 	scan_begin(&s, &most);
 	status = format_scan(f, &s, text, n, &err);
@@ -98,9 +99,9 @@ read_body(enum format f, const uint8_t *data, size_t n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct buf	 cell = { 0 };
-	enum format	 f;
-	json_t		*v;
+	struct buf cell = { 0 };
+	enum format f;
+	json_t *v;
 
 	if (n == 0)
 		return (0);

@@ -18,11 +18,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void
 rewrite(const uint8_t *data, size_t n)
 {
-	struct rd		r = rd_init(data, n);
-	struct buf		b = { 0 };
-	struct log_entry	e;
-	struct frame		f;
-	size_t			at;
+	struct rd r = rd_init(data, n);
+	struct buf b = { 0 };
+	struct log_entry e;
+	struct frame f;
+	size_t at;
 
 	if (frame_read(&r, &f) == -1)
 		abort();
@@ -41,10 +41,10 @@ rewrite(const uint8_t *data, size_t n)
 static void
 look(const uint8_t *data, size_t n)
 {
-	struct rd		r = rd_init(data, n), whole = r;
-	struct log_entry	e;
-	struct frame		f;
-	volatile uint8_t	last = 0;
+	struct rd r = rd_init(data, n), whole = r;
+	struct log_entry e;
+	struct frame f;
+	volatile uint8_t last = 0;
 
 	if (frame_open(&whole, &f) == 0)
 		rewrite(data, n);
@@ -58,7 +58,7 @@ look(const uint8_t *data, size_t n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	uint8_t	*right = sealed(data, n);
+	uint8_t *right = sealed(data, n);
 
 	look(data, n);
 	if (right != NULL)

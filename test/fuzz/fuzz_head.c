@@ -17,9 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void
 chunks(const uint8_t *data, size_t n)
 {
-	struct evbuffer	*in = evbuffer_new(), *body = evbuffer_new();
-	struct chunks	 c = { 0 };
-	int		 rc;
+	struct evbuffer *in = evbuffer_new(), *body = evbuffer_new();
+	struct chunks c = { 0 };
+	int rc;
 
 	evbuffer_add(in, data, n);
 	rc = chunks_read(&c, in, body);
@@ -33,12 +33,12 @@ chunks(const uint8_t *data, size_t n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	const uint8_t	*end = n >= 4 ? memmem(data, n, "\r\n\r\n", 4) : NULL;
-	size_t		 len = end != NULL ? (size_t)(end - data) + 4 : n;
-	char		*text = xmalloc(len + 1);
-	struct head	 h;
-	const char	*why = NULL;
-	size_t		 i;
+	const uint8_t *end = n >= 4 ? memmem(data, n, "\r\n\r\n", 4) : NULL;
+	size_t len = end != NULL ? (size_t)(end - data) + 4 : n;
+	char *text = xmalloc(len + 1);
+	struct head h;
+	const char *why = NULL;
+	size_t i;
 
 	memcpy(text, data, len);
 	if (head_read(&h, text, len, &why) == 0) {

@@ -11,10 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct mesh	*m = mesh_new("n1");
-	char		*instance = NULL;
-	json_t		*pong = mesh_read_pong(data, n, &instance);
-	json_t		*statsz = mesh_read_statsz(data, n);
+	struct mesh *m = mesh_new("n1");
+	char *instance = NULL;
+	json_t *pong = mesh_read_pong(data, n, &instance);
+	json_t *statsz = mesh_read_statsz(data, n);
 
 	if ((pong == NULL) != (instance == NULL))
 		abort();

@@ -22,31 +22,32 @@
  * "~/ in a body is a folder of ours: requests name no other.
  */
 
-#define LINES_MAX	16
-#define DEPTH_MAX	1000
-#define RENEW		1000		/* inputs between two starts of the node */
+#define LINES_MAX 16
+#define DEPTH_MAX 1000
+#define RENEW     1000 /* inputs between two starts of the node */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 /* In a row that only super users may see; not known before, so in no input. */
-static char	secret[33];
-static char	role_id[64];
+static char secret[33];
+static char role_id[64];
 
 static const char *const tables[] = {
 	"{\"operation\":\"create_table\",\"database\":\"dev\",\"table\":\"dog\",\"primary_key\":\"id\","
-	    "\"attributes\":[{\"name\":\"name\"},{\"name\":\"age\",\"indexed\":true}]}",
+	"\"attributes\":[{\"name\":\"name\"},{\"name\":\"age\",\"indexed\":true}]}",
 	"{\"operation\":\"create_table\",\"database\":\"dev\",\"table\":\"secret\","
-	    "\"primary_key\":\"id\"}",
+	"\"primary_key\":\"id\"}",
 	"{\"operation\":\"insert\",\"database\":\"dev\",\"table\":\"dog\",\"records\":["
-	    "{\"id\":1,\"name\":\"Rex\",\"age\":4},{\"id\":2,\"name\":\"Bo\",\"age\":7,\"tail\":null},"
-	    "{\"id\":\"k\",\"name\":\"\",\"age\":1.5,\"tags\":[1,\"a\",{\"b\":true}]}]}",
+	"{\"id\":1,\"name\":\"Rex\",\"age\":4},{\"id\":2,\"name\":\"Bo\",\"age\":7,\"tail\":null},"
+	"{\"id\":\"k\",\"name\":\"\",\"age\":1.5,\"tags\":[1,\"a\",{\"b\":true}]}]}",
 };
 
-static const char role[] = "{\"operation\":\"add_role\",\"role\":\"reader\",\"permission\":{\"dev\":"
+static const char role[] =
+    "{\"operation\":\"add_role\",\"role\":\"reader\",\"permission\":{\"dev\":"
     "{\"tables\":{\"dog\":{\"read\":true,\"insert\":true,\"update\":true,\"delete\":true,"
     "\"attribute_permissions\":[]}}}}}";
 static const char user[] = "{\"operation\":\"add_user\",\"username\":\"reader\","
-    "\"password\":\"reader\",\"role\":\"reader\",\"active\":true}";
+			   "\"password\":\"reader\",\"role\":\"reader\",\"active\":true}";
 
 /* ---- the node's state ---- */
 
@@ -69,10 +70,11 @@ must(const char *body, struct answer *a)
 static void
 fill_tables(void)
 {
-	char		*body = xasprintf("{\"operation\":\"upsert\",\"database\":\"dev\","
-	    "\"table\":\"secret\",\"records\":[{\"id\":1,\"name\":\"%s\"}]}", secret);
-	struct answer	 a;
-	size_t		 i;
+	char *body = xasprintf("{\"operation\":\"upsert\",\"database\":\"dev\","
+			       "\"table\":\"secret\",\"records\":[{\"id\":1,\"name\":\"%s\"}]}",
+	    secret);
+	struct answer a;
+	size_t i;
 
 	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		ask(tables[i], &a);
@@ -86,10 +88,11 @@ fill_tables(void)
 static void
 make_csv(void)
 {
-	char	*path = xasprintf("%s/dogs.csv", node_files());
-	FILE	*f = fopen(path, "we");
+	char *path = xasprintf("%s/dogs.csv", node_files());
+	FILE *f = fopen(path, "we");
 
-	if (f == NULL || fputs("id,name,age\n1,Rex,5\nx,\"a\n\"\"b\",\n", f) == EOF || fclose(f) != 0)
+	if (f == NULL || fputs("id,name,age\n1,Rex,5\nx,\"a\n\"\"b\",\n", f) == EOF ||
+	    fclose(f) != 0)
 		fatal("%s", path);
 	free(path);
 }
@@ -97,8 +100,8 @@ make_csv(void)
 static void
 fill(void)
 {
-	struct answer	a;
-	json_t		*made;
+	struct answer a;
+	json_t *made;
 
 	make_csv();
 	fill_tables();
@@ -115,7 +118,7 @@ fill(void)
 static void
 renew(void)
 {
-	static unsigned	inputs;
+	static unsigned inputs;
 
 	if (inputs++ % RENEW != 0)
 		return;
@@ -135,7 +138,7 @@ renew(void)
 static int
 is(const json_t *body, const char *name, const char *text)
 {
-	const char	*s = json_string_value(json_object_get(body, name));
+	const char *s = json_string_value(json_object_get(body, name));
 
 	return (s != NULL && strcmp(s, text) == 0);
 }
@@ -144,7 +147,7 @@ is(const json_t *body, const char *name, const char *text)
 static int
 elsewhere(const json_t *body, const char *name, const char *here)
 {
-	const char	*s = json_string_value(json_object_get(body, name));
+	const char *s = json_string_value(json_object_get(body, name));
 
 	return (s != NULL && (strncmp(s, here, strlen(here)) != 0 || strstr(s, "..") != NULL));
 }
@@ -152,8 +155,8 @@ elsewhere(const json_t *body, const char *name, const char *here)
 static int
 sets_rights(const json_t *body)
 {
-	const char	*name;
-	json_t		*v;
+	const char *name;
+	json_t *v;
 
 	json_object_foreach((json_t *)(uintptr_t)body, name, v)
 		if (strcasestr(name, "auth") != NULL || strcasestr(name, "storage") != NULL)
@@ -191,16 +194,25 @@ static int
 status_fits(enum asker who, const struct op *op, int status)
 {
 	switch (status) {
-	case 200: case 400: case 401: case 403: case 404: case 409: case 413: case 503: case 504:
+	case 200:
+	case 400:
+	case 401:
+	case 403:
+	case 404:
+	case 409:
+	case 413:
+	case 503:
+	case 504:
 		return (1);
 	case 429:
 		/* Logins that failed, of which the socket's are not counted. */
-		return (who == AS_READER || (who == AS_NOBODY && op != NULL &&
-		    op->right == RIGHT_OPEN));
+		return (who == AS_READER ||
+		    (who == AS_NOBODY && op != NULL && op->right == RIGHT_OPEN));
 	case 500:
 		/* Known clients look for it there. */
-		return (op != NULL && (strncmp(op->name, "search_by_", 10) == 0 ||
-		    strcmp(op->name, "alter_user") == 0));
+		return (op != NULL &&
+		    (strncmp(op->name, "search_by_", 10) == 0 ||
+			strcmp(op->name, "alter_user") == 0));
 	}
 	return (0);
 }
@@ -209,7 +221,7 @@ status_fits(enum asker who, const struct op *op, int status)
 static int
 shows_secret(const struct answer *a)
 {
-	size_t	i, same = 0;
+	size_t i, same = 0;
 
 	for (i = 0; i < a->n && secret[same] != '\0'; i++)
 		same = a->text[i] == secret[same] ? same + 1 : a->text[i] == secret[0];
@@ -220,8 +232,8 @@ shows_secret(const struct answer *a)
 static json_t *
 read_answer(enum format f, const struct op *op, const struct buf *body, const struct answer *a)
 {
-	char	*err = NULL;
-	json_t	*answer;
+	char *err = NULL;
+	json_t *answer;
 
 	if (op != NULL && a->status == 200 &&
 	    (f == FORMAT_CSV || strcmp(op->name, "get_backup") == 0))
@@ -236,7 +248,7 @@ static void
 check(enum asker who, enum format f, const struct op *op, const struct buf *body,
     const struct answer *a)
 {
-	json_t	*answer = read_answer(f, op, body, a);
+	json_t *answer = read_answer(f, op, body, a);
 
 	if (!status_fits(who, op, a->status))
 		wrong(body, a, "status");
@@ -257,7 +269,7 @@ check(enum asker who, enum format f, const struct op *op, const struct buf *body
 static void
 send(enum asker who, enum format f, const json_t *json, const struct buf *body, struct answer *a)
 {
-	struct buf	out = { 0 };
+	struct buf out = { 0 };
 
 	if (json == NULL || f == FORMAT_CSV)
 		buf_add(&out, body->data, body->len);
@@ -272,9 +284,9 @@ static const struct op *
 read_request(const struct buf *body, json_t **json)
 {
 	const struct scan_limits most = { DEPTH_MAX, 1000000 };
-	struct inquiry	 a;
-	const struct op	*op;
-	char		*err = NULL, *text = xmemdup(body->data, body->len);
+	struct inquiry a;
+	const struct op *op;
+	char *err = NULL, *text = xmemdup(body->data, body->len);
 
 	op_asked(FORMAT_JSON, text, body->len, &most, &a);
 	op = a.op;
@@ -288,9 +300,9 @@ read_request(const struct buf *body, json_t **json)
 static void
 request(enum asker who, enum format f, const struct buf *body)
 {
-	struct answer	 a;
-	json_t		*json;
-	const struct op	*op = read_request(body, &json);
+	struct answer a;
+	json_t *json;
+	const struct op *op = read_request(body, &json);
 
 	if (op == NULL || !harms(op, json)) {
 		send(who, f, json, body, &a);
@@ -306,13 +318,13 @@ request(enum asker who, enum format f, const struct buf *body)
 static void
 line(const char *s, size_t n)
 {
-	static const char	 letters[] = "rncmv";
+	static const char letters[] = "rncmv";
 	static const enum format formats[] = { FORMAT_JSON, FORMAT_JSON, FORMAT_CBOR,
-	    FORMAT_MSGPACK, FORMAT_CSV };
-	enum format		 f = FORMAT_JSON;
-	enum asker		 who = AS_SUPER;
-	struct buf		 body = { 0 };
-	const char		*p;
+		FORMAT_MSGPACK, FORMAT_CSV };
+	enum format f = FORMAT_JSON;
+	enum asker who = AS_SUPER;
+	struct buf body = { 0 };
+	const char *p;
 
 	if (n > 1 && s[1] == ' ' && s[0] != '\0' && (p = strchr(letters, s[0])) != NULL) {
 		f = formats[p - letters];
@@ -334,8 +346,8 @@ line(const char *s, size_t n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	const char	*s = (const char *)data, *end = s + n, *stop;
-	int		 lines;
+	const char *s = (const char *)data, *end = s + n, *stop;
+	int lines;
 
 	renew();
 	for (lines = 0; s < end && lines < LINES_MAX; lines++) {

@@ -24,7 +24,7 @@ encode(const struct row *r, struct buf *b)
 static void
 same(const struct row *x, const struct row *y)
 {
-	struct buf	a = { 0 }, b = { 0 };
+	struct buf a = { 0 }, b = { 0 };
 
 	encode(x, &a);
 	encode(y, &b);
@@ -37,8 +37,8 @@ same(const struct row *x, const struct row *y)
 static void
 rewrite(const struct row *r)
 {
-	struct buf	b = { 0 };
-	struct row	back = { 0 };
+	struct buf b = { 0 };
+	struct row back = { 0 };
 
 	encode(r, &b);
 	if (row_decode(&back, b.data, b.len) == -1)
@@ -52,7 +52,7 @@ rewrite(const struct row *r)
 static struct row
 settled(const struct row *r)
 {
-	struct row	s = { 0 };
+	struct row s = { 0 };
 
 	row_merge(&s, r);
 	return (s);
@@ -61,7 +61,7 @@ settled(const struct row *r)
 static void
 merge_both_ways(const struct row *x, const struct row *y)
 {
-	struct row	a = settled(x), b = settled(y);
+	struct row a = settled(x), b = settled(y);
 
 	row_merge(&a, y);
 	row_merge(&b, x);
@@ -76,8 +76,8 @@ merge_both_ways(const struct row *x, const struct row *y)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct row	x = { 0 }, y = { 0 };
-	size_t		first;
+	struct row x = { 0 }, y = { 0 };
+	size_t first;
 
 	if (n == 0)
 		return (0);

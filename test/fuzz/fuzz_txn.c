@@ -13,11 +13,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	int			 valid = txn_valid(data, n), rc = 0;
-	struct txn		 t;
-	struct txn_record	 rec = { 0 };
-	struct row		 all = { 0 };
-	struct buf		 b = { 0 };
+	int valid = txn_valid(data, n), rc = 0;
+	struct txn t;
+	struct txn_record rec = { 0 };
+	struct row all = { 0 };
+	struct buf b = { 0 };
 
 	if (txn_read(&t, data, n) == -1) {
 		if (valid)

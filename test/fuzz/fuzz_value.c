@@ -14,8 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void
 again(const json_t *v)
 {
-	struct buf	 b = { 0 };
-	json_t		*back;
+	struct buf b = { 0 };
+	json_t *back;
 
 	value_pack(&b, v);
 	back = value_to_json(b.data, b.len);
@@ -28,8 +28,8 @@ again(const json_t *v)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct buf	 text = { 0 }, key = { 0 };
-	json_t		*v = value_to_json(data, n), *parsed;
+	struct buf text = { 0 }, key = { 0 };
+	json_t *v = value_to_json(data, n), *parsed;
 
 	if ((v != NULL) != value_valid(data, n))
 		abort();

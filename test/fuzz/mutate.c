@@ -12,51 +12,94 @@
  * parser.  Beside them, libFuzzer's own.
  */
 
-#define NODES_MAX	512
-#define DEPTH_MAX	64
+#define NODES_MAX 512
+#define DEPTH_MAX 64
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t n, size_t max) __attribute__((weak));
 
 static const char *const odd[] = {
-	"null", "true", "false", "0", "-1", "1", "1.5", "-0.0", "1e308", "9007199254740993",
-	"9223372036854775807", "-9223372036854775808", "\"\"", "\"*\"", "\"**\"", "\"a*\"", "\"/\"",
-	"\"`\"", "\"\\u0000\"", "\"a\\u0000b\"", "\"\\ud83d\\ude00\"", "\"%s%n\"", "\"..\"", "\"1\"",
-	"\"system\"", "\"data\"", "\"dev\"", "\"dog\"", "\"secret\"", "\"id\"", "\"name\"",
-	"\"age\"", "\"__createdtime__\"", "\"__updatedtime__\"", "\"hdb_job\"", "\"hdb_nodes\"",
-	"\"2024-02-30\"", "\"2024-01-01T00:00:00.000Z\"", "\"super_user\"", "\"insert\"", "\"~/x\"",
-	"\"equals\"", "\"between\"", "[]", "{}", "[[[[[[[[]]]]]]]]", "[null]", "[1,2]", "[\"*\"]",
-	"{\"\":null}", "{\"attribute\":\"age\",\"descending\":true}",
+	"null",
+	"true",
+	"false",
+	"0",
+	"-1",
+	"1",
+	"1.5",
+	"-0.0",
+	"1e308",
+	"9007199254740993",
+	"9223372036854775807",
+	"-9223372036854775808",
+	"\"\"",
+	"\"*\"",
+	"\"**\"",
+	"\"a*\"",
+	"\"/\"",
+	"\"`\"",
+	"\"\\u0000\"",
+	"\"a\\u0000b\"",
+	"\"\\ud83d\\ude00\"",
+	"\"%s%n\"",
+	"\"..\"",
+	"\"1\"",
+	"\"system\"",
+	"\"data\"",
+	"\"dev\"",
+	"\"dog\"",
+	"\"secret\"",
+	"\"id\"",
+	"\"name\"",
+	"\"age\"",
+	"\"__createdtime__\"",
+	"\"__updatedtime__\"",
+	"\"hdb_job\"",
+	"\"hdb_nodes\"",
+	"\"2024-02-30\"",
+	"\"2024-01-01T00:00:00.000Z\"",
+	"\"super_user\"",
+	"\"insert\"",
+	"\"~/x\"",
+	"\"equals\"",
+	"\"between\"",
+	"[]",
+	"{}",
+	"[[[[[[[[]]]]]]]]",
+	"[null]",
+	"[1,2]",
+	"[\"*\"]",
+	"{\"\":null}",
+	"{\"attribute\":\"age\",\"descending\":true}",
 	"{\"search_attribute\":\"age\",\"search_type\":\"between\",\"search_value\":[1,5]}",
 };
 
-static const char *const names[] = {
-	"", "database", "schema", "table", "primary_key", "hash_attribute", "attributes", "attribute",
-	"records", "ids", "hash_values", "get_attributes", "search_attribute", "search_value",
-	"value", "conditions", "operator", "comparator", "search_type", "limit", "offset", "sort",
-	"reverse", "desc", "next", "descending", "id", "name", "age", "role", "permission", "tables",
-	"read", "insert", "update", "delete", "attribute_permissions", "attribute_name", "super_user",
-	"cluster_user", "structure_user", "username", "password", "active", "node_name",
-	"subscriptions", "publish", "subscribe", "start_time", "routes", "host", "hostname", "port",
-	"server", "connections", "timeout", "options", "keep", "seq", "force", "action", "data",
-	"file_path", "csv_url", "timestamp", "date", "from_date", "to_date", "format", "path",
-	"filename", "search_operation", "search_values", "from", "to", "until", "order", "level",
-	"expires_in", "service", "expiration", "audit", "type", "indexed", "constructor", "operation" };
+static const char *const names[] = { "", "database", "schema", "table", "primary_key",
+	"hash_attribute", "attributes", "attribute", "records", "ids", "hash_values",
+	"get_attributes", "search_attribute", "search_value", "value", "conditions", "operator",
+	"comparator", "search_type", "limit", "offset", "sort", "reverse", "desc", "next",
+	"descending", "id", "name", "age", "role", "permission", "tables", "read", "insert",
+	"update", "delete", "attribute_permissions", "attribute_name", "super_user", "cluster_user",
+	"structure_user", "username", "password", "active", "node_name", "subscriptions", "publish",
+	"subscribe", "start_time", "routes", "host", "hostname", "port", "server", "connections",
+	"timeout", "options", "keep", "seq", "force", "action", "data", "file_path", "csv_url",
+	"timestamp", "date", "from_date", "to_date", "format", "path", "filename",
+	"search_operation", "search_values", "from", "to", "until", "order", "level", "expires_in",
+	"service", "expiration", "audit", "type", "indexed", "constructor", "operation" };
 
 static const char *const askers[] = { "", "r ", "n ", "c ", "m ", "v " };
 
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Where a value is: in an object under a name, or in an array. */
 struct place {
-	json_t		*in;
-	const char	*name;
-	size_t		 at;
+	json_t *in;
+	const char *name;
+	size_t at;
 };
 
 struct tree {
-	struct place	places[NODES_MAX];
-	size_t		n;
+	struct place places[NODES_MAX];
+	size_t n;
 };
 
 static unsigned
@@ -69,9 +112,9 @@ below(unsigned *seed, size_t n)
 static void
 collect(struct tree *t, json_t *in, int depth)
 {
-	const char	*name;
-	json_t		*v;
-	size_t		 i;
+	const char *name;
+	json_t *v;
+	size_t i;
 
 	if (depth > DEPTH_MAX)
 		return;
@@ -97,7 +140,7 @@ place_get(const struct place *p)
 static void
 place_put(const struct place *p, json_t *v)
 {
-	char	*name = xstrdup(p->name);
+	char *name = xstrdup(p->name);
 
 	if (name != NULL && v != NULL)
 		json_object_set_new(p->in, name, v);
@@ -113,11 +156,12 @@ place_put(const struct place *p, json_t *v)
 static json_t *
 odd_value(unsigned *seed)
 {
-	char	*text;
-	json_t	*v;
+	char *text;
+	json_t *v;
 
 	if (below(seed, 12) > 0)
-		return (json_loads(odd[below(seed, COUNT(odd))], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
+		return (json_loads(odd[below(seed, COUNT(odd))], JSON_DECODE_ANY | JSON_ALLOW_NUL,
+		    NULL));
 	/* As long as names may be, or one more. */
 	text = xmalloc(301);
 	memset(text, 'x', 301);
@@ -147,14 +191,15 @@ grow(json_t *in, json_t *v, unsigned *seed)
 static void
 change(json_t *body, struct tree *t, unsigned *seed)
 {
-	struct place	*p = &t->places[below(seed, t->n)], *other = &t->places[below(seed, t->n)];
-	json_t		*v;
+	struct place *p = &t->places[below(seed, t->n)], *other = &t->places[below(seed, t->n)];
+	json_t *v;
 
 	switch (below(seed, 7)) {
 	case 0:
 		place_put(p, NULL);
 		break;
-	case 1: case 2:
+	case 1:
+	case 2:
 		place_put(p, odd_value(seed));
 		break;
 	case 3:
@@ -165,7 +210,8 @@ change(json_t *body, struct tree *t, unsigned *seed)
 		break;
 	case 5:
 		v = odd_value(seed);
-		grow(json_is_object(place_get(p)) || json_is_array(place_get(p)) ? place_get(p) : body,
+		grow(json_is_object(place_get(p)) || json_is_array(place_get(p)) ? place_get(p) :
+										   body,
 		    v, seed);
 		json_decref(v);
 		break;
@@ -181,12 +227,12 @@ change(json_t *body, struct tree *t, unsigned *seed)
 static char *
 mutate_line(const uint8_t *line, size_t n, unsigned *seed)
 {
-	size_t		 who = n > 1 && line[1] == ' ' && line[0] != '{' ? 2 : 0;
-	json_t		*body = json_loadb((const char *)line + who, n - who,
+	size_t who = n > 1 && line[1] == ' ' && line[0] != '{' ? 2 : 0;
+	json_t *body = json_loadb((const char *)line + who, n - who,
 	    JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	unsigned	 times = 1 + below(seed, 3);
-	char		*text, *out = NULL;
-	struct tree	*t = xcalloc(1, sizeof(*t));
+	unsigned times = 1 + below(seed, 3);
+	char *text, *out = NULL;
+	struct tree *t = xcalloc(1, sizeof(*t));
 
 	while (body != NULL && times-- > 0) {
 		t->n = 0;
@@ -209,7 +255,7 @@ mutate_line(const uint8_t *line, size_t n, unsigned *seed)
 static const uint8_t *
 some_line(const uint8_t *data, size_t n, unsigned *seed, size_t *len)
 {
-	const uint8_t	*at = data + below(seed, n + 1), *end = data + n;
+	const uint8_t *at = data + below(seed, n + 1), *end = data + n;
 
 	while (at > data && at[-1] != '\n')
 		at--;
@@ -222,10 +268,10 @@ some_line(const uint8_t *data, size_t n, unsigned *seed, size_t *len)
 size_t
 LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned seed)
 {
-	size_t		 len, was, rest;
-	const uint8_t	*line;
-	uint8_t		*at;
-	char		*text;
+	size_t len, was, rest;
+	const uint8_t *line;
+	uint8_t *at;
+	char *text;
 
 	if (LLVMFuzzerMutate != NULL && below(&seed, 4) == 0)
 		return (LLVMFuzzerMutate(data, n, max));

@@ -21,18 +21,18 @@
 #include "opsd/op/node.h"
 #include "opsd/ops.h"
 
-#define ANSWER_S	60L		/* later is never */
+#define ANSWER_S 60L /* later is never */
 
-#define FLAGS		14
+#define FLAGS 14
 
-static char		*folder, *root, *files;
-static char		*flags[FLAGS];	/* read again while the node runs */
-static int		 port;
-static struct svc	*svc;
-static struct ops	*ops;
-static pthread_t	 loop;
-static _Atomic int	 stopping;
-static CURL		*clients[ASKERS];
+static char *folder, *root, *files;
+static char *flags[FLAGS]; /* read again while the node runs */
+static int port;
+static struct svc *svc;
+static struct ops *ops;
+static pthread_t loop;
+static _Atomic int stopping;
+static CURL *clients[ASKERS];
 
 /* ---- the folder ---- */
 
@@ -66,7 +66,7 @@ node_exit(void)
 static void
 make_folder(void)
 {
-	const char	*tmp = getenv("TMPDIR");
+	const char *tmp = getenv("TMPDIR");
 
 	folder = xasprintf("%s/hl-fuzz.XXXXXX", tmp != NULL ? tmp : "/tmp");
 	if (mkdtemp(folder) == NULL)
@@ -94,9 +94,9 @@ node_wipe(void)
 static int
 free_port(void)
 {
-	struct sockaddr_in	sin = { .sin_family = AF_INET };
-	socklen_t		len = sizeof(sin);
-	int			fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (fd == -1 || bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1 ||
@@ -120,16 +120,16 @@ loop_main(void *arg)
 static void
 make_flags(void)
 {
-	char	*made[] = { xstrdup("opsd"), xasprintf("--ROOTPATH=%s", root),
-	    xasprintf("--RUNPATH=%s/run", root), xasprintf("--STORAGE_PATH=%s/database", root),
-	    xstrdup("--STORAGE_WRITEASYNC=true"),
-	    xasprintf("--OPERATIONSAPI_NETWORK_PORT=%d", port),
-	    xstrdup("--OPERATIONSAPI_NETWORK_HOST=127.0.0.1"),
-	    xasprintf("--OPERATIONSAPI_NETWORK_DOMAINSOCKET=%s/operations-server", root),
-	    xstrdup("--AUTHENTICATION_CACHETTL=86400000"), xstrdup("--THREADS=1"),
-	    xstrdup("--LOGGING_LEVEL=error"), xasprintf("--LOGGING_ROOT=%s/log", root),
-	    xasprintf("--LOGGING_ROTATION_PATH=%s/log", root),
-	    xasprintf("--CLUSTERING_LEAFSERVER_STREAMS_PATH=%s/leaf", root) };
+	char *made[] = { xstrdup("opsd"), xasprintf("--ROOTPATH=%s", root),
+		xasprintf("--RUNPATH=%s/run", root), xasprintf("--STORAGE_PATH=%s/database", root),
+		xstrdup("--STORAGE_WRITEASYNC=true"),
+		xasprintf("--OPERATIONSAPI_NETWORK_PORT=%d", port),
+		xstrdup("--OPERATIONSAPI_NETWORK_HOST=127.0.0.1"),
+		xasprintf("--OPERATIONSAPI_NETWORK_DOMAINSOCKET=%s/operations-server", root),
+		xstrdup("--AUTHENTICATION_CACHETTL=86400000"), xstrdup("--THREADS=1"),
+		xstrdup("--LOGGING_LEVEL=error"), xasprintf("--LOGGING_ROOT=%s/log", root),
+		xasprintf("--LOGGING_ROTATION_PATH=%s/log", root),
+		xasprintf("--CLUSTERING_LEAFSERVER_STREAMS_PATH=%s/leaf", root) };
 
 	_Static_assert(sizeof(made) == sizeof(flags), "FLAGS");
 	memcpy(flags, made, sizeof(made));
@@ -138,9 +138,9 @@ make_flags(void)
 static CURL *
 client_new(enum asker who)
 {
-	CURL	*c = curl_easy_init();
-	char	*url = xasprintf("http://127.0.0.1:%d/", port);
-	char	*path = xasprintf("%s/operations-server", root);
+	CURL *c = curl_easy_init();
+	char *url = xasprintf("http://127.0.0.1:%d/", port);
+	char *path = xasprintf("%s/operations-server", root);
 
 	if (c == NULL)
 		fatalx("libcurl cannot be started");
@@ -167,7 +167,7 @@ loop_break(void *arg)
 void
 node_start(void)
 {
-	int	first = folder == NULL;
+	int first = folder == NULL;
 
 	if (first) {
 		make_folder();
@@ -206,9 +206,9 @@ node_stop(void)
 static struct curl_slist *
 header_list(const char *type)
 {
-	static const char *const	 names[] = { "Content-Type", "Accept" };
-	struct curl_slist		*list = curl_slist_append(NULL, "Expect:");
-	char				*line;
+	static const char *const names[] = { "Content-Type", "Accept" };
+	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+	char *line;
 
 	for (int i = 0; i < 2; i++) {
 		line = xasprintf("%s: %s", names[i], type);
@@ -221,7 +221,7 @@ header_list(const char *type)
 static size_t
 answer_cb(char *p, size_t size, size_t n, void *arg)
 {
-	struct answer	*a = arg;
+	struct answer *a = arg;
 
 	n *= size;
 	a->text = xrealloc(a->text, a->n + n + 1);
@@ -234,10 +234,10 @@ answer_cb(char *p, size_t size, size_t n, void *arg)
 void
 node_ask(enum asker who, const char *type, const void *body, size_t n, struct answer *a)
 {
-	CURL			*c = clients[who];
-	struct curl_slist	*headers = header_list(type);
-	CURLcode		 code;
-	long			 status = 0;
+	CURL *c = clients[who];
+	struct curl_slist *headers = header_list(type);
+	CURLcode code;
+	long status = 0;
 
 	memset(a, 0, sizeof(*a));
 	a->text = xstrdup("");

@@ -16,7 +16,7 @@
  * without libFuzzer.
  */
 
-#define REPLAY_MAX	(1u << 16)
+#define REPLAY_MAX (1u << 16)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 /* A target may have one. */
@@ -24,8 +24,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned see
     __attribute__((weak));
 
 struct corpus {
-	struct buf	*files;
-	size_t		 count;
+	struct buf *files;
+	size_t count;
 };
 
 static uint64_t
@@ -47,7 +47,7 @@ below(uint64_t *seed, size_t n)
 static void
 run(const struct buf *b)
 {
-	uint8_t	*copy = xmemdup(b->data, b->len);
+	uint8_t *copy = xmemdup(b->data, b->len);
 
 	LLVMFuzzerTestOneInput(copy, b->len);
 	free(copy);
@@ -62,8 +62,8 @@ is_file(const struct dirent *d)
 static void
 load(struct buf *b, const char *dir, const char *name)
 {
-	char	*path = xasprintf("%s/%s", dir, name);
-	FILE	*f = fopen(path, "re");
+	char *path = xasprintf("%s/%s", dir, name);
+	FILE *f = fopen(path, "re");
 
 	if (f == NULL)
 		fatal("%s", path);
@@ -76,9 +76,9 @@ load(struct buf *b, const char *dir, const char *name)
 static struct corpus
 load_all(const char *dir)
 {
-	struct corpus	 c = { 0 };
-	struct dirent	**names;
-	int		 i, n = scandir(dir, &names, is_file, alphasort);
+	struct corpus c = { 0 };
+	struct dirent **names;
+	int i, n = scandir(dir, &names, is_file, alphasort);
 
 	if (n == -1)
 		fatal("%s", dir);
@@ -94,9 +94,9 @@ load_all(const char *dir)
 static void
 splice(struct buf *b, const struct buf *from, uint64_t *seed)
 {
-	size_t		 at = below(seed, b->len + 1), start = below(seed, from->len + 1);
-	size_t		 n = below(seed, from->len - start + 1);
-	struct buf	 out = { 0 };
+	size_t at = below(seed, b->len + 1), start = below(seed, from->len + 1);
+	size_t n = below(seed, from->len - start + 1);
+	struct buf out = { 0 };
 
 	if (b->len + n > REPLAY_MAX)
 		return;
@@ -111,7 +111,7 @@ splice(struct buf *b, const struct buf *from, uint64_t *seed)
 static void
 cut(struct buf *b, uint64_t *seed)
 {
-	size_t	at = below(seed, b->len), n = below(seed, b->len - at + 1);
+	size_t at = below(seed, b->len), n = below(seed, b->len - at + 1);
 
 	if (b->len == 0)
 		return;
@@ -122,8 +122,8 @@ cut(struct buf *b, uint64_t *seed)
 static void
 mutate(struct buf *b, const struct corpus *c, uint64_t *seed)
 {
-	static const uint8_t	odd[] = { 0, 1, 0x7f, 0x80, 0xff, '\n', '"', ':' };
-	size_t			times = 1 + below(seed, 4);
+	static const uint8_t odd[] = { 0, 1, 0x7f, 0x80, 0xff, '\n', '"', ':' };
+	size_t times = 1 + below(seed, 4);
 
 	while (times-- > 0) {
 		switch (below(seed, 5)) {
@@ -164,10 +164,10 @@ mutate_either(struct buf *b, const struct corpus *c, uint64_t *seed)
 int
 main(int argc, char *argv[])
 {
-	uint64_t	 seed = 0x9e3779b97f4a7c15;
-	struct corpus	 c;
-	struct buf	 b = { 0 };
-	size_t		 i, n = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+	uint64_t seed = 0x9e3779b97f4a7c15;
+	struct corpus c;
+	struct buf b = { 0 };
+	size_t i, n = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 
 	log_init("replay", LOG_ERROR);
 	if (argc < 2)
@@ -178,7 +178,7 @@ main(int argc, char *argv[])
 	for (i = 0; i < c.count; i++)
 		run(&c.files[i]);
 	for (i = 0; i < n; i++) {
-		const struct buf	*from = &c.files[i % c.count];
+		const struct buf *from = &c.files[i % c.count];
 
 		buf_clear(&b);
 		buf_add(&b, from->data, from->len);

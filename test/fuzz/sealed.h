@@ -11,8 +11,8 @@
 static inline uint8_t *
 sealed(const uint8_t *data, size_t n)
 {
-	struct buf	b = { 0 };
-	size_t		len;
+	struct buf b = { 0 };
+	size_t len;
 
 	if (n < SEAL_LEN)
 		return (NULL);

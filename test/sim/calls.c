@@ -11,13 +11,13 @@
 #include "test/sim/machine.h"
 #include "test/sim/world.h"
 
-#define WAIT_US	60000000
+#define WAIT_US 60000000
 
 struct calling {
-	struct machine		*m;
-	char			*peer;
-	json_t			*subs;		/* NULL: the peer is removed */
-	struct call_made	*c;
+	struct machine *m;
+	char *peer;
+	json_t *subs; /* NULL: the peer is removed */
+	struct call_made *c;
 };
 
 json_t *
@@ -34,12 +34,13 @@ read_subscriptions(struct subscriptions *into, const json_t *subs)
 	size_t i;
 
 	json_array_foreach(subs, i, s)
-		subscriptions_take(into, &(struct subscription){
-		    .database = (char *)(uintptr_t)json_string_value(json_object_get(s, "database")),
-		    .table = (char *)(uintptr_t)json_string_value(json_object_get(s, "table")),
-		    .publish = json_is_true(json_object_get(s, "publish")),
-		    .subscribe = json_is_true(json_object_get(s, "subscribe")),
-		    .start_ms = (uint64_t)json_integer_value(json_object_get(s, "start_ms")) });
+		subscriptions_take(into,
+		    &(struct subscription){ .database = (char *)(uintptr_t)
+						json_string_value(json_object_get(s, "database")),
+			.table = (char *)(uintptr_t)json_string_value(json_object_get(s, "table")),
+			.publish = json_is_true(json_object_get(s, "publish")),
+			.subscribe = json_is_true(json_object_get(s, "subscribe")),
+			.start_ms = (uint64_t)json_integer_value(json_object_get(s, "start_ms")) });
 }
 
 static int

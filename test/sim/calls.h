@@ -11,7 +11,7 @@
 struct machine;
 
 struct call_made {
-	int	done, status;
+	int done, status;
 };
 
 /*

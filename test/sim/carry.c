@@ -9,20 +9,20 @@
 
 /* A question on its way: as hubd (NODE_REQ) and leafd (SERVE) carry them. */
 struct asking {
-	unsigned	 refs;		/* events that have it */
-	struct chan	*c;
-	uint32_t	 id;
-	uint16_t	 type;
-	char		*node;
-	struct machine	*to;		/* who had that name when it came */
-	struct buf	 question;
-	uint64_t	 sent_us;
+	unsigned refs; /* events that have it */
+	struct chan *c;
+	uint32_t id;
+	uint16_t type;
+	char *node;
+	struct machine *to; /* who had that name when it came */
+	struct buf question;
+	uint64_t sent_us;
 };
 
 /* One of its answers. */
 struct answering {
-	struct asking	*a;
-	struct buf	 bytes;
+	struct asking *a;
+	struct buf bytes;
 };
 
 static uint64_t pulls;
@@ -113,7 +113,8 @@ arrive_cb(void *arg)
 
 	a->to = to;
 	if (to == NULL || !machine_alive(to) || !net_open(from, to) ||
-	    (a->type == MSG_SERVE && (net_pair(from, to)->stalled || net_pair(to, from)->stalled))) {
+	    (a->type == MSG_SERVE &&
+		(net_pair(from, to)->stalled || net_pair(to, from)->stalled))) {
 		asking_free(a);
 		return;
 	}
@@ -136,8 +137,14 @@ carry(struct chan *c, uint32_t id, const char *node, uint16_t type, struct buf *
 	struct asking *a = xcalloc(1, sizeof(*a));
 
 	pulls += type == MSG_SERVE;
-	*a = (struct asking){ .refs = 1, .c = c, .id = id, .type = type, .node = xstrdup(node),
-	    .sent_us = world_now(), .question = *body,
+	*a = (struct asking){
+		.refs = 1,
+		.c = c,
+		.id = id,
+		.type = type,
+		.node = xstrdup(node),
+		.sent_us = world_now(),
+		.question = *body,
 	};
 	*body = (struct buf){ 0 };
 	world_at((uint64_t)timeout_ms * 1000, NULL, late_cb, a, NULL);

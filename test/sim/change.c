@@ -12,18 +12,18 @@
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
-#define RECOVERY_US	60000000	/* so long own lost writes may be on their way */
-#define BACKUP_MAX_US	6000000	/* an older one would be older than tombstones may be */
+#define RECOVERY_US   60000000 /* so long own lost writes may be on their way */
+#define BACKUP_MAX_US 6000000  /* an older one would be older than tombstones may be */
 
 static struct machine_opts opts;
 static struct {
-	struct image		 image;
-	struct work_promises	*promises;
-	uint64_t		 us;
-	int			 life;	/* of the machine's disk: not one of before */
+	struct image image;
+	struct work_promises *promises;
+	uint64_t us;
+	int life; /* of the machine's disk: not one of before */
 } backups[MACHINES_MAX];
 static uint64_t restored_us[MACHINES_MAX];
-static int disks[MACHINES_MAX];		/* how often each was another */
+static int disks[MACHINES_MAX]; /* how often each was another */
 
 void
 change_begin(const struct machine_opts *o)
@@ -180,7 +180,7 @@ drop(struct machine *m, int t)
 {
 	work_forget(m, t);
 	shape_lose(m, t);
-	disks[m->index]++;	/* older backups still have it */
+	disks[m->index]++; /* older backups still have it */
 }
 
 void
@@ -194,7 +194,7 @@ change_drop_table(void)
 	if (work_has_table(m, t)) {
 		drop(m, t);
 		work_drop(m, t, NULL);
-		if (may_recover(m))	/* a call of before that it was put back may reach it yet */
+		if (may_recover(m)) /* a call of before that it was put back may reach it yet */
 			work_recall(m, t);
 	} else if (world_chance(25))
 		work_define_other(m, t);

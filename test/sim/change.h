@@ -18,9 +18,9 @@ void change_restore(void);
  * does not come back.
  */
 int change_must_not_write(const struct machine *m);
-void change_part(struct machine *m);	/* a peer of it goes, perhaps with what it lost */
+void change_part(struct machine *m); /* a peer of it goes, perhaps with what it lost */
 void change_drop_table(void);
 void change_drop_attribute(void);
-void change_complete(void);		/* tables that are away are made again */
+void change_complete(void); /* tables that are away are made again */
 
 #endif

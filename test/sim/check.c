@@ -18,11 +18,11 @@
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
-#define QUIET_US	6000000		/* so long nothing must happen */
-#define CALM_WRITES	6
-#define CALM_US		3000000
-#define CALM_PULLS	4
-#define QUIET_MAX_US	240000000	/* and that must be reached after so long */
+#define QUIET_US     6000000 /* so long nothing must happen */
+#define CALM_WRITES  6
+#define CALM_US      3000000
+#define CALM_PULLS   4
+#define QUIET_MAX_US 240000000 /* and that must be reached after so long */
 
 static int wholes[MACHINES_MAX][MACHINES_MAX][WORK_TABLES];
 
@@ -92,7 +92,8 @@ static void
 show_all(const struct table *t, const uint8_t *key, size_t klen)
 {
 	for (int i = 0; i < nmachines; i++) {
-		struct table *there = !machines[i].up ? NULL :
+		struct table *there = !machines[i].up ?
+		    NULL :
 		    catalog_get(machines[i].data.catalog, t->database, t->name);
 		struct buf bytes = { 0 };
 		struct row row = { 0 };
@@ -114,8 +115,8 @@ show_all(const struct table *t, const uint8_t *key, size_t klen)
 static void
 leave_out_deleted(const struct table *t, struct row *row, struct stamp deleted, int absent)
 {
-	if (absent && (!row_visible(row) || (!stamp_none(deleted) &&
-	    stamp_cmp(row->created, deleted) <= 0)))
+	if (absent &&
+	    (!row_visible(row) || (!stamp_none(deleted) && stamp_cmp(row->created, deleted) <= 0)))
 		row_floor(row, t->horizon);
 	if (stamp_cmp(deleted, t->horizon) <= 0)
 		row_floor(row, deleted);
@@ -138,8 +139,9 @@ has_row(const struct machine *to, struct table *t, const uint8_t *key, size_t kl
 	if (row_merge(&merged, row) == 1) {
 		show_all(t, key, klen);
 		show(to, whose, row);
-		world_note(to, "deleted %llx, horizon %llx, floor %llx", (unsigned long long)deleted.time,
-		    (unsigned long long)t->horizon.time, (unsigned long long)t->floor.time);
+		world_note(to, "deleted %llx, horizon %llx, floor %llx",
+		    (unsigned long long)deleted.time, (unsigned long long)t->horizon.time,
+		    (unsigned long long)t->floor.time);
 		world_fail("%s lacks of %s what %s has of key %02x%02x", to->name, t->name, whose,
 		    klen > 1 ? key[1] : 0, klen > 2 ? key[2] : 0);
 	}
@@ -196,7 +198,7 @@ has_table(const struct machine *from, const struct machine *to, int t, int relay
 
 	if (ours == NULL) {
 		table_unref(theirs);
-		return;		/* dropped there, which is nobody else's matter */
+		return; /* dropped there, which is nobody else's matter */
 	}
 	if (theirs != NULL && !are_alike(ours, theirs)) {
 		table_unref(ours);
@@ -214,8 +216,8 @@ has_table(const struct machine *from, const struct machine *to, int t, int relay
 			world_fail("%s: a row of %s is broken", from->name, work_table(t));
 		if (!relaying)
 			row_only_node(&row, stamp_node(from->data.node_id));
-		has_row(to, theirs, k + 4, klen - 4, &row, deleted_at(from, to, theirs, t, k + 4, klen - 4),
-		    from->name);
+		has_row(to, theirs, k + 4, klen - 4, &row,
+		    deleted_at(from, to, theirs, t, k + 4, klen - 4), from->name);
 	}
 	store_iter_free(it);
 	row_free(&row);
@@ -275,7 +277,8 @@ counts_rows(const struct machine *m, int t)
 		n += row_load(&row, p, len) == 0 && row_visible(&row);
 		forgets(m, table, &row, work_dropped(m, t));
 		if (key_is_number(k + 4) != (strcmp(table->primary_key, "id") == 0))
-			world_fail("%s has a row in %s of a table with another key", m->name, table->name);
+			world_fail("%s has a row in %s of a table with another key", m->name,
+			    table->name);
 	}
 	if (n != table->stat->count)
 		world_fail("%s counts %lld rows of %s, there are %lld", m->name,
@@ -296,15 +299,16 @@ agrees(struct machine *a, struct machine *b)
 
 	if ((p != NULL && peer_active(p)) || (q != NULL && peer_active(q)))
 		if (p == NULL || q == NULL || p->subs.digest != q->subs.digest)
-			world_fail("%s and %s do not agree on their subscriptions", a->name, b->name);
+			world_fail("%s and %s do not agree on their subscriptions", a->name,
+			    b->name);
 	peer_free(p);
 	peer_free(q);
 }
 
 struct seen_txn {
-	struct stamp	 stamp;
-	uint32_t	 table;
-	struct buf	 bytes;
+	struct stamp stamp;
+	uint32_t table;
+	struct buf bytes;
 };
 
 static int
@@ -386,7 +390,8 @@ static int
 cannot_come(const struct machine *m, const struct cursor_view *cur)
 {
 	struct machine *from = machine_with_id(cur->peer);
-	struct table *t = from == NULL ? NULL : catalog_get(from->data.catalog, cur->database, cur->name);
+	struct table *t = from == NULL ? NULL :
+					 catalog_get(from->data.catalog, cur->database, cur->name);
 
 	struct table *ours = catalog_get(m->data.catalog, cur->database, cur->name);
 	int failed = t == NULL || !are_alike(t, ours);
@@ -407,8 +412,9 @@ cursors_unrest(struct machine *m)
 	all = cursors_all(m->rep.cursors, NULL, &n);
 	for (size_t i = 0; i < n; i++)
 		if (all[i]->state != CURSOR_LIVE && !cannot_come(m, all[i]))
-			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s", all[i]->name,
-			    cursor_view_state(all[i]->state), all[i]->why != NULL ? all[i]->why : "");
+			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s",
+			    all[i]->name, cursor_view_state(all[i]->state),
+			    all[i]->why != NULL ? all[i]->why : "");
 	cursors_done(all, n);
 	return (why[0] != '\0' ? why : NULL);
 }
@@ -475,7 +481,7 @@ check_quiet(void)
 {
 	uint64_t end = world_now() + QUIET_MAX_US, before;
 	const char *why;
-	int calm;	/* all along */
+	int calm; /* all along */
 
 	do {
 		calm = unrest_anywhere() == NULL;
@@ -485,8 +491,8 @@ check_quiet(void)
 		calm = calm && why == NULL && activity() == before;
 	} while (!calm && world_now() < end);
 	if (!calm)
-		world_fail("no rest: %s", why != NULL ? why :
-		    "something is published or asked for again and again");
+		world_fail("no rest: %s",
+		    why != NULL ? why : "something is published or asked for again and again");
 	world_note(NULL, "all is quiet");
 }
 

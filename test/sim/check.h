@@ -10,7 +10,7 @@ int check_is_whole(const struct machine *from, const struct machine *to, int t);
 
 /* Until nothing happens any more but statuses: in bounded time. */
 void check_quiet(void);
-void check_calm(void);	/* then: writes arrive without a question */
-void check_rest(void);	/* after that: rows, promises, counts, entries */
+void check_calm(void); /* then: writes arrive without a question */
+void check_rest(void); /* after that: rows, promises, counts, entries */
 
 #endif

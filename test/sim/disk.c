@@ -78,11 +78,13 @@ void
 disk_save(struct store *s, struct image *i)
 {
 	for (int cf = 0; cf < CF_COUNT; cf++) {
-		struct store_iter *it = store_iter_new(s, NULL, (enum store_cf)cf, NULL, 0, NULL, 0);
+		struct store_iter *it = store_iter_new(s, NULL, (enum store_cf)cf, NULL, 0, NULL,
+		    0);
 
 		for (store_iter_first(it); store_iter_valid(it); store_iter_next(it)) {
 			size_t klen, vlen;
-			const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
+			const uint8_t *k = store_iter_key(it, &klen),
+				      *v = store_iter_value(it, &vlen);
 
 			buf_u8(&i->bytes, (uint8_t)cf);
 			buf_blob(&i->bytes, k, klen);

@@ -13,18 +13,18 @@
 struct store;
 
 struct disk {
-	rocksdb_env_t	*env;
-	char		*path;
+	rocksdb_env_t *env;
+	char *path;
 };
 
 /* All that a store has, as a backup holds it. */
 struct image {
-	struct buf	 bytes;		/* u8 family, blob key, blob value... */
-	unsigned	 n;
+	struct buf bytes; /* u8 family, blob key, blob value... */
+	unsigned n;
 };
 
 void disk_init(struct disk *d, const char *path);
-void disk_erase(struct disk *d);	/* empty, as new; no store is open */
+void disk_erase(struct disk *d); /* empty, as new; no store is open */
 void disk_save(struct store *s, struct image *i);
 /* Its own content goes; no store is open. */
 void disk_restore(struct disk *d, const struct image *i);

@@ -10,23 +10,23 @@
 #include "test/sim/reader.h"
 #include "test/sim/world.h"
 
-#define WINDOW_MAX	4096	/* small, that there are many */
-#define FRAME_MIN	100
-#define FRAME_MAX	900
-#define RETRY_MIN_US	100000
-#define RETRY_MAX_US	2000000
+#define WINDOW_MAX   4096 /* small, that there are many */
+#define FRAME_MIN    100
+#define FRAME_MAX    900
+#define RETRY_MIN_US 100000
+#define RETRY_MAX_US 2000000
 
 struct feed_frame {
-	uint64_t	 expected;
-	char		*database, *table;
-	struct buf	 bytes;
+	uint64_t expected;
+	char *database, *table;
+	struct buf bytes;
 	struct feed_frame *next;
 };
 
 /* What is asked or comes later, which may be in another session. */
 struct feed_event {
-	struct feed	*f;
-	uint64_t	 session;
+	struct feed *f;
+	uint64_t session;
 };
 
 static uint64_t published;
@@ -203,7 +203,7 @@ on_log(struct rd *body, void *arg)
 		return;
 	f->reading = 0;
 	if (window_build(&w, body->p, rd_left(body), f->m->leaf_id,
-	    world_between(FRAME_MIN, FRAME_MAX)) == -1)
+		world_between(FRAME_MIN, FRAME_MAX)) == -1)
 		world_fail("%s: broken log data", f->m->name);
 	if (w.incarnation != f->incarnation || w.last <= f->after)
 		feed_again(f);
@@ -238,8 +238,9 @@ on_tail(struct rd *body, void *arg)
 	f->after = rd_u64(body);
 	if (!rd_done(body))
 		world_fail("%s: the answer to LOG_TAIL cannot be read", f->m->name);
-	world_note(f->m, "publishes after %llu of %llu, stream at %llu", (unsigned long long)f->after,
-	    (unsigned long long)f->incarnation, (unsigned long long)f->published);
+	world_note(f->m, "publishes after %llu of %llu, stream at %llu",
+	    (unsigned long long)f->after, (unsigned long long)f->incarnation,
+	    (unsigned long long)f->published);
 	f->running = 1;
 	read_more(f);
 }

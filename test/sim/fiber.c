@@ -11,23 +11,23 @@
 #include "test/sim/machine.h"
 #include "test/sim/world.h"
 
-#define STACK		(256u << 10)
-#define STUCK_TURNS	1000000
+#define STACK       (256u << 10)
+#define STUCK_TURNS 1000000
 
 struct fiber {
-	ucontext_t	 at;
-	char		*stack;
-	struct machine	*m;
-	void		*(*fn)(void *arg);
-	void		*arg;
-	pthread_cond_t	*waits;		/* NULL: can go on */
-	int		 woken;		/* an event for it is on its way */
-	int		 done;
-	struct fiber	*next;
+	ucontext_t at;
+	char *stack;
+	struct machine *m;
+	void *(*fn)(void *arg);
+	void *arg;
+	pthread_cond_t *waits; /* NULL: can go on */
+	int woken;             /* an event for it is on its way */
+	int done;
+	struct fiber *next;
 };
 
-static struct fiber	*all, *spare, *here;
-static ucontext_t	 outside;
+static struct fiber *all, *spare, *here;
+static ucontext_t outside;
 
 int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 int __wrap_pthread_join(pthread_t t, void **ret);
@@ -206,7 +206,7 @@ __wrap_pthread_join(pthread_t t, void **ret)
 		if (turns > STUCK_TURNS)
 			world_fail("%s: a thread does not end", f->m->name);
 		if (!fiber_run_ready(f->m))
-			f->waits = NULL;	/* woken for nothing, as conditions may */
+			f->waits = NULL; /* woken for nothing, as conditions may */
 	}
 	return (0);
 }

@@ -13,7 +13,7 @@ void fiber_go(struct machine *m, void *(*fn)(void *arg), void *arg);
 void fiber_pause(void);
 /* Go on with all of the machine's that can; whether there were any. */
 int fiber_run_ready(struct machine *m);
-int fiber_count(const struct machine *m);	/* that have not ended */
-void fiber_forget(struct machine *m);		/* all have ended */
+int fiber_count(const struct machine *m); /* that have not ended */
+void fiber_forget(struct machine *m);     /* all have ended */
 
 #endif

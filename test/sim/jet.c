@@ -52,8 +52,12 @@ jet_append(struct jet *j, uint64_t expected, const char *database, const char *t
 		j->msgs = xrealloc(j->msgs, j->cap * sizeof(*j->msgs));
 	}
 	m = &j->msgs[j->n++];
-	*m = (struct jet_msg){ .seq = ++j->last, .ms = now_ms(), .database = xstrdup(database),
-	    .table = xstrdup(table), .bytes = *bytes,
+	*m = (struct jet_msg){
+		.seq = ++j->last,
+		.ms = now_ms(),
+		.database = xstrdup(database),
+		.table = xstrdup(table),
+		.bytes = *bytes,
 	};
 	r = rd_init(m->bytes.data, m->bytes.len);
 	if (frame_read(&r, &m->frame) == -1)
@@ -68,7 +72,7 @@ jet_from(struct jet *j, uint64_t seq)
 	size_t low = 0, high;
 
 	drop_old(j);
-	for (high = j->n; low < high; ) {
+	for (high = j->n; low < high;) {
 		size_t middle = low + (high - low) / 2;
 
 		if (j->msgs[middle].seq < seq)

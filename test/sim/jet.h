@@ -10,22 +10,22 @@
  * tail, or be gone.
  */
 struct jet_msg {
-	uint64_t	 seq, ms;
-	char		*database, *table;
-	struct buf	 bytes;
-	struct frame	 frame;
+	uint64_t seq, ms;
+	char *database, *table;
+	struct buf bytes;
+	struct frame frame;
 };
 
 struct jet {
-	struct jet_msg	*msgs;		/* by seq */
-	size_t		 n, cap;
-	uint64_t	 last;		/* the last seq given */
-	unsigned	 epoch;		/* consumers of an earlier one are gone */
-	uint64_t	 max_age_ms;
+	struct jet_msg *msgs; /* by seq */
+	size_t n, cap;
+	uint64_t last;  /* the last seq given */
+	unsigned epoch; /* consumers of an earlier one are gone */
+	uint64_t max_age_ms;
 };
 
 struct jet_tail {
-	uint64_t	seq, incarnation, window, last, newest, mark;
+	uint64_t seq, incarnation, window, last, newest, mark;
 };
 
 /* 0, or -1: something else came since `expected`. Takes the bytes. */
@@ -39,6 +39,6 @@ void jet_find_tail(struct jet *j, const uint8_t *node, struct jet_tail *t);
 uint64_t jet_purge(struct jet *j, const char *database, const char *table, uint64_t upto);
 void jet_lose_tail(struct jet *j, uint64_t keep_upto);
 void jet_delete(struct jet *j);
-void jet_restart(struct jet *j);	/* of the server */
+void jet_restart(struct jet *j); /* of the server */
 
 #endif

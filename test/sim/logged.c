@@ -9,9 +9,10 @@
 
 /* What a machine logs is in the history. */
 
-#define LINE	600
+#define LINE 600
 
-void __wrap_log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void __wrap_log_line(enum log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void __wrap_log_errorx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void __wrap_log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void __wrap_log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -28,12 +29,13 @@ say(const char *fmt, va_list ap)
 	world_note(machine_here(), "log: %s", line);
 }
 
-#define SAY(fmt) do {			\
-		va_list ap;		\
-					\
-		va_start(ap, fmt);	\
-		say(fmt, ap);		\
-		va_end(ap);		\
+#define SAY(fmt)                   \
+	do {                       \
+		va_list ap;        \
+                                   \
+		va_start(ap, fmt); \
+		say(fmt, ap);      \
+		va_end(ap);        \
 	} while (0)
 
 void

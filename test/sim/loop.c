@@ -11,25 +11,25 @@
 #include "test/sim/world.h"
 
 struct posted {
-	void		(*fn)(void *arg);
-	void		*arg;
-	struct posted	*next;
+	void (*fn)(void *arg);
+	void *arg;
+	struct posted *next;
 };
 
 /* What event_new gives for something without a file. */
 struct timer {
-	struct machine	*m;
+	struct machine *m;
 	event_callback_fn cb;
-	void		*arg;
-	int		 repeats, armed;
-	uint64_t	 every_us;
-	unsigned	 turn;		/* which arming */
-	struct timer	*next;
+	void *arg;
+	int repeats, armed;
+	uint64_t every_us;
+	unsigned turn; /* which arming */
+	struct timer *next;
 };
 
 struct ringing {
-	struct timer	*t;
-	unsigned	 turn;
+	struct timer *t;
+	unsigned turn;
 };
 
 void __wrap_post(struct post *p, void (*fn)(void *arg), void *arg);

@@ -8,12 +8,12 @@ struct machine;
  * timers are events of the world.
  */
 struct loop {
-	struct posted	*head, **tail;
-	int		 turning;
-	struct timer	*timers;
+	struct posted *head, **tail;
+	int turning;
+	struct timer *timers;
 };
 
 void loop_init(struct loop *l);
-void loop_drain(struct machine *m);	/* what is posted runs now */
+void loop_drain(struct machine *m); /* what is posted runs now */
 
 #endif

@@ -17,8 +17,8 @@
 #include "test/sim/reader.h"
 #include "test/sim/world.h"
 
-#define WORKERS		2
-#define TURNS_MAX	100000
+#define WORKERS   2
+#define TURNS_MAX 100000
 
 struct machine machines[MACHINES_MAX];
 int nmachines;
@@ -67,17 +67,20 @@ machine_alive(const struct machine *m)
 static struct conf *
 make_conf(const struct machine *m, const struct machine_opts *o)
 {
-	char *err = NULL, *flags[] = { xstrdup("opsd"), xasprintf("--ROOTPATH=%s", m->disk.path),
-	    xasprintf("--RUNPATH=%s", m->disk.path), xasprintf("--STORAGE_PATH=%s", m->disk.path),
-	    xstrdup("--LOGGING_LEVEL=info"), xstrdup("--LOGGING_FILE=false"),
-	    xstrdup("--LOGGING_STDSTREAMS=false"), xstrdup("--STORAGE_RESERVE=0"),
-	    xstrdup("--CLUSTERING_ENABLED=true"), xstrdup("--CLUSTERING_USER=cluster"),
-	    xasprintf("--CLUSTERING_NODENAME=%s", m->name),
-	    xasprintf("--CLUSTERING_REPUBLISHMESSAGES=%s", o->republish ? "true" : "false"),
-	    xasprintf("--CLUSTERING_LEAFSERVER_STREAMS_MAXAGE=%d", o->retention_s),
-	    xasprintf("--STORAGE_TOMBSTONERETENTION=%d", o->tombstones_s),
-	    xasprintf("--CLUSTERING_MAXCLOCKSKEW=%d", o->skew_ms),
-	    xasprintf("--CLUSTERING_STATUSINTERVAL=%d", o->status_ms) };
+	char *err = NULL,
+	     *flags[] = { xstrdup("opsd"), xasprintf("--ROOTPATH=%s", m->disk.path),
+		     xasprintf("--RUNPATH=%s", m->disk.path),
+		     xasprintf("--STORAGE_PATH=%s", m->disk.path), xstrdup("--LOGGING_LEVEL=info"),
+		     xstrdup("--LOGGING_FILE=false"), xstrdup("--LOGGING_STDSTREAMS=false"),
+		     xstrdup("--STORAGE_RESERVE=0"), xstrdup("--CLUSTERING_ENABLED=true"),
+		     xstrdup("--CLUSTERING_USER=cluster"),
+		     xasprintf("--CLUSTERING_NODENAME=%s", m->name),
+		     xasprintf("--CLUSTERING_REPUBLISHMESSAGES=%s",
+			 o->republish ? "true" : "false"),
+		     xasprintf("--CLUSTERING_LEAFSERVER_STREAMS_MAXAGE=%d", o->retention_s),
+		     xasprintf("--STORAGE_TOMBSTONERETENTION=%d", o->tombstones_s),
+		     xasprintf("--CLUSTERING_MAXCLOCKSKEW=%d", o->skew_ms),
+		     xasprintf("--CLUSTERING_STATUSINTERVAL=%d", o->status_ms) };
 	int n = (int)(sizeof(flags) / sizeof(flags[0]));
 	struct conf *conf = conf_load(NULL, n, flags, &err);
 
@@ -211,9 +214,9 @@ return_cb(void *arg)
 }
 
 struct crash {
-	struct machine	*m;
-	int		 life;
-	uint64_t	 away_us;
+	struct machine *m;
+	int life;
+	uint64_t away_us;
 };
 
 static void

@@ -15,51 +15,51 @@
  * runs on it: a whole opsd less its API (store, catalog, log, commits, replication, the
  * conversation with the daemons), and models of hubd and leafd.
  */
-#define MACHINES_MAX	7
+#define MACHINES_MAX 7
 
 struct reader;
 
 struct machine {
-	int			 index;
-	char			 name[8];
-	char			 hex[2 * NODE_ID_LEN + 1];	/* the id of its node, when opsd ran last */
-	int64_t			 skew_us;	/* of the wall clock */
-	int			 off;		/* as a whole: its servers as well */
-	uint8_t			 leaf_id[NODE_ID_LEN];	/* what leafd takes it for */
-	struct disk		 disk;
-	struct jet		 jet;
-	struct feed		 feed;
-	struct reader		*readers;
+	int index;
+	char name[8];
+	char hex[2 * NODE_ID_LEN + 1]; /* the id of its node, when opsd ran last */
+	int64_t skew_us;               /* of the wall clock */
+	int off;                       /* as a whole: its servers as well */
+	uint8_t leaf_id[NODE_ID_LEN];  /* what leafd takes it for */
+	struct disk disk;
+	struct jet jet;
+	struct feed feed;
+	struct reader *readers;
 	/* opsd */
-	int			 up;
-	int			 life;		/* which start of it */
-	int			 dead;		/* it has crashed: nothing that it still does is seen */
-	unsigned		 writes_left;	/* of the disk, then it crashes; 0: it does not */
-	int			 crash_after;	/* that write is still made */
-	struct conf		*conf;
-	struct svc		 svc;
-	struct data		 data;
-	struct replication	 rep;
-	struct loop		 loop;
-	struct chan		 hub, leaf;
+	int up;
+	int life;             /* which start of it */
+	int dead;             /* it has crashed: nothing that it still does is seen */
+	unsigned writes_left; /* of the disk, then it crashes; 0: it does not */
+	int crash_after;      /* that write is still made */
+	struct conf *conf;
+	struct svc svc;
+	struct data data;
+	struct replication rep;
+	struct loop loop;
+	struct chan hub, leaf;
 };
 
 extern struct machine machines[MACHINES_MAX];
 extern int nmachines;
 
-struct machine *machine_here(void);		/* whose code runs; NULL: the world's own */
-struct machine *machine_enter(struct machine *m);	/* gives where we were */
-struct machine *machine_named(const char *name);	/* NULL: none */
-struct machine *machine_with_id(const uint8_t *id);	/* whose opsd runs with it */
+struct machine *machine_here(void);                 /* whose code runs; NULL: the world's own */
+struct machine *machine_enter(struct machine *m);   /* gives where we were */
+struct machine *machine_named(const char *name);    /* NULL: none */
+struct machine *machine_with_id(const uint8_t *id); /* whose opsd runs with it */
 
 /* How its nodes are configured. */
 struct machine_opts {
-	int	republish, retention_s, tombstones_s, skew_ms, status_ms;
+	int republish, retention_s, tombstones_s, skew_ms, status_ms;
 };
 
 struct machine *machine_new(const struct machine_opts *o);
-void machine_open(struct machine *m);		/* opsd starts; the daemons find it a little later */
-void machine_close(struct machine *m);		/* it ends: orderly, or as `dead` says */
+void machine_open(struct machine *m);  /* opsd starts; the daemons find it a little later */
+void machine_close(struct machine *m); /* it ends: orderly, or as `dead` says */
 /* It crashes now, or at one of its next writes; and comes back after so long. */
 void machine_crash(struct machine *m, uint64_t away_us);
 void machine_crash_at_write(struct machine *m, unsigned writes, int after);

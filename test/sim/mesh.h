@@ -11,6 +11,6 @@ struct machine;
 void mesh_take(struct machine *m, uint32_t id, uint16_t type, struct buf *body);
 /* Others came or went: it says so, a little later. */
 void mesh_changed(struct machine *m);
-uint64_t mesh_questions(void);		/* how many there were */
+uint64_t mesh_questions(void); /* how many there were */
 
 #endif

@@ -11,21 +11,21 @@
 #include "test/sim/world.h"
 
 struct move {
-	uint8_t		peer[NODE_ID_LEN];
-	uint32_t	table;
-	uint64_t	incarnation, seq;
+	uint8_t peer[NODE_ID_LEN];
+	uint32_t table;
+	uint64_t incarnation, seq;
 };
 
 static struct {
-	struct move	*list;
-	size_t		 n;
+	struct move *list;
+	size_t n;
 } moves[MACHINES_MAX];
 
-#define HORIZONS	64
+#define HORIZONS 64
 
 static struct horizon {
-	uint32_t	table;
-	struct stamp	at;
+	uint32_t table;
+	struct stamp at;
 } horizons[MACHINES_MAX][HORIZONS];
 
 static const struct move *
@@ -49,9 +49,10 @@ compare(const struct machine *m, const struct cursor_view *cur)
 	if (was == NULL || cur->from_ms != 0 || cur->incarnation > was->incarnation)
 		return;
 	if (cur->incarnation < was->incarnation || cur->seq < was->seq)
-		world_fail("%s: the cursor in %s went back from %llu of %llu to %llu of %llu", m->name,
-		    cur->name, (unsigned long long)was->seq, (unsigned long long)was->incarnation,
-		    (unsigned long long)cur->seq, (unsigned long long)cur->incarnation);
+		world_fail("%s: the cursor in %s went back from %llu of %llu to %llu of %llu",
+		    m->name, cur->name, (unsigned long long)was->seq,
+		    (unsigned long long)was->incarnation, (unsigned long long)cur->seq,
+		    (unsigned long long)cur->incarnation);
 }
 
 /* What tombstones that are gone stood for is known for ever. */

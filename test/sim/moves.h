@@ -7,7 +7,7 @@
  */
 struct machine;
 
-void moves_check(struct machine *m);	/* after each write */
-void moves_forget(struct machine *m);	/* its disk is another one */
+void moves_check(struct machine *m);  /* after each write */
+void moves_forget(struct machine *m); /* its disk is another one */
 
 #endif

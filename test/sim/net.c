@@ -6,7 +6,7 @@
 #include "test/sim/mesh.h"
 #include "test/sim/world.h"
 
-#define QUICK_US	2000
+#define QUICK_US 2000
 
 static struct net_pair pairs[MACHINES_MAX][MACHINES_MAX];
 

@@ -10,10 +10,10 @@
 struct machine;
 
 struct net_pair {
-	int		 cut;		/* alike from both sides */
-	int		 stalled;	/* from the first to the second: neither stream nor pulls */
-	unsigned	 lost, doubled;	/* percent of the messages */
-	uint64_t	 least_us, most_us;
+	int cut;                /* alike from both sides */
+	int stalled;            /* from the first to the second: neither stream nor pulls */
+	unsigned lost, doubled; /* percent of the messages */
+	uint64_t least_us, most_us;
 };
 
 struct net_pair *net_pair(const struct machine *from, const struct machine *to);
@@ -22,8 +22,8 @@ int net_open(const struct machine *a, const struct machine *b);
 int net_lost(const struct machine *from, const struct machine *to);
 int net_doubled(const struct machine *from, const struct machine *to);
 uint64_t net_delay(const struct machine *from, const struct machine *to);
-void net_heal(void);			/* all of it: whole, quick, and nothing is lost */
-void net_trouble(unsigned lost, unsigned doubled, uint64_t most_us);	/* for all that is not cut */
+void net_heal(void); /* all of it: whole, quick, and nothing is lost */
+void net_trouble(unsigned lost, unsigned doubled, uint64_t most_us); /* for all that is not cut */
 
 /* ---- questions and their answers (carry.c) ---- */
 
@@ -36,6 +36,6 @@ struct buf;
 struct chan;
 void carry(struct chan *c, uint32_t id, const char *node, uint16_t type, struct buf *body,
     unsigned timeout_ms);
-uint64_t carry_pulls(void);		/* how many there were */
+uint64_t carry_pulls(void); /* how many there were */
 
 #endif

@@ -10,12 +10,12 @@
  * What is done in pieces is done in many: questions ask for little, the log is read a bit at a
  * time.  And while a question is answered, others may commit.
  */
-#define LITTLE	60
+#define LITTLE 60
 
-struct store_iter *__real_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
-    const uint8_t *last, size_t llen);
-struct store_iter *__wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
-    const uint8_t *last, size_t llen);
+struct store_iter *__real_sums_rows(struct store *s, uint32_t table, const uint8_t *after,
+    size_t alen, const uint8_t *last, size_t llen);
+struct store_iter *__wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after,
+    size_t alen, const uint8_t *last, size_t llen);
 int __real_txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
     uint32_t max, size_t scan, struct buf *out, uint64_t *upto);
 int __wrap_txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,

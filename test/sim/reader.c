@@ -14,50 +14,50 @@
 #include "test/sim/net.h"
 #include "test/sim/world.h"
 
-#define CREDIT		6	/* messages with opsd */
-#define BACK_MIN	4	/* leafd's is 1000: streams are short here */
-#define BACK_GROWTH	4
-#define RETRY_MIN_US	200000
-#define RETRY_MAX_US	5000000
-#define SILENCE_US	3000000
-#define INFO_US		10000000	/* a loss is seen by the next message, or then */
+#define CREDIT       6 /* messages with opsd */
+#define BACK_MIN     4 /* leafd's is 1000: streams are short here */
+#define BACK_GROWTH  4
+#define RETRY_MIN_US 200000
+#define RETRY_MAX_US 5000000
+#define SILENCE_US   3000000
+#define INFO_US      10000000 /* a loss is seen by the next message, or then */
 
 struct reader_mark {
-	uint64_t	incarnation, window, last, entry;
-	uint32_t	table;
+	uint64_t incarnation, window, last, entry;
+	uint32_t table;
 };
 
 /* With opsd, or done and behind one that is not. */
 struct handing {
-	struct reader	*r;		/* NULL: what opsd answers is of no matter */
-	uint64_t	 seq;
+	struct reader *r; /* NULL: what opsd answers is of no matter */
+	uint64_t seq;
 	struct reader_mark mark;
-	int		 done;
-	struct handing	*prev, *next;
+	int done;
+	struct handing *prev, *next;
 };
 
 struct reader {
-	struct machine	*m;
-	char		*name;
-	uint8_t		 id[NODE_ID_LEN];
-	json_t		*tables;	/* [[database, table or "*"]] */
-	uint64_t	 session;	/* which consumer */
-	int		 flowing, fresh, pumping, lost, silent;
-	unsigned	 epoch;		/* of the stream that it reads */
-	uint64_t	 next;		/* the server's: of the stream */
-	uint64_t	 arrives_us;	/* the last that is on its way */
-	unsigned	 credit;
-	uint64_t	 processed, back, retry_us;
+	struct machine *m;
+	char *name;
+	uint8_t id[NODE_ID_LEN];
+	json_t *tables;   /* [[database, table or "*"]] */
+	uint64_t session; /* which consumer */
+	int flowing, fresh, pumping, lost, silent;
+	unsigned epoch;      /* of the stream that it reads */
+	uint64_t next;       /* the server's: of the stream */
+	uint64_t arrives_us; /* the last that is on its way */
+	unsigned credit;
+	uint64_t processed, back, retry_us;
 	struct reader_mark mark;
-	struct handing	*handings;
-	struct reader	*prev, *following;
+	struct handing *handings;
+	struct reader *prev, *following;
 };
 
 /* Readers come and go: an event finds its own by these. */
 struct reader_event {
-	struct machine	*m;
-	uint64_t	 session, seq;
-	struct buf	 bytes;
+	struct machine *m;
+	uint64_t session, seq;
+	struct buf bytes;
 };
 
 static uint64_t sessions;
@@ -71,8 +71,8 @@ find(const struct machine *m, uint64_t session)
 	struct reader *r;
 
 	DL_FOREACH2(m->readers, r, following)
-		if (r->session == session)
-			break;
+	if (r->session == session)
+		break;
 	return (r);
 }
 
@@ -204,9 +204,9 @@ is_where_we_were(const struct reader *r, uint64_t seq, const struct reader_mark 
 	if (was->incarnation == 0)
 		return (1);
 	if (r->back == 0)
-		return (seq != r->processed || (m->incarnation == was->incarnation &&
-		    m->window == was->window && m->last == was->last && m->entry == was->entry &&
-		    m->table == was->table));
+		return (seq != r->processed ||
+		    (m->incarnation == was->incarnation && m->window == was->window &&
+			m->last == was->last && m->entry == was->entry && m->table == was->table));
 	return (r->processed <= r->back ||
 	    (m->incarnation == was->incarnation && m->window <= was->window));
 }
@@ -406,10 +406,10 @@ reader_notify(struct machine *publisher)
 
 	for (int i = 0; i < nmachines; i++)
 		DL_FOREACH2(machines[i].readers, r, following)
-			if (r->flowing && !r->pumping && strcmp(r->name, publisher->name) == 0) {
-				r->pumping = 1;
-				later(r, world_between(20, 2000), pump_cb);
-			}
+	if (r->flowing && !r->pumping && strcmp(r->name, publisher->name) == 0) {
+		r->pumping = 1;
+		later(r, world_between(20, 2000), pump_cb);
+	}
 }
 
 int
@@ -418,8 +418,8 @@ reader_flowing(const struct machine *m)
 	struct reader *r;
 
 	DL_FOREACH2(m->readers, r, following)
-		if (!r->flowing || r->lost || r->silent)
-			return (0);
+	if (!r->flowing || r->lost || r->silent)
+		return (0);
 	return (1);
 }
 
@@ -453,8 +453,8 @@ take_peer(struct machine *m, const json_t *wanted)
 	if (node_id_read(json_string_value(json_object_get(wanted, "id")), id) == -1)
 		world_fail("%s: CONSUME cannot be read", m->name);
 	DL_FOREACH2(m->readers, r, following)
-		if (strcmp(r->name, name) == 0)
-			break;
+	if (strcmp(r->name, name) == 0)
+		break;
 	if (r != NULL && memcmp(r->id, id, NODE_ID_LEN) != 0) {
 		reader_free(r);
 		r = NULL;
@@ -494,12 +494,13 @@ take_wanted(struct machine *m, struct rd *body)
 {
 	size_t n, i;
 	const uint8_t *p = rd_blob(body, &n);
-	json_t *o = json_loadb((const char *)p, n, 0, NULL), *list = json_object_get(o, "peers"), *f;
+	json_t *o = json_loadb((const char *)p, n, 0, NULL), *list = json_object_get(o, "peers"),
+	       *f;
 	struct reader *r, *tmp;
 
 	DL_FOREACH_SAFE2(m->readers, r, tmp, following)
-		if (!is_listed(list, r->name))
-			reader_free(r);
+	if (!is_listed(list, r->name))
+		reader_free(r);
 	json_array_foreach(list, i, f)
 		take_peer(m, f);
 	json_decref(o);

@@ -11,22 +11,22 @@
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
-#define TRIES		60
-#define EARLY_MS	1	/* a start time before all */
-#define CALLS_MAX	8	/* at a time */
+#define TRIES     60
+#define EARLY_MS  1 /* a start time before all */
+#define CALLS_MAX 8 /* at a time */
 
 /* A call that is being made. */
 static struct shape_call {
-	struct call_made	 c;
-	int			 used, ends;
-	struct machine		*from, *to;
-	unsigned		 turn;	/* of the pair when it began */
-	unsigned		 due;	/* tables, a bit each */
+	struct call_made c;
+	int used, ends;
+	struct machine *from, *to;
+	unsigned turn; /* of the pair when it began */
+	unsigned due;  /* tables, a bit each */
 } calls[CALLS_MAX];
 
-static enum shape_kind	shape;
-static int		parts;
-static unsigned		turns[MACHINES_MAX][MACHINES_MAX];	/* what was called for, how often */
+static enum shape_kind shape;
+static int parts;
+static unsigned turns[MACHINES_MAX][MACHINES_MAX]; /* what was called for, how often */
 
 void
 shape_begin(enum shape_kind kind, int parting)
@@ -74,7 +74,8 @@ due_between(const struct machine *a, const struct machine *b)
 	unsigned due = 0;
 
 	for (int t = 0; t < work_tables(); t++)
-		if ((shape_gives(a, b) && !check_is_whole(a, b, t)) || (shape_gives(b, a) && !check_is_whole(b, a, t)))
+		if ((shape_gives(a, b) && !check_is_whole(a, b, t)) ||
+		    (shape_gives(b, a) && !check_is_whole(b, a, t)))
 			due |= 1u << t;
 	return (due);
 }
@@ -100,8 +101,9 @@ subscriptions(const struct machine *a, const struct machine *b, unsigned tables,
 
 	for (int t = 0; t < work_tables(); t++)
 		if ((tables & 1u << t) != 0)
-			json_array_append_new(subs, calls_subscription(work_table(t), shape_gives(a, b),
-			    shape_gives(b, a), start_ms));
+			json_array_append_new(subs,
+			    calls_subscription(work_table(t), shape_gives(a, b), shape_gives(b, a),
+				start_ms));
 	return (subs);
 }
 
@@ -140,7 +142,11 @@ call_for(struct machine *a, struct machine *b, uint64_t start_ms)
 
 	if (due == 0 || k == NULL || !machine_alive(a))
 		return (NULL);
-	*k = (struct shape_call){ .used = 1, .from = a, .to = b, .turn = *turn_of(a, b), .due = due };
+	*k = (struct shape_call){ .used = 1,
+		.from = a,
+		.to = b,
+		.turn = *turn_of(a, b),
+		.due = due };
 	for (int t = 0; t < work_tables(); t++)
 		if ((due & 1u << t) != 0) {
 			work_recall(a, t);
@@ -199,7 +205,8 @@ shape_part(void)
 	look_at_calls();
 	any_pair(&a, &b);
 	k = free_call();
-	if (!parts || a == b || k == NULL || !machine_alive(a) || !(shape_gives(a, b) || shape_gives(b, a)))
+	if (!parts || a == b || k == NULL || !machine_alive(a) ||
+	    !(shape_gives(a, b) || shape_gives(b, a)))
 		return;
 	set_whole(a, b, ~0u, 0);
 	++*turn_of(a, b);

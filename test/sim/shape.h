@@ -7,7 +7,7 @@
  */
 struct machine;
 
-enum shape_kind { SHAPE_MESH, SHAPE_CHAIN, SHAPE_STAR };	/* a chain relays; a star only gives */
+enum shape_kind { SHAPE_MESH, SHAPE_CHAIN, SHAPE_STAR }; /* a chain relays; a star only gives */
 
 /*
  * parting: subscriptions may end, and begin again; not for longer than tombstones are kept, or
@@ -15,7 +15,7 @@ enum shape_kind { SHAPE_MESH, SHAPE_CHAIN, SHAPE_STAR };	/* a chain relays; a st
  */
 void shape_begin(enum shape_kind kind, int parting);
 int shape_relays(void);
-int shape_gives(const struct machine *from, const struct machine *to);	/* is to give */
+int shape_gives(const struct machine *from, const struct machine *to); /* is to give */
 /* The first calls, one after the other, while nothing goes wrong. */
 void shape_subscribe(void);
 /* What of the tables, all or one, is not whole any more: from, to, or both ways. */

@@ -26,7 +26,7 @@
 #define SEEDS_TO   180
 
 static struct machine_opts opts;
-static uint64_t *history;	/* its hash: of who ran it to who looks */
+static uint64_t *history; /* its hash: of who ran it to who looks */
 
 static void
 write_cb(void *arg)
@@ -48,9 +48,12 @@ run(uint64_t seed, int loud)
 	world_begin(seed, loud);
 	net_heal();
 	shape = world_chance(60) ? SHAPE_MESH : world_chance(60) ? SHAPE_CHAIN : SHAPE_STAR;
-	opts = (struct machine_opts){ .republish = shape == SHAPE_CHAIN,
-	    .retention_s = world_chance(50) ? 15 : 1000, .tombstones_s = shape != SHAPE_CHAIN &&
-	    world_chance(50) ? 12 : 1000, .skew_ms = 4000, .status_ms = 1000,
+	opts = (struct machine_opts){
+		.republish = shape == SHAPE_CHAIN,
+		.retention_s = world_chance(50) ? 15 : 1000,
+		.tombstones_s = shape != SHAPE_CHAIN && world_chance(50) ? 12 : 1000,
+		.skew_ms = 4000,
+		.status_ms = 1000,
 	};
 	shape_begin(shape, opts.tombstones_s > 100);
 	change_begin(&opts);
@@ -113,7 +116,7 @@ check_replay(uint64_t seed)
 	uint64_t once;
 
 	if (run_apart(seed, 0) != 0)
-		return (0);	/* which is seen anyway */
+		return (0); /* which is seen anyway */
 	once = *history;
 	if (run_apart(seed, 0) == 0 && *history == once)
 		return (0);
@@ -130,7 +133,8 @@ run_seeds(uint64_t from, uint64_t to, int first)
 	for (uint64_t seed = from; seed <= to && !(first && bad > 0); seed++)
 		if (run_apart(seed, 0) != 0) {
 			bad++;
-			printf("again, with its history: test/sim/sim %llu\n", (unsigned long long)seed);
+			printf("again, with its history: test/sim/sim %llu\n",
+			    (unsigned long long)seed);
 		}
 	printf("%u of %llu failed\n", bad, (unsigned long long)(to - from + 1));
 	return (bad);
@@ -150,7 +154,8 @@ main(int argc, char *argv[])
 	int first = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	history = mmap(NULL, sizeof(*history), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	history = mmap(NULL, sizeof(*history), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+	    -1, 0);
 	if (argc == 2 && sscanf(argv[1], "%llu", &from) == 1)
 		return (run_apart(from, 1));
 	for (int i = 1; i < argc; i++)

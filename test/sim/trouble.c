@@ -91,7 +91,8 @@ stall_or_not(void)
 	struct net_pair *p = net_pair(a, b);
 
 	p->stalled = !p->stalled;
-	world_note(a, p->stalled ? "nothing of its stream reaches %s" : "its stream reaches %s again",
+	world_note(a,
+	    p->stalled ? "nothing of its stream reaches %s" : "its stream reaches %s again",
 	    b->name);
 }
 
@@ -134,14 +135,28 @@ worsen_net(void)
 }
 
 static const struct {
-	unsigned	weight;
-	void		(*fn)(void);
-} kinds[] = { { 6, crash }, { 8, crash_at_write }, { 3, restart_leafd }, { 2, restart_hubd },
-	{ 5, cut_or_mend }, { 4, stall_or_not }, { 3, lose_tail }, { 1, lose_stream }, { 4, set_clock },
-	{ 4, worsen_net }, { 3, change_back_up }, { 4, change_restore }, { 1, change_install_anew },
-	{ 1, change_join }, { 2, change_drop_table }, { 1, change_drop_attribute }, { 2, shape_part },
+	unsigned weight;
+	void (*fn)(void);
+} kinds[] = {
+	{ 6, crash },
+	{ 8, crash_at_write },
+	{ 3, restart_leafd },
+	{ 2, restart_hubd },
+	{ 5, cut_or_mend },
+	{ 4, stall_or_not },
+	{ 3, lose_tail },
+	{ 1, lose_stream },
+	{ 4, set_clock },
+	{ 4, worsen_net },
+	{ 3, change_back_up },
+	{ 4, change_restore },
+	{ 1, change_install_anew },
+	{ 1, change_join },
+	{ 2, change_drop_table },
+	{ 1, change_drop_attribute },
+	{ 2, shape_part },
 	{ 9, shape_mend },
-	};
+};
 
 static void
 happen_cb(void *arg)

@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 /* What goes wrong: when, and with whom, is drawn. */
-void trouble_begin(uint64_t us);	/* for so long */
+void trouble_begin(uint64_t us); /* for so long */
 int trouble_lasts(void);
-void trouble_end(void);			/* all is mended, and runs */
+void trouble_end(void); /* all is mended, and runs */
 
 #endif

@@ -12,21 +12,21 @@
 #include "test/sim/world.h"
 
 struct wire_call {
-	uint32_t		 id;
-	int			 ours;		/* the daemon's */
-	void			(*cb)(struct rd *body, void *arg);
-	void			*arg;
-	struct wire_call	*prev, *next;
+	uint32_t id;
+	int ours; /* the daemon's */
+	void (*cb)(struct rd *body, void *arg);
+	void *arg;
+	struct wire_call *prev, *next;
 };
 
 struct chan_deferred {
-	struct chan	*c;
-	uint32_t	 id;
+	struct chan *c;
+	uint32_t id;
 };
 
 static struct {
-	const struct chan_ops	*ops;
-	void			*arg;
+	const struct chan_ops *ops;
+	void *arg;
 } ends[MACHINES_MAX];
 
 struct chan_listener *__wrap_chan_listen(struct event_base *base, const char *path, enum role me,
@@ -139,7 +139,7 @@ __wrap_chan_call(struct chan *c, uint16_t type, struct buf *body, unsigned timeo
 	struct buf none = { 0 };
 	uint32_t id = call_new(c, 0, cb, arg);
 
-	(void)timeout_ms;	/* the models always answer */
+	(void)timeout_ms; /* the models always answer */
 	if (type == MSG_PING)
 		wire_answer(c, id, &none);
 	else if (c->m->dead || !c->up)
@@ -209,8 +209,8 @@ wire_init(struct chan *c, struct machine *m, enum role role)
 }
 
 struct coming {
-	struct chan	*c;
-	unsigned	 turn;
+	struct chan *c;
+	unsigned turn;
 };
 
 static void

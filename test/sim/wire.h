@@ -12,18 +12,18 @@ struct machine;
 struct wire_call;
 
 struct chan {
-	struct machine		*m;
-	enum role		 role;		/* who is at the other end */
-	int			 up;
-	unsigned		 turn;		/* which connection */
-	uint32_t		 last_id;
-	struct wire_call	*calls;		/* of opsd, and of the daemon */
+	struct machine *m;
+	enum role role; /* who is at the other end */
+	int up;
+	unsigned turn; /* which connection */
+	uint32_t last_id;
+	struct wire_call *calls; /* of opsd, and of the daemon */
 };
 
 void wire_init(struct chan *c, struct machine *m, enum role role);
-void wire_up(struct chan *c);		/* the daemon finds opsd, a little later */
-void wire_down(struct chan *c);		/* opsd goes: what the daemon asked stays without an answer */
-void wire_restart(struct chan *c);	/* the daemon goes, and comes back */
+void wire_up(struct chan *c);      /* the daemon finds opsd, a little later */
+void wire_down(struct chan *c);    /* opsd goes: what the daemon asked stays without an answer */
+void wire_restart(struct chan *c); /* the daemon goes, and comes back */
 
 /* What the daemon answers to opsd; nothing when that does not wait for it any more.  Takes the body. */
 void wire_answer(struct chan *c, uint32_t id, struct buf *body);

@@ -14,22 +14,22 @@
 #include "test/sim/shape.h"
 #include "test/sim/world.h"
 
-#define RECORDS		3	/* of one request, at most */
-#define ATTRIBUTES	4
-#define OTHER_KEY	"name"
-#define REQUEST_MAX	(1u << 20)
+#define RECORDS     3 /* of one request, at most */
+#define ATTRIBUTES  4
+#define OTHER_KEY   "name"
+#define REQUEST_MAX (1u << 20)
 
 static const char *const tables[WORK_TABLES] = { "dogs", "cats", "fish" };
 static const char *const attributes[ATTRIBUTES] = { "a", "b", "c", "d" };
-static struct buf	 promises[MACHINES_MAX][WORK_TABLES][WORK_KEYS];
-static struct stamp	 deleted[WORK_TABLES][WORK_KEYS];
-static struct stamp	 deleted_by[MACHINES_MAX][WORK_TABLES][WORK_KEYS];
-static struct stamp	 orphaned[WORK_TABLES][WORK_KEYS];	/* by who is not there any more */
-static struct stamp	 newest[MACHINES_MAX];	/* that the node issued, */
-static uint64_t		 newest_us[MACHINES_MAX];	/* when */
-static uint64_t		 dropped[MACHINES_MAX][WORK_TABLES];
-static int		 ntables;
-static unsigned		 written, values;
+static struct buf promises[MACHINES_MAX][WORK_TABLES][WORK_KEYS];
+static struct stamp deleted[WORK_TABLES][WORK_KEYS];
+static struct stamp deleted_by[MACHINES_MAX][WORK_TABLES][WORK_KEYS];
+static struct stamp orphaned[WORK_TABLES][WORK_KEYS]; /* by who is not there any more */
+static struct stamp newest[MACHINES_MAX];             /* that the node issued, */
+static uint64_t newest_us[MACHINES_MAX];              /* when */
+static uint64_t dropped[MACHINES_MAX][WORK_TABLES];
+static int ntables;
+static unsigned written, values;
 
 void
 work_begin(int n)
@@ -132,7 +132,7 @@ define(struct machine *m, enum ddl_kind kind, int t, const char *attribute, cons
 	struct ddl *d = ddl_new(kind, "dev", tables[t]);
 	int status;
 
-	m->writes_left = 0;	/* it does not crash in the middle of that */
+	m->writes_left = 0; /* it does not crash in the middle of that */
 	d->primary_key = xstrdup(key);
 	d->attribute = xstrdup(attribute);
 	status = commit_wait(m->data.commit, &d->job);
@@ -221,9 +221,9 @@ promise(const struct machine *m, struct buf *has, struct row *row)
 }
 
 struct request_made {
-	struct machine	*m;
-	int		 t, n, keys[RECORDS];
-	int		 other;		/* the table has another key: nothing is promised */
+	struct machine *m;
+	int t, n, keys[RECORDS];
+	int other; /* the table has another key: nothing is promised */
 };
 
 /* Stamps that a node issues grow, whatever its clock does; a peer's may be on the row as well. */
@@ -290,7 +290,8 @@ written_cb(struct commit_job *j)
 static json_t *
 make_key(const struct table *t, int key)
 {
-	return (strcmp(t->primary_key, OTHER_KEY) == 0 ? json_sprintf("k%d", key) : json_integer(key));
+	return (strcmp(t->primary_key, OTHER_KEY) == 0 ? json_sprintf("k%d", key) :
+							 json_integer(key));
 }
 
 static json_t *
@@ -303,8 +304,8 @@ make_record(const struct table *t, enum txn_op op, int key)
 	o = json_pack("{s:o}", t->primary_key, make_key(t, key));
 	for (int a = 0; a < ATTRIBUTES; a++)
 		if (world_chance(50))
-			json_object_set_new(o, attributes[a], world_chance(10) ? json_null() :
-			    json_integer((json_int_t)++values));
+			json_object_set_new(o, attributes[a],
+			    world_chance(10) ? json_null() : json_integer((json_int_t)++values));
 	return (o);
 }
 
@@ -328,19 +329,24 @@ work_write(struct machine *m)
 
 	if (table != NULL) {
 		r = xcalloc(1, sizeof(*r));
-		*r = (struct request_made){ .m = m, .t = t, .n = (int)world_between(1, RECORDS),
-		    .other = strcmp(table->primary_key, OTHER_KEY) == 0 };
+		*r = (struct request_made){
+			.m = m,
+			.t = t,
+			.n = (int)world_between(1, RECORDS),
+			.other = strcmp(table->primary_key, OTHER_KEY) == 0,
+		};
 		w = write_new(table, op, "client");
 		for (int i = 0; i < r->n; i++) {
-			json_t *o = make_record(table, op, r->keys[i] = (int)world_below(WORK_KEYS));
+			json_t *o = make_record(table, op,
+			    r->keys[i] = (int)world_below(WORK_KEYS));
 
 			write_add(w, o, REQUEST_MAX);
 			json_decref(o);
 		}
 		w->job.arg = r;
 		w->job.done = written_cb;
-		world_note(m, "%s %s %d and %d more", txn_op_name((uint8_t)op), tables[t], r->keys[0],
-		    r->n - 1);
+		world_note(m, "%s %s %d and %d more", txn_op_name((uint8_t)op), tables[t],
+		    r->keys[0], r->n - 1);
 		commit_submit(m->data.commit, &w->job);
 	}
 	table_unref(table);
@@ -350,8 +356,8 @@ work_write(struct machine *m)
 /* ---- backups ---- */
 
 struct work_promises {
-	int		has[WORK_TABLES];	/* the table is there */
-	struct buf	of[WORK_TABLES][WORK_KEYS];
+	int has[WORK_TABLES]; /* the table is there */
+	struct buf of[WORK_TABLES][WORK_KEYS];
 };
 
 struct work_promises *
@@ -415,7 +421,8 @@ lose_row(const struct machine *m, int t, int key, const struct buf *then)
 		row_load(&left, then->data, then->len);
 	for (int i = 0; i < nmachines; i++) {
 		struct table *table = machine_alive(&machines[i]) ?
-		    catalog_get(machines[i].data.catalog, "dev", tables[t]) : NULL;
+		    catalog_get(machines[i].data.catalog, "dev", tables[t]) :
+		    NULL;
 
 		if (&machines[i] != m && table != NULL && check_is_whole(m, &machines[i], t)) {
 			row_clear(&other);

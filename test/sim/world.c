@@ -11,27 +11,27 @@
 #include "common/base/mem.h"
 #include "test/sim/machine.h"
 
-#define EPOCH_S		1767225600	/* when all runs begin, in seconds since 1970 */
-#define UPTIME_US	UINT64_C(3600000000)
+#define EPOCH_S   1767225600 /* when all runs begin, in seconds since 1970 */
+#define UPTIME_US UINT64_C(3600000000)
 
 struct happening {
-	uint64_t	 us, order;
-	struct machine	*m;
-	int		 life;
-	void		(*fn)(void *arg), (*drop)(void *arg);
-	void		*arg;
+	uint64_t us, order;
+	struct machine *m;
+	int life;
+	void (*fn)(void *arg), (*drop)(void *arg);
+	void *arg;
 };
 
-#define LINES	60	/* of the history, for a run that fails in silence */
-#define LINE	1024
+#define LINES 60 /* of the history, for a run that fails in silence */
+#define LINE  1024
 
 static struct {
-	char			 lines[LINES][LINE];
-	unsigned		 nlines;
-	uint64_t		 now, order, events, hash, seed, state;
-	int			 loud;
-	struct happening	*heap;
-	size_t			 n, cap;
+	char lines[LINES][LINE];
+	unsigned nlines;
+	uint64_t now, order, events, hash, seed, state;
+	int loud;
+	struct happening *heap;
+	size_t n, cap;
 } world;
 
 /* ---- chance: SplitMix64 ---- */
@@ -147,8 +147,14 @@ world_at(uint64_t delay_us, struct machine *m, void (*fn)(void *arg), void *arg,
 		world.cap = world.cap * 2 + 64;
 		world.heap = xrealloc(world.heap, world.cap * sizeof(*world.heap));
 	}
-	world.heap[i = world.n++] = (struct happening){ world.now + delay_us, world.order++, m,
-	    m != NULL ? m->life : 0, fn, drop, arg,
+	world.heap[i = world.n++] = (struct happening){
+		world.now + delay_us,
+		world.order++,
+		m,
+		m != NULL ? m->life : 0,
+		fn,
+		drop,
+		arg,
 	};
 	for (; i > 0 && is_before(&world.heap[i], &world.heap[(i - 1) / 2]); i = (i - 1) / 2)
 		swap(i, (i - 1) / 2);

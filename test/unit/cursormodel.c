@@ -9,66 +9,66 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/cursor.h"
 
-#define KEYS		6
-#define LOG_MAX		120
-#define FLIGHTS		12
-#define ASKED		4
-#define PIECE		3	/* entries of a frame or an answer; rows of a chunk */
-#define TABLE		7u
+#define KEYS    6
+#define LOG_MAX 120
+#define FLIGHTS 12
+#define ASKED   4
+#define PIECE   3 /* entries of a frame or an answer; rows of a chunk */
+#define TABLE   7u
 
-struct item {			/* an entry of the peer's log */
-	struct log_entry	 e;		/* its table is TABLE, or another one's */
-	int			 key;
-	uint64_t		 stamp;		/* of the row: ms * 1000 and a count */
-	uint64_t		 fit_ms;	/* cannot be applied before */
-	int			 ahead;		/* and why: a clock */
-	int			 needed;	/* by the subscription */
+struct item {               /* an entry of the peer's log */
+	struct log_entry e; /* its table is TABLE, or another one's */
+	int key;
+	uint64_t stamp;  /* of the row: ms * 1000 and a count */
+	uint64_t fit_ms; /* cannot be applied before */
+	int ahead;       /* and why: a clock */
+	int needed;      /* by the subscription */
 };
 
 struct peer_side {
-	struct item	 log[LOG_MAX];
-	size_t		 n;
-	uint64_t	 trimmed, incarnation, life;
-	struct log_pos	 head;
-	uint64_t	 rows[KEYS], fit[KEYS];
+	struct item log[LOG_MAX];
+	size_t n;
+	uint64_t trimmed, incarnation, life;
+	struct log_pos head;
+	uint64_t rows[KEYS], fit[KEYS];
 };
 
-struct flight {			/* a frame, or the entries of an answer */
-	uint64_t	 incarnation;
-	struct item	 items[PIECE];
-	size_t		 n;
+struct flight { /* a frame, or the entries of an answer */
+	uint64_t incarnation;
+	struct item items[PIECE];
+	size_t n;
 };
 
 struct asked {
-	struct catchup_question	 q;
-	uint8_t			 key;		/* of q */
-	struct cursor_event	 answer;
-	uint8_t			 next;		/* of that */
-	struct flight		 entries;
-	int			 served;
-	uint64_t		 rows[KEYS], fit[KEYS];
-	int			 from, to;	/* rows of those keys */
+	struct catchup_question q;
+	uint8_t key; /* of q */
+	struct cursor_event answer;
+	uint8_t next; /* of that */
+	struct flight entries;
+	int served;
+	uint64_t rows[KEYS], fit[KEYS];
+	int from, to; /* rows of those keys */
 };
 
-struct here {			/* what is on disk */
-	struct buf	 cursor;
-	uint64_t	 rows[KEYS];
+struct here { /* what is on disk */
+	struct buf cursor;
+	uint64_t rows[KEYS];
 };
 
 struct cursormodel {
-	uint32_t		(*choose)(void *arg, uint32_t n);
-	void			*arg;
-	uint64_t		 ms, count, turns;
-	struct peer_side	 peer, old;	/* an older copy of it */
-	int			 has_old, unsubscribed;
-	struct flight		 flights[FLIGHTS];
-	size_t			 nflights;
-	struct asked		 asked[ASKED];
-	size_t			 nasked;
-	struct cursor		*cur;
-	struct here		 here, backup;
-	uint64_t		 seen_seq, seen_incarnation;
-	char			 fault[200];
+	uint32_t (*choose)(void *arg, uint32_t n);
+	void *arg;
+	uint64_t ms, count, turns;
+	struct peer_side peer, old; /* an older copy of it */
+	int has_old, unsubscribed;
+	struct flight flights[FLIGHTS];
+	size_t nflights;
+	struct asked asked[ASKED];
+	size_t nasked;
+	struct cursor *cur;
+	struct here here, backup;
+	uint64_t seen_seq, seen_incarnation;
+	char fault[200];
 };
 
 static int tracing;
@@ -120,17 +120,21 @@ fly(struct cursormodel *m, const struct item *item)
 {
 	struct flight *f = m->nflights > 0 ? &m->flights[m->nflights - 1] : NULL;
 
-	if (f != NULL && f->incarnation == m->peer.incarnation && f->n < PIECE && choose(m, 2) == 0 &&
-	    f->items[f->n - 1].e.seq == item->e.prev && f->items[f->n - 1].e.mark == item->e.prev_mark) {
+	if (f != NULL && f->incarnation == m->peer.incarnation && f->n < PIECE &&
+	    choose(m, 2) == 0 && f->items[f->n - 1].e.seq == item->e.prev &&
+	    f->items[f->n - 1].e.mark == item->e.prev_mark) {
 		f->items[f->n++] = *item;
 		return;
 	}
-	if (m->nflights == FLIGHTS) {	/* the oldest is lost */
+	if (m->nflights == FLIGHTS) { /* the oldest is lost */
 		memmove(m->flights, m->flights + 1, sizeof(m->flights[0]) * (FLIGHTS - 1));
 		m->nflights--;
 	}
-	m->flights[m->nflights++] = (struct flight){ .incarnation = m->peer.incarnation,
-	    .items = { *item }, .n = 1 };
+	m->flights[m->nflights++] = (struct flight){
+		.incarnation = m->peer.incarnation,
+		.items = { *item },
+		.n = 1,
+	};
 }
 
 static void
@@ -142,9 +146,15 @@ peer_writes(struct cursormodel *m)
 
 	if (p->n == LOG_MAX)
 		return;
-	*i = (struct item){ .e = { .seq = p->n + 1, .mark = p->life << 32 | ++m->count, .ms = m->ms,
-	    .table = choose(m, 3) == 0 ? TABLE + 1 : TABLE }, .key = (int)choose(m, KEYS), .needed = 1,
-	    .stamp = (m->ms - choose(m, 2000)) * 1000 + m->count % 1000 };
+	*i = (struct item){
+		.e = { .seq = p->n + 1,
+		    .mark = p->life << 32 | ++m->count,
+		    .ms = m->ms,
+		    .table = choose(m, 3) == 0 ? TABLE + 1 : TABLE },
+		.key = (int)choose(m, KEYS),
+		.needed = 1,
+		.stamp = (m->ms - choose(m, 2000)) * 1000 + m->count % 1000,
+	};
 	p->n++;
 	if (i->e.table != TABLE)
 		return;
@@ -202,7 +212,8 @@ serve_log(struct cursormodel *m, struct asked *a)
 	uint64_t seq = a->q.after > p->trimmed ? a->q.after : p->trimmed;
 	uint64_t scanned = seq + 1 + choose(m, 20);
 
-	if (a->q.from_ms != 0 && p->trimmed > 0 && (oldest == NULL || oldest->e.ms > a->q.from_ms)) {
+	if (a->q.from_ms != 0 && p->trimmed > 0 &&
+	    (oldest == NULL || oldest->e.ms > a->q.from_ms)) {
 		a->answer.kind = ON_REFUSED;
 		a->answer.status = 410;
 		return;
@@ -218,8 +229,11 @@ serve_log(struct cursormodel *m, struct asked *a)
 	a->answer.done = a->answer.upto >= p->head.seq;
 	a->answer.count = (uint32_t)a->entries.n;
 	if (a->entries.n > 0)
-		a->answer.before = (struct log_pos){ a->entries.items[0].e.prev,
-		    a->entries.items[0].e.prev_mark, 0 };
+		a->answer.before = (struct log_pos){
+			a->entries.items[0].e.prev,
+			a->entries.items[0].e.prev_mark,
+			0,
+		};
 }
 
 static void
@@ -278,7 +292,8 @@ check(struct cursormodel *m)
 		wrong(m, "it went back");
 	m->seen_seq = v->seq;
 	m->seen_incarnation = v->incarnation;
-	if (v->copying || v->from_ms != 0 || v->state == CURSOR_NEW || v->incarnation != m->peer.incarnation ||
+	if (v->copying || v->from_ms != 0 || v->state == CURSOR_NEW ||
+	    v->incarnation != m->peer.incarnation ||
 	    !has(&m->peer, v->incarnation, v->seq, v->mark))
 		return;
 	for (size_t i = 0; i < m->peer.n && m->peer.log[i].e.seq <= v->seq; i++)
@@ -304,8 +319,13 @@ check_saved(struct cursormodel *m)
 static void
 make_cursor(struct cursormodel *m)
 {
-	struct cursor_view v = { .peer = "peer", .table = TABLE, .database = (char[]){ "d" },
-	    .name = (char[]){ "t" }, .state = CURSOR_NEW };
+	struct cursor_view v = {
+		.peer = "peer",
+		.table = TABLE,
+		.database = (char[]){ "d" },
+		.name = (char[]){ "t" },
+		.state = CURSOR_NEW,
+	};
 
 	cursor_free(m->cur);
 	m->cur = cursor_new(&v);
@@ -376,8 +396,11 @@ be_put_back(struct cursormodel *m)
 static void
 begin(struct cursormodel *m)
 {
-	struct cursor_event e = { .kind = ON_SUBSCRIBED, .incarnation = m->peer.incarnation,
-	    .at = m->peer.head };
+	struct cursor_event e = {
+		.kind = ON_SUBSCRIBED,
+		.incarnation = m->peer.incarnation,
+		.at = m->peer.head,
+	};
 
 	for (size_t i = 0; i < m->peer.n; i++)
 		m->peer.log[i].needed = 1;
@@ -403,8 +426,12 @@ begin(struct cursormodel *m)
 static void
 call_again(struct cursormodel *m)
 {
-	struct cursor_event e = { .kind = ON_SUBSCRIBED, .incarnation = m->peer.incarnation,
-	    .at = m->peer.head, .from_ms = m->ms - choose(m, 5000) };
+	struct cursor_event e = {
+		.kind = ON_SUBSCRIBED,
+		.incarnation = m->peer.incarnation,
+		.at = m->peer.head,
+		.from_ms = m->ms - choose(m, 5000),
+	};
 	const struct cursor_view *v = cursor_view(m->cur);
 
 	if (v->state == CURSOR_NEW) {
@@ -416,12 +443,16 @@ call_again(struct cursormodel *m)
 		e.kind = ON_SINCE;
 		break;
 	case 1:
-		e.kind = ON_ALL;	/* what came is gone */
+		e.kind = ON_ALL; /* what came is gone */
 		memset(m->here.rows, 0, sizeof(m->here.rows));
 		break;
 	case 2:
-		e = (struct cursor_event){ .kind = ON_OTHER_KEY, .key = "k", .key_len = 1,
-		    .own_key = "id" };
+		e = (struct cursor_event){
+			.kind = ON_OTHER_KEY,
+			.key = "k",
+			.key_len = 1,
+			.own_key = "id",
+		};
 		break;
 	default:
 		break;
@@ -448,15 +479,18 @@ apply(struct cursormodel *m, const struct flight *f, uint32_t *applied)
 		if (step == LOG_SEEN)
 			continue;
 		if (it->fit_ms > m->ms) {
-			happen(m, (struct cursor_event){ .kind = it->ahead ? ON_AHEAD : ON_UNFIT,
-			    .count = *applied, .why = it->ahead ? NULL : "unfit" });
+			happen(m,
+			    (struct cursor_event){ .kind = it->ahead ? ON_AHEAD : ON_UNFIT,
+				.count = *applied,
+				.why = it->ahead ? NULL : "unfit" });
 			return (CURSOR_EVENTS);
 		}
 		if (m->here.rows[it->key] < it->stamp)
 			m->here.rows[it->key] = it->stamp;
 		++*applied;
-		happen(m, (struct cursor_event){ .kind = ON_ENTRY,
-		    .at = { it->e.seq, it->e.mark, it->e.ms } });
+		happen(m,
+		    (struct cursor_event){ .kind = ON_ENTRY,
+			.at = { it->e.seq, it->e.mark, it->e.ms } });
 	}
 	return (ON_FRAME_END);
 }
@@ -464,8 +498,11 @@ apply(struct cursormodel *m, const struct flight *f, uint32_t *applied)
 static void
 frame_comes(struct cursormodel *m, const struct flight *f)
 {
-	struct cursor_event e = { .kind = choose(m, 30) == 0 ? ON_NO_ROOM : ON_FRAME,
-	    .incarnation = f->incarnation, .at = { .seq = f->items[f->n - 1].e.seq } };
+	struct cursor_event e = {
+		.kind = choose(m, 30) == 0 ? ON_NO_ROOM : ON_FRAME,
+		.incarnation = f->incarnation,
+		.at = { .seq = f->items[f->n - 1].e.seq },
+	};
 
 	if (cursor_view(m->cur)->state == CURSOR_NEW || !(happen(m, e) & CURSOR_APPLY))
 		return;
@@ -569,11 +606,11 @@ frame_arrives(struct cursormodel *m)
 	if (m->nflights == 0)
 		return;
 	f = m->flights[i];
-	if (choose(m, 6) != 0) {	/* else it comes once more */
+	if (choose(m, 6) != 0) { /* else it comes once more */
 		memmove(&m->flights[i], &m->flights[i + 1], sizeof(f) * (m->nflights - i - 1));
 		m->nflights--;
 	}
-	if (choose(m, 6) != 0)		/* else it is lost */
+	if (choose(m, 6) != 0) /* else it is lost */
 		frame_comes(m, &f);
 }
 
@@ -660,13 +697,18 @@ cursormodel_step(struct cursormodel *m)
 {
 	m->ms += 10 + choose(m, 300);
 	switch (choose(m, 12)) {
-	case 0: case 1: case 2:
+	case 0:
+	case 1:
+	case 2:
 		peer_writes(m);
 		break;
-	case 3: case 4: case 5:
+	case 3:
+	case 4:
+	case 5:
 		frame_arrives(m);
 		break;
-	case 6: case 7:
+	case 6:
+	case 7:
 		ask(m);
 		break;
 	case 8:

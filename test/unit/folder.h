@@ -25,8 +25,8 @@ make_folder(void **state)
 static inline int
 remove_folder(void **state)
 {
-	char	*command = xasprintf("rm -rf %s", folder);
-	int	 rc = system(command);
+	char *command = xasprintf("rm -rf %s", folder);
+	int rc = system(command);
 
 	(void)state;
 	free(command);

@@ -20,30 +20,32 @@
 #include "common/base/buf.h"
 #include "common/base/mem.h"
 
-#define NATSPEER_SUBS	16
-#define NATSPEER_KEPT	64
+#define NATSPEER_SUBS 16
+#define NATSPEER_KEPT 64
 
 struct natspeer {
-	struct evconnlistener	*listener;
-	struct bufferevent	*client;
-	char			 url[64];
-	struct { char subject[200], sid[16]; } subs[NATSPEER_SUBS];
-	unsigned		 nsubs;
+	struct evconnlistener *listener;
+	struct bufferevent *client;
+	char url[64];
+	struct {
+		char subject[200], sid[16];
+	} subs[NATSPEER_SUBS];
+	unsigned nsubs;
 	/* the stream */
-	json_t			*config;		/* NULL: not made yet */
-	struct buf		 kept[NATSPEER_KEPT];	/* sequence 1 is the first */
-	unsigned		 n, unexpected;		/* messages; those without an expected sequence */
-	unsigned		 acked;			/* acknowledgements sent */
-	unsigned		 hold_after;		/* no more of them than so many, 0: all */
-	unsigned		 refuse_once;		/* that message is not taken, the first time */
-	char			*held[NATSPEER_KEPT];	/* where those go */
-	unsigned		 nheld;
+	json_t *config;                 /* NULL: not made yet */
+	struct buf kept[NATSPEER_KEPT]; /* sequence 1 is the first */
+	unsigned n, unexpected;         /* messages; those without an expected sequence */
+	unsigned acked;                 /* acknowledgements sent */
+	unsigned hold_after;            /* no more of them than so many, 0: all */
+	unsigned refuse_once;           /* that message is not taken, the first time */
+	char *held[NATSPEER_KEPT];      /* where those go */
+	unsigned nheld;
 };
 
 static inline int
 natspeer_matches(const char *filter, const char *subject)
 {
-	size_t	n = strlen(filter);
+	size_t n = strlen(filter);
 
 	if (n > 0 && (filter[n - 1] == '*' || filter[n - 1] == '>'))
 		return (strncmp(filter, subject, n - 1) == 0);
@@ -53,7 +55,7 @@ natspeer_matches(const char *filter, const char *subject)
 static inline void
 natspeer_send(struct natspeer *s, const char *subject, const void *data, size_t n)
 {
-	struct evbuffer	*out = bufferevent_get_output(s->client);
+	struct evbuffer *out = bufferevent_get_output(s->client);
 
 	for (unsigned i = 0; i < s->nsubs; i++)
 		if (natspeer_matches(s->subs[i].subject, subject)) {
@@ -68,7 +70,7 @@ natspeer_send(struct natspeer *s, const char *subject, const void *data, size_t 
 static inline void
 natspeer_json(struct natspeer *s, const char *subject, json_t *o)
 {
-	char	*text = json_dumps(o, JSON_COMPACT);
+	char *text = json_dumps(o, JSON_COMPACT);
 
 	natspeer_send(s, subject, text, strlen(text));
 	free(text);
@@ -78,8 +80,9 @@ natspeer_json(struct natspeer *s, const char *subject, json_t *o)
 static inline void
 natspeer_refuse(struct natspeer *s, const char *reply, int code)
 {
-	natspeer_json(s, reply, json_pack("{s:{s:i, s:i, s:s}}", "error", "code", 400, "err_code", code,
-	    "description", "refused"));
+	natspeer_json(s, reply,
+	    json_pack("{s:{s:i, s:i, s:s}}", "error", "code", 400, "err_code", code, "description",
+		"refused"));
 }
 
 static inline void
@@ -102,9 +105,10 @@ natspeer_release(struct natspeer *s)
 }
 
 static inline void
-natspeer_store(struct natspeer *s, const char *reply, const char *headers, const char *data, size_t n)
+natspeer_store(struct natspeer *s, const char *reply, const char *headers, const char *data,
+    size_t n)
 {
-	const char	*at = strstr(headers, "Nats-Expected-Last-Sequence:");
+	const char *at = strstr(headers, "Nats-Expected-Last-Sequence:");
 
 	if (at == NULL)
 		s->unexpected++;
@@ -127,8 +131,8 @@ natspeer_store(struct natspeer *s, const char *reply, const char *headers, const
 static inline void
 natspeer_ask(struct natspeer *s, const char *subject, const char *reply, const char *data, size_t n)
 {
-	json_t	*body = json_loadb(data, n, 0, NULL);
-	size_t	 seq = (size_t)json_integer_value(json_object_get(body, "seq"));
+	json_t *body = json_loadb(data, n, 0, NULL);
+	size_t seq = (size_t)json_integer_value(json_object_get(body, "seq"));
 
 	if (strncmp(subject, "$JS.API.STREAM.CREATE.", 22) == 0) {
 		s->config = json_incref(body);
@@ -136,8 +140,9 @@ natspeer_ask(struct natspeer *s, const char *subject, const char *reply, const c
 	} else if (strcmp(subject, "$JS.API.STREAM.NAMES") == 0)
 		natspeer_json(s, reply, json_pack("{s:[]}", "streams"));
 	else if (strncmp(subject, "$JS.API.STREAM.INFO.", 20) == 0 && s->config != NULL)
-		natspeer_json(s, reply, json_pack("{s:O, s:{s:i, s:i, s:i}}", "config", s->config, "state",
-		    "first_seq", 1, "last_seq", (int)s->n, "messages", (int)s->n));
+		natspeer_json(s, reply,
+		    json_pack("{s:O, s:{s:i, s:i, s:i}}", "config", s->config, "state", "first_seq",
+			1, "last_seq", (int)s->n, "messages", (int)s->n));
 	else if (strncmp(subject, "$JS.API.DIRECT.GET.", 19) == 0 && seq > 0 && seq <= s->n)
 		natspeer_send(s, reply, s->kept[seq - 1].data, s->kept[seq - 1].len);
 	else
@@ -149,8 +154,8 @@ natspeer_ask(struct natspeer *s, const char *subject, const char *reply, const c
 static inline int
 natspeer_published(struct natspeer *s, struct evbuffer *in, const char *line, size_t line_len)
 {
-	char	 subject[300] = "", reply[300] = "", *text, *headers;
-	size_t	 head = 0, size = 0;
+	char subject[300] = "", reply[300] = "", *text, *headers;
+	size_t head = 0, size = 0;
 
 	if (sscanf(line, "HPUB %299s %299s %zu %zu", subject, reply, &head, &size) != 4 &&
 	    sscanf(line, "PUB %299s %299s %zu", subject, reply, &size) != 3)
@@ -173,15 +178,16 @@ natspeer_published(struct natspeer *s, struct evbuffer *in, const char *line, si
 static inline void
 natspeer_read_cb(struct bufferevent *bev, void *arg)
 {
-	struct natspeer	*s = arg;
-	struct evbuffer	*in = bufferevent_get_input(bev);
-	size_t		 n;
-	char		 line[1024];
+	struct natspeer *s = arg;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	size_t n;
+	char line[1024];
 
 	for (;;) {
-		struct evbuffer_ptr	end = evbuffer_search_eol(in, NULL, &n, EVBUFFER_EOL_CRLF_STRICT);
-		size_t			len = end.pos < 0 ? 0 : (size_t)end.pos;
-		int			took;
+		struct evbuffer_ptr end = evbuffer_search_eol(in, NULL, &n,
+		    EVBUFFER_EOL_CRLF_STRICT);
+		size_t len = end.pos < 0 ? 0 : (size_t)end.pos;
+		int took;
 
 		if (end.pos < 0)
 			return;
@@ -194,38 +200,41 @@ natspeer_read_cb(struct bufferevent *bev, void *arg)
 		evbuffer_drain(in, len + 2);
 		if (strcmp(line, "PING") == 0)
 			evbuffer_add_printf(bufferevent_get_output(bev), "PONG\r\n");
-		else if (s->nsubs < NATSPEER_SUBS && sscanf(line, "SUB %199s %15s",
-		    s->subs[s->nsubs].subject, s->subs[s->nsubs].sid) == 2)
+		else if (s->nsubs < NATSPEER_SUBS &&
+		    sscanf(line, "SUB %199s %15s", s->subs[s->nsubs].subject,
+			s->subs[s->nsubs].sid) == 2)
 			s->nsubs++;
 	}
 }
 
 static inline void
-natspeer_accept_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+natspeer_accept_cb(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
+    void *arg)
 {
-	struct natspeer	*s = arg;
+	struct natspeer *s = arg;
 
 	(void)sa;
 	(void)len;
 	s->client = bufferevent_socket_new(evconnlistener_get_base(l), fd, BEV_OPT_CLOSE_ON_FREE);
 	bufferevent_setcb(s->client, natspeer_read_cb, NULL, NULL, s);
 	bufferevent_enable(s->client, EV_READ | EV_WRITE);
-	evbuffer_add_printf(bufferevent_get_output(s->client), "INFO {\"server_id\":\"A\",\"version\":"
+	evbuffer_add_printf(bufferevent_get_output(s->client),
+	    "INFO {\"server_id\":\"A\",\"version\":"
 	    "\"2.10.27\",\"proto\":1,\"headers\":true,\"max_payload\":8388608}\r\n");
 }
 
 static inline void
 natspeer_open(struct natspeer *s, struct event_base *base)
 {
-	struct sockaddr_in	sin = { .sin_family = AF_INET };
-	socklen_t		len = sizeof(sin);
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
 
 	memset(s, 0, sizeof(*s));
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	s->listener = evconnlistener_new_bind(base, natspeer_accept_cb, s, LEV_OPT_CLOSE_ON_FREE, 8,
 	    (struct sockaddr *)&sin, sizeof(sin));
-	if (s->listener == NULL || getsockname(evconnlistener_get_fd(s->listener),
-	    (struct sockaddr *)&sin, &len) == -1)
+	if (s->listener == NULL ||
+	    getsockname(evconnlistener_get_fd(s->listener), (struct sockaddr *)&sin, &len) == -1)
 		abort();
 	snprintf(s->url, sizeof(s->url), "nats://127.0.0.1:%d", ntohs(sin.sin_port));
 }

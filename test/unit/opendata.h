@@ -19,8 +19,8 @@
 #include "test/unit/folder.h"
 
 struct opendata {
-	struct data	 data;
-	struct svc	 svc;
+	struct data data;
+	struct svc svc;
 };
 
 static inline void
@@ -56,14 +56,15 @@ opendata_shares(void *arg, const struct table *t)
 static inline struct conf *
 opendata_conf(const char *name)
 {
-	char		*err = NULL, *path = in_folder(name);
-	char		*flags[] = { xstrdup("opsd"), xasprintf("--ROOTPATH=%s", path),
-	    xasprintf("--RUNPATH=%s/run", path), xasprintf("--STORAGE_PATH=%s/database", path), xstrdup("--LOGGING_LEVEL=fatal"),
-	    xstrdup("--LOGGING_FILE=false"), xstrdup("--STORAGE_RESERVE=0"),
-	    xstrdup("--CLUSTERING_LEAFSERVER_STREAMS_MAXAGE=1000"),
-	    xstrdup("--STORAGE_TOMBSTONERETENTION=1000"),
-	    xstrdup("--CLUSTERING_NODENAME=here") };
-	struct conf	*conf;
+	char *err = NULL, *path = in_folder(name);
+	char *flags[] = { xstrdup("opsd"), xasprintf("--ROOTPATH=%s", path),
+		xasprintf("--RUNPATH=%s/run", path), xasprintf("--STORAGE_PATH=%s/database", path),
+		xstrdup("--LOGGING_LEVEL=fatal"), xstrdup("--LOGGING_FILE=false"),
+		xstrdup("--STORAGE_RESERVE=0"),
+		xstrdup("--CLUSTERING_LEAFSERVER_STREAMS_MAXAGE=1000"),
+		xstrdup("--STORAGE_TOMBSTONERETENTION=1000"),
+		xstrdup("--CLUSTERING_NODENAME=here") };
+	struct conf *conf;
 
 	conf = conf_load(NULL, (int)(sizeof(flags) / sizeof(flags[0])), flags, &err);
 	if (conf == NULL)
@@ -77,8 +78,8 @@ opendata_conf(const char *name)
 static inline void
 opendata_open(struct opendata *o, const char *name)
 {
-	struct data	*d = &o->data;
-	char		*err = NULL;
+	struct data *d = &o->data;
+	char *err = NULL;
 
 	memset(o, 0, sizeof(*o));
 	o->svc.name = "test";
@@ -100,7 +101,7 @@ opendata_open(struct opendata *o, const char *name)
 static inline void
 opendata_close(struct opendata *o)
 {
-	struct data	*d = &o->data;
+	struct data *d = &o->data;
 
 	if (d->workers != NULL)
 		workers_stop(d->workers);
@@ -117,8 +118,8 @@ static inline int
 opendata_define(struct opendata *o, enum ddl_kind kind, const char *table, const char *attribute,
     uint32_t expiration)
 {
-	struct ddl	*d = ddl_new(kind, "dev", table);
-	int		 status;
+	struct ddl *d = ddl_new(kind, "dev", table);
+	int status;
 
 	d->primary_key = xstrdup("id");
 	d->attribute = xstrdup(attribute);
@@ -132,11 +133,11 @@ opendata_define(struct opendata *o, enum ddl_kind kind, const char *table, const
 static inline int
 opendata_write(struct opendata *o, const char *table, enum txn_op op, const char *records)
 {
-	struct table	*t = catalog_get(o->data.catalog, "dev", table);
-	struct write	*w = write_new(t, op, "tester");
-	json_t		*list = json_loads(records, 0, NULL), *record;
-	size_t		 i;
-	int		 status;
+	struct table *t = catalog_get(o->data.catalog, "dev", table);
+	struct write *w = write_new(t, op, "tester");
+	json_t *list = json_loads(records, 0, NULL), *record;
+	size_t i;
+	int status;
 
 	json_array_foreach(list, i, record)
 		if (write_add(w, record, 1 << 20) == -1)
@@ -152,10 +153,10 @@ opendata_write(struct opendata *o, const char *table, enum txn_op op, const char
 static inline int
 opendata_stored(struct opendata *o, const char *table, const char *key, struct buf *bytes)
 {
-	struct table	*t = catalog_get(o->data.catalog, "dev", table);
-	json_t		*json = json_loads(key, JSON_DECODE_ANY, NULL);
-	struct buf	 k = { 0 }, rkey = { 0 };
-	int		 rc;
+	struct table *t = catalog_get(o->data.catalog, "dev", table);
+	json_t *json = json_loads(key, JSON_DECODE_ANY, NULL);
+	struct buf k = { 0 }, rkey = { 0 };
+	int rc;
 
 	key_from_json(&k, json);
 	key_row(&rkey, t->id, k.data, k.len);
@@ -171,10 +172,10 @@ opendata_stored(struct opendata *o, const char *table, const char *key, struct b
 static inline json_t *
 opendata_value(struct opendata *o, const char *table, const char *key, const char *name)
 {
-	struct buf		 bytes = { 0 };
-	struct row		 row = { 0 };
-	const struct attr	*a = NULL;
-	json_t			*value = NULL;
+	struct buf bytes = { 0 };
+	struct row row = { 0 };
+	const struct attr *a = NULL;
+	json_t *value = NULL;
 
 	if (opendata_stored(o, table, key, &bytes) == 1 &&
 	    row_load(&row, bytes.data, bytes.len) == 0 && row_visible(&row))

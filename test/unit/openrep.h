@@ -21,18 +21,19 @@
 #include "test/unit/opendata.h"
 
 struct openrep {
-	struct opendata		 o;	/* first */
-	struct replication	 rep;
-	struct cursors_question	 asked[16];	/* by cursors, and not answered; without their text */
-	size_t			 nasked;
+	struct opendata o; /* first */
+	struct replication rep;
+	struct cursors_question asked[16]; /* by cursors, and not answered; without their text */
+	size_t nasked;
 };
 
-static const uint8_t boston[NODE_ID_LEN] = "boston-boston-b", austin[NODE_ID_LEN] = "austin-austin-a";
+static const uint8_t boston[NODE_ID_LEN] = "boston-boston-b",
+		     austin[NODE_ID_LEN] = "austin-austin-a";
 
 static inline void
 openrep_open(struct openrep *r, const char *name)
 {
-	char	*err = NULL, *run;
+	char *err = NULL, *run;
 
 	memset(r, 0, sizeof(*r));
 	opendata_open(&r->o, name);
@@ -49,8 +50,8 @@ openrep_open(struct openrep *r, const char *name)
 static inline void
 openrep_close(struct openrep *r)
 {
-	struct event_base	*base = r->o.svc.base;
-	struct post		*post = r->o.svc.post;
+	struct event_base *base = r->o.svc.base;
+	struct post *post = r->o.svc.post;
 
 	workers_stop(r->o.data.workers);
 	commit_stop(r->o.data.commit);
@@ -67,7 +68,7 @@ openrep_close(struct openrep *r)
 static inline void
 openrep_restart(struct openrep *r)
 {
-	char	*name = xstrdup(strrchr(conf_str(r->o.svc.conf, ROOT_PATH), '/') + 1);
+	char *name = xstrdup(strrchr(conf_str(r->o.svc.conf, ROOT_PATH), '/') + 1);
 
 	openrep_close(r);
 	openrep_open(r, name);
@@ -77,15 +78,15 @@ openrep_restart(struct openrep *r)
 /* ---- on the commit thread ---- */
 
 struct call {
-	struct commit_job	 job;	/* first */
-	void		(*fn)(struct group *g, void *arg);
-	void		*with;
+	struct commit_job job; /* first */
+	void (*fn)(struct group *g, void *arg);
+	void *with;
 };
 
 static inline void
 call_run(struct group *g, struct commit_job *j)
 {
-	struct call	*c = (struct call *)j;
+	struct call *c = (struct call *)j;
 
 	c->fn(g, c->with);
 }
@@ -93,28 +94,29 @@ call_run(struct group *g, struct commit_job *j)
 static inline int
 openrep_call(struct openrep *r, void (*fn)(struct group *g, void *arg), void *arg)
 {
-	struct call	c = { .job.run = call_run, .fn = fn, .with = arg };
-	int		status = commit_wait(r->o.data.commit, &c.job);
+	struct call c = { .job.run = call_run, .fn = fn, .with = arg };
+	int status = commit_wait(r->o.data.commit, &c.job);
 
 	free(c.job.error);
 	return (status);
 }
 
 struct entering {
-	const uint8_t	*id;
-	const char	*name, *table;
-	int		 publish, subscribe, removed;
-	uint64_t	 time;
+	const uint8_t *id;
+	const char *name, *table;
+	int publish, subscribe, removed;
+	uint64_t time;
 };
 
 static inline void
 entering_run(struct group *g, void *arg)
 {
-	struct entering	*e = arg;
-	struct peer	*p = nodes_edit(g, e->id, e->name);
+	struct entering *e = arg;
+	struct peer *p = nodes_edit(g, e->id, e->name);
 
-	subscriptions_take(&p->subs, &(struct subscription){ (char *)"dev", (char *)(uintptr_t)e->table,
-	    e->publish, e->subscribe, e->removed, { e->time, 1 }, 0 });
+	subscriptions_take(&p->subs,
+	    &(struct subscription){ (char *)"dev", (char *)(uintptr_t)e->table, e->publish,
+		e->subscribe, e->removed, { e->time, 1 }, 0 });
 	nodes_store(g, p);
 }
 
@@ -140,10 +142,11 @@ offering_add(struct offer *o, const char *table, int publish, int subscribe, int
 
 	o->items = xrealloc(o->items, (o->n + 1) * sizeof(*o->items));
 	i = &o->items[o->n++];
-	*i = (struct offer_item){ .sub = { xstrdup("dev"), xstrdup(table), publish, subscribe,
-				      removed, { time, 1 }, 0 },
+	*i = (struct offer_item){
+		.sub = { xstrdup("dev"), xstrdup(table), publish, subscribe, removed, { time, 1 },
+		    0 },
 		.has_database = 1,
-		};
+	};
 	return (i);
 }
 
@@ -154,9 +157,12 @@ offering_table(struct offer *o, const char *name, uint32_t id, uint64_t head, co
 	struct offer_item *i = &o->items[o->n - 1];
 
 	i->tables = xrealloc(i->tables, (i->n + 1) * sizeof(*i->tables));
-	i->tables[i->n++] = (struct offer_table){ xstrdup(name), id, { head, head, head },
+	i->tables[i->n++] = (struct offer_table){
+		xstrdup(name),
+		id,
+		{ head, head, head },
 		json_pack("{s:s, s:[]}", "primary_key", key, "attributes"),
-		};
+	};
 }
 
 /* Takes it; the status. */
@@ -174,21 +180,21 @@ openrep_take(struct openrep *r, struct offer *o)
 
 /* An entry of a peer's log: one row {"id": key, "a": a} (a -1: it is deleted) at a time in ms. */
 struct sent {
-	uint64_t	 seq, prev, ms;
-	int		 key, a;
-	uint64_t	 life;		/* of the node that wrote it; 0: LIFE_MARK */
+	uint64_t seq, prev, ms;
+	int key, a;
+	uint64_t life; /* of the node that wrote it; 0: LIFE_MARK */
 };
 
-#define LIFE_MARK	UINT64_C(7)
-#define MARK_OF(life, seq)	((seq) == 0 ? 0 : (life) << 32 | (seq))
-#define MARK(seq)	MARK_OF(LIFE_MARK, seq)
+#define LIFE_MARK          UINT64_C(7)
+#define MARK_OF(life, seq) ((seq) == 0 ? 0 : (life) << 32 | (seq))
+#define MARK(seq)          MARK_OF(LIFE_MARK, seq)
 
 static inline void
 sent_payload(struct buf *b, const struct sent *s, const uint8_t *peer, const char *table)
 {
-	size_t	 at = txn_begin(b, TXN_WRITE, s->a == -1 ? TXN_DELETE : TXN_UPSERT, peer, "", "dev", table,
-	    "id");
-	json_t	*key = json_integer(s->key), *value = json_integer(s->a);
+	size_t at = txn_begin(b, TXN_WRITE, s->a == -1 ? TXN_DELETE : TXN_UPSERT, peer, "", "dev",
+	    table, "id");
+	json_t *key = json_integer(s->key), *value = json_integer(s->a);
 	struct buf k = { 0 }, v = { 0 };
 
 	txn_set_stamp(b, at, s->ms << 16);
@@ -213,11 +219,16 @@ static inline struct log_entry
 sent_entry(struct buf *payload, const struct sent *s, const uint8_t *peer, uint32_t id,
     const char *table)
 {
-	uint64_t	life = s->life != 0 ? s->life : LIFE_MARK;
+	uint64_t life = s->life != 0 ? s->life : LIFE_MARK;
 
 	sent_payload(payload, s, peer, table);
-	return ((struct log_entry){ .seq = s->seq, .mark = MARK_OF(life, s->seq), .prev = s->prev,
-	    .prev_mark = MARK_OF(life, s->prev), .ms = s->ms, .table = id, .payload = payload->data,
+	return ((struct log_entry){ .seq = s->seq,
+	    .mark = MARK_OF(life, s->seq),
+	    .prev = s->prev,
+	    .prev_mark = MARK_OF(life, s->prev),
+	    .ms = s->ms,
+	    .table = id,
+	    .payload = payload->data,
 	    .len = (uint32_t)payload->len });
 }
 
@@ -225,8 +236,8 @@ static inline void
 sent_frame(struct buf *bytes, uint64_t incarnation, uint32_t id, const char *table,
     const struct sent *s)
 {
-	struct frame	 f = { .incarnation = incarnation, .table = id, .window = s->seq };
-	struct buf	 payload = { 0 };
+	struct frame f = { .incarnation = incarnation, .table = id, .window = s->seq };
+	struct buf payload = { 0 };
 	struct log_entry e = sent_entry(&payload, s, boston, id, table);
 
 	memcpy(f.node, boston, NODE_ID_LEN);
@@ -238,7 +249,7 @@ sent_frame(struct buf *bytes, uint64_t incarnation, uint32_t id, const char *tab
 static inline void
 openrep_frame_as_is(struct openrep *r, const uint8_t *peer, uint64_t at, const struct buf *bytes)
 {
-	struct apply	*a = apply_frame_new(peer, at, bytes->data, bytes->len);
+	struct apply *a = apply_frame_new(peer, at, bytes->data, bytes->len);
 
 	if (commit_wait(r->o.data.commit, &a->job) != 200)
 		fatalx("a frame: %s", a->job.error);
@@ -250,7 +261,7 @@ static inline void
 openrep_frame(struct openrep *r, const uint8_t *peer, uint64_t incarnation, uint32_t id,
     const char *table, const struct sent *s)
 {
-	struct buf	bytes = { 0 };
+	struct buf bytes = { 0 };
 
 	sent_frame(&bytes, incarnation, id, table, s);
 	openrep_frame_as_is(r, peer, s->seq, &bytes);
@@ -261,8 +272,8 @@ openrep_frame(struct openrep *r, const uint8_t *peer, uint64_t incarnation, uint
 static inline size_t
 openrep_ask(struct openrep *r, uint64_t in_us)
 {
-	struct cursors_question	**list;
-	size_t			  n;
+	struct cursors_question **list;
+	size_t n;
 
 	list = cursors_due(r->rep.cursors, boston, mono_us() + in_us, 16 - r->nasked, &n);
 	for (size_t i = 0; i < n; i++) {
@@ -277,8 +288,8 @@ openrep_ask(struct openrep *r, uint64_t in_us)
 static inline struct cursors_question
 openrep_asked(struct openrep *r, uint32_t id)
 {
-	struct cursors_question	q;
-	size_t			i = r->nasked;
+	struct cursors_question q;
+	size_t i = r->nasked;
 
 	while (i > 0 && r->asked[i - 1].table != id)
 		i--;
@@ -293,7 +304,7 @@ openrep_asked(struct openrep *r, uint32_t id)
 static inline void
 openrep_answer_to(struct openrep *r, const struct cursors_question *q, const struct buf *b)
 {
-	struct apply	*a = apply_answer_new(q, b != NULL ? b->data : NULL, b != NULL ? b->len : 0);
+	struct apply *a = apply_answer_new(q, b != NULL ? b->data : NULL, b != NULL ? b->len : 0);
 
 	if (commit_wait(r->o.data.commit, &a->job) != 200)
 		fatalx("an answer: %s", a->job.error);
@@ -304,7 +315,7 @@ openrep_answer_to(struct openrep *r, const struct cursors_question *q, const str
 static inline void
 openrep_answer_as_is(struct openrep *r, uint32_t id, const struct buf *b)
 {
-	struct cursors_question	q;
+	struct cursors_question q;
 
 	openrep_ask(r, 60000000);
 	q = openrep_asked(r, id);
@@ -342,8 +353,8 @@ sent_log(struct buf *b, uint64_t incarnation, uint32_t id, const char *table, co
 	buf_u8(b, n == 0 || s[n - 1].seq >= head);
 	buf_u32(b, n);
 	for (uint32_t i = 0; i < n; i++) {
-		struct buf		payload = { 0 };
-		struct log_entry	e = sent_entry(&payload, &s[i], boston, id, table);
+		struct buf payload = { 0 };
+		struct log_entry e = sent_entry(&payload, &s[i], boston, id, table);
 
 		log_entry_write(b, &e);
 		buf_free(&payload);
@@ -355,7 +366,7 @@ static inline void
 openrep_log(struct openrep *r, uint64_t incarnation, uint32_t id, const char *table,
     const struct sent *s, uint32_t n, uint64_t head)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	sent_log(&b, incarnation, id, table, s, n, head);
 	openrep_answer(r, id, &b);
@@ -367,11 +378,11 @@ static inline void
 sent_rows(struct buf *b, uint64_t incarnation, uint32_t id, const struct sent *s, uint64_t head,
     int done)
 {
-	struct stamp	 at = { s->ms << 16, stamp_node(boston) };
-	struct row	 row = { .created = at, .cleared = at };
-	struct buf	 k = { 0 }, v = { 0 }, state = { 0 };
-	json_t		*key = json_integer(s->key), *value = json_integer(s->a);
-	struct attr	*a = row_add(&row, "a", 1);
+	struct stamp at = { s->ms << 16, stamp_node(boston) };
+	struct row row = { .created = at, .cleared = at };
+	struct buf k = { 0 }, v = { 0 }, state = { 0 };
+	json_t *key = json_integer(s->key), *value = json_integer(s->a);
+	struct attr *a = row_add(&row, "a", 1);
 
 	key_from_json(&k, key);
 	value_pack(&v, value);
@@ -398,7 +409,7 @@ static inline void
 openrep_rows(struct openrep *r, uint64_t incarnation, uint32_t id, const struct sent *s,
     uint64_t head, int done)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	sent_rows(&b, incarnation, id, s, head, done);
 	openrep_answer(r, id, &b);

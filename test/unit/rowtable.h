@@ -18,21 +18,21 @@
 #include "opsd/store/store.h"
 #include "opsd/store/value.h"
 
-#define ROWTABLE_NAMES	4
+#define ROWTABLE_NAMES 4
 
 static const char *const rowtable_names[ROWTABLE_NAMES] = { "a", "b", "c", "o" };
 
 struct rowtable {
-	char			 dir[64];
-	struct store		*store;
-	struct table		*table;
-	struct store_batch	*batch;
+	char dir[64];
+	struct store *store;
+	struct table *table;
+	struct store_batch *batch;
 };
 
 static inline void
 rowtable_open(struct rowtable *rt)
 {
-	char	*err = NULL;
+	char *err = NULL;
 
 	log_init("test", LOG_ERROR);
 	strcpy(rt->dir, "/tmp/rowtable.XXXXXX");
@@ -53,8 +53,8 @@ rowtable_open(struct rowtable *rt)
 static inline int
 rowtable_close(struct rowtable *rt)
 {
-	char	*rm = xasprintf("rm -rf '%s'", rt->dir);
-	int	 rc;
+	char *rm = xasprintf("rm -rf '%s'", rt->dir);
+	int rc;
 
 	store_batch_free(rt->batch);
 	table_unref(rt->table);
@@ -67,7 +67,7 @@ rowtable_close(struct rowtable *rt)
 static inline struct field
 rowtable_field(const struct rowtable *rt, const char *name)
 {
-	struct field	f;
+	struct field f;
 
 	if (field_find(&f, rt->table, name) == -1)
 		abort();
@@ -78,8 +78,8 @@ rowtable_field(const struct rowtable *rt, const char *name)
 static inline void
 rowtable_view(struct row_view *v, struct buf *key, struct buf *values, const json_t *o)
 {
-	struct stamp	 s = { UINT64_C(5000) << 16, 9 };
-	size_t		 at[ROWTABLE_NAMES + 1];
+	struct stamp s = { UINT64_C(5000) << 16, 9 };
+	size_t at[ROWTABLE_NAMES + 1];
 
 	buf_clear(key);
 	buf_clear(values);
@@ -110,8 +110,8 @@ static inline void
 rowtable_index(struct rowtable *rt, struct row_view *v)
 {
 	for (int i = 0; i < ROWTABLE_NAMES; i++) {
-		struct field	f = rowtable_field(rt, rowtable_names[i]);
-		struct buf	value = { 0 }, k = { 0 };
+		struct field f = rowtable_field(rt, rowtable_names[i]);
+		struct buf value = { 0 }, k = { 0 };
 
 		if (f.attr->indexed && field_index_key(&f, v, &value)) {
 			key_index(&k, rt->table->id, f.attr->id, value.data, value.len, v->key,
@@ -127,8 +127,8 @@ rowtable_index(struct rowtable *rt, struct row_view *v)
 static inline void
 rowtable_put(struct rowtable *rt, const json_t *o, int deleted)
 {
-	struct row_view	 v = { 0 };
-	struct buf	 key = { 0 }, values = { 0 }, rkey = { 0 }, bytes = { 0 };
+	struct row_view v = { 0 };
+	struct buf key = { 0 }, values = { 0 }, rkey = { 0 }, bytes = { 0 };
 
 	rowtable_view(&v, &key, &values, o);
 	if (deleted) {
@@ -151,7 +151,7 @@ rowtable_put(struct rowtable *rt, const json_t *o, int deleted)
 static inline int
 rowtable_write(struct rowtable *rt)
 {
-	int	rc = store_write(rt->store, rt->batch, 0);
+	int rc = store_write(rt->store, rt->batch, 0);
 
 	store_batch_free(rt->batch);
 	rt->batch = store_batch_new(rt->store);

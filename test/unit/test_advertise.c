@@ -18,11 +18,12 @@
 static void
 write_cert(const char *path, const char *alt)
 {
-	EVP_PKEY	*key = EVP_EC_gen("P-256");
-	X509		*cert = X509_new();
-	X509_EXTENSION	*ext = alt == NULL ? NULL :
-			    X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, alt);
-	FILE		*f = fopen(path, "w");
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+	X509_EXTENSION *ext = alt == NULL ?
+	    NULL :
+	    X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, alt);
+	FILE *f = fopen(path, "w");
 
 	X509_gmtime_adj(X509_getm_notBefore(cert), 0);
 	X509_gmtime_adj(X509_getm_notAfter(cert), 60);
@@ -41,7 +42,7 @@ write_cert(const char *path, const char *alt)
 static void
 advertises(const char *alt, const char *listen, const char *want)
 {
-	char	*path = in_folder("cert"), *why = NULL, *name;
+	char *path = in_folder("cert"), *why = NULL, *name;
 
 	write_cert(path, alt);
 	name = advertise_name(path, listen, &why);
@@ -89,10 +90,11 @@ test_others(void **state)
 static void
 test_names(void **state)
 {
-	char	*path = in_folder("cert");
-	json_t	*names, *want = json_pack("[s, s, s]", "b.example", "10.0.0.2", "2001:db8::1");
+	char *path = in_folder("cert");
+	json_t *names, *want = json_pack("[s, s, s]", "b.example", "10.0.0.2", "2001:db8::1");
 
-	write_cert(path, "DNS:b.example,IP:10.0.0.2,email:a@b.example,IP:2001:db8::1,DNS:a b,DNS:x\"y");
+	write_cert(path,
+	    "DNS:b.example,IP:10.0.0.2,email:a@b.example,IP:2001:db8::1,DNS:a b,DNS:x\"y");
 	names = certinfo_names(path);
 	assert_true(json_equal(names, want));
 	json_decref(names);
@@ -106,7 +108,7 @@ test_names(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_names),

@@ -14,12 +14,12 @@
 static void
 all(const char *type, const char *values, const char *must)
 {
-	json_t	*list = json_loads(values, 0, NULL), *v;
-	size_t	 i;
+	json_t *list = json_loads(values, 0, NULL), *v;
+	size_t i;
 
 	assert_non_null(list);
 	json_array_foreach(list, i, v) {
-		char	*why = attrtype_fault(type, v);
+		char *why = attrtype_fault(type, v);
 
 		if (must == NULL ? why != NULL : why == NULL)
 			fail_msg("%s: value %zu of %s: %s", type, i, values, why);
@@ -33,7 +33,7 @@ all(const char *type, const char *values, const char *must)
 static void
 test_numbers(void **state)
 {
-	static const char	*whole = "must be a whole number from -2147483648 to 2147483647";
+	static const char *whole = "must be a whole number from -2147483648 to 2147483647";
 
 	all("Int", "[0, -2147483648, 2147483647, 5.0, null]", NULL);
 	all("int", "[2147483648, 1.5, \"1\", true, [1], 1e300]", whole);

@@ -11,11 +11,11 @@
 static void
 test_round_trip(void **state)
 {
-	struct buf	 b = { 0 };
-	struct rd	 r;
-	const uint8_t	*blob;
-	char		*s;
-	size_t		 n;
+	struct buf b = { 0 };
+	struct rd r;
+	const uint8_t *blob;
+	char *s;
+	size_t n;
 
 	buf_u8(&b, 0x12);
 	buf_u16(&b, 0x1234);
@@ -52,7 +52,7 @@ test_round_trip(void **state)
 static void
 test_byte_order(void **state)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	buf_u32(&b, 0x01020304);
 	buf_be32(&b, 0x01020304);
@@ -68,9 +68,9 @@ test_byte_order(void **state)
 static void
 test_first_failure_stays(void **state)
 {
-	struct rd	 r = rd_init("\1\2\3", 3);
-	char		*s;
-	size_t		 n = 7;
+	struct rd r = rd_init("\1\2\3", 3);
+	char *s;
+	size_t n = 7;
 
 	assert_int_equal(rd_u16(&r), 0x0201);
 	assert_int_equal(rd_u32(&r), 0);
@@ -90,8 +90,8 @@ test_first_failure_stays(void **state)
 static void
 test_lengths_that_lie(void **state)
 {
-	struct rd	r = rd_init("\xff\xff\xff\xff", 4);
-	size_t		n;
+	struct rd r = rd_init("\xff\xff\xff\xff", 4);
+	size_t n;
 
 	assert_null(rd_blob(&r, &n));
 	assert_false(rd_ok(&r));
@@ -105,8 +105,8 @@ test_lengths_that_lie(void **state)
 static void
 test_text_with_nul(void **state)
 {
-	struct rd	 r = rd_init("\3\0a\0b", 5);
-	char		*s = rd_str(&r);
+	struct rd r = rd_init("\3\0a\0b", 5);
+	char *s = rd_str(&r);
 
 	assert_string_equal(s, "");
 	assert_false(rd_ok(&r));
@@ -116,10 +116,10 @@ test_text_with_nul(void **state)
 static void
 test_grow_clear_take(void **state)
 {
-	struct buf	 b = { 0 };
-	uint8_t		*data;
-	size_t		 n;
-	int		 i;
+	struct buf b = { 0 };
+	uint8_t *data;
+	size_t n;
+	int i;
 
 	for (i = 0; i < 1000; i++)
 		buf_addf(&b, "%d,", i % 10);
@@ -140,7 +140,7 @@ test_grow_clear_take(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_byte_order),
 		cmocka_unit_test(test_first_failure_stays),

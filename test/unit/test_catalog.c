@@ -18,7 +18,7 @@ static size_t
 taken(void)
 {
 #ifdef __GLIBC__
-	struct mallinfo2	m = mallinfo2();
+	struct mallinfo2 m = mallinfo2();
 
 	return (m.uordblks + m.hblkhd);
 #else
@@ -29,7 +29,7 @@ taken(void)
 static void
 put(struct catalog *c, const char *name, uint32_t id)
 {
-	struct table	*t = table_new("dev", name, "id");
+	struct table *t = table_new("dev", name, "id");
 
 	t->id = id;
 	catalog_put(c, t);
@@ -38,7 +38,7 @@ put(struct catalog *c, const char *name, uint32_t id)
 static void
 assert_is(struct catalog *c, uint32_t id, const char *name)
 {
-	struct table	*t = catalog_by_id(c, id);
+	struct table *t = catalog_by_id(c, id);
 
 	assert_non_null(t);
 	assert_string_equal(t->name, name);
@@ -49,10 +49,10 @@ assert_is(struct catalog *c, uint32_t id, const char *name)
 static void
 test_ids_that_are_far_apart(void **state)
 {
-	char		*path = in_folder("store"), *err = NULL;
-	struct store	*s = store_open(path, 1 << 20, &err);
-	struct catalog	*c = catalog_load(s, &err);
-	size_t		 before;
+	char *path = in_folder("store"), *err = NULL;
+	struct store *s = store_open(path, 1 << 20, &err);
+	struct catalog *c = catalog_load(s, &err);
+	size_t before;
 
 	assert_non_null(c);
 	before = taken();
@@ -83,7 +83,7 @@ test_ids_that_are_far_apart(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ids_that_are_far_apart),
 	};
 

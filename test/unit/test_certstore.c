@@ -20,8 +20,8 @@
 static int
 make_keys(void **state)
 {
-	char	*keys;
-	int	 rc;
+	char *keys;
+	int rc;
 
 	if (make_folder(state) == -1)
 		return (-1);
@@ -35,8 +35,7 @@ make_keys(void **state)
 static struct conf *
 node(const char *key, const char *value)
 {
-	char *err = NULL, *argv[] = { (char *)"x", (char *)"--ROOTPATH",
-	    folder, NULL };
+	char *err = NULL, *argv[] = { (char *)"x", (char *)"--ROOTPATH", folder, NULL };
 	struct conf *c = conf_load(NULL, 3, argv, &err);
 	json_t *v = json_string(value);
 
@@ -93,7 +92,8 @@ test_bundle(void **state)
 	comes_back("# authority a\nA\n# authority b\nB\nB\n", "b", "B\nB\n");
 	/* What somebody has put there by hand stays, and where it is. */
 	comes_back("by hand\n# authority a\nA\n", "", "by hand\n");
-	comes_back("a comment with # authority in it\nX\n", "", "a comment with # authority in it\nX\n");
+	comes_back("a comment with # authority in it\nX\n", "",
+	    "a comment with # authority in it\nX\n");
 	comes_back("\xff\n# authority a\n\xfe\n", "a", "\xfe\n");
 
 	list = certstore_authorities("");
@@ -121,8 +121,8 @@ count(const struct conf *c, size_t n)
 static void
 test_removing(void **state)
 {
-	struct conf *free_of_it = node("", ""), *named = node("tls.certificate",
-	    "keys/added-x.pem");
+	struct conf *free_of_it = node("", ""),
+		    *named = node("tls.certificate", "keys/added-x.pem");
 	char *file = certstore_file("x"), *path = conf_path(named, file), *text;
 
 	assert_string_equal(conf_str(named, TLS_CERT), path);
@@ -162,7 +162,8 @@ static void
 test_pem(void **state)
 {
 	char *key = in_folder("k"), *cert = in_folder("c"), *other = in_folder("o"), *err = NULL;
-	char *ca = in_folder("ca"), *leaf = in_folder("l"), *certs, *keys, *others, *authority, *all;
+	char *ca = in_folder("ca"), *leaf = in_folder("l"), *certs, *keys, *others, *authority,
+	     *all;
 	struct certpem *p;
 
 	assert_int_equal(cert_make(key, cert, "n1.example", &err), 0);
@@ -224,7 +225,7 @@ test_pem(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_bundle),
 		cmocka_unit_test(test_removing),

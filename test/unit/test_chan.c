@@ -24,25 +24,25 @@
 
 /* opsd listens, leafd dials: both ends in one loop. */
 struct end {
-	struct event_base	*base;
-	struct chan		*peer;	/* while up */
-	int			 ups, downs, got;
-	uint32_t		 last_id;
-	size_t			 bytes;
-	int			 bad, hold, defer, free_listener, free_self;
-	struct chan_deferred	*later[4];	/* of the first that came with `defer` */
-	int			 nlater;
-	struct chan_listener	*l;
+	struct event_base *base;
+	struct chan *peer; /* while up */
+	int ups, downs, got;
+	uint32_t last_id;
+	size_t bytes;
+	int bad, hold, defer, free_listener, free_self;
+	struct chan_deferred *later[4]; /* of the first that came with `defer` */
+	int nlater;
+	struct chan_listener *l;
 };
 
-static char			 dir[PATH_MAX], path[PATH_MAX + 16];
-static struct event_base	*base;
-static struct end		 ops, leaf;
+static char dir[PATH_MAX], path[PATH_MAX + 16];
+static struct event_base *base;
+static struct end ops, leaf;
 
 static void
 on_up(struct chan *c, enum role peer, void *arg)
 {
-	struct end	*e = arg;
+	struct end *e = arg;
 
 	e->ups++;
 	e->peer = c;
@@ -52,7 +52,7 @@ on_up(struct chan *c, enum role peer, void *arg)
 static void
 on_down(struct chan *c, enum role peer, void *arg)
 {
-	struct end	*e = arg;
+	struct end *e = arg;
 
 	e->downs++;
 	if (e->peer == c)
@@ -64,9 +64,9 @@ on_down(struct chan *c, enum role peer, void *arg)
 static int
 on_serve(struct chan *c, struct msg *m, void *arg)
 {
-	struct end	*e = arg;
-	struct buf	 b = { 0 };
-	size_t		 n = rd_left(&m->body);
+	struct end *e = arg;
+	struct buf b = { 0 };
+	size_t n = rd_left(&m->body);
 
 	e->got++;
 	e->bytes += n;
@@ -96,7 +96,7 @@ on_serve(struct chan *c, struct msg *m, void *arg)
 static int
 on_cursors(struct chan *c, struct msg *m, void *arg)
 {
-	struct end	*e = arg;
+	struct end *e = arg;
 
 	e->got++;
 	if (e->free_self)
@@ -118,15 +118,15 @@ static const struct chan_ops ops_ops = { ops_handlers, on_up, on_down };
 static const struct chan_ops leaf_ops = { leaf_handlers, on_up, on_down };
 
 struct answer_got {
-	int	ran, null;
-	size_t	n;
-	char	text[16];
+	int ran, null;
+	size_t n;
+	char text[16];
 };
 
 static void
 on_answer(struct rd *body, void *arg)
 {
-	struct answer_got	*a = arg;
+	struct answer_got *a = arg;
 
 	a->ran++;
 	a->null = body == NULL;
@@ -142,20 +142,21 @@ wake_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Run the loop until the condition holds, 30 s at most. */
-#define until(cond) do {						\
-	uint64_t until_end = mono_us() + 30000000;			\
-	struct timeval until_tv = { 0, 5000 };				\
-	while (!(cond) && mono_us() < until_end) {			\
-		event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &until_tv); \
-		event_base_loop(base, EVLOOP_ONCE);			\
-	}								\
-	assert_true(cond);						\
-} while (0)
+#define until(cond)                                                                      \
+	do {                                                                             \
+		uint64_t until_end = mono_us() + 30000000;                               \
+		struct timeval until_tv = { 0, 5000 };                                   \
+		while (!(cond) && mono_us() < until_end) {                               \
+			event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &until_tv); \
+			event_base_loop(base, EVLOOP_ONCE);                              \
+		}                                                                        \
+		assert_true(cond);                                                       \
+	} while (0)
 
 static int
 setup(void **state)
 {
-	const char	*tmp = getenv("TMPDIR");
+	const char *tmp = getenv("TMPDIR");
 
 	snprintf(dir, sizeof dir, "%s/hubleaf-chan-XXXXXX", tmp != NULL ? tmp : "/tmp");
 	if (mkdtemp(dir) == NULL)
@@ -170,7 +171,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	struct timeval	tv = { 0, 10000 };
+	struct timeval tv = { 0, 10000 };
 
 	/* The once events of until(). */
 	event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &tv);
@@ -197,8 +198,8 @@ dial(void)
 static int
 raw(void)
 {
-	struct sockaddr_un	sun = { .sun_family = AF_UNIX };
-	int			fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(sun.sun_path, sizeof sun.sun_path, "%.100s", path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof sun), 0);
@@ -217,13 +218,13 @@ put_frame(struct buf *b, uint16_t type, uint32_t id, const struct buf *body)
 static void
 put_hello(struct buf *b, unsigned major, unsigned role)
 {
-	struct buf	body = { 0 };
+	struct buf body = { 0 };
 
 	buf_u16(&body, (uint16_t)major);
 	buf_u16(&body, PROTO_MINOR + 1);
 	buf_u8(&body, (uint8_t)role);
 	buf_str(&body, "0.2.0");
-	buf_u32(&body, 99);	/* what a later minor version may add */
+	buf_u32(&body, 99); /* what a later minor version may add */
 	put_frame(b, MSG_HELLO, 0, &body);
 	buf_free(&body);
 }
@@ -238,8 +239,8 @@ say(int fd, struct buf *b)
 static int
 is_closed(int fd)
 {
-	char	c[512];
-	ssize_t	n;
+	char c[512];
+	ssize_t n;
 
 	while ((n = recv(fd, c, sizeof c, MSG_DONTWAIT)) > 0)
 		continue;
@@ -249,10 +250,10 @@ is_closed(int fd)
 static void
 test_call_and_send(void **state)
 {
-	struct chan	*c;
-	struct answer_got	 a = { 0 };
-	struct buf	 b = { 0 };
-	struct stat	 st;
+	struct chan *c;
+	struct answer_got a = { 0 };
+	struct buf b = { 0 };
+	struct stat st;
 
 	listen_ops();
 	assert_int_equal(stat(path, &st), 0);
@@ -279,11 +280,11 @@ test_call_and_send(void **state)
 static void
 test_large_bodies(void **state)
 {
-	struct chan	*c;
-	struct answer_got	 a[3] = { 0 };
-	struct buf	 b = { 0 };
-	const size_t	 sizes[] = { PROTO_MAX_BODY, 3000000, 2000 };
-	int		 i;
+	struct chan *c;
+	struct answer_got a[3] = { 0 };
+	struct buf b = { 0 };
+	const size_t sizes[] = { PROTO_MAX_BODY, 3000000, 2000 };
+	int i;
 
 	listen_ops();
 	c = dial();
@@ -315,9 +316,9 @@ test_large_bodies(void **state)
 static void
 test_name_removed(void **state)
 {
-	struct chan	*c;
-	int		 fd;
-	struct buf	 b = { 0 };
+	struct chan *c;
+	int fd;
+	struct buf b = { 0 };
 
 	listen_ops();
 	c = dial();
@@ -339,9 +340,9 @@ test_name_removed(void **state)
 static void
 test_many_small(void **state)
 {
-	struct chan	*c;
-	struct buf	 b = { 0 };
-	int		 i;
+	struct chan *c;
+	struct buf b = { 0 };
+	int i;
 
 	listen_ops();
 	ops.hold = 1;
@@ -360,20 +361,20 @@ test_many_small(void **state)
 static void
 test_call_ends_once(void **state)
 {
-	struct chan	*c;
-	struct answer_got	 a = { 0 }, late = { 0 }, down = { 0 };
+	struct chan *c;
+	struct answer_got a = { 0 }, late = { 0 }, down = { 0 };
 
 	listen_ops();
 	ops.hold = 1;
 	c = dial();
 	chan_call(c, MSG_SERVE, NULL, 1000, on_answer, &down);
-	assert_int_equal(down.ran, 1);	/* not up yet */
+	assert_int_equal(down.ran, 1); /* not up yet */
 	assert_true(down.null);
 	until(leaf.ups == 1);
 	chan_call(c, MSG_SERVE, NULL, 30, on_answer, &late);
 	until(late.ran);
 	assert_true(late.null);
-	chan_reply(ops.peer, ops.last_id, NULL);	/* too late: no harm */
+	chan_reply(ops.peer, ops.last_id, NULL); /* too late: no harm */
 	ops.hold = 0;
 	chan_call(c, MSG_SERVE, NULL, 0, on_answer, &a);
 	until(a.ran);
@@ -402,10 +403,10 @@ reply_later(int i, const char *text)
 static void
 test_deferred_replies(void **state)
 {
-	struct chan		*c;
-	struct answer_got	 a[4] = { 0 };
-	struct buf		 b = { 0 };
-	int			 i;
+	struct chan *c;
+	struct answer_got a[4] = { 0 };
+	struct buf b = { 0 };
+	int i;
 
 	listen_ops();
 	ops.defer = 1;
@@ -440,8 +441,8 @@ test_deferred_replies(void **state)
 static void
 test_deferred_for_a_peer_that_is_gone(void **state)
 {
-	struct chan		*c;
-	struct answer_got	 a = { 0 }, next = { 0 };
+	struct chan *c;
+	struct answer_got a = { 0 }, next = { 0 };
 
 	listen_ops();
 	ops.defer = 1;
@@ -469,8 +470,8 @@ test_deferred_for_a_peer_that_is_gone(void **state)
 static void
 test_deferred_over_a_channel_that_dials(void **state)
 {
-	struct answer_got	 a = { 0 };
-	struct chan		*c;
+	struct answer_got a = { 0 };
+	struct chan *c;
 
 	listen_ops();
 	leaf.defer = 1;
@@ -515,10 +516,10 @@ test_deferred_after_the_end(void **state)
 static void
 test_reconnect(void **state)
 {
-	struct chan	*c = dial();
-	struct answer_got	 a = { 0 };
+	struct chan *c = dial();
+	struct answer_got a = { 0 };
 
-	listen_ops();	/* the dialler was first */
+	listen_ops(); /* the dialler was first */
 	ops.hold = 1;
 	until(leaf.ups == 1);
 	chan_call(c, MSG_SERVE, NULL, 0, on_answer, &a);
@@ -537,8 +538,8 @@ test_reconnect(void **state)
 static void
 test_ping(void **state)
 {
-	struct chan	*c;
-	struct answer_got	 a = { 0 };
+	struct chan *c;
+	struct answer_got a = { 0 };
 
 	listen_ops();
 	c = dial();
@@ -560,8 +561,8 @@ test_ping(void **state)
 static void
 test_bad_message_drops_the_peer_only(void **state)
 {
-	struct chan	*c;
-	struct answer_got	 a = { 0 };
+	struct chan *c;
+	struct answer_got a = { 0 };
 
 	listen_ops();
 	c = dial();
@@ -579,9 +580,9 @@ test_bad_message_drops_the_peer_only(void **state)
 static void
 test_newer_peer_replaces_the_older(void **state)
 {
-	struct chan	*c = NULL;
-	struct buf	 b = { 0 };
-	int		 fd;
+	struct chan *c = NULL;
+	struct buf b = { 0 };
+	int fd;
 
 	listen_ops();
 	fd = raw();
@@ -609,7 +610,7 @@ test_newer_peer_replaces_the_older(void **state)
 static void
 is_refused(struct buf *b, int ups)
 {
-	int	fd = raw();
+	int fd = raw();
 
 	say(fd, b);
 	until(is_closed(fd));
@@ -622,7 +623,7 @@ is_refused(struct buf *b, int ups)
 static void
 test_bad_peers(void **state)
 {
-	struct buf	b = { 0 }, body = { 0 };
+	struct buf b = { 0 }, body = { 0 };
 
 	listen_ops();
 	put_hello(&b, PROTO_MAJOR + 1, ROLE_LEAFD);
@@ -631,16 +632,16 @@ test_bad_peers(void **state)
 	is_refused(&b, 0);
 	put_hello(&b, PROTO_MAJOR, 77);
 	is_refused(&b, 0);
-	put_frame(&b, MSG_SERVE, 1, &body);	/* before HELLO */
+	put_frame(&b, MSG_SERVE, 1, &body); /* before HELLO */
 	is_refused(&b, 0);
 	buf_u16(&body, PROTO_MAJOR);
-	put_frame(&b, MSG_HELLO, 0, &body);	/* cut short */
+	put_frame(&b, MSG_HELLO, 0, &body); /* cut short */
 	is_refused(&b, 0);
-	buf_add(&b, "\0\0\1\0\1\0\0\0\0\0", 10);	/* 64 KiB of HELLO */
+	buf_add(&b, "\0\0\1\0\1\0\0\0\0\0", 10); /* 64 KiB of HELLO */
 	is_refused(&b, 0);
 	buf_clear(&body);
 	put_hello(&b, PROTO_MAJOR, ROLE_HUBD);
-	put_frame(&b, MSG_SERVE, 1, &body);	/* not hubd's to send */
+	put_frame(&b, MSG_SERVE, 1, &body); /* not hubd's to send */
 	is_refused(&b, 1);
 	put_hello(&b, PROTO_MAJOR, ROLE_LEAFD);
 	put_frame(&b, 9999, 1, &body);
@@ -649,10 +650,10 @@ test_bad_peers(void **state)
 	put_hello(&b, PROTO_MAJOR, ROLE_LEAFD);
 	is_refused(&b, 3);
 	put_hello(&b, PROTO_MAJOR, ROLE_LEAFD);
-	put_frame(&b, MSG_APPLY, 1, &body);	/* no handler here */
+	put_frame(&b, MSG_APPLY, 1, &body); /* no handler here */
 	is_refused(&b, 4);
 	put_hello(&b, PROTO_MAJOR, ROLE_LEAFD);
-	buf_add(&b, "\1\0\0\4\150\0\0\0\0\0", 10);	/* SERVE of PROTO_MAX_BODY + 1 */
+	buf_add(&b, "\1\0\0\4\150\0\0\0\0\0", 10); /* SERVE of PROTO_MAX_BODY + 1 */
 	is_refused(&b, 5);
 	buf_free(&body);
 	chan_listener_free(ops.l);
@@ -661,9 +662,9 @@ test_bad_peers(void **state)
 static void
 test_byte_by_byte(void **state)
 {
-	struct buf	b = { 0 }, body = { 0 };
-	size_t		i;
-	int		fd;
+	struct buf b = { 0 }, body = { 0 };
+	size_t i;
+	int fd;
 
 	listen_ops();
 	ops.hold = 1;
@@ -689,15 +690,15 @@ test_byte_by_byte(void **state)
 static void
 test_freed_in_a_handler(void **state)
 {
-	struct chan	*c;
-	struct buf	 b = { 0 };
-	int		 i;
+	struct chan *c;
+	struct buf b = { 0 };
+	int i;
 
 	listen_ops();
 	ops.free_listener = 1;
 	c = dial();
 	until(leaf.ups == 1);
-	for (i = 0; i < 3; i++) {	/* the other two are not handled any more */
+	for (i = 0; i < 3; i++) { /* the other two are not handled any more */
 		buf_add(&b, "x", 1);
 		chan_send(c, MSG_SERVE, &b);
 	}
@@ -717,8 +718,8 @@ test_freed_in_a_handler(void **state)
 static void
 test_attach(void **state)
 {
-	struct chan	*a, *b;
-	int		 fds[2];
+	struct chan *a, *b;
+	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	a = chan_attach(base, fds[0], ROLE_OPSD, &ops_ops, &ops);
@@ -726,13 +727,13 @@ test_attach(void **state)
 	until(ops.ups == 1 && leaf.ups == 1);
 	assert_true(chan_is_up(a));
 	chan_free(b);
-	until(ops.downs == 1);	/* a is gone as well */
+	until(ops.downs == 1); /* a is gone as well */
 }
 
 static void
 test_listen_faults(void **state)
 {
-	char	long_path[300];
+	char long_path[300];
 
 	memset(long_path, 'x', sizeof long_path - 1);
 	long_path[sizeof long_path - 1] = '\0';
@@ -747,7 +748,7 @@ test_listen_faults(void **state)
 	chan_listener_free(ops.l);
 }
 
-static int	posted;
+static int posted;
 
 static void
 posted_fn(void *arg)
@@ -766,8 +767,8 @@ posted_free(void *arg)
 static void
 test_post(void **state)
 {
-	struct post	*p = post_new(base);
-	int		 i;
+	struct post *p = post_new(base);
+	int i;
 
 	posted = 0;
 	for (i = 0; i < 100; i++)
@@ -775,17 +776,17 @@ test_post(void **state)
 	until(posted == 100);
 	post(p, posted_fn, (void *)(intptr_t)100);
 	post(p, posted_free, &p);
-	post(p, posted_fn, (void *)(intptr_t)0);	/* does not run */
+	post(p, posted_fn, (void *)(intptr_t)0); /* does not run */
 	until(p == NULL);
 	assert_int_equal(posted, 101);
 }
 
-#define test(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		test(test_call_and_send),
 		test(test_large_bodies),
 		test(test_name_removed),

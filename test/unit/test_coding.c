@@ -16,17 +16,22 @@ static void
 test_which(void **state)
 {
 	static const struct {
-		const char	*header;
-		enum coding	 of, wanted;
+		const char *header;
+		enum coding of, wanted;
 	} cases[] = {
-		{ NULL, CODING_NONE, CODING_NONE }, { "identity", CODING_NONE, CODING_NONE },
-		{ "gzip", CODING_GZIP, CODING_GZIP }, { "X-GZip ", CODING_GZIP, CODING_GZIP },
-		{ "zstd", CODING_ZSTD, CODING_ZSTD }, { "br", CODING_UNKNOWN, CODING_NONE },
+		{ NULL, CODING_NONE, CODING_NONE },
+		{ "identity", CODING_NONE, CODING_NONE },
+		{ "gzip", CODING_GZIP, CODING_GZIP },
+		{ "X-GZip ", CODING_GZIP, CODING_GZIP },
+		{ "zstd", CODING_ZSTD, CODING_ZSTD },
+		{ "br", CODING_UNKNOWN, CODING_NONE },
 		{ "deflate, gzip, br, zstd", CODING_UNKNOWN, CODING_ZSTD },
 		{ "gzip;q=1.0, zstd;q=0", CODING_UNKNOWN, CODING_GZIP },
 		{ "gzip;q=0.000,*", CODING_UNKNOWN, CODING_NONE },
-		{ "gzip;q=0.5", CODING_UNKNOWN, CODING_GZIP }, { "gzip, gzip", CODING_UNKNOWN, CODING_GZIP },
-		{ "", CODING_UNKNOWN, CODING_NONE }, { ",,;q", CODING_UNKNOWN, CODING_NONE },
+		{ "gzip;q=0.5", CODING_UNKNOWN, CODING_GZIP },
+		{ "gzip, gzip", CODING_UNKNOWN, CODING_GZIP },
+		{ "", CODING_UNKNOWN, CODING_NONE },
+		{ ",,;q", CODING_UNKNOWN, CODING_NONE },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -39,12 +44,13 @@ test_which(void **state)
 static struct buf
 coded(enum coding c, const struct buf *text, size_t piece)
 {
-	struct coder	*w = coder_new(c);
-	struct buf	 out = { 0 };
+	struct coder *w = coder_new(c);
+	struct buf out = { 0 };
 
 	for (size_t at = 0; at < text->len; at += piece)
-		assert_int_equal(coder_add(w, text->data + at, text->len - at < piece ?
-		    text->len - at : piece, 0, &out), 0);
+		assert_int_equal(coder_add(w, text->data + at,
+				     text->len - at < piece ? text->len - at : piece, 0, &out),
+		    0);
 	assert_int_equal(coder_add(w, NULL, 0, 1, &out), 0);
 	coder_free(w);
 	return (out);
@@ -53,7 +59,7 @@ coded(enum coding c, const struct buf *text, size_t piece)
 static struct buf
 text_of(size_t n)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	for (size_t i = 0; b.len < n; i++)
 		buf_addf(&b, "{\"id\":%zu,\"v\":%zu},", i, i * i % 977);
@@ -63,12 +69,12 @@ text_of(size_t n)
 static void
 test_back(void **state)
 {
-	static const size_t	lengths[] = { 0, 1, 1000, 300000 }, pieces[] = { 1000, 65536, 400000 };
+	static const size_t lengths[] = { 0, 1, 1000, 300000 }, pieces[] = { 1000, 65536, 400000 };
 
 	for (size_t i = 0; i < 2 * 4 * 3; i++) {
-		enum coding	c = both[i % 2];
-		struct buf	text = text_of(lengths[i / 2 % 4]), back = { 0 };
-		struct buf	out = coded(c, &text, pieces[i / 8]);
+		enum coding c = both[i % 2];
+		struct buf text = text_of(lengths[i / 2 % 4]), back = { 0 };
+		struct buf out = coded(c, &text, pieces[i / 8]);
 
 		assert_int_equal(coding_read(c, out.data, out.len, text.len, &back), 0);
 		assert_int_equal(back.len, text.len);
@@ -93,11 +99,12 @@ test_even_lengths(void **state)
 {
 	for (size_t n = 4096; n <= 1 << 20; n *= 2)
 		for (size_t i = 0; i < 2; i++) {
-			struct buf	text = text_of(n), out, back = { 0 };
+			struct buf text = text_of(n), out, back = { 0 };
 
 			text.len = n;
 			out = coded(both[i], &text, n);
-			assert_int_equal(coding_read(both[i], out.data, out.len, 2 << 20, &back), 0);
+			assert_int_equal(coding_read(both[i], out.data, out.len, 2 << 20, &back),
+			    0);
 			assert_int_equal(back.len, n);
 			buf_free(&text);
 			buf_free(&out);
@@ -110,7 +117,7 @@ static void
 test_bombs(void **state)
 {
 	for (size_t i = 0; i < 2; i++) {
-		struct buf	text = { 0 }, out, back = { 0 };
+		struct buf text = { 0 }, out, back = { 0 };
 
 		buf_reserve(&text, 20000000);
 		memset(text.data, ' ', text.len = 20000000);
@@ -129,7 +136,7 @@ test_bombs(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_which),
 		cmocka_unit_test(test_back),
 		cmocka_unit_test(test_even_lengths),

@@ -16,10 +16,10 @@
  * The store with its commit thread, as write requests and changes of definitions use it.  The linker gives
  * us what it calls: whether a batch was written, and a disk that fails; a clock that is ahead.
  */
-static _Atomic int	writes, syncs, disk_fails;
-static _Atomic uint64_t	ahead_ms;
-static void		(*before_commit)(void *arg);
-static void		*before_arg;
+static _Atomic int writes, syncs, disk_fails;
+static _Atomic uint64_t ahead_ms;
+static void (*before_commit)(void *arg);
+static void *before_arg;
 
 int __real_store_write(struct store *s, struct store_batch *b, int sync);
 int __wrap_store_write(struct store *s, struct store_batch *b, int sync);
@@ -31,7 +31,7 @@ int __wrap_commit_wait(struct commit *c, struct commit_job *j);
 int
 __wrap_store_write(struct store *s, struct store_batch *b, int sync)
 {
-	int	rc = disk_fails ? -1 : __real_store_write(s, b, sync);
+	int rc = disk_fails ? -1 : __real_store_write(s, b, sync);
 
 	writes++;
 	syncs += sync;
@@ -41,7 +41,7 @@ __wrap_store_write(struct store *s, struct store_batch *b, int sync)
 int
 __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 {
-	int	rc = __real_clock_gettime(id, ts);
+	int rc = __real_clock_gettime(id, ts);
 
 	if (id == CLOCK_REALTIME)
 		ts->tv_sec += (time_t)(ahead_ms / 1000);
@@ -52,7 +52,7 @@ __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 int
 __wrap_commit_wait(struct commit *c, struct commit_job *j)
 {
-	void	(*fn)(void *arg) = before_commit;
+	void (*fn)(void *arg) = before_commit;
 
 	before_commit = NULL;
 	if (fn != NULL)
@@ -63,9 +63,9 @@ __wrap_commit_wait(struct commit *c, struct commit_job *j)
 static int
 open_table(void **state)
 {
-	static struct opendata	o;
-	static char		name[32];
-	static int		n;
+	static struct opendata o;
+	static char name[32];
+	static int n;
 
 	snprintf(name, sizeof(name), "node%d", n++);
 	ahead_ms = 0;
@@ -86,7 +86,7 @@ close_table(void **state)
 static void
 restart(struct opendata *o)
 {
-	char	*path = xstrdup(strrchr(conf_str(o->svc.conf, ROOT_PATH), '/') + 1);
+	char *path = xstrdup(strrchr(conf_str(o->svc.conf, ROOT_PATH), '/') + 1);
 
 	opendata_close(o);
 	opendata_open(o, path);
@@ -96,7 +96,7 @@ restart(struct opendata *o)
 static struct table *
 table(struct opendata *o, const char *name)
 {
-	struct table	*t = catalog_get(o->data.catalog, "dev", name);
+	struct table *t = catalog_get(o->data.catalog, "dev", name);
 
 	assert_non_null(t);
 	return (t);
@@ -105,7 +105,7 @@ table(struct opendata *o, const char *name)
 static void
 assert_value(struct opendata *o, const char *key, const char *name, int wanted)
 {
-	json_t	*v = opendata_value(o, "dog", key, name);
+	json_t *v = opendata_value(o, "dog", key, name);
 
 	assert_non_null(v);
 	assert_int_equal(json_integer_value(v), wanted);
@@ -115,15 +115,15 @@ assert_value(struct opendata *o, const char *key, const char *name, int wanted)
 /* ---- answers ---- */
 
 struct seen {
-	int	 writes, status;	/* when it was answered */
-	int	 pipe[2];
+	int writes, status; /* when it was answered */
+	int pipe[2];
 };
 
 static void
 seen_done(struct commit_job *j)
 {
-	struct seen	*s = j->arg;
-	char		 c = 'x';
+	struct seen *s = j->arg;
+	char c = 'x';
 
 	s->writes = writes;
 	s->status = j->status;
@@ -134,9 +134,9 @@ seen_done(struct commit_job *j)
 static struct write *
 one_row(struct opendata *o, struct seen *s)
 {
-	struct table	*t = table(o, "dog");
-	struct write	*w = write_new(t, TXN_INSERT, "tester");
-	json_t		*record = json_pack("{s:i}", "id", 1);
+	struct table *t = table(o, "dog");
+	struct write *w = write_new(t, TXN_INSERT, "tester");
+	json_t *record = json_pack("{s:i}", "id", 1);
 
 	assert_int_equal(pipe(s->pipe), 0);
 	write_add(w, record, 1 << 20);
@@ -150,7 +150,7 @@ one_row(struct opendata *o, struct seen *s)
 static void
 wait_seen(struct seen *s)
 {
-	char	c;
+	char c;
 
 	assert_int_equal(read(s->pipe[0], &c, 1), 1);
 	close(s->pipe[0]);
@@ -161,8 +161,8 @@ wait_seen(struct seen *s)
 static void
 test_answered_when_it_is_written(void **state)
 {
-	struct seen	 s;
-	struct write	*w = one_row(*state, &s);
+	struct seen s;
+	struct write *w = one_row(*state, &s);
 
 	writes = syncs = 0;
 	commit_submit(((struct opendata *)*state)->data.commit, &w->job);
@@ -177,9 +177,9 @@ test_answered_when_it_is_written(void **state)
 static void
 write_to_broken_disk(int to)
 {
-	struct opendata	 o;
-	struct seen	 s;
-	struct write	*w;
+	struct opendata o;
+	struct seen s;
+	struct write *w;
 
 	alarm(60);
 	opendata_open(&o, "broken");
@@ -199,8 +199,8 @@ write_to_broken_disk(int to)
 static void
 test_write_error(void **state)
 {
-	int	fds[2], status = 0, ended;
-	pid_t	pid;
+	int fds[2], status = 0, ended;
+	pid_t pid;
 
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
@@ -220,19 +220,23 @@ test_write_error(void **state)
 static void
 test_attribute_given_twice(void **state)
 {
-	struct opendata	*o = *state;
+	struct opendata *o = *state;
 
-	assert_int_equal(opendata_write(o, "dog", TXN_UPSERT,
-	    "[{\"id\":1,\"a\":1,\"b\":1},{\"id\":2,\"a\":9},{\"id\":1,\"a\":2,\"c\":3}]"), 200);
+	assert_int_equal(
+	    opendata_write(o, "dog", TXN_UPSERT,
+		"[{\"id\":1,\"a\":1,\"b\":1},{\"id\":2,\"a\":9},{\"id\":1,\"a\":2,\"c\":3}]"),
+	    200);
 	assert_value(o, "1", "a", 2);
 	assert_value(o, "1", "b", 1);
 	assert_value(o, "1", "c", 3);
 	assert_int_equal(opendata_write(o, "dog", TXN_UPDATE,
-	    "[{\"id\":1,\"a\":5},{\"id\":1,\"a\":4}]"), 200);
+			     "[{\"id\":1,\"a\":5},{\"id\":1,\"a\":4}]"),
+	    200);
 	assert_value(o, "1", "a", 4);
 	/* Of inserts the first one is done. */
 	assert_int_equal(opendata_write(o, "dog", TXN_INSERT,
-	    "[{\"id\":3,\"a\":5},{\"id\":3,\"a\":4}]"), 200);
+			     "[{\"id\":3,\"a\":5},{\"id\":3,\"a\":4}]"),
+	    200);
 	assert_value(o, "3", "a", 5);
 	/* So of one for a row that is there already. */
 	assert_int_equal(opendata_write(o, "dog", TXN_INSERT, "[{\"id\":3,\"a\":6}]"), 200);
@@ -242,8 +246,8 @@ test_attribute_given_twice(void **state)
 static void
 test_counts(void **state)
 {
-	struct opendata	*o = *state;
-	struct table	*t = table(o, "dog");
+	struct opendata *o = *state;
+	struct table *t = table(o, "dog");
 
 	opendata_write(o, "dog", TXN_INSERT, "[{\"id\":1},{\"id\":2},{\"id\":3}]");
 	opendata_write(o, "dog", TXN_UPSERT, "[{\"id\":1,\"a\":1}]");
@@ -261,19 +265,20 @@ test_counts(void **state)
 static void
 test_log_chains(void **state)
 {
-	struct opendata		*o = *state;
-	struct table		*t = table(o, "dog");
-	struct log_pos		 had = table_head(t), has;
-	struct buf		 out = { 0 };
-	struct log_entry	 e;
-	struct rd		 r;
-	uint64_t		 upto;
+	struct opendata *o = *state;
+	struct table *t = table(o, "dog");
+	struct log_pos had = table_head(t), has;
+	struct buf out = { 0 };
+	struct log_entry e;
+	struct rd r;
+	uint64_t upto;
 
 	assert_int_equal(opendata_define(o, DDL_CREATE_TABLE, "cat", NULL, 0), 200);
 	opendata_write(o, "dog", TXN_INSERT, "[{\"id\":1}]");
 	has = table_head(t);
 	assert_int_equal(txlog_read_table(&o->data.log, t->id, had.seq, 0, 1 << 20, 1 << 20, &out,
-	    &upto), 1);
+			     &upto),
+	    1);
 	r = rd_init(out.data, out.len);
 	assert_int_equal(log_entry_read(&r, &e), 0);
 	assert_int_equal(e.prev, had.seq);
@@ -289,10 +294,10 @@ test_log_chains(void **state)
 static void
 test_clock_goes_back(void **state)
 {
-	struct opendata	*o = *state;
-	struct row	 row = { 0 };
-	struct buf	 first = { 0 }, second = { 0 };
-	struct stamp	 s;
+	struct opendata *o = *state;
+	struct row row = { 0 };
+	struct buf first = { 0 }, second = { 0 };
+	struct stamp s;
 
 	ahead_ms = 5000;
 	opendata_write(o, "dog", TXN_INSERT, "[{\"id\":1}]");
@@ -315,7 +320,7 @@ test_clock_goes_back(void **state)
 static const struct attribute *
 attribute(const struct table *t, const char *name)
 {
-	const struct attribute	*a = table_attr(t, name, strlen(name));
+	const struct attribute *a = table_attr(t, name, strlen(name));
 
 	assert_non_null(a);
 	return (a);
@@ -325,8 +330,8 @@ attribute(const struct table *t, const char *name)
 static void
 test_new_attribute_beside_rows(void **state)
 {
-	struct opendata	*o = *state;
-	struct table	*t;
+	struct opendata *o = *state;
+	struct table *t;
 
 	assert_int_equal(opendata_define(o, DDL_CREATE_ATTRIBUTE, "dog", "early", 0), 200);
 	opendata_write(o, "dog", TXN_INSERT, "[{\"id\":1}]");
@@ -346,9 +351,9 @@ test_new_attribute_beside_rows(void **state)
 static void
 test_mark_of_dropped_table(void **state)
 {
-	struct opendata	*o = *state;
-	struct table	*t = table(o, "dog");
-	uint32_t	 id = t->id;
+	struct opendata *o = *state;
+	struct table *t = table(o, "dog");
+	uint32_t id = t->id;
 	struct store_iter *it;
 
 	opendata_write(o, "dog", TXN_INSERT, "[{\"id\":1}]");
@@ -373,8 +378,8 @@ test_mark_of_dropped_table(void **state)
 static void
 test_dropped_attribute(void **state)
 {
-	struct opendata	*o = *state;
-	struct table	*t;
+	struct opendata *o = *state;
+	struct table *t;
 
 	opendata_write(o, "dog", TXN_INSERT, "[{\"id\":1,\"a\":1}]");
 	assert_int_equal(opendata_define(o, DDL_DROP_ATTRIBUTE, "dog", "a", 0), 200);
@@ -396,7 +401,7 @@ update_first(void *arg)
 static void
 expire_all(struct opendata *o)
 {
-	struct table	*t = table(o, "pup");
+	struct table *t = table(o, "pup");
 
 	t->stat->expire_next_us = 0;
 	expire_run(&o->data);
@@ -409,8 +414,8 @@ expire_all(struct opendata *o)
 static void
 test_expiration_looks_again(void **state)
 {
-	struct opendata	*o = *state;
-	struct table	*t;
+	struct opendata *o = *state;
+	struct table *t;
 
 	assert_int_equal(opendata_define(o, DDL_CREATE_TABLE, "pup", NULL, 100), 200);
 	opendata_write(o, "pup", TXN_INSERT, "[{\"id\":1,\"a\":1},{\"id\":2,\"a\":1}]");
@@ -432,17 +437,19 @@ test_expiration_looks_again(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_write_error),
 		cmocka_unit_test_setup_teardown(test_answered_when_it_is_written, open_table,
 		    close_table),
-		cmocka_unit_test_setup_teardown(test_attribute_given_twice, open_table, close_table),
+		cmocka_unit_test_setup_teardown(test_attribute_given_twice, open_table,
+		    close_table),
 		cmocka_unit_test_setup_teardown(test_counts, open_table, close_table),
 		cmocka_unit_test_setup_teardown(test_log_chains, open_table, close_table),
 		cmocka_unit_test_setup_teardown(test_clock_goes_back, open_table, close_table),
 		cmocka_unit_test_setup_teardown(test_new_attribute_beside_rows, open_table,
 		    close_table),
-		cmocka_unit_test_setup_teardown(test_mark_of_dropped_table, open_table, close_table),
+		cmocka_unit_test_setup_teardown(test_mark_of_dropped_table, open_table,
+		    close_table),
 		cmocka_unit_test_setup_teardown(test_dropped_attribute, open_table, close_table),
 		cmocka_unit_test_setup_teardown(test_expiration_looks_again, open_table,
 		    close_table),

@@ -14,12 +14,12 @@
 
 #include "common/base/mem.h"
 
-static char	dir[PATH_MAX], file[PATH_MAX + 32], settings[PATH_MAX + 32];
+static char dir[PATH_MAX], file[PATH_MAX + 32], settings[PATH_MAX + 32];
 
 static void
 put(const char *path, const char *text)
 {
-	FILE	*f = fopen(path, "w");
+	FILE *f = fopen(path, "w");
 
 	assert_non_null(f);
 	fputs(text, f);
@@ -29,7 +29,7 @@ put(const char *path, const char *text)
 static int
 setup(void **state)
 {
-	const char	*tmp = getenv("TMPDIR");
+	const char *tmp = getenv("TMPDIR");
 
 	snprintf(dir, sizeof dir, "%s/hubleaf-conf-XXXXXX", tmp != NULL ? tmp : "/tmp");
 	if (mkdtemp(dir) == NULL)
@@ -44,9 +44,9 @@ setup(void **state)
 static void
 drop_backup(void)
 {
-	char		*path = xasprintf("%s/backup", dir), *file_path;
-	struct dirent	*e;
-	DIR		*d = opendir(path);
+	char *path = xasprintf("%s/backup", dir), *file_path;
+	struct dirent *e;
+	DIR *d = opendir(path);
 
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		file_path = xasprintf("%s/%s", path, e->d_name);
@@ -72,8 +72,8 @@ teardown(void **state)
 static struct conf *
 load(const char *text, int argc, char **argv)
 {
-	struct conf	*c;
-	char		*err;
+	struct conf *c;
+	char *err;
 
 	put(file, text);
 	c = conf_load(file, argc, argv, &err);
@@ -86,7 +86,7 @@ load(const char *text, int argc, char **argv)
 static void
 expect_faults(char *err, const char *want)
 {
-	char	*all = xstrdup(""), *line, *rest = err, *longer, *end;
+	char *all = xstrdup(""), *line, *rest = err, *longer, *end;
 
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		end = line[0] == '/' ? strstr(line, ": ") : NULL;
@@ -104,7 +104,7 @@ expect_faults(char *err, const char *want)
 static void
 load_fails(const char *text, const char *want)
 {
-	char	*err;
+	char *err;
 
 	put(file, text);
 	assert_null(conf_load(file, 0, NULL, &err));
@@ -114,14 +114,17 @@ load_fails(const char *text, const char *want)
 static void
 test_faults_say_where(void **state)
 {
-	char	*err, *want = xasprintf(
-	    "%s:2: 'threads' must be a number\n"
-	    "%s:4: unknown key 'clustering.nodname', did you mean 'clustering.nodeName'?\n"
-	    "%s:6: 'clustering.hubServer.cluster.network.routes[0].port' is required\n"
-	    "%s:6: 'clustering.hubServer.cluster.network.routes[1].host' is required\n"
-	    "%s:7: 'logging' must be an object", file, file, file, file, file);
+	char *err,
+	    *want = xasprintf(
+		"%s:2: 'threads' must be a number\n"
+		"%s:4: unknown key 'clustering.nodname', did you mean 'clustering.nodeName'?\n"
+		"%s:6: 'clustering.hubServer.cluster.network.routes[0].port' is required\n"
+		"%s:6: 'clustering.hubServer.cluster.network.routes[1].host' is required\n"
+		"%s:7: 'logging' must be an object",
+		file, file, file, file, file);
 
-	put(file, "# a comment\nthreads: many\nclustering:\n  nodname: x\n  hubServer: {cluster: {\n"
+	put(file,
+	    "# a comment\nthreads: many\nclustering:\n  nodname: x\n  hubServer: {cluster: {\n"
 	    "    network: {routes: [{host: a}, {port: 1}]}}}\nlogging: 3\n");
 	assert_null(conf_load(file, 0, NULL, &err));
 	assert_string_equal(err, want);
@@ -132,7 +135,7 @@ test_faults_say_where(void **state)
 static void
 test_misspelt_variables(void **state)
 {
-	char	*text;
+	char *text;
 
 	setenv("CLUSTERING_NODNAME", "x", 1);
 	setenv("ROOTPAHT", "/x", 1);
@@ -144,9 +147,11 @@ test_misspelt_variables(void **state)
 	setenv("LOGNAME", "x", 1);
 	text = conf_env_warnings();
 	assert_non_null(text);
-	assert_non_null(strstr(text, "'CLUSTERING_NODNAME' is not known, did you mean 'CLUSTERING_NODENAME'?"));
+	assert_non_null(strstr(text,
+	    "'CLUSTERING_NODNAME' is not known, did you mean 'CLUSTERING_NODENAME'?"));
 	assert_non_null(strstr(text, "'ROOTPAHT' is not known, did you mean 'ROOTPATH'?"));
-	assert_non_null(strstr(text, "'HDB_ADMIN_USRNAME' is not known, did you mean 'HDB_ADMIN_USERNAME'?"));
+	assert_non_null(strstr(text,
+	    "'HDB_ADMIN_USRNAME' is not known, did you mean 'HDB_ADMIN_USERNAME'?"));
 	assert_null(strstr(text, "SERVICE"));
 	assert_null(strstr(text, "TCP_ADDR"));
 	assert_null(strstr(text, "LOGNAME"));
@@ -165,8 +170,8 @@ test_misspelt_variables(void **state)
 static void
 test_a_file_alone(void **state)
 {
-	char		*err;
-	struct conf	*c;
+	char *err;
+	struct conf *c;
 
 	put(file, "threads: 3\n");
 	setenv("THREADS", "many", 1);
@@ -182,7 +187,7 @@ test_a_file_alone(void **state)
 static void
 flag_fails(const char *flag, const char *value, const char *want)
 {
-	char	*argv[] = { xstrdup(flag), xstrdup(value), NULL }, *err;
+	char *argv[] = { xstrdup(flag), xstrdup(value), NULL }, *err;
 
 	assert_null(conf_load(NULL, value != NULL ? 2 : 1, argv, &err));
 	assert_string_equal(err, want);
@@ -194,8 +199,8 @@ flag_fails(const char *flag, const char *value, const char *want)
 static void
 test_defaults(void **state)
 {
-	struct conf	*c = load("", 0, NULL);
-	char		 want[PATH_MAX + 32], *path;
+	struct conf *c = load("", 0, NULL);
+	char want[PATH_MAX + 32], *path;
 
 	assert_string_equal(conf_str(c, ROOT_PATH), dir);
 	snprintf(want, sizeof want, "%s/run", dir);
@@ -219,15 +224,16 @@ test_defaults(void **state)
 static void
 test_precedence(void **state)
 {
-	char		*argv[] = { (char *)"opsd", (char *)"--clustering_nodename", (char *)"flag", NULL };
-	struct conf	*c;
+	char *argv[] = { (char *)"opsd", (char *)"--clustering_nodename", (char *)"flag", NULL };
+	struct conf *c;
 
 	put(settings, "clustering: {nodeName: settings, user: s}\nthreads: null\n");
-	c = load("clustering: {nodeName: file, user: f, statusInterval: 500}\nthreads: 3\n", 0, NULL);
+	c = load("clustering: {nodeName: file, user: f, statusInterval: 500}\nthreads: 3\n", 0,
+	    NULL);
 	assert_string_equal(conf_str(c, CL_NODENAME), "settings");
 	assert_string_equal(conf_str(c, CL_USER), "s");
 	assert_int_equal(conf_int(c, CL_STATUS_INTERVAL), 500);
-	assert_int_equal(conf_int(c, API_THREADS), 0);	/* null in the settings hides the file's */
+	assert_int_equal(conf_int(c, API_THREADS), 0); /* null in the settings hides the file's */
 	conf_free(c);
 	setenv("clustering_NodeName", "env", 1);
 	c = load("clustering: {nodeName: file}\n", 0, NULL);
@@ -242,11 +248,11 @@ test_precedence(void **state)
 static void
 test_text_is_cast(void **state)
 {
-	char		*argv[] = { (char *)"--OPERATIONSAPI_NETWORK_PORT=80",
-	    (char *)"--Clustering_Republishmessages", (char *)"TRUE",
-	    (char *)"--LOGGING_AUDITRETENTION=12h", (char *)"--CLUSTERING_NODENAME=123",
-	    (char *)"--LOGGING_LEVEL=Debug", (char *)"--THREADS=null", NULL };
-	struct conf	*c;
+	char *argv[] = { (char *)"--OPERATIONSAPI_NETWORK_PORT=80",
+		(char *)"--Clustering_Republishmessages", (char *)"TRUE",
+		(char *)"--LOGGING_AUDITRETENTION=12h", (char *)"--CLUSTERING_NODENAME=123",
+		(char *)"--LOGGING_LEVEL=Debug", (char *)"--THREADS=null", NULL };
+	struct conf *c;
 
 	setenv("CLUSTERING_HUBSERVER_CLUSTER_NETWORK_ROUTES", "[{\"host\":\"a\",\"port\":1}]", 1);
 	setenv("CLUSTERING_NOT_A_KEY", "x", 1);
@@ -268,7 +274,7 @@ test_text_is_cast(void **state)
 static void
 test_faults(void **state)
 {
-	char	*list;
+	char *list;
 
 	load_fails("clustering: {enabled: maybe}\n", "'clustering.enabled' must be a boolean");
 	load_fails("operationsApi: {network: {port: x}}\n",
@@ -283,14 +289,16 @@ test_faults(void **state)
 	    "'clustering.logLevel' must be one of [trace, debug, info, warn, error]");
 	load_fails("clustring: {enabled: true}\n",
 	    "unknown key 'clustring.enabled', did you mean 'clustering.enabled'?");
-	load_fails("clustering: {nodename: a.b}\n", "'clustering.nodeName' must be 1 to 250 "
+	load_fails("clustering: {nodename: a.b}\n",
+	    "'clustering.nodeName' must be 1 to 250 "
 	    "characters without '.', ',', '*', '>' and white space");
 	load_fails("clustering: {nodeName: 5}\n", "'clustering.nodeName' must be a string");
 	load_fails("clustering: {user: ''}\n", "'clustering.user' is not allowed to be empty");
 	load_fails("clustering: {user: \"a\\nb\"}\n",
 	    "'clustering.user' must not contain control characters");
 	load_fails("clustering: 1\n", "'clustering' must be an object");
-	load_fails("logging: {auditRetention: 3w}\n", "'logging.auditRetention' must be "
+	load_fails("logging: {auditRetention: 3w}\n",
+	    "'logging.auditRetention' must be "
 	    "a number of seconds, or such as 30s, 10m, 12h, 3d");
 	list = xasprintf("%s: must hold keys and values", file);
 	load_fails("[1]\n", list);
@@ -300,7 +308,8 @@ test_faults(void **state)
 	load_fails("clustering: {enabled: true}\n",
 	    "'clustering.nodeName' is required when clustering is enabled\n"
 	    "'clustering.user' is required when clustering is enabled");
-	load_fails("operationsApi: {network: {securePort: 9925}}\n", "operationsApi.network.port "
+	load_fails("operationsApi: {network: {securePort: 9925}}\n",
+	    "operationsApi.network.port "
 	    "and operationsApi.network.securePort cannot be the same value");
 	flag_fails("--CLUSTRING_NODENAME", "x",
 	    "unknown flag '--CLUSTRING_NODENAME', did you mean '--CLUSTERING_NODENAME'?");
@@ -311,11 +320,12 @@ test_faults(void **state)
 static void
 test_routes(void **state)
 {
-#define HUB	"clustering: {hubServer: {cluster: {network: {routes: "
-#define LEAF	"clustering: {leafServer: {network: {routes: "
-#define NAME	"'clustering.hubServer.cluster.network.routes"
-	struct conf	*c = load(LEAF "[{host: a.b, port: 7, tls: true, separate: false},"
-	    "{host: '::1', port: 443, tls: wss}]}}}\n", 0, NULL);
+#define HUB  "clustering: {hubServer: {cluster: {network: {routes: "
+#define LEAF "clustering: {leafServer: {network: {routes: "
+#define NAME "'clustering.hubServer.cluster.network.routes"
+	struct conf *c = load(LEAF "[{host: a.b, port: 7, tls: true, separate: false},"
+				   "{host: '::1', port: 443, tls: wss}]}}}\n",
+	    0, NULL);
 
 	assert_int_equal(json_array_size(conf_list(c, LEAF_ROUTES)), 2);
 	conf_free(c);
@@ -335,8 +345,8 @@ test_routes(void **state)
 static void
 test_words(void **state)
 {
-#define CORS	"operationsApi: {network: {corsAccessList: "
-	struct conf	*c = load(CORS "['https://a.example', '*']}}\n", 0, NULL);
+#define CORS "operationsApi: {network: {corsAccessList: "
+	struct conf *c = load(CORS "['https://a.example', '*']}}\n", 0, NULL);
 
 	assert_int_equal(json_array_size(conf_list(c, API_CORS_LIST)), 2);
 	conf_free(c);
@@ -351,9 +361,9 @@ test_words(void **state)
 static void
 test_tree(void **state)
 {
-	struct conf	*c = load("clustering: {nodeName: n1}\nstorage: {path: data}\n", 0, NULL), *d;
-	json_t		*tree = conf_tree(c), *again, *cl = json_object_get(tree, "clustering");
-	char		*err, want[PATH_MAX + 32];
+	struct conf *c = load("clustering: {nodeName: n1}\nstorage: {path: data}\n", 0, NULL), *d;
+	json_t *tree = conf_tree(c), *again, *cl = json_object_get(tree, "clustering");
+	char *err, want[PATH_MAX + 32];
 
 	assert_string_equal(json_object_iter_key(json_object_iter(tree)), "rootPath");
 	assert_string_equal(json_string_value(json_object_get(cl, "nodeName")), "n1");
@@ -382,7 +392,7 @@ test_tree(void **state)
 static void
 set(struct conf *c, enum conf_key key, json_t *v, const char *want)
 {
-	char	*err;
+	char *err;
 
 	if (want == NULL) {
 		assert_int_equal(conf_set(c, key, v, &err), 0);
@@ -397,8 +407,8 @@ set(struct conf *c, enum conf_key key, json_t *v, const char *want)
 static void
 test_set_and_save(void **state)
 {
-	struct conf	*c, *d;
-	char		*err;
+	struct conf *c, *d;
+	char *err;
 
 	put(settings, "storage: {reserve: 5}\n");
 	c = load("threads: 3\n", 0, NULL);
@@ -450,28 +460,31 @@ test_names(void **state)
 	assert_true(conf_is_peers("http.port") && conf_is_peers("HTTP_PORT"));
 	assert_true(conf_is_peers("databases") && conf_is_peers("databases_dev_path"));
 	assert_true(conf_is_peers("replication_mtls") && conf_is_peers("replication.mtls.x"));
-	assert_false(conf_is_peers("http") || conf_is_peers("http_prot") || conf_is_peers("http_ports"));
+	assert_false(conf_is_peers("http") || conf_is_peers("http_prot") ||
+	    conf_is_peers("http_ports"));
 	assert_false(conf_is_peers("databas") || conf_is_peers("databases2") || conf_is_peers(""));
 	assert_string_equal(conf_nearest("thread"), "threads");
 	assert_string_equal(conf_nearest("loging.levl"), "logging.level");
 	assert_string_equal(conf_nearest("http.timeout"), "operationsApi.network.timeout");
-	assert_string_equal(conf_nearest("HTTP_CORSACCESSLIST"), "operationsApi.network.corsAccessList");
+	assert_string_equal(conf_nearest("HTTP_CORSACCESSLIST"),
+	    "operationsApi.network.corsAccessList");
 	assert_string_equal(conf_nearest("http_port"), "operationsApi.network.port");
 	assert_string_equal(conf_nearest("operationsApi.tls.certificate"), "tls.certificate");
 	assert_string_equal(conf_nearest("operationsApi.authentication.refreshTokenTimeout"),
 	    "authentication.refreshTokenTimeout");
 	assert_string_equal(conf_nearest("NODE_NAME"), "clustering.nodeName");
-	assert_string_equal(conf_nearest("clustering_port"), "clustering.hubServer.cluster.network.port");
+	assert_string_equal(conf_nearest("clustering_port"),
+	    "clustering.hubServer.cluster.network.port");
 	assert_int_equal(conf_change(API_PORT), CONF_RESTART);
 	assert_int_equal(conf_change(HUB_ROUTES), CONF_LIVE);
 }
 
-#define test(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		test(test_defaults),
 		test(test_precedence),
 		test(test_text_is_cast),

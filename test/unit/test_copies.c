@@ -13,8 +13,8 @@
 static void
 found(struct copies *c, uint64_t since, const char *want)
 {
-	json_t	*list = copies_found(c, since);
-	char	*text = json_dumps(list, JSON_COMPACT | JSON_SORT_KEYS);
+	json_t *list = copies_found(c, since);
+	char *text = json_dumps(list, JSON_COMPACT | JSON_SORT_KEYS);
 
 	assert_string_equal(text, want);
 	free(text);
@@ -32,7 +32,8 @@ test_copies_of_another(void **state)
 	found(c, 0, "[]");
 	copies_on_pong(c, 102, 1, "n2b", "22", "d");
 	found(c, 102, "[]");
-	found(c, 100, "[{\"node_id\":\"22\",\"nodes\":[\"n2\",\"n2b\"],\"own\":false,\"same\":\"id\"}]");
+	found(c, 100,
+	    "[{\"node_id\":\"22\",\"nodes\":[\"n2\",\"n2b\"],\"own\":false,\"same\":\"id\"}]");
 	/* One of them has another id now. */
 	copies_on_pong(c, 110, 2, "n2", "22", "b");
 	copies_on_pong(c, 110, 2, "n2b", "44", "e");
@@ -45,10 +46,11 @@ test_copies_of_us(void **state)
 {
 	struct copies *c = copies_new("n1", "11", "a");
 
-	copies_on_pong(c, 100, 1, "n1", "11", "b");	/* one name, too: told once */
+	copies_on_pong(c, 100, 1, "n1", "11", "b"); /* one name, too: told once */
 	found(c, 0, "[{\"node_id\":\"11\",\"nodes\":[\"n1\"],\"own\":true,\"same\":\"id\"}]");
 	copies_on_pong(c, 100, 1, "n9", "11", "c");
-	found(c, 0, "[{\"node_id\":\"11\",\"nodes\":[\"n1\",\"n9\"],\"own\":true,\"same\":\"id\"}]");
+	found(c, 0,
+	    "[{\"node_id\":\"11\",\"nodes\":[\"n1\",\"n9\"],\"own\":true,\"same\":\"id\"}]");
 	copies_forget(c, 101);
 	found(c, 0, "[]");
 	copies_free(c);

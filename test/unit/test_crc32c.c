@@ -12,10 +12,17 @@
 static void
 test_vectors(void **state)
 {
-	static const uint8_t	read[48] = { [0] = 0x01, [1] = 0xc0, [16] = 0x14, [22] = 0x04,
-		[27] = 0x14, [31] = 0x18, [32] = 0x28, [40] = 0x02,
-		};
-	uint8_t			bytes[32];
+	static const uint8_t read[48] = {
+		[0] = 0x01,
+		[1] = 0xc0,
+		[16] = 0x14,
+		[22] = 0x04,
+		[27] = 0x14,
+		[31] = 0x18,
+		[32] = 0x28,
+		[40] = 0x02,
+	};
+	uint8_t bytes[32];
 
 	memset(bytes, 0, sizeof(bytes));
 	assert_int_equal(crc32c(0, bytes, 32), 0x8a9136aa);
@@ -36,7 +43,7 @@ test_vectors(void **state)
 static void
 test_both_ways(void **state)
 {
-	uint8_t	bytes[200];
+	uint8_t bytes[200];
 
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)(i * 167 + 13);
@@ -48,17 +55,18 @@ test_both_ways(void **state)
 static void
 test_in_parts(void **state)
 {
-	static const char	text[] = "a text that comes in two parts";
-	size_t			n = sizeof(text) - 1;
+	static const char text[] = "a text that comes in two parts";
+	size_t n = sizeof(text) - 1;
 
 	for (size_t cut = 0; cut <= n; cut++)
-		assert_int_equal(crc32c(crc32c(0, text, cut), text + cut, n - cut), crc32c(0, text, n));
+		assert_int_equal(crc32c(crc32c(0, text, cut), text + cut, n - cut),
+		    crc32c(0, text, n));
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_in_parts),

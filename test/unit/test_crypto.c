@@ -20,8 +20,8 @@
 static void
 test_hashes(void **state)
 {
-	uint8_t	sum[32];
-	char	hex[33];
+	uint8_t sum[32];
+	char hex[33];
 
 	crypto_md5_hex("abc", 3, hex);
 	assert_string_equal(hex, "900150983cd24fb0d6963f7d28e17f72");
@@ -72,12 +72,12 @@ test_password(void **state)
 static void
 test_broken_hash(void **state)
 {
-	static const char *const broken[] = {
-		"", "scrypt", "scrypt$", "scrypt$1$1$1$", "scrypt$16384$8$1$$",
-		"scrypt$16384$8$1$AAAA", "scrypt$16384$8$1$AAAA$", "scrypt$16384$8$1$AAAA$AAAA",
-		"scrypt$16383$8$1$AAAA$AAAA", "scrypt$4194304$8$1$AAAA$AAAA",
-		"scrypt$16384$999$1$AAAA$AAAA", "scrypt$16384$8$1$A$A", "scrypt$16384$8$1$====$====",
-		"scrypt$-1$8$1$AAAA$AAAA", "$2a$10$abcdefgh" };
+	static const char *const broken[] = { "", "scrypt", "scrypt$", "scrypt$1$1$1$",
+		"scrypt$16384$8$1$$", "scrypt$16384$8$1$AAAA", "scrypt$16384$8$1$AAAA$",
+		"scrypt$16384$8$1$AAAA$AAAA", "scrypt$16383$8$1$AAAA$AAAA",
+		"scrypt$4194304$8$1$AAAA$AAAA", "scrypt$16384$999$1$AAAA$AAAA",
+		"scrypt$16384$8$1$A$A", "scrypt$16384$8$1$====$====", "scrypt$-1$8$1$AAAA$AAAA",
+		"$2a$10$abcdefgh" };
 	size_t i;
 
 	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
@@ -87,9 +87,9 @@ test_broken_hash(void **state)
 static void
 test_seal(void **state)
 {
-	uint8_t	 key[32], other[32];
-	char	*sealed, *again, *plain;
-	size_t	 i;
+	uint8_t key[32], other[32];
+	char *sealed, *again, *plain;
+	size_t i;
 
 	crypto_random(key, sizeof(key));
 	crypto_random(other, sizeof(other));
@@ -122,9 +122,9 @@ test_seal(void **state)
 static void
 test_key_file(void **state)
 {
-	char		*path = in_folder("node.key32"), *away = in_folder("no/such");
-	uint8_t		 a[32], b[32];
-	struct stat	 st;
+	char *path = in_folder("node.key32"), *away = in_folder("no/such");
+	uint8_t a[32], b[32];
+	struct stat st;
 
 	assert_int_equal(crypto_key_file(path, a), 0);
 	assert_int_equal(crypto_key_file(path, b), 0);
@@ -142,9 +142,9 @@ test_key_file(void **state)
 static void
 test_cert(void **state)
 {
-	char	*key = in_folder("n.key"), *cert = in_folder("n.crt"), *ca = in_folder("ca.crt");
-	char	*okey = in_folder("o.key"), *ocert = in_folder("o.crt"), *err = NULL;
-	char	 name[] = "n1,DNS:other\n";
+	char *key = in_folder("n.key"), *cert = in_folder("n.crt"), *ca = in_folder("ca.crt");
+	char *okey = in_folder("o.key"), *ocert = in_folder("o.crt"), *err = NULL;
+	char name[] = "n1,DNS:other\n";
 	struct ssl_ctx_st *ctx;
 
 	assert_int_equal(cert_make(key, cert, name, &err), 0);
@@ -177,7 +177,7 @@ test_cert(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hashes),
 		cmocka_unit_test(test_uuid),
 		cmocka_unit_test(test_password),

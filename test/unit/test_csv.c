@@ -12,14 +12,13 @@
 #include "opsd/store/value.h"
 
 /* Rows as text: cells in <> (quoted ones in []), rows ended by their line and a semicolon. */
-static struct buf	 seen;
+static struct buf seen;
 
 static int
 on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 {
 	for (size_t i = 0; i < n; i++)
-		buf_addf(&seen, cells[i].quoted ? "[%.*s]" : "<%.*s>", (int)cells[i].n,
-		    cells[i].p);
+		buf_addf(&seen, cells[i].quoted ? "[%.*s]" : "<%.*s>", (int)cells[i].n, cells[i].p);
 	buf_addf(&seen, "%d;", (int)line);
 	return (arg != NULL);
 }
@@ -28,14 +27,15 @@ on_row(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 static void
 rows_are(const char *text, const char *want)
 {
-	size_t	len = strlen(text);
+	size_t len = strlen(text);
 
 	for (size_t step = 1; step <= len + 1; step++) {
-		struct csv	*c = csv_new(&(struct csv_options){ 0 }, 1000, on_row, NULL);
+		struct csv *c = csv_new(&(struct csv_options){ 0 }, 1000, on_row, NULL);
 
 		buf_clear(&seen);
 		for (size_t at = 0; at < len; at += step)
-			assert_int_equal(csv_feed(c, text + at, len - at < step ? len - at : step), 0);
+			assert_int_equal(csv_feed(c, text + at, len - at < step ? len - at : step),
+			    0);
 		assert_int_equal(csv_end(c), 0);
 		buf_u8(&seen, 0);
 		assert_string_equal((char *)seen.data, want);
@@ -46,8 +46,8 @@ rows_are(const char *text, const char *want)
 static void
 fails(const char *text, size_t n, const char *why, int line)
 {
-	struct csv	*c = csv_new(&(struct csv_options){ 0 }, 100, on_row, NULL);
-	int		 rc = csv_feed(c, text, n);
+	struct csv *c = csv_new(&(struct csv_options){ 0 }, 100, on_row, NULL);
+	int rc = csv_feed(c, text, n);
 
 	if (rc == 0)
 		rc = csv_end(c);
@@ -99,11 +99,12 @@ static void
 reads(const struct csv_options *o, const char *text, size_t len, const char *want, int mended)
 {
 	for (size_t step = 1; step <= len + 1; step++) {
-		struct csv	*c = csv_new(o, 1000, on_row, NULL);
+		struct csv *c = csv_new(o, 1000, on_row, NULL);
 
 		buf_clear(&seen);
 		for (size_t at = 0; at < len; at += step)
-			assert_int_equal(csv_feed(c, text + at, len - at < step ? len - at : step), 0);
+			assert_int_equal(csv_feed(c, text + at, len - at < step ? len - at : step),
+			    0);
 		assert_int_equal(csv_end(c), 0);
 		buf_u8(&seen, 0);
 		assert_string_equal((char *)seen.data, want);
@@ -112,13 +113,13 @@ reads(const struct csv_options *o, const char *text, size_t len, const char *wan
 	}
 }
 
-#define READS(o, text, want, mended)	reads((o), (text), sizeof(text) - 1, (want), (mended))
+#define READS(o, text, want, mended) reads((o), (text), sizeof(text) - 1, (want), (mended))
 
 static void
 refuses(const struct csv_options *o, const char *text, size_t len, const char *why)
 {
-	struct csv	*c = csv_new(o, 1000, on_row, NULL);
-	int		 rc = csv_feed(c, text, len);
+	struct csv *c = csv_new(o, 1000, on_row, NULL);
+	int rc = csv_feed(c, text, len);
 
 	if (rc == 0)
 		rc = csv_end(c);
@@ -130,7 +131,7 @@ refuses(const struct csv_options *o, const char *text, size_t len, const char *w
 static void
 test_delimiter(void **state)
 {
-	struct csv_options	o = { 0 }, semicolon = { .delimiter = ';' };
+	struct csv_options o = { 0 }, semicolon = { .delimiter = ';' };
 
 	READS(&semicolon, "a;b,c\n\"1;2\";3\n", "<a><b,c>1;[1;2]<3>2;", 0);
 	READS(&o, "sep=;\na;b\n", "<a><b>2;", 0);
@@ -149,32 +150,47 @@ test_delimiter(void **state)
 static void
 test_encoding(void **state)
 {
-	struct csv_options	o = { 0 }, strict = { .strict = 1 }, utf8 = { .encoding = "UTF-8" },
-	    windows = { .encoding = "CP1252" }, le = { .encoding = "UTF-16LE" },
-	    sjis = { .encoding = "CP932" };
+	struct csv_options o = { 0 }, strict = { .strict = 1 }, utf8 = { .encoding = "UTF-8" },
+			   windows = { .encoding = "CP1252" }, le = { .encoding = "UTF-16LE" },
+			   sjis = { .encoding = "CP932" };
 
 	/* nobody said: what is UTF-8 is that, cell by cell */
-	READS(&o, "a\n\xe4,\xc3\xa4,\x80\x81\n", "<a>1;<\xc3\xa4><\xc3\xa4><\xe2\x82\xac\xc2\x81>2;", 2);
+	READS(&o, "a\n\xe4,\xc3\xa4,\x80\x81\n",
+	    "<a>1;<\xc3\xa4><\xc3\xa4><\xe2\x82\xac\xc2\x81>2;", 2);
 	READS(&o, "\xc3,\xa4\n", "<\xc3\x83><\xc2\xa4>1;", 2);
-	READS(&o, "\xff\xfe" "a\0,\0\xe4\0\n\0", "<a><\xc3\xa4>1;", 0);
+	READS(&o,
+	    "\xff\xfe"
+	    "a\0,\0\xe4\0\n\0",
+	    "<a><\xc3\xa4>1;", 0);
 	READS(&o, "\xfe\xff\0a\0,\0\xe4\0\n", "<a><\xc3\xa4>1;", 0);
-	READS(&o, "\xff" "a\n", "<\xc3\xbf" "a>1;", 1);
+	READS(&o,
+	    "\xff"
+	    "a\n",
+	    "<\xc3\xbf"
+	    "a>1;",
+	    1);
 	READS(&o, "\xff", "<\xc3\xbf>1;", 1);
 	/* somebody did */
 	READS(&windows, "\xc3\xa4\n", "<\xc3\x83\xc2\xa4>1;", 0);
-	READS(&le, "\xff\xfe" "a\0\n\0\x3d\xd8\x00\xde\n\0", "<a>1;<\xf0\x9f\x98\x80>2;", 0);
+	READS(&le,
+	    "\xff\xfe"
+	    "a\0\n\0\x3d\xd8\x00\xde\n\0",
+	    "<a>1;<\xf0\x9f\x98\x80>2;", 0);
 	READS(&sjis, "\x83\x5c,\x8a\xbf\n", "<\xe3\x82\xbd><\xe6\xbc\xa2>1;", 0);
 	refuses(&strict, "a\n\xe4\n", 4, "cell 1 is not UTF-8");
 	refuses(&utf8, "a\nb,\xe4\n", 6, "cell 2 is not UTF-8");
 	refuses(&le, "a\0\n", 3, "half a character at the end");
-	refuses(&le, "a\0\n\0\0\xdc" "a\0", 8, "what follows is no text in the encoding");
+	refuses(&le,
+	    "a\0\n\0\0\xdc"
+	    "a\0",
+	    8, "what follows is no text in the encoding");
 	assert_null(csv_new(&(struct csv_options){ .encoding = "NONE-SUCH" }, 1, on_row, NULL));
 }
 
 static void
 test_broken(void **state)
 {
-	char	wide[20002], longer[200];
+	char wide[20002], longer[200];
 
 	fails("a,b\n\"x", 6, "a quoted cell has no end", 2);
 	fails("a\n\"x\"y\n", 7, "text after the closing quote of a cell", 2);
@@ -191,7 +207,7 @@ test_broken(void **state)
 static void
 test_enough(void **state)
 {
-	struct csv	*c = csv_new(&(struct csv_options){ 0 }, 100, on_row, &seen);
+	struct csv *c = csv_new(&(struct csv_options){ 0 }, 100, on_row, &seen);
 
 	buf_clear(&seen);
 	assert_int_equal(csv_feed(c, "a\nb\n", 4), 1);
@@ -203,8 +219,8 @@ test_enough(void **state)
 static void
 value_is(const char *text, int quoted, json_t *want)
 {
-	struct csv_cell	 cell = { text, strlen(text), quoted };
-	json_t		*v = csv_value(&cell);
+	struct csv_cell cell = { text, strlen(text), quoted };
+	json_t *v = csv_value(&cell);
 
 	assert_non_null(v);
 	if (!json_equal(v, want))
@@ -263,7 +279,7 @@ test_values(void **state)
 static void
 test_not_utf8(void **state)
 {
-	struct csv_cell	cell = { "a\xff", 2, 0 };
+	struct csv_cell cell = { "a\xff", 2, 0 };
 
 	assert_null(csv_value(&cell));
 }
@@ -271,7 +287,7 @@ test_not_utf8(void **state)
 static void
 written_as(json_t *v, const char *want)
 {
-	struct buf	out = { 0 };
+	struct buf out = { 0 };
 
 	csv_write(&out, v);
 	buf_u8(&out, 0);
@@ -299,7 +315,7 @@ test_writing(void **state)
 
 /* ---- what is written is read again as the same ---- */
 
-static json_t	*read_back;
+static json_t *read_back;
 
 static int
 keep_cell(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
@@ -314,8 +330,8 @@ keep_cell(const struct csv_cell *cells, size_t n, uint64_t line, void *arg)
 static void
 comes_back(json_t *v)
 {
-	struct buf	 line = { 0 }, was = { 0 }, is = { 0 };
-	struct csv	*c = csv_new(&(struct csv_options){ 0 }, 1 << 20, keep_cell, NULL);
+	struct buf line = { 0 }, was = { 0 }, is = { 0 };
+	struct csv *c = csv_new(&(struct csv_options){ 0 }, 1 << 20, keep_cell, NULL);
 
 	read_back = NULL;
 	csv_write(&line, v);
@@ -358,10 +374,38 @@ test_name_like_separator(void **state)
 static void
 test_text_again(void **state)
 {
-	static const char	*const texts[] = { "", " ", "12", "-1.5e3", "007", "true", "TRUE",
-	    "False", "null", "NULL", "undefined", "[1]", "{\"a\":1}", "[1", "\"", "\"\"", "\"x\"",
-	    "\"12\"", "\"\\\"12\\\"\"", "\"null\"", "a\rb", "\r", "\n", "\xef\xbb\xbfx", "sep=;",
-	    "\"\\u0000\"", "1e999", "9223372036854775808", "\xf0\x9f\x98\x80", "=1+1", "NaN",
+	static const char *const texts[] = {
+		"",
+		" ",
+		"12",
+		"-1.5e3",
+		"007",
+		"true",
+		"TRUE",
+		"False",
+		"null",
+		"NULL",
+		"undefined",
+		"[1]",
+		"{\"a\":1}",
+		"[1",
+		"\"",
+		"\"\"",
+		"\"x\"",
+		"\"12\"",
+		"\"\\\"12\\\"\"",
+		"\"null\"",
+		"a\rb",
+		"\r",
+		"\n",
+		"\xef\xbb\xbfx",
+		"sep=;",
+		"\"\\u0000\"",
+		"1e999",
+		"9223372036854775808",
+		"\xf0\x9f\x98\x80",
+		"=1+1",
+		"NaN",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -377,18 +421,39 @@ static json_t *
 some_text(void)
 {
 	static const struct {
-		const char	*s;
-		size_t		 n;
-	} pieces[] = { { "\"", 1 }, { "\\", 1 }, { ",", 1 }, { ";", 1 }, { "\r", 1 }, { "\n", 1 },
-	    { "\0", 1 }, { " ", 1 }, { "\t", 1 }, { "1", 1 }, { "-", 1 }, { ".", 1 }, { "e", 1 },
-	    { "null", 4 }, { "true", 4 }, { "[", 1 }, { "]", 1 }, { "{", 1 }, { "}", 1 },
-	    { ":", 1 }, { "\xc3\xa4", 2 }, { "\xef\xbb\xbf", 3 }, { "\\u0000", 6 }, { "a", 1 },
+		const char *s;
+		size_t n;
+	} pieces[] = {
+		{ "\"", 1 },
+		{ "\\", 1 },
+		{ ",", 1 },
+		{ ";", 1 },
+		{ "\r", 1 },
+		{ "\n", 1 },
+		{ "\0", 1 },
+		{ " ", 1 },
+		{ "\t", 1 },
+		{ "1", 1 },
+		{ "-", 1 },
+		{ ".", 1 },
+		{ "e", 1 },
+		{ "null", 4 },
+		{ "true", 4 },
+		{ "[", 1 },
+		{ "]", 1 },
+		{ "{", 1 },
+		{ "}", 1 },
+		{ ":", 1 },
+		{ "\xc3\xa4", 2 },
+		{ "\xef\xbb\xbf", 3 },
+		{ "\\u0000", 6 },
+		{ "a", 1 },
 	};
-	struct buf	 b = { 0 };
-	json_t		*v;
+	struct buf b = { 0 };
+	json_t *v;
 
 	for (int n = rand() % 6; n > 0; n--) {
-		size_t	i = (size_t)rand() % (sizeof(pieces) / sizeof(pieces[0]));
+		size_t i = (size_t)rand() % (sizeof(pieces) / sizeof(pieces[0]));
 
 		buf_add(&b, pieces[i].s, pieces[i].n);
 	}
@@ -401,8 +466,8 @@ static json_t *
 some_real(void)
 {
 	union {
-		uint64_t	u;
-		double		d;
+		uint64_t u;
+		double d;
 	} bits;
 
 	do
@@ -414,7 +479,7 @@ some_real(void)
 static json_t *
 some_value(int depth)
 {
-	json_t	*v;
+	json_t *v;
 
 	switch (rand() % (depth > 0 ? 8 : 6)) {
 	case 0:
@@ -422,7 +487,8 @@ some_value(int depth)
 	case 1:
 		return (json_boolean(rand() % 2));
 	case 2:
-		return (json_integer((json_int_t)((uint64_t)rand() << 33 ^ (uint64_t)rand()) >> rand() % 60));
+		return (json_integer((json_int_t)((uint64_t)rand() << 33 ^ (uint64_t)rand()) >>
+		    rand() % 60));
 	case 3:
 		return (some_real());
 	case 6:

@@ -687,8 +687,8 @@ test_stored(void **state)
 
 /* ---- anything, in any order ---- */
 
-#define SEEDS	3000
-#define STEPS	400
+#define SEEDS 3000
+#define STEPS 400
 
 static uint32_t
 choose(void *arg, uint32_t n)
@@ -752,7 +752,8 @@ main(void)
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_looks),
 		cmocka_unit_test(test_told),
-		cmocka_unit_test(test_stored), cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_stored),
+		cmocka_unit_test(test_peer),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

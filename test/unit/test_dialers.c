@@ -15,13 +15,13 @@
 static void
 word(struct dialers *d, uint64_t now, const char *name, unsigned routes, const char *dials)
 {
-	json_t	*list = json_array(), *pong, *w;
-	char	*text, *instance = NULL;
+	json_t *list = json_array(), *pong, *w;
+	char *text, *instance = NULL;
 
 	for (unsigned i = 0; i < routes; i++)
 		json_array_append_new(list, json_pack("{s:s, s:i}", "host", "h", "port", i + 1));
-	pong = json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", name, "node_id", name + 1,
-	    "instance", name, "routes", list, "dials", json_loads(dials, JSON_DECODE_ANY, NULL));
+	pong = json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", name, "node_id", name + 1, "instance",
+	    name, "routes", list, "dials", json_loads(dials, JSON_DECODE_ANY, NULL));
 	text = json_dumps(pong, 0);
 	w = mesh_read_pong(text, strlen(text), &instance);
 	assert_non_null(w);
@@ -41,10 +41,10 @@ is(const struct dialers *d, const char *linked, uint64_t since, enum dialers_sta
 	json_decref(names);
 }
 
-#define N1	"[\"n1\"]"
-#define N12	"[\"n1\", \"n2\"]"
-#define ME	"[\"me\"]"
-#define ME_N2	"[\"me\", \"n2\"]"
+#define N1    "[\"n1\"]"
+#define N12   "[\"n1\", \"n2\"]"
+#define ME    "[\"me\"]"
+#define ME_N2 "[\"me\", \"n2\"]"
 
 static void
 test_taken_back(void **state)

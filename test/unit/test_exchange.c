@@ -36,12 +36,13 @@ answerer_reaches(void *arg, const char *node, const char *hex)
 static json_t *
 status_of(const struct answerer *t)
 {
-	struct status_answer a = { .name = (char *)"boston",
+	struct status_answer a = {
+		.name = (char *)"boston",
 		.now_ms = wall_ms(),
 		.uptime_ms = 77,
 		.digest = t->digest,
 		.again = 1,
-		};
+	};
 
 	memcpy(a.id, t->says, NODE_ID_LEN);
 	return (status_answer_write(&a));
@@ -98,13 +99,14 @@ answerer_can_pull(void *arg)
 	return (0);
 }
 
-static const struct carrier_ops ops = { .name = "test",
+static const struct carrier_ops ops = {
+	.name = "test",
 	.reaches = answerer_reaches,
 	.ask = answerer_ask,
 	.can_pull = answerer_can_pull,
 	.changed = answerer_changed,
 	.logged = answerer_changed,
-	};
+};
 
 static struct answerer answerer;
 

@@ -20,8 +20,8 @@ fail_often(struct failures *f, const char *address, uint64_t now)
 static void
 test_limit(void **state)
 {
-	struct failures	*f = failures_new(10);
-	unsigned	 wait;
+	struct failures *f = failures_new(10);
+	unsigned wait;
 
 	fail_often(f, "192.0.2.1", 1000);
 	wait = failures_wait(f, "192.0.2.1", 1000);
@@ -37,7 +37,7 @@ test_limit(void **state)
 static void
 test_networks(void **state)
 {
-	struct failures	*f = failures_new(10);
+	struct failures *f = failures_new(10);
 
 	fail_often(f, "2001:db8:0:1::1", 1000);
 	assert_true(failures_wait(f, "2001:db8:0:1:ffff::9", 1000) > 0);
@@ -49,7 +49,7 @@ test_networks(void **state)
 static void
 test_no_address(void **state)
 {
-	struct failures	*f = failures_new(10);
+	struct failures *f = failures_new(10);
 
 	fail_often(f, "", 1000);
 	assert_int_equal(failures_wait(f, "", 1000), 0);
@@ -60,8 +60,8 @@ test_no_address(void **state)
 static void
 test_bounded(void **state)
 {
-	struct failures	*f = failures_new(10);
-	char		 address[32];
+	struct failures *f = failures_new(10);
+	char address[32];
 
 	fail_often(f, "192.0.2.1", 1000);
 	for (int i = 0; i < 10; i++) {

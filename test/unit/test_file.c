@@ -26,9 +26,9 @@ teardown(void **state)
 static void
 test_put_read(void **state)
 {
-	char		*path = in_folder("f"), *new = in_folder("f.new"), *text;
-	struct stat	 st;
-	size_t		 len;
+	char *path = in_folder("f"), *new = in_folder("f.new"), *text;
+	struct stat st;
+	size_t len;
 
 	(void)state;
 	assert_int_equal(file_put(path, 0600, "long text", 9), 0);
@@ -55,8 +55,8 @@ test_put_read(void **state)
 static void
 test_put_refused(void **state)
 {
-	char	*path = in_folder("d"), *new = in_folder("d.new"), *other = in_folder("other");
-	char	*deep = in_folder("none/f");
+	char *path = in_folder("d"), *new = in_folder("d.new"), *other = in_folder("other");
+	char *deep = in_folder("none/f");
 
 	(void)state;
 	assert_int_equal(symlink(other, new), 0);
@@ -77,8 +77,8 @@ test_put_refused(void **state)
 static void
 test_make_folder(void **state)
 {
-	char	*a = in_folder("a"), *c = in_folder("a/b/c"), *f = in_folder("a/b/c/f");
-	char	*under = in_folder("a/b/c/f/g"), *b = in_folder("a/b");
+	char *a = in_folder("a"), *c = in_folder("a/b/c"), *f = in_folder("a/b/c/f");
+	char *under = in_folder("a/b/c/f/g"), *b = in_folder("a/b");
 
 	(void)state;
 	assert_int_equal(file_make_folder(c), 0);
@@ -102,7 +102,7 @@ test_make_folder(void **state)
 static mode_t
 mode_of(const char *path)
 {
-	struct stat	 st;
+	struct stat st;
 
 	assert_int_equal(stat(path, &st), 0);
 	return (st.st_mode & 07777);
@@ -112,8 +112,8 @@ mode_of(const char *path)
 static void
 test_modes(void **state)
 {
-	char	*a = in_folder("a"), *f = in_folder("a/f"), *g = in_folder("a/g");
-	mode_t	 was = umask(077);
+	char *a = in_folder("a"), *f = in_folder("a/f"), *g = in_folder("a/g");
+	mode_t was = umask(077);
 
 	(void)state;
 	assert_int_equal(file_make_folder(a), 0);

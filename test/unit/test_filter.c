@@ -14,8 +14,8 @@
 static void
 check(const char *tables, const char *expected)
 {
-	json_t	*list = json_loads(tables, 0, NULL), *out;
-	char	*text;
+	json_t *list = json_loads(tables, 0, NULL), *out;
+	char *text;
 
 	assert_non_null(list);
 	out = filter_subjects("n1", list);
@@ -50,7 +50,7 @@ test_covered(void **state)
 static void
 test_has(void **state)
 {
-	json_t	*filters = json_pack("[s, s]", "hl.txn.n1.dev.*", "hl.txn.n1.a.b"), *subjects;
+	json_t *filters = json_pack("[s, s]", "hl.txn.n1.dev.*", "hl.txn.n1.a.b"), *subjects;
 
 	assert_true(filter_has(filters, "hl.txn.n1.dev.dog"));
 	assert_true(filter_has(filters, "hl.txn.n1.a.b"));
@@ -71,11 +71,12 @@ test_has(void **state)
 static void
 test_put(void **state)
 {
-	json_t	*filters = json_pack("[s, s]", "hl.txn.n1.a.*", "hl.txn.n1.b.c"), *config;
+	json_t *filters = json_pack("[s, s]", "hl.txn.n1.a.*", "hl.txn.n1.b.c"), *config;
 
 	config = json_object();
 	filter_put(config, "n1", filters, 1);
-	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")), "hl.txn.n1.>");
+	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")),
+	    "hl.txn.n1.>");
 	assert_null(json_object_get(config, "filter_subjects"));
 	json_object_clear(config);
 	filter_put(config, "n1", filters, 0);
@@ -93,9 +94,9 @@ test_put(void **state)
 static void
 test_too_many(void **state)
 {
-	json_t	*list = json_array(), *out;
-	char	 name[16];
-	int	 i;
+	json_t *list = json_array(), *out;
+	char name[16];
+	int i;
 
 	for (i = 0; i < 500; i++) {
 		snprintf(name, sizeof(name), "t%d", i);

@@ -12,20 +12,44 @@
 #include "common/base/seal.h"
 
 static const struct log_entry entries[] = {
-	{ .seq = 5, .mark = 50, .prev = 2, .prev_mark = 20, .ms = 1000, .table = 7, .payload = (const uint8_t *)"one", .len = 3 },
-	{ .seq = 6, .mark = 60, .prev = 5, .prev_mark = 50, .ms = 1001, .table = 7, .payload = (const uint8_t *)"", .len = 0 },
-	{ .seq = 9, .mark = 90, .prev = 6, .prev_mark = 60, .ms = 1002, .table = 7, .payload = (const uint8_t *)"three", .len = 5 },
+	{ .seq = 5,
+	    .mark = 50,
+	    .prev = 2,
+	    .prev_mark = 20,
+	    .ms = 1000,
+	    .table = 7,
+	    .payload = (const uint8_t *)"one",
+	    .len = 3 },
+	{ .seq = 6,
+	    .mark = 60,
+	    .prev = 5,
+	    .prev_mark = 50,
+	    .ms = 1001,
+	    .table = 7,
+	    .payload = (const uint8_t *)"",
+	    .len = 0 },
+	{ .seq = 9,
+	    .mark = 90,
+	    .prev = 6,
+	    .prev_mark = 60,
+	    .ms = 1002,
+	    .table = 7,
+	    .payload = (const uint8_t *)"three",
+	    .len = 5 },
 };
 
 static const struct frame head = {
-	.node = "0123456789abcde", .incarnation = 3, .table = 7, .window = 12,
+	.node = "0123456789abcde",
+	.incarnation = 3,
+	.table = 7,
+	.window = 12,
 };
 
 static int
 valid(const void *p, size_t n)
 {
-	struct rd	r = rd_init(p, n);
-	struct frame	f;
+	struct rd r = rd_init(p, n);
+	struct frame f;
 
 	return (frame_open(&r, &f) == 0);
 }
@@ -33,7 +57,7 @@ valid(const void *p, size_t n)
 static void
 make(struct buf *b, const struct frame *f, size_t n)
 {
-	size_t	at, i;
+	size_t at, i;
 
 	buf_clear(b);
 	at = frame_begin(b, f);
@@ -45,11 +69,11 @@ make(struct buf *b, const struct frame *f, size_t n)
 static void
 test_round_trip(void **state)
 {
-	struct buf		b = { 0 };
-	struct log_entry	e;
-	struct frame		f;
-	struct rd		r;
-	size_t			at, i;
+	struct buf b = { 0 };
+	struct log_entry e;
+	struct frame f;
+	struct rd r;
+	size_t at, i;
 
 	buf_add(&b, "before", 6);
 	at = frame_begin(&b, &head);
@@ -85,15 +109,15 @@ test_round_trip(void **state)
 static void
 test_every_cut_is_seen(void **state)
 {
-	struct buf	b = { 0 };
-	size_t		n;
+	struct buf b = { 0 };
+	size_t n;
 
 	make(&b, &head, 3);
 	for (n = 0; n < b.len; n++) {
 		assert_false(valid(b.data, n));
 		if (n < SEAL_LEN)
 			continue;
-		seal_end(&b, 0, n);	/* were it sealed so */
+		seal_end(&b, 0, n); /* were it sealed so */
 		assert_false(valid(b.data, n));
 	}
 	buf_u8(&b, 0);
@@ -106,7 +130,7 @@ test_every_cut_is_seen(void **state)
 static void
 test_every_flipped_bit_is_seen(void **state)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	make(&b, &head, 3);
 	for (size_t bit = 0; bit < 8 * b.len; bit++) {
@@ -121,41 +145,41 @@ test_every_flipped_bit_is_seen(void **state)
 static void
 test_what_is_not_valid(void **state)
 {
-	struct log_entry	other = entries[1];
-	struct frame		f = head;
-	struct buf		b = { 0 };
+	struct log_entry other = entries[1];
+	struct frame f = head;
+	struct buf b = { 0 };
 
 	make(&b, &head, 0);
-	assert_false(valid(b.data, b.len));	/* empty */
+	assert_false(valid(b.data, b.len)); /* empty */
 	make(&b, &head, 1);
 	assert_true(valid(b.data, b.len));
 	b.data[0] = formats.wire + 1;
 	assert_false(valid(b.data, b.len));
 	f.table = 8;
 	make(&b, &f, 1);
-	assert_false(valid(b.data, b.len));	/* an entry of another table */
+	assert_false(valid(b.data, b.len)); /* an entry of another table */
 	f = head;
 	f.window = 8;
 	make(&b, &f, 3);
-	assert_false(valid(b.data, b.len));	/* beyond its window */
+	assert_false(valid(b.data, b.len)); /* beyond its window */
 	make(&b, &head, 1);
 	frame_add(&b, 0, &entries[2]);
 	frame_end(&b, 0, b.len, 0);
-	assert_false(valid(b.data, b.len));	/* 6 is missing */
+	assert_false(valid(b.data, b.len)); /* 6 is missing */
 	other.prev_mark = 51;
 	make(&b, &head, 1);
 	frame_add(&b, 0, &other);
 	frame_end(&b, 0, b.len, 0);
-	assert_false(valid(b.data, b.len));	/* of another life */
+	assert_false(valid(b.data, b.len)); /* of another life */
 	buf_free(&b);
 }
 
 static void
 test_count_that_lies(void **state)
 {
-	struct buf	b = { 0 };
-	struct frame	f;
-	struct rd	r;
+	struct buf b = { 0 };
+	struct frame f;
+	struct rd r;
 
 	make(&b, &head, 1);
 	buf_put_u32(&b, SEAL_LEN + 53, 1000000);
@@ -169,24 +193,24 @@ test_count_that_lies(void **state)
 static void
 test_steps(void **state)
 {
-	struct log_entry	e = entries[1];
+	struct log_entry e = entries[1];
 
 	assert_int_equal(log_step(5, 50, &entries[1]), LOG_NEXT);
 	assert_int_equal(log_step(5, 50, &entries[0]), LOG_SEEN);
 	assert_int_equal(log_step(6, 60, &entries[0]), LOG_SEEN);
 	assert_int_equal(log_step(5, 50, &entries[2]), LOG_GAP);
-	assert_int_equal(log_step(5, 51, &entries[0]), LOG_OTHER);	/* another was at 5 */
+	assert_int_equal(log_step(5, 51, &entries[0]), LOG_OTHER); /* another was at 5 */
 	assert_int_equal(log_step(5, 51, &entries[1]), LOG_OTHER);
-	assert_int_equal(log_step(8, 80, &entries[2]), LOG_OTHER);	/* none of the table is at 8 */
+	assert_int_equal(log_step(8, 80, &entries[2]), LOG_OTHER); /* none of the table is at 8 */
 	e.prev = e.prev_mark = 0;
 	assert_int_equal(log_step(0, 0, &e), LOG_NEXT);
-	assert_int_equal(log_step(3, 30, &e), LOG_OTHER);	/* nothing was before it */
+	assert_int_equal(log_step(3, 30, &e), LOG_OTHER); /* nothing was before it */
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_every_cut_is_seen),
 		cmocka_unit_test(test_every_flipped_bit_is_seen),

@@ -10,16 +10,16 @@
 
 #include "common/nats/handshake.h"
 
-#define ROUTE		" - TLS route handshake error: "
-#define UNKNOWN		"tls: failed to verify certificate: x509: certificate signed by unknown authority"
+#define ROUTE   " - TLS route handshake error: "
+#define UNKNOWN "tls: failed to verify certificate: x509: certificate signed by unknown authority"
 
 /* What fails, one "LINK ADDRESS REASON" each, parted by ";". */
 static void
 fails(struct handshakes *h, uint64_t since, const char *want)
 {
-	json_t	*list = handshakes_failing(h, since), *f;
-	char	 text[4096] = "";
-	size_t	 i;
+	json_t *list = handshakes_failing(h, since), *f;
+	char text[4096] = "";
+	size_t i;
 
 	json_array_foreach(list, i, f)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s %s %s",
@@ -38,18 +38,25 @@ test_lines(void **state)
 		{ "[::1]:9932 - rid:8" ROUTE "remote error: tls: bad certificate",
 		    "route [::1] remote error: tls: bad certificate" },
 		{ "10.0.0.2:5 - lid:12 - TLS leafnode handshake error: tls: client didn't provide a "
-		    "certificate", "leaf 10.0.0.2 tls: client didn't provide a certificate" },
+		  "certificate",
+		    "leaf 10.0.0.2 tls: client didn't provide a certificate" },
 		{ "websocket: TLS handshake error from 10.0.0.2:5: tls: client didn't provide a "
-		    "certificate", "leaf 10.0.0.2 tls: client didn't provide a certificate" },
+		  "certificate",
+		    "leaf 10.0.0.2 tls: client didn't provide a certificate" },
 		{ "h2:443 - lid_ws:9 - Error soliciting websocket connection: remote error: tls: "
-		    "certificate required", "leaf h2 remote error: tls: certificate required" },
+		  "certificate required",
+		    "leaf h2 remote error: tls: certificate required" },
 		{ "10.0.0.2:1 - rid:8" ROUTE "tls: \x01\xff", "route 10.0.0.2 tls: ??" },
 		/* Who looks whether the port is open, and what is no such line. */
 		{ "10.0.0.2:5 - rid:8" ROUTE "EOF", "" },
 		{ "10.0.0.2:5 - lid:8 - TLS leafnode handshake error: read tcp: i/o timeout", "" },
 		{ "h2:443 - lid_ws:9 - Error soliciting websocket connection: EOF", "" },
-		{ "10.0.0.2" ROUTE UNKNOWN, "" }, { ":5" ROUTE UNKNOWN, "" }, { "1:" ROUTE UNKNOWN, "" },
-		{ "websocket: TLS handshake error from tls: ", "" }, { " - ", "" }, { "", "" },
+		{ "10.0.0.2" ROUTE UNKNOWN, "" },
+		{ ":5" ROUTE UNKNOWN, "" },
+		{ "1:" ROUTE UNKNOWN, "" },
+		{ "websocket: TLS handshake error from tls: ", "" },
+		{ " - ", "" },
+		{ "", "" },
 	};
 	size_t i;
 
@@ -92,12 +99,15 @@ test_leaf(void **state)
 	struct handshakes *h = handshakes_new();
 
 	for (int i = 0; i < 2; i++) {
-		handshakes_line(h, 1, "h2:443 - lid_ws:9 - Leafnode connection created for account: DATA ");
-		handshakes_line(h, 1, "h2:443 - lid_ws:9 - Error soliciting websocket connection: x509: no");
+		handshakes_line(h, 1,
+		    "h2:443 - lid_ws:9 - Leafnode connection created for account: DATA ");
+		handshakes_line(h, 1,
+		    "h2:443 - lid_ws:9 - Error soliciting websocket connection: x509: no");
 	}
 	handshakes_line(h, 1, "h2:443 - lid_ws:9 - Leafnode connection created for account: DATA ");
 	fails(h, 1, "leaf h2:443 x509: no");
-	handshakes_line(h, 1, "h2:443 - lid_ws:9 - JetStream using domains: local \"n1\", remote \"\"");
+	handshakes_line(h, 1,
+	    "h2:443 - lid_ws:9 - JetStream using domains: local \"n1\", remote \"\"");
 	fails(h, 1, "");
 	handshakes_free(h);
 }
@@ -106,10 +116,10 @@ test_leaf(void **state)
 static void
 test_bounds(void **state)
 {
-	struct handshakes	*h = handshakes_new();
-	char			 line[5000];
-	json_t			*list;
-	unsigned		 i;
+	struct handshakes *h = handshakes_new();
+	char line[5000];
+	json_t *list;
+	unsigned i;
 
 	for (i = 0; i < 1000; i++) {
 		snprintf(line, sizeof(line), "10.0.0.2:5 - rid:%u" ROUTE "tls: %u%4000d", i, i, 1);
@@ -117,7 +127,8 @@ test_bounds(void **state)
 	}
 	list = handshakes_failing(h, 0);
 	assert_int_equal(json_array_size(list), 32);
-	assert_int_equal(json_string_length(json_object_get(json_array_get(list, 0), "reason")), 300);
+	assert_int_equal(json_string_length(json_object_get(json_array_get(list, 0), "reason")),
+	    300);
 	json_decref(list);
 	list = handshakes_failing(h, 1000 - 31);
 	assert_int_equal(json_array_size(list), 32);
@@ -128,7 +139,7 @@ test_bounds(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_who),
 		cmocka_unit_test(test_leaf),

@@ -17,10 +17,10 @@
 static int
 read_text(struct head *h, const char *text)
 {
-	size_t		 n = strlen(text);
-	char		*copy = xmalloc(n + 1);
-	const char	*why = NULL;
-	int		 status;
+	size_t n = strlen(text);
+	char *copy = xmalloc(n + 1);
+	const char *why = NULL;
+	int status;
 
 	memcpy(copy, text, n);
 	status = head_read(h, copy, n, &why);
@@ -31,8 +31,8 @@ read_text(struct head *h, const char *text)
 static int
 status_of(const char *text)
 {
-	struct head	h;
-	int		status = read_text(&h, text);
+	struct head h;
+	int status = read_text(&h, text);
 
 	head_free(&h);
 	return (status);
@@ -41,10 +41,12 @@ status_of(const char *text)
 static void
 test_fields(void **state)
 {
-	struct head	h;
+	struct head h;
 
-	assert_int_equal(read_text(&h, "POST /a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n"
-	    "X:  two words \t\r\nEmpty:\r\nExpect: 100-Continue\r\n\r\n"), 0);
+	assert_int_equal(read_text(&h,
+			     "POST /a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n"
+			     "X:  two words \t\r\nEmpty:\r\nExpect: 100-Continue\r\n\r\n"),
+	    0);
 	assert_string_equal(h.method, "POST");
 	assert_string_equal(h.path, "/a");
 	assert_int_equal(h.minor, 1);
@@ -61,35 +63,52 @@ test_fields(void **state)
 	assert_string_equal(h.path, "/health");
 	assert_true(h.close);
 	head_free(&h);
-	assert_int_equal(read_text(&h, "GET http://a HTTP/1.0\r\nConnection: x, Keep-Alive\r\n\r\n"), 0);
+	assert_int_equal(read_text(&h,
+			     "GET http://a HTTP/1.0\r\nConnection: x, Keep-Alive\r\n\r\n"),
+	    0);
 	assert_string_equal(h.path, "/");
 	assert_false(h.close);
 	head_free(&h);
-	assert_int_equal(read_text(&h, "GET / HTTP/1.1\r\nHost: a\r\nConnection: CLOSE\r\n"
-	    "Transfer-Encoding: Chunked\r\n\r\n"), 0);
+	assert_int_equal(read_text(&h,
+			     "GET / HTTP/1.1\r\nHost: a\r\nConnection: CLOSE\r\n"
+			     "Transfer-Encoding: Chunked\r\n\r\n"),
+	    0);
 	assert_true(h.close);
 	assert_true(h.chunked);
 	head_free(&h);
 }
 
-#define ONE	"POST / HTTP/1.1\r\nHost: a\r\n"
+#define ONE "POST / HTTP/1.1\r\nHost: a\r\n"
 
 static void
 test_refused(void **state)
 {
-	static const struct { int status; const char *text; } cases[] = {
-		{ 400, "\r\n" }, { 400, "GET\r\n\r\n" }, { 400, "GET /\r\n\r\n" },
-		{ 400, " GET / HTTP/1.1\r\n\r\n" }, { 400, "G(T / HTTP/1.1\r\nHost: a\r\n\r\n" },
-		{ 400, "GET / HTTP/1.1\r\n\r\n" }, { 505, "GET / HTTP/2.0\r\n\r\n" },
-		{ 400, "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n" }, { 400, "GET / HTTX/1.1\r\n\r\n" },
+	static const struct {
+		int status;
+		const char *text;
+	} cases[] = {
+		{ 400, "\r\n" },
+		{ 400, "GET\r\n\r\n" },
+		{ 400, "GET /\r\n\r\n" },
+		{ 400, " GET / HTTP/1.1\r\n\r\n" },
+		{ 400, "G(T / HTTP/1.1\r\nHost: a\r\n\r\n" },
+		{ 400, "GET / HTTP/1.1\r\n\r\n" },
+		{ 505, "GET / HTTP/2.0\r\n\r\n" },
+		{ 400, "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n" },
+		{ 400, "GET / HTTX/1.1\r\n\r\n" },
 		{ 400, "GET / HTTP/1.1\nHost: a\n\r\n\r\n" },
 		{ 400, ONE "Host: b\r\n\r\n" },
 		{ 400, ONE "A: b\r\n folded\r\n\r\n" },
-		{ 400, ONE "A : b\r\n\r\n" }, { 400, ONE "A\r\n\r\n" }, { 400, ONE ": b\r\n\r\n" },
-		{ 400, ONE "A: b\rc\r\n\r\n" }, { 400, ONE "A: b\nc: d\r\n\r\n" },
+		{ 400, ONE "A : b\r\n\r\n" },
+		{ 400, ONE "A\r\n\r\n" },
+		{ 400, ONE ": b\r\n\r\n" },
+		{ 400, ONE "A: b\rc\r\n\r\n" },
+		{ 400, ONE "A: b\nc: d\r\n\r\n" },
 		{ 400, ONE "Content-Length: 1\r\nContent-Length: 1\r\n\r\n" },
-		{ 400, ONE "Content-Length: -1\r\n\r\n" }, { 400, ONE "Content-Length: \r\n\r\n" },
-		{ 400, ONE "Content-Length: 1,1\r\n\r\n" }, { 400, ONE "Content-Length: 0x1\r\n\r\n" },
+		{ 400, ONE "Content-Length: -1\r\n\r\n" },
+		{ 400, ONE "Content-Length: \r\n\r\n" },
+		{ 400, ONE "Content-Length: 1,1\r\n\r\n" },
+		{ 400, ONE "Content-Length: 0x1\r\n\r\n" },
 		{ 400, ONE "Content-Length: 99999999999999999999\r\n\r\n" },
 		{ 400, ONE "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n" },
 		{ 400, ONE "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" },
@@ -108,8 +127,8 @@ test_refused(void **state)
 static void
 test_many(void **state)
 {
-	char	*text = xcalloc(1, 10000), *at = text;
-	int	 i;
+	char *text = xcalloc(1, 10000), *at = text;
+	int i;
 
 	at += sprintf(at, "GET / HTTP/1.1\r\nHost: a\r\n");
 	for (i = 1; i < HEAD_MAX_HEADERS; i++)
@@ -136,10 +155,10 @@ test_lists(void **state)
 static int
 chunked(const char *text, char *body, size_t *left)
 {
-	struct evbuffer	*in = evbuffer_new(), *out = evbuffer_new();
-	struct chunks	 c = { 0 };
-	int		 rc = 0, n;
-	size_t		 i;
+	struct evbuffer *in = evbuffer_new(), *out = evbuffer_new();
+	struct chunks c = { 0 };
+	int rc = 0, n;
+	size_t i;
 
 	for (i = 0; text[i] != '\0' && rc == 0; i++) {
 		evbuffer_add(in, text + i, 1);
@@ -156,10 +175,12 @@ chunked(const char *text, char *body, size_t *left)
 static void
 test_chunks(void **state)
 {
-	char	body[100];
-	size_t	left;
+	char body[100];
+	size_t left;
 
-	assert_int_equal(chunked("5\r\nhello\r\n00A;x=y\r\n, world!!!\r\n0\r\n\r\nGET", body, &left), 1);
+	assert_int_equal(chunked("5\r\nhello\r\n00A;x=y\r\n, world!!!\r\n0\r\n\r\nGET", body,
+			     &left),
+	    1);
 	assert_string_equal(body, "hello, world!!!");
 	assert_int_equal(left, 3);
 	assert_int_equal(chunked("0\r\nA: b\r\n\r\n", body, &left), 1);
@@ -178,10 +199,10 @@ test_chunks(void **state)
 static void
 test_chunks_bounded(void **state)
 {
-	struct evbuffer	*in = evbuffer_new(), *out = evbuffer_new();
-	struct chunks	 c = { 0 };
-	char		 line[5000];
-	int		 i;
+	struct evbuffer *in = evbuffer_new(), *out = evbuffer_new();
+	struct chunks c = { 0 };
+	char line[5000];
+	int i;
 
 	memset(line, '0', sizeof(line));
 	evbuffer_add(in, line, sizeof(line));

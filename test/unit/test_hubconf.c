@@ -19,18 +19,19 @@ static const char tls[] =
 
 /* NULL: none. */
 struct opts {
-	const char *node, *user, *password, *routes, *ca, *insecure, *level, *enabled, *advertise, *advertise_set;
+	const char *node, *user, *password, *routes, *ca, *insecure, *level, *enabled, *advertise,
+	    *advertise_set;
 };
 
 static json_t *
 tree(const struct opts *o)
 {
-	char	*routes = xasprintf("{\"clustering\":{\"enabled\":true,\"nodeName\":\"%s\","
-		    "\"logLevel\":\"%s\",\"hubServer\":{\"cluster\":{\"network\":{\"routes\":%s%s}}}}}",
-		    o->node, o->level != NULL ? o->level : "info",
-		    o->routes != NULL ? o->routes : "[]",
-		    o->advertise_set != NULL ? o->advertise_set : "");
-	json_t	*config = json_loads(routes, 0, NULL);
+	char *routes = xasprintf(
+	    "{\"clustering\":{\"enabled\":true,\"nodeName\":\"%s\","
+	    "\"logLevel\":\"%s\",\"hubServer\":{\"cluster\":{\"network\":{\"routes\":%s%s}}}}}",
+	    o->node, o->level != NULL ? o->level : "info", o->routes != NULL ? o->routes : "[]",
+	    o->advertise_set != NULL ? o->advertise_set : "");
+	json_t *config = json_loads(routes, 0, NULL);
 
 	free(routes);
 	return (config);
@@ -39,10 +40,10 @@ tree(const struct opts *o)
 static struct settings *
 read_settings(const struct opts *o, char **err)
 {
-	char	*t = xasprintf(tls, o->ca != NULL ? o->ca : "null",
-		    o->insecure != NULL ? o->insecure : "true");
-	char	*text = xasprintf("{%s}", t);
-	json_t	*root = json_loads(text, 0, NULL);
+	char *t = xasprintf(tls, o->ca != NULL ? o->ca : "null",
+	    o->insecure != NULL ? o->insecure : "true");
+	char *text = xasprintf("{%s}", t);
+	json_t *root = json_loads(text, 0, NULL);
 	struct settings *s;
 
 	free(t);
@@ -64,11 +65,14 @@ read_settings(const struct opts *o, char **err)
 static char *
 text_of(const struct opts *o, int live)
 {
-	struct hubconf_run		 run = { .instance = "1f9c22ab", .sys_password = "syspw",
-					    .advertise = o->advertise, .dir = "/var/h",
-					};
-	char				*err = NULL, *text;
-	struct settings			*s = read_settings(o, &err);
+	struct hubconf_run run = {
+		.instance = "1f9c22ab",
+		.sys_password = "syspw",
+		.advertise = o->advertise,
+		.dir = "/var/h",
+	};
+	char *err = NULL, *text;
+	struct settings *s = read_settings(o, &err);
 
 	assert_non_null(s);
 	text = hubconf_text(s, &run, live);
@@ -133,9 +137,9 @@ test_tls(void **state)
 static void
 test_suites(void **state)
 {
-	struct opts	 o = { .node = "n1", .user = "u", .password = "p" };
-	char		*text = text_of(&o, 1), *at = text;
-	int		 n = 0;
+	struct opts o = { .node = "n1", .user = "u", .password = "p" };
+	char *text = text_of(&o, 1), *at = text;
+	int n = 0;
 
 	while ((at = strstr(at, "tls {\n")) != NULL) {
 		at += strlen("tls {\n");
@@ -150,8 +154,11 @@ test_suites(void **state)
 static void
 test_routes(void **state)
 {
-	struct opts o = { .node = "n1", .user = "clu@ster", .password = "a/b:c%\"\xc3\xa4",
-	    .routes = "[{\"host\":\"h2\",\"port\":9932},{\"host\":\"::1\",\"port\":1}]",
+	struct opts o = {
+		.node = "n1",
+		.user = "clu@ster",
+		.password = "a/b:c%\"\xc3\xa4",
+		.routes = "[{\"host\":\"h2\",\"port\":9932},{\"host\":\"::1\",\"port\":1}]",
 	};
 
 	has(&o, "\"nats-route://clu%40ster:a%2Fb%3Ac%25%22%C3%A4@h2:9932\"\n");
@@ -177,18 +184,21 @@ static void
 test_bad_routes(void **state)
 {
 	static const char *const hosts[] = { "h\\\"2", "h 2", "h/x", "h@x", "", "h\\n" };
-	char	*routes;
-	size_t	 i;
+	char *routes;
+	size_t i;
 
 	for (i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		struct settings		*s;
-		char			*err = NULL;
-		json_t			*list;
+		struct settings *s;
+		char *err = NULL;
+		json_t *list;
 
 		routes = xasprintf("[{\"host\":\"%s\",\"port\":9932}]", hosts[i]);
-		s = read_settings(&(struct opts){ .node = "n1", .user = "u", .password = "p",
-		    .routes = routes }, &err);
-		if (s != NULL) {	/* conf may refuse it already */
+		s = read_settings(&(struct opts){ .node = "n1",
+				      .user = "u",
+				      .password = "p",
+				      .routes = routes },
+		    &err);
+		if (s != NULL) { /* conf may refuse it already */
 			list = hubconf_routes(s);
 			assert_int_equal(json_array_size(list), 0);
 			json_decref(list);
@@ -202,8 +212,8 @@ test_bad_routes(void **state)
 static void
 test_what_is_live(void **state)
 {
-	struct opts	 a = { .node = "n1", .user = "u", .password = "p" }, b = a, c = a;
-	char		*ta, *tb, *tc;
+	struct opts a = { .node = "n1", .user = "u", .password = "p" }, b = a, c = a;
+	char *ta, *tb, *tc;
 
 	b.routes = "[{\"host\":\"h2\",\"port\":9932}]";
 	b.level = "debug";
@@ -231,11 +241,11 @@ refused(const struct opts *o)
 static void
 test_settings(void **state)
 {
-	static const char	*const broken[] = { "", "[]", "{", "null", "{\"enabled\":1}" };
-	struct opts		 off = { .node = "n1", .enabled = "no" };
-	struct settings		*s;
-	char			*err = NULL;
-	size_t			 i;
+	static const char *const broken[] = { "", "[]", "{", "null", "{\"enabled\":1}" };
+	struct opts off = { .node = "n1", .enabled = "no" };
+	struct settings *s;
+	char *err = NULL;
+	size_t i;
 
 	refused(&(struct opts){ .node = "n1", .user = "u" });
 	refused(&(struct opts){ .node = "n1", .password = "p" });
@@ -257,9 +267,12 @@ static void
 test_url(void **state)
 {
 	static const char *const want[][2] = {
-		{ "127.0.0.1", "nats://127.0.0.1:9930" }, { "0.0.0.0", "nats://127.0.0.1:9930" },
-		{ "::", "nats://[::1]:9930" }, { "fe80::1", "nats://[fe80::1]:9930" },
-		{ "[::1]", "nats://[::1]:9930" }, { "h", "nats://h:9930" },
+		{ "127.0.0.1", "nats://127.0.0.1:9930" },
+		{ "0.0.0.0", "nats://127.0.0.1:9930" },
+		{ "::", "nats://[::1]:9930" },
+		{ "fe80::1", "nats://[fe80::1]:9930" },
+		{ "[::1]", "nats://[::1]:9930" },
+		{ "h", "nats://h:9930" },
 	};
 	size_t i;
 
@@ -275,10 +288,10 @@ test_url(void **state)
 static char *
 unquote(const char *q, size_t len)
 {
-	struct buf	b = { 0 };
-	size_t		i;
-	unsigned	byte;
-	char		hex[3] = "";
+	struct buf b = { 0 };
+	size_t i;
+	unsigned byte;
+	char hex[3] = "";
 
 	if (len < 2 || q[0] != '"' || q[len - 1] != '"')
 		return (NULL);
@@ -313,10 +326,10 @@ bad:
 static void
 test_quoting(void **state)
 {
-	static const char	nasty[] = "\"\\x{}[]#$;'\n\r\t\x01\x7f=:,/ \xc3\xa4\xff";
-	uint64_t		seed = 88172645463325252ULL;
-	char			text[40], *back;
-	int			i, n, k;
+	static const char nasty[] = "\"\\x{}[]#$;'\n\r\t\x01\x7f=:,/ \xc3\xa4\xff";
+	uint64_t seed = 88172645463325252ULL;
+	char text[40], *back;
+	int i, n, k;
 
 	for (i = 0; i < 20000; i++) {
 		struct buf b = { 0 };
@@ -328,7 +341,7 @@ test_quoting(void **state)
 			if (seed % 41 == 0)
 				break;
 			text[n++] = seed & 1 << 20 ? nasty[seed % (sizeof(nasty) - 1)] :
-			    (char)(seed >> 32 & 0xff);
+						     (char)(seed >> 32 & 0xff);
 			if (text[n - 1] == '\0')
 				n--;
 		}
@@ -345,7 +358,7 @@ test_quoting(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_suites),

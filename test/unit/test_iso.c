@@ -11,8 +11,8 @@
 static void
 is(const char *text, int64_t want, int want_day)
 {
-	int	day = -1;
-	int64_t	ms = iso_ms(text, &day);
+	int day = -1;
+	int64_t ms = iso_ms(text, &day);
 
 	if (ms != want)
 		fail_msg("%s is %lld, not %lld", text, (long long)ms, (long long)want);

@@ -21,9 +21,13 @@ next(uint64_t *seed)
 static int
 rank(const json_t *v)
 {
-	static const int	ranks[] = {
-		[JSON_NULL] = 0, [JSON_FALSE] = 1, [JSON_TRUE] = 2, [JSON_INTEGER] = 3,
-		[JSON_REAL] = 3, [JSON_STRING] = 4,
+	static const int ranks[] = {
+		[JSON_NULL] = 0,
+		[JSON_FALSE] = 1,
+		[JSON_TRUE] = 2,
+		[JSON_INTEGER] = 3,
+		[JSON_REAL] = 3,
+		[JSON_STRING] = 4,
 	};
 
 	return (ranks[json_typeof(v)]);
@@ -33,9 +37,9 @@ rank(const json_t *v)
 static int
 value_cmp(const json_t *a, const json_t *b)
 {
-	long double	x, y;
-	size_t		n, m;
-	int		d;
+	long double x, y;
+	size_t n, m;
+	int d;
 
 	if (rank(a) != rank(b))
 		return (rank(a) < rank(b) ? -1 : 1);
@@ -61,9 +65,9 @@ sign(int d)
 static json_t *
 random_text(uint64_t *seed)
 {
-	static const char	 letters[] = { 0, 1, 'a', 'b', 0x7f };
-	char			 s[6];
-	size_t			 n = next(seed) % sizeof(s);
+	static const char letters[] = { 0, 1, 'a', 'b', 0x7f };
+	char s[6];
+	size_t n = next(seed) % sizeof(s);
 
 	for (size_t i = 0; i < n; i++)
 		s[i] = letters[next(seed) % sizeof(letters)];
@@ -73,8 +77,8 @@ random_text(uint64_t *seed)
 static json_t *
 random_value(uint64_t *seed)
 {
-	static const int64_t	near[] = { 0, 1, INT64_C(1) << 53, INT64_MAX - 9, INT64_MIN + 9 };
-	int64_t			base = near[next(seed) % 5];
+	static const int64_t near[] = { 0, 1, INT64_C(1) << 53, INT64_MAX - 9, INT64_MIN + 9 };
+	int64_t base = near[next(seed) % 5];
 
 	switch (next(seed) % 6) {
 	case 0:
@@ -95,7 +99,7 @@ random_value(uint64_t *seed)
 static int
 key_cmp(const struct buf *a, const struct buf *b)
 {
-	int	d = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
+	int d = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
 
 	return (d != 0 ? d : a->len < b->len ? -1 : a->len > b->len);
 }
@@ -103,12 +107,12 @@ key_cmp(const struct buf *a, const struct buf *b)
 static void
 test_order(void **state)
 {
-	struct buf	ka = { 0 }, kb = { 0 };
-	struct scalar	sa, sb;
-	uint64_t	seed = 88172645463325252;
+	struct buf ka = { 0 }, kb = { 0 };
+	struct scalar sa, sb;
+	uint64_t seed = 88172645463325252;
 
 	for (int i = 0; i < 200000; i++) {
-		json_t	*a = random_value(&seed), *b = random_value(&seed);
+		json_t *a = random_value(&seed), *b = random_value(&seed);
 
 		buf_clear(&ka);
 		buf_clear(&kb);
@@ -129,10 +133,10 @@ test_order(void **state)
 static void
 round_trip(json_t *v)
 {
-	struct buf	b = { 0 };
-	struct rd	r;
-	json_t		*back;
-	size_t		len;
+	struct buf b = { 0 };
+	struct rd r;
+	json_t *back;
+	size_t len;
 
 	assert_int_equal(key_from_json(&b, v), 0);
 	len = b.len;
@@ -156,7 +160,7 @@ round_trip(json_t *v)
 static void
 test_round_trip(void **state)
 {
-	uint64_t	seed = 4101842887655102017;
+	uint64_t seed = 4101842887655102017;
 
 	round_trip(json_integer((INT64_C(1) << 53) + 1));
 	round_trip(json_integer(INT64_MAX));
@@ -177,12 +181,12 @@ test_round_trip(void **state)
 static void
 test_one_number_has_one_key(void **state)
 {
-	json_t		*same[][2] = {
+	json_t *same[][2] = {
 		{ json_integer(1), json_real(1.0) },
 		{ json_integer(0), json_real(-0.0) },
 		{ json_integer(INT64_C(1) << 60), json_real(1152921504606846976.0) },
 	};
-	struct buf	a = { 0 }, b = { 0 };
+	struct buf a = { 0 }, b = { 0 };
 
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
 		buf_clear(&a);
@@ -203,21 +207,33 @@ static void
 test_what_has_no_key(void **state)
 {
 	static const struct {
-		const char	*bytes;
-		size_t		 n;
+		const char *bytes;
+		size_t n;
 	} broken[] = {
-		{ "", 0 }, { "\0", 1 }, { "\4", 1 }, { "\x09", 1 }, { "\x08" "a", 2 },
-		{ "\x08" "a\0\xff", 4 }, { "\x05" "12345678", 9 },
-		{ "\x08\xff\0", 3 }, { "\x08\xed\xa0\x80\0", 5 },
+		{ "", 0 },
+		{ "\0", 1 },
+		{ "\4", 1 },
+		{ "\x09", 1 },
+		{ "\x08"
+		  "a",
+		    2 },
+		{ "\x08"
+		  "a\0\xff",
+		    4 },
+		{ "\x05"
+		  "12345678",
+		    9 },
+		{ "\x08\xff\0", 3 },
+		{ "\x08\xed\xa0\x80\0", 5 },
 		/* minus zero; infinity; 1.5 and something */
 		{ "\x05\x7f\xff\xff\xff\xff\xff\xff\xff\x80\0\0\0\0\0\0\0", 17 },
 		{ "\x05\xff\xf0\0\0\0\0\0\0\x80\0\0\0\0\0\0\0", 17 },
 		{ "\x05\xbf\xf8\0\0\0\0\0\0\x80\0\0\0\0\0\0\1", 17 },
 	};
-	struct buf	 b = { 0 };
-	json_t		*none[] = { json_array(), json_object(), NULL };
-	char		*text;
-	struct rd	 r;
+	struct buf b = { 0 };
+	json_t *none[] = { json_array(), json_object(), NULL };
+	char *text;
+	struct rd r;
 
 	text = malloc(KEY_TEXT_MAX + 1);
 	assert_non_null(text);
@@ -244,7 +260,7 @@ test_what_has_no_key(void **state)
 static void
 test_index_keys_sort_by_value_then_key(void **state)
 {
-	struct buf	va = { 0 }, vb = { 0 }, k1 = { 0 }, k2 = { 0 }, a = { 0 }, b = { 0 };
+	struct buf va = { 0 }, vb = { 0 }, k1 = { 0 }, k2 = { 0 }, a = { 0 }, b = { 0 };
 
 	key_from_string(&va, "a", 1);
 	key_from_string(&vb, "a\0", 2);
@@ -271,7 +287,7 @@ test_index_keys_sort_by_value_then_key(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_one_number_has_one_key),

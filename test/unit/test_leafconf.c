@@ -11,25 +11,25 @@
 
 #include <cmocka.h>
 
-#define ID	"000102030405060708090a0b0c0d0e0f"
+#define ID "000102030405060708090a0b0c0d0e0f"
 
 /* SETTINGS with the default configuration changed by `config`. */
 static struct settings *
 settings(const char *password, json_t *config, char **err)
 {
-	struct conf		*c = conf_load(NULL, 0, NULL, err);
-	json_t			*tree, *all;
-	struct settings		*s;
-	char			*text;
+	struct conf *c = conf_load(NULL, 0, NULL, err);
+	json_t *tree, *all;
+	struct settings *s;
+	char *text;
 
 	assert_non_null(c);
 	tree = conf_tree(c);
 	conf_free(c);
 	assert_int_equal(json_object_update_recursive(tree, config), 0);
-	all = json_pack("{s:b, s:s, s:s, s:s, s:s*, s:{s:s, s:s, s:n, s:b, s:b}, s:o}",
-	    "enabled", 1, "node", "n1", "node_id", ID, "user", "clu ster", "password", password,
-	    "tls", "certificate", "/c.pem", "privateKey", "/k.pem", "certificateAuthority",
-	    "insecure", 0, "verify", 1, "config", tree);
+	all = json_pack("{s:b, s:s, s:s, s:s, s:s*, s:{s:s, s:s, s:n, s:b, s:b}, s:o}", "enabled",
+	    1, "node", "n1", "node_id", ID, "user", "clu ster", "password", password, "tls",
+	    "certificate", "/c.pem", "privateKey", "/k.pem", "certificateAuthority", "insecure", 0,
+	    "verify", 1, "config", tree);
 	assert_non_null(all);
 	text = json_dumps(all, JSON_COMPACT);
 	*err = NULL;
@@ -50,8 +50,8 @@ with_routes(json_t *routes)
 static char *
 text_of(const char *password, json_t *routes, char **faults)
 {
-	char			*err = NULL, *text;
-	struct settings		*s = settings(password, with_routes(routes), &err);
+	char *err = NULL, *text;
+	struct settings *s = settings(password, with_routes(routes), &err);
 
 	if (s == NULL)
 		fail_msg("%s", err);
@@ -106,14 +106,18 @@ test_plain(void **state)
 static void
 test_routes(void **state)
 {
-	char *faults, *text = text_of("pw", json_pack("[{s:s, s:i}, {s:s, s:i, s:b}, {s:s, s:i, s:s, s:b}]",
-	    "host", "cloud1", "port", 9931, "host", "::7", "port", 9932, "tls", 1,
-	    "host", "cloud3", "port", 443, "tls", "wss", "separate", 1), &faults);
+	char *faults,
+	    *text = text_of("pw",
+		json_pack("[{s:s, s:i}, {s:s, s:i, s:b}, {s:s, s:i, s:s, s:b}]", "host", "cloud1",
+		    "port", 9931, "host", "::7", "port", 9932, "tls", 1, "host", "cloud3", "port",
+		    443, "tls", "wss", "separate", 1),
+		&faults);
 
 	assert_null(faults);
 	/* Own hub, the two alternates, the separate one. */
 	assert_int_equal(count(text, "account: DATA"), 3);
-	assert_has(text, "urls: [\n\"tls://clu%20ster:pw@cloud1:9931\"\n\"tls://clu%20ster:pw@[::7]:9932\"\n]\n");
+	assert_has(text,
+	    "urls: [\n\"tls://clu%20ster:pw@cloud1:9931\"\n\"tls://clu%20ster:pw@[::7]:9932\"\n]\n");
 	assert_has(text, "urls: [\n\"wss://clu%20ster:pw@cloud3:443\"\n]\n");
 	/* Only the own hub is not verified. */
 	assert_int_equal(count(text, "insecure: true"), 1);
@@ -128,11 +132,14 @@ test_routes(void **state)
 static void
 test_mixed_routes(void **state)
 {
-	char *faults, *text = text_of("pw", json_pack("[{s:s, s:i, s:b}, {s:s, s:i}, {s:s, s:i, s:b}]",
-	    "host", "a", "port", 1, "tls", 0, "host", "b", "port", 2,
-	    "host", "c", "port", 3, "tls", 0), &faults);
+	char *faults,
+	    *text = text_of("pw",
+		json_pack("[{s:s, s:i, s:b}, {s:s, s:i}, {s:s, s:i, s:b}]", "host", "a", "port", 1,
+		    "tls", 0, "host", "b", "port", 2, "host", "c", "port", 3, "tls", 0),
+		&faults);
 
-	assert_has(text, "urls: [\n\"nats://clu%20ster:pw@a:1\"\n\"nats://clu%20ster:pw@c:3\"\n]\n");
+	assert_has(text,
+	    "urls: [\n\"nats://clu%20ster:pw@a:1\"\n\"nats://clu%20ster:pw@c:3\"\n]\n");
 	assert_null(strstr(text, "@b:2"));
 	assert_non_null(faults);
 	assert_has(faults, "b:2");
@@ -158,8 +165,8 @@ test_settings_fault(void **state)
 static void
 test_node_id(void **state)
 {
-	uint8_t	id[NODE_ID_LEN];
-	char	hex[NODE_HEX_LEN];
+	uint8_t id[NODE_ID_LEN];
+	char hex[NODE_HEX_LEN];
 
 	assert_int_equal(node_id_read(ID, id), 0);
 	assert_int_equal(id[0], 0);

@@ -65,7 +65,8 @@ test_servers(void **state)
 {
 	struct mesh *m = mesh_new("n1");
 
-	statsz(m, 100, "{\"server\":{\"name\":\"n1-hub.00ff\"},\"statsz\":{\"routes\":["
+	statsz(m, 100,
+	    "{\"server\":{\"name\":\"n1-hub.00ff\"},\"statsz\":{\"routes\":["
 	    "{\"name\":\"n2-hub.1234\"},{\"name\":\"n2-hub.1234\"},{\"name\":\"n1-hub.00ff\"},"
 	    "{\"name\":7},{},{\"name\":\"a-hub-hub.1\"}]}}");
 	is_list(mesh_connected(m, 100), "[\"a-hub\",\"n2\"]");
@@ -113,25 +114,35 @@ static void
 test_read_pong(void **state)
 {
 	static const char *const broken[] = {
-		"", "{", "[]", "7", "\"n2\"", "{}", "{\"name\":\"n2\"}", "{\"instance\":\"b\"}",
-		"{\"name\":\"\",\"instance\":\"b\"}", "{\"name\":1,\"instance\":\"b\"}",
+		"",
+		"{",
+		"[]",
+		"7",
+		"\"n2\"",
+		"{}",
+		"{\"name\":\"n2\"}",
+		"{\"instance\":\"b\"}",
+		"{\"name\":\"\",\"instance\":\"b\"}",
+		"{\"name\":1,\"instance\":\"b\"}",
 		"{\"name\":\"n2\",\"instance\":{}}",
 	};
-	static const char fine[] = "{\"name\":\"n2\",\"instance\":\"b\",\"x\":1,"
+	static const char fine[] =
+	    "{\"name\":\"n2\",\"instance\":\"b\",\"x\":1,"
 	    "\"connected_nodes\":[\"n1\",5,\"n1\",\"\"],"
 	    "\"routes\":[{\"host\":\"h\",\"port\":1,\"y\":2},{\"host\":\"h\"},7]}";
 	static const char odd[] = "{\"name\":\"n2\",\"instance\":\"b\",\"connected_nodes\":{},"
-	    "\"routes\":\"r\"}";
-	char	*instance = NULL, *text;
-	json_t	*p;
-	size_t	 i;
+				  "\"routes\":\"r\"}";
+	char *instance = NULL, *text;
+	json_t *p;
+	size_t i;
 
 	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
 		assert_null(mesh_read_pong(broken[i], strlen(broken[i]), &instance));
 	assert_null(instance);
 	p = mesh_read_pong(fine, strlen(fine), &instance);
 	text = json_dumps(p, JSON_COMPACT | JSON_SORT_KEYS);
-	assert_string_equal(text, "{\"connected_nodes\":[\"n1\"],\"dials\":null,\"name\":\"n2\",\"node_id\":\"\","
+	assert_string_equal(text,
+	    "{\"connected_nodes\":[\"n1\"],\"dials\":null,\"name\":\"n2\",\"node_id\":\"\","
 	    "\"routes\":[{\"host\":\"h\",\"port\":1}]}");
 	assert_string_equal(instance, "b");
 	free(text);
@@ -150,10 +161,10 @@ static void
 test_read_routez(void **state)
 {
 	static const char text[] = "{\"server\":{},\"data\":{\"routes\":["
-	    "{\"remote_name\":\"n2-hub.1\",\"is_configured\":true},"
-	    "{\"remote_name\":\"n2-hub.1\",\"is_configured\":true},"
-	    "{\"remote_name\":\"n3-hub.1\",\"is_configured\":false},"
-	    "{\"remote_name\":\"n4-hub.1\"},{\"is_configured\":true},7]}}";
+				   "{\"remote_name\":\"n2-hub.1\",\"is_configured\":true},"
+				   "{\"remote_name\":\"n2-hub.1\",\"is_configured\":true},"
+				   "{\"remote_name\":\"n3-hub.1\",\"is_configured\":false},"
+				   "{\"remote_name\":\"n4-hub.1\"},{\"is_configured\":true},7]}}";
 
 	is_list(mesh_read_routez(text, strlen(text)), "[\"n2\"]");
 	is_list(mesh_read_routez("{\"data\":{}}", 11), "[]");
@@ -166,7 +177,8 @@ test_linked(void **state)
 {
 	struct mesh *m = mesh_new("n1");
 
-	statsz(m, 100, "{\"server\":{\"name\":\"n1-hub.00ff\"},\"statsz\":{\"routes\":["
+	statsz(m, 100,
+	    "{\"server\":{\"name\":\"n1-hub.00ff\"},\"statsz\":{\"routes\":["
 	    "{\"name\":\"n2-hub.1234\"},{\"name\":\"n1-hub.00ff\"}]}}");
 	pong(m, 100, "n3", "c");
 	is_list(mesh_linked(m, 100), "[\"n2\"]");
@@ -178,10 +190,10 @@ test_linked(void **state)
 static void
 test_many(void **state)
 {
-	struct mesh	*m = mesh_new("n1");
-	json_t		*list;
-	char		*name;
-	int		 i;
+	struct mesh *m = mesh_new("n1");
+	json_t *list;
+	char *name;
+	int i;
 
 	for (i = 0; i < 5000; i++) {
 		name = xasprintf("x%d", i);
@@ -197,7 +209,7 @@ test_many(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reachable),
 		cmocka_unit_test(test_servers),
 		cmocka_unit_test(test_doubled),

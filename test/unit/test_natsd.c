@@ -19,10 +19,10 @@
  * A nats-server that ends by itself is started again, each time later.  The linker gives us the timer that it
  * waits on: what is asked for is noted, and over at once.
  */
-#define STARTS		9
+#define STARTS 9
 
-static struct natsd	*server;
-static unsigned		 pauses[STARTS], npauses;
+static struct natsd *server;
+static unsigned pauses[STARTS], npauses;
 
 int __real_event_add(struct event *ev, const struct timeval *tv);
 int __wrap_event_add(struct event *ev, const struct timeval *tv);
@@ -30,8 +30,8 @@ int __wrap_event_add(struct event *ev, const struct timeval *tv);
 int
 __wrap_event_add(struct event *ev, const struct timeval *tv)
 {
-	static const struct timeval	 soon = { 0, 1000 };
-	unsigned			 ms = tv != NULL ? (unsigned)(tv->tv_sec * 1000 + tv->tv_usec / 1000) : 0;
+	static const struct timeval soon = { 0, 1000 };
+	unsigned ms = tv != NULL ? (unsigned)(tv->tv_sec * 1000 + tv->tv_usec / 1000) : 0;
 
 	if (server == NULL || ev != server->timer || server->state != STATE_BACKOFF)
 		return (__real_event_add(ev, tv));
@@ -48,11 +48,12 @@ changed(void *arg)
 static char *
 make_binary(const char *script)
 {
-	char	*path = in_folder("nats-server");
-	FILE	*f = fopen(path, "w");
+	char *path = in_folder("nats-server");
+	FILE *f = fopen(path, "w");
 
 	assert_non_null(f);
-	fprintf(f, "#!/bin/sh\ncase $1 in --version) echo nats-server: v2.10.27; exit;; -t) exit;; esac\n%s\n",
+	fprintf(f,
+	    "#!/bin/sh\ncase $1 in --version) echo nats-server: v2.10.27; exit;; -t) exit;; esac\n%s\n",
 	    script);
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(chmod(path, 0700), 0);
@@ -68,15 +69,20 @@ timeout_cb(evutil_socket_t fd, short what, void *arg)
 static void
 test_backs_off(void **state)
 {
-	static const unsigned	wanted[STARTS] = { 200, 400, 800, 1600, 3200, 6400, 10000, 10000, 10000 };
-	struct event_base	*base = event_base_new();
-	char			*binary = make_binary("exit 1"), *dir = in_folder("server");
-	struct natsd_opts	 o = { .name = "hub", .binary = binary, .dir = dir, .hang_ms = 60000,
+	static const unsigned wanted[STARTS] = { 200, 400, 800, 1600, 3200, 6400, 10000, 10000,
+		10000 };
+	struct event_base *base = event_base_new();
+	char *binary = make_binary("exit 1"), *dir = in_folder("server");
+	struct natsd_opts o = {
+		.name = "hub",
+		.binary = binary,
+		.dir = dir,
+		.hang_ms = 60000,
 		.changed = changed,
-		};
-	struct timeval		 wait = { 30, 0 };
-	int			 over = 0;
-	struct event		*limit = evtimer_new(base, timeout_cb, &over);
+	};
+	struct timeval wait = { 30, 0 };
+	int over = 0;
+	struct event *limit = evtimer_new(base, timeout_cb, &over);
 
 	server = natsd_new(base, &o);
 	natsd_configure(server, "port: -1\n", 0);
@@ -100,7 +106,7 @@ test_backs_off(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_backs_off),
 	};
 

@@ -13,7 +13,7 @@
 static json_t *
 body(const char *text)
 {
-	json_t	*v = json_loads(text, JSON_ALLOW_NUL, NULL);
+	json_t *v = json_loads(text, JSON_ALLOW_NUL, NULL);
 
 	assert_non_null(v);
 	return (v);
@@ -32,9 +32,9 @@ expect(struct faults *f, const char *text)
 static void
 test_strings(void **state)
 {
-	struct faults	 f = { 0 };
-	json_t		*b = body("{\"a\":\"x\",\"empty\":\"\",\"n\":5,\"null\":null,"
-			    "\"nul\":\"a\\u0000b\"}");
+	struct faults f = { 0 };
+	json_t *b = body("{\"a\":\"x\",\"empty\":\"\",\"n\":5,\"null\":null,"
+			 "\"nul\":\"a\\u0000b\"}");
 
 	assert_string_equal(field_string(&f, b, "a", 1), "x");
 	assert_null(field_string(&f, b, "absent", 0));
@@ -45,7 +45,8 @@ test_strings(void **state)
 	assert_null(field_string(&f, b, "null", 0));
 	assert_null(field_string(&f, b, "nul", 0));
 	assert_int_equal(f.n, 5);
-	expect(&f, "'absent' is required. 'empty' is not allowed to be empty. 'n' must be a string. "
+	expect(&f,
+	    "'absent' is required. 'empty' is not allowed to be empty. 'n' must be a string. "
 	    "'null' must be a string. 'nul' must not contain a NUL character");
 	json_decref(b);
 }
@@ -53,8 +54,8 @@ test_strings(void **state)
 static void
 test_arrays_and_booleans(void **state)
 {
-	struct faults	 f = { 0 };
-	json_t		*b = body("{\"l\":[1],\"t\":true,\"f\":false,\"s\":\"true\"}");
+	struct faults f = { 0 };
+	json_t *b = body("{\"l\":[1],\"t\":true,\"f\":false,\"s\":\"true\"}");
 
 	assert_int_equal(json_array_size(field_array(&f, b, "l", 1)), 1);
 	assert_null(field_array(&f, b, "absent", 0));
@@ -66,7 +67,8 @@ test_arrays_and_booleans(void **state)
 	assert_null(field_array(&f, b, "absent", 1));
 	assert_int_equal(field_bool(&f, b, "s", 0), -1);
 	assert_int_equal(field_bool(&f, b, "absent", 1), -1);
-	expect(&f, "'t' must be an array. 'absent' is required. 's' must be a boolean. "
+	expect(&f,
+	    "'t' must be an array. 'absent' is required. 's' must be a boolean. "
 	    "'absent' is required");
 	json_decref(b);
 }
@@ -74,7 +76,7 @@ test_arrays_and_booleans(void **state)
 static void
 test_database(void **state)
 {
-	static const char *const	cases[][3] = {
+	static const char *const cases[][3] = {
 		{ "{}", "data", "" },
 		{ "{\"schema\":\"dev\"}", "dev", "" },
 		{ "{\"database\":\"new\",\"schema\":\"old\"}", "new", "" },
@@ -83,9 +85,9 @@ test_database(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct faults	 f = { 0 };
-		json_t		*b = body(cases[i][0]);
-		const char	*db = field_database(&f, b);
+		struct faults f = { 0 };
+		json_t *b = body(cases[i][0]);
+		const char *db = field_database(&f, b);
 
 		if (cases[i][1] != NULL)
 			assert_string_equal(db, cases[i][1]);
@@ -99,7 +101,7 @@ test_database(void **state)
 static void
 test_many_faults_are_bounded(void **state)
 {
-	struct faults	f = { 0 };
+	struct faults f = { 0 };
 
 	for (int i = 0; i < 100000; i++)
 		fault(&f, "'records[%d]' must be an object", i);
@@ -111,11 +113,11 @@ test_many_faults_are_bounded(void **state)
 static const struct op *
 read_body(const char *text, json_t **body, char **err)
 {
-	const struct scan_limits	 most = { 100, 1000 };
-	struct inquiry			 a;
-	const struct op			*op;
-	char				*copy = strdup(text);
-	size_t				 n = strlen(text);
+	const struct scan_limits most = { 100, 1000 };
+	struct inquiry a;
+	const struct op *op;
+	char *copy = strdup(text);
+	size_t n = strlen(text);
 
 	op_asked(FORMAT_JSON, copy, n, &most, &a);
 	op = a.op;
@@ -129,14 +131,15 @@ read_body(const char *text, json_t **body, char **err)
 static void
 test_reading_a_body(void **state)
 {
-	static const char *const	refused[][2] = {
+	static const char *const refused[][2] = {
 		{ "", "Invalid JSON." },
 		{ "{\"operation\":\"insert\"",
 		    "Invalid JSON at line 1, column 22: it ends too early" },
 		{ "\"insert\"", "Invalid JSON at line 1, column 1: '{' is expected" },
 		{ "{\"operation\":\n \"\303\274\",}",
 		    "Invalid JSON at line 2, column 6: a name in quotes is expected" },
-		{ "{\"operation\":\"insert\",\"a\":\"\377\"}", "Invalid JSON at line 1, column 27: "
+		{ "{\"operation\":\"insert\",\"a\":\"\377\"}",
+		    "Invalid JSON at line 1, column 27: "
 		    "unable to decode byte 0xff near '\"'" },
 		{ "[]", "Request body must include an 'operation' property." },
 		{ "{}", "Request body must include an 'operation' property." },
@@ -145,9 +148,9 @@ test_reading_a_body(void **state)
 		    "Request body must include an 'operation' property." },
 		{ "{\"operation\":\"Insert\"}", "Operation 'Insert' not found" },
 	};
-	json_t		*b;
-	char		*err = NULL;
-	const struct op	*op;
+	json_t *b;
+	char *err = NULL;
+	const struct op *op;
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		err = NULL;
@@ -165,9 +168,8 @@ test_reading_a_body(void **state)
 static void
 test_every_operation_has_its_own_name(void **state)
 {
-	const struct op *const	families[] = {
-		ops_schema, ops_record, ops_search, ops_cluster, ops_info, ops_conf_ops,
-		ops_readlog, ops_user };
+	const struct op *const families[] = { ops_schema, ops_record, ops_search, ops_cluster,
+		ops_info, ops_conf_ops, ops_readlog, ops_user };
 
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
 		for (const struct op *op = families[i]; op->name != NULL; op++) {
@@ -180,7 +182,7 @@ test_every_operation_has_its_own_name(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_arrays_and_booleans),
 		cmocka_unit_test(test_database),

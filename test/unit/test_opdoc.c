@@ -19,9 +19,9 @@
  */
 
 /* In a body and in what lies in it: from where it is, "" or "routes[].". */
-#define AT	"__at__"
+#define AT "__at__"
 
-static json_t	*noted;			/* {"routes[].host": how often} */
+static json_t *noted; /* {"routes[].host": how often} */
 
 json_t *__real_json_object_get(const json_t *object, const char *name);
 json_t *__wrap_json_object_get(const json_t *object, const char *name);
@@ -29,9 +29,9 @@ json_t *__wrap_json_object_get(const json_t *object, const char *name);
 json_t *
 __wrap_json_object_get(const json_t *object, const char *name)
 {
-	const char	*at = json_string_value(__real_json_object_get(object, AT));
-	json_t		*v;
-	char		*full;
+	const char *at = json_string_value(__real_json_object_get(object, AT));
+	json_t *v;
+	char *full;
 
 	if (at != NULL && noted != NULL && name != NULL) {
 		full = xasprintf("%s%s", at, name);
@@ -47,8 +47,8 @@ __wrap_json_object_get(const json_t *object, const char *name)
 static void
 test_every_operation_is_described(void **state)
 {
-	const struct op		*op;
-	const struct op_doc	*doc;
+	const struct op *op;
+	const struct op_doc *doc;
 
 	for (unsigned i = 0; i < op_count(); i++) {
 		op = op_at(i);
@@ -69,8 +69,8 @@ test_every_operation_is_described(void **state)
 static void
 test_the_texts(void **state)
 {
-	const struct op_doc	*doc;
-	char			 absent[100];
+	const struct op_doc *doc;
+	char absent[100];
 
 	for (unsigned i = 0; (doc = opdoc_at(i)) != NULL; i++) {
 		assert_int_equal(doc->line[strlen(doc->line) - 1], '.');
@@ -102,7 +102,7 @@ test_what_is_near(void **state)
 static json_t *
 example(const struct op_field *f)
 {
-	json_t	*v = NULL;
+	json_t *v = NULL;
 
 	if (f->kind >= KIND_NUMBER)
 		v = json_loads(f->example, JSON_DECODE_ANY, NULL);
@@ -111,14 +111,14 @@ example(const struct op_field *f)
 	return (v != NULL ? v : json_string(f->example));
 }
 
-static json_t	*put(json_t *o, const char *at, json_t *v);
+static json_t *put(json_t *o, const char *at, json_t *v);
 
 /* The object or list that is there already, with one object in it if it is a list. */
 static json_t *
 inside(json_t *o, const char *name, size_t n, int list)
 {
-	char	*key = xstrndup(name, n);
-	json_t	*v = __real_json_object_get(o, key);
+	char *key = xstrndup(name, n);
+	json_t *v = __real_json_object_get(o, key);
 
 	if (v == NULL || (list && json_array_size(v) == 0))
 		json_object_set_new(o, key, v = list ? json_pack("[{}]") : json_object());
@@ -130,8 +130,8 @@ inside(json_t *o, const char *name, size_t n, int list)
 static json_t *
 put(json_t *o, const char *at, json_t *v)
 {
-	const char	*dot = strchr(at, '.');
-	int		 list = dot != NULL && dot > at + 1 && dot[-1] == ']';
+	const char *dot = strchr(at, '.');
+	int list = dot != NULL && dot > at + 1 && dot[-1] == ']';
 
 	if (dot == NULL) {
 		json_object_set_new(o, at, v);
@@ -144,8 +144,8 @@ put(json_t *o, const char *at, json_t *v)
 static void
 mark(const struct op_doc *doc, json_t *body)
 {
-	const char	*dot;
-	char		*at;
+	const char *dot;
+	char *at;
 
 	for (const struct op_field *f = doc->fields; f->name != NULL; f++) {
 		if ((dot = strrchr(f->name, '.')) == NULL)
@@ -160,7 +160,7 @@ mark(const struct op_doc *doc, json_t *body)
 static json_t *
 body_of(const struct op_doc *doc, int optional)
 {
-	json_t	*body = json_pack("{s:s}", "operation", doc->name);
+	json_t *body = json_pack("{s:s}", "operation", doc->name);
 
 	for (const struct op_field *f = doc->fields; f->name != NULL; f++)
 		if (f->kind != KIND_KEYS && (optional || f->absent == OP_REQUIRED))
@@ -172,8 +172,8 @@ body_of(const struct op_doc *doc, int optional)
 static void
 ask(json_t *body)
 {
-	char		*text = json_dumps(body, JSON_COMPACT);
-	struct answer	 a;
+	char *text = json_dumps(body, JSON_COMPACT);
+	struct answer a;
 
 	node_ask(AS_SUPER, format_type(FORMAT_JSON), text, strlen(text), &a);
 	answer_free(&a);
@@ -183,7 +183,7 @@ ask(json_t *body)
 static void
 make_table(const char *database)
 {
-	json_t	*body = json_pack("{s:s, s:s, s:s, s:s}", "operation", "create_table", "database",
+	json_t *body = json_pack("{s:s, s:s, s:s, s:s}", "operation", "create_table", "database",
 	    database, "table", "dog", "primary_key", "id");
 
 	ask(body);
@@ -194,7 +194,7 @@ make_table(const char *database)
 static void
 ask_both(const struct op_doc *doc)
 {
-	json_t	*body;
+	json_t *body;
 
 	for (int optional = 1; optional >= 0; optional--) {
 		make_table(optional ? "dev" : "data");
@@ -208,7 +208,7 @@ ask_both(const struct op_doc *doc)
 static json_t *
 asked_of_all(void)
 {
-	json_t	*body = json_pack("{s:s, s:s}", "operation", "registration_info", AT, ""), *all;
+	json_t *body = json_pack("{s:s, s:s}", "operation", "registration_info", AT, ""), *all;
 
 	noted = json_object();
 	ask(body);
@@ -221,16 +221,19 @@ asked_of_all(void)
 
 /* Asked for so that they are refused with a reason. */
 static const char *const refused[][2] = {
-	{ "get_backup", "database" }, { "get_backup", "schema" }, { "get_backup", "table" },
+	{ "get_backup", "database" },
+	{ "get_backup", "schema" },
+	{ "get_backup", "table" },
 	{ "get_backup", "tables" },
 };
 
 /* Found by going through what is there. */
 static const char *const found[][2] = {
-	{ "cluster_set_routes", "routes[].tls" }, { "cluster_set_routes", "routes[].separate" },
+	{ "cluster_set_routes", "routes[].tls" },
+	{ "cluster_set_routes", "routes[].separate" },
 };
 
-#define LISTED(list, doc, name)	is_listed(list, sizeof(list) / sizeof(list[0]), doc, name)
+#define LISTED(list, doc, name) is_listed(list, sizeof(list) / sizeof(list[0]), doc, name)
 
 static int
 is_listed(const char *const list[][2], size_t n, const struct op_doc *doc, const char *name)
@@ -251,7 +254,7 @@ times(const json_t *list, const char *name)
 static const char *
 leaf(const char *name)
 {
-	const char	*dot = strrchr(name, '.');
+	const char *dot = strrchr(name, '.');
 
 	return (dot != NULL ? dot + 1 : name);
 }
@@ -259,9 +262,9 @@ leaf(const char *name)
 static int
 compare(const struct op_doc *doc, const json_t *asked, const json_t *all)
 {
-	const char	*name;
-	json_t		*n;
-	int		 faults = 0;
+	const char *name;
+	json_t *n;
+	int faults = 0;
 
 	json_object_foreach((json_t *)(uintptr_t)asked, name, n)
 		if (times(asked, name) > times(all, leaf(name)) && opdoc_field(doc, name) == NULL &&
@@ -271,16 +274,17 @@ compare(const struct op_doc *doc, const json_t *asked, const json_t *all)
 	for (const struct op_field *f = doc->fields; f->name != NULL; f++)
 		if (f->kind != KIND_KEYS && times(asked, f->name) <= times(all, f->name) &&
 		    !LISTED(found, doc, f->name) && ++faults)
-			print_error("%s: '%s' is described, and not asked for\n", doc->name, f->name);
+			print_error("%s: '%s' is described, and not asked for\n", doc->name,
+			    f->name);
 	return (faults);
 }
 
 static void
 test_fields_are_those_that_handlers_ask_for(void **state)
 {
-	const struct op_doc	*doc;
-	json_t			*all;
-	int			 faults = 0;
+	const struct op_doc *doc;
+	json_t *all;
+	int faults = 0;
 
 	node_start();
 	all = asked_of_all();
@@ -300,7 +304,7 @@ test_fields_are_those_that_handlers_ask_for(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_operation_is_described),
 		cmocka_unit_test(test_the_texts),
 		cmocka_unit_test(test_what_is_near),

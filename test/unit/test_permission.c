@@ -18,7 +18,7 @@
 
 /* Who somebody is, and what that user may: roles, sessions, tokens.  The linker gives us the clock. */
 
-static _Atomic int	ahead_s;
+static _Atomic int ahead_s;
 
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
@@ -26,7 +26,7 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 int
 __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 {
-	int	rc = __real_clock_gettime(id, ts);
+	int rc = __real_clock_gettime(id, ts);
 
 	if (id == CLOCK_REALTIME)
 		ts->tv_sec += ahead_s;
@@ -36,15 +36,15 @@ __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 /* ---- rights ---- */
 
 struct somebody {
-	struct user		u;
-	struct user_role	roles[2];
-	struct table		*t;
+	struct user u;
+	struct user_role roles[2];
+	struct table *t;
 };
 
 static void
 give(struct somebody *s, const char *permission)
 {
-	struct user_role	*r = &s->roles[s->u.nroles];
+	struct user_role *r = &s->roles[s->u.nroles];
 
 	r->permission = json_loads(permission, 0, NULL);
 	assert_non_null(r->permission);
@@ -74,12 +74,12 @@ leave(struct somebody *s)
 	table_unref(s->t);
 }
 
-#define RULES(list)	"{\"dev\":{\"tables\":{\"dog\":{" list "}}}}"
+#define RULES(list) "{\"dev\":{\"tables\":{\"dog\":{" list "}}}}"
 
 static void
 test_table_rights(void **state)
 {
-	struct somebody	s;
+	struct somebody s;
 
 	somebody(&s, RULES("\"read\":true,\"insert\":true,\"update\":false"), NULL);
 	assert_true(permission_table(&s.u, s.t, MAY_READ));
@@ -103,11 +103,13 @@ test_table_rights(void **state)
 static void
 test_attribute_rights(void **state)
 {
-	struct somebody	s;
+	struct somebody s;
 
-	somebody(&s, RULES("\"read\":true,\"update\":true,\"attribute_permissions\":["
-	    "{\"attribute_name\":\"a\",\"read\":true,\"update\":true},"
-	    "{\"attribute_name\":\"b\",\"read\":true,\"insert\":true}]"), NULL);
+	somebody(&s,
+	    RULES("\"read\":true,\"update\":true,\"attribute_permissions\":["
+		  "{\"attribute_name\":\"a\",\"read\":true,\"update\":true},"
+		  "{\"attribute_name\":\"b\",\"read\":true,\"insert\":true}]"),
+	    NULL);
 	assert_true(permission_listed(&s.u, s.t));
 	assert_true(permission_attribute(&s.u, s.t, "a", MAY_READ | MAY_UPDATE));
 	assert_true(permission_attribute(&s.u, s.t, "b", MAY_READ));
@@ -125,11 +127,13 @@ test_attribute_rights(void **state)
 static void
 test_two_roles(void **state)
 {
-	struct somebody	s;
+	struct somebody s;
 
-	somebody(&s, RULES("\"update\":true,\"attribute_permissions\":["
-	    "{\"attribute_name\":\"a\",\"read\":true,\"update\":true}]"), RULES("\"read\":true,"
-	    "\"attribute_permissions\":[{\"attribute_name\":\"b\",\"read\":true}]"));
+	somebody(&s,
+	    RULES("\"update\":true,\"attribute_permissions\":["
+		  "{\"attribute_name\":\"a\",\"read\":true,\"update\":true}]"),
+	    RULES("\"read\":true,"
+		  "\"attribute_permissions\":[{\"attribute_name\":\"b\",\"read\":true}]"));
 	assert_true(permission_table(&s.u, s.t, MAY_READ | MAY_UPDATE));
 	assert_true(permission_attribute(&s.u, s.t, "a", MAY_UPDATE));
 	assert_false(permission_attribute(&s.u, s.t, "a", MAY_READ));
@@ -141,11 +145,13 @@ test_two_roles(void **state)
 static void
 test_refusals(void **state)
 {
-	struct somebody	 s;
-	json_t		*names = json_pack("{s:n, s:n}", "a", "secret"), *no;
+	struct somebody s;
+	json_t *names = json_pack("{s:n, s:n}", "a", "secret"), *no;
 
-	somebody(&s, RULES("\"read\":true,\"attribute_permissions\":["
-	    "{\"attribute_name\":\"a\",\"read\":true}]"), NULL);
+	somebody(&s,
+	    RULES("\"read\":true,\"attribute_permissions\":["
+		  "{\"attribute_name\":\"a\",\"read\":true}]"),
+	    NULL);
 	no = permission_refusal(&s.u, s.t, MAY_READ, names);
 	assert_non_null(no);
 	assert_int_equal(json_array_size(json_object_get(no, "invalid_schema_items")), 1);
@@ -171,10 +177,10 @@ test_refusals(void **state)
 static void
 test_sessions(void **state)
 {
-	struct sessions	*s = sessions_new(2);
-	struct user	 u = { .name = (char *)"jane", .mark = "the-mark-of-jane" };
-	const uint8_t	*mark;
-	char		 id[3][37], found[37], *cookie;
+	struct sessions *s = sessions_new(2);
+	struct user u = { .name = (char *)"jane", .mark = "the-mark-of-jane" };
+	const uint8_t *mark;
+	char id[3][37], found[37], *cookie;
 
 	session_add(s, &u, 1000, id[0]);
 	session_add(s, &u, 2000, id[1]);
@@ -203,8 +209,8 @@ test_sessions(void **state)
 static enum token_fault
 fault_of(struct tokens *t, const char *text, enum token_kind kind)
 {
-	json_t			*claims = NULL;
-	enum token_fault	 fault = token_read(t, text, kind, &claims);
+	json_t *claims = NULL;
+	enum token_fault fault = token_read(t, text, kind, &claims);
 
 	if (fault == TOKEN_GOOD)
 		json_decref(claims);
@@ -214,16 +220,16 @@ fault_of(struct tokens *t, const char *text, enum token_kind kind)
 static void
 test_tokens(void **state)
 {
-	struct user	 u = { .name = (char *)"jane", .mark = "the-mark-of-jane" }, other = u;
-	char		*dir = in_folder(""), *err = NULL, *text, *changed, *at;
-	struct tokens	*t = tokens_new(dir);
-	json_t		*claims = NULL;
+	struct user u = { .name = (char *)"jane", .mark = "the-mark-of-jane" }, other = u;
+	char *dir = in_folder(""), *err = NULL, *text, *changed, *at;
+	struct tokens *t = tokens_new(dir);
+	json_t *claims = NULL;
 
 	text = token_make(t, &u, TOKEN_OPERATION, 60000, &err);
 	assert_non_null(text);
 	assert_int_equal(token_read(t, text, TOKEN_OPERATION, &claims), TOKEN_GOOD);
 	assert_true(token_is_of(claims, &u));
-	other.mark[3] ^= 1;	/* another password */
+	other.mark[3] ^= 1; /* another password */
 	assert_false(token_is_of(claims, &other));
 	other = u;
 	other.name = (char *)"joan";
@@ -259,7 +265,7 @@ test_tokens(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table_rights),
 		cmocka_unit_test(test_attribute_rights),
 		cmocka_unit_test(test_two_roles),

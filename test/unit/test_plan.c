@@ -9,18 +9,18 @@
 #include "opsd/search/search.h"
 #include "test/unit/rowtable.h"
 
-#define ROWS	110000
+#define ROWS 110000
 
 /* id 0.., a is every value 110 times, c one of three, b the same without an index; o is nowhere. */
 static int
 setup(void **state)
 {
-	struct rowtable	*rt = xcalloc(1, sizeof(*rt));
+	struct rowtable *rt = xcalloc(1, sizeof(*rt));
 
 	rowtable_open(rt);
 	for (int i = 0; i < ROWS; i++) {
-		json_t *o = json_pack("{s:i,s:i,s:i,s:i}", "id", i, "a", i % 1000, "b", i % 3,
-		    "c", i % 3);
+		json_t *o = json_pack("{s:i,s:i,s:i,s:i}", "id", i, "a", i % 1000, "b", i % 3, "c",
+		    i % 3);
 
 		rowtable_put(rt, o, 0);
 		json_decref(o);
@@ -34,7 +34,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	int	rc = rowtable_close(*state);
+	int rc = rowtable_close(*state);
 
 	free(*state);
 	return (rc);
@@ -44,14 +44,15 @@ teardown(void **state)
 static struct condition *
 condition(const struct rowtable *rt, json_t *j)
 {
-	struct condition	*c;
-	struct field		 f;
-	const char		*name;
-	json_t			*v;
+	struct condition *c;
+	struct field f;
+	const char *name;
+	json_t *v;
 
 	if (json_is_array(j)) {
 		c = condition_group(strcmp(json_string_value(json_array_get(j, 0)), "and") == 0 ?
-		    COND_AND : COND_OR);
+			COND_AND :
+			COND_OR);
 		for (size_t i = 1; i < json_array_size(j); i++)
 			condition_add(c, condition(rt, json_array_get(j, i)));
 		return (c);
@@ -65,8 +66,8 @@ condition(const struct rowtable *rt, json_t *j)
 static struct condition *
 condition_read(const struct rowtable *rt, const char *text)
 {
-	json_t			*j = json_loads(text, 0, NULL);
-	struct condition	*c;
+	json_t *j = json_loads(text, 0, NULL);
+	struct condition *c;
 
 	assert_non_null(j);
 	c = condition(rt, j);
@@ -78,8 +79,8 @@ condition_read(const struct rowtable *rt, const char *text)
 static size_t
 orders_read(const struct rowtable *rt, const char *text, struct order *o)
 {
-	char	*copy = xstrdup(text), *rest = NULL, *name;
-	size_t	 n = 0;
+	char *copy = xstrdup(text), *rest = NULL, *name;
+	size_t n = 0;
 
 	for (name = strtok_r(copy, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest)) {
 		size_t len = strlen(name);
@@ -99,17 +100,18 @@ way(const struct plan *p)
 	if (p->collect)
 		return ("union");
 	return (p->ranges[0].index != NULL ? p->ranges[0].index->name :
-	    p->ranges[0].narrowed ? "id" : "rows");
+		p->ranges[0].narrowed      ? "id" :
+					     "rows");
 }
 
 static void
 test_ways(void **state)
 {
 	static const struct {
-		const char	*where, *sort;
-		uint64_t	 need;
-		const char	*way;
-		enum plan_sort	 how;
+		const char *where, *sort;
+		uint64_t need;
+		const char *way;
+		enum plan_sort how;
 	} cases[] = {
 		{ NULL, "", 0, "rows", SORT_FREE },
 		{ "{\"a\":5}", "", 0, "a", SORT_FREE },
@@ -135,7 +137,8 @@ test_ways(void **state)
 		/* any of these: all must have a range */
 		{ "[\"or\",{\"a\":5},{\"a\":6},{\"id\":7}]", "", 0, "union", SORT_FREE },
 		{ "[\"or\",{\"a\":5},{\"b\":1}]", "", 0, "rows", SORT_FREE },
-		{ "[\"or\",{\"a\":5},[\"and\",{\"b\":1},{\"id\":[5,6]}]]", "", 0, "union", SORT_FREE },
+		{ "[\"or\",{\"a\":5},[\"and\",{\"b\":1},{\"id\":[5,6]}]]", "", 0, "union",
+		    SORT_FREE },
 		{ "[\"or\",{\"a\":5}]", "", 0, "a", SORT_FREE },
 		{ "[\"or\"]", "", 0, "union", SORT_FREE },
 		/* orders */
@@ -162,19 +165,23 @@ test_ways(void **state)
 		{ "{\"a\":5}", "id", 10, "a", SORT_FREE },
 		{ "{\"id\":[5,50]}", "a", 10, "id", SORT_ALL },
 	};
-	struct rowtable	*rt = *state;
+	struct rowtable *rt = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct order		 orders[2];
-		struct store_snap	*snap = store_snap_new(rt->store);
-		struct condition	*c = cases[i].where == NULL ? NULL :
-		    condition_read(rt, cases[i].where);
-		struct query		 q = {
-			.store = rt->store, .snap = snap, .table = rt->table, .where = c,
-			.orders = orders, .norders = orders_read(rt, cases[i].sort, orders),
+		struct order orders[2];
+		struct store_snap *snap = store_snap_new(rt->store);
+		struct condition *c = cases[i].where == NULL ? NULL :
+							       condition_read(rt, cases[i].where);
+		struct query q = {
+			.store = rt->store,
+			.snap = snap,
+			.table = rt->table,
+			.where = c,
+			.orders = orders,
+			.norders = orders_read(rt, cases[i].sort, orders),
 			.need = cases[i].need == 0 ? UINT64_MAX : cases[i].need,
 		};
-		struct plan		 p;
+		struct plan p;
 
 		assert_int_equal(plan_make(&p, &q, 0), 0);
 		if (strcmp(way(&p), cases[i].way) != 0 || p.sort != cases[i].how)
@@ -190,14 +197,19 @@ test_ways(void **state)
 static void
 test_avoided(void **state)
 {
-	struct rowtable		*rt = *state;
-	struct store_snap	*snap = store_snap_new(rt->store);
-	struct condition	*c = condition_read(rt, "[\"or\",{\"a\":5},{\"id\":7}]");
-	struct order		 orders[2];
-	struct query		 q = { .store = rt->store, .snap = snap, .table = rt->table,
-	    .where = c, .orders = orders, .need = UINT64_MAX,
+	struct rowtable *rt = *state;
+	struct store_snap *snap = store_snap_new(rt->store);
+	struct condition *c = condition_read(rt, "[\"or\",{\"a\":5},{\"id\":7}]");
+	struct order orders[2];
+	struct query q = {
+		.store = rt->store,
+		.snap = snap,
+		.table = rt->table,
+		.where = c,
+		.orders = orders,
+		.need = UINT64_MAX,
 	};
-	struct plan		 p;
+	struct plan p;
 
 	assert_int_equal(plan_make(&p, &q, AVOID_UNION), 0);
 	assert_string_equal(way(&p), "rows");
@@ -216,8 +228,8 @@ test_avoided(void **state)
 static uint64_t
 found(struct search *s)
 {
-	enum search_state	st;
-	uint64_t		n;
+	enum search_state st;
+	uint64_t n;
 
 	search_start(s);
 	while ((st = search_step(s, 1000)) == SEARCH_MORE)
@@ -232,8 +244,8 @@ found(struct search *s)
 static void
 test_a_large_union(void **state)
 {
-	struct rowtable	*rt = *state;
-	struct search	*s = search_new(rt->store, rt->table);
+	struct rowtable *rt = *state;
+	struct search *s = search_new(rt->store, rt->table);
 
 	search_where(s, condition_read(rt, "[\"or\",{\"c\":0},{\"c\":1},{\"c\":2},{\"a\":5}]"));
 	assert_int_equal(found(s), ROWS);
@@ -246,7 +258,7 @@ test_a_large_union(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ways),
 		cmocka_unit_test(test_avoided),
 		cmocka_unit_test(test_a_large_union),

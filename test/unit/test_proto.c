@@ -45,7 +45,7 @@ test_numbers_are_given_once(void **state)
 #include "common/ipc/proto.def"
 #undef MSG
 	};
-	size_t	i, j, n = sizeof numbers / sizeof numbers[0];
+	size_t i, j, n = sizeof numbers / sizeof numbers[0];
 
 	for (i = 0; i < n; i++)
 		for (j = i + 1; j < n; j++)
@@ -55,7 +55,7 @@ test_numbers_are_given_once(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_who_may_send),
 		cmocka_unit_test(test_numbers_are_given_once),

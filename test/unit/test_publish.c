@@ -20,29 +20,29 @@
  * A log of ENTRIES entries in two tables goes into the stream, as opsd gives it in windows of two, one entry in each
  * table: between a socket of opsd's and a nats-server that can hold and refuse what it gets.
  */
-#define ENTRIES		8u
-#define MARK(seq)	((uint64_t)(seq) << 32 | 5)
-#define WAIT_S		20
+#define ENTRIES   8u
+#define MARK(seq) ((uint64_t)(seq) << 32 | 5)
+#define WAIT_S    20
 
 struct node {
-	struct event_base	*base;
-	struct natspeer		 server;
-	struct chan_listener	*listener;
-	struct chan		*chan;
-	struct nats		*nats;
-	struct jsapi		*asker;
-	struct publish		*publish;
-	int			 up;		/* of the two */
-	uint64_t		 tail_window, tail_newest;	/* the end of the stream as it was told last */
-	unsigned		 tails;
-	uint64_t		 read_after;	/* the first LOG_READ after that */
-	uint64_t		 acked;		/* LOG_ACK */
-	unsigned		 early;		/* it was told before all of it was acknowledged */
-	uint64_t		 end;		/* of the log */
-	unsigned		 width;		/* entries in a window */
-	uint64_t		 hold_after;	/* a LOG_READ after that is answered with the next one, 0: none */
-	uint32_t		 held_read;
-	int			 timed_out;
+	struct event_base *base;
+	struct natspeer server;
+	struct chan_listener *listener;
+	struct chan *chan;
+	struct nats *nats;
+	struct jsapi *asker;
+	struct publish *publish;
+	int up;                            /* of the two */
+	uint64_t tail_window, tail_newest; /* the end of the stream as it was told last */
+	unsigned tails;
+	uint64_t read_after; /* the first LOG_READ after that */
+	uint64_t acked;      /* LOG_ACK */
+	unsigned early;      /* it was told before all of it was acknowledged */
+	uint64_t end;        /* of the log */
+	unsigned width;      /* entries in a window */
+	uint64_t hold_after; /* a LOG_READ after that is answered with the next one, 0: none */
+	uint32_t held_read;
+	int timed_out;
 };
 
 static const uint8_t id[NODE_ID_LEN] = "node-node-node-";
@@ -50,9 +50,9 @@ static const uint8_t id[NODE_ID_LEN] = "node-node-node-";
 static int
 on_tail(struct chan *c, struct msg *m, void *arg)
 {
-	struct node	*n = arg;
-	uint64_t	 last;
-	struct buf	 b = { 0 };
+	struct node *n = arg;
+	uint64_t last;
+	struct buf b = { 0 };
 
 	(void)rd_u64(&m->body);
 	n->tail_window = rd_u64(&m->body);
@@ -70,9 +70,14 @@ on_tail(struct chan *c, struct msg *m, void *arg)
 static void
 add_entry(struct buf *b, uint64_t seq)
 {
-	struct log_entry	e = { .seq = seq, .mark = MARK(seq), .ms = 1, .table = seq % 2 ? 65 : 64,
-		.payload = (const uint8_t *)"x", .len = 1,
-		};
+	struct log_entry e = {
+		.seq = seq,
+		.mark = MARK(seq),
+		.ms = 1,
+		.table = seq % 2 ? 65 : 64,
+		.payload = (const uint8_t *)"x",
+		.len = 1,
+	};
 
 	e.prev = seq > 2 ? seq - 2 : 0;
 	e.prev_mark = seq > 2 ? MARK(seq - 2) : 0;
@@ -82,8 +87,8 @@ add_entry(struct buf *b, uint64_t seq)
 static void
 give_window(struct chan *c, uint32_t call, const struct node *n, uint64_t after)
 {
-	uint32_t	 count = after + n->width < n->end ? n->width : (uint32_t)(n->end - after);
-	struct buf	 b = { 0 };
+	uint32_t count = after + n->width < n->end ? n->width : (uint32_t)(n->end - after);
+	struct buf b = { 0 };
 
 	buf_u64(&b, 1);
 	buf_u16(&b, 2);
@@ -101,13 +106,13 @@ give_window(struct chan *c, uint32_t call, const struct node *n, uint64_t after)
 static int
 on_read(struct chan *c, struct msg *m, void *arg)
 {
-	struct node	*n = arg;
-	uint64_t	 after = rd_u64(&m->body);
+	struct node *n = arg;
+	uint64_t after = rd_u64(&m->body);
 
 	if (n->read_after == UINT64_MAX)
 		n->read_after = after;
 	if (after >= n->end)
-		return (0);	/* when there is more */
+		return (0); /* when there is more */
 	if (n->held_read != 0) {
 		give_window(c, n->held_read, n, n->hold_after);
 		n->held_read = 0;
@@ -123,16 +128,19 @@ on_read(struct chan *c, struct msg *m, void *arg)
 static int
 on_ack(struct chan *c, struct msg *m, void *arg)
 {
-	struct node	*n = arg;
+	struct node *n = arg;
 
 	(void)rd_u64(&m->body);
 	n->acked = rd_u64(&m->body);
-	n->early += n->server.acked < n->acked;	/* one message for each entry */
+	n->early += n->server.acked < n->acked; /* one message for each entry */
 	return (0);
 }
 
 static const struct chan_handler handlers[] = {
-	{ MSG_LOG_TAIL, on_tail }, { MSG_LOG_READ, on_read }, { MSG_LOG_ACK, on_ack }, { 0, NULL },
+	{ MSG_LOG_TAIL, on_tail },
+	{ MSG_LOG_READ, on_read },
+	{ MSG_LOG_ACK, on_ack },
+	{ 0, NULL },
 };
 static const struct chan_handler none[] = { { 0, NULL } };
 static const struct chan_ops opsd_ops = { handlers, NULL, NULL };
@@ -162,8 +170,8 @@ timeout_cb(evutil_socket_t fd, short what, void *arg)
 static void
 turn(struct node *n, int (*until)(struct node *n))
 {
-	struct timeval	 wait = { WAIT_S, 0 };
-	struct event	*limit = evtimer_new(n->base, timeout_cb, &n->timed_out);
+	struct timeval wait = { WAIT_S, 0 };
+	struct event *limit = evtimer_new(n->base, timeout_cb, &n->timed_out);
 
 	evtimer_add(limit, &wait);
 	while (!until(n) && !n->timed_out)
@@ -193,11 +201,11 @@ is_held(struct node *n)
 static int
 setup(void **state)
 {
-	static struct node		n;
-	const struct stream_opts	o = { .node = "a", .max_age = 1000 };
-	struct stream_opts		opts = o;
-	struct nats_opts		no = { .name = "test" };
-	char				*path = in_folder("ops.sock");
+	static struct node n;
+	const struct stream_opts o = { .node = "a", .max_age = 1000 };
+	struct stream_opts opts = o;
+	struct nats_opts no = { .name = "test" };
+	char *path = in_folder("ops.sock");
 
 	memset(&n, 0, sizeof(n));
 	memcpy(opts.node_id, id, NODE_ID_LEN);
@@ -221,7 +229,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	struct node	*n = *state;
+	struct node *n = *state;
 
 	publish_stop(n->publish);
 	chan_free(n->chan);
@@ -241,8 +249,8 @@ assert_stream(struct node *n)
 	assert_int_equal(n->server.n, ENTRIES);
 	assert_int_equal(n->server.unexpected, 0);
 	for (unsigned i = 0; i < n->server.n; i++) {
-		struct rd	r = rd_init(n->server.kept[i].data, n->server.kept[i].len);
-		struct frame	f;
+		struct rd r = rd_init(n->server.kept[i].data, n->server.kept[i].len);
+		struct frame f;
 
 		assert_int_equal(frame_open(&r, &f), 0);
 		assert_int_equal(f.last, i + 1);
@@ -255,7 +263,7 @@ assert_stream(struct node *n)
 static void
 test_all(void **state)
 {
-	struct node	*n = *state;
+	struct node *n = *state;
 
 	publish_start(n->publish, n->asker);
 	turn(n, is_done);
@@ -275,8 +283,8 @@ release_cb(evutil_socket_t fd, short what, void *arg)
 static void
 test_half_a_window(void **state)
 {
-	struct node	*n = *state;
-	struct timeval	 wait = { 0, 200000 };
+	struct node *n = *state;
+	struct timeval wait = { 0, 200000 };
 
 	n->server.hold_after = 3;
 	publish_start(n->publish, n->asker);
@@ -291,7 +299,7 @@ test_half_a_window(void **state)
 static void
 test_refused(void **state)
 {
-	struct node	*n = *state;
+	struct node *n = *state;
 
 	n->server.refuse_once = 6;
 	publish_start(n->publish, n->asker);
@@ -309,7 +317,7 @@ test_refused(void **state)
 static void
 test_started_again(void **state)
 {
-	struct node	*n = *state;
+	struct node *n = *state;
 
 	publish_start(n->publish, n->asker);
 	turn(n, is_done);
@@ -329,7 +337,7 @@ test_started_again(void **state)
 static void
 test_ends_with_another_table(void **state)
 {
-	struct node	*n = *state;
+	struct node *n = *state;
 
 	n->end = n->width = 3;
 	publish_start(n->publish, n->asker);
@@ -347,8 +355,8 @@ test_ends_with_another_table(void **state)
 static void
 test_late_answer(void **state)
 {
-	struct node	*n = *state;
-	const uint64_t	 order[ENTRIES + 1] = { 1, 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct node *n = *state;
+	const uint64_t order[ENTRIES + 1] = { 1, 1, 2, 3, 4, 5, 6, 7, 8 };
 
 	n->server.refuse_once = 2;
 	n->hold_after = 2;
@@ -357,8 +365,8 @@ test_late_answer(void **state)
 	assert_int_equal(n->tails, 2);
 	assert_int_equal(n->server.n, ENTRIES + 1);
 	for (unsigned i = 0; i < n->server.n; i++) {
-		struct rd	r = rd_init(n->server.kept[i].data, n->server.kept[i].len);
-		struct frame	f;
+		struct rd r = rd_init(n->server.kept[i].data, n->server.kept[i].len);
+		struct frame f;
 
 		assert_int_equal(frame_read(&r, &f), 0);
 		assert_int_equal(f.last, order[i]);
@@ -368,10 +376,14 @@ test_late_answer(void **state)
 int
 main(void)
 {
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest	tests[] = {
-		TEST(test_all), TEST(test_half_a_window), TEST(test_refused), TEST(test_started_again),
-		TEST(test_ends_with_another_table), TEST(test_late_answer),
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_all),
+		TEST(test_half_a_window),
+		TEST(test_refused),
+		TEST(test_started_again),
+		TEST(test_ends_with_another_table),
+		TEST(test_late_answer),
 	};
 
 	log_init("test", LOG_ERROR);

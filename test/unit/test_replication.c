@@ -21,24 +21,24 @@
  * What comes from peers, on its way into the rows, and what they get: whole commits on a real store, with restarts
  * between them.  The linker gives us the clock, and the moment at which rows are looked at.
  */
-#define THERE	70u		/* the table's id at the peer */
-#define LIFE	1000u		/* an incarnation of its log */
+#define THERE 70u   /* the table's id at the peer */
+#define LIFE  1000u /* an incarnation of its log */
 
-static _Atomic uint64_t	ahead_ms;
-static void		(*meanwhile)(void *arg);
-static void		*meanwhile_arg;
+static _Atomic uint64_t ahead_ms;
+static void (*meanwhile)(void *arg);
+static void *meanwhile_arg;
 
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
-struct store_iter *__real_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
-    const uint8_t *last, size_t llen);
-struct store_iter *__wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
-    const uint8_t *last, size_t llen);
+struct store_iter *__real_sums_rows(struct store *s, uint32_t table, const uint8_t *after,
+    size_t alen, const uint8_t *last, size_t llen);
+struct store_iter *__wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after,
+    size_t alen, const uint8_t *last, size_t llen);
 
 int
 __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 {
-	int	rc = __real_clock_gettime(id, ts);
+	int rc = __real_clock_gettime(id, ts);
 
 	if (id == CLOCK_REALTIME)
 		ts->tv_sec += (time_t)(ahead_ms / 1000);
@@ -49,7 +49,7 @@ struct store_iter *
 __wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t alen,
     const uint8_t *last, size_t llen)
 {
-	struct store_iter	*it = __real_sums_rows(s, table, after, alen, last, llen);
+	struct store_iter *it = __real_sums_rows(s, table, after, alen, last, llen);
 
 	if (meanwhile != NULL)
 		meanwhile(meanwhile_arg);
@@ -60,7 +60,7 @@ __wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t a
 static void
 enter(struct openrep *r, int publish, int subscribe, int removed, uint64_t time)
 {
-	struct entering	e = { boston, "boston", "*", publish, subscribe, removed, time };
+	struct entering e = { boston, "boston", "*", publish, subscribe, removed, time };
 
 	assert_int_equal(openrep_call(r, entering_run, &e), 200);
 }
@@ -68,9 +68,9 @@ enter(struct openrep *r, int publish, int subscribe, int removed, uint64_t time)
 static int
 setup(void **state)
 {
-	static struct openrep	r;
-	static char		name[32];
-	static int		n;
+	static struct openrep r;
+	static char name[32];
+	static int n;
 
 	snprintf(name, sizeof(name), "rep%d", n++);
 	ahead_ms = 0;
@@ -92,7 +92,7 @@ teardown(void **state)
 static const struct cursor_view *
 cursor(struct openrep *r, uint32_t id)
 {
-	struct cursor	*cur = cursors_find(r->rep.cursors, boston, id);
+	struct cursor *cur = cursors_find(r->rep.cursors, boston, id);
 
 	return (cur != NULL ? cursor_view(cur) : NULL);
 }
@@ -110,8 +110,8 @@ assert_at(struct openrep *r, enum cursor_state state, uint64_t seq)
 static int
 value(struct openrep *r, const char *key)
 {
-	json_t	*v = opendata_value(&r->o, "dog", key, "a");
-	int	 n = v != NULL ? (int)json_integer_value(v) : -1;
+	json_t *v = opendata_value(&r->o, "dog", key, "a");
+	int n = v != NULL ? (int)json_integer_value(v) : -1;
 
 	json_decref(v);
 	return (n);
@@ -134,7 +134,7 @@ own_last(struct openrep *r)
 static void
 test_cursor_is_saved(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 4, 1, 2000, 1, 11 });
@@ -154,14 +154,14 @@ test_cursor_is_saved(void **state)
 static void
 test_gap(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
 	assert_at(r, CURSOR_FETCH, 1);
 	assert_int_equal(value(r, "1"), 10);
-	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 3, 1, 1500, 2, 20 },
-	    { 5, 3, 2000, 1, 11 } }, 2, 5);
+	openrep_log(r, LIFE, THERE, "dog",
+	    (struct sent[]){ { 3, 1, 1500, 2, 20 }, { 5, 3, 2000, 1, 11 } }, 2, 5);
 	assert_at(r, CURSOR_LIVE, 5);
 	assert_int_equal(value(r, "1"), 11);
 	assert_int_equal(value(r, "2"), 20);
@@ -171,7 +171,7 @@ test_gap(void **state)
 static void
 test_other_life(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 2, 1, 2000, 1, 11, LIFE_MARK + 1 });
@@ -182,8 +182,8 @@ test_other_life(void **state)
 static void
 test_incarnations(void **state)
 {
-	struct openrep	*r = *state;
-	struct sent	 old = { 2, 1, 2000, 1, 11 };
+	struct openrep *r = *state;
+	struct sent old = { 2, 1, 2000, 1, 11 };
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	openrep_frame(r, boston, LIFE - 1, THERE, "dog", &old);
@@ -197,9 +197,9 @@ test_incarnations(void **state)
 static void
 test_frame_of_another(void **state)
 {
-	struct openrep	*r = *state;
-	struct entering	 e = { austin, "austin", "*", 1, 1, 0, 5 };
-	struct sent	 s = { 1, 0, 1000, 1, 10 };
+	struct openrep *r = *state;
+	struct entering e = { austin, "austin", "*", 1, 1, 0, 5 };
+	struct sent s = { 1, 0, 1000, 1, 10 };
 
 	openrep_call(r, entering_run, &e);
 	openrep_frame(r, austin, LIFE, THERE, "dog", &s);
@@ -210,7 +210,7 @@ test_frame_of_another(void **state)
 static void
 test_without_subscription(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	enter(r, 1, 0, 0, 6);
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
@@ -228,8 +228,8 @@ test_without_subscription(void **state)
 static void
 test_clock_ahead(void **state)
 {
-	struct openrep	*r = *state;
-	uint64_t	 now = wall_ms();
+	struct openrep *r = *state;
+	uint64_t now = wall_ms();
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 2, 1, now + 50000, 1, 11 });
@@ -247,8 +247,8 @@ test_clock_ahead(void **state)
 static void
 test_remade_table(void **state)
 {
-	struct openrep	*r = *state;
-	struct sent	 s = { 9, 8, 3000, 2, 20 };
+	struct openrep *r = *state;
+	struct sent s = { 9, 8, 3000, 2, 20 };
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	openrep_frame(r, boston, LIFE, THERE + 1, "dog", &s);
@@ -265,8 +265,8 @@ test_remade_table(void **state)
 static void
 test_remade_table_offered(void **state)
 {
-	struct openrep	*r = *state;
-	struct offer	*o = offering_new(boston, "boston", LIFE);
+	struct openrep *r = *state;
+	struct offer *o = offering_new(boston, "boston", LIFE);
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	offering_add(o, "*", 1, 1, 0, 5);
@@ -281,11 +281,11 @@ test_remade_table_offered(void **state)
 static void
 test_horizon(void **state)
 {
-	struct openrep	*r = *state;
-	uint64_t	 now = wall_ms();
-	struct table	*t;
+	struct openrep *r = *state;
+	uint64_t now = wall_ms();
+	struct table *t;
 
-	enter(r, 0, 1, 1, 6);	/* nobody is waited for */
+	enter(r, 0, 1, 1, 6); /* nobody is waited for */
 	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1,\"a\":1}]");
 	opendata_write(&r->o, "dog", TXN_DELETE, "[1]");
 	tombstone_run(&r->rep);
@@ -311,9 +311,9 @@ test_horizon(void **state)
 static void
 test_tombstones_wait(void **state)
 {
-	struct openrep	*r = *state;
-	struct table	*t;
-	struct buf	 bytes = { 0 };
+	struct openrep *r = *state;
+	struct table *t;
+	struct buf bytes = { 0 };
 
 	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1,\"a\":1}]");
 	opendata_write(&r->o, "dog", TXN_DELETE, "[1]");
@@ -331,8 +331,8 @@ test_tombstones_wait(void **state)
 static void
 test_floor(void **state)
 {
-	struct openrep	*r = *state;
-	uint64_t	 now = wall_ms();
+	struct openrep *r = *state;
+	uint64_t now = wall_ms();
 
 	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
 	openrep_restart(r);
@@ -347,8 +347,8 @@ test_floor(void **state)
 static void
 test_republished(void **state)
 {
-	struct openrep	*r = *state;
-	uint64_t	 had = own_last(r);
+	struct openrep *r = *state;
+	uint64_t had = own_last(r);
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	assert_int_equal(own_last(r), had);
@@ -372,7 +372,7 @@ due(struct openrep *r, uint64_t in_us)
 static void
 test_not_answered(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
@@ -387,8 +387,8 @@ test_not_answered(void **state)
 static void
 test_refused(void **state)
 {
-	struct openrep	*r = *state;
-	struct buf	 b = { 0 };
+	struct openrep *r = *state;
+	struct buf b = { 0 };
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 5, 3, 2000, 1, 11 });
@@ -420,8 +420,8 @@ flip(struct buf *b, size_t i)
 static void
 test_damaged_frame(void **state)
 {
-	struct openrep	*r = *state;
-	struct buf	 b = { 0 };
+	struct openrep *r = *state;
+	struct buf b = { 0 };
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	sent_frame(&b, LIFE, THERE, "dog", &(struct sent){ 2, 1, 2000, 1, 11 });
@@ -436,8 +436,8 @@ test_damaged_frame(void **state)
 	assert_int_equal(cursors_stream_seq(r->rep.cursors, boston), 2);
 	frame(r, (struct sent){ 3, 2, 3000, 1, 12 });
 	assert_at(r, CURSOR_FETCH, 1);
-	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 2, 1, 2000, 1, 11 },
-	    { 3, 2, 3000, 1, 12 } }, 2, 3);
+	openrep_log(r, LIFE, THERE, "dog",
+	    (struct sent[]){ { 2, 1, 2000, 1, 11 }, { 3, 2, 3000, 1, 12 } }, 2, 3);
 	assert_at(r, CURSOR_LIVE, 3);
 	assert_int_equal(value(r, "1"), 12);
 	buf_free(&b);
@@ -447,8 +447,8 @@ test_damaged_frame(void **state)
 static void
 assert_paused(struct openrep *r, size_t n, uint64_t before)
 {
-	uint64_t	after = cluster_pulls_after(r->rep.cluster, boston);
-	uint64_t	pause = n == 0 ? 0 : n > 6 ? 60000000 : UINT64_C(1000000) << (n - 1);
+	uint64_t after = cluster_pulls_after(r->rep.cluster, boston);
+	uint64_t pause = n == 0 ? 0 : n > 6 ? 60000000 : UINT64_C(1000000) << (n - 1);
 
 	if (pause == 0)
 		assert_int_equal(after, 0);
@@ -460,8 +460,8 @@ assert_paused(struct openrep *r, size_t n, uint64_t before)
 static void
 assert_all_damages_seen(struct openrep *r, struct buf *b, enum cursor_state is, uint64_t seq)
 {
-	struct cursors_question	q = { .table = THERE, .kind = CATCHUP_LOG, .turn = UINT64_MAX };
-	uint64_t		before;
+	struct cursors_question q = { .table = THERE, .kind = CATCHUP_LOG, .turn = UINT64_MAX };
+	uint64_t before;
 
 	for (size_t i = 0; i < b->len; i++) {
 		before = mono_us();
@@ -488,13 +488,13 @@ assert_all_damages_seen(struct openrep *r, struct buf *b, enum cursor_state is, 
 static void
 test_damaged_transactions(void **state)
 {
-	struct openrep	*r = *state;
-	struct buf	 b = { 0 };
+	struct openrep *r = *state;
+	struct buf b = { 0 };
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	frame(r, (struct sent){ 3, 2, 3000, 1, 12 });
-	sent_log(&b, LIFE, THERE, "dog", (struct sent[]){ { 2, 1, 2000, 1, 11 },
-	    { 3, 2, 3000, 1, 12 } }, 2, 3);
+	sent_log(&b, LIFE, THERE, "dog",
+	    (struct sent[]){ { 2, 1, 2000, 1, 11 }, { 3, 2, 3000, 1, 12 } }, 2, 3);
 	assert_all_damages_seen(r, &b, CURSOR_FETCH, 1);
 	assert_at(r, CURSOR_LIVE, 3);
 	assert_int_equal(value(r, "1"), 12);
@@ -504,8 +504,8 @@ test_damaged_transactions(void **state)
 static void
 test_damaged_rows(void **state)
 {
-	struct openrep	*r = *state;
-	struct buf	 b = { 0 };
+	struct openrep *r = *state;
+	struct buf b = { 0 };
 
 	frame(r, (struct sent){ 5, 3, 2000, 9, 90 });
 	sent_rows(&b, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
@@ -519,8 +519,8 @@ test_damaged_rows(void **state)
 static uint16_t
 status_of(struct openrep *r, const struct buf *question)
 {
-	struct catchup_answer	a;
-	struct buf		out = { 0 };
+	struct catchup_answer a;
+	struct buf out = { 0 };
 
 	catchup_serve(&r->rep, NULL, question->data, question->len, &out);
 	assert_int_equal(catchup_answer_read(&a, CATCHUP_ROWS, out.data, out.len), 0);
@@ -532,11 +532,18 @@ status_of(struct openrep *r, const struct buf *question)
 static void
 test_damaged_question(void **state)
 {
-	struct openrep		*r = *state;
-	struct catchup_question	 q = { .kind = CATCHUP_ROWS, .database = "dev", .dblen = 3,
-		.name = "dog", .nlen = 3, .key = (const uint8_t *)"k", .klen = 1, .max = 1 << 20,
-		};
-	struct buf		 b = { 0 };
+	struct openrep *r = *state;
+	struct catchup_question q = {
+		.kind = CATCHUP_ROWS,
+		.database = "dev",
+		.dblen = 3,
+		.name = "dog",
+		.nlen = 3,
+		.key = (const uint8_t *)"k",
+		.klen = 1,
+		.max = 1 << 20,
+	};
+	struct buf b = { 0 };
 
 	memcpy(q.asker, boston, NODE_ID_LEN);
 	catchup_question_write(&b, &q);
@@ -546,7 +553,7 @@ test_damaged_question(void **state)
 		assert_int_equal(status_of(r, &b), 503);
 		flip(&b, i);
 	}
-	b.data[0] ^= 0x40;	/* another format: it will not be another one the next time */
+	b.data[0] ^= 0x40; /* another format: it will not be another one the next time */
 	assert_int_equal(status_of(r, &b), 400);
 	assert_int_equal(broken(r, BROKEN_QUESTION), b.len);
 	buf_free(&b);
@@ -555,7 +562,7 @@ test_damaged_question(void **state)
 static void
 start_copy(struct openrep *r)
 {
-	frame(r, (struct sent){ 5, 3, 2000, 9, 90 });	/* a log that began without us */
+	frame(r, (struct sent){ 5, 3, 2000, 9, 90 }); /* a log that began without us */
 	assert_int_equal(cursor(r, THERE)->state, CURSOR_COPY);
 }
 
@@ -563,7 +570,7 @@ start_copy(struct openrep *r)
 static void
 test_copy(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	start_copy(r);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
@@ -599,7 +606,7 @@ happen(struct openrep *r, struct cursor_event e)
 static void
 test_frames_during_copy(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	start_copy(r);
 	frame(r, (struct sent){ 6, 5, 2500, 3, 30 });
@@ -614,7 +621,7 @@ test_frames_during_copy(void **state)
 static void
 test_frames_before_the_head(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	happen(r, (struct cursor_event){ .kind = ON_ALL });
@@ -626,7 +633,7 @@ test_frames_before_the_head(void **state)
 static void
 test_copy_of_another_incarnation(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	start_copy(r);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
@@ -646,8 +653,8 @@ begin_since(struct group *g, void *arg)
 static void
 test_copy_from_a_time(void **state)
 {
-	struct openrep		*r = *state;
-	struct cursor_event	 since = { .kind = ON_SINCE, .from_ms = 1500, .copied = 1 };
+	struct openrep *r = *state;
+	struct cursor_event since = { .kind = ON_SINCE, .from_ms = 1500, .copied = 1 };
 
 	openrep_call(r, begin_since, &since);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1499, 1, 10 }, 5, 0);
@@ -661,7 +668,7 @@ test_copy_from_a_time(void **state)
 static void
 test_copy_beside(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 
 	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
 	happen(r, (struct cursor_event){ .kind = ON_SINCE, .from_ms = 5000 });
@@ -669,8 +676,8 @@ test_copy_beside(void **state)
 	assert_at(r, CURSOR_COPY, 2);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 6000, 2, 20 }, 4, 1);
 	assert_at(r, CURSOR_FETCH, 2);
-	openrep_log(r, LIFE, THERE, "dog", (struct sent[]){ { 3, 2, 4000, 3, 30 }, { 4, 3, 6000, 2, 20 } },
-	    2, 4);
+	openrep_log(r, LIFE, THERE, "dog",
+	    (struct sent[]){ { 3, 2, 4000, 3, 30 }, { 4, 3, 6000, 2, 20 } }, 2, 4);
 	assert_at(r, CURSOR_LIVE, 4);
 	assert_int_equal(value(r, "1"), 11);
 	assert_int_equal(value(r, "3"), 30);
@@ -680,9 +687,9 @@ test_copy_beside(void **state)
 static void
 test_copy_answered_late(void **state)
 {
-	struct openrep		*r = *state;
-	struct cursors_question	 q;
-	struct buf		 b = { 0 };
+	struct openrep *r = *state;
+	struct cursors_question q;
+	struct buf b = { 0 };
 
 	start_copy(r);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
@@ -704,8 +711,8 @@ test_copy_answered_late(void **state)
 static void
 test_ahead_during_copy(void **state)
 {
-	struct openrep	*r = *state;
-	uint64_t	 now = wall_ms();
+	struct openrep *r = *state;
+	uint64_t now = wall_ms();
 
 	start_copy(r);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
@@ -723,8 +730,8 @@ test_ahead_during_copy(void **state)
 static void
 test_copy_fails(void **state)
 {
-	struct openrep	*r = *state;
-	struct buf	 b = { 0 };
+	struct openrep *r = *state;
+	struct buf b = { 0 };
 
 	start_copy(r);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
@@ -746,8 +753,8 @@ test_copy_fails(void **state)
 static void
 test_ids(void **state)
 {
-	struct openrep	*r = *state;
-	struct sent	 s = { 1, 0, 1000, 1, 10 };
+	struct openrep *r = *state;
+	struct sent s = { 1, 0, 1000, 1, 10 };
 
 	openrep_frame(r, boston, LIFE, 0, "dog", &s);
 	assert_null(cursor(r, 0));
@@ -761,8 +768,8 @@ test_ids(void **state)
 static void
 serve(struct openrep *r, struct catchup_question q, struct buf *out, struct catchup_answer *a)
 {
-	struct table	*t = catalog_get(r->o.data.catalog, "dev", "dog");
-	struct buf	 b = { 0 };
+	struct table *t = catalog_get(r->o.data.catalog, "dev", "dog");
+	struct buf b = { 0 };
 
 	memcpy(q.asker, boston, NODE_ID_LEN);
 	q.database = "dev";
@@ -781,14 +788,14 @@ serve(struct openrep *r, struct catchup_question q, struct buf *out, struct catc
 /* ---- who it really is ---- */
 
 struct replied {
-	uint16_t	 status;
-	int		 times;
+	uint16_t status;
+	int times;
 };
 
 static void
 reply_cb(void *arg, uint16_t status, const void *body, size_t n)
 {
-	struct replied	*r = arg;
+	struct replied *r = arg;
 
 	r->status = status;
 	r->times++;
@@ -797,16 +804,18 @@ reply_cb(void *arg, uint16_t status, const void *body, size_t n)
 static uint16_t
 asked_in(struct openrep *r, const uint8_t *who, const char *verb, const int range[2])
 {
-	struct replied	 got = { 0 };
-	char		 hex[2 * NODE_ID_LEN + 1];
-	json_t		*question;
+	struct replied got = { 0 };
+	char hex[2 * NODE_ID_LEN + 1];
+	json_t *question;
 
 	node_id_hex(boston, hex);
-	question = json_pack("{s:s, s:s, s:i, s:b, s:[], s:I, s:i, s:[]}", "id", hex, "name", "boston",
-	    "incarnation", 1, "strict", 0, "entries", "now", (json_int_t)wall_ms(), "digest", 0, "cursors");
+	question = json_pack("{s:s, s:s, s:i, s:b, s:[], s:I, s:i, s:[]}", "id", hex, "name",
+	    "boston", "incarnation", 1, "strict", 0, "entries", "now", (json_int_t)wall_ms(),
+	    "digest", 0, "cursors");
 	if (range != NULL)
 		json_object_set_new(question, "formats", json_pack("[i,i]", range[0], range[1]));
-	cluster_asked(r->rep.cluster, who, verb, question, (struct carrier_reply){ reply_cb, &got });
+	cluster_asked(r->rep.cluster, who, verb, question,
+	    (struct carrier_reply){ reply_cb, &got });
 	while (got.times == 0)
 		event_base_loop(r->o.svc.base, EVLOOP_ONCE);
 	assert_int_equal(got.times, 1);
@@ -817,7 +826,7 @@ asked_in(struct openrep *r, const uint8_t *who, const char *verb, const int rang
 static uint16_t
 asked_as(struct openrep *r, const uint8_t *who, const char *verb)
 {
-	int	ours[2] = { formats.wire, formats.wire };
+	int ours[2] = { formats.wire, formats.wire };
 
 	return (asked_in(r, who, verb, ours));
 }
@@ -826,10 +835,11 @@ asked_as(struct openrep *r, const uint8_t *who, const char *verb)
 static void
 test_formats(void **state)
 {
-	struct openrep	*r = *state;
-	const char	*verbs[] = { "status", "entries" };
-	int		 new[2] = { formats.wire + 1, formats.wire + 2 }, old[2] = { 1, formats.wire_oldest - 1 };
-	int		 both[2] = { formats.wire, formats.wire + 1 };
+	struct openrep *r = *state;
+	const char *verbs[] = { "status", "entries" };
+	int new[2] = { formats.wire + 1, formats.wire + 2 },
+	    old[2] = { 1, formats.wire_oldest - 1 };
+	int both[2] = { formats.wire, formats.wire + 1 };
 
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(asked_in(r, boston, verbs[i], new), 409);
@@ -843,12 +853,13 @@ test_formats(void **state)
 static void
 test_refused_peer(void **state)
 {
-	struct openrep	*r = *state;
-	struct cluster	*c = r->rep.cluster;
-	json_t		*old = json_pack("{s:s, s:[i,i], s:s}", "name", "boston", "formats", 1, 2, "version",
-	    "0.0.1"), *now = json_pack("{s:s}", "name", "boston");
-	uint64_t	 before = compat_changes(c);
-	char		*why;
+	struct openrep *r = *state;
+	struct cluster *c = r->rep.cluster;
+	json_t *old = json_pack("{s:s, s:[i,i], s:s}", "name", "boston", "formats", 1, 2, "version",
+		   "0.0.1"),
+	       *now = json_pack("{s:s}", "name", "boston");
+	uint64_t before = compat_changes(c);
+	char *why;
 
 	compat_say(now);
 	assert_false(compat_note(c, boston, now));
@@ -873,8 +884,8 @@ test_refused_peer(void **state)
 static void
 test_speaks_for_itself(void **state)
 {
-	struct openrep	*r = *state;
-	const char	*verbs[] = { "status", "entries" };
+	struct openrep *r = *state;
+	const char *verbs[] = { "status", "entries" };
 
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(asked_as(r, austin, verbs[i]), 403);
@@ -887,15 +898,21 @@ test_speaks_for_itself(void **state)
 static void
 test_pulls_for_itself(void **state)
 {
-	struct openrep	*r = *state;
-	struct table	*t = catalog_get(r->o.data.catalog, "dev", "dog");
-	struct catchup_question	 q = { .kind = CATCHUP_ROWS, .table = t->id, .database = "dev",
-	    .name = "dog", .dblen = 3, .nlen = 3, .max = 1 << 20,
+	struct openrep *r = *state;
+	struct table *t = catalog_get(r->o.data.catalog, "dev", "dog");
+	struct catchup_question q = {
+		.kind = CATCHUP_ROWS,
+		.table = t->id,
+		.database = "dev",
+		.name = "dog",
+		.dblen = 3,
+		.nlen = 3,
+		.max = 1 << 20,
 	};
-	struct catchup_answer	 a;
-	const uint8_t	*who[] = { austin, boston, NULL };
-	uint16_t	 statuses[] = { 403, 200, 200 };
-	struct buf	 b = { 0 }, out = { 0 };
+	struct catchup_answer a;
+	const uint8_t *who[] = { austin, boston, NULL };
+	uint16_t statuses[] = { 403, 200, 200 };
+	struct buf b = { 0 }, out = { 0 };
 
 	memcpy(q.asker, boston, NODE_ID_LEN);
 	catchup_question_write(&b, &q);
@@ -920,10 +937,10 @@ write_one(void *arg)
 static void
 test_head_before_rows(void **state)
 {
-	struct openrep	*r = *state;
-	struct catchup_answer	 a;
-	struct buf	 out = { 0 };
-	uint64_t	 last;
+	struct openrep *r = *state;
+	struct catchup_answer a;
+	struct buf out = { 0 };
+	uint64_t last;
 
 	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1}]");
 	last = own_last(r);
@@ -940,11 +957,11 @@ test_head_before_rows(void **state)
 static void
 test_served_log(void **state)
 {
-	struct openrep	*r = *state;
+	struct openrep *r = *state;
 	struct log_entry e;
-	struct catchup_answer	 a;
-	struct buf	 out = { 0 };
-	uint64_t	 first;
+	struct catchup_answer a;
+	struct buf out = { 0 };
+	uint64_t first;
 
 	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1}]");
 	first = own_last(r);
@@ -958,8 +975,13 @@ test_served_log(void **state)
 	assert_int_equal(a.head.seq, first + 2);
 	assert_true(a.done);
 	/* A position that is not in the log. */
-	serve(r, (struct catchup_question){ .kind = CATCHUP_LOG, .incarnation = r->o.data.log.incarnation,
-	    .seq = first, .mark = 1, .after = first }, &out, &a);
+	serve(r,
+	    (struct catchup_question){ .kind = CATCHUP_LOG,
+		.incarnation = r->o.data.log.incarnation,
+		.seq = first,
+		.mark = 1,
+		.after = first },
+	    &out, &a);
 	assert_int_equal(a.status, 409);
 	buf_free(&out);
 }
@@ -967,9 +989,9 @@ test_served_log(void **state)
 static void
 test_not_served(void **state)
 {
-	struct openrep	*r = *state;
-	struct catchup_answer	 a;
-	struct buf	 out = { 0 };
+	struct openrep *r = *state;
+	struct catchup_answer a;
+	struct buf out = { 0 };
 
 	enter(r, 1, 1, 1, 9);
 	serve(r, (struct catchup_question){ .kind = CATCHUP_ROWS }, &out, &a);
@@ -985,7 +1007,7 @@ test_not_served(void **state)
 static uint64_t
 fill_log(struct openrep *r)
 {
-	uint64_t	first = own_last(r) + 1;
+	uint64_t first = own_last(r) + 1;
 
 	ahead_ms = 2000000;
 	for (int i = 0; i < 6; i++, ahead_ms += 100000)
@@ -997,18 +1019,18 @@ static void
 retain(struct openrep *r)
 {
 	retain_run(&r->rep, 0);
-	opendata_write(&r->o, "dog", TXN_UPDATE, "[{\"id\":77}]");	/* after its job */
+	opendata_write(&r->o, "dog", TXN_UPDATE, "[{\"id\":77}]"); /* after its job */
 }
 
 /* The sequence of the first entry that the log has. */
 static uint64_t
 oldest(struct openrep *r)
 {
-	struct table		*t = catalog_get(r->o.data.catalog, "dev", "dog");
-	struct buf		 out = { 0 };
-	struct log_entry	 e = { 0 };
-	struct rd		 rd;
-	uint64_t		 upto;
+	struct table *t = catalog_get(r->o.data.catalog, "dev", "dog");
+	struct buf out = { 0 };
+	struct log_entry e = { 0 };
+	struct rd rd;
+	uint64_t upto;
 
 	txlog_read_table(&r->o.data.log, t->id, 0, 0, 1, 1 << 20, &out, &upto);
 	rd = rd_init(out.data, out.len);
@@ -1021,10 +1043,10 @@ oldest(struct openrep *r)
 static void
 test_retention(void **state)
 {
-	struct openrep	*r = *state;
-	uint64_t	 first;
+	struct openrep *r = *state;
+	uint64_t first;
 
-	enter(r, 0, 1, 0, 6);	/* nobody gets it from here */
+	enter(r, 0, 1, 0, 6); /* nobody gets it from here */
 	first = fill_log(r);
 	ahead_ms = 3250000;
 	retain(r);
@@ -1042,8 +1064,8 @@ test_retention(void **state)
 static void
 test_retention_for_subscribers(void **state)
 {
-	struct openrep	*r = *state;
-	uint64_t	 first = fill_log(r);
+	struct openrep *r = *state;
+	uint64_t first = fill_log(r);
 
 	ahead_ms = 4900000;
 	retain(r);
@@ -1056,22 +1078,45 @@ test_retention_for_subscribers(void **state)
 int
 main(void)
 {
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest	tests[] = {
-		TEST(test_cursor_is_saved), TEST(test_gap), TEST(test_other_life),
-		TEST(test_incarnations), TEST(test_frame_of_another),
-		TEST(test_without_subscription), TEST(test_clock_ahead), TEST(test_remade_table),
-		TEST(test_remade_table_offered), TEST(test_horizon), TEST(test_tombstones_wait),
-		TEST(test_floor), TEST(test_republished), TEST(test_not_answered),
-		TEST(test_damaged_frame), TEST(test_damaged_transactions), TEST(test_damaged_rows),
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_cursor_is_saved),
+		TEST(test_gap),
+		TEST(test_other_life),
+		TEST(test_incarnations),
+		TEST(test_frame_of_another),
+		TEST(test_without_subscription),
+		TEST(test_clock_ahead),
+		TEST(test_remade_table),
+		TEST(test_remade_table_offered),
+		TEST(test_horizon),
+		TEST(test_tombstones_wait),
+		TEST(test_floor),
+		TEST(test_republished),
+		TEST(test_not_answered),
+		TEST(test_damaged_frame),
+		TEST(test_damaged_transactions),
+		TEST(test_damaged_rows),
 		TEST(test_damaged_question),
-		TEST(test_refused), TEST(test_copy), TEST(test_frames_during_copy),
-		TEST(test_frames_before_the_head), TEST(test_copy_of_another_incarnation),
-		TEST(test_copy_from_a_time), TEST(test_copy_beside),
-		TEST(test_copy_answered_late), TEST(test_ahead_during_copy), TEST(test_copy_fails),
-		TEST(test_ids), TEST(test_formats), TEST(test_refused_peer), TEST(test_speaks_for_itself), TEST(test_pulls_for_itself),
-		TEST(test_head_before_rows), TEST(test_served_log),
-		TEST(test_not_served), TEST(test_retention),
+		TEST(test_refused),
+		TEST(test_copy),
+		TEST(test_frames_during_copy),
+		TEST(test_frames_before_the_head),
+		TEST(test_copy_of_another_incarnation),
+		TEST(test_copy_from_a_time),
+		TEST(test_copy_beside),
+		TEST(test_copy_answered_late),
+		TEST(test_ahead_during_copy),
+		TEST(test_copy_fails),
+		TEST(test_ids),
+		TEST(test_formats),
+		TEST(test_refused_peer),
+		TEST(test_speaks_for_itself),
+		TEST(test_pulls_for_itself),
+		TEST(test_head_before_rows),
+		TEST(test_served_log),
+		TEST(test_not_served),
+		TEST(test_retention),
 		TEST(test_retention_for_subscribers),
 	};
 

@@ -12,12 +12,12 @@
 #include "opsd/store/key.h"
 #include "opsd/store/value.h"
 
-#define NAMES		4
-#define VALUES		6
-#define WRITES_MAX	12
+#define NAMES      4
+#define VALUES     6
+#define WRITES_MAX 12
 
-static const char	*names[NAMES] = { "a", "ab", "b", "zebra" };
-static struct buf	 values[VALUES];
+static const char *names[NAMES] = { "a", "ab", "b", "zebra" };
+static struct buf values[VALUES];
 
 static struct stamp
 at(uint64_t time, uint64_t node)
@@ -28,7 +28,7 @@ at(uint64_t time, uint64_t node)
 static void
 put(struct row *r, const char *name, int value, struct stamp s)
 {
-	struct attr	*a = row_add(r, name, strlen(name));
+	struct attr *a = row_add(r, name, strlen(name));
 
 	a->value = values[value].data;
 	a->vlen = (uint32_t)values[value].len;
@@ -61,7 +61,7 @@ encode(const struct row *r, struct buf *b)
 static void
 assert_same(const struct row *a, const struct row *b)
 {
-	struct buf	x = { 0 }, y = { 0 };
+	struct buf x = { 0 }, y = { 0 };
 
 	encode(a, &x);
 	encode(b, &y);
@@ -74,7 +74,7 @@ assert_same(const struct row *a, const struct row *b)
 static struct row
 copy(const struct row *r)
 {
-	struct row	c = { .created = r->created, .cleared = r->cleared };
+	struct row c = { .created = r->created, .cleared = r->cleared };
 
 	for (uint32_t i = 0; i < r->n; i++)
 		*row_add(&c, r->attrs[i].name, r->attrs[i].nlen) = r->attrs[i];
@@ -84,7 +84,7 @@ copy(const struct row *r)
 static struct row
 random_write(void)
 {
-	struct row	r;
+	struct row r;
 
 	write_row(&r, (enum kind)(random() % 4), (unsigned)random() % (1 << NAMES),
 	    (int)(random() % VALUES), at(1 + (uint64_t)random() % 12, 1 + (uint64_t)random() % 3));
@@ -95,7 +95,7 @@ random_write(void)
 static struct row
 in_order(const struct row *writes, const int *order, int n, int repeat)
 {
-	struct row	r = { 0 };
+	struct row r = { 0 };
 
 	for (int i = 0; i < n; i++) {
 		row_merge(&r, &writes[order[i]]);
@@ -109,8 +109,8 @@ in_order(const struct row *writes, const int *order, int n, int repeat)
 static struct row
 in_groups(const struct row *writes, const int *order, int n)
 {
-	struct row	a, b;
-	int		half;
+	struct row a, b;
+	int half;
 
 	if (n <= 1)
 		return (in_order(writes, order, n, 0));
@@ -126,7 +126,7 @@ static void
 shuffle(int *order, int n)
 {
 	for (int i = n - 1; i > 0; i--) {
-		int	k = (int)(random() % (i + 1)), was = order[i];
+		int k = (int)(random() % (i + 1)), was = order[i];
 
 		order[i] = order[k];
 		order[k] = was;
@@ -138,8 +138,8 @@ test_any_order_one_result(void **state)
 {
 	srandom(42);
 	for (int round = 0; round < 20000; round++) {
-		struct row	writes[WRITES_MAX], first, other;
-		int		order[WRITES_MAX], n = 1 + (int)(random() % WRITES_MAX);
+		struct row writes[WRITES_MAX], first, other;
+		int order[WRITES_MAX], n = 1 + (int)(random() % WRITES_MAX);
 
 		for (int i = 0; i < n; i++) {
 			writes[i] = random_write();
@@ -162,12 +162,12 @@ test_any_order_one_result(void **state)
 static void
 test_says_when_it_changed(void **state)
 {
-	struct buf	before = { 0 }, after = { 0 };
+	struct buf before = { 0 }, after = { 0 };
 
 	srandom(43);
 	for (int round = 0; round < 50000; round++) {
-		struct row	r = { 0 }, w;
-		int		changed;
+		struct row r = { 0 }, w;
+		int changed;
 
 		for (int i = (int)(random() % 5); i >= 0; i--) {
 			w = random_write();
@@ -178,8 +178,8 @@ test_says_when_it_changed(void **state)
 		encode(&r, &before);
 		changed = row_merge(&r, &w);
 		encode(&r, &after);
-		assert_int_equal(changed, before.len != after.len ||
-		    memcmp(before.data, after.data, after.len) != 0);
+		assert_int_equal(changed,
+		    before.len != after.len || memcmp(before.data, after.data, after.len) != 0);
 		assert_int_equal(row_merge(&r, &w), 0);
 		row_free(&w);
 		row_free(&r);
@@ -191,11 +191,11 @@ test_says_when_it_changed(void **state)
 static void
 test_encoding(void **state)
 {
-	struct buf	b = { 0 }, again = { 0 };
+	struct buf b = { 0 }, again = { 0 };
 
 	srandom(44);
 	for (int round = 0; round < 20000; round++) {
-		struct row	r = { 0 }, w, back = { 0 };
+		struct row r = { 0 }, w, back = { 0 };
 
 		for (int i = (int)(random() % 6); i >= 0; i--) {
 			w = random_write();
@@ -221,8 +221,8 @@ test_encoding(void **state)
 static void
 test_broken(void **state)
 {
-	struct row	r = { 0 }, back = { 0 };
-	struct buf	b = { 0 };
+	struct row r = { 0 }, back = { 0 };
+	struct buf b = { 0 };
 
 	/* Names out of order, and one twice. */
 	write_row(&r, INSERT, 0, 0, at(5, 1));
@@ -257,8 +257,8 @@ test_broken(void **state)
 static struct row
 merged(struct row *writes, int n)
 {
-	int		order[WRITES_MAX];
-	struct row	r;
+	int order[WRITES_MAX];
+	struct row r;
 
 	for (int i = 0; i < n; i++)
 		order[i] = i;
@@ -271,14 +271,14 @@ merged(struct row *writes, int n)
 static void
 test_update_never_revives(void **state)
 {
-	struct row	w[3], r;
+	struct row w[3], r;
 
 	write_row(&w[0], INSERT, 3, 1, at(10, 1));
 	write_row(&w[1], DELETE, 0, 0, at(20, 1));
 	write_row(&w[2], UPDATE, 1, 2, at(30, 2));
 	r = merged(w, 3);
 	assert_false(row_visible(&r));
-	assert_int_equal(r.n, 1);	/* kept, never shown */
+	assert_int_equal(r.n, 1); /* kept, never shown */
 	row_free(&r);
 }
 
@@ -286,7 +286,7 @@ test_update_never_revives(void **state)
 static void
 test_cleared_after_created(void **state)
 {
-	struct row	r = { .created = { 5, 1 }, .cleared = { 5, 2 } };
+	struct row r = { .created = { 5, 1 }, .cleared = { 5, 2 } };
 
 	assert_false(row_visible(&r));
 	r.created.node = 2;
@@ -296,7 +296,7 @@ test_cleared_after_created(void **state)
 static void
 test_upsert_after_delete(void **state)
 {
-	struct row	w[3], r;
+	struct row w[3], r;
 
 	write_row(&w[0], INSERT, 3, 1, at(10, 1));
 	write_row(&w[1], UPSERT, 4, 2, at(30, 2));
@@ -313,7 +313,7 @@ test_upsert_after_delete(void **state)
 static void
 test_new_life_shows_nothing_old(void **state)
 {
-	struct row	w[3], r;
+	struct row w[3], r;
 
 	write_row(&w[0], INSERT, 3, 1, at(10, 1));
 	write_row(&w[1], INSERT, 4, 2, at(30, 1));
@@ -328,7 +328,7 @@ test_new_life_shows_nothing_old(void **state)
 static void
 test_both_attributes_win(void **state)
 {
-	struct row	w[3], r;
+	struct row w[3], r;
 
 	write_row(&w[0], INSERT, 5, 0, at(10, 1));
 	write_row(&w[1], UPDATE, 1, 1, at(20, 1));
@@ -345,7 +345,7 @@ test_both_attributes_win(void **state)
 static void
 test_equal_stamps_the_greater_value(void **state)
 {
-	struct row	w[2], r, q;
+	struct row w[2], r, q;
 
 	write_row(&w[0], INSERT, 1, 1, at(10, 1));
 	write_row(&w[1], INSERT, 1, 2, at(10, 1));
@@ -363,7 +363,7 @@ test_equal_stamps_the_greater_value(void **state)
 static void
 test_floor(void **state)
 {
-	struct row	w[2], r;
+	struct row w[2], r;
 
 	write_row(&w[0], INSERT, 3, 1, at(10, 1));
 	write_row(&w[1], UPDATE, 1, 2, at(20, 1));
@@ -379,7 +379,7 @@ test_floor(void **state)
 static void
 test_parts(void **state)
 {
-	struct row	w[2], r;
+	struct row w[2], r;
 
 	write_row(&w[0], INSERT, 3, 1, at(10 << 16, 1));
 	write_row(&w[1], UPDATE, 1, 2, at((20 << 16) + 3, 2));
@@ -393,8 +393,9 @@ test_parts(void **state)
 static int
 make_values(void **state)
 {
-	static const char	*texts[VALUES] = { "1", "\"x\"", "\"longer text\"", "null", "[1,{}]", "2.5" };
-	json_t			*v;
+	static const char *texts[VALUES] = { "1", "\"x\"", "\"longer text\"", "null", "[1,{}]",
+		"2.5" };
+	json_t *v;
 
 	for (int i = 0; i < VALUES; i++) {
 		v = json_loads(texts[i], JSON_DECODE_ANY, NULL);

@@ -13,8 +13,8 @@
 static char *
 screen_of(const char *status)
 {
-	struct buf	 out = { 0 };
-	json_t		*o = json_loads(status, 0, NULL);
+	struct buf out = { 0 };
+	json_t *o = json_loads(status, 0, NULL);
 
 	assert_non_null(o);
 	cli_screen(o, &out);
@@ -26,20 +26,23 @@ screen_of(const char *status)
 static void
 expect(const char *status, const char *text)
 {
-	char	*screen = screen_of(status);
+	char *screen = screen_of(status);
 
 	assert_string_equal(screen, text);
 	free(screen);
 }
 
-#define NODE	"\"hubleaf\":{\"status\":\"running\",\"node_name\":\"amsterdam\",\"uptime\":\"2h 3m\"," \
+#define NODE                                                                                    \
+	"\"hubleaf\":{\"status\":\"running\",\"node_name\":\"amsterdam\",\"uptime\":\"2h 3m\"," \
 	"\"version\":\"1.0\",\"health\":\"good\"}"
-#define SERVERS	"\"hub_server\":{\"status\":\"running\"},\"leaf_server\":{\"status\":\"stopped\"}"
+#define SERVERS "\"hub_server\":{\"status\":\"running\"},\"leaf_server\":{\"status\":\"stopped\"}"
 
 static void
 test_what_is_wrong_comes_first(void **state)
 {
-	expect("{" NODE ",\"clustering\":{" SERVERS ",\"replication\":{\"warnings\":[{\"kind\":\"clock_skew\","
+	expect(
+	    "{" NODE ",\"clustering\":{" SERVERS
+	    ",\"replication\":{\"warnings\":[{\"kind\":\"clock_skew\","
 	    "\"message\":\"set the clocks right\"}]}},\"pending\":[\"threads is set\"],\"missing\":[\"no "
 	    "administrator\"]}",
 	    "warning: clock_skew: set the clocks right\n"
@@ -53,7 +56,8 @@ test_what_is_wrong_comes_first(void **state)
 static void
 test_a_line_for_each_peer(void **state)
 {
-	expect("{" NODE ",\"clustering\":{" SERVERS ",\"network\":[{\"name\":\"amsterdam\"},"
+	expect(
+	    "{" NODE ",\"clustering\":{" SERVERS ",\"network\":[{\"name\":\"amsterdam\"},"
 	    "{\"name\":\"boston\"},{\"name\":\"truck\"}],\"replication\":{\"connections\":["
 	    "{\"node_name\":\"boston\",\"status\":\"open\",\"latency_ms\":1.614,\"subscriptions\":["
 	    "{\"table\":\"a\",\"state\":\"live\",\"lag\":0},{\"table\":\"b\",\"state\":\"live\",\"lag\":1},"
@@ -73,17 +77,20 @@ test_a_line_for_each_peer(void **state)
 static void
 test_it_is_one_screen(void **state)
 {
-	json_t	*peers = json_array(), *pending = json_array(), *warnings = json_array(), *o;
-	char	*text, *screen;
-	int	 lines = 0;
+	json_t *peers = json_array(), *pending = json_array(), *warnings = json_array(), *o;
+	char *text, *screen;
+	int lines = 0;
 
 	for (int i = 0; i < 300; i++) {
-		json_array_append_new(peers, json_pack("{s:s, s:s}", "node_name", "n", "status", "open"));
+		json_array_append_new(peers,
+		    json_pack("{s:s, s:s}", "node_name", "n", "status", "open"));
 		json_array_append_new(pending, json_string("waits"));
-		json_array_append_new(warnings, json_pack("{s:s, s:s}", "kind", "k", "message", "m"));
+		json_array_append_new(warnings,
+		    json_pack("{s:s, s:s}", "kind", "k", "message", "m"));
 	}
-	o = json_pack("{s:{s:s}, s:{s:{s:o, s:o}}, s:o}", "hubleaf", "status", "running", "clustering",
-	    "replication", "connections", peers, "warnings", warnings, "pending", pending);
+	o = json_pack("{s:{s:s}, s:{s:{s:o, s:o}}, s:o}", "hubleaf", "status", "running",
+	    "clustering", "replication", "connections", peers, "warnings", warnings, "pending",
+	    pending);
 	text = json_dumps(o, 0);
 	screen = screen_of(text);
 	assert_non_null(strstr(screen, "and 276 more: hubleaf status --long"));
@@ -99,15 +106,16 @@ static void
 test_nothing_runs(void **state)
 {
 	expect("{\"hubleaf\":{\"status\":\"stopped\",\"pid\":null},\"clustering\":{\"hub_server\":"
-	    "{\"status\":\"stopped\"},\"leaf_server\":{\"status\":\"stopped\"},\"network\":[],"
-	    "\"replication\":{}}}", "this node  stopped\nhub server stopped, leaf server stopped\n");
+	       "{\"status\":\"stopped\"},\"leaf_server\":{\"status\":\"stopped\"},\"network\":[],"
+	       "\"replication\":{}}}",
+	    "this node  stopped\nhub server stopped, leaf server stopped\n");
 }
 
 static void
 test_tables_count_letters_not_bytes(void **state)
 {
-	struct buf	 out = { 0 };
-	json_t		*lines = json_pack("[[ss][ss][s]]", "Zürich", "1", "ab", "2", "c");
+	struct buf out = { 0 };
+	json_t *lines = json_pack("[[ss][ss][s]]", "Zürich", "1", "ab", "2", "c");
 
 	cli_table(&out, lines);
 	buf_u8(&out, 0);
@@ -119,7 +127,7 @@ test_tables_count_letters_not_bytes(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_wrong_comes_first),
 		cmocka_unit_test(test_a_line_for_each_peer),
 		cmocka_unit_test(test_it_is_one_screen),

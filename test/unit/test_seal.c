@@ -13,7 +13,7 @@
 static int
 opens(const void *p, size_t n)
 {
-	struct rd	r = rd_init(p, n);
+	struct rd r = rd_init(p, n);
 
 	return (seal_open(&r) == 0 && rd_left(&r) == n - SEAL_LEN);
 }
@@ -21,7 +21,7 @@ opens(const void *p, size_t n)
 static void
 assert_fault(const void *p, size_t n, const char *part)
 {
-	char	*why = seal_fault(p, n);
+	char *why = seal_fault(p, n);
 
 	if (strstr(why, part) == NULL)
 		fail_msg("%s", why);
@@ -31,8 +31,8 @@ assert_fault(const void *p, size_t n, const char *part)
 static void
 test_round_trip(void **state)
 {
-	struct buf	b = { 0 };
-	size_t		at;
+	struct buf b = { 0 };
+	size_t at;
 
 	buf_add(&b, "before", 6);
 	at = seal_begin(&b);
@@ -48,7 +48,7 @@ test_round_trip(void **state)
 static void
 test_damage(void **state)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	seal_begin(&b);
 	buf_add(&b, "text", 4);
@@ -69,7 +69,7 @@ test_damage(void **state)
 static void
 test_other_formats(void **state)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	seal_begin(&b);
 	buf_add(&b, "text", 4);
@@ -87,7 +87,7 @@ test_other_formats(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_other_formats),

@@ -8,22 +8,22 @@
 
 #include "test/unit/rowtable.h"
 
-#define ROWS	400
+#define ROWS 400
 
 /* One table of random rows, which are also kept as JSON. */
 struct fixture {
-	struct rowtable	 rt;
-	json_t		*rows;		/* in key order */
-	uint64_t	 seed;
+	struct rowtable rt;
+	json_t *rows; /* in key order */
+	uint64_t seed;
 };
 
 /* What a search is asked for, at random. */
 struct asked {
-	const char		*by[2];
-	int			 down[2];
-	size_t			 norders;
-	uint64_t		 offset, limit;
-	struct condition	*where;		/* taken by the search */
+	const char *by[2];
+	int down[2];
+	size_t norders;
+	uint64_t offset, limit;
+	struct condition *where; /* taken by the search */
 };
 
 static uint64_t
@@ -39,7 +39,7 @@ next(uint64_t *seed)
 static json_t *
 long_text(uint64_t *seed)
 {
-	char	text[KEY_TEXT_MAX + 3];
+	char text[KEY_TEXT_MAX + 3];
 
 	memset(text, 'l', sizeof(text));
 	text[sizeof(text) - 2] = (char)('a' + next(seed) % 3);
@@ -50,7 +50,7 @@ long_text(uint64_t *seed)
 static json_t *
 random_value(struct fixture *f)
 {
-	char	text[8];
+	char text[8];
 
 	switch (next(&f->seed) % 8) {
 	case 0:
@@ -66,7 +66,7 @@ random_value(struct fixture *f)
 		return (json_stringn(text, next(&f->seed) % 4));
 	case 5:
 		return (next(&f->seed) % 2 ? json_pack("[i]", (int)(next(&f->seed) % 2)) :
-		    long_text(&f->seed));
+					     long_text(&f->seed));
 	default:
 		return (json_integer((json_int_t)(next(&f->seed) % 20) - 5));
 	}
@@ -76,15 +76,15 @@ random_value(struct fixture *f)
 static void
 put_stale(struct fixture *f)
 {
-	struct attribute	*a = table_edit_attr(f->rt.table, "a", 1);
-	struct scalar		 two;
-	struct buf		 value = { 0 }, key = { 0 }, k = { 0 };
+	struct attribute *a = table_edit_attr(f->rt.table, "a", 1);
+	struct scalar two;
+	struct buf value = { 0 }, key = { 0 }, k = { 0 };
 
 	a->dropped = (struct stamp){ UINT64_C(4000) << 16, 9 };
 	scalar_integer(&two, 2);
 	key_from_scalar(&value, &two);
 	for (int i = 0; i < ROWS; i += 7) {
-		json_t	*id = json_integer(i);
+		json_t *id = json_integer(i);
 
 		buf_clear(&key);
 		buf_clear(&k);
@@ -101,7 +101,7 @@ put_stale(struct fixture *f)
 static int
 setup(void **state)
 {
-	struct fixture	*f = xcalloc(1, sizeof(*f));
+	struct fixture *f = xcalloc(1, sizeof(*f));
 
 	f->seed = 88172645463325252;
 	rowtable_open(&f->rt);
@@ -127,8 +127,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	struct fixture	*f = *state;
-	int		 rc = rowtable_close(&f->rt);
+	struct fixture *f = *state;
+	int rc = rowtable_close(&f->rt);
 
 	json_decref(f->rows);
 	free(f);
@@ -144,8 +144,8 @@ field(struct fixture *f, const char *name)
 static struct search *
 open_search(struct fixture *f)
 {
-	struct search	*s = search_new(f->rt.store, f->rt.table);
-	struct field	 id = field(f, "id");
+	struct search *s = search_new(f->rt.store, f->rt.table);
+	struct field id = field(f, "id");
 
 	search_column(s, &id);
 	for (int i = 0; i < ROWTABLE_NAMES; i++) {
@@ -159,7 +159,7 @@ open_search(struct fixture *f)
 static void
 run(struct search *s)
 {
-	enum search_state	 st;
+	enum search_state st;
 
 	while ((st = search_step(s, 0)) == SEARCH_MORE)
 		;
@@ -170,7 +170,7 @@ run(struct search *s)
 static json_t *
 results(struct search *s, int twice)
 {
-	json_t	*found;
+	json_t *found;
 
 	search_start(s);
 	if (twice) {
@@ -179,8 +179,8 @@ results(struct search *s, int twice)
 		assert_int_equal(search_again(s), 0);
 	}
 	run(s);
-	found = json_loadb((const char *)search_out(s)->data, search_out(s)->len,
-	    JSON_ALLOW_NUL, NULL);
+	found = json_loadb((const char *)search_out(s)->data, search_out(s)->len, JSON_ALLOW_NUL,
+	    NULL);
 	assert_non_null(found);
 	assert_int_equal(search_shown(s), json_array_size(found));
 	search_free(s);
@@ -190,8 +190,8 @@ results(struct search *s, int twice)
 static struct condition *
 leaf_of(struct fixture *f, const char *name, enum compare compare, json_t *value)
 {
-	struct field		 at = field(f, name);
-	struct condition	*c = condition_leaf(&at, compare, value);
+	struct field at = field(f, name);
+	struct condition *c = condition_leaf(&at, compare, value);
 
 	json_decref(value);
 	return (c);
@@ -200,20 +200,21 @@ leaf_of(struct fixture *f, const char *name, enum compare compare, json_t *value
 static struct condition *
 random_leaf(struct fixture *f)
 {
-	static const char *const	names[] = { "a", "a", "b", "c", "o", "id" };
-	const char			*name = names[next(&f->seed) % 6];
-	unsigned			 compare = next(&f->seed) % (CMP_BETWEEN + 1);
+	static const char *const names[] = { "a", "a", "b", "c", "o", "id" };
+	const char *name = names[next(&f->seed) % 6];
+	unsigned compare = next(&f->seed) % (CMP_BETWEEN + 1);
 
 	if (next(&f->seed) % 3 == 0)
 		compare = CMP_EQUALS;
-	return (leaf_of(f, name, (enum compare)compare, compare != CMP_BETWEEN ? random_value(f) :
-	    json_pack("[o,o]", random_value(f), random_value(f))));
+	return (leaf_of(f, name, (enum compare)compare,
+	    compare != CMP_BETWEEN ? random_value(f) :
+				     json_pack("[o,o]", random_value(f), random_value(f))));
 }
 
 static struct condition *
 random_condition(struct fixture *f, int depth)
 {
-	struct condition	*c;
+	struct condition *c;
 
 	if (depth == 0 || next(&f->seed) % 3 == 0)
 		return (random_leaf(f));
@@ -228,10 +229,10 @@ random_condition(struct fixture *f, int depth)
 static json_t *
 matching(struct fixture *f, const struct condition *c)
 {
-	struct row_view	 v = { 0 };
-	struct buf	 key = { 0 }, values = { 0 };
-	json_t		*found = json_array(), *row;
-	size_t		 i;
+	struct row_view v = { 0 };
+	struct buf key = { 0 }, values = { 0 };
+	json_t *found = json_array(), *row;
+	size_t i;
 
 	json_array_foreach(f->rows, i, row) {
 		rowtable_view(&v, &key, &values, row);
@@ -247,8 +248,8 @@ matching(struct fixture *f, const struct condition *c)
 static int
 value_cmp(const json_t *x, const json_t *y, const char *name)
 {
-	json_t		*a = json_object_get(x, name), *b = json_object_get(y, name);
-	struct scalar	 s = { .rank = RANK_NULL }, t = { .rank = RANK_NULL };
+	json_t *a = json_object_get(x, name), *b = json_object_get(y, name);
+	struct scalar s = { .rank = RANK_NULL }, t = { .rank = RANK_NULL };
 
 	if (a != NULL && scalar_from_json(&s, a) == -1)
 		s.rank = RANK_DEEP;
@@ -261,7 +262,7 @@ value_cmp(const json_t *x, const json_t *y, const char *name)
 static int
 asked_cmp(const struct asked *q, const json_t *x, const json_t *y)
 {
-	int	d;
+	int d;
 
 	for (size_t i = 0; i < q->norders; i++)
 		if ((d = value_cmp(x, y, q->by[i])) != 0)
@@ -273,8 +274,8 @@ asked_cmp(const struct asked *q, const json_t *x, const json_t *y)
 static json_t *
 sorted_page(const struct asked *q, json_t *rows)
 {
-	json_t	*sorted = json_array(), *page = json_array(), *row;
-	size_t	 i, at;
+	json_t *sorted = json_array(), *page = json_array(), *row;
+	size_t i, at;
 
 	json_array_foreach(rows, i, row) {
 		for (at = 0; at < i && asked_cmp(q, json_array_get(sorted, at), row) < 0; at++)
@@ -292,7 +293,7 @@ sorted_page(const struct asked *q, json_t *rows)
 static int
 same_row(const json_t *found, const json_t *row)
 {
-	int	same = json_equal(json_object_get(found, "id"), json_object_get(row, "id"));
+	int same = json_equal(json_object_get(found, "id"), json_object_get(row, "id"));
 
 	for (int i = 0; i < ROWTABLE_NAMES; i++)
 		same &= value_cmp(found, row, rowtable_names[i]) == 0;
@@ -302,7 +303,7 @@ same_row(const json_t *found, const json_t *row)
 static void
 random_asked(struct fixture *f, struct asked *q)
 {
-	static const char *const	names[] = { "id", "a", "b", "c", "o" };
+	static const char *const names[] = { "id", "a", "b", "c", "o" };
 
 	*q = (struct asked){ .norders = 1 + next(&f->seed) % 2 };
 	for (size_t i = 0; i < q->norders; i++) {
@@ -320,7 +321,7 @@ random_asked(struct fixture *f, struct asked *q)
 static struct search *
 ask(struct fixture *f, const struct asked *q)
 {
-	struct search	*s = open_search(f);
+	struct search *s = open_search(f);
 
 	for (size_t i = 0; i < q->norders; i++) {
 		struct field by = field(f, q->by[i]);
@@ -336,12 +337,12 @@ ask(struct fixture *f, const struct asked *q)
 static void
 test_every_way_finds_the_same(void **state)
 {
-	struct fixture	*f = *state;
+	struct fixture *f = *state;
 
 	for (int i = 0; i < 1200; i++) {
-		struct asked	 q;
-		json_t		*matches, *page, *found, *row;
-		size_t		 n;
+		struct asked q;
+		json_t *matches, *page, *found, *row;
+		size_t n;
 
 		random_asked(f, &q);
 		matches = matching(f, q.where);
@@ -363,14 +364,14 @@ test_every_way_finds_the_same(void **state)
 static void
 test_without_an_order(void **state)
 {
-	struct fixture	*f = *state;
+	struct fixture *f = *state;
 
 	for (int i = 0; i < 500; i++) {
-		struct asked		 q = { .by = { "id" }, .norders = 1 };
-		struct search		*s = open_search(f);
-		struct condition	*c = random_condition(f, 3);
-		json_t			*matches = matching(f, c), *found, *all;
-		size_t			 n;
+		struct asked q = { .by = { "id" }, .norders = 1 };
+		struct search *s = open_search(f);
+		struct condition *c = random_condition(f, 3);
+		json_t *matches = matching(f, c), *found, *all;
+		size_t n;
 
 		search_where(s, c);
 		if (i % 2)
@@ -390,18 +391,18 @@ test_without_an_order(void **state)
 static void
 test_long_texts(void **state)
 {
-	static const enum compare	 all[] = { CMP_EQUALS, CMP_NOT_EQUAL, CMP_STARTS_WITH, CMP_GREATER,
+	static const enum compare all[] = { CMP_EQUALS, CMP_NOT_EQUAL, CMP_STARTS_WITH, CMP_GREATER,
 		CMP_GREATER_EQUAL, CMP_LESS, CMP_LESS_EQUAL, CMP_BETWEEN };
-	struct fixture			*f = *state;
+	struct fixture *f = *state;
 
 	for (size_t i = 0; i < 200; i++) {
-		enum compare		 compare = all[i % (sizeof(all) / sizeof(all[0]))];
-		struct search		*s = open_search(f);
-		json_t			*text = long_text(&f->seed), *matches, *found;
-		struct condition	*c;
+		enum compare compare = all[i % (sizeof(all) / sizeof(all[0]))];
+		struct search *s = open_search(f);
+		json_t *text = long_text(&f->seed), *matches, *found;
+		struct condition *c;
 
-		c = leaf_of(f, "a", compare, compare != CMP_BETWEEN ? text : json_pack("[o,o]",
-		    text, long_text(&f->seed)));
+		c = leaf_of(f, "a", compare,
+		    compare != CMP_BETWEEN ? text : json_pack("[o,o]", text, long_text(&f->seed)));
 		matches = matching(f, c);
 		search_where(s, c);
 		found = results(s, 0);
@@ -428,9 +429,9 @@ id(const json_t *rows, size_t i)
 static void
 test_by_keys(void **state)
 {
-	struct fixture	*f = *state;
-	struct search	*s = search_new(f->rt.store, f->rt.table);
-	json_t		*keys = json_pack("[i,i,f,s,i]", 7, 3, 5.0, "5", 399), *found;
+	struct fixture *f = *state;
+	struct search *s = search_new(f->rt.store, f->rt.table);
+	json_t *keys = json_pack("[i,i,f,s,i]", 7, 3, 5.0, "5", 399), *found;
 
 	search_all_columns(s, show, NULL);
 	search_keys(s, keys);
@@ -440,7 +441,8 @@ test_by_keys(void **state)
 	assert_int_equal(id(found, 1), 5);
 	assert_int_equal(json_object_size(json_array_get(found, 1)), 6);
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(found, 1),
-	    "__createdtime__")), 5000);
+			     "__createdtime__")),
+	    5000);
 	json_decref(found);
 	json_decref(keys);
 	s = search_new(f->rt.store, f->rt.table);
@@ -455,9 +457,9 @@ test_by_keys(void **state)
 static void
 test_reverse(void **state)
 {
-	struct fixture	*f = *state;
-	struct search	*s = open_search(f);
-	json_t		*found;
+	struct fixture *f = *state;
+	struct search *s = open_search(f);
+	json_t *found;
 
 	search_reverse(s);
 	search_page(s, 1, 2);
@@ -471,7 +473,7 @@ test_reverse(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_way_finds_the_same),
 		cmocka_unit_test(test_without_an_order),
 		cmocka_unit_test(test_long_texts),

@@ -12,7 +12,7 @@
 static void
 test_order(void **state)
 {
-	const struct stamp	a = { 5, 1 }, b = { 5, 2 }, c = { 6, 0 };
+	const struct stamp a = { 5, 1 }, b = { 5, 2 }, c = { 6, 0 };
 
 	assert_true(stamp_cmp(a, b) < 0 && stamp_cmp(b, a) > 0 && stamp_cmp(a, a) == 0);
 	assert_true(stamp_cmp(b, c) < 0);
@@ -25,9 +25,9 @@ test_order(void **state)
 static void
 test_bytes(void **state)
 {
-	const struct stamp	s = { UINT64_C(0x0102030405060708), UINT64_C(0xf1f2f3f4f5f6f7f8) };
-	struct buf		b = { 0 };
-	struct rd		r;
+	const struct stamp s = { UINT64_C(0x0102030405060708), UINT64_C(0xf1f2f3f4f5f6f7f8) };
+	struct buf b = { 0 };
+	struct rd r;
 
 	stamp_write(&b, s);
 	assert_int_equal(b.len, STAMP_LEN);
@@ -43,7 +43,7 @@ test_bytes(void **state)
 static void
 test_node(void **state)
 {
-	const uint8_t	id[16] = { 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0xff };
+	const uint8_t id[16] = { 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0xff };
 
 	assert_true(stamp_node(id) == UINT64_C(0x0102030405060708));
 }
@@ -51,7 +51,7 @@ test_node(void **state)
 static void
 test_user(void **state)
 {
-	const struct stamp	s = { (UINT64_C(1690742615459) << 16) | 0x8000, 7 };
+	const struct stamp s = { (UINT64_C(1690742615459) << 16) | 0x8000, 7 };
 
 	assert_true(stamp_user(s) == 1690742615459.5);
 	assert_true(stamp_ms(s) == 1690742615459);
@@ -61,12 +61,12 @@ test_user(void **state)
 static void
 test_clock(void **state)
 {
-	struct hlc	a = { 0, 1 }, b = { 0, 2 };
-	struct stamp	last_a = { 0, 0 }, last_b = { 0, 0 }, s;
+	struct hlc a = { 0, 1 }, b = { 0, 2 };
+	struct stamp last_a = { 0, 0 }, last_b = { 0, 0 }, s;
 
 	srandom(7);
 	for (int i = 0; i < 100000; i++) {
-		uint64_t	wall = 1000 + (uint64_t)i / 50 + (uint64_t)(random() % 5);
+		uint64_t wall = 1000 + (uint64_t)i / 50 + (uint64_t)(random() % 5);
 
 		s = hlc_next(&a, wall);
 		assert_true(stamp_cmp(s, last_a) > 0 && s.node == 1);
@@ -87,8 +87,8 @@ test_clock(void **state)
 static void
 test_overflow(void **state)
 {
-	struct hlc	c = { 0, 1 };
-	struct stamp	last = hlc_next(&c, 10), s;
+	struct hlc c = { 0, 1 };
+	struct stamp last = hlc_next(&c, 10), s;
 
 	for (int i = 0; i < 70000; i++) {
 		s = hlc_next(&c, 10);

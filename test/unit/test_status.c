@@ -318,10 +318,11 @@ test_ahead(void **state)
 {
 	struct openrep *r = *state;
 	uint64_t mine = r->o.data.log.incarnation;
-	struct status_position at[] = { { dog_id(r), { mine, 0, 0 }, 0 },
+	struct status_position at[] = {
+		{ dog_id(r), { mine, 0, 0 }, 0 },
 		{ dog_id(r), { mine, 1000, 0 }, MARK(1000) },
 		{ dog_id(r), { mine + 5, 1, 0 }, MARK(1) },
-		};
+	};
 	struct status_question q = { .tells = 1, .positions = at, .n = 1 };
 
 	assert_int_equal(status_ahead(&r->rep, &q), 0);

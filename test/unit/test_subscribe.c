@@ -257,8 +257,8 @@ wanted(const char *table, int publish, int subscribe)
 	struct subscriptions l = { 0 };
 
 	subscriptions_take(&l,
-	    &(struct subscription){ (char *)"dev", (char *)(uintptr_t)table, publish,
-		subscribe, 0, { 0, 0 }, 0 });
+	    &(struct subscription){ (char *)"dev", (char *)(uintptr_t)table, publish, subscribe, 0,
+		{ 0, 0 }, 0 });
 	return (l);
 }
 

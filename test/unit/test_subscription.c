@@ -497,15 +497,21 @@ test_effective_as_modelled(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_newer_wins),
-		cmocka_unit_test(test_other_side), cmocka_unit_test(test_effective),
-		cmocka_unit_test(test_tombstone), cmocka_unit_test(test_next_stamp),
-		cmocka_unit_test(test_alike), cmocka_unit_test(test_digest_of_one),
-		cmocka_unit_test(test_digest), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_stored),
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_newer_wins),
+		cmocka_unit_test(test_other_side),
+		cmocka_unit_test(test_effective),
+		cmocka_unit_test(test_tombstone),
+		cmocka_unit_test(test_next_stamp),
+		cmocka_unit_test(test_alike),
+		cmocka_unit_test(test_digest_of_one),
+		cmocka_unit_test(test_digest),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_stored),
 		cmocka_unit_test(test_meet_in_any_order),
 		cmocka_unit_test(test_effective_as_modelled),
-		};
+	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -13,7 +13,7 @@
 static struct table *
 table_with(const char *const *names)
 {
-	struct table	*t = table_new("data", "t", "id");
+	struct table *t = table_new("data", "t", "id");
 
 	for (; *names != NULL; names++)
 		table_edit_attr(t, *names, strlen(*names));
@@ -24,8 +24,8 @@ static void
 test_versions_share_attributes(void **state)
 {
 	static const char *const names[] = { "b", "a", "c", NULL };
-	struct table		*old = table_with(names), *new = table_copy(old);
-	const struct attribute	*b = table_attr(old, "b", 1);
+	struct table *old = table_with(names), *new = table_copy(old);
+	const struct attribute *b = table_attr(old, "b", 1);
 
 	assert_ptr_equal(table_attr(new, "b", 1), b);
 	table_edit_attr(new, "d", 1);
@@ -40,7 +40,7 @@ test_versions_share_attributes(void **state)
 static void
 test_a_name_that_cannot_be(void **state)
 {
-	char	 longest[TABLE_NAME_MAX + 2];
+	char longest[TABLE_NAME_MAX + 2];
 
 	memset(longest, 'n', sizeof(longest));
 	longest[TABLE_NAME_MAX + 1] = '\0';
@@ -60,8 +60,8 @@ static void
 test_a_change_is_the_version_s_own(void **state)
 {
 	static const char *const names[] = { "a", NULL };
-	struct table		*old = table_with(names), *new = table_copy(old);
-	struct attribute	*a = table_edit_attr(new, "a", 1);
+	struct table *old = table_with(names), *new = table_copy(old);
+	struct attribute *a = table_edit_attr(new, "a", 1);
 
 	a->hidden = 1;
 	assert_false(table_attr(old, "a", 1)->hidden);
@@ -77,8 +77,8 @@ test_a_change_is_the_version_s_own(void **state)
 static void
 test_only_what_is_new_is_stored(void **state)
 {
-	struct table	*t = table_new("data", "t", "id"), *new;
-	char		 name[16];
+	struct table *t = table_new("data", "t", "id"), *new;
+	char name[16];
 
 	for (int i = 0; i < 1000; i++)
 		table_edit_attr(t, name, (size_t)snprintf(name, sizeof(name), "a%d", i));
@@ -100,9 +100,9 @@ static void
 test_comes_back_as_it_was_stored(void **state)
 {
 	static const char *const names[] = { "b", "a", NULL };
-	struct table		*t = table_with(names), *back;
-	struct attribute	*a = table_edit_attr(t, "a", 1);
-	struct buf		 b = { 0 };
+	struct table *t = table_with(names), *back;
+	struct attribute *a = table_edit_attr(t, "a", 1);
+	struct buf b = { 0 };
 
 	a->type = strdup("Int");
 	a->indexed = a->hidden = 1;
@@ -136,7 +136,7 @@ test_comes_back_as_it_was_stored(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_versions_share_attributes),
 		cmocka_unit_test(test_a_name_that_cannot_be),
 		cmocka_unit_test(test_a_change_is_the_version_s_own),

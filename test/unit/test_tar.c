@@ -13,8 +13,14 @@
 static struct tar_member
 member(const char *name, uint64_t size)
 {
-	struct tar_member m = { .size = size, .mode = 0600, .mtime = 1795261200, .uid = 107,
-	    .gid = 3000000, .user = "hubleaf", .group = "hubleaf",
+	struct tar_member m = {
+		.size = size,
+		.mode = 0600,
+		.mtime = 1795261200,
+		.uid = 107,
+		.gid = 3000000,
+		.user = "hubleaf",
+		.group = "hubleaf",
 	};
 
 	snprintf(m.name, sizeof(m.name), "%s", name);
@@ -112,8 +118,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_headers), cmocka_unit_test(test_bytes),
-		cmocka_unit_test(test_broken), cmocka_unit_test(test_padding),
+		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_padding),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

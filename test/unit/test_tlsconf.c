@@ -14,7 +14,7 @@
 #include "common/tls/cert.h"
 #include "test/unit/folder.h"
 
-#define NOBODY	65534
+#define NOBODY 65534
 
 static int
 two_pairs(void **state)
@@ -22,9 +22,9 @@ two_pairs(void **state)
 	if (make_folder(state) == -1 || chmod(folder, 0755) == -1)
 		return (-1);
 	for (const char *n = "ab"; *n != '\0'; n++) {
-		char	*key = xasprintf("%s/%c.key", folder, *n), *err = NULL;
-		char	*cert = xasprintf("%s/%c.pem", folder, *n), name[] = { *n, '\0' };
-		int	 rc = cert_make(key, cert, name, &err);
+		char *key = xasprintf("%s/%c.key", folder, *n), *err = NULL;
+		char *cert = xasprintf("%s/%c.pem", folder, *n), name[] = { *n, '\0' };
+		int rc = cert_make(key, cert, name, &err);
 
 		free(key);
 		free(cert);
@@ -38,7 +38,7 @@ two_pairs(void **state)
 static void
 put(struct conf *c, const char *name, json_t *v)
 {
-	char	*err = NULL;
+	char *err = NULL;
 
 	assert_int_equal(conf_set(c, (enum conf_key)conf_find(name), v, &err), 0);
 	json_decref(v);
@@ -48,17 +48,17 @@ put(struct conf *c, const char *name, json_t *v)
 static char *
 said(const char *prefix, const char *cert, const char *key)
 {
-	char		*argv[] = { (char *)"x", (char *)"--ROOTPATH", folder, NULL };
-	char		*err = NULL, *warnings = NULL;
-	struct conf	*c = conf_load(NULL, 3, argv, &err);
-	const char	*names[] = { "certificate", "privateKey" }, *files[] = { cert, key };
-	int		 rc;
+	char *argv[] = { (char *)"x", (char *)"--ROOTPATH", folder, NULL };
+	char *err = NULL, *warnings = NULL;
+	struct conf *c = conf_load(NULL, 3, argv, &err);
+	const char *names[] = { "certificate", "privateKey" }, *files[] = { cert, key };
+	int rc;
 
 	assert_non_null(c);
 	put(c, "operationsApi.network.securePort", json_integer(9943));
 	put(c, "clustering.enabled", json_true());
 	for (int i = 0; i < 2; i++) {
-		char	*name = xasprintf("%s.%s", prefix, names[i]);
+		char *name = xasprintf("%s.%s", prefix, names[i]);
 
 		put(c, name, json_sprintf("%s/%s", folder, files[i]));
 		free(name);
@@ -73,10 +73,10 @@ said(const char *prefix, const char *cert, const char *key)
 static void
 expect(const char *cert, const char *key, const char *text)
 {
-	const char	*prefixes[] = { "tls", "clustering.tls" };
+	const char *prefixes[] = { "tls", "clustering.tls" };
 
 	for (int i = 0; i < 2; i++) {
-		char	*err = said(prefixes[i], cert, key);
+		char *err = said(prefixes[i], cert, key);
 
 		if (text == NULL)
 			assert_null(err);
@@ -101,8 +101,8 @@ test_pairs(void **state)
 static void
 test_files_of_others(void **state)
 {
-	int	 root = geteuid() == 0;
-	char	*key = in_folder("a.key");
+	int root = geteuid() == 0;
+	char *key = in_folder("a.key");
 
 	if (!root)
 		assert_int_equal(chmod(key, 0), 0);
@@ -118,7 +118,7 @@ test_files_of_others(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_files_of_others),
 	};

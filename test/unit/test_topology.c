@@ -199,8 +199,7 @@ test_too_many(void **state)
 	json_t *gaps;
 
 	subscriptions_take(&p->subs,
-	    &(struct subscription){ (char *)"d", (char *)"t", 1, 1, 0,
-		{ 1, 1 }, 0 });
+	    &(struct subscription){ (char *)"d", (char *)"t", 1, 1, 0, { 1, 1 }, 0 });
 	for (int i = 0; i < 300; i++) {
 		id[1] = (uint8_t)i;
 		id[2] = (uint8_t)(i >> 8);

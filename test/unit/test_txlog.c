@@ -15,9 +15,9 @@
 
 /* A log in a store that can be copied and put back, as a node's folder is. */
 struct node {
-	char		*path;
-	struct store	*store;
-	struct txlog	 log;
+	char *path;
+	struct store *store;
+	struct txlog log;
 };
 
 static void
@@ -192,7 +192,7 @@ test_incarnations(void **state)
 	start(&n, "incarnations");
 	at = add(&n);
 	own = n.log.incarnation;
-	assert_true(txlog_has(&n.log, NULL, own - 1, at.seq + 5, 1));	/* copies anyway */
+	assert_true(txlog_has(&n.log, NULL, own - 1, at.seq + 5, 1)); /* copies anyway */
 	assert_false(txlog_has(&n.log, NULL, own + 1, at.seq, at.mark));
 	stop(&n);
 }
@@ -207,13 +207,13 @@ test_many_lives(void **state)
 	start(&n, "many");
 	for (int i = 0; i <= 5000; i++) {
 		at[i] = add(&n);
-		n.log.life++;	/* as by a start */
+		n.log.life++; /* as by a start */
 		n.log.alive = 0;
 	}
 	stop(&n);
 	start(&n, "many");
 	assert_int_equal(n.log.nlives, 4096);
-	assert_true(has(&n, at[0]));	/* the entry itself is kept */
+	assert_true(has(&n, at[0])); /* the entry itself is kept */
 	at[0].mark += UINT64_C(1) << 32;
 	assert_false(has(&n, at[0]));
 	at[0].mark -= UINT64_C(1) << 32;
@@ -237,7 +237,8 @@ read_table(struct node *n, uint64_t after, uint64_t from_ms, uint32_t max, const
 	struct rd r;
 	uint64_t upto;
 
-	assert_int_equal(txlog_read_table(&n->log, 64, after, from_ms, max, 1 << 20, &out, &upto), count);
+	assert_int_equal(txlog_read_table(&n->log, 64, after, from_ms, max, 1 << 20, &out, &upto),
+	    count);
 	r = rd_init(out.data, out.len);
 	for (int i = 0; i < count; i++) {
 		assert_int_equal(log_entry_read(&r, &e), 0);
@@ -305,10 +306,10 @@ test_passing_over(void **state)
 static void
 test_other_store_format(void **state)
 {
-	struct node		 n = { 0 };
-	struct store_batch	*b;
-	struct buf		 v = { 0 };
-	char			*err = NULL, *words;
+	struct node n = { 0 };
+	struct store_batch *b;
+	struct buf v = { 0 };
+	char *err = NULL, *words;
 
 	start(&n, "other");
 	txlog_close(&n.log);

@@ -12,13 +12,13 @@
 #include "opsd/store/key.h"
 #include "opsd/store/value.h"
 
-static const uint8_t	origin[NODE_ID_LEN] = "\1\2\3\4\5\6\7\10abcdefg";
+static const uint8_t origin[NODE_ID_LEN] = "\1\2\3\4\5\6\7\10abcdefg";
 
 static void
 add_key(struct buf *b, int id)
 {
-	struct buf	key = { 0 };
-	json_t		*v = json_integer(id);
+	struct buf key = { 0 };
+	json_t *v = json_integer(id);
 
 	assert_int_equal(key_from_json(&key, v), 0);
 	buf_strn(b, key.data, key.len);
@@ -29,8 +29,8 @@ add_key(struct buf *b, int id)
 static void
 add_attr(struct buf *b, const char *name, int value)
 {
-	struct buf	packed = { 0 };
-	json_t		*v = json_integer(value);
+	struct buf packed = { 0 };
+	json_t *v = json_integer(value);
 
 	buf_u8(b, (uint8_t)strlen(name));
 	buf_add(b, name, strlen(name));
@@ -44,9 +44,9 @@ add_attr(struct buf *b, const char *name, int value)
 static void
 sample(struct buf *b)
 {
-	struct buf	state = { 0 };
-	struct row	r = { .created = { 7, 7 }, .cleared = { 6, 6 } };
-	size_t		at = txn_begin(b, TXN_WRITE, TXN_INSERT, origin, "admin", "dev", "dog", "id");
+	struct buf state = { 0 };
+	struct row r = { .created = { 7, 7 }, .cleared = { 6, 6 } };
+	size_t at = txn_begin(b, TXN_WRITE, TXN_INSERT, origin, "admin", "dev", "dog", "id");
 
 	buf_u8(b, REC_CREATED | REC_CLEARED);
 	add_key(b, 1);
@@ -68,11 +68,11 @@ sample(struct buf *b)
 static void
 test_round_trip(void **state)
 {
-	struct buf		b = { 0 };
-	struct txn		t;
-	struct txn_record	rec = { 0 };
+	struct buf b = { 0 };
+	struct txn t;
+	struct txn_record rec = { 0 };
 
-	buf_add(&b, "before", 6);	/* a transaction need not begin its buffer */
+	buf_add(&b, "before", 6); /* a transaction need not begin its buffer */
 	sample(&b);
 	assert_int_equal(txn_read(&t, b.data + 6, b.len - 6), 0);
 	assert_true(txn_valid(b.data + 6, b.len - 6));
@@ -102,7 +102,7 @@ test_round_trip(void **state)
 static void
 test_cut_or_longer(void **state)
 {
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	sample(&b);
 	for (size_t n = 0; n < b.len; n++)
@@ -116,8 +116,8 @@ test_cut_or_longer(void **state)
 static void
 test_flipped(void **state)
 {
-	struct buf	b = { 0 };
-	uint8_t		*copy;
+	struct buf b = { 0 };
+	uint8_t *copy;
 
 	sample(&b);
 	for (size_t i = 0; i < b.len; i++)
@@ -135,7 +135,7 @@ test_flipped(void **state)
 static void
 assert_refused(const struct buf *b, size_t at, uint8_t byte)
 {
-	uint8_t	*copy = malloc(b->len);
+	uint8_t *copy = malloc(b->len);
 
 	assert_non_null(copy);
 	memcpy(copy, b->data, b->len);
@@ -147,8 +147,8 @@ assert_refused(const struct buf *b, size_t at, uint8_t byte)
 static void
 test_wrong_fields(void **state)
 {
-	struct buf	b = { 0 };
-	size_t		op_at = 2 + NODE_ID_LEN + 8 + 2 + 5;
+	struct buf b = { 0 };
+	size_t op_at = 2 + NODE_ID_LEN + 8 + 2 + 5;
 
 	sample(&b);
 	assert_refused(&b, 0, TXN_FORMAT + 1);
@@ -172,8 +172,8 @@ test_wrong_fields(void **state)
 static void
 test_names(void **state)
 {
-	struct buf	b = { 0 };
-	size_t		at = txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "", "t", "id");
+	struct buf b = { 0 };
+	size_t at = txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "", "t", "id");
 
 	assert_false(txn_valid(b.data, b.len));
 	buf_clear(&b);
@@ -190,15 +190,15 @@ test_names(void **state)
 	add_attr(&b, "b", 1);
 	add_attr(&b, "a", 1);
 	txn_set_count(&b, at, 1);
-	assert_false(txn_valid(b.data, b.len));	/* out of order */
+	assert_false(txn_valid(b.data, b.len)); /* out of order */
 	buf_free(&b);
 }
 
 static void
 test_other_kinds(void **state)
 {
-	struct buf	b = { 0 };
-	struct txn	t;
+	struct buf b = { 0 };
+	struct txn t;
 
 	txn_begin(&b, TXN_PURGE, TXN_DELETE, origin, "u", "d", "t", "id");
 	buf_u64(&b, 99);

@@ -21,9 +21,9 @@ next(uint64_t *seed)
 static json_t *
 random_text(uint64_t *seed)
 {
-	static const char *const	parts[] = { "", "a", "\"", "\\", "\n", "\x01", "\xc3\xa9" };
-	char				s[64] = "";
-	size_t				n = next(seed) % 20;
+	static const char *const parts[] = { "", "a", "\"", "\\", "\n", "\x01", "\xc3\xa9" };
+	char s[64] = "";
+	size_t n = next(seed) % 20;
 
 	while (n-- > 0)
 		strcat(s, parts[next(seed) % 7]);
@@ -33,9 +33,9 @@ random_text(uint64_t *seed)
 static json_t *
 random_tree(uint64_t *seed, int depth)
 {
-	uint64_t	 n = next(seed) % 5;
-	json_t		*v;
-	char		 name[8];
+	uint64_t n = next(seed) % 5;
+	json_t *v;
+	char name[8];
 
 	switch (next(seed) % (depth > 0 ? 8 : 6)) {
 	case 0:
@@ -67,7 +67,7 @@ random_tree(uint64_t *seed, int depth)
 static char *
 text_of(const struct buf *b)
 {
-	struct buf	out = { 0 };
+	struct buf out = { 0 };
 
 	value_text(&out, b->data, b->len);
 	buf_u8(&out, 0);
@@ -77,12 +77,12 @@ text_of(const struct buf *b)
 static void
 test_round_trip(void **state)
 {
-	struct buf	b = { 0 }, direct = { 0 };
-	uint64_t	seed = 88172645463325252;
+	struct buf b = { 0 }, direct = { 0 };
+	uint64_t seed = 88172645463325252;
 
 	for (int i = 0; i < 20000; i++) {
-		json_t	*v = random_tree(&seed, 5), *back, *parsed;
-		char	*text;
+		json_t *v = random_tree(&seed, 5), *back, *parsed;
+		char *text;
 
 		buf_clear(&b);
 		buf_clear(&direct);
@@ -111,15 +111,21 @@ static void
 test_numbers_as_text(void **state)
 {
 	static const struct {
-		double		 d;
-		const char	*text;
+		double d;
+		const char *text;
 	} reals[] = {
-		{ 1, "1" }, { -0.0, "-0.0" }, { 0.1, "0.1" },
+		{ 1, "1" },
+		{ -0.0, "-0.0" },
+		{ 0.1, "0.1" },
 		{ 1690742615459.453, "1690742615459.453" },
-		{ 1e300, "1e+300" }, { -2.5, "-2.5" }, { 5e-324, "5e-324" },
-		{ 0.1 + 0.2, "0.30000000000000004" }, { 1e15, "1e+15" }, { INFINITY, "null" },
+		{ 1e300, "1e+300" },
+		{ -2.5, "-2.5" },
+		{ 5e-324, "5e-324" },
+		{ 0.1 + 0.2, "0.30000000000000004" },
+		{ 1e15, "1e+15" },
+		{ INFINITY, "null" },
 	};
-	struct buf	b = { 0 };
+	struct buf b = { 0 };
 
 	for (size_t i = 0; i < sizeof(reals) / sizeof(reals[0]); i++) {
 		buf_clear(&b);
@@ -145,7 +151,7 @@ test_numbers_as_text(void **state)
 static json_t *
 nested(int depth)
 {
-	json_t	*v = json_integer(1), *outer;
+	json_t *v = json_integer(1), *outer;
 
 	while (depth-- > 0) {
 		outer = depth % 2 ? json_array() : json_object();
@@ -161,10 +167,10 @@ nested(int depth)
 static void
 test_depth(void **state)
 {
-	json_t		*most = nested(VALUE_MAX_DEPTH), *more = nested(VALUE_MAX_DEPTH + 1);
-	struct buf	 b = { 0 };
-	json_t		*back;
-	char		*text;
+	json_t *most = nested(VALUE_MAX_DEPTH), *more = nested(VALUE_MAX_DEPTH + 1);
+	struct buf b = { 0 };
+	json_t *back;
+	char *text;
 
 	assert_true(value_depth_ok(most));
 	assert_false(value_depth_ok(more));
@@ -189,24 +195,32 @@ static void
 test_what_is_not_valid(void **state)
 {
 	static const struct {
-		const char	*bytes;
-		size_t		 n;
+		const char *bytes;
+		size_t n;
 	} broken[] = {
-		{ "", 0 }, { "\xc1", 1 }, { "\xc0\xc0", 2 },	/* nothing, no type, two values */
-		{ "\xc4\1x", 3 }, { "\xd4\1x", 3 },		/* binary, extension */
-		{ "\xca\0\0\0\0", 5 },				/* single float */
-		{ "\xcb\x7f\xf0\0\0\0\0\0\0", 9 },		/* infinity */
-		{ "\xcf\x80\0\0\0\0\0\0\0", 9 },		/* beyond 63 bits */
-		{ "\xa2\xc3", 2 }, { "\xa2\xc3\x28", 3 },	/* text cut, not UTF-8 */
-		{ "\x81\1\1", 3 }, { "\x81\xa1\0\1", 4 },	/* names: a number, a NUL */
-		{ "\xdd\xff\xff\xff\xff", 5 }, { "\xdf\xff\xff\xff\xff\1\1", 7 },
-		{ "\xdb\xff\xff\xff\xff" "abc", 8 },
+		{ "", 0 },
+		{ "\xc1", 1 },
+		{ "\xc0\xc0", 2 }, /* nothing, no type, two values */
+		{ "\xc4\1x", 3 },
+		{ "\xd4\1x", 3 },                  /* binary, extension */
+		{ "\xca\0\0\0\0", 5 },             /* single float */
+		{ "\xcb\x7f\xf0\0\0\0\0\0\0", 9 }, /* infinity */
+		{ "\xcf\x80\0\0\0\0\0\0\0", 9 },   /* beyond 63 bits */
+		{ "\xa2\xc3", 2 },
+		{ "\xa2\xc3\x28", 3 }, /* text cut, not UTF-8 */
+		{ "\x81\1\1", 3 },
+		{ "\x81\xa1\0\1", 4 }, /* names: a number, a NUL */
+		{ "\xdd\xff\xff\xff\xff", 5 },
+		{ "\xdf\xff\xff\xff\xff\1\1", 7 },
+		{ "\xdb\xff\xff\xff\xff"
+		  "abc",
+		    8 },
 	};
 
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
-		const uint8_t	*p = (const uint8_t *)broken[i].bytes;
-		struct buf	 out = { 0 };
-		struct scalar	 sc;
+		const uint8_t *p = (const uint8_t *)broken[i].bytes;
+		struct buf out = { 0 };
+		struct scalar sc;
 
 		assert_false(value_valid(p, broken[i].n));
 		assert_null(value_to_json(p, broken[i].n));
@@ -219,9 +233,9 @@ test_what_is_not_valid(void **state)
 static void
 test_index_key_of_long_text_is_cut(void **state)
 {
-	struct buf	 packed = { 0 }, key = { 0 };
-	char		*text = malloc(KEY_TEXT_MAX + 10);
-	json_t		*v;
+	struct buf packed = { 0 }, key = { 0 };
+	char *text = malloc(KEY_TEXT_MAX + 10);
+	json_t *v;
 
 	assert_non_null(text);
 	memset(text, 'x', KEY_TEXT_MAX + 10);
@@ -244,7 +258,7 @@ test_index_key_of_long_text_is_cut(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_numbers_as_text),
 		cmocka_unit_test(test_depth),

@@ -13,10 +13,10 @@
 
 #include "common/base/alive.h"
 
-#define S	UINT64_C(1000000)
+#define S UINT64_C(1000000)
 
-static char		dir[64], text[256];
-static struct watchdog	w;
+static char dir[64], text[256];
+static struct watchdog w;
 
 static int
 setup(void **state)
@@ -32,7 +32,7 @@ static int
 teardown(void **state)
 {
 	watchdog_close(&w);
-	return (rmdir(dir));	/* nothing is left there */
+	return (rmdir(dir)); /* nothing is left there */
 }
 
 static void
@@ -44,7 +44,7 @@ test_only_who_was_ready_is_judged(void **state)
 	watched_told(&x, "READY=1\nMAINPID=5");
 	assert_false(watched_hangs(&x, 10 * S, 10 * S));
 	assert_true(watched_hangs(&x, 1, 10 * S));
-	assert_false(watched_hangs(&x, 100 * S, 10 * S));	/* it was said */
+	assert_false(watched_hangs(&x, 100 * S, 10 * S)); /* it was said */
 	watched_told(&x, "READY=1");
 	assert_false(watched_hangs(&x, 10 * S, 10 * S));
 	watched_told(&x, "WATCHDOG=1");
@@ -82,7 +82,9 @@ test_who_says_it_is_alive_waits_for_nobody(void **state)
 		for (int i = 0; i < 2000; i++)
 			alive_say();
 		_exit(atoi(getenv("WATCHDOG_PID")) == getpid() &&
-		    strcmp(getenv("WATCHDOG_USEC"), "10000000") == 0 ? 0 : 1);
+			    strcmp(getenv("WATCHDOG_USEC"), "10000000") == 0 ?
+			0 :
+			1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -96,7 +98,7 @@ test_a_socket_left_behind_and_another_runs(void **state)
 {
 	struct watchdog second, left = w;
 
-	watchdog_open(&second, dir, S);		/* the first one lives */
+	watchdog_open(&second, dir, S); /* the first one lives */
 	assert_int_equal(second.fd, -1);
 	watchdog_close(&second);
 	close(left.fd);

@@ -11,17 +11,17 @@
 
 #include <cmocka.h>
 
-#define FRAME_MAX	(64 << 10)
+#define FRAME_MAX (64 << 10)
 
 static const uint8_t node[NODE_ID_LEN] = "0123456789abcde";
 
 /* Log data with tables 10, 11 and 12; entries are put in by add(). */
 struct data {
-	struct buf	b;
-	size_t		at;
-	uint32_t	count;
-	uint64_t	last[3];
-	uint64_t	seq;
+	struct buf b;
+	size_t at;
+	uint32_t count;
+	uint64_t last[3];
+	uint64_t seq;
 };
 
 static void
@@ -47,8 +47,8 @@ begin(struct data *d)
 static void
 add(struct data *d, unsigned table, size_t len)
 {
-	struct log_entry	 e = { 0 };
-	uint8_t			*payload = malloc(len + 1);
+	struct log_entry e = { 0 };
+	uint8_t *payload = malloc(len + 1);
 
 	assert_non_null(payload);
 	memset(payload, (int)(d->seq & 0xff), len + 1);
@@ -68,8 +68,8 @@ add(struct data *d, unsigned table, size_t len)
 static struct frame
 head(const struct window *w, size_t i)
 {
-	struct rd	r = rd_init(w->bytes.data + w->frames[i].at, w->frames[i].len);
-	struct frame	f;
+	struct rd r = rd_init(w->bytes.data + w->frames[i].at, w->frames[i].len);
+	struct frame f;
 
 	assert_int_equal(frame_open(&r, &f), 0);
 	return (f);
@@ -85,16 +85,16 @@ build(struct window *w, struct data *d, size_t frame_max)
 static void
 test_groups_by_table(void **state)
 {
-	struct window	w;
-	struct data	d;
-	struct frame	f;
+	struct window w;
+	struct data d;
+	struct frame f;
 
 	begin(&d);
-	add(&d, 1, 10);		/* 101 */
+	add(&d, 1, 10); /* 101 */
 	add(&d, 0, 10);
 	add(&d, 1, 10);
 	add(&d, 2, 10);
-	add(&d, 0, 10);		/* 105 */
+	add(&d, 0, 10); /* 105 */
 	build(&w, &d, FRAME_MAX);
 	assert_int_equal(w.incarnation, 77);
 	assert_int_equal(w.last, 105);
@@ -127,10 +127,10 @@ test_groups_by_table(void **state)
 static void
 test_splits_large(void **state)
 {
-	struct window	w;
-	struct data	d;
-	uint64_t	last = 0;
-	size_t		i, entries = 0;
+	struct window w;
+	struct data d;
+	uint64_t last = 0;
+	size_t i, entries = 0;
 
 	begin(&d);
 	for (i = 0; i < 100; i++)
@@ -158,8 +158,8 @@ test_splits_large(void **state)
 static void
 test_splits_gap(void **state)
 {
-	struct window	w;
-	struct data	d;
+	struct window w;
+	struct data d;
 
 	begin(&d);
 	add(&d, 0, 1);
@@ -174,8 +174,8 @@ test_splits_gap(void **state)
 static void
 test_empty(void **state)
 {
-	struct window	w;
-	struct data	d;
+	struct window w;
+	struct data d;
 
 	begin(&d);
 	build(&w, &d, FRAME_MAX);
@@ -199,9 +199,9 @@ check_broken(struct data *d)
 static void
 test_broken(void **state)
 {
-	struct window	w;
-	struct data	d;
-	size_t		n;
+	struct window w;
+	struct data d;
+	size_t n;
 
 	begin(&d);
 	add(&d, 0, 20);
@@ -211,18 +211,18 @@ test_broken(void **state)
 	buf_u8(&d.b, 0);
 	check_broken(&d);
 
-	begin(&d);	/* an unknown table */
+	begin(&d); /* an unknown table */
 	add(&d, 0, 1);
 	buf_put_u32(&d.b, 10, 99);
 	check_broken(&d);
 
-	begin(&d);	/* going back */
+	begin(&d); /* going back */
 	add(&d, 0, 1);
 	d.seq = 100;
 	add(&d, 1, 1);
 	check_broken(&d);
 
-	begin(&d);	/* more than there can be */
+	begin(&d); /* more than there can be */
 	buf_put_u32(&d.b, d.at, UINT32_MAX);
 	check_broken(&d);
 }

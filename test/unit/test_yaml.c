@@ -14,9 +14,9 @@
 static void
 means(const char *text, const char *want)
 {
-	char	*err = NULL, *dump;
-	json_t	*got = yaml_parse(text, &err), *again;
-	json_t	*expected = json_loads(want, JSON_DECODE_ANY, NULL);
+	char *err = NULL, *dump;
+	json_t *got = yaml_parse(text, &err), *again;
+	json_t *expected = json_loads(want, JSON_DECODE_ANY, NULL);
 
 	if (got == NULL)
 		fail_msg("%s: %s", text, err);
@@ -35,7 +35,7 @@ means(const char *text, const char *want)
 static void
 fails(const char *text, const char *part)
 {
-	char	*err = NULL;
+	char *err = NULL;
 
 	assert_null(yaml_parse(text, &err));
 	assert_non_null(err);
@@ -84,7 +84,7 @@ test_faults(void **state)
 static void
 test_deep(void **state)
 {
-	char	text[401], *err = NULL;
+	char text[401], *err = NULL;
 
 	memset(text, '[', 200);
 	memset(text + 200, ']', 200);
@@ -97,9 +97,9 @@ test_deep(void **state)
 static void
 test_files(void **state)
 {
-	char	 path[] = "/tmp/hubleaf-yaml-XXXXXX", *err = NULL;
-	int	 fd = mkstemp(path);
-	json_t	*v;
+	char path[] = "/tmp/hubleaf-yaml-XXXXXX", *err = NULL;
+	int fd = mkstemp(path);
+	json_t *v;
 
 	assert_true(fd != -1);
 	assert_int_equal(write(fd, "a: 1\nb: [\n", 10), 10);
@@ -120,7 +120,7 @@ test_files(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_core_schema),
 		cmocka_unit_test(test_structure),
 		cmocka_unit_test(test_faults),
