@@ -10,8 +10,8 @@
 /*
  * How peers are reached.  The core (cluster.h) asks a carrier through carrier_ops, and
  * a carrier brings what comes in to the core through the cluster_* functions below.
- * Neither knows how the other does it: NATS is one carrier (carrier_nats.h), and the
- * simulation's network another (test/sim).
+ * Neither knows how the other does it.  NATS is one carrier (carrier_nats.h), on which the
+ * simulation runs, too; a unit test has another of its own (test/unit/test_exchange.c).
  *
  * Who it really is: a carrier that knows which node it talks to vouches for its id.
  * Whatever a message says of its sender is compared with that.  NATS cannot say:
