@@ -249,6 +249,16 @@ work_new_clock(const struct machine *m)
 	newest[m->index] = (struct stamp){ 0 };
 }
 
+/* It may have been dropped between the write and its answer. */
+static int
+is_there(const struct machine *m, const struct table *table)
+{
+	struct table *t = catalog_by_id(m->data.catalog, table->id);
+
+	table_unref(t);
+	return (t != NULL);
+}
+
 static void
 note_row(const struct request_made *r, const struct write *w, int key, int applied)
 {
@@ -260,7 +270,7 @@ note_row(const struct request_made *r, const struct write *w, int key, int appli
 		deleted[r->t][key] = stamp_max(deleted[r->t][key], row.cleared);
 		deleted_by[r->m->index][r->t][key] = row.cleared;
 	}
-	if (machine_alive(r->m) && applied)
+	if (machine_alive(r->m) && applied && is_there(r->m, w->table))
 		check_stamp(r->m, &row);
 	if (machine_alive(r->m))
 		promise(r->m, &promises[r->m->index][r->t][key], &row);
