@@ -21,6 +21,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/post.h"
+#include "test/unit/until.h"
 
 /* opsd listens, leafd dials: both ends in one loop. */
 struct end {
@@ -136,23 +137,6 @@ on_answer(struct rd *body, void *arg)
 	memcpy(a->text, rd_bytes(body, a->n), a->n < 15 ? a->n : 15);
 }
 
-static void
-wake_cb(evutil_socket_t fd, short what, void *arg)
-{
-}
-
-/* Run the loop until the condition holds, 30 s at most. */
-#define until(cond)                                                                      \
-	do {                                                                             \
-		uint64_t until_end = mono_us() + 30000000;                               \
-		struct timeval until_tv = { 0, 5000 };                                   \
-		while (!(cond) && mono_us() < until_end) {                               \
-			event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &until_tv); \
-			event_base_loop(base, EVLOOP_ONCE);                              \
-		}                                                                        \
-		assert_true(cond);                                                       \
-	} while (0)
-
 static int
 setup(void **state)
 {
@@ -174,7 +158,7 @@ teardown(void **state)
 	struct timeval tv = { 0, 10000 };
 
 	/* The once events of until(). */
-	event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &tv);
+	event_base_once(base, -1, EV_TIMEOUT, until_wake_cb, NULL, &tv);
 	event_base_loop(base, EVLOOP_ONCE);
 	event_base_free(base);
 	unlink(path);

@@ -20,6 +20,7 @@
 #include "common/base/log.h"
 #include "common/nats/natsd.h"
 #include "test/unit/folder.h"
+#include "test/unit/until.h"
 
 /* opsd and a daemon with its server in one loop; the server is a script that never answers. */
 
@@ -55,23 +56,6 @@ __wrap_svc_restart(struct svc *s)
 	assert_ptr_equal(s, &svc);
 	hubd.restarts++;
 }
-
-static void
-wake_cb(evutil_socket_t fd, short what, void *arg)
-{
-}
-
-/* Run the loop until the condition holds, 30 s at most. */
-#define until(cond)                                                                      \
-	do {                                                                             \
-		uint64_t until_end = mono_us() + 30000000;                               \
-		struct timeval until_tv = { 0, 5000 };                                   \
-		while (!(cond) && mono_us() < until_end) {                               \
-			event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &until_tv); \
-			event_base_loop(base, EVLOOP_ONCE);                              \
-		}                                                                        \
-		assert_true(cond);                                                       \
-	} while (0)
 
 /* opsd */
 
@@ -294,7 +278,7 @@ teardown(void **state)
 	opsd_end();
 	free(hubd.text);
 	/* The once events of until(). */
-	event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &tv);
+	event_base_once(base, -1, EV_TIMEOUT, until_wake_cb, NULL, &tv);
 	event_base_loop(base, EVLOOP_ONCE);
 	event_base_free(base);
 	return (0);
@@ -483,7 +467,7 @@ test_state_is_told_when_it_changed(void **state)
 	while (opsd.told < told + 2 && mono_us() < end) {
 		hubd.value++;
 		supervisor_changed(hubd.s);
-		event_base_once(base, -1, EV_TIMEOUT, wake_cb, NULL, &tick);
+		event_base_once(base, -1, EV_TIMEOUT, until_wake_cb, NULL, &tick);
 		event_base_loop(base, EVLOOP_ONCE);
 	}
 	assert_true(opsd.told >= told + 2);
