@@ -36,42 +36,55 @@ nats_reaches(void *arg, const char *node, const char *hex)
 
 /* ---- questions to nodes ---- */
 
-struct nats_asked {
+struct nats_call {
 	carrier_answered *cb;
 	void *arg;
 };
 
+/* Takes the bytes. */
 static void
-refuse_call(carrier_answered *cb, void *arg, uint16_t status)
+start_call(struct chan *ch, enum msg_type type, struct buf *b, unsigned timeout_ms,
+    void (*answered)(struct rd *body, void *arg), carrier_answered *cb, void *cb_arg)
 {
-	cb(&(struct carrier_answer){ .status = status }, arg);
+	struct nats_call *call;
+
+	if (ch == NULL) {
+		buf_free(b);
+		cb(&(struct carrier_answer){ .status = 503 }, cb_arg);
+		return;
+	}
+	call = xcalloc(1, sizeof(*call));
+	*call = (struct nats_call){ cb, cb_arg };
+	chan_call(ch, type, b, timeout_ms, answered, call);
 }
 
-static struct nats_asked *
-asked_new(carrier_answered *cb, void *arg)
+static void
+end_call(struct nats_call *call, const struct carrier_answer *a)
 {
-	struct nats_asked *q = xcalloc(1, sizeof(*q));
-
-	*q = (struct nats_asked){ cb, arg };
-	return (q);
+	call->cb(a, call->arg);
+	free(call);
 }
 
-/* PEER_REQ's answer: status, round trip, JSON. */
+/* A status, of a node the round trip, and what was answered. */
 static void
-node_answered(struct rd *body, void *arg)
+end_question(struct nats_call *call, struct rd *body, int is_timed)
 {
-	struct nats_asked *q = arg;
 	struct carrier_answer a = { .status = 504 };
 
 	if (body != NULL) {
 		a.status = rd_u16(body);
-		a.us = rd_u32(body);
+		a.us = is_timed ? rd_u32(body) : 0;
 		a.body = rd_blob(body, &a.n);
 		if (!rd_done(body))
 			a = (struct carrier_answer){ .status = 504 };
 	}
-	q->cb(&a, q->arg);
-	free(q);
+	end_call(call, &a);
+}
+
+static void
+node_answered(struct rd *body, void *call)
+{
+	end_question(call, body, 1);
 }
 
 static void
@@ -79,38 +92,22 @@ nats_ask(void *arg, const char *node, const char *verb, const json_t *question, 
     carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
-	struct chan *hub = daemons_hub(n->daemons);
+	char *text = json_dumps(question, JSON_COMPACT);
 	struct buf b = { 0 };
-	char *text;
 
-	if (hub == NULL) {
-		refuse_call(cb, cb_arg, 503);
-		return;
-	}
-	text = json_dumps(question, JSON_COMPACT);
 	buf_str(&b, node);
 	buf_str(&b, verb);
 	buf_u32(&b, timeout_ms);
 	buf_blob(&b, text, strlen(text));
 	free(text);
-	chan_call(hub, MSG_PEER_REQ, &b, timeout_ms + 1000, node_answered, asked_new(cb, cb_arg));
+	start_call(daemons_hub(n->daemons), MSG_PEER_REQ, &b, timeout_ms + 1000, node_answered, cb,
+	    cb_arg);
 }
 
-/* PULL's: status, bytes. */
 static void
-leaf_answered(struct rd *body, void *arg)
+leaf_answered(struct rd *body, void *call)
 {
-	struct nats_asked *q = arg;
-	struct carrier_answer a = { .status = 504 };
-
-	if (body != NULL) {
-		a.status = rd_u16(body);
-		a.body = rd_blob(body, &a.n);
-		if (!rd_done(body))
-			a = (struct carrier_answer){ .status = 504 };
-	}
-	q->cb(&a, q->arg);
-	free(q);
+	end_question(call, body, 0);
 }
 
 static int
@@ -124,64 +121,50 @@ nats_pull(void *arg, const char *node, const struct buf *question, unsigned time
     carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
-	struct chan *leaf = daemons_leaf(n->daemons);
 	struct buf b = { 0 };
 
-	if (leaf == NULL) {
-		refuse_call(cb, cb_arg, 503);
-		return;
-	}
 	buf_str(&b, node);
 	buf_u32(&b, timeout_ms);
 	buf_blob(&b, question->data, question->len);
-	chan_call(leaf, MSG_PULL, &b, timeout_ms + 2000, leaf_answered, asked_new(cb, cb_arg));
+	start_call(daemons_leaf(n->daemons), MSG_PULL, &b, timeout_ms + 2000, leaf_answered, cb,
+	    cb_arg);
 }
 
-/* NETWORK's: JSON. */
 static void
-network_answered(struct rd *body, void *arg)
+network_answered(struct rd *body, void *call)
 {
-	struct nats_asked *q = arg;
 	struct carrier_answer a = { .status = 503 };
 
 	if (body != NULL) {
 		a.status = 200;
 		a.body = rd_blob(body, &a.n);
 	}
-	q->cb(&a, q->arg);
-	free(q);
+	end_call(call, &a);
 }
 
 static void
 nats_network(void *arg, unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
-	struct chan *hub = daemons_hub(n->daemons);
 	struct buf b = { 0 };
 
-	if (hub == NULL) {
-		refuse_call(cb, cb_arg, 503);
-		return;
-	}
 	buf_u32(&b, timeout_ms);
-	chan_call(hub, MSG_NETWORK, &b, timeout_ms + 2000, network_answered, asked_new(cb, cb_arg));
+	start_call(daemons_hub(n->daemons), MSG_NETWORK, &b, timeout_ms + 2000, network_answered,
+	    cb, cb_arg);
 }
 
 /* ---- what the stream has no more ---- */
 
-/* STREAM_PURGE's: status, messages. */
 static void
-purge_answered(struct rd *body, void *arg)
+purge_answered(struct rd *body, void *call)
 {
-	struct nats_asked *q = arg;
 	struct carrier_answer a = { .status = body != NULL ? rd_u16(body) : 503 };
 	char text[24];
 
 	a.n = (size_t)snprintf(text, sizeof(text), "%llu",
 	    body != NULL ? (unsigned long long)rd_u64(body) : 0);
 	a.body = text;
-	q->cb(&a, q->arg);
-	free(q);
+	end_call(call, &a);
 }
 
 void
@@ -189,17 +172,13 @@ carrier_nats_purge(void *arg, const char *database, const char *table, uint64_t 
     carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
-	struct chan *leaf = daemons_leaf(n->daemons);
 	struct buf b = { 0 };
 
-	if (leaf == NULL) {
-		refuse_call(cb, cb_arg, 503);
-		return;
-	}
 	buf_str(&b, database);
 	buf_str(&b, table);
 	buf_u64(&b, upto);
-	chan_call(leaf, MSG_STREAM_PURGE, &b, PURGE_MS, purge_answered, asked_new(cb, cb_arg));
+	start_call(daemons_leaf(n->daemons), MSG_STREAM_PURGE, &b, PURGE_MS, purge_answered, cb,
+	    cb_arg);
 }
 
 /* ---- questions from nodes ---- */
@@ -369,5 +348,6 @@ carrier_nats_stop(struct carrier_nats *n)
 	daemons_stop(n->daemons);
 	logfeed_free(n->feed);
 	free(n->wanted_sent);
+	free(n->wanted_from);
 	free(n);
 }

@@ -13,7 +13,7 @@
 /* ---- the log out ---- */
 
 static void
-withdrawn(const struct carrier_answer *a, void *arg)
+table_withdrawn(const struct carrier_answer *a, void *arg)
 {
 }
 
@@ -21,7 +21,7 @@ withdrawn(const struct carrier_answer *a, void *arg)
 static void
 withdraw_table(const char *database, const char *table, void *arg)
 {
-	carrier_nats_purge(arg, database, table, UINT64_MAX, withdrawn, NULL);
+	carrier_nats_purge(arg, database, table, UINT64_MAX, table_withdrawn, NULL);
 }
 
 static void log_run(void *arg);
@@ -37,7 +37,7 @@ carrier_nats_logged(void *arg)
 }
 
 static void
-read_answer(struct carrier_nats *n)
+give_log(struct carrier_nats *n)
 {
 	struct buf b = { 0 };
 	int found;
@@ -62,7 +62,7 @@ log_run(void *arg)
 	struct carrier_nats *n = arg;
 
 	n->logged = 0;
-	read_answer(n);
+	give_log(n);
 }
 
 static void
@@ -86,7 +86,7 @@ carrier_nats_log_read(struct chan *ch, struct msg *m, void *arg)
 	n->read_after = after;
 	n->read_max = max;
 	n->reading = chan_defer(ch, m);
-	read_answer(n);
+	give_log(n);
 	return (0);
 }
 
@@ -134,12 +134,12 @@ carrier_nats_log_tail(struct chan *ch, struct msg *m, void *arg)
 
 /* It shares its id or name with another node, or we do. */
 static int
-is_shut_out(const json_t *mesh, const char *name)
+is_shut_out(const json_t *conflicts, const char *name)
 {
 	const json_t *conflict, *n;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(mesh, "conflicts"), i, conflict) {
+	json_array_foreach(conflicts, i, conflict) {
 		if (json_is_true(json_object_get(conflict, "own")))
 			return (1);
 		json_array_foreach(json_object_get(conflict, "nodes"), k, n)
@@ -149,18 +149,17 @@ is_shut_out(const json_t *mesh, const char *name)
 	return (0);
 }
 
-/* Changes when what is wanted may have. */
-static uint64_t
-wanted_version(const struct replication *rep, const json_t *mesh)
+/* All that what is wanted follows from. */
+static char *
+wanted_from(const struct replication *rep, const json_t *conflicts)
 {
-	const json_t *conflicts = json_object_get(mesh, "conflicts");
-	uint64_t version = nodes_changes(rep->nodes) * 2 + (uint64_t)rep->data->live.clustering;
-	char *text = json_array_size(conflicts) > 0 ? json_dumps(conflicts, JSON_COMPACT) : NULL;
+	char *text = json_dumps(conflicts, JSON_COMPACT | JSON_ENCODE_ANY);
+	char *from = xasprintf("%llu %llu %d %s", (unsigned long long)nodes_changes(rep->nodes),
+	    (unsigned long long)compat_changes(rep->cluster), rep->data->live.clustering,
+	    text != NULL ? text : "");
 
-	for (const char *s = text; s != NULL && *s != '\0'; s++)
-		version = (version ^ (uint8_t)*s) * UINT64_C(1099511628211);
 	free(text);
-	return ((version ^ compat_changes(rep->cluster)) * UINT64_C(1099511628211));
+	return (from);
 }
 
 static json_t *
@@ -176,7 +175,7 @@ tables_wanted(const struct peer *p)
 }
 
 static json_t *
-peers_wanted(struct replication *rep, const json_t *mesh)
+peers_wanted(struct replication *rep, const json_t *conflicts)
 {
 	json_t *peers = json_array();
 	struct peer **all;
@@ -187,7 +186,8 @@ peers_wanted(struct replication *rep, const json_t *mesh)
 		json_t *tables = tables_wanted(all[i]);
 
 		if (json_array_size(tables) > 0 && rep->data->live.clustering &&
-		    !is_shut_out(mesh, all[i]->name) && !compat_refuses(rep->cluster, all[i]->id))
+		    !is_shut_out(conflicts, all[i]->name) &&
+		    !compat_refuses(rep->cluster, all[i]->id))
 			json_array_append_new(peers,
 			    json_pack("{s:s, s:s, s:O}", "name", all[i]->name, "id", all[i]->hex,
 				"tables", tables));
@@ -213,38 +213,28 @@ add_hints(struct replication *rep, json_t *peers)
 	}
 }
 
-static void
-consume_send(struct carrier_nats *n, json_t *peers)
-{
-	json_t *whole = json_pack("{s:O}", "peers", peers);
-	char *text;
-	struct buf b = { 0 };
-
-	add_hints(n->rep, peers);
-	text = json_dumps(whole, JSON_COMPACT);
-	buf_blob(&b, text, strlen(text));
-	chan_send(daemons_leaf(n->daemons), MSG_CONSUME, &b);
-	free(text);
-	json_decref(whole);
-}
-
+/* Nothing is said when nothing is other than leafd was told. */
 static void
 tell_wanted(struct carrier_nats *n)
 {
-	json_t *mesh = daemons_mesh(n->daemons), *peers;
-	uint64_t version = wanted_version(n->rep, mesh);
-	char *text;
+	json_t *conflicts = daemons_conflicts(n->daemons), *peers;
+	char *from = wanted_from(n->rep, conflicts), *text;
 
-	if (n->wanted_sent != NULL && version == n->wanted_version) {
-		json_decref(mesh);
+	if (n->wanted_from != NULL && strcmp(from, n->wanted_from) == 0) {
+		json_decref(conflicts);
+		free(from);
 		return;
 	}
-	n->wanted_version = version;
-	peers = peers_wanted(n->rep, mesh);
-	json_decref(mesh);
+	free(n->wanted_from);
+	n->wanted_from = from;
+	peers = peers_wanted(n->rep, conflicts);
+	json_decref(conflicts);
 	text = json_dumps(peers, JSON_COMPACT);
-	if (n->wanted_sent == NULL || strcmp(text, n->wanted_sent) != 0)
-		consume_send(n, peers);
+	if (n->wanted_sent == NULL || strcmp(text, n->wanted_sent) != 0) {
+		add_hints(n->rep, peers);
+		daemons_send(daemons_leaf(n->daemons), MSG_CONSUME,
+		    json_pack("{s:O}", "peers", peers));
+	}
 	free(n->wanted_sent);
 	n->wanted_sent = text;
 	json_decref(peers);
@@ -257,7 +247,7 @@ carrier_nats_changed(void *arg)
 
 	if (daemons_leaf(n->daemons) != NULL)
 		outlet_review(n->outlet, withdraw_table, n);
-	read_answer(n);
+	give_log(n);
 	if (daemons_leaf_ready(n->daemons))
 		tell_wanted(n);
 }
@@ -267,5 +257,6 @@ carrier_nats_forget(struct carrier_nats *n)
 {
 	end_reading(n);
 	free(n->wanted_sent);
-	n->wanted_sent = NULL;
+	free(n->wanted_from);
+	n->wanted_sent = n->wanted_from = NULL;
 }

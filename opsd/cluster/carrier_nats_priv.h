@@ -12,7 +12,7 @@ struct carrier_nats {
 	struct logfeed *feed;
 	struct daemons *daemons;
 	char *wanted_sent;             /* what leafd was told, without hints */
-	uint64_t wanted_version;       /* what that was made from */
+	char *wanted_from;             /* what that was made from */
 	struct chan_deferred *reading; /* a LOG_READ that waits, or NULL */
 	uint32_t read_max;
 	uint64_t read_after;

@@ -125,7 +125,7 @@ answer_begin(struct replication *rep, struct buf *out, const struct table *t, st
  * tombstones are gone it still has what was before, and perhaps not that they were deleted.
  */
 static int
-reaches(struct replication *rep, const struct catchup_question *q, const struct table *t)
+log_reaches(struct replication *rep, const struct catchup_question *q, const struct table *t)
 {
 	uint64_t oldest;
 
@@ -149,7 +149,7 @@ serve_log(struct replication *rep, const struct catchup_question *q, struct tabl
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX;
 	int n;
 
-	if (!reaches(rep, q, t)) {
+	if (!log_reaches(rep, q, t)) {
 		answer_head(rep, out, 410, t->id);
 		return;
 	}

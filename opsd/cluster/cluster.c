@@ -101,7 +101,7 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	out->api_port = v->api_port;
 	out->system_info = json_incref(v->system_info);
 	out->received = positions_ref(v->received);
-	out->refused = v->refused != NULL ? xstrdup(v->refused) : NULL;
+	out->refused = xstrdup(v->refused);
 	out->incarnation = c->rep->data->log.incarnation;
 	pthread_mutex_unlock(&c->lock);
 	peer_free(p);

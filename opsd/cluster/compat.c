@@ -111,12 +111,10 @@ compat_note(struct cluster *c, const uint8_t *peer, const json_t *answer)
 char *
 compat_refused(struct cluster *c, const uint8_t *peer)
 {
-	const char *why;
 	char *copy;
 
 	pthread_mutex_lock(&c->lock);
-	why = cluster_view_of(c, peer)->refused;
-	copy = why != NULL ? xstrdup(why) : NULL;
+	copy = xstrdup(cluster_view_of(c, peer)->refused);
 	pthread_mutex_unlock(&c->lock);
 	return (copy);
 }
@@ -124,10 +122,12 @@ compat_refused(struct cluster *c, const uint8_t *peer)
 int
 compat_refuses(struct cluster *c, const uint8_t *peer)
 {
-	char *why = compat_refused(c, peer);
+	int yes;
 
-	free(why);
-	return (why != NULL);
+	pthread_mutex_lock(&c->lock);
+	yes = cluster_view_of(c, peer)->refused != NULL;
+	pthread_mutex_unlock(&c->lock);
+	return (yes);
 }
 
 uint64_t

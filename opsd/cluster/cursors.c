@@ -115,7 +115,8 @@ insert_cursor(struct cursors *f, const struct cursor_view *v)
 	return (h);
 }
 
-static void delete (struct cursors *f, struct held *h)
+static void
+delete_cursor(struct cursors *f, struct held *h)
 {
 	struct source *s = source_of(f, h->v->peer);
 
@@ -196,7 +197,7 @@ cursors_free(struct cursors *f)
 	if (f == NULL)
 		return;
 	HASH_ITER(hh, f->cursors, h, tmp)
-		delete (f, h);
+		delete_cursor(f, h);
 	HASH_ITER(hh, f->sources, s, stmp) {
 		HASH_DEL(f->sources, s);
 		free(s);
@@ -258,15 +259,13 @@ cursors_all(struct cursors *f, const uint8_t *peer, size_t *n)
 	struct cursor_view **list;
 	struct source *s;
 	struct held *h;
+	size_t most;
 
 	*n = 0;
 	pthread_mutex_lock(&f->lock);
 	s = peer != NULL ? source_find(f, peer) : NULL;
-	list = xcalloc((peer == NULL     ? HASH_COUNT(f->cursors) :
-			       s != NULL ? s->n :
-					   0) +
-		1,
-	    sizeof(*list));
+	most = peer == NULL ? HASH_COUNT(f->cursors) : s != NULL ? s->n : 0;
+	list = xcalloc(most + 1, sizeof(*list));
 	if (peer == NULL)
 		for (h = f->cursors; h != NULL; h = h->hh.next)
 			list[(*n)++] = view_of(h);
@@ -461,7 +460,7 @@ cursors_remove(struct group *g, struct cursor *cur)
 	store_batch_delete(group_batch(g), CF_CURSOR, k.data, k.len);
 	buf_free(&k);
 	pthread_mutex_lock(&f->lock);
-	delete (f, held_of(f, cur));
+	delete_cursor(f, held_of(f, cur));
 	pthread_mutex_unlock(&f->lock);
 }
 

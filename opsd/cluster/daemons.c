@@ -16,8 +16,8 @@
 
 /* ---- settings ---- */
 
-static void
-send_json(struct chan *c, enum msg_type type, json_t *o)
+void
+daemons_send(struct chan *c, enum msg_type type, json_t *o)
 {
 	char *text = json_dumps(o, JSON_COMPACT);
 	struct buf b = { 0 };
@@ -80,7 +80,7 @@ settle_leaf(struct daemons *d)
 		(hub == NULL || strcmp(hub, "running") != 0)))
 		return;
 	d->leaf_held = 0;
-	send_json(d->leaf, MSG_SETTINGS, settings_json(d->rep));
+	daemons_send(d->leaf, MSG_SETTINGS, settings_json(d->rep));
 	tell_above(d);
 }
 
@@ -90,9 +90,9 @@ settings_run(void *arg)
 	struct daemons *d = arg;
 
 	if (d->hub != NULL)
-		send_json(d->hub, MSG_SETTINGS, settings_json(d->rep));
+		daemons_send(d->hub, MSG_SETTINGS, settings_json(d->rep));
 	if (d->leaf != NULL && d->leaf_held == 0)
-		send_json(d->leaf, MSG_SETTINGS, settings_json(d->rep));
+		daemons_send(d->leaf, MSG_SETTINGS, settings_json(d->rep));
 	tell_above(d);
 }
 
@@ -200,6 +200,17 @@ daemons_mesh(struct daemons *d)
 }
 
 json_t *
+daemons_conflicts(struct daemons *d)
+{
+	json_t *copy;
+
+	pthread_mutex_lock(&d->lock);
+	copy = json_deep_copy(json_object_get(d->mesh, "conflicts"));
+	pthread_mutex_unlock(&d->lock);
+	return (copy);
+}
+
+json_t *
 daemons_leaf_state(struct daemons *d)
 {
 	return (copy_state(d, &d->leaf_state));
@@ -271,7 +282,7 @@ peer_up(struct chan *ch, enum role role, void *arg)
 	}
 	pthread_mutex_unlock(&d->lock);
 	if (role == ROLE_HUBD)
-		send_json(ch, MSG_SETTINGS, settings_json(d->rep));
+		daemons_send(ch, MSG_SETTINGS, settings_json(d->rep));
 	if (role == ROLE_LEAFD) {
 		d->above.leaf_changed(d->above.arg);
 		d->leaf_held = mono_us();

@@ -32,6 +32,8 @@ void *daemons_owner(const struct daemons *d); /* above's arg */
 /* On the loop's thread.  NULL: it is away. */
 struct chan *daemons_hub(struct daemons *d);
 struct chan *daemons_leaf(struct daemons *d);
+/* To one that is there; takes the reference. */
+void daemons_send(struct chan *c, enum msg_type type, json_t *o);
 /* leafd has its settings: it knows what it is to do things with. */
 int daemons_leaf_ready(const struct daemons *d);
 
@@ -50,6 +52,8 @@ const char *daemons_fault(struct daemons *d, enum role role);
 /* What hubd (MESH) or leafd (LEAF_STATE) said last; new reference, NULL when it is away. */
 json_t *daemons_mesh(struct daemons *d);
 json_t *daemons_leaf_state(struct daemons *d);
+/* What the mesh has of nodes of one name or id (hubd/copies.h); new reference, or NULL. */
+json_t *daemons_conflicts(struct daemons *d);
 /* {"hub":{"status","pid"},"leaf":{...}}; new reference */
 json_t *daemons_servers(struct daemons *d);
 

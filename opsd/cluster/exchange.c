@@ -46,7 +46,7 @@ take_done(struct commit_job *j)
  * that is refused, or refuses us.
  */
 static json_t *
-read_answer(struct cluster *c, const struct carrier_answer *a, const uint8_t *peer)
+accept_answer(struct cluster *c, const struct carrier_answer *a, const uint8_t *peer)
 {
 	json_t *answer = a->body != NULL ? json_loadb(a->body, a->n, 0, NULL) : NULL;
 
@@ -72,7 +72,7 @@ log_fault(struct cluster *c, const uint8_t *peer, char *fault)
 static struct offer *
 read_offer(struct cluster *c, const struct carrier_answer *a, const uint8_t *peer)
 {
-	json_t *answer = read_answer(c, a, peer);
+	json_t *answer = accept_answer(c, a, peer);
 	char *fault = NULL;
 	struct offer *offer = answer != NULL ? offer_read(answer, &fault) : NULL;
 
@@ -103,6 +103,16 @@ synced_cb(const struct carrier_answer *a, void *arg)
 	commit_submit(c->rep->data->commit, &t->job);
 }
 
+/* Takes the question. */
+static void
+ask_peer(struct cluster *c, const struct peer *p, const char *verb, json_t *question,
+    carrier_answered *cb, struct status_exchange *x)
+{
+	compat_say(question);
+	c->carrier->ask(c->carrier_arg, p->name, verb, question, ASK_MS, cb, x);
+	json_decref(question);
+}
+
 static void
 sync_subscriptions(struct cluster *c, const struct peer *p, struct view *v)
 {
@@ -119,11 +129,9 @@ sync_subscriptions(struct cluster *c, const struct peer *p, struct view *v)
 	offer = offer_new(c->rep, p->subs.list, p->subs.n, 0);
 	question = offer_write(offer);
 	offer_free(offer);
-	compat_say(question);
 	pthread_mutex_unlock(&c->lock); /* the call may answer at once */
-	c->carrier->ask(c->carrier_arg, p->name, "entries", question, ASK_MS, synced_cb, x);
+	ask_peer(c, p, "entries", question, synced_cb, x);
 	pthread_mutex_lock(&c->lock);
-	json_decref(question);
 }
 
 /* ---- who subscribes to whom ---- */
@@ -235,7 +243,7 @@ status_cb(const struct carrier_answer *a, void *arg)
 	struct status_exchange *x = arg;
 	struct cluster *c = x->c;
 	struct peer *p = nodes_by_id(c->rep->nodes, x->peer);
-	json_t *json = read_answer(c, a, x->peer);
+	json_t *json = accept_answer(c, a, x->peer);
 	struct status_answer answer = { 0 };
 	char *fault = NULL;
 	int read = json != NULL && status_answer_read(&answer, json, &fault) == 0;
@@ -243,7 +251,6 @@ status_cb(const struct carrier_answer *a, void *arg)
 
 	if (fault != NULL)
 		log_fault(c, x->peer, fault);
-
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, x->peer);
 	v->asking = 0;
@@ -286,19 +293,15 @@ exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
 {
 	struct status_exchange *x = xcalloc(1, sizeof(*x));
 	struct status_question q;
-	json_t *question;
 
 	status_ask(c->rep, p, base, &q);
 	q.life = c->life;
 	q.topology_digest = digest;
 	c->told += q.n;
-	question = status_question_write(&q);
-	compat_say(question);
 	x->c = c;
 	x->upto = q.upto;
 	memcpy(x->peer, p->id, NODE_ID_LEN);
-	c->carrier->ask(c->carrier_arg, p->name, "status", question, ASK_MS, status_cb, x);
-	json_decref(question);
+	ask_peer(c, p, "status", status_question_write(&q), status_cb, x);
 	status_question_clear(&q);
 }
 

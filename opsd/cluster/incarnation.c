@@ -32,6 +32,15 @@ recover_from(struct group *g, const struct peer *p, struct table *t)
 	cursors_on(g, cur, &(struct cursor_event){ .kind = ON_OWN_LOST });
 }
 
+static void
+recover_published(struct group *g, const struct peer *p, struct table *t)
+{
+	const struct subscription *s = peer_effective_for(p, t);
+
+	if (s != NULL && s->publish && !s->subscribe)
+		recover_from(g, p, t);
+}
+
 void
 incarnation_recover(struct group *g, const struct peer *p, struct table *mine, uint32_t id)
 {
@@ -40,8 +49,8 @@ incarnation_recover(struct group *g, const struct peer *p, struct table *mine, u
 
 	if (s != NULL && s->subscribe && cur != NULL)
 		cursors_on(g, cur, &(struct cursor_event){ .kind = ON_OWN_LOST });
-	else if (s != NULL && s->publish && !s->subscribe)
-		recover_from(g, p, mine);
+	else
+		recover_published(g, p, mine);
 }
 
 static void
@@ -68,12 +77,8 @@ incarnation_run(struct group *g, struct commit_job *j)
 	peers = nodes_all(rep->nodes, &n);
 	tables = catalog_tables(rep->data->catalog, NULL, &m);
 	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < m; k++) {
-			const struct subscription *e = peer_effective_for(peers[i], tables[k]);
-
-			if (e != NULL && e->publish && !e->subscribe)
-				recover_from(g, peers[i], tables[k]);
-		}
+		for (size_t k = 0; k < m; k++)
+			recover_published(g, peers[i], tables[k]);
 		peer_free(peers[i]);
 	}
 	for (size_t k = 0; k < m; k++)

@@ -21,7 +21,7 @@
 /* ---- questions ---- */
 
 static void
-reply_json(struct carrier_reply reply, int status, json_t *answer)
+reply_with(struct carrier_reply reply, int status, json_t *answer)
 {
 	char *text;
 
@@ -35,7 +35,7 @@ reply_json(struct carrier_reply reply, int status, json_t *answer)
 static void
 refuse_question(struct carrier_reply reply, int status, const char *why)
 {
-	reply_json(reply, status, json_pack("{s:s}", "error", why));
+	reply_with(reply, status, json_pack("{s:s}", "error", why));
 }
 
 /* With the lock held: all that the asker has, with what it says now; NULL: there is a hole. */
@@ -103,7 +103,7 @@ answer_status(struct cluster *c, const json_t *question, struct carrier_reply re
 	c->told += a.n;
 	note_name(c, &q);
 	exchange_add_topology(c, &q, &a);
-	reply_json(reply, 200, status_answer_write(&a));
+	reply_with(reply, 200, status_answer_write(&a));
 	if (ahead != 0)
 		commit_submit(c->rep->data->commit, incarnation_job(ahead, q.name));
 	status_answer_clear(&a);
@@ -123,7 +123,7 @@ taken_run(void *arg)
 	struct take *t = d->t;
 
 	if (t->answer != NULL)
-		reply_json(d->reply, t->job.status, offer_write(t->answer));
+		reply_with(d->reply, t->job.status, offer_write(t->answer));
 	else
 		refuse_question(d->reply, t->job.status,
 		    t->job.error != NULL ? t->job.error : "not understood");
@@ -181,7 +181,7 @@ cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const jso
 		return;
 	} else if ((fault = compat_fault(c->rep, question)) != NULL) {
 		log_braked(&brake, LOG_WARN, "a question is refused: %s", fault);
-		reply_json(reply, 409, compat_refusal(c->rep, fault));
+		reply_with(reply, 409, compat_refusal(c->rep, fault));
 		return;
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)

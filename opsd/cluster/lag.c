@@ -9,7 +9,7 @@
 
 /* Nothing waits for longer than until now, whatever the clock was when the newest was written. */
 static struct lag
-between(uint64_t seq, uint64_t ms, uint64_t head, uint64_t head_ms)
+ms_between(uint64_t seq, uint64_t ms, uint64_t head, uint64_t head_ms)
 {
 	uint64_t now = wall_ms();
 
@@ -24,7 +24,7 @@ between(uint64_t seq, uint64_t ms, uint64_t head, uint64_t head_ms)
 struct lag
 lag_received(const struct cursor_view *cur)
 {
-	return (between(cur->seq, cur->ms, cur->head, cur->head_ms));
+	return (ms_between(cur->seq, cur->ms, cur->head, cur->head_ms));
 }
 
 struct lag
@@ -33,5 +33,5 @@ lag_sent(const struct table *t, const struct peer_view *v)
 	uint64_t ms, seq = peer_view_has(v, t->id, &ms);
 	struct log_pos head = table_head(t);
 
-	return (between(seq, ms, head.seq, head.ms));
+	return (ms_between(seq, ms, head.seq, head.ms));
 }

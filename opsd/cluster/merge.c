@@ -10,7 +10,7 @@
 
 /* Components that this node decided to forget locally do not come back. */
 static void
-forget(struct row *r, const struct table *t)
+forget_merged(struct row *r, const struct table *t)
 {
 	uint32_t n = 0;
 
@@ -54,7 +54,7 @@ merge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen, str
 		return (0);
 	}
 	row_floor(with, floor);
-	forget(with, t);
+	forget_merged(with, t);
 	if (before != NULL) {
 		buf_strn(before, key, klen);
 		buf_blob(before, gr->now.data, gr->now.len);
@@ -132,7 +132,7 @@ add_record(struct group *g, const struct copied *c, const struct row *row, struc
 
 /* As one transaction. */
 static void
-relay(struct group *g, struct table *t, struct buf *payload, size_t at, struct stamp newest,
+relay_row(struct group *g, struct table *t, struct buf *payload, size_t at, struct stamp newest,
     uint32_t records)
 {
 	if (records == 0)
@@ -173,7 +173,7 @@ merge_rows(struct group *g, struct table *t, struct rd *items, uint32_t count,
 		add_record(g, &c, &row, &payload);
 		records++;
 	}
-	relay(g, t, &payload, at, newest, records);
+	relay_row(g, t, &payload, at, newest, records);
 	buf_free(&before);
 	row_free(&row);
 	buf_free(&payload);

@@ -33,7 +33,7 @@ find_id(struct nodes *n, const uint8_t *id)
 }
 
 static void
-append(struct nodes *n, struct peer *p)
+append_peer(struct nodes *n, struct peer *p)
 {
 	n->list = xrealloc(n->list, (n->n + 1) * sizeof(*n->list));
 	n->list[n->n++] = p;
@@ -115,7 +115,7 @@ nodes_load(struct replication *rep, char **err)
 		if (p == NULL)
 			rc = -1;
 		else
-			append(n, p);
+			append_peer(n, p);
 	}
 	if (store_iter_failed(it))
 		rc = -1;
@@ -275,7 +275,7 @@ nodes_store(struct group *g, struct peer *p)
 			known = 1;
 		}
 	if (!known)
-		append(n, p);
+		append_peer(n, p);
 	look_for_any(n);
 	pthread_mutex_unlock(&n->lock);
 	n->changes++;

@@ -82,7 +82,7 @@ outlet_free(struct outlet *o)
 /* ---- calls that run ---- */
 
 static void
-expect(struct outlet *o, const char *db, const char *table, int on)
+expect_table(struct outlet *o, const char *db, const char *table, int on)
 {
 	struct expected *x;
 
@@ -108,7 +108,7 @@ outlet_expect(struct outlet *o, const struct subscriptions *subs, int on)
 	pthread_mutex_lock(&o->lock);
 	for (size_t i = 0; i < subs->n; i++)
 		if (subs->list[i].publish && !subs->list[i].removed)
-			expect(o, subs->list[i].database, subs->list[i].table, on);
+			expect_table(o, subs->list[i].database, subs->list[i].table, on);
 	o->changes++;
 	pthread_mutex_unlock(&o->lock);
 }
@@ -141,7 +141,7 @@ outlet_any(struct outlet *o)
 }
 
 static uint64_t
-changes(struct outlet *o)
+count_changes(struct outlet *o)
 {
 	uint64_t n;
 
@@ -152,13 +152,13 @@ changes(struct outlet *o)
 }
 
 static int
-wanted(struct outlet *o, const char *db, const char *table)
+is_table_wanted(struct outlet *o, const char *db, const char *table)
 {
 	return (nodes_get_it(o->rep->nodes, db, table) || is_expected(o, db, table));
 }
 
 static struct verdict *
-judge(struct outlet *o, const struct log_entry *e)
+judge_table(struct outlet *o, const struct log_entry *e)
 {
 	struct verdict *v = xcalloc(1, sizeof(*v));
 	struct txn t;
@@ -168,7 +168,7 @@ judge(struct outlet *o, const struct log_entry *e)
 	if (txn_read(&t, e->payload, e->len) == 0) {
 		v->database = xstrndup(t.database, t.database_len);
 		v->name = xstrndup(t.table, t.table_len);
-		v->wanted = wanted(o, v->database, v->name);
+		v->wanted = is_table_wanted(o, v->database, v->name);
 	}
 	HASH_ADD(hh, o->verdicts, table, sizeof(v->table), v);
 	return (v);
@@ -182,7 +182,7 @@ outlet_wants(const struct log_entry *e, void *outlet)
 
 	HASH_FIND(hh, o->verdicts, &e->table, sizeof(e->table), v);
 	if (v == NULL)
-		v = judge(o, e);
+		v = judge_table(o, e);
 	return (v->wanted);
 }
 
@@ -190,7 +190,7 @@ void
 outlet_review(struct outlet *o, void (*gone)(const char *database, const char *table, void *arg),
     void *arg)
 {
-	uint64_t now = changes(o);
+	uint64_t now = count_changes(o);
 	struct verdict *v, *tmp;
 
 	if (now == o->seen)
@@ -198,7 +198,7 @@ outlet_review(struct outlet *o, void (*gone)(const char *database, const char *t
 	o->seen = now;
 	HASH_ITER(hh, o->verdicts, v, tmp) {
 		if (v->wanted && v->name != NULL) {
-			if (wanted(o, v->database, v->name))
+			if (is_table_wanted(o, v->database, v->name))
 				continue;
 			gone(v->database, v->name, arg);
 		}

@@ -27,7 +27,7 @@ ponged_cb(struct rd *body, void *arg)
 }
 
 static void
-ask(struct pulse *p, struct chan *ch, uint64_t now)
+ask_pulse(struct pulse *p, struct chan *ch, uint64_t now)
 {
 	if (now - p->asked_us < ASK_US)
 		return;
@@ -50,12 +50,12 @@ let_go(struct daemons *d, struct pulse *p, struct chan *ch)
 }
 
 static void
-beat(struct daemons *d, struct pulse *p, struct chan *ch, uint64_t now, uint64_t step)
+beat_one(struct daemons *d, struct pulse *p, struct chan *ch, uint64_t now, uint64_t step)
 {
 	if (ch == NULL)
 		return;
 	if (!p->asking) {
-		ask(p, ch, now);
+		ask_pulse(p, ch, now);
 		return;
 	}
 	p->silent_us += step;
@@ -71,8 +71,8 @@ pulse_beat(struct daemons *d)
 	d->beat_us = now;
 	if (step > STEP_US)
 		step = STEP_US;
-	beat(d, &d->hub_pulse, d->hub, now, step);
-	beat(d, &d->leaf_pulse, d->leaf, now, step);
+	beat_one(d, &d->hub_pulse, d->hub, now, step);
+	beat_one(d, &d->leaf_pulse, d->leaf, now, step);
 }
 
 void

@@ -233,13 +233,7 @@ end_all(struct group *g, const uint8_t *id)
 {
 	struct peer *p = nodes_edit(g, id, NULL);
 
-	for (size_t i = 0; i < p->subs.n; i++) {
-		struct subscription s = p->subs.list[i];
-
-		subscription_end(&s, subscription_next(s.stamp, wall_ms(), group_node(g)));
-		if (!p->subs.list[i].removed)
-			subscriptions_take(&p->subs, &s);
-	}
+	subscriptions_end_all(&p->subs, &p->subs, wall_ms(), group_node(g));
 	subscribed_end(g, p);
 	nodes_store(g, p);
 }

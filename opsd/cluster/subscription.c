@@ -56,7 +56,7 @@ subscription_next(struct stamp known, uint64_t now_ms, uint64_t node)
 }
 
 static uint64_t
-mix(uint64_t h, const void *p, size_t n)
+mix_bytes(uint64_t h, const void *p, size_t n)
 {
 	const uint8_t *b = p;
 
@@ -72,15 +72,15 @@ mix_number(uint64_t h, uint64_t number)
 
 	for (size_t i = 0; i < sizeof(b); i++)
 		b[i] = (uint8_t)(number >> 8 * i);
-	return (mix(h, b, sizeof(b)));
+	return (mix_bytes(h, b, sizeof(b)));
 }
 
 uint64_t
 subscription_hash(const char *db, size_t dblen, const char *table, size_t tlen)
 {
-	uint64_t h = mix(UINT64_C(14695981039346656037), db, dblen);
+	uint64_t h = mix_bytes(UINT64_C(14695981039346656037), db, dblen);
 
-	return (mix(mix(h, "", 1), table, tlen));
+	return (mix_bytes(mix_bytes(h, "", 1), table, tlen));
 }
 
 uint64_t

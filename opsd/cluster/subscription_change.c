@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/subscribe.h"
@@ -99,13 +100,7 @@ retire_peer(struct subscription_change *c, struct replication *rep, const struct
 {
 	struct change_edit *e = edit_new(c, p->id, p->name, notify);
 
-	for (size_t i = 0; i < p->subs.n; i++) {
-		struct subscription s = p->subs.list[i];
-
-		subscription_end(&s, proposal_stamp(rep, s.stamp));
-		if (!p->subs.list[i].removed)
-			subscriptions_take(&e->subs, &s);
-	}
+	subscriptions_end_all(&e->subs, &p->subs, wall_ms(), stamp_node(rep->data->node_id));
 }
 
 void

@@ -51,7 +51,7 @@ index_one(struct subscriptions *l, size_t i)
 
 /* At most half of the slots are taken. */
 static void
-reindex(struct subscriptions *l)
+grow_index(struct subscriptions *l)
 {
 	l->nslots = l->nslots == 0 ? SLOTS_MIN : l->nslots * 2;
 	free(l->slots);
@@ -68,7 +68,7 @@ append_copy(struct subscriptions *l, const struct subscription *s)
 		l->list = xrealloc(l->list, (l->n == 0 ? 1 : 2 * l->n) * sizeof(*l->list));
 	subscription_copy(&l->list[l->n++], s);
 	if (2 * l->n > l->nslots)
-		reindex(l);
+		grow_index(l);
 	else
 		index_one(l, l->n - 1);
 	return (&l->list[l->n - 1]);
@@ -116,6 +116,20 @@ subscriptions_take(struct subscriptions *l, const struct subscription *s)
 	l->digest += subscription_digest(had);
 	l->active += (size_t)!had->removed;
 	return (1);
+}
+
+void
+subscriptions_end_all(struct subscriptions *to, const struct subscriptions *from, uint64_t now_ms,
+    uint64_t node)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		struct subscription s = from->list[i];
+
+		if (s.removed)
+			continue;
+		subscription_end(&s, subscription_next(s.stamp, now_ms, node));
+		subscriptions_take(to, &s);
+	}
 }
 
 const struct subscription *

@@ -28,7 +28,7 @@ struct purge {
  * beyond that, so that what it writes since is newer.
  */
 static int
-received(struct replication *rep, const struct table *t, struct peer **all, size_t n,
+all_received(struct replication *rep, const struct table *t, struct peer **all, size_t n,
     uint64_t before_ms)
 {
 	int yes = 1;
@@ -51,7 +51,7 @@ received(struct replication *rep, const struct table *t, struct peer **all, size
 }
 
 static struct store_iter *
-tombstones(struct replication *rep, uint32_t table, uint64_t before)
+find_tombstones(struct replication *rep, uint32_t table, uint64_t before)
 {
 	struct buf from = { 0 }, to = { 0 };
 	struct store_iter *it;
@@ -107,7 +107,7 @@ purge_run(struct group *g, struct commit_job *j)
 	if (t == NULL)
 		return;
 	greatest = t->horizon;
-	it = tombstones(replication_of(g), t->id, p->before);
+	it = find_tombstones(replication_of(g), t->id, p->before);
 	for (; store_iter_valid(it) && n < PER_JOB; store_iter_next(it), n++) {
 		size_t klen;
 		const uint8_t *k = store_iter_key(it, &klen);
@@ -144,9 +144,9 @@ tombstone_run(struct replication *rep)
 	all = nodes_all(rep->nodes, &n);
 	tables = catalog_tables(rep->data->catalog, NULL, &m);
 	for (size_t k = 0; k < m; k++) {
-		struct store_iter *it = tombstones(rep, tables[k]->id, (now - age) << 16);
+		struct store_iter *it = find_tombstones(rep, tables[k]->id, (now - age) << 16);
 
-		if (store_iter_valid(it) && received(rep, tables[k], all, n, now - age)) {
+		if (store_iter_valid(it) && all_received(rep, tables[k], all, n, now - age)) {
 			struct purge *p = xcalloc(1, sizeof(*p));
 
 			p->job.run = purge_run;

@@ -159,7 +159,8 @@ edges_of(const struct graph *g, const struct subject *s, struct edges *e)
 
 /* Where a write of `from` arrives; with `all`, as if every node passed it on. */
 static void
-reach(const struct graph *g, const struct edges *e, int from, int all, uint8_t seen[PLACES_MAX])
+reach_places(const struct graph *g, const struct edges *e, int from, int all,
+    uint8_t seen[PLACES_MAX])
 {
 	int queue[PLACES_MAX], n = 0, i = 0, at;
 
@@ -213,8 +214,8 @@ find_gaps(const struct graph *g, const struct subject *s, struct edges *e, json_
 	for (int from = 0; from < g->n; from++) {
 		if (!takes_part(g, e, from))
 			continue;
-		reach(g, e, from, 0, arrives);
-		reach(g, e, from, 1, would);
+		reach_places(g, e, from, 0, arrives);
+		reach_places(g, e, from, 1, would);
 		for (int to = 0; to < g->n; to++)
 			/* Who did not report may get it from others. */
 			if (would[to] && !arrives[to] && g->places[to].reported)

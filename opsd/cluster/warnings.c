@@ -19,7 +19,7 @@
 
 /* Takes the message. */
 static json_t *
-warn(json_t *list, const char *kind, json_t *message)
+add_warning(json_t *list, const char *kind, json_t *message)
 {
 	json_t *o = json_pack("{s:s, s:o}", "kind", kind, "message", message);
 
@@ -41,7 +41,7 @@ static const char *const secret_texts[][2] = {
 
 /* As clustering_fault, with the kind of the warning. */
 static char *
-fault(struct replication *rep, const char **kind)
+off_reason(struct replication *rep, const char **kind)
 {
 	struct conf *conf = data_conf(rep->data);
 	const char *user = conf_str(conf, CL_USER);
@@ -61,17 +61,17 @@ clustering_fault(struct replication *rep)
 {
 	const char *kind;
 
-	return (fault(rep, &kind));
+	return (off_reason(rep, &kind));
 }
 
 static void
 warn_fault(struct replication *rep, json_t *list)
 {
 	const char *kind;
-	char *why = fault(rep, &kind);
+	char *why = off_reason(rep, &kind);
 
 	if (why != NULL)
-		warn(list, kind, json_string(why));
+		add_warning(list, kind, json_string(why));
 	free(why);
 }
 
@@ -94,7 +94,7 @@ warn_insecure(struct replication *rep, json_t *list)
 	    json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
 
 	if (conf_bool(conf, CL_TLS_INSECURE) && dials)
-		warn(list, "insecure_routes",
+		add_warning(list, "insecure_routes",
 		    json_string(
 			"Whoever answers at the address of one of this "
 			"node's routes is told the cluster user's password, because clustering.tls.insecure is "
@@ -110,14 +110,14 @@ warn_conflict(const json_t *conflict, json_t *list)
 	const char *second = json_string_value(json_array_get(nodes, 1));
 
 	if (strcmp(json_string_value(json_object_get(conflict, "same")), "name") == 0)
-		o = warn(list, "duplicate_name",
+		o = add_warning(list, "duplicate_name",
 		    json_sprintf(
 			"Two nodes are called '%s': both are "
 			"shut out of the cluster. Give one of them another clustering.nodeName, or stop "
 			"it",
 			first));
 	else
-		o = warn(list, "copied_node",
+		o = add_warning(list, "copied_node",
 		    json_sprintf(
 			"%s%s%s%s' are copies of one node, with "
 			"one id: they are shut out of the cluster, and what is written on them stays "
@@ -137,7 +137,7 @@ warn_unrouted(const json_t *mesh, json_t *list)
 
 	if (json_array_size(nodes) > 0)
 		json_object_set(
-		    warn(list, "unrouted",
+		    add_warning(list, "unrouted",
 			json_string(
 			    "This node has no routes, and none is "
 			    "known to lead to it, but its hub is linked with other nodes all the same: to let "
@@ -156,7 +156,7 @@ warn_links(struct replication *rep, const json_t *mesh, json_t *list)
 	warn_unrouted(mesh, list);
 	if (json_array_size(doubled) == 0)
 		return;
-	o = warn(list, "linked_twice",
+	o = add_warning(list, "linked_twice",
 	    json_string(has_leaf_routes(rep) ?
 		    "A leaf route of this node leads into the mesh that its hub belongs to: everything "
 		    "arrives twice, which costs bandwidth. Delete the leaf route or the hub's routes" :
@@ -175,7 +175,7 @@ warn_server(const char *name, const json_t *state, json_t *list)
 
 	if (why == NULL)
 		return;
-	o = warn(list, "server", json_sprintf("The %s server: %s", name, why));
+	o = add_warning(list, "server", json_sprintf("The %s server: %s", name, why));
 	json_object_set_new(o, "server", json_string(name));
 }
 
@@ -188,7 +188,8 @@ warn_daemon(struct replication *rep, enum role role, const char *costs, json_t *
 
 	if (why == NULL)
 		return;
-	o = warn(list, "daemon", json_sprintf("%s %s: meanwhile %s", role_name(role), why, costs));
+	o = add_warning(list, "daemon",
+	    json_sprintf("%s %s: meanwhile %s", role_name(role), why, costs));
 	json_object_set_new(o, "daemon", json_string(role_name(role)));
 }
 
@@ -201,7 +202,7 @@ warn_own_clock(struct replication *rep, json_t *list)
 
 	if (ahead <= rep->data->live.max_skew_ms)
 		return;
-	o = warn(list, "clock_behind",
+	o = add_warning(list, "clock_behind",
 	    json_sprintf(
 		"This node's clock is %llu ms behind transactions "
 		"that it holds, more than clustering.maxClockSkew: it was set back, or was ahead when they "
@@ -220,7 +221,7 @@ warn_handshake(const char *name, const json_t *failure, json_t *list)
 
 	if (reason == NULL || link == NULL)
 		return;
-	o = warn(list, "handshake",
+	o = add_warning(list, "handshake",
 	    json_sprintf("The TLS handshake of a %s with %s fails: %s%s",
 		strcmp(link, "leaf") == 0 ? "leaf link" : link,
 		json_string_value(json_object_get(failure, "address")), reason,
@@ -250,7 +251,7 @@ warn_skew(struct replication *rep, const struct peer *p, json_t *list)
 	cluster_view(rep->cluster, p->id, &v);
 	if (v.reachable && v.seen_ms != 0 &&
 	    (uint64_t)llabs(v.skew_ms) > rep->data->live.max_skew_ms) {
-		o = warn(list, "clock_skew",
+		o = add_warning(list, "clock_skew",
 		    json_sprintf("The clock of node '%s' is %lld ms %s this "
 				 "node's, more than clustering.maxClockSkew: set the clocks right",
 			p->name, (long long)llabs(v.skew_ms),
@@ -267,7 +268,7 @@ warn_refused(struct replication *rep, const struct peer *p, json_t *list)
 	char *why = compat_refused(rep->cluster, p->id);
 
 	if (why != NULL)
-		json_object_set_new(warn(list, "format",
+		json_object_set_new(add_warning(list, "format",
 					json_sprintf("%s: nothing goes between the two "
 						     "meanwhile",
 					    why)),
@@ -285,7 +286,7 @@ warn_gap(const json_t *gap, json_t *list)
 
 	for (i = 0; i < n && i < GAP_TABLES; i++)
 		json_array_append(shown, json_array_get(tables, i));
-	o = warn(list, "topology_gap",
+	o = add_warning(list, "topology_gap",
 	    json_sprintf(
 		"What is written on '%s' does not reach '%s' (%s%s): "
 		"subscribe the two to each other, or set clustering.republishMessages on the nodes "
@@ -323,7 +324,7 @@ warn_certificates(struct replication *rep, json_t *list)
 
 	json_array_foreach(ends, i, end)
 		if ((text = certends_warning(rep->data, end)) != NULL) {
-			o = warn(list, "certificate_expiry", json_string(text));
+			o = add_warning(list, "certificate_expiry", json_string(text));
 			json_object_update(o, end);
 			free(text);
 		}

@@ -494,6 +494,36 @@ test_effective_as_modelled(void **state)
 	}
 }
 
+/* Into another list, and in place; what was removed before stays as it was. */
+static void
+test_end_all(void **state)
+{
+	struct subscriptions from = { 0 }, to = { 0 };
+	struct subscription a = sub("data", "dog", 1, 1, 5), b = sub("data", "cat", 1, 0, 90 << 16);
+	struct subscription gone = sub("data", "fish", 0, 0, 7);
+	const struct subscription *s;
+
+	(void)state;
+	gone.removed = 1;
+	subscriptions_take(&from, &a);
+	subscriptions_take(&from, &b);
+	subscriptions_take(&from, &gone);
+	subscriptions_end_all(&to, &from, 10, 3);
+	assert_int_equal(to.n, 2);
+	assert_int_equal(to.active, 0);
+	assert_int_equal(from.active, 2);
+	s = subscriptions_find(&to, "data", "dog");
+	assert_true(s->removed && !s->publish && !s->subscribe);
+	assert_true(s->stamp.time == 10 << 16 && s->stamp.node == 3);
+	assert_true(subscriptions_find(&to, "data", "cat")->stamp.time == b.stamp.time + 1);
+	subscriptions_end_all(&from, &from, 10, 3);
+	assert_int_equal(from.n, 3);
+	assert_int_equal(from.active, 0);
+	assert_true(subscriptions_find(&from, "data", "fish")->stamp.time == 7);
+	subscriptions_clear(&from);
+	subscriptions_clear(&to);
+}
+
 int
 main(void)
 {
@@ -502,6 +532,7 @@ main(void)
 		cmocka_unit_test(test_other_side),
 		cmocka_unit_test(test_effective),
 		cmocka_unit_test(test_tombstone),
+		cmocka_unit_test(test_end_all),
 		cmocka_unit_test(test_next_stamp),
 		cmocka_unit_test(test_alike),
 		cmocka_unit_test(test_digest_of_one),
