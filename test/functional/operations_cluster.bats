@@ -182,6 +182,7 @@ not_listed()	# not_listed NODE OTHER
 
 @test "update_node adds a node that is not known; the database is data by default" {
 	make_table n1 defaults data
+	wait_until 20 in_network n1 n2 n3	# whose servers began anew with its routes
 	ok n1 '{"operation":"update_node","node_name":"n3","subscriptions":[
 	    {"table":"defaults","publish":true,"subscribe":true}]}' '.updated[0].schema == "data"'
 	connections n1 n3
