@@ -79,6 +79,23 @@ start(struct machine *m)
 		mesh_changed(&machines[i]);
 }
 
+static int
+may_recover(const struct machine *m)
+{
+	return (restored_us[m->index] != 0 && world_now() - restored_us[m->index] < RECOVERY_US);
+}
+
+/* What it holds of others goes: who was put back may not have got it from there yet.  -1: all tables. */
+static void
+let_go(const struct machine *m, int t)
+{
+	for (int i = 0; i < nmachines; i++)
+		for (int k = 0; k < work_tables(); k++)
+			if ((t == -1 || t == k) && may_recover(&machines[i]) &&
+			    check_is_whole(&machines[i], m, k))
+				work_lose_holder(&machines[i], m, k);
+}
+
 void
 change_install_anew(void)
 {
@@ -87,6 +104,7 @@ change_install_anew(void)
 	if (!may_be_apart())
 		return;
 	world_note(m, "is installed anew");
+	let_go(m, -1);
 	stop(m);
 	machine_wipe(m);
 	if (world_chance(70))
@@ -136,6 +154,7 @@ change_restore(void)
 		return;
 	world_note(m, "is put back to %llu ms ago",
 	    (unsigned long long)((world_now() - backups[i].us) / 1000));
+	let_go(m, -1);
 	work_lose(m, backups[i].promises);
 	restored_us[i] = world_now();
 	stop(m);
@@ -146,12 +165,6 @@ change_restore(void)
 	if (world_chance(20))
 		jet_delete(&m->jet);
 	start(m);
-}
-
-static int
-may_recover(const struct machine *m)
-{
-	return (restored_us[m->index] != 0 && world_now() - restored_us[m->index] < RECOVERY_US);
 }
 
 int
@@ -178,6 +191,7 @@ change_part(struct machine *m)
 static void
 drop(struct machine *m, int t)
 {
+	let_go(m, t);
 	work_forget(m, t);
 	shape_lose(m, t);
 	disks[m->index]++; /* older backups still have it */

@@ -418,23 +418,25 @@ cut_to(struct row *row, const struct row *has)
 	row->n = n;
 }
 
-/* What others have of it, and the backup. */
+/* What others but `gone` have of it, and the disk that it goes on with. */
 static void
-lose_row(const struct machine *m, int t, int key, const struct buf *then)
+lose_row(const struct machine *m, const struct machine *gone, int t, int key,
+    const struct buf *disk)
 {
 	struct buf *has = &promises[m->index][t][key], bytes[MACHINES_MAX] = { 0 }, now = { 0 };
 	struct row row = { 0 }, left = { 0 }, other = { 0 };
 
 	if (has->len == 0)
 		return;
-	if (then->len > 0)
-		row_load(&left, then->data, then->len);
+	if (disk->len > 0)
+		row_load(&left, disk->data, disk->len);
 	for (int i = 0; i < nmachines; i++) {
 		struct table *table = machine_alive(&machines[i]) ?
 		    catalog_get(machines[i].data.catalog, "dev", tables[t]) :
 		    NULL;
 
-		if (&machines[i] != m && table != NULL && check_is_whole(m, &machines[i], t)) {
+		if (&machines[i] != m && &machines[i] != gone && table != NULL &&
+		    check_is_whole(m, &machines[i], t)) {
 			row_clear(&other);
 			load(&machines[i], table, key, &other, &bytes[i]);
 			/* Who only gets is asked for what this node wrote. */
@@ -457,11 +459,30 @@ lose_row(const struct machine *m, int t, int key, const struct buf *then)
 }
 
 void
+work_lose_holder(struct machine *m, const struct machine *gone, int t)
+{
+	struct table *table =
+	    machine_alive(m) ? catalog_get(m->data.catalog, "dev", tables[t]) : NULL;
+
+	for (int key = 0; key < WORK_KEYS; key++) {
+		struct row row = { 0 };
+		struct buf disk = { 0 };
+
+		if (table != NULL)
+			load(m, table, key, &row, &disk);
+		lose_row(m, gone, t, key, &disk);
+		row_free(&row);
+		buf_free(&disk);
+	}
+	table_unref(table);
+}
+
+void
 work_lose(struct machine *m, const struct work_promises *then)
 {
 	for (int t = 0; t < ntables; t++) {
 		for (int key = 0; key < WORK_KEYS; key++)
-			lose_row(m, t, key, &then->of[t][key]);
+			lose_row(m, m, t, key, &then->of[t][key]);
 		/* It was dropped, or not made yet. */
 		if (!then->has[t]) {
 			work_forget(m, t);

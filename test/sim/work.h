@@ -50,6 +50,8 @@ void work_promises_free(struct work_promises *p);
  * that have all of its table, and are up, have it now.
  */
 void work_lose(struct machine *m, const struct work_promises *then);
+/* Another is about to lose what it holds of it: the same, with what the machine itself has now. */
+void work_lose_holder(struct machine *m, const struct machine *gone, int t);
 void work_new_clock(const struct machine *m); /* its stamps may be older than before */
 
 #endif
