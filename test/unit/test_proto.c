@@ -33,6 +33,10 @@ test_who_may_send(void **state)
 	assert_false(proto_allowed(MSG_PING, ROLE_LEAFD, ROLE_OPSD));
 	assert_true(proto_allowed(MSG_SETTINGS, ROLE_OPSD, ROLE_LEAFD));
 	assert_false(proto_allowed(MSG_SETTINGS, ROLE_HUBD, ROLE_OPSD));
+	assert_true(proto_allowed(MSG_LINK_UP, ROLE_LEAFD, ROLE_OPSD));
+	assert_false(proto_allowed(MSG_LINK_UP, ROLE_HUBD, ROLE_OPSD));
+	assert_true(proto_allowed(MSG_LINK_ASK, ROLE_OPSD, ROLE_LEAFD));
+	assert_false(proto_allowed(MSG_LINKS, ROLE_OPSD, ROLE_HUBD));
 	assert_false(proto_allowed(0, ROLE_OPSD, ROLE_HUBD));
 	assert_false(proto_allowed(9999, ROLE_OPSD, ROLE_HUBD));
 }
