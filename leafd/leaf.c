@@ -11,13 +11,13 @@
 #include "common/ipc/svc.h"
 #include "common/nats/natstext.h"
 #include "common/nats/supervisor.h"
-#include "leafd/jsapi.h"
+#include "leafd/catchup.h"
 #include "leafd/consume.h"
+#include "leafd/jsapi.h"
 #include "leafd/leafconf.h"
-#include "leafd/stream_stats.h"
 #include "leafd/publish.h"
-#include "leafd/pull.h"
 #include "leafd/stream_purge.h"
+#include "leafd/stream_stats.h"
 
 struct leaf {
 	struct svc *svc;
@@ -33,7 +33,7 @@ struct leaf {
 
 	struct publish *publish;
 	struct consume *consume;
-	struct pull_carrier *pull;
+	struct catchup_carrier *catchup;
 	struct stream_purge *purge;
 	struct stream_stats *stats;
 	struct stream_opts stream; /* node borrowed from settings */
@@ -70,13 +70,13 @@ start_or_stop(struct leaf *l)
 	if (l->told && l->settings->enabled && nats_is_up(l->nats)) {
 		publish_start(l->publish, l->jsapi);
 		consume_start(l->consume, l->jsapi, l->settings->node);
-		pull_start(l->pull, l->jsapi, l->settings->node);
+		catchup_start(l->catchup, l->jsapi, l->settings->node);
 		stream_purge_start(l->purge, l->jsapi, l->settings->node);
 		stream_stats_start(l->stats, l->jsapi, l->settings->node);
 	} else {
 		publish_stop(l->publish);
 		consume_stop(l->consume);
-		pull_stop(l->pull);
+		catchup_stop(l->catchup);
 		stream_purge_stop(l->purge);
 		stream_stats_stop(l->stats);
 	}
@@ -207,11 +207,11 @@ on_consume(struct chan *c, struct msg *m, void *arg)
 }
 
 static int
-on_pull(struct chan *c, struct msg *m, void *arg)
+on_catchup(struct chan *c, struct msg *m, void *arg)
 {
 	struct leaf *l = arg;
 
-	return (pull_ask(l->pull, m));
+	return (catchup_ask(l->catchup, m));
 }
 
 static int
@@ -234,7 +234,7 @@ leaf_down_cb(struct chan *c, void *arg)
 
 static const struct chan_handler leaf_handlers[] = {
 	{ MSG_CONSUME, on_consume },
-	{ MSG_PULL, on_pull },
+	{ MSG_CATCHUP, on_catchup },
 	{ MSG_STREAM_PURGE, on_stream_purge },
 	{ 0 },
 };
@@ -261,7 +261,7 @@ leaf_start(struct svc *svc)
 	opsd = supervisor_opsd(l->sup);
 	l->publish = publish_new(svc->base, opsd);
 	l->consume = consume_new(svc->base, opsd, leaf_changed_cb, l);
-	l->pull = pull_new(opsd);
+	l->catchup = catchup_new(opsd);
 	l->purge = stream_purge_new(opsd);
 	l->stats = stream_stats_new();
 	return (l);
@@ -273,7 +273,7 @@ leaf_stop(struct leaf *l)
 	l->told = 0;
 	disconnect_leaf(l);
 	supervisor_free(l->sup);
-	pull_free(l->pull);
+	catchup_free(l->catchup);
 	stream_purge_free(l->purge);
 	stream_stats_free(l->stats);
 	consume_free(l->consume);

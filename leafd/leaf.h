@@ -3,7 +3,7 @@
 
 /*
  * leafd: what flows.  Supervises the leaf nats-server, publishes this node's
- * log to its stream, consumes the peers' streams, and carries pulls.  All that
+ * log to its stream, consumes the peers' streams, and carries catch-up questions.  All that
  * it does follows opsd's SETTINGS and CONSUME; it keeps nothing on disk.
  */
 struct leaf;

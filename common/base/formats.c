@@ -3,7 +3,7 @@
 #include "common/base/formats.h"
 
 const struct formats formats = {
-	.wire_oldest = 5,
-	.wire = 5,
+	.wire_oldest = 6,
+	.wire = 6,
 	.store = 5,
 };

@@ -80,9 +80,9 @@ subject_req(const char *node, const char *verb)
 }
 
 char *
-subject_pull(const char *node)
+subject_catchup(const char *node)
 {
-	return (subject_of("hl.pull.", node));
+	return (subject_of("hl.catchup.", node));
 }
 
 char *

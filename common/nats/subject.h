@@ -9,7 +9,7 @@
  *
  *   hl.txn.<node>.<database>.<table>	frames of a table, in the stream HL_<node>
  *   hl.req.<node>.<verb>		questions to a node, JSON, answered by hubd
- *   hl.pull.<node>			rows and log entries, binary, answered by leafd
+ *   hl.catchup.<node>			rows and log entries, binary, answered by leafd
  *   hl.ping				every node's hubd answers {"name","routes","dials","connected_nodes"}
  *   hl.routes				the same, said by a hubd whose last route is deleted
  *
@@ -18,7 +18,7 @@
 /* table "*" stays the wildcard */
 char *subject_txn(const char *node, const char *database, const char *table);
 char *subject_req(const char *node, const char *verb); /* verb "*" too */
-char *subject_pull(const char *node);
+char *subject_catchup(const char *node);
 char *subject_stream(const char *node); /* "HL_<node>" */
 
 #endif

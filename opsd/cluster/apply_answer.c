@@ -89,7 +89,7 @@ open_answer(struct replication *rep, const struct apply *a, const struct cursor_
 	if (!a->answered)
 		return (-1);
 	broken = catchup_answer_read(an, a->kind, a->bytes.data, a->bytes.len) == -1;
-	cluster_pulled(rep->cluster, a->peer, broken);
+	cluster_answer_read(rep->cluster, a->peer, broken);
 	if (!broken)
 		return (0);
 	which = xasprintf("%s of table '%s.%s'", a->kind == CATCHUP_LOG ? "transactions" : "rows",

@@ -48,14 +48,14 @@ struct carrier_ops {
 	 */
 	int (*reaches)(void *arg, const char *node, const char *hex);
 	/*
-	 * A question to a node: JSON with a verb ("status", "entries"), or binary (catchup.h).
+	 * A question to a node: JSON with a verb ("status", "subscriptions"), or binary (catchup.h).
 	 * `cb` runs exactly once, perhaps before the call returns.
 	 */
 	void (*ask)(void *arg, const char *node, const char *verb, const json_t *question,
 	    unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
-	int (*can_pull)(void *arg); /* whether it would be carried now */
-	void (*pull)(void *arg, const char *node, const struct buf *question, unsigned timeout_ms,
-	    carrier_answered *cb, void *cb_arg);
+	int (*can_catch_up)(void *arg); /* whether it would be carried now */
+	void (*catch_up)(void *arg, const char *node, const struct buf *question,
+	    unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
 	/* There may be more in the log for those who get it. */
 	void (*logged)(void *arg);
 	/* Subscriptions or cursors changed: what is wanted of peers, and what they get. */
@@ -75,15 +75,15 @@ struct carrier_ops {
  * The question is borrowed; the answer to a JSON question is JSON, that to a binary one
  * catchup.h's.
  */
-void cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const json_t *question,
-    struct carrier_reply reply);
-void cluster_serve(struct cluster *c, const uint8_t *who, const void *question, size_t n,
+void incoming_question(struct cluster *c, const uint8_t *who, const char *verb,
+    const json_t *question, struct carrier_reply reply);
+void incoming_catchup(struct cluster *c, const uint8_t *who, const void *question, size_t n,
     struct carrier_reply reply);
 /*
  * A frame of the peer's log, at `seq` of what the carrier has of it; answered 200 when it is
  * durable or dropped, and need not come again.
  */
-void cluster_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame,
+void incoming_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame,
     size_t n, struct carrier_reply reply);
 /* Nodes came or went: questions that waited for them may be asked. */
 void cluster_changed(struct cluster *c);

@@ -111,13 +111,13 @@ leaf_answered(struct rd *body, void *call)
 }
 
 static int
-nats_can_pull(void *arg)
+nats_can_catch_up(void *arg)
 {
 	return (daemons_leaf(((struct carrier_nats *)arg)->daemons) != NULL);
 }
 
 static void
-nats_pull(void *arg, const char *node, const struct buf *question, unsigned timeout_ms,
+nats_catch_up(void *arg, const char *node, const struct buf *question, unsigned timeout_ms,
     carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
@@ -126,7 +126,7 @@ nats_pull(void *arg, const char *node, const struct buf *question, unsigned time
 	buf_str(&b, node);
 	buf_u32(&b, timeout_ms);
 	buf_blob(&b, question->data, question->len);
-	start_call(daemons_leaf(n->daemons), MSG_PULL, &b, timeout_ms + 2000, leaf_answered, cb,
+	start_call(daemons_leaf(n->daemons), MSG_CATCHUP, &b, timeout_ms + 2000, leaf_answered, cb,
 	    cb_arg);
 }
 
@@ -207,7 +207,7 @@ on_node_req(struct chan *ch, struct msg *m, void *arg)
 		return (-1);
 	}
 	question = json_loadb((const char *)p, len, 0, NULL);
-	cluster_asked(n->c, NULL, verb, question,
+	incoming_question(n->c, NULL, verb, question,
 	    (struct carrier_reply){ node_reply, chan_defer(ch, m) });
 	json_decref(question);
 	free(verb);
@@ -232,7 +232,8 @@ on_serve(struct chan *ch, struct msg *m, void *arg)
 
 	if (!rd_done(&m->body))
 		return (-1);
-	cluster_serve(n->c, NULL, p, len, (struct carrier_reply){ serve_reply, chan_defer(ch, m) });
+	incoming_catchup(n->c, NULL, p, len,
+	    (struct carrier_reply){ serve_reply, chan_defer(ch, m) });
 	return (0);
 }
 
@@ -268,7 +269,7 @@ on_apply(struct chan *ch, struct msg *m, void *arg)
 		return (-1);
 	a = xcalloc(1, sizeof(*a));
 	*a = (struct applying){ chan_defer(ch, m), seq };
-	cluster_frame(n->c, peer, seq, p, len, (struct carrier_reply){ applied_reply, a });
+	incoming_frame(n->c, peer, seq, p, len, (struct carrier_reply){ applied_reply, a });
 	return (0);
 }
 
@@ -302,8 +303,8 @@ const struct carrier_ops carrier_nats_ops = {
 	"nats",
 	nats_reaches,
 	nats_ask,
-	nats_can_pull,
-	nats_pull,
+	nats_can_catch_up,
+	nats_catch_up,
 	carrier_nats_logged,
 	carrier_nats_changed,
 	carrier_nats_purge,

@@ -107,28 +107,6 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	peer_free(p);
 }
 
-void
-peer_view_clear(struct peer_view *v)
-{
-	json_decref(v->system_info);
-	positions_free(v->received);
-	free(v->refused);
-	memset(v, 0, sizeof(*v));
-}
-
-uint64_t
-peer_view_has(const struct peer_view *v, uint32_t table, uint64_t *ms)
-{
-	struct position at = { 0 };
-
-	/* What it has of another incarnation is not of this log. */
-	if (positions_get(v->received, table, &at) == -1 || at.incarnation != v->incarnation)
-		at = (struct position){ 0 };
-	if (ms != NULL)
-		*ms = at.ms;
-	return (at.seq);
-}
-
 uint64_t
 cluster_told(const struct cluster *c)
 {

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "opsd/cluster/peer_view.h"
 #include "opsd/cluster/replication.h"
 
 /*
@@ -50,40 +51,24 @@ int cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *b
  */
 int64_t cluster_purge(struct cluster *c, const char *database, const char *table, uint64_t upto);
 /*
- * What a peer answered to a pull could be read, or it was broken: from then on nothing is
- * pulled from it for a second, and each time in a row for twice as long, up to a minute.
+ * What a peer answered to a catch-up question could be read, or it was broken: from then on
+ * it is asked nothing for a second, and each time in a row for twice as long, up to a minute.
  */
-void cluster_pulled(struct cluster *c, const uint8_t *peer, int broken);
+void cluster_answer_read(struct cluster *c, const uint8_t *peer, int broken);
 /* that time, mono_us; 0: now */
-uint64_t cluster_pulls_after(struct cluster *c, const uint8_t *peer);
+uint64_t cluster_catch_up_after(struct cluster *c, const uint8_t *peer);
 struct catchup_question;
 /*
  * Ask a node for rows and wait (threads that may block only): catchup.h's answer, or 503 while
  * leafd is away, 504 when none came in time.
  */
-int cluster_pull(struct cluster *c, const char *node, const struct catchup_question *q,
+int cluster_catch_up(struct cluster *c, const char *node, const struct catchup_question *q,
     struct buf *answer);
 /* The mesh as cluster_network shows it; NULL when hubd is away. */
 json_t *cluster_network(struct cluster *c, unsigned timeout_ms);
 
-/* What is known of a peer from the status exchange; copies. */
-struct peer_view {
-	int reachable;
-	double latency_ms;  /* -1: never answered */
-	int64_t skew_ms;    /* its clock minus ours */
-	uint64_t uptime_ms; /* of the peer */
-	uint64_t seen_ms;   /* when it last answered, wall clock */
-	uint64_t clock_ms;  /* its clock then; 0: never */
-	int cluster_port, api_port;
-	json_t *system_info;        /* new reference or NULL */
-	struct positions *received; /* what it has of ours; or NULL */
-	uint64_t incarnation;       /* of our log */
-	char *refused;              /* why nothing goes to it or from it (compat.h), or NULL */
-};
+/* What is known of a peer from the status exchange (peer_view.h); peer_view_clear. */
 void cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *v);
-void peer_view_clear(struct peer_view *v);
-/* The last entry of our table that it has, 0: none; ms, unless NULL: that entry's commit time. */
-uint64_t peer_view_has(const struct peer_view *v, uint32_t table, uint64_t *ms);
 /* How many positions and heads of tables were told to peers since the start. */
 uint64_t cluster_told(const struct cluster *c);
 /* Reports for topology_gaps: our own, then those of peers; topology_report_free each, and the array. */

@@ -152,19 +152,20 @@ cluster_purge(struct cluster *c, const char *database, const char *table, uint64
 }
 
 static void
-run_pull(struct waiting *w)
+run_catch_up(struct waiting *w)
 {
-	w->c->carrier->pull(w->c->carrier_arg, w->node, w->binary, w->timeout_ms, waiting_end, w);
+	w->c->carrier->catch_up(w->c->carrier_arg, w->node, w->binary, w->timeout_ms, waiting_end,
+	    w);
 }
 
 int
-cluster_pull(struct cluster *c, const char *node, const struct catchup_question *q,
+cluster_catch_up(struct cluster *c, const char *node, const struct catchup_question *q,
     struct buf *answer)
 {
 	struct buf text = { 0 };
 	struct waiting w = {
 		.c = c,
-		.run = run_pull,
+		.run = run_catch_up,
 		.node = node,
 		.binary = &text,
 		.timeout_ms = (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT),

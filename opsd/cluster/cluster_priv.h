@@ -26,7 +26,7 @@ struct view {
 	struct topology_report *topology; /* its report, or NULL */
 	int64_t topology_digest;          /* of that */
 	unsigned broken;                  /* answers in a row that could not be read */
-	uint64_t pull_after_us;           /* nothing is pulled before: pursuit.c */
+	uint64_t catch_up_after_us;       /* nothing is asked before: pursuit.c */
 	char *refused;                    /* why (compat.h), or NULL */
 	UT_hash_handle hh;
 };
@@ -39,7 +39,7 @@ struct cluster {
 	pthread_mutex_t lock; /* views, quiet */
 	struct view *views;
 	uint64_t refusals;                /* how often one began or ended; under lock */
-	int pulls;                        /* that are out */
+	int questions;                    /* that are out */
 	struct topology_report *topology; /* our report */
 	int64_t topology_digest;
 	uint64_t topology_changes; /* what it was made from */

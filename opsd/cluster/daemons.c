@@ -41,7 +41,7 @@ settings_json(struct replication *rep)
 
 	user_cluster_secret(rep->data, user, &password);
 	if (enabled && password == NULL) {
-		why = clustering_fault(rep);
+		why = warnings_why_off(rep);
 		if (why != NULL)
 			log_errorx("%s", why);
 		free(why);

@@ -13,7 +13,7 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peerjson.h"
 #include "opsd/cluster/status.h"
-#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/take.h"
 #include "opsd/cluster/topology.h"
 
 /* What peers tell each other in turn (status.h), and what follows from it. */
@@ -130,7 +130,7 @@ sync_subscriptions(struct cluster *c, const struct peer *p, struct view *v)
 	question = offer_write(offer);
 	offer_free(offer);
 	pthread_mutex_unlock(&c->lock); /* the call may answer at once */
-	ask_peer(c, p, "entries", question, synced_cb, x);
+	ask_peer(c, p, "subscriptions", question, synced_cb, x);
 	pthread_mutex_lock(&c->lock);
 }
 

@@ -14,7 +14,7 @@
 #include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peerjson.h"
-#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/take.h"
 
 /* What a carrier brings from other nodes (carrier.h). */
 
@@ -140,7 +140,7 @@ taken_done(struct commit_job *j)
 }
 
 static void
-answer_entries(struct cluster *c, const json_t *q, struct carrier_reply reply)
+answer_subscriptions(struct cluster *c, const json_t *q, struct carrier_reply reply)
 {
 	char *fault = NULL;
 	struct offer *offer = offer_read(q, &fault);
@@ -165,10 +165,10 @@ answer_entries(struct cluster *c, const json_t *q, struct carrier_reply reply)
 static const struct {
 	const char *verb;
 	void (*fn)(struct cluster *c, const json_t *q, struct carrier_reply reply);
-} verbs[] = { { "status", answer_status }, { "entries", answer_entries } };
+} verbs[] = { { "status", answer_status }, { "subscriptions", answer_subscriptions } };
 
 void
-cluster_asked(struct cluster *c, const uint8_t *who, const char *verb, const json_t *question,
+incoming_question(struct cluster *c, const uint8_t *who, const char *verb, const json_t *question,
     struct carrier_reply reply)
 {
 	static struct log_brake brake = { .most = 1 };
@@ -224,7 +224,7 @@ serve_work(void *arg)
 }
 
 void
-cluster_serve(struct cluster *c, const uint8_t *who, const void *question, size_t n,
+incoming_catchup(struct cluster *c, const uint8_t *who, const void *question, size_t n,
     struct carrier_reply reply)
 {
 	struct serve *s = xcalloc(1, sizeof(*s));
@@ -265,7 +265,7 @@ frame_done(struct commit_job *j)
 }
 
 void
-cluster_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame, size_t n,
+incoming_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame, size_t n,
     struct carrier_reply reply)
 {
 	struct frame_in *f = xcalloc(1, sizeof(*f));

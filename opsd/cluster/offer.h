@@ -4,14 +4,14 @@
 #include <jansson.h>
 
 #include "common/base/frame.h"
-#include "opsd/cluster/subscriptions.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/subscriptions.h"
 
 /*
  * What one node tells another of subscriptions between them, and of the tables that these
  * are about, for a call's question, its answer and when the two compare what they have.
- * offer_read and offer_write alone know how it travels (question "entries", JSON):
- *   {"id","name","incarnation","system_info","strict":bool,"entries":[{"database",
+ * offer_read and offer_write alone know how it travels (question "subscriptions", JSON):
+ *   {"id","name","incarnation","system_info","strict":bool,"subscriptions":[{"database",
  *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","has_database","tables":[
  *    {"table","id","head","head_mark","head_ms","definition":{...}}]}]}
  * as seen by the sender.

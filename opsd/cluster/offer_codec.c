@@ -48,7 +48,7 @@ offer_write(const struct offer *o)
 		json_array_append_new(list, item_write(&o->items[i]));
 	return (json_pack("{s:s, s:s, s:I, s:O?, s:b, s:o}", "id", hex, "name", o->name,
 	    "incarnation", (json_int_t)o->incarnation, "system_info", o->system_info, "strict",
-	    o->strict, "entries", list));
+	    o->strict, "subscriptions", list));
 }
 
 /* ---- in ---- */
@@ -99,14 +99,14 @@ tables_read(struct offer_item *i, const json_t *o, struct peerjson *w)
 static void
 items_read(struct offer *to, const json_t *o, struct peerjson *w)
 {
-	const json_t *list = peerjson_list(w, o, "entries", OFFER_MAX), *item;
+	const json_t *list = peerjson_list(w, o, "subscriptions", OFFER_MAX), *item;
 	size_t i;
 
 	to->items = xcalloc(json_array_size(list) + 1, sizeof(*to->items));
 	json_array_foreach(list, i, item) {
 		struct offer_item *at = &to->items[to->n++];
 
-		peerjson_in(w, "entries", i);
+		peerjson_in(w, "subscriptions", i);
 		subscription_read(&at->sub, item, w);
 		at->has_database = json_object_get(item, "has_database") != NULL &&
 		    peerjson_flag(w, item, "has_database");

@@ -19,7 +19,7 @@ static const enum rank state_ranks[] = {
 };
 
 enum rank
-cursor_rank(const struct cursor_view *cur)
+progress_rank(const struct cursor_view *cur)
 {
 	enum rank rank = cur->ahead ? RANK_CLOCK : state_ranks[cur->state];
 
@@ -27,7 +27,7 @@ cursor_rank(const struct cursor_view *cur)
 }
 
 const char *
-cursor_word(const struct cursor_view *cur, int away)
+progress_word(const struct cursor_view *cur, int away)
 {
 	return (away && cur->state == CURSOR_LIVE ? "waiting" : cursor_view_state(cur->state));
 }
@@ -59,7 +59,7 @@ add_cursor(struct progress *at, const struct cursor_view *cur)
 		at->lag_ms = -1;
 	else if (lag.ms > at->lag_ms)
 		at->lag_ms = lag.ms;
-	if (at->worst == NULL || cursor_rank(cur) > cursor_rank(at->worst))
+	if (at->worst == NULL || progress_rank(cur) > progress_rank(at->worst))
 		at->worst = cur;
 }
 

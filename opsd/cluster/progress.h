@@ -2,17 +2,17 @@
 #define HL_PROGRESS_H
 
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/peer.h"
 #include "opsd/cluster/cursors.h"
+#include "opsd/cluster/peer.h"
 
 /* How far what is subscribed with a peer is, one subscription after the other. No I/O. */
 
 /* The words of a connection; the worst of its cursors counts. */
 enum rank { RANK_OPEN, RANK_SYNCING, RANK_CLOCK, RANK_FAILED };
 
-enum rank cursor_rank(const struct cursor_view *cur);
+enum rank progress_rank(const struct cursor_view *cur);
 /* What is done about the table, in a word: nothing is live while its node is away. */
-const char *cursor_word(const struct cursor_view *cur, int away);
+const char *progress_word(const struct cursor_view *cur, int away);
 
 /* Of a subscription; for "*" of all its tables. */
 struct progress {

@@ -228,7 +228,8 @@ ask_once(struct proposal *p, unsigned timeout_ms, int is_first)
 	offer_free(p->answer);
 	p->answer = NULL;
 	p->sent = 1;
-	status = cluster_ask(p->rep->cluster, p->name, "entries", question, timeout_ms, &answer);
+	status = cluster_ask(p->rep->cluster, p->name, "subscriptions", question, timeout_ms,
+	    &answer);
 	json_decref(question);
 	if (status != 200) {
 		if (status >= 400 && status < 500 && is_first)

@@ -14,11 +14,11 @@
 
 /* What cursors lack is asked for, so much at a time (catchup.h). */
 
-#define PULLS_MAX     8
+#define QUESTIONS_MAX 8
 #define BROKEN_US     1000000
 #define BROKEN_MAX_US 60000000
 
-struct pull {
+struct question_out {
 	struct cluster *c;
 	struct cursors_question *q;
 };
@@ -33,9 +33,9 @@ answer_done(struct commit_job *j)
 }
 
 static void
-pulled_cb(const struct carrier_answer *answer, void *arg)
+question_answered_cb(const struct carrier_answer *answer, void *arg)
 {
-	struct pull *p = arg;
+	struct question_out *p = arg;
 	struct cluster *c = p->c;
 	int ok = answer->status == 200 && answer->body != NULL &&
 	    (answer->who == NULL || memcmp(answer->who, p->q->peer, NODE_ID_LEN) == 0);
@@ -43,32 +43,34 @@ pulled_cb(const struct carrier_answer *answer, void *arg)
 
 	a->job.arg = c;
 	a->job.done = answer_done;
-	c->pulls--;
+	c->questions--;
 	commit_submit(c->rep->data->commit, &a->job);
 	cursors_question_free(p->q);
 	free(p);
 }
 
 static void
-pull_from(struct cluster *c, const struct peer *peer)
+pursue_peer(struct cluster *c, const struct peer *peer)
 {
 	unsigned timeout = (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT);
 	struct cursors_question **due;
 	size_t n;
 
-	due = cursors_due(c->rep->cursors, peer->id, mono_us(), (size_t)(PULLS_MAX - c->pulls), &n);
+	due = cursors_due(c->rep->cursors, peer->id, mono_us(),
+	    (size_t)(QUESTIONS_MAX - c->questions), &n);
 	for (size_t i = 0; i < n; i++) {
-		struct pull *p = xcalloc(1, sizeof(*p));
+		struct question_out *p = xcalloc(1, sizeof(*p));
 
-		*p = (struct pull){ c, due[i] };
-		c->pulls++;
-		c->carrier->pull(c->carrier_arg, peer->name, &due[i]->text, timeout, pulled_cb, p);
+		*p = (struct question_out){ c, due[i] };
+		c->questions++;
+		c->carrier->catch_up(c->carrier_arg, peer->name, &due[i]->text, timeout,
+		    question_answered_cb, p);
 	}
 	free(due);
 }
 
 void
-cluster_pulled(struct cluster *c, const uint8_t *peer, int broken)
+cluster_answer_read(struct cluster *c, const uint8_t *peer, int broken)
 {
 	struct view *v;
 	uint64_t pause;
@@ -77,27 +79,27 @@ cluster_pulled(struct cluster *c, const uint8_t *peer, int broken)
 	v = cluster_view_of(c, peer);
 	v->broken = broken ? v->broken + 1 : 0;
 	pause = v->broken < 7 ? (uint64_t)BROKEN_US << v->broken >> 1 : BROKEN_MAX_US;
-	v->pull_after_us = broken ? mono_us() + pause : 0;
+	v->catch_up_after_us = broken ? mono_us() + pause : 0;
 	pthread_mutex_unlock(&c->lock);
 }
 
 uint64_t
-cluster_pulls_after(struct cluster *c, const uint8_t *peer)
+cluster_catch_up_after(struct cluster *c, const uint8_t *peer)
 {
 	uint64_t us;
 
 	pthread_mutex_lock(&c->lock);
-	us = cluster_view_of(c, peer)->pull_after_us;
+	us = cluster_view_of(c, peer)->catch_up_after_us;
 	pthread_mutex_unlock(&c->lock);
 	return (us);
 }
 
-/* Whether it can and may be pulled from now. */
+/* Whether it can and may be asked now. */
 static int
-may_pull(struct cluster *c, const struct peer *p)
+may_pursue(struct cluster *c, const struct peer *p)
 {
 	return (cluster_peer_reachable(c, p) && !compat_refuses(c, p->id) &&
-	    mono_us() >= cluster_pulls_after(c, p->id));
+	    mono_us() >= cluster_catch_up_after(c, p->id));
 }
 
 void
@@ -106,12 +108,12 @@ pursuit_run(struct cluster *c)
 	struct peer **all;
 	size_t n;
 
-	if (!c->carrier->can_pull(c->carrier_arg) || c->pulls >= PULLS_MAX)
+	if (!c->carrier->can_catch_up(c->carrier_arg) || c->questions >= QUESTIONS_MAX)
 		return;
 	all = nodes_all(c->rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (c->pulls < PULLS_MAX && may_pull(c, all[i]))
-			pull_from(c, all[i]);
+		if (c->questions < QUESTIONS_MAX && may_pursue(c, all[i]))
+			pursue_peer(c, all[i]);
 		peer_free(all[i]);
 	}
 	free(all);

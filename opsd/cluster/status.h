@@ -99,7 +99,7 @@ void status_answer(struct replication *rep, const struct status_question *q,
     struct positions *received, struct status_answer *a);
 /* What the answer to a question with these `moves` leaves to be told; 1: all, and at once. */
 int status_answered(struct status_base *base, uint64_t moves, const struct status_answer *a);
-/* Subscriptions differ, or may: they must be compared ("entries"). */
+/* Subscriptions differ, or may: they must be compared ("subscriptions"). */
 int status_differs(struct replication *rep, const struct peer *p, const struct status_answer *a,
     uint64_t compared_us);
 /* What an answer says about our cursors of the peer is noted; a job that acts on it, or NULL. */

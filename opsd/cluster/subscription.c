@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/fnv.h"
 #include "common/base/mem.h"
 #include "opsd/store/table.h"
 
@@ -55,32 +56,12 @@ subscription_next(struct stamp known, uint64_t now_ms, uint64_t node)
 	return ((struct stamp){ now > known.time ? now : known.time + 1, node });
 }
 
-static uint64_t
-mix_bytes(uint64_t h, const void *p, size_t n)
-{
-	const uint8_t *b = p;
-
-	while (n-- > 0)
-		h = (h ^ *b++) * UINT64_C(1099511628211);
-	return (h);
-}
-
-static uint64_t
-mix_number(uint64_t h, uint64_t number)
-{
-	uint8_t b[8];
-
-	for (size_t i = 0; i < sizeof(b); i++)
-		b[i] = (uint8_t)(number >> 8 * i);
-	return (mix_bytes(h, b, sizeof(b)));
-}
-
 uint64_t
 subscription_hash(const char *db, size_t dblen, const char *table, size_t tlen)
 {
-	uint64_t h = mix_bytes(UINT64_C(14695981039346656037), db, dblen);
+	uint64_t h = fnv_bytes(FNV_BASIS, db, dblen);
 
-	return (mix_bytes(mix_bytes(h, "", 1), table, tlen));
+	return (fnv_bytes(fnv_bytes(h, "", 1), table, tlen));
 }
 
 uint64_t
@@ -89,7 +70,7 @@ subscription_digest(const struct subscription *s)
 	uint64_t h = subscription_hash(s->database, strlen(s->database), s->table,
 	    strlen(s->table) + 1);
 
-	return (mix_number(mix_number(h, s->stamp.time), s->stamp.node));
+	return (fnv_u64(fnv_u64(h, s->stamp.time), s->stamp.node));
 }
 
 /* ---- copies ---- */

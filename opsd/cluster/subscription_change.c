@@ -8,8 +8,8 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/subscribe.h"
 #include "opsd/cluster/subscribed.h"
+#include "opsd/cluster/take.h"
 #include "opsd/store/group.h"
 
 #define NOTIFY_MS 1000
@@ -163,7 +163,7 @@ subscription_change_notify(struct replication *rep, const struct subscription_ch
 			continue;
 		offer = offer_new(rep, e->subs.list, e->subs.n, 0);
 		question = offer_write(offer);
-		cluster_ask(rep->cluster, e->name, "entries", question, NOTIFY_MS, &answer);
+		cluster_ask(rep->cluster, e->name, "subscriptions", question, NOTIFY_MS, &answer);
 		offer_free(offer);
 		json_decref(question);
 		json_decref(answer);

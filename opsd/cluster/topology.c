@@ -8,8 +8,8 @@
 
 #include "common/base/mem.h"
 
-#define PLACES_MAX  256    /* nodes; with more, nothing is told */
-#define ENTRIES_MAX 100000 /* more are not looked at */
+#define PLACES_MAX 256    /* nodes; with more, nothing is told */
+#define ITEMS_MAX  100000 /* more are not looked at */
 
 struct place {                 /* a node */
 	const char *id, *name; /* borrowed */
@@ -34,7 +34,7 @@ struct graph {
 	struct place places[PLACES_MAX];
 	int n;
 	struct subject *subjects;
-	size_t entries;
+	size_t items;
 	int cut; /* there is more than we look at */
 };
 
@@ -93,7 +93,7 @@ add_subscription(struct graph *g, int from, int to, const struct subscription *s
 {
 	struct link *l;
 
-	if (++g->entries > ENTRIES_MAX) {
+	if (++g->items > ITEMS_MAX) {
 		g->cut = 1;
 		return;
 	}

@@ -12,7 +12,7 @@
  *
  * A report is what a node has with others, as nodes tell it each other; topology_report.c alone
  * knows how it travels:
- *   {"id","name","relays":bool,"links":[{"id","name","entries":[["db","table" or "*",
+ *   {"id","name","relays":bool,"links":[{"id","name","subscriptions":[["db","table" or "*",
  *   publish,subscribe]...]}...]}, as seen from the node.
  */
 struct topology_link { /* with another node */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/fnv.h"
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/topology.h"
@@ -77,29 +78,21 @@ topology_report_add(struct topology_report *r, const struct peer *p)
 			subscription_copy(&l->subs[l->n++], &p->subs.list[i]);
 }
 
-static uint64_t
-mix_digest(uint64_t h, uint64_t more)
-{
-	return ((h ^ more) * UINT64_C(0x100000001b3));
-}
-
 int64_t
 topology_report_digest(const struct topology_report *r)
 {
-	uint64_t h = mix_digest(UINT64_C(0xcbf29ce484222325), (uint64_t)r->relays);
+	uint64_t h = fnv_u64(FNV_BASIS, (uint64_t)r->relays);
 
-	h = mix_digest(h, subscription_hash(r->id, strlen(r->id), r->name, strlen(r->name)));
+	h = fnv_u64(h, subscription_hash(r->id, strlen(r->id), r->name, strlen(r->name)));
 	for (size_t i = 0; i < r->n; i++) {
 		const struct topology_link *l = &r->links[i];
 
-		h = mix_digest(h,
-		    subscription_hash(l->id, strlen(l->id), l->name, strlen(l->name)));
+		h = fnv_u64(h, subscription_hash(l->id, strlen(l->id), l->name, strlen(l->name)));
 		for (size_t k = 0; k < l->n; k++) {
-			h = mix_digest(h,
+			h = fnv_u64(h,
 			    subscription_hash(l->subs[k].database, strlen(l->subs[k].database),
 				l->subs[k].table, strlen(l->subs[k].table)));
-			h = mix_digest(h,
-			    (uint64_t)(l->subs[k].publish * 2 + l->subs[k].subscribe));
+			h = fnv_u64(h, (uint64_t)(l->subs[k].publish * 2 + l->subs[k].subscribe));
 		}
 	}
 	return ((int64_t)(h & INT64_MAX) | 1);
@@ -116,7 +109,7 @@ link_write(const struct topology_link *l)
 		json_array_append_new(list,
 		    json_pack("[s,s,b,b]", l->subs[i].database, l->subs[i].table,
 			l->subs[i].publish, l->subs[i].subscribe));
-	return (json_pack("{s:s, s:s, s:o}", "id", l->id, "name", l->name, "entries", list));
+	return (json_pack("{s:s, s:s, s:o}", "id", l->id, "name", l->name, "subscriptions", list));
 }
 
 json_t *
@@ -131,7 +124,7 @@ topology_report_write(const struct topology_report *r)
 }
 
 static void
-entry_read(struct topology_link *l, const json_t *o, size_t i, struct peerjson *w)
+link_item_read(struct topology_link *l, const json_t *o, size_t i, struct peerjson *w)
 {
 	const char *db, *table;
 	int publish, subscribe;
@@ -142,8 +135,9 @@ entry_read(struct topology_link *l, const json_t *o, size_t i, struct peerjson *
 		    &(struct subscription){ (char *)(uintptr_t)db, (char *)(uintptr_t)table,
 			publish, subscribe, 0, { 0, 0 }, 0 });
 	else {
-		peerjson_in(w, "entries", i);
-		peerjson_fault(w, "entry", "must be a database, a table and two of true and false");
+		peerjson_in(w, "subscriptions", i);
+		peerjson_fault(w, "subscription",
+		    "must be a database, a table and two of true and false");
 		peerjson_out(w);
 	}
 }
@@ -151,7 +145,7 @@ entry_read(struct topology_link *l, const json_t *o, size_t i, struct peerjson *
 static void
 link_read(struct topology_report *r, const json_t *o, struct peerjson *w)
 {
-	const json_t *list = peerjson_list(w, o, "entries", SUBSCRIPTIONS_MAX), *item;
+	const json_t *list = peerjson_list(w, o, "subscriptions", SUBSCRIPTIONS_MAX), *item;
 	struct topology_link *l;
 	uint8_t id[NODE_ID_LEN] = { 0 };
 	char *name;
@@ -160,7 +154,7 @@ link_read(struct topology_report *r, const json_t *o, struct peerjson *w)
 	peerjson_node(w, o, id, &name);
 	l = link_new(r, id, name, json_array_size(list));
 	json_array_foreach(list, i, item)
-		entry_read(l, item, i, w);
+		link_item_read(l, item, i, w);
 }
 
 struct topology_report *

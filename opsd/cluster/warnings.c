@@ -39,7 +39,7 @@ static const char *const secret_texts[][2] = {
 	    "with CLUSTERING_PASSWORD" },
 };
 
-/* As clustering_fault, with the kind of the warning. */
+/* As warnings_why_off, with the kind of the warning. */
 static char *
 off_reason(struct replication *rep, const char **kind)
 {
@@ -57,7 +57,7 @@ off_reason(struct replication *rep, const char **kind)
 }
 
 char *
-clustering_fault(struct replication *rep)
+warnings_why_off(struct replication *rep)
 {
 	const char *kind;
 

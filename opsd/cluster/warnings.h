@@ -32,6 +32,6 @@
 json_t *warnings(struct replication *rep);
 
 /* Why clustering does not run although it is enabled, or NULL; caller frees. */
-char *clustering_fault(struct replication *rep);
+char *warnings_why_off(struct replication *rep);
 
 #endif

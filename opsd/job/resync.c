@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "opsd/cluster/catchup.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/merge.h"
-#include "opsd/cluster/catchup.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/sums.h"
 #include "opsd/store/group.h"
@@ -167,7 +167,7 @@ ask_question(struct resync *r, enum catchup_kind kind, const struct buf *last, s
 	memcpy(q.asker, r->rep->data->node_id, NODE_ID_LEN);
 	for (int tries = 0; tries < TRIES_MAX; tries++) {
 		buf_clear(bytes);
-		if (cluster_pull(r->rep->cluster, r->node, &q, bytes) == 200 &&
+		if (cluster_catch_up(r->rep->cluster, r->node, &q, bytes) == 200 &&
 		    read_usable(r, kind, bytes, an) == 0) {
 			if (an->status == 200)
 				return (0);

@@ -47,7 +47,7 @@ int
 op_is_off(struct request *r)
 {
 	char *why = r->ops->data.live.clustering ?
-	    clustering_fault(&r->ops->rep) :
+	    warnings_why_off(&r->ops->rep) :
 	    xstrdup("Clustering is not enabled on this node");
 
 	if (why != NULL)

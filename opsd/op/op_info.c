@@ -9,8 +9,8 @@
 #include "common/base/clock.h"
 #include "opsd/auth/auth.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/daemons.h"
 #include "opsd/cluster/cursors.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/progress.h"
 #include "opsd/job/job.h"
@@ -167,7 +167,7 @@ about_cursor(struct ops *ops, const struct cursor_view *cur, int away)
 {
 	char *peer = nodes_name(ops->rep.nodes, cur->peer);
 	json_t *o = json_pack("{s:s?, s:s, s:s, s:s, s:I, s:I}", "node_name", peer, "database",
-	    cur->database, "table", cur->name, "state", cursor_word(cur, away), "applied",
+	    cur->database, "table", cur->name, "state", progress_word(cur, away), "applied",
 	    (json_int_t)cur->seq, "head", (json_int_t)cur->head);
 
 	if (cur->state == CURSOR_COPY || cur->state == CURSOR_RECOVER) {

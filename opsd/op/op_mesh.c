@@ -9,8 +9,8 @@
 #include "common/base/clock.h"
 #include "common/base/words.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/daemons.h"
 #include "opsd/cluster/cursors.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/progress.h"
 #include "opsd/cluster/warnings.h"
@@ -47,8 +47,8 @@ connection_status(const struct connection *c)
 	if (is_closed(c))
 		return ("closed");
 	for (size_t i = 0; i < c->n; i++)
-		if (cursor_rank(c->cursors[i]) > worst)
-			worst = cursor_rank(c->cursors[i]);
+		if (progress_rank(c->cursors[i]) > worst)
+			worst = progress_rank(c->cursors[i]);
 	return (rank_words[worst]);
 }
 
@@ -89,7 +89,7 @@ add_received(const struct connection *c, const struct subscription *e, const str
 	uint64_t since = at->since_ms != 0 || !closed ? at->since_ms : c->view.seen_ms;
 
 	json_object_set_new(o, "state",
-	    json_string(worst != NULL                     ? cursor_word(worst, closed) :
+	    json_string(worst != NULL                     ? progress_word(worst, closed) :
 		    strcmp(e->table, "*") == 0 && !closed ? "live" :
 							    "waiting"));
 	if (strcmp(e->table, "*") == 0)

@@ -41,9 +41,9 @@ told()
 	exec {nats}>&-
 }
 
-entries_of()	# entries_of ID NAME(JSON): an entry that publishes t
+offer_of()	# offer_of ID NAME(JSON): an offer that publishes t
 {
-	printf '{"id":"%s","name":%s,"formats":[1,255],"incarnation":1,"system_info":{},"strict":false,"entries":[
+	printf '{"id":"%s","name":%s,"formats":[1,255],"incarnation":1,"system_info":{},"strict":false,"subscriptions":[
 	    {"database":"dev","table":"t","publish":true,"subscribe":true,"removed":false,
 	    "stamp":[%d,1],"start_ms":0,"tables":[]}]}' "$1" "$2" "$(($(date +%s%3N) << 16))"
 }
@@ -60,14 +60,14 @@ tables_go_on()
 	wait_until 20 has_row a t "\"$1\""
 }
 
-@test "entries of a node with a name that is none are refused, and nobody else's end" {
+@test "offers of a node with a name that is none are refused, and nobody else's end" {
 	local name i=0
 
 	for name in '"x y"' '""' '"*"' '"x.y"' '"x\ty"' '"x\u0001y"' "\"$(printf 'x%.0s' {1..3000})\""; do
 		i=$((i + 1))
 		connect_nats b
 		printf 'SUB _INBOX.forged.* 1\r\n' >&"$nats"
-		publish hl.req.a.entries _INBOX.forged.1 "$(entries_of "$(printf '%032x' "$i")" "$name")"
+		publish hl.req.a.subscriptions _INBOX.forged.1 "$(offer_of "$(printf '%032x' "$i")" "$name")"
 		sleep 0.3
 		told >"$HL_T/told"
 		grep -q '"status":400' "$HL_T/told"
@@ -80,21 +80,21 @@ tables_go_on()
 }
 
 @test "tables with names that none can have are refused at the door, and none is made" {
-	local name entries i=100 long
+	local name offer i=100 long
 
 	long=$(printf 'x%.0s' {1..251})
 	for name in 'a/b' 'é' 'a\tb' 'a`b' "$long"; do
 		i=$((i + 1))
-		entries=$(entries_of "$(printf '%032x' "$i")" '"ghost"')
-		entries=${entries/'"tables":[]'/'"tables":[{"table":"t","id":1,"head":0,"head_mark":0,"head_ms":0,
+		offer=$(offer_of "$(printf '%032x' "$i")" '"ghost"')
+		offer=${offer/'"tables":[]'/'"tables":[{"table":"t","id":1,"head":0,"head_mark":0,"head_ms":0,
 		    "definition":{"primary_key":"id","attributes":[],"declared":false,"audit":true}}]'}
 		connect_nats b
 		printf 'SUB _INBOX.forged.* 1\r\n' >&"$nats"
-		publish hl.req.a.entries _INBOX.forged.1 "${entries/'"dev"'/"\"$name\""}"
-		publish hl.req.a.entries _INBOX.forged.1 "${entries/'"t"'/"\"$name\""}"
+		publish hl.req.a.subscriptions _INBOX.forged.1 "${offer/'"dev"'/"\"$name\""}"
+		publish hl.req.a.subscriptions _INBOX.forged.1 "${offer/'"t"'/"\"$name\""}"
 		# A key that cannot be: there is no such table.
-		entries=${entries/'"dev"'/'"new"'}
-		publish hl.req.a.entries _INBOX.forged.1 "${entries/'"id","attr'/"\"$name\",\"attr"}"
+		offer=${offer/'"dev"'/'"new"'}
+		publish hl.req.a.subscriptions _INBOX.forged.1 "${offer/'"id","attr'/"\"$name\",\"attr"}"
 		sleep 0.3
 		told >"$HL_T/told"
 		[ "$(grep -c '"status":400' "$HL_T/told")" = 2 ]
@@ -108,13 +108,13 @@ tables_go_on()
 	local i
 
 	connect_nats b
-	publish hl.req.a.status hl.txn.a.dev.t "$(entries_of "$(printf '%032x' 99)" '"x"')"
+	publish hl.req.a.status hl.txn.a.dev.t "$(offer_of "$(printf '%032x' 99)" '"x"')"
 	publish hl.req.a.nothing "\$JS.API.STREAM.PURGE.HL_a" '{}'
 	publish hl.ping "\$JS.API.STREAM.PURGE.HL_a" 'b'
-	publish hl.pull.a "\$JS.API.STREAM.DELETE.HL_a" 'x'
+	publish hl.catchup.a "\$JS.API.STREAM.DELETE.HL_a" 'x'
 	for i in {1..200}; do
 		publish hl.req.a.nothing hl.req.a.nothing x
-		publish hl.req.a.entries _INBOX.nowhere "$(entries_of "$(printf '%032x' "$i")" '"x y"')"
+		publish hl.req.a.subscriptions _INBOX.nowhere "$(offer_of "$(printf '%032x' "$i")" '"x y"')"
 	done
 	told
 	tables_go_on inbox
@@ -127,14 +127,16 @@ tables_go_on()
 }
 
 @test "what is no frame in a stream, or a damaged one, is dropped and counted" {
+	local wire
+	wire=$(sed -n 's/.*\.wire = \([0-9]*\),/\1/p' "$BATS_TEST_DIRNAME/../../common/base/formats.c")
 	connect_nats b
-	publish hl.txn.b.dev.t '' $'\x05abcd and what a checksum of abcd is not of'
-	publish hl.txn.b.dev.t '' $'\x06abcd of the next format'
+	publish hl.txn.b.dev.t '' "$(printf "\\$(printf %03o "$wire")")abcd and what a checksum of abcd is not of"
+	publish hl.txn.b.dev.t '' "$(printf "\\$(printf %03o $((wire + 1)))")abcd of the next format"
 	publish hl.txn.b.dev.t '' x
 	told
 	wait_until 20 broken a 3
 	grep -q 'frame of node b .* is dropped: it was damaged on its way' "$HL_T/nodes/a/log"
-	grep -q 'frame of node b .* is dropped: it is of format 6, and' "$HL_T/nodes/a/log"
+	grep -q 'frame of node b .* is dropped: it is of format '$((wire + 1))', and' "$HL_T/nodes/a/log"
 	tables_go_on damaged
 	same_rows 20 t a b
 }
@@ -150,7 +152,7 @@ broken()	# broken NODE N: so many frames
 
 	connect_nats b
 	for i in $(seq 1 1001); do
-		publish hl.req.a.entries _INBOX.nowhere "$(entries_of "$(printf 'f%031x' "$i")" "\"f$i\"")"
+		publish hl.req.a.subscriptions _INBOX.nowhere "$(offer_of "$(printf 'f%031x' "$i")" "\"f$i\"")"
 		[ $((i % 50)) != 0 ] || sleep 0.2
 	done
 	told

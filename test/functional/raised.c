@@ -4,8 +4,8 @@
 
 /* In place of common/base/formats.c: builds of tomorrow. */
 const struct formats formats = {
-	.wire_oldest = 6,
-	.wire = 6,
+	.wire_oldest = 7,
+	.wire = 7,
 #ifdef SAME_STORE
 	.store = 5,
 #else

@@ -25,12 +25,12 @@ struct answering {
 	struct buf bytes;
 };
 
-static uint64_t pulls;
+static uint64_t catchups;
 
 uint64_t
-carry_pulls(void)
+carry_catchups(void)
 {
-	return (pulls);
+	return (catchups);
 }
 
 static void
@@ -43,7 +43,7 @@ asking_free(struct asking *a)
 	free(a);
 }
 
-/* In the form of the reply to PEER_REQ or to PULL. */
+/* In the form of the reply to PEER_REQ or to CATCHUP. */
 static void
 answer(struct asking *a, uint16_t status, const uint8_t *p, size_t n)
 {
@@ -136,7 +136,7 @@ carry(struct chan *c, uint32_t id, const char *node, uint16_t type, struct buf *
 	struct machine *to = machine_named(node);
 	struct asking *a = xcalloc(1, sizeof(*a));
 
-	pulls += type == MSG_SERVE;
+	catchups += type == MSG_SERVE;
 	*a = (struct asking){
 		.refs = 1,
 		.c = c,

@@ -18,11 +18,11 @@
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
-#define QUIET_US     6000000 /* so long nothing must happen */
-#define CALM_WRITES  6
-#define CALM_US      3000000
-#define CALM_PULLS   4
-#define QUIET_MAX_US 240000000 /* and that must be reached after so long */
+#define QUIET_US      6000000 /* so long nothing must happen */
+#define CALM_WRITES   6
+#define CALM_US       3000000
+#define CALM_CATCHUPS 4
+#define QUIET_MAX_US  240000000 /* and that must be reached after so long */
 
 static int wholes[MACHINES_MAX][MACHINES_MAX][WORK_TABLES];
 
@@ -458,7 +458,7 @@ activity(void)
 		asks |= machines[i].up && asks_in_vain(&machines[i]);
 		n += machines[i].data.log.last + machines[i].data.log.incarnation;
 	}
-	return (asks ? n : n + carry_pulls());
+	return (asks ? n : n + carry_catchups());
 }
 
 /* Somebody who is not at rest, or NULL. */
@@ -500,7 +500,7 @@ check_quiet(void)
 void
 check_calm(void)
 {
-	uint64_t pulls = carry_pulls();
+	uint64_t catchups = carry_catchups();
 
 	for (int k = 0; k < CALM_WRITES; k++) {
 		for (int i = 0; i < nmachines; i++)
@@ -509,6 +509,6 @@ check_calm(void)
 	}
 	world_run_until(world_now() + CALM_US);
 	/* One at a time may be: the first entry after a recovery was never in the stream. */
-	if (carry_pulls() - pulls > CALM_PULLS)
+	if (carry_catchups() - catchups > CALM_CATCHUPS)
 		world_fail("nothing is wrong, and yet nodes ask each other for what they lack");
 }

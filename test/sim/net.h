@@ -11,7 +11,7 @@ struct machine;
 
 struct net_pair {
 	int cut;                /* alike from both sides */
-	int stalled;            /* from the first to the second: neither stream nor pulls */
+	int stalled;            /* from the first to the second: neither stream nor catch-up */
 	unsigned lost, doubled; /* percent of the messages */
 	uint64_t least_us, most_us;
 };
@@ -36,6 +36,6 @@ struct buf;
 struct chan;
 void carry(struct chan *c, uint32_t id, const char *node, uint16_t type, struct buf *body,
     unsigned timeout_ms);
-uint64_t carry_pulls(void); /* how many there were */
+uint64_t carry_catchups(void); /* how many there were */
 
 #endif

@@ -507,7 +507,7 @@ take_wanted(struct machine *m, struct rd *body)
 }
 
 static void
-take_pull(struct machine *m, uint32_t id, struct rd *body)
+take_catchup(struct machine *m, uint32_t id, struct rd *body)
 {
 	char *node = rd_str(body);
 	unsigned timeout_ms = rd_u32(body);
@@ -554,8 +554,8 @@ reader_take(struct machine *m, uint32_t id, uint16_t type, struct buf *body)
 
 	if (type == MSG_CONSUME)
 		take_wanted(m, &r);
-	else if (type == MSG_PULL)
-		take_pull(m, id, &r);
+	else if (type == MSG_CATCHUP)
+		take_catchup(m, id, &r);
 	else if (type == MSG_STREAM_PURGE)
 		take_purge(m, id, &r);
 	else if (type == MSG_SETTINGS)

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 /*
- * What leafd does with peers (leafd/consume.c, consumer.c, inflight.c, pull.c, stream_purge.c): a
+ * What leafd does with peers (leafd/consume.c, consumer.c, inflight.c, catchup.c, stream_purge.c): a
  * consumer of each peer's stream, whose messages go to opsd; questions for rows and log.
  */
 struct buf;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/base/fnv.h"
 #include "common/base/mem.h"
 #include "test/sim/machine.h"
 
@@ -79,7 +80,7 @@ void
 world_begin(uint64_t seed, int loud)
 {
 	world.seed = world.state = seed;
-	world.hash = UINT64_C(0xcbf29ce484222325);
+	world.hash = FNV_BASIS;
 	world.loud = loud;
 }
 
@@ -223,8 +224,7 @@ world_note(const struct machine *m, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line + n, LINE - (size_t)n, fmt, ap);
 	va_end(ap);
-	for (const char *s = line; *s != '\0'; s++)
-		world.hash = (world.hash ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
+	world.hash = fnv_bytes(world.hash, line, strlen(line));
 	if (world.loud)
 		puts(line);
 }

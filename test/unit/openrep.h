@@ -16,7 +16,7 @@
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
-#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/take.h"
 #include "opsd/store/txn.h"
 #include "test/unit/opendata.h"
 

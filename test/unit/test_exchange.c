@@ -93,7 +93,7 @@ answerer_changed(void *arg)
 }
 
 static int
-answerer_can_pull(void *arg)
+answerer_can_catch_up(void *arg)
 {
 	(void)arg;
 	return (0);
@@ -103,7 +103,7 @@ static const struct carrier_ops ops = {
 	.name = "test",
 	.reaches = answerer_reaches,
 	.ask = answerer_ask,
-	.can_pull = answerer_can_pull,
+	.can_catch_up = answerer_can_catch_up,
 	.changed = answerer_changed,
 	.logged = answerer_changed,
 };

@@ -21,7 +21,7 @@
 	"{\"database\":\"dev\",\"table\":\"*\",\"publish\":true,\"subscribe\":false,\"removed\":false," \
 	"\"stamp\":[65536,-2],\"start_ms\":3,\"has_database\":true,\"tables\":[" TABLE "]}"
 #define REST  "\"incarnation\":8,\"system_info\":{\"platform\":\"x\"},\"strict\":true"
-#define OFFER "{\"id\":\"" ID "\",\"name\":\"boston\"," REST ",\"entries\":[" ITEM "]}"
+#define OFFER "{\"id\":\"" ID "\",\"name\":\"boston\"," REST ",\"subscriptions\":[" ITEM "]}"
 
 static struct offer *
 read_text(const char *text, char **fault)
@@ -119,34 +119,36 @@ test_refused(void **state)
 	    "'system_info' must be an object");
 	refused("\"strict\":true", "\"strict\":1", "'strict' must be true or false");
 	refused("\"strict\":true,", "", "'strict' is required");
-	refused("\"entries\":[" ITEM "]", "\"entries\":{}", "'entries' must be an array");
-	refused("[" ITEM "]", "[" ITEM ",7]", "'entries[1].database' is required");
-	refused("\"dev\"", "\"system\"", "'entries[0].database' 'system' is each node's own");
-	refused("[65536,-2]", "[65536]", "'entries[0].stamp' must be an array of 2 integers");
+	refused("\"subscriptions\":[" ITEM "]", "\"subscriptions\":{}",
+	    "'subscriptions' must be an array");
+	refused("[" ITEM "]", "[" ITEM ",7]", "'subscriptions[1].database' is required");
+	refused("\"dev\"", "\"system\"", "'subscriptions[0].database' 'system' is each node's own");
+	refused("[65536,-2]", "[65536]", "'subscriptions[0].stamp' must be an array of 2 integers");
 	refused("\"has_database\":true", "\"has_database\":\"yes\"",
-	    "'entries[0].has_database' must be true or false");
-	refused("[" TABLE "]", "{}", "'entries[0].tables' must be an array");
-	refused("[" TABLE "]", "[" TABLE ",{}]", "'entries[0].tables[1].table' is required");
+	    "'subscriptions[0].has_database' must be true or false");
+	refused("[" TABLE "]", "{}", "'subscriptions[0].tables' must be an array");
+	refused("[" TABLE "]", "[" TABLE ",{}]", "'subscriptions[0].tables[1].table' is required");
 	refused("\"id\":7", "\"id\":4294967296",
-	    "'entries[0].tables[0].id' must be from 0 to 4294967295");
+	    "'subscriptions[0].tables[0].id' must be from 0 to 4294967295");
 	refused("\"head\":9", "\"head\":-9",
-	    "'entries[0].tables[0].head' must be from 0 to 9223372036854775807");
+	    "'subscriptions[0].tables[0].head' must be from 0 to 9223372036854775807");
 	refused("\"head_mark\":-3", "\"head_mark\":null",
-	    "'entries[0].tables[0].head_mark' must be an integer");
-	refused("\"head_ms\":5,", "", "'entries[0].tables[0].head_ms' is required");
+	    "'subscriptions[0].tables[0].head_mark' must be an integer");
+	refused("\"head_ms\":5,", "", "'subscriptions[0].tables[0].head_ms' is required");
 	refused("\"definition\":{", "\"definition\":7,\"x\":{",
-	    "'entries[0].tables[0].definition' must be an object");
-	refused("\"primary_key\":\"id\",", "", "'entries[0].tables[0].primary_key' is required");
+	    "'subscriptions[0].tables[0].definition' must be an object");
+	refused("\"primary_key\":\"id\",", "",
+	    "'subscriptions[0].tables[0].primary_key' is required");
 }
 
 static void
 left_out(const char *name, const char *key)
 {
 	json_t *o = json_loads(OFFER, 0, NULL);
-	json_t *table = json_array_get(json_object_get(json_array_get(json_object_get(o, "entries"),
-							   0),
-					   "tables"),
-	    0);
+	json_t *table =
+	    json_array_get(json_object_get(json_array_get(json_object_get(o, "subscriptions"), 0),
+			       "tables"),
+		0);
 	char *fault = NULL;
 	struct offer *offer;
 
@@ -173,7 +175,7 @@ test_tables_that_cannot_be(void **state)
 static void
 test_too_many(void **state)
 {
-	json_t *o = json_loads(OFFER, 0, NULL), *list = json_object_get(o, "entries");
+	json_t *o = json_loads(OFFER, 0, NULL), *list = json_object_get(o, "subscriptions");
 	json_t *item = json_array_get(list, 0);
 	char *fault = NULL;
 
@@ -185,7 +187,7 @@ test_too_many(void **state)
 	assert_null(fault);
 	json_array_append(list, item);
 	assert_null(offer_read(o, &fault));
-	assert_string_equal(fault, "'entries' must contain at most 40000 items");
+	assert_string_equal(fault, "'subscriptions' must contain at most 40000 items");
 	free(fault);
 	json_decref(o);
 }

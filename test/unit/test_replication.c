@@ -372,7 +372,7 @@ test_republished(void **state)
 	assert_int_equal(own_last(r), had + 1);
 }
 
-/* ---- pulls ---- */
+/* ---- catch-up ---- */
 
 static size_t
 due(struct openrep *r, uint64_t in_us)
@@ -455,11 +455,11 @@ test_damaged_frame(void **state)
 	buf_free(&b);
 }
 
-/* After so many broken answers in a row nothing is pulled for 1, 2, 4 ... 60 seconds. */
+/* After so many broken answers in a row nothing is asked for 1, 2, 4 ... 60 seconds. */
 static void
 assert_paused(struct openrep *r, size_t n, uint64_t before)
 {
-	uint64_t after = cluster_pulls_after(r->rep.cluster, boston);
+	uint64_t after = cluster_catch_up_after(r->rep.cluster, boston);
 	uint64_t pause = n == 0 ? 0 : n > 6 ? 60000000 : UINT64_C(1000000) << (n - 1);
 
 	if (pause == 0)
@@ -822,11 +822,11 @@ asked_in(struct openrep *r, const uint8_t *who, const char *verb, const int rang
 
 	node_id_hex(boston, hex);
 	question = json_pack("{s:s, s:s, s:i, s:b, s:[], s:I, s:i, s:[]}", "id", hex, "name",
-	    "boston", "incarnation", 1, "strict", 0, "entries", "now", (json_int_t)wall_ms(),
+	    "boston", "incarnation", 1, "strict", 0, "subscriptions", "now", (json_int_t)wall_ms(),
 	    "digest", 0, "cursors");
 	if (range != NULL)
 		json_object_set_new(question, "formats", json_pack("[i,i]", range[0], range[1]));
-	cluster_asked(r->rep.cluster, who, verb, question,
+	incoming_question(r->rep.cluster, who, verb, question,
 	    (struct carrier_reply){ reply_cb, &got });
 	while (got.times == 0)
 		event_base_loop(r->o.svc.base, EVLOOP_ONCE);
@@ -848,7 +848,7 @@ static void
 test_formats(void **state)
 {
 	struct openrep *r = *state;
-	const char *verbs[] = { "status", "entries" };
+	const char *verbs[] = { "status", "subscriptions" };
 	int new[2] = { formats.wire + 1, formats.wire + 2 },
 	    old[2] = { 1, formats.wire_oldest - 1 };
 	int both[2] = { formats.wire, formats.wire + 1 };
@@ -897,7 +897,7 @@ static void
 test_speaks_for_itself(void **state)
 {
 	struct openrep *r = *state;
-	const char *verbs[] = { "status", "entries" };
+	const char *verbs[] = { "status", "subscriptions" };
 
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(asked_as(r, austin, verbs[i]), 403);
@@ -908,7 +908,7 @@ test_speaks_for_itself(void **state)
 }
 
 static void
-test_pulls_for_itself(void **state)
+test_asks_for_itself(void **state)
 {
 	struct openrep *r = *state;
 	struct table *t = catalog_get(r->o.data.catalog, "dev", "dog");
@@ -1124,7 +1124,7 @@ main(void)
 		TEST(test_formats),
 		TEST(test_refused_peer),
 		TEST(test_speaks_for_itself),
-		TEST(test_pulls_for_itself),
+		TEST(test_asks_for_itself),
 		TEST(test_head_before_rows),
 		TEST(test_served_log),
 		TEST(test_not_served),

@@ -25,7 +25,7 @@
 #define WHO HEAD "\"cursors\":[]}"
 #define REPORT                                                                                  \
 	"{\"id\":\"" ID "\",\"name\":\"boston\",\"relays\":true,\"links\":[{\"id\":\"" ID "\"," \
-	"\"name\":\"austin\",\"entries\":[[\"dev\",\"*\",true,false]]}]}"
+	"\"name\":\"austin\",\"subscriptions\":[[\"dev\",\"*\",true,false]]}]}"
 #define ANSWER                                                                         \
 	HEAD "\"uptime\":5,\"ports\":{\"clustering\":9932,\"operations_api\":9925},"   \
 	     "\"system_info\":{\"platform\":\"x\"},\"heads\":[[7,9,10,3],[8,-1,0,0]]," \

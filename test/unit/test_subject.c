@@ -21,7 +21,7 @@ test_plain(void **state)
 	is(subject_txn("n1", "dev", "*"), "hl.txn.n1.dev.*");
 	is(subject_req("n-1", "ping"), "hl.req.n-1.ping");
 	is(subject_req("n1", "*"), "hl.req.n1.*");
-	is(subject_pull("N_1"), "hl.pull.N_1");
+	is(subject_catchup("N_1"), "hl.catchup.N_1");
 	is(subject_stream("n1"), "HL_n1");
 }
 
@@ -31,8 +31,8 @@ test_escapes(void **state)
 	is(subject_txn("a b", "d.b", "t>*"), "hl.txn.a%20b.d%2Eb.t%3E%2A");
 	is(subject_txn("*", "*", "%2A"), "hl.txn.%2A.%2A.%252A");
 	is(subject_stream("n\xc3\xa4"), "HL_n%C3%A4");
-	is(subject_pull(""), "hl.pull.%");
-	is(subject_pull("%"), "hl.pull.%25");
+	is(subject_catchup(""), "hl.catchup.%");
+	is(subject_catchup("%"), "hl.catchup.%25");
 }
 
 int

@@ -11,11 +11,11 @@
 #include <cmocka.h>
 
 /* Nodes a, b, c...: their names are their ids. */
-#define ENTRY(db, table, out, in) "[\"" db "\",\"" table "\"," out "," in "]"
-#define BOTH(table)               ENTRY("d", table, "true", "true")
-#define OUT(table)                ENTRY("d", table, "true", "false")
-#define IN(table)                 ENTRY("d", table, "false", "true")
-#define LINK(to, entries)         "{\"id\":\"" to "\",\"name\":\"" to "\",\"entries\":[" entries "]}"
+#define SUB(db, table, out, in) "[\"" db "\",\"" table "\"," out "," in "]"
+#define BOTH(table)             SUB("d", table, "true", "true")
+#define OUT(table)              SUB("d", table, "true", "false")
+#define IN(table)               SUB("d", table, "false", "true")
+#define LINK(to, subs)          "{\"id\":\"" to "\",\"name\":\"" to "\",\"subscriptions\":[" subs "]}"
 #define NODE(name, relays, links) \
 	"{\"id\":\"" name "\",\"name\":\"" name "\",\"relays\":" relays ",\"links\":[" links "]}"
 
@@ -114,7 +114,7 @@ test_all_pairs(void **state)
 static void
 test_wildcards(void **state)
 {
-	/* "*" covers what is not named; an explicit entry takes its place. */
+	/* "*" covers what is not named; an explicit one takes its place. */
 	gaps_are("[" NODE("b", "false",
 		     LINK("a", BOTH("*")) "," LINK("c", BOTH("t") "," BOTH("u"))) "," NODE("a",
 		     "false",
@@ -126,9 +126,9 @@ test_wildcards(void **state)
 	/* Another database is another matter. */
 	gaps_are("[" NODE("b", "false",
 		     LINK("a", BOTH("*")) "," LINK("c",
-			 ENTRY("e", "t", "true", "true"))) "," NODE("a", "false",
+			 SUB("e", "t", "true", "true"))) "," NODE("a", "false",
 		     LINK("b", BOTH("*"))) "," NODE("c", "false",
-		     LINK("b", ENTRY("e", "t", "true", "true"))) "]",
+		     LINK("b", SUB("e", "t", "true", "true"))) "]",
 	    "[]");
 }
 
@@ -144,10 +144,10 @@ refused(const char *text, const char *want)
 	json_decref(o);
 }
 
-#define ID            "\"id\":\"00112233445566778899aabbccddeeff\""
-#define WITH(links)   "{" ID ",\"name\":\"a\",\"relays\":true,\"links\":" links "}"
-#define ENTRIES(list) "[{" ID ",\"name\":\"b\",\"entries\":" list "}]"
-#define ENTRY_RULE    "must be a database, a table and two of true and false"
+#define ID          "\"id\":\"00112233445566778899aabbccddeeff\""
+#define WITH(links) "{" ID ",\"name\":\"a\",\"relays\":true,\"links\":" links "}"
+#define SUBS(list)  "[{" ID ",\"name\":\"b\",\"subscriptions\":" list "}]"
+#define SUB_RULE    "must be a database, a table and two of true and false"
 
 static void
 test_nonsense(void **state)
@@ -157,13 +157,15 @@ test_nonsense(void **state)
 	refused(WITH("7"), "'links' must be an array");
 	refused("{" ID ",\"name\":\"a\",\"links\":[]}", "'relays' is required");
 	refused("{\"id\":\"a\",\"name\":\"a\",\"links\":[]}", "'id' must be 32 hexadecimal digits");
-	refused(WITH("[{}]"), "'links[0].entries' is required");
-	refused(WITH(ENTRIES("{}")), "'links[0].entries' must be an array");
-	refused(WITH(ENTRIES("[[\"d\",\"t\",true,true],7]")),
-	    "'links[0].entries[1].entry' " ENTRY_RULE);
-	refused(WITH(ENTRIES("[[\"d\",\"t\",true]]")), "'links[0].entries[0].entry' " ENTRY_RULE);
-	refused(WITH(ENTRIES("[[\"d\",\"t\",true,1]]")), "'links[0].entries[0].entry' " ENTRY_RULE);
-	refused(WITH("[{" ID ",\"name\":\"a b\",\"entries\":[]}]"),
+	refused(WITH("[{}]"), "'links[0].subscriptions' is required");
+	refused(WITH(SUBS("{}")), "'links[0].subscriptions' must be an array");
+	refused(WITH(SUBS("[[\"d\",\"t\",true,true],7]")),
+	    "'links[0].subscriptions[1].subscription' " SUB_RULE);
+	refused(WITH(SUBS("[[\"d\",\"t\",true]]")),
+	    "'links[0].subscriptions[0].subscription' " SUB_RULE);
+	refused(WITH(SUBS("[[\"d\",\"t\",true,1]]")),
+	    "'links[0].subscriptions[0].subscription' " SUB_RULE);
+	refused(WITH("[{" ID ",\"name\":\"a b\",\"subscriptions\":[]}]"),
 	    "'links[0].name' must be 1 to 250 "
 	    "characters without '.', ',', '*', '>', white space and control characters");
 }
@@ -172,7 +174,7 @@ test_nonsense(void **state)
 static void
 test_report(void **state)
 {
-	json_t *o = json_loads(WITH(ENTRIES("[[\"d\",\"t\",true,false]]")), 0, NULL), *is;
+	json_t *o = json_loads(WITH(SUBS("[[\"d\",\"t\",true,false]]")), 0, NULL), *is;
 	struct peerjson w = { 0 };
 	struct topology_report *r = topology_report_read(o, &w);
 	int64_t digest = topology_report_digest(r);

@@ -1,5 +1,5 @@
-#ifndef HL_SUBSCRIBE_H
-#define HL_SUBSCRIBE_H
+#ifndef HL_TAKE_H
+#define HL_TAKE_H
 
 #include "opsd/cluster/offer.h"
 #include "opsd/store/commit.h"

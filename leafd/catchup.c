@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "leafd/pull.h"
+#include "leafd/catchup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,31 +20,31 @@
 #define TIMEOUT_MAX_MS 600000
 
 /* A question of opsd to a peer. */
-struct pull_question {
-	struct pull_carrier *p;
+struct catchup_call {
+	struct catchup_carrier *p;
 	struct jsapi_call *call;
 	struct chan_deferred *reply;
-	struct pull_question *prev, *next;
+	struct catchup_call *prev, *next;
 };
 
 /* A peer's question; p is NULL when its answer is not wanted any more. */
-struct pull_serving {
-	struct pull_carrier *p;
+struct catchup_serving {
+	struct catchup_carrier *p;
 	char *reply;
 	struct buf question;
-	struct pull_serving *prev, *next;
+	struct catchup_serving *prev, *next;
 };
 
-struct pull_carrier {
+struct catchup_carrier {
 	struct chan *opsd;
 	struct jsapi *a; /* NULL: stopped */
 	struct nats_sub *sub;
-	struct pull_question *questions;
-	struct pull_serving *active, *waiting;
+	struct catchup_call *questions;
+	struct catchup_serving *active, *waiting;
 	unsigned nactive, nwaiting;
 };
 
-static void serve_next(struct pull_carrier *);
+static void serve_next(struct catchup_carrier *);
 
 /* Ours to a peer */
 
@@ -59,7 +59,7 @@ answer_opsd(struct chan_deferred *reply, uint16_t status, const void *data, size
 }
 
 static void
-question_free(struct pull_question *q)
+question_free(struct catchup_call *q)
 {
 	jsapi_cancel(&q->call);
 	DL_DELETE(q->p->questions, q);
@@ -67,9 +67,9 @@ question_free(struct pull_question *q)
 }
 
 static void
-pull_answer_cb(const struct nats_msg *m, void *arg)
+catchup_answer_cb(const struct nats_msg *m, void *arg)
 {
-	struct pull_question *q = arg;
+	struct catchup_call *q = arg;
 
 	if (m == NULL || m->status != NULL)
 		answer_opsd(q->reply, 504, NULL, 0);
@@ -79,22 +79,22 @@ pull_answer_cb(const struct nats_msg *m, void *arg)
 }
 
 static void
-ask_peer(struct pull_carrier *p, const struct msg *m, const char *node, uint32_t timeout_ms,
+ask_peer(struct catchup_carrier *p, const struct msg *m, const char *node, uint32_t timeout_ms,
     const void *data, size_t len)
 {
-	struct pull_question *q = xcalloc(1, sizeof(*q));
-	char *subject = subject_pull(node);
+	struct catchup_call *q = xcalloc(1, sizeof(*q));
+	char *subject = subject_catchup(node);
 
 	q->p = p;
 	q->reply = chan_defer(p->opsd, m);
 	DL_APPEND(p->questions, q);
 	jsapi_ask_raw(p->a, &q->call, subject, data, len,
-	    timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS, pull_answer_cb, q);
+	    timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS, catchup_answer_cb, q);
 	free(subject);
 }
 
 int
-pull_ask(struct pull_carrier *p, struct msg *m)
+catchup_ask(struct catchup_carrier *p, struct msg *m)
 {
 	char *node = rd_str(&m->body);
 	uint32_t timeout_ms = rd_u32(&m->body);
@@ -116,7 +116,7 @@ pull_ask(struct pull_carrier *p, struct msg *m)
 /* Peers' to us */
 
 static void
-serving_free(struct pull_serving *s)
+serving_free(struct catchup_serving *s)
 {
 	free(s->reply);
 	buf_free(&s->question);
@@ -126,8 +126,8 @@ serving_free(struct pull_serving *s)
 static void
 on_served(struct rd *body, void *arg)
 {
-	struct pull_serving *s = arg;
-	struct pull_carrier *p = s->p;
+	struct catchup_serving *s = arg;
+	struct catchup_carrier *p = s->p;
 	const uint8_t *data = NULL;
 	size_t len = 0;
 
@@ -141,17 +141,17 @@ on_served(struct rd *body, void *arg)
 		data = rd_blob(body, &len);
 	/* Without an answer who asked runs into its time-out. */
 	if (body != NULL && !rd_done(body))
-		log_warnx("pull: broken answer from opsd");
+		log_warnx("catch-up: broken answer from opsd");
 	else if (body != NULL && nats_reply(jsapi_nats(p->a), s->reply, data, len) == -1)
-		log_debug("pull: an answer of %zu bytes did not go out", len);
+		log_debug("catch-up: an answer of %zu bytes did not go out", len);
 	serving_free(s);
 	serve_next(p);
 }
 
 static void
-serve_next(struct pull_carrier *p)
+serve_next(struct catchup_carrier *p)
 {
-	struct pull_serving *s;
+	struct catchup_serving *s;
 
 	/* While opsd is going away each call fails at once. */
 	while (p->a != NULL && chan_is_up(p->opsd) && p->nactive < SERVING_MAX &&
@@ -165,13 +165,13 @@ serve_next(struct pull_carrier *p)
 }
 
 static void
-pull_question_cb(const struct nats_msg *m, void *arg)
+catchup_question_cb(const struct nats_msg *m, void *arg)
 {
-	struct pull_carrier *p = arg;
-	struct pull_serving *s;
+	struct catchup_carrier *p = arg;
+	struct catchup_serving *s;
 
 	if (!nats_is_inbox(m->reply) || m->len > QUESTION_MAX || p->nwaiting >= WAITING_MAX) {
-		log_debug("pull: a question of %zu bytes is dropped", m->len);
+		log_debug("catch-up: a question of %zu bytes is dropped", m->len);
 		return;
 	}
 	s = xcalloc(1, sizeof(*s));
@@ -184,9 +184,9 @@ pull_question_cb(const struct nats_msg *m, void *arg)
 }
 
 static void
-drop_serving(struct pull_carrier *p)
+drop_serving(struct catchup_carrier *p)
 {
-	struct pull_serving *s, *tmp;
+	struct catchup_serving *s, *tmp;
 
 	DL_FOREACH_SAFE(p->waiting, s, tmp) {
 		DL_DELETE(p->waiting, s);
@@ -201,41 +201,41 @@ drop_serving(struct pull_carrier *p)
 
 /* The whole */
 
-struct pull_carrier *
-pull_new(struct chan *opsd)
+struct catchup_carrier *
+catchup_new(struct chan *opsd)
 {
-	struct pull_carrier *p = xcalloc(1, sizeof(*p));
+	struct catchup_carrier *p = xcalloc(1, sizeof(*p));
 
 	p->opsd = opsd;
 	return (p);
 }
 
 void
-pull_free(struct pull_carrier *p)
+catchup_free(struct catchup_carrier *p)
 {
 	if (p == NULL)
 		return;
-	pull_stop(p);
+	catchup_stop(p);
 	free(p);
 }
 
 void
-pull_start(struct pull_carrier *p, struct jsapi *a, const char *node)
+catchup_start(struct catchup_carrier *p, struct jsapi *a, const char *node)
 {
 	char *subject;
 
 	if (p->a != NULL)
 		return;
 	p->a = a;
-	subject = subject_pull(node);
-	p->sub = nats_subscribe(jsapi_nats(a), subject, pull_question_cb, p);
+	subject = subject_catchup(node);
+	p->sub = nats_subscribe(jsapi_nats(a), subject, catchup_question_cb, p);
 	free(subject);
 }
 
 void
-pull_stop(struct pull_carrier *p)
+catchup_stop(struct catchup_carrier *p)
 {
-	struct pull_question *q, *tmp;
+	struct catchup_call *q, *tmp;
 
 	if (p->a == NULL)
 		return;

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "opsd/cluster/subscribe.h"
+#include "opsd/cluster/take.h"
 
 #include <stdlib.h>
 #include <string.h>
