@@ -8,9 +8,9 @@
 /*
  * A cursor: where this node stands in the log of one table of one peer, and how it goes on
  * from there.  A machine without I/O, lock or clock: events go in, actions come out, and
- * nothing but cursor.c writes a field of it.  Its table of states and events stands in
- * cursor.c, and in common/README.md for people.  cursors.h has the set of them, its lock and
- * its place on disk.
+ * nothing else writes a field of it.  Its table of states and events stands in
+ * cursor_table.c, and in common/README.md for people; what the rules in it do, in
+ * cursor_rules.c.  cursors.h has the set of them, its lock and its place on disk.
  */
 struct cursor;
 struct cursor *cursor_new(const struct cursor_view *v); /* of a copy of that */

@@ -2,53 +2,15 @@
 
 #include "opsd/cluster/cursors.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include <utlist.h>
 
-#include "common/base/clock.h"
-#include "common/base/log.h"
-#include "common/base/logbrake.h"
 #include "common/base/mem.h"
-#include "opsd/cluster/cluster.h"
-#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/cursors_priv.h"
 #include "opsd/cluster/replication.h"
 
 #define QUESTION_BYTES (1u << 20) /* of an answer, at most */
-
-struct cursor_key {
-	uint8_t peer[NODE_ID_LEN];
-	uint32_t table;
-};
-
-struct held {
-	struct cursor *cursor;
-	const struct cursor_view *v; /* of that */
-	struct cursor_key key;
-	struct buf label;         /* peer, database, name; empty: it only recovers */
-	uint64_t moved;           /* when it was saved last, in moves of the cursors */
-	struct held *prev, *next; /* of the same peer */
-	UT_hash_handle hh, hh_label;
-};
-
-struct source { /* a peer */
-	uint8_t peer[NODE_ID_LEN];
-	uint64_t stream_seq;
-	uint64_t gone; /* moves when one was removed last */
-	struct held *cursors;
-	size_t n;
-	UT_hash_handle hh;
-};
-
-struct cursors {
-	struct replication *rep;
-	pthread_mutex_t lock;
-	struct held *cursors, *labels;
-	struct source *sources;
-	uint64_t moves, turns;
-};
 
 static struct cursor_key
 key_of(const uint8_t *peer, uint32_t table)
@@ -70,8 +32,8 @@ source_find(struct cursors *f, const uint8_t *peer)
 	return (s);
 }
 
-static struct source *
-source_of(struct cursors *f, const uint8_t *peer)
+struct source *
+cursors_source(struct cursors *f, const uint8_t *peer)
 {
 	struct source *s = source_find(f, peer);
 
@@ -93,12 +55,11 @@ add_label(struct buf *b, const uint8_t *peer, const char *db, size_t dblen, cons
 	buf_add(b, name, nlen);
 }
 
-/* With the lock held, or before anybody else knows of the cursors. */
-static struct held *
-insert_cursor(struct cursors *f, const struct cursor_view *v)
+struct held *
+cursors_insert(struct cursors *f, const struct cursor_view *v)
 {
 	struct held *h = xcalloc(1, sizeof(*h));
-	struct source *s = source_of(f, v->peer);
+	struct source *s = cursors_source(f, v->peer);
 
 	h->key = key_of(v->peer, v->table);
 	h->cursor = cursor_new(v);
@@ -115,10 +76,10 @@ insert_cursor(struct cursors *f, const struct cursor_view *v)
 	return (h);
 }
 
-static void
-delete_cursor(struct cursors *f, struct held *h)
+void
+cursors_delete(struct cursors *f, struct held *h)
 {
-	struct source *s = source_of(f, h->v->peer);
+	struct source *s = cursors_source(f, h->v->peer);
 
 	s->gone = ++f->moves;
 	DL_DELETE(s->cursors, h);
@@ -131,63 +92,6 @@ delete_cursor(struct cursors *f, struct held *h)
 	free(h);
 }
 
-static int
-load_one(struct cursors *f, const uint8_t *k, size_t klen, const uint8_t *v, size_t vlen,
-    char **err)
-{
-	struct rd key = rd_init(k, klen), r = rd_init(v, vlen);
-	const uint8_t *peer = rd_bytes(&key, NODE_ID_LEN);
-	struct cursor_view view = { .table = rd_be32(&key) };
-	int rc;
-
-	if (!rd_done(&key))
-		return (-1);
-	if (view.table == 0) {
-		source_of(f, peer)->stream_seq = rd_u64(&r);
-		return (rd_done(&r) ? 0 : -1);
-	}
-	if (vlen > 0 && v[0] != CURSOR_FORMAT) {
-		*err =
-		    xasprintf("store: a cursor is of format %u, and this version (" PACKAGE_VERSION
-			      ") reads format %u",
-			v[0], CURSOR_FORMAT);
-		return (-1);
-	}
-	memcpy(view.peer, peer, NODE_ID_LEN);
-	rc = cursor_view_read(&view, &r);
-	if (rc == 0)
-		insert_cursor(f, &view);
-	cursor_view_clear(&view);
-	return (rc);
-}
-
-struct cursors *
-cursors_load(struct replication *rep, char **err)
-{
-	struct cursors *f = xcalloc(1, sizeof(*f));
-	struct store_iter *it = store_iter_new(rep->data->store, NULL, CF_CURSOR, NULL, 0, NULL, 0);
-	int rc = 0;
-
-	f->rep = rep;
-	pthread_mutex_init(&f->lock, NULL);
-	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it)) {
-		size_t klen, vlen;
-		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
-
-		rc = load_one(f, k, klen, v, vlen, err);
-	}
-	if (store_iter_failed(it))
-		rc = -1;
-	store_iter_free(it);
-	if (rc == -1) {
-		if (*err == NULL)
-			*err = xasprintf("store: the cursors cannot be read");
-		cursors_free(f);
-		return (NULL);
-	}
-	return (f);
-}
-
 void
 cursors_free(struct cursors *f)
 {
@@ -197,7 +101,7 @@ cursors_free(struct cursors *f)
 	if (f == NULL)
 		return;
 	HASH_ITER(hh, f->cursors, h, tmp)
-		delete_cursor(f, h);
+		cursors_delete(f, h);
 	HASH_ITER(hh, f->sources, s, stmp) {
 		HASH_DEL(f->sources, s);
 		free(s);
@@ -216,8 +120,8 @@ held_find(struct cursors *f, const uint8_t *peer, uint32_t table)
 	return (h);
 }
 
-static struct held *
-held_of(struct cursors *f, const struct cursor *cur)
+struct held *
+cursors_held(struct cursors *f, const struct cursor *cur)
 {
 	const struct cursor_view *v = cursor_view(cur);
 
@@ -424,144 +328,6 @@ cursors_have_all(struct cursors *f, const uint8_t *peer, const char *database, c
 }
 
 struct cursor *
-cursors_add(struct group *g, const uint8_t *peer, uint32_t table, const char *database,
-    const char *name)
-{
-	struct cursors *f = replication_of(g)->cursors;
-	struct cursor_view v = {
-		.table = table,
-		.database = (char *)(uintptr_t)database,
-		.name = (char *)(uintptr_t)name,
-		.state = CURSOR_NEW,
-	};
-	struct cursor *cur;
-
-	memcpy(v.peer, peer, NODE_ID_LEN);
-	pthread_mutex_lock(&f->lock);
-	cur = insert_cursor(f, &v)->cursor;
-	pthread_mutex_unlock(&f->lock);
-	return (cur);
-}
-
-static void
-cursor_key(struct buf *k, const uint8_t *peer, uint32_t table)
-{
-	buf_add(k, peer, NODE_ID_LEN);
-	buf_be32(k, table);
-}
-
-void
-cursors_remove(struct group *g, struct cursor *cur)
-{
-	struct cursors *f = replication_of(g)->cursors;
-	struct buf k = { 0 };
-
-	cursor_key(&k, cursor_view(cur)->peer, cursor_view(cur)->table);
-	store_batch_delete(group_batch(g), CF_CURSOR, k.data, k.len);
-	buf_free(&k);
-	pthread_mutex_lock(&f->lock);
-	delete_cursor(f, held_of(f, cur));
-	pthread_mutex_unlock(&f->lock);
-}
-
-void
-cursors_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq)
-{
-	struct cursors *f = replication_of(g)->cursors;
-	struct buf k = { 0 }, v = { 0 };
-
-	pthread_mutex_lock(&f->lock);
-	source_of(f, peer)->stream_seq = seq;
-	pthread_mutex_unlock(&f->lock);
-	cursor_key(&k, peer, 0);
-	buf_u64(&v, seq);
-	store_batch_put(group_batch(g), CF_CURSOR, k.data, k.len, v.data, v.len);
-	buf_free(&k);
-	buf_free(&v);
-}
-
-static void
-save_cursor(struct group *g, const struct cursor_view *view)
-{
-	struct buf k = { 0 }, v = { 0 };
-
-	cursor_key(&k, view->peer, view->table);
-	cursor_view_write(view, &v);
-	store_batch_put(group_batch(g), CF_CURSOR, k.data, k.len, v.data, v.len);
-	buf_free(&k);
-	buf_free(&v);
-}
-
-static void
-tell_cursor_state(struct replication *rep, const struct cursor_view *v)
-{
-	static struct log_brake brake = { .most = 1000 };
-	char *peer = nodes_shown(rep->nodes, v->peer);
-
-	log_braked(&brake, v->state == CURSOR_FAILED ? LOG_ERROR : LOG_INFO,
-	    "cursor %s.%s from node "
-	    "%s: %s%s%s, after transaction %llu of its log",
-	    v->database, v->name, peer, cursor_view_state(v->state), v->why != NULL ? ": " : "",
-	    v->why != NULL ? v->why : "", (unsigned long long)v->seq);
-	free(peer);
-}
-
-static void
-tell_copied(struct replication *rep, const struct cursor_view *v)
-{
-	static struct log_brake brake = { .most = 1000 };
-	char *peer = nodes_shown(rep->nodes, v->peer);
-
-	log_braked(&brake, LOG_INFO, "copy of %s.%s from node %s is whole: %llu rows seen",
-	    v->database, v->name, peer, (unsigned long long)v->copied);
-	free(peer);
-}
-
-static unsigned
-step_cursor(struct cursors *f, struct cursor *cur, const struct cursor_event *e)
-{
-	struct cursor_now now = { wall_ms(), mono_us() };
-	unsigned actions;
-
-	pthread_mutex_lock(&f->lock);
-	actions = cursor_on(cur, e, &now);
-	if (actions & CURSOR_SAVE)
-		held_of(f, cur)->moved = ++f->moves;
-	pthread_mutex_unlock(&f->lock);
-	return (actions);
-}
-
-/* Others may have copied from here meanwhile: when all is back they must look again. */
-static void
-recovered_from_one(struct replication *rep)
-{
-	if (!cluster_recovering(rep->cluster))
-		rep->data->log.incarnation++;
-}
-
-unsigned
-cursors_on(struct group *g, struct cursor *cur, const struct cursor_event *e)
-{
-	struct replication *rep = replication_of(g);
-	const struct cursor_view *v = cursor_view(cur);
-	unsigned actions = step_cursor(rep->cursors, cur, e);
-
-	if (actions & CURSOR_TELL)
-		tell_cursor_state(rep, v);
-	if (actions & CURSOR_COPIED)
-		tell_copied(rep, v);
-	if (actions & CURSOR_REMOVE)
-		cursors_remove(g, cur);
-	else if (actions & CURSOR_SAVE)
-		save_cursor(g, v);
-	if (actions & CURSOR_RECOVERED)
-		recovered_from_one(rep);
-	if (actions & CURSOR_KICK)
-		cluster_kick(rep->cluster);
-	return (actions);
-}
-
-struct cursor *
 cursors_first(struct cursors *f)
 {
 	return (cursor_of(f->cursors));
@@ -570,7 +336,7 @@ cursors_first(struct cursors *f)
 struct cursor *
 cursors_next(struct cursors *f, const struct cursor *cur)
 {
-	return (cursor_of(held_of(f, cur)->hh.next));
+	return (cursor_of(cursors_held(f, cur)->hh.next));
 }
 
 struct cursor *
@@ -584,5 +350,5 @@ cursors_first_of(struct cursors *f, const uint8_t *peer)
 struct cursor *
 cursors_next_of(struct cursors *f, const struct cursor *cur)
 {
-	return (cursor_of(held_of(f, cur)->next));
+	return (cursor_of(cursors_held(f, cur)->next));
 }

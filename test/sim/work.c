@@ -461,8 +461,8 @@ lose_row(const struct machine *m, const struct machine *gone, int t, int key,
 void
 work_lose_holder(struct machine *m, const struct machine *gone, int t)
 {
-	struct table *table =
-	    machine_alive(m) ? catalog_get(m->data.catalog, "dev", tables[t]) : NULL;
+	struct table *table = machine_alive(m) ? catalog_get(m->data.catalog, "dev", tables[t]) :
+						 NULL;
 
 	for (int key = 0; key < WORK_KEYS; key++) {
 		struct row row = { 0 };

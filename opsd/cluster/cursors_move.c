@@ -1,0 +1,214 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/cluster.h"
+#include "opsd/cluster/cursors_priv.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/replication.h"
+
+/* How cursors come, move and go: on the commit thread, in its batches; and from disk at the start. */
+
+/* ---- on disk ---- */
+
+static int
+load_one(struct cursors *f, const uint8_t *k, size_t klen, const uint8_t *v, size_t vlen,
+    char **err)
+{
+	struct rd key = rd_init(k, klen), r = rd_init(v, vlen);
+	const uint8_t *peer = rd_bytes(&key, NODE_ID_LEN);
+	struct cursor_view view = { .table = rd_be32(&key) };
+	int rc;
+
+	if (!rd_done(&key))
+		return (-1);
+	if (view.table == 0) {
+		cursors_source(f, peer)->stream_seq = rd_u64(&r);
+		return (rd_done(&r) ? 0 : -1);
+	}
+	if (vlen > 0 && v[0] != CURSOR_FORMAT) {
+		*err =
+		    xasprintf("store: a cursor is of format %u, and this version (" PACKAGE_VERSION
+			      ") reads format %u",
+			v[0], CURSOR_FORMAT);
+		return (-1);
+	}
+	memcpy(view.peer, peer, NODE_ID_LEN);
+	rc = cursor_view_read(&view, &r);
+	if (rc == 0)
+		cursors_insert(f, &view);
+	cursor_view_clear(&view);
+	return (rc);
+}
+
+struct cursors *
+cursors_load(struct replication *rep, char **err)
+{
+	struct cursors *f = xcalloc(1, sizeof(*f));
+	struct store_iter *it = store_iter_new(rep->data->store, NULL, CF_CURSOR, NULL, 0, NULL, 0);
+	int rc = 0;
+
+	f->rep = rep;
+	pthread_mutex_init(&f->lock, NULL);
+	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it)) {
+		size_t klen, vlen;
+		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
+
+		rc = load_one(f, k, klen, v, vlen, err);
+	}
+	if (store_iter_failed(it))
+		rc = -1;
+	store_iter_free(it);
+	if (rc == -1) {
+		if (*err == NULL)
+			*err = xasprintf("store: the cursors cannot be read");
+		cursors_free(f);
+		return (NULL);
+	}
+	return (f);
+}
+
+static void
+cursor_key(struct buf *k, const uint8_t *peer, uint32_t table)
+{
+	buf_add(k, peer, NODE_ID_LEN);
+	buf_be32(k, table);
+}
+
+void
+cursors_remove(struct group *g, struct cursor *cur)
+{
+	struct cursors *f = replication_of(g)->cursors;
+	struct buf k = { 0 };
+
+	cursor_key(&k, cursor_view(cur)->peer, cursor_view(cur)->table);
+	store_batch_delete(group_batch(g), CF_CURSOR, k.data, k.len);
+	buf_free(&k);
+	pthread_mutex_lock(&f->lock);
+	cursors_delete(f, cursors_held(f, cur));
+	pthread_mutex_unlock(&f->lock);
+}
+
+void
+cursors_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq)
+{
+	struct cursors *f = replication_of(g)->cursors;
+	struct buf k = { 0 }, v = { 0 };
+
+	pthread_mutex_lock(&f->lock);
+	cursors_source(f, peer)->stream_seq = seq;
+	pthread_mutex_unlock(&f->lock);
+	cursor_key(&k, peer, 0);
+	buf_u64(&v, seq);
+	store_batch_put(group_batch(g), CF_CURSOR, k.data, k.len, v.data, v.len);
+	buf_free(&k);
+	buf_free(&v);
+}
+
+static void
+save_cursor(struct group *g, const struct cursor_view *view)
+{
+	struct buf k = { 0 }, v = { 0 };
+
+	cursor_key(&k, view->peer, view->table);
+	cursor_view_write(view, &v);
+	store_batch_put(group_batch(g), CF_CURSOR, k.data, k.len, v.data, v.len);
+	buf_free(&k);
+	buf_free(&v);
+}
+
+/* ---- what happens to them ---- */
+
+struct cursor *
+cursors_add(struct group *g, const uint8_t *peer, uint32_t table, const char *database,
+    const char *name)
+{
+	struct cursors *f = replication_of(g)->cursors;
+	struct cursor_view v = {
+		.table = table,
+		.database = (char *)(uintptr_t)database,
+		.name = (char *)(uintptr_t)name,
+		.state = CURSOR_NEW,
+	};
+	struct cursor *cur;
+
+	memcpy(v.peer, peer, NODE_ID_LEN);
+	pthread_mutex_lock(&f->lock);
+	cur = cursors_insert(f, &v)->cursor;
+	pthread_mutex_unlock(&f->lock);
+	return (cur);
+}
+
+static void
+tell_cursor_state(struct replication *rep, const struct cursor_view *v)
+{
+	static struct log_brake brake = { .most = 1000 };
+	char *peer = nodes_shown(rep->nodes, v->peer);
+
+	log_braked(&brake, v->state == CURSOR_FAILED ? LOG_ERROR : LOG_INFO,
+	    "cursor %s.%s from node "
+	    "%s: %s%s%s, after transaction %llu of its log",
+	    v->database, v->name, peer, cursor_view_state(v->state), v->why != NULL ? ": " : "",
+	    v->why != NULL ? v->why : "", (unsigned long long)v->seq);
+	free(peer);
+}
+
+static void
+tell_copied(struct replication *rep, const struct cursor_view *v)
+{
+	static struct log_brake brake = { .most = 1000 };
+	char *peer = nodes_shown(rep->nodes, v->peer);
+
+	log_braked(&brake, LOG_INFO, "copy of %s.%s from node %s is whole: %llu rows seen",
+	    v->database, v->name, peer, (unsigned long long)v->copied);
+	free(peer);
+}
+
+static unsigned
+step_cursor(struct cursors *f, struct cursor *cur, const struct cursor_event *e)
+{
+	struct cursor_now now = { wall_ms(), mono_us() };
+	unsigned actions;
+
+	pthread_mutex_lock(&f->lock);
+	actions = cursor_on(cur, e, &now);
+	if (actions & CURSOR_SAVE)
+		cursors_held(f, cur)->moved = ++f->moves;
+	pthread_mutex_unlock(&f->lock);
+	return (actions);
+}
+
+/* Others may have copied from here meanwhile: when all is back they must look again. */
+static void
+recovered_from_one(struct replication *rep)
+{
+	if (!cluster_recovering(rep->cluster))
+		rep->data->log.incarnation++;
+}
+
+unsigned
+cursors_on(struct group *g, struct cursor *cur, const struct cursor_event *e)
+{
+	struct replication *rep = replication_of(g);
+	const struct cursor_view *v = cursor_view(cur);
+	unsigned actions = step_cursor(rep->cursors, cur, e);
+
+	if (actions & CURSOR_TELL)
+		tell_cursor_state(rep, v);
+	if (actions & CURSOR_COPIED)
+		tell_copied(rep, v);
+	if (actions & CURSOR_REMOVE)
+		cursors_remove(g, cur);
+	else if (actions & CURSOR_SAVE)
+		save_cursor(g, v);
+	if (actions & CURSOR_RECOVERED)
+		recovered_from_one(rep);
+	if (actions & CURSOR_KICK)
+		cluster_kick(rep->cluster);
+	return (actions);
+}

@@ -1,0 +1,50 @@
+#ifndef HL_CURSORS_PRIV_H
+#define HL_CURSORS_PRIV_H
+
+#include <pthread.h>
+#include <uthash.h>
+
+#include "opsd/cluster/cursors.h"
+
+/* What cursors.c (the set, and what every thread may see of it) and cursors_move.c share. */
+
+struct cursor_key {
+	uint8_t peer[NODE_ID_LEN];
+	uint32_t table;
+};
+
+struct held {
+	struct cursor *cursor;
+	const struct cursor_view *v; /* of that */
+	struct cursor_key key;
+	struct buf label;         /* peer, database, name; empty: it only recovers */
+	uint64_t moved;           /* when it was saved last, in moves of the cursors */
+	struct held *prev, *next; /* of the same peer */
+	UT_hash_handle hh, hh_label;
+};
+
+struct source { /* a peer */
+	uint8_t peer[NODE_ID_LEN];
+	uint64_t stream_seq;
+	uint64_t gone; /* moves when one was removed last */
+	struct held *cursors;
+	size_t n;
+	UT_hash_handle hh;
+};
+
+struct cursors {
+	struct replication *rep;
+	pthread_mutex_t lock;
+	struct held *cursors, *labels;
+	struct source *sources;
+	uint64_t moves, turns;
+};
+
+/* These with the lock held, or before anybody else knows of the cursors. */
+
+struct held *cursors_insert(struct cursors *f, const struct cursor_view *v);
+void cursors_delete(struct cursors *f, struct held *h);
+struct held *cursors_held(struct cursors *f, const struct cursor *cur);
+struct source *cursors_source(struct cursors *f, const uint8_t *peer); /* made when absent */
+
+#endif
