@@ -6,53 +6,95 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "common/base/fnv.h"
 #include "common/base/mem.h"
 
-#define PLACES_MAX 256    /* nodes; with more, nothing is told */
-#define ITEMS_MAX  100000 /* more are not looked at */
+/*
+ * Sets of nodes are words of 64 bits, so what a node sends is one step for 64 others.  Tables
+ * with the same edges have the same gaps: those are looked for once.
+ */
+
+#define PLACES_MAX 2048 /* more that others than our peers have told of are in UNKNOWN */
+#define UNKNOWN    0    /* the place of all that is not known */
 
 struct place {                 /* a node */
 	const char *id, *name; /* borrowed */
-	int reported, relays;
+	int at, relays;
+	UT_hash_handle hh;
 };
 
-/* What two nodes have with each other for one table. */
-struct link {
-	int pair;        /* key: first * PLACES_MAX + second */
-	int forth, back; /* from the first to the second, and back */
-	UT_hash_handle hh;
+/* What one node says that it has with another one for a table. */
+struct flow {
+	int from, to;
+	int publish, subscribe;
 };
 
 struct subject {   /* a table that somebody names, or "*" */
 	char *key; /* "db/table" */
 	size_t database_len;
-	struct link *links;
+	struct flow *flows;
+	size_t n;
+	UT_hash_handle hh;
+};
+
+/* Gaps that tables with the same edges have. */
+struct alike {
+	uint64_t hash;
+	json_t **tables; /* of each gap, borrowed */
+	size_t n;
 	UT_hash_handle hh;
 };
 
 struct graph {
-	struct place places[PLACES_MAX];
-	int n;
+	struct place *by_id, **places;
+	int n, reports; /* those before `reports` have reported, but for UNKNOWN */
+	size_t words;   /* of a set of nodes */
 	struct subject *subjects;
-	size_t items;
-	int cut; /* there is more than we look at */
+	uint64_t *to;           /* a set for each node: what it sends for the table arrives there */
+	uint64_t *takes, *part; /* who gets the table from somebody; or sends it */
+	uint64_t *arrives, *would;
+	int *queue;
+	struct alike *alike;
+	json_t *gaps;
+	size_t most;
 };
 
-/* ---- from reports to links ---- */
+static int
+set_has(const uint64_t *set, int at)
+{
+	return (set[at / 64] >> at % 64 & 1);
+}
 
-/* Index of a node; -1: there are too many. */
+static void
+set_add(uint64_t *set, int at)
+{
+	set[at / 64] |= UINT64_C(1) << at % 64;
+}
+
+static void
+set_remove(uint64_t *set, int at)
+{
+	set[at / 64] &= ~(UINT64_C(1) << at % 64);
+}
+
+/* ---- from reports to flows ---- */
+
 static int
 place_of(struct graph *g, const char *id, const char *name)
 {
-	for (int i = 0; i < g->n; i++)
-		if (strcmp(g->places[i].id, id) == 0)
-			return (i);
-	if (g->n >= PLACES_MAX) {
-		g->cut = 1;
-		return (-1);
+	struct place *p;
+
+	HASH_FIND_STR(g->by_id, id, p);
+	if (p == NULL && g->n >= PLACES_MAX)
+		return (UNKNOWN);
+	if (p == NULL) {
+		p = xmalloc(sizeof(*p));
+		*p = (struct place){ .id = id, .name = name, .at = g->n, .relays = 1 };
+		HASH_ADD_KEYPTR(hh, g->by_id, id, strlen(id), p);
+		g->places = xrealloc(g->places, ((size_t)g->n + 1) * sizeof(struct place *));
+		g->places[g->n++] = p;
 	}
-	g->places[g->n] = (struct place){ .id = id, .name = name, .relays = 1 };
-	return (g->n++);
+	return (p->at);
 }
 
 static struct subject *
@@ -73,34 +115,14 @@ subject_get(struct graph *g, const char *db, const char *table)
 	return (s);
 }
 
-static struct link *
-link_get(struct subject *s, int first, int second)
-{
-	int pair = first * PLACES_MAX + second;
-	struct link *l;
-
-	HASH_FIND_INT(s->links, &pair, l);
-	if (l == NULL) {
-		l = xcalloc(1, sizeof(*l));
-		l->pair = pair;
-		HASH_ADD_INT(s->links, pair, l);
-	}
-	return (l);
-}
-
 static void
-add_subscription(struct graph *g, int from, int to, const struct subscription *s)
+add_flow(struct graph *g, int from, int to, const struct subscription *sub)
 {
-	struct link *l;
+	struct subject *s = subject_get(g, sub->database, sub->table);
 
-	if (++g->items > ITEMS_MAX) {
-		g->cut = 1;
-		return;
-	}
-	l = link_get(subject_get(g, s->database, s->table), from < to ? from : to,
-	    from < to ? to : from);
-	l->forth |= from < to ? s->publish : s->subscribe;
-	l->back |= from < to ? s->subscribe : s->publish;
+	if ((s->n & (s->n - 1)) == 0)
+		s->flows = xrealloc(s->flows, (s->n > 0 ? 2 * s->n : 1) * sizeof(*s->flows));
+	s->flows[s->n++] = (struct flow){ from, to, sub->publish, sub->subscribe };
 }
 
 static void
@@ -108,155 +130,298 @@ add_report(struct graph *g, const struct topology_report *r)
 {
 	int at = place_of(g, r->id, r->name), to;
 
-	if (at == -1)
-		return;
-	g->places[at].reported = 1;
-	g->places[at].relays = r->relays;
-	for (size_t i = 0; i < r->n; i++) {
+	for (size_t i = 0; at != UNKNOWN && i < r->n; i++) {
 		to = place_of(g, r->links[i].id, r->links[i].name);
-		if (to == -1 || to == at)
-			continue;
-		for (size_t k = 0; k < r->links[i].n; k++)
-			add_subscription(g, at, to, &r->links[i].subs[k]);
+		for (size_t k = 0; to != at && k < r->links[i].n; k++)
+			add_flow(g, at, to, &r->links[i].subs[k]);
 	}
 }
 
-/* ---- who reaches whom ---- */
+static void
+add_reports(struct graph *g, struct topology_report *const *reports, size_t n)
+{
+	int at;
 
-/* Edges of one table: to[a] has b when what a sends arrives at b. */
-struct edges {
-	uint8_t to[PLACES_MAX][PLACES_MAX];
-};
+	place_of(g, "", "");
+	for (size_t i = 0; i < n; i++) {
+		at = place_of(g, reports[i]->id, reports[i]->name);
+		if (at != UNKNOWN)
+			g->places[at]->relays = reports[i]->relays;
+	}
+	g->reports = g->n;
+	for (size_t i = 0; i < n; i++)
+		add_report(g, reports[i]);
+}
+
+/* ---- what a table's edges are ---- */
+
+static uint64_t *
+sent_by(const struct graph *g, int at)
+{
+	return (g->to + (size_t)at * g->words);
+}
 
 static void
-set_edges(const struct subject *s, struct edges *e)
+forget_edges(struct graph *g, const struct subject *s)
 {
-	const struct link *l;
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->flows[i].to == UNKNOWN)
+			continue; /* of others as well */
+		set_remove(sent_by(g, s->flows[i].from), s->flows[i].to);
+		set_remove(sent_by(g, s->flows[i].to), s->flows[i].from);
+	}
+}
 
-	for (l = s != NULL ? s->links : NULL; l != NULL; l = l->hh.next) {
-		e->to[l->pair / PLACES_MAX][l->pair % PLACES_MAX] = (uint8_t)l->forth;
-		e->to[l->pair % PLACES_MAX][l->pair / PLACES_MAX] = (uint8_t)l->back;
+static void
+add_edges(struct graph *g, const struct subject *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->flows[i].publish)
+			set_add(sent_by(g, s->flows[i].from), s->flows[i].to);
+		if (s->flows[i].subscribe)
+			set_add(sent_by(g, s->flows[i].to), s->flows[i].from);
+	}
+}
+
+static void
+note_parts(struct graph *g)
+{
+	memset(g->takes, 0, g->words * sizeof(*g->takes));
+	memset(g->part, 0, g->words * sizeof(*g->part));
+	for (int at = 0; at < g->n; at++) {
+		const uint64_t *sent = sent_by(g, at);
+		uint64_t any = 0;
+
+		for (size_t w = 0; w < g->words; w++) {
+			g->takes[w] |= sent[w];
+			any |= sent[w];
+		}
+		if (any != 0)
+			set_add(g->part, at);
+	}
+	for (size_t w = 0; w < g->words; w++)
+		g->part[w] |= g->takes[w];
+}
+
+/* What two that did not report have with each other is not known: it counts as all. */
+static void
+add_unknown(struct graph *g)
+{
+	for (int at = g->reports; at < g->n; at++) {
+		set_add(sent_by(g, at), UNKNOWN);
+		set_add(sent_by(g, UNKNOWN), at);
 	}
 }
 
 /* A subscription for just this table counts, else the one for all tables of the database. */
 static void
-edges_of(const struct graph *g, const struct subject *s, struct edges *e)
+edges_of(struct graph *g, const struct subject *s)
 {
 	char *key = xasprintf("%.*s/*", (int)s->database_len, s->key);
 	struct subject *all;
 
-	/* What there is between two that reported nothing is not known. */
-	for (int a = 0; a < g->n; a++)
-		for (int b = 0; b < g->n; b++)
-			e->to[a][b] = a != b && !g->places[a].reported && !g->places[b].reported;
+	memset(g->to, 0, (size_t)g->n * g->words * sizeof(*g->to));
 	HASH_FIND_STR(g->subjects, key, all);
 	free(key);
-	set_edges(all, e);
-	if (s != all)
-		set_edges(s, e);
-}
-
-/* Where a write of `from` arrives; with `all`, as if every node passed it on. */
-static void
-reach_places(const struct graph *g, const struct edges *e, int from, int all,
-    uint8_t seen[PLACES_MAX])
-{
-	int queue[PLACES_MAX], n = 0, i = 0, at;
-
-	memset(seen, 0, PLACES_MAX);
-	seen[from] = 1;
-	queue[n++] = from;
-	while (i < n) {
-		at = queue[i++];
-		if (at != from && !all && !g->places[at].relays)
-			continue;
-		for (int b = 0; b < g->n; b++)
-			if (e->to[at][b] && !seen[b]) {
-				seen[b] = 1;
-				queue[n++] = b;
-			}
+	if (all != NULL && all != s) {
+		add_edges(g, all);
+		forget_edges(g, s);
 	}
+	add_edges(g, s);
+	note_parts(g);
+	add_unknown(g);
+	/* Who did not report may get it from others. */
+	set_remove(g->takes, UNKNOWN);
+	for (int at = g->reports; at < g->n; at++)
+		set_remove(g->takes, at);
 }
 
-/* Nodes take part that send or get the table as far as is known. */
+/* ---- who reaches whom ---- */
+
 static int
-takes_part(const struct graph *g, const struct edges *e, int at)
+takers_lack(const struct graph *g, const uint64_t *seen)
 {
-	for (int b = 0; b < g->n; b++)
-		if ((e->to[at][b] || e->to[b][at]) &&
-		    (g->places[at].reported || g->places[b].reported))
+	for (size_t w = 0; w < g->words; w++)
+		if (g->takes[w] & ~seen[w])
 			return (1);
 	return (0);
 }
 
+/*
+ * Where a write of `from` arrives, until all who take the table have it; with `all`, as if every
+ * node passed it on.
+ */
+static void
+reach_places(struct graph *g, int from, int all, uint64_t *seen)
+{
+	int n = 0, at;
+
+	memset(seen, 0, g->words * sizeof(*seen));
+	set_add(seen, from);
+	g->queue[n++] = from;
+	for (int i = 0; i < n && takers_lack(g, seen); i++) {
+		at = g->queue[i];
+		if (at != from && !all && !g->places[at]->relays)
+			continue;
+		for (size_t w = 0; w < g->words; w++) {
+			uint64_t more = sent_by(g, at)[w] & ~seen[w];
+
+			seen[w] |= more;
+			for (; more != 0; more &= more - 1)
+				g->queue[n++] = (int)w * 64 + __builtin_ctzll(more);
+		}
+	}
+}
+
+/* ---- gaps ---- */
+
+/* NULL: there are as many as are wanted, and this is none of them. */
 static json_t *
-gap_of(json_t *gaps, const char *from, const char *to)
+gap_of(struct graph *g, const char *from, const char *to)
 {
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(gaps, i, o)
+	json_array_foreach(g->gaps, i, o)
 		if (strcmp(json_string_value(json_object_get(o, "from")), from) == 0 &&
 		    strcmp(json_string_value(json_object_get(o, "to")), to) == 0)
 			return (json_object_get(o, "tables"));
+	if (json_array_size(g->gaps) >= g->most)
+		return (NULL);
 	o = json_pack("{s:s, s:s, s:[]}", "from", from, "to", to, "tables");
-	json_array_append_new(gaps, o);
+	json_array_append_new(g->gaps, o);
 	return (json_object_get(o, "tables"));
 }
 
-static void
-find_gaps(const struct graph *g, const struct subject *s, struct edges *e, json_t *gaps)
+/* Whether what is found of it could be told. */
+static int
+may_tell(const struct graph *g, const char *from)
 {
-	uint8_t arrives[PLACES_MAX], would[PLACES_MAX];
+	json_t *o;
+	size_t i;
 
-	edges_of(g, s, e);
-	for (int from = 0; from < g->n; from++) {
-		if (!takes_part(g, e, from))
+	if (json_array_size(g->gaps) < g->most)
+		return (1);
+	json_array_foreach(g->gaps, i, o)
+		if (strcmp(json_string_value(json_object_get(o, "from")), from) == 0)
+			return (1);
+	return (0);
+}
+
+static void
+add_gap(struct graph *g, struct alike *a, int from, int to)
+{
+	json_t *tables = gap_of(g, g->places[from]->name, g->places[to]->name);
+
+	if (tables == NULL)
+		return;
+	a->tables = xrealloc(a->tables, (a->n + 1) * sizeof(json_t *));
+	a->tables[a->n++] = tables;
+}
+
+static void
+find_gaps(struct graph *g, struct alike *a)
+{
+	for (int from = UNKNOWN + 1; from < g->n; from++) {
+		if (!set_has(g->part, from) || !may_tell(g, g->places[from]->name))
 			continue;
-		reach_places(g, e, from, 0, arrives);
-		reach_places(g, e, from, 1, would);
-		for (int to = 0; to < g->n; to++)
-			/* Who did not report may get it from others. */
-			if (would[to] && !arrives[to] && g->places[to].reported)
-				json_array_append_new(gap_of(gaps, g->places[from].name,
-							  g->places[to].name),
-				    json_sprintf("%.*s.%s", (int)s->database_len, s->key,
-					s->key + s->database_len + 1));
+		reach_places(g, from, 0, g->arrives);
+		if (!takers_lack(g, g->arrives))
+			continue;
+		reach_places(g, from, 1, g->would);
+		for (int to = UNKNOWN + 1; to < g->reports; to++)
+			if (set_has(g->would, to) && !set_has(g->arrives, to))
+				add_gap(g, a, from, to);
 	}
+}
+
+static struct alike *
+alike_get(struct graph *g)
+{
+	uint64_t hash = fnv_bytes(FNV_BASIS, g->to, (size_t)g->n * g->words * sizeof(*g->to));
+	struct alike *a;
+
+	HASH_FIND(hh, g->alike, &hash, sizeof(hash), a);
+	if (a == NULL) {
+		a = xcalloc(1, sizeof(*a));
+		a->hash = hash;
+		HASH_ADD(hh, g->alike, hash, sizeof(a->hash), a);
+		find_gaps(g, a);
+	}
+	return (a);
+}
+
+static void
+tell_gaps(struct graph *g, const struct subject *s)
+{
+	struct alike *a;
+
+	edges_of(g, s);
+	a = alike_get(g);
+	for (size_t i = 0; i < a->n; i++)
+		json_array_append_new(a->tables[i],
+		    json_sprintf("%.*s.%s", (int)s->database_len, s->key,
+			s->key + s->database_len + 1));
+}
+
+/* ---- the whole ---- */
+
+static struct graph *
+graph_new(struct topology_report *const *reports, size_t n, size_t most)
+{
+	struct graph *g = xcalloc(1, sizeof(*g));
+
+	add_reports(g, reports, n);
+	g->words = ((size_t)g->n + 63) / 64;
+	g->to = xcalloc((size_t)g->n * g->words, sizeof(*g->to));
+	g->takes = xcalloc(4 * g->words, sizeof(*g->takes));
+	g->part = g->takes + g->words;
+	g->arrives = g->part + g->words;
+	g->would = g->arrives + g->words;
+	g->queue = xcalloc((size_t)g->n, sizeof(*g->queue));
+	g->gaps = json_array();
+	g->most = most;
+	return (g);
 }
 
 static void
 graph_free(struct graph *g)
 {
 	struct subject *s, *stmp;
-	struct link *l, *ltmp;
+	struct place *p, *ptmp;
+	struct alike *a, *atmp;
 
 	HASH_ITER(hh, g->subjects, s, stmp) {
 		HASH_DEL(g->subjects, s);
-		HASH_ITER(hh, s->links, l, ltmp) {
-			HASH_DEL(s->links, l);
-			free(l);
-		}
+		free(s->flows);
 		free(s->key);
 		free(s);
 	}
+	HASH_ITER(hh, g->by_id, p, ptmp) {
+		HASH_DEL(g->by_id, p);
+		free(p);
+	}
+	HASH_ITER(hh, g->alike, a, atmp) {
+		HASH_DEL(g->alike, a);
+		free(a->tables);
+		free(a);
+	}
+	free(g->places);
+	free(g->to);
+	free(g->takes);
+	free(g->queue);
 	free(g);
 }
 
 json_t *
-topology_gaps(struct topology_report *const *reports, size_t n)
+topology_gaps(struct topology_report *const *reports, size_t n, size_t most)
 {
-	struct graph *g = xcalloc(1, sizeof(*g));
-	struct edges *e = xmalloc(sizeof(*e));
-	json_t *gaps = json_array();
+	struct graph *g = graph_new(reports, n, most);
+	json_t *gaps = g->gaps;
 	struct subject *s;
 
-	for (size_t i = 0; i < n; i++)
-		add_report(g, reports[i]);
-	for (s = g->subjects; s != NULL && !g->cut; s = s->hh.next)
-		find_gaps(g, s, e, gaps);
-	free(e);
+	for (s = g->subjects; s != NULL; s = s->hh.next)
+		tell_gaps(g, s);
 	graph_free(g);
 	return (gaps);
 }

@@ -45,9 +45,9 @@ struct topology_report *topology_report_read(const json_t *o, struct peerjson *w
 /*
  * From the reports of a node and its peers: [{"from","to","tables":["db.table"...]}...]
  * of nodes that are connected for a table, but only through some that do not pass
- * it on.  What nobody reported counts as if it passed all on, so nothing is told
- * that is not so.  New reference.
+ * it on; the first `most` pairs.  What nobody reported counts as if it passed all on,
+ * so nothing is told that is not so.  New reference.
  */
-json_t *topology_gaps(struct topology_report *const *reports, size_t n);
+json_t *topology_gaps(struct topology_report *const *reports, size_t n, size_t most);
 
 #endif

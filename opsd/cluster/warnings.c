@@ -304,11 +304,10 @@ warn_gaps(struct replication *rep, json_t *list)
 {
 	size_t n, i;
 	struct topology_report **reports = cluster_topology(rep->cluster, &n);
-	json_t *gaps = topology_gaps(reports, n), *gap;
+	json_t *gaps = topology_gaps(reports, n, GAPS_MAX), *gap;
 
 	json_array_foreach(gaps, i, gap)
-		if (i < GAPS_MAX)
-			warn_gap(gap, list);
+		warn_gap(gap, list);
 	json_decref(gaps);
 	for (i = 0; i < n; i++)
 		topology_report_free(reports[i]);

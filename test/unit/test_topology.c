@@ -49,7 +49,7 @@ gaps_are(const char *text, const char *want)
 		reports[i] = topology_report_read(o, &w);
 		assert_non_null(reports[i]);
 	}
-	gaps = topology_gaps(reports, n);
+	gaps = topology_gaps(reports, n, 100);
 	is = json_dumps(gaps, JSON_COMPACT | JSON_SORT_KEYS);
 	assert_string_equal(is, want);
 	free(is);
@@ -192,28 +192,147 @@ test_report(void **state)
 	topology_report_free(r);
 }
 
+/* ---- as many as there may be ---- */
+
+#define NODES  1001 /* a node, and as many as it may know */
+#define TABLES 50
+
+static struct topology_report *all[NODES];
+
 static void
-test_too_many(void **state)
+number_id(uint8_t id[NODE_ID_LEN], int number)
 {
-	static struct topology_report *reports[300];
-	uint8_t id[NODE_ID_LEN] = { 0 }, hub[NODE_ID_LEN] = { 0xff };
-	struct peer *p = peer_new(hub, "hub");
+	memset(id, 0, NODE_ID_LEN);
+	id[1] = (uint8_t)number;
+	id[2] = (uint8_t)(number >> 8);
+}
+
+static void
+make_nodes(int hub_relays)
+{
+	uint8_t id[NODE_ID_LEN];
+	char name[16];
+
+	for (int i = 0; i < NODES; i++) {
+		number_id(id, i);
+		snprintf(name, sizeof(name), "n%d", i);
+		all[i] = topology_report_new(id, name, i == 0 && hub_relays);
+	}
+}
+
+/* What `at` has with `to`: TABLES tables, t0 and so on, in both directions. */
+static void
+link_nodes(int at, int to)
+{
+	uint8_t id[NODE_ID_LEN];
+	char name[16];
+	struct peer *p;
+
+	number_id(id, to);
+	snprintf(name, sizeof(name), "n%d", to);
+	p = peer_new(id, name);
+	for (int i = 0; i < TABLES; i++) {
+		snprintf(name, sizeof(name), "t%d", i);
+		subscriptions_take(&p->subs,
+		    &(struct subscription){ (char *)"d", name, 1, 1, 0, { 1, 1 }, 0 });
+	}
+	topology_report_add(all[at], p);
+	peer_free(p);
+}
+
+static void
+make_star(int n, int hub_relays)
+{
+	make_nodes(hub_relays);
+	for (int i = 1; i < n; i++) {
+		link_nodes(0, i);
+		link_nodes(i, 0);
+	}
+}
+
+static json_t *
+take_gaps(size_t most)
+{
+	json_t *gaps = topology_gaps(all, NODES, most);
+
+	for (int i = 0; i < NODES; i++)
+		topology_report_free(all[i]);
+	return (gaps);
+}
+
+static void
+gap_is(const json_t *gap, const char *from, const char *to)
+{
+	json_t *tables = json_object_get(gap, "tables");
+
+	assert_string_equal(json_string_value(json_object_get(gap, "from")), from);
+	assert_string_equal(json_string_value(json_object_get(gap, "to")), to);
+	assert_int_equal(json_array_size(tables), TABLES);
+	for (size_t i = 0; i < TABLES; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "d.t%zu", i);
+		assert_string_equal(json_string_value(json_array_get(tables, i)), name);
+	}
+}
+
+/* Of a thousand around one that passes nothing on as many gaps are told as are asked for. */
+static void
+test_many_gaps(void **state)
+{
+	json_t *gaps;
+	char to[16];
+
+	make_star(NODES, 0);
+	gaps = take_gaps(100);
+	assert_int_equal(json_array_size(gaps), 100);
+	for (size_t i = 0; i < 100; i++) {
+		snprintf(to, sizeof(to), "n%zu", i + 2);
+		gap_is(json_array_get(gaps, i), "n1", to);
+	}
+	json_decref(gaps);
+}
+
+static void
+test_many_without_gaps(void **state)
+{
 	json_t *gaps;
 
-	subscriptions_take(&p->subs,
-	    &(struct subscription){ (char *)"d", (char *)"t", 1, 1, 0, { 1, 1 }, 0 });
-	for (int i = 0; i < 300; i++) {
-		id[1] = (uint8_t)i;
-		id[2] = (uint8_t)(i >> 8);
-		reports[i] = topology_report_new(id, "n", 0);
-		topology_report_add(reports[i], p);
-	}
-	gaps = topology_gaps(reports, 300);
+	make_star(NODES, 1);
+	gaps = take_gaps(100);
 	assert_int_equal(json_array_size(gaps), 0);
-	for (int i = 0; i < 300; i++)
-		topology_report_free(reports[i]);
 	json_decref(gaps);
-	peer_free(p);
+}
+
+/* The last of a thousand, which hangs on one that passes nothing on. */
+static void
+test_last_of_many(void **state)
+{
+	json_t *gaps;
+
+	make_star(NODES - 1, 1);
+	link_nodes(NODES - 2, NODES - 1);
+	link_nodes(NODES - 1, NODES - 2);
+	gaps = take_gaps(3 * NODES);
+	assert_int_equal(json_array_size(gaps), 2 * (NODES - 2));
+	gap_is(json_array_get(gaps, 0), "n0", "n1000");
+	gap_is(json_array_get(gaps, 2 * (NODES - 2) - 1), "n1000", "n998");
+	json_decref(gaps);
+}
+
+/* Nodes of which only others tell, more than are told apart: they may all pass it on. */
+static void
+test_many_unknown(void **state)
+{
+	json_t *gaps;
+
+	make_nodes(0);
+	for (int i = 0; i < NODES; i++)
+		for (int k = 1; k < 4; k++)
+			link_nodes(i, i + k * NODES);
+	gaps = take_gaps(100);
+	assert_int_equal(json_array_size(gaps), 0);
+	json_decref(gaps);
 }
 
 int
@@ -226,7 +345,10 @@ main(void)
 		cmocka_unit_test(test_wildcards),
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_report),
-		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_many_gaps),
+		cmocka_unit_test(test_many_without_gaps),
+		cmocka_unit_test(test_last_of_many),
+		cmocka_unit_test(test_many_unknown),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
