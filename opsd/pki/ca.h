@@ -1,0 +1,38 @@
+#ifndef HL_CA_H
+#define HL_CA_H
+
+#include <stdint.h>
+
+#include "opsd/pki/serial.h"
+
+/*
+ * A node's own authority, as functions of texts (PEM): a P-256 key and a certificate of ten
+ * years that may sign others but no authorities.  No I/O.  Its name is made of its key, so
+ * that another certificate of the same key leads to it as the first one does.
+ */
+struct csr;
+
+#define CA_CLOCKS 86400 /* seconds that a certificate begins early: peers' clocks may be behind */
+
+char *ca_make_key(char **err);                   /* pem_wipe it; NULL with *err */
+char *ca_make_cert(const char *key, char **err); /* NULL with *err */
+/* Whether they are an authority and its key; -1 with *err, which goes on from a name. */
+int ca_check(const char *key, const char *cert, char **err);
+/* What an authority is known by: the hash of its key (PEM_HASH).  -1: it is none. */
+int ca_hash(const char *cert, char out[65]);
+
+struct ca_signed {
+	char *certificate;
+	char serial[SERIAL_MAX];
+	int64_t until; /* seconds since 1970 */
+};
+
+/*
+ * A certificate for what the request asks, of so many seconds from now but not longer than
+ * the authority's.  -1 with *err.
+ */
+int ca_sign(const char *key, const char *cert, const struct csr *c, int64_t seconds,
+    struct ca_signed *out, char **err);
+void ca_signed_clear(struct ca_signed *s);
+
+#endif

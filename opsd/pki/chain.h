@@ -1,0 +1,35 @@
+#ifndef HL_CHAIN_H
+#define HL_CHAIN_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/*
+ * Whether a certificate is that of a node which this one would talk to: its chain leads to
+ * an authority that is trusted, it is good now, as a server and as a client, and names the
+ * hostname.  No I/O but that of the system's authorities.
+ */
+#define CHAIN_MOST 20 /* certificates that a node may show */
+
+struct chain_rules {
+	const char *authorities; /* PEM, or NULL */
+	int system_roots;        /* those of the system are trusted as well */
+	const char *hostname;    /* NULL: any */
+	const char *node;      /* the id, in hex, that it must be of when it names one; NULL: any */
+	const char *spki;      /* the hash of its key, in hex; NULL: any */
+	const json_t *revoked; /* an object whose names are serial numbers (serial.h), or NULL */
+	int64_t now;           /* seconds since 1970 */
+};
+
+/*
+ * The certificate and what leads to its authority, as PEM.  -1 with *err, a sentence without a
+ * full stop that begins with "the certificate", for operators.
+ */
+int chain_check(const char *certs, const struct chain_rules *r, char **err);
+
+/* Whether a certificate is for a hostname: by its alternative names, or its CN when it has
+ * none that are of hosts. */
+struct x509_st;
+int chain_names(struct x509_st *cert, const char *hostname);
+
+#endif
