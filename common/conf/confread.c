@@ -64,7 +64,7 @@ conf_read_yaml(struct conf *c, enum conf_layer layer, const char *path, struct b
 {
 	struct conf_source source = { .layer = layer, .path = path };
 	char *err;
-	json_t *lines, *tree = yaml_load_lines(path, &lines, &err);
+	json_t *lines, *tree = yaml_load(path, &lines, &err);
 
 	source.lines = lines;
 	if (tree == NULL)

@@ -206,7 +206,7 @@ yaml_document(struct yaml_in *in, struct fy_parser *parser)
 	return (NULL);
 }
 
-static json_t *
+json_t *
 yaml_read(const char *name, const char *text, size_t n, json_t *lines, char **err)
 {
 	struct yaml_in in = { .name = name, .err = err, .lines = lines };
@@ -245,12 +245,6 @@ yaml_read(const char *name, const char *text, size_t n, json_t *lines, char **er
 	return (v);
 }
 
-json_t *
-yaml_parse(const char *text, char **err)
-{
-	return (yaml_read("yaml", text, strlen(text), NULL, err));
-}
-
 static int
 yaml_slurp(FILE *f, struct buf *b)
 {
@@ -268,35 +262,23 @@ yaml_slurp(FILE *f, struct buf *b)
 	return (ferror(f) ? -1 : 0);
 }
 
-static json_t *
-yaml_file(const char *path, json_t *lines, char **err)
+json_t *
+yaml_load(const char *path, json_t **lines, char **err)
 {
 	struct buf b = { 0 };
 	json_t *v = NULL;
 	FILE *f = fopen(path, "re");
 
 	*err = NULL;
+	*lines = json_object();
 	if (f == NULL || yaml_slurp(f, &b) == -1)
 		*err = xasprintf("%s: cannot read: %s", path, strerror(errno));
 	else if (memchr(b.data, 0, b.len) != NULL)
 		*err = xasprintf("%s: is not UTF-8 text", path);
 	else
-		v = yaml_read(path, (const char *)b.data, b.len, lines, err);
+		v = yaml_read(path, (const char *)b.data, b.len, *lines, err);
 	if (f != NULL)
 		fclose(f);
 	buf_free(&b);
 	return (v);
-}
-
-json_t *
-yaml_load(const char *path, char **err)
-{
-	return (yaml_file(path, NULL, err));
-}
-
-json_t *
-yaml_load_lines(const char *path, json_t **lines, char **err)
-{
-	*lines = json_object();
-	return (yaml_file(path, *lines, err));
 }

@@ -80,6 +80,5 @@ struct chan_deferred *chan_defer(struct chan *c, const struct msg *m);
 void chan_deferred_reply(struct chan_deferred *d, struct buf *body); /* body as in chan_reply */
 void chan_deferred_drop(struct chan_deferred *d);                    /* without an answer */
 int chan_deferred_wanted(const struct chan_deferred *d);
-size_t chan_queued(const struct chan *c); /* bytes not yet written */
 
 #endif

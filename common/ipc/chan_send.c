@@ -85,11 +85,3 @@ chan_reply(struct chan *c, uint32_t id, struct buf *body)
 	if (chan_may_send(c, MSG_REPLY, body))
 		chan_write(c, MSG_REPLY, id, body);
 }
-
-size_t
-chan_queued(const struct chan *c)
-{
-	if (c == NULL || c->bev == NULL)
-		return (0);
-	return (evbuffer_get_length(bufferevent_get_output(c->bev)));
-}

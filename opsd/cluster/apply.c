@@ -156,11 +156,16 @@ apply_entry(struct entries_in *s, const struct log_entry *e)
 	struct cursor_event applied = { .kind = ON_ENTRY, .at = { e->seq, e->mark, e->ms } };
 	struct txn t;
 	int rc = check_txn(s->g, e);
+	char *why;
 
 	if (rc == 1)
 		return (stop_at(s, (struct cursor_event){ .kind = ON_AHEAD }));
-	if (rc == -1)
-		return (stop_unfit(s, "a transaction cannot be read"));
+	if (rc == -1) {
+		why = txn_fault(e->payload, e->len);
+		stop_unfit(s, why);
+		free(why);
+		return (-1);
+	}
 	txn_read(&t, e->payload, e->len);
 	group_observe(s->g, t.stamp.time);
 	if (t.kind == TXN_DEFINE)

@@ -48,8 +48,8 @@ proposal_free(struct proposal *p)
 
 /* ---- what to ask for ---- */
 
-struct stamp
-proposal_stamp(struct replication *rep, struct stamp known)
+static struct stamp
+newer_stamp(struct replication *rep, struct stamp known)
 {
 	return (subscription_next(known, wall_ms(), stamp_node(rep->data->node_id)));
 }
@@ -88,7 +88,7 @@ plan_one(struct proposal *p, const struct subscription *wanted, const struct pro
 		subscriptions_take(&p->skipped, &s);
 		return;
 	}
-	s.stamp = proposal_stamp(p->rep, had != NULL ? had->stamp : (struct stamp){ 0, 0 });
+	s.stamp = newer_stamp(p->rep, had != NULL ? had->stamp : (struct stamp){ 0, 0 });
 	subscriptions_take(&p->changed, &s);
 	subscriptions_take(&p->asked, &s);
 }
@@ -118,7 +118,7 @@ proposal_plan_removals(struct proposal *p, const struct subscriptions *wanted)
 
 		if (s.removed || subscriptions_find(wanted, s.database, s.table) != NULL)
 			continue;
-		subscription_end(&s, proposal_stamp(p->rep, s.stamp));
+		subscription_end(&s, newer_stamp(p->rep, s.stamp));
 		subscriptions_take(&p->asked, &s);
 	}
 }
@@ -209,7 +209,7 @@ outdo_newer(struct proposal *p)
 			subscription_is_like(&theirs, ours)))
 			continue;
 		again = *ours;
-		again.stamp = proposal_stamp(p->rep, theirs.stamp);
+		again.stamp = newer_stamp(p->rep, theirs.stamp);
 		n += subscriptions_take(&p->asked, &again);
 	}
 	return (n);

@@ -34,7 +34,5 @@ void proposal_plan_removals(struct proposal *p, const struct subscriptions *want
 int proposal_ask(struct proposal *p);
 /* What is known of the subscription to the same table; NULL: nothing. */
 const struct subscription *proposal_known(const struct proposal *p, const struct subscription *s);
-/* A stamp for a change here and now. */
-struct stamp proposal_stamp(struct replication *rep, struct stamp known);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "opsd/store/key.h"
 #include "opsd/store/value.h"
 
@@ -145,19 +146,15 @@ txn_next(struct txn *t, struct txn_record *rec)
 	return (read_txn_attrs(t, &rec->row) == -1 ? -1 : 1);
 }
 
-int
-txn_valid(const void *p, size_t n)
+char *
+txn_fault(const void *p, size_t n)
 {
-	struct txn t;
-	struct txn_record rec = { 0 };
-	int rc;
+	const uint8_t *format = p;
 
-	if (txn_read(&t, p, n) == -1)
-		return (0);
-	if (t.kind != TXN_WRITE)
-		return (1);
-	while ((rc = txn_next(&t, &rec)) == 1)
-		;
-	row_free(&rec.row);
-	return (rc == 0);
+	if (n > 0 && *format != TXN_FORMAT)
+		return (
+		    xasprintf("a transaction is of format %u, and this version (" PACKAGE_VERSION
+			      ") reads format %u",
+			*format, TXN_FORMAT));
+	return (xstrdup("a transaction cannot be read"));
 }

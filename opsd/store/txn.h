@@ -55,7 +55,7 @@ const char *txn_op_name(uint8_t op);                          /* "insert", ... *
 int txn_read(struct txn *t, const void *p, size_t n);
 /* Next record of a TXN_WRITE into rec (zeroed before the first call): 1, 0 at the end, -1 broken. */
 int txn_next(struct txn *t, struct txn_record *rec);
-/* Head and every record, nothing left over. */
-int txn_valid(const void *p, size_t n);
+/* What is wrong with one of which these say -1, for people; caller frees. */
+char *txn_fault(const void *p, size_t n);
 
 #endif

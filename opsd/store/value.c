@@ -318,16 +318,3 @@ value_scalar(struct scalar *sc, const uint8_t *p, size_t n)
 		*sc = (struct scalar){ .rank = ranks[t.kind], .s = t.s, .n = t.n };
 	return (0);
 }
-
-int
-value_key(struct buf *b, const uint8_t *p, size_t n)
-{
-	struct scalar sc;
-
-	if (value_scalar(&sc, p, n) == -1)
-		return (-1);
-	if (sc.n > KEY_TEXT_MAX)
-		sc.n = KEY_TEXT_MAX;
-	key_from_scalar(b, &sc);
-	return (0);
-}

@@ -33,10 +33,5 @@ void value_text_scalar(struct buf *out, const struct scalar *sc);
 void value_text_json(struct buf *out, const json_t *v);
 /* The value at p to compare with others (text borrowed from p); -1: array, object or broken. */
 int value_scalar(struct scalar *sc, const uint8_t *p, size_t n);
-/*
- * Order-preserving key of the value for an index; -1 when it has none.  Text is
- * cut to KEY_TEXT_MAX bytes: whoever reads an index looks at the row as well.
- */
-int value_key(struct buf *b, const uint8_t *p, size_t n);
 
 #endif

@@ -32,6 +32,18 @@ ask(const uint8_t *data, size_t n)
 	buf_free(&b);
 }
 
+static void
+take_txn(const struct log_entry *e)
+{
+	struct txn t;
+	struct txn_record rec = { 0 };
+
+	if (txn_read(&t, e->payload, e->len) == 0 && t.kind == TXN_WRITE)
+		while (txn_next(&t, &rec) == 1)
+			;
+	row_free(&rec.row);
+}
+
 /* One entry, row or range; -1: there is none. */
 static int
 take_item(struct rd *items, enum catchup_kind kind)
@@ -44,7 +56,7 @@ take_item(struct rd *items, enum catchup_kind kind)
 	if (kind == CATCHUP_LOG) {
 		if (log_entry_read(items, &e) == -1)
 			return (-1);
-		txn_valid(e.payload, e.len);
+		take_txn(&e);
 		return (0);
 	}
 	rd_strn(items, &klen);

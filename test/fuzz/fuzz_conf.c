@@ -16,7 +16,7 @@ static void
 check_dump(const json_t *tree)
 {
 	char *err, *text = yaml_dump(tree);
-	json_t *again = yaml_parse(text, &err);
+	json_t *again = yaml_read("yaml", text, strlen(text), NULL, &err);
 
 	if (again == NULL || !json_equal(tree, again))
 		abort();
@@ -53,7 +53,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	char *text = xstrndup((const char *)data, n), *err;
-	json_t *tree = yaml_parse(text, &err);
+	json_t *tree = yaml_read("yaml", text, strlen(text), NULL, &err);
 
 	if (tree != NULL) {
 		check_dump(tree);

@@ -29,6 +29,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct buf text = { 0 }, key = { 0 };
+	struct scalar sc;
 	json_t *v = value_to_json(data, n), *parsed;
 
 	if ((v != NULL) != value_valid(data, n))
@@ -43,8 +44,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 				abort();
 		}
 	}
-	if (value_key(&key, data, n) == 0 && key_span(key.data, key.len) != key.len)
-		abort();
+	if (value_scalar(&sc, data, n) == 0) {
+		key_from_scalar(&key, &sc);
+		if (key_span(key.data, key.len) != key.len)
+			abort();
+	}
 	json_decref(parsed);
 	json_decref(v);
 	buf_free(&text);

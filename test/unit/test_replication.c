@@ -738,6 +738,30 @@ test_ahead_during_copy(void **state)
 	assert_at(r, CURSOR_CLOCK, 5);
 }
 
+/* Behind a format between nodes that both know: said with both numbers. */
+static void
+test_transaction_of_another_format(void **state)
+{
+	struct openrep *r = *state;
+	struct frame f = { .incarnation = LIFE, .table = THERE, .window = 2 };
+	struct buf bytes = { 0 }, payload = { 0 };
+	struct log_entry e = sent_entry(&payload, &(struct sent){ 2, 1, 2000, 2, 20 }, boston,
+	    THERE, "dog");
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	payload.data[0] = TXN_FORMAT + 1;
+	memcpy(f.node, boston, NODE_ID_LEN);
+	frame_add(&bytes, frame_begin(&bytes, &f), &e);
+	frame_end(&bytes, 0, bytes.len, 0);
+	openrep_frame_as_is(r, boston, 2, &bytes);
+	assert_at(r, CURSOR_FAILED, 1);
+	assert_string_equal(cursor(r, THERE)->why,
+	    "a transaction is of format 3, and this version (" PACKAGE_VERSION ") reads format 2");
+	assert_int_equal(value(r, "2"), -1);
+	buf_free(&bytes);
+	buf_free(&payload);
+}
+
 /* A copy that failed goes on as a copy. */
 static void
 test_copy_fails(void **state)
@@ -1119,6 +1143,7 @@ main(void)
 		TEST(test_copy_beside),
 		TEST(test_copy_answered_late),
 		TEST(test_ahead_during_copy),
+		TEST(test_transaction_of_another_format),
 		TEST(test_copy_fails),
 		TEST(test_ids),
 		TEST(test_formats),

@@ -65,6 +65,22 @@ sample(struct buf *b)
 	txn_set_stamp(b, at, 1234);
 }
 
+/* Head and every record, nothing left over. */
+static int
+is_whole(const void *p, size_t n)
+{
+	struct txn t;
+	struct txn_record rec = { 0 };
+	int rc;
+
+	if (txn_read(&t, p, n) == -1)
+		return (0);
+	while ((rc = txn_next(&t, &rec)) == 1)
+		;
+	row_free(&rec.row);
+	return (rc == 0);
+}
+
 static void
 test_round_trip(void **state)
 {
@@ -75,7 +91,7 @@ test_round_trip(void **state)
 	buf_add(&b, "before", 6); /* a transaction need not begin its buffer */
 	sample(&b);
 	assert_int_equal(txn_read(&t, b.data + 6, b.len - 6), 0);
-	assert_true(txn_valid(b.data + 6, b.len - 6));
+	assert_true(is_whole(b.data + 6, b.len - 6));
 	assert_int_equal(t.kind, TXN_WRITE);
 	assert_string_equal(txn_op_name(t.op), "insert");
 	assert_int_equal(t.key_len, 2);
@@ -106,9 +122,9 @@ test_cut_or_longer(void **state)
 
 	sample(&b);
 	for (size_t n = 0; n < b.len; n++)
-		assert_false(txn_valid(b.data, n));
+		assert_false(is_whole(b.data, n));
 	buf_u8(&b, 0);
-	assert_false(txn_valid(b.data, b.len));
+	assert_false(is_whole(b.data, b.len));
 	buf_free(&b);
 }
 
@@ -126,7 +142,7 @@ test_flipped(void **state)
 			assert_non_null(copy);
 			memcpy(copy, b.data, b.len);
 			copy[i] ^= (uint8_t)(1u << bit);
-			txn_valid(copy, b.len);
+			is_whole(copy, b.len);
 			free(copy);
 		}
 	buf_free(&b);
@@ -140,7 +156,7 @@ assert_refused(const struct buf *b, size_t at, uint8_t byte)
 	assert_non_null(copy);
 	memcpy(copy, b->data, b->len);
 	copy[at] = byte;
-	assert_false(txn_valid(copy, b->len));
+	assert_false(is_whole(copy, b->len));
 	free(copy);
 }
 
@@ -159,13 +175,32 @@ test_wrong_fields(void **state)
 	assert_refused(&b, op_at + 1, 0);
 	assert_refused(&b, op_at + 1, 2);
 	txn_set_stamp(&b, 0, STAMP_TIME_MAX);
-	assert_false(txn_valid(b.data, b.len));
+	assert_false(is_whole(b.data, b.len));
 	txn_set_stamp(&b, 0, STAMP_TIME_MAX - 1);
-	assert_true(txn_valid(b.data, b.len));
+	assert_true(is_whole(b.data, b.len));
 	txn_set_count(&b, 0, 2);
-	assert_false(txn_valid(b.data, b.len));
+	assert_false(is_whole(b.data, b.len));
 	txn_set_count(&b, 0, UINT32_MAX);
-	assert_false(txn_valid(b.data, b.len));
+	assert_false(is_whole(b.data, b.len));
+	buf_free(&b);
+}
+
+static void
+test_faults(void **state)
+{
+	struct buf b = { 0 };
+	char *why;
+
+	sample(&b);
+	b.data[0] = TXN_FORMAT + 5;
+	why = txn_fault(b.data, b.len);
+	assert_string_equal(why,
+	    "a transaction is of format 7, and this version (" PACKAGE_VERSION ") reads format 2");
+	free(why);
+	b.data[0] = TXN_FORMAT;
+	why = txn_fault(b.data, 5);
+	assert_string_equal(why, "a transaction cannot be read");
+	free(why);
 	buf_free(&b);
 }
 
@@ -175,13 +210,13 @@ test_names(void **state)
 	struct buf b = { 0 };
 	size_t at = txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "", "t", "id");
 
-	assert_false(txn_valid(b.data, b.len));
+	assert_false(is_whole(b.data, b.len));
 	buf_clear(&b);
 	at = txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "d", "", "id");
-	assert_false(txn_valid(b.data, b.len));
+	assert_false(is_whole(b.data, b.len));
 	buf_clear(&b);
 	txn_begin(&b, TXN_WRITE, TXN_DELETE, origin, NULL, "d", "t", "");
-	assert_false(txn_valid(b.data, b.len));
+	assert_false(is_whole(b.data, b.len));
 	buf_clear(&b);
 	at = txn_begin(&b, TXN_WRITE, TXN_UPDATE, origin, NULL, "d", "t", "id");
 	buf_u8(&b, 0);
@@ -190,7 +225,7 @@ test_names(void **state)
 	add_attr(&b, "b", 1);
 	add_attr(&b, "a", 1);
 	txn_set_count(&b, at, 1);
-	assert_false(txn_valid(b.data, b.len)); /* out of order */
+	assert_false(is_whole(b.data, b.len)); /* out of order */
 	buf_free(&b);
 }
 
@@ -216,6 +251,7 @@ main(void)
 		cmocka_unit_test(test_cut_or_longer),
 		cmocka_unit_test(test_flipped),
 		cmocka_unit_test(test_wrong_fields),
+		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_other_kinds),
 	};

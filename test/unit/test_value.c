@@ -230,31 +230,6 @@ test_what_is_not_valid(void **state)
 	}
 }
 
-static void
-test_index_key_of_long_text_is_cut(void **state)
-{
-	struct buf packed = { 0 }, key = { 0 };
-	char *text = malloc(KEY_TEXT_MAX + 10);
-	json_t *v;
-
-	assert_non_null(text);
-	memset(text, 'x', KEY_TEXT_MAX + 10);
-	v = json_stringn(text, KEY_TEXT_MAX + 10);
-	value_pack(&packed, v);
-	assert_int_equal(value_key(&key, packed.data, packed.len), 0);
-	assert_int_equal(key.len, KEY_TEXT_MAX + 2);
-	assert_int_equal(key_span(key.data, key.len), key.len);
-	json_decref(v);
-	v = json_array();
-	buf_clear(&packed);
-	value_pack(&packed, v);
-	assert_int_equal(value_key(&key, packed.data, packed.len), -1);
-	json_decref(v);
-	free(text);
-	buf_free(&packed);
-	buf_free(&key);
-}
-
 int
 main(void)
 {
@@ -263,7 +238,6 @@ main(void)
 		cmocka_unit_test(test_numbers_as_text),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_what_is_not_valid),
-		cmocka_unit_test(test_index_key_of_long_text_is_cut),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

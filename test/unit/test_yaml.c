@@ -15,7 +15,7 @@ static void
 means(const char *text, const char *want)
 {
 	char *err = NULL, *dump;
-	json_t *got = yaml_parse(text, &err), *again;
+	json_t *got = yaml_read("yaml", text, strlen(text), NULL, &err), *again;
 	json_t *expected = json_loads(want, JSON_DECODE_ANY, NULL);
 
 	if (got == NULL)
@@ -23,7 +23,7 @@ means(const char *text, const char *want)
 	if (!json_equal(got, expected))
 		fail_msg("%s: is %s", text, json_dumps(got, JSON_ENCODE_ANY));
 	dump = yaml_dump(got);
-	again = yaml_parse(dump, &err);
+	again = yaml_read("yaml", dump, strlen(dump), NULL, &err);
 	if (again == NULL || !json_equal(got, again))
 		fail_msg("%s: dumped as %s", text, dump);
 	free(dump);
@@ -37,7 +37,7 @@ fails(const char *text, const char *part)
 {
 	char *err = NULL;
 
-	assert_null(yaml_parse(text, &err));
+	assert_null(yaml_read("yaml", text, strlen(text), NULL, &err));
 	assert_non_null(err);
 	if (strstr(err, part) == NULL)
 		fail_msg("%s: says %s", text, err);
@@ -89,7 +89,7 @@ test_deep(void **state)
 	memset(text, '[', 200);
 	memset(text + 200, ']', 200);
 	text[400] = '\0';
-	assert_null(yaml_parse(text, &err));
+	assert_null(yaml_read("yaml", text, strlen(text), NULL, &err));
 	assert_non_null(err);
 	free(err);
 }
@@ -99,22 +99,26 @@ test_files(void **state)
 {
 	char path[] = "/tmp/hubleaf-yaml-XXXXXX", *err = NULL;
 	int fd = mkstemp(path);
-	json_t *v;
+	json_t *v, *lines;
 
 	assert_true(fd != -1);
 	assert_int_equal(write(fd, "a: 1\nb: [\n", 10), 10);
-	assert_null(yaml_load(path, &err));
+	assert_null(yaml_load(path, &lines, &err));
 	assert_memory_equal(err, path, strlen(path));
 	free(err);
+	json_decref(lines);
 	assert_int_equal(ftruncate(fd, 5), 0);
-	v = yaml_load(path, &err);
+	v = yaml_load(path, &lines, &err);
 	assert_int_equal(json_integer_value(json_object_get(v, "a")), 1);
+	assert_int_equal(json_integer_value(json_object_get(lines, "a")), 1);
 	json_decref(v);
+	json_decref(lines);
 	close(fd);
 	unlink(path);
-	assert_null(yaml_load(path, &err));
+	assert_null(yaml_load(path, &lines, &err));
 	assert_non_null(strstr(err, "No such file"));
 	free(err);
+	json_decref(lines);
 }
 
 int
