@@ -9,7 +9,7 @@
 struct apply {
 	struct commit_job job; /* first; remote */
 	uint8_t peer[NODE_ID_LEN];
-	uint64_t stream_seq;    /* of a frame */
+	uint64_t stream_seq;    /* of a frame; 0: it did not come from the peer's stream */
 	struct buf bytes;       /* a frame, or an answer */
 	enum catchup_kind kind; /* of an answer, as the next three */
 	uint32_t table;         /* the cursor that asked */

@@ -81,10 +81,23 @@ frame_into(struct group *g, struct cursor *cur, const struct frame *fr, struct r
 static void
 drop_frame(struct replication *rep, const struct apply *a)
 {
-	char *which = xasprintf("%llu in its stream", (unsigned long long)a->stream_seq);
+	char *which = a->stream_seq != 0 ?
+	    xasprintf("%llu in its stream", (unsigned long long)a->stream_seq) :
+	    xstrdup("over its link");
 
 	broken_note(rep, BROKEN_FRAME, a->peer, which, a->bytes.data, a->bytes.len);
 	free(which);
+}
+
+/* A carrier may be behind another one, or bring what an earlier life of the log gave. */
+static void
+note_window(struct cursors_hint *hint, const struct frame *fr)
+{
+	if (!(fr->flags & FRAME_WINDOW_END) || fr->incarnation < hint->incarnation ||
+	    (fr->incarnation == hint->incarnation && fr->window <= hint->window))
+		return;
+	hint->incarnation = fr->incarnation;
+	hint->window = fr->window;
 }
 
 static void
@@ -93,6 +106,7 @@ frame_run(struct group *g, struct commit_job *j)
 	struct apply *a = (struct apply *)j;
 	struct replication *rep = replication_of(g);
 	struct rd r = rd_init(a->bytes.data, a->bytes.len);
+	struct cursors_hint hint = cursors_hint(rep->cursors, a->peer);
 	struct cursor *cur;
 	struct frame fr;
 
@@ -104,8 +118,11 @@ frame_run(struct group *g, struct commit_job *j)
 			cur = new_cursor(g, a->peer, &fr, r);
 		if (cur != NULL)
 			frame_into(g, cur, &fr, &r);
+		note_window(&hint, &fr);
 	}
-	cursors_set_stream_seq(g, a->peer, a->stream_seq);
+	if (a->stream_seq != 0)
+		hint.stream_seq = a->stream_seq;
+	cursors_set_hint(g, a->peer, &hint);
 }
 
 struct apply *

@@ -209,7 +209,7 @@ add_hints(struct replication *rep, json_t *peers)
 	json_array_foreach(peers, i, p) {
 		node_id_read(json_string_value(json_object_get(p, "id")), id);
 		json_object_set_new(p, "stream_seq",
-		    json_integer((json_int_t)cursors_stream_seq(rep->cursors, id)));
+		    json_integer((json_int_t)cursors_hint(rep->cursors, id).stream_seq));
 	}
 }
 

@@ -281,17 +281,18 @@ cursors_behind(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
 	return (behind);
 }
 
-uint64_t
-cursors_stream_seq(struct cursors *f, const uint8_t *peer)
+struct cursors_hint
+cursors_hint(struct cursors *f, const uint8_t *peer)
 {
+	struct cursors_hint hint = { 0 };
 	struct source *s;
-	uint64_t seq;
 
 	pthread_mutex_lock(&f->lock);
 	s = source_find(f, peer);
-	seq = s != NULL ? s->stream_seq : 0;
+	if (s != NULL)
+		hint = s->hint;
 	pthread_mutex_unlock(&f->lock);
-	return (seq);
+	return (hint);
 }
 
 static struct held *

@@ -8,8 +8,8 @@
 
 /*
  * Where this node stands in its peers' logs: one cursor (cursor.h) per (peer, peer's table id).
- * CF_CURSOR: node id + big-endian table id -> cursor; node id + 0 -> the peer's
- * stream hint.  A cursor moves in the batch of the rows it covers, which alone
+ * CF_CURSOR: node id + big-endian table id -> cursor; node id + 0 -> the hint where a
+ * carrier goes on with the peer.  A cursor moves in the batch of the rows it covers, which alone
  * makes applying exactly-once.  Whatever does not chain to its cursor is dropped
  * and asked for again: from the peer's log or, if that does not reach, as rows.
  *
@@ -59,7 +59,16 @@ int cursors_behind(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
 /* When the peer was heard last, its log had no entry of the table that is not here. */
 int cursors_have_all(struct cursors *f, const uint8_t *peer, const char *database,
     const char *name);
-uint64_t cursors_stream_seq(struct cursors *f, const uint8_t *peer);
+
+/*
+ * Where a carrier goes on with a peer: no more than a hint.  Too old a one brings what is
+ * here already, too new a one leaves gaps, which cursors fetch.
+ */
+struct cursors_hint {
+	uint64_t stream_seq;          /* in its stream; 0: nothing came from there */
+	uint64_t incarnation, window; /* of its log: what had been given up to there came */
+};
+struct cursors_hint cursors_hint(struct cursors *f, const uint8_t *peer);
 
 /* An id that a peer's table can have: not that of the hint, nor of what only recovers. */
 static inline int
@@ -84,7 +93,7 @@ void cursors_remove(struct group *g, struct cursor *cur);
  * CURSOR_MERGE, which the caller does; after CURSOR_REMOVE the cursor is gone.
  */
 unsigned cursors_on(struct group *g, struct cursor *cur, const struct cursor_event *e);
-void cursors_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq);
+void cursors_set_hint(struct group *g, const uint8_t *peer, const struct cursors_hint *hint);
 
 struct cursor *cursors_first(struct cursors *f);
 struct cursor *cursors_next(struct cursors *f, const struct cursor *cur);

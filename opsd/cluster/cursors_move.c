@@ -17,6 +17,17 @@
 /* ---- on disk ---- */
 
 static int
+load_hint(struct cursors *f, const uint8_t *peer, struct rd *r)
+{
+	struct cursors_hint *hint = &cursors_source(f, peer)->hint;
+
+	hint->stream_seq = rd_u64(r);
+	hint->incarnation = rd_u64(r);
+	hint->window = rd_u64(r);
+	return (rd_done(r) ? 0 : -1);
+}
+
+static int
 load_one(struct cursors *f, const uint8_t *k, size_t klen, const uint8_t *v, size_t vlen,
     char **err)
 {
@@ -27,10 +38,8 @@ load_one(struct cursors *f, const uint8_t *k, size_t klen, const uint8_t *v, siz
 
 	if (!rd_done(&key))
 		return (-1);
-	if (view.table == 0) {
-		cursors_source(f, peer)->stream_seq = rd_u64(&r);
-		return (rd_done(&r) ? 0 : -1);
-	}
+	if (view.table == 0)
+		return (load_hint(f, peer, &r));
 	if (vlen > 0 && v[0] != CURSOR_FORMAT) {
 		*err =
 		    xasprintf("store: a cursor is of format %u, and this version (" PACKAGE_VERSION
@@ -95,16 +104,18 @@ cursors_remove(struct group *g, struct cursor *cur)
 }
 
 void
-cursors_set_stream_seq(struct group *g, const uint8_t *peer, uint64_t seq)
+cursors_set_hint(struct group *g, const uint8_t *peer, const struct cursors_hint *hint)
 {
 	struct cursors *f = replication_of(g)->cursors;
 	struct buf k = { 0 }, v = { 0 };
 
 	pthread_mutex_lock(&f->lock);
-	cursors_source(f, peer)->stream_seq = seq;
+	cursors_source(f, peer)->hint = *hint;
 	pthread_mutex_unlock(&f->lock);
 	cursor_key(&k, peer, 0);
-	buf_u64(&v, seq);
+	buf_u64(&v, hint->stream_seq);
+	buf_u64(&v, hint->incarnation);
+	buf_u64(&v, hint->window);
 	store_batch_put(group_batch(g), CF_CURSOR, k.data, k.len, v.data, v.len);
 	buf_free(&k);
 	buf_free(&v);

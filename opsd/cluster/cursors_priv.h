@@ -25,7 +25,7 @@ struct held {
 
 struct source { /* a peer */
 	uint8_t peer[NODE_ID_LEN];
-	uint64_t stream_seq;
+	struct cursors_hint hint;
 	uint64_t gone; /* moves when one was removed last */
 	struct held *cursors;
 	size_t n;

@@ -7,8 +7,8 @@ const struct formats formats = {
 	.wire_oldest = 7,
 	.wire = 7,
 #ifdef SAME_STORE
-	.store = 5,
-#else
 	.store = 6,
+#else
+	.store = 7,
 #endif
 };

@@ -132,6 +132,50 @@ own_last(struct openrep *r)
 /* ---- frames ---- */
 
 static void
+end_window(struct openrep *r, uint64_t at, uint64_t incarnation, struct sent s, uint8_t flags)
+{
+	struct buf b = { 0 };
+
+	sent_frame(&b, incarnation, THERE, "dog", &s);
+	frame_end(&b, 0, b.len, flags);
+	openrep_frame_as_is(r, boston, at, &b);
+	buf_free(&b);
+}
+
+static void
+assert_hint(struct openrep *r, uint64_t stream_seq, uint64_t incarnation, uint64_t window)
+{
+	struct cursors_hint hint = cursors_hint(r->rep.cursors, boston);
+
+	assert_int_equal(hint.stream_seq, stream_seq);
+	assert_int_equal(hint.incarnation, incarnation);
+	assert_int_equal(hint.window, window);
+}
+
+/* A whole window is where a link goes on, whatever brought it; a stream goes on where it was. */
+static void
+test_hint(void **state)
+{
+	struct openrep *r = *state;
+	struct sent first = { 1, 0, 1000, 1, 10 }, second = { 2, 1, 2000, 1, 11 };
+
+	end_window(r, 7, LIFE, first, 0);
+	assert_hint(r, 7, 0, 0);
+	end_window(r, 8, LIFE, first, FRAME_WINDOW_END);
+	assert_hint(r, 8, LIFE, 1);
+	end_window(r, 0, LIFE, second, FRAME_WINDOW_END);
+	assert_hint(r, 8, LIFE, 2);
+	end_window(r, 9, LIFE, first, FRAME_WINDOW_END); /* the stream is behind the link */
+	assert_hint(r, 9, LIFE, 2);
+	end_window(r, 10, LIFE - 1, (struct sent){ 5, 4, 3000, 1, 12 }, FRAME_WINDOW_END);
+	assert_hint(r, 10, LIFE, 2);
+	end_window(r, 0, LIFE + 1, first, FRAME_WINDOW_END);
+	assert_hint(r, 10, LIFE + 1, 1);
+	openrep_restart(r);
+	assert_hint(r, 10, LIFE + 1, 1);
+}
+
+static void
 test_cursor_is_saved(void **state)
 {
 	struct openrep *r = *state;
@@ -141,7 +185,7 @@ test_cursor_is_saved(void **state)
 	assert_at(r, CURSOR_LIVE, 4);
 	openrep_restart(r);
 	assert_at(r, CURSOR_LIVE, 4);
-	assert_int_equal(cursors_stream_seq(r->rep.cursors, boston), 4);
+	assert_int_equal(cursors_hint(r->rep.cursors, boston).stream_seq, 4);
 	assert_int_equal(value(r, "1"), 11);
 	/* It comes once more, then the next one. */
 	frame(r, (struct sent){ 4, 1, 2000, 1, 99 });
@@ -445,7 +489,7 @@ test_damaged_frame(void **state)
 		assert_int_equal(broken(r, BROKEN_FRAME), i + 1);
 	}
 	assert_int_equal(value(r, "1"), 10);
-	assert_int_equal(cursors_stream_seq(r->rep.cursors, boston), 2);
+	assert_int_equal(cursors_hint(r->rep.cursors, boston).stream_seq, 2);
 	frame(r, (struct sent){ 3, 2, 3000, 1, 12 });
 	assert_at(r, CURSOR_FETCH, 1);
 	openrep_log(r, LIFE, THERE, "dog",
@@ -1121,6 +1165,7 @@ main(void)
 		TEST(test_other_life),
 		TEST(test_incarnations),
 		TEST(test_frame_of_another),
+		TEST(test_hint),
 		TEST(test_without_subscription),
 		TEST(test_clock_ahead),
 		TEST(test_remade_table),
