@@ -12,6 +12,7 @@
  * a carrier brings what comes in to the core through the cluster_* functions below.
  * Neither knows how the other does it.  NATS is one carrier (carrier_nats.h), on which the
  * simulation runs, too; a unit test has another of its own (test/unit/test_exchange.c).
+ * Several are one to the core (carriers.h).
  *
  * Who it really is: a carrier that knows which node it talks to vouches for its id.
  * Whatever a message says of its sender is compared with that.  NATS cannot say:
@@ -20,6 +21,13 @@
  * All on the loop's thread unless said otherwise.
  */
 struct cluster;
+
+/* A node that is to be asked, by what is known of it. */
+struct carrier_node {
+	const char *name;     /* what it is called here */
+	const char *hostname; /* its replication.hostname; NULL: not known */
+	const uint8_t *id;    /* NULL: not known, so that whoever has the name is meant */
+};
 
 /* An answer that is still to be given: `fn` runs exactly once, on the loop's thread. */
 struct carrier_reply {
@@ -43,18 +51,18 @@ typedef void carrier_answered(const struct carrier_answer *a, void *arg);
 struct carrier_ops {
 	const char *name;
 	/*
-	 * Whether a node answers by the name, and, with hex, whether that is its id as far
-	 * as is known.  Any thread.
+	 * Whether the node answers; who has its name, but another id as far as is known, is not
+	 * it.  Any thread.
 	 */
-	int (*reaches)(void *arg, const char *node, const char *hex);
+	int (*reaches)(void *arg, const struct carrier_node *node);
 	/*
 	 * A question to a node: JSON with a verb ("status", "subscriptions"), or binary (catchup.h).
 	 * `cb` runs exactly once, perhaps before the call returns.
 	 */
-	void (*ask)(void *arg, const char *node, const char *verb, const json_t *question,
-	    unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
+	void (*ask)(void *arg, const struct carrier_node *node, const char *verb,
+	    const json_t *question, unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
 	int (*can_catch_up)(void *arg); /* whether it would be carried now */
-	void (*catch_up)(void *arg, const char *node, const struct buf *question,
+	void (*catch_up)(void *arg, const struct carrier_node *node, const struct buf *question,
 	    unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
 	/* There may be more in the log for those who get it. */
 	void (*logged)(void *arg);
@@ -62,11 +70,11 @@ struct carrier_ops {
 	void (*changed)(void *arg);
 	/*
 	 * What the carrier keeps of a table's log up to an entry goes; the answer's status is 200
-	 * with how many messages went (JSON), else nothing did.
+	 * with how many messages went (JSON), else nothing did.  NULL: it keeps nothing.
 	 */
 	void (*purge)(void *arg, const char *database, const char *table, uint64_t upto,
 	    carrier_answered *cb, void *cb_arg);
-	/* Who is in the network, for an operator (JSON; cluster_network). */
+	/* Who is in the network, for an operator (JSON; cluster_network).  NULL: there is none. */
 	void (*network)(void *arg, unsigned timeout_ms, carrier_answered *cb, void *cb_arg);
 };
 

@@ -7,30 +7,38 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/conf/settings.h"
 #include "opsd/cluster/carrier_nats_priv.h"
 
 #define PURGE_MS 30000
 
 /* ---- who is there ---- */
 
+/* Which as far as is known has the id: hubs may not have said it yet. */
 static int
-nats_reaches(void *arg, const char *node, const char *hex)
+may_be(const char *hex, const uint8_t *id)
+{
+	uint8_t said[NODE_ID_LEN];
+
+	return (id == NULL || node_id_read(hex, said) == -1 || memcmp(said, id, NODE_ID_LEN) == 0);
+}
+
+static int
+nats_reaches(void *arg, const struct carrier_node *node)
 {
 	struct carrier_nats *n = arg;
-	const json_t *mesh = daemons_lock_mesh(n->daemons);
+	const json_t *mesh = daemons_lock_mesh(n->rep->daemons);
 	const json_t *nodes = json_object_get(mesh, "nodes"), *ids = json_object_get(mesh, "ids");
 	const json_t *name;
 	size_t i;
 	int yes = 0;
 
 	json_array_foreach(nodes, i, name)
-		if (strcmp(json_string_value(name), node) == 0) {
-			const char *id = json_string_value(json_array_get(ids, i));
-
-			yes = hex == NULL || id == NULL || id[0] == '\0' || strcmp(id, hex) == 0;
+		if (strcmp(json_string_value(name), node->name) == 0) {
+			yes = may_be(json_string_value(json_array_get(ids, i)), node->id);
 			break;
 		}
-	daemons_unlock_mesh(n->daemons);
+	daemons_unlock_mesh(n->rep->daemons);
 	return (yes);
 }
 
@@ -88,20 +96,20 @@ node_answered(struct rd *body, void *call)
 }
 
 static void
-nats_ask(void *arg, const char *node, const char *verb, const json_t *question, unsigned timeout_ms,
-    carrier_answered *cb, void *cb_arg)
+nats_ask(void *arg, const struct carrier_node *node, const char *verb, const json_t *question,
+    unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
 	char *text = json_dumps(question, JSON_COMPACT);
 	struct buf b = { 0 };
 
-	buf_str(&b, node);
+	buf_str(&b, node->name);
 	buf_str(&b, verb);
 	buf_u32(&b, timeout_ms);
 	buf_blob(&b, text, strlen(text));
 	free(text);
-	start_call(daemons_hub(n->daemons), MSG_PEER_REQ, &b, timeout_ms + 1000, node_answered, cb,
-	    cb_arg);
+	start_call(daemons_hub(n->rep->daemons), MSG_PEER_REQ, &b, timeout_ms + 1000, node_answered,
+	    cb, cb_arg);
 }
 
 static void
@@ -113,21 +121,21 @@ leaf_answered(struct rd *body, void *call)
 static int
 nats_can_catch_up(void *arg)
 {
-	return (daemons_leaf(((struct carrier_nats *)arg)->daemons) != NULL);
+	return (daemons_leaf(((struct carrier_nats *)arg)->rep->daemons) != NULL);
 }
 
 static void
-nats_catch_up(void *arg, const char *node, const struct buf *question, unsigned timeout_ms,
-    carrier_answered *cb, void *cb_arg)
+nats_catch_up(void *arg, const struct carrier_node *node, const struct buf *question,
+    unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
 	struct buf b = { 0 };
 
-	buf_str(&b, node);
+	buf_str(&b, node->name);
 	buf_u32(&b, timeout_ms);
 	buf_blob(&b, question->data, question->len);
-	start_call(daemons_leaf(n->daemons), MSG_CATCHUP, &b, timeout_ms + 2000, leaf_answered, cb,
-	    cb_arg);
+	start_call(daemons_leaf(n->rep->daemons), MSG_CATCHUP, &b, timeout_ms + 2000, leaf_answered,
+	    cb, cb_arg);
 }
 
 static void
@@ -149,8 +157,8 @@ nats_network(void *arg, unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
 	struct buf b = { 0 };
 
 	buf_u32(&b, timeout_ms);
-	start_call(daemons_hub(n->daemons), MSG_NETWORK, &b, timeout_ms + 2000, network_answered,
-	    cb, cb_arg);
+	start_call(daemons_hub(n->rep->daemons), MSG_NETWORK, &b, timeout_ms + 2000,
+	    network_answered, cb, cb_arg);
 }
 
 /* ---- what the stream has no more ---- */
@@ -177,8 +185,8 @@ carrier_nats_purge(void *arg, const char *database, const char *table, uint64_t 
 	buf_str(&b, database);
 	buf_str(&b, table);
 	buf_u64(&b, upto);
-	start_call(daemons_leaf(n->daemons), MSG_STREAM_PURGE, &b, PURGE_MS, purge_answered, cb,
-	    cb_arg);
+	start_call(daemons_leaf(n->rep->daemons), MSG_STREAM_PURGE, &b, PURGE_MS, purge_answered,
+	    cb, cb_arg);
 }
 
 /* ---- questions from nodes ---- */
@@ -196,7 +204,7 @@ node_reply(void *arg, uint16_t status, const void *body, size_t n)
 static int
 on_node_req(struct chan *ch, struct msg *m, void *arg)
 {
-	struct carrier_nats *n = daemons_owner(arg);
+	struct carrier_nats *n = daemons_rep(arg)->nats;
 	char *verb = rd_str(&m->body);
 	size_t len;
 	const uint8_t *p = rd_blob(&m->body, &len);
@@ -226,7 +234,7 @@ serve_reply(void *arg, uint16_t status, const void *body, size_t n)
 static int
 on_serve(struct chan *ch, struct msg *m, void *arg)
 {
-	struct carrier_nats *n = daemons_owner(arg);
+	struct carrier_nats *n = daemons_rep(arg)->nats;
 	size_t len;
 	const uint8_t *p = rd_blob(&m->body, &len);
 
@@ -258,7 +266,7 @@ applied_reply(void *arg, uint16_t status, const void *body, size_t n)
 static int
 on_apply(struct chan *ch, struct msg *m, void *arg)
 {
-	struct carrier_nats *n = daemons_owner(arg);
+	struct carrier_nats *n = daemons_rep(arg)->nats;
 	const uint8_t *peer = rd_bytes(&m->body, NODE_ID_LEN), *p;
 	uint64_t seq = rd_u64(&m->body);
 	struct applying *a;
@@ -274,14 +282,6 @@ on_apply(struct chan *ch, struct msg *m, void *arg)
 }
 
 /* ---- life ---- */
-
-static void
-daemons_changed(void *arg)
-{
-	struct carrier_nats *n = arg;
-
-	cluster_changed(n->c);
-}
 
 static void
 leaf_changed(void *arg)
@@ -312,41 +312,28 @@ const struct carrier_ops carrier_nats_ops = {
 };
 
 struct carrier_nats *
-carrier_nats_start(struct cluster *c, struct replication *rep, struct outlet *outlet, char **err)
+carrier_nats_new(struct cluster *c, struct replication *rep, struct outlet *outlet)
 {
 	struct carrier_nats *n = xcalloc(1, sizeof(*n));
-	struct daemons_above above = { handlers, daemons_changed, leaf_changed, n };
 
 	n->c = c;
 	n->rep = rep;
 	n->outlet = outlet;
 	n->feed = logfeed_new(rep, outlet);
-	n->daemons = daemons_start(rep, &above, err);
-	if (n->daemons == NULL) {
-		carrier_nats_stop(n);
-		return (NULL);
-	}
 	return (n);
 }
 
-struct daemons *
-carrier_nats_daemons(struct carrier_nats *n)
+struct daemons_above
+carrier_nats_above(struct carrier_nats *n)
 {
-	return (n->daemons);
+	return ((struct daemons_above){ handlers, leaf_changed, n });
 }
 
 void
-carrier_nats_quiet(struct carrier_nats *n)
-{
-	daemons_quiet(n->daemons);
-}
-
-void
-carrier_nats_stop(struct carrier_nats *n)
+carrier_nats_free(struct carrier_nats *n)
 {
 	if (n == NULL)
 		return;
-	daemons_stop(n->daemons);
 	logfeed_free(n->feed);
 	free(n->wanted_sent);
 	free(n->wanted_from);

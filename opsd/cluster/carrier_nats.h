@@ -13,10 +13,9 @@ struct carrier_nats;
 
 extern const struct carrier_ops carrier_nats_ops; /* with a struct carrier_nats */
 
-struct carrier_nats *carrier_nats_start(struct cluster *c, struct replication *rep,
-    struct outlet *outlet, char **err);
-struct daemons *carrier_nats_daemons(struct carrier_nats *n);
-void carrier_nats_quiet(struct carrier_nats *n); /* calls in flight end */
-void carrier_nats_stop(struct carrier_nats *n);
+struct carrier_nats *carrier_nats_new(struct cluster *c, struct replication *rep,
+    struct outlet *outlet);
+struct daemons_above carrier_nats_above(struct carrier_nats *n); /* for daemons_start */
+void carrier_nats_free(struct carrier_nats *n);                  /* after the daemons' end */
 
 #endif

@@ -76,7 +76,7 @@ end_reading(struct carrier_nats *n)
 int
 carrier_nats_log_read(struct chan *ch, struct msg *m, void *arg)
 {
-	struct carrier_nats *n = daemons_owner(arg);
+	struct carrier_nats *n = daemons_rep(arg)->nats;
 	uint64_t after = rd_u64(&m->body);
 	uint32_t max = rd_u32(&m->body);
 
@@ -93,7 +93,7 @@ carrier_nats_log_read(struct chan *ch, struct msg *m, void *arg)
 int
 carrier_nats_log_ack(struct chan *ch, struct msg *m, void *arg)
 {
-	struct carrier_nats *n = daemons_owner(arg);
+	struct carrier_nats *n = daemons_rep(arg)->nats;
 	uint64_t inc = rd_u64(&m->body), seq = rd_u64(&m->body);
 
 	if (!rd_done(&m->body))
@@ -115,7 +115,7 @@ tail_answer(void *arg, uint64_t incarnation, uint64_t after)
 int
 carrier_nats_log_tail(struct chan *ch, struct msg *m, void *arg)
 {
-	struct carrier_nats *n = daemons_owner(arg);
+	struct carrier_nats *n = daemons_rep(arg)->nats;
 	struct logfeed_end end;
 
 	end.incarnation = rd_u64(&m->body);
@@ -217,7 +217,7 @@ add_hints(struct replication *rep, json_t *peers)
 static void
 tell_wanted(struct carrier_nats *n)
 {
-	json_t *conflicts = daemons_conflicts(n->daemons), *peers;
+	json_t *conflicts = daemons_conflicts(n->rep->daemons), *peers;
 	char *from = wanted_from(n->rep, conflicts), *text;
 
 	if (n->wanted_from != NULL && strcmp(from, n->wanted_from) == 0) {
@@ -232,7 +232,7 @@ tell_wanted(struct carrier_nats *n)
 	text = json_dumps(peers, JSON_COMPACT);
 	if (n->wanted_sent == NULL || strcmp(text, n->wanted_sent) != 0) {
 		add_hints(n->rep, peers);
-		daemons_send(daemons_leaf(n->daemons), MSG_CONSUME,
+		daemons_send(daemons_leaf(n->rep->daemons), MSG_CONSUME,
 		    json_pack("{s:O}", "peers", peers));
 	}
 	free(n->wanted_sent);
@@ -245,10 +245,10 @@ carrier_nats_changed(void *arg)
 {
 	struct carrier_nats *n = arg;
 
-	if (daemons_leaf(n->daemons) != NULL)
+	if (daemons_leaf(n->rep->daemons) != NULL)
 		outlet_review(n->outlet, withdraw_table, n);
 	give_log(n);
-	if (daemons_leaf_ready(n->daemons))
+	if (daemons_leaf_ready(n->rep->daemons))
 		tell_wanted(n);
 }
 

@@ -10,7 +10,6 @@ struct carrier_nats {
 	struct replication *rep;
 	struct outlet *outlet;
 	struct logfeed *feed;
-	struct daemons *daemons;
 	char *wanted_sent;             /* what leafd was told, without hints */
 	char *wanted_from;             /* what that was made from */
 	struct chan_deferred *reading; /* a LOG_READ that waits, or NULL */

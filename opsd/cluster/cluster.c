@@ -24,16 +24,24 @@
 
 /* ---- who is there ---- */
 
+struct carrier_node
+cluster_node_of(const struct peer *p)
+{
+	return ((struct carrier_node){ p->name, NULL, p->id });
+}
+
 int
 cluster_peer_reachable(struct cluster *c, const struct peer *p)
 {
-	return (c->carrier->reaches(c->carrier_arg, p->name, p->hex));
+	struct carrier_node node = cluster_node_of(p);
+
+	return (c->carrier->reaches(c->carrier_arg, &node));
 }
 
 int
 cluster_reachable(struct cluster *c, const char *node)
 {
-	return (c->carrier->reaches(c->carrier_arg, node, NULL));
+	return (c->carrier->reaches(c->carrier_arg, &(struct carrier_node){ .name = node }));
 }
 
 int

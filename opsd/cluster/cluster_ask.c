@@ -17,7 +17,8 @@ struct waiting {
 	pthread_cond_t cond;
 	int done;
 	uint16_t status;
-	const char *node, *verb, *database, *table;
+	struct carrier_node node;
+	const char *verb, *database, *table;
 	const json_t *question;
 	const struct buf *binary;
 	uint64_t upto;
@@ -84,7 +85,7 @@ wait_for(struct waiting *w)
 static void
 run_ask(struct waiting *w)
 {
-	w->c->carrier->ask(w->c->carrier_arg, w->node, w->verb, w->question, w->timeout_ms,
+	w->c->carrier->ask(w->c->carrier_arg, &w->node, w->verb, w->question, w->timeout_ms,
 	    waiting_end, w);
 }
 
@@ -95,7 +96,7 @@ cluster_ask(struct cluster *c, const char *node, const char *verb, json_t *body,
 	struct waiting w = {
 		.c = c,
 		.run = run_ask,
-		.node = node,
+		.node.name = node,
 		.verb = verb,
 		.question = body,
 		.timeout_ms = timeout_ms,
@@ -154,7 +155,7 @@ cluster_purge(struct cluster *c, const char *database, const char *table, uint64
 static void
 run_catch_up(struct waiting *w)
 {
-	w->c->carrier->catch_up(w->c->carrier_arg, w->node, w->binary, w->timeout_ms, waiting_end,
+	w->c->carrier->catch_up(w->c->carrier_arg, &w->node, w->binary, w->timeout_ms, waiting_end,
 	    w);
 }
 
@@ -166,7 +167,7 @@ cluster_catch_up(struct cluster *c, const char *node, const struct catchup_quest
 	struct waiting w = {
 		.c = c,
 		.run = run_catch_up,
-		.node = node,
+		.node.name = node,
 		.binary = &text,
 		.timeout_ms = (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT),
 		.bytes = answer,

@@ -57,6 +57,9 @@ int64_t cluster_clock(void);
 /* made when absent; under lock */
 struct view *cluster_view_of(struct cluster *c, const uint8_t *id);
 
+/* How carriers know a peer; borrowed from it. */
+struct carrier_node cluster_node_of(const struct peer *p);
+
 /* exchange.c: ask peers for their status when it is due. */
 void exchange_run(struct cluster *c);
 /* The answer's topology, unless the asker has it; on the loop's thread. */

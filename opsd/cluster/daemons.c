@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/auth/user.h"
+#include "opsd/cluster/carrier.h"
 #include "opsd/cluster/daemons_priv.h"
 #include "opsd/cluster/warnings.h"
 
@@ -60,9 +61,10 @@ settings_json(struct replication *rep)
 }
 
 static void
-tell_above(struct daemons *d)
+tell_leaf_changed(struct daemons *d)
 {
-	d->above.changed(d->above.arg);
+	for (size_t i = 0; i < d->nabove; i++)
+		d->above[i].leaf_changed(d->above[i].arg);
 }
 
 /*
@@ -81,7 +83,7 @@ settle_leaf(struct daemons *d)
 		return;
 	d->leaf_held = 0;
 	daemons_send(d->leaf, MSG_SETTINGS, settings_json(d->rep));
-	tell_above(d);
+	cluster_changed(d->rep->cluster);
 }
 
 static void
@@ -93,7 +95,7 @@ settings_run(void *arg)
 		daemons_send(d->hub, MSG_SETTINGS, settings_json(d->rep));
 	if (d->leaf != NULL && d->leaf_held == 0)
 		daemons_send(d->leaf, MSG_SETTINGS, settings_json(d->rep));
-	tell_above(d);
+	cluster_changed(d->rep->cluster);
 }
 
 void
@@ -165,7 +167,7 @@ on_mesh(struct chan *ch, struct msg *m, void *arg)
 	if (take_json(d, m, &d->mesh) == -1)
 		return (-1);
 	settle_leaf(d);
-	tell_above(d);
+	cluster_changed(d->rep->cluster);
 	return (0);
 }
 
@@ -230,10 +232,10 @@ daemons_servers(struct daemons *d)
 
 /* ---- who is there ---- */
 
-void *
-daemons_owner(const struct daemons *d)
+struct replication *
+daemons_rep(const struct daemons *d)
 {
-	return (d->above.arg);
+	return (d->rep);
 }
 
 struct chan *
@@ -284,7 +286,7 @@ peer_up(struct chan *ch, enum role role, void *arg)
 	if (role == ROLE_HUBD)
 		daemons_send(ch, MSG_SETTINGS, settings_json(d->rep));
 	if (role == ROLE_LEAFD) {
-		d->above.leaf_changed(d->above.arg);
+		tell_leaf_changed(d);
 		d->leaf_held = mono_us();
 		settle_leaf(d);
 	}
@@ -313,37 +315,44 @@ peer_down(struct chan *ch, enum role role, void *arg)
 	}
 	pthread_mutex_unlock(&d->lock);
 	if (gone)
-		d->above.leaf_changed(d->above.arg);
+		tell_leaf_changed(d);
 }
 
 /* ---- life ---- */
 
-static struct chan_handler *
-all_handlers(const struct chan_handler *above)
+static void
+add_handler(struct daemons *d, size_t *n, struct chan_handler h)
 {
-	struct chan_handler *all;
+	d->handlers = xrealloc(d->handlers, (*n + 2) * sizeof(*d->handlers));
+	d->handlers[(*n)++] = h;
+	d->handlers[*n] = (struct chan_handler){ 0 };
+}
+
+static void
+add_handlers(struct daemons *d)
+{
+	const struct chan_handler *h;
 	size_t n = 0;
 
-	while (above[n].type != 0)
-		n++;
-	all = xcalloc(n + 3, sizeof(*all));
-	memcpy(all, above, n * sizeof(*all));
-	all[n] = (struct chan_handler){ MSG_LEAF_STATE, on_leaf_state };
-	all[n + 1] = (struct chan_handler){ MSG_MESH, on_mesh };
-	return (all);
+	add_handler(d, &n, (struct chan_handler){ MSG_LEAF_STATE, on_leaf_state });
+	add_handler(d, &n, (struct chan_handler){ MSG_MESH, on_mesh });
+	for (size_t i = 0; i < d->nabove; i++)
+		for (h = d->above[i].handlers; h->type != 0; h++)
+			add_handler(d, &n, *h);
 }
 
 struct daemons *
-daemons_start(struct replication *rep, const struct daemons_above *above, char **err)
+daemons_start(struct replication *rep, const struct daemons_above *above, size_t n, char **err)
 {
 	struct daemons *d = xcalloc(1, sizeof(*d));
 	char *path = conf_run_path(rep->data->svc->conf, "ops.sock");
 
 	d->rep = rep;
-	d->above = *above;
+	memcpy(d->above, above, n * sizeof(*above));
+	d->nabove = n;
 	pulse_init(d);
 	pthread_mutex_init(&d->lock, NULL);
-	d->handlers = all_handlers(above->handlers);
+	add_handlers(d);
 	d->ops = (struct chan_ops){ d->handlers, peer_up, peer_down };
 	d->listener = chan_listen(rep->data->svc->base, path, ROLE_OPSD, &d->ops, d);
 	if (d->listener == NULL) {
@@ -370,7 +379,7 @@ daemons_quiet(struct daemons *d)
 	pthread_mutex_lock(&d->lock);
 	d->hub = d->leaf = NULL;
 	pthread_mutex_unlock(&d->lock);
-	d->above.leaf_changed(d->above.arg);
+	tell_leaf_changed(d);
 	d->listener = NULL;
 	chan_listener_free(l);
 }

@@ -16,19 +16,20 @@ struct daemons;
 struct daemons_above {
 	/* What they may send besides MESH and LEAF_STATE; `arg` of these is the struct daemons. */
 	const struct chan_handler *handlers;
-	void (*changed)(void *arg); /* leafd has its settings, or the mesh is another */
 	/* leafd went, or another one came, which was told nothing */
 	void (*leaf_changed)(void *arg);
 	void *arg;
 };
+#define DAEMONS_ABOVE_MAX 2
 
-struct daemons *daemons_start(struct replication *rep, const struct daemons_above *above,
+/* The core hears of it when leafd has its settings, or the mesh is another (cluster_changed). */
+struct daemons *daemons_start(struct replication *rep, const struct daemons_above *above, size_t n,
     char **err);
 void daemons_beat(struct daemons *d);  /* at each tick: do they still answer? */
 void daemons_quiet(struct daemons *d); /* no more of them; calls in flight end */
 void daemons_stop(struct daemons *d);
 
-void *daemons_owner(const struct daemons *d); /* above's arg */
+struct replication *daemons_rep(const struct daemons *d);
 /* On the loop's thread.  NULL: it is away. */
 struct chan *daemons_hub(struct daemons *d);
 struct chan *daemons_leaf(struct daemons *d);

@@ -18,7 +18,8 @@ struct pulse {
 
 struct daemons {
 	struct replication *rep;
-	struct daemons_above above;
+	struct daemons_above above[DAEMONS_ABOVE_MAX];
+	size_t nabove;
 	struct chan_handler *handlers; /* those above and ours */
 	struct chan_ops ops;
 	struct chan_listener *listener;

@@ -108,8 +108,10 @@ static void
 ask_peer(struct cluster *c, const struct peer *p, const char *verb, json_t *question,
     carrier_answered *cb, struct status_exchange *x)
 {
+	struct carrier_node node = cluster_node_of(p);
+
 	compat_say(question);
-	c->carrier->ask(c->carrier_arg, p->name, verb, question, ASK_MS, cb, x);
+	c->carrier->ask(c->carrier_arg, &node, verb, question, ASK_MS, cb, x);
 	json_decref(question);
 }
 
@@ -276,7 +278,7 @@ exchange_due(struct cluster *c, const struct peer *p, uint64_t every_us, int64_t
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, p->id);
 	due = !v->asking && (v->asked_us == 0 || now - v->asked_us >= every_us) &&
-	    c->carrier->reaches(c->carrier_arg, p->name, p->hex);
+	    cluster_peer_reachable(c, p);
 	*digest = v->topology_digest;
 	*base = v->base;
 	if (due) {

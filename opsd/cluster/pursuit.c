@@ -53,6 +53,7 @@ static void
 pursue_peer(struct cluster *c, const struct peer *peer)
 {
 	unsigned timeout = (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT);
+	struct carrier_node node = cluster_node_of(peer);
 	struct cursors_question **due;
 	size_t n;
 
@@ -63,7 +64,7 @@ pursue_peer(struct cluster *c, const struct peer *peer)
 
 		*p = (struct question_out){ c, due[i] };
 		c->questions++;
-		c->carrier->catch_up(c->carrier_arg, peer->name, &due[i]->text, timeout,
+		c->carrier->catch_up(c->carrier_arg, &node, &due[i]->text, timeout,
 		    question_answered_cb, p);
 	}
 	free(due);

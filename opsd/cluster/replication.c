@@ -5,6 +5,7 @@
 #include <event2/event.h>
 
 #include "opsd/cluster/carrier_nats.h"
+#include "opsd/cluster/carriers.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
@@ -56,20 +57,38 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	cluster_tick(rep->cluster);
 }
 
+static void
+make_carriers(struct replication *rep)
+{
+	rep->nats = carrier_nats_new(rep->cluster, rep, cluster_outlet(rep->cluster));
+	rep->carriers = carriers_new();
+	carriers_add(rep->carriers, &carrier_nats_ops, rep->nats);
+	cluster_carry(rep->cluster, &carriers_ops, rep->carriers);
+}
+
+static void
+free_carriers(struct replication *rep)
+{
+	carriers_free(rep->carriers);
+	carrier_nats_free(rep->nats);
+	rep->carriers = NULL;
+	rep->nats = NULL;
+}
+
 int
 replication_start(struct replication *rep, char **err)
 {
 	struct timeval every = { 0, TICK_US };
+	struct daemons_above above[1];
 
 	rep->cluster = cluster_new(rep);
-	rep->nats = carrier_nats_start(rep->cluster, rep, cluster_outlet(rep->cluster), err);
-	if (rep->nats == NULL) {
-		cluster_free(rep->cluster);
-		rep->cluster = NULL;
+	make_carriers(rep);
+	above[0] = carrier_nats_above(rep->nats);
+	rep->daemons = daemons_start(rep, above, 1, err);
+	if (rep->daemons == NULL) {
+		replication_stop(rep);
 		return (-1);
 	}
-	rep->daemons = carrier_nats_daemons(rep->nats);
-	cluster_carry(rep->cluster, &carrier_nats_ops, rep->nats);
 	rep->tick = event_new(rep->data->svc->base, -1, EV_PERSIST, tick_cb, rep);
 	event_add(rep->tick, &every);
 	return (0);
@@ -80,15 +99,18 @@ replication_quiet(struct replication *rep)
 {
 	cluster_quiet(rep->cluster);
 	event_free(rep->tick);
-	carrier_nats_quiet(rep->nats);
+	daemons_quiet(rep->daemons);
 	event_base_loop(rep->data->svc->base, EVLOOP_NONBLOCK); /* who waits already */
 }
 
 void
 replication_stop(struct replication *rep)
 {
-	carrier_nats_stop(rep->nats);
+	daemons_stop(rep->daemons);
+	free_carriers(rep);
 	cluster_free(rep->cluster);
+	rep->daemons = NULL;
+	rep->cluster = NULL;
 }
 
 struct replication *

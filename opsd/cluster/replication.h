@@ -11,8 +11,9 @@ struct replication {
 	struct nodes *nodes;       /* who subscribes to what */
 	struct cursors *cursors;   /* positions in the peers' logs */
 	struct cluster *cluster;   /* the conversation with peers */
-	struct carrier_nats *nats; /* what carries it, and */
-	struct daemons *daemons;   /* hubd and leafd, which do; or NULL both */
+	struct carriers *carriers; /* what carries it: */
+	struct carrier_nats *nats;
+	struct daemons *daemons; /* hubd and leafd, which do; NULL before the start */
 	struct event *tick;
 	struct workers *changes; /* one thread: calls that change subscriptions */
 	struct broken broken;
@@ -24,7 +25,7 @@ struct replication {
 int replication_load(struct replication *rep, struct data *data, char **err);
 void replication_clear(struct replication *rep);
 
-/* Peers are reached over NATS from here on; -1 with *err. */
+/* Peers are reached from here on; -1 with *err. */
 int replication_start(struct replication *rep, char **err);
 void replication_quiet(struct replication *rep); /* no more daemons; calls in flight end */
 void replication_stop(struct replication *rep);

@@ -25,11 +25,10 @@ struct answerer {
 };
 
 static int
-answerer_reaches(void *arg, const char *node, const char *hex)
+answerer_reaches(void *arg, const struct carrier_node *node)
 {
 	(void)arg;
 	(void)node;
-	(void)hex;
 	return (1);
 }
 
@@ -61,7 +60,7 @@ offer_of(const struct answerer *t)
 }
 
 static void
-answerer_ask(void *arg, const char *node, const char *verb, const json_t *question,
+answerer_ask(void *arg, const struct carrier_node *node, const char *verb, const json_t *question,
     unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
 {
 	struct answerer *t = arg;
