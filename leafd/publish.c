@@ -12,11 +12,11 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/window.h"
 #include "common/ipc/chan.h"
 #include "common/nats/subject.h"
 #include "leafd/jsack.h"
 #include "leafd/jsapi.h"
-#include "leafd/window.h"
 
 #define WINDOW_MAX     (1 << 20) /* asked of opsd at once */
 #define FRAME_MAX      (64 << 10)

@@ -190,7 +190,7 @@ host_text(const GENERAL_NAME *name)
 }
 
 static json_t *
-cert_names(const X509 *cert)
+alt_hosts(const X509 *cert)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	json_t *list = json_array(), *text;
@@ -202,12 +202,47 @@ cert_names(const X509 *cert)
 	return (list);
 }
 
+/* The same of the common name, "" when it is not one. */
+static void
+common_name(const X509 *cert, char *out, size_t size)
+{
+	int n = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, out,
+	    (int)size);
+
+	if (n <= 0 || strlen(out) != (size_t)n || strspn(out, HOST_CHARS) != (size_t)n)
+		out[0] = '\0';
+}
+
+json_t *
+certinfo_hosts(const X509 *cert)
+{
+	json_t *list = alt_hosts(cert);
+	char name[256];
+
+	if (json_array_size(list) > 0)
+		return (list);
+	common_name(cert, name, sizeof(name));
+	if (name[0] != '\0')
+		json_array_append_new(list, json_string(name));
+	return (list);
+}
+
+char *
+certinfo_issuer(const X509 *cert)
+{
+	json_t *text = name_text(X509_get_issuer_name(cert));
+	char *issuer = xstrdup(json_is_string(text) ? json_string_value(text) : "");
+
+	json_decref(text);
+	return (issuer);
+}
+
 json_t *
 certinfo_names(const char *path)
 {
 	FILE *file = fopen(path, "re");
 	X509 *cert = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-	json_t *list = cert != NULL ? cert_names(cert) : json_array();
+	json_t *list = cert != NULL ? alt_hosts(cert) : json_array();
 
 	if (file != NULL)
 		fclose(file);

@@ -19,4 +19,9 @@ json_t *certinfo_text(const char *pem);
  * order; [] when there are none.  New reference. */
 json_t *certinfo_names(const char *path);
 
+/* Of a certificate that is here: the same, or its common name when there are none; who signed it. */
+struct x509_st;
+json_t *certinfo_hosts(const struct x509_st *cert);
+char *certinfo_issuer(const struct x509_st *cert);
+
 #endif

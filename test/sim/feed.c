@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
-#include "leafd/window.h"
+#include "common/base/window.h"
 #include "test/sim/machine.h"
 #include "test/sim/reader.h"
 #include "test/sim/world.h"

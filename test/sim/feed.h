@@ -7,7 +7,7 @@
 
 /*
  * From opsd's log into the node's stream, as leafd/publish.c does it: windows of frames
- * (made by leafd/window.c) that say what they follow, acknowledged in order; after any doubt
+ * (made by common/base/window.c) that say what they follow, acknowledged in order; after any doubt
  * the end of the stream says where to go on.
  */
 struct machine;

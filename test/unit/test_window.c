@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "leafd/window.h"
+#include "common/base/window.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

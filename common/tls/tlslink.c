@@ -1,0 +1,194 @@
+#include "config.h"
+
+#include "common/tls/tlslink.h"
+
+#include <arpa/inet.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/tls/tls.h"
+
+#define CERTS_MAX 1000
+
+/* Of TLS 1.2; those of 1.3 are no others. */
+#define SUITES "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+struct tlslink {
+	SSL_CTX *ctx;
+};
+
+/* A key that wants a password is none that a daemon can use. */
+static int
+tlslink_no_password(char *buf, int size, int writing, void *arg)
+{
+	return (-1);
+}
+
+static int
+use_certificate(SSL_CTX *ctx, const char *pem)
+{
+	BIO *in = BIO_new_mem_buf(pem, -1);
+	X509 *cert = PEM_read_bio_X509(in, NULL, NULL, NULL);
+	int n, ok = cert != NULL && SSL_CTX_use_certificate(ctx, cert) == 1;
+
+	X509_free(cert);
+	for (n = 0; ok && n < CERTS_MAX; n++) {
+		if ((cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) == NULL)
+			break;
+		ok = SSL_CTX_add1_chain_cert(ctx, cert) == 1;
+		X509_free(cert);
+	}
+	BIO_free(in);
+	return (ok ? 0 : -1);
+}
+
+static int
+use_key(SSL_CTX *ctx, const char *pem)
+{
+	BIO *in = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, tlslink_no_password, NULL);
+	int ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
+	    SSL_CTX_check_private_key(ctx) == 1;
+
+	EVP_PKEY_free(key);
+	BIO_free(in);
+	return (ok ? 0 : -1);
+}
+
+/* How many there are; one that is broken ends them. */
+static int
+trust_authorities(SSL_CTX *ctx, const char *pem)
+{
+	BIO *in = BIO_new_mem_buf(pem, -1);
+	X509 *cert;
+	int n = 0;
+
+	for (; n < CERTS_MAX && (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL; n++) {
+		X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), cert);
+		X509_free(cert);
+	}
+	BIO_free(in);
+	ERR_clear_error();
+	return (n);
+}
+
+/* What is listed is trusted as it stands, an authority between two others as well. */
+static void
+set_rules(SSL_CTX *ctx)
+{
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_mode(ctx,
+	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+		SSL_MODE_ENABLE_PARTIAL_WRITE);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
+}
+
+static int
+tlslink_setup(SSL_CTX *ctx, const struct tlslink_opts *o, char **err)
+{
+	int has = o->authorities != NULL && o->authorities[0] != '\0';
+
+	set_rules(ctx);
+	if (SSL_CTX_set_cipher_list(ctx, SUITES) != 1)
+		*err = tls_error("the cipher suites");
+	else if (use_certificate(ctx, o->certificate) == -1)
+		*err = tls_error("the certificate");
+	else if (use_key(ctx, o->key) == -1)
+		*err = tls_error("the private key");
+	else if (has && trust_authorities(ctx, o->authorities) == 0)
+		*err = xstrdup("the authorities: there is no certificate among them");
+	else if (o->system_roots && SSL_CTX_set_default_verify_paths(ctx) != 1)
+		*err = tls_error("the system's authorities");
+	else
+		return (0);
+	return (-1);
+}
+
+struct tlslink *
+tlslink_new(const struct tlslink_opts *o, char **err)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	struct tlslink *t = NULL;
+
+	if (ctx == NULL)
+		*err = tls_error("TLS");
+	else if (tlslink_setup(ctx, o, err) == 0) {
+		t = xcalloc(1, sizeof(*t));
+		t->ctx = ctx;
+	} else
+		SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return (t);
+}
+
+void
+tlslink_free(struct tlslink *t)
+{
+	if (t == NULL)
+		return;
+	SSL_CTX_free(t->ctx);
+	free(t);
+}
+
+struct ssl_st *
+tlslink_accept(struct tlslink *t)
+{
+	return (SSL_new(t->ctx));
+}
+
+static int
+is_address(const char *name)
+{
+	struct in6_addr at;
+
+	return (inet_pton(AF_INET, name, &at) == 1 || inet_pton(AF_INET6, name, &at) == 1);
+}
+
+struct ssl_st *
+tlslink_connect(struct tlslink *t, const char *name)
+{
+	SSL *ssl = SSL_new(t->ctx);
+
+	if (ssl != NULL && SSL_set1_host(ssl, name) == 1 &&
+	    (is_address(name) || SSL_set_tlsext_host_name(ssl, name) == 1))
+		return (ssl);
+	SSL_free(ssl);
+	return (NULL);
+}
+
+static char *
+ssl_fault(SSL *ssl, unsigned long code)
+{
+	const char *why = code != 0 ? ERR_reason_error_string(code) : NULL;
+	long verified = SSL_get_verify_result(ssl);
+
+	if (verified != X509_V_OK)
+		return (xasprintf("the other's certificate: %s",
+		    X509_verify_cert_error_string(verified)));
+	if (why != NULL && strstr(why, "alert") != NULL)
+		return (xasprintf("the other refuses: %s", why));
+	return (why != NULL ? xasprintf("TLS: %s", why) : NULL);
+}
+
+char *
+tlslink_fault(struct bufferevent *bev, int err)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+	char *why = ssl != NULL ? ssl_fault(ssl, bufferevent_get_openssl_error(bev)) : NULL;
+
+	ERR_clear_error();
+	if (why != NULL)
+		return (why);
+	return (err != 0 ? xstrdup(strerror(err)) : xstrdup("the other has ended the connection"));
+}

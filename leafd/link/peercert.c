@@ -1,0 +1,96 @@
+#include "config.h"
+
+#include "leafd/link/peercert.h"
+
+#include <ctype.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/tls/certinfo.h"
+#include "common/tls/crypto.h"
+
+static char *
+serial_of(const X509 *cert)
+{
+	BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+	char *hex = number != NULL ? BN_bn2hex(number) : NULL;
+	char *text = xstrdup(hex != NULL ? hex + strspn(hex, "0") : ""), *p;
+
+	for (p = text; *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	OPENSSL_free(hex);
+	BN_free(number);
+	return (text);
+}
+
+static void
+spki_of(X509 *cert, char out[65])
+{
+	uint8_t *der = NULL, hash[32] = { 0 };
+	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+
+	if (n > 0)
+		crypto_sha256(der, (size_t)n, hash);
+	OPENSSL_free(der);
+	for (size_t i = 0; i < sizeof(hash); i++)
+		snprintf(out + 2 * i, 3, "%02x", hash[i]);
+}
+
+int
+peercert_read(struct peercert *p, struct ssl_st *ssl)
+{
+	memset(p, 0, sizeof(*p));
+	if (ssl == NULL || (p->cert = SSL_get1_peer_certificate(ssl)) == NULL)
+		return (-1);
+	p->names = certinfo_hosts(p->cert);
+	p->serial = serial_of(p->cert);
+	p->issuer = certinfo_issuer(p->cert);
+	spki_of(p->cert, p->spki);
+	return (0);
+}
+
+void
+peercert_free(struct peercert *p)
+{
+	X509_free(p->cert);
+	json_decref(p->names);
+	free(p->serial);
+	free(p->issuer);
+	memset(p, 0, sizeof(*p));
+}
+
+int
+peercert_covers(const struct peercert *p, const char *host)
+{
+	int covers = p->cert != NULL &&
+	    (X509_check_ip_asc(p->cert, host, 0) == 1 ||
+		X509_check_host(p->cert, host, 0, 0, NULL) == 1);
+
+	ERR_clear_error();
+	return (covers);
+}
+
+/* "0A:1B", "a1b" and "0a1b" are one. */
+int
+peercert_is(const struct peercert *p, const char *serial)
+{
+	const char *own = p->serial;
+
+	if (own == NULL)
+		return (0);
+	while (*serial == '0' || *serial == ':')
+		serial++;
+	for (; *serial != '\0'; serial++) {
+		if (*serial == ':')
+			continue;
+		if (*own == '\0' || tolower((unsigned char)*serial) != *own++)
+			return (0);
+	}
+	return (*own == '\0');
+}
