@@ -170,7 +170,7 @@ put_requests(const struct metrics *m, struct buf *out)
 			    &seconds);
 }
 
-static void
+void
 metrics_counted(const struct metrics *m, struct buf *out)
 {
 	put_requests(m, out);

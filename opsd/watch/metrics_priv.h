@@ -13,6 +13,7 @@ void metric_line(struct buf *out, const char *name, double value, ...) __attribu
 void metric_one(struct buf *out, const char *name, const char *type, const char *help,
     double value);
 
+void metrics_counted(const struct metrics *m, struct buf *out); /* what metrics.c counts */
 /* the node, its processes, its store */
 void metrics_host(struct watch *w, int connections, int open, struct buf *out);
 void metrics_care(struct watch *w, struct buf *out);  /* warnings, certificates, backups, tables */
