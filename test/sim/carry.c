@@ -7,6 +7,8 @@
 #include "test/sim/net.h"
 #include "test/sim/world.h"
 
+#define BLOB_HEAD 4 /* its length */
+
 /* A question on its way: as hubd (NODE_REQ) and leafd (SERVE) carry them. */
 struct asking {
 	unsigned refs; /* events that have it */
@@ -88,6 +90,14 @@ back_cb(void *arg)
 	asking_free(a);
 }
 
+/* What is sealed comes as it was sent, or is seen not to. */
+static void
+damage(const struct asking *a, const struct machine *from, const struct machine *to, struct buf *b)
+{
+	if (a->type == MSG_SERVE && b->len > BLOB_HEAD)
+		net_damage(from, to, b->data + BLOB_HEAD, b->len - BLOB_HEAD);
+}
+
 static void
 answered_cb(struct rd *r, void *arg)
 {
@@ -101,6 +111,7 @@ answered_cb(struct rd *r, void *arg)
 	w = xcalloc(1, sizeof(*w));
 	w->a = a;
 	buf_add(&w->bytes, r->p, rd_left(r));
+	damage(a, a->to, a->c->m, &w->bytes);
 	world_at(net_delay(a->to, a->c->m), NULL, back_cb, w, NULL);
 }
 
@@ -119,6 +130,7 @@ arrive_cb(void *arg)
 		return;
 	}
 	buf_add(&b, a->question.data, a->question.len);
+	damage(a, from, to, &b);
 	wire_ask(a->type == MSG_NODE_REQ ? &to->hub : &to->leaf, a->type, &b, answered_cb, a);
 }
 

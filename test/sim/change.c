@@ -6,14 +6,21 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/base/worker.h"
+#include "opsd/cluster/renew.h"
 #include "test/sim/check.h"
 #include "test/sim/mesh.h"
+#include "test/sim/net.h"
 #include "test/sim/shape.h"
+#include "test/sim/trouble.h"
+#include "test/sim/upkeep.h"
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
 #define RECOVERY_US   60000000 /* so long own lost writes may be on their way */
-#define BACKUP_MAX_US 6000000  /* an older one would be older than tombstones may be */
+#define ALONE_US      15000000
+#define RENEWAL_US    1000000
+#define BACKUP_MAX_US 6000000 /* an older one would be older than tombstones may be */
 
 static struct machine_opts opts;
 static struct {
@@ -23,6 +30,7 @@ static struct {
 	int life; /* of the machine's disk: not one of before */
 } backups[MACHINES_MAX];
 static uint64_t restored_us[MACHINES_MAX];
+static int forgot[MACHINES_MAX][WORK_TABLES];
 static int disks[MACHINES_MAX]; /* how often each was another */
 
 void
@@ -122,9 +130,9 @@ change_install_anew(void)
 /* ---- backups ---- */
 
 void
-change_back_up(void)
+change_back_up(struct machine *m)
 {
-	struct machine *m = any_machine(), *was = machine_enter(m);
+	struct machine *was = machine_enter(m);
 	int i = m->index;
 
 	if (machine_alive(m)) {
@@ -139,19 +147,49 @@ change_back_up(void)
 	machine_enter(was);
 }
 
+static void
+cut_from_all(struct machine *m, int cut)
+{
+	for (int i = 0; i < nmachines; i++)
+		if (&machines[i] != m)
+			net_cut(m, &machines[i], cut);
+}
+
+static void
+found_cb(void *arg)
+{
+	if (trouble_lasts())
+		cut_from_all(arg, 0);
+}
+
+static int
+has_backup(int i)
+{
+	return (backups[i].image.n > 0 && backups[i].life == disks[i] &&
+	    (opts.tombstones_s > 100 || world_now() - backups[i].us <= BACKUP_MAX_US));
+}
+
+/* Any with a backup of this disk that is not too old; NULL: none. */
+static struct machine *
+any_with_backup(void)
+{
+	int from = (int)world_below((uint64_t)nmachines);
+
+	for (int n = 0; n < nmachines; n++)
+		if (has_backup((from + n) % nmachines))
+			return (&machines[(from + n) % nmachines]);
+	return (NULL);
+}
+
 /*
  * What it wrote since the backup comes back from those that have all of its table; what none
  * of them has is lost, and only that.  Of those that are down it is not known.
  */
-void
-change_restore(void)
+static void
+restore(struct machine *m, int alone)
 {
-	struct machine *m = any_machine();
 	int i = m->index;
 
-	if (backups[i].image.n == 0 || backups[i].life != disks[i] ||
-	    (opts.tombstones_s < 100 && world_now() - backups[i].us > BACKUP_MAX_US))
-		return;
 	world_note(m, "is put back to %llu ms ago",
 	    (unsigned long long)((world_now() - backups[i].us) / 1000));
 	let_go(m, -1);
@@ -162,9 +200,98 @@ change_restore(void)
 	for (int t = 0; t < work_tables(); t++)
 		work_recall(m, t);
 	work_new_clock(m);
-	if (world_chance(20))
+	if (alone)
+		cut_from_all(m, 1);
+	if (alone || world_chance(20))
 		jet_delete(&m->jet);
 	start(m);
+}
+
+/* It may be found by the others only when it has written, and its log was purged. */
+void
+change_restore(void)
+{
+	struct machine *m = any_with_backup();
+	int alone = world_chance(30);
+
+	if (m == NULL)
+		return;
+	restore(m, alone);
+	if (!alone)
+		return;
+	upkeep_purge_later(m, world_between(1000000, ALONE_US));
+	world_at(world_between(2000000, ALONE_US), NULL, found_cb, m, NULL);
+}
+
+void
+change_restore_alone(struct machine *m)
+{
+	if (has_backup(m->index))
+		restore(m, 1);
+}
+
+/* ---- copies of a machine ---- */
+
+struct cloning {
+	struct machine *m;
+	int status, done;
+};
+
+static void
+renew_run(void *arg)
+{
+	struct cloning *c = arg;
+	char hex[2 * NODE_ID_LEN + 1], *err = NULL;
+
+	c->status = renew_node_id(&c->m->rep, hex, &err);
+	free(err);
+	c->done = 1;
+}
+
+/* It starts under the new id. */
+static void
+renewed_cb(void *arg)
+{
+	struct cloning *c = arg;
+
+	if (!c->done) {
+		world_at(RENEWAL_US, NULL, renewed_cb, c, NULL);
+		return;
+	}
+	if (c->status != 200)
+		world_fail("%s gets no other id: %d", c->m->name, c->status);
+	stop(c->m);
+	c->m->off = 0;
+	start(c->m);
+	free(c);
+}
+
+/*
+ * A machine's data folder, copied while it runs, is started under another name: without a network
+ * until it has an id of its own, as hubleaf(7) says.
+ */
+void
+change_clone(void)
+{
+	struct machine *of = any_machine(), *was = machine_enter(of), *m;
+	struct image i = { 0 };
+	struct cloning *c;
+
+	if (nmachines < MACHINES_MAX && may_be_apart() && machine_alive(of)) {
+		disk_save(of->data.store, &i);
+		m = machine_new(&opts);
+		world_note(m, "is a copy of %s", of->name);
+		m->off = 1;
+		machine_restore(m, &i);
+		image_free(&i);
+		machine_open(m);
+		c = xcalloc(1, sizeof(*c));
+		c->m = m;
+		machine_enter(m);
+		workers_run(m->data.workers, renew_run, c);
+		world_at(RENEWAL_US, NULL, renewed_cb, c, NULL);
+	}
+	machine_enter(was);
 }
 
 int
@@ -217,6 +344,14 @@ change_drop_table(void)
 }
 
 void
+change_remake_table(struct machine *m, int t)
+{
+	drop(m, t);
+	work_drop(m, t, NULL);
+	work_define(m, t);
+}
+
+void
 change_drop_attribute(void)
 {
 	struct machine *m = any_machine();
@@ -226,6 +361,19 @@ change_drop_attribute(void)
 		return;
 	drop(m, t);
 	work_drop(m, t, "b");
+}
+
+void
+change_forget(struct machine *m, int t)
+{
+	drop(m, t);
+	forgot[m->index][t] = 1;
+}
+
+int
+change_forgot(const struct machine *m, int t)
+{
+	return (forgot[m->index][t]);
 }
 
 void

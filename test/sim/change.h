@@ -11,8 +11,10 @@
 void change_begin(const struct machine_opts *o);
 void change_join(void);
 void change_install_anew(void);
-void change_back_up(void);
+void change_back_up(struct machine *m);
 void change_restore(void);
+void change_restore_alone(struct machine *m); /* with no link to others */
+void change_clone(void);
 /*
  * Own writes that one lost are with those that only get: what these write over them meanwhile
  * does not come back.
@@ -20,7 +22,10 @@ void change_restore(void);
 int change_must_not_write(const struct machine *m);
 void change_part(struct machine *m); /* a peer of it goes, perhaps with what it lost */
 void change_drop_table(void);
+void change_remake_table(struct machine *m, int t); /* dropped, and at once made again */
 void change_drop_attribute(void);
-void change_complete(void); /* tables that are away are made again */
+void change_forget(struct machine *m, int t); /* rows of one node go, or have gone (upkeep.h) */
+int change_forgot(const struct machine *m, int t); /* some did, once */
+void change_complete(void);                        /* tables that are away are made again */
 
 #endif

@@ -2,27 +2,22 @@
 
 #include "test/sim/check.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/store/key.h"
+#include "test/sim/change.h"
 #include "test/sim/machine.h"
-#include "test/sim/mesh.h"
-#include "test/sim/net.h"
-#include "test/sim/reader.h"
 #include "test/sim/shape.h"
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
-#define QUIET_US      6000000 /* so long nothing must happen */
-#define CALM_WRITES   6
-#define CALM_US       3000000
-#define CALM_CATCHUPS 4
-#define QUIET_MAX_US  240000000 /* and that must be reached after so long */
+#define SKEW_MS 4000  /* clocks were so wrong at most */
+#define LATE_MS 40000 /* rows that are too old are looked for every ten seconds */
+#define UP_US   20000000
 
 static int wholes[MACHINES_MAX][MACHINES_MAX][WORK_TABLES];
 
@@ -69,6 +64,16 @@ leave_out_forgotten(const struct table *t, struct row *row)
 			row->attrs[n++] = row->attrs[i];
 	}
 	row->n = n;
+}
+
+/* A row that had no news for so long may have gone here, and of that only what came later came back. */
+static void
+leave_out_expired(const struct table *t, struct row *row)
+{
+	uint64_t age = (uint64_t)t->expiration * 1000;
+
+	if (age != 0)
+		row_floor(row, (struct stamp){ (wall_ms() - age + SKEW_MS) << 16, 0 });
 }
 
 static void
@@ -124,6 +129,20 @@ leave_out_deleted(const struct table *t, struct row *row, struct stamp deleted, 
 		row->cleared = (struct stamp){ 0 };
 }
 
+/* What was given once is the same everywhere. */
+static int
+has_other_value(const struct row *has, const struct row *row)
+{
+	for (uint32_t i = 0; i < row->n; i++) {
+		const struct attr *a = &row->attrs[i], *b = row_attr(has, a->name, a->nlen);
+
+		if (b != NULL && stamp_cmp(a->stamp, b->stamp) == 0 &&
+		    (a->vlen != b->vlen || memcmp(a->value, b->value, a->vlen) != 0))
+			return (1);
+	}
+	return (0);
+}
+
 /* `to` has everything that `row` has. */
 static void
 has_row(const struct machine *to, struct table *t, const uint8_t *key, size_t klen, struct row *row,
@@ -133,10 +152,11 @@ has_row(const struct machine *to, struct table *t, const uint8_t *key, size_t kl
 	struct buf bytes = { 0 };
 
 	leave_out_forgotten(t, row);
+	leave_out_expired(t, row);
 	load(to, t, key, klen, &has, &bytes);
 	leave_out_deleted(t, row, deleted, bytes.len == 0 || !row_visible(&has));
 	row_load(&merged, bytes.data, bytes.len);
-	if (row_merge(&merged, row) == 1) {
+	if (row_merge(&merged, row) == 1 || has_other_value(&has, row)) {
 		show_all(t, key, klen);
 		show(to, whose, row);
 		world_note(to, "deleted %llx, horizon %llx, floor %llx",
@@ -156,9 +176,8 @@ table_there(const struct machine *m, int t)
 	return (catalog_get(m->data.catalog, "dev", work_table(t)));
 }
 
-/* Whether two tables of a name have one primary key. */
-static int
-are_alike(const struct table *a, const struct table *b)
+int
+check_are_alike(const struct table *a, const struct table *b)
 {
 	return (a == NULL || b == NULL || strcmp(a->primary_key, b->primary_key) == 0);
 }
@@ -200,7 +219,7 @@ has_table(const struct machine *from, const struct machine *to, int t, int relay
 		table_unref(theirs);
 		return; /* dropped there, which is nobody else's matter */
 	}
-	if (theirs != NULL && !are_alike(ours, theirs)) {
+	if (theirs != NULL && !check_are_alike(ours, theirs)) {
 		table_unref(ours);
 		table_unref(theirs);
 		return;
@@ -258,6 +277,17 @@ forgets(const struct machine *m, const struct table *t, const struct row *row, u
 		world_fail("%s has what was in %s before it was dropped", m->name, t->name);
 }
 
+/* Once it was up for a while, with time enough for what came late. */
+static void
+lets_go(const struct machine *m, const struct table *t, const struct row *row)
+{
+	uint64_t age = (uint64_t)t->expiration * 1000;
+
+	if (age != 0 && row_visible(row) && world_now() - m->data.started_us > UP_US &&
+	    stamp_ms(row_newest(row)) + age + LATE_MS < wall_ms())
+		world_fail("%s keeps a row of %s beyond its time", m->name, t->name);
+}
+
 /* The count is that of the rows; keys are of the table's kind. */
 static void
 counts_rows(const struct machine *m, int t)
@@ -276,6 +306,10 @@ counts_rows(const struct machine *m, int t)
 
 		n += row_load(&row, p, len) == 0 && row_visible(&row);
 		forgets(m, table, &row, work_dropped(m, t));
+		lets_go(m, table, &row);
+		if (row_visible(&row) && stamp_cmp(row.created, table->forgotten) < 0)
+			world_fail("%s has a row of %s that was deleted for its age", m->name,
+			    table->name);
 		if (key_is_number(k + 4) != (strcmp(table->primary_key, "id") == 0))
 			world_fail("%s has a row in %s of a table with another key", m->name,
 			    table->name);
@@ -307,6 +341,7 @@ agrees(struct machine *a, struct machine *b)
 
 struct seen_txn {
 	struct stamp stamp;
+	uint64_t seq;
 	uint32_t table;
 	struct buf bytes;
 };
@@ -326,6 +361,17 @@ seen_order(const void *a, const void *b)
 	return (memcmp(x->bytes.data, y->bytes.data, x->bytes.len));
 }
 
+/* A row that left this node for its age, and comes again, is news once more. */
+static int
+may_come_again(const struct machine *m, uint32_t id)
+{
+	struct table *t = catalog_by_id(m->data.catalog, id);
+	int yes = t == NULL || t->expiration != 0 || change_forgot(m, work_table_named(t->name));
+
+	table_unref(t);
+	return (yes);
+}
+
 /* A transaction that was applied twice would be in the log twice. */
 static void
 logs_once(const struct machine *m)
@@ -343,10 +389,10 @@ logs_once(const struct machine *m)
 
 		if (log_entry_read(&r, &e) == -1 || txn_read(&t, e.payload, e.len) == -1)
 			world_fail("%s: an entry of the log is broken", m->name);
-		if (t.kind != TXN_WRITE)
+		if (t.kind != TXN_WRITE || may_come_again(m, e.table))
 			continue;
 		all = xrealloc(all, (n + 1) * sizeof(*all));
-		all[n] = (struct seen_txn){ .stamp = t.stamp, .table = e.table };
+		all[n] = (struct seen_txn){ .stamp = t.stamp, .seq = e.seq, .table = e.table };
 		buf_add(&all[n++].bytes, e.payload, e.len);
 	}
 	store_iter_free(it);
@@ -354,7 +400,9 @@ logs_once(const struct machine *m)
 		qsort(all, n, sizeof(*all), seen_order);
 	for (size_t i = 1; i < n; i++)
 		if (seen_order(&all[i - 1], &all[i]) == 0)
-			world_fail("%s has one transaction twice in its log", m->name);
+			world_fail("%s has one transaction twice in its log: entries %llu and %llu",
+			    m->name, (unsigned long long)all[i - 1].seq,
+			    (unsigned long long)all[i].seq);
 	for (size_t i = 0; i < n; i++)
 		buf_free(&all[i].bytes);
 	free(all);
@@ -381,134 +429,4 @@ check_rest(void)
 		}
 		machine_enter(was);
 	}
-}
-
-/* ---- quiet ---- */
-
-/* Nothing comes of a table that is not there, or another one, or of a node that is: a state of rest. */
-static int
-cannot_come(const struct machine *m, const struct cursor_view *cur)
-{
-	struct machine *from = machine_with_id(cur->peer);
-	struct table *t = from == NULL ? NULL :
-					 catalog_get(from->data.catalog, cur->database, cur->name);
-
-	struct table *ours = catalog_get(m->data.catalog, cur->database, cur->name);
-	int failed = t == NULL || !are_alike(t, ours);
-
-	table_unref(t);
-	table_unref(ours);
-	return (from == NULL || (cur->state == CURSOR_FAILED && failed));
-}
-
-static const char *
-cursors_unrest(struct machine *m)
-{
-	static char why[200];
-	struct cursor_view **all;
-	size_t n;
-
-	why[0] = '\0';
-	all = cursors_all(m->rep.cursors, NULL, &n);
-	for (size_t i = 0; i < n; i++)
-		if (all[i]->state != CURSOR_LIVE && !cannot_come(m, all[i]))
-			snprintf(why, sizeof(why), "has a cursor in %s that is in state %s: %s",
-			    all[i]->name, cursor_view_state(all[i]->state),
-			    all[i]->why != NULL ? all[i]->why : "");
-	cursors_done(all, n);
-	return (why[0] != '\0' ? why : NULL);
-}
-
-/* Why it is not at rest; NULL: it is. */
-static const char *
-unrest(struct machine *m)
-{
-	if (!m->up || !m->hub.up || !m->leaf.up)
-		return ("is not up");
-	if (!reader_flowing(m))
-		return ("does not read all streams");
-	if (m->data.log.acked_inc == m->data.log.incarnation &&
-	    m->data.log.acked < m->data.log.durable)
-		return ("has not published all");
-	return (cursors_unrest(m));
-}
-
-/* Whether somebody has to ask for a table that does not come. */
-static int
-asks_in_vain(struct machine *m)
-{
-	struct cursor_view **all;
-	size_t n;
-	int yes = 0;
-
-	all = cursors_all(m->rep.cursors, NULL, &n);
-	for (size_t i = 0; i < n; i++)
-		yes |= all[i]->state == CURSOR_FAILED;
-	cursors_done(all, n);
-	return (yes);
-}
-
-static uint64_t
-activity(void)
-{
-	uint64_t n = feed_published();
-	int asks = 0;
-
-	for (int i = 0; i < nmachines; i++) {
-		asks |= machines[i].up && asks_in_vain(&machines[i]);
-		n += machines[i].data.log.last + machines[i].data.log.incarnation;
-	}
-	return (asks ? n : n + carry_catchups());
-}
-
-/* Somebody who is not at rest, or NULL. */
-static const char *
-unrest_anywhere(void)
-{
-	static char all[240];
-	const char *why;
-
-	for (int i = 0; i < nmachines; i++)
-		if ((why = unrest(&machines[i])) != NULL) {
-			snprintf(all, sizeof(all), "%s %s", machines[i].name, why);
-			return (all);
-		}
-	return (NULL);
-}
-
-void
-check_quiet(void)
-{
-	uint64_t end = world_now() + QUIET_MAX_US, before;
-	const char *why;
-	int calm; /* all along */
-
-	do {
-		calm = unrest_anywhere() == NULL;
-		before = activity();
-		world_run_until(world_now() + QUIET_US);
-		why = unrest_anywhere();
-		calm = calm && why == NULL && activity() == before;
-	} while (!calm && world_now() < end);
-	if (!calm)
-		world_fail("no rest: %s",
-		    why != NULL ? why : "something is published or asked for again and again");
-	world_note(NULL, "all is quiet");
-}
-
-/* While nothing is wrong, what is written arrives by itself. */
-void
-check_calm(void)
-{
-	uint64_t catchups = carry_catchups();
-
-	for (int k = 0; k < CALM_WRITES; k++) {
-		for (int i = 0; i < nmachines; i++)
-			work_write(&machines[i]);
-		world_run_until(world_now() + world_between(1000, 400000));
-	}
-	world_run_until(world_now() + CALM_US);
-	/* One at a time may be: the first entry after a recovery was never in the stream. */
-	if (carry_catchups() - catchups > CALM_CATCHUPS)
-		world_fail("nothing is wrong, and yet nodes ask each other for what they lack");
 }

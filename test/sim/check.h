@@ -8,9 +8,10 @@ struct machine;
 void check_whole(const struct machine *from, const struct machine *to, int t, int whole);
 int check_is_whole(const struct machine *from, const struct machine *to, int t);
 
-/* Until nothing happens any more but statuses: in bounded time. */
-void check_quiet(void);
-void check_calm(void); /* then: writes arrive without a question */
-void check_rest(void); /* after that: rows, promises, counts, entries */
+struct table;
+/* Whether two tables of a name have one primary key; NULL: there is none. */
+int check_are_alike(const struct table *a, const struct table *b);
+/* When nothing happens (quiet.h): rows, promises, counts, entries. */
+void check_rest(void);
 
 #endif

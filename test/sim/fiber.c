@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 #include <ucontext.h>
 
 #include "common/base/mem.h"
@@ -35,6 +36,7 @@ int __wrap_pthread_setname_np(pthread_t t, const char *name);
 int __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *lock);
 int __wrap_pthread_cond_signal(pthread_cond_t *c);
 int __wrap_pthread_cond_broadcast(pthread_cond_t *c);
+int __wrap_nanosleep(const struct timespec *t, struct timespec *left);
 
 static void
 fiber_main(void)
@@ -143,6 +145,25 @@ fiber_pause(void)
 		return;
 	wake(here);
 	swapcontext(&here->at, &outside);
+}
+
+/* While all threads are to end, its own time passes, and that of nobody else. */
+int
+__wrap_nanosleep(const struct timespec *t, struct timespec *left)
+{
+	uint64_t us = (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_nsec / 1000;
+
+	(void)left;
+	if (here == NULL)
+		world_fail("the loop's thread sleeps");
+	if (here->m->data.stopping)
+		here->m->slept_us += us;
+	else {
+		here->woken = 1;
+		world_at(us, here->m, resume_cb, here, NULL);
+		swapcontext(&here->at, &outside);
+	}
+	return (0);
 }
 
 int

@@ -11,6 +11,7 @@
 #include "common/base/post.h"
 #include "common/base/worker.h"
 #include "common/conf/settings.h"
+#include "opsd/job/job.h"
 #include "test/sim/fiber.h"
 #include "test/sim/mesh.h"
 #include "test/sim/moves.h"
@@ -24,6 +25,8 @@ struct machine machines[MACHINES_MAX];
 int nmachines;
 
 static struct machine *here;
+
+int __wrap_fetch_start(char **err);
 
 struct machine *
 machine_here(void)
@@ -109,6 +112,14 @@ machine_new(const struct machine_opts *o)
 	return (m);
 }
 
+/* It fetches nothing from the web. */
+int
+__wrap_fetch_start(char **err)
+{
+	(void)err;
+	return (0);
+}
+
 static void
 on_measured(void *arg, size_t jobs, size_t bytes, uint64_t us)
 {
@@ -163,6 +174,8 @@ machine_open(struct machine *m)
 		m->rep.changes = workers_start(1, &err);
 	if (err == NULL)
 		replication_start(&m->rep, &err);
+	if (err == NULL)
+		m->jobs = jobs_start(&m->rep, &err);
 	if (err != NULL)
 		world_fail("%s: %s", m->name, err);
 	m->up = 1;
@@ -185,6 +198,7 @@ machine_close(struct machine *m)
 	wire_down(&m->hub);
 	wire_down(&m->leaf);
 	replication_quiet(&m->rep);
+	jobs_stop(m->jobs);
 	workers_stop(m->rep.changes);
 	workers_stop(d->workers);
 	commit_stop(d->commit);
@@ -200,6 +214,7 @@ machine_close(struct machine *m)
 	conf_free(m->svc.conf);
 	fiber_forget(m);
 	m->up = 0;
+	m->slept_us = 0;
 	m->life++;
 	machine_enter(was);
 }

@@ -24,6 +24,7 @@ struct machine {
 	char name[8];
 	char hex[2 * NODE_ID_LEN + 1]; /* the id of its node, when opsd ran last */
 	int64_t skew_us;               /* of the wall clock */
+	uint64_t slept_us;             /* by its threads, while all of them were to end */
 	int off;                       /* as a whole: its servers as well */
 	uint8_t leaf_id[NODE_ID_LEN];  /* what leafd takes it for */
 	struct disk disk;
@@ -40,6 +41,7 @@ struct machine {
 	struct svc svc;
 	struct data data;
 	struct replication rep;
+	struct jobs *jobs;
 	struct loop loop;
 	struct chan hub, leaf;
 };

@@ -43,6 +43,15 @@ net_doubled(const struct machine *from, const struct machine *to)
 	return (world_chance(net_pair(from, to)->doubled));
 }
 
+void
+net_damage(const struct machine *from, const struct machine *to, uint8_t *p, size_t n)
+{
+	if (n == 0 || !world_chance(net_pair(from, to)->damaged))
+		return;
+	for (uint64_t k = world_between(1, 3); k > 0; k--)
+		p[world_below(n)] ^= (uint8_t)(1u << world_below(8));
+}
+
 uint64_t
 net_delay(const struct machine *from, const struct machine *to)
 {
@@ -70,4 +79,12 @@ net_trouble(unsigned lost, unsigned doubled, uint64_t most_us)
 			pairs[i][k].doubled = doubled;
 			pairs[i][k].most_us = most_us;
 		}
+}
+
+void
+net_noise(unsigned damaged)
+{
+	for (int i = 0; i < MACHINES_MAX; i++)
+		for (int k = 0; k < MACHINES_MAX; k++)
+			pairs[i][k].damaged = damaged;
 }

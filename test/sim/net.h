@@ -1,6 +1,7 @@
 #ifndef HL_NET_H
 #define HL_NET_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -13,6 +14,7 @@ struct net_pair {
 	int cut;                /* alike from both sides */
 	int stalled;            /* from the first to the second: neither stream nor catch-up */
 	unsigned lost, doubled; /* percent of the messages */
+	unsigned damaged;       /* of those with rows or transactions */
 	uint64_t least_us, most_us;
 };
 
@@ -21,9 +23,13 @@ void net_cut(struct machine *a, struct machine *b, int cut);
 int net_open(const struct machine *a, const struct machine *b);
 int net_lost(const struct machine *from, const struct machine *to);
 int net_doubled(const struct machine *from, const struct machine *to);
+/* Perhaps some of its bytes come otherwise than they were sent. */
+void net_damage(const struct machine *from, const struct machine *to, uint8_t *p, size_t n);
 uint64_t net_delay(const struct machine *from, const struct machine *to);
 void net_heal(void); /* all of it: whole, quick, and nothing is lost */
-void net_trouble(unsigned lost, unsigned doubled, uint64_t most_us); /* for all that is not cut */
+/* For all that is not cut. */
+void net_trouble(unsigned lost, unsigned doubled, uint64_t most_us);
+void net_noise(unsigned damaged);
 
 /* ---- questions and their answers (carry.c) ---- */
 

@@ -315,6 +315,7 @@ send(struct reader *r, const struct machine *peer, const struct jet_msg *msg)
 	e->session = r->session;
 	e->seq = msg->seq;
 	buf_add(&e->bytes, msg->bytes.data, msg->bytes.len);
+	net_damage(peer, r->m, e->bytes.data, e->bytes.len);
 	r->arrives_us = at > r->arrives_us ? at : r->arrives_us + 1;
 	world_at(r->arrives_us - world_now(), NULL, arrive_cb, e, NULL);
 }

@@ -12,10 +12,13 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "test/sim/calm.h"
 #include "test/sim/change.h"
 #include "test/sim/check.h"
+#include "test/sim/clients.h"
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
+#include "test/sim/quiet.h"
 #include "test/sim/shape.h"
 #include "test/sim/trouble.h"
 #include "test/sim/work.h"
@@ -32,14 +35,26 @@ static struct machine_opts opts;
 static uint64_t *history; /* its hash: of who ran it to who looks */
 
 static void
-write_cb(void *arg)
+come_to_rest(void)
 {
-	struct machine *m = arg;
+	quiet_reach();
+	check_rest();
+}
 
-	if (machine_alive(m) && trouble_lasts() && !change_must_not_write(m))
-		work_write(m);
-	if (trouble_lasts())
-		world_at(world_between(1000, 600000), NULL, write_cb, m, NULL);
+/* Nothing goes wrong any more, but for what operators do. */
+static void
+stay_calm(void)
+{
+	calm_writes();
+	come_to_rest();
+	for (int n = 2; n > 0; n--) {
+		calm_copy();
+		come_to_rest();
+	}
+	calm_put_back();
+	come_to_rest();
+	calm_remake();
+	come_to_rest();
 }
 
 static int
@@ -68,25 +83,19 @@ run(uint64_t seed, int loud)
 	world_run_until(4000000);
 	shape_subscribe();
 	trouble_begin(world_between(20, 90) * 1000000);
-	for (int i = 0; i < MACHINES_MAX; i++)
-		world_at(world_between(1000, 600000), NULL, write_cb, &machines[i], NULL);
+	clients_begin();
 	while (trouble_lasts() && world_step())
 		;
 	trouble_end();
-	check_quiet();
-	check_rest();
+	come_to_rest();
 	change_complete();
 	shape_complete();
-	check_quiet();
-	check_rest();
+	come_to_rest();
 	/* What is known now is known after a restart. */
 	for (int i = 0; i < nmachines; i++)
 		machine_crash(&machines[i], world_between(50000, 3000000));
-	check_quiet();
-	check_rest();
-	check_calm();
-	check_quiet();
-	check_rest();
+	come_to_rest();
+	stay_calm();
 	*history = world_hash();
 	printf("seed %llu: %d nodes, %u writes, %llu events, %llu s, history %016llx\n",
 	    (unsigned long long)seed, nmachines, work_written(), (unsigned long long)world_events(),

@@ -8,6 +8,7 @@
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
 #include "test/sim/shape.h"
+#include "test/sim/upkeep.h"
 #include "test/sim/world.h"
 
 static uint64_t ends_us;
@@ -134,6 +135,21 @@ worsen_net(void)
 	net_trouble(lost, lost / 2, most);
 }
 
+static void
+damage_bytes(void)
+{
+	unsigned damaged = world_chance(30) ? 0 : (unsigned)world_between(1, 30);
+
+	world_note(NULL, "the network damages %u of a hundred", damaged);
+	net_noise(damaged);
+}
+
+static void
+back_up(void)
+{
+	change_back_up(any_machine());
+}
+
 static const struct {
 	unsigned weight;
 	void (*fn)(void);
@@ -148,12 +164,16 @@ static const struct {
 	{ 1, lose_stream },
 	{ 4, set_clock },
 	{ 4, worsen_net },
-	{ 3, change_back_up },
+	{ 3, damage_bytes },
+	{ 3, back_up },
 	{ 4, change_restore },
 	{ 1, change_install_anew },
 	{ 1, change_join },
+	{ 1, change_clone },
 	{ 2, change_drop_table },
 	{ 1, change_drop_attribute },
+	{ 2, upkeep_purge },
+	{ 1, upkeep_forget },
 	{ 2, shape_part },
 	{ 9, shape_mend },
 };

@@ -14,10 +14,11 @@
 #include "test/sim/shape.h"
 #include "test/sim/world.h"
 
-#define RECORDS     3 /* of one request, at most */
-#define ATTRIBUTES  4
-#define OTHER_KEY   "name"
-#define REQUEST_MAX (1u << 20)
+#define RECORDS          3 /* of one request, at most */
+#define ATTRIBUTES       4
+#define OTHER_KEY        "name"
+#define REQUEST_MAX      (1u << 20)
+#define EXPIRATION_MAX_S 30
 
 static const char *const tables[WORK_TABLES] = { "dogs", "cats", "fish" };
 static const char *const attributes[ATTRIBUTES] = { "a", "b", "c", "d" };
@@ -28,6 +29,7 @@ static struct stamp orphaned[WORK_TABLES][WORK_KEYS]; /* by who is not there any
 static struct stamp newest[MACHINES_MAX];             /* that the node issued, */
 static uint64_t newest_us[MACHINES_MAX];              /* when */
 static uint64_t dropped[MACHINES_MAX][WORK_TABLES];
+static uint32_t expirations[WORK_TABLES]; /* seconds, 0: never */
 static int ntables;
 static unsigned written, values;
 
@@ -35,6 +37,9 @@ void
 work_begin(int n)
 {
 	ntables = n;
+	for (int t = 0; t < n; t++)
+		expirations[t] = world_chance(10) ? (uint32_t)world_between(8, EXPIRATION_MAX_S) :
+						    0;
 }
 
 int
@@ -47,6 +52,16 @@ const char *
 work_table(int t)
 {
 	return (tables[t]);
+}
+
+int
+work_table_named(const char *name)
+{
+	int t = ntables;
+
+	while (--t >= 0 && strcmp(tables[t], name) != 0)
+		;
+	return (t);
 }
 
 unsigned
@@ -135,6 +150,7 @@ define(struct machine *m, enum ddl_kind kind, int t, const char *attribute, cons
 	m->writes_left = 0; /* it does not crash in the middle of that */
 	d->primary_key = xstrdup(key);
 	d->attribute = xstrdup(attribute);
+	d->expiration = expirations[t];
 	status = commit_wait(m->data.commit, &d->job);
 	world_note(m, "%s%s%s of %s: %d", kind == DDL_CREATE_TABLE ? "making" : "dropping",
 	    attribute != NULL ? " " : "", attribute != NULL ? attribute : "", tables[t], status);
@@ -330,8 +346,13 @@ any_op(void)
 void
 work_write(struct machine *m)
 {
+	work_write_to(m, (int)world_below((uint64_t)ntables));
+}
+
+void
+work_write_to(struct machine *m, int t)
+{
 	struct machine *was = machine_enter(m);
-	int t = (int)world_below((uint64_t)ntables);
 	struct table *table = catalog_get(m->data.catalog, "dev", tables[t]);
 	enum txn_op op = any_op();
 	struct request_made *r;

@@ -15,7 +15,8 @@ struct machine;
 
 void work_begin(int tables);
 int work_tables(void);
-const char *work_table(int t); /* of the database "dev" */
+const char *work_table(int t);          /* of the database "dev" */
+int work_table_named(const char *name); /* -1: none of them */
 int work_has_table(struct machine *m, int t);
 void work_define(struct machine *m, int t);       /* makes the table; waits */
 void work_define_other(struct machine *m, int t); /* with another primary key */
@@ -28,7 +29,8 @@ void work_drop(struct machine *m, int t, const char *attribute); /* NULL: the ta
 uint64_t work_dropped(const struct machine *m, int t);
 void work_recall(const struct machine *m, int t); /* somebody asks for it */
 void work_write(struct machine *m);               /* of a table that is there, now; nobody waits */
-unsigned work_written(void);                      /* answered with 200 */
+void work_write_to(struct machine *m, int t);
+unsigned work_written(void); /* answered with 200 */
 
 /*
  * What the node must have of its own in a row: the components that were acknowledged, as

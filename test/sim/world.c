@@ -109,7 +109,7 @@ __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 	if (id == CLOCK_REALTIME)
 		us += EPOCH_S * UINT64_C(1000000) + (m != NULL ? (uint64_t)m->skew_us : 0);
 	else
-		us += UPTIME_US;
+		us += UPTIME_US + (m != NULL ? m->slept_us : 0);
 	ts->tv_sec = (time_t)(us / 1000000);
 	ts->tv_nsec = (long)(us % 1000000) * 1000;
 	return (0);

@@ -1,0 +1,106 @@
+#include "config.h"
+
+#include "test/sim/calm.h"
+
+#include "test/sim/change.h"
+#include "test/sim/clients.h"
+#include "test/sim/machine.h"
+#include "test/sim/net.h"
+#include "test/sim/upkeep.h"
+#include "test/sim/work.h"
+#include "test/sim/world.h"
+
+#define WRITES   6
+#define CATCHUPS 4
+#define LOST     2 /* of each table */
+#define END_US   3000000
+#define COPY_US  10000000 /* with what it takes to see that a stream is there again */
+
+/* Everybody writes, so many times. */
+static void
+write_all(int times, uint64_t most_us)
+{
+	for (int k = 0; k < times; k++) {
+		for (int i = 0; i < nmachines; i++)
+			work_write(&machines[i]);
+		world_run_until(world_now() + world_between(1000, most_us));
+	}
+}
+
+void
+calm_writes(void)
+{
+	uint64_t catchups = carry_catchups();
+
+	write_all(WRITES, 400000);
+	world_run_until(world_now() + END_US);
+	/* One at a time may be: the first entry after a recovery was never in the stream. */
+	if (carry_catchups() - catchups > CATCHUPS)
+		world_fail("nothing is wrong, and yet nodes ask each other for what they lack");
+}
+
+void
+calm_remake(void)
+{
+	struct machine *m = &machines[world_below((uint64_t)nmachines)];
+	int t = (int)world_below((uint64_t)work_tables());
+
+	for (int n = (int)world_between(2, 6); n > 0; n--) {
+		work_write_to(&machines[world_below((uint64_t)nmachines)], t);
+		world_run_until(world_now() + world_between(0, 3000));
+	}
+	if (world_chance(50))
+		upkeep_forget_table(m, t);
+	else
+		change_remake_table(m, t);
+	for (int n = WRITES; n > 0; n--)
+		work_write_to(m, t);
+	clients_go_on(END_US);
+	world_run_until(world_now() + END_US);
+}
+
+static void
+stall_all(const struct machine *m, int stalled)
+{
+	for (int i = 0; i < nmachines; i++)
+		net_pair(m, &machines[i])->stalled = stalled;
+}
+
+void
+calm_copy(void)
+{
+	struct machine *m = &machines[world_below((uint64_t)nmachines)];
+	int t = (int)world_below((uint64_t)work_tables());
+
+	stall_all(m, 1);
+	for (int n = WRITES; n > 0; n--)
+		work_write_to(m, t);
+	world_run_until(world_now() + world_between(1000, 1000000));
+	upkeep_purge_table(m, t, 1);
+	stall_all(m, 0);
+	clients_go_on(COPY_US);
+	world_run_until(world_now() + COPY_US);
+}
+
+static void
+write_each(struct machine *m, int times)
+{
+	for (int t = 0; t < work_tables(); t++)
+		for (int n = times; n > 0; n--)
+			work_write_to(m, t);
+	world_run_until(world_now() + END_US);
+}
+
+void
+calm_put_back(void)
+{
+	struct machine *m = &machines[world_below((uint64_t)nmachines)];
+
+	change_back_up(m);
+	write_each(m, LOST);
+	change_restore_alone(m);
+	write_each(m, LOST + 2);
+	for (int t = 0; t < work_tables(); t++)
+		upkeep_purge_table(m, t, 1);
+	net_heal();
+}

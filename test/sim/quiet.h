@@ -1,0 +1,7 @@
+#ifndef HL_QUIET_H
+#define HL_QUIET_H
+
+/* Until nothing happens any more but statuses: in bounded time, or the run has failed. */
+void quiet_reach(void);
+
+#endif

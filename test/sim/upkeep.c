@@ -1,0 +1,234 @@
+#include "config.h"
+
+#include "test/sim/upkeep.h"
+
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/worker.h"
+#include "opsd/job/forget.h"
+#include "opsd/job/job.h"
+#include "opsd/op/op_cluster.h"
+#include "test/sim/change.h"
+#include "test/sim/machine.h"
+#include "test/sim/work.h"
+#include "test/sim/world.h"
+
+#define WAIT_US    60000000
+#define OLD_MAX_MS 20000
+#define USER       "operator"
+#define OPEN_ENDED UINT64_MAX
+
+struct upkeep {
+	struct machine *m;
+	struct table *table;
+	int t, force;
+	uint64_t before_ms;
+};
+
+static unsigned purges, forgets; /* that run */
+
+static struct machine *
+any_machine(void)
+{
+	return (&machines[world_below((uint64_t)nmachines)]);
+}
+
+/* NULL: the table is not there, or is another one. */
+static struct upkeep *
+upkeep_of(struct machine *m, int t)
+{
+	struct upkeep *u;
+
+	if (!machine_alive(m) || !work_has_table(m, t) || work_is_other(m, t))
+		return (NULL);
+	u = xcalloc(1, sizeof(*u));
+	u->m = m;
+	u->t = t;
+	u->table = catalog_get(m->data.catalog, "dev", work_table(t));
+	return (u);
+}
+
+static void
+upkeep_free(struct upkeep *u)
+{
+	table_unref(u->table);
+	free(u);
+}
+
+/* ---- purge_stream ---- */
+
+static void
+purge(struct upkeep *u)
+{
+	char *err = NULL;
+	int64_t n = op_purge_before(&u->m->rep, u->table, USER, OPEN_ENDED, u->force, &err);
+
+	world_note(u->m, "purge of %s: %lld %s", u->table->name, (long long)n,
+	    err != NULL ? err : "");
+	free(err);
+}
+
+static void
+purge_run(void *arg)
+{
+	struct upkeep *u = arg;
+
+	purge(u);
+	upkeep_free(u);
+	purges--;
+}
+
+static void
+purge_all_run(void *arg)
+{
+	struct upkeep u = { .m = arg, .force = 1 };
+
+	for (int t = 0; t < work_tables(); t++)
+		if ((u.table = catalog_get(u.m->data.catalog, "dev", work_table(t))) != NULL) {
+			purge(&u);
+			table_unref(u.table);
+		}
+	purges--;
+}
+
+static void
+purge_all_cb(void *arg)
+{
+	struct machine *m = arg, *was = machine_enter(m);
+
+	if (machine_alive(m) && purges == 0) {
+		purges++;
+		workers_run(m->data.workers, purge_all_run, m);
+	}
+	machine_enter(was);
+}
+
+void
+upkeep_purge_later(struct machine *m, uint64_t us)
+{
+	world_at(us, NULL, purge_all_cb, m, NULL);
+}
+
+/* One at a time, as there is one lock for it, which all of the simulation's nodes have. */
+static void
+begin_purge(struct upkeep *u)
+{
+	struct machine *was = machine_enter(u->m);
+
+	world_note(u->m, "purges the stream of %s%s", work_table(u->t), u->force ? ", forced" : "");
+	purges++;
+	workers_run(u->m->data.workers, purge_run, u);
+	machine_enter(was);
+}
+
+void
+upkeep_purge(void)
+{
+	struct upkeep *u = purges > 0 ?
+	    NULL :
+	    upkeep_of(any_machine(), (int)world_below((uint64_t)work_tables()));
+
+	if (u == NULL)
+		return;
+	u->force = world_chance(50);
+	begin_purge(u);
+}
+
+static void
+wait_for_end(const unsigned *running)
+{
+	uint64_t end = world_now() + WAIT_US;
+
+	while (*running > 0 && world_now() < end && world_step())
+		;
+	if (*running > 0)
+		world_fail("a call does not end");
+}
+
+void
+upkeep_purge_table(struct machine *m, int t, int force)
+{
+	struct upkeep *u;
+
+	wait_for_end(&purges);
+	if ((u = upkeep_of(m, t)) == NULL)
+		return;
+	u->force = force;
+	begin_purge(u);
+	wait_for_end(&purges);
+}
+
+/* ---- delete_records_before ---- */
+
+static void
+forget_run(struct job *job, void *arg)
+{
+	struct upkeep *u = arg;
+
+	forget_rows(job, u->table, USER, u->before_ms);
+	world_note(u->m, "rows of %s from before are %s", work_table(u->t),
+	    job_failed(job) ? "not all gone" : "gone");
+	change_forget(u->m, u->t);
+}
+
+static void
+forget_end(void *arg)
+{
+	upkeep_free(arg);
+	forgets--;
+}
+
+static void
+forget_begin(void *arg)
+{
+	struct upkeep *u = arg;
+	struct job_spec spec = {
+		.type = "delete_records_before",
+		.did = "deleted",
+		.run = forget_run,
+		.free = forget_end,
+		.arg = u,
+	};
+	json_t *body = json_object();
+	char id[JOB_ID_SIZE], *err = NULL;
+
+	job_start(u->m->jobs, USER, body, &spec, id, &err);
+	free(err);
+	json_decref(body);
+}
+
+static void
+begin_forget(struct upkeep *u, uint64_t age_ms)
+{
+	struct machine *was = machine_enter(u->m);
+
+	u->before_ms = wall_ms() - age_ms;
+	world_note(u->m, "deletes what is older than %llu ms of %s",
+	    (unsigned long long)(wall_ms() - u->before_ms), work_table(u->t));
+	change_forget(u->m, u->t);
+	forgets++;
+	workers_run(u->m->data.workers, forget_begin, u);
+	machine_enter(was);
+}
+
+void
+upkeep_forget(void)
+{
+	struct upkeep *u = upkeep_of(any_machine(), (int)world_below((uint64_t)work_tables()));
+
+	if (u != NULL)
+		begin_forget(u, world_below(OLD_MAX_MS));
+}
+
+void
+upkeep_forget_table(struct machine *m, int t)
+{
+	struct upkeep *u = upkeep_of(m, t);
+
+	if (u == NULL)
+		return;
+	begin_forget(u, 0);
+	wait_for_end(&forgets);
+}
