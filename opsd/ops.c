@@ -24,6 +24,7 @@
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 #include "opsd/op/restart.h"
+#include "opsd/pki/pki.h"
 #include "opsd/watch/health.h"
 #include "opsd/watch/metrics.h"
 
@@ -174,6 +175,8 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->watch.auth = o->auth = auth_start(&o->data, &err);
 	if (err == NULL)
+		o->pki = pki_start(&o->data, &err);
+	if (err == NULL)
 		replication_start(&o->rep, &err);
 	if (err == NULL)
 		o->http = ops_http(o, &err);
@@ -203,6 +206,7 @@ ops_stop(struct ops *o)
 	/* What the others have posted to this loop by now is run, then nobody posts. */
 	event_base_loop(o->data.svc->base, EVLOOP_NONBLOCK);
 	replication_stop(&o->rep);
+	pki_stop(o->pki);
 	auth_stop(o->auth);
 	replication_clear(&o->rep);
 	catalog_free(o->data.catalog);

@@ -2,6 +2,7 @@
 
 #include "common/base/iso.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -93,4 +94,15 @@ iso_ms(const char *s, int *day)
 		return (-1);
 	ms += (int64_t)t * 1000 - zone;
 	return (ms >= 0 ? ms : -1);
+}
+
+char *
+iso_text(int64_t ms, char out[ISO_TEXT])
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+	size_t n = strftime(out, ISO_TEXT, "%Y-%m-%dT%H:%M:%S", gmtime_r(&t, &tm));
+
+	snprintf(out + n, ISO_TEXT - n, ".%03dZ", (int)(ms % 1000));
+	return (out);
 }

@@ -10,4 +10,8 @@
  */
 int64_t iso_ms(const char *s, int *day);
 
+#define ISO_TEXT 32
+/* The other way, as 2026-01-31T12:00:00.000Z; *out. */
+char *iso_text(int64_t ms, char out[ISO_TEXT]);
+
 #endif

@@ -109,6 +109,12 @@ count_login(struct auth *a, const char *from, int good)
 	pthread_mutex_unlock(&a->lock);
 }
 
+void
+auth_guessed(struct auth *a, const char *from)
+{
+	count_login(a, from, 0);
+}
+
 /* The user with that password, or NULL. */
 static struct user *
 verify_password(struct auth *a, const char *name, const char *password)

@@ -48,6 +48,8 @@ struct tokens *auth_tokens(struct auth *a);
 /* A session of the user: its id.  It ends with its password, by auth_session_end, or unused. */
 void auth_session_begin(struct auth *a, const struct user *u, char id[37]);
 void auth_session_end(struct auth *a, const char *id);
+/* Another secret than a password was wrong: it counts as a login that failed. */
+void auth_guessed(struct auth *a, const char *from);
 uint64_t auth_failed(struct auth *a); /* logins with a wrong name or password, since the start */
 /* Seconds until logins from the address, of which too many failed, are looked at again; 0: now. */
 unsigned auth_retry_after(struct auth *a, const char *from);

@@ -14,7 +14,8 @@ enum op_right {
 	RIGHT_OPEN,   /* also without logging in, or with credentials that are refused */
 	RIGHT_TABLE,  /* the handler asks auth.h for each table */
 	RIGHT_SUPER,  /* super_user, and roles that list the operation */
-	RIGHT_ADMIN   /* super_user only: who may this could become one */
+	RIGHT_ADMIN,  /* super_user only: who may this could become one */
+	RIGHT_JOIN    /* the same, or nobody with a join token, which the handler looks at */
 };
 
 enum op_thread {

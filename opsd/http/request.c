@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <event2/buffer.h>
 
@@ -56,10 +57,20 @@ run_op(void *arg)
 	r->op->run(r);
 }
 
+/* It is for nodes that join, and comes with a token, which is no one's credentials. */
+static int
+is_join(const struct request *r)
+{
+	const char *header = request_header(r, "Authorization");
+
+	return (r->op != NULL && r->op->right == RIGHT_JOIN && header != NULL &&
+	    strncasecmp(header, "Join ", strlen("Join ")) == 0);
+}
+
 static int
 may_run(struct request *r)
 {
-	return (r->user == NULL ? r->op->right == RIGHT_OPEN :
+	return (r->user == NULL ? r->op->right == RIGHT_OPEN || is_join(r) :
 				  r->http->thread->http->api->allowed(r));
 }
 
@@ -186,6 +197,7 @@ body_is_there(void *arg)
 						 decode_body(x, p, n, &err);
 	/* It may be long, and the request may take long. */
 	evbuffer_free(in);
+	x->logged |= is_join(&x->r);
 	exchange_log_who(x);
 	if (status == 0)
 		run_on_thread(&x->r);

@@ -14,7 +14,7 @@ struct user;
 struct request {
 	struct ops *ops;   /* of whoever started the server */
 	json_t *body;      /* the whole object; borrowed */
-	struct user *user; /* who asks (auth.h); NULL only for RIGHT_OPEN */
+	struct user *user; /* who asks (auth.h); NULL only for RIGHT_OPEN and RIGHT_JOIN */
 	const struct op *op;
 	struct exchange *http; /* request.c's */
 	uint64_t began_us;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /*
- * What is behind a URL, in pieces: the only file that includes <curl/curl.h>.  http and
+ * What is behind a URL, in pieces: the only file beside opsd/pki/enrol_http.c that includes <curl/curl.h>.  http and
  * https alone, redirects too; certificates are verified; what is encoded for the way, as with
  * gzip, is decoded.  Each address is looked at when it is connected to, whatever name or
  * redirect led there; no proxy is used, as that would connect to any for us.

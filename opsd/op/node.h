@@ -18,6 +18,7 @@ struct ops {
 	struct workers *bodies; /* read the long ones of requests */
 	struct jobs *jobs;
 	struct auth *auth;
+	struct pki *pki; /* who we are on links, and whom we believe */
 	struct watch watch;
 	struct workers *pages;       /* one thread: pages of metrics.h */
 	_Atomic int backing_up;      /* one backup at a time */

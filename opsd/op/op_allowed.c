@@ -45,7 +45,7 @@ limit_roles(struct user *u, const struct op *op)
 static int
 is_for_super(const struct op *op)
 {
-	return (op->right == RIGHT_SUPER || op->right == RIGHT_ADMIN);
+	return (op->right == RIGHT_SUPER || op->right == RIGHT_ADMIN || op->right == RIGHT_JOIN);
 }
 
 int

@@ -17,9 +17,9 @@ op_role_operation_cb(const char *name)
 {
 	const struct op *op = op_find(name);
 
-	return (op == NULL               ? ROLE_OPERATION_NONE :
-		op->right == RIGHT_ADMIN ? ROLE_OPERATION_NEVER :
-					   ROLE_OPERATION_GOOD);
+	return (op == NULL                                          ? ROLE_OPERATION_NONE :
+		op->right == RIGHT_ADMIN || op->right == RIGHT_JOIN ? ROLE_OPERATION_NEVER :
+								      ROLE_OPERATION_GOOD);
 }
 
 /* The fields, then what the permission says; 1 with the request answered. */

@@ -172,6 +172,23 @@ const struct op_doc opdoc_node[] = {
 	{ "remove_certificate", NULL, RIGHT_ADMIN, "Remove what add_certificate has added.",
 	    OP_FIELDS(CERT_NAME) },
 
+	{ "create_join_token", NULL, RIGHT_ADMIN,
+	    "Make a token with which one other node gets a certificate from this one, once. It names the key "
+	    "that this node's API shows over TLS, so whoever uses it knows whom it talks to.",
+	    OP_FIELDS({ KIND_ANY, "expires_in", NULL, "1h", "\"10m\"",
+			  "How long it is good: milliseconds, or a text such as 10m; a day at most." },
+		{ KIND_TEXT, "hostname", NULL, "any", "server-two.example.com",
+		    "The replication.hostname of the only node that may use it." }) },
+	{ "sign_certificate", NULL, RIGHT_JOIN,
+	    "Sign the certificate of another node. A node that joins sends it, with credentials of a super "
+	    "user or, over TLS, with a join token. What is not in use on a link a minute later is revoked.",
+	    OP_FIELDS({ KIND_TEXT, "csr", NULL, OP_REQUIRED,
+			  "-----BEGIN CERTIFICATE REQUEST-----\n...\n-----END CERTIFICATE REQUEST-----\n",
+			  "PEM: a P-256 key, a hostname, and the node's id as URI urn:hubleaf:node:ID." },
+		{ KIND_TEXT, "authority", NULL, OP_NONE,
+		    "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
+		    "The other's own authority, which this node trusts as soon as the other is linked." }) },
+
 	{ "get_backup", NULL, RIGHT_ADMIN, "Answer a copy of the whole node, as a tar.",
 	    OP_FIELDS({ KIND_BOOLEAN, "keys", NULL, "true", "false", "With the node's keys." }) },
 	{ "set_status", NULL, RIGHT_SUPER,

@@ -154,6 +154,18 @@ ca_hash(const char *cert, char out[PEM_HASH])
 	return (rc);
 }
 
+int
+ca_has_signed(const char *ca, const char *cert)
+{
+	X509 *issuer = pem_cert(ca), *x = pem_cert(cert);
+	int has = issuer != NULL && x != NULL && X509_verify(x, X509_get0_pubkey(issuer)) == 1;
+
+	ERR_clear_error();
+	X509_free(issuer);
+	X509_free(x);
+	return (has);
+}
+
 /* ---- signing ---- */
 
 static int

@@ -18,6 +18,8 @@ char *ca_make_key(char **err);                   /* pem_wipe it; NULL with *err 
 char *ca_make_cert(const char *key, char **err); /* NULL with *err */
 /* Whether they are an authority and its key; -1 with *err, which goes on from a name. */
 int ca_check(const char *key, const char *cert, char **err);
+/* Whether a certificate is signed with the authority's key. */
+int ca_has_signed(const char *ca, const char *cert);
 /* What an authority is known by: the hash of its key (PEM_HASH).  -1: it is none. */
 int ca_hash(const char *cert, char out[65]);
 

@@ -75,26 +75,41 @@ names_fault(X509 *cert, const char *hostname)
 	return (xasprintf("the certificate (%s) is not for '%s'", subject, hostname));
 }
 
-/* One that names a node is of no other; those of other authorities name none. */
+/* The id in an alternative name, CSR_NODE digits; NULL: it is another name. */
+static const char *
+node_in_name(const GENERAL_NAME *name)
+{
+	size_t prefix = strlen(CSR_URN);
+	const ASN1_STRING *s = name->d.uniformResourceIdentifier;
+	const char *p;
+
+	if (name->type != GEN_URI || (size_t)ASN1_STRING_length(s) != prefix + CSR_NODE)
+		return (NULL);
+	p = (const char *)ASN1_STRING_get0_data(s);
+	return (memcmp(p, CSR_URN, prefix) == 0 ? p + prefix : NULL);
+}
+
+/* Those of other authorities name no node. */
+int
+chain_is_of_node(const struct x509_st *cert, const char *node)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	const char *named;
+	int is = 1;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && is; i++)
+		if ((named = node_in_name(sk_GENERAL_NAME_value(names, i))) != NULL)
+			is = strncmp(named, node, CSR_NODE) == 0;
+	GENERAL_NAMES_free(names);
+	return (is);
+}
+
 static char *
 node_fault(X509 *cert, const char *node)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-	size_t prefix = strlen(CSR_URN);
-	char *fault = NULL;
-
-	for (int i = 0; i < sk_GENERAL_NAME_num(names) && fault == NULL && node != NULL; i++) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-		const ASN1_STRING *s = name->d.ia5;
-
-		if (name->type == GEN_URI && (size_t)ASN1_STRING_length(s) == prefix + CSR_NODE &&
-		    memcmp(ASN1_STRING_get0_data(s), CSR_URN, prefix) == 0 &&
-		    strncmp((const char *)ASN1_STRING_get0_data(s) + prefix, node, CSR_NODE) != 0)
-			fault = xasprintf("the certificate is of node %.*s, not of %s", CSR_NODE,
-			    (const char *)ASN1_STRING_get0_data(s) + prefix, node);
-	}
-	GENERAL_NAMES_free(names);
-	return (fault);
+	if (node == NULL || chain_is_of_node(cert, node))
+		return (NULL);
+	return (xasprintf("the certificate names another node than %s", node));
 }
 
 /* ---- times ---- */

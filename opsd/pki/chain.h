@@ -9,6 +9,8 @@
  * an authority that is trusted, it is good now, as a server and as a client, and names the
  * hostname.  No I/O but that of the system's authorities.
  */
+struct x509_st;
+
 #define CHAIN_MOST 20 /* certificates that a node may show */
 
 struct chain_rules {
@@ -27,9 +29,10 @@ struct chain_rules {
  */
 int chain_check(const char *certs, const struct chain_rules *r, char **err);
 
+/* Whether it is of the node with that id in hex; one that names no node is. */
+int chain_is_of_node(const struct x509_st *cert, const char *node);
 /* Whether a certificate is for a hostname: by its alternative names, or its CN when it has
  * none that are of hosts. */
-struct x509_st;
 int chain_names(struct x509_st *cert, const char *hostname);
 
 #endif

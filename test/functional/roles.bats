@@ -205,6 +205,8 @@ cases_of_all()
 	list_certificates	200	-	.[0] | .name == "keys/certificate.pem" and .uses == ["clustering"] and .is_self_signed
 	add_certificate	200	"name":"cert@","certificate":"OWN_PEM","is_authority":false,"uses":["https"],"hosts":["n1"]	.restart == ["tls.certificate","tls.privateKey"]
 	remove_certificate	200	"name":"cert@"	.message == "Successfully removed cert@"
+	create_join_token	409	"hostname":"n2"	.error | contains("securePort is not set")
+	sign_certificate	400	"csr":"x"	.error | contains("'csr' must be a certificate request as PEM text")
 	set_status	200	"id":"maintenance","status":"new disks"	.id == "maintenance" and .status == "new disks"
 	get_status	200	"id":"maintenance"	.status == "new disks"
 	get_status	200	-	map(.id) == ["maintenance"]
@@ -240,7 +242,7 @@ case_answers()
 
 	[[ $2 != *' '* ]] || { echo "$2"; return; }
 	case $1 in
-	RIGHT_SUPER | RIGHT_ADMIN) echo "$s $s $s $s $s $s inactive login $2" ;;
+	RIGHT_SUPER | RIGHT_ADMIN | RIGHT_JOIN) echo "$s $s $s $s $s $s inactive login $2" ;;
 	RIGHT_OPEN) echo "$a $a $a $a $a $a $a $a $a" ;;
 	*) echo "$a $a $a $a $a $a inactive login $a" ;;
 	esac

@@ -10,6 +10,7 @@
 #include "opsd/pki/ca.h"
 #include "opsd/pki/chain.h"
 #include "opsd/pki/csr.h"
+#include "opsd/pki/enrol.h"
 #include "opsd/pki/renewal.h"
 #include "opsd/pki/serial.h"
 #include "test/unit/pkitexts.h"
@@ -402,7 +403,7 @@ test_known(void **state)
 	refused_cert(s.certificate, &r, "has another key");
 	r.spki = NULL;
 	r.node = "ffffffffffffffffffffffffffffffff";
-	refused_cert(s.certificate, &r, "is of node " NODE);
+	refused_cert(s.certificate, &r, "names another node than ffff");
 	r.node = NODE;
 	json_object_set_new(revoked, s.serial, json_null());
 	refused_cert(s.certificate, &r, "has been revoked");
@@ -464,6 +465,44 @@ test_renewal(void **state)
 	ca_signed_clear(&s);
 }
 
+/* ---- what a caller gives ---- */
+
+static void
+test_authorization(void **state)
+{
+#define TOKEN "hlj1." NODE NODE "." NODE
+	static const struct {
+		const char *given, *header;
+	} cases[] = {
+		{ "{\"username\": \"admin\", \"password\": \"pass:w\"}", "Basic YWRtaW46cGFzczp3" },
+		{ "{\"username\": \"a:b\", \"password\": \"c\"}", NULL },
+		{ "{\"username\": \"a\"}", NULL },
+		{ "{}", NULL },
+		{ "\"" TOKEN "\"", "Join " TOKEN },
+		{ "\"Join " TOKEN "\"", "Join " TOKEN },
+		{ "\"Bearer x.y.z\"", "Bearer x.y.z" },
+		{ "\"a\\r\\nX-Other: b\"", NULL },
+		{ "\"\\u0000\"", NULL },
+		{ "\"\"", NULL },
+		{ "[]", NULL },
+		{ "null", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *given = json_loads(cases[i].given, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+		char *err = NULL, *header = enrol_authorization(given, &err);
+
+		assert_int_equal(header != NULL, cases[i].header != NULL);
+		if (header != NULL)
+			assert_string_equal(header, cases[i].header);
+		else
+			assert_non_null(err);
+		pem_wipe(header);
+		free(err);
+		json_decref(given);
+	}
+}
+
 int
 main(void)
 {
@@ -483,6 +522,7 @@ main(void)
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_serials),
 		cmocka_unit_test(test_renewal),
+		cmocka_unit_test(test_authorization),
 	};
 
 	return (cmocka_run_group_tests(tests, make_authority, free_authority));

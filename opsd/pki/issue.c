@@ -1,0 +1,345 @@
+#include "config.h"
+
+#include "opsd/pki/issue.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/clock.h"
+#include "common/base/iso.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/pki/ca.h"
+#include "opsd/pki/csr.h"
+#include "opsd/pki/joins.h"
+#include "opsd/pki/ledger.h"
+#include "opsd/pki/pki_priv.h"
+#include "opsd/pki/renewal.h"
+#include "opsd/store/data.h"
+
+/* One signature on its way. */
+struct issuing {
+	struct pki *pki;
+	struct csr *csr;
+	const struct issue_order *order; /* NULL: a renewal */
+	char *join;                      /* the token's record, by its key */
+	json_t *terms;                   /* that record, which is taken */
+	struct ca_signed made;
+};
+
+/* ---- whose a name is ---- */
+
+static const char *
+own_hostname(const struct conf *c)
+{
+	int key = conf_find("replication.hostname");
+
+	return (key >= 0 ? conf_str(c, (enum conf_key)key) : NULL);
+}
+
+static char *
+own_name_fault(struct pki *p, const struct csr *r)
+{
+	struct conf *c = data_conf(p->data);
+	const char *own = own_hostname(c);
+	char *fault = NULL;
+
+	if (strcmp(r->node, p->data->node_hex) == 0)
+		fault = xasprintf("node %s is this one itself", r->node);
+	else if (own != NULL && csr_same_host(own, r->hostname))
+		fault = xasprintf("'%s' is this node itself", r->hostname);
+	conf_free(c);
+	return (fault);
+}
+
+/* Another node's name, or the node under another one. */
+static char *
+clash_of(const char *serial, const json_t *issued, const struct csr *r)
+{
+	const char *hostname = json_string_value(json_object_get(issued, "hostname"));
+	const char *node = json_string_value(json_object_get(issued, "node"));
+	int same_host = hostname != NULL && csr_same_host(hostname, r->hostname);
+	int same_node = node != NULL && strcmp(node, r->node) == 0;
+
+	if (same_host == same_node)
+		return (NULL);
+	if (same_host)
+		return (xasprintf("'%s' is node %s, by the certificate %s: remove that node, or "
+				  "revoke its certificate, first",
+		    r->hostname, node, serial));
+	return (xasprintf("node %s is '%s', by the certificate %s: revoke that certificate first",
+	    r->node, hostname, serial));
+}
+
+static char *
+claimed_by(struct pki *p, const struct csr *r)
+{
+	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *issued;
+	char *fault = own_name_fault(p, r);
+	const char *serial;
+
+	if (fault == NULL && json_object_size(all) >= ISSUE_MOST)
+		fault = xasprintf("this node has signed %d certificates that are still good",
+		    ISSUE_MOST);
+	json_object_foreach(all, serial, issued)
+		if (fault == NULL && !ledger_has(p->ledger, LEDGER_REVOKED, serial))
+			fault = clash_of(serial, issued, r);
+	json_decref(all);
+	return (fault);
+}
+
+/* ---- what is over ---- */
+
+static int64_t
+until_of(const json_t *record)
+{
+	return (json_integer_value(json_object_get(record, "until")));
+}
+
+static int
+is_too_late(const json_t *issued, uint64_t now_ms)
+{
+	return (!json_is_true(json_object_get(issued, "confirmed")) &&
+	    (uint64_t)json_integer_value(json_object_get(issued, "at")) + ISSUE_CONFIRM_MS <
+		now_ms);
+}
+
+/* What was signed and never used is revoked, and what has expired is forgotten. */
+static void
+sweep_issued(struct pki *p)
+{
+	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *issued, *revoked = json_array(), *one;
+	struct ledger_change *c = xcalloc(2 * json_object_size(all) + 1, sizeof(*c));
+	const char *serial;
+	char *err = NULL;
+	size_t n = 0;
+
+	json_object_foreach(all, serial, issued) {
+		if (is_too_late(issued, wall_ms()) &&
+		    !ledger_has(p->ledger, LEDGER_REVOKED, serial)) {
+			one = json_pack("{s:I, s:I, s:s, s:s}", "until",
+			    (json_int_t)until_of(issued), "at", (json_int_t)wall_ms(), "by",
+			    "hubleaf", "why", "never used");
+			json_array_append_new(revoked, one);
+			c[n++] = (struct ledger_change){ LEDGER_REVOKED, serial, one };
+			c[n++] = (struct ledger_change){ LEDGER_ISSUED, serial, NULL };
+		} else if (until_of(issued) < (int64_t)time(NULL))
+			c[n++] = (struct ledger_change){ LEDGER_ISSUED, serial, NULL };
+	}
+	if (ledger_write(p->ledger, c, n, &err) != 200)
+		log_warnx("records of certificates that are over cannot be removed: %s", err);
+	free(err);
+	free(c);
+	json_decref(revoked);
+	json_decref(all);
+}
+
+/* ---- signing ---- */
+
+static json_t *
+issued_record(const struct issuing *s)
+{
+	const struct issue_order *o = s->order;
+	const char *by = o == NULL ? s->csr->hostname :
+	    o->by != NULL          ? o->by :
+				     json_string_value(json_object_get(s->terms, "by"));
+
+	return (json_pack("{s:s, s:s, s:I, s:I, s:s?, s:b, s:s*}", "hostname", s->csr->hostname,
+	    "node", s->csr->node, "until", (json_int_t)s->made.until, "at", (json_int_t)wall_ms(),
+	    "by", by, "confirmed", o == NULL, "authority", o != NULL ? o->authority : NULL));
+}
+
+static json_t *
+signed_answer(struct pki *p, const struct ca_signed *s)
+{
+	char until[ISO_TEXT];
+
+	return (json_pack("{s:s, s:o, s:s, s:s}", "certificate", s->certificate, "authorities",
+	    pki_authority_list(p), "serial_number", s->serial, "valid_to",
+	    iso_text(s->until * 1000, until)));
+}
+
+/* In the store before anybody has it. */
+static int
+record_signed(struct issuing *s, char **err)
+{
+	json_t *record = issued_record(s);
+	struct ledger_change c[] = {
+		{ LEDGER_ISSUED, s->made.serial, record },
+		{ LEDGER_JOIN, s->join, NULL },
+	};
+	int status = ledger_write(s->pki->ledger, c, s->join != NULL ? 2 : 1, err);
+
+	json_decref(record);
+	return (status);
+}
+
+static int
+make_signed(struct issuing *s, char **err)
+{
+	struct keypair own;
+	int64_t seconds = data_conf_int(s->pki->data, REPL_CERT_LIFETIME);
+	int rc;
+
+	if (pki_own_authority(s->pki, &own, err) == -1)
+		return (500);
+	rc = ca_sign(own.key, own.certificate, s->csr, seconds, &s->made, err);
+	keyfiles_clear(&own);
+	return (rc == 0 ? record_signed(s, err) : 500);
+}
+
+/* One name at a time: who asks second for it is told whose it is. */
+static int
+sign_named(struct issuing *s, char **err)
+{
+	int status = 409;
+
+	pthread_mutex_lock(&s->pki->signing);
+	sweep_issued(s->pki);
+	if ((*err = claimed_by(s->pki, s->csr)) == NULL)
+		status = make_signed(s, err);
+	pthread_mutex_unlock(&s->pki->signing);
+	return (status);
+}
+
+static int
+finish_signing(struct issuing *s, int status, json_t **answer)
+{
+	if (status == 200) {
+		*answer = signed_answer(s->pki, &s->made);
+		log_info("a certificate is signed for %s (node %s), serial number %s",
+		    s->csr->hostname, s->csr->node, s->made.serial);
+	}
+	ca_signed_clear(&s->made);
+	csr_free(s->csr);
+	return (status);
+}
+
+/* ---- with a token ---- */
+
+static const char bad_token[] = "The join token is not good: it was used, or has expired, or was "
+				"made by another node";
+
+static int
+check_terms(const struct issuing *s, char **err)
+{
+	const char *hostname = json_string_value(json_object_get(s->terms, "hostname"));
+
+	if (hostname == NULL || csr_same_host(hostname, s->csr->hostname))
+		return (200);
+	*err = xasprintf("The join token is for '%s', not for '%s'", hostname, s->csr->hostname);
+	return (403);
+}
+
+/* Whoever takes the record has the token; it is given back when nothing comes of it. */
+static int
+sign_with_token(struct issuing *s, char **err)
+{
+	int status;
+
+	s->terms = ledger_take(s->pki->ledger, LEDGER_JOIN, s->join);
+	if (s->terms == NULL) {
+		*err = xstrdup(bad_token);
+		return (401);
+	}
+	status = check_terms(s, err);
+	if (status == 200)
+		status = sign_named(s, err);
+	if (status != 200)
+		ledger_give_back(s->pki->ledger, LEDGER_JOIN, s->join, json_incref(s->terms));
+	json_decref(s->terms);
+	return (status);
+}
+
+static int
+read_order(struct issuing *s, const char *text, char **err)
+{
+	char *why;
+
+	if ((s->csr = csr_read(text, &why)) != NULL)
+		return (200);
+	*err = xasprintf("'csr' %s", why);
+	free(why);
+	return (400);
+}
+
+int
+issue_sign(struct pki *p, const struct issue_order *o, json_t **answer, char **err)
+{
+	struct issuing s = { .pki = p, .order = o };
+	char hash[65];
+	int status = 200;
+
+	if (o->join != NULL && (s.join = joins_find(p->ledger, o->join, wall_ms())) == NULL) {
+		*err = xstrdup(bad_token);
+		return (401);
+	}
+	if (o->authority != NULL && ca_hash(o->authority, hash) == -1) {
+		*err = xstrdup("'member.authority' is no certificate of an authority");
+		status = 400;
+	}
+	if (status == 200)
+		status = read_order(&s, o->csr, err);
+	if (status == 200)
+		status = s.join != NULL ? sign_with_token(&s, err) : sign_named(&s, err);
+	free(s.join);
+	return (finish_signing(&s, status, answer));
+}
+
+int
+issue_renew(struct pki *p, const struct issue_renewal *r, json_t **answer, char **err)
+{
+	struct issuing s = { .pki = p };
+	int status = read_order(&s, r->csr, err);
+
+	if (status == 200 && renewal_may(s.csr, r->hostname, r->node, err) == -1)
+		status = 403;
+	if (status == 200)
+		status = sign_named(&s, err);
+	return (finish_signing(&s, status, answer));
+}
+
+/* ---- in use ---- */
+
+static int
+write_confirmed(struct pki *p, const char *serial, json_t *issued, char **err)
+{
+	const char *authority = json_string_value(json_object_get(issued, "authority"));
+	const char *hostname = json_string_value(json_object_get(issued, "hostname"));
+	struct ledger_change c = { LEDGER_ISSUED, serial, issued };
+
+	if (authority != NULL && pki_trust(p, authority, hostname, err) != 200)
+		return (-1);
+	json_object_set_new(issued, "confirmed", json_true());
+	json_object_del(issued, "authority");
+	return (ledger_write(p->ledger, &c, 1, err) == 200 ? 0 : -1);
+}
+
+int
+issue_confirm(struct pki *p, const char *serial, char **err)
+{
+	char normal[SERIAL_MAX];
+	json_t *issued = NULL;
+	int rc = -1;
+
+	/* Not while what was never used is looked for. */
+	pthread_mutex_lock(&p->signing);
+	if (serial_read(serial, normal) == -1)
+		*err = xasprintf("'%.100s' is no serial number", serial);
+	else if (ledger_has(p->ledger, LEDGER_REVOKED, normal))
+		*err = xasprintf("the certificate has been revoked: its serial number is %s",
+		    normal);
+	else if ((issued = ledger_get(p->ledger, LEDGER_ISSUED, normal)) == NULL ||
+	    json_is_true(json_object_get(issued, "confirmed")))
+		rc = 0;
+	else if (is_too_late(issued, wall_ms()))
+		*err = xasprintf("the certificate was not used within %d seconds after it was "
+				 "signed, so it is not good any more: join again",
+		    ISSUE_CONFIRM_MS / 1000);
+	else
+		rc = write_confirmed(p, normal, issued, err);
+	json_decref(issued);
+	pthread_mutex_unlock(&p->signing);
+	return (rc);
+}

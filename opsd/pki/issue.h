@@ -1,0 +1,45 @@
+#ifndef HL_ISSUE_H
+#define HL_ISSUE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/*
+ * What our authority signs for other nodes.  A signature that its node has not used within
+ * ISSUE_CONFIRM_MS, by coming up with it on a link, is revoked: a join that failed in the
+ * middle leaves nothing that is good.  Never on an HTTP thread or the event loop's.
+ */
+#define ISSUE_CONFIRM_MS 60000
+#define ISSUE_MOST       10000 /* that are good at a time */
+
+struct pki;
+
+struct issue_order {
+	const char *csr;       /* PEM */
+	const char *join;      /* a token that is used up with it, or NULL */
+	const char *by;        /* who asks, or NULL with a token: who made that */
+	const char *authority; /* of the node itself, trusted once it came up; or NULL */
+};
+/*
+ * 200 with *answer {"certificate","authorities":[PEM...],"serial_number","valid_to"}; or a
+ * status with *err, and nothing is left of it: 400 for the request, 401 for the token, 403 when
+ * the token is for another, 409 when the name or the id is somebody else's.
+ */
+int issue_sign(struct pki *p, const struct issue_order *o, json_t **answer, char **err);
+
+/*
+ * The node at the other end of a link asks for another certificate of its name and id, with
+ * any key.  As issue_sign; it needs no confirmation.
+ */
+struct issue_renewal {
+	const char *csr, *hostname, *node; /* as the link has shown them; the id in hex */
+};
+int issue_renew(struct pki *p, const struct issue_renewal *r, json_t **answer, char **err);
+
+/*
+ * A link came up with a certificate of that serial number, which is in use from now on.  0; or
+ * -1 with *err: it is revoked, or comes too late.  One that we have not signed is fine.
+ */
+int issue_confirm(struct pki *p, const char *serial, char **err);
+
+#endif

@@ -1,0 +1,366 @@
+#include "config.h"
+
+#include "opsd/pki/pki_priv.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/pki/ca.h"
+#include "opsd/pki/chain.h"
+#include "opsd/pki/csr.h"
+#include "opsd/pki/joins.h"
+#include "opsd/pki/ledger.h"
+#include "opsd/pki/pem.h"
+#include "opsd/pki/renewal.h"
+#include "opsd/store/data.h"
+
+#define AUTHORITIES_MOST 1000
+#define BUNDLE_FILE_MAX  (1 << 22)
+
+struct pki *
+pki_start(struct data *data, char **err)
+{
+	struct pki *p = xcalloc(1, sizeof(*p));
+	struct conf *c = data_conf(data);
+
+	p->data = data;
+	p->dir = conf_path(c, "keys");
+	conf_free(c);
+	pthread_mutex_init(&p->files, NULL);
+	pthread_mutex_init(&p->signing, NULL);
+	if ((p->ledger = ledger_load(data, err)) != NULL)
+		return (p);
+	pki_stop(p);
+	return (NULL);
+}
+
+void
+pki_stop(struct pki *p)
+{
+	if (p == NULL)
+		return;
+	ledger_free(p->ledger);
+	pthread_mutex_destroy(&p->files);
+	pthread_mutex_destroy(&p->signing);
+	free(p->dir);
+	free(p);
+}
+
+/* ---- our own ---- */
+
+int
+pki_own_authority(struct pki *p, struct keypair *out, char **err)
+{
+	int rc;
+
+	pthread_mutex_lock(&p->files);
+	rc = keyfiles_authority(p->dir, 1, out, err);
+	pthread_mutex_unlock(&p->files);
+	return (rc == 1 ? 0 : -1);
+}
+
+char *
+pki_authority(struct pki *p, char **err)
+{
+	struct keypair own;
+	char *cert = NULL;
+
+	if (pki_own_authority(p, &own, err) == 0) {
+		cert = own.certificate;
+		own.certificate = NULL;
+		keyfiles_clear(&own);
+	}
+	return (cert);
+}
+
+/* With the lock on files. */
+static int
+make_own_cert(struct pki *p, const char *hostname, struct keypair *out, char **err)
+{
+	struct keypair own = { 0 };
+	struct ca_signed s = { 0 };
+	char *text = NULL;
+	struct csr *c = NULL;
+	int rc = -1;
+
+	if (keyfiles_authority(p->dir, 1, &own, err) == 1 &&
+	    csr_make(hostname, p->data->node_hex, &out->key, &text, err) == 0 &&
+	    (c = csr_read(text, err)) != NULL &&
+	    ca_sign(own.key, own.certificate, c, data_conf_int(p->data, REPL_CERT_LIFETIME), &s,
+		err) == 0) {
+		out->certificate = xstrdup(s.certificate);
+		rc = keyfiles_put_node(p->dir, out, err);
+	}
+	if (rc == 0)
+		log_info("this node's authority has signed its certificate as %s, serial number %s",
+		    hostname, s.serial);
+	else
+		keyfiles_clear(out);
+	ca_signed_clear(&s);
+	csr_free(c);
+	free(text);
+	keyfiles_clear(&own);
+	return (rc);
+}
+
+static int
+is_ours(struct pki *p, const char *certificate, const char *hostname)
+{
+	X509 *cert = pem_cert(certificate);
+	int is = cert != NULL && chain_names(cert, hostname) &&
+	    chain_is_of_node(cert, p->data->node_hex);
+
+	X509_free(cert);
+	return (is);
+}
+
+/* One that we have signed ourselves, and that is due. */
+static int
+is_own_and_due(struct pki *p, const struct keypair *k)
+{
+	struct keypair own = { 0 };
+	char *err = NULL;
+	int is = renewal_due(k->certificate, (int64_t)time(NULL)) &&
+	    keyfiles_authority(p->dir, 0, &own, &err) == 1 &&
+	    ca_has_signed(own.certificate, k->certificate);
+
+	free(err);
+	keyfiles_clear(&own);
+	return (is);
+}
+
+static int
+kept_identity(struct pki *p, const char *hostname, struct keypair *out, char **err)
+{
+	int rc = keyfiles_node(p->dir, out, err);
+
+	if (rc == 1 && is_ours(p, out->certificate, hostname) && !is_own_and_due(p, out))
+		return (0);
+	keyfiles_clear(out);
+	return (rc == -1 ? -1 : make_own_cert(p, hostname, out, err));
+}
+
+static int
+is_for_links(const char *certificate, const char *hostname)
+{
+	X509 *cert = pem_cert(certificate);
+	int is = cert != NULL && chain_names(cert, hostname) &&
+	    X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) == 1 &&
+	    X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) == 1;
+
+	X509_free(cert);
+	ERR_clear_error();
+	return (is);
+}
+
+/* 1, 0: none is configured that would do, -1 with *err. */
+static int
+configured_identity(const struct conf *c, const char *hostname, struct keypair *out, char **err)
+{
+	const char *cert = conf_str(c, REPL_TLS_CERT), *key = conf_str(c, REPL_TLS_KEY);
+	char *why = NULL;
+
+	if (cert != NULL)
+		return (keyfiles_read(cert, key != NULL ? key : cert, out, err));
+	cert = conf_str(c, TLS_CERT);
+	key = conf_str(c, TLS_KEY);
+	if (cert != NULL && keyfiles_read(cert, key != NULL ? key : cert, out, &why) == 1 &&
+	    is_for_links(out->certificate, hostname))
+		return (1);
+	free(why);
+	keyfiles_clear(out);
+	return (0);
+}
+
+int
+pki_identity(struct pki *p, const char *hostname, struct keypair *out, char **err)
+{
+	struct conf *c = data_conf(p->data);
+	int rc;
+
+	*out = (struct keypair){ 0 };
+	rc = configured_identity(c, hostname, out, err);
+	conf_free(c);
+	if (rc != 0)
+		return (rc == 1 ? 0 : -1);
+	pthread_mutex_lock(&p->files);
+	rc = kept_identity(p, hostname, out, err);
+	pthread_mutex_unlock(&p->files);
+	return (rc);
+}
+
+/* ---- trust ---- */
+
+int
+pki_trust(struct pki *p, const char *cert, const char *from, char **err)
+{
+	char hash[PEM_HASH];
+	struct ledger_change c = { LEDGER_AUTHORITY, hash, NULL };
+	json_t *record;
+	int status;
+
+	if (ca_hash(cert, hash) == -1) {
+		*err = xasprintf("what '%s' sends is no certificate of an authority", from);
+		return (400);
+	}
+	if (ledger_has(p->ledger, LEDGER_AUTHORITY, hash))
+		return (200);
+	if (ledger_count(p->ledger, LEDGER_AUTHORITY) >= AUTHORITIES_MOST) {
+		*err = xasprintf("this node trusts %d authorities already", AUTHORITIES_MOST);
+		return (409);
+	}
+	c.record = record = json_pack("{s:s, s:s, s:I}", "certificate", cert, "from", from, "at",
+	    (json_int_t)wall_ms());
+	status = ledger_write(p->ledger, &c, 1, err);
+	json_decref(record);
+	return (status);
+}
+
+json_t *
+pki_authority_list(struct pki *p)
+{
+	json_t *list = json_array(), *all = ledger_all(p->ledger, LEDGER_AUTHORITY), *record;
+	struct keypair own;
+	char *err = NULL;
+	const char *hash;
+
+	pthread_mutex_lock(&p->files);
+	if (keyfiles_authority(p->dir, 0, &own, &err) == 1)
+		json_array_append_new(list, json_string(own.certificate));
+	else if (err != NULL)
+		log_warnx("%s", err);
+	pthread_mutex_unlock(&p->files);
+	keyfiles_clear(&own);
+	free(err);
+	json_object_foreach(all, hash, record)
+		json_array_append(list, json_object_get(record, "certificate"));
+	json_decref(all);
+	return (list);
+}
+
+/* Those of the configuration: replication's, else tls's. */
+static char *
+configured_authorities(struct pki *p)
+{
+	struct conf *c = data_conf(p->data);
+	const char *path = conf_str(c, REPL_TLS_CA);
+	char *text = NULL;
+
+	if (path == NULL)
+		path = conf_str(c, TLS_CA);
+	if (path != NULL && (text = file_read(path, BUNDLE_FILE_MAX, NULL)) == NULL)
+		log_warn("%s", path);
+	conf_free(c);
+	return (text);
+}
+
+char *
+pki_authorities(struct pki *p)
+{
+	json_t *list = pki_authority_list(p), *one;
+	char *text = configured_authorities(p);
+	struct buf all = { 0 };
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		buf_addf(&all, "%s\n", json_string_value(one));
+	buf_addf(&all, "%s", text != NULL ? text : "");
+	buf_u8(&all, '\0');
+	json_decref(list);
+	free(text);
+	return ((char *)buf_take(&all, NULL));
+}
+
+/* replication.enableRootCAs, which is on unless it is set. */
+static int
+trusts_system_roots(struct pki *p)
+{
+	int key = conf_find("replication.enableRootCAs");
+
+	return (key < 0 || data_conf_bool(p->data, (enum conf_key)key));
+}
+
+int
+pki_check(struct pki *p, const char *certs, const char *hostname, const char *node,
+    const char *spki, char **err)
+{
+	char *authorities = pki_authorities(p);
+	json_t *revoked = pki_revoked(p);
+	struct chain_rules r = {
+		.authorities = authorities,
+		.system_roots = trusts_system_roots(p),
+		.hostname = hostname,
+		.node = node,
+		.spki = spki,
+		.revoked = revoked,
+		.now = (int64_t)time(NULL),
+	};
+	int rc = chain_check(certs, &r, err);
+
+	json_decref(revoked);
+	free(authorities);
+	return (rc);
+}
+
+/* ---- adopting ---- */
+
+char *
+pki_join_token(struct pki *p, const char *pin, const struct join_terms *t, int *status, char **err)
+{
+	return (joins_make(p->ledger, pin, t, status, err));
+}
+
+static char *
+join_texts(const json_t *authorities)
+{
+	struct buf all = { 0 };
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)authorities, i, one)
+		buf_addf(&all, "%s\n", json_string_value(one));
+	buf_u8(&all, '\0');
+	return ((char *)buf_take(&all, NULL));
+}
+
+/* It must hold by what came with it alone, as others may know no more. */
+static int
+check_adopted(struct pki *p, const struct pki_adopted *a, char **err)
+{
+	char *authorities = join_texts(a->authorities);
+	struct chain_rules r = {
+		.authorities = authorities,
+		.hostname = a->hostname,
+		.node = p->data->node_hex,
+		.now = (int64_t)time(NULL),
+	};
+	int rc = chain_check(a->pair->certificate, &r, err);
+
+	free(authorities);
+	return (rc);
+}
+
+int
+pki_adopt(struct pki *p, const struct pki_adopted *a, char **err)
+{
+	json_t *one;
+	size_t i;
+	int status = check_adopted(p, a, err) == 0 ? 200 : 502;
+
+	json_array_foreach((json_t *)(uintptr_t)a->authorities, i, one)
+		if (status == 200)
+			status = pki_trust(p, json_string_value(one), a->from, err);
+	if (status != 200)
+		return (status);
+	pthread_mutex_lock(&p->files);
+	if (keyfiles_put_node(p->dir, a->pair, err) == -1)
+		status = 500;
+	pthread_mutex_unlock(&p->files);
+	return (status);
+}

@@ -1,0 +1,68 @@
+#ifndef HL_PKI_H
+#define HL_PKI_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "opsd/pki/keyfiles.h"
+
+/*
+ * Who this node is on links, and whom it believes: its authority, the certificate that it
+ * shows, the authorities that it trusts, and what has been revoked.  Any thread but the event
+ * loop's, as files are read and the disk is waited for.
+ */
+struct data;
+struct pki;
+
+struct pki *pki_start(struct data *data, char **err); /* NULL with *err */
+void pki_stop(struct pki *p);
+
+/* The certificate of our own authority, which is made when there is none; NULL with *err. */
+char *pki_authority(struct pki *p, char **err);
+
+/*
+ * What the node shows as that hostname: the files of replication.tls; or those of tls, when
+ * they are for the hostname, as a server and as a client; or what pki_adopt has kept; or else
+ * one that our own authority signs now, also when such a one is in the last third of its
+ * time.  0, or -1 with *err.  keyfiles_clear.
+ */
+int pki_identity(struct pki *p, const char *hostname, struct keypair *out, char **err);
+
+/*
+ * A certificate that another node's authority has signed for us, its key, and the
+ * authorities (an array of PEM) that we trust from now on; `from` is who has sent them.  It is
+ * checked as everybody will.  On disk, authorities first, when it returns 200; else a status with *err.
+ */
+struct pki_adopted {
+	const struct keypair *pair;
+	const json_t *authorities;
+	const char *hostname, *from;
+};
+int pki_adopt(struct pki *p, const struct pki_adopted *a, char **err);
+
+/* A token with which another node may have a certificate signed (joins.h). */
+struct join_terms;
+char *pki_join_token(struct pki *p, const char *pin, const struct join_terms *t, int *status,
+    char **err);
+
+/* All that we trust, as one PEM text: our own authority, those of others, those of the configuration. */
+char *pki_authorities(struct pki *p);
+json_t *pki_authority_list(struct pki
+	*p); /* the same without the configuration's, an array of PEM */
+/* One more authority; 200, or a status with *err. */
+int pki_trust(struct pki *p, const char *cert, const char *from, char **err);
+
+/* {serial: {"until","at","by"}}, serials as serial.h has them; new reference. */
+json_t *pki_revoked(struct pki *p);
+int pki_is_revoked(struct pki *p, const char *serial); /* of any spelling; what is none is not */
+/*
+ * An array of serials, good until then (seconds since 1970; 0: not known); 200, or a status
+ * with *err, and nothing done.  Those that are revoked already stay as they are.
+ */
+int pki_revoke(struct pki *p, const json_t *serials, int64_t until, const char *by, char **err);
+
+/* A chain by what we trust and have revoked (chain.h); node and spki may be NULL. */
+int pki_check(struct pki *p, const char *certs, const char *hostname, const char *node,
+    const char *spki, char **err);
+
+#endif

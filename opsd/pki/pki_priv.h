@@ -1,0 +1,20 @@
+#ifndef HL_PKI_PRIV_H
+#define HL_PKI_PRIV_H
+
+#include <pthread.h>
+
+#include "opsd/pki/keyfiles.h"
+#include "opsd/pki/pki.h"
+
+struct pki {
+	struct data *data;
+	struct ledger *ledger;
+	char *dir;               /* rootPath/keys */
+	pthread_mutex_t files;   /* reading what is missing and making it is one step */
+	pthread_mutex_t signing; /* looking whose a name is and signing for it is one step */
+};
+
+/* Our authority and its key, made when missing; 0, or -1 with *err. */
+int pki_own_authority(struct pki *p, struct keypair *out, char **err);
+
+#endif

@@ -1,0 +1,591 @@
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/conf/settings.h"
+#include "opsd/pki/ca.h"
+#include "opsd/pki/csr.h"
+#include "opsd/pki/issue.h"
+#include "opsd/pki/joins.h"
+#include "opsd/pki/ledger.h"
+#include "opsd/pki/pem.h"
+#include "opsd/pki/pki_priv.h"
+#include "test/unit/opendata.h"
+
+/* What a node keeps of certificates: its files, what it has signed, tokens, what is revoked. */
+
+#define NODE   "0123456789abcdef0123456789abcdef"
+#define OTHER  "ffffffffffffffffffffffffffffffff"
+#define PIN    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define HOUR   3600000
+#define RACERS 8
+
+static struct opendata node;
+static struct pki *pki;
+
+static void
+open_pki(void)
+{
+	char *err = NULL;
+
+	opendata_open(&node, "node");
+	node_id_hex(node.data.node_id, node.data.node_hex);
+	pki = pki_start(&node.data, &err);
+	if (pki == NULL)
+		fatalx("%s", err);
+}
+
+static void
+close_pki(void)
+{
+	pki_stop(pki);
+	opendata_close(&node);
+}
+
+/* Anew, with nothing in it. */
+static int
+begin_node(void **state)
+{
+	char *command = xasprintf("rm -rf %s/node && mkdir -p %s/node/keys", folder, folder);
+	int rc = system(command);
+
+	free(command);
+	open_pki();
+	return (rc);
+}
+
+static int
+end_node(void **state)
+{
+	close_pki();
+	return (0);
+}
+
+static char *
+csr_for(const char *hostname, const char *id)
+{
+	char *key, *text, *err = NULL;
+
+	assert_int_equal(csr_make(hostname, id, &key, &text, &err), 0);
+	pem_wipe(key);
+	return (text);
+}
+
+/* The status of a signature, and its serial in `serial` unless that is NULL. */
+static int
+sign_for(const char *hostname, const char *id, const char *join, char *serial)
+{
+	struct issue_order o = { .join = join, .by = join == NULL ? "admin" : NULL };
+	char *csr = csr_for(hostname, id), *err = NULL;
+	json_t *answer = NULL;
+	int status;
+
+	o.csr = csr;
+	status = issue_sign(pki, &o, &answer, &err);
+	assert_int_equal(status == 200, err == NULL);
+	if (serial != NULL)
+		snprintf(serial, SERIAL_MAX, "%s",
+		    json_string_value(json_object_get(answer, "serial_number")));
+	json_decref(answer);
+	free(err);
+	free(csr);
+	return (status);
+}
+
+static char *
+token_of(const char *hostname, uint64_t ms)
+{
+	struct join_terms terms = { "admin", hostname, wall_ms() + ms };
+	int status;
+	char *err = NULL, *token = pki_join_token(pki, PIN, &terms, &status, &err);
+
+	assert_int_equal(status, 200);
+	assert_non_null(token);
+	return (token);
+}
+
+/* ---- tokens ---- */
+
+static void
+test_token_once(void **state)
+{
+	char *token = token_of(NULL, HOUR);
+	struct join_token parts;
+
+	assert_int_equal(strlen(token), 5 + 64 + 1 + 32);
+	assert_int_equal(joins_read(token, &parts), 0);
+	assert_string_equal(parts.pin, PIN);
+	assert_int_equal(sign_for("server-two", NODE, token, NULL), 200);
+	assert_int_equal(sign_for("server-three", OTHER, token, NULL), 401);
+	close_pki();
+	open_pki();
+	assert_int_equal(sign_for("server-three", OTHER, token, NULL), 401);
+	pem_wipe(token);
+}
+
+static void
+test_token_kept(void **state)
+{
+	char *token = token_of(NULL, HOUR), *text;
+	struct join_token parts;
+	json_t *all = ledger_all(pki->ledger, LEDGER_JOIN);
+
+	/* What is kept is of no use to who reads it. */
+	joins_read(token, &parts);
+	text = json_dumps(all, 0);
+	assert_null(strstr(text, parts.secret));
+	free(text);
+	json_decref(all);
+	close_pki();
+	open_pki();
+	assert_int_equal(sign_for("server-two", NODE, token, NULL), 200);
+	pem_wipe(token);
+}
+
+static void
+test_token_over(void **state)
+{
+	char *token = token_of(NULL, 0), *good;
+
+	assert_int_equal(sign_for("server-two", NODE, token, NULL), 401);
+	good = token_of(NULL, HOUR);
+	assert_int_equal(ledger_count(pki->ledger, LEDGER_JOIN), 1); /* that one is forgotten */
+	pem_wipe(token);
+	pem_wipe(good);
+}
+
+static void
+test_token_wrong(void **state)
+{
+	static const char *const texts[] = { "", "hlj1.", "hlj2." PIN "." NODE, PIN "." NODE,
+		"hlj1." PIN, "hlj1." PIN ".", "hlj1." PIN "." NODE "0", "hlj1." PIN "." NODE " ",
+		"hlj1." PIN "." NODE };
+	char *token = token_of(NULL, HOUR);
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_int_equal(sign_for("server-two", NODE, texts[i], NULL), 401);
+	token[strlen(token) - 1] = token[strlen(token) - 1] == '0' ? '1' : '0';
+	assert_int_equal(sign_for("server-two", NODE, token, NULL), 401);
+	pem_wipe(token);
+}
+
+static void
+test_token_refused(void **state)
+{
+	char *token = token_of("Server-Two", HOUR);
+
+	/* It is not used up by what comes to nothing. */
+	assert_int_equal(sign_for("server-three", NODE, token, NULL), 403);
+	assert_int_equal(sign_for("server-two", node.data.node_hex, token, NULL), 409);
+	assert_int_equal(sign_for("server-two", NODE, token, NULL), 200);
+	pem_wipe(token);
+}
+
+struct racer {
+	const char *token;
+	char *csr;
+	pthread_barrier_t *start;
+	int status;
+};
+
+static void *
+race_for_it(void *arg)
+{
+	struct racer *r = arg;
+	struct issue_order o = { .join = r->token, .csr = r->csr };
+	json_t *answer = NULL;
+	char *err = NULL;
+
+	pthread_barrier_wait(r->start);
+	r->status = issue_sign(pki, &o, &answer, &err);
+	json_decref(answer);
+	free(err);
+	return (NULL);
+}
+
+static struct racer
+new_racer(const char *token, pthread_barrier_t *start)
+{
+	static unsigned number;
+	char id[CSR_NODE + 1], *name = xasprintf("server-%u", ++number);
+	struct racer r = { .token = token, .start = start };
+
+	snprintf(id, sizeof(id), "%032x", number);
+	r.csr = csr_for(name, id);
+	free(name);
+	return (r);
+}
+
+/* How many of them got a certificate. */
+static int
+race_once(void)
+{
+	struct racer r[RACERS];
+	pthread_t t[RACERS];
+	pthread_barrier_t start;
+	char *token = token_of(NULL, HOUR);
+	int won = 0;
+
+	pthread_barrier_init(&start, NULL, RACERS);
+	for (unsigned i = 0; i < RACERS; i++)
+		r[i] = new_racer(token, &start);
+	for (unsigned i = 0; i < RACERS; i++)
+		pthread_create(&t[i], NULL, race_for_it, &r[i]);
+	for (unsigned i = 0; i < RACERS; i++) {
+		pthread_join(t[i], NULL);
+		free(r[i].csr);
+		won += r[i].status == 200;
+		assert_true(r[i].status == 200 || r[i].status == 401);
+	}
+	pthread_barrier_destroy(&start);
+	pem_wipe(token);
+	return (won);
+}
+
+static void
+test_token_raced(void **state)
+{
+	for (unsigned i = 1; i <= 20; i++) {
+		assert_int_equal(race_once(), 1);
+		assert_int_equal(ledger_count(pki->ledger, LEDGER_ISSUED), i);
+	}
+}
+
+/* ---- signatures ---- */
+
+static void
+test_names_taken(void **state)
+{
+	char serial[SERIAL_MAX], *err = NULL;
+	json_t *list;
+
+	assert_int_equal(sign_for("server-two", NODE, NULL, serial), 200);
+	assert_int_equal(sign_for("SERVER-TWO", NODE, NULL, NULL), 200); /* once more, the same */
+	assert_int_equal(sign_for("server-two", OTHER, NULL, NULL), 409);
+	assert_int_equal(sign_for("server-three", NODE, NULL, NULL), 409);
+	assert_int_equal(sign_for("server-three", OTHER, NULL, NULL), 200);
+	assert_int_equal(sign_for("me", node.data.node_hex, NULL, NULL), 409);
+	list = ledger_all(pki->ledger, LEDGER_ISSUED);
+	assert_int_equal(json_object_size(list), 3);
+	json_decref(list);
+	/* Once its certificates are revoked it may come under another name, or another as it. */
+	list = json_array();
+	{
+		json_t *all = ledger_all(pki->ledger, LEDGER_ISSUED), *one;
+		const char *key;
+
+		json_object_foreach(all, key, one)
+			json_array_append_new(list, json_string(key));
+		json_decref(all);
+	}
+	assert_int_equal(pki_revoke(pki, list, 0, "admin", &err), 200);
+	assert_int_equal(sign_for("server-three", NODE, NULL, NULL), 200);
+	json_decref(list);
+}
+
+/* Its signature was so many milliseconds ago. */
+static void
+make_older(const char *serial, int64_t ms)
+{
+	json_t *issued = ledger_get(pki->ledger, LEDGER_ISSUED, serial);
+	struct ledger_change c = { LEDGER_ISSUED, serial, issued };
+	char *err = NULL;
+
+	json_object_set_new(issued, "at", json_integer((json_int_t)wall_ms() - ms));
+	assert_int_equal(ledger_write(pki->ledger, &c, 1, &err), 200);
+	json_decref(issued);
+}
+
+static void
+test_confirmed(void **state)
+{
+	char serial[SERIAL_MAX], *err = NULL;
+
+	assert_int_equal(sign_for("server-two", NODE, NULL, serial), 200);
+	make_older(serial, ISSUE_CONFIRM_MS - 5000);
+	assert_int_equal(issue_confirm(pki, serial, &err), 0);
+	make_older(serial, 10 * ISSUE_CONFIRM_MS);
+	assert_int_equal(issue_confirm(pki, serial, &err), 0);
+	assert_int_equal(sign_for("server-three", OTHER, NULL, NULL), 200);
+	assert_false(pki_is_revoked(pki, serial));
+	/* Of another authority. */
+	assert_int_equal(issue_confirm(pki, "ab12", &err), 0);
+}
+
+static void
+test_never_used(void **state)
+{
+	char serial[SERIAL_MAX], *err = NULL;
+
+	assert_int_equal(sign_for("server-two", NODE, NULL, serial), 200);
+	make_older(serial, ISSUE_CONFIRM_MS + 1000);
+	assert_int_equal(issue_confirm(pki, serial, &err), -1);
+	assert_non_null(strstr(err, "was not used within 60 seconds"));
+	free(err);
+	/* The next signature finds it, and the name is free. */
+	assert_int_equal(sign_for("server-two", OTHER, NULL, NULL), 200);
+	assert_true(pki_is_revoked(pki, serial));
+	err = NULL;
+	assert_int_equal(issue_confirm(pki, serial, &err), -1);
+	assert_non_null(strstr(err, "has been revoked"));
+	free(err);
+	close_pki();
+	open_pki();
+	assert_true(pki_is_revoked(pki, serial));
+}
+
+static void
+test_authority_with_it(void **state)
+{
+	char *err = NULL, *key = ca_make_key(&err), *theirs = ca_make_cert(key, &err);
+	char *csr = csr_for("server-two", NODE);
+	struct issue_order o = { .csr = csr, .by = "admin", .authority = theirs };
+	json_t *answer, *list;
+
+	assert_int_equal(issue_sign(pki, &o, &answer, &err), 200);
+	assert_int_equal(json_array_size(json_object_get(answer, "authorities")), 1); /* ours */
+	list = pki_authority_list(pki);
+	assert_int_equal(json_array_size(list), 1);
+	json_decref(list);
+	/* It is trusted once its node has come up. */
+	assert_int_equal(issue_confirm(pki,
+			     json_string_value(json_object_get(answer, "serial_number")), &err),
+	    0);
+	list = pki_authority_list(pki);
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(json_string_value(json_array_get(list, 1)), theirs);
+	json_decref(list);
+	json_decref(answer);
+	o.authority = "nonsense";
+	assert_int_equal(issue_sign(pki, &o, &answer, &err), 400);
+	free(err);
+	free(csr);
+	free(theirs);
+	pem_wipe(key);
+}
+
+static void
+test_renewed(void **state)
+{
+	char *csr = csr_for("server-two", NODE), *err = NULL;
+	struct issue_renewal r = { csr, "server-two", NODE };
+	json_t *answer;
+
+	assert_int_equal(issue_renew(pki, &r, &answer, &err), 200);
+	make_older(json_string_value(json_object_get(answer, "serial_number")), HOUR);
+	assert_int_equal(issue_confirm(pki,
+			     json_string_value(json_object_get(answer, "serial_number")), &err),
+	    0);
+	json_decref(answer);
+	r.hostname = "server-three";
+	assert_int_equal(issue_renew(pki, &r, &answer, &err), 403);
+	free(err);
+	r.hostname = "server-two";
+	r.node = OTHER;
+	assert_int_equal(issue_renew(pki, &r, &answer, &err), 403);
+	free(err);
+	r.csr = "nonsense";
+	assert_int_equal(issue_renew(pki, &r, &answer, &err), 400);
+	free(err);
+	free(csr);
+}
+
+static void
+test_revoked(void **state)
+{
+	json_t *serials = json_pack("[s, s]", "0x0A:1B", "ff"),
+	       *bad = json_pack("[s, s]", "1", "x");
+	json_t *all;
+	char *err = NULL;
+
+	assert_int_equal(pki_revoke(pki, bad, 0, "admin", &err), 400);
+	assert_non_null(strstr(err, "'revoked_certificates[1]'"));
+	free(err);
+	assert_false(pki_is_revoked(pki, "1"));
+	assert_int_equal(pki_revoke(pki, serials, 0, "admin", &err), 200);
+	assert_int_equal(pki_revoke(pki, serials, 0, "another", &err), 200);
+	close_pki();
+	open_pki();
+	assert_true(pki_is_revoked(pki, "00a1b"));
+	assert_true(pki_is_revoked(pki, "FF"));
+	assert_false(pki_is_revoked(pki, "a1"));
+	assert_false(pki_is_revoked(pki, ""));
+	all = pki_revoked(pki);
+	assert_int_equal(json_object_size(all), 2);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(all, "ff"), "by")),
+	    "admin");
+	json_decref(all);
+	json_decref(serials);
+	json_decref(bad);
+}
+
+/* ---- files ---- */
+
+static char *
+key_file(const char *name)
+{
+	return (xasprintf("%s/node/keys/%s", folder, name));
+}
+
+static void
+test_authority_files(void **state)
+{
+	char *err = NULL, *key = key_file("ca.key"), *cert = key_file("ca.crt");
+	char *first, *again, hash[PEM_HASH], same[PEM_HASH];
+	struct stat st;
+
+	assert_int_equal(access(key, F_OK), -1); /* at first need */
+	first = pki_authority(pki, &err);
+	assert_non_null(first);
+	assert_int_equal(stat(key, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	/* A crash between the two. */
+	assert_int_equal(unlink(cert), 0);
+	again = pki_authority(pki, &err);
+	ca_hash(first, hash);
+	ca_hash(again, same);
+	assert_string_equal(hash, same);
+	free(again);
+	again = pki_authority(pki, &err);
+	assert_non_null(again);
+	/* Nothing of it is replaced by itself. */
+	assert_int_equal(file_put(key, 0600, "x", 1), 0);
+	assert_null(pki_authority(pki, &err));
+	assert_non_null(strstr(err, "put them back from a backup"));
+	free(err);
+	free(again);
+	free(first);
+	free(key);
+	free(cert);
+}
+
+static void
+test_identity(void **state)
+{
+	struct keypair a, b;
+	char *err = NULL, *path = key_file(KEYFILES_NODE);
+	struct stat st;
+
+	assert_int_equal(pki_identity(pki, "server-one", &a, &err), 0);
+	assert_int_equal(pki_check(pki, a.certificate, "server-one", node.data.node_hex, NULL,
+			     &err),
+	    0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	close_pki();
+	open_pki();
+	assert_int_equal(pki_identity(pki, "SERVER-one", &b, &err), 0);
+	assert_string_equal(a.certificate, b.certificate);
+	assert_string_equal(a.key, b.key);
+	keyfiles_clear(&b);
+	/* Another id, or name: another certificate. */
+	node.data.node_hex[0] = node.data.node_hex[0] == '0' ? '1' : '0';
+	assert_int_equal(pki_identity(pki, "server-one", &b, &err), 0);
+	assert_string_not_equal(a.key, b.key);
+	assert_int_equal(pki_check(pki, b.certificate, "server-one", node.data.node_hex, NULL,
+			     &err),
+	    0);
+	keyfiles_clear(&b);
+	assert_int_equal(pki_identity(pki, "127.0.1.1", &b, &err), 0);
+	assert_int_equal(pki_check(pki, b.certificate, "127.0.1.1", NULL, NULL, &err), 0);
+	assert_string_not_equal(a.key, b.key);
+	keyfiles_clear(&b);
+	assert_int_equal(pki_identity(pki, "*", &b, &err), -1);
+	free(err);
+	err = NULL;
+	assert_int_equal(file_put(path, 0600, "x", 1), 0);
+	assert_int_equal(pki_identity(pki, "server-one", &b, &err), -1);
+	assert_non_null(strstr(err, "no certificate (PEM) is in it"));
+	free(err);
+	keyfiles_clear(&a);
+	free(path);
+}
+
+/* What another authority, whose files are in keys/other, has signed for us. */
+static struct keypair
+signed_elsewhere(const char *hostname, json_t **authorities)
+{
+	char *dir = key_file("other"), *err = NULL, *csr;
+	struct keypair ca, out = { 0 };
+	struct ca_signed s;
+	struct csr *c;
+
+	assert_int_equal(file_make_folder(dir), 0);
+	assert_int_equal(keyfiles_authority(dir, 1, &ca, &err), 1);
+	assert_int_equal(csr_make(hostname, node.data.node_hex, &out.key, &csr, &err), 0);
+	c = csr_read(csr, &err);
+	assert_int_equal(ca_sign(ca.key, ca.certificate, c, 86400, &s, &err), 0);
+	out.certificate = xstrdup(s.certificate);
+	*authorities = json_pack("[s]", ca.certificate);
+	ca_signed_clear(&s);
+	csr_free(c);
+	free(csr);
+	keyfiles_clear(&ca);
+	free(dir);
+	return (out);
+}
+
+static void
+test_adopted(void **state)
+{
+	json_t *authorities, *none = json_array();
+	struct keypair pair = signed_elsewhere("server-one", &authorities), now;
+	struct pki_adopted a = { &pair, none, "server-one", "server-two" };
+	char *err = NULL;
+
+	assert_int_equal(pki_adopt(pki, &a, &err), 502); /* it leads nowhere */
+	free(err);
+	err = NULL;
+	a.authorities = authorities;
+	a.hostname = "server-three";
+	assert_int_equal(pki_adopt(pki, &a, &err), 502);
+	free(err);
+	err = NULL;
+	a.hostname = "server-one";
+	assert_int_equal(pki_adopt(pki, &a, &err), 200);
+	close_pki();
+	open_pki();
+	assert_int_equal(pki_identity(pki, "server-one", &now, &err), 0);
+	assert_string_equal(now.certificate, pair.certificate);
+	assert_int_equal(pki_check(pki, now.certificate, "server-one", NULL, NULL, &err), 0);
+	keyfiles_clear(&now);
+	keyfiles_clear(&pair);
+	json_decref(authorities);
+	json_decref(none);
+}
+
+int
+main(void)
+{
+#define ON_NODE(test) cmocka_unit_test_setup_teardown(test, begin_node, end_node)
+	const struct CMUnitTest tests[] = {
+		ON_NODE(test_token_once),
+		ON_NODE(test_token_kept),
+		ON_NODE(test_token_over),
+		ON_NODE(test_token_wrong),
+		ON_NODE(test_token_refused),
+		ON_NODE(test_token_raced),
+		ON_NODE(test_names_taken),
+		ON_NODE(test_confirmed),
+		ON_NODE(test_never_used),
+		ON_NODE(test_authority_with_it),
+		ON_NODE(test_renewed),
+		ON_NODE(test_revoked),
+		ON_NODE(test_authority_files),
+		ON_NODE(test_identity),
+		ON_NODE(test_adopted),
+	};
+
+	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
+}
