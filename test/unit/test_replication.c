@@ -806,6 +806,68 @@ test_transaction_of_another_format(void **state)
 	buf_free(&payload);
 }
 
+/* ---- cursors on disk ---- */
+
+struct record {
+	const uint8_t *key;
+	size_t klen;
+	const uint8_t *value;
+	size_t vlen;
+};
+
+static void
+put_record(struct group *g, void *arg)
+{
+	const struct record *rec = arg;
+
+	store_batch_put(group_batch(g), CF_CURSOR, rec->key, rec->klen, rec->value, rec->vlen);
+}
+
+/* What is said at the next start of a store with such a record. */
+static void
+load_says(struct openrep *r, size_t klen, const struct buf *value, const char *want)
+{
+	uint8_t key[NODE_ID_LEN + 5] = { 0 };
+	struct record rec = { key, klen, value->data, value->len };
+	struct cursors *again;
+	char *err = NULL;
+
+	memcpy(key, boston, NODE_ID_LEN);
+	key[NODE_ID_LEN + 3] = THERE;
+	assert_int_equal(openrep_call(r, put_record, &rec), 200);
+	again = cursors_load(&r->rep, &err);
+	if (want == NULL) {
+		assert_non_null(again);
+	} else {
+		assert_null(again);
+		assert_string_equal(err, want);
+	}
+	cursors_free(again);
+	free(err);
+}
+
+static void
+test_cursors_that_cannot_be_read(void **state)
+{
+	struct openrep *r = *state;
+	struct buf value = { 0 };
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 10 });
+	cursor_view_write(cursor(r, THERE), &value);
+	load_says(r, NODE_ID_LEN + 4, &value, NULL);
+	value.data[0] = CURSOR_FORMAT + 1;
+	load_says(r, NODE_ID_LEN + 4, &value,
+	    "store: a cursor is of format 5, and this version (" PACKAGE_VERSION
+	    ") reads format 4");
+	value.data[0] = CURSOR_FORMAT;
+	value.len--;
+	load_says(r, NODE_ID_LEN + 4, &value, "store: the cursors cannot be read");
+	value.len++;
+	load_says(r, NODE_ID_LEN + 4, &value, NULL);
+	load_says(r, NODE_ID_LEN + 5, &value, "store: the cursors cannot be read");
+	buf_free(&value);
+}
+
 /* A copy that failed goes on as a copy. */
 static void
 test_copy_fails(void **state)
@@ -1189,6 +1251,7 @@ main(void)
 		TEST(test_copy_answered_late),
 		TEST(test_ahead_during_copy),
 		TEST(test_transaction_of_another_format),
+		TEST(test_cursors_that_cannot_be_read),
 		TEST(test_copy_fails),
 		TEST(test_ids),
 		TEST(test_formats),
