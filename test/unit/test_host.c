@@ -68,7 +68,7 @@ test_own_process(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "name")), "a) R (1 2");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "running");
 	assert_int_equal(number_of(o, "pid"), getpid());
-	assert_int_equal(number_of(o, "threads"), 1);
+	assert_true(number_of(o, "threads") >= 1); /* a sanitizer may have one of its own */
 	assert_true(number_of(o, "memory") > 100000);
 	assert_true(number_of(o, "uptime") >= 0 && number_of(o, "uptime") < 3600);
 	assert_non_null(strstr(json_string_value(json_object_get(o, "command")), "test_host"));
@@ -90,16 +90,17 @@ test_threads(void **state)
 {
 	pthread_barrier_t both;
 	pthread_t t;
-	json_t *list, *o;
-	size_t i;
+	json_t *list = host_threads(), *o;
+	size_t i, before = json_array_size(list);
 	int found = 0;
 
 	(void)state;
+	json_decref(list);
 	pthread_barrier_init(&both, NULL, 2);
 	assert_int_equal(pthread_create(&t, NULL, wait_for_end, &both), 0);
 	pthread_barrier_wait(&both);
 	list = host_threads();
-	assert_int_equal(json_array_size(list), 2);
+	assert_int_equal(json_array_size(list), before + 1);
 	json_array_foreach(list, i, o)
 		found += strcmp(json_string_value(json_object_get(o, "name")), "waits") == 0;
 	assert_int_equal(found, 1);
