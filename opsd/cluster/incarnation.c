@@ -58,16 +58,14 @@ incarnation_run(struct group *g, struct commit_job *j)
 {
 	struct incarnation *inc = (struct incarnation *)j;
 	struct replication *rep = replication_of(g);
-	uint64_t now = group_wall_ms(g);
 	struct cursor *cur;
 	struct peer **peers;
 	struct table **tables;
 	size_t n, m;
 
-	if (rep->data->log.incarnation > inc->seen)
+	if (rep->data->log.begun > inc->seen)
 		return; /* begun meanwhile */
-	rep->data->log.incarnation = now > inc->seen ? now : inc->seen + 1;
-	rep->data->log.acked = 0;
+	txlog_begin(&rep->data->log, inc->seen, group_wall_ms(g));
 	log_warnx("what %s%s has of the log is not in it (a restored copy?): "
 		  "incarnation %llu begins, own lost writes are fetched",
 	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",

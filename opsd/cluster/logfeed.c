@@ -103,17 +103,28 @@ struct tail_look {
 	void *arg;
 };
 
+/*
+ * What the stream ends with, as far as it is of this log: the numbers of what was lost are
+ * given again.
+ */
+static uint64_t
+window_of(const struct txlog *l, const struct logfeed_end *end)
+{
+	return (end->incarnation >= l->begun || end->window < l->begun_at ? end->window :
+									    l->begun_at);
+}
+
 /* Beyond what the stream ends with there was nothing for it. */
 static uint64_t
 tail_of(const struct txlog *l, const struct logfeed_end *end)
 {
-	uint64_t after = end->window;
+	uint64_t after = window_of(l, end);
 
 	if (l->acked_inc == l->incarnation &&
 	    (end->incarnation == 0 ||
 		(end->incarnation == l->incarnation && end->window == l->streamed)))
 		after = l->acked;
-	else if (end->incarnation == 0)
+	if (after < l->trimmed)
 		after = l->trimmed;
 	return (after < l->last ? after : l->last);
 }
@@ -167,7 +178,7 @@ logfeed_tail(struct logfeed *f, const struct logfeed_end *end,
 	t->cb = cb;
 	t->arg = arg;
 	if (txlog_has(l, NULL, end->incarnation, end->seq, end->mark) &&
-	    (end->incarnation != l->incarnation || end->last <= l->durable)) {
+	    (end->incarnation < l->begun || end->last <= l->durable)) {
 		tail_found(t);
 		return;
 	}

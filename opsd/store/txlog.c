@@ -141,10 +141,12 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 		l->trimmed = rd_u64(&r);
 		l->unlogged_ms = rd_u64(&r);
 		l->streamed = rd_u64(&r);
+		l->begun = rd_u64(&r);
+		l->begun_at = rd_u64(&r);
 		if (!rd_done(&r))
 			rc = -1;
 	} else
-		l->incarnation = wall_ms();
+		l->incarnation = l->begun = wall_ms();
 	l->durable = (uint64_t)l->last;
 	buf_free(&v);
 	if (rc == -1 || load_lives(l) == -1) {
@@ -163,12 +165,22 @@ txlog_close(struct txlog *l)
 	pthread_rwlock_destroy(&l->lives_lock);
 }
 
+/* What was acknowledged was so before the loss, or is of this log: it was in the stream once. */
+void
+txlog_begin(struct txlog *l, uint64_t seen, uint64_t now_ms)
+{
+	uint64_t above = l->incarnation > seen ? l->incarnation : seen;
+
+	l->incarnation = l->begun = now_ms > above ? now_ms : above + 1;
+	l->begun_at = (uint64_t)l->acked;
+}
+
 void
 txlog_renew(struct txlog *l, struct store_batch *b, const uint8_t *id, uint64_t now_ms)
 {
 	put_identity(b, id);
-	l->incarnation = now_ms > l->incarnation ? now_ms : l->incarnation + 1;
 	l->acked = l->streamed = 0;
+	txlog_begin(l, 0, now_ms);
 }
 
 /* Nothing of a life that never wrote is kept. */
@@ -251,10 +263,10 @@ txlog_has(struct txlog *l, const struct table *t, uint64_t incarnation, uint64_t
 	uint64_t own = l->incarnation;
 	struct log_pos head;
 
-	if (incarnation != own)
-		return (incarnation < own); /* whoever has less copies anyway */
-	if (seq == 0)
-		return (1);
+	if (incarnation > own)
+		return (0);
+	if (incarnation < l->begun || seq == 0)
+		return (1); /* whoever has less copies anyway */
 	if (t != NULL) {
 		head = table_head(t);
 		if (head.seq == seq)
@@ -276,6 +288,8 @@ txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock)
 	buf_u64(&v, l->trimmed);
 	buf_u64(&v, l->unlogged_ms);
 	buf_u64(&v, l->streamed);
+	buf_u64(&v, l->begun);
+	buf_u64(&v, l->begun_at);
 	store_batch_put(b, CF_META, "W", 1, v.data, v.len);
 	buf_free(&v);
 }

@@ -26,6 +26,8 @@ struct txlog {
 	struct store *store;
 	uint8_t node[NODE_ID_LEN];
 	_Atomic uint64_t incarnation;
+	_Atomic uint64_t begun;    /* since this one nothing of the log was lost */
+	_Atomic uint64_t begun_at; /* of streams of older ones it had this, or nobody gets it */
 	_Atomic uint64_t last;     /* greatest seq given */
 	_Atomic uint64_t durable;  /* greatest seq that may leave */
 	_Atomic uint64_t acked;    /* up to here in the stream, or nobody's, of acked_inc */
@@ -44,6 +46,11 @@ struct txlog {
 /* Loads or begins (a new node id and incarnation). -1 with *err. */
 int txlog_open(struct txlog *l, struct store *s, char **err);
 void txlog_close(struct txlog *l);
+/*
+ * Some of the log was lost, somebody has it of the incarnation `seen`: a greater one begins.
+ * Commit thread.
+ */
+void txlog_begin(struct txlog *l, uint64_t seen, uint64_t now_ms);
 /* The next start has this node id; nobody knows its log.  Commit thread. */
 void txlog_renew(struct txlog *l, struct store_batch *b, const uint8_t *id, uint64_t now_ms);
 /* The next entry's seq is in e->seq: its mark.  Commit thread. */

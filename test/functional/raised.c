@@ -7,8 +7,8 @@ const struct formats formats = {
 	.wire_oldest = 7,
 	.wire = 7,
 #ifdef SAME_STORE
-	.store = 6,
-#else
 	.store = 7,
+#else
+	.store = 8,
 #endif
 };

@@ -191,9 +191,28 @@ test_incarnations(void **state)
 
 	start(&n, "incarnations");
 	at = add(&n);
+	add(&n);
 	own = n.log.incarnation;
 	assert_true(txlog_has(&n.log, NULL, own - 1, at.seq + 5, 1)); /* copies anyway */
 	assert_false(txlog_has(&n.log, NULL, own + 1, at.seq, at.mark));
+	/* A number more, and the log is the same one. */
+	n.log.incarnation++;
+	assert_true(txlog_has(&n.log, NULL, own, at.seq, at.mark));
+	assert_false(txlog_has(&n.log, NULL, own, at.seq, at.mark + 1));
+	assert_true(txlog_has(&n.log, NULL, own - 1, at.seq, at.mark + 1));
+	n.log.acked = at.seq;
+	txlog_begin(&n.log, own, own - 5);
+	assert_int_equal(n.log.incarnation, own + 2);
+	assert_int_equal(n.log.begun, own + 2);
+	assert_int_equal(n.log.begun_at, at.seq);
+	txlog_begin(&n.log, own + 7, own + 9);
+	assert_int_equal(n.log.incarnation, own + 9);
+	/* Another start knows it. */
+	add(&n);
+	stop(&n);
+	start(&n, "incarnations");
+	assert_int_equal(n.log.begun, own + 9);
+	assert_int_equal(n.log.begun_at, at.seq);
 	stop(&n);
 }
 
