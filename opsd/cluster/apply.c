@@ -142,7 +142,7 @@ apply_define(struct entries_in *s, struct txn *t, const struct log_entry *e)
 		rc = make_peers_table(s, t, key, def);
 	else if (apply_other_key(table, key, strlen(key), &other))
 		rc = stop_at(s, other);
-	else if (group_add_attrs(s->g, table, json_object_get(def, "attributes")) &&
+	else if (group_add_attrs(s->g, table, json_object_get(def, "attributes"), t->stamp) &&
 	    group_data(s->g)->live.republish)
 		group_log(s->g, table, e->payload, e->len);
 	json_decref(def);

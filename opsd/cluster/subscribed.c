@@ -35,13 +35,13 @@ subscribed_fail(struct group *g, const uint8_t *peer, const struct table *mine, 
 }
 
 /*
- * A start time asks for what was removed here alone as well; it and what is not above the
- * horizon come in as rows only.
+ * A start time asks for what was removed here alone as well, until it was asked for; it and
+ * what is not above the horizon come in as rows only.
  */
 static int
-needs_copy(struct group *g, struct table **t, uint64_t start_ms)
+needs_copy(struct group *g, struct table **t, const struct subscribed *s)
 {
-	return (group_recall(g, t) || (*t)->horizon.time >= start_ms << 16);
+	return (group_recall(g, t, s->asked) || (*t)->horizon.time >= s->start_ms << 16);
 }
 
 static int
@@ -76,7 +76,7 @@ subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *
 		.incarnation = s->incarnation,
 		.at = s->head,
 		.from_ms = s->start_ms,
-		.copied = s->start_ms != 0 && needs_copy(g, &mine, s->start_ms),
+		.copied = s->start_ms != 0 && needs_copy(g, &mine, s),
 	};
 	int again = 0;
 

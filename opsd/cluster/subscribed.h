@@ -16,6 +16,7 @@ struct subscribed {  /* a table of a peer, as the peer offers it */
 	struct log_pos head;
 	uint64_t incarnation; /* of the peer's log */
 	uint64_t start_ms;    /* a call's start time, or 0 */
+	struct stamp asked;   /* when that was asked for */
 	int called;           /* a call asks for it; else subscriptions were compared */
 	int made;             /* there was no table of its name here */
 };

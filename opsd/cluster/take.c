@@ -115,82 +115,107 @@ check_count(const struct peer *p, struct take *t)
 
 /* ---- what follows from it ---- */
 
-/* Under "*" a database comes as its tables do; one that was dropped here, by a call. */
-static void
-take_database(struct group *g, const struct offer_item *i, int newer)
+struct taking { /* one subscription */
+	struct group *g;
+	struct peer *p;
+	const struct offer *o;
+	const struct offer_item *i;
+	int newer;
+	int forgotten;      /* the peer has it with us, and we knew nothing of it */
+	struct stamp asked; /* when what it brings was asked for; none: not anew */
+};
+
+/* What was dropped here comes back only when it was asked for after that. */
+static int
+may_come(const struct taking *a, const char *db, const char *name)
 {
-	if (subscription_is_all(&i->sub) && i->has_database &&
-	    (i->sub.publish || i->sub.subscribe) &&
-	    (newer || !group_database_dropped(g, i->sub.database)))
-		group_put_database(g, i->sub.database);
+	struct stamp dropped = group_dropped(a->g, db, name);
+
+	return (stamp_none(dropped) || stamp_cmp(dropped, a->asked) < 0);
 }
 
-/* Of a name that was never dropped here: what was comes back only by a call. */
 static int
-is_new(struct group *g, const char *db, const char *table)
+may_database_come(const struct taking *a)
 {
-	return (stamp_none(group_dropped(g, db, table)) && !group_database_dropped(g, db));
+	const char *db = a->i->sub.database;
+
+	return (catalog_has_database(group_data(a->g)->catalog, db) || may_come(a, db, ""));
+}
+
+/* Under "*" a database comes as its tables do. */
+static void
+take_database(const struct taking *a)
+{
+	const struct offer_item *i = a->i;
+
+	if (subscription_is_all(&i->sub) && i->has_database &&
+	    (i->sub.publish || i->sub.subscribe) && may_database_come(a))
+		group_put_database(a->g, i->sub.database);
 }
 
 /* Ours of the name, with the attributes that it has there; NULL: there is none, and none is made. */
 static struct table *
-take_table(struct group *g, const char *db, const struct offer_table *t, int wanted, int *made)
+take_table(const struct taking *a, const struct offer_table *t, int wanted, int *made)
 {
+	const char *db = a->i->sub.database, *why;
 	size_t dblen = strlen(db), len = strlen(t->name);
-	struct table *mine = group_table_named(g, db, dblen, t->name, len);
-	const char *why;
+	struct table *mine = group_table_named(a->g, db, dblen, t->name, len);
 
-	*made = mine == NULL && wanted;
+	*made = mine == NULL && wanted && may_database_come(a) && may_come(a, db, t->name);
 	if (*made)
-		mine = group_create_table(g, db, t->name, offer_key(t), t->definition, "", &why);
+		mine = group_create_table(a->g, db, t->name, offer_key(t), t->definition, "", &why);
 	if (mine == NULL || strcmp(mine->primary_key, offer_key(t)) != 0)
 		return (mine);
-	if (group_add_attrs(g, mine, json_object_get(t->definition, "attributes")))
-		mine = group_table_named(g, db, dblen, t->name, len);
+	if (group_add_attrs(a->g, mine, json_object_get(t->definition, "attributes"), a->asked))
+		mine = group_table_named(a->g, db, dblen, t->name, len);
 	return (mine);
 }
 
 static void
-take_cursor(struct group *g, const struct offer *o, const struct offer_item *i,
-    const struct offer_table *t, struct table *mine, int newer, int made)
+take_cursor(const struct taking *a, const struct offer_table *t, struct table *mine, int made)
 {
 	struct subscribed s = {
 		.id = t->id,
 		.head = t->head,
-		.incarnation = o->incarnation,
-		.start_ms = newer ? i->sub.start_ms : 0,
-		.called = newer,
+		.incarnation = a->o->incarnation,
+		.start_ms = a->newer ? a->i->sub.start_ms : 0,
+		.asked = a->asked,
+		.called = a->newer,
 		.made = made,
 	};
 
 	if (strcmp(mine->primary_key, offer_key(t)) != 0)
-		subscribed_fail(g, o->id, mine, t->id, offer_key(t));
+		subscribed_fail(a->g, a->o->id, mine, t->id, offer_key(t));
 	else
-		subscribed_begin(g, o->id, &s, mine);
+		subscribed_begin(a->g, a->o->id, &s, mine);
 }
 
-/* `forgotten`: the peer has it with us, and we knew nothing of it. */
 static void
-take_tables(struct group *g, const struct peer *p, const struct offer *o,
-    const struct offer_item *i, int newer, int forgotten)
+take_tables(const struct taking *a)
 {
-	const char *db = i->sub.database;
-
-	for (size_t k = 0; k < i->n; k++) {
-		const struct offer_table *t = &i->tables[k];
-		const struct subscription *s = peer_effective(p, db, t->name);
+	for (size_t k = 0; k < a->i->n; k++) {
+		const struct offer_table *t = &a->i->tables[k];
+		const struct subscription *s = peer_effective(a->p, a->i->sub.database, t->name);
 		struct table *mine;
 		int made;
 
 		if (s == NULL)
 			continue;
-		mine = take_table(g, db, t,
-		    (s->subscribe || s->publish) && (newer || is_new(g, db, t->name)), &made);
+		mine = take_table(a, t, s->subscribe || s->publish, &made);
 		if (mine != NULL && s->subscribe)
-			take_cursor(g, o, i, t, mine, newer, made);
-		if (mine != NULL && forgotten)
-			incarnation_recover(g, p, mine, t->id);
+			take_cursor(a, t, mine, made);
+		if (mine != NULL && a->forgotten)
+			incarnation_recover(a->g, a->p, mine, t->id);
 	}
+}
+
+/* A call asks now, whatever the clocks; what is compared may be older than what happened here. */
+static struct stamp
+asked_at(const struct take *t, const struct offer_item *i, int newer)
+{
+	if (!newer)
+		return ((struct stamp){ 0, 0 });
+	return (t->compared ? i->sub.stamp : STAMP_LAST);
 }
 
 /*
@@ -201,19 +226,19 @@ take_tables(struct group *g, const struct peer *p, const struct offer *o,
 static int
 take_item(struct group *g, struct peer *p, const struct take *t, const struct offer_item *i)
 {
-	const struct offer *o = t->offer;
 	struct subscription mine = i->sub;
-	int forgotten = t->compared &&
-	    subscriptions_find(&p->subs, mine.database, mine.table) == NULL;
-	int newer;
+	struct taking a = { .g = g, .p = p, .o = t->offer, .i = i };
 
+	a.forgotten = t->compared &&
+	    subscriptions_find(&p->subs, mine.database, mine.table) == NULL;
 	subscription_turn(&mine);
-	newer = subscriptions_take(&p->subs, &mine);
+	a.newer = subscriptions_take(&p->subs, &mine);
+	a.asked = asked_at(t, i, a.newer);
 	if (!mine.removed) {
-		take_database(g, i, newer);
-		take_tables(g, p, o, i, newer, forgotten);
+		take_database(&a);
+		take_tables(&a);
 	}
-	return (newer);
+	return (a.newer);
 }
 
 static int

@@ -56,10 +56,9 @@ forget_row(struct group *g, struct forgetting *f, struct table *t, const uint8_t
 static void
 remember_horizon(struct group *g, struct table *t, struct stamp before)
 {
-	if (stamp_cmp(t->forgotten, before) >= 0)
-		return;
 	t = group_edit(g, t);
-	t->forgotten = before;
+	t->forgotten = stamp_max(t->forgotten, before);
+	t->forgot = group_stamp(g);
 	t->changed = 1;
 }
 

@@ -221,8 +221,8 @@ begin_run(struct group *g, struct commit_job *j)
 		    r->table, t->primary_key, key, r->node);
 	else {
 		r->here = t->id;
-		group_recall(g, &t);
-		group_add_attrs(g, t, json_object_get(def, "attributes"));
+		group_recall(g, &t, STAMP_LAST);
+		group_add_attrs(g, t, json_object_get(def, "attributes"), STAMP_LAST);
 	}
 	json_decref(def);
 	free(key);

@@ -35,8 +35,11 @@ struct stamp group_stamp(struct group *g); /* next of the clock */
 void group_log(struct group *g, struct table *t, const void *payload, size_t len);
 /* A row was seen: the table lists its names from now on. */
 void group_see_attrs(struct group *g, struct table *t, const struct row *r);
-/* Attributes of a definition that the table lacks; 1 when there were any. */
-int group_add_attrs(struct group *g, struct table *t, const json_t *attributes);
+/*
+ * Attributes of a definition of then that the table lacks, but for those that were dropped here
+ * since; 1 when there were any.
+ */
+int group_add_attrs(struct group *g, struct table *t, const json_t *attributes, struct stamp then);
 /* One audit entry; before = {u16-prefixed key, blob row}... as they were. */
 void group_audit(struct group *g, struct table *t, struct stamp stamp, int remote,
     const void *payload, size_t len, const struct buf *before);
@@ -53,10 +56,11 @@ struct stamp group_dropped(struct group *g, const char *db, const char *name);
 /* The database was dropped here, and has not been made again. */
 int group_database_dropped(struct group *g, const char *db);
 /*
- * What was removed here alone may come again: the marks of drop_table, drop_attribute and
- * delete_records_before go.  1 when there were any; *t is the table as it is now.
+ * What was removed here alone, then or before, may come again: the marks of drop_table,
+ * drop_attribute and delete_records_before go.  1 when there were any; *t is the table as it
+ * is now.
  */
-int group_recall(struct group *g, struct table **t);
+int group_recall(struct group *g, struct table **t, struct stamp then);
 #define EXPIRATION_MAX UINT32_MAX /* seconds */
 /* A table as a peer or a user defines it (table_definition); sets *err to a text on refusal (NULL returned). Logged. */
 struct table *group_create_table(struct group *g, const char *db, const char *name,

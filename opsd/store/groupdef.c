@@ -174,9 +174,10 @@ group_log_attribute(struct group *g, struct table *t, const struct attribute *a,
 	log_definition(g, t, user, table_definition_part(t, a));
 }
 
-/* One attribute of a definition, by "name" or "attribute"; 1 when something is new. */
+/* One attribute of a definition of then, by "name" or "attribute"; 1 when something is new. */
 static int
-define_attr(struct group *g, struct table *t, const char *name, const json_t *def)
+define_attr(struct group *g, struct table *t, const char *name, const json_t *def,
+    struct stamp then)
 {
 	const char *type = json_string_value(json_object_get(def, "type"));
 	struct held_table *h = group_hold(g, t);
@@ -185,6 +186,8 @@ define_attr(struct group *g, struct table *t, const char *name, const json_t *de
 	int index = json_is_true(json_object_get(def, "indexed")) && t->stat->count == 0;
 	struct attribute *a;
 
+	if (known != NULL && known->hidden && stamp_cmp(known->dropped, then) > 0)
+		return (0);
 	if (known == NULL ? table_is_full(h->table) :
 			    !known->hidden && (type == NULL || known->type != NULL) &&
 		    (!index || known->indexed))
@@ -208,7 +211,7 @@ attribute_name_ok(const char *name)
 }
 
 int
-group_add_attrs(struct group *g, struct table *t, const json_t *attributes)
+group_add_attrs(struct group *g, struct table *t, const json_t *attributes, struct stamp then)
 {
 	const json_t *a;
 	size_t i;
@@ -220,7 +223,7 @@ group_add_attrs(struct group *g, struct table *t, const json_t *attributes)
 		if (name == NULL)
 			name = json_string_value(json_object_get(a, "attribute"));
 		if (name != NULL && attribute_name_ok(name))
-			changed |= define_attr(g, t, name, a);
+			changed |= define_attr(g, t, name, a, then);
 	}
 	return (changed);
 }
@@ -249,37 +252,50 @@ group_database_dropped(struct group *g, const char *db)
 	    !stamp_none(group_dropped(g, db, "")));
 }
 
-static void
-clear_dropped(struct table *t)
+/* Whether there is a mark that is not above. */
+static int
+is_marked(struct stamp mark, struct stamp then)
 {
+	return (!stamp_none(mark) && stamp_cmp(mark, then) <= 0);
+}
+
+static void
+clear_dropped(struct table *t, struct stamp then)
+{
+	const struct stamp none = { 0, 0 };
+
 	for (size_t i = 0; i < t->nattrs; i++) {
 		const struct attribute *a = t->attrs[i];
 
-		if (stamp_none(a->dropped))
-			continue;
-		table_edit_attr(t, a->name, a->nlen)->dropped = (struct stamp){ 0, 0 };
+		if (is_marked(a->dropped, then))
+			table_edit_attr(t, a->name, a->nlen)->dropped = none;
 	}
 }
 
 static int
-has_marks(const struct table *t)
+has_marks(const struct table *t, struct stamp then)
 {
-	int any = !stamp_none(t->floor) || !stamp_none(t->forgotten);
+	int any = is_marked(t->floor, then) || is_marked(t->forgot, then);
 
 	for (size_t i = 0; i < t->nattrs && !any; i++)
-		any = !stamp_none(t->attrs[i]->dropped);
+		any = is_marked(t->attrs[i]->dropped, then);
 	return (any);
 }
 
 int
-group_recall(struct group *g, struct table **t)
+group_recall(struct group *g, struct table **t, struct stamp then)
 {
-	if (!has_marks(*t))
+	const struct stamp none = { 0, 0 };
+
+	if (!has_marks(*t, then))
 		return (0);
 	*t = group_edit(g, *t);
-	(*t)->floor = (*t)->forgotten = (struct stamp){ 0, 0 };
+	if (is_marked((*t)->floor, then))
+		(*t)->floor = none;
+	if (is_marked((*t)->forgot, then))
+		(*t)->forgotten = (*t)->forgot = none;
+	clear_dropped(*t, then);
 	(*t)->changed = 1;
-	clear_dropped(*t);
 	return (1);
 }
 
@@ -311,7 +327,7 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 	t->floor = group_dropped(g, db, name);
 	catalog_put(g->data->catalog, t);
 	t = group_table(g, t->id);
-	group_add_attrs(g, t, attributes);
+	group_add_attrs(g, t, attributes, STAMP_LAST);
 	t = group_table(g, t->id);
 	log_definition(g, t, user, table_definition(t));
 	return (t);

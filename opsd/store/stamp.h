@@ -14,7 +14,8 @@ struct stamp {
 	uint64_t node;
 };
 
-#define STAMP_LEN 16
+#define STAMP_LEN  16
+#define STAMP_LAST ((struct stamp){ UINT64_MAX, UINT64_MAX }) /* above all that are given */
 /* Times at or beyond this are refused: nothing could follow them. */
 #define STAMP_TIME_MAX (UINT64_C(0xfff0) << 48)
 

@@ -358,8 +358,10 @@ table_encode(const struct table *t, struct buf *b)
 		json_object_set_new(o, "expiration", json_integer(t->expiration));
 	if (t->residence != NULL)
 		json_object_set_new(o, "residence", json_deep_copy(t->residence));
-	if (!stamp_none(t->forgotten))
+	if (!stamp_none(t->forgotten)) {
 		json_object_set_new(o, "forgotten", stamp_json(t->forgotten));
+		json_object_set_new(o, "forgot", stamp_json(t->forgot));
+	}
 	put_json(b, o);
 }
 
@@ -385,6 +387,7 @@ table_decode(uint32_t id, const void *p, size_t n)
 	t->floor = stamp_from_json(json_object_get(o, "floor"));
 	t->horizon = stamp_from_json(json_object_get(o, "horizon"));
 	t->forgotten = stamp_from_json(json_object_get(o, "forgotten"));
+	t->forgot = stamp_from_json(json_object_get(o, "forgot"));
 	t->created_ms = (uint64_t)json_integer_value(json_object_get(o, "created"));
 	json_decref(o);
 	return (t);

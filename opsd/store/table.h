@@ -56,6 +56,7 @@ struct table {
 	struct stamp floor;     /* a table of this name was dropped then */
 	struct stamp horizon;   /* greatest stamp of a purged tombstone */
 	struct stamp forgotten; /* rows made before were removed here alone (forget.h) */
+	struct stamp forgot;    /* when that was asked for last */
 	uint64_t created_ms;
 	/* What differs from what is stored: the table itself; attributes.  Commit thread. */
 	int changed;

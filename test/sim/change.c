@@ -335,8 +335,6 @@ change_drop_table(void)
 	if (work_has_table(m, t)) {
 		drop(m, t);
 		work_drop(m, t, NULL);
-		if (may_recover(m)) /* a call of before that it was put back may reach it yet */
-			work_recall(m, t);
 	} else if (world_chance(25))
 		work_define_other(m, t);
 	else

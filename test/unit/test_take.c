@@ -230,6 +230,142 @@ test_dropped_here(void **state)
 	assert_true(has_table(r, "dog"));
 }
 
+/* A subscription that is compared, made at a time and with a start time. */
+static struct offer *
+compared(uint64_t ms, const char *table)
+{
+	struct offer *o = offering_new(boston, "boston", LIFE);
+
+	offering_add(o, table, 1, 0, 0, ms << 16)->sub.start_ms = 1;
+	return (o);
+}
+
+static void
+compare(struct openrep *r, struct offer *o)
+{
+	struct take *t = take_new(o);
+
+	t->compared = 1;
+	assert_int_equal(commit_wait(r->o.data.commit, &t->job), 200);
+	take_free(t);
+}
+
+/* A node that is put back learns of subscriptions that are older than what it dropped since. */
+static void
+test_asked_before_the_drop(void **state)
+{
+	struct openrep *r = *state;
+	uint64_t now = wall_ms();
+	struct offer *o;
+
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	o = compared(now - 60000, "dog");
+	offering_table(o, "dog", THERE, 3, "id");
+	compare(r, o);
+	assert_true(here(r, "dog").subscribe);
+	assert_false(has_table(r, "dog"));
+	/* A call is of now, whatever the clock of who calls. */
+	o = compared(now - 59999, "dog");
+	offering_table(o, "dog", THERE, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_true(has_table(r, "dog"));
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	o = compared(now + 60000, "dog");
+	offering_table(o, "dog", THERE, 3, "id");
+	compare(r, o);
+	assert_true(has_table(r, "dog"));
+}
+
+static void
+test_asked_before_the_drop_of_all(void **state)
+{
+	struct openrep *r = *state;
+	uint64_t now = wall_ms();
+	struct offer *o;
+
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_DATABASE, NULL, NULL, 0), 200);
+	o = compared(now - 60000, "*");
+	offering_table(o, "cat", THERE, 3, "id");
+	compare(r, o);
+	assert_false(catalog_has_database(r->o.data.catalog, "dev"));
+	assert_false(has_table(r, "cat"));
+	o = compared(now + 60000, "*");
+	offering_table(o, "cat", THERE, 3, "id");
+	compare(r, o);
+	assert_true(has_table(r, "cat"));
+}
+
+static void
+forget_run(struct group *g, void *arg)
+{
+	struct table *t = group_edit(g, group_table_named(g, "dev", 3, "dog", 3));
+
+	t->forgotten = (struct stamp){ 1 << 16, 1 };
+	t->forgot = *(struct stamp *)arg;
+	t->changed = 1;
+}
+
+/* The dog's marks: of drop_table, delete_records_before and drop_attribute. */
+static int
+marks(struct openrep *r)
+{
+	struct table *t = catalog_get(r->o.data.catalog, "dev", "dog");
+	const struct attribute *a = table_attr(t, "age", 3);
+	int n = !stamp_none(t->floor) + !stamp_none(t->forgotten) + !stamp_none(a->dropped);
+
+	table_unref(t);
+	return (n);
+}
+
+static int
+is_hidden(struct openrep *r)
+{
+	struct table *t = catalog_get(r->o.data.catalog, "dev", "dog");
+	int hidden = table_attr(t, "age", 3)->hidden;
+
+	table_unref(t);
+	return (hidden);
+}
+
+static struct offer *
+with_age(struct offer *o)
+{
+	struct offer_table *t;
+
+	offering_table(o, "dog", THERE, 3, "id");
+	t = &o->items[0].tables[0];
+	json_array_append_new(json_object_get(t->definition, "attributes"),
+	    json_pack("{s:s}", "name", "age"));
+	return (o);
+}
+
+/* What went since stays away, rows and attributes; what went before may come. */
+static void
+test_asked_before_the_marks(void **state)
+{
+	struct openrep *r = *state;
+	uint64_t now = wall_ms();
+	struct stamp later = { (now + 120000) << 16, 1 };
+
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	assert_int_equal(opendata_define(&r->o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
+	assert_int_equal(opendata_define(&r->o, DDL_CREATE_ATTRIBUTE, "dog", "age", 0), 200);
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_ATTRIBUTE, "dog", "age", 0), 200);
+	assert_int_equal(openrep_call(r, forget_run, &later), 200);
+	compare(r, with_age(compared(now - 60000, "dog")));
+	assert_int_equal(marks(r), 3);
+	assert_true(is_hidden(r));
+	openrep_restart(r);
+	assert_int_equal(marks(r), 3);
+	compare(r, with_age(compared(now - 50000, "dog")));
+	assert_int_equal(marks(r), 3);
+	compare(r, with_age(compared(now + 60000, "dog")));
+	assert_int_equal(marks(r), 1);
+	compare(r, with_age(compared(now + 180000, "dog")));
+	assert_int_equal(marks(r), 0);
+	assert_false(is_hidden(r));
+}
+
 /* The answer has all that there is, from here, and what is here of its tables. */
 static void
 test_answer(void **state)
@@ -328,6 +464,9 @@ main(void)
 		TEST(test_seen_from_here),
 		TEST(test_tables_are_made),
 		TEST(test_dropped_here),
+		TEST(test_asked_before_the_drop),
+		TEST(test_asked_before_the_drop_of_all),
+		TEST(test_asked_before_the_marks),
 		TEST(test_answer),
 		TEST(test_plan),
 		TEST(test_undo),
