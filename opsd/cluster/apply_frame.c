@@ -52,6 +52,37 @@ out:
 	return (cur);
 }
 
+/*
+ * A peer that was put back gives ids again: the cursor is of a table of its lost life, the frame
+ * of another one.
+ */
+static int
+is_of_lost_table(const struct cursor_view *v, const struct frame *fr, struct rd r)
+{
+	struct log_entry e;
+	struct txn t;
+
+	if (fr->incarnation <= v->incarnation || log_entry_read(&r, &e) == -1 ||
+	    txn_read(&t, e.payload, e.len) == -1)
+		return (0);
+	return (strlen(v->name) != t.table_len || memcmp(v->name, t.table, t.table_len) != 0 ||
+	    strlen(v->database) != t.database_len ||
+	    memcmp(v->database, t.database, t.database_len) != 0);
+}
+
+/* NULL: what comes is not for us. */
+static struct cursor *
+cursor_for(struct group *g, const uint8_t *peer, const struct frame *fr, struct rd r)
+{
+	struct cursor *cur = cursors_find(replication_of(g)->cursors, peer, fr->table);
+
+	if (cur != NULL && is_of_lost_table(cursor_view(cur), fr, r)) {
+		cursors_remove(g, cur);
+		cur = NULL;
+	}
+	return (cur != NULL ? cur : new_cursor(g, peer, fr, r));
+}
+
 static void
 frame_into(struct group *g, struct cursor *cur, const struct frame *fr, struct rd *r)
 {
@@ -113,9 +144,7 @@ frame_run(struct group *g, struct commit_job *j)
 	if (frame_open(&r, &fr) == -1)
 		drop_frame(rep, a);
 	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) { /* else: who had its name before */
-		cur = cursors_find(rep->cursors, a->peer, fr.table);
-		if (cur == NULL)
-			cur = new_cursor(g, a->peer, &fr, r);
+		cur = cursor_for(g, a->peer, &fr, r);
 		if (cur != NULL)
 			frame_into(g, cur, &fr, &r);
 		note_window(&hint, &fr);

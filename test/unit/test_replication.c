@@ -305,6 +305,25 @@ test_remade_table(void **state)
 	assert_int_equal(value(r, "1"), 10);
 }
 
+/* The peer was put back to before it made the dog, and gave its id to the cat. */
+static void
+test_id_given_again(void **state)
+{
+	struct openrep *r = *state;
+
+	assert_int_equal(opendata_define(&r->o, DDL_CREATE_TABLE, "cat", NULL, 0), 200);
+	frame(r, (struct sent){ 5, 0, 1000, 1, 10 });
+	assert_at(r, CURSOR_LIVE, 5);
+	openrep_frame(r, boston, LIFE + 1, THERE, "cat", &(struct sent){ 2, 0, 2000, 1, 20 });
+	assert_string_equal(cursor(r, THERE)->name, "cat");
+	assert_at(r, CURSOR_LIVE, 2);
+	openrep_frame(r, boston, LIFE + 1, THERE, "cat", &(struct sent){ 3, 2, 3000, 1, 21 });
+	assert_at(r, CURSOR_LIVE, 3);
+	/* What is late of the dog is not of the cat. */
+	frame(r, (struct sent){ 9, 5, 1000, 1, 11 });
+	assert_string_equal(cursor(r, THERE)->name, "cat");
+}
+
 /* The same, as it shows when subscriptions are compared. */
 static void
 test_remade_table_offered(void **state)
@@ -1231,6 +1250,7 @@ main(void)
 		TEST(test_without_subscription),
 		TEST(test_clock_ahead),
 		TEST(test_remade_table),
+		TEST(test_id_given_again),
 		TEST(test_remade_table_offered),
 		TEST(test_horizon),
 		TEST(test_tombstones_wait),
