@@ -254,7 +254,7 @@ group_database_dropped(struct group *g, const char *db)
 
 /* Whether there is a mark that is not above. */
 static int
-is_marked(struct stamp mark, struct stamp then)
+is_older_mark(struct stamp mark, struct stamp then)
 {
 	return (!stamp_none(mark) && stamp_cmp(mark, then) <= 0);
 }
@@ -267,7 +267,7 @@ clear_dropped(struct table *t, struct stamp then)
 	for (size_t i = 0; i < t->nattrs; i++) {
 		const struct attribute *a = t->attrs[i];
 
-		if (is_marked(a->dropped, then))
+		if (is_older_mark(a->dropped, then))
 			table_edit_attr(t, a->name, a->nlen)->dropped = none;
 	}
 }
@@ -275,10 +275,10 @@ clear_dropped(struct table *t, struct stamp then)
 static int
 has_marks(const struct table *t, struct stamp then)
 {
-	int any = is_marked(t->floor, then) || is_marked(t->forgot, then);
+	int any = is_older_mark(t->floor, then) || is_older_mark(t->forgot, then);
 
 	for (size_t i = 0; i < t->nattrs && !any; i++)
-		any = is_marked(t->attrs[i]->dropped, then);
+		any = is_older_mark(t->attrs[i]->dropped, then);
 	return (any);
 }
 
@@ -290,9 +290,9 @@ group_recall(struct group *g, struct table **t, struct stamp then)
 	if (!has_marks(*t, then))
 		return (0);
 	*t = group_edit(g, *t);
-	if (is_marked((*t)->floor, then))
+	if (is_older_mark((*t)->floor, then))
 		(*t)->floor = none;
-	if (is_marked((*t)->forgot, then))
+	if (is_older_mark((*t)->forgot, then))
 		(*t)->forgotten = (*t)->forgot = none;
 	clear_dropped(*t, then);
 	(*t)->changed = 1;
