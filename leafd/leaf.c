@@ -15,6 +15,7 @@
 #include "leafd/consume.h"
 #include "leafd/jsapi.h"
 #include "leafd/leafconf.h"
+#include "leafd/link/links.h"
 #include "leafd/publish.h"
 #include "leafd/stream_purge.h"
 #include "leafd/stream_stats.h"
@@ -36,6 +37,7 @@ struct leaf {
 	struct catchup_carrier *catchup;
 	struct stream_purge *purge;
 	struct stream_stats *stats;
+	struct links *links;       /* run without the server as well */
 	struct stream_opts stream; /* node borrowed from settings */
 };
 
@@ -49,6 +51,9 @@ leaf_state_cb(json_t *state, void *arg)
 	stream_stats_now(l->stats);
 	json_object_set_new(state, "peers", consume_state(l->consume));
 	json_object_set_new(state, "stream", stream_stats_json(l->stats));
+	json_object_set_new(state, "links", links_state(l->links));
+	json_object_set_new(state, "dialling", links_dialling(l->links));
+	json_object_set_new(state, "listening", links_listening(l->links));
 	json_object_set_new(json_object_get(state, "counts"), "reconnects",
 	    json_pack("{s:i}", "leaf", l->ups > 0 ? (int)l->ups - 1 : 0));
 }
@@ -222,6 +227,38 @@ on_stream_purge(struct chan *c, struct msg *m, void *arg)
 	return (stream_purge_ask(l->purge, m));
 }
 
+static int
+on_links(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf *l = arg;
+
+	return (links_set(l->links, m));
+}
+
+static int
+on_link_ask(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf *l = arg;
+
+	return (links_ask(l->links, m));
+}
+
+static int
+on_link_pull(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf *l = arg;
+
+	return (links_pull(l->links, m));
+}
+
+static int
+on_link_close(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf *l = arg;
+
+	return (links_close(l->links, m));
+}
+
 static void
 leaf_down_cb(struct chan *c, void *arg)
 {
@@ -229,6 +266,7 @@ leaf_down_cb(struct chan *c, void *arg)
 
 	l->told = 0;
 	consume_forget(l->consume);
+	links_forget(l->links);
 	start_or_stop(l);
 }
 
@@ -236,6 +274,10 @@ static const struct chan_handler leaf_handlers[] = {
 	{ MSG_CONSUME, on_consume },
 	{ MSG_CATCHUP, on_catchup },
 	{ MSG_STREAM_PURGE, on_stream_purge },
+	{ MSG_LINKS, on_links },
+	{ MSG_LINK_ASK, on_link_ask },
+	{ MSG_LINK_PULL, on_link_pull },
+	{ MSG_LINK_CLOSE, on_link_close },
 	{ 0 },
 };
 
@@ -264,6 +306,7 @@ leaf_start(struct svc *svc)
 	l->catchup = catchup_new(opsd);
 	l->purge = stream_purge_new(opsd);
 	l->stats = stream_stats_new();
+	l->links = links_new(svc->base, opsd, supervisor_instance(l->sup), leaf_changed_cb, l);
 	return (l);
 }
 
@@ -276,6 +319,7 @@ leaf_stop(struct leaf *l)
 	catchup_free(l->catchup);
 	stream_purge_free(l->purge);
 	stream_stats_free(l->stats);
+	links_free(l->links);
 	consume_free(l->consume);
 	publish_free(l->publish);
 	free(l->faults);

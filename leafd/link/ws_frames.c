@@ -211,7 +211,7 @@ ws_frame_begins(struct ws *w, const struct wslay_frame_iocb *io)
 		w->ncontrol = 0;
 	else if (!w->partial) {
 		buf_clear(&w->message);
-		buf_reserve(&w->message, w->o.headroom);
+		buf_reserve(&w->message, w->o.headroom + 1);
 		memset(w->message.data, 0, w->o.headroom);
 		w->message.len = w->o.headroom;
 		w->partial = 1;

@@ -1,0 +1,273 @@
+#include "config.h"
+
+#include "leafd/link/dial.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "leafd/link/resolve.h"
+#include "leafd/link/ws_priv.h"
+
+#define ANSWER_MAX 4096 /* of a proxy */
+
+struct dial {
+	struct event_base *base;
+	char *host, *proxy;
+	uint16_t port;
+	struct resolve *resolve;
+	struct addrinfo *list, *at; /* the addresses, and the one that is tried */
+	int fd;
+	struct event *ev; /* the socket can be written to, or the proxy has answered */
+	struct event *timer;
+	char answer[ANSWER_MAX + 1];
+	size_t nanswer;
+	char address[NI_MAXHOST];
+	char *why; /* the last fault */
+	void (*cb)(int fd, const char *address, const char *why, void *arg);
+	void *arg;
+};
+
+static void try_next(struct dial *);
+
+static void
+drop_socket(struct dial *d)
+{
+	if (d->ev != NULL)
+		event_free(d->ev);
+	d->ev = NULL;
+	if (d->fd != -1)
+		close(d->fd);
+	d->fd = -1;
+}
+
+void
+dial_free(struct dial *d)
+{
+	if (d == NULL)
+		return;
+	drop_socket(d);
+	resolve_free(d->resolve);
+	if (d->list != NULL)
+		freeaddrinfo(d->list);
+	event_free(d->timer);
+	free(d->host);
+	free(d->proxy);
+	free(d->why);
+	free(d);
+}
+
+/* Takes the text. */
+static void
+dial_failed(struct dial *d, char *why)
+{
+	void (*cb)(int, const char *, const char *, void *) = d->cb;
+	void *arg = d->arg;
+
+	dial_free(d);
+	cb(-1, NULL, why, arg);
+	free(why);
+}
+
+static void
+dial_done(struct dial *d)
+{
+	void (*cb)(int, const char *, const char *, void *) = d->cb;
+	void *arg = d->arg;
+	char *address = xstrdup(d->address);
+	int fd = d->fd;
+
+	d->fd = -1;
+	dial_free(d);
+	cb(fd, address, NULL, arg);
+	free(address);
+}
+
+/* Waits for what the socket is to be; the former event goes. */
+static void
+wait_for(struct dial *d, short what, void (*cb)(evutil_socket_t, short, void *))
+{
+	if (d->ev != NULL)
+		event_free(d->ev);
+	if ((d->ev = event_new(d->base, d->fd, what, cb, d)) == NULL)
+		fatalx("link: no event");
+	event_add(d->ev, NULL);
+}
+
+/* The proxy */
+
+/* 1: all of it is here and good; 0: more has to come; -1 with *why. */
+static int
+look_at_answer(struct dial *d, char **why)
+{
+	char *end = strstr(d->answer, "\r\n\r\n");
+
+	if (end == NULL && d->nanswer < ANSWER_MAX)
+		return (0);
+	if (end == NULL || strncmp(d->answer, "HTTP/1.", 7) != 0)
+		*why = xasprintf("proxy %s: it does not speak HTTP", d->proxy);
+	else if (strncmp(d->answer + 8, " 200", 4) != 0) {
+		d->answer[strcspn(d->answer, "\r\n")] = '\0';
+		ws_shake_plain(d->answer);
+		*why = xasprintf("proxy %s: its answer is '%s'", d->proxy, d->answer + 9);
+	} else if (end + 4 != d->answer + d->nanswer)
+		*why = xasprintf("proxy %s: it says more than it was asked", d->proxy);
+	else
+		return (1);
+	return (-1);
+}
+
+static void
+dial_answer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct dial *d = arg;
+	ssize_t n = read(fd, d->answer + d->nanswer, ANSWER_MAX - d->nanswer);
+	char *why = NULL;
+	int rc;
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+		wait_for(d, EV_READ, dial_answer_cb);
+		return;
+	}
+	if (n <= 0) {
+		dial_failed(d, xasprintf("proxy %s: it hung up", d->proxy));
+		return;
+	}
+	d->nanswer += (size_t)n;
+	d->answer[d->nanswer] = '\0';
+	if ((rc = look_at_answer(d, &why)) == 1)
+		dial_done(d);
+	else if (rc == 0)
+		wait_for(d, EV_READ, dial_answer_cb);
+	else
+		dial_failed(d, why);
+}
+
+static void
+ask_proxy(struct dial *d)
+{
+	int v6 = strchr(d->host, ':') != NULL;
+	char *text = xasprintf("CONNECT %s%s%s:%u HTTP/1.1\r\nHost: %s%s%s:%u\r\n\r\n",
+	    v6 ? "[" : "", d->host, v6 ? "]" : "", d->port, v6 ? "[" : "", d->host, v6 ? "]" : "",
+	    d->port);
+	size_t n = strlen(text);
+
+	/* The socket is new: so little fits. */
+	if (write(d->fd, text, n) != (ssize_t)n)
+		dial_failed(d, xasprintf("proxy %s: %s", d->proxy, strerror(errno)));
+	else
+		wait_for(d, EV_READ, dial_answer_cb);
+	free(text);
+}
+
+/* Connecting */
+
+static void
+set_why(struct dial *d, const char *why)
+{
+	free(d->why);
+	d->why = xasprintf("%s%s: %s", d->proxy != NULL ? "proxy " : "", d->address, why);
+}
+
+static void
+dial_connected_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct dial *d = arg;
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1)
+		err = errno;
+	if (err != 0) {
+		set_why(d, strerror(err));
+		try_next(d);
+	} else if (d->proxy != NULL)
+		ask_proxy(d);
+	else
+		dial_done(d);
+}
+
+static int
+begin_connect(struct dial *d, const struct addrinfo *a)
+{
+	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
+
+	getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof(host), port, sizeof(port),
+	    NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(d->address, sizeof(d->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
+	    port);
+	d->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (d->fd != -1 && (connect(d->fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS))
+		return (0);
+	set_why(d, strerror(errno));
+	return (-1);
+}
+
+static void
+try_next(struct dial *d)
+{
+	drop_socket(d);
+	while (d->at != NULL) {
+		const struct addrinfo *a = d->at;
+
+		d->at = a->ai_next;
+		if (begin_connect(d, a) == 0) {
+			wait_for(d, EV_WRITE, dial_connected_cb);
+			return;
+		}
+		drop_socket(d);
+	}
+	dial_failed(d, xstrdup(d->why != NULL ? d->why : "no address"));
+}
+
+static void
+dial_resolved_cb(struct addrinfo *list, const char *why, void *arg)
+{
+	struct dial *d = arg;
+
+	d->resolve = NULL;
+	d->list = d->at = list;
+	if (list != NULL)
+		try_next(d);
+	else
+		dial_failed(d, xasprintf("%s: %s", d->proxy != NULL ? d->proxy : d->host, why));
+}
+
+static void
+dial_timeout_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct dial *d = arg;
+
+	dial_failed(d,
+	    xasprintf("%s: no answer in time", d->address[0] != '\0' ? d->address : d->host));
+}
+
+struct dial *
+dial_new(struct event_base *base, const struct dial_opts *o,
+    void (*cb)(int fd, const char *address, const char *why, void *arg), void *arg)
+{
+	struct timeval wait = { o->timeout_ms / 1000, (o->timeout_ms % 1000) * 1000 };
+	struct dial *d = xcalloc(1, sizeof(*d));
+
+	d->base = base;
+	d->host = xstrdup(o->host);
+	d->proxy = xstrdup(o->proxy_host);
+	d->port = o->port;
+	d->fd = -1;
+	d->cb = cb;
+	d->arg = arg;
+	if ((d->timer = evtimer_new(base, dial_timeout_cb, d)) == NULL)
+		fatalx("link: no timer");
+	evtimer_add(d->timer, &wait);
+	d->resolve = resolve_new(base, o->proxy_host != NULL ? o->proxy_host : o->host,
+	    o->proxy_host != NULL ? o->proxy_port : o->port, dial_resolved_cb, d);
+	return (d);
+}

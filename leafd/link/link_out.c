@@ -1,0 +1,141 @@
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
+#include "common/base/mem.h"
+#include "common/base/window.h"
+#include "leafd/link/link_priv.h"
+
+/* Our log, as opsd gives it for one node, in frames over the link. */
+
+#define WINDOW_MAX (1u << 20) /* asked of opsd at once */
+#define FRAME_MAX  (64u << 10)
+
+/* One LINK_READ; link is NULL when its answer is not wanted any more. */
+struct link_read {
+	struct peerlink *link;
+};
+
+static void
+send_window_frame(struct peerlink *k, const uint8_t *p, size_t n)
+{
+	static struct log_brake brake = { .most = 5 };
+	static const uint8_t type = LINK_FRAME;
+	const struct buf head = { .data = (uint8_t *)(uintptr_t)&type, .len = 1 };
+
+	/* What is missing then is seen there, and asked for. */
+	if (n + 1 > k->hello.max) {
+		log_braked(&brake, LOG_WARN, "link: %s: a frame of %zu bytes is more than it takes",
+		    k->hello.hostname, n);
+		return;
+	}
+	link_send(k, &head, p, n);
+	if (k->out.bytes == 0)
+		k->out.sending_ms = wall_ms();
+	k->out.frames++;
+	k->out.bytes += n;
+}
+
+static void
+send_window(struct peerlink *k, const struct window *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->nframes; i++)
+		send_window_frame(k, w->bytes.data + w->frames[i].at, w->frames[i].len);
+	k->out.incarnation = w->incarnation;
+	if (w->last == 0) {
+		k->out.idle = 1;
+		return;
+	}
+	k->out.after = w->last;
+	k->out.sent_ms = wall_ms();
+}
+
+static void
+on_log_data(struct rd *body, void *arg)
+{
+	struct link_read *read = arg;
+	struct peerlink *k = read->link;
+	struct window w;
+
+	free(read);
+	if (k == NULL)
+		return;
+	k->out.read = NULL;
+	/* opsd is away, or has called it off. */
+	if (body == NULL || rd_left(body) == 0)
+		return;
+	if (window_build(&w, body->p, rd_left(body), k->ls->spec->id, FRAME_MAX) == -1) {
+		log_warnx("link: %s: broken log data from opsd", k->hello.hostname);
+		k->out.idle = 1;
+		return;
+	}
+	send_window(k, &w);
+	window_free(&w);
+	link_out_more(k);
+}
+
+void
+link_out_more(struct peerlink *k)
+{
+	struct buf b = { 0 };
+
+	if (k->state != LINK_ADMITTED || !k->out.wanted || k->out.read != NULL || k->out.idle ||
+	    !k->up_asked || !links_up(k->ls) || k->out.bytes + WINDOW_MAX > LINK_CREDIT ||
+	    ws_queued(k->ws) > LINK_QUEUE)
+		return;
+	k->out.read = xcalloc(1, sizeof(*k->out.read));
+	k->out.read->link = k;
+	buf_add(&b, k->hello.id, NODE_ID_LEN);
+	buf_u64(&b, k->out.incarnation);
+	buf_u64(&b, k->out.after);
+	buf_u32(&b, WINDOW_MAX);
+	chan_call(k->ls->opsd, MSG_LINK_READ, &b, 0, on_log_data, k->out.read);
+}
+
+void
+link_out_forget(struct peerlink *k)
+{
+	if (k->out.read != NULL)
+		k->out.read->link = NULL; /* on_log_data frees it */
+	k->out.read = NULL;
+}
+
+int
+link_out_want(struct peerlink *k, struct rd *r)
+{
+	static const uint8_t type = LINK_BEGIN;
+	const struct buf head = { .data = (uint8_t *)(uintptr_t)&type, .len = 1 };
+
+	k->out.incarnation = rd_u64(r);
+	k->out.after = rd_u64(r);
+	if (!rd_done(r))
+		return (-1);
+	link_out_forget(k);
+	k->out.wanted = 1;
+	k->out.idle = 0;
+	link_send(k, &head, NULL, 0);
+	link_out_more(k);
+	return (0);
+}
+
+int
+link_out_got(struct peerlink *k, struct rd *r)
+{
+	uint32_t frames = rd_u32(r);
+	uint64_t bytes = rd_u64(r);
+
+	if (!rd_done(r) || frames > k->out.frames || bytes > k->out.bytes)
+		return (-1);
+	k->out.frames -= frames;
+	k->out.bytes -= bytes;
+	k->out.confirmed_ms = wall_ms();
+	if (k->out.bytes == 0)
+		k->out.sending_ms = 0;
+	link_out_more(k);
+	return (0);
+}

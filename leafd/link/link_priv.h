@@ -1,0 +1,201 @@
+#ifndef HL_LINK_PRIV_H
+#define HL_LINK_PRIV_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "common/base/buf.h"
+#include "common/ipc/chan.h"
+#include "leafd/link/links.h"
+#include "leafd/link/linkspec.h"
+#include "leafd/link/peercert.h"
+#include "leafd/link/ws.h"
+
+/*
+ * What links.c (all of them, and opsd), link.c (one of them: who is there, messages, its end), link_ask.c
+ * (questions), link_out.c (our log), link_in.c (the other's), target.c (dialling) and listen.c share.
+ *
+ * Messages, each a binary one of WebSocket: u8 type, then
+ */
+enum link_type {
+	LINK_HELLO =
+	    1, /* json (linkspec.h): both, first; nothing else is read before opsd admitted the other */
+	LINK_READY = 2,  /* it is admitted: from now on it may send all else */
+	LINK_ASK = 3,    /* u32 id, str verb, blob json */
+	LINK_ANSWER = 4, /* u32 id, u16 status, blob json */
+	LINK_PULL = 5,   /* u32 id, blob question (opsd/cluster/catchup.h) */
+	LINK_PULLED = 6, /* u32 id, u16 status, blob answer */
+	LINK_WANT =
+	    7, /* u64 incarnation, u64 after: send your log from there on; again: begin anew */
+	LINK_FRAME = 8,  /* a frame (common/base/frame.h) */
+	LINK_GOT = 9,    /* u32 frames, u64 bytes: durable or dropped, since the last */
+	LINK_BYE = 10,   /* str why, before the end */
+	LINK_BEGIN = 11, /* what follows is what the last WANT asked for */
+};
+
+#define LINK_PATH       "/replication"
+#define LINK_PROTOCOL   "hubleaf.1"
+#define LINK_HELLO_MAX  (16u << 10) /* all that is read before a link is admitted */
+#define LINK_HELLO_MS   5000        /* from the connection to its HELLO, and to dial */
+#define LINK_ADMIT_MS   15000       /* opsd's word, and the other's */
+#define LINK_PING_MS    5000
+#define LINK_SILENCE_US 15000000
+#define LINK_CREDIT     (4u << 20) /* bytes of frames that are not yet GOT */
+#define LINK_QUEUE      (8u << 20) /* with so much not yet written, nothing more is begun */
+#define LINK_UNADMITTED 64         /* that came in */
+
+/*
+ * A message has so much room before it that APPLY's fields fit there together with its type, and the
+ * frame goes on to opsd where it lies.
+ */
+#define LINK_APPLY_HEAD (NODE_ID_LEN + 8 + 4)
+#define LINK_HEADROOM   (LINK_APPLY_HEAD - 1)
+
+struct event;
+struct link_apply;
+struct link_call;
+struct link_early;
+struct link_question;
+struct link_read;
+struct link_serving;
+struct ssl_st;
+struct target;
+
+enum link_state {
+	LINK_OPENING,  /* the upgrade, or HELLO, is waited for */
+	LINK_ASKING,   /* opsd is asked */
+	LINK_ADMITTED, /* we let it; LINK.other_ready: it lets us, too */
+	LINK_ENDED,    /* only its connection is still being closed */
+};
+
+struct peerlink {
+	struct peerlink *prev, *next;
+	struct links *ls;
+	struct ws *ws;
+	struct ssl_st *ssl;    /* of the connection, NULL: without TLS */
+	struct target *target; /* that dialled it; NULL: it came in, or the target is gone */
+	int dialled;
+	char *address;
+	struct peercert cert;
+	enum link_state state;
+	struct linkspec_hello hello; /* what the other said */
+	int other_ready;
+	int up_asked;                   /* opsd was asked for it, and has to be told its end */
+	struct link_question *question; /* LINK_UP that is not answered */
+	struct event *timer;            /* a deadline; once it is admitted, the tick */
+	struct event *turn;             /* before the loop's next: GOT is due */
+	char *bye;                      /* what the other said of its end; NULL: nothing */
+	uint64_t rtt_us, since_ms;
+	struct link_early *early; /* for when it is ready */
+
+	struct link_call *calls; /* ours that are not answered */
+	uint32_t last_call;
+	struct link_serving *waiting, *active; /* the other's */
+	unsigned nwaiting, nactive;
+
+	struct {
+		int wanted;
+		uint64_t incarnation, after; /* up to there it was sent */
+		struct link_read *read;      /* what opsd is asked for; NULL: nothing */
+		int idle;               /* it had nothing, against its word: at the next tick */
+		uint64_t frames, bytes; /* that are not GOT */
+		uint64_t sent_ms, confirmed_ms, sending_ms;
+	} out;
+
+	struct {
+		int asked;      /* WANT was said at all */
+		unsigned wants; /* WANTs whose BEGIN has not come: frames are of before */
+		struct link_apply *applies; /* with opsd */
+		uint64_t bytes;             /* that came and are not said to be GOT */
+		uint32_t got;               /* to be said at the end of this turn */
+		uint64_t got_bytes;
+		uint32_t owed; /* lost with opsd: said with the next WANT */
+		uint64_t owed_bytes;
+		uint64_t received_ms;
+	} in;
+};
+
+struct links {
+	struct event_base *base;
+	struct chan *opsd;
+	char *instance;
+	void (*changed)(void *arg);
+	void *arg;
+	struct linkspec *spec; /* NULL: none yet */
+	int told;              /* by the opsd that is there now */
+	struct tlslink *tls;   /* NULL: no certificate */
+	char *tls_fault;
+	struct peerlink *all;
+	struct target *targets;
+	struct listener *listeners;
+	struct arrivals *arrivals;
+};
+
+/* links.c */
+int links_up(const struct links *ls); /* opsd is there and has said what is to be */
+void links_changed(struct links *ls);
+/* The one with that node that is, or is about to be, admitted; NULL: none. */
+struct peerlink *links_find(const struct links *ls, const uint8_t id[NODE_ID_LEN]);
+int links_has_hostname(const struct links *ls, const char *hostname);
+/* HELLO came and is in k->hello: opsd is asked, unless it cannot be. */
+void links_hello(struct peerlink *k);
+void links_ended(struct peerlink
+	*k); /* its question is not waited for, targets may have something to do */
+int links_revoked(const struct links *ls, const struct peercert *cert);
+size_t links_unadmitted(const struct links *ls);
+
+/* link.c */
+/* Over a connected socket, which it takes. */
+struct peerlink *link_new(struct links *ls, int fd, const char *address, int secure,
+    struct target *target);
+void link_free(struct peerlink *k); /* at once, without a word */
+/* The end, once: opsd and the target are told, the other gets the reason. */
+void link_end(struct peerlink *k, unsigned code, const char *why);
+void link_admit(struct peerlink *k); /* READY; messages come */
+/* head begins with the type; waits until the other is ready. */
+void link_send(struct peerlink *k, const struct buf *head, const void *p, size_t n);
+void link_broken(struct peerlink *k, const char *what); /* it is not understood */
+void link_turn(struct peerlink *k); /* something is due at the end of this turn */
+
+/* link_ask.c */
+void link_ask_call(struct peerlink *k, const struct msg *m, uint8_t type, uint32_t timeout_ms,
+    const char *verb, const void *p, size_t n);
+void link_ask_refuse(struct chan *opsd, const struct msg *m, uint8_t type, uint16_t status);
+int link_ask_take(struct peerlink *k, uint8_t type, struct rd *r); /* these two: -1: broken */
+int link_ask_answered(struct peerlink *k, uint8_t type, struct rd *r);
+void link_ask_more(struct peerlink *k); /* the other's questions that wait */
+void link_ask_end(struct peerlink *k);
+
+/* link_out.c */
+int link_out_want(struct peerlink *k, struct rd *r); /* -1: broken */
+int link_out_got(struct peerlink *k, struct rd *r);
+void link_out_more(struct peerlink *k);   /* what there is of the log, as far as it may go */
+void link_out_forget(struct peerlink *k); /* opsd is away */
+
+/* link_in.c */
+void link_in_want(struct peerlink *k, uint64_t incarnation, uint64_t after);
+int link_in_begin(struct peerlink *k, const struct rd *r); /* these two: -1: broken */
+int link_in_frame(struct peerlink *k, struct buf *m);
+void link_in_turn(struct peerlink *k);
+void link_in_end(struct peerlink *k);
+
+/* target.c */
+void target_set(struct links *ls); /* as the configuration says now */
+void target_free_all(struct links *ls);
+void target_look(struct links *ls); /* who is to be dialled now */
+void target_known(struct target *t, const uint8_t id[NODE_ID_LEN]);
+void target_ended(struct target *t, int was_up, const char *why);
+const char *target_key(const struct target *t);
+const struct linkspec_dial *target_spec(const struct target *t);
+json_t *target_json(const struct links *ls);
+
+/* listen.c */
+void listen_set(struct links *ls); /* as the configuration says now */
+void listen_free_all(struct links *ls);
+json_t *listen_json(const struct links *ls);
+/* How it went with one that came in. */
+void listen_judge(struct links *ls, const char *address, int admitted);
+
+#endif
