@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "common/base/clock.h"
+#include "common/base/lookup.h"
 #include "common/base/mem.h"
 #include "common/tls/certinfo.h"
 
@@ -110,42 +111,10 @@ find_address(const json_t *names, const struct listen_address *p, int *some)
 	return (only);
 }
 
-/* Waits for one look-up, which goes on behind our back when it cannot be ended. */
-static struct addrinfo *
-look_up(const char *name, uint64_t until)
-{
-	/* What it reads has to stay as long as it may. */
-	struct {
-		struct gaicb ask;
-		struct addrinfo hints;
-		char name[NI_MAXHOST];
-	} *l = xcalloc(1, sizeof(*l));
-	struct gaicb *list[] = { &l->ask };
-	const struct gaicb *wait[] = { &l->ask };
-	struct addrinfo *found = NULL;
-	struct timespec left;
-	uint64_t now = mono_us();
-
-	left.tv_sec = now < until ? (time_t)((until - now) / 1000000) : 0;
-	left.tv_nsec = now < until ? (long)((until - now) % 1000000 * 1000) : 0;
-	strncpy(l->name, name, sizeof(l->name) - 1);
-	l->hints.ai_socktype = SOCK_STREAM;
-	l->ask.ar_name = l->name;
-	l->ask.ar_request = &l->hints;
-	if (getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) == 0)
-		(void)gai_suspend(wait, 1, &left);
-	if (gai_error(&l->ask) == EAI_INPROGRESS && gai_cancel(&l->ask) == EAI_NOTCANCELED)
-		return (NULL);
-	if (gai_error(&l->ask) == 0)
-		found = l->ask.ar_result;
-	free(l);
-	return (found);
-}
-
 static int
 leads_here(const char *name, const struct listen_address *p, uint64_t until)
 {
-	struct addrinfo *found = look_up(name, until), *a;
+	struct addrinfo *found = lookup_host(name, 0, until), *a;
 	struct host h;
 	int all = found != NULL;
 

@@ -224,7 +224,8 @@ name_itself(struct hub *h)
 
 	free(h->advertise);
 	h->advertise = NULL;
-	if (h->set->insecure || (set != NULL && *set != '\0'))
+	/* One that opsd makes has all names. */
+	if (h->set->insecure || h->set->made != NULL || (set != NULL && *set != '\0'))
 		return;
 	h->advertise = advertise_name(h->set->cert, conf_str(c, HUB_CLUSTER_HOST), &why);
 	if (h->advertise != NULL)

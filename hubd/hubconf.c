@@ -87,13 +87,15 @@ hubconf_routes(const struct settings *s)
 static void
 add_routes(struct buf *b, const struct settings *s)
 {
+	/* Whose certificates pass, has the secret. */
+	struct natstext_login login = { s->logins == NULL ? s->user : NULL, s->password };
 	json_t *list = hubconf_routes(s);
 	json_t *route;
 	size_t i;
 
 	buf_addf(b, "routes: [\n");
 	json_array_foreach(list, i, route)
-		natstext_route_url(b, s, "nats-route",
+		natstext_route_url(b, &login, "nats-route",
 		    json_string_value(json_object_get(route, "host")),
 		    json_integer_value(json_object_get(route, "port")));
 	buf_addf(b, "]\n");
@@ -124,9 +126,12 @@ add_cluster(struct buf *b, const struct settings *s, const struct hubconf_run *r
 	natstext_address(b, s->conf, HUB_CLUSTER_HOST, HUB_CLUSTER_PORT);
 	add_advertise(b, s, run, live);
 	/* Clients stay on their own node. */
-	buf_addf(b, "no_advertise: true\nauthorization {\n");
-	natstext_user(b, s);
-	buf_addf(b, "timeout: 5\n}\n");
+	buf_addf(b, "no_advertise: true\n");
+	if (s->logins == NULL) {
+		buf_addf(b, "authorization {\n");
+		natstext_user(b, s);
+		buf_addf(b, "timeout: 5\n}\n");
+	}
 	add_route_tls(b, s, run->dir);
 	if (live)
 		add_routes(b, s);
@@ -145,8 +150,10 @@ hubconf_text(const struct settings *s, const struct hubconf_run *run, int live)
 	natstext_address(&b, s->conf, HUB_HOST, HUB_PORT);
 	natstext_limits(&b, s->conf);
 	buf_addf(&b, "lame_duck_grace_period: \"1s\"\nlame_duck_duration: \"30s\"\n");
-	if (live)
+	if (live) {
+		natstext_made(&b, s);
 		natstext_log_level(&b, s->conf);
+	}
 	add_cluster(&b, s, run, live);
 	/* Leafs stay on their own hub as well. */
 	buf_addf(&b, "leafnodes {\n");
@@ -155,7 +162,8 @@ hubconf_text(const struct settings *s, const struct hubconf_run *run, int live)
 	add_leaf_tls(&b, s);
 	buf_addf(&b, "}\n");
 	add_websocket(&b, s);
-	natstext_accounts(&b, s, run->sys_password, "");
+	natstext_accounts(&b, s,
+	    &(struct natstext_accounts){ run->sys_password, "", live ? s->logins : NULL });
 	buf_u8(&b, 0);
 	return ((char *)buf_take(&b, NULL));
 }

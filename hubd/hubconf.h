@@ -15,7 +15,7 @@ struct hubconf_run {
 
 /*
  * nats-server's configuration; caller frees.  Without `live` it lacks what the
- * server can take over by a reload (routes, log level, run->advertise): two such texts that
+ * server can take over by a reload (routes, log level, run->advertise, what the files of certificates hold): two such texts that
  * differ mean a restart.
  */
 char *hubconf_text(const struct settings *s, const struct hubconf_run *run, int live);

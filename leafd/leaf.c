@@ -26,6 +26,7 @@ struct leaf {
 	const struct settings *settings; /* NULL before the first */
 	int told;                        /* those of the opsd that is there now */
 	char *faults;                    /* what is wrong with leaf routes, as last logged */
+	char *fixed;                     /* of the server's configuration: what is no reload */
 
 	struct nats *nats;
 	unsigned ups; /* how often it came up */
@@ -132,19 +133,22 @@ connect_as(struct leaf *l, const struct settings *s)
 	free(url);
 }
 
-/* A reload does not take over changed remotes, so any change is a restart. */
+/* A reload does not take over changed remotes, so nearly any change is a restart. */
 static void
 configure_server(struct leaf *l, const struct settings *s)
 {
-	char *faults = NULL;
-	char *text = leafconf_text(s, supervisor_instance(l->sup), supervisor_secret(l->sup),
-	    &faults);
+	struct leafconf_run run = { supervisor_instance(l->sup), supervisor_secret(l->sup) };
+	char *faults = NULL, *again = NULL, *fixed = leafconf_text(s, &run, 0, &again);
+	char *text = leafconf_text(s, &run, 1, &faults);
 
+	free(again);
 	if (faults != NULL && (l->faults == NULL || strcmp(l->faults, faults) != 0))
 		log_warnx("%s", faults);
 	free(l->faults);
 	l->faults = faults;
-	supervisor_configure(l->sup, text, 1);
+	supervisor_configure(l->sup, text, l->fixed == NULL || strcmp(l->fixed, fixed) != 0);
+	free(l->fixed);
+	l->fixed = fixed;
 	free(text);
 }
 
@@ -323,5 +327,6 @@ leaf_stop(struct leaf *l)
 	consume_free(l->consume);
 	publish_free(l->publish);
 	free(l->faults);
+	free(l->fixed);
 	free(l);
 }

@@ -104,6 +104,18 @@ route_read(const json_t *json, struct route *r)
 	return (r->scheme != NULL ? natstext_route(json, &r->host, &r->port) : -1);
 }
 
+/* Said to another node. */
+static struct natstext_login
+remote_login(const struct settings *s)
+{
+	const json_t *own = json_array_get(s->logins, 0);
+
+	if (own == NULL)
+		return ((struct natstext_login){ s->user, s->password });
+	return ((struct natstext_login){ json_string_value(json_object_get(own, "user")),
+	    json_string_value(json_object_get(own, "password")) });
+}
+
 static void
 begin_remote(struct buf *b)
 {
@@ -120,21 +132,26 @@ end_remote(struct buf *b, const struct settings *s, const char *scheme, int inse
 	buf_addf(b, "}\n");
 }
 
-/* The own hub is whoever has the port here: its certificate says nothing more. */
+/* The own hub is whoever has the port here: only what opsd made has the address that it is
+ * dialled by. */
 static void
 add_own_hub(struct buf *b, const struct settings *s)
 {
+	struct natstext_login login = remote_login(s);
+
 	begin_remote(b);
-	natstext_route_url(b, s, "tls", natstext_dialled(conf_str(s->conf, HUB_LEAF_HOST)),
+	natstext_route_url(b, &login, "tls", natstext_dialled(conf_str(s->conf, HUB_LEAF_HOST)),
 	    conf_int(s->conf, HUB_LEAF_PORT));
-	end_remote(b, s, "tls", 1);
+	end_remote(b, s, "tls", s->made == NULL);
 }
 
 static void
 add_separate(struct buf *b, const struct settings *s, const struct route *r)
 {
+	struct natstext_login login = remote_login(s);
+
 	begin_remote(b);
-	natstext_route_url(b, s, r->scheme, r->host, r->port);
+	natstext_route_url(b, &login, r->scheme, r->host, r->port);
 	end_remote(b, s, r->scheme, s->insecure);
 }
 
@@ -142,6 +159,7 @@ static void
 add_leaf_routes(struct buf *b, const struct settings *s, struct buf *faults)
 {
 	const json_t *list = conf_list(s->conf, LEAF_ROUTES), *json;
+	struct natstext_login login = remote_login(s);
 	const char *scheme = NULL;
 	struct buf separate = { 0 };
 	struct route r;
@@ -162,7 +180,7 @@ add_leaf_routes(struct buf *b, const struct settings *s, struct buf *faults)
 			if (scheme == NULL)
 				begin_remote(b);
 			scheme = r.scheme;
-			natstext_route_url(b, s, r.scheme, r.host, r.port);
+			natstext_route_url(b, &login, r.scheme, r.host, r.port);
 		}
 	}
 	if (scheme != NULL)
@@ -181,23 +199,25 @@ add_jetstream(struct buf *b, const struct settings *s)
 }
 
 char *
-leafconf_text(const struct settings *s, const char *instance, const char *sys_password,
-    char **faults)
+leafconf_text(const struct settings *s, const struct leafconf_run *run, int live, char **faults)
 {
 	struct buf b = { 0 }, wrong = { 0 };
-	char *name = xasprintf("%s-leaf.%s", s->node, instance);
+	char *name = xasprintf("%s-leaf.%s", s->node, run->instance);
 
 	natstext_string(&b, "server_name", name);
 	free(name);
 	natstext_address(&b, s->conf, LEAF_HOST, LEAF_PORT);
 	natstext_limits(&b, s->conf);
 	natstext_log_level(&b, s->conf);
+	if (live)
+		natstext_made(&b, s);
 	add_jetstream(&b, s);
 	buf_addf(&b, "leafnodes { remotes: [\n");
 	add_own_hub(&b, s);
 	add_leaf_routes(&b, s, &wrong);
 	buf_addf(&b, "] }\n");
-	natstext_accounts(&b, s, sys_password, "jetstream: enabled, ");
+	natstext_accounts(&b, s,
+	    &(struct natstext_accounts){ run->sys_password, "jetstream: enabled, ", NULL });
 	buf_u8(&b, 0);
 	*faults = NULL;
 	if (wrong.len > 0)

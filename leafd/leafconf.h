@@ -3,6 +3,12 @@
 
 #include "common/conf/settings.h"
 
+/* What is this process's and not a setting. */
+struct leafconf_run {
+	const char *instance; /* makes the server's name one of its own */
+	const char *sys_password;
+};
+
 /*
  * The leaf server's configuration, made from what opsd tells leafd; caller frees.
  * *faults says which leaf routes were left out and why, a line each, or is NULL;
@@ -13,11 +19,13 @@
  * everything twice.  A link cannot mix TLS, plain and websocket, so routes of
  * another kind than the first are left out.
  *
- * `instance` makes the server's name one of its own even where two nodes have
- * the same: hubs pass nothing between leafs of one name, and neither would
- * notice the other.
+ * The name is one of its own even where two nodes have the same: hubs pass nothing between
+ * leafs of one name, and neither would notice the other.
+ *
+ * Without `live` it lacks what the server takes over by a reload (what the files of
+ * certificates hold): two such texts that differ mean a restart.
  */
-char *leafconf_text(const struct settings *s, const char *instance, const char *sys_password,
+char *leafconf_text(const struct settings *s, const struct leafconf_run *run, int live,
     char **faults);
 
 #endif

@@ -56,6 +56,19 @@ is_true(const json_t *root, const char *key)
 	return (json_is_true(json_object_get(root, key)));
 }
 
+static int
+all_logins(const json_t *logins)
+{
+	const json_t *l;
+	size_t i;
+	int all = json_array_size(logins) > 0;
+
+	json_array_foreach((json_t *)(uintptr_t)logins, i, l)
+		all &= json_is_string(json_object_get(l, "user")) &&
+		    json_is_string(json_object_get(l, "password"));
+	return (all);
+}
+
 /* What is missing for a server to run; NULL: nothing. */
 static const char *
 missing_part(const struct settings *s)
@@ -70,6 +83,8 @@ missing_part(const struct settings *s)
 		return ("the cluster user has no password");
 	if (s->cert == NULL || s->key == NULL)
 		return ("there is no certificate for inter-node links");
+	if (s->logins != NULL && !all_logins(s->logins))
+		return ("'logins' are no users with passwords");
 	return (NULL);
 }
 
@@ -91,6 +106,8 @@ settings_from(const json_t *root, char **err)
 	s->ca = dup_string(tls, "certificateAuthority");
 	s->insecure = is_true(tls, "insecure");
 	s->verify = is_true(tls, "verify");
+	s->made = dup_string(tls, "made");
+	s->logins = json_incref(json_object_get(root, "logins"));
 	s->conf = conf_from_tree(json_object_get(root, "config"), err);
 	if (s->conf != NULL && (!s->enabled || missing_part(s) == NULL))
 		return (s);
@@ -126,6 +143,8 @@ settings_free(struct settings *s)
 	free(s->cert);
 	free(s->key);
 	free(s->ca);
+	free(s->made);
+	json_decref(s->logins);
 	conf_free(s->conf);
 	free(s);
 }

@@ -18,6 +18,12 @@ struct settings {
 	char *user, *password; /* NULL: none yet */
 	char *cert, *key, *ca; /* ca may be NULL */
 	int insecure, verify;
+	char *made; /* tells one content of those files from the next; NULL: not made by opsd */
+	/*
+	 * [{"user","password"}] of leaf links when those files were made of the cluster's secret, the
+	 * first this node's own; else NULL, and nodes say the cluster user's on all links.
+	 */
+	json_t *logins;
 	struct conf *conf;
 };
 

@@ -43,6 +43,50 @@ names_files(const struct conf *c, enum conf_key cert, enum conf_key key, enum co
 	return (conf_str(c, cert) != NULL || conf_str(c, key) != NULL || conf_str(c, ca) != NULL);
 }
 
+enum tlsconf_trust
+tlsconf_trust(const struct conf *c)
+{
+	if (conf_bool(c, CL_TLS_INSECURE))
+		return (TLSCONF_INSECURE);
+	return (conf_str(c, CL_TLS_CERT) != NULL || conf_str(c, CL_TLS_KEY) != NULL ?
+		TLSCONF_FILES :
+		TLSCONF_SECRET);
+}
+
+struct tlsconf_links
+tlsconf_links(const struct conf *c)
+{
+	if (tlsconf_trust(c) == TLSCONF_SECRET)
+		return ((struct tlsconf_links){
+		    .cert = conf_path(c, "keys/links.pem"),
+		    .key = conf_path(c, "keys/privateKey.pem"),
+		    .ca = conf_path(c, "keys/links-authority.pem"),
+		});
+	return ((struct tlsconf_links){
+	    .cert = conf_file(c, CL_TLS_CERT, "keys/certificate.pem"),
+	    .key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem"),
+	    .ca = xstrdup(conf_str(c, CL_TLS_CA)),
+	});
+}
+
+void
+tlsconf_links_clear(struct tlsconf_links *l)
+{
+	free(l->cert);
+	free(l->key);
+	free(l->ca);
+}
+
+/* Nothing is made of them yet, or they are made anew by themselves. */
+static void
+check_derived(const struct conf *c, char **warnings)
+{
+	if (conf_str(c, CL_TLS_CA) != NULL)
+		join_line(warnings,
+		    xstrdup("clustering.tls.certificateAuthority is not used, as "
+			    "clustering.tls.certificate is not set"));
+}
+
 /* What check_files says of them, unless none is to be there yet. */
 static void
 check_links(const struct conf *c, int used, char **warnings, char **errs)
@@ -55,9 +99,13 @@ check_links(const struct conf *c, int used, char **warnings, char **errs)
 		.key = key,
 		.ca = conf_str(c, CL_TLS_CA),
 		/* On routes nats-server verifies whoever connects. */
-		.verified = !conf_bool(c, CL_TLS_INSECURE) || conf_str(c, CL_TLS_CA) != NULL,
+		.verified = tlsconf_trust(c) == TLSCONF_FILES || conf_str(c, CL_TLS_CA) != NULL,
 	};
 
+	if (tlsconf_trust(c) == TLSCONF_SECRET) {
+		check_derived(c, warnings);
+		f.verified = 0;
+	}
 	if (conf_str(c, CL_TLS_CERT) == NULL && access(cert, F_OK) == -1 && errno == ENOENT)
 		f.cert = NULL; /* made at the first start */
 	check_files(&f, used, warnings, errs);

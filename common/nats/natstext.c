@@ -84,14 +84,34 @@ natstext_user(struct buf *b, const struct settings *s)
 }
 
 void
-natstext_accounts(struct buf *b, const struct settings *s, const char *sys_password,
-    const char *data)
+natstext_made(struct buf *b, const struct settings *s)
+{
+	if (s->made != NULL)
+		buf_addf(b, "# certificate %s\n", s->made);
+}
+
+static void
+add_more_users(struct buf *b, const json_t *more)
+{
+	const json_t *u;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)more, i, u) {
+		buf_addf(b, "}, {\n");
+		natstext_string(b, "user", json_string_value(json_object_get(u, "user")));
+		natstext_string(b, "password", json_string_value(json_object_get(u, "password")));
+	}
+}
+
+void
+natstext_accounts(struct buf *b, const struct settings *s, const struct natstext_accounts *a)
 {
 	buf_addf(b, "accounts {\nSYS { users: [ {\n");
 	natstext_string(b, "user", NATSTEXT_SYS_USER);
-	natstext_string(b, "password", sys_password);
-	buf_addf(b, "} ] }\nDATA { %susers: [ {\n", data);
+	natstext_string(b, "password", a->sys_password);
+	buf_addf(b, "} ] }\nDATA { %susers: [ {\n", a->data);
 	natstext_user(b, s);
+	add_more_users(b, a->more);
 	buf_addf(b, "} ] }\n}\nsystem_account: SYS\n");
 }
 
@@ -136,16 +156,18 @@ add_host_port(struct buf *b, const char *host, int64_t port)
 }
 
 void
-natstext_route_url(struct buf *b, const struct settings *s, const char *scheme, const char *host,
-    int64_t port)
+natstext_route_url(struct buf *b, const struct natstext_login *l, const char *scheme,
+    const char *host, int64_t port)
 {
 	struct buf url = { 0 };
 
 	buf_addf(&url, "%s://", scheme);
-	add_percent(&url, s->user);
-	buf_u8(&url, ':');
-	add_percent(&url, s->password);
-	buf_u8(&url, '@');
+	if (l->user != NULL) {
+		add_percent(&url, l->user);
+		buf_u8(&url, ':');
+		add_percent(&url, l->password);
+		buf_u8(&url, '@');
+	}
 	add_host_port(&url, host, port);
 	buf_u8(&url, 0);
 	natstext_quote(b, (const char *)url.data);

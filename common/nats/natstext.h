@@ -19,19 +19,29 @@ void natstext_string(struct buf *b, const char *key, const char *value);
 void natstext_address(struct buf *b, const struct conf *c, enum conf_key host, enum conf_key port);
 void natstext_limits(struct buf *b, const struct conf *c);
 void natstext_log_level(struct buf *b, const struct conf *c);
+/* A comment that changes with the content of the files: the server reads them when it reloads. */
+void natstext_made(struct buf *b, const struct settings *s);
 /* Below `tls`: the suites of TLS 1.2, of which the server's own choice has some with CBC. */
 void natstext_tls_suites(struct buf *b);
 void natstext_tls_files(struct buf *b, const struct settings *s);
 /* The cluster user and its password. */
 void natstext_user(struct buf *b, const struct settings *s);
-/* `data` goes before the users of the nodes' account: "jetstream: enabled, ", "". */
-void natstext_accounts(struct buf *b, const struct settings *s, const char *sys_password,
-    const char *data);
+struct natstext_accounts {
+	const char *sys_password;
+	const char *data;   /* before the users of the nodes' account: "jetstream: enabled, ", "" */
+	const json_t *more; /* [{"user","password"}] of these, or NULL */
+};
+
+void natstext_accounts(struct buf *b, const struct settings *s, const struct natstext_accounts *a);
 
 /* Host and port of a configured route; -1 when it is not one. */
 int natstext_route(const json_t *route, const char **host, int64_t *port);
-/* A line with the URL of another server, quoted, the cluster user in it. */
-void natstext_route_url(struct buf *b, const struct settings *s, const char *scheme,
+/* A line with the URL of another server, quoted, with what is said to it. */
+struct natstext_login {
+	const char *user, *password; /* NULL: nothing */
+};
+
+void natstext_route_url(struct buf *b, const struct natstext_login *l, const char *scheme,
     const char *host, int64_t port);
 
 /* A wildcard address is one to listen on, not one to dial: then it is loopback. */

@@ -10,40 +10,41 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/words.h"
-#include "common/conf/settings.h"
+#include "common/conf/tlsconf.h"
 #include "common/tls/certinfo.h"
 #include "opsd/store/data.h"
 
 #define DAY_S 86400
 
 static void
-add_certificate(json_t *list, const char *path, const char *uses)
+add_certificate(json_t *list, const char *path, const char *uses, int renewed)
 {
 	int64_t ends = certinfo_ends(path);
 
 	if (ends != -1)
 		json_array_append_new(list,
-		    json_pack("{s:s, s:s, s:I}", "certificate", path, "uses", uses, "ends",
-			(json_int_t)ends));
+		    json_pack("{s:s, s:s, s:I, s:o*}", "certificate", path, "uses", uses, "ends",
+			(json_int_t)ends, "renewed", renewed ? json_true() : NULL));
 }
 
 json_t *
 certends(struct data *data)
 {
 	struct conf *c = data_conf(data);
-	char *links = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
+	struct tlsconf_links links = tlsconf_links(c);
 	char *web = conf_file(c, TLS_CERT, "keys/certificate.pem");
-	int clustering = conf_bool(c, CL_ENABLED), https = conf_is_set(c, API_SECURE_PORT);
-	int both = clustering && https && strcmp(links, web) == 0;
+	int clustering = conf_bool(c, CL_ENABLED), made = tlsconf_trust(c) == TLSCONF_SECRET;
+	int https = conf_is_set(c, API_SECURE_PORT);
+	int both = clustering && https && strcmp(links.cert, web) == 0;
 	json_t *list = json_array();
 
 	if (clustering)
-		add_certificate(list, links, both ? "clustering, https" : "clustering");
+		add_certificate(list, links.cert, both ? "clustering, https" : "clustering", made);
 	if (https && !both)
-		add_certificate(list, web, "https");
-	if (clustering && conf_str(c, CL_TLS_CA) != NULL)
-		add_certificate(list, conf_str(c, CL_TLS_CA), "clustering");
-	free(links);
+		add_certificate(list, web, "https", 0);
+	if (clustering && !made && links.ca != NULL)
+		add_certificate(list, links.ca, "clustering", 0);
+	tlsconf_links_clear(&links);
 	free(web);
 	conf_free(c);
 	return (list);
@@ -61,7 +62,7 @@ certends_warning(struct data *data, const json_t *end)
 	time_t at = (time_t)ends;
 
 	strftime(day, sizeof(day), "%Y-%m-%d", gmtime_r(&at, &tm));
-	if (ends - now <= within)
+	if (ends - now <= within && json_object_get(end, "renewed") == NULL)
 		text = xasprintf("The certificate %s (%s) %s, on %s: replace it, then restart",
 		    json_string_value(json_object_get(end, "certificate")),
 		    json_string_value(json_object_get(end, "uses")), left, day);

@@ -7,8 +7,6 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/conf/settings.h"
-#include "opsd/auth/user.h"
 #include "opsd/cluster/carrier.h"
 #include "opsd/cluster/daemons_priv.h"
 #include "opsd/cluster/warnings.h"
@@ -29,35 +27,13 @@ daemons_send(struct chan *c, enum msg_type type, json_t *o)
 	json_decref(o);
 }
 
-static json_t *
-settings_json(struct replication *rep)
+static void
+send_settings(struct daemons *d, struct chan *c)
 {
-	struct conf *conf = data_conf(rep->data);
-	const char *user = conf_str(conf, CL_USER), *node = conf_str(conf, CL_NODENAME);
-	char *password, *why;
-	int enabled = conf_bool(conf, CL_ENABLED);
-	char *key = conf_file(conf, CL_TLS_KEY, "keys/privateKey.pem");
-	char *cert = conf_file(conf, CL_TLS_CERT, "keys/certificate.pem");
-	json_t *o;
+	json_t *o = c != NULL ? daemons_settings_json(d) : NULL;
 
-	user_cluster_secret(rep->data, user, &password);
-	if (enabled && password == NULL) {
-		why = warnings_why_off(rep);
-		if (why != NULL)
-			log_errorx("%s", why);
-		free(why);
-		enabled = 0;
-	}
-	o = json_pack("{s:b, s:s?, s:s, s:s?, s:s?, s:{s:s, s:s, s:s?, s:b, s:b}, s:o}", "enabled",
-	    enabled, "node", node, "node_id", rep->data->node_hex, "user", user, "password",
-	    password, "tls", "certificate", cert, "privateKey", key, "certificateAuthority",
-	    conf_str(conf, CL_TLS_CA), "insecure", conf_bool(conf, CL_TLS_INSECURE), "verify",
-	    conf_bool(conf, CL_TLS_VERIFY), "config", conf_tree(conf));
-	free(key);
-	free(cert);
-	free(password);
-	conf_free(conf);
-	return (o);
+	if (o != NULL)
+		daemons_send(c, MSG_SETTINGS, o);
 }
 
 static void
@@ -82,7 +58,7 @@ settle_leaf(struct daemons *d)
 		(hub == NULL || strcmp(hub, "running") != 0)))
 		return;
 	d->leaf_held = 0;
-	daemons_send(d->leaf, MSG_SETTINGS, settings_json(d->rep));
+	send_settings(d, d->leaf);
 	cluster_changed(d->rep->cluster);
 }
 
@@ -91,10 +67,9 @@ settings_run(void *arg)
 {
 	struct daemons *d = arg;
 
-	if (d->hub != NULL)
-		daemons_send(d->hub, MSG_SETTINGS, settings_json(d->rep));
-	if (d->leaf != NULL && d->leaf_held == 0)
-		daemons_send(d->leaf, MSG_SETTINGS, settings_json(d->rep));
+	send_settings(d, d->hub);
+	if (d->leaf_held == 0)
+		send_settings(d, d->leaf);
 	cluster_changed(d->rep->cluster);
 }
 
@@ -133,6 +108,36 @@ daemons_restart(struct daemons *d, unsigned which)
 
 /* ---- what they say ---- */
 
+static int
+array_has(const json_t *list, const json_t *value)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, v)
+		if (json_equal(v, value))
+			return (1);
+	return (0);
+}
+
+/* What was not among the failures before. */
+static void
+log_handshakes(struct daemons *d, const json_t *before, const json_t *now)
+{
+	struct conf *conf = data_conf(d->rep->data);
+	const json_t *failure;
+	char *text;
+	size_t i;
+
+	json_array_foreach(json_object_get(now, "handshakes"), i, failure)
+		if (!array_has(json_object_get(before, "handshakes"), failure) &&
+		    (text = warnings_handshake_text(conf, failure)) != NULL) {
+			log_warnx("%s", text);
+			free(text);
+		}
+	conf_free(conf);
+}
+
 /* A message that is one blob of JSON takes the place of what was there; -1: it is not. */
 static int
 take_json(struct daemons *d, struct msg *m, json_t **into)
@@ -144,6 +149,7 @@ take_json(struct daemons *d, struct msg *m, json_t **into)
 
 	if (o == NULL)
 		return (-1);
+	log_handshakes(d, *into, o);
 	pthread_mutex_lock(&d->lock);
 	json_decref(*into);
 	*into = o;
@@ -218,6 +224,12 @@ daemons_leaf_state(struct daemons *d)
 	return (copy_state(d, &d->leaf_state));
 }
 
+char *
+daemons_linkcert_fault(struct daemons *d)
+{
+	return (linkcert_fault(d->linkcert));
+}
+
 json_t *
 daemons_servers(struct daemons *d)
 {
@@ -284,7 +296,7 @@ peer_up(struct chan *ch, enum role role, void *arg)
 	}
 	pthread_mutex_unlock(&d->lock);
 	if (role == ROLE_HUBD)
-		daemons_send(ch, MSG_SETTINGS, settings_json(d->rep));
+		send_settings(d, ch);
 	if (role == ROLE_LEAFD) {
 		tell_leaf_changed(d);
 		d->leaf_held = mono_us();
@@ -353,7 +365,9 @@ daemons_start(struct replication *rep, const struct daemons_above *above, size_t
 	pulse_init(d);
 	pthread_mutex_init(&d->lock, NULL);
 	add_handlers(d);
+	d->linkcert = linkcert_new(rep->data, settings_run, d);
 	d->ops = (struct chan_ops){ d->handlers, peer_up, peer_down };
+	json_decref(daemons_settings_json(d)); /* what they wait for is made meanwhile */
 	d->listener = chan_listen(rep->data->svc->base, path, ROLE_OPSD, &d->ops, d);
 	if (d->listener == NULL) {
 		*err = xasprintf("%s: %s", path, strerror(errno));
@@ -368,6 +382,7 @@ void
 daemons_beat(struct daemons *d)
 {
 	pulse_beat(d);
+	linkcert_beat(d->linkcert);
 	settle_leaf(d);
 }
 
@@ -391,6 +406,7 @@ daemons_stop(struct daemons *d)
 		return;
 	json_decref(d->mesh);
 	json_decref(d->leaf_state);
+	linkcert_free(d->linkcert);
 	pthread_mutex_destroy(&d->lock);
 	free(d->handlers);
 	free(d);

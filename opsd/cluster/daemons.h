@@ -55,6 +55,8 @@ json_t *daemons_mesh(struct daemons *d);
 json_t *daemons_leaf_state(struct daemons *d);
 /* What the mesh has of nodes of one name or id (hubd/copies.h); new reference, or NULL. */
 json_t *daemons_conflicts(struct daemons *d);
+/* Why the node has no certificate for its links (linkcert.h); NULL: it has, or has its own. */
+char *daemons_linkcert_fault(struct daemons *d);
 /* {"hub":{"status","pid"},"leaf":{...}}; new reference */
 json_t *daemons_servers(struct daemons *d);
 

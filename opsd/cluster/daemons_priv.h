@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "opsd/cluster/daemons.h"
+#include "opsd/cluster/linkcert.h"
 
 /* What daemons.c and pulse.c share. */
 
@@ -24,12 +25,18 @@ struct daemons {
 	struct chan_ops ops;
 	struct chan_listener *listener;
 	struct chan *hub, *leaf; /* changed under lock; the loop's thread may look */
-	uint64_t leaf_held;      /* since when leafd waits for its settings; 0: not */
+	struct linkcert *linkcert;
+	int said_trust;     /* in the log, of this start */
+	uint64_t leaf_held; /* since when leafd waits for its settings; 0: not */
 	struct pulse hub_pulse, leaf_pulse;
 	uint64_t beat_us;     /* when they were last felt */
 	pthread_mutex_t lock; /* mesh, leaf_state */
 	json_t *mesh, *leaf_state;
 };
+
+/* daemons_settings.c: what they are told; NULL: not before the certificate of the links is made,
+ * after which they are to be told. */
+json_t *daemons_settings_json(struct daemons *d);
 
 /* pulse.c: daemons that are connected and hang. */
 void pulse_init(struct daemons *d);

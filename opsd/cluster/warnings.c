@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "opsd/cluster/warnings.h"
+#include "opsd/cluster/warnings_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +17,8 @@
 #define GAPS_MAX   100
 #define GAP_TABLES 20 /* shown of one */
 
-/* Takes the message. */
-static json_t *
-add_warning(json_t *list, const char *kind, json_t *message)
+json_t *
+warnings_add(json_t *list, const char *kind, json_t *message)
 {
 	json_t *o = json_pack("{s:s, s:o}", "kind", kind, "message", message);
 
@@ -71,7 +70,7 @@ warn_fault(struct replication *rep, json_t *list)
 	char *why = off_reason(rep, &kind);
 
 	if (why != NULL)
-		add_warning(list, kind, json_string(why));
+		warnings_add(list, kind, json_string(why));
 	free(why);
 }
 
@@ -85,23 +84,6 @@ has_leaf_routes(struct replication *rep)
 	return (some);
 }
 
-/* Who dials says the password first. */
-static void
-warn_insecure(struct replication *rep, json_t *list)
-{
-	struct conf *conf = data_conf(rep->data);
-	int dials = json_array_size(conf_list(conf, HUB_ROUTES)) > 0 ||
-	    json_array_size(conf_list(conf, LEAF_ROUTES)) > 0;
-
-	if (conf_bool(conf, CL_TLS_INSECURE) && dials)
-		add_warning(list, "insecure_routes",
-		    json_string(
-			"Whoever answers at the address of one of this "
-			"node's routes is told the cluster user's password, because clustering.tls.insecure is "
-			"true: give the nodes certificates and set it to false, or make sure of the network"));
-	conf_free(conf);
-}
-
 static void
 warn_conflict(const json_t *conflict, json_t *list)
 {
@@ -110,14 +92,14 @@ warn_conflict(const json_t *conflict, json_t *list)
 	const char *second = json_string_value(json_array_get(nodes, 1));
 
 	if (strcmp(json_string_value(json_object_get(conflict, "same")), "name") == 0)
-		o = add_warning(list, "duplicate_name",
+		o = warnings_add(list, "duplicate_name",
 		    json_sprintf(
 			"Two nodes are called '%s': both are "
 			"shut out of the cluster. Give one of them another clustering.nodeName, or stop "
 			"it",
 			first));
 	else
-		o = add_warning(list, "copied_node",
+		o = warnings_add(list, "copied_node",
 		    json_sprintf(
 			"%s%s%s%s' are copies of one node, with "
 			"one id: they are shut out of the cluster, and what is written on them stays "
@@ -137,7 +119,7 @@ warn_unrouted(const json_t *mesh, json_t *list)
 
 	if (json_array_size(nodes) > 0)
 		json_object_set(
-		    add_warning(list, "unrouted",
+		    warnings_add(list, "unrouted",
 			json_string(
 			    "This node has no routes, and none is "
 			    "known to lead to it, but its hub is linked with other nodes all the same: to let "
@@ -156,7 +138,7 @@ warn_links(struct replication *rep, const json_t *mesh, json_t *list)
 	warn_unrouted(mesh, list);
 	if (json_array_size(doubled) == 0)
 		return;
-	o = add_warning(list, "linked_twice",
+	o = warnings_add(list, "linked_twice",
 	    json_string(has_leaf_routes(rep) ?
 		    "A leaf route of this node leads into the mesh that its hub belongs to: everything "
 		    "arrives twice, which costs bandwidth. Delete the leaf route or the hub's routes" :
@@ -175,7 +157,7 @@ warn_server(const char *name, const json_t *state, json_t *list)
 
 	if (why == NULL)
 		return;
-	o = add_warning(list, "server", json_sprintf("The %s server: %s", name, why));
+	o = warnings_add(list, "server", json_sprintf("The %s server: %s", name, why));
 	json_object_set_new(o, "server", json_string(name));
 }
 
@@ -188,7 +170,7 @@ warn_daemon(struct replication *rep, enum role role, const char *costs, json_t *
 
 	if (why == NULL)
 		return;
-	o = add_warning(list, "daemon",
+	o = warnings_add(list, "daemon",
 	    json_sprintf("%s %s: meanwhile %s", role_name(role), why, costs));
 	json_object_set_new(o, "daemon", json_string(role_name(role)));
 }
@@ -202,7 +184,7 @@ warn_own_clock(struct replication *rep, json_t *list)
 
 	if (ahead <= rep->data->live.max_skew_ms)
 		return;
-	o = add_warning(list, "clock_behind",
+	o = warnings_add(list, "clock_behind",
 	    json_sprintf(
 		"This node's clock is %llu ms behind transactions "
 		"that it holds, more than clustering.maxClockSkew: it was set back, or was ahead when they "
@@ -210,36 +192,6 @@ warn_own_clock(struct replication *rep, json_t *list)
 		"time: set the clock right, wait, or raise clustering.maxClockSkew",
 		(unsigned long long)ahead));
 	json_object_set_new(o, "behind_ms", json_integer((json_int_t)ahead));
-}
-
-static void
-warn_handshake(const char *name, const json_t *failure, json_t *list)
-{
-	const char *reason = json_string_value(json_object_get(failure, "reason"));
-	const char *link = json_string_value(json_object_get(failure, "link"));
-	json_t *o;
-
-	if (reason == NULL || link == NULL)
-		return;
-	o = add_warning(list, "handshake",
-	    json_sprintf("The TLS handshake of a %s with %s fails: %s%s",
-		strcmp(link, "leaf") == 0 ? "leaf link" : link,
-		json_string_value(json_object_get(failure, "address")), reason,
-		strncmp(reason, "remote error: ", 14) == 0 ?
-		    " (the other end refuses this node's certificate)" :
-		    ""));
-	json_object_update_missing(o, (json_t *)failure);
-	json_object_set_new(o, "server", json_string(name));
-}
-
-static void
-warn_handshakes(const char *name, const json_t *state, json_t *list)
-{
-	json_t *failure;
-	size_t i;
-
-	json_array_foreach(json_object_get(state, "handshakes"), i, failure)
-		warn_handshake(name, failure, list);
 }
 
 static void
@@ -251,7 +203,7 @@ warn_skew(struct replication *rep, const struct peer *p, json_t *list)
 	cluster_view(rep->cluster, p->id, &v);
 	if (v.reachable && v.seen_ms != 0 &&
 	    (uint64_t)llabs(v.skew_ms) > rep->data->live.max_skew_ms) {
-		o = add_warning(list, "clock_skew",
+		o = warnings_add(list, "clock_skew",
 		    json_sprintf("The clock of node '%s' is %lld ms %s this "
 				 "node's, more than clustering.maxClockSkew: set the clocks right",
 			p->name, (long long)llabs(v.skew_ms),
@@ -268,7 +220,7 @@ warn_refused(struct replication *rep, const struct peer *p, json_t *list)
 	char *why = compat_refused(rep->cluster, p->id);
 
 	if (why != NULL)
-		json_object_set_new(add_warning(list, "format",
+		json_object_set_new(warnings_add(list, "format",
 					json_sprintf("%s: nothing goes between the two "
 						     "meanwhile",
 					    why)),
@@ -286,7 +238,7 @@ warn_gap(const json_t *gap, json_t *list)
 
 	for (i = 0; i < n && i < GAP_TABLES; i++)
 		json_array_append(shown, json_array_get(tables, i));
-	o = add_warning(list, "topology_gap",
+	o = warnings_add(list, "topology_gap",
 	    json_sprintf(
 		"What is written on '%s' does not reach '%s' (%s%s): "
 		"subscribe the two to each other, or set clustering.republishMessages on the nodes "
@@ -323,7 +275,7 @@ warn_certificates(struct replication *rep, json_t *list)
 
 	json_array_foreach(ends, i, end)
 		if ((text = certends_warning(rep->data, end)) != NULL) {
-			o = add_warning(list, "certificate_expiry", json_string(text));
+			o = warnings_add(list, "certificate_expiry", json_string(text));
 			json_object_update(o, end);
 			free(text);
 		}
@@ -340,8 +292,8 @@ warnings(struct replication *rep)
 
 	warn_server("hub", mesh, list);
 	warn_server("leaf", leaf, list);
-	warn_handshakes("hub", mesh, list);
-	warn_handshakes("leaf", leaf, list);
+	warnings_handshakes(rep, "hub", mesh, list);
+	warnings_handshakes(rep, "leaf", leaf, list);
 	warn_links(rep, mesh, list);
 	json_decref(mesh);
 	json_decref(leaf);
@@ -361,7 +313,7 @@ warnings(struct replication *rep)
 		warn_daemon(rep, ROLE_LEAFD, "nothing is replicated to this node or from it", list);
 		warn_fault(rep, list);
 		warn_gaps(rep, list);
-		warn_insecure(rep, list);
+		warnings_trust(rep, list);
 	}
 	return (list);
 }

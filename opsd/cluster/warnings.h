@@ -19,6 +19,8 @@
  *   duplicate_name	"nodes": two nodes have this name
  *   copied_node	"nodes": they are copies of one node, with one id
  *   insecure_routes	clustering.tls.insecure: who answers at a route's address gets the password
+ *   weak_secret		the cluster user's password, of which the links' certificates are made, is easily found
+ *   links_certificate	those cannot be made
  *   linked_twice	"nodes": a leaf route leads into the mesh of the own hub, all comes twice
  *   unrouted		"nodes": linked with this node, which none that can be reached is known to have a
  *			route to, and which has none
@@ -30,6 +32,12 @@
  *   clock_skew		"node_name","clock_skew_ms": more than clustering.maxClockSkew apart
  */
 json_t *warnings(struct replication *rep);
+
+/* Of these what follows from the configuration, for the log at a start. */
+void warnings_log_trust(struct replication *rep, const struct conf *conf);
+/* A handshake that failed (handshakes_failing()), and what to do about it; NULL: it is none.  The
+ * caller frees. */
+char *warnings_handshake_text(const struct conf *conf, const json_t *failure);
 
 /* Why clustering does not run although it is enabled, or NULL; caller frees. */
 char *warnings_why_off(struct replication *rep);

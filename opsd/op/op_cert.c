@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/conf/tlsconf.h"
 #include "common/tls/certinfo.h"
 #include "opsd/auth/certstore.h"
 #include "opsd/op/node.h"
@@ -119,17 +120,17 @@ add_source(json_t *list, const struct conf *c, const struct cert_source *s)
 static int
 cert_sources(const struct conf *c, struct cert_source s[SOURCES])
 {
-	char *cert = conf_file(c, CL_TLS_CERT, "keys/certificate.pem");
+	struct tlsconf_links l = tlsconf_links(c);
 	char *web = conf_file(c, TLS_CERT, "keys/certificate.pem");
 	int links = conf_bool(c, CL_ENABLED), https = conf_is_set(c, API_SECURE_PORT), n = 0;
 
 	if (links)
 		s[n++] = (struct cert_source){
-			.path = xstrdup(cert),
-			.key = conf_file(c, CL_TLS_KEY, "keys/privateKey.pem"),
+			.path = xstrdup(l.cert),
+			.key = xstrdup(l.key),
 			.uses = { "clustering" },
 		};
-	if (https && links && strcmp(cert, web) == 0)
+	if (https && links && strcmp(l.cert, web) == 0)
 		s[0].uses[1] = "https";
 	else if (https)
 		s[n++] = (struct cert_source){
@@ -137,12 +138,12 @@ cert_sources(const struct conf *c, struct cert_source s[SOURCES])
 			.key = conf_file(c, TLS_KEY, "keys/privateKey.pem"),
 			.uses = { "https" },
 		};
-	if (links && conf_str(c, CL_TLS_CA) != NULL)
+	if (links && l.ca != NULL)
 		s[n++] = (struct cert_source){
-			.path = xstrdup(conf_str(c, CL_TLS_CA)),
+			.path = xstrdup(l.ca),
 			.uses = { "clustering" },
 		};
-	free(cert);
+	tlsconf_links_clear(&l);
 	free(web);
 	return (n);
 }

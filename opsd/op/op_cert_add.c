@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/conf/tlsconf.h"
 #include "common/tls/certpem.h"
 #include "opsd/auth/certstore.h"
 #include "opsd/op/cert_change.h"
@@ -228,6 +229,17 @@ have_key(struct cert_change *c, const struct cert_wanted *w)
 	return (rc ? 0 : -1);
 }
 
+/*
+ * Links go by one without an authority's saying only where they already have certificates of
+ * their own: one that a public authority has signed for HTTPS must not let in all that it signs.
+ */
+static int
+suits_links(const struct cert_change *c, const struct cert_wanted *w)
+{
+	return (certpem_serves(w->certs, 1) &&
+	    (tlsconf_trust(c->set) != TLSCONF_SECRET || conf_str(c->set, CL_TLS_CA) != NULL));
+}
+
 /* Said, or as it is used, or for what it can be used. */
 static unsigned
 uses_for(const struct cert_change *c, const struct cert_wanted *w)
@@ -235,8 +247,14 @@ uses_for(const struct cert_change *c, const struct cert_wanted *w)
 	unsigned uses = w->uses != 0 ? w->uses : op_cert_uses(c->set, c->path);
 
 	if (uses == 0)
-		uses = USE_HTTPS | (certpem_serves(w->certs, 1) ? USE_CLUSTERING : 0);
+		uses = USE_HTTPS | (suits_links(c, w) ? USE_CLUSTERING : 0);
 	return (uses);
+}
+
+static int
+add_authority_first(const struct cert_change *c)
+{
+	return (!conf_bool(c->set, CL_TLS_INSECURE) && conf_str(c->set, CL_TLS_CA) == NULL);
 }
 
 static int
@@ -256,7 +274,9 @@ add_own_cert(struct cert_change *c, const struct cert_wanted *w, json_t **report
 	if (have_key(c, w) == -1)
 		return (-1);
 	text = certpem_text(w->certs);
-	if (cert_change_write(c, text) == 0 && cert_change_try(c, 400, "") == 0)
+	if (cert_change_write(c, text) == 0 &&
+	    cert_change_try(c, 400,
+		add_authority_first(c) ? ": first add the authority that has signed it" : "") == 0)
 		rc = cert_change_make(c, report);
 	certpem_text_free(text);
 	return (rc);
@@ -286,10 +306,14 @@ put_authority(struct cert_change *c, json_t *all, const struct cert_wanted *w, j
 	return (rc);
 }
 
-/* An authority alone makes a node verify who connects to its routes, and no more. */
+/* An authority alone: what comes of it. */
 static void
-say_insecure(const struct cert_change *c, json_t *report)
+say_effect(const struct cert_change *c, json_t *report)
 {
+	if (tlsconf_trust(c->set) == TLSCONF_SECRET)
+		json_object_set_new(report, "note",
+		    json_string("It is not used before the node has a certificate "
+				"that it has signed: add that next"));
 	if (conf_bool(c->set, CL_TLS_INSECURE))
 		json_object_set_new(report, "note",
 		    json_string("clustering.tls.insecure is true: "
@@ -311,7 +335,7 @@ add_authority(struct cert_change *c, json_t *all, const struct cert_wanted *w, j
 	}
 	if (put_authority(c, all, w, report) == -1)
 		return (-1);
-	say_insecure(c, *report);
+	say_effect(c, *report);
 	return (0);
 }
 

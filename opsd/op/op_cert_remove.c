@@ -39,17 +39,14 @@ remove_own(struct cert_change *c, json_t **report)
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		cert_change_leave(c, keys[i]);
-	return (remove_file(c,
-	    ": first set clustering.tls.insecure to true and remove the "
-	    "authorities",
-	    report));
+	return (remove_file(c, ": first remove the authorities", report));
 }
 
 static int
 remove_last_authority(struct cert_change *c, json_t **report)
 {
 	cert_change_leave(c, CL_TLS_CA);
-	return (remove_file(c, ": first set clustering.tls.insecure to true", report));
+	return (remove_file(c, ": first remove the certificate of the node", report));
 }
 
 static int

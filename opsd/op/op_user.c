@@ -11,6 +11,9 @@
 #include "opsd/store/sysrow.h"
 
 #define PASSWORD_MAX 1000
+#define WEAK_SECRET                                                                                  \
+	"'password' of a cluster_user is what nodes know each other by: this one %s. Take a random " \
+	"one, or give the nodes certificates of their own first"
 
 /* ---- making ---- */
 
@@ -135,6 +138,7 @@ add_user_run(struct request *r)
 	const char *password = field_string(&f, r->body, "password", 1);
 	const json_t *names = json_object_get(r->body, "role");
 	int active = field_bool(&f, r->body, "active", 0);
+	const char *weak;
 	json_t *roles, *user;
 
 	if (names == NULL || json_is_string(names))
@@ -151,6 +155,8 @@ add_user_run(struct request *r)
 		reply_error(r, 404, "%s role not found", missing);
 	else if (user != NULL)
 		reply_error(r, 409, "User %s already exists", username);
+	else if ((weak = user_weak_secret(r->ops, roles, username, password)) != NULL)
+		reply_error(r, 400, WEAK_SECRET, weak);
 	else
 		insert_user(r, username, password, active != 0, roles);
 	json_decref(roles);
@@ -203,12 +209,15 @@ alter_refused(struct request *r, const struct altering *a)
 	const json_t *roles = a->roles != NULL ? a->roles : a->was;
 	int active = !json_is_false(a->active != NULL ? a->active :
 							json_object_get(a->user, "active"));
+	const char *weak = user_weak_secret(r->ops, roles, a->username, a->password);
 
 	if (a->password != NULL && strlen(a->password) > PASSWORD_MAX)
 		reply_error(r, 400,
 		    "'password' length must be less than or equal to %d characters "
 		    "long",
 		    PASSWORD_MAX);
+	else if (weak != NULL)
+		reply_error(r, 400, WEAK_SECRET, weak);
 	else if (roles_are(roles, "cluster_user") && !roles_are(a->was, "cluster_user") &&
 	    a->password == NULL)
 		reply_error(r, 400,

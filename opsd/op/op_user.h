@@ -26,6 +26,12 @@ unsigned user_supers(struct ops *ops, const char *but_user, const char *but_role
  * configuration in force, or by the one that a restart puts in force.
  */
 int user_cluster_needs(struct ops *ops, const char *user, const char *role);
+/*
+ * Why the nodes' certificates must not be made of this password of a user with these roles, to
+ * follow "it"; NULL: they may, or they are not.
+ */
+const char *user_weak_secret(struct ops *ops, const json_t *roles, const char *username,
+    const char *password);
 /* What a user or a role was changed to is in force at once. */
 void users_changed(struct ops *ops, int cluster_user);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf/tlsconf.h"
+#include "common/tls/authority.h"
 #include "opsd/auth/auth.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/daemons.h"
@@ -114,6 +116,17 @@ user_cluster_needs(struct ops *ops, const char *user, const char *role)
 {
 	return (conf_needs(ops, data_conf(&ops->data), user, role) ||
 	    conf_needs(ops, ops_conf_set(ops), user, role));
+}
+
+const char *
+user_weak_secret(struct ops *ops, const json_t *roles, const char *username, const char *password)
+{
+	struct conf *set = ops_conf_set(ops);
+	int matters = password != NULL && roles_are(roles, "cluster_user") &&
+	    tlsconf_trust(set) == TLSCONF_SECRET;
+
+	conf_free(set);
+	return (matters ? authority_weakness(username, password) : NULL);
 }
 
 void

@@ -88,12 +88,12 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	    '.message == "Successfully added certificate: web" and .restart == ["tls.certificate","tls.privateKey"]'
 	no_secrets "$body"
 	[ "$(stat -c %a "$file")" = 600 ]
-	[ "$(names n1)" = "keys/certificate.pem:clustering,https web:https" ]
+	[ "$(names n1)" = "keys/links.pem:clustering keys/certificate.pem:https keys/links-authority.pem:clustering web:https" ]
 	ok n1 '{"operation":"get_configuration"}' '.pending | map(.key) | sort == ["tls.certificate","tls.privateKey"]'
 	restarted n1
 	secure n1 "$c/ca.pem"
-	[ "$(names n1)" = "keys/certificate.pem:clustering web:https" ]
-	ok n1 '{"operation":"list_certificates"}' '.[1] | .private_key_name == "keys/added-web.pem" and .details.subject == "CN=n1"'
+	[ "$(names n1)" = "keys/links.pem:clustering keys/links-authority.pem:clustering web:https" ]
+	ok n1 '{"operation":"list_certificates"}' '.[2] | .private_key_name == "keys/added-web.pem" and .details.subject == "CN=n1"'
 	no_secrets "$body"
 }
 
@@ -107,7 +107,7 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	wait_until 5 eval '[ "$(shown n1)" != "'"$before"'" ]'
 	[ "$(shown n1)" = "$(openssl x509 -in "$c/renewed.pem" -noout -serial)" ]
 	secure n1 "$c/ca.pem"
-	[ "$(names n1)" = "keys/certificate.pem:clustering web:https" ]
+	[ "$(names n1)" = "keys/links.pem:clustering keys/links-authority.pem:clustering web:https" ]
 }
 
 @test "over TLS: no suites with CBC, and cookies that no other site gets but by its own page" {
@@ -125,7 +125,7 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 
 	ok n1 '{"operation":"remove_certificate","name":"web"}' \
 	    '.message == "Successfully removed web" and .restart == ["tls.certificate","tls.privateKey"]'
-	[ "$(names n1)" = "keys/certificate.pem:clustering keys/added-web.pem:https" ]
+	[ "$(names n1)" = "keys/links.pem:clustering keys/added-web.pem:https keys/links-authority.pem:clustering" ]
 	[ -s "$(root n1)/keys/added-web.pem" ]	# it is in force
 	refused n1 404 '{"operation":"remove_certificate","name":"web"}' "Certificate 'web' does not exist"
 	# As long as it is on disk, it may come again.
@@ -135,7 +135,7 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	restarted n1
 	! secure n1 "$c/ca.pem" || return 1
 	[ "$(shown n1)" = "$(openssl x509 -in "$(root n1)/keys/certificate.pem" -noout -serial)" ]
-	[ "$(names n1)" = "keys/certificate.pem:clustering,https" ]
+	[ "$(names n1)" = "keys/links.pem:clustering keys/certificate.pem:https keys/links-authority.pem:clustering" ]
 	[ -z "$(find "$(root n1)/keys" -name 'added-*')" ]
 	ok n1 '{"operation":"get_configuration"}' '.tls.certificate == null and .tls.privateKey == null and (has("pending") | not)'
 }
@@ -144,13 +144,23 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	local own
 
 	own=$(root n1)/keys/certificate.pem
-	ok n1 "$(request own "$own")" '.restart | length == 4'
-	[ "$(names n1)" = "keys/certificate.pem:clustering,https own:clustering,https" ]
+	# Not for the links, whose nodes would trust whoever has signed it.
+	ok n1 "$(request own "$own")" '.restart == ["tls.certificate","tls.privateKey"]'
+	[[ $(names n1) = *" own:https" ]]
+	refused n1 400 "$(request own "$own" - '"uses":["replication"]')" ": first add the authority that has signed it"
+	ok n1 '{"operation":"set_configuration","clustering_tls_insecure":true}'
+	ok n1 "$(request own "$own" - '"uses":["operations_api","replication"]')" '.restart | length == 4'
+	[[ $(names n1) = *" own:clustering,https" ]]
 	# Fewer uses: the keys of the others are unset.
 	ok n1 "$(request own "$own" - '"uses":["operations_api"]')"
-	[ "$(names n1)" = "keys/certificate.pem:clustering,https own:https" ]
+	[[ $(names n1) = *" own:https" ]]
 	ok n1 "$(request own "$own" - '"uses":["replication"]')"
-	[ "$(names n1)" = "keys/certificate.pem:clustering,https own:clustering" ]
+	[[ $(names n1) = *" own:clustering" ]]
+	ok n1 '{"operation":"set_configuration","clustering_tls_insecure":null}' || {
+		ok n1 '{"operation":"remove_certificate","name":"own"}'
+		ok n1 '{"operation":"set_configuration","clustering_tls_insecure":null}'
+		ok n1 "$(request own "$own")"
+	}
 	ok n1 '{"operation":"remove_certificate","name":"own"}'
 	[ -z "$(find "$(root n1)/keys" -name 'added-*')" ]
 }
@@ -180,6 +190,7 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	400|n1.pem|locked.key||without a password
 	400|weak.pem|weak.key||'private_key' must be RSA of 2048 bits or more
 	400|clientonly.pem|clientonly.key||'certificate' is not for a server
+	400|n1.pem|n1.key|"uses":["clustering"]|: first add the authority that has signed it
 	400|serveronly.pem|serveronly.key|"uses":["clustering"]|'certificate' is not for clients, too (clientAuth)
 	400|n1.pem|n1.key|"hosts":["localhost","other.example"]|'hosts[1]': the certificate is not for 'other.example'
 	400|n1.pem|n1.key|"hosts":["127.0.0.2"]|is not for '127.0.0.2'
@@ -196,7 +207,6 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	400|n1.pem|n1.key|"name":"a/b"|'name' must be
 	400|n1.pem|n1.key|"name":"$(printf '%65s' '' | tr ' ' x)"|'name' must be
 	400|n1.pem|n1.key|"certificate":"$(printf '%100001s' '')"|'certificate' must be at most 100000 characters long
-	409|ca.pem|-|"is_authority":true|first add a certificate of the node that the authority has signed
 	END
 	refused n1 400 '{"operation":"add_certificate"}' "'certificate' is required. 'name' is required. 'is_authority' is required"
 	refused n1 404 '{"operation":"remove_certificate","name":"../keys/certificate"}' "does not exist"
@@ -208,11 +218,10 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	local c=$HL_T/ca.ours n
 
 	for n in n1 n2; do
-		ok $n "$(request node "$c/$n.pem" "$c/$n.key")" '.restart | length == 4'
 		ok $n "$(request ours "$c/ca.pem" - '"is_authority":true')" \
-		    '.restart == ["clustering.tls.certificateAuthority"] and (.note | contains("insecure is true"))'
-		[ "$(names $n)" = "keys/certificate.pem:clustering,https node:clustering,https ours:clustering" ]
-		ok $n '{"operation":"set_configuration","clustering_tls_insecure":false}'
+		    '.restart == ["clustering.tls.certificateAuthority"] and (.note | contains("not used before"))'
+		ok $n "$(request node "$c/$n.pem" "$c/$n.key")" '.restart | length == 4'
+		[[ $(names $n) = *" node:clustering,https ours:clustering" ]]
 		restarted $n
 		[ "$(names $n)" = "node:clustering,https ours:clustering" ]
 		secure $n "$c/ca.pem"
@@ -225,8 +234,7 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	# Of this kind there is one under the name, and the links need both.
 	refused n1 409 "$(request ours "$c/n1.pem" "$c/n1.key")" "'ours' is an authority already: remove it first"
 	refused n1 409 "$(request node "$c/ca.pem" - '"is_authority":true')" "'node' is a certificate of the node already"
-	refused n1 409 '{"operation":"remove_certificate","name":"ours"}' "first set clustering.tls.insecure to true"
-	refused n1 409 '{"operation":"remove_certificate","name":"node"}' "remove the authorities"
+	refused n1 409 '{"operation":"remove_certificate","name":"ours"}' "first remove the certificate of the node"
 }
 
 @test "another authority: both are believed, then the old one goes" {

@@ -17,8 +17,7 @@ tls()		# tls AUTHORITY NAME: what a node needs to use that certificate
 {
 	echo "CLUSTERING_TLS_CERTIFICATE=$HL_T/ca.$1/$2.pem" \
 	    "CLUSTERING_TLS_PRIVATEKEY=$HL_T/ca.$1/$2.key" \
-	    "CLUSTERING_TLS_CERTIFICATEAUTHORITY=$HL_T/ca.$1/ca.pem" \
-	    CLUSTERING_TLS_INSECURE=false CLUSTERING_TLS_VERIFY=true
+	    "CLUSTERING_TLS_CERTIFICATEAUTHORITY=$HL_T/ca.$1/ca.pem"
 }
 
 certs_node()	# certs_node NODE AUTHORITY NAME
@@ -113,7 +112,7 @@ warns_no_more()	# warns_no_more NODE PORT
 }
 
 @test "nor does a certificate of nobody get in: not as a node, not over a leaf link" {
-	node_start unsigned
+	node_start unsigned CLUSTERING_TLS_INSECURE=true
 	route unsigned n1
 	# Another name of the same host: the same name twice is taken for one mesh.
 	ok unsigned "{\"operation\":\"cluster_set_routes\",\"server\":\"leaf\",\"routes\":[
@@ -202,7 +201,7 @@ named()		# named NODE...: nodes whose certificates have a name only, and that ad
 	    "CLUSTERING_HUBSERVER_LEAFNODES_NETWORK_WEBSOCKETPORT=$websocket"
 	for n in ours none; do
 		# shellcheck disable=SC2046 # words
-		node_start "$n" $([ $n = none ] || { certificate ours $n; tls ours $n; })
+		node_start "$n" $([ $n = none ] && echo CLUSTERING_TLS_INSECURE=true || { certificate ours $n; tls ours $n; })
 		ok "$n" "{\"operation\":\"cluster_set_routes\",\"server\":\"leaf\",\"routes\":[
 		    {\"host\":\"127.0.0.1\",\"port\":$websocket,\"tls\":\"wss\"}]}"
 	done
@@ -254,9 +253,9 @@ named()		# named NODE...: nodes whose certificates have a name only, and that ad
 	certificate ours serveronly serverAuth
 	refuses_start "as a client it does not pass with certificateAuthority $c/ca.pem" \
 	    $(tls ours serveronly)
-	# With nothing but "verify": our own certificate is nobody's.
+	# Signed by nobody whom the system knows.
 	refuses_start "as a server it does not pass with certificateAuthority (unset: the system's)" \
-	    CLUSTERING_TLS_INSECURE=false
+	    CLUSTERING_TLS_CERTIFICATE="$c/n1.pem" CLUSTERING_TLS_PRIVATEKEY="$c/n1.key"
 }
 
 # ---- the option -n ----

@@ -262,7 +262,9 @@ two_pairs()	# certificates and keys of a and b in $HL_T/pem
 	refused n1 400 "{\"operation\":\"set_configuration\",\"clustering_tls_certificate\":\"$HL_T/pem/a.pem\",\"clustering_tls_privateKey\":\"$HL_T/pem/b.key\"}" \
 	    "clustering.tls.privateKey: $HL_T/pem/b.key is not the key of the certificate"
 	refused n1 400 "{\"operation\":\"set_configuration\",\"clustering_tls_certificateAuthority\":\"$HL_T/pem/none\"}" "No such file or directory"
-	ok n1 "{\"operation\":\"set_configuration\",\"clustering_tls_certificate\":\"$HL_T/pem/a.pem\",\"clustering_tls_privateKey\":\"$HL_T/pem/a.key\"}"
+	refused n1 400 "{\"operation\":\"set_configuration\",\"clustering_tls_certificate\":\"$HL_T/pem/a.pem\",\"clustering_tls_privateKey\":\"$HL_T/pem/a.key\"}" \
+	    "as a server it does not pass with certificateAuthority (unset: the system's)"
+	ok n1 "{\"operation\":\"set_configuration\",\"clustering_tls_certificate\":\"$HL_T/pem/a.pem\",\"clustering_tls_privateKey\":\"$HL_T/pem/a.key\",\"clustering_tls_insecure\":true}"
 }
 
 as_other()	# as_other COMMAND...: as a user who is not root, as the daemons are run

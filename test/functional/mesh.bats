@@ -38,12 +38,6 @@ all_connected()	# NODE: its cluster_network has all three, each connected to the
 	ok n2 '{"operation":"cluster_get_routes"}' '.hub | length == 1'
 }
 
-@test "who dials without verifying is warned of what that gives away" {
-	ok n2 '{"operation":"cluster_status"}' '[.warnings[] | select(.kind == "insecure_routes") |
-	    .message | contains("clustering.tls.insecure")] == [true]'
-	ok n1 '{"operation":"cluster_status"}' '[.warnings[] | select(.kind == "insecure_routes")] == []'
-}
-
 @test "a leaf finds its hub at once: a new node need not wait to be reachable" {
 	for n in n1 n2 n3; do
 		! grep "Error trying to connect as leafnode" "$HL_T/nodes/$n/log" || return 1

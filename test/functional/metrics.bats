@@ -286,7 +286,7 @@ nothing_told()
 @test "a certificate that ends soon is in metric, warnings, log and status" {
 	local cert
 
-	cert=$(root n1)/keys/certificate.pem
+	cert=$(root n1)/keys/links.pem
 	is n1 "hubleaf_certificate_expiry_timestamp_seconds{certificate=\"$cert\",uses=\"clustering\"}" \
 	    "v > $(date +%s) + 30 * 86400"
 	[ -z "$(metric n1 'hubleaf_warnings{kind="certificate_expiry"}')" ]

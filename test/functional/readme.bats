@@ -5,7 +5,7 @@ load node.bash
 
 export HL_NO_USERS=1
 # shellcheck disable=SC2034 # of node.bash
-HL_PASSWORD=SECRET
+HL_PASSWORD=SECRET-of-all-nodes
 
 start_nodes()
 {
@@ -32,7 +32,7 @@ start_nodes()
 commands()	# commands TASK NODE
 {
 	"$HL_SRC/test/readme-task" "$1" "$2" |
-	    sed -e '/^hubleaf add_user/s|$| password@=- <<<SECRET|' -e '/^hubleaf alter_user.* password$/s|$|@=- <<<ANOTHER|' \
+	    sed -e '/^hubleaf add_user/s|$| password@=- <<<SECRET-of-all-nodes|' -e '/^hubleaf alter_user.* password$/s|$|@=- <<<ANOTHER-of-all-nodes|' \
 	    -e "s|clustering_nodeName=amsterdam|clustering_nodeName=$2|" \
 	    -e "s|\"amsterdam.example.com\", \"port\": 9932|\"127.0.0.1\", \"port\": $(port amsterdam cluster)|" \
 	    -e "s|\"amsterdam.example.com\", \"port\": 9931|\"127.0.0.1\", \"port\": $(port amsterdam leafnodes)|" \

@@ -39,15 +39,15 @@ start_nodes()
 	make_user root super_user
 }
 
-make_user()	# make_user NAME ROLE: its password is NAME-pw
+make_user()	# make_user NAME ROLE: its password is NAME-password
 {
-	ok n1 "{\"operation\":\"add_user\",\"role\":\"$2\",\"username\":\"$1\",\"password\":\"$1-pw\",\"active\":true}"
+	ok n1 "{\"operation\":\"add_user\",\"role\":\"$2\",\"username\":\"$1\",\"password\":\"$1-password\",\"active\":true}"
 }
 
 # as USER CODE JSON [JQ]: that status, and the filter holds for the answer
 as()
 {
-	HL_USER=$1 HL_PASSWORD=$1-pw op n1 "$3"
+	HL_USER=$1 HL_PASSWORD=$1-password op n1 "$3"
 	if [ "$code" != "$2" ] || ! jq -e "${4:-true}" <<<"$body" >/dev/null; then
 		echo "$1: $3"
 		echo "gave $code: $body"
@@ -63,9 +63,9 @@ same()
 {
 	local first code1
 
-	HL_USER=$1 HL_PASSWORD=$1-pw op n1 "$2"
+	HL_USER=$1 HL_PASSWORD=$1-password op n1 "$2"
 	first=${body//$4/NAME} code1=$code
-	HL_USER=$1 HL_PASSWORD=$1-pw op n1 "$3"
+	HL_USER=$1 HL_PASSWORD=$1-password op n1 "$3"
 	if [ "$code1 $first" != "$code ${body//$5/NAME}" ]; then
 		echo "$1: $2"
 		echo "gave $code1 $first"
@@ -527,7 +527,7 @@ job_over()
 	ok n1 '{"operation":"add_role","role":"ages","permission":{"dev":{"tables":{"dog":{"read":true,"insert":false,"update":false,"delete":false,"attribute_permissions":[{"attribute_name":"age","read":true,"insert":false,"update":false}]}}}}}'
 	ok n1 '{"operation":"add_role","role":"namer","permission":{"dev":{"tables":{"dog":{"read":false,"insert":true,"update":true,"delete":false,"attribute_permissions":[{"attribute_name":"name","read":false,"insert":true,"update":true}]}}}}}'
 	ok n1 '{"operation":"add_role","role":"watch","permission":{"operations":["system_information"],"dev":{"tables":{"secret":{"read":true,"insert":false,"update":false,"delete":false,"attribute_permissions":[]}}}}}'
-	ok n1 '{"operation":"add_user","role":["ages","namer"],"username":"both","password":"both-pw"}'
+	ok n1 '{"operation":"add_user","role":["ages","namer"],"username":"both","password":"both-password"}'
 	as both 200 "$get[\"*\"]}" '.[0] | has("age") and has("id") and (has("name") | not)'
 	as both 200 "$(write insert '{"id":95,"name":"x"}')"
 	as both 403 "$(write insert '{"id":96,"age":1}')" '.unauthorized_access[0].required_attribute_permissions ==
@@ -633,7 +633,7 @@ job_over()
 	ok n1 '{"operation":"add_role","role":"later","permission":{}}'
 	ok n1 '{"operation":"user_info"}'
 	ok n1 '{"operation":"alter_user","username":"root","password":"root-new"}'
-	HL_USER=root HL_PASSWORD=root-pw op n1 '{"operation":"user_info"}'
+	HL_USER=root HL_PASSWORD=root-password op n1 '{"operation":"user_info"}'
 	[[ $code == 4?? ]]
 	ok n1 '{"operation":"user_info"}'
 	curl -s -m 20 --unix-socket "$(root n1)/operations-server" -d '{"operation":"user_info"}' http://x/ | jq -e '.active'

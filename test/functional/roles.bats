@@ -4,7 +4,7 @@
 
 load node.bash
 
-# USER PERMISSION-OF-ITS-ROLE; a user's password is its name with -pw.
+# USER PERMISSION-OF-ITS-ROLE; a user's password is its name with -password.
 users='
 root super_user
 clu cluster_user
@@ -42,7 +42,7 @@ start_nodes()
 
 make_user()	# make_user NAME ROLE
 {
-	ok n1 "{\"operation\":\"add_user\",\"role\":\"$2\",\"username\":\"$1\",\"password\":\"$1-pw\",\"active\":true}"
+	ok n1 "{\"operation\":\"add_user\",\"role\":\"$2\",\"username\":\"$1\",\"password\":\"$1-password\",\"active\":true}"
 }
 
 # ---- what is answered, as one line ----
@@ -107,7 +107,7 @@ ask_all()
 		silent
 		max-time = 60
 		END
-		[ "$1" = nobody ] || echo "user = \"$1:$1-pw\""
+		[ "$1" = nobody ] || echo "user = \"$1:$1-password\""
 	done >"$HL_T/ask.$1"
 	curl -K "$HL_T/ask.$1" | tr '\n\036' ' \n' | sed -E 's/^(.*) ([0-9]{3})$/\2 \1/'
 }
@@ -194,15 +194,15 @@ cases_of_all()
 	drop_user	200	"username":"u@"	.message == "u@ successfully deleted"
 	user_info	200	-	.username == "@"
 	create_authentication_tokens	200 200 200 200 200 200 login login 200	-	has("operation_token") and has("refresh_token")
-	create_authentication_tokens	200	"username":"root","password":"root-pw","expires_in":"1m"	has("operation_token") and has("refresh_token")
+	create_authentication_tokens	200	"username":"root","password":"root-password","expires_in":"1m"	has("operation_token") and has("refresh_token")
 	refresh_operation_token	200	"refresh_token":"TOKEN"	has("operation_token")
-	login	200	"username":"root","password":"root-pw"	.message == "Login successful"
+	login	200	"username":"root","password":"root-password"	.message == "Login successful"
 	logout	200	-	.message == "Logout successful"
 	get_configuration	200	-	.clustering.nodeName == "n1"
 	set_configuration	200	"logging_level":"info"	.message | startswith("Configuration successfully set.")
 	system_information	200	"attributes":["time"]	has("time")
 	get_backup	400	"keys":"yes"	.error | contains("'keys' must be a boolean")
-	list_certificates	200	-	.[0] | .name == "keys/certificate.pem" and .uses == ["clustering"] and .is_self_signed
+	list_certificates	200	-	.[0] | .name == "keys/links.pem" and .uses == ["clustering"] and (.is_self_signed | not)
 	add_certificate	200	"name":"cert@","certificate":"OWN_PEM","is_authority":false,"uses":["https"],"hosts":["n1"]	.restart == ["tls.certificate","tls.privateKey"]
 	remove_certificate	200	"name":"cert@"	.message == "Successfully removed cert@"
 	create_join_token	409	"hostname":"n2"	.error | contains("securePort is not set")
@@ -339,8 +339,8 @@ wrong_cases()
 	# The last one was to restart, and so does this one.
 	wait_until 20 node_ready n1
 	for user in clu builder reader partial; do
-		HL_USER=$user HL_PASSWORD=$user-pw refused n1 403 '{"operation":"renew_node_id"}' "Operation 'renewNodeId' is restricted"
+		HL_USER=$user HL_PASSWORD=$user-password refused n1 403 '{"operation":"renew_node_id"}' "Operation 'renewNodeId' is restricted"
 	done
-	HL_USER=root HL_PASSWORD=root-pw ok n1 '{"operation":"renew_node_id"}' '.message | startswith("This node gets the id ")'
+	HL_USER=root HL_PASSWORD=root-password ok n1 '{"operation":"renew_node_id"}' '.message | startswith("This node gets the id ")'
 	wait_until 20 node_ready n1
 }

@@ -135,7 +135,7 @@ role_id()	# role_id NAME
 	node_stop n1
 	HL_NO_USERS=1 node_run n1	# without CLUSTERING_USER, so that another can be set
 	wait_until 20 node_ready n1
-	ok n1 '{"operation":"add_user","role":"link","username":"next","password":"p","active":true}'
+	ok n1 '{"operation":"add_user","role":"link","username":"next","password":"next of the cluster","active":true}'
 	ok n1 '{"operation":"alter_user","username":"next","active":false}'
 	ok n1 '{"operation":"alter_user","username":"next","active":true}'
 	ok n1 '{"operation":"set_configuration","clustering_user":"next"}'

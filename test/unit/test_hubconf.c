@@ -15,12 +15,12 @@
 
 static const char tls[] =
     "\"tls\":{\"certificate\":\"/k/c\",\"privateKey\":\"/k/k\",\"certificateAuthority\":%s,"
-    "\"insecure\":%s,\"verify\":true}";
+    "\"insecure\":%s,\"verify\":true,\"made\":%s}";
 
 /* NULL: none. */
 struct opts {
 	const char *node, *user, *password, *routes, *ca, *insecure, *level, *enabled, *advertise,
-	    *advertise_set;
+	    *advertise_set, *made;
 };
 
 static json_t *
@@ -41,7 +41,7 @@ static struct settings *
 read_settings(const struct opts *o, char **err)
 {
 	char *t = xasprintf(tls, o->ca != NULL ? o->ca : "null",
-	    o->insecure != NULL ? o->insecure : "true");
+	    o->insecure != NULL ? o->insecure : "true", o->made != NULL ? o->made : "null");
 	char *text = xasprintf("{%s}", t);
 	json_t *root = json_loads(text, 0, NULL);
 	struct settings *s;
@@ -54,6 +54,10 @@ read_settings(const struct opts *o, char **err)
 	json_object_set_new(root, "user", o->user != NULL ? json_string(o->user) : json_null());
 	json_object_set_new(root, "password",
 	    o->password != NULL ? json_string(o->password) : json_null());
+	if (o->made != NULL)
+		json_object_set_new(root, "logins",
+		    json_pack("[{s:s, s:s}, {s:s, s:s}]", "user", "link-2", "password", "pw2",
+			"user", "link-1", "password", "pw1"));
 	json_object_set_new(root, "config", tree(o));
 	text = json_dumps(root, 0);
 	json_decref(root);
@@ -131,6 +135,40 @@ test_tls(void **state)
 	o.insecure = "false";
 	has(&o, "ca_file: \"/k/ca\"\nverify: true\n");
 	lacks(&o, "insecure");
+}
+
+/* With certificates of the cluster's secret no password goes to other hubs, and leafs have their own. */
+static void
+test_secret(void **state)
+{
+	struct opts o = {
+		.node = "n1",
+		.user = "u",
+		.password = "thepw",
+		.ca = "\"/k/ca\"",
+		.insecure = "false",
+		.routes = "[{\"host\":\"far\",\"port\":9932}]",
+		.made = "\"AB\"",
+	};
+	char *one, *other;
+
+	has(&o, "\"nats-route://far:9932\"\n");
+	lacks(&o, "authorization");
+	lacks(&o, "insecure");
+	lacks(&o, "verify: false");
+	has(&o, "ca_file: \"/k/ca\"\nverify: true\n");
+	has(&o,
+	    "user: \"u\"\npassword: \"thepw\"\n}, {\nuser: \"link-2\"\npassword: \"pw2\"\n}, {\n"
+	    "user: \"link-1\"\npassword: \"pw1\"\n} ] }\n");
+	has(&o, "# certificate AB\n");
+	/* A new certificate is a reload. */
+	one = text_of(&o, 0);
+	o.made = "\"CD\"";
+	other = text_of(&o, 0);
+	assert_string_equal(one, other);
+	assert_null(strstr(one, "link-"));
+	free(one);
+	free(other);
 }
 
 /* Wherever there is TLS: Go's own choice for TLS 1.2 has suites with CBC. */
@@ -361,6 +399,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_suites),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_advertise),

@@ -50,12 +50,13 @@ with_routes(json_t *routes)
 static char *
 text_of(const char *password, json_t *routes, char **faults)
 {
+	static const struct leafconf_run run = { "i1", "sys-secret" };
 	char *err = NULL, *text;
 	struct settings *s = settings(password, with_routes(routes), &err);
 
 	if (s == NULL)
 		fail_msg("%s", err);
-	text = leafconf_text(s, "i1", "sys-secret", faults);
+	text = leafconf_text(s, &run, 1, faults);
 	settings_free(s);
 	return (text);
 }
@@ -101,6 +102,33 @@ test_plain(void **state)
 	assert_int_equal(count(text, "account: DATA"), 1);
 	assert_int_equal(count(text, "insecure: true"), 1);
 	free(text);
+}
+
+/* Of the cluster's secret: the own hub is verified as well, and no link is told the password. */
+static void
+test_secret(void **state)
+{
+	static const struct leafconf_run run = { "i1", "sys-secret" };
+	char *err = NULL, *faults, *text, *fixed;
+	struct settings *s = settings("thepw",
+	    with_routes(json_pack("[{s:s, s:i}]", "host", "far", "port", 9931)), &err);
+
+	assert_non_null(s);
+	s->made = strdup("AB");
+	s->logins = json_pack("[{s:s, s:s}, {s:s, s:s}]", "user", "link-2", "password", "pw2",
+	    "user", "link-1", "password", "pw1");
+	text = leafconf_text(s, &run, 1, &faults);
+	fixed = leafconf_text(s, &run, 0, &faults);
+	assert_has(text, "\"tls://link-2:pw2@127.0.0.1:9931\"\n");
+	assert_has(text, "\"tls://link-2:pw2@far:9931\"\n");
+	assert_int_equal(count(text, "thepw"), 1); /* the local user's */
+	assert_int_equal(count(text, "insecure"), 0);
+	assert_int_equal(count(text, "link-1"), 0);
+	assert_has(text, "# certificate AB\n");
+	assert_null(strstr(fixed, "certificate AB"));
+	free(text);
+	free(fixed);
+	settings_free(s);
 }
 
 static void
@@ -184,6 +212,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_mixed_routes),
 		cmocka_unit_test(test_settings_fault),

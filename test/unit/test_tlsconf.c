@@ -57,6 +57,7 @@ said(const char *prefix, const char *cert, const char *key)
 	assert_non_null(c);
 	put(c, "operationsApi.network.securePort", json_integer(9943));
 	put(c, "clustering.enabled", json_true());
+	put(c, "clustering.tls.insecure", json_true());
 	for (int i = 0; i < 2; i++) {
 		char *name = xasprintf("%s.%s", prefix, names[i]);
 
@@ -97,6 +98,43 @@ test_pairs(void **state)
 	expect("a.pem", "a.pem", "no private key");
 }
 
+/* Which of three ways, and with which files. */
+static void
+test_trust(void **state)
+{
+	char *argv[] = { (char *)"x", (char *)"--ROOTPATH", folder, NULL };
+	char *err = NULL, *warnings = NULL, *made = in_folder("keys/links.pem");
+	struct conf *c = conf_load(NULL, 3, argv, &err);
+	struct tlsconf_links l;
+
+	put(c, "clustering.enabled", json_true());
+	assert_int_equal(tlsconf_trust(c), TLSCONF_SECRET);
+	/* Nothing has to be there. */
+	assert_int_equal(tlsconf_check(c, &warnings, &err), 0);
+	assert_null(warnings);
+	l = tlsconf_links(c);
+	assert_string_equal(l.cert, made);
+	assert_non_null(l.ca);
+	tlsconf_links_clear(&l);
+	/* An authority alone is nothing to show. */
+	put(c, "clustering.tls.certificateAuthority", json_sprintf("%s/b.pem", folder));
+	assert_int_equal(tlsconf_trust(c), TLSCONF_SECRET);
+	assert_int_equal(tlsconf_check(c, &warnings, &err), 0);
+	assert_non_null(strstr(warnings, "certificateAuthority is not used"));
+	free(warnings);
+	put(c, "clustering.tls.certificate", json_sprintf("%s/a.pem", folder));
+	assert_int_equal(tlsconf_trust(c), TLSCONF_FILES);
+	put(c, "clustering.tls.privateKey", json_sprintf("%s/a.key", folder));
+	assert_int_equal(tlsconf_check(c, &warnings, &err), -1);
+	assert_non_null(strstr(err, "as a server it does not pass"));
+	free(err);
+	free(warnings);
+	put(c, "clustering.tls.insecure", json_true());
+	assert_int_equal(tlsconf_trust(c), TLSCONF_INSECURE);
+	conf_free(c);
+	free(made);
+}
+
 /* Others may not read the key: neither may a daemon that is one of them. */
 static void
 test_files_of_others(void **state)
@@ -120,6 +158,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_files_of_others),
 	};
 

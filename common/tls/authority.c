@@ -1,0 +1,245 @@
+#include "config.h"
+
+#include "common/tls/authority.h"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/obj_mac.h>
+#include <openssl/param_build.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/tls/certmake.h"
+#include "common/tls/crypto.h"
+#include "common/tls/tls.h"
+
+/* Another cost is another key: then the number in the salt goes up. */
+#define SALT       "hubleaf authority 1"
+#define SCRYPT_N   (1 << 17)
+#define SCRYPT_R   8
+#define SCRYPT_P   1
+#define SCRYPT_MEM (160ULL << 20)
+#define WIDE_LEN   48 /* 16 bytes more than the key: no number of it is likelier than another */
+#define POINT_MAX  65
+#define KEYS_MAX   8
+#define CA_DAYS    3650
+
+/* ---- the key ---- */
+
+/* The number in 1 .. n-1, where n is the order of P-256, that these bytes stand for. */
+static int
+reduce_wide(const uint8_t wide[WIDE_LEN], uint8_t key[AUTHORITY_KEY_LEN])
+{
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	BIGNUM *n = group != NULL ? BN_dup(EC_GROUP_get0_order(group)) : NULL;
+	BIGNUM *v = BN_bin2bn(wide, WIDE_LEN, NULL);
+	BN_CTX *ctx = BN_CTX_new();
+	int ok = n != NULL && v != NULL && ctx != NULL && BN_sub_word(n, 1) == 1 &&
+	    BN_mod(v, v, n, ctx) == 1 && BN_add_word(v, 1) == 1 &&
+	    BN_bn2binpad(v, key, AUTHORITY_KEY_LEN) == AUTHORITY_KEY_LEN;
+
+	BN_CTX_free(ctx);
+	BN_clear_free(v);
+	BN_free(n);
+	EC_GROUP_free(group);
+	return (ok ? 0 : -1);
+}
+
+int
+authority_derive(const char *user, const char *password, uint8_t key[AUTHORITY_KEY_LEN])
+{
+	char *salt = xasprintf(SALT " %s", user);
+	uint8_t wide[WIDE_LEN];
+	int rc = -1;
+
+	if (EVP_PBE_scrypt(password, strlen(password), (const unsigned char *)salt, strlen(salt),
+		SCRYPT_N, SCRYPT_R, SCRYPT_P, SCRYPT_MEM, wide, sizeof(wide)) == 1)
+		rc = reduce_wide(wide, key);
+	ERR_clear_error();
+	OPENSSL_cleanse(wide, sizeof(wide));
+	free(salt);
+	return (rc);
+}
+
+void
+authority_print(const char *user, const char *password, uint8_t print[32])
+{
+	/* No name has a line's end in it. */
+	char *all = xasprintf(SALT " %s\n%s", user, password);
+
+	crypto_sha256(all, strlen(all), print);
+	explicit_bzero(all, strlen(all));
+	free(all);
+}
+
+/* What follows from the key, and from which it does not follow. */
+static void
+key_hash(const uint8_t key[AUTHORITY_KEY_LEN], const char *what, char *hex, size_t n)
+{
+	uint8_t all[64 + AUTHORITY_KEY_LEN] = { 0 }, sum[32];
+
+	memcpy(all, what, strnlen(what, 64));
+	memcpy(all + 64, key, AUTHORITY_KEY_LEN);
+	crypto_sha256(all, sizeof(all), sum);
+	for (size_t i = 0; i < n; i++)
+		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+	explicit_bzero(all, sizeof(all));
+	explicit_bzero(sum, sizeof(sum));
+}
+
+void
+authority_login(const uint8_t key[AUTHORITY_KEY_LEN], char user[AUTHORITY_USER_LEN],
+    char password[AUTHORITY_PASSWORD_LEN])
+{
+	strcpy(user, "link-");
+	key_hash(key, "hubleaf: user of leaf links", user + 5, 8);
+	key_hash(key, "hubleaf: password of leaf links", password, 32);
+}
+
+/* The public point of a private number, as bytes; 0: failure. */
+static size_t
+public_point(const BIGNUM *private, uint8_t point[POINT_MAX])
+{
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	EC_POINT *at = group != NULL ? EC_POINT_new(group) : NULL;
+	size_t len = 0;
+
+	if (at != NULL && EC_POINT_mul(group, at, private, NULL, NULL, NULL) == 1)
+		len = EC_POINT_point2oct(group, at, POINT_CONVERSION_UNCOMPRESSED, point, POINT_MAX,
+		    NULL);
+	EC_POINT_free(at);
+	EC_GROUP_free(group);
+	return (len);
+}
+
+static EVP_PKEY *
+key_of_params(OSSL_PARAM *params)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	EVP_PKEY *key = NULL;
+
+	if (ctx != NULL && params != NULL && EVP_PKEY_fromdata_init(ctx) == 1)
+		(void)EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params);
+	EVP_PKEY_CTX_free(ctx);
+	return (key);
+}
+
+static EVP_PKEY *
+pkey_of(const uint8_t raw[AUTHORITY_KEY_LEN])
+{
+	BIGNUM *private = BN_secure_new();
+	OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
+	OSSL_PARAM *params = NULL;
+	EVP_PKEY *key = NULL;
+	uint8_t point[POINT_MAX];
+	size_t len = 0;
+
+	if (private != NULL && BN_bin2bn(raw, AUTHORITY_KEY_LEN, private) != NULL)
+		len = public_point(private, point);
+	if (len > 0 && b != NULL &&
+	    OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, SN_X9_62_prime256v1,
+		0) == 1 &&
+	    OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point, len) == 1 &&
+	    OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_PRIV_KEY, private) == 1)
+		params = OSSL_PARAM_BLD_to_param(b);
+	key = key_of_params(params);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(b);
+	BN_clear_free(private);
+	return (key);
+}
+
+/* ---- certificates ---- */
+
+/* Two authorities have two names, so that whoever has both does not try the wrong one. */
+static char *
+authority_name(EVP_PKEY *key)
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key, &der), i;
+	uint8_t sum[32];
+	char hex[17];
+
+	if (len <= 0)
+		return (NULL);
+	crypto_sha256(der, (size_t)len, sum);
+	OPENSSL_free(der);
+	for (i = 0; i < 8; i++)
+		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+	return (xasprintf("hubleaf authority %s", hex));
+}
+
+static X509 *
+authority_cert(EVP_PKEY *key)
+{
+	char *name = key != NULL ? authority_name(key) : NULL;
+	X509 *ca = name != NULL ? certmake_authority(key, name, CA_DAYS) : NULL;
+
+	free(name);
+	return (ca);
+}
+
+static EVP_PKEY *
+read_own_key(const char *path)
+{
+	static char no_password[] = "";
+	BIO *in = BIO_new_file(path, "r");
+	EVP_PKEY *key = in != NULL ? PEM_read_bio_PrivateKey(in, NULL, NULL, no_password) : NULL;
+
+	BIO_free(in);
+	return (key);
+}
+
+static int
+write_files(const struct authority_files *f, EVP_PKEY *signs, X509 *const *ca, char **err)
+{
+	struct certmake_node n = {
+		.key = read_own_key(f->key_path),
+		.name = f->name,
+		.names = f->names,
+		.days = AUTHORITY_CERT_DAYS,
+		.issuer = ca[0],
+		.issuer_key = signs,
+	};
+	X509 *cert = n.key != NULL ? certmake_node(&n) : NULL;
+	int rc = -1;
+
+	if (cert == NULL)
+		*err = tls_error(n.key == NULL ? f->key_path : "cannot make a certificate");
+	else if (certmake_write(f->ca_path, ca, f->nkeys, err) == 0)
+		rc = certmake_write(f->cert_path, &cert, 1, err);
+	X509_free(cert);
+	EVP_PKEY_free(n.key);
+	return (rc);
+}
+
+int
+authority_sign(const struct authority_files *f, char **err)
+{
+	EVP_PKEY *keys[KEYS_MAX] = { NULL };
+	X509 *ca[KEYS_MAX] = { NULL };
+	size_t i;
+	int rc = -1, ok = f->nkeys > 0 && f->nkeys <= KEYS_MAX;
+
+	for (i = 0; i < f->nkeys && ok; i++) {
+		keys[i] = pkey_of(f->keys[i]);
+		ok = (ca[i] = authority_cert(keys[i])) != NULL;
+	}
+	if (ok)
+		rc = write_files(f, keys[0], ca, err);
+	else
+		*err = tls_error("cannot make an authority");
+	for (i = 0; i < KEYS_MAX; i++) {
+		EVP_PKEY_free(keys[i]);
+		X509_free(ca[i]);
+	}
+	return (rc);
+}

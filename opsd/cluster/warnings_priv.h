@@ -1,0 +1,16 @@
+#ifndef HL_WARNINGS_PRIV_H
+#define HL_WARNINGS_PRIV_H
+
+#include "opsd/cluster/warnings.h"
+
+/* What warnings.c and warnings_trust.c share. */
+
+json_t *warnings_add(json_t *list, const char *kind, json_t *message); /* takes the message */
+
+/* warnings_trust.c: how nodes know each other on their links. */
+void warnings_trust(struct replication *rep, json_t *list);
+/* Of the server with that name, whose daemon said `state`. */
+void warnings_handshakes(struct replication *rep, const char *name, const json_t *state,
+    json_t *list);
+
+#endif
