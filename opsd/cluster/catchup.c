@@ -306,3 +306,12 @@ catchup_serve(struct replication *rep, const uint8_t *who, const void *p, size_t
 	}
 	seal_end(out, at, out->len - at);
 }
+
+void
+catchup_refuse(struct replication *rep, struct buf *out)
+{
+	size_t at = seal_begin(out);
+
+	answer_head(rep, out, 503, 0);
+	seal_end(out, at, out->len - at);
+}

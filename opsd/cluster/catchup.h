@@ -62,5 +62,7 @@ int catchup_answer_read(struct catchup_answer *a, enum catchup_kind kind, const 
  */
 void catchup_serve(struct replication *rep, const uint8_t *who, const void *p, size_t n,
     struct buf *out);
+/* Answer one that is not served: 503, not now. */
+void catchup_refuse(struct replication *rep, struct buf *out);
 
 #endif

@@ -48,22 +48,17 @@ int
 cluster_recovering(struct cluster *c)
 {
 	struct replication *rep = c->rep;
-	struct cursor_view **cursors;
 	size_t n;
-	int yes = 0, early = mono_us() - rep->data->started_us < ARRIVAL_US;
+	uint8_t *ids = cursors_recovering(rep->cursors, &n);
+	int yes = n > 0 && mono_us() - rep->data->started_us < ARRIVAL_US;
 
-	cursors = cursors_all(rep->cursors, NULL, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (cursors[i]->recovering && !yes) {
-			struct peer *p = nodes_by_id(rep->nodes, cursors[i]->peer);
+	for (size_t i = 0; i < n && !yes; i++) {
+		struct peer *p = nodes_by_id(rep->nodes, ids + i * NODE_ID_LEN);
 
-			yes = early ||
-			    (p != NULL && cluster_peer_reachable(c, p) &&
-				!compat_refuses(c, p->id));
-			peer_free(p);
-		}
+		yes = p != NULL && cluster_peer_reachable(c, p) && !compat_refuses(c, p->id);
+		peer_free(p);
 	}
-	cursors_done(cursors, n);
+	free(ids);
 	return (yes);
 }
 

@@ -27,6 +27,8 @@ struct view {
 	int64_t topology_digest;          /* of that */
 	unsigned broken;                  /* answers in a row that could not be read */
 	uint64_t catch_up_after_us;       /* nothing is asked before: pursuit.c */
+	unsigned questions;               /* of pursuit.c that are not done */
+	int silent;                       /* the last of them was not answered */
 	char *refused;                    /* why (compat.h), or NULL */
 	UT_hash_handle hh;
 };
@@ -36,10 +38,11 @@ struct cluster {
 	const struct carrier_ops *carrier;
 	void *carrier_arg;
 	struct event *tick;
-	pthread_mutex_t lock; /* views, quiet */
+	pthread_mutex_t lock; /* views, quiet, questions */
 	struct view *views;
 	uint64_t refusals;                /* how often one began or ended; under lock */
-	int questions;                    /* that are out */
+	unsigned questions;               /* of pursuit.c that are not done, to all peers */
+	size_t turn;                      /* which peer is asked first */
 	struct topology_report *topology; /* our report */
 	int64_t topology_digest;
 	uint64_t topology_changes; /* what it was made from */

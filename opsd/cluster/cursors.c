@@ -73,6 +73,7 @@ cursors_insert(struct cursors *f, const struct cursor_view *v)
 	h->moved = ++f->moves;
 	DL_APPEND(s->cursors, h);
 	s->n++;
+	s->recovering += (size_t)h->v->recovering;
 	return (h);
 }
 
@@ -84,6 +85,7 @@ cursors_delete(struct cursors *f, struct held *h)
 	s->gone = ++f->moves;
 	DL_DELETE(s->cursors, h);
 	s->n--;
+	s->recovering -= (size_t)h->v->recovering;
 	HASH_DELETE(hh, f->cursors, h);
 	if (h->label.len > 0)
 		HASH_DELETE(hh_label, f->labels, h);
@@ -279,6 +281,22 @@ cursors_behind(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
 		behind = cursor_is_behind(h->cursor, incarnation);
 	pthread_mutex_unlock(&f->lock);
 	return (behind);
+}
+
+uint8_t *
+cursors_recovering(struct cursors *f, size_t *n)
+{
+	struct source *s;
+	uint8_t *ids;
+
+	*n = 0;
+	pthread_mutex_lock(&f->lock);
+	ids = xmalloc((size_t)(HASH_COUNT(f->sources) + 1) * NODE_ID_LEN);
+	for (s = f->sources; s != NULL; s = s->hh.next)
+		if (s->recovering > 0)
+			memcpy(ids + (*n)++ * NODE_ID_LEN, s->peer, NODE_ID_LEN);
+	pthread_mutex_unlock(&f->lock);
+	return (ids);
 }
 
 struct cursors_hint

@@ -59,6 +59,8 @@ int cursors_behind(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
 /* When the peer was heard last, its log had no entry of the table that is not here. */
 int cursors_have_all(struct cursors *f, const uint8_t *peer, const char *database,
     const char *name);
+/* The ids, one after the other, of the *n peers from which own lost writes are fetched; free it. */
+uint8_t *cursors_recovering(struct cursors *f, size_t *n);
 
 /*
  * Where a carrier goes on with a peer: no more than a hint.  Too old a one brings what is

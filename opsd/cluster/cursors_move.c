@@ -183,11 +183,16 @@ tell_copied(struct replication *rep, const struct cursor_view *v)
 static unsigned
 step_cursor(struct cursors *f, struct cursor *cur, const struct cursor_event *e)
 {
+	const struct cursor_view *v = cursor_view(cur);
 	struct cursor_now now = { wall_ms(), mono_us() };
+	struct source *s;
 	unsigned actions;
 
 	pthread_mutex_lock(&f->lock);
+	s = cursors_source(f, v->peer);
+	s->recovering -= (size_t)v->recovering;
 	actions = cursor_on(cur, e, &now);
+	s->recovering += (size_t)v->recovering;
 	if (actions & CURSOR_SAVE)
 		cursors_held(f, cur)->moved = ++f->moves;
 	pthread_mutex_unlock(&f->lock);

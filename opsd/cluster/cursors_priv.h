@@ -28,7 +28,7 @@ struct source { /* a peer */
 	struct cursors_hint hint;
 	uint64_t gone; /* moves when one was removed last */
 	struct held *cursors;
-	size_t n;
+	size_t n, recovering; /* so many, and of those own lost writes are fetched by so many */
 	UT_hash_handle hh;
 };
 

@@ -289,9 +289,66 @@ exchange_due(struct cluster *c, const struct peer *p, uint64_t every_us, int64_t
 	return (due);
 }
 
+/*
+ * A question with positions, of which some may be in a group that is being written: the peer may
+ * forget what we say that we have, so it is asked when they are on the disk.
+ */
+struct settling {
+	struct commit_job job; /* first */
+	struct status_exchange *x;
+	struct peer *peer;
+	json_t *question;
+};
+
 static void
-exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
-    const struct status_base *base)
+settled_run(void *arg)
+{
+	struct settling *s = arg;
+
+	if (s->job.status == 200)
+		ask_peer(s->x->c, s->peer, "status", s->question, status_cb, s->x);
+	else {
+		json_decref(s->question);
+		status_cb(&(struct carrier_answer){ .status = 503 }, s->x);
+	}
+	peer_free(s->peer);
+	free(s->job.error);
+	free(s);
+}
+
+static void
+settled_done(struct commit_job *j)
+{
+	struct settling *s = (struct settling *)j;
+
+	post(s->x->c->rep->data->svc->post, settled_run, s);
+}
+
+/* Nothing: the groups before it are written when it is done. */
+static void
+settle_group(struct group *g, struct commit_job *j)
+{
+	(void)g;
+	(void)j;
+}
+
+/* Takes the question. */
+static void
+ask_settled(struct cluster *c, struct peer *p, json_t *question, struct status_exchange *x)
+{
+	struct settling *s = xcalloc(1, sizeof(*s));
+
+	s->job.run = settle_group;
+	s->job.done = settled_done;
+	s->job.remote = 1;
+	s->x = x;
+	s->peer = peer_ref(p);
+	s->question = question;
+	commit_submit(c->rep->data->commit, &s->job);
+}
+
+static void
+exchange_with(struct cluster *c, struct peer *p, int64_t digest, const struct status_base *base)
 {
 	struct status_exchange *x = xcalloc(1, sizeof(*x));
 	struct status_question q;
@@ -303,7 +360,10 @@ exchange_with(struct cluster *c, const struct peer *p, int64_t digest,
 	x->c = c;
 	x->upto = q.upto;
 	memcpy(x->peer, p->id, NODE_ID_LEN);
-	ask_peer(c, p, "status", status_question_write(&q), status_cb, x);
+	if (q.n > 0)
+		ask_settled(c, p, status_question_write(&q), x);
+	else
+		ask_peer(c, p, "status", status_question_write(&q), status_cb, x);
 	status_question_clear(&q);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
@@ -53,6 +54,21 @@ incarnation_recover(struct group *g, const struct peer *p, struct table *mine, u
 		recover_published(g, p, mine);
 }
 
+/* What no log of ours can have come to, unless every number after it is used up. */
+static int
+is_believed(const struct incarnation *inc)
+{
+	static struct log_brake brake = { .most = 10 };
+
+	if (inc->seen <= INCARNATION_SEEN_MAX)
+		return (1);
+	log_braked(&brake, LOG_WARN,
+	    "%s%s has entries of incarnation %llu of this node's log, which it never had: not believed",
+	    inc->who != NULL ? "node " : "the stream", inc->who != NULL ? inc->who : "",
+	    (unsigned long long)inc->seen);
+	return (0);
+}
+
 static void
 incarnation_run(struct group *g, struct commit_job *j)
 {
@@ -65,6 +81,8 @@ incarnation_run(struct group *g, struct commit_job *j)
 
 	if (rep->data->log.begun > inc->seen)
 		return; /* begun meanwhile */
+	if (!is_believed(inc))
+		return;
 	txlog_begin(&rep->data->log, inc->seen, group_wall_ms(g));
 	log_warnx("what %s%s has of the log is not in it (a restored copy?): "
 		  "incarnation %llu begins, own lost writes are fetched",

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/base/worker.h"
@@ -198,6 +199,7 @@ struct serve {
 	struct cluster *c;
 	uint8_t who[NODE_ID_LEN];
 	int vouched;
+	uint64_t asked_us;
 	struct buf question, answer;
 	struct carrier_reply reply;
 };
@@ -213,13 +215,25 @@ serve_answer(void *arg)
 	free(s);
 }
 
+/* Its turn comes so late that who asked has given up, or would before the answer is there. */
+static int
+is_stale(const struct serve *s)
+{
+	uint64_t timeout_ms = (uint64_t)data_conf_int(s->c->rep->data, CL_REQUEST_TIMEOUT);
+
+	return (mono_us() - s->asked_us > timeout_ms * 1000 / 2);
+}
+
 static void
 serve_work(void *arg)
 {
 	struct serve *s = arg;
 
-	catchup_serve(s->c->rep, s->vouched ? s->who : NULL, s->question.data, s->question.len,
-	    &s->answer);
+	if (is_stale(s))
+		catchup_refuse(s->c->rep, &s->answer);
+	else
+		catchup_serve(s->c->rep, s->vouched ? s->who : NULL, s->question.data,
+		    s->question.len, &s->answer);
 	post(s->c->rep->data->svc->post, serve_answer, s);
 }
 
@@ -231,6 +245,7 @@ incoming_catchup(struct cluster *c, const uint8_t *who, const void *question, si
 
 	s->c = c;
 	s->reply = reply;
+	s->asked_us = mono_us();
 	s->vouched = who != NULL;
 	if (who != NULL)
 		memcpy(s->who, who, NODE_ID_LEN);

@@ -73,13 +73,16 @@ nodes_share(struct nodes *n, const struct table *t)
 int
 nodes_get_it(struct nodes *n, const char *database, const char *table)
 {
-	const struct subscription *e = NULL;
+	int found = 0;
 
 	pthread_mutex_lock(&n->lock);
-	for (size_t i = 0; i < n->n && (e == NULL || !e->publish); i++)
-		e = peer_effective(n->list[i], database, table);
+	for (size_t i = 0; i < n->n && !found; i++) {
+		const struct subscription *e = peer_effective(n->list[i], database, table);
+
+		found = e != NULL && e->publish;
+	}
 	pthread_mutex_unlock(&n->lock);
-	return (e != NULL && e->publish);
+	return (found);
 }
 
 size_t

@@ -14,21 +14,30 @@
 
 /* What cursors lack is asked for, so much at a time (catchup.h). */
 
-#define QUESTIONS_MAX 8
-#define BROKEN_US     1000000
-#define BROKEN_MAX_US 60000000
+#define QUESTIONS_MAX  16 /* that are out, or are answered and not dealt with yet */
+#define QUESTIONS_EACH 8  /* to one peer */
+#define BROKEN_US      1000000
+#define BROKEN_MAX_US  60000000
 
 struct question_out {
 	struct cluster *c;
 	struct cursors_question *q;
 };
 
+/* Only now is the next asked: answers do not pile up before a disk that is slow. */
 static void
 answer_done(struct commit_job *j)
 {
-	struct cluster *c = j->arg;
+	struct question_out *p = j->arg;
+	struct cluster *c = p->c;
 
+	pthread_mutex_lock(&c->lock);
+	cluster_view_of(c, p->q->peer)->questions--;
+	c->questions--;
+	pthread_mutex_unlock(&c->lock);
 	apply_free((struct apply *)j);
+	cursors_question_free(p->q);
+	free(p);
 	cluster_kick(c);
 }
 
@@ -41,29 +50,55 @@ question_answered_cb(const struct carrier_answer *answer, void *arg)
 	    (answer->who == NULL || memcmp(answer->who, p->q->peer, NODE_ID_LEN) == 0);
 	struct apply *a = apply_answer_new(p->q, ok ? answer->body : NULL, ok ? answer->n : 0);
 
-	a->job.arg = c;
+	pthread_mutex_lock(&c->lock);
+	cluster_view_of(c, p->q->peer)->silent = !ok;
+	pthread_mutex_unlock(&c->lock);
+	a->job.arg = p;
 	a->job.done = answer_done;
-	c->questions--;
 	commit_submit(c->rep->data->commit, &a->job);
-	cursors_question_free(p->q);
-	free(p);
+}
+
+/* How many more the peer may be asked.  Whoever did not answer the last is asked one at a time. */
+static size_t
+questions_left(struct cluster *c, const struct peer *peer)
+{
+	const struct view *v;
+	unsigned most, left = 0;
+
+	pthread_mutex_lock(&c->lock);
+	v = cluster_view_of(c, peer->id);
+	most = v->silent ? 1 : QUESTIONS_EACH;
+	if (v->questions < most)
+		left = most - v->questions;
+	if (left > QUESTIONS_MAX - c->questions)
+		left = QUESTIONS_MAX - c->questions;
+	pthread_mutex_unlock(&c->lock);
+	return (left);
 }
 
 static void
-pursue_peer(struct cluster *c, const struct peer *peer)
+count_questions(struct cluster *c, const struct peer *peer, size_t n)
+{
+	pthread_mutex_lock(&c->lock);
+	cluster_view_of(c, peer->id)->questions += (unsigned)n;
+	c->questions += (unsigned)n;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void
+pursue_peer(struct cluster *c, const struct peer *peer, size_t most)
 {
 	unsigned timeout = (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT);
 	struct carrier_node node = cluster_node_of(peer);
 	struct cursors_question **due;
 	size_t n;
 
-	due = cursors_due(c->rep->cursors, peer->id, mono_us(),
-	    (size_t)(QUESTIONS_MAX - c->questions), &n);
+	due = cursors_due(c->rep->cursors, peer->id, mono_us(), most, &n);
+	count_questions(c, peer, n);
 	for (size_t i = 0; i < n; i++) {
 		struct question_out *p = xcalloc(1, sizeof(*p));
 
 		*p = (struct question_out){ c, due[i] };
-		c->questions++;
 		c->carrier->catch_up(c->carrier_arg, &node, &due[i]->text, timeout,
 		    question_answered_cb, p);
 	}
@@ -103,19 +138,24 @@ may_pursue(struct cluster *c, const struct peer *p)
 	    mono_us() >= cluster_catch_up_after(c, p->id));
 }
 
+/* Each time another peer is the first, so that none of them takes all the room. */
 void
 pursuit_run(struct cluster *c)
 {
 	struct peer **all;
-	size_t n;
+	size_t n, left;
 
-	if (!c->carrier->can_catch_up(c->carrier_arg) || c->questions >= QUESTIONS_MAX)
+	if (!c->carrier->can_catch_up(c->carrier_arg))
 		return;
 	all = nodes_all(c->rep->nodes, &n);
+	c->turn++;
 	for (size_t i = 0; i < n; i++) {
-		if (c->questions < QUESTIONS_MAX && may_pursue(c, all[i]))
-			pursue_peer(c, all[i]);
-		peer_free(all[i]);
+		const struct peer *p = all[(c->turn + i) % n];
+
+		if ((left = questions_left(c, p)) > 0 && may_pursue(c, p))
+			pursue_peer(c, p, left);
 	}
+	for (size_t i = 0; i < n; i++)
+		peer_free(all[i]);
 	free(all);
 }

@@ -16,6 +16,8 @@
  */
 #define INCARNATION_MAX \
 	(UINT64_C(1) << 62) /* milliseconds when it began, or above the one before */
+#define INCARNATION_SEEN_MAX \
+	(INCARNATION_MAX / 2) /* that somebody may say of our log: others must fit above it */
 
 struct life {
 	uint64_t first;

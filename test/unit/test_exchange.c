@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,17 @@ struct answerer {
 	uint64_t digest;
 	uint16_t status;
 	int asked_status, asked_offer;
+	json_int_t told; /* the greatest position that it was told */
+	struct asked
+	    *out; /* what it was asked for rows and log, and has not answered; NULL: it cannot be */
 };
+
+struct asked {
+	char node[16];
+	carrier_answered *cb;
+	void *arg;
+};
+#define ASKED_MAX 64
 
 static int
 answerer_reaches(void *arg, const struct carrier_node *node)
@@ -65,12 +76,15 @@ answerer_ask(void *arg, const struct carrier_node *node, const char *verb, const
 {
 	struct answerer *t = arg;
 	int is_status = strcmp(verb, "status") == 0;
-	json_t *o = is_status ? status_of(t) : offer_of(t);
+	json_t *o = is_status ? status_of(t) : offer_of(t), *position;
 	char *text;
+	size_t i;
 
 	(void)node;
-	(void)question;
 	(void)timeout_ms;
+	json_array_foreach(json_object_get(question, "cursors"), i, position)
+		if (json_integer_value(json_array_get(position, 2)) > t->told)
+			t->told = json_integer_value(json_array_get(position, 2));
 	t->asked_status += is_status;
 	t->asked_offer += !is_status;
 	compat_say(o);
@@ -94,8 +108,21 @@ answerer_changed(void *arg)
 static int
 answerer_can_catch_up(void *arg)
 {
-	(void)arg;
-	return (0);
+	return (((struct answerer *)arg)->out != NULL);
+}
+
+static void
+answerer_catch_up(void *arg, const struct carrier_node *node, const struct buf *question,
+    unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
+{
+	struct asked *p = ((struct answerer *)arg)->out;
+
+	(void)question;
+	(void)timeout_ms;
+	while (p->cb != NULL)
+		p++;
+	*p = (struct asked){ .cb = cb, .arg = cb_arg };
+	snprintf(p->node, sizeof(p->node), "%s", node->name);
 }
 
 static const struct carrier_ops ops = {
@@ -103,6 +130,7 @@ static const struct carrier_ops ops = {
 	.reaches = answerer_reaches,
 	.ask = answerer_ask,
 	.can_catch_up = answerer_can_catch_up,
+	.catch_up = answerer_catch_up,
 	.changed = answerer_changed,
 	.logged = answerer_changed,
 };
@@ -255,6 +283,212 @@ test_who_answers_a_call(void **state)
 	assert_int_equal(called(r), 502);
 }
 
+/* ---- what waits for the disk ---- */
+
+/* A group that is held before it is written. */
+struct holding {
+	struct commit_job job; /* first */
+	void (*fn)(struct group *g);
+	sem_t inside, go, done;
+};
+
+static void
+holding_run(struct group *g, struct commit_job *j)
+{
+	struct holding *h = (struct holding *)j;
+
+	if (h->fn != NULL)
+		h->fn(g);
+	sem_post(&h->inside);
+	sem_wait(&h->go);
+}
+
+static void
+holding_done(struct commit_job *j)
+{
+	sem_post(&((struct holding *)j)->done);
+}
+
+static void
+hold(struct openrep *r, struct holding *h, void (*fn)(struct group *g))
+{
+	*h = (struct holding){ .job.run = holding_run, .job.done = holding_done, .fn = fn };
+	sem_init(&h->inside, 0, 0);
+	sem_init(&h->go, 0, 0);
+	sem_init(&h->done, 0, 0);
+	commit_submit(r->o.data.commit, &h->job);
+	sem_wait(&h->inside);
+}
+
+static void
+let_go(struct holding *h)
+{
+	sem_post(&h->go);
+	sem_wait(&h->done);
+}
+
+#define POSITION 7
+
+static void
+move_cursor(struct group *g)
+{
+	struct cursor *cur = cursors_add(g, boston, 70, "dev", "cat");
+
+	cursors_on(g, cur,
+	    &(struct cursor_event){ .kind = ON_SUBSCRIBED,
+		.incarnation = 1000,
+		.at = { .seq = POSITION, .mark = POSITION } });
+}
+
+/* The peer may forget what it is told that we have: that must be on the disk. */
+static void
+test_position_told_when_written(void **state)
+{
+	struct openrep *r = *state;
+	struct holding h;
+
+	hold(r, &h, move_cursor);
+	heard(r);
+	event_base_loop(r->o.svc.base, EVLOOP_NONBLOCK);
+	assert_int_equal(answerer.asked_status, 0);
+	let_go(&h);
+	while (answerer.told == 0)
+		event_base_loop(r->o.svc.base, EVLOOP_NONBLOCK);
+	assert_int_equal(answerer.asked_status, 1);
+	assert_int_equal(answerer.told, POSITION);
+}
+
+/* ---- what is caught up with ---- */
+
+#define TABLES 20 /* of each of two peers */
+
+static void
+copy_tables(struct group *g, void *arg)
+{
+	const uint8_t *peers[] = { boston, austin };
+	struct entering e = { austin, "austin", "*", 1, 1, 0, 5 };
+	char name[16];
+
+	(void)arg;
+	entering_run(g, &e);
+	for (uint32_t i = 0; i < 2 * TABLES; i++) {
+		snprintf(name, sizeof(name), "t%u", i);
+		cursors_on(g, cursors_add(g, peers[i % 2], 100 + i, "dev", name),
+		    &(struct cursor_event){ .kind = ON_ALL, .incarnation = 1000 });
+	}
+}
+
+static size_t
+asked_of(const char *node)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ASKED_MAX; i++)
+		n += answerer.out[i].cb != NULL && strcmp(answerer.out[i].node, node) == 0;
+	return (n);
+}
+
+/* Answers so many of what a node was asked. */
+static void
+answer_asked(const char *node, size_t n, uint16_t status)
+{
+	for (size_t i = 0; i < ASKED_MAX && n > 0; i++) {
+		struct asked p = answerer.out[i];
+
+		if (p.cb == NULL || strcmp(p.node, node) != 0)
+			continue;
+		answerer.out[i].cb = NULL;
+		/* Nothing that can be read, when it is an answer. */
+		p.cb(&(struct carrier_answer){ .status = status, .body = "" }, p.arg);
+		n--;
+	}
+}
+
+static void
+remote_run(struct group *g, struct commit_job *j)
+{
+	(void)g;
+	(void)j;
+}
+
+/* After all answers that came before, which wait in the same queue. */
+static void
+take_answers(struct openrep *r)
+{
+	struct commit_job j = { .run = remote_run, .remote = 1 };
+
+	assert_int_equal(commit_wait(r->o.data.commit, &j), 200);
+}
+
+/* What came is dealt with, and asked for is what may be. */
+static void
+settle(struct openrep *r)
+{
+	take_answers(r);
+	event_base_loop(r->o.svc.base, EVLOOP_NONBLOCK);
+	pursuit_run(r->rep.cluster);
+}
+
+static void
+start_copies(struct openrep *r)
+{
+	static struct asked out[ASKED_MAX];
+
+	memset(out, 0, sizeof(out));
+	assert_int_equal(openrep_call(r, copy_tables, NULL), 200);
+	answerer.out = out;
+	settle(r);
+	assert_int_equal(asked_of("boston"), 8);
+	assert_int_equal(asked_of("austin"), 8);
+}
+
+static void
+stop_copies(struct openrep *r)
+{
+	struct asked *out = answerer.out;
+
+	for (size_t i = 0; i < ASKED_MAX; i++)
+		if (out[i].cb != NULL)
+			out[i].cb(&(struct carrier_answer){ .status = 503 }, out[i].arg);
+	answerer.out = NULL;
+	take_answers(r);
+	event_base_loop(r->o.svc.base, EVLOOP_NONBLOCK);
+}
+
+/* Whoever does not answer does not keep others from being asked. */
+static void
+test_silent_peer(void **state)
+{
+	struct openrep *r = *state;
+
+	start_copies(r);
+	answer_asked("boston", 8, 504);
+	settle(r);
+	assert_int_equal(asked_of("boston"), 1);
+	answer_asked("boston", 1, 504);
+	answer_asked("austin", 4, 503);
+	settle(r);
+	assert_int_equal(asked_of("boston"), 1);
+	assert_int_equal(asked_of("austin"), 4);
+	stop_copies(r);
+}
+
+/* Answers that wait for the disk count: no more are asked for. */
+static void
+test_answers_wait(void **state)
+{
+	struct openrep *r = *state;
+	struct holding h;
+
+	start_copies(r);
+	hold(r, &h, NULL);
+	answer_asked("austin", 8, 200);
+	pursuit_run(r->rep.cluster);
+	assert_int_equal(asked_of("boston") + asked_of("austin"), 8);
+	let_go(&h);
+	stop_copies(r);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -264,6 +498,9 @@ main(void)
 		TEST(test_who_answers),
 		TEST(test_compared),
 		TEST(test_who_answers_a_call),
+		TEST(test_position_told_when_written),
+		TEST(test_silent_peer),
+		TEST(test_answers_wait),
 	};
 
 	log_init("test", LOG_ERROR);

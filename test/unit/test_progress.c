@@ -50,6 +50,21 @@ subscribed(unsigned n, const char *format)
 	return (p);
 }
 
+/* Each state has its rank, also that of one that has just been made. */
+static void
+test_rank(void **state)
+{
+	static const enum rank ranks[] = { RANK_OPEN, RANK_SYNCING, RANK_SYNCING, RANK_CLOCK,
+		RANK_FAILED, RANK_SYNCING, RANK_SYNCING };
+
+	(void)state;
+	for (enum cursor_state s = CURSOR_LIVE; s <= CURSOR_NEW; s++) {
+		struct cursor_view v = { .state = s };
+
+		assert_int_equal(cursor_rank(&v), ranks[s]);
+	}
+}
+
 static void
 test_star(void **state)
 {
@@ -116,6 +131,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rank),
 		cmocka_unit_test(test_star),
 		cmocka_unit_test(test_many),
 	};

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,9 @@
 #define THERE 70u   /* the table's id at the peer */
 #define LIFE  1000u /* an incarnation of its log */
 
-static _Atomic uint64_t ahead_ms;
+#define WORKERS 2 /* of opendata.h */
+
+static _Atomic uint64_t ahead_ms, later_ms; /* the wall clock, and the one that only goes on */
 static void (*meanwhile)(void *arg);
 static void *meanwhile_arg;
 
@@ -42,6 +45,8 @@ __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 
 	if (id == CLOCK_REALTIME)
 		ts->tv_sec += (time_t)(ahead_ms / 1000);
+	if (id == CLOCK_MONOTONIC)
+		ts->tv_sec += (time_t)(later_ms / 1000);
 	return (rc);
 }
 
@@ -1115,6 +1120,81 @@ test_head_before_rows(void **state)
 	buf_free(&out);
 }
 
+struct blocking {
+	sem_t inside, go, out;
+};
+
+static void
+block_run(void *arg)
+{
+	struct blocking *b = arg;
+
+	sem_post(&b->inside);
+	sem_wait(&b->go);
+	sem_post(&b->out);
+}
+
+struct serving {
+	int times;
+	uint16_t status;
+};
+
+static void
+served_cb(void *arg, uint16_t status, const void *body, size_t n)
+{
+	struct serving *s = arg;
+	struct catchup_answer a;
+
+	assert_int_equal(status, 200);
+	assert_int_equal(catchup_answer_read(&a, CATCHUP_ROWS, body, n), 0);
+	s->status = a.status;
+	s->times++;
+}
+
+/* The status of rows that are served when workers have had no time for so long. */
+static uint16_t
+served_after(struct openrep *r, uint64_t ms)
+{
+	struct catchup_question q = { .kind = CATCHUP_ROWS, .database = "dev", .name = "dog" };
+	struct serving got = { 0 };
+	struct blocking b;
+	struct buf question = { 0 };
+
+	memcpy(q.asker, boston, NODE_ID_LEN);
+	q.dblen = q.nlen = 3;
+	q.max = 1 << 20;
+	catchup_question_write(&question, &q);
+	sem_init(&b.inside, 0, 0);
+	sem_init(&b.go, 0, 0);
+	sem_init(&b.out, 0, 0);
+	for (int i = 0; i < WORKERS; i++)
+		workers_run(r->o.data.workers, block_run, &b);
+	for (int i = 0; i < WORKERS; i++)
+		sem_wait(&b.inside);
+	incoming_catchup(r->rep.cluster, NULL, question.data, question.len,
+	    (struct carrier_reply){ served_cb, &got });
+	later_ms += ms;
+	for (int i = 0; i < WORKERS; i++)
+		sem_post(&b.go);
+	for (int i = 0; i < WORKERS; i++)
+		sem_wait(&b.out);
+	while (got.times == 0)
+		event_base_loop(r->o.svc.base, EVLOOP_ONCE);
+	buf_free(&question);
+	return (got.status);
+}
+
+/* For whom nobody listens any more, nothing is read. */
+static void
+test_served_late(void **state)
+{
+	struct openrep *r = *state;
+
+	assert_int_equal(served_after(r, 0), 200);
+	assert_int_equal(served_after(r, 5000), 503);
+	assert_int_equal(served_after(r, 0), 200);
+}
+
 static void
 test_served_log(void **state)
 {
@@ -1145,6 +1225,98 @@ test_served_log(void **state)
 	    &out, &a);
 	assert_int_equal(a.status, 409);
 	buf_free(&out);
+}
+
+static uint64_t
+claim(struct openrep *r, uint64_t incarnation)
+{
+	struct catchup_question q = { .kind = CATCHUP_LOG, .incarnation = incarnation, .seq = 1 };
+	struct catchup_answer a;
+	struct buf out = { 0 };
+
+	serve(r, q, &out, &a);
+	assert_int_equal(a.status, 409);
+	buf_free(&out);
+	enter(r, 1, 1, 0, 5); /* after what was given to the commit thread */
+	return (r->o.data.log.incarnation);
+}
+
+/* Whoever says that it has an incarnation beyond all that can be does not use up the numbers. */
+static void
+test_log_never_had(void **state)
+{
+	struct openrep *r = *state;
+	uint64_t was = r->o.data.log.incarnation;
+
+	assert_int_equal(claim(r, INCARNATION_MAX), was);
+	assert_int_equal(claim(r, INCARNATION_SEEN_MAX), INCARNATION_SEEN_MAX + 1);
+	assert_int_equal(claim(r, INCARNATION_MAX), INCARNATION_SEEN_MAX + 1);
+}
+
+struct asking {
+	struct openrep *r;
+	_Atomic int ends;
+};
+
+static void *
+asking_run(void *arg)
+{
+	struct asking *a = arg;
+
+	while (!a->ends)
+		nodes_get_it(a->r->rep.nodes, "dev", "dog");
+	return (NULL);
+}
+
+/* A peer that is looked at is not freed meanwhile: sanitizers see it. */
+static void
+test_asked_while_changed(void **state)
+{
+	struct asking a = { .r = *state };
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, asking_run, &a), 0);
+	for (uint64_t i = 0; i < 300; i++)
+		enter(a.r, i % 2 == 0, 1, 0, 6 + i);
+	a.ends = 1;
+	pthread_join(thread, NULL);
+	assert_false(nodes_get_it(a.r->rep.nodes, "dev", "dog"));
+}
+
+static size_t
+recovering(struct openrep *r)
+{
+	size_t n;
+	uint8_t *ids = cursors_recovering(r->rep.cursors, &n);
+
+	assert_true(n == 0 || memcmp(ids, boston, NODE_ID_LEN) == 0);
+	free(ids);
+	return (n);
+}
+
+static void
+test_recovering(void **state)
+{
+	struct openrep *r = *state;
+
+	frame(r, (struct sent){ 1, 0, 1000, 1, 11, 0 });
+	assert_int_equal(recovering(r), 0);
+	happen(r, (struct cursor_event){ .kind = ON_OWN_LOST });
+	assert_int_equal(recovering(r), 1);
+	openrep_restart(r);
+	assert_int_equal(recovering(r), 1);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 1, 0, 1000, 1, 11, 0 }, 1, 0);
+	assert_int_equal(recovering(r), 1);
+	openrep_rows(r, LIFE, THERE, &(struct sent){ 1, 0, 1000, 2, 11, 0 }, 1, 1);
+	assert_int_equal(recovering(r), 0);
+	happen(r, (struct cursor_event){ .kind = ON_OWN_LOST });
+	assert_int_equal(recovering(r), 1);
+	happen(r,
+	    (struct cursor_event){ .kind = ON_OTHER_KEY,
+		.key = "x",
+		.own_key = "id",
+		.key_len = 1 });
+	assert_int_equal(recovering(r), 0);
 }
 
 static void
@@ -1279,7 +1451,11 @@ main(void)
 		TEST(test_speaks_for_itself),
 		TEST(test_asks_for_itself),
 		TEST(test_head_before_rows),
+		TEST(test_served_late),
 		TEST(test_served_log),
+		TEST(test_log_never_had),
+		TEST(test_asked_while_changed),
+		TEST(test_recovering),
 		TEST(test_not_served),
 		TEST(test_retention),
 		TEST(test_retention_for_subscribers),
