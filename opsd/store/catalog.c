@@ -449,3 +449,14 @@ catalog_new_id(struct catalog *c)
 	pthread_rwlock_unlock(&c->lock);
 	return (id);
 }
+
+uint32_t
+catalog_last_id(struct catalog *c)
+{
+	uint32_t id;
+
+	pthread_rwlock_rdlock(&c->lock);
+	id = c->last_id;
+	pthread_rwlock_unlock(&c->lock);
+	return (id);
+}

@@ -49,5 +49,6 @@ void catalog_drop(struct catalog *c, uint32_t id);
 void catalog_put_database(struct catalog *c, const char *name);
 void catalog_drop_database(struct catalog *c, const char *name);
 uint32_t catalog_new_id(struct catalog *c);
+uint32_t catalog_last_id(struct catalog *c); /* the greatest that was given */
 
 #endif

@@ -151,7 +151,7 @@ store_table(struct group *g, const struct table *t)
 	table_encode(t, &v);
 	store_batch_put(g->batch, CF_META, k.data, k.len, v.data, v.len);
 	buf_clear(&v);
-	buf_u32(&v, t->id);
+	buf_u32(&v, catalog_last_id(g->data->catalog));
 	store_batch_put(g->batch, CF_META, "I", 1, v.data, v.len);
 	buf_free(&k);
 	buf_free(&v);

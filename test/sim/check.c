@@ -19,12 +19,39 @@
 #define LATE_MS 40000 /* rows that are too old are looked for every ten seconds */
 #define UP_US   20000000
 
+#define APART_US 6000000 /* tombstones are kept for longer, whatever becomes of the clock */
+
 static int wholes[MACHINES_MAX][MACHINES_MAX][WORK_TABLES];
+static uint64_t apart_since[MACHINES_MAX][WORK_TABLES];
+static int were_apart[WORK_TABLES];
+
+/*
+ * Whoever has a table, made anew, from some of those that give it for longer than tombstones are kept
+ * may have what others have deleted, and brings it back when they have the table of each other.
+ */
+static void
+note_apart(const struct machine *m, int t)
+{
+	uint64_t *since = &apart_since[m->index][t];
+	int some = 0, all = 1;
+
+	for (int i = 0; i < nmachines; i++) {
+		some |= wholes[i][m->index][t];
+		all &= wholes[i][m->index][t] || !shape_gives(&machines[i], m);
+	}
+	if (*since != 0 && world_now() - *since > APART_US)
+		were_apart[t] = 1;
+	if (!some || all)
+		*since = 0;
+	else if (*since == 0)
+		*since = world_now();
+}
 
 void
 check_whole(const struct machine *from, const struct machine *to, int t, int whole)
 {
 	wholes[from->index][to->index][t] = whole;
+	note_apart(to, t);
 }
 
 int
@@ -201,7 +228,7 @@ deleted_at(const struct machine *from, const struct machine *to, const struct ta
 {
 	struct stamp s;
 
-	if (hears_as_much(from, to, t))
+	if (hears_as_much(from, to, t) && !were_apart[t])
 		return (work_orphaned_key(t, key, klen));
 	s = work_deleted_key(t, key, klen);
 	return (!stamp_none(s) ? theirs->horizon : s);

@@ -243,6 +243,34 @@ test_attribute_given_twice(void **state)
 	assert_value(o, "3", "a", 5);
 }
 
+static uint32_t
+id_of(struct opendata *o, const char *name)
+{
+	struct table *t = table(o, name);
+	uint32_t id = t->id;
+
+	table_unref(t);
+	return (id);
+}
+
+/* Not even when an older table was stored last, and the clock is no help. */
+static void
+test_table_ids_are_not_used_again(void **state)
+{
+	struct opendata *o = *state;
+	uint32_t gone;
+
+	ahead_ms = 5000;
+	assert_int_equal(opendata_define(o, DDL_CREATE_TABLE, "cat", NULL, 0), 200);
+	gone = id_of(o, "cat");
+	assert_int_equal(opendata_define(o, DDL_CREATE_ATTRIBUTE, "dog", "late", 0), 200);
+	assert_int_equal(opendata_define(o, DDL_DROP_TABLE, "cat", NULL, 0), 200);
+	ahead_ms = 0;
+	restart(o);
+	assert_int_equal(opendata_define(o, DDL_CREATE_TABLE, "cat", NULL, 0), 200);
+	assert_true(id_of(o, "cat") > gone);
+}
+
 static void
 test_counts(void **state)
 {
@@ -442,6 +470,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_answered_when_it_is_written, open_table,
 		    close_table),
 		cmocka_unit_test_setup_teardown(test_attribute_given_twice, open_table,
+		    close_table),
+		cmocka_unit_test_setup_teardown(test_table_ids_are_not_used_again, open_table,
 		    close_table),
 		cmocka_unit_test_setup_teardown(test_counts, open_table, close_table),
 		cmocka_unit_test_setup_teardown(test_log_chains, open_table, close_table),

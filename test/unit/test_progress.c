@@ -61,7 +61,7 @@ test_rank(void **state)
 	for (enum cursor_state s = CURSOR_LIVE; s <= CURSOR_NEW; s++) {
 		struct cursor_view v = { .state = s };
 
-		assert_int_equal(cursor_rank(&v), ranks[s]);
+		assert_int_equal(progress_rank(&v), ranks[s]);
 	}
 }
 
