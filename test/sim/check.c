@@ -33,15 +33,13 @@ static void
 note_apart(const struct machine *m, int t)
 {
 	uint64_t *since = &apart_since[m->index][t];
-	int some = 0, all = 1;
+	int all = 1;
 
-	for (int i = 0; i < nmachines; i++) {
-		some |= wholes[i][m->index][t];
+	for (int i = 0; i < nmachines; i++)
 		all &= wholes[i][m->index][t] || !shape_gives(&machines[i], m);
-	}
 	if (*since != 0 && world_now() - *since > APART_US)
 		were_apart[t] = 1;
-	if (!some || all)
+	if (all)
 		*since = 0;
 	else if (*since == 0)
 		*since = world_now();
