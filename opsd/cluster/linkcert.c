@@ -24,6 +24,7 @@
 #define LOOK_US  10000000 /* how often the addresses are looked at */
 #define RETRY_US 3000000
 #define HALF_S   (AUTHORITY_CERT_DAYS / 2 * 86400)
+#define EARLY_S  43200 /* half of how much earlier a certificate begins */
 
 /* One making of the files, a worker's until it has posted that it is done. */
 struct making {
@@ -48,6 +49,7 @@ struct linkcert {
 	char *user, *password;
 	char *made;
 	json_t *logins, *names;
+	int64_t signed_at;
 	int64_t next;            /* when they are made anew, in seconds since 1970 */
 	int64_t overlap;         /* as it was in force */
 	uint64_t looked, failed; /* mono_us */
@@ -226,7 +228,7 @@ made_serial(const struct making *m)
 static void
 take_made(struct linkcert *l, struct making *m)
 {
-	int64_t renew = (int64_t)(wall_ms() / 1000) + HALF_S;
+	int64_t now = (int64_t)(wall_ms() / 1000), renew = now + HALF_S;
 
 	authority_print(m->user, m->password, l->print);
 	l->is_made = 1;
@@ -237,6 +239,7 @@ take_made(struct linkcert *l, struct making *m)
 	l->logins = logins_of(m);
 	json_decref(l->names);
 	l->names = json_incref(m->names);
+	l->signed_at = now;
 	l->next = m->next != 0 && m->next < renew ? m->next : renew;
 	log_info("links: certificate %s, of the cluster's secret%s", l->made,
 	    m->nused > 1 ? "; that of before is believed, too" : "");
@@ -263,10 +266,12 @@ made_run(void *arg)
 static int
 is_outdated(struct linkcert *l)
 {
+	int64_t at = (int64_t)(wall_ms() / 1000);
 	json_t *now;
 	int lacks;
 
-	if ((int64_t)(wall_ms() / 1000) >= l->next)
+	/* Of a time that never was: a clock that had not been set. */
+	if (at >= l->next || at < l->signed_at - EARLY_S)
 		return (1);
 	if (mono_us() - l->looked < LOOK_US)
 		return (0);

@@ -98,7 +98,32 @@ serial_of_file()
 	# The servers took it over without a restart.
 	wait_until 10 eval '[ "$(presented n2)" = "$(serial_of_file n2)" ]'
 	[ "$pids" = "$(node_pid n2 hub) $(node_pid n2 leaf)" ]
+	! log_says n2 "Failed to reload" || return 1
 	flows "another address"
+}
+
+@test "renewed when half of its time is over, and when the clock was wrong as it was made" {
+	local days=86400000 n=timed before
+
+	node_make $n
+	printf '%-16d' 0 >"$HL_T/clock"
+	printf '%s\n' "HL_CLOCK=$HL_T/clock" "LD_PRELOAD=$HL_BUILD/test/functional/clock.so" >>"$HL_T/nodes/$n/env"
+	node_run $n
+	wait_until 20 node_ready $n
+	before=$(serial_of_file $n)
+	printf '%-16d' $((44 * days)) 1<>"$HL_T/clock"
+	! wait_until 1 renewed $n "$before" || return 1
+	printf '%-16d' $((46 * days)) 1<>"$HL_T/clock"
+	wait_until 10 renewed $n "$before"
+	before=$(serial_of_file $n)
+	printf '%-16d' 0 1<>"$HL_T/clock"
+	wait_until 10 renewed $n "$before"
+	node_stop $n
+}
+
+renewed()	# renewed NODE SERIAL: which it had
+{
+	[ "$(serial_of_file "$1")" != "$2" ]
 }
 
 presented()	# presented NODE: the serial number that its route port shows
@@ -190,6 +215,9 @@ logins()	# what somebody logged in with there, the password left out by the serv
 	# The same with what has to be asked for, and says so.
 	node_start careless CLUSTERING_TLS_INSECURE=true
 	dial_stranger careless
+	# Nothing is made of its password.
+	ok careless '{"operation":"alter_user","username":"cluster","password":"short"}'
+	! warned careless weak_secret short || return 1
 	wait_until 20 eval '[ "$(logins)" -ge 1 ]'
 	warned careless insecure_routes "whoever answers at the address of one of this node's routes is told"
 	log_says careless "clustering.tls.insecure is true"
@@ -250,11 +278,6 @@ shown_to()	# shown_to PORT [OPTION...]: what a program with these options is tol
 	log_says weak "whoever reaches a port of this node can try passwords"
 	ok weak '{"operation":"alter_user","username":"cluster","password":"no longer short"}'
 	wait_until 10 no_warnings weak
-	node_stop weak
-	# Who does not make certificates of it, may have it.
-	other_secret weak short CLUSTERING_TLS_INSECURE=true
-	! warned weak weak_secret short || return 1
-	ok weak '{"operation":"alter_user","username":"cluster","password":"shorter"}'
 	node_stop weak
 }
 
