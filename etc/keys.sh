@@ -43,8 +43,14 @@ function type_text(type, def, min, max,	words) {
 		return "A number" range(min, max)
 	if (type == "CONF_BOOL")
 		return "True or false"
-	if (type == "CONF_LIST" || type == "CONF_WORDS")
+	if (type == "CONF_LIST" || type == "CONF_WORDS" || type == "CONF_NODES")
 		return "A list"
+	if (type == "CONF_DATABASES")
+		return "\"*\" or a list"
+	if (type == "CONF_LISTEN")
+		return "A port, or address:port"
+	if (type == "CONF_DATE")
+		return "A date and time"
 	if (type == "CONF_DURATION" || type == "CONF_MS")
 		return "A duration" range(min, max)
 	if (type == "CONF_SIZE")
@@ -62,7 +68,7 @@ function default_text(type, def, unset) {
 		return "unset"
 	if (type == "CONF_ENUM")
 		return substr(def, 1, index(def, "|") - 1)
-	if ((type == "CONF_LIST" || type == "CONF_WORDS") && def == "[]")
+	if ((type == "CONF_LIST" || type == "CONF_WORDS" || type == "CONF_NODES") && def == "[]")
 		return "empty"
 	if (def ~ /^\.\//)
 		return "rootPath/" substr(def, 3)

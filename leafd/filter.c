@@ -40,10 +40,19 @@ is_covered(const char *subject, char **all, size_t n)
 }
 
 static json_t *
+whole_stream(const char *peer)
+{
+	char *whole = stream_subjects(peer);
+	json_t *out = json_pack("[s]", whole);
+
+	free(whole);
+	return (out);
+}
+
+static json_t *
 drop_covered(const char *peer, char **all, size_t n)
 {
 	json_t *out = json_array();
-	char *whole;
 	size_t i;
 
 	qsort(all, n, sizeof(*all), compare_subjects);
@@ -52,13 +61,26 @@ drop_covered(const char *peer, char **all, size_t n)
 			continue;
 		json_array_append_new(out, json_string(all[i]));
 	}
-	if (json_array_size(out) > FILTER_MAX) {
-		whole = stream_subjects(peer);
-		json_array_clear(out);
-		json_array_append_new(out, json_string(whole));
-		free(whole);
+	if (json_array_size(out) <= FILTER_MAX)
+		return (out);
+	json_decref(out);
+	return (whole_stream(peer));
+}
+
+/* All tables of all databases are among them. */
+static int
+is_whole(const json_t *tables)
+{
+	const char *database;
+	json_t *t;
+	size_t i;
+
+	json_array_foreach(tables, i, t) {
+		database = json_string_value(json_array_get(t, 0));
+		if (database != NULL && strcmp(database, "*") == 0)
+			return (1);
 	}
-	return (out);
+	return (0);
 }
 
 json_t *
@@ -79,7 +101,7 @@ filter_subjects(const char *peer, const json_t *tables)
 		all[made++] = subject_txn(peer, database, table);
 	}
 	if (json_is_array(tables) && made == n)
-		out = drop_covered(peer, all, n);
+		out = is_whole(tables) ? whole_stream(peer) : drop_covered(peer, all, n);
 	while (made > 0)
 		free(all[--made]);
 	free(all);

@@ -4,7 +4,7 @@
 #include <jansson.h>
 
 /*
- * Subjects of a peer's stream for a list [["db","table"],["db","*"],...], as a
+ * Subjects of a peer's stream for a list [["db","table"],["db","*"],["*","*"],...], as a
  * consumer's filter_subjects: sorted, none twice, none that another covers
  * (the server refuses overlaps), one for the whole stream when there are too
  * many.  NULL when the list is not such a list.  New reference.

@@ -175,7 +175,7 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->watch.auth = o->auth = auth_start(&o->data, &err);
 	if (err == NULL)
-		o->pki = pki_start(&o->data, &err);
+		o->rep.pki = o->pki = pki_start(&o->data, &err);
 	if (err == NULL)
 		replication_start(&o->rep, &err);
 	if (err == NULL)

@@ -10,6 +10,8 @@
  */
 #define NODE_NAME_MAX 250
 int node_name_ok(const char *name, size_t n); /* NULL is none */
+/* What a node that is linked may be called as well: a host name, or an address (replication.hostname). */
+int node_host_ok(const char *name, size_t n);
 
 /* So many other nodes a node knows at most. */
 #define NODES_MAX 1000

@@ -282,14 +282,17 @@ conf_equal(const struct conf *a, const struct conf *b, enum conf_key key)
 	return (a->value[key] == b->value[key] || json_equal(a->value[key], b->value[key]));
 }
 
-/* A size or a time as somebody wrote it; NULL: it is what the value is. */
+/* A size, a time or names as somebody wrote them; NULL: it is what the value is. */
 static const json_t *
 conf_written(const struct conf *c, enum conf_key key)
 {
 	enum conf_type type = conf_infos[key].type;
 	const json_t *given = conf_given(c, key);
 
-	return (type == CONF_SIZE || type == CONF_DURATION || type == CONF_MS ? given : NULL);
+	return (type == CONF_SIZE || type == CONF_DURATION || type == CONF_MS ||
+		    type == CONF_DATABASES ?
+		given :
+		NULL);
 }
 
 json_t *

@@ -20,6 +20,10 @@ enum conf_type {
 	CONF_MS /* milliseconds or "3d" -> milliseconds */,
 	CONF_SIZE /* bytes or "64M" -> bytes */,
 	CONF_ENUM,
+	CONF_DATE /* text of ISO-8601 */,
+	CONF_LISTEN /* a port, or "address:port" */,
+	CONF_NODES /* a list of host names, URLs and objects (confrep.c) */,
+	CONF_DATABASES /* "*", or a list of names; ["*"] or names */,
 };
 enum conf_change { CONF_LIVE, CONF_RESTART };
 

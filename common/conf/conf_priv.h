@@ -6,7 +6,7 @@
 
 /*
  * What conf.c (what counts), confread.c (from where it comes), confname.c (keys), confcheck.c (values),
- * conftogether.c (keys against each other) and confsave.c share.
+ * confrep.c (those of replication.*), conftogether.c (keys against each other) and confsave.c share.
  */
 #define SETTINGS_FILE "settings.yaml" /* below rootPath */
 
@@ -49,6 +49,11 @@ void conf_fault_place(struct buf *errs, size_t from, const char *path, long long
 int conf_faults(struct buf *errs, char **err);
 /* The value in its final form, a new reference; NULL with a fault. */
 json_t *conf_check_value(const struct conf_info *k, const json_t *v, struct buf *errs);
+/* confrep.c: the same for some types. */
+json_t *conf_check_date(const struct conf_info *k, const json_t *v, struct buf *errs);
+json_t *conf_check_listen(const struct conf_info *k, const json_t *v, struct buf *errs);
+json_t *conf_check_nodes(const struct conf_info *k, const json_t *v, struct buf *errs);
+json_t *conf_check_databases(const struct conf_info *k, const json_t *v, struct buf *errs);
 /*
  * Text by the key's type: a node may be called 123.  What does not fit stays text, for the
  * fault.

@@ -410,6 +410,10 @@ conf_check_value(const struct conf_info *k, const json_t *v, struct buf *errs)
 		[CONF_MS] = conf_check_ms,
 		[CONF_SIZE] = conf_check_size,
 		[CONF_ENUM] = conf_check_enum,
+		[CONF_DATE] = conf_check_date,
+		[CONF_LISTEN] = conf_check_listen,
+		[CONF_NODES] = conf_check_nodes,
+		[CONF_DATABASES] = conf_check_databases,
 	};
 
 	return (checks[k->type](k, v, errs));
@@ -447,7 +451,8 @@ conf_cast(enum conf_type type, const char *text)
 		v = conf_cast_number(text);
 	else if (type == CONF_BOOL)
 		v = conf_cast_bool(text);
-	else if (type == CONF_LIST || type == CONF_WORDS)
+	else if (type == CONF_LIST || type == CONF_WORDS || type == CONF_NODES ||
+	    type == CONF_DATABASES)
 		v = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (v == NULL)
 		v = json_string(text);

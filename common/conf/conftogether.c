@@ -1,6 +1,10 @@
 #include "config.h"
 
+#include <string.h>
+
+#include "common/base/nodename.h"
 #include "common/conf/conf_priv.h"
+#include "common/conf/repaddress.h"
 
 /* Keys against each other. */
 
@@ -35,6 +39,25 @@ conf_check_rotation(const struct conf *c, struct buf *errs)
 		    conf_name(LOG_ROTATE_COMPRESS));
 }
 
+/* What names this node, and what it dials through. */
+static void
+conf_check_links(const struct conf *c, struct buf *errs)
+{
+	const char *hostname = conf_str(c, REP_HOSTNAME), *url = conf_str(c, REP_URL);
+	const char *proxy = conf_str(c, REP_PROXY);
+	struct repaddress a;
+
+	if (hostname != NULL && !node_host_ok(hostname, strlen(hostname)))
+		conf_fault(errs, "'%s' must be a host name or an address", conf_name(REP_HOSTNAME));
+	if (url != NULL && (repaddress_read(&a, url) == -1 || a.scheme == REPADDRESS_BARE))
+		conf_fault(errs, "'%s' must be a URL such as wss://server-one:9933",
+		    conf_name(REP_URL));
+	if (proxy != NULL &&
+	    (repaddress_read(&a, proxy) == -1 || a.scheme != REPADDRESS_BARE || a.port == 0 ||
+		a.host[0] == '\0'))
+		conf_fault(errs, "'%s' must be host:port", conf_name(REP_PROXY));
+}
+
 void
 conf_check_together(const struct conf *c, struct buf *errs)
 {
@@ -46,6 +69,11 @@ conf_check_together(const struct conf *c, struct buf *errs)
 	if ((conf_str(c, TLS_CERT) == NULL) != (conf_str(c, TLS_KEY) == NULL))
 		conf_fault(errs, "'%s' and '%s' go together", conf_name(TLS_CERT),
 		    conf_name(TLS_KEY));
+	if (conf_bool(c, REP_MTLS_VERIFICATION))
+		conf_fault(errs,
+		    "'%s' must be false: list what is revoked in revokedCertificates of a route",
+		    conf_name(REP_MTLS_VERIFICATION));
+	conf_check_links(c, errs);
 	conf_check_ports(c, errs);
 	conf_check_rotation(c, errs);
 }

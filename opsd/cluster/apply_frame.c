@@ -28,7 +28,7 @@ new_cursor(struct group *g, const uint8_t *id, const struct frame *fr, struct rd
 	if (!cursors_is_id(fr->table) || p == NULL || log_entry_read(&r, &e) == -1 ||
 	    txn_read(&t, e.payload, e.len) == -1)
 		goto out;
-	entry = subscriptions_effective(&p->subs, t.database, t.database_len, t.table, t.table_len);
+	entry = peer_effective_n(p, t.database, t.database_len, t.table, t.table_len);
 	if (entry == NULL || !entry->subscribe)
 		goto out;
 	old = cursors_find_named(rep->cursors, id, t.database, t.database_len, t.table,

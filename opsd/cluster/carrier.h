@@ -95,5 +95,9 @@ void incoming_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const 
     size_t n, struct carrier_reply reply);
 /* Nodes came or went: questions that waited for them may be asked. */
 void cluster_changed(struct cluster *c);
+/*
+ * One came whose log goes on where it is now: what it has, and we have not heard of, is asked for.
+ */
+void cluster_met(struct cluster *c, const uint8_t *peer);
 
 #endif

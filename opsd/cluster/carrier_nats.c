@@ -8,6 +8,7 @@
 
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
+#include "opsd/cluster/carrier_call.h"
 #include "opsd/cluster/carrier_nats_priv.h"
 
 #define PURGE_MS 30000
@@ -75,27 +76,6 @@ end_call(struct nats_call *call, const struct carrier_answer *a)
 
 /* A status, of a node the round trip, and what was answered. */
 static void
-end_question(struct nats_call *call, struct rd *body, int is_timed)
-{
-	struct carrier_answer a = { .status = 504 };
-
-	if (body != NULL) {
-		a.status = rd_u16(body);
-		a.us = is_timed ? rd_u32(body) : 0;
-		a.body = rd_blob(body, &a.n);
-		if (!rd_done(body))
-			a = (struct carrier_answer){ .status = 504 };
-	}
-	end_call(call, &a);
-}
-
-static void
-node_answered(struct rd *body, void *call)
-{
-	end_question(call, body, 1);
-}
-
-static void
 nats_ask(void *arg, const struct carrier_node *node, const char *verb, const json_t *question,
     unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
 {
@@ -108,14 +88,8 @@ nats_ask(void *arg, const struct carrier_node *node, const char *verb, const jso
 	buf_u32(&b, timeout_ms);
 	buf_blob(&b, text, strlen(text));
 	free(text);
-	start_call(daemons_hub(n->rep->daemons), MSG_PEER_REQ, &b, timeout_ms + 1000, node_answered,
-	    cb, cb_arg);
-}
-
-static void
-leaf_answered(struct rd *body, void *call)
-{
-	end_question(call, body, 0);
+	carrier_call(daemons_hub(n->rep->daemons), MSG_PEER_REQ, &b, timeout_ms + 1000, 1, NULL, cb,
+	    cb_arg);
 }
 
 static int
@@ -134,8 +108,8 @@ nats_catch_up(void *arg, const struct carrier_node *node, const struct buf *ques
 	buf_str(&b, node->name);
 	buf_u32(&b, timeout_ms);
 	buf_blob(&b, question->data, question->len);
-	start_call(daemons_leaf(n->rep->daemons), MSG_CATCHUP, &b, timeout_ms + 2000, leaf_answered,
-	    cb, cb_arg);
+	carrier_call(daemons_leaf(n->rep->daemons), MSG_CATCHUP, &b, timeout_ms + 2000, 0, NULL, cb,
+	    cb_arg);
 }
 
 static void
@@ -191,16 +165,6 @@ carrier_nats_purge(void *arg, const char *database, const char *table, uint64_t 
 
 /* ---- questions from nodes ---- */
 
-static void
-node_reply(void *arg, uint16_t status, const void *body, size_t n)
-{
-	struct buf b = { 0 };
-
-	buf_u16(&b, status);
-	buf_blob(&b, body, n);
-	chan_deferred_reply(arg, &b);
-}
-
 static int
 on_node_req(struct chan *ch, struct msg *m, void *arg)
 {
@@ -215,20 +179,10 @@ on_node_req(struct chan *ch, struct msg *m, void *arg)
 		return (-1);
 	}
 	question = json_loadb((const char *)p, len, 0, NULL);
-	incoming_question(n->c, NULL, verb, question,
-	    (struct carrier_reply){ node_reply, chan_defer(ch, m) });
+	incoming_question(n->c, NULL, verb, question, carrier_call_reply(ch, m));
 	json_decref(question);
 	free(verb);
 	return (0);
-}
-
-static void
-serve_reply(void *arg, uint16_t status, const void *body, size_t n)
-{
-	struct buf b = { 0 };
-
-	buf_blob(&b, body, n);
-	chan_deferred_reply(arg, &b);
 }
 
 static int
@@ -240,8 +194,7 @@ on_serve(struct chan *ch, struct msg *m, void *arg)
 
 	if (!rd_done(&m->body))
 		return (-1);
-	incoming_catchup(n->c, NULL, p, len,
-	    (struct carrier_reply){ serve_reply, chan_defer(ch, m) });
+	incoming_catchup(n->c, NULL, p, len, carrier_call_serve(ch, m));
 	return (0);
 }
 

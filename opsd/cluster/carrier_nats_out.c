@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/base/nodename.h"
 #include "common/conf/settings.h"
+#include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/carrier_nats_priv.h"
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/cursors.h"
@@ -154,8 +156,10 @@ static char *
 wanted_from(const struct replication *rep, const json_t *conflicts)
 {
 	char *text = json_dumps(conflicts, JSON_COMPACT | JSON_ENCODE_ANY);
-	char *from = xasprintf("%llu %llu %d %s", (unsigned long long)nodes_changes(rep->nodes),
-	    (unsigned long long)compat_changes(rep->cluster), rep->data->live.clustering,
+	char *from = xasprintf("%llu %llu %llu %d %s",
+	    (unsigned long long)nodes_changes(rep->nodes),
+	    (unsigned long long)compat_changes(rep->cluster),
+	    (unsigned long long)carrier_link_changes(rep->link), rep->data->live.clustering,
 	    text != NULL ? text : "");
 
 	free(text);
@@ -174,6 +178,13 @@ tables_wanted(const struct peer *p)
 	return (tables);
 }
 
+/* Who has no name there, or is linked, is not consumed. */
+static int
+is_on_nats(struct replication *rep, const struct peer *p)
+{
+	return (node_name_ok(p->name, strlen(p->name)) && !carrier_link_has(rep->link, p->id));
+}
+
 static json_t *
 peers_wanted(struct replication *rep, const json_t *conflicts)
 {
@@ -186,7 +197,7 @@ peers_wanted(struct replication *rep, const json_t *conflicts)
 		json_t *tables = tables_wanted(all[i]);
 
 		if (json_array_size(tables) > 0 && rep->data->live.clustering &&
-		    !is_shut_out(conflicts, all[i]->name) &&
+		    is_on_nats(rep, all[i]) && !is_shut_out(conflicts, all[i]->name) &&
 		    !compat_refuses(rep->cluster, all[i]->id))
 			json_array_append_new(peers,
 			    json_pack("{s:s, s:s, s:O}", "name", all[i]->name, "id", all[i]->hex,

@@ -262,7 +262,7 @@ serve_question(struct replication *rep, const uint8_t *who, const struct catchup
 	if (who == NULL || memcmp(who, q->asker, NODE_ID_LEN) == 0)
 		asker = nodes_by_id(rep->nodes, q->asker);
 	if (asker == NULL ||
-	    subscriptions_effective(&asker->subs, q->database, q->dblen, q->name, q->nlen) == NULL)
+	    peer_effective_n(asker, q->database, q->dblen, q->name, q->nlen) == NULL)
 		refuse = 403;
 	else {
 		t = q->table != 0 ?

@@ -27,7 +27,7 @@
 struct carrier_node
 cluster_node_of(const struct peer *p)
 {
-	return ((struct carrier_node){ p->name, NULL, p->id });
+	return ((struct carrier_node){ p->name, p->hostname, p->id });
 }
 
 int
@@ -139,6 +139,19 @@ cluster_changed(struct cluster *c)
 	pursuit_run(c);
 }
 
+void
+cluster_met(struct cluster *c, const uint8_t *peer)
+{
+	struct view *v;
+
+	pthread_mutex_lock(&c->lock);
+	v = cluster_view_of(c, peer);
+	v->met = 1;
+	v->asked_us = v->synced_us = 0;
+	pthread_mutex_unlock(&c->lock);
+	cluster_changed(c);
+}
+
 static void
 kicked_run(void *arg)
 {
@@ -158,7 +171,7 @@ cluster_kick(struct cluster *c)
 void
 cluster_tick(struct cluster *c)
 {
-	if (c->rep->data->live.clustering) {
+	if (c->rep->data->live.replicates) {
 		exchange_run(c);
 		pursuit_run(c);
 	}

@@ -17,6 +17,7 @@ struct view {
 	int64_t skew_ms, skew_from; /* from: our clock's then (cluster_clock) */
 	uint64_t uptime_ms, seen_ms, clock_ms, asked_us, synced_us;
 	int asking, syncing;
+	int met; /* its tables are to be compared, whatever it says */
 	int cluster_port, api_port;
 	json_t *system_info;
 	struct status_base base;          /* for our next question to it */

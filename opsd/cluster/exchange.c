@@ -233,7 +233,9 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, const struc
 	j = status_job(c->rep, p, a);
 	if (j != NULL)
 		commit_submit(c->rep->data->commit, j);
-	if (status_differs(c->rep, p, a, v->synced_us) && mono_us() - v->synced_us > 1000000) {
+	if ((v->met || status_differs(c->rep, p, a, v->synced_us)) &&
+	    mono_us() - v->synced_us > 1000000) {
+		v->met = 0;
 		v->synced_us = mono_us();
 		sync_subscriptions(c, p, v);
 	}

@@ -16,6 +16,7 @@
 
 struct nodes {
 	struct replication *rep;
+	json_t *databases; /* replication.databases */
 	pthread_mutex_t lock;
 	struct peer **list;
 	size_t n;
@@ -37,6 +38,7 @@ append_peer(struct nodes *n, struct peer *p)
 {
 	n->list = xrealloc(n->list, (n->n + 1) * sizeof(*n->list));
 	n->list[n->n++] = p;
+	p->databases = n->databases;
 }
 
 static void
@@ -71,18 +73,32 @@ nodes_share(struct nodes *n, const struct table *t)
 }
 
 int
-nodes_get_it(struct nodes *n, const char *database, const char *table)
+nodes_replicate(const struct nodes *n, const char *database)
 {
+	return (peer_databases_have(n->databases, database, strlen(database)));
+}
+
+int
+nodes_get_it_but(struct nodes *n, const char *database, const char *table,
+    int (*left_out)(void *arg, const uint8_t *id), void *arg)
+{
+	const struct subscription *e;
 	int found = 0;
 
 	pthread_mutex_lock(&n->lock);
 	for (size_t i = 0; i < n->n && !found; i++) {
-		const struct subscription *e = peer_effective(n->list[i], database, table);
-
-		found = e != NULL && e->publish;
+		e = peer_effective(n->list[i], database, table);
+		found = e != NULL && e->publish &&
+		    (left_out == NULL || !left_out(arg, n->list[i]->id));
 	}
 	pthread_mutex_unlock(&n->lock);
 	return (found);
+}
+
+int
+nodes_get_it(struct nodes *n, const char *database, const char *table)
+{
+	return (nodes_get_it_but(n, database, table, NULL, NULL));
 }
 
 size_t
@@ -98,6 +114,16 @@ nodes_count(struct nodes *n, size_t *all)
 	return (count);
 }
 
+static json_t *
+own_databases(struct replication *rep)
+{
+	struct conf *conf = data_conf(rep->data);
+	json_t *databases = json_deep_copy(conf_list(conf, REP_DATABASES));
+
+	conf_free(conf);
+	return (databases);
+}
+
 struct nodes *
 nodes_load(struct replication *rep, char **err)
 {
@@ -107,6 +133,7 @@ nodes_load(struct replication *rep, char **err)
 	int rc = 0;
 
 	n->rep = rep;
+	n->databases = own_databases(rep);
 	pthread_mutex_init(&n->lock, NULL);
 	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it)) {
 		size_t klen, vlen;
@@ -142,6 +169,7 @@ nodes_free(struct nodes *n)
 	for (size_t i = 0; i < n->n; i++)
 		peer_free(n->list[i]);
 	free(n->list);
+	json_decref(n->databases);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 }
@@ -221,8 +249,11 @@ nodes_edit(struct group *g, const uint8_t *id, const char *name)
 	pthread_mutex_lock(&n->lock);
 	p = peer_copy(find_id(n, id));
 	pthread_mutex_unlock(&n->lock);
-	if (p == NULL)
-		return (peer_new(id, name));
+	if (p == NULL) {
+		p = peer_new(id, name);
+		p->databases = n->databases;
+		return (p);
+	}
 	if (name != NULL && strcmp(p->name, name) != 0) {
 		free(p->name);
 		p->name = xstrdup(name);

@@ -8,6 +8,7 @@
 
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
+#include "opsd/cluster/nodes.h"
 #include "opsd/store/catalog.h"
 
 json_t *
@@ -24,12 +25,19 @@ static void
 add_table(struct offer_item *i, struct table *t)
 {
 	i->tables[i->n++] = (struct offer_table){
+		subscription_is_wide(&i->sub) ? xstrdup(t->database) : NULL,
 		xstrdup(t->name),
 		t->id,
 		table_head(t),
 		table_definition(t),
 	};
 	table_unref(t);
+}
+
+static int
+is_offered(struct replication *rep, const struct offer_item *i, const struct table *t)
+{
+	return (!subscription_is_wide(&i->sub) || nodes_replicate(rep->nodes, t->database));
 }
 
 /* What we have of the tables that a subscription names. */
@@ -46,10 +54,14 @@ add_tables(struct replication *rep, struct offer_item *i)
 			add_table(i, t);
 		return;
 	}
-	all = catalog_tables(rep->data->catalog, i->sub.database, &n);
+	all = catalog_tables(rep->data->catalog,
+	    subscription_is_wide(&i->sub) ? NULL : i->sub.database, &n);
 	i->tables = xcalloc(n + 1, sizeof(*i->tables));
 	for (size_t k = 0; k < n; k++)
-		add_table(i, all[k]);
+		if (is_offered(rep, i, all[k]))
+			add_table(i, all[k]);
+		else
+			table_unref(all[k]);
 	free(all);
 }
 
@@ -76,6 +88,12 @@ offer_new(struct replication *rep, const struct subscription *subs, size_t n, in
 }
 
 const char *
+offer_database(const struct offer_item *i, const struct offer_table *t)
+{
+	return (t->database != NULL ? t->database : i->sub.database);
+}
+
+const char *
 offer_key(const struct offer_table *t)
 {
 	return (json_string_value(json_object_get(t->definition, "primary_key")));
@@ -85,6 +103,7 @@ static void
 item_clear(struct offer_item *i)
 {
 	for (size_t k = 0; k < i->n; k++) {
+		free(i->tables[k].database);
 		free(i->tables[k].name);
 		json_decref(i->tables[k].definition);
 	}

@@ -13,12 +13,13 @@
  * offer_read and offer_write alone know how it travels (question "subscriptions", JSON):
  *   {"id","name","incarnation","system_info","strict":bool,"subscriptions":[{"database",
  *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","has_database","tables":[
- *    {"table","id","head","head_mark","head_ms","definition":{...}}]}]}
- * as seen by the sender.
+ *    {"table","id","head","head_mark","head_ms","definition":{...},"database"}]}]}
+ * as seen by the sender; a table's "database" only for all databases.
  */
 #define OFFER_MAX (2 * SUBSCRIPTIONS_MAX) /* subscriptions in one */
 
-struct offer_table { /* what the sender has */
+struct offer_table {    /* what the sender has */
+	char *database; /* of a subscription for all; else NULL: the subscription's */
 	char *name;
 	uint32_t id; /* there; 0: not known */
 	struct log_pos head;
@@ -54,7 +55,9 @@ json_t *offer_write(const struct offer *o);
  */
 struct offer *offer_read(const json_t *o, char **fault);
 
-/* The key of rows in a table that is offered. */
+/* The database of a table that is offered. */
+const char *offer_database(const struct offer_item *i, const struct offer_table *t);
+/* The key of its rows. */
 const char *offer_key(const struct offer_table *t);
 
 json_t *offer_system_info(void); /* {"hdb_version","node_version","platform"} */

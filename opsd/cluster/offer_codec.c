@@ -19,10 +19,10 @@
 static json_t *
 table_write(const struct offer_table *t)
 {
-	return (json_pack("{s:s, s:I, s:I, s:I, s:I, s:O}", "table", t->name, "id",
+	return (json_pack("{s:s, s:I, s:I, s:I, s:I, s:O, s:s*}", "table", t->name, "id",
 	    (json_int_t)t->id, "head", (json_int_t)t->head.seq, "head_mark",
 	    (json_int_t)t->head.mark, "head_ms", (json_int_t)t->head.ms, "definition",
-	    t->definition));
+	    t->definition, "database", t->database));
 }
 
 static json_t *
@@ -54,10 +54,13 @@ offer_write(const struct offer *o)
 /* ---- in ---- */
 
 static int
-can_be(const struct offer_table *t, const char *key)
+can_be(const struct offer_item *i, const struct offer_table *t, const char *key)
 {
+	const char *db = offer_database(i, t);
+
 	return (t->name != NULL && table_name_fault(t->name) == NULL && key != NULL &&
-	    table_name_fault(key) == NULL);
+	    table_name_fault(key) == NULL && db != NULL && table_name_fault(db) == NULL &&
+	    strcmp(db, SUBSCRIPTION_ALL) != 0 && strcmp(db, "system") != 0);
 }
 
 static void
@@ -67,6 +70,9 @@ table_read(struct offer_item *i, const json_t *o, struct peerjson *w)
 	const char *key;
 
 	*t = (struct offer_table){
+		.database = i->sub.database != NULL && subscription_is_wide(&i->sub) ?
+		    xstrdup(peerjson_text(w, o, "database")) :
+		    NULL,
 		.name = xstrdup(peerjson_text(w, o, "table")),
 		.id = (uint32_t)peerjson_number(w, o, "id", UINT32_MAX),
 		.head = { peerjson_number(w, o, "head", INT64_MAX),
@@ -74,10 +80,11 @@ table_read(struct offer_item *i, const json_t *o, struct peerjson *w)
 		.definition = json_incref(peerjson_object(w, o, "definition")),
 	};
 	key = peerjson_text(w, t->definition, "primary_key");
-	if (can_be(t, key)) {
+	if (can_be(i, t, key)) {
 		i->n++;
 		return;
 	}
+	free(t->database);
 	free(t->name);
 	json_decref(t->definition);
 }

@@ -5,20 +5,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include "common/base/mem.h"
+#include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/nodes.h"
-#include "opsd/store/txn.h"
-
-/* A table of the log, by its id, and whether it leaves. */
-struct verdict {
-	uint32_t table;
-	int wanted;
-	char *database, *name; /* NULL: it cannot be read */
-	UT_hash_handle hh;
-};
+#include "opsd/cluster/verdicts.h"
 
 /* A table, or "*", that calls are asking peers to take. */
 struct expected {
@@ -31,10 +23,27 @@ struct outlet {
 	struct replication *rep;
 	pthread_mutex_t lock; /* expected, changes */
 	struct expected *expected;
-	uint64_t changes;         /* of those */
-	struct verdict *verdicts; /* the loop's thread's */
-	uint64_t seen;            /* what they were made from */
+	uint64_t changes;          /* of those */
+	struct verdicts *verdicts; /* the loop's thread's */
+	uint64_t seen;             /* what they were made from */
 };
+
+static int is_expected(struct outlet *o, const char *db, const char *table);
+
+static int
+is_linked(void *arg, const uint8_t *id)
+{
+	return (carrier_link_has(arg, id));
+}
+
+static int
+is_table_wanted(void *outlet, const char *db, const char *table)
+{
+	struct outlet *o = outlet;
+
+	return (nodes_get_it_but(o->rep->nodes, db, table, is_linked, o->rep->link) ||
+	    is_expected(o, db, table));
+}
 
 struct outlet *
 outlet_new(struct replication *rep)
@@ -42,17 +51,10 @@ outlet_new(struct replication *rep)
 	struct outlet *o = xcalloc(1, sizeof(*o));
 
 	o->rep = rep;
+	o->verdicts = verdicts_new(is_table_wanted, o,
+	    1); /* what cannot be read is another's to judge */
 	pthread_mutex_init(&o->lock, NULL);
 	return (o);
-}
-
-static void
-verdict_free(struct outlet *o, struct verdict *v)
-{
-	HASH_DEL(o->verdicts, v);
-	free(v->database);
-	free(v->name);
-	free(v);
 }
 
 static void
@@ -67,12 +69,9 @@ expected_free(struct outlet *o, struct expected *x)
 void
 outlet_free(struct outlet *o)
 {
-	struct verdict *v, *tmp;
-
 	if (o == NULL)
 		return;
-	HASH_ITER(hh, o->verdicts, v, tmp)
-		verdict_free(o, v);
+	verdicts_free(o->verdicts);
 	while (o->expected != NULL)
 		expected_free(o, o->expected);
 	pthread_mutex_destroy(&o->lock);
@@ -120,8 +119,9 @@ is_expected(struct outlet *o, const char *db, const char *table)
 
 	pthread_mutex_lock(&o->lock);
 	LL_FOREACH(o->expected, x)
-		if (strcmp(x->database, db) == 0 &&
-		    (strcmp(x->table, "*") == 0 || strcmp(x->table, table) == 0))
+		if ((strcmp(x->database, db) == 0 &&
+			(strcmp(x->table, "*") == 0 || strcmp(x->table, table) == 0)) ||
+		    (strcmp(x->database, "*") == 0 && nodes_replicate(o->rep->nodes, db)))
 			break;
 	pthread_mutex_unlock(&o->lock);
 	return (x != NULL);
@@ -148,60 +148,40 @@ count_changes(struct outlet *o)
 	pthread_mutex_lock(&o->lock);
 	n = o->changes;
 	pthread_mutex_unlock(&o->lock);
-	return (n + nodes_changes(o->rep->nodes));
-}
-
-static int
-is_table_wanted(struct outlet *o, const char *db, const char *table)
-{
-	return (nodes_get_it(o->rep->nodes, db, table) || is_expected(o, db, table));
-}
-
-static struct verdict *
-judge_table(struct outlet *o, const struct log_entry *e)
-{
-	struct verdict *v = xcalloc(1, sizeof(*v));
-	struct txn t;
-
-	v->table = e->table;
-	v->wanted = 1; /* what cannot be read is somebody else's to judge */
-	if (txn_read(&t, e->payload, e->len) == 0) {
-		v->database = xstrndup(t.database, t.database_len);
-		v->name = xstrndup(t.table, t.table_len);
-		v->wanted = is_table_wanted(o, v->database, v->name);
-	}
-	HASH_ADD(hh, o->verdicts, table, sizeof(v->table), v);
-	return (v);
+	return (n + nodes_changes(o->rep->nodes) + carrier_link_changes(o->rep->link));
 }
 
 int
 outlet_wants(const struct log_entry *e, void *outlet)
 {
-	struct outlet *o = outlet;
-	struct verdict *v;
+	return (verdicts_wants(e, ((struct outlet *)outlet)->verdicts));
+}
 
-	HASH_FIND(hh, o->verdicts, &e->table, sizeof(e->table), v);
-	if (v == NULL)
-		v = judge_table(o, e);
-	return (v->wanted);
+struct leaving {
+	struct outlet *o;
+	void (*gone)(const char *database, const char *table, void *arg);
+	void *arg;
+};
+
+/* Who is linked gets it by other ways, and may have to go on with the stream. */
+static void
+table_left(const char *database, const char *table, void *arg)
+{
+	struct leaving *l = arg;
+
+	if (!nodes_get_it(l->o->rep->nodes, database, table))
+		l->gone(database, table, l->arg);
 }
 
 void
 outlet_review(struct outlet *o, void (*gone)(const char *database, const char *table, void *arg),
     void *arg)
 {
+	struct leaving leaving = { o, gone, arg };
 	uint64_t now = count_changes(o);
-	struct verdict *v, *tmp;
 
 	if (now == o->seen)
 		return;
 	o->seen = now;
-	HASH_ITER(hh, o->verdicts, v, tmp) {
-		if (v->wanted && v->name != NULL) {
-			if (is_table_wanted(o, v->database, v->name))
-				continue;
-			gone(v->database, v->name, arg);
-		}
-		verdict_free(o, v);
-	}
+	verdicts_review(o->verdicts, table_left, &leaving);
 }

@@ -146,10 +146,10 @@ peerjson_node(struct peerjson *w, const json_t *o, uint8_t id[NODE_ID_LEN], char
 
 	if (hex != NULL && node_id_read(hex, id) == -1)
 		peerjson_fault(w, "id", "must be %d hexadecimal digits", 2 * NODE_ID_LEN);
-	if (text != NULL && !node_name_ok(text, strlen(text)))
+	if (text != NULL && !node_name_ok(text, strlen(text)) && !node_host_ok(text, strlen(text)))
 		peerjson_fault(w, "name",
-		    "must be 1 to %d characters without '.', ',', '*', '>', white space "
-		    "and control characters",
+		    "must be 1 to %d characters without ',', '*', '>', white space and control "
+		    "characters",
 		    NODE_NAME_MAX);
 	*name = xstrdup(text);
 }

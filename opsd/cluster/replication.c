@@ -4,10 +4,13 @@
 
 #include <event2/event.h>
 
+#include "common/base/iso.h"
+#include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/carrier_nats.h"
 #include "opsd/cluster/carriers.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
+#include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
 
 #define TICK_US 200000
@@ -30,12 +33,26 @@ is_shared(void *arg, const struct table *t)
 	return (nodes_share(((struct replication *)arg)->nodes, t));
 }
 
+static uint64_t
+start_time(struct data *data)
+{
+	struct conf *conf = data_conf(data);
+	const char *text = conf_str(conf, REP_START_TIME);
+	int64_t ms = text != NULL ? iso_ms(text, NULL) : 0;
+
+	conf_free(conf);
+	return (ms > 0 ? (uint64_t)ms : 0);
+}
+
 int
 replication_load(struct replication *rep, struct data *data, char **err)
 {
 	rep->data = data;
 	data->hooks = (struct data_hooks){ on_logged, is_log_wanted, is_shared, rep };
+	rep->start_ms = start_time(data);
 	rep->nodes = nodes_load(rep, err);
+	if (*err == NULL)
+		rep->members = members_load(rep, err);
 	if (*err == NULL)
 		rep->cursors = cursors_load(rep, err);
 	return (*err == NULL ? 0 : -1);
@@ -45,6 +62,7 @@ void
 replication_clear(struct replication *rep)
 {
 	cursors_free(rep->cursors);
+	members_free(rep->members);
 	nodes_free(rep->nodes);
 }
 
@@ -54,6 +72,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	struct replication *rep = arg;
 
 	daemons_beat(rep->daemons);
+	carrier_link_tick(rep->link);
 	cluster_tick(rep->cluster);
 }
 
@@ -61,7 +80,9 @@ static void
 make_carriers(struct replication *rep)
 {
 	rep->nats = carrier_nats_new(rep->cluster, rep, cluster_outlet(rep->cluster));
+	rep->link = carrier_link_new(rep->cluster, rep);
 	rep->carriers = carriers_new();
+	carriers_add(rep->carriers, &carrier_link_ops, rep->link);
 	carriers_add(rep->carriers, &carrier_nats_ops, rep->nats);
 	cluster_carry(rep->cluster, &carriers_ops, rep->carriers);
 }
@@ -70,8 +91,10 @@ static void
 free_carriers(struct replication *rep)
 {
 	carriers_free(rep->carriers);
+	carrier_link_free(rep->link);
 	carrier_nats_free(rep->nats);
 	rep->carriers = NULL;
+	rep->link = NULL;
 	rep->nats = NULL;
 }
 
@@ -79,12 +102,13 @@ int
 replication_start(struct replication *rep, char **err)
 {
 	struct timeval every = { 0, TICK_US };
-	struct daemons_above above[1];
+	struct daemons_above above[2];
 
 	rep->cluster = cluster_new(rep);
 	make_carriers(rep);
 	above[0] = carrier_nats_above(rep->nats);
-	rep->daemons = daemons_start(rep, above, 1, err);
+	above[1] = carrier_link_above(rep->link);
+	rep->daemons = daemons_start(rep, above, 2, err);
 	if (rep->daemons == NULL) {
 		replication_stop(rep);
 		return (-1);

@@ -9,14 +9,18 @@
 struct replication {
 	struct data *data;
 	struct nodes *nodes;       /* who subscribes to what */
+	struct members *members;   /* who was linked with us */
 	struct cursors *cursors;   /* positions in the peers' logs */
 	struct cluster *cluster;   /* the conversation with peers */
 	struct carriers *carriers; /* what carries it: */
 	struct carrier_nats *nats;
+	struct carrier_link *link;
 	struct daemons *daemons; /* hubd and leafd, which do; NULL before the start */
 	struct event *tick;
 	struct workers *changes; /* one thread: calls that change subscriptions */
 	struct broken broken;
+	struct pki *pki;   /* who we are on links, and whom we believe; NULL: there are none */
+	uint64_t start_ms; /* replication.startTime, 0: none */
 };
 
 /*

@@ -131,7 +131,7 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 	struct peer *p = nodes_by_id(rep->nodes, q->id);
 
 	*a = (struct status_answer){
-		.name = xstrdup(conf_str(conf, CL_NODENAME)),
+		.name = data_node_name(rep->data),
 		.incarnation = rep->data->log.incarnation,
 		.now_ms = wall_ms(),
 		.uptime_ms = (mono_us() - rep->data->started_us) / 1000,

@@ -18,6 +18,12 @@ subscription_is_all(const struct subscription *s)
 }
 
 int
+subscription_is_wide(const struct subscription *s)
+{
+	return (strcmp(s->database, SUBSCRIPTION_ALL) == 0);
+}
+
+int
 subscription_is_newer(const struct subscription *s, const struct subscription *than)
 {
 	return (stamp_cmp(s->stamp, than->stamp) > 0);
@@ -129,6 +135,9 @@ subscription_read(struct subscription *s, const json_t *o, struct peerjson *w)
 	s->start_ms = peerjson_number(w, o, "start_ms", SUBSCRIPTION_START_MAX);
 	if (s->database != NULL && strcmp(s->database, "system") == 0)
 		peerjson_fault(w, "database", "'system' is each node's own");
+	if (s->database != NULL && s->table != NULL && subscription_is_wide(s) &&
+	    !subscription_is_all(s))
+		peerjson_fault(w, "table", "must be '*' where the database is");
 	if (s->stamp.time >= STAMP_TIME_MAX)
 		peerjson_fault(w, "stamp", "is of a time that nothing could follow");
 }

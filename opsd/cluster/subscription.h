@@ -9,15 +9,16 @@
 #include "opsd/store/stamp.h"
 
 /*
- * What two nodes have with each other for a table, or for all tables of a database, as one
- * of them sees it; and the rules for it.  Both hold the same and take the newer one whenever
+ * What two nodes have with each other for a table, for all tables of a database, or for all
+ * databases, as one of them sees it; and the rules for it.  Both hold the same and take the newer one whenever
  * they meet.  No I/O.
  */
 #define SUBSCRIPTION_ALL       "*"
 #define SUBSCRIPTION_START_MAX ((UINT64_C(1) << 48) - 1) /* ms: they become stamps */
 
 struct subscription {
-	char *database, *table; /* table "*": all, present and future */
+	char *database,
+	    *table; /* table "*": all, present and future; database "*", with it: of all */
 	int publish, subscribe; /* as seen from here */
 	int removed;            /* a tombstone, kept for the peer */
 	struct stamp stamp;     /* given once: who has the same has the same subscription */
@@ -28,6 +29,7 @@ void subscription_copy(struct subscription *to, const struct subscription *from)
 void subscription_clear(struct subscription *s); /* the names */
 
 int subscription_is_all(const struct subscription *s);
+int subscription_is_wide(const struct subscription *s); /* for all tables of all databases */
 /* Whether it takes the place of the other, which is for the same table. */
 int subscription_is_newer(const struct subscription *s, const struct subscription *than);
 /* Whether there is nothing to change, whatever the stamps. */

@@ -158,7 +158,7 @@ subscription_change_notify(struct replication *rep, const struct subscription_ch
 		struct offer *offer;
 		json_t *question, *answer = NULL;
 
-		if (!e->notify || !rep->data->live.clustering ||
+		if (!e->notify || !rep->data->live.replicates ||
 		    !cluster_reachable(rep->cluster, e->name))
 			continue;
 		offer = offer_new(rep, e->subs.list, e->subs.n, 0);

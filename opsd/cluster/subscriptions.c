@@ -146,6 +146,9 @@ subscriptions_effective(const struct subscriptions *l, const char *db, size_t db
 
 	if (s == NULL || s->removed)
 		s = find_exact(l, db, dblen, SUBSCRIPTION_ALL, strlen(SUBSCRIPTION_ALL));
+	if (s == NULL || s->removed)
+		s = find_exact(l, SUBSCRIPTION_ALL, strlen(SUBSCRIPTION_ALL), SUBSCRIPTION_ALL,
+		    strlen(SUBSCRIPTION_ALL));
 	return (s == NULL || s->removed ? NULL : s);
 }
 

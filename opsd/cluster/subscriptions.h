@@ -30,7 +30,7 @@ void subscriptions_end_all(struct subscriptions *to, const struct subscriptions 
 /* The one for just this table or "*", also when it is removed; NULL: none. */
 const struct subscription *subscriptions_find(const struct subscriptions *l, const char *database,
     const char *table);
-/* What counts for a table: its own, else that for "*". NULL: none. */
+/* What counts for a table: its own, else that for "*", else that for all databases. NULL: none. */
 const struct subscription *subscriptions_effective(const struct subscriptions *l, const char *db,
     size_t dblen, const char *table, size_t tlen);
 

@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/cursors.h"
 #include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
@@ -64,7 +65,7 @@ check_there(struct group *g, struct commit_job *j, const struct offer_item *i)
 	struct catalog *c = group_data(g)->catalog;
 	struct table *mine;
 
-	if (i->n > 0)
+	if (i->n > 0 || subscription_is_wide(&i->sub))
 		return (0);
 	if (subscription_is_all(&i->sub)) {
 		if (i->has_database || catalog_has_database(c, i->sub.database))
@@ -88,7 +89,8 @@ check_items(struct group *g, struct take *t)
 		if (item->sub.removed)
 			continue;
 		for (size_t k = 0; k < item->n; k++)
-			if (check_key(g, &t->job, item->sub.database, &item->tables[k]) == -1)
+			if (check_key(g, &t->job, offer_database(item, &item->tables[k]),
+				&item->tables[k]) == -1)
 				return (-1);
 		if (check_there(g, &t->job, item) == -1)
 			return (-1);
@@ -135,10 +137,8 @@ may_come(const struct taking *a, const char *db, const char *name)
 }
 
 static int
-may_database_come(const struct taking *a)
+may_database_come(const struct taking *a, const char *db)
 {
-	const char *db = a->i->sub.database;
-
 	return (catalog_has_database(group_data(a->g)->catalog, db) || may_come(a, db, ""));
 }
 
@@ -148,8 +148,8 @@ take_database(const struct taking *a)
 {
 	const struct offer_item *i = a->i;
 
-	if (subscription_is_all(&i->sub) && i->has_database &&
-	    (i->sub.publish || i->sub.subscribe) && may_database_come(a))
+	if (subscription_is_all(&i->sub) && !subscription_is_wide(&i->sub) && i->has_database &&
+	    (i->sub.publish || i->sub.subscribe) && may_database_come(a, i->sub.database))
 		group_put_database(a->g, i->sub.database);
 }
 
@@ -157,11 +157,11 @@ take_database(const struct taking *a)
 static struct table *
 take_table(const struct taking *a, const struct offer_table *t, int wanted, int *made)
 {
-	const char *db = a->i->sub.database, *why;
+	const char *db = offer_database(a->i, t), *why;
 	size_t dblen = strlen(db), len = strlen(t->name);
 	struct table *mine = group_table_named(a->g, db, dblen, t->name, len);
 
-	*made = mine == NULL && wanted && may_database_come(a) && may_come(a, db, t->name);
+	*made = mine == NULL && wanted && may_database_come(a, db) && may_come(a, db, t->name);
 	if (*made)
 		mine = group_create_table(a->g, db, t->name, offer_key(t), t->definition, "", &why);
 	if (mine == NULL || strcmp(mine->primary_key, offer_key(t)) != 0)
@@ -171,6 +171,20 @@ take_table(const struct taking *a, const struct offer_table *t, int wanted, int 
 	return (mine);
 }
 
+/* A cursor that begins for all databases brings what there is, from then on if so configured. */
+static uint64_t
+start_of(const struct taking *a, const struct offer_table *t)
+{
+	struct replication *rep = replication_of(a->g);
+
+	if (a->newer)
+		return (a->i->sub.start_ms);
+	if (!subscription_is_wide(&a->i->sub) ||
+	    cursors_find(rep->cursors, a->o->id, t->id) != NULL)
+		return (0);
+	return (rep->start_ms);
+}
+
 static void
 take_cursor(const struct taking *a, const struct offer_table *t, struct table *mine, int made)
 {
@@ -178,7 +192,7 @@ take_cursor(const struct taking *a, const struct offer_table *t, struct table *m
 		.id = t->id,
 		.head = t->head,
 		.incarnation = a->o->incarnation,
-		.start_ms = a->newer ? a->i->sub.start_ms : 0,
+		.start_ms = start_of(a, t),
 		.asked = a->asked,
 		.called = a->newer,
 		.made = made,
@@ -195,11 +209,11 @@ take_tables(const struct taking *a)
 {
 	for (size_t k = 0; k < a->i->n; k++) {
 		const struct offer_table *t = &a->i->tables[k];
-		const struct subscription *s = peer_effective(a->p, a->i->sub.database, t->name);
+		const struct subscription *s = peer_effective(a->p, offer_database(a->i, t), t->name);
 		struct table *mine;
 		int made;
 
-		if (s == NULL)
+		if (s == NULL || (subscription_is_wide(&a->i->sub) && !subscription_is_wide(s)))
 			continue;
 		mine = take_table(a, t, s->subscribe || s->publish, &made);
 		if (mine != NULL && s->subscribe)
@@ -228,17 +242,20 @@ take_item(struct group *g, struct peer *p, const struct take *t, const struct of
 {
 	struct subscription mine = i->sub;
 	struct taking a = { .g = g, .p = p, .o = t->offer, .i = i };
+	int is_wide = subscription_is_wide(&mine), taken;
 
 	a.forgotten = t->compared &&
 	    subscriptions_find(&p->subs, mine.database, mine.table) == NULL;
 	subscription_turn(&mine);
-	a.newer = subscriptions_take(&p->subs, &mine);
-	a.asked = asked_at(t, i, a.newer);
+	taken = subscriptions_take(&p->subs, &mine);
+	/* All databases come as they are, not from now on; by themselves not what was dropped here. */
+	a.newer = taken && !is_wide;
+	a.asked = asked_at(t, i, taken && !(is_wide && t->compared));
 	if (!mine.removed) {
 		take_database(&a);
 		take_tables(&a);
 	}
-	return (a.newer);
+	return (taken);
 }
 
 static int

@@ -213,21 +213,33 @@ add_unknown(struct graph *g)
 	}
 }
 
-/* A subscription for just this table counts, else the one for all tables of the database. */
+/* What is said for more than this counts, but for those who say something for this. */
+static void
+add_edges_instead(struct graph *g, const struct subject *s)
+{
+	forget_edges(g, s);
+	add_edges(g, s);
+}
+
+/*
+ * A subscription for just this table counts, else the one for all tables of the database, else
+ * the one for all databases.
+ */
 static void
 edges_of(struct graph *g, const struct subject *s)
 {
 	char *key = xasprintf("%.*s/*", (int)s->database_len, s->key);
-	struct subject *all;
+	struct subject *all, *wide;
 
 	memset(g->to, 0, (size_t)g->n * g->words * sizeof(*g->to));
+	HASH_FIND_STR(g->subjects, "*/*", wide);
 	HASH_FIND_STR(g->subjects, key, all);
 	free(key);
-	if (all != NULL && all != s) {
-		add_edges(g, all);
-		forget_edges(g, s);
-	}
-	add_edges(g, s);
+	if (wide != NULL && wide != s)
+		add_edges(g, wide);
+	if (all != NULL && all != s)
+		add_edges_instead(g, all);
+	add_edges_instead(g, s);
 	note_parts(g);
 	add_unknown(g);
 	/* Who did not report may get it from others. */

@@ -124,6 +124,8 @@ read_one(struct subscriptions *into, struct faults *f, const json_t *sub, const 
 	s.start_ms = read_start(f, sub, path, i);
 	if (db == NULL || table == NULL)
 		return;
+	if (strcmp(db, "*") == 0 && strcmp(table, "*") != 0)
+		fault(f, "'%s[%zu].table' must be '*' where the database is", path, i);
 	s.database = (char *)(uintptr_t)db;
 	s.table = (char *)(uintptr_t)table;
 	/* Twice one table in a call: which is meant? */

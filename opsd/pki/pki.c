@@ -218,6 +218,7 @@ pki_trust(struct pki *p, const char *cert, const char *from, char **err)
 	c.record = record = json_pack("{s:s, s:s, s:I}", "certificate", cert, "from", from, "at",
 	    (json_int_t)wall_ms());
 	status = ledger_write(p->ledger, &c, 1, err);
+	p->changes++;
 	json_decref(record);
 	return (status);
 }
@@ -362,5 +363,12 @@ pki_adopt(struct pki *p, const struct pki_adopted *a, char **err)
 	if (keyfiles_put_node(p->dir, a->pair, err) == -1)
 		status = 500;
 	pthread_mutex_unlock(&p->files);
+	p->changes++;
 	return (status);
+}
+
+uint64_t
+pki_changes(const struct pki *p)
+{
+	return (p->changes + 1);
 }

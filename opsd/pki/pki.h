@@ -61,6 +61,9 @@ int pki_is_revoked(struct pki *p, const char *serial); /* of any spelling; what 
  */
 int pki_revoke(struct pki *p, const json_t *serials, int64_t until, const char *by, char **err);
 
+/* How often what we show, trust or have revoked has changed, from 1; no waiting, any thread. */
+uint64_t pki_changes(const struct pki *p);
+
 /* A chain by what we trust and have revoked (chain.h); node and spki may be NULL. */
 int pki_check(struct pki *p, const char *certs, const char *hostname, const char *node,
     const char *spki, char **err);

@@ -6,6 +6,7 @@
 
 #include "common/base/mem.h"
 #include "common/conf/logconf.h"
+#include "common/conf/repconf.h"
 
 void
 data_init(struct data *d, struct svc *svc)
@@ -60,7 +61,9 @@ data_node_name(struct data *d)
 	char *name;
 
 	pthread_rwlock_rdlock(&d->conf_lock);
-	name = xstrdup(conf_str(d->svc->conf, CL_NODENAME));
+	name = d->live.replicates && !d->live.clustering ?
+	    repconf_hostname(d->svc->conf) :
+	    xstrdup(conf_str(d->svc->conf, CL_NODENAME));
 	pthread_rwlock_unlock(&d->conf_lock);
 	return (name != NULL ? name : xstrdup(""));
 }
@@ -71,6 +74,7 @@ data_conf_changed(struct data *d)
 	const struct conf *c = d->svc->conf;
 
 	d->live.clustering = conf_bool(c, CL_ENABLED);
+	d->live.replicates = d->live.clustering || repconf_on(c);
 	d->live.republish = conf_bool(c, CL_REPUBLISH);
 	d->live.audit = conf_bool(c, LOGGING_AUDIT);
 	d->live.log_good = conf_bool(c, LOGGING_AUTH_GOOD);
@@ -81,5 +85,6 @@ data_conf_changed(struct data *d)
 	d->live.max_transaction = (uint64_t)conf_int(c, CL_MAX_TRANSACTION);
 	d->live.queue_ms = (uint64_t)conf_int(c, STORAGE_MAX_QUEUE_TIME) * 1000;
 	d->live.max_attributes = (uint64_t)conf_int(c, STORAGE_MAX_ATTRIBUTES);
+	d->conf_changes++;
 	logconf_apply("opsd", c);
 }

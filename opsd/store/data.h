@@ -12,9 +12,12 @@
 
 struct workers;
 
-/* Settings that are read all the time; refreshed with the configuration. */
+/*
+ * Settings that are read all the time; refreshed with the configuration.  clustering: over NATS;
+ * replicates: that, or over links.
+ */
 struct live {
-	_Atomic int clustering, republish, audit, write_async, log_good, log_failed;
+	_Atomic int clustering, replicates, republish, audit, write_async, log_good, log_failed;
 	_Atomic uint64_t max_skew_ms, reserve, max_transaction, queue_ms, max_attributes;
 };
 
@@ -48,7 +51,8 @@ struct data {
 	uint8_t key[32]; /* seals the cluster password */
 	uint64_t started_us;
 	_Atomic int stopping;
-	pthread_rwlock_t conf_lock; /* svc->conf changes under it */
+	pthread_rwlock_t conf_lock;    /* svc->conf changes under it */
+	_Atomic uint64_t conf_changes; /* how often, from 1 */
 };
 
 void data_init(struct data *d, struct svc *svc);
@@ -59,7 +63,7 @@ struct conf *data_conf(struct data *d);
 /* One key of it. */
 int64_t data_conf_int(struct data *d, enum conf_key key);
 int data_conf_bool(struct data *d, enum conf_key key);
-/* clustering.nodeName; "" when unset.  Caller frees. */
+/* clustering.nodeName, or the host name where there are links alone; "" when unset.  Caller frees. */
 char *data_node_name(struct data *d);
 /* Another is in force: what `live` has of it, with the lock held. */
 void data_conf_changed(struct data *d);

@@ -185,7 +185,7 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 
 	if (t->id < TABLE_USER_FIRST)
 		return;
-	if (!g->data->live.clustering && !g->data->hooks.logs(g->data->hooks.arg)) {
+	if (!g->data->live.replicates && !g->data->hooks.logs(g->data->hooks.arg)) {
 		l->unlogged_ms = g->wall;
 		return;
 	}

@@ -150,19 +150,39 @@ offering_add(struct offer *o, const char *table, int publish, int subscribe, int
 	return (i);
 }
 
-/* What the peer has, of the last subscription. */
+/* The one for all databases, both ways. */
+static inline struct offer_item *
+offering_all(struct offer *o, uint64_t time)
+{
+	struct offer_item *i = offering_add(o, "*", 1, 1, 0, time);
+
+	free(i->sub.database);
+	i->sub.database = xstrdup("*");
+	return (i);
+}
+
+/* What the peer has, of the last subscription; a database only for all of them. */
 static inline void
-offering_table(struct offer *o, const char *name, uint32_t id, uint64_t head, const char *key)
+offering_table_in(struct offer *o, const char *database, const char *name, uint32_t id,
+    uint64_t head, const char *key)
 {
 	struct offer_item *i = &o->items[o->n - 1];
 
 	i->tables = xrealloc(i->tables, (i->n + 1) * sizeof(*i->tables));
 	i->tables[i->n++] = (struct offer_table){
+		xstrdup(database),
 		xstrdup(name),
 		id,
 		{ head, head, head },
 		json_pack("{s:s, s:[]}", "primary_key", key, "attributes"),
 	};
+}
+
+/* What the peer has, of the last subscription. */
+static inline void
+offering_table(struct offer *o, const char *name, uint32_t id, uint64_t head, const char *key)
+{
+	offering_table_in(o, NULL, name, id, head, key);
 }
 
 /* Takes it; the status. */

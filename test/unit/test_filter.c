@@ -48,6 +48,12 @@ test_covered(void **state)
 }
 
 static void
+test_all_databases(void **state)
+{
+	check("[[\"dev\",\"dog\"],[\"*\",\"*\"]]", "[\"hl.txn.n1.>\"]");
+}
+
+static void
 test_has(void **state)
 {
 	json_t *filters = json_pack("[s, s]", "hl.txn.n1.dev.*", "hl.txn.n1.a.b"), *subjects;
@@ -129,6 +135,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_covered),
+		cmocka_unit_test(test_all_databases),
 		cmocka_unit_test(test_has),
 		cmocka_unit_test(test_put),
 		cmocka_unit_test(test_too_many),

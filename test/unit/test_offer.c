@@ -110,7 +110,7 @@ test_refused(void **state)
 	refused(ID, "0011", "'id' must be 32 hexadecimal digits");
 	refused("\"id\":\"" ID "\"", "\"id\":7", "'id' must be a string");
 	refused("\"boston\"", "\"bos ton\"",
-	    "'name' must be 1 to 250 characters without '.', ',', '*', "
+	    "'name' must be 1 to 250 characters without ',', '*', "
 	    "'>', white space and control characters");
 	refused("\"incarnation\":8", "\"incarnation\":-8",
 	    "'incarnation' must be from 0 to 4611686018427387904");

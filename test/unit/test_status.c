@@ -161,7 +161,7 @@ test_refused(void **state)
 {
 	question_refused("id", "\"x\"", "'id' must be 32 hexadecimal digits");
 	question_refused("name", "\"a b\"",
-	    "'name' must be 1 to 250 characters without '.', ',', '*', '>', "
+	    "'name' must be 1 to 250 characters without ',', '*', '>', "
 	    "white space and control characters");
 	question_refused("now", NULL, "'now' is required");
 	question_refused("now", "-1", "'now' " NUMBER);

@@ -117,6 +117,35 @@ test_effective(void **state)
 	subscriptions_clear(&l);
 }
 
+/* That for all databases is for what has nothing of its own, and where the databases replicate. */
+static void
+test_all_databases(void **state)
+{
+	static const uint8_t boston[NODE_ID_LEN] = "boston-boston-b";
+	struct subscription wide = sub("*", "*", 1, 1, 5);
+	struct peer *p = peer_new(boston, "boston");
+
+	(void)state;
+	subscriptions_take(&p->subs, &wide);
+	assert_true(peer_effective(p, "dev", "dog")->publish);
+	take(&p->subs, "dog", 0, 0, 6);
+	assert_false(peer_effective(p, "data", "dog")->publish);
+	assert_true(peer_effective(p, "data", "cat")->publish);
+	take(&p->subs, "*", 0, 1, 7);
+	assert_false(peer_effective(p, "data", "cat")->publish);
+	end(&p->subs, "*", 8);
+	p->databases = json_pack("[s]", "data");
+	assert_true(peer_effective(p, "data", "cat")->publish);
+	assert_null(peer_effective(p, "dev", "dog"));
+	assert_null(peer_effective(p, "dat", "dog"));
+	assert_non_null(peer_effective(p, "data", "dog")); /* its own does not ask */
+	json_decref((json_t *)(uintptr_t)p->databases);
+	p->databases = json_pack("[s]", "*");
+	assert_non_null(peer_effective(p, "dev", "dog"));
+	json_decref((json_t *)(uintptr_t)p->databases);
+	peer_free(p);
+}
+
 static void
 test_tombstone(void **state)
 {
@@ -531,6 +560,7 @@ main(void)
 		cmocka_unit_test(test_newer_wins),
 		cmocka_unit_test(test_other_side),
 		cmocka_unit_test(test_effective),
+		cmocka_unit_test(test_all_databases),
 		cmocka_unit_test(test_tombstone),
 		cmocka_unit_test(test_end_all),
 		cmocka_unit_test(test_next_stamp),

@@ -453,6 +453,86 @@ test_undo(void **state)
 
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
+/* ---- all databases ---- */
+
+static int
+has_table_in(struct openrep *r, const char *database, const char *name)
+{
+	struct table *t = catalog_get(r->o.data.catalog, database, name);
+
+	table_unref(t);
+	return (t != NULL);
+}
+
+static int
+compared(struct openrep *r, struct offer *o)
+{
+	struct take *t = take_new(o);
+	int status;
+
+	t->compared = 1;
+	status = commit_wait(r->o.data.commit, &t->job);
+	take_free(t);
+	return (status);
+}
+
+/* Tables come with their databases, and all that is in them; what has something of its own is left. */
+static void
+test_all_databases(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = offering_new(boston, "boston", LIFE);
+
+	offering_add(o, "cat", 0, 0, 0, 5);
+	offering_all(o, 6);
+	offering_table_in(o, "far", "bird", THERE, 9, "id");
+	offering_table_in(o, "dev", "cat", THERE + 1, 9, "id");
+	assert_int_equal(compared(r, o), 200);
+	assert_true(has_table_in(r, "far", "bird"));
+	assert_false(has_table_in(r, "dev", "cat"));
+	assert_non_null(cursor(r));
+	assert_int_equal(cursor(r)->state, CURSOR_COPY);
+	assert_string_equal(cursor(r)->database, "far");
+}
+
+/* What was dropped here does not come back by itself, whoever linked the two last. */
+static void
+test_all_databases_not_dropped(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = offering_new(boston, "boston", LIFE);
+
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	offering_all(o, 6);
+	offering_table_in(o, "dev", "dog", THERE, 9, "id");
+	assert_int_equal(compared(r, o), 200);
+	assert_false(has_table(r, "dog"));
+}
+
+static void
+test_all_databases_written(void **state)
+{
+	struct openrep *r = *state;
+	struct subscription wide = { (char *)"*", (char *)"*", 1, 1, 0, { 5, 1 }, 0 };
+	struct offer *o = offer_new(&r->rep, &wide, 1, 0), *back;
+	json_t *written = offer_write(o), *item;
+	char *fault = NULL;
+
+	back = offer_read(written, &fault);
+	assert_null(fault);
+	assert_int_equal(back->items[0].n, 1);
+	assert_string_equal(offer_database(&back->items[0], &back->items[0].tables[0]), "dev");
+	offer_free(back);
+	item = json_array_get(json_object_get(written, "subscriptions"), 0);
+	json_object_set_new(item, "table", json_string("dog"));
+	assert_null(offer_read(written, &fault));
+	assert_non_null(strstr(fault,
+	    "'subscriptions[0].table' must be '*' where the database is"));
+	free(fault);
+	json_decref(written);
+	offer_free(o);
+}
+
 int
 main(void)
 {
@@ -470,6 +550,9 @@ main(void)
 		TEST(test_answer),
 		TEST(test_plan),
 		TEST(test_undo),
+		TEST(test_all_databases),
+		TEST(test_all_databases_not_dropped),
+		TEST(test_all_databases_written),
 	};
 
 	log_init("test", LOG_ERROR);

@@ -167,7 +167,7 @@ test_nonsense(void **state)
 	    "'links[0].subscriptions[0].subscription' " SUB_RULE);
 	refused(WITH("[{" ID ",\"name\":\"a b\",\"subscriptions\":[]}]"),
 	    "'links[0].name' must be 1 to 250 "
-	    "characters without '.', ',', '*', '>', white space and control characters");
+	    "characters without ',', '*', '>', white space and control characters");
 }
 
 /* As it travels, and what its digest is of. */
@@ -335,6 +335,22 @@ test_many_unknown(void **state)
 	json_decref(gaps);
 }
 
+/* All databases: between those who say nothing else for a table or its database. */
+static void
+test_all_databases(void **state)
+{
+#define WIDE SUB("*", "*", "true", "true")
+	gaps_are("[" NODE("a", "false", LINK("b", WIDE) "," LINK("c", BOTH("t"))) "," NODE("b",
+		     "false", LINK("a", WIDE) "," LINK("c", WIDE)) "," NODE("c", "false",
+		     LINK("a", BOTH("t")) "," LINK("b", WIDE)) "]",
+	    "[" GAP("a", "c", "\"*.*\"") "," GAP("c", "a", "\"*.*\"") "]");
+	gaps_are("[" NODE("a", "false", LINK("b", WIDE) "," LINK("c", WIDE)) "," NODE("b", "false",
+		     LINK("a", WIDE) "," LINK("c",
+			 WIDE "," SUB("d", "*", "false", "false"))) "," NODE("c", "false",
+		     LINK("a", WIDE) "," LINK("b", WIDE "," SUB("d", "*", "false", "false"))) "]",
+	    "[" GAP("b", "c", "\"d.*\"") "," GAP("c", "b", "\"d.*\"") "]");
+}
+
 int
 main(void)
 {
@@ -343,6 +359,7 @@ main(void)
 		cmocka_unit_test(test_directions),
 		cmocka_unit_test(test_all_pairs),
 		cmocka_unit_test(test_wildcards),
+		cmocka_unit_test(test_all_databases),
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_many_gaps),

@@ -1,0 +1,172 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/iso.h"
+#include "common/base/mem.h"
+#include "common/conf/conf_priv.h"
+#include "common/conf/repaddress.h"
+
+/* Whether the values of replication.* are what their keys take. */
+
+#define ROUTES_MAX    1000
+#define DATABASES_MAX 1000
+
+/* ---- a date, a place to listen ---- */
+
+json_t *
+conf_check_date(const struct conf_info *k, const json_t *v, struct buf *errs)
+{
+	if (json_is_string(v) && iso_ms(json_string_value(v), NULL) != -1)
+		return (json_copy((json_t *)(uintptr_t)v));
+	conf_fault(errs, "'%s' must be a date and time of ISO-8601, such as 2026-01-31T12:00:00Z",
+	    k->name);
+	return (NULL);
+}
+
+json_t *
+conf_check_listen(const struct conf_info *k, const json_t *v, struct buf *errs)
+{
+	struct repaddress a;
+
+	if (json_is_integer(v) && json_integer_value(v) >= 1 && json_integer_value(v) <= 65535)
+		return (json_copy((json_t *)(uintptr_t)v));
+	if (json_is_string(v) && repaddress_read(&a, json_string_value(v)) == 0 &&
+	    a.scheme == REPADDRESS_BARE && a.port != 0)
+		return (a.host[0] == '\0' ? json_integer(a.port) :
+					    json_copy((json_t *)(uintptr_t)v));
+	conf_fault(errs, "'%s' must be a port between 1 and 65535, or address:port", k->name);
+	return (NULL);
+}
+
+/* ---- databases ---- */
+
+/* "*", or the names: what else is said of one changes nothing here. */
+static json_t *
+database_name(const struct conf_info *k, size_t i, const json_t *v, struct buf *errs)
+{
+	const json_t *name = json_is_object(v) ? json_object_get(v, "name") : v, *sharded;
+
+	sharded = json_object_get(v, "sharded");
+	if (sharded != NULL && !json_is_boolean(sharded))
+		conf_fault(errs, "'%s[%zu].sharded' must be a boolean", k->name, i);
+	else if (json_is_string(name) && json_string_length(name) > 0)
+		return (json_copy((json_t *)(uintptr_t)name));
+	else if (json_is_object(v))
+		conf_fault(errs, "'%s[%zu].name' must be a string", k->name, i);
+	else
+		conf_fault(errs, "'%s[%zu]' must be a string or an object with a name", k->name, i);
+	return (NULL);
+}
+
+json_t *
+conf_check_databases(const struct conf_info *k, const json_t *v, struct buf *errs)
+{
+	json_t *names = json_array(), *one, *name;
+	size_t i, before = errs->len;
+
+	if (json_is_string(v) && strcmp(json_string_value(v), "*") == 0)
+		json_array_append_new(names, json_string("*"));
+	else if (!json_is_array(v) || json_array_size(v) > DATABASES_MAX)
+		conf_fault(errs, "'%s' must be \"*\", or an array of at most %d names", k->name,
+		    DATABASES_MAX);
+	else
+		json_array_foreach(v, i, one)
+			if ((name = database_name(k, i, one, errs)) != NULL)
+				json_array_append_new(names, name);
+	if (errs->len == before)
+		return (names);
+	json_decref(names);
+	return (NULL);
+}
+
+/* ---- routes ---- */
+
+static void
+check_address(const char *name, const json_t *v, int is_host, struct buf *errs)
+{
+	struct repaddress a;
+
+	if (json_is_string(v) && repaddress_read(&a, json_string_value(v)) == 0 &&
+	    a.host[0] != '\0' && !(is_host && (a.scheme != REPADDRESS_BARE || a.port != 0)))
+		return;
+	conf_fault(errs,
+	    is_host ? "'%s' must be a host name or an address" :
+		      "'%s' must be a host name, or a URL such as wss://server-two:9933",
+	    name);
+}
+
+static void
+check_serials(const char *name, const json_t *v, struct buf *errs)
+{
+	const json_t *serial;
+	size_t i;
+
+	if (!json_is_array(v))
+		conf_fault(errs, "'%s' must be an array", name);
+	json_array_foreach(v, i, serial)
+		if (!json_is_string(serial) ||
+		    strspn(json_string_value(serial), "0123456789abcdefABCDEF:") !=
+			json_string_length(serial))
+			conf_fault(errs, "'%s[%zu]' must be a serial number in hexadecimal", name,
+			    i);
+}
+
+static void
+check_number(const char *name, const json_t *v, int64_t min, int64_t max, struct buf *errs)
+{
+	if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max)
+		conf_fault(errs, "'%s' must be an integer between %lld and %lld", name,
+		    (long long)min, (long long)max);
+}
+
+static void
+check_node_field(const char *name, const char *field, const json_t *v, struct buf *errs)
+{
+	if (strcmp(field, "hostname") == 0 || strcmp(field, "url") == 0)
+		check_address(name, v, field[0] == 'h', errs);
+	else if (strcmp(field, "port") == 0)
+		check_number(name, v, 1, 65535, errs);
+	else if (strcmp(field, "shard") == 0)
+		check_number(name, v, 0, UINT32_MAX, errs);
+	else if (strcmp(field, "startTime") == 0)
+		json_decref(conf_check_date(&(struct conf_info){ .name = name }, v, errs));
+	else if (strcmp(field, "revokedCertificates") == 0)
+		check_serials(name, v, errs);
+	else
+		conf_fault(errs, "'%s' is not allowed", name);
+}
+
+static void
+check_node(const struct conf_info *k, size_t i, const json_t *node, struct buf *errs)
+{
+	char *name = xasprintf("%s[%zu]", k->name, i), *at;
+	const char *field;
+	json_t *v;
+
+	if (!json_is_object(node))
+		check_address(name, node, 0, errs);
+	else if (json_object_get(node, "hostname") == NULL && json_object_get(node, "url") == NULL)
+		conf_fault(errs, "'%s.hostname' or '%s.url' is required", name, name);
+	json_object_foreach((json_t *)(uintptr_t)node, field, v) {
+		at = xasprintf("%s.%.100s", name, field);
+		check_node_field(at, field, v, errs);
+		free(at);
+	}
+	free(name);
+}
+
+json_t *
+conf_check_nodes(const struct conf_info *k, const json_t *v, struct buf *errs)
+{
+	size_t i, before = errs->len;
+	json_t *node;
+
+	if (!json_is_array(v) || json_array_size(v) > ROUTES_MAX)
+		conf_fault(errs, "'%s' must be an array of at most %d items", k->name, ROUTES_MAX);
+	else
+		json_array_foreach(v, i, node)
+			check_node(k, i, node, errs);
+	return (errs->len == before ? json_deep_copy(v) : NULL);
+}

@@ -1,0 +1,141 @@
+#include "config.h"
+
+#include "common/conf/repconf.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+
+#define PATH         "/replication"
+#define PORT_DEFAULT 9933
+#define PORT_WSS     443
+#define PORT_WS      80
+
+int
+repconf_on(const struct conf *c)
+{
+	if (conf_is_set(c, REP_ENABLED))
+		return (conf_bool(c, REP_ENABLED));
+	return (conf_is_set(c, REP_HOSTNAME) || conf_is_set(c, REP_URL) ||
+	    conf_is_set(c, REP_PORT) || conf_is_set(c, REP_SECURE_PORT) ||
+	    json_array_size(conf_list(c, REP_ROUTES)) > 0);
+}
+
+char *
+repconf_hostname(const struct conf *c)
+{
+	const char *name = conf_str(c, REP_HOSTNAME), *url = conf_str(c, REP_URL);
+	char machine[REPADDRESS_HOST_MAX + 1] = "";
+	struct repaddress a;
+
+	if (name != NULL)
+		return (xstrdup(name));
+	if (url != NULL && repaddress_read(&a, url) == 0)
+		return (xstrdup(a.host));
+	if (gethostname(machine, sizeof(machine) - 1) == -1 || machine[0] == '\0')
+		return (xstrdup("localhost"));
+	return (xstrdup(machine));
+}
+
+/* ---- where to listen ---- */
+
+/* What is set: a number, or text; 0: nothing. */
+static int
+read_listen(const struct conf *c, enum conf_key key, struct repaddress *at)
+{
+	json_t *v = conf_value(c, key);
+	int read = json_is_string(v) && repaddress_read(at, json_string_value(v)) == 0;
+
+	if (json_is_integer(v)) {
+		*at = (struct repaddress){ .port = (int)json_integer_value(v) };
+		read = 1;
+	}
+	json_decref(v);
+	return (read);
+}
+
+static int
+is_address(const char *host)
+{
+	return (strchr(host, ':') != NULL || strspn(host, "0123456789.") == strlen(host));
+}
+
+/* Whoever connects is believed there: alone, a port is open to others only when that is said. */
+static void
+listen_at_home(const struct conf *c, struct repaddress *at)
+{
+	char *own = repconf_hostname(c);
+
+	strcpy(at->host, is_address(own) ? own : "127.0.0.1");
+	free(own);
+}
+
+/* Those who set the port without TLS alone want no other. */
+static int
+is_insecure(const struct conf *c)
+{
+	return (conf_is_set(c, REP_PORT) && !conf_is_set(c, REP_SECURE_PORT));
+}
+
+int
+repconf_listen(const struct conf *c, int secure, struct repaddress *at)
+{
+	if (!repconf_on(c) || (secure && is_insecure(c)) ||
+	    !read_listen(c, secure ? REP_SECURE_PORT : REP_PORT, at))
+		return (0);
+	if (at->host[0] == '\0' && !secure)
+		listen_at_home(c, at);
+	return (1);
+}
+
+/* ---- routes ---- */
+
+static int
+default_port(const struct conf *c, const struct repaddress *a, int secure)
+{
+	struct repaddress own;
+
+	if (a->scheme != REPADDRESS_BARE)
+		return (secure ? PORT_WSS : PORT_WS);
+	return (read_listen(c, secure ? REP_SECURE_PORT : REP_PORT, &own) ? own.port :
+									    PORT_DEFAULT);
+}
+
+int
+repconf_route(const struct conf *c, const json_t *route, struct repconf_route *r)
+{
+	const json_t *url = json_object_get(route, "url"), *port = json_object_get(route, "port");
+	const json_t *where = json_is_string(route) ? route :
+	    url != NULL                             ? url :
+						      json_object_get(route, "hostname");
+	struct repaddress a;
+
+	if (!json_is_string(where) || repaddress_read(&a, json_string_value(where)) == -1)
+		return (-1);
+	*r = (struct repconf_route){
+		.secure = a.scheme == REPADDRESS_BARE ? !is_insecure(c) :
+							a.scheme == REPADDRESS_WSS,
+		.revoked = json_object_get(route, "revokedCertificates"),
+	};
+	r->port = port != NULL ? (int)json_integer_value(port) :
+	    a.port != 0        ? a.port :
+				 default_port(c, &a, r->secure);
+	strcpy(r->host, a.host);
+	strcpy(r->path, a.path[0] == '\0' || strcmp(a.path, "/") == 0 ? PATH : a.path);
+	return (0);
+}
+
+int
+repconf_route_to(const struct conf *c, const char *hostname, struct repconf_route *r)
+{
+	const json_t *route;
+	size_t i;
+
+	json_array_foreach(conf_list(c, REP_ROUTES), i, route)
+		if (repconf_route(c, route, r) == 0 && strcasecmp(r->host, hostname) == 0)
+			return (1);
+	return (0);
+}

@@ -1,0 +1,153 @@
+#include "config.h"
+
+#include "opsd/cluster/admission.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/conf/repconf.h"
+#include "opsd/cluster/linkconf.h"
+#include "opsd/cluster/members.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/replication.h"
+#include "opsd/pki/pki.h"
+
+static int
+is_revoked(struct replication *rep, const struct conf *conf, const char *serial)
+{
+	return (linkconf_revokes(conf, serial) ||
+	    (rep->pki != NULL && pki_is_revoked(rep->pki, serial)));
+}
+
+int
+admission_check(struct replication *rep, const struct member_claim *claim, char **why)
+{
+	struct conf *conf = data_conf(rep->data);
+	struct peer *p = nodes_by_id(rep->nodes, claim->is.id);
+	struct repconf_route route;
+	struct member by_id = { 0 }, by_hostname = { 0 };
+	struct member_facts facts = {
+		.own_id = rep->data->node_id,
+		.by_id = members_by_id(rep->members, claim->is.id, &by_id) ? &by_id : NULL,
+		.by_hostname = members_by_hostname(rep->members, claim->is.hostname, &by_hostname) ?
+		    &by_hostname :
+		    NULL,
+		.revoked = claim->is.serial != NULL && is_revoked(rep, conf, claim->is.serial),
+		.subscribed = p != NULL && peer_active(p),
+		.routed = repconf_route_to(conf, claim->is.hostname, &route),
+	};
+	int status = member_check(claim, &facts, why);
+
+	member_clear(&by_id);
+	member_clear(&by_hostname);
+	peer_free(p);
+	conf_free(conf);
+	return (status);
+}
+
+/* ---- what follows ---- */
+
+static void
+keep_member(struct group *g, const struct member_claim *claim)
+{
+	struct replication *rep = replication_of(g);
+	struct member known = { 0 }, now;
+
+	member_copy(&now, &claim->is);
+	now.added_ms = wall_ms();
+	if (members_by_id(rep->members, now.id, &known)) {
+		now.added_ms = known.added_ms;
+		if (now.spki == NULL)
+			now.spki = xstrdup(known.spki);
+		if (now.url == NULL)
+			now.url = xstrdup(known.url);
+	}
+	if (!member_equal(&now, &known))
+		members_store(g, &now);
+	member_clear(&known);
+	member_clear(&now);
+}
+
+/* Everything, both ways, unless there is or was something between the two: that counts. */
+static int
+subscribe_all(struct group *g, struct peer *p)
+{
+	struct subscription all = {
+		.database = (char *)(uintptr_t)SUBSCRIPTION_ALL,
+		.table = (char *)(uintptr_t)SUBSCRIPTION_ALL,
+		.publish = 1,
+		.subscribe = 1,
+	};
+
+	if (p->subs.n > 0)
+		return (0);
+	all.stamp = subscription_next((struct stamp){ 0 }, wall_ms(), group_node(g));
+	return (subscriptions_take(&p->subs, &all));
+}
+
+static int
+note_hostname(struct peer *p, const char *hostname)
+{
+	if (p->hostname != NULL && strcmp(p->hostname, hostname) == 0)
+		return (0);
+	free(p->hostname);
+	p->hostname = xstrdup(hostname);
+	return (1);
+}
+
+static void
+keep_peer(struct group *g, const struct member *m)
+{
+	const char *name = m->node_name != NULL ? m->node_name : m->hostname;
+	char *was = nodes_name(replication_of(g)->nodes, m->id);
+	struct peer *p = nodes_edit(g, m->id, name);
+	int changed = was == NULL || strcmp(was, name) != 0;
+
+	changed |= note_hostname(p, m->hostname);
+	changed |= subscribe_all(g, p);
+	if (changed)
+		nodes_store(g, p);
+	else
+		peer_free(p);
+	free(was);
+}
+
+static void
+admission_run(struct group *g, struct commit_job *j)
+{
+	struct admission *a = (struct admission *)j;
+	struct replication *rep = replication_of(g);
+	char *why = NULL;
+	int status = admission_check(rep, &a->claim, &why);
+
+	if (status != 200)
+		commit_fail(j, status, "%s", why);
+	free(why);
+	if (status != 200)
+		return;
+	keep_member(g, &a->claim);
+	keep_peer(g, &a->claim.is);
+	a->hint = cursors_hint(rep->cursors, a->claim.is.id);
+}
+
+struct admission *
+admission_new(const struct member_claim *claim)
+{
+	struct admission *a = xcalloc(1, sizeof(*a));
+
+	a->job.run = admission_run;
+	member_claim_copy(&a->claim, claim);
+	return (a);
+}
+
+void
+admission_free(struct admission *a)
+{
+	if (a == NULL)
+		return;
+	member_claim_clear(&a->claim);
+	free(a->job.error);
+	free(a);
+}

@@ -1,0 +1,27 @@
+#ifndef HL_ADMISSION_H
+#define HL_ADMISSION_H
+
+#include "opsd/cluster/cursors.h"
+#include "opsd/cluster/member.h"
+#include "opsd/store/commit.h"
+
+/*
+ * A node that asks for a link: whether it may have one (member.h), by what is configured and
+ * known here; and what follows from a yes.  It is kept as a member, with its key, and when the two
+ * have nothing with each other yet, they replicate everything both ways.
+ */
+struct admission {
+	struct commit_job job;     /* first; its status and error are the answer */
+	struct member_claim claim; /* its texts are its own, and not those of LINK_UP */
+	struct cursors_hint hint;  /* out: what we have of its log */
+};
+
+struct replication;
+
+/* As it is now, on the loop's thread: 200, or another status and *why. */
+int admission_check(struct replication *rep, const struct member_claim *claim, char **why);
+/* The same again on the commit thread, and what follows; its `done` is the caller's. */
+struct admission *admission_new(const struct member_claim *claim);
+void admission_free(struct admission *a);
+
+#endif

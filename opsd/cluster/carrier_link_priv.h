@@ -1,0 +1,46 @@
+#ifndef HL_CARRIER_LINK_PRIV_H
+#define HL_CARRIER_LINK_PRIV_H
+
+#include <pthread.h>
+#include <uthash.h>
+
+#include "opsd/cluster/carrier_link.h"
+#include "opsd/cluster/linkfeed.h"
+#include "opsd/cluster/member.h"
+
+/* What carrier_link.c (questions and what leafd is told) and carrier_link_in.c (what it says) share. */
+
+struct link { /* one that is admitted */
+	uint8_t id[NODE_ID_LEN];
+	char *hostname, *node_name; /* node_name may be NULL */
+	struct linkfeed *feed;
+	struct chan_deferred *reading; /* a LINK_READ that waits, or NULL */
+	uint64_t read_incarnation, read_after;
+	uint32_t read_max;
+	UT_hash_handle hh;
+};
+
+struct carrier_link {
+	struct cluster *c;
+	struct replication *rep;
+	pthread_mutex_t lock; /* links (the loop's thread may look without), fault, refused */
+	struct link *links;
+	char *fault;
+	json_t *refused;
+	_Atomic uint64_t changes;
+	_Atomic int logged;
+	uint64_t conf_seen; /* what LINKS was made from; 0: leafd was told nothing */
+	int making;         /* it is being made */
+	char *told;         /* LINKS as leafd has it, or NULL */
+};
+
+/* carrier_link_in.c; on the loop's thread. */
+extern const struct chan_handler carrier_link_handlers[];
+void carrier_link_give(struct carrier_link *l); /* to those who wait for more of the log */
+void carrier_link_drop_all(struct carrier_link *l);
+
+/* carrier_link.c */
+struct link *carrier_link_find(struct carrier_link *l, const uint8_t *id);
+void carrier_link_logged(void *l);
+
+#endif

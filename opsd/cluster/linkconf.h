@@ -1,0 +1,23 @@
+#ifndef HL_LINKCONF_H
+#define HL_LINKCONF_H
+
+#include "common/conf/conf.h"
+
+/* What leafd is told of links (LINKS, common/ipc/proto.def), from configuration and keys.  No I/O. */
+
+struct linkconf_keys { /* PEM; NULL: nothing goes over TLS */
+	const char *certificate, *key, *authorities;
+};
+
+/* Whether there is anything that needs keys. */
+int linkconf_needs_tls(const struct conf *c);
+/*
+ * New reference, {} when there are no links to be.  `revoked` has serials for names, beside
+ * those of the routes; NULL: none.
+ */
+json_t *linkconf_links(const struct conf *c, const char *node_hex, const struct linkconf_keys *keys,
+    const json_t *revoked);
+/* Whether one of the routes revokes it. */
+int linkconf_revokes(const struct conf *c, const char *serial);
+
+#endif

@@ -1,0 +1,177 @@
+#include "config.h"
+
+#include "opsd/cluster/members.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <uthash.h>
+
+#include "common/base/mem.h"
+#include "opsd/cluster/replication.h"
+
+struct member_kept {
+	struct member m;
+	UT_hash_handle hh;
+};
+
+struct members {
+	pthread_mutex_t lock;
+	struct member_kept *by_id;
+};
+
+/* With the lock held, as the next two. */
+static struct member_kept *
+kept_find(struct members *l, const uint8_t *id)
+{
+	struct member_kept *k;
+
+	HASH_FIND(hh, l->by_id, id, NODE_ID_LEN, k);
+	return (k);
+}
+
+static void
+kept_drop(struct members *l, struct member_kept *k)
+{
+	if (k == NULL)
+		return;
+	HASH_DEL(l->by_id, k);
+	member_clear(&k->m);
+	free(k);
+}
+
+static void
+kept_put(struct members *l, const struct member *m)
+{
+	struct member_kept *k = xcalloc(1, sizeof(*k));
+
+	kept_drop(l, kept_find(l, m->id));
+	member_copy(&k->m, m);
+	HASH_ADD(hh, l->by_id, m.id, NODE_ID_LEN, k);
+}
+
+static int
+load_member(struct members *l, const uint8_t *k, size_t klen, const char *v, size_t vlen,
+    char **err)
+{
+	json_t *o = json_loadb(v, vlen, 0, NULL);
+	struct member m = { 0 };
+
+	if (klen != 1 + NODE_ID_LEN)
+		*err = xstrdup("a key is of another length");
+	else
+		member_read(&m, k + 1, o, err);
+	if (*err == NULL)
+		kept_put(l, &m);
+	member_clear(&m);
+	json_decref(o);
+	return (*err == NULL ? 0 : -1);
+}
+
+struct members *
+members_load(struct replication *rep, char **err)
+{
+	struct members *l = xcalloc(1, sizeof(*l));
+	struct store_iter *it = store_iter_new(rep->data->store, NULL, CF_META, "M", 1, "N", 1);
+	char *why = NULL;
+	int rc = 0;
+
+	pthread_mutex_init(&l->lock, NULL);
+	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it)) {
+		size_t klen, vlen;
+		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
+
+		rc = load_member(l, k, klen, (const char *)v, vlen, &why);
+	}
+	if (rc == 0 && !store_iter_failed(it)) {
+		store_iter_free(it);
+		return (l);
+	}
+	*err = xasprintf("store: the members cannot be read%s%s", why != NULL ? ": " : "",
+	    why != NULL ? why : "");
+	free(why);
+	store_iter_free(it);
+	members_free(l);
+	return (NULL);
+}
+
+void
+members_free(struct members *l)
+{
+	struct member_kept *k, *tmp;
+
+	if (l == NULL)
+		return;
+	HASH_ITER(hh, l->by_id, k, tmp)
+		kept_drop(l, k);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+int
+members_by_id(struct members *l, const uint8_t *id, struct member *m)
+{
+	struct member_kept *k;
+
+	pthread_mutex_lock(&l->lock);
+	k = kept_find(l, id);
+	if (k != NULL)
+		member_copy(m, &k->m);
+	pthread_mutex_unlock(&l->lock);
+	return (k != NULL);
+}
+
+int
+members_by_hostname(struct members *l, const char *hostname, struct member *m)
+{
+	struct member_kept *k;
+
+	pthread_mutex_lock(&l->lock);
+	for (k = l->by_id; k != NULL; k = k->hh.next)
+		if (strcasecmp(k->m.hostname, hostname) == 0) {
+			member_copy(m, &k->m);
+			break;
+		}
+	pthread_mutex_unlock(&l->lock);
+	return (k != NULL);
+}
+
+static void
+key_of_member(struct buf *k, const uint8_t *id)
+{
+	buf_u8(k, 'M');
+	buf_add(k, id, NODE_ID_LEN);
+}
+
+void
+members_store(struct group *g, const struct member *m)
+{
+	struct members *l = replication_of(g)->members;
+	json_t *o = member_write(m);
+	char *text = json_dumps(o, JSON_COMPACT);
+	struct buf k = { 0 };
+
+	key_of_member(&k, m->id);
+	store_batch_put(group_batch(g), CF_META, k.data, k.len, text, strlen(text));
+	pthread_mutex_lock(&l->lock);
+	kept_put(l, m);
+	pthread_mutex_unlock(&l->lock);
+	buf_free(&k);
+	free(text);
+	json_decref(o);
+}
+
+void
+members_forget(struct group *g, const uint8_t *id)
+{
+	struct members *l = replication_of(g)->members;
+	struct buf k = { 0 };
+
+	key_of_member(&k, id);
+	store_batch_delete(group_batch(g), CF_META, k.data, k.len);
+	pthread_mutex_lock(&l->lock);
+	kept_drop(l, kept_find(l, id));
+	pthread_mutex_unlock(&l->lock);
+	buf_free(&k);
+}

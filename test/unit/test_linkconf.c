@@ -1,0 +1,316 @@
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "common/conf/repconf.h"
+#include "opsd/cluster/linkconf.h"
+#include "test/unit/folder.h"
+
+/* What replication.* comes to, and what leafd is told of it. */
+
+/* ---- addresses ---- */
+
+static void
+assert_address(const char *text, enum repaddress_scheme scheme, const char *host, int port,
+    const char *path)
+{
+	struct repaddress a;
+
+	if (repaddress_read(&a, text) == -1)
+		fail_msg("%s", text);
+	assert_int_equal(a.scheme, scheme);
+	assert_string_equal(a.host, host);
+	assert_int_equal(a.port, port);
+	assert_string_equal(a.path, path);
+}
+
+static void
+test_addresses(void **state)
+{
+	static const char *const bad[] = { "", ":", ":1", "a:", "a:0", "a:65536", "a:x", "0",
+		"99999", "a b", "a/b", "http://a", "wss://", "wss://a:b", "wss://a/x y", "[::1",
+		"[::1]x", "[a b]", "a:1:", "wss://user@a" };
+	struct repaddress a;
+
+	assert_address("9933", REPADDRESS_BARE, "", 9933, "");
+	assert_address("server-two", REPADDRESS_BARE, "server-two", 0, "");
+	assert_address("127.0.1.2:99", REPADDRESS_BARE, "127.0.1.2", 99, "");
+	assert_address("::1", REPADDRESS_BARE, "::1", 0, "");
+	assert_address("[::1]:99", REPADDRESS_BARE, "::1", 99, "");
+	assert_address("wss://server-two:9933", REPADDRESS_WSS, "server-two", 9933, "");
+	assert_address("WS://[::1]/x?y", REPADDRESS_WS, "::1", 0, "/x?y");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (repaddress_read(&a, bad[i]) == 0 && strcmp(bad[i], "a:1:") != 0)
+			fail_msg("'%s' is taken", bad[i]);
+}
+
+/* ---- configuration ---- */
+
+static struct conf *c;
+
+static int
+setup(void **state)
+{
+	char *argv[] = { (char *)"x", (char *)"--ROOTPATH", NULL, NULL }, *err = NULL;
+
+	argv[2] = folder;
+	c = conf_load(NULL, 3, argv, &err);
+	return (c != NULL ? 0 : -1);
+}
+
+static int
+teardown(void **state)
+{
+	conf_free(c);
+	return (0);
+}
+
+/* Takes the value. */
+static void
+put(enum conf_key key, json_t *v)
+{
+	char *err = NULL;
+
+	if (conf_set(c, key, v, &err) == -1)
+		fail_msg("%s", err);
+	json_decref(v);
+}
+
+static void
+put_fails(enum conf_key key, const char *json, const char *words)
+{
+	json_t *v = json_loads(json, JSON_DECODE_ANY, NULL);
+	char *err = NULL;
+
+	if (conf_set(c, key, v, &err) == 0 && conf_check(c, &err) == 0)
+		fail_msg("%s is taken", json);
+	if (strstr(err, words) == NULL)
+		fail_msg("%s", err);
+	free(err);
+	json_decref(v);
+	put(key, json_null());
+}
+
+static void
+test_values(void **state)
+{
+	put_fails(REP_ROUTES, "\"server-two\"", "must be an array");
+	put_fails(REP_ROUTES, "[1]", "'replication.routes[0]' must be a host name, or a URL");
+	put_fails(REP_ROUTES, "[\"a\", \"a b\"]", "'replication.routes[1]' must be");
+	put_fails(REP_ROUTES, "[\"9933\"]", "'replication.routes[0]' must be");
+	put_fails(REP_ROUTES, "[{}]", "'replication.routes[0].hostname' or");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a:1\"}]", "routes[0].hostname' must be a host");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"port\": 0}]", "routes[0].port' must be");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"prot\": 1}]", "routes[0].prot' is not");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"startTime\": \"x\"}]",
+	    "routes[0].startTime");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"revokedCertificates\": [\"xy\"]}]",
+	    "revokedCertificates[0]' must be a serial number");
+	put_fails(REP_DATABASES, "\"data\"", "must be \"*\", or an array");
+	put_fails(REP_DATABASES, "[{}]", "databases[0].name' must be a string");
+	put_fails(REP_DATABASES, "[{\"name\": \"a\", \"sharded\": 1}]",
+	    "sharded' must be a boolean");
+	put_fails(REP_SECURE_PORT, "0", "must be a port between 1 and 65535, or address:port");
+	put_fails(REP_SECURE_PORT, "\"server-two\"", "must be a port");
+	put_fails(REP_START_TIME, "\"yesterday\"", "ISO-8601");
+	put_fails(REP_HOSTNAME, "\"a b\"", "must be a host name or an address");
+	put_fails(REP_URL, "\"server-one\"", "must be a URL");
+	put_fails(REP_PROXY, "\"server-one\"", "must be host:port");
+	put_fails(REP_MTLS_VERIFICATION, "true", "must be false");
+}
+
+static void
+test_on(void **state)
+{
+	assert_false(repconf_on(c));
+	put(REP_ROUTES, json_pack("[s]", "server-two"));
+	assert_true(repconf_on(c));
+	assert_true(linkconf_needs_tls(c));
+	put(REP_ENABLED, json_false());
+	assert_false(linkconf_needs_tls(c));
+	assert_false(repconf_on(c));
+	put(REP_ROUTES, json_array());
+	put(REP_ENABLED, json_true());
+	assert_true(repconf_on(c));
+}
+
+static void
+assert_hostname(const char *name)
+{
+	char *own = repconf_hostname(c);
+
+	assert_string_equal(own, name);
+	free(own);
+}
+
+static void
+test_hostname(void **state)
+{
+	put(REP_URL, json_string("wss://server-one.example:9933"));
+	assert_hostname("server-one.example");
+	put(REP_HOSTNAME, json_string("server-one"));
+	assert_hostname("server-one");
+}
+
+static void
+test_databases(void **state)
+{
+	json_t *v = conf_value(c, REP_DATABASES);
+
+	assert_true(json_equal(v, conf_list(c, REP_DATABASES)));
+	json_decref(v);
+	put(REP_DATABASES, json_string("*"));
+	assert_int_equal(json_array_size(conf_list(c, REP_DATABASES)), 1);
+	put(REP_DATABASES, json_pack("[s,{s:s,s:b}]", "data", "name", "dev", "sharded", 1));
+	assert_string_equal(json_string_value(json_array_get(conf_list(c, REP_DATABASES), 1)),
+	    "dev");
+}
+
+/* ---- what leafd is told ---- */
+
+static const struct linkconf_keys keys = { "CERT", "KEY", "CAS" };
+
+/* New reference. */
+static json_t *
+links(const struct linkconf_keys *with)
+{
+	json_t *revoked = json_pack("{s:{}}", "77"), *o;
+
+	o = linkconf_links(c, "00112233445566778899aabbccddeeff", with, revoked);
+	json_decref(revoked);
+	return (o);
+}
+
+static void
+assert_json(const json_t *o, const char *field, const char *text)
+{
+	json_t *v = json_loads(text, JSON_DECODE_ANY, NULL);
+	char *is = json_dumps(json_object_get(o, field), JSON_COMPACT | JSON_ENCODE_ANY);
+
+	if (!json_equal(json_object_get(o, field), v))
+		fail_msg("%s is %s", field, is);
+	free(is);
+	json_decref(v);
+}
+
+static void
+test_none(void **state)
+{
+	json_t *o = links(NULL);
+
+	assert_int_equal(json_object_size(o), 0);
+	json_decref(o);
+}
+
+static void
+test_without_certificate(void **state)
+{
+	json_t *o;
+
+	put(REP_ROUTES, json_pack("[s]", "server-two"));
+	o = links(NULL);
+	assert_json(o, "listen", "[]");
+	assert_json(o, "dial", "[]");
+	assert_json(o, "tls", "null");
+	json_decref(o);
+}
+
+static void
+test_links(void **state)
+{
+	json_t *o, *tls, *hello;
+
+	put(REP_HOSTNAME, json_string("server-one"));
+	put(CL_NODENAME, json_string("one"));
+	put(REP_ROUTES,
+	    json_loads("[\"server-one\", \"server-two\", \"wss://server-two:9933\","
+		       "{\"hostname\": \"server-three\", \"port\": 9930}, \"wss://[::1]/x\","
+		       "{\"url\": \"ws://four\", \"revokedCertificates\": [\"00:aB\", \"0\"]}]",
+		0, NULL));
+	put(REP_PROXY, json_string("proxy:3128"));
+	o = links(&keys);
+	tls = json_object_get(o, "tls");
+	hello = json_object_get(o, "hello");
+	assert_json(o, "listen", "[{\"port\": 9933, \"secure\": true}]");
+	assert_json(o, "dial",
+	    "[{\"key\": \"wss://server-two:9933\", \"host\": \"server-two\", \"port\": 9933, "
+	    "\"secure\": true, \"name\": \"server-two\", \"path\": \"/replication\"}, "
+	    "{\"key\": \"wss://server-three:9930\", \"host\": \"server-three\", \"port\": 9930, "
+	    "\"secure\": true, \"name\": \"server-three\", \"path\": \"/replication\"}, "
+	    "{\"key\": \"wss://[::1]:443\", \"host\": \"::1\", \"port\": 443, "
+	    "\"secure\": true, \"name\": \"::1\", \"path\": \"/x\"}, "
+	    "{\"key\": \"ws://four:80\", \"host\": \"four\", \"port\": 80, "
+	    "\"secure\": false, \"name\": \"four\", \"path\": \"/replication\"}]");
+	assert_json(o, "revoked", "[\"ab\", \"0\", \"77\"]");
+	assert_json(o, "proxy", "\"proxy:3128\"");
+	assert_json(o, "max_payload", "62914560");
+	assert_json(tls, "key", "\"KEY\"");
+	assert_json(tls, "certificate", "\"CERT\"");
+	assert_json(tls, "authorities", "\"CAS\"");
+	assert_json(tls, "system_roots", "true");
+	assert_json(hello, "hostname", "\"server-one\"");
+	assert_null(json_object_get(hello, "nodeName")); /* it is in no NATS cluster */
+	json_decref(o);
+}
+
+/* Without TLS: for development, and on this machine unless more is said. */
+static void
+test_insecure(void **state)
+{
+	json_t *o;
+
+	put(REP_PORT, json_integer(9999));
+	put(REP_ROUTES, json_pack("[s,s]", "127.0.0.2", "127.0.0.3:7"));
+	o = links(NULL);
+	assert_json(o, "listen", "[{\"host\": \"127.0.0.1\", \"port\": 9999, \"secure\": false}]");
+	assert_json(json_array_get(json_object_get(o, "dial"), 0), "key",
+	    "\"ws://127.0.0.2:9999\"");
+	assert_json(json_array_get(json_object_get(o, "dial"), 1), "key", "\"ws://127.0.0.3:7\"");
+	json_decref(o);
+	put(REP_HOSTNAME, json_string("127.0.0.2"));
+	o = links(NULL);
+	assert_json(o, "listen", "[{\"host\": \"127.0.0.2\", \"port\": 9999, \"secure\": false}]");
+	assert_int_equal(json_array_size(json_object_get(o, "dial")), 1); /* not itself */
+	json_decref(o);
+	put(REP_PORT, json_string("0.0.0.0:9999"));
+	o = links(NULL);
+	assert_json(o, "listen", "[{\"host\": \"0.0.0.0\", \"port\": 9999, \"secure\": false}]");
+	json_decref(o);
+}
+
+static void
+test_revokes(void **state)
+{
+	put(REP_ROUTES,
+	    json_loads("[{\"hostname\": \"a\", \"revokedCertificates\": [\"00:aB\"]}]", 0, NULL));
+	assert_true(linkconf_revokes(c, "AB"));
+	assert_true(linkconf_revokes(c, "0ab"));
+	assert_false(linkconf_revokes(c, "a"));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_addresses),
+		TEST(test_values),
+		TEST(test_on),
+		TEST(test_hostname),
+		TEST(test_databases),
+		TEST(test_none),
+		TEST(test_without_certificate),
+		TEST(test_links),
+		TEST(test_insecure),
+		TEST(test_revokes),
+	};
+
+	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
+}

@@ -1,0 +1,146 @@
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "opsd/cluster/linkfeed.h"
+#include "test/unit/openrep.h"
+
+/* What of the log a node that is linked may have, and from where. */
+
+static void
+enter(struct openrep *r, const char *table, int publish, uint64_t time)
+{
+	struct entering e = { boston, "boston", table, publish, 1, 0, time };
+
+	assert_int_equal(openrep_call(r, entering_run, &e), 200);
+}
+
+static int
+setup(void **state)
+{
+	static struct openrep r;
+	static char name[32];
+	static int n;
+
+	snprintf(name, sizeof(name), "feed%d", n++);
+	openrep_open(&r, name);
+	assert_int_equal(opendata_define(&r.o, DDL_CREATE_DATABASE, NULL, NULL, 0), 200);
+	assert_int_equal(opendata_define(&r.o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
+	assert_int_equal(opendata_define(&r.o, DDL_CREATE_TABLE, "cat", NULL, 0), 200);
+	*state = &r;
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	openrep_close(*state);
+	return (0);
+}
+
+static void
+put(struct openrep *r, const char *table, int id)
+{
+	char *row = xasprintf("[{\"id\": %d}]", id);
+
+	assert_int_equal(opendata_write(&r->o, table, TXN_UPSERT, row), 200);
+	free(row);
+}
+
+/* How many entries come after a position; *after moves with them. */
+static unsigned
+read_on(struct linkfeed *f, uint64_t *incarnation, uint64_t *after)
+{
+	struct buf b = { 0 };
+	unsigned n = 0;
+
+	if (linkfeed_read(f, *incarnation, *after, 1 << 20, &b) == 1) {
+		struct rd r = rd_init(b.data, b.len);
+		struct log_entry e;
+		size_t len;
+
+		*incarnation = rd_u64(&r);
+		for (unsigned t = rd_u16(&r); t > 0; t--) {
+			rd_u32(&r);
+			rd_strn(&r, &len);
+			rd_strn(&r, &len);
+		}
+		for (n = rd_u32(&r); rd_left(&r) > 0 && log_entry_read(&r, &e) == 0;)
+			*after = e.seq;
+		assert_true(rd_done(&r));
+	}
+	buf_free(&b);
+	return (n);
+}
+
+/* Only what is published to it now; a right that changes counts with the next read. */
+static void
+test_rights(void **state)
+{
+	struct openrep *r = *state;
+	struct linkfeed *f = linkfeed_new(&r->rep, boston);
+	uint64_t inc = 0, after = 0;
+
+	put(r, "dog", 1);
+	assert_int_equal(read_on(f, &inc, &after), 0); /* it is not even known */
+	enter(r, "dog", 1, 5);
+	put(r, "dog", 2);
+	put(r, "cat", 1);
+	assert_int_equal(read_on(f, &inc, &after), 1);
+	enter(r, "*", 1, 6);
+	put(r, "cat", 2);
+	put(r, "dog", 3);
+	assert_int_equal(read_on(f, &inc, &after), 2);
+	enter(r, "dog", 0, 7);
+	put(r, "dog", 4);
+	put(r, "cat", 3);
+	assert_int_equal(read_on(f, &inc, &after), 1);
+	assert_int_equal(read_on(f, &inc, &after), 0);
+	linkfeed_free(f);
+}
+
+/* From where it says that it is; who is nowhere in this log begins where the link did. */
+static void
+test_start(void **state)
+{
+	struct openrep *r = *state;
+	uint64_t first, inc, after, of_log = r->o.data.log.incarnation;
+	struct linkfeed *f;
+
+	enter(r, "*", 1, 5);
+	put(r, "dog", 1);
+	first = r->o.data.log.last;
+	put(r, "dog", 2);
+	f = linkfeed_new(&r->rep, boston);
+	put(r, "dog", 3);
+	inc = of_log;
+	after = first;
+	assert_int_equal(read_on(f, &inc, &after), 2);
+	inc = after = 0;
+	assert_int_equal(read_on(f, &inc, &after), 1);
+	inc = of_log + 1;
+	after = first;
+	assert_int_equal(read_on(f, &inc, &after), 1);
+	inc = of_log;
+	after = first + 1000;
+	assert_int_equal(read_on(f, &inc, &after), 1);
+	linkfeed_free(f);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_rights),
+		TEST(test_start),
+	};
+
+	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
+}
