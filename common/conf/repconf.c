@@ -58,7 +58,7 @@ read_listen(const struct conf *c, enum conf_key key, struct repaddress *at)
 }
 
 static int
-is_address(const char *host)
+is_literal(const char *host)
 {
 	return (strchr(host, ':') != NULL || strspn(host, "0123456789.") == strlen(host));
 }
@@ -69,7 +69,7 @@ listen_at_home(const struct conf *c, struct repaddress *at)
 {
 	char *own = repconf_hostname(c);
 
-	strcpy(at->host, is_address(own) ? own : "127.0.0.1");
+	strcpy(at->host, is_literal(own) ? own : "127.0.0.1");
 	free(own);
 }
 

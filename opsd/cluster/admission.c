@@ -21,12 +21,37 @@ is_revoked(struct replication *rep, const struct conf *conf, const char *serial)
 	    (rep->pki != NULL && pki_is_revoked(rep->pki, serial)));
 }
 
+static int
+is_subscribed(struct replication *rep, const uint8_t *id)
+{
+	struct peer *p = nodes_by_id(rep->nodes, id);
+	int yes = p != NULL && peer_active(p);
+
+	peer_free(p);
+	return (yes);
+}
+
+static int
+is_routed(struct replication *rep, const char *hostname)
+{
+	struct conf *conf = data_conf(rep->data);
+	struct repconf_route route;
+	int yes = repconf_route_to(conf, hostname, &route);
+
+	conf_free(conf);
+	return (yes);
+}
+
+int
+admission_member(struct replication *rep, const uint8_t *id, const char *hostname)
+{
+	return (is_subscribed(rep, id) || is_routed(rep, hostname));
+}
+
 int
 admission_check(struct replication *rep, const struct member_claim *claim, char **why)
 {
 	struct conf *conf = data_conf(rep->data);
-	struct peer *p = nodes_by_id(rep->nodes, claim->is.id);
-	struct repconf_route route;
 	struct member by_id = { 0 }, by_hostname = { 0 };
 	struct member_facts facts = {
 		.own_id = rep->data->node_id,
@@ -35,14 +60,13 @@ admission_check(struct replication *rep, const struct member_claim *claim, char 
 		    &by_hostname :
 		    NULL,
 		.revoked = claim->is.serial != NULL && is_revoked(rep, conf, claim->is.serial),
-		.subscribed = p != NULL && peer_active(p),
-		.routed = repconf_route_to(conf, claim->is.hostname, &route),
+		.subscribed = is_subscribed(rep, claim->is.id),
+		.routed = is_routed(rep, claim->is.hostname),
 	};
 	int status = member_check(claim, &facts, why);
 
 	member_clear(&by_id);
 	member_clear(&by_hostname);
-	peer_free(p);
 	conf_free(conf);
 	return (status);
 }

@@ -18,6 +18,8 @@ struct admission {
 
 struct replication;
 
+/* Whether it is in hdb_nodes, or in replication.routes. */
+int admission_member(struct replication *rep, const uint8_t *id, const char *hostname);
 /* As it is now, on the loop's thread: 200, or another status and *why. */
 int admission_check(struct replication *rep, const struct member_claim *claim, char **why);
 /* The same again on the commit thread, and what follows; its `done` is the caller's. */

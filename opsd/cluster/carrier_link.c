@@ -10,9 +10,11 @@
 #include "common/base/clock.h"
 #include "common/base/worker.h"
 #include "common/conf/repconf.h"
+#include "opsd/cluster/admission.h"
 #include "opsd/cluster/carrier_call.h"
 #include "opsd/cluster/carrier_link_priv.h"
 #include "opsd/cluster/linkconf.h"
+#include "opsd/cluster/nodes.h"
 #include "opsd/pki/pki.h"
 
 #define RENEW_US UINT64_C(3600000000)
@@ -54,6 +56,12 @@ link_reaches(void *arg, const struct carrier_node *node)
 	yes = find_node(l, node) != NULL;
 	pthread_mutex_unlock(&l->lock);
 	return (yes);
+}
+
+int
+carrier_link_on(struct carrier_link *l)
+{
+	return (l->on);
 }
 
 int
@@ -183,6 +191,7 @@ links_made(void *arg)
 
 	l->making = 0;
 	l->on = json_object_size(m->links) > 0;
+	l->nodes_seen = 0;
 	note_fault(l, m->fault);
 	if (daemons_leaf_ready(l->rep->daemons))
 		tell_links(l, m->links);
@@ -239,6 +248,27 @@ remake_links(struct carrier_link *l)
 	workers_run(l->rep->data->workers, make_links, m);
 }
 
+/* What is no member any more has no link. */
+static void
+close_strangers(struct carrier_link *l)
+{
+	uint64_t now = nodes_changes(l->rep->nodes) + 1;
+	struct link *k, *tmp;
+
+	if (l->nodes_seen == now)
+		return;
+	l->nodes_seen = now;
+	HASH_ITER(hh, l->links, k, tmp) {
+		struct buf b = { 0 };
+
+		if (admission_member(l->rep, k->id, k->hostname))
+			continue;
+		buf_add(&b, k->id, NODE_ID_LEN);
+		buf_str(&b, "it is no member of this cluster any more");
+		chan_send(daemons_leaf(l->rep->daemons), MSG_LINK_CLOSE, &b);
+	}
+}
+
 static void
 link_changed(void *arg)
 {
@@ -248,6 +278,7 @@ link_changed(void *arg)
 		return;
 	if (l->rep->data->live.replicates || l->on)
 		remake_links(l);
+	close_strangers(l);
 	carrier_link_give(l);
 }
 

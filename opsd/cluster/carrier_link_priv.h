@@ -29,9 +29,11 @@ struct carrier_link {
 	json_t *refused;
 	_Atomic uint64_t changes;
 	_Atomic int logged;
-	uint64_t conf_seen; /* what LINKS was made from; 0: leafd was told nothing */
-	int making;         /* it is being made */
-	char *told;         /* LINKS as leafd has it, or NULL */
+	uint64_t conf_seen;  /* what LINKS was made from; 0: leafd was told nothing */
+	uint64_t nodes_seen; /* with that, what members were looked for in */
+	_Atomic int on;      /* there are links to be */
+	int making;          /* it is being made */
+	char *told;          /* LINKS as leafd has it, or NULL */
 };
 
 /* carrier_link_in.c; on the loop's thread. */

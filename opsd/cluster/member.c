@@ -196,6 +196,13 @@ refuse_names(const struct member_claim *c, char **why)
 	return (status);
 }
 
+/* As operations know it. */
+static const char *
+known_name(const struct member *m)
+{
+	return (m->node_name != NULL ? m->node_name : m->hostname);
+}
+
 /* The key that a node has shown first is its own; whoever has the name with another is not believed. */
 static int
 check_pin(const struct member_claim *c, const struct member *known, char **why)
@@ -208,8 +215,8 @@ check_pin(const struct member_claim *c, const struct member *known, char **why)
 			c->is.hostname)));
 	return (refuse_claim(409, why,
 	    xasprintf("'%s' shows another key than before: if it was given a new one, run "
-		      "remove_node with \"node_name\": \"%s\" on this node, and let it join anew",
-		c->is.hostname, known->hostname)));
+		      "remove_node with \"node_name\": \"%s\" on this node, then add_node",
+		c->is.hostname, known_name(known))));
 }
 
 static int
@@ -222,8 +229,8 @@ check_identity(const struct member_claim *c, const struct member_facts *f, char 
 		return (status);
 	return (refuse_claim(409, why,
 	    xasprintf("'%s' has another node id than before: if it was made anew, run "
-		      "remove_node with \"node_name\": \"%s\" on this node, and let it join anew",
-		c->is.hostname, c->is.hostname)));
+		      "remove_node with \"node_name\": \"%s\" on this node",
+		c->is.hostname, known_name(f->by_hostname))));
 }
 
 int

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/members.h"
 #include "opsd/cluster/subscribed.h"
 #include "opsd/cluster/take.h"
 #include "opsd/store/group.h"
@@ -18,6 +19,7 @@ struct change_edit { /* of one peer */
 	uint8_t id[NODE_ID_LEN];
 	char *name;
 	int notify;                /* it is told */
+	int retired;               /* it may come back with another key */
 	struct subscriptions subs; /* from our side */
 };
 
@@ -65,6 +67,8 @@ edit_run(struct group *g, const struct change_edit *e)
 		subscriptions_take(&p->subs, &e->subs.list[i]);
 	subscribed_end(g, p);
 	nodes_store(g, p);
+	if (e->retired)
+		members_forget(g, e->id);
 }
 
 static void
@@ -100,6 +104,7 @@ retire_peer(struct subscription_change *c, struct replication *rep, const struct
 {
 	struct change_edit *e = edit_new(c, p->id, p->name, notify);
 
+	e->retired = 1;
 	subscriptions_end_all(&e->subs, &p->subs, wall_ms(), stamp_node(rep->data->node_id));
 }
 

@@ -296,8 +296,9 @@ warnings(struct replication *rep)
 	warnings_handshakes(rep, "leaf", leaf, list);
 	warn_links(rep, mesh, list);
 	json_decref(mesh);
-	json_decref(leaf);
 	warn_certificates(rep, list);
+	warnings_links(rep, leaf, list);
+	json_decref(leaf);
 	warn_own_clock(rep, list);
 	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
@@ -308,9 +309,10 @@ warnings(struct replication *rep)
 		peer_free(all[i]);
 	}
 	free(all);
+	if (rep->data->live.replicates)
+		warn_daemon(rep, ROLE_LEAFD, "nothing is replicated to this node or from it", list);
 	if (rep->data->live.clustering) {
 		warn_daemon(rep, ROLE_HUBD, "this node reaches no other node", list);
-		warn_daemon(rep, ROLE_LEAFD, "nothing is replicated to this node or from it", list);
 		warn_fault(rep, list);
 		warn_gaps(rep, list);
 		warnings_trust(rep, list);

@@ -29,6 +29,10 @@
  *   certificate_expiry	"certificate","uses","ends": within tls.expiryWarning, or it has
  *   clock_behind	"behind_ms": this node's clock is behind what it holds, as it was set back or was ahead
  *   format		"node_name": it speaks no format that this node does (compat.h)
+ *   link_certificate	what keeps links over TLS from being
+ *   link_refused	"hostname","address","time": a node that asked for a link, and why it has none
+ *   link_failing	"url","tries": a route that leads to no link, and why
+ *   link_insecure	"port": links without TLS are taken
  *   clock_skew		"node_name","clock_skew_ms": more than clustering.maxClockSkew apart
  */
 json_t *warnings(struct replication *rep);

@@ -3,7 +3,7 @@
 
 #include "opsd/cluster/warnings.h"
 
-/* What warnings.c and warnings_trust.c share. */
+/* What warnings.c, warnings_link.c and warnings_trust.c share. */
 
 json_t *warnings_add(json_t *list, const char *kind, json_t *message); /* takes the message */
 
@@ -12,5 +12,7 @@ void warnings_trust(struct replication *rep, json_t *list);
 /* Of the server with that name, whose daemon said `state`. */
 void warnings_handshakes(struct replication *rep, const char *name, const json_t *state,
     json_t *list);
+/* warnings_link.c: links; leaf: LEAF_STATE, or NULL. */
+void warnings_links(struct replication *rep, const json_t *leaf, json_t *list);
 
 #endif

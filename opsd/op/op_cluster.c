@@ -46,9 +46,9 @@ op_wait_end(void)
 int
 op_is_off(struct request *r)
 {
-	char *why = r->ops->data.live.clustering ?
-	    warnings_why_off(&r->ops->rep) :
-	    xstrdup("Clustering is not enabled on this node");
+	char *why = r->ops->data.live.replicates && !r->ops->data.live.clustering ? NULL :
+	    r->ops->data.live.clustering ? warnings_why_off(&r->ops->rep) :
+					   xstrdup("Clustering is not enabled on this node");
 
 	if (why != NULL)
 		reply_error(r, 400, "%s", why);

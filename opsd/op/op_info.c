@@ -190,7 +190,7 @@ static int
 is_away(struct ops *ops, const uint8_t *id)
 {
 	struct peer *p = nodes_by_id(ops->rep.nodes, id);
-	int away = !ops->data.live.clustering || p == NULL ||
+	int away = !ops->data.live.replicates || p == NULL ||
 	    !cluster_peer_reachable(ops->rep.cluster, p);
 
 	peer_free(p);
@@ -222,7 +222,7 @@ about_replication(struct ops *ops)
 	char *name = data_node_name(&ops->data);
 	json_t *o;
 
-	o = json_pack("{s:b, s:s, s:o, s:o}", "is_enabled", (int)ops->data.live.clustering,
+	o = json_pack("{s:b, s:s, s:o, s:o}", "is_enabled", (int)ops->data.live.replicates,
 	    "node_name", name, "transaction_log", about_log(ops), "cursors", about_cursors(ops));
 	free(name);
 	return (o);

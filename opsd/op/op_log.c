@@ -102,7 +102,7 @@ op_read_transaction_log(struct request *r)
 	g->t = op_table(r, &f, 400, 404);
 	if (g->t == NULL) {
 		reading_free(g);
-	} else if (!r->ops->data.live.clustering) {
+	} else if (!r->ops->data.live.replicates) {
 		reading_free(g);
 		reply_error(r, 400, "Clustering is not enabled: there is no transaction log");
 	} else

@@ -15,7 +15,9 @@
 #include "opsd/cluster/progress.h"
 #include "opsd/cluster/warnings.h"
 #include "opsd/job/resync.h"
+#include "opsd/cluster/carrier_link.h"
 #include "opsd/op/node.h"
+#include "opsd/op/op_linkstatus.h"
 
 #define NETWORK_MS     2000 /* cluster_network waits this long by default */
 #define NETWORK_MAX_MS 60000
@@ -34,7 +36,7 @@ struct connection {
 static int
 is_closed(const struct connection *c)
 {
-	return (!c->ops->data.live.clustering || !c->view.reachable || c->view.refused != NULL);
+	return (!c->ops->data.live.replicates || !c->view.reachable || c->view.refused != NULL);
 }
 
 static const char *
@@ -42,7 +44,7 @@ connection_status(const struct connection *c)
 {
 	enum rank worst = RANK_OPEN;
 
-	if (c->ops->data.live.clustering && c->view.reachable && c->view.refused != NULL)
+	if (c->ops->data.live.replicates && c->view.reachable && c->view.refused != NULL)
 		return ("refused");
 	if (is_closed(c))
 		return ("closed");
@@ -163,9 +165,11 @@ by_node_name(const void *a, const void *b)
 }
 
 static json_t *
-look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n)
+look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n,
+    const json_t *leaf)
 {
 	struct connection c = { .ops = ops, .peer = p };
+	struct op_linkstatus link = { ops, p, &c.view, NULL, 0, tables, n, leaf };
 	json_t *o, *resyncs;
 
 	cluster_view(ops->rep.cluster, p->id, &c.view);
@@ -173,6 +177,9 @@ look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n
 	c.progress = progress_new(p, c.cursors, c.n);
 	progress_add_sent(c.progress, p, tables, n, &c.view);
 	o = connection_json(&c);
+	link.cursors = c.cursors;
+	link.ncursors = c.n;
+	op_linkstatus_add(o, &link);
 	resyncs = resyncs_of(p->id);
 	if (json_array_size(resyncs) > 0)
 		json_object_set(o, "resyncs", resyncs);
@@ -186,7 +193,7 @@ look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n
 static json_t *
 connections_json(struct ops *ops)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *leaf = daemons_leaf_state(ops->rep.daemons);
 	struct peer **all;
 	struct table **tables;
 	size_t n, m;
@@ -196,13 +203,14 @@ connections_json(struct ops *ops)
 	qsort(all, n, sizeof(struct peer *), by_node_name);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))
-			json_array_append_new(list, look_peer(ops, all[i], tables, m));
+			json_array_append_new(list, look_peer(ops, all[i], tables, m, leaf));
 		peer_free(all[i]);
 	}
 	for (size_t i = 0; i < m; i++)
 		table_unref(tables[i]);
 	free(tables);
 	free(all);
+	json_decref(leaf);
 	return (list);
 }
 
@@ -212,9 +220,11 @@ op_mesh_status(struct request *r)
 	char *name = data_node_name(&r->ops->data);
 
 	reply_json(r, 200,
-	    json_pack("{s:s, s:b, s:o, s:o, s:o}", "node_name", name, "is_enabled",
-		(int)r->ops->data.live.clustering, "servers", daemons_servers(r->ops->rep.daemons),
-		"connections", connections_json(r->ops), "warnings", warnings(&r->ops->rep)));
+	    json_pack("{s:s*, s:s, s:b, s:o, s:o, s:o}", "type",
+		carrier_link_on(r->ops->rep.link) ? "cluster-status" : NULL, "node_name", name,
+		"is_enabled", (int)r->ops->data.live.replicates, "servers",
+		daemons_servers(r->ops->rep.daemons), "connections", connections_json(r->ops),
+		"warnings", warnings(&r->ops->rep)));
 	free(name);
 }
 
@@ -247,7 +257,13 @@ op_mesh_network(struct request *r)
 	json_t *nodes, *n;
 	size_t i;
 
-	if (faults_answer(r, &f) || op_is_off(r) || !op_wait_begin(r))
+	if (faults_answer(r, &f) || op_is_off(r))
+		return;
+	if (!r->ops->data.live.clustering) {
+		reply_error(r, 400, "This node is in no NATS mesh: see cluster_status");
+		return;
+	}
+	if (!op_wait_begin(r))
 		return;
 	nodes = cluster_network(r->ops->rep.cluster, timeout);
 	op_wait_end();

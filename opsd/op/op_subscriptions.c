@@ -191,7 +191,8 @@ op_field_node(struct request *r, struct faults *f, const json_t *body, const cha
 	else if (json_string_length(v) > NODE_NAME_MAX)
 		fault(f, "'%snode_name' length must be less than or equal to %d characters long",
 		    prefix, NODE_NAME_MAX);
-	else if (!node_name_ok(name, json_string_length(v)))
+	else if (!node_name_ok(name, json_string_length(v)) &&
+	    !(r->ops->data.live.replicates && node_host_ok(name, json_string_length(v))))
 		fault(f, "'%snode_name' must not contain '.', ',', '*', '>' or white space",
 		    prefix);
 	else {

@@ -41,7 +41,7 @@ put_this_node(struct watch *w, struct buf *out)
 	    "0 while set_status has it out of service: GET /health is 503 then, too.",
 	    !w->unavailable);
 	metric_one(out, "clustering_enabled", "gauge", "1 while clustering is on.",
-	    w->data->live.clustering);
+	    w->data->live.replicates);
 	free(name);
 }
 

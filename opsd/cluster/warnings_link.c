@@ -1,0 +1,85 @@
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "common/conf/repconf.h"
+#include "opsd/cluster/carrier_link.h"
+#include "opsd/cluster/warnings_priv.h"
+
+static void
+warn_tls(struct replication *rep, json_t *list)
+{
+	char *fault = carrier_link_fault(rep->link);
+
+	if (fault != NULL)
+		warnings_add(list, "link_certificate",
+		    json_sprintf("No link over TLS can be: %s", fault));
+	free(fault);
+}
+
+static void
+warn_strangers(struct replication *rep, json_t *list)
+{
+	json_t *refused = carrier_link_refused(rep->link), *one, *o;
+	size_t i;
+
+	json_array_foreach(refused, i, one) {
+		o = warnings_add(list, "link_refused",
+		    json_sprintf("A link with '%s' was refused here: %s",
+			json_string_value(json_object_get(one, "hostname")),
+			json_string_value(json_object_get(one, "error"))));
+		json_object_del(one, "error");
+		json_object_update_missing(o, one);
+	}
+	json_decref(refused);
+}
+
+static void
+warn_dialling(const json_t *leaf, json_t *list)
+{
+	const json_t *one;
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(leaf, "dialling"), i, one) {
+		const char *why = json_string_value(json_object_get(one, "error"));
+		const char *key = json_string_value(json_object_get(one, "key"));
+
+		if (why == NULL || key == NULL)
+			continue;
+		o = warnings_add(list, "link_failing",
+		    json_sprintf("There is no link with %s: %s", key, why));
+		json_object_set_new(o, "url", json_string(key));
+		json_object_set(o, "tries", json_object_get(one, "tries"));
+	}
+}
+
+/* Whoever connects there is believed what it says of itself. */
+static void
+warn_open_port(struct replication *rep, json_t *list)
+{
+	struct conf *conf = data_conf(rep->data);
+	struct repaddress at;
+
+	if (repconf_listen(conf, 0, &at))
+		json_object_set_new(
+		    warnings_add(list, "link_insecure",
+			json_sprintf(
+			    "Links without TLS are taken on %s:%d (replication.port): "
+			    "whoever reaches it can be any node. Use it for development, and "
+			    "certificates otherwise",
+			    at.host, at.port)),
+		    "port", json_integer(at.port));
+	conf_free(conf);
+}
+
+void
+warnings_links(struct replication *rep, const json_t *leaf, json_t *list)
+{
+	if (!carrier_link_on(rep->link))
+		return;
+	warn_tls(rep, list);
+	warn_strangers(rep, list);
+	warn_dialling(leaf, list);
+	warn_open_port(rep, list);
+}

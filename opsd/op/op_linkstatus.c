@@ -1,0 +1,262 @@
+#include "config.h"
+
+#include "opsd/op/op_linkstatus.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/mem.h"
+#include "common/conf/repconf.h"
+#include "opsd/cluster/carrier_link.h"
+#include "opsd/cluster/lag.h"
+#include "opsd/cluster/members.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/peer_view.h"
+#include "opsd/cluster/progress.h"
+
+/* As in "Wed, 12 Feb 2025 19:09:34 GMT"; 0: it has not been. */
+static json_t *
+rfc1123_json(uint64_t ms)
+{
+	time_t at = (time_t)(ms / 1000);
+	char text[40];
+	struct tm tm;
+
+	if (ms == 0)
+		return (json_null());
+	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&at, &tm));
+	return (json_string(text));
+}
+
+static uint64_t
+ms_of(const json_t *link, const char *field)
+{
+	json_int_t ms = json_integer_value(json_object_get(link, field));
+
+	return (ms > 0 ? (uint64_t)ms : 0);
+}
+
+/* What leafd says of the link with it; NULL: there is none. */
+static const json_t *
+link_of(const struct op_linkstatus *s)
+{
+	const json_t *link;
+	size_t i;
+
+	json_array_foreach(json_object_get(s->leaf, "links"), i, link) {
+		const char *id = json_string_value(json_object_get(link, "id"));
+
+		if (id != NULL && strcmp(id, s->peer->hex) == 0)
+			return (link);
+	}
+	return (NULL);
+}
+
+/* ---- where it is ---- */
+
+static char *
+route_url(const struct op_linkstatus *s)
+{
+	struct conf *conf = data_conf(&s->ops->data);
+	struct repconf_route r;
+	char *url = NULL;
+
+	if (repconf_route_to(conf, s->peer->hostname, &r)) {
+		int v6 = strchr(r.host, ':') != NULL;
+
+		url = xasprintf("%s://%s%s%s:%d", r.secure ? "wss" : "ws", v6 ? "[" : "", r.host,
+		    v6 ? "]" : "", r.port);
+	}
+	conf_free(conf);
+	return (url);
+}
+
+/* What it says of itself, else how it is dialled; null: it comes to us. */
+static json_t *
+url_of(const struct op_linkstatus *s)
+{
+	struct member m = { 0 };
+	char *url = members_by_id(s->ops->rep.members, s->peer->id, &m) ? xstrdup(m.url) : NULL;
+	json_t *text;
+
+	if (url == NULL)
+		url = route_url(s);
+	text = url != NULL ? json_string(url) : json_null();
+	member_clear(&m);
+	free(url);
+	return (text);
+}
+
+/* ---- databases ---- */
+
+/* What goes between the two of one database. */
+struct database_view {
+	const struct cursor_view *worst;
+	uint64_t remote_ms, tables, lag;
+	int64_t lag_ms;
+	uint64_t copied, total;
+};
+
+static void
+add_cursor_view(struct database_view *d, const struct cursor_view *cur)
+{
+	struct lag lag = lag_received(cur);
+
+	d->tables++;
+	if (cur->ms > d->remote_ms)
+		d->remote_ms = cur->ms;
+	if (lag.n > d->lag)
+		d->lag = lag.n;
+	if (d->lag_ms != -1 && (lag.ms == -1 || lag.ms > d->lag_ms))
+		d->lag_ms = lag.ms;
+	if (cur->state == CURSOR_COPY) {
+		d->copied += cur->copied;
+		d->total += cursor_view_total(cur);
+	}
+	if (d->worst == NULL || progress_rank(cur) > progress_rank(d->worst))
+		d->worst = cur;
+}
+
+static struct database_view
+database_seen(const struct op_linkstatus *s, const char *database)
+{
+	struct database_view d = { 0 };
+
+	for (size_t i = 0; i < s->ncursors; i++)
+		if (strcmp(s->cursors[i]->database, database) == 0 &&
+		    s->cursors[i]->state != CURSOR_RECOVER)
+			add_cursor_view(&d, s->cursors[i]);
+	return (d);
+}
+
+/* How far the peer is with what we send of it; -1: it has not said so. */
+static int64_t
+peer_lag_of(const struct op_linkstatus *s, const char *database)
+{
+	int64_t most = 0;
+
+	if (s->view->received == NULL)
+		return (-1);
+	for (size_t i = 0; i < s->ntables; i++) {
+		const struct subscription *e = peer_effective_for(s->peer, s->tables[i]);
+		struct lag lag;
+
+		if (e == NULL || !e->publish || strcmp(s->tables[i]->database, database) != 0)
+			continue;
+		lag = lag_sent(s->tables[i], s->view);
+		if ((int64_t)lag.n > most)
+			most = (int64_t)lag.n;
+	}
+	return (most);
+}
+
+static void
+add_progress(json_t *o, const struct database_view *d, int away)
+{
+	json_object_set_new(o, "state",
+	    json_string(d->worst != NULL ? progress_word(d->worst, away) :
+		    away                 ? "waiting" :
+					   "live"));
+	json_object_set_new(o, "tables", json_integer((json_int_t)d->tables));
+	json_object_set_new(o, "lag", json_integer((json_int_t)d->lag));
+	json_object_set_new(o, "lag_ms",
+	    d->lag_ms != -1 ? json_integer((json_int_t)d->lag_ms) : json_null());
+	if (d->worst != NULL && d->worst->state == CURSOR_COPY) {
+		json_object_set_new(o, "rows_copied", json_integer((json_int_t)d->copied));
+		json_object_set_new(o, "rows_total",
+		    d->total != 0 ? json_integer((json_int_t)d->total) : json_null());
+	}
+	if (d->worst != NULL && d->worst->why != NULL && d->worst->why[0] != '\0')
+		json_object_set_new(o, "error", json_string(d->worst->why));
+}
+
+static json_t *
+socket_json(const struct op_linkstatus *s, const char *database, const json_t *link)
+{
+	int connected = carrier_link_has(s->ops->rep.link, s->peer->id);
+	struct database_view d = database_seen(s, database);
+	int64_t peer_lag = peer_lag_of(s, database);
+	const json_t *rtt = json_object_get(link, "rtt_ms");
+	json_t *o = json_pack("{s:s, s:b, s:o, s:i, s:[s], s:o, s:o, s:o, s:o}", "database",
+	    database, "connected", connected, "latency",
+	    json_is_number(rtt) ? json_real(round(json_number_value(rtt) * 1000) / 1000) :
+				  json_null(),
+	    "thread_id", 1, "nodes", s->peer->hostname, "lastCommitConfirmed",
+	    rfc1123_json(ms_of(link, "confirmed_ms")), "lastReceivedRemoteTime",
+	    rfc1123_json(d.remote_ms), "lastReceivedLocalTime",
+	    rfc1123_json(ms_of(link, "received_ms")), "lastSendTime",
+	    rfc1123_json(ms_of(link, "sent_ms")));
+
+	if (ms_of(link, "sending_ms") != 0)
+		json_object_set_new(o, "sendingMessage", rfc1123_json(ms_of(link, "sending_ms")));
+	add_progress(o, &d, !connected);
+	json_object_set_new(o, "peer_lag",
+	    peer_lag != -1 ? json_integer((json_int_t)peer_lag) : json_null());
+	return (o);
+}
+
+/* Of tables that come from it, and of ours that go to it. */
+static json_t *
+database_names(const struct op_linkstatus *s)
+{
+	json_t *names = json_object();
+
+	for (size_t i = 0; i < s->ncursors; i++)
+		json_object_set_new(names, s->cursors[i]->database, json_true());
+	for (size_t i = 0; i < s->ntables; i++) {
+		const struct subscription *e = peer_effective_for(s->peer, s->tables[i]);
+
+		if (e != NULL && (e->publish || e->subscribe))
+			json_object_set_new(names, s->tables[i]->database, json_true());
+	}
+	return (names);
+}
+
+static json_t *
+sockets_json(const struct op_linkstatus *s)
+{
+	json_t *list = json_array(), *names = database_names(s), *yes;
+	const json_t *link = link_of(s);
+	const char *name;
+
+	json_object_foreach(names, name, yes)
+		json_array_append_new(list, socket_json(s, name, link));
+	json_decref(names);
+	return (list);
+}
+
+/* ---- the connection ---- */
+
+/* Those that somebody asked for, without the one for all; null: there are none. */
+static json_t *
+explicit_json(const json_t *subscriptions)
+{
+	json_t *list = json_array(), *one;
+	size_t i;
+
+	json_array_foreach(subscriptions, i, one)
+		if (strcmp(json_string_value(json_object_get(one, "database")), "*") != 0)
+			json_array_append(list, one);
+	if (json_array_size(list) > 0)
+		return (list);
+	json_decref(list);
+	return (json_null());
+}
+
+void
+op_linkstatus_add(json_t *o, const struct op_linkstatus *s)
+{
+	const struct subscription *all = subscriptions_find(&s->peer->subs, SUBSCRIPTION_ALL,
+	    SUBSCRIPTION_ALL);
+
+	if (s->peer->hostname == NULL)
+		return;
+	json_object_set_new(o, "name", json_string(s->peer->hostname));
+	json_object_set_new(o, "url", url_of(s));
+	json_object_set_new(o, "replicateByDefault", json_boolean(all != NULL && !all->removed));
+	json_object_set_new(o, "replicates", json_boolean(peer_active(s->peer)));
+	json_object_set_new(o, "subscriptions", explicit_json(json_object_get(o, "subscriptions")));
+	json_object_set_new(o, "database_sockets", sockets_json(s));
+}

@@ -1,0 +1,23 @@
+#ifndef HL_OP_LINKSTATUS_H
+#define HL_OP_LINKSTATUS_H
+
+#include "opsd/cluster/cursors.h"
+#include "opsd/op/node.h"
+
+/* What cluster_status shows of peers by host name, beside what it shows of all (op_mesh.c). */
+
+struct op_linkstatus {
+	struct ops *ops;
+	const struct peer *peer;
+	const struct peer_view *view;
+	struct cursor_view *const *cursors; /* of it */
+	size_t ncursors;
+	struct table *const *tables; /* of ours */
+	size_t ntables;
+	const json_t *leaf; /* LEAF_STATE, or NULL */
+};
+
+/* Into the connection of a peer that has a host name; to that of another nothing. */
+void op_linkstatus_add(json_t *o, const struct op_linkstatus *s);
+
+#endif
