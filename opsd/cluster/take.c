@@ -209,7 +209,8 @@ take_tables(const struct taking *a)
 {
 	for (size_t k = 0; k < a->i->n; k++) {
 		const struct offer_table *t = &a->i->tables[k];
-		const struct subscription *s = peer_effective(a->p, offer_database(a->i, t), t->name);
+		const struct subscription *s = peer_effective(a->p, offer_database(a->i, t),
+		    t->name);
 		struct table *mine;
 		int made;
 

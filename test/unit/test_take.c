@@ -465,7 +465,7 @@ has_table_in(struct openrep *r, const char *database, const char *name)
 }
 
 static int
-compared(struct openrep *r, struct offer *o)
+take_compared(struct openrep *r, struct offer *o)
 {
 	struct take *t = take_new(o);
 	int status;
@@ -487,7 +487,7 @@ test_all_databases(void **state)
 	offering_all(o, 6);
 	offering_table_in(o, "far", "bird", THERE, 9, "id");
 	offering_table_in(o, "dev", "cat", THERE + 1, 9, "id");
-	assert_int_equal(compared(r, o), 200);
+	assert_int_equal(take_compared(r, o), 200);
 	assert_true(has_table_in(r, "far", "bird"));
 	assert_false(has_table_in(r, "dev", "cat"));
 	assert_non_null(cursor(r));
@@ -505,7 +505,7 @@ test_all_databases_not_dropped(void **state)
 	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
 	offering_all(o, 6);
 	offering_table_in(o, "dev", "dog", THERE, 9, "id");
-	assert_int_equal(compared(r, o), 200);
+	assert_int_equal(take_compared(r, o), 200);
 	assert_false(has_table(r, "dog"));
 }
 
