@@ -9,7 +9,7 @@
 
 /* A host name or an address of IPv4; with colons, one of IPv6. */
 static int
-is_host(const char *s, size_t n, int colons)
+is_host_text(const char *s, size_t n, int colons)
 {
 	if (n == 0 || n > REPADDRESS_HOST_MAX)
 		return (0);
@@ -22,7 +22,7 @@ is_host(const char *s, size_t n, int colons)
 static int
 take_host(struct repaddress *a, const char *s, size_t n, int colons)
 {
-	if (!is_host(s, n, colons))
+	if (!is_host_text(s, n, colons))
 		return (-1);
 	memcpy(a->host, s, n);
 	a->host[n] = '\0';

@@ -44,7 +44,7 @@ repconf_hostname(const struct conf *c)
 
 /* What is set: a number, or text; 0: nothing. */
 static int
-read_listen(const struct conf *c, enum conf_key key, struct repaddress *at)
+listen_value(const struct conf *c, enum conf_key key, struct repaddress *at)
 {
 	json_t *v = conf_value(c, key);
 	int read = json_is_string(v) && repaddress_read(at, json_string_value(v)) == 0;
@@ -84,7 +84,7 @@ int
 repconf_listen(const struct conf *c, int secure, struct repaddress *at)
 {
 	if (!repconf_on(c) || (secure && is_insecure(c)) ||
-	    !read_listen(c, secure ? REP_SECURE_PORT : REP_PORT, at))
+	    !listen_value(c, secure ? REP_SECURE_PORT : REP_PORT, at))
 		return (0);
 	if (at->host[0] == '\0' && !secure)
 		listen_at_home(c, at);
@@ -100,8 +100,8 @@ default_port(const struct conf *c, const struct repaddress *a, int secure)
 
 	if (a->scheme != REPADDRESS_BARE)
 		return (secure ? PORT_WSS : PORT_WS);
-	return (read_listen(c, secure ? REP_SECURE_PORT : REP_PORT, &own) ? own.port :
-									    PORT_DEFAULT);
+	return (listen_value(c, secure ? REP_SECURE_PORT : REP_PORT, &own) ? own.port :
+									     PORT_DEFAULT);
 }
 
 int

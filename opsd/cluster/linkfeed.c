@@ -79,7 +79,7 @@ still_reaches(const struct txlog *l, uint64_t incarnation, uint64_t after)
 
 /* Where to read on from, for a position that was not asked for before. */
 static uint64_t
-start_of(const struct linkfeed *f, uint64_t incarnation, uint64_t after)
+begin_at(const struct linkfeed *f, uint64_t incarnation, uint64_t after)
 {
 	const struct txlog *l = &f->rep->data->log;
 
@@ -104,7 +104,7 @@ linkfeed_read(struct linkfeed *f, uint64_t incarnation, uint64_t after, uint32_t
 
 	if (!f->begun || incarnation != f->inc || after != f->given) {
 		f->begun = 1;
-		f->passed = start_of(f, incarnation, after);
+		f->passed = begin_at(f, incarnation, after);
 		f->inc = incarnation;
 		f->given = after;
 	}
