@@ -149,7 +149,7 @@ carrier_link_logged(void *arg)
 
 /* Takes it. */
 static void
-note_fault(struct carrier_link *l, char *fault)
+note_tls_fault(struct carrier_link *l, char *fault)
 {
 	int news = fault != NULL && (l->fault == NULL || strcmp(l->fault, fault) != 0);
 
@@ -177,7 +177,7 @@ tell_links(struct carrier_link *l, json_t *links)
 	l->told = text;
 }
 
-struct making {
+struct links_making {
 	struct carrier_link *l;
 	json_t *links;
 	char *fault;
@@ -186,13 +186,13 @@ struct making {
 static void
 links_made(void *arg)
 {
-	struct making *m = arg;
+	struct links_making *m = arg;
 	struct carrier_link *l = m->l;
 
 	l->making = 0;
 	l->on = json_object_size(m->links) > 0;
 	l->nodes_seen = 0;
-	note_fault(l, m->fault);
+	note_tls_fault(l, m->fault);
 	if (daemons_leaf_ready(l->rep->daemons))
 		tell_links(l, m->links);
 	json_decref(m->links);
@@ -203,7 +203,7 @@ links_made(void *arg)
 static void
 make_links(void *arg)
 {
-	struct making *m = arg;
+	struct links_making *m = arg;
 	struct replication *rep = m->l->rep;
 	struct conf *conf = data_conf(rep->data);
 	char *hostname = repconf_hostname(conf), *authorities = NULL;
@@ -237,7 +237,7 @@ static void
 remake_links(struct carrier_link *l)
 {
 	uint64_t now = links_from(l->rep);
-	struct making *m;
+	struct links_making *m;
 
 	if (l->conf_seen == now || l->making)
 		return;
