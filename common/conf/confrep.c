@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/conf/conf_priv.h"
 #include "common/conf/repaddress.h"
+#include "common/conf/repconf.h"
 
 /* Whether the values of replication.* are what their keys take. */
 
@@ -88,8 +89,9 @@ check_address(const char *name, const json_t *v, int is_host, struct buf *errs)
 {
 	struct repaddress a;
 
-	if (json_is_string(v) && repaddress_read(&a, json_string_value(v)) == 0 &&
-	    a.host[0] != '\0' && !(is_host && (a.scheme != REPADDRESS_BARE || a.port != 0)))
+	if (json_is_string(v) && strlen(json_string_value(v)) == json_string_length(v) &&
+	    repaddress_read(&a, json_string_value(v)) == 0 && a.host[0] != '\0' &&
+	    !(is_host && (a.scheme != REPADDRESS_BARE || a.port != 0)))
 		return;
 	conf_fault(errs,
 	    is_host ? "'%s' must be a host name or an address" :
@@ -138,12 +140,13 @@ check_node_field(const char *name, const char *field, const json_t *v, struct bu
 		conf_fault(errs, "'%s' is not allowed", name);
 }
 
+/* `name` is where it stands. */
 static void
-check_node(const struct conf_info *k, size_t i, const json_t *node, struct buf *errs)
+check_node(const char *name, const json_t *node, struct buf *errs)
 {
-	char *name = xasprintf("%s[%zu]", k->name, i), *at;
 	const char *field;
 	json_t *v;
+	char *at;
 
 	if (!json_is_object(node))
 		check_address(name, node, 0, errs);
@@ -154,7 +157,6 @@ check_node(const struct conf_info *k, size_t i, const json_t *node, struct buf *
 		check_node_field(at, field, v, errs);
 		free(at);
 	}
-	free(name);
 }
 
 json_t *
@@ -162,11 +164,26 @@ conf_check_nodes(const struct conf_info *k, const json_t *v, struct buf *errs)
 {
 	size_t i, before = errs->len;
 	json_t *node;
+	char *at;
 
 	if (!json_is_array(v) || json_array_size(v) > ROUTES_MAX)
 		conf_fault(errs, "'%s' must be an array of at most %d items", k->name, ROUTES_MAX);
 	else
-		json_array_foreach(v, i, node)
-			check_node(k, i, node, errs);
+		json_array_foreach(v, i, node) {
+			at = xasprintf("%s[%zu]", k->name, i);
+			check_node(at, node, errs);
+			free(at);
+		}
 	return (errs->len == before ? json_deep_copy(v) : NULL);
+}
+
+char *
+repconf_route_fault(const char *name, const json_t *route)
+{
+	struct buf errs = { 0 };
+	char *err;
+
+	check_node(name, route, &errs);
+	conf_faults(&errs, &err);
+	return (err);
 }

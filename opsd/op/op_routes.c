@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/conf/repconf.h"
+#include "opsd/op/linkroutes.h"
 #include "opsd/op/node.h"
 
 #define ROUTES_MAX 1000 /* of one server */
@@ -97,34 +99,48 @@ take_extras(struct faults *f, size_t i, const json_t *given, int server, json_t 
 	}
 }
 
-/* The routes of the body as they are kept; server -1: only host and port matter. */
+/* Server -1: only host and port matter. */
 static json_t *
-read_routes(struct faults *f, const json_t *body, int server)
+read_route(struct faults *f, size_t i, const json_t *given, int server)
 {
-	json_t *given = field_array(f, body, "routes", 1), *list = json_array(), *g, *host;
+	json_t *route = json_object(), *host = json_object_get(given, "host");
+
+	check_route_host(f, i, host);
+	json_object_set(route, "host", host);
+	json_object_set_new(route, "port",
+	    json_integer(read_port(f, i, json_object_get(given, "port"))));
+	if (server != -1)
+		take_extras(f, i, given, server, route);
+	return (route);
+}
+
+/* Written as those of servers are, or as those of replication.routes. */
+enum form { FORM_MESH = 1, FORM_LINKS = 2, FORM_ANY = 3 };
+
+static json_t *
+read_of_form(struct faults *f, size_t i, const json_t *given, int server, enum form form)
+{
+	if (form == FORM_LINKS || (form == FORM_ANY && linkroutes_is(given)))
+		return (linkroutes_read(f, i, given));
+	if (json_is_object(given))
+		return (read_route(f, i, given, server));
+	fault(f, "'routes[%zu]' must be of type object", i);
+	return (json_null());
+}
+
+/* The routes of the body as they are kept. */
+static json_t *
+read_routes(struct faults *f, const json_t *body, int server, enum form form)
+{
+	json_t *given = field_array(f, body, "routes", 1), *list = json_array(), *g;
 	size_t i;
 
 	if (json_array_size(given) > ROUTES_MAX) {
 		fault(f, "'routes' must contain less than or equal to %d items", ROUTES_MAX);
 		given = NULL;
 	}
-	json_array_foreach(given, i, g) {
-		json_t *route = json_object();
-
-		if (!json_is_object(g)) {
-			fault(f, "'routes[%zu]' must be of type object", i);
-			json_decref(route);
-			continue;
-		}
-		host = json_object_get(g, "host");
-		check_route_host(f, i, host);
-		json_object_set(route, "host", host);
-		json_object_set_new(route, "port",
-		    json_integer(read_port(f, i, json_object_get(g, "port"))));
-		if (server != -1)
-			take_extras(f, i, g, server, route);
-		json_array_append_new(list, route);
-	}
+	json_array_foreach(given, i, g)
+		json_array_append_new(list, read_of_form(f, i, g, server, form));
 	return (list);
 }
 
@@ -179,23 +195,40 @@ linked_twice(const struct conf *conf, int server, const json_t *routes)
 	return (NULL);
 }
 
-/* Checked first, so that what fails afterwards is not the caller's fault. 0 or answered. */
+/* {key: list}; checked first, so that what fails afterwards is not the caller's fault. 0 or answered. */
 static int
-save_routes(struct request *r, struct conf *conf, enum conf_key key, const json_t *list)
+save_routes(struct request *r, const json_t *lists)
 {
+	json_t *report = NULL;
 	char *err = NULL;
-	int status = 400;
+	int status = json_object_size(lists) == 0 ? 200 :
+						    ops_change_conf(r->ops, lists, &report, &err);
 
-	if (conf_set(conf, key, list, &err) == 0) {
-		status = 500;
-		if (ops_set_conf(r->ops, key, list, &err) == 0)
-			return (0);
-	}
+	json_decref(report);
 	for (char *p = err; p != NULL && (p = strchr(p, '\n')) != NULL; p++)
 		*p = ';';
-	reply_error(r, status, "%s", err != NULL ? err : "the routes cannot be saved");
+	if (status != 200)
+		reply_error(r, status, "%s", err != NULL ? err : "the routes cannot be saved");
 	free(err);
-	return (-1);
+	return (status == 200 ? 0 : -1);
+}
+
+static int
+save_list(struct request *r, enum conf_key key, const json_t *list)
+{
+	json_t *lists = json_pack("{s:O}", conf_name(key), list);
+	int rc = save_routes(r, lists);
+
+	json_decref(lists);
+	return (rc);
+}
+
+static void
+answer_set(struct request *r, const json_t *set, const json_t *skipped)
+{
+	reply_json(r, 200,
+	    json_pack("{s:s, s:O, s:O}", "message", "cluster routes successfully set", "set", set,
+		"skipped", skipped));
 }
 
 static void
@@ -228,31 +261,81 @@ set_routes(struct request *r, struct conf *conf, int server, json_t *routes)
 		    "'routes' of the %s must contain less than or equal to %d "
 		    "items",
 		    servers[server].name, ROUTES_MAX);
-	else if (json_array_size(set) == 0 || save_routes(r, conf, servers[server].key, list) == 0)
-		reply_json(r, 200,
-		    json_pack("{s:s, s:O, s:O}", "message", "cluster routes successfully set",
-			"set", set, "skipped", skipped));
+	else if (json_array_size(set) == 0 || save_list(r, servers[server].key, list) == 0)
+		answer_set(r, set, skipped);
 	json_decref(list);
 	json_decref(set);
 	json_decref(skipped);
+}
+
+/* Into replication.routes. */
+static void
+set_link_routes(struct request *r, struct conf *conf, json_t *routes)
+{
+	json_t *list = json_deep_copy(conf_list(conf, REP_ROUTES)), *route;
+	json_t *set = json_array(), *skipped = json_array();
+	size_t i;
+
+	json_array_foreach(routes, i, route)
+		json_array_append(linkroutes_put(conf, list, route) ? set : skipped, route);
+	if (json_array_size(set) == 0 || save_list(r, REP_ROUTES, list) == 0)
+		answer_set(r, set, skipped);
+	json_decref(list);
+	json_decref(set);
+	json_decref(skipped);
+}
+
+/* Those of the NATS mesh are a server's, and have a host. */
+static int
+is_of_mesh(const json_t *body)
+{
+	const json_t *route;
+	size_t i;
+
+	if (json_object_get(body, "server") != NULL)
+		return (1);
+	json_array_foreach(json_object_get(body, "routes"), i, route)
+		if (!linkroutes_is(route) && json_object_get(route, "host") != NULL)
+			return (1);
+	return (0);
 }
 
 void
 op_routes_set(struct request *r)
 {
 	struct faults f = { 0 };
-	int server = field_server(&f, r->body);
-	json_t *routes = read_routes(&f, r->body, server == -1 ? LEAF : server);
+	int mesh = is_of_mesh(r->body), server = mesh ? field_server(&f, r->body) : -1;
+	json_t *routes = read_routes(&f, r->body, server == -1 ? LEAF : server,
+	    mesh ? FORM_MESH : FORM_LINKS);
 	struct conf *conf;
 
 	if (!faults_answer(r, &f)) {
 		pthread_mutex_lock(&routes_lock);
 		conf = data_conf(&r->ops->data);
-		set_routes(r, conf, server, routes);
+		if (mesh)
+			set_routes(r, conf, server, routes);
+		else
+			set_link_routes(r, conf, routes);
 		conf_free(conf);
 		pthread_mutex_unlock(&routes_lock);
 	}
 	json_decref(routes);
+}
+
+/* A node that is in no NATS mesh has one list; one that has both says which is which. */
+static json_t *
+routes_shown(const struct conf *conf)
+{
+	const json_t *links = conf_list(conf, REP_ROUTES);
+	json_t *o;
+
+	if (repconf_on(conf) && !conf_bool(conf, CL_ENABLED))
+		return (json_deep_copy(links));
+	o = json_pack("{s:o, s:o}", "hub", json_deep_copy(conf_list(conf, HUB_ROUTES)), "leaf",
+	    json_deep_copy(conf_list(conf, LEAF_ROUTES)));
+	if (repconf_on(conf) || json_array_size(links) > 0)
+		json_object_set_new(o, "replication", json_deep_copy(links));
+	return (o);
 }
 
 void
@@ -260,51 +343,83 @@ op_routes_get(struct request *r)
 {
 	struct conf *conf = data_conf(&r->ops->data);
 
-	reply_json(r, 200,
-	    json_pack("{s:o, s:o}", "hub", json_deep_copy(conf_list(conf, HUB_ROUTES)), "leaf",
-		json_deep_copy(conf_list(conf, LEAF_ROUTES))));
+	reply_json(r, 200, routes_shown(conf));
 	conf_free(conf);
 }
 
-/* Takes the routes out of a server's list; 0, or -1 with the request answered. */
-static int
-delete_from(struct request *r, struct conf *conf, enum conf_key key, const json_t *routes,
-    json_t *deleted)
-{
-	json_t *list = json_deep_copy(conf_list(conf, key)), *route;
-	size_t i, at, before = json_array_size(list);
-	int rc = 0;
+/* ---- cluster_delete_routes ---- */
 
-	json_array_foreach((json_t *)(uintptr_t)routes, i, route) {
-		at = find_route(list, route);
-		if (at == json_array_size(list))
-			continue;
-		json_array_remove(list, at);
-		if (find_route(deleted, route) == json_array_size(deleted))
-			json_array_append(deleted, route);
+static const enum conf_key route_keys[] = { HUB_ROUTES, LEAF_ROUTES, REP_ROUTES };
+#define ROUTE_KEYS (sizeof(route_keys) / sizeof(route_keys[0]))
+
+static json_t *
+route_lists(const struct conf *conf)
+{
+	json_t *lists = json_object();
+
+	for (size_t i = 0; i < ROUTE_KEYS; i++)
+		json_object_set_new(lists, conf_name(route_keys[i]),
+		    json_deep_copy(conf_list(conf, route_keys[i])));
+	return (lists);
+}
+
+/* Only those that are not as they were. */
+static void
+keep_changed(const struct conf *conf, json_t *lists)
+{
+	for (size_t i = 0; i < ROUTE_KEYS; i++)
+		if (json_array_size(json_object_get(lists, conf_name(route_keys[i]))) ==
+		    json_array_size(conf_list(conf, route_keys[i])))
+			json_object_del(lists, conf_name(route_keys[i]));
+}
+
+/* Whether it was in any list that it may be in. */
+static int
+delete_route(const struct conf *conf, json_t *lists, const json_t *route)
+{
+	int links = linkroutes_is(route), found = 0;
+
+	for (size_t i = 0; i < ROUTE_KEYS; i++) {
+		json_t *list = json_object_get(lists, conf_name(route_keys[i]));
+
+		if (links == (route_keys[i] == REP_ROUTES))
+			found |= json_array_remove(list,
+				     links ? linkroutes_find(conf, list, route) :
+					     find_route(list, route)) == 0;
 	}
-	if (json_array_size(list) < before)
-		rc = save_routes(r, conf, key, list);
-	json_decref(list);
-	return (rc);
+	return (found);
+}
+
+static int
+is_listed_in(const json_t *list, const json_t *route)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		if (json_equal(one, route))
+			return (1);
+	return (0);
 }
 
 static void
 delete_routes(struct request *r, struct conf *conf, const json_t *routes)
 {
-	json_t *deleted = json_array(), *skipped = json_array(), *route;
+	json_t *deleted = json_array(), *skipped = json_array(), *lists = route_lists(conf);
+	json_t *route;
 	size_t i;
-	int rc = 0;
 
-	for (i = 0; i < SERVERS && rc == 0; i++)
-		rc = delete_from(r, conf, servers[i].key, routes, deleted);
 	json_array_foreach((json_t *)(uintptr_t)routes, i, route)
-		if (find_route(deleted, route) == json_array_size(deleted))
+		if (delete_route(conf, lists, route))
+			json_array_append(deleted, route);
+		else if (!is_listed_in(deleted, route))
 			json_array_append(skipped, route);
-	if (rc == 0)
+	keep_changed(conf, lists);
+	if (save_routes(r, lists) == 0)
 		reply_json(r, 200,
 		    json_pack("{s:s, s:O, s:O}", "message", "cluster routes successfully deleted",
 			"deleted", deleted, "skipped", skipped));
+	json_decref(lists);
 	json_decref(deleted);
 	json_decref(skipped);
 }
@@ -313,7 +428,7 @@ void
 op_routes_delete(struct request *r)
 {
 	struct faults f = { 0 };
-	json_t *routes = read_routes(&f, r->body, -1);
+	json_t *routes = read_routes(&f, r->body, -1, FORM_ANY);
 	struct conf *conf;
 
 	if (!faults_answer(r, &f)) {

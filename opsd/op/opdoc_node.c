@@ -25,11 +25,19 @@
 	{ KIND_LIST, "subscriptions", NULL, OP_REQUIRED, SUBSCRIPTIONS, "What flows, by table." }, \
 	SUBSCRIPTION_FIELDS("subscriptions[]."))
 #define ROUTES		{ KIND_LIST, "routes", NULL, OP_REQUIRED, \
-			    "[{\"host\": \"boston.example.com\", \"port\": 9932}]", "The routes." }, \
-	{ KIND_TEXT, "routes[].host", NULL, OP_REQUIRED, "boston.example.com", \
-	    "A host name or an address." }, \
-	{ KIND_NUMBER, "routes[].port", NULL, OP_REQUIRED, "9932", \
-	    "9932, that of routes, or for leaf routes 9931, unless configured otherwise." }
+			    "[{\"hostname\": \"server-two\", \"port\": 9933}]", \
+			    "The routes: for links, host names, URLs such as wss://server-two:9933, " \
+			    "and objects with hostname or url; for the NATS mesh, objects with host " \
+			    "and port." }, \
+	{ KIND_TEXT, "routes[].hostname", NULL, OP_NONE, "server-two", \
+	    "For links: the other node's host name." }, \
+	{ KIND_TEXT, "routes[].url", NULL, OP_NONE, "wss://server-two:9933", \
+	    "For links: the same as a URL." }, \
+	{ KIND_TEXT, "routes[].host", NULL, OP_NONE, "boston.example.com", \
+	    "For the NATS mesh: a host name or an address." }, \
+	{ KIND_NUMBER, "routes[].port", NULL, OP_NONE, "9932", \
+	    "Of a link 9933, unless configured otherwise. In the NATS mesh it is required: 9932, or " \
+	    "for leaf routes 9931." }
 #define USERNAME	{ KIND_TEXT, "username", NULL, OP_REQUIRED, "joe", "The user's name." }
 #define LOGIN_FIELDS \
 	{ KIND_TEXT, "username", NULL, "whoever sends the request", "joe", "The user's name." }, \
@@ -44,9 +52,12 @@
 
 const struct op_doc opdoc_node[] = {
 	{ "cluster_set_routes", "set_cluster_routes", RIGHT_SUPER,
-	    "Add routes to other nodes, live. One side's route is enough.",
-	    OP_FIELDS({ KIND_TEXT, "server", NULL, OP_REQUIRED, "hub",
-		"hub, or leaf for an edge that only dials out." }, ROUTES,
+	    "Add routes to other nodes, live. In the NATS mesh one side's route is enough; a link needs a "
+	    "route on both sides, or add_node.",
+	    OP_FIELDS({ KIND_TEXT, "server", NULL, OP_NONE, "hub",
+		"For the NATS mesh: hub, or leaf for an edge that only dials out." }, ROUTES,
+		{ KIND_LIST, "routes[].revokedCertificates", NULL, OP_NONE, "[\"0a1b\"]",
+		    "For links: serial numbers of certificates that nobody gets a link with." },
 		{ KIND_ANY, "routes[].tls", NULL, "true", "wss",
 		    "Of leaf routes: true, false or wss, through a WebSocket." },
 		{ KIND_BOOLEAN, "routes[].separate", NULL, "false", "true",

@@ -106,6 +106,13 @@ not_listed()	# not_listed NODE OTHER
 	ok n3 '{"operation":"cluster_get_routes"}' '(.hub | length == 1) and .leaf == []'
 }
 
+@test "a node in the NATS mesh lists its routes of links beside those of its servers" {
+	ok n3 '{"operation":"cluster_set_routes","routes":["ws://h8.example:9933"]}' '.set == ["ws://h8.example:9933"]'
+	ok n3 '{"operation":"cluster_get_routes"}' '(.hub | type) == "array" and .replication == ["ws://h8.example:9933"]'
+	ok n3 '{"operation":"cluster_delete_routes","routes":["ws://h8.example:9933"]}' '.skipped == []'
+	ok n3 '{"operation":"cluster_get_routes"}' 'has("replication") | not'
+}
+
 @test "routes survive a restart" {
 	ok n3 '{"operation":"cluster_set_routes","server":"hub","routes":[
 	    {"host":"h7.example","port":9932}]}'
@@ -116,8 +123,9 @@ not_listed()	# not_listed NODE OTHER
 }
 
 @test "bad routes are refused, all faults in one text" {
-	refused n1 400 '{"operation":"cluster_set_routes"}' \
-	    "'server' is required. 'routes' is required"
+	refused n1 400 '{"operation":"cluster_set_routes"}' "'routes' is required"
+	refused n1 400 '{"operation":"cluster_set_routes","routes":[{"host":"h1.example","port":9932}]}' \
+	    "'server' is required"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"mesh","routes":{}}' \
 	    "'server' must be one of [hub, leaf]. 'routes' must be an array"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"hub","routes":[7,{"port":1.5},

@@ -231,6 +231,10 @@ static const char *const refused[][2] = {
 static const char *const found[][2] = {
 	{ "cluster_set_routes", "routes[].tls" },
 	{ "cluster_set_routes", "routes[].separate" },
+	{ "cluster_set_routes", "routes[].revokedCertificates" },
+	{ "cluster_set_routes", "routes[].url" },
+	{ "cluster_delete_routes", "routes[].url" },
+	{ "cluster_delete_routes", "routes[].host" },
 };
 
 #define LISTED(list, doc, name) is_listed(list, sizeof(list) / sizeof(list[0]), doc, name)
