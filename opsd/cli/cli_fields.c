@@ -170,7 +170,9 @@ add_asked(const struct op_doc *op, json_t *body, const char *name)
 		cli_die("there is no terminal to ask for '%s': %s@=PATH takes it from a file, "
 			"%s@=- from standard input",
 		    name, name, name);
-	json_object_set_new(body, name, json_string(text));
+	/* Left to the node, which may make one. */
+	if (*text != '\0')
+		json_object_set_new(body, name, json_string(text));
 	explicit_bzero(text, strlen(text));
 	free(text);
 }

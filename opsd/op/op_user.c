@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/tls/crypto.h"
 #include "opsd/auth/user.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 #include "opsd/store/sysrow.h"
 
 #define PASSWORD_MAX 1000
+#define SECRET_LEN   16 /* bytes of a password that the node makes */
 #define WEAK_SECRET                                                                                  \
 	"'password' of a cluster_user is what nodes know each other by: this one %s. Take a random " \
 	"one, or give the nodes certificates of their own first"
@@ -107,60 +109,112 @@ ids_of(const json_t *roles)
 	return (ids);
 }
 
+/* One that is to be. */
+struct new_user {
+	const char *username, *password;
+	int active;
+	char made[2 * SECRET_LEN + 1]; /* the password, if the node makes it */
+};
+
+/* The only answer that has a password, which nobody can ask for again. */
 static void
-insert_user(struct request *r, const char *username, const char *password, int active,
-    const json_t *roles)
+reply_added(struct request *r, const struct new_user *u)
+{
+	if (u->password != u->made)
+		reply_message(r, "%s successfully added", u->username);
+	else
+		reply_json(r, 200,
+		    json_pack("{s:o, s:s}", "message",
+			json_sprintf(
+			    "%s successfully added, with the password that is here and nowhere "
+			    "else: it is the cluster's secret",
+			    u->username),
+			"password", u->made));
+}
+
+static void
+insert_user(struct request *r, const struct new_user *u, const json_t *roles)
 {
 	int cluster = roles_are(roles, "cluster_user"), status;
 	json_t *ids = ids_of(roles),
-	       *row = user_row(&r->ops->data, username, password, ids, cluster);
+	       *row = user_row(&r->ops->data, u->username, u->password, ids, cluster);
 	char *err = NULL;
 
 	json_decref(ids);
-	json_object_set_new(row, "active", json_boolean(active));
+	json_object_set_new(row, "active", json_boolean(u->active));
 	status = sysrow_insert(&r->ops->data, SYS_USER, row, &err);
 	json_decref(row);
 	if (status == 200) {
 		users_changed(r->ops, cluster);
-		reply_message(r, "%s successfully added", username);
+		reply_added(r, u);
 	} else if (status == 409) {
-		reply_error(r, 409, "User %s already exists", username);
+		reply_error(r, 409, "User %s already exists", u->username);
 		free(err);
 	} else
 		reply_failed(r, status, err);
 }
 
+/* A cluster_user's may be left to the node. */
+static int
+leaves_password(struct request *r)
+{
+	const json_t *name = json_object_get(r->body, "role");
+	json_t *role = json_is_string(name) && json_object_get(r->body, "password") == NULL ?
+	    role_named(r->ops, json_string_value(name)) :
+	    NULL;
+	int leaves = role_is(role, "cluster_user");
+
+	json_decref(role);
+	return (leaves);
+}
+
+static void
+read_password(struct request *r, struct faults *f, struct new_user *u)
+{
+	if (leaves_password(r)) {
+		crypto_random_hex(u->made, SECRET_LEN);
+		u->password = u->made;
+	} else
+		u->password = field_string(f, r->body, "password", 1);
+	fault_password(f, u->password);
+}
+
+static void
+check_and_insert(struct request *r, const struct new_user *u, const json_t *names)
+{
+	const char *missing, *weak;
+	json_t *roles = roles_named(r->ops, names, &missing);
+	json_t *user = sysrow_get(&r->ops->data, SYS_USER, u->username);
+
+	if (roles == NULL)
+		reply_error(r, 404, "%s role not found", missing);
+	else if (user != NULL)
+		reply_error(r, 409, "User %s already exists", u->username);
+	else if ((weak = user_weak_secret(r->ops, roles, u->username, u->password)) != NULL)
+		reply_error(r, 400, WEAK_SECRET, weak);
+	else
+		insert_user(r, u, roles);
+	json_decref(roles);
+	json_decref(user);
+}
+
 static void
 add_user_run(struct request *r)
 {
-	struct faults f = { 0 };
-	const char *username = field_string(&f, r->body, "username", 1), *missing;
-	const char *password = field_string(&f, r->body, "password", 1);
 	const json_t *names = json_object_get(r->body, "role");
-	int active = field_bool(&f, r->body, "active", 0);
-	const char *weak;
-	json_t *roles, *user;
+	struct faults f = { 0 };
+	struct new_user u = { .username = field_string(&f, r->body, "username", 1) };
 
+	fault_username(&f, u.username);
+	read_password(r, &f, &u);
+	u.active = field_bool(&f, r->body, "active", 0) != 0;
 	if (names == NULL || json_is_string(names))
 		field_string(&f, r->body, "role", 1);
 	else
 		fault_roles(&f, names);
-	fault_username(&f, username);
-	fault_password(&f, password);
-	if (faults_answer(r, &f))
-		return;
-	roles = roles_named(r->ops, names, &missing);
-	user = sysrow_get(&r->ops->data, SYS_USER, username);
-	if (roles == NULL)
-		reply_error(r, 404, "%s role not found", missing);
-	else if (user != NULL)
-		reply_error(r, 409, "User %s already exists", username);
-	else if ((weak = user_weak_secret(r->ops, roles, username, password)) != NULL)
-		reply_error(r, 400, WEAK_SECRET, weak);
-	else
-		insert_user(r, username, password, active != 0, roles);
-	json_decref(roles);
-	json_decref(user);
+	if (!faults_answer(r, &f))
+		check_and_insert(r, &u, names);
+	explicit_bzero(u.made, sizeof(u.made));
 }
 
 static void
@@ -345,62 +399,11 @@ drop_user(struct request *r)
 	op_user_change(r, drop_user_run);
 }
 
-/* ---- showing ---- */
-
-/*
- * As others see it: without secrets, with its whole role; with all of them, when there are
- * several, as clients look for one.  Takes the reference.
- */
-static json_t *
-shown_user(struct ops *ops, json_t *user, int times)
-{
-	json_t *roles = roles_of(ops, user);
-	json_t *o = json_pack("{s:O?, s:b, s:O?}", "username", json_object_get(user, "username"),
-	    "active", !json_is_false(json_object_get(user, "active")), "role",
-	    json_array_get(roles, 0));
-
-	if (json_array_size(roles) > 1)
-		json_object_set(o, "roles", roles);
-	json_decref(roles);
-	if (times) {
-		json_object_set(o, "__createdtime__", json_object_get(user, "__createdtime__"));
-		json_object_set(o, "__updatedtime__", json_object_get(user, "__updatedtime__"));
-	}
-	json_decref(user);
-	return (o);
-}
-
-static void
-list_users(struct request *r)
-{
-	json_t *users = sysrow_all(&r->ops->data, SYS_USER), *list = json_array(), *user;
-	size_t i;
-
-	json_array_foreach(users, i, user)
-		json_array_append_new(list, shown_user(r->ops, json_incref(user), 0));
-	json_decref(users);
-	reply_json(r, 200, list);
-}
-
-static void
-user_info(struct request *r)
-{
-	json_t *user = sysrow_get(&r->ops->data, SYS_USER, r->user->name);
-
-	if (user != NULL)
-		reply_json(r, 200, shown_user(r->ops, user, 1));
-	else /* the domain socket's */
-		reply_json(r, 200,
-		    json_pack("{s:s, s:b, s:{s:s, s:s, s:O}}", "username", r->user->name, "active",
-			1, "role", "id", r->user->roles[0]->id, "role", r->user->roles[0]->name,
-			"permission", r->user->roles[0]->permission));
-}
-
 const struct op ops_user[] = {
 	{ "add_user", "addUser", RIGHT_ADMIN, ON_WORKER, add_user },
 	{ "alter_user", "alterUser", RIGHT_ADMIN, ON_WORKER, alter_user },
 	{ "drop_user", "dropUser", RIGHT_ADMIN, ON_WORKER, drop_user },
-	{ "list_users", "listUsersExternal", RIGHT_SUPER, ON_WORKER, list_users },
-	{ "user_info", "userInfo", RIGHT_SELF, ON_WORKER, user_info },
+	{ "list_users", "listUsersExternal", RIGHT_SUPER, ON_WORKER, op_user_show_all },
+	{ "user_info", "userInfo", RIGHT_SELF, ON_WORKER, op_user_show_own },
 	{ NULL },
 };

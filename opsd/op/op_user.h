@@ -32,6 +32,8 @@ int user_cluster_needs(struct ops *ops, const char *user, const char *role);
  */
 const char *user_weak_secret(struct ops *ops, const json_t *roles, const char *username,
     const char *password);
+void op_user_show_all(struct request *r); /* list_users */
+void op_user_show_own(struct request *r); /* user_info */
 /* What a user or a role was changed to is in force at once. */
 void users_changed(struct ops *ops, int cluster_user);
 

@@ -113,7 +113,8 @@ const struct op_doc opdoc_node[] = {
 
 	{ "add_user", NULL, RIGHT_ADMIN, "Add a user, of this node.",
 	    OP_FIELDS(USERNAME,
-		{ KIND_NEW_PASSWORD, "password", NULL, OP_REQUIRED, "SECRET", "The password." },
+		{ KIND_NEW_PASSWORD, "password", NULL, OP_REQUIRED, "SECRET",
+		    "The password; the node makes one for a cluster_user that is given none, and answers it." },
 		{ KIND_ANY, "role", NULL, OP_REQUIRED, "super_user",
 		    "The role's name, or a list of names: the user may what any of them may." },
 		{ KIND_BOOLEAN, "active", NULL, "true", "true", "The user may log in." }) },

@@ -281,6 +281,22 @@ shown_to()	# shown_to PORT [OPTION...]: what a program with these options is tol
 	node_stop weak
 }
 
+@test "a secret that the node makes is shown once, and is as good as another" {
+	local made
+
+	ok n1 '{"operation":"add_user","role":"cluster_user","username":"made","active":true}' \
+	    '(.message | startswith("made successfully added")) and (.password | test("^[0-9a-f]{32}$"))'
+	made=$(jq -r .password <<<"$body")
+	HL_USER=made HL_PASSWORD=$made ok n1 '{"operation":"user_info"}' '.username == "made"'
+	! grep -rqF "$made" "$HL_T/nodes/n1/log" "$(root n1)/log" || return 1
+	ok n1 '{"operation":"alter_user","username":"made","password":"'"$made"'"}'
+	refused n1 409 '{"operation":"add_user","role":"cluster_user","username":"made","active":true}' "already exists"
+	# No other user's is made.
+	refused n1 400 '{"operation":"add_user","role":"super_user","username":"other"}' "'password' is required"
+	refused n1 400 '{"operation":"add_user","role":"cluster_user","username":"other","password":""}' "'password'"
+	ok n1 '{"operation":"drop_user","username":"made"}'
+}
+
 new_secret()	# new_secret NODE SECRET
 {
 	ok "$1" "{\"operation\":\"alter_user\",\"username\":\"cluster\",\"password\":\"$2\"}"
