@@ -8,11 +8,13 @@
 #include "common/base/log.h"
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
+#include "common/base/worker.h"
 #include "opsd/cluster/admission.h"
 #include "opsd/cluster/carrier_call.h"
 #include "opsd/cluster/carrier_link_priv.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/compat.h"
+#include "opsd/pki/issue.h"
 
 /* What leafd says of links, and what comes over them. */
 
@@ -166,6 +168,24 @@ admission_done(struct commit_job *j)
 	post(u->l->rep->data->svc->post, admitted_run, u);
 }
 
+/* One that we have signed has to be used soon: it is, from now on. */
+static void
+confirm_certificate(void *arg)
+{
+	struct asking_up *u = arg;
+	struct replication *rep = u->l->rep;
+	const char *serial = u->a->claim.is.serial;
+	char *err = NULL;
+
+	if (serial == NULL || rep->pki == NULL || issue_confirm(rep->pki, serial, &err) == 0) {
+		commit_submit(rep->data->commit, &u->a->job);
+		return;
+	}
+	commit_fail(&u->a->job, 403, "%s", err);
+	free(err);
+	post(rep->data->svc->post, admitted_run, u);
+}
+
 static void
 ask_admission(struct carrier_link *l, struct chan_deferred *reply, const struct member_claim *c)
 {
@@ -174,7 +194,7 @@ ask_admission(struct carrier_link *l, struct chan_deferred *reply, const struct 
 	*u = (struct asking_up){ l, reply, admission_new(c) };
 	u->a->job.arg = u;
 	u->a->job.done = admission_done;
-	commit_submit(l->rep->data->commit, &u->a->job);
+	workers_run(l->rep->data->workers, confirm_certificate, u);
 }
 
 static int

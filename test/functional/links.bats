@@ -1,0 +1,217 @@
+#!/usr/bin/env bats
+# Two nodes that know each other by address and certificate alone: links, and no nats-server.
+
+load node.bash
+load certs.bash
+
+start_nodes()
+{
+	authority ours
+	authority other
+	make_linked n1 127.0.1.1
+	make_linked n2 127.0.1.2
+	link_to n1 n2
+	link_to n2 n1
+	node_run n1
+	node_run n2
+}
+
+make_linked()	# make_linked NODE ADDRESS
+{
+	node_make "$1" CLUSTERING_ENABLED=false
+	echo "$2" >"$HL_T/nodes/$1/address"
+	certificate ours "$1" serverAuth,clientAuth "IP:$2"
+	cp "$HL_T/ca.ours/$1.pem" "$HL_T/ca.ours/$1.key" "$HL_T/nodes/$1/"
+	cat >>"$HL_T/nodes/$1/hubleaf.yaml" <<-END
+	replication:
+	  hostname: $2
+	  securePort: $2:$(port "$1" leafnodes)
+	  enableRootCAs: false
+	  tls:
+	    certificate: $HL_T/nodes/$1/$1.pem
+	    privateKey: $HL_T/nodes/$1/$1.key
+	    certificateAuthority: $HL_T/ca.ours/ca.pem
+	END
+}
+
+address()
+{
+	cat "$HL_T/nodes/$1/address"
+}
+
+link_to()	# link_to A B: a route in A's file
+{
+	printf '  routes:\n  - wss://%s:%s\n' "$(address "$2")" "$(port "$2" leafnodes)" \
+	    >>"$HL_T/nodes/$1/hubleaf.yaml"
+}
+
+status()
+{
+	ask "$1" '{"operation":"cluster_status"}'
+}
+
+linked()	# linked A B: A shows a link with B over which databases replicate
+{
+	status "$1" | jq -e --arg name "$(address "$2")" '.connections[] | select(.name == $name) |
+	    .status == "open" and (.database_sockets | length > 0 and all(.connected and .state == "live"))'
+}
+
+warned()	# warned NODE KIND TEXT
+{
+	status "$1" | jq -e --arg kind "$2" --arg text "$3" \
+	    'any(.warnings[]; .kind == $kind and (.message | contains($text)))'
+}
+
+has()		# has NODE DATABASE TABLE ID
+{
+	ask "$1" "{\"operation\":\"search_by_id\",\"database\":\"$2\",\"table\":\"$3\",\"ids\":[$4],
+	    \"get_attributes\":[\"id\"]}" | jq -e 'type == "array" and length == 1'
+}
+
+put()		# put NODE DATABASE TABLE ID
+{
+	ok "$1" "{\"operation\":\"upsert\",\"database\":\"$2\",\"table\":\"$3\",\"records\":[{\"id\":$4}]}"
+}
+
+# What both have to have of it, however they came by it.
+same()		# same DATABASE TABLE
+{
+	[ "$(rows n1 "$1" "$2")" = "$(rows n2 "$1" "$2")" ]
+}
+
+@test "two nodes with routes to each other replicate everything, and run no nats-server" {
+	make_table n1 dog
+	put n1 dev dog 1
+	wait_until 20 has n2 dev dog 1
+	put n2 dev dog 2
+	wait_until 10 has n1 dev dog 2
+	wait_until 10 linked n1 n2
+	wait_until 10 linked n2 n1
+	! pgrep -f "nats-server.*$HL_T/" || false
+}
+
+@test "cluster_status is in the form of links: a socket for each database, dates of RFC 1123" {
+	local date='^[A-Z][a-z][a-z], [0-3][0-9] [A-Z][a-z][a-z] 20[0-9][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9] GMT$'
+
+	wait_until 10 linked n1 n2
+	put n1 dev dog 3
+	put n2 dev dog 4
+	wait_until 10 has n2 dev dog 3
+	wait_until 10 has n1 dev dog 4
+	status n1
+	status n1 | jq -e --arg date "$date" '.type == "cluster-status" and .is_enabled and
+	    .node_name == "127.0.1.1" and (.connections | length == 1) and (.connections[0] |
+	    .name == "127.0.1.2" and .replicateByDefault and .replicates and .subscriptions == null and
+	    (.url | startswith("wss://127.0.1.2:")) and (.database_sockets[] | select(.database == "dev") |
+	    .connected and .thread_id == 1 and .nodes == ["127.0.1.2"] and
+	    (.lastReceivedRemoteTime | test($date)) and (.lastReceivedLocalTime | test($date)) and
+	    (.lastSendTime | test($date)) and (.lastCommitConfirmed | test($date))))'
+}
+
+@test "tables and databases that come later replicate, too" {
+	make_table n2 cat
+	put n2 dev cat 1
+	wait_until 10 has n1 dev cat 1
+	make_table n1 bird far
+	put n1 far bird 1
+	wait_until 10 has n2 far bird 1
+	put n2 far bird 2
+	wait_until 10 has n1 far bird 2
+}
+
+@test "a restart of either node: what was written meanwhile comes" {
+	local n other=n1
+
+	for n in n2 n1; do
+		node_stop $n
+		put $other dev dog "\"while $n\""
+		make_table $other only_$other late
+		put $other late only_$other 1
+		node_run $n
+		wait_until 20 has $n late only_$other 1
+		other=n2
+	done
+	wait_until 10 same dev dog
+	wait_until 10 linked n1 n2
+}
+
+@test "a leafd that is killed takes the link with it, and brings it back" {
+	wait_until 20 linked n1 n2
+	node_kill n1 leafd
+	put n1 dev dog 21
+	put n2 dev dog 22
+	wait_until 20 has n2 dev dog 21
+	wait_until 20 has n1 dev dog 22
+	wait_until 10 linked n1 n2
+	node_kill n2 opsd
+	put n1 dev dog 23
+	wait_until 30 has n2 dev dog 23
+	wait_until 10 same dev dog
+}
+
+@test "a certificate of another authority, an expired one, one for another host: refused, and said" {
+	local c=$HL_T/nodes/n2/n2.pem
+
+	node_stop n2
+	certificate other n2 serverAuth,clientAuth IP:127.0.1.2
+	cp "$HL_T/ca.other/n2.pem" "$HL_T/ca.other/n2.key" "$HL_T/nodes/n2/"
+	node_run n2
+	wait_until 20 warned n1 link_failing 127.0.1.2
+	wait_until 10 warned n2 link_failing 127.0.1.1
+	node_stop n2
+	cp "$HL_T/ca.ours/n2.key" "$HL_T/nodes/n2/"
+	expired ours n2 "$c"
+	node_run n2
+	wait_until 20 warned n2 link_failing expired
+	node_stop n2
+	certificate ours wrong serverAuth,clientAuth IP:127.0.1.3
+	cp "$HL_T/ca.ours/wrong.pem" "$c"
+	cp "$HL_T/ca.ours/wrong.key" "$HL_T/nodes/n2/n2.key"
+	node_run n2
+	wait_until 20 warned n1 link_failing 127.0.1.2
+	! linked n1 n2 || false
+}
+
+@test "another key of the same name is refused until it is allowed" {
+	node_stop n2
+	cp "$HL_T/ca.ours/n2.key" "$HL_T/nodes/n2/n2.key"
+	cp "$HL_T/ca.ours/n2.pem" "$HL_T/nodes/n2/n2.pem"
+	certificate ours again serverAuth,clientAuth IP:127.0.1.2
+	cp "$HL_T/ca.ours/again.pem" "$HL_T/nodes/n2/n2.pem"
+	cp "$HL_T/ca.ours/again.key" "$HL_T/nodes/n2/n2.key"
+	node_run n2
+	wait_until 20 warned n1 link_refused "shows another key than before"
+	wait_until 10 warned n2 link_failing "shows another key than before"
+	grep -q "a link is refused to .*shows another key" "$(root n1)/log/opsd.log"
+	node_stop n2
+	cp "$HL_T/ca.ours/n2.key" "$HL_T/nodes/n2/n2.key"
+	cp "$HL_T/ca.ours/n2.pem" "$HL_T/nodes/n2/n2.pem"
+	node_run n2
+	wait_until 20 linked n1 n2
+	! warned n1 link_refused "" || false
+}
+
+@test "a certificate that is revoked ends its link, and gets none" {
+	local serial
+
+	serial=$(openssl x509 -in "$HL_T/nodes/n2/n2.pem" -noout -serial)
+	wait_until 20 linked n1 n2
+	ok n1 "{\"operation\":\"set_configuration\",\"replication_routes\":[{\"hostname\":\"127.0.1.2\",
+	    \"port\":$(port n2 leafnodes),\"revokedCertificates\":[\"${serial#*=}\"]}]}"
+	wait_until 10 warned n2 link_failing revoked
+	! linked n1 n2 || false
+	ok n1 "{\"operation\":\"set_configuration\",\"replication_routes\":[{\"hostname\":\"127.0.1.2\",
+	    \"port\":$(port n2 leafnodes)}]}"
+	wait_until 40 linked n1 n2
+	put n1 dev dog 31
+	wait_until 10 has n2 dev dog 31
+}
+
+@test "who is in no route and no subscription is refused, with the words how to mend it" {
+	make_linked n3 127.0.1.3
+	link_to n3 n1
+	node_run n3
+	wait_until 20 warned n1 link_refused "'127.0.1.3' is no member of this cluster: add_node it here"
+	wait_until 10 warned n3 link_failing "is no member of this cluster"
+	node_stop n3
+}
