@@ -73,6 +73,12 @@ put()		# put NODE DATABASE TABLE ID
 	ok "$1" "{\"operation\":\"upsert\",\"database\":\"$2\",\"table\":\"$3\",\"records\":[{\"id\":$4}]}"
 }
 
+answers_to_add()	# answers_to_add NODE SUBSCRIPTIONS
+{
+	op "$1" "{\"operation\":\"add_node\",\"node_name\":\"127.0.1.2\",$2}"
+	[ "$code" = 200 ]
+}
+
 # What both have to have of it, however they came by it.
 same()		# same DATABASE TABLE
 {
@@ -214,4 +220,22 @@ same()		# same DATABASE TABLE
 	wait_until 20 warned n1 link_refused "'127.0.1.3' is no member of this cluster: add_node it here"
 	wait_until 10 warned n3 link_failing "is no member of this cluster"
 	node_stop n3
+}
+
+@test "remove_node ends the link of who is in no route; add_node brings everything back" {
+	local all='"subscriptions":[{"database":"*","table":"*","publish":true,"subscribe":true}]'
+
+	wait_until 20 linked n1 n2
+	ok n1 '{"operation":"set_configuration","replication_routes":[]}'
+	ok n1 '{"operation":"remove_node","node_name":"127.0.1.2"}'
+	wait_until 10 warned n2 link_failing "is no member of this cluster"
+	put n1 dev dog 41
+	refused n1 404 '{"operation":"remove_node","node_name":"127.0.1.2"}'
+	# A route alone makes it a member, and leaves what was removed.
+	ok n1 "{\"operation\":\"set_configuration\",\"replication_routes\":[\"wss://127.0.1.2:$(port n2 leafnodes)\"]}"
+	wait_until 40 answers_to_add n1 "$all"
+	wait_until 20 has n2 dev dog 41
+	put n2 dev dog 42
+	wait_until 10 has n1 dev dog 42
+	wait_until 10 linked n1 n2
 }
