@@ -23,6 +23,7 @@
 #include "opsd/job/job.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
+#include "opsd/op/op_cert.h"
 #include "opsd/op/restart.h"
 #include "opsd/pki/pki.h"
 #include "opsd/watch/health.h"
@@ -183,6 +184,7 @@ ops_start(struct svc *svc)
 	if (err != NULL)
 		fatalx("%s", err);
 	o->certends = certends_watch(&o->data);
+	op_cert_table_soon(o);
 	svc->on_hup = ops_conf_reload;
 	svc->hup_arg = o;
 	return (o);

@@ -36,6 +36,7 @@ certends(struct data *data)
 	int clustering = conf_bool(c, CL_ENABLED), made = tlsconf_trust(c) == TLSCONF_SECRET;
 	int https = conf_is_set(c, API_SECURE_PORT);
 	int both = clustering && https && strcmp(links.cert, web) == 0;
+	const char *shown = conf_str(c, REP_TLS_CERT);
 	json_t *list = json_array();
 
 	if (clustering)
@@ -44,6 +45,9 @@ certends(struct data *data)
 		add_certificate(list, web, "https", 0);
 	if (clustering && !made && links.ca != NULL)
 		add_certificate(list, links.ca, "clustering", 0);
+	if (shown != NULL && !(clustering && strcmp(links.cert, shown) == 0) &&
+	    !(https && strcmp(web, shown) == 0))
+		add_certificate(list, shown, "replication", 0);
 	tlsconf_links_clear(&links);
 	free(web);
 	conf_free(c);

@@ -10,8 +10,8 @@
 struct data;
 struct event;
 
-/* [{"certificate": its file, "uses": "clustering", "https" or both, "ends": seconds since 1970,
- * "renewed": true of one that the node itself renews}];
+/* [{"certificate": its file, "uses": "clustering", "https" or both, or "replication",
+ * "ends": seconds since 1970, "renewed": true of one that the node itself renews}];
  * what cannot be read is not among them.  New reference. */
 json_t *certends(struct data *data);
 /* Of one of these: that it ends within tls.expiryWarning, or did; NULL: later.  Caller frees. */

@@ -197,7 +197,7 @@ static int
 conf_has_file(const struct conf *c, const char *path)
 {
 	static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA, TLS_CERT, TLS_KEY,
-		TLS_CA };
+		TLS_CA, REP_TLS_CERT, REP_TLS_KEY };
 	int any = 0;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

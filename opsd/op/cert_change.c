@@ -18,7 +18,8 @@
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 
-static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA, TLS_CERT, TLS_KEY };
+static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA, TLS_CERT, TLS_KEY,
+	REP_TLS_CERT, REP_TLS_KEY };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -210,7 +211,8 @@ is_said(const json_t *report, const char *name)
 	return (is);
 }
 
-/* HTTPS takes new content at once, under a name that is in force; links with their servers. */
+/* HTTPS and links by hostname take new content at once, the first under a name that is in
+ * force; routes with their servers. */
 static void
 read_anew(struct cert_change *c, json_t *report)
 {
@@ -218,12 +220,13 @@ read_anew(struct cert_change *c, json_t *report)
 	int reload = 0;
 
 	for (size_t i = 0; i < KEYS; i++) {
-		int live = (keys[i] == TLS_CERT || keys[i] == TLS_KEY) &&
+		int https = (keys[i] == TLS_CERT || keys[i] == TLS_KEY) &&
 		    conf_names(now, keys[i], c->path);
+		int live = https || conf_change(keys[i]) == CONF_LIVE;
 
 		if (!conf_names(set, keys[i], c->path))
 			continue;
-		reload |= live;
+		reload |= https;
 		if (!is_said(report, conf_name(keys[i])))
 			json_array_append_new(json_object_get(report, live ? "live" : "restart"),
 			    json_string(conf_name(keys[i])));

@@ -5,22 +5,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/certinfo.h"
 #include "opsd/auth/certstore.h"
 #include "opsd/op/node.h"
+#include "opsd/pki/pki.h"
 
 /* list_certificates: what the node shows to others, and whom it believes.  Never a key. */
 
 /* A file and what it is for. */
 struct cert_source {
 	char *path, *key; /* key NULL: authorities */
-	const char *uses[3];
+	const char *uses[4];
 };
 
-#define SOURCES 3
+#define SOURCES 6
 
 /* As it was configured, or by its place below rootPath; the caller frees. */
 static char *
@@ -116,6 +118,38 @@ add_source(json_t *list, const struct conf *c, const struct cert_source *s)
 	free(name);
 }
 
+/* What there is for links by hostname, behind the first n; how many there are then. */
+static int
+link_sources(const struct conf *c, struct cert_source s[SOURCES], int n)
+{
+	static const struct {
+		const char *path, *key;
+	} own[] = {
+		{ "keys/" KEYFILES_NODE, "keys/" KEYFILES_NODE },
+		{ "keys/ca.crt", "keys/ca.key" },
+	};
+	const char *set = conf_str(c, REP_TLS_CERT), *key = conf_str(c, REP_TLS_KEY);
+	char *path;
+
+	if (set != NULL)
+		s[n++] = (struct cert_source){
+			.path = xstrdup(set),
+			.key = xstrdup(key != NULL ? key : set),
+			.uses = { "replication" },
+		};
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		path = conf_path(c, own[i].path);
+		if (access(path, F_OK) == 0)
+			s[n++] = (struct cert_source){
+				.path = xstrdup(path),
+				.key = conf_path(c, own[i].key),
+				.uses = { "replication" },
+			};
+		free(path);
+	}
+	return (n);
+}
+
 /* One file may be for both; how many there are. */
 static int
 cert_sources(const struct conf *c, struct cert_source s[SOURCES])
@@ -145,7 +179,7 @@ cert_sources(const struct conf *c, struct cert_source s[SOURCES])
 		};
 	tlsconf_links_clear(&l);
 	free(web);
-	return (n);
+	return (link_sources(c, s, n));
 }
 
 /* What the configuration names it for, if only from the next restart on. */
@@ -165,6 +199,8 @@ add_added(json_t *list, const struct conf *set)
 			s.uses[n++] = "clustering";
 		if (uses & USE_HTTPS)
 			s.uses[n++] = "https";
+		if (uses & USE_REPLICATION)
+			s.uses[n++] = "replication";
 		add_named(list, set, &s, json_string_value(name));
 		free(s.path);
 	}
@@ -191,10 +227,29 @@ add_authorities(json_t *list, const struct conf *set)
 	free(path);
 }
 
+/* Of other nodes, and those that were added for links by hostname. */
 static void
-list_certificates(struct request *r)
+add_known(json_t *list, struct ops *o, const struct conf *set)
 {
-	struct conf *c = data_conf(&r->ops->data), *set = ops_conf_set(r->ops);
+	static const struct cert_source s = { .uses = { "replication" } };
+	json_t *known = pki_known(o->pki), *record, *certs;
+	const char *hash;
+	char *name;
+
+	json_object_foreach(known, hash, record) {
+		certs = certinfo_text(json_string_value(json_object_get(record, "certificate")));
+		name = pki_known_name(hash, record);
+		add_certs(list, set, &s, name, certs);
+		free(name);
+		json_decref(certs);
+	}
+	json_decref(known);
+}
+
+json_t *
+op_cert_list(struct ops *o)
+{
+	struct conf *c = data_conf(&o->data), *set = ops_conf_set(o);
 	struct cert_source s[SOURCES];
 	json_t *list = json_array();
 	int n = cert_sources(c, s);
@@ -207,9 +262,16 @@ list_certificates(struct request *r)
 	}
 	add_added(list, set);
 	add_authorities(list, set);
+	add_known(list, o, set);
 	conf_free(set);
 	conf_free(c);
-	reply_json(r, 200, list);
+	return (list);
+}
+
+static void
+list_certificates(struct request *r)
+{
+	reply_json(r, 200, op_cert_list(r->ops));
 }
 
 const struct op ops_cert[] = {

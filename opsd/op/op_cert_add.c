@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/conf/repconf.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/certpem.h"
 #include "opsd/auth/certstore.h"
+#include "opsd/auth/user.h"
 #include "opsd/op/cert_change.h"
 #include "opsd/op/node.h"
+#include "opsd/pki/pki.h"
 
 /* add_certificate: one of the node's own, with its key, or an authority. */
 
@@ -37,6 +40,7 @@ static const struct use {
 } all_uses[] = {
 	{ USE_HTTPS, "https", TLS_CERT, TLS_KEY },
 	{ USE_CLUSTERING, "clustering", CL_TLS_CERT, CL_TLS_KEY },
+	{ USE_REPLICATION, "replication", REP_TLS_CERT, REP_TLS_KEY },
 };
 
 #define USES (sizeof(all_uses) / sizeof(all_uses[0]))
@@ -50,7 +54,7 @@ static const struct {
 	{ "operations_api", USE_HTTPS },
 	{ "operations", USE_HTTPS },
 	{ "clustering", USE_CLUSTERING },
-	{ "replication", USE_CLUSTERING },
+	{ "replication", USE_REPLICATION },
 };
 
 char *
@@ -97,7 +101,7 @@ read_use(struct faults *f, size_t i, const json_t *v)
 	for (size_t w = 0; text != NULL && w < sizeof(words) / sizeof(words[0]); w++)
 		if (strcmp(text, words[w].word) == 0)
 			return (words[w].use);
-	fault(f, "'uses[%zu]' must be one of [https, clustering]", i);
+	fault(f, "'uses[%zu]' must be one of [https, clustering, replication]", i);
 	return (0);
 }
 
@@ -115,7 +119,7 @@ read_uses(struct faults *f, const json_t *body)
 	json_array_foreach(list, i, v)
 		uses |= read_use(f, i, v);
 	if (list != NULL && i == 0)
-		fault(f, "'uses' must contain at least one of [https, clustering]");
+		fault(f, "'uses' must contain at least one of [https, clustering, replication]");
 	return (uses);
 }
 
@@ -152,7 +156,7 @@ check_authority(struct faults *f, const struct cert_wanted *w)
 	if (w->key != NULL)
 		fault(f, "'private_key' is not allowed with an authority");
 	if (w->uses & USE_HTTPS)
-		fault(f, "'uses' of an authority can only be [clustering]");
+		fault(f, "'uses' of an authority can only be [clustering, replication]");
 	if (w->certs != NULL && !certpem_is_authority(w->certs))
 		fault(f, "'certificate' is not of an authority");
 }
@@ -170,9 +174,9 @@ check_own(struct faults *f, const struct cert_wanted *w)
 	}
 	if (!certpem_serves(w->certs, 0))
 		fault(f, "'certificate' is not for a server (serverAuth)");
-	else if ((w->uses & USE_CLUSTERING) && !certpem_serves(w->certs, 1))
-		fault(f,
-		    "'certificate' is not for clients, too (clientAuth), which clustering needs");
+	else if ((w->uses & ~USE_HTTPS) != 0 && !certpem_serves(w->certs, 1))
+		fault(f, "'certificate' is not for clients, too (clientAuth), which %s needs",
+		    w->uses & USE_CLUSTERING ? "clustering" : "replication");
 }
 
 static void
@@ -240,6 +244,13 @@ suits_links(const struct cert_change *c, const struct cert_wanted *w)
 	    (tlsconf_trust(c->set) != TLSCONF_SECRET || conf_str(c->set, CL_TLS_CA) != NULL));
 }
 
+/* USE_REPLICATION where there are links by hostname. */
+static unsigned
+link_use(const struct conf *set)
+{
+	return (repconf_on(set) ? USE_REPLICATION : 0);
+}
+
 /* Said, or as it is used, or for what it can be used. */
 static unsigned
 uses_for(const struct cert_change *c, const struct cert_wanted *w)
@@ -247,7 +258,8 @@ uses_for(const struct cert_change *c, const struct cert_wanted *w)
 	unsigned uses = w->uses != 0 ? w->uses : op_cert_uses(c->set, c->path);
 
 	if (uses == 0)
-		uses = USE_HTTPS | (suits_links(c, w) ? USE_CLUSTERING : 0);
+		uses = USE_HTTPS | (suits_links(c, w) ? USE_CLUSTERING : 0) |
+		    (certpem_serves(w->certs, 1) ? link_use(c->set) : 0);
 	return (uses);
 }
 
@@ -357,6 +369,45 @@ added_authorities(struct cert_change *c)
 	return (all);
 }
 
+/* Those for links by hostname are in the ledger, and trusted at once. */
+static int
+trust_named(struct cert_change *c, const struct cert_wanted *w)
+{
+	char *pem = certpem_text(w->certs), *err = NULL;
+	int status = pki_add_named(c->r->ops->pki, w->name, pem, c->r->user->name, &err);
+
+	free(pem);
+	if (status != 200)
+		reply_failed(c->r, status, err);
+	return (status == 200 ? 0 : -1);
+}
+
+static unsigned
+authority_uses(const struct cert_change *c, const struct cert_wanted *w)
+{
+	unsigned links = link_use(c->set);
+
+	if (w->uses != 0)
+		return (w->uses);
+	return (links | (links == 0 || conf_bool(c->set, CL_ENABLED) ? USE_CLUSTERING : 0));
+}
+
+static int
+add_authority_for(struct cert_change *c, json_t *all, const struct cert_wanted *w, json_t **report)
+{
+	unsigned uses = authority_uses(c, w);
+
+	if ((uses & USE_CLUSTERING) && add_authority(c, all, w, report) == -1)
+		return (-1);
+	if ((uses & USE_REPLICATION) && trust_named(c, w) == -1) {
+		json_decref(*report);
+		return (-1);
+	}
+	if (*report == NULL)
+		*report = json_pack("{s:[], s:[]}", "live", "restart");
+	return (0);
+}
+
 static int
 add_cert(struct cert_change *c, const struct cert_wanted *w, json_t **report)
 {
@@ -366,12 +417,13 @@ add_cert(struct cert_change *c, const struct cert_wanted *w, json_t **report)
 	if (all == NULL)
 		return (-1);
 	cert_change_file(c, certstore_file(w->name));
-	is = json_object_get(all, w->name) != NULL;
+	is = json_object_get(all, w->name) != NULL || pki_has_named(c->r->ops->pki, w->name);
 	if (w->authority ? c->was_there : is)
 		reply_error(c->r, 409, "'%s' is %s already: remove it first", w->name,
 		    is ? "an authority" : "a certificate of the node");
 	else
-		rc = w->authority ? add_authority(c, all, w, report) : add_own_cert(c, w, report);
+		rc = w->authority ? add_authority_for(c, all, w, report) :
+				    add_own_cert(c, w, report);
 	json_decref(all);
 	return (rc);
 }
@@ -394,6 +446,7 @@ op_cert_add(struct request *r)
 	certpem_free(w.certs);
 	if (rc == -1)
 		return;
+	op_cert_table(r->ops);
 	json_object_set_new(report, "message",
 	    json_sprintf("Successfully added certificate: %s", w.name));
 	reply_json(r, 200, report);

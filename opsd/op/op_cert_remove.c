@@ -10,6 +10,7 @@
 #include "opsd/auth/certstore.h"
 #include "opsd/op/cert_change.h"
 #include "opsd/op/node.h"
+#include "opsd/pki/pki.h"
 
 /* remove_certificate: of what add_certificate has added, and nothing else. */
 
@@ -35,7 +36,8 @@ remove_file(struct cert_change *c, const char *hint, json_t **report)
 static int
 remove_own(struct cert_change *c, json_t **report)
 {
-	static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, TLS_CERT, TLS_KEY };
+	static const enum conf_key keys[] = { CL_TLS_CERT, CL_TLS_KEY, TLS_CERT, TLS_KEY,
+		REP_TLS_CERT, REP_TLS_KEY };
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		cert_change_leave(c, keys[i]);
@@ -64,6 +66,26 @@ keep_authorities(struct cert_change *c, const json_t *left, json_t **report)
 	return (rc);
 }
 
+/* One that is trusted for links by hostname alone. */
+static int
+distrust_named(struct cert_change *c, const char *name, json_t **report)
+{
+	char *err = NULL;
+	int status;
+
+	if (!pki_has_named(c->r->ops->pki, name)) {
+		reply_error(c->r, 404, "Certificate '%.100s' does not exist", name);
+		return (-1);
+	}
+	if ((status = pki_remove_named(c->r->ops->pki, name, &err)) != 200) {
+		reply_failed(c->r, status, err);
+		return (-1);
+	}
+	if (*report == NULL)
+		*report = json_pack("{s:[], s:[]}", "live", "restart");
+	return (0);
+}
+
 /* 0, or -1 with the request answered. */
 static int
 remove_authority(struct cert_change *c, const char *name, json_t **report)
@@ -78,11 +100,13 @@ remove_authority(struct cert_change *c, const char *name, json_t **report)
 	if (text == NULL && errno != ENOENT)
 		reply_error(c->r, 500, "%s: %s", c->path, strerror(errno));
 	else if (name[0] == '\0' || json_object_del(all, name) == -1)
-		reply_error(c->r, 404, "Certificate '%.100s' does not exist", name);
+		rc = distrust_named(c, name, report);
 	else if (json_object_size(all) > 0)
 		rc = keep_authorities(c, all, report);
 	else
 		rc = remove_last_authority(c, report);
+	if (rc == 0 && pki_has_named(c->r->ops->pki, name))
+		rc = distrust_named(c, name, report);
 	json_decref(all);
 	free(text);
 	return (rc);
@@ -108,6 +132,7 @@ op_cert_remove(struct request *r)
 	cert_change_end(&c);
 	if (rc == -1)
 		return;
+	op_cert_table(r->ops);
 	json_object_set_new(report, "message", json_sprintf("Successfully removed %s", name));
 	reply_json(r, 200, report);
 }

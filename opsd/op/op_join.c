@@ -14,6 +14,7 @@
 #include "opsd/auth/user.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
+#include "opsd/op/op_cert.h"
 #include "opsd/pki/csr.h"
 #include "opsd/pki/issue.h"
 #include "opsd/pki/joins.h"
@@ -163,6 +164,7 @@ sign_certificate(struct request *r)
 		reply_failed(r, status, err);
 		return;
 	}
+	op_cert_table(r->ops); /* the authority may have been made for it */
 	json_object_set_new(answer, "node_id", json_string(r->ops->data.node_hex));
 	reply_json(r, 200, answer);
 }

@@ -178,7 +178,7 @@ const struct op_doc opdoc_node[] = {
 		    "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n",
 		    "PEM, without a password; not of an authority." },
 		{ KIND_LIST, "uses", NULL, "as it was, or all that it is for",
-		    "[\"https\", \"clustering\"]", "What it is used for." },
+		    "[\"https\", \"clustering\"]", "https, clustering, replication: what it is used for." },
 		{ KIND_LIST, "hosts", NULL, OP_NONE, "[\"amsterdam.example.com\"]",
 		    "It must be valid for each of them." }) },
 	{ "remove_certificate", NULL, RIGHT_ADMIN, "Remove what add_certificate has added.",

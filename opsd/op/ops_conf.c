@@ -6,9 +6,12 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/conf/tlsconf.h"
 #include "opsd/cluster/daemons.h"
 #include "opsd/http/http.h"
+#include "opsd/op/op_cert.h"
+#include "opsd/pki/keyfiles.h"
 
 /*
  * The configuration twice: svc->conf is in force, with what needs a restart as it was at
@@ -61,10 +64,28 @@ is_of_tls(enum conf_key key)
 	case TLS_CERT:
 	case TLS_CA:
 	case TLS_KEY:
+	case REP_TLS_CERT:
+	case REP_TLS_KEY:
 		return (1);
 	default:
 		return (0);
 	}
+}
+
+/* What links by hostname show. */
+static int
+check_link_files(const struct conf *c, char **err)
+{
+	const char *cert = conf_str(c, REP_TLS_CERT), *key = conf_str(c, REP_TLS_KEY);
+	struct keypair pair = { 0 };
+	char *why = NULL;
+	int rc = cert != NULL ? keyfiles_read(cert, key != NULL ? key : cert, &pair, &why) : 1;
+
+	if (rc == -1)
+		*err = xasprintf("replication.tls: %s", why);
+	free(why);
+	keyfiles_clear(&pair);
+	return (rc == 1 ? 0 : -1);
 }
 
 /* Files and addresses that the next start would refuse are refused now.  -1 with *err. */
@@ -80,6 +101,8 @@ check_start(const struct conf *old, const struct conf *new, char **err)
 		changed |= is_of_tls((enum conf_key)i) && !conf_equal(old, new, (enum conf_key)i);
 	if (changed)
 		rc = tlsconf_check(new, &warnings, err);
+	if (rc == 0 && changed)
+		rc = check_link_files(new, err);
 	free(warnings);
 	return (rc);
 }
@@ -128,8 +151,10 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 		}
 	}
 	pthread_rwlock_unlock(&o->data.conf_lock);
-	if (new == NULL)
+	if (new == NULL) {
 		daemons_settings(o->rep.daemons);
+		op_cert_table_soon(o);
+	}
 	conf_free(new);
 	return (status);
 }
@@ -168,6 +193,7 @@ ops_conf_reload(struct svc *svc, void *arg)
 	pthread_rwlock_unlock(&o->data.conf_lock);
 	daemons_settings(o->rep.daemons);
 	http_reload(o->http);
+	op_cert_table_soon(o);
 	log_info("configuration read anew");
 }
 

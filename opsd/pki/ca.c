@@ -48,12 +48,13 @@ draw_serial(X509 *cert)
 	return (ok);
 }
 
-/* Of that key, from a little ago until then, without names. */
+/* Of that key, until then, without names; from a little ago, at most as long ago as it is good. */
 static X509 *
 blank_cert(EVP_PKEY *key, time_t until)
 {
 	X509 *cert = X509_new();
-	time_t from = time(NULL) - CA_CLOCKS;
+	time_t now = time(NULL), early = until - now < CA_CLOCKS ? until - now : CA_CLOCKS;
+	time_t from = now - early;
 
 	if (cert != NULL && X509_set_version(cert, X509_VERSION_3) == 1 && draw_serial(cert) &&
 	    X509_time_adj_ex(X509_getm_notBefore(cert), 0, 0, &from) != NULL &&

@@ -12,7 +12,9 @@
  */
 struct csr;
 
-#define CA_CLOCKS 86400 /* seconds that a certificate begins early: peers' clocks may be behind */
+/* Seconds that a certificate begins early, as peers' clocks may be behind; of one that is good
+ * for less, so many. */
+#define CA_CLOCKS 86400
 
 char *ca_make_key(char **err);                   /* pem_wipe it; NULL with *err */
 char *ca_make_cert(const char *key, char **err); /* NULL with *err */

@@ -10,6 +10,7 @@
 #include "common/base/iso.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/repconf.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/csr.h"
 #include "opsd/pki/joins.h"
@@ -30,25 +31,18 @@ struct issuing {
 
 /* ---- whose a name is ---- */
 
-static const char *
-own_hostname(const struct conf *c)
-{
-	int key = conf_find("replication.hostname");
-
-	return (key >= 0 ? conf_str(c, (enum conf_key)key) : NULL);
-}
-
 static char *
 own_name_fault(struct pki *p, const struct csr *r)
 {
 	struct conf *c = data_conf(p->data);
-	const char *own = own_hostname(c);
+	char *own = repconf_on(c) ? repconf_hostname(c) : NULL;
 	char *fault = NULL;
 
 	if (strcmp(r->node, p->data->node_hex) == 0)
 		fault = xasprintf("node %s is this one itself", r->node);
 	else if (own != NULL && csr_same_host(own, r->hostname))
 		fault = xasprintf("'%s' is this node itself", r->hostname);
+	free(own);
 	conf_free(c);
 	return (fault);
 }
@@ -179,7 +173,7 @@ static int
 make_signed(struct issuing *s, char **err)
 {
 	struct keypair own;
-	int64_t seconds = data_conf_int(s->pki->data, REPL_CERT_LIFETIME);
+	int64_t seconds = data_conf_int(s->pki->data, REP_CERT_LIFETIME);
 	int rc;
 
 	if (pki_own_authority(s->pki, &own, err) == -1)

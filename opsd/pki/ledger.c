@@ -18,6 +18,7 @@ struct ledger {
 	struct data *data;
 	pthread_mutex_t lock;
 	json_t *kinds[LEDGER_KINDS]; /* {key: record} */
+	_Atomic uint64_t changes;
 };
 
 /* ---- loading ---- */
@@ -163,6 +164,7 @@ keep_change(struct ledger *l, const struct ledger_change *c)
 		json_object_set_new(l->kinds[c->kind], c->key, json_deep_copy(c->record));
 	else
 		json_object_del(l->kinds[c->kind], c->key);
+	l->changes += c->kind == LEDGER_AUTHORITY || c->kind == LEDGER_REVOKED;
 }
 
 int
@@ -181,6 +183,12 @@ ledger_write(struct ledger *l, const struct ledger_change *changes, size_t n, ch
 		keep_change(l, &changes[i]);
 	pthread_mutex_unlock(&l->lock);
 	return (200);
+}
+
+uint64_t
+ledger_changes(const struct ledger *l)
+{
+	return (l->changes);
 }
 
 json_t *

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * What a node keeps of certificates, in the store and all of it in memory: a record, an
@@ -10,7 +11,7 @@
  *
  *   issued     by serial: {hostname, node, until, at, by, confirmed, authority?}
  *   revoked    by serial: {until, at, by, why?}; until 0: not known, so it stays
- *   authority  by the hash of its key: {certificate, from, at}: who is trusted beside ours
+ *   authority  by the hash of its key: {certificate, from, at, name?}: who is trusted beside ours
  *   join       by the hash of its secret: {until, at, by, hostname?}: tokens not used yet
  *
  * `at` is in milliseconds, `until` in seconds (of tokens in milliseconds) since 1970.  Any thread.
@@ -36,6 +37,9 @@ struct ledger_change {
 };
 /* All or none, and on disk when it returns: it may wait.  200, or a status with *err. */
 int ledger_write(struct ledger *l, const struct ledger_change *changes, size_t n, char **err);
+
+/* How often what is trusted or revoked has changed since it was loaded. */
+uint64_t ledger_changes(const struct ledger *l);
 
 /*
  * Who takes a record is the only one that finds it; what becomes of it on disk is the next

@@ -20,8 +20,7 @@
 #include "opsd/pki/renewal.h"
 #include "opsd/store/data.h"
 
-#define AUTHORITIES_MOST 1000
-#define BUNDLE_FILE_MAX  (1 << 22)
+#define BUNDLE_FILE_MAX (1 << 22)
 
 struct pki *
 pki_start(struct data *data, char **err)
@@ -92,11 +91,12 @@ make_own_cert(struct pki *p, const char *hostname, struct keypair *out, char **e
 	if (keyfiles_authority(p->dir, 1, &own, err) == 1 &&
 	    csr_make(hostname, p->data->node_hex, &out->key, &text, err) == 0 &&
 	    (c = csr_read(text, err)) != NULL &&
-	    ca_sign(own.key, own.certificate, c, data_conf_int(p->data, REPL_CERT_LIFETIME), &s,
+	    ca_sign(own.key, own.certificate, c, data_conf_int(p->data, REP_CERT_LIFETIME), &s,
 		err) == 0) {
 		out->certificate = xstrdup(s.certificate);
 		rc = keyfiles_put_node(p->dir, out, err);
 	}
+	p->shown += rc == 0;
 	if (rc == 0)
 		log_info("this node's authority has signed its certificate as %s, serial number %s",
 		    hostname, s.serial);
@@ -163,7 +163,7 @@ is_for_links(const char *certificate, const char *hostname)
 static int
 configured_identity(const struct conf *c, const char *hostname, struct keypair *out, char **err)
 {
-	const char *cert = conf_str(c, REPL_TLS_CERT), *key = conf_str(c, REPL_TLS_KEY);
+	const char *cert = conf_str(c, REP_TLS_CERT), *key = conf_str(c, REP_TLS_KEY);
 	char *why = NULL;
 
 	if (cert != NULL)
@@ -197,32 +197,6 @@ pki_identity(struct pki *p, const char *hostname, struct keypair *out, char **er
 
 /* ---- trust ---- */
 
-int
-pki_trust(struct pki *p, const char *cert, const char *from, char **err)
-{
-	char hash[PEM_HASH];
-	struct ledger_change c = { LEDGER_AUTHORITY, hash, NULL };
-	json_t *record;
-	int status;
-
-	if (ca_hash(cert, hash) == -1) {
-		*err = xasprintf("what '%s' sends is no certificate of an authority", from);
-		return (400);
-	}
-	if (ledger_has(p->ledger, LEDGER_AUTHORITY, hash))
-		return (200);
-	if (ledger_count(p->ledger, LEDGER_AUTHORITY) >= AUTHORITIES_MOST) {
-		*err = xasprintf("this node trusts %d authorities already", AUTHORITIES_MOST);
-		return (409);
-	}
-	c.record = record = json_pack("{s:s, s:s, s:I}", "certificate", cert, "from", from, "at",
-	    (json_int_t)wall_ms());
-	status = ledger_write(p->ledger, &c, 1, err);
-	p->changes++;
-	json_decref(record);
-	return (status);
-}
-
 json_t *
 pki_authority_list(struct pki *p)
 {
@@ -250,7 +224,7 @@ static char *
 configured_authorities(struct pki *p)
 {
 	struct conf *c = data_conf(p->data);
-	const char *path = conf_str(c, REPL_TLS_CA);
+	const char *path = conf_str(c, REP_TLS_CA);
 	char *text = NULL;
 
 	if (path == NULL)
@@ -278,15 +252,6 @@ pki_authorities(struct pki *p)
 	return ((char *)buf_take(&all, NULL));
 }
 
-/* replication.enableRootCAs, which is on unless it is set. */
-static int
-trusts_system_roots(struct pki *p)
-{
-	int key = conf_find("replication.enableRootCAs");
-
-	return (key < 0 || data_conf_bool(p->data, (enum conf_key)key));
-}
-
 int
 pki_check(struct pki *p, const char *certs, const char *hostname, const char *node,
     const char *spki, char **err)
@@ -295,7 +260,7 @@ pki_check(struct pki *p, const char *certs, const char *hostname, const char *no
 	json_t *revoked = pki_revoked(p);
 	struct chain_rules r = {
 		.authorities = authorities,
-		.system_roots = trusts_system_roots(p),
+		.system_roots = data_conf_bool(p->data, REP_ROOT_CAS),
 		.hostname = hostname,
 		.node = node,
 		.spki = spki,
@@ -363,12 +328,12 @@ pki_adopt(struct pki *p, const struct pki_adopted *a, char **err)
 	if (keyfiles_put_node(p->dir, a->pair, err) == -1)
 		status = 500;
 	pthread_mutex_unlock(&p->files);
-	p->changes++;
+	p->shown++;
 	return (status);
 }
 
 uint64_t
 pki_changes(const struct pki *p)
 {
-	return (p->changes + 1);
+	return (1 + p->shown + ledger_changes(p->ledger));
 }

@@ -51,6 +51,16 @@ json_t *pki_authority_list(struct pki
 	*p); /* the same without the configuration's, an array of PEM */
 /* One more authority; 200, or a status with *err. */
 int pki_trust(struct pki *p, const char *cert, const char *from, char **err);
+/* Those of others, {hash of the key: {"certificate","from","at","name"?}}; new reference. */
+json_t *pki_known(struct pki *p);
+char *pki_known_name(const char *hash, const json_t *record); /* what one goes by; caller frees */
+/*
+ * All of a text (PEM) go by that name, in place of what did; and no more.  200, or a status with
+ * *err.
+ */
+int pki_add_named(struct pki *p, const char *name, const char *pem, const char *by, char **err);
+int pki_has_named(struct pki *p, const char *name);
+int pki_remove_named(struct pki *p, const char *name, char **err);
 
 /* {serial: {"until","at","by"}}, serials as serial.h has them; new reference. */
 json_t *pki_revoked(struct pki *p);

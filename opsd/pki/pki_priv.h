@@ -9,9 +9,9 @@
 struct pki {
 	struct data *data;
 	struct ledger *ledger;
-	char *dir;             /* rootPath/keys */
-	pthread_mutex_t files; /* reading what is missing and making it is one step */
-	_Atomic uint64_t changes;
+	char *dir;               /* rootPath/keys */
+	_Atomic uint64_t shown;  /* how often what we show was written */
+	pthread_mutex_t files;   /* reading what is missing and making it is one step */
 	pthread_mutex_t signing; /* looking whose a name is and signing for it is one step */
 };
 

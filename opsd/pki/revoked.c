@@ -79,7 +79,6 @@ pki_revoke(struct pki *p, const json_t *serials, int64_t until, const char *by, 
 
 	if (read_serials(serials, normal, err) == 0)
 		status = write_revoked(p, normal, record, err);
-	p->changes++;
 	json_decref(record);
 	json_decref(normal);
 	return (status);

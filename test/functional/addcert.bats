@@ -147,15 +147,17 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	# Not for the links, whose nodes would trust whoever has signed it.
 	ok n1 "$(request own "$own")" '.restart == ["tls.certificate","tls.privateKey"]'
 	[[ $(names n1) = *" own:https" ]]
-	refused n1 400 "$(request own "$own" - '"uses":["replication"]')" ": first add the authority that has signed it"
+	refused n1 400 "$(request own "$own" - '"uses":["clustering"]')" ": first add the authority that has signed it"
 	ok n1 '{"operation":"set_configuration","clustering_tls_insecure":true}'
-	ok n1 "$(request own "$own" - '"uses":["operations_api","replication"]')" '.restart | length == 4'
+	ok n1 "$(request own "$own" - '"uses":["operations_api","clustering"]')" '.restart | length == 4'
 	[[ $(names n1) = *" own:clustering,https" ]]
 	# Fewer uses: the keys of the others are unset.
 	ok n1 "$(request own "$own" - '"uses":["operations_api"]')"
 	[[ $(names n1) = *" own:https" ]]
 	ok n1 "$(request own "$own" - '"uses":["replication"]')"
-	[[ $(names n1) = *" own:clustering" ]]
+	[[ $(names n1) = *" own:replication" ]]
+	ok n1 "$(request own "$own" - '"uses":["clustering","replication"]')"
+	[[ $(names n1) = *" own:clustering,replication" ]]
 	ok n1 '{"operation":"set_configuration","clustering_tls_insecure":null}' || {
 		ok n1 '{"operation":"remove_certificate","name":"own"}'
 		ok n1 '{"operation":"set_configuration","clustering_tls_insecure":null}'
@@ -196,11 +198,11 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	400|n1.pem|n1.key|"hosts":["127.0.0.2"]|is not for '127.0.0.2'
 	400|n1.pem|n1.key|"hosts":[""]|'hosts[0]' must be a host name or an address
 	400|n1.pem|n1.key|"hosts":"x"|'hosts' must be an array
-	400|n1.pem|n1.key|"uses":["mail"]|'uses[0]' must be one of [https, clustering]
+	400|n1.pem|n1.key|"uses":["mail"]|'uses[0]' must be one of [https, clustering, replication]
 	400|n1.pem|n1.key|"uses":[]|'uses' must contain at least one
 	400|n1.pem|n1.key|"is_authority":true|'certificate' is not of an authority
 	400|ca.pem|ca.key|"is_authority":true|'private_key' is not allowed with an authority
-	400|ca.pem|-|"is_authority":true,"uses":["https"]|'uses' of an authority can only be [clustering]
+	400|ca.pem|-|"is_authority":true,"uses":["https"]|'uses' of an authority can only be [clustering, replication]
 	400|n1.pem|n1.key|"is_authority":"yes"|'is_authority' must be a boolean
 	400|n1.pem|n1.key|"name":"../web"|'name' must be at most 64 letters
 	400|n1.pem|n1.key|"name":".web"|'name' must be

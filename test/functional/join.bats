@@ -2,6 +2,7 @@
 # create_join_token and sign_certificate: one node gets a certificate from another, over TLS.
 
 load node.bash
+load certs.bash
 
 HL_ENROL=$HL_BUILD/test/functional/enrol
 ID=0123456789abcdef0123456789abcdef
@@ -176,6 +177,52 @@ join_with()	# join_with NODE TOKEN BODY [CURL OPTION...]: sets $code and $body
 @test "nobody answers: it says so" {
 	got=$("$HL_ENROL" 127.0.0.1 1 false server-one "$ID" '"Basic x"')
 	jq -e '.status == 503 and (.error | contains("cannot be asked at port 1"))' <<<"$got"
+}
+
+listed()	# listed NODE: what hdb_certificate has for links by hostname
+{
+	ask "$1" '{"operation":"search_by_value","database":"system","table":"hdb_certificate","search_attribute":"name","search_value":"*","get_attributes":["*"]}' |
+	    jq -r '[.[] | select(.uses | index("replication")) | .name] | sort | join(" ")'
+}
+
+@test "hdb_certificate has what is shown and believed, and no key" {
+	local all
+
+	all='{"operation":"search_by_value","database":"system","table":"hdb_certificate","search_attribute":"name","search_value":"*","get_attributes":["*"]}'
+	ok n1 "$all" 'map(.name) | index("keys/ca.crt") != null and index("keys/certificate.pem") != null'
+	ok n1 "$all" 'map(select(.name == "keys/ca.crt"))[0] | .is_authority and .is_self_signed and .uses == ["replication"] and
+	    (.certificate | startswith("-----BEGIN CERTIFICATE")) and (.details.subject | startswith("CN=hubleaf authority "))'
+	[[ $body != *PRIVATE* ]]
+	[ "$(ask n1 '{"operation":"list_certificates"}' | jq -S 'sort_by(.name)')" = \
+	    "$(jq -S 'map(del(.__createdtime__, .__updatedtime__)) | sort_by(.name)' <<<"$body")" ]
+}
+
+@test "certificates and authorities of one's own for links: at once, under their names" {
+	local c=$HL_T/ca.own pem one
+
+	authority own
+	certificate own n2
+	certificate own server "serverAuth"
+	for one in ca n2 server; do
+		declare "$one=$(jq -Rs . "$c/$one.pem")"
+	done
+	pem=$(jq -Rs . "$c/n2.key")
+	ok n2 '{"operation":"add_certificate","name":"links","is_authority":false,"uses":["replication"],"certificate":'"$n2"',"private_key":'"$pem"'}' \
+	    '.live == ["replication.tls.certificate","replication.tls.privateKey"] and .restart == []'
+	ok n2 '{"operation":"add_certificate","name":"corporate","is_authority":true,"uses":["replication"],"certificate":'"$ca"'}' '.live == [] and .restart == []'
+	[ "$(listed n2)" = 'corporate keys/ca.crt links' ]
+	[ ! -e "$(root n2)/keys/authorities.pem" ]
+	refused n2 400 '{"operation":"add_certificate","name":"x","is_authority":false,"uses":["replication"],"certificate":'"$server"'}' 'clientAuth), which replication needs'
+	refused n2 409 '{"operation":"add_certificate","name":"corporate","is_authority":false,"certificate":'"$n2"',"private_key":'"$pem"'}' 'is an authority already'
+	refused n2 400 '{"operation":"set_configuration","replication_tls_certificate":"/nowhere.pem"}' 'replication.tls: /nowhere.pem: No such file'
+	# What a node signs for comes with all that it trusts.
+	enrolled n2 false server-ten "\"Join $(token n2)\"" ${ID/0/a}
+	[ "$(jq '.authorities | length' <<<"$got")" = 2 ]
+	ok n2 '{"operation":"remove_certificate","name":"corporate"}'
+	ok n2 '{"operation":"remove_certificate","name":"links"}' '.live == ["replication.tls.certificate","replication.tls.privateKey"]'
+	refused n2 404 '{"operation":"remove_certificate","name":"corporate"}' 'does not exist'
+	[ "$(listed n2)" = keys/ca.crt ]
+	[ -z "$(find "$(root n2)/keys" -name 'added-*')" ]
 }
 
 @test "whoever guesses tokens is braked" {

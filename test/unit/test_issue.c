@@ -407,14 +407,19 @@ test_revoked(void **state)
 	json_t *serials = json_pack("[s, s]", "0x0A:1B", "ff"),
 	       *bad = json_pack("[s, s]", "1", "x");
 	json_t *all;
+	uint64_t before;
 	char *err = NULL;
 
 	assert_int_equal(pki_revoke(pki, bad, 0, "admin", &err), 400);
 	assert_non_null(strstr(err, "'revoked_certificates[1]'"));
 	free(err);
 	assert_false(pki_is_revoked(pki, "1"));
+	before = pki_changes(pki);
 	assert_int_equal(pki_revoke(pki, serials, 0, "admin", &err), 200);
+	assert_true(pki_changes(pki) > before);
+	before = pki_changes(pki);
 	assert_int_equal(pki_revoke(pki, serials, 0, "another", &err), 200);
+	assert_int_equal(pki_changes(pki), before);
 	close_pki();
 	open_pki();
 	assert_true(pki_is_revoked(pki, "00a1b"));
@@ -542,6 +547,7 @@ test_adopted(void **state)
 	json_t *authorities, *none = json_array();
 	struct keypair pair = signed_elsewhere("server-one", &authorities), now;
 	struct pki_adopted a = { &pair, none, "server-one", "server-two" };
+	uint64_t before;
 	char *err = NULL;
 
 	assert_int_equal(pki_adopt(pki, &a, &err), 502); /* it leads nowhere */
@@ -553,7 +559,9 @@ test_adopted(void **state)
 	free(err);
 	err = NULL;
 	a.hostname = "server-one";
+	before = pki_changes(pki);
 	assert_int_equal(pki_adopt(pki, &a, &err), 200);
+	assert_true(pki_changes(pki) > before);
 	close_pki();
 	open_pki();
 	assert_int_equal(pki_identity(pki, "server-one", &now, &err), 0);
@@ -563,6 +571,39 @@ test_adopted(void **state)
 	keyfiles_clear(&pair);
 	json_decref(authorities);
 	json_decref(none);
+}
+
+/* By name, as add_certificate does: the same name again is in place of what was. */
+static void
+test_named(void **state)
+{
+	char *err = NULL, *key = ca_make_key(&err), *one = ca_make_cert(key, &err), *text;
+	char *other_key = ca_make_key(&err), *two = ca_make_cert(other_key, &err);
+	json_t *list;
+
+	text = xasprintf("%s%s", one, two);
+	assert_int_equal(pki_add_named(pki, "ours", text, "admin", &err), 200);
+	list = pki_authority_list(pki);
+	assert_int_equal(json_array_size(list), 2);
+	json_decref(list);
+	assert_int_equal(pki_add_named(pki, "ours", two, "admin", &err), 200);
+	close_pki();
+	open_pki();
+	list = pki_authority_list(pki);
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(json_string_value(json_array_get(list, 0)), two);
+	json_decref(list);
+	assert_int_equal(pki_add_named(pki, "ours", "nonsense", "admin", &err), 400);
+	free(err);
+	err = NULL;
+	assert_true(pki_has_named(pki, "ours"));
+	assert_int_equal(pki_remove_named(pki, "ours", &err), 200);
+	assert_false(pki_has_named(pki, "ours"));
+	free(text);
+	free(one);
+	free(two);
+	pem_wipe(key);
+	pem_wipe(other_key);
 }
 
 int
@@ -585,6 +626,7 @@ main(void)
 		ON_NODE(test_authority_files),
 		ON_NODE(test_identity),
 		ON_NODE(test_adopted),
+		ON_NODE(test_named),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, remove_folder));

@@ -455,6 +455,11 @@ test_renewal(void **state)
 	assert_false(renewal_due(s.certificate, now + 58 * DAY));
 	assert_true(renewal_due(s.certificate, now + 61 * DAY));
 	assert_true(renewal_due("nonsense", now));
+	/* One that is good for an hour is not due as soon as it is made. */
+	ca_signed_clear(&s);
+	s = signed_for("server-two", 3600);
+	assert_false(renewal_due(s.certificate, now + 600));
+	assert_true(renewal_due(s.certificate, now + 3000));
 	assert_int_equal(renewal_may(c, "SERVER-two", NODE, &err), 0);
 	assert_int_equal(renewal_may(c, "server-three", NODE, &err), -1);
 	assert_string_equal(err, "the request is for 'server-two', and 'server-three' sent it");

@@ -1,0 +1,162 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "opsd/pki/ca.h"
+#include "opsd/pki/ledger.h"
+#include "opsd/pki/pem.h"
+#include "opsd/pki/pki_priv.h"
+
+/* Authorities of others that this node trusts. */
+
+#define AUTHORITIES_MOST 1000
+#define NAMED_MOST       100 /* certificates under one name */
+
+json_t *
+pki_known(struct pki *p)
+{
+	return (ledger_all(p->ledger, LEDGER_AUTHORITY));
+}
+
+char *
+pki_known_name(const char *hash, const json_t *record)
+{
+	const char *name = json_string_value(json_object_get(record, "name"));
+
+	return (name != NULL ? xstrdup(name) : xasprintf("authority-%.16s", hash));
+}
+
+static int
+too_many_authorities(struct pki *p, size_t more, char **err)
+{
+	if (ledger_count(p->ledger, LEDGER_AUTHORITY) + more <= AUTHORITIES_MOST)
+		return (0);
+	*err = xasprintf("this node would trust more than %d authorities", AUTHORITIES_MOST);
+	return (1);
+}
+
+int
+pki_trust(struct pki *p, const char *cert, const char *from, char **err)
+{
+	char hash[PEM_HASH];
+	struct ledger_change c = { LEDGER_AUTHORITY, hash, NULL };
+	json_t *record;
+	int status;
+
+	if (ca_hash(cert, hash) == -1) {
+		*err = xasprintf("what '%s' sends is no certificate of an authority", from);
+		return (400);
+	}
+	if (ledger_has(p->ledger, LEDGER_AUTHORITY, hash))
+		return (200);
+	if (too_many_authorities(p, 1, err))
+		return (409);
+	c.record = record = json_pack("{s:s, s:s, s:I}", "certificate", cert, "from", from, "at",
+	    (json_int_t)wall_ms());
+	status = ledger_write(p->ledger, &c, 1, err);
+	json_decref(record);
+	return (status);
+}
+
+/* ---- by name ---- */
+
+/* {hash: null}: those that go by the name. */
+static json_t *
+known_as(struct pki *p, const char *name)
+{
+	json_t *all = pki_known(p), *found = json_object(), *record;
+	const char *hash;
+	char *is;
+
+	json_object_foreach(all, hash, record) {
+		is = pki_known_name(hash, record);
+		if (strcmp(is, name) == 0)
+			json_object_set_new(found, hash, json_null());
+		free(is);
+	}
+	json_decref(all);
+	return (found);
+}
+
+/* The records of a text's certificates, {hash: record}; NULL: one is of no authority. */
+static json_t *
+named_records(const char *name, const char *pem, const char *by)
+{
+	STACK_OF(X509) *list = pem_certs(pem, NAMED_MOST);
+	json_t *all = sk_X509_num(list) > 0 ? json_object() : NULL;
+	char hash[PEM_HASH], *one;
+
+	for (int i = 0; i < sk_X509_num(list) && all != NULL; i++) {
+		one = pem_from_cert(sk_X509_value(list, i));
+		if (one == NULL || ca_hash(one, hash) == -1) {
+			json_decref(all);
+			all = NULL;
+		} else
+			json_object_set_new(all, hash,
+			    json_pack("{s:s, s:s, s:I, s:s}", "certificate", one, "from", by, "at",
+				(json_int_t)wall_ms(), "name", name));
+		free(one);
+	}
+	sk_X509_pop_free(list, X509_free);
+	return (all);
+}
+
+/* What went by the name goes, unless it is among the new ones; records may be NULL. */
+static int
+write_named(struct pki *p, const json_t *before, json_t *records, char **err)
+{
+	size_t n = 0, most = json_object_size(before) + json_object_size(records);
+	struct ledger_change *c = xcalloc(most + 1, sizeof(*c));
+	const char *hash;
+	json_t *record;
+	int status;
+
+	json_object_foreach((json_t *)(uintptr_t)before, hash, record)
+		if (json_object_get(records, hash) == NULL)
+			c[n++] = (struct ledger_change){ LEDGER_AUTHORITY, hash, NULL };
+	json_object_foreach(records, hash, record)
+		c[n++] = (struct ledger_change){ LEDGER_AUTHORITY, hash, record };
+	status = ledger_write(p->ledger, c, n, err);
+	free(c);
+	return (status);
+}
+
+int
+pki_add_named(struct pki *p, const char *name, const char *pem, const char *by, char **err)
+{
+	json_t *before = known_as(p, name), *records = named_records(name, pem, by);
+	int status = 400;
+
+	if (records == NULL)
+		*err = xstrdup("'certificate' is not of an authority");
+	else if (too_many_authorities(p, json_object_size(records), err))
+		status = 409;
+	else
+		status = write_named(p, before, records, err);
+	json_decref(before);
+	json_decref(records);
+	return (status);
+}
+
+int
+pki_has_named(struct pki *p, const char *name)
+{
+	json_t *known = known_as(p, name);
+	int has = json_object_size(known) > 0;
+
+	json_decref(known);
+	return (has);
+}
+
+int
+pki_remove_named(struct pki *p, const char *name, char **err)
+{
+	json_t *known = known_as(p, name);
+	int status = write_named(p, known, NULL, err);
+
+	json_decref(known);
+	return (status);
+}
