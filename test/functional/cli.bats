@@ -183,7 +183,8 @@ cli()
 	type_on_terminal $'secret-2\nsecret-2\n' add_user username=ann role=super_user
 	[[ $status = 0 && $output == *"ann successfully added"* && $output != *secret-2* ]]
 	type_on_terminal $'\n\n' add_user username=joint role=cluster_user
-	[[ $status = 0 && $output == *"joint successfully added"* && $output =~ password:\ [0-9a-f]{32} ]]
+	[[ $status = 0 && $output == *"joint successfully added"* ]]
+	[[ $output =~ password:\ [0-9a-f]{32} ]]
 	type_on_terminal $'secret-2\n' login username=ann password
 	[[ $status = 0 && $output == *"Login successful"* ]]
 	type_on_terminal $'secret-2\nsecret-3\n' alter_user username=ann password
