@@ -169,7 +169,8 @@ tlslink_connect(struct tlslink *t, const char *name)
 static char *
 ssl_fault(SSL *ssl, unsigned long code)
 {
-	const char *why = code != 0 ? ERR_reason_error_string(code) : NULL;
+	int cut = ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+	const char *why = code != 0 && !cut ? ERR_reason_error_string(code) : NULL;
 	long verified = SSL_get_verify_result(ssl);
 
 	if (verified != X509_V_OK)

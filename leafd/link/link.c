@@ -107,7 +107,7 @@ log_link_end(const struct peerlink *k, const char *why)
 
 	if (k->state == LINK_ADMITTED)
 		log_info("link: %s (%s): ended: %s", who, k->address, why);
-	else
+	else if (k->target == NULL) /* of its own it speaks itself */
 		log_braked(&brake, LOG_WARN, "link: %s (%s): not linked: %s", who, k->address, why);
 }
 

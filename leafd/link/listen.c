@@ -20,8 +20,8 @@
 
 /* Where links come in, and who may try again how soon. */
 
-#define RETRY_S       5 /* to bind */
-#define FREE_FAILURES 5 /* of one address, before it has to wait */
+#define RETRY_S       5  /* to bind */
+#define FREE_FAILURES 10 /* of one address, before it has to wait */
 #define HELD_MIN_MS   100
 #define HELD_MAX_MS   5000
 #define FORGET_US     60000000

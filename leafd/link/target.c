@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "common/base/log.h"
+#include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
 #include "leafd/link/dial.h"
@@ -75,12 +76,14 @@ wait_more(struct target *t)
 void
 target_ended(struct target *t, int was_up, const char *why)
 {
+	static struct log_brake brake = { .most = 20 };
+
 	t->busy = 0;
 	if (was_up) {
 		t->wait_ms = WAIT_MIN_MS;
 		t->tries = 0;
 	} else if (!is_linked(t) && (t->error == NULL || strcmp(t->error, why) != 0))
-		log_warnx("link: no link to %s: %s", t->d.key, why);
+		log_braked(&brake, LOG_WARN, "link: no link to %s: %s", t->d.key, why);
 	free(t->error);
 	t->error = is_linked(t) ? NULL : xstrdup(why);
 	wait_more(t);

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <wslay/wslay.h>
 
 #include "common/base/clock.h"
@@ -189,6 +190,18 @@ ws_write_cb(struct bufferevent *bev, void *arg)
 	ws_leave(w);
 }
 
+/* What TLS has said of a refusal would be lost with a connection that has something unread. */
+static void
+read_away(evutil_socket_t fd)
+{
+	char away[4096];
+	int i;
+
+	for (i = 0; i < 16 && recv(fd, away, sizeof(away), MSG_DONTWAIT) > 0; i++)
+		continue;
+	shutdown(fd, SHUT_WR);
+}
+
 static void
 ws_event_cb(struct bufferevent *bev, short what, void *arg)
 {
@@ -199,6 +212,7 @@ ws_event_cb(struct bufferevent *bev, short what, void *arg)
 		return;
 	w->busy++;
 	why = tlslink_fault(bev, what & BEV_EVENT_ERROR ? errno : 0);
+	read_away(bufferevent_getfd(bev));
 	ws_end(w, WS_ABNORMAL, why);
 	free(why);
 	ws_leave(w);

@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# What is at the other end of a link: a node whose certificate is revoked, or of another authority, and a WebSocket
+# of another make (test/client/link.test.js).  n1 has the address 127.0.1.1, and so on.
+
+load node.bash
+load certs.bash
+
+link_node()	# link_node N ROUTES: made, on addresses and with a certificate of its own
+{
+	local i=${1#n} node=$1
+
+	certificate x "$node" serverAuth,clientAuth "IP:127.0.1.$i"
+	node_make "$node" CLUSTERING_ENABLED=false "REPLICATION_HOSTNAME=127.0.1.$i" \
+	    "REPLICATION_SECUREPORT=127.0.1.$i:$link_port" \
+	    "REPLICATION_TLS_CERTIFICATE=$HL_T/ca.x/$node.pem" \
+	    "REPLICATION_TLS_PRIVATEKEY=$HL_T/ca.x/$node.key" \
+	    "REPLICATION_TLS_CERTIFICATEAUTHORITY=$HL_T/ca.x/ca.pem"
+	printf 'replication:\n  routes: [%s]\n' "$2" >>"$HL_T/nodes/$node/hubleaf.yaml"
+}
+
+start_nodes()
+{
+	link_port=$(hl_ports)
+	export link_port
+	authority x
+	link_node n1 "\"wss://127.0.1.2:$link_port\", \"wss://127.0.1.9:$link_port\""
+	link_node n2 "\"wss://127.0.1.1:$link_port\""
+	node_run n1
+	node_run n2
+	wait_until 20 has_links n1 1
+	wait_until 20 has_links n2 1
+	make_table n1 t
+}
+
+has_links()	# has_links NODE N: so many that are up
+{
+	[ "$(ask "$1" '{"operation":"cluster_status"}' |
+	    jq '[.connections[] | select(.status == "open")] | length')" = "$2" ]
+}
+
+routes()	# routes REVOKED-SERIALS: what n1 is told of the others
+{
+	ok n1 "{\"operation\":\"set_configuration\",\"replication_routes\":[\"wss://127.0.1.9:$link_port\",
+	    {\"hostname\":\"127.0.1.2\",\"port\":$link_port,\"revokedCertificates\":[$1]}]}"
+}
+
+@test "a link ends when a certificate is revoked, and comes when it is not any more" {
+	local serial
+
+	serial=$(openssl x509 -in "$HL_T/ca.x/n2.pem" -noout -serial)
+	routes "\"${serial#*=}\""
+	wait_until 10 has_links n1 0
+	wait_until 10 has_links n2 0
+	wait_until 10 grep -q "its certificate is revoked" "$HL_T/nodes/n2/log"
+	routes ""
+	wait_until 40 has_links n1 1
+	insert n1 t '{"id":"after"}'
+	wait_until 20 has_row n2 t '"after"'
+}
+
+@test "a certificate of another authority gets no link" {
+	authority y
+	certificate y n3 serverAuth,clientAuth IP:127.0.1.3
+	link_node n3 "\"wss://127.0.1.1:$link_port\""
+	sed -i "s|ca.x/n3|ca.y/n3|" "$HL_T/nodes/n3/env"
+	node_run n3
+	wait_until 20 grep -q "link: no link to wss://127.0.1.1:$link_port: the other refuses: .*unknown ca" "$HL_T/nodes/n3/log"
+	has_links n3 0
+	node_stop n3
+}
+
+peer()	# peer NAME: the tests of test/client/link.test.js, as node NAME
+{
+	need_ws
+	cd "$HL_T/client" || return 1
+	HL_LINK_URL=wss://127.0.1.1:$link_port/replication HL_LINK_PORT=$link_port HL_LINK_HOST=127.0.1.9 \
+	    HL_LINK_CERTS=$HL_T/ca.x HL_LINK_NAME=$1 HL_FORMAT=$(wire_format) timeout 120 node --test link.test.js
+}
+
+wire_format()
+{
+	sed -n 's/.*\.wire = \([0-9]*\).*/\1/p' "$HL_SRC/common/base/formats.c"
+}
+
+# Without npm's registry there is nothing to run; all else is a fault of ours.
+need_ws()
+{
+	cp -r "$HL_SRC/test/client" "$HL_T/client"
+	rm -rf "$HL_T/client/node_modules"
+	command -v npm >/dev/null || skip "npm is not installed"
+	npm ci --prefix "$HL_T/client" --ignore-scripts >"$HL_T/npm.log" 2>&1 && return 0
+	timeout 60 npm ping >/dev/null 2>&1 || skip "npm has no registry"
+	cat "$HL_T/npm.log"
+	return 1
+}
+
+@test "a WebSocket of another make links, as client and as server" {
+	certificate x n9 serverAuth,clientAuth IP:127.0.1.9
+	peer n9
+}
