@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/base/mem.h"
 #include "common/tls/tls.h"
@@ -164,6 +165,20 @@ tlslink_connect(struct tlslink *t, const char *name)
 		return (ssl);
 	SSL_free(ssl);
 	return (NULL);
+}
+
+void
+tlslink_write(struct bufferevent *bev, const void *p, size_t n)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+
+	if (n == 0)
+		return;
+	if (ssl == NULL)
+		(void)send(bufferevent_getfd(bev), p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else if (SSL_write(ssl, p, (int)n) > 0)
+		SSL_shutdown(ssl);
+	ERR_clear_error();
 }
 
 static char *

@@ -1,6 +1,8 @@
 #ifndef HL_TLSLINK_H
 #define HL_TLSLINK_H
 
+#include <stddef.h>
+
 /*
  * TLS between two nodes, each of which verifies the other: TLS 1.2 or later, certificates for the role
  * that their owner has in it, no sessions that are taken up again.
@@ -24,6 +26,9 @@ void tlslink_free(struct tlslink *t); /* sessions of it go on */
 struct ssl_st *tlslink_accept(struct tlslink *t);
 /* Whoever answers has to be `name`, a host or an address. */
 struct ssl_st *tlslink_connect(struct tlslink *t, const char *name);
+
+/* Past what is queued, once, plain or TLS: for a last word. */
+void tlslink_write(struct bufferevent *bev, const void *p, size_t n);
 
 /* Why a connection has ended, plain or TLS, `err` being errno or 0; the caller frees. */
 char *tlslink_fault(struct bufferevent *bev, int err);

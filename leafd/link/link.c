@@ -127,7 +127,8 @@ tell_opsd(struct peerlink *k, const char *why)
 void
 link_end(struct peerlink *k, unsigned code, const char *why)
 {
-	int was_up = k->state == LINK_ADMITTED && k->other_ready;
+	int stood = k->state == LINK_ADMITTED && k->other_ready &&
+	    wall_ms() - k->since_ms > LINK_STOOD_MS;
 
 	if (k->state == LINK_ENDED)
 		return;
@@ -145,7 +146,7 @@ link_end(struct peerlink *k, unsigned code, const char *why)
 	link_ask_end(k);
 	send_early(k, 0);
 	if (k->target != NULL)
-		target_ended(k->target, was_up, why);
+		target_ended(k->target, stood, why);
 	k->target = NULL;
 	ws_pause(k->ws, 0);
 	links_ended(k);
@@ -169,6 +170,18 @@ link_free(struct peerlink *k)
 	free(k->address);
 	free(k->bye);
 	free(k);
+}
+
+void
+link_part(struct peerlink *k, const char *why)
+{
+	struct ws *w = k->ws;
+
+	if (k->state == LINK_ADMITTED)
+		send_bye(k, why);
+	k->ws = NULL;
+	link_free(k);
+	ws_part(w, WS_GOING_AWAY, why);
 }
 
 void

@@ -40,6 +40,7 @@ enum link_type {
 #define LINK_HELLO_MAX  (16u << 10) /* all that is read before a link is admitted */
 #define LINK_HELLO_MS   5000        /* from the connection to its HELLO, and to dial */
 #define LINK_ADMIT_MS   15000       /* opsd's word, and the other's */
+#define LINK_STOOD_MS   5000
 #define LINK_PING_MS    5000
 #define LINK_SILENCE_US 15000000
 #define LINK_CREDIT     (4u << 20) /* bytes of frames that are not yet GOT */
@@ -151,6 +152,8 @@ size_t links_unadmitted(const struct links *ls);
 struct peerlink *link_new(struct links *ls, int fd, const char *address, int secure,
     struct target *target);
 void link_free(struct peerlink *k); /* at once, without a word */
+void link_part(struct peerlink *k,
+    const char *why); /* the same with a word, for the process's end */
 /* The end, once: opsd and the target are told, the other gets the reason. */
 void link_end(struct peerlink *k, unsigned code, const char *why);
 void link_admit(struct peerlink *k); /* READY; messages come */
@@ -186,7 +189,8 @@ void target_set(struct links *ls); /* as the configuration says now */
 void target_free_all(struct links *ls);
 void target_look(struct links *ls); /* who is to be dialled now */
 void target_known(struct target *t, const uint8_t id[NODE_ID_LEN]);
-void target_ended(struct target *t, int was_up, const char *why);
+/* stood: long enough that it is dialled again at once */
+void target_ended(struct target *t, int stood, const char *why);
 const char *target_key(const struct target *t);
 const struct linkspec_dial *target_spec(const struct target *t);
 json_t *target_json(const struct links *ls);

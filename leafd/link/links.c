@@ -411,7 +411,7 @@ links_free(struct links *ls)
 	ls->told = 0;
 	ls->changed = nobody_cares;
 	while (ls->all != NULL)
-		link_free(ls->all);
+		link_part(ls->all, "this node has stopped");
 	target_free_all(ls);
 	listen_free_all(ls);
 	tlslink_free(ls->tls);

@@ -74,12 +74,12 @@ wait_more(struct target *t)
 }
 
 void
-target_ended(struct target *t, int was_up, const char *why)
+target_ended(struct target *t, int stood, const char *why)
 {
 	static struct log_brake brake = { .most = 20 };
 
 	t->busy = 0;
-	if (was_up) {
+	if (stood) {
 		t->wait_ms = WAIT_MIN_MS;
 		t->tries = 0;
 	} else if (!is_linked(t) && (t->error == NULL || strcmp(t->error, why) != 0))

@@ -18,6 +18,7 @@
 #include "leafd/link/ws_priv.h"
 
 #define WS_CLOSE_S 2
+#define WS_LAST    (16u << 10)
 
 static void
 ws_destroy(struct ws *w)
@@ -280,6 +281,21 @@ ws_free(struct ws *w)
 	event_del(w->timer);
 	event_del(w->again);
 	ws_leave(w);
+}
+
+void
+ws_part(struct ws *w, unsigned code, const char *why)
+{
+	struct evbuffer *out = bufferevent_get_output(w->bev);
+
+	if (w->state == WS_OPEN) {
+		ws_frames_bye(w, code, why);
+		bufferevent_disable(w->bev, EV_READ | EV_WRITE);
+		evbuffer_unfreeze(out, 1);
+		if (ws_queued(w) <= WS_LAST)
+			tlslink_write(w->bev, evbuffer_pullup(out, -1), ws_queued(w));
+	}
+	ws_free(w);
 }
 
 void

@@ -54,6 +54,8 @@ struct ws *ws_server(struct bufferevent *bev, const struct ws_opts *o, const str
 struct ws *ws_client(struct bufferevent *bev, const struct ws_opts *o, const struct ws_ops *ops,
     void *arg);
 void ws_free(struct ws *w); /* and the connection, at once; NULL does nothing */
+/* The same, and what is queued with a last word is tried to be written; `closed` does not run. */
+void ws_part(struct ws *w, unsigned code, const char *why);
 
 void ws_set_max(struct ws *w, size_t max);
 /* No message comes and nothing is read until it goes on; the end is not seen either. */

@@ -161,14 +161,13 @@ note_tls_fault(struct carrier_link *l, char *fault)
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* Nothing is said of links while there were none to be since leafd came. */
+/* That there are none is said as well: leafd may have some of an opsd that was before. */
 static void
 tell_links(struct carrier_link *l, json_t *links)
 {
 	char *text = json_dumps(links, JSON_COMPACT | JSON_SORT_KEYS);
-	int same = l->told != NULL ? strcmp(l->told, text) == 0 : json_object_size(links) == 0;
 
-	if (same) {
+	if (l->told != NULL && strcmp(l->told, text) == 0) {
 		free(text);
 		return;
 	}

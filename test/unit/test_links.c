@@ -717,6 +717,17 @@ test_both_dial(void **state)
 	}
 }
 
+/* A node that is stopped says so. */
+static void
+test_stopped(void **state)
+{
+	open_link();
+	node_free(&b);
+	until(a.downs == 1);
+	assert_string_equal(a.why, "this node has stopped");
+	node_free(&a);
+}
+
 /* opsd comes again: it is asked again, and says what it has. */
 static void
 test_opsd_restarts(void **state)
@@ -1086,6 +1097,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_certificates),
 		cmocka_unit_test(test_both_dial),
+		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_opsd_restarts),
 		cmocka_unit_test(test_proxy),
 		cmocka_unit_test(test_strangers),
