@@ -28,6 +28,7 @@ struct dial {
 	int fd;
 	struct event *ev; /* the socket can be written to, or the proxy has answered */
 	struct event *timer;
+	struct timeval timeout;
 	char answer[ANSWER_MAX + 1];
 	size_t nanswer;
 	char address[NI_MAXHOST];
@@ -160,6 +161,7 @@ ask_proxy(struct dial *d)
 	    d->port);
 	size_t n = strlen(text);
 
+	d->nanswer = 0;
 	/* The socket is new: so little fits. */
 	if (write(d->fd, text, n) != (ssize_t)n)
 		dial_failed(d, xasprintf("proxy %s: %s", d->proxy, strerror(errno)));
@@ -215,6 +217,7 @@ static void
 try_next(struct dial *d)
 {
 	drop_socket(d);
+	evtimer_add(d->timer, &d->timeout);
 	while (d->at != NULL) {
 		const struct addrinfo *a = d->at;
 
@@ -246,15 +249,18 @@ dial_timeout_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *d = arg;
 
-	dial_failed(d,
-	    xasprintf("%s: no answer in time", d->address[0] != '\0' ? d->address : d->host));
+	if (d->list == NULL) {
+		dial_failed(d, xasprintf("%s: no address in time", d->host));
+		return;
+	}
+	set_why(d, "no answer in time");
+	try_next(d);
 }
 
 struct dial *
 dial_new(struct event_base *base, const struct dial_opts *o,
     void (*cb)(int fd, const char *address, const char *why, void *arg), void *arg)
 {
-	struct timeval wait = { o->timeout_ms / 1000, (o->timeout_ms % 1000) * 1000 };
 	struct dial *d = xcalloc(1, sizeof(*d));
 
 	d->base = base;
@@ -266,7 +272,8 @@ dial_new(struct event_base *base, const struct dial_opts *o,
 	d->arg = arg;
 	if ((d->timer = evtimer_new(base, dial_timeout_cb, d)) == NULL)
 		fatalx("link: no timer");
-	evtimer_add(d->timer, &wait);
+	d->timeout = (struct timeval){ o->timeout_ms / 1000, (o->timeout_ms % 1000) * 1000 };
+	evtimer_add(d->timer, &d->timeout);
 	d->resolve = resolve_new(base, o->proxy_host != NULL ? o->proxy_host : o->host,
 	    o->proxy_host != NULL ? o->proxy_port : o->port, dial_resolved_cb, d);
 	return (d);

@@ -15,7 +15,7 @@ struct dial_opts {
 	uint16_t port;
 	const char *proxy_host; /* NULL: none */
 	uint16_t proxy_port;
-	unsigned timeout_ms; /* for all of it */
+	unsigned timeout_ms; /* for each address */
 };
 
 /*

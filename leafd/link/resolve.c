@@ -63,7 +63,7 @@ resolve_thread(void *arg)
 {
 	struct resolve_question *q = arg;
 	struct addrinfo *list = NULL;
-	int rc = look_up(q, AI_ADDRCONFIG, &list);
+	int rc = look_up(q, 0, &list);
 
 	pthread_mutex_lock(&q->lock);
 	q->rc = rc;
