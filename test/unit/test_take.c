@@ -503,7 +503,7 @@ test_all_databases_not_dropped(void **state)
 	struct offer *o = offering_new(boston, "boston", LIFE);
 
 	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
-	offering_all(o, 6);
+	offering_all(o, (wall_ms() + 1000) << 16);
 	offering_table_in(o, "dev", "dog", THERE, 9, "id");
 	assert_int_equal(take_compared(r, o), 200);
 	assert_false(has_table(r, "dog"));
