@@ -89,10 +89,19 @@ cursor_key(struct buf *k, const uint8_t *peer, uint32_t table)
 	buf_be32(k, table);
 }
 
+/* Others may have copied from here meanwhile: when all is back they must look again. */
+static void
+recovered_from_one(struct replication *rep)
+{
+	if (!cluster_recovering(rep->cluster))
+		rep->data->log.incarnation++;
+}
+
 void
 cursors_remove(struct group *g, struct cursor *cur)
 {
 	struct cursors *f = replication_of(g)->cursors;
+	int recovering = cursor_view(cur)->recovering;
 	struct buf k = { 0 };
 
 	cursor_key(&k, cursor_view(cur)->peer, cursor_view(cur)->table);
@@ -101,6 +110,8 @@ cursors_remove(struct group *g, struct cursor *cur)
 	pthread_mutex_lock(&f->lock);
 	cursors_delete(f, cursors_held(f, cur));
 	pthread_mutex_unlock(&f->lock);
+	if (recovering)
+		recovered_from_one(f->rep); /* no more comes from there */
 }
 
 void
@@ -197,14 +208,6 @@ step_cursor(struct cursors *f, struct cursor *cur, const struct cursor_event *e)
 		cursors_held(f, cur)->moved = ++f->moves;
 	pthread_mutex_unlock(&f->lock);
 	return (actions);
-}
-
-/* Others may have copied from here meanwhile: when all is back they must look again. */
-static void
-recovered_from_one(struct replication *rep)
-{
-	if (!cluster_recovering(rep->cluster))
-		rep->data->log.incarnation++;
 }
 
 unsigned

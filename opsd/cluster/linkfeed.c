@@ -16,11 +16,11 @@ struct linkfeed {
 	struct replication *rep;
 	uint8_t id[NODE_ID_LEN];
 	struct verdicts *verdicts;
-	struct peer *peer;         /* as it was when they were made */
-	uint64_t seen;             /* nodes_changes then */
-	uint64_t start_inc, start; /* the log's end when the feed was made */
-	uint64_t inc, given;       /* what was asked for, or given, last, */
-	uint64_t passed;           /* and seen up to here since */
+	struct peer *peer;   /* as it was when they were made */
+	uint64_t seen;       /* nodes_changes then */
+	uint64_t start;      /* the log's end when the feed was made */
+	uint64_t inc, given; /* what was asked for, or given, last, */
+	uint64_t passed;     /* and seen up to here since */
 	int begun;
 };
 
@@ -42,7 +42,6 @@ linkfeed_new(struct replication *rep, const uint8_t *id)
 	f->rep = rep;
 	memcpy(f->id, id, NODE_ID_LEN);
 	f->verdicts = verdicts_new(may_have, f, 0);
-	f->start_inc = rep->data->log.incarnation;
 	f->start = rep->data->log.durable;
 	return (f);
 }
@@ -72,20 +71,23 @@ review_rights(struct linkfeed *f)
 }
 
 static int
-still_reaches(const struct txlog *l, uint64_t incarnation, uint64_t after)
+still_reaches(const struct txlog *l, uint64_t after)
 {
-	return (incarnation == l->incarnation && after >= l->trimmed && after <= l->durable);
+	return (after >= l->trimmed && after <= l->durable);
 }
 
-/* Where to read on from, for a position that was not asked for before. */
+/*
+ * Where to read on from, for a position that was not asked for before.  One of another incarnation
+ * may be of what was lost, whose numbers are given again; what it lacks its cursors copy anyway.
+ */
 static uint64_t
 begin_at(const struct linkfeed *f, uint64_t incarnation, uint64_t after)
 {
 	const struct txlog *l = &f->rep->data->log;
 
-	if (incarnation != 0 && still_reaches(l, incarnation, after))
+	if (incarnation == l->incarnation && still_reaches(l, after))
 		return (after);
-	return (still_reaches(l, f->start_inc, f->start) ? f->start : l->durable);
+	return (still_reaches(l, f->start) ? f->start : l->durable);
 }
 
 int

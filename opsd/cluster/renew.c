@@ -15,20 +15,18 @@ struct renew {
 	uint8_t id[NODE_ID_LEN];
 };
 
-/* The peer gets all that was ever written here, as its log or as a copy. */
+/*
+ * The peer, which has nothing of the new id, gets all that was ever written here, as its log or as
+ * a copy.  Nobody asks for it now: what was dropped there since it was asked for stays away.
+ */
 static void
-offer_anew(struct group *g, const struct peer *p, const uint8_t *id)
+offer_whole(struct group *g, const struct peer *p)
 {
 	struct peer *mine = nodes_edit(g, p->id, p->name);
 
-	for (size_t i = 0; i < mine->subs.n; i++) {
-		struct subscription s = mine->subs.list[i];
-
-		s.stamp = subscription_next(s.stamp, group_stamp(g).time >> 16, stamp_node(id));
-		s.start_ms = 1;
-		if (!s.removed)
-			subscriptions_take(&mine->subs, &s);
-	}
+	for (size_t i = 0; i < mine->subs.n; i++)
+		if (!mine->subs.list[i].removed)
+			mine->subs.list[i].start_ms = 1;
 	nodes_store(g, mine);
 }
 
@@ -44,7 +42,7 @@ renew_run(struct group *g, struct commit_job *j)
 	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))
-			offer_anew(g, all[i], r->id);
+			offer_whole(g, all[i]);
 		peer_free(all[i]);
 	}
 	free(all);

@@ -45,18 +45,30 @@ needs_copy(struct group *g, struct table **t, const struct subscribed *s)
 }
 
 static int
-is_same_table(const struct cursor_view *v, const struct table *t)
+is_cursor_named(const struct cursor_view *v, const char *db, const char *name)
 {
-	return (strcmp(v->name, t->name) == 0 && strcmp(v->database, t->database) == 0);
+	return (strcmp(v->name, name) == 0 && strcmp(v->database, db) == 0);
+}
+
+/* That of the peer's table with the id, of this name; one of another life of the peer goes. */
+static struct cursor *
+find_own(struct group *g, const uint8_t *peer, uint32_t id, const char *db, const char *name)
+{
+	struct cursor *cur = cursors_find(replication_of(g)->cursors, peer, id);
+
+	if (cur == NULL || is_cursor_named(cursor_view(cur), db, name))
+		return (cur);
+	cursors_remove(g, cur);
+	return (NULL);
 }
 
 /* The cursor of a table by its name; one of an older table there goes.  -1: the offer is the old one. */
 static int
-replace_cursor(struct group *g, const uint8_t *peer, const struct subscribed *s,
-    const struct table *mine)
+replace_cursor(struct group *g, const uint8_t *peer, const struct subscribed *s, const char *db,
+    const char *name)
 {
-	struct cursor *old = cursors_find_named(replication_of(g)->cursors, peer, mine->database,
-	    strlen(mine->database), mine->name, strlen(mine->name));
+	struct cursor *old = cursors_find_named(replication_of(g)->cursors, peer, db, strlen(db),
+	    name, strlen(name));
 
 	if (old == NULL)
 		return (0);
@@ -67,10 +79,22 @@ replace_cursor(struct group *g, const uint8_t *peer, const struct subscribed *s,
 }
 
 void
+subscribed_pass(struct group *g, const uint8_t *peer, const struct subscribed *s, const char *db,
+    const char *name)
+{
+	struct cursor_event e = { .kind = ON_SUBSCRIBED, .incarnation = s->incarnation };
+
+	if (!cursors_is_id(s->id) || find_own(g, peer, s->id, db, name) != NULL)
+		return;
+	if (replace_cursor(g, peer, s, db, name) == 1)
+		cursors_on(g, cursors_add(g, peer, s->id, db, name), &e);
+}
+
+void
 subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *s,
     struct table *mine)
 {
-	struct cursor *cur = cursors_find(replication_of(g)->cursors, peer, s->id);
+	struct cursor *cur;
 	struct cursor_event e = {
 		.kind = ON_SUBSCRIBED,
 		.incarnation = s->incarnation,
@@ -82,15 +106,12 @@ subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *
 
 	if (!cursors_is_id(s->id))
 		return;
-	if (cur != NULL && !is_same_table(cursor_view(cur), mine)) {
-		cursors_remove(g, cur); /* of another life of the peer */
-		cur = NULL;
-	}
+	cur = find_own(g, peer, s->id, mine->database, mine->name);
 	if (s->start_ms != 0)
 		e.kind = ON_SINCE;
 	else if (s->made && !s->called)
 		e.kind = ON_ALL; /* what came for it is gone */
-	if (cur == NULL && (again = replace_cursor(g, peer, s, mine)) == -1)
+	if (cur == NULL && (again = replace_cursor(g, peer, s, mine->database, mine->name)) == -1)
 		return;
 	if (cur == NULL) {
 		cur = cursors_add(g, peer, s->id, mine->database, mine->name);

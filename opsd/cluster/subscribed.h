@@ -23,6 +23,13 @@ struct subscribed {  /* a table of a peer, as the peer offers it */
 
 void subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *s,
     struct table *mine);
+/*
+ * There is no table of its name here, and the offer makes none.  A cursor of an older one there
+ * goes on with this one's log from its start: made there after it was dropped here it comes, else
+ * what comes of it is dropped.
+ */
+void subscribed_pass(struct group *g, const uint8_t *peer, const struct subscribed *s,
+    const char *db, const char *name);
 /* The peer's table `id` has another primary key, `key`: nothing of it can come into ours. */
 void subscribed_fail(struct group *g, const uint8_t *peer, const struct table *mine, uint32_t id,
     const char *key);

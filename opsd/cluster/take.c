@@ -185,6 +185,7 @@ start_of(const struct taking *a, const struct offer_table *t)
 	return (rep->start_ms);
 }
 
+/* mine NULL: there is none of its name. */
 static void
 take_cursor(const struct taking *a, const struct offer_table *t, struct table *mine, int made)
 {
@@ -198,7 +199,9 @@ take_cursor(const struct taking *a, const struct offer_table *t, struct table *m
 		.made = made,
 	};
 
-	if (strcmp(mine->primary_key, offer_key(t)) != 0)
+	if (mine == NULL)
+		subscribed_pass(a->g, a->o->id, &s, offer_database(a->i, t), t->name);
+	else if (strcmp(mine->primary_key, offer_key(t)) != 0)
 		subscribed_fail(a->g, a->o->id, mine, t->id, offer_key(t));
 	else
 		subscribed_begin(a->g, a->o->id, &s, mine);
@@ -217,7 +220,7 @@ take_tables(const struct taking *a)
 		if (s == NULL || (subscription_is_wide(&a->i->sub) && !subscription_is_wide(s)))
 			continue;
 		mine = take_table(a, t, s->subscribe || s->publish, &made);
-		if (mine != NULL && s->subscribe)
+		if (s->subscribe)
 			take_cursor(a, t, mine, made);
 		if (mine != NULL && a->forgotten)
 			incarnation_recover(a->g, a->p, mine, t->id);

@@ -100,14 +100,14 @@ remove_run(struct group *g, struct commit_job *j)
 	buf_free(&before);
 }
 
-/* Keys of the next rows that are to go; 0 when there are none. */
 static int
 is_full(const struct forgetting *f)
 {
 	return (f->n >= PER_JOB || f->bytes >= PER_JOB_BYTES);
 }
 
-static uint32_t
+/* Keys of the next rows that are to go, perhaps none. */
+static void
 gather_old(struct forgetting *f, struct store_iter *it)
 {
 	struct row row = { 0 };
@@ -128,7 +128,30 @@ gather_old(struct forgetting *f, struct store_iter *it)
 	}
 	row_free(&row);
 	f->commit.cost = f->bytes;
-	return (f->n);
+}
+
+/* The status; a failure is the job's. */
+static int
+commit_run(struct forgetting *f)
+{
+	int status = commit_wait(job_rep(f->job)->data->commit, &f->commit);
+
+	if (status != 200)
+		job_fail(f->job, "%s", f->commit.error != NULL ? f->commit.error : "not written");
+	return (status);
+}
+
+static void
+remove_gathered(struct forgetting *f)
+{
+	struct store_iter *it = store_iter_rows(job_rep(f->job)->data->store, f->table);
+
+	do
+		gather_old(f, it);
+	while (f->n > 0 && commit_run(f) == 200 && !job_stopped(f->job));
+	if (store_iter_failed(it) && !job_failed(f->job))
+		job_fail(f->job, "the store cannot be read");
+	store_iter_free(it);
 }
 
 void
@@ -141,25 +164,16 @@ forget_rows(struct job *t, const struct table *table, const char *user, uint64_t
 		.user = user,
 		.before = { before_ms << 16, 0 },
 	};
-	struct store_iter *it = store_iter_rows(job_rep(t)->data->store, table->id);
 	struct job_counts c;
-	int status;
 
-	/* Commit once even without rows: the table remembers the time, and drops rows that arrive late. */
-	do {
-		gather_old(&f, it);
-		status = commit_wait(job_rep(t)->data->commit, &f.commit);
-	} while (status == 200 && f.n > 0 && !job_stopped(t));
-	if (status != 200)
-		job_fail(t, "%s", f.commit.error != NULL ? f.commit.error : "not written");
-	else if (store_iter_failed(it))
-		job_fail(t, "the store cannot be read");
-	else if (!job_failed(t)) {
+	/* First without rows: what arrives from then on is dropped, what came before is seen. */
+	if (commit_run(&f) == 200)
+		remove_gathered(&f);
+	if (!job_failed(t)) {
 		c = job_counts(t);
 		job_message(t, "%llu of %llu %s successfully deleted", (unsigned long long)c.did,
 		    (unsigned long long)c.records, c.records == 1 ? "record" : "records");
 	}
-	store_iter_free(it);
 	buf_free(&f.keys);
 	free(f.commit.error);
 }

@@ -132,6 +132,32 @@ test_start(void **state)
 	linkfeed_free(f);
 }
 
+static void
+lose_run(struct group *g, void *arg)
+{
+	txlog_begin(&group_data(g)->log, 0, wall_ms());
+}
+
+/* Numbers of a lost life were given again; what came since the link began does not count as had. */
+static void
+test_lost_life(void **state)
+{
+	struct openrep *r = *state;
+	uint64_t inc = r->o.data.log.incarnation, after;
+	struct linkfeed *f;
+
+	enter(r, "*", 1, 5);
+	put(r, "dog", 1);
+	f = linkfeed_new(&r->rep, boston);
+	put(r, "dog", 2);
+	put(r, "dog", 3);
+	after = r->o.data.log.last;
+	assert_int_equal(openrep_call(r, lose_run, NULL), 200);
+	assert_int_equal(read_on(f, &inc, &after), 2);
+	assert_int_equal(inc, r->o.data.log.incarnation);
+	linkfeed_free(f);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -140,6 +166,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_rights),
 		TEST(test_start),
+		TEST(test_lost_life),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, remove_folder));

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "opsd/cluster/renew.h"
 #include "opsd/cluster/subscription_change.h"
 #include "test/unit/openrep.h"
 
@@ -366,6 +367,89 @@ test_asked_before_the_marks(void **state)
 	assert_false(is_hidden(r));
 }
 
+static struct cursor *
+cursor_of_id(struct openrep *r, uint32_t id)
+{
+	return (cursors_find(r->rep.cursors, boston, id));
+}
+
+/*
+ * Dropped here, and made again there: the cursor of the one before asked in vain.  That of the new
+ * one begins with its log, which makes the table here if that is younger than the drop.
+ */
+static void
+test_dropped_here_remade_there(void **state)
+{
+	struct openrep *r = *state;
+
+	compare(r, with_age(compared(wall_ms() - 60000, "dog")));
+	assert_non_null(cursor(r));
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	for (uint32_t id = THERE + 1; id >= THERE; id--) {
+		struct offer *o = compared(wall_ms() - 60000, "dog");
+
+		offering_table(o, "dog", id, 30, "id");
+		compare(r, o);
+		assert_false(has_table(r, "dog"));
+		assert_null(cursor(r));
+		assert_non_null(cursor_of_id(r, THERE + 1));
+		assert_int_equal(cursor_view(cursor_of_id(r, THERE + 1))->state, CURSOR_LIVE);
+		assert_int_equal(cursor_view(cursor_of_id(r, THERE + 1))->seq, 0);
+	}
+}
+
+static void
+test_dropped_before_it_was_known(void **state)
+{
+	struct openrep *r = *state;
+
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	compare(r, with_age(compared(wall_ms() - 60000, "dog")));
+	assert_null(cursor(r));
+}
+
+static void
+lose_run(struct group *g, void *arg)
+{
+	cursors_on(g, cursor_of_id(arg, THERE), &(struct cursor_event){ .kind = ON_OWN_LOST });
+}
+
+/* Who copied from here while own writes came back looks again, however that ended. */
+static void
+test_ended_while_recovering(void **state)
+{
+	struct openrep *r = *state;
+	uint64_t before = r->o.data.log.incarnation;
+	struct offer *o = called(1, 0, "dog");
+
+	offering_table(o, "dog", THERE, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_int_equal(openrep_call(r, lose_run, r), 200);
+	assert_int_equal(cursor(r)->recovering, 1);
+	assert_int_equal(r->o.data.log.incarnation, before);
+	o = offering_new(boston, "boston", LIFE);
+	offering_add(o, "dog", 0, 0, 1, 6);
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_null(cursor(r));
+	assert_int_equal(r->o.data.log.incarnation, before + 1);
+}
+
+/* Under a new id all is offered, as it was asked for once: marks of peers since then hold. */
+static void
+test_renewed(void **state)
+{
+	struct openrep *r = *state;
+	char hex[2 * NODE_ID_LEN + 1], *err = NULL;
+
+	assert_int_equal(openrep_take(r, called(1, 1, "dog")), 200);
+	assert_int_equal(renew_node_id(&r->rep, hex, &err), 200);
+	assert_int_equal(here(r, "dog").start_ms, 1);
+	assert_int_equal(here(r, "dog").stamp.time, 5);
+	openrep_restart(r);
+	assert_int_equal(here(r, "dog").start_ms, 1);
+	assert_int_equal(here(r, "dog").stamp.time, 5);
+}
+
 /* The answer has all that there is, from here, and what is here of its tables. */
 static void
 test_answer(void **state)
@@ -547,6 +631,10 @@ main(void)
 		TEST(test_asked_before_the_drop),
 		TEST(test_asked_before_the_drop_of_all),
 		TEST(test_asked_before_the_marks),
+		TEST(test_dropped_here_remade_there),
+		TEST(test_dropped_before_it_was_known),
+		TEST(test_ended_while_recovering),
+		TEST(test_renewed),
 		TEST(test_answer),
 		TEST(test_plan),
 		TEST(test_undo),
