@@ -8,10 +8,12 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/conf/repconf.h"
+#include "common/conf/settings.h"
 #include "opsd/cluster/linkconf.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/pki/issue.h"
 #include "opsd/pki/pki.h"
 
 static int
@@ -42,10 +44,34 @@ is_routed(struct replication *rep, const char *hostname)
 	return (yes);
 }
 
+/* It came with a certificate that we have signed for it. */
+static int
+is_invited(struct replication *rep, const struct member *m)
+{
+	char hex[NODE_HEX_LEN];
+
+	node_id_hex(m->id, hex);
+	return (rep->pki != NULL && m->serial != NULL &&
+	    issue_invites(rep->pki, m->serial, m->hostname, hex));
+}
+
+/* What makes it a member before there is any subscription. */
+static int
+is_called(struct replication *rep, const char *hostname)
+{
+	return (is_routed(rep, hostname) || members_expected(rep->members, hostname));
+}
+
 int
 admission_member(struct replication *rep, const uint8_t *id, const char *hostname)
 {
-	return (is_subscribed(rep, id) || is_routed(rep, hostname));
+	struct member m = { 0 };
+	int yes = is_subscribed(rep, id) || is_called(rep, hostname);
+
+	if (!yes && members_by_id(rep->members, id, &m))
+		yes = is_invited(rep, &m);
+	member_clear(&m);
+	return (yes);
 }
 
 int
@@ -61,7 +87,8 @@ admission_check(struct replication *rep, const struct member_claim *claim, char 
 		    NULL,
 		.revoked = claim->is.serial != NULL && is_revoked(rep, conf, claim->is.serial),
 		.subscribed = is_subscribed(rep, claim->is.id),
-		.routed = is_routed(rep, claim->is.hostname),
+		.routed = is_called(rep, claim->is.hostname),
+		.invited = claim->secure && is_invited(rep, &claim->is),
 	};
 	int status = member_check(claim, &facts, why);
 
@@ -87,11 +114,19 @@ keep_member(struct group *g, const struct member_claim *claim)
 			now.spki = xstrdup(known.spki);
 		if (now.url == NULL)
 			now.url = xstrdup(known.url);
+		now.dial = xstrdup(known.dial);
 	}
 	if (!member_equal(&now, &known))
 		members_store(g, &now);
 	member_clear(&known);
 	member_clear(&now);
+}
+
+/* A call that adds a node says itself what flows. */
+static int
+is_of_route(struct replication *rep, const struct member *m)
+{
+	return (is_routed(rep, m->hostname) && !members_expected(rep->members, m->hostname));
 }
 
 /* Everything, both ways, unless there is or was something between the two: that counts. */
@@ -130,7 +165,8 @@ keep_peer(struct group *g, const struct member *m)
 	int changed = was == NULL || strcmp(was, name) != 0;
 
 	changed |= note_hostname(p, m->hostname);
-	changed |= subscribe_all(g, p);
+	if (is_of_route(replication_of(g), m))
+		changed |= subscribe_all(g, p);
 	if (changed)
 		nodes_store(g, p);
 	else

@@ -18,7 +18,10 @@ struct admission {
 
 struct replication;
 
-/* Whether it is in hdb_nodes, or in replication.routes. */
+/*
+ * Whether it is in hdb_nodes or in replication.routes, a call is adding it, or we have signed its
+ * certificate.
+ */
 int admission_member(struct replication *rep, const uint8_t *id, const char *hostname);
 /* As it is now, on the loop's thread: 200, or another status and *why. */
 int admission_check(struct replication *rep, const struct member_claim *claim, char **why);

@@ -14,6 +14,7 @@
 #include "opsd/cluster/carrier_call.h"
 #include "opsd/cluster/carrier_link_priv.h"
 #include "opsd/cluster/linkconf.h"
+#include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/pki/pki.h"
 
@@ -68,6 +69,21 @@ int
 carrier_link_has(struct carrier_link *l, const uint8_t *id)
 {
 	return (link_reaches(l, &(struct carrier_node){ .id = id }));
+}
+
+int
+carrier_link_id(struct carrier_link *l, const char *hostname, uint8_t *id)
+{
+	struct link *k;
+
+	pthread_mutex_lock(&l->lock);
+	for (k = l->links; k != NULL; k = k->hh.next)
+		if (strcasecmp(k->hostname, hostname) == 0) {
+			memcpy(id, k->id, NODE_ID_LEN);
+			break;
+		}
+	pthread_mutex_unlock(&l->lock);
+	return (k != NULL);
 }
 
 uint64_t
@@ -208,15 +224,17 @@ make_links(void *arg)
 	char *hostname = repconf_hostname(conf), *authorities = NULL;
 	struct keypair pair = { 0 };
 	json_t *revoked = rep->pki != NULL ? pki_revoked(rep->pki) : NULL;
-	int has = rep->pki != NULL && linkconf_needs_tls(conf) &&
+	json_t *dials = members_dials(rep->members);
+	int has = rep->pki != NULL && linkconf_needs_tls(conf, dials) &&
 	    pki_identity(rep->pki, hostname, &pair, &m->fault) == 0;
 
 	if (has)
 		authorities = pki_authorities(rep->pki);
 	m->links = linkconf_links(conf, rep->data->node_hex,
 	    has ? &(struct linkconf_keys){ pair.certificate, pair.key, authorities } : NULL,
-	    revoked);
+	    revoked, dials);
 	keyfiles_clear(&pair);
+	json_decref(dials);
 	free(authorities);
 	free(hostname);
 	json_decref(revoked);
@@ -229,7 +247,7 @@ static uint64_t
 links_from(const struct replication *rep)
 {
 	return (rep->data->conf_changes + (rep->pki != NULL ? pki_changes(rep->pki) : 0) +
-	    mono_us() / RENEW_US);
+	    mono_us() / RENEW_US + members_changes(rep->members) + nodes_changes(rep->nodes));
 }
 
 static void
@@ -251,7 +269,7 @@ remake_links(struct carrier_link *l)
 static void
 close_strangers(struct carrier_link *l)
 {
-	uint64_t now = nodes_changes(l->rep->nodes) + 1;
+	uint64_t now = nodes_changes(l->rep->nodes) + members_changes(l->rep->members) + 1;
 	struct link *k, *tmp;
 
 	if (l->nodes_seen == now)

@@ -22,8 +22,10 @@ void carrier_link_tick(struct carrier_link *l); /* several times a second */
 /* ---- any thread ---- */
 
 int carrier_link_has(struct carrier_link *l, const uint8_t *id); /* linked now */
-uint64_t carrier_link_changes(const struct carrier_link *l);     /* how often one began or ended */
-int carrier_link_on(struct carrier_link *l);                     /* links are configured */
+/* Who is linked by that hostname; 0: nobody. */
+int carrier_link_id(struct carrier_link *l, const char *hostname, uint8_t *id);
+uint64_t carrier_link_changes(const struct carrier_link *l); /* how often one began or ended */
+int carrier_link_on(struct carrier_link *l);                 /* links are configured */
 /* Why nothing goes over TLS, or NULL; caller frees. */
 char *carrier_link_fault(struct carrier_link *l);
 /* Who was refused last, as an array of {"hostname","address","error","time"}; new reference. */

@@ -76,12 +76,19 @@ is_dialled(const json_t *list, const char *key)
 	return (0);
 }
 
+char *
+linkconf_key(const struct repconf_route *r)
+{
+	int v6 = strchr(r->host, ':') != NULL;
+
+	return (xasprintf("%s://%s%s%s:%d", r->secure ? "wss" : "ws", v6 ? "[" : "", r->host,
+	    v6 ? "]" : "", r->port));
+}
+
 static void
 add_dial(const struct repconf_route *r, json_t *list)
 {
-	int v6 = strchr(r->host, ':') != NULL;
-	char *key = xasprintf("%s://%s%s%s:%d", r->secure ? "wss" : "ws", v6 ? "[" : "", r->host,
-	    v6 ? "]" : "", r->port);
+	char *key = linkconf_key(r);
 
 	if (!is_dialled(list, key))
 		json_array_append_new(list,
@@ -91,20 +98,28 @@ add_dial(const struct repconf_route *r, json_t *list)
 }
 
 /* All nodes may have the same list: who is in it is not dialled by itself. */
-static json_t *
-links_dial(const struct conf *c, int has_tls)
+static void
+add_dials(const struct conf *c, const json_t *routes, int has_tls, json_t *list)
 {
-	json_t *list = json_array();
 	char *own = repconf_hostname(c);
 	struct repconf_route r;
 	const json_t *route;
 	size_t i;
 
-	json_array_foreach(conf_list(c, REP_ROUTES), i, route)
+	json_array_foreach(routes, i, route)
 		if (repconf_route(c, route, &r) == 0 && strcasecmp(r.host, own) != 0 &&
 		    (has_tls || !r.secure))
 			add_dial(&r, list);
 	free(own);
+}
+
+static json_t *
+links_dial(const struct conf *c, const json_t *dials, int has_tls)
+{
+	json_t *list = json_array();
+
+	add_dials(c, conf_list(c, REP_ROUTES), has_tls, list);
+	add_dials(c, dials, has_tls, list);
 	return (list);
 }
 
@@ -154,25 +169,31 @@ linkconf_revokes(const struct conf *c, const char *serial)
 
 /* ---- all of it ---- */
 
-int
-linkconf_needs_tls(const struct conf *c)
+static int
+any_secure(const struct conf *c, const json_t *routes)
 {
-	struct repaddress at;
 	struct repconf_route r;
 	const json_t *route;
 	size_t i;
 
-	if (repconf_listen(c, 1, &at))
-		return (1);
-	json_array_foreach(conf_list(c, REP_ROUTES), i, route)
+	json_array_foreach(routes, i, route)
 		if (repconf_route(c, route, &r) == 0 && r.secure)
-			return (repconf_on(c));
+			return (1);
 	return (0);
+}
+
+int
+linkconf_needs_tls(const struct conf *c, const json_t *dials)
+{
+	struct repaddress at;
+
+	return (repconf_listen(c, 1, &at) ||
+	    (repconf_on(c) && (any_secure(c, conf_list(c, REP_ROUTES)) || any_secure(c, dials))));
 }
 
 json_t *
 linkconf_links(const struct conf *c, const char *node_hex, const struct linkconf_keys *keys,
-    const json_t *revoked)
+    const json_t *revoked, const json_t *dials)
 {
 	int64_t max = conf_int(c, REP_MAX_PAYLOAD);
 
@@ -181,6 +202,6 @@ linkconf_links(const struct conf *c, const char *node_hex, const struct linkconf
 	return (json_pack("{s:o, s:o, s:s?, s:I, s:o, s:o, s:o}", "hello", links_hello(c, node_hex),
 	    "listen", links_listen(c, keys != NULL), "proxy", conf_str(c, REP_PROXY), "max_payload",
 	    (json_int_t)(max < PAYLOAD_MAX ? max : PAYLOAD_MAX), "revoked",
-	    links_revoked(c, revoked), "dial", links_dial(c, keys != NULL), "tls",
+	    links_revoked(c, revoked), "dial", links_dial(c, dials, keys != NULL), "tls",
 	    links_tls(c, keys)));
 }

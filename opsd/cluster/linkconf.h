@@ -9,14 +9,17 @@ struct linkconf_keys { /* PEM; NULL: nothing goes over TLS */
 	const char *certificate, *key, *authorities;
 };
 
-/* Whether there is anything that needs keys. */
-int linkconf_needs_tls(const struct conf *c);
+/* Whether there is anything that needs keys.  `dials` has URLs beside the routes; NULL: none. */
+int linkconf_needs_tls(const struct conf *c, const json_t *dials);
 /*
- * New reference, {} when there are no links to be.  `revoked` has serials for names, beside
- * those of the routes; NULL: none.
+ * New reference, {} when there are no links to be.  `revoked` has serials for names, and `dials`
+ * URLs, beside those of the routes; NULL: none.
  */
 json_t *linkconf_links(const struct conf *c, const char *node_hex, const struct linkconf_keys *keys,
-    const json_t *revoked);
+    const json_t *revoked, const json_t *dials);
+/* What leafd calls a place to dial (LINKS' "key"); caller frees. */
+struct repconf_route;
+char *linkconf_key(const struct repconf_route *r);
 /* Whether one of the routes revokes it. */
 int linkconf_revokes(const struct conf *c, const char *serial);
 

@@ -23,6 +23,7 @@ member_copy(struct member *to, const struct member *from)
 	to->spki = xstrdup(from->spki);
 	to->serial = xstrdup(from->serial);
 	to->issuer = xstrdup(from->issuer);
+	to->dial = xstrdup(from->dial);
 }
 
 void
@@ -34,6 +35,7 @@ member_clear(struct member *m)
 	free(m->spki);
 	free(m->serial);
 	free(m->issuer);
+	free(m->dial);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -49,15 +51,15 @@ member_equal(const struct member *a, const struct member *b)
 	return (memcmp(a->id, b->id, NODE_ID_LEN) == 0 && same_text(a->hostname, b->hostname) &&
 	    same_text(a->node_name, b->node_name) && same_text(a->url, b->url) &&
 	    same_text(a->spki, b->spki) && same_text(a->serial, b->serial) &&
-	    same_text(a->issuer, b->issuer));
+	    same_text(a->issuer, b->issuer) && same_text(a->dial, b->dial));
 }
 
 json_t *
 member_write(const struct member *m)
 {
-	return (json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:I}", "hostname", m->hostname,
+	return (json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:I}", "hostname", m->hostname,
 	    "nodeName", m->node_name, "url", m->url, "spki", m->spki, "serial", m->serial, "issuer",
-	    m->issuer, "added", (json_int_t)m->added_ms));
+	    m->issuer, "dial", m->dial, "added", (json_int_t)m->added_ms));
 }
 
 /* A field that may be absent, or null. */
@@ -95,6 +97,7 @@ member_read(struct member *m, const uint8_t *id, const json_t *o, char **fault)
 	memset(m, 0, sizeof(*m));
 	memcpy(m->id, id, NODE_ID_LEN);
 	read_fields(m, o, &w);
+	m->dial = read_optional(&w, o, "dial");
 	m->added_ms = peerjson_number(&w, o, "added", INT64_MAX);
 	*fault = w.fault;
 }
@@ -222,7 +225,7 @@ check_pin(const struct member_claim *c, const struct member *known, char **why)
 static int
 check_identity(const struct member_claim *c, const struct member_facts *f, char **why)
 {
-	int status = check_pin(c, f->by_id, why);
+	int status = f->invited ? 200 : check_pin(c, f->by_id, why);
 
 	if (status != 200 || f->by_hostname == NULL ||
 	    memcmp(f->by_hostname->id, c->is.id, NODE_ID_LEN) == 0)
@@ -252,7 +255,7 @@ member_check(const struct member_claim *c, const struct member_facts *f, char **
 			c->is.serial != NULL ? c->is.serial : "?")));
 	if (c->format_fault != NULL)
 		return (refuse_claim(409, why, xstrdup(c->format_fault)));
-	if (!f->subscribed && !f->routed)
+	if (!f->subscribed && !f->routed && !f->invited)
 		return (refuse_claim(403, why,
 		    xasprintf("'%s' is no member of this cluster: add_node it here, or name it in "
 			      "replication.routes",

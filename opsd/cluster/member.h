@@ -17,6 +17,7 @@ struct member {
 	char *url;             /* where it is reached, or NULL: it has not said */
 	char *spki;            /* SHA-256 of its key, pinned; NULL: it has shown none */
 	char *serial, *issuer; /* of the certificate that it showed last, or NULL */
+	char *dial;            /* the URL by which a call has added it, or NULL: none has */
 	uint64_t added_ms;
 };
 
@@ -49,6 +50,7 @@ struct member_facts {
 	int revoked;                              /* its certificate's serial is */
 	int subscribed;                           /* it is in hdb_nodes */
 	int routed;                               /* its hostname is in replication.routes */
+	int invited; /* we have signed this certificate for it: its key may be a new one */
 };
 
 /* 200, or another status and *why, which the caller frees. */

@@ -9,7 +9,9 @@
 #include <uthash.h>
 
 #include "common/base/mem.h"
+#include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/store/commit.h"
 
 struct member_kept {
 	struct member m;
@@ -19,6 +21,9 @@ struct member_kept {
 struct members {
 	pthread_mutex_t lock;
 	struct member_kept *by_id;
+	json_t *expected; /* [{"hostname","url"?}] */
+	struct replication *rep;
+	_Atomic uint64_t changes;
 };
 
 /* With the lock held, as the next two. */
@@ -78,6 +83,8 @@ members_load(struct replication *rep, char **err)
 	int rc = 0;
 
 	pthread_mutex_init(&l->lock, NULL);
+	l->rep = rep;
+	l->expected = json_array();
 	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it)) {
 		size_t klen, vlen;
 		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
@@ -105,6 +112,7 @@ members_free(struct members *l)
 		return;
 	HASH_ITER(hh, l->by_id, k, tmp)
 		kept_drop(l, k);
+	json_decref(l->expected);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
@@ -157,6 +165,7 @@ members_store(struct group *g, const struct member *m)
 	pthread_mutex_lock(&l->lock);
 	kept_put(l, m);
 	pthread_mutex_unlock(&l->lock);
+	l->changes++;
 	buf_free(&k);
 	free(text);
 	json_decref(o);
@@ -173,5 +182,132 @@ members_forget(struct group *g, const uint8_t *id)
 	pthread_mutex_lock(&l->lock);
 	kept_drop(l, kept_find(l, id));
 	pthread_mutex_unlock(&l->lock);
+	l->changes++;
 	buf_free(&k);
+}
+
+/* ---- those that calls work on ---- */
+
+struct member_edit {
+	struct commit_job job; /* first */
+	const uint8_t *id;
+	const char *url; /* NULL: it goes */
+};
+
+static void
+member_edit_run(struct group *g, struct commit_job *j)
+{
+	struct member_edit *e = (struct member_edit *)j;
+	struct members *l = replication_of(g)->members;
+	struct member m = { 0 };
+
+	if (e->url == NULL)
+		members_forget(g, e->id);
+	else if (members_by_id(l, e->id, &m)) {
+		free(m.dial);
+		m.dial = xstrdup(e->url);
+		members_store(g, &m);
+		nodes_store(g, nodes_edit(g, e->id, NULL));
+	} else
+		commit_fail(j, 409, "the node has been removed meanwhile");
+	member_clear(&m);
+}
+
+static int
+edit_member(struct replication *rep, const uint8_t *id, const char *url)
+{
+	struct member_edit e = { .job.run = member_edit_run, .id = id, .url = url };
+	int status = commit_wait(rep->data->commit, &e.job);
+
+	free(e.job.error);
+	return (status);
+}
+
+int
+members_keep_dial(struct replication *rep, const uint8_t *id, const char *url)
+{
+	return (edit_member(rep, id, url));
+}
+
+int
+members_drop(struct replication *rep, const uint8_t *id)
+{
+	return (edit_member(rep, id, NULL));
+}
+
+void
+members_expect(struct members *l, const char *hostname, const char *url)
+{
+	pthread_mutex_lock(&l->lock);
+	json_array_append_new(l->expected,
+	    json_pack("{s:s, s:s*}", "hostname", hostname, "url", url));
+	pthread_mutex_unlock(&l->lock);
+	l->changes++;
+}
+
+/* With the lock held: its index, or how many there are. */
+static size_t
+expected_at(const struct members *l, const char *hostname)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(l->expected, i, one)
+		if (strcasecmp(json_string_value(json_object_get(one, "hostname")), hostname) == 0)
+			break;
+	return (i);
+}
+
+void
+members_expect_end(struct members *l, const char *hostname)
+{
+	pthread_mutex_lock(&l->lock);
+	json_array_remove(l->expected, expected_at(l, hostname));
+	pthread_mutex_unlock(&l->lock);
+	l->changes++;
+}
+
+int
+members_expected(struct members *l, const char *hostname)
+{
+	int yes;
+
+	pthread_mutex_lock(&l->lock);
+	yes = expected_at(l, hostname) < json_array_size(l->expected);
+	pthread_mutex_unlock(&l->lock);
+	return (yes);
+}
+
+static int
+still_subscribes(struct members *l, const uint8_t *id)
+{
+	struct peer *p = nodes_by_id(l->rep->nodes, id);
+	int yes = p != NULL && peer_active(p);
+
+	peer_free(p);
+	return (yes);
+}
+
+json_t *
+members_dials(struct members *l)
+{
+	json_t *list = json_array(), *url, *one;
+	struct member_kept *k;
+	size_t i;
+
+	pthread_mutex_lock(&l->lock);
+	json_array_foreach(l->expected, i, one)
+		if ((url = json_object_get(one, "url")) != NULL)
+			json_array_append(list, url);
+	for (k = l->by_id; k != NULL; k = k->hh.next)
+		if (k->m.dial != NULL && still_subscribes(l, k->m.id))
+			json_array_append_new(list, json_string(k->m.dial));
+	pthread_mutex_unlock(&l->lock);
+	return (list);
+}
+
+uint64_t
+members_changes(const struct members *l)
+{
+	return (l->changes);
 }

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/members.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -261,10 +262,10 @@ nodes_edit(struct group *g, const uint8_t *id, const char *name)
 	return (p);
 }
 
-static void
-put_row(struct group *g, const struct peer *p)
+static json_t *
+row_subscriptions(const struct peer *p)
 {
-	json_t *subs = json_array(), *row;
+	json_t *subs = json_array();
 
 	for (size_t i = 0; i < p->subs.n; i++) {
 		const struct subscription *e = &p->subs.list[i];
@@ -275,8 +276,50 @@ put_row(struct group *g, const struct peer *p)
 				"database", e->database, "table", e->table, "publish", e->publish,
 				"subscribe", e->subscribe));
 	}
-	row = json_pack("{s:s, s:s, s:o, s:O?}", "name", p->name, "node_id", p->hex,
-	    "subscriptions", subs, "system_info", p->system_info);
+	return (subs);
+}
+
+/* Whether all flows both ways, and nothing else is said. */
+static int
+replicates_all(const struct peer *p)
+{
+	const struct subscription *all = subscriptions_find(&p->subs, SUBSCRIPTION_ALL,
+	    SUBSCRIPTION_ALL);
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->subs.n; i++)
+		n += !p->subs.list[i].removed;
+	return (n == 1 && all != NULL && !all->removed && all->publish && all->subscribe);
+}
+
+/* What is shown of one that is known over links. */
+static void
+add_link_row(struct group *g, const struct peer *p, json_t *row)
+{
+	struct member m = { 0 };
+	int all = replicates_all(p);
+
+	if (p->hostname == NULL)
+		return;
+	members_by_id(replication_of(g)->members, p->id, &m);
+	json_object_set_new(row, "hostname", json_string(p->hostname));
+	json_object_set_new(row, "url",
+	    m.url != NULL      ? json_string(m.url) :
+		m.dial != NULL ? json_string(m.dial) :
+				 json_null());
+	json_object_set_new(row, "replicates", json_boolean(all));
+	if (all)
+		json_object_set_new(row, "subscriptions", json_null());
+	member_clear(&m);
+}
+
+static void
+put_row(struct group *g, const struct peer *p)
+{
+	json_t *row = json_pack("{s:s, s:s, s:o, s:O?}", "name", p->name, "node_id", p->hex,
+	    "subscriptions", row_subscriptions(p), "system_info", p->system_info);
+
+	add_link_row(g, p, row);
 	group_system_put(g, SYS_NODES, row);
 	json_decref(row);
 }

@@ -6,10 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/worker.h"
+#include "opsd/auth/user.h"
+#include "opsd/cluster/members.h"
 #include "opsd/cluster/subscription_change.h"
 #include "opsd/cluster/warnings.h"
+#include "opsd/op/linkjoin.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_table.h"
 
@@ -71,9 +75,8 @@ in_turn(struct request *r, void (*run)(void *arg))
 
 /* ---- add_node, update_node, set_node_replication ---- */
 
-/* Asks and commits; 0, or -1 with the proposal's status and error. */
-static int
-change_proposal(struct proposal *p)
+int
+op_change_proposal(struct proposal *p)
 {
 	struct subscription_change *c;
 	int rc;
@@ -122,7 +125,7 @@ answer_change(struct request *r, int add, const struct proposal *p)
 }
 
 static void
-change_node(struct request *r, int add)
+change_mesh_node(struct request *r, int add)
 {
 	struct faults f = { 0 };
 	struct subscriptions wanted = { 0 };
@@ -136,13 +139,22 @@ change_node(struct request *r, int add)
 		if (add && p->peer != NULL && peer_active(p->peer))
 			reply_error(r, 409, "Node '%s' is already in the manifest, use update_node",
 			    name);
-		else if (change_proposal(p) == -1)
+		else if (op_change_proposal(p) == -1)
 			reply_error(r, p->status, "%s", p->error);
 		else
 			answer_change(r, add, p);
 		proposal_free(p);
 	}
 	subscriptions_clear(&wanted);
+}
+
+static void
+change_node(struct request *r, int add)
+{
+	if (linkjoin_is(r->body))
+		op_linked_change(r, add);
+	else
+		change_mesh_node(r, add);
 }
 
 static void
@@ -173,9 +185,8 @@ update_node(struct request *r)
 
 /* Works with clustering off and the peer away: it learns it when it returns. */
 static void
-remove_node_run(void *arg)
+remove_mesh_node(struct request *r)
 {
-	struct request *r = arg;
 	struct faults f = { 0 };
 	const char *name = op_field_node(r, &f, r->body, "", "name");
 	struct subscription_change *c;
@@ -196,6 +207,15 @@ remove_node_run(void *arg)
 }
 
 static void
+remove_node_run(void *arg)
+{
+	struct request *r = arg;
+
+	if (!op_linked_remove(r))
+		remove_mesh_node(r);
+}
+
+static void
 remove_node(struct request *r)
 {
 	in_turn(r, remove_node_run);
@@ -206,6 +226,7 @@ remove_node(struct request *r)
 struct connection_asked {
 	const char *name; /* NULL: there is a fault */
 	struct subscriptions wanted;
+	struct linkjoin *join; /* of a node that is named by hostname or url, in place of wanted */
 };
 
 static void
@@ -213,6 +234,8 @@ connections_free(struct connection_asked *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		subscriptions_clear(&list[i].wanted);
+	for (size_t i = 0; i < n; i++)
+		linkjoin_free(list[i].join);
 	free(list);
 }
 
@@ -222,7 +245,10 @@ read_connection(struct request *r, struct faults *f, const json_t *given, size_t
 {
 	char *prefix = xasprintf("connections[%zu].", i);
 
-	if (json_is_object(given)) {
+	if (linkjoin_is(given)) {
+		into->join = linkjoin_read(r, f, given, prefix);
+		into->name = into->join->url != NULL ? into->join->route.host : NULL;
+	} else if (json_is_object(given)) {
 		into->name = op_field_node(r, f, given, prefix, "node_name");
 		op_field_subscriptions(&into->wanted, f, given, prefix);
 	} else
@@ -305,15 +331,49 @@ ask_proposals(struct proposal **list, size_t n)
 	return (i);
 }
 
+/* Those whose subscriptions end are told over their links, which end with them. */
+static void
+expect_peers(struct ops *ops, struct peer **all, size_t n, int begin)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (all[i]->hostname == NULL)
+			continue;
+		if (begin)
+			members_expect(ops->rep.members, all[i]->hostname, NULL);
+		else
+			members_expect_end(ops->rep.members, all[i]->hostname);
+	}
+}
+
+static int
+commit_and_tell(struct request *r, struct subscription_change *c)
+{
+	struct replication *rep = &r->ops->rep;
+	size_t n;
+	struct peer **all = nodes_all(rep->nodes, &n);
+	int status;
+
+	expect_peers(r->ops, all, n, 1);
+	status = subscription_change_commit(rep, c);
+	if (status == 200)
+		subscription_change_notify(rep, c);
+	expect_peers(r->ops, all, n, 0);
+	for (size_t i = 0; i < n; i++)
+		peer_free(all[i]);
+	free(all);
+	return (status);
+}
+
 /*
  * All or nothing: while one peer does not agree, nothing changes here, and those
  * that were asked before it get back what they had.
  */
-static void
+static int
 configure_proposals(struct request *r, struct proposal **list, size_t n)
 {
 	struct subscription_change *c;
 	size_t failed = ask_proposals(list, n), i;
+	int rc = -1;
 
 	if (failed < n) {
 		subscription_change_undo(&r->ops->rep, list, n);
@@ -321,46 +381,96 @@ configure_proposals(struct request *r, struct proposal **list, size_t n)
 		    json_pack("{s:o, s:o}", "error",
 			json_sprintf("Cluster not configured: %s", list[failed]->error),
 			"connections", proposal_results(list, n, 1)));
-		return;
+		return (-1);
 	}
 	c = subscription_change_new();
 	remove_others(r->ops, c, list, n);
 	for (i = 0; i < n; i++)
 		if (list[i]->answer != NULL)
 			subscription_change_take(c, list[i]);
-	if (subscription_change_commit(&r->ops->rep, c) != 200) {
+	if (commit_and_tell(r, c) != 200) {
 		subscription_change_undo(&r->ops->rep, list, n);
 		reply_error(r, c->job.status, "%s", c->job.error);
 	} else {
-		subscription_change_notify(&r->ops->rep, c);
+		rc = 0;
 		reply_json(r, 200,
 		    json_pack("{s:s, s:o}", "message", "Cluster successfully configured.",
 			"connections", proposal_results(list, n, 0)));
 	}
 	subscription_change_free(c);
+	return (rc);
+}
+
+/* Those that are named by hostname or url are linked first; -1 with the request answered. */
+static int
+reach_all(struct request *r, struct connection_asked *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].join != NULL && linkjoin_reach(list[i].join) == -1) {
+			reply_error(r, list[i].join->status, "Cluster not configured: %s",
+			    list[i].join->error);
+			return (-1);
+		}
+	return (0);
+}
+
+static void
+end_joins(struct request *r, struct connection_asked *list, size_t n, int done)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct linkjoin *j = list[i].join;
+
+		if (j == NULL)
+			continue;
+		if (done && linkjoin_finish(j, r->user->name) == -1)
+			log_errorx("configure_cluster: '%s': %s", list[i].name, j->error);
+		else if (!done)
+			linkjoin_undo(j);
+	}
+}
+
+static struct proposal *
+plan_connection(struct request *r, struct connection_asked *c)
+{
+	struct proposal *p = c->join != NULL ? linkjoin_proposal(c->join) :
+					       proposal_new(&r->ops->rep, c->name);
+
+	if (c->join == NULL)
+		proposal_plan(p, &c->wanted);
+	proposal_plan_removals(p, c->join != NULL ? &c->join->wanted : &c->wanted);
+	return (p);
+}
+
+static int
+configure_reached(struct request *r, struct connection_asked *connections, size_t n)
+{
+	struct proposal **list = xcalloc(n + 1, sizeof(struct proposal *));
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = plan_connection(r, &connections[i]);
+	rc = configure_proposals(r, list, n);
+	for (size_t i = 0; i < n; i++)
+		proposal_free(list[i]);
+	free(list);
+	return (rc);
 }
 
 static void
 configure_cluster_run(void *arg)
 {
 	struct request *r = arg;
-	struct proposal **list;
-	size_t n, i;
+	size_t n;
 	struct connection_asked *connections = read_connections(r, &n);
+	int rc;
 
 	if (connections == NULL)
 		return;
 	if (!op_is_off(r)) {
-		list = xcalloc(n + 1, sizeof(struct proposal *));
-		for (i = 0; i < n; i++) {
-			list[i] = proposal_new(&r->ops->rep, connections[i].name);
-			proposal_plan(list[i], &connections[i].wanted);
-			proposal_plan_removals(list[i], &connections[i].wanted);
-		}
-		configure_proposals(r, list, n);
-		for (i = 0; i < n; i++)
-			proposal_free(list[i]);
-		free(list);
+		rc = reach_all(r, connections, n);
+		if (rc == 0)
+			rc = configure_reached(r, connections, n);
+		end_joins(r, connections, n, rc == 0);
 	}
 	connections_free(connections, n);
 }
@@ -381,6 +491,7 @@ const struct op ops_cluster[] = {
 	{ "delete_cluster_routes", "clusterDeleteRoutes", RIGHT_SUPER, ON_WORKER,
 	    op_routes_delete },
 	{ "add_node", "addNode", RIGHT_SUPER, ON_HTTP, add_node },
+	{ "set_node", "setNode", RIGHT_SUPER, ON_HTTP, add_node },
 	{ "update_node", "updateNode", RIGHT_SUPER, ON_HTTP, update_node },
 	{ "set_node_replication", "setNodeReplication", RIGHT_SUPER, ON_HTTP, update_node },
 	{ "remove_node", "removeNode", RIGHT_SUPER, ON_HTTP, remove_node },

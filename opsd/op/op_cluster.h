@@ -13,6 +13,8 @@ struct table;
 void op_routes_set(struct request *r);
 void op_routes_get(struct request *r);
 void op_routes_delete(struct request *r);
+/* Those of replication.routes that lead to the host go, *n of them; 0, or -1 with the request answered. */
+int op_routes_forget(struct request *r, const char *hostname, size_t *n);
 void op_mesh_status(struct request *r);
 void op_mesh_network(struct request *r);
 void op_purge_stream(struct request *r);
@@ -42,6 +44,12 @@ const char *op_field_node(struct request *r, struct faults *f, const json_t *bod
  */
 int op_wait_begin(struct request *r);
 void op_wait_end(void);
+/* Asks the peer of a planned proposal, and commits; 0, or -1 with its status and error. */
+struct proposal;
+int op_change_proposal(struct proposal *p);
+/* Calls that name the other node by hostname or url (op_linked.c). */
+void op_linked_change(struct request *r, int add);
+int op_linked_remove(struct request *r); /* 0: it is known over the NATS mesh alone */
 /* 1 and answered with 400 when clustering is off. */
 int op_is_off(struct request *r);
 

@@ -440,3 +440,26 @@ op_routes_delete(struct request *r)
 	}
 	json_decref(routes);
 }
+
+int
+op_routes_forget(struct request *r, const char *hostname, size_t *n)
+{
+	struct conf *conf;
+	json_t *list, *route;
+	struct repconf_route at;
+	size_t i;
+	int rc;
+
+	pthread_mutex_lock(&routes_lock);
+	conf = data_conf(&r->ops->data);
+	list = json_array();
+	json_array_foreach(conf_list(conf, REP_ROUTES), i, route)
+		if (repconf_route(conf, route, &at) == -1 || strcasecmp(at.host, hostname) != 0)
+			json_array_append(list, route);
+	*n = json_array_size(conf_list(conf, REP_ROUTES)) - json_array_size(list);
+	rc = *n > 0 ? save_list(r, REP_ROUTES, list) : 0;
+	json_decref(list);
+	conf_free(conf);
+	pthread_mutex_unlock(&routes_lock);
+	return (rc);
+}

@@ -21,9 +21,32 @@
 	    "What was written since then flows as well, in both directions that are on." }
 #define NODE_NAME	{ KIND_TEXT, "node_name", NULL, OP_REQUIRED, "boston", \
 			    "The other node's name." }
-#define SUBSCRIBE	OP_FIELDS(NODE_NAME, \
-	{ KIND_LIST, "subscriptions", NULL, OP_REQUIRED, SUBSCRIPTIONS, "What flows, by table." }, \
-	SUBSCRIPTION_FIELDS("subscriptions[]."))
+#define LINKED_FIELDS(at) \
+	{ KIND_TEXT, at "hostname", NULL, OP_NONE, "server-two", \
+	    "Over a link: the other node's replication.hostname." }, \
+	{ KIND_TEXT, at "url", NULL, OP_NONE, "wss://server-two:9933", "Over a link: where it is." }, \
+	{ KIND_NUMBER, at "port", NULL, OP_NONE, "9933", "With hostname: the port of links there." }, \
+	{ KIND_ANY, at "authorization", NULL, OP_NONE, "hlj1.PIN.SECRET", \
+	    "Has the other node sign a certificate for this one: a join token of it, an object with " \
+	    "username and password, or the value of an Authorization header. It is not kept." }, \
+	{ KIND_NUMBER, at "operations_port", NULL, "as this node's, or 9925", "9926", \
+	    "With authorization: operationsApi.network.securePort of the other node." }, \
+	{ KIND_BOOLEAN, at "verify_tls", NULL, "true", "false", \
+	    "With authorization: false takes any certificate there. A token needs none." }, \
+	{ KIND_BOOLEAN, at "retain_authorization", NULL, "false", "false", \
+	    "Accepted, without effect: certificates tell who a node is." }, \
+	{ KIND_LIST, at "revoked_certificates", NULL, OP_NONE, "[\"0a1b\"]", \
+	    "Serial numbers of certificates that nobody gets a link with any more." }, \
+	{ KIND_NUMBER, at "shard", NULL, OP_NONE, "1", "Accepted, without effect." }, \
+	{ KIND_TEXT, at "start_time", NULL, OP_NONE, "2026-01-01T00:00:00.000Z", \
+	    "Over a link: what was written since then flows as well." }
+#define FLOWS(at)	{ KIND_LIST, at "subscriptions", NULL, OP_NONE, SUBSCRIPTIONS, \
+			    "What flows, by table. In the NATS mesh it is required; over a link all flows " \
+			    "both ways without it." }, \
+	SUBSCRIPTION_FIELDS(at "subscriptions[].")
+#define MESH_NAME(at)	{ KIND_TEXT, at "node_name", NULL, OP_NONE, "boston", \
+			    "In the NATS mesh: the other node's name." }
+#define SUBSCRIBE	OP_FIELDS(MESH_NAME(""), LINKED_FIELDS(""), FLOWS(""))
 #define ROUTES		{ KIND_LIST, "routes", NULL, OP_REQUIRED, \
 			    "[{\"hostname\": \"server-two\", \"port\": 9933}]", \
 			    "The routes: for links, host names, URLs such as wss://server-two:9933, " \
@@ -68,24 +91,27 @@ const struct op_doc opdoc_node[] = {
 	    "the hub its links are made anew, which takes three seconds. A node that no route leads to any "
 	    "more leaves the mesh after some ten.",
 	    OP_FIELDS(ROUTES) },
-	{ "add_node", NULL, RIGHT_SUPER,
-	    "Subscribe to tables with a node that there are no subscriptions with yet.", SUBSCRIBE },
+	{ "add_node", "set_node", RIGHT_SUPER,
+	    "Add a node by hostname or url, over a link; or, in the NATS mesh, subscribe to tables with a node "
+	    "that there are no subscriptions with yet.", SUBSCRIBE },
 	{ "update_node", "set_node_replication", RIGHT_SUPER,
-	    "Add or change subscriptions with a node.", SUBSCRIBE },
-	{ "remove_node", NULL, RIGHT_SUPER, "End all subscriptions with a node, also while it is away.",
-	    OP_FIELDS({ KIND_TEXT, "node_name", "name", OP_REQUIRED, "boston",
-		"The other node's name." }) },
+	    "Add or change subscriptions with a node. One by hostname that is not known is added.", SUBSCRIBE },
+	{ "remove_node", NULL, RIGHT_SUPER,
+	    "End all subscriptions with a node, also while it is away. One over links is no member any more, "
+	    "its routes go, and a certificate that this node has signed for it is revoked.",
+	    OP_FIELDS({ KIND_TEXT, "node_name", "name", OP_NONE, "boston", "The other node's name." },
+		{ KIND_TEXT, "hostname", NULL, OP_NONE, "server-two",
+		    "Over a link: its replication.hostname." },
+		{ KIND_TEXT, "url", NULL, OP_NONE, "wss://server-two:9933", "The same as a URL." },
+		{ KIND_NUMBER, "port", NULL, OP_NONE, "9933", "Accepted, without effect." }) },
 	{ "configure_cluster", NULL, RIGHT_SUPER,
 	    "Set all subscriptions of this node at once, or none; those not named end.",
 	    OP_FIELDS(
 		{ KIND_LIST, "connections", NULL, OP_REQUIRED,
 		    "[{\"node_name\": \"boston\", \"subscriptions\": " SUBSCRIPTIONS "}]",
-		    "Those with each node." },
-		{ KIND_TEXT, "connections[].node_name", NULL, OP_REQUIRED, "boston",
-		    "The other node's name." },
-		{ KIND_LIST, "connections[].subscriptions", NULL, OP_REQUIRED, SUBSCRIPTIONS,
-		    "What flows, by table." },
-		SUBSCRIPTION_FIELDS("connections[].subscriptions[].")) },
+		    "Those with each node, as for add_node." },
+		MESH_NAME("connections[]."), LINKED_FIELDS("connections[]."),
+		FLOWS("connections[].")) },
 	{ "cluster_status", NULL, RIGHT_SUPER,
 	    "Show what flows with each node, how far behind it is, and what an operator should mend.",
 	    OP_NO_FIELDS },

@@ -337,3 +337,20 @@ issue_confirm(struct pki *p, const char *serial, char **err)
 	pthread_mutex_unlock(&p->signing);
 	return (rc);
 }
+
+int
+issue_invites(struct pki *p, const char *serial, const char *hostname, const char *node)
+{
+	char normal[SERIAL_MAX];
+	json_t *issued = serial_read(serial, normal) == 0 ?
+	    ledger_get(p->ledger, LEDGER_ISSUED, normal) :
+	    NULL;
+	const char *whose = json_string_value(json_object_get(issued, "hostname"));
+	const char *id = json_string_value(json_object_get(issued, "node"));
+	int yes = whose != NULL && id != NULL && csr_same_host(whose, hostname) &&
+	    strcmp(id, node) == 0 && !is_too_late(issued, wall_ms()) &&
+	    !ledger_has(p->ledger, LEDGER_REVOKED, normal);
+
+	json_decref(issued);
+	return (yes);
+}

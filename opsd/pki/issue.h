@@ -42,4 +42,7 @@ int issue_renew(struct pki *p, const struct issue_renewal *r, json_t **answer, c
  */
 int issue_confirm(struct pki *p, const char *serial, char **err);
 
+/* Whether we have signed that certificate for that node, and it is good: it was asked to come. */
+int issue_invites(struct pki *p, const char *serial, const char *hostname, const char *node);
+
 #endif

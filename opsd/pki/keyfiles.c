@@ -2,12 +2,14 @@
 
 #include "opsd/pki/keyfiles.h"
 
-#include <errno.h>
 #include <openssl/err.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 
 #include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/chain.h"
@@ -209,4 +211,14 @@ keyfiles_pin(const char *cert_path, char out[PEM_HASH])
 	X509_free(cert);
 	pem_wipe(text);
 	return (rc);
+}
+
+void
+keyfiles_drop_node(const char *dir)
+{
+	char *path = xasprintf("%s/" KEYFILES_NODE, dir);
+
+	if (unlink(path) == -1 && errno != ENOENT)
+		log_warn("%s", path);
+	free(path);
 }

@@ -26,5 +26,6 @@ int keyfiles_pin(const char *cert_path, char out[65]);
 
 /* On disk when it returns; -1 with *err. */
 int keyfiles_put_node(const char *dir, const struct keypair *k, char **err);
+void keyfiles_drop_node(const char *dir); /* another is made when it is asked for */
 
 #endif

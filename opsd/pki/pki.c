@@ -332,6 +332,34 @@ pki_adopt(struct pki *p, const struct pki_adopted *a, char **err)
 	return (status);
 }
 
+int
+pki_kept(struct pki *p, struct keypair *out)
+{
+	char *err = NULL;
+	int found;
+
+	pthread_mutex_lock(&p->files);
+	found = keyfiles_node(p->dir, out, &err) == 1;
+	pthread_mutex_unlock(&p->files);
+	free(err);
+	return (found);
+}
+
+void
+pki_put_back(struct pki *p, const struct keypair *before)
+{
+	char *err = NULL;
+
+	pthread_mutex_lock(&p->files);
+	if (before == NULL)
+		keyfiles_drop_node(p->dir);
+	else if (keyfiles_put_node(p->dir, before, &err) == -1)
+		log_errorx("the node's certificate of before: %s", err);
+	pthread_mutex_unlock(&p->files);
+	free(err);
+	p->shown++;
+}
+
 uint64_t
 pki_changes(const struct pki *p)
 {

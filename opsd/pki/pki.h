@@ -39,6 +39,10 @@ struct pki_adopted {
 	const char *hostname, *from;
 };
 int pki_adopt(struct pki *p, const struct pki_adopted *a, char **err);
+/* What pki_adopt has kept last, or we have signed ourselves; 0: nothing.  keyfiles_clear. */
+int pki_kept(struct pki *p, struct keypair *out);
+/* What was kept before comes back, in place of what pki_adopt has kept since; NULL: nothing. */
+void pki_put_back(struct pki *p, const struct keypair *before);
 
 /* A token with which another node may have a certificate signed (joins.h). */
 struct join_terms;

@@ -45,7 +45,8 @@ static const struct {
 } system_tables[] = {
 	{ SYS_USER, "hdb_user", "username", { "password", "role", "active" } },
 	{ SYS_ROLE, "hdb_role", "id", { "role", "permission" } },
-	{ SYS_NODES, "hdb_nodes", "name", { "node_id", "subscriptions", "system_info" } },
+	{ SYS_NODES, "hdb_nodes", "name",
+	    { "node_id", "subscriptions", "system_info", "hostname", "url", "replicates" } },
 	{ SYS_JOB, "hdb_job", "id",
 	    { "user", "type", "status", "start_datetime", "end_datetime", "message",
 		"created_datetime", "request", "progress" } },

@@ -3,10 +3,33 @@
 
 load node.bash
 
+# n1 has no links; n2 and n3 are at 127.0.1.2 and 127.0.1.3, with authorities of their own.
 start_nodes()
 {
+	local n
+
+	link_port=$(hl_ports)
+	export link_port
 	node_make n1 CLUSTERING_ENABLED=false
-	node_run n1
+	for n in n2 n3; do
+		node_make $n CLUSTERING_ENABLED=false "REPLICATION_HOSTNAME=$(host $n)" \
+		    "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(host $n)" \
+		    "REPLICATION_SECUREPORT=$(host $n):$link_port"
+		sed -i "s|^    port: $(port $n api)\$|&\n    securePort: $(secure_port $n)|" "$HL_T/nodes/$n/hubleaf.yaml"
+	done
+	for n in n1 n2 n3; do
+		node_run $n
+	done
+}
+
+host()
+{
+	echo "127.0.1.${1#n}"
+}
+
+secure_port()
+{
+	echo $(($(port "$1" api) + 1))
 }
 
 routes()	# routes NODE JSON: all that it has
@@ -56,4 +79,136 @@ routes()	# routes NODE JSON: all that it has
 	refused n1 400 '{"operation":"cluster_set_routes","server":"hub","routes":["server-six"]}' \
 	    "'routes[0]' must be of type object"
 	routes n1 '["server-five"]'
+	ok n1 '{"operation":"cluster_delete_routes","routes":["server-five"]}'
+}
+
+# ---- nodes ----
+
+to()		# to NODE [FIELDS]: what names it in a call
+{
+	echo "\"hostname\":\"$(host "$1")\",\"port\":$link_port,\"operations_port\":$(secure_port "$1")${2:+,$2}"
+}
+
+token()		# token NODE: a join token of it
+{
+	ask "$1" '{"operation":"create_join_token"}' | jq -r .token
+}
+
+connected()	# connected NODE OTHER STATUS
+{
+	ask "$1" '{"operation":"cluster_status"}' |
+	    jq -e ".connections[] | select(.node_name == \"$(host "$2")\") | .status == \"$3\""
+}
+
+alone()		# alone NODE: it knows of nobody
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e '.connections == []' &&
+	    ask "$1" '{"operation":"search_by_value","database":"system","table":"hdb_nodes",
+	    "attribute":"name","value":"*","get_attributes":["*"]}' | jq -e '. == []'
+}
+
+listed()	# listed NODE OTHER JQ: its row of hdb_nodes
+{
+	ask "$1" '{"operation":"search_by_value","database":"system","table":"hdb_nodes",
+	    "search_attribute":"name","search_value":"*","get_attributes":["*"]}' |
+	    jq -e ".[] | select(.name == \"$(host "$2")\") | $3"
+}
+
+has_table()	# has_table NODE TABLE
+{
+	ask "$1" "{\"operation\":\"describe_table\",\"database\":\"dev\",\"table\":\"$2\"}" | jq -e .name
+}
+
+@test "a node without links, bad fields, and a node that does not know this one: nothing is left" {
+	refused n1 400 "{\"operation\":\"add_node\",$(to n2)}" "Links are not configured on this node"
+	refused n3 400 '{"operation":"add_node","hostname":"a b","authorization":7,"verify_tls":"x","shard":-1,
+	    "revoked_certificates":["z"],"start_time":"soon","subscriptions":[],"operations_port":0}' \
+	    "'hostname' must be a host name or an address. 'authorization' must be an object with username and password, a join token, or the value of an Authorization header. 'operations_port' must be an integer between 1 and 65535. 'verify_tls' must be a boolean. 'revoked_certificates[0]' must be a serial number, in hexadecimal digits. 'shard' must be an integer between 0 and 4294967295. 'start_time' must be a date and time of ISO-8601, such as 2026-01-31T12:00:00Z. 'subscriptions' must contain at least 1 items"
+	refused n3 400 '{"operation":"add_node","hostname":"a","url":"wss://b"}' \
+	    "'hostname' must be the host of 'url', 'b'"
+	refused n3 400 '{"operation":"add_node","hostname":"127.0.1.3"}' "cannot be this node's own"
+	refused n3 504 "{\"operation\":\"add_node\",$(to n2)}" "No link with '127.0.1.2' at wss://127.0.1.2:$link_port/replication comes up"
+	refused n3 403 "{\"operation\":\"add_node\",$(to n2 '"verify_tls":false,"authorization":{"username":"admin","password":"no"}')}" \
+	    "No certificate comes from '127.0.1.2'"
+	refused n3 404 '{"operation":"remove_node","hostname":"127.0.1.2"}' "Node '127.0.1.2' is not in the cluster"
+	alone n2
+	alone n3
+}
+
+@test "add_node with a token: all flows both ways, and the other knows the node" {
+	make_table n2 t
+	insert n2 t '{"id":"early"}'
+	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"authorization\":\"$(token n2)\"")}" \
+	    '. == {"message":"Successfully added '"'127.0.1.2'"' to cluster"}'
+	wait_until 10 connected n3 n2 open
+	wait_until 10 connected n2 n3 open
+	wait_until 20 has_row n3 t '"early"'
+	insert n3 t '{"id":"back"}'
+	wait_until 20 has_row n2 t '"back"'
+	listed n3 n2 '.subscriptions == null and .replicates and .hostname == "127.0.1.2" and (.url | startswith("wss://"))'
+	listed n2 n3 '.subscriptions == null and .replicates'
+}
+
+@test "a restart dials again" {
+	node_stop n3
+	node_run n3
+	wait_until 20 connected n3 n2 open
+}
+
+@test "update_node with subscriptions: these alone flow" {
+	make_table n3 u
+	wait_until 20 has_table n2 u
+	ok n3 '{"operation":"update_node","hostname":"127.0.1.2","subscriptions":[
+	    {"database":"dev","table":"u","subscribe":true,"publish":false}]}' \
+	    '.message == "Successfully updated '"'127.0.1.2'"'"'
+	listed n3 n2 '.subscriptions == [{"schema":"dev","database":"dev","table":"u","publish":false,"subscribe":true}] and
+	    (.replicates | not)'
+	listed n2 n3 '.subscriptions[0].publish'
+	insert n3 t '{"id":"mine"}'
+	insert n2 u '{"id":"theirs"}'
+	wait_until 20 has_row n3 u '"theirs"'
+	! has_row n2 t '"mine"' || return 1
+}
+
+@test "remove_node ends it on both sides; the certificate is good for nothing any more" {
+	ok n2 '{"operation":"remove_node","hostname":"127.0.1.3"}' \
+	    '.message == "Successfully removed '"'127.0.1.3'"' from cluster"'
+	wait_until 20 alone n3
+	alone n2
+	refused n2 404 '{"operation":"remove_node","hostname":"127.0.1.3"}' "is not in the cluster"
+	refused n3 504 "{\"operation\":\"add_node\",$(to n2)}" 'comes up'
+}
+
+@test "set_node with credentials, and only what is named" {
+	ok n3 "{\"operation\":\"set_node\",$(to n2 "\"verify_tls\":false,\"authorization\":{
+	    \"username\":\"admin\",\"password\":\"$HL_PASSWORD\"},\"subscriptions\":[
+	    {\"database\":\"dev\",\"table\":\"t\",\"subscribe\":true,\"publish\":true}]")}" \
+	    '.message == "Successfully added '"'127.0.1.2'"' to cluster"'
+	wait_until 20 connected n2 n3 open
+	listed n2 n3 '(.subscriptions | length) == 1'
+	insert n3 t '{"id":"again"}'
+	wait_until 20 has_row n2 t '"again"'
+	! grep -rq "$HL_PASSWORD" "$(root n3)/log" || return 1
+	ok n3 '{"operation":"remove_node","name":"127.0.1.2"}'
+	wait_until 20 alone n2
+	alone n3
+}
+
+@test "configure_cluster by hostname: all or nothing" {
+	local two
+
+	two="{$(to n2 "\"authorization\":\"$(token n2)\"")}"
+	refused n3 504 "{\"operation\":\"configure_cluster\",\"connections\":[$two,{\"hostname\":\"127.0.1.9\"}]}" \
+	    "Cluster not configured: No link with '127.0.1.9'"
+	alone n3
+	refused n3 400 "{\"operation\":\"configure_cluster\",\"connections\":[$two,$two,{\"url\":\"wss://a b\"}]}" \
+	    "'connections[1]' contains a duplicate value. 'connections[2].url' must be a host name"
+	two="{$(to n2 "\"authorization\":\"$(token n2)\"")}"
+	ok n3 "{\"operation\":\"configure_cluster\",\"connections\":[$two]}" \
+	    '.message == "Cluster successfully configured."'
+	wait_until 20 connected n2 n3 open
+	listed n3 n2 '.replicates'
+	ok n3 '{"operation":"configure_cluster","connections":[]}'
+	wait_until 20 alone n2
+	alone n3
 }

@@ -131,9 +131,9 @@ test_on(void **state)
 	assert_false(repconf_on(c));
 	put(REP_ROUTES, json_pack("[s]", "server-two"));
 	assert_true(repconf_on(c));
-	assert_true(linkconf_needs_tls(c));
+	assert_true(linkconf_needs_tls(c, NULL));
 	put(REP_ENABLED, json_false());
-	assert_false(linkconf_needs_tls(c));
+	assert_false(linkconf_needs_tls(c, NULL));
 	assert_false(repconf_on(c));
 	put(REP_ROUTES, json_array());
 	put(REP_ENABLED, json_true());
@@ -182,7 +182,7 @@ links(const struct linkconf_keys *with)
 {
 	json_t *revoked = json_pack("{s:{}}", "77"), *o;
 
-	o = linkconf_links(c, "00112233445566778899aabbccddeeff", with, revoked);
+	o = linkconf_links(c, "00112233445566778899aabbccddeeff", with, revoked, NULL);
 	json_decref(revoked);
 	return (o);
 }

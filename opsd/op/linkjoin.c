@@ -1,0 +1,289 @@
+#include "config.h"
+
+#include "opsd/op/linkjoin.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/carrier_link.h"
+#include "opsd/cluster/daemons.h"
+#include "opsd/cluster/linkconf.h"
+#include "opsd/cluster/members.h"
+#include "opsd/pki/enrol.h"
+#include "opsd/pki/pki.h"
+
+/* A node is added by a call: certificate, link, subscriptions. */
+
+#define LINK_MIN_MS 10000 /* a link takes a while, with a new certificate and a first failure */
+#define LOOK_MS     50
+#define TRIES_FEW   3 /* that fail for the same reason, as a rule */
+
+/* Takes the text. */
+static int
+fail_join(struct linkjoin *j, int status, char *error)
+{
+	free(j->error);
+	j->status = status;
+	j->error = error;
+	return (-1);
+}
+
+/* ---- a certificate ---- */
+
+static int
+keep_signed(struct linkjoin *j, const struct enrolled *got, const char *own)
+{
+	struct pki_adopted a = { &got->pair, got->authorities, own, j->route.host };
+	char *err = NULL;
+	int status;
+
+	j->had_identity = pki_kept(j->ops->pki, &j->identity);
+	status = pki_adopt(j->ops->pki, &a, &err);
+	if (status == 200) {
+		j->adopted = 1;
+		return (0);
+	}
+	fail_join(j, status,
+	    xasprintf("The certificate that '%s' has signed is not kept: %s", j->route.host, err));
+	free(err);
+	return (-1);
+}
+
+static int
+ask_certificate(struct linkjoin *j, const struct conf *c, const char *own, const char *authority)
+{
+	struct enrol e = {
+		.host = j->route.host,
+		.port = j->api_port,
+		.authorization = j->authorization,
+		.verify_tls = j->verify_tls,
+		.proxy = conf_str(c, REP_PROXY),
+		.hostname = own,
+		.node = j->ops->data.node_hex,
+		.authority = authority,
+	};
+	struct enrolled got;
+	char *err = NULL;
+	int status = enrol_run(&e, &got, &err), rc;
+
+	if (status != 200) {
+		fail_join(j, status,
+		    xasprintf("No certificate comes from '%s' (its operations API at port %d): %s",
+			j->route.host, j->api_port, err));
+		free(err);
+		return (-1);
+	}
+	rc = keep_signed(j, &got, own);
+	enrol_clear(&got);
+	return (rc);
+}
+
+static int
+enrol_here(struct linkjoin *j)
+{
+	struct conf *c = data_conf(&j->ops->data);
+	char *own = repconf_hostname(c), *err = NULL;
+	char *authority = pki_authority(j->ops->pki, &err);
+	int rc = authority != NULL ?
+	    ask_certificate(j, c, own, authority) :
+	    fail_join(j, 500, xasprintf("This node has no authority: %s", err));
+
+	free(authority);
+	free(err);
+	free(own);
+	conf_free(c);
+	return (rc);
+}
+
+/* ---- a link ---- */
+
+/* What leafd says of dialling it: the last error, or NULL; and how often. */
+static char *
+dial_error(struct linkjoin *j, json_int_t *tries)
+{
+	json_t *state = daemons_leaf_state(j->ops->rep.daemons), *one;
+	char *key = linkconf_key(&j->route), *error = NULL;
+	size_t i;
+
+	*tries = 0;
+	json_array_foreach(json_object_get(state, "dialling"), i, one) {
+		const char *is = json_string_value(json_object_get(one, "key"));
+
+		if (is == NULL || strcmp(is, key) != 0)
+			continue;
+		free(error);
+		error = xstrdup(json_string_value(json_object_get(one, "error")));
+		*tries = json_integer_value(json_object_get(one, "tries"));
+	}
+	free(key);
+	json_decref(state);
+	return (error);
+}
+
+static int
+fail_link(struct linkjoin *j, const char *why)
+{
+	struct conf *c = data_conf(&j->ops->data);
+	char *own = repconf_hostname(c);
+
+	fail_join(j, 504,
+	    xasprintf("No link with '%s' at %s comes up: %s. It must know this node, by a route to "
+		      "'%s' there (cluster_set_routes), or by 'authorization' here",
+		j->route.host, j->url, why != NULL ? why : "it does not answer", own));
+	free(own);
+	conf_free(c);
+	return (-1);
+}
+
+static unsigned
+link_patience(struct linkjoin *j)
+{
+	unsigned ms = (unsigned)data_conf_int(&j->ops->data, CL_REQUEST_TIMEOUT);
+
+	return (ms > LINK_MIN_MS ? ms : LINK_MIN_MS);
+}
+
+static int
+wait_linked(struct linkjoin *j)
+{
+	const struct timespec look = { 0, LOOK_MS * 1000000L };
+	uint64_t until = mono_us() + link_patience(j) * UINT64_C(1000);
+	json_int_t tries;
+	char *why;
+	int over;
+
+	while (!carrier_link_id(j->ops->rep.link, j->route.host, j->id)) {
+		why = dial_error(j, &tries);
+		over = (why != NULL && tries > TRIES_FEW) || mono_us() > until;
+		if (over)
+			fail_link(j, why);
+		free(why);
+		if (over)
+			return (-1);
+		nanosleep(&look, NULL);
+	}
+	return (0);
+}
+
+static int
+keep_place(struct linkjoin *j)
+{
+	struct replication *rep = &j->ops->rep;
+	int status = members_keep_dial(rep, j->id, j->url);
+
+	if (status == 200)
+		return (0);
+	return (fail_join(j, status,
+	    xasprintf("'%s' is not kept as a member: nothing can be written", j->route.host)));
+}
+
+static void
+note_before(struct linkjoin *j)
+{
+	struct member m = { 0 };
+
+	if (!members_by_hostname(j->ops->rep.members, j->route.host, &m))
+		return;
+	j->was_known = 1;
+	j->dial = xstrdup(m.dial);
+	member_clear(&m);
+}
+
+static int
+links_configured(struct linkjoin *j)
+{
+	struct conf *c = data_conf(&j->ops->data);
+	int on = repconf_on(c);
+
+	conf_free(c);
+	return (on);
+}
+
+int
+linkjoin_reach(struct linkjoin *j)
+{
+	if (!links_configured(j))
+		return (fail_join(j, 400,
+		    xstrdup("Links are not configured on this node: set replication.hostname")));
+	note_before(j);
+	if (j->authorization != NULL && enrol_here(j) == -1)
+		return (-1);
+	members_expect(j->ops->rep.members, j->route.host, j->url);
+	j->expected = 1;
+	if (wait_linked(j) == -1)
+		return (-1);
+	j->reached = 1;
+	return (keep_place(j));
+}
+
+/* ---- subscriptions ---- */
+
+/* What there is besides, apart from everything: that goes where something is named. */
+static void
+keep_others(const struct proposal *p, struct subscriptions *keep)
+{
+	for (size_t i = 0; p->peer != NULL && i < p->peer->subs.n; i++)
+		if (!subscription_is_wide(&p->peer->subs.list[i]))
+			subscriptions_take(keep, &p->peer->subs.list[i]);
+}
+
+struct proposal *
+linkjoin_proposal(struct linkjoin *j)
+{
+	struct replication *rep = &j->ops->rep;
+	char *name = nodes_name(rep->nodes, j->id);
+	struct proposal *p = proposal_new(rep, name != NULL ? name : j->route.host);
+	struct subscriptions keep = { 0 };
+
+	proposal_plan(p, &j->wanted);
+	if (j->is_explicit) {
+		subscriptions_copy(&keep, &j->wanted);
+		keep_others(p, &keep);
+		proposal_plan_removals(p, &keep);
+		subscriptions_clear(&keep);
+	}
+	free(name);
+	return (p);
+}
+
+/* ---- the end ---- */
+
+static void
+end_expected(struct linkjoin *j)
+{
+	if (j->expected)
+		members_expect_end(j->ops->rep.members, j->route.host);
+	j->expected = 0;
+}
+
+int
+linkjoin_finish(struct linkjoin *j, const char *by)
+{
+	char *err = NULL;
+	int status = j->revoked != NULL ? pki_revoke(j->ops->pki, j->revoked, 0, by, &err) : 200;
+
+	if (status != 200) {
+		fail_join(j, status, err);
+		return (-1);
+	}
+	end_expected(j);
+	return (0);
+}
+
+void
+linkjoin_undo(struct linkjoin *j)
+{
+	struct replication *rep = &j->ops->rep;
+
+	if (j->adopted)
+		pki_put_back(j->ops->pki, j->had_identity ? &j->identity : NULL);
+	if (j->reached && !j->was_known)
+		members_drop(rep, j->id);
+	else if (j->reached && j->dial != NULL)
+		members_keep_dial(rep, j->id, j->dial);
+	end_expected(j);
+}

@@ -1,0 +1,56 @@
+#ifndef HL_LINKJOIN_H
+#define HL_LINKJOIN_H
+
+#include "common/conf/repconf.h"
+#include "opsd/cluster/proposal.h"
+#include "opsd/op/fields.h"
+#include "opsd/op/node.h"
+#include "opsd/pki/keyfiles.h"
+
+/*
+ * A call that adds a node by hostname or url: what it gives, and how far it has come.  First a
+ * certificate, when it gives credentials; then a link, and the place to dial is kept; then
+ * subscriptions (proposal.h).  What fails is undone.
+ */
+struct linkjoin {
+	struct ops *ops;
+	struct repconf_route route; /* where links go; its host is the other's hostname */
+	char *url;                  /* the same as text */
+	char *authorization;        /* a header's value, or NULL: none is given */
+	int verify_tls;
+	int api_port;    /* of the other's operations API over TLS */
+	json_t *revoked; /* serials, or NULL; borrowed */
+	int is_explicit; /* it says what flows: */
+	struct subscriptions wanted;
+	uint64_t start_ms;
+
+	int expected;     /* it may be linked while this goes on */
+	int adopted;      /* our certificate is one that it has signed; */
+	int had_identity; /* there was another before: */
+	struct keypair identity;
+	int reached; /* it is linked: */
+	uint8_t id[NODE_ID_LEN];
+	int was_known; /* and was a member before, */
+	char *dial;    /* which was dialled there, or NULL */
+	int status;    /* of what failed, */
+	char *error;   /* and what */
+};
+
+int linkjoin_is(const json_t *body); /* whether it names the node so */
+/* Its hostname alone; NULL with faults.  Caller frees. */
+char *linkjoin_hostname(struct request *r, struct faults *f, const json_t *body,
+    const char *prefix);
+/* `prefix` is for the texts; to be freed also with faults. */
+struct linkjoin *linkjoin_read(struct request *r, struct faults *f, const json_t *body,
+    const char *prefix);
+void linkjoin_free(struct linkjoin *j);
+
+/* Until it is linked, and kept; waits.  -1 with status and error. */
+int linkjoin_reach(struct linkjoin *j);
+/* What is to flow by what it says, to be asked for; proposal_free. */
+struct proposal *linkjoin_proposal(struct linkjoin *j);
+/* All is well: what is revoked is so from now on.  -1 with status and error. */
+int linkjoin_finish(struct linkjoin *j, const char *by);
+void linkjoin_undo(struct linkjoin *j); /* as it was before linkjoin_reach */
+
+#endif

@@ -1,0 +1,195 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/auth/user.h"
+#include "opsd/cluster/members.h"
+#include "opsd/cluster/subscription_change.h"
+#include "opsd/op/linkjoin.h"
+#include "opsd/op/op_cluster.h"
+#include "opsd/op/op_table.h"
+#include "opsd/pki/issue.h"
+#include "opsd/pki/pki.h"
+
+/* add_node, update_node and remove_node of nodes that are named by hostname or url. */
+
+/* ---- add_node, update_node ---- */
+
+/* Whether it is a member that something flows with. */
+static int
+is_known_member(struct linkjoin *j)
+{
+	struct member m = { 0 };
+	struct peer *p;
+	int yes;
+
+	if (!members_by_hostname(j->ops->rep.members, j->route.host, &m))
+		return (0);
+	p = nodes_by_id(j->ops->rep.nodes, m.id);
+	yes = p != NULL && peer_active(p);
+	memcpy(j->id, m.id, NODE_ID_LEN);
+	peer_free(p);
+	member_clear(&m);
+	return (yes);
+}
+
+/* With subscriptions alone, a node is not looked for anew. */
+static int
+only_changes(const struct request *r)
+{
+	static const char *const anew[] = { "url", "port", "authorization" };
+
+	for (size_t i = 0; i < sizeof(anew) / sizeof(anew[0]); i++)
+		if (json_object_get(r->body, anew[i]) != NULL)
+			return (0);
+	return (1);
+}
+
+static int
+change_linked(struct request *r, struct linkjoin *j)
+{
+	struct proposal *p = linkjoin_proposal(j);
+	int rc = op_change_proposal(p);
+
+	if (rc == -1) {
+		reply_error(r, p->status, "%s", p->error);
+		linkjoin_undo(j);
+	} else if ((rc = linkjoin_finish(j, r->user->name)) == -1)
+		reply_error(r, j->status, "%s", j->error);
+	proposal_free(p);
+	return (rc);
+}
+
+void
+op_linked_change(struct request *r, int add)
+{
+	struct faults f = { 0 };
+	struct linkjoin *j = linkjoin_read(r, &f, r->body, "");
+	int known, rc;
+
+	if (!faults_answer(r, &f)) {
+		known = !add && is_known_member(j) && only_changes(r);
+		if (!known && linkjoin_reach(j) == -1) {
+			linkjoin_undo(j);
+			reply_error(r, j->status, "%s", j->error);
+			rc = -1;
+		} else
+			/* What is there stays, where an update names nothing. */
+			rc = known && !j->is_explicit ? linkjoin_finish(j, r->user->name) :
+							change_linked(r, j);
+		if (rc == 0)
+			reply_message(r,
+			    add ? "Successfully added '%s' to cluster" :
+				  "Successfully updated '%s'",
+			    j->route.host);
+	}
+	linkjoin_free(j);
+}
+
+/* ---- remove_node ---- */
+
+/* Its certificate, if it is one that we have signed: it is good for nothing here any more. */
+static void
+revoke_signed(struct request *r, const struct member *m)
+{
+	json_t *serials;
+	char hex[NODE_HEX_LEN], *err = NULL;
+
+	node_id_hex(m->id, hex);
+	if (m->serial == NULL || !issue_invites(r->ops->pki, m->serial, m->hostname, hex))
+		return;
+	serials = json_pack("[s]", m->serial);
+	if (pki_revoke(r->ops->pki, serials, 0, r->user->name, &err) != 200)
+		log_warnx("the certificate of '%s' is not revoked: %s", m->hostname, err);
+	free(err);
+	json_decref(serials);
+}
+
+struct removing {
+	const char *hostname, *called; /* the latter by the call */
+	struct member m;               /* without a hostname: it is none */
+	char *name;                    /* that it has among nodes, or NULL */
+	size_t routes;                 /* to it, which went */
+};
+
+/* It is told while it is linked, and forgotten then. */
+static int
+end_linked(struct request *r, struct removing *w)
+{
+	struct subscription_change *c = subscription_change_new();
+	int status = 200, n;
+
+	if (w->name != NULL)
+		subscription_change_retire(c, &r->ops->rep, w->name, NULL);
+	if (c->nedits > 0 && (status = subscription_change_commit(&r->ops->rep, c)) == 200)
+		subscription_change_notify(&r->ops->rep, c);
+	else if (c->nedits == 0 && w->m.hostname != NULL)
+		status = members_drop(&r->ops->rep, w->m.id);
+	if (status != 200)
+		reply_error(r, status, "%s",
+		    c->job.error != NULL ? c->job.error : "nothing can be written");
+	n = c->nedits > 0 || w->m.hostname != NULL || w->routes > 0;
+	subscription_change_free(c);
+	return (status == 200 ? n : -1);
+}
+
+static void
+remove_linked(struct request *r, struct removing *w)
+{
+	int n;
+
+	members_expect(r->ops->rep.members, w->hostname, NULL);
+	n = op_routes_forget(r, w->hostname, &w->routes) == 0 ? end_linked(r, w) : -1;
+	if (n == 1 && w->m.hostname != NULL)
+		revoke_signed(r, &w->m);
+	members_expect_end(r->ops->rep.members, w->hostname);
+	if (n == 0)
+		reply_error(r, 404, "Node '%s' is not in the cluster", w->called);
+	else if (n == 1)
+		reply_message(r,
+		    json_object_get(r->body, "node_name") != NULL ?
+			"Successfully removed '%s' from manifest" :
+			"Successfully removed '%s' from cluster",
+		    w->called);
+}
+
+/* The hostname of a node that is named as nodes are ("node_name", "name"); NULL: it has none. */
+static char *
+hostname_of_named(struct request *r)
+{
+	const char *name = json_string_value(field_either(r->body, "node_name", "name"));
+	struct peer *p = name != NULL ? nodes_get(r->ops->rep.nodes, name) : NULL;
+	char *hostname = p != NULL ? xstrdup(p->hostname) : NULL;
+
+	peer_free(p);
+	return (hostname);
+}
+
+int
+op_linked_remove(struct request *r)
+{
+	struct faults f = { 0 };
+	int is = linkjoin_is(r->body);
+	char *hostname = is ? linkjoin_hostname(r, &f, r->body, "") : hostname_of_named(r);
+	struct removing w = {
+		.hostname = hostname,
+		.called = is ? hostname :
+			       json_string_value(field_either(r->body, "node_name", "name")),
+	};
+
+	if (!is && hostname == NULL)
+		return (0);
+	if (!faults_answer(r, &f)) {
+		if (members_by_hostname(r->ops->rep.members, hostname, &w.m))
+			w.name = nodes_name(r->ops->rep.nodes, w.m.id);
+		remove_linked(r, &w);
+	}
+	member_clear(&w.m);
+	free(w.name);
+	free(hostname);
+	return (1);
+}
