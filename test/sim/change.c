@@ -284,6 +284,7 @@ change_clone(void)
 		m->off = 1;
 		machine_restore(m, &i);
 		image_free(&i);
+		memcpy(forgot[m->index], forgot[of->index], sizeof(forgot[0]));
 		machine_open(m);
 		c = xcalloc(1, sizeof(*c));
 		c->m = m;
@@ -335,6 +336,7 @@ change_drop_table(void)
 	if (work_has_table(m, t)) {
 		drop(m, t);
 		work_drop(m, t, NULL);
+		forgot[m->index][t] = 1;
 	} else if (world_chance(25))
 		work_define_other(m, t);
 	else
@@ -346,6 +348,7 @@ change_remake_table(struct machine *m, int t)
 {
 	drop(m, t);
 	work_drop(m, t, NULL);
+	forgot[m->index][t] = 1;
 	work_define(m, t);
 }
 

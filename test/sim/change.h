@@ -25,7 +25,7 @@ void change_drop_table(void);
 void change_remake_table(struct machine *m, int t); /* dropped, and at once made again */
 void change_drop_attribute(void);
 void change_forget(struct machine *m, int t); /* rows of one node go, or have gone (upkeep.h) */
-int change_forgot(const struct machine *m, int t); /* some did, once */
+int change_forgot(const struct machine *m, int t); /* some did, once, or the table */
 void change_complete(void);                        /* tables that are away are made again */
 
 #endif
