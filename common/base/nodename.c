@@ -27,7 +27,9 @@ node_host_ok(const char *name, size_t n)
 	if (name == NULL || n == 0 || n > NODE_NAME_MAX)
 		return (0);
 	for (i = 0; i < n; i++)
-		if (!isalnum((unsigned char)name[i]) && strchr(".-_:%", name[i]) == NULL)
+		if (!isalnum((unsigned char)name[i]) &&
+		    (strchr(".-_:%", name[i]) == NULL ||
+			(name[i] == '.' && (i == 0 || i + 1 == n || name[i - 1] == '.'))))
 			return (0);
 	return (1);
 }
