@@ -44,15 +44,15 @@ is_routed(struct replication *rep, const char *hostname)
 	return (yes);
 }
 
-/* It came with a certificate that we have signed for it. */
-static int
-is_invited(struct replication *rep, const struct member *m)
+int
+admission_invited(struct replication *rep, const struct member *m)
 {
 	char hex[NODE_HEX_LEN];
+	struct issue_shown shown = { m->serial, m->hostname, hex, m->spki };
 
 	node_id_hex(m->id, hex);
-	return (rep->pki != NULL && m->serial != NULL &&
-	    issue_invites(rep->pki, m->serial, m->hostname, hex));
+	return (rep->pki != NULL && m->serial != NULL && m->spki != NULL &&
+	    issue_invites(rep->pki, &shown));
 }
 
 /* What makes it a member before there is any subscription. */
@@ -69,7 +69,7 @@ admission_member(struct replication *rep, const uint8_t *id, const char *hostnam
 	int yes = is_subscribed(rep, id) || is_called(rep, hostname);
 
 	if (!yes && members_by_id(rep->members, id, &m))
-		yes = is_invited(rep, &m);
+		yes = admission_invited(rep, &m);
 	member_clear(&m);
 	return (yes);
 }
@@ -88,7 +88,7 @@ admission_check(struct replication *rep, const struct member_claim *claim, char 
 		.revoked = claim->is.serial != NULL && is_revoked(rep, conf, claim->is.serial),
 		.subscribed = is_subscribed(rep, claim->is.id),
 		.routed = is_called(rep, claim->is.hostname),
-		.invited = claim->secure && is_invited(rep, &claim->is),
+		.invited = claim->secure && admission_invited(rep, &claim->is),
 	};
 	int status = member_check(claim, &facts, why);
 

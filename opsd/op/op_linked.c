@@ -7,12 +7,12 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/auth/user.h"
+#include "opsd/cluster/admission.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/subscription_change.h"
 #include "opsd/op/linkjoin.h"
 #include "opsd/op/op_cluster.h"
 #include "opsd/op/op_table.h"
-#include "opsd/pki/issue.h"
 #include "opsd/pki/pki.h"
 
 /* add_node, update_node and remove_node of nodes that are named by hostname or url. */
@@ -97,10 +97,9 @@ static void
 revoke_signed(struct request *r, const struct member *m)
 {
 	json_t *serials;
-	char hex[NODE_HEX_LEN], *err = NULL;
+	char *err = NULL;
 
-	node_id_hex(m->id, hex);
-	if (m->serial == NULL || !issue_invites(r->ops->pki, m->serial, m->hostname, hex))
+	if (!admission_invited(&r->ops->rep, m))
 		return;
 	serials = json_pack("[s]", m->serial);
 	if (pki_revoke(r->ops->pki, serials, 0, r->user->name, &err) != 200)

@@ -15,6 +15,7 @@
 #include "opsd/pki/csr.h"
 #include "opsd/pki/joins.h"
 #include "opsd/pki/ledger.h"
+#include "opsd/pki/pem.h"
 #include "opsd/pki/pki_priv.h"
 #include "opsd/pki/renewal.h"
 #include "opsd/store/data.h"
@@ -138,10 +139,13 @@ issued_record(const struct issuing *s)
 	const char *by = o == NULL ? s->csr->hostname :
 	    o->by != NULL          ? o->by :
 				     json_string_value(json_object_get(s->terms, "by"));
+	char spki[PEM_HASH] = "";
 
-	return (json_pack("{s:s, s:s, s:I, s:I, s:s?, s:b, s:s*}", "hostname", s->csr->hostname,
-	    "node", s->csr->node, "until", (json_int_t)s->made.until, "at", (json_int_t)wall_ms(),
-	    "by", by, "confirmed", o == NULL, "authority", o != NULL ? o->authority : NULL));
+	pem_spki(X509_REQ_get0_pubkey(s->csr->request), spki);
+	return (json_pack("{s:s, s:s, s:s, s:I, s:I, s:s?, s:b, s:s*}", "hostname",
+	    s->csr->hostname, "node", s->csr->node, "spki", spki, "until",
+	    (json_int_t)s->made.until, "at", (json_int_t)wall_ms(), "by", by, "confirmed",
+	    o == NULL, "authority", o != NULL ? o->authority : NULL));
 }
 
 static json_t *
@@ -339,17 +343,17 @@ issue_confirm(struct pki *p, const char *serial, char **err)
 }
 
 int
-issue_invites(struct pki *p, const char *serial, const char *hostname, const char *node)
+issue_invites(struct pki *p, const struct issue_shown *s)
 {
 	char normal[SERIAL_MAX];
-	json_t *issued = serial_read(serial, normal) == 0 ?
+	json_t *issued = serial_read(s->serial, normal) == 0 ?
 	    ledger_get(p->ledger, LEDGER_ISSUED, normal) :
 	    NULL;
-	const char *whose = json_string_value(json_object_get(issued, "hostname"));
-	const char *id = json_string_value(json_object_get(issued, "node"));
-	int yes = whose != NULL && id != NULL && csr_same_host(whose, hostname) &&
-	    strcmp(id, node) == 0 && !is_too_late(issued, wall_ms()) &&
-	    !ledger_has(p->ledger, LEDGER_REVOKED, normal);
+	int yes = issued != NULL &&
+	    csr_same_host(json_string_value(json_object_get(issued, "hostname")), s->hostname) &&
+	    strcmp(json_string_value(json_object_get(issued, "node")), s->node) == 0 &&
+	    strcmp(json_string_value(json_object_get(issued, "spki")), s->spki) == 0 &&
+	    !is_too_late(issued, wall_ms()) && !ledger_has(p->ledger, LEDGER_REVOKED, normal);
 
 	json_decref(issued);
 	return (yes);

@@ -42,7 +42,11 @@ int issue_renew(struct pki *p, const struct issue_renewal *r, json_t **answer, c
  */
 int issue_confirm(struct pki *p, const char *serial, char **err);
 
-/* Whether we have signed that certificate for that node, and it is good: it was asked to come. */
-int issue_invites(struct pki *p, const char *serial, const char *hostname, const char *node);
+/* What a certificate shows; the id and the hash of the key (PEM_HASH) in hex. */
+struct issue_shown {
+	const char *serial, *hostname, *node, *spki;
+};
+/* Whether it is one that we have signed for that node and key, and good: it was asked to come. */
+int issue_invites(struct pki *p, const struct issue_shown *s);
 
 #endif

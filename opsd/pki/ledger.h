@@ -9,7 +9,7 @@
  * What a node keeps of certificates, in the store and all of it in memory: a record, an
  * object, for each key.  CF_META "P" + the kind's letter + key -> JSON.
  *
- *   issued     by serial: {hostname, node, until, at, by, confirmed, authority?}
+ *   issued     by serial: {hostname, node, spki, until, at, by, confirmed, authority?}
  *   revoked    by serial: {until, at, by, why?}; until 0: not known, so it stays
  *   authority  by the hash of its key: {certificate, from, at, name?}: who is trusted beside ours
  *   join       by the hash of its secret: {until, at, by, hostname?}: tokens not used yet

@@ -606,6 +606,48 @@ test_named(void **state)
 	pem_wipe(other_key);
 }
 
+/* ---- who was asked to come ---- */
+
+static int
+is_invited(const char *serial, const char *hostname, const char *id, const char *spki)
+{
+	struct issue_shown shown = { serial, hostname, id, spki };
+
+	return (issue_invites(pki, &shown));
+}
+
+static void
+test_invited(void **state)
+{
+	char *key, *text, *err = NULL, serial[SERIAL_MAX], spki[PEM_HASH];
+	EVP_PKEY *pair;
+	json_t *answer = NULL, *serials;
+
+	assert_int_equal(csr_make("server-two", NODE, &key, &text, &err), 0);
+	pair = pem_key(key);
+	assert_int_equal(pem_spki(pair, spki), 0);
+	EVP_PKEY_free(pair);
+	assert_int_equal(issue_sign(pki, &(struct issue_order){ .csr = text, .by = "admin" },
+			     &answer, &err),
+	    200);
+	snprintf(serial, sizeof(serial), "%s",
+	    json_string_value(json_object_get(answer, "serial_number")));
+	assert_true(is_invited(serial, "server-two", NODE, spki));
+	assert_true(is_invited(serial, "SERVER-TWO", NODE, spki));
+	assert_false(is_invited(serial, "server-three", NODE, spki));
+	assert_false(is_invited(serial, "server-two", OTHER, spki));
+	/* Another authority has given its certificate the same serial number. */
+	assert_false(is_invited(serial, "server-two", NODE, PIN));
+	assert_false(is_invited("1234", "server-two", NODE, spki));
+	serials = json_pack("[s]", serial);
+	assert_int_equal(pki_revoke(pki, serials, 0, "admin", &err), 200);
+	assert_false(is_invited(serial, "server-two", NODE, spki));
+	json_decref(serials);
+	json_decref(answer);
+	pem_wipe(key);
+	free(text);
+}
+
 int
 main(void)
 {
@@ -627,6 +669,7 @@ main(void)
 		ON_NODE(test_identity),
 		ON_NODE(test_adopted),
 		ON_NODE(test_named),
+		ON_NODE(test_invited),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
