@@ -196,7 +196,8 @@ url()
 }
 
 @test "cluster operations check what they get" {
-	refused n1 400 '{"operation":"cluster_set_routes","routes":[]}' "'server' is required"
+	refused n1 400 '{"operation":"cluster_set_routes","routes":[{"host":"h","port":1}]}' \
+	    "'server' is required"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"tree","routes":[]}' "must be one of"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"hub"}' "'routes' is required"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"hub","routes":[{"host":"h","port":"x"}]}'
