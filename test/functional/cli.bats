@@ -71,7 +71,7 @@ cli()
 @test "help: an operation's fields with kind, default and example" {
 	run "$HL_CLI" help add_node
 	[ "$status" = 0 ]
-	[[ $output == *"node_name           text, required"*"Example: node_name=boston"* ]]
+	[[ $output == *"node_name           text, optional"*"Example: node_name=boston"* ]]
 	[[ $output == *"subscriptions[].start_time"*"default now"* ]]
 	first=$output
 	run "$HL_CLI" add_node node_name=x --help
@@ -348,7 +348,7 @@ completes()	# completes WANTED WORD...: the last one
 	completes "node_name=" hubleaf add_node no
 	completes "" hubleaf add_node rec
 	completes "get_attributes=" hubleaf search_by_hash get
-	completes "set_node_replication" hubleaf help set_no
+	completes "set_node_replication" hubleaf help set_node_r
 	completes "--long" hubleaf status --l
 	completes "interval=" hubleaf top int
 	completes "count=" hubleaf top cou
