@@ -20,7 +20,8 @@
 
 #define LINK_MIN_MS 10000 /* a link takes a while, with a new certificate and a first failure */
 #define LOOK_MS     50
-#define TRIES_FEW   3 /* that fail for the same reason, as a rule */
+#define TRIES_FEW   3       /* that fail for the same reason, as a rule, */
+#define EARLY_US    2000000 /* but before that perhaps with the certificate of before */
 
 /* Takes the text. */
 static int
@@ -151,14 +152,18 @@ static int
 wait_linked(struct linkjoin *j)
 {
 	const struct timespec look = { 0, LOOK_MS * 1000000L };
-	uint64_t until = mono_us() + link_patience(j) * UINT64_C(1000);
-	json_int_t tries;
-	char *why;
+	uint64_t began = mono_us(), until = began + link_patience(j) * UINT64_C(1000);
+	json_int_t before, tries;
+	char *why = dial_error(j, &before);
 	int over;
 
+	free(why);
 	while (!carrier_link_id(j->ops->rep.link, j->route.host, j->id)) {
 		why = dial_error(j, &tries);
-		over = (why != NULL && tries > TRIES_FEW) || mono_us() > until;
+		if (tries < before)
+			before = 0; /* it was dialled anew */
+		over = mono_us() > until ||
+		    (why != NULL && tries > before + TRIES_FEW && mono_us() > began + EARLY_US);
 		if (over)
 			fail_link(j, why);
 		free(why);
