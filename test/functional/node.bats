@@ -263,7 +263,7 @@ job_is()	# job_is NODE ID STATUS
 seen_by_others()	# seen_by_others NODE
 {
 	find "$(root "$1")" -mindepth 1 -perm /077 ! -name '*.pid' ! -name '*.crt*' \
-	    ! -name 'certificate.pem*' ! -name operations-server
+	    ! -name 'certificate.pem*' ! -name 'links*.pem' ! -name operations-server
 }
 
 @test "what a node keeps is its user's alone, whatever the umask" {

@@ -234,7 +234,7 @@ not_listed()	# not_listed NODE OTHER
 	    {"table":"t","publish":true,"subscribe":true}]}' \
 	    "'subscriptions[0]' invalid database name, 'system' name is reserved. 'subscriptions[0].publish' must be a boolean. 'subscriptions[0].subscribe' is required. 'subscriptions[1].database' must be a string. 'subscriptions[1].table' is not allowed to be empty. 'subscriptions[1].publish' must be a boolean. 'subscriptions[2].table' names cannot include backticks or forward slashes. 'subscriptions[2].start_time' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format. 'subscriptions[3].start_time' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format. 'subscriptions[4]' contains a duplicate value"
 	refused n1 400 '{"operation":"add_node","url":"wss://n2.example:9933","subscriptions":[7]}' \
-	    "'node_name' is required: nodes are known by clustering.nodeName"
+	    "'subscriptions[0]' must be of type object"
 	connections n1
 }
 

@@ -225,6 +225,7 @@ cases_of_all()
 	delete_cluster_routes	200	"routes":[{"host":"192.0.2.1","port":9932}]	.skipped | length == 1
 	configure_cluster	200	"connections":[]	.message == "Cluster successfully configured."
 	add_node	400	"node_name":"n1","subscriptions":[{"database":"dev","table":"dog","publish":true,"subscribe":true}]	has("error")
+	set_node	400	"node_name":"n1","subscriptions":[{"database":"dev","table":"dog","publish":true,"subscribe":true}]	has("error")
 	update_node	400	"node_name":"n1","subscriptions":[{"schema":"dev","table":"dog","publish":true,"subscribe":true}]	has("error")
 	set_node_replication	400	"node_name":"n1","subscriptions":[{"database":"dev","table":"dog","publish":true,"subscribe":true}]	has("error")
 	remove_node	404	"node_name":"none"	has("error")
