@@ -202,7 +202,7 @@ logins()	# what somebody logged in with there, the password left out by the serv
 }
 
 @test "whoever answers at a route's address is told no password; without verifying he is" {
-	local port seen
+	local port
 
 	strangers_server
 	node_start dialler
@@ -313,7 +313,7 @@ issuer()
 }
 
 @test "another password: while only some nodes have it, all are linked" {
-	local old new pid
+	local old
 
 	old=$(issuer n1)
 	new_secret n2 "the second secret of all"
