@@ -113,7 +113,7 @@ attributes_are()	# NODE TABLE N
 	    records: [range(8000) | {id: ., "a\(.)": 1}]}' >"$HL_T/request"
 	ok n1 @"$HL_T/request" '.inserted_hashes | length == 8000'
 	wait_until 60 counts n2 wide 8000
-	attributes_are n2 wide 8003
+	wait_until 10 attributes_are n2 wide 8003
 	[ $(($(high_water n2) - before)) -lt 500000 ]
 	refused n1 400 "$(jq -nc '{operation: "insert", database: "dev", table: "wide",
 	    records: [{id: 1} + ([range(2000) | {"b\(.)": 1}] | add)]}')" \

@@ -27,6 +27,7 @@
 /* Of make check. */
 #define SEEDS_FROM 1
 #define SEEDS_TO   180
+#define PARTS      2 /* processes at the same time */
 /* And these: bugs of test/sim/faults that no other of them finds. */
 static const uint64_t seeds_beyond[] = { 216, 377, 411, 447 };
 #define SEEDS_BEYOND (sizeof(seeds_beyond) / sizeof(seeds_beyond[0]))
@@ -158,13 +159,45 @@ run_seeds(uint64_t from, uint64_t to, int first, uint64_t *ran)
 	return (bad);
 }
 
-/* Those of make check. */
+/* Every PARTS-th of those of make check. */
 static unsigned
-run_check(int first, uint64_t *ran)
+run_part(unsigned part)
 {
-	unsigned bad = run_seeds(SEEDS_FROM, SEEDS_TO, first, ran);
+	unsigned bad = 0;
 
-	for (size_t i = 0; i < SEEDS_BEYOND && !(first && bad > 0); i++, ++*ran)
+	for (uint64_t seed = SEEDS_FROM + part; seed <= SEEDS_TO; seed += PARTS)
+		bad += try_seed(seed);
+	for (size_t i = part; i < SEEDS_BEYOND; i += PARTS)
+		bad += try_seed(seeds_beyond[i]);
+	return (bad);
+}
+
+/* Those of make check, in so many processes. */
+static unsigned
+run_check(uint64_t *ran)
+{
+	unsigned bad = check_replay(SEEDS_FROM);
+	pid_t parts[PARTS];
+	int status;
+
+	for (unsigned i = 0; i < PARTS; i++)
+		if ((parts[i] = fork()) == 0)
+			_exit((int)run_part(i));
+	for (unsigned i = 0; i < PARTS; i++) {
+		waitpid(parts[i], &status, 0);
+		bad += WIFEXITED(status) ? (unsigned)WEXITSTATUS(status) : 1;
+	}
+	*ran = SEEDS_TO - SEEDS_FROM + 1 + SEEDS_BEYOND;
+	return (bad);
+}
+
+/* The same one by one, until one fails. */
+static unsigned
+find_first(uint64_t *ran)
+{
+	unsigned bad = run_seeds(SEEDS_FROM, SEEDS_TO, 1, ran);
+
+	for (size_t i = 0; i < SEEDS_BEYOND && bad == 0; i++, ++*ran)
 		bad += try_seed(seeds_beyond[i]);
 	return (bad);
 }
@@ -195,7 +228,10 @@ main(int argc, char *argv[])
 		else if (strcmp(argv[i], "--seeds") != 0 || ++i == argc ||
 		    sscanf(argv[i], "%llu-%llu", &from, &to) != 2)
 			return (usage());
-	bad = to == 0 ? run_check(first, &ran) : run_seeds(from, to, first, &ran);
+	if (to != 0)
+		bad = run_seeds(from, to, first, &ran);
+	else
+		bad = first ? find_first(&ran) : run_check(&ran);
 	printf("%u of %llu failed\n", bad, (unsigned long long)ran);
 	return (bad != 0);
 }
