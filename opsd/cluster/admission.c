@@ -24,16 +24,6 @@ is_revoked(struct replication *rep, const struct conf *conf, const char *serial)
 }
 
 static int
-is_subscribed(struct replication *rep, const uint8_t *id)
-{
-	struct peer *p = nodes_by_id(rep->nodes, id);
-	int yes = p != NULL && peer_active(p);
-
-	peer_free(p);
-	return (yes);
-}
-
-static int
 is_routed(struct replication *rep, const char *hostname)
 {
 	struct conf *conf = data_conf(rep->data);
@@ -66,7 +56,7 @@ int
 admission_member(struct replication *rep, const uint8_t *id, const char *hostname)
 {
 	struct member m = { 0 };
-	int yes = is_subscribed(rep, id) || is_called(rep, hostname);
+	int yes = nodes_active(rep->nodes, id) || is_called(rep, hostname);
 
 	if (!yes && members_by_id(rep->members, id, &m))
 		yes = admission_invited(rep, &m);
@@ -86,7 +76,7 @@ admission_check(struct replication *rep, const struct member_claim *claim, char 
 		    &by_hostname :
 		    NULL,
 		.revoked = claim->is.serial != NULL && is_revoked(rep, conf, claim->is.serial),
-		.subscribed = is_subscribed(rep, claim->is.id),
+		.subscribed = nodes_active(rep->nodes, claim->is.id),
 		.routed = is_called(rep, claim->is.hostname),
 		.invited = claim->secure && admission_invited(rep, &claim->is),
 	};

@@ -278,16 +278,6 @@ members_expected(struct members *l, const char *hostname)
 	return (yes);
 }
 
-static int
-still_subscribes(struct members *l, const uint8_t *id)
-{
-	struct peer *p = nodes_by_id(l->rep->nodes, id);
-	int yes = p != NULL && peer_active(p);
-
-	peer_free(p);
-	return (yes);
-}
-
 json_t *
 members_dials(struct members *l)
 {
@@ -300,7 +290,7 @@ members_dials(struct members *l)
 		if ((url = json_object_get(one, "url")) != NULL)
 			json_array_append(list, url);
 	for (k = l->by_id; k != NULL; k = k->hh.next)
-		if (k->m.dial != NULL && still_subscribes(l, k->m.id))
+		if (k->m.dial != NULL && nodes_active(l->rep->nodes, k->m.id))
 			json_array_append_new(list, json_string(k->m.dial));
 	pthread_mutex_unlock(&l->lock);
 	return (list);

@@ -202,6 +202,19 @@ nodes_by_id(struct nodes *n, const uint8_t *id)
 	return (p);
 }
 
+int
+nodes_active(struct nodes *n, const uint8_t *id)
+{
+	struct peer *p;
+	int yes;
+
+	pthread_mutex_lock(&n->lock);
+	p = find_id(n, id);
+	yes = p != NULL && peer_active(p);
+	pthread_mutex_unlock(&n->lock);
+	return (yes);
+}
+
 char *
 nodes_name(struct nodes *n, const uint8_t *id)
 {

@@ -24,17 +24,12 @@ static int
 is_known_member(struct linkjoin *j)
 {
 	struct member m = { 0 };
-	struct peer *p;
-	int yes;
 
 	if (!members_by_hostname(j->ops->rep.members, j->route.host, &m))
 		return (0);
-	p = nodes_by_id(j->ops->rep.nodes, m.id);
-	yes = p != NULL && peer_active(p);
 	memcpy(j->id, m.id, NODE_ID_LEN);
-	peer_free(p);
 	member_clear(&m);
-	return (yes);
+	return (nodes_active(j->ops->rep.nodes, j->id));
 }
 
 /* With subscriptions alone, a node is not looked for anew. */
