@@ -61,10 +61,28 @@ question_reply(void *arg, uint16_t status, const void *body, size_t n)
 	chan_deferred_reply(arg, &b);
 }
 
-struct carrier_reply
-carrier_call_reply(struct chan *ch, const struct msg *m)
+int
+carrier_call_read(struct carrier_asked *q, struct chan *ch, struct msg *m)
 {
-	return ((struct carrier_reply){ question_reply, chan_defer(ch, m) });
+	size_t len;
+	const uint8_t *p;
+
+	q->verb = rd_str(&m->body);
+	p = rd_blob(&m->body, &len);
+	if (!rd_done(&m->body) || q->verb == NULL) {
+		free(q->verb);
+		return (-1);
+	}
+	q->question = json_loadb((const char *)p, len, 0, NULL);
+	q->reply = (struct carrier_reply){ question_reply, chan_defer(ch, m) };
+	return (0);
+}
+
+void
+carrier_call_clear(struct carrier_asked *q)
+{
+	json_decref(q->question);
+	free(q->verb);
 }
 
 static void

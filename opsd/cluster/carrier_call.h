@@ -13,9 +13,19 @@
 void carrier_call(struct chan *ch, enum msg_type type, struct buf *b, unsigned timeout_ms,
     int timed, const uint8_t *who, carrier_answered *cb, void *arg);
 
-/* How a question that came with a message is answered: u16 status, blob. */
-struct carrier_reply carrier_call_reply(struct chan *ch, const struct msg *m);
-/* A blob alone, for rows and log (catchup.h). */
+/* A question that came with a message. */
+struct carrier_asked {
+	char *verb;
+	json_t *question;           /* NULL: it is none */
+	struct carrier_reply reply; /* u16 status, blob */
+};
+/*
+ * From where the message is read to: a verb, and a blob of JSON.  -1: it has something else,
+ * and there is nothing to clear.
+ */
+int carrier_call_read(struct carrier_asked *q, struct chan *ch, struct msg *m);
+void carrier_call_clear(struct carrier_asked *q);
+/* How one for rows and log (catchup.h) is answered: a blob alone. */
 struct carrier_reply carrier_call_serve(struct chan *ch, const struct msg *m);
 
 #endif

@@ -268,24 +268,15 @@ on_link_req(struct chan *ch, struct msg *m, void *arg)
 {
 	struct carrier_link *l = daemons_rep(arg)->link;
 	const uint8_t *id = rd_bytes(&m->body, NODE_ID_LEN);
-	char *verb = rd_str(&m->body);
-	struct carrier_reply reply;
-	size_t len;
-	const uint8_t *p = rd_blob(&m->body, &len);
-	json_t *question;
+	struct carrier_asked q;
 
-	if (!rd_done(&m->body) || verb == NULL) {
-		free(verb);
+	if (carrier_call_read(&q, ch, m) == -1)
 		return (-1);
-	}
-	reply = carrier_call_reply(ch, m);
-	question = json_loadb((const char *)p, len, 0, NULL);
 	if (carrier_link_find(l, id) != NULL)
-		incoming_question(l->c, id, verb, question, reply);
+		incoming_question(l->c, id, q.verb, q.question, q.reply);
 	else
-		refuse_stranger(reply);
-	json_decref(question);
-	free(verb);
+		refuse_stranger(q.reply);
+	carrier_call_clear(&q);
 	return (0);
 }
 

@@ -169,19 +169,12 @@ static int
 on_node_req(struct chan *ch, struct msg *m, void *arg)
 {
 	struct carrier_nats *n = daemons_rep(arg)->nats;
-	char *verb = rd_str(&m->body);
-	size_t len;
-	const uint8_t *p = rd_blob(&m->body, &len);
-	json_t *question;
+	struct carrier_asked q;
 
-	if (!rd_done(&m->body) || verb == NULL) {
-		free(verb);
+	if (carrier_call_read(&q, ch, m) == -1)
 		return (-1);
-	}
-	question = json_loadb((const char *)p, len, 0, NULL);
-	incoming_question(n->c, NULL, verb, question, carrier_call_reply(ch, m));
-	json_decref(question);
-	free(verb);
+	incoming_question(n->c, NULL, q.verb, q.question, q.reply);
+	carrier_call_clear(&q);
 	return (0);
 }
 
