@@ -99,13 +99,19 @@ subscription_change_commit(struct replication *rep, struct subscription_change *
 /* ---- what is in it ---- */
 
 static void
-retire_peer(struct subscription_change *c, struct replication *rep, const struct peer *p,
-    int notify)
+end_peer(struct subscription_change *c, struct replication *rep, const struct peer *p, int notify)
 {
 	struct change_edit *e = edit_new(c, p->id, p->name, notify);
 
 	e->retired = 1;
 	subscriptions_end_all(&e->subs, &p->subs, wall_ms(), stamp_node(rep->data->node_id));
+}
+
+void
+subscription_change_end(struct subscription_change *c, struct replication *rep,
+    const struct peer *p)
+{
+	end_peer(c, rep, p, 1);
 }
 
 void
@@ -120,7 +126,7 @@ subscription_change_retire(struct subscription_change *c, struct replication *re
 		/* Whoever has the name now is not told what concerns its predecessor. */
 		if (strcmp(all[i]->name, name) == 0 && peer_active(all[i]) &&
 		    (but == NULL || memcmp(all[i]->id, but, NODE_ID_LEN) != 0))
-			retire_peer(c, rep, all[i], but == NULL);
+			end_peer(c, rep, all[i], but == NULL);
 		peer_free(all[i]);
 	}
 	free(all);

@@ -26,6 +26,9 @@ void subscription_change_free(struct subscription_change *c);
  * subscriptions end.
  */
 void subscription_change_take(struct subscription_change *c, struct proposal *p);
+/* Those of the peer end. */
+void subscription_change_end(struct subscription_change *c, struct replication *rep,
+    const struct peer *p);
 /* Those of all peers of this name end; of all but the one with this id when not NULL. */
 void subscription_change_retire(struct subscription_change *c, struct replication *rep,
     const char *name, const uint8_t *but);

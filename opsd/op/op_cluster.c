@@ -29,15 +29,21 @@
 
 static _Atomic int waiting;
 
+static void
+refuse_waiting(struct request *r)
+{
+	reply_error(r, 503,
+	    "Too many operations are waiting for other nodes, please try again "
+	    "later");
+}
+
 int
 op_wait_begin(struct request *r)
 {
 	if (atomic_fetch_add(&waiting, 1) < WAITING_MAX)
 		return (1);
 	atomic_fetch_sub(&waiting, 1);
-	reply_error(r, 503,
-	    "Too many operations are waiting for other nodes, please try again "
-	    "later");
+	refuse_waiting(r);
 	return (0);
 }
 
@@ -68,9 +74,7 @@ static void
 in_turn(struct request *r, void (*run)(void *arg))
 {
 	if (workers_try(r->ops->rep.changes, CHANGES_MAX, run, r) == -1)
-		reply_error(r, 503,
-		    "Too many operations are waiting for other nodes, please try again "
-		    "later");
+		refuse_waiting(r);
 }
 
 /* ---- add_node, update_node, set_node_replication ---- */
@@ -293,7 +297,7 @@ remove_others(struct ops *ops, struct subscription_change *c, struct proposal **
 		for (k = 0; k < n && strcmp(list[k]->name, all[i]->name) != 0; k++)
 			;
 		if (k == n && peer_active(all[i]))
-			subscription_change_retire(c, &ops->rep, all[i]->name, NULL);
+			subscription_change_end(c, &ops->rep, all[i]);
 		peer_free(all[i]);
 	}
 	free(all);
