@@ -42,11 +42,13 @@ progress_at(struct progress *all, const struct peer *p, const char *database, co
 	return (e != NULL ? &all[e - p->subs.list] : NULL);
 }
 
-static void
-add_cursor(struct progress *at, const struct cursor_view *cur)
+void
+progress_add_cursor(struct progress *at, const struct cursor_view *cur)
 {
 	struct lag lag = lag_received(cur);
 
+	if (cur->state == CURSOR_RECOVER)
+		return;
 	at->tables++;
 	if (cur->state == CURSOR_COPY) {
 		at->rows += cur->copied;
@@ -71,10 +73,19 @@ progress_new(const struct peer *p, struct cursor_view *const *cursors, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		at = progress_at(all, p, cursors[i]->database, cursors[i]->name);
-		if (at != NULL && cursors[i]->state != CURSOR_RECOVER)
-			add_cursor(at, cursors[i]);
+		if (at != NULL)
+			progress_add_cursor(at, cursors[i]);
 	}
 	return (all);
+}
+
+void
+progress_add_table(struct progress *at, const struct table *t, const struct peer_view *v)
+{
+	struct lag lag = lag_sent(t, v);
+
+	if (lag.n > at->peer_lag)
+		at->peer_lag = lag.n;
 }
 
 void
@@ -82,13 +93,10 @@ progress_add_sent(struct progress *all, const struct peer *p, struct table *cons
     const struct peer_view *v)
 {
 	struct progress *at;
-	struct lag lag;
 
 	for (size_t i = 0; i < n; i++) {
 		at = progress_at(all, p, tables[i]->database, tables[i]->name);
-		if (at == NULL)
-			continue;
-		lag = lag_sent(tables[i], v);
-		at->peer_lag = lag.n > at->peer_lag ? lag.n : at->peer_lag;
+		if (at != NULL)
+			progress_add_table(at, tables[i], v);
 	}
 }

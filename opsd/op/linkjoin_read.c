@@ -7,6 +7,7 @@
 
 #include "common/base/iso.h"
 #include "common/base/mem.h"
+#include "opsd/cluster/linkconf.h"
 #include "opsd/op/linkjoin.h"
 #include "opsd/op/op_cluster.h"
 #include "opsd/pki/enrol.h"
@@ -96,10 +97,10 @@ linkjoin_hostname(struct request *r, struct faults *f, const json_t *body, const
 static char *
 place_text(const struct repconf_route *at)
 {
-	int v6 = strchr(at->host, ':') != NULL;
+	char *key = linkconf_key(at), *text = xasprintf("%s%s", key, at->path);
 
-	return (xasprintf("%s://%s%s%s:%d%s", at->secure ? "wss" : "ws", v6 ? "[" : "", at->host,
-	    v6 ? "]" : "", at->port, at->path));
+	free(key);
+	return (text);
 }
 
 /* ---- credentials ---- */

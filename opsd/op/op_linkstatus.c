@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <uthash.h>
 
 #include "common/base/mem.h"
 #include "common/conf/repconf.h"
 #include "opsd/cluster/carrier_link.h"
-#include "opsd/cluster/lag.h"
+#include "opsd/cluster/linkconf.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peer_view.h"
@@ -63,12 +64,8 @@ route_url(const struct op_linkstatus *s)
 	struct repconf_route r;
 	char *url = NULL;
 
-	if (repconf_route_to(conf, s->peer->hostname, &r)) {
-		int v6 = strchr(r.host, ':') != NULL;
-
-		url = xasprintf("%s://%s%s%s:%d", r.secure ? "wss" : "ws", v6 ? "[" : "", r.host,
-		    v6 ? "]" : "", r.port);
-	}
+	if (repconf_route_to(conf, s->peer->hostname, &r))
+		url = linkconf_key(&r);
 	conf_free(conf);
 	return (url);
 }
@@ -92,138 +89,113 @@ url_of(const struct op_linkstatus *s)
 /* ---- databases ---- */
 
 /* What goes between the two of one database. */
-struct database_view {
-	const struct cursor_view *worst;
-	uint64_t remote_ms, tables, lag;
-	int64_t lag_ms;
-	uint64_t copied, total;
+struct database_seen {
+	const char *name; /* borrowed */
+	struct progress at;
+	uint64_t remote_ms; /* the newest that has come */
+	UT_hash_handle hh;
 };
 
-static void
-add_cursor_view(struct database_view *d, const struct cursor_view *cur)
+static struct database_seen *
+seen_get(struct database_seen **all, const char *name)
 {
-	struct lag lag = lag_received(cur);
+	struct database_seen *d;
 
-	d->tables++;
-	if (cur->ms > d->remote_ms)
-		d->remote_ms = cur->ms;
-	if (lag.n > d->lag)
-		d->lag = lag.n;
-	if (d->lag_ms != -1 && (lag.ms == -1 || lag.ms > d->lag_ms))
-		d->lag_ms = lag.ms;
-	if (cur->state == CURSOR_COPY) {
-		d->copied += cur->copied;
-		d->total += cursor_view_total(cur);
+	HASH_FIND_STR(*all, name, d);
+	if (d == NULL) {
+		d = xcalloc(1, sizeof(*d));
+		d->name = name;
+		HASH_ADD_KEYPTR(hh, *all, d->name, strlen(d->name), d);
 	}
-	if (d->worst == NULL || progress_rank(cur) > progress_rank(d->worst))
-		d->worst = cur;
-}
-
-static struct database_view
-database_seen(const struct op_linkstatus *s, const char *database)
-{
-	struct database_view d = { 0 };
-
-	for (size_t i = 0; i < s->ncursors; i++)
-		if (strcmp(s->cursors[i]->database, database) == 0 &&
-		    s->cursors[i]->state != CURSOR_RECOVER)
-			add_cursor_view(&d, s->cursors[i]);
 	return (d);
 }
 
-/* How far the peer is with what we send of it; -1: it has not said so. */
-static int64_t
-peer_lag_of(const struct op_linkstatus *s, const char *database)
+static void
+see_cursor(struct database_seen *d, const struct cursor_view *cur)
 {
-	int64_t most = 0;
+	progress_add_cursor(&d->at, cur);
+	if (cur->state != CURSOR_RECOVER && cur->ms > d->remote_ms)
+		d->remote_ms = cur->ms;
+}
 
-	if (s->view->received == NULL)
-		return (-1);
+/* Those of tables that come from it, and of ours that go to it. */
+static struct database_seen *
+databases_seen(const struct op_linkstatus *s)
+{
+	struct database_seen *all = NULL, *d;
+
+	for (size_t i = 0; i < s->ncursors; i++)
+		see_cursor(seen_get(&all, s->cursors[i]->database), s->cursors[i]);
 	for (size_t i = 0; i < s->ntables; i++) {
 		const struct subscription *e = peer_effective_for(s->peer, s->tables[i]);
-		struct lag lag;
 
-		if (e == NULL || !e->publish || strcmp(s->tables[i]->database, database) != 0)
+		if (e == NULL || !(e->publish || e->subscribe))
 			continue;
-		lag = lag_sent(s->tables[i], s->view);
-		if ((int64_t)lag.n > most)
-			most = (int64_t)lag.n;
+		d = seen_get(&all, s->tables[i]->database);
+		if (e->publish)
+			progress_add_table(&d->at, s->tables[i], s->view);
 	}
-	return (most);
+	return (all);
 }
 
 static void
-add_progress(json_t *o, const struct database_view *d, int away)
+add_progress(json_t *o, const struct progress *at, int away)
 {
+	const struct cursor_view *worst = at->worst;
+
 	json_object_set_new(o, "state",
-	    json_string(d->worst != NULL ? progress_word(d->worst, away) :
-		    away                 ? "waiting" :
-					   "live"));
-	json_object_set_new(o, "tables", json_integer((json_int_t)d->tables));
-	json_object_set_new(o, "lag", json_integer((json_int_t)d->lag));
+	    json_string(worst != NULL ? progress_word(worst, away) :
+		    away              ? "waiting" :
+					"live"));
+	json_object_set_new(o, "tables", json_integer((json_int_t)at->tables));
+	json_object_set_new(o, "lag", json_integer((json_int_t)at->lag));
 	json_object_set_new(o, "lag_ms",
-	    d->lag_ms != -1 ? json_integer((json_int_t)d->lag_ms) : json_null());
-	if (d->worst != NULL && d->worst->state == CURSOR_COPY) {
-		json_object_set_new(o, "rows_copied", json_integer((json_int_t)d->copied));
+	    at->lag_ms != -1 ? json_integer((json_int_t)at->lag_ms) : json_null());
+	if (worst != NULL && worst->state == CURSOR_COPY) {
+		json_object_set_new(o, "rows_copied", json_integer((json_int_t)at->rows));
 		json_object_set_new(o, "rows_total",
-		    d->total != 0 ? json_integer((json_int_t)d->total) : json_null());
+		    at->total != 0 ? json_integer((json_int_t)at->total) : json_null());
 	}
-	if (d->worst != NULL && d->worst->why != NULL && d->worst->why[0] != '\0')
-		json_object_set_new(o, "error", json_string(d->worst->why));
+	if (worst != NULL && worst->why != NULL && worst->why[0] != '\0')
+		json_object_set_new(o, "error", json_string(worst->why));
 }
 
 static json_t *
-socket_json(const struct op_linkstatus *s, const char *database, const json_t *link)
+socket_json(const struct op_linkstatus *s, const struct database_seen *d, const json_t *link)
 {
 	int connected = carrier_link_has(s->ops->rep.link, s->peer->id);
-	struct database_view d = database_seen(s, database);
-	int64_t peer_lag = peer_lag_of(s, database);
 	const json_t *rtt = json_object_get(link, "rtt_ms");
 	json_t *o = json_pack("{s:s, s:b, s:o, s:i, s:[s], s:o, s:o, s:o, s:o}", "database",
-	    database, "connected", connected, "latency",
+	    d->name, "connected", connected, "latency",
 	    json_is_number(rtt) ? json_real(round(json_number_value(rtt) * 1000) / 1000) :
 				  json_null(),
 	    "thread_id", 1, "nodes", s->peer->hostname, "lastCommitConfirmed",
 	    rfc1123_json(ms_of(link, "confirmed_ms")), "lastReceivedRemoteTime",
-	    rfc1123_json(d.remote_ms), "lastReceivedLocalTime",
+	    rfc1123_json(d->remote_ms), "lastReceivedLocalTime",
 	    rfc1123_json(ms_of(link, "received_ms")), "lastSendTime",
 	    rfc1123_json(ms_of(link, "sent_ms")));
 
 	if (ms_of(link, "sending_ms") != 0)
 		json_object_set_new(o, "sendingMessage", rfc1123_json(ms_of(link, "sending_ms")));
-	add_progress(o, &d, !connected);
+	add_progress(o, &d->at, !connected);
+	/* Null until the peer has said where it is. */
 	json_object_set_new(o, "peer_lag",
-	    peer_lag != -1 ? json_integer((json_int_t)peer_lag) : json_null());
+	    s->view->received != NULL ? json_integer((json_int_t)d->at.peer_lag) : json_null());
 	return (o);
-}
-
-/* Of tables that come from it, and of ours that go to it. */
-static json_t *
-database_names(const struct op_linkstatus *s)
-{
-	json_t *names = json_object();
-
-	for (size_t i = 0; i < s->ncursors; i++)
-		json_object_set_new(names, s->cursors[i]->database, json_true());
-	for (size_t i = 0; i < s->ntables; i++) {
-		const struct subscription *e = peer_effective_for(s->peer, s->tables[i]);
-
-		if (e != NULL && (e->publish || e->subscribe))
-			json_object_set_new(names, s->tables[i]->database, json_true());
-	}
-	return (names);
 }
 
 static json_t *
 sockets_json(const struct op_linkstatus *s)
 {
-	json_t *list = json_array(), *names = database_names(s), *yes;
+	struct database_seen *all = databases_seen(s), *d, *tmp;
+	json_t *list = json_array();
 	const json_t *link = link_of(s);
-	const char *name;
 
-	json_object_foreach(names, name, yes)
-		json_array_append_new(list, socket_json(s, name, link));
-	json_decref(names);
+	HASH_ITER(hh, all, d, tmp) {
+		json_array_append_new(list, socket_json(s, d, link));
+		HASH_DEL(all, d);
+		free(d);
+	}
 	return (list);
 }
 
