@@ -124,12 +124,15 @@ array_has(const json_t *list, const json_t *value)
 static void
 log_handshakes(struct daemons *d, const json_t *before, const json_t *now)
 {
-	struct conf *conf = data_conf(d->rep->data);
-	const json_t *failure;
+	const json_t *failures = json_object_get(now, "handshakes"), *failure;
+	struct conf *conf;
 	char *text;
 	size_t i;
 
-	json_array_foreach(json_object_get(now, "handshakes"), i, failure)
+	if (json_array_size(failures) == 0)
+		return;
+	conf = data_conf(d->rep->data);
+	json_array_foreach(failures, i, failure)
 		if (!array_has(json_object_get(before, "handshakes"), failure) &&
 		    (text = warnings_handshake_text(conf, failure)) != NULL) {
 			log_warnx("%s", text);

@@ -372,14 +372,12 @@ exchange_with(struct cluster *c, struct peer *p, int64_t digest, const struct st
 void
 exchange_run(struct cluster *c)
 {
-	struct conf *conf = data_conf(c->rep->data);
-	uint64_t every = (uint64_t)conf_int(conf, CL_STATUS_INTERVAL) * 1000;
+	uint64_t every = (uint64_t)data_conf_int(c->rep->data, CL_STATUS_INTERVAL) * 1000;
 	struct status_base base;
 	struct peer **all;
 	int64_t digest;
 	size_t n;
 
-	conf_free(conf);
 	all = nodes_all(c->rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (exchange_due(c, all[i], every, &digest, &base))

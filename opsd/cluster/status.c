@@ -127,7 +127,6 @@ void
 status_answer(struct replication *rep, const struct status_question *q, struct positions *received,
     struct status_answer *a)
 {
-	struct conf *conf = data_conf(rep->data);
 	struct peer *p = nodes_by_id(rep->nodes, q->id);
 
 	*a = (struct status_answer){
@@ -135,8 +134,8 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 		.incarnation = rep->data->log.incarnation,
 		.now_ms = wall_ms(),
 		.uptime_ms = (mono_us() - rep->data->started_us) / 1000,
-		.cluster_port = (int)conf_int(conf, HUB_CLUSTER_PORT),
-		.api_port = (int)conf_int(conf, API_PORT),
+		.cluster_port = (int)data_conf_int(rep->data, HUB_CLUSTER_PORT),
+		.api_port = (int)data_conf_int(rep->data, API_PORT),
 		.system_info = offer_system_info(),
 		.digest = p != NULL ? p->subs.digest : 0,
 		.again = received == NULL,
@@ -147,7 +146,6 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 	memcpy(a->id, rep->data->node_id, NODE_ID_LEN);
 	add_heads(rep, q, received, a);
 	peer_free(p);
-	conf_free(conf);
 }
 
 int

@@ -361,14 +361,19 @@ collect_entries(struct store_iter *it, struct log_read *q, uint64_t durable, str
 int
 txlog_read(struct txlog *l, struct log_read *q, struct buf *out)
 {
-	struct store_iter *it = iter_after(l, q->after);
+	uint64_t durable = l->durable;
 	struct buf names = { 0 }, entries = { 0 };
 	uint32_t ntables = 0, n;
+	struct store_iter *it;
 	int failed;
 
 	q->upto = q->after;
 	q->last = 0;
-	n = collect_entries(it, q, l->durable, &entries, &names, &ntables);
+	q->cut = 0;
+	if (q->after >= durable)
+		return (0); /* whoever waits asks again and again */
+	it = iter_after(l, q->after);
+	n = collect_entries(it, q, durable, &entries, &names, &ntables);
 	failed = store_iter_failed(it);
 	store_iter_free(it);
 	if (n > 0) {
