@@ -334,9 +334,8 @@ change_drop_table(void)
 	if (!machine_alive(m))
 		return;
 	if (work_has_table(m, t)) {
-		drop(m, t);
+		change_forget(m, t);
 		work_drop(m, t, NULL);
-		forgot[m->index][t] = 1;
 	} else if (world_chance(25))
 		work_define_other(m, t);
 	else
@@ -346,9 +345,8 @@ change_drop_table(void)
 void
 change_remake_table(struct machine *m, int t)
 {
-	drop(m, t);
+	change_forget(m, t);
 	work_drop(m, t, NULL);
-	forgot[m->index][t] = 1;
 	work_define(m, t);
 }
 
