@@ -15,6 +15,20 @@ in_folder(const char *name)
 	return (xasprintf("%s/%s", folder, name));
 }
 
+/* One in it, in place of what was there; 0, or it could not be. */
+static inline int
+copy_in_folder(const char *from, const char *to)
+{
+	char *a = in_folder(from), *b = in_folder(to);
+	char *command = xasprintf("rm -rf %s && cp -a %s %s", b, a, b);
+	int rc = system(command);
+
+	free(command);
+	free(a);
+	free(b);
+	return (rc);
+}
+
 static inline int
 make_folder(void **state)
 {

@@ -200,6 +200,15 @@ assert_json(const json_t *o, const char *field, const char *text)
 }
 
 static void
+assert_listen(const char *text)
+{
+	json_t *o = links(NULL);
+
+	assert_json(o, "listen", text);
+	json_decref(o);
+}
+
+static void
 test_none(void **state)
 {
 	json_t *o = links(NULL);
@@ -267,21 +276,19 @@ test_insecure(void **state)
 
 	put(REP_PORT, json_integer(9999));
 	put(REP_ROUTES, json_pack("[s,s]", "127.0.0.2", "127.0.0.3:7"));
+	assert_listen("[{\"host\": \"127.0.0.1\", \"port\": 9999, \"secure\": false}]");
 	o = links(NULL);
-	assert_json(o, "listen", "[{\"host\": \"127.0.0.1\", \"port\": 9999, \"secure\": false}]");
 	assert_json(json_array_get(json_object_get(o, "dial"), 0), "key",
 	    "\"ws://127.0.0.2:9999\"");
 	assert_json(json_array_get(json_object_get(o, "dial"), 1), "key", "\"ws://127.0.0.3:7\"");
 	json_decref(o);
 	put(REP_HOSTNAME, json_string("127.0.0.2"));
+	assert_listen("[{\"host\": \"127.0.0.2\", \"port\": 9999, \"secure\": false}]");
 	o = links(NULL);
-	assert_json(o, "listen", "[{\"host\": \"127.0.0.2\", \"port\": 9999, \"secure\": false}]");
 	assert_int_equal(json_array_size(json_object_get(o, "dial")), 1); /* not itself */
 	json_decref(o);
 	put(REP_PORT, json_string("0.0.0.0:9999"));
-	o = links(NULL);
-	assert_json(o, "listen", "[{\"host\": \"0.0.0.0\", \"port\": 9999, \"secure\": false}]");
-	json_decref(o);
+	assert_listen("[{\"host\": \"0.0.0.0\", \"port\": 9999, \"secure\": false}]");
 }
 
 static void

@@ -33,18 +33,6 @@ end(struct fed *f)
 }
 
 static void
-copy(const char *from, const char *to)
-{
-	char *a = in_folder(from), *b = in_folder(to);
-	char *command = xasprintf("rm -rf %s && cp -a %s %s", b, a, b);
-
-	assert_int_equal(system(command), 0);
-	free(command);
-	free(a);
-	free(b);
-}
-
-static void
 begin_with_table(struct fed *f, const char *name)
 {
 	struct entering gets = { boston, "boston", "*", 1, 0, 0, 1 };
@@ -110,11 +98,11 @@ put_back(struct fed *f, const char *name, uint64_t *published)
 	add(f, 1);
 	*published = at.window;
 	end(f);
-	copy(name, "backup");
+	assert_int_equal(copy_in_folder(name, "backup"), 0);
 	begin(f, name);
 	lost = add(f, 4);
 	end(f);
-	copy("backup", name);
+	assert_int_equal(copy_in_folder("backup", name), 0);
 	begin(f, name);
 	return (lost);
 }

@@ -48,6 +48,14 @@ called(int publish, int subscribe, const char *table)
 	return (o);
 }
 
+/* With the peer's table. */
+static struct offer *
+with_dog(struct offer *o)
+{
+	offering_table(o, "dog", THERE, 3, "id");
+	return (o);
+}
+
 static void
 refused(struct openrep *r, struct offer *o, int status, const char *why)
 {
@@ -62,12 +70,18 @@ refused(struct openrep *r, struct offer *o, int status, const char *why)
 }
 
 static int
-has_table(struct openrep *r, const char *name)
+has_table_in(struct openrep *r, const char *database, const char *name)
 {
-	struct table *t = catalog_get(r->o.data.catalog, "dev", name);
+	struct table *t = catalog_get(r->o.data.catalog, database, name);
 
 	table_unref(t);
 	return (t != NULL);
+}
+
+static int
+has_table(struct openrep *r, const char *name)
+{
+	return (has_table_in(r, "dev", name));
 }
 
 static struct subscription
@@ -173,9 +187,8 @@ static void
 test_seen_from_here(void **state)
 {
 	struct openrep *r = *state;
-	struct offer *o = called(1, 0, "dog");
+	struct offer *o = with_dog(called(1, 0, "dog"));
 
-	offering_table(o, "dog", THERE, 3, "id");
 	assert_int_equal(openrep_take(r, o), 200);
 	assert_false(here(r, "dog").publish);
 	assert_true(here(r, "dog").subscribe);
@@ -215,14 +228,11 @@ static void
 test_dropped_here(void **state)
 {
 	struct openrep *r = *state;
-	struct offer *o = called(1, 0, "dog");
+	struct offer *o = with_dog(called(1, 0, "dog"));
 
-	offering_table(o, "dog", THERE, 3, "id");
 	assert_int_equal(openrep_take(r, o), 200);
 	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
-	o = called(1, 0, "dog");
-	offering_table(o, "dog", THERE, 3, "id");
-	assert_int_equal(openrep_take(r, o), 200);
+	assert_int_equal(openrep_take(r, with_dog(called(1, 0, "dog"))), 200);
 	assert_false(has_table(r, "dog"));
 	o = called(1, 0, "dog");
 	o->items[0].sub.stamp.time = 6;
@@ -257,23 +267,16 @@ test_asked_before_the_drop(void **state)
 {
 	struct openrep *r = *state;
 	uint64_t now = wall_ms();
-	struct offer *o;
 
 	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
-	o = compared(now - 60000, "dog");
-	offering_table(o, "dog", THERE, 3, "id");
-	compare(r, o);
+	compare(r, with_dog(compared(now - 60000, "dog")));
 	assert_true(here(r, "dog").subscribe);
 	assert_false(has_table(r, "dog"));
 	/* A call is of now, whatever the clock of who calls. */
-	o = compared(now - 59999, "dog");
-	offering_table(o, "dog", THERE, 3, "id");
-	assert_int_equal(openrep_take(r, o), 200);
+	assert_int_equal(openrep_take(r, with_dog(compared(now - 59999, "dog"))), 200);
 	assert_true(has_table(r, "dog"));
 	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
-	o = compared(now + 60000, "dog");
-	offering_table(o, "dog", THERE, 3, "id");
-	compare(r, o);
+	compare(r, with_dog(compared(now + 60000, "dog")));
 	assert_true(has_table(r, "dog"));
 }
 
@@ -331,10 +334,8 @@ is_hidden(struct openrep *r)
 static struct offer *
 with_age(struct offer *o)
 {
-	struct offer_table *t;
+	struct offer_table *t = &with_dog(o)->items[0].tables[0];
 
-	offering_table(o, "dog", THERE, 3, "id");
-	t = &o->items[0].tables[0];
 	json_array_append_new(json_object_get(t->definition, "attributes"),
 	    json_pack("{s:s}", "name", "age"));
 	return (o);
@@ -420,9 +421,8 @@ test_ended_while_recovering(void **state)
 {
 	struct openrep *r = *state;
 	uint64_t before = r->o.data.log.incarnation;
-	struct offer *o = called(1, 0, "dog");
+	struct offer *o = with_dog(called(1, 0, "dog"));
 
-	offering_table(o, "dog", THERE, 3, "id");
 	assert_int_equal(openrep_take(r, o), 200);
 	assert_int_equal(openrep_call(r, lose_run, r), 200);
 	assert_int_equal(cursor(r)->recovering, 1);
@@ -487,10 +487,9 @@ test_plan(void **state)
 {
 	struct openrep *r = *state;
 	struct subscriptions same = wanted("dog", 0, 1), other = wanted("cat", 1, 1);
-	struct offer *o = called(1, 0, "dog");
+	struct offer *o = with_dog(called(1, 0, "dog"));
 	struct proposal *p;
 
-	offering_table(o, "dog", THERE, 3, "id");
 	assert_int_equal(openrep_take(r, o), 200);
 	p = proposal_new(&r->rep, "boston");
 	assert_true(p->met);
@@ -535,30 +534,7 @@ test_undo(void **state)
 	subscriptions_clear(&cat);
 }
 
-#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-
 /* ---- all databases ---- */
-
-static int
-has_table_in(struct openrep *r, const char *database, const char *name)
-{
-	struct table *t = catalog_get(r->o.data.catalog, database, name);
-
-	table_unref(t);
-	return (t != NULL);
-}
-
-static int
-take_compared(struct openrep *r, struct offer *o)
-{
-	struct take *t = take_new(o);
-	int status;
-
-	t->compared = 1;
-	status = commit_wait(r->o.data.commit, &t->job);
-	take_free(t);
-	return (status);
-}
 
 /* Tables come with their databases, and all that is in them; what has something of its own is left. */
 static void
@@ -571,7 +547,7 @@ test_all_databases(void **state)
 	offering_all(o, 6);
 	offering_table_in(o, "far", "bird", THERE, 9, "id");
 	offering_table_in(o, "dev", "cat", THERE + 1, 9, "id");
-	assert_int_equal(take_compared(r, o), 200);
+	compare(r, o);
 	assert_true(has_table_in(r, "far", "bird"));
 	assert_false(has_table_in(r, "dev", "cat"));
 	assert_non_null(cursor(r));
@@ -589,7 +565,7 @@ test_all_databases_not_dropped(void **state)
 	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
 	offering_all(o, (wall_ms() + 1000) << 16);
 	offering_table_in(o, "dev", "dog", THERE, 9, "id");
-	assert_int_equal(take_compared(r, o), 200);
+	compare(r, o);
 	assert_false(has_table(r, "dog"));
 }
 
@@ -616,6 +592,8 @@ test_all_databases_written(void **state)
 	json_decref(written);
 	offer_free(o);
 }
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
 main(void)

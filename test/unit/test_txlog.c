@@ -39,18 +39,6 @@ stop(struct node *n)
 	free(n->path);
 }
 
-static void
-copy(const char *from, const char *to)
-{
-	char *a = in_folder(from), *b = in_folder(to);
-	char *command = xasprintf("rm -rf %s && cp -a %s %s", b, a, b);
-
-	assert_int_equal(system(command), 0);
-	free(command);
-	free(a);
-	free(b);
-}
-
 /* One more entry; where it is. */
 static struct log_pos
 add(struct node *n)
@@ -134,12 +122,12 @@ test_put_back(void **state)
 	start(&n, "back");
 	before = add(&n);
 	stop(&n);
-	copy("back", "copy");
+	assert_int_equal(copy_in_folder("back", "copy"), 0);
 	start(&n, "back");
 	lost[0] = add(&n);
 	lost[1] = add(&n);
 	stop(&n);
-	copy("copy", "back");
+	assert_int_equal(copy_in_folder("copy", "back"), 0);
 	start(&n, "back");
 	assert_false(has(&n, lost[0]));
 	for (int i = 0; i < 4; i++)
@@ -170,10 +158,10 @@ test_put_back_in_one_life(void **state)
 
 	start(&n, "live");
 	before = add(&n);
-	copy("live", "picture");
+	assert_int_equal(copy_in_folder("live", "picture"), 0);
 	lost = add(&n);
 	stop(&n);
-	copy("picture", "live");
+	assert_int_equal(copy_in_folder("picture", "live"), 0);
 	start(&n, "live");
 	add(&n);
 	trim(&n, 2);
