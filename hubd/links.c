@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/jsonlist.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "hubd/hubconf.h"
@@ -39,20 +40,16 @@ set_dials(struct hub *h, json_t *names)
 int
 links_lost(const struct settings *was, const struct settings *now)
 {
-	json_t *before, *after, *route, *other;
-	size_t i, k;
+	json_t *before, *after, *route;
+	size_t i;
 	int lost = 0;
 
 	if (was == NULL || !was->enabled || !now->enabled)
 		return (0);
 	before = hubconf_routes(was);
 	after = hubconf_routes(now);
-	json_array_foreach(before, i, route) {
-		json_array_foreach(after, k, other)
-			if (json_equal(route, other))
-				break;
-		lost |= k == json_array_size(after);
-	}
+	json_array_foreach(before, i, route)
+		lost |= !jsonlist_has(after, route);
 	json_decref(before);
 	json_decref(after);
 	return (lost);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "common/base/jsonlist.h"
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
 
@@ -92,23 +93,11 @@ node_of(const char *server)
 	return (node_name_ok(server, len) ? json_stringn(server, len) : NULL);
 }
 
-static int
-has_string(const json_t *list, const json_t *s)
-{
-	const json_t *have;
-	size_t i;
-
-	json_array_foreach(list, i, have)
-		if (json_equal(have, s))
-			return (1);
-	return (0);
-}
-
 /* Takes the reference. */
 static void
 add_once(json_t *list, json_t *s)
 {
-	if (s != NULL && json_array_size(list) < SEEN_MAX && !has_string(list, s))
+	if (s != NULL && json_array_size(list) < SEEN_MAX && !jsonlist_has(list, s))
 		json_array_append(list, s);
 	json_decref(s);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/jsonlist.h"
 #include "common/base/mem.h"
 #include "opsd/store/catalog.h"
 
@@ -51,16 +52,12 @@ role_reserved(const char *database)
 static void
 add_fault(struct checking *c, json_t *list, const char *fmt, va_list ap)
 {
-	json_t *text, *e;
-	size_t i;
-	int there = 0;
+	json_t *text;
 
 	if (c->n++ >= FAULTS_MAX)
 		return;
 	text = json_vsprintf(fmt, ap);
-	json_array_foreach(list, i, e)
-		there |= json_equal(e, text);
-	if (!there)
+	if (!jsonlist_has(list, text))
 		json_array_append(list, text);
 	json_decref(text);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/jsonlist.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/carrier.h"
@@ -108,18 +109,6 @@ daemons_restart(struct daemons *d, unsigned which)
 
 /* ---- what they say ---- */
 
-static int
-array_has(const json_t *list, const json_t *value)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)list, i, v)
-		if (json_equal(v, value))
-			return (1);
-	return (0);
-}
-
 /* What was not among the failures before. */
 static void
 log_handshakes(struct daemons *d, const json_t *before, const json_t *now)
@@ -133,7 +122,7 @@ log_handshakes(struct daemons *d, const json_t *before, const json_t *now)
 		return;
 	conf = data_conf(d->rep->data);
 	json_array_foreach(failures, i, failure)
-		if (!array_has(json_object_get(before, "handshakes"), failure) &&
+		if (!jsonlist_has(json_object_get(before, "handshakes"), failure) &&
 		    (text = warnings_handshake_text(conf, failure)) != NULL) {
 			log_warnx("%s", text);
 			free(text);

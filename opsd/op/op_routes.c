@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/jsonlist.h"
 #include "common/conf/repconf.h"
 #include "opsd/op/linkroutes.h"
 #include "opsd/op/node.h"
@@ -390,18 +391,6 @@ delete_route(const struct conf *conf, json_t *lists, const json_t *route)
 	return (found);
 }
 
-static int
-is_listed_in(const json_t *list, const json_t *route)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i, one)
-		if (json_equal(one, route))
-			return (1);
-	return (0);
-}
-
 static void
 delete_routes(struct request *r, struct conf *conf, const json_t *routes)
 {
@@ -412,7 +401,7 @@ delete_routes(struct request *r, struct conf *conf, const json_t *routes)
 	json_array_foreach((json_t *)(uintptr_t)routes, i, route)
 		if (delete_route(conf, lists, route))
 			json_array_append(deleted, route);
-		else if (!is_listed_in(deleted, route))
+		else if (!jsonlist_has(deleted, route))
 			json_array_append(skipped, route);
 	keep_changed(conf, lists);
 	if (save_routes(r, lists) == 0)
