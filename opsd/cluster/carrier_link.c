@@ -4,12 +4,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/conf/settings.h"
-#include "common/base/clock.h"
 #include "common/base/worker.h"
 #include "common/conf/repconf.h"
+#include "common/conf/settings.h"
 #include "opsd/cluster/admission.h"
 #include "opsd/cluster/carrier_call.h"
 #include "opsd/cluster/carrier_link_priv.h"

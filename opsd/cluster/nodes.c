@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include "opsd/cluster/nodes.h"
-#include "opsd/cluster/members.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/members.h"
 #include "opsd/cluster/replication.h"
 
 struct nodes {

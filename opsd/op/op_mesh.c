@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/words.h"
+#include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/daemons.h"
@@ -15,7 +16,6 @@
 #include "opsd/cluster/progress.h"
 #include "opsd/cluster/warnings.h"
 #include "opsd/job/resync.h"
-#include "opsd/cluster/carrier_link.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_linkstatus.h"
 
