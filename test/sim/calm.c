@@ -42,11 +42,11 @@ calm_writes(void)
 void
 calm_remake(void)
 {
-	struct machine *m = &machines[world_below((uint64_t)nmachines)];
+	struct machine *m = machine_any();
 	int t = (int)world_below((uint64_t)work_tables());
 
 	for (int n = (int)world_between(2, 6); n > 0; n--) {
-		work_write_to(&machines[world_below((uint64_t)nmachines)], t);
+		work_write_to(machine_any(), t);
 		world_run_until(world_now() + world_between(0, 3000));
 	}
 	if (world_chance(50))
@@ -69,7 +69,7 @@ stall_all(const struct machine *m, int stalled)
 void
 calm_copy(void)
 {
-	struct machine *m = &machines[world_below((uint64_t)nmachines)];
+	struct machine *m = machine_any();
 	int t = (int)world_below((uint64_t)work_tables());
 
 	stall_all(m, 1);
@@ -94,7 +94,7 @@ write_each(struct machine *m, int times)
 void
 calm_put_back(void)
 {
-	struct machine *m = &machines[world_below((uint64_t)nmachines)];
+	struct machine *m = machine_any();
 
 	change_back_up(m);
 	write_each(m, LOST);

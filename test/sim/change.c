@@ -39,12 +39,6 @@ change_begin(const struct machine_opts *o)
 	opts = *o;
 }
 
-static struct machine *
-any_machine(void)
-{
-	return (&machines[world_below((uint64_t)nmachines)]);
-}
-
 /*
  * Who has subscriptions with some only for longer than tombstones are kept deletes for them only,
  * as hubleaf(7) says.
@@ -107,7 +101,7 @@ let_go(const struct machine *m, int t)
 void
 change_install_anew(void)
 {
-	struct machine *m = any_machine();
+	struct machine *m = machine_any();
 
 	if (!may_be_apart())
 		return;
@@ -273,7 +267,7 @@ renewed_cb(void *arg)
 void
 change_clone(void)
 {
-	struct machine *of = any_machine(), *was = machine_enter(of), *m;
+	struct machine *of = machine_any(), *was = machine_enter(of), *m;
 	struct image i = { 0 };
 	struct cloning *c;
 
@@ -328,7 +322,7 @@ drop(struct machine *m, int t)
 void
 change_drop_table(void)
 {
-	struct machine *m = any_machine();
+	struct machine *m = machine_any();
 	int t = (int)world_below((uint64_t)work_tables());
 
 	if (!machine_alive(m))
@@ -353,7 +347,7 @@ change_remake_table(struct machine *m, int t)
 void
 change_drop_attribute(void)
 {
-	struct machine *m = any_machine();
+	struct machine *m = machine_any();
 	int t = (int)world_below((uint64_t)work_tables());
 
 	if (!machine_alive(m) || !work_has_table(m, t))

@@ -44,6 +44,12 @@ machine_enter(struct machine *m)
 }
 
 struct machine *
+machine_any(void)
+{
+	return (&machines[world_below((uint64_t)nmachines)]);
+}
+
+struct machine *
 machine_named(const char *name)
 {
 	for (int i = 0; i < nmachines; i++)

@@ -51,6 +51,7 @@ extern int nmachines;
 
 struct machine *machine_here(void);                 /* whose code runs; NULL: the world's own */
 struct machine *machine_enter(struct machine *m);   /* gives where we were */
+struct machine *machine_any(void);                  /* by chance */
 struct machine *machine_named(const char *name);    /* NULL: none */
 struct machine *machine_with_id(const uint8_t *id); /* whose opsd runs with it */
 

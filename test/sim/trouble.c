@@ -14,12 +14,6 @@
 static uint64_t ends_us;
 
 static struct machine *
-any_machine(void)
-{
-	return (&machines[world_below((uint64_t)nmachines)]);
-}
-
-static struct machine *
 another(const struct machine *m)
 {
 	return (&machines[((uint64_t)m->index + 1 + world_below((uint64_t)nmachines - 1)) %
@@ -37,7 +31,7 @@ set_clock_of(struct machine *m)
 static void
 crash(void)
 {
-	struct machine *m = any_machine();
+	struct machine *m = machine_any();
 
 	if (!machine_alive(m))
 		return;
@@ -49,7 +43,7 @@ crash(void)
 static void
 crash_at_write(void)
 {
-	struct machine *m = any_machine();
+	struct machine *m = machine_any();
 
 	if (machine_alive(m))
 		machine_crash_at_write(m, (unsigned)world_between(1, 20), world_chance(50));
@@ -58,7 +52,7 @@ crash_at_write(void)
 static void
 restart_leafd(void)
 {
-	struct machine *m = any_machine();
+	struct machine *m = machine_any();
 
 	if (machine_alive(m)) {
 		world_note(m, "leafd starts anew");
@@ -69,7 +63,7 @@ restart_leafd(void)
 static void
 restart_hubd(void)
 {
-	struct machine *m = any_machine();
+	struct machine *m = machine_any();
 
 	if (machine_alive(m)) {
 		world_note(m, "hubd starts anew");
@@ -80,7 +74,7 @@ restart_hubd(void)
 static void
 cut_or_mend(void)
 {
-	struct machine *a = any_machine(), *b = another(a);
+	struct machine *a = machine_any(), *b = another(a);
 
 	net_cut(a, b, !net_pair(a, b)->cut);
 }
@@ -88,7 +82,7 @@ cut_or_mend(void)
 static void
 stall_or_not(void)
 {
-	struct machine *a = any_machine(), *b = another(a);
+	struct machine *a = machine_any(), *b = another(a);
 	struct net_pair *p = net_pair(a, b);
 
 	p->stalled = !p->stalled;
@@ -100,7 +94,7 @@ stall_or_not(void)
 static void
 lose_tail(void)
 {
-	struct machine *m = any_machine();
+	struct machine *m = machine_any();
 	uint64_t lost = world_between(1, 12);
 
 	world_note(m, "the leaf server loses up to %llu messages", (unsigned long long)lost);
@@ -111,7 +105,7 @@ lose_tail(void)
 static void
 lose_stream(void)
 {
-	struct machine *m = any_machine();
+	struct machine *m = machine_any();
 
 	world_note(m, "its stream is deleted");
 	jet_delete(&m->jet);
@@ -121,7 +115,7 @@ lose_stream(void)
 static void
 set_clock(void)
 {
-	set_clock_of(any_machine());
+	set_clock_of(machine_any());
 }
 
 static void
@@ -147,7 +141,7 @@ damage_bytes(void)
 static void
 back_up(void)
 {
-	change_back_up(any_machine());
+	change_back_up(machine_any());
 }
 
 static const struct {

@@ -29,12 +29,6 @@ struct upkeep {
 
 static unsigned purges, forgets; /* that run */
 
-static struct machine *
-any_machine(void)
-{
-	return (&machines[world_below((uint64_t)nmachines)]);
-}
-
 /* NULL: the table is not there, or is another one. */
 static struct upkeep *
 upkeep_of(struct machine *m, int t)
@@ -128,7 +122,7 @@ upkeep_purge(void)
 {
 	struct upkeep *u = purges > 0 ?
 	    NULL :
-	    upkeep_of(any_machine(), (int)world_below((uint64_t)work_tables()));
+	    upkeep_of(machine_any(), (int)world_below((uint64_t)work_tables()));
 
 	if (u == NULL)
 		return;
@@ -216,7 +210,7 @@ begin_forget(struct upkeep *u, uint64_t age_ms)
 void
 upkeep_forget(void)
 {
-	struct upkeep *u = upkeep_of(any_machine(), (int)world_below((uint64_t)work_tables()));
+	struct upkeep *u = upkeep_of(machine_any(), (int)world_below((uint64_t)work_tables()));
 
 	if (u != NULL)
 		begin_forget(u, world_below(OLD_MAX_MS));
