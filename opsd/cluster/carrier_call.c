@@ -51,6 +51,17 @@ carrier_call(struct chan *ch, enum msg_type type, struct buf *b, unsigned timeou
 	chan_call(ch, type, b, timeout_ms, carried_cb, call);
 }
 
+void
+carrier_call_write(struct buf *b, const char *verb, const json_t *question, unsigned timeout_ms)
+{
+	char *text = json_dumps(question, JSON_COMPACT);
+
+	buf_str(b, verb);
+	buf_u32(b, timeout_ms);
+	buf_blob(b, text, strlen(text));
+	free(text);
+}
+
 static void
 question_reply(void *arg, uint16_t status, const void *body, size_t n)
 {

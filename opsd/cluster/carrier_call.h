@@ -13,7 +13,10 @@
 void carrier_call(struct chan *ch, enum msg_type type, struct buf *b, unsigned timeout_ms,
     int timed, const uint8_t *who, carrier_answered *cb, void *arg);
 
-/* A question that came with a message. */
+/* A question that goes out, after whom it is for. */
+void carrier_call_write(struct buf *b, const char *verb, const json_t *question,
+    unsigned timeout_ms);
+/* One that came with a message. */
 struct carrier_asked {
 	char *verb;
 	json_t *question;           /* NULL: it is none */

@@ -105,15 +105,11 @@ link_ask(void *arg, const struct carrier_node *node, const char *verb, const jso
     unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
 {
 	struct link *k = find_node(arg, node);
-	char *text = json_dumps(question, JSON_COMPACT);
 	struct buf b = { 0 };
 
 	if (k != NULL)
 		buf_add(&b, k->id, NODE_ID_LEN);
-	buf_str(&b, verb);
-	buf_u32(&b, timeout_ms);
-	buf_blob(&b, text, strlen(text));
-	free(text);
+	carrier_call_write(&b, verb, question, timeout_ms);
 	carrier_call(chan_to(arg, k), MSG_LINK_ASK, &b, timeout_ms + GRACE_MS, 1,
 	    k != NULL ? k->id : NULL, cb, cb_arg);
 }

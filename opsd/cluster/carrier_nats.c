@@ -80,14 +80,10 @@ nats_ask(void *arg, const struct carrier_node *node, const char *verb, const jso
     unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
 {
 	struct carrier_nats *n = arg;
-	char *text = json_dumps(question, JSON_COMPACT);
 	struct buf b = { 0 };
 
 	buf_str(&b, node->name);
-	buf_str(&b, verb);
-	buf_u32(&b, timeout_ms);
-	buf_blob(&b, text, strlen(text));
-	free(text);
+	carrier_call_write(&b, verb, question, timeout_ms);
 	carrier_call(daemons_hub(n->rep->daemons), MSG_PEER_REQ, &b, timeout_ms + 1000, 1, NULL, cb,
 	    cb_arg);
 }
