@@ -7,6 +7,7 @@
  */
 
 #include <event2/event.h>
+#include <stdio.h>
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
@@ -73,6 +74,33 @@ openrep_restart(struct openrep *r)
 	openrep_close(r);
 	openrep_open(r, name);
 	free(name);
+}
+
+/* For a test's setup: another node each time, with the database "dev" and these tables; and its teardown. */
+static inline struct openrep *
+openrep_begin(void **state, const char *table, const char *another)
+{
+	const char *tables[] = { table, another };
+	static struct openrep r;
+	static int n;
+	char name[16];
+
+	snprintf(name, sizeof(name), "node%d", n++);
+	openrep_open(&r, name);
+	if (opendata_define(&r.o, DDL_CREATE_DATABASE, NULL, NULL, 0) != 200)
+		fatalx("no database");
+	for (size_t i = 0; i < 2 && tables[i] != NULL; i++)
+		if (opendata_define(&r.o, DDL_CREATE_TABLE, tables[i], NULL, 0) != 200)
+			fatalx("no table %s", tables[i]);
+	*state = &r;
+	return (&r);
+}
+
+static inline int
+openrep_end(void **state)
+{
+	openrep_close(*state);
+	return (0);
 }
 
 /* ---- on the commit thread ---- */

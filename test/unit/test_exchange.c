@@ -140,29 +140,16 @@ static struct answerer answerer;
 static int
 setup(void **state)
 {
-	static struct openrep r;
-	static char name[32];
-	static int n;
+	struct openrep *r = openrep_begin(state, NULL, NULL);
 	struct offer *o = offering_new(boston, "boston", 1000);
 	struct peer *p;
 
-	snprintf(name, sizeof(name), "exchange%d", n++);
-	openrep_open(&r, name);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_DATABASE, NULL, NULL, 0), 200);
 	offering_add(o, "cat", 1, 1, 0, 5);
-	assert_int_equal(openrep_take(&r, o), 200);
-	p = nodes_by_id(r.rep.nodes, boston);
+	assert_int_equal(openrep_take(r, o), 200);
+	p = nodes_by_id(r->rep.nodes, boston);
 	answerer = (struct answerer){ .says = boston, .digest = p->subs.digest };
 	peer_free(p);
-	cluster_carry(r.rep.cluster, &ops, &answerer);
-	*state = &r;
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	openrep_close(*state);
+	cluster_carry(r->rep.cluster, &ops, &answerer);
 	return (0);
 }
 
@@ -489,7 +476,7 @@ test_answers_wait(void **state)
 	stop_copies(r);
 }
 
-#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, openrep_end)
 
 int
 main(void)

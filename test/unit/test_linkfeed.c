@@ -23,23 +23,7 @@ enter(struct openrep *r, const char *table, int publish, uint64_t time)
 static int
 setup(void **state)
 {
-	static struct openrep r;
-	static char name[32];
-	static int n;
-
-	snprintf(name, sizeof(name), "feed%d", n++);
-	openrep_open(&r, name);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_DATABASE, NULL, NULL, 0), 200);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_TABLE, "cat", NULL, 0), 200);
-	*state = &r;
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	openrep_close(*state);
+	openrep_begin(state, "dog", "cat");
 	return (0);
 }
 
@@ -158,7 +142,7 @@ test_lost_life(void **state)
 	linkfeed_free(f);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, openrep_end)
 
 int
 main(void)

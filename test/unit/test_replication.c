@@ -73,24 +73,8 @@ enter(struct openrep *r, int publish, int subscribe, int removed, uint64_t time)
 static int
 setup(void **state)
 {
-	static struct openrep r;
-	static char name[32];
-	static int n;
-
-	snprintf(name, sizeof(name), "rep%d", n++);
 	ahead_ms = 0;
-	openrep_open(&r, name);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_DATABASE, NULL, NULL, 0), 200);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
-	enter(&r, 1, 1, 0, 5);
-	*state = &r;
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	openrep_close(*state);
+	enter(openrep_begin(state, "dog", NULL), 1, 1, 0, 5);
 	return (0);
 }
 
@@ -1411,7 +1395,7 @@ test_retention_for_subscribers(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, openrep_end)
 	const struct CMUnitTest tests[] = {
 		TEST(test_cursor_is_saved),
 		TEST(test_gap),

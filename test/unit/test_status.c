@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <cmocka.h>
 
 #include "common/base/clock.h"
@@ -195,26 +194,12 @@ test_refused(void **state)
 static int
 setup(void **state)
 {
-	static struct openrep r;
-	static char name[32];
-	static int n;
+	struct openrep *r = openrep_begin(state, "dog", NULL);
 	struct offer *o = offering_new(boston, "boston", 1000);
 
-	snprintf(name, sizeof(name), "status%d", n++);
-	openrep_open(&r, name);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_DATABASE, NULL, NULL, 0), 200);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
 	offering_add(o, "*", 1, 1, 0, 5);
 	offering_table(o, "dog", 70, 9, "id");
-	assert_int_equal(openrep_take(&r, o), 200);
-	*state = &r;
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	openrep_close(*state);
+	assert_int_equal(openrep_take(r, o), 200);
 	return (0);
 }
 
@@ -350,7 +335,7 @@ test_differs(void **state)
 	peer_free(p);
 }
 
-#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, openrep_end)
 
 int
 main(void)

@@ -19,22 +19,7 @@
 static int
 setup(void **state)
 {
-	static struct openrep r;
-	static char name[32];
-	static int n;
-
-	snprintf(name, sizeof(name), "sub%d", n++);
-	openrep_open(&r, name);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_DATABASE, NULL, NULL, 0), 200);
-	assert_int_equal(opendata_define(&r.o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
-	*state = &r;
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	openrep_close(*state);
+	openrep_begin(state, "dog", NULL);
 	return (0);
 }
 
@@ -593,7 +578,7 @@ test_all_databases_written(void **state)
 	offer_free(o);
 }
 
-#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, openrep_end)
 
 int
 main(void)
