@@ -280,15 +280,9 @@ row_subscriptions(const struct peer *p)
 {
 	json_t *subs = json_array();
 
-	for (size_t i = 0; i < p->subs.n; i++) {
-		const struct subscription *e = &p->subs.list[i];
-
-		if (!e->removed)
-			json_array_append_new(subs,
-			    json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema", e->database,
-				"database", e->database, "table", e->table, "publish", e->publish,
-				"subscribe", e->subscribe));
-	}
+	for (size_t i = 0; i < p->subs.n; i++)
+		if (!p->subs.list[i].removed)
+			json_array_append_new(subs, subscription_shown(&p->subs.list[i]));
 	return (subs);
 }
 

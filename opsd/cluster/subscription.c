@@ -108,6 +108,13 @@ subscription_write(const struct subscription *s)
 	    (json_int_t)s->start_ms));
 }
 
+json_t *
+subscription_shown(const struct subscription *s)
+{
+	return (json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema", s->database, "database",
+	    s->database, "table", s->table, "publish", s->publish, "subscribe", s->subscribe));
+}
+
 /* A copy of a name that a database or a table can have, or NULL with a fault. */
 static char *
 read_name(const json_t *o, const char *field, struct peerjson *w)

@@ -53,5 +53,6 @@ uint64_t subscription_hash(const char *db, size_t dblen, const char *table,
 json_t *subscription_write(const struct subscription *s);
 /* A copy; to be cleared even when there is a fault. */
 void subscription_read(struct subscription *s, const json_t *o, struct peerjson *w);
+json_t *subscription_shown(const struct subscription *s); /* as operations show one that is there */
 
 #endif

@@ -109,10 +109,7 @@ list_shown(const struct subscriptions *l)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < l->n; i++)
-		json_array_append_new(list,
-		    json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema", l->list[i].database,
-			"database", l->list[i].database, "table", l->list[i].table, "publish",
-			l->list[i].publish, "subscribe", l->list[i].subscribe));
+		json_array_append_new(list, subscription_shown(&l->list[i]));
 	return (list);
 }
 

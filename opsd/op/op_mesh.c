@@ -122,9 +122,7 @@ subscriptions_json(const struct connection *c)
 
 		if (e->removed)
 			continue;
-		o = json_pack("{s:s, s:s, s:s, s:b, s:b}", "schema", e->database, "database",
-		    e->database, "table", e->table, "publish", e->publish, "subscribe",
-		    e->subscribe);
+		o = subscription_shown(e);
 		if (e->subscribe)
 			add_received(c, e, &c->progress[i], o);
 		/* How far the peer is with what we send; null until it has said so. */
