@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +11,7 @@
 #include "opsd/cluster/carrier.h"
 #include "opsd/cluster/cluster_priv.h"
 #include "opsd/cluster/compat.h"
+#include "test/unit/holding.h"
 #include "test/unit/openrep.h"
 
 /*
@@ -272,48 +272,6 @@ test_who_answers_a_call(void **state)
 
 /* ---- what waits for the disk ---- */
 
-/* A group that is held before it is written. */
-struct holding {
-	struct commit_job job; /* first */
-	void (*fn)(struct group *g);
-	sem_t inside, go, done;
-};
-
-static void
-holding_run(struct group *g, struct commit_job *j)
-{
-	struct holding *h = (struct holding *)j;
-
-	if (h->fn != NULL)
-		h->fn(g);
-	sem_post(&h->inside);
-	sem_wait(&h->go);
-}
-
-static void
-holding_done(struct commit_job *j)
-{
-	sem_post(&((struct holding *)j)->done);
-}
-
-static void
-hold(struct openrep *r, struct holding *h, void (*fn)(struct group *g))
-{
-	*h = (struct holding){ .job.run = holding_run, .job.done = holding_done, .fn = fn };
-	sem_init(&h->inside, 0, 0);
-	sem_init(&h->go, 0, 0);
-	sem_init(&h->done, 0, 0);
-	commit_submit(r->o.data.commit, &h->job);
-	sem_wait(&h->inside);
-}
-
-static void
-let_go(struct holding *h)
-{
-	sem_post(&h->go);
-	sem_wait(&h->done);
-}
-
 #define POSITION 7
 
 static void
@@ -334,11 +292,11 @@ test_position_told_when_written(void **state)
 	struct openrep *r = *state;
 	struct holding h;
 
-	hold(r, &h, move_cursor);
+	holding_begin(&h, r->o.data.commit, move_cursor);
 	heard(r);
 	event_base_loop(r->o.svc.base, EVLOOP_NONBLOCK);
 	assert_int_equal(answerer.asked_status, 0);
-	let_go(&h);
+	holding_end(&h);
 	while (answerer.told == 0)
 		event_base_loop(r->o.svc.base, EVLOOP_NONBLOCK);
 	assert_int_equal(answerer.asked_status, 1);
@@ -468,11 +426,11 @@ test_answers_wait(void **state)
 	struct holding h;
 
 	start_copies(r);
-	hold(r, &h, NULL);
+	holding_begin(&h, r->o.data.commit, NULL);
 	answer_asked("austin", 8, 200);
 	pursuit_run(r->rep.cluster);
 	assert_int_equal(asked_of("boston") + asked_of("austin"), 8);
-	let_go(&h);
+	holding_end(&h);
 	stop_copies(r);
 }
 

@@ -10,6 +10,7 @@
 
 #include "opsd/job/forget.h"
 #include "opsd/job/job.h"
+#include "test/unit/holding.h"
 #include "test/unit/openrep.h"
 
 /* delete_records_before, while rows come in. */
@@ -36,27 +37,6 @@ teardown(void **state)
 	jobs_stop(jobs);
 	openrep_close(&r);
 	return (0);
-}
-
-/* ---- the commit thread, as long as it is held ---- */
-
-static struct holding {
-	struct commit_job job; /* first */
-	_Atomic int held, go, done;
-} hold;
-
-static void
-hold_run(struct group *g, struct commit_job *j)
-{
-	hold.held = 1;
-	while (!hold.go)
-		usleep(1000);
-}
-
-static void
-hold_done(struct commit_job *j)
-{
-	hold.done = 1;
 }
 
 static unsigned
@@ -112,6 +92,7 @@ test_on_its_way(void **state)
 	struct job_spec spec = { .type = "delete_records_before", .did = "deleted" };
 	json_t *body = json_object();
 	pthread_t writer, forgetter;
+	struct holding hold;
 	struct job *job;
 	char *err = NULL;
 	int status;
@@ -119,18 +100,14 @@ test_on_its_way(void **state)
 	assert_int_equal(opendata_write(&r.o, "dog", TXN_UPSERT, "[{\"id\": 1, \"a\": 1}]"), 200);
 	job = job_begin(jobs, "tester", body, &spec, &status, &err);
 	assert_non_null(job);
-	hold.job.run = hold_run;
-	hold.job.done = hold_done;
-	commit_submit(r.o.data.commit, &hold.job);
-	wait_until(hold.held);
+	holding_begin(&hold, r.o.data.commit, NULL);
 	pthread_create(&writer, NULL, write_dog, NULL);
 	wait_until(waiting() == 1);
 	pthread_create(&forgetter, NULL, forget_all, job);
 	wait_until(waiting() == 2);
-	hold.go = 1;
+	holding_end(&hold);
 	pthread_join(writer, NULL);
 	pthread_join(forgetter, NULL);
-	wait_until(hold.done);
 	assert_false(job_failed(job));
 	assert_int_equal(job_counts(job).did, 2);
 	assert_false(has_dog("1"));
