@@ -189,10 +189,10 @@ ssl_fault(SSL *ssl, unsigned long code)
 	long verified = SSL_get_verify_result(ssl);
 
 	if (verified != X509_V_OK)
-		return (xasprintf("the other's certificate: %s",
+		return (xasprintf("the other node's certificate: %s",
 		    X509_verify_cert_error_string(verified)));
 	if (why != NULL && strstr(why, "alert") != NULL)
-		return (xasprintf("the other refuses: %s", why));
+		return (xasprintf("the other node refuses: %s", why));
 	return (why != NULL ? xasprintf("TLS: %s", why) : NULL);
 }
 
@@ -205,5 +205,6 @@ tlslink_fault(struct bufferevent *bev, int err)
 	ERR_clear_error();
 	if (why != NULL)
 		return (why);
-	return (err != 0 ? xstrdup(strerror(err)) : xstrdup("the other has ended the connection"));
+	return (err != 0 ? xstrdup(strerror(err)) :
+			   xstrdup("the other node closed the connection"));
 }

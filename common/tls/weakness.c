@@ -70,6 +70,6 @@ authority_weakness(const char *user, const char *password)
 		return ("is the user's name");
 	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
 		if (strcasecmp(password, common[i]) == 0)
-			return ("is one of those that are tried first");
+			return ("is one of those that everybody tries first");
 	return (NULL);
 }

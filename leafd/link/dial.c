@@ -120,7 +120,7 @@ look_at_answer(struct dial *d, char **why)
 		ws_shake_plain(d->answer);
 		*why = xasprintf("proxy %s: its answer is '%s'", d->proxy, d->answer + 9);
 	} else if (end + 4 != d->answer + d->nanswer)
-		*why = xasprintf("proxy %s: it says more than it was asked", d->proxy);
+		*why = xasprintf("proxy %s: it sent more than an answer to CONNECT", d->proxy);
 	else
 		return (1);
 	return (-1);
@@ -250,7 +250,7 @@ dial_timeout_cb(evutil_socket_t fd, short what, void *arg)
 	struct dial *d = arg;
 
 	if (d->list == NULL) {
-		dial_failed(d, xasprintf("%s: no address in time", d->host));
+		dial_failed(d, xasprintf("%s: no address was found in time", d->host));
 		return;
 	}
 	set_why(d, "no answer in time");

@@ -292,7 +292,7 @@ link_open_cb(struct ws *w, void *arg)
 	struct peerlink *k = arg;
 
 	if (k->ssl != NULL && peercert_read(&k->cert, k->ssl) == -1)
-		link_end(k, WS_REFUSED, "it shows no certificate");
+		link_end(k, WS_REFUSED, "it showed no certificate");
 	else if (links_revoked(k->ls, &k->cert))
 		link_end(k, WS_REFUSED, "its certificate is revoked");
 	else
@@ -343,7 +343,7 @@ link_tick(struct peerlink *k)
 	uint64_t silent = mono_us() - ws_heard_us(k->ws);
 
 	if (silent >= LINK_SILENCE_US) {
-		link_end(k, WS_GOING_AWAY, "nothing has come for 15 s");
+		link_end(k, WS_GOING_AWAY, "nothing arrived for 15 s");
 		return;
 	}
 	if (silent >= LINK_PING_MS * 1000 / 2 || k->rtt_us == 0)
@@ -359,11 +359,12 @@ link_timer_cb(evutil_socket_t fd, short what, void *arg)
 	struct peerlink *k = arg;
 
 	if (k->state == LINK_OPENING)
-		link_end(k, WS_REFUSED, "it has not said in time who it is");
+		link_end(k, WS_REFUSED, "it did not say in time who it is");
 	else if (!k->other_ready)
 		link_end(k, WS_GOING_AWAY,
-		    k->state == LINK_ASKING ? "opsd does not answer" :
-					      "it has not said in time whether it links with us");
+		    k->state == LINK_ASKING ?
+			"opsd does not answer" :
+			"it did not say in time whether it links with this node");
 	else
 		link_tick(k);
 }

@@ -282,7 +282,7 @@ take_spec(struct links *ls, struct linkspec *now)
 	ls->told = 1;
 	set_tls(ls, was != NULL ? was->tls : NULL);
 	if (!now->on)
-		end_all(ls, "this node links with others no more");
+		end_all(ls, "this node no longer links with others");
 	else if (was != NULL && was->on && !json_equal(was->hello, now->hello))
 		end_all(ls, "this node has another name now");
 	linkspec_free(was);

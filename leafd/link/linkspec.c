@@ -157,7 +157,7 @@ linkspec_read(const void *text, size_t n, char **err)
 	json_error_t why;
 	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
 	struct linkspec *s = xcalloc(1, sizeof(*s));
-	const char *field = json_is_object(root) ? NULL : "all of it";
+	const char *field = json_is_object(root) ? NULL : "message";
 
 	if (field == NULL) {
 		s->on = json_object_size(root) > 0;
@@ -166,7 +166,7 @@ linkspec_read(const void *text, size_t n, char **err)
 	json_decref(root);
 	if (field == NULL)
 		return (s);
-	*err = xasprintf("'%s' is not as it should be", field);
+	*err = xasprintf("'%s' is missing or wrong", field);
 	linkspec_free(s);
 	return (NULL);
 }
@@ -279,7 +279,7 @@ int
 linkspec_hello_read(struct linkspec_hello *h, const void *text, size_t n, char **err)
 {
 	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
-	const char *field = "all of it";
+	const char *field = "message";
 
 	memset(h, 0, sizeof(*h));
 	h->said = json_object();
@@ -288,7 +288,7 @@ linkspec_hello_read(struct linkspec_hello *h, const void *text, size_t n, char *
 	json_decref(root);
 	if (field == NULL)
 		return (0);
-	*err = xasprintf("HELLO: '%s' is not as it should be", field);
+	*err = xasprintf("HELLO: '%s' is missing or wrong", field);
 	linkspec_hello_free(h);
 	return (-1);
 }

@@ -168,7 +168,7 @@ link_accept_cb(struct evconnlistener *lev, evutil_socket_t fd, struct sockaddr *
 		link_new(ls, fd, address, l->secure, NULL);
 		return;
 	}
-	log_braked(&brake, LOG_WARN, "link: %s: too many attempts that come to nothing", address);
+	log_braked(&brake, LOG_WARN, "link: %s: too many attempts have failed", address);
 	close(fd);
 }
 

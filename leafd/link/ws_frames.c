@@ -171,21 +171,21 @@ frame_fault(struct ws *w, const struct wslay_frame_iocb *io, unsigned *code)
 
 	*code = WS_NOT_UNDERSTOOD;
 	if (io->rsv != 0 || io->mask == w->client)
-		return ("a frame of no known form");
+		return ("a malformed frame");
 	if (wslay_is_ctrl_frame(io->opcode)) {
 		if (io->payload_length > WS_CONTROL_MAX || !io->fin)
-			return ("a control frame of no known form");
-		return (io->opcode > WSLAY_PONG ? "a frame of no known kind" : NULL);
+			return ("a malformed control frame");
+		return (io->opcode > WSLAY_PONG ? "a frame of an unknown kind" : NULL);
 	}
 	if (io->opcode == WSLAY_TEXT_FRAME) {
 		*code = WS_NOT_BINARY;
-		return ("a message that is text");
+		return ("a text message");
 	}
 	if (io->opcode != (w->partial ? WSLAY_CONTINUATION_FRAME : WSLAY_BINARY_FRAME))
-		return ("a frame out of its order");
+		return ("a frame out of order");
 	*code = WS_TOO_BIG;
 	if (io->payload_length > w->o.max || have > w->o.max - io->payload_length)
-		return ("a message that is too large");
+		return ("too large a message");
 	return (NULL);
 }
 
@@ -274,7 +274,7 @@ ws_frames_read(struct ws *w)
 		if (n == WSLAY_ERR_WANT_READ)
 			return;
 		if (n < 0) {
-			ws_close(w, WS_NOT_UNDERSTOOD, "a frame of no known form");
+			ws_close(w, WS_NOT_UNDERSTOOD, "a malformed frame");
 			w->heard_bye = 1;
 			return;
 		}

@@ -198,16 +198,16 @@ ws_shake_check(const char *head, const char *protocol, const char *accept)
 	size_t n = 0;
 
 	if (strncmp(head, "HTTP/1.1 ", 9) != 0)
-		return (xstrdup("what answers there speaks no HTTP/1.1"));
+		return (xstrdup("the server there does not speak HTTP/1.1"));
 	if (strncmp(head + 9, "101", 3) != 0 || (head[12] != ' ' && head[12] != '\r'))
 		return (no_upgrade(head + 9));
 	if (!values_have(head, "Upgrade", "websocket") ||
 	    !values_have(head, "Connection", "upgrade"))
-		return (xstrdup("the answer upgrades to something else than WebSocket"));
+		return (xstrdup("the answer upgrades to something other than WebSocket"));
 	if (!value_is(head, "Sec-WebSocket-Accept", accept))
-		return (xstrdup("the answer is one to another request"));
+		return (xstrdup("the answer belongs to another request"));
 	if (!value_is(head, "Sec-WebSocket-Protocol", protocol))
-		return (xasprintf("what answers there does not speak %s", protocol));
+		return (xasprintf("the server there does not speak %s", protocol));
 	if (next_value(head, "Sec-WebSocket-Extensions", &n) != NULL)
 		return (xstrdup("the answer has extensions that were not asked for"));
 	return (NULL);

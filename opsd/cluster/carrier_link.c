@@ -277,7 +277,7 @@ close_strangers(struct carrier_link *l)
 		if (admission_member(l->rep, k->id, k->hostname))
 			continue;
 		buf_add(&b, k->id, NODE_ID_LEN);
-		buf_str(&b, "it is no member of this cluster any more");
+		buf_str(&b, "it is no longer a member of this cluster");
 		chan_send(daemons_leaf(l->rep->daemons), MSG_LINK_CLOSE, &b);
 	}
 }

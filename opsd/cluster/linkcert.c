@@ -241,8 +241,8 @@ take_made(struct linkcert *l, struct making *m)
 	l->names = json_incref(m->names);
 	l->signed_at = now;
 	l->next = m->next != 0 && m->next < renew ? m->next : renew;
-	log_info("links: certificate %s, of the cluster's secret%s", l->made,
-	    m->nused > 1 ? "; that of before is believed, too" : "");
+	log_info("links: certificate %s, made from the cluster's secret%s", l->made,
+	    m->nused > 1 ? "; the secret of before still counts, too" : "");
 }
 
 static void

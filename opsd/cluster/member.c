@@ -231,7 +231,7 @@ check_identity(const struct member_claim *c, const struct member_facts *f, char 
 	    memcmp(f->by_hostname->id, c->is.id, NODE_ID_LEN) == 0)
 		return (status);
 	return (refuse_claim(409, why,
-	    xasprintf("'%s' has another node id than before: if it was made anew, run "
+	    xasprintf("'%s' has another node id than before: if it was installed anew, run "
 		      "remove_node with \"node_name\": \"%s\" on this node",
 		c->is.hostname, known_name(f->by_hostname))));
 }

@@ -13,7 +13,7 @@ warn_tls(struct replication *rep, json_t *list)
 
 	if (fault != NULL)
 		warnings_add(list, "link_certificate",
-		    json_sprintf("No link over TLS can be: %s", fault));
+		    json_sprintf("No link over TLS is possible: %s", fault));
 	free(fault);
 }
 
@@ -65,9 +65,9 @@ warn_open_port(struct replication *rep, json_t *list)
 		json_object_set_new(
 		    warnings_add(list, "link_insecure",
 			json_sprintf(
-			    "Links without TLS are taken on %s:%d (replication.port): "
-			    "whoever reaches it can be any node. Use it for development, and "
-			    "certificates otherwise",
+			    "This node takes links without TLS on %s:%d (replication.port): "
+			    "whoever reaches that port can pose as any node. Do this for "
+			    "development only; otherwise use certificates",
 			    at.host, at.port)),
 		    "port", json_integer(at.port));
 	conf_free(conf);

@@ -15,9 +15,9 @@
 /* ---- what the configuration allows ---- */
 
 static const char insecure_text[] =
-    "clustering.tls.insecure is true: nodes do not know each other's certificates, and whoever "
-    "answers at the address of one of this node's routes is told the cluster user's password. "
-    "Unset it on all nodes, or make sure of the network";
+    "clustering.tls.insecure is true: nodes do not verify each other, and this node sends the "
+    "cluster user's password to whoever answers at the address of one of its routes. Unset it on "
+    "all nodes, or use it only in a network that you trust";
 
 /* Why the cluster user's password is too weak for what is made of it; NULL: it is not, or nothing is. */
 static char *
@@ -32,11 +32,11 @@ weak_text(struct replication *rep, const struct conf *conf)
 	if (password != NULL)
 		why = authority_weakness(user, password);
 	if (why != NULL)
-		text =
-		    xasprintf("The password of user '%s' (clustering.user) %s: whoever reaches a "
-			      "port of this node can try passwords until he can be a node of the "
-			      "cluster. Set a longer one with alter_user on all nodes",
-			user, why);
+		text = xasprintf(
+		    "The password of user '%s' (clustering.user) %s: whoever reaches a "
+		    "port of this node can try passwords, and with the right one join the "
+		    "cluster. Set a longer one with alter_user on all nodes",
+		    user, why);
 	if (password != NULL)
 		explicit_bzero(password, strlen(password));
 	free(password);
@@ -88,16 +88,16 @@ handshake_cure(const char *reason)
 	if (reason_has(reason, "certificate is valid for ") ||
 	    reason_has(reason, "cannot validate certificate for "))
 		return (
-		    ". The node there does not know that it is reached by that name or address: "
-		    "set clustering.hubServer.cluster.network.advertise on it, to exactly that");
+		    ". The node there does not know that others reach it by that name or address: "
+		    "set clustering.hubServer.cluster.network.advertise on it to exactly that one");
 	if (reason_has(reason, "signed by unknown authority") ||
 	    reason_has(reason, "unknown certificate authority"))
-		return (". The cluster user's name or password is another one there than here, or "
+		return (". The cluster user's name or password there differs from the one here, or "
 			"one of the two nodes has certificates of its own or "
 			"clustering.tls.insecure");
 	if (reason_has(reason, "expired or is not yet valid") ||
 	    reason_has(reason, "expired certificate"))
-		return (". The clock of one of the two is wrong");
+		return (". The clock of one of the two nodes is wrong");
 	return ("");
 }
 

@@ -132,8 +132,9 @@ fail_link(struct linkjoin *j, const char *why)
 	char *own = repconf_hostname(c);
 
 	fail_join(j, 504,
-	    xasprintf("No link with '%s' at %s comes up: %s. It must know this node, by a route to "
-		      "'%s' there (cluster_set_routes), or by 'authorization' here",
+	    xasprintf(
+		"No link with '%s' at %s comes up: %s. The other node must know this one: set a "
+		"route to '%s' there (cluster_set_routes), or give 'authorization' here",
 		j->route.host, j->url, why != NULL ? why : "it does not answer", own));
 	free(own);
 	conf_free(c);

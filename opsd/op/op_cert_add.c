@@ -324,12 +324,12 @@ say_effect(const struct cert_change *c, json_t *report)
 {
 	if (tlsconf_trust(c->set) == TLSCONF_SECRET)
 		json_object_set_new(report, "note",
-		    json_string("It is not used before the node has a certificate "
-				"that it has signed: add that next"));
+		    json_string("It is not used until the node has a certificate that "
+				"it has signed: add that next"));
 	if (conf_bool(c->set, CL_TLS_INSECURE))
 		json_object_set_new(report, "note",
-		    json_string("clustering.tls.insecure is true: "
-				"whom this node connects to is not verified"));
+		    json_string("clustering.tls.insecure is true: this node does not "
+				"verify those it connects to"));
 }
 
 static int

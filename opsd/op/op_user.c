@@ -13,9 +13,9 @@
 
 #define PASSWORD_MAX 1000
 #define SECRET_LEN   16 /* bytes of a password that the node makes */
-#define WEAK_SECRET                                                                                  \
-	"'password' of a cluster_user is what nodes know each other by: this one %s. Take a random " \
-	"one, or give the nodes certificates of their own first"
+#define WEAK_SECRET                                                                                    \
+	"'password' of a cluster_user is the cluster's secret, but this one %s. Use a random one, or " \
+	"give the nodes certificates of their own first"
 
 /* ---- making ---- */
 
@@ -126,8 +126,8 @@ reply_added(struct request *r, const struct new_user *u)
 		reply_json(r, 200,
 		    json_pack("{s:o, s:s}", "message",
 			json_sprintf(
-			    "%s successfully added, with the password that is here and nowhere "
-			    "else: it is the cluster's secret",
+			    "%s successfully added, with a password that is shown only this "
+			    "once: it is the cluster's secret",
 			    u->username),
 			"password", u->made));
 }

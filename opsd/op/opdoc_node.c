@@ -23,44 +23,46 @@
 			    "The other node's name." }
 #define LINKED_FIELDS(at) \
 	{ KIND_TEXT, at "hostname", NULL, OP_NONE, "server-two", \
-	    "Over a link: the other node's replication.hostname." }, \
-	{ KIND_TEXT, at "url", NULL, OP_NONE, "wss://server-two:9933", "Over a link: where it is." }, \
-	{ KIND_NUMBER, at "port", NULL, OP_NONE, "9933", "With hostname: the port of links there." }, \
+	    "For a link: the other node's replication.hostname." }, \
+	{ KIND_TEXT, at "url", NULL, OP_NONE, "wss://server-two:9933", \
+	    "For a link: where to dial the other node." }, \
+	{ KIND_NUMBER, at "port", NULL, OP_NONE, "9933", "With hostname: its port for links." }, \
 	{ KIND_ANY, at "authorization", NULL, OP_NONE, "hlj1.PIN.SECRET", \
-	    "Has the other node sign a certificate for this one: a join token of it, an object with " \
-	    "username and password, or the value of an Authorization header. It is not kept." }, \
+	    "With it the other node signs a certificate for this one: a join token of the other, an " \
+	    "object with username and password, or the value of an Authorization header. It is not " \
+	    "kept." }, \
 	{ KIND_NUMBER, at "operations_port", NULL, "as this node's, or 9925", "9926", \
 	    "With authorization: operationsApi.network.securePort of the other node." }, \
 	{ KIND_BOOLEAN, at "verify_tls", NULL, "true", "false", \
-	    "With authorization: false takes any certificate there. A token needs none." }, \
+	    "With authorization: false accepts any certificate there. A token does not need that." }, \
 	{ KIND_BOOLEAN, at "retain_authorization", NULL, "false", "false", \
-	    "Accepted, without effect: certificates tell who a node is." }, \
+	    "Accepted, without effect: nodes recognise each other by certificate." }, \
 	{ KIND_LIST, at "revoked_certificates", NULL, OP_NONE, "[\"0a1b\"]", \
-	    "Serial numbers of certificates that nobody gets a link with any more." }, \
+	    "Serial numbers of certificates that get no link any more." }, \
 	{ KIND_NUMBER, at "shard", NULL, OP_NONE, "1", "Accepted, without effect." }, \
 	{ KIND_TEXT, at "start_time", NULL, OP_NONE, "2026-01-01T00:00:00.000Z", \
-	    "Over a link: what was written since then flows as well." }
+	    "For a link: what was written since then flows as well." }
 #define FLOWS(at)	{ KIND_LIST, at "subscriptions", NULL, OP_NONE, SUBSCRIPTIONS, \
-			    "What flows, by table. In the NATS mesh it is required; over a link all flows " \
-			    "both ways without it." }, \
+			    "What flows, by table. Required in the NATS mesh; without it, a link replicates " \
+			    "everything both ways." }, \
 	SUBSCRIPTION_FIELDS(at "subscriptions[].")
 #define MESH_NAME(at)	{ KIND_TEXT, at "node_name", NULL, OP_NONE, "boston", \
 			    "In the NATS mesh: the other node's name." }
 #define SUBSCRIBE	OP_FIELDS(MESH_NAME(""), LINKED_FIELDS(""), FLOWS(""))
 #define ROUTES		{ KIND_LIST, "routes", NULL, OP_REQUIRED, \
 			    "[{\"hostname\": \"server-two\", \"port\": 9933}]", \
-			    "The routes: for links, host names, URLs such as wss://server-two:9933, " \
-			    "and objects with hostname or url; for the NATS mesh, objects with host " \
+			    "The routes. For links: host names, URLs such as wss://server-two:9933, " \
+			    "or objects with hostname or url. For the NATS mesh: objects with host " \
 			    "and port." }, \
 	{ KIND_TEXT, "routes[].hostname", NULL, OP_NONE, "server-two", \
 	    "For links: the other node's host name." }, \
 	{ KIND_TEXT, "routes[].url", NULL, OP_NONE, "wss://server-two:9933", \
-	    "For links: the same as a URL." }, \
+	    "For links: instead of hostname, where to dial the other node." }, \
 	{ KIND_TEXT, "routes[].host", NULL, OP_NONE, "boston.example.com", \
 	    "For the NATS mesh: a host name or an address." }, \
 	{ KIND_NUMBER, "routes[].port", NULL, OP_NONE, "9932", \
-	    "Of a link 9933, unless configured otherwise. In the NATS mesh it is required: 9932, or " \
-	    "for leaf routes 9931." }
+	    "For links: 9933 unless given. For the NATS mesh it is required: usually 9932, or 9931 " \
+	    "for leaf routes." }
 #define USERNAME	{ KIND_TEXT, "username", NULL, OP_REQUIRED, "joe", "The user's name." }
 #define LOGIN_FIELDS \
 	{ KIND_TEXT, "username", NULL, "whoever sends the request", "joe", "The user's name." }, \
@@ -75,12 +77,12 @@
 
 const struct op_doc opdoc_node[] = {
 	{ "cluster_set_routes", "set_cluster_routes", RIGHT_SUPER,
-	    "Add routes to other nodes, live. In the NATS mesh one side's route is enough; a link needs a "
-	    "route on both sides, or add_node.",
+	    "Add routes to other nodes, live. In the NATS mesh one side's route is enough. A link needs a "
+	    "route on both sides, or add_node on one of them.",
 	    OP_FIELDS({ KIND_TEXT, "server", NULL, OP_NONE, "hub",
 		"For the NATS mesh: hub, or leaf for an edge that only dials out." }, ROUTES,
 		{ KIND_LIST, "routes[].revokedCertificates", NULL, OP_NONE, "[\"0a1b\"]",
-		    "For links: serial numbers of certificates that nobody gets a link with." },
+		    "For links: serial numbers of certificates that get no link." },
 		{ KIND_ANY, "routes[].tls", NULL, "true", "wss",
 		    "Of leaf routes: true, false or wss, through a WebSocket." },
 		{ KIND_BOOLEAN, "routes[].separate", NULL, "false", "true",
@@ -92,24 +94,24 @@ const struct op_doc opdoc_node[] = {
 	    "more leaves the mesh after some ten.",
 	    OP_FIELDS(ROUTES) },
 	{ "add_node", "set_node", RIGHT_SUPER,
-	    "Add a node by hostname or url, over a link; or, in the NATS mesh, subscribe to tables with a node "
+	    "Link with a node, by hostname or url. Or, in the NATS mesh, subscribe to tables with a node "
 	    "that there are no subscriptions with yet.", SUBSCRIBE },
 	{ "update_node", "set_node_replication", RIGHT_SUPER,
-	    "Add or change subscriptions with a node. One by hostname that is not known is added.", SUBSCRIBE },
+	    "Add or change subscriptions with a node. A node by hostname that is not known yet is added.", SUBSCRIBE },
 	{ "remove_node", NULL, RIGHT_SUPER,
-	    "End all subscriptions with a node, also while it is away. One over links is no member any more, "
-	    "its routes go, and a certificate that this node has signed for it is revoked.",
+	    "End all subscriptions with a node, also while it is away. A linked node is a member no more: routes "
+	    "to it are deleted, and a certificate that this node has signed for it is revoked.",
 	    OP_FIELDS({ KIND_TEXT, "node_name", "name", OP_NONE, "boston", "The other node's name." },
 		{ KIND_TEXT, "hostname", NULL, OP_NONE, "server-two",
-		    "Over a link: its replication.hostname." },
-		{ KIND_TEXT, "url", NULL, OP_NONE, "wss://server-two:9933", "The same as a URL." },
+		    "Of a linked node: its replication.hostname." },
+		{ KIND_TEXT, "url", NULL, OP_NONE, "wss://server-two:9933", "Of a linked node: its URL." },
 		{ KIND_NUMBER, "port", NULL, OP_NONE, "9933", "Accepted, without effect." }) },
 	{ "configure_cluster", NULL, RIGHT_SUPER,
 	    "Set all subscriptions of this node at once, or none; those not named end.",
 	    OP_FIELDS(
 		{ KIND_LIST, "connections", NULL, OP_REQUIRED,
 		    "[{\"node_name\": \"boston\", \"subscriptions\": " SUBSCRIPTIONS "}]",
-		    "Those with each node, as for add_node." },
+		    "The nodes, each with the fields of add_node." },
 		MESH_NAME("connections[]."), LINKED_FIELDS("connections[]."),
 		FLOWS("connections[].")) },
 	{ "cluster_status", NULL, RIGHT_SUPER,
@@ -140,7 +142,7 @@ const struct op_doc opdoc_node[] = {
 	{ "add_user", NULL, RIGHT_ADMIN, "Add a user, of this node.",
 	    OP_FIELDS(USERNAME,
 		{ KIND_NEW_PASSWORD, "password", NULL, OP_REQUIRED, "SECRET",
-		    "The password; the node makes one for a cluster_user that is given none, and answers it." },
+		    "The password. For a cluster_user without one the node makes it, and answers it once." },
 		{ KIND_ANY, "role", NULL, OP_REQUIRED, "super_user",
 		    "The role's name, or a list of names: the user may what any of them may." },
 		{ KIND_BOOLEAN, "active", NULL, "true", "true", "The user may log in." }) },
@@ -204,28 +206,28 @@ const struct op_doc opdoc_node[] = {
 		    "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n",
 		    "PEM, without a password; not of an authority." },
 		{ KIND_LIST, "uses", NULL, "as it was, or all that it is for",
-		    "[\"https\", \"clustering\"]", "https, clustering, replication: what it is used for." },
+		    "[\"https\", \"clustering\"]", "What it is used for: https, clustering, replication." },
 		{ KIND_LIST, "hosts", NULL, OP_NONE, "[\"amsterdam.example.com\"]",
 		    "It must be valid for each of them." }) },
 	{ "remove_certificate", NULL, RIGHT_ADMIN, "Remove what add_certificate has added.",
 	    OP_FIELDS(CERT_NAME) },
 
 	{ "create_join_token", NULL, RIGHT_ADMIN,
-	    "Make a token with which one other node gets a certificate from this one, once. It names the key "
-	    "that this node's API shows over TLS, so whoever uses it knows whom it talks to.",
+	    "Make a token with which another node gets a certificate from this one, once. It names the key that "
+	    "this node's API shows over TLS, so the other node knows whom it talks to.",
 	    OP_FIELDS({ KIND_ANY, "expires_in", NULL, "1h", "\"10m\"",
-			  "How long it is good: milliseconds, or a text such as 10m; a day at most." },
+			  "How long the token is good: milliseconds, or a text such as 10m; a day at most." },
 		{ KIND_TEXT, "hostname", NULL, "any", "server-two.example.com",
 		    "The replication.hostname of the only node that may use it." }) },
 	{ "sign_certificate", NULL, RIGHT_JOIN,
-	    "Sign the certificate of another node. A node that joins sends it, with credentials of a super "
-	    "user or, over TLS, with a join token. What is not in use on a link a minute later is revoked.",
+	    "Sign a certificate for another node. A joining node sends this, with credentials of a super user "
+	    "or, over TLS, with a join token. A certificate that no link uses within a minute is revoked.",
 	    OP_FIELDS({ KIND_TEXT, "csr", NULL, OP_REQUIRED,
 			  "-----BEGIN CERTIFICATE REQUEST-----\n...\n-----END CERTIFICATE REQUEST-----\n",
 			  "PEM: a P-256 key, a hostname, and the node's id as URI urn:hubleaf:node:ID." },
 		{ KIND_TEXT, "authority", NULL, OP_NONE,
 		    "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
-		    "The other's own authority, which this node trusts as soon as the other is linked." }) },
+		    "The other node's own authority, which this node trusts as soon as the other is linked." }) },
 
 	{ "get_backup", NULL, RIGHT_ADMIN, "Answer a copy of the whole node, as a tar.",
 	    OP_FIELDS({ KIND_BOOLEAN, "keys", NULL, "true", "false", "With the node's keys." }) },

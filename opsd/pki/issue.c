@@ -123,7 +123,7 @@ sweep_issued(struct pki *p)
 			c[n++] = (struct ledger_change){ LEDGER_ISSUED, serial, NULL };
 	}
 	if (ledger_write(p->ledger, c, n, &err) != 200)
-		log_warnx("records of certificates that are over cannot be removed: %s", err);
+		log_warnx("records of expired certificates cannot be removed: %s", err);
 	free(err);
 	free(c);
 	json_decref(revoked);

@@ -354,7 +354,7 @@ pki_put_back(struct pki *p, const struct keypair *before)
 	if (before == NULL)
 		keyfiles_drop_node(p->dir);
 	else if (keyfiles_put_node(p->dir, before, &err) == -1)
-		log_errorx("the node's certificate of before: %s", err);
+		log_errorx("the node's earlier certificate: %s", err);
 	pthread_mutex_unlock(&p->files);
 	free(err);
 	p->shown++;

@@ -64,7 +64,7 @@ routes()	# routes REVOKED-SERIALS: what n1 is told of the others
 	link_node n3 "\"wss://127.0.1.1:$link_port\""
 	sed -i "s|ca.x/n3|ca.y/n3|" "$HL_T/nodes/n3/env"
 	node_run n3
-	wait_until 20 grep -q "link: no link to wss://127.0.1.1:$link_port: the other refuses: .*unknown ca" "$HL_T/nodes/n3/log"
+	wait_until 20 grep -q "link: no link to wss://127.0.1.1:$link_port: the other node refuses: .*unknown ca" "$HL_T/nodes/n3/log"
 	has_links n3 0
 	node_stop n3
 }

@@ -136,9 +136,9 @@ presented()	# presented NODE: the serial number that its route port shows
 	route stranger n1
 	other_name stranger n2
 	wait_until 10 warned stranger handshake "signed by unknown authority"
-	wait_until 10 warned stranger handshake "The cluster user's name or password is another one there than here"
+	wait_until 10 warned stranger handshake "The cluster user's name or password there differs from the one here"
 	wait_until 10 warned n1 handshake "other end refuses"
-	wait_until 5 log_says stranger "The cluster user's name or password is another one there than here"
+	wait_until 5 log_says stranger "The cluster user's name or password there differs from the one here"
 	in_network n1 n2
 	in_network stranger
 	node_stop stranger
@@ -264,9 +264,9 @@ shown_to()	# shown_to PORT [OPTION...]: what a program with these options is tol
 	local weak
 
 	for weak in short aaaaaaaaaaaaaaaa Password1234; do
-		refused n1 400 '{"operation":"alter_user","username":"cluster","password":"'$weak'"}' "what nodes know each other by: this one "
+		refused n1 400 '{"operation":"alter_user","username":"cluster","password":"'$weak'"}' "is the cluster's secret, but this one "
 		refused n1 400 '{"operation":"add_user","role":"cluster_user","username":"next","password":"'$weak'","active":true}' \
-		    "what nodes know each other by"
+		    "is the cluster's secret, but"
 	done
 	refused n1 400 '{"operation":"add_user","role":"cluster_user","username":"next","password":"short","active":true}' "is shorter than 12 characters"
 	# Of another role it is as ever.

@@ -205,7 +205,7 @@ test_refused(void **state)
 		assert_int_equal(server.got, cases[i].server == NULL);
 		if (cases[i].server != NULL) {
 			assert_non_null(strstr(server.why, cases[i].server));
-			assert_non_null(strstr(client.why, "the other refuses: "));
+			assert_non_null(strstr(client.why, "the other node refuses: "));
 		}
 		part();
 		meet(&theirs, &ours, "n");
