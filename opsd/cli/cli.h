@@ -45,12 +45,12 @@ void target_free(struct cli_target *t);
 
 /*
  * What a new node lacks, each as a text that says how to mend it; from the answers of
- * list_users, get_configuration and cluster_get_routes, and cluster_network's nodes,
- * of which one is the node itself.
+ * list_users, get_configuration, cluster_get_routes, cluster_network's nodes, of which one is the
+ * node itself, and cluster_status.
  * One that is NULL is not judged.
  */
 json_t *cli_missing(const json_t *users, const json_t *config, const json_t *routes,
-    const json_t *network);
+    const json_t *network, const json_t *status);
 
 /*
  * All that `hubleaf status` knows: new reference; *runs is 0 when opsd does not.  Without

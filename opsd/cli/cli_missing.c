@@ -33,35 +33,61 @@ add_missing(json_t *list, int missing, const char *what)
 		json_array_append_new(list, json_string(what));
 }
 
+static void
+miss_users(json_t *list, const json_t *users, int meshed)
+{
+	add_missing(list, !somebody_is(users, "super_user"),
+	    "no administrator: hubleaf add_user "
+	    "username=NAME role=super_user active=true");
+	add_missing(list, meshed && !somebody_is(users, "cluster_user"),
+	    "no cluster user: hubleaf add_user "
+	    "username=cluster role=cluster_user active=true, with the password of all nodes");
+}
+
+static void
+miss_route(json_t *list, const json_t *routes, const json_t *network)
+{
+	add_missing(list,
+	    json_array_size(json_object_get(routes, "hub")) == 0 &&
+		json_array_size(json_object_get(routes, "leaf")) == 0 &&
+		json_array_size(network) <= 1,
+	    "no route to another node: hubleaf "
+	    "cluster_set_routes server=hub routes='[{\"host\": \"HOST\", \"port\": 9932}]', "
+	    "here or there");
+}
+
+/* On a node that has links alone, the routes are a list. */
+static void
+miss_link(json_t *list, const json_t *routes, const json_t *status)
+{
+	add_missing(list,
+	    json_array_size(routes) == 0 &&
+		json_array_size(json_object_get(status, "connections")) == 0,
+	    "no node to link with: hubleaf add_node hostname=HOST authorization=TOKEN, "
+	    "with a token of create_join_token there");
+}
+
 json_t *
-cli_missing(const json_t *users, const json_t *config, const json_t *routes, const json_t *network)
+cli_missing(const json_t *users, const json_t *config, const json_t *routes, const json_t *network,
+    const json_t *status)
 {
 	const json_t *clustering = json_object_get(config, "clustering");
 	const char *name = json_string_value(json_object_get(clustering, "nodeName"));
+	int on = json_is_true(json_object_get(clustering, "enabled"));
+	/* It says so when links are configured. */
+	int meshed = on || json_object_get(status, "type") == NULL;
 	json_t *list = json_array();
 
-	if (users != NULL) {
-		add_missing(list, !somebody_is(users, "super_user"),
-		    "no administrator: hubleaf add_user "
-		    "username=NAME role=super_user active=true");
-		add_missing(list, !somebody_is(users, "cluster_user"),
-		    "no cluster user: hubleaf add_user "
-		    "username=cluster role=cluster_user active=true, with the password of all nodes");
-	}
-	if (config != NULL)
-		add_missing(list,
-		    name == NULL || name[0] == '\0' ||
-			!json_is_true(json_object_get(clustering, "enabled")),
+	if (users != NULL)
+		miss_users(list, users, meshed);
+	if (config != NULL && meshed)
+		add_missing(list, name == NULL || name[0] == '\0' || !on,
 		    "no node name (clustering.nodeName), or clustering is off: "
 		    "hubleaf set_configuration clustering_enabled=true clustering_nodeName=NAME "
 		    "clustering_user=cluster; systemctl restart hubleaf.target");
-	if (routes != NULL)
-		add_missing(list,
-		    json_array_size(json_object_get(routes, "hub")) == 0 &&
-			json_array_size(json_object_get(routes, "leaf")) == 0 &&
-			json_array_size(network) <= 1,
-		    "no route to another node: hubleaf "
-		    "cluster_set_routes server=hub routes='[{\"host\": \"HOST\", \"port\": 9932}]', "
-		    "here or there");
+	if (routes != NULL && meshed)
+		miss_route(list, routes, network);
+	else if (routes != NULL)
+		miss_link(list, routes, status);
 	return (list);
 }

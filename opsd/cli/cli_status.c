@@ -289,7 +289,7 @@ cli_status(const struct conf *conf, const struct cli_target *t, int *runs, char 
 	    clustering_part(conf, info, network, status));
 	set_list(o, "pending", pending_part(info, status, config));
 	set_list(o, "missing",
-	    cli_missing(users, config, routes, json_object_get(network, "nodes")));
+	    cli_missing(users, config, routes, json_object_get(network, "nodes"), status));
 	json_decref(info);
 	json_decref(network);
 	json_decref(status);
