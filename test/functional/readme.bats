@@ -21,33 +21,63 @@ start_nodes()
 	[ \$1 = stop ] || node_run "\$HL_NODE"
 	END
 	chmod +x "$HL_T/bin/systemctl"
-	for n in amsterdam boston cairo truck; do
-		node_make "$n"
+	link_port=$(hl_ports)
+	export link_port
+	for n in amsterdam boston cairo truck delft essen; do
+		node_make "$n" "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(address "$n")"
 		sed -i '/^  enabled:/d; /^  nodeName:/d; /^  user:/d' "$HL_T/nodes/$n/hubleaf.yaml"
-		node_run "$n"
+		[[ $n == delft || $n == essen ]] || node_run "$n"
 	done
 }
 
-# What stands in for a host, a port or a folder of the README is put in, and passwords are not typed.
-commands()	# commands TASK NODE
+# Two nodes are linked by host name, and have these addresses instead.
+address()
 {
-	"$HL_SRC/test/readme-task" "$1" "$2" |
+	case $1 in
+	delft) echo 127.0.1.7 ;;
+	essen) echo 127.0.1.8 ;;
+	*) echo 127.0.0.1 ;;
+	esac
+}
+
+secure_port()
+{
+	echo $(($(port "$1" api) + 1))
+}
+
+# The same for links: delft is the README's amsterdam, essen its boston.
+link_places()	# link_places NODE
+{
+	sed -e "s|replication_hostname=[a-z]*\.example\.com|replication_hostname=$(address "$1") replication_securePort=$(address "$1"):$link_port|" \
+	    -e "s|authorization=TOKEN|port=$link_port operations_port=$(secure_port delft) authorization=$token|" \
+	    -e "s|\"\([a-z]*\.example\.com\)\"|\"wss://\1:$link_port\"|g" -e "s|9926|$(secure_port "$1")|" \
+	    -e "s|amsterdam\.example\.com|$(address delft)|g; s|boston\.example\.com|$(address essen)|g"
+}
+
+# What stands in for a host, a port or a folder of the README is put in, and passwords are not typed.
+commands()	# commands TASK NODE [NAME]: what the README calls NAME is typed on NODE
+{
+	"$HL_SRC/test/readme-task" "$1" "${3:-$2}" |
 	    sed -e '/^hubleaf add_user/s|$| password@=- <<<SECRET-of-all-nodes|' -e '/^hubleaf alter_user.* password$/s|$|@=- <<<ANOTHER-of-all-nodes|' \
 	    -e "s|clustering_nodeName=amsterdam|clustering_nodeName=$2|" \
 	    -e "s|\"amsterdam.example.com\", \"port\": 9932|\"127.0.0.1\", \"port\": $(port amsterdam cluster)|" \
 	    -e "s|\"amsterdam.example.com\", \"port\": 9931|\"127.0.0.1\", \"port\": $(port amsterdam leafnodes)|" \
 	    -e "s|127.0.0.1:9925|127.0.0.1:$(port "$2" api)|" -e "s|/var/lib/hubleaf|$(root "$2")|" \
 	    -e "s|/etc/hubleaf/tls|$HL_T/tls.$2|g" -e "s|/srv|$HL_T/srv|g" \
-	    -e "s|/etc/systemd|$HL_T/systemd|g; s|install -d -o hubleaf |install -d |; s|chown -R hubleaf: |ls |"
+	    -e "s|/etc/systemd|$HL_T/systemd|g; s|install -d -o hubleaf |install -d |; s|chown -R hubleaf: |ls |" |
+	    link_places "$2"
 }
 
-typed()		# typed TASK NODE...: on these, one after the other; $output is what they said
+# typed TASK NODE|NAME@NODE...: on these, one after the other; $output is what they said
+typed()
 {
-	local task=$1 n
+	local task=$1 n name
 
 	output=
 	for n in "${@:2}"; do
-		commands "$task" "$n" >"$HL_T/commands"
+		name=${n%@*}
+		n=${n#*@}
+		commands "$task" "$n" "$name" >"$HL_T/commands"
 		[ -s "$HL_T/commands" ] || {
 			echo "README: nothing to type for $task on $n"
 			return 1
@@ -176,13 +206,13 @@ only_added()	# only_added NODE: nothing else is in force
 	[ "$(ask "$1" '{"operation":"list_certificates"}' | jq -c 'map(.name)')" = '["node","ca"]' ]
 }
 
-certificate()	# certificate NODE FOLDER: of the authority, for the node
+certificate()	# certificate NODE FOLDER [ADDRESS]: of the authority, for the node
 {
 	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" \
 	    -keyout "$2/node.key" -out "$HL_T/csr" 2>/dev/null
 	openssl x509 -req -in "$HL_T/csr" -CA "$HL_T/ca.pem" -CAkey "$HL_T/ca.key" -CAcreateserial -days 30 \
 	    -out "$2/node.pem" -extfile <(
-		printf 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n') 2>/dev/null
+		printf 'subjectAltName=IP:%s\nextendedKeyUsage=serverAuth,clientAuth\n' "${3:-127.0.0.1}") 2>/dev/null
 }
 
 @test "certificates" {
@@ -215,6 +245,53 @@ certificate()	# certificate NODE FOLDER: of the authority, for the node
 	tr -d : <<<"$output" | grep -qi "$serial"
 	ok amsterdam '{"operation":"insert","table":"dog","records":[{"id":"renewed"}]}'
 	wait_until 20 as_many_dogs amsterdam boston
+}
+
+both_ways()	# both_ways: a table of delft comes to essen, and rows go both ways
+{
+	ok delft '{"operation":"create_table","table":"dog","primary_key":"id"}'
+	ok delft '{"operation":"insert","table":"dog","records":[{"id":1}]}'
+	wait_until 20 dogs essen 1
+	flows dog essen delft
+}
+
+@test "a link by host name, with a token; out again" {
+	node_run delft
+	node_run essen
+	typed "The first administrator" delft essen
+	typed "Link nodes by host name" amsterdam@delft
+	token=$(sed -n 's/^token: *//p' <<<"$output")
+	[[ $token == hlj1.* ]]
+	typed "Link nodes by host name" boston@essen
+	[[ $output == *"Successfully added '127.0.1.7'"*"status: open"* ]]
+	both_ways
+	typed "Take a linked node out" amsterdam@delft
+	wait_until 20 no_connections essen
+	no_connections delft
+}
+
+no_connections()
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e '.connections == []'
+}
+
+@test "links with certificates of one's own" {
+	local n
+
+	for n in delft essen; do
+		node_stop "$n"
+		rm -rf "$(root "$n")"
+		node_run "$n"
+		mkdir "$HL_T/tls.$n"
+		cp "$HL_T/ca.pem" "$HL_T/tls.$n"
+		certificate "$n" "$HL_T/tls.$n" "$(address "$n")"
+	done
+	typed "The first administrator" delft essen
+	typed "Link nodes with certificates of your own" delft essen
+	[[ $output != *missing:* ]]
+	both_ways
+	node_stop delft
+	node_stop essen
 }
 
 @test "CSV in, rows out" {
