@@ -136,8 +136,7 @@ link_item_read(struct topology_link *l, const json_t *o, size_t i, struct peerjs
 			publish, subscribe, 0, { 0, 0 }, 0 });
 	else {
 		peerjson_in(w, "subscriptions", i);
-		peerjson_fault(w, "subscription",
-		    "must be a database, a table and two of true and false");
+		peerjson_fault(w, "subscription", "must be a database, a table and two booleans");
 		peerjson_out(w);
 	}
 }

@@ -117,7 +117,7 @@ post_failed(const struct enrol *e, CURLcode code, const char *error, char **err)
 
 	switch (code) {
 	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-		*err = xasprintf("'%s' shows another key than that which the join token names: "
+		*err = xasprintf("'%s' shows another key than the one that the join token names: "
 				 "either somebody else answers at port %d, or the key was changed "
 				 "since, and a new token is needed; nothing was sent",
 		    e->host, e->port);

@@ -78,7 +78,7 @@ load_authority(const char *key_path, const char *cert_path, int make, struct key
 	if (rc == 1 && ca_check(out->key, out->certificate, &why) == -1) {
 		*err =
 		    xasprintf("%s and %s are no authority: %s: put them back from a backup, or "
-			      "remove both, and this node makes another that no other node knows",
+			      "remove both, and this node makes a new one that no other node knows",
 			key_path, cert_path, why);
 		free(why);
 		rc = -1;

@@ -121,7 +121,7 @@ join_with()	# join_with NODE TOKEN BODY [CURL OPTION...]: sets $code and $body
 	local t
 
 	t=$(token n2)
-	not_enrolled 502 'shows another key than that which the join token names' n1 true server-seven "\"$t\"" ${ID/0/7}
+	not_enrolled 502 'shows another key than the one that the join token names' n1 true server-seven "\"$t\"" ${ID/0/7}
 	[[ $(jq -r .error <<<"$got") = *'nothing was sent'* ]]
 	# A pin is not all: n2 knows n1's key, too.
 	t=$(token n1)

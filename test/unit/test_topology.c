@@ -147,7 +147,7 @@ refused(const char *text, const char *want)
 #define ID          "\"id\":\"00112233445566778899aabbccddeeff\""
 #define WITH(links) "{" ID ",\"name\":\"a\",\"relays\":true,\"links\":" links "}"
 #define SUBS(list)  "[{" ID ",\"name\":\"b\",\"subscriptions\":" list "}]"
-#define SUB_RULE    "must be a database, a table and two of true and false"
+#define SUB_RULE    "must be a database, a table and two booleans"
 
 static void
 test_nonsense(void **state)
