@@ -2,23 +2,28 @@
 
 #include "common/base/lookup.h"
 
+#include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 
-/* Shared by who waits and the thread that asks; whoever lets go last frees it. */
+/* Shared by who asks and the thread that looks it up; whoever lets go last frees it. */
 struct lookup {
 	pthread_mutex_t lock; /* over the rest */
-	pthread_cond_t done;
 	unsigned holders;
-	int is_done;
-	char *name;
-	struct addrinfo hints, *found;
+	int fd; /* an eventfd: it is done */
+	char *name, port[8];
+	int flags;
+	int rc;
+	struct addrinfo *found;
 };
 
 /* With the lock held. */
@@ -31,11 +36,22 @@ lookup_drop(struct lookup *l)
 	if (left > 0)
 		return;
 	pthread_mutex_destroy(&l->lock);
-	pthread_cond_destroy(&l->done);
 	if (l->found != NULL)
 		freeaddrinfo(l->found);
+	close(l->fd);
 	free(l->name);
 	free(l);
+}
+
+static int
+look_up(const struct lookup *l, int more, struct addrinfo **found)
+{
+	const struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = l->flags | more,
+	};
+
+	return (getaddrinfo(l->name, l->port, &hints, found));
 }
 
 static void *
@@ -43,51 +59,106 @@ lookup_thread(void *arg)
 {
 	struct lookup *l = arg;
 	struct addrinfo *found = NULL;
-	int rc = getaddrinfo(l->name, NULL, &l->hints, &found);
+	int rc = look_up(l, 0, &found);
 
 	pthread_mutex_lock(&l->lock);
+	l->rc = rc;
 	l->found = rc == 0 ? found : NULL;
-	l->is_done = 1;
-	pthread_cond_signal(&l->done);
+	(void)eventfd_write(l->fd, 1);
 	lookup_drop(l);
 	return (NULL);
 }
 
-static struct lookup *
-lookup_new(const char *name, int flags)
+/* What is no address is asked for; without a thread it is done, and may be tried again. */
+static void
+ask_others(struct lookup *l)
 {
-	struct lookup *l = xcalloc(1, sizeof(*l));
-	pthread_condattr_t attr;
+	pthread_t thread;
 
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* as mono_us */
-	pthread_cond_init(&l->done, &attr);
-	pthread_condattr_destroy(&attr);
+	l->rc = EAI_AGAIN;
+	pthread_mutex_lock(&l->lock);
+	if (pthread_create(&thread, NULL, lookup_thread, l) == 0) {
+		pthread_detach(thread);
+		l->holders++;
+	} else
+		(void)eventfd_write(l->fd, 1);
+	pthread_mutex_unlock(&l->lock);
+}
+
+struct lookup *
+lookup_new(const char *name, unsigned port, int flags)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct lookup *l;
+
+	if (fd == -1)
+		return (NULL);
+	l = xcalloc(1, sizeof(*l));
 	pthread_mutex_init(&l->lock, NULL);
 	l->holders = 1;
+	l->fd = fd;
 	l->name = xstrdup(name);
-	l->hints.ai_socktype = SOCK_STREAM;
-	l->hints.ai_flags = flags;
+	snprintf(l->port, sizeof(l->port), "%u", port);
+	l->flags = flags;
+	l->rc = look_up(l, AI_NUMERICHOST, &l->found);
+	if (l->rc == EAI_NONAME)
+		ask_others(l);
+	else
+		(void)eventfd_write(l->fd, 1);
 	return (l);
+}
+
+int
+lookup_fd(const struct lookup *l)
+{
+	return (l->fd);
+}
+
+struct addrinfo *
+lookup_take(struct lookup *l, const char **why)
+{
+	struct addrinfo *found;
+
+	pthread_mutex_lock(&l->lock);
+	found = l->found;
+	l->found = NULL;
+	if (found == NULL)
+		*why = gai_strerror(l->rc);
+	pthread_mutex_unlock(&l->lock);
+	return (found);
+}
+
+void
+lookup_free(struct lookup *l)
+{
+	if (l == NULL)
+		return;
+	pthread_mutex_lock(&l->lock);
+	lookup_drop(l);
+}
+
+static void
+wait_until_done(const struct lookup *l, uint64_t until)
+{
+	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+	uint64_t now;
+
+	while ((now = mono_us()) < until && poll(&p, 1, (int)((until - now + 999) / 1000)) == -1 &&
+	    errno == EINTR)
+		continue;
 }
 
 struct addrinfo *
 lookup_host(const char *name, int flags, uint64_t until)
 {
-	const struct timespec end = { (time_t)(until / 1000000), (long)(until % 1000000 * 1000) };
-	struct lookup *l = lookup_new(name, flags);
+	struct lookup *l = lookup_new(name, 0, flags);
 	struct addrinfo *found;
-	pthread_t thread;
+	const char *why;
 
-	pthread_mutex_lock(&l->lock);
-	if (pthread_create(&thread, NULL, lookup_thread, l) == 0) {
-		pthread_detach(thread);
-		l->holders++;
-		while (!l->is_done && pthread_cond_timedwait(&l->done, &l->lock, &end) == 0)
-			;
-	}
-	found = l->found;
-	l->found = NULL;
-	lookup_drop(l);
+	if (l == NULL)
+		return (NULL);
+	wait_until_done(l, until);
+	found = lookup_take(l, &why);
+	lookup_free(l);
 	return (found);
 }

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/lookup.h"
 #include "common/base/mem.h"
-#include "leafd/link/resolve.h"
 #include "leafd/link/ws_priv.h"
 
 #define ANSWER_MAX 4096 /* of a proxy */
@@ -23,10 +23,10 @@ struct dial {
 	struct event_base *base;
 	char *host, *proxy;
 	uint16_t port;
-	struct resolve *resolve;
+	struct lookup *lookup;
 	struct addrinfo *list, *at; /* the addresses, and the one that is tried */
 	int fd;
-	struct event *ev; /* the socket can be written to, or the proxy has answered */
+	struct event *ev; /* what is waited for: the addresses, the socket, the proxy's answer */
 	struct event *timer;
 	struct timeval timeout;
 	char answer[ANSWER_MAX + 1];
@@ -56,7 +56,7 @@ dial_free(struct dial *d)
 	if (d == NULL)
 		return;
 	drop_socket(d);
-	resolve_free(d->resolve);
+	lookup_free(d->lookup);
 	if (d->list != NULL)
 		freeaddrinfo(d->list);
 	event_free(d->timer);
@@ -92,13 +92,13 @@ dial_done(struct dial *d)
 	free(address);
 }
 
-/* Waits for what the socket is to be; the former event goes. */
+/* The former event goes. */
 static void
-wait_for(struct dial *d, short what, void (*cb)(evutil_socket_t, short, void *))
+wait_for(struct dial *d, int fd, short what, void (*cb)(evutil_socket_t, short, void *))
 {
 	if (d->ev != NULL)
 		event_free(d->ev);
-	if ((d->ev = event_new(d->base, d->fd, what, cb, d)) == NULL)
+	if ((d->ev = event_new(d->base, fd, what, cb, d)) == NULL)
 		fatalx("link: no event");
 	event_add(d->ev, NULL);
 }
@@ -135,7 +135,7 @@ dial_answer_cb(evutil_socket_t fd, short what, void *arg)
 	int rc;
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
-		wait_for(d, EV_READ, dial_answer_cb);
+		wait_for(d, d->fd, EV_READ, dial_answer_cb);
 		return;
 	}
 	if (n <= 0) {
@@ -147,7 +147,7 @@ dial_answer_cb(evutil_socket_t fd, short what, void *arg)
 	if ((rc = look_at_answer(d, &why)) == 1)
 		dial_done(d);
 	else if (rc == 0)
-		wait_for(d, EV_READ, dial_answer_cb);
+		wait_for(d, d->fd, EV_READ, dial_answer_cb);
 	else
 		dial_failed(d, why);
 }
@@ -166,7 +166,7 @@ ask_proxy(struct dial *d)
 	if (write(d->fd, text, n) != (ssize_t)n)
 		dial_failed(d, xasprintf("proxy %s: %s", d->proxy, strerror(errno)));
 	else
-		wait_for(d, EV_READ, dial_answer_cb);
+		wait_for(d, d->fd, EV_READ, dial_answer_cb);
 	free(text);
 }
 
@@ -223,7 +223,7 @@ try_next(struct dial *d)
 
 		d->at = a->ai_next;
 		if (begin_connect(d, a) == 0) {
-			wait_for(d, EV_WRITE, dial_connected_cb);
+			wait_for(d, d->fd, EV_WRITE, dial_connected_cb);
 			return;
 		}
 		drop_socket(d);
@@ -232,13 +232,16 @@ try_next(struct dial *d)
 }
 
 static void
-dial_resolved_cb(struct addrinfo *list, const char *why, void *arg)
+dial_looked_up_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *d = arg;
+	const char *why = NULL;
 
-	d->resolve = NULL;
-	d->list = d->at = list;
-	if (list != NULL)
+	drop_socket(d);
+	d->list = d->at = lookup_take(d->lookup, &why);
+	lookup_free(d->lookup);
+	d->lookup = NULL;
+	if (d->list != NULL)
 		try_next(d);
 	else
 		dial_failed(d, xasprintf("%s: %s", d->proxy != NULL ? d->proxy : d->host, why));
@@ -274,7 +277,10 @@ dial_new(struct event_base *base, const struct dial_opts *o,
 		fatalx("link: no timer");
 	d->timeout = (struct timeval){ o->timeout_ms / 1000, (o->timeout_ms % 1000) * 1000 };
 	evtimer_add(d->timer, &d->timeout);
-	d->resolve = resolve_new(base, o->proxy_host != NULL ? o->proxy_host : o->host,
-	    o->proxy_host != NULL ? o->proxy_port : o->port, dial_resolved_cb, d);
+	d->lookup = lookup_new(o->proxy_host != NULL ? o->proxy_host : o->host,
+	    o->proxy_host != NULL ? o->proxy_port : o->port, 0);
+	/* Without it the time passes. */
+	if (d->lookup != NULL)
+		wait_for(d, lookup_fd(d->lookup), EV_READ, dial_looked_up_cb);
 	return (d);
 }
