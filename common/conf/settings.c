@@ -2,46 +2,22 @@
 
 #include "common/conf/settings.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/hex.h"
 #include "common/base/mem.h"
-
-static int
-hex_digit(char ch)
-{
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	const char *at = ch != '\0' ? strchr(digits, ch) : NULL;
-
-	return (at != NULL ? (int)((at - digits) % 16) : -1);
-}
 
 int
 node_id_read(const char *hex, uint8_t out[NODE_ID_LEN])
 {
-	size_t i;
-	int high, low;
-
-	if (hex == NULL || strlen(hex) != 2 * NODE_ID_LEN)
-		return (-1);
-	for (i = 0; i < NODE_ID_LEN; i++) {
-		high = hex_digit(hex[2 * i]);
-		low = hex_digit(hex[2 * i + 1]);
-		if (high == -1 || low == -1)
-			return (-1);
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	return (0);
+	return (hex_read(hex, out, NODE_ID_LEN));
 }
 
 void
 node_id_hex(const uint8_t id[NODE_ID_LEN], char out[NODE_HEX_LEN])
 {
-	size_t i;
-
-	for (i = 0; i < NODE_ID_LEN; i++)
-		snprintf(out + 2 * i, 3, "%02x", id[i]);
+	hex_text(id, NODE_ID_LEN, out);
 }
 
 static char *

@@ -12,10 +12,10 @@
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/hex.h"
 #include "common/base/mem.h"
 #include "common/tls/certmake.h"
 #include "common/tls/crypto.h"
@@ -89,8 +89,7 @@ key_hash(const uint8_t key[AUTHORITY_KEY_LEN], const char *what, char *hex, size
 	memcpy(all, what, strnlen(what, 64));
 	memcpy(all + 64, key, AUTHORITY_KEY_LEN);
 	crypto_sha256(all, sizeof(all), sum);
-	for (size_t i = 0; i < n; i++)
-		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+	hex_text(sum, n, hex);
 	explicit_bzero(all, sizeof(all));
 	explicit_bzero(sum, sizeof(sum));
 }
@@ -164,7 +163,7 @@ static char *
 authority_name(EVP_PKEY *key)
 {
 	unsigned char *der = NULL;
-	int len = i2d_PUBKEY(key, &der), i;
+	int len = i2d_PUBKEY(key, &der);
 	uint8_t sum[32];
 	char hex[17];
 
@@ -172,8 +171,7 @@ authority_name(EVP_PKEY *key)
 		return (NULL);
 	crypto_sha256(der, (size_t)len, sum);
 	OPENSSL_free(der);
-	for (i = 0; i < 8; i++)
-		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+	hex_text(sum, 8, hex);
 	return (xasprintf("hubleaf authority %s", hex));
 }
 

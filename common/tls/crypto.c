@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/base/file.h"
+#include "common/base/hex.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
@@ -25,20 +26,6 @@
 #define NONCE_LEN 12
 #define TAG_LEN   16
 #define TEXT_MAX  (1 << 20) /* longest text that is sealed or hashed */
-
-static const char hex_digits[] = "0123456789abcdef";
-
-static void
-to_hex(const uint8_t *p, size_t n, char *out)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		out[2 * i] = hex_digits[p[i] >> 4];
-		out[2 * i + 1] = hex_digits[p[i] & 15];
-	}
-	out[2 * n] = '\0';
-}
 
 static char *
 to_base64(const uint8_t *p, size_t n)
@@ -88,7 +75,7 @@ crypto_random_hex(char *out, size_t n)
 
 	for (i = 0; i < n; i++) {
 		crypto_random(&byte, 1);
-		to_hex(&byte, 1, out + 2 * i);
+		hex_text(&byte, 1, out + 2 * i);
 	}
 }
 
@@ -101,7 +88,7 @@ crypto_uuid(char out[37])
 	crypto_random(id, sizeof(id));
 	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
 	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
-	to_hex(id, sizeof(id), hex);
+	hex_text(id, sizeof(id), hex);
 	snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
 }
 
@@ -110,6 +97,15 @@ crypto_sha256(const void *p, size_t n, uint8_t out[32])
 {
 	if (EVP_Digest(p, n, out, NULL, EVP_sha256(), NULL) != 1)
 		fatalx("crypto: no SHA-256");
+}
+
+void
+crypto_sha256_hex(const void *p, size_t n, char out[65])
+{
+	uint8_t sum[32];
+
+	crypto_sha256(p, n, sum);
+	hex_text(sum, sizeof(sum), out);
 }
 
 int
@@ -125,7 +121,7 @@ crypto_md5_hex(const void *p, size_t n, char out[33])
 
 	if (EVP_Digest(p, n, sum, NULL, EVP_md5(), NULL) != 1)
 		fatalx("crypto: no MD5");
-	to_hex(sum, sizeof(sum), out);
+	hex_text(sum, sizeof(sum), out);
 }
 
 static int

@@ -12,6 +12,7 @@ void crypto_random_hex(char *out, size_t n);
 /* Version 4 UUID as 36 characters and NUL. */
 void crypto_uuid(char out[37]);
 void crypto_sha256(const void *p, size_t n, uint8_t out[32]);
+void crypto_sha256_hex(const void *p, size_t n, char out[65]);
 int crypto_equal(const void *a, const void *b, size_t n); /* constant time */
 /* MD5 in hex (stream names as the peers show them). */
 void crypto_md5_hex(const void *p, size_t n, char out[33]);

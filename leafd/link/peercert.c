@@ -7,7 +7,6 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,14 +31,12 @@ serial_of(const X509 *cert)
 static void
 spki_of(X509 *cert, char out[65])
 {
-	uint8_t *der = NULL, hash[32] = { 0 };
+	uint8_t *der = NULL;
 	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
 
 	if (n > 0)
-		crypto_sha256(der, (size_t)n, hash);
+		crypto_sha256_hex(der, (size_t)n, out);
 	OPENSSL_free(der);
-	for (size_t i = 0; i < sizeof(hash); i++)
-		snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
 
 int

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/hex.h"
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
 #include "opsd/auth/user.h"
@@ -198,8 +198,7 @@ url_decode(struct buf *out, const char *s, size_t n)
 static void
 mark_hex(const struct user *u, char hex[MARK_HEX])
 {
-	for (size_t i = 0; i < sizeof(u->mark); i++)
-		snprintf(hex + 2 * i, 3, "%02x", u->mark[i]);
+	hex_text(u->mark, sizeof(u->mark), hex);
 }
 
 static int

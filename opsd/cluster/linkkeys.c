@@ -3,30 +3,14 @@
 #include "opsd/cluster/linkkeys.h"
 
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/hex.h"
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
 
 #define FORMAT 1 /* of the sealed text */
-
-static int
-read_hex(const json_t *v, uint8_t out[32])
-{
-	const char *s = json_string_value(v);
-	unsigned byte;
-
-	if (s == NULL || strlen(s) != 64)
-		return (-1);
-	for (size_t i = 0; i < 32; i++) {
-		if (sscanf(s + 2 * i, "%2x", &byte) != 1)
-			return (-1);
-		out[i] = (uint8_t)byte;
-	}
-	return (0);
-}
 
 static json_t *
 hex_json(const uint8_t in[32])
@@ -34,8 +18,7 @@ hex_json(const uint8_t in[32])
 	char hex[65];
 	json_t *v;
 
-	for (size_t i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", in[i]);
+	hex_text(in, 32, hex);
 	v = json_string(hex);
 	explicit_bzero(hex, sizeof(hex));
 	return (v);
@@ -50,8 +33,9 @@ read_keys(struct linkkeys *l, const json_t *list)
 	json_array_foreach((json_t *)(uintptr_t)list, i, o) {
 		struct linkkey *k = &l->k[l->n];
 
-		if (i == LINKKEYS_MAX || read_hex(json_object_get(o, "print"), k->print) == -1 ||
-		    read_hex(json_object_get(o, "key"), k->key) == -1)
+		if (i == LINKKEYS_MAX ||
+		    hex_read(json_string_value(json_object_get(o, "print")), k->print, 32) == -1 ||
+		    hex_read(json_string_value(json_object_get(o, "key")), k->key, 32) == -1)
 			break;
 		k->since = json_integer_value(json_object_get(o, "since"));
 		l->n++;

@@ -45,11 +45,7 @@ joins_read(const char *text, struct join_token *out)
 static void
 hash_secret(const char *secret, char out[HASH_DIGITS + 1])
 {
-	uint8_t sum[32];
-
-	crypto_sha256(secret, strlen(secret), sum);
-	for (size_t i = 0; i < sizeof(sum); i++)
-		snprintf(out + 2 * i, 3, "%02x", sum[i]);
+	crypto_sha256_hex(secret, strlen(secret), out);
 }
 
 /* ---- keeping ---- */

@@ -137,17 +137,14 @@ pem_spki(const EVP_PKEY *key, char out[PEM_HASH])
 {
 	unsigned char *der = NULL;
 	int n = i2d_PUBKEY(key, &der);
-	uint8_t sum[32];
 
 	out[0] = '\0';
 	if (n <= 0) {
 		ERR_clear_error();
 		return (-1);
 	}
-	crypto_sha256(der, (size_t)n, sum);
+	crypto_sha256_hex(der, (size_t)n, out);
 	OPENSSL_free(der);
-	for (size_t i = 0; i < sizeof(sum); i++)
-		snprintf(out + 2 * i, 3, "%02x", sum[i]);
 	return (0);
 }
 
