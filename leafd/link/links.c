@@ -149,7 +149,8 @@ ask_for_link(struct peerlink *k)
 	char *text;
 
 	json_object_update_new(o,
-	    json_pack("{s:s?, s:s?, s:s?, s:O?, s:s, s:b, s:s?}", "serial", k->cert.serial, "spki",
+	    json_pack("{s:s?, s:s?, s:s?, s:O?, s:s, s:b, s:s?}", "serial",
+		k->cert.serial[0] != '\0' ? k->cert.serial : NULL, "spki",
 		k->cert.cert != NULL ? k->cert.spki : NULL, "issuer", k->cert.issuer, "names",
 		k->cert.names, "address", k->address, "secure", k->ssl != NULL, "dialled",
 		k->target != NULL ? target_key(k->target) : NULL));

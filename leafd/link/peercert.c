@@ -2,7 +2,6 @@
 
 #include "leafd/link/peercert.h"
 
-#include <ctype.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
@@ -13,20 +12,6 @@
 #include "common/base/mem.h"
 #include "common/tls/certinfo.h"
 #include "common/tls/crypto.h"
-
-static char *
-serial_of(const X509 *cert)
-{
-	BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
-	char *hex = number != NULL ? BN_bn2hex(number) : NULL;
-	char *text = xstrdup(hex != NULL ? hex + strspn(hex, "0") : ""), *p;
-
-	for (p = text; *p != '\0'; p++)
-		*p = (char)tolower((unsigned char)*p);
-	OPENSSL_free(hex);
-	BN_free(number);
-	return (text);
-}
 
 static void
 spki_of(X509 *cert, char out[65])
@@ -46,7 +31,8 @@ peercert_read(struct peercert *p, struct ssl_st *ssl)
 	if (ssl == NULL || (p->cert = SSL_get1_peer_certificate(ssl)) == NULL)
 		return (-1);
 	p->names = certinfo_hosts(p->cert);
-	p->serial = serial_of(p->cert);
+	if (serial_of(p->cert, p->serial) == -1)
+		p->serial[0] = '\0';
 	p->issuer = certinfo_issuer(p->cert);
 	spki_of(p->cert, p->spki);
 	return (0);
@@ -57,7 +43,6 @@ peercert_free(struct peercert *p)
 {
 	X509_free(p->cert);
 	json_decref(p->names);
-	free(p->serial);
 	free(p->issuer);
 	memset(p, 0, sizeof(*p));
 }
@@ -73,21 +58,10 @@ peercert_covers(const struct peercert *p, const char *host)
 	return (covers);
 }
 
-/* "0A:1B", "a1b" and "0a1b" are one. */
 int
 peercert_is(const struct peercert *p, const char *serial)
 {
-	const char *own = p->serial;
+	char read[SERIAL_MAX];
 
-	if (own == NULL)
-		return (0);
-	while (*serial == '0' || *serial == ':')
-		serial++;
-	for (; *serial != '\0'; serial++) {
-		if (*serial == ':')
-			continue;
-		if (*own == '\0' || tolower((unsigned char)*serial) != *own++)
-			return (0);
-	}
-	return (*own == '\0');
+	return (serial_read(serial, read) == 0 && strcmp(read, p->serial) == 0);
 }

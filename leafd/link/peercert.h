@@ -3,6 +3,8 @@
 
 #include <jansson.h>
 
+#include "common/tls/serial.h"
+
 /* What the certificate of a verified TLS session shows. */
 struct ssl_st;
 struct x509_st;
@@ -10,9 +12,9 @@ struct x509_st;
 struct peercert {
 	struct x509_st *cert;
 	json_t *names; /* the hosts and addresses of its alternative names, or its common name */
-	char *serial;  /* hexadecimal, lower case, no zeros before it */
 	char *issuer;
-	char spki[65]; /* SHA-256 of its public key, in hexadecimal */
+	char serial[SERIAL_MAX]; /* serial.h; "": it has none that can be read */
+	char spki[65];           /* SHA-256 of its public key, in hexadecimal */
 };
 
 /* -1: there is none.  p is then empty, as it is when it is all zeros. */

@@ -9,7 +9,7 @@
 #include "common/base/formats.h"
 #include "common/base/mem.h"
 #include "common/conf/repconf.h"
-#include "opsd/pki/serial.h"
+#include "common/tls/serial.h"
 
 #define PAYLOAD_MAX (60 << 20) /* a message has to go over opsd's socket as well (proto.h) */
 

@@ -7,12 +7,12 @@
 
 #include "common/base/iso.h"
 #include "common/base/mem.h"
+#include "common/tls/serial.h"
 #include "opsd/cluster/linkconf.h"
 #include "opsd/op/linkjoin.h"
 #include "opsd/op/op_cluster.h"
 #include "opsd/pki/enrol.h"
 #include "opsd/pki/pem.h"
-#include "opsd/pki/serial.h"
 
 /* What a call gives that adds a node by hostname or url. */
 

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "opsd/pki/serial.h"
+#include "common/tls/serial.h"
 
 /*
  * A node's own authority, as functions of texts (PEM): a P-256 key and a certificate of ten

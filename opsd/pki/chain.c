@@ -10,9 +10,9 @@
 #include <time.h>
 
 #include "common/base/mem.h"
+#include "common/tls/serial.h"
 #include "opsd/pki/csr.h"
 #include "opsd/pki/pem.h"
-#include "opsd/pki/serial.h"
 
 #define BUNDLE_MOST    10000
 #define SECURITY_LEVEL 2 /* 112 bits, as TLS has it: no SHA-1, no RSA below 2048 */

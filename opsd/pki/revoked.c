@@ -5,10 +5,10 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/tls/serial.h"
 #include "opsd/pki/issue.h"
 #include "opsd/pki/ledger.h"
 #include "opsd/pki/pki_priv.h"
-#include "opsd/pki/serial.h"
 
 /* What has been revoked. */
 

@@ -7,12 +7,12 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "common/tls/serial.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/chain.h"
 #include "opsd/pki/csr.h"
 #include "opsd/pki/enrol.h"
 #include "opsd/pki/renewal.h"
-#include "opsd/pki/serial.h"
 #include "test/unit/pkitexts.h"
 
 /* Authorities, requests and certificates, as functions of texts. */

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "opsd/pki/serial.h"
+#include "common/tls/serial.h"
 
 #include <ctype.h>
 #include <openssl/bn.h>
