@@ -19,9 +19,6 @@ tls_error(const char *what)
 	return (xasprintf("%s: %s", what, why != NULL ? why : "failed"));
 }
 
-/* Of TLS 1.2; those of 1.3 are no others.  No CBC, no key that is not fresh. */
-#define SUITES "ECDHE+AESGCM:ECDHE+CHACHA20"
-
 struct ssl_ctx_st *
 tls_server(const char *cert, const char *key, const char *ca, char **err)
 {
@@ -33,7 +30,7 @@ tls_server(const char *cert, const char *key, const char *ca, char **err)
 	}
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-	if (SSL_CTX_set_cipher_list(ctx, SUITES) != 1)
+	if (SSL_CTX_set_cipher_list(ctx, TLS_SUITES) != 1)
 		*err = tls_error("the cipher suites");
 	else if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
 		*err = tls_error(cert);

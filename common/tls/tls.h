@@ -7,6 +7,9 @@
 struct ssl_ctx_st;
 struct ssl_st;
 
+/* Of TLS 1.2; those of 1.3 are no others.  No CBC, no key that is not fresh. */
+#define TLS_SUITES "ECDHE+AESGCM:ECDHE+CHACHA20"
+
 /* `ca` (may be NULL) has what is sent along with a certificate that comes without its chain.
  * NULL with *err. */
 struct ssl_ctx_st *tls_server(const char *cert, const char *key, const char *ca, char **err);

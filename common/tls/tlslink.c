@@ -18,9 +18,6 @@
 
 #define CERTS_MAX 1000
 
-/* Of TLS 1.2; those of 1.3 are no others. */
-#define SUITES "ECDHE+AESGCM:ECDHE+CHACHA20"
-
 struct tlslink {
 	SSL_CTX *ctx;
 };
@@ -100,7 +97,7 @@ tlslink_setup(SSL_CTX *ctx, const struct tlslink_opts *o, char **err)
 	int has = o->authorities != NULL && o->authorities[0] != '\0';
 
 	set_rules(ctx);
-	if (SSL_CTX_set_cipher_list(ctx, SUITES) != 1)
+	if (SSL_CTX_set_cipher_list(ctx, TLS_SUITES) != 1)
 		*err = tls_error("the cipher suites");
 	else if (use_certificate(ctx, o->certificate) == -1)
 		*err = tls_error("the certificate");
