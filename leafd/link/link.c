@@ -124,6 +124,17 @@ tell_opsd(struct peerlink *k, const char *why)
 	chan_send(k->ls->opsd, MSG_LINK_DOWN, &b);
 }
 
+/* What waits for it, or is kept for it. */
+static void
+link_let_go(struct peerlink *k)
+{
+	links_drop_question(k);
+	link_out_forget(k);
+	link_in_end(k);
+	link_ask_end(k);
+	send_early(k, 0);
+}
+
 void
 link_end(struct peerlink *k, unsigned code, const char *why)
 {
@@ -141,15 +152,12 @@ link_end(struct peerlink *k, unsigned code, const char *why)
 	event_del(k->timer);
 	event_del(k->turn);
 	tell_opsd(k, why);
-	link_out_forget(k);
-	link_in_end(k);
-	link_ask_end(k);
-	send_early(k, 0);
+	link_let_go(k);
 	if (k->target != NULL)
 		target_ended(k->target, stood, why);
 	k->target = NULL;
 	ws_pause(k->ws, 0);
-	links_ended(k);
+	links_ended(k->ls);
 	ws_close(k->ws, code, why); /* may free k */
 }
 
@@ -157,11 +165,7 @@ void
 link_free(struct peerlink *k)
 {
 	DL_DELETE(k->ls->all, k);
-	links_ended(k);
-	link_out_forget(k);
-	link_in_end(k);
-	link_ask_end(k);
-	send_early(k, 0);
+	link_let_go(k);
 	ws_free(k->ws);
 	event_free(k->timer);
 	event_free(k->turn);

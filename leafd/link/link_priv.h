@@ -142,8 +142,8 @@ struct peerlink *links_find(const struct links *ls, const uint8_t id[NODE_ID_LEN
 int links_has_hostname(const struct links *ls, const char *hostname);
 /* HELLO came and is in k->hello: opsd is asked, unless it cannot be. */
 void links_hello(struct peerlink *k);
-void links_ended(struct peerlink
-	*k); /* its question is not waited for, targets may have something to do */
+void links_drop_question(struct peerlink *k); /* its answer is not waited for */
+void links_ended(struct links *ls);           /* one of them: targets may have something to do */
 int links_revoked(const struct links *ls, const struct peercert *cert);
 size_t links_unadmitted(const struct links *ls);
 

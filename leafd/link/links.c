@@ -90,8 +90,8 @@ links_revoked(const struct links *ls, const struct peercert *cert)
 
 /* May it be? */
 
-static void
-drop_question(struct peerlink *k)
+void
+links_drop_question(struct peerlink *k)
 {
 	if (k->question != NULL)
 		k->question->link = NULL; /* on_link_up frees it */
@@ -160,7 +160,7 @@ ask_for_link(struct peerlink *k)
 	buf_blob(&b, text, strlen(text));
 	free(text);
 	json_decref(o);
-	drop_question(k);
+	links_drop_question(k);
 	k->question = xcalloc(1, sizeof(*k->question));
 	k->question->ls = k->ls;
 	k->question->link = k;
@@ -220,11 +220,10 @@ links_hello(struct peerlink *k)
 }
 
 void
-links_ended(struct peerlink *k)
+links_ended(struct links *ls)
 {
-	drop_question(k);
-	target_look(k->ls);
-	links_changed(k->ls);
+	target_look(ls);
+	links_changed(ls);
 }
 
 /* What opsd says */
@@ -399,18 +398,11 @@ links_new(struct event_base *base, struct chan *opsd, const char *instance,
 	return (ls);
 }
 
-static void
-nobody_cares(void *arg)
-{
-}
-
 void
 links_free(struct links *ls)
 {
 	if (ls == NULL)
 		return;
-	ls->told = 0;
-	ls->changed = nobody_cares;
 	while (ls->all != NULL)
 		link_part(ls->all, "this node has stopped");
 	target_free_all(ls);

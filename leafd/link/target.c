@@ -77,15 +77,16 @@ void
 target_ended(struct target *t, int stood, const char *why)
 {
 	static struct log_brake brake = { .most = 20 };
+	int linked = is_linked(t);
 
 	t->busy = 0;
 	if (stood) {
 		t->wait_ms = WAIT_MIN_MS;
 		t->tries = 0;
-	} else if (!is_linked(t) && (t->error == NULL || strcmp(t->error, why) != 0))
+	} else if (!linked && (t->error == NULL || strcmp(t->error, why) != 0))
 		log_braked(&brake, LOG_WARN, "link: no link to %s: %s", t->d.key, why);
 	free(t->error);
-	t->error = is_linked(t) ? NULL : xstrdup(why);
+	t->error = linked ? NULL : xstrdup(why);
 	wait_more(t);
 	links_changed(t->ls);
 }
@@ -123,30 +124,34 @@ dial_target(struct target *t)
 	t->dial = dial_new(t->ls->base, &o, target_dial_cb, t);
 }
 
+static void
+look_at_target(struct target *t)
+{
+	const struct links *ls = t->ls;
+
+	if (!links_up(ls) || t->dial != NULL || t->busy || evtimer_pending(t->timer, NULL) ||
+	    is_linked(t))
+		return;
+	if (t->d.secure && ls->tls == NULL)
+		target_ended(t, 0,
+		    ls->tls_fault != NULL ? ls->tls_fault : "this node has no certificate");
+	else
+		dial_target(t);
+}
+
 void
 target_look(struct links *ls)
 {
 	struct target *t;
 
-	if (!links_up(ls))
-		return;
-	DL_FOREACH(ls->targets, t) {
-		if (t->dial != NULL || t->busy || evtimer_pending(t->timer, NULL) || is_linked(t))
-			continue;
-		if (t->d.secure && ls->tls == NULL)
-			target_ended(t, 0,
-			    ls->tls_fault != NULL ? ls->tls_fault : "this node has no certificate");
-		else
-			dial_target(t);
-	}
+	DL_FOREACH(ls->targets, t)
+		look_at_target(t);
 }
 
 static void
 target_timer_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct target *t = arg;
-
-	target_look(t->ls);
+	look_at_target(arg);
 }
 
 /* What is to be */
