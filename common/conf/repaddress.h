@@ -7,6 +7,7 @@
  */
 #define REPADDRESS_HOST_MAX 253
 #define REPADDRESS_PATH_MAX 200
+#define REPADDRESS_PATH     "/replication" /* where none is said, and where links come in */
 
 enum repaddress_scheme { REPADDRESS_BARE, REPADDRESS_WS, REPADDRESS_WSS };
 

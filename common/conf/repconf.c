@@ -9,7 +9,6 @@
 
 #include "common/base/mem.h"
 
-#define PATH         "/replication"
 #define PORT_DEFAULT 9933
 #define PORT_WSS     443
 #define PORT_WS      80
@@ -124,7 +123,7 @@ repconf_route(const struct conf *c, const json_t *route, struct repconf_route *r
 	    a.port != 0        ? a.port :
 				 default_port(c, &a, r->secure);
 	strcpy(r->host, a.host);
-	strcpy(r->path, a.path[0] == '\0' || strcmp(a.path, "/") == 0 ? PATH : a.path);
+	strcpy(r->path, a.path[0] == '\0' || strcmp(a.path, "/") == 0 ? REPADDRESS_PATH : a.path);
 	return (0);
 }
 

@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
+#include "common/conf/repaddress.h"
 #include "common/tls/tlslink.h"
 #include "leafd/link/link_priv.h"
 #include "leafd/link/ws_priv.h"
@@ -434,7 +435,7 @@ make_ws(struct peerlink *k, struct bufferevent *bev)
 	    NULL :
 	    xasprintf("%s%s%s:%u", v6 ? "[" : "", d->name, v6 ? "]" : "", d->port);
 	struct ws_opts o = {
-		.path = d != NULL ? d->path : LINK_PATH,
+		.path = d != NULL ? d->path : REPADDRESS_PATH,
 		.protocol = LINK_PROTOCOL,
 		.host = host,
 		.headroom = LINK_HEADROOM,

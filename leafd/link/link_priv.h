@@ -35,7 +35,6 @@ enum link_type {
 	LINK_BEGIN = 11, /* what follows is what the last WANT asked for */
 };
 
-#define LINK_PATH       "/replication"
 #define LINK_PROTOCOL   "hubleaf.1"
 #define LINK_HELLO_MAX  (16u << 10) /* all that is read before a link is admitted */
 #define LINK_HELLO_MS   5000        /* from the connection to its HELLO, and to dial */

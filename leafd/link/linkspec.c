@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/conf/repaddress.h"
 
 #define LISTEN_MAX   16
 #define DIAL_MAX     10000
@@ -82,7 +83,7 @@ read_dial(struct linkspec *s, const json_t *list)
 		if (d->name == NULL)
 			d->name = xstrdup(d->host);
 		if (d->path == NULL)
-			d->path = xstrdup("/replication");
+			d->path = xstrdup(REPADDRESS_PATH);
 		if (d->path[0] != '/' || strpbrk(d->path, " \r\n\t") != NULL || !is_host(d->host) ||
 		    !is_host(d->name))
 			return (-1);
@@ -90,21 +91,19 @@ read_dial(struct linkspec *s, const json_t *list)
 	return (0);
 }
 
-/* "host:port", "[address]:port"; NULL is none. */
+/* NULL is none. */
 static int
 read_proxy(struct linkspec *s, const char *text)
 {
-	const char *colon = text != NULL ? strrchr(text, ':') : NULL;
-	unsigned long port = colon != NULL ? strtoul(colon + 1, NULL, 10) : 0;
-	size_t n = colon != NULL ? (size_t)(colon - text) : 0;
+	struct repaddress at;
 
 	if (text == NULL)
 		return (0);
-	if (n == 0 || port == 0 || port > 65535)
+	if (repaddress_read(&at, text) == -1 || at.scheme != REPADDRESS_BARE ||
+	    at.host[0] == '\0' || at.port == 0)
 		return (-1);
-	s->proxy_host = text[0] == '[' && text[n - 1] == ']' ? xstrndup(text + 1, n - 2) :
-							       xstrndup(text, n);
-	s->proxy_port = (uint16_t)port;
+	s->proxy_host = xstrdup(at.host);
+	s->proxy_port = (uint16_t)at.port;
 	return (0);
 }
 
@@ -172,6 +171,15 @@ linkspec_read(const void *text, size_t n, char **err)
 }
 
 void
+linkspec_dial_clear(struct linkspec_dial *d)
+{
+	free(d->key);
+	free(d->host);
+	free(d->name);
+	free(d->path);
+}
+
+void
 linkspec_free(struct linkspec *s)
 {
 	size_t i;
@@ -180,12 +188,8 @@ linkspec_free(struct linkspec *s)
 		return;
 	for (i = 0; i < s->nlisten; i++)
 		free(s->listen[i].host);
-	for (i = 0; i < s->ndial; i++) {
-		free(s->dial[i].key);
-		free(s->dial[i].host);
-		free(s->dial[i].name);
-		free(s->dial[i].path);
-	}
+	for (i = 0; i < s->ndial; i++)
+		linkspec_dial_clear(&s->dial[i]);
 	free(s->listen);
 	free(s->dial);
 	free(s->proxy_host);

@@ -40,6 +40,7 @@ struct linkspec {
 /* NULL with *err. */
 struct linkspec *linkspec_read(const void *text, size_t n, char **err);
 void linkspec_free(struct linkspec *s);
+void linkspec_dial_clear(struct linkspec_dial *d); /* what it has */
 
 /* What another says of itself. */
 struct linkspec_hello {

@@ -194,10 +194,7 @@ target_free(struct target *t)
 	DL_DELETE(t->ls->targets, t);
 	dial_free(t->dial);
 	event_free(t->timer);
-	free(t->d.key);
-	free(t->d.host);
-	free(t->d.name);
-	free(t->d.path);
+	linkspec_dial_clear(&t->d);
 	free(t->error);
 	free(t);
 }
