@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/mem.h"
 
 #define PORT_DEFAULT 9933
@@ -125,6 +126,16 @@ repconf_route(const struct conf *c, const json_t *route, struct repconf_route *r
 	strcpy(r->host, a.host);
 	strcpy(r->path, a.path[0] == '\0' || strcmp(a.path, "/") == 0 ? REPADDRESS_PATH : a.path);
 	return (0);
+}
+
+char *
+repconf_url(const struct repconf_route *r)
+{
+	char *at = address_join(r->host, (unsigned)r->port);
+	char *url = xasprintf("%s://%s", r->secure ? "wss" : "ws", at);
+
+	free(at);
+	return (url);
 }
 
 int

@@ -22,6 +22,8 @@ struct repconf_route {
 	const json_t *revoked; /* serials, an array or NULL; borrowed from it */
 };
 int repconf_route(const struct conf *c, const json_t *route, struct repconf_route *r);
+/* As a URL without a path, what leafd calls a place to dial (LINKS' "key"); caller frees. */
+char *repconf_url(const struct repconf_route *r);
 /* What is wrong with a route that stands at `name`, a line each; NULL: nothing. */
 char *repconf_route_fault(const char *name, const json_t *route);
 /* The route whose host it is; 0: there is none. */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/address.h"
+
 #define PAYLOAD_ROOM (256 << 10) /* around the largest transaction */
 #define HOST_MAX     255
 
@@ -150,9 +152,10 @@ add_percent(struct buf *b, const char *s)
 static void
 add_host_port(struct buf *b, const char *host, int64_t port)
 {
-	int bare_v6 = strchr(host, ':') != NULL && *host != '[';
+	char *text = address_join(host, (unsigned)port);
 
-	buf_addf(b, "%s%s%s:%" PRId64, bare_v6 ? "[" : "", host, bare_v6 ? "]" : "", port);
+	buf_add(b, text, strlen(text));
+	free(text);
 }
 
 void

@@ -2,7 +2,6 @@
 
 #include "common/tls/tlslink.h"
 
-#include <arpa/inet.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/address.h"
 #include "common/base/mem.h"
 #include "common/tls/tls.h"
 
@@ -144,21 +144,13 @@ tlslink_accept(struct tlslink *t)
 	return (SSL_new(t->ctx));
 }
 
-static int
-is_address(const char *name)
-{
-	struct in6_addr at;
-
-	return (inet_pton(AF_INET, name, &at) == 1 || inet_pton(AF_INET6, name, &at) == 1);
-}
-
 struct ssl_st *
 tlslink_connect(struct tlslink *t, const char *name)
 {
 	SSL *ssl = SSL_new(t->ctx);
 
 	if (ssl != NULL && SSL_set1_host(ssl, name) == 1 &&
-	    (is_address(name) || SSL_set_tlsext_host_name(ssl, name) == 1))
+	    (address_ok(name) || SSL_set_tlsext_host_name(ssl, name) == 1))
 		return (ssl);
 	SSL_free(ssl);
 	return (NULL);

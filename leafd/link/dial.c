@@ -6,12 +6,12 @@
 #include <event2/event.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/log.h"
 #include "common/base/lookup.h"
 #include "common/base/mem.h"
@@ -31,7 +31,7 @@ struct dial {
 	struct timeval timeout;
 	char answer[ANSWER_MAX + 1];
 	size_t nanswer;
-	char address[NI_MAXHOST];
+	char address[ADDRESS_TEXT];
 	char *why; /* the last fault */
 	void (*cb)(int fd, const char *address, const char *why, void *arg);
 	void *arg;
@@ -155,10 +155,8 @@ dial_answer_cb(evutil_socket_t fd, short what, void *arg)
 static void
 ask_proxy(struct dial *d)
 {
-	int v6 = strchr(d->host, ':') != NULL;
-	char *text = xasprintf("CONNECT %s%s%s:%u HTTP/1.1\r\nHost: %s%s%s:%u\r\n\r\n",
-	    v6 ? "[" : "", d->host, v6 ? "]" : "", d->port, v6 ? "[" : "", d->host, v6 ? "]" : "",
-	    d->port);
+	char *at = address_join(d->host, d->port);
+	char *text = xasprintf("CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", at, at);
 	size_t n = strlen(text);
 
 	d->nanswer = 0;
@@ -168,6 +166,7 @@ ask_proxy(struct dial *d)
 	else
 		wait_for(d, d->fd, EV_READ, dial_answer_cb);
 	free(text);
+	free(at);
 }
 
 /* Connecting */
@@ -200,12 +199,7 @@ dial_connected_cb(evutil_socket_t fd, short what, void *arg)
 static int
 begin_connect(struct dial *d, const struct addrinfo *a)
 {
-	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
-
-	getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof(host), port, sizeof(port),
-	    NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(d->address, sizeof(d->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
-	    port);
+	address_text(a->ai_addr, a->ai_addrlen, d->address);
 	d->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (d->fd != -1 && (connect(d->fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS))
 		return (0);

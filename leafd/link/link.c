@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/logbrake.h"
@@ -430,10 +431,7 @@ static struct ws *
 make_ws(struct peerlink *k, struct bufferevent *bev)
 {
 	const struct linkspec_dial *d = k->target != NULL ? target_spec(k->target) : NULL;
-	int v6 = d != NULL && strchr(d->name, ':') != NULL;
-	char *host = d == NULL ?
-	    NULL :
-	    xasprintf("%s%s%s:%u", v6 ? "[" : "", d->name, v6 ? "]" : "", d->port);
+	char *host = d != NULL ? address_join(d->name, d->port) : NULL;
 	struct ws_opts o = {
 		.path = d != NULL ? d->path : REPADDRESS_PATH,
 		.protocol = LINK_PROTOCOL,

@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/listener.h>
@@ -12,10 +11,12 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
+#include "common/conf/repaddress.h"
 #include "leafd/link/link_priv.h"
 
 /* Where links come in, and who may try again how soon. */
@@ -41,7 +42,7 @@ struct listener {
 /* An address whose last attempts came to nothing. */
 struct arrivals {
 	UT_hash_handle hh;
-	uint8_t net[8]; /* an IPv4 address, or what is one host's of an IPv6 one */
+	uint8_t net[8];
 	unsigned failures;
 	uint64_t last_us, held_us;
 };
@@ -51,22 +52,10 @@ struct arrivals {
 static void
 net_of(const char *address, uint8_t net[8])
 {
-	const char *colon = strrchr(address, ':');
-	char text[INET6_ADDRSTRLEN + 2] = "";
-	uint8_t v6[16] = { 0 };
-	size_t n = colon != NULL ? (size_t)(colon - address) : strlen(address);
+	struct repaddress at;
 
-	memset(net, 0, 8);
-	if (n > 1 && address[0] == '[')
-		snprintf(text, sizeof(text), "%.*s", (int)(n - 2), address + 1);
-	else
-		snprintf(text, sizeof(text), "%.*s", (int)n, address);
-	if (inet_pton(AF_INET6, text, v6) != 1)
-		inet_pton(AF_INET, text, net);
-	else if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)v6))
-		memcpy(net, v6 + 12, 4);
-	else
-		memcpy(net, v6, 8);
+	(void)repaddress_read(&at, address);
+	(void)address_net(at.host, net);
 }
 
 static struct arrivals *
@@ -145,25 +134,15 @@ is_held(const struct links *ls, const char *address)
 /* Accepting */
 
 static void
-address_text(const struct sockaddr *sa, int len, char *out, size_t size)
-{
-	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "0";
-
-	getnameinfo(sa, (socklen_t)len, host, sizeof(host), port, sizeof(port),
-	    NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(out, size, strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static void
 link_accept_cb(struct evconnlistener *lev, evutil_socket_t fd, struct sockaddr *sa, int len,
     void *arg)
 {
 	static struct log_brake brake = { .most = 5 };
 	struct listener *l = arg;
 	struct links *ls = l->ls;
-	char address[NI_MAXHOST + NI_MAXSERV + 4];
+	char address[ADDRESS_TEXT];
 
-	address_text(sa, len, address, sizeof(address));
+	address_text(sa, (socklen_t)len, address);
 	if (links_unadmitted(ls) < LINK_UNADMITTED && !is_held(ls, address)) {
 		link_new(ls, fd, address, l->secure, NULL);
 		return;

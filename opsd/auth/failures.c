@@ -2,11 +2,11 @@
 
 #include "opsd/auth/failures.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
+#include "common/base/address.h"
 #include "common/base/mem.h"
 
 /* A bucket that leaks: what it holds is time until it is empty. */
@@ -49,33 +49,12 @@ failures_free(struct failures *f)
 	free(f);
 }
 
-/* 0, or -1 when it is no address. */
-static int
-address_id(const char *address, uint8_t id[8])
-{
-	static const uint8_t v4[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-	uint8_t six[16], four[4];
-
-	memset(id, 0, 8);
-	if (address == NULL)
-		return (-1);
-	if (inet_pton(AF_INET, address, four) == 1)
-		memcpy(id + 4, four, 4);
-	else if (inet_pton(AF_INET6, address, six) != 1)
-		return (-1);
-	else if (memcmp(six, v4, sizeof(v4)) == 0)
-		memcpy(id + 4, six + 12, 4);
-	else
-		memcpy(id, six, 8);
-	return (0);
-}
-
 static struct failing *
 find_failing(struct failures *f, const char *address, uint8_t id[8])
 {
 	struct failing *e = NULL;
 
-	if (address_id(address, id) == 0)
+	if (address_net(address, id) == 0)
 		HASH_FIND(hh, f->all, id, 8, e);
 	return (e);
 }
@@ -99,7 +78,7 @@ failures_add(struct failures *f, const char *address, uint64_t now_us)
 	uint8_t id[8];
 	struct failing *e;
 
-	if (address_id(address, id) == -1)
+	if (address_net(address, id) == -1)
 		return;
 	if ((e = find_failing(f, address, id)) != NULL) {
 		until = e->until_us > now_us ? e->until_us : now_us;

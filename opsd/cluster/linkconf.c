@@ -76,19 +76,10 @@ is_dialled(const json_t *list, const char *key)
 	return (0);
 }
 
-char *
-linkconf_key(const struct repconf_route *r)
-{
-	int v6 = strchr(r->host, ':') != NULL;
-
-	return (xasprintf("%s://%s%s%s:%d", r->secure ? "wss" : "ws", v6 ? "[" : "", r->host,
-	    v6 ? "]" : "", r->port));
-}
-
 static void
 add_dial(const struct repconf_route *r, json_t *list)
 {
-	char *key = linkconf_key(r);
+	char *key = repconf_url(r);
 
 	if (!is_dialled(list, key))
 		json_array_append_new(list,

@@ -17,9 +17,6 @@ int linkconf_needs_tls(const struct conf *c, const json_t *dials);
  */
 json_t *linkconf_links(const struct conf *c, const char *node_hex, const struct linkconf_keys *keys,
     const json_t *revoked, const json_t *dials);
-/* What leafd calls a place to dial (LINKS' "key"); caller frees. */
-struct repconf_route;
-char *linkconf_key(const struct repconf_route *r);
 /* Whether one of the routes revokes it. */
 int linkconf_revokes(const struct conf *c, const char *serial);
 

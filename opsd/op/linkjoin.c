@@ -11,7 +11,6 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/daemons.h"
-#include "opsd/cluster/linkconf.h"
 #include "opsd/cluster/members.h"
 #include "opsd/pki/enrol.h"
 #include "opsd/pki/pki.h"
@@ -107,7 +106,7 @@ static char *
 dial_error(struct linkjoin *j, json_int_t *tries)
 {
 	json_t *state = daemons_leaf_state(j->ops->rep.daemons), *one;
-	char *key = linkconf_key(&j->route), *error = NULL;
+	char *key = repconf_url(&j->route), *error = NULL;
 	size_t i;
 
 	*tries = 0;

@@ -8,7 +8,6 @@
 #include "common/base/iso.h"
 #include "common/base/mem.h"
 #include "common/tls/serial.h"
-#include "opsd/cluster/linkconf.h"
 #include "opsd/op/linkjoin.h"
 #include "opsd/op/op_cluster.h"
 #include "opsd/pki/enrol.h"
@@ -97,9 +96,9 @@ linkjoin_hostname(struct request *r, struct faults *f, const json_t *body, const
 static char *
 place_text(const struct repconf_route *at)
 {
-	char *key = linkconf_key(at), *text = xasprintf("%s%s", key, at->path);
+	char *url = repconf_url(at), *text = xasprintf("%s%s", url, at->path);
 
-	free(key);
+	free(url);
 	return (text);
 }
 

@@ -65,7 +65,7 @@ route_url(const struct op_linkstatus *s)
 	char *url = NULL;
 
 	if (repconf_route_to(conf, s->peer->hostname, &r))
-		url = linkconf_key(&r);
+		url = repconf_url(&r);
 	conf_free(conf);
 	return (url);
 }

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "common/base/address.h"
 #include "common/base/mem.h"
 #include "common/tls/serial.h"
 #include "opsd/pki/csr.h"
@@ -54,7 +55,7 @@ chain_names(struct x509_st *cert, const char *hostname)
 		is = 0;
 	else if (!has_host_names(names))
 		is = cn_is(cert, hostname);
-	else if (csr_is_address(hostname))
+	else if (address_ok(hostname))
 		is = X509_check_ip_asc(cert, hostname, 0) == 1;
 	else
 		is = X509_check_host(cert, hostname, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/address.h"
 #include "common/base/mem.h"
 #include "common/tls/tls.h"
 #include "opsd/pki/pem.h"
@@ -19,22 +20,13 @@
 /* ---- names ---- */
 
 int
-csr_is_address(const char *hostname)
-{
-	uint8_t bytes[16];
-
-	return (inet_pton(AF_INET, hostname, bytes) == 1 ||
-	    inet_pton(AF_INET6, hostname, bytes) == 1);
-}
-
-int
 csr_hostname_ok(const char *hostname)
 {
 	size_t n = strlen(hostname), label = 0;
 
 	if (n == 0 || n > CSR_HOST)
 		return (0);
-	if (csr_is_address(hostname))
+	if (address_ok(hostname))
 		return (1);
 	for (size_t i = 0; i < n; i++) {
 		if (hostname[i] == '.') {
@@ -200,7 +192,7 @@ take_hostname(struct csr *c, const ASN1_STRING *s)
 		c->hostname[i] = (char)tolower(p[i]);
 	c->hostname[n] = '\0';
 	/* An address is an IP name, and nothing else. */
-	return (csr_hostname_ok(c->hostname) && !csr_is_address(c->hostname));
+	return (csr_hostname_ok(c->hostname) && !address_ok(c->hostname));
 }
 
 static int

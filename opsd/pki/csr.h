@@ -19,7 +19,6 @@ struct csr {
 
 /* A hostname as certificates have it: no wildcard, no dot at an end. */
 int csr_hostname_ok(const char *hostname);
-int csr_is_address(const char *hostname);
 int csr_same_host(const char *a, const char *b);
 /* What stands for it as the subject's CN, which is of 64 characters at most. */
 const char *csr_common_name(const char *hostname);

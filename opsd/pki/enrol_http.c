@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/address.h"
 #include "common/base/mem.h"
 #include "opsd/pki/enrol.h"
 
@@ -64,9 +65,10 @@ wipe_headers(struct curl_slist *list)
 static char *
 post_url(const struct enrol *e)
 {
-	int six = strchr(e->host, ':') != NULL;
+	char *at = address_join(e->host, (unsigned)e->port), *url = xasprintf("https://%s/", at);
 
-	return (xasprintf("https://%s%s%s:%d/", six ? "[" : "", e->host, six ? "]" : "", e->port));
+	free(at);
+	return (url);
 }
 
 /* A key that is pinned is all that counts; names and times of its certificate say no more. */
