@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -8,8 +7,8 @@
 
 #include <event2/event.h>
 
-#include "common/base/log.h"
 #include "common/ipc/chan.h"
+#include "test/fuzz/feed.h"
 
 /*
  * Bytes from a peer on a daemon's socket.  The first byte says: bit 0, a good
@@ -86,36 +85,12 @@ put_hello(struct buf *b)
 	buf_put_u32(b, at, (uint32_t)(b->len - at - PROTO_HEAD));
 }
 
-/* 1 as long as the daemon listens. */
-static int
-feed(struct event_base *base, int fd, const uint8_t *data, size_t n)
-{
-	ssize_t r = n > 0 ? write(fd, data, n) : 0;
-
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	return (r == (ssize_t)n);
-}
-
-static struct event_base *
-loop(void)
-{
-	static struct event_base *base;
-
-	if (base == NULL) {
-		signal(SIGPIPE, SIG_IGN);
-		log_init("fuzz", (enum log_level)0);
-		base = event_base_new();
-	}
-	return (base);
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct event_base *base = loop();
+	struct event_base *base = feed_loop();
 	struct peer p = { 0 };
 	struct buf b = { 0 };
-	size_t at, step, left;
 	int fds[2];
 
 	if (n == 0 || n > MAX || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1)
@@ -123,15 +98,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (data[0] & 1)
 		put_hello(&b);
 	buf_add(&b, data + 1, n - 1);
-	step = data[0] >> 1;
-	if (step == 0 || b.len / step > 256)
-		step = b.len;
 	p.chan = chan_attach(base, fds[0], ROLE_OPSD, &ops, &p);
-	for (at = 0; at < b.len; at += step) {
-		left = b.len - at;
-		if (!feed(base, fds[1], b.data + at, left < step ? left : step))
-			break;
-	}
+	feed_all(fds[1], b.data, b.len, data[0] >> 1);
 	/* Freed by itself if it never was up: the end of the socket is the way to tell it. */
 	close(fds[1]);
 	while (event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED) > 0)

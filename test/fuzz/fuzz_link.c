@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +8,9 @@
 
 #include <event2/event.h>
 
-#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "leafd/link/link_priv.h"
+#include "test/fuzz/feed.h"
 
 /*
  * Messages from another node over a link.  The first byte says: bit 0, a good HELLO goes before, and opsd
@@ -185,9 +184,7 @@ begin(void)
 	struct buf b = { 0 };
 	int fds[2];
 
-	signal(SIGPIPE, SIG_IGN);
-	log_init("fuzz", (enum log_level)0);
-	base = event_base_new();
+	base = feed_loop();
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1)
 		abort();
 	node.opsd = chan_attach(base, fds[0], ROLE_OPSD, &opsd_ops, &node);

@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +10,8 @@
 #include <event2/event.h>
 
 #include "common/base/buf.h"
-#include "common/base/log.h"
 #include "leafd/link/ws.h"
+#include "test/fuzz/feed.h"
 
 /*
  * Bytes from another node.  The first byte says: bit 0, we are the client; bit 1, a good upgrade
@@ -84,19 +83,6 @@ on_closed(struct ws *w, unsigned code, const char *why, void *arg)
 
 static const struct ws_ops ops = { on_open, on_message, on_pong, NULL, on_closed };
 
-static struct event_base *
-loop(void)
-{
-	static struct event_base *base;
-
-	if (base == NULL) {
-		signal(SIGPIPE, SIG_IGN);
-		log_init("fuzz", (enum log_level)0);
-		base = event_base_new();
-	}
-	return (base);
-}
-
 static void
 put_upgrade(struct buf *b, int client)
 {
@@ -106,19 +92,6 @@ put_upgrade(struct buf *b, int client)
 	    "GET /replication HTTP/1.1\r\nHost: n2\r\nUpgrade: websocket\r\n"
 	    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: hubleaf.1\r\n\r\n");
-}
-
-/* 1 as long as somebody listens.  What we are told back is not looked at. */
-static int
-feed(struct event_base *base, int fd, const uint8_t *data, size_t n)
-{
-	char away[4096];
-	ssize_t r = n > 0 ? send(fd, data, n, MSG_DONTWAIT) : 0;
-
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	while (recv(fd, away, sizeof(away), MSG_DONTWAIT) > 0)
-		continue;
-	return (r == (ssize_t)n);
 }
 
 int
@@ -132,11 +105,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		.max = MESSAGE,
 		.max_head = 2048,
 	};
-	struct event_base *base = loop();
+	struct event_base *base = feed_loop();
 	struct bufferevent *bev;
 	struct end e = { 0 };
 	struct buf b = { 0 };
-	size_t at, step, left;
 	int fds[2];
 
 	if (n == 0 || n > MAX || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1)
@@ -144,17 +116,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (data[0] & 2)
 		put_upgrade(&b, data[0] & 1);
 	buf_add(&b, data + 1, n - 1);
-	step = data[0] >> 2;
-	if (step == 0 || b.len / step > 256)
-		step = b.len;
 	evutil_make_socket_nonblocking(fds[0]);
 	bev = bufferevent_socket_new(base, fds[0], BEV_OPT_CLOSE_ON_FREE);
 	e.ws = data[0] & 1 ? ws_client(bev, &o, &ops, &e) : ws_server(bev, &o, &ops, &e);
-	for (at = 0; at < b.len; at += step) {
-		left = b.len - at;
-		if (!feed(base, fds[1], b.data + at, left < step ? left : step))
-			break;
-	}
+	feed_all(fds[1], b.data, b.len, data[0] >> 2);
 	if (e.bytes > b.len)
 		abort();
 	close(fds[1]);
