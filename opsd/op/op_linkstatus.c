@@ -11,7 +11,6 @@
 #include "common/base/mem.h"
 #include "common/conf/repconf.h"
 #include "opsd/cluster/carrier_link.h"
-#include "opsd/cluster/linkconf.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peer_view.h"
