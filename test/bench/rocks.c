@@ -3,11 +3,11 @@
 #include <err.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "test/bench/db.h"
 #include "test/bench/sample.h"
 
 /*
@@ -26,57 +26,28 @@ struct reader {
 	pthread_t id;
 };
 
-static rocksdb_t *
-open_store(const char *path)
-{
-	rocksdb_options_t *o = rocksdb_options_create();
-	rocksdb_t *db;
-	char *why = NULL;
-
-	rocksdb_options_set_create_if_missing(o, 1);
-	db = rocksdb_open(o, path, &why);
-	if (db == NULL)
-		errx(1, "%s: %s", path, why);
-	rocksdb_options_destroy(o);
-	return (db);
-}
-
-static void
-make_key(char key[8], uint64_t id)
-{
-	for (int i = 0; i < 8; i++)
-		key[i] = (char)(id >> (56 - 8 * i));
-}
-
 static void
 put_row(rocksdb_writebatch_t *b, uint64_t id)
 {
-	char key[8], row[SAMPLE_MAX];
+	char row[SAMPLE_MAX];
+	size_t n = sample_row(row, id);
 
-	make_key(key, id);
-	rocksdb_writebatch_put(b, key, sizeof(key), row, sample_row(row, id));
+	db_put(b, id, row, n);
 }
 
 /* Until a time, or, with one batch, once. */
 static uint64_t
 fill(rocksdb_t *db, uint64_t until, unsigned rows)
 {
-	rocksdb_writeoptions_t *w = rocksdb_writeoptions_create();
 	rocksdb_writebatch_t *b = rocksdb_writebatch_create();
 	uint64_t id = 0;
-	char *why = NULL;
 
-	rocksdb_writeoptions_set_sync(w, 1);
 	do {
-		rocksdb_writebatch_clear(b);
 		for (unsigned i = 0; i < rows; i++)
 			put_row(b, id++);
-		rocksdb_write(db, w, b, &why);
-		if (why != NULL)
-			errx(1, "write: %s", why);
+		db_write(db, b);
 	} while (mono_us() < until);
 	rocksdb_writebatch_destroy(b);
-	rocksdb_writeoptions_destroy(w);
 	return (id);
 }
 
@@ -85,11 +56,11 @@ read_rows(void *arg)
 {
 	struct reader *r = arg;
 	rocksdb_readoptions_t *o = rocksdb_readoptions_create();
-	char key[8], *row, *why = NULL;
+	char key[DB_KEY], *row, *why = NULL;
 	size_t n;
 
 	while (mono_us() < r->until) {
-		make_key(key, sample_mixed(r->seed + r->got++) % r->rows);
+		db_key(key, sample_mixed(r->seed + r->got++) % r->rows);
 		row = rocksdb_get(r->db, o, key, sizeof(key), &n, &why);
 		if (row == NULL)
 			errx(1, "get: %s", why != NULL ? why : "no row");
@@ -133,7 +104,7 @@ main(int argc, char *argv[])
 
 	if (argc > 5 || seconds <= 0 || rows < 1 || threads < 0 || threads > THREADS_MAX)
 		errx(2, "usage: rocks FOLDER SECONDS ROWS [THREADS]");
-	db = open_store(argv[1]);
+	db = db_open(argv[1]);
 	if (threads > 0)
 		fill(db, 0, (unsigned)rows);
 	began = mono_us();
