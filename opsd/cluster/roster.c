@@ -1,0 +1,331 @@
+#include "config.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "common/tls/crypto.h"
+#include "opsd/cluster/roster_priv.h"
+
+/* ---- entries ---- */
+
+static const char kind_letters[ROSTER_KINDS] = { 'm', 'r', 'a' };
+
+static void
+make_slot(char slot[ROSTER_SLOT_MAX], enum statement_kind kind, const char *key)
+{
+	slot[0] = kind_letters[kind];
+	memcpy(slot + 1, key, strlen(key) + 1);
+}
+
+struct roster_entry *
+roster_find(struct roster *r, enum statement_kind kind, const char *key)
+{
+	char slot[ROSTER_SLOT_MAX];
+	struct roster_entry *e;
+
+	make_slot(slot, kind, key);
+	HASH_FIND_STR(r->entries, slot, e);
+	return (e);
+}
+
+struct roster_entry *
+roster_find_id(struct roster *r, const uint8_t *id)
+{
+	char hex[2 * NODE_ID_LEN + 1];
+
+	node_id_hex(id, hex);
+	return (roster_find(r, STATEMENT_MEMBER, hex));
+}
+
+struct roster_entry *
+roster_entry_of(struct roster *r, enum statement_kind kind, const char *key)
+{
+	struct roster_entry *e = roster_find(r, kind, key);
+
+	if (e != NULL)
+		return (e);
+	e = xcalloc(1, sizeof(*e));
+	make_slot(e->slot, kind, key);
+	e->kind = kind;
+	e->key = e->slot + 1;
+	HASH_ADD_STR(r->entries, slot, e);
+	return (e);
+}
+
+static void
+entry_drop(struct roster *r, struct roster_entry *e)
+{
+	HASH_DEL(r->entries, e);
+	statement_free(e->said);
+	statement_free(e->introduction);
+	free(e);
+}
+
+void
+roster_tidy(struct roster *r, struct roster_entry *e)
+{
+	if (e->said == NULL && e->introduction == NULL)
+		entry_drop(r, e);
+}
+
+int
+roster_is_locked(const struct roster_entry *e)
+{
+	return (e != NULL && e->said != NULL && e->said->removed &&
+	    (e->introduction == NULL || e->introduction->time <= e->said->time));
+}
+
+int
+roster_is_live(const struct roster_entry *e)
+{
+	return (e != NULL && e->said != NULL && !e->said->removed);
+}
+
+/* ---- what is looked up ---- */
+
+char *
+roster_host_key(const char *hostname)
+{
+	char *key = xstrdup(hostname);
+
+	for (char *p = key; *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return (key);
+}
+
+static uint64_t
+entry_hash(const struct roster_entry *e)
+{
+	struct buf b = { 0 };
+	uint8_t sum[32];
+	uint64_t hash;
+
+	if (e->said == NULL)
+		return (0);
+	buf_add(&b, e->said->text, strlen(e->said->text) + 1);
+	if (e->introduction != NULL)
+		buf_add(&b, e->introduction->text, strlen(e->introduction->text));
+	crypto_sha256(b.data, b.len, sum);
+	memcpy(&hash, sum, sizeof(hash));
+	buf_free(&b);
+	return (hash);
+}
+
+/* Removed ones are found by their key, the others by their host name. */
+static char *
+index_key(const struct roster *r, const struct roster_entry *e, json_t **index)
+{
+	const char *spki;
+
+	if (e->kind != STATEMENT_MEMBER || e->said == NULL)
+		return (NULL);
+	spki = statement_field(e->said, "spki");
+	*index = e->said->removed ? r->removed : r->hosts;
+	return (e->said->removed ? xstrdup(spki) :
+				   roster_host_key(statement_field(e->said, "hostname")));
+}
+
+void
+roster_unlist(struct roster *r, struct roster_entry *e)
+{
+	json_t *index;
+	char *key = index_key(r, e, &index);
+	const char *is = key != NULL ? json_string_value(json_object_get(index, key)) : NULL;
+
+	if (is != NULL && strcmp(is, e->key) == 0)
+		json_object_del(index, key);
+	r->digest -= e->hash;
+	free(key);
+}
+
+void
+roster_enlist(struct roster *r, struct roster_entry *e)
+{
+	json_t *index;
+	char *key = index_key(r, e, &index);
+
+	if (key != NULL)
+		json_object_set_new(index, key, json_string(e->key));
+	e->hash = entry_hash(e);
+	r->digest += e->hash;
+	free(key);
+}
+
+/* ---- life ---- */
+
+struct roster *
+roster_new(const uint8_t *own_id)
+{
+	struct roster *r = xcalloc(1, sizeof(*r));
+
+	pthread_mutex_init(&r->lock, NULL);
+	memcpy(r->own_id, own_id, NODE_ID_LEN);
+	r->hosts = json_object();
+	r->removed = json_object();
+	return (r);
+}
+
+void
+roster_free(struct roster *r)
+{
+	struct roster_entry *e, *tmp;
+
+	if (r == NULL)
+		return;
+	HASH_ITER(hh, r->entries, e, tmp)
+		entry_drop(r, e);
+	signer_free(r->signer);
+	json_decref(r->hosts);
+	json_decref(r->removed);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+void
+roster_offer_clear(struct roster_offer *o)
+{
+	statement_free(o->said);
+	statement_free(o->introduction);
+	*o = (struct roster_offer){ 0 };
+}
+
+void
+roster_put(struct roster *r, struct roster_offer *o, uint64_t taken_ms)
+{
+	const struct statement *s = o->said != NULL ? o->said : o->introduction;
+	struct roster_entry *e;
+
+	if (s == NULL)
+		return;
+	pthread_mutex_lock(&r->lock);
+	e = roster_entry_of(r, o->said != NULL ? s->kind : STATEMENT_MEMBER, s->key);
+	roster_unlist(r, e);
+	statement_free(e->said);
+	statement_free(e->introduction);
+	e->said = o->said;
+	e->introduction = o->introduction;
+	e->taken_ms = taken_ms;
+	roster_enlist(r, e);
+	pthread_mutex_unlock(&r->lock);
+	*o = (struct roster_offer){ 0 };
+}
+
+/* Of what a node says of itself only its removal stays. */
+json_t *
+roster_clear(struct roster *r)
+{
+	struct roster_entry *e, *tmp;
+	json_t *gone = json_array();
+
+	pthread_mutex_lock(&r->lock);
+	HASH_ITER(hh, r->entries, e, tmp) {
+		if (e == roster_find_id(r, r->own_id))
+			continue;
+		json_array_append_new(gone,
+		    json_pack("[s,s]", statement_kind_name(e->kind), e->key));
+		roster_unlist(r, e);
+		r->changes[e->kind]++;
+		entry_drop(r, e);
+	}
+	r->seq++;
+	pthread_mutex_unlock(&r->lock);
+	return (gone);
+}
+
+/* ---- what is signed here ---- */
+
+void
+roster_sign_with(struct roster *r, struct signer *signer)
+{
+	pthread_mutex_lock(&r->lock);
+	signer_free(r->signer);
+	r->signer = signer;
+	pthread_mutex_unlock(&r->lock);
+}
+
+int
+roster_may_sign(struct roster *r)
+{
+	int may;
+
+	pthread_mutex_lock(&r->lock);
+	may = r->signer != NULL;
+	pthread_mutex_unlock(&r->lock);
+	return (may);
+}
+
+/* After all that there is. */
+static uint64_t
+next_time(const struct roster_entry *e, uint64_t now_ms)
+{
+	uint64_t time = now_ms << 16;
+
+	if (e != NULL && e->said != NULL && e->said->time >= time)
+		time = e->said->time + 1;
+	if (e != NULL && e->introduction != NULL && e->introduction->time >= time)
+		time = e->introduction->time + 1;
+	return (time);
+}
+
+/* With the lock held. */
+static struct statement *
+sign_after(struct roster *r, const struct roster_entry *e, enum statement_kind kind,
+    const char *key, const json_t *fields, uint64_t now_ms)
+{
+	return (r->signer == NULL ?
+		NULL :
+		statement_make(r->signer, kind, key, r->own_id, next_time(e, now_ms), fields));
+}
+
+struct statement *
+roster_say(struct roster *r, enum statement_kind kind, const char *key, const json_t *fields,
+    uint64_t now_ms)
+{
+	struct statement *s;
+
+	if (strlen(key) > STATEMENT_KEY_MAX)
+		return (NULL);
+	pthread_mutex_lock(&r->lock);
+	s = sign_after(r, roster_find(r, kind, key), kind, key, fields, now_ms);
+	pthread_mutex_unlock(&r->lock);
+	return (s);
+}
+
+struct statement *
+roster_introduce(struct roster *r, const uint8_t *id, const char *spki, uint64_t now_ms)
+{
+	json_t *fields = json_pack("{s:s}", "spki", spki);
+	char hex[2 * NODE_ID_LEN + 1];
+	struct statement *s;
+
+	node_id_hex(id, hex);
+	pthread_mutex_lock(&r->lock);
+	s = sign_after(r, roster_find_id(r, id), STATEMENT_INTRODUCTION, hex, fields, now_ms);
+	pthread_mutex_unlock(&r->lock);
+	json_decref(fields);
+	return (s);
+}
+
+struct statement *
+roster_remove(struct roster *r, const uint8_t *id, uint64_t now_ms)
+{
+	struct statement *s = NULL;
+	struct roster_entry *e;
+	json_t *fields;
+
+	pthread_mutex_lock(&r->lock);
+	e = roster_find_id(r, id);
+	if (roster_is_live(e)) {
+		fields = json_pack("{s:s, s:s*, s:s, s:b}", "hostname",
+		    statement_field(e->said, "hostname"), "node_name",
+		    statement_field(e->said, "node_name"), "spki", statement_field(e->said, "spki"),
+		    "removed", 1);
+		s = sign_after(r, e, STATEMENT_MEMBER, e->key, fields, now_ms);
+		json_decref(fields);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return (s);
+}

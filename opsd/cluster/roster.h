@@ -1,0 +1,123 @@
+#ifndef HL_ROSTER_H
+#define HL_ROSTER_H
+
+#include "opsd/cluster/statement.h"
+
+/*
+ * What all members of the cluster know alike, each entry a statement (statement.h) that anybody can
+ * check: who the members are, which certificates are revoked, which authorities are trusted.  Each
+ * node has all of it; gossip.h spreads it.  In memory, no I/O.  Any thread, unless it says otherwise.
+ *
+ * A member's entry has two statements: what the node says of itself, signed with its key, and the
+ * introduction, by which a member said that this key is that node's.  The newer counts, of each
+ * by itself, as long as the two are of the same key.  A removal takes the place of what the
+ * node says, and outranks it and the key, until there is a newer introduction.
+ *
+ * Who may introduce is known, not removed, and one of replication.introducers.  From such a
+ * member, over its own link, a node also takes what others have signed that it does not know: it could
+ * say all of that itself.
+ */
+struct roster;
+
+#define ROSTER_KINDS STATEMENT_INTRODUCTION
+#define ROSTER_MOST  10000                    /* entries */
+#define ROSTER_AHEAD (UINT64_C(300000) << 16) /* so much ahead of the clock, nothing counts */
+
+struct roster *roster_new(const uint8_t *own_id);
+void roster_free(struct roster *r); /* NULL is ignored */
+
+/* ---- what is signed here ---- */
+
+void roster_sign_with(struct roster *r, struct signer *signer); /* takes it */
+int roster_may_sign(struct roster *r);                          /* it has been given one */
+
+struct roster_offer { /* of one entry; either may be NULL */
+	struct statement *said, *introduction;
+};
+void roster_offer_clear(struct roster_offer *o);
+
+/*
+ * What to offer (roster_take) so that it counts; to be cleared, NULL where there is nothing to be
+ * said, or nothing to sign with.
+ */
+struct statement *roster_say(struct roster *r, enum statement_kind kind, const char *key,
+    const json_t *fields, uint64_t now_ms);
+struct statement *roster_introduce(struct roster *r, const uint8_t *id, const char *spki,
+    uint64_t now_ms);
+struct statement *roster_remove(struct roster *r, const uint8_t *id, uint64_t now_ms);
+
+/* ---- taking ---- */
+
+struct roster_facts {
+	uint64_t now_ms;
+	const json_t *introducers; /* names of nodes, or "*"; NULL: all may */
+	const uint8_t *who;   /* who hands it over, if that is known for sure; NULL: it is not */
+	const char *who_spki; /* the key that its link shows, or NULL */
+};
+
+enum roster_verdict {
+	ROSTER_OLD,    /* what is here counts */
+	ROSTER_TAKEN,  /* something of it is new */
+	ROSTER_LATER,  /* who has signed it is not known (yet), or it is ahead of the clock */
+	ROSTER_REFUSED /* and *why */
+};
+
+/*
+ * The signatures have been checked by now.  On the commit thread.  The statements that are taken are
+ * no longer in the offer.
+ */
+enum roster_verdict roster_take(struct roster *r, struct roster_offer *o,
+    const struct roster_facts *f, char **why);
+/* As it was stored, and was here before. */
+void roster_put(struct roster *r, struct roster_offer *o, uint64_t taken_ms);
+/* All go but what this node says of itself; their keys ("member 0f...") as an array. */
+json_t *roster_clear(struct roster *r);
+
+/* ---- looking ---- */
+
+/* The sum of all entries; equal sets have equal ones. */
+uint64_t roster_digest(struct roster *r);
+/* So many changes there were of a kind since the start; -1: of all. */
+uint64_t roster_changes(struct roster *r, int kind);
+size_t roster_count(struct roster *r);
+
+/* {"kind","key","said"?,"introduction"?}; NULL: there is none, or nothing was said.  New reference. */
+json_t *roster_entry(struct roster *r, enum statement_kind kind, const char *key);
+/* The same after a change of that number, not from that node; *upto is the last of these. */
+json_t *roster_since(struct roster *r, uint64_t after, const uint8_t *not_from, size_t max,
+    uint64_t *upto);
+/* An offer from such an entry; 0, or -1 with *fault. */
+int roster_offer_read(struct roster_offer *o, const json_t *entry, char **fault);
+/* [[kind,key,hash]...], all entries, sorted by kind and key. */
+json_t *roster_list(struct roster *r);
+
+/* {key: what is said}, those that are not removed; a copy, new reference. */
+json_t *roster_all(struct roster *r, enum statement_kind kind);
+
+struct roster_member {
+	uint8_t id[NODE_ID_LEN];
+	char *hostname, *node_name, *url, *spki; /* the last three may be NULL */
+	int full;                                /* all other full members link with it */
+	int removed;                             /* and not introduced again since */
+	char *removed_by;                        /* a host name, or id; NULL: it is not */
+	uint64_t removed_ms;                     /* when that was learned here, by our clock */
+	uint64_t introduced_ms;                  /* by the clock of who has */
+};
+void roster_member_clear(struct roster_member *m);
+/* 0: nothing was said of it. */
+int roster_member(struct roster *r, const uint8_t *id, struct roster_member *m);
+/* One that is not removed. */
+int roster_by_hostname(struct roster *r, const char *hostname, struct roster_member *m);
+/*
+ * Whether the node, or the key that it shows (NULL: none), is removed: a reason for people that
+ * names it so, or NULL; caller frees.
+ */
+char *roster_locked(struct roster *r, const uint8_t *id, const char *spki, const char *name);
+/* When that was learned here, by our clock; 0: it is not removed. */
+uint64_t roster_locked_ms(struct roster *r, const uint8_t *id, const char *spki);
+/* Members but us that are not removed; for each of them while it returns 0, with the lock held. */
+void roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg), void *arg);
+/* Ids of members that wait for an introduction by somebody who counts; caller frees. */
+uint8_t *roster_unintroduced(struct roster *r, const struct roster_facts *f, size_t *n);
+
+#endif

@@ -1,0 +1,329 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/roster_priv.h"
+
+/* What counts (roster.h). */
+
+struct roster_taking {
+	struct roster *r;
+	struct roster_entry *e;
+	struct roster_offer *o;
+	const struct roster_facts *f;
+	enum roster_verdict verdict;
+	char **why;
+};
+
+/* ---- who is believed ---- */
+
+static int
+names_member(const json_t *names, const struct roster_entry *e)
+{
+	const char *hostname = statement_field(e->said, "hostname");
+	const char *node = statement_field(e->said, "node_name");
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(names, i, one) {
+		const char *name = json_string_value(one);
+
+		if (name != NULL &&
+		    (strcmp(name, "*") == 0 || strcasecmp(name, hostname) == 0 ||
+			(node != NULL && strcmp(name, node) == 0)))
+			return (1);
+	}
+	return (0);
+}
+
+static int
+may_introduce(const struct roster_facts *f, const struct roster_entry *e)
+{
+	return (f->introducers == NULL || names_member(f->introducers, e));
+}
+
+int
+roster_is_direct(struct roster *r, const struct roster_facts *f, const struct statement *s,
+    int introduces)
+{
+	const struct roster_entry *e;
+
+	if (memcmp(s->by, r->own_id, NODE_ID_LEN) == 0)
+		return (r->signer != NULL && strcmp(s->by_spki, signer_spki(r->signer)) == 0);
+	e = roster_find_id(r, s->by);
+	return (roster_is_live(e) && strcmp(s->by_spki, statement_field(e->said, "spki")) == 0 &&
+	    (!introduces || may_introduce(f, e)));
+}
+
+/* Who hands it over could say as much itself. */
+static int
+is_relayed(const struct roster_taking *t)
+{
+	const struct roster_entry *e = t->f->who != NULL ? roster_find_id(t->r, t->f->who) : NULL;
+
+	return (roster_is_live(e) && may_introduce(t->f, e));
+}
+
+static int
+believes_it(const struct roster_taking *t, const struct statement *s, int introduces)
+{
+	return (roster_is_direct(t->r, t->f, s, introduces) || is_relayed(t));
+}
+
+static int
+is_ahead(const struct roster_taking *t, const struct statement *s)
+{
+	return (s->time > (t->f->now_ms << 16) + ROSTER_AHEAD);
+}
+
+/* ---- what becomes of it ---- */
+
+static void
+verdict_is(struct roster_taking *t, enum roster_verdict v)
+{
+	if (t->verdict == ROSTER_OLD || v == ROSTER_TAKEN)
+		t->verdict = v;
+}
+
+static void
+move_statement(struct statement **to, struct statement **from)
+{
+	statement_free(*to);
+	*to = *from;
+	*from = NULL;
+}
+
+static void
+refuse_offer(struct roster_taking *t, char *why)
+{
+	if (t->verdict == ROSTER_OLD) {
+		t->verdict = ROSTER_REFUSED;
+		free(*t->why);
+		*t->why = why;
+	} else
+		free(why);
+}
+
+/* ---- members ---- */
+
+/* What a node says is of the key by which it was introduced, or announces that one. */
+static int
+fits_key(const struct statement *introduction, const struct statement *said)
+{
+	const char *spki = statement_field(introduction, "spki");
+
+	return (strcmp(spki, said->by_spki) == 0 ||
+	    strcmp(spki, statement_field(said, "spki")) == 0);
+}
+
+static void
+take_introduction(struct roster_taking *t)
+{
+	struct roster_entry *e = t->e;
+	struct statement *i = t->o->introduction;
+
+	if (i == NULL || (e->introduction != NULL && statement_cmp(i, e->introduction) <= 0) ||
+	    (e->said != NULL && e->said->removed && i->time <= e->said->time))
+		return;
+	if (is_ahead(t, i) || !believes_it(t, i, 1)) {
+		verdict_is(t, ROSTER_LATER);
+		return;
+	}
+	move_statement(&e->introduction, &t->o->introduction);
+	if (roster_is_live(e) && !fits_key(e->introduction, e->said)) {
+		statement_free(e->said);
+		e->said = NULL;
+	}
+	verdict_is(t, ROSTER_TAKEN);
+}
+
+static void
+take_removal(struct roster_taking *t)
+{
+	struct roster_entry *e = t->e;
+	struct statement *s = t->o->said;
+
+	if ((e->said != NULL && e->said->removed && statement_cmp(s, e->said) <= 0) ||
+	    (e->introduction != NULL && e->introduction->time > s->time))
+		return;
+	if (is_ahead(t, s) || !believes_it(t, s, 0)) {
+		verdict_is(t, ROSTER_LATER);
+		return;
+	}
+	move_statement(&e->said, &t->o->said);
+	statement_free(e->introduction);
+	e->introduction = NULL;
+	verdict_is(t, ROSTER_TAKEN);
+}
+
+/* Another node was removed, and showed this key. */
+static int
+is_key_locked(struct roster *r, const char *spki, const struct statement *introduction)
+{
+	const char *key = json_string_value(json_object_get(r->removed, spki));
+	const struct roster_entry *e = key != NULL ? roster_find(r, STATEMENT_MEMBER, key) : NULL;
+
+	return (roster_is_locked(e) &&
+	    (introduction == NULL || introduction->time <= e->said->time));
+}
+
+/* Why the key with which it is signed is that node's. */
+static int
+is_its_own(const struct roster_taking *t, const struct statement *s)
+{
+	const struct roster_entry *e = t->e;
+	const char *link = t->f->who_spki;
+
+	if (memcmp(s->by, t->r->own_id, NODE_ID_LEN) == 0 && roster_is_direct(t->r, t->f, s, 0))
+		return (1);
+	if (roster_is_live(e) && strcmp(s->by_spki, statement_field(e->said, "spki")) == 0)
+		return (1);
+	if (e->introduction != NULL)
+		return (fits_key(e->introduction, s));
+	if (e->said != NULL)
+		return (0);
+	if (t->f->who != NULL && memcmp(t->f->who, s->by, NODE_ID_LEN) == 0)
+		return (link == NULL || strcmp(link, s->by_spki) == 0);
+	return (strcmp(s->by_spki, statement_field(s, "spki")) == 0 && is_relayed(t));
+}
+
+/* The first that has a name keeps it. */
+static int
+is_name_taken(const struct roster_taking *t, const struct statement *s)
+{
+	char *host = roster_host_key(statement_field(s, "hostname"));
+	const char *key = json_string_value(json_object_get(t->r->hosts, host));
+	int taken = key != NULL && strcmp(key, t->e->key) != 0;
+
+	free(host);
+	return (taken);
+}
+
+static void
+take_said(struct roster_taking *t)
+{
+	struct roster_entry *e = t->e;
+	struct statement *s = t->o->said;
+	const char *host = statement_field(s, "hostname");
+
+	if (roster_is_locked(e) || (roster_is_live(e) && statement_cmp(s, e->said) <= 0) ||
+	    is_key_locked(t->r, statement_field(s, "spki"), e->introduction))
+		return;
+	if (is_ahead(t, s)) {
+		verdict_is(t, ROSTER_LATER);
+	} else if (!is_its_own(t, s)) {
+		if (e->said == NULL || e->said->removed)
+			verdict_is(t, ROSTER_LATER);
+		else
+			refuse_offer(t,
+			    xasprintf(
+				"'%s' comes with another key than it is known by: if it was "
+				"given a new one, run remove_node with \"hostname\": \"%s\", then "
+				"add_node",
+				host, host));
+	} else if (is_name_taken(t, s)) {
+		refuse_offer(t,
+		    xasprintf(
+			"'%s' comes with another node id than it is known by: if it was "
+			"installed anew, run remove_node with \"hostname\": \"%s\", then add_node",
+			host, host));
+	} else {
+		move_statement(&e->said, &t->o->said);
+		verdict_is(t, ROSTER_TAKEN);
+	}
+}
+
+static int
+is_by_itself(const struct statement *s)
+{
+	uint8_t id[NODE_ID_LEN];
+
+	return (node_id_read(s->key, id) == 0 && memcmp(id, s->by, NODE_ID_LEN) == 0);
+}
+
+static void
+take_member(struct roster_taking *t)
+{
+	struct statement *s = t->o->said;
+
+	take_introduction(t);
+	if (s == NULL)
+		return;
+	if (s->removed)
+		take_removal(t);
+	else if (is_by_itself(s))
+		take_said(t);
+	else
+		refuse_offer(t, xstrdup("'by' must be the node itself"));
+}
+
+/* ---- the other kinds ---- */
+
+static void
+take_fact(struct roster_taking *t)
+{
+	struct statement *s = t->o->said;
+
+	if (s == NULL || (t->e->said != NULL && statement_cmp(s, t->e->said) <= 0))
+		return;
+	if (is_ahead(t, s) || !believes_it(t, s, s->kind == STATEMENT_AUTHORITY)) {
+		verdict_is(t, ROSTER_LATER);
+		return;
+	}
+	move_statement(&t->e->said, &t->o->said);
+	verdict_is(t, ROSTER_TAKEN);
+}
+
+/* ---- all of it ---- */
+
+static void
+note_change(struct roster_taking *t)
+{
+	struct roster_entry *e = t->e;
+
+	e->seq = ++t->r->seq;
+	t->r->changes[e->kind]++;
+	e->taken_ms = t->f->now_ms;
+	memset(e->from, 0, NODE_ID_LEN);
+	if (t->f->who != NULL)
+		memcpy(e->from, t->f->who, NODE_ID_LEN);
+}
+
+static void
+take_entry(struct roster_taking *t)
+{
+	roster_unlist(t->r, t->e);
+	if (t->e->kind == STATEMENT_MEMBER)
+		take_member(t);
+	else
+		take_fact(t);
+	roster_enlist(t->r, t->e);
+	if (t->verdict == ROSTER_TAKEN)
+		note_change(t);
+	roster_tidy(t->r, t->e);
+}
+
+enum roster_verdict
+roster_take(struct roster *r, struct roster_offer *o, const struct roster_facts *f, char **why)
+{
+	const struct statement *s = o->said != NULL ? o->said : o->introduction;
+	struct roster_taking t = { .r = r, .o = o, .f = f, .verdict = ROSTER_OLD, .why = why };
+	enum statement_kind kind = o->said != NULL ? o->said->kind : STATEMENT_MEMBER;
+
+	*why = NULL;
+	if (s == NULL)
+		return (ROSTER_OLD);
+	pthread_mutex_lock(&r->lock);
+	if (roster_find(r, kind, s->key) == NULL && HASH_COUNT(r->entries) >= ROSTER_MOST)
+		refuse_offer(&t, xasprintf("there are %d entries already", ROSTER_MOST));
+	else {
+		t.e = roster_entry_of(r, kind, s->key);
+		take_entry(&t);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return (t.verdict);
+}

@@ -1,0 +1,349 @@
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/roster_priv.h"
+
+/* What is seen of a roster. */
+
+#define HASH_TEXT 17 /* 64 bits in hex, and NUL */
+
+uint64_t
+roster_digest(struct roster *r)
+{
+	uint64_t digest;
+
+	pthread_mutex_lock(&r->lock);
+	digest = r->digest;
+	pthread_mutex_unlock(&r->lock);
+	return (digest);
+}
+
+uint64_t
+roster_changes(struct roster *r, int kind)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&r->lock);
+	n = kind == -1 ? r->seq : r->changes[kind];
+	pthread_mutex_unlock(&r->lock);
+	return (n);
+}
+
+size_t
+roster_count(struct roster *r)
+{
+	size_t n;
+
+	pthread_mutex_lock(&r->lock);
+	n = HASH_COUNT(r->entries);
+	pthread_mutex_unlock(&r->lock);
+	return (n);
+}
+
+/* ---- entries as they travel ---- */
+
+static json_t *
+entry_write(const struct roster_entry *e)
+{
+	return (json_pack("{s:s, s:s, s:o*, s:o*}", "kind", statement_kind_name(e->kind), "key",
+	    e->key, "said", e->said != NULL ? statement_write(e->said) : NULL, "introduction",
+	    e->introduction != NULL ? statement_write(e->introduction) : NULL));
+}
+
+json_t *
+roster_entry(struct roster *r, enum statement_kind kind, const char *key)
+{
+	struct roster_entry *e;
+	json_t *o;
+
+	if (strlen(key) > STATEMENT_KEY_MAX)
+		return (NULL);
+	pthread_mutex_lock(&r->lock);
+	e = roster_find(r, kind, key);
+	o = e != NULL ? entry_write(e) : NULL;
+	pthread_mutex_unlock(&r->lock);
+	return (o);
+}
+
+static int
+by_seq(const void *a, const void *b)
+{
+	const struct roster_entry *const *x = a, *const *y = b;
+
+	return ((*x)->seq < (*y)->seq ? -1 : (*x)->seq > (*y)->seq);
+}
+
+/* In the order of their changes; *n of them; caller frees. */
+static struct roster_entry **
+changed_since(struct roster *r, uint64_t after, size_t *n)
+{
+	struct roster_entry **list = xcalloc(HASH_COUNT(r->entries) + 1, sizeof(*list)), *e;
+
+	*n = 0;
+	for (e = r->entries; e != NULL; e = e->hh.next)
+		if (e->seq > after && e->said != NULL)
+			list[(*n)++] = e;
+	qsort(list, *n, sizeof(*list), by_seq);
+	return (list);
+}
+
+json_t *
+roster_since(struct roster *r, uint64_t after, const uint8_t *not_from, size_t max, uint64_t *upto)
+{
+	struct roster_entry **all;
+	json_t *list = json_array();
+	size_t n, i;
+
+	pthread_mutex_lock(&r->lock);
+	all = changed_since(r, after, &n);
+	for (i = 0; i < n && json_array_size(list) < max; i++)
+		if (memcmp(all[i]->from, not_from, NODE_ID_LEN) != 0)
+			json_array_append_new(list, entry_write(all[i]));
+	*upto = i < n ? all[i]->seq - 1 : r->seq;
+	pthread_mutex_unlock(&r->lock);
+	free(all);
+	return (list);
+}
+
+static struct statement *
+read_side(const json_t *entry, const char *part, char **fault)
+{
+	const json_t *o = json_object_get(entry, part);
+
+	return (o != NULL && *fault == NULL ? statement_read(o, fault) : NULL);
+}
+
+int
+roster_offer_read(struct roster_offer *o, const json_t *entry, char **fault)
+{
+	*fault = NULL;
+	o->said = read_side(entry, "said", fault);
+	o->introduction = read_side(entry, "introduction", fault);
+	if (*fault == NULL && o->said == NULL && o->introduction == NULL)
+		*fault = xstrdup("'said' is required");
+	else if (*fault == NULL && o->said != NULL && o->said->kind == STATEMENT_INTRODUCTION)
+		*fault = xstrdup("'said' must not be an introduction");
+	else if (*fault == NULL && o->introduction != NULL &&
+	    (o->introduction->kind != STATEMENT_INTRODUCTION ||
+		(o->said != NULL &&
+		    (o->said->kind != STATEMENT_MEMBER ||
+			strcmp(o->said->key, o->introduction->key) != 0))))
+		*fault = xstrdup("'introduction' must be one of that node");
+	if (*fault == NULL)
+		return (0);
+	roster_offer_clear(o);
+	return (-1);
+}
+
+static int
+by_slot(struct roster_entry *a, struct roster_entry *b)
+{
+	return (strcmp(a->slot, b->slot));
+}
+
+json_t *
+roster_list(struct roster *r)
+{
+	json_t *list = json_array();
+	struct roster_entry *e;
+	char hash[HASH_TEXT];
+
+	pthread_mutex_lock(&r->lock);
+	HASH_SORT(r->entries, by_slot);
+	for (e = r->entries; e != NULL; e = e->hh.next) {
+		if (e->said == NULL)
+			continue;
+		snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)e->hash);
+		json_array_append_new(list,
+		    json_pack("[s,s,s]", statement_kind_name(e->kind), e->key, hash));
+	}
+	pthread_mutex_unlock(&r->lock);
+	return (list);
+}
+
+json_t *
+roster_all(struct roster *r, enum statement_kind kind)
+{
+	json_t *all = json_object();
+	struct roster_entry *e;
+
+	pthread_mutex_lock(&r->lock);
+	for (e = r->entries; e != NULL; e = e->hh.next)
+		if (e->kind == kind && e->said != NULL && !e->said->removed)
+			json_object_set_new(all, e->key, json_deep_copy(e->said->body));
+	pthread_mutex_unlock(&r->lock);
+	return (all);
+}
+
+/* ---- members ---- */
+
+void
+roster_member_clear(struct roster_member *m)
+{
+	free(m->hostname);
+	free(m->node_name);
+	free(m->url);
+	free(m->spki);
+	free(m->removed_by);
+	memset(m, 0, sizeof(*m));
+}
+
+/* By its host name, or else its id. */
+static char *
+shown_id(struct roster *r, const uint8_t *id)
+{
+	const struct roster_entry *e = roster_find_id(r, id);
+	char hex[2 * NODE_ID_LEN + 1];
+
+	node_id_hex(id, hex);
+	return (xstrdup(e != NULL && e->said != NULL ? statement_field(e->said, "hostname") : hex));
+}
+
+static void
+member_of(struct roster *r, const struct roster_entry *e, struct roster_member *m)
+{
+	memset(m, 0, sizeof(*m));
+	node_id_read(e->key, m->id);
+	m->hostname = xstrdup(statement_field(e->said, "hostname"));
+	m->node_name = xstrdup(statement_field(e->said, "node_name"));
+	m->url = xstrdup(statement_field(e->said, "url"));
+	m->spki = xstrdup(statement_field(e->said, "spki"));
+	m->full = json_is_true(json_object_get(e->said->body, "full"));
+	m->introduced_ms = e->introduction != NULL ? e->introduction->time >> 16 : 0;
+	m->removed = roster_is_locked(e);
+	if (m->removed) {
+		m->removed_by = shown_id(r, e->said->by);
+		m->removed_ms = e->taken_ms;
+	}
+}
+
+int
+roster_member(struct roster *r, const uint8_t *id, struct roster_member *m)
+{
+	const struct roster_entry *e;
+	int yes;
+
+	pthread_mutex_lock(&r->lock);
+	e = roster_find_id(r, id);
+	yes = e != NULL && e->said != NULL;
+	if (yes)
+		member_of(r, e, m);
+	pthread_mutex_unlock(&r->lock);
+	return (yes);
+}
+
+int
+roster_by_hostname(struct roster *r, const char *hostname, struct roster_member *m)
+{
+	char *host = roster_host_key(hostname);
+	const struct roster_entry *e;
+	const char *key;
+
+	pthread_mutex_lock(&r->lock);
+	key = json_string_value(json_object_get(r->hosts, host));
+	e = key != NULL ? roster_find(r, STATEMENT_MEMBER, key) : NULL;
+	if (e != NULL)
+		member_of(r, e, m);
+	pthread_mutex_unlock(&r->lock);
+	free(host);
+	return (e != NULL);
+}
+
+/* With the lock held: the removal that keeps out the node, or the key; or NULL. */
+static const struct roster_entry *
+locking_entry(struct roster *r, const uint8_t *id, const char *spki)
+{
+	const struct roster_entry *own = roster_find_id(r, id), *e;
+	const char *key;
+
+	if (roster_is_locked(own))
+		return (own);
+	key = spki != NULL ? json_string_value(json_object_get(r->removed, spki)) : NULL;
+	e = key != NULL ? roster_find(r, STATEMENT_MEMBER, key) : NULL;
+	if (!roster_is_locked(e) ||
+	    (own != NULL && own->introduction != NULL && own->introduction->time > e->said->time))
+		return (NULL);
+	return (e);
+}
+
+char *
+roster_locked(struct roster *r, const uint8_t *id, const char *spki, const char *name)
+{
+	const struct roster_entry *e;
+	char *by, *why = NULL;
+
+	pthread_mutex_lock(&r->lock);
+	e = locking_entry(r, id, spki);
+	if (e != NULL) {
+		by = shown_id(r, e->said->by);
+		why = xasprintf("'%s' was removed from the cluster by '%s': add_node with "
+				"credentials or a join token brings it back",
+		    name, by);
+		free(by);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return (why);
+}
+
+uint64_t
+roster_locked_ms(struct roster *r, const uint8_t *id, const char *spki)
+{
+	const struct roster_entry *e;
+	uint64_t ms;
+
+	pthread_mutex_lock(&r->lock);
+	e = locking_entry(r, id, spki);
+	ms = e != NULL ? e->taken_ms : 0;
+	pthread_mutex_unlock(&r->lock);
+	return (ms);
+}
+
+void
+roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg), void *arg)
+{
+	const struct roster_entry *e;
+	struct roster_member m;
+	int over = 0;
+
+	pthread_mutex_lock(&r->lock);
+	for (e = r->entries; e != NULL && !over; e = e->hh.next) {
+		if (e->kind != STATEMENT_MEMBER || !roster_is_live(e) ||
+		    e == roster_find_id(r, r->own_id))
+			continue;
+		member_of(r, e, &m);
+		over = fn(&m, arg);
+		roster_member_clear(&m);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+static int
+needs_introduction(struct roster *r, const struct roster_facts *f, const struct roster_entry *e)
+{
+	return (e->kind == STATEMENT_MEMBER && roster_is_live(e) &&
+	    e != roster_find_id(r, r->own_id) &&
+	    (e->introduction == NULL || !roster_is_direct(r, f, e->introduction, 1) ||
+		strcmp(statement_field(e->introduction, "spki"),
+		    statement_field(e->said, "spki")) != 0));
+}
+
+uint8_t *
+roster_unintroduced(struct roster *r, const struct roster_facts *f, size_t *n)
+{
+	uint8_t *ids;
+	const struct roster_entry *e;
+
+	*n = 0;
+	pthread_mutex_lock(&r->lock);
+	ids = xcalloc(HASH_COUNT(r->entries) + 1, NODE_ID_LEN);
+	for (e = r->entries; e != NULL; e = e->hh.next)
+		if (needs_introduction(r, f, e))
+			node_id_read(e->key, ids + (*n)++ * NODE_ID_LEN);
+	pthread_mutex_unlock(&r->lock);
+	return (ids);
+}

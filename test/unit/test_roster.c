@@ -1,0 +1,539 @@
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "common/base/mem.h"
+#include "common/conf/settings.h"
+#include "opsd/cluster/roster.h"
+#include "opsd/pki/signer.h"
+
+/* Statements of nodes, and what counts of them: each rule, and that the order does not matter. */
+
+#define NODES  5
+#define KEYS   3
+#define NOW_MS UINT64_C(1700000000000)
+
+/* Keys that each of the nodes has had. */
+static char *pems[NODES][KEYS];
+static struct signer *keys[NODES][KEYS];
+
+static uint8_t *
+id_of(int node)
+{
+	static uint8_t ids[NODES][NODE_ID_LEN];
+
+	memset(ids[node], 'a' + node, NODE_ID_LEN);
+	return (ids[node]);
+}
+
+static const char *
+hex_of(int node)
+{
+	static char hex[NODES][2 * NODE_ID_LEN + 1];
+
+	node_id_hex(id_of(node), hex[node]);
+	return (hex[node]);
+}
+
+static int
+make_keys(void **state)
+{
+	for (int i = 0; i < NODES; i++)
+		for (int k = 0; k < KEYS; k++) {
+			EVP_PKEY *key = EVP_EC_gen("P-256");
+
+			pems[i][k] = pem_from_key(key);
+			keys[i][k] = signer_new(pems[i][k]);
+			EVP_PKEY_free(key);
+		}
+	return (0);
+}
+
+static int
+free_keys(void **state)
+{
+	for (int i = 0; i < NODES; i++)
+		for (int k = 0; k < KEYS; k++) {
+			signer_free(keys[i][k]);
+			pem_wipe(pems[i][k]);
+		}
+	return (0);
+}
+
+/* ---- statements ---- */
+
+static json_t *
+live_fields(int node, int key)
+{
+	char host[] = "a.example";
+
+	host[0] = (char)('a' + node);
+	return (json_pack("{s:s, s:s, s:s, s:b}", "hostname", host, "url", "wss://x:9933", "spki",
+	    signer_spki(keys[node][key]), "full", 1));
+}
+
+/* What a node says at that time, with that key, of another or the same. */
+static struct statement *
+said_by(int node, int key, int next, uint64_t ms)
+{
+	json_t *fields = live_fields(node, next);
+	struct statement *s = statement_make(keys[node][key], STATEMENT_MEMBER, hex_of(node),
+	    id_of(node), ms << 16, fields);
+
+	json_decref(fields);
+	assert_non_null(s);
+	return (s);
+}
+
+static struct statement *
+introduced_by(int by, int key, int node, int its, uint64_t ms)
+{
+	json_t *fields = json_pack("{s:s}", "spki", signer_spki(keys[node][its]));
+	struct statement *s = statement_make(keys[by][key], STATEMENT_INTRODUCTION, hex_of(node),
+	    id_of(by), ms << 16, fields);
+
+	json_decref(fields);
+	assert_non_null(s);
+	return (s);
+}
+
+static struct statement *
+removed_by(int by, int key, int node, int its, uint64_t ms)
+{
+	json_t *fields = live_fields(node, its);
+	struct statement *s;
+
+	json_object_set_new(fields, "removed", json_true());
+	s = statement_make(keys[by][key], STATEMENT_MEMBER, hex_of(node), id_of(by), ms << 16,
+	    fields);
+	json_decref(fields);
+	assert_non_null(s);
+	return (s);
+}
+
+/* ---- taking ---- */
+
+static struct roster *
+roster_of(int node)
+{
+	struct roster *r = roster_new(id_of(node));
+
+	roster_sign_with(r, signer_new(pems[node][0]));
+	return (r);
+}
+
+/* Takes both; who is -1: it is not known. */
+static enum roster_verdict
+take(struct roster *r, int who, struct statement *said, struct statement *introduction)
+{
+	struct roster_offer o = { said, introduction };
+	struct roster_facts f = { .now_ms = NOW_MS + 1000000,
+		.who = who != -1 ? id_of(who) : NULL,
+		.who_spki = who != -1 ? signer_spki(keys[who][0]) : NULL };
+	char *why = NULL;
+	enum roster_verdict v = roster_take(r, &o, &f, &why);
+
+	assert_int_equal(v == ROSTER_REFUSED, why != NULL);
+	free(why);
+	roster_offer_clear(&o);
+	return (v);
+}
+
+static int
+is_member(struct roster *r, int node)
+{
+	struct roster_member m;
+
+	if (!roster_member(r, id_of(node), &m))
+		return (0);
+	roster_member_clear(&m);
+	return (roster_locked_ms(r, id_of(node), NULL) == 0);
+}
+
+/* Node 0, which is linked with node 1 and knows it. */
+static struct roster *
+begin_with_peer(void)
+{
+	struct roster *r = roster_of(0);
+
+	assert_int_equal(take(r, -1, said_by(0, 0, 0, NOW_MS), NULL), ROSTER_TAKEN);
+	assert_int_equal(take(r, 1, said_by(1, 0, 0, NOW_MS), NULL), ROSTER_TAKEN);
+	return (r);
+}
+
+static void
+test_text_is_kept(void **state)
+{
+	struct statement *s = said_by(1, 0, 0, NOW_MS), *again;
+	json_t *o = statement_write(s);
+	char *fault = NULL;
+
+	again = statement_read(o, &fault);
+	assert_non_null(again);
+	assert_string_equal(again->text, s->text);
+	assert_int_equal(again->time, NOW_MS << 16);
+	assert_string_equal(again->by_spki, signer_spki(keys[1][0]));
+	assert_true(statement_is_signed(again));
+	again->text[strlen(again->text) - 3] ^= 1;
+	assert_false(statement_is_signed(again));
+	statement_free(again);
+	json_object_set_new(o, "signer", json_string(signer_key(keys[2][0])));
+	again = statement_read(o, &fault);
+	assert_non_null(again);
+	assert_false(statement_is_signed(again));
+	statement_free(again);
+	statement_free(s);
+	json_decref(o);
+}
+
+static void
+assert_fault(const char *text, const char *words)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s}", "text", text, "signer", signer_key(keys[0][0]),
+	    "signature", "AAAA");
+	char *fault = NULL;
+	struct statement *s = statement_read(o, &fault);
+
+	assert_null(s);
+	if (strstr(fault, words) == NULL)
+		fail_msg("%s: %s", text, fault);
+	free(fault);
+	json_decref(o);
+}
+
+#define HEAD                                                                         \
+	"{\"v\":1,\"kind\":\"member\",\"key\":\"00000000000000000000000000000001\"," \
+	"\"by\":\"00000000000000000000000000000001\",\"stamp\":[1,2]"
+
+static void
+test_bad_texts(void **state)
+{
+	assert_fault("[]", "'text' must be a JSON object");
+	assert_fault("{\"v\":2}", "'kind' is required");
+	assert_fault("{\"v\":2,\"kind\":\"member\",\"key\":\"1\",\"by\":\"1\",\"stamp\":[1,2]}",
+	    "'v' must be 1");
+	assert_fault(HEAD ",\"v\":1}", "'text' must be a JSON object");
+	assert_fault(HEAD "}", "'hostname' is required");
+	assert_fault(HEAD ",\"hostname\":\"a b\"}", "'hostname' must be a host name");
+	assert_fault(HEAD ",\"hostname\":\"a\"}", "'spki' must be 64 hexadecimal digits");
+	assert_fault(HEAD ",\"hostname\":\"a\",\"removed\":1}", "'removed' must be");
+	assert_fault("{\"v\":1,\"kind\":\"revoked\",\"key\":\"zz\",\"by\":"
+		     "\"00000000000000000000000000000001\",\"stamp\":[1,2]}",
+	    "'key' must be hexadecimal digits");
+	assert_fault("{\"v\":1,\"kind\":\"revoked\",\"key\":\"aa\",\"by\":"
+		     "\"00000000000000000000000000000001\",\"stamp\":[1,70000]}",
+	    "'stamp' is no time");
+}
+
+static void
+test_stranger(void **state)
+{
+	struct roster *r = begin_with_peer();
+
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS), NULL), ROSTER_LATER);
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(3, 0, 2, 0, NOW_MS)),
+	    ROSTER_LATER);
+	assert_false(is_member(r, 2));
+	/* Whoever is known introduces, with its own key. */
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(1, 1, 2, 0, NOW_MS)),
+	    ROSTER_LATER);
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(1, 0, 2, 0, NOW_MS)),
+	    ROSTER_TAKEN);
+	assert_true(is_member(r, 2));
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(1, 0, 2, 0, NOW_MS)),
+	    ROSTER_OLD);
+	/* And over its own link, what it knows of others. */
+	assert_int_equal(take(r, 1, said_by(4, 0, 0, NOW_MS), introduced_by(3, 0, 4, 0, NOW_MS)),
+	    ROSTER_TAKEN);
+	roster_free(r);
+}
+
+static void
+test_own_key(void **state)
+{
+	struct roster *r = begin_with_peer();
+
+	/* Its link shows another key. */
+	assert_int_equal(take(r, 2, said_by(2, 1, 1, NOW_MS), NULL), ROSTER_LATER);
+	/* Another key, without a word of the old one. */
+	assert_int_equal(take(r, 1, said_by(1, 1, 1, NOW_MS + 1), NULL), ROSTER_REFUSED);
+	assert_int_equal(take(r, -1, said_by(1, 0, 1, NOW_MS + 2), NULL), ROSTER_TAKEN);
+	assert_int_equal(take(r, -1, said_by(1, 1, 1, NOW_MS + 3), NULL), ROSTER_TAKEN);
+	assert_int_equal(take(r, -1, said_by(1, 0, 0, NOW_MS + 4), NULL), ROSTER_REFUSED);
+	/* Introduced anew. */
+	assert_int_equal(take(r, -1, said_by(1, 2, 2, NOW_MS + 1),
+			     introduced_by(0, 0, 1, 2, NOW_MS + 5)),
+	    ROSTER_TAKEN);
+	assert_true(is_member(r, 1));
+	roster_free(r);
+}
+
+static void
+test_ahead(void **state)
+{
+	struct roster *r = begin_with_peer();
+
+	assert_int_equal(take(r, -1, said_by(1, 0, 0, NOW_MS + 1000000 + 300001), NULL),
+	    ROSTER_LATER);
+	assert_int_equal(take(r, -1, said_by(1, 0, 0, NOW_MS + 1000000 + 299999), NULL),
+	    ROSTER_TAKEN);
+	roster_free(r);
+}
+
+static void
+test_removed(void **state)
+{
+	struct roster *r = begin_with_peer();
+	char *why;
+
+	take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(1, 0, 2, 0, NOW_MS));
+	/* By a stranger, by itself with another key, and by a member. */
+	assert_int_equal(take(r, -1, removed_by(3, 0, 2, 0, NOW_MS + 9), NULL), ROSTER_LATER);
+	assert_int_equal(take(r, -1, removed_by(1, 1, 2, 0, NOW_MS + 9), NULL), ROSTER_LATER);
+	assert_true(is_member(r, 2));
+	assert_int_equal(take(r, -1, removed_by(1, 0, 2, 0, NOW_MS + 9), NULL), ROSTER_TAKEN);
+	assert_false(is_member(r, 2));
+	why = roster_locked(r, id_of(2), NULL, "c");
+	assert_string_equal(why,
+	    "'c' was removed from the cluster by 'b.example': add_node with credentials or a join "
+	    "token brings it back");
+	free(why);
+	/* What it says is nothing, however new, nor what it says of others; nor is its key under another id. */
+	assert_int_equal(take(r, 2, said_by(2, 0, 0, NOW_MS + 99), NULL), ROSTER_OLD);
+	assert_int_equal(take(r, 2, said_by(3, 0, 0, NOW_MS), introduced_by(2, 0, 3, 0, NOW_MS)),
+	    ROSTER_LATER);
+	assert_int_equal(take(r, 2, removed_by(2, 0, 1, 0, NOW_MS + 99), NULL), ROSTER_LATER);
+	assert_int_not_equal(roster_locked_ms(r, id_of(4), signer_spki(keys[2][0])), 0);
+	assert_int_equal(roster_locked_ms(r, id_of(4), signer_spki(keys[2][1])), 0);
+	/* An introduction from before does not help, a newer one does. */
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS + 99),
+			     introduced_by(1, 0, 2, 0, NOW_MS + 9)),
+	    ROSTER_OLD);
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS + 8),
+			     introduced_by(1, 0, 2, 0, NOW_MS + 10)),
+	    ROSTER_TAKEN);
+	assert_true(is_member(r, 2));
+	assert_int_equal(roster_locked_ms(r, id_of(4), signer_spki(keys[2][0])), 0);
+	assert_int_equal(take(r, -1, removed_by(1, 0, 2, 0, NOW_MS + 9), NULL), ROSTER_OLD);
+	roster_free(r);
+}
+
+static void
+test_name_is_kept(void **state)
+{
+	struct roster *r = begin_with_peer();
+	json_t *fields = live_fields(1, 0);
+	struct statement *s;
+
+	json_object_set_new(fields, "spki", json_string(signer_spki(keys[2][0])));
+	json_object_set_new(fields, "hostname", json_string("B.example"));
+	s = statement_make(keys[2][0], STATEMENT_MEMBER, hex_of(2), id_of(2), NOW_MS << 16, fields);
+	assert_int_equal(take(r, 1, statement_copy(s), introduced_by(1, 0, 2, 0, NOW_MS)),
+	    ROSTER_TAKEN); /* the introduction alone */
+	assert_false(is_member(r, 2));
+	take(r, -1, removed_by(0, 0, 1, 0, NOW_MS + 1), NULL);
+	assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
+	assert_true(is_member(r, 2));
+	json_decref(fields);
+	roster_free(r);
+}
+
+static void
+test_introducers(void **state)
+{
+	struct roster *r = begin_with_peer();
+	json_t *names = json_pack("[s]", "c.example");
+	struct roster_facts f = { .now_ms = NOW_MS, .introducers = names, .who = id_of(1) };
+	struct roster_offer o = { said_by(3, 0, 0, NOW_MS), introduced_by(1, 0, 3, 0, NOW_MS) };
+	char *why;
+
+	assert_int_equal(roster_take(r, &o, &f, &why), ROSTER_LATER);
+	json_array_append_new(names, json_string("B.EXAMPLE"));
+	assert_int_equal(roster_take(r, &o, &f, &why), ROSTER_TAKEN);
+	roster_offer_clear(&o);
+	json_decref(names);
+	roster_free(r);
+}
+
+static void
+test_facts(void **state)
+{
+	struct roster *r = begin_with_peer();
+	json_t *fields = json_pack("{s:i}", "until", 7), *all;
+	struct statement *s = statement_make(keys[3][0], STATEMENT_REVOKED, "0a1b", id_of(3),
+	    NOW_MS << 16, fields);
+	uint64_t before = roster_changes(r, STATEMENT_REVOKED);
+
+	assert_int_equal(take(r, -1, s, NULL), ROSTER_LATER);
+	s = statement_make(keys[1][0], STATEMENT_REVOKED, "0a1b", id_of(1), NOW_MS << 16, fields);
+	assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
+	assert_int_equal(roster_changes(r, STATEMENT_REVOKED), before + 1);
+	s = roster_say(r, STATEMENT_AUTHORITY, "beef", fields, NOW_MS);
+	assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
+	all = roster_all(r, STATEMENT_REVOKED);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(all, "0a1b"), "until")),
+	    7);
+	assert_int_equal(json_object_size(all), 1);
+	json_decref(all);
+	json_decref(fields);
+	roster_free(r);
+}
+
+static void
+test_since(void **state)
+{
+	struct roster *r = begin_with_peer();
+	uint64_t all = roster_changes(r, -1), upto;
+	json_t *list = roster_since(r, 0, id_of(1), 10, &upto);
+
+	assert_int_equal(json_array_size(list), 1); /* not what comes from there */
+	assert_int_equal(upto, all);
+	json_decref(list);
+	list = roster_since(r, 0, id_of(3), 1, &upto);
+	assert_int_equal(json_array_size(list), 1);
+	json_decref(list);
+	list = roster_since(r, upto, id_of(3), 1, &upto);
+	assert_int_equal(json_array_size(list), 1);
+	assert_int_equal(upto, all);
+	json_decref(list);
+	roster_free(r);
+}
+
+/* ---- the order does not matter ---- */
+
+#define STEPS  40
+#define ORDERS 6
+#define ROUNDS 12
+
+struct history {
+	struct roster_offer list[STEPS + NODES];
+	size_t n;
+	int key[NODES]; /* the one that each has now */
+	unsigned seed;
+};
+
+static unsigned
+chance(struct history *h, unsigned n)
+{
+	h->seed = h->seed * 1103515245 + 12345;
+	return (h->seed / 65536 % n);
+}
+
+static void
+add_step(struct history *h, struct statement *said, struct statement *introduction)
+{
+	h->list[h->n++] = (struct roster_offer){ said, introduction };
+}
+
+/* Nodes are renamed, removed, brought back, and get other keys; node 0 and 1 introduce and remove. */
+static void
+one_step(struct history *h, uint64_t ms)
+{
+	int by = (int)chance(h, 2), node = 2 + (int)chance(h, NODES - 2);
+	int was = h->key[node], next = (was + 1) % KEYS;
+
+	switch (chance(h, 5)) {
+	case 0:
+		add_step(h, removed_by(by, 0, node, was, ms), NULL);
+		break;
+	case 1:
+		add_step(h, said_by(node, was, was, ms), introduced_by(by, 0, node, was, ms));
+		break;
+	case 2: /* another key, as somebody vouches */
+		h->key[node] = next;
+		add_step(h, said_by(node, next, next, ms), introduced_by(by, 0, node, next, ms));
+		break;
+	case 3: /* another key, as the old one says, and introduced with it */
+		h->key[node] = next;
+		add_step(h, said_by(node, was, next, ms), introduced_by(by, 0, node, next, ms));
+		break;
+	default:
+		add_step(h, said_by(node, was, was, ms), NULL);
+	}
+}
+
+static void
+make_history(struct history *h, unsigned seed)
+{
+	*h = (struct history){ .seed = seed };
+	add_step(h, said_by(0, 0, 0, NOW_MS), NULL);
+	add_step(h, said_by(1, 0, 0, NOW_MS), introduced_by(0, 0, 1, 0, NOW_MS));
+	for (int i = 2; i < NODES; i++)
+		add_step(h, said_by(i, 0, 0, NOW_MS),
+		    introduced_by(i - 1 > 1 ? 1 : 0, 0, i, 0, NOW_MS));
+	for (uint64_t ms = 1; h->n < STEPS; ms++)
+		one_step(h, NOW_MS + ms);
+}
+
+/* All of it, in some order, until nothing changes any more; the digest. */
+static uint64_t
+digest_of(struct history *h, unsigned seed)
+{
+	struct roster *r = roster_of(0);
+	size_t order[STEPS + NODES];
+	uint64_t digest, before;
+
+	h->seed = seed;
+	for (size_t i = 0; i < h->n; i++)
+		order[i] = i;
+	for (size_t i = h->n - 1; i > 0; i--) {
+		size_t k = chance(h, (unsigned)i + 1), was = order[i];
+
+		order[i] = order[k];
+		order[k] = was;
+	}
+	do {
+		before = roster_changes(r, -1);
+		for (size_t i = 0; i < h->n; i++)
+			take(r, -1, statement_copy(h->list[order[i]].said),
+			    statement_copy(h->list[order[i]].introduction));
+	} while (roster_changes(r, -1) != before);
+	digest = roster_digest(r);
+	roster_free(r);
+	return (digest);
+}
+
+static void
+test_any_order(void **state)
+{
+	struct history h;
+
+	for (unsigned round = 1; round <= ROUNDS; round++) {
+		uint64_t first;
+
+		make_history(&h, round);
+		first = digest_of(&h, 1);
+		for (unsigned order = 2; order < ORDERS; order++)
+			if (digest_of(&h, order) != first)
+				fail_msg("history %u, order %u", round, order);
+		for (size_t i = 0; i < h.n; i++)
+			roster_offer_clear(&h.list[i]);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_text_is_kept),
+		cmocka_unit_test(test_bad_texts),
+		cmocka_unit_test(test_stranger),
+		cmocka_unit_test(test_own_key),
+		cmocka_unit_test(test_ahead),
+		cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_name_is_kept),
+		cmocka_unit_test(test_introducers),
+		cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_since),
+		cmocka_unit_test(test_any_order),
+	};
+
+	return (cmocka_run_group_tests(tests, make_keys, free_keys));
+}
