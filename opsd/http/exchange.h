@@ -34,12 +34,20 @@ struct exchange {
 	struct buf headers, out;
 	void (*again)(struct request *r, void *arg);
 	void *again_arg;
-	int paused; /* again, when the client has read */
-	int last;   /* of its connection */
+	int paused;                        /* again, when the client has read */
+	int last;                          /* of its connection */
+	int cut;                           /* one in pieces that is not whole */
+	void (*run)(struct request *r);    /* its handler, */
+	_Atomic unsigned holds;            /* who uses it yet: that, and who owes the answer; */
+	void (*leave)(struct exchange *x); /* how it ends after these */
 };
 
-/* It ends, and what it holds. */
+/* It ends, and what it holds; whoever runs handlers uses exchange_release. */
 void exchange_free(struct exchange *x);
+/* The handler on this thread, which may use the request also after it has answered. */
+void exchange_handle(struct exchange *x, void (*run)(struct request *r));
+void exchange_hold(struct exchange *x);
+void exchange_release(struct exchange *x); /* the last one lets the answer leave */
 /* For the metrics: it is answered, perhaps not for the first time. */
 void exchange_answered(struct exchange *x, int status);
 /* Once, as soon as it is known what is asked for, or that it never will be. */

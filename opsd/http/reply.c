@@ -276,7 +276,55 @@ finish_and_post(void *arg)
 		exchange_free(x);
 }
 
-/* Takes the bytes; what takes long is not done on the thread that others wait for. */
+/* ---- the end ---- */
+
+void
+exchange_hold(struct exchange *x)
+{
+	atomic_fetch_add(&x->holds, 1);
+}
+
+void
+exchange_release(struct exchange *x)
+{
+	if (atomic_fetch_sub(&x->holds, 1) == 1)
+		x->leave(x);
+}
+
+void
+exchange_handle(struct exchange *x, void (*run)(struct request *r))
+{
+	exchange_hold(x);
+	run(&x->r);
+	exchange_release(x);
+}
+
+/* What is owed is given: it ends so as soon as nobody uses it. */
+static void
+leave_by(struct exchange *x, void (*how)(struct exchange *x))
+{
+	x->leave = how;
+	exchange_release(x);
+}
+
+/* What takes long is not done on the thread that others wait for. */
+static void
+leave_answered(struct exchange *x)
+{
+	if (!pthread_equal(pthread_self(), x->thread->id))
+		finish_and_post(x);
+	else if (x->out.len > LONG_ANSWER &&
+	    (x->rewrite != FORMAT_JSON || wanted_coding(x) != CODING_NONE) &&
+	    !x->thread->http->data->stopping)
+		workers_run(x->thread->http->bodies, finish_and_post, x);
+	else {
+		rewrite_body(x);
+		encode_body(x);
+		send_answer(x);
+	}
+}
+
+/* Takes the bytes. */
 static void
 reply_as(struct request *r, int status, const char *type, enum format f, struct buf *bytes)
 {
@@ -287,17 +335,7 @@ reply_as(struct request *r, int status, const char *type, enum format f, struct 
 	x->rewrite = f;
 	x->out = *bytes;
 	memset(bytes, 0, sizeof(*bytes));
-	if (!pthread_equal(pthread_self(), x->thread->id))
-		finish_and_post(x);
-	else if (x->out.len > LONG_ANSWER &&
-	    (f != FORMAT_JSON || wanted_coding(x) != CODING_NONE) &&
-	    !x->thread->http->data->stopping)
-		workers_run(x->thread->http->bodies, finish_and_post, x);
-	else {
-		rewrite_body(x);
-		encode_body(x);
-		send_answer(x);
-	}
+	leave_by(x, leave_answered);
 }
 
 void
@@ -364,14 +402,16 @@ reply_more(struct request *r, struct buf *bytes)
 	buf_clear(bytes);
 }
 
-void
-reply_end(struct request *r)
+/* How one in pieces ends, on the request's own thread. */
+static void
+end_pieces(void *arg)
 {
-	struct conn *c = r->http->conn;
+	struct exchange *x = arg;
+	struct conn *c = x->conn;
 	struct buf coded = { 0 };
-	int whole = r->http->coder == NULL || coder_add(r->http->coder, NULL, 0, 1, &coded) == 0;
+	int whole = !x->cut && (x->coder == NULL || coder_add(x->coder, NULL, 0, 1, &coded) == 0);
 
-	exchange_free(r->http);
+	exchange_free(x);
 	if (c != NULL && whole) {
 		conn_piece(c, &coded);
 		conn_end(c);
@@ -380,14 +420,26 @@ reply_end(struct request *r)
 	buf_free(&coded);
 }
 
+static void
+leave_pieces(struct exchange *x)
+{
+	if (pthread_equal(pthread_self(), x->thread->id))
+		end_pieces(x);
+	else if (!http_post(x->thread, end_pieces, x))
+		exchange_free(x);
+}
+
+void
+reply_end(struct request *r)
+{
+	leave_by(r->http, leave_pieces);
+}
+
 void
 reply_abort(struct request *r)
 {
-	struct conn *c = r->http->conn;
-
-	exchange_free(r->http);
-	if (c != NULL)
-		conn_cut(c);
+	r->http->cut = 1;
+	leave_by(r->http, leave_pieces);
 }
 
 int
@@ -425,7 +477,7 @@ request_resume(struct request *r, void (*fn)(struct request *r, void *arg), void
 	x->again_arg = arg;
 	if (http_post(x->thread, run_again, x))
 		return (0);
-	exchange_free(x);
+	leave_by(x, exchange_free);
 	return (-1);
 }
 

@@ -52,9 +52,31 @@ reply_busy(struct exchange *x, const char *what)
 static void
 run_op(void *arg)
 {
-	struct request *r = arg;
+	struct exchange *x = arg;
 
-	r->op->run(r);
+	x->run(&x->r);
+	exchange_release(x);
+}
+
+int
+request_work(struct request *r, struct workers *w, unsigned most, void (*run)(struct request *r))
+{
+	struct exchange *x = r->http;
+
+	x->run = run;
+	exchange_hold(x);
+	if (workers_try(w, most, run_op, x) == 0)
+		return (0);
+	exchange_release(x);
+	return (-1);
+}
+
+static void
+work_on(struct exchange *x, void (*run)(struct request *r))
+{
+	x->run = run;
+	exchange_hold(x);
+	workers_run(x->thread->http->data->workers, run_op, x);
 }
 
 /* It is for nodes that join, and comes with a token, which is no one's credentials. */
@@ -77,7 +99,7 @@ may_run(struct request *r)
 static void
 run_resumed(struct request *r, void *arg)
 {
-	r->op->run(r);
+	exchange_handle(r->http, r->op->run);
 }
 
 static void
@@ -90,9 +112,9 @@ run_on_thread(struct request *r)
 	else if (!may_run(r))
 		r->http->thread->http->api->refuse(r);
 	else if (r->op->thread == ON_WORKER)
-		workers_run(r->http->thread->http->data->workers, run_op, r);
+		work_on(r->http, r->op->run);
 	else if (here || r->op->thread == ON_ANY)
-		r->op->run(r);
+		exchange_handle(r->http, r->op->run);
 	else
 		request_resume(r, run_resumed, NULL);
 }
@@ -421,6 +443,7 @@ exchange_begin(struct conn *c, struct head *head)
 	c->x = x;
 	x->conn = c;
 	x->thread = c->thread;
+	x->holds = 1;
 	x->head = *head;
 	memcpy(x->from, c->from, sizeof(x->from));
 	x->r = (struct request){

@@ -9,6 +9,7 @@
 struct op;
 struct ops;
 struct user;
+struct workers;
 
 /* A request of a client, as whoever answers it has it. */
 struct request {
@@ -32,7 +33,7 @@ void reply_header(struct request *r, const char *name, const char *value);
 /* The connection ends with this answer; before reply_*. */
 void reply_last(struct request *r);
 
-/* Answers; each ends the request. */
+/* Answers; each ends the request, which whoever runs a handler keeps until that returns. */
 /* 200 {"message"} */
 void reply_message(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void reply_json(struct request *r, int status, json_t *body);     /* takes the reference */
@@ -66,5 +67,12 @@ void request_again(struct request *r, void (*fn)(struct request *r, void *arg), 
  * -1: that thread has ended, and so has the request, without an answer.
  */
 int request_resume(struct request *r, void (*fn)(struct request *r, void *arg), void *arg);
+
+/*
+ * Runs fn soon on one of those threads, which may use the request also after it has answered.  -1 and
+ * no call when so many wait already.
+ */
+int request_work(struct request *r, struct workers *w, unsigned most,
+    void (*fn)(struct request *r));
 
 #endif

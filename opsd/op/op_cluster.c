@@ -71,9 +71,9 @@ op_is_off(struct request *r)
  * questions need.
  */
 static void
-in_turn(struct request *r, void (*run)(void *arg))
+in_turn(struct request *r, void (*run)(struct request *r))
 {
-	if (workers_try(r->ops->rep.changes, CHANGES_MAX, run, r) == -1)
+	if (request_work(r, r->ops->rep.changes, CHANGES_MAX, run) == -1)
 		refuse_waiting(r);
 }
 
@@ -159,9 +159,9 @@ change_node(struct request *r, int add)
 }
 
 static void
-add_node_run(void *arg)
+add_node_run(struct request *r)
 {
-	change_node(arg, 1);
+	change_node(r, 1);
 }
 
 static void
@@ -171,9 +171,9 @@ add_node(struct request *r)
 }
 
 static void
-update_node_run(void *arg)
+update_node_run(struct request *r)
 {
-	change_node(arg, 0);
+	change_node(r, 0);
 }
 
 static void
@@ -208,10 +208,8 @@ remove_mesh_node(struct request *r)
 }
 
 static void
-remove_node_run(void *arg)
+remove_node_run(struct request *r)
 {
-	struct request *r = arg;
-
 	if (!op_linked_remove(r))
 		remove_mesh_node(r);
 }
@@ -458,9 +456,8 @@ configure_reached(struct request *r, struct connection_asked *connections, size_
 }
 
 static void
-configure_cluster_run(void *arg)
+configure_cluster_run(struct request *r)
 {
-	struct request *r = arg;
 	size_t n;
 	struct connection_asked *connections = read_connections(r, &n);
 	int rc;
