@@ -121,6 +121,8 @@ tell_opsd(struct peerlink *k, const char *why)
 	if (!k->up_asked)
 		return;
 	k->up_asked = 0;
+	if (links_known_by_another(k))
+		return;
 	buf_add(&b, k->hello.id, NODE_ID_LEN);
 	buf_str(&b, why);
 	chan_send(k->ls->opsd, MSG_LINK_DOWN, &b);
@@ -248,6 +250,9 @@ on_link_bye(struct peerlink *k, struct rd *r)
 static int
 on_admitted(struct peerlink *k, uint8_t type, struct rd *r, struct buf *m)
 {
+	/* Who sends has let us in before. */
+	if (!k->other_ready && type != LINK_READY)
+		return (-1);
 	switch (type) {
 	case LINK_READY:
 		on_ready(k);

@@ -12,8 +12,9 @@
 
 /* Questions over a link: opsd's to the other, and the other's to opsd. */
 
-#define SERVING_MAX    8   /* with opsd at a time, of one link */
-#define WAITING_MAX    256 /* more are refused */
+#define SERVING_MAX    8          /* with opsd at a time, of one link */
+#define WAITING_MAX    256        /* more are refused, */
+#define WAITING_BYTES  (8u << 20) /* and more than so much */
 #define VERB_MAX       64
 #define QUESTION_MAX   (1u << 20)
 #define TIMEOUT_MAX_MS 600000
@@ -209,11 +210,22 @@ link_ask_more(struct peerlink *k)
 	    ws_queued(k->ws) < LINK_QUEUE) {
 		DL_DELETE(k->waiting, s);
 		k->nwaiting--;
+		k->waiting_bytes -= s->body.len;
 		DL_APPEND(k->active, s);
 		k->nactive++;
 		chan_call(k->ls->opsd, s->type == LINK_ASK ? MSG_LINK_REQ : MSG_LINK_SERVE,
 		    &s->body, 0, on_link_served, s);
 	}
+}
+
+/* Who asks on and on, and reads no answer, is not kept. */
+static int
+refuse_asker(struct peerlink *k, uint8_t type, uint32_t id)
+{
+	if (ws_queued(k->ws) > 2 * LINK_QUEUE)
+		return (-1);
+	send_answer(k, type, id, 503, NULL, 0);
+	return (0);
 }
 
 int
@@ -227,10 +239,8 @@ link_ask_take(struct peerlink *k, uint8_t type, struct rd *r)
 
 	if (!rd_done(r) || nverb > VERB_MAX || n > QUESTION_MAX)
 		return (-1);
-	if (!links_up(k->ls) || k->nwaiting >= WAITING_MAX) {
-		send_answer(k, type, id, 503, NULL, 0);
-		return (0);
-	}
+	if (!links_up(k->ls) || k->nwaiting >= WAITING_MAX || k->waiting_bytes + n > WAITING_BYTES)
+		return (refuse_asker(k, type, id));
 	s = xcalloc(1, sizeof(*s));
 	s->link = k;
 	s->id = id;
@@ -241,6 +251,7 @@ link_ask_take(struct peerlink *k, uint8_t type, struct rd *r)
 	buf_blob(&s->body, p, n);
 	DL_APPEND(k->waiting, s);
 	k->nwaiting++;
+	k->waiting_bytes += s->body.len;
 	link_ask_more(k);
 	return (0);
 }
@@ -261,4 +272,5 @@ link_ask_end(struct peerlink *k)
 		s->link = NULL; /* on_link_served frees it */
 	}
 	k->nwaiting = k->nactive = 0;
+	k->waiting_bytes = 0;
 }

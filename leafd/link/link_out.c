@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -14,9 +15,14 @@
 #define WINDOW_MAX (1u << 20) /* asked of opsd at once */
 #define FRAME_MAX  (64u << 10)
 
-/* One LINK_READ; link is NULL when its answer is not wanted any more. */
+/*
+ * One LINK_READ; link is NULL once that is gone.  opsd answers it at the latest when there is another
+ * one, so two are enough: who says WANT again and again has no more read.
+ */
 struct link_read {
+	struct link_read *prev, *next;
 	struct peerlink *link;
+	unsigned want; /* for which it was asked */
 };
 
 static void
@@ -60,14 +66,16 @@ on_log_data(struct rd *body, void *arg)
 {
 	struct link_read *read = arg;
 	struct peerlink *k = read->link;
+	int is_old = k != NULL && read->want != k->out.wants;
 	struct window w;
 
+	if (k != NULL)
+		DL_DELETE(k->out.reads, read);
 	free(read);
-	if (k == NULL)
-		return;
-	k->out.read = NULL;
+	if (is_old)
+		link_out_more(k);
 	/* opsd is away, or has called it off. */
-	if (body == NULL || rd_left(body) == 0)
+	if (k == NULL || is_old || body == NULL || rd_left(body) == 0)
 		return;
 	if (window_build(&w, body->p, rd_left(body), k->ls->spec->id, FRAME_MAX) == -1) {
 		log_warnx("link: %s: broken log data from opsd", k->hello.hostname);
@@ -79,46 +87,73 @@ on_log_data(struct rd *body, void *arg)
 	link_out_more(k);
 }
 
-void
-link_out_more(struct peerlink *k)
+static void
+say_begins(struct peerlink *k)
 {
+	static const uint8_t type = LINK_BEGIN;
+	const struct buf head = { .data = (uint8_t *)(uintptr_t)&type, .len = 1 };
+
+	for (; k->out.begins > 0; k->out.begins--)
+		link_send(k, &head, NULL, 0);
+}
+
+/* It is asked for, or must wait for what was asked before. */
+static int
+is_read(const struct peerlink *k)
+{
+	const struct link_read *first = k->out.reads;
+
+	return (first != NULL && (first->next != NULL || first->want == k->out.wants));
+}
+
+static void
+read_log(struct peerlink *k)
+{
+	struct link_read *read = xcalloc(1, sizeof(*read));
 	struct buf b = { 0 };
 
-	if (k->state != LINK_ADMITTED || !k->out.wanted || k->out.read != NULL || k->out.idle ||
-	    !k->up_asked || !links_up(k->ls) || k->out.bytes + WINDOW_MAX > LINK_CREDIT ||
-	    ws_queued(k->ws) > LINK_QUEUE)
-		return;
-	k->out.read = xcalloc(1, sizeof(*k->out.read));
-	k->out.read->link = k;
+	read->link = k;
+	read->want = k->out.wants;
+	DL_APPEND(k->out.reads, read);
 	buf_add(&b, k->hello.id, NODE_ID_LEN);
 	buf_u64(&b, k->out.incarnation);
 	buf_u64(&b, k->out.after);
 	buf_u32(&b, WINDOW_MAX);
-	chan_call(k->ls->opsd, MSG_LINK_READ, &b, 0, on_log_data, k->out.read);
+	chan_call(k->ls->opsd, MSG_LINK_READ, &b, 0, on_log_data, read);
+}
+
+void
+link_out_more(struct peerlink *k)
+{
+	if (k->state != LINK_ADMITTED || ws_queued(k->ws) > LINK_QUEUE)
+		return;
+	say_begins(k);
+	if (k->out.wants > 0 && !is_read(k) && !k->out.idle && k->up_asked && links_up(k->ls) &&
+	    k->out.bytes + WINDOW_MAX <= LINK_CREDIT)
+		read_log(k);
 }
 
 void
 link_out_forget(struct peerlink *k)
 {
-	if (k->out.read != NULL)
-		k->out.read->link = NULL; /* on_log_data frees it */
-	k->out.read = NULL;
+	struct link_read *read, *tmp;
+
+	DL_FOREACH_SAFE(k->out.reads, read, tmp) {
+		DL_DELETE(k->out.reads, read);
+		read->link = NULL; /* on_log_data frees it */
+	}
 }
 
 int
 link_out_want(struct peerlink *k, struct rd *r)
 {
-	static const uint8_t type = LINK_BEGIN;
-	const struct buf head = { .data = (uint8_t *)(uintptr_t)&type, .len = 1 };
-
 	k->out.incarnation = rd_u64(r);
 	k->out.after = rd_u64(r);
 	if (!rd_done(r))
 		return (-1);
-	link_out_forget(k);
-	k->out.wanted = 1;
+	k->out.wants++;
+	k->out.begins++;
 	k->out.idle = 0;
-	link_send(k, &head, NULL, 0);
 	link_out_more(k);
 	return (0);
 }

@@ -44,7 +44,8 @@ enum link_type {
 #define LINK_SILENCE_US 15000000
 #define LINK_CREDIT     (4u << 20) /* bytes of frames that are not yet GOT */
 #define LINK_QUEUE      (8u << 20) /* with so much not yet written, nothing more is begun */
-#define LINK_UNADMITTED 64         /* that came in */
+#define LINK_UNADMITTED 64         /* that came in, */
+#define LINK_FROM_ONE   16         /* and from one address */
 
 /*
  * A message has so much room before it that APPLY's fields fit there together with its type, and the
@@ -94,11 +95,13 @@ struct peerlink {
 	uint32_t last_call;
 	struct link_serving *waiting, *active; /* the other's */
 	unsigned nwaiting, nactive;
+	size_t waiting_bytes;
 
 	struct {
-		int wanted;
 		uint64_t incarnation, after; /* up to there it was sent */
-		struct link_read *read;      /* what opsd is asked for; NULL: nothing */
+		unsigned wants;              /* how often it was said from where */
+		unsigned begins;             /* WANTs that BEGIN is not said to yet */
+		struct link_read *reads;     /* what opsd is asked for, also for a WANT of before */
 		int idle;               /* it had nothing, against its word: at the next tick */
 		uint64_t frames, bytes; /* that are not GOT */
 		uint64_t sent_ms, confirmed_ms, sending_ms;
@@ -138,13 +141,13 @@ int links_up(const struct links *ls); /* opsd is there and has said what is to b
 void links_changed(struct links *ls);
 /* The one with that node that is, or is about to be, admitted; NULL: none. */
 struct peerlink *links_find(const struct links *ls, const uint8_t id[NODE_ID_LEN]);
+int links_known_by_another(const struct peerlink *k); /* opsd has its node by another link, too */
 int links_has_hostname(const struct links *ls, const char *hostname);
 /* HELLO came and is in k->hello: opsd is asked, unless it cannot be. */
 void links_hello(struct peerlink *k);
 void links_drop_question(struct peerlink *k); /* its answer is not waited for */
 void links_ended(struct links *ls);           /* one of them: targets may have something to do */
 int links_revoked(const struct links *ls, const struct peercert *cert);
-size_t links_unadmitted(const struct links *ls);
 
 /* link.c */
 /* Over a connected socket, which it takes. */

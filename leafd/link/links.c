@@ -34,13 +34,13 @@ links_changed(struct links *ls)
 }
 
 static struct peerlink *
-find_other(const struct links *ls, const uint8_t id[NODE_ID_LEN], const struct peerlink *but)
+find_in(const struct links *ls, enum link_state state, const uint8_t id[NODE_ID_LEN],
+    const struct peerlink *but)
 {
 	struct peerlink *k;
 
 	DL_FOREACH(ls->all, k)
-		if (k != but && (k->state == LINK_ASKING || k->state == LINK_ADMITTED) &&
-		    memcmp(k->hello.id, id, NODE_ID_LEN) == 0)
+		if (k != but && k->state == state && memcmp(k->hello.id, id, NODE_ID_LEN) == 0)
 			return (k);
 	return (NULL);
 }
@@ -48,7 +48,21 @@ find_other(const struct links *ls, const uint8_t id[NODE_ID_LEN], const struct p
 struct peerlink *
 links_find(const struct links *ls, const uint8_t id[NODE_ID_LEN])
 {
-	return (find_other(ls, id, NULL));
+	struct peerlink *k = find_in(ls, LINK_ADMITTED, id, NULL);
+
+	return (k != NULL ? k : find_in(ls, LINK_ASKING, id, NULL));
+}
+
+int
+links_known_by_another(const struct peerlink *k)
+{
+	const struct peerlink *other;
+
+	DL_FOREACH(k->ls->all, other)
+		if (other != k && other->up_asked &&
+		    memcmp(other->hello.id, k->hello.id, NODE_ID_LEN) == 0)
+			return (1);
+	return (0);
 }
 
 int
@@ -61,17 +75,6 @@ links_has_hostname(const struct links *ls, const char *hostname)
 		    strcasecmp(k->hello.hostname, hostname) == 0)
 			return (1);
 	return (0);
-}
-
-size_t
-links_unadmitted(const struct links *ls)
-{
-	struct peerlink *k;
-	size_t n = 0;
-
-	DL_FOREACH(ls->all, k)
-		n += !k->dialled && k->state != LINK_ADMITTED;
-	return (n);
 }
 
 int
@@ -112,6 +115,17 @@ undo_link_up(const struct link_question *q)
 }
 
 static void
+let_in(struct peerlink *k)
+{
+	struct peerlink *other = find_in(k->ls, LINK_ADMITTED, k->hello.id, k);
+
+	if (other != NULL)
+		link_end(other, WS_NORMAL, "another link of these nodes stays");
+	if (k->state == LINK_ASKING)
+		link_admit(k);
+}
+
+static void
 on_link_up(struct rd *body, void *arg)
 {
 	struct link_question *q = arg;
@@ -133,8 +147,7 @@ on_link_up(struct rd *body, void *arg)
 	else if (status != 200)
 		link_end(k, WS_REFUSED, why[0] != '\0' ? why : "refused");
 	else {
-		if (k->state == LINK_ASKING)
-			link_admit(k);
+		let_in(k);
 		link_in_want(k, incarnation, after);
 		link_out_more(k);
 	}
@@ -192,10 +205,11 @@ hello_fault(const struct peerlink *k)
 	return (NULL);
 }
 
+/* Who only says that it is that node does not end the node's link: what opsd lets in does. */
 void
 links_hello(struct peerlink *k)
 {
-	struct peerlink *other;
+	struct peerlink *asking, *stands;
 	char *why;
 
 	if (!links_up(k->ls)) {
@@ -209,13 +223,15 @@ links_hello(struct peerlink *k)
 	}
 	if (k->target != NULL)
 		target_known(k->target, k->hello.id);
-	other = find_other(k->ls, k->hello.id, k);
-	if (other != NULL && !is_better(k, other)) {
+	asking = find_in(k->ls, LINK_ASKING, k->hello.id, k);
+	stands = find_in(k->ls, LINK_ADMITTED, k->hello.id, k);
+	if ((asking != NULL && !is_better(k, asking)) ||
+	    (stands != NULL && !is_better(k, stands))) {
 		link_end(k, WS_NORMAL, "another link of these nodes stays");
 		return;
 	}
-	if (other != NULL)
-		link_end(other, WS_NORMAL, "another link of these nodes stays");
+	if (asking != NULL)
+		link_end(asking, WS_NORMAL, "another link of these nodes stays");
 	ask_for_link(k);
 }
 
@@ -316,9 +332,8 @@ static struct peerlink *
 read_node(struct links *ls, struct rd *r)
 {
 	const uint8_t *id = rd_bytes(r, NODE_ID_LEN);
-	struct peerlink *k = id != NULL && links_up(ls) ? links_find(ls, id) : NULL;
 
-	return (k != NULL && k->state == LINK_ADMITTED ? k : NULL);
+	return (id != NULL && links_up(ls) ? find_in(ls, LINK_ADMITTED, id, NULL) : NULL);
 }
 
 int
@@ -364,7 +379,7 @@ links_close(struct links *ls, struct msg *m)
 	struct peerlink *k;
 	int result = rd_done(&m->body) ? 0 : -1;
 
-	if (result == 0 && (k = links_find(ls, id)) != NULL)
+	while (result == 0 && (k = links_find(ls, id)) != NULL)
 		link_end(k, WS_REFUSED, why);
 	free(why);
 	return (result);

@@ -131,6 +131,25 @@ is_held(const struct links *ls, const char *address)
 	return (a != NULL && mono_us() < a->held_us);
 }
 
+/* One address does not take the places of all. */
+static int
+is_full(const struct links *ls, const char *address)
+{
+	const struct peerlink *k;
+	size_t all = 0, from_it = 0;
+	uint8_t net[8], other[8];
+
+	net_of(address, net);
+	DL_FOREACH(ls->all, k) {
+		if (k->dialled || k->state == LINK_ADMITTED)
+			continue;
+		net_of(k->address, other);
+		from_it += memcmp(net, other, sizeof(net)) == 0;
+		all++;
+	}
+	return (all >= LINK_UNADMITTED || from_it >= LINK_FROM_ONE);
+}
+
 /* Accepting */
 
 static void
@@ -143,7 +162,7 @@ link_accept_cb(struct evconnlistener *lev, evutil_socket_t fd, struct sockaddr *
 	char address[ADDRESS_TEXT];
 
 	address_text(sa, (socklen_t)len, address);
-	if (links_unadmitted(ls) < LINK_UNADMITTED && !is_held(ls, address)) {
+	if (!is_full(ls, address) && !is_held(ls, address)) {
 		link_new(ls, fd, address, l->secure, NULL);
 		return;
 	}

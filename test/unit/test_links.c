@@ -55,6 +55,7 @@ struct node {
 	uint64_t read_after, read_incarnation;
 	/* what it has seen */
 	unsigned ups, downs, asked, served, applied, reads;
+	int let_in; /* it has been let in, and no end was told */
 	uint64_t applied_last;
 	json_t *up;
 	char why[200];
@@ -128,6 +129,7 @@ on_up(struct chan *c, struct msg *m, void *arg)
 		n->held[n->nheld++] = chan_defer(c, m);
 		return (0);
 	}
+	n->let_in |= !n->refuse;
 	buf_u16(&out, n->refuse ? 403 : 200);
 	buf_str(&out, n->refuse ? "is no member" : "");
 	buf_u64(&out, n->have > 0);
@@ -148,6 +150,7 @@ on_down(struct chan *c, struct msg *m, void *arg)
 	snprintf(n->why, sizeof(n->why), "%s", why);
 	free(why);
 	n->downs++;
+	n->let_in = 0;
 	return (0);
 }
 
@@ -712,7 +715,7 @@ test_both_dial(void **state)
 		until(one.got && two.got);
 		assert_int_equal(one.status, 207);
 		assert_int_equal(two.status, 207);
-		until(a.ups == a.downs + 1 && b.ups == b.downs + 1);
+		assert_true(a.let_in && b.let_in);
 		close_all();
 	}
 }
@@ -875,7 +878,7 @@ test_proxy(void **state)
 struct stranger {
 	struct ws *ws;
 	int opened, ended;
-	unsigned code, types;
+	unsigned code, types, begins;
 	char why[200], bye[200];
 };
 
@@ -893,6 +896,7 @@ stranger_message(struct ws *w, struct buf *m, void *arg)
 	struct stranger *s = arg;
 
 	s->types |= 1u << m->data[0];
+	s->begins += m->data[0] == 11;
 	if (m->data[0] == 10 && m->len > 3)
 		snprintf(s->bye, sizeof(s->bye), "%.*s", (int)m->len - 3,
 		    (const char *)m->data + 3);
@@ -911,11 +915,15 @@ stranger_closed(struct ws *w, unsigned code, const char *why, void *arg)
 static const struct ws_ops stranger_ops = { stranger_open, stranger_message, NULL, NULL,
 	stranger_closed };
 
+/* From 127.0.0.`from`. */
 static int
-dial_port(int port)
+dial_port(int port, unsigned from)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + from);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
 
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	sin.sin_port = htons((uint16_t)port);
@@ -936,7 +944,7 @@ stranger_new(struct stranger *s)
 	};
 
 	memset(s, 0, sizeof(*s));
-	s->ws = ws_client(bufferevent_socket_new(base, dial_port(a.port), BEV_OPT_CLOSE_ON_FREE),
+	s->ws = ws_client(bufferevent_socket_new(base, dial_port(a.port, 1), BEV_OPT_CLOSE_ON_FREE),
 	    &o, &stranger_ops, s);
 	until(s->opened);
 }
@@ -1061,12 +1069,142 @@ test_before_admitted(void **state)
 	close_all();
 }
 
-/* So many may be there that have not said who they are. */
+/* Who only says that it is a node does not end that node's link. */
+static void
+test_impostor(void **state)
+{
+	struct stranger s, other;
+
+	node_new(&a, 'a');
+	node_new(&b, 'b');
+	tell(&a, &(struct wish){ .listen = 1, .plain = 1 });
+	until(a.changes > 0);
+	stranger_new(&s);
+	say_hello(&s, stranger_id, "c");
+	until(s.types & 1u << 2);
+	say(&s, 2, "", 0);
+	until(linked(&a) == 1);
+	a.refuse = 1;
+	stranger_new(&other);
+	say_hello(&other, stranger_id, "d");
+	until(other.ended);
+	assert_string_equal(other.bye, "is no member");
+	ws_free(other.ws);
+	assert_int_equal(linked(&a), 1);
+	assert_true(a.let_in && !s.ended);
+	/* What is let in takes its place, as one that began anew. */
+	a.refuse = 0;
+	stranger_new(&other);
+	say_hello(&other, stranger_id, "c");
+	until(other.types & 1u << 2 && s.ended);
+	assert_string_equal(s.bye, "another link of these nodes stays");
+	ws_free(s.ws);
+	say(&other, 2, "", 0);
+	until(linked(&a) == 1);
+	assert_true(a.let_in);
+	ws_free(other.ws);
+	until(!a.let_in);
+	close_all();
+}
+
+/* One that it has let in, and that has said so, too, if wanted. */
+static void
+stranger_link(struct stranger *s, int ready)
+{
+	stranger_new(s);
+	say_hello(s, b.hex, "b.example.com");
+	until(s->types & 1u << 2);
+	if (!ready)
+		return;
+	say(s, 2, "", 0);
+	say(s, 11, "", 0);
+	until(linked(&a) == 1);
+}
+
+/* Who has not let us in has nothing to say: the answer could not go. */
+static void
+test_before_ready(void **state)
+{
+	static const struct {
+		uint8_t type;
+		const char *bytes;
+		size_t n;
+	} cases[] = {
+		{ 3, "\1\0\0\0\6\0status\4\0\0\0null", 20 },
+		{ 5, "\1\0\0\0\6\0\0\00090000", 14 },
+		{ 7, "\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16 },
+		{ 11, "", 0 },
+	};
+	struct stranger s;
+
+	node_new(&a, 'a');
+	node_new(&b, 'b');
+	tell(&a, &(struct wish){ .listen = 1, .plain = 1 });
+	until(a.changes > 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		stranger_link(&s, 0);
+		say(&s, cases[i].type, cases[i].bytes, cases[i].n);
+		until(s.ended);
+		assert_int_equal(s.code, WS_NOT_UNDERSTOOD);
+		ws_free(s.ws);
+	}
+	assert_int_equal(a.asked + a.served + a.reads, 0);
+	close_all();
+}
+
+/* opsd is asked for no more than can be sent, however often a place is said. */
+static void
+test_many_wants(void **state)
+{
+	struct stranger s;
+	unsigned i;
+
+	node_new(&a, 'a');
+	node_new(&b, 'b');
+	a.end = ENTRIES_MAX;
+	tell(&a, &(struct wish){ .listen = 1, .plain = 1 });
+	until(a.changes > 0);
+	stranger_link(&s, 1);
+	for (i = 0; i < 5000; i++)
+		say(&s, 7, "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	until(s.begins == 5000 && s.types & 1u << 8);
+	assert_in_range(a.reads, 1, 200);
+	ws_free(s.ws);
+	until(!a.let_in);
+	close_all();
+}
+
+/* What it is refused is not kept for one that reads nothing. */
+static void
+test_many_questions(void **state)
+{
+	struct stranger s;
+	unsigned i, k;
+
+	node_new(&a, 'a');
+	node_new(&b, 'b');
+	tell(&a, &(struct wish){ .listen = 1, .plain = 1 });
+	until(a.changes > 0);
+	stranger_link(&s, 1);
+	ws_pause(s.ws, 1);
+	for (i = 0; i < 400 && a.let_in; i++) {
+		for (k = 0; k < 10000; k++)
+			say(&s, 3, "\1\0\0\0\6\0status\4\0\0\0null", 20);
+		until(ws_queued(s.ws) == 0 || !a.let_in);
+	}
+	until(!a.let_in);
+	assert_string_equal(a.why, "a message of kind 3 is not understood");
+	assert_int_equal(a.asked, 8);
+	ws_free(s.ws);
+	close_all();
+}
+
+/* So many may be there that have not said who they are, of one address fewer. */
 static void
 test_many_strangers(void **state)
 {
 	int fds[80];
-	size_t i, open = 0;
+	size_t i, open = 0, open_of_one = 0;
 	char c;
 
 	node_new(&a, 'a');
@@ -1074,15 +1212,18 @@ test_many_strangers(void **state)
 	tell(&a, &(struct wish){ .listen = 1, .plain = 1 });
 	until(a.changes > 0);
 	for (i = 0; i < 80; i++) {
-		fds[i] = dial_port(a.port);
+		fds[i] = dial_port(a.port, i < 20 ? 1 : 2 + ((unsigned)i - 20) / 15);
 		event_base_loop(base, EVLOOP_NONBLOCK);
 	}
 	for (i = 0; i < 50; i++)
 		event_base_loop(base, EVLOOP_NONBLOCK);
+	for (i = 0; i < 20; i++)
+		open_of_one += recv(fds[i], &c, 1, MSG_DONTWAIT) == -1;
 	for (i = 0; i < 80; i++) {
 		open += recv(fds[i], &c, 1, MSG_DONTWAIT) == -1;
 		close(fds[i]);
 	}
+	assert_int_equal(open_of_one, 16);
 	assert_int_equal(open, 64);
 	close_all();
 }
@@ -1102,6 +1243,10 @@ main(void)
 		cmocka_unit_test(test_proxy),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_before_admitted),
+		cmocka_unit_test(test_impostor),
+		cmocka_unit_test(test_before_ready),
+		cmocka_unit_test(test_many_wants),
+		cmocka_unit_test(test_many_questions),
 		cmocka_unit_test(test_many_strangers),
 	};
 	int failed;
