@@ -144,15 +144,18 @@ ca_check(const char *key, const char *cert, char **err)
 	return (*err == NULL ? 0 : -1);
 }
 
-int
-ca_hash(const char *cert, char out[PEM_HASH])
+char *
+ca_read(const char *text, char hash[PEM_HASH])
 {
-	X509 *x = pem_cert(cert);
-	int rc = x != NULL && X509_check_ca(x) == 1 ? pem_spki(X509_get0_pubkey(x), out) : -1;
+	STACK_OF(X509) *list = pem_certs(text, 1);
+	X509 *x = sk_X509_num(list) == 1 ? sk_X509_value(list, 0) : NULL;
+	char *cert = NULL;
 
+	if (x != NULL && X509_check_ca(x) == 1 && pem_spki(X509_get0_pubkey(x), hash) == 0)
+		cert = pem_from_cert(x);
 	ERR_clear_error();
-	X509_free(x);
-	return (rc);
+	sk_X509_pop_free(list, X509_free);
+	return (cert);
 }
 
 int

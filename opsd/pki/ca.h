@@ -22,8 +22,11 @@ char *ca_make_cert(const char *key, char **err); /* NULL with *err */
 int ca_check(const char *key, const char *cert, char **err);
 /* Whether a certificate is signed with the authority's key. */
 int ca_has_signed(const char *ca, const char *cert);
-/* What an authority is known by: the hash of its key (PEM_HASH).  -1: it is none. */
-int ca_hash(const char *cert, char out[65]);
+/*
+ * The one certificate that a text has, of an authority, and nothing else of the text; and what
+ * it is known by, the hash of its key (PEM_HASH).  NULL: it is none, or more.  Caller frees.
+ */
+char *ca_read(const char *text, char hash[65]);
 
 struct ca_signed {
 	char *certificate;

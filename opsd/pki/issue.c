@@ -27,6 +27,7 @@ struct issuing {
 	const struct issue_order *order; /* NULL: a renewal */
 	char *join;                      /* the token's record, by its key */
 	json_t *terms;                   /* that record, which is taken */
+	char *authority;                 /* of the node, by itself; or NULL */
 	struct ca_signed made;
 };
 
@@ -145,7 +146,7 @@ issued_record(const struct issuing *s)
 	return (json_pack("{s:s, s:s, s:s, s:I, s:I, s:s?, s:b, s:s*}", "hostname",
 	    s->csr->hostname, "node", s->csr->node, "spki", spki, "until",
 	    (json_int_t)s->made.until, "at", (json_int_t)wall_ms(), "by", by, "confirmed",
-	    o == NULL, "authority", o != NULL ? o->authority : NULL));
+	    o == NULL, "authority", s->authority));
 }
 
 static json_t *
@@ -211,6 +212,7 @@ finish_signing(struct issuing *s, int status, json_t **answer)
 	}
 	ca_signed_clear(&s->made);
 	csr_free(s->csr);
+	free(s->authority);
 	return (status);
 }
 
@@ -266,14 +268,14 @@ int
 issue_sign(struct pki *p, const struct issue_order *o, json_t **answer, char **err)
 {
 	struct issuing s = { .pki = p, .order = o };
-	char hash[65];
+	char hash[PEM_HASH];
 	int status = 200;
 
 	if (o->join != NULL && (s.join = joins_find(p->ledger, o->join, wall_ms())) == NULL) {
 		*err = xstrdup(bad_token);
 		return (401);
 	}
-	if (o->authority != NULL && ca_hash(o->authority, hash) == -1) {
+	if (o->authority != NULL && (s.authority = ca_read(o->authority, hash)) == NULL) {
 		*err = xstrdup("'member.authority' is no certificate of an authority");
 		status = 400;
 	}

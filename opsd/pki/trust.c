@@ -39,25 +39,28 @@ too_many_authorities(struct pki *p, size_t more, char **err)
 }
 
 int
-pki_trust(struct pki *p, const char *cert, const char *from, char **err)
+pki_trust(struct pki *p, const char *text, const char *from, char **err)
 {
-	char hash[PEM_HASH];
+	char hash[PEM_HASH], *cert = ca_read(text, hash);
 	struct ledger_change c = { LEDGER_AUTHORITY, hash, NULL };
 	json_t *record;
-	int status;
+	int status = 200;
 
-	if (ca_hash(cert, hash) == -1) {
+	if (cert == NULL) {
 		*err = xasprintf("what '%s' sends is no certificate of an authority", from);
 		return (400);
 	}
 	if (ledger_has(p->ledger, LEDGER_AUTHORITY, hash))
-		return (200);
-	if (too_many_authorities(p, 1, err))
-		return (409);
-	c.record = record = json_pack("{s:s, s:s, s:I}", "certificate", cert, "from", from, "at",
-	    (json_int_t)wall_ms());
-	status = ledger_write(p->ledger, &c, 1, err);
-	json_decref(record);
+		;
+	else if (too_many_authorities(p, 1, err))
+		status = 409;
+	else {
+		c.record = record = json_pack("{s:s, s:s, s:I}", "certificate", cert, "from", from,
+		    "at", (json_int_t)wall_ms());
+		status = ledger_write(p->ledger, &c, 1, err);
+		json_decref(record);
+	}
+	free(cert);
 	return (status);
 }
 
@@ -87,17 +90,19 @@ named_records(const char *name, const char *pem, const char *by)
 {
 	STACK_OF(X509) *list = pem_certs(pem, NAMED_MOST);
 	json_t *all = sk_X509_num(list) > 0 ? json_object() : NULL;
-	char hash[PEM_HASH], *one;
+	char hash[PEM_HASH], *text, *one;
 
 	for (int i = 0; i < sk_X509_num(list) && all != NULL; i++) {
-		one = pem_from_cert(sk_X509_value(list, i));
-		if (one == NULL || ca_hash(one, hash) == -1) {
+		text = pem_from_cert(sk_X509_value(list, i));
+		one = ca_read(text, hash);
+		if (one == NULL) {
 			json_decref(all);
 			all = NULL;
 		} else
 			json_object_set_new(all, hash,
 			    json_pack("{s:s, s:s, s:I, s:s}", "certificate", one, "from", by, "at",
 				(json_int_t)wall_ms(), "name", name));
+		free(text);
 		free(one);
 	}
 	sk_X509_pop_free(list, X509_free);

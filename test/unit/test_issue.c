@@ -349,7 +349,7 @@ static void
 test_authority_with_it(void **state)
 {
 	char *err = NULL, *key = ca_make_key(&err), *theirs = ca_make_cert(key, &err);
-	char *csr = csr_for("server-two", NODE);
+	char *csr = csr_for("server-two", NODE), *two;
 	struct issue_order o = { .csr = csr, .by = "admin", .authority = theirs };
 	json_t *answer, *list;
 
@@ -370,6 +370,11 @@ test_authority_with_it(void **state)
 	o.authority = "nonsense";
 	assert_int_equal(issue_sign(pki, &o, &answer, &err), 400);
 	free(err);
+	/* Not with another one behind it. */
+	o.authority = two = xasprintf("%s%s", theirs, theirs);
+	assert_int_equal(issue_sign(pki, &o, &answer, &err), 400);
+	free(err);
+	free(two);
 	free(csr);
 	free(theirs);
 	pem_wipe(key);
@@ -458,8 +463,8 @@ test_authority_files(void **state)
 	/* A crash between the two. */
 	assert_int_equal(unlink(cert), 0);
 	again = pki_authority(pki, &err);
-	ca_hash(first, hash);
-	ca_hash(again, same);
+	free(ca_read(first, hash));
+	free(ca_read(again, same));
 	assert_string_equal(hash, same);
 	free(again);
 	again = pki_authority(pki, &err);

@@ -178,13 +178,29 @@ static void
 test_authority(void **state)
 {
 	char hash[PEM_HASH], again[PEM_HASH], *err = NULL;
-	char *other = ca_make_cert(ca_key, &err), *key = ca_make_key(&err);
+	char *other = ca_make_cert(ca_key, &err), *key = ca_make_key(&err), *text;
 
 	assert_int_equal(ca_check(ca_key, ca_cert, &err), 0);
 	assert_int_equal(ca_check(ca_key, other, &err), 0);
-	assert_int_equal(ca_hash(ca_cert, hash), 0);
-	assert_int_equal(ca_hash(other, again), 0);
+	text = ca_read(ca_cert, hash);
+	assert_string_equal(text, ca_cert);
+	free(text);
+	free(ca_read(other, again));
 	assert_string_equal(hash, again);
+	/* One, and nothing besides it. */
+	text = xasprintf("%s%s", ca_cert, other);
+	assert_null(ca_read(text, hash));
+	free(text);
+	text = xasprintf("%s-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+	    ca_cert);
+	assert_null(ca_read(text, hash));
+	free(text);
+	text = xasprintf("hello\n%s", ca_cert);
+	free(other);
+	other = ca_read(text, hash);
+	assert_string_equal(other, ca_cert);
+	free(text);
+	assert_null(ca_read(NULL, hash));
 	assert_int_equal(ca_check(key, ca_cert, &err), -1);
 	assert_string_equal(err, "the key is not that of the certificate");
 	free(err);
