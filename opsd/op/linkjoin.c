@@ -37,10 +37,11 @@ fail_join(struct linkjoin *j, int status, char *error)
 static int
 keep_signed(struct linkjoin *j, const struct enrolled *got, const char *own)
 {
-	struct pki_adopted a = { &got->pair, got->authorities, own, j->route.host };
+	struct pki_adopted a = { &got->pair, got->authorities, own, j->route.host, NULL };
 	char *err = NULL;
 	int status;
 
+	a.added = j->trusted = json_object();
 	j->had_identity = pki_kept(j->ops->pki, &j->identity);
 	status = pki_adopt(j->ops->pki, &a, &err);
 	if (status == 200) {
@@ -285,7 +286,7 @@ linkjoin_undo(struct linkjoin *j)
 	struct replication *rep = &j->ops->rep;
 
 	if (j->adopted)
-		pki_put_back(j->ops->pki, j->had_identity ? &j->identity : NULL);
+		pki_put_back(j->ops->pki, j->had_identity ? &j->identity : NULL, j->trusted);
 	if (j->reached && !j->was_known)
 		members_drop(rep, j->id);
 	else if (j->reached && j->dial != NULL)

@@ -28,7 +28,8 @@ struct linkjoin {
 	int adopted;      /* our certificate is one that it has signed; */
 	int had_identity; /* there was another before: */
 	struct keypair identity;
-	int reached; /* it is linked: */
+	json_t *trusted; /* authorities that came with ours */
+	int reached;     /* it is linked: */
 	uint8_t id[NODE_ID_LEN];
 	int was_known; /* and was a member before, */
 	char *dial;    /* which was dialled there, or NULL */

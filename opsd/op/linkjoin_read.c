@@ -245,6 +245,7 @@ linkjoin_free(struct linkjoin *j)
 	subscriptions_clear(&j->wanted);
 	pem_wipe(j->authorization);
 	keyfiles_clear(&j->identity);
+	json_decref(j->trusted);
 	free(j->url);
 	free(j->dial);
 	free(j->error);

@@ -308,8 +308,11 @@ write_confirmed(struct pki *p, const char *serial, json_t *issued, char **err)
 	const char *authority = json_string_value(json_object_get(issued, "authority"));
 	const char *hostname = json_string_value(json_object_get(issued, "hostname"));
 	struct ledger_change c = { LEDGER_ISSUED, serial, issued };
+	json_t *certs = json_pack("[s*]", authority);
+	int status = pki_trust(p, certs, hostname, NULL, err);
 
-	if (authority != NULL && pki_trust(p, authority, hostname, err) != 200)
+	json_decref(certs);
+	if (status != 200)
 		return (-1);
 	json_object_set_new(issued, "confirmed", json_true());
 	json_object_del(issued, "authority");

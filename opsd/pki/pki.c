@@ -290,7 +290,7 @@ join_texts(const json_t *authorities)
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)authorities, i, one)
-		buf_addf(&all, "%s\n", json_string_value(one));
+		buf_addf(&all, "%s\n", json_is_string(one) ? json_string_value(one) : "");
 	buf_u8(&all, '\0');
 	return ((char *)buf_take(&all, NULL));
 }
@@ -315,19 +315,18 @@ check_adopted(struct pki *p, const struct pki_adopted *a, char **err)
 int
 pki_adopt(struct pki *p, const struct pki_adopted *a, char **err)
 {
-	json_t *one;
-	size_t i;
-	int status = check_adopted(p, a, err) == 0 ? 200 : 502;
+	int status = 502;
 
-	json_array_foreach((json_t *)(uintptr_t)a->authorities, i, one)
-		if (status == 200)
-			status = pki_trust(p, json_string_value(one), a->from, err);
+	if (check_adopted(p, a, err) == 0)
+		status = pki_trust(p, a->authorities, a->from, a->added, err);
 	if (status != 200)
 		return (status);
 	pthread_mutex_lock(&p->files);
 	if (keyfiles_put_node(p->dir, a->pair, err) == -1)
 		status = 500;
 	pthread_mutex_unlock(&p->files);
+	if (status != 200)
+		pki_distrust(p, a->added);
 	p->shown++;
 	return (status);
 }
@@ -346,7 +345,7 @@ pki_kept(struct pki *p, struct keypair *out)
 }
 
 void
-pki_put_back(struct pki *p, const struct keypair *before)
+pki_put_back(struct pki *p, const struct keypair *before, const json_t *added)
 {
 	char *err = NULL;
 
@@ -356,6 +355,7 @@ pki_put_back(struct pki *p, const struct keypair *before)
 	else if (keyfiles_put_node(p->dir, before, &err) == -1)
 		log_errorx("the node's earlier certificate: %s", err);
 	pthread_mutex_unlock(&p->files);
+	pki_distrust(p, added);
 	free(err);
 	p->shown++;
 }

@@ -31,18 +31,23 @@ int pki_identity(struct pki *p, const char *hostname, struct keypair *out, char 
 /*
  * A certificate that another node's authority has signed for us, its key, and the
  * authorities (an array of PEM) that we trust from now on; `from` is who has sent them.  It is
- * checked as everybody will.  On disk, authorities first, when it returns 200; else a status with *err.
+ * checked as everybody will.  On disk, authorities first, when it returns 200; else a status with
+ * *err, and nothing is left of it.  `added` is as pki_trust has it.
  */
 struct pki_adopted {
 	const struct keypair *pair;
 	const json_t *authorities;
 	const char *hostname, *from;
+	json_t *added;
 };
 int pki_adopt(struct pki *p, const struct pki_adopted *a, char **err);
 /* What pki_adopt has kept last, or we have signed ourselves; 0: nothing.  keyfiles_clear. */
 int pki_kept(struct pki *p, struct keypair *out);
-/* What was kept before comes back, in place of what pki_adopt has kept since; NULL: nothing. */
-void pki_put_back(struct pki *p, const struct keypair *before);
+/*
+ * What was kept before comes back, in place of what pki_adopt has kept since; NULL: nothing.
+ * The authorities that it added are not trusted any more.
+ */
+void pki_put_back(struct pki *p, const struct keypair *before, const json_t *added);
 
 /* A token with which another node may have a certificate signed (joins.h). */
 struct join_terms;
@@ -53,8 +58,12 @@ char *pki_join_token(struct pki *p, const char *pin, const struct join_terms *t,
 char *pki_authorities(struct pki *p);
 json_t *pki_authority_list(struct pki
 	*p); /* the same without the configuration's, an array of PEM */
-/* One more authority; 200, or a status with *err. */
-int pki_trust(struct pki *p, const char *cert, const char *from, char **err);
+/*
+ * Authorities, an array of PEM, of which each is one certificate; all of them, or a status with
+ * *err.  {hash: ...} of those that are new is put into `added` unless that is NULL.
+ */
+int pki_trust(struct pki *p, const json_t *certs, const char *from, json_t *added, char **err);
+void pki_distrust(struct pki *p, const json_t *added);
 /* Those of others, {hash of the key: {"certificate","from","at","name"?}}; new reference. */
 json_t *pki_known(struct pki *p);
 char *pki_known_name(const char *hash, const json_t *record); /* what one goes by; caller frees */

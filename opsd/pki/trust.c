@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/ledger.h"
@@ -38,30 +39,74 @@ too_many_authorities(struct pki *p, size_t more, char **err)
 	return (1);
 }
 
-int
-pki_trust(struct pki *p, const char *text, const char *from, char **err)
+/* {hash: null or a record} of all in `before` go, of all in `records` come. */
+static int
+write_authorities(struct pki *p, const json_t *before, json_t *records, char **err)
 {
-	char hash[PEM_HASH], *cert = ca_read(text, hash);
-	struct ledger_change c = { LEDGER_AUTHORITY, hash, NULL };
+	size_t n = 0, most = json_object_size(before) + json_object_size(records);
+	struct ledger_change *c = xcalloc(most + 1, sizeof(*c));
+	const char *hash;
 	json_t *record;
-	int status = 200;
+	int status;
 
-	if (cert == NULL) {
-		*err = xasprintf("what '%s' sends is no certificate of an authority", from);
-		return (400);
-	}
-	if (ledger_has(p->ledger, LEDGER_AUTHORITY, hash))
-		;
-	else if (too_many_authorities(p, 1, err))
-		status = 409;
-	else {
-		c.record = record = json_pack("{s:s, s:s, s:I}", "certificate", cert, "from", from,
-		    "at", (json_int_t)wall_ms());
-		status = ledger_write(p->ledger, &c, 1, err);
-		json_decref(record);
-	}
-	free(cert);
+	json_object_foreach((json_t *)(uintptr_t)before, hash, record)
+		if (json_object_get(records, hash) == NULL)
+			c[n++] = (struct ledger_change){ LEDGER_AUTHORITY, hash, NULL };
+	json_object_foreach(records, hash, record)
+		c[n++] = (struct ledger_change){ LEDGER_AUTHORITY, hash, record };
+	status = ledger_write(p->ledger, c, n, err);
+	free(c);
 	return (status);
+}
+
+/* The records of those that are not trusted yet, {hash: record}; NULL: one is of no authority. */
+static json_t *
+new_records(struct pki *p, const json_t *certs, const char *from)
+{
+	json_t *all = json_object(), *text;
+	char hash[PEM_HASH], *cert;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)certs, i, text) {
+		if ((cert = ca_read(json_string_value(text), hash)) == NULL) {
+			json_decref(all);
+			return (NULL);
+		}
+		if (!ledger_has(p->ledger, LEDGER_AUTHORITY, hash))
+			json_object_set_new(all, hash,
+			    json_pack("{s:s, s:s, s:I}", "certificate", cert, "from", from, "at",
+				(json_int_t)wall_ms()));
+		free(cert);
+	}
+	return (all);
+}
+
+int
+pki_trust(struct pki *p, const json_t *certs, const char *from, json_t *added, char **err)
+{
+	json_t *records = new_records(p, certs, from);
+	int status = 400;
+
+	if (records == NULL)
+		*err = xasprintf("what '%s' sends is no certificate of an authority", from);
+	else if (too_many_authorities(p, json_object_size(records), err))
+		status = 409;
+	else
+		status = write_authorities(p, NULL, records, err);
+	if (status == 200 && added != NULL)
+		json_object_update(added, records);
+	json_decref(records);
+	return (status);
+}
+
+void
+pki_distrust(struct pki *p, const json_t *added)
+{
+	char *err = NULL;
+
+	if (write_authorities(p, added, NULL, &err) != 200)
+		log_warnx("authorities that came with a certificate are still trusted: %s", err);
+	free(err);
 }
 
 /* ---- by name ---- */
@@ -109,26 +154,6 @@ named_records(const char *name, const char *pem, const char *by)
 	return (all);
 }
 
-/* What went by the name goes, unless it is among the new ones; records may be NULL. */
-static int
-write_named(struct pki *p, const json_t *before, json_t *records, char **err)
-{
-	size_t n = 0, most = json_object_size(before) + json_object_size(records);
-	struct ledger_change *c = xcalloc(most + 1, sizeof(*c));
-	const char *hash;
-	json_t *record;
-	int status;
-
-	json_object_foreach((json_t *)(uintptr_t)before, hash, record)
-		if (json_object_get(records, hash) == NULL)
-			c[n++] = (struct ledger_change){ LEDGER_AUTHORITY, hash, NULL };
-	json_object_foreach(records, hash, record)
-		c[n++] = (struct ledger_change){ LEDGER_AUTHORITY, hash, record };
-	status = ledger_write(p->ledger, c, n, err);
-	free(c);
-	return (status);
-}
-
 int
 pki_add_named(struct pki *p, const char *name, const char *pem, const char *by, char **err)
 {
@@ -140,7 +165,7 @@ pki_add_named(struct pki *p, const char *name, const char *pem, const char *by, 
 	else if (too_many_authorities(p, json_object_size(records), err))
 		status = 409;
 	else
-		status = write_named(p, before, records, err);
+		status = write_authorities(p, before, records, err);
 	json_decref(before);
 	json_decref(records);
 	return (status);
@@ -160,7 +185,7 @@ int
 pki_remove_named(struct pki *p, const char *name, char **err)
 {
 	json_t *known = known_as(p, name);
-	int status = write_named(p, known, NULL, err);
+	int status = write_authorities(p, known, NULL, err);
 
 	json_decref(known);
 	return (status);

@@ -135,6 +135,27 @@ has_table()	# has_table NODE TABLE
 	alone n3
 }
 
+# elsewhere NODE: what names it in a call that has a certificate signed there, and then no link
+elsewhere()
+{
+	to "$1" "\"authorization\":\"$(token "$1")\"" | sed "s/$link_port/$(port n1 leafnodes)/"
+}
+
+certificates()	# certificates NODE: its own, and the authorities that it trusts
+{
+	ask "$1" '{"operation":"list_certificates"}' | jq -S 'map(.certificate) | sort'
+}
+
+@test "a certificate, but no link: no authority is trusted that was not" {
+	local before
+
+	before=$(certificates n3)
+	refused n3 504 "{\"operation\":\"add_node\",$(elsewhere n2)}" "No link with '127.0.1.2'"
+	[ "$(certificates n3)" = "$before" ]
+	alone n2
+	alone n3
+}
+
 @test "add_node with a token: all flows both ways, and the other knows the node" {
 	make_table n2 t
 	insert n2 t '{"id":"early"}'

@@ -551,9 +551,9 @@ test_adopted(void **state)
 {
 	json_t *authorities, *none = json_array();
 	struct keypair pair = signed_elsewhere("server-one", &authorities), now;
-	struct pki_adopted a = { &pair, none, "server-one", "server-two" };
+	struct pki_adopted a = { &pair, none, "server-one", "server-two", json_object() };
 	uint64_t before;
-	char *err = NULL;
+	char *err = NULL, *path = key_file(KEYFILES_NODE);
 
 	assert_int_equal(pki_adopt(pki, &a, &err), 502); /* it leads nowhere */
 	free(err);
@@ -564,6 +564,19 @@ test_adopted(void **state)
 	free(err);
 	err = NULL;
 	a.hostname = "server-one";
+	/* Nothing of what cannot be kept, or is not what it should be, is trusted. */
+	json_array_append_new(authorities, json_integer(5));
+	assert_int_equal(pki_adopt(pki, &a, &err), 400);
+	json_array_remove(authorities, 1);
+	free(err);
+	err = NULL;
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(pki_adopt(pki, &a, &err), 500);
+	assert_int_equal(rmdir(path), 0);
+	free(err);
+	err = NULL;
+	assert_int_equal(ledger_count(pki->ledger, LEDGER_AUTHORITY), 0);
+	json_object_clear(a.added);
 	before = pki_changes(pki);
 	assert_int_equal(pki_adopt(pki, &a, &err), 200);
 	assert_true(pki_changes(pki) > before);
@@ -572,6 +585,12 @@ test_adopted(void **state)
 	assert_int_equal(pki_identity(pki, "server-one", &now, &err), 0);
 	assert_string_equal(now.certificate, pair.certificate);
 	assert_int_equal(pki_check(pki, now.certificate, "server-one", NULL, NULL, &err), 0);
+	/* A join that fails later leaves nothing, either. */
+	assert_int_equal(json_object_size(a.added), 1);
+	pki_put_back(pki, NULL, a.added);
+	assert_int_equal(ledger_count(pki->ledger, LEDGER_AUTHORITY), 0);
+	json_decref(a.added);
+	free(path);
 	keyfiles_clear(&now);
 	keyfiles_clear(&pair);
 	json_decref(authorities);
