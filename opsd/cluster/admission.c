@@ -34,15 +34,32 @@ is_routed(struct replication *rep, const char *hostname)
 	return (yes);
 }
 
+/* 0: it shows no certificate, or nobody here has signed any. */
+static int
+is_certified(struct replication *rep, const struct member *m, struct issue_shown *shown,
+    char hex[NODE_HEX_LEN])
+{
+	node_id_hex(m->id, hex);
+	*shown = (struct issue_shown){ m->serial, m->hostname, hex, m->spki };
+	return (rep->pki != NULL && m->serial != NULL && m->spki != NULL);
+}
+
 int
 admission_invited(struct replication *rep, const struct member *m)
 {
 	char hex[NODE_HEX_LEN];
-	struct issue_shown shown = { m->serial, m->hostname, hex, m->spki };
+	struct issue_shown shown;
 
-	node_id_hex(m->id, hex);
-	return (rep->pki != NULL && m->serial != NULL && m->spki != NULL &&
-	    issue_invites(rep->pki, &shown));
+	return (is_certified(rep, m, &shown, hex) && issue_invites(rep->pki, &shown));
+}
+
+int
+admission_confirm(struct replication *rep, const struct member *m, char **err)
+{
+	char hex[NODE_HEX_LEN];
+	struct issue_shown shown;
+
+	return (is_certified(rep, m, &shown, hex) ? issue_confirm(rep->pki, &shown, err) : 0);
 }
 
 /* What makes it a member before there is any subscription. */

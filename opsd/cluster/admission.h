@@ -25,6 +25,8 @@ struct replication;
 int admission_member(struct replication *rep, const uint8_t *id, const char *hostname);
 /* It shows a certificate that we have signed, for its name, its id and its key. */
 int admission_invited(struct replication *rep, const struct member *m);
+/* It comes up with such a one, perhaps (issue_confirm); not on the loop's thread. */
+int admission_confirm(struct replication *rep, const struct member *m, char **err);
 /* As it is now, on the loop's thread: 200, or another status and *why. */
 int admission_check(struct replication *rep, const struct member_claim *claim, char **why);
 /* The same again on the commit thread, and what follows; its `done` is the caller's. */

@@ -14,7 +14,6 @@
 #include "opsd/cluster/carrier_link_priv.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/compat.h"
-#include "opsd/pki/issue.h"
 
 /* What leafd says of links, and what comes over them. */
 
@@ -174,10 +173,9 @@ confirm_certificate(void *arg)
 {
 	struct asking_up *u = arg;
 	struct replication *rep = u->l->rep;
-	const char *serial = u->a->claim.is.serial;
 	char *err = NULL;
 
-	if (serial == NULL || rep->pki == NULL || issue_confirm(rep->pki, serial, &err) == 0) {
+	if (admission_confirm(rep, &u->a->claim.is, &err) == 0) {
 		commit_submit(rep->data->commit, &u->a->job);
 		return;
 	}

@@ -319,8 +319,18 @@ write_confirmed(struct pki *p, const char *serial, json_t *issued, char **err)
 	return (ledger_write(p->ledger, &c, 1, err) == 200 ? 0 : -1);
 }
 
+/* Another authority may have given another certificate the same serial number. */
+static int
+is_shown(const json_t *issued, const struct issue_shown *s)
+{
+	return (csr_same_host(json_string_value(json_object_get(issued, "hostname")),
+		    s->hostname) &&
+	    strcmp(json_string_value(json_object_get(issued, "node")), s->node) == 0 &&
+	    strcmp(json_string_value(json_object_get(issued, "spki")), s->spki) == 0);
+}
+
 int
-issue_confirm(struct pki *p, const char *serial, char **err)
+issue_confirm(struct pki *p, const struct issue_shown *s, char **err)
 {
 	char normal[SERIAL_MAX];
 	json_t *issued = NULL;
@@ -328,13 +338,13 @@ issue_confirm(struct pki *p, const char *serial, char **err)
 
 	/* Not while what was never used is looked for. */
 	pthread_mutex_lock(&p->signing);
-	if (serial_read(serial, normal) == -1)
-		*err = xasprintf("'%.100s' is no serial number", serial);
+	if (serial_read(s->serial, normal) == -1)
+		*err = xasprintf("'%.100s' is no serial number", s->serial);
 	else if (ledger_has(p->ledger, LEDGER_REVOKED, normal))
 		*err = xasprintf("the certificate has been revoked: its serial number is %s",
 		    normal);
 	else if ((issued = ledger_get(p->ledger, LEDGER_ISSUED, normal)) == NULL ||
-	    json_is_true(json_object_get(issued, "confirmed")))
+	    !is_shown(issued, s) || json_is_true(json_object_get(issued, "confirmed")))
 		rc = 0;
 	else if (is_too_late(issued, wall_ms()))
 		*err = xasprintf("the certificate was not used within %d seconds after it was "
@@ -354,11 +364,8 @@ issue_invites(struct pki *p, const struct issue_shown *s)
 	json_t *issued = serial_read(s->serial, normal) == 0 ?
 	    ledger_get(p->ledger, LEDGER_ISSUED, normal) :
 	    NULL;
-	int yes = issued != NULL &&
-	    csr_same_host(json_string_value(json_object_get(issued, "hostname")), s->hostname) &&
-	    strcmp(json_string_value(json_object_get(issued, "node")), s->node) == 0 &&
-	    strcmp(json_string_value(json_object_get(issued, "spki")), s->spki) == 0 &&
-	    !is_too_late(issued, wall_ms()) && !ledger_has(p->ledger, LEDGER_REVOKED, normal);
+	int yes = issued != NULL && is_shown(issued, s) && !is_too_late(issued, wall_ms()) &&
+	    !ledger_has(p->ledger, LEDGER_REVOKED, normal);
 
 	json_decref(issued);
 	return (yes);

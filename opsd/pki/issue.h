@@ -36,16 +36,15 @@ struct issue_renewal {
 };
 int issue_renew(struct pki *p, const struct issue_renewal *r, json_t **answer, char **err);
 
-/*
- * A link came up with a certificate of that serial number, which is in use from now on.  0; or
- * -1 with *err: it is revoked, or comes too late.  One that we have not signed is fine.
- */
-int issue_confirm(struct pki *p, const char *serial, char **err);
-
 /* What a certificate shows; the id and the hash of the key (PEM_HASH) in hex. */
 struct issue_shown {
 	const char *serial, *hostname, *node, *spki;
 };
+/*
+ * A link came up with it: it is in use from now on.  0; or -1 with *err: it is revoked, or comes
+ * too late.  One that we have not signed is fine.
+ */
+int issue_confirm(struct pki *p, const struct issue_shown *s, char **err);
 /* Whether it is one that we have signed for that node and key, and good: it was asked to come. */
 int issue_invites(struct pki *p, const struct issue_shown *s);
 

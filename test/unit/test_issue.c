@@ -294,6 +294,21 @@ test_names_taken(void **state)
 	json_decref(list);
 }
 
+/* Comes up with what was signed under that serial number, for that name, as it was asked for. */
+static int
+confirm(const char *serial, char **err)
+{
+	json_t *issued = ledger_get(pki->ledger, LEDGER_ISSUED, serial);
+	struct issue_shown shown = { serial, "server-two", NODE, PIN };
+	int rc;
+
+	if (issued != NULL)
+		shown.spki = json_string_value(json_object_get(issued, "spki"));
+	rc = issue_confirm(pki, &shown, err);
+	json_decref(issued);
+	return (rc);
+}
+
 /* Its signature was so many milliseconds ago. */
 static void
 make_older(const char *serial, int64_t ms)
@@ -314,13 +329,27 @@ test_confirmed(void **state)
 
 	assert_int_equal(sign_for("server-two", NODE, NULL, serial), 200);
 	make_older(serial, ISSUE_CONFIRM_MS - 5000);
-	assert_int_equal(issue_confirm(pki, serial, &err), 0);
+	assert_int_equal(confirm(serial, &err), 0);
 	make_older(serial, 10 * ISSUE_CONFIRM_MS);
-	assert_int_equal(issue_confirm(pki, serial, &err), 0);
+	assert_int_equal(confirm(serial, &err), 0);
 	assert_int_equal(sign_for("server-three", OTHER, NULL, NULL), 200);
 	assert_false(pki_is_revoked(pki, serial));
 	/* Of another authority. */
-	assert_int_equal(issue_confirm(pki, "ab12", &err), 0);
+	assert_int_equal(confirm("ab12", &err), 0);
+}
+
+/* Another authority gives its own certificate the number of one that was never used. */
+static void
+test_confirmed_by_another(void **state)
+{
+	char serial[SERIAL_MAX], *err = NULL;
+	struct issue_shown shown = { serial, "server-two", NODE, PIN };
+
+	assert_int_equal(sign_for("server-two", NODE, NULL, serial), 200);
+	assert_int_equal(issue_confirm(pki, &shown, &err), 0);
+	make_older(serial, ISSUE_CONFIRM_MS + 1000);
+	assert_int_equal(confirm(serial, &err), -1);
+	free(err);
 }
 
 static void
@@ -330,14 +359,14 @@ test_never_used(void **state)
 
 	assert_int_equal(sign_for("server-two", NODE, NULL, serial), 200);
 	make_older(serial, ISSUE_CONFIRM_MS + 1000);
-	assert_int_equal(issue_confirm(pki, serial, &err), -1);
+	assert_int_equal(confirm(serial, &err), -1);
 	assert_non_null(strstr(err, "was not used within 60 seconds"));
 	free(err);
 	/* The next signature finds it, and the name is free. */
 	assert_int_equal(sign_for("server-two", OTHER, NULL, NULL), 200);
 	assert_true(pki_is_revoked(pki, serial));
 	err = NULL;
-	assert_int_equal(issue_confirm(pki, serial, &err), -1);
+	assert_int_equal(confirm(serial, &err), -1);
 	assert_non_null(strstr(err, "has been revoked"));
 	free(err);
 	close_pki();
@@ -359,8 +388,7 @@ test_authority_with_it(void **state)
 	assert_int_equal(json_array_size(list), 1);
 	json_decref(list);
 	/* It is trusted once its node has come up. */
-	assert_int_equal(issue_confirm(pki,
-			     json_string_value(json_object_get(answer, "serial_number")), &err),
+	assert_int_equal(confirm(json_string_value(json_object_get(answer, "serial_number")), &err),
 	    0);
 	list = pki_authority_list(pki);
 	assert_int_equal(json_array_size(list), 2);
@@ -389,8 +417,7 @@ test_renewed(void **state)
 
 	assert_int_equal(issue_renew(pki, &r, &answer, &err), 200);
 	make_older(json_string_value(json_object_get(answer, "serial_number")), HOUR);
-	assert_int_equal(issue_confirm(pki,
-			     json_string_value(json_object_get(answer, "serial_number")), &err),
+	assert_int_equal(confirm(json_string_value(json_object_get(answer, "serial_number")), &err),
 	    0);
 	json_decref(answer);
 	r.hostname = "server-three";
@@ -685,6 +712,7 @@ main(void)
 		ON_NODE(test_token_raced),
 		ON_NODE(test_names_taken),
 		ON_NODE(test_confirmed),
+		ON_NODE(test_confirmed_by_another),
 		ON_NODE(test_never_used),
 		ON_NODE(test_authority_with_it),
 		ON_NODE(test_renewed),
