@@ -3,17 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/auth/user.h"
-#include "opsd/cluster/admission.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/subscription_change.h"
 #include "opsd/op/linkjoin.h"
 #include "opsd/op/op_cluster.h"
 #include "opsd/op/op_table.h"
-#include "opsd/pki/pki.h"
+#include "opsd/pki/issue.h"
 
 /* add_node, update_node and remove_node of nodes that are named by hostname or url. */
 
@@ -87,20 +85,22 @@ op_linked_change(struct request *r, int add)
 
 /* ---- remove_node ---- */
 
-/* Its certificate, if it is one that we have signed: it is good for nothing here any more. */
-static void
-revoke_signed(struct request *r, const struct member *m)
+/*
+ * The certificates that we have signed for it, also those that it had before or has not shown yet:
+ * with any of them it would be let in again.  How many there were; -1 with the request answered.
+ */
+static int
+revoke_signed(struct request *r, const char *hostname)
 {
-	json_t *serials;
 	char *err = NULL;
+	size_t n;
+	int status = issue_revoke(r->ops->pki, hostname, r->user->name, &n, &err);
 
-	if (!admission_invited(&r->ops->rep, m))
-		return;
-	serials = json_pack("[s]", m->serial);
-	if (pki_revoke(r->ops->pki, serials, 0, r->user->name, &err) != 200)
-		log_warnx("the certificate of '%s' is not revoked: %s", m->hostname, err);
+	if (status == 200)
+		return ((int)n);
+	reply_error(r, status, "The certificates of '%s' are not revoked: %s", hostname, err);
 	free(err);
-	json_decref(serials);
+	return (-1);
 }
 
 struct removing {
@@ -134,16 +134,16 @@ end_linked(struct request *r, struct removing *w)
 static void
 remove_linked(struct request *r, struct removing *w)
 {
-	int n;
+	int n, revoked = 0;
 
 	members_expect(r->ops->rep.members, w->hostname, NULL);
 	n = op_routes_forget(r, w->hostname, &w->routes) == 0 ? end_linked(r, w) : -1;
-	if (n == 1 && w->m.hostname != NULL)
-		revoke_signed(r, &w->m);
+	if (n != -1)
+		revoked = revoke_signed(r, w->hostname);
 	members_expect_end(r->ops->rep.members, w->hostname);
-	if (n == 0)
+	if (n == 0 && revoked == 0)
 		reply_error(r, 404, "Node '%s' is not in the cluster", w->called);
-	else if (n == 1)
+	else if (n != -1 && revoked != -1)
 		reply_message(r,
 		    json_object_get(r->body, "node_name") != NULL ?
 			"Successfully removed '%s' from manifest" :

@@ -370,3 +370,36 @@ issue_invites(struct pki *p, const struct issue_shown *s)
 	json_decref(issued);
 	return (yes);
 }
+
+/* ---- that are to be good for nothing any more ---- */
+
+static json_t *
+serials_of(struct pki *p, const char *hostname)
+{
+	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *list = json_array(), *issued;
+	const char *serial;
+
+	json_object_foreach(all, serial, issued)
+		if (csr_same_host(json_string_value(json_object_get(issued, "hostname")),
+			hostname) &&
+		    !ledger_has(p->ledger, LEDGER_REVOKED, serial))
+			json_array_append_new(list, json_string(serial));
+	json_decref(all);
+	return (list);
+}
+
+int
+issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err)
+{
+	json_t *serials;
+	int status;
+
+	/* Not while another is signed for it. */
+	pthread_mutex_lock(&p->signing);
+	serials = serials_of(p, hostname);
+	status = pki_revoke(p, serials, 0, by, err);
+	*n = status == 200 ? json_array_size(serials) : 0;
+	pthread_mutex_unlock(&p->signing);
+	json_decref(serials);
+	return (status);
+}

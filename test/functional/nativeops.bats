@@ -146,12 +146,14 @@ certificates()	# certificates NODE: its own, and the authorities that it trusts
 	ask "$1" '{"operation":"list_certificates"}' | jq -S 'map(.certificate) | sort'
 }
 
-@test "a certificate, but no link: no authority is trusted that was not" {
+@test "a certificate, but no link: no authority is trusted that was not; what was signed can be revoked by name" {
 	local before
 
 	before=$(certificates n3)
 	refused n3 504 "{\"operation\":\"add_node\",$(elsewhere n2)}" "No link with '127.0.1.2'"
 	[ "$(certificates n3)" = "$before" ]
+	ok n2 '{"operation":"remove_node","hostname":"127.0.1.3"}'
+	refused n2 404 '{"operation":"remove_node","hostname":"127.0.1.3"}' "is not in the cluster"
 	alone n2
 	alone n3
 }

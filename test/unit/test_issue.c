@@ -352,6 +352,25 @@ test_confirmed_by_another(void **state)
 	free(err);
 }
 
+/* Who is removed has none left, of before or not used yet. */
+static void
+test_revoked_by_name(void **state)
+{
+	char one[SERIAL_MAX], two[SERIAL_MAX], three[SERIAL_MAX], *err = NULL;
+	size_t n;
+
+	assert_int_equal(sign_for("server-two", NODE, NULL, one), 200);
+	assert_int_equal(confirm(one, &err), 0);
+	assert_int_equal(sign_for("server-two", NODE, NULL, two), 200);
+	assert_int_equal(sign_for("server-three", OTHER, NULL, three), 200);
+	assert_int_equal(issue_revoke(pki, "SERVER-two", "admin", &n, &err), 200);
+	assert_int_equal(n, 2);
+	assert_true(pki_is_revoked(pki, one) && pki_is_revoked(pki, two));
+	assert_false(pki_is_revoked(pki, three));
+	assert_int_equal(issue_revoke(pki, "server-two", "admin", &n, &err), 200);
+	assert_int_equal(n, 0);
+}
+
 static void
 test_never_used(void **state)
 {
@@ -713,6 +732,7 @@ main(void)
 		ON_NODE(test_names_taken),
 		ON_NODE(test_confirmed),
 		ON_NODE(test_confirmed_by_another),
+		ON_NODE(test_revoked_by_name),
 		ON_NODE(test_never_used),
 		ON_NODE(test_authority_with_it),
 		ON_NODE(test_renewed),
