@@ -414,18 +414,23 @@ reach_all(struct request *r, struct connection_asked *list, size_t n)
 }
 
 static void
-end_joins(struct request *r, struct connection_asked *list, size_t n, int done)
+finish_joins(struct request *r, struct connection_asked *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct linkjoin *j = list[i].join;
 
-		if (j == NULL)
-			continue;
-		if (done && linkjoin_finish(j, r->user->name) == -1)
+		if (j != NULL && linkjoin_finish(j, r->user->name) == -1)
 			log_errorx("configure_cluster: '%s': %s", list[i].name, j->error);
-		else if (!done)
-			linkjoin_undo(j);
 	}
+}
+
+/* The last one first: each puts back what was there before it. */
+static void
+undo_joins(struct connection_asked *list, size_t n)
+{
+	while (n-- > 0)
+		if (list[n].join != NULL)
+			linkjoin_undo(list[n].join);
 }
 
 static struct proposal *
@@ -468,7 +473,10 @@ configure_cluster_run(struct request *r)
 		rc = reach_all(r, connections, n);
 		if (rc == 0)
 			rc = configure_reached(r, connections, n);
-		end_joins(r, connections, n, rc == 0);
+		if (rc == 0)
+			finish_joins(r, connections, n);
+		else
+			undo_joins(connections, n);
 	}
 	connections_free(connections, n);
 }

@@ -218,8 +218,16 @@ certificates()	# certificates NODE: its own, and the authorities that it trusts
 }
 
 @test "configure_cluster by hostname: all or nothing" {
-	local two
+	local two nine before
 
+	before=$(certificates n3)
+	two="{$(to n2 "\"authorization\":\"$(token n2)\"")}"
+	# n2's as well, which has no links there.
+	nine="{$(to n2 "\"authorization\":\"$(token n2)\"" | sed "s/$(host n2)/127.0.0.1/")}"
+	refused n3 504 "{\"operation\":\"configure_cluster\",\"connections\":[$two,$nine]}" \
+	    "Cluster not configured: No link with '127.0.0.1'"
+	alone n3
+	[ "$(certificates n3)" = "$before" ]
 	two="{$(to n2 "\"authorization\":\"$(token n2)\"")}"
 	refused n3 504 "{\"operation\":\"configure_cluster\",\"connections\":[$two,{\"hostname\":\"127.0.1.9\"}]}" \
 	    "Cluster not configured: No link with '127.0.1.9'"
