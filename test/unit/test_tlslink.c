@@ -17,6 +17,7 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
+#include <openssl/ssl.h>
 
 #include "common/base/log.h"
 #include "leafd/link/peercert.h"
@@ -26,7 +27,6 @@
 #define BOTH "serverAuth,clientAuth"
 
 struct end {
-	struct tlslink *tls;
 	struct bufferevent *bev;
 	int got, ended;
 	char *why;
@@ -82,21 +82,34 @@ run_end(struct end *e, int fd, struct ssl_st *ssl, enum bufferevent_ssl_state st
 
 /* Both send a byte; which of them gets the other's? */
 static void
-meet(const struct certs *s, const struct certs *c, const char *name)
+run_both(struct ssl_st *s, struct ssl_st *c)
 {
 	int fds[2];
 
 	memset(&server, 0, sizeof(server));
 	memset(&client, 0, sizeof(client));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	server.tls = of(s, root.cert);
-	client.tls = of(c, root.cert);
-	run_end(&server, fds[0], tlslink_accept(server.tls), BUFFEREVENT_SSL_ACCEPTING);
-	run_end(&client, fds[1], tlslink_connect(client.tls, name), BUFFEREVENT_SSL_CONNECTING);
-	/* Sessions go on without it. */
-	tlslink_free(server.tls);
-	tlslink_free(client.tls);
+	run_end(&server, fds[0], s, BUFFEREVENT_SSL_ACCEPTING);
+	run_end(&client, fds[1], c, BUFFEREVENT_SSL_CONNECTING);
 	until((server.got && client.got) || (server.ended && client.ended));
+}
+
+/* Takes both. */
+static void
+meet_as(struct tlslink *s, struct tlslink *c, const char *name)
+{
+	struct ssl_st *from = tlslink_accept(s), *to = tlslink_connect(c, name);
+
+	/* Sessions go on without it. */
+	tlslink_free(s);
+	tlslink_free(c);
+	run_both(from, to);
+}
+
+static void
+meet(const struct certs *s, const struct certs *c, const char *name)
+{
+	meet_as(of(s, root.cert), of(c, root.cert), name);
 }
 
 static void
@@ -133,6 +146,8 @@ test_both_verify(void **state)
 	    &(struct certs_wish){ .cn = "n2.example.com", .serial = 0x10, .usage = BOTH });
 	meet(&n1, &n2, "n1.example.com");
 	assert_true(server.got && client.got);
+	assert_false(
+	    SSL_SESSION_is_resumable(SSL_get0_session(bufferevent_openssl_get_ssl(client.bev))));
 	p = shown_to(&client);
 	assert_int_equal(json_array_size(p.names), 2);
 	assert_string_equal(json_string_value(json_array_get(p.names, 1)), "127.0.1.1");
@@ -219,6 +234,82 @@ test_refused(void **state)
 }
 
 static void
+test_no_certificate(void **state)
+{
+	SSL_CTX *plain = SSL_CTX_new(TLS_client_method());
+	struct tlslink *t;
+	struct certs n;
+	SSL *ssl;
+
+	certs_make(&n, &root, &(struct certs_wish){ .cn = "n", .serial = 1, .usage = BOTH });
+	t = of(&n, root.cert);
+	ssl = tlslink_accept(t);
+	run_both(ssl, SSL_new(plain));
+	assert_false(server.got);
+	assert_non_null(strstr(server.why, "did not return a certificate"));
+	part();
+	SSL_CTX_free(plain);
+	tlslink_free(t);
+	certs_free(&n);
+}
+
+/* Certificates between a node's and its authority come with the former, or are trusted themselves. */
+static void
+test_between(void **state)
+{
+	char chain[8192], authorities[8192];
+	struct certs n, between;
+	char *err = NULL;
+
+	certs_make(&between, &root,
+	    &(struct certs_wish){ .cn = "between", .serial = 2, .authority = 1 });
+	certs_make(&n, &between, &(struct certs_wish){ .cn = "n", .serial = 3, .usage = BOTH });
+	meet(&n, &n, "n");
+	assert_false(server.got || client.got);
+	part();
+	meet_as(of(&n, between.cert), of(&n, between.cert), "n");
+	assert_true(server.got && client.got);
+	part();
+	snprintf(authorities, sizeof(authorities), "%s%s", other.cert, between.cert);
+	meet_as(of(&n, authorities), of(&n, authorities), "n");
+	assert_true(server.got && client.got);
+	part();
+	snprintf(chain, sizeof(chain), "%s%s", n.cert, between.cert);
+	struct tlslink_opts o = { .certificate = chain, .key = n.key, .authorities = root.cert };
+
+	meet_as(tlslink_new(&o, &err), tlslink_new(&o, &err), "n");
+	assert_true(server.got && client.got);
+	part();
+	certs_free(&n);
+	certs_free(&between);
+}
+
+/* The system's authorities count when that is asked for. */
+static void
+test_system_roots(void **state)
+{
+	char path[] = "/tmp/tlslink.XXXXXX", *err = NULL;
+	struct certs n;
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, root.cert, strlen(root.cert)), (ssize_t)strlen(root.cert));
+	close(fd);
+	setenv("SSL_CERT_FILE", path, 1);
+	certs_make(&n, &root, &(struct certs_wish){ .cn = "n", .serial = 1, .usage = BOTH });
+	struct tlslink_opts o = { .certificate = n.cert, .key = n.key, .system_roots = 1 };
+
+	meet_as(tlslink_new(&o, &err), tlslink_new(&o, &err), "n");
+	assert_true(server.got && client.got);
+	part();
+	meet_as(of(&n, other.cert), of(&n, other.cert), "n");
+	assert_false(server.got || client.got);
+	part();
+	unsetenv("SSL_CERT_FILE");
+	unlink(path);
+	certs_free(&n);
+}
+
+static void
 test_texts_that_are_none(void **state)
 {
 	struct certs c, d;
@@ -245,6 +336,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_verify),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_no_certificate),
+		cmocka_unit_test(test_between),
+		cmocka_unit_test(test_system_roots),
 		cmocka_unit_test(test_texts_that_are_none),
 	};
 	int failed;

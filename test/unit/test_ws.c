@@ -220,6 +220,78 @@ test_pings_are_answered(void **state)
 }
 
 static void
+open_upgraded(int *fd)
+{
+	*fd = open_raw();
+	say(*fd, ASK, sizeof(ASK) - 1);
+	until(server.opened);
+	assert_memory_equal(hear(*fd) + 9, "101", 3);
+}
+
+/* One that answers no ping of ours, or one a second time, is none. */
+static void
+test_pongs(void **state)
+{
+	char pong[14] = "\x8a\x88\0\0\0\0unasked?";
+	int fd;
+
+	open_upgraded(&fd);
+	say(fd, pong, sizeof(pong));
+	ws_ping(server.ws);
+	say(fd, pong, sizeof(pong));
+	assert_int_equal(server.pongs, 0);
+	memcpy(pong + 6, hear(fd) + 2, 8);
+	say(fd, pong, sizeof(pong));
+	until(server.pongs == 1);
+	say(fd, pong, sizeof(pong));
+	say(fd, "\x82\x81\0\0\0\0a", 7);
+	until(server.messages == 1);
+	assert_int_equal(server.pongs, 1);
+	close(fd);
+	close_both();
+}
+
+/* Pings of one that reads no answers take no more memory than so much. */
+static void
+test_many_pings(void **state)
+{
+	char ping[131] = "\x89\xfd\0\0\0\0";
+	int fd;
+
+	open_upgraded(&fd);
+	for (int i = 0; i < 10000; i++)
+		say(fd, ping, sizeof(ping));
+	assert_true(ws_queued(server.ws) < (64u << 10) + 200);
+	assert_false(server.ended);
+	close(fd);
+	until(server.ended);
+	close_both();
+}
+
+/* The end that the other wishes is agreed to, with its code. */
+static void
+test_bye(void **state)
+{
+	static const struct {
+		const char *said, *answer;
+		size_t n, nanswer;
+	} cases[] = {
+		{ "\x88\x82\0\0\0\0\x03\xf1", "\x88\x02\x03\xf1", 8, 4 },
+		{ "\x88\x80\0\0\0\0", "\x88\x02\x03\xe8", 6, 4 },
+	};
+	int fd;
+
+	for (size_t i = 0; i < 2; i++) {
+		open_upgraded(&fd);
+		say(fd, cases[i].said, cases[i].n);
+		until(server.ended);
+		assert_memory_equal(hear(fd), cases[i].answer, cases[i].nanswer);
+		close(fd);
+		close_both();
+	}
+}
+
+static void
 test_too_large(void **state)
 {
 	open_both();
@@ -442,6 +514,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_messages_go_both_ways),
 		cmocka_unit_test(test_pings_are_answered),
+		cmocka_unit_test(test_pongs),
+		cmocka_unit_test(test_many_pings),
+		cmocka_unit_test(test_bye),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_end_alone),
