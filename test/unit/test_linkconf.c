@@ -35,7 +35,7 @@ test_addresses(void **state)
 {
 	static const char *const bad[] = { "", ":", ":1", "a:", "a:0", "a:65536", "a:x", "0",
 		"99999", "a b", "a/b", "http://a", "wss://", "wss://a:b", "wss://a/x y", "[::1",
-		"[::1]x", "[a b]", "a:1:", "wss://user@a" };
+		"[::1]x", "[::1]x9", "[a b]", "a:1:", "wss://user@a" };
 	struct repaddress a;
 
 	assert_address("9933", REPADDRESS_BARE, "", 9933, "");
@@ -85,7 +85,7 @@ put(enum conf_key key, json_t *v)
 static void
 put_fails(enum conf_key key, const char *json, const char *words)
 {
-	json_t *v = json_loads(json, JSON_DECODE_ANY, NULL);
+	json_t *v = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	char *err = NULL;
 
 	if (conf_set(c, key, v, &err) == 0 && conf_check(c, &err) == 0)
@@ -104,6 +104,7 @@ test_values(void **state)
 	put_fails(REP_ROUTES, "[1]", "'replication.routes[0]' must be a host name, or a URL");
 	put_fails(REP_ROUTES, "[\"a\", \"a b\"]", "'replication.routes[1]' must be");
 	put_fails(REP_ROUTES, "[\"9933\"]", "'replication.routes[0]' must be");
+	put_fails(REP_ROUTES, "[\"a\\u0000b\"]", "'replication.routes[0]' must be");
 	put_fails(REP_ROUTES, "[{}]", "'replication.routes[0].hostname' or");
 	put_fails(REP_ROUTES, "[{\"hostname\": \"a:1\"}]", "routes[0].hostname' must be a host");
 	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"port\": 0}]", "routes[0].port' must be");
@@ -118,6 +119,7 @@ test_values(void **state)
 	    "sharded' must be a boolean");
 	put_fails(REP_SECURE_PORT, "0", "must be a port between 1 and 65535, or address:port");
 	put_fails(REP_SECURE_PORT, "\"server-two\"", "must be a port");
+	put_fails(REP_SECURE_PORT, "\"wss://server-two:1\"", "must be a port");
 	put_fails(REP_START_TIME, "\"yesterday\"", "ISO-8601");
 	put_fails(REP_HOSTNAME, "\"a b\"", "must be a host name or an address");
 	put_fails(REP_URL, "\"server-one\"", "must be a URL");
@@ -138,6 +140,26 @@ test_on(void **state)
 	put(REP_ROUTES, json_array());
 	put(REP_ENABLED, json_true());
 	assert_true(repconf_on(c));
+}
+
+/* One that is set alone is the only one: nothing needs a certificate but routes and members that say so. */
+static void
+test_needs_tls(void **state)
+{
+	json_t *secure = json_pack("[s]", "wss://server-two"),
+	       *plain = json_pack("[s]", "ws://server-two");
+
+	put(REP_PORT, json_integer(9999));
+	put(REP_ROUTES, json_pack("[s]", "server-two"));
+	assert_false(linkconf_needs_tls(c, plain));
+	assert_true(linkconf_needs_tls(c, secure));
+	put(REP_ROUTES, json_incref(secure));
+	assert_true(linkconf_needs_tls(c, NULL));
+	put(REP_ROUTES, json_array());
+	put(REP_SECURE_PORT, json_integer(9998));
+	assert_true(linkconf_needs_tls(c, NULL));
+	json_decref(secure);
+	json_decref(plain);
 }
 
 static void
@@ -288,7 +310,25 @@ test_insecure(void **state)
 	assert_int_equal(json_array_size(json_object_get(o, "dial")), 1); /* not itself */
 	json_decref(o);
 	put(REP_PORT, json_string("0.0.0.0:9999"));
-	assert_listen("[{\"host\": \"0.0.0.0\", \"port\": 9999, \"secure\": false}]");
+	o = links(&keys); /* a certificate changes nothing */
+	assert_json(o, "listen", "[{\"host\": \"0.0.0.0\", \"port\": 9999, \"secure\": false}]");
+	json_decref(o);
+}
+
+/* Members are dialled beside routes, each place once. */
+static void
+test_members(void **state)
+{
+	json_t *dials = json_pack("[s,s]", "ws://three", "ws://two"), *o, *list;
+
+	put(REP_ROUTES, json_pack("[s]", "ws://two"));
+	o = linkconf_links(c, "00112233445566778899aabbccddeeff", NULL, NULL, dials);
+	list = json_object_get(o, "dial");
+	assert_int_equal(json_array_size(list), 2);
+	assert_json(json_array_get(list, 0), "key", "\"ws://two:80\"");
+	assert_json(json_array_get(list, 1), "key", "\"ws://three:80\"");
+	json_decref(o);
+	json_decref(dials);
 }
 
 static void
@@ -310,12 +350,14 @@ main(void)
 		TEST(test_addresses),
 		TEST(test_values),
 		TEST(test_on),
+		TEST(test_needs_tls),
 		TEST(test_hostname),
 		TEST(test_databases),
 		TEST(test_none),
 		TEST(test_without_certificate),
 		TEST(test_links),
 		TEST(test_insecure),
+		TEST(test_members),
 		TEST(test_revokes),
 	};
 

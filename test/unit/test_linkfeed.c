@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "common/base/formats.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/linkfeed.h"
 #include "test/unit/openrep.h"
 
@@ -113,6 +115,32 @@ test_start(void **state)
 	inc = of_log;
 	after = first + 1000;
 	assert_int_equal(read_on(f, &inc, &after), 1);
+	/* What was given is asked for again, as had in another life. */
+	inc = of_log + 1;
+	assert_int_equal(read_on(f, &inc, &after), 1);
+	/* What follows it is not all there any more. */
+	r->o.data.log.trimmed = first + 1;
+	inc = of_log;
+	after = first;
+	assert_int_equal(read_on(f, &inc, &after), 1);
+	linkfeed_free(f);
+}
+
+/* Who works with other formats gets nothing that it could not read. */
+static void
+test_other_format(void **state)
+{
+	struct openrep *r = *state;
+	struct linkfeed *f = linkfeed_new(&r->rep, boston);
+	json_t *said = json_pack("{s:s, s:[i,i]}", "name", "boston", "formats", formats.wire + 1,
+	    formats.wire + 1);
+	uint64_t inc = 0, after = 0;
+
+	enter(r, "*", 1, 5);
+	put(r, "dog", 1);
+	assert_true(compat_note(r->rep.cluster, boston, said));
+	assert_int_equal(read_on(f, &inc, &after), 0);
+	json_decref(said);
 	linkfeed_free(f);
 }
 
@@ -150,6 +178,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_rights),
 		TEST(test_start),
+		TEST(test_other_format),
 		TEST(test_lost_life),
 	};
 

@@ -67,6 +67,9 @@ test_member(void **state)
 	    "replication.routes");
 	facts.subscribed = 1;
 	assert_check(200, NULL);
+	facts.subscribed = 0;
+	facts.invited = 1; /* we have signed its certificate */
+	assert_check(200, NULL);
 }
 
 static void
@@ -145,6 +148,22 @@ test_another_id(void **state)
 	memcpy(known.id, other, NODE_ID_LEN);
 	facts.by_hostname = &known;
 	assert_check(409, "has another node id than before");
+	facts.invited = 1; /* it has the name of one that is another */
+	assert_check(409, "has another node id than before");
+}
+
+/* The id is known with another key, and the name with another id: the key is said first. */
+static void
+test_another_key_and_id(void **state)
+{
+	struct member by_id = { .hostname = (char *)"austin.example", .spki = (char *)"22bb" };
+	struct member by_hostname = { .hostname = (char *)"boston.example" };
+
+	memcpy(by_id.id, there, NODE_ID_LEN);
+	memcpy(by_hostname.id, other, NODE_ID_LEN);
+	facts.by_id = &by_id;
+	facts.by_hostname = &by_hostname;
+	assert_check(409, "shows another key than before");
 }
 
 /* The first reason counts: what others may not learn is not told to strangers. */
@@ -250,6 +269,7 @@ main(void)
 		TEST(test_format),
 		TEST(test_pin),
 		TEST(test_another_id),
+		TEST(test_another_key_and_id),
 		TEST(test_order),
 		TEST(test_read),
 		TEST(test_read_faults),

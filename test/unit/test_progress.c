@@ -65,6 +65,21 @@ test_rank(void **state)
 	}
 }
 
+/* One that is live is not open while its peer's clock is ahead, or it is far behind. */
+static void
+test_rank_of_live(void **state)
+{
+	struct cursor_view v = { .state = CURSOR_LIVE, .seq = 1, .head = 2, .ms = 1000 };
+
+	(void)state;
+	v.head_ms = 1000 + 5000;
+	assert_int_equal(progress_rank(&v), RANK_OPEN);
+	v.head_ms++;
+	assert_int_equal(progress_rank(&v), RANK_SYNCING);
+	v.ahead = 1;
+	assert_int_equal(progress_rank(&v), RANK_CLOCK);
+}
+
 static void
 test_star(void **state)
 {
@@ -132,6 +147,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rank),
+		cmocka_unit_test(test_rank_of_live),
 		cmocka_unit_test(test_star),
 		cmocka_unit_test(test_many),
 	};

@@ -349,6 +349,13 @@ test_all_databases(void **state)
 			 WIDE "," SUB("d", "*", "false", "false"))) "," NODE("c", "false",
 		     LINK("a", WIDE) "," LINK("b", WIDE "," SUB("d", "*", "false", "false"))) "]",
 	    "[" GAP("b", "c", "\"d.*\"") "," GAP("c", "b", "\"d.*\"") "]");
+	/* Of a table that others name as well. */
+	gaps_are("[" NODE("a", "false",
+		     LINK("b", WIDE "," BOTH("t")) "," LINK("c", WIDE)) "," NODE("b", "false",
+		     LINK("a", WIDE "," BOTH("t")) "," LINK("c",
+			 WIDE "," SUB("d", "*", "false", "false"))) "," NODE("c", "false",
+		     LINK("a", WIDE) "," LINK("b", WIDE "," SUB("d", "*", "false", "false"))) "]",
+	    "[" GAP("b", "c", "\"d.t\",\"d.*\"") "," GAP("c", "b", "\"d.t\",\"d.*\"") "]");
 }
 
 int
