@@ -219,7 +219,7 @@ logins()	# what somebody logged in with there, the password left out by the serv
 	ok careless '{"operation":"alter_user","username":"cluster","password":"short"}'
 	! warned careless weak_secret short || return 1
 	wait_until 20 eval '[ "$(logins)" -ge 1 ]'
-	warned careless insecure_routes "whoever answers at the address of one of this node's routes is told"
+	warned careless insecure_routes "to whoever answers at the address of one of its routes"
 	log_says careless "clustering.tls.insecure is true"
 	node_stop careless
 	kill "$(cat "$HL_T/strangers/pid")"
