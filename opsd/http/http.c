@@ -143,6 +143,7 @@ thread_free(struct http_thread *t)
 
 	for (unsigned i = 0; i < t->nlisteners; i++)
 		evconnlistener_free(t->listeners[i]);
+	t->nlisteners = 0; /* what was posted may look */
 	/* Answers in pieces that wait for their clients end now. */
 	while ((c = TAILQ_FIRST(&t->conns)) != NULL)
 		conn_free(c);

@@ -151,6 +151,17 @@ is_not_here(const struct addrinfo *ai)
 	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL));
 }
 
+/* As when a name stands in two lines of the host's file. */
+static int
+was_before(const struct addrinfo *list, const struct addrinfo *ai)
+{
+	while (list != ai &&
+	    (list->ai_addrlen != ai->ai_addrlen ||
+		memcmp(list->ai_addr, ai->ai_addr, ai->ai_addrlen) != 0))
+		list = list->ai_next;
+	return (list != ai);
+}
+
 /* Whoever wants an address; -1 with errno. */
 struct listen_taker {
 	int (*take)(struct listen_taker *t, const struct addrinfo *ai);
@@ -172,7 +183,7 @@ each_of_host(const char *host, int64_t port, struct listen_taker *t, char **err)
 		return (-1);
 	}
 	for (ai = list; ai != NULL; ai = ai->ai_next)
-		if (t->take(t, ai) == -1 && !is_not_here(ai)) {
+		if (!was_before(list, ai) && t->take(t, ai) == -1 && !is_not_here(ai)) {
 			why = strerror(errno);
 			*err = port == 0 ?
 			    xasprintf("operationsApi.network.host: %s: %s", host, why) :

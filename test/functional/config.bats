@@ -230,6 +230,14 @@ two_pairs()	# certificates and keys of a and b in $HL_T/pem
 	ok n1 '{"operation":"get_configuration"}' '.operationsApi.network.host == "127.0.0.1, 127.0.0.2"'
 }
 
+@test "an address that is taken ends the start with the reason" {
+	node_make n1
+	run timeout 20 "$HL_BUILD/opsd/opsd" -c "$HL_T/nodes/n1/hubleaf.yaml" \
+	    --OPERATIONSAPI_NETWORK_HOST 127.0.0.1,127.0.0.1
+	[ "$status" = 1 ]
+	[[ $output == *"operationsApi.network.host: 127.0.0.1 port $(port n1 api): Address already in use"* ]]
+}
+
 @test "set_configuration: certificates and keys that the next start would refuse" {
 	local f https
 
