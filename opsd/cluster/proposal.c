@@ -125,23 +125,34 @@ proposal_plan_removals(struct proposal *p, const struct subscriptions *wanted)
 
 /* ---- asking ---- */
 
+static char *
+why_silent(const struct proposal *p, unsigned timeout_ms)
+{
+	if (cluster_reachable(p->rep->cluster, p->name))
+		return (xasprintf("Node '%s' did not answer within %u ms", p->name, timeout_ms));
+	if (!p->rep->data->live.clustering)
+		return (xasprintf("Node '%s' is not linked with this node, see cluster_status for "
+				  "who is",
+		    p->name));
+	return (xasprintf("Node '%s' did not answer within %u ms: it is not in the network, see "
+			  "cluster_network for who is",
+	    p->name, timeout_ms));
+}
+
 static int
 mark_refused(struct proposal *p, int status, const json_t *answer, unsigned timeout_ms)
 {
 	const char *text = json_string_value(json_object_get(answer, "error"));
 
 	free(p->error);
-	if (status == 503 && !json_is_object(answer)) {
+	if (status == 503 && !json_is_object(answer) && p->rep->data->live.clustering) {
 		p->status = 503;
 		p->error =
 		    xstrdup("This node is not connected to the cluster: is its hub or its leaf "
 			    "server not running?");
 	} else if (status == 503 || status == 504) {
 		p->status = 504;
-		p->error = xasprintf("Node '%s' did not answer within %u ms%s", p->name, timeout_ms,
-		    cluster_reachable(p->rep->cluster, p->name) ?
-			"" :
-			": it is not in the network, see cluster_network for who is");
+		p->error = why_silent(p, timeout_ms);
 	} else {
 		p->status = status >= 400 && status < 500 ? status : 502;
 		p->error = p->status == status && text != NULL ?
