@@ -54,6 +54,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 }
 
 @test "the origin's stream removed while it was stopped" {
+	over_nats
 	node_stop n2
 	load_rows n1 t "$HL_T/a" -n 300 -c 4
 	node_stop n1
@@ -65,6 +66,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 }
 
 @test "the origin's stream deleted under it, by hand" {
+	over_nats
 	node_kill n1 leafd STOP
 	load_rows n1 t "$HL_T/a" -n 300 -c 4
 	node_kill n1 leaf KILL
@@ -75,6 +77,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 }
 
 @test "JetStream's files truncated" {
+	over_nats
 	load_rows n1 t "$HL_T/a" -n 300 -c 4
 	wait_until 10 counts n2 t 302
 	node_stop n1
@@ -86,6 +89,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 }
 
 @test "JetStream's last block cut: the tail is published again from the log" {
+	over_nats
 	node_stop n2
 	load_rows n1 t "$HL_T/a" -n 3000 -c 8
 	node_stop n1
@@ -102,6 +106,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 @test "bytes of JetStream's blocks are others: what was damaged comes from the log" {
 	local file at
 
+	over_nats
 	node_stop n2
 	load_rows n1 t "$HL_T/a" -n 1000 -c 4
 	node_stop n1
@@ -223,6 +228,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 }
 
 @test "a second node of the same name is noticed, loudly" {
+	over_nats
 	node_make twin CLUSTERING_NODENAME=n1
 	node_run twin
 	wait_until 20 node_ready twin

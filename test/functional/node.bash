@@ -5,6 +5,7 @@
 # HL_BUILD	build folder with opsd/hubleaf (the repository's root)
 # HL_KEEP	keep the folder when all passed, too
 # HL_NO_USERS	nodes start without an administrator and a cluster user
+# HL_CARRIER	link: nodes know each other by links instead of NATS (linked.bash)
 
 HL_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 : "${HL_BUILD:=$HL_SRC}"
@@ -13,7 +14,7 @@ HL_LOAD=$HL_BUILD/test/functional/load
 HL_USER="admin"
 HL_PASSWORD=admin-secret
 HL_PORT_LOCKS=${TMPDIR:-/tmp}/hubleaf-ports.$(id -u)
-HL_PORT_KINDS="cluster leafnodes hub leaf api"
+HL_PORT_KINDS="cluster leafnodes hub leaf api link"
 
 # ---- a file of tests: its nodes are made once, by start_nodes ----
 
@@ -162,8 +163,8 @@ node_make()	# node_make NODE [KEY=VALUE...]: ports and configuration
 		echo $((base + i)) >"$dir/port.$kind"
 		i=$((i + 1))
 	done
-	node_config "$node" >"$dir/hubleaf.yaml"
-	: >"$dir/env"
+	node_config "$node" >"$dir/hubleaf.yaml" || return 1
+	node_environment "$node" >"$dir/env"
 	# Further keys travel as environment variables.
 	for pair in "$@"; do
 		echo "$pair" >>"$dir/env"
@@ -207,6 +208,16 @@ node_config()
 	END
 }
 
+node_environment()
+{
+	:
+}
+
+within()	# within NODE: words before a command that make it run where the node is
+{
+	:
+}
+
 node_run()	# node_run NODE: start a node that was made, and wait for its API
 {
 	local dir=$HL_T/nodes/$1 fd
@@ -230,7 +241,7 @@ node_run()	# node_run NODE: start a node that was made, and wait for its API
 		export UBSAN_OPTIONS=print_stacktrace=1:log_path=$dir/ubsan
 		export TSAN_OPTIONS=log_path=$dir/tsan:suppressions=$HL_SRC/test/tsan.supp
 		# shellcheck disable=SC2086 # a list of flags
-		exec setsid "$HL_CLI" run -c "$dir/hubleaf.yaml" ${HL_RUN_FLAGS:-} </dev/null >>"$dir/log" 2>&1
+		exec $(within "$1") setsid "$HL_CLI" run -c "$dir/hubleaf.yaml" ${HL_RUN_FLAGS:-} </dev/null >>"$dir/log" 2>&1
 	) &
 	echo $! >"$dir/run.pid"
 	disown $!	# a test's `wait` is for its own jobs
@@ -239,7 +250,7 @@ node_run()	# node_run NODE: start a node that was made, and wait for its API
 
 node_answers()
 {
-	[ "$(curl -s -m 5 -o /dev/null -w '%{http_code}' \
+	[ "$($(within "$1") curl -s -m 5 -o /dev/null -w '%{http_code}' \
 	    "http://127.0.0.1:$(port "$1" api)/health")" = 200 ]
 }
 
@@ -280,14 +291,12 @@ node_processes()	# node_processes FOLDER: those that name it in their arguments
 {
 	local p exe
 
-	for p in /proc/[0-9]*; do
+	for p in $(grep -lsaF -- "$1/" /proc/[0-9]*/cmdline); do
+		p=${p%/cmdline}
 		exe=$(readlink "$p/exe" 2>/dev/null) || continue
 		case ${exe##*/} in
 		opsd | hubd | leafd | hubleaf | nats-server)
-			if { tr '\0' '\n' <"$p/cmdline"; } 2>/dev/null | grep -q -F -- "$1/" &&
-			    ! gone "${p##*/}"; then
-				echo "${p##*/}"
-			fi ;;
+			gone "${p##*/}" || echo "${p##*/}" ;;
 		esac
 	done
 }
@@ -335,7 +344,7 @@ hl_post()	# hl_post NODE JSON|@FILE [CURL OPTION...]
 	local from=@-
 
 	[ "${2:0:1}" != @ ] || from=$2
-	curl -s -m 60 -u "$HL_USER:$HL_PASSWORD" -H 'Content-Type: application/json' -H 'Expect:' \
+	$(within "$1") curl -s -m 60 -u "$HL_USER:$HL_PASSWORD" -H 'Content-Type: application/json' -H 'Expect:' \
 	    --data-binary "$from" "${@:3}" "http://127.0.0.1:$(port "$1" api)/" <<<"$2"
 }
 
@@ -407,6 +416,16 @@ older()		# older REQUEST: the same in the older names
 	    -e 's/"comparator":/"search_type":/g; s/"primary_key":/"hash_attribute":/g' \
 	    -e '/"sort"/!s/"attribute":/"search_attribute":/g; s/search_by_id/search_by_hash/' \
 	    -e 's/create_database/create_schema/; s/describe_database/describe_schema/' <<<"$1"
+}
+
+by_links()	# whether nodes know each other by links
+{
+	[ "${HL_CARRIER:-nats}" = link ]
+}
+
+over_nats()	# a test of what only NATS has
+{
+	! by_links || skip "of NATS alone"
 }
 
 wait_until()	# wait_until SECONDS COMMAND...
@@ -572,7 +591,7 @@ same_rows()	# same_rows SECONDS TABLE NODE...: soon, else says how they differ
 
 load_rows()	# load_rows NODE TABLE FILE [OPTION...]: single-row inserts; acknowledged ids into FILE
 {
-	"$HL_LOAD" -p "$(port "$1" api)" -u "$HL_USER:$HL_PASSWORD" -t "dev.$2" -o "$3" "${@:4}"
+	$(within "$1") "$HL_LOAD" -p "$(port "$1" api)" -u "$HL_USER:$HL_PASSWORD" -t "dev.$2" -o "$3" "${@:4}"
 }
 
 ids()		# ids NODE TABLE: all keys, sorted
@@ -604,3 +623,7 @@ holds_all()	# holds_all NODE TABLE FILE...: every acknowledged id is there
 		return 1
 	}
 }
+
+if by_links; then
+	load "$HL_SRC/test/functional/linked.bash"
+fi

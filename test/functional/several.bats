@@ -30,11 +30,13 @@ filters()
 
 filters_are()
 {
+	! by_links || return 0
 	[ "$(filters)" = "$1" ]
 }
 
-filters_become()	# filters_become SUBJECTS
+filters_become()	# filters_become SUBJECTS; a link asks for no subjects
 {
+	! by_links || return 0
 	wait_until 20 filters_are "$1" || {
 		echo "filters are: $(filters)"
 		return 1
@@ -73,7 +75,7 @@ filters_become()	# filters_become SUBJECTS
 	same_rows 10 t1 a b
 	same_rows 10 t2 a b
 	refused b 404 '{"operation":"describe_table","database":"dev","table":"t3"}'
-	ok b '{"operation":"cluster_status"}' '[.connections[].subscriptions[].error // empty] == []'
+	ok b '{"operation":"cluster_status"}' '[.connections[].subscriptions[]?.error // empty] == []'
 }
 
 @test "all of them again, after a time away" {
