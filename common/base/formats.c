@@ -5,5 +5,5 @@
 const struct formats formats = {
 	.wire_oldest = 6,
 	.wire = 6,
-	.store = 7,
+	.store = 8,
 };

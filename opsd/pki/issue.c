@@ -25,8 +25,7 @@ struct issuing {
 	struct pki *pki;
 	struct csr *csr;
 	const struct issue_order *order; /* NULL: a renewal */
-	char *join;                      /* the token's record, by its key */
-	json_t *terms;                   /* that record, which is taken */
+	struct join_taken join;          /* the token, which is used up with it */
 	char *authority;                 /* of the node, by itself; or NULL */
 	struct ca_signed made;
 };
@@ -139,7 +138,7 @@ issued_record(const struct issuing *s)
 	const struct issue_order *o = s->order;
 	const char *by = o == NULL ? s->csr->hostname :
 	    o->by != NULL          ? o->by :
-				     json_string_value(json_object_get(s->terms, "by"));
+				     json_string_value(json_object_get(s->join.record, "by"));
 	char spki[PEM_HASH] = "";
 
 	pem_spki(X509_REQ_get0_pubkey(s->csr->request), spki);
@@ -164,11 +163,8 @@ static int
 record_signed(struct issuing *s, char **err)
 {
 	json_t *record = issued_record(s);
-	struct ledger_change c[] = {
-		{ LEDGER_ISSUED, s->made.serial, record },
-		{ LEDGER_JOIN, s->join, NULL },
-	};
-	int status = ledger_write(s->pki->ledger, c, s->join != NULL ? 2 : 1, err);
+	struct ledger_change c = { LEDGER_ISSUED, s->made.serial, record };
+	int status = ledger_write(s->pki->ledger, &c, 1, err);
 
 	json_decref(record);
 	return (status);
@@ -224,7 +220,7 @@ static const char bad_token[] = "The join token is not good: it was used, or has
 static int
 check_terms(const struct issuing *s, char **err)
 {
-	const char *hostname = json_string_value(json_object_get(s->terms, "hostname"));
+	const char *hostname = json_string_value(json_object_get(s->join.record, "hostname"));
 
 	if (hostname == NULL || csr_same_host(hostname, s->csr->hostname))
 		return (200);
@@ -232,23 +228,22 @@ check_terms(const struct issuing *s, char **err)
 	return (403);
 }
 
-/* Whoever takes the record has the token; it is given back when nothing comes of it. */
+/* It is given back when nothing comes of it. */
 static int
 sign_with_token(struct issuing *s, char **err)
 {
-	int status;
+	int status = joins_take(s->pki->joins, s->order->join, wall_ms(), &s->join, err);
 
-	s->terms = ledger_take(s->pki->ledger, LEDGER_JOIN, s->join);
-	if (s->terms == NULL) {
+	if (status == 401)
 		*err = xstrdup(bad_token);
-		return (401);
-	}
+	if (status != 200)
+		return (status);
 	status = check_terms(s, err);
 	if (status == 200)
 		status = sign_named(s, err);
 	if (status != 200)
-		ledger_give_back(s->pki->ledger, LEDGER_JOIN, s->join, json_incref(s->terms));
-	json_decref(s->terms);
+		joins_give_back(s->pki->joins, &s->join);
+	joins_taken_clear(&s->join);
 	return (status);
 }
 
@@ -271,7 +266,7 @@ issue_sign(struct pki *p, const struct issue_order *o, json_t **answer, char **e
 	char hash[PEM_HASH];
 	int status = 200;
 
-	if (o->join != NULL && (s.join = joins_find(p->ledger, o->join, wall_ms())) == NULL) {
+	if (o->join != NULL && !joins_good(p->joins, o->join, wall_ms())) {
 		*err = xstrdup(bad_token);
 		return (401);
 	}
@@ -282,8 +277,7 @@ issue_sign(struct pki *p, const struct issue_order *o, json_t **answer, char **e
 	if (status == 200)
 		status = read_order(&s, o->csr, err);
 	if (status == 200)
-		status = s.join != NULL ? sign_with_token(&s, err) : sign_named(&s, err);
-	free(s.join);
+		status = o->join != NULL ? sign_with_token(&s, err) : sign_named(&s, err);
 	return (finish_signing(&s, status, answer));
 }
 

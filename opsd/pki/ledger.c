@@ -12,7 +12,7 @@
 
 #define PREFIX 'P'
 
-static const char letters[LEDGER_KINDS] = { 'I', 'R', 'A', 'J' };
+static const char letters[LEDGER_KINDS] = { 'I', 'R', 'A' };
 
 struct ledger {
 	struct data *data;
@@ -189,24 +189,4 @@ uint64_t
 ledger_changes(const struct ledger *l)
 {
 	return (l->changes);
-}
-
-json_t *
-ledger_take(struct ledger *l, enum ledger_kind kind, const char *key)
-{
-	json_t *record;
-
-	pthread_mutex_lock(&l->lock);
-	record = json_incref(json_object_get(l->kinds[kind], key));
-	json_object_del(l->kinds[kind], key);
-	pthread_mutex_unlock(&l->lock);
-	return (record);
-}
-
-void
-ledger_give_back(struct ledger *l, enum ledger_kind kind, const char *key, json_t *record)
-{
-	pthread_mutex_lock(&l->lock);
-	json_object_set_new(l->kinds[kind], key, record);
-	pthread_mutex_unlock(&l->lock);
 }

@@ -12,11 +12,10 @@
  *   issued     by serial: {hostname, node, spki, until, at, by, confirmed, authority?}
  *   revoked    by serial: {until, at, by, why?}; until 0: not known, so it stays
  *   authority  by the hash of its key: {certificate, from, at, name?}: who is trusted beside ours
- *   join       by the hash of its secret: {until, at, by, hostname?}: tokens not used yet
  *
- * `at` is in milliseconds, `until` in seconds (of tokens in milliseconds) since 1970.  Any thread.
+ * `at` is in milliseconds, `until` in seconds since 1970.  Any thread.
  */
-enum ledger_kind { LEDGER_ISSUED, LEDGER_REVOKED, LEDGER_AUTHORITY, LEDGER_JOIN, LEDGER_KINDS };
+enum ledger_kind { LEDGER_ISSUED, LEDGER_REVOKED, LEDGER_AUTHORITY, LEDGER_KINDS };
 
 struct data;
 struct ledger;
@@ -40,12 +39,5 @@ int ledger_write(struct ledger *l, const struct ledger_change *changes, size_t n
 
 /* How often what is trusted or revoked has changed since it was loaded. */
 uint64_t ledger_changes(const struct ledger *l);
-
-/*
- * Who takes a record is the only one that finds it; what becomes of it on disk is the next
- * write's matter, and without one it is there again after a restart.  NULL: it is not there.
- */
-json_t *ledger_take(struct ledger *l, enum ledger_kind kind, const char *key);
-void ledger_give_back(struct ledger *l, enum ledger_kind kind, const char *key, json_t *record);
 
 #endif

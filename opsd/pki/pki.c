@@ -27,9 +27,12 @@ pki_start(struct data *data, char **err)
 {
 	struct pki *p = xcalloc(1, sizeof(*p));
 	struct conf *c = data_conf(data);
+	char *joins = conf_path(c, "joins.json");
 
 	p->data = data;
 	p->dir = conf_path(c, "keys");
+	p->joins = joins_open(joins);
+	free(joins);
 	conf_free(c);
 	pthread_mutex_init(&p->files, NULL);
 	pthread_mutex_init(&p->signing, NULL);
@@ -45,6 +48,7 @@ pki_stop(struct pki *p)
 	if (p == NULL)
 		return;
 	ledger_free(p->ledger);
+	joins_free(p->joins);
 	pthread_mutex_destroy(&p->files);
 	pthread_mutex_destroy(&p->signing);
 	free(p->dir);
@@ -279,7 +283,7 @@ pki_check(struct pki *p, const char *certs, const char *hostname, const char *no
 char *
 pki_join_token(struct pki *p, const char *pin, const struct join_terms *t, int *status, char **err)
 {
-	return (joins_make(p->ledger, pin, t, status, err));
+	return (joins_make(p->joins, pin, t, status, err));
 }
 
 static char *

@@ -9,6 +9,7 @@
 struct pki {
 	struct data *data;
 	struct ledger *ledger;
+	struct joins *joins;
 	char *dir;               /* rootPath/keys */
 	_Atomic uint64_t shown;  /* how often what we show was written */
 	pthread_mutex_t files;   /* reading what is missing and making it is one step */

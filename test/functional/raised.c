@@ -7,8 +7,8 @@ const struct formats formats = {
 	.wire_oldest = 7,
 	.wire = 7,
 #ifdef SAME_STORE
-	.store = 7,
-#else
 	.store = 8,
+#else
+	.store = 9,
 #endif
 };

@@ -139,7 +139,7 @@ test_token_kept(void **state)
 {
 	char *token = token_of(NULL, HOUR), *text;
 	struct join_token parts;
-	json_t *all = ledger_all(pki->ledger, LEDGER_JOIN);
+	json_t *all = joins_all(pki->joins);
 
 	/* What is kept is of no use to who reads it. */
 	joins_read(token, &parts);
@@ -157,12 +157,52 @@ static void
 test_token_over(void **state)
 {
 	char *token = token_of(NULL, 0), *good;
+	json_t *all;
 
 	assert_int_equal(sign_for("server-two", NODE, token, NULL), 401);
 	good = token_of(NULL, HOUR);
-	assert_int_equal(ledger_count(pki->ledger, LEDGER_JOIN), 1); /* that one is forgotten */
+	all = joins_all(pki->joins);
+	assert_int_equal(json_object_size(all), 1); /* that one is forgotten */
+	json_decref(all);
 	pem_wipe(token);
 	pem_wipe(good);
+}
+
+static void
+copy_store(const char *from, const char *to)
+{
+	char *command = xasprintf("rm -rf %s/%s && cp -a %s/%s %s/%s", folder, to, folder, from,
+	    folder, to);
+
+	assert_int_equal(system(command), 0);
+	free(command);
+}
+
+/* The store as it was before brings back no token that was used since. */
+static void
+test_token_restored(void **state)
+{
+	char *token = token_of(NULL, HOUR), *path = xasprintf("%s/node/joins.json", folder);
+	struct stat st;
+
+	close_pki();
+	copy_store("node/database", "kept");
+	open_pki();
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(sign_for("server-two", NODE, token, NULL), 200);
+	close_pki();
+	copy_store("kept", "node/database");
+	open_pki();
+	assert_int_equal(ledger_count(pki->ledger, LEDGER_ISSUED), 0);
+	assert_int_equal(sign_for("server-three", OTHER, token, NULL), 401);
+	/* What cannot be read is none. */
+	close_pki();
+	assert_int_equal(file_put(path, 0600, "{\"v\":1,\"tokens\":{\"a\":1}}", 26), 0);
+	open_pki();
+	assert_int_equal(sign_for("server-three", OTHER, token, NULL), 401);
+	free(path);
+	pem_wipe(token);
 }
 
 static void
@@ -726,6 +766,7 @@ main(void)
 		ON_NODE(test_token_once),
 		ON_NODE(test_token_kept),
 		ON_NODE(test_token_over),
+		ON_NODE(test_token_restored),
 		ON_NODE(test_token_wrong),
 		ON_NODE(test_token_refused),
 		ON_NODE(test_token_raced),
