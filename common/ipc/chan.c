@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/turnout.h"
 #include "common/ipc/usock.h"
 
 /* The life of a channel: to connect, to be there, to lose the peer. */
@@ -44,6 +45,9 @@ chan_close(struct chan *c)
 	if (c->bev == NULL)
 		return;
 	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+	turnout_pass(c->out);
+	turnout_free(c->out);
+	c->out = NULL;
 	out = bufferevent_get_output(c->bev);
 	if (evbuffer_get_length(out) > 0) {
 		evbuffer_unfreeze(out, 1);
@@ -143,10 +147,13 @@ chan_event_cb(struct bufferevent *bev, short what, void *arg)
 static void
 chan_start(struct chan *c, int fd)
 {
+	static const struct turnout_ops plain;
+
 	evutil_make_socket_nonblocking(fd);
 	c->bev = bufferevent_socket_new(c->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (c->bev == NULL)
 		fatalx("no buffer event");
+	c->out = turnout_new(c->bev, &plain, NULL);
 	c->state = CHAN_HELLO;
 	bufferevent_setcb(c->bev, chan_read_cb, NULL, chan_event_cb, c);
 	bufferevent_setwatermark(c->bev, EV_READ, PROTO_HEAD, PROTO_HEAD + CHAN_READ_AHEAD);

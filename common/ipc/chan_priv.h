@@ -18,6 +18,7 @@
 struct bufferevent;
 struct chan_call;
 struct event;
+struct turnout;
 
 enum chan_state { CHAN_DOWN, CHAN_HELLO, CHAN_UP };
 
@@ -26,6 +27,7 @@ struct chan {
 	struct chan **siblings;   /* its listener's; NULL: it has none */
 	struct event_base *base;
 	struct bufferevent *bev;
+	struct turnout *out; /* with bev */
 	struct event *timer; /* retry, or HELLO that does not come */
 	struct chan_call *calls;
 	struct chan_deferred *deferred; /* the peer's questions that are not answered yet */

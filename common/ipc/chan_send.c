@@ -4,10 +4,10 @@
 
 #include <assert.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/base/turnout.h"
 
 /* What the peer is sent. */
 
@@ -22,7 +22,7 @@ chan_free_body(const void *data, size_t len, void *arg)
 void
 chan_write(struct chan *c, uint16_t type, uint32_t id, struct buf *body)
 {
-	struct evbuffer *out = bufferevent_get_output(c->bev);
+	struct evbuffer *out = turnout_buffer(c->out);
 	struct buf head = { 0 };
 	uint8_t *data;
 	size_t n = body != NULL ? body->len : 0;

@@ -2,6 +2,7 @@
 
 #include "common/tls/tlslink.h"
 
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
@@ -17,6 +18,7 @@
 #include "common/tls/tls.h"
 
 #define CERTS_MAX 1000
+#define FLUSH_MAX (256 << 10)
 
 struct tlslink {
 	SSL_CTX *ctx;
@@ -154,6 +156,35 @@ tlslink_connect(struct tlslink *t, const char *name)
 		return (ssl);
 	SSL_free(ssl);
 	return (NULL);
+}
+
+/* A write that has to be tried again is of the first piece, and of no more than bev takes of it. */
+static void
+flush_ssl(SSL *ssl, struct evbuffer *out)
+{
+	size_t left = FLUSH_MAX, n;
+	struct evbuffer_iovec piece;
+
+	ERR_clear_error();
+	while (left > 0 && evbuffer_peek(out, -1, NULL, &piece, 1) > 0) {
+		n = piece.iov_len < left ? piece.iov_len : left;
+		if (SSL_write(ssl, piece.iov_base, (int)n) <= 0)
+			break;
+		evbuffer_drain(out, n);
+		left -= n;
+	}
+	ERR_clear_error();
+}
+
+void
+tlslink_flush(struct bufferevent *bev, struct evbuffer *out)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+
+	if (ssl == NULL)
+		evbuffer_write_atmost(out, bufferevent_getfd(bev), FLUSH_MAX);
+	else if (SSL_is_init_finished(ssl))
+		flush_ssl(ssl, out);
 }
 
 void

@@ -8,6 +8,7 @@
  * that their owner has in it, no sessions that are taken up again.
  */
 struct bufferevent;
+struct evbuffer;
 struct ssl_st;
 struct tlslink;
 
@@ -26,6 +27,12 @@ void tlslink_free(struct tlslink *t); /* sessions of it go on */
 struct ssl_st *tlslink_accept(struct tlslink *t);
 /* Whoever answers has to be `name`, a host or an address. */
 struct ssl_st *tlslink_connect(struct tlslink *t, const char *name);
+
+/*
+ * What can be written of `out` at once, plain or TLS; the rest goes on by bev, which has nothing queued
+ * itself.
+ */
+void tlslink_flush(struct bufferevent *bev, struct evbuffer *out);
 
 /* Past what is queued, once, plain or TLS: for a last word. */
 void tlslink_write(struct bufferevent *bev, const void *p, size_t n);

@@ -14,15 +14,29 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/turnout.h"
 #include "common/tls/tlslink.h"
 #include "leafd/link/ws_priv.h"
 
 #define WS_CLOSE_S 2
 #define WS_LAST    (16u << 10)
 
+/* A connection that has something unread takes with it what was said last, as TLS does of a refusal. */
+static void
+read_away(evutil_socket_t fd)
+{
+	char away[4096];
+	int i;
+
+	for (i = 0; i < 16 && recv(fd, away, sizeof(away), MSG_DONTWAIT) > 0; i++)
+		continue;
+	shutdown(fd, SHUT_WR);
+}
+
 static void
 ws_destroy(struct ws *w)
 {
+	turnout_free(w->out);
 	bufferevent_free(w->bev);
 	wslay_frame_context_free(w->frames);
 	event_free(w->timer);
@@ -179,7 +193,7 @@ ws_again_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-ws_write_cb(struct bufferevent *bev, void *arg)
+ws_sent_cb(void *arg)
 {
 	struct ws *w = arg;
 
@@ -191,16 +205,10 @@ ws_write_cb(struct bufferevent *bev, void *arg)
 	ws_leave(w);
 }
 
-/* What TLS has said of a refusal would be lost with a connection that has something unread. */
 static void
-read_away(evutil_socket_t fd)
+ws_write_cb(struct bufferevent *bev, void *arg)
 {
-	char away[4096];
-	int i;
-
-	for (i = 0; i < 16 && recv(fd, away, sizeof(away), MSG_DONTWAIT) > 0; i++)
-		continue;
-	shutdown(fd, SHUT_WR);
+	ws_sent_cb(arg);
 }
 
 static void
@@ -229,6 +237,11 @@ ws_timer_cb(evutil_socket_t fd, short what, void *arg)
 	ws_leave(w);
 }
 
+static const struct turnout_ops turnout_ops = {
+	.write = tlslink_flush,
+	.sent = ws_sent_cb,
+};
+
 static struct ws *
 ws_new(struct bufferevent *bev, const struct ws_opts *o, const struct ws_ops *ops, void *arg)
 {
@@ -236,6 +249,7 @@ ws_new(struct bufferevent *bev, const struct ws_opts *o, const struct ws_ops *op
 	struct ws *w = xcalloc(1, sizeof(*w));
 
 	w->bev = bev;
+	w->out = turnout_new(bev, &turnout_ops, w);
 	w->o = *o;
 	w->ops = ops;
 	w->arg = arg;
@@ -291,9 +305,11 @@ ws_part(struct ws *w, unsigned code, const char *why)
 	if (w->state == WS_OPEN) {
 		ws_frames_bye(w, code, why);
 		bufferevent_disable(w->bev, EV_READ | EV_WRITE);
+		turnout_pass(w->out);
 		evbuffer_unfreeze(out, 1);
 		if (ws_queued(w) <= WS_LAST)
 			tlslink_write(w->bev, evbuffer_pullup(out, -1), ws_queued(w));
+		read_away(bufferevent_getfd(w->bev));
 	}
 	ws_free(w);
 }
@@ -322,7 +338,7 @@ ws_pause(struct ws *w, int on)
 size_t
 ws_queued(const struct ws *w)
 {
-	return (evbuffer_get_length(bufferevent_get_output(w->bev)));
+	return (turnout_queued(w->out));
 }
 
 uint64_t

@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/turnout.h"
 #include "common/tls/crypto.h"
 #include "leafd/link/ws_priv.h"
 
@@ -24,7 +25,7 @@ ws_send_cb(const uint8_t *data, size_t len, int flags, void *arg)
 {
 	struct ws *w = arg;
 
-	if (evbuffer_add(bufferevent_get_output(w->bev), data, len) == -1)
+	if (evbuffer_add(turnout_buffer(w->out), data, len) == -1)
 		fatalx("link: no memory to send");
 	return ((ssize_t)len);
 }
@@ -56,7 +57,7 @@ send_frame(struct ws *w, uint8_t opcode, const void *head, size_t nhead, const v
 		.payload_length = nhead + n,
 	};
 
-	if (evbuffer_expand(bufferevent_get_output(w->bev), nhead + n + 14) == -1)
+	if (evbuffer_expand(turnout_buffer(w->out), nhead + n + 14) == -1)
 		fatalx("link: no memory to send");
 	send_part(w, &io, head, nhead);
 	if (n > 0)

@@ -14,12 +14,14 @@
 #define WS_ACCEPT_LEN  28 /* base64 of SHA-1 */
 
 struct event;
+struct turnout;
 struct wslay_frame_context;
 
 enum ws_state { WS_SHAKING, WS_OPEN, WS_CLOSING, WS_CLOSED };
 
 struct ws {
 	struct bufferevent *bev;
+	struct turnout *out; /* of frames; heads go by bev */
 	const struct ws_ops *ops;
 	void *arg;
 	struct ws_opts o;
