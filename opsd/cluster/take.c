@@ -86,7 +86,8 @@ check_items(struct group *g, struct take *t)
 	for (size_t i = 0; t->offer->strict && i < t->offer->n; i++) {
 		const struct offer_item *item = &t->offer->items[i];
 
-		if (item->sub.removed)
+		/* What ends is taken in any case. */
+		if (item->sub.removed || (!item->sub.publish && !item->sub.subscribe))
 			continue;
 		for (size_t k = 0; k < item->n; k++)
 			if (check_key(g, &t->job, offer_database(item, &item->tables[k]),

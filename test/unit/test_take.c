@@ -136,6 +136,12 @@ test_other_key(void **state)
 	o->strict = 0;
 	assert_int_equal(openrep_take(r, o), 200);
 	assert_int_equal(cursor(r)->state, CURSOR_FAILED);
+	/* A call that ends it is taken. */
+	o = called(0, 0, "dog");
+	offering_table(o, "dog", THERE, 3, "key");
+	o->items[0].sub.stamp.time++;
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_false(here(r, "dog").publish);
 }
 
 static struct offer *
