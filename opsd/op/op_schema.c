@@ -230,7 +230,7 @@ make_table(struct request *r)
 	residence = field_residence(&f, r->body);
 	if (faults_answer(r, &f) || op_is_system(r, db) || !may_structure(r, db))
 		return;
-	if (residence != NULL && !r->ops->data.live.clustering) {
+	if (residence != NULL && !r->ops->data.live.replicates) {
 		reply_error(r, 400,
 		    "Clustering does not appear to be enabled. Cannot insert table "
 		    "with property 'residence'.");
