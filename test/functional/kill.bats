@@ -11,8 +11,10 @@ start_nodes()
 	mesh n1 n2 n3
 }
 
-table()
+table()		# once those that were started anew have met
 {
+	wait_until 20 in_network n1 n2 n3
+	wait_until 20 in_network n2 n1 n3
 	make_table n1 "$1"
 	subscribe n1 n2 "$1"
 	subscribe n1 n3 "$1"

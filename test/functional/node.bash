@@ -291,6 +291,7 @@ node_processes()	# node_processes FOLDER: those that name it in their arguments
 {
 	local p exe
 
+	# shellcheck disable=SC2013 # no spaces in them
 	for p in $(grep -lsaF -- "$1/" /proc/[0-9]*/cmdline); do
 		p=${p%/cmdline}
 		exe=$(readlink "$p/exe" 2>/dev/null) || continue

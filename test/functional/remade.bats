@@ -128,8 +128,23 @@ FILLED='[{"a":1,"b":1,"id":1},{"a":2,"b":2,"id":2}]'
 
 no_node()	# no_node A B: A ends all that it has with B
 {
+	if by_links; then
+		no_subscriptions "$@"
+		return
+	fi
 	ok "$1" "{\"operation\":\"remove_node\",\"node_name\":\"$2\"}"
 	wait_until 10 eval "! ask $2 '{\"operation\":\"cluster_status\"}' | jq -e '.connections[] | select(.node_name == \"$1\")'"
+}
+
+no_subscriptions()	# the same of a member, whose link stays
+{
+	local ended
+
+	ended=$(ask "$1" '{"operation":"cluster_status"}' | jq -c --arg n "$2" '[.connections[] |
+	    select(.name == $n).subscriptions[]? | {database, table, publish: false, subscribe: false}]')
+	ok "$1" "{\"operation\":\"update_node\",\"node_name\":\"$2\",\"subscriptions\":$ended}"
+	wait_until 10 ok "$2" '{"operation":"cluster_status"}' '[.connections[].subscriptions[]? |
+	    .publish or .subscribe] | any | not'
 }
 
 # n2 has whole rows again, and what is written on either changes these.
@@ -470,6 +485,7 @@ cut_tags()	# cut_tags NODE: how many rows of which tag
 	# What had come is whole, what had not is as it was.
 	[ "$(count n2 cut)" -ge 8000 ]
 	wait_until 20 node_ready n2
+	! by_links || wait_until 20 in_network n2 n1
 	resync n2 n1 dev cut
 	[[ $message = COMPLETE*", 4000 are only here" ]]
 	[ "$(cut_tags n2)" = '[["new 1",8000],["old 1",4000]]' ]
@@ -486,6 +502,7 @@ cut_tags()	# cut_tags NODE: how many rows of which tag
 	    (.message | endswith(": 8000 copied, 0 are only here"))'
 	[ "$(cut_tags n2)" = '[["new 2",8000],["old 2",4000]]' ]
 	wait_until 20 node_ready n1
+	! by_links || wait_until 20 in_network n1 n2
 	resync n1 n2 dev cut
 	same_rows 5 cut n1 n2
 }
