@@ -77,6 +77,14 @@ xasprintf(const char *fmt, ...)
 }
 
 void
+mem_wipe(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+void
 mem_give_back(void)
 {
 	mallopt(M_MMAP_THRESHOLD, LARGE);

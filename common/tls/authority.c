@@ -76,8 +76,7 @@ authority_print(const char *user, const char *password, uint8_t print[32])
 	char *all = xasprintf(SALT " %s\n%s", user, password);
 
 	crypto_sha256(all, strlen(all), print);
-	explicit_bzero(all, strlen(all));
-	free(all);
+	mem_wipe(all);
 }
 
 /* What follows from the key, and from which it does not follow. */

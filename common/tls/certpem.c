@@ -210,11 +210,3 @@ certpem_text(const struct certpem *p)
 	ERR_clear_error();
 	return (text);
 }
-
-void
-certpem_text_free(char *text)
-{
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
-}

@@ -18,8 +18,7 @@ int certpem_covers(const struct certpem *p, const char *host); /* a name or an a
 /* -1 with *err: there is none, it is of another certificate, or of a kind not taken here. */
 int certpem_take_key(struct certpem *p, const char *text, char **err);
 
-/* All of it, the key at the end. */
+/* All of it, the key at the end; mem_wipe it. */
 char *certpem_text(const struct certpem *p);
-void certpem_text_free(char *text); /* leaves nothing of a key in memory */
 
 #endif

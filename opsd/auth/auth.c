@@ -251,8 +251,7 @@ check_work(void *arg)
 		c->done(NULL, 429, too_many, c->arg);
 	else
 		check_basic(c, c->header + strlen("Basic "));
-	explicit_bzero(c->header, strlen(c->header));
-	free(c->header);
+	mem_wipe(c->header);
 	free(c->from);
 	free(c);
 }

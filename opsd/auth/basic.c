@@ -64,6 +64,5 @@ basic_free(char *name, char *password)
 		return;
 	if (password != NULL)
 		explicit_bzero(password, strlen(password));
-	explicit_bzero(name, strlen(name));
-	free(name);
+	mem_wipe(name);
 }

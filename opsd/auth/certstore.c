@@ -112,7 +112,7 @@ certstore_read(const char *path)
 	text = file_read(path, CERT_FILE_MAX + 1, &n);
 	if (text == NULL || n <= CERT_FILE_MAX)
 		return (text);
-	certpem_text_free(text);
+	mem_wipe(text);
 	errno = EFBIG;
 	return (NULL);
 }

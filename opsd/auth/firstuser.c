@@ -118,10 +118,8 @@ make_admin(struct data *data, const char *role_id, char **err)
 			    "auth: there is no administrator: the API can be used over the "
 			    "domain socket only (HDB_ADMIN_USERNAME and HDB_ADMIN_PASSWORD make one)");
 	}
-	if (password != NULL)
-		explicit_bzero(password, strlen(password));
 	free(name);
-	free(password);
+	mem_wipe(password);
 	return (rc);
 }
 
@@ -146,7 +144,7 @@ what_changes(struct data *data, const char *name, const char *password)
 		log_warnx("auth: user '%s' is no active cluster_user: CLUSTERING_PASSWORD is "
 			  "ignored",
 		    name);
-	free(was);
+	mem_wipe(was);
 	json_decref(row);
 	return (what);
 }
@@ -171,10 +169,8 @@ make_cluster_user(struct data *data, const char *role_id, char **err)
 		json_decref(row);
 		log_info("auth: user '%s', a cluster_user, %s", name, what);
 	}
-	if (password != NULL)
-		explicit_bzero(password, strlen(password));
 	free(name);
-	free(password);
+	mem_wipe(password);
 	return (rc);
 }
 

@@ -247,10 +247,8 @@ user_cluster_secret(struct data *data, const char *username, char **password)
 	json_decref(row);
 	if (password != NULL)
 		*password = plain;
-	else if (plain != NULL) {
-		explicit_bzero(plain, strlen(plain));
-		free(plain);
-	}
+	else
+		mem_wipe(plain);
 	return (secret);
 }
 

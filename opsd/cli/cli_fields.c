@@ -173,8 +173,7 @@ add_asked(const struct op_doc *op, json_t *body, const char *name)
 	/* Left to the node, which may make one. */
 	if (*text != '\0')
 		json_object_set_new(body, name, json_string(text));
-	explicit_bzero(text, strlen(text));
-	free(text);
+	mem_wipe(text);
 }
 
 /* "name=value", or "name@=path". */

@@ -1,9 +1,9 @@
 #include "config.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/conf/tlsconf.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/daemons_priv.h"
@@ -59,9 +59,7 @@ daemons_settings_json(struct daemons *d)
 		    "node", node, "node_id", rep->data->node_hex, "user", user, "password",
 		    password, "tls", tls_json(conf, secret ? d->linkcert : NULL), "logins",
 		    secret ? linkcert_logins(d->linkcert) : NULL, "config", conf_tree(conf));
-	if (password != NULL)
-		explicit_bzero(password, strlen(password));
-	free(password);
+	mem_wipe(password);
 	conf_free(conf);
 	return (o);
 }

@@ -145,21 +145,13 @@ make_run(void *arg)
 /* ---- on the loop's thread ---- */
 
 static void
-wipe_text(char *text)
-{
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
-}
-
-static void
 making_free(struct making *m)
 {
 	if (m == NULL)
 		return;
 	conf_free(m->conf);
 	free(m->user);
-	wipe_text(m->password);
+	mem_wipe(m->password);
 	linkkeys_clear(&m->keys);
 	explicit_bzero(m->used, sizeof(m->used));
 	json_decref(m->names);
@@ -303,7 +295,7 @@ linkcert_ready(struct linkcert *l, const struct conf *conf, const char *user, co
 		return (1);
 	}
 	free(l->user);
-	wipe_text(l->password);
+	mem_wipe(l->password);
 	l->user = xstrdup(user);
 	l->password = xstrdup(password);
 	l->wanted = 1;
@@ -352,7 +344,7 @@ linkcert_free(struct linkcert *l)
 {
 	making_free(l->busy);
 	free(l->user);
-	wipe_text(l->password);
+	mem_wipe(l->password);
 	free(l->made);
 	json_decref(l->logins);
 	json_decref(l->names);

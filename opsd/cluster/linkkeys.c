@@ -52,9 +52,7 @@ linkkeys_open(struct linkkeys *l, const uint8_t node_key[32], const char *sealed
 	if (json_integer_value(json_object_get(o, "format")) == FORMAT)
 		read_keys(l, json_object_get(o, "keys"));
 	json_decref(o);
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
+	mem_wipe(text);
 }
 
 char *
@@ -70,8 +68,7 @@ linkkeys_seal(const struct linkkeys *l, const uint8_t node_key[32])
 	text = json_dumps(o, JSON_COMPACT);
 	sealed = crypto_seal(node_key, text);
 	json_decref(o);
-	explicit_bzero(text, strlen(text));
-	free(text);
+	mem_wipe(text);
 	return (sealed);
 }
 

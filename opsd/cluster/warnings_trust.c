@@ -37,9 +37,7 @@ weak_text(struct replication *rep, const struct conf *conf)
 		    "port of this node can try passwords, and with the right one join the "
 		    "cluster. Set a longer one with alter_user on all nodes",
 		    user, why);
-	if (password != NULL)
-		explicit_bzero(password, strlen(password));
-	free(password);
+	mem_wipe(password);
 	return (text);
 }
 

@@ -57,7 +57,7 @@ cert_change_file(struct cert_change *c, char *file)
 	c->path = conf_path(c->set, file);
 	text = certstore_read(c->path);
 	c->was_there = text != NULL || errno != ENOENT;
-	certpem_text_free(text);
+	mem_wipe(text);
 }
 
 static int

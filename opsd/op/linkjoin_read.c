@@ -243,7 +243,7 @@ linkjoin_free(struct linkjoin *j)
 	if (j == NULL)
 		return;
 	subscriptions_clear(&j->wanted);
-	pem_wipe(j->authorization);
+	mem_wipe(j->authorization);
 	keyfiles_clear(&j->identity);
 	json_decref(j->trusted);
 	free(j->url);

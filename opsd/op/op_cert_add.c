@@ -214,7 +214,7 @@ take_key_of(const struct cert_wanted *w, const char *path)
 	char *text = certstore_read(path), *err = NULL;
 	int rc = text != NULL ? certpem_take_key(w->certs, text, &err) : -1;
 
-	certpem_text_free(text);
+	mem_wipe(text);
 	free(err);
 	return (rc);
 }
@@ -290,7 +290,7 @@ add_own_cert(struct cert_change *c, const struct cert_wanted *w, json_t **report
 	    cert_change_try(c, 400,
 		add_authority_first(c) ? ": first add the authority that has signed it" : "") == 0)
 		rc = cert_change_make(c, report);
-	certpem_text_free(text);
+	mem_wipe(text);
 	return (rc);
 }
 

@@ -90,8 +90,7 @@ create_join_token(struct request *r)
 	log_info("'%s' has made a join token for %s, good until %s", r->user->name,
 	    terms.hostname != NULL ? terms.hostname : "any node", until);
 	reply_json(r, 200, json_pack("{s:s, s:s}", "token", token, "valid_to", until));
-	explicit_bzero(token, strlen(token));
-	free(token);
+	mem_wipe(token);
 }
 
 /* ---- sign_certificate ---- */

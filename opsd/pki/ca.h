@@ -16,7 +16,7 @@ struct csr;
  * for less, so many. */
 #define CA_CLOCKS 86400
 
-char *ca_make_key(char **err);                   /* pem_wipe it; NULL with *err */
+char *ca_make_key(char **err);                   /* mem_wipe it; NULL with *err */
 char *ca_make_cert(const char *key, char **err); /* NULL with *err */
 /* Whether they are an authority and its key; -1 with *err, which goes on from a name. */
 int ca_check(const char *key, const char *cert, char **err);

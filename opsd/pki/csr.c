@@ -159,7 +159,7 @@ csr_make(const char *hostname, const char *node, char **key, char **text, char *
 	*text = *key != NULL ? pem_from_request(request) : NULL;
 	if (*text == NULL) {
 		*err = tls_error("cannot make a certificate request");
-		pem_wipe(*key);
+		mem_wipe(*key);
 		*key = NULL;
 	}
 	X509_REQ_free(request);

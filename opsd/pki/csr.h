@@ -23,7 +23,7 @@ int csr_same_host(const char *a, const char *b);
 /* What stands for it as the subject's CN, which is of 64 characters at most. */
 const char *csr_common_name(const char *hostname);
 
-/* A new key and the request for it; -1 with *err.  pem_wipe the key. */
+/* A new key and the request for it; -1 with *err.  mem_wipe the key. */
 int csr_make(const char *hostname, const char *node, char **key, char **text, char **err);
 /* NULL with *err, which goes on from a field's name: "is not signed with its own key". */
 struct csr *csr_read(const char *text, char **err);

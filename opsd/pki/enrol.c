@@ -36,8 +36,8 @@ basic_header(const json_t *given, char **err)
 	encoded = xmalloc(strlen(plain) / 3 * 4 + 5);
 	EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)plain, (int)strlen(plain));
 	header = xasprintf("Basic %s", encoded);
-	pem_wipe(plain);
-	pem_wipe(encoded);
+	mem_wipe(plain);
+	mem_wipe(encoded);
 	return (header);
 }
 

@@ -34,7 +34,7 @@ void enrol_clear(struct enrolled *e);
 
 /*
  * The header's value out of what a caller gives: {"username","password"}, a join token alone,
- * or a value as it is.  NULL with *err, which goes on from a field's name.  pki_wipe it.
+ * or a value as it is.  NULL with *err, which goes on from a field's name.  mem_wipe it.
  */
 char *enrol_authorization(const json_t *given, char **err);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/address.h"
+#include "common/base/hex.h"
 #include "common/base/mem.h"
 #include "opsd/pki/enrol.h"
 
@@ -31,11 +32,9 @@ enrol_write_cb(char *p, size_t size, size_t n, void *arg)
 static char *
 pin_option(const char *hex)
 {
-	unsigned char bytes[32], text[48];
-	unsigned one;
+	unsigned char bytes[32] = { 0 }, text[48];
 
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = sscanf(hex + 2 * i, "%2x", &one) == 1 ? (unsigned char)one : 0;
+	(void)hex_read(hex, bytes, sizeof(bytes)); /* joins_read has looked at it */
 	EVP_EncodeBlock(text, bytes, sizeof(bytes));
 	return (xasprintf("sha256//%s", (const char *)text));
 }
@@ -49,8 +48,7 @@ post_headers(const struct enrol *e)
 	list = curl_slist_append(list, "Content-Type: application/json");
 	list = curl_slist_append(list, "Accept: application/json");
 	list = curl_slist_append(list, "Expect:");
-	explicit_bzero(authorization, strlen(authorization));
-	free(authorization);
+	mem_wipe(authorization);
 	return (list);
 }
 

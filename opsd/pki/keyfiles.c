@@ -21,7 +21,7 @@ void
 keyfiles_clear(struct keypair *k)
 {
 	free(k->certificate);
-	pem_wipe(k->key);
+	mem_wipe(k->key);
 	*k = (struct keypair){ 0 };
 }
 
@@ -170,8 +170,8 @@ keyfiles_read(const char *cert_path, const char *key_path, struct keypair *out, 
 	if (rc == 0)
 		*err = xasprintf("%s: %s", cert == NULL ? cert_path : key_path, strerror(ENOENT));
 	rc = rc == 1 ? take_pair(cert_path, key_path, cert, key, out, err) : -1;
-	pem_wipe(cert);
-	pem_wipe(key);
+	mem_wipe(cert);
+	mem_wipe(key);
 	return (rc);
 }
 
@@ -184,7 +184,7 @@ keyfiles_node(const char *dir, struct keypair *out, char **err)
 	*out = (struct keypair){ 0 };
 	if (rc == 1)
 		rc = take_pair(path, path, text, text, out, err);
-	pem_wipe(text);
+	mem_wipe(text);
 	free(path);
 	return (rc);
 }
@@ -196,7 +196,7 @@ keyfiles_put_node(const char *dir, const struct keypair *k, char **err)
 	char *text = xasprintf("%s%s", k->certificate, k->key);
 	int rc = put_pem(path, text, err);
 
-	pem_wipe(text);
+	mem_wipe(text);
 	free(path);
 	return (rc);
 }
@@ -209,7 +209,7 @@ keyfiles_pin(const char *cert_path, char out[PEM_HASH])
 	int rc = cert != NULL ? pem_spki(X509_get0_pubkey(cert), out) : -1;
 
 	X509_free(cert);
-	pem_wipe(text);
+	mem_wipe(text);
 	return (rc);
 }
 

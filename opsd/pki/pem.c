@@ -52,14 +52,6 @@ pem_from_cert(X509 *cert)
 	return (text_of_bio(out, PEM_write_bio_X509(out, cert) == 1));
 }
 
-void
-pem_wipe(char *text)
-{
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
-}
-
 /* ---- in ---- */
 
 static int

@@ -8,7 +8,7 @@
 /*
  * Keys, requests and certificates as texts (PEM), and what is read off them: for the files of
  * this room, which hand texts to everybody else.  No I/O.  Texts are the caller's, those of
- * keys to be given back with pem_wipe.
+ * keys to be given back with mem_wipe.
  */
 #define PEM_HASH 65 /* hexadecimal digits of a SHA-256, and NUL */
 
@@ -21,7 +21,6 @@ X509_REQ *pem_request(const char *text);
 X509 *pem_cert(const char *text);
 /* All certificates in the text (may be NULL), at most `most`; NULL: it has more, or a broken one. */
 STACK_OF(X509) * pem_certs(const char *text, int most);
-void pem_wipe(char *text); /* frees it, too; may be NULL */
 
 /* SHA-256 of a public key (SubjectPublicKeyInfo) in hex: what a node or authority is known by. */
 int pem_spki(const EVP_PKEY *key, char out[PEM_HASH]);

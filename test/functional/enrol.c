@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "opsd/job/fetch.h"
 #include "opsd/pki/enrol.h"
 #include "opsd/pki/pem.h"
@@ -42,7 +43,7 @@ main(int argc, char *argv[])
 	json_decref(out);
 	json_decref(given);
 	enrol_clear(&got);
-	pem_wipe((char *)(uintptr_t)e.authorization);
+	mem_wipe((char *)(uintptr_t)e.authorization);
 	free(err);
 	return (0);
 }

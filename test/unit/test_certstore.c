@@ -185,7 +185,7 @@ test_pem(void **state)
 	free(err);
 	all = certpem_text(p);
 	assert_string_equal(all, certs);
-	certpem_text_free(all);
+	mem_wipe(all);
 	/* Both in one text, which has both. */
 	assert_int_equal(certpem_take_key(p, keys, &err), 0);
 	all = certpem_text(p);
@@ -193,7 +193,7 @@ test_pem(void **state)
 	certpem_free(p);
 	assert_non_null(p = certpem_new(all, &err));
 	assert_int_equal(certpem_take_key(p, all, &err), 0);
-	certpem_text_free(all);
+	mem_wipe(all);
 	certpem_free(p);
 
 	assert_non_null(p = certpem_new(authority, &err));
@@ -211,8 +211,8 @@ test_pem(void **state)
 	assert_string_equal(err, "has something broken after certificate 1");
 	free(err);
 	free(all);
-	certpem_text_free(keys);
-	certpem_text_free(others);
+	mem_wipe(keys);
+	mem_wipe(others);
 	free(certs);
 	free(authority);
 	free(key);

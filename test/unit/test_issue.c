@@ -13,6 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
+#include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/csr.h"
@@ -78,7 +79,7 @@ csr_for(const char *hostname, const char *id)
 	char *key, *text, *err = NULL;
 
 	assert_int_equal(csr_make(hostname, id, &key, &text, &err), 0);
-	pem_wipe(key);
+	mem_wipe(key);
 	return (text);
 }
 
@@ -131,7 +132,7 @@ test_token_once(void **state)
 	close_pki();
 	open_pki();
 	assert_int_equal(sign_for("server-three", OTHER, token, NULL), 401);
-	pem_wipe(token);
+	mem_wipe(token);
 }
 
 static void
@@ -150,7 +151,7 @@ test_token_kept(void **state)
 	close_pki();
 	open_pki();
 	assert_int_equal(sign_for("server-two", NODE, token, NULL), 200);
-	pem_wipe(token);
+	mem_wipe(token);
 }
 
 static void
@@ -164,8 +165,8 @@ test_token_over(void **state)
 	all = joins_all(pki->joins);
 	assert_int_equal(json_object_size(all), 1); /* that one is forgotten */
 	json_decref(all);
-	pem_wipe(token);
-	pem_wipe(good);
+	mem_wipe(token);
+	mem_wipe(good);
 }
 
 static void
@@ -202,7 +203,7 @@ test_token_restored(void **state)
 	open_pki();
 	assert_int_equal(sign_for("server-three", OTHER, token, NULL), 401);
 	free(path);
-	pem_wipe(token);
+	mem_wipe(token);
 }
 
 static void
@@ -217,7 +218,7 @@ test_token_wrong(void **state)
 		assert_int_equal(sign_for("server-two", NODE, texts[i], NULL), 401);
 	token[strlen(token) - 1] = token[strlen(token) - 1] == '0' ? '1' : '0';
 	assert_int_equal(sign_for("server-two", NODE, token, NULL), 401);
-	pem_wipe(token);
+	mem_wipe(token);
 }
 
 static void
@@ -229,7 +230,7 @@ test_token_refused(void **state)
 	assert_int_equal(sign_for("server-three", NODE, token, NULL), 403);
 	assert_int_equal(sign_for("server-two", node.data.node_hex, token, NULL), 409);
 	assert_int_equal(sign_for("server-two", NODE, token, NULL), 200);
-	pem_wipe(token);
+	mem_wipe(token);
 }
 
 struct racer {
@@ -289,7 +290,7 @@ race_once(void)
 		assert_true(r[i].status == 200 || r[i].status == 401);
 	}
 	pthread_barrier_destroy(&start);
-	pem_wipe(token);
+	mem_wipe(token);
 	return (won);
 }
 
@@ -464,7 +465,7 @@ test_authority_with_it(void **state)
 	free(two);
 	free(csr);
 	free(theirs);
-	pem_wipe(key);
+	mem_wipe(key);
 }
 
 static void
@@ -712,8 +713,8 @@ test_named(void **state)
 	free(text);
 	free(one);
 	free(two);
-	pem_wipe(key);
-	pem_wipe(other_key);
+	mem_wipe(key);
+	mem_wipe(other_key);
 }
 
 /* ---- who was asked to come ---- */
@@ -754,7 +755,7 @@ test_invited(void **state)
 	assert_false(is_invited(serial, "server-two", NODE, spki));
 	json_decref(serials);
 	json_decref(answer);
-	pem_wipe(key);
+	mem_wipe(key);
 	free(text);
 }
 

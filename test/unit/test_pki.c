@@ -7,6 +7,7 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "common/base/mem.h"
 #include "common/tls/serial.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/chain.h"
@@ -35,7 +36,7 @@ make_authority(void **state)
 static int
 free_authority(void **state)
 {
-	pem_wipe(ca_key);
+	mem_wipe(ca_key);
 	free(ca_cert);
 	return (0);
 }
@@ -51,7 +52,7 @@ request_for(const char *hostname)
 	assert_int_equal(csr_make(hostname, NODE, &key, &text, &err), 0);
 	c = csr_read(text, &err);
 	assert_non_null(c);
-	pem_wipe(key);
+	mem_wipe(key);
 	free(text);
 	return (c);
 }
@@ -168,7 +169,7 @@ test_forged_request(void **state)
 	X509_REQ_set_subject_name(r, name);
 	refused_request(pem_from_request(r), "is not signed with its own key");
 	X509_REQ_free(r);
-	pem_wipe(key);
+	mem_wipe(key);
 	free(text);
 }
 
@@ -207,7 +208,7 @@ test_authority(void **state)
 	assert_int_equal(ca_check("", ca_cert, &err), -1);
 	free(err);
 	free(other);
-	pem_wipe(key);
+	mem_wipe(key);
 }
 
 static struct ca_signed
@@ -293,7 +294,7 @@ test_no_authority(void **state)
 	csr_free(c);
 	free(chain);
 	free(text);
-	pem_wipe(key);
+	mem_wipe(key);
 	ca_signed_clear(&node);
 	ca_signed_clear(&forged);
 }
@@ -345,7 +346,7 @@ test_foreign(void **state)
 	taken(own, &r);
 	free(own);
 	free(other);
-	pem_wipe(key);
+	mem_wipe(key);
 	ca_signed_clear(&s);
 }
 
@@ -518,7 +519,7 @@ test_authorization(void **state)
 			assert_string_equal(header, cases[i].header);
 		else
 			assert_non_null(err);
-		pem_wipe(header);
+		mem_wipe(header);
 		free(err);
 		json_decref(given);
 	}

@@ -62,7 +62,7 @@ free_keys(void **state)
 	for (int i = 0; i < NODES; i++)
 		for (int k = 0; k < KEYS; k++) {
 			signer_free(keys[i][k]);
-			pem_wipe(pems[i][k]);
+			mem_wipe(pems[i][k]);
 		}
 	return (0);
 }
