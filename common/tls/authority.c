@@ -10,7 +10,6 @@
 #include <openssl/kdf.h>
 #include <openssl/obj_mac.h>
 #include <openssl/param_build.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "common/base/mem.h"
 #include "common/tls/certmake.h"
 #include "common/tls/crypto.h"
+#include "common/tls/pem.h"
 #include "common/tls/tls.h"
 
 /* Another cost is another key: then the number in the salt goes up. */
@@ -157,21 +157,12 @@ pkey_of(const uint8_t raw[AUTHORITY_KEY_LEN])
 
 /* ---- certificates ---- */
 
-/* Two authorities have two names, so that whoever has both does not try the wrong one. */
-static char *
+char *
 authority_name(EVP_PKEY *key)
 {
-	unsigned char *der = NULL;
-	int len = i2d_PUBKEY(key, &der);
-	uint8_t sum[32];
-	char hex[17];
+	char hash[PEM_HASH];
 
-	if (len <= 0)
-		return (NULL);
-	crypto_sha256(der, (size_t)len, sum);
-	OPENSSL_free(der);
-	hex_text(sum, 8, hex);
-	return (xasprintf("hubleaf authority %s", hex));
+	return (pem_spki(key, hash) == 0 ? xasprintf("hubleaf authority %.16s", hash) : NULL);
 }
 
 static X509 *
@@ -184,22 +175,11 @@ authority_cert(EVP_PKEY *key)
 	return (ca);
 }
 
-static EVP_PKEY *
-read_own_key(const char *path)
-{
-	static char no_password[] = "";
-	BIO *in = BIO_new_file(path, "r");
-	EVP_PKEY *key = in != NULL ? PEM_read_bio_PrivateKey(in, NULL, NULL, no_password) : NULL;
-
-	BIO_free(in);
-	return (key);
-}
-
 static int
 write_files(const struct authority_files *f, EVP_PKEY *signs, X509 *const *ca, char **err)
 {
 	struct certmake_node n = {
-		.key = read_own_key(f->key_path),
+		.key = pem_read_key(BIO_new_file(f->key_path, "r")),
 		.name = f->name,
 		.names = f->names,
 		.days = AUTHORITY_CERT_DAYS,

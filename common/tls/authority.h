@@ -26,6 +26,13 @@ void authority_print(const char *user, const char *password, uint8_t print[32]);
 void authority_login(const uint8_t key[AUTHORITY_KEY_LEN], char user[AUTHORITY_USER_LEN],
     char password[AUTHORITY_PASSWORD_LEN]);
 
+/*
+ * What an authority of that key is called: two have two names, so that whoever has both does not try
+ * the wrong one.  The caller frees; NULL: it cannot be read.
+ */
+struct evp_pkey_st;
+char *authority_name(struct evp_pkey_st *key);
+
 /* What one node shows and believes. */
 struct authority_files {
 	const uint8_t (*keys)[AUTHORITY_KEY_LEN]; /* the first signs, all are believed */

@@ -5,13 +5,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 
 #define CERTS_MAX 1000 /* of a file */
 
@@ -69,12 +68,13 @@ x509_time(const ASN1_TIME *t)
 }
 
 static json_t *
-pem_text(X509 *cert)
+pem_json(X509 *cert)
 {
-	BIO *out = BIO_new(BIO_s_mem());
+	char *text = pem_from_cert(cert);
+	json_t *v = text != NULL ? json_string(text) : json_null();
 
-	PEM_write_bio_X509(out, cert);
-	return (bio_text(out));
+	free(text);
+	return (v);
 }
 
 static json_t *
@@ -87,24 +87,20 @@ cert_details(X509 *cert)
 	    "serial_number", serial_text(cert), "valid_from", x509_time(X509_get0_notBefore(cert)),
 	    "valid_to", x509_time(X509_get0_notAfter(cert)));
 
-	return (json_pack("{s:o, s:b, s:b, s:o}", "certificate", pem_text(cert), "is_authority",
+	return (json_pack("{s:o, s:b, s:b, s:o}", "certificate", pem_json(cert), "is_authority",
 	    (flags & EXFLAG_CA) != 0, "is_self_signed", (flags & EXFLAG_SS) != 0, "details",
 	    details));
 }
 
-/* Frees the BIO. */
+/* Frees the list. */
 static json_t *
-about_each(BIO *in)
+about_each(STACK_OF(X509) * certs)
 {
 	json_t *list = json_array();
-	X509 *cert;
 
-	while (json_array_size(list) < CERTS_MAX &&
-	    (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
-		json_array_append_new(list, cert_details(cert));
-		X509_free(cert);
-	}
-	BIO_free(in);
+	for (int i = 0; i < sk_X509_num(certs); i++)
+		json_array_append_new(list, cert_details(sk_X509_value(certs, i)));
+	sk_X509_pop_free(certs, X509_free);
 	ERR_clear_error();
 	return (list);
 }
@@ -112,14 +108,14 @@ about_each(BIO *in)
 json_t *
 certinfo_read(const char *path, char **err)
 {
-	FILE *file = fopen(path, "re");
+	BIO *in = pem_open(path);
 	json_t *list;
 
-	if (file == NULL) {
+	if (in == NULL) {
 		*err = xasprintf("%s: %s", path, strerror(errno));
 		return (NULL);
 	}
-	list = about_each(BIO_new_fp(file, BIO_CLOSE));
+	list = about_each(pem_read_certs(in, CERTS_MAX));
 	if (json_array_size(list) > 0)
 		return (list);
 	json_decref(list);
@@ -130,36 +126,21 @@ certinfo_read(const char *path, char **err)
 json_t *
 certinfo_text(const char *pem)
 {
-	return (about_each(BIO_new_mem_buf(pem, -1)));
-}
-
-static int64_t
-ends_at(const X509 *cert)
-{
-	struct tm tm;
-
-	return (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1 ? (int64_t)timegm(&tm) : -1);
+	return (about_each(pem_read_certs(BIO_new_mem_buf(pem, -1), CERTS_MAX)));
 }
 
 int64_t
 certinfo_ends(const char *path)
 {
-	FILE *file = fopen(path, "re");
-	BIO *in = file != NULL ? BIO_new_fp(file, BIO_CLOSE) : NULL;
-	X509 *cert;
+	STACK_OF(X509) *certs = pem_read_certs(pem_open(path), CERTS_MAX);
 	int64_t first = -1, at;
 
-	if (in == NULL)
-		return (-1);
-	for (int n = 0; n < CERTS_MAX; n++) {
-		if ((cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) == NULL)
-			break;
-		at = ends_at(cert);
+	for (int i = 0; i < sk_X509_num(certs); i++) {
+		at = pem_time(X509_get0_notAfter(sk_X509_value(certs, i)));
 		if (at != -1 && (first == -1 || at < first))
 			first = at;
-		X509_free(cert);
 	}
-	BIO_free(in);
+	sk_X509_pop_free(certs, X509_free);
 	ERR_clear_error();
 	return (first);
 }
@@ -240,13 +221,10 @@ certinfo_issuer(const X509 *cert)
 json_t *
 certinfo_names(const char *path)
 {
-	FILE *file = fopen(path, "re");
-	X509 *cert = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-	json_t *list = cert != NULL ? alt_hosts(cert) : json_array();
+	STACK_OF(X509) *certs = pem_read_certs(pem_open(path), 1);
+	json_t *list = sk_X509_num(certs) > 0 ? alt_hosts(sk_X509_value(certs, 0)) : json_array();
 
-	if (file != NULL)
-		fclose(file);
-	X509_free(cert);
+	sk_X509_pop_free(certs, X509_free);
 	ERR_clear_error();
 	return (list);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 
 #define CERTS_MAX    100
 #define RSA_BITS_MIN 2048 /* what OpenSSL takes where Debian has set its level */
@@ -20,34 +21,18 @@ struct certpem {
 
 /* ---- reading ---- */
 
-/* After the last block there is none that begins; all other errors are of a block. */
-static int
-ended_well(void)
-{
-	unsigned long code = ERR_peek_last_error();
-
-	ERR_clear_error();
-	return (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE);
-}
-
 /* -1 with *err. */
 static int
 read_certs(struct certpem *p, const char *text, char **err)
 {
-	BIO *in = BIO_new_mem_buf(text, -1);
-	X509 *cert = NULL;
 	int n;
 
-	while (sk_X509_num(p->certs) <= CERTS_MAX &&
-	    (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL)
-		if (sk_X509_push(p->certs, cert) == 0)
-			X509_free(cert);
-	BIO_free(in);
+	p->certs = pem_read_certs(BIO_new_mem_buf(text, -1), CERTS_MAX + 1);
 	n = sk_X509_num(p->certs);
 	if (n > CERTS_MAX)
 		*err = xasprintf("must hold at most %d certificates", CERTS_MAX);
-	else if (!ended_well() || n == 0)
-		*err = n == 0 ? xstrdup("must be a certificate as PEM text") :
+	else if (!pem_read_ended() || n <= 0)
+		*err = n <= 0 ? xstrdup("must be a certificate as PEM text") :
 				xasprintf("has something broken after certificate %d", n);
 	else
 		return (0);
@@ -83,7 +68,6 @@ certpem_new(const char *text, char **err)
 {
 	struct certpem *p = xcalloc(1, sizeof(*p));
 
-	p->certs = sk_X509_new_null();
 	if (read_certs(p, text, err) == 0 && check_time(p, err) == 0)
 		return (p);
 	certpem_free(p);
@@ -137,13 +121,6 @@ certpem_covers(const struct certpem *p, const char *host)
 
 /* ---- the key ---- */
 
-/* A key that wants a password is none that a daemon can use. */
-static int
-without_password(char *buf, int size, int writing, void *arg)
-{
-	return (-1);
-}
-
 /* Kinds that both OpenSSL and nats-server take: with another the node would not start. */
 static int
 is_of_known_kind(const EVP_PKEY *key)
@@ -169,10 +146,8 @@ is_of_known_kind(const EVP_PKEY *key)
 int
 certpem_take_key(struct certpem *p, const char *text, char **err)
 {
-	BIO *in = BIO_new_mem_buf(text, -1);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, without_password, NULL);
+	EVP_PKEY *key = pem_key(text);
 
-	BIO_free(in);
 	*err = NULL;
 	if (key == NULL)
 		*err = xstrdup("must be a private key as PEM text, without a password");

@@ -3,13 +3,13 @@
 #include "common/tls/tlsfiles.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 
 /* The certificate and what follows it in its file; the authorities. */
 struct loaded {
@@ -18,32 +18,27 @@ struct loaded {
 	STACK_OF(X509) * chain, *authorities;
 };
 
-static FILE *
+static BIO *
 open_pem(const struct tlsfiles *f, const char *name, const char *path, char **err)
 {
-	FILE *file = fopen(path, "re");
+	BIO *in = pem_open(path);
 
-	if (file == NULL)
+	if (in == NULL)
 		*err = xasprintf("%s.%s: %s: %s", f->prefix, name, path, strerror(errno));
-	return (file);
+	return (in);
 }
 
 /* All of a file, one at least; NULL with *err. */
 static STACK_OF(X509) *
     read_cert_list(const struct tlsfiles *f, const char *name, const char *path, char **err)
 {
-	FILE *file = open_pem(f, name, path, err);
+	BIO *in = open_pem(f, name, path, err);
 	STACK_OF(X509) * list;
-	X509 *cert;
 
-	if (file == NULL)
+	if (in == NULL)
 		return (NULL);
-	list = sk_X509_new_null();
-	while (list != NULL && (cert = PEM_read_X509(file, NULL, NULL, NULL)) != NULL)
-		if (sk_X509_push(list, cert) == 0)
-			X509_free(cert);
+	list = pem_read_certs(in, INT_MAX);
 	ERR_clear_error();
-	fclose(file);
 	if (sk_X509_num(list) > 0)
 		return (list);
 	sk_X509_pop_free(list, X509_free);
@@ -51,24 +46,16 @@ static STACK_OF(X509) *
 	return (NULL);
 }
 
-/* A key that wants a password is none that a daemon can use. */
-static int
-refuse_password(char *buf, int size, int writing, void *arg)
-{
-	return (-1);
-}
-
 static EVP_PKEY *
 read_key(const struct tlsfiles *f, char **err)
 {
-	FILE *file = open_pem(f, "privateKey", f->key, err);
+	BIO *in = open_pem(f, "privateKey", f->key, err);
 	EVP_PKEY *key;
 
-	if (file == NULL)
+	if (in == NULL)
 		return (NULL);
-	key = PEM_read_PrivateKey(file, NULL, refuse_password, NULL);
+	key = pem_read_key(in);
 	ERR_clear_error();
-	fclose(file);
 	if (key == NULL)
 		*err = xasprintf(
 		    "%s.privateKey: %s: no private key (PEM, without a password) is in it",

@@ -6,7 +6,6 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -15,50 +14,36 @@
 
 #include "common/base/address.h"
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 #include "common/tls/tls.h"
 
-#define CERTS_MAX 1000
+#define CERTS_MAX 1001 /* ours, and what leads to its authority */
 #define FLUSH_MAX (256 << 10)
 
 struct tlslink {
 	SSL_CTX *ctx;
 };
 
-/* A key that wants a password is none that a daemon can use. */
-static int
-tlslink_no_password(char *buf, int size, int writing, void *arg)
-{
-	return (-1);
-}
-
 static int
 use_certificate(SSL_CTX *ctx, const char *pem)
 {
-	BIO *in = BIO_new_mem_buf(pem, -1);
-	X509 *cert = PEM_read_bio_X509(in, NULL, NULL, NULL);
-	int n, ok = cert != NULL && SSL_CTX_use_certificate(ctx, cert) == 1;
+	STACK_OF(X509) *list = pem_read_certs(BIO_new_mem_buf(pem, -1), CERTS_MAX);
+	int ok = sk_X509_num(list) > 0 && SSL_CTX_use_certificate(ctx, sk_X509_value(list, 0)) == 1;
 
-	X509_free(cert);
-	for (n = 0; ok && n < CERTS_MAX; n++) {
-		if ((cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) == NULL)
-			break;
-		ok = SSL_CTX_add1_chain_cert(ctx, cert) == 1;
-		X509_free(cert);
-	}
-	BIO_free(in);
+	for (int i = 1; ok && i < sk_X509_num(list); i++)
+		ok = SSL_CTX_add1_chain_cert(ctx, sk_X509_value(list, i)) == 1;
+	sk_X509_pop_free(list, X509_free);
 	return (ok ? 0 : -1);
 }
 
 static int
 use_key(SSL_CTX *ctx, const char *pem)
 {
-	BIO *in = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, tlslink_no_password, NULL);
+	EVP_PKEY *key = pem_read_key(BIO_new_mem_buf(pem, -1));
 	int ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
 	    SSL_CTX_check_private_key(ctx) == 1;
 
 	EVP_PKEY_free(key);
-	BIO_free(in);
 	return (ok ? 0 : -1);
 }
 
@@ -66,15 +51,12 @@ use_key(SSL_CTX *ctx, const char *pem)
 static int
 trust_authorities(SSL_CTX *ctx, const char *pem)
 {
-	BIO *in = BIO_new_mem_buf(pem, -1);
-	X509 *cert;
-	int n = 0;
+	STACK_OF(X509) *list = pem_read_certs(BIO_new_mem_buf(pem, -1), CERTS_MAX);
+	int n = sk_X509_num(list);
 
-	for (; n < CERTS_MAX && (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL; n++) {
-		X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), cert);
-		X509_free(cert);
-	}
-	BIO_free(in);
+	for (int i = 0; i < n; i++)
+		X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), sk_X509_value(list, i));
+	sk_X509_pop_free(list, X509_free);
 	ERR_clear_error();
 	return (n);
 }
@@ -105,7 +87,7 @@ tlslink_setup(SSL_CTX *ctx, const struct tlslink_opts *o, char **err)
 		*err = tls_error("the certificate");
 	else if (use_key(ctx, o->key) == -1)
 		*err = tls_error("the private key");
-	else if (has && trust_authorities(ctx, o->authorities) == 0)
+	else if (has && trust_authorities(ctx, o->authorities) <= 0)
 		*err = xstrdup("the authorities: there is no certificate among them");
 	else if (o->system_roots && SSL_CTX_set_default_verify_paths(ctx) != 1)
 		*err = tls_error("the system's authorities");

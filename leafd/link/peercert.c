@@ -3,26 +3,13 @@
 #include "leafd/link/peercert.h"
 
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/mem.h"
 #include "common/tls/certinfo.h"
-#include "common/tls/crypto.h"
-
-static void
-spki_of(X509 *cert, char out[65])
-{
-	uint8_t *der = NULL;
-	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
-
-	if (n > 0)
-		crypto_sha256_hex(der, (size_t)n, out);
-	OPENSSL_free(der);
-}
+#include "common/tls/pem.h"
 
 int
 peercert_read(struct peercert *p, struct ssl_st *ssl)
@@ -34,7 +21,7 @@ peercert_read(struct peercert *p, struct ssl_st *ssl)
 	if (serial_of(p->cert, p->serial) == -1)
 		p->serial[0] = '\0';
 	p->issuer = certinfo_issuer(p->cert);
-	spki_of(p->cert, p->spki);
+	(void)pem_spki(X509_get0_pubkey(p->cert), p->spki);
 	return (0);
 }
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "common/base/frame.h"
-#include "opsd/pki/pem.h"
+#include "common/tls/pem.h"
 
 /*
  * What a node says to all, signed: a text that is kept and passed on byte for byte, so that

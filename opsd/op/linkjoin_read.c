@@ -11,7 +11,6 @@
 #include "opsd/op/linkjoin.h"
 #include "opsd/op/op_cluster.h"
 #include "opsd/pki/enrol.h"
-#include "opsd/pki/pem.h"
 
 /* What a call gives that adds a node by hostname or url. */
 

@@ -9,9 +9,9 @@
 
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
+#include "common/tls/pem.h"
 #include "common/tls/tls.h"
 #include "opsd/pki/csr.h"
-#include "opsd/pki/pem.h"
 
 #define CA_DAYS     3650
 #define SERIAL_LEN  16

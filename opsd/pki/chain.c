@@ -11,9 +11,9 @@
 
 #include "common/base/address.h"
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 #include "common/tls/serial.h"
 #include "opsd/pki/csr.h"
-#include "opsd/pki/pem.h"
 
 #define BUNDLE_MOST    10000
 #define SECURITY_LEVEL 2 /* 112 bits, as TLS has it: no SHA-1, no RSA below 2048 */

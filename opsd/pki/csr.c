@@ -11,8 +11,8 @@
 
 #include "common/base/address.h"
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 #include "common/tls/tls.h"
-#include "opsd/pki/pem.h"
 
 #define COMMON_NAME_MAX 64 /* RFC 5280: ub-common-name */
 #define LABEL_MAX       63

@@ -10,11 +10,11 @@
 #include <time.h>
 
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 #include "opsd/pki/chain.h"
 #include "opsd/pki/csr.h"
 #include "opsd/pki/enrol_http.h"
 #include "opsd/pki/joins.h"
-#include "opsd/pki/pem.h"
 
 #define HEADER_LONGEST 8192
 

@@ -11,9 +11,9 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/chain.h"
-#include "opsd/pki/pem.h"
 
 #define PEM_FILE_MAX (1 << 20)
 

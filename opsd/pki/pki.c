@@ -11,12 +11,12 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/chain.h"
 #include "opsd/pki/csr.h"
 #include "opsd/pki/joins.h"
 #include "opsd/pki/ledger.h"
-#include "opsd/pki/pem.h"
 #include "opsd/pki/renewal.h"
 #include "opsd/store/data.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 #include "opsd/pki/csr.h"
-#include "opsd/pki/pem.h"
 
 int
 renewal_due_between(int64_t from, int64_t until, int64_t now)

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "opsd/pki/pem.h"
+#include "common/tls/pem.h"
 
 /*
  * Texts that a node signs with the key of its certificate, and everybody checks.  Public keys

@@ -6,9 +6,9 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/tls/pem.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/ledger.h"
-#include "opsd/pki/pem.h"
 #include "opsd/pki/pki_priv.h"
 
 /* Authorities of others that this node trusts. */

@@ -8,7 +8,6 @@
 #include "common/base/mem.h"
 #include "opsd/job/fetch.h"
 #include "opsd/pki/enrol.h"
-#include "opsd/pki/pem.h"
 
 /*
  * enrol HOST PORT VERIFY HOSTNAME ID AUTHORIZATION: asks a node to sign a certificate, as a

@@ -6,7 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/base/mem.h"
-#include "opsd/pki/pem.h"
+#include "common/tls/pem.h"
 
 static inline X509_EXTENSION *
 texts_extension(int nid, const char *value)

@@ -15,12 +15,12 @@
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
+#include "common/tls/pem.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/csr.h"
 #include "opsd/pki/issue.h"
 #include "opsd/pki/joins.h"
 #include "opsd/pki/ledger.h"
-#include "opsd/pki/pem.h"
 #include "opsd/pki/pki_priv.h"
 #include "test/unit/opendata.h"
 

@@ -1,9 +1,10 @@
 #include "config.h"
 
-#include "opsd/pki/pem.h"
+#include "common/tls/pem.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -54,19 +55,58 @@ pem_from_cert(X509 *cert)
 
 /* ---- in ---- */
 
+/* A key that wants a password is none that a daemon can use. */
 static int
 no_password(char *buf, int size, int writing, void *arg)
 {
 	return (-1);
 }
 
+BIO *
+pem_open(const char *path)
+{
+	FILE *file = fopen(path, "re");
+
+	return (file != NULL ? BIO_new_fp(file, BIO_CLOSE) : NULL);
+}
+
+EVP_PKEY *
+pem_read_key(BIO *in)
+{
+	EVP_PKEY *key = in != NULL ? PEM_read_bio_PrivateKey(in, NULL, no_password, NULL) : NULL;
+
+	BIO_free(in);
+	return (key);
+}
+
+STACK_OF(X509) * pem_read_certs(BIO *in, int most)
+{
+	STACK_OF(X509) *list = sk_X509_new_null();
+	X509 *cert;
+
+	while (in != NULL && sk_X509_num(list) < most &&
+	    (cert = PEM_read_bio_X509(in, NULL, no_password, NULL)) != NULL)
+		if (sk_X509_push(list, cert) == 0)
+			X509_free(cert);
+	BIO_free(in);
+	return (list);
+}
+
+/* After the last block there is none that begins; all other errors are of a block. */
+int
+pem_read_ended(void)
+{
+	unsigned long code = ERR_peek_last_error();
+
+	ERR_clear_error();
+	return (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE);
+}
+
 EVP_PKEY *
 pem_key(const char *text)
 {
-	BIO *in = BIO_new_mem_buf(text, -1);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
+	EVP_PKEY *key = pem_read_key(BIO_new_mem_buf(text, -1));
 
-	BIO_free(in);
 	ERR_clear_error();
 	return (key);
 }
@@ -85,37 +125,20 @@ pem_request(const char *text)
 X509 *
 pem_cert(const char *text)
 {
-	BIO *in = BIO_new_mem_buf(text, -1);
-	X509 *cert = PEM_read_bio_X509(in, NULL, no_password, NULL);
+	STACK_OF(X509) *list = pem_read_certs(BIO_new_mem_buf(text, -1), 1);
+	X509 *cert = sk_X509_shift(list);
 
-	BIO_free(in);
+	sk_X509_free(list);
 	ERR_clear_error();
 	return (cert);
 }
 
-/* After the last block there is none that begins; all other errors are of a block. */
-static int
-read_to_end(void)
-{
-	unsigned long code = ERR_peek_last_error();
-
-	ERR_clear_error();
-	return (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE);
-}
-
 STACK_OF(X509) * pem_certs(const char *text, int most)
 {
-	STACK_OF(X509) *list = sk_X509_new_null();
-	BIO *in = BIO_new_mem_buf(text != NULL ? text : "", -1);
-	X509 *cert = NULL;
+	STACK_OF(X509) *list = pem_read_certs(BIO_new_mem_buf(text != NULL ? text : "", -1),
+	    most + 1);
 
-	ERR_clear_error();
-	while (sk_X509_num(list) <= most &&
-	    (cert = PEM_read_bio_X509(in, NULL, no_password, NULL)) != NULL)
-		if (sk_X509_push(list, cert) == 0)
-			X509_free(cert);
-	BIO_free(in);
-	if (cert == NULL && read_to_end())
+	if (sk_X509_num(list) <= most && pem_read_ended())
 		return (list);
 	ERR_clear_error();
 	sk_X509_pop_free(list, X509_free);

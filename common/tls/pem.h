@@ -6,15 +6,25 @@
 #include <stdint.h>
 
 /*
- * Keys, requests and certificates as texts (PEM), and what is read off them: for the files of
- * this room, which hand texts to everybody else.  No I/O.  Texts are the caller's, those of
- * keys to be given back with mem_wipe.
+ * Keys, requests and certificates as texts (PEM), and what is read off them: for what works with
+ * OpenSSL's own, and hands texts to everybody else.  Texts are the caller's, those of keys to be
+ * given back with mem_wipe.
  */
 #define PEM_HASH 65 /* hexadecimal digits of a SHA-256, and NUL */
 
 char *pem_from_key(EVP_PKEY *key);
 char *pem_from_request(X509_REQ *request);
 char *pem_from_cert(X509 *cert);
+/*
+ * Out of a BIO, which they free and which may be NULL: the first key; and the certificates, up to
+ * what is broken, at most `most`.  OpenSSL's errors are left for tls_error; pem_read_ended clears
+ * them, and says whether nothing was broken where fewer than `most` were read.
+ */
+EVP_PKEY *pem_read_key(BIO *in);
+STACK_OF(X509) * pem_read_certs(BIO *in, int most);
+int pem_read_ended(void);
+BIO *pem_open(const char *path); /* a file, for these; NULL with errno */
+
 /* The first of its kind in the text; NULL: there is none, or the key wants a password. */
 EVP_PKEY *pem_key(const char *text);
 X509_REQ *pem_request(const char *text);
