@@ -90,6 +90,15 @@ file_put(const char *path, mode_t mode, const void *p, size_t n)
 }
 
 int
+file_put_text(const char *path, mode_t mode, const char *text, char **err)
+{
+	if (file_put(path, mode, text, strlen(text)) == 0)
+		return (0);
+	*err = xasprintf("%s: %s", path, strerror(errno));
+	return (-1);
+}
+
+int
 file_rename(const char *from, const char *to)
 {
 	return (rename(from, to) == 0 ? file_sync_folder(to) : -1);

@@ -12,6 +12,8 @@ int file_write(int fd, const void *p, size_t n);
 int file_sync_folder(const char *path);
 /* A whole file under its name in one step, on disk when this returns; -1 with errno. */
 int file_put(const char *path, mode_t mode, const void *p, size_t n);
+/* The same of a text; -1 with *err, which says of which file. */
+int file_put_text(const char *path, mode_t mode, const char *text, char **err);
 /* Another name, or none any more: on disk when this returns, as above. */
 int file_rename(const char *from, const char *to);
 int file_remove(const char *path); /* it need not be there */

@@ -29,7 +29,6 @@
 #define SCRYPT_MEM (160ULL << 20)
 #define WIDE_LEN   48 /* 16 bytes more than the key: no number of it is likelier than another */
 #define POINT_MAX  65
-#define KEYS_MAX   8
 #define CA_DAYS    3650
 
 /* ---- the key ---- */
@@ -176,14 +175,14 @@ authority_cert(EVP_PKEY *key)
 }
 
 static int
-write_files(const struct authority_files *f, EVP_PKEY *signs, X509 *const *ca, char **err)
+write_files(const struct authority_files *f, EVP_PKEY *signs, const STACK_OF(X509) * ca, char **err)
 {
 	struct certmake_node n = {
 		.key = pem_read_key(BIO_new_file(f->key_path, "r")),
 		.name = f->name,
 		.names = f->names,
 		.days = AUTHORITY_CERT_DAYS,
-		.issuer = ca[0],
+		.issuer = sk_X509_value(ca, 0),
 		.issuer_key = signs,
 	};
 	X509 *cert = n.key != NULL ? certmake_node(&n) : NULL;
@@ -191,32 +190,42 @@ write_files(const struct authority_files *f, EVP_PKEY *signs, X509 *const *ca, c
 
 	if (cert == NULL)
 		*err = tls_error(n.key == NULL ? f->key_path : "cannot make a certificate");
-	else if (certmake_write(f->ca_path, ca, f->nkeys, err) == 0)
-		rc = certmake_write(f->cert_path, &cert, 1, err);
+	else if (certmake_write(f->ca_path, 0644, pem_from_certs(ca), err) == 0)
+		rc = certmake_write(f->cert_path, 0644, pem_from_cert(cert), err);
 	X509_free(cert);
 	EVP_PKEY_free(n.key);
 	return (rc);
 }
 
+/* One more in the list; 0: failure. */
+static int
+push_authority(STACK_OF(X509) * list, EVP_PKEY *key)
+{
+	X509 *ca = authority_cert(key);
+
+	if (ca != NULL && sk_X509_push(list, ca) > 0)
+		return (1);
+	X509_free(ca);
+	return (0);
+}
+
 int
 authority_sign(const struct authority_files *f, char **err)
 {
-	EVP_PKEY *keys[KEYS_MAX] = { NULL };
-	X509 *ca[KEYS_MAX] = { NULL };
-	size_t i;
-	int rc = -1, ok = f->nkeys > 0 && f->nkeys <= KEYS_MAX;
+	STACK_OF(X509) *ca = sk_X509_new_null();
+	EVP_PKEY *signs = f->nkeys > 0 ? pkey_of(f->keys[0]) : NULL, *key;
+	int rc = -1, ok = f->nkeys > 0 && push_authority(ca, signs);
 
-	for (i = 0; i < f->nkeys && ok; i++) {
-		keys[i] = pkey_of(f->keys[i]);
-		ok = (ca[i] = authority_cert(keys[i])) != NULL;
+	for (size_t i = 1; i < f->nkeys && ok; i++) {
+		key = pkey_of(f->keys[i]);
+		ok = push_authority(ca, key);
+		EVP_PKEY_free(key);
 	}
 	if (ok)
-		rc = write_files(f, keys[0], ca, err);
+		rc = write_files(f, signs, ca, err);
 	else
 		*err = tls_error("cannot make an authority");
-	for (i = 0; i < KEYS_MAX; i++) {
-		EVP_PKEY_free(keys[i]);
-		X509_free(ca[i]);
-	}
+	sk_X509_pop_free(ca, X509_free);
+	EVP_PKEY_free(signs);
 	return (rc);
 }

@@ -8,6 +8,7 @@
 
 #include "common/tls/certmake.h"
 #include "common/tls/crypto.h"
+#include "common/tls/pem.h"
 #include "common/tls/tls.h"
 
 #define CERT_DAYS 3650
@@ -23,8 +24,8 @@ cert_make(const char *key_path, const char *cert_path, const char *name, char **
 		return (0);
 	if ((n.key = EVP_EC_gen("P-256")) == NULL || (cert = certmake_node(&n)) == NULL)
 		*err = tls_error("cannot make a certificate");
-	else if (certmake_write_key(key_path, n.key, err) == 0)
-		rc = certmake_write(cert_path, &cert, 1, err);
+	else if (certmake_write(key_path, 0600, pem_from_key(n.key), err) == 0)
+		rc = certmake_write(cert_path, 0644, pem_from_cert(cert), err);
 	X509_free(cert);
 	EVP_PKEY_free(n.key);
 	return (rc);
@@ -56,9 +57,9 @@ cert_make_open(const char *key_path, const char *cert_path, const char *ca_path,
 	n.issuer = ca;
 	if (ca == NULL || n.key == NULL || (cert = certmake_node(&n)) == NULL)
 		*err = tls_error("cannot make a certificate");
-	else if (certmake_write_key(key_path, n.key, err) == 0 &&
-	    certmake_write(cert_path, &cert, 1, err) == 0)
-		rc = certmake_write(ca_path, &ca, 1, err);
+	else if (certmake_write(key_path, 0600, pem_from_key(n.key), err) == 0 &&
+	    certmake_write(cert_path, 0644, pem_from_cert(cert), err) == 0)
+		rc = certmake_write(ca_path, 0644, pem_from_cert(ca), err);
 	X509_free(cert);
 	X509_free(ca);
 	EVP_PKEY_free(n.key);

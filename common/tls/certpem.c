@@ -3,7 +3,6 @@
 #include "common/tls/certpem.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,17 +170,10 @@ certpem_take_key(struct certpem *p, const char *text, char **err)
 char *
 certpem_text(const struct certpem *p)
 {
-	BIO *out = BIO_new(BIO_s_secmem());
-	char *data, *text;
-	long n;
+	char *certs = pem_from_certs(p->certs), *key = p->key != NULL ? pem_from_key(p->key) : NULL;
+	char *text = xasprintf("%s%s", certs != NULL ? certs : "", key != NULL ? key : "");
 
-	for (int i = 0; i < sk_X509_num(p->certs); i++)
-		(void)PEM_write_bio_X509(out, sk_X509_value(p->certs, i));
-	if (p->key != NULL)
-		(void)PEM_write_bio_PrivateKey(out, p->key, NULL, NULL, 0, NULL, NULL);
-	n = BIO_get_mem_data(out, &data);
-	text = xstrndup(data, (size_t)n);
-	BIO_free(out);
-	ERR_clear_error();
+	mem_wipe(key);
+	free(certs);
 	return (text);
 }

@@ -53,6 +53,17 @@ pem_from_cert(X509 *cert)
 	return (text_of_bio(out, PEM_write_bio_X509(out, cert) == 1));
 }
 
+char *
+pem_from_certs(const STACK_OF(X509) * list)
+{
+	BIO *out = BIO_new(BIO_s_mem());
+	int ok = 1;
+
+	for (int i = 0; i < sk_X509_num(list) && ok; i++)
+		ok = PEM_write_bio_X509(out, sk_X509_value(list, i)) == 1;
+	return (text_of_bio(out, ok));
+}
+
 /* ---- in ---- */
 
 /* A key that wants a password is none that a daemon can use. */

@@ -15,6 +15,7 @@
 char *pem_from_key(EVP_PKEY *key);
 char *pem_from_request(X509_REQ *request);
 char *pem_from_cert(X509 *cert);
+char *pem_from_certs(const STACK_OF(X509) * list); /* NULL also when there are none */
 /*
  * Out of a BIO, which they free and which may be NULL: the first key; and the certificates, up to
  * what is broken, at most `most`.  OpenSSL's errors are left for tls_error; pem_read_ended clears

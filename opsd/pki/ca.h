@@ -12,10 +12,6 @@
  */
 struct csr;
 
-/* Seconds that a certificate begins early, as peers' clocks may be behind; of one that is good
- * for less, so many. */
-#define CA_CLOCKS 86400
-
 char *ca_make_key(char **err);                   /* mem_wipe it; NULL with *err */
 char *ca_make_cert(const char *key, char **err); /* NULL with *err */
 /* Whether they are an authority and its key; -1 with *err, which goes on from a name. */

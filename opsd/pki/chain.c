@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "common/base/address.h"
+#include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/tls/pem.h"
 #include "common/tls/serial.h"
@@ -147,6 +148,19 @@ time_fault(X509 *cert, int64_t now)
 }
 
 /* ---- the chain ---- */
+
+char *
+chain_authorities(const json_t *list)
+{
+	struct buf all = { 0 };
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, one)
+		buf_addf(&all, "%s\n", json_is_string(one) ? json_string_value(one) : "");
+	buf_u8(&all, '\0');
+	return ((char *)buf_take(&all, NULL));
+}
 
 static X509_STORE *
 trusted_store(const struct chain_rules *r)

@@ -23,6 +23,9 @@ struct chain_rules {
 	int64_t now;           /* seconds since 1970 */
 };
 
+/* Of an array of PEM, as in chain_rules; what is no text is left out.  The caller frees. */
+char *chain_authorities(const json_t *list);
+
 /*
  * The certificate and what leads to its authority, as PEM.  -1 with *err, a sentence without a
  * full stop that begins with "the certificate", for operators.

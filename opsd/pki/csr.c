@@ -11,11 +11,12 @@
 
 #include "common/base/address.h"
 #include "common/base/mem.h"
+#include "common/tls/altnames.h"
+#include "common/tls/certmake.h"
 #include "common/tls/pem.h"
 #include "common/tls/tls.h"
 
-#define COMMON_NAME_MAX 64 /* RFC 5280: ub-common-name */
-#define LABEL_MAX       63
+#define LABEL_MAX 63
 
 /* ---- names ---- */
 
@@ -55,7 +56,7 @@ csr_same_host(const char *a, const char *b)
 const char *
 csr_common_name(const char *hostname)
 {
-	return (strlen(hostname) <= COMMON_NAME_MAX ? hostname : "hubleaf node");
+	return (certmake_common_name(hostname, "hubleaf node"));
 }
 
 static int
@@ -66,47 +67,6 @@ is_node_id(const char *text, size_t n)
 
 /* ---- making ---- */
 
-/* Takes the name; 0 also when there is none. */
-static int
-push_name(GENERAL_NAMES *names, GENERAL_NAME *name)
-{
-	if (name != NULL && sk_GENERAL_NAME_push(names, name) > 0)
-		return (1);
-	GENERAL_NAME_free(name);
-	return (0);
-}
-
-static GENERAL_NAME *
-text_name(int type, const char *text)
-{
-	GENERAL_NAME *name = GENERAL_NAME_new();
-	ASN1_IA5STRING *s = ASN1_IA5STRING_new();
-
-	if (name != NULL && s != NULL && ASN1_STRING_set(s, text, -1) == 1) {
-		GENERAL_NAME_set0_value(name, type, s);
-		return (name);
-	}
-	ASN1_IA5STRING_free(s);
-	GENERAL_NAME_free(name);
-	return (NULL);
-}
-
-static GENERAL_NAME *
-host_name(const char *hostname)
-{
-	ASN1_OCTET_STRING *address = a2i_IPADDRESS(hostname);
-	GENERAL_NAME *name;
-
-	ERR_clear_error();
-	if (address == NULL)
-		return (text_name(GEN_DNS, hostname));
-	if ((name = GENERAL_NAME_new()) == NULL)
-		ASN1_OCTET_STRING_free(address);
-	else
-		GENERAL_NAME_set0_value(name, GEN_IPADD, address);
-	return (name);
-}
-
 static int
 add_names(X509_REQ *request, const char *hostname, const char *node)
 {
@@ -114,8 +74,8 @@ add_names(X509_REQ *request, const char *hostname, const char *node)
 	GENERAL_NAMES *names = GENERAL_NAMES_new();
 	X509_EXTENSION *ext = NULL;
 	STACK_OF(X509_EXTENSION) *exts = sk_X509_EXTENSION_new_null();
-	int ok = names != NULL && push_name(names, host_name(hostname)) &&
-	    push_name(names, text_name(GEN_URI, urn)) &&
+	int ok = names != NULL && altnames_add_host(names, hostname) &&
+	    altnames_add_uri(names, urn) &&
 	    (ext = X509V3_EXT_i2d(NID_subject_alt_name, 0, names)) != NULL &&
 	    sk_X509_EXTENSION_push(exts, ext) > 0;
 
@@ -132,11 +92,9 @@ static X509_REQ *
 build_request(EVP_PKEY *key, const char *hostname, const char *node)
 {
 	X509_REQ *request = X509_REQ_new();
-	const char *cn = csr_common_name(hostname);
 
 	if (request != NULL && X509_REQ_set_pubkey(request, key) == 1 &&
-	    X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8,
-		(const unsigned char *)cn, -1, -1, 0) == 1 &&
+	    certmake_set_name(X509_REQ_get_subject_name(request), csr_common_name(hostname)) &&
 	    add_names(request, hostname, node) && X509_REQ_sign(request, key, EVP_sha256()) != 0)
 		return (request);
 	X509_REQ_free(request);

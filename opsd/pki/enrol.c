@@ -102,19 +102,6 @@ question_text(const struct enrol *e, const char *csr)
 
 /* ---- the answer ---- */
 
-static char *
-all_texts(const json_t *list)
-{
-	struct buf all = { 0 };
-	json_t *one;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)list, i, one)
-		buf_addf(&all, "%s\n", json_is_string(one) ? json_string_value(one) : "");
-	buf_u8(&all, '\0');
-	return ((char *)buf_take(&all, NULL));
-}
-
 static int
 is_of_key(const char *certificate, const char *key)
 {
@@ -132,7 +119,7 @@ is_of_key(const char *certificate, const char *key)
 static int
 check_answer(const struct enrol *e, const struct enrolled *out, char **err)
 {
-	char *authorities = all_texts(out->authorities);
+	char *authorities = chain_authorities(out->authorities);
 	struct chain_rules rules = {
 		.authorities = authorities,
 		.hostname = e->hostname,

@@ -93,10 +93,8 @@ write_tokens(struct joins *j, char **err)
 {
 	json_t *o = json_pack("{s:i, s:O}", "v", FORMAT, "tokens", j->tokens);
 	char *text = json_dumps(o, JSON_COMPACT);
-	int rc = file_put(j->path, 0600, text, strlen(text));
+	int rc = file_put_text(j->path, 0600, text, err);
 
-	if (rc == -1)
-		*err = xasprintf("%s: %s", j->path, strerror(errno));
 	free(text);
 	json_decref(o);
 	return (rc);

@@ -38,15 +38,6 @@ read_pem(const char *path, char **text, char **err)
 	return (-1);
 }
 
-static int
-put_pem(const char *path, const char *text, char **err)
-{
-	if (file_put(path, 0600, text, strlen(text)) == 0)
-		return (0);
-	*err = xasprintf("%s: %s", path, strerror(errno));
-	return (-1);
-}
-
 /* ---- the authority ---- */
 
 /* The key is there: so the certificate is, or is made of it. */
@@ -59,7 +50,7 @@ complete_authority(const char *path, struct keypair *out, char **err)
 		return (rc);
 	if ((out->certificate = ca_make_cert(out->key, err)) == NULL)
 		return (-1);
-	return (put_pem(path, out->certificate, err) == 0 ? 1 : -1);
+	return (file_put_text(path, 0600, out->certificate, err) == 0 ? 1 : -1);
 }
 
 static int
@@ -71,7 +62,7 @@ load_authority(const char *key_path, const char *cert_path, int make, struct key
 
 	if (rc == 0 && make) {
 		out->key = ca_make_key(err);
-		rc = out->key != NULL && put_pem(key_path, out->key, err) == 0 ? 1 : -1;
+		rc = out->key != NULL && file_put_text(key_path, 0600, out->key, err) == 0 ? 1 : -1;
 	}
 	if (rc == 1)
 		rc = complete_authority(cert_path, out, err);
@@ -107,15 +98,8 @@ static char *
 certs_of(const char *text)
 {
 	STACK_OF(X509) *list = pem_certs(text, CHAIN_MOST);
-	char *all = NULL, *one, *more;
+	char *all = pem_from_certs(list);
 
-	for (int i = 0; i < sk_X509_num(list); i++) {
-		one = pem_from_cert(sk_X509_value(list, i));
-		more = xasprintf("%s%s", all != NULL ? all : "", one != NULL ? one : "");
-		free(all);
-		free(one);
-		all = more;
-	}
 	sk_X509_pop_free(list, X509_free);
 	return (all);
 }
@@ -194,7 +178,7 @@ keyfiles_put_node(const char *dir, const struct keypair *k, char **err)
 {
 	char *path = xasprintf("%s/" KEYFILES_NODE, dir);
 	char *text = xasprintf("%s%s", k->certificate, k->key);
-	int rc = put_pem(path, text, err);
+	int rc = file_put_text(path, 0600, text, err);
 
 	mem_wipe(text);
 	free(path);

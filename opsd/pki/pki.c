@@ -242,18 +242,14 @@ configured_authorities(struct pki *p)
 char *
 pki_authorities(struct pki *p)
 {
-	json_t *list = pki_authority_list(p), *one;
-	char *text = configured_authorities(p);
-	struct buf all = { 0 };
-	size_t i;
+	json_t *list = pki_authority_list(p);
+	char *known = chain_authorities(list), *more = configured_authorities(p);
+	char *all = xasprintf("%s%s", known, more != NULL ? more : "");
 
-	json_array_foreach(list, i, one)
-		buf_addf(&all, "%s\n", json_string_value(one));
-	buf_addf(&all, "%s", text != NULL ? text : "");
-	buf_u8(&all, '\0');
 	json_decref(list);
-	free(text);
-	return ((char *)buf_take(&all, NULL));
+	free(known);
+	free(more);
+	return (all);
 }
 
 int
@@ -286,24 +282,11 @@ pki_join_token(struct pki *p, const char *pin, const struct join_terms *t, int *
 	return (joins_make(p->joins, pin, t, status, err));
 }
 
-static char *
-join_texts(const json_t *authorities)
-{
-	struct buf all = { 0 };
-	json_t *one;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)authorities, i, one)
-		buf_addf(&all, "%s\n", json_is_string(one) ? json_string_value(one) : "");
-	buf_u8(&all, '\0');
-	return ((char *)buf_take(&all, NULL));
-}
-
 /* It must hold by what came with it alone, as others may know no more. */
 static int
 check_adopted(struct pki *p, const struct pki_adopted *a, char **err)
 {
-	char *authorities = join_texts(a->authorities);
+	char *authorities = chain_authorities(a->authorities);
 	struct chain_rules r = {
 		.authorities = authorities,
 		.hostname = a->hostname,

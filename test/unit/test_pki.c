@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "common/base/mem.h"
+#include "common/tls/certmake.h"
+#include "common/tls/pem.h"
 #include "common/tls/serial.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/chain.h"
@@ -274,6 +276,27 @@ test_signed(void **state)
 	}
 }
 
+/* An operator's authority may be of a key that has its own digest. */
+static void
+test_ed25519_authority(void **state)
+{
+	EVP_PKEY *pair = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	char *key = pem_from_key(pair), *err = NULL, *cert = ca_make_cert(key, &err);
+	struct csr *c = request_for("server-two");
+	struct chain_rules r = our_rules("server-two");
+	struct ca_signed s;
+
+	assert_non_null(cert);
+	assert_int_equal(ca_sign(key, cert, c, DAY, &s, &err), 0);
+	r.authorities = cert;
+	taken(s.certificate, &r);
+	ca_signed_clear(&s);
+	csr_free(c);
+	free(cert);
+	mem_wipe(key);
+	EVP_PKEY_free(pair);
+}
+
 /* A node cannot make certificates of others with its own. */
 static void
 test_no_authority(void **state)
@@ -316,7 +339,7 @@ test_times(void **state)
 	struct ca_signed s = signed_for("server-two", 90 * DAY);
 	struct chain_rules r = our_rules("server-two");
 
-	r.now -= CA_CLOCKS - 3600; /* a clock that is behind by as much is fine */
+	r.now -= CERTMAKE_EARLY - 3600; /* a clock that is behind by as much is fine */
 	taken(s.certificate, &r);
 	r.now -= 7200;
 	refused_cert(s.certificate, &r, "one of the two clocks is wrong");
@@ -535,6 +558,7 @@ main(void)
 		cmocka_unit_test(test_forged_request),
 		cmocka_unit_test(test_authority),
 		cmocka_unit_test(test_signed),
+		cmocka_unit_test(test_ed25519_authority),
 		cmocka_unit_test(test_no_authority),
 		cmocka_unit_test(test_no_longer_than_authority),
 		cmocka_unit_test(test_times),
