@@ -2,7 +2,6 @@
 
 #include "opsd/cluster/linkcert.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "common/conf/tlsconf.h"
 #include "common/tls/authority.h"
 #include "common/tls/certinfo.h"
+#include "common/tls/certmake.h"
 #include "opsd/cluster/linkkeys.h"
 #include "opsd/cluster/linknames.h"
 
@@ -24,7 +24,7 @@
 #define LOOK_US  10000000 /* how often the addresses are looked at */
 #define RETRY_US 3000000
 #define HALF_S   (AUTHORITY_CERT_DAYS / 2 * 86400)
-#define EARLY_S  43200 /* half of how much earlier a certificate begins */
+#define EARLY_S  (CERTMAKE_EARLY / 2) /* it is good on a clock that is behind by as much */
 
 /* One making of the files, a worker's until it has posted that it is done. */
 struct making {
@@ -36,7 +36,8 @@ struct making {
 	unsigned nused;
 	int64_t next; /* when other keys are used; 0: never */
 	json_t *names;
-	char *err; /* NULL: done */
+	char *made; /* the certificate's serial number */
+	char *err;  /* NULL: done */
 };
 
 struct linkcert {
@@ -81,10 +82,8 @@ static int
 keep_keys(struct making *m, const char *path)
 {
 	char *sealed = linkkeys_seal(&m->keys, m->l->data->key);
-	int rc = file_put(path, 0600, sealed, strlen(sealed));
+	int rc = file_put_text(path, 0600, sealed, &m->err);
 
-	if (rc == -1)
-		m->err = xasprintf("%s: %s", path, strerror(errno));
 	free(sealed);
 	return (rc);
 }
@@ -108,6 +107,21 @@ load_keys(struct making *m)
 	return (rc);
 }
 
+/* What tells this certificate from others. */
+static char *
+made_serial(const char *path)
+{
+	char *why = NULL;
+	json_t *certs = certinfo_read(path, &why);
+	const json_t *details = json_object_get(json_array_get(certs, 0), "details");
+	const char *text = json_string_value(json_object_get(details, "serial_number"));
+	char *serial = xstrdup(text != NULL ? text : "unknown");
+
+	json_decref(certs);
+	free(why);
+	return (serial);
+}
+
 static void
 sign_links(struct making *m)
 {
@@ -126,7 +140,8 @@ sign_links(struct making *m)
 	m->names = linknames(m->conf);
 	f.names = m->names;
 	f.nkeys = m->nused;
-	(void)authority_sign(&f, &m->err);
+	if (authority_sign(&f, &m->err) == 0)
+		m->made = made_serial(paths.cert);
 	tlsconf_links_clear(&paths);
 }
 
@@ -155,6 +170,7 @@ making_free(struct making *m)
 	linkkeys_clear(&m->keys);
 	explicit_bzero(m->used, sizeof(m->used));
 	json_decref(m->names);
+	free(m->made);
 	free(m->err);
 	free(m);
 }
@@ -199,24 +215,6 @@ logins_of(const struct making *m)
 	return (list);
 }
 
-/* What tells this certificate from others. */
-static char *
-made_serial(const struct making *m)
-{
-	struct tlsconf_links paths = tlsconf_links(m->conf);
-	char *why = NULL;
-	json_t *certs = certinfo_read(paths.cert, &why);
-	char *serial =
-	    xstrdup(json_string_value(json_object_get(json_object_get(json_array_get(certs, 0),
-							  "details"),
-		"serial_number")));
-
-	json_decref(certs);
-	free(why);
-	tlsconf_links_clear(&paths);
-	return (serial != NULL ? serial : xstrdup("unknown"));
-}
-
 static void
 take_made(struct linkcert *l, struct making *m)
 {
@@ -226,7 +224,8 @@ take_made(struct linkcert *l, struct making *m)
 	l->is_made = 1;
 	l->overlap = conf_int(m->conf, CL_TLS_OVERLAP);
 	free(l->made);
-	l->made = made_serial(m);
+	l->made = m->made;
+	m->made = NULL;
 	json_decref(l->logins);
 	l->logins = logins_of(m);
 	json_decref(l->names);
