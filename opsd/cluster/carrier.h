@@ -89,7 +89,8 @@ void incoming_catchup(struct cluster *c, const uint8_t *who, const void *questio
     struct carrier_reply reply);
 /*
  * A frame of the peer's log, at `seq` of what the carrier keeps of it, or 0 when it keeps
- * nothing; answered 200 when it is durable or dropped, and need not come again.
+ * nothing; answered 200 when it is durable or dropped, and need not come again: at once for a carrier
+ * that keeps it, else with others, within some milliseconds.
  */
 void incoming_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame,
     size_t n, struct carrier_reply reply);

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/postlater.h"
 #include "common/tls/crypto.h"
 #include "opsd/cluster/cluster_priv.h"
 #include "opsd/cluster/compat.h"
@@ -19,8 +20,10 @@
 #include "opsd/store/expire.h"
 
 #define RETAIN_US   10000000
-#define AUDIT_EVERY 360      /* retentions */
-#define ARRIVAL_US  15000000 /* how long after a start peers may still appear */
+#define AUDIT_EVERY 360          /* retentions */
+#define ARRIVAL_US  15000000     /* how long after a start peers may still appear */
+#define LATER_MS    10           /* until a link hears what is durable, */
+#define LATER_BYTES (256u << 10) /* or so much is */
 
 /* ---- who is there ---- */
 
@@ -195,6 +198,7 @@ cluster_new(struct replication *rep)
 	crypto_random(&c->life, sizeof(c->life));
 	c->life &= INT64_MAX;
 	c->outlet = outlet_new(rep);
+	c->later = postlater_new(rep->data->svc->base, rep->data->svc->post, LATER_MS, LATER_BYTES);
 	pthread_mutex_init(&c->lock, NULL);
 	return (c);
 }
@@ -235,6 +239,7 @@ cluster_free(struct cluster *c)
 		free(v->refused);
 		free(v);
 	}
+	postlater_free(c->later);
 	topology_report_free(c->topology);
 	outlet_free(c->outlet);
 	pthread_mutex_destroy(&c->lock);

@@ -49,9 +49,10 @@ struct cluster {
 	uint64_t topology_changes; /* what it was made from */
 	uint64_t retained_us;
 	unsigned retentions;
-	int64_t life;          /* of this process, to peers */
-	int quiet;             /* the loop is about to end: nobody may wait for it */
-	struct outlet *outlet; /* what of the log leaves */
+	int64_t life;            /* of this process, to peers */
+	int quiet;               /* the loop is about to end: nobody may wait for it */
+	struct outlet *outlet;   /* what of the log leaves */
+	struct postlater *later; /* frames of links that are done */
 	_Atomic int kicked;
 	_Atomic uint64_t told;
 };

@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
+#include "common/base/postlater.h"
 #include "common/base/worker.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/apply.h"
@@ -258,6 +259,8 @@ incoming_catchup(struct cluster *c, const uint8_t *who, const void *question, si
 struct frame_in {
 	struct apply *a;
 	struct post *post;
+	struct postlater *later; /* NULL: it is waited for */
+	size_t bytes;
 	struct carrier_reply reply;
 };
 
@@ -276,7 +279,10 @@ frame_done(struct commit_job *j)
 {
 	struct frame_in *f = j->arg;
 
-	post(f->post, frame_reply, f);
+	if (f->later != NULL)
+		postlater(f->later, frame_reply, f, f->bytes);
+	else
+		post(f->post, frame_reply, f);
 }
 
 void
@@ -285,8 +291,15 @@ incoming_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void 
 {
 	struct frame_in *f = xcalloc(1, sizeof(*f));
 
-	*f = (struct frame_in){ apply_frame_new(peer, seq, frame, n), c->rep->data->svc->post,
-		reply };
+	*f = (struct frame_in){
+		.a = apply_frame_new(peer, seq, frame, n),
+		.post = c->rep->data->svc->post,
+		.later = seq == 0 ? c->later : NULL,
+		.bytes = n,
+		.reply = reply,
+	};
+	if (f->later != NULL)
+		postlater_expect(f->later);
 	f->a->job.arg = f;
 	f->a->job.done = frame_done;
 	commit_submit(c->rep->data->commit, &f->a->job);

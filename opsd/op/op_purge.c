@@ -195,6 +195,7 @@ purge_job_run(struct group *g, struct commit_job *j)
 		buf_be64(&k, p->seqs[i]);
 		store_batch_delete(group_batch(g), CF_LOG, k.data, k.len);
 	}
+	txlog_forget(&group_data(g)->log);
 	buf_free(&k);
 	if (!p->marked && p->n > 0) {
 		if (p->upto > t->stat->purged)

@@ -178,10 +178,11 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 		.payload = payload,
 		.len = (uint32_t)len,
 	};
-	struct buf k = { 0 }, v = { 0 };
+	struct buf k = { 0 };
 	struct txlog *l = &g->data->log;
 	struct held_table *h;
 	struct log_pos prev;
+	size_t at = g->logged.len;
 
 	if (t->id < TABLE_USER_FIRST)
 		return;
@@ -191,17 +192,18 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 	}
 	h = group_hold(g, t);
 	e.seq = ++l->last;
+	if (at == 0)
+		g->logged_from = e.seq;
 	prev = h->head.seq != 0 ? h->head : table_head(h->table);
 	e.prev = prev.seq;
 	e.prev_mark = prev.mark;
 	txlog_mark(l, g->batch, &e);
 	buf_be64(&k, e.seq);
-	log_entry_write(&v, &e);
-	store_batch_put(g->batch, CF_LOG, k.data, k.len, v.data, v.len);
-	g->bytes += v.len;
+	log_entry_write(&g->logged, &e);
+	store_batch_put(g->batch, CF_LOG, k.data, k.len, g->logged.data + at, g->logged.len - at);
+	g->bytes += g->logged.len - at;
 	h->head = (struct log_pos){ e.seq, e.mark, e.ms };
 	buf_free(&k);
-	buf_free(&v);
 }
 
 void
@@ -245,5 +247,6 @@ group_close(struct group *g)
 	}
 	store_batch_free(g->batch);
 	buf_free(&g->scratch);
+	buf_free(&g->logged);
 	free(g);
 }

@@ -30,6 +30,8 @@ struct group {
 	struct held_table *tables;
 	struct hlc *clock;
 	struct buf scratch;
+	struct buf logged; /* its entries of the log, from `logged_from` on */
+	uint64_t logged_from;
 	uint64_t wall;
 	size_t bytes;
 	int broken;

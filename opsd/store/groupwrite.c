@@ -8,6 +8,7 @@
 #include "opsd/store/data.h"
 #include "opsd/store/field.h"
 #include "opsd/store/key.h"
+#include "opsd/store/logtail.h"
 
 /* What a group changed, as one batch with one fsync. */
 
@@ -226,6 +227,8 @@ group_write(struct group *g)
 	for (h = g->tables; h != NULL; h = h->hh.next)
 		if (h->head.seq != 0)
 			table_set_head(h->table, h->head);
+	if (g->logged.len > 0)
+		logtail_add(l->tail, g->logged_from, l->last, &g->logged);
 	l->durable = (uint64_t)l->last;
 	return (0);
 }

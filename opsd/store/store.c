@@ -306,6 +306,8 @@ store_iter_free(struct store_iter *it)
 {
 	if (it == NULL)
 		return;
+	if (it == NULL)
+		return;
 	rocksdb_iter_destroy(it->it);
 	rocksdb_readoptions_destroy(it->read);
 	free(it->lower);

@@ -10,6 +10,7 @@
 #include "common/base/formats.h"
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
+#include "opsd/store/logtail.h"
 #include "opsd/store/txn.h"
 
 #define LIVES_MAX    4096 /* whoever stands in an older one, of which no entry is kept, copies */
@@ -126,6 +127,7 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 
 	memset(l, 0, sizeof(*l));
 	l->store = s;
+	l->tail = logtail_new();
 	pthread_rwlock_init(&l->lives_lock, NULL);
 	crypto_random(&l->life, sizeof(l->life));
 	if (load_id(l, err) == -1)
@@ -159,10 +161,18 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 void
 txlog_close(struct txlog *l)
 {
+	logtail_free(l->tail);
 	free(l->lives);
+	l->tail = NULL;
 	l->lives = NULL;
 	l->nlives = 0;
 	pthread_rwlock_destroy(&l->lives_lock);
+}
+
+void
+txlog_forget(struct txlog *l)
+{
+	logtail_clear(l->tail);
 }
 
 /* What was acknowledged was so before the loss, or is of this log: it was in the stream once. */
@@ -325,19 +335,36 @@ name_table(struct buf *names, uint32_t *ids, uint32_t *n, const struct log_entry
 	return (0);
 }
 
+/* Where entries come from: the end of the log in memory, or the store. */
+struct entry_source {
+	struct logtail_iter *tail;
+	struct store_iter *it;
+	int begun;
+};
+
+static const uint8_t *
+next_entry(struct entry_source *s, size_t *len)
+{
+	if (s->tail != NULL)
+		return (logtail_next(s->tail, len));
+	if (s->begun)
+		store_iter_next(s->it);
+	s->begun = 1;
+	return (store_iter_valid(s->it) ? store_iter_value(s->it, len) : NULL);
+}
+
 /* The entries that are wanted, and the names of their tables; how many. */
 static uint32_t
-collect_entries(struct store_iter *it, struct log_read *q, uint64_t durable, struct buf *entries,
+collect_entries(struct entry_source *s, struct log_read *q, uint64_t durable, struct buf *entries,
     struct buf *names, uint32_t *ntables)
 {
 	uint32_t ids[SMALL_TABLES], n = 0;
-	size_t passed = 0;
+	size_t passed = 0, len;
+	const uint8_t *p;
 
-	for (; store_iter_valid(it); store_iter_next(it)) {
-		struct log_entry e;
-		size_t len;
-		const uint8_t *p = store_iter_value(it, &len);
+	while ((p = next_entry(s, &len)) != NULL) {
 		struct rd r = rd_init(p, len);
+		struct log_entry e;
 
 		if (entries->len >= q->max || passed >= q->scan)
 			break;
@@ -364,7 +391,7 @@ txlog_read(struct txlog *l, struct log_read *q, struct buf *out)
 	uint64_t durable = l->durable;
 	struct buf names = { 0 }, entries = { 0 };
 	uint32_t ntables = 0, n;
-	struct store_iter *it;
+	struct entry_source s = { 0 };
 	int failed;
 
 	q->upto = q->after;
@@ -372,10 +399,13 @@ txlog_read(struct txlog *l, struct log_read *q, struct buf *out)
 	q->cut = 0;
 	if (q->after >= durable)
 		return (0); /* whoever waits asks again and again */
-	it = iter_after(l, q->after);
-	n = collect_entries(it, q, durable, &entries, &names, &ntables);
-	failed = store_iter_failed(it);
-	store_iter_free(it);
+	s.tail = logtail_from(l->tail, q->after);
+	if (s.tail == NULL)
+		s.it = iter_after(l, q->after);
+	n = collect_entries(&s, q, durable, &entries, &names, &ntables);
+	failed = s.it != NULL && store_iter_failed(s.it);
+	store_iter_free(s.it);
+	logtail_iter_free(s.tail);
 	if (n > 0) {
 		buf_u64(out, l->incarnation);
 		buf_u16(out, (uint16_t)ntables);

@@ -26,6 +26,7 @@ struct life {
 
 struct txlog {
 	struct store *store;
+	struct logtail *tail; /* what of it is in memory */
 	uint8_t node[NODE_ID_LEN];
 	_Atomic uint64_t incarnation;
 	_Atomic uint64_t begun;    /* since this one nothing of the log was lost */
@@ -64,6 +65,8 @@ void txlog_mark(struct txlog *l, struct store_batch *b, struct log_entry *e);
  */
 int txlog_has(struct txlog *l, const struct table *t, uint64_t incarnation, uint64_t seq,
     uint64_t mark);
+/* Entries are about to be removed from the middle of it: none is given from memory.  Commit thread. */
+void txlog_forget(struct txlog *l);
 /* Positions and the clock into the batch. */
 void txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock);
 /*
