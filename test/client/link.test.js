@@ -13,11 +13,12 @@ const tls = {
 	cert: readFileSync(`${folder}/${name}.pem`),
 	key: readFileSync(`${folder}/${name}.key`),
 };
+const ours = 'c0ffee00c0ffee00c0ffee00c0ffee00';
 const HELLO = 1, READY = 2, ASK = 3, ANSWER = 4, WANT = 7, BYE = 10, BEGIN = 11;
 
 function hello(fields = {}) {
 	return Buffer.concat([Buffer.of(HELLO), Buffer.from(JSON.stringify({
-		id: 'c0ffee00c0ffee00c0ffee00c0ffee00', hostname: host, version: '1', boot: 'x', now: Date.now(), max: 1 << 20,
+		id: ours, hostname: host, version: '1', boot: 'x', now: Date.now(), max: 1 << 20,
 		format: [Number(format), Number(format)], ...fields,
 	}))]);
 }
@@ -61,13 +62,25 @@ async function converse(socket, next) {
 	socket.ping('are you there');
 	assert.equal((await pong).toString(), 'are you there');
 	socket.send(ask(7, 'no such verb', {}));
+	assert.ok((await answer(next, 7)).status >= 400);
+	// Who are you?
+	socket.send(ask(8, 'status', { id: ours, name: host, incarnation: 1, now: Date.now(), digest: 0, cursors: [],
+	    formats: theirs.format, version: theirs.version }));
+	const { status, said } = await answer(next, 8);
+	assert.equal(status, 200, JSON.stringify(said));
+	assert.equal(said.id, theirs.id);
+}
+
+// That to our question; it asks as well, meanwhile.
+async function answer(next, id) {
 	for (;;) {
 		const m = await next();
+		assert.notEqual(m.type, undefined, m.why);
 		if (m.type !== ANSWER)
-			continue; /* it asks as well */
-		assert.equal(m.body.readUInt32LE(0), 7);
-		assert.ok(m.body.readUInt16LE(4) >= 400);
-		return;
+			continue;
+		assert.equal(m.body.readUInt32LE(0), id);
+		const text = m.body.subarray(10, 10 + m.body.readUInt32LE(6)).toString();
+		return { status: m.body.readUInt16LE(4), said: text === '' ? null : JSON.parse(text) };
 	}
 }
 
@@ -86,17 +99,20 @@ test('ws as a client', { timeout: 60000 }, async () => {
 		assert.notEqual(m.type, undefined);
 });
 
-test('ws as a server', { timeout: 60000 }, async () => {
+test('ws as a server', { timeout: 60000 }, async (t) => {
 	const https = createServer({ ...tls, requestCert: true, rejectUnauthorized: true });
 	const server = new WebSocketServer({ server: https, path: '/replication',
 	    handleProtocols: (offered) => (offered.has('hubleaf.1') ? 'hubleaf.1' : false) });
+	t.after(() => {
+		server.close();
+		https.close();
+		https.closeAllConnections();
+	});
 	const met = new Promise((resolve) => server.once('connection', (socket) => resolve([socket, incoming(socket)])));
 	await new Promise((resolve) => https.listen(Number(port), host, resolve));
 	const [socket, next] = await met;
 	socket.send(hello());
 	await converse(socket, next);
-	server.close();
-	https.close();
 	socket.terminate();
 });
 
@@ -131,4 +147,19 @@ test('what is no link is refused with a reason', { timeout: 60000 }, async () =>
 	while (end.closed === undefined)
 		end = await next();
 	assert.equal(end.closed, 1003);
+});
+
+test('what is no message ends a link that stood, with a reason', { timeout: 60000 }, async () => {
+	for (const [said, code] of [[Buffer.of(99), 1002], [Buffer.of(ASK, 1), 1002], [Buffer.of(), 1002], [hello(), 1002]]) {
+		const socket = dial(), next = incoming(socket);
+		await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+		socket.send(hello());
+		await converse(socket, next);
+		socket.send(said);
+		let bye = null, end = await next();
+		for (; end.closed === undefined; end = await next())
+			bye = end.type === BYE ? end : bye;
+		assert.ok(bye === null || bye.body.length > 2);
+		assert.equal(end.closed, code, `${said.toString('hex')}: ${end.why}`);
+	}
 });

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # What is at the other end of a link: a node whose certificate is revoked, or of another authority, and a WebSocket
-# of another make (test/client/link.test.js).  n1 has the address 127.0.1.1, and so on.
+# of another make (test/client/link.test.js), a proxy on the way.  n1 has the address 127.0.1.1, and so on.
 
 load node.bash
 load certs.bash
@@ -44,31 +44,6 @@ routes()	# routes REVOKED-SERIALS: what n1 is told of the others
 	    {\"hostname\":\"127.0.1.2\",\"port\":$link_port,\"revokedCertificates\":[$1]}]}"
 }
 
-@test "a link ends when a certificate is revoked, and comes when it is not any more" {
-	local serial
-
-	serial=$(openssl x509 -in "$HL_T/ca.x/n2.pem" -noout -serial)
-	routes "\"${serial#*=}\""
-	wait_until 10 has_links n1 0
-	wait_until 10 has_links n2 0
-	wait_until 10 grep -q "its certificate is revoked" "$HL_T/nodes/n2/log"
-	routes ""
-	wait_until 40 has_links n1 1
-	insert n1 t '{"id":"after"}'
-	wait_until 20 has_row n2 t '"after"'
-}
-
-@test "a certificate of another authority gets no link" {
-	authority y
-	certificate y n3 serverAuth,clientAuth IP:127.0.1.3
-	link_node n3 "\"wss://127.0.1.1:$link_port\""
-	sed -i "s|ca.x/n3|ca.y/n3|" "$HL_T/nodes/n3/env"
-	node_run n3
-	wait_until 20 grep -q "link: no link to wss://127.0.1.1:$link_port: the other node refuses: .*unknown ca" "$HL_T/nodes/n3/log"
-	has_links n3 0
-	node_stop n3
-}
-
 peer()	# peer NAME: the tests of test/client/link.test.js, as node NAME
 {
 	need_ws
@@ -97,4 +72,79 @@ need_ws()
 @test "a WebSocket of another make links, as client and as server" {
 	certificate x n9 serverAuth,clientAuth IP:127.0.1.9
 	peer n9
+}
+
+@test "a link ends when a certificate is revoked, and comes when it is not any more" {
+	local serial
+
+	serial=$(openssl x509 -in "$HL_T/ca.x/n2.pem" -noout -serial)
+	routes "\"${serial#*=}\""
+	wait_until 10 has_links n1 0
+	wait_until 10 has_links n2 0
+	wait_until 10 grep -q "its certificate is revoked" "$HL_T/nodes/n2/log"
+	routes ""
+	wait_until 40 has_links n1 1
+	insert n1 t '{"id":"after"}'
+	wait_until 20 has_row n2 t '"after"'
+}
+
+@test "a certificate of another authority gets no link" {
+	authority y
+	certificate y n3 serverAuth,clientAuth IP:127.0.1.3
+	link_node n3 "\"wss://127.0.1.1:$link_port\""
+	sed -i "s|ca.x/n3|ca.y/n3|" "$HL_T/nodes/n3/env"
+	node_run n3
+	wait_until 20 grep -q "link: no link to wss://127.0.1.1:$link_port: the other node refuses: .*unknown ca" "$HL_T/nodes/n3/log"
+	has_links n3 0
+	node_stop n3
+}
+
+proxy()		# proxy PORT...: tinyproxy on $proxy_port, which connects to these and to no others
+{
+	# shellcheck disable=SC2016 # of printf
+	{
+		printf 'Port %s\nListen 127.0.0.1\nLogFile "%s"\nLogLevel Connect\n' "$proxy_port" "$HL_T/proxy.log"
+		printf 'ConnectPort %s\n' "$@"
+	} >"$HL_T/proxy.conf"
+	tinyproxy -d -c "$HL_T/proxy.conf" >/dev/null 2>&1 3>&- </dev/null &
+	echo $! >"$HL_T/proxy.pid"
+	disown $!
+	wait_until 10 eval '[ -n "$(ss -Hltn "sport = $proxy_port")" ]'
+}
+
+proxy_ends()
+{
+	local pid
+
+	pid=$(cat "$HL_T/proxy.pid")
+	kill "$pid"
+	wait_until 10 gone "$pid"
+}
+
+failing()	# failing NODE TEXT: it says so of a link that it dials
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e --arg text "$2" \
+	    'any(.warnings[]; .kind == "link_failing" and (.message | contains($text)))'
+}
+
+@test "a node that gets out only by a proxy: links both ways, what the proxy refuses is said" {
+	proxy_port=$(hl_ports)
+	proxy 443
+	# Nobody can dial n4.
+	ok n1 '{"operation":"cluster_set_routes","routes":["wss://127.0.1.4:1"]}'
+	link_node n4 "\"wss://127.0.1.1:$link_port\""
+	echo "REPLICATION_PROXY=127.0.0.1:$proxy_port" >>"$HL_T/nodes/n4/env"
+	node_run n4
+	wait_until 20 failing n4 "proxy 127.0.0.1: its answer is '403 "
+	proxy_ends
+	wait_until 20 failing n4 "proxy 127.0.0.1:$proxy_port: Connection refused"
+	proxy "$link_port"
+	wait_until 40 has_links n4 1
+	insert n1 t '{"id":"out"}'
+	wait_until 20 has_row n4 t '"out"'
+	insert n4 t '{"id":"in"}'
+	wait_until 10 has_row n1 t '"in"'
+	grep -q "CONNECT 127.0.1.1:$link_port" "$HL_T/proxy.log"
+	node_stop n4
+	proxy_ends
 }
