@@ -86,6 +86,19 @@ carrier_link_id(struct carrier_link *l, const char *hostname, uint8_t *id)
 	return (k != NULL);
 }
 
+json_t *
+carrier_link_hostnames(struct carrier_link *l)
+{
+	json_t *list = json_array();
+	struct link *k;
+
+	pthread_mutex_lock(&l->lock);
+	for (k = l->links; k != NULL; k = k->hh.next)
+		json_array_append_new(list, json_string(k->hostname));
+	pthread_mutex_unlock(&l->lock);
+	return (list);
+}
+
 uint64_t
 carrier_link_changes(const struct carrier_link *l)
 {

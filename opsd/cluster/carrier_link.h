@@ -24,6 +24,7 @@ void carrier_link_tick(struct carrier_link *l); /* several times a second */
 int carrier_link_has(struct carrier_link *l, const uint8_t *id); /* linked now */
 /* Who is linked by that hostname; 0: nobody. */
 int carrier_link_id(struct carrier_link *l, const char *hostname, uint8_t *id);
+json_t *carrier_link_hostnames(struct carrier_link *l);      /* of all that are; new reference */
 uint64_t carrier_link_changes(const struct carrier_link *l); /* how often one began or ended */
 int carrier_link_on(struct carrier_link *l);                 /* links are configured */
 /* Why nothing goes over TLS, or NULL; caller frees. */

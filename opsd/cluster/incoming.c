@@ -16,6 +16,7 @@
 #include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peerjson.h"
+#include "opsd/cluster/renewing.h"
 #include "opsd/cluster/take.h"
 
 /* What a carrier brings from other nodes (carrier.h). */
@@ -184,6 +185,10 @@ incoming_question(struct cluster *c, const uint8_t *who, const char *verb, const
 	} else if ((fault = compat_fault(c->rep, question)) != NULL) {
 		log_braked(&brake, LOG_WARN, "a question is refused: %s", fault);
 		reply_with(reply, 409, compat_refusal(c->rep, fault));
+		return;
+	}
+	if (strcmp(verb, "sign") == 0) {
+		renewing_asked(c->rep, who, question, reply);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)

@@ -12,6 +12,7 @@
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/renewing.h"
 
 #define TICK_US 200000
 
@@ -74,6 +75,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	daemons_beat(rep->daemons);
 	carrier_link_tick(rep->link);
 	cluster_tick(rep->cluster);
+	renewing_tick(rep->renewing);
 }
 
 static void
@@ -106,6 +108,7 @@ replication_start(struct replication *rep, char **err)
 
 	rep->cluster = cluster_new(rep);
 	make_carriers(rep);
+	rep->renewing = renewing_new(rep);
 	above[0] = carrier_nats_above(rep->nats);
 	above[1] = carrier_link_above(rep->link);
 	rep->daemons = daemons_start(rep, above, 2, err);
@@ -132,6 +135,7 @@ replication_stop(struct replication *rep)
 {
 	daemons_stop(rep->daemons);
 	free_carriers(rep);
+	renewing_free(rep->renewing);
 	cluster_free(rep->cluster);
 	rep->daemons = NULL;
 	rep->cluster = NULL;

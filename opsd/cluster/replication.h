@@ -15,7 +15,8 @@ struct replication {
 	struct carriers *carriers; /* what carries it: */
 	struct carrier_nats *nats;
 	struct carrier_link *link;
-	struct daemons *daemons; /* hubd and leafd, which do; NULL before the start */
+	struct daemons *daemons;   /* hubd and leafd, which do; NULL before the start */
+	struct renewing *renewing; /* what this node shows on links */
 	struct event *tick;
 	struct workers *changes; /* one thread: calls that change subscriptions */
 	struct broken broken;

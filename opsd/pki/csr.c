@@ -101,26 +101,47 @@ build_request(EVP_PKEY *key, const char *hostname, const char *node)
 	return (NULL);
 }
 
-int
-csr_make(const char *hostname, const char *node, char **key, char **text, char **err)
+/* NULL with *err. */
+static char *
+request_text(EVP_PKEY *key, const char *hostname, const char *node, char **err)
 {
-	EVP_PKEY *pair;
 	X509_REQ *request;
+	char *text;
 
 	if (!csr_hostname_ok(hostname) || !is_node_id(node, strlen(node))) {
 		*err = xasprintf("'%.100s' is no hostname that a certificate can have", hostname);
-		return (-1);
+		return (NULL);
 	}
-	pair = EVP_EC_gen("P-256");
-	request = pair != NULL ? build_request(pair, hostname, node) : NULL;
-	*key = request != NULL ? pem_from_key(pair) : NULL;
-	*text = *key != NULL ? pem_from_request(request) : NULL;
-	if (*text == NULL) {
+	request = key != NULL ? build_request(key, hostname, node) : NULL;
+	text = request != NULL ? pem_from_request(request) : NULL;
+	if (text == NULL)
 		*err = tls_error("cannot make a certificate request");
-		mem_wipe(*key);
-		*key = NULL;
-	}
 	X509_REQ_free(request);
+	return (text);
+}
+
+int
+csr_make(const char *hostname, const char *node, char **key, char **text, char **err)
+{
+	EVP_PKEY *pair = EVP_EC_gen("P-256");
+
+	*key = NULL;
+	*text = request_text(pair, hostname, node, err);
+	if (*text != NULL && (*key = pem_from_key(pair)) == NULL) {
+		*err = tls_error("cannot write a key");
+		free(*text);
+		*text = NULL;
+	}
+	EVP_PKEY_free(pair);
+	return (*text != NULL ? 0 : -1);
+}
+
+int
+csr_make_again(const char *hostname, const char *node, const char *key, char **text, char **err)
+{
+	EVP_PKEY *pair = pem_key(key);
+
+	*text = request_text(pair, hostname, node, err);
 	EVP_PKEY_free(pair);
 	return (*text != NULL ? 0 : -1);
 }

@@ -25,6 +25,9 @@ const char *csr_common_name(const char *hostname);
 
 /* A new key and the request for it; -1 with *err.  mem_wipe the key. */
 int csr_make(const char *hostname, const char *node, char **key, char **text, char **err);
+/* The same with a key (PEM) that there is. */
+int csr_make_again(const char *hostname, const char *node, const char *key, char **text,
+    char **err);
 /* NULL with *err, which goes on from a field's name: "is not signed with its own key". */
 struct csr *csr_read(const char *text, char **err);
 void csr_free(struct csr *c);

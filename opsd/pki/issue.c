@@ -281,6 +281,25 @@ issue_sign(struct pki *p, const struct issue_order *o, json_t **answer, char **e
 	return (finish_signing(&s, status, answer));
 }
 
+/* One that asks and asks shall not be why others get none. */
+static char *
+too_often(struct pki *p, const char *node)
+{
+	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *issued;
+	const char *serial, *of;
+	int n = 0;
+
+	json_object_foreach(all, serial, issued) {
+		of = json_string_value(json_object_get(issued, "node"));
+		n += of != NULL && strcmp(of, node) == 0 && until_of(issued) >= (int64_t)time(NULL);
+	}
+	json_decref(all);
+	return (n < ISSUE_MOST_EACH ? NULL :
+				      xasprintf("node %s has %d certificates of this node that are "
+						"still good",
+					  node, n));
+}
+
 int
 issue_renew(struct pki *p, const struct issue_renewal *r, json_t **answer, char **err)
 {
@@ -289,6 +308,8 @@ issue_renew(struct pki *p, const struct issue_renewal *r, json_t **answer, char 
 
 	if (status == 200 && renewal_may(s.csr, r->hostname, r->node, err) == -1)
 		status = 403;
+	if (status == 200 && (*err = too_often(p, r->node)) != NULL)
+		status = 429;
 	if (status == 200)
 		status = sign_named(&s, err);
 	return (finish_signing(&s, status, answer));
@@ -367,33 +388,35 @@ issue_invites(struct pki *p, const struct issue_shown *s)
 
 /* ---- that are to be good for nothing any more ---- */
 
+/* {serial: the end of its time} */
 static json_t *
-serials_of(struct pki *p, const char *hostname)
+untils_of(struct pki *p, const char *hostname)
 {
-	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *list = json_array(), *issued;
+	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *untils = json_object(), *issued;
 	const char *serial;
 
 	json_object_foreach(all, serial, issued)
 		if (csr_same_host(json_string_value(json_object_get(issued, "hostname")),
 			hostname) &&
 		    !ledger_has(p->ledger, LEDGER_REVOKED, serial))
-			json_array_append_new(list, json_string(serial));
+			json_object_set_new(untils, serial,
+			    json_integer((json_int_t)until_of(issued)));
 	json_decref(all);
-	return (list);
+	return (untils);
 }
 
 int
 issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err)
 {
-	json_t *serials;
+	json_t *untils;
 	int status;
 
 	/* Not while another is signed for it. */
 	pthread_mutex_lock(&p->signing);
-	serials = serials_of(p, hostname);
-	status = pki_revoke(p, serials, 0, by, err);
-	*n = status == 200 ? json_array_size(serials) : 0;
+	untils = untils_of(p, hostname);
+	status = pki_revoke_each(p, untils, by, err);
+	*n = status == 200 ? json_object_size(untils) : 0;
 	pthread_mutex_unlock(&p->signing);
-	json_decref(serials);
+	json_decref(untils);
 	return (status);
 }

@@ -10,7 +10,8 @@
  * middle leaves nothing that is good.  Never on an HTTP thread or the event loop's.
  */
 #define ISSUE_CONFIRM_MS 60000
-#define ISSUE_MOST       10000 /* that are good at a time */
+#define ISSUE_MOST       10000 /* that are good at a time, */
+#define ISSUE_MOST_EACH  20    /* and of one node, with those that it asks for over a link */
 
 struct pki;
 

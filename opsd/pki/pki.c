@@ -82,7 +82,21 @@ pki_authority(struct pki *p, char **err)
 	return (cert);
 }
 
-/* With the lock on files. */
+/* With the key that there is, if there is one: whoever has pinned it knows us again. */
+static int
+request_own(struct pki *p, const char *hostname, struct keypair *out, char **text, char **err)
+{
+	const char *node = p->data->node_hex;
+
+	if (out->key != NULL && csr_make_again(hostname, node, out->key, text, err) == 0)
+		return (0);
+	if (out->key != NULL)
+		free(*err);
+	mem_wipe(out->key);
+	return (csr_make(hostname, node, &out->key, text, err));
+}
+
+/* With the lock on files; *out has the key, or none. */
 static int
 make_own_cert(struct pki *p, const char *hostname, struct keypair *out, char **err)
 {
@@ -93,8 +107,7 @@ make_own_cert(struct pki *p, const char *hostname, struct keypair *out, char **e
 	int rc = -1;
 
 	if (keyfiles_authority(p->dir, 1, &own, err) == 1 &&
-	    csr_make(hostname, p->data->node_hex, &out->key, &text, err) == 0 &&
-	    (c = csr_read(text, err)) != NULL &&
+	    request_own(p, hostname, out, &text, err) == 0 && (c = csr_read(text, err)) != NULL &&
 	    ca_sign(own.key, own.certificate, c, data_conf_int(p->data, REP_CERT_LIFETIME), &s,
 		err) == 0) {
 		out->certificate = xstrdup(s.certificate);
@@ -144,9 +157,12 @@ kept_identity(struct pki *p, const char *hostname, struct keypair *out, char **e
 {
 	int rc = keyfiles_node(p->dir, out, err);
 
-	if (rc == 1 && is_ours(p, out->certificate, hostname) && !is_own_and_due(p, out))
+	if (rc == 1 && !is_ours(p, out->certificate, hostname))
+		keyfiles_clear(out);
+	else if (rc == 1 && !is_own_and_due(p, out))
 		return (0);
-	keyfiles_clear(out);
+	free(out->certificate);
+	out->certificate = NULL;
 	return (rc == -1 ? -1 : make_own_cert(p, hostname, out, err));
 }
 
@@ -197,6 +213,24 @@ pki_identity(struct pki *p, const char *hostname, struct keypair *out, char **er
 	rc = kept_identity(p, hostname, out, err);
 	pthread_mutex_unlock(&p->files);
 	return (rc);
+}
+
+int
+pki_shows_kept(struct pki *p, const char *hostname, struct keypair *out)
+{
+	struct keypair other = { 0 }, own = { 0 };
+	struct conf *c = data_conf(p->data);
+	char *err = NULL;
+	int shown = configured_identity(c, hostname, &other, &err) == 0 && pki_kept(p, out) &&
+	    is_ours(p, out->certificate, hostname);
+
+	if (shown && keyfiles_authority(p->dir, 0, &own, &err) == 1)
+		shown = !ca_has_signed(own.certificate, out->certificate);
+	free(err);
+	keyfiles_clear(&own);
+	keyfiles_clear(&other);
+	conf_free(c);
+	return (shown);
 }
 
 /* ---- trust ---- */

@@ -14,17 +14,35 @@ renewal_due_between(int64_t from, int64_t until, int64_t now)
 	return (now >= until - (until - from) / 3);
 }
 
+/* 0: it cannot be read. */
+static int
+cert_times(const char *certificate, int64_t *from, int64_t *until)
+{
+	X509 *cert = pem_cert(certificate);
+
+	if (cert == NULL)
+		return (0);
+	*from = pem_time(X509_get0_notBefore(cert));
+	*until = pem_time(X509_get0_notAfter(cert));
+	X509_free(cert);
+	return (1);
+}
+
 int
 renewal_due(const char *certificate, int64_t now)
 {
-	X509 *cert = pem_cert(certificate);
-	int due = 1;
+	int64_t from, until;
 
-	if (cert != NULL)
-		due = renewal_due_between(pem_time(X509_get0_notBefore(cert)),
-		    pem_time(X509_get0_notAfter(cert)), now);
-	X509_free(cert);
-	return (due);
+	return (!cert_times(certificate, &from, &until) || renewal_due_between(from, until, now));
+}
+
+void
+renewal_end(const char *certificate, int64_t now, int64_t *until, int *late)
+{
+	int64_t from;
+
+	*until = 0;
+	*late = !cert_times(certificate, &from, until) || now >= *until - (*until - from) / 6;
 }
 
 int

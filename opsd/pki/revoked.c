@@ -13,6 +13,7 @@
 /* What has been revoked. */
 
 #define REVOKED_MOST 100000
+#define KEPT_S       86400 /* clocks may be behind */
 
 json_t *
 pki_revoked(struct pki *p)
@@ -28,9 +29,9 @@ pki_is_revoked(struct pki *p, const char *serial)
 	return (serial_read(serial, normal) == 0 && ledger_has(p->ledger, LEDGER_REVOKED, normal));
 }
 
-/* Their normal form as the names of an object, or -1 with *err. */
+/* Their normal form as the names of an object, {serial: until}, or -1 with *err. */
 static int
-read_serials(const json_t *serials, json_t *out, char **err)
+read_serials(const json_t *serials, int64_t until, json_t *out, char **err)
 {
 	char normal[SERIAL_MAX];
 	json_t *one;
@@ -43,43 +44,79 @@ read_serials(const json_t *serials, json_t *out, char **err)
 			    i);
 			return (-1);
 		}
-		json_object_set_new(out, normal, json_null());
+		json_object_set_new(out, normal, json_integer((json_int_t)until));
 	}
 	return (0);
 }
 
+/* What is over for so long needs no record: it is good for nothing any more. */
 static int
-write_revoked(struct pki *p, json_t *serials, json_t *record, char **err)
+is_long_over(const json_t *record)
 {
-	struct ledger_change *c = xcalloc(json_object_size(serials) + 1, sizeof(*c));
-	size_t n = 0;
+	json_int_t until = json_integer_value(json_object_get(record, "until"));
+
+	return (until != 0 && until + KEPT_S < (json_int_t)(wall_ms() / 1000));
+}
+
+/* Those that can be forgotten, for a write to take with it; their number. */
+static size_t
+sweep_ended(json_t *all, struct ledger_change *c)
+{
 	const char *serial;
-	json_t *v;
+	json_t *record;
+	size_t n = 0;
+
+	json_object_foreach(all, serial, record)
+		if (is_long_over(record))
+			c[n++] = (struct ledger_change){ LEDGER_REVOKED, serial, NULL };
+	return (n);
+}
+
+static int
+write_revoked(struct pki *p, const json_t *untils, const char *by, char **err)
+{
+	json_t *all = pki_revoked(p), *records = json_object(), *until;
+	struct ledger_change *c = xcalloc(json_object_size(all) + json_object_size(untils) + 1,
+	    sizeof(*c));
+	size_t gone = sweep_ended(all, c), n = gone;
+	const char *serial;
 	int status;
 
-	json_object_foreach(serials, serial, v)
-		if (!ledger_has(p->ledger, LEDGER_REVOKED, serial))
-			c[n++] = (struct ledger_change){ LEDGER_REVOKED, serial, record };
-	if (ledger_count(p->ledger, LEDGER_REVOKED) + n > REVOKED_MOST) {
+	json_object_foreach((json_t *)(uintptr_t)untils, serial, until) {
+		if (json_object_get(all, serial) != NULL &&
+		    !is_long_over(json_object_get(all, serial)))
+			continue;
+		json_object_set_new(records, serial,
+		    json_pack("{s:O, s:I, s:s}", "until", until, "at", (json_int_t)wall_ms(), "by",
+			by));
+		c[n++] = (struct ledger_change){ LEDGER_REVOKED, serial,
+			json_object_get(records, serial) };
+	}
+	if (json_object_size(all) + n - 2 * gone > REVOKED_MOST) {
 		*err = xasprintf("more than %d certificates would be revoked", REVOKED_MOST);
 		status = 409;
 	} else
 		status = ledger_write(p->ledger, c, n, err);
 	free(c);
+	json_decref(records);
+	json_decref(all);
 	return (status);
+}
+
+int
+pki_revoke_each(struct pki *p, const json_t *untils, const char *by, char **err)
+{
+	return (write_revoked(p, untils, by, err));
 }
 
 int
 pki_revoke(struct pki *p, const json_t *serials, int64_t until, const char *by, char **err)
 {
-	json_t *normal = json_object();
-	json_t *record = json_pack("{s:I, s:I, s:s}", "until", (json_int_t)until, "at",
-	    (json_int_t)wall_ms(), "by", by);
+	json_t *untils = json_object();
 	int status = 400;
 
-	if (read_serials(serials, normal, err) == 0)
-		status = write_revoked(p, normal, record, err);
-	json_decref(record);
-	json_decref(normal);
+	if (read_serials(serials, until, untils, err) == 0)
+		status = write_revoked(p, untils, by, err);
+	json_decref(untils);
 	return (status);
 }

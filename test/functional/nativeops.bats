@@ -14,9 +14,11 @@ start_nodes()
 	for n in n2 n3; do
 		node_make $n CLUSTERING_ENABLED=false "REPLICATION_HOSTNAME=$(host $n)" \
 		    "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(host $n)" \
-		    "REPLICATION_SECUREPORT=$(host $n):$link_port"
+		    "REPLICATION_SECUREPORT=$(host $n):$link_port" REPLICATION_CERTIFICATELIFETIME=10800
 		sed -i "s|^    port: $(port $n api)\$|&\n    securePort: $(secure_port $n)|" "$HL_T/nodes/$n/hubleaf.yaml"
 	done
+	printf '%-16d' 0 >"$HL_T/clock"
+	printf '%s\n' "HL_CLOCK=$HL_T/clock" "LD_PRELOAD=$HL_BUILD/test/functional/clock.so" >>"$HL_T/nodes/n3/env"
 	for n in n1 n2 n3; do
 		node_run $n
 	done
@@ -242,4 +244,36 @@ certificates()	# certificates NODE: its own, and the authorities that it trusts
 	ok n3 '{"operation":"configure_cluster","connections":[]}'
 	wait_until 20 alone n2
 	alone n3
+}
+
+certificate_of()	# certificate_of NODE OPTION: what it shows on links
+{
+	openssl x509 -in "$(root "$1")/keys/replication.pem" -noout "$2"
+}
+
+renewed()	# renewed NODE SERIAL: which it had
+{
+	[ "$(certificate_of "$1" -serial)" != "$2" ]
+}
+
+@test "a certificate that another node has signed is renewed over the link, which stays; with the same key" {
+	local serial key ended
+
+	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"authorization\":\"$(token n2)\"")}"
+	wait_until 20 connected n2 n3 open
+	serial=$(certificate_of n3 -serial)
+	key=$(certificate_of n3 -pubkey)
+	ended=$(grep -c "has ended" "$HL_T/nodes/n2/log" || :)
+	# Two thirds of the time for which it is good, with that by which it begins early.
+	printf '%-16d' 5000000 1<>"$HL_T/clock"
+	wait_until 20 renewed n3 "$serial"
+	printf '%-16d' 0 1<>"$HL_T/clock"
+	[ "$(certificate_of n3 -pubkey)" = "$key" ]
+	openssl verify -CAfile "$(root n2)/keys/ca.crt" "$(root n3)/keys/replication.pem"
+	connected n3 n2 open
+	[ "$(grep -c "has ended" "$HL_T/nodes/n2/log" || :)" = "$ended" ]
+	node_stop n2
+	node_run n2
+	wait_until 20 connected n3 n2 open
+	ok n2 '{"operation":"cluster_status"}' '[.warnings[] | select(.kind | test("link|certif"))] == []'
 }

@@ -18,6 +18,7 @@
 #include "common/tls/pem.h"
 #include "opsd/pki/ca.h"
 #include "opsd/pki/csr.h"
+#include "opsd/pki/due.h"
 #include "opsd/pki/issue.h"
 #include "opsd/pki/joins.h"
 #include "opsd/pki/ledger.h"
@@ -398,6 +399,7 @@ static void
 test_revoked_by_name(void **state)
 {
 	char one[SERIAL_MAX], two[SERIAL_MAX], three[SERIAL_MAX], *err = NULL;
+	json_t *all;
 	size_t n;
 
 	assert_int_equal(sign_for("server-two", NODE, NULL, one), 200);
@@ -410,6 +412,11 @@ test_revoked_by_name(void **state)
 	assert_false(pki_is_revoked(pki, three));
 	assert_int_equal(issue_revoke(pki, "server-two", "admin", &n, &err), 200);
 	assert_int_equal(n, 0);
+	/* As long as it would be good. */
+	all = pki_revoked(pki);
+	assert_in_range(json_integer_value(json_object_get(json_object_get(all, one), "until")),
+	    wall_ms() / 1000 + 89 * 86400, wall_ms() / 1000 + 91 * 86400);
+	json_decref(all);
 }
 
 static void
@@ -490,6 +497,13 @@ test_renewed(void **state)
 	r.csr = "nonsense";
 	assert_int_equal(issue_renew(pki, &r, &answer, &err), 400);
 	free(err);
+	r = (struct issue_renewal){ csr, "server-two", NODE };
+	for (int i = 1; i < ISSUE_MOST_EACH; i++) {
+		assert_int_equal(issue_renew(pki, &r, &answer, &err), 200);
+		json_decref(answer);
+	}
+	assert_int_equal(issue_renew(pki, &r, &answer, &err), 429);
+	free(err);
 	free(csr);
 }
 
@@ -525,6 +539,29 @@ test_revoked(void **state)
 	json_decref(all);
 	json_decref(serials);
 	json_decref(bad);
+}
+
+/* Those of certificates that have ended are forgotten, not those whose end is not known. */
+static void
+test_revoked_swept(void **state)
+{
+	json_t *over = json_pack("[s]", "1"), *open = json_pack("[s]", "2"),
+	       *now = json_pack("[s]", "3");
+	int64_t today = (int64_t)(wall_ms() / 1000);
+	char *err = NULL;
+
+	assert_int_equal(pki_revoke(pki, open, 0, "admin", &err), 200);
+	assert_int_equal(pki_revoke(pki, over, today - 90000, "admin", &err), 200);
+	assert_true(pki_is_revoked(pki, "1"));
+	assert_int_equal(pki_revoke(pki, now, today - 80000, "admin", &err), 200);
+	assert_false(pki_is_revoked(pki, "1"));
+	assert_true(pki_is_revoked(pki, "2") && pki_is_revoked(pki, "3"));
+	assert_int_equal(pki_revoke(pki, over, today - 90000, "admin", &err), 200);
+	assert_int_equal(pki_revoke(pki, over, today, "admin", &err), 200);
+	assert_true(pki_is_revoked(pki, "1"));
+	json_decref(over);
+	json_decref(open);
+	json_decref(now);
 }
 
 /* ---- files ---- */
@@ -609,27 +646,48 @@ test_identity(void **state)
 	free(path);
 }
 
+/* The authority whose files are in keys/`folder`. */
+static struct keypair
+authority_in(const char *sub)
+{
+	char *dir = key_file(sub), *err = NULL;
+	struct keypair ca;
+
+	assert_int_equal(file_make_folder(dir), 0);
+	assert_int_equal(keyfiles_authority(dir, 1, &ca, &err), 1);
+	free(dir);
+	return (ca);
+}
+
+static char *
+signed_by(const char *sub, const char *csr, int64_t seconds)
+{
+	struct keypair ca = authority_in(sub);
+	struct ca_signed s;
+	char *err = NULL, *cert;
+	struct csr *c = csr_read(csr, &err);
+
+	assert_non_null(c);
+	assert_int_equal(ca_sign(ca.key, ca.certificate, c, seconds, &s, &err), 0);
+	cert = xstrdup(s.certificate);
+	ca_signed_clear(&s);
+	csr_free(c);
+	keyfiles_clear(&ca);
+	return (cert);
+}
+
 /* What another authority, whose files are in keys/other, has signed for us. */
 static struct keypair
 signed_elsewhere(const char *hostname, json_t **authorities)
 {
-	char *dir = key_file("other"), *err = NULL, *csr;
-	struct keypair ca, out = { 0 };
-	struct ca_signed s;
-	struct csr *c;
+	struct keypair ca = authority_in("other"), out = { 0 };
+	char *err = NULL, *csr;
 
-	assert_int_equal(file_make_folder(dir), 0);
-	assert_int_equal(keyfiles_authority(dir, 1, &ca, &err), 1);
 	assert_int_equal(csr_make(hostname, node.data.node_hex, &out.key, &csr, &err), 0);
-	c = csr_read(csr, &err);
-	assert_int_equal(ca_sign(ca.key, ca.certificate, c, 86400, &s, &err), 0);
-	out.certificate = xstrdup(s.certificate);
+	out.certificate = signed_by("other", csr, 86400);
 	*authorities = json_pack("[s]", ca.certificate);
-	ca_signed_clear(&s);
-	csr_free(c);
 	free(csr);
 	keyfiles_clear(&ca);
-	free(dir);
 	return (out);
 }
 
@@ -685,6 +743,89 @@ test_adopted(void **state)
 }
 
 /* By name, as add_certificate does: the same name again is in place of what was. */
+/* Not what is due, or what is of no use: it stays as it was. */
+static void
+not_done(const char *certificate, const char *why)
+{
+	char *err = NULL;
+
+	assert_int_equal(due_done(pki, "server-one", certificate, &err), -1);
+	assert_non_null(strstr(err, why));
+	free(err);
+}
+
+static void
+test_due(void **state)
+{
+	json_t *authorities;
+	struct keypair pair = signed_elsewhere("server-one", &authorities), now;
+	struct pki_adopted a = { &pair, authorities, "server-one", "server-two", NULL };
+	int64_t today = (int64_t)time(NULL);
+	char *err = NULL, *later, *other;
+	struct due_cert d;
+
+	assert_int_equal(pki_adopt(pki, &a, &err), 200);
+	assert_int_equal(due_now(pki, "server-one", today, &d), 0);
+	assert_int_equal(due_now(pki, "server-three", today + 100000, &d), 0);
+	assert_int_equal(due_now(pki, "server-one", today + 30000, &d), 1);
+	assert_string_equal(d.issuer, "server-two");
+	assert_in_range(d.until, today + 86390, today + 86410);
+	assert_false(d.late);
+	later = signed_by("other", d.csr, 100000);
+	due_clear(&d);
+	assert_int_equal(due_now(pki, "server-one", today + 60000, &d), 1);
+	assert_true(d.late);
+	due_clear(&d);
+	not_done(pair.certificate, "ends no later");
+	other = csr_for("server-one", node.data.node_hex);
+	err = signed_by("other", other, 100000);
+	not_done(err, "key");
+	free(err);
+	not_done("nonsense", "certificate");
+	assert_int_equal(due_done(pki, "server-one", later, &err), 0);
+	assert_int_equal(pki_identity(pki, "server-one", &now, &err), 0);
+	assert_string_equal(now.certificate, later);
+	assert_string_equal(now.key, pair.key);
+	assert_int_equal(due_now(pki, "server-one", today + 30000, &d), 0);
+	not_done(later, "ends no later");
+	free(later);
+	free(other);
+	keyfiles_clear(&now);
+	keyfiles_clear(&pair);
+	json_decref(authorities);
+}
+
+/* Our own as well: who has pinned the key knows us again. */
+static void
+test_own_again(void **state)
+{
+	struct keypair first, due, now = { 0 };
+	char *err = NULL, *csr, *dir = key_file("");
+	uint64_t until_us = mono_us() + 10000000;
+
+	assert_int_equal(pki_identity(pki, "server-one", &first, &err), 0);
+	assert_int_equal(csr_make_again("server-one", node.data.node_hex, first.key, &csr, &err),
+	    0);
+	due = (struct keypair){ signed_by("", csr, 1), first.key };
+	assert_int_equal(keyfiles_put_node(dir, &due, &err), 0);
+	do {
+		keyfiles_clear(&now);
+		assert_int_equal(pki_identity(pki, "server-one", &now, &err), 0);
+	} while (strcmp(now.certificate, due.certificate) == 0 && mono_us() < until_us);
+	assert_string_not_equal(now.certificate, due.certificate);
+	assert_string_equal(now.key, first.key);
+	/* Another name is another key. */
+	keyfiles_clear(&now);
+	assert_int_equal(pki_identity(pki, "server-two", &now, &err), 0);
+	assert_string_not_equal(now.key, first.key);
+	assert_int_equal(due_now(pki, "server-two", INT64_MAX, &(struct due_cert){ 0 }), 0);
+	free(due.certificate);
+	free(csr);
+	free(dir);
+	keyfiles_clear(&now);
+	keyfiles_clear(&first);
+}
+
 static void
 test_named(void **state)
 {
@@ -779,9 +920,12 @@ main(void)
 		ON_NODE(test_authority_with_it),
 		ON_NODE(test_renewed),
 		ON_NODE(test_revoked),
+		ON_NODE(test_revoked_swept),
 		ON_NODE(test_authority_files),
 		ON_NODE(test_identity),
 		ON_NODE(test_adopted),
+		ON_NODE(test_due),
+		ON_NODE(test_own_again),
 		ON_NODE(test_named),
 		ON_NODE(test_invited),
 	};
