@@ -17,7 +17,7 @@
 
 struct nodes {
 	struct replication *rep;
-	json_t *databases; /* replication.databases */
+	struct scope scope;
 	pthread_mutex_t lock;
 	struct peer **list;
 	size_t n;
@@ -39,7 +39,7 @@ append_peer(struct nodes *n, struct peer *p)
 {
 	n->list = xrealloc(n->list, (n->n + 1) * sizeof(*n->list));
 	n->list[n->n++] = p;
-	p->databases = n->databases;
+	p->scope = &n->scope;
 }
 
 static void
@@ -71,12 +71,6 @@ nodes_share(struct nodes *n, const struct table *t)
 	}
 	pthread_mutex_unlock(&n->lock);
 	return (found);
-}
-
-int
-nodes_replicate(const struct nodes *n, const char *database)
-{
-	return (peer_databases_have(n->databases, database, strlen(database)));
 }
 
 int
@@ -134,7 +128,7 @@ nodes_load(struct replication *rep, char **err)
 	int rc = 0;
 
 	n->rep = rep;
-	n->databases = own_databases(rep);
+	n->scope = (struct scope){ own_databases(rep), rep->data->catalog };
 	pthread_mutex_init(&n->lock, NULL);
 	for (store_iter_first(it); rc == 0 && store_iter_valid(it); store_iter_next(it)) {
 		size_t klen, vlen;
@@ -170,7 +164,7 @@ nodes_free(struct nodes *n)
 	for (size_t i = 0; i < n->n; i++)
 		peer_free(n->list[i]);
 	free(n->list);
-	json_decref(n->databases);
+	json_decref(n->scope.databases);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 }
@@ -265,7 +259,7 @@ nodes_edit(struct group *g, const uint8_t *id, const char *name)
 	pthread_mutex_unlock(&n->lock);
 	if (p == NULL) {
 		p = peer_new(id, name);
-		p->databases = n->databases;
+		p->scope = &n->scope;
 		return (p);
 	}
 	if (name != NULL && strcmp(p->name, name) != 0) {
@@ -371,7 +365,15 @@ nodes_store(struct group *g, struct peer *p)
 uint64_t
 nodes_changes(const struct nodes *n)
 {
-	return (n->changes);
+	uint64_t us;
+
+	return (n->changes + catalog_replicate_changes(n->scope.catalog, &us));
+}
+
+const struct scope *
+nodes_scope(const struct nodes *n)
+{
+	return (&n->scope);
 }
 
 struct rename {

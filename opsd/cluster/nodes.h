@@ -23,8 +23,7 @@ int nodes_get_it(struct nodes *n, const char *database, const char *table);
 /* The same without those of whom `left_out` says so. */
 int nodes_get_it_but(struct nodes *n, const char *database, const char *table,
     int (*left_out)(void *arg, const uint8_t *id), void *arg);
-/* Whether the database is one of replication.databases. */
-int nodes_replicate(const struct nodes *n, const char *database);
+const struct scope *nodes_scope(const struct nodes *n); /* what of ours replicates */
 /* Whether any peer gets the table or gives it to us. */
 int nodes_share(struct nodes *n, const struct table *t);
 /* How many peers have subscriptions; *all: with those that have only tombstones. */

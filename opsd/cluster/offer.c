@@ -37,7 +37,8 @@ add_table(struct offer_item *i, struct table *t)
 static int
 is_offered(struct replication *rep, const struct offer_item *i, const struct table *t)
 {
-	return (!subscription_is_wide(&i->sub) || nodes_replicate(rep->nodes, t->database));
+	return (scope_has(nodes_scope(rep->nodes), subscription_is_wide(&i->sub), t->database,
+	    strlen(t->database), t->name, strlen(t->name)));
 }
 
 /* What we have of the tables that a subscription names. */
@@ -50,8 +51,10 @@ add_tables(struct replication *rep, struct offer_item *i)
 	if (!subscription_is_all(&i->sub)) {
 		t = catalog_get(rep->data->catalog, i->sub.database, i->sub.table);
 		i->tables = xcalloc(1, sizeof(*i->tables));
-		if (t != NULL)
+		if (t != NULL && is_offered(rep, i, t))
 			add_table(i, t);
+		else
+			table_unref(t);
 		return;
 	}
 	all = catalog_tables(rep->data->catalog,
@@ -74,6 +77,7 @@ offer_new(struct replication *rep, const struct subscription *subs, size_t n, in
 	o->name = data_node_name(rep->data);
 	o->incarnation = rep->data->log.incarnation;
 	o->system_info = offer_system_info();
+	o->scope = scope_write(nodes_scope(rep->nodes));
 	o->strict = strict;
 	o->items = xcalloc(n + 1, sizeof(*o->items));
 	for (o->n = 0; o->n < n; o->n++) {
@@ -121,5 +125,6 @@ offer_free(struct offer *o)
 	free(o->items);
 	free(o->name);
 	json_decref(o->system_info);
+	json_decref(o->scope);
 	free(o);
 }

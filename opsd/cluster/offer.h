@@ -11,7 +11,7 @@
  * What one node tells another of subscriptions between them, and of the tables that these
  * are about, for a call's question, its answer and when the two compare what they have.
  * offer_read and offer_write alone know how it travels (question "subscriptions", JSON):
- *   {"id","name","incarnation","system_info","strict":bool,"subscriptions":[{"database",
+ *   {"id","name","incarnation","system_info","scope","strict":bool,"subscriptions":[{"database",
  *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","has_database","tables":[
  *    {"table","id","head","head_mark","head_ms","definition":{...},"database"}]}]}
  * as seen by the sender; a table's "database" only for all databases.
@@ -38,7 +38,8 @@ struct offer {
 	char *name;
 	uint64_t incarnation; /* of its log */
 	json_t *system_info;  /* or NULL */
-	int strict;           /* a call: refused as a whole if something cannot be */
+	json_t *scope; /* what of the sender replicates (scope.h), or NULL: it has not said */
+	int strict;    /* a call: refused as a whole if something cannot be */
 	struct offer_item *items;
 	size_t n;
 };

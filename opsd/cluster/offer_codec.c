@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
 #include "common/conf/settings.h"
+#include "opsd/cluster/scope.h"
 #include "opsd/store/table.h"
 
 /* How an offer travels.  What is let in here every part of the node must be able to take. */
@@ -46,9 +47,9 @@ offer_write(const struct offer *o)
 	node_id_hex(o->id, hex);
 	for (size_t i = 0; i < o->n; i++)
 		json_array_append_new(list, item_write(&o->items[i]));
-	return (json_pack("{s:s, s:s, s:I, s:O?, s:b, s:o}", "id", hex, "name", o->name,
-	    "incarnation", (json_int_t)o->incarnation, "system_info", o->system_info, "strict",
-	    o->strict, "subscriptions", list));
+	return (json_pack("{s:s, s:s, s:I, s:O?, s:O*, s:b, s:o}", "id", hex, "name", o->name,
+	    "incarnation", (json_int_t)o->incarnation, "system_info", o->system_info, "scope",
+	    o->scope, "strict", o->strict, "subscriptions", list));
 }
 
 /* ---- in ---- */
@@ -133,6 +134,8 @@ offer_read(const json_t *o, char **fault)
 	peerjson_node(&w, o, to->id, &to->name);
 	to->incarnation = peerjson_number(&w, o, "incarnation", INCARNATION_MAX);
 	to->system_info = json_incref(peerjson_info(&w, o));
+	if (json_object_get(o, "scope") != NULL)
+		to->scope = json_incref(scope_read(&w, o, "scope"));
 	to->strict = peerjson_flag(&w, o, "strict");
 	items_read(to, o, &w);
 	if (w.fault == NULL)

@@ -115,13 +115,16 @@ outlet_expect(struct outlet *o, const struct subscriptions *subs, int on)
 static int
 is_expected(struct outlet *o, const char *db, const char *table)
 {
+	const struct scope *ours = nodes_scope(o->rep->nodes);
+	size_t dblen = strlen(db), tlen = strlen(table);
 	struct expected *x;
 
 	pthread_mutex_lock(&o->lock);
 	LL_FOREACH(o->expected, x)
-		if ((strcmp(x->database, db) == 0 &&
-			(strcmp(x->table, "*") == 0 || strcmp(x->table, table) == 0)) ||
-		    (strcmp(x->database, "*") == 0 && nodes_replicate(o->rep->nodes, db)))
+		if (strcmp(x->database, db) == 0 ?
+			(strcmp(x->table, "*") == 0 || strcmp(x->table, table) == 0) &&
+			    scope_has(ours, 0, db, dblen, table, tlen) :
+			strcmp(x->database, "*") == 0 && scope_has(ours, 1, db, dblen, table, tlen))
 			break;
 	pthread_mutex_unlock(&o->lock);
 	return (x != NULL);

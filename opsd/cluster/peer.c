@@ -39,6 +39,7 @@ peer_free(struct peer *p)
 	free(p->name);
 	free(p->hostname);
 	json_decref(p->system_info);
+	json_decref(p->scope_told);
 	free(p);
 }
 
@@ -52,7 +53,8 @@ peer_copy(const struct peer *p)
 	c = peer_new(p->id, p->name);
 	c->added_ms = p->added_ms;
 	c->hostname = xstrdup(p->hostname);
-	c->databases = p->databases;
+	c->scope = p->scope;
+	c->scope_told = json_incref(p->scope_told);
 	c->system_info = json_deep_copy(p->system_info);
 	subscriptions_copy(&c->subs, &p->subs);
 	return (c);
@@ -64,29 +66,17 @@ peer_active(const struct peer *p)
 	return (p->subs.active > 0);
 }
 
-int
-peer_databases_have(const json_t *databases, const char *db, size_t n)
-{
-	const json_t *name;
-	size_t i;
-
-	if (databases == NULL)
-		return (1);
-	json_array_foreach(databases, i, name)
-		if (strcmp(json_string_value(name), SUBSCRIPTION_ALL) == 0 ||
-		    (json_string_length(name) == n && memcmp(json_string_value(name), db, n) == 0))
-			return (1);
-	return (0);
-}
-
 const struct subscription *
 peer_effective_n(const struct peer *p, const char *db, size_t dblen, const char *table, size_t tlen)
 {
 	const struct subscription *s = subscriptions_effective(&p->subs, db, dblen, table, tlen);
 
-	if (s == NULL || !subscription_is_wide(s) || peer_databases_have(p->databases, db, dblen))
-		return (s);
-	return (NULL);
+	int wide = s != NULL && subscription_is_wide(s);
+
+	if (s == NULL || !scope_has(p->scope, wide, db, dblen, table, tlen) ||
+	    !scope_told_has(p->scope_told, wide, db, dblen, table, tlen))
+		return (NULL);
+	return (s);
 }
 
 const struct subscription *
@@ -104,9 +94,9 @@ peer_effective_for(const struct peer *p, const struct table *t)
 json_t *
 peer_json(const struct peer *p)
 {
-	return (json_pack("{s:s, s:s*, s:I, s:O?, s:o}", "name", p->name, "hostname", p->hostname,
-	    "added", (json_int_t)p->added_ms, "system_info", p->system_info, "subscriptions",
-	    subscriptions_write(&p->subs)));
+	return (json_pack("{s:s, s:s*, s:I, s:O?, s:O*, s:o}", "name", p->name, "hostname",
+	    p->hostname, "added", (json_int_t)p->added_ms, "system_info", p->system_info, "scope",
+	    p->scope_told, "subscriptions", subscriptions_write(&p->subs)));
 }
 
 struct peer *
@@ -119,6 +109,8 @@ peer_from_json(const uint8_t *id, const json_t *o, char **err)
 	p->hostname = xstrdup(json_string_value(json_object_get(o, "hostname")));
 	p->added_ms = peerjson_number(&w, o, "added", INT64_MAX);
 	p->system_info = json_incref(json_object_get(o, "system_info"));
+	if (json_object_get(o, "scope") != NULL)
+		p->scope_told = json_incref(scope_read(&w, o, "scope"));
 	subscriptions_read(&p->subs, o, "subscriptions", &w);
 	if (w.fault == NULL)
 		return (p);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/base/frame.h"
+#include "opsd/cluster/scope.h"
 #include "opsd/cluster/subscriptions.h"
 #include "opsd/store/table.h"
 
@@ -20,8 +21,8 @@ struct peer {
 	char *name;
 	char *hostname; /* replication.hostname of one that was linked; or NULL */
 	struct subscriptions subs;
-	const json_t
-	    *databases; /* that replicate without being named; the configuration's, borrowed */
+	const struct scope *scope; /* what of ours replicates, borrowed; NULL: all */
+	json_t *scope_told;        /* what of its own, as it told; NULL: it has not */
 	uint64_t added_ms;
 	json_t *system_info;   /* or NULL */
 	_Atomic unsigned refs; /* peer.c's */
@@ -35,14 +36,12 @@ void peer_free(struct peer *p);               /* one reference */
 int peer_active(const struct peer *p); /* has any subscription that is not removed */
 /*
  * What counts for a table of ours, or one of that name: its own, that for its database, or that
- * for all databases, which only counts for those that replicate.  NULL: nothing.
+ * for all databases; as far as the table replicates at both ends (scope.h).  NULL: nothing.
  */
 const struct subscription *peer_effective(const struct peer *p, const char *database,
     const char *table);
 const struct subscription *peer_effective_n(const struct peer *p, const char *db, size_t dblen,
     const char *table, size_t tlen);
-/* Whether the databases, [] of names or "*", include it; NULL: they do. */
-int peer_databases_have(const json_t *databases, const char *db, size_t n);
 const struct subscription *peer_effective_for(const struct peer *p, const struct table *t);
 
 /* A peer as it is stored; new reference. */

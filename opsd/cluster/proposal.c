@@ -252,11 +252,26 @@ ask_once(struct proposal *p, unsigned timeout_ms, int is_first)
 	return (rc);
 }
 
+/* What is asked for can be on our side. */
+static int
+check_ours(struct proposal *p)
+{
+	for (size_t i = 0; i < p->asked.n && p->error == NULL; i++)
+		if (!p->asked.list[i].removed)
+			p->error = scope_fault(nodes_scope(p->rep->nodes), &p->asked.list[i]);
+	if (p->error == NULL)
+		return (0);
+	p->status = 400;
+	return (-1);
+}
+
 int
 proposal_ask(struct proposal *p)
 {
 	unsigned timeout_ms = (unsigned)data_conf_int(p->rep->data, CL_REQUEST_TIMEOUT);
 
+	if (check_ours(p) == -1)
+		return (-1);
 	if (!p->met && learn_id(p, timeout_ms) == -1)
 		return (-1);
 	if (!p->expected)

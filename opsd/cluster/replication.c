@@ -13,6 +13,7 @@
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/renewing.h"
+#include "opsd/cluster/scope_change.h"
 
 #define TICK_US 200000
 
@@ -118,6 +119,7 @@ replication_start(struct replication *rep, char **err)
 	}
 	rep->tick = event_new(rep->data->svc->base, -1, EV_PERSIST, tick_cb, rep);
 	event_add(rep->tick, &every);
+	scope_changed(rep); /* the configuration may be another one than before */
 	return (0);
 }
 

@@ -165,10 +165,16 @@ int
 status_differs(struct replication *rep, const struct peer *p, const struct status_answer *a,
     uint64_t compared_us)
 {
+	uint64_t said_us;
+
 	if (a->digest != p->subs.digest)
 		return (1);
 	/* Under "*", tables of the peer may have waited for a database that was dropped here. */
 	if (catalog_made_us(rep->data->catalog) > compared_us)
+		return (1);
+	/* It has been told what replicated then. */
+	catalog_replicate_changes(rep->data->catalog, &said_us);
+	if (said_us > compared_us)
 		return (1);
 	/* A table that is gone may have been made again under another id. */
 	for (size_t i = 0; i < a->n; i++)

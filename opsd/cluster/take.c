@@ -80,6 +80,23 @@ check_there(struct group *g, struct commit_job *j, const struct offer_item *i)
 	return (mine != NULL ? 0 : -1);
 }
 
+/* What is named here replicates here. */
+static int
+check_scope(struct group *g, struct commit_job *j, const struct subscription *s)
+{
+	struct replication *rep = replication_of(g);
+	char *why = scope_fault(nodes_scope(rep->nodes), s);
+	char *name;
+
+	if (why == NULL)
+		return (0);
+	name = data_node_name(rep->data);
+	commit_fail(j, 400, "%s on node '%s'", why, name);
+	free(name);
+	free(why);
+	return (-1);
+}
+
 static int
 check_items(struct group *g, struct take *t)
 {
@@ -89,6 +106,8 @@ check_items(struct group *g, struct take *t)
 		/* What ends is taken in any case. */
 		if (item->sub.removed || (!item->sub.publish && !item->sub.subscribe))
 			continue;
+		if (check_scope(g, &t->job, &item->sub) == -1)
+			return (-1);
 		for (size_t k = 0; k < item->n; k++)
 			if (check_key(g, &t->job, offer_database(item, &item->tables[k]),
 				&item->tables[k]) == -1)
@@ -218,7 +237,8 @@ take_tables(const struct taking *a)
 		struct table *mine;
 		int made;
 
-		if (s == NULL || (subscription_is_wide(&a->i->sub) && !subscription_is_wide(s)))
+		if (s == NULL || table_replicate_read(t->definition) == REPLICATE_NO ||
+		    (subscription_is_wide(&a->i->sub) && !subscription_is_wide(s)))
 			continue;
 		mine = take_table(a, t, s->subscribe || s->publish, &made);
 		if (s->subscribe)
@@ -273,6 +293,16 @@ take_info(struct peer *p, json_t *info)
 	return (1);
 }
 
+static int
+take_scope(struct peer *p, json_t *scope)
+{
+	if (scope == NULL || json_equal(scope, p->scope_told))
+		return (0);
+	json_decref(p->scope_told);
+	p->scope_told = json_incref(scope);
+	return (1);
+}
+
 /* ---- who had the name before ---- */
 
 static void
@@ -312,7 +342,7 @@ take_over(struct group *g, struct take *t, struct peer *p)
 {
 	struct replication *rep = replication_of(g);
 	const struct offer *o = t->offer;
-	int changed = take_info(p, o->system_info);
+	int changed = take_info(p, o->system_info) | take_scope(p, o->scope);
 
 	for (size_t i = 0; i < o->n; i++)
 		changed |= take_item(g, p, t, &o->items[i]);

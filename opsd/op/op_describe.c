@@ -94,6 +94,7 @@ describe_one(struct request *r, const struct table *t, const struct sizes *db)
 		json_object_set_new(j, "expiration", json_integer(t->expiration));
 	if (t->residence != NULL)
 		json_object_set_new(j, "residence", json_deep_copy(t->residence));
+	table_replicate_write(t->replicate, j);
 	return (j);
 }
 

@@ -7,6 +7,7 @@
 #include "opsd/auth/permission.h"
 #include "opsd/auth/role.h"
 #include "opsd/auth/user.h"
+#include "opsd/cluster/scope_change.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_table.h"
 #include "opsd/store/group.h"
@@ -25,6 +26,9 @@ reply_done(struct request *r, const struct ddl *d)
 		return;
 	case DDL_CREATE_TABLE:
 		reply_message(r, "table '%s.%s' successfully created.", d->database, d->table);
+		return;
+	case DDL_ALTER_TABLE:
+		reply_message(r, "table '%s.%s' successfully altered.", d->database, d->table);
 		return;
 	case DDL_DROP_TABLE:
 		reply_message(r, "successfully deleted table '%s.%s'", d->database, d->table);
@@ -46,8 +50,11 @@ op_schema_done_cb(struct commit_job *j)
 
 	if (j->status != 200)
 		reply_error(r, j->status, "%s", j->error != NULL ? j->error : "not written");
-	else
+	else {
+		if (d->kind == DDL_ALTER_TABLE || d->replicate != REPLICATE_UNSAID)
+			scope_changed(&r->ops->rep);
 		reply_done(r, d);
+	}
 	ddl_free(d);
 }
 
@@ -200,6 +207,17 @@ field_residence(struct faults *f, const json_t *body)
 	return (list);
 }
 
+/* A boolean; nothing is said without it, or by null. */
+static enum table_replicate
+field_replicate(struct faults *f, const json_t *body)
+{
+	const json_t *v = json_object_get(body, "replicate");
+
+	if (v != NULL && !json_is_null(v) && !json_is_boolean(v))
+		fault(f, "'replicate' must be a boolean");
+	return (table_replicate_read(body));
+}
+
 static void
 make_table(struct request *r)
 {
@@ -210,6 +228,7 @@ make_table(struct request *r)
 	json_t *attributes = field_array(&f, r->body, "attributes", 0), *residence, *a;
 	size_t most = (size_t)r->ops->data.live.max_attributes - ATTRIBUTES_FIXED;
 	int audit = field_bool(&f, r->body, "audit", 0);
+	enum table_replicate replicate = field_replicate(&f, r->body);
 	uint32_t expiration;
 	struct ddl *d;
 	size_t i;
@@ -242,6 +261,25 @@ make_table(struct request *r)
 	d->audit = audit != 0;
 	d->residence = json_incref(residence);
 	d->expiration = expiration;
+	d->replicate = replicate;
+	submit_ddl(r, d);
+}
+
+static void
+alter_table(struct request *r)
+{
+	struct faults f = { 0 };
+	const char *db = field_database(&f, r->body);
+	const char *table = field_string(&f, r->body, "table", 1);
+	enum table_replicate replicate = field_replicate(&f, r->body);
+	struct ddl *d;
+
+	if (json_object_get(r->body, "replicate") == NULL)
+		fault(&f, "'replicate' is required");
+	if (faults_answer(r, &f) || op_is_system(r, db) || !may_structure(r, db))
+		return;
+	d = ddl_new(DDL_ALTER_TABLE, db, table);
+	d->replicate = replicate;
 	submit_ddl(r, d);
 }
 
@@ -325,6 +363,7 @@ const struct op ops_schema[] = {
 	{ "drop_database", "dropSchema", RIGHT_SUPER, ON_HTTP, remove_database },
 	{ "drop_schema", "dropSchema", RIGHT_SUPER, ON_HTTP, remove_database },
 	{ "create_table", "createTable", RIGHT_TABLE, ON_HTTP, make_table },
+	{ "alter_table", "alterTable", RIGHT_TABLE, ON_HTTP, alter_table },
 	{ "drop_table", "dropTable", RIGHT_TABLE, ON_HTTP, remove_table },
 	{ "create_attribute", "createAttribute", RIGHT_TABLE, ON_HTTP, make_attribute },
 	{ "drop_attribute", "dropAttribute", RIGHT_TABLE, ON_HTTP, remove_attribute },

@@ -37,6 +37,11 @@
 			    "What is older goes; in milliseconds since 1970." }
 #define LIMIT		{ KIND_NUMBER, "limit", NULL, OP_NONE, "100", "At most so many entries." }
 
+#define REPLICATE(otherwise) \
+	{ KIND_BOOLEAN, "replicate", NULL, otherwise, "false", \
+	    "false: the table stays on this node; true: it replicates with every linked node, " \
+	    "whatever replication.databases says; null: as its database does." }
+
 const struct op_doc opdoc_rows[] = {
 	{ "create_database", "create_schema", RIGHT_SUPER, "Make a database.",
 	    OP_FIELDS(DATABASE) },
@@ -60,7 +65,11 @@ const struct op_doc opdoc_rows[] = {
 		{ KIND_NUMBER, "expiration", NULL, OP_NONE, "86400",
 		    "Rows leave so many seconds after their last change." },
 		{ KIND_LIST, "residence", NULL, OP_NONE, "[\"*\"]",
-		    "Names of nodes; kept and shown, and without effect." }) },
+		    "Names of nodes; kept and shown, and without effect." },
+		REPLICATE(OP_NONE)) },
+	{ "alter_table", NULL, RIGHT_TABLE,
+	    "Change on this node whether a table replicates.",
+	    OP_FIELDS(DATABASE, TABLE, REPLICATE(OP_REQUIRED)) },
 	{ "drop_table", NULL, RIGHT_TABLE, "Drop a table, on this node.",
 	    OP_FIELDS(DATABASE, TABLE) },
 	{ "create_attribute", NULL, RIGHT_TABLE,

@@ -37,6 +37,9 @@ struct catalog {
 	struct database *databases;
 	uint32_t last_id;
 	uint64_t made_us;
+	/* Tables that say whether they replicate; how often that changed, and when. */
+	_Atomic size_t said;
+	_Atomic uint64_t said_changes, said_us;
 };
 
 static const struct {
@@ -76,6 +79,21 @@ put_by_id(struct catalog *c, struct named *e, uint32_t id)
 	HASH_ADD(hh_id, c->by_id, id, sizeof(e->id), e);
 }
 
+/* A table says it in place of another one; NULL: there is none. */
+static void
+note_said(struct catalog *c, const struct table *was, const struct table *now)
+{
+	enum table_replicate before = was != NULL ? was->replicate : REPLICATE_UNSAID;
+	enum table_replicate after = now != NULL ? now->replicate : REPLICATE_UNSAID;
+
+	if (before == after)
+		return;
+	c->said += (after != REPLICATE_UNSAID);
+	c->said -= (before != REPLICATE_UNSAID);
+	c->said_us = mono_us();
+	c->said_changes++;
+}
+
 static void
 put_table(struct catalog *c, struct table *t)
 {
@@ -93,6 +111,7 @@ put_table(struct catalog *c, struct table *t)
 		HASH_ADD_KEYPTR(hh, c->tables, e->key, e->klen, e);
 	} else
 		free(key);
+	note_said(c, e->table, t);
 	table_unref(e->table);
 	e->table = t;
 	put_by_id(c, e, t->id);
@@ -301,6 +320,46 @@ catalog_by_id(struct catalog *c, uint32_t id)
 	return (t);
 }
 
+enum table_replicate
+catalog_replicate(struct catalog *c, const char *db, size_t dblen, const char *t, size_t tlen)
+{
+	enum table_replicate said = REPLICATE_UNSAID;
+	struct table *found = c->said > 0 ? catalog_getn(c, db, dblen, t, tlen) : NULL;
+
+	if (found != NULL)
+		said = found->replicate;
+	table_unref(found);
+	return (said);
+}
+
+json_t *
+catalog_replicate_said(struct catalog *c)
+{
+	json_t *all = json_object();
+	struct named *e;
+
+	if (c->said == 0)
+		return (all);
+	pthread_rwlock_rdlock(&c->lock);
+	for (e = c->tables; e != NULL; e = e->hh.next)
+		if (e->table->replicate != REPLICATE_UNSAID) {
+			char *key = xasprintf("%s/%s", e->table->database, e->table->name);
+
+			json_object_set_new(all, key,
+			    json_boolean(e->table->replicate == REPLICATE_YES));
+			free(key);
+		}
+	pthread_rwlock_unlock(&c->lock);
+	return (all);
+}
+
+uint64_t
+catalog_replicate_changes(struct catalog *c, uint64_t *us)
+{
+	*us = c->said_us;
+	return (c->said_changes);
+}
+
 int
 catalog_has_database(struct catalog *c, const char *database)
 {
@@ -396,6 +455,7 @@ catalog_drop(struct catalog *c, uint32_t id)
 	if ((e = named_by_id(c, id)) != NULL) {
 		HASH_DELETE(hh_id, c->by_id, e);
 		HASH_DEL(c->tables, e);
+		note_said(c, e->table, NULL);
 		table_unref(e->table);
 		free(e->key);
 		free(e);

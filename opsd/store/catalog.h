@@ -43,6 +43,14 @@ json_t *catalog_databases(struct catalog *c);
  * name; the caller unrefs each and frees the array. */
 struct table **catalog_tables(struct catalog *c, const char *database, size_t *n);
 
+/* What the table says of itself; unsaid as well where there is none.  At once where no table says anything. */
+enum table_replicate catalog_replicate(struct catalog *c, const char *db, size_t dblen,
+    const char *t, size_t tlen);
+/* {"database/table":bool} of those that say; new reference. */
+json_t *catalog_replicate_said(struct catalog *c);
+/* How often that changed since the start; *us: when last, monotonic. */
+uint64_t catalog_replicate_changes(struct catalog *c, uint64_t *us);
+
 /* For group.c: new versions of tables. */
 void catalog_put(struct catalog *c, struct table *t); /* takes the reference; replaces */
 void catalog_drop(struct catalog *c, uint32_t id);

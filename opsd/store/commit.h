@@ -88,6 +88,7 @@ enum ddl_kind {
 	DDL_CREATE_DATABASE,
 	DDL_DROP_DATABASE,
 	DDL_CREATE_TABLE,
+	DDL_ALTER_TABLE, /* of its definition, what the table says of replicating */
 	DDL_DROP_TABLE,
 	DDL_CREATE_ATTRIBUTE,
 	DDL_DROP_ATTRIBUTE,
@@ -100,6 +101,7 @@ struct ddl {
 	json_t *residence;   /* names of nodes, or NULL */
 	int audit;           /* 0, 1 */
 	uint32_t expiration; /* seconds, 0: never */
+	enum table_replicate replicate;
 };
 struct ddl *ddl_new(enum ddl_kind kind, const char *database, const char *table);
 void ddl_free(struct ddl *d);

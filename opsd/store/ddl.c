@@ -77,6 +77,7 @@ run_create_table(struct group *g, struct ddl *d)
 	    "declared", json_array_size(d->attributes) > 0, "audit", d->audit, "expiration",
 	    (json_int_t)d->expiration, "residence", d->residence);
 
+	table_replicate_write(d->replicate, definition);
 	if (group_create_table(g, d->database, d->table, d->primary_key, definition, d->user,
 		&why) == NULL)
 		commit_fail(&d->job, 400, "Table '%s' already exists in '%s'", d->table,
@@ -107,6 +108,18 @@ run_drop_table(struct group *g, struct ddl *d)
 
 	if (t != NULL)
 		group_drop_table(g, t);
+}
+
+static void
+run_alter_table(struct group *g, struct ddl *d)
+{
+	struct table *t = need_table(g, d, 404);
+
+	if (t == NULL || t->replicate == d->replicate)
+		return;
+	t = group_edit(g, t);
+	t->replicate = d->replicate;
+	t->changed = 1;
 }
 
 static void
@@ -161,6 +174,7 @@ static void (*const runs[])(struct group *, struct ddl *) = {
 	[DDL_CREATE_DATABASE] = run_create_database,
 	[DDL_DROP_DATABASE] = run_drop_database,
 	[DDL_CREATE_TABLE] = run_create_table,
+	[DDL_ALTER_TABLE] = run_alter_table,
 	[DDL_DROP_TABLE] = run_drop_table,
 	[DDL_CREATE_ATTRIBUTE] = run_create_attribute,
 	[DDL_DROP_ATTRIBUTE] = run_drop_attribute,

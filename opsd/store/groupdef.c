@@ -324,6 +324,7 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 	if (expiration > 0 && expiration <= EXPIRATION_MAX)
 		t->expiration = (uint32_t)expiration;
 	table_set_residence(t, json_object_get(definition, "residence"));
+	t->replicate = table_replicate_read(definition);
 	t->floor = group_dropped(g, db, name);
 	catalog_put(g->data->catalog, t);
 	t = group_table(g, t->id);

@@ -255,6 +255,23 @@ table_set_residence(struct table *t, const json_t *names)
 	t->residence = json_deep_copy(names);
 }
 
+enum table_replicate
+table_replicate_read(const json_t *definition)
+{
+	const json_t *said = json_object_get(definition, "replicate");
+
+	if (!json_is_boolean(said))
+		return (REPLICATE_UNSAID);
+	return (json_is_true(said) ? REPLICATE_YES : REPLICATE_NO);
+}
+
+void
+table_replicate_write(enum table_replicate said, json_t *definition)
+{
+	if (said != REPLICATE_UNSAID)
+		json_object_set_new(definition, "replicate", json_boolean(said == REPLICATE_YES));
+}
+
 struct log_pos
 table_head(const struct table *t)
 {
@@ -358,6 +375,7 @@ table_encode(const struct table *t, struct buf *b)
 		json_object_set_new(o, "expiration", json_integer(t->expiration));
 	if (t->residence != NULL)
 		json_object_set_new(o, "residence", json_deep_copy(t->residence));
+	table_replicate_write(t->replicate, o);
 	if (!stamp_none(t->forgotten)) {
 		json_object_set_new(o, "forgotten", stamp_json(t->forgotten));
 		json_object_set_new(o, "forgot", stamp_json(t->forgot));
@@ -384,6 +402,7 @@ table_decode(uint32_t id, const void *p, size_t n)
 	t->declared = json_is_true(json_object_get(o, "declared"));
 	t->expiration = (uint32_t)json_integer_value(json_object_get(o, "expiration"));
 	table_set_residence(t, json_object_get(o, "residence"));
+	t->replicate = table_replicate_read(o);
 	t->floor = stamp_from_json(json_object_get(o, "floor"));
 	t->horizon = stamp_from_json(json_object_get(o, "horizon"));
 	t->forgotten = stamp_from_json(json_object_get(o, "forgotten"));
@@ -421,6 +440,7 @@ table_definition(const struct table *t)
 		json_object_set_new(o, "expiration", json_integer(t->expiration));
 	if (t->residence != NULL)
 		json_object_set_new(o, "residence", json_deep_copy(t->residence));
+	table_replicate_write(t->replicate, o);
 	return (o);
 }
 

@@ -42,6 +42,13 @@ struct table_stat {               /* one for all versions of a table */
 	_Atomic int refs;
 };
 
+/* Whether the table replicates by its own word. */
+enum table_replicate {
+	REPLICATE_UNSAID, /* as its database does, or is subscribed to */
+	REPLICATE_YES,
+	REPLICATE_NO,
+};
+
 struct table {
 	uint32_t id;
 	char *database, *name;
@@ -50,9 +57,10 @@ struct table {
 	size_t nattrs, room;
 	uint16_t next_attr;
 	int audit;
-	uint32_t expiration;    /* seconds, 0: never */
-	json_t *residence;      /* names of nodes, as given at creation, or NULL */
-	int declared;           /* attributes were given at creation */
+	uint32_t expiration; /* seconds, 0: never */
+	json_t *residence;   /* names of nodes, as given at creation, or NULL */
+	int declared;        /* attributes were given at creation */
+	enum table_replicate replicate;
 	struct stamp floor;     /* a table of this name was dropped then */
 	struct stamp horizon;   /* greatest stamp of a purged tombstone */
 	struct stamp forgotten; /* rows made before were removed here alone (forget.h) */
@@ -78,12 +86,16 @@ void table_unref(struct table *t);
 /* hidden ones too */
 const struct attribute *table_attr(const struct table *t, const char *name, size_t nlen);
 /* {"primary_key","attributes":[{"attribute","type"?,"indexed"?,"is_primary_key"?}],
- * "declared","audit","expiration"?,"residence"?}: as peers get it. */
+ * "declared","audit","expiration"?,"residence"?,"replicate"?}: as peers get it. */
 json_t *table_definition(const struct table *t);
 /* The same of one attribute, for peers that have the table: with "part": true. */
 json_t *table_definition_part(const struct table *t, const struct attribute *a);
 /* Nothing when they are no list of names as create_table takes it. */
 void table_set_residence(struct table *t, const json_t *names);
+/* "replicate" of a definition: a boolean, or nothing is said. */
+enum table_replicate table_replicate_read(const json_t *definition);
+/* The same, written there. */
+void table_replicate_write(enum table_replicate said, json_t *definition);
 
 /*
  * The newest durable log entry, as it was at one moment.  Never

@@ -130,6 +130,49 @@ status_of_links()	# of n1; leafd tells times once a second
 	wait_until 10 has n1 far bird 2
 }
 
+lacks_table()	# lacks_table NODE DATABASE TABLE
+{
+	ask "$1" "{\"operation\":\"describe_table\",\"database\":\"$2\",\"table\":\"$3\"}" |
+	    jq -e ".error == \"Table '$2.$3' does not exist\""
+}
+
+replicate()	# replicate NODE VALUE: of its table hush
+{
+	ok "$1" "{\"operation\":\"alter_table\",\"database\":\"dev\",\"table\":\"hush\",\"replicate\":$2}" \
+	    ".message == \"table 'dev.hush' successfully altered.\""
+}
+
+# What is written before it has had its time to come: whatever the order of tables, the peer has all of the log.
+passes()	# passes FROM TO ID
+{
+	put "$1" dev dog "$3"
+	wait_until 10 has "$2" dev dog "$3"
+}
+
+@test "a table that does not replicate stays here; when it may again, it comes whole" {
+	ok n1 '{"operation":"create_table","database":"dev","table":"hush","primary_key":"id","replicate":false}'
+	ok n1 '{"operation":"describe_table","database":"dev","table":"hush"}' '.replicate == false'
+	put n1 dev hush 1
+	passes n1 n2 60
+	lacks_table n2 dev hush
+	refused n1 400 '{"operation":"update_node","node_name":"127.0.1.2","subscriptions":[{"database":"dev","table":"hush",
+	    "publish":true,"subscribe":false}]}' "Table 'dev.hush' does not replicate: its 'replicate' is false"
+	replicate n1 null
+	wait_until 10 has n2 dev hush 1
+	# It counts at the other end as well, which is told: nothing is behind.
+	replicate n2 false
+	put n2 dev hush 2
+	passes n2 n1 61
+	put n1 dev hush 3
+	passes n1 n2 62
+	! has n1 dev hush 2 || false
+	! has n2 dev hush 3 || false
+	wait_until 10 linked n1 n2
+	replicate n2 true
+	wait_until 10 has n1 dev hush 2
+	wait_until 10 has n2 dev hush 3
+}
+
 @test "a restart of either node: what was written meanwhile comes" {
 	local n other=n1
 

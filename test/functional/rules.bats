@@ -407,6 +407,11 @@ row_is_gone()	# row_is_gone TABLE ID
 	400	{"operation":"create_table","table":"x","primary_key":"id","residence":["n1",7]}	"'residence[1]' must be a string"
 	400	{"operation":"create_table","table":"x","primary_key":"id","residence":["a\u0000b"]}	"'residence[0]' must be a string"
 	400	{"operation":"create_table","table":"x","primary_key":"id","residence":[""]}	"'residence[0]' is not allowed to be empty"
+	400	{"operation":"create_table","table":"x","primary_key":"id","replicate":"no"}	"'replicate' must be a boolean"
+	400	{"operation":"alter_table","table":"x","replicate":0}	"'replicate' must be a boolean"
+	400	{"operation":"alter_table","table":"x"}	"'replicate' is required"
+	404	{"operation":"alter_table","table":"nowhere","replicate":true}	"Table 'data.nowhere' does not exist"
+	403	{"operation":"alter_table","database":"system","table":"hdb_user","replicate":true}
 	400	{"operation":"describe_table","table":"s","exact_count":"yes"}	"'exact_count' must be a boolean"
 	400	{"operation":"describe_database","include_computed":1}	"'include_computed' must be a boolean"
 	400	{"operation":"describe_all","exact_count":1}	"'exact_count' must be a boolean"

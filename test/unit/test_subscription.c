@@ -134,15 +134,22 @@ test_all_databases(void **state)
 	take(&p->subs, "*", 0, 1, 7);
 	assert_false(peer_effective(p, "data", "cat")->publish);
 	end(&p->subs, "*", 8);
-	p->databases = json_pack("[s]", "data");
+	p->scope_told = json_pack("{s:[s], s:{}}", "databases", "data", "tables");
 	assert_true(peer_effective(p, "data", "cat")->publish);
 	assert_null(peer_effective(p, "dev", "dog"));
 	assert_null(peer_effective(p, "dat", "dog"));
 	assert_non_null(peer_effective(p, "data", "dog")); /* its own does not ask */
-	json_decref((json_t *)(uintptr_t)p->databases);
-	p->databases = json_pack("[s]", "*");
+	json_decref(p->scope_told);
+	p->scope_told = json_pack("{s:[s], s:{s:b, s:b, s:b}}", "databases", "data", "tables",
+	    "data/dog", 0, "data/cat", 0, "dev/dog", 1);
+	assert_null(peer_effective(p, "data", "cat"));
+	assert_null(peer_effective(p, "data", "dog"));
+	assert_non_null(peer_effective(p, "data", "cats"));
 	assert_non_null(peer_effective(p, "dev", "dog"));
-	json_decref((json_t *)(uintptr_t)p->databases);
+	assert_null(peer_effective(p, "dev", "dogs"));
+	json_decref(p->scope_told);
+	p->scope_told = json_pack("{s:[s], s:{}}", "databases", "*", "tables");
+	assert_non_null(peer_effective(p, "dev", "dog"));
 	peer_free(p);
 }
 
