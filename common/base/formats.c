@@ -3,7 +3,7 @@
 #include "common/base/formats.h"
 
 const struct formats formats = {
-	.wire_oldest = 6,
-	.wire = 6,
-	.store = 8,
+	.wire_oldest = 7,
+	.wire = 7,
+	.store = 9,
 };

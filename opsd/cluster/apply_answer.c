@@ -7,6 +7,7 @@
 #include "opsd/cluster/apply_priv.h"
 #include "opsd/cluster/broken.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/firstcopy.h"
 #include "opsd/cluster/merge.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/store/group_priv.h"
@@ -53,6 +54,11 @@ take_rows(struct group *g, struct cursor *cur, struct table *t, struct catchup_a
 		return;
 	if (t != NULL)
 		rc = merge_rows(g, t, &an->items, an->count, &how, &copied);
+	if (rc == 0 && t != NULL && v->chunks == 0 && !how.own) {
+		struct rd positions = rd_init(an->positions, an->positions_len);
+
+		firstcopy_give(g, cur, t, &positions);
+	}
 	e->kind = rc == 0 ? ON_MERGED : rc == 1 ? ON_ROWS_AHEAD : ON_ROWS_UNFIT;
 	e->turn = 0;
 	e->count = copied.seen;

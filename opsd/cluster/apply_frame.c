@@ -12,6 +12,24 @@
 
 /* Frames of peers' streams. */
 
+/* The first entry of all, by which the table was made there: whatever it has comes in its log. */
+static int
+makes_table(const struct log_entry *e, struct txn *t)
+{
+	size_t n;
+	const uint8_t *p;
+	json_t *def;
+	int whole;
+
+	if (e->prev != 0 || t->kind != TXN_DEFINE)
+		return (0);
+	p = rd_blob(&t->body, &n);
+	def = rd_ok(&t->body) ? json_loadb((const char *)p, n, 0, NULL) : NULL;
+	whole = def != NULL && !json_is_true(json_object_get(def, "part"));
+	json_decref(def);
+	return (whole);
+}
+
 /* The cursor of a table that was not known before: subscribed, and newer than one of its name. */
 static struct cursor *
 new_cursor(struct group *g, const uint8_t *id, const struct frame *fr, struct rd r)
@@ -44,6 +62,7 @@ new_cursor(struct group *g, const uint8_t *id, const struct frame *fr, struct rd
 	name = xstrndup(t.table, t.table_len);
 	cur = cursors_add(g, id, fr->table, db, name);
 	begin.kind = e.prev == 0 ? ON_SUBSCRIBED : ON_ALL;
+	begin.done = makes_table(&e, &t);
 	cursors_on(g, cur, &begin);
 	free(db);
 	free(name);

@@ -8,7 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/seal.h"
 #include "opsd/cluster/cluster.h"
-#include "opsd/cluster/cursors.h"
+#include "opsd/cluster/firstcopy.h"
 #include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/sums.h"
@@ -93,6 +93,8 @@ catchup_answer_read(struct catchup_answer *a, enum catchup_kind kind, const void
 	a->done = rd_u8(&r);
 	if (kind == CATCHUP_ROWS)
 		a->next_key = rd_blob(&r, &a->next_len);
+	if (kind == CATCHUP_ROWS)
+		a->positions = rd_blob(&r, &a->positions_len);
 	if (kind == CATCHUP_SUMS)
 		a->definition = rd_blob(&r, &a->definition_len);
 	a->count = rd_u32(&r);
@@ -171,13 +173,15 @@ static void
 serve_rows(struct replication *rep, const struct catchup_question *q, struct table *t,
     struct buf *out)
 {
-	struct buf rows = { 0 }, last = { 0 };
+	struct buf rows = { 0 }, last = { 0 }, positions = { 0 };
 	uint32_t max = q->max < SERVE_MAX ? q->max : SERVE_MAX, n = 0;
-	/* The head before the rows: what comes later, frames bring. */
+	/* The head before the rows: what comes later, frames bring.  The positions as well. */
 	struct log_pos head = table_head(t);
 	struct store_iter *it;
 	int done;
 
+	if (q->klen == 0)
+		firstcopy_positions(rep, t, &positions);
 	it = sums_rows(rep->data->store, t->id, q->key, q->klen, q->last, q->llen);
 	for (; store_iter_valid(it) && rows.len < max; store_iter_next(it)) {
 		size_t klen, vlen;
@@ -196,12 +200,14 @@ serve_rows(struct replication *rep, const struct catchup_question *q, struct tab
 		answer_begin(rep, out, t, head);
 		buf_u8(out, (uint8_t)done);
 		buf_blob(out, last.data, last.len);
+		buf_blob(out, positions.data, positions.len);
 		buf_u32(out, n);
 		buf_add(out, rows.data, rows.len);
 	}
 	store_iter_free(it);
 	buf_free(&rows);
 	buf_free(&last);
+	buf_free(&positions);
 }
 
 static void

@@ -14,7 +14,7 @@
  * Answer: seal, u16 status, u64 incarnation, u32 table id, then for 200
  *   str primary key, the head: u64 seq, u64 mark, u64 ms, then for
  *   CATCHUP_LOG:  u64 upto, u8 done, u32 entries, entries (frame.h)
- *   CATCHUP_ROWS: u8 done, blob next key, u32 rows, {u16-counted key, blob row}...
+ *   CATCHUP_ROWS: u8 done, blob next key, blob positions (with no after key: given.h), u32 rows, {u16-counted key, blob row}...
  *   CATCHUP_SUMS: u8 done, json definition (with no after key), u32 ranges, {u16-counted last
  *              key (empty: to the end), u32 visible rows, sum}... (sums.h)
  * Statuses: 200; 403 no subscription; 404 no such table; 409 what the asker has is not
@@ -49,8 +49,8 @@ struct catchup_answer {
 	struct log_pos head;
 	uint64_t upto;
 	int done;
-	const uint8_t *next_key, *definition;
-	size_t next_len, definition_len;
+	const uint8_t *next_key, *definition, *positions;
+	size_t next_len, definition_len, positions_len;
 	uint32_t count;
 	struct rd items; /* count entries, rows or ranges */
 };

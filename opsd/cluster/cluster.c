@@ -12,6 +12,7 @@
 #include "opsd/cluster/cluster_priv.h"
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/cursors.h"
+#include "opsd/cluster/firstcopy.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/outlet.h"
 #include "opsd/cluster/retain.h"
@@ -177,6 +178,7 @@ cluster_tick(struct cluster *c)
 	if (c->rep->data->live.replicates) {
 		exchange_run(c);
 		pursuit_run(c);
+		firstcopy_tick(c->rep);
 	}
 	if (mono_us() - c->retained_us > RETAIN_US) {
 		c->retained_us = mono_us();

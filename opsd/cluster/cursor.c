@@ -53,6 +53,8 @@ cursor_phase(const struct cursor *cur)
 		return (AT_FAILED);
 	case CURSOR_RECOVER:
 		return (AT_RECOVER);
+	case CURSOR_QUEUED:
+		return (AT_QUEUED);
 	case CURSOR_NEW:
 		break;
 	}
@@ -137,8 +139,16 @@ cursor_on(struct cursor *cur, const struct cursor_event *posted, const struct cu
 int
 cursor_due(const struct cursor *cur, uint64_t now_us)
 {
-	return (cur->v.state != CURSOR_LIVE && cur->v.state != CURSOR_NEW && cur->asked == 0 &&
+	enum cursor_state s = cur->v.state;
+
+	return (s != CURSOR_LIVE && s != CURSOR_QUEUED && s != CURSOR_NEW && cur->asked == 0 &&
 	    now_us >= cur->retry_us);
+}
+
+uint64_t
+cursor_copied_us(const struct cursor *cur)
+{
+	return (cur->copied_us);
 }
 
 void

@@ -23,7 +23,7 @@ const struct cursor_view *cursor_view(const struct cursor *cur); /* borrowed */
  */
 enum cursor_event_kind {
 	/* of subscriptions */
-	ON_SUBSCRIBED, /* incarnation, at (the head): from now on */
+	ON_SUBSCRIBED, /* incarnation, at (the head): from now on; done: which is all there is */
 	ON_SINCE,      /* incarnation, from_ms; copied: the log does not have all of it */
 	ON_ALL,        /* incarnation: made anew, all of it is new */
 	ON_OTHER_KEY,  /* key, own_key (of the table there and here), perhaps turn */
@@ -59,6 +59,12 @@ enum cursor_event_kind {
 	ON_ROWS_UNFIT, /* they cannot be read, or do not go on after the key asked for */
 	ON_ROWS_AHEAD, /* some are from a clock ahead: none counts */
 	ON_MERGED,     /* as ON_ROWS, count: they are merged */
+	/* of copies of the table from other peers (firstcopy.h) */
+	ON_OTHER_COPIES, /* one is under way */
+	ON_PLACED,       /* incarnation, at, from_ms: came with one; leans_on (NULL: it has ended) */
+	ON_TURN,         /* none is under way any more */
+	ON_LEANT,        /* the one it leans on has ended */
+	ON_LEANT_LOST,   /* it did not, or begins anew */
 	/* of status */
 	ON_HEARD,        /* at (head), rows: what the peer says */
 	ON_LOOKED,       /* incarnation: after each status */
@@ -83,6 +89,7 @@ struct cursor_event {
 	const char *why;
 	const char *key, *own_key;
 	size_t key_len;
+	const uint8_t *leans_on;
 };
 
 struct cursor_now {
@@ -98,7 +105,8 @@ enum cursor_action {
 	CURSOR_KICK = 16,      /* there is something to ask for */
 	CURSOR_TELL = 32,      /* the log of the node is to say the new state */
 	CURSOR_COPIED = 64,    /* a copy is whole */
-	CURSOR_RECOVERED = 128 /* own lost writes are back from this peer */
+	CURSOR_RECOVERED = 128, /* own lost writes are back from this peer */
+	CURSOR_BEGUN = 256      /* a copy begins that positions of others may come with */
 };
 unsigned cursor_on(struct cursor *cur, const struct cursor_event *e, const struct cursor_now *now);
 
@@ -106,6 +114,8 @@ unsigned cursor_on(struct cursor *cur, const struct cursor_event *e, const struc
 int cursor_due(const struct cursor *cur, uint64_t now_us);
 /* What: all but who asks, and how much may come.  Borrows from the cursor. */
 void cursor_question(const struct cursor *cur, struct catchup_question *q);
+/* When a copy got further last, cursor_now's mono_us; 0: not since it was loaded. */
+uint64_t cursor_copied_us(const struct cursor *cur);
 /* Whether it lacks something that the peer has said it has, or did at the last look. */
 int cursor_is_behind(const struct cursor *cur, uint64_t incarnation);
 

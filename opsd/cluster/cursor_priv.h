@@ -16,6 +16,7 @@ struct cursor {
 	int stuck;           /* looks in a row without movement, while behind */
 	uint64_t asked;      /* the turn of the question that is out; 0: none is */
 	uint64_t retry_us;   /* not asked before */
+	uint64_t copied_us;  /* a copy got further then; 0: not since it was loaded */
 };
 
 /* An event, and the cursor that it happens to. */
@@ -37,6 +38,7 @@ enum cursor_column {
 	AT_CLOCK,
 	AT_FAILED,
 	AT_RECOVER,
+	AT_QUEUED,
 	CURSOR_COLUMNS,
 };
 
@@ -71,6 +73,11 @@ enum cursor_column {
 	X(MERGE, "merge", merge_chunk) \
 	X(TAKE, "fetch", take_chunk) \
 	X(HOLD, "hold", hold_chunk) \
+	X(QUEUE, "queued", wait_turn) \
+	X(TURN, "copy", take_turn) \
+	X(GIVEN, "fetch", take_given) \
+	X(WHOLE, "whole", end_leaning) \
+	X(LEANT, "copy", lose_leant) \
 	X(HEAR, "note", note_head) \
 	X(LOOK, "fetch", look_at)
 

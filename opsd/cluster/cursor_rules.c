@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/mem.h"
 #include "opsd/cluster/cursor_priv.h"
@@ -24,6 +25,8 @@ static const char *const whys[CURSOR_EVENTS] = {
 	[ON_NO_TABLE] = "the table does not exist on the peer",
 	[ON_AHEAD] = "it has transactions " CLOCK_AHEAD ". They are applied when it is that time",
 	[ON_ROWS_AHEAD] = "the peer has rows " CLOCK_AHEAD,
+	[ON_OTHER_COPIES] = "another node's copy of the table goes first",
+	[ON_LEANT_LOST] = "another node's copy of the table did not end",
 	[ON_ROWS_UNFIT] = "a copied row cannot be read",
 	[ON_LOOKED] = "the stream does not bring what the log has",
 };
@@ -78,7 +81,18 @@ copy_all(struct cursor_step *s, const char *why)
 	s->v->copied = 0;
 	s->v->copying = 1;
 	s->cur->asked = 0;
-	return (enter_state(s, s->v->state == CURSOR_RECOVER ? CURSOR_RECOVER : CURSOR_COPY, why));
+	s->cur->copied_us = s->now->mono_us;
+	if (s->v->state == CURSOR_RECOVER)
+		return (enter_state(s, CURSOR_RECOVER, why));
+	return (enter_state(s, CURSOR_COPY, why) |
+	    (s->v->beside || s->v->recovering ? 0 : CURSOR_BEGUN));
+}
+
+/* The position will be that of the copy: nothing of what was before counts. */
+static void
+forget_whole(struct cursor_step *s)
+{
+	s->v->whole = s->v->leans = 0;
 }
 
 static const char *
@@ -101,12 +115,15 @@ begin_live(struct cursor_step *s)
 {
 	s->v->incarnation = s->e->incarnation;
 	set_position(s, &s->e->at);
+	s->v->whole = s->e->done;
+	s->v->whole_ms = 0;
 	return (enter_state(s, CURSOR_LIVE, NULL));
 }
 
 static unsigned
 begin_copy(struct cursor_step *s)
 {
+	forget_whole(s);
 	s->v->incarnation = s->e->incarnation;
 	return (copy_all(s, LOG_SHORT));
 }
@@ -128,6 +145,7 @@ copy_own(struct cursor_step *s)
 	s->v->from_ms = 0;
 	s->v->beside = 0;
 	s->v->recovering = 1;
+	forget_whole(s);
 	return (copy_all(s, "recovering own writes"));
 }
 
@@ -148,13 +166,19 @@ has_position(const struct cursor_view *v)
 	return (v->from_ms == 0 && v->incarnation != 0);
 }
 
-/* A start time holds until there is a position: what came after that may be older. */
+/*
+ * A start time holds until there is a position: what came after that may be older.  One that leans
+ * has none yet.
+ */
 static unsigned
 copy_anew(struct cursor_step *s)
 {
-	if (has_position(s->v))
+	if (s->v->leans)
+		s->v->from_ms = s->v->whole_ms;
+	else if (has_position(s->v))
 		s->v->from_ms = 0;
 	s->v->beside = 0;
+	forget_whole(s);
 	return (copy_all(s, LOG_SHORT));
 }
 
@@ -280,6 +304,15 @@ ask_later(struct cursor_step *s)
 	return (actions & CURSOR_SAVE);
 }
 
+/* All since the start time is here, or was already since an earlier one. */
+static void
+note_whole(struct cursor_step *s)
+{
+	if (!s->v->whole || s->v->whole_ms > s->v->from_ms)
+		s->v->whole_ms = s->v->from_ms;
+	s->v->whole = 1;
+}
+
 /*
  * From a start time on, the position is what the first entry since then follows, or the head when
  * there is none.
@@ -289,6 +322,7 @@ take_place(struct cursor_step *s)
 {
 	s->v->incarnation = s->e->incarnation;
 	if (s->v->from_ms != 0 && (s->e->count > 0 || s->e->done)) {
+		note_whole(s);
 		set_position(s, s->e->count > 0 ? &s->e->before : &s->e->at);
 		s->v->ms = 0;
 		s->v->from_ms = 0;
@@ -325,6 +359,7 @@ end_copy(struct cursor_step *s)
 {
 	unsigned actions = CURSOR_COPIED | end_recovery(s);
 
+	note_whole(s);
 	s->v->from_ms = 0;
 	s->v->copying = s->v->beside = 0;
 	set_key(s, NULL, 0);
@@ -350,6 +385,7 @@ take_chunk(struct cursor_step *s)
 		enter_state(s, CURSOR_COPY, NULL);
 	v->copied += s->e->count;
 	v->chunks++;
+	s->cur->copied_us = s->now->mono_us;
 	if (s->e->done)
 		return (end_copy(s));
 	set_key(s, s->e->next_key, s->e->next_len);
@@ -366,6 +402,73 @@ hold_chunk(struct cursor_step *s)
 	s->v->ahead = 1;
 	s->cur->retry_us = s->now->mono_us + RETRY_US;
 	return (actions & CURSOR_SAVE);
+}
+
+/* ---- copies of the table from other peers ---- */
+
+/* What was asked meanwhile does not count. */
+static unsigned
+wait_turn(struct cursor_step *s)
+{
+	s->cur->asked = 0;
+	return (enter_state(s, CURSOR_QUEUED, reason_of(s)));
+}
+
+static unsigned
+take_turn(struct cursor_step *s)
+{
+	s->cur->copied_us = s->now->mono_us;
+	return (enter_state(s, CURSOR_COPY, LOG_SHORT));
+}
+
+/* Its own position would be lost: then it waits for a copy of its own. */
+static int
+is_before_position(const struct cursor_view *v, const struct cursor_event *e)
+{
+	return (e->incarnation < v->incarnation ||
+	    (e->incarnation == v->incarnation && e->at.seq < v->seq));
+}
+
+static unsigned
+take_given(struct cursor_step *s)
+{
+	struct cursor_view *v = s->v;
+
+	if (is_before_position(v, s->e) || s->e->from_ms > v->from_ms)
+		return (0);
+	v->incarnation = s->e->incarnation;
+	set_position(s, &s->e->at);
+	v->from_ms = 0;
+	v->copying = 0;
+	s->cur->asked = 0;
+	v->whole = 1;
+	v->whole_ms = s->e->from_ms;
+	v->leans = s->e->leans_on != NULL;
+	if (v->leans)
+		memcpy(v->leans_on, s->e->leans_on, NODE_ID_LEN);
+	return (enter_state(s, CURSOR_FETCH, NULL));
+}
+
+static unsigned
+end_leaning(struct cursor_step *s)
+{
+	if (!s->v->leans)
+		return (0);
+	s->v->leans = 0;
+	return (CURSOR_SAVE);
+}
+
+/* What was to come with that comes from its own peer; a copy beside begins again as a part of it. */
+static unsigned
+lose_leant(struct cursor_step *s)
+{
+	if (!s->v->leans)
+		return (0);
+	if (!s->v->beside || s->v->from_ms > s->v->whole_ms)
+		s->v->from_ms = s->v->whole_ms;
+	s->v->beside = 0;
+	forget_whole(s);
+	return (copy_all(s, reason_of(s)));
 }
 
 static unsigned

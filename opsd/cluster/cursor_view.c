@@ -3,16 +3,24 @@
 #include "opsd/cluster/cursor_view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/mem.h"
 
 static const char *const state_names[] = { "live", "fetch", "copy", "clock", "failed", "recover",
-	"new" };
+	"queued", "new" };
 
 const char *
 cursor_view_state(enum cursor_state s)
 {
 	return (state_names[s]);
+}
+
+int
+cursor_view_settled(const struct cursor_view *v)
+{
+	return (!v->copying && !v->leans && v->from_ms == 0 && v->incarnation != 0 &&
+	    v->state != CURSOR_NEW);
 }
 
 uint64_t
@@ -69,13 +77,16 @@ cursor_view_write(const struct cursor_view *v, struct buf *b)
 	buf_str(b, v->why != NULL ? v->why : "");
 	buf_u64(b, v->copied);
 	buf_u64(b, v->since_ms);
+	buf_u8(b, (uint8_t)(v->whole | v->leans << 1));
+	buf_u64(b, v->whole_ms);
+	buf_add(b, v->leans_on, NODE_ID_LEN);
 }
 
 int
 cursor_view_read(struct cursor_view *v, struct rd *r)
 {
-	const uint8_t *next;
-	uint8_t format = rd_u8(r);
+	const uint8_t *next, *on;
+	uint8_t format = rd_u8(r), whole;
 
 	v->state = rd_u8(r);
 	v->database = rd_str(r);
@@ -94,9 +105,16 @@ cursor_view_read(struct cursor_view *v, struct rd *r)
 	v->why = rd_str(r);
 	v->copied = rd_u64(r);
 	v->since_ms = rd_u64(r);
+	whole = rd_u8(r);
+	v->whole = whole & 1;
+	v->leans = whole >> 1;
+	v->whole_ms = rd_u64(r);
+	on = rd_bytes(r, NODE_ID_LEN);
+	if (on != NULL)
+		memcpy(v->leans_on, on, NODE_ID_LEN);
 	if (v->why[0] == '\0') {
 		free(v->why);
 		v->why = NULL;
 	}
-	return (rd_done(r) && format == CURSOR_FORMAT && v->state <= CURSOR_RECOVER ? 0 : -1);
+	return (rd_done(r) && format == CURSOR_FORMAT && v->state <= CURSOR_QUEUED ? 0 : -1);
 }

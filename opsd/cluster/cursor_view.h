@@ -11,7 +11,8 @@ enum cursor_state {
 	CURSOR_CLOCK = 3,   /* a stamp too far ahead: held, tried again */
 	CURSOR_FAILED = 4,  /* cannot be applied; why says; tried again */
 	CURSOR_RECOVER = 5, /* own lost writes are asked for, then it ends */
-	CURSOR_NEW = 6      /* not begun; never on disk */
+	CURSOR_QUEUED = 6,  /* a copy that waits for that of another peer (firstcopy.h) */
+	CURSOR_NEW = 7      /* not begun; never on disk */
 };
 const char *cursor_view_state(enum cursor_state s);
 
@@ -35,6 +36,13 @@ struct cursor_view {
 	int recovering;    /* a copy that must end before others copy from us */
 	uint64_t since_ms; /* in this state; 0: not known */
 	char *why;         /* or NULL */
+	/*
+	 * All that the peer's table had since whole_ms (0: ever), up to the position, is here; when it
+	 * leans, only once the copy of the peer `leans_on`, with which the position came, has ended.
+	 */
+	int whole, leans;
+	uint64_t whole_ms;
+	uint8_t leans_on[NODE_ID_LEN];
 	/* not on disk */
 	int ahead;              /* copy: held by rows from a clock ahead */
 	uint64_t head, head_ms; /* what the peer said last */
@@ -45,11 +53,13 @@ struct cursor_view {
 void cursor_view_copy(struct cursor_view *to, const struct cursor_view *v);
 void cursor_view_clear(struct cursor_view *v);
 void cursor_view_free(struct cursor_view *v);
+/* Whether all up to the position is here, and not still on its way by a copy. */
+int cursor_view_settled(const struct cursor_view *v);
 /* Rows that a copy will have brought, about, and no fewer than it has; 0: not known. */
 uint64_t cursor_view_total(const struct cursor_view *v);
 
 /* What of it is on disk.  -1: it cannot be read. */
-#define CURSOR_FORMAT 4
+#define CURSOR_FORMAT 5
 void cursor_view_write(const struct cursor_view *v, struct buf *b);
 int cursor_view_read(struct cursor_view *v, struct rd *r);
 

@@ -55,6 +55,23 @@ add_label(struct buf *b, const uint8_t *peer, const char *db, size_t dblen, cons
 	buf_add(b, name, nlen);
 }
 
+size_t
+cursors_waits(const struct cursor_view *v)
+{
+	return (v->leans || v->state == CURSOR_QUEUED);
+}
+
+int
+cursors_waiting(struct cursors *f)
+{
+	size_t n;
+
+	pthread_mutex_lock(&f->lock);
+	n = f->waiting;
+	pthread_mutex_unlock(&f->lock);
+	return (n != 0);
+}
+
 struct held *
 cursors_insert(struct cursors *f, const struct cursor_view *v)
 {
@@ -74,6 +91,7 @@ cursors_insert(struct cursors *f, const struct cursor_view *v)
 	DL_APPEND(s->cursors, h);
 	s->n++;
 	s->recovering += (size_t)h->v->recovering;
+	f->waiting += cursors_waits(h->v);
 	return (h);
 }
 
@@ -86,6 +104,7 @@ cursors_delete(struct cursors *f, struct held *h)
 	DL_DELETE(s->cursors, h);
 	s->n--;
 	s->recovering -= (size_t)h->v->recovering;
+	f->waiting -= cursors_waits(h->v);
 	HASH_DELETE(hh, f->cursors, h);
 	if (h->label.len > 0)
 		HASH_DELETE(hh_label, f->labels, h);
@@ -331,6 +350,76 @@ cursors_find_named(struct cursors *f, const uint8_t *peer, const char *db, size_
     const char *name, size_t nlen)
 {
 	return (cursor_of(held_named(f, peer, db, dblen, name, nlen)));
+}
+
+struct cursor **
+cursors_named(struct cursors *f, const char *database, const char *name, size_t *n)
+{
+	struct cursor **list = xcalloc(HASH_COUNT(f->sources) + 1, sizeof(struct cursor *));
+	struct source *s;
+	struct cursor *cur;
+
+	*n = 0;
+	for (s = f->sources; s != NULL; s = s->hh.next) {
+		cur = cursors_find_named(f, s->peer, database, strlen(database), name,
+		    strlen(name));
+		if (cur != NULL)
+			list[(*n)++] = cur;
+	}
+	return (list);
+}
+
+/* As it is on the disk; NULL: it is not, or is another one. */
+static struct cursor_view *
+read_stored(struct cursors *f, const struct cursor_view *known)
+{
+	struct cursor_view *v = xcalloc(1, sizeof(*v));
+	struct buf k = { 0 }, bytes = { 0 };
+	struct rd r;
+
+	memcpy(v->peer, known->peer, NODE_ID_LEN);
+	v->table = known->table;
+	cursors_key(&k, v->peer, v->table);
+	if (store_get(f->rep->data->store, NULL, CF_CURSOR, k.data, k.len, &bytes) != 1) {
+		free(v);
+		v = NULL;
+	} else {
+		r = rd_init(bytes.data, bytes.len);
+		if (cursor_view_read(v, &r) == -1 || strcmp(v->name, known->name) != 0 ||
+		    strcmp(v->database, known->database) != 0) {
+			cursor_view_free(v);
+			v = NULL;
+		}
+	}
+	buf_free(&k);
+	buf_free(&bytes);
+	return (v);
+}
+
+struct cursor_view **
+cursors_stored(struct cursors *f, const char *database, const char *name, size_t *n)
+{
+	struct cursor_view **list, *v;
+	struct source *s;
+	struct held *h;
+	size_t all = 0;
+
+	*n = 0;
+	pthread_mutex_lock(&f->lock);
+	list = xcalloc(HASH_COUNT(f->sources) + 1, sizeof(*list));
+	for (s = f->sources; s != NULL; s = s->hh.next) {
+		h = held_named(f, s->peer, database, strlen(database), name, strlen(name));
+		if (h != NULL)
+			list[all++] = view_of(h);
+	}
+	pthread_mutex_unlock(&f->lock);
+	for (size_t i = 0; i < all; i++) {
+		v = read_stored(f, list[i]);
+		cursor_view_free(list[i]);
+		if (v != NULL)
+			list[(*n)++] = v;
+	}
+	return (list);
 }
 
 int

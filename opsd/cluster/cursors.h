@@ -35,6 +35,10 @@ struct cursor_view **cursors_moved(struct cursors *f, const uint8_t *peer, uint6
     uint64_t *upto, int *whole, size_t *n);
 void cursors_done(struct cursor_view **list, size_t n);
 
+/* Those of all peers in the table of that name, as they are on the disk; cursors_done. */
+struct cursor_view **cursors_stored(struct cursors *f, const char *database, const char *name,
+    size_t *n);
+
 /* What a cursor asks its peer; `turn` goes into the event that answers it. */
 struct cursors_question {
 	uint8_t peer[NODE_ID_LEN];
@@ -56,6 +60,8 @@ void cursors_heard(struct cursors *f, const uint8_t *peer, uint32_t table, uint6
     uint64_t head_ms, uint64_t rows);
 /* Whether there is a cursor that lacks something, or did when it was looked at last. */
 int cursors_behind(struct cursors *f, const uint8_t *peer, uint64_t incarnation);
+/* Whether there is a cursor that waits for another one's copy, or leans on it. */
+int cursors_waiting(struct cursors *f);
 /* When the peer was heard last, its log had no entry of the table that is not here. */
 int cursors_have_all(struct cursors *f, const uint8_t *peer, const char *database,
     const char *name);
@@ -86,6 +92,9 @@ struct cursor *cursors_find(struct cursors *f, const uint8_t *peer, uint32_t tab
 /* Not one that only recovers. */
 struct cursor *cursors_find_named(struct cursors *f, const uint8_t *peer, const char *db,
     size_t dblen, const char *name, size_t nlen);
+/* Those of all peers in the table of that name; free the list. */
+struct cursor **cursors_named(struct cursors *f, const char *database, const char *name,
+    size_t *n);
 /* A new one: an event begins it. */
 struct cursor *cursors_add(struct group *g, const uint8_t *peer, uint32_t table,
     const char *database, const char *name);

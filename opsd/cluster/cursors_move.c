@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors_priv.h"
+#include "opsd/cluster/firstcopy.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 
@@ -82,8 +83,8 @@ cursors_load(struct replication *rep, char **err)
 	return (f);
 }
 
-static void
-cursor_key(struct buf *k, const uint8_t *peer, uint32_t table)
+void
+cursors_key(struct buf *k, const uint8_t *peer, uint32_t table)
 {
 	buf_add(k, peer, NODE_ID_LEN);
 	buf_be32(k, table);
@@ -101,17 +102,21 @@ void
 cursors_remove(struct group *g, struct cursor *cur)
 {
 	struct cursors *f = replication_of(g)->cursors;
-	int recovering = cursor_view(cur)->recovering;
+	struct cursor_view was;
 	struct buf k = { 0 };
 
-	cursor_key(&k, cursor_view(cur)->peer, cursor_view(cur)->table);
+	cursor_view_copy(&was, cursor_view(cur));
+	cursors_key(&k, was.peer, was.table);
 	store_batch_delete(group_batch(g), CF_CURSOR, k.data, k.len);
 	buf_free(&k);
 	pthread_mutex_lock(&f->lock);
 	cursors_delete(f, cursors_held(f, cur));
 	pthread_mutex_unlock(&f->lock);
-	if (recovering)
+	if (was.recovering)
 		recovered_from_one(f->rep); /* no more comes from there */
+	if (!(was.table & CURSOR_OWN))
+		firstcopy_gone(g, was.peer, was.database, was.name);
+	cursor_view_clear(&was);
 }
 
 void
@@ -123,7 +128,7 @@ cursors_set_hint(struct group *g, const uint8_t *peer, const struct cursors_hint
 	pthread_mutex_lock(&f->lock);
 	cursors_source(f, peer)->hint = *hint;
 	pthread_mutex_unlock(&f->lock);
-	cursor_key(&k, peer, 0);
+	cursors_key(&k, peer, 0);
 	buf_u64(&v, hint->stream_seq);
 	buf_u64(&v, hint->incarnation);
 	buf_u64(&v, hint->window);
@@ -137,7 +142,7 @@ save_cursor(struct group *g, const struct cursor_view *view)
 {
 	struct buf k = { 0 }, v = { 0 };
 
-	cursor_key(&k, view->peer, view->table);
+	cursors_key(&k, view->peer, view->table);
 	cursor_view_write(view, &v);
 	store_batch_put(group_batch(g), CF_CURSOR, k.data, k.len, v.data, v.len);
 	buf_free(&k);
@@ -202,8 +207,10 @@ step_cursor(struct cursors *f, struct cursor *cur, const struct cursor_event *e)
 	pthread_mutex_lock(&f->lock);
 	s = cursors_source(f, v->peer);
 	s->recovering -= (size_t)v->recovering;
+	f->waiting -= cursors_waits(v);
 	actions = cursor_on(cur, e, &now);
 	s->recovering += (size_t)v->recovering;
+	f->waiting += cursors_waits(v);
 	if (actions & CURSOR_SAVE)
 		cursors_held(f, cur)->moved = ++f->moves;
 	pthread_mutex_unlock(&f->lock);
@@ -217,6 +224,8 @@ cursors_on(struct group *g, struct cursor *cur, const struct cursor_event *e)
 	const struct cursor_view *v = cursor_view(cur);
 	unsigned actions = step_cursor(rep->cursors, cur, e);
 
+	if (actions & CURSOR_BEGUN)
+		firstcopy_begun(g, cur);
 	if (actions & CURSOR_TELL)
 		tell_cursor_state(rep, v);
 	if (actions & CURSOR_COPIED)
@@ -227,6 +236,8 @@ cursors_on(struct group *g, struct cursor *cur, const struct cursor_event *e)
 		save_cursor(g, v);
 	if (actions & CURSOR_RECOVERED)
 		recovered_from_one(rep);
+	if ((actions & CURSOR_COPIED) && !(actions & CURSOR_REMOVE))
+		firstcopy_ended(g, cur);
 	if (actions & CURSOR_KICK)
 		cluster_kick(rep->cluster);
 	return (actions);

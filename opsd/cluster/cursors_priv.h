@@ -38,6 +38,7 @@ struct cursors {
 	struct held *cursors, *labels;
 	struct source *sources;
 	uint64_t moves, turns;
+	size_t waiting; /* cursors_waiting */
 };
 
 /* These with the lock held, or before anybody else knows of the cursors. */
@@ -45,6 +46,9 @@ struct cursors {
 struct held *cursors_insert(struct cursors *f, const struct cursor_view *v);
 void cursors_delete(struct cursors *f, struct held *h);
 struct held *cursors_held(struct cursors *f, const struct cursor *cur);
+/* 1: it counts for cursors_waiting. */
+size_t cursors_waits(const struct cursor_view *v);
+void cursors_key(struct buf *k, const uint8_t *peer, uint32_t table);
 struct source *cursors_source(struct cursors *f, const uint8_t *peer); /* made when absent */
 
 #endif

@@ -16,6 +16,7 @@ static const enum rank state_ranks[] = {
 	[CURSOR_CLOCK] = RANK_CLOCK,
 	[CURSOR_FAILED] = RANK_FAILED,
 	[CURSOR_RECOVER] = RANK_SYNCING,
+	[CURSOR_QUEUED] = RANK_SYNCING,
 	[CURSOR_NEW] = RANK_SYNCING, /* seen just before its first event */
 };
 

@@ -10,6 +10,7 @@
 #include "opsd/cluster/carriers.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
+#include "opsd/cluster/given.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/renewing.h"
@@ -57,12 +58,15 @@ replication_load(struct replication *rep, struct data *data, char **err)
 		rep->members = members_load(rep, err);
 	if (*err == NULL)
 		rep->cursors = cursors_load(rep, err);
+	if (*err == NULL)
+		rep->givens = givens_load(rep, err);
 	return (*err == NULL ? 0 : -1);
 }
 
 void
 replication_clear(struct replication *rep)
 {
+	givens_free(rep->givens);
 	cursors_free(rep->cursors);
 	members_free(rep->members);
 	nodes_free(rep->nodes);

@@ -22,6 +22,8 @@ struct replication {
 	struct broken broken;
 	struct pki *pki;   /* who we are on links, and whom we believe; NULL: there are none */
 	uint64_t start_ms; /* replication.startTime, 0: none */
+	struct givens *givens; /* positions that came with copies */
+	uint64_t looked_us;    /* firstcopy.h: when copies were looked at last */
 };
 
 /*

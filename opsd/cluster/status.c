@@ -25,6 +25,19 @@ status_ask_who(struct replication *rep, struct status_question *q)
 	memcpy(q->id, rep->data->node_id, NODE_ID_LEN);
 }
 
+/* The rows up to the position are perhaps not all here yet: nobody may forget what they say. */
+static struct status_position
+position_told(const struct cursor_view *cur)
+{
+	if ((cur->copying && !cur->beside) || cur->leans)
+		return ((struct status_position){ cur->table, { cur->incarnation, 0, 0 }, 0 });
+	return ((struct status_position){
+	    cur->table,
+	    { cur->incarnation, cur->seq, cur->ms },
+	    cur->mark,
+	});
+}
+
 void
 status_ask(struct replication *rep, const struct peer *p, const struct status_base *base,
     struct status_question *q)
@@ -43,11 +56,7 @@ status_ask(struct replication *rep, const struct peer *p, const struct status_ba
 		const struct cursor_view *cur = cursors[i];
 
 		if (cur->state != CURSOR_RECOVER)
-			q->positions[q->n++] = (struct status_position){
-				cur->table,
-				{ cur->incarnation, cur->seq, cur->ms },
-				cur->mark,
-			};
+			q->positions[q->n++] = position_told(cur);
 	}
 	cursors_done(cursors, n);
 	q->heads_incarnation = base->incarnation;

@@ -21,7 +21,7 @@
 enum direction { RECEIVED, SENT, DIRECTIONS };
 static const char *const directions[] = { "received", "sent" };
 
-#define STATES (CURSOR_RECOVER + 1)
+#define STATES (CURSOR_NEW + 1)
 
 /* A table between this node and a peer. */
 struct pair {

@@ -4,11 +4,11 @@
 
 /* In place of common/base/formats.c: builds of tomorrow. */
 const struct formats formats = {
-	.wire_oldest = 7,
-	.wire = 7,
+	.wire_oldest = 8,
+	.wire = 8,
 #ifdef SAME_STORE
-	.store = 8,
-#else
 	.store = 9,
+#else
+	.store = 10,
 #endif
 };

@@ -82,6 +82,57 @@ calm_copy(void)
 	world_run_until(world_now() + COPY_US);
 }
 
+/* Nothing comes to it of what others write, nor is there an answer. */
+static void
+stall_towards(const struct machine *to, int stalled)
+{
+	for (int i = 0; i < nmachines; i++)
+		net_pair(&machines[i], to)->stalled = stalled;
+}
+
+/* Most of the others are written to, and the log of each goes. */
+static void
+trim_others(const struct machine *a, const struct machine *b, int t)
+{
+	for (int n = WRITES; n > 0; n--)
+		for (int i = 0; i < nmachines; i++)
+			if (world_chance(70) && machine_alive(&machines[i]))
+				work_write_to(&machines[i], t);
+	world_run_until(world_now() + world_between(1000, 1000000));
+	for (int i = 0; i < nmachines; i++)
+		if (&machines[i] != a && &machines[i] != b)
+			upkeep_purge_table(&machines[i], t, 1);
+}
+
+static void
+copy_to(struct machine *a, struct machine *b)
+{
+	int t = (int)world_below((uint64_t)work_tables());
+
+	stall_towards(a, 1);
+	stall_towards(b, 1);
+	trim_others(a, b, t);
+	if (a != b)
+		upkeep_purge_table(a, t, 1);
+	if (world_chance(40) && machine_alive(a))
+		machine_crash_at_write(a, (unsigned)world_between(1, 12), world_chance(50));
+	stall_towards(a, 0);
+	stall_towards(b, 0);
+	clients_go_on(COPY_US);
+	world_run_until(world_now() + COPY_US);
+	a->writes_left = 0;
+}
+
+void
+calm_copies(void)
+{
+	int from = (int)world_below((uint64_t)nmachines);
+
+	for (int n = 0; n <= nmachines; n++)
+		copy_to(&machines[(from + n) % nmachines],
+		    &machines[(from + n + world_chance(30)) % nmachines]);
+}
+
 static void
 write_each(struct machine *m, int times)
 {

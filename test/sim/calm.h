@@ -15,5 +15,7 @@ void calm_remake(void);
 void calm_put_back(void);
 /* What others lack of a table leaves its log: they copy the table, while clients write. */
 void calm_copy(void);
+/* One or two machines need copies of a table from everybody, while it is written. */
+void calm_copies(void);
 
 #endif

@@ -56,6 +56,10 @@ stay_calm(void)
 	come_to_rest();
 	calm_remake();
 	come_to_rest();
+	if (nmachines < 3 || shape_relays())
+		return;
+	calm_copies();
+	come_to_rest();
 }
 
 static int

@@ -441,6 +441,7 @@ sent_rows(struct buf *b, uint64_t incarnation, uint32_t id, const struct sent *s
 	answer_start(b, incarnation, id, head);
 	buf_u8(b, (uint8_t)done);
 	buf_blob(b, k.data, k.len);
+	buf_blob(b, NULL, 0);
 	buf_u32(b, 1);
 	buf_strn(b, k.data, k.len);
 	buf_blob(b, state.data, state.len);

@@ -104,6 +104,7 @@ in_phase(const char *phase)
 		{ "clock", ON_SUBSCRIBED, ON_AHEAD },
 		{ "failed", ON_SUBSCRIBED, ON_UNFIT },
 		{ "recover", ON_OWN_LOST, CURSOR_EVENTS },
+		{ "queued", ON_ALL, ON_OTHER_COPIES },
 	};
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
@@ -123,7 +124,7 @@ in_phase(const char *phase)
  * then (K: clock, I: since), none that it stays; a: apply, m: merge, s: save, x: remove, l: not
  * asked before a second is over.
  */
-#define COLUMNS 9
+#define COLUMNS 10
 /* clang-format off */
 static const struct {
 	enum cursor_event_kind	 kind;
@@ -131,51 +132,63 @@ static const struct {
 	uint16_t		 status;
 	const char		*cells[COLUMNS];
 } table[] = {
-			/*    new  live  fetch since head  copy clock failed recover */
-	{ ON_SUBSCRIBED, 0, 0, { "Ls", "", "", "", "", "", "l", "Fs", "" } },
-	{ ON_SINCE, 0, 0, { "Is", "Cs", "Cs", "Hs", "s", "s", "Cs", "Cs", "" } },
-	{ ON_ALL, 0, 0, { "Hs", "Hs", "Hs", "Hs", "s", "Hs", "Hs", "Hs", "" } },
-	{ ON_OTHER_KEY, 0, 0, { "Xsl", "Xsl", "Xsl", "Xsl", "Xsl", "Xsl", "Xsl", "sl", "x" } },
-	{ ON_OWN_LOST, 0, 0, { "Rs", "Hs", "Hs", "Hs", "s", "Hs", "Hs", "Hs", "s" } },
-	{ ON_FRAME, 0, 0, { "", "a", "a", "", "", "a", "al", "l", "" } },
-	{ ON_FRAME, -1, 0, { "", "Fs", "", "", "", "", "l", "l", "" } },
-	{ ON_FRAME, 1, 0, { "", "Hs", "Hs", "", "", "Hs", "Hs", "l", "" } },
-	{ ON_NO_ROOM, 0, 0, { "", "Fs", "", "", "", "", "l", "l", "" } },
-	{ ON_ENTRY, 0, 0, { "", "", "", "", "", "", "l", "l", "" } },
-	{ ON_FRAME_END, 0, 0, { "", "s", "Ls", "", "", "s", "Ls", "l", "" } },
-	{ ON_GAP, 0, 0, { "", "Fs", "s", "", "", "s", "sl", "l", "" } },
-	{ ON_OTHER_LIFE, 0, 0, { "", "Fs", "s", "", "", "s", "sl", "l", "" } },
-	{ ON_AHEAD, 0, 0, { "", "Ksl", "Ksl", "", "", "s", "sl", "Ksl", "" } },
-	{ ON_UNFIT, 0, 0, { "", "Xsl", "Xsl", "", "", "s", "Xsl", "sl", "" } },
-	{ ON_ASKED, 0, 0, { "", "", "l", "l", "l", "l", "l", "l", "l" } },
-	{ ON_NO_ANSWER, 0, 0, { "", "", "l", "l", "l", "l", "l", "l", "l" } },
-	{ ON_REFUSED, 0, 400, { "", "", "l", "l", "l", "l", "l", "l", "l" } },
-	{ ON_REFUSED, 0, 503, { "", "", "l", "l", "l", "l", "l", "l", "l" } },
-	{ ON_REFUSED, 0, 403, { "", "", "sl", "sl", "sl", "sl", "sl", "sl", "sl" } },
-	{ ON_REFUSED, 0, 404, { "", "", "Xsl", "Xsl", "Xsl", "Xsl", "Xsl", "sl", "x" } },
-	{ ON_REFUSED, 0, 409, { "", "", "sl", "sl", "sl", "sl", "sl", "sl", "sl" } },
-	{ ON_REFUSED, 0, 410, { "", "", "Hs", "Hs", "l", "l", "Hs", "Hs", "l" } },
-	{ ON_LOG, 0, 0, { "", "", "a", "Fa", "", "", "al", "al", "" } },
-	{ ON_LOG, 1, 0, { "", "", "Hs", "Hs", "", "", "Hs", "Hs", "" } },
-	{ ON_LOG, -1, 0, { "", "", "Hs", "Hs", "", "", "Hs", "Hs", "" } },
-	{ ON_LOG_END, 0, 0, { "", "", "Ls", "Hs", "", "", "Ls", "Ls", "" } },
-	{ ON_LOG_BROKEN, 0, 0, { "", "", "Hs", "Hs", "", "", "Hs", "Hs", "" } },
-	{ ON_ROWS, 0, 0, { "", "", "", "", "m", "m", "l", "ml", "m" } },
-	{ ON_ROWS, 1, 0, { "", "", "", "", "m", "Hs", "l", "ml", "m" } },
-	{ ON_ROWS, -1, 0, { "", "", "", "", "m", "Hs", "l", "ml", "m" } },
-	{ ON_ROWS_UNFIT, 0, 0, { "", "", "", "", "Xsl", "Xsl", "l", "sl", "sl" } },
-	{ ON_ROWS_AHEAD, 0, 0, { "", "", "", "", "sl", "sl", "l", "Hsl", "sl" } },
-	{ ON_MERGED, 0, 0, { "", "", "", "", "Fs", "Fs", "l", "Fs", "x" } },
-	{ ON_HEARD, 0, 0, { "", "", "", "", "", "", "l", "l", "" } },
-	{ ON_LOOKED, 0, 0, { "", "", "", "", "", "", "l", "l", "" } },
-	{ ON_LOOKED, 1, 0, { "", "Hs", "Hs", "Hs", "", "", "l", "l", "" } },
+			/*    new  live  fetch since head  copy clock failed recover queued */
+	{ ON_SUBSCRIBED, 0, 0, { "Ls", "", "", "", "", "", "l", "Fs", "", "" } },
+	{ ON_SINCE, 0, 0, { "Is", "Cs", "Cs", "Hs", "s", "s", "Cs", "Cs", "", "Hs" } },
+	{ ON_ALL, 0, 0, { "Hs", "Hs", "Hs", "Hs", "s", "Hs", "Hs", "Hs", "", "Hs" } },
+	{ ON_OTHER_KEY, 0, 0, { "Xsl", "Xsl", "Xsl", "Xsl", "Xsl", "Xsl", "Xsl", "sl", "x", "Xsl" } },
+	{ ON_OWN_LOST, 0, 0, { "Rs", "Hs", "Hs", "Hs", "s", "Hs", "Hs", "Hs", "s", "Hs" } },
+	{ ON_FRAME, 0, 0, { "", "a", "a", "", "", "a", "al", "l", "", "" } },
+	{ ON_FRAME, -1, 0, { "", "Fs", "", "", "", "", "l", "l", "", "" } },
+	{ ON_FRAME, 1, 0, { "", "Hs", "Hs", "", "", "Hs", "Hs", "l", "", "" } },
+	{ ON_NO_ROOM, 0, 0, { "", "Fs", "", "", "", "", "l", "l", "", "" } },
+	{ ON_ENTRY, 0, 0, { "", "", "", "", "", "", "l", "l", "", "" } },
+	{ ON_FRAME_END, 0, 0, { "", "s", "Ls", "", "", "s", "Ls", "l", "", "" } },
+	{ ON_GAP, 0, 0, { "", "Fs", "s", "", "", "s", "sl", "l", "", "" } },
+	{ ON_OTHER_LIFE, 0, 0, { "", "Fs", "s", "", "", "s", "sl", "l", "", "" } },
+	{ ON_AHEAD, 0, 0, { "", "Ksl", "Ksl", "", "", "s", "sl", "Ksl", "", "" } },
+	{ ON_UNFIT, 0, 0, { "", "Xsl", "Xsl", "", "", "s", "Xsl", "sl", "", "" } },
+	{ ON_ASKED, 0, 0, { "", "", "l", "l", "l", "l", "l", "l", "l", "" } },
+	{ ON_NO_ANSWER, 0, 0, { "", "", "l", "l", "l", "l", "l", "l", "l", "" } },
+	{ ON_REFUSED, 0, 400, { "", "", "l", "l", "l", "l", "l", "l", "l", "" } },
+	{ ON_REFUSED, 0, 503, { "", "", "l", "l", "l", "l", "l", "l", "l", "" } },
+	{ ON_REFUSED, 0, 403, { "", "", "sl", "sl", "sl", "sl", "sl", "sl", "sl", "" } },
+	{ ON_REFUSED, 0, 404, { "", "", "Xsl", "Xsl", "Xsl", "Xsl", "Xsl", "sl", "x", "" } },
+	{ ON_REFUSED, 0, 409, { "", "", "sl", "sl", "sl", "sl", "sl", "sl", "sl", "" } },
+	{ ON_REFUSED, 0, 410, { "", "", "Hs", "Hs", "l", "l", "Hs", "Hs", "l", "" } },
+	{ ON_LOG, 0, 0, { "", "", "a", "Fa", "", "", "al", "al", "", "" } },
+	{ ON_LOG, 1, 0, { "", "", "Hs", "Hs", "", "", "Hs", "Hs", "", "" } },
+	{ ON_LOG, -1, 0, { "", "", "Hs", "Hs", "", "", "Hs", "Hs", "", "" } },
+	{ ON_LOG_END, 0, 0, { "", "", "Ls", "Hs", "", "", "Ls", "Ls", "", "" } },
+	{ ON_LOG_BROKEN, 0, 0, { "", "", "Hs", "Hs", "", "", "Hs", "Hs", "", "" } },
+	{ ON_ROWS, 0, 0, { "", "", "", "", "m", "m", "l", "ml", "m", "" } },
+	{ ON_ROWS, 1, 0, { "", "", "", "", "m", "Hs", "l", "ml", "m", "" } },
+	{ ON_ROWS, -1, 0, { "", "", "", "", "m", "Hs", "l", "ml", "m", "" } },
+	{ ON_ROWS_UNFIT, 0, 0, { "", "", "", "", "Xsl", "Xsl", "l", "sl", "sl", "" } },
+	{ ON_ROWS_AHEAD, 0, 0, { "", "", "", "", "sl", "sl", "l", "Hsl", "sl", "" } },
+	{ ON_MERGED, 0, 0, { "", "", "", "", "Fs", "Fs", "l", "Fs", "x", "" } },
+	{ ON_OTHER_COPIES, 0, 0, { "", "", "", "", "Qs", "", "l", "l", "", "" } },
+	{ ON_PLACED, 0, 0, { "", "", "", "", "Fs", "", "l", "l", "", "Fs" } },
+	{ ON_TURN, 0, 0, { "", "", "", "", "", "", "l", "l", "", "Hs" } },
+	{ ON_LEANT, 0, 0, { "", "", "", "", "", "", "l", "l", "", "" } },
+	{ ON_LEANT_LOST, 0, 0, { "", "", "", "", "", "", "l", "l", "", "" } },
+	{ ON_HEARD, 0, 0, { "", "", "", "", "", "", "l", "l", "", "" } },
+	{ ON_LOOKED, 0, 0, { "", "", "", "", "", "", "l", "l", "", "" } },
+	{ ON_LOOKED, 1, 0, { "", "Hs", "Hs", "Hs", "", "", "l", "l", "", "" } },
 };
 /* clang-format on */
 
 static char
 letter(const struct cursor *cur)
 {
-	return ("NLFIHCKXR"[cursor_phase(cur)]);
+	return ("NLFIHCKXRQ"[cursor_phase(cur)]);
+}
+
+/* There is nothing to ask for. */
+static int
+asks_nothing(const struct cursor *cur)
+{
+	return (strchr("LNQ", letter(cur)) != NULL);
 }
 
 static void
@@ -190,6 +203,8 @@ assert_cell(size_t line, size_t column)
 	e.incarnation = (uint64_t)((int64_t)INC + table[line].incarnation);
 	e.status = table[line].status;
 	e.turn = e.kind == ON_ASKED ? 1 : 0;
+	if (e.kind == ON_PLACED)
+		e.from_ms = 0;
 	actions = happen(cur, e);
 	if (letter(cur) != before)
 		cell[n++] = letter(cur);
@@ -201,7 +216,7 @@ assert_cell(size_t line, size_t column)
 		cell[n++] = 's';
 	if (actions & CURSOR_REMOVE)
 		cell[n++] = 'x';
-	else if (!cursor_due(cur, now.mono_us) && letter(cur) != 'L' && letter(cur) != 'N')
+	else if (!cursor_due(cur, now.mono_us) && !asks_nothing(cur))
 		cell[n++] = 'l';
 	cell[n] = '\0';
 	if (strcmp(cell, table[line].cells[column]) != 0)
@@ -209,7 +224,7 @@ assert_cell(size_t line, size_t column)
 		    (int)table[line].incarnation, e.status, cursor_phase_name(column), cell,
 		    table[line].cells[column]);
 	/* In a second at the latest, unless a question is out. */
-	if (letter(cur) != 'L' && letter(cur) != 'N')
+	if (!asks_nothing(cur))
 		assert_int_equal(cursor_due(cur, now.mono_us + RETRY), e.kind != ON_ASKED);
 	cursor_free(cur);
 }

@@ -55,7 +55,7 @@ static void
 test_rank(void **state)
 {
 	static const enum rank ranks[] = { RANK_OPEN, RANK_SYNCING, RANK_SYNCING, RANK_CLOCK,
-		RANK_FAILED, RANK_SYNCING, RANK_SYNCING };
+		RANK_FAILED, RANK_SYNCING, RANK_SYNCING, RANK_SYNCING };
 
 	(void)state;
 	for (enum cursor_state s = CURSOR_LIVE; s <= CURSOR_NEW; s++) {

@@ -763,6 +763,7 @@ test_copy_answered_late(void **state)
 	answer_start(&b, LIFE, THERE, 5);
 	buf_u8(&b, 1);
 	buf_blob(&b, NULL, 0);
+	buf_blob(&b, NULL, 0);
 	buf_u32(&b, 0);
 	seal_end(&b, 0, b.len);
 	openrep_answer_to(r, &q, &b);
@@ -865,8 +866,8 @@ test_cursors_that_cannot_be_read(void **state)
 	load_says(r, NODE_ID_LEN + 4, &value, NULL);
 	value.data[0] = CURSOR_FORMAT + 1;
 	load_says(r, NODE_ID_LEN + 4, &value,
-	    "store: a cursor is of format 5, and this version (" PACKAGE_VERSION
-	    ") reads format 4");
+	    "store: a cursor is of format 6, and this version (" PACKAGE_VERSION
+	    ") reads format 5");
 	value.data[0] = CURSOR_FORMAT;
 	value.len--;
 	load_says(r, NODE_ID_LEN + 4, &value, "store: the cursors cannot be read");
@@ -887,6 +888,7 @@ test_copy_fails(void **state)
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 0, 0, 1500, 1, 10 }, 5, 0);
 	answer_start(&b, LIFE, THERE, 5);
 	buf_u8(&b, 1);
+	buf_blob(&b, NULL, 0);
 	buf_blob(&b, NULL, 0);
 	buf_u32(&b, 1);
 	buf_strn(&b, "?", 1);
