@@ -118,6 +118,12 @@ line_of(const struct cursor_view *v, const struct cursor_event *e)
 	}
 }
 
+static int
+is_merge_over(enum cursor_event_kind kind)
+{
+	return (kind == ON_MERGED || kind == ON_ROWS_AHEAD || kind == ON_ROWS_UNFIT);
+}
+
 unsigned
 cursor_on(struct cursor *cur, const struct cursor_event *posted, const struct cursor_now *now)
 {
@@ -125,6 +131,8 @@ cursor_on(struct cursor *cur, const struct cursor_event *posted, const struct cu
 	struct cursor_step s = { cur, &cur->v, &e, now };
 
 	e.kind = line_of(&cur->v, posted);
+	if (cur->asked == CURSOR_MERGING && is_merge_over(e.kind))
+		cur->asked = 0;
 	if (e.turn != 0 && e.kind != ON_ASKED) {
 		if (e.turn != cur->asked)
 			return (0);

@@ -14,7 +14,8 @@ struct cursor {
 	struct log_pos seen; /* since: the head of that log, which is beyond it */
 	uint64_t looked;     /* live: the position at the last look */
 	int stuck;           /* looks in a row without movement, while behind */
-	uint64_t asked;      /* the turn of the question that is out; 0: none is */
+	uint64_t asked;      /* the turn of the question that is out; 0: none is; or */
+#define CURSOR_MERGING UINT64_MAX /* ... what came is being merged, and nothing is asked */
 	uint64_t retry_us;   /* not asked before */
 	uint64_t copied_us;  /* a copy got further then; 0: not since it was loaded */
 };

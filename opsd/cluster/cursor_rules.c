@@ -346,10 +346,11 @@ end_answer(struct cursor_step *s)
 	return (CURSOR_SAVE);
 }
 
+/* Whoever asked now would be told the same rows once more. */
 static unsigned
 merge_chunk(struct cursor_step *s)
 {
-	(void)s;
+	s->cur->asked = CURSOR_MERGING;
 	return (CURSOR_MERGE);
 }
 

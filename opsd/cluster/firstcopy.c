@@ -75,7 +75,10 @@ stands_still(struct replication *rep, const struct cursor *cur)
 static int
 gets_further(struct replication *rep, const struct cursor *cur)
 {
-	return (cursor_view(cur)->state == CURSOR_COPY && !stands_still(rep, cur));
+	const struct cursor_view *v = cursor_view(cur);
+	int copies = v->state == CURSOR_COPY || (v->state == CURSOR_FAILED && v->copying);
+
+	return (copies && !stands_still(rep, cur));
 }
 
 /* Whether another one copies all that this one would. */
@@ -153,6 +156,14 @@ given_with(struct group *g, const uint8_t *peer, const char *database, const cha
 
 /* ---- positions that came ---- */
 
+/* It is of no use to a cursor that is there already. */
+static int
+is_beyond(const struct cursor_view *v, const struct given_position *p)
+{
+	return (v->incarnation > p->incarnation ||
+	    (v->incarnation == p->incarnation && v->seq > p->at.seq));
+}
+
 /* Whether the cursor goes on there. */
 static int
 place_cursor(struct group *g, struct cursor *cur, const struct given_position *p,
@@ -185,7 +196,7 @@ place_by_given(struct group *g, struct cursor *cur)
 	return (place_cursor(g, cur, &p, of.done ? NULL : of.from));
 }
 
-/* A cursor takes it at once; 1: there is none yet, and it is kept. */
+/* A cursor that waits takes it at once; 1: it is kept for one that may need it yet. */
 static int
 is_kept(struct group *g, const struct cursor_view *from, struct given_position *p)
 {
@@ -199,10 +210,12 @@ is_kept(struct group *g, const struct cursor_view *from, struct given_position *
 	cur = cursors_find(rep->cursors, p->node, p->table);
 	if (cur == NULL)
 		return (1);
-	if (cursor_view(cur)->state == CURSOR_QUEUED &&
-	    strcmp(cursor_view(cur)->name, from->name) == 0 &&
-	    strcmp(cursor_view(cur)->database, from->database) == 0)
-		place_cursor(g, cur, p, from->peer);
+	if (strcmp(cursor_view(cur)->name, from->name) != 0 ||
+	    strcmp(cursor_view(cur)->database, from->database) != 0)
+		return (0);
+	if (cursor_view(cur)->state != CURSOR_QUEUED)
+		return (!is_beyond(cursor_view(cur), p));
+	place_cursor(g, cur, p, from->peer);
 	return (0);
 }
 
@@ -247,14 +260,31 @@ firstcopy_begun(struct group *g, struct cursor *cur)
 	forget_given(g, v->peer, v->database, v->name);
 }
 
+static void
+leave_out_passed(struct group *g, struct given *one)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < one->n; i++) {
+		const struct given_position *p = &one->list[i];
+		struct cursor *cur = cursors_find(replication_of(g)->cursors, p->node, p->table);
+
+		if (cur == NULL || !is_beyond(cursor_view(cur), p))
+			one->list[kept++] = *p;
+	}
+	one->n = kept;
+}
+
 void
 firstcopy_ended(struct group *g, struct cursor *cur)
 {
 	const struct cursor_view *v = cursor_view(cur);
 	struct given *one = given_with(g, v->peer, v->database, v->name);
 
-	if (one != NULL)
+	if (one != NULL) {
+		leave_out_passed(g, one);
 		given_done(g, replication_of(g)->givens, one);
+	}
 	tell_leaning(g, v->peer, v->database, v->name, ON_LEANT);
 	give_turn(g, v->database, v->name);
 }

@@ -254,6 +254,26 @@ test_met_meanwhile(void **state)
 	assert_placed(r, 9, 1);
 }
 
+/* Who sees only then that its log does not reach. */
+static void
+test_needed_later(void **state)
+{
+	struct openrep *r = *state;
+	struct given_position p = austin_at(9, 0);
+
+	begin_copy(r, austin, AUSTIN,
+	    (struct cursor_event){
+		.kind = ON_SUBSCRIBED,
+		.incarnation = LIFE,
+		.at = { 3, MARK(3), 1 },
+	    });
+	copy_all(r, boston, BOSTON);
+	chunk(r, 1, &p, 0);
+	assert_state(r, austin, AUSTIN, CURSOR_LIVE);
+	copy_all(r, austin, AUSTIN);
+	assert_placed(r, 9, 1);
+}
+
 /* What leans on a copy that begins anew has nothing until it is there again. */
 static void
 test_begins_anew(void **state)
@@ -393,6 +413,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_start_time_less, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_met_later, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_met_meanwhile, setup, openrep_end),
+		cmocka_unit_test_setup_teardown(test_needed_later, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_begins_anew, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_goes, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_older_position, setup, openrep_end),
