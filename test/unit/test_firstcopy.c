@@ -389,6 +389,23 @@ test_gives_whole(void **state)
 	free(list);
 }
 
+/* As they are on the disk: the rows of what has only just moved a cursor may not be there yet. */
+static void
+test_gives_stored(void **state)
+{
+	struct openrep *r = *state;
+	struct given_position *list;
+
+	copy_all(r, boston, BOSTON);
+	chunk(r, 1, NULL, 1);
+	begin_copy(r, boston, BOSTON,
+	    (struct cursor_event){ .kind = ON_ENTRY, .at = { 6, MARK(6), 1 } });
+	assert_int_equal(view_of(r, boston, BOSTON)->seq, 6);
+	assert_int_equal(given_here(r, &list), 1);
+	assert_int_equal(list[0].at.seq, 5);
+	free(list);
+}
+
 /* What this node let go by itself is nowhere in its rows. */
 static void
 test_gives_nothing(void **state)
@@ -419,6 +436,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_older_position, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_stands_still, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_gives_whole, setup, openrep_end),
+		cmocka_unit_test_setup_teardown(test_gives_stored, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_gives_nothing, setup, openrep_end),
 	};
 
