@@ -31,7 +31,7 @@ has_forgotten(const struct table *t)
 }
 
 static void
-set_position(struct given_position *p, const struct cursor_view *v)
+note_position(struct given_position *p, const struct cursor_view *v)
 {
 	memcpy(p->node, v->peer, NODE_ID_LEN);
 	p->table = v->table;
@@ -52,7 +52,7 @@ firstcopy_positions(struct replication *rep, const struct table *t, struct buf *
 	list = xcalloc(n + 1, sizeof(*list));
 	for (size_t i = 0; i < n && count < GIVEN_MAX && !has_forgotten(t); i++)
 		if (all[i]->whole && cursor_view_settled(all[i]))
-			set_position(&list[count++], all[i]);
+			note_position(&list[count++], all[i]);
 	given_write(out, list, count);
 	free(list);
 	cursors_done(all, n);
@@ -158,7 +158,7 @@ given_with(struct group *g, const uint8_t *peer, const char *database, const cha
 
 /* It is of no use to a cursor that is there already. */
 static int
-is_beyond(const struct cursor_view *v, const struct given_position *p)
+has_passed(const struct cursor_view *v, const struct given_position *p)
 {
 	return (v->incarnation > p->incarnation ||
 	    (v->incarnation == p->incarnation && v->seq > p->at.seq));
@@ -214,7 +214,7 @@ is_kept(struct group *g, const struct cursor_view *from, struct given_position *
 	    strcmp(cursor_view(cur)->database, from->database) != 0)
 		return (0);
 	if (cursor_view(cur)->state != CURSOR_QUEUED)
-		return (!is_beyond(cursor_view(cur), p));
+		return (!has_passed(cursor_view(cur), p));
 	place_cursor(g, cur, p, from->peer);
 	return (0);
 }
@@ -269,7 +269,7 @@ leave_out_passed(struct group *g, struct given *one)
 		const struct given_position *p = &one->list[i];
 		struct cursor *cur = cursors_find(replication_of(g)->cursors, p->node, p->table);
 
-		if (cur == NULL || !is_beyond(cursor_view(cur), p))
+		if (cur == NULL || !has_passed(cursor_view(cur), p))
 			one->list[kept++] = *p;
 	}
 	one->n = kept;

@@ -440,5 +440,5 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_gives_nothing, setup, openrep_end),
 	};
 
-	return (cmocka_run_group_tests(tests, NULL, NULL));
+	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
 }
