@@ -31,7 +31,23 @@ hubconf_open_routes(const struct settings *s)
  * whatever we say; `insecure` only spares whom we connect to.
  */
 static void
-add_route_tls(struct buf *b, const struct settings *s, const char *open_dir)
+add_pins(struct buf *b, const struct settings *s)
+{
+	const json_t *pin;
+	size_t i;
+
+	if (s->pins == NULL)
+		return;
+	buf_addf(b, "pinned_certs: [\n");
+	json_array_foreach(s->pins, i, pin) {
+		natstext_quote(b, json_string_value(pin));
+		buf_u8(b, '\n');
+	}
+	buf_addf(b, "]\n");
+}
+
+static void
+add_route_tls(struct buf *b, const struct settings *s, const char *open_dir, int live)
 {
 	buf_addf(b, "tls {\n");
 	natstext_tls_suites(b);
@@ -41,16 +57,21 @@ add_route_tls(struct buf *b, const struct settings *s, const char *open_dir)
 		add_path(b, "ca_file", open_dir, "route-ca.crt");
 	} else
 		natstext_tls_files(b, s);
+	if (live)
+		add_pins(b, s);
 	buf_addf(b, "%s\ntimeout: 5\n}\n", s->insecure ? "insecure: true" : "verify: true");
 }
 
+/* The server takes over other pins by a reload for routes, not for these. */
 static void
 add_leaf_tls(struct buf *b, const struct settings *s)
 {
 	buf_addf(b, "tls {\n");
 	natstext_tls_suites(b);
 	natstext_tls_files(b, s);
-	buf_addf(b, "verify: %s\ntimeout: 5\n}\n", !s->insecure && s->verify ? "true" : "false");
+	add_pins(b, s);
+	buf_addf(b, "verify: %s\ntimeout: 5\n}\n",
+	    !s->insecure && (s->verify || s->pins != NULL) ? "true" : "false");
 }
 
 /* The same leaf links through firewalls that let only HTTPS out. */
@@ -132,7 +153,7 @@ add_cluster(struct buf *b, const struct settings *s, const struct hubconf_run *r
 		natstext_user(b, s);
 		buf_addf(b, "timeout: 5\n}\n");
 	}
-	add_route_tls(b, s, run->dir);
+	add_route_tls(b, s, run->dir, live);
 	if (live)
 		add_routes(b, s);
 	buf_addf(b, "}\n");

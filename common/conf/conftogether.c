@@ -6,6 +6,8 @@
 #include "common/conf/conf_priv.h"
 #include "common/conf/repaddress.h"
 
+#define PIN_LEN 64
+
 /* Keys against each other. */
 
 /* Each of a node's servers listens on a port of its own. */
@@ -58,6 +60,31 @@ conf_check_links(const struct conf *c, struct buf *errs)
 		conf_fault(errs, "'%s' must be host:port", conf_name(REP_PROXY));
 }
 
+/* What nats-server would not check is not to be thought so. */
+static void
+conf_check_pins(const struct conf *c, struct buf *errs)
+{
+	const json_t *pins = conf_list(c, CL_TLS_PINNED), *pin;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)pins, i, pin)
+		if (json_string_length(pin) != PIN_LEN ||
+		    strspn(json_string_value(pin), "0123456789abcdefABCDEF") != PIN_LEN)
+			conf_fault(errs,
+			    "'%s[%zu]' must be the SHA-256 of a public key, in 64 hexadecimal "
+			    "digits",
+			    conf_name(CL_TLS_PINNED), i);
+	if (json_array_size(pins) == 0)
+		return;
+	if (conf_bool(c, CL_TLS_INSECURE))
+		conf_fault(errs, "'%s' and '%s' do not go together", conf_name(CL_TLS_PINNED),
+		    conf_name(CL_TLS_INSECURE));
+	if (conf_int(c, HUB_LEAF_WEBSOCKET_PORT) != 0)
+		conf_fault(errs,
+		    "'%s' and '%s' do not go together: nats-server does not check keys there",
+		    conf_name(CL_TLS_PINNED), conf_name(HUB_LEAF_WEBSOCKET_PORT));
+}
+
 void
 conf_check_together(const struct conf *c, struct buf *errs)
 {
@@ -73,6 +100,7 @@ conf_check_together(const struct conf *c, struct buf *errs)
 		conf_fault(errs,
 		    "'%s' must be false: list what is revoked in revokedCertificates of a route",
 		    conf_name(REP_MTLS_VERIFICATION));
+	conf_check_pins(c, errs);
 	conf_check_links(c, errs);
 	conf_check_ports(c, errs);
 	conf_check_rotation(c, errs);

@@ -45,6 +45,19 @@ all_logins(const json_t *logins)
 	return (all);
 }
 
+/* NULL are none. */
+static int
+all_words(const json_t *list)
+{
+	const json_t *w;
+	size_t i;
+	int all = 1;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, w)
+		all &= json_is_string(w);
+	return (all);
+}
+
 /* What is missing for a server to run; NULL: nothing. */
 static const char *
 missing_part(const struct settings *s)
@@ -59,6 +72,8 @@ missing_part(const struct settings *s)
 		return ("the cluster user has no password");
 	if (s->cert == NULL || s->key == NULL)
 		return ("there is no certificate for inter-node links");
+	if (!all_words(s->pins))
+		return ("'pins' are no texts");
 	if (s->logins != NULL && !all_logins(s->logins))
 		return ("'logins' are no users with passwords");
 	return (NULL);
@@ -83,6 +98,8 @@ settings_from(const json_t *root, char **err)
 	s->insecure = is_true(tls, "insecure");
 	s->verify = is_true(tls, "verify");
 	s->made = dup_string(tls, "made");
+	if (json_array_size(json_object_get(tls, "pins")) > 0)
+		s->pins = json_incref(json_object_get(tls, "pins"));
 	s->logins = json_incref(json_object_get(root, "logins"));
 	s->conf = conf_from_tree(json_object_get(root, "config"), err);
 	if (s->conf != NULL && (!s->enabled || missing_part(s) == NULL))
@@ -121,6 +138,7 @@ settings_free(struct settings *s)
 	free(s->ca);
 	free(s->made);
 	json_decref(s->logins);
+	json_decref(s->pins);
 	conf_free(s->conf);
 	free(s);
 }

@@ -24,6 +24,8 @@ struct settings {
 	 * first this node's own; else NULL, and nodes say the cluster user's on all links.
 	 */
 	json_t *logins;
+	/* Of all that may link, this node's own among them (clustering.tls.pinned); NULL: any. */
+	json_t *pins;
 	struct conf *conf;
 };
 

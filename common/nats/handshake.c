@@ -69,7 +69,10 @@ static int
 read_reason(struct failure *f, const char *reason)
 {
 	copy_plain(f->reason, REASON_LEN, reason, strlen(reason));
-	return (strstr(reason, "tls: ") != NULL || strstr(reason, "x509: ") != NULL ? 0 : -1);
+	return (strstr(reason, "tls: ") != NULL || strstr(reason, "x509: ") != NULL ||
+		    strstr(reason, "not pinned") != NULL ?
+		0 :
+		-1);
 }
 
 /* "websocket: TLS handshake error from 127.0.0.1:5: tls: ..." */

@@ -77,15 +77,24 @@ pem_json(X509 *cert)
 	return (v);
 }
 
+/* What pins have it by. */
+static json_t *
+spki_text(const X509 *cert)
+{
+	char hash[PEM_HASH];
+
+	return (pem_spki(X509_get0_pubkey(cert), hash) == 0 ? json_string(hash) : json_null());
+}
+
 static json_t *
 cert_details(X509 *cert)
 {
 	uint32_t flags = X509_get_extension_flags(cert);
-	json_t *details = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "issuer",
+	json_t *details = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "issuer",
 	    name_text(X509_get_issuer_name(cert)), "subject",
 	    name_text(X509_get_subject_name(cert)), "subject_alt_name", alt_text(cert),
 	    "serial_number", serial_text(cert), "valid_from", x509_time(X509_get0_notBefore(cert)),
-	    "valid_to", x509_time(X509_get0_notAfter(cert)));
+	    "valid_to", x509_time(X509_get0_notAfter(cert)), "public_key_sha256", spki_text(cert));
 
 	return (json_pack("{s:o, s:b, s:b, s:o}", "certificate", pem_json(cert), "is_authority",
 	    (flags & EXFLAG_CA) != 0, "is_self_signed", (flags & EXFLAG_SS) != 0, "details",

@@ -6,7 +6,8 @@
 
 /*
  * The certificates (PEM) of a file: {"certificate","is_authority","is_self_signed",
- * "details":{"issuer","subject","subject_alt_name","serial_number","valid_from","valid_to"}}
+ * "details":{"issuer","subject","subject_alt_name","serial_number","valid_from","valid_to",
+ * "public_key_sha256"}}
  * each, as anybody may see them; no keys.  NULL with *err.
  */
 json_t *certinfo_read(const char *path, char **err);

@@ -1,23 +1,50 @@
 #include "config.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/conf/tlsconf.h"
+#include "common/tls/pem.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/daemons_priv.h"
 #include "opsd/cluster/warnings.h"
+#include "opsd/pki/keyfiles.h"
+
+/* The keys of all that may link, our own as well: our leaf does, with our hub.  NULL: any. */
+static json_t *
+pins_json(const struct conf *conf, const char *cert)
+{
+	const json_t *others = conf_list(conf, CL_TLS_PINNED), *one;
+	char own[PEM_HASH], *small;
+	json_t *pins;
+	size_t i;
+
+	if (json_array_size(others) == 0)
+		return (NULL);
+	pins = json_array();
+	if (keyfiles_pin(cert, own) == 0)
+		json_array_append_new(pins, json_string(own));
+	json_array_foreach((json_t *)(uintptr_t)others, i, one) {
+		small = xstrdup(json_string_value(one));
+		for (char *c = small; *c != '\0'; c++)
+			*c = (char)tolower((unsigned char)*c);
+		json_array_append_new(pins, json_string(small));
+		free(small);
+	}
+	return (pins);
+}
 
 /* Paths and what goes with them; `made` is NULL where they are not of the cluster's secret. */
 static json_t *
 tls_json(const struct conf *conf, const struct linkcert *made)
 {
 	struct tlsconf_links l = tlsconf_links(conf);
-	json_t *o = json_pack("{s:s, s:s, s:s?, s:b, s:b, s:s?}", "certificate", l.cert,
+	json_t *o = json_pack("{s:s, s:s, s:s?, s:b, s:b, s:s?, s:o*}", "certificate", l.cert,
 	    "privateKey", l.key, "certificateAuthority", l.ca, "insecure",
 	    conf_bool(conf, CL_TLS_INSECURE), "verify", conf_bool(conf, CL_TLS_VERIFY), "made",
-	    made != NULL ? linkcert_made(made) : NULL);
+	    made != NULL ? linkcert_made(made) : NULL, "pins", pins_json(conf, l.cert));
 
 	tlsconf_links_clear(&l);
 	return (o);

@@ -99,6 +99,10 @@ handshake_cure(const char *reason)
 	return ("");
 }
 
+static const char pinned_cure[] =
+    ". clustering.tls.pinned of this node does not have its key: add it, "
+    "if that node is to be linked";
+
 char *
 warnings_handshake_text(const struct conf *conf, const json_t *failure)
 {
@@ -114,7 +118,9 @@ warnings_handshake_text(const struct conf *conf, const json_t *failure)
 	    strncmp(reason, "remote error: ", 14) == 0 ?
 		" (the other end refuses this node's certificate)" :
 		"",
-	    secret ? handshake_cure(reason) : ""));
+	    reason_has(reason, "not pinned") ? pinned_cure :
+		secret                       ? handshake_cure(reason) :
+					       ""));
 }
 
 void

@@ -312,6 +312,48 @@ issuer()
 	openssl x509 -in "$(root "$1")/keys/links.pem" -noout -issuer
 }
 
+key_of()	# key_of NODE: as list_certificates shows it
+{
+	ask "$1" '{"operation":"list_certificates"}' |
+	    jq -r '.[] | select(.name == "keys/links.pem").details.public_key_sha256'
+}
+
+pin()		# pin NODE OTHER...: these and no others may link with it
+{
+	local list
+
+	list=$(for other in "${@:2}"; do key_of "$other"; done | jq -R . | jq -sc .)
+	ok "$1" "{\"operation\":\"set_configuration\",\"clustering_tls_pinned\":$list}"
+}
+
+@test "pinned keys: whoever has another one is out within seconds, and in again without" {
+	local key
+
+	node_start third
+	route third n1
+	other_name third n2
+	wait_until 20 in_network third n1 n2
+	key=$(openssl x509 -in "$(root n1)/keys/links.pem" -noout -pubkey | openssl pkey -pubin -outform der | sha256sum)
+	[ "$(key_of n1)" = "${key%% *}" ]
+	pin n1 n2
+	pin n2 n1
+	wait_until 10 in_network third
+	wait_until 10 in_network n1 n2
+	wait_until 10 warned n1 handshake "clustering.tls.pinned of this node does not have its key"
+	flows "with pins"
+	in_network third
+	refused n1 400 '{"operation":"set_configuration","clustering_tls_pinned":["ab"]}' "64 hexadecimal digits"
+	refused n1 400 '{"operation":"set_configuration","clustering_hubServer_leafNodes_network_websocketPort":9443}' \
+	    "do not go together"
+	pin n1 n2 third
+	pin n2 n1 third
+	wait_until 20 in_network third n1 n2
+	ok n1 '{"operation":"set_configuration","clustering_tls_pinned":[]}'
+	ok n2 '{"operation":"set_configuration","clustering_tls_pinned":[]}'
+	node_stop third
+	flows "without pins"
+}
+
 @test "another password: while only some nodes have it, all are linked" {
 	local old
 

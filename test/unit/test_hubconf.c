@@ -20,7 +20,7 @@ static const char tls[] =
 /* NULL: none. */
 struct opts {
 	const char *node, *user, *password, *routes, *ca, *insecure, *level, *enabled, *advertise,
-	    *advertise_set, *made;
+	    *advertise_set, *made, *pins;
 };
 
 static json_t *
@@ -48,6 +48,9 @@ read_settings(const struct opts *o, char **err)
 
 	free(t);
 	free(text);
+	if (o->pins != NULL)
+		json_object_set_new(json_object_get(root, "tls"), "pins",
+		    json_loads(o->pins, 0, NULL));
 	json_object_set_new(root, "enabled", json_boolean(o->enabled == NULL));
 	json_object_set_new(root, "node", json_string(o->node));
 	json_object_set_new(root, "node_id", json_string("000102030405060708090a0b0c0d0e0f"));
@@ -135,6 +138,33 @@ test_tls(void **state)
 	o.insecure = "false";
 	has(&o, "ca_file: \"/k/ca\"\nverify: true\n");
 	lacks(&o, "insecure");
+}
+
+/* Only these keys: routes by a reload, leaf links by a restart; and certificates are asked for. */
+static void
+test_pins(void **state)
+{
+	struct opts o = { .node = "n1",
+		.user = "u",
+		.password = "p",
+		.ca = "\"/k/ca\"",
+		.insecure = "false",
+		.pins = "[\"aa\",\"bb\"]" };
+	char *live = text_of(&o, 1), *fixed = text_of(&o, 0);
+	const char *first = strstr(live, "pinned_certs: [\n\"aa\"\n\"bb\"\n]\n"), *leaf;
+
+	assert_non_null(first);
+	leaf = strstr(live, "leafnodes {");
+	assert_true(first < leaf);
+	assert_non_null(strstr(leaf, "pinned_certs"));
+	first = strstr(fixed, "pinned_certs");
+	assert_true(first > strstr(fixed, "leafnodes {"));
+	free(live);
+	free(fixed);
+	o.pins = "[]";
+	lacks(&o, "pinned_certs");
+	o.pins = NULL;
+	lacks(&o, "pinned_certs");
 }
 
 /* With certificates of the cluster's secret no password goes to other hubs, and leafs have their own. */
@@ -399,6 +429,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_tls),
+		cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_suites),
 		cmocka_unit_test(test_routes),
