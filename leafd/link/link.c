@@ -152,6 +152,8 @@ link_end(struct peerlink *k, unsigned code, const char *why)
 		send_bye(k, why);
 	if (!k->dialled && k->state != LINK_ADMITTED)
 		listen_judge(k->ls, k->address, 0);
+	if (k->state == LINK_ADMITTED)
+		k->ls->admitted--;
 	k->state = LINK_ENDED;
 	event_del(k->timer);
 	event_del(k->turn);
@@ -169,6 +171,8 @@ void
 link_free(struct peerlink *k)
 {
 	DL_DELETE(k->ls->all, k);
+	if (k->state == LINK_ADMITTED)
+		k->ls->admitted--;
 	link_let_go(k);
 	ws_free(k->ws);
 	event_free(k->timer);
@@ -267,6 +271,8 @@ on_admitted(struct peerlink *k, uint8_t type, struct rd *r, struct buf *m)
 		return (link_out_want(k, r));
 	case LINK_GOT:
 		return (link_out_got(k, r));
+	case LINK_SHARE:
+		return (link_out_share(k, r));
 	case LINK_BEGIN:
 		return (link_in_begin(k, r));
 	case LINK_FRAME:
@@ -400,6 +406,7 @@ link_admit(struct peerlink *k)
 	struct buf head = { 0 };
 
 	k->state = LINK_ADMITTED;
+	k->ls->admitted++;
 	if (!k->dialled)
 		listen_judge(k->ls, k->address, 1);
 	buf_u8(&head, LINK_READY);
@@ -462,6 +469,7 @@ link_new(struct links *ls, int fd, const char *address, int secure, struct targe
 	k->target = target;
 	k->dialled = target != NULL;
 	k->address = xstrdup(address);
+	k->out.share = k->in.share = LINK_CREDIT;
 	k->timer = evtimer_new(ls->base, link_timer_cb, k);
 	k->turn = evtimer_new(ls->base, link_turn_cb, k);
 	if (k->timer == NULL || k->turn == NULL || (bev = make_connection(k, fd, secure)) == NULL)

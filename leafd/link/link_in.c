@@ -87,6 +87,22 @@ link_in_frame(struct peerlink *k, struct buf *m)
 	return (0);
 }
 
+/* Others came or went. */
+static void
+say_share(struct peerlink *k)
+{
+	uint32_t share = links_share(k->ls);
+	struct buf head = { 0 };
+
+	if (share == k->in.share)
+		return;
+	k->in.share = share;
+	buf_u8(&head, LINK_SHARE);
+	buf_u32(&head, share);
+	link_send(k, &head, NULL, 0);
+	buf_free(&head);
+}
+
 static void
 send_got(struct peerlink *k)
 {
@@ -94,6 +110,7 @@ send_got(struct peerlink *k)
 
 	if (k->in.got == 0)
 		return;
+	say_share(k);
 	buf_u8(&head, LINK_GOT);
 	buf_u32(&head, k->in.got);
 	buf_u64(&head, k->in.got_bytes);
@@ -123,6 +140,7 @@ link_in_want(struct peerlink *k, uint64_t incarnation, uint64_t after)
 	send_got(k);
 	k->in.asked = 1;
 	k->in.wants++;
+	say_share(k);
 	buf_u8(&head, LINK_WANT);
 	buf_u64(&head, incarnation);
 	buf_u64(&head, after);

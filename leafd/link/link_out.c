@@ -106,6 +106,21 @@ is_read(const struct peerlink *k)
 	return (first != NULL && (first->next != NULL || first->want == k->out.wants));
 }
 
+/* The other's memory, and ours. */
+static uint32_t
+credit_of(const struct peerlink *k)
+{
+	uint32_t own = links_share(k->ls);
+
+	return (k->out.share < own ? k->out.share : own);
+}
+
+static uint32_t
+window_of(uint32_t credit)
+{
+	return (credit / 4 < WINDOW_MAX ? credit / 4 : WINDOW_MAX);
+}
+
 static void
 read_log(struct peerlink *k)
 {
@@ -118,18 +133,20 @@ read_log(struct peerlink *k)
 	buf_add(&b, k->hello.id, NODE_ID_LEN);
 	buf_u64(&b, k->out.incarnation);
 	buf_u64(&b, k->out.after);
-	buf_u32(&b, WINDOW_MAX);
+	buf_u32(&b, window_of(credit_of(k)));
 	chan_call(k->ls->opsd, MSG_LINK_READ, &b, 0, on_log_data, read);
 }
 
 void
 link_out_more(struct peerlink *k)
 {
+	uint32_t credit = credit_of(k);
+
 	if (k->state != LINK_ADMITTED || ws_queued(k->ws) > LINK_QUEUE)
 		return;
 	say_begins(k);
 	if (k->out.wants > 0 && !is_read(k) && !k->out.idle && k->up_asked && links_up(k->ls) &&
-	    k->out.bytes + WINDOW_MAX <= LINK_CREDIT)
+	    k->out.bytes + window_of(credit) <= credit)
 		read_log(k);
 }
 
@@ -171,6 +188,18 @@ link_out_got(struct peerlink *k, struct rd *r)
 	k->out.confirmed_ms = wall_ms();
 	if (k->out.bytes == 0)
 		k->out.sending_ms = 0;
+	link_out_more(k);
+	return (0);
+}
+
+int
+link_out_share(struct peerlink *k, struct rd *r)
+{
+	uint32_t share = rd_u32(r);
+
+	if (!rd_done(r) || share < LINK_SHARE_MIN || share > LINK_CREDIT)
+		return (-1);
+	k->out.share = share;
 	link_out_more(k);
 	return (0);
 }

@@ -33,6 +33,8 @@ enum link_type {
 	LINK_GOT = 9,    /* u32 frames, u64 bytes: durable or dropped, since the last */
 	LINK_BYE = 10,   /* str why, before the end */
 	LINK_BEGIN = 11, /* what follows is what the last WANT asked for */
+	LINK_SHARE =
+	    12, /* u32 bytes: so much, and no more, may not be GOT yet; LINK_CREDIT before */
 };
 
 #define LINK_PROTOCOL   "hubleaf.1"
@@ -42,10 +44,12 @@ enum link_type {
 #define LINK_STOOD_MS   5000
 #define LINK_PING_MS    5000
 #define LINK_SILENCE_US 15000000
-#define LINK_CREDIT     (4u << 20) /* bytes of frames that are not yet GOT */
-#define LINK_QUEUE      (8u << 20) /* with so much not yet written, nothing more is begun */
-#define LINK_UNADMITTED 64         /* that came in, */
-#define LINK_FROM_ONE   16         /* and from one address */
+#define LINK_CREDIT     (4u << 20)   /* bytes of frames that are not yet GOT, */
+#define LINK_ALL        (32u << 20)  /* and of all links together, but for */
+#define LINK_SHARE_MIN  (256u << 10) /* what each has in any case */
+#define LINK_QUEUE      (8u << 20)   /* with so much not yet written, nothing more is begun */
+#define LINK_UNADMITTED 64           /* that came in, */
+#define LINK_FROM_ONE   16           /* and from one address */
 
 /*
  * A message has so much room before it that APPLY's fields fit there together with its type, and the
@@ -104,6 +108,7 @@ struct peerlink {
 		struct link_read *reads;     /* what opsd is asked for, also for a WANT of before */
 		int idle;               /* it had nothing, against its word: at the next tick */
 		uint64_t frames, bytes; /* that are not GOT */
+		uint32_t share;         /* how many bytes the other lets us */
 		uint64_t sent_ms, confirmed_ms, sending_ms;
 	} out;
 
@@ -112,6 +117,7 @@ struct peerlink {
 		unsigned wants; /* WANTs whose BEGIN has not come: frames are of before */
 		struct link_apply *applies; /* with opsd */
 		uint64_t bytes;             /* that came and are not said to be GOT */
+		uint32_t share;             /* that the other knows of */
 		uint32_t got;               /* to be said at the end of this turn */
 		uint64_t got_bytes;
 		uint32_t owed; /* lost with opsd: said with the next WANT */
@@ -131,6 +137,7 @@ struct links {
 	struct tlslink *tls;   /* NULL: no certificate */
 	char *tls_fault;
 	struct peerlink *all;
+	unsigned admitted; /* of those */
 	struct target *targets;
 	struct listener *listeners;
 	struct arrivals *arrivals;
@@ -141,6 +148,8 @@ int links_up(const struct links *ls); /* opsd is there and has said what is to b
 void links_changed(struct links *ls);
 /* The one with that node that is, or is about to be, admitted; NULL: none. */
 struct peerlink *links_find(const struct links *ls, const uint8_t id[NODE_ID_LEN]);
+/* What one of them may have on its way, as they are that many. */
+uint32_t links_share(const struct links *ls);
 int links_known_by_another(const struct peerlink *k); /* opsd has its node by another link, too */
 int links_has_hostname(const struct links *ls, const char *hostname);
 /* HELLO came and is in k->hello: opsd is asked, unless it cannot be. */
@@ -176,6 +185,7 @@ void link_ask_end(struct peerlink *k);
 /* link_out.c */
 int link_out_want(struct peerlink *k, struct rd *r); /* -1: broken */
 int link_out_got(struct peerlink *k, struct rd *r);
+int link_out_share(struct peerlink *k, struct rd *r);
 void link_out_more(struct peerlink *k);   /* what there is of the log, as far as it may go */
 void link_out_forget(struct peerlink *k); /* opsd is away */
 

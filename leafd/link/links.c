@@ -53,6 +53,16 @@ links_find(const struct links *ls, const uint8_t id[NODE_ID_LEN])
 	return (k != NULL ? k : find_in(ls, LINK_ASKING, id, NULL));
 }
 
+uint32_t
+links_share(const struct links *ls)
+{
+	uint32_t share = LINK_ALL / (ls->admitted > 0 ? ls->admitted : 1);
+
+	if (share > LINK_CREDIT)
+		return (LINK_CREDIT);
+	return (share > LINK_SHARE_MIN ? share : LINK_SHARE_MIN);
+}
+
 int
 links_known_by_another(const struct peerlink *k)
 {

@@ -649,6 +649,40 @@ test_credit(void **state)
 	close_all();
 }
 
+/* As they are many, each has less: what the receiver says, and what the sender has itself. */
+static void
+test_share(void **state)
+{
+	const struct peerlink *k;
+
+	open_link();
+	k = links_find(a.links, b.id);
+	b.links->admitted += 1000;
+	a.end = 1;
+	give_log(&a);
+	until(k->out.share == LINK_SHARE_MIN);
+	b.hold_apply = 1;
+	a.payload = 10000;
+	a.end = ENTRIES_MAX;
+	give_log(&a);
+	until(b.applied > 10);
+	for (unsigned i = 0; i < 200; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	/* This opsd gives 100 at once, however much it is asked for. */
+	assert_in_range(b.applied, 11, 120);
+	b.hold_apply = 0;
+	b.links->admitted -= 1000;
+	a.links->admitted += 1000;
+	for (unsigned i = 0; i < b.nheld; i++)
+		apply_done(b.held[i]);
+	b.nheld = 0;
+	until(b.applied == ENTRIES_MAX && k->out.share == LINK_CREDIT);
+	assert_int_equal(links_share(a.links), LINK_SHARE_MIN);
+	a.links->admitted -= 1000;
+	assert_int_equal(links_share(a.links), LINK_CREDIT);
+	close_all();
+}
+
 static void
 test_refused(void **state)
 {
@@ -1443,6 +1477,7 @@ main(void)
 		cmocka_unit_test(test_linked),
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_credit),
+		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_certificates),
 		cmocka_unit_test(test_both_dial),
