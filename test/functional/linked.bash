@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # HL_CARRIER=link: the nodes of node.bash know each other by links and by nothing else.  Their host names are
-# those of the tests, found by libnss-wrapper; one authority has signed all.  Nothing replicates but what is
-# subscribed to, as over NATS.
+# those of the tests, found by libnss-wrapper; one authority has signed all.  Nothing replicates but what one of
+# two nodes has subscribed to, as over NATS; and any may bring what others wrote.
 
 load "$HL_SRC/test/functional/certs.bash"
 
@@ -46,7 +46,8 @@ node_address()
 
 node_environment()
 {
-	printf '%s\n' "LD_PRELOAD=libnss_wrapper.so" "NSS_WRAPPER_HOSTS=$HL_T/hosts"
+	printf '%s\n' "LD_PRELOAD=libnss_wrapper.so" "NSS_WRAPPER_HOSTS=$HL_T/hosts" \
+	    REPLICATION_CONSENT=false 'REPLICATION_RELAYS=["*"]'
 }
 
 node_ready()	# others can link with it

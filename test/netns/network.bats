@@ -82,6 +82,12 @@ rows_from()	# rows_from ID NODE...: each inserts one
 	same_rows 20 t n1 n2 n3
 }
 
+linked()	# linked NODE OTHER
+{
+	ask "$1" '{"operation":"cluster_status"}' |
+	    jq -e --arg n "$2" 'any(.connections[]; .name == $n and .status == "open")'
+}
+
 from_outside()	# connections to where n4 listens
 {
 	$(within n4) ss -Htn state established "sport = $(port n4 link)"
@@ -91,7 +97,7 @@ from_outside()	# connections to where n4 listens
 	net all n4 dial=0
 	node_start n4
 	route n4 n1
-	wait_until 20 in_network n4 n1
+	wait_until 20 linked n4 n1
 	make_table n1 edge
 	subscribe n1 n4 edge
 	insert n1 edge '{"id":"of n1"}'
