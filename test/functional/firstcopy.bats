@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # A node that joins several others, or was away for longer than their logs reach, gets each table from one of them.
 
-HL_CARRIER=link
+HL_CARRIER="link"
 load node.bash
 
 start_nodes()
