@@ -9,10 +9,13 @@
 #include "common/base/mem.h"
 #include "common/conf/repconf.h"
 #include "common/conf/settings.h"
+#include "opsd/cluster/discovery.h"
+#include "opsd/cluster/gossip_take.h"
 #include "opsd/cluster/linkconf.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/pki/issue.h"
 #include "opsd/pki/pki.h"
 
@@ -44,13 +47,24 @@ is_certified(struct replication *rep, const struct member *m, struct issue_shown
 	return (rep->pki != NULL && m->serial != NULL && m->spki != NULL);
 }
 
+/* Of it, or of this node: what was before does not count. */
+static uint64_t
+last_removal(struct replication *rep, const struct member *m)
+{
+	uint64_t its = roster_locked_ms(rep->roster, m->id, m->spki);
+	uint64_t ours = roster_locked_ms(rep->roster, rep->data->node_id, NULL);
+
+	return (its > ours ? its : ours);
+}
+
 int
 admission_invited(struct replication *rep, const struct member *m)
 {
 	char hex[NODE_HEX_LEN];
 	struct issue_shown shown;
 
-	return (is_certified(rep, m, &shown, hex) && issue_invites(rep->pki, &shown));
+	return (is_certified(rep, m, &shown, hex) &&
+	    issue_invites(rep->pki, &shown) > last_removal(rep, m));
 }
 
 int
@@ -62,18 +76,20 @@ admission_confirm(struct replication *rep, const struct member *m, char **err)
 	return (is_certified(rep, m, &shown, hex) ? issue_confirm(rep->pki, &shown, err) : 0);
 }
 
-/* What makes it a member before there is any subscription. */
+/* What makes it a member, unless it was removed. */
 static int
-is_called(struct replication *rep, const char *hostname)
+is_member_here(struct replication *rep, const uint8_t *id, const char *hostname)
 {
-	return (is_routed(rep, hostname) || members_expected(rep->members, hostname));
+	return ((nodes_active(rep->nodes, id) || is_routed(rep, hostname) ||
+		    discovery_links(rep, id)) &&
+	    roster_locked_ms(rep->roster, id, NULL) == 0);
 }
 
 int
 admission_member(struct replication *rep, const uint8_t *id, const char *hostname)
 {
 	struct member m = { 0 };
-	int yes = nodes_active(rep->nodes, id) || is_called(rep, hostname);
+	int yes = is_member_here(rep, id, hostname) || members_expected(rep->members, hostname);
 
 	if (!yes && members_by_id(rep->members, id, &m))
 		yes = admission_invited(rep, &m);
@@ -81,26 +97,54 @@ admission_member(struct replication *rep, const uint8_t *id, const char *hostnam
 	return (yes);
 }
 
+/* Who has that name, as far as is known here, or as all members know. */
+static int
+by_name(struct replication *rep, const char *hostname, struct member *m)
+{
+	struct roster_member told;
+
+	if (members_by_hostname(rep->members, hostname, m))
+		return (1);
+	if (!roster_by_hostname(rep->roster, hostname, &told))
+		return (0);
+	memcpy(m->id, told.id, NODE_ID_LEN);
+	m->hostname = xstrdup(told.hostname);
+	m->node_name = xstrdup(told.node_name);
+	roster_member_clear(&told);
+	return (1);
+}
+
 int
 admission_check(struct replication *rep, const struct member_claim *claim, char **why)
 {
 	struct conf *conf = data_conf(rep->data);
 	struct member by_id = { 0 }, by_hostname = { 0 };
+	struct roster_member told = { 0 };
+	int expected = members_expected(rep->members, claim->is.hostname);
+	int invited = claim->secure && admission_invited(rep, &claim->is);
+	char *locked = expected || invited ?
+	    NULL :
+	    roster_locked(rep->roster, claim->is.id, claim->is.spki, claim->is.hostname);
 	struct member_facts facts = {
 		.own_id = rep->data->node_id,
 		.by_id = members_by_id(rep->members, claim->is.id, &by_id) ? &by_id : NULL,
-		.by_hostname = members_by_hostname(rep->members, claim->is.hostname, &by_hostname) ?
-		    &by_hostname :
-		    NULL,
+		.by_hostname = by_name(rep, claim->is.hostname, &by_hostname) ? &by_hostname : NULL,
 		.revoked = claim->is.serial != NULL && is_revoked(rep, conf, claim->is.serial),
 		.subscribed = nodes_active(rep->nodes, claim->is.id),
-		.routed = is_called(rep, claim->is.hostname),
-		.invited = claim->secure && admission_invited(rep, &claim->is),
+		.routed = expected || is_routed(rep, claim->is.hostname),
+		.invited = invited,
+		.discovered = discovery_links(rep, claim->is.id),
+		.spki = roster_member(rep->roster, claim->is.id, &told) && !told.removed ?
+		    told.spki :
+		    NULL,
+		.locked = locked,
 	};
 	int status = member_check(claim, &facts, why);
 
 	member_clear(&by_id);
 	member_clear(&by_hostname);
+	roster_member_clear(&told);
+	free(locked);
 	conf_free(conf);
 	return (status);
 }
@@ -133,7 +177,26 @@ keep_member(struct group *g, const struct member_claim *claim)
 static int
 is_of_route(struct replication *rep, const struct member *m)
 {
-	return (is_routed(rep, m->hostname) && !members_expected(rep->members, m->hostname));
+	return ((is_routed(rep, m->hostname) || discovery_links(rep, m->id)) &&
+	    !members_expected(rep->members, m->hostname));
+}
+
+static struct stamp
+newest_stamp(const struct peer *p)
+{
+	struct stamp newest = { 0 };
+
+	for (size_t i = 0; i < p->subs.n; i++)
+		newest = stamp_max(newest, p->subs.list[i].stamp);
+	return (newest);
+}
+
+/* What was between the two has ended before one of them came back. */
+static int
+was_before(struct group *g, const struct peer *p)
+{
+	return (!peer_active(p) &&
+	    stamp_ms(newest_stamp(p)) < discovery_since(replication_of(g), p->id));
 }
 
 /* Everything, both ways, unless there is or was something between the two: that counts. */
@@ -147,9 +210,9 @@ subscribe_all(struct group *g, struct peer *p)
 		.subscribe = 1,
 	};
 
-	if (p->subs.n > 0)
+	if (p->subs.n > 0 && !was_before(g, p))
 		return (0);
-	all.stamp = subscription_next((struct stamp){ 0 }, wall_ms(), group_node(g));
+	all.stamp = subscription_next(newest_stamp(p), wall_ms(), group_node(g));
 	return (subscriptions_take(&p->subs, &all));
 }
 
@@ -181,6 +244,13 @@ keep_peer(struct group *g, const struct member *m)
 	free(was);
 }
 
+static int
+is_asked_in(struct replication *rep, const struct member_claim *c)
+{
+	return (members_expected(rep->members, c->is.hostname) ||
+	    (c->secure && admission_invited(rep, &c->is)));
+}
+
 static void
 admission_run(struct group *g, struct commit_job *j)
 {
@@ -194,6 +264,8 @@ admission_run(struct group *g, struct commit_job *j)
 	free(why);
 	if (status != 200)
 		return;
+	if (is_asked_in(rep, &a->claim))
+		gossip_take_back(g, a->claim.is.id, a->claim.is.spki);
 	keep_member(g, &a->claim);
 	keep_peer(g, &a->claim.is);
 	a->hint = cursors_hint(rep->cursors, a->claim.is.id);

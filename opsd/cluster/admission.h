@@ -19,11 +19,14 @@ struct admission {
 struct replication;
 
 /*
- * Whether it is in hdb_nodes or in replication.routes, a call is adding it, or we have signed its
- * certificate.
+ * Whether it is in hdb_nodes or in replication.routes, a call is adding it, we have signed its
+ * certificate, or it is a full member as this node is; and not removed.
  */
 int admission_member(struct replication *rep, const uint8_t *id, const char *hostname);
-/* It shows a certificate that we have signed, for its name, its id and its key. */
+/*
+ * It shows a certificate that we have signed, for its name, its id and its key, and not before one of
+ * the two was removed.
+ */
 int admission_invited(struct replication *rep, const struct member *m);
 /* It comes up with such a one, perhaps (issue_confirm); not on the loop's thread. */
 int admission_confirm(struct replication *rep, const struct member *m, char **err);

@@ -13,9 +13,12 @@
 #include "opsd/cluster/admission.h"
 #include "opsd/cluster/carrier_call.h"
 #include "opsd/cluster/carrier_link_priv.h"
+#include "opsd/cluster/discovery.h"
+#include "opsd/cluster/gossip.h"
 #include "opsd/cluster/linkconf.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/pki/pki.h"
 
 #define RENEW_US UINT64_C(3600000000)
@@ -234,8 +237,20 @@ make_links(void *arg)
 	struct keypair pair = { 0 };
 	json_t *revoked = rep->pki != NULL ? pki_revoked(rep->pki) : NULL;
 	json_t *dials = members_dials(rep->members);
-	int has = rep->pki != NULL && linkconf_needs_tls(conf, dials) &&
-	    pki_identity(rep->pki, hostname, &pair, &m->fault) == 0;
+	char *fault = NULL;
+	int needs, has;
+
+	discovery_dials(rep, dials);
+	needs = linkconf_needs_tls(conf, dials);
+	has = rep->pki != NULL && repconf_on(conf) &&
+	    pki_identity(rep->pki, hostname, &pair, &fault) == 0;
+	if (has)
+		gossip_say_self(rep, pair.key);
+	has &= needs;
+	if (needs)
+		m->fault = fault;
+	else
+		free(fault);
 
 	if (has)
 		authorities = pki_authorities(rep->pki);
@@ -256,7 +271,8 @@ static uint64_t
 links_from(const struct replication *rep)
 {
 	return (rep->data->conf_changes + (rep->pki != NULL ? pki_changes(rep->pki) : 0) +
-	    mono_us() / RENEW_US + members_changes(rep->members) + nodes_changes(rep->nodes));
+	    mono_us() / RENEW_US + members_changes(rep->members) + nodes_changes(rep->nodes) +
+	    roster_changes(rep->roster, STATEMENT_MEMBER));
 }
 
 static void
@@ -274,24 +290,35 @@ remake_links(struct carrier_link *l)
 	workers_run(l->rep->data->workers, make_links, m);
 }
 
+/* It hears why, first in words that it can check. */
+static void
+close_link(struct carrier_link *l, const struct link *k)
+{
+	char *why = roster_locked(l->rep->roster, k->id, NULL, k->hostname);
+	struct buf b = { 0 };
+
+	if (why != NULL)
+		gossip_part(l->rep->gossip, k->id);
+	buf_add(&b, k->id, NODE_ID_LEN);
+	buf_str(&b, why != NULL ? why : "it is no longer a member of this cluster");
+	chan_send(daemons_leaf(l->rep->daemons), MSG_LINK_CLOSE, &b);
+	free(why);
+}
+
 /* What is no member any more has no link. */
 static void
 close_strangers(struct carrier_link *l)
 {
-	uint64_t now = nodes_changes(l->rep->nodes) + members_changes(l->rep->members) + 1;
+	uint64_t now = nodes_changes(l->rep->nodes) + members_changes(l->rep->members) +
+	    roster_changes(l->rep->roster, STATEMENT_MEMBER) + 1;
 	struct link *k, *tmp;
 
 	if (l->nodes_seen == now)
 		return;
 	l->nodes_seen = now;
 	HASH_ITER(hh, l->links, k, tmp) {
-		struct buf b = { 0 };
-
-		if (admission_member(l->rep, k->id, k->hostname))
-			continue;
-		buf_add(&b, k->id, NODE_ID_LEN);
-		buf_str(&b, "it is no longer a member of this cluster");
-		chan_send(daemons_leaf(l->rep->daemons), MSG_LINK_CLOSE, &b);
+		if (!admission_member(l->rep, k->id, k->hostname))
+			close_link(l, k);
 	}
 }
 

@@ -120,6 +120,16 @@ cluster_told(const struct cluster *c)
 	return (c->told);
 }
 
+void
+cluster_question(struct cluster *c, const struct peer *p, const char *verb, json_t *question,
+    unsigned timeout_ms, carrier_answered *cb, void *arg)
+{
+	struct carrier_node node = cluster_node_of(p);
+
+	compat_say(question);
+	c->carrier->ask(c->carrier_arg, &node, verb, question, timeout_ms, cb, arg);
+}
+
 /* ---- what is to be done ---- */
 
 void

@@ -65,6 +65,11 @@ struct view *cluster_view_of(struct cluster *c, const uint8_t *id);
 /* How carriers know a peer; borrowed from it. */
 struct carrier_node cluster_node_of(const struct peer *p);
 
+struct peer;
+/* A question to a peer; borrowed, and gets what compat_say adds.  As carrier_ops' ask. */
+void cluster_question(struct cluster *c, const struct peer *p, const char *verb, json_t *question,
+    unsigned timeout_ms, carrier_answered *cb, void *arg);
+
 /* exchange.c: ask peers for their status when it is due. */
 void exchange_run(struct cluster *c);
 /* The answer's topology, unless the asker has it; on the loop's thread. */

@@ -10,8 +10,10 @@
 #include "common/conf/settings.h"
 #include "opsd/cluster/cluster_priv.h"
 #include "opsd/cluster/compat.h"
+#include "opsd/cluster/gossip.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peerjson.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/cluster/status.h"
 #include "opsd/cluster/take.h"
 #include "opsd/cluster/topology.h"
@@ -108,10 +110,7 @@ static void
 ask_peer(struct cluster *c, const struct peer *p, const char *verb, json_t *question,
     carrier_answered *cb, struct status_exchange *x)
 {
-	struct carrier_node node = cluster_node_of(p);
-
-	compat_say(question);
-	c->carrier->ask(c->carrier_arg, &node, verb, question, ASK_MS, cb, x);
+	cluster_question(c, p, verb, question, ASK_MS, cb, x);
 	json_decref(question);
 }
 
@@ -261,6 +260,8 @@ status_cb(const struct carrier_answer *a, void *arg)
 	if (p != NULL && read)
 		take_status(c, p, v, &answer, a->us, x);
 	pthread_mutex_unlock(&c->lock);
+	if (p != NULL && read)
+		gossip_heard(c->rep->gossip, x->peer, answer.roster);
 	if (read)
 		status_answer_clear(&answer);
 	json_decref(json);
@@ -279,8 +280,8 @@ exchange_due(struct cluster *c, const struct peer *p, uint64_t every_us, int64_t
 
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, p->id);
-	due = !v->asking && (v->asked_us == 0 || now - v->asked_us >= every_us) &&
-	    cluster_peer_reachable(c, p);
+	due = !v->asking && roster_locked_ms(c->rep->roster, p->id, NULL) == 0 &&
+	    (v->asked_us == 0 || now - v->asked_us >= every_us) && cluster_peer_reachable(c, p);
 	*digest = v->topology_digest;
 	*base = v->base;
 	if (due) {

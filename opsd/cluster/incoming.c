@@ -13,10 +13,12 @@
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/cluster_priv.h"
 #include "opsd/cluster/compat.h"
+#include "opsd/cluster/gossip.h"
 #include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peerjson.h"
 #include "opsd/cluster/renewing.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/cluster/take.h"
 
 /* What a carrier brings from other nodes (carrier.h). */
@@ -170,6 +172,18 @@ static const struct {
 	void (*fn)(struct cluster *c, const json_t *q, struct carrier_reply reply);
 } verbs[] = { { "status", answer_status }, { "subscriptions", answer_subscriptions } };
 
+/* Whoever was removed has no say, whatever carries it; NULL: it was not. */
+static char *
+removed_asker(struct replication *rep, const json_t *question)
+{
+	const char *hex = json_string_value(json_object_get(question, "id"));
+	uint8_t id[NODE_ID_LEN];
+
+	return (hex != NULL && node_id_read(hex, id) == 0 ?
+		roster_locked(rep->roster, id, NULL, hex) :
+		NULL);
+}
+
 void
 incoming_question(struct cluster *c, const uint8_t *who, const char *verb, const json_t *question,
     struct carrier_reply reply)
@@ -185,6 +199,15 @@ incoming_question(struct cluster *c, const uint8_t *who, const char *verb, const
 	} else if ((fault = compat_fault(c->rep, question)) != NULL) {
 		log_braked(&brake, LOG_WARN, "a question is refused: %s", fault);
 		reply_with(reply, 409, compat_refusal(c->rep, fault));
+		return;
+	}
+	if ((fault = removed_asker(c->rep, question)) != NULL) {
+		refuse_question(reply, 403, fault);
+		free(fault);
+		return;
+	}
+	if (strcmp(verb, "roster") == 0) {
+		gossip_asked(c->rep->gossip, who, question, reply);
 		return;
 	}
 	if (strcmp(verb, "sign") == 0) {

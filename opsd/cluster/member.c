@@ -225,7 +225,8 @@ check_pin(const struct member_claim *c, const struct member *known, char **why)
 static int
 check_identity(const struct member_claim *c, const struct member_facts *f, char **why)
 {
-	int status = f->invited ? 200 : check_pin(c, f->by_id, why);
+	int is_known = f->invited || (f->spki != NULL && same_text(f->spki, c->is.spki));
+	int status = is_known ? 200 : check_pin(c, f->by_id, why);
 
 	if (status != 200 || f->by_hostname == NULL ||
 	    memcmp(f->by_hostname->id, c->is.id, NODE_ID_LEN) == 0)
@@ -255,7 +256,9 @@ member_check(const struct member_claim *c, const struct member_facts *f, char **
 			c->is.serial != NULL ? c->is.serial : "?")));
 	if (c->format_fault != NULL)
 		return (refuse_claim(409, why, xstrdup(c->format_fault)));
-	if (!f->subscribed && !f->routed && !f->invited)
+	if (f->locked != NULL)
+		return (refuse_claim(403, why, xstrdup(f->locked)));
+	if (!f->subscribed && !f->routed && !f->invited && !f->discovered)
 		return (refuse_claim(403, why,
 		    xasprintf("'%s' is no member of this cluster: add_node it here, or name it in "
 			      "replication.routes",

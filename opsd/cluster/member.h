@@ -50,7 +50,10 @@ struct member_facts {
 	int revoked;                              /* its certificate's serial is */
 	int subscribed;                           /* it is in hdb_nodes */
 	int routed;                               /* its hostname is in replication.routes */
-	int invited; /* we have signed this certificate for it: its key may be a new one */
+	int invited;        /* we have signed this certificate for it: its key may be a new one */
+	int discovered;     /* it is a full member, as this node is */
+	const char *spki;   /* the key that all members know it by, or NULL */
+	const char *locked; /* it was removed, and not asked to come since: why; or NULL */
 };
 
 /* 200, or another status and *why, which the caller frees. */

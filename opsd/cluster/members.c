@@ -21,7 +21,7 @@ struct member_kept {
 struct members {
 	pthread_mutex_t lock;
 	struct member_kept *by_id;
-	json_t *expected; /* [{"hostname","url"?}] */
+	json_t *expected; /* [{"hostname","url"}] */
 	struct replication *rep;
 	_Atomic uint64_t changes;
 };
@@ -240,7 +240,7 @@ members_expect(struct members *l, const char *hostname, const char *url)
 {
 	pthread_mutex_lock(&l->lock);
 	json_array_append_new(l->expected,
-	    json_pack("{s:s, s:s*}", "hostname", hostname, "url", url));
+	    json_pack("{s:s, s:s}", "hostname", hostname, "url", url));
 	pthread_mutex_unlock(&l->lock);
 	l->changes++;
 }
@@ -281,14 +281,13 @@ members_expected(struct members *l, const char *hostname)
 json_t *
 members_dials(struct members *l)
 {
-	json_t *list = json_array(), *url, *one;
+	json_t *list = json_array(), *one;
 	struct member_kept *k;
 	size_t i;
 
 	pthread_mutex_lock(&l->lock);
 	json_array_foreach(l->expected, i, one)
-		if ((url = json_object_get(one, "url")) != NULL)
-			json_array_append(list, url);
+		json_array_append(list, json_object_get(one, "url"));
 	for (k = l->by_id; k != NULL; k = k->hh.next)
 		if (k->m.dial != NULL && nodes_active(l->rep->nodes, k->m.id))
 			json_array_append_new(list, json_string(k->m.dial));

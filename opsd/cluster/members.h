@@ -15,7 +15,7 @@ struct members *members_load(struct replication *rep, char **err);
 void members_free(struct members *l); /* NULL is ignored */
 
 /*
- * A call is adding the node at that URL, or removing it (url NULL): it may be linked meanwhile.
+ * A call is adding the node at that URL: it may be linked meanwhile, also when it was removed before.
  * Each begin has its end.
  */
 void members_expect(struct members *l, const char *hostname, const char *url);

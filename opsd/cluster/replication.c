@@ -11,9 +11,12 @@
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/given.h"
+#include "opsd/cluster/gossip.h"
+#include "opsd/cluster/gossip_take.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/renewing.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/cluster/scope_change.h"
 
 #define TICK_US 200000
@@ -57,6 +60,8 @@ replication_load(struct replication *rep, struct data *data, char **err)
 	if (*err == NULL)
 		rep->members = members_load(rep, err);
 	if (*err == NULL)
+		gossip_take_load(rep, err);
+	if (*err == NULL)
 		rep->cursors = cursors_load(rep, err);
 	if (*err == NULL)
 		rep->givens = givens_load(rep, err);
@@ -68,6 +73,7 @@ replication_clear(struct replication *rep)
 {
 	givens_free(rep->givens);
 	cursors_free(rep->cursors);
+	roster_free(rep->roster);
 	members_free(rep->members);
 	nodes_free(rep->nodes);
 }
@@ -81,6 +87,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	carrier_link_tick(rep->link);
 	cluster_tick(rep->cluster);
 	renewing_tick(rep->renewing);
+	gossip_tick(rep->gossip);
 }
 
 static void
@@ -114,6 +121,7 @@ replication_start(struct replication *rep, char **err)
 	rep->cluster = cluster_new(rep);
 	make_carriers(rep);
 	rep->renewing = renewing_new(rep);
+	rep->gossip = gossip_new(rep->cluster, rep);
 	above[0] = carrier_nats_above(rep->nats);
 	above[1] = carrier_link_above(rep->link);
 	rep->daemons = daemons_start(rep, above, 2, err);
@@ -142,9 +150,11 @@ replication_stop(struct replication *rep)
 	daemons_stop(rep->daemons);
 	free_carriers(rep);
 	renewing_free(rep->renewing);
+	gossip_free(rep->gossip);
 	cluster_free(rep->cluster);
 	rep->daemons = NULL;
 	rep->cluster = NULL;
+	rep->gossip = NULL;
 }
 
 struct replication *

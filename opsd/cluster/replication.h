@@ -10,6 +10,8 @@ struct replication {
 	struct data *data;
 	struct nodes *nodes;       /* who subscribes to what */
 	struct members *members;   /* who was linked with us */
+	struct roster *roster;     /* what all members know alike */
+	struct gossip *gossip;     /* how it spreads */
 	struct cursors *cursors;   /* positions in the peers' logs */
 	struct cluster *cluster;   /* the conversation with peers */
 	struct carriers *carriers; /* what carries it: */

@@ -309,23 +309,19 @@ roster_introduce(struct roster *r, const uint8_t *id, const char *spki, uint64_t
 	return (s);
 }
 
-struct statement *
-roster_remove(struct roster *r, const uint8_t *id, uint64_t now_ms)
+int
+roster_drop(struct roster *r, enum statement_kind kind, const char *key)
 {
-	struct statement *s = NULL;
 	struct roster_entry *e;
-	json_t *fields;
 
 	pthread_mutex_lock(&r->lock);
-	e = roster_find_id(r, id);
-	if (roster_is_live(e)) {
-		fields = json_pack("{s:s, s:s*, s:s, s:b}", "hostname",
-		    statement_field(e->said, "hostname"), "node_name",
-		    statement_field(e->said, "node_name"), "spki", statement_field(e->said, "spki"),
-		    "removed", 1);
-		s = sign_after(r, e, STATEMENT_MEMBER, e->key, fields, now_ms);
-		json_decref(fields);
+	e = roster_find(r, kind, key);
+	if (e != NULL) {
+		roster_unlist(r, e);
+		r->changes[e->kind]++;
+		r->seq++;
+		entry_drop(r, e);
 	}
 	pthread_mutex_unlock(&r->lock);
-	return (s);
+	return (e != NULL);
 }

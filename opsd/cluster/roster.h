@@ -44,7 +44,6 @@ struct statement *roster_say(struct roster *r, enum statement_kind kind, const c
     const json_t *fields, uint64_t now_ms);
 struct statement *roster_introduce(struct roster *r, const uint8_t *id, const char *spki,
     uint64_t now_ms);
-struct statement *roster_remove(struct roster *r, const uint8_t *id, uint64_t now_ms);
 
 /* ---- taking ---- */
 
@@ -70,6 +69,8 @@ enum roster_verdict roster_take(struct roster *r, struct roster_offer *o,
     const struct roster_facts *f, char **why);
 /* As it was stored, and was here before. */
 void roster_put(struct roster *r, struct roster_offer *o, uint64_t taken_ms);
+int roster_drop(struct roster *r, enum statement_kind kind,
+    const char *key); /* whether there was one */
 /* All go but what this node says of itself; their keys ("member 0f...") as an array. */
 json_t *roster_clear(struct roster *r);
 

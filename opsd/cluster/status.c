@@ -11,6 +11,7 @@
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/offer.h"
+#include "opsd/cluster/roster.h"
 
 /* ---- questions ---- */
 
@@ -147,6 +148,7 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 		.api_port = (int)data_conf_int(rep->data, API_PORT),
 		.system_info = offer_system_info(),
 		.digest = p != NULL ? p->subs.digest : 0,
+		.roster = roster_digest(rep->roster),
 		.again = received == NULL,
 		.heads_incarnation = rep->data->log.incarnation,
 		/* Before the heads: what is committed meanwhile is news the next time, too. */

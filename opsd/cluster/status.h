@@ -21,7 +21,7 @@
  *     "cursors":[[table,incarnation,seq,ms,mark]...],"heads_after":[incarnation,seq],"life",
  *     "topology_digest"}, or only up to "digest" with "cursors":[]: it asks who we are
  *   answer: {"id","name","incarnation","now","uptime","ports":{"clustering","operations_api"},
- *     "system_info","digest","heads":[[table,head,ms,rows]...],"heads_upto":[incarnation,seq]},
+ *     "system_info","digest","roster","heads":[[table,head,ms,rows]...],"heads_upto":[incarnation,seq]},
  *     or in place of the last "again":true; head -1: no such table any more; "topology_digest"
  *     and, when the asker has another one, "topology" (topology.h)
  * Both have what compat.h says of formats, too.
@@ -61,8 +61,8 @@ struct status_answer {
 	char *name;
 	uint64_t incarnation, now_ms, uptime_ms;
 	int cluster_port, api_port;
-	json_t *system_info; /* or NULL */
-	uint64_t digest;
+	json_t *system_info;     /* or NULL */
+	uint64_t digest, roster; /* of the subscriptions, and of the roster */
 	struct status_head *heads;
 	size_t n;
 	int again;

@@ -60,12 +60,12 @@ status_answer_write(const struct status_answer *a)
 	node_id_hex(a->id, hex);
 	for (size_t i = 0; i < a->n; i++)
 		json_array_append_new(list, head_write(&a->heads[i]));
-	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:i, s:i}, s:O?, s:I, s:o, s:I}", "id", hex,
-	    "name", a->name, "incarnation", (json_int_t)a->incarnation, "now",
+	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:i, s:i}, s:O?, s:I, s:I, s:o, s:I}", "id",
+	    hex, "name", a->name, "incarnation", (json_int_t)a->incarnation, "now",
 	    (json_int_t)a->now_ms, "uptime", (json_int_t)a->uptime_ms, "ports", "clustering",
 	    a->cluster_port, "operations_api", a->api_port, "system_info", a->system_info, "digest",
-	    (json_int_t)a->digest, "heads", list, "topology_digest",
-	    (json_int_t)a->topology_digest);
+	    (json_int_t)a->digest, "roster", (json_int_t)a->roster, "heads", list,
+	    "topology_digest", (json_int_t)a->topology_digest);
 	if (a->again)
 		json_object_set_new(o, "again", json_true());
 	else
@@ -197,6 +197,7 @@ status_answer_read(struct status_answer *a, const json_t *o, char **fault)
 	ports_read(a, o, &w);
 	a->system_info = json_incref(peerjson_info(&w, o));
 	a->digest = peerjson_bits(&w, o, "digest");
+	a->roster = peerjson_bits(&w, o, "roster");
 	heads_read(a, o, &w);
 	a->topology_digest = (int64_t)peerjson_bits(&w, o, "topology_digest");
 	if (json_object_get(o, "topology") != NULL)

@@ -10,7 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/worker.h"
 #include "opsd/auth/user.h"
-#include "opsd/cluster/members.h"
+#include "opsd/cluster/nodes.h"
 #include "opsd/cluster/subscription_change.h"
 #include "opsd/cluster/warnings.h"
 #include "opsd/op/linkjoin.h"
@@ -280,22 +280,47 @@ read_connections(struct request *r, size_t *n)
 	return (NULL);
 }
 
-/* Peers that the call does not name: they need not agree. */
-static void
-remove_others(struct ops *ops, struct subscription_change *c, struct proposal **list, size_t n)
+/* Peers that the call does not name: they need not agree.  References; *count of them. */
+static struct peer **
+others_of(struct ops *ops, struct proposal **list, size_t n, size_t *count)
 {
 	struct peer **all;
-	size_t count, k;
+	size_t left = 0, k;
 
-	all = nodes_all(ops->rep.nodes, &count);
-	for (size_t i = 0; i < count; i++) {
+	all = nodes_all(ops->rep.nodes, count);
+	for (size_t i = 0; i < *count; i++) {
 		for (k = 0; k < n && strcmp(list[k]->name, all[i]->name) != 0; k++)
 			;
 		if (k == n && peer_active(all[i]))
-			subscription_change_end(c, &ops->rep, all[i]);
-		peer_free(all[i]);
+			all[left++] = all[i];
+		else
+			peer_free(all[i]);
 	}
-	free(all);
+	*count = left;
+	return (all);
+}
+
+/* Routes to them go first: with one left they would come back. */
+static int
+forget_routes(struct request *r, struct peer **others, size_t n)
+{
+	size_t went;
+
+	for (size_t i = 0; i < n; i++)
+		if (others[i]->hostname != NULL &&
+		    op_routes_forget(r, others[i]->hostname, &went) == -1)
+			return (-1);
+	return (0);
+}
+
+/* Who was linked is removed from the cluster; what there is with others ends with the change. */
+static int
+end_linked_ones(struct request *r, struct peer **others, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (others[i]->hostname != NULL && op_linked_end(r, others[i]) == -1)
+			return (-1);
+	return (0);
 }
 
 /* "ok"; on failure "error" for whoever failed, "unchanged" for the others. */
@@ -330,37 +355,58 @@ ask_proposals(struct proposal **list, size_t n)
 	return (i);
 }
 
-/* Those whose subscriptions end are told over their links, which end with them. */
 static void
-expect_peers(struct ops *ops, struct peer **all, size_t n, int begin)
+refuse_configuration(struct request *r, struct proposal **list, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (all[i]->hostname == NULL)
-			continue;
-		if (begin)
-			members_expect(ops->rep.members, all[i]->hostname, NULL);
-		else
-			members_expect_end(ops->rep.members, all[i]->hostname);
-	}
+	size_t failed = 0;
+
+	while (failed + 1 < n && list[failed]->error == NULL)
+		failed++;
+	reply_json(r, list[failed]->status,
+	    json_pack("{s:o, s:o}", "error",
+		json_sprintf("Cluster not configured: %s", list[failed]->error), "connections",
+		proposal_results(list, n, 1)));
 }
 
 static int
-commit_and_tell(struct request *r, struct subscription_change *c)
+commit_and_tell(struct request *r, struct subscription_change *c, struct peer **others, size_t n)
 {
 	struct replication *rep = &r->ops->rep;
-	size_t n;
-	struct peer **all = nodes_all(rep->nodes, &n);
-	int status;
 
-	expect_peers(r->ops, all, n, 1);
-	status = subscription_change_commit(rep, c);
-	if (status == 200)
-		subscription_change_notify(rep, c);
-	expect_peers(r->ops, all, n, 0);
 	for (size_t i = 0; i < n; i++)
-		peer_free(all[i]);
-	free(all);
-	return (status);
+		if (others[i]->hostname == NULL)
+			subscription_change_end(c, rep, others[i]);
+	if (subscription_change_commit(rep, c) != 200) {
+		reply_error(r, c->job.status, "%s", c->job.error);
+		return (-1);
+	}
+	subscription_change_notify(rep, c);
+	return (0);
+}
+
+/* -1 with the request answered, and then with all as it was. */
+static int
+commit_proposals(struct request *r, struct proposal **list, size_t n)
+{
+	struct subscription_change *c = subscription_change_new();
+	size_t count;
+	struct peer **others = others_of(r->ops, list, n, &count);
+	int rc = forget_routes(r, others, count);
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (list[i]->answer != NULL)
+			subscription_change_take(c, list[i]);
+	if (rc == 0)
+		rc = commit_and_tell(r, c, others, count);
+	if (rc == -1)
+		subscription_change_undo(&r->ops->rep, list, n);
+	else
+		rc = end_linked_ones(r, others, count);
+	for (size_t i = 0; i < count; i++)
+		peer_free(others[i]);
+	free(others);
+	subscription_change_free(c);
+	return (rc);
 }
 
 /*
@@ -370,34 +416,17 @@ commit_and_tell(struct request *r, struct subscription_change *c)
 static int
 configure_proposals(struct request *r, struct proposal **list, size_t n)
 {
-	struct subscription_change *c;
-	size_t failed = ask_proposals(list, n), i;
-	int rc = -1;
-
-	if (failed < n) {
+	if (ask_proposals(list, n) < n) {
 		subscription_change_undo(&r->ops->rep, list, n);
-		reply_json(r, list[failed]->status,
-		    json_pack("{s:o, s:o}", "error",
-			json_sprintf("Cluster not configured: %s", list[failed]->error),
-			"connections", proposal_results(list, n, 1)));
+		refuse_configuration(r, list, n);
 		return (-1);
 	}
-	c = subscription_change_new();
-	remove_others(r->ops, c, list, n);
-	for (i = 0; i < n; i++)
-		if (list[i]->answer != NULL)
-			subscription_change_take(c, list[i]);
-	if (commit_and_tell(r, c) != 200) {
-		subscription_change_undo(&r->ops->rep, list, n);
-		reply_error(r, c->job.status, "%s", c->job.error);
-	} else {
-		rc = 0;
-		reply_json(r, 200,
-		    json_pack("{s:s, s:o}", "message", "Cluster successfully configured.",
-			"connections", proposal_results(list, n, 0)));
-	}
-	subscription_change_free(c);
-	return (rc);
+	if (commit_proposals(r, list, n) == -1)
+		return (-1);
+	reply_json(r, 200,
+	    json_pack("{s:s, s:o}", "message", "Cluster successfully configured.", "connections",
+		proposal_results(list, n, 0)));
+	return (0);
 }
 
 /* Those that are named by hostname or url are linked first; -1 with the request answered. */

@@ -49,6 +49,9 @@ struct proposal;
 int op_change_proposal(struct proposal *p);
 /* Calls that name the other node by hostname or url (op_linked.c). */
 void op_linked_change(struct request *r, int add);
+/* One that was linked goes, as by remove_node; 0, or -1 with the request answered. */
+struct peer;
+int op_linked_end(struct request *r, const struct peer *p);
 int op_linked_remove(struct request *r); /* 0: it is known over the NATS mesh alone */
 /* 1 and answered with 400 when clustering is off. */
 int op_is_off(struct request *r);

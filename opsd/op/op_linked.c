@@ -6,7 +6,9 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/auth/user.h"
+#include "opsd/cluster/gossip.h"
 #include "opsd/cluster/members.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/cluster/subscription_change.h"
 #include "opsd/op/linkjoin.h"
 #include "opsd/op/op_cluster.h"
@@ -110,18 +112,18 @@ struct removing {
 	size_t routes;                 /* to it, which went */
 };
 
-/* It is told while it is linked, and forgotten then. */
+/* Of one that has said nothing of itself, what there is ends here alone; 1, or 0: there is nothing. */
 static int
-end_linked(struct request *r, struct removing *w)
+end_here(struct request *r, struct removing *w)
 {
 	struct subscription_change *c = subscription_change_new();
 	int status = 200, n;
 
 	if (w->name != NULL)
 		subscription_change_retire(c, &r->ops->rep, w->name, NULL);
-	if (c->nedits > 0 && (status = subscription_change_commit(&r->ops->rep, c)) == 200)
-		subscription_change_notify(&r->ops->rep, c);
-	else if (c->nedits == 0 && w->m.hostname != NULL)
+	if (c->nedits > 0)
+		status = subscription_change_commit(&r->ops->rep, c);
+	else if (w->m.hostname != NULL)
 		status = members_drop(&r->ops->rep, w->m.id);
 	if (status != 200)
 		reply_error(r, status, "%s",
@@ -131,16 +133,25 @@ end_linked(struct request *r, struct removing *w)
 	return (status == 200 ? n : -1);
 }
 
+/* 1: it is removed; 0: there was nothing; -1 with the request answered. */
+static int
+end_linked(struct request *r, struct removing *w)
+{
+	int status = 404;
+	char *err = NULL;
+
+	if (w->m.hostname != NULL)
+		status = gossip_remove(&r->ops->rep, w->m.id, &err);
+	free(err);
+	return (status == 200 ? 1 : end_here(r, w));
+}
+
 static void
 remove_linked(struct request *r, struct removing *w)
 {
-	int n, revoked = 0;
+	int n = op_routes_forget(r, w->hostname, &w->routes) == 0 ? end_linked(r, w) : -1;
+	int revoked = n != -1 ? revoke_signed(r, w->hostname) : 0;
 
-	members_expect(r->ops->rep.members, w->hostname, NULL);
-	n = op_routes_forget(r, w->hostname, &w->routes) == 0 ? end_linked(r, w) : -1;
-	if (n != -1)
-		revoked = revoke_signed(r, w->hostname);
-	members_expect_end(r->ops->rep.members, w->hostname);
 	if (n == 0 && revoked == 0)
 		reply_error(r, 404, "Node '%s' is not in the cluster", w->called);
 	else if (n != -1 && revoked != -1)
@@ -151,6 +162,34 @@ remove_linked(struct request *r, struct removing *w)
 		    w->called);
 }
 
+/* As far as it was linked, or all members know it. */
+static int
+find_member(struct replication *rep, const char *hostname, struct member *m)
+{
+	struct roster_member told;
+
+	if (members_by_hostname(rep->members, hostname, m))
+		return (1);
+	if (!roster_by_hostname(rep->roster, hostname, &told))
+		return (0);
+	memcpy(m->id, told.id, NODE_ID_LEN);
+	m->hostname = xstrdup(told.hostname);
+	roster_member_clear(&told);
+	return (1);
+}
+
+int
+op_linked_end(struct request *r, const struct peer *p)
+{
+	struct removing w = { .hostname = p->hostname, .name = p->name };
+	int n;
+
+	find_member(&r->ops->rep, p->hostname, &w.m);
+	n = end_linked(r, &w);
+	member_clear(&w.m);
+	return (n == -1 ? -1 : 0);
+}
+
 /* The hostname of a node that is named as nodes are ("node_name", "name"); NULL: it has none. */
 static char *
 hostname_of_named(struct request *r)
@@ -158,7 +197,12 @@ hostname_of_named(struct request *r)
 	const char *name = json_string_value(field_either(r->body, "node_name", "name"));
 	struct peer *p = name != NULL ? nodes_get(r->ops->rep.nodes, name) : NULL;
 	char *hostname = p != NULL ? xstrdup(p->hostname) : NULL;
+	struct roster_member m;
 
+	if (p == NULL && name != NULL && roster_by_hostname(r->ops->rep.roster, name, &m)) {
+		hostname = xstrdup(m.hostname);
+		roster_member_clear(&m);
+	}
 	peer_free(p);
 	return (hostname);
 }
@@ -178,7 +222,7 @@ op_linked_remove(struct request *r)
 	if (!is && hostname == NULL)
 		return (0);
 	if (!faults_answer(r, &f)) {
-		if (members_by_hostname(r->ops->rep.members, hostname, &w.m))
+		if (find_member(&r->ops->rep, hostname, &w.m))
 			w.name = nodes_name(r->ops->rep.nodes, w.m.id);
 		remove_linked(r, &w);
 	}

@@ -372,18 +372,19 @@ issue_confirm(struct pki *p, const struct issue_shown *s, char **err)
 	return (rc);
 }
 
-int
+uint64_t
 issue_invites(struct pki *p, const struct issue_shown *s)
 {
 	char normal[SERIAL_MAX];
 	json_t *issued = serial_read(s->serial, normal) == 0 ?
 	    ledger_get(p->ledger, LEDGER_ISSUED, normal) :
 	    NULL;
+	int64_t at = issued != NULL ? json_integer_value(json_object_get(issued, "at")) : 0;
 	int yes = issued != NULL && is_shown(issued, s) && !is_too_late(issued, wall_ms()) &&
 	    !ledger_has(p->ledger, LEDGER_REVOKED, normal);
 
 	json_decref(issued);
-	return (yes);
+	return (yes ? (uint64_t)at : 0);
 }
 
 /* ---- that are to be good for nothing any more ---- */

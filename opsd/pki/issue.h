@@ -46,8 +46,11 @@ struct issue_shown {
  * too late.  One that we have not signed is fine.
  */
 int issue_confirm(struct pki *p, const struct issue_shown *s, char **err);
-/* Whether it is one that we have signed for that node and key, and good: it was asked to come. */
-int issue_invites(struct pki *p, const struct issue_shown *s);
+/*
+ * Whether it is one that we have signed for that node and key, and good: it was asked to come.
+ * When we did, in milliseconds; 0: it is none.
+ */
+uint64_t issue_invites(struct pki *p, const struct issue_shown *s);
 /* All that we have signed for that name and are good, *n of them; 200, or a status with *err. */
 int issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err);
 

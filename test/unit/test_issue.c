@@ -865,7 +865,7 @@ is_invited(const char *serial, const char *hostname, const char *id, const char 
 {
 	struct issue_shown shown = { serial, hostname, id, spki };
 
-	return (issue_invites(pki, &shown));
+	return (issue_invites(pki, &shown) != 0);
 }
 
 static void

@@ -25,9 +25,9 @@
 #define REPORT                                                                                  \
 	"{\"id\":\"" ID "\",\"name\":\"boston\",\"relays\":true,\"links\":[{\"id\":\"" ID "\"," \
 	"\"name\":\"austin\",\"subscriptions\":[[\"dev\",\"*\",true,false]]}]}"
-#define ANSWER                                                                         \
-	HEAD "\"uptime\":5,\"ports\":{\"clustering\":9932,\"operations_api\":9925},"   \
-	     "\"system_info\":{\"platform\":\"x\"},\"heads\":[[7,9,10,3],[8,-1,0,0]]," \
+#define ANSWER                                                                                     \
+	HEAD "\"roster\":-7,\"uptime\":5,\"ports\":{\"clustering\":9932,\"operations_api\":9925}," \
+	     "\"system_info\":{\"platform\":\"x\"},\"heads\":[[7,9,10,3],[8,-1,0,0]],"             \
 	     "\"heads_upto\":[8,9],\"topology_digest\":5,\"topology\":" REPORT "}"
 
 /* ---- as it travels ---- */

@@ -1,0 +1,160 @@
+#!/usr/bin/env bats
+# Members: whoever joins one member is linked with all, and whoever is removed by one is locked out by all.
+# n1 has the address 127.0.1.1, and so on, each with an authority of its own; n4 takes no links, it only dials.
+
+load node.bash
+
+start_nodes()
+{
+	local n
+
+	link_port=$(hl_ports)
+	export link_port
+	for n in n1 n2 n3 n4; do
+		node_make $n CLUSTERING_ENABLED=false "REPLICATION_HOSTNAME=$(host $n)" \
+		    "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(host $n)"
+		sed -i "s|^    port: $(port $n api)\$|&\n    securePort: $(secure_port $n)|" "$HL_T/nodes/$n/hubleaf.yaml"
+		[ $n = n4 ] || echo "REPLICATION_SECUREPORT=$(host $n):$link_port" >>"$HL_T/nodes/$n/env"
+	done
+	# Nobody is at that address but the node itself.
+	echo "REPLICATION_SECUREPORT=127.0.0.1:$link_port" >>"$HL_T/nodes/n4/env"
+	for n in n1 n2 n3 n4; do
+		node_run $n
+	done
+	make_table n1 t
+}
+
+host()
+{
+	echo "127.0.1.${1#n}"
+}
+
+secure_port()
+{
+	echo $(($(port "$1" api) + 1))
+}
+
+joining()	# joining MEMBER [FIELDS]: a call that does so by a token of it
+{
+	local token
+
+	token=$(ask "$1" '{"operation":"create_join_token"}' | jq -r .token)
+	echo "{\"operation\":\"add_node\",\"hostname\":\"$(host "$1")\",\"port\":$link_port,
+	    \"operations_port\":$(secure_port "$1"),\"authorization\":\"$token\"${2:+,$2}}"
+}
+
+join()		# join NODE MEMBER [FIELDS]
+{
+	ok "$1" "$(joining "$2" "${3:-}")"
+}
+
+join_refused()	# join_refused NODE CODE MEMBER TEXT
+{
+	refused "$1" "$2" "$(joining "$3")" "$4"
+}
+
+addresses()	# addresses NODE...: a sorted list
+{
+	local node
+
+	for node in "$@"; do
+		host "$node"
+	done | jq -Rsc 'split("\n") | map(select(. != "")) | sort'
+}
+
+linked()	# linked NODE OTHER...: with these, and no others
+{
+	local node=$1
+
+	shift
+	ask "$node" '{"operation":"cluster_status"}' |
+	    jq -e "[.connections[] | select(.status == \"open\") | .node_name] | sort == $(addresses "$@")"
+}
+
+known()		# known NODE OTHER...: these are in hdb_nodes
+{
+	local node=$1
+
+	shift
+	ask "$node" '{"operation":"search_by_value","database":"system","table":"hdb_nodes",
+	    "search_attribute":"name","search_value":"*","get_attributes":["name"]}' |
+	    jq -e "map(.name) | sort == $(addresses "$@")"
+}
+
+says()		# says NODE KIND WORDS: a warning of cluster_status
+{
+	ask "$1" '{"operation":"cluster_status"}' |
+	    jq -e --arg k "$2" --arg w "$3" '.warnings[] | select(.kind == $k and (.message | contains($w)))'
+}
+
+@test "who joins one member learns all, and links with all" {
+	join n2 n1
+	join n3 n1
+	wait_until 30 linked n2 n1 n3
+	wait_until 30 linked n3 n1 n2
+	insert n3 t '{"id":"three"}'
+	wait_until 20 has_row n2 t '"three"'
+	join n4 n1
+	wait_until 30 linked n4 n1 n2 n3
+	wait_until 30 linked n1 n2 n3 n4
+	insert n4 t '{"id":"four"}'
+	wait_until 20 has_row n1 t '"four"'
+	known n2 n1 n3 n4
+}
+
+@test "remove_node at one member locks out at all, also after restarts" {
+	ok n2 '{"operation":"remove_node","hostname":"127.0.1.4"}'
+	wait_until 20 linked n1 n2 n3
+	wait_until 20 linked n3 n1 n2
+	wait_until 20 known n4
+	known n1 n2 n3
+	known n3 n1 n2
+	grep -q "this node was removed from the cluster by '127.0.1.2'" "$HL_T/nodes/n4/log"
+	node_stop n1
+	node_run n1
+	wait_until 30 linked n1 n2 n3
+	# Its certificate is as good as before, and it knows where they are: that is not enough.
+	ok n4 "{\"operation\":\"set_configuration\",\"replication_routes\":[\"wss://127.0.1.1:$link_port\",\"wss://127.0.1.3:$link_port\"]}"
+	wait_until 20 says n1 link_refused "'127.0.1.4' was removed from the cluster by '127.0.1.2'"
+	wait_until 20 says n3 link_refused "add_node with credentials or a join token brings it back"
+	ok n4 '{"operation":"set_configuration","replication_routes":[]}'
+}
+
+@test "add_node with a token brings it back, to all" {
+	join n4 n1
+	wait_until 30 linked n4 n1 n2 n3
+	wait_until 30 linked n2 n1 n3 n4
+	insert n2 t '{"id":"again"}'
+	wait_until 20 has_row n4 t '"again"'
+	node_stop n3
+	node_run n3
+	wait_until 30 linked n3 n1 n2 n4
+}
+
+@test "who is added with subscriptions is linked only with whom it was subscribed to" {
+	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
+	wait_until 20 known n4
+	join n4 n2 '"subscriptions":[{"database":"dev","table":"t","subscribe":true,"publish":false}]'
+	wait_until 20 linked n4 n2
+	wait_until 20 linked n2 n1 n3 n4
+	linked n1 n2 n3
+	# Its name is known to all, and it is removed anywhere.
+	ok n3 '{"operation":"remove_node","hostname":"127.0.1.4"}'
+	wait_until 20 known n4
+	wait_until 20 linked n2 n1 n3
+}
+
+@test "a name that comes back with another key is refused with what to do" {
+	join n4 n1
+	wait_until 30 linked n4 n1 n2 n3
+	node_stop n4
+	rm -rf "$(root n4)"
+	mkdir "$(root n4)"
+	node_run n4
+	join_refused n4 409 n1 "remove that node, or revoke its certificate, first"
+	# n3 has signed nothing for it, but knows it as all members do.
+	join_refused n4 504 n3 "'127.0.1.4' has another node id than before: if it was installed anew, run remove_node"
+	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
+	join n4 n1
+	wait_until 30 linked n4 n1 n2 n3
+}
