@@ -193,7 +193,7 @@ newest_stamp(const struct peer *p)
 
 /* What was between the two has ended before one of them came back. */
 static int
-was_before(struct group *g, const struct peer *p)
+ended_before(struct group *g, const struct peer *p)
 {
 	return (!peer_active(p) &&
 	    stamp_ms(newest_stamp(p)) < discovery_since(replication_of(g), p->id));
@@ -210,7 +210,7 @@ subscribe_all(struct group *g, struct peer *p)
 		.subscribe = 1,
 	};
 
-	if (p->subs.n > 0 && !was_before(g, p))
+	if (p->subs.n > 0 && !ended_before(g, p))
 		return (0);
 	all.stamp = subscription_next(newest_stamp(p), wall_ms(), group_node(g));
 	return (subscriptions_take(&p->subs, &all));

@@ -115,8 +115,10 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 	wait_until 30 linked n1 n2 n3
 	# Its certificate is as good as before, and it knows where they are: that is not enough.
 	ok n4 "{\"operation\":\"set_configuration\",\"replication_routes\":[\"wss://127.0.1.1:$link_port\",\"wss://127.0.1.3:$link_port\"]}"
-	wait_until 20 says n1 link_refused "'127.0.1.4' was removed from the cluster by '127.0.1.2'"
-	wait_until 20 says n3 link_refused "add_node with credentials or a join token brings it back"
+	wait_until 20 says n3 link_refused "'127.0.1.4' was removed from the cluster by '127.0.1.2': add_node with credentials or a join token brings it back"
+	# n1 has signed it, and has revoked that.
+	wait_until 20 says n4 link_failing "wss://127.0.1.1:$link_port"
+	linked n1 n2 n3
 	ok n4 '{"operation":"set_configuration","replication_routes":[]}'
 }
 
@@ -134,6 +136,7 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 @test "who is added with subscriptions is linked only with whom it was subscribed to" {
 	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
 	wait_until 20 known n4
+	wait_until 20 linked n2 n1 n3
 	join n4 n2 '"subscriptions":[{"database":"dev","table":"t","subscribe":true,"publish":false}]'
 	wait_until 20 linked n4 n2
 	wait_until 20 linked n2 n1 n3 n4
