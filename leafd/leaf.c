@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/svc.h"
+#include "common/nats/natsd.h"
 #include "common/nats/natstext.h"
 #include "common/nats/supervisor.h"
 #include "leafd/catchup.h"
@@ -40,6 +42,7 @@ struct leaf {
 	struct stream_stats *stats;
 	struct links *links;       /* run without the server as well */
 	struct stream_opts stream; /* node borrowed from settings */
+	char *stuck; /* the stream's folder, which goes when the server has ended; or NULL */
 };
 
 /* What opsd is told */
@@ -65,6 +68,41 @@ leaf_changed_cb(void *arg)
 	struct leaf *l = arg;
 
 	supervisor_changed(l->sup);
+}
+
+/* A stream that does not answer */
+
+/*
+ * Damaged blocks can keep a server busy with them for ever, which answers everything else.  The
+ * stream is of what opsd's log has: it is made anew from that.
+ */
+static void
+leaf_unanswered_cb(uint64_t us, void *arg)
+{
+	struct leaf *l = arg;
+	struct natsd *d = supervisor_natsd(l->sup);
+	int64_t most = conf_int(l->settings->conf, NATS_HANG);
+
+	/* One that answers nothing at all is killed for that after half the time, and keeps its store. */
+	if (l->stuck != NULL || us / 1000 < 2 * (uint64_t)most)
+		return;
+	log_errorx(
+	    "leaf server: its stream has not answered for %d s (twice natsServer.hangTimeout): "
+	    "the server is started anew, and the stream made anew from the log",
+	    (int)(us / 1000000));
+	l->stuck = leafconf_stream_path(l->settings);
+	natsd_renew(d, 0);
+}
+
+static void
+leaf_ended_cb(void *arg)
+{
+	struct leaf *l = arg;
+
+	if (l->stuck != NULL && file_remove_tree(l->stuck) == -1)
+		log_error("leaf server: cannot remove %s", l->stuck);
+	free(l->stuck);
+	l->stuck = NULL;
 }
 
 /* What runs */
@@ -293,6 +331,7 @@ static const struct supervisor_ops leaf_ops = {
 	.handlers = leaf_handlers,
 	.down = leaf_down_cb,
 	.apply = leaf_apply_cb,
+	.ended = leaf_ended_cb,
 	.state = leaf_state_cb,
 };
 
@@ -305,7 +344,7 @@ leaf_start(struct svc *svc)
 	l->svc = svc;
 	l->sup = supervisor_new(svc, &leaf_ops, l);
 	opsd = supervisor_opsd(l->sup);
-	l->publish = publish_new(svc->base, opsd);
+	l->publish = publish_new(svc->base, opsd, leaf_unanswered_cb, l);
 	l->consume = consume_new(svc->base, opsd, leaf_changed_cb, l);
 	l->catchup = catchup_new(opsd);
 	l->purge = stream_purge_new(opsd);
@@ -328,5 +367,6 @@ leaf_stop(struct leaf *l)
 	publish_free(l->publish);
 	free(l->faults);
 	free(l->fixed);
+	free(l->stuck);
 	free(l);
 }

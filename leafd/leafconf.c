@@ -9,6 +9,7 @@
 #include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/nats/natstext.h"
+#include "common/nats/subject.h"
 
 #define ROUTES_MAX 1000
 #define MAX_STORE  (1LL << 50) /* the stream has its own limit */
@@ -196,6 +197,17 @@ add_jetstream(struct buf *b, const struct settings *s)
 	natstext_string(b, "store_dir", conf_str(s->conf, STREAM_PATH));
 	natstext_string(b, "domain", s->node);
 	buf_addf(b, "max_memory_store: %d\nmax_file_store: %lld\n}\n", 64 << 20, MAX_STORE);
+}
+
+char *
+leafconf_stream_path(const struct settings *s)
+{
+	char *name = subject_stream(s->node);
+	char *path = xasprintf("%s/jetstream/DATA/streams/%s", conf_str(s->conf, STREAM_PATH),
+	    name);
+
+	free(name);
+	return (path);
 }
 
 char *

@@ -27,5 +27,7 @@ struct leafconf_run {
  */
 char *leafconf_text(const struct settings *s, const struct leafconf_run *run, int live,
     char **faults);
+/* The folder in which the server keeps this node's stream; caller frees. */
+char *leafconf_stream_path(const struct settings *s);
 
 #endif

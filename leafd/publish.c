@@ -56,7 +56,10 @@ struct publish {
 	uint64_t after;     /* log sequence read so far */
 	uint64_t published; /* stream sequences */
 	uint64_t acked;
-	uint64_t heard_us; /* the last acknowledgement, or what began the wait */
+	uint64_t heard_us;      /* the last acknowledgement, or what began the wait */
+	uint64_t unanswered_us; /* waited for in vain since a frame was answered, over sessions */
+	publish_unanswered *unanswered;
+	void *arg;
 	struct flight *flights;
 	unsigned nflights;
 	size_t bytes;
@@ -116,6 +119,14 @@ publish_retry_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+again_unanswered(struct publish *p)
+{
+	p->unanswered_us += mono_us() - p->heard_us;
+	publish_again(p);
+	p->unanswered(p->unanswered_us, p->arg);
+}
+
+static void
 publish_tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct publish *p = arg;
@@ -123,7 +134,7 @@ publish_tick_cb(evutil_socket_t fd, short what, void *arg)
 	if ((p->flights == NULL && !p->clearing) || mono_us() - p->heard_us < ACK_WAIT_US)
 		return;
 	log_warnx("publish: no acknowledgement from the stream");
-	publish_again(p);
+	again_unanswered(p);
 }
 
 /* Questions to opsd */
@@ -294,6 +305,7 @@ publish_ack_cb(const struct nats_msg *m, void *arg)
 		on_cleared(p);
 	if (!p->running)
 		return;
+	p->unanswered_us = 0;
 	if (m->status != NULL || jsack_stored_read(m->data, m->len, &ack) == -1)
 		snprintf(ack.why, sizeof(ack.why), "%s",
 		    m->status != NULL ? "no stream" : "no answer");
@@ -342,7 +354,7 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 
 	if (t == NULL) {
 		log_debug("publish: %s", why);
-		publish_again(p);
+		again_unanswered(p);
 		return;
 	}
 	p->published = p->acked = t->seq;
@@ -360,6 +372,7 @@ static void
 on_cleared(struct publish *p)
 {
 	p->clearing = 0;
+	p->heard_us = mono_us();
 	p->finding = stream_find_tail(p->a, &p->o, publish_tail_cb, p);
 }
 
@@ -398,12 +411,14 @@ publish_begin(struct publish *p)
 }
 
 struct publish *
-publish_new(struct event_base *base, struct chan *opsd)
+publish_new(struct event_base *base, struct chan *opsd, publish_unanswered *cb, void *arg)
 {
 	struct publish *p = xcalloc(1, sizeof(*p));
 
 	p->base = base;
 	p->opsd = opsd;
+	p->unanswered = cb;
+	p->arg = arg;
 	p->retry_ms = RETRY_MIN_MS;
 	p->retry = evtimer_new(base, publish_retry_cb, p);
 	p->tick = event_new(base, -1, EV_PERSIST, publish_tick_cb, p);

@@ -1,6 +1,8 @@
 #ifndef HL_PUBLISH_H
 #define HL_PUBLISH_H
 
+#include <stdint.h>
+
 #include "leafd/stream.h"
 
 /*
@@ -13,7 +15,13 @@ struct jsapi;
 struct chan;
 struct event_base;
 
-struct publish *publish_new(struct event_base *base, struct chan *opsd);
+/*
+ * It was waited for so long in all for the stream to take something, and it did not answer; told every
+ * few seconds while that lasts.  The time without a connection does not count.
+ */
+typedef void publish_unanswered(uint64_t us, void *arg);
+struct publish *publish_new(struct event_base *base, struct chan *opsd, publish_unanswered *cb,
+    void *arg);
 void publish_free(struct publish *p); /* after chan_free */
 
 /* The node's and the stream's facts; when running it begins anew. */

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+
+#define TREE_FDS 8 /* open at a time while a tree is removed */
 
 int
 file_write(int fd, const void *p, size_t n)
@@ -109,6 +112,24 @@ file_remove(const char *path)
 {
 	if (unlink(path) == -1)
 		return (errno == ENOENT ? 0 : -1);
+	return (file_sync_folder(path));
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int what, struct FTW *at)
+{
+	return (remove(path) == -1 && errno != ENOENT ? -1 : 0);
+}
+
+int
+file_remove_tree(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == -1)
+		return (errno == ENOENT ? 0 : -1);
+	if (nftw(path, remove_one, TREE_FDS, FTW_DEPTH | FTW_PHYS) == -1)
+		return (-1);
 	return (file_sync_folder(path));
 }
 

@@ -17,6 +17,8 @@ int file_put_text(const char *path, mode_t mode, const char *text, char **err);
 /* Another name, or none any more: on disk when this returns, as above. */
 int file_rename(const char *from, const char *to);
 int file_remove(const char *path); /* it need not be there */
+/* A folder with all that is in it, links not followed; it need not be there.  -1: some is left, with errno. */
+int file_remove_tree(const char *path);
 /* At most `max` bytes of it, with NUL behind them and (len may be NULL) their number; caller frees.
  * NULL with errno. */
 char *file_read(const char *path, size_t max, size_t *len);

@@ -105,6 +105,8 @@ process_ended(struct natsd *d, int status)
 	d->pid = 0;
 	natsd_unwatch(d);
 	output_free(d);
+	if (d->o.ended != NULL)
+		d->o.ended(d->o.arg);
 	if (d->state == STATE_STOPPING) {
 		d->renewed++;
 		start_after_pause(d);

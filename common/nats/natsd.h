@@ -23,6 +23,7 @@ struct natsd_opts {
 	unsigned hang_ms;   /* without an answer for so long it is killed */
 	/* NULL, or before the configuration is written: other files that it names; -1 with *err. */
 	int (*prepare)(void *arg, char **err);
+	void (*ended)(void *arg);   /* NULL, or none runs any more: its files are nobody's now */
 	void (*changed)(void *arg); /* what natsd_json says may be another */
 	void *arg;
 };

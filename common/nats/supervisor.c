@@ -112,6 +112,15 @@ supervisor_prepare_cb(void *arg, char **err)
 	return (s->ops->prepare != NULL ? s->ops->prepare(s->arg, err) : 0);
 }
 
+static void
+supervisor_ended_cb(void *arg)
+{
+	struct supervisor *s = arg;
+
+	if (s->ops->ended != NULL)
+		s->ops->ended(s->arg);
+}
+
 static struct natsd *
 new_server(struct supervisor *s)
 {
@@ -124,6 +133,7 @@ new_server(struct supervisor *s)
 		.allow_old = conf_bool(c, NATS_ENABLE_OLD),
 		.hang_ms = (unsigned)conf_int(c, NATS_HANG),
 		.prepare = supervisor_prepare_cb,
+		.ended = supervisor_ended_cb,
 		.changed = supervisor_natsd_cb,
 		.arg = s,
 	};

@@ -31,6 +31,7 @@ struct supervisor_ops {
 	 */
 	void (*apply)(const struct settings *was, const struct settings *now, void *arg);
 	int (*prepare)(void *arg, char **err); /* as in natsd_opts */
+	void (*ended)(void *arg);              /* the same; NULL: nothing to do */
 	/*
 	 * Add what is the daemon's own to {"server","counts":{"ended","renewed"},"handshakes"}.  Runs
 	 * soon after supervisor_changed, and each second, whether opsd is there or not.

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,21 +232,11 @@ unpack_files(struct restore *r)
 
 /* ---- the places ---- */
 
-static int
-remove_one(const char *path, const struct stat *st, int what, struct FTW *at)
-{
-	remove(path);
-	return (0);
-}
-
 static void
 remove_beside(struct restore *r)
 {
-	struct stat st;
-
 	for (int i = 0; i < PARTS; i++)
-		if (lstat(r->parts[i].beside, &st) == 0)
-			nftw(r->parts[i].beside, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+		(void)file_remove_tree(r->parts[i].beside);
 }
 
 /* It cannot get another name: said before anything is moved. */

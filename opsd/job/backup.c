@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <grp.h>
 #include <jansson.h>
 #include <pwd.h>
@@ -47,21 +46,11 @@ struct backup {
 
 /* ---- files that come and go ---- */
 
-static int
-remove_one(const char *path, const struct stat *st, int what, struct FTW *at)
-{
-	if (remove(path) == -1 && errno != ENOENT)
-		log_warn("%s", path);
-	return (0);
-}
-
 static void
 remove_all(const char *path)
 {
-	struct stat st;
-
-	if (lstat(path, &st) == 0)
-		nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	if (file_remove_tree(path) == -1)
+		log_warn("%s", path);
 }
 
 static char *

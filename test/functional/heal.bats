@@ -119,7 +119,7 @@ restore()	# restore NODE: an older copy takes the place of its folder
 	done <"$HL_T/blocks"
 	node_run n1
 	node_run n2
-	wait_until 30 counts n2 t 1002
+	wait_until 150 counts n2 t 1002
 	holds_all n2 t "$HL_T/a"
 	comes_right
 }

@@ -135,6 +135,29 @@ test_modes(void **state)
 	free(a);
 }
 
+/* What a link in it points at is not of the tree. */
+static void
+test_remove_tree(void **state)
+{
+	char *a = in_folder("t/a/b"), *f = in_folder("t/a/f"), *t = in_folder("t");
+	char *kept = in_folder("kept"), *link = in_folder("t/a/b/link");
+
+	(void)state;
+	assert_int_equal(file_remove_tree(t), 0); /* there is none */
+	assert_int_equal(file_make_folder(a), 0);
+	assert_int_equal(file_put(f, 0644, "x", 1), 0);
+	assert_int_equal(file_put(kept, 0644, "x", 1), 0);
+	assert_int_equal(symlink(kept, link), 0);
+	assert_int_equal(file_remove_tree(t), 0);
+	assert_int_equal(access(t, F_OK), -1);
+	assert_int_equal(unlink(kept), 0);
+	free(link);
+	free(kept);
+	free(t);
+	free(f);
+	free(a);
+}
+
 int
 main(void)
 {
@@ -143,6 +166,7 @@ main(void)
 		cmocka_unit_test(test_put_refused),
 		cmocka_unit_test(test_make_folder),
 		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_remove_tree),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, teardown));

@@ -42,6 +42,7 @@ struct node {
 	unsigned width;      /* entries in a window */
 	uint64_t hold_after; /* a LOG_READ after that is answered with the next one, 0: none */
 	uint32_t held_read;
+	uint64_t unanswered_us; /* as it was told last */
 	int timed_out;
 };
 
@@ -192,6 +193,26 @@ is_done(struct node *n)
 	return (n->acked == n->end);
 }
 
+static void
+on_unanswered(uint64_t us, void *arg)
+{
+	struct node *n = arg;
+
+	n->unanswered_us = us;
+}
+
+static int
+is_unanswered(struct node *n)
+{
+	return (n->unanswered_us != 0);
+}
+
+static int
+is_told_again(struct node *n)
+{
+	return (n->tails == 2);
+}
+
 static int
 is_held(struct node *n)
 {
@@ -218,7 +239,7 @@ setup(void **state)
 	n.chan = chan_dial(n.base, path, ROLE_LEAFD, ROLE_OPSD, &leafd_ops, &n);
 	n.nats = nats_open(n.base, &no, nats_state, &n);
 	n.asker = jsapi_new(n.nats);
-	n.publish = publish_new(n.base, n.chan);
+	n.publish = publish_new(n.base, n.chan, on_unanswered, &n);
 	publish_set(n.publish, &opts);
 	free(path);
 	*state = &n;
@@ -292,6 +313,21 @@ test_half_a_window(void **state)
 	event_base_once(n->base, -1, EV_TIMEOUT, release_cb, &n->server, &wait);
 	turn(n, is_done);
 	assert_int_equal(n->early, 0);
+	assert_stream(n);
+}
+
+/* A stream that answers nothing is told of, with how long that has been so. */
+static void
+test_unanswered(void **state)
+{
+	struct node *n = *state;
+
+	n->server.hold_after = 3;
+	publish_start(n->publish, n->asker);
+	turn(n, is_unanswered);
+	assert_in_range(n->unanswered_us, 5000000, 20000000);
+	natspeer_release(&n->server);
+	turn(n, is_told_again);
 	assert_stream(n);
 }
 
@@ -380,6 +416,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_all),
 		TEST(test_half_a_window),
+		TEST(test_unanswered),
 		TEST(test_refused),
 		TEST(test_started_again),
 		TEST(test_ends_with_another_table),
