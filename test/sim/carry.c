@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
+#include "test/sim/links.h"
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
 #include "test/sim/world.h"
@@ -32,7 +33,7 @@ static uint64_t catchups;
 uint64_t
 carry_catchups(void)
 {
-	return (catchups);
+	return (catchups + links_catchups());
 }
 
 static void
@@ -83,7 +84,7 @@ back_cb(void *arg)
 	size_t n;
 	const uint8_t *p = rd_blob(&r, &n);
 
-	if (wire_waits(a->c, a->id) && net_open(a->to, a->c->m) && rd_done(&r))
+	if (wire_waits(a->c, a->id) && net_meshed(a->to, a->c->m) && rd_done(&r))
 		answer(a, status, p, n);
 	buf_free(&w->bytes);
 	free(w);
@@ -123,7 +124,7 @@ arrive_cb(void *arg)
 	struct buf b = { 0 };
 
 	a->to = to;
-	if (to == NULL || !machine_alive(to) || !net_open(from, to) ||
+	if (to == NULL || !machine_alive(to) || !net_meshed(from, to) ||
 	    (a->type == MSG_SERVE &&
 		(net_pair(from, to)->stalled || net_pair(to, from)->stalled))) {
 		asking_free(a);

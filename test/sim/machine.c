@@ -13,13 +13,14 @@
 #include "common/conf/settings.h"
 #include "opsd/job/job.h"
 #include "test/sim/fiber.h"
+#include "test/sim/links.h"
 #include "test/sim/mesh.h"
 #include "test/sim/moves.h"
 #include "test/sim/reader.h"
 #include "test/sim/world.h"
 
-#define WORKERS   2
-#define TURNS_MAX 100000
+#define WORKERS    2
+#define LINK_FLAGS 2 /* the last ones */
 
 struct machine machines[MACHINES_MAX];
 int nmachines;
@@ -89,13 +90,15 @@ make_conf(const struct machine *m, const struct machine_opts *o)
 		     xasprintf("--CLUSTERING_LEAFSERVER_STREAMS_MAXAGE=%d", o->retention_s),
 		     xasprintf("--STORAGE_TOMBSTONERETENTION=%d", o->tombstones_s),
 		     xasprintf("--CLUSTERING_MAXCLOCKSKEW=%d", o->skew_ms),
-		     xasprintf("--CLUSTERING_STATUSINTERVAL=%d", o->status_ms) };
-	int n = (int)(sizeof(flags) / sizeof(flags[0]));
+		     xasprintf("--CLUSTERING_STATUSINTERVAL=%d", o->status_ms),
+		     xasprintf("--REPLICATION_HOSTNAME=%s", m->name),
+		     xstrdup("--REPLICATION_PORT=9933") };
+	int all = (int)(sizeof(flags) / sizeof(flags[0])), n = links_on() ? all : all - LINK_FLAGS;
 	struct conf *conf = conf_load(NULL, n, flags, &err);
 
 	if (conf == NULL)
 		world_fail("%s", err);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < all; i++)
 		free(flags[i]);
 	return (conf);
 }
@@ -115,6 +118,8 @@ machine_new(const struct machine_opts *o)
 	m->feed.m = m;
 	wire_init(&m->hub, m, ROLE_HUBD);
 	wire_init(&m->leaf, m, ROLE_LEAFD);
+	wire_init(&m->leaf_end, m, ROLE_OPSD);
+	links_joined(m);
 	return (m);
 }
 

@@ -44,6 +44,7 @@ struct machine {
 	struct jobs *jobs;
 	struct loop loop;
 	struct chan hub, leaf;
+	struct chan leaf_end; /* of leaf, for leafd's own code */
 };
 
 extern struct machine machines[MACHINES_MAX];

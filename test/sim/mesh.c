@@ -28,7 +28,7 @@ say_cb(void *arg)
 	char *text;
 
 	for (int i = 0; i < nmachines; i++)
-		if (&machines[i] != m && net_open(m, &machines[i])) {
+		if (&machines[i] != m && net_meshed(m, &machines[i])) {
 			json_array_append_new(nodes, json_string(machines[i].name));
 			json_array_append_new(ids, json_string(machines[i].hex));
 		}

@@ -2,6 +2,7 @@
 
 #include "test/sim/net.h"
 
+#include "test/sim/links.h"
 #include "test/sim/machine.h"
 #include "test/sim/mesh.h"
 #include "test/sim/world.h"
@@ -29,6 +30,12 @@ int
 net_open(const struct machine *a, const struct machine *b)
 {
 	return (!net_pair(a, b)->cut && !a->off && !b->off);
+}
+
+int
+net_meshed(const struct machine *a, const struct machine *b)
+{
+	return (net_open(a, b) && !links_leave_nats(a, b));
 }
 
 int

@@ -21,6 +21,8 @@ struct net_pair {
 struct net_pair *net_pair(const struct machine *from, const struct machine *to);
 void net_cut(struct machine *a, struct machine *b, int cut);
 int net_open(const struct machine *a, const struct machine *b);
+/* And NATS goes that way. */
+int net_meshed(const struct machine *a, const struct machine *b);
 int net_lost(const struct machine *from, const struct machine *to);
 int net_doubled(const struct machine *from, const struct machine *to);
 /* Perhaps some of its bytes come otherwise than they were sent. */

@@ -6,6 +6,7 @@
 
 #include "opsd/cluster/cursors.h"
 #include "test/sim/check.h"
+#include "test/sim/links.h"
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
 #include "test/sim/reader.h"
@@ -56,6 +57,8 @@ unrest(struct machine *m)
 		return ("is not up");
 	if (!reader_flowing(m))
 		return ("does not read all streams");
+	if (links_unrest(m) != NULL)
+		return (links_unrest(m));
 	if (m->data.log.acked_inc == m->data.log.incarnation &&
 	    m->data.log.acked < m->data.log.durable)
 		return ("has not published all");
@@ -80,7 +83,7 @@ asks_in_vain(struct machine *m)
 static uint64_t
 activity(void)
 {
-	uint64_t n = feed_published();
+	uint64_t n = feed_published() + links_frames();
 	int asks = 0;
 
 	for (int i = 0; i < nmachines; i++) {

@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
 #include "common/conf/settings.h"
+#include "test/sim/links.h"
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
 #include "test/sim/world.h"
@@ -257,7 +258,7 @@ silence_cb(void *arg)
 static int
 is_through(const struct reader *r, const struct machine *peer)
 {
-	return (peer != NULL && net_open(peer, r->m) && !net_pair(peer, r->m)->stalled);
+	return (peer != NULL && net_meshed(peer, r->m) && !net_pair(peer, r->m)->stalled);
 }
 
 static void
@@ -414,6 +415,17 @@ reader_notify(struct machine *publisher)
 }
 
 int
+reader_reads(const struct machine *m, const char *name)
+{
+	struct reader *r;
+
+	DL_FOREACH2(m->readers, r, following)
+	if (strcmp(r->name, name) == 0)
+		return (1);
+	return (0);
+}
+
+int
 reader_flowing(const struct machine *m)
 {
 	struct reader *r;
@@ -561,6 +573,6 @@ reader_take(struct machine *m, uint32_t id, uint16_t type, struct buf *body)
 		take_purge(m, id, &r);
 	else if (type == MSG_SETTINGS)
 		take_settings(m, &r);
-	else if (type != MSG_LINKS || body->len != 4 + strlen("{}")) /* there are to be none */
+	else if (!links_take(m, id, type, body))
 		world_fail("%s: leafd is sent %s", m->name, proto_name(type));
 }

@@ -16,6 +16,7 @@
 #include "test/sim/change.h"
 #include "test/sim/check.h"
 #include "test/sim/clients.h"
+#include "test/sim/links.h"
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
 #include "test/sim/quiet.h"
@@ -28,6 +29,10 @@
 #define SEEDS_FROM 1
 #define SEEDS_TO   180
 #define PARTS      2 /* processes at the same time */
+/* Every second thousand has links as well. */
+#define WITH_LINKS(seed) ((seed) / 1000 % 2 == 1)
+#define LINKED_FROM      1001
+#define LINKED_TO        1060
 /* And these: bugs of test/sim/faults that no other of them finds. */
 static const uint64_t seeds_beyond[] = { 216, 377, 411, 447 };
 #define SEEDS_BEYOND (sizeof(seeds_beyond) / sizeof(seeds_beyond[0]))
@@ -69,6 +74,8 @@ run(uint64_t seed, int loud)
 
 	log_set_std(0);
 	world_begin(seed, loud);
+	if (WITH_LINKS(seed))
+		links_begin();
 	net_heal();
 	shape = world_chance(60) ? SHAPE_MESH : world_chance(60) ? SHAPE_CHAIN : SHAPE_STAR;
 	opts = (struct machine_opts){
@@ -171,6 +178,8 @@ run_part(unsigned part)
 
 	for (uint64_t seed = SEEDS_FROM + part; seed <= SEEDS_TO; seed += PARTS)
 		bad += try_seed(seed);
+	for (uint64_t seed = LINKED_FROM + part; seed <= LINKED_TO; seed += PARTS)
+		bad += try_seed(seed);
 	for (size_t i = part; i < SEEDS_BEYOND; i += PARTS)
 		bad += try_seed(seeds_beyond[i]);
 	return (bad);
@@ -191,7 +200,7 @@ run_check(uint64_t *ran)
 		waitpid(parts[i], &status, 0);
 		bad += WIFEXITED(status) ? (unsigned)WEXITSTATUS(status) : 1;
 	}
-	*ran = SEEDS_TO - SEEDS_FROM + 1 + SEEDS_BEYOND;
+	*ran = SEEDS_TO - SEEDS_FROM + 1 + LINKED_TO - LINKED_FROM + 1 + SEEDS_BEYOND;
 	return (bad);
 }
 
@@ -201,6 +210,8 @@ find_first(uint64_t *ran)
 {
 	unsigned bad = run_seeds(SEEDS_FROM, SEEDS_TO, 1, ran);
 
+	for (uint64_t seed = LINKED_FROM; seed <= LINKED_TO && bad == 0; seed++, ++*ran)
+		bad += try_seed(seed);
 	for (size_t i = 0; i < SEEDS_BEYOND && bad == 0; i++, ++*ran)
 		bad += try_seed(seeds_beyond[i]);
 	return (bad);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "test/sim/change.h"
+#include "test/sim/links.h"
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
 #include "test/sim/shape.h"
@@ -188,10 +189,21 @@ happen_cb(void *arg)
 	world_at(world_between(100000, 4000000), NULL, happen_cb, arg, NULL);
 }
 
+static void
+link_cb(void *arg)
+{
+	if (!trouble_lasts())
+		return;
+	links_trouble();
+	world_at(world_between(100000, 5000000), NULL, link_cb, arg, NULL);
+}
+
 void
 trouble_begin(uint64_t us)
 {
 	ends_us = world_now() + us;
+	if (links_on())
+		world_at(world_between(0, 3000000), NULL, link_cb, NULL, NULL);
 	world_at(world_between(0, 3000000), NULL, happen_cb, NULL, NULL);
 }
 

@@ -6,10 +6,13 @@
 #include <utlist.h>
 
 #include "common/base/mem.h"
+#include "test/sim/links.h"
 #include "test/sim/machine.h"
 #include "test/sim/mesh.h"
 #include "test/sim/reader.h"
 #include "test/sim/world.h"
+
+#define WINDOW_MAX 4096
 
 struct wire_call {
 	uint32_t id;
@@ -33,6 +36,7 @@ struct chan_listener *__wrap_chan_listen(struct event_base *base, const char *pa
     const struct chan_ops *ops, void *arg);
 void __wrap_chan_listener_free(struct chan_listener *l);
 void __wrap_chan_send(struct chan *c, uint16_t type, struct buf *body);
+void __wrap_chan_reply(struct chan *c, uint32_t id, struct buf *body);
 struct chan_deferred *__wrap_chan_defer(struct chan *c, const struct msg *m);
 void __wrap_chan_deferred_reply(struct chan_deferred *d, struct buf *body);
 void __wrap_chan_deferred_drop(struct chan_deferred *d);
@@ -122,11 +126,69 @@ deliver(struct chan *c, uint32_t id, uint16_t type, struct buf *body)
 		reader_take(c->m, id, type, body);
 }
 
+/* Windows are small, that there are many. */
+static void
+wire_shorten(struct buf *read)
+{
+	uint32_t max = (uint32_t)world_between(1, WINDOW_MAX);
+
+	read->len -= sizeof(max);
+	buf_u32(read, max);
+}
+
+/* ---- leafd's own code, that of links, has the other end (role ROLE_OPSD) ---- */
+
+struct end_call {
+	struct machine *m;
+	unsigned turn;
+	uint16_t type;
+	struct buf body;
+	void (*cb)(struct rd *body, void *arg); /* NULL: no answer is wanted */
+	void *arg;
+};
+
+static void
+end_call_cb(void *arg)
+{
+	struct end_call *k = arg;
+	struct chan *c = &k->m->leaf;
+	int there = c->up && c->turn == k->turn && !k->m->dead;
+
+	if (there && k->cb != NULL)
+		wire_ask(c, k->type, &k->body, k->cb, k->arg);
+	else if (there)
+		wire_tell(c, k->type, &k->body);
+	else if (k->cb != NULL)
+		k->cb(NULL, k->arg);
+	buf_free(&k->body);
+	free(k);
+}
+
+/* In order, a little later. */
+static void
+end_call(struct chan *end, uint16_t type, struct buf *body,
+    void (*cb)(struct rd *body, void *arg), void *arg)
+{
+	struct end_call *k = xcalloc(1, sizeof(*k));
+	uint64_t at = world_now() + world_between(5, 200);
+
+	*k = (struct end_call){ end->m, end->m->leaf.turn, type, *body, cb, arg };
+	*body = (struct buf){ 0 };
+	if (type == MSG_LINK_READ)
+		wire_shorten(&k->body);
+	end->said_us = at > end->said_us ? at : end->said_us + 1;
+	world_at(end->said_us - world_now(), NULL, end_call_cb, k, NULL);
+}
+
 void
 __wrap_chan_send(struct chan *c, uint16_t type, struct buf *body)
 {
 	struct buf none = { 0 };
 
+	if (c->role == ROLE_OPSD) {
+		end_call(c, type, body, NULL, NULL);
+		return;
+	}
 	deliver(c, 0, type, body != NULL ? body : &none);
 	if (body != NULL)
 		buf_free(body);
@@ -137,9 +199,14 @@ __wrap_chan_call(struct chan *c, uint16_t type, struct buf *body, unsigned timeo
     void (*cb)(struct rd *body, void *arg), void *arg)
 {
 	struct buf none = { 0 };
-	uint32_t id = call_new(c, 0, cb, arg);
+	uint32_t id;
 
 	(void)timeout_ms; /* the models always answer */
+	if (c->role == ROLE_OPSD) {
+		end_call(c, type, body, cb, arg);
+		return;
+	}
+	id = call_new(c, 0, cb, arg);
 	if (type == MSG_PING)
 		wire_answer(c, id, &none);
 	else if (c->m->dead || !c->up)
@@ -148,6 +215,12 @@ __wrap_chan_call(struct chan *c, uint16_t type, struct buf *body, unsigned timeo
 		deliver(c, id, type, body);
 	if (body != NULL)
 		buf_free(body);
+}
+
+void
+__wrap_chan_reply(struct chan *c, uint32_t id, struct buf *body)
+{
+	__wrap_chan_deferred_reply(__wrap_chan_defer(c, &(struct msg){ .id = id }), body);
 }
 
 struct chan_deferred *
@@ -197,6 +270,8 @@ __wrap_chan_hang_up(struct chan *c)
 int
 __wrap_chan_is_up(const struct chan *c)
 {
+	if (c->role == ROLE_OPSD)
+		return (c->m->leaf.up && !c->m->dead);
 	return (c->up);
 }
 
@@ -255,6 +330,8 @@ void
 wire_down(struct chan *c)
 {
 	lose(c);
+	if (c->role == ROLE_LEAFD)
+		links_opsd_gone(c->m);
 	end_calls(c, 0);
 }
 
@@ -265,6 +342,8 @@ wire_restart(struct chan *c)
 	int had = c->up;
 
 	lose(c);
+	if (c->role == ROLE_LEAFD)
+		links_leafd_gone(c->m);
 	if (had) {
 		end_calls(c, 0);
 		ends[c->m->index].ops->down(c, c->role, ends[c->m->index].arg);

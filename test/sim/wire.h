@@ -13,11 +13,12 @@ struct wire_call;
 
 struct chan {
 	struct machine *m;
-	enum role role; /* who is at the other end */
+	enum role role; /* who is at the other end; ROLE_OPSD: it is leafd's own */
 	int up;
 	unsigned turn; /* which connection */
 	uint32_t last_id;
 	struct wire_call *calls; /* of opsd, and of the daemon */
+	uint64_t said_us;        /* ROLE_OPSD: the last that is on its way */
 };
 
 void wire_init(struct chan *c, struct machine *m, enum role role);
