@@ -137,6 +137,13 @@ links_up(const struct links *ls)
 	return (ls->told && ls->spec != NULL && ls->spec->on && chan_is_up(ls->opsd));
 }
 
+uint32_t
+links_share(const struct links *ls)
+{
+	(void)ls; /* there are few */
+	return (LINK_CREDIT);
+}
+
 size_t
 ws_queued(const struct ws *w)
 {
@@ -331,6 +338,8 @@ take_one(struct lane *l, uint8_t type, struct rd *r, struct buf *m)
 		return (link_out_want(&l->k, r));
 	case LINK_GOT:
 		return (link_out_got(&l->k, r));
+	case LINK_SHARE:
+		return (link_out_share(&l->k, r));
 	case LINK_BEGIN:
 		return (link_in_begin(&l->k, r));
 	case LINK_FRAME:

@@ -365,6 +365,7 @@ connect_end(struct machine *m, struct machine *peer, int dialled, uint64_t conne
 	l->k.ws = (struct ws *)(void *)l;
 	l->k.dialled = dialled;
 	l->k.state = LINK_OPENING;
+	l->k.out.share = l->k.in.share = LINK_CREDIT;
 	read_hello(l);
 	DL_APPEND(sides[m->index].lanes, l);
 	lane_later(l, net_delay(peer, m), take_hello);
