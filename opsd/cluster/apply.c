@@ -4,9 +4,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/mem.h"
+#include "common/conf/settings.h"
 #include "opsd/cluster/merge.h"
+#include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/store/group_priv.h"
 
@@ -14,6 +17,7 @@
 
 struct entries_in {
 	struct group *g;
+	const struct apply *a;
 	struct cursor *cur;
 	uint32_t applied;
 };
@@ -149,6 +153,52 @@ apply_define(struct entries_in *s, struct txn *t, const struct log_entry *e)
 	return (rc);
 }
 
+/* ---- whose it is ---- */
+
+static int
+is_of_table(const struct txn *t, const struct cursor_view *v)
+{
+	return (strlen(v->name) == t->table_len && memcmp(v->name, t->table, t->table_len) == 0 &&
+	    strlen(v->database) == t->database_len &&
+	    memcmp(v->database, t->database, t->database_len) == 0);
+}
+
+/* Whether the peer may bring what others wrote: replication.relays. */
+static int
+is_relay(struct replication *rep, const uint8_t *id)
+{
+	struct peer *p = nodes_by_id(rep->nodes, id);
+	struct conf *conf = data_conf(rep->data);
+	const json_t *list = conf_list(conf, REP_RELAYS), *name;
+	int yes = 0;
+	size_t i;
+
+	json_array_foreach(list, i, name)
+		yes |= strcmp(json_string_value(name), "*") == 0 ||
+		    (p != NULL && p->hostname != NULL &&
+			strcasecmp(json_string_value(name), p->hostname) == 0);
+	conf_free(conf);
+	peer_free(p);
+	return (yes);
+}
+
+/* Why the transaction is not the peer's to bring; NULL: it is.  Caller frees. */
+static char *
+foreign_fault(const struct entries_in *s, const struct txn *t)
+{
+	char origin[2 * NODE_ID_LEN + 1];
+
+	if (!is_of_table(t, cursor_view(s->cur)))
+		return (xstrdup("it brings a transaction of another table in this one's log"));
+	if (!s->a->vouched || memcmp(t->origin, s->a->peer, NODE_ID_LEN) == 0 ||
+	    is_relay(replication_of(s->g), s->a->peer))
+		return (NULL);
+	node_id_hex(t->origin, origin);
+	return (xasprintf("it brings a transaction that node %s wrote: if it is to pass on what "
+			  "others write, name it in replication.relays on this node",
+	    origin));
+}
+
 /* One entry that chains.  -1: the cursor was stopped. */
 static int
 apply_entry(struct entries_in *s, const struct log_entry *e)
@@ -167,6 +217,11 @@ apply_entry(struct entries_in *s, const struct log_entry *e)
 		return (-1);
 	}
 	txn_read(&t, e->payload, e->len);
+	if ((why = foreign_fault(s, &t)) != NULL) {
+		stop_unfit(s, why);
+		free(why);
+		return (-1);
+	}
 	group_observe(s->g, t.stamp.time);
 	if (t.kind == TXN_DEFINE)
 		rc = apply_define(s, &t, e);
@@ -180,9 +235,10 @@ apply_entry(struct entries_in *s, const struct log_entry *e)
 }
 
 enum apply_end
-apply_entries(struct group *g, struct cursor *cur, struct rd *r, uint32_t count, uint32_t *applied)
+apply_entries(struct group *g, const struct apply *a, struct cursor *cur, struct rd *r,
+    uint32_t count, uint32_t *applied)
 {
-	struct entries_in s = { g, cur, 0 };
+	struct entries_in s = { g, a, cur, 0 };
 	const struct cursor_view *v = cursor_view(cur);
 	enum apply_end end = APPLY_CHAINED;
 	struct log_entry e;

@@ -15,11 +15,14 @@ struct apply {
 	uint32_t table;         /* the cursor that asked */
 	uint64_t turn;
 	int answered; /* an answer came */
+	int vouched;  /* its carrier vouches for the peer: it brings its own transactions alone */
 };
 
+/* One that does not come from a stream came over a link, which vouches for the peer. */
 struct apply *apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t n);
 /* p NULL: no answer came. */
-struct apply *apply_answer_new(const struct cursors_question *q, const void *p, size_t n);
+struct apply *apply_answer_new(const struct cursors_question *q, int vouched, const void *p,
+    size_t n);
 void apply_free(struct apply *a);
 
 #endif

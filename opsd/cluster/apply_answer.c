@@ -15,7 +15,8 @@
 /* Answers to what cursors asked (catchup.h). */
 
 static void
-take_log(struct group *g, struct cursor *cur, struct catchup_answer *an, struct cursor_event *e)
+take_log(struct group *g, const struct apply *a, struct cursor *cur, struct catchup_answer *an,
+    struct cursor_event *e)
 {
 	struct rd peek = an->items;
 	struct log_entry first;
@@ -29,7 +30,7 @@ take_log(struct group *g, struct cursor *cur, struct catchup_answer *an, struct 
 	}
 	if (!(cursors_on(g, cur, e) & CURSOR_APPLY))
 		return;
-	end = apply_entries(g, cur, &an->items, an->count, &e->count);
+	end = apply_entries(g, a, cur, &an->items, an->count, &e->count);
 	if (end == APPLY_STOPPED)
 		return;
 	e->kind = end == APPLY_CHAINED ? ON_LOG_END : ON_LOG_BROKEN;
@@ -66,7 +67,7 @@ take_rows(struct group *g, struct cursor *cur, struct table *t, struct catchup_a
 }
 
 static void
-take_answer(struct group *g, struct cursor *cur, enum catchup_kind kind, struct catchup_answer *an,
+take_answer(struct group *g, const struct apply *a, struct cursor *cur, struct catchup_answer *an,
     struct cursor_event *e)
 {
 	const struct cursor_view *v = cursor_view(cur);
@@ -78,8 +79,8 @@ take_answer(struct group *g, struct cursor *cur, enum catchup_kind kind, struct 
 	e->done = an->done;
 	if (t != NULL && apply_other_key(t, an->primary, an->primary_len, e))
 		cursors_on(g, cur, e);
-	else if (kind == CATCHUP_LOG)
-		take_log(g, cur, an, e);
+	else if (a->kind == CATCHUP_LOG)
+		take_log(g, a, cur, an, e);
 	else
 		take_rows(g, cur, t, an, e);
 }
@@ -122,14 +123,14 @@ answer_run(struct group *g, struct commit_job *j)
 		e.kind = ON_REFUSED;
 		e.status = an.status;
 	} else {
-		take_answer(g, cur, a->kind, &an, &e);
+		take_answer(g, a, cur, &an, &e);
 		return;
 	}
 	cursors_on(g, cur, &e);
 }
 
 struct apply *
-apply_answer_new(const struct cursors_question *q, const void *p, size_t n)
+apply_answer_new(const struct cursors_question *q, int vouched, const void *p, size_t n)
 {
 	struct apply *a = xcalloc(1, sizeof(*a));
 
@@ -141,6 +142,7 @@ apply_answer_new(const struct cursors_question *q, const void *p, size_t n)
 	a->kind = q->kind;
 	a->turn = q->turn;
 	a->answered = p != NULL;
+	a->vouched = vouched;
 	buf_add(&a->bytes, p, n);
 	return (a);
 }

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
+#include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/apply_priv.h"
 #include "opsd/cluster/broken.h"
@@ -47,7 +49,7 @@ new_cursor(struct group *g, const uint8_t *id, const struct frame *fr, struct rd
 	    txn_read(&t, e.payload, e.len) == -1)
 		goto out;
 	entry = peer_effective_n(p, t.database, t.database_len, t.table, t.table_len);
-	if (entry == NULL || !entry->subscribe)
+	if (!subscription_brings(entry))
 		goto out;
 	old = cursors_find_named(rep->cursors, id, t.database, t.database_len, t.table,
 	    t.table_len);
@@ -103,7 +105,8 @@ cursor_for(struct group *g, const uint8_t *peer, const struct frame *fr, struct 
 }
 
 static void
-frame_into(struct group *g, struct cursor *cur, const struct frame *fr, struct rd *r)
+frame_into(struct group *g, const struct apply *a, struct cursor *cur, const struct frame *fr,
+    struct rd *r)
 {
 	static const enum cursor_event_kind ends[] = {
 		[APPLY_CHAINED] = ON_FRAME_END,
@@ -121,7 +124,7 @@ frame_into(struct group *g, struct cursor *cur, const struct frame *fr, struct r
 		e.kind = ON_NO_ROOM;
 	if (!(cursors_on(g, cur, &e) & CURSOR_APPLY))
 		return;
-	end = apply_entries(g, cur, r, fr->count, &e.count);
+	end = apply_entries(g, a, cur, r, fr->count, &e.count);
 	if (end == APPLY_STOPPED)
 		return;
 	e.kind = ends[end];
@@ -137,6 +140,19 @@ drop_frame(struct replication *rep, const struct apply *a)
 
 	broken_note(rep, BROKEN_FRAME, a->peer, which, a->bytes.data, a->bytes.len);
 	free(which);
+}
+
+/* Its subscription has ended, or there never was one. */
+static void
+say_dropped(struct replication *rep, const uint8_t *peer, uint32_t table)
+{
+	static struct log_brake brake = { .most = 5 };
+	char *name = nodes_shown(rep->nodes, peer);
+
+	log_braked(&brake, LOG_INFO,
+	    "a frame of node %s is dropped: nothing of its table %u is to come from there", name,
+	    table);
+	free(name);
 }
 
 /* A carrier may be behind another one, or bring what an earlier life of the log gave. */
@@ -165,7 +181,9 @@ frame_run(struct group *g, struct commit_job *j)
 	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) { /* else: who had its name before */
 		cur = cursor_for(g, a->peer, &fr, r);
 		if (cur != NULL)
-			frame_into(g, cur, &fr, &r);
+			frame_into(g, a, cur, &fr, &r);
+		else
+			say_dropped(rep, a->peer, fr.table);
 		note_window(&hint, &fr);
 	}
 	if (a->stream_seq != 0)
@@ -183,6 +201,7 @@ apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t 
 	a->job.cost = n;
 	memcpy(a->peer, peer, NODE_ID_LEN);
 	a->stream_seq = stream_seq;
+	a->vouched = stream_seq == 0;
 	buf_add(&a->bytes, p, n);
 	return (a);
 }

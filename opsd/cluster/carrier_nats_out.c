@@ -172,7 +172,7 @@ tables_wanted(const struct peer *p)
 	json_t *tables = json_array();
 
 	for (size_t i = 0; i < p->subs.n; i++)
-		if (!p->subs.list[i].removed && p->subs.list[i].subscribe)
+		if (!p->subs.list[i].removed && subscription_brings(&p->subs.list[i]))
 			json_array_append_new(tables,
 			    json_pack("[s,s]", p->subs.list[i].database, p->subs.list[i].table));
 	return (tables);

@@ -169,8 +169,46 @@ serve_log(struct replication *rep, const struct catchup_question *q, struct tabl
 	buf_free(&entries);
 }
 
+struct served_row {
+	const uint8_t *key, *row;
+	size_t klen, len;
+};
+
+/* Only what the asker wrote itself; 0 when there is nothing of it in the row. */
+static int
+add_own_row(struct buf *rows, const struct catchup_question *q, const struct served_row *from)
+{
+	struct row row = { 0 };
+	struct buf own = { 0 };
+	int is = row_decode(&row, from->row, from->len) == 0;
+
+	if (is) {
+		row_only_node(&row, stamp_node(q->asker));
+		is = !stamp_none(row_newest(&row));
+	}
+	if (is) {
+		row_encode(&row, &own);
+		buf_strn(rows, from->key, from->klen);
+		buf_blob(rows, own.data, own.len);
+	}
+	buf_free(&own);
+	row_free(&row);
+	return (is);
+}
+
+static int
+add_row(struct buf *rows, const struct catchup_question *q, const struct served_row *from,
+    int own_only)
+{
+	if (own_only)
+		return (add_own_row(rows, q, from));
+	buf_strn(rows, from->key, from->klen);
+	buf_blob(rows, from->row, from->len);
+	return (1);
+}
+
 static void
-serve_rows(struct replication *rep, const struct catchup_question *q, struct table *t,
+serve_rows(struct replication *rep, const struct catchup_question *q, struct table *t, int own_only,
     struct buf *out)
 {
 	struct buf rows = { 0 }, last = { 0 }, positions = { 0 };
@@ -178,20 +216,21 @@ serve_rows(struct replication *rep, const struct catchup_question *q, struct tab
 	/* The head before the rows: what comes later, frames bring.  The positions as well. */
 	struct log_pos head = table_head(t);
 	struct store_iter *it;
+	size_t looked = 0;
 	int done;
 
 	if (q->klen == 0)
 		firstcopy_positions(rep, t, &positions);
 	it = sums_rows(rep->data->store, t->id, q->key, q->klen, q->last, q->llen);
-	for (; store_iter_valid(it) && rows.len < max; store_iter_next(it)) {
+	for (; store_iter_valid(it) && rows.len < max && looked < SERVE_SCAN; store_iter_next(it)) {
 		size_t klen, vlen;
 		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
+		const struct served_row row = { k + 4, v, klen - 4, vlen };
 
-		buf_strn(&rows, k + 4, klen - 4);
-		buf_blob(&rows, v, vlen);
+		n += (uint32_t)add_row(&rows, q, &row, own_only);
+		looked += klen + vlen;
 		buf_clear(&last);
 		buf_add(&last, k + 4, klen - 4);
-		n++;
 	}
 	done = !store_iter_valid(it);
 	if (store_iter_failed(it)) {
@@ -257,35 +296,67 @@ serve_sums(struct replication *rep, const struct catchup_question *q, struct tab
 	buf_free(&ranges);
 }
 
+enum pull { PULL_NONE, PULL_OWN, PULL_ALL };
+
+/* What of the table the asker may have.  Whoever is in the mesh is believed that it needs it. */
+static enum pull
+may_pull(const struct peer *asker, const uint8_t *who, const struct catchup_question *q)
+{
+	const struct subscription *s = asker == NULL ?
+	    NULL :
+	    peer_effective_n(asker, q->database, q->dblen, q->name, q->nlen);
+
+	if (subscription_gives(s) || (who == NULL && s != NULL))
+		return (PULL_ALL);
+	return (subscription_brings(s) && q->recovering && q->kind == CATCHUP_ROWS ? PULL_OWN :
+										     PULL_NONE);
+}
+
+/* A reference, or NULL. */
+static struct table *
+table_asked(struct replication *rep, const struct catchup_question *q)
+{
+	struct table *t = q->table != 0 ?
+	    catalog_by_id(rep->data->catalog, q->table) :
+	    catalog_getn(rep->data->catalog, q->database, q->dblen, q->name, q->nlen);
+
+	if (t != NULL && strlen(t->database) == q->dblen && strlen(t->name) == q->nlen &&
+	    memcmp(t->database, q->database, q->dblen) == 0 &&
+	    memcmp(t->name, q->name, q->nlen) == 0)
+		return (t);
+	table_unref(t);
+	return (NULL);
+}
+
+/* A status, or 0: it is answered. */
+static uint16_t
+refuse_asked(struct replication *rep, const uint8_t *who, const struct peer *asker,
+    const struct catchup_question *q, const struct table *t)
+{
+	if (t == NULL)
+		return (404);
+	if (!txlog_has(&rep->data->log, t, q->incarnation, q->seq, q->mark)) {
+		if (cluster_may_claim(rep->cluster, who, q->incarnation))
+			commit_submit(rep->data->commit,
+			    incarnation_job(q->incarnation, asker->name));
+		return (409);
+	}
+	if (q->kind != CATCHUP_LOG && !q->recovering && cluster_recovering(rep->cluster))
+		return (503); /* two that recover would wait for each other */
+	return (0);
+}
+
 static void
 serve_question(struct replication *rep, const uint8_t *who, const struct catchup_question *q,
     struct buf *out)
 {
-	struct peer *asker = NULL;
-	struct table *t = NULL;
-	uint16_t refuse = 0;
+	struct peer *asker = who == NULL || memcmp(who, q->asker, NODE_ID_LEN) == 0 ?
+	    nodes_by_id(rep->nodes, q->asker) :
+	    NULL;
+	enum pull may = may_pull(asker, who, q);
+	struct table *t = may != PULL_NONE ? table_asked(rep, q) : NULL;
+	uint16_t refuse = may != PULL_NONE ? refuse_asked(rep, who, asker, q, t) : 403;
 
-	if (who == NULL || memcmp(who, q->asker, NODE_ID_LEN) == 0)
-		asker = nodes_by_id(rep->nodes, q->asker);
-	if (asker == NULL ||
-	    peer_effective_n(asker, q->database, q->dblen, q->name, q->nlen) == NULL)
-		refuse = 403;
-	else {
-		t = q->table != 0 ?
-		    catalog_by_id(rep->data->catalog, q->table) :
-		    catalog_getn(rep->data->catalog, q->database, q->dblen, q->name, q->nlen);
-		if (t == NULL || strlen(t->database) != q->dblen || strlen(t->name) != q->nlen ||
-		    memcmp(t->database, q->database, q->dblen) != 0 ||
-		    memcmp(t->name, q->name, q->nlen) != 0)
-			refuse = 404;
-		else if (!txlog_has(&rep->data->log, t, q->incarnation, q->seq, q->mark)) {
-			refuse = 409;
-			commit_submit(rep->data->commit,
-			    incarnation_job(q->incarnation, asker->name));
-		} else if (q->kind != CATCHUP_LOG && !q->recovering &&
-		    cluster_recovering(rep->cluster))
-			refuse = 503; /* two that recover would wait for each other */
-	}
 	if (refuse != 0)
 		answer_head(rep, out, refuse, q->table);
 	else if (q->kind == CATCHUP_LOG)
@@ -293,7 +364,7 @@ serve_question(struct replication *rep, const uint8_t *who, const struct catchup
 	else if (q->kind == CATCHUP_SUMS)
 		serve_sums(rep, q, t, out);
 	else
-		serve_rows(rep, q, t, out);
+		serve_rows(rep, q, t, may == PULL_OWN, out);
 	table_unref(t);
 	peer_free(asker);
 }

@@ -17,6 +17,7 @@
  *   CATCHUP_ROWS: u8 done, blob next key, blob positions (with no after key: given.h), u32 rows, {u16-counted key, blob row}...
  *   CATCHUP_SUMS: u8 done, json definition (with no after key), u32 ranges, {u16-counted last
  *              key (empty: to the end), u32 visible rows, sum}... (sums.h)
+ * Who gets nothing of the table, but gives it, may recover its own rows: it gets those alone.
  * Statuses: 200; 403 no subscription; 404 no such table; 409 what the asker has is not
  * in the log, which begins anew; 410 the log does not reach; 400 not understood; 500;
  * 503 not now, or damaged.

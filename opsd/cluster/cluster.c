@@ -13,6 +13,7 @@
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/firstcopy.h"
+#include "opsd/cluster/invited.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/outlet.h"
 #include "opsd/cluster/retain.h"
@@ -210,6 +211,7 @@ cluster_new(struct replication *rep)
 	crypto_random(&c->life, sizeof(c->life));
 	c->life &= INT64_MAX;
 	c->outlet = outlet_new(rep);
+	rep->invited = invited_new();
 	c->later = postlater_new(rep->data->svc->base, rep->data->svc->post, LATER_MS, LATER_BYTES);
 	pthread_mutex_init(&c->lock, NULL);
 	return (c);
@@ -254,6 +256,8 @@ cluster_free(struct cluster *c)
 	postlater_free(c->later);
 	topology_report_free(c->topology);
 	outlet_free(c->outlet);
+	invited_free(c->rep->invited);
+	c->rep->invited = NULL;
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

@@ -55,6 +55,12 @@ int64_t cluster_purge(struct cluster *c, const char *database, const char *table
  * it is asked nothing for a second, and each time in a row for twice as long, up to a minute.
  */
 void cluster_answer_read(struct cluster *c, const uint8_t *peer, int broken);
+/*
+ * The peer says that it has of our log what is of an incarnation, which is not in it: whether that is
+ * to be looked into.  Whoever is vouched for (else NULL) is believed once a minute, and of no time to
+ * come.
+ */
+int cluster_may_claim(struct cluster *c, const uint8_t *who, uint64_t incarnation);
 /* that time, mono_us; 0: now */
 uint64_t cluster_catch_up_after(struct cluster *c, const uint8_t *peer);
 struct catchup_question;

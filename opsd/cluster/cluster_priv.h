@@ -30,6 +30,7 @@ struct view {
 	uint64_t catch_up_after_us;       /* nothing is asked before: pursuit.c */
 	unsigned questions;               /* of pursuit.c that are not done */
 	int silent;                       /* the last of them was not answered */
+	uint64_t claimed_us;              /* that it has what our log has not: the last believed */
 	char *refused;                    /* why (compat.h), or NULL */
 	UT_hash_handle hh;
 };

@@ -100,6 +100,7 @@ synced_cb(const struct carrier_answer *a, void *arg)
 		return;
 	t = take_new(offer);
 	t->compared = 1;
+	t->vouched = a->who != NULL;
 	t->job.arg = c;
 	t->job.done = take_done;
 	commit_submit(c->rep->data->commit, &t->job);

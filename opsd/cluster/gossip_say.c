@@ -134,7 +134,7 @@ links_with_all(struct replication *rep, const struct conf *c)
 		const struct subscription *s = subscriptions_find(&all[i]->subs, SUBSCRIPTION_ALL,
 		    SUBSCRIPTION_ALL);
 
-		full |= s != NULL && !s->removed && (s->publish || s->subscribe);
+		full |= subscription_gives(s) || subscription_brings(s);
 		peer_free(all[i]);
 	}
 	free(all);

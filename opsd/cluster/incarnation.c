@@ -38,7 +38,7 @@ recover_published(struct group *g, const struct peer *p, struct table *t)
 {
 	const struct subscription *s = peer_effective_for(p, t);
 
-	if (s != NULL && s->publish && !s->subscribe)
+	if (subscription_gives(s) && !subscription_brings(s))
 		recover_from(g, p, t);
 }
 
@@ -48,7 +48,7 @@ incarnation_recover(struct group *g, const struct peer *p, struct table *mine, u
 	const struct subscription *s = peer_effective_for(p, mine);
 	struct cursor *cur = cursors_find(replication_of(g)->cursors, p->id, id);
 
-	if (s != NULL && s->subscribe && cur != NULL)
+	if (subscription_brings(s) && cur != NULL)
 		cursors_on(g, cur, &(struct cursor_event){ .kind = ON_OWN_LOST });
 	else
 		recover_published(g, p, mine);

@@ -87,8 +87,23 @@ note_name(struct cluster *c, const struct status_question *q)
 	peer_free(p);
 }
 
+/* Who is told of everybody's subscriptions: they name tables. */
+static int
+shares_all(struct cluster *c, const uint8_t *id)
+{
+	struct peer *p = nodes_by_id(c->rep->nodes, id);
+	const struct subscription *all = p == NULL ?
+	    NULL :
+	    subscriptions_find(&p->subs, SUBSCRIPTION_ALL, SUBSCRIPTION_ALL);
+	int yes = subscription_gives(all);
+
+	peer_free(p);
+	return (yes);
+}
+
 static void
-answer_status(struct cluster *c, const json_t *question, struct carrier_reply reply)
+answer_status(struct cluster *c, const uint8_t *who, const json_t *question,
+    struct carrier_reply reply)
 {
 	struct status_question q;
 	struct status_answer a;
@@ -106,10 +121,12 @@ answer_status(struct cluster *c, const json_t *question, struct carrier_reply re
 	status_answer(c->rep, &q, received, &a);
 	positions_free(received);
 	c->told += a.n;
-	note_name(c, &q);
-	exchange_add_topology(c, &q, &a);
+	if (who == NULL)
+		note_name(c, &q);
+	if (who == NULL || shares_all(c, who))
+		exchange_add_topology(c, &q, &a);
 	reply_with(reply, 200, status_answer_write(&a));
-	if (ahead != 0)
+	if (ahead != 0 && cluster_may_claim(c, who, ahead))
 		commit_submit(c->rep->data->commit, incarnation_job(ahead, q.name));
 	status_answer_clear(&a);
 	status_question_clear(&q);
@@ -145,7 +162,8 @@ taken_done(struct commit_job *j)
 }
 
 static void
-answer_subscriptions(struct cluster *c, const json_t *q, struct carrier_reply reply)
+answer_subscriptions(struct cluster *c, const uint8_t *who, const json_t *q,
+    struct carrier_reply reply)
 {
 	char *fault = NULL;
 	struct offer *offer = offer_read(q, &fault);
@@ -162,6 +180,7 @@ answer_subscriptions(struct cluster *c, const json_t *q, struct carrier_reply re
 	d->t = take_new(offer);
 	d->t->answered = 1;
 	d->t->compared = !offer->strict;
+	d->t->vouched = who != NULL;
 	d->t->job.arg = d;
 	d->t->job.done = taken_done;
 	commit_submit(c->rep->data->commit, &d->t->job);
@@ -169,7 +188,8 @@ answer_subscriptions(struct cluster *c, const json_t *q, struct carrier_reply re
 
 static const struct {
 	const char *verb;
-	void (*fn)(struct cluster *c, const json_t *q, struct carrier_reply reply);
+	void (*fn)(struct cluster *c, const uint8_t *who, const json_t *q,
+	    struct carrier_reply reply);
 } verbs[] = { { "status", answer_status }, { "subscriptions", answer_subscriptions } };
 
 /* Whoever was removed has no say, whatever carries it; NULL: it was not. */
@@ -216,7 +236,7 @@ incoming_question(struct cluster *c, const uint8_t *who, const char *verb, const
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verbs[i].verb, verb) == 0) {
-			verbs[i].fn(c, question, reply);
+			verbs[i].fn(c, who, question, reply);
 			return;
 		}
 	refuse_question(reply, 400, "not understood");

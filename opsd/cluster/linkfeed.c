@@ -31,7 +31,7 @@ may_have(void *arg, const char *database, const char *table)
 	const struct subscription *s = f->peer != NULL ? peer_effective(f->peer, database, table) :
 							 NULL;
 
-	return (s != NULL && s->publish);
+	return (subscription_gives(s));
 }
 
 struct linkfeed *

@@ -67,7 +67,7 @@ nodes_share(struct nodes *n, const struct table *t)
 	for (size_t i = 0; i < n->n && !found; i++) {
 		const struct subscription *e = peer_effective_for(n->list[i], t);
 
-		found = e != NULL && !e->removed && (e->publish || e->subscribe);
+		found = subscription_gives(e) || subscription_brings(e);
 	}
 	pthread_mutex_unlock(&n->lock);
 	return (found);
@@ -83,7 +83,7 @@ nodes_get_it_but(struct nodes *n, const char *database, const char *table,
 	pthread_mutex_lock(&n->lock);
 	for (size_t i = 0; i < n->n && !found; i++) {
 		e = peer_effective(n->list[i], database, table);
-		found = e != NULL && e->publish &&
+		found = subscription_gives(e) &&
 		    (left_out == NULL || !left_out(arg, n->list[i]->id));
 	}
 	pthread_mutex_unlock(&n->lock);
@@ -275,7 +275,7 @@ row_subscriptions(const struct peer *p)
 	json_t *subs = json_array();
 
 	for (size_t i = 0; i < p->subs.n; i++)
-		if (!p->subs.list[i].removed)
+		if (!p->subs.list[i].removed && !subscription_is_proposal(&p->subs.list[i]))
 			json_array_append_new(subs, subscription_shown(&p->subs.list[i]));
 	return (subs);
 }
@@ -290,7 +290,7 @@ replicates_all(const struct peer *p)
 
 	for (size_t i = 0; i < p->subs.n; i++)
 		n += !p->subs.list[i].removed;
-	return (n == 1 && all != NULL && !all->removed && all->publish && all->subscribe);
+	return (n == 1 && subscription_gives(all) && subscription_brings(all));
 }
 
 /* What is shown of one that is known over links. */

@@ -68,6 +68,15 @@ add_tables(struct replication *rep, struct offer_item *i)
 	free(all);
 }
 
+/* What we have of it, unless we have not agreed to any of it. */
+static int
+is_told(const struct subscription *s)
+{
+	unsigned flows = subscription_flows(s);
+
+	return (!s->removed && (flows == 0 || (flows & ~s->lacks_here) != 0));
+}
+
 struct offer *
 offer_new(struct replication *rep, const struct subscription *subs, size_t n, int strict)
 {
@@ -84,9 +93,10 @@ offer_new(struct replication *rep, const struct subscription *subs, size_t n, in
 		struct offer_item *i = &o->items[o->n];
 
 		subscription_copy(&i->sub, &subs[o->n]);
-		i->has_database = catalog_has_database(rep->data->catalog, i->sub.database);
-		if (!i->sub.removed)
+		if (is_told(&i->sub)) {
+			i->has_database = catalog_has_database(rep->data->catalog, i->sub.database);
 			add_tables(rep, i);
+		}
 	}
 	return (o);
 }

@@ -106,7 +106,7 @@ outlet_expect(struct outlet *o, const struct subscriptions *subs, int on)
 {
 	pthread_mutex_lock(&o->lock);
 	for (size_t i = 0; i < subs->n; i++)
-		if (subs->list[i].publish && !subs->list[i].removed)
+		if (subscription_gives(&subs->list[i]) && !subs->list[i].removed)
 			expect_table(o, subs->list[i].database, subs->list[i].table, on);
 	o->changes++;
 	pthread_mutex_unlock(&o->lock);

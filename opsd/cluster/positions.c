@@ -60,12 +60,13 @@ positions_set(struct positions *p, uint32_t table, struct position at)
 
 	pthread_mutex_lock(&p->lock);
 	HASH_FIND(hh, p->tables, &table, sizeof(table), t);
-	if (t == NULL) {
+	if (t == NULL && HASH_COUNT(p->tables) < POSITIONS_MAX) {
 		t = xcalloc(1, sizeof(*t));
 		t->table = table;
 		HASH_ADD(hh, p->tables, table, sizeof(t->table), t);
 	}
-	t->at = at;
+	if (t != NULL)
+		t->at = at;
 	pthread_mutex_unlock(&p->lock);
 }
 

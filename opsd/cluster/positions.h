@@ -17,6 +17,8 @@ struct positions;
 struct positions *positions_new(void);
 struct positions *positions_ref(struct positions *p); /* NULL gives NULL */
 void positions_free(struct positions *p);             /* one reference */
+/* So many tables at most: of more nothing is kept. */
+#define POSITIONS_MAX 100000
 void positions_set(struct positions *p, uint32_t table, struct position at);
 /* -1: it has told nothing of the table; p may be NULL. */
 int positions_get(struct positions *p, uint32_t table, struct position *at);

@@ -60,6 +60,32 @@ proposal_known(const struct proposal *p, const struct subscription *s)
 	return (p->peer == NULL ? NULL : subscriptions_find(&p->peer->subs, s->database, s->table));
 }
 
+static void
+add_waiting(json_t *list, const struct peer *now, const struct subscriptions *wanted)
+{
+	for (size_t i = 0; i < wanted->n; i++) {
+		const struct subscription *s = subscriptions_find(&now->subs,
+		    wanted->list[i].database, wanted->list[i].table);
+
+		if (s != NULL && !s->removed && s->lacks_there != 0)
+			json_array_append_new(list, subscription_asked(s));
+	}
+}
+
+json_t *
+proposal_waiting(const struct proposal *p)
+{
+	struct peer *now = nodes_get(p->rep->nodes, p->name);
+	json_t *list = json_array();
+
+	if (now != NULL) {
+		add_waiting(list, now, &p->changed);
+		add_waiting(list, now, &p->skipped);
+	}
+	peer_free(now);
+	return (list);
+}
+
 /* Whether asking again could mend nothing: the table is there, and its cursor has not failed. */
 static int
 is_whole(const struct proposal *p, const struct subscription *had, const struct progress *all)
@@ -83,11 +109,14 @@ plan_one(struct proposal *p, const struct subscription *wanted, const struct pro
 	const struct subscription *had = proposal_known(p, wanted);
 	struct subscription s = *wanted;
 
-	if (had != NULL && subscription_is_like(had, &s) && s.start_ms == 0 &&
-	    is_whole(p, had, all)) {
+	if (had != NULL && subscription_is_like(had, &s) && had->lacks_here == 0 &&
+	    s.start_ms == 0 && is_whole(p, had, all)) {
 		subscriptions_take(&p->skipped, &s);
 		return;
 	}
+	/* What was proposed with a start time is agreed to with it. */
+	if (had != NULL && had->lacks_here != 0 && s.start_ms == 0)
+		s.start_ms = had->start_ms;
 	s.stamp = newer_stamp(p->rep, had != NULL ? had->stamp : (struct stamp){ 0, 0 });
 	subscriptions_take(&p->changed, &s);
 	subscriptions_take(&p->asked, &s);

@@ -32,6 +32,8 @@ void proposal_plan_removals(struct proposal *p, const struct subscriptions *want
  * known when `sent` is set: what is to be undone can be kept under it.
  */
 int proposal_ask(struct proposal *p);
+/* What this call wants and the peer's side has not agreed to, after it was kept here; new reference. */
+json_t *proposal_waiting(const struct proposal *p);
 /* What is known of the subscription to the same table; NULL: nothing. */
 const struct subscription *proposal_known(const struct proposal *p, const struct subscription *s);
 

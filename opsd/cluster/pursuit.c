@@ -16,6 +16,8 @@
 
 #define QUESTIONS_MAX  16 /* that are out, or are answered and not dealt with yet */
 #define QUESTIONS_EACH 8  /* to one peer */
+#define CLAIM_US       60000000
+#define CLAIM_AHEAD_MS 86400000
 #define BROKEN_US      1000000
 #define BROKEN_MAX_US  60000000
 
@@ -48,7 +50,8 @@ question_answered_cb(const struct carrier_answer *answer, void *arg)
 	struct cluster *c = p->c;
 	int ok = answer->status == 200 && answer->body != NULL &&
 	    (answer->who == NULL || memcmp(answer->who, p->q->peer, NODE_ID_LEN) == 0);
-	struct apply *a = apply_answer_new(p->q, ok ? answer->body : NULL, ok ? answer->n : 0);
+	struct apply *a = apply_answer_new(p->q, answer->who != NULL, ok ? answer->body : NULL,
+	    ok ? answer->n : 0);
 
 	pthread_mutex_lock(&c->lock);
 	cluster_view_of(c, p->q->peer)->silent = !ok;
@@ -117,6 +120,25 @@ cluster_answer_read(struct cluster *c, const uint8_t *peer, int broken)
 	pause = v->broken < 7 ? (uint64_t)BROKEN_US << v->broken >> 1 : BROKEN_MAX_US;
 	v->catch_up_after_us = broken ? mono_us() + pause : 0;
 	pthread_mutex_unlock(&c->lock);
+}
+
+int
+cluster_may_claim(struct cluster *c, const uint8_t *who, uint64_t incarnation)
+{
+	uint64_t now = mono_us();
+	struct view *v;
+	int may;
+
+	if (who == NULL)
+		return (1);
+	pthread_mutex_lock(&c->lock);
+	v = cluster_view_of(c, who);
+	may = incarnation < wall_ms() + CLAIM_AHEAD_MS &&
+	    (v->claimed_us == 0 || now - v->claimed_us > CLAIM_US);
+	if (may)
+		v->claimed_us = now;
+	pthread_mutex_unlock(&c->lock);
+	return (may);
 }
 
 uint64_t

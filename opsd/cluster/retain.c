@@ -39,7 +39,7 @@ received_by_all(struct replication *rep)
 			const struct subscription *e = peer_effective_for(all[i], tables[k]);
 			uint64_t has;
 
-			if (e == NULL || !e->publish)
+			if (!subscription_gives(e))
 				continue;
 			has = peer_view_has(&v, tables[k]->id, NULL);
 			if (has < tables[k]->stat->head && has < least)

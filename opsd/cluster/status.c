@@ -13,6 +13,15 @@
 #include "opsd/cluster/offer.h"
 #include "opsd/cluster/roster.h"
 
+/* Of other tables a peer is told nothing, nor believed. */
+static int
+is_shared_with(const struct peer *p, const struct table *t)
+{
+	const struct subscription *s = p != NULL ? peer_effective_for(p, t) : NULL;
+
+	return (subscription_gives(s) || subscription_brings(s));
+}
+
 /* ---- questions ---- */
 
 void
@@ -67,17 +76,19 @@ status_ask(struct replication *rep, const struct peer *p, const struct status_ba
 uint64_t
 status_ahead(struct replication *rep, const struct status_question *q)
 {
+	struct peer *asker = nodes_by_id(rep->nodes, q->id);
 	uint64_t ahead = 0;
 
 	for (size_t i = 0; i < q->n; i++) {
 		const struct status_position *p = &q->positions[i];
 		struct table *t = catalog_by_id(rep->data->catalog, p->table);
 
-		if (p->at.incarnation > ahead &&
+		if (p->at.incarnation > ahead && (t == NULL || is_shared_with(asker, t)) &&
 		    !txlog_has(&rep->data->log, t, p->at.incarnation, p->at.seq, p->mark))
 			ahead = p->at.incarnation;
 		table_unref(t);
 	}
+	peer_free(asker);
 	return (ahead);
 }
 
@@ -94,14 +105,14 @@ enum which { ALL, NEWS, OTHERS };
 
 /* News: for who has all of our heads up to `after`. */
 static void
-add_head(struct replication *rep, struct status_answer *a, uint32_t id, enum which which,
-    uint64_t after)
+add_head(struct replication *rep, struct status_answer *a, const struct peer *p, uint32_t id,
+    enum which which, uint64_t after)
 {
 	struct table *t = catalog_by_id(rep->data->catalog, id);
 	enum which is = t == NULL || t->stat->head > after ? NEWS : OTHERS;
 	struct status_head *h = &a->heads[a->n];
 
-	if (which == ALL || which == is) {
+	if ((which == ALL || which == is) && (t == NULL || is_shared_with(p, t))) {
 		*h = (struct status_head){ .table = id, .gone = t == NULL };
 		if (t != NULL) {
 			h->head = t->stat->head;
@@ -115,8 +126,8 @@ add_head(struct replication *rep, struct status_answer *a, uint32_t id, enum whi
 
 /* Of the tables that it asks for; of the others that it has what is news. */
 static void
-add_heads(struct replication *rep, const struct status_question *q, struct positions *received,
-    struct status_answer *a)
+add_heads(struct replication *rep, const struct status_question *q, const struct peer *p,
+    struct positions *received, struct status_answer *a)
 {
 	/* Where the heads begin that the asker does not know. */
 	uint64_t after = q->heads_incarnation == a->incarnation ? q->heads_after : 0;
@@ -127,9 +138,9 @@ add_heads(struct replication *rep, const struct status_question *q, struct posit
 		tables = positions_tables(received, &n);
 	a->heads = xcalloc(q->n + n + 1, sizeof(*a->heads));
 	for (size_t i = 0; i < q->n; i++)
-		add_head(rep, a, q->positions[i].table, received == NULL ? ALL : OTHERS, after);
+		add_head(rep, a, p, q->positions[i].table, received == NULL ? ALL : OTHERS, after);
 	for (size_t i = 0; i < n; i++)
-		add_head(rep, a, tables[i], NEWS, after);
+		add_head(rep, a, p, tables[i], NEWS, after);
 	free(tables);
 }
 
@@ -155,7 +166,7 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 		.heads_upto = rep->data->log.durable,
 	};
 	memcpy(a->id, rep->data->node_id, NODE_ID_LEN);
-	add_heads(rep, q, received, a);
+	add_heads(rep, q, p, received, a);
 	peer_free(p);
 }
 

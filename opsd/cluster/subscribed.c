@@ -132,7 +132,7 @@ subscribed_end(struct group *g, const struct peer *p)
 		const struct subscription *e = peer_effective(p, v->database, v->name);
 
 		next = cursors_next_of(f, cur);
-		if (e == NULL || (!e->subscribe && v->state != CURSOR_RECOVER))
+		if (e == NULL || (!subscription_brings(e) && v->state != CURSOR_RECOVER))
 			cursors_remove(g, cur);
 	}
 }

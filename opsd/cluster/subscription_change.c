@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/subscribed.h"
@@ -135,9 +136,14 @@ subscription_change_retire(struct subscription_change *c, struct replication *re
 void
 subscription_change_take(struct subscription_change *c, struct proposal *p)
 {
+	struct take *take;
+
 	subscription_change_retire(c, p->rep, p->name, p->answer->id);
 	c->takes = xrealloc(c->takes, (c->ntakes + 1) * sizeof(struct take *));
-	c->takes[c->ntakes++] = take_new(p->answer);
+	take = take_new(p->answer);
+	take->vouched = p->rep->link != NULL && carrier_link_has(p->rep->link, p->answer->id);
+	take->asked = &p->asked;
+	c->takes[c->ntakes++] = take;
 	p->answer = NULL;
 }
 

@@ -22,7 +22,8 @@ struct subscription_change {
 struct subscription_change *subscription_change_new(void);
 void subscription_change_free(struct subscription_change *c);
 /*
- * Takes the proposal's answer; a peer of its name under another id was installed anew: its
+ * Takes the proposal's answer, of which this side agrees to what the proposal has asked for; that
+ * stays until the end.  A peer of its name under another id was installed anew: its
  * subscriptions end.
  */
 void subscription_change_take(struct subscription_change *c, struct proposal *p);

@@ -118,6 +118,22 @@ subscriptions_take(struct subscriptions *l, const struct subscription *s)
 	return (1);
 }
 
+int
+subscriptions_agree(struct subscriptions *l, const struct subscription *s)
+{
+	struct subscription *had = find_exact(l, s->database, strlen(s->database), s->table,
+	    strlen(s->table));
+
+	if (had == NULL || stamp_cmp(had->stamp, s->stamp) != 0 || !subscription_is_like(had, s) ||
+	    (had->lacks_here == s->lacks_here && had->lacks_there == s->lacks_there))
+		return (0);
+	l->digest -= subscription_digest(had);
+	had->lacks_here = s->lacks_here;
+	had->lacks_there = s->lacks_there;
+	l->digest += subscription_digest(had);
+	return (1);
+}
+
 void
 subscriptions_end_all(struct subscriptions *to, const struct subscriptions *from, uint64_t now_ms,
     uint64_t node)
@@ -138,18 +154,24 @@ subscriptions_find(const struct subscriptions *l, const char *database, const ch
 	return (find_exact(l, database, strlen(database), table, strlen(table)));
 }
 
+static int
+is_in_force(const struct subscription *s)
+{
+	return (s != NULL && !s->removed && !subscription_is_proposal(s));
+}
+
 const struct subscription *
 subscriptions_effective(const struct subscriptions *l, const char *db, size_t dblen,
     const char *table, size_t tlen)
 {
 	const struct subscription *s = find_exact(l, db, dblen, table, tlen);
 
-	if (s == NULL || s->removed)
+	if (!is_in_force(s))
 		s = find_exact(l, db, dblen, SUBSCRIPTION_ALL, strlen(SUBSCRIPTION_ALL));
-	if (s == NULL || s->removed)
+	if (!is_in_force(s))
 		s = find_exact(l, SUBSCRIPTION_ALL, strlen(SUBSCRIPTION_ALL), SUBSCRIPTION_ALL,
 		    strlen(SUBSCRIPTION_ALL));
-	return (s == NULL || s->removed ? NULL : s);
+	return (is_in_force(s) ? s : NULL);
 }
 
 /* ---- as JSON ---- */

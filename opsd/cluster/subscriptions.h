@@ -24,13 +24,18 @@ void subscriptions_copy(struct subscriptions *to, const struct subscriptions *fr
 
 /* A copy of it takes the place of what was there for its table, if it is newer; whether it was. */
 int subscriptions_take(struct subscriptions *l, const struct subscription *s);
+/* Where the two have the same one, what it says is agreed to counts; whether that changed. */
+int subscriptions_agree(struct subscriptions *l, const struct subscription *s);
 /* Each of them that is not removed is ended in `to`, which may be the same list. */
 void subscriptions_end_all(struct subscriptions *to, const struct subscriptions *from,
     uint64_t now_ms, uint64_t node);
 /* The one for just this table or "*", also when it is removed; NULL: none. */
 const struct subscription *subscriptions_find(const struct subscriptions *l, const char *database,
     const char *table);
-/* What counts for a table: its own, else that for "*", else that for all databases. NULL: none. */
+/*
+ * What counts for a table: its own, else that for "*", else that for all databases; not what is
+ * only proposed. NULL: none.
+ */
 const struct subscription *subscriptions_effective(const struct subscriptions *l, const char *db,
     size_t dblen, const char *table, size_t tlen);
 

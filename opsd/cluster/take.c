@@ -7,11 +7,15 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
+#include "common/conf/settings.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/consent.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/incarnation.h"
+#include "opsd/cluster/invited.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/subscribed.h"
@@ -34,8 +38,14 @@ has_room(struct replication *rep, const uint8_t *id)
 static int
 check_sender(struct replication *rep, struct take *t)
 {
+	char *known = t->vouched ? nodes_name(rep->nodes, t->offer->id) : NULL;
+	int is_stranger = t->vouched && known == NULL;
+
+	free(known);
 	if (memcmp(t->offer->id, rep->data->node_id, NODE_ID_LEN) == 0)
 		commit_fail(&t->job, 400, "a node cannot subscribe to itself");
+	else if (is_stranger)
+		commit_fail(&t->job, 403, "the node that asks is not known here");
 	else if (!has_room(rep, t->offer->id))
 		commit_fail(&t->job, 409, "this node knows %d other nodes, and cannot know more",
 		    NODES_MAX);
@@ -97,14 +107,28 @@ check_scope(struct group *g, struct commit_job *j, const struct subscription *s)
 	return (-1);
 }
 
+/* From our side, with what this side has not agreed to. */
+static struct subscription
+judge_item(const struct consent *c, const struct offer_item *i)
+{
+	struct subscription mine = i->sub;
+
+	subscription_turn(&mine);
+	mine.lacks_here = consent_lacks(c, &mine);
+	return (mine);
+}
+
+/* Of what is only proposed nothing is told, not even whether it is there. */
 static int
-check_items(struct group *g, struct take *t)
+check_items(struct group *g, const struct consent *c, struct take *t)
 {
 	for (size_t i = 0; t->offer->strict && i < t->offer->n; i++) {
 		const struct offer_item *item = &t->offer->items[i];
+		struct subscription mine = judge_item(c, item);
 
 		/* What ends is taken in any case. */
-		if (item->sub.removed || (!item->sub.publish && !item->sub.subscribe))
+		if (item->sub.removed || subscription_flows(&item->sub) == 0 ||
+		    subscription_is_proposal(&mine))
 			continue;
 		if (check_scope(g, &t->job, &item->sub) == -1)
 			return (-1);
@@ -142,6 +166,7 @@ struct taking { /* one subscription */
 	struct peer *p;
 	const struct offer *o;
 	const struct offer_item *i;
+	int agreed; /* something of it flows */
 	int newer;
 	int forgotten;      /* the peer has it with us, and we knew nothing of it */
 	struct stamp asked; /* when what it brings was asked for; none: not anew */
@@ -169,7 +194,7 @@ take_database(const struct taking *a)
 	const struct offer_item *i = a->i;
 
 	if (subscription_is_all(&i->sub) && !subscription_is_wide(&i->sub) && i->has_database &&
-	    (i->sub.publish || i->sub.subscribe) && may_database_come(a, i->sub.database))
+	    a->agreed && may_database_come(a, i->sub.database))
 		group_put_database(a->g, i->sub.database);
 }
 
@@ -240,8 +265,8 @@ take_tables(const struct taking *a)
 		if (s == NULL || table_replicate_read(t->definition) == REPLICATE_NO ||
 		    (subscription_is_wide(&a->i->sub) && !subscription_is_wide(s)))
 			continue;
-		mine = take_table(a, t, s->subscribe || s->publish, &made);
-		if (s->subscribe)
+		mine = take_table(a, t, subscription_agreed(s) != 0, &made);
+		if (subscription_brings(s))
 			take_cursor(a, t, mine, made);
 		if (mine != NULL && a->forgotten)
 			incarnation_recover(a->g, a->p, mine, t->id);
@@ -257,22 +282,40 @@ asked_at(const struct take *t, const struct offer_item *i, int newer)
 	return (t->compared ? i->sub.stamp : STAMP_LAST);
 }
 
+static void
+tell_proposal(const struct peer *p, const struct subscription *mine)
+{
+	static struct log_brake brake = { .most = 10 };
+
+	if (mine->lacks_here != 0)
+		log_braked(&brake, LOG_INFO,
+		    "node %s proposes '%s.%s'%s%s: it counts when add_node or update_node "
+		    "asks for it here, too",
+		    p->name, mine->database, mine->table,
+		    mine->lacks_here & SUBSCRIPTION_PUBLISH ? ", to have it from here" : "",
+		    mine->lacks_here & SUBSCRIPTION_SUBSCRIBE ? ", to send it here" : "");
+}
+
 /*
  * Whether it changed anything between the two nodes.  A subscription that is compared and not
  * known here was made before this node was put back from an older copy: the peer may have
  * writes of ours that are lost.
  */
 static int
-take_item(struct group *g, struct peer *p, const struct take *t, const struct offer_item *i)
+take_item(struct group *g, struct peer *p, const struct take *t, const struct consent *c,
+    const struct offer_item *i)
 {
-	struct subscription mine = i->sub;
+	struct subscription mine = judge_item(c, i);
 	struct taking a = { .g = g, .p = p, .o = t->offer, .i = i };
-	int is_wide = subscription_is_wide(&mine), taken;
+	int is_wide = subscription_is_wide(&mine), taken, agreed;
 
 	a.forgotten = t->compared &&
 	    subscriptions_find(&p->subs, mine.database, mine.table) == NULL;
-	subscription_turn(&mine);
 	taken = subscriptions_take(&p->subs, &mine);
+	agreed = subscriptions_agree(&p->subs, &mine);
+	a.agreed = subscription_agreed(&mine) != 0;
+	if (taken)
+		tell_proposal(p, &mine);
 	/* All databases come as they are, not from now on; by themselves not what was dropped here. */
 	a.newer = taken && !is_wide;
 	a.asked = asked_at(t, i, taken && !(is_wide && t->compared));
@@ -280,7 +323,7 @@ take_item(struct group *g, struct peer *p, const struct take *t, const struct of
 		take_database(&a);
 		take_tables(&a);
 	}
-	return (taken);
+	return (taken || agreed);
 }
 
 static int
@@ -338,18 +381,18 @@ retire_namesakes(struct group *g, const struct offer *o)
 /* ---- the job ---- */
 
 static void
-take_over(struct group *g, struct take *t, struct peer *p)
+take_over(struct group *g, struct take *t, struct peer *p, const struct consent *c)
 {
 	struct replication *rep = replication_of(g);
 	const struct offer *o = t->offer;
 	int changed = take_info(p, o->system_info) | take_scope(p, o->scope);
 
 	for (size_t i = 0; i < o->n; i++)
-		changed |= take_item(g, p, t, &o->items[i]);
+		changed |= take_item(g, p, t, c, &o->items[i]);
 	subscribed_end(g, p);
 	if (t->answered)
 		t->answer = offer_new(rep, p->subs.list, p->subs.n, 0);
-	if (changed && o->strict && cluster_peer_reachable(rep->cluster, p))
+	if (changed && o->strict && !t->vouched && cluster_peer_reachable(rep->cluster, p))
 		retire_namesakes(g, o);
 	if (changed)
 		nodes_store(g, p);
@@ -358,19 +401,33 @@ take_over(struct group *g, struct take *t, struct peer *p)
 	cluster_kick(rep->cluster);
 }
 
+static int
+is_consent_free(struct replication *rep, const struct take *t)
+{
+	struct conf *conf = t->vouched ? data_conf(rep->data) : NULL;
+	int is = conf == NULL || !conf_bool(conf, REP_CONSENT);
+
+	conf_free(conf);
+	return (is || (t->offer->strict && invited_has(rep->invited, t->offer->id, wall_ms())));
+}
+
+/* Who is vouched for has the name that it was admitted with. */
 static void
 take_run(struct group *g, struct commit_job *j)
 {
 	struct take *t = (struct take *)j;
+	struct replication *rep = replication_of(g);
 	struct peer *p;
+	struct consent c;
 
-	if (check_sender(replication_of(g), t) == -1 || check_items(g, t) == -1)
+	if (check_sender(rep, t) == -1)
 		return;
-	p = nodes_edit(g, t->offer->id, t->offer->name);
-	if (check_count(p, t) == -1)
+	p = nodes_edit(g, t->offer->id, t->vouched ? NULL : t->offer->name);
+	c = consent_with(p, is_consent_free(rep, t), t->asked);
+	if (check_items(g, &c, t) == -1 || check_count(p, t) == -1)
 		peer_free(p);
 	else
-		take_over(g, t, p);
+		take_over(g, t, p, &c);
 }
 
 struct take *

@@ -15,6 +15,9 @@ struct take {
 	struct offer *answer;  /* ours, after a successful run; owned */
 	int answered;          /* fill in `answer` */
 	int compared;          /* nobody calls: what both have is compared */
+	int vouched;           /* its carrier vouches for the sender: consent counts (consent.h) */
+	const struct subscriptions
+	    *asked; /* that a call here has asked for; NULL: none; borrowed */
 };
 
 struct take *take_new(struct offer *offer); /* takes it */

@@ -40,9 +40,9 @@ all_received(struct replication *rep, const struct table *t, struct peer **all, 
 		if (e == NULL)
 			continue;
 		cluster_view(rep->cluster, all[i]->id, &v);
-		if (e->publish)
+		if (subscription_gives(e))
 			yes = peer_view_has(&v, t->id, NULL) >= t->stat->head;
-		if (e->subscribe)
+		if (subscription_brings(e))
 			yes &= v.reachable && v.clock_ms > before_ms &&
 			    cursors_have_all(rep->cursors, all[i]->id, t->database, t->name);
 		peer_view_clear(&v);

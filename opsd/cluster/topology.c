@@ -122,7 +122,8 @@ add_flow(struct graph *g, int from, int to, const struct subscription *sub)
 
 	if ((s->n & (s->n - 1)) == 0)
 		s->flows = xrealloc(s->flows, (s->n > 0 ? 2 * s->n : 1) * sizeof(*s->flows));
-	s->flows[s->n++] = (struct flow){ from, to, sub->publish, sub->subscribe };
+	s->flows[s->n++] = (struct flow){ from, to, subscription_gives(sub),
+		subscription_brings(sub) };
 }
 
 static void

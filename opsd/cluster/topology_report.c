@@ -92,7 +92,7 @@ topology_report_digest(const struct topology_report *r)
 			h = fnv_u64(h,
 			    subscription_hash(l->subs[k].database, strlen(l->subs[k].database),
 				l->subs[k].table, strlen(l->subs[k].table)));
-			h = fnv_u64(h, (uint64_t)(l->subs[k].publish * 2 + l->subs[k].subscribe));
+			h = fnv_u64(h, (uint64_t)subscription_agreed(&l->subs[k]));
 		}
 	}
 	return ((int64_t)(h & INT64_MAX) | 1);
@@ -108,7 +108,7 @@ link_write(const struct topology_link *l)
 	for (size_t i = 0; i < l->n; i++)
 		json_array_append_new(list,
 		    json_pack("[s,s,b,b]", l->subs[i].database, l->subs[i].table,
-			l->subs[i].publish, l->subs[i].subscribe));
+			subscription_gives(&l->subs[i]), subscription_brings(&l->subs[i])));
 	return (json_pack("{s:s, s:s, s:o}", "id", l->id, "name", l->name, "subscriptions", list));
 }
 

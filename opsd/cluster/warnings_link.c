@@ -4,6 +4,7 @@
 
 #include "common/conf/repconf.h"
 #include "opsd/cluster/carrier_link.h"
+#include "opsd/cluster/nodes.h"
 #include "opsd/cluster/warnings_priv.h"
 
 static void
@@ -54,6 +55,41 @@ warn_dialling(const json_t *leaf, json_t *list)
 	}
 }
 
+/* One for each node: how much it wants, and the first of it. */
+static void
+warn_proposed(json_t *list, const struct peer *p)
+{
+	const struct subscription *first = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->subs.n; i++)
+		if (!p->subs.list[i].removed && p->subs.list[i].lacks_here != 0) {
+			first = n == 0 ? &p->subs.list[i] : first;
+			n++;
+		}
+	if (n > 0)
+		json_object_set_new(
+		    warnings_add(list, "proposal",
+			json_sprintf("Node '%s' proposes %zu subscription%s that nobody has agreed "
+				     "to here, '%s.%s' first: agree with add_node or update_node",
+			    p->name, n, n > 1 ? "s" : "", first->database, first->table)),
+		    "node_name", json_string(p->name));
+}
+
+static void
+warn_proposals(struct replication *rep, json_t *list)
+{
+	struct peer **all;
+	size_t n;
+
+	all = nodes_all(rep->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		warn_proposed(list, all[i]);
+		peer_free(all[i]);
+	}
+	free(all);
+}
+
 /* Whoever connects there is believed what it says of itself. */
 static void
 warn_open_port(struct replication *rep, json_t *list)
@@ -82,4 +118,5 @@ warnings_links(struct replication *rep, const json_t *leaf, json_t *list)
 	warn_strangers(rep, list);
 	warn_dialling(leaf, list);
 	warn_open_port(rep, list);
+	warn_proposals(rep, list);
 }

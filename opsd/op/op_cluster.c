@@ -113,6 +113,17 @@ list_shown(const struct subscriptions *l)
 	return (list);
 }
 
+json_t *
+op_with_proposed(json_t *answer, const struct proposal *p)
+{
+	json_t *proposed = proposal_waiting(p);
+
+	if (json_array_size(proposed) > 0)
+		json_object_set(answer, "proposed", proposed);
+	json_decref(proposed);
+	return (answer);
+}
+
 static void
 answer_change(struct request *r, int add, const struct proposal *p)
 {
@@ -120,9 +131,10 @@ answer_change(struct request *r, int add, const struct proposal *p)
 				 "Successfully updated '%s'";
 
 	reply_json(r, 200,
-	    json_pack("{s:o, s:o, s:o}", "message", json_sprintf(text, p->name),
-		add ? "added" : "updated", list_shown(&p->changed), "skipped",
-		list_shown(&p->skipped)));
+	    op_with_proposed(json_pack("{s:o, s:o, s:o}", "message", json_sprintf(text, p->name),
+				 add ? "added" : "updated", list_shown(&p->changed), "skipped",
+				 list_shown(&p->skipped)),
+		p));
 }
 
 static void

@@ -21,6 +21,12 @@ void op_purge_stream(struct request *r);
 void op_resync(struct request *r);
 void op_renew_node_id(struct request *r);
 /*
+ * The answer of a call that changes subscriptions, with "proposed": those that it asked for, and that
+ * the peer's side has not agreed to.
+ */
+struct proposal;
+json_t *op_with_proposed(json_t *answer, const struct proposal *p);
+/*
  * Transactions of a table committed before a time leave log and stream: how many, or -1 with
  * *err (caller frees).  Refused while a subscriber lacks them, unless forced; waits.
  */

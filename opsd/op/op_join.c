@@ -10,8 +10,10 @@
 #include "common/base/log.h"
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
+#include "common/conf/settings.h"
 #include "opsd/auth/auth.h"
 #include "opsd/auth/user.h"
+#include "opsd/cluster/invited.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 #include "opsd/op/op_cert.h"
@@ -136,6 +138,20 @@ count_wrong_token(struct request *r, int status)
 	log_braked(&brake, LOG_WARN, "a join token that is not good came from %s", r->from);
 }
 
+/* What the node asks for now is asked for with our word. */
+static void
+invite_signed(struct request *r, const char *text)
+{
+	char *why = NULL;
+	struct csr *csr = csr_read(text, &why);
+	uint8_t id[NODE_ID_LEN];
+
+	if (csr != NULL && node_id_read(csr->node, id) == 0)
+		invited_add(r->ops->rep.invited, id, wall_ms());
+	csr_free(csr);
+	free(why);
+}
+
 static void
 sign_certificate(struct request *r)
 {
@@ -163,6 +179,7 @@ sign_certificate(struct request *r)
 		reply_failed(r, status, err);
 		return;
 	}
+	invite_signed(r, order.csr);
 	op_cert_table(r->ops); /* the authority may have been made for it */
 	json_object_set_new(answer, "node_id", json_string(r->ops->data.node_hex));
 	reply_json(r, 200, answer);

@@ -44,19 +44,37 @@ only_changes(const struct request *r)
 	return (1);
 }
 
-static int
-change_linked(struct request *r, struct linkjoin *j)
+/* p NULL: nothing was asked of it. */
+static void
+answer_linked(struct request *r, const struct linkjoin *j, int add, const struct proposal *p)
+{
+	json_t *answer = json_pack("{s:o}", "message",
+	    json_sprintf(add ? "Successfully added '%s' to cluster" : "Successfully updated '%s'",
+		j->route.host));
+
+	reply_json(r, 200, p != NULL ? op_with_proposed(answer, p) : answer);
+}
+
+static void
+finish_linked(struct request *r, struct linkjoin *j, int add, const struct proposal *p)
+{
+	if (linkjoin_finish(j, r->user->name) == -1)
+		reply_error(r, j->status, "%s", j->error);
+	else
+		answer_linked(r, j, add, p);
+}
+
+static void
+change_linked(struct request *r, struct linkjoin *j, int add)
 {
 	struct proposal *p = linkjoin_proposal(j);
-	int rc = op_change_proposal(p);
 
-	if (rc == -1) {
+	if (op_change_proposal(p) == -1) {
 		reply_error(r, p->status, "%s", p->error);
 		linkjoin_undo(j);
-	} else if ((rc = linkjoin_finish(j, r->user->name)) == -1)
-		reply_error(r, j->status, "%s", j->error);
+	} else
+		finish_linked(r, j, add, p);
 	proposal_free(p);
-	return (rc);
 }
 
 void
@@ -64,23 +82,17 @@ op_linked_change(struct request *r, int add)
 {
 	struct faults f = { 0 };
 	struct linkjoin *j = linkjoin_read(r, &f, r->body, "");
-	int known, rc;
+	int known;
 
 	if (!faults_answer(r, &f)) {
 		known = !add && is_known_member(j) && only_changes(r);
 		if (!known && linkjoin_reach(j) == -1) {
 			linkjoin_undo(j);
 			reply_error(r, j->status, "%s", j->error);
-			rc = -1;
-		} else
-			/* What is there stays, where an update names nothing. */
-			rc = known && !j->is_explicit ? linkjoin_finish(j, r->user->name) :
-							change_linked(r, j);
-		if (rc == 0)
-			reply_message(r,
-			    add ? "Successfully added '%s' to cluster" :
-				  "Successfully updated '%s'",
-			    j->route.host);
+		} else if (known && !j->is_explicit)
+			finish_linked(r, j, add, NULL); /* what is there stays */
+		else
+			change_linked(r, j, add);
 	}
 	linkjoin_free(j);
 }

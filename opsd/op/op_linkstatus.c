@@ -128,10 +128,10 @@ databases_seen(const struct op_linkstatus *s)
 	for (size_t i = 0; i < s->ntables; i++) {
 		const struct subscription *e = peer_effective_for(s->peer, s->tables[i]);
 
-		if (e == NULL || !(e->publish || e->subscribe))
+		if (!subscription_gives(e) && !subscription_brings(e))
 			continue;
 		d = seen_get(&all, s->tables[i]->database);
-		if (e->publish)
+		if (subscription_gives(e))
 			progress_add_table(&d->at, s->tables[i], s->view);
 	}
 	return (all);

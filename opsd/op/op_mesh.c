@@ -120,20 +120,34 @@ subscriptions_json(const struct connection *c)
 	for (size_t i = 0; i < c->peer->subs.n; i++) {
 		const struct subscription *e = &c->peer->subs.list[i];
 
-		if (e->removed)
+		if (e->removed || subscription_is_proposal(e))
 			continue;
 		o = subscription_shown(e);
-		if (e->subscribe)
+		if (subscription_brings(e))
 			add_received(c, e, &c->progress[i], o);
 		/* How far the peer is with what we send; null until it has said so. */
-		if (e->publish && c->view.received != NULL)
+		if (subscription_gives(e) && c->view.received != NULL)
 			add_lag(o, "peer_lag", "peer_lag_bound",
 			    (json_int_t)c->progress[i].peer_lag);
-		else if (e->publish)
+		else if (subscription_gives(e))
 			json_object_set_new(o, "peer_lag", json_null());
 		json_array_append_new(list, o);
 	}
 	return (list);
+}
+
+/* What one side wants, and the other has not agreed to. */
+static void
+add_proposals(json_t *o, const struct peer *p)
+{
+	json_t *list = json_array(), *one;
+
+	for (size_t i = 0; i < p->subs.n; i++)
+		if ((one = subscription_proposed(&p->subs.list[i])) != NULL)
+			json_array_append_new(list, one);
+	if (json_array_size(list) > 0)
+		json_object_set(o, "proposals", list);
+	json_decref(list);
 }
 
 static json_t *
@@ -178,6 +192,7 @@ look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n
 	link.cursors = c.cursors;
 	link.ncursors = c.n;
 	op_linkstatus_add(o, &link);
+	add_proposals(o, p);
 	resyncs = resyncs_of(p->id);
 	if (json_array_size(resyncs) > 0)
 		json_object_set(o, "resyncs", resyncs);

@@ -133,7 +133,7 @@ who_lacks(struct replication *rep, const struct table *t, uint64_t upto)
 		const struct subscription *e = peer_effective_for(all[i], t);
 		struct peer_view v;
 
-		if (name == NULL && e != NULL && e->publish) {
+		if (name == NULL && subscription_gives(e)) {
 			cluster_view(rep->cluster, all[i]->id, &v);
 			if (peer_view_has(&v, t->id, NULL) < upto)
 				name = xstrdup(all[i]->name);

@@ -103,7 +103,7 @@ look_sent(struct survey *s, const struct table *t)
 		struct there *p = &s->peers[i];
 		const struct subscription *e = peer_effective_for(p->peer, t);
 
-		if (e == NULL || !e->publish)
+		if (!subscription_gives(e))
 			continue;
 		sent = 1;
 		/* It says so soon after the start of either. */

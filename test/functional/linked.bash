@@ -24,6 +24,8 @@ node_config()
 	  hostname: $1
 	  securePort: $(node_address "$1"):$(port "$1" link)
 	  databases: []
+	  consent: false
+	  relays: ["*"]
 	  enableRootCAs: false
 	  tls:
 	    certificate: $HL_T/ca.links/$1.pem

@@ -352,7 +352,8 @@ openrep_asked(struct openrep *r, uint32_t id)
 static inline void
 openrep_answer_to(struct openrep *r, const struct cursors_question *q, const struct buf *b)
 {
-	struct apply *a = apply_answer_new(q, b != NULL ? b->data : NULL, b != NULL ? b->len : 0);
+	struct apply *a = apply_answer_new(q, 0, b != NULL ? b->data : NULL,
+	    b != NULL ? b->len : 0);
 
 	if (commit_wait(r->o.data.commit, &a->job) != 200)
 		fatalx("an answer: %s", a->job.error);

@@ -310,6 +310,7 @@ test_ahead(void **state)
 	};
 	struct status_question q = { .tells = 1, .positions = at, .n = 1 };
 
+	memcpy(q.id, boston, NODE_ID_LEN);
 	assert_int_equal(status_ahead(&r->rep, &q), 0);
 	q.n = 2;
 	assert_int_equal(status_ahead(&r->rep, &q), mine);

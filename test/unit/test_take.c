@@ -172,6 +172,83 @@ test_too_many(void **state)
 	assert_int_equal(here(r, "t7").stamp.time, 9);
 }
 
+/* ---- what this side agrees to ---- */
+
+/* Over a link, whose end is who it says. */
+static struct take *
+vouched(struct openrep *r, struct offer *o, const struct subscriptions *asked)
+{
+	struct take *t = take_new(o);
+
+	t->vouched = 1;
+	t->answered = 1;
+	t->asked = asked;
+	commit_wait(r->o.data.commit, &t->job);
+	return (t);
+}
+
+static int
+lacks(const struct take *t, size_t i)
+{
+	return ((int)t->answer->items[i].sub.lacks_here);
+}
+
+/* Nothing is made, and nothing told of what is here, until a call here asks for it, too. */
+static void
+test_proposed(void **state)
+{
+	struct openrep *r = *state;
+	struct subscriptions asked = { 0 };
+	struct subscription cat = { (char *)"dev", (char *)"cat", 0, 1, 0, { 9, 1 }, 0, 0, 0 };
+	struct offer *o;
+	struct take *t;
+
+	/* Only that flows. */
+	openrep_call(r, entering_run, &(struct entering){ boston, "boston", "bird", 1, 0, 0, 4 });
+	o = called(1, 1, "dog");
+	offering_table(o, "dog", THERE, 3, "other key");
+	offering_add(o, "cat", 1, 0, 0, 9);
+	offering_table(o, "cat", THERE + 1, 0, "id");
+	t = vouched(r, o, NULL);
+	assert_int_equal(t->job.status, 200);
+	assert_int_equal(t->answer->n, 3);
+	assert_int_equal(lacks(t, 1), SUBSCRIPTION_PUBLISH | SUBSCRIPTION_SUBSCRIBE);
+	assert_int_equal(t->answer->items[1].n, 0);
+	assert_false(t->answer->items[1].has_database);
+	assert_int_equal(lacks(t, 2), SUBSCRIPTION_SUBSCRIBE);
+	assert_false(has_table(r, "cat"));
+	assert_null(cursor(r));
+	take_free(t);
+	subscriptions_take(&asked, &cat);
+	o = called(1, 0, "cat");
+	o->items[0].sub.stamp.time = 10;
+	offering_table(o, "cat", THERE, 0, "id");
+	t = vouched(r, o, &asked);
+	assert_true(has_table(r, "cat"));
+	assert_int_equal(cursor(r)->state, CURSOR_LIVE);
+	take_free(t);
+	subscriptions_clear(&asked);
+}
+
+/* Who is vouched for is known already, and has its name from there. */
+static void
+test_vouched(void **state)
+{
+	struct openrep *r = *state;
+	struct take *t = vouched(r, with_dog(called(1, 0, "dog")), NULL);
+	char *name;
+
+	assert_int_equal(t->job.status, 403);
+	take_free(t);
+	openrep_call(r, entering_run, &(struct entering){ boston, "salem", "bird", 1, 0, 0, 4 });
+	t = vouched(r, with_dog(called(1, 0, "dog")), NULL);
+	assert_int_equal(t->job.status, 200);
+	name = nodes_name(r->rep.nodes, boston);
+	assert_string_equal(name, "salem");
+	free(name);
+	take_free(t);
+}
+
 /* ---- taken ---- */
 
 static void
@@ -594,6 +671,8 @@ main(void)
 		TEST(test_nothing_there),
 		TEST(test_other_key),
 		TEST(test_too_many),
+		TEST(test_proposed),
+		TEST(test_vouched),
 		TEST(test_seen_from_here),
 		TEST(test_tables_are_made),
 		TEST(test_dropped_here),

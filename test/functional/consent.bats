@@ -1,0 +1,252 @@
+#!/usr/bin/env bats
+# What a linked node gets is what this side agreed to, whatever the other is made of: n1 and n2 are
+# nodes, mallory is a peer with a valid certificate that keeps to nothing.
+
+load node.bash
+load certs.bash
+
+HL_HOSTILE=$HL_BUILD/test/functional/hostile
+MALLORY=abad1dea00000000abad1dea00000000
+
+start_nodes()
+{
+	authority ours
+	certificate ours mallory serverAuth,clientAuth IP:127.0.1.9
+	make_linked n1 127.0.1.7
+	make_linked n2 127.0.1.8
+	printf '  routes: [%s, 127.0.1.9]\n' "$(url n2)" >>"$HL_T/nodes/n1/hubleaf.yaml"
+	printf '  routes: [%s]\n' "$(url n1)" >>"$HL_T/nodes/n2/hubleaf.yaml"
+	node_run n1
+	node_run n2
+	make_table n1 dog
+	make_table n1 t hidden
+	put n1 dev dog 1
+	put n1 hidden t 1
+	wait_until 20 has n2 dev dog 1
+}
+
+make_linked()	# make_linked NODE ADDRESS: only database dev replicates by itself
+{
+	node_make "$1" CLUSTERING_ENABLED=false
+	echo "$2" >"$HL_T/nodes/$1/address"
+	certificate ours "$1" serverAuth,clientAuth "IP:$2"
+	cat >>"$HL_T/nodes/$1/hubleaf.yaml" <<-END
+	replication:
+	  hostname: $2
+	  securePort: $2:$(port "$1" leafnodes)
+	  databases: [dev]
+	  enableRootCAs: false
+	  tls:
+	    certificate: $HL_T/ca.ours/$1.pem
+	    privateKey: $HL_T/ca.ours/$1.key
+	    certificateAuthority: $HL_T/ca.ours/ca.pem
+	END
+}
+
+address()
+{
+	cat "$HL_T/nodes/$1/address"
+}
+
+url()
+{
+	echo "wss://$(address "$1"):$(port "$1" leafnodes)"
+}
+
+put()		# put NODE DATABASE TABLE ID
+{
+	ok "$1" "{\"operation\":\"upsert\",\"database\":\"$2\",\"table\":\"$3\",\"records\":[{\"id\":$4}]}"
+}
+
+has()		# has NODE DATABASE TABLE ID
+{
+	ask "$1" "{\"operation\":\"search_by_id\",\"database\":\"$2\",\"table\":\"$3\",\"ids\":[$4],
+	    \"get_attributes\":[\"id\"]}" | jq -e 'type == "array" and length == 1'
+}
+
+connection()	# connection NODE ADDRESS JQ
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e ".connections[] | select(.name == \"$2\") | $3"
+}
+
+node_id()	# node_id NODE: as the other knows it
+{
+	ask "$([ "$1" = n1 ] && echo n2 || echo n1)" '{"operation":"cluster_status"}' |
+	    jq -r ".connections[] | select(.name == \"$(address "$1")\") | .node_id"
+}
+
+mallory()	# mallory COMMAND...: at n1; what it prints is in $lines
+{
+	as_mallory "$MALLORY" hello ready "$@"
+	[ "${lines[0]}" = admitted ]
+	lines=("${lines[@]:2}")
+}
+
+as_mallory()	# as_mallory ID COMMAND...
+{
+	local out
+
+	out=$("$HL_HOSTILE" "$(address n1)" "$(port n1 leafnodes)" "$HL_T/ca.ours/mallory" "$1" 127.0.1.9 "${@:2}") || :
+	mapfile -t lines <<<"$out"
+	printf '%s\n' "$out"
+}
+
+subscription()	# subscription DATABASE TABLE PUBLISH SUBSCRIBE: an offer of it, from its side
+{
+	printf '{"database":"%s","table":"%s","publish":%s,"subscribe":%s,"removed":false,"stamp":[%s,1],"start_ms":0,"has_database":true,"tables":[%s]}' \
+	    "$1" "$2" "$3" "$4" "$(stamp)" "${5:-}"
+}
+
+stamp()
+{
+	echo $((${EPOCHREALTIME/./} / 1000 * 65536))
+}
+
+offer()		# offer ID NAME SUBSCRIPTION...
+{
+	local IFS=,
+
+	printf '{"id":"%s","name":"%s","incarnation":1,"system_info":null,"strict":true,"subscriptions":[%s]}' \
+	    "$1" "$2" "${*:3}"
+}
+
+healthy()	# both nodes are as before, and there is no more memory in use than there may be
+{
+	local p kb
+
+	put n1 dev dog "\"$1\""
+	wait_until 20 has n2 dev dog "\"$1\""
+	for p in opsd leafd; do
+		kb=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$(node_pid n1 $p)/status")
+		[ "$kb" -lt "${HL_RSS_MAX:-400000}" ] || { echo "$p has $kb kB"; return 1; }
+	done
+	[ "$(node_pid n1 opsd) $(node_pid n1 leafd)" = "$pids" ]
+}
+
+setup()
+{
+	pids="$(node_pid n1 opsd) $(node_pid n1 leafd)"
+}
+
+@test "what a node asks for beyond what it has is a proposal, and counts when the other side says so, too" {
+	local all='{"database":"dev","table":"*","publish":true,"subscribe":true}'
+
+	ok n2 "{\"operation\":\"update_node\",\"hostname\":\"127.0.1.7\",\"subscriptions\":[$all,
+	    {\"database\":\"hidden\",\"table\":\"t\",\"publish\":false,\"subscribe\":true}]}" \
+	    '.proposed == [{"schema":"hidden","database":"hidden","table":"t","publish":false,"subscribe":true}]'
+	connection n1 127.0.1.8 '.proposals == [{"schema":"hidden","database":"hidden","table":"t","publish":true,
+	    "subscribe":false,"agreed_here":{"publish":false,"subscribe":false},
+	    "agreed_there":{"publish":true,"subscribe":false}}]'
+	connection n2 127.0.1.7 '.proposals[0].agreed_there == {"publish":false,"subscribe":false}'
+	ask n1 '{"operation":"cluster_status"}' | jq -e 'any(.warnings[]; .kind == "proposal" and (.message | contains("hidden.t")))'
+	put n2 dev dog 2
+	wait_until 20 has n1 dev dog 2
+	refused n2 404 '{"operation":"describe_table","database":"hidden","table":"t"}'
+	ok n1 "{\"operation\":\"update_node\",\"hostname\":\"127.0.1.8\",\"subscriptions\":[$all,
+	    {\"database\":\"hidden\",\"table\":\"t\",\"publish\":true,\"subscribe\":false}]}" 'has("proposed") | not'
+	put n1 hidden t 2
+	wait_until 20 has n2 hidden t 2
+	connection n1 127.0.1.8 'has("proposals") | not'
+	put n1 hidden t 3
+	wait_until 20 has n2 hidden t 3
+	# Taking back needs nobody.
+	ok n1 "{\"operation\":\"update_node\",\"hostname\":\"127.0.1.8\",\"subscriptions\":[$all,
+	    {\"database\":\"hidden\",\"table\":\"t\",\"publish\":false,\"subscribe\":false}]}"
+	put n1 hidden t 4
+	put n1 dev dog 3
+	wait_until 20 has n2 dev dog 3
+	! has n2 hidden t 4 || return 1
+}
+
+@test "a peer pulls what it has, and nothing else, and not as another" {
+	wait_until 20 connection n1 127.0.1.8 '.status == "open"'
+	mallory pull dev dog 2 0 @ID pull hidden t 2 0 @ID pull hidden t 1 0 @ID pull hidden t 2 1 @ID \
+	    pull hidden t 3 0 @ID pull dev dog 2 0 "$(node_id n2)" pull system hdb_user 2 0 @ID pull dev none 2 0 @ID
+	[[ ${lines[0]} = "200 "[1-9]* ]]
+	[ "${lines[*]:1}" = "403 0 403 0 403 0 403 0 403 0 403 0 404 0" ]
+}
+
+@test "its log is told of what flows alone" {
+	as_mallory "$MALLORY" hello ready want >"$HL_T/log" 3>&- &
+	wait_until 20 connection n1 127.0.1.9 '.status != "closed"'
+	put n1 hidden t 5
+	put n1 dev dog 5
+	put n1 hidden t 6
+	wait $!
+	[ "$(tail -n 1 "$HL_T/log" | tr ' ' '\n' | grep . | sort | uniq | wc -l)" = 1 ]
+}
+
+@test "an offer with another id or name, or that widens: nothing comes of it" {
+	local secret
+
+	secret=$(subscription hidden t false true '{"table":"t","id":7,"head":0,"head_mark":0,"head_ms":0,"definition":{"primary_key":"other"}}')
+	mallory ask subscriptions "$(offer "$(node_id n2)" x "$secret")" \
+	    ask status '{"id":"'"$(node_id n2)"'","name":"x"}' \
+	    ask subscriptions "$(offer @ID 127.0.1.8 "$secret" "$(subscription none '*' true true)")" \
+	    pull hidden t 2 0 @ID
+	[[ ${lines[0]} = "403 "*"'id' is not the id"* ]]
+	[[ ${lines[1]} = "403 "* ]]
+	# Agreed to by its side alone; nothing is told of the tables, not even that a key differs.
+	[[ ${lines[2]} = "200 "* ]]
+	[[ $(jq -c '.subscriptions[] | select(.database == "hidden") | [.lacks[0], .has_database, .tables]' <<<"${lines[2]#200 }") = '[1,false,[]]' ]]
+	[ "${lines[3]}" = "403 0" ]
+	connection n1 127.0.1.9 '(.proposals | map(.database) | sort) == ["hidden","none"]'
+	connection n1 127.0.1.8 '.status == "open"'
+	refused n1 404 '{"operation":"describe_table","database":"none","table":"t"}'
+}
+
+@test "a transaction of another node, of another table, or of one that does not come from it" {
+	local other
+
+	other=$(node_id n2)
+	mallory push 7 dev dog @ID mine 1 push 7 dev dog "$other" forged 2
+	[ "${lines[*]}" = "got got" ]
+	has n1 dev dog '"mine"'
+	! has n1 dev dog '"forged"' || return 1
+	connection n1 127.0.1.9 '.database_sockets | any(.error // "" | contains("name it in replication.relays"))'
+	mallory push 8 hidden t @ID forged 1
+	! has n1 hidden t '"forged"' || return 1
+	grep -q "a frame of node 127.0.1.9 is dropped" "$(root n1)/log/opsd.log"
+	make_table n1 cat
+	mallory push 9 dev cat @ID mine 1 push 9 hidden t @ID smuggled 2
+	has n1 dev cat '"mine"'
+	! has n1 hidden t '"smuggled"' || return 1
+	grep -q "cursor dev.cat from node 127.0.1.9: failed: it brings a transaction of another table" \
+	    "$(root n1)/log/opsd.log"
+	make_table n1 bird
+	ok n1 '{"operation":"set_configuration","replication_relays":["127.0.1.9"]}'
+	mallory push 10 dev bird "$other" passed 1
+	wait_until 10 has n1 dev bird '"passed"'
+	ok n1 '{"operation":"set_configuration","replication_relays":[]}'
+}
+
+@test "another node's id, a removed link, garbage before and after HELLO: refused, with a reason" {
+	as_mallory "$(node_id n2)" hello end
+	[ "${lines[0]}" = refused ]
+	[ "${lines[1]}" != "it stands" ]
+	as_mallory "$MALLORY" noise 20 end
+	[[ ${lines[1]} = *"is not understood"* ]]
+	as_mallory "$MALLORY" raw 03000000000600 end
+	[[ ${lines[1]} = *"is not understood"* ]]
+	as_mallory "$MALLORY" hello flood 10 3 end
+	[[ ${lines[2]} = *"is not understood"* ]]
+	for _ in {1..3}; do
+		mallory noise 50 end
+		[[ ${lines[1]} = *"is not understood"* ]]
+	done
+	mallory ask status '[]' ask status '{"id":7}' ask nonsense '{"id":"@ID"}' ask subscriptions '{"id":"@ID","name":[]}'
+	[[ ${lines[*]} = "403 "*"403 "*"4"*"4"* ]]
+	healthy garbage
+}
+
+@test "floods: of questions that are not read, of WANT, of claims; memory stays bounded" {
+	local i cursors
+
+	mallory flood 100000 3
+	mallory flood 10000 7
+	cursors=$(for i in {1..2000}; do printf '[%s,2,3,4,5],' "$i"; done)
+	for i in {1..3}; do
+		mallory ask status '{"id":"@ID","name":"m","incarnation":1,"now":1,"digest":0,"since":0,"upto":1,"life":1,"topology_digest":0,"heads_after":[0,0],"cursors":['"${cursors%,}"']}'
+	done
+	healthy flood
+}
