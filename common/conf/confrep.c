@@ -124,6 +124,33 @@ check_number(const char *name, const json_t *v, int64_t min, int64_t max, struct
 }
 
 static void
+check_flag(const char *name, const json_t *v, struct buf *errs)
+{
+	if (!json_is_boolean(v))
+		conf_fault(errs, "'%s' must be a boolean", name);
+}
+
+/* One word for both ways, or one for each. */
+static void
+check_replicates(const char *name, const json_t *v, struct buf *errs)
+{
+	const char *word;
+	json_t *said;
+	char *at;
+
+	if (!json_is_object(v) && !json_is_boolean(v))
+		conf_fault(errs, "'%s' must be a boolean, or an object {sends, receives}", name);
+	json_object_foreach((json_t *)(uintptr_t)v, word, said) {
+		at = xasprintf("%s.%.100s", name, word);
+		if (strcmp(word, "sends") == 0 || strcmp(word, "receives") == 0)
+			check_flag(at, said, errs);
+		else
+			conf_fault(errs, "'%s' is not allowed", at);
+		free(at);
+	}
+}
+
+static void
 check_node_field(const char *name, const char *field, const json_t *v, struct buf *errs)
 {
 	if (strcmp(field, "hostname") == 0 || strcmp(field, "url") == 0)
@@ -134,6 +161,10 @@ check_node_field(const char *name, const char *field, const json_t *v, struct bu
 		check_number(name, v, 0, UINT32_MAX, errs);
 	else if (strcmp(field, "startTime") == 0)
 		json_decref(conf_check_date(&(struct conf_info){ .name = name }, v, errs));
+	else if (strcmp(field, "replicates") == 0)
+		check_replicates(name, v, errs);
+	else if (strcmp(field, "sends") == 0 || strcmp(field, "receives") == 0)
+		check_flag(name, v, errs);
 	else if (strcmp(field, "revokedCertificates") == 0)
 		check_serials(name, v, errs);
 	else

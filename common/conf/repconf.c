@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/address.h"
+#include "common/base/iso.h"
 #include "common/base/mem.h"
 
 #define PORT_DEFAULT 9933
@@ -104,6 +105,27 @@ default_port(const struct conf *c, const struct repaddress *a, int secure)
 									     PORT_DEFAULT);
 }
 
+/* By its own word, else by "replicates", which is one for both or has one for each. */
+static int
+route_flows(const json_t *route, const char *word)
+{
+	const json_t *said = json_object_get(route, word),
+		     *both = json_object_get(route, "replicates");
+
+	if (said == NULL)
+		said = json_is_object(both) ? json_object_get(both, word) : both;
+	return (!json_is_false(said));
+}
+
+static uint64_t
+route_start(const json_t *route)
+{
+	const char *text = json_string_value(json_object_get(route, "startTime"));
+	int64_t ms = text != NULL ? iso_ms(text, NULL) : 0;
+
+	return (ms > 0 ? (uint64_t)ms : 0);
+}
+
 int
 repconf_route(const struct conf *c, const json_t *route, struct repconf_route *r)
 {
@@ -118,6 +140,9 @@ repconf_route(const struct conf *c, const json_t *route, struct repconf_route *r
 	*r = (struct repconf_route){
 		.secure = a.scheme == REPADDRESS_BARE ? !is_insecure(c) :
 							a.scheme == REPADDRESS_WSS,
+		.sends = route_flows(route, "sends"),
+		.receives = route_flows(route, "receives"),
+		.start_ms = route_start(route),
 		.revoked = json_object_get(route, "revokedCertificates"),
 	};
 	r->port = port != NULL ? (int)json_integer_value(port) :

@@ -19,6 +19,8 @@ struct repconf_route {
 	char path[REPADDRESS_PATH_MAX + 1];
 	int port;
 	int secure;
+	int sends, receives;   /* whether all databases flow there, and from there */
+	uint64_t start_ms;     /* what was written before does not come; 0: all does */
 	const json_t *revoked; /* serials, an array or NULL; borrowed from it */
 };
 int repconf_route(const struct conf *c, const json_t *route, struct repconf_route *r);

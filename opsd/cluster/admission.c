@@ -16,6 +16,7 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/roster.h"
+#include "opsd/cluster/routeflow.h"
 #include "opsd/pki/issue.h"
 #include "opsd/pki/pki.h"
 
@@ -199,18 +200,19 @@ ended_before(struct group *g, const struct peer *p)
 	    stamp_ms(newest_stamp(p)) < discovery_since(replication_of(g), p->id));
 }
 
-/* Everything, both ways, unless there is or was something between the two: that counts. */
+/* All that the route lets flow, unless there is or was something between the two: that counts. */
 static int
 subscribe_all(struct group *g, struct peer *p)
 {
+	struct routeflow flow = routeflow_to(replication_of(g), p);
 	struct subscription all = {
 		.database = (char *)(uintptr_t)SUBSCRIPTION_ALL,
 		.table = (char *)(uintptr_t)SUBSCRIPTION_ALL,
-		.publish = 1,
-		.subscribe = 1,
+		.publish = flow.sends,
+		.subscribe = flow.receives,
 	};
 
-	if (p->subs.n > 0 && !ended_before(g, p))
+	if ((p->subs.n > 0 && !ended_before(g, p)) || (!all.publish && !all.subscribe))
 		return (0);
 	all.stamp = subscription_next(newest_stamp(p), wall_ms(), group_node(g));
 	return (subscriptions_take(&p->subs, &all));
@@ -237,6 +239,7 @@ keep_peer(struct group *g, const struct member *m)
 	changed |= note_hostname(p, m->hostname);
 	if (is_of_route(replication_of(g), m))
 		changed |= subscribe_all(g, p);
+	changed |= routeflow_narrow(g, p);
 	if (changed)
 		nodes_store(g, p);
 	else

@@ -10,6 +10,7 @@
 #include "opsd/cluster/broken.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/routeflow.h"
 #include "opsd/store/group_priv.h"
 
 /* Frames of peers' streams. */
@@ -63,7 +64,8 @@ new_cursor(struct group *g, const uint8_t *id, const struct frame *fr, struct rd
 	db = xstrndup(t.database, t.database_len);
 	name = xstrndup(t.table, t.table_len);
 	cur = cursors_add(g, id, fr->table, db, name);
-	begin.kind = e.prev == 0 ? ON_SUBSCRIBED : ON_ALL;
+	begin.from_ms = subscription_is_wide(entry) ? routeflow_start(rep, p, entry) : 0;
+	begin.kind = e.prev == 0 ? ON_SUBSCRIBED : begin.from_ms != 0 ? ON_SINCE : ON_ALL;
 	begin.done = makes_table(&e, &t);
 	cursors_on(g, cur, &begin);
 	free(db);

@@ -115,7 +115,7 @@ subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *
 		return;
 	if (cur == NULL) {
 		cur = cursors_add(g, peer, s->id, mine->database, mine->name);
-		if (again || !s->called)
+		if (again || (!s->called && s->start_ms == 0))
 			e.kind = ON_ALL; /* made (again) there while we did not look */
 	}
 	cursors_on(g, cur, &e);

@@ -18,6 +18,7 @@
 #include "opsd/cluster/invited.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/routeflow.h"
 #include "opsd/cluster/subscribed.h"
 #include "opsd/store/group.h"
 
@@ -170,6 +171,7 @@ struct taking { /* one subscription */
 	int newer;
 	int forgotten;      /* the peer has it with us, and we knew nothing of it */
 	struct stamp asked; /* when what it brings was asked for; none: not anew */
+	uint64_t start_ms;  /* since when it brings what was written; 0: see start_of */
 };
 
 /* What was dropped here comes back only when it was asked for after that. */
@@ -216,18 +218,14 @@ take_table(const struct taking *a, const struct offer_table *t, int wanted, int 
 	return (mine);
 }
 
-/* A cursor that begins for all databases brings what there is, from then on if so configured. */
+/* A cursor that begins for all databases brings what there is, from then on if so said. */
 static uint64_t
 start_of(const struct taking *a, const struct offer_table *t)
 {
-	struct replication *rep = replication_of(a->g);
+	int begins = subscription_is_wide(&a->i->sub) &&
+	    cursors_find(replication_of(a->g)->cursors, a->o->id, t->id) == NULL;
 
-	if (a->newer)
-		return (a->i->sub.start_ms);
-	if (!subscription_is_wide(&a->i->sub) ||
-	    cursors_find(rep->cursors, a->o->id, t->id) != NULL)
-		return (0);
-	return (rep->start_ms);
+	return (a->newer || begins ? a->start_ms : 0);
 }
 
 /* mine NULL: there is none of its name. */
@@ -316,6 +314,9 @@ take_item(struct group *g, struct peer *p, const struct take *t, const struct co
 	a.agreed = subscription_agreed(&mine) != 0;
 	if (taken)
 		tell_proposal(p, &mine);
+	if (is_wide)
+		taken |= routeflow_narrow(g, p);
+	a.start_ms = routeflow_start(replication_of(g), p, &mine);
 	/* All databases come as they are, not from now on; by themselves not what was dropped here. */
 	a.newer = taken && !is_wide;
 	a.asked = asked_at(t, i, taken && !(is_wide && t->compared));

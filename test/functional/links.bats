@@ -280,3 +280,22 @@ passes()	# passes FROM TO ID
 	wait_until 10 has n1 dev dog 42
 	wait_until 10 linked n1 n2
 }
+
+flows()		# flows NODE OTHER PUBLISH SUBSCRIBE: of all databases, as hdb_nodes has it
+{
+	ask "$1" '{"operation":"search_by_value","database":"system","table":"hdb_nodes","attribute":"name","value":"*",
+	    "get_attributes":["*"]}' | jq -e --arg name "$(address "$2")" ".[] | select(.name == \$name).subscriptions |
+	    length == 1 and .[0].database == \"*\" and .[0].publish == $3 and .[0].subscribe == $4"
+}
+
+@test "a route that does not receive: nothing comes, what goes goes, and both nodes know" {
+	ok n1 "{\"operation\":\"set_configuration\",\"replication_routes\":[
+	    {\"url\":\"wss://127.0.1.2:$(port n2 leafnodes)\",\"replicates\":{\"receives\":false}}]}"
+	node_kill n1 leafd
+	wait_until 20 flows n1 n2 true false
+	wait_until 20 flows n2 n1 false true
+	put n2 dev dog 50
+	passes n1 n2 51
+	! has n1 dev dog 50 || false
+	wait_until 10 linked n1 n2
+}

@@ -482,6 +482,95 @@ test_route_with_something(void **state)
 	assert_false(flows("dev", "dog") || flows("other", "cat"));
 }
 
+/* What there is for all databases with boston: "-" none, "x" ended; "s" it sends, "r" it receives. */
+static const char *
+all_flows(void)
+{
+	static const char *const words[] = { "none", "s", "r", "sr" };
+	struct peer *p = nodes_by_id(r->rep.nodes, boston);
+	const struct subscription *s = p != NULL ? subscriptions_find(&p->subs, "*", "*") : NULL;
+	const char *word = s == NULL ? "-" :
+	    s->removed               ? "x" :
+				       words[s->publish + 2 * s->subscribe];
+
+	peer_free(p);
+	return (word);
+}
+
+static void
+set_route(const char *special)
+{
+	char *text = xasprintf("[{\"hostname\":\"boston.example\"%s}]", special);
+
+	set_conf(REP_ROUTES, json_loads(text, 0, NULL));
+	free(text);
+}
+
+static void
+test_route_one_way(void **state)
+{
+	set_route(",\"sends\":false");
+	assert_up(claim_of(boston), 200, NULL, 0, 0);
+	assert_string_equal(all_flows(), "r");
+}
+
+static void
+test_route_without_flow(void **state)
+{
+	set_route(",\"replicates\":false");
+	assert_up(claim_of(boston), 200, NULL, 0, 0);
+	assert_string_equal(all_flows(), "-");
+}
+
+/* What the other side asks for gets no wider than the route. */
+static void
+test_route_is_a_limit(void **state)
+{
+	struct offer *o;
+
+	set_route(",\"replicates\":{\"receives\":false}");
+	assert_up(claim_of(boston), 200, NULL, 0, 0);
+	assert_string_equal(all_flows(), "s");
+	o = offering_new(boston, "boston", 1000);
+	offering_all(o, wall_ms() * 2 << 16);
+	offering_table_in(o, "dev", "dog", 70, 3, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_string_equal(all_flows(), "s");
+	assert_null(cursors_find(r->rep.cursors, boston, 70));
+	/* Narrowed later, it counts from the next link on. */
+	set_route(",\"sends\":false,\"receives\":false");
+	assert_up(claim_of(boston), 200, NULL, 0, 0);
+	assert_string_equal(all_flows(), "x");
+}
+
+/* Of a table that all databases bring, the cursor begins when the call said, else the route, else the node. */
+#define NEW_HEAD UINT64_C(1800000000000) /* also its time */
+
+static void
+begins(const char *name, uint32_t table, uint64_t called, uint64_t from)
+{
+	struct offer *o = offering_new(boston, "boston", 1000);
+
+	offering_all(o, wall_ms() << 16)->sub.start_ms = called;
+	offering_table_in(o, "dev", name, table, NEW_HEAD, "id");
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_int_equal(cursor_view(cursors_find(r->rep.cursors, boston, table))->from_ms, from);
+}
+
+static void
+test_start_times(void **state)
+{
+	const uint64_t node = 1000000, route = 1767225600000, call = 1767225601000;
+
+	set_route("");
+	assert_up(claim_of(boston), 200, NULL, 0, 0);
+	r->rep.start_ms = node;
+	begins("dog", 70, 0, node);
+	set_route(",\"startTime\":\"2026-01-01T00:00:00Z\"");
+	begins("cat", 71, 0, route);
+	begins("bird", 72, call, call);
+}
+
 /* A call that adds a node says itself what flows; the key that it shows is its own from now on. */
 static void
 test_expected(void **state)
@@ -695,6 +784,10 @@ main(void)
 		TEST(test_hint),
 		TEST(test_route),
 		TEST(test_route_with_something),
+		TEST(test_route_one_way),
+		TEST(test_route_without_flow),
+		TEST(test_route_is_a_limit),
+		TEST(test_start_times),
 		TEST(test_expected),
 		TEST(test_log),
 		TEST(test_questions),

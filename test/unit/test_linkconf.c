@@ -113,6 +113,16 @@ test_values(void **state)
 	    "routes[0].startTime");
 	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"revokedCertificates\": [\"xy\"]}]",
 	    "revokedCertificates[0]' must be a serial number");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"sends\": 1}]",
+	    "routes[0].sends' must be a boolean");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"receives\": null}]",
+	    "routes[0].receives' must be a boolean");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"replicates\": []}]",
+	    "routes[0].replicates' must be a boolean, or an object {sends, receives}");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"replicates\": {\"sends\": \"x\"}}]",
+	    "routes[0].replicates.sends' must be a boolean");
+	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"replicates\": {\"sendsTo\": true}}]",
+	    "routes[0].replicates.sendsTo' is not allowed");
 	put_fails(REP_DATABASES, "\"data\"", "must be \"*\", or an array");
 	put_fails(REP_DATABASES, "[{}]", "databases[0].name' must be a string");
 	put_fails(REP_DATABASES, "[{\"name\": \"a\", \"sharded\": 1}]",
