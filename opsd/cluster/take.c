@@ -294,6 +294,12 @@ tell_proposal(const struct peer *p, const struct subscription *mine)
 		    mine->lacks_here & SUBSCRIPTION_SUBSCRIBE ? ", to send it here" : "");
 }
 
+static int
+is_unknown(const struct subscription *s)
+{
+	return (s == NULL || s->removed);
+}
+
 /*
  * Whether it changed anything between the two nodes.  A subscription that is compared and not
  * known here was made before this node was put back from an older copy: the peer may have
@@ -308,7 +314,7 @@ take_item(struct group *g, struct peer *p, const struct take *t, const struct co
 	int is_wide = subscription_is_wide(&mine), taken, agreed;
 
 	a.forgotten = t->compared &&
-	    subscriptions_find(&p->subs, mine.database, mine.table) == NULL;
+	    is_unknown(subscriptions_find(&p->subs, mine.database, mine.table));
 	taken = subscriptions_take(&p->subs, &mine);
 	agreed = subscriptions_agree(&p->subs, &mine);
 	a.agreed = subscription_agreed(&mine) != 0;

@@ -329,6 +329,20 @@ compare(struct openrep *r, struct offer *o)
 	take_free(t);
 }
 
+/* One that is put back to a time after remove_node: what it wrote since it was added again may be lost. */
+static void
+test_removed_then_put_back(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = offering_new(boston, "boston", LIFE);
+
+	offering_add(o, "dog", 0, 0, 1, 5);
+	assert_int_equal(openrep_take(r, o), 200);
+	compare(r, with_dog(compared(wall_ms(), "dog")));
+	assert_int_equal(cursor(r)->state, CURSOR_COPY);
+	assert_true(cursor(r)->recovering);
+}
+
 /* A node that is put back learns of subscriptions that are older than what it dropped since. */
 static void
 test_asked_before_the_drop(void **state)
@@ -676,6 +690,7 @@ main(void)
 		TEST(test_seen_from_here),
 		TEST(test_tables_are_made),
 		TEST(test_dropped_here),
+		TEST(test_removed_then_put_back),
 		TEST(test_asked_before_the_drop),
 		TEST(test_asked_before_the_drop_of_all),
 		TEST(test_asked_before_the_marks),
