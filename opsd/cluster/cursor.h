@@ -61,10 +61,10 @@ enum cursor_event_kind {
 	ON_MERGED,     /* as ON_ROWS, count: they are merged */
 	/* of copies of the table from other peers (firstcopy.h) */
 	ON_OTHER_COPIES, /* one is under way */
-	ON_PLACED,       /* incarnation, at, from_ms: came with one; leans_on (NULL: it has ended) */
-	ON_TURN,         /* none is under way any more */
-	ON_LEANT,        /* the one it leans on has ended */
-	ON_LEANT_LOST,   /* it did not, or begins anew */
+	ON_PLACED,     /* incarnation, at, from_ms: came with one; leans_on (NULL: it has ended) */
+	ON_TURN,       /* none is under way any more */
+	ON_LEANT,      /* the one it leans on has ended */
+	ON_LEANT_LOST, /* it did not, or begins anew */
 	/* of status */
 	ON_HEARD,        /* at (head), rows: what the peer says */
 	ON_LOOKED,       /* incarnation: after each status */
@@ -98,13 +98,13 @@ struct cursor_now {
 
 /* What is to be done, any number of these.  None: nothing, of a frame that it is dropped. */
 enum cursor_action {
-	CURSOR_APPLY = 1,      /* what chains of its entries; an event for each, and at the end */
-	CURSOR_MERGE = 2,      /* its rows, from from_ms on; then ON_MERGED, or why not */
-	CURSOR_SAVE = 4,       /* in the same batch */
-	CURSOR_REMOVE = 8,     /* it ends */
-	CURSOR_KICK = 16,      /* there is something to ask for */
-	CURSOR_TELL = 32,      /* the log of the node is to say the new state */
-	CURSOR_COPIED = 64,    /* a copy is whole */
+	CURSOR_APPLY = 1,       /* what chains of its entries; an event for each, and at the end */
+	CURSOR_MERGE = 2,       /* its rows, from from_ms on; then ON_MERGED, or why not */
+	CURSOR_SAVE = 4,        /* in the same batch */
+	CURSOR_REMOVE = 8,      /* it ends */
+	CURSOR_KICK = 16,       /* there is something to ask for */
+	CURSOR_TELL = 32,       /* the log of the node is to say the new state */
+	CURSOR_COPIED = 64,     /* a copy is whole */
 	CURSOR_RECOVERED = 128, /* own lost writes are back from this peer */
 	CURSOR_BEGUN = 256      /* a copy begins that positions of others may come with */
 };

@@ -10,14 +10,14 @@
 
 struct cursor {
 	struct cursor_view v;
-	uint64_t fetched;    /* fetch: of the log, seen up to here */
-	struct log_pos seen; /* since: the head of that log, which is beyond it */
-	uint64_t looked;     /* live: the position at the last look */
-	int stuck;           /* looks in a row without movement, while behind */
-	uint64_t asked;      /* the turn of the question that is out; 0: none is; or */
+	uint64_t fetched;         /* fetch: of the log, seen up to here */
+	struct log_pos seen;      /* since: the head of that log, which is beyond it */
+	uint64_t looked;          /* live: the position at the last look */
+	int stuck;                /* looks in a row without movement, while behind */
+	uint64_t asked;           /* the turn of the question that is out; 0: none is; or */
 #define CURSOR_MERGING UINT64_MAX /* ... what came is being merged, and nothing is asked */
-	uint64_t retry_us;   /* not asked before */
-	uint64_t copied_us;  /* a copy got further then; 0: not since it was loaded */
+	uint64_t retry_us;        /* not asked before */
+	uint64_t copied_us;       /* a copy got further then; 0: not since it was loaded */
 };
 
 /* An event, and the cursor that it happens to. */

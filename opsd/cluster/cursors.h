@@ -93,8 +93,7 @@ struct cursor *cursors_find(struct cursors *f, const uint8_t *peer, uint32_t tab
 struct cursor *cursors_find_named(struct cursors *f, const uint8_t *peer, const char *db,
     size_t dblen, const char *name, size_t nlen);
 /* Those of all peers in the table of that name; free the list. */
-struct cursor **cursors_named(struct cursors *f, const char *database, const char *name,
-    size_t *n);
+struct cursor **cursors_named(struct cursors *f, const char *database, const char *name, size_t *n);
 /* A new one: an event begins it. */
 struct cursor *cursors_add(struct group *g, const uint8_t *peer, uint32_t table,
     const char *database, const char *name);

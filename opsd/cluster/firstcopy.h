@@ -24,7 +24,8 @@ void firstcopy_positions(struct replication *rep, const struct table *t, struct 
 /* These on the commit thread; `t` is ours. */
 
 /* They came with the first rows of what the cursor copies, which are merged in this batch. */
-void firstcopy_give(struct group *g, struct cursor *cur, const struct table *t, struct rd *positions);
+void firstcopy_give(struct group *g, struct cursor *cur, const struct table *t,
+    struct rd *positions);
 /* A copy begins, which may wait for another one, or for none. */
 void firstcopy_begun(struct group *g, struct cursor *cur);
 void firstcopy_ended(struct group *g, struct cursor *cur);

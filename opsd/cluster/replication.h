@@ -23,8 +23,8 @@ struct replication {
 	struct workers *changes; /* one thread: calls that change subscriptions */
 	struct broken broken;
 	struct invited *invited; /* nodes whose word counts here for a while; NULL: none */
-	struct pki *pki;   /* who we are on links, and whom we believe; NULL: there are none */
-	uint64_t start_ms; /* replication.startTime, 0: none */
+	struct pki *pki;       /* who we are on links, and whom we believe; NULL: there are none */
+	uint64_t start_ms;     /* replication.startTime, 0: none */
 	struct givens *givens; /* positions that came with copies */
 	uint64_t looked_us;    /* firstcopy.h: when copies were looked at last */
 };

@@ -99,7 +99,9 @@ subscription()	# subscription DATABASE TABLE PUBLISH SUBSCRIBE: an offer of it, 
 
 stamp()
 {
-	echo $((${EPOCHREALTIME/./} / 1000 * 65536))
+	local ms=$((${EPOCHREALTIME/./} / 1000))
+
+	echo $((ms * 65536))
 }
 
 offer()		# offer ID NAME SUBSCRIPTION...

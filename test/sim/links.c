@@ -17,7 +17,7 @@
 #include "test/sim/trouble.h"
 #include "test/sim/world.h"
 
-#define PAUSE_MIN_US 50000 /* between two tries to link a pair */
+#define PAUSE_MIN_US 50000    /* between two tries to link a pair */
 #define PAUSE_MAX_US 60000000 /* of those that are refused again and again */
 #define BREAK_MAX_US 15000000 /* until both ends know of it */
 #define TICK_US      5000000
@@ -177,7 +177,8 @@ lane_end(struct lane *l, int broken, const char *why)
 		return;
 	world_note(l->m, "the link with %s has ended: %s", l->peer->name, why);
 	if (other != NULL)
-		lane_later(other, broken ? world_between(1000, BREAK_MAX_US) : net_delay(l->m, l->peer),
+		lane_later(other,
+		    broken ? world_between(1000, BREAK_MAX_US) : net_delay(l->m, l->peer),
 		    other_has_ended);
 	l->k.state = LINK_ENDED;
 	tell_end(l, why);
@@ -391,8 +392,9 @@ try_cb(void *arg)
 		connect_end(from, to, 1, connection);
 		connect_end(to, from, 0, connection);
 	}
-	p->pause_us = !p->refused ? PAUSE_MIN_US :
-	    p->pause_us * 2 < PAUSE_MAX_US ? p->pause_us * 2 : PAUSE_MAX_US;
+	p->pause_us = !p->refused          ? PAUSE_MIN_US :
+	    p->pause_us * 2 < PAUSE_MAX_US ? p->pause_us * 2 :
+					     PAUSE_MAX_US;
 	world_at(p->pause_us + world_below(1000000), NULL, try_cb, p, NULL);
 }
 
@@ -522,7 +524,7 @@ links_take(struct machine *m, uint32_t id, uint16_t type, struct buf *body)
 		return (0);
 	node = rd_bytes(&r, NODE_ID_LEN);
 	l = node != NULL && links_up(&sides[m->index].ls) ? lane_in(m, LINK_ADMITTED, node, NULL) :
-							   NULL;
+							    NULL;
 	if (type != MSG_LINK_CLOSE)
 		lane_ask(m, l, id, type, &r);
 	else if (l != NULL)

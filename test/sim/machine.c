@@ -20,7 +20,7 @@
 #include "test/sim/world.h"
 
 #define WORKERS    2
-#define LINK_FLAGS 2 /* the last ones */
+#define LINK_FLAGS 4 /* the last ones */
 
 struct machine machines[MACHINES_MAX];
 int nmachines;
@@ -92,7 +92,9 @@ make_conf(const struct machine *m, const struct machine_opts *o)
 		     xasprintf("--CLUSTERING_MAXCLOCKSKEW=%d", o->skew_ms),
 		     xasprintf("--CLUSTERING_STATUSINTERVAL=%d", o->status_ms),
 		     xasprintf("--REPLICATION_HOSTNAME=%s", m->name),
-		     xstrdup("--REPLICATION_PORT=9933") };
+		     xstrdup("--REPLICATION_PORT=9933"),
+		     xstrdup("--REPLICATION_CONSENT=false"), /* one call is enough, as over NATS */
+		     xstrdup("--REPLICATION_RELAYS=[\"*\"]") };
 	int all = (int)(sizeof(flags) / sizeof(flags[0])), n = links_on() ? all : all - LINK_FLAGS;
 	struct conf *conf = conf_load(NULL, n, flags, &err);
 

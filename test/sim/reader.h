@@ -15,6 +15,6 @@ void reader_take(struct machine *m, uint32_t id, uint16_t type, struct buf *body
 void reader_forget(struct machine *m);         /* opsd is away: it will say again what it wants */
 void reader_notify(struct machine *publisher); /* there is more in its stream */
 int reader_reads(const struct machine *m, const char *name); /* that one's stream */
-int reader_flowing(const struct machine *m);   /* all consumers that it wants are there */
+int reader_flowing(const struct machine *m); /* all consumers that it wants are there */
 
 #endif

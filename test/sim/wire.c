@@ -166,8 +166,8 @@ end_call_cb(void *arg)
 
 /* In order, a little later. */
 static void
-end_call(struct chan *end, uint16_t type, struct buf *body,
-    void (*cb)(struct rd *body, void *arg), void *arg)
+end_call(struct chan *end, uint16_t type, struct buf *body, void (*cb)(struct rd *body, void *arg),
+    void *arg)
 {
 	struct end_call *k = xcalloc(1, sizeof(*k));
 	uint64_t at = world_now() + world_between(5, 200);

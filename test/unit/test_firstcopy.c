@@ -221,7 +221,10 @@ test_start_time_less(void **state)
 	struct openrep *r = *state;
 
 	begin_copy(r, boston, BOSTON,
-	    (struct cursor_event){ .kind = ON_SINCE, .incarnation = LIFE, .copied = 1, .from_ms = 4 });
+	    (struct cursor_event){ .kind = ON_SINCE,
+		.incarnation = LIFE,
+		.copied = 1,
+		.from_ms = 4 });
 	copy_all(r, austin, AUSTIN);
 	assert_state(r, austin, AUSTIN, CURSOR_COPY);
 }
@@ -375,7 +378,9 @@ test_gives_whole(void **state)
 	struct given_position p = austin_at(9, 0), *list;
 
 	begin_copy(r, boston, BOSTON,
-	    (struct cursor_event){ .kind = ON_SUBSCRIBED, .incarnation = LIFE, .at = { 3, MARK(3), 1 } });
+	    (struct cursor_event){ .kind = ON_SUBSCRIBED,
+		.incarnation = LIFE,
+		.at = { 3, MARK(3), 1 } });
 	assert_gives(r, 0);
 	copy_all(r, boston, BOSTON);
 	copy_all(r, austin, AUSTIN);
