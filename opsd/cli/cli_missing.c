@@ -74,8 +74,8 @@ cli_missing(const json_t *users, const json_t *config, const json_t *routes, con
 	const json_t *clustering = json_object_get(config, "clustering");
 	const char *name = json_string_value(json_object_get(clustering, "nodeName"));
 	int on = json_is_true(json_object_get(clustering, "enabled"));
-	/* It says so when links are configured. */
-	int meshed = on || json_object_get(status, "type") == NULL;
+	/* It says so when links are configured; of what did not answer nothing is said. */
+	int meshed = on || (status != NULL && json_object_get(status, "type") == NULL);
 	json_t *list = json_array();
 
 	if (users != NULL)
@@ -87,7 +87,7 @@ cli_missing(const json_t *users, const json_t *config, const json_t *routes, con
 		    "clustering_user=cluster; systemctl restart hubleaf.target");
 	if (routes != NULL && meshed)
 		miss_route(list, routes, network);
-	else if (routes != NULL)
+	else if (routes != NULL && status != NULL)
 		miss_link(list, routes, status);
 	return (list);
 }

@@ -199,20 +199,10 @@ note_before(struct linkjoin *j)
 	member_clear(&m);
 }
 
-static int
-links_configured(struct linkjoin *j)
-{
-	struct conf *c = data_conf(&j->ops->data);
-	int on = repconf_on(c);
-
-	conf_free(c);
-	return (on);
-}
-
 int
 linkjoin_reach(struct linkjoin *j)
 {
-	if (!links_configured(j))
+	if (!j->ops->data.live.links)
 		return (fail_join(j, 400,
 		    xstrdup("Links are not configured on this node: set replication.hostname")));
 	note_before(j);

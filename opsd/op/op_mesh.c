@@ -8,7 +8,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/words.h"
-#include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/daemons.h"
@@ -234,10 +233,9 @@ op_mesh_status(struct request *r)
 
 	reply_json(r, 200,
 	    json_pack("{s:s*, s:s, s:b, s:o, s:o, s:o}", "type",
-		carrier_link_on(r->ops->rep.link) ? "cluster-status" : NULL, "node_name", name,
-		"is_enabled", (int)r->ops->data.live.replicates, "servers",
-		daemons_servers(r->ops->rep.daemons), "connections", connections_json(r->ops),
-		"warnings", warnings(&r->ops->rep)));
+		r->ops->data.live.links ? "cluster-status" : NULL, "node_name", name, "is_enabled",
+		(int)r->ops->data.live.replicates, "servers", daemons_servers(r->ops->rep.daemons),
+		"connections", connections_json(r->ops), "warnings", warnings(&r->ops->rep)));
 	free(name);
 }
 

@@ -74,7 +74,8 @@ data_conf_changed(struct data *d)
 	const struct conf *c = d->svc->conf;
 
 	d->live.clustering = conf_bool(c, CL_ENABLED);
-	d->live.replicates = d->live.clustering || repconf_on(c);
+	d->live.links = repconf_on(c);
+	d->live.replicates = d->live.clustering || d->live.links;
 	d->live.republish = conf_bool(c, CL_REPUBLISH);
 	d->live.audit = conf_bool(c, LOGGING_AUDIT);
 	d->live.log_good = conf_bool(c, LOGGING_AUTH_GOOD);

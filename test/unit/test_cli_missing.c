@@ -62,6 +62,8 @@ static const struct {
 	{ "one with a route for a link", { "[" ADMIN "]", APART, "[\"two\"]", NULL, LINKED("") },
 	    { NULL } },
 	{ "one that is linked", { "[" ADMIN "]", APART, NOTHING, NULL, LINKED("{}") }, { NULL } },
+	{ "one whose cluster_status did not answer", { "[" ADMIN "]", APART, NOTHING, NULL, NULL },
+	    { NULL } },
 	{ "one of both forms", { "[" ADMIN "]", MESHED, NOWHERE, "[{}]", LINKED("") },
 	    { "no cluster user", "no route" } },
 };
