@@ -221,7 +221,7 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 
 	for n in n1 n2; do
 		ok $n "$(request ours "$c/ca.pem" - '"is_authority":true')" \
-		    '.restart == ["clustering.tls.certificateAuthority"] and (.note | contains("not used before"))'
+		    '.restart == ["clustering.tls.certificateAuthority"] and (.note | contains("It is not used until"))'
 		ok $n "$(request node "$c/$n.pem" "$c/$n.key")" '.restart | length == 4'
 		[[ $(names $n) = *" node:clustering,https ours:clustering" ]]
 		restarted $n

@@ -139,7 +139,7 @@ failing()	# failing NODE TEXT: it says so of a link that it dials
 	proxy_ends
 	wait_until 20 failing n4 "proxy 127.0.0.1:$proxy_port: Connection refused"
 	proxy "$link_port"
-	wait_until 40 has_links n4 1
+	wait_until 40 has_links n4 2 # the others learn of it from n1
 	insert n1 t '{"id":"out"}'
 	wait_until 20 has_row n4 t '"out"'
 	insert n4 t '{"id":"in"}'

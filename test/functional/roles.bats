@@ -135,6 +135,8 @@ cases_of_all()
 	drop_schema	200	"schema":"old@"	.message == "successfully deleted 'old@'"
 	create_table	super 200 200 super super super inactive login 200	"database":"dev","table":"t@","primary_key":"id"	.message == "table 'dev.t@' successfully created."
 	create_table	super 200 super super super super inactive login 200	"schema":"shop","table":"u@","hash_attribute":"id"	.message == "table 'shop.u@' successfully created."
+	alter_table	super 200 200 super super super inactive login 200	"database":"dev","table":"t@","replicate":false	.message == "table 'dev.t@' successfully altered."
+	alter_table	super 200 super super super super inactive login 200	"schema":"shop","table":"u@","replicate":null
 	create_attribute	super 200 200 super super super inactive login 200	"database":"dev","table":"t@","attribute":"x"	.message == "attribute 'dev.t@.x' successfully created."
 	create_attribute	super 200 super super super super inactive login 200	"schema":"shop","table":"u@","attribute":"x"
 	drop_attribute	super 200 200 super super super inactive login 200	"database":"dev","table":"t@","attribute":"x"	.message == "successfully deleted attribute 'x'"
