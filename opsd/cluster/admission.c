@@ -98,9 +98,8 @@ admission_member(struct replication *rep, const uint8_t *id, const char *hostnam
 	return (yes);
 }
 
-/* Who has that name, as far as is known here, or as all members know. */
-static int
-by_name(struct replication *rep, const char *hostname, struct member *m)
+int
+admission_by_name(struct replication *rep, const char *hostname, struct member *m)
 {
 	struct roster_member told;
 
@@ -129,7 +128,9 @@ admission_check(struct replication *rep, const struct member_claim *claim, char 
 	struct member_facts facts = {
 		.own_id = rep->data->node_id,
 		.by_id = members_by_id(rep->members, claim->is.id, &by_id) ? &by_id : NULL,
-		.by_hostname = by_name(rep, claim->is.hostname, &by_hostname) ? &by_hostname : NULL,
+		.by_hostname = admission_by_name(rep, claim->is.hostname, &by_hostname) ?
+		    &by_hostname :
+		    NULL,
 		.revoked = claim->is.serial != NULL && is_revoked(rep, conf, claim->is.serial),
 		.subscribed = nodes_active(rep->nodes, claim->is.id),
 		.routed = expected || is_routed(rep, claim->is.hostname),

@@ -30,6 +30,8 @@ int admission_member(struct replication *rep, const uint8_t *id, const char *hos
 int admission_invited(struct replication *rep, const struct member *m);
 /* It comes up with such a one, perhaps (issue_confirm); not on the loop's thread. */
 int admission_confirm(struct replication *rep, const struct member *m, char **err);
+/* Who has that host name, as far as is known here, or as all members know; 0: nobody.  member_clear. */
+int admission_by_name(struct replication *rep, const char *hostname, struct member *m);
 /* As it is now, on the loop's thread: 200, or another status and *why. */
 int admission_check(struct replication *rep, const struct member_claim *claim, char **why);
 /* The same again on the commit thread, and what follows; its `done` is the caller's. */

@@ -7,6 +7,7 @@
 #include "common/conf/settings.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/gossip.h"
+#include "opsd/cluster/admission.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/roster.h"
 #include "opsd/cluster/subscription_change.h"
@@ -174,29 +175,13 @@ remove_linked(struct request *r, struct removing *w)
 		    w->called);
 }
 
-/* As far as it was linked, or all members know it. */
-static int
-find_member(struct replication *rep, const char *hostname, struct member *m)
-{
-	struct roster_member told;
-
-	if (members_by_hostname(rep->members, hostname, m))
-		return (1);
-	if (!roster_by_hostname(rep->roster, hostname, &told))
-		return (0);
-	memcpy(m->id, told.id, NODE_ID_LEN);
-	m->hostname = xstrdup(told.hostname);
-	roster_member_clear(&told);
-	return (1);
-}
-
 int
 op_linked_end(struct request *r, const struct peer *p)
 {
 	struct removing w = { .hostname = p->hostname, .name = p->name };
 	int n;
 
-	find_member(&r->ops->rep, p->hostname, &w.m);
+	admission_by_name(&r->ops->rep, p->hostname, &w.m);
 	n = end_linked(r, &w);
 	member_clear(&w.m);
 	return (n == -1 ? -1 : 0);
@@ -234,7 +219,7 @@ op_linked_remove(struct request *r)
 	if (!is && hostname == NULL)
 		return (0);
 	if (!faults_answer(r, &f)) {
-		if (find_member(&r->ops->rep, hostname, &w.m))
+		if (admission_by_name(&r->ops->rep, hostname, &w.m))
 			w.name = nodes_name(r->ops->rep.nodes, w.m.id);
 		remove_linked(r, &w);
 	}
