@@ -125,13 +125,15 @@ host_leader()
 	nspawn=$(pgrep -P "${H_PID[$1]}" systemd-nspawn) && pgrep -o -P "$nspawn"
 }
 
-on()			# on N COMMAND...: 99 when the host is not there
+# on N COMMAND...: 99 when the host is not there.  With HOST_WITHIN no longer than so many seconds:
+# whoever enters a host that goes down at that moment may be left stopped for ever.
+on()
 {
 	local leader
 
 	leader=$(host_leader "$1") || return 99
 	shift
-	nsenter -t "$leader" -m -p -i -u -n -C -- "$@"
+	${HOST_WITHIN:+timeout -s KILL "$HOST_WITHIN"} nsenter -t "$leader" -m -p -i -u -n -C -- "$@"
 }
 
 host_up()
@@ -144,7 +146,7 @@ host_up()
 
 host_boot()		# a number that differs after a reboot
 {
-	on "$1" systemctl show -P UserspaceTimestampMonotonic 2>/dev/null
+	HOST_WITHIN=10 on "$1" systemctl show -P UserspaceTimestampMonotonic 2>/dev/null
 }
 
 hosts_cut()		# hosts_cut N: nothing goes to it or comes from it
