@@ -48,7 +48,7 @@ node_address()
 
 node_environment()
 {
-	printf '%s\n' "LD_PRELOAD=libnss_wrapper.so" "NSS_WRAPPER_HOSTS=$HL_T/hosts" \
+	printf '%s\n' "LD_PRELOAD=libnss_wrapper.so" "NSS_WRAPPER_HOSTS=$HL_T/hosts" NSS_WRAPPER_DISABLE_DEEPBIND=1 \
 	    REPLICATION_CONSENT=false 'REPLICATION_RELAYS=["*"]'
 }
 
