@@ -130,8 +130,10 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 	l->tail = logtail_new();
 	pthread_rwlock_init(&l->lives_lock, NULL);
 	crypto_random(&l->life, sizeof(l->life));
-	if (load_id(l, err) == -1)
+	if (load_id(l, err) == -1) {
+		txlog_close(l);
 		return (-1);
+	}
 	rc = store_get(s, NULL, CF_META, "W", 1, &v);
 	if (rc == 1) {
 		r = rd_init(v.data, v.len);
@@ -153,6 +155,7 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 	buf_free(&v);
 	if (rc == -1 || load_lives(l) == -1) {
 		*err = xasprintf("store: the log's positions cannot be read");
+		txlog_close(l);
 		return (-1);
 	}
 	return (0);

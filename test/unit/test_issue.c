@@ -184,6 +184,7 @@ copy_store(const char *from, const char *to)
 static void
 test_token_restored(void **state)
 {
+	static const char broken[] = "{\"v\":1,\"tokens\":{\"a\":1}}";
 	char *token = token_of(NULL, HOUR), *path = xasprintf("%s/node/joins.json", folder);
 	struct stat st;
 
@@ -200,7 +201,7 @@ test_token_restored(void **state)
 	assert_int_equal(sign_for("server-three", OTHER, token, NULL), 401);
 	/* What cannot be read is none. */
 	close_pki();
-	assert_int_equal(file_put(path, 0600, "{\"v\":1,\"tokens\":{\"a\":1}}", 26), 0);
+	assert_int_equal(file_put(path, 0600, broken, strlen(broken)), 0);
 	open_pki();
 	assert_int_equal(sign_for("server-three", OTHER, token, NULL), 401);
 	free(path);
