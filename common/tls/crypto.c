@@ -18,17 +18,18 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#define SCRYPT_N  16384
-#define SCRYPT_R  8
-#define SCRYPT_P  1
-#define SALT_LEN  16
-#define HASH_LEN  32
-#define NONCE_LEN 12
-#define TAG_LEN   16
-#define TEXT_MAX  (1 << 20) /* longest text that is sealed or hashed */
+#define SCRYPT_N   16384
+#define SCRYPT_R   8
+#define SCRYPT_P   1
+#define SALT_LEN   16
+#define HASH_LEN   32
+#define NONCE_LEN  12
+#define TAG_LEN    16
+#define TEXT_MAX   (1 << 20) /* longest text that is sealed or hashed */
+#define BASE64_MAX (2 * TEXT_MAX)
 
-static char *
-to_base64(const uint8_t *p, size_t n)
+char *
+crypto_base64(const void *p, size_t n)
 {
 	char *out = xmalloc((n + 2) / 3 * 4 + 1);
 
@@ -36,14 +37,13 @@ to_base64(const uint8_t *p, size_t n)
 	return (out);
 }
 
-/* NULL when it is not base64; the caller frees. */
-static uint8_t *
-from_base64(const char *text, size_t len, size_t *n)
+uint8_t *
+crypto_base64_read(const char *text, size_t len, size_t most, size_t *n)
 {
 	uint8_t *out;
 	int got;
 
-	if (len == 0 || len % 4 != 0 || len > 2 * TEXT_MAX)
+	if (len == 0 || len % 4 != 0 || len > most)
 		return (NULL);
 	out = xmalloc(len / 4 * 3);
 	got = EVP_DecodeBlock(out, (const unsigned char *)text, (int)len);
@@ -145,8 +145,8 @@ crypto_hash_password(const char *password)
 	crypto_random(salt, sizeof(salt));
 	if (scrypt_hash(password, salt, sizeof(salt), SCRYPT_N, SCRYPT_R, SCRYPT_P, hash) == -1)
 		fatalx("crypto: scrypt failed");
-	salt64 = to_base64(salt, sizeof(salt));
-	hash64 = to_base64(hash, sizeof(hash));
+	salt64 = crypto_base64(salt, sizeof(salt));
+	hash64 = crypto_base64(hash, sizeof(hash));
 	text = xasprintf("scrypt$%d$%d$%d$%s$%s", SCRYPT_N, SCRYPT_R, SCRYPT_P, salt64, hash64);
 	free(salt64);
 	free(hash64);
@@ -170,8 +170,8 @@ crypto_check_password(const char *password, const char *hashed)
 	hashed += at;
 	if ((sep = strchr(hashed, '$')) == NULL)
 		return (0);
-	salt = from_base64(hashed, (size_t)(sep - hashed), &salt_len);
-	want = from_base64(sep + 1, strlen(sep + 1), &want_len);
+	salt = crypto_base64_read(hashed, (size_t)(sep - hashed), BASE64_MAX, &salt_len);
+	want = crypto_base64_read(sep + 1, strlen(sep + 1), BASE64_MAX, &want_len);
 	if (salt != NULL && want != NULL && want_len == HASH_LEN &&
 	    scrypt_hash(password, salt, salt_len, n, r, p, got) == 0)
 		right = crypto_equal(got, want, HASH_LEN);
@@ -199,7 +199,7 @@ crypto_seal(const uint8_t key[32], const char *plain)
 	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_LEN, box + NONCE_LEN + len) != 1)
 		fatalx("crypto: no AES-256-GCM");
 	EVP_CIPHER_CTX_free(ctx);
-	text = to_base64(box, NONCE_LEN + len + TAG_LEN);
+	text = crypto_base64(box, NONCE_LEN + len + TAG_LEN);
 	free(box);
 	return (text);
 }
@@ -209,7 +209,7 @@ crypto_open(const uint8_t key[32], const char *sealed)
 {
 	EVP_CIPHER_CTX *ctx;
 	size_t n, len;
-	uint8_t *box = from_base64(sealed, strlen(sealed), &n);
+	uint8_t *box = crypto_base64_read(sealed, strlen(sealed), BASE64_MAX, &n);
 	char *plain;
 	int got, more;
 

@@ -21,6 +21,10 @@ void crypto_md5_hex(const void *p, size_t n, char out[33]);
 char *crypto_hash_password(const char *password);
 int crypto_check_password(const char *password, const char *hashed); /* 1 right, 0 wrong */
 
+/* As base64 with padding; the caller frees. */
+char *crypto_base64(const void *p, size_t n);
+/* NULL when it is not that, or longer than `most` characters; the caller frees. */
+uint8_t *crypto_base64_read(const char *text, size_t len, size_t most, size_t *n);
 /* AES-256-GCM with a 32-byte key; base64 text, caller frees.  open gives NULL on a wrong key or text. */
 char *crypto_seal(const uint8_t key[32], const char *plain);
 char *crypto_open(const uint8_t key[32], const char *sealed);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "common/base/mem.h"
+#include "common/tls/crypto.h"
 #include "common/tls/pem.h"
 #include "opsd/pki/chain.h"
 #include "opsd/pki/csr.h"
@@ -33,8 +34,7 @@ basic_header(const json_t *given, char **err)
 		return (NULL);
 	}
 	plain = xasprintf("%s:%s", name, password);
-	encoded = xmalloc(strlen(plain) / 3 * 4 + 5);
-	EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)plain, (int)strlen(plain));
+	encoded = crypto_base64(plain, strlen(plain));
 	header = xasprintf("Basic %s", encoded);
 	mem_wipe(plain);
 	mem_wipe(encoded);

@@ -3,13 +3,13 @@
 #include "opsd/pki/enrol_http.h"
 
 #include <curl/curl.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/address.h"
 #include "common/base/hex.h"
 #include "common/base/mem.h"
+#include "common/tls/crypto.h"
 #include "opsd/pki/enrol.h"
 
 #define CONNECT_SECONDS 10L
@@ -32,11 +32,14 @@ enrol_write_cb(char *p, size_t size, size_t n, void *arg)
 static char *
 pin_option(const char *hex)
 {
-	unsigned char bytes[32] = { 0 }, text[48];
+	unsigned char bytes[32] = { 0 };
+	char *text, *option;
 
 	(void)hex_read(hex, bytes, sizeof(bytes)); /* joins_read has looked at it */
-	EVP_EncodeBlock(text, bytes, sizeof(bytes));
-	return (xasprintf("sha256//%s", (const char *)text));
+	text = crypto_base64(bytes, sizeof(bytes));
+	option = xasprintf("sha256//%s", text);
+	free(text);
+	return (option);
 }
 
 static struct curl_slist *

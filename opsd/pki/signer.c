@@ -7,43 +7,13 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/tls/crypto.h"
 
 struct signer {
 	EVP_PKEY *key;
 	char *public;
 	char spki[PEM_HASH];
 };
-
-/* ---- base64 ---- */
-
-static char *
-encode_base64(const uint8_t *p, size_t n)
-{
-	char *text = xmalloc((n + 2) / 3 * 4 + 1);
-
-	EVP_EncodeBlock((unsigned char *)text, p, (int)n);
-	return (text);
-}
-
-/* NULL: it is none, or longer than that. */
-static uint8_t *
-decode_base64(const char *text, size_t most, size_t *n)
-{
-	size_t len = strlen(text), pad = 0;
-	uint8_t *p;
-
-	if (len == 0 || len > most || len % 4 != 0)
-		return (NULL);
-	while (pad < 2 && text[len - 1 - pad] == '=')
-		pad++;
-	p = xmalloc(len / 4 * 3);
-	if (EVP_DecodeBlock(p, (const unsigned char *)text, (int)len) == -1) {
-		free(p);
-		return (NULL);
-	}
-	*n = len / 4 * 3 - pad;
-	return (p);
-}
 
 /* ---- who signs ---- */
 
@@ -52,7 +22,7 @@ public_text(EVP_PKEY *key)
 {
 	unsigned char *der = NULL;
 	int n = i2d_PUBKEY(key, &der);
-	char *text = n > 0 ? encode_base64(der, (size_t)n) : NULL;
+	char *text = n > 0 ? crypto_base64(der, (size_t)n) : NULL;
 
 	OPENSSL_free(der);
 	return (text);
@@ -112,7 +82,7 @@ signer_sign(const struct signer *s, const char *text)
 	    EVP_DigestSign(ctx, out, &n, (const uint8_t *)text, strlen(text)) == 1;
 
 	EVP_MD_CTX_free(ctx);
-	return (ok ? encode_base64(out, n) : NULL);
+	return (ok ? crypto_base64(out, n) : NULL);
 }
 
 /* ---- who looks ---- */
@@ -121,7 +91,7 @@ static EVP_PKEY *
 public_read(const char *text)
 {
 	size_t n;
-	uint8_t *der = decode_base64(text, SIGNER_KEY_MAX, &n);
+	uint8_t *der = crypto_base64_read(text, strlen(text), SIGNER_KEY_MAX, &n);
 	const unsigned char *p = der;
 	EVP_PKEY *key = der != NULL ? d2i_PUBKEY(NULL, &p, (long)n) : NULL;
 
@@ -149,7 +119,7 @@ signer_check(const char *public, const char *signature, const char *text)
 {
 	EVP_PKEY *key = public_read(public);
 	size_t n = 0;
-	uint8_t *bytes = decode_base64(signature, SIGNER_SIGNATURE_MAX, &n);
+	uint8_t *bytes = crypto_base64_read(signature, strlen(signature), SIGNER_SIGNATURE_MAX, &n);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	int ok = key != NULL && bytes != NULL &&
 	    EVP_DigestVerifyInit(ctx, NULL, digest_for(key), NULL, key) == 1 &&

@@ -10,7 +10,7 @@
 
 #include "common/conf/repconf.h"
 #include "opsd/cluster/linkconf.h"
-#include "test/unit/folder.h"
+#include "test/unit/folderconf.h"
 
 /* What replication.* comes to, and what leafd is told of it. */
 
@@ -51,25 +51,6 @@ test_addresses(void **state)
 }
 
 /* ---- configuration ---- */
-
-static struct conf *c;
-
-static int
-setup(void **state)
-{
-	char *argv[] = { (char *)"x", (char *)"--ROOTPATH", NULL, NULL }, *err = NULL;
-
-	argv[2] = folder;
-	c = conf_load(NULL, 3, argv, &err);
-	return (c != NULL ? 0 : -1);
-}
-
-static int
-teardown(void **state)
-{
-	conf_free(c);
-	return (0);
-}
 
 /* Takes the value. */
 static void
@@ -351,7 +332,7 @@ test_revokes(void **state)
 	assert_false(linkconf_revokes(c, "a"));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, folder_conf_new, folder_conf_free)
 
 int
 main(void)

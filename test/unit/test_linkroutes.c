@@ -8,28 +8,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "test/unit/folder.h"
+#include "test/unit/folderconf.h"
 
 /* Routes of links as calls give them, and as the list has them. */
-
-static struct conf *c;
-
-static int
-setup(void **state)
-{
-	char *argv[] = { (char *)"x", (char *)"--ROOTPATH", NULL, NULL }, *err = NULL;
-
-	argv[2] = folder;
-	c = conf_load(NULL, 3, argv, &err);
-	return (c != NULL ? 0 : -1);
-}
-
-static int
-teardown(void **state)
-{
-	conf_free(c);
-	return (0);
-}
 
 static json_t *
 json_of(const char *text)
@@ -200,7 +181,7 @@ test_put_keeps(void **state)
 	    "[{\"url\": \"wss://one:9933/x\", " REVOKED ", " START "}]");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, folder_conf_new, folder_conf_free)
 
 int
 main(void)
