@@ -130,24 +130,39 @@ check_flag(const char *name, const json_t *v, struct buf *errs)
 		conf_fault(errs, "'%s' must be a boolean", name);
 }
 
+/* The fields of an object; `name` is where it stands. */
+static void
+check_fields(const char *name, const json_t *o,
+    void (*one)(const char *at, const char *field, const json_t *v, struct buf *errs),
+    struct buf *errs)
+{
+	const char *field;
+	json_t *v;
+	char *at;
+
+	json_object_foreach((json_t *)(uintptr_t)o, field, v) {
+		at = xasprintf("%s.%.100s", name, field);
+		one(at, field, v, errs);
+		free(at);
+	}
+}
+
+static void
+check_way(const char *name, const char *field, const json_t *v, struct buf *errs)
+{
+	if (strcmp(field, "sends") == 0 || strcmp(field, "receives") == 0)
+		check_flag(name, v, errs);
+	else
+		conf_fault(errs, "'%s' is not allowed", name);
+}
+
 /* One word for both ways, or one for each. */
 static void
 check_replicates(const char *name, const json_t *v, struct buf *errs)
 {
-	const char *word;
-	json_t *said;
-	char *at;
-
 	if (!json_is_object(v) && !json_is_boolean(v))
 		conf_fault(errs, "'%s' must be a boolean, or an object {sends, receives}", name);
-	json_object_foreach((json_t *)(uintptr_t)v, word, said) {
-		at = xasprintf("%s.%.100s", name, word);
-		if (strcmp(word, "sends") == 0 || strcmp(word, "receives") == 0)
-			check_flag(at, said, errs);
-		else
-			conf_fault(errs, "'%s' is not allowed", at);
-		free(at);
-	}
+	check_fields(name, v, check_way, errs);
 }
 
 static void
@@ -163,31 +178,21 @@ check_node_field(const char *name, const char *field, const json_t *v, struct bu
 		json_decref(conf_check_date(&(struct conf_info){ .name = name }, v, errs));
 	else if (strcmp(field, "replicates") == 0)
 		check_replicates(name, v, errs);
-	else if (strcmp(field, "sends") == 0 || strcmp(field, "receives") == 0)
-		check_flag(name, v, errs);
 	else if (strcmp(field, "revokedCertificates") == 0)
 		check_serials(name, v, errs);
 	else
-		conf_fault(errs, "'%s' is not allowed", name);
+		check_way(name, field, v, errs);
 }
 
 /* `name` is where it stands. */
 static void
 check_node(const char *name, const json_t *node, struct buf *errs)
 {
-	const char *field;
-	json_t *v;
-	char *at;
-
 	if (!json_is_object(node))
 		check_address(name, node, 0, errs);
 	else if (json_object_get(node, "hostname") == NULL && json_object_get(node, "url") == NULL)
 		conf_fault(errs, "'%s.hostname' or '%s.url' is required", name, name);
-	json_object_foreach((json_t *)(uintptr_t)node, field, v) {
-		at = xasprintf("%s.%.100s", name, field);
-		check_node_field(at, field, v, errs);
-		free(at);
-	}
+	check_fields(name, node, check_node_field, errs);
 }
 
 json_t *
