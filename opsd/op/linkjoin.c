@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/settings.h"
 #include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/daemons.h"
 #include "opsd/cluster/members.h"
@@ -149,6 +150,28 @@ link_patience(struct linkjoin *j)
 	return (ms > LINK_MIN_MS ? ms : LINK_MIN_MS);
 }
 
+/* Both have let each other in: until leafd says so, the other node may still refuse. */
+static int
+is_link_up(struct linkjoin *j)
+{
+	char hex[NODE_HEX_LEN];
+	json_t *state, *one;
+	int up = 0;
+	size_t i;
+
+	if (!carrier_link_id(j->ops->rep.link, j->route.host, j->id))
+		return (0);
+	node_id_hex(j->id, hex);
+	state = daemons_leaf_state(j->ops->rep.daemons);
+	json_array_foreach(json_object_get(state, "links"), i, one) {
+		const char *id = json_string_value(json_object_get(one, "id"));
+
+		up = up || (id != NULL && strcmp(id, hex) == 0);
+	}
+	json_decref(state);
+	return (up);
+}
+
 static int
 wait_linked(struct linkjoin *j)
 {
@@ -159,7 +182,7 @@ wait_linked(struct linkjoin *j)
 	int over;
 
 	free(why);
-	while (!carrier_link_id(j->ops->rep.link, j->route.host, j->id)) {
+	while (!is_link_up(j)) {
 		why = dial_error(j, &tries);
 		if (tries < before)
 			before = 0; /* it was dialled anew */

@@ -71,7 +71,7 @@ at_rest()	# at_rest NODE N: linked with so many, and nothing is on its way
 	wait_until 30 at_rest n3 2
 	for n in n1 n2 n3; do
 		wait_until 20 holds_all "$n" big "$HL_T/a" "$HL_T/b"
-		has_row "$n" big '"only here"'
+		wait_until 20 has_row "$n" big '"only here"'
 	done
 	same_rows 20 big n1 n2 n3
 	same_rows 5 small n1 n2 n3
