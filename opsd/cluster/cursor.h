@@ -65,6 +65,7 @@ enum cursor_event_kind {
 	ON_TURN,       /* none is under way any more */
 	ON_LEANT,      /* the one it leans on has ended */
 	ON_LEANT_LOST, /* it did not, or begins anew */
+	ON_RECALLED,   /* what had been removed here alone counts again: it did not come */
 	/* of status */
 	ON_HEARD,        /* at (head), rows: what the peer says */
 	ON_LOOKED,       /* incarnation: after each status */

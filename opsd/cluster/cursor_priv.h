@@ -79,6 +79,7 @@ enum cursor_column {
 	X(GIVEN, "fetch", take_given) \
 	X(WHOLE, "whole", end_leaning) \
 	X(LEANT, "copy", lose_leant) \
+	X(PART, "part", lose_part) \
 	X(HEAR, "note", note_head) \
 	X(LOOK, "fetch", look_at)
 

@@ -472,6 +472,18 @@ lose_leant(struct cursor_step *s)
 	return (copy_all(s, reason_of(s)));
 }
 
+/* Not all is here any more up to the position; a copy that is under way begins again. */
+static unsigned
+lose_part(struct cursor_step *s)
+{
+	if (s->v->copying && s->v->chunks > 0)
+		return (copy_all(s, s->v->why));
+	if (!s->v->whole)
+		return (0);
+	s->v->whole = 0;
+	return (CURSOR_SAVE);
+}
+
 static unsigned
 note_head(struct cursor_step *s)
 {

@@ -298,6 +298,18 @@ firstcopy_gone(struct group *g, const uint8_t *peer, const char *database, const
 
 /* ---- copies that stand still ---- */
 
+void
+firstcopy_recalled(struct group *g, const char *database, const char *name)
+{
+	struct cursor **all;
+	size_t n;
+
+	all = cursors_named(replication_of(g)->cursors, database, name, &n);
+	for (size_t i = 0; i < n; i++)
+		cursors_on(g, all[i], &(struct cursor_event){ .kind = ON_RECALLED });
+	free(all);
+}
+
 static int
 is_leant_lost(struct replication *rep, const struct cursor_view *v)
 {

@@ -32,6 +32,12 @@ void firstcopy_ended(struct group *g, struct cursor *cur);
 /* It has no cursor any more. */
 void firstcopy_gone(struct group *g, const uint8_t *peer, const char *database, const char *name);
 
+/*
+ * What this node had removed by itself counts again (group_recall): of no peer all is here, so that
+ * no position of ours in its log counts for others.
+ */
+void firstcopy_recalled(struct group *g, const char *database, const char *name);
+
 /* Several times a second, on the loop's thread: whether copies that others wait for get further. */
 void firstcopy_tick(struct replication *rep);
 

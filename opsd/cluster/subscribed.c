@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "opsd/cluster/cursors.h"
+#include "opsd/cluster/firstcopy.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/store/group.h"
@@ -34,6 +35,15 @@ subscribed_fail(struct group *g, const uint8_t *peer, const struct table *mine, 
 	cursors_on(g, cur, &e);
 }
 
+static int
+recall_table(struct group *g, struct table **t, struct stamp then)
+{
+	if (!group_recall(g, t, then))
+		return (0);
+	firstcopy_recalled(g, (*t)->database, (*t)->name);
+	return (1);
+}
+
 /*
  * A start time asks for what was removed here alone as well, until it was asked for; it and
  * what is not above the horizon come in as rows only.
@@ -41,7 +51,7 @@ subscribed_fail(struct group *g, const uint8_t *peer, const struct table *mine, 
 static int
 needs_copy(struct group *g, struct table **t, const struct subscribed *s)
 {
-	return (group_recall(g, t, s->asked) || (*t)->horizon.time >= s->start_ms << 16);
+	return (recall_table(g, t, s->asked) || (*t)->horizon.time >= s->start_ms << 16);
 }
 
 static int

@@ -13,6 +13,7 @@
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/compat.h"
+#include "opsd/cluster/firstcopy.h"
 #include "opsd/cluster/merge.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/sums.h"
@@ -221,7 +222,8 @@ begin_run(struct group *g, struct commit_job *j)
 		    r->table, t->primary_key, key, r->node);
 	else {
 		r->here = t->id;
-		group_recall(g, &t, STAMP_LAST);
+		if (group_recall(g, &t, STAMP_LAST))
+			firstcopy_recalled(g, t->database, t->name);
 		group_add_attrs(g, t, json_object_get(def, "attributes"), STAMP_LAST);
 	}
 	json_decref(def);

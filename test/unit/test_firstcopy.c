@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "opsd/cluster/firstcopy.h"
+#include "opsd/cluster/subscribed.h"
 #include "test/unit/openrep.h"
 
 /* A table that two peers have is copied from one of them; at the other it goes on where the first was. */
@@ -425,6 +426,42 @@ test_gives_nothing(void **state)
 	assert_gives(r, 0);
 }
 
+static void
+subscribe_run(struct group *g, void *arg)
+{
+	struct table *t = group_table_named(g, "dev", 3, "dog", 3);
+	struct subscribed s = {
+		.id = AUSTIN,
+		.head = { 9, MARK(9), 1000 },
+		.incarnation = LIFE,
+		.start_ms = 1,
+		.asked = STAMP_LAST,
+		.called = 1,
+	};
+
+	subscribed_begin(g, arg, &s, t);
+}
+
+/* Nor does it come again by itself from others than who is asked for it. */
+static void
+test_gives_after_recall(void **state)
+{
+	struct openrep *r = *state;
+	struct given_position *list;
+
+	copy_all(r, boston, BOSTON);
+	chunk(r, 1, NULL, 1);
+	assert_int_equal(opendata_define(&r->o, DDL_DROP_TABLE, "dog", NULL, 0), 200);
+	assert_int_equal(opendata_define(&r->o, DDL_CREATE_TABLE, "dog", NULL, 0), 200);
+	openrep_call(r, subscribe_run, (void *)(uintptr_t)austin);
+	assert_gives(r, 0);
+	copy_all(r, boston, BOSTON);
+	chunk(r, 2, NULL, 1);
+	assert_int_equal(given_here(r, &list), 1);
+	assert_memory_equal(list[0].node, boston, NODE_ID_LEN);
+	free(list);
+}
+
 int
 main(void)
 {
@@ -443,6 +480,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_gives_whole, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_gives_stored, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_gives_nothing, setup, openrep_end),
+		cmocka_unit_test_setup_teardown(test_gives_after_recall, setup, openrep_end),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
