@@ -192,6 +192,7 @@ void
 txlog_renew(struct txlog *l, struct store_batch *b, const uint8_t *id, uint64_t now_ms)
 {
 	put_identity(b, id);
+	l->renewed = 1;
 	l->acked = l->streamed = 0;
 	txlog_begin(l, 0, now_ms);
 }
@@ -288,11 +289,27 @@ txlog_has(struct txlog *l, const struct table *t, uint64_t incarnation, uint64_t
 	return (seq <= l->durable && has_entry(l, seq, mark));
 }
 
+/* With what this batch adds. */
+static void
+trim_all(struct txlog *l, struct store_batch *b)
+{
+	struct buf from = { 0 }, to = { 0 };
+
+	buf_be64(&from, 0);
+	buf_be64(&to, l->last + 1);
+	store_batch_delete_range(b, CF_LOG, from.data, from.len, to.data, to.len);
+	l->trimmed = (uint64_t)l->last;
+	buf_free(&from);
+	buf_free(&to);
+}
+
 void
 txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock)
 {
 	struct buf v = { 0 };
 
+	if (l->renewed)
+		trim_all(l, b);
 	buf_u64(&v, clock);
 	buf_u64(&v, l->incarnation);
 	buf_u64(&v, l->last);

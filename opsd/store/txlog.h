@@ -43,7 +43,8 @@ struct txlog {
 	pthread_rwlock_t lives_lock;
 	struct life *lives; /* by first */
 	size_t nlives;
-	int alive; /* this start's is among them */
+	int alive;   /* this start's is among them */
+	int renewed; /* the next start has another node id */
 };
 
 /* Loads or begins (a new node id and incarnation). -1 with *err. */
@@ -54,7 +55,10 @@ void txlog_close(struct txlog *l);
  * Commit thread.
  */
 void txlog_begin(struct txlog *l, uint64_t seen, uint64_t now_ms);
-/* The next start has this node id; nobody knows its log.  Commit thread. */
+/*
+ * The next start has this node id; nobody knows its log, which begins with that start: what is in it
+ * is of the id of before.  Commit thread.
+ */
 void txlog_renew(struct txlog *l, struct store_batch *b, const uint8_t *id, uint64_t now_ms);
 /* The next entry's seq is in e->seq: its mark.  Commit thread. */
 void txlog_mark(struct txlog *l, struct store_batch *b, struct log_entry *e);

@@ -309,6 +309,40 @@ test_passing_over(void **state)
 	stop(&n);
 }
 
+static void
+renew(struct node *n, const uint8_t *id)
+{
+	struct store_batch *b = store_batch_new(n->store);
+
+	txlog_renew(&n->log, b, id, 1000);
+	txlog_save(&n->log, b, 0);
+	assert_int_equal(store_write(n->store, b, 0), 0);
+	store_batch_free(b);
+}
+
+/* What another id wrote is not in the log of this one, also not what it still wrote after that. */
+static void
+test_another_id(void **state)
+{
+	const uint8_t id[NODE_ID_LEN] = { 7 };
+	struct node n;
+
+	(void)state;
+	start(&n, "renewed");
+	add(&n);
+	renew(&n, id);
+	add(&n);
+	stop(&n);
+	start(&n, "renewed");
+	assert_memory_equal(n.log.node, id, NODE_ID_LEN);
+	assert_int_equal(n.log.trimmed, 2);
+	assert_int_equal(txlog_ms(&n.log, 0), 0);
+	add(&n);
+	assert_int_equal(n.log.trimmed, 2);
+	assert_int_equal(txlog_ms(&n.log, 0), 3000);
+	stop(&n);
+}
+
 /* Not opened, and the reason has both numbers. */
 static void
 test_other_store_format(void **state)
@@ -343,6 +377,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_starts_are_one_history),
+		cmocka_unit_test(test_another_id),
 		cmocka_unit_test(test_other_store_format),
 		cmocka_unit_test(test_put_back),
 		cmocka_unit_test(test_put_back_in_one_life),
