@@ -9,6 +9,8 @@
 #include "common/base/worker.h"
 #include "opsd/cluster/renew.h"
 #include "test/sim/check.h"
+#include "test/sim/grants.h"
+#include "test/sim/links.h"
 #include "test/sim/mesh.h"
 #include "test/sim/net.h"
 #include "test/sim/shape.h"
@@ -103,7 +105,8 @@ change_install_anew(void)
 {
 	struct machine *m = machine_any();
 
-	if (!may_be_apart())
+	/* Who has a link alone is not let in with another id. */
+	if (!may_be_apart() || grants_concern(m))
 		return;
 	world_note(m, "is installed anew");
 	let_go(m, -1);
@@ -260,6 +263,13 @@ renewed_cb(void *arg)
 	free(c);
 }
 
+/* A clone in a chain has peers for which it is no neighbour (machine.c). */
+static int
+may_be_cloned(void)
+{
+	return (may_be_apart() && (!opts.republish || !links_on() || opts.all_relay));
+}
+
 /*
  * A machine's data folder, copied while it runs, is started under another name: without a network
  * until it has an id of its own, as hubleaf(7) says.
@@ -271,7 +281,7 @@ change_clone(void)
 	struct image i = { 0 };
 	struct cloning *c;
 
-	if (nmachines < MACHINES_MAX && may_be_apart() && machine_alive(of)) {
+	if (nmachines < MACHINES_MAX && may_be_cloned() && machine_alive(of)) {
 		disk_save(of->data.store, &i);
 		m = machine_new(&opts);
 		world_note(m, "is a copy of %s", of->name);

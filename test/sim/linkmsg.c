@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "common/base/mem.h"
+#include "test/sim/grants.h"
 #include "test/sim/links_priv.h"
 #include "test/sim/net.h"
 #include "test/sim/world.h"
@@ -274,6 +275,7 @@ struct serving {
 	uint64_t serial;
 	uint32_t id;
 	uint8_t type;
+	struct buf question; /* for rows or log */
 };
 
 static void
@@ -287,6 +289,7 @@ served_cb(struct rd *body, void *arg)
 	const uint8_t *p = body != NULL ? rd_blob(body, &n) : NULL;
 
 	if (l != NULL) {
+		grants_answer(l->m, l->peer, s->question.data, s->question.len, p, n);
 		buf_u8(&head, s->type == LINK_ASK ? LINK_ANSWER : LINK_PULLED);
 		buf_u32(&head, s->id);
 		buf_u16(&head, status);
@@ -295,7 +298,19 @@ served_cb(struct rd *body, void *arg)
 		link_send(&l->k, &head, NULL, 0);
 		buf_free(&head);
 	}
+	buf_free(&s->question);
 	free(s);
+}
+
+/* The question itself is a blob. */
+static void
+keep_question(struct serving *s, struct rd r)
+{
+	size_t n;
+	const uint8_t *p = rd_blob(&r, &n);
+
+	if (s->type == LINK_PULL && rd_ok(&r))
+		buf_add(&s->question, p, n);
 }
 
 static int
@@ -304,7 +319,8 @@ take_question(struct lane *l, uint8_t type, struct rd *r)
 	struct serving *s = xcalloc(1, sizeof(*s));
 	struct buf b = { 0 };
 
-	*s = (struct serving){ l->serial, rd_u32(r), type };
+	*s = (struct serving){ .serial = l->serial, .id = rd_u32(r), .type = type };
+	keep_question(s, *r);
 	buf_add(&b, l->k.hello.id, NODE_ID_LEN);
 	buf_add(&b, r->p, rd_left(r));
 	wire_ask(&l->m->leaf, type == LINK_ASK ? MSG_LINK_REQ : MSG_LINK_SERVE, &b, served_cb, s);
@@ -343,6 +359,7 @@ take_one(struct lane *l, uint8_t type, struct rd *r, struct buf *m)
 	case LINK_BEGIN:
 		return (link_in_begin(&l->k, r));
 	case LINK_FRAME:
+		grants_frame(l->peer, l->m, r->p, rd_left(r));
 		return (link_in_frame(&l->k, m));
 	}
 	return (-1);

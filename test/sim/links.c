@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
 #include "opsd/cluster/carrier_link.h"
+#include "test/sim/grants.h"
 #include "test/sim/links_priv.h"
 #include "test/sim/mesh.h"
 #include "test/sim/net.h"
@@ -411,7 +412,8 @@ add_pair(struct machine *a, struct machine *b)
 {
 	struct pair *p = &pairs[npairs++];
 
-	*p = (struct pair){ a, b, (enum pair_kind)world_below(3), 0, PAUSE_MIN_US };
+	*p = (struct pair){ a, b, grants_between(a, b) ? PAIR_LINK : (enum pair_kind)world_below(3),
+		0, PAUSE_MIN_US };
 	world_at(world_below(1000000), NULL, try_cb, p, NULL);
 }
 
@@ -434,7 +436,7 @@ links_leave_nats(const struct machine *a, const struct machine *b)
 {
 	const struct pair *p = on ? pair_of(a, b) : NULL;
 
-	return (p != NULL && p->kind == PAIR_LINK && !p->refused);
+	return (p != NULL && p->kind == PAIR_LINK && (!p->refused || grants_between(a, b)));
 }
 
 static const char *const kind_names[] = { "NATS", "a link", "both" };
@@ -460,7 +462,7 @@ links_trouble(void)
 	struct machine *was = machine_enter(m);
 	struct lane *l = lane_to(m, m == p->a ? p->b : p->a);
 
-	if (world_chance(40))
+	if (world_chance(40) && !grants_between(p->a, p->b))
 		change_over(p);
 	else if (l != NULL)
 		lane_end(l, world_chance(50), "it breaks");

@@ -13,6 +13,7 @@
 #include "common/conf/settings.h"
 #include "opsd/job/job.h"
 #include "test/sim/fiber.h"
+#include "test/sim/grants.h"
 #include "test/sim/links.h"
 #include "test/sim/mesh.h"
 #include "test/sim/moves.h"
@@ -20,7 +21,7 @@
 #include "test/sim/world.h"
 
 #define WORKERS    2
-#define LINK_FLAGS 4 /* the last ones */
+#define LINK_FLAGS 5 /* the last ones */
 
 struct machine machines[MACHINES_MAX];
 int nmachines;
@@ -74,6 +75,16 @@ machine_alive(const struct machine *m)
 	return (m->up && !m->dead);
 }
 
+/* Neighbours may bring what others wrote, where they pass it on (shape.h). */
+static char *
+relays_flag(const struct machine *m, const struct machine_opts *o)
+{
+	return (o->all_relay  ? xstrdup("--REPLICATION_RELAYS=[\"*\"]") :
+		!o->republish ? xstrdup("--REPLICATION_RELAYS=[]") :
+				xasprintf("--REPLICATION_RELAYS=[\"n%d\",\"n%d\"]", m->index,
+				    m->index + 2));
+}
+
 static struct conf *
 make_conf(const struct machine *m, const struct machine_opts *o)
 {
@@ -92,9 +103,10 @@ make_conf(const struct machine *m, const struct machine_opts *o)
 		     xasprintf("--CLUSTERING_MAXCLOCKSKEW=%d", o->skew_ms),
 		     xasprintf("--CLUSTERING_STATUSINTERVAL=%d", o->status_ms),
 		     xasprintf("--REPLICATION_HOSTNAME=%s", m->name),
-		     xstrdup("--REPLICATION_PORT=9933"),
-		     xstrdup("--REPLICATION_CONSENT=false"), /* one call is enough, as over NATS */
-		     xstrdup("--REPLICATION_RELAYS=[\"*\"]") };
+		     xstrdup("--REPLICATION_PORT=9933"), relays_flag(m, o),
+		     xasprintf("--REPLICATION_ROUTES=%s",
+			 grants_routes() != NULL ? grants_routes() : "[]"),
+		     xasprintf("--REPLICATION_DATABASES=%s", o->narrow ? "[\"elsewhere\"]" : "*") };
 	int all = (int)(sizeof(flags) / sizeof(flags[0])), n = links_on() ? all : all - LINK_FLAGS;
 	struct conf *conf = conf_load(NULL, n, flags, &err);
 

@@ -59,6 +59,8 @@ struct machine *machine_with_id(const uint8_t *id); /* whose opsd runs with it *
 /* How its nodes are configured. */
 struct machine_opts {
 	int republish, retention_s, tombstones_s, skew_ms, status_ms;
+	int all_relay; /* whoever passes on what others wrote is believed, not only neighbours */
+	int narrow;    /* over links nothing replicates unless both sides have asked for it */
 };
 
 struct machine *machine_new(const struct machine_opts *o);

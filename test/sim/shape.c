@@ -7,7 +7,10 @@
 #include "test/sim/calls.h"
 #include "test/sim/change.h"
 #include "test/sim/check.h"
+#include "test/sim/grants.h"
+#include "test/sim/links.h"
 #include "test/sim/machine.h"
+#include "test/sim/trouble.h"
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
@@ -19,9 +22,11 @@
 static struct shape_call {
 	struct call_made c;
 	int used, ends;
+	int agreed; /* the other's operator has called as well, or need not */
 	struct machine *from, *to;
 	unsigned turn; /* of the pair when it began */
 	unsigned due;  /* tables, a bit each */
+	uint64_t start_ms;
 } calls[CALLS_MAX];
 
 static enum shape_kind shape;
@@ -51,6 +56,21 @@ shape_gives(const struct machine *from, const struct machine *to)
 	return (shape == SHAPE_MESH || from->index == 0);
 }
 
+/* What is to be so, in a table. */
+static int
+is_to_give(const struct machine *from, const struct machine *to, int t)
+{
+	return (shape_gives(from, to) && !grants_refused(from, to, t));
+}
+
+/* What an operator calls for. */
+static int
+is_called_for(const struct machine *caller, const struct machine *from, const struct machine *to,
+    int t)
+{
+	return (shape_gives(from, to) && !grants_refuses(caller, from, to, t));
+}
+
 static unsigned *
 turn_of(const struct machine *a, const struct machine *b)
 {
@@ -62,8 +82,8 @@ set_whole(const struct machine *a, const struct machine *b, unsigned tables, int
 {
 	for (int t = 0; t < work_tables(); t++)
 		if ((tables & 1u << t) != 0) {
-			check_whole(a, b, t, whole && shape_gives(a, b));
-			check_whole(b, a, t, whole && shape_gives(b, a));
+			check_whole(a, b, t, whole && is_to_give(a, b, t));
+			check_whole(b, a, t, whole && is_to_give(b, a, t));
 		}
 }
 
@@ -74,8 +94,8 @@ due_between(const struct machine *a, const struct machine *b)
 	unsigned due = 0;
 
 	for (int t = 0; t < work_tables(); t++)
-		if ((shape_gives(a, b) && !check_is_whole(a, b, t)) ||
-		    (shape_gives(b, a) && !check_is_whole(b, a, t)))
+		if ((is_to_give(a, b, t) && !check_is_whole(a, b, t)) ||
+		    (is_to_give(b, a, t) && !check_is_whole(b, a, t)))
 			due |= 1u << t;
 	return (due);
 }
@@ -102,8 +122,8 @@ subscriptions(const struct machine *a, const struct machine *b, unsigned tables,
 	for (int t = 0; t < work_tables(); t++)
 		if ((tables & 1u << t) != 0)
 			json_array_append_new(subs,
-			    calls_subscription(work_table(t), shape_gives(a, b), shape_gives(b, a),
-				start_ms));
+			    calls_subscription(work_table(t), is_called_for(a, a, b, t),
+				is_called_for(a, b, a, t), start_ms));
 	return (subs);
 }
 
@@ -116,6 +136,18 @@ free_call(void)
 	return (NULL);
 }
 
+/* Over links a call is a proposal until the other side makes it as well. */
+static int
+agree(struct shape_call *k)
+{
+	if (k->agreed || k->c.status != 200 || !machine_alive(k->to))
+		return (0);
+	k->agreed = 1;
+	calls_change(k->to, k->from->name, subscriptions(k->to, k->from, k->due, k->start_ms),
+	    &k->c);
+	return (1);
+}
+
 /* What was called for counts unless something was changed between the two meanwhile. */
 static void
 look_at_calls(void)
@@ -123,9 +155,10 @@ look_at_calls(void)
 	for (int i = 0; i < CALLS_MAX; i++) {
 		struct shape_call *k = &calls[i];
 
-		if (!k->used || !k->c.done)
+		if (!k->used || !k->c.done || agree(k))
 			continue;
-		if (!k->ends && k->c.status == 200 && *turn_of(k->from, k->to) == k->turn)
+		if (!k->ends && k->agreed && k->c.status == 200 &&
+		    *turn_of(k->from, k->to) == k->turn)
 			set_whole(k->from, k->to, k->due, 1);
 		if (k->ends)
 			++*turn_of(k->from, k->to);
@@ -139,10 +172,15 @@ call_for(struct machine *a, struct machine *b, uint64_t start_ms)
 {
 	unsigned due = due_between(a, b);
 	struct shape_call *k = free_call();
+	int in_vain = trouble_lasts() ? grants_asked(a, b) : -1;
 
+	if (in_vain != -1 && world_chance(50))
+		due |= 1u << in_vain;
 	if (due == 0 || k == NULL || !machine_alive(a))
 		return (NULL);
 	*k = (struct shape_call){ .used = 1,
+		.agreed = !links_on(),
+		.start_ms = start_ms,
 		.from = a,
 		.to = b,
 		.turn = *turn_of(a, b),
@@ -159,10 +197,10 @@ call_for(struct machine *a, struct machine *b, uint64_t start_ms)
 static void
 finish(struct shape_call *k)
 {
-	if (k == NULL)
-		return;
-	calls_wait(&k->c);
-	look_at_calls();
+	while (k != NULL && k->used) {
+		calls_wait(&k->c);
+		look_at_calls();
+	}
 }
 
 void
@@ -212,7 +250,7 @@ shape_part(void)
 	++*turn_of(a, b);
 	change_part(a);
 	change_part(b);
-	*k = (struct shape_call){ .used = 1, .ends = 1, .from = a, .to = b };
+	*k = (struct shape_call){ .used = 1, .ends = 1, .agreed = 1, .from = a, .to = b };
 	calls_remove(a, b->name, &k->c);
 }
 

@@ -16,6 +16,7 @@
 #include "test/sim/change.h"
 #include "test/sim/check.h"
 #include "test/sim/clients.h"
+#include "test/sim/grants.h"
 #include "test/sim/links.h"
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
@@ -88,6 +89,12 @@ run(uint64_t seed, int loud)
 	shape_begin(shape, opts.tombstones_s > 100);
 	change_begin(&opts);
 	work_begin((int)world_between(1, WORK_TABLES));
+	if (links_on()) {
+		opts.narrow = world_chance(50);
+		opts.all_relay = opts.republish && world_chance(50);
+		if (opts.narrow && opts.tombstones_s > 100)
+			grants_begin();
+	}
 	for (int n = (int)world_between(2, world_chance(10) ? 5 : 3); n > 0; n--)
 		machine_open(machine_new(&opts));
 	for (int t = 0; t < work_tables(); t++)
