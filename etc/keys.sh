@@ -47,6 +47,8 @@ function type_text(type, def, min, max,	words) {
 		return "A list"
 	if (type == "CONF_DATABASES")
 		return "\"*\" or a list"
+	if (type == "CONF_MTLS")
+		return "True, false or an object"
 	if (type == "CONF_LISTEN")
 		return "A port, or address:port"
 	if (type == "CONF_DATE")

@@ -24,6 +24,7 @@ enum conf_type {
 	CONF_LISTEN /* a port, or "address:port" */,
 	CONF_NODES /* a list of host names, URLs and objects (confrep.c) */,
 	CONF_DATABASES /* "*", or a list of names; ["*"] or names */,
+	CONF_MTLS /* a boolean, or {user, required} */,
 };
 enum conf_change { CONF_LIVE, CONF_RESTART };
 

@@ -102,6 +102,7 @@ conf_check_together(const struct conf *c, struct buf *errs)
 		    conf_name(REP_MTLS_VERIFICATION));
 	conf_check_pins(c, errs);
 	conf_check_links(c, errs);
+	conf_check_clients(c, errs);
 	conf_check_ports(c, errs);
 	conf_check_rotation(c, errs);
 }

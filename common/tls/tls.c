@@ -46,6 +46,35 @@ tls_server(const char *cert, const char *key, const char *ca, char **err)
 	return (NULL);
 }
 
+/* What is wrong with it is said in an answer, which is more than an alert can say. */
+static int
+take_any_cb(int ok, X509_STORE_CTX *store)
+{
+	return (1);
+}
+
+int
+tls_ask_clients(struct ssl_ctx_st *ctx, const char *ca, int required, char **err)
+{
+	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca);
+
+	if (names == NULL) {
+		*err = tls_error(ca);
+		return (-1);
+	}
+	SSL_CTX_set_client_CA_list(ctx, names);
+	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
+	if (required)
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	else
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, take_any_cb);
+	/* A session that is taken up again would bring a certificate that nobody looked at. */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	return (0);
+}
+
 void
 tls_free(struct ssl_ctx_st *ctx)
 {

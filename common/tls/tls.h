@@ -13,6 +13,11 @@ struct ssl_st;
 /* `ca` (may be NULL) has what is sent along with a certificate that comes without its chain.
  * NULL with *err. */
 struct ssl_ctx_st *tls_server(const char *cert, const char *key, const char *ca, char **err);
+/*
+ * Clients are asked for certificates that the authorities of that file lead to, and may show any or
+ * none; required: only such ones get in.  -1 with *err.
+ */
+int tls_ask_clients(struct ssl_ctx_st *ctx, const char *ca, int required, char **err);
 void tls_free(struct ssl_ctx_st *ctx);
 /* for libevent, which frees it; NULL: failure */
 struct ssl_st *tls_session(struct ssl_ctx_st *ctx);

@@ -187,6 +187,22 @@ auth_login(struct auth *a, const char *name, const char *password, const char *f
 	return (NULL);
 }
 
+struct user *
+auth_certified(struct auth *a, const char *name, int *status, char **error)
+{
+	struct user *u = user_load(a->data, name);
+
+	if (u == NULL) {
+		*status = 401;
+		*error = xasprintf(
+		    "the certificate of the client is for '%.100s', and there is no such user",
+		    name);
+	} else if ((*error = auth_refusal(u, status)) == NULL)
+		return (u);
+	user_unref(u);
+	return (NULL);
+}
+
 static void
 check_bearer(struct check *c, const char *token)
 {

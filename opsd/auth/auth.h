@@ -42,6 +42,9 @@ void auth_check(struct auth *a, const struct credentials *c,
  */
 struct user *auth_login(struct auth *a, const char *name, const char *password, const char *from,
     int *status, char **error);
+/* The user whom a certificate that was verified names, counted; NULL with a status and a text, which
+ * the caller frees.  It is no login: nothing can be guessed by it. */
+struct user *auth_certified(struct auth *a, const char *name, int *status, char **error);
 /* What the user may not go on for, with its status; NULL: nothing.  The caller frees. */
 char *auth_refusal(const struct user *u, int *status);
 struct tokens *auth_tokens(struct auth *a);

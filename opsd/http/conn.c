@@ -16,6 +16,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "opsd/http/clientcert.h"
 
 #define READ_HIGH   65536 /* input that waits: beyond, the client is not read */
 #define WRITE_LOW   16384
@@ -80,6 +81,7 @@ conn_free(struct conn *c)
 	c->thread->http->conns--;
 	event_free(c->timer);
 	bufferevent_free(c->bev);
+	clientcert_free(c->cert);
 	conn_body_free(c);
 	free(c);
 	if (x != NULL)
@@ -340,8 +342,10 @@ conn_event_cb(struct bufferevent *bev, short what, void *arg)
 	/* Who has sent everything may still wait for the answer. */
 	if (what & BEV_EVENT_EOF)
 		c->ended = 1;
-	else
+	else {
+		clientcert_failed(c);
 		c->dead = 1;
+	}
 	conn_go(c);
 }
 

@@ -38,12 +38,13 @@ struct conn {
 	uint64_t deadline_us, armed_us;
 	enum way way;
 	enum conn_state state;
-	struct exchange *x; /* CONN_BODY to CONN_STREAM */
-	int going, dead;    /* inside conn_go; to be freed after it */
-	int begun;          /* CONN_HEAD: a byte is there */
-	int ended;          /* the client sends no more */
-	int surplus;        /* more of them than may be */
-	size_t searched;    /* of a head, for its end */
+	struct exchange *x;      /* CONN_BODY to CONN_STREAM */
+	struct clientcert *cert; /* what is known of the client's, or NULL */
+	int going, dead;         /* inside conn_go; to be freed after it */
+	int begun;               /* CONN_HEAD: a byte is there */
+	int ended;               /* the client sends no more */
+	int surplus;             /* more of them than may be */
+	size_t searched;         /* of a head, for its end */
 	/* of the request that is read or worked on */
 	int minor, close, bodiless, expects;
 	struct chunks chunks;

@@ -17,6 +17,7 @@
 #include "common/ipc/sockwatch.h"
 #include "common/tls/tls.h"
 #include "opsd/http/http_priv.h"
+#include "opsd/http/httptls.h"
 
 #define STOP_US       5000000
 #define FILES_OF_OURS 512 /* descriptors that the store and the others may need */
@@ -45,45 +46,43 @@ http_post(struct http_thread *t, void (*fn)(void *arg), void *arg)
 	return (there);
 }
 
-static struct ssl_ctx_st *
-read_certificate(const struct conf *conf, char **err)
+struct httptls *
+http_tls(struct http *h)
 {
-	char *cert = conf_file(conf, TLS_CERT, "keys/certificate.pem");
-	char *key = conf_file(conf, TLS_KEY, "keys/privateKey.pem");
-	struct ssl_ctx_st *tls = tls_server(cert, key, conf_str(conf, TLS_CA), err);
+	struct httptls *t;
 
-	free(cert);
-	free(key);
-	return (tls);
+	pthread_mutex_lock(&h->tls_lock);
+	t = httptls_ref(h->tls);
+	pthread_mutex_unlock(&h->tls_lock);
+	return (t);
 }
 
 struct ssl_st *
 http_ssl(struct http *h)
 {
-	struct ssl_st *ssl;
+	struct httptls *t = http_tls(h);
+	struct ssl_st *ssl = tls_session(t->ctx);
 
-	pthread_mutex_lock(&h->tls_lock);
-	ssl = tls_session(h->tls);
-	pthread_mutex_unlock(&h->tls_lock);
+	httptls_unref(t);
 	return (ssl);
 }
 
-/* Connections hold on to the context that they began with. */
+/* Connections go on with the certificate that they began with. */
 void
 http_reload(struct http *h)
 {
 	struct conf *conf = data_conf(h->data);
-	struct ssl_ctx_st *new = NULL, *old;
+	struct httptls *new = NULL, *old;
 	char *err = NULL;
 
-	if (h->tls != NULL && (new = read_certificate(conf, &err)) == NULL)
+	if (h->tls != NULL && (new = httptls_read(conf, &err)) == NULL)
 		log_errorx("operations API: the certificate stays as it was: %s", err);
 	if (new != NULL) {
 		pthread_mutex_lock(&h->tls_lock);
 		old = h->tls;
 		h->tls = new;
 		pthread_mutex_unlock(&h->tls_lock);
-		tls_free(old);
+		httptls_unref(old);
 	}
 	free(err);
 	conf_free(conf);
@@ -92,7 +91,7 @@ http_reload(struct http *h)
 static int
 listen_tls(struct http *h, const struct conf *conf, char **err)
 {
-	if ((h->tls = read_certificate(conf, err)) == NULL)
+	if ((h->tls = httptls_read(conf, err)) == NULL)
 		return (-1);
 	return (listen_tcp(h, WAY_TLS, conf_str(conf, API_HOST), conf_int(conf, API_SECURE_PORT),
 	    err));
@@ -209,6 +208,7 @@ http_start(const struct http_needs *needs, char **err)
 	h->ops = needs->ops;
 	h->data = needs->data;
 	h->auth = needs->auth;
+	h->pki = needs->pki;
 	h->watch = needs->watch;
 	h->bodies = needs->bodies;
 	h->api = needs->api;
@@ -273,7 +273,7 @@ http_stop(struct http *h)
 			pthread_join(h->threads[i].id, NULL);
 	for (unsigned i = 0; i < h->n; i++)
 		thread_free(&h->threads[i]);
-	tls_free(h->tls);
+	httptls_unref(h->tls);
 	if (h->socket_path != NULL)
 		unlink(h->socket_path);
 	http_unref(h);

@@ -5,6 +5,7 @@ struct auth;
 struct data;
 struct http_api;
 struct ops;
+struct pki;
 struct request;
 struct watch;
 struct workers;
@@ -26,6 +27,7 @@ struct http_needs {
 	struct ops *ops;
 	struct data *data;
 	struct auth *auth;
+	struct pki *pki;
 	struct watch *watch;
 	struct workers *bodies; /* read the long ones of requests */
 	const struct http_api *api;
@@ -33,7 +35,10 @@ struct http_needs {
 struct http *http_start(const struct http_needs *needs, char **err); /* NULL with *err */
 /* Connections, and requests in progress with this one, of the server that has r. */
 void http_count(const struct request *r, int *connections, int *requests);
-/* The certificate from its files anew, for connections from now on; a fault keeps the old one. */
+/*
+ * The certificate from its files anew, for connections from now on; and for all of them what is
+ * asked of clients' certificates.  A fault keeps the old ones.
+ */
 void http_reload(struct http *h);
 /*
  * No more connections; requests in progress get up to a few seconds.  Those

@@ -52,7 +52,8 @@ struct http {
 	struct watch *watch;
 	struct workers *bodies; /* read the long ones of requests */
 	const struct http_api *api;
-	struct ssl_ctx_st *tls; /* under tls_lock */
+	struct pki *pki;     /* has what is revoked */
+	struct httptls *tls; /* under tls_lock; NULL: no port for it */
 	pthread_mutex_t tls_lock;
 	char *socket_path;
 	struct http_limits limits;
@@ -64,6 +65,8 @@ struct http {
 /* Run fn on the thread; 0 when that has ended. */
 int http_post(struct http_thread *t, void (*fn)(void *arg), void *arg);
 void http_unref(struct http *h);
+/* What connections over TLS begin with now, counted; NULL: there are none. */
+struct httptls *http_tls(struct http *h);
 /* For a connection that begins; NULL: failure. */
 struct ssl_st *http_ssl(struct http *h);
 

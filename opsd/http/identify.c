@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "opsd/auth/auth.h"
 #include "opsd/auth/user.h"
+#include "opsd/http/clientcert.h"
 #include "opsd/http/exchange.h"
 
 /* Who asks. */
@@ -71,9 +72,38 @@ on_user(struct user *u, int status, const char *error, void *arg)
 	}
 }
 
+/* Whom the client's certificate names, or nobody: with that for a reason. */
+static void
+take_certified(struct exchange *x, enum clientcert_says says, const char *text)
+{
+	x->checked = NULL;
+	x->check_status = 401;
+	if (says == CLIENTCERT_USER)
+		x->checked = auth_certified(x->thread->http->auth, text, &x->check_status,
+		    &x->check_error);
+	else
+		x->check_error = xstrdup(text);
+	user_known(x);
+}
+
+/*
+ * A page of another origin could have the browser show the certificate, as with a cookie.  What
+ * the request itself says counts more.
+ */
+static int
+takes_cert(struct exchange *x, enum clientcert_says says, const struct credentials *given)
+{
+	if (says == CLIENTCERT_REFUSED)
+		return (1);
+	return (says != CLIENTCERT_NOTHING && given->authorization == NULL && is_trusted_page(x) &&
+	    (says == CLIENTCERT_USER || given->cookie == NULL));
+}
+
 void
 identify_user(struct exchange *x)
 {
+	const char *text = NULL;
+	enum clientcert_says says = clientcert_ask(x->conn, &text);
 	struct credentials given = {
 		.authorization = head_find(&x->head, "Authorization"),
 		.cookie = head_find(&x->head, "Cookie"),
@@ -86,7 +116,9 @@ identify_user(struct exchange *x)
 		x->known = 1;
 		x->r.user = user_local();
 		exchange_want_body(x);
-	} else if (given.authorization != NULL || given.cookie != NULL)
+	} else if (takes_cert(x, says, &given))
+		take_certified(x, says, text);
+	else if (given.authorization != NULL || given.cookie != NULL)
 		auth_check(x->thread->http->auth, &given, on_user, x);
 	else
 		no_credentials(x);

@@ -14,7 +14,6 @@
 #include "common/tls/certpem.h"
 #include "common/tls/tls.h"
 #include "opsd/auth/certstore.h"
-#include "opsd/http/http.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 
@@ -188,15 +187,6 @@ cert_change_try(struct cert_change *c, int status, const char *hint)
 
 /* ---- making ---- */
 
-static void
-reload_https(void *arg)
-{
-	struct ops *ops = arg;
-
-	if (!ops->data.stopping)
-		http_reload(ops->http);
-}
-
 static int
 is_said(const json_t *report, const char *name)
 {
@@ -234,7 +224,7 @@ read_anew(struct cert_change *c, json_t *report)
 	conf_free(set);
 	conf_free(now);
 	if (reload)
-		post(c->r->ops->data.svc->post, reload_https, c->r->ops);
+		ops_http_reload(c->r->ops);
 }
 
 static int

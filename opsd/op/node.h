@@ -28,6 +28,8 @@ struct ops {
 
 /* The HTTP server with the configuration in force; NULL with *err. */
 struct http *ops_http(struct ops *o, char **err);
+/* Soon: http_reload, on the loop's thread. */
+void ops_http_reload(struct ops *o);
 
 /* A copy of the configuration that is set, of which some may need a restart; free with conf_free. */
 struct conf *ops_conf_set(struct ops *o);

@@ -64,6 +64,8 @@ is_of_tls(enum conf_key key)
 	case TLS_CERT:
 	case TLS_CA:
 	case TLS_KEY:
+	case API_MTLS:
+	case HTTP_MTLS:
 	case REP_TLS_CERT:
 	case REP_TLS_KEY:
 		return (1);
@@ -86,6 +88,18 @@ check_link_files(const struct conf *c, char **err)
 	free(why);
 	keyfiles_clear(&pair);
 	return (rc == 1 ? 0 : -1);
+}
+
+/* What the HTTP server reads anew at once. */
+static int
+is_of_clients(const struct conf *old, const struct conf *new)
+{
+	static const enum conf_key keys[] = { TLS_CA, API_MTLS, HTTP_MTLS };
+	int changed = 0;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		changed |= !conf_equal(old, new, keys[i]);
+	return (changed);
 }
 
 /* Files and addresses that the next start would refuse are refused now.  -1 with *err. */
@@ -126,7 +140,7 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 	json_t *v;
 	struct conf *new;
 	const char *name;
-	int status = 200, changed = 0;
+	int status = 200, changed = 0, clients = 0;
 
 	*err = NULL;
 	*report = json_pack("{s:[], s:[]}", "live", "restart");
@@ -146,6 +160,7 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 		if (conf_save(new, err) == -1)
 			status = 500;
 		else {
+			clients = is_of_clients(o->set, new);
 			put_in_force(o, new);
 			new = NULL;
 		}
@@ -155,6 +170,8 @@ ops_change_conf(struct ops *o, const json_t *changes, json_t **report, char **er
 		daemons_settings(o->rep.daemons);
 		op_cert_table_soon(o);
 	}
+	if (clients)
+		ops_http_reload(o);
 	conf_free(new);
 	return (status);
 }

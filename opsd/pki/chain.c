@@ -252,6 +252,26 @@ trust_fault(const struct chain_rules *r, STACK_OF(X509) * certs)
 	return (fault);
 }
 
+/* One without a list of its uses is for all of them. */
+char *
+chain_client_fault(STACK_OF(X509) * certs, X509_STORE *trusted, int64_t now)
+{
+	X509 *cert = sk_X509_value(certs, 0);
+	char *fault = time_fault(cert, now);
+	int why;
+
+	if (fault == NULL && X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) != 1)
+		fault = xstrdup("the certificate is not for clients (clientAuth)");
+	if (fault == NULL && X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) == 1)
+		fault = xstrdup("the certificate is for servers as well, as those of nodes are: it "
+				"stands for no user");
+	if (fault == NULL &&
+	    (why = verify_as(trusted, certs, X509_PURPOSE_SSL_CLIENT, now)) != X509_V_OK)
+		fault = chain_text(cert, why);
+	ERR_clear_error();
+	return (fault);
+}
+
 /* ---- what is known of it ---- */
 
 static char *

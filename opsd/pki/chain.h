@@ -9,7 +9,9 @@
  * an authority that is trusted, it is good now, as a server and as a client, and names the
  * hostname.  No I/O but that of the system's authorities.
  */
+struct stack_st_X509;
 struct x509_st;
+struct x509_store_st;
 
 #define CHAIN_MOST 20 /* certificates that a node may show */
 
@@ -31,6 +33,13 @@ char *chain_authorities(const json_t *list);
  * full stop that begins with "the certificate", for operators.
  */
 int chain_check(const char *certs, const struct chain_rules *r, char **err);
+
+/*
+ * A client's certificate, then what leads to its authority: good now, and for clients and nothing
+ * else, so that it is none that chain_check takes.  NULL: nothing is wrong; or why, as *err is
+ * there, the caller frees.
+ */
+char *chain_client_fault(struct stack_st_X509 *certs, struct x509_store_st *trusted, int64_t now);
 
 /* Whether it is of the node with that id in hex; one that names no node is. */
 int chain_is_of_node(const struct x509_st *cert, const char *node);

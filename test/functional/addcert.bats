@@ -120,6 +120,84 @@ no_secrets()	# no_secrets TEXT: nothing of any key
 	[ "$(cookie_of 'Origin: https://127.0.0.1:9999')" = 'HttpOnly; SameSite=Lax; Secure' ]
 }
 
+# shows CERTIFICATE [CURL OPTION...]: who that is over TLS, in $code and $body; -: no certificate
+shows()
+{
+	local d=$HL_T/ca.people with=()
+
+	[ "$1" = - ] || with=(--cert "$d/$1.pem" --key "$d/$1.key")
+	body=$(curl -s -k -m 20 -w '\n%{http_code}' "${with[@]}" "${@:2}" -d '{"operation":"user_info"}' \
+	    "https://127.0.0.1:$(($(port n1 api) + 1))/") || :
+	code=${body##*$'\n'}
+	body=${body%$'\n'*}
+}
+
+shown_as()	# shown_as CODE TEXT CERTIFICATE [CURL OPTION...]
+{
+	shows "${@:3}"
+	[ "$code" = "$1" ] && [[ $body = *"$2"* ]] || {
+		echo "gave $code $body, wanted $1 $2"
+		return 1
+	}
+}
+
+mtls()		# mtls VALUE: in force at once
+{
+	ok n1 '{"operation":"set_configuration","tls_certificateAuthority":"'"$HL_T/ca.people/ca.pem"'","operationsApi_network_mtls":'"$1"'}' \
+	    '.restart == []'
+}
+
+@test "certificates of clients are users: by name, one for all, or none; and may be required" {
+	local d=$HL_T/ca.people c basic
+
+	authority people
+	for c in joe nobody; do
+		certificate people $c clientAuth
+	done
+	certificate people admin	# as a node's
+	expired people joe "$d/old.pem"
+	cp "$d/joe.key" "$d/old.key"
+	certificate ours joe clientAuth
+	cp "$HL_T/ca.ours/joe.pem" "$d/foreign.pem"
+	cp "$HL_T/ca.ours/joe.key" "$d/foreign.key"
+	basic=(-u "$HL_USER:$HL_PASSWORD")
+	ok n1 '{"operation":"add_role","role":"reader","permission":{"super_user":false}}'
+	ok n1 '{"operation":"add_user","role":"reader","username":"joe","password":"joe-pw","active":true}'
+	refused n1 400 '{"operation":"set_configuration","operationsApi_network_mtls":true}' "'tls.certificateAuthority' is required"
+	shown_as 401 'Must login' joe
+	mtls true
+	wait_until 5 shown_as 200 '"username":"joe"' joe
+	shown_as 401 'Must login' -
+	shown_as 401 'there is no such user' nobody
+	shown_as 401 'stands for no user' admin
+	shown_as 401 'has expired' old
+	shown_as 401 'leads to no authority that this node trusts' foreign
+	shown_as 401 'Login failed' joe -u joe:wrong
+	shown_as 200 '"username":"admin"' old "${basic[@]}"
+	shown_as 401 'Must login' joe -H 'Origin: https://console.example'
+	# Rights are those of the user, as they are now, also on a connection that goes on.
+	body=$(curl -s -k -m 20 --cert "$d/joe.pem" --key "$d/joe.key" -d '{"operation":"list_users"}' \
+	    "https://127.0.0.1:$(($(port n1 api) + 1))/")
+	[[ $body = *'not authorized'* ]]
+	ok n1 '{"operation":"alter_user","username":"joe","active":false}'
+	shown_as 401 'User is inactive' joe
+	ok n1 '{"operation":"alter_user","username":"joe","active":true}'
+	# One for all; but no password of anybody is needed by whom one is required of.
+	mtls '{"user":"admin"}'
+	wait_until 5 shown_as 200 '"username":"admin"' nobody
+	shown_as 401 'stands for no user' admin
+	mtls '{"user":null,"required":true}'
+	wait_until 5 shown_as 000 '' - "${basic[@]}"
+	shown_as 000 '' old "${basic[@]}"
+	shown_as 401 'Must login' nobody
+	shown_as 200 '"username":"admin"' nobody "${basic[@]}"
+	shown_as 401 'stands for no user' admin "${basic[@]}"
+	wait_until 5 grep -q 'has shown no certificate, which is required' "$HL_T/nodes/n1/log"
+	grep -q 'operations API: the certificate of 127.0.0.1: certificate has expired' "$HL_T/nodes/n1/log"
+	ok n1 '{"operation":"set_configuration","tls_certificateAuthority":null,"operationsApi_network_mtls":null}'
+	wait_until 5 shown_as 401 'Must login' joe
+}
+
 @test "removed: the node's own serves again after a restart" {
 	local c=$HL_T/ca.ours
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/base/mem.h"
+#include "common/conf/confmtls.h"
 
 static char dir[PATH_MAX], file[PATH_MAX + 32], settings[PATH_MAX + 32];
 
@@ -448,6 +449,68 @@ test_set_and_save(void **state)
 }
 
 static void
+test_mtls(void **state)
+{
+	static const char head[] =
+	    "tls:\n  certificateAuthority: ca.pem\noperationsApi:\n  network:\n"
+	    "    securePort: 1\n    mtls: ";
+	static const struct {
+		const char *text;
+		int asks, required, maps;
+		const char *user;
+	} cases[] = {
+		{ "false", 0, 0, 1, NULL },
+		{ "true", 1, 0, 1, NULL },
+		{ "{required: true}", 1, 1, 1, NULL },
+		{ "{user: ann, required: false}", 1, 0, 1, "ann" },
+		{ "{user: null, required: true}", 1, 1, 0, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *text = xasprintf("%s%s\n", head, cases[i].text);
+		struct conf *c = load(text, 0, NULL);
+		struct confmtls m = confmtls(c);
+
+		assert_int_equal(m.asks, cases[i].asks);
+		assert_int_equal(m.required, cases[i].required);
+		assert_int_equal(m.maps, cases[i].maps);
+		if (cases[i].user != NULL)
+			assert_string_equal(m.user, cases[i].user);
+		else
+			assert_null(m.user);
+		conf_free(c);
+		free(text);
+	}
+}
+
+static void
+test_mtls_of_http(void **state)
+{
+	struct conf *c = load("http:\n  mtls:\n    user: ann\n", 0, NULL);
+
+	assert_string_equal(confmtls(c).user, "ann");
+	conf_free(c);
+	c = load("http:\n  mtls: true\noperationsApi:\n  network:\n    mtls: false\n", 0, NULL);
+	assert_false(confmtls(c).asks);
+	conf_free(c);
+}
+
+static void
+test_bad_mtls(void **state)
+{
+	load_fails("http:\n  mtls: 1\n",
+	    "'http.mtls' must be true, false or an object {user, required}");
+	load_fails("http:\n  mtls:\n    user: 7\n",
+	    "'http.mtls.user' must be the name of a user, or null");
+	load_fails("http:\n  mtls:\n    user: ''\n",
+	    "'http.mtls.user' must be the name of a user, or null");
+	load_fails("http:\n  mtls:\n    required: x\n", "'http.mtls.required' must be a boolean");
+	load_fails("http:\n  mtls:\n    users: x\n", "'http.mtls.users' is not allowed");
+	load_fails("http:\n  mtls: true\noperationsApi:\n  network:\n    securePort: 1\n",
+	    "'tls.certificateAuthority' is required when 'http.mtls' is set: it says whose certificates of clients count");
+}
+
+static void
 test_names(void **state)
 {
 	assert_int_equal(conf_find("clustering.nodeName"), CL_NODENAME);
@@ -496,6 +559,9 @@ main(void)
 		test(test_words),
 		test(test_tree),
 		test(test_set_and_save),
+		test(test_mtls),
+		test(test_mtls_of_http),
+		test(test_bad_mtls),
 		test(test_names),
 	};
 
