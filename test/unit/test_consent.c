@@ -129,6 +129,11 @@ test_removed(void **state)
 	subscription_end(&s, (struct stamp){ 7, 1 });
 	subscriptions_take(&p->subs, &s);
 	assert_int_equal(lacking(p, "secret", "dog", BOTH), BOTH);
+	/* Whatever it says that flowed before. */
+	s.publish = s.subscribe = 1;
+	s.stamp.time++;
+	assert_int_equal(subscriptions_take(&p->subs, &s), 1);
+	assert_int_equal(lacking(p, "secret", "dog", BOTH), BOTH);
 	p->scope = NULL;
 	json_decref(data.databases);
 }

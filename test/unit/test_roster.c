@@ -92,6 +92,19 @@ said_by(int node, int key, int next, uint64_t ms)
 	return (s);
 }
 
+/* What a node would say, but as another does. */
+static struct statement *
+said_of_by(int node, int key, int by, uint64_t ms)
+{
+	json_t *fields = live_fields(node, key);
+	struct statement *s = statement_make(keys[by][0], STATEMENT_MEMBER, hex_of(node), id_of(by),
+	    ms << 16, fields);
+
+	json_decref(fields);
+	assert_non_null(s);
+	return (s);
+}
+
 static struct statement *
 introduced_by(int by, int key, int node, int its, uint64_t ms)
 {
@@ -249,6 +262,9 @@ test_stranger(void **state)
 	assert_true(is_member(r, 2));
 	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(1, 0, 2, 0, NOW_MS)),
 	    ROSTER_OLD);
+	/* But it says nothing in the name of another, nor does that one with a key that nobody introduced. */
+	assert_int_equal(take(r, 1, said_of_by(2, 0, 1, NOW_MS + 1), NULL), ROSTER_REFUSED);
+	assert_int_equal(take(r, 2, said_by(2, 1, 1, NOW_MS + 1), NULL), ROSTER_REFUSED);
 	/* And over its own link, what it knows of others. */
 	assert_int_equal(take(r, 1, said_by(4, 0, 0, NOW_MS), introduced_by(3, 0, 4, 0, NOW_MS)),
 	    ROSTER_TAKEN);
@@ -325,6 +341,54 @@ test_removed(void **state)
 	roster_free(r);
 }
 
+/* It comes back as another node, with the key that was locked out. */
+static void
+test_removed_key(void **state)
+{
+	struct roster *r = begin_with_peer();
+	const char *spki = signer_spki(keys[2][0]);
+	json_t *fields = live_fields(4, 0), *its = json_pack("{s:s}", "spki", spki);
+	struct statement *s, *old, *new;
+
+	json_object_set_new(fields, "spki", json_string(spki));
+	s = statement_make(keys[2][0], STATEMENT_MEMBER, hex_of(4), id_of(4), (NOW_MS + 99) << 16,
+	    fields);
+	old = statement_make(keys[1][0], STATEMENT_INTRODUCTION, hex_of(4), id_of(1),
+	    (NOW_MS + 9) << 16, its);
+	new = statement_make(keys[1][0], STATEMENT_INTRODUCTION, hex_of(4), id_of(1),
+	    (NOW_MS + 10) << 16, its);
+	take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(1, 0, 2, 0, NOW_MS));
+	take(r, -1, removed_by(1, 0, 2, 0, NOW_MS + 9), NULL);
+	take(r, -1, statement_copy(s), old);
+	assert_false(is_member(r, 4));
+	take(r, -1, s, new);
+	assert_true(is_member(r, 4));
+	json_decref(fields);
+	json_decref(its);
+	roster_free(r);
+}
+
+static void
+test_limit(void **state)
+{
+	struct roster *r = begin_with_peer();
+	json_t *none = json_object();
+	struct statement *one = statement_make(keys[1][0], STATEMENT_REVOKED, "0a", id_of(1),
+	    NOW_MS << 16, none);
+
+	for (int i = 2; i < ROSTER_MOST; i++) {
+		struct statement *s = statement_copy(one);
+
+		snprintf(s->key, sizeof(s->key), "%06x", i);
+		assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
+	}
+	assert_int_equal(take(r, -1, one, NULL), ROSTER_REFUSED);
+	/* What is there goes on. */
+	assert_int_equal(take(r, -1, said_by(1, 0, 0, NOW_MS + 1), NULL), ROSTER_TAKEN);
+	json_decref(none);
+	roster_free(r);
+}
+
 static void
 test_name_is_kept(void **state)
 {
@@ -375,6 +439,9 @@ test_facts(void **state)
 	s = statement_make(keys[1][0], STATEMENT_REVOKED, "0a1b", id_of(1), NOW_MS << 16, fields);
 	assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
 	assert_int_equal(roster_changes(r, STATEMENT_REVOKED), before + 1);
+	s = statement_make(keys[1][0], STATEMENT_REVOKED, "0a1b", id_of(1), (NOW_MS - 1) << 16,
+	    NULL);
+	assert_int_equal(take(r, -1, s, NULL), ROSTER_OLD);
 	s = roster_say(r, STATEMENT_AUTHORITY, "beef", fields, NOW_MS);
 	assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
 	all = roster_all(r, STATEMENT_REVOKED);
@@ -528,6 +595,8 @@ main(void)
 		cmocka_unit_test(test_own_key),
 		cmocka_unit_test(test_ahead),
 		cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_removed_key),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_name_is_kept),
 		cmocka_unit_test(test_introducers),
 		cmocka_unit_test(test_facts),
