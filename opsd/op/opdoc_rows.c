@@ -10,7 +10,7 @@
 #define TABLE		{ KIND_TEXT, "table", NULL, OP_REQUIRED, "dog", "The table." }
 #define IDS		{ KIND_LIST, "ids", "hash_values", OP_REQUIRED, "[1]", "Keys of rows." }
 #define GET_ATTRIBUTES	{ KIND_LIST, "get_attributes", NULL, OP_REQUIRED, "[\"*\"]", \
-			    "The attributes that are answered; \"*\" is all." }
+			    "The attributes that are answered; \"*\" is all. In the database system it may be left out." }
 #define ATTRIBUTE	{ KIND_TEXT, "attribute", NULL, OP_REQUIRED, "name", "The attribute." }
 #define PAGE \
 	{ KIND_NUMBER, "limit", NULL, OP_NONE, "10", "At most so many rows." }, \
