@@ -184,7 +184,7 @@ ops_start(struct svc *svc)
 	if (err != NULL)
 		fatalx("%s", err);
 	o->certends = certends_watch(&o->data);
-	op_cert_table_soon(o);
+	o->certs = op_cert_table_watch(o);
 	svc->on_hup = ops_conf_reload;
 	svc->hup_arg = o;
 	return (o);
@@ -197,6 +197,7 @@ ops_stop(struct ops *o)
 	http_stop(o->http);
 	replication_quiet(&o->rep);
 	event_free(o->certends);
+	event_free(o->certs);
 	if (o->reopen != NULL)
 		event_free(o->reopen);
 	workers_stop(o->pages);

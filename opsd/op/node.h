@@ -12,6 +12,8 @@
 struct ops {
 	struct data data;
 	struct event *certends; /* certends.h: looks at certificates */
+	struct event *certs;    /* op_cert.h: keeps hdb_certificate as it is */
+	uint64_t certs_seen;    /* pki_changes by then */
 	struct event *reopen;   /* while the store is for reading only: looks for room */
 	struct replication rep;
 	struct http *http;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/conf/repconf.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/certinfo.h"
 #include "opsd/auth/certstore.h"
@@ -22,7 +23,10 @@ struct cert_source {
 	const char *uses[4];
 };
 
-#define SOURCES 6
+struct cert_sources {
+	struct cert_source s[8];
+	int n;
+};
 
 /* As it was configured, or by its place below rootPath; the caller frees. */
 static char *
@@ -118,68 +122,80 @@ add_source(json_t *list, const struct conf *c, const struct cert_source *s)
 	free(name);
 }
 
-/* What there is for links by hostname, behind the first n; how many there are then. */
-static int
-link_sources(const struct conf *c, struct cert_source s[SOURCES], int n)
+/* One file may be for several; key NULL: authorities. */
+static void
+add_use(struct cert_sources *all, const char *path, const char *key, const char *use)
 {
-	static const struct {
-		const char *path, *key;
-	} own[] = {
-		{ "keys/" KEYFILES_NODE, "keys/" KEYFILES_NODE },
-		{ "keys/ca.crt", "keys/ca.key" },
-	};
-	const char *set = conf_str(c, REP_TLS_CERT), *key = conf_str(c, REP_TLS_KEY);
-	char *path;
+	struct cert_source *s = all->s;
+	int n = 0;
 
-	if (set != NULL)
-		s[n++] = (struct cert_source){
-			.path = xstrdup(set),
-			.key = xstrdup(key != NULL ? key : set),
-			.uses = { "replication" },
-		};
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-		path = conf_path(c, own[i].path);
-		if (access(path, F_OK) == 0)
-			s[n++] = (struct cert_source){
-				.path = xstrdup(path),
-				.key = conf_path(c, own[i].key),
-				.uses = { "replication" },
-			};
-		free(path);
+	while (s < all->s + all->n && strcmp(s->path, path) != 0)
+		s++;
+	if (s == all->s + all->n) {
+		*s = (struct cert_source){ .path = xstrdup(path), .key = xstrdup(key) };
+		all->n++;
 	}
-	return (n);
+	while (s->uses[n] != NULL)
+		n++;
+	s->uses[n] = use;
 }
 
-/* One file may be for both; how many there are. */
-static int
-cert_sources(const struct conf *c, struct cert_source s[SOURCES])
+/* What the node keeps below rootPath for links, if it is there. */
+static void
+add_own(struct cert_sources *all, const struct conf *c, const char *name, const char *key_name)
+{
+	char *path = conf_path(c, name), *key = conf_path(c, key_name);
+
+	if (access(path, F_OK) == 0)
+		add_use(all, path, key, "replication");
+	free(key);
+	free(path);
+}
+
+static void
+add_for_linked(struct cert_sources *all, const struct conf *c)
+{
+	char *hostname = repconf_hostname(c);
+	const char *ca = conf_str(c, REP_TLS_CA) != NULL ? conf_str(c, REP_TLS_CA) :
+							   conf_str(c, TLS_CA);
+	struct pki_files shown;
+
+	if (repconf_on(c) && pki_files(c, hostname, &shown))
+		add_use(all, shown.certificate, shown.key, "replication");
+	else
+		add_own(all, c, "keys/" KEYFILES_NODE, "keys/" KEYFILES_NODE);
+	add_own(all, c, "keys/ca.crt", "keys/ca.key");
+	if (repconf_on(c) && ca != NULL)
+		add_use(all, ca, NULL, "replication");
+	free(hostname);
+}
+
+static void
+add_for_https(struct cert_sources *all, const struct conf *c)
+{
+	char *cert = conf_file(c, TLS_CERT, "keys/certificate.pem");
+	char *key = conf_file(c, TLS_KEY, "keys/privateKey.pem");
+
+	add_use(all, cert, key, "https");
+	free(key);
+	free(cert);
+}
+
+static void
+cert_sources(struct cert_sources *all, const struct conf *c)
 {
 	struct tlsconf_links l = tlsconf_links(c);
-	char *web = conf_file(c, TLS_CERT, "keys/certificate.pem");
-	int links = conf_bool(c, CL_ENABLED), https = conf_is_set(c, API_SECURE_PORT), n = 0;
+	int meshed = conf_bool(c, CL_ENABLED);
 
-	if (links)
-		s[n++] = (struct cert_source){
-			.path = xstrdup(l.cert),
-			.key = xstrdup(l.key),
-			.uses = { "clustering" },
-		};
-	if (https && links && strcmp(l.cert, web) == 0)
-		s[0].uses[1] = "https";
-	else if (https)
-		s[n++] = (struct cert_source){
-			.path = xstrdup(web),
-			.key = conf_file(c, TLS_KEY, "keys/privateKey.pem"),
-			.uses = { "https" },
-		};
-	if (links && l.ca != NULL)
-		s[n++] = (struct cert_source){
-			.path = xstrdup(l.ca),
-			.uses = { "clustering" },
-		};
+	all->n = 0;
+	if (meshed)
+		add_use(all, l.cert, l.key, "clustering");
+	if (conf_is_set(c, API_SECURE_PORT))
+		add_for_https(all, c);
+	if (meshed && l.ca != NULL)
+		add_use(all, l.ca, NULL, "clustering");
+	add_for_linked(all, c);
 	tlsconf_links_clear(&l);
-	free(web);
-	return (link_sources(c, s, n));
 }
 
 /* What the configuration names it for, if only from the next restart on. */
@@ -250,15 +266,15 @@ json_t *
 op_cert_list(struct ops *o)
 {
 	struct conf *c = data_conf(&o->data), *set = ops_conf_set(o);
-	struct cert_source s[SOURCES];
+	struct cert_sources all;
 	json_t *list = json_array();
-	int n = cert_sources(c, s);
 
-	for (int i = 0; i < n; i++) {
-		if (!is_added(c, s[i].path))
-			add_source(list, c, &s[i]);
-		free(s[i].path);
-		free(s[i].key);
+	cert_sources(&all, c);
+	for (int i = 0; i < all.n; i++) {
+		if (!is_added(c, all.s[i].path))
+			add_source(list, c, &all.s[i]);
+		free(all.s[i].path);
+		free(all.s[i].key);
 	}
 	add_added(list, set);
 	add_authorities(list, set);

@@ -19,6 +19,8 @@ json_t *op_cert_list(struct ops *o);
  */
 void op_cert_table(struct ops *o);
 void op_cert_table_soon(struct ops *o);
+/* Now, and whenever the node shows or trusts others without a call here; event_free. */
+struct event *op_cert_table_watch(struct ops *o);
 
 char *op_cert_path(const struct conf *c, const char *name); /* of what was added; caller frees */
 /* For which the configuration names the file. */

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -7,6 +8,7 @@
 #include "common/base/worker.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_cert.h"
+#include "opsd/pki/pki.h"
 #include "opsd/store/sysrow.h"
 
 /* system.hdb_certificate: what list_certificates answers, as rows that can be searched. */
@@ -106,4 +108,28 @@ void
 op_cert_table_soon(struct ops *o)
 {
 	workers_run(o->data.workers, cert_table_work, o);
+}
+
+/* ---- what nobody here has asked for: other nodes sign, introduce and renew ---- */
+
+static void
+cert_watch_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct ops *o = arg;
+	uint64_t now = pki_changes(o->pki);
+
+	if (now != o->certs_seen)
+		op_cert_table_soon(o);
+	o->certs_seen = now;
+}
+
+struct event *
+op_cert_table_watch(struct ops *o)
+{
+	struct timeval every = { 1, 0 };
+	struct event *ev = event_new(o->data.svc->base, -1, EV_PERSIST, cert_watch_cb, o);
+
+	cert_watch_cb(-1, 0, o);
+	event_add(ev, &every);
+	return (ev);
 }

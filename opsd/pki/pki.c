@@ -179,19 +179,39 @@ is_for_links(const char *certificate, const char *hostname)
 	return (is);
 }
 
+static int
+is_file_for_links(const char *path, const char *hostname)
+{
+	char *text = file_read(path, BUNDLE_FILE_MAX, NULL);
+	int is = text != NULL && is_for_links(text, hostname);
+
+	free(text);
+	return (is);
+}
+
+int
+pki_files(const struct conf *c, const char *hostname, struct pki_files *f)
+{
+	int own = conf_str(c, REP_TLS_CERT) != NULL;
+	const char *cert = conf_str(c, own ? REP_TLS_CERT : TLS_CERT);
+	const char *key = conf_str(c, own ? REP_TLS_KEY : TLS_KEY);
+
+	*f = (struct pki_files){ cert, key != NULL ? key : cert };
+	return (own || (cert != NULL && is_file_for_links(cert, hostname)));
+}
+
 /* 1, 0: none is configured that would do, -1 with *err. */
 static int
 configured_identity(const struct conf *c, const char *hostname, struct keypair *out, char **err)
 {
-	const char *cert = conf_str(c, REP_TLS_CERT), *key = conf_str(c, REP_TLS_KEY);
+	struct pki_files f;
 	char *why = NULL;
 
-	if (cert != NULL)
-		return (keyfiles_read(cert, key != NULL ? key : cert, out, err));
-	cert = conf_str(c, TLS_CERT);
-	key = conf_str(c, TLS_KEY);
-	if (cert != NULL && keyfiles_read(cert, key != NULL ? key : cert, out, &why) == 1 &&
-	    is_for_links(out->certificate, hostname))
+	if (!pki_files(c, hostname, &f))
+		return (0);
+	if (conf_str(c, REP_TLS_CERT) != NULL)
+		return (keyfiles_read(f.certificate, f.key, out, err));
+	if (keyfiles_read(f.certificate, f.key, out, &why) == 1)
 		return (1);
 	free(why);
 	keyfiles_clear(out);

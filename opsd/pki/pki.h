@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "common/conf/conf.h"
 #include "opsd/pki/keyfiles.h"
 
 /*
@@ -19,6 +20,15 @@ void pki_stop(struct pki *p);
 
 /* The certificate of our own authority, which is made when there is none; NULL with *err. */
 char *pki_authority(struct pki *p, char **err);
+
+/*
+ * The files of the configuration that are shown as that hostname (borrowed from it); 0: none
+ * are.
+ */
+struct pki_files {
+	const char *certificate, *key;
+};
+int pki_files(const struct conf *c, const char *hostname, struct pki_files *f);
 
 /*
  * What the node shows as that hostname: the files of replication.tls; or those of tls, when
