@@ -193,7 +193,8 @@ follow_member(struct group *g, const char *key)
 			forget_node(g, id);
 			revoke_certificates(rep, &m);
 		}
-	}
+	} else if (!is_own)
+		nodes_show(g, id);
 	roster_member_clear(&m);
 }
 

@@ -9,8 +9,10 @@
 #include <uthash.h>
 
 #include "common/base/mem.h"
+#include "common/conf/repconf.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/store/commit.h"
 
 struct member_kept {
@@ -299,4 +301,54 @@ uint64_t
 members_changes(const struct members *l)
 {
 	return (l->changes);
+}
+
+/* ---- where one is reached ---- */
+
+static char *
+said_url(struct replication *rep, const uint8_t *id)
+{
+	struct roster_member m = { 0 };
+	char *url = roster_member(rep->roster, id, &m) ? xstrdup(m.url) : NULL;
+
+	roster_member_clear(&m);
+	return (url);
+}
+
+static char *
+route_url(struct replication *rep, const char *hostname)
+{
+	struct conf *c = data_conf(rep->data);
+	struct repconf_route r;
+	char *url = repconf_route_to(c, hostname, &r) ? repconf_url(&r) : NULL;
+
+	conf_free(c);
+	return (url);
+}
+
+/* The path that all have is not shown. */
+static char *
+without_path(const char *url)
+{
+	size_t n = url != NULL ? strlen(url) : 0, path = strlen(REPADDRESS_PATH);
+
+	if (n > path && strcmp(url + n - path, REPADDRESS_PATH) == 0)
+		return (xstrndup(url, n - path));
+	return (xstrdup(url));
+}
+
+char *
+members_url(struct replication *rep, const uint8_t *id, const char *hostname)
+{
+	struct member m = { 0 };
+	char *url;
+
+	members_by_id(rep->members, id, &m);
+	url = without_path(m.url != NULL ? m.url : m.dial);
+	if (url == NULL)
+		url = route_url(rep, hostname);
+	if (url == NULL)
+		url = said_url(rep, id);
+	member_clear(&m);
+	return (url);
 }

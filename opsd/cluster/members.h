@@ -28,6 +28,11 @@ uint64_t members_changes(const struct members *l); /* how many there were since 
 /* A copy, to be cleared; 0: there is none. */
 int members_by_id(struct members *l, const uint8_t *id, struct member *m);
 int members_by_hostname(struct members *l, const char *hostname, struct member *m);
+/*
+ * Where one is reached, for people: as its link said, or it is dialled, or a route has it, or it
+ * has told all members; NULL: nobody knows.  Caller frees.
+ */
+char *members_url(struct replication *rep, const uint8_t *id, const char *hostname);
 
 /* On the commit thread; a copy is taken. */
 void members_store(struct group *g, const struct member *m);

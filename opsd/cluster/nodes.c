@@ -297,21 +297,18 @@ replicates_all(const struct peer *p)
 static void
 add_link_row(struct group *g, const struct peer *p, json_t *row)
 {
-	struct member m = { 0 };
 	int all = replicates_all(p);
+	char *url;
 
 	if (p->hostname == NULL)
 		return;
-	members_by_id(replication_of(g)->members, p->id, &m);
+	url = members_url(replication_of(g), p->id, p->hostname);
 	json_object_set_new(row, "hostname", json_string(p->hostname));
-	json_object_set_new(row, "url",
-	    m.url != NULL      ? json_string(m.url) :
-		m.dial != NULL ? json_string(m.dial) :
-				 json_null());
+	json_object_set_new(row, "url", url != NULL ? json_string(url) : json_null());
 	json_object_set_new(row, "replicates", json_boolean(all));
 	if (all)
 		json_object_set_new(row, "subscriptions", json_null());
-	member_clear(&m);
+	free(url);
 }
 
 static void
@@ -323,6 +320,16 @@ put_row(struct group *g, const struct peer *p)
 	add_link_row(g, p, row);
 	group_system_put(g, SYS_NODES, row);
 	json_decref(row);
+}
+
+void
+nodes_show(struct group *g, const uint8_t *id)
+{
+	struct peer *p = nodes_by_id(replication_of(g)->nodes, id);
+
+	if (p != NULL && peer_active(p))
+		put_row(g, p);
+	peer_free(p);
 }
 
 void

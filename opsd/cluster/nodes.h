@@ -46,6 +46,7 @@ char *nodes_shown(struct nodes *n, const uint8_t *id);
 struct peer *nodes_edit(struct group *g, const uint8_t *id, const char *name);
 /* A node that is known has another clustering.nodeName now; frees itself. */
 struct commit_job *nodes_rename_job(const uint8_t *id, const char *name);
-void nodes_store(struct group *g, struct peer *p); /* takes p: its record and its hdb_nodes row */
+void nodes_store(struct group *g, struct peer *p);   /* takes p: its record and its hdb_nodes row */
+void nodes_show(struct group *g, const uint8_t *id); /* the row alone: its URL may be another */
 
 #endif

@@ -9,7 +9,6 @@
 #include <uthash.h>
 
 #include "common/base/mem.h"
-#include "common/conf/repconf.h"
 #include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
@@ -52,37 +51,6 @@ link_of(const struct op_linkstatus *s)
 			return (link);
 	}
 	return (NULL);
-}
-
-/* ---- where it is ---- */
-
-static char *
-route_url(const struct op_linkstatus *s)
-{
-	struct conf *conf = data_conf(&s->ops->data);
-	struct repconf_route r;
-	char *url = NULL;
-
-	if (repconf_route_to(conf, s->peer->hostname, &r))
-		url = repconf_url(&r);
-	conf_free(conf);
-	return (url);
-}
-
-/* What it says of itself, else how it is dialled; null: it comes to us. */
-static json_t *
-url_of(const struct op_linkstatus *s)
-{
-	struct member m = { 0 };
-	char *url = members_by_id(s->ops->rep.members, s->peer->id, &m) ? xstrdup(m.url) : NULL;
-	json_t *text;
-
-	if (url == NULL)
-		url = route_url(s);
-	text = url != NULL ? json_string(url) : json_null();
-	member_clear(&m);
-	free(url);
-	return (text);
 }
 
 /* ---- databases ---- */
@@ -222,10 +190,14 @@ op_linkstatus_add(json_t *o, const struct op_linkstatus *s)
 	const struct subscription *all = subscriptions_find(&s->peer->subs, SUBSCRIPTION_ALL,
 	    SUBSCRIPTION_ALL);
 
+	char *url;
+
 	if (s->peer->hostname == NULL)
 		return;
+	url = members_url(&s->ops->rep, s->peer->id, s->peer->hostname);
 	json_object_set_new(o, "name", json_string(s->peer->hostname));
-	json_object_set_new(o, "url", url_of(s));
+	json_object_set_new(o, "url", url != NULL ? json_string(url) : json_null());
+	free(url);
 	json_object_set_new(o, "replicateByDefault", json_boolean(all != NULL && !all->removed));
 	json_object_set_new(o, "replicates", json_boolean(peer_active(s->peer)));
 	json_object_set_new(o, "subscriptions", explicit_json(json_object_get(o, "subscriptions")));
