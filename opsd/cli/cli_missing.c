@@ -84,7 +84,9 @@ cli_missing(const json_t *users, const json_t *config, const json_t *routes, con
 		add_missing(list, name == NULL || name[0] == '\0' || !on,
 		    "no node name (clustering.nodeName), or clustering is off: "
 		    "hubleaf set_configuration clustering_enabled=true clustering_nodeName=NAME "
-		    "clustering_user=cluster; systemctl restart hubleaf.target");
+		    "clustering_user=cluster; systemctl restart hubleaf.target. Or, to link nodes by "
+		    "host name, which needs none of these: hubleaf set_configuration "
+		    "replication_hostname=HOST operationsApi_network_securePort=9926, and restart");
 	if (routes != NULL && meshed)
 		miss_route(list, routes, network);
 	else if (routes != NULL && status != NULL)

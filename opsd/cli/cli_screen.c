@@ -71,9 +71,11 @@ put_node(struct buf *out, const json_t *node, const json_t *clustering)
 	if (uptime[0] != '\0')
 		buf_addf(out, "  up %s  version %s  health %s", uptime,
 		    screen_text(node, "version"), screen_text(node, "health"));
-	buf_addf(out, "\nhub server %s, leaf server %s\n",
-	    screen_text(json_object_get(clustering, "hub_server"), "status"),
-	    screen_text(json_object_get(clustering, "leaf_server"), "status"));
+	buf_u8(out, '\n');
+	if (json_object_get(clustering, "hub_server") != NULL)
+		buf_addf(out, "hub server %s, leaf server %s\n",
+		    screen_text(json_object_get(clustering, "hub_server"), "status"),
+		    screen_text(json_object_get(clustering, "leaf_server"), "status"));
 	put_said(out, node);
 }
 
@@ -100,7 +102,7 @@ lag_text(const char *what, const struct most *m)
 	return (json_sprintf("%s %s%lld", what, m->bound ? "at most " : "", m->n));
 }
 
-/* The tables of a peer's subscriptions. */
+/* The tables of a peer's subscriptions, or of the databases that replicate with it. */
 struct tables {
 	json_t *states; /* {state: how many} */
 	struct most lag, peer_lag;
@@ -161,6 +163,15 @@ latency_text(const json_t *connection)
 				     json_string("-"));
 }
 
+/* Where everything replicates there is no subscription for each. */
+static const json_t *
+flows_of(const json_t *connection)
+{
+	return (json_object_get(connection,
+	    json_is_true(json_object_get(connection, "replicateByDefault")) ? "database_sockets" :
+									      "subscriptions"));
+}
+
 static json_t *
 peer_line(const json_t *connection)
 {
@@ -169,7 +180,7 @@ peer_line(const json_t *connection)
 	json_t *line = json_array();
 	size_t i;
 
-	json_array_foreach(json_object_get(connection, "subscriptions"), i, sub)
+	json_array_foreach(flows_of(connection), i, sub)
 		count_table(&t, sub);
 	json_array_append(line, json_object_get(connection, "node_name"));
 	json_array_append(line, json_object_get(connection, "status"));

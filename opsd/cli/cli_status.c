@@ -247,17 +247,30 @@ pid_of(const struct conf *conf, const char *name)
 	return (conf != NULL ? cli_daemon_pid(conf, name) : -1);
 }
 
+/* A node that has links and is in no mesh runs neither. */
+static int
+has_servers(const json_t *status, const json_t *config)
+{
+	return (json_object_get(status, "type") == NULL ||
+	    !json_is_false(json_object_get(json_object_get(config, "clustering"), "enabled")));
+}
+
 static json_t *
 clustering_part(const struct conf *conf, const json_t *info, const json_t *network,
-    const json_t *status)
+    const json_t *status, const json_t *config)
 {
-	json_t *nodes = json_object_get(network, "nodes");
+	json_t *nodes = json_object_get(network, "nodes"), *o = json_object();
 
-	return (json_pack("{s:o, s:o, s:o, s:o}", "hub_server",
-	    server_status(pid_of(conf, "hubd"), info, "hub"), "leaf_server",
-	    server_status(pid_of(conf, "leafd"), info, "leaf"), "network",
-	    nodes != NULL ? json_incref(nodes) : json_array(), "replication",
-	    status != NULL ? json_incref((json_t *)(uintptr_t)status) : json_object()));
+	if (has_servers(status, config)) {
+		json_object_set_new(o, "hub_server",
+		    server_status(pid_of(conf, "hubd"), info, "hub"));
+		json_object_set_new(o, "leaf_server",
+		    server_status(pid_of(conf, "leafd"), info, "leaf"));
+	}
+	json_object_set_new(o, "network", nodes != NULL ? json_incref(nodes) : json_array());
+	json_object_set_new(o, "replication",
+	    status != NULL ? json_incref((json_t *)(uintptr_t)status) : json_object());
+	return (o);
 }
 
 /* Not shown when it is empty; takes the reference. */
@@ -286,7 +299,7 @@ cli_status(const struct conf *conf, const struct cli_target *t, int *runs, char 
 	config = ask_operation(t, "get_configuration", NULL);
 	routes = ask_operation(t, "cluster_get_routes", NULL);
 	o = json_pack("{s:o, s:o}", "hubleaf", node_part(pid, t, info, status), "clustering",
-	    clustering_part(conf, info, network, status));
+	    clustering_part(conf, info, network, status, config));
 	set_list(o, "pending", pending_part(info, status, config));
 	set_list(o, "missing",
 	    cli_missing(users, config, routes, json_object_get(network, "nodes"), status));

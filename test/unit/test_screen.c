@@ -73,6 +73,24 @@ test_a_line_for_each_peer(void **state)
 	    "without subscriptions: truck\n");
 }
 
+static void
+test_a_linked_node(void **state)
+{
+	expect(
+	    "{" NODE ",\"clustering\":{\"network\":[],\"replication\":{\"connections\":["
+	    "{\"node_name\":\"boston\",\"status\":\"open\",\"latency_ms\":0.5,\"subscriptions\":null,"
+	    "\"replicateByDefault\":true,\"database_sockets\":["
+	    "{\"database\":\"data\",\"tables\":2,\"state\":\"live\",\"lag\":0},"
+	    "{\"database\":\"dev\",\"tables\":1,\"state\":\"copy\",\"lag\":9,\"rows_copied\":3,\"rows_total\":5}]},"
+	    "{\"node_name\":\"cairo\",\"status\":\"open\",\"latency_ms\":0.5,\"replicateByDefault\":false,"
+	    "\"subscriptions\":[{\"table\":\"a\",\"state\":\"live\",\"lag\":0}],\"database_sockets\":["
+	    "{\"database\":\"data\",\"tables\":1,\"state\":\"live\",\"lag\":0}]}]}}}",
+	    "amsterdam  running  up 2h 3m  version 1.0  health good\n"
+	    "\n"
+	    "boston  open  0.5 ms  2 tables live, 1 copy (3 of 5 rows)  lag 9\n"
+	    "cairo   open  0.5 ms  1 table live                         lag 0\n");
+}
+
 /* However much there is. */
 static void
 test_it_is_one_screen(void **state)
@@ -130,6 +148,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_wrong_comes_first),
 		cmocka_unit_test(test_a_line_for_each_peer),
+		cmocka_unit_test(test_a_linked_node),
 		cmocka_unit_test(test_it_is_one_screen),
 		cmocka_unit_test(test_nothing_runs),
 		cmocka_unit_test(test_tables_count_letters_not_bytes),
