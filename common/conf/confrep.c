@@ -2,17 +2,20 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/iso.h"
 #include "common/base/mem.h"
 #include "common/conf/conf_priv.h"
 #include "common/conf/repaddress.h"
 #include "common/conf/repconf.h"
+#include "common/tls/serial.h"
 
 /* Whether the values of replication.* are what their keys take. */
 
 #define ROUTES_MAX    1000
 #define DATABASES_MAX 1000
+#define SERIALS_MAX   1000
 
 /* ---- a date, a place to listen ---- */
 
@@ -102,15 +105,14 @@ check_address(const char *name, const json_t *v, int is_host, struct buf *errs)
 static void
 check_serials(const char *name, const json_t *v, struct buf *errs)
 {
+	char read[SERIAL_MAX];
 	const json_t *serial;
 	size_t i;
 
-	if (!json_is_array(v))
-		conf_fault(errs, "'%s' must be an array", name);
+	if (!json_is_array(v) || json_array_size(v) > SERIALS_MAX)
+		conf_fault(errs, "'%s' must be an array of at most %d items", name, SERIALS_MAX);
 	json_array_foreach(v, i, serial)
-		if (!json_is_string(serial) ||
-		    strspn(json_string_value(serial), "0123456789abcdefABCDEF:") !=
-			json_string_length(serial))
+		if (!json_is_string(serial) || serial_read(json_string_value(serial), read) == -1)
 			conf_fault(errs, "'%s[%zu]' must be a serial number in hexadecimal", name,
 			    i);
 }
@@ -184,6 +186,22 @@ check_node_field(const char *name, const char *field, const json_t *v, struct bu
 		check_way(name, field, v, errs);
 }
 
+/* The name that links verify is the URL's host, so another name would mean nothing. */
+static void
+check_host(const char *name, const json_t *node, struct buf *errs)
+{
+	const char *url = json_string_value(json_object_get(node, "url"));
+	const char *host = json_string_value(json_object_get(node, "hostname"));
+	struct repaddress a;
+
+	if (url == NULL || repaddress_read(&a, url) == -1)
+		return;
+	if (host != NULL && strcasecmp(host, a.host) != 0)
+		conf_fault(errs, "'%s.hostname' must be the host of its URL, '%s'", name, a.host);
+	if (json_object_get(node, "port") != NULL)
+		conf_fault(errs, "'%s.port' goes with a host name: a URL has its own", name);
+}
+
 /* `name` is where it stands. */
 static void
 check_node(const char *name, const json_t *node, struct buf *errs)
@@ -193,6 +211,7 @@ check_node(const char *name, const json_t *node, struct buf *errs)
 	else if (json_object_get(node, "hostname") == NULL && json_object_get(node, "url") == NULL)
 		conf_fault(errs, "'%s.hostname' or '%s.url' is required", name, name);
 	check_fields(name, node, check_node_field, errs);
+	check_host(name, node, errs);
 }
 
 json_t *

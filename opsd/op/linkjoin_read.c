@@ -14,7 +14,8 @@
 
 /* What a call gives that adds a node by hostname or url. */
 
-#define API_PORT_SECURE 9925 /* of peers, when this node has none to go by */
+#define API_PORT_SECURE  9925 /* of peers, when this node has none to go by */
+#define REVOKED_CALL_MAX 1000
 
 int
 linkjoin_is(const json_t *body)
@@ -52,16 +53,6 @@ add_lines(struct faults *f, const char *prefix, const char *lines)
 	}
 }
 
-/* The name that links verify is the URL's host, so another name would mean nothing. */
-static void
-check_both(struct faults *f, const json_t *body, const char *prefix, const char *host)
-{
-	const char *name = json_string_value(json_object_get(body, "hostname"));
-
-	if (name != NULL && json_object_get(body, "url") != NULL && strcasecmp(name, host) != 0)
-		fault(f, "'%shostname' must be the host of '%surl', '%s'", prefix, prefix, host);
-}
-
 static int
 read_place(struct request *r, struct faults *f, const json_t *body, const char *prefix,
     struct repconf_route *at)
@@ -72,11 +63,8 @@ read_place(struct request *r, struct faults *f, const json_t *body, const char *
 	int read = lines == NULL && repconf_route(c, route, at) == 0;
 
 	add_lines(f, prefix, lines);
-	if (read) {
-		check_both(f, body, prefix, at->host);
-		if (strcasecmp(at->host, own) == 0)
-			fault(f, "'%shostname' cannot be this node's own, '%s'", prefix, own);
-	}
+	if (read && strcasecmp(at->host, own) == 0)
+		fault(f, "'%shostname' cannot be this node's own, '%s'", prefix, own);
 	free(own);
 	free(lines);
 	json_decref(route);
@@ -156,6 +144,11 @@ read_revoked(struct faults *f, const json_t *body, const char *prefix)
 
 	if (list != NULL && !json_is_array(list))
 		fault(f, "'%srevoked_certificates' must be an array", prefix);
+	if (json_array_size(list) > REVOKED_CALL_MAX) {
+		fault(f, "'%srevoked_certificates' must contain less than or equal to %d items",
+		    prefix, REVOKED_CALL_MAX);
+		return (NULL);
+	}
 	json_array_foreach(list, i, one)
 		if (!json_is_string(one) || serial_read(json_string_value(one), serial) == -1)
 			fault(f,

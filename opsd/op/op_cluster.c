@@ -137,15 +137,36 @@ answer_change(struct request *r, int add, const struct proposal *p)
 		p));
 }
 
+/* A node that has links may also be asked for one by hostname: which of the two, a call must say. */
+static const char *
+field_mesh_node(struct request *r, struct faults *f, const json_t *body, const char *prefix,
+    const char *old)
+{
+	const json_t *named = field_either(body, "node_name", old);
+
+	if (named == NULL && r->ops->data.live.links)
+		fault(f,
+		    "'%shostname' or '%surl' is required, or '%snode_name' of a node in the mesh",
+		    prefix, prefix, prefix);
+	else if (named != NULL &&
+	    (json_object_get(body, "hostname") != NULL || json_object_get(body, "url") != NULL))
+		fault(f, "'%snode_name' cannot be given together with '%shostname' or '%surl'",
+		    prefix, prefix, prefix);
+	else
+		return (op_field_node(r, f, body, prefix, old));
+	return (NULL);
+}
+
 static void
 change_mesh_node(struct request *r, int add)
 {
 	struct faults f = { 0 };
 	struct subscriptions wanted = { 0 };
-	const char *name = op_field_node(r, &f, r->body, "", "node_name");
+	const char *name = field_mesh_node(r, &f, r->body, "", "node_name");
 	struct proposal *p;
 
-	op_field_subscriptions(&wanted, &f, r->body, "");
+	if (name != NULL || !r->ops->data.live.links)
+		op_field_subscriptions(&wanted, &f, r->body, "");
 	if (!faults_answer(r, &f) && !op_is_off(r)) {
 		p = proposal_new(&r->ops->rep, name);
 		proposal_plan(p, &wanted);
@@ -201,7 +222,7 @@ static void
 remove_mesh_node(struct request *r)
 {
 	struct faults f = { 0 };
-	const char *name = op_field_node(r, &f, r->body, "", "name");
+	const char *name = field_mesh_node(r, &f, r->body, "", "name");
 	struct subscription_change *c;
 
 	if (faults_answer(r, &f))
@@ -260,8 +281,9 @@ read_connection(struct request *r, struct faults *f, const json_t *given, size_t
 		into->join = linkjoin_read(r, f, given, prefix);
 		into->name = into->join->url != NULL ? into->join->route.host : NULL;
 	} else if (json_is_object(given)) {
-		into->name = op_field_node(r, f, given, prefix, "node_name");
-		op_field_subscriptions(&into->wanted, f, given, prefix);
+		into->name = field_mesh_node(r, f, given, prefix, "node_name");
+		if (into->name != NULL || !r->ops->data.live.links)
+			op_field_subscriptions(&into->wanted, f, given, prefix);
 	} else
 		fault(f, "'connections[%zu]' must be of type object", i);
 	free(prefix);

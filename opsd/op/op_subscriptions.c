@@ -176,12 +176,7 @@ op_field_node(struct request *r, struct faults *f, const json_t *body, const cha
 	char *own;
 
 	if (v == NULL)
-		fault(f, "'%snode_name' is required%s", prefix,
-		    json_object_get(body, "hostname") != NULL ||
-			    json_object_get(body, "url") != NULL ?
-			": nodes are known by clustering.nodeName, "
-			"and found by the routes of cluster_set_routes" :
-			"");
+		fault(f, "'%snode_name' is required", prefix);
 	else if (name == NULL)
 		fault(f, "'%snode_name' must be a string", prefix);
 	else if (is_listed(r->ops, v))

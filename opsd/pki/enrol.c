@@ -65,10 +65,19 @@ enrol_authorization(const json_t *given, char **err)
 			       "the value of an Authorization header");
 		return (NULL);
 	}
-	if (joins_read(text, &token) == -1)
+	if (joins_read(text, &token) == 0) {
+		explicit_bzero(&token, sizeof(token));
+		return (xasprintf(JOINS_SCHEME "%s", text));
+	}
+	/* A scheme and what it is with: without, it would be sent, and be taken for nothing. */
+	if (strchr(text, ' ') != NULL)
 		return (xstrdup(text));
-	explicit_bzero(&token, sizeof(token));
-	return (xasprintf(JOINS_SCHEME "%s", text));
+	*err = xstrdup(joins_is(text) ?
+		"is no whole join token: give it as create_join_token has answered it, "
+		"hlj1.PIN.SECRET" :
+		"must be a join token (hlj1.PIN.SECRET), or the value of an Authorization header, "
+		"such as Bearer TOKEN");
+	return (NULL);
 }
 
 /* ---- the question ---- */

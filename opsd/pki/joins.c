@@ -39,12 +39,18 @@ take_digits(const char *at, size_t n, char end, char *out)
 }
 
 int
+joins_is(const char *text)
+{
+	return (strncmp(text, BEGIN, strlen(BEGIN)) == 0);
+}
+
+int
 joins_read(const char *text, struct join_token *out)
 {
 	const char *at = text;
 
 	memset(out, 0, sizeof(*out));
-	if (strncmp(at, BEGIN, strlen(BEGIN)) != 0)
+	if (!joins_is(at))
 		return (-1);
 	at = take_digits(at + strlen(BEGIN), JOINS_PIN, '.', out->pin);
 	if (at != NULL && take_digits(at, sizeof(out->secret) - 1, '\0', out->secret) != NULL)

@@ -25,6 +25,7 @@ struct join_token {
 	char secret[2 * JOINS_SECRET + 1];
 };
 int joins_read(const char *text, struct join_token *out);
+int joins_is(const char *text); /* it begins as one, whole or not */
 
 /* Any thread but the event loop's, as the disk is waited for. */
 struct joins;

@@ -74,8 +74,9 @@ routes()	# routes NODE JSON: all that it has
 @test "bad routes of links are refused with field and rule, and none is kept" {
 	ok n1 '{"operation":"cluster_set_routes","routes":["server-five"]}'
 	refused n1 400 '{"operation":"cluster_set_routes","routes":["server-six","http://a b",7,{"port":1},
-	    {"hostname":"wss://x","port":70000,"tls":true},{"hostname":"y","revokedCertificates":["z"]}]}' \
-	    "'routes[1]' must be a host name, or a URL such as wss://server-two:9933. 'routes[2]' must be a host name, or a URL such as wss://server-two:9933. 'routes[3].hostname' or 'routes[3].url' is required. 'routes[4].hostname' must be a host name or an address. 'routes[4].port' must be an integer between 1 and 65535. 'routes[4].tls' is not allowed. 'routes[5].revokedCertificates[0]' must be a serial number in hexadecimal"
+	    {"hostname":"wss://x","port":70000,"tls":true},{"hostname":"y","revokedCertificates":["z"]},
+	    {"hostname":"z","url":"wss://y"}]}' \
+	    "'routes[1]' must be a host name, or a URL such as wss://server-two:9933. 'routes[2]' must be a host name, or a URL such as wss://server-two:9933. 'routes[3].hostname' or 'routes[3].url' is required. 'routes[4].hostname' must be a host name or an address. 'routes[4].port' must be an integer between 1 and 65535. 'routes[4].tls' is not allowed. 'routes[5].revokedCertificates[0]' must be a serial number in hexadecimal. 'routes[6].hostname' must be the host of its URL, 'y'"
 	refused n1 400 '{"operation":"cluster_delete_routes","routes":[7,{"hostname":"x:1"}]}' \
 	    "'routes[0]' must be of type object. 'routes[1].hostname' must be a host name or an address"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"hub","routes":["server-six"]}' \
@@ -112,7 +113,7 @@ alone()		# alone NODE: it knows of nobody
 listed()	# listed NODE OTHER JQ: its row of hdb_nodes
 {
 	ask "$1" '{"operation":"search_by_value","database":"system","table":"hdb_nodes",
-	    "search_attribute":"name","search_value":"*","get_attributes":["*"]}' |
+	    "search_attribute":"name","search_value":"*"}' |
 	    jq -e ".[] | select(.name == \"$(host "$2")\") | $3"
 }
 
@@ -121,13 +122,25 @@ has_table()	# has_table NODE TABLE
 	ask "$1" "{\"operation\":\"describe_table\",\"database\":\"dev\",\"table\":\"$2\"}" | jq -e .name
 }
 
+has_certificate()	# has_certificate NODE NAME
+{
+	ask "$1" '{"operation":"search_by_value","database":"system","table":"hdb_certificate",
+	    "search_attribute":"name","search_value":"*"}' | jq -e "any(.[]; .name == \"$2\")"
+}
+
 @test "a node without links, bad fields, and a node that does not know this one: nothing is left" {
 	refused n1 400 "{\"operation\":\"add_node\",$(to n2)}" "Links are not configured on this node"
 	refused n3 400 '{"operation":"add_node","hostname":"a b","authorization":7,"verify_tls":"x","shard":-1,
 	    "revoked_certificates":["z"],"start_time":"soon","subscriptions":[],"operations_port":0}' \
 	    "'hostname' must be a host name or an address. 'authorization' must be an object with username and password, a join token, or the value of an Authorization header. 'operations_port' must be an integer between 1 and 65535. 'verify_tls' must be a boolean. 'revoked_certificates[0]' must be a serial number, in hexadecimal digits. 'shard' must be an integer between 0 and 4294967295. 'start_time' must be a date and time of ISO-8601, such as 2026-01-31T12:00:00Z. 'subscriptions' must contain at least 1 items"
-	refused n3 400 '{"operation":"add_node","hostname":"a","url":"wss://b"}' \
-	    "'hostname' must be the host of 'url', 'b'"
+	refused n3 400 '{"operation":"add_node","hostname":"a","url":"wss://b","port":7,"authorization":"hlj1.ab"}' \
+	    "'hostname' must be the host of its URL, 'b'. 'port' goes with a host name: a URL has its own. 'authorization' is no whole join token"
+	refused n3 400 '{"operation":"add_node","verify_tls":false}' \
+	    '"'"'hostname' or 'url' is required, or 'node_name' of a node in the mesh"'"'
+	refused n3 400 '{"operation":"remove_node","hostname":"a","node_name":"b"}' \
+	    "'node_name' cannot be given together with 'hostname' or 'url'"
+	refused n3 400 '{"operation":"configure_cluster","connections":[{"hostname":"a","node_name":"b"}]}' \
+	    "'connections[0].node_name' cannot be given together with 'connections[0].hostname' or 'connections[0].url'"
 	refused n3 400 '{"operation":"add_node","hostname":"127.0.1.3"}' "cannot be this node's own"
 	refused n3 504 "{\"operation\":\"add_node\",$(to n2)}" "No link with '127.0.1.2' at wss://127.0.1.2:$link_port/replication comes up"
 	refused n3 403 "{\"operation\":\"add_node\",$(to n2 '"verify_tls":false,"authorization":{"username":"admin","password":"no"}')}" \
@@ -170,8 +183,12 @@ certificates()	# certificates NODE: its own, and the authorities that it trusts
 	wait_until 20 has_row n3 t '"early"'
 	insert n3 t '{"id":"back"}'
 	wait_until 20 has_row n2 t '"back"'
-	listed n3 n2 '.subscriptions == null and .replicates and .hostname == "127.0.1.2" and (.url | startswith("wss://"))'
-	listed n2 n3 '.subscriptions == null and .replicates'
+	listed n3 n2 ".subscriptions == null and .replicates and .hostname == \"127.0.1.2\" and .url == \"wss://127.0.1.2:$link_port\""
+	# It dialled: the other knows by its own word where it is.
+	wait_until 10 listed n2 n3 ".subscriptions == null and .replicates and .url == \"wss://127.0.1.3:$link_port\""
+	ok n2 '{"operation":"cluster_status"}' ".connections[0].url == \"wss://127.0.1.3:$link_port\""
+	wait_until 10 has_certificate n3 keys/replication.pem
+	wait_until 10 has_certificate n2 keys/ca.crt
 }
 
 @test "a restart dials again" {

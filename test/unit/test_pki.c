@@ -526,6 +526,8 @@ test_authorization(void **state)
 		{ "\"" TOKEN "\"", "Join " TOKEN },
 		{ "\"Join " TOKEN "\"", "Join " TOKEN },
 		{ "\"Bearer x.y.z\"", "Bearer x.y.z" },
+		{ "\"hlj1." NODE NODE "\"", NULL },
+		{ "\"x.y.z\"", NULL },
 		{ "\"a\\r\\nX-Other: b\"", NULL },
 		{ "\"\\u0000\"", NULL },
 		{ "\"\"", NULL },
