@@ -18,6 +18,7 @@
 #include "opsd/auth/auth.h"
 #include "opsd/auth/certends.h"
 #include "opsd/auth/certstore.h"
+#include "opsd/cluster/daemons.h"
 #include "opsd/http/http.h"
 #include "opsd/job/backup.h"
 #include "opsd/job/job.h"
@@ -138,6 +139,18 @@ on_measured(void *arg, size_t jobs, size_t bytes, uint64_t us)
 	metrics_group(((struct ops *)arg)->watch.metrics, jobs, bytes, us);
 }
 
+/* What the daemons log in with may be another password now. */
+static void
+on_users_changed(void *arg)
+{
+	struct ops *o = arg;
+
+	if (o->auth != NULL)
+		auth_changed(o->auth);
+	if (o->data.live.clustering)
+		daemons_settings(o->rep.daemons);
+}
+
 struct ops *
 ops_start(struct svc *svc)
 {
@@ -147,6 +160,8 @@ ops_start(struct svc *svc)
 	data_init(&o->data, svc);
 	o->data.measured = on_measured;
 	o->data.measured_arg = o;
+	o->data.users_changed = on_users_changed;
+	o->data.users_arg = o;
 	o->data.started_us = mono_us();
 	o->watch = (struct watch){
 		.data = &o->data,

@@ -5,5 +5,5 @@
 const struct formats formats = {
 	.wire_oldest = 7,
 	.wire = 7,
-	.store = 9,
+	.store = 10,
 };

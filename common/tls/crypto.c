@@ -153,32 +153,68 @@ crypto_hash_password(const char *password)
 	return (text);
 }
 
-int
-crypto_check_password(const char *password, const char *hashed)
-{
-	uint8_t *salt = NULL, *want = NULL, got[HASH_LEN];
-	size_t salt_len, want_len;
+struct hashed {
 	unsigned n, r, p;
-	int at = 0, right = 0;
-	const char *sep;
+	uint8_t *salt, *hash;
+	size_t salt_len, hash_len;
+};
 
-	if (sscanf(hashed, "scrypt$%7u$%3u$%3u$%n", &n, &r, &p, &at) != 3 || at == 0)
-		return (0);
-	/* A hash may come from elsewhere: bound what it costs. */
-	if (n < 2 || n > 1048576 || (n & (n - 1)) != 0 || r < 1 || r > 32 || p < 1 || p > 16)
-		return (0);
-	hashed += at;
-	if ((sep = strchr(hashed, '$')) == NULL)
-		return (0);
-	salt = crypto_base64_read(hashed, (size_t)(sep - hashed), BASE64_MAX, &salt_len);
-	want = crypto_base64_read(sep + 1, strlen(sep + 1), BASE64_MAX, &want_len);
-	if (salt != NULL && want != NULL && want_len == HASH_LEN &&
-	    scrypt_hash(password, salt, salt_len, n, r, p, got) == 0)
-		right = crypto_equal(got, want, HASH_LEN);
+static void
+hashed_clear(struct hashed *h)
+{
 	ERR_clear_error();
-	free(salt);
-	free(want);
+	free(h->salt);
+	free(h->hash);
+}
+
+/* To be cleared also when it is none: -1. */
+static int
+read_hashed(struct hashed *h, const char *text)
+{
+	const char *sep;
+	int at = 0;
+
+	memset(h, 0, sizeof(*h));
+	if (sscanf(text, "scrypt$%7u$%3u$%3u$%n", &h->n, &h->r, &h->p, &at) != 3 || at == 0)
+		return (-1);
+	text += at;
+	if ((sep = strchr(text, '$')) == NULL)
+		return (-1);
+	h->salt = crypto_base64_read(text, (size_t)(sep - text), BASE64_MAX, &h->salt_len);
+	h->hash = crypto_base64_read(sep + 1, strlen(sep + 1), BASE64_MAX, &h->hash_len);
+	return (h->salt != NULL && h->hash != NULL && h->hash_len == HASH_LEN ? 0 : -1);
+}
+
+/* A hash may come from elsewhere: bound what it costs. */
+static int
+is_bearable(const struct hashed *h)
+{
+	return (h->n >= 2 && h->n <= 1048576 && (h->n & (h->n - 1)) == 0 && h->r >= 1 &&
+	    h->r <= 32 && h->p >= 1 && h->p <= 16);
+}
+
+int
+crypto_check_password(const char *password, const char *text)
+{
+	uint8_t got[HASH_LEN];
+	struct hashed h;
+	int right = read_hashed(&h, text) == 0 && is_bearable(&h) &&
+	    scrypt_hash(password, h.salt, h.salt_len, h.n, h.r, h.p, got) == 0 &&
+	    crypto_equal(got, h.hash, HASH_LEN);
+
+	hashed_clear(&h);
 	return (right);
+}
+
+int
+crypto_is_hash(const char *text)
+{
+	struct hashed h;
+	int is = read_hashed(&h, text) == 0 && h.n == SCRYPT_N && h.r == SCRYPT_R &&
+	    h.p == SCRYPT_P && h.salt_len == SALT_LEN;
+
+	hashed_clear(&h);
+	return (is);
 }
 
 char *

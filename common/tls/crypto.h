@@ -19,6 +19,7 @@ void crypto_md5_hex(const void *p, size_t n, char out[33]);
 
 /* scrypt, as text "scrypt$N$r$p$salt$hash"; caller frees. */
 char *crypto_hash_password(const char *password);
+int crypto_is_hash(const char *text); /* such a one, with the cost that is given here */
 int crypto_check_password(const char *password, const char *hashed); /* 1 right, 0 wrong */
 
 /* As base64 with padding; the caller frees. */

@@ -15,10 +15,11 @@ struct auth *auth_start(struct data *data, char **err);
 void auth_stop(struct auth *a);
 /*
  * Around reading and changing users or roles, so that what was read still holds; the thread
- * may wait long.  After a change, and before anybody hears of it: look again at who was verified.
+ * may wait long.
  */
 void auth_change_begin(struct auth *a);
 void auth_change_end(struct auth *a);
+/* Users or roles changed, by whomever: look again at who was verified.  Any thread. */
 void auth_changed(struct auth *a);
 
 /* What a request says about who sends it: headers or NULL, and how it came. */

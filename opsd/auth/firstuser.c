@@ -62,7 +62,7 @@ default_role(struct data *data, const char *name, char **err)
 	id = xstrdup(role == NULL ? name : uuid);
 	json_decref(role);
 	role = json_pack("{s:s, s:s, s:{s:b}}", "id", id, "role", name, "permission", name, 1);
-	if (sysrow_put(data, SYS_ROLE, role, err) != 200) {
+	if (sysrow_first(data, SYS_ROLE, role, err) != 200) {
 		free(id);
 		id = NULL;
 	}
@@ -97,7 +97,8 @@ put_user(struct data *data, const char *name, const char *password, const char *
 
 	json_decref(ids);
 	json_object_set_new(row, "active", json_true());
-	status = sysrow_put(data, SYS_USER, row, err);
+	status = role_id != NULL ? sysrow_first(data, SYS_USER, row, err) :
+				   sysrow_put(data, SYS_USER, row, err);
 	json_decref(row);
 	return (status == 200 ? 0 : -1);
 }

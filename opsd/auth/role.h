@@ -5,6 +5,8 @@
 
 struct catalog;
 
+#define ROLE_NAME_MAX 250 /* bytes, of names and ids */
+
 /* What a name in a role's list of operations is. */
 enum role_operation {
 	ROLE_OPERATION_GOOD,

@@ -139,6 +139,19 @@ user_role_ids(const json_t *row)
 
 /* ---- users ---- */
 
+const char *
+user_name_fault(const char *name)
+{
+	if (strchr(name, ':') != NULL)
+		return ("must not contain a colon");
+	for (const char *p = name; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return ("must not contain control characters");
+	return (strlen(name) > USER_NAME_MAX ?
+		"length must be less than or equal to 250 characters long" :
+		NULL);
+}
+
 struct user *
 user_local(void)
 {
@@ -175,7 +188,8 @@ user_from_row(struct data *data, const json_t *row)
 
 	u->refs = 1;
 	u->name = xstrdup(json_string_value(json_object_get(row, "username")));
-	u->active = !json_is_false(json_object_get(row, "active"));
+	/* Who is made has this; without it, it is a part of one, of which the rest is to come. */
+	u->active = json_is_true(json_object_get(row, "active"));
 	set_mark(u, json_string_value(json_object_get(row, "password")));
 	json_array_foreach(ids, i, id) {
 		role = json_is_string(id) ? sysrow_get(data, SYS_ROLE, json_string_value(id)) :
@@ -214,7 +228,6 @@ user_row(struct data *data, const char *name, const char *password, const json_t
 		json_object_set_new(row, "password", json_string(hashed));
 		json_object_set_new(row, "sealed",
 		    sealed != NULL ? json_string(sealed) : json_null());
-		json_object_set_new(row, "refresh_token", json_null());
 	}
 	free(hashed);
 	free(sealed);
@@ -253,9 +266,12 @@ user_cluster_secret(struct data *data, const char *username, char **password)
 }
 
 int
-user_hidden_attribute(uint32_t table_id, const char *name)
+user_hidden_attribute(uint32_t table_id, const char *name, size_t n)
 {
-	return (table_id == SYS_USER &&
-	    (strcmp(name, "password") == 0 || strcmp(name, "sealed") == 0 ||
-		strcmp(name, "hash") == 0 || strcmp(name, "refresh_token") == 0));
+	static const char *const hidden[] = { "password", "sealed", "hash", "refresh_token" };
+
+	for (size_t i = 0; table_id == SYS_USER && i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		if (strlen(hidden[i]) == n && memcmp(hidden[i], name, n) == 0)
+			return (1);
+	return (0);
 }

@@ -12,6 +12,7 @@
 struct data;
 
 #define USER_ROLES_MAX 20
+#define USER_NAME_MAX  250 /* bytes */
 
 /* What a user may is what its roles may together. */
 struct user_role {
@@ -33,6 +34,8 @@ struct user {
 	struct user *whole; /* of user_part(): whose roles they are */
 };
 
+/* Why nobody can have that name, to follow "username"; NULL: somebody can. */
+const char *user_name_fault(const char *name);
 /* NULL when there is none of that name. */
 struct user *user_load(struct data *data, const char *name);
 struct user *user_from_row(struct data *data, const json_t *row);
@@ -52,8 +55,8 @@ int user_is_cluster_without(const struct user *u, const char *role_id);
 json_t *user_role_ids(const json_t *row);
 /*
  * A row of hdb_user for sysrow_put; password and role ids may be NULL: not changed.
- * A new password ends the refresh token; a cluster user's is kept so that the node
- * itself can log in with it.
+ * A cluster user's password is kept as well, so that the node itself can log in with it; that
+ * stays on this node.
  */
 json_t *user_row(struct data *data, const char *name, const char *password, const json_t *role_ids,
     int cluster_user);
@@ -67,6 +70,6 @@ enum cluster_secret {
 /* *password, unless that is NULL: what the caller frees, NULL when it is not known. */
 enum cluster_secret user_cluster_secret(struct data *data, const char *username, char **password);
 /* Attributes of system tables that nobody ever sees. */
-int user_hidden_attribute(uint32_t table_id, const char *name);
+int user_hidden_attribute(uint32_t table_id, const char *name, size_t n);
 
 #endif

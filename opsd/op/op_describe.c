@@ -56,7 +56,7 @@ describe_attributes(struct request *r, const struct table *t)
 	json_array_foreach(json_object_get(definition, "attributes"), i, a) {
 		const char *name = json_string_value(json_object_get(a, "attribute"));
 
-		if (!user_hidden_attribute(t->id, name) &&
+		if (!user_hidden_attribute(t->id, name, strlen(name)) &&
 		    permission_sees_attribute(r->user, t, name))
 			json_array_append(shown, a);
 	}

@@ -211,7 +211,7 @@ connections_json(struct ops *ops)
 	size_t n, m;
 
 	all = nodes_all(ops->rep.nodes, &n);
-	tables = catalog_tables(ops->data.catalog, NULL, &m);
+	tables = catalog_replicated(ops->data.catalog, &m);
 	qsort(all, n, sizeof(struct peer *), by_node_name);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))

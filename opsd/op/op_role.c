@@ -10,8 +10,6 @@
 #include "opsd/op/op_user.h"
 #include "opsd/store/sysrow.h"
 
-#define ROLE_NAME_MAX 250
-
 static enum role_operation
 op_role_operation_cb(const char *name)
 {
@@ -114,7 +112,7 @@ reply_role(struct request *r, const char *id)
 }
 
 static void
-put_role(struct request *r, const char *id, const char *name, const json_t *was)
+put_role(struct request *r, const char *id, const char *name)
 {
 	json_t *row = json_pack("{s:s}", "id", id), *p = json_object_get(r->body, "permission");
 	char *err = NULL;
@@ -125,10 +123,9 @@ put_role(struct request *r, const char *id, const char *name, const json_t *was)
 	if (p != NULL)
 		json_object_set_new(row, "permission", role_kept(p));
 	status = sysrow_put(&r->ops->data, SYS_ROLE, row, &err);
-	if (status == 200) {
-		users_changed(r->ops, role_is(was, "cluster_user") || role_is(row, "cluster_user"));
+	if (status == 200)
 		reply_role(r, id);
-	} else
+	else
 		reply_failed(r, status, err);
 	json_decref(row);
 }
@@ -181,7 +178,7 @@ alter_role_run(struct request *r)
 		    "enabled it must stay a cluster_user role",
 		    user_row_text(role, "role"));
 	else
-		put_role(r, id, name, role);
+		put_role(r, id, name);
 	json_decref(role);
 }
 
@@ -236,10 +233,8 @@ drop_role_run(struct request *r)
 		    user_row_text(role, "role"));
 	else if ((status = sysrow_remove(&r->ops->data, SYS_ROLE, id, &err)) != 200)
 		reply_failed(r, status, err);
-	else {
-		users_changed(r->ops, role_is(role, "cluster_user"));
+	else
 		reply_message(r, "%s successfully deleted", user_row_text(role, "role"));
-	}
 	json_decref(role);
 }
 

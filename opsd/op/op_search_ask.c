@@ -39,7 +39,8 @@ int
 ask_field(struct asking *a, struct field *f, const char *name)
 {
 	json_object_set_new(a->asked, name, json_null());
-	if (field_find(f, a->table, name) == 0 && !user_hidden_attribute(a->table->id, name))
+	if (field_find(f, a->table, name) == 0 &&
+	    !user_hidden_attribute(a->table->id, name, strlen(name)))
 		return (0);
 	json_array_append_new(a->unknown, json_string(name));
 	return (-1);
@@ -85,7 +86,7 @@ static int
 op_search_shown(const struct table *t, const char *name, void *arg)
 {
 	struct asking *a = arg;
-	int shown = !user_hidden_attribute(t->id, name) &&
+	int shown = !user_hidden_attribute(t->id, name, strlen(name)) &&
 	    permission_attribute(a->r->user, t, name, MAY_READ);
 
 	a->shows |= shown;

@@ -29,16 +29,10 @@ is_plain_text(const json_t *v)
 static void
 fault_username(struct faults *f, const char *name)
 {
-	if (name != NULL && strchr(name, ':') != NULL)
-		fault(f, "'username' must not contain a colon");
-	for (const char *p = name; p != NULL && *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-			fault(f, "'username' must not contain control characters");
-			break;
-		}
-	if (name != NULL && strlen(name) > USER_NAME_MAX)
-		fault(f, "'username' length must be less than or equal to %d characters long",
-		    USER_NAME_MAX);
+	const char *why = name != NULL ? user_name_fault(name) : NULL;
+
+	if (why != NULL)
+		fault(f, "'username' %s", why);
 }
 
 static void
@@ -144,10 +138,9 @@ insert_user(struct request *r, const struct new_user *u, const json_t *roles)
 	json_object_set_new(row, "active", json_boolean(u->active));
 	status = sysrow_insert(&r->ops->data, SYS_USER, row, &err);
 	json_decref(row);
-	if (status == 200) {
-		users_changed(r->ops, cluster);
+	if (status == 200)
 		reply_added(r, u);
-	} else if (status == 409) {
+	else if (status == 409) {
 		reply_error(r, 409, "User %s already exists", u->username);
 		free(err);
 	} else
@@ -314,12 +307,11 @@ alter_row(struct request *r, const struct altering *a)
 		json_object_set_new(row, "sealed", json_null());
 	status = sysrow_put(&r->ops->data, SYS_USER, row, &err);
 	json_decref(row);
-	if (status == 200) {
-		users_changed(r->ops, cluster || roles_are(a->was, "cluster_user"));
+	if (status == 200)
 		reply_json(r, 200,
 		    json_pack("{s:s, s:[s], s:[]}", "message", "updated 1 of 1 records",
 			"update_hashes", a->username, "skipped_hashes"));
-	} else
+	else
 		reply_failed(r, status, err);
 }
 
@@ -385,10 +377,9 @@ drop_user_run(struct request *r)
 		    "User %s is the one of clustering.user: while clustering is "
 		    "enabled it cannot be dropped",
 		    username);
-	else if ((status = sysrow_remove(&r->ops->data, SYS_USER, username, &err)) == 200) {
-		users_changed(r->ops, u->cluster_user);
+	else if ((status = sysrow_remove(&r->ops->data, SYS_USER, username, &err)) == 200)
 		reply_message(r, "%s successfully deleted", username);
-	} else
+	else
 		reply_failed(r, status, err);
 	user_unref(u);
 }

@@ -7,8 +7,6 @@
 struct ops;
 struct request;
 
-#define USER_NAME_MAX 250
-
 const char *user_row_text(const json_t *row, const char *name); /* "" when it is no string */
 json_t *role_named(struct ops *ops, const char *name);          /* new reference, or NULL */
 int role_is(const json_t *role, const char *type);              /* "super_user", "cluster_user" */
@@ -34,7 +32,5 @@ const char *user_weak_secret(struct ops *ops, const json_t *roles, const char *u
     const char *password);
 void op_user_show_all(struct request *r); /* list_users */
 void op_user_show_own(struct request *r); /* user_info */
-/* What a user or a role was changed to is in force at once. */
-void users_changed(struct ops *ops, int cluster_user);
 
 #endif

@@ -9,7 +9,6 @@
 #include "common/tls/authority.h"
 #include "opsd/auth/auth.h"
 #include "opsd/auth/user.h"
-#include "opsd/cluster/daemons.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 #include "opsd/store/sysrow.h"
@@ -127,12 +126,4 @@ user_weak_secret(struct ops *ops, const json_t *roles, const char *username, con
 
 	conf_free(set);
 	return (matters ? authority_weakness(username, password) : NULL);
-}
-
-void
-users_changed(struct ops *ops, int cluster_user)
-{
-	auth_changed(ops->auth);
-	if (cluster_user)
-		daemons_settings(ops->rep.daemons);
 }

@@ -15,7 +15,7 @@ shown_user(struct ops *ops, json_t *user, int times)
 {
 	json_t *roles = roles_of(ops, user);
 	json_t *o = json_pack("{s:O?, s:b, s:O?}", "username", json_object_get(user, "username"),
-	    "active", !json_is_false(json_object_get(user, "active")), "role",
+	    "active", json_is_true(json_object_get(user, "active")), "role",
 	    json_array_get(roles, 0));
 
 	if (json_array_size(roles) > 1)

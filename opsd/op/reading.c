@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "opsd/auth/user.h"
 #include "opsd/op/node.h"
 #include "opsd/store/key.h"
 #include "opsd/store/value.h"
@@ -206,6 +207,8 @@ reading_text_row(struct buf *out, const struct table *t, const uint8_t *key, siz
 	for (uint32_t i = 0; i < row->n; i++) {
 		const struct attr *a = &row->attrs[i];
 
+		if (user_hidden_attribute(t->id, a->name, a->nlen))
+			continue;
 		buf_u8(out, ',');
 		value_text_string(out, a->name, a->nlen);
 		buf_u8(out, ':');

@@ -418,8 +418,29 @@ table_cmp(const void *a, const void *b)
 	return (d != 0 ? d : strcmp((*x)->name, (*y)->name));
 }
 
-struct table **
-catalog_tables(struct catalog *c, const char *database, size_t *n)
+static int
+is_in_database(const struct table *t, const void *database)
+{
+	return (strcmp(t->database, database) == 0);
+}
+
+static int
+is_not_system(const struct table *t, const void *none)
+{
+	(void)none;
+	return (t->id >= TABLE_USER_FIRST);
+}
+
+static int
+is_replicable(const struct table *t, const void *none)
+{
+	(void)none;
+	return (catalog_can_replicate(t->id));
+}
+
+static struct table **
+list_tables(struct catalog *c, int (*is_wanted)(const struct table *t, const void *arg),
+    const void *arg, size_t *n)
 {
 	struct table **list;
 	struct named *e;
@@ -427,15 +448,24 @@ catalog_tables(struct catalog *c, const char *database, size_t *n)
 	*n = 0;
 	pthread_rwlock_rdlock(&c->lock);
 	list = xcalloc(HASH_COUNT(c->tables) + 1, sizeof(*list));
-	for (e = c->tables; e != NULL; e = e->hh.next) {
-		const char *db = e->table->database;
-
-		if (database != NULL ? strcmp(db, database) == 0 : strcmp(db, "system") != 0)
+	for (e = c->tables; e != NULL; e = e->hh.next)
+		if (is_wanted(e->table, arg))
 			list[(*n)++] = table_ref(e->table);
-	}
 	pthread_rwlock_unlock(&c->lock);
 	qsort(list, *n, sizeof(*list), table_cmp);
 	return (list);
+}
+
+struct table **
+catalog_tables(struct catalog *c, const char *database, size_t *n)
+{
+	return (list_tables(c, database != NULL ? is_in_database : is_not_system, database, n));
+}
+
+struct table **
+catalog_replicated(struct catalog *c, size_t *n)
+{
+	return (list_tables(c, is_replicable, NULL, n));
 }
 
 void

@@ -24,6 +24,13 @@ enum system_table {
 	SYS_STATUS,
 };
 
+/* Tables that can replicate, and so have a log: users' own, and of the system's users and roles. */
+static inline int
+catalog_can_replicate(uint32_t id)
+{
+	return (id >= TABLE_USER_FIRST || id == SYS_USER || id == SYS_ROLE);
+}
+
 struct catalog;
 
 struct catalog *catalog_load(struct store *s, char **err);
@@ -42,6 +49,7 @@ json_t *catalog_databases(struct catalog *c);
 /* Tables of a database (all of them for NULL, system excluded), counted, sorted by
  * name; the caller unrefs each and frees the array. */
 struct table **catalog_tables(struct catalog *c, const char *database, size_t *n);
+struct table **catalog_replicated(struct catalog *c, size_t *n); /* the same of all that can */
 
 /* What the table says of itself; unsaid as well where there is none.  At once where no table says anything. */
 enum table_replicate catalog_replicate(struct catalog *c, const char *db, size_t dblen,

@@ -47,6 +47,12 @@ struct data {
 	/* A group of so many jobs and bytes was written in so many microseconds. */
 	void (*measured)(void *arg, size_t jobs, size_t bytes, uint64_t us);
 	void *measured_arg;
+	/*
+	 * Users or roles are others now, by a call or by a peer: on the commit thread, before who
+	 * wrote hears of it.  NULL: nobody wants to know.
+	 */
+	void (*users_changed)(void *arg);
+	void *users_arg;
 	uint8_t node_id[NODE_ID_LEN];
 	char node_hex[2 * NODE_ID_LEN + 1];
 	uint8_t key[32]; /* seals the cluster password */

@@ -145,6 +145,7 @@ group_row_set(struct group *g, struct group_row *gr, const struct row *r)
 	buf_free(&gr->now);
 	gr->now = now;
 	gr->changed = 1;
+	g->users |= gr->table->id == SYS_USER || gr->table->id == SYS_ROLE;
 	g->bytes += now.len;
 	if (updated > stat->updated)
 		stat->updated = updated;
@@ -184,7 +185,7 @@ group_log(struct group *g, struct table *t, const void *payload, size_t len)
 	struct log_pos prev;
 	size_t at = g->logged.len;
 
-	if (t->id < TABLE_USER_FIRST)
+	if (!catalog_can_replicate(t->id))
 		return;
 	if (!g->data->live.replicates && !g->data->hooks.logs(g->data->hooks.arg)) {
 		l->unlogged_ms = g->wall;

@@ -31,7 +31,7 @@ void group_row_set(struct group *g, struct group_row *gr, const struct row *r);
 void group_row_forget(struct group_row *gr);
 void group_observe(struct group *g, uint64_t time);
 struct stamp group_stamp(struct group *g); /* next of the clock */
-/* Append to the log, unless clustering is off and nobody subscribes, or it is a system table. */
+/* Append to the log, unless clustering is off and nobody subscribes, or the table never replicates. */
 void group_log(struct group *g, struct table *t, const void *payload, size_t len);
 /* A row was seen: the table lists its names from now on. */
 void group_see_attrs(struct group *g, struct table *t, const struct row *r);
@@ -68,6 +68,11 @@ struct table *group_create_table(struct group *g, const char *db, const char *na
 struct store_batch *group_batch(struct group *g);
 /* One row of a system table from an object (key included), or its removal. */
 void group_system_put(struct group *g, enum system_table t, const json_t *object);
+/*
+ * One that the node makes by itself at its first start, logged, with stamp_first(): it yields to
+ * what other nodes have of it.  0: there is, or was, something of it here.
+ */
+int group_system_first(struct group *g, enum system_table t, const json_t *object);
 void group_system_delete(struct group *g, enum system_table t, const char *key);
 void group_broken(struct group *g); /* a store read failed: the group fails as a whole */
 

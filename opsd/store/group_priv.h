@@ -34,6 +34,7 @@ struct group {
 	uint64_t logged_from;
 	uint64_t wall;
 	size_t bytes;
+	int users; /* a row of hdb_user or hdb_role changes */
 	int broken;
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "opsd/store/data.h"
 #include "opsd/store/key.h"
 #include "opsd/store/value.h"
 
@@ -70,6 +71,47 @@ group_system_put(struct group *g, enum system_table id, const json_t *object)
 	row_free(&r);
 	buf_free(&key);
 	buf_free(&values);
+}
+
+static void
+log_state(struct group *g, struct table *t, const struct group_row *gr)
+{
+	struct buf b = { 0 };
+	size_t at = txn_begin(&b, TXN_WRITE, TXN_UPSERT, g->data->node_id, "hubleaf", t->database,
+	    t->name, t->primary_key);
+
+	txn_set_stamp(&b, at, group_stamp(g).time);
+	txn_set_count(&b, at, 1);
+	buf_u8(&b, REC_STATE);
+	buf_strn(&b, gr->key, gr->klen);
+	buf_blob(&b, gr->now.data, gr->now.len);
+	group_log(g, t, b.data, b.len);
+	buf_free(&b);
+}
+
+int
+group_system_first(struct group *g, enum system_table id, const json_t *object)
+{
+	struct table *t = group_table(g, id);
+	struct row r = { 0 };
+	struct buf key = { 0 }, values = { 0 };
+	struct group_row *gr;
+	int is_first;
+
+	key_from_json(&key, json_object_get(object, t->primary_key));
+	gr = group_row(g, t, key.data, key.len);
+	is_first = gr != NULL && gr->now.len == 0;
+	if (is_first) {
+		r.created = r.cleared = stamp_first(g->wall, g->clock->node);
+		object_attrs(&r, t, object, r.created, &values);
+		group_row_set(g, gr, &r);
+		group_see_attrs(g, t, &r);
+		log_state(g, group_table(g, id), gr);
+	}
+	row_free(&r);
+	buf_free(&key);
+	buf_free(&values);
+	return (is_first);
 }
 
 void

@@ -21,7 +21,7 @@ write_tombstone(struct group *g, const struct table *t, const struct group_row *
 	int has = gr->now.len > 0 && !row_visible(now);
 	struct buf k = { 0 };
 
-	if (t->id < TABLE_USER_FIRST ||
+	if (!catalog_can_replicate(t->id) ||
 	    (had && has && stamp_cmp(before->cleared, now->cleared) == 0))
 		return;
 	if (had) {
@@ -230,5 +230,7 @@ group_write(struct group *g)
 	if (g->logged.len > 0)
 		logtail_add(l->tail, g->logged_from, l->last, &g->logged);
 	l->durable = (uint64_t)l->last;
+	if (g->users && g->data->users_changed != NULL)
+		g->data->users_changed(g->data->users_arg);
 	return (0);
 }

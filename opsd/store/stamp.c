@@ -35,6 +35,14 @@ hlc_observe(struct hlc *c, uint64_t time)
 }
 
 struct stamp
+stamp_first(uint64_t ms, uint64_t node)
+{
+	const uint64_t end = UINT64_C(1) << 42; /* in 2109 */
+
+	return ((struct stamp){ ((ms < end ? end - ms : 0) >> 4) << 16, node });
+}
+
+struct stamp
 hlc_next(struct hlc *c, uint64_t ms)
 {
 	uint64_t wall = ms << 16;

@@ -63,6 +63,11 @@ struct hlc {
 };
 
 void hlc_observe(struct hlc *c, uint64_t time);
+/*
+ * Of what a node makes by itself at its first start: below all that a clock gives, so that what
+ * others have of it counts; of two such the earlier.
+ */
+struct stamp stamp_first(uint64_t wall_ms, uint64_t node);
 struct stamp hlc_next(struct hlc *c, uint64_t wall_ms); /* (wall, 0) if greater, else clock + 1 */
 
 #endif

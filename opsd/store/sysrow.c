@@ -8,6 +8,7 @@
 
 #include "common/base/mem.h"
 #include "opsd/store/data.h"
+#include "opsd/store/group.h"
 #include "opsd/store/key.h"
 #include "opsd/store/row.h"
 #include "opsd/store/value.h"
@@ -46,6 +47,55 @@ load_visible(const struct table *t, const uint8_t *key, size_t klen, const void 
 	return (o);
 }
 
+/* ---- what stays on this node ---- */
+
+/*
+ * CF_META: "S" + the row's key in CF_ROWS -> text.  The one attribute that no other node is told, as
+ * its own key seals it: beside the row, as all that is in rows may replicate.
+ */
+static const char beside_name[] = "sealed";
+
+static void
+beside_key(struct buf *k, uint32_t table, const uint8_t *key, size_t klen)
+{
+	buf_u8(k, 'S');
+	key_row(k, table, key, klen);
+}
+
+static void
+read_beside(struct data *data, const struct buf *key, uint32_t table, json_t *o)
+{
+	struct buf k = { 0 }, v = { 0 };
+
+	beside_key(&k, table, key->data, key->len);
+	if (store_get(data->store, NULL, CF_META, k.data, k.len, &v) == 1)
+		json_object_set_new(o, beside_name, json_stringn((const char *)v.data, v.len));
+	buf_free(&k);
+	buf_free(&v);
+}
+
+/* NULL: none. */
+static void
+keep_beside(struct group *g, uint32_t table, const uint8_t *key, size_t klen, const char *text)
+{
+	struct buf k = { 0 };
+
+	beside_key(&k, table, key, klen);
+	if (text != NULL)
+		store_batch_put(group_batch(g), CF_META, k.data, k.len, text, strlen(text));
+	else
+		store_batch_delete(group_batch(g), CF_META, k.data, k.len);
+	buf_free(&k);
+}
+
+void
+sysrow_forget_own(struct group *g, uint32_t table, const uint8_t *key, size_t klen)
+{
+	keep_beside(g, table, key, klen, NULL);
+}
+
+/* ---- reading ---- */
+
 json_t *
 sysrow_get(struct data *data, enum system_table id, const char *key)
 {
@@ -58,6 +108,8 @@ sysrow_get(struct data *data, enum system_table id, const char *key)
 		if (store_get(data->store, NULL, CF_ROWS, rowkey.data, rowkey.len, &value) == 1)
 			o = load_visible(t, k.data, k.len, value.data, value.len);
 	}
+	if (o != NULL)
+		read_beside(data, &k, id, o);
 	buf_free(&k);
 	buf_free(&rowkey);
 	buf_free(&value);
@@ -87,35 +139,108 @@ sysrow_all(struct data *data, enum system_table id)
 	return (list);
 }
 
-static int
-change_row(struct data *data, enum system_table id, enum txn_op op, const json_t *record,
-    char **err)
-{
-	struct table *t = catalog_by_id(data->catalog, id);
-	struct write *w;
-	int status = 500;
+/* ---- writing ---- */
 
-	if (t == NULL) {
-		*err = xasprintf("the system tables are not there");
-		return (status);
-	}
-	w = write_new(t, op, "hubleaf");
+struct change {
+	struct commit_job job; /* first */
+	enum system_table table;
+	enum txn_op op;
+	json_t *record;    /* a row, or the key of one that goes */
+	const json_t *own; /* what stays here of it; NULL: as it was */
+	size_t max;
+};
+
+/* Whether it applied. */
+static int
+run_write(struct group *g, struct change *c)
+{
+	struct write *w = write_new(group_table(g, c->table), c->op, "hubleaf");
+	int applied = 0;
+
 	w->internal = 1;
-	if (write_add(w, record, data->live.max_transaction) == -1) {
-		status = 400;
-		*err = xasprintf("the record is too large or has a bad key");
-	} else {
-		status = commit_wait(data->commit, &w->job);
-		if (status != 200)
-			*err = xstrdup(w->job.error != NULL ? w->job.error : "not written");
-		else if (op == TXN_INSERT && !w->recs[0].applied) {
-			status = 409;
-			*err = xasprintf("already exists");
-		}
+	w->job.status = 200;
+	if (write_add(w, c->record, c->max) == -1)
+		commit_fail(&c->job, 400, "the record is too large or has a bad key");
+	else {
+		w->job.run(g, &w->job);
+		if (w->job.status != 200)
+			commit_fail(&c->job, w->job.status, "%s", w->job.error);
+		else
+			applied = w->recs[0].applied;
 	}
 	write_free(w);
-	table_unref(t);
+	return (applied);
+}
+
+/* What stays here of it changes with it. */
+static void
+keep_with_row(struct group *g, const struct change *c)
+{
+	const json_t *key = c->op == TXN_DELETE ?
+	    c->record :
+	    json_object_get(c->record, group_table(g, c->table)->primary_key);
+	struct buf k = { 0 };
+
+	if (c->own == NULL && c->op == TXN_UPSERT)
+		return;
+	key_from_json(&k, key);
+	keep_beside(g, c->table, k.data, k.len, json_string_value(c->own));
+	buf_free(&k);
+}
+
+static void
+change_run(struct group *g, struct commit_job *j)
+{
+	struct change *c = (struct change *)j;
+
+	if (run_write(g, c))
+		keep_with_row(g, c);
+	else if (j->status == 200 && c->op == TXN_INSERT)
+		commit_fail(j, 409, "already exists");
+}
+
+static void
+first_run(struct group *g, struct commit_job *j)
+{
+	struct change *c = (struct change *)j;
+
+	if (!group_system_first(g, c->table, c->record))
+		change_run(g, j);
+	else
+		keep_with_row(g, c);
+}
+
+/* The row without what stays here of it. */
+static int
+run_change(struct data *data, struct change *c, const json_t *row, char **err)
+{
+	int status;
+
+	c->record = json_copy((json_t *)(uintptr_t)row);
+	c->own = json_object_get(row, beside_name);
+	c->max = data->live.max_transaction;
+	json_object_del(c->record, beside_name);
+	status = commit_wait(data->commit, &c->job);
+	if (status != 200)
+		*err = c->job.error != NULL ? c->job.error : xstrdup("not written");
+	json_decref(c->record);
 	return (status);
+}
+
+static int
+change_row(struct data *data, enum system_table id, enum txn_op op, const json_t *row, char **err)
+{
+	struct change c = { .job = { .run = change_run }, .table = id, .op = op };
+
+	return (run_change(data, &c, row, err));
+}
+
+int
+sysrow_first(struct data *data, enum system_table id, const json_t *row, char **err)
+{
+	struct change c = { .job = { .run = first_run }, .table = id, .op = TXN_UPSERT };
+
+	return (run_change(data, &c, row, err));
 }
 
 int
