@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/conf/repconf.h"
 #include "common/conf/settings.h"
@@ -17,6 +18,7 @@
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/roster.h"
 #include "opsd/cluster/routeflow.h"
+#include "opsd/cluster/subscribed.h"
 #include "opsd/pki/issue.h"
 #include "opsd/pki/pki.h"
 
@@ -229,18 +231,34 @@ note_hostname(struct peer *p, const char *hostname)
 	return (1);
 }
 
-static void
-keep_peer(struct group *g, const struct member *m)
+/* What needs TLS does not go on without it. */
+static int
+note_secure(struct group *g, struct peer *p, int secure)
 {
+	if (!p->secure == !secure)
+		return (0);
+	p->secure = secure;
+	subscribed_end(g, p);
+	return (1);
+}
+
+static void
+keep_peer(struct group *g, const struct member_claim *c)
+{
+	const struct member *m = &c->is;
 	const char *name = m->node_name != NULL ? m->node_name : m->hostname;
 	char *was = nodes_name(replication_of(g)->nodes, m->id);
 	struct peer *p = nodes_edit(g, m->id, name);
 	int changed = was == NULL || strcmp(was, name) != 0;
 
 	changed |= note_hostname(p, m->hostname);
+	changed |= note_secure(g, p, c->secure);
 	if (is_of_route(replication_of(g), m))
 		changed |= subscribe_all(g, p);
 	changed |= routeflow_narrow(g, p);
+	if (peer_lacks_tls(p))
+		log_warnx("users and roles do not replicate with %s: its link is without TLS",
+		    name);
 	if (changed)
 		nodes_store(g, p);
 	else
@@ -271,7 +289,7 @@ admission_run(struct group *g, struct commit_job *j)
 	if (is_asked_in(rep, &a->claim))
 		gossip_take_back(g, a->claim.is.id, a->claim.is.spki);
 	keep_member(g, &a->claim);
-	keep_peer(g, &a->claim.is);
+	keep_peer(g, &a->claim);
 	a->hint = cursors_hint(rep->cursors, a->claim.is.id);
 }
 

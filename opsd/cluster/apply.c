@@ -97,6 +97,8 @@ apply_write(struct entries_in *s, struct txn *t, const struct log_entry *e)
 	while ((rc = txn_next(t, &rec)) == 1) {
 		/* The table may get a new version while its rows bring attributes. */
 		table = group_table(g, table->id);
+		if (merge_refuses(g, table, s->a->peer, rec.key, rec.klen, &rec.row))
+			continue;
 		if (merge_row(g, table, rec.key, rec.klen, &rec.row, table->horizon, &before) == 1)
 			changed = 1;
 	}
@@ -144,6 +146,8 @@ apply_define(struct entries_in *s, struct txn *t, const struct log_entry *e)
 		rc = stop_unfit(s, "a definition cannot be read");
 	else if (table == NULL)
 		rc = make_peers_table(s, t, key, def);
+	else if (table->id < TABLE_USER_FIRST)
+		; /* is as each node has it */
 	else if (apply_other_key(table, key, strlen(key), &other))
 		rc = stop_at(s, other);
 	else if (group_add_attrs(s->g, table, json_object_get(def, "attributes"), t->stamp) &&

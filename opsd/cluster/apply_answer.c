@@ -10,6 +10,7 @@
 #include "opsd/cluster/firstcopy.h"
 #include "opsd/cluster/merge.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/scope.h"
 #include "opsd/store/group_priv.h"
 
 /* Answers to what cursors asked (catchup.h). */
@@ -43,7 +44,7 @@ take_rows(struct group *g, struct cursor *cur, struct table *t, struct catchup_a
     struct cursor_event *e)
 {
 	const struct cursor_view *v = cursor_view(cur);
-	struct merge_how how = { .from_ms = v->from_ms, .own = v->state == CURSOR_RECOVER };
+	struct merge_how how = { v->peer, v->from_ms, v->state == CURSOR_RECOVER };
 	struct merged copied = { 0 };
 	int rc = 0;
 
@@ -93,7 +94,7 @@ open_answer(struct replication *rep, const struct apply *a, const struct cursor_
 	char *which;
 	int broken;
 
-	if (!a->answered)
+	if (!a->answered || (!a->vouched && scope_is_system(v->database, strlen(v->database))))
 		return (-1);
 	broken = catchup_answer_read(an, a->kind, a->bytes.data, a->bytes.len) == -1;
 	cluster_answer_read(rep->cluster, a->peer, broken);

@@ -93,12 +93,27 @@ is_of_lost_table(const struct cursor_view *v, const struct frame *fr, struct rd 
 	    memcmp(v->database, t.database, t.database_len) != 0);
 }
 
+/* Users and roles by a way on which nobody vouches for who sends them. */
+static int
+is_unvouched(const struct apply *a, struct rd r)
+{
+	struct log_entry e;
+	struct txn t;
+
+	return (!a->vouched && log_entry_read(&r, &e) == 0 && txn_read(&t, e.payload, e.len) == 0 &&
+	    scope_is_system(t.database, t.database_len));
+}
+
 /* NULL: what comes is not for us. */
 static struct cursor *
-cursor_for(struct group *g, const uint8_t *peer, const struct frame *fr, struct rd r)
+cursor_for(struct group *g, const struct apply *a, const struct frame *fr, struct rd r)
 {
-	struct cursor *cur = cursors_find(replication_of(g)->cursors, peer, fr->table);
+	const uint8_t *peer = a->peer;
+	struct cursor *cur;
 
+	if (is_unvouched(a, r))
+		return (NULL);
+	cur = cursors_find(replication_of(g)->cursors, peer, fr->table);
 	if (cur != NULL && is_of_lost_table(cursor_view(cur), fr, r)) {
 		cursors_remove(g, cur);
 		cur = NULL;
@@ -181,7 +196,7 @@ frame_run(struct group *g, struct commit_job *j)
 	if (frame_open(&r, &fr) == -1)
 		drop_frame(rep, a);
 	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) { /* else: who had its name before */
-		cur = cursor_for(g, a->peer, &fr, r);
+		cur = cursor_for(g, a, &fr, r);
 		if (cur != NULL)
 			frame_into(g, a, cur, &fr, &r);
 		else

@@ -298,7 +298,10 @@ serve_sums(struct replication *rep, const struct catchup_question *q, struct tab
 
 enum pull { PULL_NONE, PULL_OWN, PULL_ALL };
 
-/* What of the table the asker may have.  Whoever is in the mesh is believed that it needs it. */
+/*
+ * What of the table the asker may have.  Whoever is in the mesh is believed that it needs it, but
+ * gets no users.
+ */
 static enum pull
 may_pull(const struct peer *asker, const uint8_t *who, const struct catchup_question *q)
 {
@@ -306,6 +309,8 @@ may_pull(const struct peer *asker, const uint8_t *who, const struct catchup_ques
 	    NULL :
 	    peer_effective_n(asker, q->database, q->dblen, q->name, q->nlen);
 
+	if (who == NULL && scope_is_system(q->database, q->dblen))
+		return (PULL_NONE);
 	if (subscription_gives(s) || (who == NULL && s != NULL))
 		return (PULL_ALL);
 	return (subscription_brings(s) && q->recovering && q->kind == CATCHUP_ROWS ? PULL_OWN :

@@ -91,7 +91,7 @@ incarnation_run(struct group *g, struct commit_job *j)
 	for (cur = cursors_first(rep->cursors); cur != NULL; cur = cursors_next(rep->cursors, cur))
 		cursors_on(g, cur, &(struct cursor_event){ .kind = ON_OWN_LOST });
 	peers = nodes_all(rep->nodes, &n);
-	tables = catalog_tables(rep->data->catalog, NULL, &m);
+	tables = catalog_replicated(rep->data->catalog, &m);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < m; k++)
 			recover_published(g, peers[i], tables[k]);

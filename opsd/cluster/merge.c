@@ -2,11 +2,16 @@
 
 #include "opsd/cluster/merge.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/base/logbrake.h"
+#include "opsd/auth/peerrow.h"
+#include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/store/group.h"
 #include "opsd/store/key.h"
+#include "opsd/store/sysrow.h"
 
 /* Components that this node decided to forget locally do not come back. */
 static void
@@ -63,9 +68,29 @@ merge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen, str
 	if (changed) {
 		group_row_set(g, gr, &row);
 		group_see_attrs(g, t, with);
+		if (t->id == SYS_USER && !row_visible(&row))
+			sysrow_forget_own(g, t->id, key, klen);
 	}
 	row_free(&row);
 	return (changed);
+}
+
+int
+merge_refuses(struct group *g, const struct table *t, const uint8_t *peer, const uint8_t *key,
+    size_t klen, const struct row *row)
+{
+	static struct log_brake brake = { .most = 10 };
+	char *why = t->id < TABLE_USER_FIRST ? peerrow_fault(t->id, key, klen, row) : NULL;
+	char *name;
+
+	if (why == NULL)
+		return (0);
+	name = nodes_shown(replication_of(g)->nodes, peer);
+	log_braked(&brake, LOG_WARN, "a row of %s.%s that node %s brings is refused: %s",
+	    t->database, t->name, name, why);
+	free(name);
+	free(why);
+	return (1);
 }
 
 int
@@ -163,6 +188,8 @@ merge_rows(struct group *g, struct table *t, struct rd *items, uint32_t count,
 		if (row_newest(&row).time < how->from_ms << 16)
 			continue;
 		t = group_table(g, t->id);
+		if (merge_refuses(g, t, how->peer, c.key, c.klen, &row))
+			continue;
 		buf_clear(&before);
 		if (merge_row(g, t, c.key, c.klen, &row, none, &before) != 1)
 			continue;

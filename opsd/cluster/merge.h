@@ -12,12 +12,19 @@
  */
 int merge_row(struct group *g, struct table *t, const uint8_t *key, size_t klen, struct row *with,
     struct stamp floor, struct buf *before);
+/*
+ * A row of hdb_user or hdb_role that no node would have made (peerrow.h): 1, with a warning that
+ * names the peer.
+ */
+int merge_refuses(struct group *g, const struct table *t, const uint8_t *peer, const uint8_t *key,
+    size_t klen, const struct row *row);
 /* Issued by a clock that is ahead by more than clustering.maxClockSkew. */
 int merge_too_new(struct group *g, struct stamp s);
 
 struct merge_how {
-	uint64_t from_ms; /* only rows that changed since, 0: all */
-	int own;          /* only what this node wrote */
+	const uint8_t *peer; /* whose they are */
+	uint64_t from_ms;    /* only rows that changed since, 0: all */
+	int own;             /* only what this node wrote */
 };
 struct merged {
 	uint32_t seen, changed;

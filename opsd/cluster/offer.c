@@ -57,8 +57,9 @@ add_tables(struct replication *rep, struct offer_item *i)
 			table_unref(t);
 		return;
 	}
-	all = catalog_tables(rep->data->catalog,
-	    subscription_is_wide(&i->sub) ? NULL : i->sub.database, &n);
+	all = subscription_is_wide(&i->sub) ?
+	    catalog_replicated(rep->data->catalog, &n) :
+	    catalog_tables(rep->data->catalog, i->sub.database, &n);
 	i->tables = xcalloc(n + 1, sizeof(*i->tables));
 	for (size_t k = 0; k < n; k++)
 		if (is_offered(rep, i, all[k]))

@@ -61,7 +61,8 @@ can_be(const struct offer_item *i, const struct offer_table *t, const char *key)
 
 	return (t->name != NULL && table_name_fault(t->name) == NULL && key != NULL &&
 	    table_name_fault(key) == NULL && db != NULL && table_name_fault(db) == NULL &&
-	    strcmp(db, SUBSCRIPTION_ALL) != 0 && strcmp(db, "system") != 0);
+	    strcmp(db, SUBSCRIPTION_ALL) != 0 &&
+	    (subscription_is_wide(&i->sub) || !scope_is_system(db, strlen(db))));
 }
 
 static void

@@ -41,6 +41,8 @@ is_table_wanted(void *outlet, const char *db, const char *table)
 {
 	struct outlet *o = outlet;
 
+	if (scope_is_system(db, strlen(db)))
+		return (0);
 	return (nodes_get_it_but(o->rep->nodes, db, table, is_linked, o->rep->link) ||
 	    is_expected(o, db, table));
 }

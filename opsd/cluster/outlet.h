@@ -7,7 +7,7 @@
 
 /*
  * What leaves this node's log for its stream: entries of tables that a peer gets which is not
- * linked, or is about to get by a call that runs.  The rest stays here: any member may read the stream,
+ * linked, or is about to get by a call that runs; never users and roles.  The rest stays here: any member may read the stream,
  * and who subscribes later is served from the log or by a copy.
  */
 struct outlet;

@@ -53,6 +53,7 @@ peer_copy(const struct peer *p)
 	c = peer_new(p->id, p->name);
 	c->added_ms = p->added_ms;
 	c->hostname = xstrdup(p->hostname);
+	c->secure = p->secure;
 	c->scope = p->scope;
 	c->scope_told = json_incref(p->scope_told);
 	c->system_info = json_deep_copy(p->system_info);
@@ -66,17 +67,32 @@ peer_active(const struct peer *p)
 	return (p->subs.active > 0);
 }
 
-const struct subscription *
-peer_effective_n(const struct peer *p, const char *db, size_t dblen, const char *table, size_t tlen)
+/* As far as both ends replicate it. */
+static const struct subscription *
+subscribed_to(const struct peer *p, const char *db, size_t dblen, const char *table, size_t tlen)
 {
 	const struct subscription *s = subscriptions_effective(&p->subs, db, dblen, table, tlen);
-
 	int wide = s != NULL && subscription_is_wide(s);
 
 	if (s == NULL || !scope_has(p->scope, wide, db, dblen, table, tlen) ||
 	    !scope_told_has(p->scope_told, wide, db, dblen, table, tlen))
 		return (NULL);
 	return (s);
+}
+
+const struct subscription *
+peer_effective_n(const struct peer *p, const char *db, size_t dblen, const char *table, size_t tlen)
+{
+	if (!p->secure && scope_is_system(db, dblen))
+		return (NULL);
+	return (subscribed_to(p, db, dblen, table, tlen));
+}
+
+int
+peer_lacks_tls(const struct peer *p)
+{
+	return (!p->secure &&
+	    subscribed_to(p, "system", strlen("system"), "hdb_user", strlen("hdb_user")) != NULL);
 }
 
 const struct subscription *
@@ -94,9 +110,10 @@ peer_effective_for(const struct peer *p, const struct table *t)
 json_t *
 peer_json(const struct peer *p)
 {
-	return (json_pack("{s:s, s:s*, s:I, s:O?, s:O*, s:o}", "name", p->name, "hostname",
-	    p->hostname, "added", (json_int_t)p->added_ms, "system_info", p->system_info, "scope",
-	    p->scope_told, "subscriptions", subscriptions_write(&p->subs)));
+	return (json_pack("{s:s, s:s*, s:b, s:I, s:O?, s:O*, s:o}", "name", p->name, "hostname",
+	    p->hostname, "secure", p->secure, "added", (json_int_t)p->added_ms, "system_info",
+	    p->system_info, "scope", p->scope_told, "subscriptions",
+	    subscriptions_write(&p->subs)));
 }
 
 struct peer *
@@ -107,6 +124,7 @@ peer_from_json(const uint8_t *id, const json_t *o, char **err)
 	struct peer *p = peer_new(id, name != NULL ? name : "");
 
 	p->hostname = xstrdup(json_string_value(json_object_get(o, "hostname")));
+	p->secure = json_is_true(json_object_get(o, "secure"));
 	p->added_ms = peerjson_number(&w, o, "added", INT64_MAX);
 	p->system_info = json_incref(json_object_get(o, "system_info"));
 	if (json_object_get(o, "scope") != NULL)

@@ -20,6 +20,7 @@ struct peer {
 	char hex[2 * NODE_ID_LEN + 1];
 	char *name;
 	char *hostname; /* replication.hostname of one that was linked; or NULL */
+	int secure;     /* it was linked over TLS when it was last */
 	struct subscriptions subs;
 	const struct scope *scope; /* what of ours replicates, borrowed; NULL: all */
 	json_t *scope_told;        /* what of its own, as it told; NULL: it has not */
@@ -36,13 +37,16 @@ void peer_free(struct peer *p);               /* one reference */
 int peer_active(const struct peer *p); /* has any subscription that is not removed */
 /*
  * What counts for a table of ours, or one of that name: its own, that for its database, or that
- * for all databases; as far as the table replicates at both ends (scope.h).  NULL: nothing.
+ * for all databases; as far as the table replicates at both ends (scope.h), users and roles only
+ * with who is linked over TLS.  NULL: nothing.
  */
 const struct subscription *peer_effective(const struct peer *p, const char *database,
     const char *table);
 const struct subscription *peer_effective_n(const struct peer *p, const char *db, size_t dblen,
     const char *table, size_t tlen);
 const struct subscription *peer_effective_for(const struct peer *p, const struct table *t);
+/* Users and roles would replicate with it, if only its link were over TLS. */
+int peer_lacks_tls(const struct peer *p);
 
 /* A peer as it is stored; new reference. */
 json_t *peer_json(const struct peer *p);

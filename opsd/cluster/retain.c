@@ -28,7 +28,7 @@ received_by_all(struct replication *rep)
 	struct peer **all;
 	size_t n, m;
 	uint64_t least = UINT64_MAX;
-	struct table **tables = catalog_tables(rep->data->catalog, NULL, &m);
+	struct table **tables = catalog_replicated(rep->data->catalog, &m);
 
 	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {

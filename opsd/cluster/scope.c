@@ -7,16 +7,39 @@
 #include "common/base/mem.h"
 
 int
+scope_is_system(const char *db, size_t n)
+{
+	return (n == strlen("system") && memcmp(db, "system", n) == 0);
+}
+
+int
 scope_has_database(const json_t *databases, const char *db, size_t n)
 {
 	const json_t *name;
+	int system = scope_is_system(db, n);
 	size_t i;
 
 	json_array_foreach(databases, i, name)
-		if (strcmp(json_string_value(name), SUBSCRIPTION_ALL) == 0 ||
+		if ((!system && strcmp(json_string_value(name), SUBSCRIPTION_ALL) == 0) ||
 		    (json_string_length(name) == n && memcmp(json_string_value(name), db, n) == 0))
 			return (1);
 	return (0);
+}
+
+/* A name of a table of system that can replicate. */
+static int
+is_user_table(const char *table, size_t n)
+{
+	return (n == strlen("hdb_user") &&
+	    (memcmp(table, "hdb_user", n) == 0 || memcmp(table, "hdb_role", n) == 0));
+}
+
+/* Who says nothing has not named it. */
+static int
+is_system_held(const json_t *databases, int wide, const char *table, size_t tlen)
+{
+	return (wide && is_user_table(table, tlen) &&
+	    scope_has_database(databases, "system", strlen("system")));
 }
 
 /* What the table says counts; else a subscription that names it, or its database. */
@@ -32,6 +55,8 @@ int
 scope_has(const struct scope *s, int wide, const char *db, size_t dblen, const char *table,
     size_t tlen)
 {
+	if (scope_is_system(db, dblen))
+		return (is_system_held(s != NULL ? s->databases : NULL, wide, table, tlen));
 	return (s == NULL ||
 	    is_held(catalog_replicate(s->catalog, db, dblen, table, tlen), s->databases, wide, db,
 		dblen));
@@ -96,6 +121,8 @@ int
 scope_told_has(const json_t *told, int wide, const char *db, size_t dblen, const char *table,
     size_t tlen)
 {
+	if (scope_is_system(db, dblen))
+		return (is_system_held(json_object_get(told, "databases"), wide, table, tlen));
 	return (told == NULL ||
 	    is_held(told_of(told, db, dblen, table, tlen), json_object_get(told, "databases"), wide,
 		db, dblen));

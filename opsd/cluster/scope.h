@@ -13,12 +13,17 @@
 #define SCOPE_DATABASES_MAX 1000
 
 struct scope {
-	json_t *databases; /* names, or "*": all */
+	json_t *databases; /* names, or "*": all but system */
 	struct catalog *catalog;
 };
 
-/* Whether the databases, [] of names or "*", include it. */
+/* Whether the databases, [] of names or "*", include it; system only by its name. */
 int scope_has_database(const json_t *databases, const char *db, size_t n);
+/*
+ * Of system, users and roles can replicate, where both ends name it: with all databases, by no
+ * subscription of their own.
+ */
+int scope_is_system(const char *db, size_t n);
 /*
  * Whether a table of that name, which may be none of ours, is replicated under a subscription;
  * `wide`: one for all databases.  A NULL scope holds everything.

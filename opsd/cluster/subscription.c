@@ -245,7 +245,7 @@ subscription_read(struct subscription *s, const json_t *o, struct peerjson *w)
 	read_lacks(s, json_object_get(o, "lacks"), w);
 	s->start_ms = peerjson_number(w, o, "start_ms", SUBSCRIPTION_START_MAX);
 	if (s->database != NULL && strcmp(s->database, "system") == 0)
-		peerjson_fault(w, "database", "'system' is each node's own");
+		peerjson_fault(w, "database", "'system' has no subscriptions of its own");
 	if (s->database != NULL && s->table != NULL && subscription_is_wide(s) &&
 	    !subscription_is_all(s))
 		peerjson_fault(w, "table", "must be '*' where the database is");

@@ -211,7 +211,8 @@ take_table(const struct taking *a, const struct offer_table *t, int wanted, int 
 	*made = mine == NULL && wanted && may_database_come(a, db) && may_come(a, db, t->name);
 	if (*made)
 		mine = group_create_table(a->g, db, t->name, offer_key(t), t->definition, "", &why);
-	if (mine == NULL || strcmp(mine->primary_key, offer_key(t)) != 0)
+	if (mine == NULL || mine->id < TABLE_USER_FIRST ||
+	    strcmp(mine->primary_key, offer_key(t)) != 0)
 		return (mine);
 	if (group_add_attrs(a->g, mine, json_object_get(t->definition, "attributes"), a->asked))
 		mine = group_table_named(a->g, db, dblen, t->name, len);

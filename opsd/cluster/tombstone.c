@@ -142,7 +142,7 @@ tombstone_run(struct replication *rep)
 	if (now <= age)
 		return;
 	all = nodes_all(rep->nodes, &n);
-	tables = catalog_tables(rep->data->catalog, NULL, &m);
+	tables = catalog_replicated(rep->data->catalog, &m);
 	for (size_t k = 0; k < m; k++) {
 		struct store_iter *it = find_tombstones(rep, tables[k]->id, (now - age) << 16);
 

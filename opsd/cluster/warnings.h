@@ -33,6 +33,7 @@
  *   link_refused	"hostname","address","time": a node that asked for a link, and why it has none
  *   link_failing	"url","tries": a route that leads to no link, and why
  *   link_insecure	"port": links without TLS are taken
+ *   users_insecure	"node_name": users and roles do not replicate with it, as its link has no TLS
  *   clock_skew		"node_name","clock_skew_ms": more than clustering.maxClockSkew apart
  */
 json_t *warnings(struct replication *rep);

@@ -90,6 +90,27 @@ warn_proposals(struct replication *rep, json_t *list)
 	free(all);
 }
 
+static void
+warn_users(struct replication *rep, json_t *list)
+{
+	struct peer **all;
+	size_t n;
+
+	all = nodes_all(rep->nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (peer_active(all[i]) && peer_lacks_tls(all[i]))
+			json_object_set_new(
+			    warnings_add(list, "users_insecure",
+				json_sprintf("Users and roles do not replicate with node '%s', as "
+					     "passwords' hashes go over TLS alone: its link is "
+					     "without TLS, or there was none yet",
+				    all[i]->name)),
+			    "node_name", json_string(all[i]->name));
+		peer_free(all[i]);
+	}
+	free(all);
+}
+
 /* Whoever connects there is believed what it says of itself. */
 static void
 warn_open_port(struct replication *rep, json_t *list)
@@ -119,4 +140,5 @@ warnings_links(struct replication *rep, const json_t *leaf, json_t *list)
 	warn_dialling(leaf, list);
 	warn_open_port(rep, list);
 	warn_proposals(rep, list);
+	warn_users(rep, list);
 }

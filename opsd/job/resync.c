@@ -242,7 +242,7 @@ arrival_run(struct group *g, struct commit_job *j)
 {
 	struct arrival *a = (struct arrival *)j;
 	struct table *t = group_table(g, a->r->here);
-	const struct merge_how all = { .from_ms = 0 };
+	const struct merge_how all = { .peer = a->r->peer };
 	struct merged sum = { 0 };
 	struct job_counts c = { 0 };
 	struct rd items = a->an->items;

@@ -145,7 +145,7 @@ look_tables(struct survey *s)
 	struct table **all;
 	size_t n;
 
-	all = catalog_tables(s->watch->data->catalog, NULL, &n);
+	all = catalog_replicated(s->watch->data->catalog, &n);
 	s->heads = xcalloc(n + 1, sizeof(*s->heads));
 	for (size_t i = 0; i < n; i++) {
 		if (!look_sent(s, all[i]))

@@ -122,7 +122,8 @@ test_refused(void **state)
 	refused("\"subscriptions\":[" ITEM "]", "\"subscriptions\":{}",
 	    "'subscriptions' must be an array");
 	refused("[" ITEM "]", "[" ITEM ",7]", "'subscriptions[1].database' is required");
-	refused("\"dev\"", "\"system\"", "'subscriptions[0].database' 'system' is each node's own");
+	refused("\"dev\"", "\"system\"",
+	    "'subscriptions[0].database' 'system' has no subscriptions of its own");
 	refused("[65536,-2]", "[65536]", "'subscriptions[0].stamp' must be an array of 2 integers");
 	refused("\"has_database\":true", "\"has_database\":\"yes\"",
 	    "'subscriptions[0].has_database' must be true or false");

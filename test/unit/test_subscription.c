@@ -309,7 +309,7 @@ test_refused(void **state)
 	refused("{}", "'database' is required");
 	refused(JSON_SUB("7", "\"b\"", "true", "[1,2]", "0"), "'database' must be a string");
 	refused(JSON_SUB("\"system\"", "\"b\"", "true", "[1,2]", "0"),
-	    "'database' 'system' is each node's own");
+	    "'database' 'system' has no subscriptions of its own");
 	refused(JSON_SUB("\"a\"", "\"\"", "true", "[1,2]", "0"),
 	    "'table' is not allowed to be empty");
 	refused(JSON_SUB("\"a/b\"", "\"b\"", "true", "[1,2]", "0"),
