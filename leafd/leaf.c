@@ -57,6 +57,7 @@ leaf_state_cb(json_t *state, void *arg)
 	json_object_set_new(state, "stream", stream_stats_json(l->stats));
 	json_object_set_new(state, "links", links_state(l->links));
 	json_object_set_new(state, "dialling", links_dialling(l->links));
+	json_object_set_new(state, "refused", links_refused(l->links));
 	json_object_set_new(state, "listening", links_listening(l->links));
 	json_object_set_new(json_object_get(state, "counts"), "reconnects",
 	    json_pack("{s:i}", "leaf", l->ups > 0 ? (int)l->ups - 1 : 0));

@@ -150,8 +150,11 @@ link_end(struct peerlink *k, unsigned code, const char *why)
 	log_link_end(k, why);
 	if (code != WS_ABNORMAL)
 		send_bye(k, why);
-	if (!k->dialled && k->state != LINK_ADMITTED)
+	if (!k->dialled && k->state != LINK_ADMITTED) {
 		listen_judge(k->ls, k->address, 0);
+		if (code == WS_REFUSED || code == WS_ABNORMAL)
+			refused_note(k, why);
+	}
 	if (k->state == LINK_ADMITTED)
 		k->ls->admitted--;
 	k->state = LINK_ENDED;
@@ -407,6 +410,7 @@ link_admit(struct peerlink *k)
 
 	k->state = LINK_ADMITTED;
 	k->ls->admitted++;
+	refused_forget(k);
 	if (!k->dialled)
 		listen_judge(k->ls, k->address, 1);
 	buf_u8(&head, LINK_READY);

@@ -141,6 +141,7 @@ struct links {
 	struct target *targets;
 	struct listener *listeners;
 	struct arrivals *arrivals;
+	json_t *refused; /* refused.c's */
 };
 
 /* links.c */
@@ -195,6 +196,10 @@ int link_in_begin(struct peerlink *k, const struct rd *r); /* these two: -1: bro
 int link_in_frame(struct peerlink *k, struct buf *m);
 void link_in_turn(struct peerlink *k);
 void link_in_end(struct peerlink *k);
+
+/* refused.c */
+void refused_note(struct peerlink *k, const char *why); /* one that came in */
+void refused_forget(struct peerlink *k);                /* as it is linked now */
 
 /* target.c */
 void target_set(struct links *ls); /* as the configuration says now */

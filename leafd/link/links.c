@@ -418,6 +418,7 @@ links_new(struct event_base *base, struct chan *opsd, const char *instance,
 	ls->base = base;
 	ls->opsd = opsd;
 	ls->instance = xstrdup(instance);
+	ls->refused = json_array();
 	ls->changed = changed;
 	ls->arg = arg;
 	return (ls);
@@ -434,6 +435,7 @@ links_free(struct links *ls)
 	listen_free_all(ls);
 	tlslink_free(ls->tls);
 	linkspec_free(ls->spec);
+	json_decref(ls->refused);
 	free(ls->tls_fault);
 	free(ls->instance);
 	free(ls);
@@ -471,6 +473,12 @@ json_t *
 links_dialling(const struct links *ls)
 {
 	return (target_json(ls));
+}
+
+json_t *
+links_refused(const struct links *ls)
+{
+	return (json_deep_copy(ls->refused));
 }
 
 json_t *

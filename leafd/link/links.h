@@ -31,9 +31,10 @@ int links_close(struct links *ls, struct msg *m);
 /* opsd is away: it will say again what it wants. */
 void links_forget(struct links *ls);
 
-/* "links", "dialling" and "listening" of LEAF_STATE; new references. */
+/* "links", "dialling", "refused" and "listening" of LEAF_STATE; new references. */
 json_t *links_state(const struct links *ls);
 json_t *links_dialling(const struct links *ls);
+json_t *links_refused(const struct links *ls);
 json_t *links_listening(const struct links *ls);
 
 #endif

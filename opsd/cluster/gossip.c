@@ -20,6 +20,7 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peerjson.h"
 #include "opsd/cluster/roster.h"
+#include "opsd/cluster/trustsync.h"
 
 #define ASK_MS    5000
 #define TELL_MOST 100                /* entries in one message */
@@ -118,8 +119,10 @@ in_done_run(void *arg)
 {
 	struct gossip_in *in = arg;
 
-	if (in->take->taken > 0)
+	if (in->take->taken > 0) {
 		gossip_tick(in->g);
+		trustsync_tick(in->g->rep->trustsync);
+	}
 	in->then(in);
 	gossip_take_free(in->take);
 	json_decref(in->entries);

@@ -85,10 +85,20 @@ removed_fields(struct replication *rep, const uint8_t *id)
 	return (o);
 }
 
+static char *
+own_hostname(struct replication *rep)
+{
+	struct conf *c = data_conf(rep->data);
+	char *hostname = repconf_hostname(c);
+
+	conf_free(c);
+	return (hostname);
+}
+
 int
 gossip_remove(struct replication *rep, const uint8_t *id, char **err)
 {
-	char hex[2 * NODE_ID_LEN + 1];
+	char hex[2 * NODE_ID_LEN + 1], *own;
 	json_t *fields = removed_fields(rep, id);
 	int status;
 
@@ -97,7 +107,10 @@ gossip_remove(struct replication *rep, const uint8_t *id, char **err)
 		return (404);
 	}
 	node_id_hex(id, hex);
+	own = own_hostname(rep);
+	json_object_set_new(fields, "remover", json_string(own));
 	status = gossip_say(rep, STATEMENT_MEMBER, hex, fields, err);
+	free(own);
 	json_decref(fields);
 	return (status);
 }

@@ -11,6 +11,7 @@
 #include "common/base/mem.h"
 #include "common/base/worker.h"
 #include "common/conf/settings.h"
+#include "common/tls/serial.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
@@ -44,6 +45,24 @@ store_entry(struct group *g, enum statement_kind kind, const char *key, uint64_t
 	}
 	json_decref(o);
 	buf_free(&k);
+}
+
+/* Takes the list of kinds and keys. */
+static void
+drop_stored(struct group *g, json_t *gone)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(gone, i, one) {
+		struct buf k = { 0 };
+
+		store_key(&k, json_string_value(json_array_get(one, 0)),
+		    json_string_value(json_array_get(one, 1)));
+		store_batch_delete(group_batch(g), CF_META, k.data, k.len);
+		buf_free(&k);
+	}
+	json_decref(gone);
 }
 
 static int
@@ -106,19 +125,10 @@ static void
 forget_all(struct group *g)
 {
 	struct replication *rep = replication_of(g);
-	json_t *gone = roster_clear(rep->roster), *one;
 	struct peer **all;
 	size_t n, i;
 
-	json_array_foreach(gone, i, one) {
-		struct buf k = { 0 };
-
-		store_key(&k, json_string_value(json_array_get(one, 0)),
-		    json_string_value(json_array_get(one, 1)));
-		store_batch_delete(group_batch(g), CF_META, k.data, k.len);
-		buf_free(&k);
-	}
-	json_decref(gone);
+	drop_stored(g, roster_clear(rep->roster));
 	all = nodes_all(rep->nodes, &n);
 	for (i = 0; i < n; i++) {
 		if (all[i]->hostname != NULL)
@@ -271,7 +281,21 @@ take_one(struct group *g, struct gossip_take *t, struct roster_offer *o,
 	return (1);
 }
 
-/* Whom we are linked with, and nobody has introduced to the others yet. */
+/* Its link shows that key, by a certificate that is good. */
+static int
+shows_good_key(struct replication *rep, const struct member *link, const char *spki)
+{
+	char serial[SERIAL_MAX];
+
+	return (link->spki != NULL && spki != NULL && strcmp(link->spki, spki) == 0 &&
+	    link->serial != NULL && serial_read(link->serial, serial) == 0 &&
+	    !roster_revokes(rep->roster, serial));
+}
+
+/*
+ * Whom we are linked with, and nobody has introduced to the others yet, or since a certificate of
+ * its key was revoked: it has another one.
+ */
 static void
 introduce_who(struct group *g, struct gossip_take *t, const struct taking_facts *x)
 {
@@ -279,7 +303,8 @@ introduce_who(struct group *g, struct gossip_take *t, const struct taking_facts 
 
 	if (!t->vouched || !roster_member(t->rep->roster, t->who, &m))
 		return;
-	if (!m.removed && m.introduced_ms == 0) {
+	if (!m.removed &&
+	    (m.introduced_ms == 0 || (m.distrusted && shows_good_key(t->rep, &x->link, m.spki)))) {
 		struct roster_offer o = { NULL,
 			roster_introduce(t->rep->roster, m.id, m.spki, x->f.now_ms) };
 
@@ -319,12 +344,13 @@ drop_own(struct group *g)
 	store_entry(g, STATEMENT_MEMBER, rep->data->node_hex, 0);
 }
 
+/* It has another one than before, or one that a revoked certificate had. */
 static int
 is_other_key(struct replication *rep, const uint8_t *id, const char *spki)
 {
 	struct roster_member m = { 0 };
-	int other = spki != NULL && roster_member(rep->roster, id, &m) && m.spki != NULL &&
-	    strcmp(m.spki, spki) != 0;
+	int other = spki != NULL && roster_member(rep->roster, id, &m) &&
+	    (m.distrusted || (m.spki != NULL && strcmp(m.spki, spki) != 0));
 
 	roster_member_clear(&m);
 	return (other);
@@ -358,6 +384,24 @@ gossip_take_back(struct group *g, const uint8_t *id, const char *spki)
 	roster_offer_clear(&o);
 	roster_member_clear(&m);
 	facts_clear(&x);
+}
+
+/* ---- what is over ---- */
+
+static void
+sweep_run(struct group *g, struct commit_job *j)
+{
+	drop_stored(g, roster_sweep(replication_of(g)->roster, wall_ms()));
+}
+
+int
+gossip_take_sweep(struct replication *rep)
+{
+	struct commit_job j = { .run = sweep_run };
+	int status = commit_wait(rep->data->commit, &j);
+
+	free(j.error);
+	return (status);
 }
 
 /* ---- making one ---- */

@@ -30,6 +30,9 @@ struct gossip_take *gossip_take_new(struct replication *rep, const json_t *entri
 struct gossip_take *gossip_take_own(struct replication *rep, struct roster_offer *o);
 void gossip_take_free(struct gossip_take *t);
 
+/* What is over goes (roster_sweep); waits.  A job's status. */
+int gossip_take_sweep(struct replication *rep);
+
 /*
  * On the commit thread.  A link is admitted to a node as its certificate was asked for here, or a call
  * adds it: if it was removed, or has another key, it is introduced anew; and if this node was removed

@@ -208,9 +208,9 @@ known_name(const struct member *m)
 
 /* The key that a node has shown first is its own; whoever has the name with another is not believed. */
 static int
-check_pin(const struct member_claim *c, const struct member *known, char **why)
+check_pin(const struct member_claim *c, const char *pinned, const char *known_as, char **why)
 {
-	if (known == NULL || known->spki == NULL || same_text(known->spki, c->is.spki))
+	if (pinned == NULL || same_text(pinned, c->is.spki))
 		return (200);
 	if (!c->secure)
 		return (refuse_claim(403, why,
@@ -219,14 +219,24 @@ check_pin(const struct member_claim *c, const struct member *known, char **why)
 	return (refuse_claim(409, why,
 	    xasprintf("'%s' shows another key than before: if it was given a new one, run "
 		      "remove_node with \"node_name\": \"%s\" on this node, then add_node",
-		c->is.hostname, known_name(known))));
+		c->is.hostname, known_as)));
+}
+
+/* By what it has shown here, or else by what all members know it by. */
+static int
+check_shown_key(const struct member_claim *c, const struct member_facts *f, char **why)
+{
+	if (f->invited || (f->spki != NULL && same_text(f->spki, c->is.spki)))
+		return (200);
+	if (f->by_id == NULL || f->by_id->spki == NULL)
+		return (check_pin(c, c->secure ? f->spki : NULL, c->is.hostname, why));
+	return (check_pin(c, f->by_id->spki, known_name(f->by_id), why));
 }
 
 static int
 check_identity(const struct member_claim *c, const struct member_facts *f, char **why)
 {
-	int is_known = f->invited || (f->spki != NULL && same_text(f->spki, c->is.spki));
-	int status = is_known ? 200 : check_pin(c, f->by_id, why);
+	int status = check_shown_key(c, f, why);
 
 	if (status != 200 || f->by_hostname == NULL ||
 	    memcmp(f->by_hostname->id, c->is.id, NODE_ID_LEN) == 0)

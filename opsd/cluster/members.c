@@ -10,6 +10,7 @@
 
 #include "common/base/mem.h"
 #include "common/conf/repconf.h"
+#include "common/tls/serial.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/roster.h"
@@ -145,6 +146,22 @@ members_by_hostname(struct members *l, const char *hostname, struct member *m)
 		}
 	pthread_mutex_unlock(&l->lock);
 	return (k != NULL);
+}
+
+json_t *
+members_serials(struct members *l)
+{
+	json_t *all = json_object();
+	char serial[SERIAL_MAX];
+	struct member_kept *k;
+
+	pthread_mutex_lock(&l->lock);
+	for (k = l->by_id; k != NULL; k = k->hh.next)
+		if (k->m.serial != NULL && k->m.spki != NULL &&
+		    serial_read(k->m.serial, serial) == 0)
+			json_object_set_new(all, serial, json_string(k->m.spki));
+	pthread_mutex_unlock(&l->lock);
+	return (all);
 }
 
 static void

@@ -33,6 +33,8 @@ int members_by_hostname(struct members *l, const char *hostname, struct member *
  * has told all members; NULL: nobody knows.  Caller frees.
  */
 char *members_url(struct replication *rep, const uint8_t *id, const char *hostname);
+/* {serial (serial.h): hash of its key} of the certificates that were shown last; new reference. */
+json_t *members_serials(struct members *l);
 
 /* On the commit thread; a copy is taken. */
 void members_store(struct group *g, const struct member *m);

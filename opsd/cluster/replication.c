@@ -18,6 +18,7 @@
 #include "opsd/cluster/renewing.h"
 #include "opsd/cluster/roster.h"
 #include "opsd/cluster/scope_change.h"
+#include "opsd/cluster/trustsync.h"
 
 #define TICK_US 200000
 
@@ -87,6 +88,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	carrier_link_tick(rep->link);
 	cluster_tick(rep->cluster);
 	renewing_tick(rep->renewing);
+	trustsync_tick(rep->trustsync);
 	gossip_tick(rep->gossip);
 }
 
@@ -121,6 +123,7 @@ replication_start(struct replication *rep, char **err)
 	rep->cluster = cluster_new(rep);
 	make_carriers(rep);
 	rep->renewing = renewing_new(rep);
+	rep->trustsync = trustsync_new(rep);
 	rep->gossip = gossip_new(rep->cluster, rep);
 	above[0] = carrier_nats_above(rep->nats);
 	above[1] = carrier_link_above(rep->link);
@@ -150,6 +153,7 @@ replication_stop(struct replication *rep)
 	daemons_stop(rep->daemons);
 	free_carriers(rep);
 	renewing_free(rep->renewing);
+	trustsync_free(rep->trustsync);
 	gossip_free(rep->gossip);
 	cluster_free(rep->cluster);
 	rep->daemons = NULL;

@@ -17,8 +17,9 @@ struct replication {
 	struct carriers *carriers; /* what carries it: */
 	struct carrier_nats *nats;
 	struct carrier_link *link;
-	struct daemons *daemons;   /* hubd and leafd, which do; NULL before the start */
-	struct renewing *renewing; /* what this node shows on links */
+	struct daemons *daemons;     /* hubd and leafd, which do; NULL before the start */
+	struct trustsync *trustsync; /* what is believed here and by all */
+	struct renewing *renewing;   /* what this node shows on links */
 	struct event *tick;
 	struct workers *changes; /* one thread: calls that change subscriptions */
 	struct broken broken;

@@ -84,6 +84,17 @@ roster_is_live(const struct roster_entry *e)
 	return (e != NULL && e->said != NULL && !e->said->removed);
 }
 
+int
+roster_is_distrusted(struct roster *r, const struct roster_entry *e, const char *spki)
+{
+	const char *serial = json_string_value(json_object_get(r->revoked, spki));
+	const struct roster_entry *by = serial != NULL ? roster_find(r, STATEMENT_REVOKED, serial) :
+							 NULL;
+
+	return (by != NULL && by->said != NULL &&
+	    (e == NULL || e->introduction == NULL || e->introduction->time <= by->said->time));
+}
+
 /* ---- what is looked up ---- */
 
 char *
@@ -114,15 +125,75 @@ entry_hash(const struct roster_entry *e)
 	return (hash);
 }
 
-/* Removed ones are found by their key, the others by their host name. */
+/* ---- who has brought what ---- */
+
+static const size_t kind_most[ROSTER_KINDS] = { ROSTER_MOST, ROSTER_MOST, ROSTER_AUTHORITIES };
+
+static const uint8_t *
+brought_by(const struct statement *said, const struct statement *introduction)
+{
+	return (introduction != NULL ? introduction->by : said->by);
+}
+
+/* One more or less. */
+static void
+count_entry(struct roster *r, const struct roster_entry *e, int more)
+{
+	const uint8_t *id;
+	struct roster_signer *s;
+
+	if (e->said == NULL && e->introduction == NULL)
+		return;
+	id = brought_by(e->said, e->introduction);
+	HASH_FIND(hh, r->signers, id, NODE_ID_LEN, s);
+	if (s == NULL) {
+		s = xcalloc(1, sizeof(*s));
+		memcpy(s->id, id, NODE_ID_LEN);
+		HASH_ADD(hh, r->signers, id, NODE_ID_LEN, s);
+	}
+	r->counts[e->kind] += (size_t)more;
+	s->counts[e->kind] += (size_t)more;
+	for (int i = 0; i < ROSTER_KINDS; i++)
+		if (s->counts[i] != 0)
+			return;
+	HASH_DEL(r->signers, s);
+	free(s);
+}
+
+char *
+roster_full(struct roster *r, const struct roster_offer *o)
+{
+	enum statement_kind kind = o->said != NULL ? o->said->kind : STATEMENT_MEMBER;
+	const uint8_t *id = brought_by(o->said, o->introduction);
+	const struct roster_signer *s;
+	char hex[2 * NODE_ID_LEN + 1];
+
+	if (r->counts[kind] >= kind_most[kind])
+		return (xasprintf("there are %zu entries of kind '%s' already", kind_most[kind],
+		    statement_kind_name(kind)));
+	HASH_FIND(hh, r->signers, id, NODE_ID_LEN, s);
+	if (s == NULL || s->counts[kind] < kind_most[kind] / 2)
+		return (NULL);
+	node_id_hex(id, hex);
+	return (xasprintf("node %s has brought %zu entries of kind '%s' already", hex,
+	    kind_most[kind] / 2, statement_kind_name(kind)));
+}
+
+/* ---- around a change ---- */
+
+/* Removed ones and revoked certificates are found by their key, members by their host name. */
 static char *
 index_key(const struct roster *r, const struct roster_entry *e, json_t **index)
 {
 	const char *spki;
 
-	if (e->kind != STATEMENT_MEMBER || e->said == NULL)
+	if (e->said == NULL || e->kind == STATEMENT_AUTHORITY)
 		return (NULL);
 	spki = statement_field(e->said, "spki");
+	if (e->kind == STATEMENT_REVOKED) {
+		*index = r->revoked;
+		return (xstrdup(spki));
+	}
 	*index = e->said->removed ? r->removed : r->hosts;
 	return (e->said->removed ? xstrdup(spki) :
 				   roster_host_key(statement_field(e->said, "hostname")));
@@ -138,7 +209,20 @@ roster_unlist(struct roster *r, struct roster_entry *e)
 	if (is != NULL && strcmp(is, e->key) == 0)
 		json_object_del(index, key);
 	r->digest -= e->hash;
+	count_entry(r, e, -1);
 	free(key);
+}
+
+/* Of two certificates for a key, the one that was revoked last counts. */
+static int
+is_after(struct roster *r, const json_t *index, const char *key, const struct roster_entry *e)
+{
+	const char *is = json_string_value(json_object_get(index, key));
+	const struct roster_entry *other = index == r->revoked && is != NULL ?
+	    roster_find(r, STATEMENT_REVOKED, is) :
+	    NULL;
+
+	return (other == NULL || other->said == NULL || other->said->time <= e->said->time);
 }
 
 void
@@ -147,10 +231,11 @@ roster_enlist(struct roster *r, struct roster_entry *e)
 	json_t *index;
 	char *key = index_key(r, e, &index);
 
-	if (key != NULL)
+	if (key != NULL && is_after(r, index, key, e))
 		json_object_set_new(index, key, json_string(e->key));
 	e->hash = entry_hash(e);
 	r->digest += e->hash;
+	count_entry(r, e, 1);
 	free(key);
 }
 
@@ -165,6 +250,8 @@ roster_new(const uint8_t *own_id)
 	memcpy(r->own_id, own_id, NODE_ID_LEN);
 	r->hosts = json_object();
 	r->removed = json_object();
+	r->revoked = json_object();
+	r->faults = json_object();
 	return (r);
 }
 
@@ -175,11 +262,15 @@ roster_free(struct roster *r)
 
 	if (r == NULL)
 		return;
-	HASH_ITER(hh, r->entries, e, tmp)
+	HASH_ITER(hh, r->entries, e, tmp) {
+		roster_unlist(r, e);
 		entry_drop(r, e);
+	}
 	signer_free(r->signer);
 	json_decref(r->hosts);
 	json_decref(r->removed);
+	json_decref(r->revoked);
+	json_decref(r->faults);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -213,26 +304,46 @@ roster_put(struct roster *r, struct roster_offer *o, uint64_t taken_ms)
 	*o = (struct roster_offer){ 0 };
 }
 
-/* Of what a node says of itself only its removal stays. */
-json_t *
-roster_clear(struct roster *r)
+/* With the lock held. */
+static void
+entry_forget(struct roster *r, struct roster_entry *e)
+{
+	roster_unlist(r, e);
+	r->changes[e->kind]++;
+	r->seq++;
+	entry_drop(r, e);
+}
+
+/* now_ms 0: all but our own, of which only its removal stays. */
+static json_t *
+forget_some(struct roster *r, uint64_t now_ms)
 {
 	struct roster_entry *e, *tmp;
 	json_t *gone = json_array();
 
 	pthread_mutex_lock(&r->lock);
 	HASH_ITER(hh, r->entries, e, tmp) {
-		if (e == roster_find_id(r, r->own_id))
+		if (now_ms == 0 ? e == roster_find_id(r, r->own_id) :
+				  e->said == NULL || !statement_is_over(e->said, now_ms))
 			continue;
 		json_array_append_new(gone,
 		    json_pack("[s,s]", statement_kind_name(e->kind), e->key));
-		roster_unlist(r, e);
-		r->changes[e->kind]++;
-		entry_drop(r, e);
+		entry_forget(r, e);
 	}
-	r->seq++;
 	pthread_mutex_unlock(&r->lock);
 	return (gone);
+}
+
+json_t *
+roster_clear(struct roster *r)
+{
+	return (forget_some(r, 0));
+}
+
+json_t *
+roster_sweep(struct roster *r, uint64_t now_ms)
+{
+	return (forget_some(r, now_ms));
 }
 
 /* ---- what is signed here ---- */
@@ -259,10 +370,8 @@ roster_may_sign(struct roster *r)
 
 /* After all that there is. */
 static uint64_t
-next_time(const struct roster_entry *e, uint64_t now_ms)
+next_time(const struct roster_entry *e, uint64_t time)
 {
-	uint64_t time = now_ms << 16;
-
 	if (e != NULL && e->said != NULL && e->said->time >= time)
 		time = e->said->time + 1;
 	if (e != NULL && e->introduction != NULL && e->introduction->time >= time)
@@ -273,11 +382,11 @@ next_time(const struct roster_entry *e, uint64_t now_ms)
 /* With the lock held. */
 static struct statement *
 sign_after(struct roster *r, const struct roster_entry *e, enum statement_kind kind,
-    const char *key, const json_t *fields, uint64_t now_ms)
+    const char *key, const json_t *fields, uint64_t time)
 {
 	return (r->signer == NULL ?
 		NULL :
-		statement_make(r->signer, kind, key, r->own_id, next_time(e, now_ms), fields));
+		statement_make(r->signer, kind, key, r->own_id, next_time(e, time), fields));
 }
 
 struct statement *
@@ -289,9 +398,18 @@ roster_say(struct roster *r, enum statement_kind kind, const char *key, const js
 	if (strlen(key) > STATEMENT_KEY_MAX)
 		return (NULL);
 	pthread_mutex_lock(&r->lock);
-	s = sign_after(r, roster_find(r, kind, key), kind, key, fields, now_ms);
+	s = sign_after(r, roster_find(r, kind, key), kind, key, fields, now_ms << 16);
 	pthread_mutex_unlock(&r->lock);
 	return (s);
+}
+
+/* It has to be after a certificate for the key was revoked, too. */
+static uint64_t
+after_revoked(struct roster *r, const char *spki, uint64_t time)
+{
+	const char *serial = json_string_value(json_object_get(r->revoked, spki));
+
+	return (serial != NULL ? next_time(roster_find(r, STATEMENT_REVOKED, serial), time) : time);
 }
 
 struct statement *
@@ -303,7 +421,8 @@ roster_introduce(struct roster *r, const uint8_t *id, const char *spki, uint64_t
 
 	node_id_hex(id, hex);
 	pthread_mutex_lock(&r->lock);
-	s = sign_after(r, roster_find_id(r, id), STATEMENT_INTRODUCTION, hex, fields, now_ms);
+	s = sign_after(r, roster_find_id(r, id), STATEMENT_INTRODUCTION, hex, fields,
+	    after_revoked(r, spki, now_ms << 16));
 	pthread_mutex_unlock(&r->lock);
 	json_decref(fields);
 	return (s);
@@ -316,12 +435,8 @@ roster_drop(struct roster *r, enum statement_kind kind, const char *key)
 
 	pthread_mutex_lock(&r->lock);
 	e = roster_find(r, kind, key);
-	if (e != NULL) {
-		roster_unlist(r, e);
-		r->changes[e->kind]++;
-		r->seq++;
-		entry_drop(r, e);
-	}
+	if (e != NULL)
+		entry_forget(r, e);
 	pthread_mutex_unlock(&r->lock);
 	return (e != NULL);
 }

@@ -13,15 +13,19 @@
  * by itself, as long as the two are of the same key.  A removal takes the place of what the
  * node says, and outranks it and the key, until there is a newer introduction.
  *
- * Who may introduce is known, not removed, and one of replication.introducers.  From such a
- * member, over its own link, a node also takes what others have signed that it does not know: it could
- * say all of that itself.
+ * Who may introduce is known, not removed, and one of replication.introducers; it alone removes,
+ * revokes, and says which authorities are trusted.  From such a member, over its own link, a node also
+ * takes what others have signed that it does not know: it could say all of that itself.
+ *
+ * What is signed with the key of a certificate that is revoked does not count when it comes after that,
+ * whatever its stamp, until a member introduces the node anew.
  */
 struct roster;
 
-#define ROSTER_KINDS STATEMENT_INTRODUCTION
-#define ROSTER_MOST  10000                    /* entries */
-#define ROSTER_AHEAD (UINT64_C(300000) << 16) /* so much ahead of the clock, nothing counts */
+#define ROSTER_KINDS       STATEMENT_INTRODUCTION
+#define ROSTER_MOST        10000 /* members, and revoked certificates; one node brings half */
+#define ROSTER_AUTHORITIES 1000
+#define ROSTER_AHEAD       (UINT64_C(300000) << 16) /* so much ahead of the clock, nothing counts */
 
 struct roster *roster_new(const uint8_t *own_id);
 void roster_free(struct roster *r); /* NULL is ignored */
@@ -30,6 +34,9 @@ void roster_free(struct roster *r); /* NULL is ignored */
 
 void roster_sign_with(struct roster *r, struct signer *signer); /* takes it */
 int roster_may_sign(struct roster *r);                          /* it has been given one */
+
+/* What this node says counts for all, by these introducers (roster_facts): it is known, and may introduce. */
+int roster_is_heard(struct roster *r, const json_t *introducers);
 
 struct roster_offer { /* of one entry; either may be NULL */
 	struct statement *said, *introduction;
@@ -71,6 +78,8 @@ enum roster_verdict roster_take(struct roster *r, struct roster_offer *o,
 void roster_put(struct roster *r, struct roster_offer *o, uint64_t taken_ms);
 int roster_drop(struct roster *r, enum statement_kind kind,
     const char *key); /* whether there was one */
+/* What was revoked and has long ended goes; as roster_clear. */
+json_t *roster_sweep(struct roster *r, uint64_t now_ms);
 /* All go but what this node says of itself; their keys ("member 0f...") as an array. */
 json_t *roster_clear(struct roster *r);
 
@@ -103,6 +112,7 @@ struct roster_member {
 	char *removed_by;                        /* a host name, or id; NULL: it is not */
 	uint64_t removed_ms;                     /* when that was learned here, by our clock */
 	uint64_t introduced_ms;                  /* by the clock of who has */
+	int distrusted; /* its certificate is revoked, and it was not introduced since */
 };
 void roster_member_clear(struct roster_member *m);
 /* 0: nothing was said of it. */
@@ -116,6 +126,17 @@ int roster_by_hostname(struct roster *r, const char *hostname, struct roster_mem
 char *roster_locked(struct roster *r, const uint8_t *id, const char *spki, const char *name);
 /* When that was learned here, by our clock; 0: it is not removed. */
 uint64_t roster_locked_ms(struct roster *r, const uint8_t *id, const char *spki);
+/* A serial number in normal form: it is revoked. */
+int roster_revokes(struct roster *r, const char *serial);
+/* Host names (roster_host_key) of removed members that no other has, {hostname: who has removed it}; new
+ * reference. */
+json_t *roster_removed(struct roster *r);
+char *roster_host_key(const char *hostname); /* lower case; caller frees */
+/*
+ * What was refused lately, and why: [{"node_id","error","time"}], new reference.  Whoever has it says
+ * it again, as long as it is so.
+ */
+json_t *roster_faults(struct roster *r, uint64_t now_ms);
 /* Members but us that are not removed; for each of them while it returns 0, with the lock held. */
 void roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg), void *arg);
 /* Ids of members that wait for an introduction by somebody who counts; caller frees. */

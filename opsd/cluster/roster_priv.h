@@ -23,6 +23,13 @@ struct roster_entry {
 	UT_hash_handle hh;
 };
 
+/* Who has brought entries: said them, or introduced the member. */
+struct roster_signer {
+	uint8_t id[NODE_ID_LEN];
+	size_t counts[ROSTER_KINDS];
+	UT_hash_handle hh;
+};
+
 struct roster {
 	pthread_mutex_t lock;
 	uint8_t own_id[NODE_ID_LEN];
@@ -30,8 +37,12 @@ struct roster {
 	struct roster_entry *entries;
 	json_t *hosts;   /* {host name, in lower case: key} of members that are not removed */
 	json_t *removed; /* {hash of a key: key} of members that are */
+	json_t *revoked; /* {hash of a key: serial} of revoked certificates */
 	uint64_t digest, seq;
 	uint64_t changes[ROSTER_KINDS];
+	size_t counts[ROSTER_KINDS];
+	struct roster_signer *signers;
+	json_t *faults; /* {key: {"why","time"}}: what was refused last */
 };
 
 /* All with the lock held. */
@@ -47,10 +58,13 @@ void roster_tidy(struct roster *r, struct roster_entry *e);
 
 int roster_is_live(const struct roster_entry *e); /* NULL is not */
 int roster_is_locked(const struct roster_entry *e);
+/* There is no room for another entry: the reason, caller frees; or NULL. */
+char *roster_full(struct roster *r, const struct roster_offer *o);
+/* A certificate for the key was revoked, and the node (or NULL) was not introduced with it since. */
+int roster_is_distrusted(struct roster *r, const struct roster_entry *e, const char *spki);
 /* Whoever signed it is known and not removed, and may introduce if that is needed. */
 int roster_is_direct(struct roster *r, const struct roster_facts *f, const struct statement *s,
     int introduces);
-/* Lower case; caller frees. */
-char *roster_host_key(const char *hostname);
+int roster_fault_is_over(const json_t *fault, uint64_t now_ms); /* of `faults` */
 
 #endif

@@ -10,6 +10,8 @@
 
 /* What counts (roster.h). */
 
+#define FAULTS_MOST 50
+
 struct roster_taking {
 	struct roster *r;
 	struct roster_entry *e;
@@ -47,6 +49,20 @@ may_introduce(const struct roster_facts *f, const struct roster_entry *e)
 }
 
 int
+roster_is_heard(struct roster *r, const json_t *introducers)
+{
+	const struct roster_facts f = { .introducers = introducers };
+	const struct roster_entry *e;
+	int yes;
+
+	pthread_mutex_lock(&r->lock);
+	e = roster_find_id(r, r->own_id);
+	yes = r->signer != NULL && roster_is_live(e) && may_introduce(&f, e);
+	pthread_mutex_unlock(&r->lock);
+	return (yes);
+}
+
+int
 roster_is_direct(struct roster *r, const struct roster_facts *f, const struct statement *s,
     int introduces)
 {
@@ -56,7 +72,7 @@ roster_is_direct(struct roster *r, const struct roster_facts *f, const struct st
 		return (r->signer != NULL && strcmp(s->by_spki, signer_spki(r->signer)) == 0);
 	e = roster_find_id(r, s->by);
 	return (roster_is_live(e) && strcmp(s->by_spki, statement_field(e->said, "spki")) == 0 &&
-	    (!introduces || may_introduce(f, e)));
+	    !roster_is_distrusted(r, e, s->by_spki) && (!introduces || may_introduce(f, e)));
 }
 
 /* Who hands it over could say as much itself. */
@@ -65,13 +81,15 @@ is_relayed(const struct roster_taking *t)
 {
 	const struct roster_entry *e = t->f->who != NULL ? roster_find_id(t->r, t->f->who) : NULL;
 
-	return (roster_is_live(e) && may_introduce(t->f, e));
+	return (roster_is_live(e) && may_introduce(t->f, e) &&
+	    !roster_is_distrusted(t->r, e, statement_field(e->said, "spki")));
 }
 
+/* Who is a member, and which certificates are good, only those say who may introduce. */
 static int
-believes_it(const struct roster_taking *t, const struct statement *s, int introduces)
+believes_it(const struct roster_taking *t, const struct statement *s)
 {
-	return (roster_is_direct(t->r, t->f, s, introduces) || is_relayed(t));
+	return (roster_is_direct(t->r, t->f, s, 1) || is_relayed(t));
 }
 
 static int
@@ -129,7 +147,7 @@ take_introduction(struct roster_taking *t)
 	if (i == NULL || (e->introduction != NULL && statement_cmp(i, e->introduction) <= 0) ||
 	    (e->said != NULL && e->said->removed && i->time <= e->said->time))
 		return;
-	if (is_ahead(t, i) || !believes_it(t, i, 1)) {
+	if (is_ahead(t, i) || !believes_it(t, i)) {
 		verdict_is(t, ROSTER_LATER);
 		return;
 	}
@@ -150,7 +168,7 @@ take_removal(struct roster_taking *t)
 	if ((e->said != NULL && e->said->removed && statement_cmp(s, e->said) <= 0) ||
 	    (e->introduction != NULL && e->introduction->time > s->time))
 		return;
-	if (is_ahead(t, s) || !believes_it(t, s, 0)) {
+	if (is_ahead(t, s) || !believes_it(t, s)) {
 		verdict_is(t, ROSTER_LATER);
 		return;
 	}
@@ -191,6 +209,14 @@ is_its_own(const struct roster_taking *t, const struct statement *s)
 	return (strcmp(s->by_spki, statement_field(s, "spki")) == 0 && is_relayed(t));
 }
 
+/* Its certificate was revoked: what it says from then on does not count. */
+static int
+is_muted(const struct roster_taking *t, const struct statement *s)
+{
+	return (memcmp(s->by, t->r->own_id, NODE_ID_LEN) != 0 && !is_relayed(t) &&
+	    roster_is_distrusted(t->r, t->e, s->by_spki));
+}
+
 /* The first that has a name keeps it. */
 static int
 is_name_taken(const struct roster_taking *t, const struct statement *s)
@@ -213,7 +239,7 @@ take_said(struct roster_taking *t)
 	if (roster_is_locked(e) || (roster_is_live(e) && statement_cmp(s, e->said) <= 0) ||
 	    is_key_locked(t->r, statement_field(s, "spki"), e->introduction))
 		return;
-	if (is_ahead(t, s)) {
+	if (is_ahead(t, s) || is_muted(t, s)) {
 		verdict_is(t, ROSTER_LATER);
 	} else if (!is_its_own(t, s)) {
 		if (e->said == NULL || e->said->removed)
@@ -268,9 +294,10 @@ take_fact(struct roster_taking *t)
 {
 	struct statement *s = t->o->said;
 
-	if (s == NULL || (t->e->said != NULL && statement_cmp(s, t->e->said) <= 0))
+	if (s == NULL || (t->e->said != NULL && statement_cmp(s, t->e->said) <= 0) ||
+	    statement_is_over(s, t->f->now_ms))
 		return;
-	if (is_ahead(t, s) || !believes_it(t, s, s->kind == STATEMENT_AUTHORITY)) {
+	if (is_ahead(t, s) || !believes_it(t, s)) {
 		verdict_is(t, ROSTER_LATER);
 		return;
 	}
@@ -279,6 +306,23 @@ take_fact(struct roster_taking *t)
 }
 
 /* ---- all of it ---- */
+
+/* Or it is none any more, as it was taken. */
+static void
+note_refused_offer(struct roster *r, const char *key, const char *why, uint64_t now_ms)
+{
+	json_t *one;
+	const char *is;
+	void *tmp;
+
+	json_object_del(r->faults, key);
+	json_object_foreach_safe(r->faults, tmp, is, one)
+		if (roster_fault_is_over(one, now_ms))
+			json_object_del(r->faults, is);
+	if (why != NULL && json_object_size(r->faults) < FAULTS_MOST)
+		json_object_set_new(r->faults, key,
+		    json_pack("{s:s, s:I}", "why", why, "time", (json_int_t)now_ms));
+}
 
 static void
 note_change(struct roster_taking *t)
@@ -313,17 +357,21 @@ roster_take(struct roster *r, struct roster_offer *o, const struct roster_facts 
 	const struct statement *s = o->said != NULL ? o->said : o->introduction;
 	struct roster_taking t = { .r = r, .o = o, .f = f, .verdict = ROSTER_OLD, .why = why };
 	enum statement_kind kind = o->said != NULL ? o->said->kind : STATEMENT_MEMBER;
+	char *full, key[STATEMENT_KEY_MAX + 1];
 
 	*why = NULL;
 	if (s == NULL)
 		return (ROSTER_OLD);
+	memcpy(key, s->key, sizeof(key));
 	pthread_mutex_lock(&r->lock);
-	if (roster_find(r, kind, s->key) == NULL && HASH_COUNT(r->entries) >= ROSTER_MOST)
-		refuse_offer(&t, xasprintf("there are %d entries already", ROSTER_MOST));
+	if (roster_find(r, kind, s->key) == NULL && (full = roster_full(r, o)) != NULL)
+		refuse_offer(&t, full);
 	else {
 		t.e = roster_entry_of(r, kind, s->key);
 		take_entry(&t);
 	}
+	if (t.verdict == ROSTER_TAKEN || t.verdict == ROSTER_REFUSED)
+		note_refused_offer(r, key, *why, f->now_ms);
 	pthread_mutex_unlock(&r->lock);
 	return (t.verdict);
 }

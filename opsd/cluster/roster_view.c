@@ -11,6 +11,7 @@
 /* What is seen of a roster. */
 
 #define HASH_TEXT 17 /* 64 bits in hex, and NUL */
+#define FAULT_MS  UINT64_C(180000)
 
 uint64_t
 roster_digest(struct roster *r)
@@ -204,6 +205,17 @@ shown_id(struct roster *r, const uint8_t *id)
 	return (xstrdup(e != NULL && e->said != NULL ? statement_field(e->said, "hostname") : hex));
 }
 
+/* As it is known here, or else as it has called itself then. */
+static char *
+shown_remover(struct roster *r, const struct roster_entry *e)
+{
+	const struct roster_entry *by = roster_find_id(r, e->said->by);
+	const char *name = statement_field(e->said, "remover");
+
+	return ((by == NULL || by->said == NULL) && name != NULL ? xstrdup(name) :
+								   shown_id(r, e->said->by));
+}
+
 static void
 member_of(struct roster *r, const struct roster_entry *e, struct roster_member *m)
 {
@@ -215,9 +227,10 @@ member_of(struct roster *r, const struct roster_entry *e, struct roster_member *
 	m->spki = xstrdup(statement_field(e->said, "spki"));
 	m->full = json_is_true(json_object_get(e->said->body, "full"));
 	m->introduced_ms = e->introduction != NULL ? e->introduction->time >> 16 : 0;
+	m->distrusted = m->spki != NULL && roster_is_distrusted(r, e, m->spki);
 	m->removed = roster_is_locked(e);
 	if (m->removed) {
-		m->removed_by = shown_id(r, e->said->by);
+		m->removed_by = shown_remover(r, e);
 		m->removed_ms = e->taken_ms;
 	}
 }
@@ -280,7 +293,7 @@ roster_locked(struct roster *r, const uint8_t *id, const char *spki, const char 
 	pthread_mutex_lock(&r->lock);
 	e = locking_entry(r, id, spki);
 	if (e != NULL) {
-		by = shown_id(r, e->said->by);
+		by = shown_remover(r, e);
 		why = xasprintf("'%s' was removed from the cluster by '%s': add_node with "
 				"credentials or a join token brings it back",
 		    name, by);
@@ -301,6 +314,65 @@ roster_locked_ms(struct roster *r, const uint8_t *id, const char *spki)
 	ms = e != NULL ? e->taken_ms : 0;
 	pthread_mutex_unlock(&r->lock);
 	return (ms);
+}
+
+int
+roster_revokes(struct roster *r, const char *serial)
+{
+	const struct roster_entry *e;
+	int yes;
+
+	pthread_mutex_lock(&r->lock);
+	e = roster_find(r, STATEMENT_REVOKED, serial);
+	yes = e != NULL && e->said != NULL;
+	pthread_mutex_unlock(&r->lock);
+	return (yes);
+}
+
+json_t *
+roster_removed(struct roster *r)
+{
+	json_t *all = json_object();
+	const struct roster_entry *e;
+	char *host;
+
+	pthread_mutex_lock(&r->lock);
+	for (e = r->entries; e != NULL; e = e->hh.next) {
+		if (e->kind != STATEMENT_MEMBER || !roster_is_locked(e))
+			continue;
+		host = roster_host_key(statement_field(e->said, "hostname"));
+		if (json_object_get(r->hosts, host) == NULL) {
+			char *by = shown_remover(r, e);
+
+			json_object_set_new(all, host, json_string(by));
+			free(by);
+		}
+		free(host);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return (all);
+}
+
+int
+roster_fault_is_over(const json_t *fault, uint64_t now_ms)
+{
+	return ((uint64_t)json_integer_value(json_object_get(fault, "time")) + FAULT_MS < now_ms);
+}
+
+json_t *
+roster_faults(struct roster *r, uint64_t now_ms)
+{
+	json_t *list = json_array(), *one;
+	const char *key;
+
+	pthread_mutex_lock(&r->lock);
+	json_object_foreach(r->faults, key, one)
+		if (!roster_fault_is_over(one, now_ms))
+			json_array_append_new(list,
+			    json_pack("{s:s, s:O, s:O}", "node_id", key, "error",
+				json_object_get(one, "why"), "time", json_object_get(one, "time")));
+	pthread_mutex_unlock(&r->lock);
+	return (list);
 }
 
 void

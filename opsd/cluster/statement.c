@@ -9,6 +9,7 @@
 #include "common/base/nodename.h"
 #include "common/conf/repaddress.h"
 #include "common/conf/settings.h"
+#include "common/tls/serial.h"
 #include "opsd/cluster/peerjson.h"
 #include "opsd/pki/signer.h"
 
@@ -16,6 +17,8 @@
 #define COUNTER_MAX  0xffff
 #define MS_MAX       (INT64_C(1) << 47)
 #define HASH_HEX     (PEM_HASH - 1)
+#define FIELDS_MAX   16
+#define SHORT_MAX    1024 /* characters of what has no names and certificates in it */
 
 static const char *const kind_names[STATEMENT_KINDS] = { "member", "revoked", "authority",
 	"introduction" };
@@ -87,6 +90,16 @@ check_url(const struct statement *s, struct peerjson *w)
 }
 
 static void
+check_remover(const struct statement *s, struct peerjson *w)
+{
+	const json_t *v = json_object_get(s->body, "remover");
+
+	if (v != NULL &&
+	    (!json_is_string(v) || !node_host_ok(json_string_value(v), json_string_length(v))))
+		peerjson_fault(w, "remover", "must be a host name or an address");
+}
+
+static void
 check_member(const struct statement *s, struct peerjson *w)
 {
 	const char *hostname = peerjson_text(w, s->body, "hostname");
@@ -99,8 +112,10 @@ check_member(const struct statement *s, struct peerjson *w)
 		!node_name_ok(json_string_value(name), json_string_length(name))))
 		peerjson_fault(w, "node_name", "must be the name of a node");
 	check_spki(s, w, !s->removed);
-	if (s->removed)
+	if (s->removed) {
+		check_remover(s, w);
 		return;
+	}
 	peerjson_flag(w, s->body, "full");
 	check_url(s, w);
 }
@@ -116,16 +131,62 @@ check_node_key(const struct statement *s, struct peerjson *w)
 }
 
 static void
+check_revoked(const struct statement *s, struct peerjson *w)
+{
+	char normal[SERIAL_MAX];
+
+	if (serial_read(s->key, normal) == -1 || strcmp(s->key, normal) != 0)
+		peerjson_fault(w, "key", "must be a serial number in lower case");
+	if (s->removed)
+		peerjson_fault(w, "removed", "must not be: what is revoked stays so");
+	peerjson_number(w, s->body, "until", INT64_MAX);
+	check_spki(s, w, 0);
+}
+
+static void
+check_told_authority(const struct statement *s, struct peerjson *w)
+{
+	if (!is_hex_of(s->key, HASH_HEX))
+		peerjson_fault(w, "key", "must be %d hexadecimal digits", HASH_HEX);
+	if (!s->removed)
+		peerjson_text(w, s->body, "certificate");
+}
+
+static void
 check_kind(const struct statement *s, struct peerjson *w)
 {
-	if (s->kind == STATEMENT_MEMBER || s->kind == STATEMENT_INTRODUCTION)
+	switch (s->kind) {
+	case STATEMENT_MEMBER:
 		check_node_key(s, w);
-	else if (s->key[0] == '\0' || !is_hex_of(s->key, strlen(s->key)))
-		peerjson_fault(w, "key", "must be hexadecimal digits");
-	if (s->kind == STATEMENT_MEMBER)
 		check_member(s, w);
-	else if (s->kind == STATEMENT_INTRODUCTION)
+		break;
+	case STATEMENT_REVOKED:
+		check_revoked(s, w);
+		break;
+	case STATEMENT_AUTHORITY:
+		check_told_authority(s, w);
+		break;
+	default:
+		check_node_key(s, w);
 		check_spki(s, w, 1);
+	}
+}
+
+/* What is kept of it is no more than what it says: fields that nobody reads are few and plain. */
+static void
+check_size(const struct statement *s, struct peerjson *w)
+{
+	int is_short = s->kind == STATEMENT_REVOKED || s->kind == STATEMENT_INTRODUCTION;
+	const char *field;
+	json_t *v;
+
+	if (is_short && strlen(s->text) > SHORT_MAX)
+		peerjson_fault(w, "text", "must not be longer than %d characters", SHORT_MAX);
+	if (json_object_size(s->body) > FIELDS_MAX)
+		peerjson_fault(w, "text", "must not have more than %d fields", FIELDS_MAX);
+	json_object_foreach(s->body, field, v)
+		if ((json_is_array(v) && strcmp(field, "stamp") != 0) || json_is_object(v))
+			peerjson_fault(w, "text", "must not have arrays and objects as values");
 }
 
 static void
@@ -152,6 +213,7 @@ read_head(struct statement *s, struct peerjson *w)
 		return;
 	s->kind = (enum statement_kind)number;
 	memcpy(s->key, key, strlen(key) + 1);
+	check_size(s, w);
 	check_kind(s, w);
 }
 
@@ -272,6 +334,15 @@ statement_free(struct statement *s)
 	free(s->signer);
 	free(s->signature);
 	free(s);
+}
+
+int
+statement_is_over(const struct statement *s, uint64_t now_ms)
+{
+	uint64_t until = (uint64_t)json_integer_value(json_object_get(s->body, "until"));
+
+	return (s->kind == STATEMENT_REVOKED && until != 0 &&
+	    until + STATEMENT_KEPT_S < now_ms / 1000);
 }
 
 int

@@ -15,9 +15,11 @@
  *   {"v":1, "kind", "key", "stamp":[ms,n], "by":<id of who signs>, ...}
  *
  *   member        key: a node's id; {"hostname","node_name"?,"url"?,"spki","full"}, or
- *                 {"hostname","node_name"?,"spki"?,"removed":true}
- *   revoked       key: a certificate's serial number; whatever there is to say of it
- *   authority     key: the hash of its key; {"certificate"} and more, or {"removed":true}
+ *                 {"hostname","node_name"?,"spki"?,"removed":true,"remover"?}: the host name of
+ *                 who signs it
+ *   revoked       key: a certificate's serial number (serial.h); {"until","spki"?}: the end of its time
+ *                 in seconds since 1970, or 0; the hash of the key that it is for, if that is known
+ *   authority     key: the hash of its key; {"certificate"}, or {"removed":true}
  *   introduction  key: a node's id; {"spki"}: that key is that node's
  */
 enum statement_kind {
@@ -29,7 +31,8 @@ enum statement_kind {
 };
 
 #define STATEMENT_TEXT_MAX 4096
-#define STATEMENT_KEY_MAX  64 /* characters of a key */
+#define STATEMENT_KEY_MAX  64     /* characters of a key */
+#define STATEMENT_KEPT_S   172800 /* what was revoked has ended for so long, and needs no word */
 
 struct signer;
 
@@ -57,6 +60,7 @@ json_t *statement_write(const struct statement *s);
 struct statement *statement_copy(const struct statement *s); /* NULL gives NULL */
 void statement_free(struct statement *s);                    /* NULL is ignored */
 
+int statement_is_over(const struct statement *s, uint64_t now_ms);
 /* Which of two counts: by time, then by text; 0: they are the same. */
 int statement_cmp(const struct statement *a, const struct statement *b);
 const char *statement_field(const struct statement *s, const char *field); /* text, or NULL */

@@ -30,7 +30,12 @@
  *   clock_behind	"behind_ms": this node's clock is behind what it holds, as it was set back or was ahead
  *   format		"node_name": it speaks no format that this node does (compat.h)
  *   link_certificate	what keeps links over TLS from being
- *   link_refused	"hostname","address","time": a node that asked for a link, and why it has none
+ *   link_refused	"hostname" or null,"address","time": a node that asked for a link, and why it has none
+ *   removed		"by": this node was removed from the cluster
+ *   revoked		the certificate of this node was revoked
+ *   removed_route	"hostname": a route leads to a node that was removed
+ *   member_refused	"node_id","time": what members say of one is refused here: a name or a key is another's,
+ *			or there is no room
  *   link_failing	"url","tries": a route that leads to no link, and why
  *   link_insecure	"port": links without TLS are taken
  *   users_insecure	"node_name": users and roles do not replicate with it, as its link has no TLS

@@ -2,10 +2,15 @@
 
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "common/conf/repconf.h"
+#include "common/conf/settings.h"
 #include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/cluster/warnings_priv.h"
+
+#define REFUSED_MS UINT64_C(600000)
 
 static void
 warn_tls(struct replication *rep, json_t *list)
@@ -34,6 +39,100 @@ warn_strangers(struct replication *rep, json_t *list)
 	}
 	json_decref(refused);
 }
+
+/* What leafd has refused by itself, lately: it does not hear of whom nobody expects any more. */
+static void
+warn_unasked(const json_t *leaf, json_t *list)
+{
+	const json_t *one;
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(leaf, "refused"), i, one) {
+		const char *name = json_string_value(json_object_get(one, "hostname"));
+		const char *address = json_string_value(json_object_get(one, "address"));
+		const char *why = json_string_value(json_object_get(one, "error"));
+		uint64_t time = (uint64_t)json_integer_value(json_object_get(one, "time"));
+
+		if (address == NULL || why == NULL || time + REFUSED_MS < wall_ms())
+			continue;
+		o = warnings_add(list, "link_refused",
+		    json_sprintf("A link from %s%s%s was refused here: %s",
+			name != NULL ? name : address, name != NULL ? " at " : "",
+			name != NULL ? address : "", why));
+		json_object_update_missing(o, (json_t *)(uintptr_t)one);
+		json_object_del(o, "error");
+	}
+}
+
+/* ---- members ---- */
+
+static void
+warn_locked_out(struct replication *rep, json_t *list)
+{
+	struct roster_member m = { 0 };
+
+	if (roster_member(rep->roster, rep->data->node_id, &m) && m.removed)
+		json_object_set_new(
+		    warnings_add(list, "removed",
+			json_sprintf("This node was removed from the cluster by '%s': no member "
+				     "links with it until it is added again with add_node",
+			    m.removed_by)),
+		    "by", json_string(m.removed_by));
+	else if (m.distrusted)
+		warnings_add(list, "revoked",
+		    json_string("The certificate of this node is revoked: what it says of members "
+				"does not count. Join again with add_node and 'authorization'"));
+	roster_member_clear(&m);
+}
+
+static void
+warn_unbelieved(struct replication *rep, json_t *list)
+{
+	json_t *faults = roster_faults(rep->roster, wall_ms()), *one, *o;
+	size_t i;
+
+	json_array_foreach(faults, i, one) {
+		o = warnings_add(list, "member_refused",
+		    json_sprintf("What was said of a member is refused here: %s",
+			json_string_value(json_object_get(one, "error"))));
+		json_object_del(one, "error");
+		json_object_update_missing(o, one);
+	}
+	json_decref(faults);
+}
+
+/* What remove_node on another node does not take out of this one's configuration. */
+static void
+warn_dead_routes(struct replication *rep, json_t *list)
+{
+	json_t *removed = roster_removed(rep->roster);
+	struct conf *conf = data_conf(rep->data);
+	const json_t *route;
+	struct repconf_route r;
+	size_t i;
+
+	json_array_foreach(conf_list(conf, REP_ROUTES), i, route) {
+		char *host = repconf_route(conf, route, &r) == 0 ? roster_host_key(r.host) : NULL;
+		const char *by = host != NULL ? json_string_value(json_object_get(removed, host)) :
+						NULL;
+
+		if (by != NULL)
+			json_object_set_new(
+			    warnings_add(list, "removed_route",
+				json_sprintf(
+				    "A route of this node leads to '%s', which was removed "
+				    "from the cluster by '%s': delete it with "
+				    "cluster_delete_routes",
+				    r.host, by)),
+			    "hostname", json_string(r.host));
+		free(host);
+	}
+	conf_free(conf);
+	json_decref(removed);
+}
+
+/* ---- where links lead ---- */
 
 static void
 warn_dialling(const json_t *leaf, json_t *list)
@@ -137,6 +236,10 @@ warnings_links(struct replication *rep, const json_t *leaf, json_t *list)
 		return;
 	warn_tls(rep, list);
 	warn_strangers(rep, list);
+	warn_unasked(leaf, list);
+	warn_locked_out(rep, list);
+	warn_unbelieved(rep, list);
+	warn_dead_routes(rep, list);
 	warn_dialling(leaf, list);
 	warn_open_port(rep, list);
 	warn_proposals(rep, list);

@@ -8,6 +8,7 @@
 
 #include "common/base/mem.h"
 #include "opsd/auth/certstore.h"
+#include "opsd/cluster/trustsync.h"
 #include "opsd/op/cert_change.h"
 #include "opsd/op/node.h"
 #include "opsd/pki/pki.h"
@@ -71,13 +72,18 @@ static int
 distrust_named(struct cert_change *c, const char *name, json_t **report)
 {
 	char *err = NULL;
+	json_t *gone;
 	int status;
 
 	if (!pki_has_named(c->r->ops->pki, name)) {
 		reply_error(c->r, 404, "Certificate '%.100s' does not exist", name);
 		return (-1);
 	}
-	if ((status = pki_remove_named(c->r->ops->pki, name, &err)) != 200) {
+	gone = pki_named(c->r->ops->pki, name);
+	if ((status = pki_remove_named(c->r->ops->pki, name, &err)) == 200)
+		trustsync_forget(&c->r->ops->rep, gone);
+	json_decref(gone);
+	if (status != 200) {
 		reply_failed(c->r, status, err);
 		return (-1);
 	}

@@ -38,7 +38,7 @@
 	{ KIND_BOOLEAN, at "retain_authorization", NULL, "false", "false", \
 	    "Accepted, without effect: nodes recognise each other by certificate." }, \
 	{ KIND_LIST, at "revoked_certificates", NULL, OP_NONE, "[\"0a1b\"]", \
-	    "Serial numbers of certificates that get no link any more." }, \
+	    "Serial numbers of certificates that get no link with any member any more." }, \
 	{ KIND_NUMBER, at "shard", NULL, OP_NONE, "1", "Accepted, without effect." }, \
 	{ KIND_TEXT, at "start_time", NULL, OP_NONE, "2026-01-01T00:00:00.000Z", \
 	    "For a link: what was written since then flows as well." }

@@ -10,7 +10,8 @@
  * object, for each key.  CF_META "P" + the kind's letter + key -> JSON.
  *
  *   issued     by serial: {hostname, node, spki, until, at, by, confirmed, authority?}
- *   revoked    by serial: {until, at, by, why?}; until 0: not known, so it stays
+ *   revoked    by serial: {until, at, by, why?, spread?}; until 0: not known, so it stays; spread:
+ *              all members are to know it
  *   authority  by the hash of its key: {certificate, from, at, name?}: who is trusted beside ours
  *
  * `at` is in milliseconds, `until` in seconds since 1970.  Any thread.

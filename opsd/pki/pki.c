@@ -82,6 +82,23 @@ pki_authority(struct pki *p, char **err)
 	return (cert);
 }
 
+char *
+pki_authority_made(struct pki *p)
+{
+	struct keypair own;
+	char *cert = NULL, *err = NULL;
+
+	pthread_mutex_lock(&p->files);
+	if (keyfiles_authority(p->dir, 0, &own, &err) == 1) {
+		cert = own.certificate;
+		own.certificate = NULL;
+	}
+	pthread_mutex_unlock(&p->files);
+	keyfiles_clear(&own);
+	free(err);
+	return (cert);
+}
+
 /* With the key that there is, if there is one: whoever has pinned it knows us again. */
 static int
 request_own(struct pki *p, const char *hostname, struct keypair *out, char **text, char **err)

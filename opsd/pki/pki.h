@@ -21,6 +21,8 @@ void pki_stop(struct pki *p);
 /* The certificate of our own authority, which is made when there is none; NULL with *err. */
 char *pki_authority(struct pki *p, char **err);
 
+char *pki_authority_made(struct pki *p); /* the same if there is one, else NULL */
+
 /*
  * The files of the configuration that are shown as that hostname (borrowed from it); 0: none
  * are.
@@ -83,16 +85,23 @@ char *pki_known_name(const char *hash, const json_t *record); /* what one goes b
  */
 int pki_add_named(struct pki *p, const char *name, const char *pem, const char *by, char **err);
 int pki_has_named(struct pki *p, const char *name);
+json_t *pki_named(struct pki *p, const char *name); /* {hash: null} of these; new reference */
 int pki_remove_named(struct pki *p, const char *name, char **err);
 
-/* {serial: {"until","at","by"}}, serials as serial.h has them; new reference. */
+/* {serial: {"until","at","by","spread"?}}, serials as serial.h has them; new reference. */
 json_t *pki_revoked(struct pki *p);
 int pki_is_revoked(struct pki *p, const char *serial); /* of any spelling; what is none is not */
 /*
  * An array of serials, good until then (seconds since 1970; 0: not known); 200, or a status
- * with *err, and nothing done.  Those that are revoked already stay as they are.
+ * with *err, and nothing done.  Those that are revoked already stay as they are.  All members
+ * are to know it (trustsync.h).
  */
 int pki_revoke(struct pki *p, const json_t *serials, int64_t until, const char *by, char **err);
+
+/* {serial: the end of its time, or 0}, in normal form; as pki_revoke, but for this node alone. */
+int pki_revoke_each(struct pki *p, const json_t *untils, const char *by, char **err);
+/* Whether what was revoked has ended for so long ({"until"}) that no record of it is needed. */
+int pki_is_over(const json_t *record);
 
 /* How often what we show, trust or have revoked has changed, from 1; no waiting, any thread. */
 uint64_t pki_changes(const struct pki *p);

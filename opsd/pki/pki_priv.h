@@ -22,7 +22,4 @@ int pki_own_authority(struct pki *p, struct keypair *out, char **err);
 /* 1: what pki_adopt has kept is shown, for that hostname; 0: it is not; keyfiles_clear. */
 int pki_shows_kept(struct pki *p, const char *hostname, struct keypair *out);
 
-/* {serial: the end of its time, or 0}, in normal form; as pki_revoke. */
-int pki_revoke_each(struct pki *p, const json_t *untils, const char *by, char **err);
-
 #endif

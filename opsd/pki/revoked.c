@@ -50,8 +50,8 @@ read_serials(const json_t *serials, int64_t until, json_t *out, char **err)
 }
 
 /* What is over for so long needs no record: it is good for nothing any more. */
-static int
-is_long_over(const json_t *record)
+int
+pki_is_over(const json_t *record)
 {
 	json_int_t until = json_integer_value(json_object_get(record, "until"));
 
@@ -67,13 +67,21 @@ sweep_ended(json_t *all, struct ledger_change *c)
 	size_t n = 0;
 
 	json_object_foreach(all, serial, record)
-		if (is_long_over(record))
+		if (pki_is_over(record))
 			c[n++] = (struct ledger_change){ LEDGER_REVOKED, serial, NULL };
 	return (n);
 }
 
+/* Whether a call has to write it: it is not there, or nobody else is to be told so far. */
 static int
-write_revoked(struct pki *p, const json_t *untils, const char *by, char **err)
+is_news(const json_t *record, int spread)
+{
+	return (record == NULL || pki_is_over(record) ||
+	    (spread && !json_is_true(json_object_get(record, "spread"))));
+}
+
+static int
+write_revoked(struct pki *p, const json_t *untils, const char *by, int spread, char **err)
 {
 	json_t *all = pki_revoked(p), *records = json_object(), *until;
 	struct ledger_change *c = xcalloc(json_object_size(all) + json_object_size(untils) + 1,
@@ -83,12 +91,11 @@ write_revoked(struct pki *p, const json_t *untils, const char *by, char **err)
 	int status;
 
 	json_object_foreach((json_t *)(uintptr_t)untils, serial, until) {
-		if (json_object_get(all, serial) != NULL &&
-		    !is_long_over(json_object_get(all, serial)))
+		if (!is_news(json_object_get(all, serial), spread))
 			continue;
 		json_object_set_new(records, serial,
-		    json_pack("{s:O, s:I, s:s}", "until", until, "at", (json_int_t)wall_ms(), "by",
-			by));
+		    json_pack("{s:O, s:I, s:s, s:o*}", "until", until, "at", (json_int_t)wall_ms(),
+			"by", by, "spread", spread ? json_true() : NULL));
 		c[n++] = (struct ledger_change){ LEDGER_REVOKED, serial,
 			json_object_get(records, serial) };
 	}
@@ -106,7 +113,24 @@ write_revoked(struct pki *p, const json_t *untils, const char *by, char **err)
 int
 pki_revoke_each(struct pki *p, const json_t *untils, const char *by, char **err)
 {
-	return (write_revoked(p, untils, by, err));
+	return (write_revoked(p, untils, by, 0, err));
+}
+
+/* Those that we have signed ourselves: until when they are good is known. */
+static void
+fill_untils(struct pki *p, json_t *untils)
+{
+	json_t *until, *issued;
+	const char *serial;
+	void *tmp;
+
+	json_object_foreach_safe(untils, tmp, serial, until) {
+		if (json_integer_value(until) == 0 &&
+		    (issued = ledger_get(p->ledger, LEDGER_ISSUED, serial)) != NULL) {
+			json_object_set(untils, serial, json_object_get(issued, "until"));
+			json_decref(issued);
+		}
+	}
 }
 
 int
@@ -115,8 +139,10 @@ pki_revoke(struct pki *p, const json_t *serials, int64_t until, const char *by, 
 	json_t *untils = json_object();
 	int status = 400;
 
-	if (read_serials(serials, until, untils, err) == 0)
-		status = write_revoked(p, untils, by, err);
+	if (read_serials(serials, until, untils, err) == 0) {
+		fill_untils(p, untils);
+		status = write_revoked(p, untils, by, 1, err);
+	}
 	json_decref(untils);
 	return (status);
 }

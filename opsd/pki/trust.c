@@ -111,9 +111,8 @@ pki_distrust(struct pki *p, const json_t *added)
 
 /* ---- by name ---- */
 
-/* {hash: null}: those that go by the name. */
-static json_t *
-known_as(struct pki *p, const char *name)
+json_t *
+pki_named(struct pki *p, const char *name)
 {
 	json_t *all = pki_known(p), *found = json_object(), *record;
 	const char *hash;
@@ -157,7 +156,7 @@ named_records(const char *name, const char *pem, const char *by)
 int
 pki_add_named(struct pki *p, const char *name, const char *pem, const char *by, char **err)
 {
-	json_t *before = known_as(p, name), *records = named_records(name, pem, by);
+	json_t *before = pki_named(p, name), *records = named_records(name, pem, by);
 	int status = 400;
 
 	if (records == NULL)
@@ -174,7 +173,7 @@ pki_add_named(struct pki *p, const char *name, const char *pem, const char *by, 
 int
 pki_has_named(struct pki *p, const char *name)
 {
-	json_t *known = known_as(p, name);
+	json_t *known = pki_named(p, name);
 	int has = json_object_size(known) > 0;
 
 	json_decref(known);
@@ -184,7 +183,7 @@ pki_has_named(struct pki *p, const char *name)
 int
 pki_remove_named(struct pki *p, const char *name, char **err)
 {
-	json_t *known = known_as(p, name);
+	json_t *known = pki_named(p, name);
 	int status = write_authorities(p, known, NULL, err);
 
 	json_decref(known);

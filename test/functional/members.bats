@@ -110,6 +110,7 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 	known n1 n2 n3
 	known n3 n1 n2
 	grep -q "this node was removed from the cluster by '127.0.1.2'" "$HL_T/nodes/n4/log"
+	says n4 removed "This node was removed from the cluster by '127.0.1.2'"
 	node_stop n1
 	node_run n1
 	wait_until 30 linked n1 n2 n3
@@ -120,6 +121,10 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 	wait_until 20 says n4 link_failing "wss://127.0.1.1:$link_port"
 	linked n1 n2 n3
 	ok n4 '{"operation":"set_configuration","replication_routes":[]}'
+	# Routes of others to it stay, and they say so.
+	ok n3 "{\"operation\":\"set_configuration\",\"replication_routes\":[\"wss://127.0.1.4:$link_port\"]}"
+	wait_until 20 says n3 removed_route "'127.0.1.4', which was removed from the cluster by '127.0.1.2'"
+	ok n3 '{"operation":"set_configuration","replication_routes":[]}'
 }
 
 @test "add_node with a token brings it back, to all" {
@@ -134,13 +139,18 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 }
 
 @test "who is added with subscriptions is linked only with whom it was subscribed to" {
+	local links
+
 	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
 	wait_until 20 known n4
 	wait_until 20 linked n2 n1 n3
+	links=$(grep -c "linked with 127.0.1.4" "$HL_T/nodes/n1/log")
 	join n4 n2 '"subscriptions":[{"database":"dev","table":"t","subscribe":true,"publish":false}]'
 	wait_until 20 linked n4 n2
 	wait_until 20 linked n2 n1 n3 n4
 	linked n1 n2 n3
+	# Not for a moment: that its authority is known does not let it in.
+	[ "$(grep -c "linked with 127.0.1.4" "$HL_T/nodes/n1/log")" = "$links" ]
 	# Its name is known to all, and it is removed anywhere.
 	ok n3 '{"operation":"remove_node","hostname":"127.0.1.4"}'
 	wait_until 20 known n4
@@ -160,4 +170,32 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
 	join n4 n1
 	wait_until 30 linked n4 n1 n2 n3
+}
+
+@test "who joins any member is believed by all; what one revokes is revoked at all, within a second or so" {
+	local n serial
+
+	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
+	wait_until 20 known n4
+	join n4 n3
+	wait_until 30 linked n4 n1 n2 n3
+	serial=$(openssl x509 -in "$(root n4)/keys/replication.pem" -noout -serial | cut -d = -f 2)
+	node_stop n2
+	ok n1 "{\"operation\":\"update_node\",\"hostname\":\"127.0.1.3\",\"revoked_certificates\":[\"$serial\"]}"
+	for n in n1 n3; do
+		wait_until 5 eval 'grep -q "the link with 127.0.1.4 has ended: its certificate is revoked" "$HL_T/nodes/'$n'/log"'
+	done
+	grep -q "was revoked by '127.0.1.1'" "$HL_T/nodes/n3/log"
+	# Who was away hears of it from any member, whoever it has met first.
+	node_run n2
+	wait_until 30 linked n2 n1 n3
+	wait_until 20 says n3 link_refused "A link from 127.0.1.4 at 127.0.0.1 was refused here: its certificate is revoked"
+	says n4 revoked "The certificate of this node is revoked"
+	linked n4
+	linked n1 n2 n3
+	# A new certificate, and it is a member as before.
+	join n4 n2
+	wait_until 30 linked n4 n1 n2 n3
+	wait_until 20 eval '! says n4 revoked ""'
+	wait_until 20 eval '! says n3 link_refused ""'
 }

@@ -140,6 +140,18 @@ test_pin(void **state)
 	assert_check(200, NULL);
 }
 
+/* Never linked with this node, but all members know it: by that key, and no other. */
+static void
+test_key_all_know(void **state)
+{
+	facts.routed = 0;
+	facts.discovered = 1;
+	facts.spki = "22bb";
+	assert_check(409, "shows another key than before");
+	facts.spki = "11aa";
+	assert_check(200, NULL);
+}
+
 static void
 test_another_id(void **state)
 {
@@ -268,6 +280,7 @@ main(void)
 		TEST(test_revoked),
 		TEST(test_format),
 		TEST(test_pin),
+		TEST(test_key_all_know),
 		TEST(test_another_id),
 		TEST(test_another_key_and_id),
 		TEST(test_order),

@@ -225,6 +225,10 @@ assert_fault(const char *text, const char *words)
 	"{\"v\":1,\"kind\":\"member\",\"key\":\"00000000000000000000000000000001\"," \
 	"\"by\":\"00000000000000000000000000000001\",\"stamp\":[1,2]"
 
+#define REVOKED                                         \
+	"{\"v\":1,\"kind\":\"revoked\",\"key\":\"a1\"," \
+	"\"by\":\"00000000000000000000000000000001\",\"stamp\":[1,2]"
+
 static void
 test_bad_texts(void **state)
 {
@@ -239,7 +243,11 @@ test_bad_texts(void **state)
 	assert_fault(HEAD ",\"hostname\":\"a\",\"removed\":1}", "'removed' must be");
 	assert_fault("{\"v\":1,\"kind\":\"revoked\",\"key\":\"zz\",\"by\":"
 		     "\"00000000000000000000000000000001\",\"stamp\":[1,2]}",
-	    "'key' must be hexadecimal digits");
+	    "'key' must be a serial number in lower case");
+	assert_fault(REVOKED ",\"until\":-1}", "'until' must be from 0");
+	assert_fault(REVOKED ",\"until\":0,\"removed\":true}", "what is revoked stays so");
+	assert_fault(REVOKED ",\"until\":0,\"x\":[0,0,0,0]}", "must not have arrays and objects");
+	assert_fault(REVOKED ",\"until\":0,\"x\":{}}", "must not have arrays and objects");
 	assert_fault("{\"v\":1,\"kind\":\"revoked\",\"key\":\"aa\",\"by\":"
 		     "\"00000000000000000000000000000001\",\"stamp\":[1,70000]}",
 	    "'stamp' is no time");
@@ -372,20 +380,23 @@ static void
 test_limit(void **state)
 {
 	struct roster *r = begin_with_peer();
-	json_t *none = json_object();
-	struct statement *one = statement_make(keys[1][0], STATEMENT_REVOKED, "0a", id_of(1),
-	    NOW_MS << 16, none);
+	json_t *fields = json_pack("{s:i}", "until", 0);
+	struct statement *by[2] = {
+		statement_make(keys[0][0], STATEMENT_REVOKED, "a", id_of(0), NOW_MS << 16, fields),
+		statement_make(keys[1][0], STATEMENT_REVOKED, "a", id_of(1), NOW_MS << 16, fields),
+	};
 
-	for (int i = 2; i < ROSTER_MOST; i++) {
-		struct statement *s = statement_copy(one);
+	for (int i = 0; i < ROSTER_MOST; i++) {
+		struct statement *s = statement_copy(by[i % 2]);
 
-		snprintf(s->key, sizeof(s->key), "%06x", i);
+		snprintf(s->key, sizeof(s->key), "f%06x", i);
 		assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
 	}
-	assert_int_equal(take(r, -1, one, NULL), ROSTER_REFUSED);
+	assert_int_equal(take(r, -1, by[0], NULL), ROSTER_REFUSED);
+	assert_int_equal(take(r, -1, by[1], NULL), ROSTER_REFUSED);
 	/* What is there goes on. */
 	assert_int_equal(take(r, -1, said_by(1, 0, 0, NOW_MS + 1), NULL), ROSTER_TAKEN);
-	json_decref(none);
+	json_decref(fields);
 	roster_free(r);
 }
 
@@ -430,26 +441,250 @@ static void
 test_facts(void **state)
 {
 	struct roster *r = begin_with_peer();
-	json_t *fields = json_pack("{s:i}", "until", 7), *all;
-	struct statement *s = statement_make(keys[3][0], STATEMENT_REVOKED, "0a1b", id_of(3),
+	json_t *fields = json_pack("{s:I}", "until", (json_int_t)5000000000), *all;
+	struct statement *s = statement_make(keys[3][0], STATEMENT_REVOKED, "a1b", id_of(3),
 	    NOW_MS << 16, fields);
 	uint64_t before = roster_changes(r, STATEMENT_REVOKED);
 
 	assert_int_equal(take(r, -1, s, NULL), ROSTER_LATER);
-	s = statement_make(keys[1][0], STATEMENT_REVOKED, "0a1b", id_of(1), NOW_MS << 16, fields);
+	s = statement_make(keys[1][0], STATEMENT_REVOKED, "a1b", id_of(1), NOW_MS << 16, fields);
 	assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
 	assert_int_equal(roster_changes(r, STATEMENT_REVOKED), before + 1);
-	s = statement_make(keys[1][0], STATEMENT_REVOKED, "0a1b", id_of(1), (NOW_MS - 1) << 16,
-	    NULL);
+	s = statement_make(keys[1][0], STATEMENT_REVOKED, "a1b", id_of(1), (NOW_MS - 1) << 16,
+	    fields);
 	assert_int_equal(take(r, -1, s, NULL), ROSTER_OLD);
-	s = roster_say(r, STATEMENT_AUTHORITY, "beef", fields, NOW_MS);
+	json_object_set_new(fields, "certificate", json_string("PEM"));
+	s = roster_say(r, STATEMENT_AUTHORITY, signer_spki(keys[0][2]), fields, NOW_MS);
 	assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
 	all = roster_all(r, STATEMENT_REVOKED);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(all, "0a1b"), "until")),
-	    7);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(all, "a1b"), "until")),
+	    5000000000);
 	assert_int_equal(json_object_size(all), 1);
 	json_decref(all);
 	json_decref(fields);
+	roster_free(r);
+}
+
+/* ---- revoked certificates ---- */
+
+/* By the first key of `by`, a certificate of that key of a node's; its -1: nobody knows whose it was. */
+static struct statement *
+revoked_by(int by, const char *serial, int node, int its, uint64_t ms, int64_t until)
+{
+	json_t *fields = json_pack("{s:I, s:s*}", "until", (json_int_t)until, "spki",
+	    its != -1 ? signer_spki(keys[node][its]) : NULL);
+	struct statement *s = statement_make(keys[by][0], STATEMENT_REVOKED, serial, id_of(by),
+	    ms << 16, fields);
+
+	json_decref(fields);
+	assert_non_null(s);
+	return (s);
+}
+
+/* Node 0, which is linked with node 1, and knows node 2. */
+static struct roster *
+begin_with_two(void)
+{
+	struct roster *r = begin_with_peer();
+
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(1, 0, 2, 0, NOW_MS)),
+	    ROSTER_TAKEN);
+	return (r);
+}
+
+/* Whatever its stamp, and whoever carries it but a member that could say it itself. */
+static void
+test_revoked_says_nothing(void **state)
+{
+	struct roster *r = begin_with_two();
+	struct roster_member m;
+
+	assert_int_equal(take(r, -1, revoked_by(1, "a1", 2, 0, NOW_MS + 10, 0), NULL),
+	    ROSTER_TAKEN);
+	assert_true(roster_revokes(r, "a1"));
+	assert_int_equal(take(r, -1, removed_by(2, 0, 1, 0, NOW_MS + 9), NULL), ROSTER_LATER);
+	assert_int_equal(take(r, -1, removed_by(2, 0, 1, 0, NOW_MS + 99), NULL), ROSTER_LATER);
+	assert_int_equal(take(r, 2, said_by(3, 0, 0, NOW_MS), introduced_by(2, 0, 3, 0, NOW_MS)),
+	    ROSTER_LATER);
+	assert_int_equal(take(r, -1, said_by(2, 0, 1, NOW_MS + 99), NULL), ROSTER_LATER);
+	assert_int_equal(take(r, 2, revoked_by(2, "a2", 1, 0, NOW_MS + 99, 0), NULL), ROSTER_LATER);
+	assert_false(roster_revokes(r, "a2"));
+	/* Who knew it before has passed it on. */
+	assert_int_equal(take(r, 1, said_by(2, 0, 0, NOW_MS + 5), NULL), ROSTER_TAKEN);
+	assert_true(roster_member(r, id_of(2), &m));
+	assert_true(m.distrusted);
+	roster_member_clear(&m);
+	roster_free(r);
+}
+
+static void
+test_introduced_since(void **state)
+{
+	struct roster *r = begin_with_two();
+	struct statement *s;
+
+	take(r, -1, revoked_by(1, "a1", 2, 0, NOW_MS + 10, 0), NULL);
+	take(r, -1, revoked_by(1, "a3", 2, 0, NOW_MS + 5, 0), NULL); /* an older word of that key */
+	assert_int_equal(take(r, -1, NULL, introduced_by(1, 0, 2, 0, NOW_MS + 10)), ROSTER_TAKEN);
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS + 11), NULL), ROSTER_LATER);
+	/* Its clock is behind: the introduction is after that all the same. */
+	s = roster_introduce(r, id_of(2), signer_spki(keys[2][0]), NOW_MS - 5000);
+	assert_int_equal(take(r, -1, NULL, s), ROSTER_TAKEN);
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS + 11), NULL), ROSTER_TAKEN);
+	assert_int_equal(take(r, -1, said_by(3, 0, 0, NOW_MS), introduced_by(2, 0, 3, 0, NOW_MS)),
+	    ROSTER_TAKEN);
+	roster_free(r);
+}
+
+/* What is long over is not taken, and goes. */
+static void
+test_swept(void **state)
+{
+	struct roster *r = begin_with_two();
+	int64_t now = (int64_t)(NOW_MS / 1000);
+	json_t *gone;
+
+	assert_int_equal(take(r, -1, revoked_by(1, "a1", 2, -1, NOW_MS, now), NULL), ROSTER_TAKEN);
+	assert_int_equal(take(r, -1, revoked_by(1, "a2", 2, -1, NOW_MS, now - 3000000), NULL),
+	    ROSTER_OLD);
+	gone = roster_sweep(r, NOW_MS);
+	assert_int_equal(json_array_size(gone), 0);
+	json_decref(gone);
+	gone = roster_sweep(r, NOW_MS + (STATEMENT_KEPT_S + 1) * UINT64_C(1000));
+	assert_int_equal(json_array_size(gone), 1);
+	assert_string_equal(json_string_value(json_array_get(json_array_get(gone, 0), 1)), "a1");
+	json_decref(gone);
+	assert_false(roster_revokes(r, "a1"));
+	assert_true(is_member(r, 2));
+	roster_free(r);
+}
+
+/* ---- attacks ---- */
+
+/* One that floods fills half of the room, and of no other kind. */
+static void
+test_flood(void **state)
+{
+	struct roster *r = begin_with_two();
+	char serial[16];
+	size_t n = 0;
+
+	for (int i = 1; i <= ROSTER_MOST / 2 + 10; i++) {
+		snprintf(serial, sizeof(serial), "%x", (unsigned)i);
+		n += take(r, -1, revoked_by(1, serial, 2, -1, NOW_MS, 0), NULL) == ROSTER_TAKEN;
+	}
+	assert_int_equal(n, ROSTER_MOST / 2);
+	assert_int_equal(roster_count(r), ROSTER_MOST / 2 + 3);
+	/* What is there can be said anew, others have room, and members come and go. */
+	assert_int_equal(take(r, -1, revoked_by(1, "1", 2, 0, NOW_MS + 1, 0), NULL), ROSTER_TAKEN);
+	take(r, 1, NULL, introduced_by(1, 0, 2, 0, NOW_MS + 2));
+	assert_int_equal(take(r, -1, revoked_by(2, "fffff", 2, -1, NOW_MS + 2, 0), NULL),
+	    ROSTER_TAKEN);
+	assert_int_equal(take(r, -1, said_by(3, 0, 0, NOW_MS), introduced_by(1, 0, 3, 0, NOW_MS)),
+	    ROSTER_TAKEN);
+	/* Once the flooder is removed, no word of it counts. */
+	assert_int_equal(take(r, -1, removed_by(2, 0, 1, 0, NOW_MS + 3), NULL), ROSTER_TAKEN);
+	assert_int_not_equal(take(r, 1, revoked_by(1, "ffffe", 2, -1, NOW_MS + 4, 0), NULL),
+	    ROSTER_TAKEN);
+	assert_int_equal(take(r, 1, said_by(4, 0, 0, NOW_MS), introduced_by(1, 0, 4, 0, NOW_MS)),
+	    ROSTER_LATER);
+	roster_free(r);
+}
+
+static enum roster_verdict
+take_limited(struct roster *r, json_t *introducers, int who, struct statement *said,
+    struct statement *introduction)
+{
+	struct roster_offer o = { said, introduction };
+	struct roster_facts f = { .now_ms = NOW_MS + 1000000, .introducers = introducers };
+	enum roster_verdict v;
+	char *why;
+
+	if (who != -1)
+		f.who = id_of(who);
+	v = roster_take(r, &o, &f, &why);
+	free(why);
+	roster_offer_clear(&o);
+	return (v);
+}
+
+/* Whoever may not introduce removes and revokes nobody, and has no authority believed. */
+static void
+test_not_introducer(void **state)
+{
+	struct roster *r = begin_with_two();
+	json_t *only = json_pack("[s]", "b.example");
+	json_t *fields = json_pack("{s:s}", "certificate", "PEM");
+
+	assert_int_equal(take_limited(r, only, 2, removed_by(2, 0, 1, 0, NOW_MS + 9), NULL),
+	    ROSTER_LATER);
+	assert_int_equal(take_limited(r, only, 2, revoked_by(2, "a1", 1, 0, NOW_MS, 0), NULL),
+	    ROSTER_LATER);
+	assert_int_equal(take_limited(r, only, 2,
+			     statement_make(keys[2][0], STATEMENT_AUTHORITY,
+				 signer_spki(keys[2][1]), id_of(2), NOW_MS << 16, fields),
+			     NULL),
+	    ROSTER_LATER);
+	assert_int_equal(take_limited(r, only, 2, said_by(3, 0, 0, NOW_MS),
+			     introduced_by(2, 0, 3, 0, NOW_MS)),
+	    ROSTER_LATER);
+	assert_int_equal(take_limited(r, only, -1, revoked_by(1, "a1", 2, 0, NOW_MS, 0), NULL),
+	    ROSTER_TAKEN);
+	assert_int_equal(take_limited(r, only, -1, removed_by(1, 0, 2, 0, NOW_MS + 9), NULL),
+	    ROSTER_TAKEN);
+	assert_false(roster_is_heard(r, only));
+	assert_true(roster_is_heard(r, NULL));
+	json_decref(fields);
+	json_decref(only);
+	roster_free(r);
+}
+
+/* What was true once is not true again. */
+static void
+test_replays(void **state)
+{
+	struct roster *r = begin_with_two();
+
+	take(r, -1, said_by(2, 0, 1, NOW_MS + 5), introduced_by(1, 0, 2, 1, NOW_MS + 5));
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(1, 0, 2, 0, NOW_MS)),
+	    ROSTER_OLD);
+	take(r, -1, removed_by(1, 0, 2, 1, NOW_MS + 6), NULL);
+	for (int who = -1; who < 3; who += 2) {
+		take(r, who, said_by(2, 0, 0, NOW_MS), introduced_by(1, 0, 2, 0, NOW_MS));
+		take(r, who, said_by(2, 0, 1, NOW_MS + 5), introduced_by(1, 0, 2, 1, NOW_MS + 5));
+		assert_false(is_member(r, 2));
+	}
+	take(r, -1, revoked_by(1, "a1", 2, -1, NOW_MS + 7, 5000000000), NULL);
+	assert_int_equal(take(r, -1, revoked_by(1, "a1", 2, -1, NOW_MS + 6, 1), NULL), ROSTER_OLD);
+	assert_true(roster_revokes(r, "a1"));
+	roster_free(r);
+}
+
+/* Why something is refused can be seen, until it is over or not said any more. */
+static void
+test_faults(void **state)
+{
+	struct roster *r = begin_with_peer();
+	json_t *list;
+
+	assert_int_equal(take(r, 1, said_by(1, 1, 1, NOW_MS + 1), NULL), ROSTER_REFUSED);
+	list = roster_faults(r, NOW_MS + 1000000);
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "node_id")),
+	    hex_of(1));
+	json_decref(list);
+	list = roster_faults(r, NOW_MS + 2000000);
+	assert_int_equal(json_array_size(list), 0);
+	json_decref(list);
+	assert_int_equal(take(r, -1, said_by(1, 0, 0, NOW_MS + 2), NULL), ROSTER_TAKEN);
+	list = roster_faults(r, NOW_MS + 1000000);
+	assert_int_equal(json_array_size(list), 0);
+	json_decref(list);
+	take(r, -1, said_by(2, 0, 0, NOW_MS), introduced_by(1, 0, 2, 0, NOW_MS));
+	take(r, -1, removed_by(1, 0, 2, 0, NOW_MS + 9), NULL);
+	list = roster_removed(r);
+	assert_string_equal(json_string_value(json_object_get(list, "c.example")), "b.example");
+	json_decref(list);
 	roster_free(r);
 }
 
@@ -600,6 +835,13 @@ main(void)
 		cmocka_unit_test(test_name_is_kept),
 		cmocka_unit_test(test_introducers),
 		cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_revoked_says_nothing),
+		cmocka_unit_test(test_introduced_since),
+		cmocka_unit_test(test_swept),
+		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_not_introducer),
+		cmocka_unit_test(test_replays),
+		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_since),
 		cmocka_unit_test(test_any_order),
 	};
