@@ -270,6 +270,22 @@ crypto_open(const uint8_t key[32], const char *sealed)
 	return (plain);
 }
 
+void
+crypto_derive(const uint8_t key[32], const char *label, uint8_t out[32])
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, NULL);
+	size_t n = 32;
+
+	if (ctx == NULL || EVP_PKEY_derive_init(ctx) != 1 ||
+	    EVP_PKEY_CTX_set_hkdf_md(ctx, EVP_sha256()) != 1 ||
+	    EVP_PKEY_CTX_set1_hkdf_key(ctx, key, 32) != 1 ||
+	    EVP_PKEY_CTX_add1_hkdf_info(ctx, (const unsigned char *)label, (int)strlen(label)) !=
+		1 ||
+	    EVP_PKEY_derive(ctx, out, &n) != 1)
+		fatalx("crypto: no HKDF");
+	EVP_PKEY_CTX_free(ctx);
+}
+
 int
 crypto_key_file(const char *path, uint8_t key[32])
 {

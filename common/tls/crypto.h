@@ -29,6 +29,8 @@ uint8_t *crypto_base64_read(const char *text, size_t len, size_t most, size_t *n
 /* AES-256-GCM with a 32-byte key; base64 text, caller frees.  open gives NULL on a wrong key or text. */
 char *crypto_seal(const uint8_t key[32], const char *plain);
 char *crypto_open(const uint8_t key[32], const char *sealed);
+/* Another key out of that one, for what the label says (HKDF with SHA-256). */
+void crypto_derive(const uint8_t key[32], const char *label, uint8_t out[32]);
 /* Read a 32-byte key file, or make it (0600) when absent; -1 with errno, EINVAL: it is none. */
 int crypto_key_file(const char *path, uint8_t key[32]);
 

@@ -18,7 +18,9 @@
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/members.h"
 #include "opsd/pki/due.h"
+#include "opsd/pki/enrol.h"
 #include "opsd/pki/issue.h"
+#include "opsd/pki/retained.h"
 
 #define LOOK_MS 60000
 #define ASK_MS  10000
@@ -56,6 +58,13 @@ ask_one(struct replication *rep, const struct due_cert *d, const char *hostname,
 	return (rc);
 }
 
+/* Who has signed it is asked first, as what leads to that one is known to work. */
+static int
+may_ask(const struct due_cert *d, const char *host)
+{
+	return (d->late || d->issuer == NULL || strcasecmp(host, d->issuer) == 0);
+}
+
 /* 0: somebody has signed it; -1 with *err, of the last one. */
 static int
 ask_linked(struct replication *rep, const struct due_cert *d, const char *hostname, char **err)
@@ -68,7 +77,7 @@ ask_linked(struct replication *rep, const struct due_cert *d, const char *hostna
 	json_array_foreach(linked, i, one) {
 		const char *peer = json_string_value(one);
 
-		if (rc == 0 || !(d->late || d->issuer == NULL || strcasecmp(peer, d->issuer) == 0))
+		if (rc == 0 || !may_ask(d, peer))
 			continue;
 		free(*err);
 		*err = NULL;
@@ -82,12 +91,90 @@ ask_linked(struct replication *rep, const struct due_cert *d, const char *hostna
 	return (rc);
 }
 
+/* ---- the same over HTTPS, with credentials that add_node has retained ---- */
+
+static int
+ask_api(struct replication *rep, const struct due_cert *d, const char *hostname, const char *host,
+    const struct retained *with, char **err)
+{
+	struct conf *c = data_conf(rep->data);
+	struct enrol e = {
+		.host = host,
+		.port = with->port,
+		.authorization = with->authorization,
+		.verify_tls = with->verify_tls,
+		.pin = with->pin,
+		.proxy = conf_str(c, REP_PROXY),
+		.hostname = hostname,
+		.node = rep->data->node_hex,
+	};
+	char *certificate = NULL, *fault = NULL;
+	int rc = enrol_again(&e, d->csr, &certificate, err) == 200 ? 0 : -1;
+
+	if (rc == 0 && (rc = due_done(rep->pki, hostname, certificate, &fault)) == -1)
+		*err = xasprintf("what '%s' has signed is of no use: %s", host, fault);
+	free(fault);
+	free(certificate);
+	conf_free(c);
+	return (rc);
+}
+
+/* Those of nodes that are members no longer are forgotten. */
+static void
+sweep_retained(struct replication *rep, const char *host)
+{
+	struct member m = { 0 };
+	char *err = NULL;
+
+	if (!members_by_hostname(rep->members, host, &m) &&
+	    retained_drop(rep->pki, host, &err) == -1)
+		log_warnx("the retained credentials for '%s' are not forgotten: %s", host, err);
+	member_clear(&m);
+	free(err);
+}
+
+/* 0: one has signed it; -1, and *err is of the last one, or as it was: there are none. */
+static int
+ask_retained(struct replication *rep, const struct due_cert *d, const char *hostname, char **err)
+{
+	json_t *hosts = retained_hosts(rep->pki), *one;
+	struct retained with;
+	int rc = -1;
+	size_t i;
+
+	json_array_foreach(hosts, i, one) {
+		const char *host = json_string_value(one);
+
+		if (rc == 0 || !may_ask(d, host) || !retained_get(rep->pki, host, &with))
+			continue;
+		free(*err);
+		*err = NULL;
+		rc = ask_api(rep, d, hostname, host, &with, err);
+		retained_clear(&with);
+	}
+	json_decref(hosts);
+	return (rc);
+}
+
+/* ---- looking ---- */
+
 struct renewal_look {
 	struct renewing *r;
 	char *fault; /* NULL: it is not due, or is renewed */
 };
 
 static void renewing_looked(void *arg);
+
+static void
+sweep_all_retained(struct replication *rep)
+{
+	json_t *hosts = retained_hosts(rep->pki), *one;
+	size_t i;
+
+	json_array_foreach(hosts, i, one)
+		sweep_retained(rep, json_string_value(one));
+	json_decref(hosts);
+}
 
 static void
 renewing_look(void *arg)
@@ -98,8 +185,10 @@ renewing_look(void *arg)
 	char *hostname = repconf_hostname(c), until[ISO_TEXT], *why;
 	struct due_cert d;
 
+	sweep_all_retained(rep);
 	if (due_now(rep->pki, hostname, (int64_t)(wall_ms() / 1000), &d)) {
-		if (ask_linked(rep, &d, hostname, &why) == -1) {
+		if (ask_linked(rep, &d, hostname, &why) == -1 &&
+		    ask_retained(rep, &d, hostname, &why) == -1) {
 			l->fault = xasprintf("the certificate for links ends at %s, and is not "
 					     "renewed: %s",
 			    iso_text(d.until * 1000, until), why);

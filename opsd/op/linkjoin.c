@@ -15,6 +15,7 @@
 #include "opsd/cluster/members.h"
 #include "opsd/pki/enrol.h"
 #include "opsd/pki/pki.h"
+#include "opsd/pki/retained.h"
 
 /* A node is added by a call: certificate, link, subscriptions. */
 
@@ -80,6 +81,7 @@ ask_certificate(struct linkjoin *j, const struct conf *c, const char *own, const
 		return (-1);
 	}
 	rc = keep_signed(j, &got, own);
+	j->api_pin = xstrdup(got.pin);
 	enrol_clear(&got);
 	return (rc);
 }
@@ -279,12 +281,29 @@ end_expected(struct linkjoin *j)
 	j->expected = 0;
 }
 
+/* Who gives others without a word of keeping them wants none kept. */
+static int
+settle_credentials(struct linkjoin *j, char **err)
+{
+	struct retained r = { j->authorization, j->api_port, j->verify_tls,
+		j->verify_tls ? NULL : j->api_pin };
+	int rc = 0;
+
+	if (j->retain == 1)
+		rc = retained_put(j->ops->pki, j->route.host, &r, err);
+	else if (j->retain == 0 || j->authorization != NULL)
+		rc = retained_drop(j->ops->pki, j->route.host, err);
+	return (rc == 0 ? 200 : 500);
+}
+
 int
 linkjoin_finish(struct linkjoin *j, const char *by)
 {
 	char *err = NULL;
-	int status = j->revoked != NULL ? pki_revoke(j->ops->pki, j->revoked, 0, by, &err) : 200;
+	int status = settle_credentials(j, &err);
 
+	if (status == 200 && j->revoked != NULL)
+		status = pki_revoke(j->ops->pki, j->revoked, 0, by, &err);
 	if (status != 200) {
 		fail_join(j, status, err);
 		return (-1);

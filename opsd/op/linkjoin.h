@@ -18,6 +18,8 @@ struct linkjoin {
 	char *url;                  /* the same as text */
 	char *authorization;        /* a header's value, or NULL: none is given */
 	int verify_tls;
+	int retain;      /* what is to be done with these: 1 keep, 0 forget, -1 not said */
+	char *api_pin;   /* the hash of the key that the other's API has shown, or NULL */
 	int api_port;    /* of the other's operations API over TLS */
 	json_t *revoked; /* serials, or NULL; borrowed */
 	int is_explicit; /* it says what flows: */
@@ -50,7 +52,8 @@ void linkjoin_free(struct linkjoin *j);
 int linkjoin_reach(struct linkjoin *j);
 /* What is to flow by what it says, to be asked for; proposal_free. */
 struct proposal *linkjoin_proposal(struct linkjoin *j);
-/* All is well: what is revoked is so from now on.  -1 with status and error. */
+/* All is well: credentials are kept or forgotten, and what is revoked is so.  -1 with status and
+ * error. */
 int linkjoin_finish(struct linkjoin *j, const char *by);
 void linkjoin_undo(struct linkjoin *j); /* as it was before linkjoin_reach */
 

@@ -133,6 +133,22 @@ read_switch(struct faults *f, const json_t *body, const char *prefix, const char
 	return (v != NULL ? json_is_true(v) : absent);
 }
 
+/* A token is used up by the call. */
+static int
+read_retain(struct faults *f, const json_t *body, const char *prefix, const char *authorization)
+{
+	const json_t *given = json_object_get(body, "authorization");
+	int retain = read_switch(f, body, prefix, "retain_authorization", -1);
+
+	if (retain == 1 && (given == NULL || json_is_null(given)))
+		fault(f, "'%sretain_authorization' needs '%sauthorization'", prefix, prefix);
+	else if (retain == 1 && authorization != NULL && enrol_is_token(authorization))
+		fault(f,
+		    "'%sretain_authorization' does not go with a join token, which is good once",
+		    prefix);
+	return (retain);
+}
+
 /* ---- what is said of it ---- */
 
 static json_t *
@@ -221,7 +237,7 @@ linkjoin_read(struct request *r, struct faults *f, const json_t *body, const cha
 	j->authorization = read_authorization(f, body, prefix);
 	j->api_port = read_api_port(r, f, body, prefix);
 	j->verify_tls = read_switch(f, body, prefix, "verify_tls", 1);
-	read_switch(f, body, prefix, "retain_authorization", 0);
+	j->retain = read_retain(f, body, prefix, j->authorization);
 	j->revoked = read_revoked(f, body, prefix);
 	check_shard(f, body, prefix);
 	j->start_ms = read_start_time(f, body, prefix);
@@ -238,6 +254,7 @@ linkjoin_free(struct linkjoin *j)
 	mem_wipe(j->authorization);
 	keyfiles_clear(&j->identity);
 	json_decref(j->trusted);
+	free(j->api_pin);
 	free(j->url);
 	free(j->dial);
 	free(j->error);

@@ -11,9 +11,11 @@
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
+#include "common/tls/pem.h"
 #include "opsd/auth/auth.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/invited.h"
+#include "opsd/cluster/members.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 #include "opsd/op/op_cert.h"
@@ -152,6 +154,34 @@ invite_signed(struct request *r, const char *text)
 	free(why);
 }
 
+/* Whether it is for the key that a member of that id and name is known by. */
+static int
+renews_member(struct request *r, const struct csr *csr)
+{
+	char spki[PEM_HASH];
+	uint8_t id[NODE_ID_LEN];
+	struct member m = { 0 };
+	int is = node_id_read(csr->node, id) == 0 && members_by_id(r->ops->rep.members, id, &m) &&
+	    m.spki != NULL && csr_same_host(m.hostname, csr->hostname) &&
+	    pem_spki(X509_REQ_get0_pubkey(csr->request), spki) == 0 &&
+	    strcasecmp(spki, m.spki) == 0;
+
+	member_clear(&m);
+	return (is);
+}
+
+static int
+is_renewal(struct request *r, const char *text)
+{
+	char *why = NULL;
+	struct csr *csr = text != NULL ? csr_read(text, &why) : NULL;
+	int is = csr != NULL && r->user != NULL && renews_member(r, csr);
+
+	csr_free(csr);
+	free(why);
+	return (is);
+}
+
 static void
 sign_certificate(struct request *r)
 {
@@ -172,6 +202,7 @@ sign_certificate(struct request *r)
 	}
 	if (faults_answer(r, &f))
 		return;
+	order.renews = is_renewal(r, order.csr);
 	status = issue_sign(r->ops->pki, &order, &answer, &err);
 	if (order.join != NULL)
 		count_wrong_token(r, status);
@@ -179,7 +210,8 @@ sign_certificate(struct request *r)
 		reply_failed(r, status, err);
 		return;
 	}
-	invite_signed(r, order.csr);
+	if (!order.renews)
+		invite_signed(r, order.csr);
 	op_cert_table(r->ops); /* the authority may have been made for it */
 	json_object_set_new(answer, "node_id", json_string(r->ops->data.node_hex));
 	reply_json(r, 200, answer);

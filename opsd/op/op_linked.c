@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/auth/user.h"
@@ -15,6 +16,7 @@
 #include "opsd/op/op_cluster.h"
 #include "opsd/op/op_table.h"
 #include "opsd/pki/issue.h"
+#include "opsd/pki/retained.h"
 
 /* add_node, update_node and remove_node of nodes that are named by hostname or url. */
 
@@ -100,6 +102,17 @@ op_linked_change(struct request *r, int add)
 
 /* ---- remove_node ---- */
 
+static void
+forget_credentials(struct request *r, const char *hostname)
+{
+	char *err = NULL;
+
+	if (retained_drop(r->ops->pki, hostname, &err) == -1)
+		log_errorx("the retained credentials for '%s' are not forgotten: %s", hostname,
+		    err);
+	free(err);
+}
+
 /*
  * The certificates that we have signed for it, also those that it had before or has not shown yet:
  * with any of them it would be let in again.  How many there were; -1 with the request answered.
@@ -165,6 +178,8 @@ remove_linked(struct request *r, struct removing *w)
 	int n = op_routes_forget(r, w->hostname, &w->routes) == 0 ? end_linked(r, w) : -1;
 	int revoked = n != -1 ? revoke_signed(r, w->hostname) : 0;
 
+	if (n != -1)
+		forget_credentials(r, w->hostname);
 	if (n == 0 && revoked == 0)
 		reply_error(r, 404, "Node '%s' is not in the cluster", w->called);
 	else if (n != -1 && revoked != -1)
@@ -183,6 +198,8 @@ op_linked_end(struct request *r, const struct peer *p)
 
 	admission_by_name(&r->ops->rep, p->hostname, &w.m);
 	n = end_linked(r, &w);
+	if (n != -1)
+		forget_credentials(r, p->hostname);
 	member_clear(&w.m);
 	return (n == -1 ? -1 : 0);
 }

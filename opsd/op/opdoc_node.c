@@ -30,13 +30,14 @@
 	{ KIND_ANY, at "authorization", NULL, OP_NONE, "hlj1.PIN.SECRET", \
 	    "With it the other node signs a certificate for this one: a join token of the other, an " \
 	    "object with username and password, or the value of an Authorization header. It is not " \
-	    "kept." }, \
+	    "kept, but for retain_authorization." }, \
 	{ KIND_NUMBER, at "operations_port", NULL, "as this node's, or 9925", "9926", \
 	    "With authorization: operationsApi.network.securePort of the other node." }, \
 	{ KIND_BOOLEAN, at "verify_tls", NULL, "true", "false", \
 	    "With authorization: false accepts any certificate there. A token does not need that." }, \
 	{ KIND_BOOLEAN, at "retain_authorization", NULL, "false", "false", \
-	    "Accepted, without effect: nodes recognise each other by certificate." }, \
+	    "With authorization, but not with a join token: keep it, sealed, so that the certificate can " \
+	    "be renewed when there is no link. False forgets what was kept." }, \
 	{ KIND_LIST, at "revoked_certificates", NULL, OP_NONE, "[\"0a1b\"]", \
 	    "Serial numbers of certificates that get no link with any member any more." }, \
 	{ KIND_NUMBER, at "shard", NULL, OP_NONE, "1", "Accepted, without effect." }, \

@@ -80,18 +80,22 @@ enrol_authorization(const json_t *given, char **err)
 	return (NULL);
 }
 
+int
+enrol_is_token(const char *authorization)
+{
+	return (strncasecmp(authorization, JOINS_SCHEME, strlen(JOINS_SCHEME)) == 0);
+}
+
 /* ---- the question ---- */
 
 /* 1: it is a token, whose pin is in *token; 0: it is none; -1 with *err: a broken one. */
 static int
 token_in(const char *authorization, struct join_token *token, char **err)
 {
-	size_t n = strlen(JOINS_SCHEME);
-
 	memset(token, 0, sizeof(*token));
-	if (strncasecmp(authorization, JOINS_SCHEME, n) != 0)
+	if (!enrol_is_token(authorization))
 		return (0);
-	if (joins_read(authorization + n, token) == 0)
+	if (joins_read(authorization + strlen(JOINS_SCHEME), token) == 0)
 		return (1);
 	*err = xstrdup("'authorization' is no join token: it is \"hlj1.\", 64 digits, a dot, and "
 		       "32 digits");
@@ -185,49 +189,84 @@ refused_status(long status)
 	return (502);
 }
 
+/* 200, and *answer, a new reference; or a status with *err. */
 static int
-take_reply(const struct enrol *e, const struct enrol_reply *reply, struct enrolled *out, char **err)
+read_reply(const struct enrol *e, const struct enrol_reply *reply, json_t **answer, char **err)
 {
-	json_t *answer = json_loadb((const char *)reply->body.data, reply->body.len,
-	    JSON_REJECT_DUPLICATES, NULL);
-	const char *why = json_string_value(json_object_get(answer, "error"));
-	int status = 200;
+	const char *why;
 
-	if (reply->status != 200) {
-		status = refused_status(reply->status);
-		*err =
-		    xasprintf("'%s' refuses to sign a certificate for this node, with %ld: %.500s",
-			e->host, reply->status, why != NULL ? why : "it does not say why");
-	} else if (take_signed(e, answer, out, err) == -1)
-		status = 502;
-	json_decref(answer);
+	*answer = json_loadb((const char *)reply->body.data, reply->body.len,
+	    JSON_REJECT_DUPLICATES, NULL);
+	if (reply->status == 200)
+		return (200);
+	why = json_string_value(json_object_get(*answer, "error"));
+	*err = xasprintf("'%s' refuses to sign a certificate for this node, with %ld: %.500s",
+	    e->host, reply->status, why != NULL ? why : "it does not say why");
+	json_decref(*answer);
+	*answer = NULL;
+	return (refused_status(reply->status));
+}
+
+/* As read_reply; `pin` is of who has answered. */
+static int
+ask_signed(const struct enrol *e, const char *csr, json_t **answer, char pin[PEM_HASH], char **err)
+{
+	struct enrol_post post = { .enrol = e, .pin = e->pin };
+	struct enrol_reply reply = { 0 };
+	struct join_token token;
+	int status, pinned;
+
+	*answer = NULL;
+	if ((pinned = token_in(e->authorization, &token, err)) == -1)
+		return (400);
+	post.body = question_text(e, csr);
+	if (pinned)
+		post.pin = token.pin;
+	status = enrol_http_post(&post, &reply, err);
+	if (status == 200)
+		status = read_reply(e, &reply, answer, err);
+	memcpy(pin, reply.pin, PEM_HASH);
+	explicit_bzero(&token, sizeof(token));
+	buf_free(&reply.body);
+	free(post.body);
 	return (status);
 }
 
 int
 enrol_run(const struct enrol *e, struct enrolled *out, char **err)
 {
-	struct enrol_post post = { .enrol = e };
-	struct enrol_reply reply = { 0 };
-	struct join_token token;
-	char *csr = NULL;
-	int status = 400, pinned;
+	char *csr = NULL, pin[PEM_HASH];
+	json_t *answer;
+	int status;
 
 	*out = (struct enrolled){ 0 };
-	if ((pinned = token_in(e->authorization, &token, err)) == -1 ||
-	    csr_make(e->hostname, e->node, &out->pair.key, &csr, err) == -1)
+	if (csr_make(e->hostname, e->node, &out->pair.key, &csr, err) == -1)
 		return (400);
-	post.body = question_text(e, csr);
-	post.pin = pinned ? token.pin : NULL;
-	status = enrol_http_post(&post, &reply, err);
+	status = ask_signed(e, csr, &answer, pin, err);
+	if (status == 200 && take_signed(e, answer, out, err) == -1)
+		status = 502;
 	if (status == 200)
-		status = take_reply(e, &reply, out, err);
-	if (status != 200)
+		out->pin = xstrdup(pin);
+	else
 		enrol_clear(out);
-	explicit_bzero(&token, sizeof(token));
-	buf_free(&reply.body);
-	free(post.body);
+	json_decref(answer);
 	free(csr);
+	return (status);
+}
+
+int
+enrol_again(const struct enrol *e, const char *csr, char **certificate, char **err)
+{
+	char pin[PEM_HASH];
+	json_t *answer;
+	int status = ask_signed(e, csr, &answer, pin, err);
+
+	*certificate = xstrdup(json_string_value(json_object_get(answer, "certificate")));
+	if (status == 200 && *certificate == NULL) {
+		*err = xasprintf("'%s' answers without a certificate", e->host);
+		status = 502;
+	}
+	json_decref(answer);
 	return (status);
 }
 
@@ -237,5 +276,6 @@ enrol_clear(struct enrolled *e)
 	keyfiles_clear(&e->pair);
 	json_decref(e->authorities);
 	free(e->node);
+	free(e->pin);
 	*e = (struct enrolled){ 0 };
 }

@@ -82,6 +82,7 @@ set_trust(CURL *c, const struct enrol_post *p)
 		CURLE_OK &&
 	    curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, verify) == CURLE_OK &&
 	    curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L) == CURLE_OK &&
+	    curl_easy_setopt(c, CURLOPT_CERTINFO, 1L) == CURLE_OK &&
 	    (pin == NULL || curl_easy_setopt(c, CURLOPT_PINNEDPUBLICKEY, pin) == CURLE_OK);
 
 	free(pin);
@@ -120,10 +121,14 @@ post_failed(const struct enrol *e, CURLcode code, const char *error, char **err)
 
 	switch (code) {
 	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-		*err = xasprintf("'%s' shows another key than the one that the join token names: "
+		*err = xasprintf("'%s' shows another key than the one that %s: "
 				 "either somebody else answers at port %d, or the key was changed "
-				 "since, and a new token is needed; nothing was sent",
-		    e->host, e->port);
+				 "since, and %s; nothing was sent",
+		    e->host,
+		    e->pin != NULL ? "it had when the credentials were retained" :
+				     "the join token names",
+		    e->port,
+		    e->pin != NULL ? "they have to be given again" : "a new token is needed");
 		return (502);
 	case CURLE_PEER_FAILED_VERIFICATION:
 		*err = xasprintf("the certificate of '%s' cannot be verified: %s: use a join "
@@ -142,6 +147,24 @@ post_failed(const struct enrol *e, CURLcode code, const char *error, char **err)
 	}
 }
 
+/* That of its own certificate, which is the first. */
+static void
+note_shown_key(CURL *c, char pin[PEM_HASH])
+{
+	struct curl_certinfo *info = NULL;
+	X509 *cert = NULL;
+
+	if (curl_easy_getinfo(c, CURLINFO_CERTINFO, &info) != CURLE_OK || info == NULL ||
+	    info->num_of_certs < 1)
+		return;
+	for (struct curl_slist *l = info->certinfo[0]; l != NULL && cert == NULL; l = l->next)
+		if (strncmp(l->data, "Cert:", strlen("Cert:")) == 0)
+			cert = pem_cert(l->data + strlen("Cert:"));
+	if (cert == NULL || pem_spki(X509_get0_pubkey(cert), pin) == -1)
+		pin[0] = '\0';
+	X509_free(cert);
+}
+
 int
 enrol_http_post(const struct enrol_post *p, struct enrol_reply *reply, char **err)
 {
@@ -154,6 +177,8 @@ enrol_http_post(const struct enrol_post *p, struct enrol_reply *reply, char **er
 		code = curl_easy_perform(c);
 	if (code == CURLE_OK)
 		code = curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &reply->status);
+	if (code == CURLE_OK)
+		note_shown_key(c, reply->pin);
 	curl_easy_cleanup(c);
 	wipe_headers(headers);
 	return (code == CURLE_OK ? 200 : post_failed(p->enrol, code, error, err));

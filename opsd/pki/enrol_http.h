@@ -2,6 +2,7 @@
 #define HL_ENROL_HTTP_H
 
 #include "common/base/buf.h"
+#include "common/tls/pem.h"
 
 /* The one request of enrol.h, by libcurl. */
 struct enrol;
@@ -15,6 +16,7 @@ struct enrol_post {
 struct enrol_reply {
 	long status;
 	struct buf body;
+	char pin[PEM_HASH]; /* of the key that was shown, or "" */
 };
 
 /* 200: there is a reply, of whatever status; 502 to 504 with *err.  With a pin nothing is sent

@@ -139,13 +139,14 @@ issued_record(const struct issuing *s)
 	const char *by = o == NULL ? s->csr->hostname :
 	    o->by != NULL          ? o->by :
 				     json_string_value(json_object_get(s->join.record, "by"));
+	int renews = o == NULL || o->renews;
 	char spki[PEM_HASH] = "";
 
 	pem_spki(X509_REQ_get0_pubkey(s->csr->request), spki);
 	return (json_pack("{s:s, s:s, s:s, s:I, s:I, s:s?, s:b, s:s*}", "hostname",
 	    s->csr->hostname, "node", s->csr->node, "spki", spki, "until",
-	    (json_int_t)s->made.until, "at", (json_int_t)wall_ms(), "by", by, "confirmed",
-	    o == NULL, "authority", s->authority));
+	    (json_int_t)s->made.until, "at", (json_int_t)wall_ms(), "by", by, "confirmed", renews,
+	    "authority", renews ? NULL : s->authority));
 }
 
 static json_t *

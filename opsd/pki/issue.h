@@ -20,6 +20,7 @@ struct issue_order {
 	const char *join;      /* a token that is used up with it, or NULL */
 	const char *by;        /* who asks, or NULL with a token: who made that */
 	const char *authority; /* of the node itself, trusted once it came up; or NULL */
+	int renews;            /* for the key that a member is known by: needs no confirmation */
 };
 /*
  * 200 with *answer {"certificate","authorities":[PEM...],"serial_number","valid_to"}; or a

@@ -145,6 +145,10 @@ has_certificate()	# has_certificate NODE NAME
 	refused n3 504 "{\"operation\":\"add_node\",$(to n2)}" "No link with '127.0.1.2' at wss://127.0.1.2:$link_port/replication comes up"
 	refused n3 403 "{\"operation\":\"add_node\",$(to n2 '"verify_tls":false,"authorization":{"username":"admin","password":"no"}')}" \
 	    "No certificate comes from '127.0.1.2'"
+	refused n3 400 '{"operation":"add_node","hostname":"127.0.1.2","retain_authorization":true}' \
+	    "'retain_authorization' needs 'authorization'"
+	refused n3 400 "{\"operation\":\"add_node\",$(to n2 "\"retain_authorization\":true,\"authorization\":\"$(token n2)\"")}" \
+	    "'retain_authorization' does not go with a join token, which is good once"
 	refused n3 404 '{"operation":"remove_node","hostname":"127.0.1.2"}' "Node '127.0.1.2' is not in the cluster"
 	alone n2
 	alone n3
@@ -221,8 +225,13 @@ certificates()	# certificates NODE: its own, and the authorities that it trusts
 	refused n3 504 "{\"operation\":\"add_node\",$(to n2)}" 'comes up'
 }
 
+has_retained()	# has_retained NODE: credentials of somebody
+{
+	[ -s "$(root "$1")/keys/retained" ]
+}
+
 @test "set_node with credentials, and only what is named" {
-	ok n3 "{\"operation\":\"set_node\",$(to n2 "\"verify_tls\":false,\"authorization\":{
+	ok n3 "{\"operation\":\"set_node\",$(to n2 "\"verify_tls\":false,\"retain_authorization\":true,\"authorization\":{
 	    \"username\":\"admin\",\"password\":\"$HL_PASSWORD\"},\"subscriptions\":[
 	    {\"database\":\"dev\",\"table\":\"t\",\"subscribe\":true,\"publish\":true}]")}" \
 	    '.message == "Successfully added '"'127.0.1.2'"' to cluster"'
@@ -230,8 +239,10 @@ certificates()	# certificates NODE: its own, and the authorities that it trusts
 	listed n2 n3 '(.subscriptions | length) == 1'
 	insert n3 t '{"id":"again"}'
 	wait_until 20 has_row n2 t '"again"'
-	! grep -rq "$HL_PASSWORD" "$(root n3)/log" || return 1
+	has_retained n3
+	! grep -rqE "$HL_PASSWORD|$(printf %s "admin:$HL_PASSWORD" | base64)" "$(root n3)/log" "$(root n3)/keys" || return 1
 	ok n3 '{"operation":"remove_node","name":"127.0.1.2"}'
+	! has_retained n3 || return 1
 	wait_until 20 alone n2
 	alone n3
 }
@@ -293,4 +304,31 @@ renewed()	# renewed NODE SERIAL: which it had
 	node_run n2
 	wait_until 20 connected n3 n2 open
 	ok n2 '{"operation":"cluster_status"}' '[.warnings[] | select(.kind | test("link|certif"))] == []'
+}
+
+@test "without a link it is renewed by HTTPS, with credentials that were retained; with the same key" {
+	local serial key env=$HL_T/nodes/n2/env
+
+	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"verify_tls\":false,\"retain_authorization\":true,\"authorization\":{
+	    \"username\":\"admin\",\"password\":\"$HL_PASSWORD\"}")}"
+	serial=$(certificate_of n3 -serial)
+	key=$(certificate_of n3 -pubkey)
+	node_stop n2
+	cp "$env" "$HL_T/env"
+	echo REPLICATION_ENABLED=false >>"$env"
+	node_run n2
+	wait_until 20 connected n3 n2 closed
+	printf '%-16d' 5000000 1<>"$HL_T/clock"
+	wait_until 20 renewed n3 "$serial"
+	printf '%-16d' 0 1<>"$HL_T/clock"
+	[ "$(certificate_of n3 -pubkey)" = "$key" ]
+	openssl verify -CAfile "$(root n2)/keys/ca.crt" "$(root n3)/keys/replication.pem"
+	node_stop n2
+	cp "$HL_T/env" "$env"
+	node_run n2
+	wait_until 20 connected n3 n2 open
+	ok n3 '{"operation":"update_node","hostname":"127.0.1.2"}'
+	has_retained n3
+	ok n3 '{"operation":"update_node","hostname":"127.0.1.2","retain_authorization":false}'
+	! has_retained n3 || return 1
 }

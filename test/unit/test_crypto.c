@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "common/base/hex.h"
 #include "common/base/mem.h"
 #include "common/tls/cert.h"
 #include "common/tls/tls.h"
@@ -174,6 +175,21 @@ test_cert(void **state)
 	free(ocert);
 }
 
+/* As "openssl kdf -kdfopt info:label HKDF" has it. */
+static void
+test_derived(void **state)
+{
+	uint8_t key[32] = { 0 }, one[32], other[32];
+	char hex[65];
+
+	crypto_derive(key, "label", one);
+	hex_text(one, sizeof(one), hex);
+	assert_string_equal(hex,
+	    "63787e3b0f7507950a3e4f321edb63b92978770da0d2b70d2a8ce1ca5b7b2413");
+	crypto_derive(key, "label2", other);
+	assert_false(crypto_equal(one, other, sizeof(one)));
+}
+
 int
 main(void)
 {
@@ -185,6 +201,7 @@ main(void)
 		cmocka_unit_test(test_seal),
 		cmocka_unit_test(test_key_file),
 		cmocka_unit_test(test_cert),
+		cmocka_unit_test(test_derived),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, remove_folder));

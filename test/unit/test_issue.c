@@ -23,6 +23,7 @@
 #include "opsd/pki/joins.h"
 #include "opsd/pki/ledger.h"
 #include "opsd/pki/pki_priv.h"
+#include "opsd/pki/retained.h"
 #include "test/unit/opendata.h"
 
 /* What a node keeps of certificates: its files, what it has signed, tokens, what is revoked. */
@@ -440,6 +441,66 @@ test_never_used(void **state)
 	close_pki();
 	open_pki();
 	assert_true(pki_is_revoked(pki, serial));
+}
+
+/* For a member's own key, with credentials: it may come up when it can. */
+static void
+test_renews(void **state)
+{
+	char *csr = csr_for("server-two", NODE), *err = NULL, serial[SERIAL_MAX];
+	struct issue_order o = { .csr = csr, .by = "admin", .renews = 1 };
+	json_t *answer;
+
+	assert_int_equal(issue_sign(pki, &o, &answer, &err), 200);
+	snprintf(serial, sizeof(serial), "%s",
+	    json_string_value(json_object_get(answer, "serial_number")));
+	json_decref(answer);
+	make_older(serial, HOUR);
+	assert_int_equal(sign_for("server-two", NODE, NULL, NULL), 200);
+	assert_false(pki_is_revoked(pki, serial));
+	assert_int_equal(confirm(serial, &err), 0);
+	free(csr);
+}
+
+static void
+test_retained(void **state)
+{
+	char secret[] = "Basic c2VjcmV0OnNlY3JldA==", pin[] = PIN, *err = NULL, *path, *text;
+	struct retained r = { secret, 9926, 0, pin }, got;
+	json_t *hosts;
+
+	assert_false(retained_get(pki, "server-two", &got));
+	retained_clear(&got);
+	assert_int_equal(retained_put(pki, "server-two", &r, &err), 0);
+	r.verify_tls = 1;
+	r.pin = NULL;
+	assert_int_equal(retained_put(pki, "server-three", &r, &err), 0);
+	close_pki();
+	open_pki();
+	assert_true(retained_get(pki, "SERVER-TWO", &got));
+	assert_string_equal(got.authorization, secret);
+	assert_string_equal(got.pin, PIN);
+	assert_true(got.port == 9926 && !got.verify_tls);
+	retained_clear(&got);
+	path = in_folder("node/keys/retained");
+	text = file_read(path, 100000, NULL);
+	assert_null(strstr(text, "server-two"));
+	assert_null(strstr(text, "c2VjcmV0"));
+	free(text);
+	assert_int_equal(retained_drop(pki, "Server-Two", &err), 0);
+	assert_int_equal(retained_drop(pki, "nobody", &err), 0);
+	hosts = retained_hosts(pki);
+	assert_int_equal(json_array_size(hosts), 1);
+	assert_string_equal(json_string_value(json_array_get(hosts, 0)), "server-three");
+	json_decref(hosts);
+	/* Another node's key opens nothing. */
+	node.data.key[0] ^= 1;
+	assert_false(retained_get(pki, "server-three", &got));
+	retained_clear(&got);
+	node.data.key[0] ^= 1;
+	assert_int_equal(retained_drop(pki, "server-three", &err), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	free(path);
 }
 
 static void
@@ -918,6 +979,8 @@ main(void)
 		ON_NODE(test_confirmed_by_another),
 		ON_NODE(test_revoked_by_name),
 		ON_NODE(test_never_used),
+		ON_NODE(test_renews),
+		ON_NODE(test_retained),
 		ON_NODE(test_authority_with_it),
 		ON_NODE(test_renewed),
 		ON_NODE(test_revoked),
