@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/conf/repconf.h"
 #include "common/conf/settings.h"
+#include "opsd/cluster/cluster.h"
 #include "opsd/cluster/discovery.h"
 #include "opsd/cluster/gossip_take.h"
 #include "opsd/cluster/linkconf.h"
@@ -116,12 +117,26 @@ admission_by_name(struct replication *rep, const char *hostname, struct member *
 	return (1);
 }
 
+/* The key that it is known by, to all or as it has said itself; NULL: none.  Caller frees. */
+static char *
+told_key(struct replication *rep, const uint8_t *id)
+{
+	struct roster_member told = { 0 };
+	char *key = NULL;
+
+	if (roster_member(rep->roster, id, &told) && !told.removed)
+		key = xstrdup(told.spki);
+	roster_member_clear(&told);
+	return (key != NULL || !nodes_active(rep->nodes, id) ? key :
+							       cluster_link_key(rep->cluster, id));
+}
+
 int
 admission_check(struct replication *rep, const struct member_claim *claim, char **why)
 {
 	struct conf *conf = data_conf(rep->data);
 	struct member by_id = { 0 }, by_hostname = { 0 };
-	struct roster_member told = { 0 };
+	char *key = told_key(rep, claim->is.id);
 	int expected = members_expected(rep->members, claim->is.hostname);
 	int invited = claim->secure && admission_invited(rep, &claim->is);
 	char *locked = expected || invited ?
@@ -138,16 +153,14 @@ admission_check(struct replication *rep, const struct member_claim *claim, char 
 		.routed = expected || is_routed(rep, claim->is.hostname),
 		.invited = invited,
 		.discovered = discovery_links(rep, claim->is.id),
-		.spki = roster_member(rep->roster, claim->is.id, &told) && !told.removed ?
-		    told.spki :
-		    NULL,
+		.spki = key,
 		.locked = locked,
 	};
 	int status = member_check(claim, &facts, why);
 
 	member_clear(&by_id);
 	member_clear(&by_hostname);
-	roster_member_clear(&told);
+	free(key);
 	free(locked);
 	conf_free(conf);
 	return (status);

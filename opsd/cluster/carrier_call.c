@@ -7,6 +7,7 @@
 
 #include "common/base/frame.h"
 #include "common/base/mem.h"
+#include "opsd/cluster/peerjson.h"
 
 struct carried {
 	carrier_answered *cb;
@@ -84,7 +85,7 @@ carrier_call_read(struct carrier_asked *q, struct chan *ch, struct msg *m)
 		free(q->verb);
 		return (-1);
 	}
-	q->question = json_loadb((const char *)p, len, 0, NULL);
+	q->question = peerjson_load((const char *)p, len, 0);
 	q->reply = (struct carrier_reply){ question_reply, chan_defer(ch, m) };
 	return (0);
 }

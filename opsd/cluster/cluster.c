@@ -115,6 +115,21 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	peer_free(p);
 }
 
+char *
+cluster_link_key(struct cluster *c, const uint8_t *peer)
+{
+	struct view *v;
+	char *key;
+
+	if (c == NULL)
+		return (NULL);
+	pthread_mutex_lock(&c->lock);
+	HASH_FIND(hh, c->views, peer, NODE_ID_LEN, v);
+	key = v != NULL ? xstrdup(v->link_key) : NULL;
+	pthread_mutex_unlock(&c->lock);
+	return (key);
+}
+
 uint64_t
 cluster_told(const struct cluster *c)
 {
@@ -251,6 +266,7 @@ cluster_free(struct cluster *c)
 		positions_free(v->received);
 		topology_report_free(v->topology);
 		free(v->refused);
+		free(v->link_key);
 		free(v);
 	}
 	postlater_free(c->later);

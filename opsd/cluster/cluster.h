@@ -75,6 +75,9 @@ json_t *cluster_network(struct cluster *c, unsigned timeout_ms);
 
 /* What is known of a peer from the status exchange (peer_view.h); peer_view_clear. */
 void cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *v);
+/* The hash of the key that the peer shows on links, as it has said over whatever carries; NULL: it has not.
+ * Caller frees. */
+char *cluster_link_key(struct cluster *c, const uint8_t *peer);
 /* How many positions and heads of tables were told to peers since the start. */
 uint64_t cluster_told(const struct cluster *c);
 /* Reports for topology_gaps: our own, then those of peers; topology_report_free each, and the array. */

@@ -37,7 +37,7 @@ waiting_end(const struct carrier_answer *a, void *arg)
 	if (a->body != NULL && w->bytes != NULL)
 		buf_add(w->bytes, a->body, a->n);
 	else if (a->body != NULL)
-		w->json = json_loadb(a->body, a->n, JSON_DECODE_ANY, NULL);
+		w->json = peerjson_load(a->body, a->n, JSON_DECODE_ANY);
 	if (w->status == 200 && a->who != NULL && w->json != NULL &&
 	    !peerjson_is_of(w->json, a->who)) {
 		json_decref(w->json);

@@ -32,6 +32,7 @@ struct view {
 	int silent;                       /* the last of them was not answered */
 	uint64_t claimed_us;              /* that it has what our log has not: the last believed */
 	char *refused;                    /* why (compat.h), or NULL */
+	char *link_key;                   /* it shows on links, as it says; or NULL */
 	UT_hash_handle hh;
 };
 

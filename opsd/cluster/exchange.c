@@ -50,7 +50,7 @@ take_done(struct commit_job *j)
 static json_t *
 accept_answer(struct cluster *c, const struct carrier_answer *a, const uint8_t *peer)
 {
-	json_t *answer = a->body != NULL ? json_loadb(a->body, a->n, 0, NULL) : NULL;
+	json_t *answer = a->body != NULL ? peerjson_load(a->body, a->n, 0) : NULL;
 
 	if (peerjson_is_of(answer, peer) && peerjson_is_of(answer, a->who) &&
 	    !compat_note(c, peer, answer) && a->status == 200)
@@ -227,6 +227,8 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, const struc
 	v->api_port = a->api_port;
 	json_decref(v->system_info);
 	v->system_info = json_incref(a->system_info);
+	free(v->link_key);
+	v->link_key = xstrdup(a->link_key);
 	take_topology(v, a);
 	if (status_answered(&v->base, x->upto, a))
 		v->asked_us = 0;

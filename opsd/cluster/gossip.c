@@ -93,7 +93,7 @@ ask_roster(struct gossip *g, const uint8_t *id, json_t *question, carrier_answer
 static json_t *
 read_answer(const struct carrier_answer *a, const uint8_t *id)
 {
-	json_t *o = a->status == 200 && a->body != NULL ? json_loadb(a->body, a->n, 0, NULL) : NULL;
+	json_t *o = a->status == 200 && a->body != NULL ? peerjson_load(a->body, a->n, 0) : NULL;
 
 	if (o != NULL && peerjson_is_of(o, id) && peerjson_is_of(o, a->who))
 		return (o);

@@ -247,6 +247,16 @@ check_identity(const struct member_claim *c, const struct member_facts *f, char 
 		c->is.hostname, known_name(f->by_hostname))));
 }
 
+/*
+ * Over TLS that is not enough for one that has never been linked, and has told no key: whoever has
+ * a certificate that is good could say that it is that node.
+ */
+static int
+is_subscribed(const struct member_claim *c, const struct member_facts *f)
+{
+	return (f->subscribed && (f->by_id != NULL || f->spki != NULL || !c->secure));
+}
+
 int
 member_check(const struct member_claim *c, const struct member_facts *f, char **why)
 {
@@ -268,7 +278,7 @@ member_check(const struct member_claim *c, const struct member_facts *f, char **
 		return (refuse_claim(409, why, xstrdup(c->format_fault)));
 	if (f->locked != NULL)
 		return (refuse_claim(403, why, xstrdup(f->locked)));
-	if (!f->subscribed && !f->routed && !f->invited && !f->discovered)
+	if (!is_subscribed(c, f) && !f->routed && !f->invited && !f->discovered)
 		return (refuse_claim(403, why,
 		    xasprintf("'%s' is no member of this cluster: add_node it here, or name it in "
 			      "replication.routes",

@@ -48,11 +48,11 @@ struct member_facts {
 	const uint8_t *own_id;
 	const struct member *by_id, *by_hostname; /* NULL: none is kept */
 	int revoked;                              /* its certificate's serial is */
-	int subscribed;                           /* it is in hdb_nodes */
+	int subscribed;                           /* it is in hdb_nodes, perhaps over NATS alone */
 	int routed;                               /* its hostname is in replication.routes */
-	int invited;        /* we have signed this certificate for it: its key may be a new one */
-	int discovered;     /* it is a full member, as this node is */
-	const char *spki;   /* the key that all members know it by, or NULL */
+	int invited;      /* we have signed this certificate for it: its key may be a new one */
+	int discovered;   /* it is a full member, as this node is */
+	const char *spki; /* the key that it has said itself, or all members know it by; or NULL */
 	const char *locked; /* it was removed, and not asked to come since: why; or NULL */
 };
 

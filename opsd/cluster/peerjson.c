@@ -12,6 +12,30 @@
 #include "common/base/nodename.h"
 #include "common/conf/settings.h"
 
+/* How many values there can be at most: what begins one, or follows one, outside of texts. */
+static size_t
+count_values(const char *text, size_t n)
+{
+	size_t values = 1;
+	int in_text = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (in_text && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			in_text = !in_text;
+		else if (!in_text)
+			values += text[i] == ',' || text[i] == '[' || text[i] == '{';
+	}
+	return (values);
+}
+
+json_t *
+peerjson_load(const char *text, size_t n, size_t flags)
+{
+	return (count_values(text, n) <= PEERJSON_VALUES ? json_loadb(text, n, flags, NULL) : NULL);
+}
+
 void
 peerjson_in(struct peerjson *w, const char *list, size_t i)
 {

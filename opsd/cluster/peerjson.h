@@ -19,6 +19,14 @@ struct peerjson {
 	char at[PEERJSON_AT_MAX]; /* where it reads, "subscriptions[3]." */
 };
 
+#define PEERJSON_VALUES 1000000
+
+/*
+ * What a peer has sent; NULL: it is no JSON, or has more values than that, of which none is made then.
+ * The flags are those of json_loadb.
+ */
+json_t *peerjson_load(const char *text, size_t n, size_t flags);
+
 void peerjson_in(struct peerjson *w, const char *list, size_t i); /* into an item of a list */
 void peerjson_out(struct peerjson *w);                            /* and out of it again */
 

@@ -149,6 +149,7 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
     struct status_answer *a)
 {
 	struct peer *p = nodes_by_id(rep->nodes, q->id);
+	struct roster_member own = { 0 };
 
 	*a = (struct status_answer){
 		.name = data_node_name(rep->data),
@@ -166,6 +167,9 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 		.heads_upto = rep->data->log.durable,
 	};
 	memcpy(a->id, rep->data->node_id, NODE_ID_LEN);
+	roster_member(rep->roster, rep->data->node_id, &own);
+	a->link_key = xstrdup(own.spki);
+	roster_member_clear(&own);
 	add_heads(rep, q, p, received, a);
 	peer_free(p);
 }

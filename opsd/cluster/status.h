@@ -21,8 +21,8 @@
  *     "cursors":[[table,incarnation,seq,ms,mark]...],"heads_after":[incarnation,seq],"life",
  *     "topology_digest"}, or only up to "digest" with "cursors":[]: it asks who we are
  *   answer: {"id","name","incarnation","now","uptime","ports":{"clustering","operations_api"},
- *     "system_info","digest","roster","heads":[[table,head,ms,rows]...],"heads_upto":[incarnation,seq]},
- *     or in place of the last "again":true; head -1: no such table any more; "topology_digest"
+ *     "system_info","digest","roster","link_key"?,"heads":[[table,head,ms,rows]...],"heads_upto":[incarnation,seq]},
+ *     or in place of the last "again":true; "link_key": the hash of the key that it shows on links; head -1: no such table any more; "topology_digest"
  *     and, when the asker has another one, "topology" (topology.h)
  * Both have what compat.h says of formats, too.
  */
@@ -63,6 +63,7 @@ struct status_answer {
 	int cluster_port, api_port;
 	json_t *system_info;     /* or NULL */
 	uint64_t digest, roster; /* of the subscriptions, and of the roster */
+	char *link_key;          /* PEM_HASH, or NULL: it has none */
 	struct status_head *heads;
 	size_t n;
 	int again;

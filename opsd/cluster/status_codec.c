@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
+#include "common/tls/pem.h"
 #include "opsd/cluster/peerjson.h"
 #include "opsd/cluster/status.h"
 #include "opsd/cluster/topology.h"
@@ -66,6 +67,8 @@ status_answer_write(const struct status_answer *a)
 	    a->cluster_port, "operations_api", a->api_port, "system_info", a->system_info, "digest",
 	    (json_int_t)a->digest, "roster", (json_int_t)a->roster, "heads", list,
 	    "topology_digest", (json_int_t)a->topology_digest);
+	if (a->link_key != NULL)
+		json_object_set_new(o, "link_key", json_string(a->link_key));
 	if (a->again)
 		json_object_set_new(o, "again", json_true());
 	else
@@ -198,6 +201,10 @@ status_answer_read(struct status_answer *a, const json_t *o, char **fault)
 	a->system_info = json_incref(peerjson_info(&w, o));
 	a->digest = peerjson_bits(&w, o, "digest");
 	a->roster = peerjson_bits(&w, o, "roster");
+	if (json_object_get(o, "link_key") != NULL)
+		a->link_key = xstrdup(peerjson_text(&w, o, "link_key"));
+	if (a->link_key != NULL && strlen(a->link_key) >= PEM_HASH)
+		peerjson_fault(&w, "link_key", "must have %d digits", PEM_HASH - 1);
 	heads_read(a, o, &w);
 	a->topology_digest = (int64_t)peerjson_bits(&w, o, "topology_digest");
 	if (json_object_get(o, "topology") != NULL)
@@ -223,6 +230,7 @@ void
 status_answer_clear(struct status_answer *a)
 {
 	free(a->name);
+	free(a->link_key);
 	free(a->heads);
 	json_decref(a->system_info);
 	topology_report_free(a->topology);

@@ -66,8 +66,10 @@ test_member(void **state)
 	    "is no member of this cluster: add_node it here, or name it in "
 	    "replication.routes");
 	facts.subscribed = 1;
+	facts.spki = "11aa";
 	assert_check(200, NULL);
 	facts.subscribed = 0;
+	facts.spki = NULL;
 	facts.invited = 1; /* we have signed its certificate */
 	assert_check(200, NULL);
 }
@@ -146,6 +148,19 @@ test_key_all_know(void **state)
 {
 	facts.routed = 0;
 	facts.discovered = 1;
+	facts.spki = "22bb";
+	assert_check(409, "shows another key than before");
+	facts.spki = "11aa";
+	assert_check(200, NULL);
+}
+
+/* Known over NATS alone: by the key that it has told there. */
+static void
+test_subscribed(void **state)
+{
+	facts.routed = 0;
+	facts.subscribed = 1;
+	assert_check(403, "is no member of this cluster");
 	facts.spki = "22bb";
 	assert_check(409, "shows another key than before");
 	facts.spki = "11aa";
@@ -281,6 +296,7 @@ main(void)
 		TEST(test_format),
 		TEST(test_pin),
 		TEST(test_key_all_know),
+		TEST(test_subscribed),
 		TEST(test_another_id),
 		TEST(test_another_key_and_id),
 		TEST(test_order),

@@ -4,9 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "opsd/cluster/peerjson.h"
 #include "opsd/cluster/status.h"
 #include "test/unit/openrep.h"
 
@@ -100,18 +104,47 @@ test_answer(void **state)
 	assert_non_null(a.topology);
 	is = status_answer_write(&a);
 	assert_true(json_equal(o, is));
+	assert_null(a.link_key);
 	status_answer_clear(&a);
 	json_decref(is);
+	json_object_set_new(o, "link_key", json_string("0a1b"));
 	json_object_del(o, "heads_upto");
 	json_object_del(o, "topology");
 	json_object_set_new(o, "again", json_true());
 	assert_int_equal(status_answer_read(&a, o, &fault), 0);
 	assert_true(a.again);
+	assert_string_equal(a.link_key, "0a1b");
 	is = status_answer_write(&a);
 	assert_true(json_equal(o, is));
 	status_answer_clear(&a);
 	json_decref(is);
 	json_decref(o);
+}
+
+/* A long array of nothing takes little to send, and much to hold. */
+static void
+test_values_bounded(void **state)
+{
+	size_t n = 2 * PEERJSON_VALUES + 1;
+	char *text = xcalloc(1, n + 3);
+	const char *small = "{\"a\":\"[,[\\\",\",\"b\":[1]}";
+	json_t *o = peerjson_load(small, strlen(small), 0);
+
+	assert_string_equal(json_string_value(json_object_get(o, "a")), "[,[\",");
+	json_decref(o);
+	for (size_t i = 0; i < n; i++)
+		text[i] = i == 0 ? '[' : i % 2 ? '0' : ',';
+	text[n - 1] = ']';
+	assert_null(peerjson_load(text, n, 0));
+	o = peerjson_load("[]", 2, 0);
+	assert_int_equal(json_array_size(o), 0);
+	json_decref(o);
+	/* In a text they are none. */
+	text[0] = text[n - 1] = '"';
+	o = peerjson_load(text, n, JSON_DECODE_ANY);
+	assert_true(json_is_string(o));
+	json_decref(o);
+	free(text);
 }
 
 static json_t *
@@ -345,6 +378,7 @@ main(void)
 		cmocka_unit_test(test_question),
 		cmocka_unit_test(test_who),
 		cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_values_bounded),
 		cmocka_unit_test(test_refused),
 		TEST(test_positions_told_once),
 		TEST(test_heads_told_once),
