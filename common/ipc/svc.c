@@ -25,6 +25,7 @@
 #include "common/base/mem.h"
 #include "common/conf/logconf.h"
 #include "common/conf/tlsconf.h"
+#include "common/ipc/passed.h"
 
 struct svc_priv {
 	struct event *term, *intr, *hup, *watchdog;
@@ -328,6 +329,7 @@ svc_init(const char *name, enum role role, int argc, char **argv)
 	umask(077);
 	mem_give_back();
 	log_init(name, LOG_INFO);
+	passed_read();
 	svc_options(s, argc, argv);
 	svc_load_conf(s);
 	svc_raise_files();
@@ -382,6 +384,7 @@ svc_restart(struct svc *s)
 static __attribute__((noreturn)) void
 svc_again(char **args)
 {
+	passed_hand_on();
 	execvp(args[0], args);
 	fatal("%s", args[0]);
 }

@@ -17,6 +17,7 @@
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/conf/repaddress.h"
+#include "common/ipc/passed.h"
 #include "leafd/link/link_priv.h"
 
 /* Where links come in, and who may try again how soon. */
@@ -230,7 +231,8 @@ bind_port(const struct listener *l)
 			errno = EADDRNOTAVAIL;
 			continue;
 		}
-		fd = bind_address(list);
+		if ((fd = passed_open(list->ai_addr)) == -1)
+			fd = bind_address(list);
 		freeaddrinfo(list);
 	}
 	return (fd);
@@ -326,6 +328,26 @@ find_listener(const struct links *ls, const struct linkspec_listen *spec)
 	return (NULL);
 }
 
+static void
+open_ports(struct links *ls)
+{
+	struct listener *l;
+	int waiting = 0;
+
+	DL_FOREACH(ls->listeners, l) {
+		if (l->secure && ls->tls == NULL && l->lev != NULL) {
+			evconnlistener_free(l->lev);
+			l->lev = NULL;
+		}
+		if (l->lev == NULL)
+			open_port(l);
+		waiting |= l->secure && ls->tls == NULL;
+	}
+	/* Those that wait for a certificate may have theirs yet. */
+	if (!waiting)
+		passed_close_rest();
+}
+
 void
 listen_set(struct links *ls)
 {
@@ -343,14 +365,7 @@ listen_set(struct links *ls)
 	DL_FOREACH_SAFE(ls->listeners, l, tmp)
 		if (!l->kept)
 			listener_free(l);
-	DL_FOREACH(ls->listeners, l) {
-		if (l->secure && ls->tls == NULL && l->lev != NULL) {
-			evconnlistener_free(l->lev);
-			l->lev = NULL;
-		}
-		if (l->lev == NULL)
-			open_port(l);
-	}
+	open_ports(ls);
 }
 
 void

@@ -103,6 +103,8 @@ way_of(const struct authlog_event *e)
 {
 	if (e->local)
 		return ("the file's rights");
+	if (e->certified)
+		return ("certificate");
 	if (e->authorization != NULL)
 		return (strncasecmp(e->authorization, "Bearer ", 7) == 0 ? "token" : "password");
 	return (e->has_cookie ? "session" : "authorizeLocal");

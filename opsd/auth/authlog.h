@@ -20,6 +20,7 @@ struct authlog_event {
 	const char *operation;     /* NULL: none */
 	const char *authorization; /* that header, or NULL */
 	int has_cookie;
+	int certified; /* the client's certificate said who it is */
 };
 
 /*

@@ -20,6 +20,7 @@ struct exchange {
 	int nobody, counted;   /* without user; as one of them */
 	int told;              /* the metrics have it */
 	int known, logged;     /* who asks, or that they may not; that */
+	int certified;         /* by the client's certificate */
 	struct evbuffer *text; /* the body as it came, until it is read */
 	int is_long;           /* a worker reads it */
 	uint64_t bytes;        /* of the body and its values, counted */

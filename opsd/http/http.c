@@ -14,6 +14,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/ipc/passed.h"
 #include "common/ipc/sockwatch.h"
 #include "common/tls/tls.h"
 #include "opsd/http/http_priv.h"
@@ -104,7 +105,10 @@ listen_all(struct http *h, const struct conf *conf, char **err)
 		return (-1);
 	if (conf_is_set(conf, API_SECURE_PORT) && listen_tls(h, conf, err) == -1)
 		return (-1);
-	return (listen_local(h, conf_str(conf, API_SOCKET), err));
+	if (listen_local(h, conf_str(conf, API_SOCKET), err) == -1)
+		return (-1);
+	passed_close_rest();
+	return (0);
 }
 
 /* ---- life ---- */

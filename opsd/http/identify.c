@@ -76,6 +76,7 @@ on_user(struct user *u, int status, const char *error, void *arg)
 static void
 take_certified(struct exchange *x, enum clientcert_says says, const char *text)
 {
+	x->certified = 1;
 	x->checked = NULL;
 	x->check_status = 401;
 	if (says == CLIENTCERT_USER)

@@ -13,6 +13,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/ipc/passed.h"
 #include "common/ipc/sockwatch.h"
 #include "common/ipc/usock.h"
 #include "opsd/http/http.h"
@@ -103,10 +104,21 @@ bound_socket(const struct addrinfo *ai, int shared)
 	return (-1);
 }
 
+/* The one that systemd has bound, which all threads have then; -1: none. */
+static int
+passed_socket(const struct addrinfo *ai)
+{
+	int fd = passed_open(ai->ai_addr), on = 1;
+
+	if (fd != -1)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return (fd);
+}
+
 static int
 listen_on(struct http_thread *t, enum way way, const struct addrinfo *ai)
 {
-	int fd = bound_socket(ai, 1);
+	int passed = passed_socket(ai), fd = passed != -1 ? passed : bound_socket(ai, 1);
 	struct evconnlistener *l;
 
 	if (fd == -1)
@@ -127,9 +139,9 @@ listen_on(struct http_thread *t, enum way way, const struct addrinfo *ai)
 static int
 listen_all_threads(struct http *h, enum way way, const struct addrinfo *ai)
 {
-	int fd = bound_socket(ai, 0);
+	int fd = passed_socket(ai);
 
-	if (fd == -1)
+	if (fd == -1 && (fd = bound_socket(ai, 0)) == -1)
 		return (-1);
 	close(fd);
 	for (unsigned i = 0; i < h->n; i++)
@@ -151,21 +163,24 @@ is_not_here(const struct addrinfo *ai)
 	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL));
 }
 
-/* As when a name stands in two lines of the host's file. */
-static int
-was_before(const struct addrinfo *list, const struct addrinfo *ai)
-{
-	while (list != ai &&
-	    (list->ai_addrlen != ai->ai_addrlen ||
-		memcmp(list->ai_addr, ai->ai_addr, ai->ai_addrlen) != 0))
-		list = list->ai_next;
-	return (list != ai);
-}
-
 /* Whoever wants an address; -1 with errno. */
 struct listen_taker {
 	int (*take)(struct listen_taker *t, const struct addrinfo *ai);
+	struct sockaddr_storage seen[LISTENERS_MAX];
+	unsigned nseen;
 };
+
+/* As when a name stands in two lines of the host's file, or stands for an address that is listed, too. */
+static int
+is_seen(struct listen_taker *t, const struct addrinfo *ai)
+{
+	for (unsigned i = 0; i < t->nseen; i++)
+		if (memcmp(&t->seen[i], ai->ai_addr, ai->ai_addrlen) == 0)
+			return (1);
+	if (t->nseen < LISTENERS_MAX)
+		memcpy(&t->seen[t->nseen++], ai->ai_addr, ai->ai_addrlen);
+	return (0);
+}
 
 static int
 each_of_host(const char *host, int64_t port, struct listen_taker *t, char **err)
@@ -183,7 +198,7 @@ each_of_host(const char *host, int64_t port, struct listen_taker *t, char **err)
 		return (-1);
 	}
 	for (ai = list; ai != NULL; ai = ai->ai_next)
-		if (!was_before(list, ai) && t->take(t, ai) == -1 && !is_not_here(ai)) {
+		if (!is_seen(t, ai) && t->take(t, ai) == -1 && !is_not_here(ai)) {
 			why = strerror(errno);
 			*err = port == 0 ?
 			    xasprintf("operationsApi.network.host: %s: %s", host, why) :

@@ -132,6 +132,7 @@ log_who(struct exchange *x)
 		.operation = x->r.op != NULL ? x->r.op->name : NULL,
 		.authorization = request_header(&x->r, "Authorization"),
 		.has_cookie = request_header(&x->r, "Cookie") != NULL,
+		.certified = x->certified,
 	};
 
 	authlog_request(&x->thread->http->data->live, &e, x->check_error);

@@ -175,6 +175,12 @@ mtls()		# mtls VALUE: in force at once
 	shown_as 401 'Login failed' joe -u joe:wrong
 	shown_as 200 '"username":"admin"' old "${basic[@]}"
 	shown_as 401 'Must login' joe -H 'Origin: https://console.example'
+	ok n1 '{"operation":"set_configuration","logging_auditAuthEvents_logSuccessful":true,"logging_auditAuthEvents_logFailed":true}'
+	shown_as 200 '"username":"joe"' joe
+	shown_as 401 'there is no such user' nobody
+	grep -q "success: user 'joe' by certificate from 127.0.0.1" "$HL_T/nodes/n1/log"
+	grep -q "failure: user '?' by certificate from 127.0.0.1.*for 'nobody'" "$HL_T/nodes/n1/log"
+	ok n1 '{"operation":"set_configuration","logging_auditAuthEvents_logSuccessful":null,"logging_auditAuthEvents_logFailed":null}'
 	# Rights are those of the user, as they are now, also on a connection that goes on.
 	body=$(curl -s -k -m 20 --cert "$d/joe.pem" --key "$d/joe.key" -d '{"operation":"list_users"}' \
 	    "https://127.0.0.1:$(($(port n1 api) + 1))/")

@@ -13,15 +13,31 @@ start_nodes()
 	node_make n1 CLUSTERING_ENABLED=false
 	for n in n2 n3; do
 		node_make $n CLUSTERING_ENABLED=false "REPLICATION_HOSTNAME=$(host $n)" \
-		    "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(host $n)" \
+		    "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(host $n),127.0.0.1" \
 		    "REPLICATION_SECUREPORT=$(host $n):$link_port" REPLICATION_CERTIFICATELIFETIME=10800
 		sed -i "s|^    port: $(port $n api)\$|&\n    securePort: $(secure_port $n)|" "$HL_T/nodes/$n/hubleaf.yaml"
 	done
 	printf '%-16d' 0 >"$HL_T/clock"
 	printf '%s\n' "HL_CLOCK=$HL_T/clock" "LD_PRELOAD=$HL_BUILD/test/functional/clock.so" >>"$HL_T/nodes/n3/env"
-	for n in n1 n2 n3; do
-		node_run $n
+	node_run n1
+	node_run n2
+	given_sockets n3
+}
+
+# given_sockets NODE: runs it with its ports for links and HTTPS as systemd would pass them, and one that is nobody's
+given_sockets()
+{
+	local b=$HL_T/passed d
+
+	mkdir -p $b/opsd $b/hubd $b/leafd
+	cp "$HL_CLI" $b/opsd/hubleaf
+	for d in opsd hubd leafd; do
+		printf '#!/bin/sh\nexec %s "$@"\n' "$HL_BUILD/$d/$d" >$b/$d/$d
+		chmod +x $b/$d/$d
 	done
+	sed -i "s|^exec |&$HL_BUILD/test/functional/passed 127.0.0.1 $(secure_port $1) 127.0.0.1 $(port $1 hub) -- |" $b/opsd/opsd
+	sed -i "s|^exec |&$HL_BUILD/test/functional/passed $(host $1) $link_port -- |" $b/leafd/leafd
+	HL_CLI=$b/opsd/hubleaf node_run $1
 }
 
 host()
@@ -37,6 +53,23 @@ secure_port()
 routes()	# routes NODE JSON: all that it has
 {
 	ok "$1" '{"operation":"cluster_get_routes"}' ". == $2"
+}
+
+# serves NODE: links and HTTPS, where its sockets were passed
+serves()
+{
+	curl -s -k -m 5 -o /dev/null "https://127.0.0.1:$(secure_port "$1")/health" &&
+	    openssl s_client -connect "$(host "$1"):$link_port" </dev/null 2>/dev/null | grep -q 'BEGIN CERTIFICATE'
+}
+
+@test "sockets that were passed are used, also by daemons that begin anew; one that is nobody's is said" {
+	wait_until 10 serves n3
+	grep -q "opsd.*the socket at 127.0.0.1, port $(port n3 hub), which systemd has passed, is not used" "$HL_T/nodes/n3/log"
+	! grep -q 'cannot listen' "$HL_T/nodes/n3/log" || return 1
+	ok n3 '{"operation":"restart"}'
+	wait_until 20 eval '[ "$(grep -c "leafd.* is ready" "$HL_T/nodes/n3/log")" = 2 ] && node_answers n3'
+	wait_until 10 serves n3
+	! grep -q 'cannot listen' "$HL_T/nodes/n3/log" || return 1
 }
 
 # ---- routes ----
