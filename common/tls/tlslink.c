@@ -183,6 +183,25 @@ tlslink_write(struct bufferevent *bev, const void *p, size_t n)
 	ERR_clear_error();
 }
 
+/* What an operator can do, where OpenSSL's words do not say it. */
+static const char *
+verify_hint(long verified)
+{
+	switch (verified) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return (" (it is for another name: a node is dialled by its replication.hostname)");
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return (" (no authority that this node trusts has signed it)");
+	default:
+		return ("");
+	}
+}
+
 static char *
 ssl_fault(SSL *ssl, unsigned long code)
 {
@@ -191,8 +210,8 @@ ssl_fault(SSL *ssl, unsigned long code)
 	long verified = SSL_get_verify_result(ssl);
 
 	if (verified != X509_V_OK)
-		return (xasprintf("the other node's certificate: %s",
-		    X509_verify_cert_error_string(verified)));
+		return (xasprintf("the other node's certificate: %s%s",
+		    X509_verify_cert_error_string(verified), verify_hint(verified)));
 	if (why != NULL && strstr(why, "alert") != NULL)
 		return (xasprintf("the other node refuses: %s", why));
 	return (why != NULL ? xasprintf("TLS: %s", why) : NULL);

@@ -139,6 +139,16 @@ link_let_go(struct peerlink *k)
 	send_early(k, 0);
 }
 
+/* Both ends log it, so it says whose. */
+void
+link_end_revoked(struct peerlink *k)
+{
+	char *why = xasprintf("the certificate with serial number %s is revoked", k->cert.serial);
+
+	link_end(k, WS_REFUSED, why);
+	free(why);
+}
+
 void
 link_end(struct peerlink *k, unsigned code, const char *why)
 {
@@ -314,7 +324,7 @@ link_open_cb(struct ws *w, void *arg)
 	if (k->ssl != NULL && peercert_read(&k->cert, k->ssl) == -1)
 		link_end(k, WS_REFUSED, "it showed no certificate");
 	else if (links_revoked(k->ls, &k->cert))
-		link_end(k, WS_REFUSED, "its certificate is revoked");
+		link_end_revoked(k);
 	else
 		send_hello(k);
 }

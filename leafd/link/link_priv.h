@@ -168,6 +168,7 @@ void link_part(struct peerlink *k,
     const char *why); /* the same with a word, for the process's end */
 /* The end, once: opsd and the target are told, the other gets the reason. */
 void link_end(struct peerlink *k, unsigned code, const char *why);
+void link_end_revoked(struct peerlink *k);
 void link_admit(struct peerlink *k); /* READY; messages come */
 /* head begins with the type; waits until the other is ready. */
 void link_send(struct peerlink *k, const struct buf *head, const void *p, size_t n);

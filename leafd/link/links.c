@@ -293,7 +293,7 @@ look_at_links(struct links *ls)
 		if (k->state == LINK_ENDED)
 			continue;
 		if (links_revoked(ls, &k->cert))
-			link_end(k, WS_REFUSED, "its certificate is revoked");
+			link_end_revoked(k);
 		else if (k->state == LINK_ADMITTED && !k->up_asked)
 			ask_for_link(k);
 	}

@@ -77,7 +77,7 @@ daemons_settings_json(struct daemons *d)
 		enabled = 0;
 	}
 	secret = enabled && tlsconf_trust(conf) == TLSCONF_SECRET;
-	if (enabled && !d->said_trust) {
+	if ((enabled || rep->data->live.links) && !d->said_trust) {
 		d->said_trust = 1;
 		warnings_log_trust(rep, conf);
 	}

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "common/base/mem.h"
 #include "common/conf/repconf.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/carrier_link.h"
@@ -210,22 +211,31 @@ warn_users(struct replication *rep, json_t *list)
 	free(all);
 }
 
-/* Whoever connects there is believed what it says of itself. */
+char *
+warnings_open_port(const struct conf *conf, int *port)
+{
+	struct repaddress at;
+
+	if (!repconf_on(conf) || !repconf_listen(conf, 0, &at))
+		return (NULL);
+	*port = at.port;
+	return (xasprintf("This node takes links without TLS on %s:%d (replication.port): "
+			  "whoever reaches that port can pose as any node. Do this for "
+			  "development only; otherwise use certificates",
+	    at.host, at.port));
+}
+
 static void
 warn_open_port(struct replication *rep, json_t *list)
 {
 	struct conf *conf = data_conf(rep->data);
-	struct repaddress at;
+	int port;
+	char *text = warnings_open_port(conf, &port);
 
-	if (repconf_listen(conf, 0, &at))
-		json_object_set_new(
-		    warnings_add(list, "link_insecure",
-			json_sprintf(
-			    "This node takes links without TLS on %s:%d (replication.port): "
-			    "whoever reaches that port can pose as any node. Do this for "
-			    "development only; otherwise use certificates",
-			    at.host, at.port)),
-		    "port", json_integer(at.port));
+	if (text != NULL)
+		json_object_set_new(warnings_add(list, "link_insecure", json_string(text)), "port",
+		    json_integer(port));
+	free(text);
 	conf_free(conf);
 }
 

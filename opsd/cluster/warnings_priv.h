@@ -14,5 +14,7 @@ void warnings_handshakes(struct replication *rep, const char *name, const json_t
     json_t *list);
 /* warnings_link.c: links; leaf: LEAF_STATE, or NULL. */
 void warnings_links(struct replication *rep, const json_t *leaf, json_t *list);
+/* Whoever connects to *port is believed what it says of itself; NULL: there is none.  Caller frees. */
+char *warnings_open_port(const struct conf *conf, int *port);
 
 #endif

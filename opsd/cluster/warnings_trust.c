@@ -62,12 +62,16 @@ warnings_trust(struct replication *rep, json_t *list)
 void
 warnings_log_trust(struct replication *rep, const struct conf *conf)
 {
-	char *weak = weak_text(rep, conf);
+	char *weak = conf_bool(conf, CL_ENABLED) ? weak_text(rep, conf) : NULL, *open;
+	int port;
 
-	if (conf_bool(conf, CL_TLS_INSECURE))
+	if (conf_bool(conf, CL_ENABLED) && conf_bool(conf, CL_TLS_INSECURE))
 		log_warnx("%s", insecure_text);
 	if (weak != NULL)
 		log_warnx("%s", weak);
+	if ((open = warnings_open_port(conf, &port)) != NULL)
+		log_warnx("%s", open);
+	free(open);
 	free(weak);
 }
 

@@ -128,17 +128,31 @@ dial_error(struct linkjoin *j, json_int_t *tries)
 	return (error);
 }
 
+/* Caller frees. */
+static char *
+link_cure(const struct linkjoin *j, const char *why, const char *own)
+{
+	if (why != NULL && strstr(why, "revoked") != NULL)
+		return (xstrdup("The node of that certificate gets another one by add_node with "
+				"'authorization', called on that node"));
+	if (j->authorization != NULL)
+		return (xstrdup("Its operations API has answered: can the port of its links "
+				"(replication.securePort) be reached from here?"));
+	return (xasprintf("The other node must know this one: set a route to '%s' there "
+			  "(cluster_set_routes), or give 'authorization' here",
+	    own));
+}
+
 static int
 fail_link(struct linkjoin *j, const char *why)
 {
 	struct conf *c = data_conf(&j->ops->data);
-	char *own = repconf_hostname(c);
+	char *own = repconf_hostname(c), *cure = link_cure(j, why, own);
 
 	fail_join(j, 504,
-	    xasprintf(
-		"No link with '%s' at %s comes up: %s. The other node must know this one: set a "
-		"route to '%s' there (cluster_set_routes), or give 'authorization' here",
-		j->route.host, j->url, why != NULL ? why : "it does not answer", own));
+	    xasprintf("No link with '%s' at %s comes up: %s. %s", j->route.host, j->url,
+		why != NULL ? why : "it does not answer", cure));
+	free(cure);
 	free(own);
 	conf_free(c);
 	return (-1);

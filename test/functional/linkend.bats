@@ -81,7 +81,7 @@ need_ws()
 	routes "\"${serial#*=}\""
 	wait_until 10 has_links n1 0
 	wait_until 10 has_links n2 0
-	wait_until 10 grep -q "its certificate is revoked" "$HL_T/nodes/n2/log"
+	wait_until 10 grep -qE "the certificate with serial number [0-9a-f]+ is revoked" "$HL_T/nodes/n2/log"
 	routes ""
 	wait_until 40 has_links n1 1
 	insert n1 t '{"id":"after"}'

@@ -94,7 +94,7 @@ revoked()	# revoked SERIALS: n1's route to n2 says so
 
 	serial=$(openssl x509 -in "$HL_T/good/n2.pem" -noout -serial)
 	revoked "\"${serial#*=}\""
-	no_link "its certificate is revoked" "its certificate is revoked"
+	no_link "is revoked" "is revoked"
 	revoked ""
 	wait_until 40 in_network n1 n2
 	same_rows 20 t n1 n2

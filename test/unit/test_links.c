@@ -720,14 +720,14 @@ test_certificates(void **state)
 	assert_int_equal(b.ups, 0);
 	tell(&b, &(struct wish){ .listen = 1, .revoked = "6:1" });
 	tell(&a, &(struct wish){ .dial = 1 });
-	until(strcmp(dial_error(&a), "its certificate is revoked") == 0);
+	until(strcmp(dial_error(&a), "the certificate with serial number 61 is revoked") == 0);
 	assert_int_equal(b.ups, 0);
 	tell(&b, &(struct wish){ .listen = 1 });
 	until(linked(&a) == 1 && linked(&b) == 1);
 	/* One that stands ends. */
 	tell(&b, &(struct wish){ .listen = 1, .revoked = "0061" });
 	until(linked(&a) == 0 && linked(&b) == 0);
-	assert_string_equal(b.why, "its certificate is revoked");
+	assert_string_equal(b.why, "the certificate with serial number 61 is revoked");
 	/* Nothing in plain text at a port with TLS. */
 	tell(&a, &(struct wish){ .dial = 1, .plain = 1 });
 	until(dial_error(&a)[0] != '\0' && strstr(dial_error(&a), "revoked") == NULL);
