@@ -108,7 +108,7 @@ put_operation(const struct op_doc *op)
 		put_field(f);
 	printf("%sExample:\n  hubleaf %s", op->fields->name != NULL ? "\n" : "", op->name);
 	for (const struct op_field *f = op->fields; f->name != NULL; f++)
-		if (f->absent == OP_REQUIRED && opdoc_is_top(f) && f->kind != KIND_NEW_PASSWORD)
+		if (opdoc_in_example(f) && f->kind != KIND_NEW_PASSWORD)
 			put_argument(f);
 	printf("\n");
 }

@@ -49,6 +49,12 @@ opdoc_field(const struct op_doc *op, const char *name)
 }
 
 int
+opdoc_in_example(const struct op_field *f)
+{
+	return (opdoc_is_top(f) && (f->absent == OP_REQUIRED || strcmp(f->absent, OP_SHOWN) == 0));
+}
+
+int
 opdoc_is_top(const struct op_field *f)
 {
 	return (strpbrk(f->name, ".[") == NULL);
@@ -77,7 +83,7 @@ opdoc_absent(const struct op_field *f, char *out, size_t n)
 {
 	if (f->absent == OP_REQUIRED)
 		snprintf(out, n, "required");
-	else if (f->absent[0] == '\0')
+	else if (strcmp(f->absent, OP_NONE) == 0 || strcmp(f->absent, OP_SHOWN) == 0)
 		snprintf(out, n, "optional");
 	else
 		snprintf(out, n, "default %s", f->absent);

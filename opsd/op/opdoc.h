@@ -22,6 +22,7 @@ enum op_kind {
 
 #define OP_REQUIRED NULL /* in place of a default */
 #define OP_NONE     ""   /* optional, and nothing stands for it */
+#define OP_SHOWN    " "  /* the same, and the operation's example has it */
 
 struct op_field {
 	enum op_kind kind;
@@ -47,6 +48,7 @@ const struct op_doc *opdoc_at(unsigned number);
 const struct op_field *opdoc_field(const struct op_doc *op, const char *name);
 /* Stands in the body itself, not in another field. */
 int opdoc_is_top(const struct op_field *f);
+int opdoc_in_example(const struct op_field *f); /* of its operation */
 /* "a list" */
 const char *opdoc_kind(enum op_kind kind);
 /* "required", "optional", "default 10" */

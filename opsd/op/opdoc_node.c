@@ -22,12 +22,12 @@
 #define NODE_NAME	{ KIND_TEXT, "node_name", NULL, OP_REQUIRED, "boston", \
 			    "The other node's name." }
 #define LINKED_FIELDS(at) \
-	{ KIND_TEXT, at "hostname", NULL, OP_NONE, "server-two", \
+	{ KIND_TEXT, at "hostname", NULL, OP_SHOWN, "server-two", \
 	    "For a link: the other node's replication.hostname." }, \
 	{ KIND_TEXT, at "url", NULL, OP_NONE, "wss://server-two:9933", \
 	    "For a link: where to dial the other node." }, \
 	{ KIND_NUMBER, at "port", NULL, OP_NONE, "9933", "With hostname: its port for links." }, \
-	{ KIND_ANY, at "authorization", NULL, OP_NONE, "hlj1.PIN.SECRET", \
+	{ KIND_ANY, at "authorization", NULL, OP_SHOWN, "hlj1.PIN.SECRET", \
 	    "With it the other node signs a certificate for this one: a join token of the other, an " \
 	    "object with username and password, or the value of an Authorization header. It is not " \
 	    "kept, but for retain_authorization." }, \
@@ -82,8 +82,17 @@ const struct op_doc opdoc_node[] = {
 	    "route on both sides, or add_node on one of them.",
 	    OP_FIELDS({ KIND_TEXT, "server", NULL, OP_NONE, "hub",
 		"For the NATS mesh: hub, or leaf for an edge that only dials out." }, ROUTES,
+		{ KIND_BOOLEAN, "routes[].sends", NULL, "true", "false",
+		    "For links: all databases go there." },
+		{ KIND_BOOLEAN, "routes[].receives", NULL, "true", "false",
+		    "For links: all databases come from there." },
+		{ KIND_ANY, "routes[].replicates", NULL, "true", "false",
+		    "For links: one word for sends and receives, or an object with both." },
+		{ KIND_TEXT, "routes[].startTime", NULL, "replication.startTime", "2026-01-01T00:00:00.000Z",
+		    "For links: a table that comes for the first time comes with what was written since then." },
 		{ KIND_LIST, "routes[].revokedCertificates", NULL, OP_NONE, "[\"0a1b\"]",
 		    "For links: serial numbers of certificates that get no link." },
+		{ KIND_NUMBER, "routes[].shard", NULL, OP_NONE, "1", "Accepted, without effect." },
 		{ KIND_ANY, "routes[].tls", NULL, "true", "wss",
 		    "Of leaf routes: true, false or wss, through a WebSocket." },
 		{ KIND_BOOLEAN, "routes[].separate", NULL, "false", "true",
@@ -98,12 +107,13 @@ const struct op_doc opdoc_node[] = {
 	    "Link with a node, by hostname or url. Or, in the NATS mesh, subscribe to tables with a node "
 	    "that there are no subscriptions with yet.", SUBSCRIBE },
 	{ "update_node", "set_node_replication", RIGHT_SUPER,
-	    "Add or change subscriptions with a node. A node by hostname that is not known yet is added.", SUBSCRIBE },
+	    "Add or change subscriptions with a node. With hostname only what it names, and what was named "
+	    "before, flows from then on; a node that is not known yet is added.", SUBSCRIBE },
 	{ "remove_node", NULL, RIGHT_SUPER,
-	    "End all subscriptions with a node, also while it is away. A linked node is a member no more: routes "
-	    "to it are deleted, and a certificate that this node has signed for it is revoked.",
+	    "End all subscriptions with a node, also while it is away. A linked node is a member no more: every "
+	    "member hears of it, refuses its links, and revokes the certificates that it has signed for it.",
 	    OP_FIELDS({ KIND_TEXT, "node_name", "name", OP_NONE, "boston", "The other node's name." },
-		{ KIND_TEXT, "hostname", NULL, OP_NONE, "server-two",
+		{ KIND_TEXT, "hostname", NULL, OP_SHOWN, "server-two",
 		    "Of a linked node: its replication.hostname." },
 		{ KIND_TEXT, "url", NULL, OP_NONE, "wss://server-two:9933", "Of a linked node: its URL." },
 		{ KIND_NUMBER, "port", NULL, OP_NONE, "9933", "Accepted, without effect." }) },
@@ -111,8 +121,8 @@ const struct op_doc opdoc_node[] = {
 	    "Set all subscriptions of this node at once, or none; those not named end.",
 	    OP_FIELDS(
 		{ KIND_LIST, "connections", NULL, OP_REQUIRED,
-		    "[{\"node_name\": \"boston\", \"subscriptions\": " SUBSCRIPTIONS "}]",
-		    "The nodes, each with the fields of add_node." },
+		    "[{\"hostname\": \"server-two\", \"subscriptions\": " SUBSCRIPTIONS "}]",
+		    "The nodes, each with the fields of add_node. All others are removed." },
 		MESH_NAME("connections[]."), LINKED_FIELDS("connections[]."),
 		FLOWS("connections[].")) },
 	{ "cluster_status", NULL, RIGHT_SUPER,

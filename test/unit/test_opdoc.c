@@ -235,14 +235,17 @@ static const char *const refused[][2] = {
 	{ "get_backup", "schema" },
 	{ "get_backup", "table" },
 	{ "get_backup", "tables" },
-	{ "resync", "hostname" },
-	{ "resync", "url" },
 };
 
 /* Found by going through what is there. */
 static const char *const found[][2] = {
 	{ "cluster_set_routes", "routes[].tls" },
 	{ "cluster_set_routes", "routes[].separate" },
+	{ "cluster_set_routes", "routes[].sends" },
+	{ "cluster_set_routes", "routes[].receives" },
+	{ "cluster_set_routes", "routes[].replicates" },
+	{ "cluster_set_routes", "routes[].startTime" },
+	{ "cluster_set_routes", "routes[].shard" },
 	{ "cluster_set_routes", "routes[].revokedCertificates" },
 	{ "cluster_set_routes", "routes[].url" },
 	{ "cluster_delete_routes", "routes[].url" },
