@@ -24,6 +24,15 @@ warn_tls(struct replication *rep, json_t *list)
 	free(fault);
 }
 
+/* One that still wants a link asks again within half a minute. */
+static int
+was_lately(const json_t *refused)
+{
+	uint64_t time = (uint64_t)json_integer_value(json_object_get(refused, "time"));
+
+	return (time + REFUSED_MS >= wall_ms());
+}
+
 static void
 warn_strangers(struct replication *rep, json_t *list)
 {
@@ -31,6 +40,8 @@ warn_strangers(struct replication *rep, json_t *list)
 	size_t i;
 
 	json_array_foreach(refused, i, one) {
+		if (!was_lately(one))
+			continue;
 		o = warnings_add(list, "link_refused",
 		    json_sprintf("A link with '%s' was refused here: %s",
 			json_string_value(json_object_get(one, "hostname")),
@@ -53,9 +64,8 @@ warn_unasked(const json_t *leaf, json_t *list)
 		const char *name = json_string_value(json_object_get(one, "hostname"));
 		const char *address = json_string_value(json_object_get(one, "address"));
 		const char *why = json_string_value(json_object_get(one, "error"));
-		uint64_t time = (uint64_t)json_integer_value(json_object_get(one, "time"));
 
-		if (address == NULL || why == NULL || time + REFUSED_MS < wall_ms())
+		if (address == NULL || why == NULL || !was_lately(one))
 			continue;
 		o = warnings_add(list, "link_refused",
 		    json_sprintf("A link from %s%s%s was refused here: %s",
