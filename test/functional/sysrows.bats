@@ -59,6 +59,8 @@ as()		# as NODE USER PASSWORD CODE: reads dev.dog; the status
 	wait_until 10 as n2 ann two 401
 	ok n2 '{"operation":"drop_user","username":"ann"}'
 	wait_until 10 lacks_user n1 ann
+	ok n1 '{"operation":"read_transaction_log","database":"system","table":"hdb_user"}' \
+	    'length > 2 and (tostring | contains("scrypt") | not)'
 	ok n2 '{"operation":"cluster_status"}' \
 	    '.connections[] | select(.name == "n1") | .database_sockets | any(.database == "system" and .connected)'
 }
