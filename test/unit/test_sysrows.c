@@ -278,7 +278,7 @@ test_first_yields(void **state)
 	met(r);
 	assert_int_equal(sysrow_first(&r->o.data, SYS_USER, row, &err), 200);
 	assert_password(r, "admin", "mine");
-	bring(r, 0, 1, json_pack("[O]", good_user("admin")));
+	bring(r, 0, 1, json_pack("[o]", good_user("admin")));
 	assert_password(r, "admin", hash);
 	/* What is gone comes as of now. */
 	assert_int_equal(sysrow_remove(&r->o.data, SYS_USER, "admin", &err), 200);
@@ -369,9 +369,9 @@ test_not_over_nats(void **state)
 	assert_int_equal(pulled(r, boston, "hdb_nodes"), 403);
 	assert_int_equal(pulled(r, austin, "hdb_user"), 403);
 	assert_int_equal(pulled(r, NULL, "hdb_user"), 403);
-	bring(r, 7, 1, json_pack("[O]", good_user("ann")));
+	bring(r, 7, 1, json_pack("[o]", good_user("ann")));
 	assert_false(is_there(r, "ann"));
-	bring(r, 0, 1, json_pack("[O]", good_user("ann")));
+	bring(r, 0, 1, json_pack("[o]", good_user("ann")));
 	assert_true(is_there(r, "ann"));
 }
 
@@ -450,7 +450,7 @@ test_users_come(void **state)
 	json_t *row;
 
 	met(r);
-	bring(r, 0, 1, json_pack("[O]", good_user("ann")));
+	bring(r, 0, 1, json_pack("[o]", good_user("ann")));
 	assert_int_equal(changes, 1);
 	/* A role that has not come yet, or never will: it may nothing. */
 	u = user_load(&r->o.data, "ann");
@@ -465,7 +465,7 @@ test_users_come(void **state)
 	assert_true(u->super_user);
 	user_unref(u);
 	/* The same again is no change. */
-	bring(r, 0, 1, json_pack("[O]", good_user("ann")));
+	bring(r, 0, 1, json_pack("[o]", good_user("ann")));
 	assert_int_equal(changes, 2);
 }
 
