@@ -139,7 +139,10 @@ char *roster_host_key(const char *hostname); /* lower case; caller frees */
 json_t *roster_faults(struct roster *r, uint64_t now_ms);
 /* Members but us that are not removed; for each of them while it returns 0, with the lock held. */
 void roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg), void *arg);
-/* Ids of members that wait for an introduction by somebody who counts; caller frees. */
+/*
+ * Ids of members that wait for an introduction by somebody who counts; caller frees.  Not those whose
+ * certificate was revoked: they have to come with another one first.
+ */
 uint8_t *roster_unintroduced(struct roster *r, const struct roster_facts *f, size_t *n);
 
 #endif

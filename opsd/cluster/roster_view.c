@@ -399,6 +399,7 @@ needs_introduction(struct roster *r, const struct roster_facts *f, const struct 
 {
 	return (e->kind == STATEMENT_MEMBER && roster_is_live(e) &&
 	    e != roster_find_id(r, r->own_id) &&
+	    !roster_is_distrusted(r, e, statement_field(e->said, "spki")) &&
 	    (e->introduction == NULL || !roster_is_direct(r, f, e->introduction, 1) ||
 		strcmp(statement_field(e->introduction, "spki"),
 		    statement_field(e->said, "spki")) != 0));

@@ -536,6 +536,31 @@ test_introduced_since(void **state)
 	roster_free(r);
 }
 
+static size_t
+count_unintroduced(struct roster *r)
+{
+	const struct roster_facts f = { .now_ms = NOW_MS };
+	size_t n;
+
+	free(roster_unintroduced(r, &f, &n));
+	return (n);
+}
+
+/* Whose introducer has gone is introduced anew, but not with a key that is not trusted. */
+static void
+test_revoked_is_not_adopted(void **state)
+{
+	struct roster *r = begin_with_two();
+
+	take(r, -1, said_by(3, 0, 0, NOW_MS), introduced_by(1, 0, 3, 0, NOW_MS));
+	take(r, -1, removed_by(0, 0, 1, 0, NOW_MS + 1), NULL);
+	assert_int_equal(count_unintroduced(r), 2);
+	assert_int_equal(take(r, -1, revoked_by(0, "a1", 2, 0, NOW_MS + 10, 0), NULL),
+	    ROSTER_TAKEN);
+	assert_int_equal(count_unintroduced(r), 1);
+	roster_free(r);
+}
+
 /* What is long over is not taken, and goes. */
 static void
 test_swept(void **state)
@@ -837,6 +862,7 @@ main(void)
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_revoked_says_nothing),
 		cmocka_unit_test(test_introduced_since),
+		cmocka_unit_test(test_revoked_is_not_adopted),
 		cmocka_unit_test(test_swept),
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_not_introducer),
