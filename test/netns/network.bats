@@ -7,7 +7,7 @@ start_nodes()
 {
 	local n
 
-	net_begin 4
+	net_begin 7
 	for n in n1 n2 n3; do
 		node_start $n
 	done
@@ -112,4 +112,80 @@ from_outside()	# connections to where n4 listens
 	wait_until 20 has_row n4 edge '"after of n1"'
 	wait_until 20 has_row n1 edge '"after of n4"'
 	[ -z "$(from_outside)" ]
+}
+
+# ---- hosts that know one member, and no authority: n5, n6 and n7 ----
+
+joining_node()	# joining_node NODE: everything replicates, and what the others lack stays for a short time
+{
+	node_make "$1" CLUSTERING_LEAFSERVER_STREAMS_MAXAGE=2 "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(node_address "$1")"
+	sed -i '/^  databases:/d; /^  tls:/,/^    certificateAuthority:/d
+	    s|^    port: '"$(port "$1" api)"'$|&\n    securePort: '"$(port "$1" leafnodes)"'|' "$HL_T/nodes/$1/hubleaf.yaml"
+	sed -i '/CONSENT\|RELAYS/d' "$HL_T/nodes/$1/env"
+	sed -i '/^  consent:/d; /^  relays:/d' "$HL_T/nodes/$1/hubleaf.yaml"
+	node_run "$1"
+}
+
+join()		# join NODE MEMBER: by a token of it
+{
+	local token
+
+	token=$(ask "$2" '{"operation":"create_join_token"}' | jq -r .token)
+	ok "$1" "{\"operation\":\"add_node\",\"hostname\":\"$2\",\"port\":$(port "$2" link),
+	    \"operations_port\":$(port "$2" leafnodes),\"authorization\":\"$token\"}"
+}
+
+@test "who joins one host by a token finds the others, and is linked with all" {
+	local n
+
+	for n in n5 n6 n7; do
+		joining_node $n
+	done
+	make_table n5 j
+	insert n5 j '{"id":"of n5"}'
+	join n6 n5
+	join n7 n5
+	wait_until 20 linked n7 n6
+	wait_until 20 linked n6 n7
+	wait_until 20 has_row n7 j '"of n5"'
+	# Not by way of the one that both have joined.
+	net_between n5 all cut=1
+	insert n7 j '{"id":"of n7"}'
+	wait_until 10 has_row n6 j '"of n7"'
+	insert n6 j '{"id":"of n6"}'
+	wait_until 10 has_row n7 j '"of n6"'
+	net reset
+	wait_until 40 in_network n5 n6 n7
+	same_rows 20 j n5 n6 n7
+}
+
+log_is_empty()	# log_is_empty NODE: nobody gets what was written to j there from its log
+{
+	ask "$1" '{"operation":"read_transaction_log","database":"dev","table":"j"}' | jq -e '. == []'
+}
+
+copies()	# copies NODE: how often it began to copy j
+{
+	grep -c 'cursor dev.j from node .*: copy' "$HL_T/nodes/$1/log"
+}
+
+@test "away for longer than logs are kept: one copy, which removes nothing; what was deleted goes" {
+	local before
+
+	before=$(copies n7)
+	net_between n7 all cut=1
+	wait_until 30 in_network n5 n6
+	insert n7 j '{"id":"alone of n7"}'
+	insert n5 j '{"id":"meanwhile of n5"}'
+	insert n6 j '{"id":"meanwhile of n6"}'
+	delete n5 j '"of n7"'
+	wait_until 40 log_is_empty n5
+	wait_until 40 log_is_empty n6
+	net reset
+	wait_until 40 in_network n7 n5 n6
+	same_rows 30 j n5 n6 n7
+	has_row n7 j '"meanwhile of n6"'
+	has_row n5 j '"alone of n7"'
+	wait_until 5 has_no_row n7 j '"of n7"'
+	[ $(($(copies n7) - before)) = 1 ]
 }
