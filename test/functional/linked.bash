@@ -78,13 +78,13 @@ set_link_route()
 	    {\"hostname\":\"$2\",\"port\":$(port "$2" link)}]}"
 }
 
-in_network()	# in_network NODE OTHER...: exactly these are linked with it
+in_network()	# in_network NODE OTHER...: exactly these are linked with it, however their tables do
 {
 	local want
 
 	want=$(printf '%s\n' "${@:2}" | sort | paste -sd ' ')
 	[ "$(ask "$1" '{"operation":"cluster_status"}' |
-	    jq -r '[.connections[] | select(.status == "open").name] | sort | join(" ")')" = "$want" ]
+	    jq -r '[.connections[] | select(.status | . != "closed" and . != "refused").name] | sort | join(" ")')" = "$want" ]
 }
 
 mesh()		# mesh NODE...: each has a route to each
