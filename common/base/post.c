@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -26,6 +27,7 @@ struct post {
 	struct post_item *batch;        /* taken out, being run */
 	struct event *event;
 	int fd;
+	_Atomic int posting; /* threads within post(), which still use fd */
 	int running, dead;
 };
 
@@ -87,6 +89,8 @@ post_free(struct post *p)
 	if (p == NULL)
 		return;
 	event_free(p->event);
+	while (p->posting > 0)
+		sched_yield();
 	close(p->fd);
 	post_drop(p->head);
 	post_drop(p->batch);
@@ -107,12 +111,14 @@ post(struct post *p, void (*fn)(void *arg), void *arg)
 	int was_empty;
 
 	*i = (struct post_item){ .fn = fn, .arg = arg };
+	p->posting++;
 	pthread_mutex_lock(&p->lock);
 	was_empty = p->head == NULL;
 	*p->tail = i;
 	p->tail = &i->next;
-	/* Under the lock: afterwards the loop may have run it, and freed p. */
+	pthread_mutex_unlock(&p->lock);
+	/* Not under the lock, which is the first that who wakes up wants. */
 	if (was_empty && write(p->fd, &one, sizeof one) == -1 && errno != EAGAIN)
 		log_warn("post: write");
-	pthread_mutex_unlock(&p->lock);
+	p->posting--;
 }
