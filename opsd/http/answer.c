@@ -11,6 +11,7 @@
 #include <event2/bufferevent.h>
 
 #include "common/base/mem.h"
+#include "common/base/turnout.h"
 #include "opsd/store/value.h"
 
 /* What goes out on a connection. */
@@ -44,7 +45,7 @@ release_cb(const void *data, size_t n, void *arg)
 void
 conn_send(struct conn *c, struct buf *b)
 {
-	struct evbuffer *out = bufferevent_get_output(c->bev);
+	struct evbuffer *out = turnout_buffer(c->out);
 	uint8_t *data;
 	size_t n;
 

@@ -16,6 +16,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/turnout.h"
 #include "opsd/http/clientcert.h"
 
 #define READ_HIGH   65536 /* input that waits: beyond, the client is not read */
@@ -31,7 +32,7 @@
 uint64_t
 conn_written(const struct conn *c)
 {
-	return (c->queued - evbuffer_get_length(bufferevent_get_output(c->bev)));
+	return (c->queued - turnout_queued(c->out));
 }
 
 /* The event is only moved to an earlier time; when it is too early it moves itself. */
@@ -80,6 +81,7 @@ conn_free(struct conn *c)
 	TAILQ_REMOVE(&c->thread->conns, c, link);
 	c->thread->http->conns--;
 	event_free(c->timer);
+	turnout_free(c->out);
 	bufferevent_free(c->bev);
 	clientcert_free(c->cert);
 	conn_body_free(c);
@@ -319,7 +321,7 @@ conn_read_cb(struct bufferevent *bev, void *arg)
 }
 
 static void
-conn_write_cb(struct bufferevent *bev, void *arg)
+conn_sent_cb(void *arg)
 {
 	struct conn *c = arg;
 
@@ -329,6 +331,20 @@ conn_write_cb(struct bufferevent *bev, void *arg)
 	else if (c->state == CONN_HEAD && !c->begun && conn_written(c) == c->queued)
 		conn_deadline(c, conn_limits(c)->keepalive_ms);
 	conn_go(c);
+}
+
+static void
+conn_write_cb(struct bufferevent *bev, void *arg)
+{
+	conn_sent_cb(arg);
+}
+
+/* TLS does not wait for the socket anyway. */
+static void
+write_plain(struct bufferevent *bev, struct evbuffer *out)
+{
+	if (bufferevent_openssl_get_ssl(bev) == NULL)
+		evbuffer_write(out, bufferevent_getfd(bev));
 }
 
 static void
@@ -421,6 +437,7 @@ take_address(struct conn *c, const struct sockaddr *sa)
 static struct conn *
 conn_new(struct http_thread *t, enum way way, int fd)
 {
+	static const struct turnout_ops ops = { write_plain, conn_sent_cb };
 	struct conn *c = xcalloc(1, sizeof(*c));
 
 	c->thread = t;
@@ -434,6 +451,7 @@ conn_new(struct http_thread *t, enum way way, int fd)
 		free(c);
 		return (NULL);
 	}
+	c->out = turnout_new(c->bev, &ops, c);
 	TAILQ_INSERT_TAIL(&t->conns, c, link);
 	return (c);
 }

@@ -34,6 +34,7 @@ struct conn {
 	TAILQ_ENTRY(conn) link; /* of the thread's, the longest unused first */
 	struct http_thread *thread;
 	struct bufferevent *bev;
+	struct turnout *out; /* with bev: all that goes out */
 	struct event *timer;
 	uint64_t deadline_us, armed_us;
 	enum way way;
