@@ -295,6 +295,14 @@ on_link_pull(struct chan *c, struct msg *m, void *arg)
 }
 
 static int
+on_link_log(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf *l = arg;
+
+	return (links_log(l->links, m));
+}
+
+static int
 on_link_close(struct chan *c, struct msg *m, void *arg)
 {
 	struct leaf *l = arg;
@@ -320,6 +328,7 @@ static const struct chan_handler leaf_handlers[] = {
 	{ MSG_LINKS, on_links },
 	{ MSG_LINK_ASK, on_link_ask },
 	{ MSG_LINK_PULL, on_link_pull },
+	{ MSG_LINK_LOG, on_link_log },
 	{ MSG_LINK_CLOSE, on_link_close },
 	{ 0 },
 };

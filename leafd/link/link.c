@@ -416,11 +416,15 @@ link_turn(struct peerlink *k)
 void
 link_admit(struct peerlink *k)
 {
+	struct peerlink *other;
 	struct buf head = { 0 };
 
 	k->state = LINK_ADMITTED;
 	k->ls->admitted++;
 	refused_forget(k);
+	/* Each of the others has less now. */
+	DL_FOREACH(k->ls->all, other)
+		link_out_more(other);
 	if (!k->dialled)
 		listen_judge(k->ls, k->address, 1);
 	buf_u8(&head, LINK_READY);

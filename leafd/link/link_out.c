@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <stdlib.h>
-#include <utlist.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -10,19 +9,21 @@
 #include "common/base/window.h"
 #include "leafd/link/link_priv.h"
 
-/* Our log, as opsd gives it for one node, in frames over the link. */
+/*
+ * Our log, as opsd gives it for one node (LINK_READ), in frames over the link.  So that opsd need not be asked for
+ * each window, it may give so many bytes, and gets more of them (LINK_MORE) long before they are used up.
+ */
 
-#define WINDOW_MAX (1u << 20) /* asked of opsd at once */
+#define WINDOW_MAX (1u << 20) /* of opsd at once */
 #define FRAME_MAX  (64u << 10)
 
 /*
- * One LINK_READ; link is NULL once that is gone.  opsd answers it at the latest when there is another
- * one, so two are enough: who says WANT again and again has no more read.
+ * A LINK_READ that is not answered; link is NULL once that is gone.  Before that there is no other: who says WANT
+ * again and again has no more read.
  */
 struct link_read {
-	struct link_read *prev, *next;
 	struct peerlink *link;
-	unsigned want; /* for which it was asked */
+	uint32_t turn;
 };
 
 static void
@@ -53,33 +54,33 @@ send_window(struct peerlink *k, const struct window *w)
 	for (i = 0; i < w->nframes; i++)
 		send_window_frame(k, w->bytes.data + w->frames[i].at, w->frames[i].len);
 	k->out.incarnation = w->incarnation;
-	if (w->last == 0) {
-		k->out.idle = 1;
+	if (w->last == 0)
 		return;
-	}
 	k->out.after = w->last;
 	k->out.sent_ms = wall_ms();
 }
 
+/* Nothing more comes; at the next tick it is asked for anew. */
 static void
-on_log_data(struct rd *body, void *arg)
+end_reading(struct peerlink *k)
 {
-	struct link_read *read = arg;
-	struct peerlink *k = read->link;
-	int is_old = k != NULL && read->want != k->out.wants;
+	k->out.turn = 0;
+	k->out.idle = 1;
+}
+
+void
+link_out_log(struct peerlink *k, const uint8_t *p, size_t n)
+{
 	struct window w;
 
-	if (k != NULL)
-		DL_DELETE(k->out.reads, read);
-	free(read);
-	if (is_old)
-		link_out_more(k);
-	/* opsd is away, or has called it off. */
-	if (k == NULL || is_old || body == NULL || rd_left(body) == 0)
+	if (n == 0) {
+		end_reading(k);
 		return;
-	if (window_build(&w, body->p, rd_left(body), k->ls->spec->id, FRAME_MAX) == -1) {
+	}
+	k->out.came += n;
+	if (window_build(&w, p, n, k->ls->spec->id, FRAME_MAX) == -1) {
 		log_warnx("link: %s: broken log data from opsd", k->hello.hostname);
-		k->out.idle = 1;
+		end_reading(k);
 		return;
 	}
 	send_window(k, &w);
@@ -97,15 +98,6 @@ say_begins(struct peerlink *k)
 		link_send(k, &head, NULL, 0);
 }
 
-/* It is asked for, or must wait for what was asked before. */
-static int
-is_read(const struct peerlink *k)
-{
-	const struct link_read *first = k->out.reads;
-
-	return (first != NULL && (first->next != NULL || first->want == k->out.wants));
-}
-
 /* The other's memory, and ours. */
 static uint32_t
 credit_of(const struct peerlink *k)
@@ -121,44 +113,97 @@ window_of(uint32_t credit)
 	return (credit / 4 < WINDOW_MAX ? credit / 4 : WINDOW_MAX);
 }
 
+/* What opsd may give and has not yet. */
+static uint64_t
+to_come(const struct peerlink *k)
+{
+	return (k->out.granted > k->out.came ? k->out.granted - k->out.came : 0);
+}
+
 static void
-read_log(struct peerlink *k)
+on_reading(struct rd *body, void *arg)
+{
+	struct link_read *read = arg;
+	struct peerlink *k = read->link;
+	int is_last = k != NULL && k->out.turn == read->turn;
+
+	free(read);
+	if (k == NULL)
+		return;
+	k->out.read = NULL;
+	if (is_last && body == NULL)
+		k->out.turn = 0; /* opsd is away */
+	else if (is_last && rd_u8(body) == 0)
+		end_reading(k);
+	link_out_more(k);
+}
+
+static void
+read_log(struct peerlink *k, uint64_t bytes)
 {
 	struct link_read *read = xcalloc(1, sizeof(*read));
 	struct buf b = { 0 };
 
+	if (++k->ls->turns == 0)
+		k->ls->turns = 1;
 	read->link = k;
-	read->want = k->out.wants;
-	DL_APPEND(k->out.reads, read);
+	read->turn = k->ls->turns;
+	k->out.read = read;
+	k->out.turn = read->turn;
+	k->out.granted = bytes;
+	k->out.came = 0;
 	buf_add(&b, k->hello.id, NODE_ID_LEN);
+	buf_u32(&b, read->turn);
+	buf_u64(&b, bytes);
 	buf_u64(&b, k->out.incarnation);
 	buf_u64(&b, k->out.after);
 	buf_u32(&b, window_of(credit_of(k)));
-	chan_call(k->ls->opsd, MSG_LINK_READ, &b, 0, on_log_data, read);
+	chan_call(k->ls->opsd, MSG_LINK_READ, &b, 0, on_reading, read);
+}
+
+static void
+grant_bytes(struct peerlink *k, uint64_t bytes)
+{
+	struct buf b = { 0 };
+
+	k->out.granted = bytes;
+	buf_add(&b, k->hello.id, NODE_ID_LEN);
+	buf_u32(&b, k->out.turn);
+	buf_u64(&b, bytes);
+	chan_send(k->ls->opsd, MSG_LINK_MORE, &b);
+}
+
+/* As much as may be on its way; also less than before, when others came. */
+static void
+grant_rest(struct peerlink *k)
+{
+	uint64_t credit = credit_of(k), window = window_of(credit_of(k));
+	uint64_t used = k->out.bytes + to_come(k), left;
+
+	left = credit > k->out.bytes ? credit - k->out.bytes : 0;
+	if (k->out.turn == 0 && k->out.read == NULL && left >= window)
+		read_log(k, left);
+	else if (k->out.turn != 0 && (used + window <= credit || (used > credit && to_come(k) > 0)))
+		grant_bytes(k, k->out.came + left);
 }
 
 void
 link_out_more(struct peerlink *k)
 {
-	uint32_t credit = credit_of(k);
-
 	if (k->state != LINK_ADMITTED || ws_queued(k->ws) > LINK_QUEUE)
 		return;
 	say_begins(k);
-	if (k->out.wants > 0 && !is_read(k) && !k->out.idle && k->up_asked && links_up(k->ls) &&
-	    k->out.bytes + window_of(credit) <= credit)
-		read_log(k);
+	if (k->out.wants > 0 && !k->out.idle && k->up_asked && links_up(k->ls))
+		grant_rest(k);
 }
 
 void
 link_out_forget(struct peerlink *k)
 {
-	struct link_read *read, *tmp;
-
-	DL_FOREACH_SAFE(k->out.reads, read, tmp) {
-		DL_DELETE(k->out.reads, read);
-		read->link = NULL; /* on_log_data frees it */
-	}
+	if (k->out.read != NULL)
+		k->out.read->link = NULL; /* on_reading frees it */
+	k->out.read = NULL;
+	k->out.turn = 0;
 }
 
 int
@@ -170,6 +215,7 @@ link_out_want(struct peerlink *k, struct rd *r)
 		return (-1);
 	k->out.wants++;
 	k->out.begins++;
+	k->out.turn = 0;
 	k->out.idle = 0;
 	link_out_more(k);
 	return (0);

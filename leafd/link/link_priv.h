@@ -45,8 +45,7 @@ enum link_type {
 #define LINK_PING_MS    5000
 #define LINK_SILENCE_US 15000000
 #define LINK_CREDIT     (4u << 20)   /* bytes of frames that are not yet GOT, */
-#define LINK_ALL        (32u << 20)  /* and of all links together, but for */
-#define LINK_SHARE_MIN  (256u << 10) /* what each has in any case */
+#define LINK_SHARE_MIN  (256u << 10) /* what each has of linkspec's in_flight in any case */
 #define LINK_QUEUE      (8u << 20)   /* with so much not yet written, nothing more is begun */
 #define LINK_UNADMITTED 64           /* that came in, */
 #define LINK_FROM_ONE   16           /* and from one address */
@@ -105,8 +104,10 @@ struct peerlink {
 		uint64_t incarnation, after; /* up to there it was sent */
 		unsigned wants;              /* how often it was said from where */
 		unsigned begins;             /* WANTs that BEGIN is not said to yet */
-		struct link_read *reads;     /* what opsd is asked for, also for a WANT of before */
-		int idle;               /* it had nothing, against its word: at the next tick */
+		struct link_read *read;      /* opsd has not said yet that it begins */
+		uint32_t turn;               /* the log is given for it; 0: it is not asked for */
+		uint64_t granted, came; /* bytes of the log: that opsd may give, and has given */
+		int idle;               /* it ended, or cannot be read: at the next tick */
 		uint64_t frames, bytes; /* that are not GOT */
 		uint32_t share;         /* how many bytes the other lets us */
 		uint64_t sent_ms, confirmed_ms, sending_ms;
@@ -138,6 +139,7 @@ struct links {
 	char *tls_fault;
 	struct peerlink *all;
 	unsigned admitted; /* of those */
+	uint32_t turns;    /* that the log was asked for, of all */
 	struct target *targets;
 	struct listener *listeners;
 	struct arrivals *arrivals;
@@ -190,6 +192,8 @@ int link_out_got(struct peerlink *k, struct rd *r);
 int link_out_share(struct peerlink *k, struct rd *r);
 void link_out_more(struct peerlink *k);   /* what there is of the log, as far as it may go */
 void link_out_forget(struct peerlink *k); /* opsd is away */
+/* What opsd gave for its turn; n 0: that has ended. */
+void link_out_log(struct peerlink *k, const uint8_t *p, size_t n);
 
 /* link_in.c */
 void link_in_want(struct peerlink *k, uint64_t incarnation, uint64_t after);

@@ -56,11 +56,11 @@ links_find(const struct links *ls, const uint8_t id[NODE_ID_LEN])
 uint32_t
 links_share(const struct links *ls)
 {
-	uint32_t share = LINK_ALL / (ls->admitted > 0 ? ls->admitted : 1);
+	uint64_t share = ls->spec->in_flight / (ls->admitted > 0 ? ls->admitted : 1);
 
 	if (share > LINK_CREDIT)
 		return (LINK_CREDIT);
-	return (share > LINK_SHARE_MIN ? share : LINK_SHARE_MIN);
+	return (share > LINK_SHARE_MIN ? (uint32_t)share : LINK_SHARE_MIN);
 }
 
 int
@@ -296,6 +296,8 @@ look_at_links(struct links *ls)
 			link_end_revoked(k);
 		else if (k->state == LINK_ADMITTED && !k->up_asked)
 			ask_for_link(k);
+		else
+			link_out_more(k); /* its share may be another one */
 	}
 }
 
@@ -378,6 +380,25 @@ links_pull(struct links *ls, struct msg *m)
 		link_ask_call(k, m, LINK_PULL, timeout_ms, "", p, n);
 	else
 		link_ask_refuse(ls->opsd, m, LINK_PULL, 503);
+	return (0);
+}
+
+int
+links_log(struct links *ls, struct msg *m)
+{
+	size_t n = rd_left(&m->body);
+	const uint8_t *data = n >= sizeof(uint32_t) ? rd_bytes(&m->body, n - sizeof(uint32_t)) :
+						      NULL;
+	uint32_t turn = rd_u32(&m->body);
+	struct peerlink *k;
+
+	if (data == NULL || !rd_done(&m->body))
+		return (-1);
+	DL_FOREACH(ls->all, k)
+		if (turn != 0 && k->out.turn == turn) {
+			link_out_log(k, data, n - sizeof(uint32_t));
+			break;
+		}
 	return (0);
 }
 

@@ -23,10 +23,11 @@ struct links *links_new(struct event_base *base, struct chan *opsd, const char *
     void (*changed)(void *arg), void *arg);
 void links_free(struct links *ls); /* after chan_free */
 
-/* LINKS, LINK_ASK, LINK_PULL, LINK_CLOSE; -1: not in its form. */
+/* LINKS, LINK_ASK, LINK_PULL, LINK_LOG, LINK_CLOSE; -1: not in its form. */
 int links_set(struct links *ls, struct msg *m);
 int links_ask(struct links *ls, struct msg *m);
 int links_pull(struct links *ls, struct msg *m);
+int links_log(struct links *ls, struct msg *m);
 int links_close(struct links *ls, struct msg *m);
 /* opsd is away: it will say again what it wants. */
 void links_forget(struct links *ls);

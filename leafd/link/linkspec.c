@@ -113,6 +113,7 @@ read_self(struct linkspec *s, const json_t *root)
 	const json_t *hello = json_object_get(root, "hello");
 	const char *id = json_string_value(json_object_get(hello, "id"));
 	json_int_t max = json_integer_value(json_object_get(root, "max_payload"));
+	json_int_t in_flight = json_integer_value(json_object_get(root, "in_flight"));
 
 	if (id == NULL || node_id_read(id, s->id) == -1 ||
 	    !json_is_string(json_object_get(hello, "hostname")))
@@ -123,6 +124,7 @@ read_self(struct linkspec *s, const json_t *root)
 	s->max_payload = max < MIN_PAYLOAD ? MIN_PAYLOAD :
 	    max > MAX_PAYLOAD              ? MAX_PAYLOAD :
 					     (size_t)max;
+	s->in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;
 	return (0);
 }
 

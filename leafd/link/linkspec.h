@@ -33,7 +33,8 @@ struct linkspec {
 	char *proxy_host; /* NULL: none */
 	uint16_t proxy_port;
 	size_t max_payload;
-	json_t *tls; /* {"certificate","key","authorities","system_roots"}; NULL: none */
+	uint64_t in_flight; /* bytes of logs, over all links */
+	json_t *tls;        /* {"certificate","key","authorities","system_roots"}; NULL: none */
 	json_t *revoked;
 };
 

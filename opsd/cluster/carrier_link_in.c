@@ -23,8 +23,6 @@ static void
 link_free(struct carrier_link *l, struct link *k)
 {
 	HASH_DEL(l->links, k);
-	if (k->reading != NULL)
-		chan_deferred_reply(k->reading, NULL);
 	linkfeed_free(k->feed);
 	free(k->hostname);
 	free(k->node_name);
@@ -117,11 +115,26 @@ struct asking_up {
 	struct admission *a;
 };
 
+/* Log data, or that there is no more of it for that turn. */
+static void
+send_log(struct carrier_link *l, uint32_t turn, struct buf *data)
+{
+	struct buf none = { 0 };
+
+	if (data == NULL)
+		data = &none;
+	buf_u32(data, turn);
+	chan_send(daemons_leaf(l->rep->daemons), MSG_LINK_LOG, data);
+}
+
 static void
 add_link(struct carrier_link *l, const struct member *m)
 {
 	struct link *k = carrier_link_find(l, m->id);
 
+	/* One that stands yet, if this one ends first, asks again. */
+	if (k != NULL && k->turn != 0)
+		send_log(l, k->turn, NULL);
 	pthread_mutex_lock(&l->lock);
 	if (k != NULL)
 		link_free(l, k);
@@ -299,20 +312,21 @@ on_link_serve(struct chan *ch, struct msg *m, void *arg)
 
 /* ---- the log out ---- */
 
+/* One window; what is left after it has its turn, as all else that waits for this thread. */
 static void
 give_one(struct carrier_link *l, struct link *k)
 {
-	struct chan_deferred *reply = k->reading;
 	struct buf b = { 0 };
-	int found;
+	uint64_t left = k->granted > k->given ? k->granted - k->given : 0;
+	int found = 0;
 
-	if (reply == NULL)
-		return;
-	found = linkfeed_read(k->feed, k->read_incarnation, k->read_after, k->read_max, &b);
+	if (k->turn != 0 && left > 0)
+		found = linkfeed_read(k->feed, left < k->window ? (uint32_t)left : k->window, &b);
 	if (found == 1) {
-		k->reading = NULL;
-		chan_deferred_reply(reply, &b);
-	} else if (found == -1)
+		k->given += b.len;
+		send_log(l, k->turn, &b);
+	}
+	if (found == -1 || (found == 1 && linkfeed_is_behind(k->feed)))
 		carrier_link_logged(l);
 	buf_free(&b);
 }
@@ -331,24 +345,45 @@ on_link_read(struct chan *ch, struct msg *m, void *arg)
 {
 	struct carrier_link *l = daemons_rep(arg)->link;
 	const uint8_t *id = rd_bytes(&m->body, NODE_ID_LEN);
-	uint64_t incarnation = rd_u64(&m->body), after = rd_u64(&m->body);
-	uint32_t max = rd_u32(&m->body);
+	uint32_t turn = rd_u32(&m->body), window;
+	uint64_t granted = rd_u64(&m->body), incarnation = rd_u64(&m->body);
+	uint64_t after = rd_u64(&m->body);
+	struct buf b = { 0 };
+	struct link *k;
+
+	window = rd_u32(&m->body);
+	if (!rd_done(&m->body) || turn == 0)
+		return (-1);
+	k = carrier_link_find(l, id);
+	buf_u8(&b, k != NULL);
+	chan_reply(ch, m->id, &b);
+	if (k == NULL)
+		return (0);
+	k->turn = turn;
+	k->window = window;
+	k->granted = granted;
+	k->given = 0;
+	linkfeed_begin(k->feed, incarnation, after);
+	give_one(l, k);
+	return (0);
+}
+
+static int
+on_link_more(struct chan *ch, struct msg *m, void *arg)
+{
+	struct carrier_link *l = daemons_rep(arg)->link;
+	const uint8_t *id = rd_bytes(&m->body, NODE_ID_LEN);
+	uint32_t turn = rd_u32(&m->body);
+	uint64_t granted = rd_u64(&m->body);
 	struct link *k;
 
 	if (!rd_done(&m->body))
 		return (-1);
 	k = carrier_link_find(l, id);
-	if (k == NULL) {
-		chan_reply(ch, m->id, NULL);
-		return (0);
+	if (k != NULL && k->turn == turn) {
+		k->granted = granted;
+		give_one(l, k);
 	}
-	if (k->reading != NULL)
-		chan_deferred_reply(k->reading, NULL);
-	k->reading = chan_defer(ch, m);
-	k->read_incarnation = incarnation;
-	k->read_after = after;
-	k->read_max = max;
-	give_one(l, k);
 	return (0);
 }
 
@@ -358,5 +393,6 @@ const struct chan_handler carrier_link_handlers[] = {
 	{ MSG_LINK_REQ, on_link_req },
 	{ MSG_LINK_SERVE, on_link_serve },
 	{ MSG_LINK_READ, on_link_read },
+	{ MSG_LINK_MORE, on_link_more },
 	{ 0, NULL },
 };

@@ -14,9 +14,10 @@ struct link { /* one that is admitted */
 	uint8_t id[NODE_ID_LEN];
 	char *hostname, *node_name; /* node_name may be NULL */
 	struct linkfeed *feed;
-	struct chan_deferred *reading; /* a LINK_READ that waits, or NULL */
-	uint64_t read_incarnation, read_after;
-	uint32_t read_max;
+	uint32_t turn;    /* of the LINK_READ for which the log is given; 0: none */
+	uint32_t window;  /* bytes of it at once, */
+	uint64_t granted; /* and in all, */
+	uint64_t given;   /* of which so many are */
 	UT_hash_handle hh;
 };
 

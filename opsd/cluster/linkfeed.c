@@ -16,12 +16,10 @@ struct linkfeed {
 	struct replication *rep;
 	uint8_t id[NODE_ID_LEN];
 	struct verdicts *verdicts;
-	struct peer *peer;   /* as it was when they were made */
-	uint64_t seen;       /* nodes_changes then */
-	uint64_t start;      /* the log's end when the feed was made */
-	uint64_t inc, given; /* what was asked for, or given, last, */
-	uint64_t passed;     /* and seen up to here since */
-	int begun;
+	struct peer *peer; /* as it was when they were made */
+	uint64_t seen;     /* nodes_changes then */
+	uint64_t start;    /* the log's end when the feed was made */
+	uint64_t passed;   /* given, or seen, up to here */
 };
 
 static int
@@ -42,7 +40,7 @@ linkfeed_new(struct replication *rep, const uint8_t *id)
 	f->rep = rep;
 	memcpy(f->id, id, NODE_ID_LEN);
 	f->verdicts = verdicts_new(may_have, f, 0);
-	f->start = rep->data->log.durable;
+	f->start = f->passed = rep->data->log.durable;
 	return (f);
 }
 
@@ -77,22 +75,28 @@ still_reaches(const struct txlog *l, uint64_t after)
 }
 
 /*
- * Where to read on from, for a position that was not asked for before.  One of another incarnation
- * may be of what was lost, whose numbers are given again; what it lacks its cursors copy anyway.
+ * A position of another incarnation may be of what was lost, whose numbers are given again; what it
+ * lacks its cursors copy anyway.
  */
-static uint64_t
-begin_at(const struct linkfeed *f, uint64_t incarnation, uint64_t after)
+void
+linkfeed_begin(struct linkfeed *f, uint64_t incarnation, uint64_t after)
 {
 	const struct txlog *l = &f->rep->data->log;
 
 	if (incarnation == l->incarnation && still_reaches(l, after))
-		return (after);
-	return (still_reaches(l, f->start) ? f->start : l->durable);
+		f->passed = after;
+	else
+		f->passed = still_reaches(l, f->start) ? f->start : l->durable;
 }
 
 int
-linkfeed_read(struct linkfeed *f, uint64_t incarnation, uint64_t after, uint32_t max,
-    struct buf *out)
+linkfeed_is_behind(const struct linkfeed *f)
+{
+	return (f->passed < f->rep->data->log.durable);
+}
+
+int
+linkfeed_read(struct linkfeed *f, uint32_t max, struct buf *out)
 {
 	struct txlog *l = &f->rep->data->log;
 	struct log_read q = {
@@ -101,15 +105,8 @@ linkfeed_read(struct linkfeed *f, uint64_t incarnation, uint64_t after, uint32_t
 		.wants = verdicts_wants,
 		.arg = f->verdicts,
 	};
-	struct rd data;
 	int n;
 
-	if (!f->begun || incarnation != f->inc || after != f->given) {
-		f->begun = 1;
-		f->passed = begin_at(f, incarnation, after);
-		f->inc = incarnation;
-		f->given = after;
-	}
 	if (compat_refuses(f->rep->cluster, f->id))
 		return (0);
 	review_rights(f);
@@ -119,8 +116,5 @@ linkfeed_read(struct linkfeed *f, uint64_t incarnation, uint64_t after, uint32_t
 	f->passed = q.upto;
 	if (n == 0)
 		return (q.cut ? -1 : 0);
-	data = rd_init(out->data, out->len);
-	f->inc = rd_u64(&data);
-	f->given = q.last;
 	return (1);
 }

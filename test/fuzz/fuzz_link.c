@@ -114,17 +114,36 @@ on_serve(struct chan *c, struct msg *m, void *arg)
 	return (0);
 }
 
-/* It is called off, or what comes is no log. */
+/* There is none, it ends, or what comes is no log. */
 static int
 on_read(struct chan *c, struct msg *m, void *arg)
 {
 	struct buf out = { 0 };
+	uint32_t turn;
+	uint64_t after;
 
 	check_id(arg, &m->body);
+	turn = rd_u32(&m->body);
 	(void)rd_u64(&m->body);
-	if (rd_u64(&m->body) % 2 != 0)
-		buf_add(&out, "no log", 6);
+	(void)rd_u64(&m->body);
+	after = rd_u64(&m->body);
+	buf_u8(&out, after % 3 != 0);
 	chan_reply(c, m->id, &out);
+	if (after % 3 == 1)
+		buf_add(&out, "no log", 6);
+	buf_u32(&out, turn);
+	chan_send(c, MSG_LINK_LOG, &out);
+	return (0);
+}
+
+static int
+on_more(struct chan *c, struct msg *m, void *arg)
+{
+	check_id(arg, &m->body);
+	(void)rd_u32(&m->body);
+	(void)rd_u64(&m->body);
+	if (!rd_done(&m->body))
+		abort();
 	return (0);
 }
 
@@ -150,6 +169,7 @@ static const struct chan_handler handlers[] = {
 	{ MSG_LINK_REQ, on_req },
 	{ MSG_LINK_SERVE, on_serve },
 	{ MSG_LINK_READ, on_read },
+	{ MSG_LINK_MORE, on_more },
 	{ MSG_APPLY, on_apply },
 	{ 0, NULL },
 };
@@ -163,8 +183,17 @@ on_links(struct chan *c, struct msg *m, void *arg)
 	return (links_set(node->links, m));
 }
 
+static int
+on_log(struct chan *c, struct msg *m, void *arg)
+{
+	struct node *node = arg;
+
+	return (links_log(node->links, m));
+}
+
 static const struct chan_handler leaf_handlers[] = {
 	{ MSG_LINKS, on_links },
+	{ MSG_LINK_LOG, on_log },
 	{ 0, NULL },
 };
 static const struct chan_ops leaf_ops = { leaf_handlers, NULL, NULL };

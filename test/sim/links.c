@@ -367,7 +367,9 @@ connect_end(struct machine *m, struct machine *peer, int dialled, uint64_t conne
 	l->k.ws = (struct ws *)(void *)l;
 	l->k.dialled = dialled;
 	l->k.state = LINK_OPENING;
-	l->k.out.share = l->k.in.share = LINK_CREDIT;
+	/* Logs are short here, too. */
+	l->k.out.share = (uint32_t)world_between(2000, 20000);
+	l->k.in.share = LINK_CREDIT;
 	read_hello(l);
 	DL_APPEND(sides[m->index].lanes, l);
 	lane_later(l, net_delay(peer, m), take_hello);
@@ -511,6 +513,22 @@ closed(struct lane *l)
 	lane_end(l, 0, "it is no longer a member");
 }
 
+/* Data, then for which turn of which lane. */
+static void
+take_log(struct machine *m, struct rd *r)
+{
+	size_t n = rd_left(r) - sizeof(uint32_t);
+	const uint8_t *data = rd_bytes(r, n);
+	uint32_t turn = rd_u32(r);
+	struct lane *l;
+
+	DL_FOREACH(sides[m->index].lanes, l)
+		if (turn != 0 && l->k.out.turn == turn) {
+			link_out_log(&l->k, data, n);
+			break;
+		}
+}
+
 int
 links_take(struct machine *m, uint32_t id, uint16_t type, struct buf *body)
 {
@@ -520,6 +538,10 @@ links_take(struct machine *m, uint32_t id, uint16_t type, struct buf *body)
 
 	if (type == MSG_LINKS) {
 		take_links(m, &r);
+		return (1);
+	}
+	if (type == MSG_LINK_LOG) {
+		take_log(m, &r);
 		return (1);
 	}
 	if (type != MSG_LINK_ASK && type != MSG_LINK_PULL && type != MSG_LINK_CLOSE)

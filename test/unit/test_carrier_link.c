@@ -28,6 +28,9 @@ struct leaf {
 	uint8_t asked[NODE_ID_LEN]; /* who was asked, or is to be closed */
 	char text[100];             /* what, or why */
 	unsigned closed;
+	unsigned nlogs, nentries, nends; /* of the log, and its ends */
+	uint32_t turn;                   /* that the last of them was for */
+	uint64_t bytes;
 };
 
 static struct event_base *base;
@@ -116,6 +119,29 @@ on_close(struct chan *c, struct msg *m, void *arg)
 	return (0);
 }
 
+static int
+on_log(struct chan *c, struct msg *m, void *arg)
+{
+	struct rd data = m->body;
+	size_t n = rd_left(&m->body), len;
+
+	leaf.bytes += n - 4;
+	(void)rd_bytes(&m->body, n - 4);
+	leaf.turn = rd_u32(&m->body);
+	if (n == 4) {
+		leaf.nends++;
+		return (0);
+	}
+	leaf.nlogs++;
+	assert_int_equal(rd_u64(&data), r->o.data.log.incarnation);
+	assert_int_equal(rd_u16(&data), 1);
+	rd_u32(&data);
+	rd_strn(&data, &len);
+	rd_strn(&data, &len);
+	leaf.nentries += rd_u32(&data);
+	return (0);
+}
+
 static const struct chan_handler handlers[] = {
 	{ MSG_SETTINGS, on_other },
 	{ MSG_RESTART, on_other },
@@ -126,6 +152,7 @@ static const struct chan_handler handlers[] = {
 	{ MSG_LINK_ASK, on_ask },
 	{ MSG_LINK_PULL, on_pull },
 	{ MSG_LINK_CLOSE, on_close },
+	{ MSG_LINK_LOG, on_log },
 	{ 0, NULL },
 };
 static const struct chan_ops leaf_ops = { handlers, NULL, NULL };
@@ -291,14 +318,42 @@ say_down(void)
 }
 
 static void
-begin_read(struct reply *a, uint64_t incarnation, uint64_t after)
+begin_read(struct reply *a, uint32_t turn, uint64_t granted)
 {
 	struct buf b = node_body();
 
-	buf_u64(&b, incarnation);
-	buf_u64(&b, after);
-	buf_u32(&b, 1 << 20);
+	buf_u32(&b, turn);
+	buf_u64(&b, granted);
+	buf_u64(&b, 0);
+	buf_u64(&b, 0);
+	buf_u32(&b, 200);
 	begin(a, MSG_LINK_READ, &b);
+}
+
+/* Whether it begins. */
+static int
+reads(uint32_t turn, uint64_t granted)
+{
+	struct reply a;
+	struct rd body;
+	int yes;
+
+	begin_read(&a, turn, granted);
+	body = answer(&a);
+	yes = rd_u8(&body);
+	assert_true(rd_done(&body));
+	buf_free(&a.body);
+	return (yes);
+}
+
+static void
+say_more(uint32_t turn, uint64_t granted)
+{
+	struct buf b = node_body();
+
+	buf_u32(&b, turn);
+	buf_u64(&b, granted);
+	chan_send(leaf.ch, MSG_LINK_MORE, &b);
 }
 
 /* The status of a question that boston asks, in which it says that it is that one. */
@@ -383,7 +438,6 @@ static void
 test_stranger(void **state)
 {
 	uint64_t before = carrier_link_changes(r->rep.link);
-	struct reply a;
 	json_t *o;
 
 	assert_up(claim_of(boston), 403, "no member of this cluster", 0, 0);
@@ -402,9 +456,7 @@ test_stranger(void **state)
 	/* Whatever it asks. */
 	assert_int_equal(asked_by(boston), 403);
 	assert_int_equal(served_to(boston), 0);
-	begin_read(&a, 0, 0);
-	answer(&a);
-	assert_int_equal(a.body.len, 0);
+	assert_false(reads(1, 1000));
 }
 
 static void
@@ -592,27 +644,66 @@ test_expected(void **state)
 	assert_up(claim_of(austin), 409, "another node id", 0, 0);
 }
 
-/* It is held until there is something; a newer one, and the link's end, call it off. */
+static void
+put_rows(int n)
+{
+	for (int i = 0; i < n; i++)
+		assert_int_equal(opendata_write(&r->o, "dog", TXN_UPSERT, "[{\"id\":1}]"), 200);
+}
+
+/* Whoever is asked after it has done all that it was told before. */
+static void
+settle(void)
+{
+	assert_int_equal(asked_by(boston), 200);
+}
+
+/* It comes as it is written, as much as may be on its way; for what was asked for before, no more. */
 static void
 test_log(void **state)
 {
-	struct reply first, second, third;
-	struct rd data;
+	uint64_t given;
 
 	link_boston();
-	begin_read(&first, 0, 0);
-	begin_read(&second, 0, 0);
-	answer(&first);
-	assert_int_equal(first.body.len, 0);
-	assert_int_equal(second.times, 0);
-	assert_int_equal(opendata_write(&r->o, "dog", TXN_UPSERT, "[{\"id\":1}]"), 200);
-	data = answer(&second);
-	assert_int_equal(rd_u64(&data), r->o.data.log.incarnation);
-	buf_free(&second.body);
-	begin_read(&third, r->o.data.log.incarnation, r->o.data.log.last);
+	assert_true(reads(5, 300));
+	put_rows(20);
+	until(leaf.bytes >= 300);
+	assert_true(leaf.nentries > 0 && leaf.nentries < 20);
+	/* One entry more than may be, at most; and it may be less than was said before. */
+	given = leaf.bytes;
+	assert_in_range(given, 300, 600);
+	say_more(5, given - 1);
+	say_more(4, UINT32_MAX);
+	settle();
+	assert_int_equal(leaf.bytes, given);
+	say_more(5, UINT32_MAX);
+	until(leaf.nentries == 20);
+	assert_int_equal(leaf.turn, 5);
+	assert_true(leaf.nlogs > 4);
+	/* There it goes on by itself, until it is asked for anew. */
+	put_rows(1);
+	until(leaf.nentries == 21);
+	assert_true(reads(6, UINT32_MAX));
+	put_rows(1);
+	until(leaf.nentries >= 22 && leaf.turn == 6);
+	assert_int_equal(leaf.nends, 0);
 	say_down();
-	answer(&third);
-	assert_int_equal(third.body.len, 0);
+	until(!carrier_link_has(r->rep.link, boston));
+	put_rows(1);
+	assert_false(reads(7, 1000));
+	assert_int_equal(leaf.nends, 0);
+}
+
+/* Where the node links once more, the older link hears that it has to ask again. */
+static void
+test_log_ends(void **state)
+{
+	link_boston();
+	assert_true(reads(5, UINT32_MAX));
+	assert_up(claim_of(boston), 200, NULL, 0, 0);
+	until(leaf.nends == 1);
+	assert_int_equal(leaf.turn, 5);
+	assert_true(reads(6, UINT32_MAX));
 }
 
 struct carried {
@@ -687,10 +778,9 @@ static void
 test_leafd_goes(void **state)
 {
 	unsigned told;
-	struct reply a;
 
 	link_boston();
-	begin_read(&a, 0, 0);
+	assert_true(reads(1, 1000));
 	until(leaf.nlinks > 0);
 	told = leaf.nlinks;
 	chan_hang_up(leaf.ch);
@@ -700,21 +790,19 @@ test_leafd_goes(void **state)
 	assert_false(carrier_link_has(r->rep.link, boston));
 	assert_up(claim_of(boston), 200, NULL, 0, 0);
 	assert_true(carrier_link_has(r->rep.link, boston));
-	buf_free(&a.body);
 }
 
 /* Who went before the disk had it is not let in: nobody would say its end. */
 static void
 test_leafd_goes_before(void **state)
 {
-	struct reply a, after;
+	struct reply a;
 	struct holding h;
 
 	enter(1, 0, 5);
 	holding_begin(&h, r->o.data.commit, NULL);
 	begin_up(&a, claim_of(boston));
-	begin_read(&after, 0, 0);
-	answer(&after);
+	assert_false(reads(1, 1000));
 	chan_hang_up(leaf.ch);
 	until(!daemons_up(r->rep.daemons, ROLE_LEAFD));
 	until(daemons_up(r->rep.daemons, ROLE_LEAFD) && chan_is_up(leaf.ch));
@@ -790,6 +878,7 @@ main(void)
 		TEST(test_start_times),
 		TEST(test_expected),
 		TEST(test_log),
+		TEST(test_log_ends),
 		TEST(test_questions),
 		TEST(test_leafd_goes),
 		TEST(test_leafd_goes_before),

@@ -272,6 +272,7 @@ test_links(void **state)
 	assert_json(o, "revoked", "[\"ab\", \"0\", \"77\"]");
 	assert_json(o, "proxy", "\"proxy:3128\"");
 	assert_json(o, "max_payload", "62914560");
+	assert_json(o, "in_flight", "33554432");
 	assert_json(tls, "key", "\"KEY\"");
 	assert_json(tls, "certificate", "\"CERT\"");
 	assert_json(tls, "authorities", "\"CAS\"");
