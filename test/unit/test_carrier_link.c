@@ -293,9 +293,27 @@ assert_up(json_t *o, int status, const char *words, uint64_t incarnation, uint64
 }
 
 static void
-link_boston(void)
+known_run(struct group *g, void *arg)
+{
+	static char hostname[] = "boston.example", spki[] = "11aa";
+	struct member m = { .hostname = hostname, .spki = spki };
+
+	memcpy(m.id, boston, NODE_ID_LEN);
+	members_store(g, &m);
+}
+
+/* As one that has been linked before. */
+static void
+enter_known(void)
 {
 	enter(1, 0, 5);
+	assert_int_equal(openrep_call(r, known_run, NULL), 200);
+}
+
+static void
+link_boston(void)
+{
+	enter_known();
 	assert_up(claim_of(boston), 200, NULL, 0, 0);
 }
 
@@ -497,7 +515,7 @@ test_hint(void **state)
 {
 	struct buf b = { 0 };
 
-	enter(1, 0, 5);
+	enter_known();
 	sent_frame(&b, 1000, 70, "dog", &(struct sent){ 9, 0, 1000, 1, 10 });
 	frame_end(&b, 0, b.len, FRAME_WINDOW_END);
 	openrep_frame_as_is(r, boston, 0, &b);
