@@ -183,13 +183,13 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 	node_stop n2
 	ok n1 "{\"operation\":\"update_node\",\"hostname\":\"127.0.1.3\",\"revoked_certificates\":[\"$serial\"]}"
 	for n in n1 n3; do
-		wait_until 5 eval 'grep -q "the link with 127.0.1.4 has ended: its certificate is revoked" "$HL_T/nodes/'$n'/log"'
+		wait_until 5 eval 'grep -q "the link with 127.0.1.4 has ended: the certificate with serial number .* is revoked" "$HL_T/nodes/'$n'/log"'
 	done
 	grep -q "was revoked by '127.0.1.1'" "$HL_T/nodes/n3/log"
 	# Who was away hears of it from any member, whoever it has met first.
 	node_run n2
 	wait_until 30 linked n2 n1 n3
-	wait_until 20 says n3 link_refused "A link from 127.0.1.4 at 127.0.0.1 was refused here: its certificate is revoked"
+	wait_until 20 says n3 link_refused "A link from 127.0.1.4 at 127.0.0.1 was refused here: the certificate with serial number"
 	says n4 revoked "The certificate of this node is revoked"
 	linked n4
 	linked n1 n2 n3
