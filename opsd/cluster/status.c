@@ -103,7 +103,10 @@ status_positions(const struct status_question *q, struct positions *p)
 
 enum which { ALL, NEWS, OTHERS };
 
-/* News: for who has all of our heads up to `after`. */
+/*
+ * News: for who has all of our heads up to `after`.  What is not said, as nothing flows of the table, is
+ * news when it does: all that follows `after` is said again until then.
+ */
 static void
 add_head(struct replication *rep, struct status_answer *a, const struct peer *p, uint32_t id,
     enum which which, uint64_t after)
@@ -112,7 +115,9 @@ add_head(struct replication *rep, struct status_answer *a, const struct peer *p,
 	enum which is = t == NULL || t->stat->head > after ? NEWS : OTHERS;
 	struct status_head *h = &a->heads[a->n];
 
-	if ((which == ALL || which == is) && (t == NULL || is_shared_with(p, t))) {
+	if (t != NULL && !is_shared_with(p, t))
+		a->heads_upto = after;
+	else if (which == ALL || which == is) {
 		*h = (struct status_head){ .table = id, .gone = t == NULL };
 		if (t != NULL) {
 			h->head = t->stat->head;

@@ -331,6 +331,35 @@ test_heads_told_once(void **state)
 	positions_free(received);
 }
 
+/* What was not told while nothing flowed between the two is told when it does again. */
+static void
+test_heads_withheld(void **state)
+{
+	struct openrep *r = *state;
+	struct status_position at = { dog_id(r), { 0, 0, 0 }, 0 };
+	struct status_question q = { .tells = 1 };
+	struct positions *received = positions_new();
+	struct entering ends = { boston, "boston", "*", 1, 1, 1, 100 };
+	struct entering again = { boston, "boston", "*", 1, 1, 0, 200 };
+	struct status_answer a;
+
+	memcpy(q.id, boston, NODE_ID_LEN);
+	positions_set(received, at.table, at.at);
+	opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1}]");
+	assert_int_equal(openrep_call(r, entering_run, &ends), 200);
+	status_answer(&r->rep, &q, received, &a);
+	assert_int_equal(a.n, 0);
+	q.heads_incarnation = a.heads_incarnation;
+	q.heads_after = a.heads_upto;
+	status_answer_clear(&a);
+	assert_int_equal(openrep_call(r, entering_run, &again), 200);
+	status_answer(&r->rep, &q, received, &a);
+	assert_int_equal(a.n, 1);
+	assert_int_equal(a.heads[0].head, r->o.data.log.last);
+	status_answer_clear(&a);
+	positions_free(received);
+}
+
 static void
 test_ahead(void **state)
 {
@@ -382,6 +411,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		TEST(test_positions_told_once),
 		TEST(test_heads_told_once),
+		TEST(test_heads_withheld),
 		TEST(test_ahead),
 		TEST(test_differs),
 	};
