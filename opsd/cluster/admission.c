@@ -61,14 +61,21 @@ last_removal(struct replication *rep, const struct member *m)
 	return (its > ours ? its : ours);
 }
 
-int
-admission_invited(struct replication *rep, const struct member *m)
+/* When we have signed what it shows, since one of the two was removed; 0: never. */
+static uint64_t
+invited_ms(struct replication *rep, const struct member *m)
 {
 	char hex[NODE_HEX_LEN];
 	struct issue_shown shown;
+	uint64_t ms = is_certified(rep, m, &shown, hex) ? issue_invites(rep->pki, &shown) : 0;
 
-	return (is_certified(rep, m, &shown, hex) &&
-	    issue_invites(rep->pki, &shown) > last_removal(rep, m));
+	return (ms > last_removal(rep, m) ? ms : 0);
+}
+
+int
+admission_invited(struct replication *rep, const struct member *m)
+{
+	return (invited_ms(rep, m) != 0);
 }
 
 int
@@ -279,11 +286,13 @@ keep_peer(struct group *g, const struct member_claim *c)
 	free(was);
 }
 
-static int
-is_asked_in(struct replication *rep, const struct member_claim *c)
+/* When that was; 0: it is not. */
+static uint64_t
+asked_in_ms(struct replication *rep, const struct member_claim *c)
 {
-	return (members_expected(rep->members, c->is.hostname) ||
-	    (c->secure && admission_invited(rep, &c->is)));
+	if (members_expected(rep->members, c->is.hostname))
+		return (UINT64_MAX);
+	return (c->secure ? invited_ms(rep, &c->is) : 0);
 }
 
 static void
@@ -293,14 +302,15 @@ admission_run(struct group *g, struct commit_job *j)
 	struct replication *rep = replication_of(g);
 	char *why = NULL;
 	int status = admission_check(rep, &a->claim, &why);
+	uint64_t asked_ms;
 
 	if (status != 200)
 		commit_fail(j, status, "%s", why);
 	free(why);
 	if (status != 200)
 		return;
-	if (is_asked_in(rep, &a->claim))
-		gossip_take_back(g, a->claim.is.id, a->claim.is.spki);
+	if ((asked_ms = asked_in_ms(rep, &a->claim)) != 0)
+		gossip_take_back(g, a->claim.is.id, a->claim.is.spki, asked_ms);
 	keep_member(g, &a->claim);
 	keep_peer(g, &a->claim);
 	a->hint = cursors_hint(rep->cursors, a->claim.is.id);

@@ -134,12 +134,25 @@ own_url(const struct conf *c, const char *hostname)
 	return (repconf_url(&r));
 }
 
-/* It links with all: routes are configured, or everything replicates with some node. */
+static int
+said_full(struct replication *rep)
+{
+	struct roster_member m = { 0 };
+	int full = roster_member(rep->roster, rep->data->node_id, &m) && !m.removed && m.full;
+
+	roster_member_clear(&m);
+	return (full);
+}
+
+/*
+ * It links with all: routes are configured, or everything replicates with some node.  When the last one
+ * has been removed it stays what it was: there may be others that it has not met yet.
+ */
 static int
 links_with_all(struct replication *rep, const struct conf *c)
 {
 	struct peer **all;
-	int full = json_array_size(conf_list(c, REP_ROUTES)) > 0;
+	int full = json_array_size(conf_list(c, REP_ROUTES)) > 0, any = 0;
 	size_t n;
 
 	all = nodes_all(rep->nodes, &n);
@@ -148,10 +161,11 @@ links_with_all(struct replication *rep, const struct conf *c)
 		    SUBSCRIPTION_ALL);
 
 		full |= subscription_gives(s) || subscription_brings(s);
+		any |= peer_active(all[i]);
 		peer_free(all[i]);
 	}
 	free(all);
-	return (full);
+	return (full || (!any && said_full(rep)));
 }
 
 static json_t *

@@ -344,26 +344,28 @@ drop_own(struct group *g)
 	store_entry(g, STATEMENT_MEMBER, rep->data->node_hex, 0);
 }
 
-/* It has another one than before, or one that a revoked certificate had. */
+/* Its key is one that a revoked certificate had. */
 static int
-is_other_key(struct replication *rep, const uint8_t *id, const char *spki)
+is_distrusted(struct replication *rep, const uint8_t *id)
 {
 	struct roster_member m = { 0 };
-	int other = spki != NULL && roster_member(rep->roster, id, &m) &&
-	    (m.distrusted || (m.spki != NULL && strcmp(m.spki, spki) != 0));
+	int distrusted = roster_member(rep->roster, id, &m) && m.distrusted;
 
 	roster_member_clear(&m);
-	return (other);
+	return (distrusted);
 }
 
 static int
-needs_anew(struct replication *rep, const uint8_t *id, const char *spki)
+needs_anew(struct replication *rep, const uint8_t *id, const char *spki, uint64_t asked_ms)
 {
-	return (roster_locked_ms(rep->roster, id, spki) != 0 || is_other_key(rep, id, spki));
+	return (roster_locked_ms(rep->roster, id, spki) != 0 ||
+	    (spki != NULL &&
+		(roster_has_other_key(rep->roster, id, spki, asked_ms) ||
+		    is_distrusted(rep, id))));
 }
 
 void
-gossip_take_back(struct group *g, const uint8_t *id, const char *spki)
+gossip_take_back(struct group *g, const uint8_t *id, const char *spki, uint64_t asked_ms)
 {
 	struct replication *rep = replication_of(g);
 	struct gossip_take t = { .rep = rep };
@@ -373,7 +375,7 @@ gossip_take_back(struct group *g, const uint8_t *id, const char *spki)
 
 	if (roster_locked_ms(rep->roster, rep->data->node_id, NULL) != 0)
 		drop_own(g);
-	if (!needs_anew(rep, id, spki))
+	if (!needs_anew(rep, id, spki, asked_ms))
 		return;
 	facts_of(&t, &x);
 	if (roster_member(rep->roster, id, &m) && spki == NULL)

@@ -34,10 +34,10 @@ void gossip_take_free(struct gossip_take *t);
 int gossip_take_sweep(struct replication *rep);
 
 /*
- * On the commit thread.  A link is admitted to a node as its certificate was asked for here, or a call
- * adds it: if it was removed, or has another key, it is introduced anew; and if this node was removed
- * itself, that is over.
+ * On the commit thread.  A link is admitted to a node as its certificate was asked for here then, or a
+ * call adds it (UINT64_MAX): if it was removed, or was known by another key before that, it is introduced
+ * anew; and if this node was removed itself, that is over.  A link with the key of before may stand for long.
  */
-void gossip_take_back(struct group *g, const uint8_t *id, const char *spki);
+void gossip_take_back(struct group *g, const uint8_t *id, const char *spki, uint64_t asked_ms);
 
 #endif

@@ -124,6 +124,8 @@ int roster_by_hostname(struct roster *r, const char *hostname, struct roster_mem
  * names it so, or NULL; caller frees.
  */
 char *roster_locked(struct roster *r, const uint8_t *id, const char *spki, const char *name);
+/* Whether it is known by another key, and was before that moment (by our clock). */
+int roster_has_other_key(struct roster *r, const uint8_t *id, const char *spki, uint64_t before_ms);
 /* When that was learned here, by our clock; 0: it is not removed. */
 uint64_t roster_locked_ms(struct roster *r, const uint8_t *id, const char *spki);
 /* A serial number in normal form: it is revoked. */

@@ -159,6 +159,13 @@ take_introduction(struct roster_taking *t)
 	verdict_is(t, ROSTER_TAKEN);
 }
 
+static int
+is_introduced_since(const struct roster_entry *e, const struct statement *removal)
+{
+	return (e->introduction != NULL && e->introduction->time > removal->time);
+}
+
+/* With a newer introduction it is no lock, and stands until the node says something, whatever came first. */
 static void
 take_removal(struct roster_taking *t)
 {
@@ -166,15 +173,17 @@ take_removal(struct roster_taking *t)
 	struct statement *s = t->o->said;
 
 	if ((e->said != NULL && e->said->removed && statement_cmp(s, e->said) <= 0) ||
-	    (e->introduction != NULL && e->introduction->time > s->time))
+	    (roster_is_live(e) && is_introduced_since(e, s)))
 		return;
 	if (is_ahead(t, s) || !believes_it(t, s)) {
 		verdict_is(t, ROSTER_LATER);
 		return;
 	}
 	move_statement(&e->said, &t->o->said);
-	statement_free(e->introduction);
-	e->introduction = NULL;
+	if (!is_introduced_since(e, e->said)) {
+		statement_free(e->introduction);
+		e->introduction = NULL;
+	}
 	verdict_is(t, ROSTER_TAKEN);
 }
 
@@ -204,8 +213,10 @@ is_its_own(const struct roster_taking *t, const struct statement *s)
 		return (fits_key(e->introduction, s));
 	if (e->said != NULL)
 		return (0);
+	/* The key of before may have said that this one comes next. */
 	if (t->f->who != NULL && memcmp(t->f->who, s->by, NODE_ID_LEN) == 0)
-		return (link == NULL || strcmp(link, s->by_spki) == 0);
+		return (link == NULL || strcmp(link, s->by_spki) == 0 ||
+		    strcmp(link, statement_field(s, "spki")) == 0);
 	return (strcmp(s->by_spki, statement_field(s, "spki")) == 0 && is_relayed(t));
 }
 

@@ -251,6 +251,22 @@ roster_member(struct roster *r, const uint8_t *id, struct roster_member *m)
 }
 
 int
+roster_has_other_key(struct roster *r, const uint8_t *id, const char *spki, uint64_t before_ms)
+{
+	const struct roster_entry *e;
+	const char *known = NULL;
+	int other;
+
+	pthread_mutex_lock(&r->lock);
+	e = roster_find_id(r, id);
+	if (e != NULL)
+		known = statement_field(e->said != NULL ? e->said : e->introduction, "spki");
+	other = known != NULL && strcmp(known, spki) != 0 && e->taken_ms < before_ms;
+	pthread_mutex_unlock(&r->lock);
+	return (other);
+}
+
+int
 roster_by_hostname(struct roster *r, const char *hostname, struct roster_member *m)
 {
 	char *host = roster_host_key(hostname);

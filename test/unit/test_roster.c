@@ -286,6 +286,8 @@ test_own_key(void **state)
 
 	/* Its link shows another key. */
 	assert_int_equal(take(r, 2, said_by(2, 1, 1, NOW_MS), NULL), ROSTER_LATER);
+	/* It shows the one that the key of before has announced, of which nobody here knows. */
+	assert_int_equal(take(r, 3, said_by(3, 1, 0, NOW_MS), NULL), ROSTER_TAKEN);
 	/* Another key, without a word of the old one. */
 	assert_int_equal(take(r, 1, said_by(1, 1, 1, NOW_MS + 1), NULL), ROSTER_REFUSED);
 	assert_int_equal(take(r, -1, said_by(1, 0, 1, NOW_MS + 2), NULL), ROSTER_TAKEN);
@@ -398,6 +400,31 @@ test_limit(void **state)
 	assert_int_equal(take(r, -1, said_by(1, 0, 0, NOW_MS + 1), NULL), ROSTER_TAKEN);
 	json_decref(fields);
 	roster_free(r);
+}
+
+/* A removal and what came after it are the same in any order, and together. */
+static void
+test_introduced_since(void **state)
+{
+	struct roster *one = begin_with_peer(), *other = begin_with_peer();
+
+	(void)state;
+	assert_int_equal(take(one, -1, removed_by(1, 0, 2, 0, NOW_MS + 10), NULL), ROSTER_TAKEN);
+	assert_int_equal(take(one, -1, NULL, introduced_by(1, 0, 2, 1, NOW_MS + 20)), ROSTER_TAKEN);
+	assert_int_equal(take(other, -1, removed_by(1, 0, 2, 0, NOW_MS + 10),
+			     introduced_by(1, 0, 2, 1, NOW_MS + 20)),
+	    ROSTER_TAKEN);
+	assert_true(roster_digest(one) == roster_digest(other));
+	assert_int_equal(roster_locked_ms(other, id_of(2), NULL), 0);
+	assert_true(roster_has_other_key(one, id_of(2), signer_spki(keys[2][1]), UINT64_MAX));
+	assert_false(roster_has_other_key(one, id_of(2), signer_spki(keys[2][0]), UINT64_MAX));
+	assert_false(roster_has_other_key(one, id_of(2), signer_spki(keys[2][1]), NOW_MS));
+	assert_int_equal(take(one, -1, NULL, introduced_by(1, 0, 3, 1, NOW_MS)), ROSTER_TAKEN);
+	assert_true(roster_has_other_key(one, id_of(3), signer_spki(keys[3][0]), UINT64_MAX));
+	assert_int_equal(take(other, -1, said_by(2, 1, 1, NOW_MS + 15), NULL), ROSTER_TAKEN);
+	assert_int_equal(take(other, -1, removed_by(1, 0, 2, 0, NOW_MS + 11), NULL), ROSTER_OLD);
+	roster_free(one);
+	roster_free(other);
 }
 
 static void
@@ -857,6 +884,7 @@ main(void)
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_removed_key),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_introduced_since),
 		cmocka_unit_test(test_name_is_kept),
 		cmocka_unit_test(test_introducers),
 		cmocka_unit_test(test_facts),
