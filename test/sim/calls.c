@@ -3,20 +3,35 @@
 #include "test/sim/calls.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/worker.h"
+#include "opsd/cluster/admission.h"
+#include "opsd/cluster/carrier_link.h"
+#include "opsd/cluster/gossip.h"
+#include "opsd/cluster/invited.h"
+#include "opsd/cluster/members.h"
 #include "opsd/cluster/subscription_change.h"
+#include "opsd/pki/issue.h"
 #include "test/sim/fiber.h"
+#include "test/sim/keys.h"
+#include "test/sim/links.h"
 #include "test/sim/machine.h"
+#include "test/sim/net.h"
 #include "test/sim/world.h"
 
-#define WAIT_US 60000000
+#define WAIT_US   60000000
+#define LOOK_MS   50
+#define LINKED_US 10000000
 
 struct calling {
 	struct machine *m;
 	char *peer;
-	json_t *subs; /* NULL: the peer is removed */
+	json_t *subs;                  /* NULL: the peer is removed */
+	int (*run)(struct calling *k); /* its status */
 	struct call_made *c;
 };
 
@@ -95,11 +110,109 @@ retire(struct calling *k)
 	return (status);
 }
 
+/* ---- members ---- */
+
+/* Over HTTPS, with credentials: a certificate, and what it asks for now is agreed to. */
+static int
+enrol(struct machine *m, struct machine *via)
+{
+	struct member known = { 0 };
+	struct machine *was;
+	int other;
+
+	if (!machine_alive(via) || !net_open(m, via))
+		return (504);
+	was = machine_enter(via);
+	other = admission_by_name(&via->rep, m->name, &known) &&
+	    memcmp(known.id, m->data.node_id, NODE_ID_LEN) != 0;
+	if (!other)
+		invited_add(via->rep.invited, m->data.node_id, wall_ms());
+	machine_enter(was);
+	member_clear(&known);
+	if (other)
+		return (409);
+	keys_sign(via, m);
+	return (200);
+}
+
+static int
+wait_linked(struct machine *m, const char *hostname, uint8_t *id)
+{
+	const struct timespec look = { 0, LOOK_MS * 1000000L };
+	uint64_t until = mono_us() + LINKED_US;
+
+	while (!carrier_link_id(m->rep.link, hostname, id)) {
+		if (mono_us() > until || m->data.stopping || !machine_alive(m))
+			return (504);
+		nanosleep(&look, NULL);
+	}
+	return (200);
+}
+
+/* As opsd/op/linkjoin.c does it. */
+static int
+reach_and_change(struct calling *k, const char *url)
+{
+	uint8_t id[NODE_ID_LEN];
+	struct member before = { 0 };
+	int was_known = members_by_hostname(k->m->rep.members, k->peer, &before), status;
+
+	member_clear(&before);
+	members_expect(k->m->rep.members, k->peer, url);
+	status = wait_linked(k->m, k->peer, id);
+	if (status == 200) {
+		status = members_keep_dial(&k->m->rep, id, url);
+		if (status == 200)
+			status = change(k);
+		if (status != 200 && !was_known)
+			members_drop(&k->m->rep, id);
+	}
+	members_expect_end(k->m->rep.members, k->peer);
+	return (status);
+}
+
+static int
+join(struct calling *k)
+{
+	int status = enrol(k->m, machine_named(k->peer));
+	char *url = xasprintf("wss://%s:9933", k->peer);
+
+	if (status == 200) {
+		status = reach_and_change(k, url);
+		if (status != 200) {
+			keys_put_back(k->m);
+			links_end(k->m, machine_named(k->peer));
+		}
+	}
+	free(url);
+	return (status);
+}
+
+/* As opsd/op/op_linked.c does it. */
+static int
+expel(struct calling *k)
+{
+	struct member m = { 0 };
+	char *err = NULL;
+	size_t n = 0;
+	int status = 404;
+
+	if (admission_by_name(&k->m->rep, k->peer, &m))
+		status = gossip_remove(&k->m->rep, m.id, &err);
+	free(err);
+	err = NULL;
+	if (status == 200)
+		status = issue_revoke(k->m->rep.pki, k->peer, "operator", &n, &err);
+	free(err);
+	member_clear(&m);
+	return (status);
+}
+
 static void
 calling_run(void *arg)
 {
 	struct calling *k = arg;
-	int status = k->subs != NULL ? change(k) : retire(k);
+	int status = k->run(k);
 
 	if (!machine_alive(k->m))
 		status = 500;
@@ -112,13 +225,14 @@ calling_run(void *arg)
 }
 
 static void
-make(struct machine *m, const char *peer, json_t *subs, struct call_made *c)
+make(struct machine *m, const char *peer, json_t *subs, int (*run)(struct calling *k),
+    struct call_made *c)
 {
 	struct calling *k = xcalloc(1, sizeof(*k));
 	struct machine *was = machine_enter(m);
 	char *text = subs != NULL ? json_dumps(subs, JSON_COMPACT) : NULL;
 
-	*k = (struct calling){ m, xstrdup(peer), subs, c };
+	*k = (struct calling){ m, xstrdup(peer), subs, run, c };
 	*c = (struct call_made){ 0 };
 	world_note(m, "calls for %s: %s", peer, text != NULL ? text : "remove_node");
 	workers_run(m->rep.changes, calling_run, k);
@@ -129,13 +243,28 @@ make(struct machine *m, const char *peer, json_t *subs, struct call_made *c)
 void
 calls_change(struct machine *m, const char *peer, json_t *subs, struct call_made *c)
 {
-	make(m, peer, subs, c);
+	make(m, peer, subs, change, c);
 }
 
 void
 calls_remove(struct machine *m, const char *peer, struct call_made *c)
 {
-	make(m, peer, NULL, c);
+	make(m, peer, NULL, retire, c);
+}
+
+void
+calls_join(struct machine *m, struct machine *via, struct call_made *c)
+{
+	make(m, via->name,
+	    json_pack("[{s:s, s:s, s:b, s:b, s:i}]", "database", "*", "table", "*", "publish", 1,
+		"subscribe", 1, "start_ms", 1),
+	    join, c);
+}
+
+void
+calls_expel(struct machine *m, const char *hostname, struct call_made *c)
+{
+	make(m, hostname, NULL, expel, c);
 }
 
 void

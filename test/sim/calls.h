@@ -19,6 +19,10 @@ struct call_made {
  * "start_ms"}], taken.  *c is of the caller, until it is done.
  */
 void calls_change(struct machine *m, const char *peer, json_t *subs, struct call_made *c);
+/* add_node on `m`, by host name, with credentials of the other: all replicates both ways. */
+void calls_join(struct machine *m, struct machine *via, struct call_made *c);
+/* remove_node on `m` of who has that host name. */
+void calls_expel(struct machine *m, const char *hostname, struct call_made *c);
 void calls_remove(struct machine *m, const char *peer, struct call_made *c);
 json_t *calls_subscription(const char *table, int publish, int subscribe, uint64_t start_ms);
 void calls_wait(struct call_made *c);

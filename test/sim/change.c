@@ -11,6 +11,7 @@
 #include "test/sim/check.h"
 #include "test/sim/grants.h"
 #include "test/sim/links.h"
+#include "test/sim/membership.h"
 #include "test/sim/mesh.h"
 #include "test/sim/net.h"
 #include "test/sim/shape.h"
@@ -120,6 +121,7 @@ change_install_anew(void)
 		work_recall(m, t);
 	work_new_clock(m);
 	shape_lose(m, -1);
+	membership_new(m);
 	disks[m->index]++;
 	start(m);
 }
@@ -132,7 +134,8 @@ change_back_up(struct machine *m)
 	struct machine *was = machine_enter(m);
 	int i = m->index;
 
-	if (machine_alive(m)) {
+	/* Put back to before it was anything, it would be another node with the id of before. */
+	if (machine_alive(m) && (!membership_on() || membership_has(m))) {
 		world_note(m, "is backed up");
 		image_free(&backups[i].image);
 		disk_save(m->data.store, &backups[i].image);
@@ -286,6 +289,7 @@ change_clone(void)
 		m = machine_new(&opts);
 		world_note(m, "is a copy of %s", of->name);
 		m->off = 1;
+		membership_copy(m, of);
 		machine_restore(m, &i);
 		image_free(&i);
 		memcpy(forgot[m->index], forgot[of->index], sizeof(forgot[0]));

@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "test/sim/grants.h"
 #include "test/sim/links_priv.h"
+#include "test/sim/membership.h"
 #include "test/sim/net.h"
 #include "test/sim/world.h"
 
@@ -122,6 +123,8 @@ link_send(struct peerlink *k, const struct buf *head, const void *p, size_t n)
 	if (k->state == LINK_ENDED)
 		return;
 	frames += head->data[0] == LINK_FRAME;
+	if (head->data[0] == LINK_FRAME)
+		membership_gives(l->m, l->peer);
 	msg = xcalloc(1, sizeof(*msg));
 	buf_add(&msg->bytes, room, sizeof(room));
 	buf_add(&msg->bytes, head->data, head->len);
@@ -290,6 +293,8 @@ served_cb(struct rd *body, void *arg)
 
 	if (l != NULL) {
 		grants_answer(l->m, l->peer, s->question.data, s->question.len, p, n);
+		if (s->type == LINK_PULL && n > 0)
+			membership_gives(l->m, l->peer);
 		buf_u8(&head, s->type == LINK_ASK ? LINK_ANSWER : LINK_PULLED);
 		buf_u32(&head, s->id);
 		buf_u16(&head, status);

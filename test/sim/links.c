@@ -11,7 +11,9 @@
 #include "common/base/nodename.h"
 #include "opsd/cluster/carrier_link.h"
 #include "test/sim/grants.h"
+#include "test/sim/keys.h"
 #include "test/sim/links_priv.h"
+#include "test/sim/membership.h"
 #include "test/sim/mesh.h"
 #include "test/sim/net.h"
 #include "test/sim/reader.h"
@@ -275,6 +277,17 @@ on_up(struct rd *body, void *arg)
 	free(why);
 }
 
+/* What its certificate says; names are those that they are. */
+static json_t *
+shown_by(const struct lane *l)
+{
+	int secure = membership_on();
+
+	return (json_pack("{s:s?, s:s?, s:n, s:[s], s:s, s:b, s:n}", "serial",
+	    secure ? l->k.cert.serial : NULL, "spki", secure ? l->k.cert.spki : NULL, "issuer",
+	    "names", l->peer->name, "address", l->peer->name, "secure", secure, "dialled"));
+}
+
 static void
 ask_for(struct lane *l)
 {
@@ -283,9 +296,7 @@ ask_for(struct lane *l)
 	struct buf b = { 0 };
 	char *text;
 
-	json_object_update_new(o,
-	    json_pack("{s:n, s:n, s:n, s:[], s:s, s:b, s:n}", "serial", "spki", "issuer", "names",
-		"address", l->peer->name, "secure", 0, "dialled"));
+	json_object_update_new(o, shown_by(l));
 	text = json_dumps(o, JSON_COMPACT);
 	buf_blob(&b, text, strlen(text));
 	free(text);
@@ -370,10 +381,26 @@ connect_end(struct machine *m, struct machine *peer, int dialled, uint64_t conne
 	/* Logs are short here, too. */
 	l->k.out.share = (uint32_t)world_between(2000, 20000);
 	l->k.in.share = LINK_CREDIT;
+	snprintf(l->k.cert.spki, sizeof(l->k.cert.spki), "%s", keys_spki(peer));
+	snprintf(l->k.cert.serial, sizeof(l->k.cert.serial), "%s", keys_serial(peer));
 	read_hello(l);
 	DL_APPEND(sides[m->index].lanes, l);
 	lane_later(l, net_delay(peer, m), take_hello);
 	lane_later(l, TICK_US, ticks);
+}
+
+/* Members dial whom they know; else who is to be linked with whom is known (pairs). */
+static int
+dials(const struct machine *from, const struct machine *to)
+{
+	const struct linkspec *s = sides[from->index].ls.spec;
+	size_t i = 0;
+
+	if (!membership_on())
+		return (1);
+	while (s != NULL && i < s->ndial && strcmp(s->dial[i].host, to->name) != 0)
+		i++;
+	return (s != NULL && i < s->ndial);
 }
 
 static int
@@ -390,14 +417,14 @@ try_cb(void *arg)
 	uint64_t connection;
 
 	if (p->kind != PAIR_NATS && lane_to(from, to) == NULL && is_served(from) && is_served(to) &&
-	    net_open(from, to)) {
+	    dials(from, to) && net_open(from, to)) {
 		connection = ++serials;
 		connect_end(from, to, 1, connection);
 		connect_end(to, from, 0, connection);
 	}
-	p->pause_us = !p->refused          ? PAUSE_MIN_US :
-	    p->pause_us * 2 < PAUSE_MAX_US ? p->pause_us * 2 :
-					     PAUSE_MAX_US;
+	p->pause_us = !p->refused || membership_on() ? PAUSE_MIN_US :
+	    p->pause_us * 2 < PAUSE_MAX_US           ? p->pause_us * 2 :
+						       PAUSE_MAX_US;
 	world_at(p->pause_us + world_below(1000000), NULL, try_cb, p, NULL);
 }
 
@@ -414,7 +441,9 @@ add_pair(struct machine *a, struct machine *b)
 {
 	struct pair *p = &pairs[npairs++];
 
-	*p = (struct pair){ a, b, grants_between(a, b) ? PAIR_LINK : (enum pair_kind)world_below(3),
+	*p = (struct pair){ a, b,
+		grants_between(a, b) || membership_on() ? PAIR_LINK :
+							  (enum pair_kind)world_below(3),
 		0, PAUSE_MIN_US };
 	world_at(world_below(1000000), NULL, try_cb, p, NULL);
 }
@@ -438,7 +467,8 @@ links_leave_nats(const struct machine *a, const struct machine *b)
 {
 	const struct pair *p = on ? pair_of(a, b) : NULL;
 
-	return (p != NULL && p->kind == PAIR_LINK && (!p->refused || grants_between(a, b)));
+	return (p != NULL && p->kind == PAIR_LINK &&
+	    (!p->refused || grants_between(a, b) || membership_on()));
 }
 
 static const char *const kind_names[] = { "NATS", "a link", "both" };
@@ -464,7 +494,7 @@ links_trouble(void)
 	struct machine *was = machine_enter(m);
 	struct lane *l = lane_to(m, m == p->a ? p->b : p->a);
 
-	if (world_chance(40) && !grants_between(p->a, p->b))
+	if (world_chance(40) && !grants_between(p->a, p->b) && !membership_on())
 		change_over(p);
 	else if (l != NULL)
 		lane_end(l, world_chance(50), "it breaks");
@@ -556,6 +586,21 @@ links_take(struct machine *m, uint32_t id, uint16_t type, struct buf *body)
 	return (1);
 }
 
+static void
+outlived(struct lane *l)
+{
+	lane_end(l, 0, "its certificate counts no more");
+}
+
+void
+links_end(const struct machine *a, const struct machine *b)
+{
+	const struct lane *l = lane_to(a, b);
+
+	if (l != NULL)
+		lane_later(l, 0, outlived);
+}
+
 void
 links_opsd_gone(struct machine *m)
 {
@@ -599,7 +644,11 @@ lane_unrest(const struct machine *m, const struct pair *p)
 		return (node_id_read(peer->hex, id) == 0 && carrier_link_has(m->rep.link, id) ?
 			"has a link for opsd alone" :
 			NULL);
-	if (p->refused)
+	if (membership_on() && !membership_linked(p->a, p->b))
+		return (l != NULL && l->k.state == LINK_ADMITTED && l->k.other_ready ?
+			"is linked with one that is no member" :
+			NULL);
+	if (p->refused && !membership_on())
 		return (NULL);
 	if (l == NULL || l->k.state != LINK_ADMITTED || !l->k.other_ready || !l->k.up_asked)
 		return ("is not linked with all that it is to be linked with");

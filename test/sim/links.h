@@ -23,6 +23,8 @@ int links_take(struct machine *m, uint32_t id, uint16_t type, struct buf *body);
 void links_opsd_gone(struct machine *m); /* leafd waits for it, with its links */
 void links_leafd_gone(struct machine *m);
 
+/* If they are linked, that ends: it shows a certificate that counts no more. */
+void links_end(const struct machine *a, const struct machine *b);
 /* Whether the mesh goes from one to the other: not between those that have a link alone. */
 int links_leave_nats(const struct machine *a, const struct machine *b);
 /* At rest: everybody who is to be linked and may be is, at both ends, and by that alone. */

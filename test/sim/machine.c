@@ -14,7 +14,9 @@
 #include "opsd/job/job.h"
 #include "test/sim/fiber.h"
 #include "test/sim/grants.h"
+#include "test/sim/keys.h"
 #include "test/sim/links.h"
+#include "test/sim/membership.h"
 #include "test/sim/mesh.h"
 #include "test/sim/moves.h"
 #include "test/sim/reader.h"
@@ -103,7 +105,8 @@ make_conf(const struct machine *m, const struct machine_opts *o)
 		     xasprintf("--CLUSTERING_MAXCLOCKSKEW=%d", o->skew_ms),
 		     xasprintf("--CLUSTERING_STATUSINTERVAL=%d", o->status_ms),
 		     xasprintf("--REPLICATION_HOSTNAME=%s", m->name),
-		     xstrdup("--REPLICATION_PORT=9933"), relays_flag(m, o),
+		     xasprintf("--REPLICATION_%s=9933", membership_on() ? "SECUREPORT" : "PORT"),
+		     relays_flag(m, o),
 		     xasprintf("--REPLICATION_ROUTES=%s",
 			 grants_routes() != NULL ? grants_routes() : "[]"),
 		     xasprintf("--REPLICATION_DATABASES=%s", o->narrow ? "[\"elsewhere\"]" : "*") };
@@ -134,6 +137,7 @@ machine_new(const struct machine_opts *o)
 	wire_init(&m->leaf, m, ROLE_LEAFD);
 	wire_init(&m->leaf_end, m, ROLE_OPSD);
 	links_joined(m);
+	membership_new(m);
 	return (m);
 }
 
@@ -184,6 +188,7 @@ machine_open(struct machine *m)
 	memset(&m->rep, 0, sizeof(m->rep));
 	memset(&m->svc, 0, sizeof(m->svc));
 	loop_init(&m->loop);
+	m->rep.pki = membership_on() ? keys_of(m) : NULL;
 	m->dead = 0;
 	m->writes_left = 0;
 	m->svc.name = "opsd";

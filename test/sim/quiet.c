@@ -8,6 +8,7 @@
 #include "test/sim/check.h"
 #include "test/sim/links.h"
 #include "test/sim/machine.h"
+#include "test/sim/membership.h"
 #include "test/sim/net.h"
 #include "test/sim/reader.h"
 #include "test/sim/world.h"
@@ -55,7 +56,11 @@ unrest(struct machine *m)
 {
 	if (!m->up || !m->hub.up || !m->leaf.up)
 		return ("is not up");
-	if (!reader_flowing(m))
+	if (membership_on() && !membership_has(m))
+		return (links_unrest(m));
+	if (!membership_agrees(m))
+		return ("does not know the same of all members as others");
+	if (!membership_on() && !reader_flowing(m))
 		return ("does not read all streams");
 	if (links_unrest(m) != NULL)
 		return (links_unrest(m));
@@ -88,6 +93,7 @@ activity(void)
 
 	for (int i = 0; i < nmachines; i++) {
 		asks |= machines[i].up && asks_in_vain(&machines[i]);
+		asks |= membership_on() && !membership_has(&machines[i]);
 		n += machines[i].data.log.last + machines[i].data.log.incarnation;
 	}
 	return (asks ? n : n + carry_catchups());
@@ -123,7 +129,22 @@ quiet_reach(void)
 		calm = calm && why == NULL && activity() == before;
 	} while (!calm && world_now() < end);
 	if (!calm)
+		membership_show();
+	if (!calm)
 		world_fail("no rest: %s",
 		    why != NULL ? why : "something is published or asked for again and again");
 	world_note(NULL, "all is quiet");
+}
+
+void
+quiet_all_up(void)
+{
+	uint64_t end = world_now() + QUIET_MAX_US;
+
+	for (int i = 0; i < nmachines; i++)
+		while (!machine_alive(&machines[i]) || !machines[i].leaf.up) {
+			if (world_now() > end)
+				world_fail("no rest: %s is not up", machines[i].name);
+			world_run_until(world_now() + 100000);
+		}
 }

@@ -19,6 +19,7 @@
 #include "test/sim/grants.h"
 #include "test/sim/links.h"
 #include "test/sim/machine.h"
+#include "test/sim/membership.h"
 #include "test/sim/net.h"
 #include "test/sim/quiet.h"
 #include "test/sim/shape.h"
@@ -34,6 +35,10 @@
 #define WITH_LINKS(seed) ((seed) / 1000 % 2 == 1)
 #define LINKED_FROM      1001
 #define LINKED_TO        1060
+/* Every fourth has members, which link by themselves. */
+#define WITH_MEMBERS(seed) ((seed) / 1000 % 4 == 3)
+#define MEMBERS_FROM       3001
+#define MEMBERS_TO         3020
 /* And these: bugs of test/sim/faults that no other of them finds. */
 static const uint64_t seeds_beyond[] = { 216, 377, 411, 447 };
 #define SEEDS_BEYOND (sizeof(seeds_beyond) / sizeof(seeds_beyond[0]))
@@ -45,7 +50,25 @@ static void
 come_to_rest(void)
 {
 	quiet_reach();
+	if (membership_on()) {
+		membership_whole();
+		membership_check();
+	}
 	check_rest();
+}
+
+static void
+complete(void)
+{
+	if (!membership_on())
+		come_to_rest();
+	else
+		quiet_all_up();
+	change_complete();
+	if (membership_on())
+		membership_complete();
+	else
+		shape_complete();
 }
 
 /* Nothing goes wrong any more, but for what operators do. */
@@ -60,6 +83,11 @@ stay_calm(void)
 	}
 	calm_put_back();
 	come_to_rest();
+	if (membership_on()) {
+		membership_calm();
+		come_to_rest();
+		return;
+	}
 	calm_remake();
 	come_to_rest();
 	if (nmachines < 3 || shape_relays())
@@ -77,8 +105,12 @@ run(uint64_t seed, int loud)
 	world_begin(seed, loud);
 	if (WITH_LINKS(seed))
 		links_begin();
+	if (WITH_MEMBERS(seed))
+		membership_begin();
 	net_heal();
-	shape = world_chance(60) ? SHAPE_MESH : world_chance(60) ? SHAPE_CHAIN : SHAPE_STAR;
+	shape = membership_on() || world_chance(60) ? SHAPE_MESH :
+	    world_chance(60)                        ? SHAPE_CHAIN :
+						      SHAPE_STAR;
 	opts = (struct machine_opts){
 		.republish = shape == SHAPE_CHAIN,
 		.retention_s = world_chance(50) ? 15 : 1000,
@@ -89,7 +121,9 @@ run(uint64_t seed, int loud)
 	shape_begin(shape, opts.tombstones_s > 100);
 	change_begin(&opts);
 	work_begin((int)world_between(1, WORK_TABLES));
-	if (links_on()) {
+	if (membership_on()) {
+		opts.tombstones_s = 1000;
+	} else if (links_on()) {
 		opts.narrow = world_chance(50);
 		opts.all_relay = opts.republish && world_chance(50);
 		if (opts.narrow && opts.tombstones_s > 100)
@@ -100,15 +134,16 @@ run(uint64_t seed, int loud)
 	for (int t = 0; t < work_tables(); t++)
 		work_define(&machines[0], t);
 	world_run_until(4000000);
-	shape_subscribe();
+	if (membership_on())
+		membership_found();
+	else
+		shape_subscribe();
 	trouble_begin(world_between(20, 90) * 1000000);
 	clients_begin();
 	while (trouble_lasts() && world_step())
 		;
 	trouble_end();
-	come_to_rest();
-	change_complete();
-	shape_complete();
+	complete();
 	come_to_rest();
 	/* What is known now is known after a restart. */
 	for (int i = 0; i < nmachines; i++)
@@ -187,6 +222,8 @@ run_part(unsigned part)
 		bad += try_seed(seed);
 	for (uint64_t seed = LINKED_FROM + part; seed <= LINKED_TO; seed += PARTS)
 		bad += try_seed(seed);
+	for (uint64_t seed = MEMBERS_FROM + part; seed <= MEMBERS_TO; seed += PARTS)
+		bad += try_seed(seed);
 	for (size_t i = part; i < SEEDS_BEYOND; i += PARTS)
 		bad += try_seed(seeds_beyond[i]);
 	return (bad);
@@ -207,7 +244,8 @@ run_check(uint64_t *ran)
 		waitpid(parts[i], &status, 0);
 		bad += WIFEXITED(status) ? (unsigned)WEXITSTATUS(status) : 1;
 	}
-	*ran = SEEDS_TO - SEEDS_FROM + 1 + LINKED_TO - LINKED_FROM + 1 + SEEDS_BEYOND;
+	*ran = SEEDS_TO - SEEDS_FROM + 1 + LINKED_TO - LINKED_FROM + 1 + MEMBERS_TO - MEMBERS_FROM +
+	    1 + SEEDS_BEYOND;
 	return (bad);
 }
 
@@ -218,6 +256,8 @@ find_first(uint64_t *ran)
 	unsigned bad = run_seeds(SEEDS_FROM, SEEDS_TO, 1, ran);
 
 	for (uint64_t seed = LINKED_FROM; seed <= LINKED_TO && bad == 0; seed++, ++*ran)
+		bad += try_seed(seed);
+	for (uint64_t seed = MEMBERS_FROM; seed <= MEMBERS_TO && bad == 0; seed++, ++*ran)
 		bad += try_seed(seed);
 	for (size_t i = 0; i < SEEDS_BEYOND && bad == 0; i++, ++*ran)
 		bad += try_seed(seeds_beyond[i]);

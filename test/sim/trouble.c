@@ -7,6 +7,7 @@
 #include "test/sim/change.h"
 #include "test/sim/links.h"
 #include "test/sim/machine.h"
+#include "test/sim/membership.h"
 #include "test/sim/net.h"
 #include "test/sim/shape.h"
 #include "test/sim/upkeep.h"
@@ -147,31 +148,39 @@ back_up(void)
 
 static const struct {
 	unsigned weight;
+	unsigned members; /* where nodes come and go as members (membership.h) */
 	void (*fn)(void);
 } kinds[] = {
-	{ 6, crash },
-	{ 8, crash_at_write },
-	{ 3, restart_leafd },
-	{ 2, restart_hubd },
-	{ 5, cut_or_mend },
-	{ 4, stall_or_not },
-	{ 3, lose_tail },
-	{ 1, lose_stream },
-	{ 4, set_clock },
-	{ 4, worsen_net },
-	{ 3, damage_bytes },
-	{ 3, back_up },
-	{ 4, change_restore },
-	{ 1, change_install_anew },
-	{ 1, change_join },
-	{ 1, change_clone },
-	{ 2, change_drop_table },
-	{ 1, change_drop_attribute },
-	{ 2, upkeep_purge },
-	{ 1, upkeep_forget },
-	{ 2, shape_part },
-	{ 9, shape_mend },
+	{ 6, 6, crash },
+	{ 8, 8, crash_at_write },
+	{ 3, 3, restart_leafd },
+	{ 2, 0, restart_hubd },
+	{ 5, 5, cut_or_mend },
+	{ 4, 4, stall_or_not },
+	{ 3, 0, lose_tail },
+	{ 1, 0, lose_stream },
+	{ 4, 4, set_clock },
+	{ 4, 4, worsen_net },
+	{ 3, 3, damage_bytes },
+	{ 3, 3, back_up },
+	{ 4, 4, change_restore },
+	{ 1, 1, change_install_anew },
+	{ 1, 1, change_join },
+	{ 1, 1, change_clone },
+	{ 2, 0, change_drop_table },
+	{ 1, 0, change_drop_attribute },
+	{ 2, 0, upkeep_purge },
+	{ 1, 0, upkeep_forget },
+	{ 2, 0, shape_part },
+	{ 9, 0, shape_mend },
+	{ 0, 12, membership_trouble },
 };
+
+static unsigned
+weight(size_t kind)
+{
+	return (membership_on() ? kinds[kind].members : kinds[kind].weight);
+}
 
 static void
 happen_cb(void *arg)
@@ -182,9 +191,9 @@ happen_cb(void *arg)
 	if (!trouble_lasts())
 		return;
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-		all += kinds[k].weight;
-	for (n = (unsigned)world_below(all); n >= kinds[i].weight; i++)
-		n -= kinds[i].weight;
+		all += weight(k);
+	for (n = (unsigned)world_below(all); n >= weight(i); i++)
+		n -= weight(i);
 	kinds[i].fn();
 	world_at(world_between(100000, 4000000), NULL, happen_cb, arg, NULL);
 }

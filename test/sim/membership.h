@@ -1,0 +1,34 @@
+#ifndef HL_MEMBERSHIP_H
+#define HL_MEMBERSHIP_H
+
+#include <stdint.h>
+
+/*
+ * Who belongs to the cluster.  Nodes join one member with its credentials, as add_node does it, and are
+ * linked with all; they are removed at any member, and come back.  What members know of each other is
+ * opsd's own: statements, rosters, gossip, discovery, admission.
+ */
+struct machine;
+
+void membership_begin(void); /* there are members: links alone, that nodes make by themselves */
+int membership_on(void);
+void membership_found(void);    /* the first machines become one cluster; waits */
+void membership_trouble(void);  /* somebody joins, or is removed */
+void membership_complete(void); /* all calls succeed: who is a member is one, and knows it */
+void membership_calm(void);     /* one is removed, gets nothing, and comes back */
+
+/* It has another disk: nobody knows it; it is a copy of another one. */
+void membership_new(struct machine *m);
+void membership_copy(struct machine *m, const struct machine *of);
+
+int membership_linked(const struct machine *a, const struct machine *b); /* they are to be */
+int membership_has(const struct machine *m); /* it is a member; what is not sure is none */
+/* A link that it makes now shows these; whether the one dials the other by itself is links.c's. */
+void membership_gives(const struct machine *from,
+    const struct machine *to);                  /* rows or log go there */
+int membership_agrees(const struct machine *m); /* its roster is that of the first member */
+void membership_show(void);                     /* all rosters, in the history */
+void membership_whole(void);                    /* at rest: all members have all */
+void membership_check(void); /* at rest: what they know is the same, who was removed has no link */
+
+#endif
