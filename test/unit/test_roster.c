@@ -404,7 +404,7 @@ test_limit(void **state)
 
 /* A removal and what came after it are the same in any order, and together. */
 static void
-test_introduced_since(void **state)
+test_removal_late(void **state)
 {
 	struct roster *one = begin_with_peer(), *other = begin_with_peer();
 
@@ -884,7 +884,7 @@ main(void)
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_removed_key),
 		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_introduced_since),
+		cmocka_unit_test(test_removal_late),
 		cmocka_unit_test(test_name_is_kept),
 		cmocka_unit_test(test_introducers),
 		cmocka_unit_test(test_facts),
