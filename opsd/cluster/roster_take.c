@@ -175,7 +175,9 @@ take_removal(struct roster_taking *t)
 	if ((e->said != NULL && e->said->removed && statement_cmp(s, e->said) <= 0) ||
 	    (roster_is_live(e) && is_introduced_since(e, s)))
 		return;
-	if (is_ahead(t, s) || !believes_it(t, s)) {
+	/* What comes with it says that it is over, though by whom is not known yet. */
+	if (is_ahead(t, s) || !believes_it(t, s) ||
+	    (t->o->introduction != NULL && t->o->introduction->time > s->time)) {
 		verdict_is(t, ROSTER_LATER);
 		return;
 	}

@@ -423,6 +423,11 @@ test_removal_late(void **state)
 	assert_true(roster_has_other_key(one, id_of(3), signer_spki(keys[3][0]), UINT64_MAX));
 	assert_int_equal(take(other, -1, said_by(2, 1, 1, NOW_MS + 15), NULL), ROSTER_TAKEN);
 	assert_int_equal(take(other, -1, removed_by(1, 0, 2, 0, NOW_MS + 11), NULL), ROSTER_OLD);
+	/* Who brings it back is not known here, who removed it is. */
+	assert_int_equal(take(other, -1, removed_by(1, 0, 3, 0, NOW_MS + 10),
+			     introduced_by(4, 0, 3, 1, NOW_MS + 20)),
+	    ROSTER_LATER);
+	assert_int_equal(roster_locked_ms(other, id_of(3), NULL), 0);
 	roster_free(one);
 	roster_free(other);
 }
