@@ -209,8 +209,10 @@ gossip_say_self(struct replication *rep, const char *key)
 	json_t *fields;
 	size_t taken;
 
-	if (signer == NULL)
+	if (signer == NULL || rep->data->log.renewed) {
+		signer_free(signer);
 		return;
+	}
 	if (!roster_may_sign(rep->roster))
 		roster_sign_with(rep->roster, signer_new(key));
 	fields = self_fields(rep, signer_spki(signer));

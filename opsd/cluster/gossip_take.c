@@ -334,9 +334,8 @@ gossip_take_run(struct group *g, struct commit_job *j)
 		cluster_kick(t->rep->cluster);
 }
 
-/* This node was removed itself, and begins anew. */
-static void
-drop_own(struct group *g)
+void
+gossip_take_drop_own(struct group *g)
 {
 	struct replication *rep = replication_of(g);
 
@@ -360,8 +359,7 @@ needs_anew(struct replication *rep, const uint8_t *id, const char *spki, uint64_
 {
 	return (roster_locked_ms(rep->roster, id, spki) != 0 ||
 	    (spki != NULL &&
-		(roster_has_other_key(rep->roster, id, spki, asked_ms) ||
-		    is_distrusted(rep, id))));
+		(roster_has_other_key(rep->roster, id, spki, asked_ms) || is_distrusted(rep, id))));
 }
 
 void
@@ -374,7 +372,7 @@ gossip_take_back(struct group *g, const uint8_t *id, const char *spki, uint64_t 
 	struct taking_facts x;
 
 	if (roster_locked_ms(rep->roster, rep->data->node_id, NULL) != 0)
-		drop_own(g);
+		gossip_take_drop_own(g);
 	if (!needs_anew(rep, id, spki, asked_ms))
 		return;
 	facts_of(&t, &x);

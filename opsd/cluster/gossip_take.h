@@ -40,4 +40,7 @@ int gossip_take_sweep(struct replication *rep);
  */
 void gossip_take_back(struct group *g, const uint8_t *id, const char *spki, uint64_t asked_ms);
 
+/* What this node says of itself goes: it begins anew, or has another id from its next start on. */
+void gossip_take_drop_own(struct group *g);
+
 #endif

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/conf/settings.h"
 #include "common/tls/crypto.h"
+#include "opsd/cluster/gossip_take.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/store/group.h"
 
@@ -39,6 +40,7 @@ renew_run(struct group *g, struct commit_job *j)
 	size_t n;
 
 	txlog_renew(&rep->data->log, group_batch(g), r->id, group_wall_ms(g));
+	gossip_take_drop_own(g); /* the other node says it, perhaps under another name */
 	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))
