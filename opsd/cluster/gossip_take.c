@@ -343,15 +343,19 @@ gossip_take_drop_own(struct group *g)
 	store_entry(g, STATEMENT_MEMBER, rep->data->node_hex, 0);
 }
 
-/* Its key is one that a revoked certificate had. */
+/*
+ * Its key is one that a revoked certificate had; or it was asked in since it was introduced: some
+ * member may have removed it meanwhile, and that is still to be heard of here.
+ */
 static int
-is_distrusted(struct replication *rep, const uint8_t *id)
+is_to_be_introduced(struct replication *rep, const uint8_t *id, uint64_t asked_ms)
 {
 	struct roster_member m = { 0 };
-	int distrusted = roster_member(rep->roster, id, &m) && m.distrusted;
+	int yes = roster_member(rep->roster, id, &m) &&
+	    (m.distrusted || (m.introduced_ms != 0 && m.introduced_ms < asked_ms));
 
 	roster_member_clear(&m);
-	return (distrusted);
+	return (yes);
 }
 
 static int
@@ -359,7 +363,8 @@ needs_anew(struct replication *rep, const uint8_t *id, const char *spki, uint64_
 {
 	return (roster_locked_ms(rep->roster, id, spki) != 0 ||
 	    (spki != NULL &&
-		(roster_has_other_key(rep->roster, id, spki, asked_ms) || is_distrusted(rep, id))));
+		(roster_has_other_key(rep->roster, id, spki, asked_ms) ||
+		    is_to_be_introduced(rep, id, asked_ms))));
 }
 
 void

@@ -35,8 +35,9 @@ int gossip_take_sweep(struct replication *rep);
 
 /*
  * On the commit thread.  A link is admitted to a node as its certificate was asked for here then, or a
- * call adds it (UINT64_MAX): if it was removed, or was known by another key before that, it is introduced
- * anew; and if this node was removed itself, that is over.  A link with the key of before may stand for long.
+ * call adds it (UINT64_MAX): if it was removed, or was known by another key or introduced before that, it
+ * is introduced anew; and if this node was removed itself, that is over.  A link with the key of before may
+ * stand for long.
  */
 void gossip_take_back(struct group *g, const uint8_t *id, const char *spki, uint64_t asked_ms);
 

@@ -8,13 +8,17 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/base/clock.h"
 #include "common/base/formats.h"
+#include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/carrier_link_priv.h"
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/compat.h"
 #include "opsd/cluster/daemons.h"
 #include "opsd/cluster/members.h"
+#include "opsd/cluster/roster.h"
+#include "opsd/pki/signer.h"
 #include "test/unit/holding.h"
 #include "test/unit/openrep.h"
 #include "test/unit/until.h"
@@ -663,6 +667,69 @@ test_expected(void **state)
 }
 
 static void
+hold(struct statement *said, struct statement *introduction)
+{
+	struct roster_offer o = { said, introduction };
+	struct roster_facts f = { .now_ms = wall_ms() };
+	char *why = NULL;
+
+	assert_int_equal(roster_take(r->rep.roster, &o, &f, &why), ROSTER_TAKEN);
+	roster_offer_clear(&o);
+}
+
+/* This node and boston, which it introduced long ago; boston's key. */
+static struct signer *
+hold_boston(void)
+{
+	EVP_PKEY *keys[] = { EVP_EC_gen("P-256"), EVP_EC_gen("P-256") };
+	char *pems[] = { pem_from_key(keys[0]), pem_from_key(keys[1]) }, hex[NODE_HEX_LEN];
+	struct signer *its = signer_new(pems[1]);
+	json_t *fields = json_pack("{s:s, s:s, s:b}", "hostname", "boston.example", "spki",
+	    signer_spki(its), "full", 1);
+
+	node_id_hex(boston, hex);
+	roster_sign_with(r->rep.roster, signer_new(pems[0]));
+	hold(statement_make(its, STATEMENT_MEMBER, hex, boston, 1000 << 16, fields),
+	    roster_introduce(r->rep.roster, boston, signer_spki(its), 1000));
+	json_decref(fields);
+	for (int i = 0; i < 2; i++) {
+		EVP_PKEY_free(keys[i]);
+		mem_wipe(pems[i]);
+	}
+	return (its);
+}
+
+static uint64_t
+introduced_ms(void)
+{
+	struct roster_member m;
+	uint64_t ms;
+
+	assert_true(roster_member(r->rep.roster, boston, &m));
+	ms = m.introduced_ms;
+	roster_member_clear(&m);
+	return (ms);
+}
+
+/* Who is added again may have been removed where we have not heard of it: the call is the newer word. */
+static void
+test_added_again(void **state)
+{
+	struct signer *its = hold_boston();
+	json_t *o = claim_of(boston);
+
+	enter(1, 0, 5);
+	json_object_set_new(o, "spki", json_string(signer_spki(its)));
+	assert_up(json_incref(o), 200, NULL, 0, 0);
+	assert_int_equal(introduced_ms(), 1000);
+	members_expect(r->rep.members, "boston.example", "wss://boston.example:9");
+	assert_up(o, 200, NULL, 0, 0);
+	assert_true(introduced_ms() > 1000);
+	members_expect_end(r->rep.members, "boston.example");
+	signer_free(its);
+}
+
+static void
 put_rows(int n)
 {
 	for (int i = 0; i < n; i++)
@@ -895,6 +962,7 @@ main(void)
 		TEST(test_route_is_a_limit),
 		TEST(test_start_times),
 		TEST(test_expected),
+		TEST(test_added_again),
 		TEST(test_log),
 		TEST(test_log_ends),
 		TEST(test_questions),
