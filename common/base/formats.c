@@ -3,7 +3,7 @@
 #include "common/base/formats.h"
 
 const struct formats formats = {
-	.wire_oldest = 7,
-	.wire = 7,
-	.store = 10,
+	.wire_oldest = FORMATS_WIRE,
+	.wire = FORMATS_WIRE,
+	.store = FORMATS_STORE,
 };

@@ -232,8 +232,10 @@ two_pairs()	# certificates and keys of a and b in $HL_T/pem
 
 @test "an address that is taken ends the start with the reason" {
 	node_make n1
-	run timeout 20 "$HL_BUILD/opsd/opsd" -c "$HL_T/nodes/n1/hubleaf.yaml" \
-	    --OPERATIONSAPI_NETWORK_HOST 127.0.0.1,127.0.0.1
+	node_run n1
+	node_make n2
+	run timeout 20 "$HL_BUILD/opsd/opsd" -c "$HL_T/nodes/n2/hubleaf.yaml" \
+	    --OPERATIONSAPI_NETWORK_PORT "$(port n1 api)"
 	[ "$status" = 1 ]
 	[[ $output == *"operationsApi.network.host: 127.0.0.1 port $(port n1 api): Address already in use"* ]]
 }

@@ -290,7 +290,7 @@ cursor_of_star()	# cursor_of_star NODE JQ
 	refused n1 400 '{"operation":"add_node","node_name":"n1","subscriptions":[]}'
 	refused n1 400 '{"operation":"add_node","node_name":"n2","subscriptions":[{"table":"good","publish":"x"}]}' \
 	    "'subscriptions[0].publish' must be a boolean"
-	refused n1 400 '{"operation":"add_node","subscriptions":{}}' "'node_name' is required"
+	refused n1 400 '{"operation":"add_node","subscriptions":{}}' "is required"
 }
 
 in_network_for()	# in_network_for SECONDS NODE OTHER...: all the time

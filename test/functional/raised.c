@@ -4,11 +4,11 @@
 
 /* In place of common/base/formats.c: builds of tomorrow. */
 const struct formats formats = {
-	.wire_oldest = 8,
-	.wire = 8,
+	.wire_oldest = FORMATS_WIRE + 1,
+	.wire = FORMATS_WIRE + 1,
 #ifdef SAME_STORE
-	.store = 9,
+	.store = FORMATS_STORE,
 #else
-	.store = 10,
+	.store = FORMATS_STORE + 1,
 #endif
 };
