@@ -429,17 +429,20 @@ over_nats()	# a test of what only NATS has
 	! by_links || skip "of NATS alone"
 }
 
-wait_until()	# wait_until SECONDS COMMAND...
+# wait_until SECONDS COMMAND...: less often after a second, as looking takes more time than anything else
+wait_until()
 {
-	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	local start=${EPOCHREALTIME/./} end pause=0.1
 
+	end=$((start + $1 * 1000000))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "${EPOCHREALTIME/./}" -lt "$end" ] || {
 			echo "did not happen in time: $*"
 			return 1
 		}
-		sleep 0.1
+		sleep $pause
+		[ "${EPOCHREALTIME/./}" -lt $((start + 1000000)) ] || pause=0.25
 	done
 }
 
@@ -527,10 +530,15 @@ rows()		# rows NODE DATABASE TABLE: all of them, sorted, one a line, times inclu
 	    with_entries(select(.value != null))' | sort
 )
 
-row()		# row NODE TABLE ID(JSON): one row
+found_by_id()	# found_by_id NODE TABLE ID(JSON): what is answered
 {
 	ask "$1" "{\"operation\":\"search_by_id\",\"database\":\"dev\",\"table\":\"$2\",
-	    \"ids\":[$3],\"get_attributes\":[\"*\"]}" | jq -cS '.[0] // empty | with_entries(select(.value != null))'
+	    \"ids\":[$3],\"get_attributes\":[\"*\"]}"
+}
+
+row()		# row NODE TABLE ID(JSON): one row
+{
+	found_by_id "$@" | jq -cS '.[0] // empty | with_entries(select(.value != null))'
 }
 
 count()		# count NODE TABLE
@@ -546,16 +554,13 @@ counts()	# counts NODE TABLE N
 
 has_row()	# has_row NODE TABLE ID(JSON) [JQ]
 {
-	local found
-
-	found=$(row "$1" "$2" "$3")
-	jq -e "${4:-.}" <<<"$found" >/dev/null
+	found_by_id "$1" "$2" "$3" |
+	    jq -e ".[0] // empty | with_entries(select(.value != null)) | (${4:-.})" >/dev/null
 }
 
 has_no_row()	# has_no_row NODE TABLE ID(JSON): it says that there is none
 {
-	ask "$1" "{\"operation\":\"search_by_id\",\"database\":\"dev\",\"table\":\"$2\",
-	    \"ids\":[$3],\"get_attributes\":[\"*\"]}" | jq -e '. == []'
+	found_by_id "$@" | jq -e '. == []'
 }
 
 rows_equal()	# rows_equal TABLE NODE...: each tells its rows, and they are the same
