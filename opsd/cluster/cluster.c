@@ -151,8 +151,7 @@ cluster_question(struct cluster *c, const struct peer *p, const char *verb, json
 void
 cluster_logged(struct cluster *c)
 {
-	if (c != NULL)
-		c->carrier->logged(c->carrier_arg);
+	c->carrier->logged(c->carrier_arg);
 }
 
 void

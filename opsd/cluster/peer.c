@@ -55,7 +55,7 @@ peer_copy(const struct peer *p)
 	c->hostname = xstrdup(p->hostname);
 	c->secure = p->secure;
 	c->scope = p->scope;
-	c->scope_told = json_incref(p->scope_told);
+	c->scope_told = json_deep_copy(p->scope_told); /* on any thread */
 	c->system_info = json_deep_copy(p->system_info);
 	subscriptions_copy(&c->subs, &p->subs);
 	return (c);

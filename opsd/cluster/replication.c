@@ -25,7 +25,10 @@
 static void
 on_logged(void *arg)
 {
-	cluster_logged(((struct replication *)arg)->cluster);
+	struct replication *rep = arg;
+
+	if (rep->carries) /* the first users are written before */
+		cluster_logged(rep->cluster);
 }
 
 static int
@@ -101,11 +104,13 @@ make_carriers(struct replication *rep)
 	carriers_add(rep->carriers, &carrier_link_ops, rep->link);
 	carriers_add(rep->carriers, &carrier_nats_ops, rep->nats);
 	cluster_carry(rep->cluster, &carriers_ops, rep->carriers);
+	rep->carries = 1;
 }
 
 static void
 free_carriers(struct replication *rep)
 {
+	rep->carries = 0;
 	carriers_free(rep->carriers);
 	carrier_link_free(rep->link);
 	carrier_nats_free(rep->nats);

@@ -14,6 +14,7 @@ struct replication {
 	struct gossip *gossip;     /* how it spreads */
 	struct cursors *cursors;   /* positions in the peers' logs */
 	struct cluster *cluster;   /* the conversation with peers */
+	_Atomic int carries;       /* the cluster is there, for the commit thread */
 	struct carriers *carriers; /* what carries it: */
 	struct carrier_nats *nats;
 	struct carrier_link *link;

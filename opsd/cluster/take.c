@@ -350,7 +350,7 @@ take_scope(struct peer *p, json_t *scope)
 	if (scope == NULL || json_equal(scope, p->scope_told))
 		return (0);
 	json_decref(p->scope_told);
-	p->scope_told = json_incref(scope);
+	p->scope_told = json_deep_copy(scope);
 	return (1);
 }
 
