@@ -35,12 +35,12 @@ password_fault(const json_t *v)
 						 "is no hash of a password as nodes make it");
 }
 
-static const char *
-role_id_fault(const json_t *v)
+static int
+is_role_text(const json_t *v)
 {
 	const char *s = plain_text(v);
 
-	return (s != NULL && strlen(s) <= ROLE_NAME_MAX ? NULL : "is not the id of a role");
+	return (s != NULL && strlen(s) <= ROLE_NAME_MAX);
 }
 
 static const char *
@@ -50,11 +50,11 @@ roles_fault(const json_t *v)
 	size_t i;
 
 	if (!json_is_array(v))
-		return (role_id_fault(v));
+		return (is_role_text(v) ? NULL : "is not the id of a role");
 	if (json_array_size(v) > USER_ROLES_MAX)
 		return ("names too many roles");
 	json_array_foreach(v, i, id)
-		if (role_id_fault(id) != NULL)
+		if (!is_role_text(id))
 			return ("names what is not the id of a role");
 	return (NULL);
 }
@@ -68,9 +68,7 @@ active_fault(const json_t *v)
 static const char *
 role_name_fault(const json_t *v)
 {
-	const char *s = plain_text(v);
-
-	return (s != NULL && strlen(s) <= ROLE_NAME_MAX ? NULL : "is not the name of a role");
+	return (is_role_text(v) ? NULL : "is not the name of a role");
 }
 
 static const char *

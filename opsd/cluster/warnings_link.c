@@ -24,6 +24,16 @@ warn_tls(struct replication *rep, json_t *list)
 	free(fault);
 }
 
+/* With all that is known of it but its "error", which the message has.  Takes the message. */
+static void
+add_about(json_t *list, const char *kind, json_t *message, const json_t *known)
+{
+	json_t *o = warnings_add(list, kind, message);
+
+	json_object_update_missing(o, (json_t *)(uintptr_t)known);
+	json_object_del(o, "error");
+}
+
 /* One that still wants a link asks again within half a minute. */
 static int
 was_lately(const json_t *refused)
@@ -36,18 +46,17 @@ was_lately(const json_t *refused)
 static void
 warn_strangers(struct replication *rep, json_t *list)
 {
-	json_t *refused = carrier_link_refused(rep->link), *one, *o;
+	json_t *refused = carrier_link_refused(rep->link), *one;
 	size_t i;
 
 	json_array_foreach(refused, i, one) {
 		if (!was_lately(one))
 			continue;
-		o = warnings_add(list, "link_refused",
+		add_about(list, "link_refused",
 		    json_sprintf("A link with '%s' was refused here: %s",
 			json_string_value(json_object_get(one, "hostname")),
-			json_string_value(json_object_get(one, "error"))));
-		json_object_del(one, "error");
-		json_object_update_missing(o, one);
+			json_string_value(json_object_get(one, "error"))),
+		    one);
 	}
 	json_decref(refused);
 }
@@ -57,7 +66,6 @@ static void
 warn_unasked(const json_t *leaf, json_t *list)
 {
 	const json_t *one;
-	json_t *o;
 	size_t i;
 
 	json_array_foreach(json_object_get(leaf, "refused"), i, one) {
@@ -67,12 +75,11 @@ warn_unasked(const json_t *leaf, json_t *list)
 
 		if (address == NULL || why == NULL || !was_lately(one))
 			continue;
-		o = warnings_add(list, "link_refused",
+		add_about(list, "link_refused",
 		    json_sprintf("A link from %s%s%s was refused here: %s",
 			name != NULL ? name : address, name != NULL ? " at " : "",
-			name != NULL ? address : "", why));
-		json_object_update_missing(o, (json_t *)(uintptr_t)one);
-		json_object_del(o, "error");
+			name != NULL ? address : "", why),
+		    one);
 	}
 }
 
@@ -100,16 +107,14 @@ warn_locked_out(struct replication *rep, json_t *list)
 static void
 warn_unbelieved(struct replication *rep, json_t *list)
 {
-	json_t *faults = roster_faults(rep->roster, wall_ms()), *one, *o;
+	json_t *faults = roster_faults(rep->roster, wall_ms()), *one;
 	size_t i;
 
-	json_array_foreach(faults, i, one) {
-		o = warnings_add(list, "member_refused",
+	json_array_foreach(faults, i, one)
+		add_about(list, "member_refused",
 		    json_sprintf("What was said of a member is refused here: %s",
-			json_string_value(json_object_get(one, "error"))));
-		json_object_del(one, "error");
-		json_object_update_missing(o, one);
-	}
+			json_string_value(json_object_get(one, "error"))),
+		    one);
 	json_decref(faults);
 }
 
