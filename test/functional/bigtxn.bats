@@ -21,6 +21,17 @@ request()	# request TABLE ROWS BYTES: an insert of so many rows with so much in 
 	}' >"$HL_T/request"
 }
 
+# A first copy brings rows in chunks; what comes after it, comes in transactions.
+flows()		# flows TABLE: from n1 to n2, whose first copy is over
+{
+	make_table n1 "$1"
+	subscribe n1 n2 "$1"
+	insert n1 "$1" '{"id":"first"}'
+	wait_until 20 has_row n2 "$1" '"first"'
+	delete n1 "$1" '"first"'
+	wait_until 20 has_no_row n2 "$1" '"first"'
+}
+
 counts_only()	# counts_only NODE TABLE N: until it is N, nothing else but 0 is seen
 {
 	local n end=$((SECONDS + 20))
@@ -38,8 +49,7 @@ counts_only()	# counts_only NODE TABLE N: until it is N, nothing else but 0 is s
 }
 
 @test "20000 rows in one request arrive whole" {
-	make_table n1 whole
-	subscribe n1 n2 whole
+	flows whole
 	request whole 20000 200
 	[ "$(stat -c %s "$HL_T/request")" -gt 4000000 ]
 	ok n1 @"$HL_T/request" '.inserted_hashes | length == 20000'
@@ -48,8 +58,7 @@ counts_only()	# counts_only NODE TABLE N: until it is N, nothing else but 0 is s
 }
 
 @test "the receiver killed meanwhile has all of it or nothing" {
-	make_table n1 killed
-	subscribe n1 n2 killed
+	flows killed
 	request killed 20000 200
 	ok n1 @"$HL_T/request"
 	sleep 0.1
