@@ -130,7 +130,8 @@ tables_go_on()
 
 @test "what is no frame in a stream, or a damaged one, is dropped and counted" {
 	local wire
-	wire=$(sed -n 's/.*\.wire = \([0-9]*\),/\1/p' "$BATS_TEST_DIRNAME/../../common/base/formats.c")
+
+	wire=$(wire_format)
 	connect_nats b
 	publish hl.txn.b.dev.t '' "$(printf %b "\\0$(printf %03o "$wire")")abcd and what a checksum of abcd is not of"
 	publish hl.txn.b.dev.t '' "$(printf %b "\\0$(printf %03o $((wire + 1)))")abcd of the next format"

@@ -52,11 +52,6 @@ peer()	# peer NAME: the tests of test/client/link.test.js, as node NAME
 	    HL_LINK_CERTS=$HL_T/ca.x HL_LINK_NAME=$1 HL_FORMAT=$(wire_format) timeout 120 node --test link.test.js
 }
 
-wire_format()
-{
-	sed -n 's/.*\.wire = \([0-9]*\).*/\1/p' "$HL_SRC/common/base/formats.c"
-}
-
 # Without npm's registry there is nothing to run; all else is a fault of ours.
 need_ws()
 {

@@ -147,6 +147,11 @@ root()		# root NODE: its rootPath
 	echo "$HL_T/nodes/$1/root"
 }
 
+wire_format()	# of this build, by number
+{
+	awk '$2 == "FORMATS_WIRE" { print $3; found = 1 } END { exit !found }' "$HL_SRC/common/base/formats.h"
+}
+
 needs_terminal()	# in a bare chroot there may be none
 {
 	script -qec true /dev/null >/dev/null 2>&1 || skip "no pseudo-terminal can be made here"
