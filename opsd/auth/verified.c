@@ -16,7 +16,9 @@ struct verified_user {
 	uint8_t id[VERIFIED_ID];
 	struct user *user; /* as it was in that generation */
 	uint64_t generation;
-	uint64_t until_us;
+	uint64_t ttl_us;   /* from when it was last used */
+	uint64_t ends_us;  /* in any case */
+	uint64_t until_us; /* the nearer of the two */
 	UT_hash_handle hh;
 };
 
@@ -45,17 +47,31 @@ verified_clear(struct verified *v)
 		verified_drop(v, e);
 }
 
-/* What is there of that header, not too old; the lock is held. */
+static void
+verified_use(struct verified_user *e, uint64_t now_us)
+{
+	e->until_us = e->ends_us - now_us < e->ttl_us ? e->ends_us : now_us + e->ttl_us;
+}
+
+/*
+ * What is there of that header, not too old; the lock is held.  Who goes on is remembered: when
+ * logins from its address are refused, because of somebody else there, it has no other way.
+ */
 static struct verified_user *
 verified_look(struct verified *v, const uint8_t id[VERIFIED_ID])
 {
 	struct verified_user *e;
+	uint64_t now = mono_us();
 
 	HASH_FIND(hh, v->all, id, VERIFIED_ID, e);
-	if (e == NULL || e->until_us > mono_us())
-		return (e);
-	verified_drop(v, e);
-	return (NULL);
+	if (e == NULL)
+		return (NULL);
+	if (e->until_us <= now) {
+		verified_drop(v, e);
+		return (NULL);
+	}
+	verified_use(e, now);
+	return (e);
 }
 
 /*
@@ -110,12 +126,14 @@ verified_add(struct verified *v, const uint8_t id[VERIFIED_ID], struct user *u, 
     uint64_t us)
 {
 	struct verified_user *e = xcalloc(1, sizeof(*e)), *old;
-	uint64_t ttl = (uint64_t)data_conf_int(v->data, AUTH_CACHE_TTL) * 1000;
+	uint64_t now = mono_us();
 
 	memcpy(e->id, id, sizeof(e->id));
 	e->user = user_ref(u);
 	e->generation = generation;
-	e->until_us = mono_us() + (us < ttl ? us : ttl);
+	e->ttl_us = (uint64_t)data_conf_int(v->data, AUTH_CACHE_TTL) * 1000;
+	e->ends_us = us < UINT64_MAX - now ? now + us : UINT64_MAX;
+	verified_use(e, now);
 	pthread_mutex_lock(&v->lock);
 	if (HASH_COUNT(v->all) >= v->max)
 		verified_clear(v);

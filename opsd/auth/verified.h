@@ -23,7 +23,7 @@ void verified_changed(struct verified *v);
 uint64_t verified_generation(struct verified *v);
 /* The user as it is now, counted, or NULL: it is to be verified. */
 struct user *verified_find(struct verified *v, const uint8_t id[VERIFIED_ID]);
-/* Known for `us` at most, and no longer than authentication.cacheTTL. */
+/* Known for `us` at most, and until it was not asked for during authentication.cacheTTL. */
 void verified_add(struct verified *v, const uint8_t id[VERIFIED_ID], struct user *u,
     uint64_t generation, uint64_t us);
 

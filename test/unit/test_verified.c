@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "opsd/auth/user.h"
@@ -16,6 +17,21 @@ static struct opendata node;
 static struct verified *v;
 static const uint8_t first[VERIFIED_ID] = "first", second[VERIFIED_ID] = "second",
 		     third[VERIFIED_ID] = "third";
+
+static time_t ahead_s;
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+
+int
+__wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int rc = __real_clock_gettime(id, ts);
+
+	if (id == CLOCK_MONOTONIC)
+		ts->tv_sec += ahead_s;
+	return (rc);
+}
 
 /* `hashed` stands for the password's hash. */
 static void
@@ -134,6 +150,25 @@ test_forgotten(void **state)
 	assert_known(third, "ann", 1);
 }
 
+/* Who goes on is known on, but not beyond the end of a token. */
+static void
+test_known_while_used(void **state)
+{
+	put_user("ann", "a1", 1);
+	verify_user(first, "ann", UINT64_MAX);
+	verify_user(second, "ann", 50000000);
+	for (int i = 0; i < 2; i++) {
+		ahead_s += 20;
+		assert_known(first, "ann", 1);
+		assert_known(second, "ann", 1);
+	}
+	ahead_s += 20;
+	assert_known(first, "ann", 1);
+	assert_null(verified_find(v, second));
+	ahead_s += 30;
+	assert_null(verified_find(v, first));
+}
+
 static int
 setup(void **state)
 {
@@ -175,6 +210,7 @@ main(void)
 		test(test_user_that_is_gone),
 		test(test_changed_while_it_was_verified),
 		test(test_forgotten),
+		test(test_known_while_used),
 	};
 
 	log_init("test_verified", LOG_ERROR);
