@@ -169,6 +169,9 @@ run_group(struct commit *c, struct commit_job *list, size_t n)
 	for (j = list; j != NULL; j = j->next)
 		run_job(c, g, j, now);
 	rc = group_write(g);
+	/* First who carries it to other nodes: those have the longer way. */
+	if (rc == 0 && c->data->log.last != logged)
+		c->data->hooks.logged(c->data->hooks.arg);
 	c->data->measured(c->data->measured_arg, n, group_bytes(g), mono_us() - now);
 	c->clock_ms = c->clock.time >> 16;
 	group_close(g);
@@ -188,8 +191,6 @@ run_group(struct commit *c, struct commit_job *list, size_t n)
 		nanosleep(&flush, NULL);
 		fatalx("store: not writable, starting anew");
 	}
-	if (c->data->log.last != logged)
-		c->data->hooks.logged(c->data->hooks.arg);
 }
 
 static void *

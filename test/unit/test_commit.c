@@ -16,7 +16,7 @@
  * The store with its commit thread, as write requests and changes of definitions use it.  The linker gives
  * us what it calls: whether a batch was written, and a disk that fails; a clock that is ahead.
  */
-static _Atomic int writes, syncs, disk_fails;
+static _Atomic int writes, syncs, logged, disk_fails;
 static _Atomic uint64_t ahead_ms;
 static void (*before_commit)(void *arg);
 static void *before_arg;
@@ -115,7 +115,7 @@ assert_value(struct opendata *o, const char *key, const char *name, int wanted)
 /* ---- answers ---- */
 
 struct seen {
-	int writes, status; /* when it was answered */
+	int writes, logged, status; /* when it was answered */
 	int pipe[2];
 };
 
@@ -126,6 +126,7 @@ seen_done(struct commit_job *j)
 	char c = 'x';
 
 	s->writes = writes;
+	s->logged = logged;
 	s->status = j->status;
 	if (write(s->pipe[1], &c, 1) != 1)
 		abort();
@@ -157,18 +158,31 @@ wait_seen(struct seen *s)
 	close(s->pipe[1]);
 }
 
-/* With everything of it on the disk: a client that is told so may forget what it sent. */
+static void
+note_logged(void *arg)
+{
+	(void)arg;
+	logged = (int)writes;
+}
+
+/*
+ * With everything of it on the disk: a client that is told so may forget what it sent.  By then it is
+ * on its way to other nodes.
+ */
 static void
 test_answered_when_it_is_written(void **state)
 {
+	struct opendata *o = *state;
 	struct seen s;
-	struct write *w = one_row(*state, &s);
+	struct write *w = one_row(o, &s);
 
-	writes = syncs = 0;
-	commit_submit(((struct opendata *)*state)->data.commit, &w->job);
+	writes = syncs = logged = 0;
+	o->data.hooks.logged = note_logged;
+	commit_submit(o->data.commit, &w->job);
 	wait_seen(&s);
 	assert_int_equal(s.status, 200);
 	assert_int_equal(s.writes, 1);
+	assert_int_equal(s.logged, 1);
 	assert_int_equal(syncs, 1);
 	write_free(w);
 }
