@@ -5,9 +5,12 @@
 #include <err.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -24,8 +27,10 @@ struct arrive {
 	_Atomic uint64_t sent;     /* ids below it are written */
 	_Atomic uint64_t *sent_us; /* with `each` */
 	_Atomic int ended;
+	sem_t more; /* with `each`: one was sent, or no more are */
 	uint64_t came, last_us;
 	uint64_t *took_us;
+	uint64_t quickest_us;
 	uint64_t oldest; /* ids below it have come */
 	uint8_t *seen;
 };
@@ -58,6 +63,8 @@ look_for_rows(struct arrive *a, struct buf *body, struct buf *out)
 			continue;
 		a->seen[id] = 1;
 		a->took_us[id] = now - a->sent_us[id];
+		if (a->took_us[id] < a->quickest_us)
+			a->quickest_us = a->took_us[id];
 		a->came++;
 		a->last_us = now;
 	}
@@ -78,6 +85,32 @@ look_at_count(struct arrive *a)
 	a->last_us = mono_us();
 }
 
+static void
+sleep_until(uint64_t us)
+{
+	const struct timespec at = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+}
+
+/*
+ * A question takes time from what it asks about: none is asked before the oldest row
+ * could be there as soon as the quickest was, less a pause.
+ */
+static void
+wait_for_rows(struct arrive *a)
+{
+	uint64_t at = mono_us() + a->o.pause_us, first;
+
+	while (a->o.each && a->oldest == a->sent && !a->ended)
+		sem_wait(&a->more);
+	if (a->o.each && a->oldest < a->sent && a->quickest_us != UINT64_MAX) {
+		first = a->sent_us[a->oldest] + a->quickest_us - a->o.pause_us;
+		at = first > at ? first : at;
+	}
+	sleep_until(at);
+}
+
 static void *
 arrive_main(void *arg)
 {
@@ -85,6 +118,7 @@ arrive_main(void *arg)
 	struct buf body = { 0 }, out = { 0 };
 
 	a->last_us = mono_us();
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	while (!a->ended || a->came < a->sent) {
 		if (a->o.each)
 			look_for_rows(a, &body, &out);
@@ -92,7 +126,7 @@ arrive_main(void *arg)
 			look_at_count(a);
 		if (a->ended && mono_us() - a->last_us > STALL_US)
 			errx(1, "%" PRIu64 " of %" PRIu64 " rows came", a->came, (uint64_t)a->sent);
-		usleep(a->o.pause_us);
+		wait_for_rows(a);
 	}
 	buf_free(&body);
 	buf_free(&out);
@@ -105,6 +139,9 @@ arrive_start(const struct arrive_opts *o)
 	struct arrive *a = xcalloc(1, sizeof(*a));
 
 	a->o = *o;
+	a->quickest_us = UINT64_MAX;
+	if (sem_init(&a->more, 0, 0) == -1)
+		err(1, "semaphore");
 	if ((a->fd = http_dial(o->port)) == -1)
 		err(1, "port %u", (unsigned)o->port);
 	if (o->each) {
@@ -126,6 +163,8 @@ arrive_sent(struct arrive *a, uint64_t id)
 		a->sent_us[id] = mono_us();
 	}
 	a->sent = id + 1;
+	if (a->o.each)
+		sem_post(&a->more);
 }
 
 uint64_t
@@ -134,7 +173,9 @@ arrive_end(struct arrive *a, uint64_t *last_us, uint64_t **took_us)
 	uint64_t came;
 
 	a->ended = 1;
+	sem_post(&a->more);
 	pthread_join(a->thread, NULL);
+	sem_destroy(&a->more);
 	came = a->came;
 	*last_us = a->last_us;
 	*took_us = a->took_us;

@@ -26,6 +26,7 @@
  */
 #define CONNECTIONS_MAX 1024
 #define TICK_US         250
+#define LOOK_US         100
 #define REQUESTS_MAX    20000000
 
 struct conn {
@@ -341,7 +342,7 @@ options(struct load *l, int argc, char **argv)
 		usage();
 	l->to.auth = l->auth;
 	l->to.table = l->table;
-	l->to.pause_us = l->to.each ? TICK_US : 5000;
+	l->to.pause_us = l->to.each ? LOOK_US : 5000;
 }
 
 int
