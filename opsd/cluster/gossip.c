@@ -371,7 +371,7 @@ adopt_work(void *arg)
 
 		if (!roster_member(rep->roster, ids + i * NODE_ID_LEN, &m))
 			continue;
-		if (gossip_introduce(rep, m.id, m.spki, &err) != 200)
+		if (gossip_adopt(rep, m.id, &err) != 200)
 			log_braked(&brake, LOG_WARN, "'%s' is not introduced: %s", m.hostname, err);
 		free(err);
 		roster_member_clear(&m);

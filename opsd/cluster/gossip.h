@@ -38,8 +38,8 @@ int gossip_say(struct replication *rep, enum statement_kind kind, const char *ke
     const json_t *fields, char **err);
 /* The member is removed everywhere.  404: it is none. */
 int gossip_remove(struct replication *rep, const uint8_t *id, char **err);
-/* That key is that node's, for all. */
-int gossip_introduce(struct replication *rep, const uint8_t *id, const char *spki, char **err);
+/* The member is introduced by this node, as it is known here (roster_adopt). */
+int gossip_adopt(struct replication *rep, const uint8_t *id, char **err);
 /* What this node shows on links is its key; what it says of itself follows the configuration. */
 void gossip_say_self(struct replication *rep, const char *key);
 

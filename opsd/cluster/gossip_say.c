@@ -56,9 +56,9 @@ gossip_say(struct replication *rep, enum statement_kind kind, const char *key, c
 }
 
 int
-gossip_introduce(struct replication *rep, const uint8_t *id, const char *spki, char **err)
+gossip_adopt(struct replication *rep, const uint8_t *id, char **err)
 {
-	return (say_it(rep, NULL, roster_introduce(rep->roster, id, spki, wall_ms()), err));
+	return (say_it(rep, NULL, roster_adopt(rep->roster, id), err));
 }
 
 static json_t *

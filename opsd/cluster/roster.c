@@ -428,6 +428,28 @@ roster_introduce(struct roster *r, const uint8_t *id, const char *spki, uint64_t
 	return (s);
 }
 
+struct statement *
+roster_adopt(struct roster *r, const uint8_t *id)
+{
+	const struct roster_entry *e;
+	struct statement *s = NULL;
+	json_t *fields;
+
+	pthread_mutex_lock(&r->lock);
+	e = roster_find_id(r, id);
+	if (roster_is_live(e) && r->signer != NULL) {
+		const struct statement *before = e->introduction != NULL ? e->introduction :
+									   e->said;
+
+		fields = json_pack("{s:s}", "spki", statement_field(e->said, "spki"));
+		s = statement_make(r->signer, STATEMENT_INTRODUCTION, e->key, r->own_id,
+		    before->time + 1, fields);
+		json_decref(fields);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return (s);
+}
+
 int
 roster_drop(struct roster *r, enum statement_kind kind, const char *key)
 {

@@ -51,6 +51,11 @@ struct statement *roster_say(struct roster *r, enum statement_kind kind, const c
     const json_t *fields, uint64_t now_ms);
 struct statement *roster_introduce(struct roster *r, const uint8_t *id, const char *spki,
     uint64_t now_ms);
+/*
+ * A member as it is known here is introduced in the place of who has done it: right after that, so
+ * that whatever this node has not heard of, a removal or another key, still outranks it.
+ */
+struct statement *roster_adopt(struct roster *r, const uint8_t *id);
 
 /* ---- taking ---- */
 

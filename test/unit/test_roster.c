@@ -593,6 +593,28 @@ test_revoked_is_not_adopted(void **state)
 	roster_free(r);
 }
 
+/* Who introduces it anew may not have heard that it was removed meanwhile, or has another key. */
+static void
+test_adopted_does_not_outrank(void **state)
+{
+	struct roster *r = begin_with_two(), *locked = begin_with_two(), *other = begin_with_two();
+
+	assert_int_equal(take(locked, -1, removed_by(1, 0, 2, 0, NOW_MS + 10), NULL), ROSTER_TAKEN);
+	assert_int_equal(take(other, -1, said_by(2, 1, 1, NOW_MS + 10),
+			     introduced_by(1, 0, 2, 1, NOW_MS + 10)),
+	    ROSTER_TAKEN);
+	take(r, -1, removed_by(0, 0, 1, 0, NOW_MS + 20), NULL);
+	assert_int_equal(count_unintroduced(r), 1);
+	assert_int_equal(take(r, -1, NULL, roster_adopt(r, id_of(2))), ROSTER_TAKEN);
+	assert_int_equal(count_unintroduced(r), 0);
+	assert_int_equal(take(locked, -1, NULL, roster_adopt(r, id_of(2))), ROSTER_OLD);
+	assert_int_equal(take(other, -1, NULL, roster_adopt(r, id_of(2))), ROSTER_OLD);
+	assert_null(roster_adopt(locked, id_of(2)));
+	roster_free(r);
+	roster_free(locked);
+	roster_free(other);
+}
+
 /* What is long over is not taken, and goes. */
 static void
 test_swept(void **state)
@@ -896,6 +918,7 @@ main(void)
 		cmocka_unit_test(test_revoked_says_nothing),
 		cmocka_unit_test(test_introduced_since),
 		cmocka_unit_test(test_revoked_is_not_adopted),
+		cmocka_unit_test(test_adopted_does_not_outrank),
 		cmocka_unit_test(test_swept),
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_not_introducer),
