@@ -135,6 +135,21 @@ enrol(struct machine *m, struct machine *via)
 	return (200);
 }
 
+/* Who goes by that name here was another one: the operator of this node says so first. */
+static void
+forget_namesake(struct machine *m, const struct machine *via)
+{
+	struct member known = { 0 };
+	char *err = NULL;
+
+	if (admission_by_name(&m->rep, via->name, &known) && machine_alive(via) &&
+	    memcmp(known.id, via->data.node_id, NODE_ID_LEN) != 0 &&
+	    gossip_remove(&m->rep, known.id, &err) != 200)
+		members_drop(&m->rep, known.id);
+	free(err);
+	member_clear(&known);
+}
+
 static int
 wait_linked(struct machine *m, const char *hostname, uint8_t *id)
 {
@@ -178,6 +193,7 @@ join(struct calling *k)
 	char *url = xasprintf("wss://%s:9933", k->peer);
 
 	if (status == 200) {
+		forget_namesake(k->m, machine_named(k->peer));
 		status = reach_and_change(k, url);
 		if (status != 200) {
 			keys_put_back(k->m);

@@ -16,13 +16,21 @@
 #define END_US   3000000
 #define COPY_US  10000000 /* with what it takes to see that a stream is there again */
 
+static void
+write_to(struct machine *m, int t)
+{
+	if (machine_alive(m))
+		work_write_to(m, t);
+}
+
 /* Everybody writes, so many times. */
 static void
 write_all(int times, uint64_t most_us)
 {
 	for (int k = 0; k < times; k++) {
 		for (int i = 0; i < nmachines; i++)
-			work_write(&machines[i]);
+			if (machine_alive(&machines[i]))
+				work_write(&machines[i]);
 		world_run_until(world_now() + world_between(1000, most_us));
 	}
 }
@@ -46,7 +54,7 @@ calm_remake(void)
 	int t = (int)world_below((uint64_t)work_tables());
 
 	for (int n = (int)world_between(2, 6); n > 0; n--) {
-		work_write_to(machine_any(), t);
+		write_to(machine_any(), t);
 		world_run_until(world_now() + world_between(0, 3000));
 	}
 	if (world_chance(50))
@@ -54,7 +62,7 @@ calm_remake(void)
 	else
 		change_remake_table(m, t);
 	for (int n = WRITES; n > 0; n--)
-		work_write_to(m, t);
+		write_to(m, t);
 	clients_go_on(END_US);
 	world_run_until(world_now() + END_US);
 }
@@ -74,7 +82,7 @@ calm_copy(void)
 
 	stall_all(m, 1);
 	for (int n = WRITES; n > 0; n--)
-		work_write_to(m, t);
+		write_to(m, t);
 	world_run_until(world_now() + world_between(1000, 1000000));
 	upkeep_purge_table(m, t, 1);
 	stall_all(m, 0);
@@ -96,8 +104,8 @@ trim_others(const struct machine *a, const struct machine *b, int t)
 {
 	for (int n = WRITES; n > 0; n--)
 		for (int i = 0; i < nmachines; i++)
-			if (world_chance(70) && machine_alive(&machines[i]))
-				work_write_to(&machines[i], t);
+			if (world_chance(70))
+				write_to(&machines[i], t);
 	world_run_until(world_now() + world_between(1000, 1000000));
 	for (int i = 0; i < nmachines; i++)
 		if (&machines[i] != a && &machines[i] != b)
@@ -138,7 +146,7 @@ write_each(struct machine *m, int times)
 {
 	for (int t = 0; t < work_tables(); t++)
 		for (int n = times; n > 0; n--)
-			work_write_to(m, t);
+			write_to(m, t);
 	world_run_until(world_now() + END_US);
 }
 

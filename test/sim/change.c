@@ -195,6 +195,7 @@ restore(struct machine *m, int alone)
 	let_go(m, -1);
 	work_lose(m, backups[i].promises);
 	restored_us[i] = world_now();
+	membership_put_back(m);
 	stop(m);
 	machine_restore(m, &backups[i].image);
 	for (int t = 0; t < work_tables(); t++)

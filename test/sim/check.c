@@ -20,12 +20,14 @@
 #define SKEW_MS 4000  /* clocks were so wrong at most */
 #define LATE_MS 40000 /* rows that are too old are looked for every ten seconds */
 #define UP_US   20000000
+#define LOOK_US 12000000
 
 #define APART_US 6000000 /* tombstones are kept for longer, whatever becomes of the clock */
 
 static int wholes[MACHINES_MAX][MACHINES_MAX][WORK_TABLES];
 static uint64_t apart_since[MACHINES_MAX][WORK_TABLES];
 static int were_apart[WORK_TABLES];
+static int overdue, looks_again; /* some row is there beyond its time; it has had LOOK_US since */
 
 /*
  * Whoever has a table, made anew, from some of those that give it for longer than tombstones are kept
@@ -325,15 +327,21 @@ forgets(const struct machine *m, const struct table *t, const struct row *row, u
 		world_fail("%s has what was in %s before it was dropped", m->name, t->name);
 }
 
-/* Once it was up for a while, with time enough for what came late. */
+/* Once it was up for a while, with time enough for what came late, perhaps just now out of an old log. */
 static void
-lets_go(const struct machine *m, const struct table *t, const struct row *row)
+lets_go(const struct machine *m, const struct table *t, const struct row *row, const uint8_t *key,
+    size_t klen)
 {
 	uint64_t age = (uint64_t)t->expiration * 1000;
 
-	if (age != 0 && row_visible(row) && world_now() - m->data.started_us > UP_US &&
-	    stamp_ms(row_newest(row)) + age + LATE_MS < wall_ms())
-		world_fail("%s keeps a row of %s beyond its time", m->name, t->name);
+	if (age == 0 || !row_visible(row) || world_now() - m->data.started_us <= UP_US ||
+	    stamp_ms(row_newest(row)) + age + LATE_MS >= wall_ms())
+		return;
+	overdue = 1;
+	if (!looks_again)
+		return;
+	show_all(t, key, klen);
+	world_fail("%s keeps a row of %s beyond its time", m->name, t->name);
 }
 
 /* The count is that of the rows; keys are of the table's kind. */
@@ -354,7 +362,7 @@ counts_rows(const struct machine *m, int t)
 
 		n += row_load(&row, p, len) == 0 && row_visible(&row);
 		forgets(m, table, &row, work_dropped(m, t));
-		lets_go(m, table, &row);
+		lets_go(m, table, &row, k + 4, klen - 4);
 		if (row_visible(&row) && stamp_cmp(row.created, table->forgotten) < 0)
 			world_fail("%s has a row of %s that was deleted for its age", m->name,
 			    table->name);
@@ -456,8 +464,8 @@ logs_once(const struct machine *m)
 	free(all);
 }
 
-void
-check_rest(void)
+static void
+check_all(void)
 {
 	for (int i = 0; i < nmachines; i++) {
 		struct machine *a = &machines[i];
@@ -477,4 +485,16 @@ check_rest(void)
 		}
 		machine_enter(was);
 	}
+}
+
+void
+check_rest(void)
+{
+	overdue = looks_again = 0;
+	check_all();
+	if (!overdue)
+		return;
+	world_run_until(world_now() + LOOK_US);
+	looks_again = 1;
+	check_all();
 }

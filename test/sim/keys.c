@@ -14,6 +14,7 @@
 #include "opsd/pki/due.h"
 #include "opsd/pki/issue.h"
 #include "opsd/pki/pki.h"
+#include "opsd/pki/signer.h"
 #include "test/sim/machine.h"
 #include "test/sim/world.h"
 
@@ -93,6 +94,18 @@ make_key(struct shown *s)
 	if (s->key == NULL || pem_spki(key, s->spki) == -1)
 		world_fail("no key can be made");
 	EVP_PKEY_free(key);
+}
+
+struct signer *
+keys_stranger(void)
+{
+	struct shown s;
+	struct signer *signer;
+
+	make_key(&s);
+	signer = signer_new(s.key);
+	free(s.key);
+	return (signer);
 }
 
 /* What was before the last is of no use any more. */

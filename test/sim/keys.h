@@ -10,6 +10,7 @@
  */
 struct machine;
 struct pki;
+struct signer;
 
 struct pki *keys_of(struct machine *m); /* for its opsd, whichever life of it */
 void keys_renew(struct machine *m);     /* another key, which nobody has signed yet */
@@ -18,6 +19,7 @@ const char *keys_spki(const struct machine *m);
 const char *keys_serial(const struct machine *m); /* of the certificate */
 /* A new key, whose certificate `by` signs, in the machine's name and of the id that it has. */
 void keys_sign(struct machine *by, struct machine *m);
+struct signer *keys_stranger(void);    /* nobody's; to be freed */
 void keys_put_back(struct machine *m); /* that before the last one */
 
 #endif

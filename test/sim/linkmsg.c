@@ -9,6 +9,7 @@
 #include "test/sim/links_priv.h"
 #include "test/sim/membership.h"
 #include "test/sim/net.h"
+#include "test/sim/rosters.h"
 #include "test/sim/world.h"
 
 /* What goes over a link: in order, and all of it, until the link ends. */
@@ -124,7 +125,7 @@ link_send(struct peerlink *k, const struct buf *head, const void *p, size_t n)
 		return;
 	frames += head->data[0] == LINK_FRAME;
 	if (head->data[0] == LINK_FRAME)
-		membership_gives(l->m, l->peer);
+		rosters_gives(l->m, l->peer);
 	msg = xcalloc(1, sizeof(*msg));
 	buf_add(&msg->bytes, room, sizeof(room));
 	buf_add(&msg->bytes, head->data, head->len);
@@ -294,7 +295,7 @@ served_cb(struct rd *body, void *arg)
 	if (l != NULL) {
 		grants_answer(l->m, l->peer, s->question.data, s->question.len, p, n);
 		if (s->type == LINK_PULL && n > 0)
-			membership_gives(l->m, l->peer);
+			rosters_gives(l->m, l->peer);
 		buf_u8(&head, s->type == LINK_ASK ? LINK_ANSWER : LINK_PULLED);
 		buf_u32(&head, s->id);
 		buf_u16(&head, status);

@@ -16,14 +16,15 @@
 #include "test/sim/machine.h"
 #include "test/sim/net.h"
 #include "test/sim/quiet.h"
+#include "test/sim/rosters.h"
 #include "test/sim/shape.h"
+#include "test/sim/stranger.h"
 #include "test/sim/trouble.h"
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
 #define TRIES    60
 #define PAUSE_US 1000000
-#define GRACE_US 2000000 /* until the link of one that was removed has ended */
 #define KNOWN_US 60000000
 #define FEW      2 /* so many members stay */
 
@@ -35,14 +36,13 @@ static struct fellow {
 	int named; /* members know its name, of another id */
 	int busy, joins;
 	int spoilt; /* what comes of the call is not what it is */
-	struct machine *via;
-	int fresh; /* whom it has let in may not be known to all members */
-	struct call_made c;
+	struct machine *via, *also_via; /* where that was called for */
+	int fresh; /* whom it has let in, or removed, may not be known to all members */
+	int twice; /* two members have removed it */
+	struct call_made c, also;
 } fellows[MACHINES_MAX];
 
 static int on;
-static uint64_t locked_us[MACHINES_MAX]
-			 [MACHINES_MAX]; /* since when one knows that the other is out */
 
 int
 membership_on(void)
@@ -138,6 +138,7 @@ join(struct machine *m, struct machine *via)
 	f->busy = f->joins = 1;
 	f->via = via;
 	fellows[via->index].fresh = 1;
+	f->also = (struct call_made){ .done = 1 };
 	calls_join(m, via, &f->c);
 }
 
@@ -149,21 +150,42 @@ expel(struct machine *m, struct machine *at)
 
 	shape_lose(m, -1);
 	f->busy = 1;
-	f->joins = 0;
+	f->joins = f->twice = 0;
+	f->via = at;
+	fellows[at->index].fresh = 1;
+	f->also = (struct call_made){ .done = 1 };
 	calls_expel(at, m->name, &f->c);
+}
+
+/* Two operators do it at the same time. */
+static void
+expel_twice(struct machine *m, struct machine *at)
+{
+	struct fellow *f = &fellows[m->index];
+	struct machine *other = any_member(m);
+
+	expel(m, at);
+	if (other == NULL || other == at || !machine_alive(other))
+		return;
+	f->twice = 1;
+	f->also_via = other;
+	fellows[other->index].fresh = 1;
+	calls_expel(other, m->name, &f->also);
 }
 
 static void
 look_at_one(struct fellow *f)
 {
-	if (!f->busy || !f->c.done)
+	int ok = f->c.status == 200 || (f->twice && f->also.status == 200);
+
+	if (!f->busy || !f->c.done || !f->also.done)
 		return;
 	f->busy = 0;
-	f->is = f->c.status != 200 || f->spoilt ? UNSURE : f->joins ? IN : OUT;
+	f->is = !ok || f->spoilt ? UNSURE : f->joins ? IN : OUT;
 	f->spoilt = 0;
 	if (f->joins)
 		f->named = f->c.status == 409;
-	else if (f->c.status == 200)
+	else if (ok)
 		f->named = 0;
 }
 
@@ -179,11 +201,26 @@ look_at_calls(void)
 		if (agree)
 			fellows[i].fresh = 0;
 	for (int i = 0; i < nmachines; i++)
-		if (fellows[i].busy && fellows[i].joins)
+		if (fellows[i].busy) {
 			fellows[fellows[i].via->index].fresh = 1;
+			if (fellows[i].twice && !fellows[i].joins)
+				fellows[fellows[i].also_via->index].fresh = 1;
+		}
 }
 
 /* ---- machines ---- */
+
+/* What it has done may be known to nobody else. */
+static void
+lose_what_it_did(const struct machine *m)
+{
+	look_at_calls();
+	for (int i = 0; i < nmachines && fellows[m->index].fresh; i++)
+		if (fellows[i].via == m || (fellows[i].twice && fellows[i].also_via == m)) {
+			fellows[i].is = UNSURE;
+			fellows[i].spoilt |= fellows[i].busy;
+		}
+}
 
 void
 membership_new(struct machine *m)
@@ -192,11 +229,18 @@ membership_new(struct machine *m)
 
 	if (!on)
 		return;
-	look_at_calls();
+	lose_what_it_did(m);
 	f->spoilt = f->busy;
 	f->named = f->is != OUT || f->named;
 	f->is = OUT;
 	keys_renew(m);
+}
+
+void
+membership_put_back(const struct machine *m)
+{
+	if (on)
+		lose_what_it_did(m);
 }
 
 void
@@ -208,6 +252,15 @@ membership_copy(struct machine *m, const struct machine *of)
 
 /* ---- what happens ---- */
 
+/* Whoever does not know all of it cannot let it in again. */
+static int
+knows_it_is_out(const struct machine *m, const struct machine *of)
+{
+	const struct fellow *f = &fellows[of->index];
+
+	return (f->is != OUT || (!rosters_take(m, of) && (!f->twice || all_agree())));
+}
+
 void
 membership_trouble(void)
 {
@@ -215,15 +268,17 @@ membership_trouble(void)
 	struct fellow *f = &fellows[m->index];
 
 	look_at_calls();
+	if (other != NULL && machine_alive(other) && other->hub.up && world_chance(20))
+		stranger_asks(other, m);
 	if (f->busy || m->off || other == NULL || !machine_alive(other))
 		return;
 	if (f->named)
 		expel(m, other);
 	else if (f->is != IN) {
-		if (machine_alive(m))
+		if (machine_alive(m) && knows_it_is_out(other, m))
 			join(m, other);
 	} else if (count_members() > FEW && !f->fresh && world_chance(60))
-		expel(m, other);
+		world_chance(30) ? expel_twice(m, other) : expel(m, other);
 }
 
 /* Who is removed has no say: whom it has let in must be known to others before. */
@@ -243,8 +298,10 @@ finish(struct fellow *f, int expels)
 {
 	int was_busy = f->busy;
 
-	if (f->busy)
+	if (f->busy) {
 		calls_wait(&f->c);
+		calls_wait(&f->also);
+	}
 	look_at_one(f);
 	if (!was_busy || !expels || f->c.status != 404)
 		return;
@@ -284,11 +341,10 @@ settle(struct machine *m, int joins)
 			f->named = 0;
 		} else if (!machine_alive(m) || !machine_alive(other))
 			; /* it comes */
-		else if (expels) {
+		else {
 			wait_until_known();
-			expel(m, other);
-		} else
-			join(m, other);
+			expels ? expel(m, other) : join(m, other);
+		}
 		finish(f, expels);
 		world_run_until(world_now() + PAUSE_US);
 	}
@@ -305,23 +361,7 @@ membership_complete(void)
 			    count_members() < FEW || fellows[i].is == UNSURE || world_chance(60));
 }
 
-/* ---- what must hold ---- */
-
-void
-membership_gives(const struct machine *from, const struct machine *to)
-{
-	uint64_t *since = &locked_us[from->index][to->index];
-
-	if (!on || !machine_alive(from))
-		return;
-	if (!machine_alive(to) || roster_locked_ms(from->rep.roster, to->data.node_id, NULL) == 0)
-		*since = 0;
-	else if (*since == 0)
-		*since = world_now();
-	else if (world_now() - *since > GRACE_US)
-		world_fail("%s gives to %s, of which it knows that it was removed", from->name,
-		    to->name);
-}
+/* ---- while nothing is wrong ---- */
 
 void
 membership_whole(void)
@@ -333,135 +373,6 @@ membership_whole(void)
 					check_whole(&machines[i], &machines[k], t, 1);
 }
 
-static void
-show_roster(const struct machine *m)
-{
-	json_t *list = roster_list(m->rep.roster), *one;
-	size_t i;
-
-	json_array_foreach(list, i, one) {
-		const char *kind = json_string_value(json_array_get(one, 0));
-		json_t *entry = roster_entry(m->rep.roster,
-		    (enum statement_kind)statement_kind_read(kind),
-		    json_string_value(json_array_get(one, 1)));
-		const char *text = json_string_value(json_object_get(json_object_get(entry, "said"),
-		    "text"));
-		const char *by = json_string_value(json_object_get(json_object_get(entry,
-								       "introduction"),
-		    "text"));
-
-		world_note(m, "knows %s; %s", text != NULL ? text : "nothing",
-		    by != NULL ? by : "not introduced");
-		json_decref(entry);
-	}
-	json_decref(list);
-}
-
-void
-membership_show(void)
-{
-	for (int i = 0; on && i < nmachines; i++)
-		if (machine_alive(&machines[i]))
-			show_roster(&machines[i]);
-}
-
-static void
-same_roster(const struct machine *a, const struct machine *b)
-{
-	json_t *x = roster_list(a->rep.roster), *y = roster_list(b->rep.roster);
-
-	if (!json_equal(x, y)) {
-		membership_show();
-		world_fail("%s and %s do not know the same of all members", a->name, b->name);
-	}
-	json_decref(x);
-	json_decref(y);
-}
-
-/* Everything flows both ways. */
-static void
-replicates(const struct machine *a, const struct machine *b)
-{
-	struct peer *p = nodes_by_id(a->rep.nodes, b->data.node_id);
-	const struct subscription *s = p == NULL ?
-	    NULL :
-	    subscriptions_find(&p->subs, SUBSCRIPTION_ALL, SUBSCRIPTION_ALL);
-
-	if (s == NULL || !subscription_gives(s) || !subscription_brings(s))
-		world_fail("%s does not replicate everything with %s", a->name, b->name);
-	peer_free(p);
-}
-
-static void
-is_out(const struct machine *m, const struct machine *of)
-{
-	struct roster_member r = { 0 };
-
-	if (roster_member(m->rep.roster, of->data.node_id, &r) && !r.removed)
-		world_fail("%s takes %s for a member, which was removed", m->name, of->name);
-	roster_member_clear(&r);
-}
-
-static void
-check_two(const struct machine *a, const struct machine *b)
-{
-	if (!membership_has(a) || a == b)
-		return;
-	if (!membership_has(b)) {
-		is_out(a, b);
-		return;
-	}
-	same_roster(a, b);
-	replicates(a, b);
-}
-
-void
-membership_check(void)
-{
-	for (int i = 0; i < nmachines; i++)
-		for (int k = 0; k < nmachines; k++)
-			check_two(&machines[i], &machines[k]);
-}
-
-/* ---- while nothing is wrong ---- */
-
-static int
-is_news(const struct row *row, const struct machine *m, uint64_t ms)
-{
-	uint64_t own = stamp_node(m->data.node_id);
-	int news = stamp_ms(row->cleared) > ms && row->cleared.node != own;
-
-	for (uint32_t i = 0; i < row->n; i++)
-		news |= stamp_ms(row->attrs[i].stamp) > ms && row->attrs[i].stamp.node != own;
-	return (news);
-}
-
-/* Of what others wrote since then it has nothing. */
-static void
-got_nothing(const struct machine *m, uint64_t ms)
-{
-	size_t n;
-	struct table **all = catalog_tables(m->data.catalog, NULL, &n);
-	struct row row = { 0 };
-
-	for (size_t i = 0; i < n; i++) {
-		struct store_iter *it = store_iter_rows(m->data.store, all[i]->id);
-
-		for (; store_iter_valid(it); store_iter_next(it)) {
-			size_t len;
-			const uint8_t *p = store_iter_value(it, &len);
-
-			if (row_load(&row, p, len) == 0 && is_news(&row, m, ms))
-				world_fail("%s was removed, and has what was written into %s later",
-				    m->name, all[i]->name);
-		}
-		store_iter_free(it);
-		table_unref(all[i]);
-	}
-	row_free(&row);
-	free(all);
-}
-
 void
 membership_calm(void)
 {
@@ -471,12 +382,12 @@ membership_calm(void)
 
 	settle(m, 0);
 	quiet_reach();
-	membership_check();
+	rosters_check();
 	was = machine_enter(m);
 	ms = wall_ms();
 	machine_enter(was);
 	calm_writes();
 	quiet_reach();
-	got_nothing(m, ms);
+	rosters_got_nothing(m, ms);
 	settle(m, 1);
 }

@@ -19,16 +19,12 @@ void membership_calm(void);     /* one is removed, gets nothing, and comes back 
 
 /* It has another disk: nobody knows it; it is a copy of another one. */
 void membership_new(struct machine *m);
+void membership_put_back(const struct machine *m); /* it is about to become what it was */
 void membership_copy(struct machine *m, const struct machine *of);
 
 int membership_linked(const struct machine *a, const struct machine *b); /* they are to be */
-int membership_has(const struct machine *m); /* it is a member; what is not sure is none */
-/* A link that it makes now shows these; whether the one dials the other by itself is links.c's. */
-void membership_gives(const struct machine *from,
-    const struct machine *to);                  /* rows or log go there */
+int membership_has(const struct machine *m);    /* it is a member; what is not sure is none */
 int membership_agrees(const struct machine *m); /* its roster is that of the first member */
-void membership_show(void);                     /* all rosters, in the history */
 void membership_whole(void);                    /* at rest: all members have all */
-void membership_check(void); /* at rest: what they know is the same, who was removed has no link */
 
 #endif

@@ -11,6 +11,7 @@
 #include "test/sim/membership.h"
 #include "test/sim/net.h"
 #include "test/sim/reader.h"
+#include "test/sim/rosters.h"
 #include "test/sim/world.h"
 
 #define QUIET_US     6000000   /* so long nothing must happen */
@@ -129,7 +130,7 @@ quiet_reach(void)
 		calm = calm && why == NULL && activity() == before;
 	} while (!calm && world_now() < end);
 	if (!calm)
-		membership_show();
+		rosters_show();
 	if (!calm)
 		world_fail("no rest: %s",
 		    why != NULL ? why : "something is published or asked for again and again");

@@ -22,6 +22,7 @@
 #include "test/sim/membership.h"
 #include "test/sim/net.h"
 #include "test/sim/quiet.h"
+#include "test/sim/rosters.h"
 #include "test/sim/shape.h"
 #include "test/sim/trouble.h"
 #include "test/sim/work.h"
@@ -47,7 +48,7 @@
 #define MEMBERS_FROM       3005
 #define MEMBERS_TO         3017
 /* And these: bugs of test/sim/faults that no other of them finds. */
-static const uint64_t seeds_beyond[] = { 216, 377, 411, 447 };
+static const uint64_t seeds_beyond[] = { 216, 377, 411, 447, 603033 };
 #define SEEDS_BEYOND (sizeof(seeds_beyond) / sizeof(seeds_beyond[0]))
 
 static struct machine_opts opts;
@@ -59,7 +60,7 @@ come_to_rest(void)
 	quiet_reach();
 	if (membership_on()) {
 		membership_whole();
-		membership_check();
+		rosters_check();
 	}
 	check_rest();
 }
