@@ -290,18 +290,26 @@ remake_links(struct carrier_link *l)
 	workers_run(l->rep->data->workers, make_links, m);
 }
 
+void
+carrier_link_close(struct carrier_link *l, const uint8_t *id, const char *why)
+{
+	struct buf b = { 0 };
+
+	buf_add(&b, id, NODE_ID_LEN);
+	buf_str(&b, why);
+	chan_send(daemons_leaf(l->rep->daemons), MSG_LINK_CLOSE, &b);
+}
+
 /* It hears why, first in words that it can check. */
 static void
 close_link(struct carrier_link *l, const struct link *k)
 {
 	char *why = roster_locked(l->rep->roster, k->id, NULL, k->hostname);
-	struct buf b = { 0 };
 
 	if (why != NULL)
 		gossip_part(l->rep->gossip, k->id);
-	buf_add(&b, k->id, NODE_ID_LEN);
-	buf_str(&b, why != NULL ? why : "it is no longer a member of this cluster");
-	chan_send(daemons_leaf(l->rep->daemons), MSG_LINK_CLOSE, &b);
+	carrier_link_close(l, k->id,
+	    why != NULL ? why : "it is no longer a member of this cluster");
 	free(why);
 }
 
@@ -398,6 +406,7 @@ carrier_link_new(struct cluster *c, struct replication *rep)
 	l->c = c;
 	l->rep = rep;
 	l->refused = json_array();
+	l->starts = starts_new();
 	pthread_mutex_init(&l->lock, NULL);
 	return (l);
 }
@@ -415,6 +424,7 @@ carrier_link_free(struct carrier_link *l)
 		return;
 	carrier_link_drop_all(l);
 	json_decref(l->refused);
+	starts_free(l->starts);
 	free(l->fault);
 	free(l->told);
 	pthread_mutex_destroy(&l->lock);

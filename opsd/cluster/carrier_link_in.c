@@ -208,6 +208,24 @@ ask_admission(struct carrier_link *l, struct chan_deferred *reply, const struct 
 	workers_run(l->rep->data->workers, confirm_certificate, u);
 }
 
+/* Of two that run with one id neither is linked.  NULL: there is one; else why, the caller frees. */
+static char *
+copy_fault(struct carrier_link *l, const struct member_claim *c, const json_t *said)
+{
+	const char *boot = json_string_value(json_object_get(said, "boot"));
+	char *why;
+
+	if (boot == NULL || !starts_ask(l->starts, c->is.id, boot, mono_us() / 1000))
+		return (NULL);
+	why =
+	    xasprintf("two nodes run with the id and the key of '%s', as one is a copy of the "
+		      "other: both are shut out. Stop the copy, or make it a node of its own: run "
+		      "renew_node_id on it, and give it another replication.hostname",
+		c->is.hostname);
+	carrier_link_close(l, c->is.id, why);
+	return (why);
+}
+
 static int
 on_link_up(struct chan *ch, struct msg *m, void *arg)
 {
@@ -229,6 +247,8 @@ on_link_up(struct chan *ch, struct msg *m, void *arg)
 		status = admission_check(rep, &c, &fault);
 	} else if (c.is.hostname == NULL)
 		c.is.hostname = xstrdup("?");
+	if (status == 200 && (fault = copy_fault(rep->link, &c, o)) != NULL)
+		status = 409;
 	if (status == 200)
 		ask_admission(rep->link, reply, &c);
 	else

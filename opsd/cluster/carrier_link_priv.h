@@ -7,6 +7,7 @@
 #include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/linkfeed.h"
 #include "opsd/cluster/member.h"
+#include "opsd/cluster/starts.h"
 
 /* What carrier_link.c (questions and what leafd is told) and carrier_link_in.c (what it says) share. */
 
@@ -28,6 +29,7 @@ struct carrier_link {
 	struct link *links;
 	char *fault;
 	json_t *refused;
+	struct starts *starts;
 	_Atomic uint64_t changes;
 	_Atomic int logged;
 	uint64_t conf_seen;  /* what LINKS was made from; 0: leafd was told nothing */
@@ -45,5 +47,7 @@ void carrier_link_drop_all(struct carrier_link *l);
 /* carrier_link.c */
 struct link *carrier_link_find(struct carrier_link *l, const uint8_t *id);
 void carrier_link_logged(void *l);
+/* On the loop's thread: whatever link there is with that node ends, and it hears why. */
+void carrier_link_close(struct carrier_link *l, const uint8_t *id, const char *why);
 
 #endif

@@ -513,6 +513,36 @@ test_admitted(void **state)
 	assert_int_equal(asked_by(boston), 403);
 }
 
+static json_t *
+claim_of_start(const char *boot)
+{
+	json_t *o = claim_of(boston);
+
+	json_object_set_new(o, "boot", json_string(boot));
+	return (o);
+}
+
+/* Two nodes with one id and one key: the link that stands ends, and both are refused. */
+static void
+test_copies(void **state)
+{
+	unsigned before = leaf.closed;
+
+	for (int i = 0; i < 5; i++) /* who may not be linked shuts nobody out */
+		assert_up(claim_of_start(i % 2 == 0 ? "x" : "y"), 403, "no member", 0, 0);
+	enter_known();
+	assert_up(claim_of_start("x"), 200, NULL, 0, 0);
+	assert_up(claim_of_start("y"), 200, NULL, 0, 0);
+	assert_up(claim_of_start("x"), 200, NULL, 0, 0);
+	assert_int_equal(leaf.closed, before);
+	assert_up(claim_of_start("y"), 409, "one is a copy of the other", 0, 0);
+	until(leaf.closed == before + 1);
+	assert_memory_equal(leaf.asked, boston, NODE_ID_LEN);
+	assert_non_null(strstr(leaf.text, "two nodes run"));
+	assert_up(claim_of_start("x"), 409, "one is a copy of the other", 0, 0);
+	assert_int_equal(refused("one is a copy of the other"), 1);
+}
+
 /* It goes on after what came, whatever brought that. */
 static void
 test_hint(void **state)
@@ -954,6 +984,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_stranger),
 		TEST(test_admitted),
+		TEST(test_copies),
 		TEST(test_hint),
 		TEST(test_route),
 		TEST(test_route_with_something),
