@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <uthash.h>
 
@@ -184,12 +185,24 @@ explicit_json(const json_t *subscriptions)
 	return (json_null());
 }
 
+/* Credentials of its API are kept here; never shown. */
+static int
+are_retained(const struct op_linkstatus *s)
+{
+	const json_t *host;
+	size_t i;
+
+	json_array_foreach(s->retained, i, host)
+		if (strcasecmp(json_string_value(host), s->peer->hostname) == 0)
+			return (1);
+	return (0);
+}
+
 void
 op_linkstatus_add(json_t *o, const struct op_linkstatus *s)
 {
 	const struct subscription *all = subscriptions_find(&s->peer->subs, SUBSCRIPTION_ALL,
 	    SUBSCRIPTION_ALL);
-
 	char *url;
 
 	if (s->peer->hostname == NULL)
@@ -200,6 +213,7 @@ op_linkstatus_add(json_t *o, const struct op_linkstatus *s)
 	free(url);
 	json_object_set_new(o, "replicateByDefault", json_boolean(all != NULL && !all->removed));
 	json_object_set_new(o, "replicates", json_boolean(peer_active(s->peer)));
+	json_object_set_new(o, "retain_authorization", json_boolean(are_retained(s)));
 	json_object_set_new(o, "subscriptions", explicit_json(json_object_get(o, "subscriptions")));
 	json_object_set_new(o, "database_sockets", sockets_json(s));
 }

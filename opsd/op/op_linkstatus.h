@@ -14,7 +14,8 @@ struct op_linkstatus {
 	size_t ncursors;
 	struct table *const *tables; /* of ours */
 	size_t ntables;
-	const json_t *leaf; /* LEAF_STATE, or NULL */
+	const json_t *leaf;     /* LEAF_STATE, or NULL */
+	const json_t *retained; /* hosts whose credentials are kept */
 };
 
 /* Into the connection of a peer that has a host name; to that of another nothing. */

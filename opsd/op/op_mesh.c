@@ -17,6 +17,7 @@
 #include "opsd/job/resync.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_linkstatus.h"
+#include "opsd/pki/retained.h"
 
 #define NETWORK_MS     2000 /* cluster_network waits this long by default */
 #define NETWORK_MAX_MS 60000
@@ -176,21 +177,22 @@ by_node_name(const void *a, const void *b)
 }
 
 static json_t *
-look_peer(struct ops *ops, struct peer *p, struct table *const *tables, size_t n,
-    const json_t *leaf)
+look_peer(struct op_linkstatus *s, struct peer *p)
 {
+	struct ops *ops = s->ops;
 	struct connection c = { .ops = ops, .peer = p };
-	struct op_linkstatus link = { ops, p, &c.view, NULL, 0, tables, n, leaf };
 	json_t *o, *resyncs;
 
 	cluster_view(ops->rep.cluster, p->id, &c.view);
 	c.cursors = cursors_all(ops->rep.cursors, p->id, &c.n);
 	c.progress = progress_new(p, c.cursors, c.n);
-	progress_add_sent(c.progress, p, tables, n, &c.view);
+	progress_add_sent(c.progress, p, s->tables, s->ntables, &c.view);
 	o = connection_json(&c);
-	link.cursors = c.cursors;
-	link.ncursors = c.n;
-	op_linkstatus_add(o, &link);
+	s->peer = p;
+	s->view = &c.view;
+	s->cursors = c.cursors;
+	s->ncursors = c.n;
+	op_linkstatus_add(o, s);
 	add_proposals(o, p);
 	resyncs = resyncs_of(p->id);
 	if (json_array_size(resyncs) > 0)
@@ -206,23 +208,26 @@ static json_t *
 connections_json(struct ops *ops)
 {
 	json_t *list = json_array(), *leaf = daemons_leaf_state(ops->rep.daemons);
+	json_t *retained = retained_hosts(ops->pki);
+	struct op_linkstatus s = { .ops = ops, .leaf = leaf, .retained = retained };
 	struct peer **all;
 	struct table **tables;
-	size_t n, m;
+	size_t n;
 
 	all = nodes_all(ops->rep.nodes, &n);
-	tables = catalog_replicated(ops->data.catalog, &m);
+	s.tables = tables = catalog_replicated(ops->data.catalog, &s.ntables);
 	qsort(all, n, sizeof(struct peer *), by_node_name);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i]))
-			json_array_append_new(list, look_peer(ops, all[i], tables, m, leaf));
+			json_array_append_new(list, look_peer(&s, all[i]));
 		peer_free(all[i]);
 	}
-	for (size_t i = 0; i < m; i++)
+	for (size_t i = 0; i < s.ntables; i++)
 		table_unref(tables[i]);
 	free(tables);
 	free(all);
 	json_decref(leaf);
+	json_decref(retained);
 	return (list);
 }
 

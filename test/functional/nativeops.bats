@@ -59,7 +59,7 @@ routes()	# routes NODE JSON: all that it has
 serves()
 {
 	curl -s -k -m 5 -o /dev/null "https://127.0.0.1:$(secure_port "$1")/health" &&
-	    openssl s_client -connect "$(host "$1"):$link_port" </dev/null 2>/dev/null | grep -q 'BEGIN CERTIFICATE'
+	    timeout 5 openssl s_client -connect "$(host "$1"):$link_port" </dev/null 2>/dev/null | grep -q 'BEGIN CERTIFICATE'
 }
 
 @test "sockets that were passed are used, also by daemons that begin anew; one that is nobody's is said" {
@@ -263,6 +263,12 @@ has_retained()	# has_retained NODE: credentials of somebody
 	[ -s "$(root "$1")/keys/retained" ]
 }
 
+shows_retained()	# shows_retained NODE BOOL: of the other, and nothing of them
+{
+	ok "$1" '{"operation":"cluster_status"}' ".connections[0].retain_authorization == $2"
+	[[ $body != *"$HL_PASSWORD"* ]]
+}
+
 @test "set_node with credentials, and only what is named" {
 	ok n3 "{\"operation\":\"set_node\",$(to n2 "\"verify_tls\":false,\"retain_authorization\":true,\"authorization\":{
 	    \"username\":\"admin\",\"password\":\"$HL_PASSWORD\"},\"subscriptions\":[
@@ -273,6 +279,8 @@ has_retained()	# has_retained NODE: credentials of somebody
 	insert n3 t '{"id":"again"}'
 	wait_until 20 has_row n2 t '"again"'
 	has_retained n3
+	shows_retained n3 true
+	shows_retained n2 false
 	! grep -rqE "$HL_PASSWORD|$(printf %s "admin:$HL_PASSWORD" | base64)" "$(root n3)/log" "$(root n3)/keys" || return 1
 	ok n3 '{"operation":"remove_node","name":"127.0.1.2"}'
 	! has_retained n3 || return 1
@@ -361,7 +369,8 @@ renewed()	# renewed NODE SERIAL: which it had
 	node_run n2
 	wait_until 20 connected n3 n2 open
 	ok n3 '{"operation":"update_node","hostname":"127.0.1.2"}'
-	has_retained n3
+	shows_retained n3 true
 	ok n3 '{"operation":"update_node","hostname":"127.0.1.2","retain_authorization":false}'
 	! has_retained n3 || return 1
+	shows_retained n3 false
 }
