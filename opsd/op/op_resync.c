@@ -23,7 +23,10 @@ find_peer(struct request *r, const char *node, const char *db, const char *table
 		    node);
 	else if (!cluster_reachable(r->ops->rep.cluster, node))
 		reply_error(r, 504,
-		    "Node '%s' is not in the network, see cluster_network for who is", node);
+		    r->ops->data.live.clustering ?
+			"Node '%s' is not in the network, see cluster_network for who is" :
+			"Node '%s' is not linked with this node, see cluster_status for who is",
+		    node);
 	else
 		return (p);
 	peer_free(p);
