@@ -42,14 +42,14 @@ secure()	# secure NODE CA: the API over TLS, believing this authority
 
 shown()		# shown NODE: the serial number of the certificate that the API shows
 {
-	openssl s_client -connect "127.0.0.1:$(($(port "$1" api) + 1))" </dev/null 2>/dev/null |
+	timeout 5 openssl s_client -connect "127.0.0.1:$(($(port "$1" api) + 1))" </dev/null 2>/dev/null |
 	    openssl x509 -noout -serial
 }
 
 # handshake SUITES: with TLS 1.2 and these alone
 handshake()
 {
-	openssl s_client -connect "127.0.0.1:$(($(port n1 api) + 1))" -tls1_2 -cipher "$1:@SECLEVEL=0" </dev/null 2>&1 |
+	timeout 5 openssl s_client -connect "127.0.0.1:$(($(port n1 api) + 1))" -tls1_2 -cipher "$1:@SECLEVEL=0" </dev/null 2>&1 |
 	    grep -q 'Cipher is [A-Z]*ECDHE'
 }
 

@@ -14,20 +14,6 @@ start_nodes()
 	mesh n1 n2 n3
 }
 
-# A node whose clock can be set.
-clock_make()	# clock_make NODE [KEY=VALUE...]
-{
-	node_make "$@"
-	printf '%-16d' 0 >"$HL_T/nodes/$1/clock"
-	echo "HL_CLOCK=$HL_T/nodes/$1/clock" >>"$HL_T/nodes/$1/env"
-	echo "LD_PRELOAD=$HL_BUILD/test/functional/clock.so" >>"$HL_T/nodes/$1/env"
-}
-
-clock_set()	# clock_set NODE MS: ahead of the others by so much, or behind
-{
-	printf '%-16d' "$2" 1<>"$HL_T/nodes/$1/clock"
-}
-
 connection()	# connection NODE OTHER JQ: what cluster_status of NODE says of OTHER
 {
 	ask "$1" '{"operation":"cluster_status"}' |

@@ -6,10 +6,7 @@ load node.bash
 start_nodes()
 {
 	for n in n1 n2; do
-		node_make $n CLUSTERING_MAXCLOCKSKEW=86400000
-		printf '%-16d' 0 >"$HL_T/nodes/$n/clock"
-		echo "HL_CLOCK=$HL_T/nodes/$n/clock" >>"$HL_T/nodes/$n/env"
-		echo "LD_PRELOAD=$HL_BUILD/test/functional/clock.so" >>"$HL_T/nodes/$n/env"
+		clock_make $n CLUSTERING_MAXCLOCKSKEW=86400000
 		node_run $n
 		wait_until 20 node_ready $n
 	done
@@ -26,21 +23,16 @@ start_nodes()
 	wait_until 5 counts n1 keep 2
 }
 
-clock_set()	# clock_set NODE SECONDS: ahead by so much
-{
-	printf '%-16d' "${2}000" 1<>"$HL_T/nodes/$1/clock"
-}
-
 @test "the node that gets the table takes its expiration over" {
 	ok n2 '{"operation":"describe_table","database":"dev","table":"e"}' '.expiration == 1000'
 }
 
 @test "a node whose clock is there lets them go, and tells no other" {
-	clock_set n1 900
-	clock_set n2 900
+	clock_set n1 900000
+	clock_set n2 900000
 	update n2 e '{"id":"renewed","a":2}'
 	wait_until 5 has_row n1 e '"renewed"' '.a == 2'
-	clock_set n1 1100
+	clock_set n1 1100000
 	wait_until 20 counts n1 e 1
 	has_row n1 e '"renewed"'
 	counts n2 e 4
@@ -56,7 +48,7 @@ clock_set()	# clock_set NODE SECONDS: ahead by so much
 }
 
 @test "then all of them are gone everywhere, and the others are the same" {
-	clock_set n2 1100
+	clock_set n2 1100000
 	wait_until 20 counts n2 e 3
 	has_no_row n2 e '"old"'
 	same_rows 5 e n1 n2

@@ -13,7 +13,11 @@ start_nodes()
 	node_make n2
 	of raised node_run n2
 	wait_until 20 node_ready n2
-	mesh n1 n2
+	if by_links; then
+		route n1 n2
+	else
+		mesh n1 n2
+	fi
 }
 
 # A folder with all that `hubleaf run` starts; it looks beside itself.
@@ -34,10 +38,13 @@ of()		# of BUILD COMMAND...
 	HL_CLI=$HL_T/builds/$build/hubleaf "$@"
 }
 
-wants()		# wants OPERATION: n2's or n1's table t, both ways
+wants()		# wants OPERATION NODE: its table t, both ways
 {
-	printf '{"operation":"%s","node_name":"%s","subscriptions":[{"database":"dev","table":"t",
-	    "publish":true,"subscribe":true}]}' "$1" "$2"
+	local named='"node_name":"'$2'"'
+
+	! by_links || named='"hostname":"'$2'","port":'$(port "$2" link)
+	printf '{"operation":"%s",%s,"subscriptions":[{"database":"dev","table":"t",
+	    "publish":true,"subscribe":true}]}' "$1" "$named"
 }
 
 words="Nodes 'n[12]' and 'n[12]' cannot work together: 'n[12]' \\(version [0-9.]+\\) speaks format [0-9]+, \
@@ -48,8 +55,25 @@ connection()	# connection NODE JQ: to the other
 	ok "$1" '{"operation":"cluster_status"}' ".connections[0] | $2"
 }
 
+# Over links there is none with such a node.
+is_unlinked()	# is_unlinked NODE
+{
+	connection "$1" '.status == "closed"' && link_warned "$1"
+}
+
+link_warned()	# link_warned NODE: of the other's format
+{
+	ok "$1" '{"operation":"cluster_status"}' \
+	    "[.warnings[] | select(.kind == \"link_refused\" or .kind == \"link_failing\") | .message |
+	    select(test(\"${words//\\/\\\\}\"))] | length > 0"
+}
+
 is_refused()	# is_refused NODE: as far as it says
 {
+	! by_links || {
+		is_unlinked "$1"
+		return
+	}
 	connection "$1" ".status == \"refused\" and (.error | test(\"${words//\\/\\\\}\"))" &&
 	    ok "$1" '{"operation":"cluster_status"}' '[.warnings[].kind] | index("format") != null'
 }
@@ -60,24 +84,29 @@ is_open()
 	    ok "$1" '{"operation":"cluster_status"}' '[.warnings[].kind] | index("format") == null'
 }
 
-says()		# says NODE N: its log, so often
+says()		# says NODE N: its log, so often; of links, at all
 {
+	! by_links || {
+		grep -qE "not linked: $words" "$HL_T/nodes/$1/log"
+		return
+	}
 	[ "$(grep -cE "$words: nothing goes between them" "$HL_T/nodes/$1/log")" = "$2" ]
 }
 
 @test "who shares no format is refused by both, in words that name both" {
-	local operation
+	local operation status=409 log="a question is refused: $words"
 
+	! by_links || status=504 log="a link is refused to [0-9.:]+: $words"
 	for operation in add_node set_node_replication; do
 		op n1 "$(wants "$operation" n2)"
-		[ "$code" = 409 ]
+		[ "$code" = $status ]
 		jq -r .error <<<"$body" | grep -qE "$words"
 		op n2 "$(wants "$operation" n1)"
-		[ "$code" = 409 ]
+		[ "$code" = $status ]
 		jq -r .error <<<"$body" | grep -qE "$words"
 	done
-	grep -qE "a question is refused: $words" "$HL_T/nodes/n1/log"
-	grep -qE "a question is refused: $words" "$HL_T/nodes/n2/log"
+	grep -qE "$log" "$HL_T/nodes/n1/log"
+	grep -qE "$log" "$HL_T/nodes/n2/log"
 	# Nothing was taken.
 	ok n1 '{"operation":"cluster_status"}' '.connections == []'
 	ok n2 '{"operation":"cluster_status"}' '.connections == []'
@@ -93,7 +122,8 @@ says()		# says NODE N: its log, so often
 	node_stop n2
 	# As the words say.
 	mkdir "$HL_T/away"
-	mv "$(root n2)/database" "$(root n2)/clustering" "$HL_T/away"
+	mv "$(root n2)/database" "$HL_T/away"
+	by_links || mv "$(root n2)/clustering" "$HL_T/away"
 	node_run n2
 	wait_until 20 in_network n1 n2
 	wait_until 20 in_network n2 n1
@@ -107,9 +137,22 @@ job_was_refused()
 	    (.message | contains("cannot work together"))'
 }
 
-@test "a peer that shares no format any more is refused, and nothing goes between them" {
-	local job
+resync_refused()
+{
+	local ask='{"operation":"resync","node_name":"n2","database":"dev","table":"t"}' job
 
+	if by_links; then
+		refused n1 504 "$ask" "not linked with this node, see cluster_status"
+	else
+		job=$(ask n1 "$ask" | jq -r .job_id)
+		wait_until 20 job_was_refused n1 "$job"
+	fi
+}
+
+@test "a peer that shares no format any more is refused, and nothing goes between them" {
+	local refusal=409
+
+	! by_links || refusal=504
 	node_stop n2
 	insert n1 t '{"id":"before"}'
 	of wire node_run n2
@@ -121,9 +164,8 @@ job_was_refused()
 	insert n2 t '{"id":"from n2"},{"id":"more from n2"}'
 	make_table n1 u
 	op n1 "$(wants set_node_replication n2 | sed 's/"t"/"u"/')"
-	[ "$code" = 409 ]
-	job=$(ask n1 '{"operation":"resync","node_name":"n2","database":"dev","table":"t"}' | jq -r .job_id)
-	wait_until 20 job_was_refused n1 "$job"
+	[ "$code" = $refusal ]
+	resync_refused
 	counts n1 t 3
 	counts n2 t 3
 	is_refused n1
@@ -140,10 +182,11 @@ job_was_refused()
 	wait_until 20 is_open n1
 	wait_until 20 is_open n2
 	same_rows 20 t n1 n2
+	insert n2 t '{"id":"live"}'
+	wait_until 20 has_row n1 t '"live"'
+	! by_links || return 0
 	# Its stream has frames of the other build, which are none here.
 	curl -s -u "$HL_USER:$HL_PASSWORD" "http://127.0.0.1:$(port n1 api)/metrics" |
 	    grep -Eq '^hubleaf_broken_messages_total\{of="frame"\} [1-9]'
 	grep -q 'frame of node n2 .* is dropped: it is of format' "$HL_T/nodes/n1/log"
-	insert n2 t '{"id":"live"}'
-	wait_until 20 has_row n1 t '"live"'
 }

@@ -125,9 +125,8 @@ not_warned()
 	    jq -e "[.warnings[] | select(.kind == \"$2\")] == []"
 }
 
-@test "a copy of a node beside it: both are shut out, said everywhere, and one gets another id" {
-	local n
-
+copy_beside()	# n1b begins as a copy of n1, which goes on
+{
 	node_stop n1
 	node_make n1b
 	rmdir "$(root n1b)"
@@ -136,6 +135,12 @@ not_warned()
 	node_run n1b
 	wait_until 20 node_ready n1b
 	route n1b n2
+}
+
+both_shut_out()
+{
+	local n
+
 	for n in n1 n2 n1b; do
 		wait_until 20 warned $n copied_node '.nodes == ["n1","n1b"] and
 		    (.message | contains("renew_node_id"))'
@@ -143,6 +148,23 @@ not_warned()
 	done
 	wait_until 10 eval 'ask n2 "{\"operation\":\"cluster_status\"}" |
 	    jq -e "[.connections[].status] == [\"closed\"]"'
+}
+
+copy_shut_out()	# it shows another key for the id
+{
+	wait_until 20 warned n2 link_refused '.hostname == "n1b" and (.message | contains("another key"))'
+	wait_until 20 warned n1b link_failing '.message | contains("another key")'
+	wait_until 20 in_network n2 n1
+	in_network n1b
+}
+
+@test "a copy of a node beside it: shut out, said by all, and a node of its own with another id" {
+	copy_beside
+	if by_links; then
+		copy_shut_out
+	else
+		both_shut_out
+	fi
 	# What is written on each is kept there.
 	insert n1 t '{"id":"of the first"}'
 	insert n1b t '{"id":"of the copy"}'
@@ -157,29 +179,56 @@ not_warned()
 	insert n2 t '{"id":"of the other"}'
 	wait_until 20 has_row n1 t '"of the other"'
 	wait_until 20 has_row n1b t '"of the other"'
+	! by_links || mesh n1 n1b n2
 	wait_until 20 ok n1b '{"operation":"set_node_replication","node_name":"n1","subscriptions":[{"database":"dev","table":"t","publish":true,"subscribe":true,"start_time":"2020-01-01T00:00:00.000Z"}]}'
 	same_rows 30 t n1 n2 n1b
 	counts n1 t 5
 }
 
+wipe()		# wipe: n2 is made anew under its name
+{
+	node_stop n2
+	rm -rf "$(root n2)"
+	node_run n2
+	wait_until 20 node_ready n2
+	route n2 n1
+}
+
+other_is()	# other_is NODE STATUS: the only one that it knows, n2
+{
+	ask n1 '{"operation":"cluster_status"}' |
+	    jq -e "[.connections[] | [.node_name, .status]] == [[\"n2\",\"$1\"]]"
+}
+
+add_again()	# over links it is removed first, where it is known, and added there
+{
+	wait_until 20 warned n1 link_refused '.message | test("another node id than before.*remove_node|was removed.*add_node")'
+	ok n1 '{"operation":"remove_node","hostname":"n2"}'
+	ok n1 "{\"operation\":\"add_node\",\"hostname\":\"n2\",\"port\":$(port n2 link),\"subscriptions\":[
+	    {\"database\":\"dev\",\"table\":\"t\",\"publish\":true,\"subscribe\":true,\"start_time\":\"2020-01-01T00:00:00.000Z\"}]}"
+}
+
+subscribe_again()	# subscribe_again CALLER OTHER
+{
+	wait_until 20 in_network n2 n1
+	[ "$1" = n1 ] || make_table n2 t
+	subscribe "$1" "$2" t true true 2020-01-01T00:00:00.000Z
+}
+
 @test "wiped and added again under its name: the former id is gone, whoever calls" {
-	local caller other
+	local caller
 
 	for caller in n1 n2; do
-		other=n$((3 - ${caller#n}))
-		node_stop n2
-		rm -rf "$(root n2)"
-		node_run n2
-		wait_until 20 node_ready n2
-		route n2 n1
-		wait_until 20 in_network n2 n1
+		wipe
 		# Known by its id: what answers by the name is another node.
-		wait_until 10 eval 'ask n1 "{\"operation\":\"cluster_status\"}" |
-		    jq -e "[.connections[] | [.node_name, .status]] == [[\"n2\",\"closed\"]]"'
-		[ $caller = n1 ] || make_table n2 t
-		subscribe $caller $other t true true 2020-01-01T00:00:00.000Z
-		wait_until 20 eval 'ask n1 "{\"operation\":\"cluster_status\"}" |
-		    jq -e "[.connections[] | [.node_name, .status]] == [[\"n2\",\"open\"]] and .warnings == []"'
+		wait_until 10 other_is closed
+		if by_links; then
+			add_again
+		else
+			subscribe_again $caller n$((3 - ${caller#n}))
+		fi
+		wait_until 20 other_is open
+		wait_until 20 eval 'ask n1 "{\"operation\":\"cluster_status\"}" | jq -e ".warnings == []"'
 		wait_until 20 has_row n2 t '"first 1"'
 	done
 	insert n2 t '{"id":"third life"}'

@@ -176,6 +176,27 @@ node_make()	# node_make NODE [KEY=VALUE...]: ports and configuration
 	done
 }
 
+preload()	# preload NODE LIBRARY: as well as what it has
+{
+	local env=$HL_T/nodes/$1/env had
+
+	had=$(sed -n 's/^LD_PRELOAD=//p' "$env" | tail -n 1)
+	echo "LD_PRELOAD=$2${had:+:$had}" >>"$env"
+}
+
+clock_make()	# clock_make NODE [KEY=VALUE...]: as node_make, with a wall clock that clock_set sets
+{
+	node_make "$@"
+	printf '%-16d' 0 >"$HL_T/nodes/$1/clock"
+	echo "HL_CLOCK=$HL_T/nodes/$1/clock" >>"$HL_T/nodes/$1/env"
+	preload "$1" "$HL_BUILD/test/functional/clock.so"
+}
+
+clock_set()	# clock_set NODE MS: ahead of the others by so much, or behind
+{
+	printf '%-16d' "$2" 1<>"$HL_T/nodes/$1/clock"
+}
+
 node_config()
 {
 	cat <<-END

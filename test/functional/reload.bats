@@ -16,7 +16,7 @@ certificate()	# certificate NAME: $HL_T/cert.pem and key.pem, of that name
 
 presented()	# presented PORT NAME: that is the name in the certificate there
 {
-	openssl s_client -connect "127.0.0.1:$1" </dev/null 2>/dev/null |
+	timeout 5 openssl s_client -connect "127.0.0.1:$1" </dev/null 2>/dev/null |
 	    openssl x509 -noout -subject | grep -q "CN *= *$2\$"
 }
 

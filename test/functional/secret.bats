@@ -128,7 +128,7 @@ renewed()	# renewed NODE SERIAL: which it had
 
 presented()	# presented NODE: the serial number that its route port shows
 {
-	openssl s_client -connect "127.0.0.1:$(port "$1" cluster)" </dev/null 2>/dev/null | openssl x509 -noout -serial
+	timeout 5 openssl s_client -connect "127.0.0.1:$(port "$1" cluster)" </dev/null 2>/dev/null | openssl x509 -noout -serial
 }
 
 @test "a stranger with another secret is refused, and both say why" {
