@@ -13,12 +13,22 @@ yes_here(const struct subscription *s)
 	return (s == NULL || s->removed ? 0 : subscription_flows(s) & ~s->lacks_here);
 }
 
-/* With subscriptions of tables or databases, only those flow. */
+/*
+ * With subscriptions of tables or databases, only those flow; also when they have ended, as a peer
+ * that ends what it was given does not get more by it.  What it merely proposes says nothing.
+ */
+static int
+says_less(const struct subscription *s)
+{
+	return (!subscription_is_wide(s) &&
+	    (s->removed || subscription_flows(s) == 0 || yes_here(s) != 0));
+}
+
 static int
 is_narrowed(const struct peer *p)
 {
 	for (size_t i = 0; i < p->subs.n; i++)
-		if (!subscription_is_wide(&p->subs.list[i]) && yes_here(&p->subs.list[i]) != 0)
+		if (says_less(&p->subs.list[i]))
 			return (1);
 	return (0);
 }
@@ -31,7 +41,16 @@ implied_with(const struct peer *p)
 
 	if (all != NULL && !all->removed)
 		return (yes_here(all));
-	return (is_narrowed(p) ? 0 : BOTH);
+	return (is_narrowed(p) ? 0 : BOTH & ~p->denied);
+}
+
+unsigned
+consent_denied(const struct peer *p)
+{
+	const struct subscription *all = subscriptions_find(&p->subs, SUBSCRIPTION_ALL,
+	    SUBSCRIPTION_ALL);
+
+	return (all != NULL && !all->removed ? BOTH & ~yes_here(all) : p->denied);
 }
 
 struct consent

@@ -19,6 +19,8 @@ struct consent {
 
 /* By what there is with the peer before anything is taken; `asked` is borrowed, as is the peer. */
 struct consent consent_with(const struct peer *p, int is_free, const struct subscriptions *asked);
+/* Of all databases, those that the peer has not here: it gets no more by ending what it has. */
+unsigned consent_denied(const struct peer *p);
 /* The flows of a subscription, from our side, to which this one has not agreed. */
 unsigned consent_lacks(const struct consent *c, const struct subscription *s);
 

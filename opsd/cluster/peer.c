@@ -54,6 +54,7 @@ peer_copy(const struct peer *p)
 	c->added_ms = p->added_ms;
 	c->hostname = xstrdup(p->hostname);
 	c->secure = p->secure;
+	c->denied = p->denied;
 	c->scope = p->scope;
 	c->scope_told = json_deep_copy(p->scope_told); /* on any thread */
 	c->system_info = json_deep_copy(p->system_info);
@@ -110,8 +111,8 @@ peer_effective_for(const struct peer *p, const struct table *t)
 json_t *
 peer_json(const struct peer *p)
 {
-	return (json_pack("{s:s, s:s*, s:b, s:I, s:O?, s:O*, s:o}", "name", p->name, "hostname",
-	    p->hostname, "secure", p->secure, "added", (json_int_t)p->added_ms, "system_info",
+	return (json_pack("{s:s, s:s*, s:b, s:i, s:I, s:O?, s:O*, s:o}", "name", p->name, "hostname",
+	    p->hostname, "secure", p->secure, "denied", (int)p->denied, "added", (json_int_t)p->added_ms, "system_info",
 	    p->system_info, "scope", p->scope_told, "subscriptions",
 	    subscriptions_write(&p->subs)));
 }
@@ -125,6 +126,7 @@ peer_from_json(const uint8_t *id, const json_t *o, char **err)
 
 	p->hostname = xstrdup(json_string_value(json_object_get(o, "hostname")));
 	p->secure = json_is_true(json_object_get(o, "secure"));
+	p->denied = (unsigned)json_integer_value(json_object_get(o, "denied"));
 	p->added_ms = peerjson_number(&w, o, "added", INT64_MAX);
 	p->system_info = json_incref(json_object_get(o, "system_info"));
 	if (json_object_get(o, "scope") != NULL)

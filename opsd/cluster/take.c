@@ -313,10 +313,13 @@ take_item(struct group *g, struct peer *p, const struct take *t, const struct co
 	struct subscription mine = judge_item(c, i);
 	struct taking a = { .g = g, .p = p, .o = t->offer, .i = i };
 	int is_wide = subscription_is_wide(&mine), taken, agreed;
+	unsigned denied = consent_denied(p);
 
 	a.forgotten = t->compared &&
 	    is_unknown(subscriptions_find(&p->subs, mine.database, mine.table));
 	taken = subscriptions_take(&p->subs, &mine);
+	if (taken && is_wide && mine.removed)
+		p->denied = denied;
 	agreed = subscriptions_agree(&p->subs, &mine);
 	a.agreed = subscription_agreed(&mine) != 0;
 	if (taken)

@@ -116,6 +116,47 @@ test_proposals(void **state)
 	assert_int_equal(lacking(p, "data", "cat", BOTH), BOTH);
 }
 
+/* Who ends what it was given gets no more by it. */
+static void
+test_ended_by_the_peer(void **state)
+{
+	struct peer *p = *state;
+	struct subscription s = sub("data", "dog", BOTH, 0);
+
+	subscriptions_take(&p->subs, &s);
+	s.publish = s.subscribe = 0;
+	s.stamp.time++;
+	assert_int_equal(subscriptions_take(&p->subs, &s), 1);
+	assert_int_equal(lacking(p, "*", "*", BOTH), BOTH);
+	assert_int_equal(lacking(p, "data", "cat", S), S);
+	subscription_end(&s, (struct stamp){ 7, 1 });
+	assert_int_equal(subscriptions_take(&p->subs, &s), 1);
+	assert_int_equal(lacking(p, "*", "*", BOTH), BOTH);
+}
+
+/* Nor who ends that for all databases. */
+static void
+test_all_ended_by_the_peer(void **state)
+{
+	struct peer *p = *state, *again;
+	struct subscription s = sub("*", "*", S, 0);
+	json_t *o;
+	char *err = NULL;
+
+	subscriptions_take(&p->subs, &s);
+	assert_int_equal(consent_denied(p), P);
+	p->denied = consent_denied(p);
+	subscription_end(&s, (struct stamp){ 7, 1 });
+	subscriptions_take(&p->subs, &s);
+	assert_int_equal(consent_denied(p), P);
+	assert_int_equal(lacking(p, "*", "*", BOTH), P);
+	o = peer_json(p);
+	again = peer_from_json(id, o, &err);
+	assert_int_equal(lacking(again, "data", "dog", BOTH), P);
+	peer_free(again);
+	json_decref(o);
+}
+
 static void
 test_removed(void **state)
 {
@@ -303,6 +344,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_narrowed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_proposals, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ended_by_the_peer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_all_ended_by_the_peer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_asked, setup, teardown),
 		cmocka_unit_test(test_flows),
