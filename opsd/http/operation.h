@@ -14,6 +14,7 @@ enum op_right {
 	RIGHT_OPEN,   /* also without logging in, or with credentials that are refused */
 	RIGHT_TABLE,  /* the handler asks auth.h for each table */
 	RIGHT_SUPER,  /* super_user, and roles that list the operation */
+	RIGHT_NODES,  /* the same, but super_user only while users replicate: nodes bring some */
 	RIGHT_ADMIN,  /* super_user only: who may this could become one */
 	RIGHT_JOIN    /* the same, or nobody with a join token, which the handler looks at */
 };

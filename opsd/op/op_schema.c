@@ -153,7 +153,7 @@ may_structure(struct request *r, const char *db)
 {
 	if (permission_structure(r->user, db))
 		return (1);
-	reply_json(r, 403, permission_no_super(r->op->internal));
+	reply_json(r, 403, permission_no_super(r->op->internal, ""));
 	return (0);
 }
 

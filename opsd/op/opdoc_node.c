@@ -77,7 +77,7 @@
 			    "primary, maintenance or availability." }
 
 const struct op_doc opdoc_node[] = {
-	{ "cluster_set_routes", "set_cluster_routes", RIGHT_SUPER,
+	{ "cluster_set_routes", "set_cluster_routes", RIGHT_NODES,
 	    "Add routes to other nodes, live. In the NATS mesh one side's route is enough. A link needs a "
 	    "route on both sides, or add_node on one of them.",
 	    OP_FIELDS({ KIND_TEXT, "server", NULL, OP_NONE, "hub",
@@ -103,10 +103,10 @@ const struct op_doc opdoc_node[] = {
 	    "the hub its links are made anew, which takes three seconds. A node that no route leads to any "
 	    "more leaves the mesh after some ten.",
 	    OP_FIELDS(ROUTES) },
-	{ "add_node", "set_node", RIGHT_SUPER,
+	{ "add_node", "set_node", RIGHT_NODES,
 	    "Link with a node, by hostname or url. Or, in the NATS mesh, subscribe to tables with a node "
 	    "that there are no subscriptions with yet.", SUBSCRIBE },
-	{ "update_node", "set_node_replication", RIGHT_SUPER,
+	{ "update_node", "set_node_replication", RIGHT_NODES,
 	    "Add or change subscriptions with a node. With hostname only what it names, and what was named "
 	    "before, flows from then on; a node that is not known yet is added.", SUBSCRIBE },
 	{ "remove_node", NULL, RIGHT_SUPER,
@@ -117,7 +117,7 @@ const struct op_doc opdoc_node[] = {
 		    "Of a linked node: its replication.hostname." },
 		{ KIND_TEXT, "url", NULL, OP_NONE, "wss://server-two:9933", "Of a linked node: its URL." },
 		{ KIND_NUMBER, "port", NULL, OP_NONE, "9933", "Accepted, without effect." }) },
-	{ "configure_cluster", NULL, RIGHT_SUPER,
+	{ "configure_cluster", NULL, RIGHT_NODES,
 	    "Set all subscriptions of this node at once, or none; those not named end.",
 	    OP_FIELDS(
 		{ KIND_LIST, "connections", NULL, OP_REQUIRED,

@@ -92,3 +92,17 @@ lacks_user()
 	refused n1 400 '{"operation":"update_node","node_name":"n2","subscriptions":[{"database":"system","table":"hdb_user",
 	    "publish":true,"subscribe":true}]}' "'system' name is reserved"
 }
+
+@test "who may link nodes by a role that lists it may not where users come from nodes" {
+	local n role='"role":"linker","permission":{"super_user":false,"operations":["set_node","cluster_set_routes"]}'
+
+	for n in n1 n3; do
+		ok $n "{\"operation\":\"add_role\",$role}"
+		ok $n '{"operation":"add_user","username":"lin","password":"one","role":"linker","active":true}'
+	done
+	HL_USER=lin HL_PASSWORD=one refused n1 403 '{"operation":"add_node","hostname":"n9"}' \
+	    "Operation 'addNode' is restricted to 'super_user' roles while 'replication.databases' has system"
+	HL_USER=lin HL_PASSWORD=one refused n1 403 '{"operation":"cluster_set_routes","routes":["n9"]}' restricted
+	HL_USER=lin HL_PASSWORD=one ok n3 '{"operation":"cluster_set_routes","routes":["n9"]}'
+	HL_USER=lin HL_PASSWORD=one refused n3 400 '{"operation":"add_node","hostname":5}' "'hostname' must be"
+}

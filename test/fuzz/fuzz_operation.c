@@ -256,7 +256,8 @@ check(enum asker who, enum format f, const struct op *op, const struct buf *body
 		wrong(body, a, "no operation");
 	if (a->status != 200 && json_object_get(answer, "error") == NULL)
 		wrong(body, a, "no error");
-	if (who != AS_SUPER && a->status == 200 && op->right == RIGHT_SUPER)
+	if (who != AS_SUPER && a->status == 200 &&
+	    (op->right == RIGHT_SUPER || op->right == RIGHT_NODES))
 		wrong(body, a, "is for super users");
 	if (who == AS_NOBODY && a->status == 200 && op->right != RIGHT_OPEN)
 		wrong(body, a, "is for users");
