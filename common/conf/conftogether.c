@@ -1,31 +1,103 @@
 #include "config.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/nodename.h"
 #include "common/conf/conf_priv.h"
 #include "common/conf/repaddress.h"
+#include "common/conf/repconf.h"
 
 #define PIN_LEN 64
 
 /* Keys against each other. */
 
-/* Each of a node's servers listens on a port of its own. */
+/* ---- each server listens on a port of its own ---- */
+
+static const struct {
+	enum conf_key port, host;
+} listens[] = {
+	{ API_PORT, API_HOST },
+	{ API_SECURE_PORT, API_HOST },
+	{ HUB_PORT, HUB_HOST },
+	{ HUB_LEAF_PORT, HUB_LEAF_HOST },
+	{ HUB_LEAF_WEBSOCKET_PORT, HUB_LEAF_HOST },
+	{ HUB_CLUSTER_PORT, HUB_CLUSTER_HOST },
+	{ LEAF_PORT, LEAF_HOST },
+};
+
+/* Of them, how many do; without clustering only the API's two. */
+static size_t
+count_listens(const struct conf *c)
+{
+	return (conf_bool(c, CL_ENABLED) ? sizeof(listens) / sizeof(listens[0]) : 2);
+}
+
+static void
+same_port(enum conf_key a, enum conf_key b, struct buf *errs)
+{
+	conf_fault(errs, "%s and %s cannot be the same value", conf_name(a), conf_name(b));
+}
+
 static void
 conf_check_ports(const struct conf *c, struct buf *errs)
 {
-	static const enum conf_key ports[] = { API_PORT, API_SECURE_PORT, HUB_PORT, HUB_LEAF_PORT,
-		HUB_CLUSTER_PORT, LEAF_PORT };
-	size_t i, k, n = sizeof ports / sizeof ports[0];
+	size_t n = count_listens(c);
 
-	/* Without clustering only the API's two listen. */
-	if (!conf_bool(c, CL_ENABLED))
-		n = 2;
-	for (i = 0; i < n; i++)
-		for (k = i + 1; k < n; k++)
-			if (conf_int(c, ports[i]) == conf_int(c, ports[k]))
-				conf_fault(errs, "%s and %s cannot be the same value",
-				    conf_name(ports[i]), conf_name(ports[k]));
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = i + 1; k < n; k++)
+			if (conf_int(c, listens[i].port) != 0 &&
+			    conf_int(c, listens[i].port) == conf_int(c, listens[k].port))
+				same_port(listens[i].port, listens[k].port, errs);
+}
+
+static int
+is_all(const char *host, size_t n)
+{
+	return (n == 0 || (n == 7 && memcmp(host, "0.0.0.0", n) == 0) ||
+	    (n == 2 && memcmp(host, "::", n) == 0));
+}
+
+/* Whether one of the addresses, which commas part, is that one; or either is all of them. */
+static int
+meets_address(const char *hosts, const char *host)
+{
+	size_t n;
+
+	if (is_all(host, strlen(host)))
+		return (1);
+	for (; *(hosts += strspn(hosts, ", ")) != '\0'; hosts += n) {
+		n = strcspn(hosts, ", ");
+		if (is_all(hosts, n) || (strlen(host) == n && memcmp(hosts, host, n) == 0))
+			return (1);
+	}
+	return (0);
+}
+
+/* Links may have an address of their own, and on that one a port that is another's elsewhere. */
+static void
+check_link_port(const struct conf *c, enum conf_key key, const struct repaddress *at,
+    struct buf *errs)
+{
+	for (size_t i = 0; i < count_listens(c); i++)
+		if (conf_int(c, listens[i].port) == at->port &&
+		    meets_address(conf_str(c, listens[i].host), at->host))
+			same_port(listens[i].port, key, errs);
+}
+
+static void
+conf_check_link_ports(const struct conf *c, struct buf *errs)
+{
+	struct repaddress secure, plain;
+	int has_secure = repconf_listen(c, 1, &secure), has_plain = repconf_listen(c, 0, &plain);
+
+	if (has_secure)
+		check_link_port(c, REP_SECURE_PORT, &secure, errs);
+	if (has_plain)
+		check_link_port(c, REP_PORT, &plain, errs);
+	if (has_secure && has_plain && secure.port == plain.port &&
+	    (is_all(plain.host, strlen(plain.host)) || meets_address(plain.host, secure.host)))
+		same_port(REP_PORT, REP_SECURE_PORT, errs);
 }
 
 static void
@@ -54,6 +126,13 @@ conf_check_links(const struct conf *c, struct buf *errs)
 	if (url != NULL && (repaddress_read(&a, url) == -1 || a.scheme == REPADDRESS_BARE))
 		conf_fault(errs, "'%s' must be a URL such as wss://server-one:9933",
 		    conf_name(REP_URL));
+	/* Who dials it verifies its host. */
+	else if (url != NULL && hostname != NULL && strcasecmp(a.host, hostname) != 0)
+		conf_fault(errs, "'%s' must have the host of '%s', '%s'", conf_name(REP_URL),
+		    conf_name(REP_HOSTNAME), hostname);
+	if (conf_str(c, REP_TLS_KEY) != NULL && conf_str(c, REP_TLS_CERT) == NULL)
+		conf_fault(errs, "'%s' is required when '%s' is set", conf_name(REP_TLS_CERT),
+		    conf_name(REP_TLS_KEY));
 	if (proxy != NULL &&
 	    (repaddress_read(&a, proxy) == -1 || a.scheme != REPADDRESS_BARE || a.port == 0 ||
 		a.host[0] == '\0'))
@@ -104,6 +183,7 @@ conf_check_together(const struct conf *c, struct buf *errs)
 	conf_check_links(c, errs);
 	conf_check_clients(c, errs);
 	conf_check_ports(c, errs);
+	conf_check_link_ports(c, errs);
 	conf_check_rotation(c, errs);
 }
 

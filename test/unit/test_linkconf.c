@@ -118,6 +118,44 @@ test_values(void **state)
 	put_fails(REP_MTLS_VERIFICATION, "true", "must be false");
 }
 
+/* put_fails with another key set. */
+static void
+put_fails_beside(enum conf_key beside, json_t *v, enum conf_key key, const char *json,
+    const char *words)
+{
+	put(beside, v);
+	put_fails(key, json, words);
+	put(beside, json_null());
+}
+
+static void
+test_contradictions(void **state)
+{
+	char *err = NULL;
+
+	put_fails(REP_TLS_KEY, "\"/k\"", "'replication.tls.certificate' is required");
+	put_fails_beside(REP_HOSTNAME, json_string("a.example"), REP_URL, "\"wss://b.example:1\"",
+	    "'replication.url' must have the host of 'replication.hostname', 'a.example'");
+	put_fails(REP_SECURE_PORT, "9925",
+	    "operationsApi.network.port and replication.securePort cannot be the same value");
+	put_fails_beside(API_SECURE_PORT, json_integer(443), REP_SECURE_PORT, "\"10.0.0.1:443\"",
+	    "operationsApi.network.securePort and replication.securePort cannot be");
+	put_fails_beside(REP_SECURE_PORT, json_integer(9933), REP_PORT, "9933",
+	    "replication.port and replication.securePort cannot be the same value");
+	put_fails_beside(API_HOST, json_string("127.0.0.1, 10.0.0.1"), REP_SECURE_PORT,
+	    "\"10.0.0.1:9925\"", "replication.securePort cannot be the same value");
+	put(API_HOST, json_string("127.0.0.1,10.0.0.1"));
+	put(REP_HOSTNAME, json_string("A.example"));
+	put(REP_URL, json_string("wss://a.example:443"));
+	put(REP_SECURE_PORT, json_string("10.0.0.2:9925"));
+	if (conf_check(c, &err) == -1)
+		fail_msg("%s", err);
+	put(REP_SECURE_PORT, json_null());
+	put(REP_URL, json_null());
+	put(REP_HOSTNAME, json_null());
+	put(API_HOST, json_null());
+}
+
 static void
 test_on(void **state)
 {
@@ -341,6 +379,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_addresses),
 		TEST(test_values),
+		TEST(test_contradictions),
 		TEST(test_on),
 		TEST(test_needs_tls),
 		TEST(test_hostname),
