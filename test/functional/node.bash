@@ -11,6 +11,7 @@ HL_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 : "${HL_BUILD:=$HL_SRC}"
 HL_CLI=$HL_BUILD/opsd/hubleaf
 HL_LOAD=$HL_BUILD/test/functional/load
+HL_ROWLINES=$HL_BUILD/test/functional/rowlines
 HL_USER="admin"
 HL_PASSWORD=admin-secret
 HL_PORT_LOCKS=${TMPDIR:-/tmp}/hubleaf-ports.$(id -u)
@@ -551,9 +552,7 @@ rows()		# rows NODE DATABASE TABLE: all of them, sorted, one a line, times inclu
 (
 	set -o pipefail
 	ask "$1" "{\"operation\":\"search_by_value\",\"database\":\"$2\",\"table\":\"$3\",
-	    \"search_attribute\":\"id\",\"search_value\":\"*\",\"get_attributes\":[\"*\"]}" |
-	    jq -cnS 'input | if type != "array" then error("no rows: \(.)") else .[] end |
-	    with_entries(select(.value != null))' | sort
+	    \"search_attribute\":\"id\",\"search_value\":\"*\",\"get_attributes\":[\"*\"]}" | "$HL_ROWLINES"
 )
 
 found_by_id()	# found_by_id NODE TABLE ID(JSON): what is answered
