@@ -80,6 +80,8 @@ send_hello(struct peerlink *k)
 	json_object_set_new(o, "now", json_integer((json_int_t)wall_ms()));
 	json_object_set_new(o, "boot", json_string(k->ls->instance));
 	json_object_set_new(o, "max", json_integer((json_int_t)k->ls->spec->max_payload));
+	if (k->ls->spec->introduced != NULL)
+		json_object_set(o, "introduced", k->ls->spec->introduced);
 	text = json_dumps(o, JSON_COMPACT);
 	buf_u8(&head, LINK_HELLO);
 	link_send(k, &head, text, strlen(text));

@@ -120,6 +120,7 @@ read_self(struct linkspec *s, const json_t *root)
 		return (-1);
 	node_id_hex(s->id, s->hex);
 	s->hello = json_deep_copy(hello);
+	s->introduced = json_deep_copy(json_object_get(root, "introduced"));
 	json_object_del(s->hello, "boot"); /* that of this process is said */
 	s->max_payload = max < MIN_PAYLOAD ? MIN_PAYLOAD :
 	    max > MAX_PAYLOAD              ? MAX_PAYLOAD :
@@ -196,6 +197,7 @@ linkspec_free(struct linkspec *s)
 	free(s->dial);
 	free(s->proxy_host);
 	json_decref(s->hello);
+	json_decref(s->introduced);
 	json_decref(s->tls);
 	json_decref(s->revoked);
 	free(s);
@@ -275,6 +277,8 @@ take_hello(struct linkspec_hello *h, const json_t *root)
 		return ("max");
 	node_id_hex(h->id, h->hex);
 	json_object_set_new(h->said, "id", json_string(h->hex));
+	if (json_is_array(json_object_get(root, "introduced")))
+		json_object_set(h->said, "introduced", json_object_get(root, "introduced"));
 	h->max = max > MAX_PAYLOAD ? MAX_PAYLOAD : (size_t)max;
 	h->hostname = text_of(root, "hostname");
 	h->boot = text_of(root, "boot");

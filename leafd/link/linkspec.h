@@ -26,6 +26,7 @@ struct linkspec {
 	uint8_t id[NODE_ID_LEN];
 	char hex[NODE_HEX_LEN];
 	json_t *hello;
+	json_t *introduced; /* what HELLO says besides, which may change; or NULL */
 	struct linkspec_listen *listen;
 	size_t nlisten;
 	struct linkspec_dial *dial;

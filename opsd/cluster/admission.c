@@ -87,12 +87,19 @@ admission_confirm(struct replication *rep, const struct member *m, char **err)
 	return (is_certified(rep, m, &shown, hex) ? issue_confirm(rep->pki, &shown, err) : 0);
 }
 
+/* A full member, as this node is, or was when it let that one in, and forgot it with an old backup. */
+static int
+is_discovered(struct replication *rep, const uint8_t *id)
+{
+	return (discovery_links(rep, id) || discovery_returns(rep, id));
+}
+
 /* What makes it a member, unless it was removed. */
 static int
 is_member_here(struct replication *rep, const uint8_t *id, const char *hostname)
 {
 	return ((nodes_active(rep->nodes, id) || is_routed(rep, hostname) ||
-		    discovery_links(rep, id)) &&
+		    is_discovered(rep, id)) &&
 	    roster_locked_ms(rep->roster, id, NULL) == 0);
 }
 
@@ -149,6 +156,7 @@ admission_check(struct replication *rep, const struct member_claim *claim, char 
 	char *locked = expected || invited ?
 	    NULL :
 	    roster_locked(rep->roster, claim->is.id, claim->is.spki, claim->is.hostname);
+	char *left = roster_left_behind(rep->roster, json_array_get(claim->shown, 0));
 	struct member_facts facts = {
 		.own_id = rep->data->node_id,
 		.by_id = members_by_id(rep->members, claim->is.id, &by_id) ? &by_id : NULL,
@@ -159,8 +167,9 @@ admission_check(struct replication *rep, const struct member_claim *claim, char 
 		.subscribed = nodes_active(rep->nodes, claim->is.id),
 		.routed = expected || is_routed(rep, claim->is.hostname),
 		.invited = invited,
-		.discovered = discovery_links(rep, claim->is.id),
+		.discovered = is_discovered(rep, claim->is.id),
 		.spki = key,
+		.left = left,
 		.locked = locked,
 	};
 	int status = member_check(claim, &facts, why);
@@ -169,8 +178,18 @@ admission_check(struct replication *rep, const struct member_claim *claim, char 
 	member_clear(&by_hostname);
 	free(key);
 	free(locked);
+	free(left);
 	conf_free(conf);
 	return (status);
+}
+
+int
+admission_is_unheard(struct replication *rep, const struct member_claim *claim)
+{
+	size_t n = claim->secure ? json_array_size(claim->shown) : 0;
+
+	return (n > 0 && n <= ROSTER_SHOWN &&
+	    !roster_has_heard(rep->roster, claim->is.id, json_array_get(claim->shown, 0)));
 }
 
 /* ---- what follows ---- */

@@ -32,6 +32,8 @@ int admission_invited(struct replication *rep, const struct member *m);
 int admission_confirm(struct replication *rep, const struct member *m, char **err);
 /* Who has that host name, as far as is known here, or as all members know; 0: nobody.  member_clear. */
 int admission_by_name(struct replication *rep, const char *hostname, struct member *m);
+/* It shows who has introduced it, which is not what is known here: that is to be heard (gossip_take.h). */
+int admission_is_unheard(struct replication *rep, const struct member_claim *claim);
 /* As it is now, on the loop's thread: 200, or another status and *why. */
 int admission_check(struct replication *rep, const struct member_claim *claim, char **why);
 /* The same again on the commit thread, and what follows; its `done` is the caller's. */

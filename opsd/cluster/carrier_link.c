@@ -257,6 +257,8 @@ make_links(void *arg)
 	m->links = linkconf_links(conf, rep->data->node_hex,
 	    has ? &(struct linkconf_keys){ pair.certificate, pair.key, authorities } : NULL,
 	    revoked, dials);
+	if (json_object_size(m->links) > 0)
+		json_object_set_new(m->links, "introduced", roster_shown(rep->roster));
 	keyfiles_clear(&pair);
 	json_decref(dials);
 	free(authorities);
@@ -298,6 +300,13 @@ carrier_link_close(struct carrier_link *l, const uint8_t *id, const char *why)
 	buf_add(&b, id, NODE_ID_LEN);
 	buf_str(&b, why);
 	chan_send(daemons_leaf(l->rep->daemons), MSG_LINK_CLOSE, &b);
+}
+
+void
+carrier_link_end(struct carrier_link *l, const uint8_t *id, const char *why)
+{
+	if (carrier_link_find(l, id) != NULL && daemons_leaf(l->rep->daemons) != NULL)
+		carrier_link_close(l, id, why);
 }
 
 /* It hears why, first in words that it can check. */

@@ -18,6 +18,8 @@ struct daemons_above carrier_link_above(struct carrier_link *l); /* for daemons_
 void carrier_link_free(struct carrier_link *l); /* after the daemons' end; NULL is ignored */
 
 void carrier_link_tick(struct carrier_link *l); /* several times a second */
+/* The link with that node ends, if there is one: another is begun when they may. */
+void carrier_link_end(struct carrier_link *l, const uint8_t *id, const char *why);
 
 /* ---- any thread ---- */
 

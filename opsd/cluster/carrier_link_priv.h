@@ -9,7 +9,10 @@
 #include "opsd/cluster/member.h"
 #include "opsd/cluster/starts.h"
 
-/* What carrier_link.c (questions and what leafd is told) and carrier_link_in.c (what it says) share. */
+/*
+ * What carrier_link.c (questions and what leafd is told), carrier_link_in.c (what it says) and
+ * carrier_link_up.c (who wants a link) share.
+ */
 
 struct link { /* one that is admitted */
 	uint8_t id[NODE_ID_LEN];
@@ -43,6 +46,12 @@ struct carrier_link {
 extern const struct chan_handler carrier_link_handlers[];
 void carrier_link_give(struct carrier_link *l); /* to those who wait for more of the log */
 void carrier_link_drop_all(struct carrier_link *l);
+void carrier_link_forget(struct carrier_link *l, struct link *k); /* with the lock held */
+/* Log data, or NULL: that there is no more of it for that turn. */
+void carrier_link_send_log(struct carrier_link *l, uint32_t turn, struct buf *data);
+
+/* carrier_link_up.c */
+int carrier_link_up(struct chan *ch, struct msg *m, void *arg);
 
 /* carrier_link.c */
 struct link *carrier_link_find(struct carrier_link *l, const uint8_t *id);

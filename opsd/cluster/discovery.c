@@ -2,6 +2,7 @@
 
 #include "opsd/cluster/discovery.h"
 
+#include "opsd/cluster/nodes.h"
 #include "opsd/cluster/roster.h"
 
 static int
@@ -21,6 +22,15 @@ discovery_links(struct replication *rep, const uint8_t *id)
 	uint64_t ms;
 
 	return (is_full_member(rep, rep->data->node_id, &ms) && is_full_member(rep, id, &ms));
+}
+
+int
+discovery_returns(struct replication *rep, const uint8_t *id)
+{
+	uint64_t ms;
+
+	return (is_full_member(rep, id, &ms) && roster_introduced_here(rep->roster, id) &&
+	    !nodes_any_active(rep->nodes));
 }
 
 static int

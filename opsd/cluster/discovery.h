@@ -11,6 +11,11 @@
  * enough.  Any thread.
  */
 int discovery_links(struct replication *rep, const uint8_t *id); /* both are full */
+/*
+ * A full member that this node itself has introduced, while nobody is left with whom it replicates: an
+ * old backup was restored here, of before that one joined.
+ */
+int discovery_returns(struct replication *rep, const uint8_t *id);
 /* Adds the URLs of those that are, to an array. */
 void discovery_dials(struct replication *rep, json_t *list);
 /*

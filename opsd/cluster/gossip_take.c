@@ -13,56 +13,16 @@
 #include "common/conf/settings.h"
 #include "common/tls/serial.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/gossip_follow.h"
 #include "opsd/cluster/members.h"
-#include "opsd/cluster/nodes.h"
-#include "opsd/cluster/subscribed.h"
-#include "opsd/pki/issue.h"
 #include "opsd/store/group.h"
 
 /* ---- the store ---- */
 
-static void
-store_key(struct buf *b, const char *kind, const char *key)
+static uint64_t
+stored_ms(const json_t *o, const char *field)
 {
-	buf_addf(b, "G%s %s", kind, key);
-}
-
-static void
-store_entry(struct group *g, enum statement_kind kind, const char *key, uint64_t taken_ms)
-{
-	json_t *o = roster_entry(replication_of(g)->roster, kind, key);
-	struct buf k = { 0 };
-	char *text;
-
-	store_key(&k, statement_kind_name(kind), key);
-	if (o == NULL)
-		store_batch_delete(group_batch(g), CF_META, k.data, k.len);
-	else {
-		json_object_set_new(o, "taken", json_integer((json_int_t)taken_ms));
-		text = json_dumps(o, JSON_COMPACT);
-		store_batch_put(group_batch(g), CF_META, k.data, k.len, text, strlen(text));
-		free(text);
-	}
-	json_decref(o);
-	buf_free(&k);
-}
-
-/* Takes the list of kinds and keys. */
-static void
-drop_stored(struct group *g, json_t *gone)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(gone, i, one) {
-		struct buf k = { 0 };
-
-		store_key(&k, json_string_value(json_array_get(one, 0)),
-		    json_string_value(json_array_get(one, 1)));
-		store_batch_delete(group_batch(g), CF_META, k.data, k.len);
-		buf_free(&k);
-	}
-	json_decref(gone);
+	return ((uint64_t)json_integer_value(json_object_get(o, field)));
 }
 
 static int
@@ -73,7 +33,8 @@ load_entry(struct roster *r, const char *v, size_t n, char **err)
 	int rc = roster_offer_read(&offer, o, err);
 
 	if (rc == 0)
-		roster_put(r, &offer, (uint64_t)json_integer_value(json_object_get(o, "taken")));
+		roster_put(r, &offer,
+		    &(struct roster_times){ stored_ms(o, "taken"), stored_ms(o, "seen") });
 	json_decref(o);
 	return (rc);
 }
@@ -100,112 +61,6 @@ gossip_take_load(struct replication *rep, char **err)
 		    why != NULL ? ": " : "", why != NULL ? why : "");
 	free(why);
 	return (rc);
-}
-
-/* ---- what follows ---- */
-
-/* Nothing flows with it any more, and its key may be another one next time. */
-static void
-forget_node(struct group *g, const uint8_t *id)
-{
-	struct replication *rep = replication_of(g);
-	struct peer *p = nodes_by_id(rep->nodes, id), *edit;
-
-	if (p != NULL && peer_active(p)) {
-		edit = nodes_edit(g, id, NULL);
-		subscriptions_end_all(&edit->subs, &p->subs, wall_ms(), group_node(g));
-		subscribed_end(g, edit);
-		nodes_store(g, edit);
-	}
-	members_forget(g, id);
-	peer_free(p);
-}
-
-static void
-forget_all(struct group *g)
-{
-	struct replication *rep = replication_of(g);
-	struct peer **all;
-	size_t n, i;
-
-	drop_stored(g, roster_clear(rep->roster));
-	all = nodes_all(rep->nodes, &n);
-	for (i = 0; i < n; i++) {
-		if (all[i]->hostname != NULL)
-			forget_node(g, all[i]->id);
-		peer_free(all[i]);
-	}
-	free(all);
-}
-
-struct revoking {
-	struct replication *rep;
-	char *hostname, *by;
-};
-
-static void
-revoke_work(void *arg)
-{
-	struct revoking *v = arg;
-	char *err = NULL;
-	size_t n;
-
-	if (issue_revoke(v->rep->pki, v->hostname, v->by, &n, &err) != 200)
-		log_warnx("the certificates of '%s' are not revoked: %s", v->hostname, err);
-	free(err);
-	free(v->hostname);
-	free(v->by);
-	free(v);
-}
-
-/* What was signed for it here is good for nothing any more; on another thread, as it is written, too. */
-static void
-revoke_certificates(struct replication *rep, const struct roster_member *m)
-{
-	struct revoking *v;
-
-	if (rep->pki == NULL)
-		return;
-	v = xcalloc(1, sizeof(*v));
-	*v = (struct revoking){ rep, xstrdup(m->hostname), xstrdup(m->removed_by) };
-	workers_run(rep->data->workers, revoke_work, v);
-}
-
-static void
-log_removed(const struct roster_member *m, int is_own)
-{
-	if (is_own)
-		log_warnx(
-		    "this node was removed from the cluster by '%s': it is linked with nobody "
-		    "until it is added again (add_node)",
-		    m->removed_by);
-	else
-		log_info("'%s' was removed from the cluster by '%s'", m->hostname, m->removed_by);
-}
-
-static void
-follow_member(struct group *g, const char *key)
-{
-	struct replication *rep = replication_of(g);
-	struct roster_member m;
-	uint8_t id[NODE_ID_LEN];
-	int is_own;
-
-	node_id_read(key, id);
-	if (!roster_member(rep->roster, id, &m))
-		return;
-	is_own = memcmp(id, rep->data->node_id, NODE_ID_LEN) == 0;
-	if (m.removed) {
-		log_removed(&m, is_own);
-		if (is_own)
-			forget_all(g);
-		else {
-			forget_node(g, id);
-			revoke_certificates(rep, &m);
-		}
-	} else if (!is_own)
-		nodes_show(g, id);
-	roster_member_clear(&m);
 }
 
 /* ---- taking ---- */
@@ -276,8 +131,8 @@ take_one(struct group *g, struct gossip_take *t, struct roster_offer *o,
 		return (0);
 	t->taken++;
 	if (kind == STATEMENT_MEMBER)
-		follow_member(g, key);
-	store_entry(g, kind, key, x->f.now_ms);
+		gossip_follow(g, key);
+	gossip_follow_store(g, kind, key);
 	return (1);
 }
 
@@ -340,7 +195,7 @@ gossip_take_drop_own(struct group *g)
 	struct replication *rep = replication_of(g);
 
 	roster_drop(rep->roster, STATEMENT_MEMBER, rep->data->node_hex);
-	store_entry(g, STATEMENT_MEMBER, rep->data->node_hex, 0);
+	gossip_follow_store(g, STATEMENT_MEMBER, rep->data->node_hex);
 }
 
 /*
@@ -396,7 +251,24 @@ gossip_take_back(struct group *g, const uint8_t *id, const char *spki, uint64_t 
 static void
 sweep_run(struct group *g, struct commit_job *j)
 {
-	drop_stored(g, roster_sweep(replication_of(g)->roster, wall_ms()));
+	gossip_follow_drop(g, roster_sweep(replication_of(g)->roster, wall_ms()));
+}
+
+static void
+alone_run(struct group *g, struct commit_job *j)
+{
+	gossip_take_drop_own(g);
+	gossip_follow_alone(g);
+}
+
+int
+gossip_take_alone(struct replication *rep)
+{
+	struct commit_job j = { .run = alone_run };
+	int status = commit_wait(rep->data->commit, &j);
+
+	free(j.error);
+	return (status);
 }
 
 int

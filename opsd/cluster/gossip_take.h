@@ -41,6 +41,9 @@ int gossip_take_sweep(struct replication *rep);
  */
 void gossip_take_back(struct group *g, const uint8_t *id, const char *spki, uint64_t asked_ms);
 
+/* Nothing is known of members, and this node has said nothing: waits.  A job's status. */
+int gossip_take_alone(struct replication *rep);
+
 /* What this node says of itself goes: it begins anew, or has another id from its next start on. */
 void gossip_take_drop_own(struct group *g);
 

@@ -20,6 +20,7 @@
 #include "opsd/cluster/renewing.h"
 #include "opsd/cluster/roster.h"
 #include "opsd/cluster/take.h"
+#include "opsd/cluster/withdrawn.h"
 
 /* What a carrier brings from other nodes (carrier.h). */
 
@@ -232,6 +233,10 @@ incoming_question(struct cluster *c, const uint8_t *who, const char *verb, const
 	}
 	if (strcmp(verb, "sign") == 0) {
 		renewing_asked(c->rep, who, question, reply);
+		return;
+	}
+	if (strcmp(verb, "withdraw") == 0) {
+		withdrawn_asked(c->rep, who, question, reply);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)

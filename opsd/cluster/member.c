@@ -113,6 +113,8 @@ member_claim_read(struct member_claim *c, const json_t *o, char **fault)
 		peerjson_fault(&w, "id", "must be %d hexadecimal digits", 2 * NODE_ID_LEN);
 	read_fields(&c->is, o, &w);
 	c->names = json_incref(json_object_get(o, "names"));
+	if (json_is_array(json_object_get(o, "introduced")))
+		c->shown = json_incref(json_object_get(o, "introduced"));
 	c->secure = peerjson_flag(&w, o, "secure");
 	c->address = read_optional(&w, o, "address");
 	if (c->secure && c->is.spki == NULL)
@@ -126,6 +128,7 @@ member_claim_copy(struct member_claim *to, const struct member_claim *from)
 	*to = *from;
 	member_copy(&to->is, &from->is);
 	to->names = json_deep_copy(from->names);
+	to->shown = json_deep_copy(from->shown);
 	to->address = xstrdup(from->address);
 	to->format_fault = xstrdup(from->format_fault);
 }
@@ -135,6 +138,7 @@ member_claim_clear(struct member_claim *c)
 {
 	member_clear(&c->is);
 	json_decref(c->names);
+	json_decref(c->shown);
 	free(c->address);
 	free(c->format_fault);
 	memset(c, 0, sizeof(*c));
@@ -257,6 +261,20 @@ is_subscribed(const struct member_claim *c, const struct member_facts *f)
 	return (f->subscribed && (f->by_id != NULL || f->spki != NULL || !c->secure));
 }
 
+static int
+refuse_unknown(const struct member_claim *c, const struct member_facts *f, char **why)
+{
+	if (f->left != NULL)
+		return (refuse_claim(403, why,
+		    xasprintf("%s: if it is to be a member, run add_node on '%s', with a join "
+			      "token of this node",
+			f->left, c->is.hostname)));
+	return (refuse_claim(403, why,
+	    xasprintf("'%s' is no member of this cluster: add_node it here, or name it in "
+		      "replication.routes",
+		c->is.hostname)));
+}
+
 int
 member_check(const struct member_claim *c, const struct member_facts *f, char **why)
 {
@@ -279,9 +297,6 @@ member_check(const struct member_claim *c, const struct member_facts *f, char **
 	if (f->locked != NULL)
 		return (refuse_claim(403, why, xstrdup(f->locked)));
 	if (!is_subscribed(c, f) && !f->routed && !f->invited && !f->discovered)
-		return (refuse_claim(403, why,
-		    xasprintf("'%s' is no member of this cluster: add_node it here, or name it in "
-			      "replication.routes",
-			name)));
+		return (refuse_unknown(c, f, why));
 	return (check_identity(c, f, why));
 }

@@ -32,6 +32,7 @@ void member_read(struct member *m, const uint8_t *id, const json_t *o, char **fa
 struct member_claim {
 	struct member is; /* what it says of itself, and its certificate shows */
 	json_t *names;    /* that its certificate has */
+	json_t *shown;    /* of its introduction (roster_shown), an array or NULL */
 	int secure;       /* it came over TLS */
 	char *address;    /* where it is, or NULL */
 	char
@@ -53,6 +54,7 @@ struct member_facts {
 	int invited;      /* we have signed this certificate for it: its key may be a new one */
 	int discovered;   /* it is a full member, as this node is */
 	const char *spki; /* the key that it has said itself, or all members know it by; or NULL */
+	const char *left; /* why it is unknown, although somebody has let it in; or NULL */
 	const char *locked; /* it was removed, and not asked to come since: why; or NULL */
 };
 

@@ -209,6 +209,22 @@ nodes_active(struct nodes *n, const uint8_t *id)
 	return (yes);
 }
 
+int
+nodes_any_active(struct nodes *n)
+{
+	struct peer **all;
+	size_t count;
+	int any = 0;
+
+	all = nodes_all(n, &count);
+	for (size_t i = 0; i < count; i++) {
+		any |= peer_active(all[i]);
+		peer_free(all[i]);
+	}
+	free(all);
+	return (any);
+}
+
 char *
 nodes_name(struct nodes *n, const uint8_t *id)
 {

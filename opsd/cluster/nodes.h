@@ -38,6 +38,7 @@ struct peer *nodes_by_id(struct nodes *n, const uint8_t *id);
 /* with tombstones; free each and the array */
 struct peer **nodes_all(struct nodes *n, size_t *count);
 int nodes_active(struct nodes *n, const uint8_t *id); /* whether it is in the manifest */
+int nodes_any_active(struct nodes *n);                /* or any is */
 char *nodes_name(struct nodes *n, const uint8_t *id); /* caller frees; NULL: not known */
 /* for the log: that, else the id; caller frees */
 char *nodes_shown(struct nodes *n, const uint8_t *id);

@@ -284,7 +284,7 @@ roster_offer_clear(struct roster_offer *o)
 }
 
 void
-roster_put(struct roster *r, struct roster_offer *o, uint64_t taken_ms)
+roster_put(struct roster *r, struct roster_offer *o, const struct roster_times *t)
 {
 	const struct statement *s = o->said != NULL ? o->said : o->introduction;
 	struct roster_entry *e;
@@ -298,7 +298,8 @@ roster_put(struct roster *r, struct roster_offer *o, uint64_t taken_ms)
 	statement_free(e->introduction);
 	e->said = o->said;
 	e->introduction = o->introduction;
-	e->taken_ms = taken_ms;
+	e->taken_ms = t->taken_ms;
+	e->seen_ms = t->seen_ms;
 	roster_enlist(r, e);
 	pthread_mutex_unlock(&r->lock);
 	*o = (struct roster_offer){ 0 };

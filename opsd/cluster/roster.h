@@ -17,6 +17,11 @@
  * revokes, and says which authorities are trusted.  From such a member, over its own link, a node also
  * takes what others have signed that it does not know: it could say all of that itself.
  *
+ * Whom a removed member has introduced stays, when it was known here before the removal, give or take
+ * what clocks may differ (ROSTER_AHEAD); a member that knew it so introduces it anew.  Nothing else that a
+ * removed member has introduced counts, whoever passes it on, as the stamp says nothing: it could sign
+ * with any.
+ *
  * What is signed with the key of a certificate that is revoked does not count when it comes after that,
  * whatever its stamp, until a member introduces the node anew.
  */
@@ -25,6 +30,7 @@ struct roster;
 #define ROSTER_KINDS       STATEMENT_INTRODUCTION
 #define ROSTER_MOST        10000 /* members, and revoked certificates; one node brings half */
 #define ROSTER_AUTHORITIES 1000
+#define ROSTER_SHOWN       6                        /* entries of roster_shown */
 #define ROSTER_AHEAD       (UINT64_C(300000) << 16) /* so much ahead of the clock, nothing counts */
 
 struct roster *roster_new(const uint8_t *own_id);
@@ -79,8 +85,13 @@ enum roster_verdict {
  */
 enum roster_verdict roster_take(struct roster *r, struct roster_offer *o,
     const struct roster_facts *f, char **why);
+/* When its last change came here, and its introduction, by our clock. */
+struct roster_times {
+	uint64_t taken_ms, seen_ms;
+};
 /* As it was stored, and was here before. */
-void roster_put(struct roster *r, struct roster_offer *o, uint64_t taken_ms);
+void roster_put(struct roster *r, struct roster_offer *o, const struct roster_times *t);
+struct roster_times roster_times(struct roster *r, enum statement_kind kind, const char *key);
 int roster_drop(struct roster *r, enum statement_kind kind,
     const char *key); /* whether there was one */
 /* What was revoked and has long ended goes; as roster_clear. */
@@ -101,6 +112,11 @@ json_t *roster_entry(struct roster *r, enum statement_kind kind, const char *key
 /* The same after a change of that number, not from that node; *upto is the last of these. */
 json_t *roster_since(struct roster *r, uint64_t after, const uint8_t *not_from, size_t max,
     uint64_t *upto);
+/*
+ * What this node shows where it is not known: its own entry, that of who has introduced it, and so on;
+ * an array, new reference.  It counts as what anybody says.
+ */
+json_t *roster_shown(struct roster *r);
 /* An offer from such an entry; 0, or -1 with *fault. */
 int roster_offer_read(struct roster_offer *o, const json_t *entry, char **fault);
 /* [[kind,key,hash]...], all entries, sorted by kind and key. */
@@ -144,12 +160,27 @@ char *roster_host_key(const char *hostname); /* lower case; caller frees */
  * it again, as long as it is so.
  */
 json_t *roster_faults(struct roster *r, uint64_t now_ms);
+int roster_is_alone(struct roster *r); /* there are none but us that are not removed */
 /* Members but us that are not removed; for each of them while it returns 0, with the lock held. */
 void roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg), void *arg);
 /*
  * Ids of members that wait for an introduction by somebody who counts; caller frees.  Not those whose
- * certificate was revoked: they have to come with another one first.
+ * certificate was revoked: they have to come with another one first.  Nor those of roster_late.
  */
 uint8_t *roster_unintroduced(struct roster *r, const struct roster_facts *f, size_t *n);
+
+/*
+ * Members that were introduced by one that had been removed, as this node then learned; {id: why it is no
+ * member, for people}, new reference.
+ */
+json_t *roster_late(struct roster *r);
+/*
+ * Who shows such an entry (roster_shown) was introduced by a member that is removed: a reason for people,
+ * or NULL; caller frees.
+ */
+char *roster_left_behind(struct roster *r, const json_t *shown);
+/* What such an entry has of the introduction of that node is here. */
+int roster_has_heard(struct roster *r, const uint8_t *id, const json_t *shown);
+int roster_introduced_here(struct roster *r, const uint8_t *id); /* by this node */
 
 #endif

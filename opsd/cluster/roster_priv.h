@@ -19,6 +19,7 @@ struct roster_entry {
 	uint64_t hash; /* 0: nothing is said */
 	uint64_t seq;  /* of the change that made it so */
 	uint64_t taken_ms;
+	uint64_t seen_ms;          /* when the introduction came here, by our clock */
 	uint8_t from[NODE_ID_LEN]; /* who handed it over, or zeros */
 	UT_hash_handle hh;
 };
@@ -65,6 +66,10 @@ int roster_is_distrusted(struct roster *r, const struct roster_entry *e, const c
 /* Whoever signed it is known and not removed, and may introduce if that is needed. */
 int roster_is_direct(struct roster *r, const struct roster_facts *f, const struct statement *s,
     int introduces);
+json_t *roster_entry_write(const struct roster_entry *e);   /* as it travels */
+char *roster_shown_id(struct roster *r, const uint8_t *id); /* its host name, or else the id */
+/* Who has removed it, as it is known here, or else as it has called itself then. */
+char *roster_shown_remover(struct roster *r, const struct roster_entry *e);
 int roster_fault_is_over(const json_t *fault, uint64_t now_ms); /* of `faults` */
 
 #endif

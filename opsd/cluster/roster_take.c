@@ -93,9 +93,47 @@ believes_it(const struct roster_taking *t, const struct statement *s)
 }
 
 static int
+is_by_removed(const struct roster_taking *t, const struct statement *introduction)
+{
+	return (introduction != NULL && roster_is_locked(roster_find_id(t->r, introduction->by)));
+}
+
+/* Whom a removed member has let in, another has to introduce itself. */
+static int
+believes_introduction(const struct roster_taking *t, const struct statement *s)
+{
+	return (roster_is_direct(t->r, t->f, s, 1) || (is_relayed(t) && !is_by_removed(t, s)));
+}
+
+/* Why what a member says with its own key does not count here: a text, or NULL; caller frees. */
+static char *
+right_fault(const struct roster_taking *t, const struct statement *s)
+{
+	const struct roster_entry *e = roster_find_id(t->r, s->by);
+
+	if (!roster_is_direct(t->r, t->f, s, 0) || may_introduce(t->f, e))
+		return (NULL);
+	return (xasprintf(
+	    "'%s' is none of replication.introducers of this node: what it says of others "
+	    "does not count here (%s '%s')",
+	    statement_field(e->said, "hostname"), statement_kind_name(s->kind), s->key));
+}
+
+static int
 is_ahead(const struct roster_taking *t, const struct statement *s)
 {
 	return (s->time > (t->f->now_ms << 16) + ROSTER_AHEAD);
+}
+
+/* Only of who is known: anybody may say anything. */
+static char *
+ahead_fault(const struct roster_taking *t, const struct statement *s)
+{
+	if (!roster_is_direct(t->r, t->f, s, 0))
+		return (NULL);
+	return (xasprintf(
+	    "node %s says what is of %llu s from now: the clock there or here is wrong",
+	    statement_field(s, "by"), (unsigned long long)((s->time >> 16) - t->f->now_ms) / 1000));
 }
 
 /* ---- what becomes of it ---- */
@@ -103,8 +141,11 @@ is_ahead(const struct roster_taking *t, const struct statement *s)
 static void
 verdict_is(struct roster_taking *t, enum roster_verdict v)
 {
-	if (t->verdict == ROSTER_OLD || v == ROSTER_TAKEN)
-		t->verdict = v;
+	if (t->verdict != ROSTER_OLD && v != ROSTER_TAKEN)
+		return;
+	t->verdict = v;
+	free(*t->why); /* of a part that was refused before */
+	*t->why = NULL;
 }
 
 static void
@@ -124,6 +165,18 @@ refuse_offer(struct roster_taking *t, char *why)
 		*t->why = why;
 	} else
 		free(why);
+}
+
+/* Who said it is not known yet, perhaps; but where it is, why is said. */
+static void
+leave_for_later(struct roster_taking *t, const struct statement *s)
+{
+	char *why = is_ahead(t, s) ? ahead_fault(t, s) : right_fault(t, s);
+
+	if (why != NULL)
+		refuse_offer(t, why);
+	else
+		verdict_is(t, ROSTER_LATER);
 }
 
 /* ---- members ---- */
@@ -147,11 +200,12 @@ take_introduction(struct roster_taking *t)
 	if (i == NULL || (e->introduction != NULL && statement_cmp(i, e->introduction) <= 0) ||
 	    (e->said != NULL && e->said->removed && i->time <= e->said->time))
 		return;
-	if (is_ahead(t, i) || !believes_it(t, i)) {
-		verdict_is(t, ROSTER_LATER);
+	if (is_ahead(t, i) || !believes_introduction(t, i)) {
+		leave_for_later(t, i);
 		return;
 	}
 	move_statement(&e->introduction, &t->o->introduction);
+	e->seen_ms = t->f->now_ms;
 	if (roster_is_live(e) && !fits_key(e->introduction, e->said)) {
 		statement_free(e->said);
 		e->said = NULL;
@@ -178,7 +232,7 @@ take_removal(struct roster_taking *t)
 	/* What comes with it says that it is over, though by whom is not known yet. */
 	if (is_ahead(t, s) || !believes_it(t, s) ||
 	    (t->o->introduction != NULL && t->o->introduction->time > s->time)) {
-		verdict_is(t, ROSTER_LATER);
+		leave_for_later(t, s);
 		return;
 	}
 	move_statement(&e->said, &t->o->said);
@@ -219,7 +273,8 @@ is_its_own(const struct roster_taking *t, const struct statement *s)
 	if (t->f->who != NULL && memcmp(t->f->who, s->by, NODE_ID_LEN) == 0)
 		return (link == NULL || strcmp(link, s->by_spki) == 0 ||
 		    strcmp(link, statement_field(s, "spki")) == 0);
-	return (strcmp(s->by_spki, statement_field(s, "spki")) == 0 && is_relayed(t));
+	return (strcmp(s->by_spki, statement_field(s, "spki")) == 0 && is_relayed(t) &&
+	    !is_by_removed(t, t->o->introduction));
 }
 
 /* Its certificate was revoked: what it says from then on does not count. */
@@ -252,7 +307,9 @@ take_said(struct roster_taking *t)
 	if (roster_is_locked(e) || (roster_is_live(e) && statement_cmp(s, e->said) <= 0) ||
 	    is_key_locked(t->r, statement_field(s, "spki"), e->introduction))
 		return;
-	if (is_ahead(t, s) || is_muted(t, s)) {
+	if (is_ahead(t, s)) {
+		leave_for_later(t, s);
+	} else if (is_muted(t, s)) {
 		verdict_is(t, ROSTER_LATER);
 	} else if (!is_its_own(t, s)) {
 		if (e->said == NULL || e->said->removed)
@@ -311,7 +368,7 @@ take_fact(struct roster_taking *t)
 	    statement_is_over(s, t->f->now_ms))
 		return;
 	if (is_ahead(t, s) || !believes_it(t, s)) {
-		verdict_is(t, ROSTER_LATER);
+		leave_for_later(t, s);
 		return;
 	}
 	move_statement(&t->e->said, &t->o->said);

@@ -48,8 +48,8 @@ roster_count(struct roster *r)
 
 /* ---- entries as they travel ---- */
 
-static json_t *
-entry_write(const struct roster_entry *e)
+json_t *
+roster_entry_write(const struct roster_entry *e)
 {
 	return (json_pack("{s:s, s:s, s:o*, s:o*}", "kind", statement_kind_name(e->kind), "key",
 	    e->key, "said", e->said != NULL ? statement_write(e->said) : NULL, "introduction",
@@ -66,9 +66,23 @@ roster_entry(struct roster *r, enum statement_kind kind, const char *key)
 		return (NULL);
 	pthread_mutex_lock(&r->lock);
 	e = roster_find(r, kind, key);
-	o = e != NULL ? entry_write(e) : NULL;
+	o = e != NULL ? roster_entry_write(e) : NULL;
 	pthread_mutex_unlock(&r->lock);
 	return (o);
+}
+
+struct roster_times
+roster_times(struct roster *r, enum statement_kind kind, const char *key)
+{
+	struct roster_times t = { 0 };
+	const struct roster_entry *e;
+
+	pthread_mutex_lock(&r->lock);
+	e = roster_find(r, kind, key);
+	if (e != NULL)
+		t = (struct roster_times){ e->taken_ms, e->seen_ms };
+	pthread_mutex_unlock(&r->lock);
+	return (t);
 }
 
 static int
@@ -104,7 +118,7 @@ roster_since(struct roster *r, uint64_t after, const uint8_t *not_from, size_t m
 	all = changed_since(r, after, &n);
 	for (i = 0; i < n && json_array_size(list) < max; i++)
 		if (memcmp(all[i]->from, not_from, NODE_ID_LEN) != 0)
-			json_array_append_new(list, entry_write(all[i]));
+			json_array_append_new(list, roster_entry_write(all[i]));
 	*upto = i < n ? all[i]->seq - 1 : r->seq;
 	pthread_mutex_unlock(&r->lock);
 	free(all);
@@ -194,9 +208,8 @@ roster_member_clear(struct roster_member *m)
 	memset(m, 0, sizeof(*m));
 }
 
-/* By its host name, or else its id. */
-static char *
-shown_id(struct roster *r, const uint8_t *id)
+char *
+roster_shown_id(struct roster *r, const uint8_t *id)
 {
 	const struct roster_entry *e = roster_find_id(r, id);
 	char hex[2 * NODE_ID_LEN + 1];
@@ -205,15 +218,14 @@ shown_id(struct roster *r, const uint8_t *id)
 	return (xstrdup(e != NULL && e->said != NULL ? statement_field(e->said, "hostname") : hex));
 }
 
-/* As it is known here, or else as it has called itself then. */
-static char *
-shown_remover(struct roster *r, const struct roster_entry *e)
+char *
+roster_shown_remover(struct roster *r, const struct roster_entry *e)
 {
 	const struct roster_entry *by = roster_find_id(r, e->said->by);
 	const char *name = statement_field(e->said, "remover");
 
 	return ((by == NULL || by->said == NULL) && name != NULL ? xstrdup(name) :
-								   shown_id(r, e->said->by));
+								   roster_shown_id(r, e->said->by));
 }
 
 static void
@@ -230,7 +242,7 @@ member_of(struct roster *r, const struct roster_entry *e, struct roster_member *
 	m->distrusted = m->spki != NULL && roster_is_distrusted(r, e, m->spki);
 	m->removed = roster_is_locked(e);
 	if (m->removed) {
-		m->removed_by = shown_remover(r, e);
+		m->removed_by = roster_shown_remover(r, e);
 		m->removed_ms = e->taken_ms;
 	}
 }
@@ -309,7 +321,7 @@ roster_locked(struct roster *r, const uint8_t *id, const char *spki, const char 
 	pthread_mutex_lock(&r->lock);
 	e = locking_entry(r, id, spki);
 	if (e != NULL) {
-		by = shown_remover(r, e);
+		by = roster_shown_remover(r, e);
 		why = xasprintf("'%s' was removed from the cluster by '%s': add_node with "
 				"credentials or a join token brings it back",
 		    name, by);
@@ -358,7 +370,7 @@ roster_removed(struct roster *r)
 			continue;
 		host = roster_host_key(statement_field(e->said, "hostname"));
 		if (json_object_get(r->hosts, host) == NULL) {
-			char *by = shown_remover(r, e);
+			char *by = roster_shown_remover(r, e);
 
 			json_object_set_new(all, host, json_string(by));
 			free(by);
@@ -391,6 +403,20 @@ roster_faults(struct roster *r, uint64_t now_ms)
 	return (list);
 }
 
+int
+roster_is_alone(struct roster *r)
+{
+	const struct roster_entry *e;
+	int others = 0;
+
+	pthread_mutex_lock(&r->lock);
+	for (e = r->entries; e != NULL; e = e->hh.next)
+		others |= e->kind == STATEMENT_MEMBER && roster_is_live(e) &&
+		    e != roster_find_id(r, r->own_id);
+	pthread_mutex_unlock(&r->lock);
+	return (!others);
+}
+
 void
 roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg), void *arg)
 {
@@ -408,31 +434,4 @@ roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg
 		roster_member_clear(&m);
 	}
 	pthread_mutex_unlock(&r->lock);
-}
-
-static int
-needs_introduction(struct roster *r, const struct roster_facts *f, const struct roster_entry *e)
-{
-	return (e->kind == STATEMENT_MEMBER && roster_is_live(e) &&
-	    e != roster_find_id(r, r->own_id) &&
-	    !roster_is_distrusted(r, e, statement_field(e->said, "spki")) &&
-	    (e->introduction == NULL || !roster_is_direct(r, f, e->introduction, 1) ||
-		strcmp(statement_field(e->introduction, "spki"),
-		    statement_field(e->said, "spki")) != 0));
-}
-
-uint8_t *
-roster_unintroduced(struct roster *r, const struct roster_facts *f, size_t *n)
-{
-	uint8_t *ids;
-	const struct roster_entry *e;
-
-	*n = 0;
-	pthread_mutex_lock(&r->lock);
-	ids = xcalloc(HASH_COUNT(r->entries) + 1, NODE_ID_LEN);
-	for (e = r->entries; e != NULL; e = e->hh.next)
-		if (needs_introduction(r, f, e))
-			node_id_read(e->key, ids + (*n)++ * NODE_ID_LEN);
-	pthread_mutex_unlock(&r->lock);
-	return (ids);
 }

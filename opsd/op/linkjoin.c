@@ -11,96 +11,28 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/carrier_link.h"
+#include "opsd/cluster/cluster.h"
 #include "opsd/cluster/daemons.h"
+#include "opsd/cluster/gossip_take.h"
 #include "opsd/cluster/members.h"
-#include "opsd/pki/enrol.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/pki/pki.h"
-#include "opsd/pki/retained.h"
 
 /* A node is added by a call: certificate, link, subscriptions. */
 
 #define LINK_MIN_MS 10000 /* a link takes a while, with a new certificate and a first failure */
 #define LOOK_MS     50
+#define WITHDRAW_MS 5000
 #define TRIES_FEW   3       /* that fail for the same reason, as a rule, */
 #define EARLY_US    2000000 /* but before that perhaps with the certificate of before */
 
-/* Takes the text. */
-static int
-fail_join(struct linkjoin *j, int status, char *error)
+int
+linkjoin_fail(struct linkjoin *j, int status, char *error)
 {
 	free(j->error);
 	j->status = status;
 	j->error = error;
 	return (-1);
-}
-
-/* ---- a certificate ---- */
-
-static int
-keep_signed(struct linkjoin *j, const struct enrolled *got, const char *own)
-{
-	struct pki_adopted a = { &got->pair, got->authorities, own, j->route.host, NULL };
-	char *err = NULL;
-	int status;
-
-	a.added = j->trusted = json_object();
-	j->had_identity = pki_kept(j->ops->pki, &j->identity);
-	status = pki_adopt(j->ops->pki, &a, &err);
-	if (status == 200) {
-		j->adopted = 1;
-		return (0);
-	}
-	fail_join(j, status,
-	    xasprintf("The certificate that '%s' has signed is not kept: %s", j->route.host, err));
-	free(err);
-	return (-1);
-}
-
-static int
-ask_certificate(struct linkjoin *j, const struct conf *c, const char *own, const char *authority)
-{
-	struct enrol e = {
-		.host = j->route.host,
-		.port = j->api_port,
-		.authorization = j->authorization,
-		.verify_tls = j->verify_tls,
-		.proxy = conf_str(c, REP_PROXY),
-		.hostname = own,
-		.node = j->ops->data.node_hex,
-		.authority = authority,
-	};
-	struct enrolled got;
-	char *err = NULL;
-	int status = enrol_run(&e, &got, &err), rc;
-
-	if (status != 200) {
-		fail_join(j, status,
-		    xasprintf("No certificate comes from '%s' (its operations API at port %d): %s",
-			j->route.host, j->api_port, err));
-		free(err);
-		return (-1);
-	}
-	rc = keep_signed(j, &got, own);
-	j->api_pin = xstrdup(got.pin);
-	enrol_clear(&got);
-	return (rc);
-}
-
-static int
-enrol_here(struct linkjoin *j)
-{
-	struct conf *c = data_conf(&j->ops->data);
-	char *own = repconf_hostname(c), *err = NULL;
-	char *authority = pki_authority(j->ops->pki, &err);
-	int rc = authority != NULL ?
-	    ask_certificate(j, c, own, authority) :
-	    fail_join(j, 500, xasprintf("This node has no authority: %s", err));
-
-	free(authority);
-	free(err);
-	free(own);
-	conf_free(c);
-	return (rc);
 }
 
 /* ---- a link ---- */
@@ -149,7 +81,7 @@ fail_link(struct linkjoin *j, const char *why)
 	struct conf *c = data_conf(&j->ops->data);
 	char *own = repconf_hostname(c), *cure = link_cure(j, why, own);
 
-	fail_join(j, 504,
+	linkjoin_fail(j, 504,
 	    xasprintf("No link with '%s' at %s comes up: %s. %s", j->route.host, j->url,
 		why != NULL ? why : "it does not answer", cure));
 	free(cure);
@@ -222,7 +154,7 @@ keep_place(struct linkjoin *j)
 
 	if (status == 200)
 		return (0);
-	return (fail_join(j, status,
+	return (linkjoin_fail(j, status,
 	    xasprintf("'%s' is not kept as a member: nothing can be written", j->route.host)));
 }
 
@@ -231,28 +163,72 @@ note_before(struct linkjoin *j)
 {
 	struct member m = { 0 };
 
+	j->was_alone = roster_is_alone(j->ops->rep.roster);
 	if (!members_by_hostname(j->ops->rep.members, j->route.host, &m))
 		return;
 	j->was_known = 1;
+	j->was_linked = m.spki != NULL && is_link_up(j);
 	j->dial = xstrdup(m.dial);
 	member_clear(&m);
+}
+
+/* ---- credentials ---- */
+
+/* Who gives others without a word of keeping them wants none kept. */
+static int
+settle_credentials(struct linkjoin *j)
+{
+	struct retained r = { j->authorization, j->api_port, j->verify_tls,
+		j->verify_tls ? NULL : j->api_pin };
+	char *err = NULL;
+	int rc = 0;
+
+	if (j->retain == -1 && j->authorization == NULL)
+		return (0);
+	j->had_retained = retained_get(j->ops->pki, j->route.host, &j->retained);
+	rc = j->retain == 1 ? retained_put(j->ops->pki, j->route.host, &r, &err) :
+			      retained_drop(j->ops->pki, j->route.host, &err);
+	j->settled = rc == 0;
+	if (rc == -1)
+		linkjoin_fail(j, 500, err);
+	return (rc);
+}
+
+static void
+unsettle_credentials(struct linkjoin *j)
+{
+	char *err = NULL;
+
+	if (!j->settled)
+		return;
+	if ((j->had_retained ? retained_put(j->ops->pki, j->route.host, &j->retained, &err) :
+			       retained_drop(j->ops->pki, j->route.host, &err)) == -1)
+		log_errorx("the retained credentials for '%s': %s", j->route.host, err);
+	free(err);
+	j->settled = 0;
 }
 
 int
 linkjoin_reach(struct linkjoin *j)
 {
 	if (!j->ops->data.live.links)
-		return (fail_join(j, 400,
+		return (linkjoin_fail(j, 400,
 		    xstrdup("Links are not configured on this node: set replication.hostname")));
 	note_before(j);
-	if (j->authorization != NULL && enrol_here(j) == -1)
+	if (j->authorization != NULL && linkjoin_enrol(j) == -1)
 		return (-1);
 	members_expect(j->ops->rep.members, j->route.host, j->url);
 	j->expected = 1;
 	if (wait_linked(j) == -1)
 		return (-1);
 	j->reached = 1;
-	return (keep_place(j));
+	return (keep_place(j) == -1 ? -1 : settle_credentials(j));
+}
+
+int
+linkjoin_settle(struct linkjoin *j)
+{
+	return (settle_credentials(j));
 }
 
 /* ---- subscriptions ---- */
@@ -295,35 +271,71 @@ end_expected(struct linkjoin *j)
 	j->expected = 0;
 }
 
-/* Who gives others without a word of keeping them wants none kept. */
-static int
-settle_credentials(struct linkjoin *j, char **err)
-{
-	struct retained r = { j->authorization, j->api_port, j->verify_tls,
-		j->verify_tls ? NULL : j->api_pin };
-	int rc = 0;
-
-	if (j->retain == 1)
-		rc = retained_put(j->ops->pki, j->route.host, &r, err);
-	else if (j->retain == 0 || j->authorization != NULL)
-		rc = retained_drop(j->ops->pki, j->route.host, err);
-	return (rc == 0 ? 200 : 500);
-}
-
 int
 linkjoin_finish(struct linkjoin *j, const char *by)
 {
 	char *err = NULL;
-	int status = settle_credentials(j, &err);
+	int status = 200;
 
-	if (status == 200 && j->revoked != NULL)
+	if (j->revoked != NULL)
 		status = pki_revoke(j->ops->pki, j->revoked, 0, by, &err);
-	if (status != 200) {
-		fail_join(j, status, err);
-		return (-1);
-	}
 	end_expected(j);
-	return (0);
+	if (status == 200)
+		return (0);
+	linkjoin_fail(j, status,
+	    xasprintf("'%s' is added, but no certificate is revoked: %s", j->route.host, err));
+	free(err);
+	return (-1);
+}
+
+/* The other lets us in no longer, and if we were with nobody before, we are again. */
+static void
+withdraw_join(struct linkjoin *j)
+{
+	struct replication *rep = &j->ops->rep;
+	json_t *q, *answer = NULL;
+	int status;
+
+	if (j->serial == NULL || !carrier_link_id(rep->link, j->route.host, j->id))
+		return;
+	q = json_pack("{s:s, s:s, s:b}", "id", rep->data->node_hex, "serial", j->serial, "leaves",
+	    j->was_alone);
+	status = cluster_ask(rep->cluster, j->route.host, "withdraw", q, WITHDRAW_MS, &answer);
+	if (status != 200)
+		log_warnx(
+		    "'%s' has not taken back that this node joined it: remove_node there does",
+		    j->route.host);
+	json_decref(answer);
+	json_decref(q);
+}
+
+struct joined_end {
+	struct carrier_link *l;
+	uint8_t id[NODE_ID_LEN];
+};
+
+static void
+end_link_run(void *arg)
+{
+	struct joined_end *e = arg;
+
+	carrier_link_end(e->l, e->id, "the call that made it has failed");
+	free(e);
+}
+
+/* It stands with a certificate that is not ours any more. */
+static void
+end_made_link(struct linkjoin *j)
+{
+	struct replication *rep = &j->ops->rep;
+	struct joined_end *e;
+
+	if (j->serial == NULL || !carrier_link_id(rep->link, j->route.host, j->id))
+		return;
+	e = xcalloc(1, sizeof(*e));
+	e->l = rep->link;
+	memcpy(e->id, j->id, NODE_ID_LEN);
+	post(rep->data->svc->post, end_link_run, e);
 }
 
 void
@@ -331,11 +343,18 @@ linkjoin_undo(struct linkjoin *j)
 {
 	struct replication *rep = &j->ops->rep;
 
+	unsettle_credentials(j);
+	withdraw_join(j);
 	if (j->adopted)
 		pki_put_back(j->ops->pki, j->had_identity ? &j->identity : NULL, j->trusted);
+	else if (json_object_size(j->trusted) > 0)
+		pki_distrust(j->ops->pki, j->trusted);
 	if (j->reached && !j->was_known)
 		members_drop(rep, j->id);
 	else if (j->reached && j->dial != NULL)
 		members_keep_dial(rep, j->id, j->dial);
+	if (j->serial != NULL && j->was_alone)
+		gossip_take_alone(rep);
+	end_made_link(j);
 	end_expected(j);
 }

@@ -6,11 +6,13 @@
 #include "opsd/op/fields.h"
 #include "opsd/op/node.h"
 #include "opsd/pki/keyfiles.h"
+#include "opsd/pki/retained.h"
 
 /*
  * A call that adds a node by hostname or url: what it gives, and how far it has come.  First a
- * certificate, when it gives credentials; then a link, and the place to dial is kept; then
- * subscriptions (proposal.h).  What fails is undone.
+ * certificate, when it gives credentials and this node has none that is good for links with that node;
+ * then a link, and the place to dial is kept; then subscriptions (proposal.h).  What fails is undone, on
+ * both sides.
  */
 struct linkjoin {
 	struct ops *ops;
@@ -27,11 +29,17 @@ struct linkjoin {
 	uint64_t start_ms;
 
 	int expected;     /* it may be linked while this goes on */
+	int was_linked;   /* it was, before that, */
+	int was_alone;    /* or this node knew no other member */
 	int adopted;      /* our certificate is one that it has signed; */
 	int had_identity; /* there was another before: */
 	struct keypair identity;
-	json_t *trusted; /* authorities that came with ours */
-	int reached;     /* it is linked: */
+	char *serial;    /* of the certificate with which it lets us in now, or NULL */
+	json_t *trusted; /* authorities that came with its answer */
+	int settled;     /* the credentials were kept, or those of before forgotten: */
+	int had_retained;
+	struct retained retained;
+	int reached; /* it is linked: */
 	uint8_t id[NODE_ID_LEN];
 	int was_known; /* and was a member before, */
 	char *dial;    /* which was dialled there, or NULL */
@@ -48,12 +56,17 @@ struct linkjoin *linkjoin_read(struct request *r, struct faults *f, const json_t
     const char *prefix);
 void linkjoin_free(struct linkjoin *j);
 
-/* Until it is linked, and kept; waits.  -1 with status and error. */
+/* linkjoin_enrol.c: with its credentials, the other lets us in; -1 as below. */
+int linkjoin_enrol(struct linkjoin *j);
+int linkjoin_fail(struct linkjoin *j, int status, char *error); /* takes the text; -1 */
+
+/* Until it is linked, and kept, and the credentials are kept or forgotten; waits.  -1 with status and error. */
 int linkjoin_reach(struct linkjoin *j);
+/* The credentials alone, of a node that is not looked for anew. */
+int linkjoin_settle(struct linkjoin *j);
 /* What is to flow by what it says, to be asked for; proposal_free. */
 struct proposal *linkjoin_proposal(struct linkjoin *j);
-/* All is well: credentials are kept or forgotten, and what is revoked is so.  -1 with status and
- * error. */
+/* All is well: what is revoked is so.  -1 with status and error, and all else stands. */
 int linkjoin_finish(struct linkjoin *j, const char *by);
 void linkjoin_undo(struct linkjoin *j); /* as it was before linkjoin_reach */
 

@@ -253,6 +253,8 @@ linkjoin_free(struct linkjoin *j)
 	subscriptions_clear(&j->wanted);
 	mem_wipe(j->authorization);
 	keyfiles_clear(&j->identity);
+	retained_clear(&j->retained);
+	free(j->serial);
 	json_decref(j->trusted);
 	free(j->api_pin);
 	free(j->url);

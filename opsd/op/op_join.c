@@ -142,13 +142,14 @@ count_wrong_token(struct request *r, int status)
 
 /* What the node asks for now is asked for with our word. */
 static void
-invite_signed(struct request *r, const char *text)
+invite_signed(struct request *r, const struct issue_order *o)
 {
 	char *why = NULL;
-	struct csr *csr = csr_read(text, &why);
+	struct csr *csr = o->csr != NULL ? csr_read(o->csr, &why) : NULL;
+	const char *node = csr != NULL ? csr->node : o->node;
 	uint8_t id[NODE_ID_LEN];
 
-	if (csr != NULL && node_id_read(csr->node, id) == 0)
+	if (node != NULL && node_id_read(node, id) == 0)
 		invited_add(r->ops->rep.invited, id, wall_ms());
 	csr_free(csr);
 	free(why);
@@ -182,12 +183,25 @@ is_renewal(struct request *r, const char *text)
 	return (is);
 }
 
+/* One that has a certificate already says so, and who it is; any other asks for one. */
+static void
+field_order(struct faults *f, const json_t *body, struct issue_order *o)
+{
+	int has = json_object_get(body, "certificate") != NULL;
+
+	if (has && json_object_get(body, "csr") != NULL)
+		fault(f, "'csr' cannot be given together with 'certificate'");
+	o->csr = field_string(f, body, "csr", !has);
+	o->certificate = field_string(f, body, "certificate", 0);
+	o->hostname = field_string(f, body, "hostname", has);
+	o->node = field_string(f, body, "node_id", has);
+}
+
 static void
 sign_certificate(struct request *r)
 {
 	struct faults f = { 0 };
 	struct issue_order order = {
-		.csr = field_string(&f, r->body, "csr", 1),
 		.authority = field_string(&f, r->body, "authority", 0),
 		.join = join_token_of(r),
 		.by = r->user != NULL ? r->user->name : NULL,
@@ -196,6 +210,7 @@ sign_certificate(struct request *r)
 	char *err = NULL;
 	int status;
 
+	field_order(&f, r->body, &order);
 	if (order.join != NULL && token_refused(r)) {
 		buf_free(&f.text);
 		return;
@@ -211,7 +226,7 @@ sign_certificate(struct request *r)
 		return;
 	}
 	if (!order.renews)
-		invite_signed(r, order.csr);
+		invite_signed(r, &order);
 	op_cert_table(r->ops); /* the authority may have been made for it */
 	json_object_set_new(answer, "node_id", json_string(r->ops->data.node_hex));
 	reply_json(r, 200, answer);

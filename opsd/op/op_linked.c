@@ -89,7 +89,7 @@ op_linked_change(struct request *r, int add)
 
 	if (!faults_answer(r, &f)) {
 		known = !add && is_known_member(j) && only_changes(r);
-		if (!known && linkjoin_reach(j) == -1) {
+		if ((known ? linkjoin_settle(j) : linkjoin_reach(j)) == -1) {
 			linkjoin_undo(j);
 			reply_error(r, j->status, "%s", j->error);
 		} else if (known && !j->is_explicit)

@@ -263,10 +263,18 @@ csr_read(const char *text, char **err)
 	return (NULL);
 }
 
+EVP_PKEY *
+csr_key(const struct csr *c)
+{
+	return (c->shown != NULL ? X509_get0_pubkey(c->shown) : X509_REQ_get0_pubkey(c->request));
+}
+
 void
 csr_free(struct csr *c)
 {
-	if (c != NULL)
-		X509_REQ_free(c->request);
+	if (c == NULL)
+		return;
+	X509_REQ_free(c->request);
+	X509_free(c->shown);
 	free(c);
 }

@@ -15,6 +15,7 @@ struct csr {
 	char hostname[CSR_HOST + 1]; /* in small letters */
 	char node[CSR_NODE + 1];
 	struct X509_req_st *request;
+	struct x509_st *shown; /* in place of a request: it has one (shown.h) */
 };
 
 /* A hostname as certificates have it: no wildcard, no dot at an end. */
@@ -30,6 +31,7 @@ int csr_make_again(const char *hostname, const char *node, const char *key, char
     char **err);
 /* NULL with *err, which goes on from a field's name: "is not signed with its own key". */
 struct csr *csr_read(const char *text, char **err);
+struct evp_pkey_st *csr_key(const struct csr *c); /* borrowed */
 void csr_free(struct csr *c);
 
 #endif

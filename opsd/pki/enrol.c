@@ -102,12 +102,19 @@ token_in(const char *authorization, struct join_token *token, char **err)
 	return (-1);
 }
 
+/* One of the two is NULL. */
 static char *
-question_text(const struct enrol *e, const char *csr)
+question_text(const struct enrol *e, const char *csr, const char *certificate)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s*}", "operation", "sign_certificate", "csr", csr,
-	    "authority", e->authority);
-	char *text = json_dumps(o, JSON_COMPACT);
+	json_t *o = json_pack("{s:s, s:s*, s:s*, s:s*}", "operation", "sign_certificate", "csr",
+	    csr, "certificate", certificate, "authority", e->authority);
+	char *text;
+
+	if (certificate != NULL) {
+		json_object_set_new(o, "hostname", json_string(e->hostname));
+		json_object_set_new(o, "node_id", json_string(e->node));
+	}
+	text = json_dumps(o, JSON_COMPACT);
 
 	json_decref(o);
 	return (text);
@@ -209,7 +216,8 @@ read_reply(const struct enrol *e, const struct enrol_reply *reply, json_t **answ
 
 /* As read_reply; `pin` is of who has answered. */
 static int
-ask_signed(const struct enrol *e, const char *csr, json_t **answer, char pin[PEM_HASH], char **err)
+ask_signed(const struct enrol *e, const char *csr, const char *certificate, json_t **answer,
+    char pin[PEM_HASH], char **err)
 {
 	struct enrol_post post = { .enrol = e, .pin = e->pin };
 	struct enrol_reply reply = { 0 };
@@ -219,7 +227,7 @@ ask_signed(const struct enrol *e, const char *csr, json_t **answer, char pin[PEM
 	*answer = NULL;
 	if ((pinned = token_in(e->authorization, &token, err)) == -1)
 		return (400);
-	post.body = question_text(e, csr);
+	post.body = question_text(e, csr, certificate);
 	if (pinned)
 		post.pin = token.pin;
 	status = enrol_http_post(&post, &reply, err);
@@ -242,7 +250,7 @@ enrol_run(const struct enrol *e, struct enrolled *out, char **err)
 	*out = (struct enrolled){ 0 };
 	if (csr_make(e->hostname, e->node, &out->pair.key, &csr, err) == -1)
 		return (400);
-	status = ask_signed(e, csr, &answer, pin, err);
+	status = ask_signed(e, csr, NULL, &answer, pin, err);
 	if (status == 200 && take_signed(e, answer, out, err) == -1)
 		status = 502;
 	if (status == 200)
@@ -255,11 +263,34 @@ enrol_run(const struct enrol *e, struct enrolled *out, char **err)
 }
 
 int
+enrol_shown(const struct enrol *e, const char *certificate, struct enrolled *out, char **err)
+{
+	char pin[PEM_HASH];
+	json_t *answer, *authorities;
+	int status;
+
+	*out = (struct enrolled){ 0 };
+	status = ask_signed(e, NULL, certificate, &answer, pin, err);
+	authorities = json_object_get(answer, "authorities");
+	if (status == 200 && !json_is_array(authorities)) {
+		*err = xasprintf("'%s' answers without its authorities", e->host);
+		status = 502;
+	}
+	if (status == 200) {
+		out->authorities = json_incref(authorities);
+		out->node = xstrdup(json_string_value(json_object_get(answer, "node_id")));
+		out->pin = xstrdup(pin);
+	}
+	json_decref(answer);
+	return (status);
+}
+
+int
 enrol_again(const struct enrol *e, const char *csr, char **certificate, char **err)
 {
 	char pin[PEM_HASH];
 	json_t *answer;
-	int status = ask_signed(e, csr, &answer, pin, err);
+	int status = ask_signed(e, csr, NULL, &answer, pin, err);
 
 	*certificate = xstrdup(json_string_value(json_object_get(answer, "certificate")));
 	if (status == 200 && *certificate == NULL) {

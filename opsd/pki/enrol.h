@@ -32,6 +32,11 @@ struct enrolled {
 
 /* 200, or the status of the answer to whoever wants it, with *err.  Blocks, up to 40 s. */
 int enrol_run(const struct enrol *e, struct enrolled *out, char **err);
+/*
+ * The same for a node that has a certificate (PEM), which it shows on: it is let in with that, and there
+ * is none in *out.
+ */
+int enrol_shown(const struct enrol *e, const char *certificate, struct enrolled *out, char **err);
 void enrol_clear(struct enrolled *e);
 /*
  * The same with a request that is there, as for another certificate of a key that others know: the

@@ -18,6 +18,7 @@
 #include "opsd/pki/ledger.h"
 #include "opsd/pki/pki_priv.h"
 #include "opsd/pki/renewal.h"
+#include "opsd/pki/shown.h"
 #include "opsd/store/data.h"
 
 /* One signature on its way. */
@@ -27,6 +28,7 @@ struct issuing {
 	const struct issue_order *order; /* NULL: a renewal */
 	struct join_taken join;          /* the token, which is used up with it */
 	char *authority;                 /* of the node, by itself; or NULL */
+	json_t *trusted;                 /* {hash: ...} of those that are, for it; or NULL */
 	struct ca_signed made;
 };
 
@@ -86,20 +88,6 @@ claimed_by(struct pki *p, const struct csr *r)
 
 /* ---- what is over ---- */
 
-static int64_t
-until_of(const json_t *record)
-{
-	return (json_integer_value(json_object_get(record, "until")));
-}
-
-static int
-is_too_late(const json_t *issued, uint64_t now_ms)
-{
-	return (!json_is_true(json_object_get(issued, "confirmed")) &&
-	    (uint64_t)json_integer_value(json_object_get(issued, "at")) + ISSUE_CONFIRM_MS <
-		now_ms);
-}
-
 /* What was signed and never used is revoked, and what has expired is forgotten. */
 static void
 sweep_issued(struct pki *p)
@@ -108,22 +96,29 @@ sweep_issued(struct pki *p)
 	struct ledger_change *c = xcalloc(2 * json_object_size(all) + 1, sizeof(*c));
 	const char *serial;
 	char *err = NULL;
+	json_t *trusted = json_object();
 	size_t n = 0;
 
 	json_object_foreach(all, serial, issued) {
-		if (is_too_late(issued, wall_ms()) &&
+		if (issue_is_too_late(issued, wall_ms()) && issue_is_shown(issued)) {
+			json_object_update(trusted, json_object_get(issued, "trusted"));
+			c[n++] = (struct ledger_change){ LEDGER_ISSUED, serial, NULL };
+		} else if (issue_is_too_late(issued, wall_ms()) &&
 		    !ledger_has(p->ledger, LEDGER_REVOKED, serial)) {
 			one = json_pack("{s:I, s:I, s:s, s:s}", "until",
-			    (json_int_t)until_of(issued), "at", (json_int_t)wall_ms(), "by",
+			    (json_int_t)issue_until(issued), "at", (json_int_t)wall_ms(), "by",
 			    "hubleaf", "why", "never used");
 			json_array_append_new(revoked, one);
 			c[n++] = (struct ledger_change){ LEDGER_REVOKED, serial, one };
 			c[n++] = (struct ledger_change){ LEDGER_ISSUED, serial, NULL };
-		} else if (until_of(issued) < (int64_t)time(NULL))
+		} else if (issue_until(issued) < (int64_t)time(NULL))
 			c[n++] = (struct ledger_change){ LEDGER_ISSUED, serial, NULL };
 	}
 	if (ledger_write(p->ledger, c, n, &err) != 200)
 		log_warnx("records of expired certificates cannot be removed: %s", err);
+	else if (json_object_size(trusted) > 0)
+		pki_distrust(p, trusted);
+	json_decref(trusted);
 	free(err);
 	free(c);
 	json_decref(revoked);
@@ -142,11 +137,12 @@ issued_record(const struct issuing *s)
 	int renews = o == NULL || o->renews;
 	char spki[PEM_HASH] = "";
 
-	pem_spki(X509_REQ_get0_pubkey(s->csr->request), spki);
-	return (json_pack("{s:s, s:s, s:s, s:I, s:I, s:s?, s:b, s:s*}", "hostname",
+	pem_spki(csr_key(s->csr), spki);
+	return (json_pack("{s:s, s:s, s:s, s:I, s:I, s:s?, s:b, s:s*, s:b, s:O*}", "hostname",
 	    s->csr->hostname, "node", s->csr->node, "spki", spki, "until",
 	    (json_int_t)s->made.until, "at", (json_int_t)wall_ms(), "by", by, "confirmed", renews,
-	    "authority", renews ? NULL : s->authority));
+	    "authority", renews ? NULL : s->authority, "shown", s->csr->shown != NULL, "trusted",
+	    s->trusted));
 }
 
 static json_t *
@@ -154,8 +150,8 @@ signed_answer(struct pki *p, const struct ca_signed *s)
 {
 	char until[ISO_TEXT];
 
-	return (json_pack("{s:s, s:o, s:s, s:s}", "certificate", s->certificate, "authorities",
-	    pki_authority_list(p), "serial_number", s->serial, "valid_to",
+	return (json_pack("{s:s*, s:o, s:s, s:s}", "certificate", s->certificate, "authorities",
+	    shown_authorities(p), "serial_number", s->serial, "valid_to",
 	    iso_text(s->until * 1000, until)));
 }
 
@@ -168,6 +164,46 @@ record_signed(struct issuing *s, char **err)
 	int status = ledger_write(s->pki->ledger, &c, 1, err);
 
 	json_decref(record);
+	return (status);
+}
+
+/* What it has may have been signed here, or be known from before. */
+static int
+is_known_here(struct issuing *s, char **err)
+{
+	json_t *issued = ledger_get(s->pki->ledger, LEDGER_ISSUED, s->made.serial);
+	const char *known = json_string_value(json_object_get(issued, "spki"));
+	char spki[PEM_HASH] = "";
+	int is = issued != NULL;
+
+	pem_spki(csr_key(s->csr), spki);
+	if (known != NULL && strcmp(known, spki) != 0)
+		*err = xasprintf("a certificate of another node has the serial number %s, too",
+		    s->made.serial);
+	json_decref(issued);
+	return (is);
+}
+
+static int
+take_shown(struct issuing *s, char **err)
+{
+	json_t *certs = json_pack("[s*]", s->authority);
+	int status = 200;
+
+	if (shown_describe(s->csr, &s->made, err) == -1)
+		status = 400;
+	else if (ledger_has(s->pki->ledger, LEDGER_REVOKED, s->made.serial)) {
+		*err = xasprintf("the certificate %s is revoked", s->made.serial);
+		status = 403;
+	} else if (is_known_here(s, err))
+		status = *err != NULL ? 409 : 200;
+	else {
+		s->trusted = json_object();
+		status = pki_trust(s->pki, certs, s->csr->hostname, s->trusted, err);
+		if (status == 200 && (status = record_signed(s, err)) != 200)
+			pki_distrust(s->pki, s->trusted);
+	}
+	json_decref(certs);
 	return (status);
 }
 
@@ -194,7 +230,7 @@ sign_named(struct issuing *s, char **err)
 	pthread_mutex_lock(&s->pki->signing);
 	sweep_issued(s->pki);
 	if ((*err = claimed_by(s->pki, s->csr)) == NULL)
-		status = make_signed(s, err);
+		status = s->csr->shown != NULL ? take_shown(s, err) : make_signed(s, err);
 	pthread_mutex_unlock(&s->pki->signing);
 	return (status);
 }
@@ -204,11 +240,14 @@ finish_signing(struct issuing *s, int status, json_t **answer)
 {
 	if (status == 200) {
 		*answer = signed_answer(s->pki, &s->made);
-		log_info("a certificate is signed for %s (node %s), serial number %s",
+		log_info("%s %s (node %s), serial number %s",
+		    s->csr->shown != NULL ? "asked in with a certificate of its own is" :
+					    "a certificate is signed for",
 		    s->csr->hostname, s->csr->node, s->made.serial);
 	}
 	ca_signed_clear(&s->made);
 	csr_free(s->csr);
+	json_decref(s->trusted);
 	free(s->authority);
 	return (status);
 }
@@ -251,11 +290,14 @@ sign_with_token(struct issuing *s, char **err)
 static int
 read_order(struct issuing *s, const char *text, char **err)
 {
+	const struct issue_order *o = s->order;
 	char *why;
 
-	if ((s->csr = csr_read(text, &why)) != NULL)
+	s->csr = text != NULL ? csr_read(text, &why) :
+				shown_read(o->certificate, o->hostname, o->node, &why);
+	if (s->csr != NULL)
 		return (200);
-	*err = xasprintf("'csr' %s", why);
+	*err = xasprintf("'%s' %s", text != NULL ? "csr" : "certificate", why);
 	free(why);
 	return (400);
 }
@@ -272,7 +314,7 @@ issue_sign(struct pki *p, const struct issue_order *o, json_t **answer, char **e
 		return (401);
 	}
 	if (o->authority != NULL && (s.authority = ca_read(o->authority, hash)) == NULL) {
-		*err = xstrdup("'member.authority' is no certificate of an authority");
+		*err = xstrdup("'authority' is no certificate of an authority");
 		status = 400;
 	}
 	if (status == 200)
@@ -292,7 +334,8 @@ too_often(struct pki *p, const char *node)
 
 	json_object_foreach(all, serial, issued) {
 		of = json_string_value(json_object_get(issued, "node"));
-		n += of != NULL && strcmp(of, node) == 0 && until_of(issued) >= (int64_t)time(NULL);
+		n += of != NULL && strcmp(of, node) == 0 &&
+		    issue_until(issued) >= (int64_t)time(NULL);
 	}
 	json_decref(all);
 	return (n < ISSUE_MOST_EACH ? NULL :
@@ -314,111 +357,4 @@ issue_renew(struct pki *p, const struct issue_renewal *r, json_t **answer, char 
 	if (status == 200)
 		status = sign_named(&s, err);
 	return (finish_signing(&s, status, answer));
-}
-
-/* ---- in use ---- */
-
-static int
-write_confirmed(struct pki *p, const char *serial, json_t *issued, char **err)
-{
-	const char *authority = json_string_value(json_object_get(issued, "authority"));
-	const char *hostname = json_string_value(json_object_get(issued, "hostname"));
-	struct ledger_change c = { LEDGER_ISSUED, serial, issued };
-	json_t *certs = json_pack("[s*]", authority);
-	int status = pki_trust(p, certs, hostname, NULL, err);
-
-	json_decref(certs);
-	if (status != 200)
-		return (-1);
-	json_object_set_new(issued, "confirmed", json_true());
-	json_object_del(issued, "authority");
-	return (ledger_write(p->ledger, &c, 1, err) == 200 ? 0 : -1);
-}
-
-/* Another authority may have given another certificate the same serial number. */
-static int
-is_shown(const json_t *issued, const struct issue_shown *s)
-{
-	return (csr_same_host(json_string_value(json_object_get(issued, "hostname")),
-		    s->hostname) &&
-	    strcmp(json_string_value(json_object_get(issued, "node")), s->node) == 0 &&
-	    strcmp(json_string_value(json_object_get(issued, "spki")), s->spki) == 0);
-}
-
-int
-issue_confirm(struct pki *p, const struct issue_shown *s, char **err)
-{
-	char normal[SERIAL_MAX];
-	json_t *issued = NULL;
-	int rc = -1;
-
-	/* Not while what was never used is looked for. */
-	pthread_mutex_lock(&p->signing);
-	if (serial_read(s->serial, normal) == -1)
-		*err = xasprintf("'%.100s' is no serial number", s->serial);
-	else if (ledger_has(p->ledger, LEDGER_REVOKED, normal))
-		*err = xasprintf("the certificate has been revoked: its serial number is %s",
-		    normal);
-	else if ((issued = ledger_get(p->ledger, LEDGER_ISSUED, normal)) == NULL ||
-	    !is_shown(issued, s) || json_is_true(json_object_get(issued, "confirmed")))
-		rc = 0;
-	else if (is_too_late(issued, wall_ms()))
-		*err = xasprintf("the certificate was not used within %d seconds after it was "
-				 "signed, so it is not good any more: join again",
-		    ISSUE_CONFIRM_MS / 1000);
-	else
-		rc = write_confirmed(p, normal, issued, err);
-	json_decref(issued);
-	pthread_mutex_unlock(&p->signing);
-	return (rc);
-}
-
-uint64_t
-issue_invites(struct pki *p, const struct issue_shown *s)
-{
-	char normal[SERIAL_MAX];
-	json_t *issued = serial_read(s->serial, normal) == 0 ?
-	    ledger_get(p->ledger, LEDGER_ISSUED, normal) :
-	    NULL;
-	int64_t at = issued != NULL ? json_integer_value(json_object_get(issued, "at")) : 0;
-	int yes = issued != NULL && is_shown(issued, s) && !is_too_late(issued, wall_ms()) &&
-	    !ledger_has(p->ledger, LEDGER_REVOKED, normal);
-
-	json_decref(issued);
-	return (yes ? (uint64_t)at : 0);
-}
-
-/* ---- that are to be good for nothing any more ---- */
-
-/* {serial: the end of its time} */
-static json_t *
-untils_of(struct pki *p, const char *hostname)
-{
-	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *untils = json_object(), *issued;
-	const char *serial;
-
-	json_object_foreach(all, serial, issued)
-		if (csr_same_host(json_string_value(json_object_get(issued, "hostname")),
-			hostname) &&
-		    !ledger_has(p->ledger, LEDGER_REVOKED, serial))
-			json_object_set_new(untils, serial,
-			    json_integer((json_int_t)until_of(issued)));
-	json_decref(all);
-	return (untils);
-}
-
-int
-issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err)
-{
-	json_t *untils;
-	int status;
-
-	/* Not while another is signed for it. */
-	pthread_mutex_lock(&p->signing);
-	untils = untils_of(p, hostname);
-	status = pki_revoke_each(p, untils, by, err);
-	*n = status == 200 ? json_object_size(untils) : 0;
-	pthread_mutex_unlock(&p->signing);
-	json_decref(untils);
-	return (status);
 }

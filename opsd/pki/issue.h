@@ -16,14 +16,17 @@
 struct pki;
 
 struct issue_order {
-	const char *csr;       /* PEM */
-	const char *join;      /* a token that is used up with it, or NULL */
-	const char *by;        /* who asks, or NULL with a token: who made that */
-	const char *authority; /* of the node itself, trusted once it came up; or NULL */
-	int renews;            /* for the key that a member is known by: needs no confirmation */
+	const char *csr; /* PEM; or NULL, and it is let in with what it has: */
+	const char *certificate, *hostname, *node; /* PEM, who it is for, and the id in hex */
+	const char *join;                          /* a token that is used up with it, or NULL */
+	const char *by; /* who asks, or NULL with a token: who made that */
+	const char
+	    *authority; /* of the node itself, trusted once it came up; or NULL.  Of one that is
+				  let in with its own certificate it is trusted at once */
+	int renews;     /* for the key that a member is known by: needs no confirmation */
 };
 /*
- * 200 with *answer {"certificate","authorities":[PEM...],"serial_number","valid_to"}; or a
+ * 200 with *answer {"certificate"?,"authorities":[PEM...],"serial_number","valid_to"}; or a
  * status with *err, and nothing is left of it: 400 for the request, 401 for the token, 403 when
  * the token is for another, 409 when the name or the id is somebody else's.
  */
@@ -52,6 +55,14 @@ int issue_confirm(struct pki *p, const struct issue_shown *s, char **err);
  * When we did, in milliseconds; 0: it is none.
  */
 uint64_t issue_invites(struct pki *p, const struct issue_shown *s);
+/*
+ * Its node has joined with it, and takes that back: it is revoked, or, as its own, is forgotten with what
+ * is trusted for it.  200, or a status with *err; 404: it is of another node, or was signed longer
+ * than ISSUE_WITHDRAW_MS ago.
+ */
+#define ISSUE_WITHDRAW_MS 600000
+int issue_may_withdraw(struct pki *p, const char *serial, const char *node); /* not 404 */
+int issue_withdraw(struct pki *p, const char *serial, const char *node, char **err);
 /* All that we have signed for that name and are good, *n of them; 200, or a status with *err. */
 int issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err);
 

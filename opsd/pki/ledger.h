@@ -9,7 +9,8 @@
  * What a node keeps of certificates, in the store and all of it in memory: a record, an
  * object, for each key.  CF_META "P" + the kind's letter + key -> JSON.
  *
- *   issued     by serial: {hostname, node, spki, until, at, by, confirmed, authority?}
+ *   issued     by serial: {hostname, node, spki, until, at, by, confirmed, authority?,
+ *              shown?, trusted?}; shown: not by us; with authorities that are trusted for it
  *   revoked    by serial: {until, at, by, why?, spread?}; until 0: not known, so it stays; spread:
  *              all members are to know it
  *   authority  by the hash of its key: {certificate, from, at, name?}: who is trusted beside ours

@@ -22,4 +22,9 @@ int pki_own_authority(struct pki *p, struct keypair *out, char **err);
 /* 1: what pki_adopt has kept is shown, for that hostname; 0: it is not; keyfiles_clear. */
 int pki_shows_kept(struct pki *p, const char *hostname, struct keypair *out);
 
+/* Records of LEDGER_ISSUED: the end of its time; whether it was never used; whether the node had it before. */
+int64_t issue_until(const json_t *record);
+int issue_is_too_late(const json_t *issued, uint64_t now_ms);
+int issue_is_shown(const json_t *issued);
+
 #endif

@@ -6,6 +6,7 @@ load node.bash
 load certs.bash
 
 HL_HOSTILE=$HL_BUILD/test/functional/hostile
+HL_STATEMENT=$HL_BUILD/test/functional/statement
 MALLORY=abad1dea00000000abad1dea00000000
 
 start_nodes()
@@ -251,4 +252,105 @@ setup()
 		mallory ask status '{"id":"@ID","name":"m","incarnation":1,"now":1,"digest":0,"since":0,"upto":1,"life":1,"topology_digest":0,"heads_after":[0,0],"cursors":['"${cursors%,}"']}'
 	done
 	healthy flood
+}
+
+says()		# says BY KIND KEY AHEAD FIELDS [N]: signed with mallory's key
+{
+	"$HL_STATEMENT" "$HL_T/ca.ours/mallory" "$@"
+}
+
+gossip()	# gossip ENTRY...: mallory gives these to n1, which answers
+{
+	local IFS=,
+
+	printf '{"id":"@ID","give":[%s]}' "$*" >"$HL_T/gossip"
+	mallory ask roster "@$HL_T/gossip"
+}
+
+refused_of()	# refused_of NODE-ID TEXT: what n1 says of what was said of that
+{
+	ask n1 '{"operation":"cluster_status"}' | jq -e --arg id "$1" --arg text "$2" \
+	    'any(.warnings[]; .kind == "member_refused" and .node_id == $id and (.message | contains($text)))'
+}
+
+known()		# known ADDRESS: what all members are told of it, as n1 has it
+{
+	mallory ask roster '{"id":"@ID","have":[]}' >/dev/null
+	jq -c --arg host "$1" '[.give[] | select(.kind == "member") | .said.text | fromjson | select(.hostname == $host)]' \
+	    <<<"${lines[0]#200 }"
+}
+
+member()	# member HOST: the fields of what it says of itself, with mallory's key
+{
+	printf '{"hostname":"%s","spki":"@SPKI","full":false}' "$1"
+}
+
+@test "what a member says of others that has no right to counts for nothing, and n1 says why" {
+	local two serial before spki
+
+	ok n1 '{"operation":"set_configuration","replication_introducers":["127.0.1.7","127.0.1.8"]}'
+	two=$(node_id n2)
+	serial=$(openssl x509 -in "$HL_T/ca.ours/n2.pem" -noout -serial | cut -d = -f 2 | tr A-F a-f | sed 's/^0*//')
+	gossip "$(says "$MALLORY" member "$MALLORY" 0 "$(member 127.0.1.9)")"
+	[[ ${lines[0]} = 200* ]]
+	before=$(known 127.0.1.8)
+	[ "$(jq length <<<"$before")" = 1 ]
+	spki=$(jq -r '.[0].spki' <<<"$before")
+	# As n2, which has another key; as itself, of n2.
+	gossip "$(says "$two" member "$two" 0 "$(member 127.0.1.8)")"
+	refused_of "$two" "comes with another key than it is known by"
+	gossip "$(says "$MALLORY" member "$two" 0 "$(member 127.0.1.8)")"
+	refused_of "$two" "'by' must be the node itself"
+	# A removal, a revocation, an authority, an introduction.
+	gossip "$(says "$MALLORY" member "$two" 0 '{"hostname":"127.0.1.8","removed":true}')"
+	refused_of "$two" "'127.0.1.9' is none of replication.introducers of this node: what it says of others does not count here (member '$two')"
+	gossip "$(says "$MALLORY" revoked "$serial" 0 "{\"until\":0,\"spki\":\"$spki\"}")"
+	refused_of "$serial" "'127.0.1.9' is none of replication.introducers"
+	gossip "$(says "$MALLORY" authority "$spki" 0 "{\"certificate\":$(jq -Rs . "$HL_T/ca.ours/ca.pem")}")"
+	refused_of "$spki" "'127.0.1.9' is none of replication.introducers"
+	gossip "$(says "$MALLORY" introduction abad1dea00000000abad1dea00000002 0 '{"spki":"@SPKI"}')"
+	refused_of abad1dea00000000abad1dea00000002 "'127.0.1.9' is none of replication.introducers"
+	# Of ten minutes from now, so that nothing could come after it.
+	gossip "$(says "$MALLORY" member "$MALLORY" 600000 "$(member 127.0.1.9)")"
+	refused_of "$MALLORY" "from now: the clock there or here is wrong"
+	[ "$(known 127.0.1.8)" = "$before" ]
+	[ "$(known 127.0.1.9 | jq length)" = 1 ]
+	healthy unheard
+}
+
+@test "what a member said once does not come back; pages that are too large, and no statements" {
+	local old new
+
+	mallory ask roster '{"id":"@ID","have":[]}' >/dev/null
+	old=$(jq -c '[.give[] | select(.kind == "member")] | map(tostring) | join(",")' -r <<<"${lines[0]#200 }")
+	gossip "$(says "$MALLORY" member "$MALLORY" 0 "$(member 127.0.1.9 | sed 's/}$/,"url":"wss:\/\/127.0.1.9:1"}/')")"
+	new=$(known 127.0.1.9)
+	[[ $new = *"127.0.1.9:1"* ]]
+	gossip "$old"
+	[ "$(known 127.0.1.9)" = "$new" ]
+	gossip "$(says "$MALLORY" revoked f 0 '{"until":0}' 1001 | jq -c '.[]' | paste -sd ,)"
+	[[ ${lines[0]} = 400*"'give'"* ]]
+	gossip '{"said":{"text":"x","signer":"x","signature":"x"}}' 7 '{}' '{"said":[]}' '{"introduction":{}}'
+	[[ ${lines[0]} = 200* ]]
+	mallory ask roster '{"id":"@ID","have":7}' ask roster '{"id":"@ID","have":[["member"]]}' ask roster '{"id":"@ID","from":[1,2]}'
+	[[ ${lines[*]} = "400 "*"400 "*"400 "* ]]
+	healthy replayed
+}
+
+@test "10,000 revocations by one that may: half of them are taken, and all goes on" {
+	local i
+
+	for i in 1 2 3 4 5 6 7 8 9 a; do
+		printf '{"id":"@ID","give":%s}' "$(says "$MALLORY" revoked "f$i" 0 '{"until":0}' 1000)" >"$HL_T/gossip.$i"
+	done
+	ok n1 '{"operation":"set_configuration","replication_introducers":["*"]}'
+	mallory $(for i in 1 2 3 4 5 6 7 8 9 a; do echo "ask roster @$HL_T/gossip.$i"; done)
+	[ "$(grep -c '^200 ' <(printf '%s\n' "${lines[@]}"))" = 10 ]
+	grep -q "node $MALLORY has brought 5000 entries of kind 'revoked' already" "$(root n1)/log/opsd.log"
+	healthy full
+	# Once it is removed, it is out.
+	ok n1 '{"operation":"remove_node","hostname":"127.0.1.9"}'
+	as_mallory "$MALLORY" hello end
+	[ "${lines[0]}" = refused ]
+	healthy removed
 }

@@ -18,6 +18,7 @@
 #include <wslay/wslay.h>
 
 #include "common/base/clock.h"
+#include "common/base/file.h"
 #include "common/base/formats.h"
 #include "common/base/frame.h"
 #include "common/base/mem.h"
@@ -34,7 +35,8 @@
  *
  *	hello			says who it is, and waits to be admitted
  *	ready			says that it admits the other, which wants its log
- *	ask VERB JSON		the answer's status and JSON; "@ID" stands for the id
+ *	ask VERB JSON		the answer's status and JSON; "@ID" stands for the id; "@/..." is a file that
+ *				has it
  *	pull DB TABLE KIND RECOVERING ASKER	status, and how many rows or entries
  *	push TABLE DB NAME ORIGIN KEY SEQ	a row in the log of its table of that id, by a transaction
  *				that says that it is of DB.NAME and by ORIGIN; SEQ follows the one before
@@ -277,7 +279,8 @@ with_formats(const char *text)
 static void
 ask(struct hostile *h, char **arg)
 {
-	const char *given = arg[1];
+	char *file = arg[1][0] == '@' ? file_read(arg[1] + 1, 64 << 20, NULL) : NULL;
+	const char *given = file != NULL ? file : arg[1];
 	const char *at = strstr(given, "@ID");
 	char *named = at == NULL ? xstrdup(given) :
 				   xasprintf("%.*s%s%s", (int)(at - given), given, h->hex, at + 3);
@@ -303,6 +306,7 @@ ask(struct hostile *h, char **arg)
 	buf_free(&m);
 	free(text);
 	free(named);
+	free(file);
 }
 
 static void

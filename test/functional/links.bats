@@ -299,3 +299,38 @@ flows()		# flows NODE OTHER PUBLISH SUBSCRIBE: of all databases, as hdb_nodes ha
 	! has n1 dev dog 50 || false
 	wait_until 10 linked n1 n2
 }
+
+insecure()	# insecure NODE ADDRESS OTHER-ADDRESS
+{
+	node_make "$1" CLUSTERING_ENABLED=false
+	echo "$2" >"$HL_T/nodes/$1/address"
+	cat >>"$HL_T/nodes/$1/hubleaf.yaml" <<-END
+	replication:
+	  hostname: $2
+	  port: $2:$link_port
+	  securePort: null
+	  databases: ["*", system]
+	  routes: ["ws://$3:$link_port"]
+	END
+	node_run "$1"
+}
+
+@test "without TLS, by address: tables replicate, users do not, and both are said loudly" {
+	link_port=$(port n1 hub)
+	insecure n5 127.0.1.5 127.0.1.6
+	insecure n6 127.0.1.6 127.0.1.5
+	make_table n5 dog
+	put n5 dev dog 5
+	wait_until 20 has n6 dev dog 5
+	wait_until 10 linked n6 n5
+	warned n5 link_insecure "This node takes links without TLS on 127.0.1.5:$link_port (replication.port): whoever reaches that port can pose as any node"
+	grep -q "This node takes links without TLS on 127.0.1.5:$link_port" "$HL_T/nodes/n5/log"
+	wait_until 10 warned n6 users_insecure "Users and roles do not replicate with node '127.0.1.5'"
+	ok n5 '{"operation":"add_role","role":"reader","permission":{}}'
+	put n5 dev dog 6
+	wait_until 20 has n6 dev dog 6
+	ok n6 '{"operation":"list_roles"}' 'any(.[]; .role == "reader") | not'
+	! pgrep -f "nats-server.*$HL_T/" || false
+	node_stop n5
+	node_stop n6
+}

@@ -199,3 +199,55 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 	wait_until 20 eval '! says n4 revoked ""'
 	wait_until 20 eval '! says n3 link_refused ""'
 }
+
+refuses()	# refuses NODE WORDS
+{
+	says "$1" link_refused "$2"
+}
+
+@test "whom an introducer let in is let in by all, also when it is away, or has an old backup" {
+	local n
+
+	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
+	wait_until 20 known n4
+	wait_until 20 known n3 n1 n2
+	for n in n1 n2 n3 n4; do
+		node_stop $n
+	done
+	rm -rf "$(root n4)"
+	mkdir "$(root n4)"
+	node_run n4
+	cp -a "$(root n2)" "$HL_T/backup"
+	node_run n2
+	join n4 n2
+	wait_until 20 linked n4 n2
+	node_stop n2
+	rm -r "$(root n2)"
+	mv "$HL_T/backup" "$(root n2)"
+	node_run n2
+	wait_until 40 linked n4 n2
+	insert n2 t '{"id":"restored"}'
+	wait_until 20 has_row n4 t '"restored"'
+	# n2 had no time to say so to the others: n4 shows it.
+	node_stop n2
+	node_run n1
+	wait_until 40 linked n1 n4
+}
+
+@test "whom a removed member has let in is not believed, but told what to do, and where" {
+	node_stop n4
+	node_stop n1
+	node_run n3
+	ok n3 '{"operation":"remove_node","hostname":"127.0.1.2"}'
+	node_run n4
+	wait_until 40 refuses n3 "'127.0.1.4' was let in by '127.0.1.2', which '127.0.1.3' has removed from the cluster before this node had heard of it: if it is to be a member, run add_node on '127.0.1.4', with a join token of this node"
+	wait_until 20 says n4 link_failing "run add_node on '127.0.1.4'"
+	join n4 n3
+	wait_until 20 linked n4 n3
+	node_run n1
+	wait_until 30 linked n1 n3 n4
+	node_run n2
+	wait_until 20 linked n2
+	join n2 n1
+	wait_until 30 linked n2 n1 n3 n4
+}

@@ -2,6 +2,7 @@
 # The operations of clustering with nodes that are named by hostname or url.
 
 load node.bash
+load certs.bash
 
 # n1 has no links; n2 and n3 are at 127.0.1.2 and 127.0.1.3, with authorities of their own.
 start_nodes()
@@ -318,6 +319,77 @@ shows_retained()	# shows_retained NODE BOOL: of the other, and nothing of them
 certificate_of()	# certificate_of NODE OPTION: what it shows on links
 {
 	openssl x509 -in "$(root "$1")/keys/replication.pem" -noout "$2"
+}
+
+@test "add_node of one that is linked makes no new certificate; without connections it ends on both sides" {
+	local serial other
+
+	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"authorization\":\"$(token n2)\"")}"
+	wait_until 20 connected n2 n3 open
+	serial=$(certificate_of n3 -serial)
+	other=$(certificate_of n2 -serial)
+	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"verify_tls\":false,\"authorization\":{
+	    \"username\":\"admin\",\"password\":\"$HL_PASSWORD\"}")}"
+	ok n2 "{\"operation\":\"add_node\",$(to n3 "\"authorization\":\"$(token n3)\"")}"
+	[ "$(certificate_of n3 -serial) $(certificate_of n2 -serial)" = "$serial $other" ]
+	connected n3 n2 open
+	insert n3 t '{"id":"twice"}'
+	wait_until 20 has_row n2 t '"twice"'
+	ok n3 '{"operation":"configure_cluster","connections":[]}'
+	wait_until 20 alone n2
+	alone n3
+	refused n3 504 "{\"operation\":\"add_node\",$(to n2)}" "'127.0.1.3' is no member of this cluster"
+}
+
+# Tables of one name that cannot be one.
+@test "what fails when the link is there already is taken back on both sides" {
+	local before there
+
+	ok n3 '{"operation":"create_table","database":"dev","table":"k","primary_key":"a"}'
+	ok n2 '{"operation":"create_table","database":"dev","table":"k","primary_key":"b"}'
+	before=$(certificates n3)
+	there=$(certificates n2)
+	refused n3 400 "{\"operation\":\"add_node\",$(to n2 "\"retain_authorization\":true,\"verify_tls\":false,
+	    \"authorization\":{\"username\":\"admin\",\"password\":\"$HL_PASSWORD\"},
+	    \"subscriptions\":[{\"database\":\"dev\",\"table\":\"k\",\"publish\":true,\"subscribe\":true}]")}" \
+	    "Primary keys of 'dev.k' differ"
+	wait_until 20 alone n2
+	alone n3
+	[ "$(certificates n3)" = "$before" ]
+	[ "$(certificates n2)" = "$there" ]
+	! has_retained n3 || return 1
+	grep -q "takes back that it has joined" "$HL_T/nodes/n2/log"
+	refused n2 404 '{"operation":"remove_node","hostname":"127.0.1.3"}' "is not in the cluster"
+	refused n3 504 "{\"operation\":\"add_node\",$(to n2)}" 'comes up'
+	ok n3 '{"operation":"drop_table","database":"dev","table":"k"}'
+	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"authorization\":\"$(token n2)\"")}"
+	wait_until 20 connected n2 n3 open
+	ok n3 '{"operation":"remove_node","hostname":"127.0.1.2"}'
+	wait_until 20 alone n2
+	alone n3
+}
+
+@test "a node with a certificate of its own joins with that: authorities are exchanged, and nothing is signed" {
+	local pem c=$HL_T/ca.own kept
+
+	authority own
+	certificate own n3 serverAuth,clientAuth "IP:$(host n3)"
+	kept=$(certificate_of n3 -serial)
+	pem=$(jq -Rs . "$c/ca.pem")
+	ok n3 '{"operation":"add_certificate","name":"corporate","is_authority":true,"uses":["replication"],"certificate":'"$pem"'}'
+	ok n3 '{"operation":"add_certificate","name":"links","is_authority":false,"uses":["replication"],"certificate":'"$(jq -Rs . "$c/n3.pem")"',"private_key":'"$(jq -Rs . "$c/n3.key")"'}'
+	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"authorization\":\"$(token n2)\"")}"
+	wait_until 20 connected n2 n3 open
+	[ "$(certificate_of n3 -serial)" = "$kept" ]
+	ok n2 '{"operation":"list_certificates"}' "any(.[]; .certificate == $pem)"
+	! grep -q "a certificate is signed for 127.0.1.3.*serial number $(openssl x509 -in "$c/n3.pem" -noout -serial | cut -d = -f 2)" "$HL_T/nodes/n2/log" || return 1
+	insert n3 t '{"id":"own"}'
+	wait_until 20 has_row n2 t '"own"'
+	ok n3 '{"operation":"remove_node","hostname":"127.0.1.2"}'
+	wait_until 20 alone n2
+	alone n3
+	ok n3 '{"operation":"remove_certificate","name":"links"}'
+	ok n3 '{"operation":"remove_certificate","name":"corporate"}'
 }
 
 renewed()	# renewed NODE SERIAL: which it had

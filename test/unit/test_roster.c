@@ -307,7 +307,7 @@ test_ahead(void **state)
 	struct roster *r = begin_with_peer();
 
 	assert_int_equal(take(r, -1, said_by(1, 0, 0, NOW_MS + 1000000 + 300001), NULL),
-	    ROSTER_LATER);
+	    ROSTER_REFUSED);
 	assert_int_equal(take(r, -1, said_by(1, 0, 0, NOW_MS + 1000000 + 299999), NULL),
 	    ROSTER_TAKEN);
 	roster_free(r);
@@ -461,7 +461,9 @@ test_introducers(void **state)
 	struct roster_offer o = { said_by(3, 0, 0, NOW_MS), introduced_by(1, 0, 3, 0, NOW_MS) };
 	char *why;
 
-	assert_int_equal(roster_take(r, &o, &f, &why), ROSTER_LATER);
+	assert_int_equal(roster_take(r, &o, &f, &why), ROSTER_REFUSED);
+	assert_non_null(strstr(why, "'b.example' is none of replication.introducers"));
+	free(why);
 	json_array_append_new(names, json_string("B.EXAMPLE"));
 	assert_int_equal(roster_take(r, &o, &f, &why), ROSTER_TAKEN);
 	roster_offer_clear(&o);
@@ -585,9 +587,9 @@ test_revoked_is_not_adopted(void **state)
 	struct roster *r = begin_with_two();
 
 	take(r, -1, said_by(3, 0, 0, NOW_MS), introduced_by(1, 0, 3, 0, NOW_MS));
-	take(r, -1, removed_by(0, 0, 1, 0, NOW_MS + 1), NULL);
+	take(r, -1, removed_by(0, 0, 1, 0, NOW_MS + 1000000), NULL);
 	assert_int_equal(count_unintroduced(r), 2);
-	assert_int_equal(take(r, -1, revoked_by(0, "a1", 2, 0, NOW_MS + 10, 0), NULL),
+	assert_int_equal(take(r, -1, revoked_by(0, "a1", 2, 0, NOW_MS + 1000010, 0), NULL),
 	    ROSTER_TAKEN);
 	assert_int_equal(count_unintroduced(r), 1);
 	roster_free(r);
@@ -696,17 +698,17 @@ test_not_introducer(void **state)
 	json_t *fields = json_pack("{s:s}", "certificate", "PEM");
 
 	assert_int_equal(take_limited(r, only, 2, removed_by(2, 0, 1, 0, NOW_MS + 9), NULL),
-	    ROSTER_LATER);
+	    ROSTER_REFUSED);
 	assert_int_equal(take_limited(r, only, 2, revoked_by(2, "a1", 1, 0, NOW_MS, 0), NULL),
-	    ROSTER_LATER);
+	    ROSTER_REFUSED);
 	assert_int_equal(take_limited(r, only, 2,
 			     statement_make(keys[2][0], STATEMENT_AUTHORITY,
 				 signer_spki(keys[2][1]), id_of(2), NOW_MS << 16, fields),
 			     NULL),
-	    ROSTER_LATER);
+	    ROSTER_REFUSED);
 	assert_int_equal(take_limited(r, only, 2, said_by(3, 0, 0, NOW_MS),
 			     introduced_by(2, 0, 3, 0, NOW_MS)),
-	    ROSTER_LATER);
+	    ROSTER_REFUSED);
 	assert_int_equal(take_limited(r, only, -1, revoked_by(1, "a1", 2, 0, NOW_MS, 0), NULL),
 	    ROSTER_TAKEN);
 	assert_int_equal(take_limited(r, only, -1, removed_by(1, 0, 2, 0, NOW_MS + 9), NULL),
@@ -785,6 +787,157 @@ test_since(void **state)
 	assert_int_equal(upto, all);
 	json_decref(list);
 	roster_free(r);
+}
+
+/* ---- those whom a removed member has let in ---- */
+
+static enum roster_verdict
+take_at(struct roster *r, int who, uint64_t now_ms, struct statement *said,
+    struct statement *introduction)
+{
+	struct roster_offer o = { said, introduction };
+	struct roster_facts f = { .now_ms = now_ms, .who = who != -1 ? id_of(who) : NULL };
+	char *why = NULL;
+	enum roster_verdict v = roster_take(r, &o, &f, &why);
+
+	free(why);
+	roster_offer_clear(&o);
+	return (v);
+}
+
+static size_t
+count_late(struct roster *r)
+{
+	json_t *late = roster_late(r);
+	size_t n = json_object_size(late);
+
+	json_decref(late);
+	return (n);
+}
+
+#define AHEAD_MS (ROSTER_AHEAD >> 16)
+
+/* Whoever passes it on, and whatever it has for a stamp; but one that knew it vouches for it. */
+static void
+test_let_in_by_a_removed_one(void **state)
+{
+	for (int who = -1; who < 4; who++) {
+		struct roster *r = begin_with_two();
+
+		take(r, -1, said_by(3, 0, 0, NOW_MS), introduced_by(1, 0, 3, 0, NOW_MS));
+		assert_int_equal(take_at(r, -1, NOW_MS + 100, removed_by(1, 0, 2, 0, NOW_MS + 99),
+				     NULL),
+		    ROSTER_TAKEN);
+		assert_int_equal(take_at(r, who, NOW_MS + 101, said_by(4, 0, 0, NOW_MS),
+				     introduced_by(2, 0, 4, 0, NOW_MS)),
+		    ROSTER_LATER);
+		assert_false(is_member(r, 4));
+		assert_int_equal(take_at(r, who, NOW_MS + 102, said_by(4, 0, 0, NOW_MS),
+				     introduced_by(3, 0, 4, 0, NOW_MS + 100)),
+		    ROSTER_TAKEN);
+		assert_true(is_member(r, 4));
+		roster_free(r);
+	}
+}
+
+/* Known before it was removed, as far as clocks can tell: it stays, and is introduced anew. */
+static void
+test_let_in_in_time(void **state)
+{
+	for (int late = 0; late < 2; late++) {
+		struct roster *r = begin_with_two();
+		uint64_t removed = NOW_MS + 99, seen = removed + AHEAD_MS + (uint64_t)late;
+
+		assert_int_equal(take_at(r, -1, seen, said_by(4, 0, 0, NOW_MS),
+				     introduced_by(2, 0, 4, 0, NOW_MS)),
+		    ROSTER_TAKEN);
+		assert_int_equal(count_unintroduced(r), 1); /* node 1, which nobody has */
+		take_at(r, -1, seen + 10, removed_by(1, 0, 2, 0, removed), NULL);
+		assert_int_equal(count_unintroduced(r), late ? 1 : 2);
+		assert_int_equal(count_late(r), late);
+		/* What it says since does not make it later. */
+		take_at(r, -1, seen + 20, said_by(4, 0, 0, NOW_MS + 1), NULL);
+		assert_int_equal(count_late(r), late);
+		take_at(r, -1, seen + 30, NULL, introduced_by(1, 0, 4, 0, NOW_MS + 200));
+		assert_int_equal(count_late(r), 0);
+		roster_free(r);
+	}
+}
+
+/* The removed one chooses the stamp, and who to show it to: one that has heard of the removal never believes it. */
+static void
+test_backdated(void **state)
+{
+	for (uint64_t ms = 0; ms < 200; ms += 7) {
+		struct roster *r = begin_with_two();
+
+		take_at(r, -1, NOW_MS + 100, removed_by(1, 0, 2, 0, NOW_MS + 99), NULL);
+		take_at(r, (int)(ms % 4), NOW_MS + 101, said_by(4, 0, 0, NOW_MS),
+		    introduced_by(2, 0, 4, 0, NOW_MS + ms));
+		assert_false(is_member(r, 4));
+		assert_int_equal(count_late(r), 0);
+		roster_free(r);
+	}
+}
+
+static void
+test_late_says_why(void **state)
+{
+	struct roster *r = begin_with_two();
+	json_t *late;
+
+	take_at(r, -1, NOW_MS + 2 * AHEAD_MS, said_by(4, 0, 0, NOW_MS),
+	    introduced_by(2, 0, 4, 0, NOW_MS));
+	take_at(r, -1, NOW_MS + 2 * AHEAD_MS, removed_by(1, 0, 2, 0, NOW_MS), NULL);
+	late = roster_late(r);
+	assert_string_equal(json_string_value(json_object_get(late, hex_of(4))),
+	    "'e.example' is no member any more: 'c.example', which was removed from the cluster by "
+	    "'b.example', has let it in. If it is to be one, run add_node on it, with a join token "
+	    "of this node");
+	json_decref(late);
+	roster_free(r);
+}
+
+/* What the newcomer shows is enough where its introducer is known, or the introducer's introducer. */
+static void
+test_shown(void **state)
+{
+	struct roster *newcomer = roster_of(4), *door = begin_with_peer();
+	struct roster_offer o;
+	json_t *shown, *one;
+	char *fault, *why;
+	size_t i;
+
+	for (int turn = 0; turn < 2; turn++)
+		take(newcomer, 3, said_by(3, 0, 0, NOW_MS), introduced_by(1, 0, 3, 0, NOW_MS));
+	shown = roster_shown(newcomer);
+	assert_int_equal(json_array_size(shown), 0);
+	json_decref(shown);
+	take(newcomer, 3, said_by(4, 0, 0, NOW_MS), introduced_by(3, 0, 4, 0, NOW_MS));
+	shown = roster_shown(newcomer);
+	assert_int_equal(json_array_size(shown), 2);
+	assert_false(roster_has_heard(door, id_of(4), json_array_get(shown, 0)));
+	for (int turn = 0; turn < 2; turn++)
+		json_array_foreach(shown, i, one) {
+			assert_int_equal(roster_offer_read(&o, one, &fault), 0);
+			take(door, -1, statement_copy(o.said), statement_copy(o.introduction));
+			roster_offer_clear(&o);
+		}
+	assert_true(is_member(door, 4));
+	assert_true(roster_has_heard(door, id_of(4), json_array_get(shown, 0)));
+	assert_null(roster_left_behind(door, json_array_get(shown, 0)));
+	assert_false(roster_introduced_here(door, id_of(4)));
+	roster_free(door);
+	door = begin_with_peer();
+	take(door, -1, removed_by(1, 0, 3, 0, NOW_MS + 9), NULL);
+	why = roster_left_behind(door, json_array_get(shown, 0));
+	assert_string_equal(why,
+	    "'e.example' was let in by 'd.example', which 'b.example' has removed from the cluster "
+	    "before this node had heard of it");
+	free(why);
+	json_decref(shown);
+	roster_free(door);
+	roster_free(newcomer);
 }
 
 /* ---- the order does not matter ---- */
@@ -925,6 +1078,11 @@ main(void)
 		cmocka_unit_test(test_replays),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_since),
+		cmocka_unit_test(test_let_in_by_a_removed_one),
+		cmocka_unit_test(test_let_in_in_time),
+		cmocka_unit_test(test_backdated),
+		cmocka_unit_test(test_late_says_why),
+		cmocka_unit_test(test_shown),
 		cmocka_unit_test(test_any_order),
 	};
 
