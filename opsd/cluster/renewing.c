@@ -186,6 +186,7 @@ renewing_look(void *arg)
 	struct due_cert d;
 
 	sweep_all_retained(rep);
+	issue_sweep(rep->pki);
 	if (due_now(rep->pki, hostname, (int64_t)(wall_ms() / 1000), &d)) {
 		if (ask_linked(rep, &d, hostname, &why) == -1 &&
 		    ask_retained(rep, &d, hostname, &why) == -1) {

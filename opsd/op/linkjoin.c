@@ -338,7 +338,7 @@ end_made_link(struct linkjoin *j)
 	post(rep->data->svc->post, end_link_run, e);
 }
 
-void
+const char *
 linkjoin_undo(struct linkjoin *j)
 {
 	struct replication *rep = &j->ops->rep;
@@ -357,4 +357,7 @@ linkjoin_undo(struct linkjoin *j)
 		gossip_take_alone(rep);
 	end_made_link(j);
 	end_expected(j);
+	return (j->serial == NULL || !j->reached || j->was_alone || j->was_known ?
+		"" :
+		". It is known to the other members by now: remove_node removes it");
 }

@@ -68,6 +68,10 @@ int linkjoin_settle(struct linkjoin *j);
 struct proposal *linkjoin_proposal(struct linkjoin *j);
 /* All is well: what is revoked is so.  -1 with status and error, and all else stands. */
 int linkjoin_finish(struct linkjoin *j, const char *by);
-void linkjoin_undo(struct linkjoin *j); /* as it was before linkjoin_reach */
+/*
+ * As it was before linkjoin_reach; but where this node had other members, these know the new one by
+ * now: what is to be done about that, to follow an error's text; or "".
+ */
+const char *linkjoin_undo(struct linkjoin *j);
 
 #endif

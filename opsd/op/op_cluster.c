@@ -11,6 +11,7 @@
 #include "common/base/worker.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/cluster/subscription_change.h"
 #include "opsd/cluster/warnings.h"
 #include "opsd/op/linkjoin.h"
@@ -289,6 +290,18 @@ read_connection(struct request *r, struct faults *f, const json_t *given, size_t
 	free(prefix);
 }
 
+/* Host names are the same in capitals, names of nodes are not. */
+static void
+note_connection(struct faults *f, json_t *seen, size_t i, const struct connection_asked *c)
+{
+	char *key = c->join != NULL ? roster_host_key(c->name) : xstrdup(c->name);
+
+	if (json_object_get(seen, key) != NULL)
+		fault(f, "'connections[%zu]' contains a duplicate value", i);
+	json_object_set_new(seen, key, json_true());
+	free(key);
+}
+
 /* *n of them; NULL after the faults were answered. */
 static struct connection_asked *
 read_connections(struct request *r, size_t *n)
@@ -303,9 +316,7 @@ read_connections(struct request *r, size_t *n)
 		read_connection(r, &f, c, i, &list[i]);
 		if (list[i].name == NULL)
 			continue;
-		if (json_object_get(seen, list[i].name) != NULL)
-			fault(&f, "'connections[%zu]' contains a duplicate value", i);
-		json_object_set_new(seen, list[i].name, json_true());
+		note_connection(&f, seen, i, &list[i]);
 	}
 	json_decref(seen);
 	if (faults_answer(r, &f) == 0)

@@ -73,8 +73,7 @@ change_linked(struct request *r, struct linkjoin *j, int add)
 	struct proposal *p = linkjoin_proposal(j);
 
 	if (op_change_proposal(p) == -1) {
-		reply_error(r, p->status, "%s", p->error);
-		linkjoin_undo(j);
+		reply_error(r, p->status, "%s%s", p->error, linkjoin_undo(j));
 	} else
 		finish_linked(r, j, add, p);
 	proposal_free(p);
@@ -233,6 +232,8 @@ op_linked_remove(struct request *r)
 			       json_string_value(field_either(r->body, "node_name", "name")),
 	};
 
+	if (is && json_object_get(r->body, "name") != NULL)
+		fault(&f, "'name' cannot be given together with 'hostname' or 'url'");
 	if (!is && hostname == NULL)
 		return (0);
 	if (!faults_answer(r, &f)) {

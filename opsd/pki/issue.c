@@ -125,6 +125,14 @@ sweep_issued(struct pki *p)
 	json_decref(all);
 }
 
+void
+issue_sweep(struct pki *p)
+{
+	pthread_mutex_lock(&p->signing);
+	sweep_issued(p);
+	pthread_mutex_unlock(&p->signing);
+}
+
 /* ---- signing ---- */
 
 static json_t *

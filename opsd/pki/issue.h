@@ -55,6 +55,8 @@ int issue_confirm(struct pki *p, const struct issue_shown *s, char **err);
  * When we did, in milliseconds; 0: it is none.
  */
 uint64_t issue_invites(struct pki *p, const struct issue_shown *s);
+void issue_sweep(struct pki *p); /* what was never used goes; also done before each signature */
+
 /*
  * Its node has joined with it, and takes that back: it is revoked, or, as its own, is forgotten with what
  * is trusted for it.  200, or a status with *err; 404: it is of another node, or was signed longer

@@ -190,6 +190,26 @@ issue_withdraw(struct pki *p, const char *serial, const char *node, char **err)
 	return (status);
 }
 
+/* What it had itself is let in no longer; with the lock held. */
+static int
+forget_shown(struct pki *p, const char *hostname, char **err)
+{
+	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *issued;
+	struct ledger_change *c = xcalloc(json_object_size(all) + 1, sizeof(*c));
+	const char *serial;
+	size_t n = 0;
+	int status;
+
+	json_object_foreach(all, serial, issued)
+		if (issue_is_shown(issued) &&
+		    csr_same_host(json_string_value(json_object_get(issued, "hostname")), hostname))
+			c[n++] = (struct ledger_change){ LEDGER_ISSUED, serial, NULL };
+	status = n > 0 ? ledger_write(p->ledger, c, n, err) : 200;
+	free(c);
+	json_decref(all);
+	return (status);
+}
+
 int
 issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err)
 {
@@ -200,6 +220,8 @@ issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, cha
 	pthread_mutex_lock(&p->signing);
 	untils = untils_of(p, hostname);
 	status = pki_revoke_each(p, untils, by, err);
+	if (status == 200)
+		status = forget_shown(p, hostname, err);
 	*n = status == 200 ? json_object_size(untils) : 0;
 	pthread_mutex_unlock(&p->signing);
 	json_decref(untils);

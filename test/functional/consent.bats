@@ -237,6 +237,9 @@ setup()
 		mallory noise 50 end
 		[[ ${lines[1]} = *"is not understood"* ]]
 	done
+	mallory ask sign '{"id":"@ID","csr":7}' ask sign '{"id":"@ID","csr":"x"}' ask withdraw '{"id":"@ID"}' \
+	    ask withdraw "{\"id\":\"@ID\",\"serial\":\"$(openssl x509 -in "$HL_T/ca.ours/n2.pem" -noout -serial | cut -d = -f 2)\",\"leaves\":true}"
+	[[ ${lines[*]} = "400 "*"'csr' must be a string"*"400 "*"'csr' must be a certificate request"*"400 "*"'serial' must be a string"*"404 "* ]]
 	mallory ask status '[]' ask status '{"id":7}' ask nonsense '{"id":"@ID"}' ask subscriptions '{"id":"@ID","name":[]}'
 	[[ ${lines[*]} = "403 "*"403 "*"4"*"4"* ]]
 	healthy garbage

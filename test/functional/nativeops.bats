@@ -175,6 +175,14 @@ has_certificate()	# has_certificate NODE NAME
 	    "'node_name' cannot be given together with 'hostname' or 'url'"
 	refused n3 400 '{"operation":"configure_cluster","connections":[{"hostname":"a","node_name":"b"}]}' \
 	    "'connections[0].node_name' cannot be given together with 'connections[0].hostname' or 'connections[0].url'"
+	refused n3 400 '{"operation":"remove_node","hostname":"a","name":"b"}' \
+	    "'name' cannot be given together with 'hostname' or 'url'"
+	refused n3 400 '{"operation":"configure_cluster","connections":[{"hostname":"a"},{"hostname":"A"}]}' \
+	    "'connections[1]' contains a duplicate value"
+	refused n3 400 '{"operation":"sign_certificate","csr":"x","certificate":"y"}' \
+	    "'csr' cannot be given together with 'certificate'. 'hostname' is required. 'node_id' is required"
+	refused n3 400 '{"operation":"sign_certificate","certificate":"y","hostname":"a","node_id":"b"}' \
+	    "'certificate' goes with a 'node_id' of 32 hexadecimal digits"
 	refused n3 400 '{"operation":"add_node","hostname":"127.0.1.3"}' "cannot be this node's own"
 	refused n3 504 "{\"operation\":\"add_node\",$(to n2)}" "No link with '127.0.1.2' at wss://127.0.1.2:$link_port/replication comes up"
 	refused n3 403 "{\"operation\":\"add_node\",$(to n2 '"verify_tls":false,"authorization":{"username":"admin","password":"no"}')}" \

@@ -537,6 +537,145 @@ test_authority_with_it(void **state)
 	mem_wipe(key);
 }
 
+/* ---- a node that has a certificate already ---- */
+
+static int
+is_trusted(const char *authority)
+{
+	json_t *list = pki_authority_list(pki), *one;
+	size_t i;
+	int is = 0;
+
+	json_array_foreach(list, i, one)
+		is |= strcmp(json_string_value(one), authority) == 0;
+	json_decref(list);
+	return (is);
+}
+
+struct having {
+	char *key, *authority;
+	struct ca_signed has;
+	char spki[PEM_HASH];
+};
+
+static void
+have_certificate(struct having *h)
+{
+	char *err = NULL, *text = csr_for("server-two", NODE);
+	struct csr *csr = csr_read(text, &err);
+
+	h->key = ca_make_key(&err);
+	h->authority = ca_make_cert(h->key, &err);
+	assert_int_equal(ca_sign(h->key, h->authority, csr, 86400, &h->has, &err), 0);
+	pem_spki(csr_key(csr), h->spki);
+	csr_free(csr);
+	free(text);
+}
+
+static void
+having_clear(struct having *h)
+{
+	ca_signed_clear(&h->has);
+	mem_wipe(h->key);
+	free(h->authority);
+}
+
+/* The status of letting it in. */
+static int
+let_in(const struct having *h, const char *hostname, const char *id)
+{
+	struct issue_order o = { .certificate = h->has.certificate, .hostname = hostname, .node = id,
+		.by = "admin", .authority = h->authority };
+	json_t *answer = NULL;
+	char *err = NULL;
+	int status = issue_sign(pki, &o, &answer, &err);
+
+	assert_null(json_object_get(answer, "certificate"));
+	assert_int_equal(status == 200, json_is_array(json_object_get(answer, "authorities")));
+	json_decref(answer);
+	free(err);
+	return (status);
+}
+
+static void
+test_let_in(void **state)
+{
+	struct having h;
+	struct issue_shown shown = { h.has.serial, "server-two", NODE, h.spki };
+	char *err = NULL;
+	size_t n;
+
+	have_certificate(&h);
+	assert_int_equal(let_in(&h, "server-three", NODE), 400);
+	assert_int_equal(let_in(&h, "server-two", OTHER), 400);
+	assert_int_equal(let_in(&h, "server-two", "x"), 400);
+	assert_false(is_trusted(h.authority));
+	assert_int_equal(issue_invites(pki, &shown), 0);
+	assert_int_equal(let_in(&h, "server-two", NODE), 200);
+	assert_true(is_trusted(h.authority));
+	assert_int_not_equal(issue_invites(pki, &shown), 0);
+	/* Its name is its own, and it is not ours to revoke. */
+	assert_int_equal(sign_for("server-two", OTHER, NULL, NULL), 409);
+	assert_int_equal(issue_confirm(pki, &shown, &err), 0);
+	make_older(h.has.serial, HOUR);
+	issue_sweep(pki);
+	assert_true(is_trusted(h.authority));
+	assert_int_equal(issue_revoke(pki, "server-two", "admin", &n, &err), 200);
+	assert_int_equal(n, 0);
+	assert_false(pki_is_revoked(pki, h.has.serial));
+	/* But the name is free. */
+	assert_int_equal(issue_invites(pki, &shown), 0);
+	assert_int_equal(sign_for("server-two", OTHER, NULL, NULL), 200);
+	having_clear(&h);
+}
+
+/* No link came up, or its node has taken it back: it is as if it had never been. */
+static void
+test_let_in_for_nothing(void **state)
+{
+	struct having h;
+	struct issue_shown shown = { h.has.serial, "server-two", NODE, h.spki };
+	char *err = NULL;
+
+	have_certificate(&h);
+	for (int withdrawn = 0; withdrawn < 2; withdrawn++) {
+		assert_int_equal(let_in(&h, "server-two", NODE), 200);
+		if (withdrawn) {
+			assert_int_equal(issue_confirm(pki, &shown, &err), 0);
+			assert_false(issue_may_withdraw(pki, h.has.serial, OTHER));
+			assert_int_equal(issue_withdraw(pki, h.has.serial, OTHER, &err), 404);
+			free(err);
+			assert_int_equal(issue_withdraw(pki, h.has.serial, NODE, &err), 200);
+		} else {
+			make_older(h.has.serial, ISSUE_CONFIRM_MS + 1000);
+			issue_sweep(pki);
+		}
+		assert_false(is_trusted(h.authority));
+		assert_false(pki_is_revoked(pki, h.has.serial));
+		assert_int_equal(issue_invites(pki, &shown), 0);
+	}
+	having_clear(&h);
+}
+
+/* What we have signed is good for nothing any more; but not after it has been in use for long. */
+static void
+test_withdrawn(void **state)
+{
+	char serial[SERIAL_MAX], *err = NULL;
+
+	assert_int_equal(sign_for("server-two", NODE, NULL, serial), 200);
+	assert_int_equal(confirm(serial, &err), 0);
+	make_older(serial, ISSUE_WITHDRAW_MS + 1000);
+	assert_int_equal(issue_withdraw(pki, serial, NODE, &err), 404);
+	free(err);
+	assert_false(pki_is_revoked(pki, serial));
+	make_older(serial, ISSUE_WITHDRAW_MS - 5000);
+	assert_int_equal(issue_withdraw(pki, serial, NODE, &err), 200);
+	assert_true(pki_is_revoked(pki, serial));
+	assert_int_equal(issue_withdraw(pki, "zz", NODE, &err), 404);
+	free(err);
+}
+
 static void
 test_renewed(void **state)
 {
@@ -982,6 +1121,9 @@ main(void)
 		ON_NODE(test_renews),
 		ON_NODE(test_retained),
 		ON_NODE(test_authority_with_it),
+		ON_NODE(test_let_in),
+		ON_NODE(test_let_in_for_nothing),
+		ON_NODE(test_withdrawn),
 		ON_NODE(test_renewed),
 		ON_NODE(test_revoked),
 		ON_NODE(test_revoked_swept),
