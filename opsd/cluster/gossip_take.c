@@ -149,7 +149,7 @@ shows_good_key(struct replication *rep, const struct member *link, const char *s
 
 /*
  * Whom we are linked with, and nobody has introduced to the others yet, or since a certificate of
- * its key was revoked: it has another one.
+ * its key was revoked: it has another one.  It is our word, and it is told so at once, to show it.
  */
 static void
 introduce_who(struct group *g, struct gossip_take *t, const struct taking_facts *x)
@@ -160,10 +160,12 @@ introduce_who(struct group *g, struct gossip_take *t, const struct taking_facts 
 		return;
 	if (!m.removed &&
 	    (m.introduced_ms == 0 || (m.distrusted && shows_good_key(t->rep, &x->link, m.spki)))) {
+		struct taking_facts ours = *x;
 		struct roster_offer o = { NULL,
 			roster_introduce(t->rep->roster, m.id, m.spki, x->f.now_ms) };
 
-		take_one(g, t, &o, x);
+		ours.f.who = NULL;
+		take_one(g, t, &o, &ours);
 		roster_offer_clear(&o);
 	}
 	roster_member_clear(&m);

@@ -221,6 +221,8 @@ refuses()	# refuses NODE WORDS
 	node_run n2
 	join n4 n2
 	wait_until 20 linked n4 n2
+	insert n2 t '{"id":"introduced"}'
+	wait_until 20 has_row n4 t '"introduced"'
 	node_stop n2
 	rm -r "$(root n2)"
 	mv "$HL_T/backup" "$(root n2)"
