@@ -250,6 +250,4 @@ refuses()	# refuses NODE WORDS
 	wait_until 30 linked n1 n3 n4
 	node_run n2
 	wait_until 20 linked n2
-	join n2 n1
-	wait_until 30 linked n2 n1 n3 n4
 }
