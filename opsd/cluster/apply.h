@@ -11,16 +11,14 @@ struct apply {
 	uint8_t peer[NODE_ID_LEN];
 	uint64_t stream_seq;    /* of a frame; 0: it did not come from the peer's stream */
 	struct buf bytes;       /* a frame, or an answer */
-	enum catchup_kind kind; /* of an answer, as the next three */
-	uint32_t table;         /* the cursor that asked */
-	uint64_t turn;
-	int answered; /* an answer came */
+	const struct cursors_question *asked; /* of an answer: what it answers; borrowed */
+	int answered;                         /* an answer came */
 	int vouched;  /* its carrier vouches for the peer: it brings its own transactions alone */
 };
 
 /* One that does not come from a stream came over a link, which vouches for the peer. */
 struct apply *apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t n);
-/* p NULL: no answer came. */
+/* p NULL: no answer came.  The question is to live as long. */
 struct apply *apply_answer_new(const struct cursors_question *q, int vouched, const void *p,
     size_t n);
 void apply_free(struct apply *a);

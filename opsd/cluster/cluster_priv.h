@@ -28,7 +28,7 @@ struct view {
 	int64_t topology_digest;          /* of that */
 	unsigned broken;                  /* answers in a row that could not be read */
 	uint64_t catch_up_after_us;       /* nothing is asked before: pursuit.c */
-	unsigned questions;               /* of pursuit.c that are not done */
+	unsigned questions, logs;         /* of pursuit.c that are not done, and for the log */
 	int silent;                       /* the last of them was not answered */
 	uint64_t claimed_us;              /* that it has what our log has not: the last believed */
 	char *refused;                    /* why (compat.h), or NULL */

@@ -49,7 +49,7 @@ enum cursor_event_kind {
 	ON_UNKNOWN,      /* 409: the peer does not have the position in its log */
 	ON_TRIMMED,      /* 410: its log does not reach */
 	/* of answers with entries */
-	ON_LOG,        /* turn, incarnation, at (head), count, before, done, upto */
+	ON_LOG,        /* turn, incarnation, at (head), count, before, done, upto, stalled */
 	ON_LOG_OTHER,  /* the same of another incarnation; told apart itself */
 	ON_LOG_END,    /* as ON_LOG: its entries are applied */
 	ON_LOG_BROKEN, /* they do not chain */
@@ -68,7 +68,7 @@ enum cursor_event_kind {
 	ON_RECALLED,   /* what had been removed here alone counts again: it did not come */
 	/* of status */
 	ON_HEARD,        /* at (head), rows: what the peer says */
-	ON_LOOKED,       /* incarnation: after each status */
+	ON_LOOKED,       /* incarnation, coming: after each status */
 	ON_LOOKED_NEWER, /* told apart itself */
 	CURSOR_EVENTS,
 };
@@ -81,6 +81,8 @@ struct cursor_event {
 	uint32_t count;            /* of entries or rows */
 	int done;
 	uint64_t upto; /* the log was seen up to here */
+	int stalled;   /* no further than where it was begun */
+	uint64_t coming; /* carriers have brought the log up to here since the last look; 0: no more of it */
 	uint64_t from_ms;
 	int copied;
 	const uint8_t *next_key; /* these are borrowed */

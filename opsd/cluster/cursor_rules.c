@@ -339,10 +339,10 @@ end_answer(struct cursor_step *s)
 	if (s->e->done)
 		return (enter_state(s, CURSOR_LIVE, NULL));
 	s->cur->seen = s->e->at;
-	if (s->e->upto <= s->cur->fetched)
+	if (s->e->stalled)
 		s->cur->retry_us = s->now->mono_us + RETRY_US; /* no way is asked twice in a row */
-	else
-		s->cur->fetched = s->e->upto;
+	else if (s->e->upto > s->cur->fetched)
+		s->cur->fetched = s->e->upto; /* else what comes first is for others */
 	return (CURSOR_SAVE);
 }
 
@@ -493,13 +493,15 @@ note_head(struct cursor_step *s)
 	return (0);
 }
 
+/* Not while the log comes, and is not there yet. */
 static unsigned
 look_at(struct cursor_step *s)
 {
-	int moved = s->v->seq != s->cur->looked;
+	int moves = s->v->seq != s->cur->looked ||
+	    (s->e->coming != 0 && s->e->coming < s->v->head);
 
 	s->cur->looked = s->v->seq;
-	s->cur->stuck = moved || s->v->head <= s->v->seq ? 0 : s->cur->stuck + 1;
+	s->cur->stuck = moves || s->v->head <= s->v->seq ? 0 : s->cur->stuck + 1;
 	return (s->cur->stuck >= STUCK ? go_fetch(s) : 0);
 }
 

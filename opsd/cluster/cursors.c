@@ -10,8 +10,6 @@
 #include "opsd/cluster/cursors_priv.h"
 #include "opsd/cluster/replication.h"
 
-#define QUESTION_BYTES (1u << 20) /* of an answer, at most */
-
 static struct cursor_key
 key_of(const uint8_t *peer, uint32_t table)
 {
@@ -23,8 +21,8 @@ key_of(const uint8_t *peer, uint32_t table)
 	return (k);
 }
 
-static struct source *
-source_find(struct cursors *f, const uint8_t *peer)
+struct source *
+cursors_source_find(struct cursors *f, const uint8_t *peer)
 {
 	struct source *s;
 
@@ -35,7 +33,7 @@ source_find(struct cursors *f, const uint8_t *peer)
 struct source *
 cursors_source(struct cursors *f, const uint8_t *peer)
 {
-	struct source *s = source_find(f, peer);
+	struct source *s = cursors_source_find(f, peer);
 
 	if (s == NULL) {
 		s = xcalloc(1, sizeof(*s));
@@ -188,7 +186,7 @@ cursors_all(struct cursors *f, const uint8_t *peer, size_t *n)
 
 	*n = 0;
 	pthread_mutex_lock(&f->lock);
-	s = peer != NULL ? source_find(f, peer) : NULL;
+	s = peer != NULL ? cursors_source_find(f, peer) : NULL;
 	most = peer == NULL ? HASH_COUNT(f->cursors) : s != NULL ? s->n : 0;
 	list = xcalloc(most + 1, sizeof(*list));
 	if (peer == NULL)
@@ -211,7 +209,7 @@ cursors_moved(struct cursors *f, const uint8_t *peer, uint64_t since, uint64_t *
 
 	*n = 0;
 	pthread_mutex_lock(&f->lock);
-	s = source_find(f, peer);
+	s = cursors_source_find(f, peer);
 	*upto = f->moves;
 	*whole = since == 0 || (s != NULL && s->gone > since);
 	list = xcalloc((s != NULL ? s->n : 0) + 1, sizeof(*list));
@@ -221,52 +219,6 @@ cursors_moved(struct cursors *f, const uint8_t *peer, uint64_t since, uint64_t *
 				list[(*n)++] = view_of(h);
 	pthread_mutex_unlock(&f->lock);
 	return (list);
-}
-
-/* With the lock held. */
-static struct cursors_question *
-ask_of_cursor(struct cursors *f, struct held *h)
-{
-	struct cursors_question *question = xcalloc(1, sizeof(*question));
-	struct cursor_event e = { .kind = ON_ASKED, .turn = ++f->turns };
-	struct catchup_question q;
-
-	cursor_question(h->cursor, &q);
-	memcpy(q.asker, f->rep->data->node_id, NODE_ID_LEN);
-	q.max = QUESTION_BYTES;
-	catchup_question_write(&question->text, &q);
-	memcpy(question->peer, h->v->peer, NODE_ID_LEN);
-	question->table = h->v->table;
-	question->kind = q.kind;
-	question->turn = e.turn;
-	cursor_on(h->cursor, &e, &(struct cursor_now){ 0 });
-	return (question);
-}
-
-struct cursors_question **
-cursors_due(struct cursors *f, const uint8_t *peer, uint64_t now_us, size_t max, size_t *n)
-{
-	struct cursors_question **list = xcalloc(max + 1, sizeof(*list));
-	struct source *s;
-	struct held *h;
-
-	*n = 0;
-	pthread_mutex_lock(&f->lock);
-	s = source_find(f, peer);
-	for (h = s != NULL ? s->cursors : NULL; h != NULL && *n < max; h = h->next)
-		if (cursor_due(h->cursor, now_us))
-			list[(*n)++] = ask_of_cursor(f, h);
-	pthread_mutex_unlock(&f->lock);
-	return (list);
-}
-
-void
-cursors_question_free(struct cursors_question *q)
-{
-	if (q == NULL)
-		return;
-	buf_free(&q->text);
-	free(q);
 }
 
 void
@@ -295,7 +247,7 @@ cursors_behind(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
 	int behind = 0;
 
 	pthread_mutex_lock(&f->lock);
-	s = source_find(f, peer);
+	s = cursors_source_find(f, peer);
 	for (h = s != NULL ? s->cursors : NULL; h != NULL && !behind; h = h->next)
 		behind = cursor_is_behind(h->cursor, incarnation);
 	pthread_mutex_unlock(&f->lock);
@@ -325,7 +277,7 @@ cursors_hint(struct cursors *f, const uint8_t *peer)
 	struct source *s;
 
 	pthread_mutex_lock(&f->lock);
-	s = source_find(f, peer);
+	s = cursors_source_find(f, peer);
 	if (s != NULL)
 		hint = s->hint;
 	pthread_mutex_unlock(&f->lock);
@@ -450,7 +402,7 @@ cursors_next(struct cursors *f, const struct cursor *cur)
 struct cursor *
 cursors_first_of(struct cursors *f, const uint8_t *peer)
 {
-	struct source *s = source_find(f, peer);
+	struct source *s = cursors_source_find(f, peer);
 
 	return (cursor_of(s != NULL ? s->cursors : NULL));
 }

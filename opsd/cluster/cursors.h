@@ -39,20 +39,24 @@ void cursors_done(struct cursor_view **list, size_t n);
 struct cursor_view **cursors_stored(struct cursors *f, const char *database, const char *name,
     size_t *n);
 
-/* What a cursor asks its peer; `turn` goes into the event that answers it. */
+/*
+ * What cursors ask their peer: rows, each for itself, or the log, as many together as lack about
+ * the same of it.  `turn` goes into the events that answer it.
+ */
 struct cursors_question {
 	uint8_t peer[NODE_ID_LEN];
-	uint32_t table;
 	enum catchup_kind kind;
 	uint64_t turn;
-	struct buf text; /* catchup_question_write */
+	uint32_t *tables; /* of the cursors */
+	size_t n;
+	struct buf text; /* catchup_questions_write */
 };
 /*
- * What a peer is to be asked now, at most so many questions.  They count as asked.  Free with
- * cursors_question_free.
+ * What a peer is to be asked now, at most so many questions, and of those for the log at most so many.
+ * They count as asked.  Free with cursors_question_free.
  */
 struct cursors_question **cursors_due(struct cursors *f, const uint8_t *peer, uint64_t now_us,
-    size_t max, size_t *n);
+    size_t max, size_t logs, size_t *n);
 void cursors_question_free(struct cursors_question *q);
 
 /* The head of a table in the peer's log, with its rows, as it says. */
@@ -104,6 +108,8 @@ void cursors_remove(struct group *g, struct cursor *cur);
  */
 unsigned cursors_on(struct group *g, struct cursor *cur, const struct cursor_event *e);
 void cursors_set_hint(struct group *g, const uint8_t *peer, const struct cursors_hint *hint);
+/* Up to where the peer's log came since this was asked last; 0: no further than then. */
+uint64_t cursors_coming(struct cursors *f, const uint8_t *peer, uint64_t incarnation);
 
 struct cursor *cursors_first(struct cursors *f);
 struct cursor *cursors_next(struct cursors *f, const struct cursor *cur);

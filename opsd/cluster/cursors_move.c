@@ -137,6 +137,21 @@ cursors_set_hint(struct group *g, const uint8_t *peer, const struct cursors_hint
 	buf_free(&v);
 }
 
+uint64_t
+cursors_coming(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
+{
+	struct source *s;
+	uint64_t upto = 0;
+
+	pthread_mutex_lock(&f->lock);
+	s = cursors_source(f, peer);
+	if (s->hint.incarnation == incarnation && s->hint.window != s->coming)
+		upto = s->hint.window;
+	s->coming = s->hint.window;
+	pthread_mutex_unlock(&f->lock);
+	return (upto);
+}
+
 static void
 save_cursor(struct group *g, const struct cursor_view *view)
 {

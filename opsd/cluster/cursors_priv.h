@@ -6,7 +6,10 @@
 
 #include "opsd/cluster/cursors.h"
 
-/* What cursors.c (the set, and what every thread may see of it) and cursors_move.c share. */
+/*
+ * What cursors.c (the set, and what every thread may see of it), cursors_move.c (how they move) and
+ * cursors_ask.c (what they ask) share.
+ */
 
 struct cursor_key {
 	uint8_t peer[NODE_ID_LEN];
@@ -26,7 +29,8 @@ struct held {
 struct source { /* a peer */
 	uint8_t peer[NODE_ID_LEN];
 	struct cursors_hint hint;
-	uint64_t gone; /* moves when one was removed last */
+	uint64_t gone;   /* moves when one was removed last */
+	uint64_t coming; /* the hint's window when it was asked for last */
 	struct held *cursors;
 	size_t n, recovering; /* so many, and of those own lost writes are fetched by so many */
 	UT_hash_handle hh;
@@ -49,6 +53,7 @@ struct held *cursors_held(struct cursors *f, const struct cursor *cur);
 /* 1: it counts for cursors_waiting. */
 size_t cursors_waits(const struct cursor_view *v);
 void cursors_key(struct buf *k, const uint8_t *peer, uint32_t table);
+struct source *cursors_source_find(struct cursors *f, const uint8_t *peer); /* or NULL */
 struct source *cursors_source(struct cursors *f, const uint8_t *peer); /* made when absent */
 
 #endif

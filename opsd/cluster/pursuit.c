@@ -16,6 +16,7 @@
 
 #define QUESTIONS_MAX  16 /* that are out, or are answered and not dealt with yet */
 #define QUESTIONS_EACH 8  /* to one peer */
+#define QUESTIONS_LOGS 4  /* of those, for its log, each of which may be for many tables */
 #define CLAIM_US       60000000
 #define CLAIM_AHEAD_MS 86400000
 #define BROKEN_US      1000000
@@ -32,9 +33,12 @@ answer_done(struct commit_job *j)
 {
 	struct question_out *p = j->arg;
 	struct cluster *c = p->c;
+	struct view *v;
 
 	pthread_mutex_lock(&c->lock);
-	cluster_view_of(c, p->q->peer)->questions--;
+	v = cluster_view_of(c, p->q->peer);
+	v->questions--;
+	v->logs -= p->q->kind == CATCHUP_LOG;
 	c->questions--;
 	pthread_mutex_unlock(&c->lock);
 	apply_free((struct apply *)j);
@@ -61,9 +65,12 @@ question_answered_cb(const struct carrier_answer *answer, void *arg)
 	commit_submit(c->rep->data->commit, &a->job);
 }
 
-/* How many more the peer may be asked.  Whoever did not answer the last is asked one at a time. */
+/*
+ * How many more the peer may be asked, and of those for its log.  Whoever did not answer the last is
+ * asked one at a time.
+ */
 static size_t
-questions_left(struct cluster *c, const struct peer *peer)
+questions_left(struct cluster *c, const struct peer *peer, size_t *logs)
 {
 	const struct view *v;
 	unsigned most, left = 0;
@@ -75,29 +82,36 @@ questions_left(struct cluster *c, const struct peer *peer)
 		left = most - v->questions;
 	if (left > QUESTIONS_MAX - c->questions)
 		left = QUESTIONS_MAX - c->questions;
+	*logs = v->logs < QUESTIONS_LOGS ? QUESTIONS_LOGS - v->logs : 0;
 	pthread_mutex_unlock(&c->lock);
 	return (left);
 }
 
 static void
-count_questions(struct cluster *c, const struct peer *peer, size_t n)
+count_questions(struct cluster *c, const struct peer *peer, struct cursors_question *const *list,
+    size_t n)
 {
+	struct view *v;
+
 	pthread_mutex_lock(&c->lock);
-	cluster_view_of(c, peer->id)->questions += (unsigned)n;
+	v = cluster_view_of(c, peer->id);
+	v->questions += (unsigned)n;
 	c->questions += (unsigned)n;
+	for (size_t i = 0; i < n; i++)
+		v->logs += list[i]->kind == CATCHUP_LOG;
 	pthread_mutex_unlock(&c->lock);
 }
 
 static void
-pursue_peer(struct cluster *c, const struct peer *peer, size_t most)
+pursue_peer(struct cluster *c, const struct peer *peer, size_t most, size_t logs)
 {
 	unsigned timeout = (unsigned)data_conf_int(c->rep->data, CL_REQUEST_TIMEOUT);
 	struct carrier_node node = cluster_node_of(peer);
 	struct cursors_question **due;
 	size_t n;
 
-	due = cursors_due(c->rep->cursors, peer->id, mono_us(), most, &n);
-	count_questions(c, peer, n);
+	due = cursors_due(c->rep->cursors, peer->id, mono_us(), most, logs, &n);
+	count_questions(c, peer, due, n);
 	for (size_t i = 0; i < n; i++) {
 		struct question_out *p = xcalloc(1, sizeof(*p));
 
@@ -165,7 +179,7 @@ void
 pursuit_run(struct cluster *c)
 {
 	struct peer **all;
-	size_t n, left;
+	size_t n, left, logs;
 
 	if (!c->carrier->can_catch_up(c->carrier_arg))
 		return;
@@ -174,8 +188,8 @@ pursuit_run(struct cluster *c)
 	for (size_t i = 0; i < n; i++) {
 		const struct peer *p = all[(c->turn + i) % n];
 
-		if ((left = questions_left(c, p)) > 0 && may_pursue(c, p))
-			pursue_peer(c, p, left);
+		if ((left = questions_left(c, p, &logs)) > 0 && may_pursue(c, p))
+			pursue_peer(c, p, left, logs);
 	}
 	for (size_t i = 0; i < n; i++)
 		peer_free(all[i]);

@@ -230,6 +230,7 @@ looked_run(struct group *g, struct commit_job *j)
 	struct cursor_event e = { .kind = ON_LOOKED, .incarnation = l->incarnation };
 	struct cursor *cur = cursors_first_of(f, l->peer);
 
+	e.coming = cursors_coming(f, l->peer, l->incarnation);
 	for (; cur != NULL; cur = cursors_next_of(f, cur))
 		cursors_on(g, cur, &e);
 }

@@ -438,39 +438,69 @@ txlog_read(struct txlog *l, struct log_read *q, struct buf *out)
 	return (failed ? -1 : (int)n);
 }
 
-int
-txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms, uint32_t max,
-    size_t scan, struct buf *out, uint64_t *upto)
+/* Whether it has to end before an entry of that length. */
+static int
+is_enough(const struct log_read *q, size_t had, size_t seen, size_t len, int wanted)
 {
-	struct store_iter *it = iter_after(l, after);
-	uint64_t durable = l->durable;
-	size_t begin = out->len, seen = 0;
-	int n = 0;
+	return (seen >= q->scan || (wanted && had > 0 && had + len > q->max));
+}
 
-	*upto = durable > after ? durable : after;
-	for (; store_iter_valid(it); store_iter_next(it)) {
-		struct log_entry e;
-		size_t len;
-		const uint8_t *p = store_iter_value(it, &len);
-		struct rd r = rd_init(p, len);
+/* One entry is looked at.  1: it is taken, 0: it is not wanted, or it is enough; -1: broken. */
+static int
+scan_entry(struct log_read *q, const uint8_t *p, size_t len, size_t seen, struct buf *out,
+    size_t begin)
+{
+	struct rd r = rd_init(p, len);
+	struct log_entry e;
+	int wanted;
 
-		if (log_entry_read(&r, &e) == -1) {
-			n = -1;
-			break;
-		}
-		if (e.seq > durable)
-			break;
-		if ((n > 0 && out->len - begin + len > max) || seen > scan) {
-			*upto = e.seq - 1;
-			break;
-		}
-		seen += len;
-		if (e.table != table || e.ms < from_ms)
-			continue;
-		buf_add(out, p, len);
-		n++;
+	if (log_entry_read(&r, &e) == -1)
+		return (-1);
+	wanted = q->wants(&e, q->arg);
+	q->cut = is_enough(q, out->len - begin, seen, len, wanted);
+	if (q->cut) {
+		q->upto = e.seq - 1;
+		return (0);
 	}
-	if (store_iter_failed(it))
+	if (!wanted)
+		return (0);
+	buf_add(out, p, len);
+	q->last = e.seq;
+	return (1);
+}
+
+/* Of an entry that was read from the disk. */
+static uint64_t
+seq_of(const struct store_iter *it)
+{
+	size_t len;
+	const uint8_t *k = store_iter_key(it, &len);
+	struct rd r = rd_init(k, len);
+
+	return (rd_be64(&r));
+}
+
+int
+txlog_read_entries(struct txlog *l, struct log_read *q, struct buf *out)
+{
+	struct store_iter *it = iter_after(l, q->after);
+	uint64_t durable = l->durable;
+	size_t begin = out->len, seen = 0, len;
+	int n = 0, took = 0;
+
+	q->upto = durable > q->after ? durable : q->after;
+	q->last = 0;
+	q->cut = 0;
+	for (; store_iter_valid(it) && seq_of(it) <= durable; store_iter_next(it)) {
+		const uint8_t *p = store_iter_value(it, &len);
+
+		took = scan_entry(q, p, len, seen, out, begin);
+		if (took == -1 || q->cut)
+			break;
+		n += took;
+		seen += len;
+	}
+	if (store_iter_failed(it) || took == -1)
 		n = -1;
 	store_iter_free(it);
 	return (n);

@@ -88,12 +88,10 @@ struct log_read {
 };
 int txlog_read(struct txlog *l, struct log_read *q, struct buf *out);
 /*
- * Entries of one table after `after`, appended as entries to out, at most `max` bytes
- * and `scan` bytes looked at.  *upto: the seq up to which all was seen.  from_ms: with
- * after 0, begin at the first committed then or later.  Count, or -1.
+ * The same as entries alone, appended to out, of any number of tables.  At most about `scan` bytes are
+ * looked at, wanted or not; when it is not cut, it is up to the log's end.
  */
-int txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
-    uint32_t max, size_t scan, struct buf *out, uint64_t *upto);
+int txlog_read_entries(struct txlog *l, struct log_read *q, struct buf *out);
 /* Commit time of the first entry kept from `seq` on, 0: none. */
 uint64_t txlog_ms(struct txlog *l, uint64_t seq);
 /* About how much the entries from `seq` on take on disk. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/mem.h"
 #include "opsd/cluster/catchup.h"
 #include "opsd/store/row.h"
 #include "opsd/store/txn.h"
@@ -21,13 +22,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void
 ask(const uint8_t *data, size_t n)
 {
-	struct catchup_question q;
+	struct catchup_question q, *list;
 	struct buf b = { 0 };
+	uint32_t tables = 0;
 
 	if (catchup_question_read(&q, data, n) == -1)
 		return;
-	catchup_question_write(&b, &q);
-	if (b.len != n || memcmp(b.data, data, n) != 0)
+	list = xcalloc(q.tables, sizeof(*list));
+	do
+		list[tables++] = q;
+	while (catchup_question_next(&q));
+	catchup_questions_write(&b, list, tables);
+	free(list);
+	if (tables != q.tables || b.len != n || memcmp(b.data, data, n) != 0)
 		abort();
 	buf_free(&b);
 }
@@ -77,8 +84,10 @@ answer(enum catchup_kind kind, const uint8_t *data, size_t n)
 {
 	struct catchup_answer a;
 
-	if (catchup_answer_read(&a, kind, data, n) == -1 || a.status != 200)
+	if (catchup_answer_read(&a, kind, data, n) == -1 || (a.status != 200 && a.tables == 0))
 		return;
+	while (catchup_answer_next(&a))
+		;
 	for (uint32_t i = 0; i < a.count && take_item(&a.items, kind) == 0; i++)
 		;
 }

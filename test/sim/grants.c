@@ -128,8 +128,12 @@ grants_answer(const struct machine *from, const struct machine *to, const void *
 	struct catchup_question q;
 	struct catchup_answer a;
 
-	if (grants_between(from, to) && machine_alive(from) &&
-	    catchup_question_read(&q, question, qlen) == 0 && !q.recovering &&
-	    catchup_answer_read(&a, q.kind, answer, alen) == 0 && a.status == 200)
-		must_not_cross(from, to, table_asked_for(from, &q), "an answer");
+	if (!grants_between(from, to) || !machine_alive(from) ||
+	    catchup_question_read(&q, question, qlen) == -1 || q.recovering ||
+	    catchup_answer_read(&a, q.kind, answer, alen) == -1)
+		return;
+	do {
+		if (a.status == 200)
+			must_not_cross(from, to, table_asked_for(from, &q), "an answer");
+	} while (catchup_question_next(&q) && catchup_answer_next(&a));
 }

@@ -1,5 +1,8 @@
 #include "config.h"
 
+#include <stdlib.h>
+
+#include "common/base/mem.h"
 #include "opsd/cluster/catchup.h"
 #include "opsd/cluster/sums.h"
 #include "opsd/store/txlog.h"
@@ -21,14 +24,12 @@ struct store_iter *__real_sums_rows(struct store *s, uint32_t table, const uint8
     size_t alen, const uint8_t *last, size_t llen);
 struct store_iter *__wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after,
     size_t alen, const uint8_t *last, size_t llen);
-int __real_txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
-    uint32_t max, size_t scan, struct buf *out, uint64_t *upto);
-int __wrap_txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
-    uint32_t max, size_t scan, struct buf *out, uint64_t *upto);
+int __real_txlog_read_entries(struct txlog *l, struct log_read *q, struct buf *out);
+int __wrap_txlog_read_entries(struct txlog *l, struct log_read *q, struct buf *out);
 int __real_txlog_read(struct txlog *l, struct log_read *q, struct buf *out);
 int __wrap_txlog_read(struct txlog *l, struct log_read *q, struct buf *out);
-void __real_catchup_question_write(struct buf *b, const struct catchup_question *q);
-void __wrap_catchup_question_write(struct buf *b, const struct catchup_question *q);
+void __real_catchup_questions_write(struct buf *b, const struct catchup_question *list, uint32_t n);
+void __wrap_catchup_questions_write(struct buf *b, const struct catchup_question *list, uint32_t n);
 
 static void
 others(void)
@@ -71,15 +72,14 @@ __wrap_sums_rows(struct store *s, uint32_t table, const uint8_t *after, size_t a
 }
 
 int
-__wrap_txlog_read_table(struct txlog *l, uint32_t table, uint64_t after, uint64_t from_ms,
-    uint32_t max, size_t scan, struct buf *out, uint64_t *upto)
+__wrap_txlog_read_entries(struct txlog *l, struct log_read *q, struct buf *out)
 {
 	int n;
 
 	if (world_chance(50))
-		scan = world_between(LITTLE, 50 * LITTLE);
+		q->scan = world_between(LITTLE, 50 * LITTLE);
 	others();
-	n = __real_txlog_read_table(l, table, after, from_ms, max, scan, out, upto);
+	n = __real_txlog_read_entries(l, q, out);
 	others();
 	return (n);
 }
@@ -93,11 +93,12 @@ __wrap_txlog_read(struct txlog *l, struct log_read *q, struct buf *out)
 }
 
 void
-__wrap_catchup_question_write(struct buf *b, const struct catchup_question *q)
+__wrap_catchup_questions_write(struct buf *b, const struct catchup_question *list, uint32_t n)
 {
-	struct catchup_question less = *q;
+	struct catchup_question *less = xmemdup(list, n * sizeof(*list));
 
 	if (world_chance(80))
-		less.max = (uint32_t)world_between(LITTLE, 10 * LITTLE);
-	__real_catchup_question_write(b, &less);
+		less->max = (uint32_t)world_between(LITTLE, 10 * LITTLE);
+	__real_catchup_questions_write(b, less, n);
+	free(less);
 }

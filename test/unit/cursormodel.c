@@ -226,6 +226,7 @@ serve_log(struct cursormodel *m, struct asked *a)
 	}
 	a->answer.kind = ON_LOG;
 	a->answer.upto = seq > a->q.after ? seq : a->q.after;
+	a->answer.stalled = a->answer.upto <= a->q.after;
 	a->answer.done = a->answer.upto >= p->head.seq;
 	a->answer.count = (uint32_t)a->entries.n;
 	if (a->entries.n > 0)

@@ -129,6 +129,15 @@ opendata_define(struct opendata *o, enum ddl_kind kind, const char *table, const
 	return (status);
 }
 
+/* Whether an entry of the log is of the table: for reading it. */
+static inline int
+opendata_is_of(const struct log_entry *e, void *arg)
+{
+	const struct table *t = arg;
+
+	return (e->table == t->id);
+}
+
 /* A write of a JSON array of records (of keys, for a delete); its status. */
 static inline int
 opendata_write(struct opendata *o, const char *table, enum txn_op op, const char *records)

@@ -24,7 +24,7 @@
 struct openrep {
 	struct opendata o; /* first */
 	struct replication rep;
-	struct cursors_question asked[16]; /* by cursors, and not answered; without their text */
+	struct cursors_question *asked[64]; /* by cursors, and not answered */
 	size_t nasked;
 };
 
@@ -54,6 +54,8 @@ openrep_close(struct openrep *r)
 	struct event_base *base = r->o.svc.base;
 	struct post *post = r->o.svc.post;
 
+	while (r->nasked > 0)
+		cursors_question_free(r->asked[--r->nasked]);
 	workers_stop(r->o.data.workers);
 	commit_stop(r->o.data.commit);
 	r->o.data.workers = NULL;
@@ -323,23 +325,31 @@ openrep_ask(struct openrep *r, uint64_t in_us)
 	struct cursors_question **list;
 	size_t n;
 
-	list = cursors_due(r->rep.cursors, boston, mono_us() + in_us, 16 - r->nasked, &n);
-	for (size_t i = 0; i < n; i++) {
-		r->asked[r->nasked] = *list[i];
-		r->asked[r->nasked++].text = (struct buf){ 0 };
-		cursors_question_free(list[i]);
-	}
+	list = cursors_due(r->rep.cursors, boston, mono_us() + in_us, 64 - r->nasked,
+	    64 - r->nasked, &n);
+	for (size_t i = 0; i < n; i++)
+		r->asked[r->nasked++] = list[i];
 	free(list);
 	return (n);
 }
 
-static inline struct cursors_question
+static inline int
+is_asked_for(const struct cursors_question *q, uint32_t id)
+{
+	for (size_t i = 0; i < q->n; i++)
+		if (q->tables[i] == id)
+			return (1);
+	return (0);
+}
+
+/* The last question for the table; the caller frees it. */
+static inline struct cursors_question *
 openrep_asked(struct openrep *r, uint32_t id)
 {
-	struct cursors_question q;
+	struct cursors_question *q;
 	size_t i = r->nasked;
 
-	while (i > 0 && r->asked[i - 1].table != id)
+	while (i > 0 && !is_asked_for(r->asked[i - 1], id))
 		i--;
 	if (i == 0)
 		fatalx("table %u asks nothing", id);
@@ -364,11 +374,12 @@ openrep_answer_to(struct openrep *r, const struct cursors_question *q, const str
 static inline void
 openrep_answer_as_is(struct openrep *r, uint32_t id, const struct buf *b)
 {
-	struct cursors_question q;
+	struct cursors_question *q;
 
 	openrep_ask(r, 60000000);
 	q = openrep_asked(r, id);
-	openrep_answer_to(r, &q, b);
+	openrep_answer_to(r, q, b);
+	cursors_question_free(q);
 }
 
 /* b is what answer_start began. */
@@ -380,16 +391,23 @@ openrep_answer(struct openrep *r, uint32_t id, struct buf *b)
 }
 
 static inline void
+answer_head(struct buf *b, uint64_t head)
+{
+	buf_str(b, "id");
+	buf_u64(b, head);
+	buf_u64(b, MARK(head));
+	buf_u64(b, 1000);
+}
+
+/* Of rows, or of sums. */
+static inline void
 answer_start(struct buf *b, uint64_t incarnation, uint32_t id, uint64_t head)
 {
 	seal_begin(b);
 	buf_u16(b, 200);
 	buf_u64(b, incarnation);
 	buf_u32(b, id);
-	buf_str(b, "id");
-	buf_u64(b, head);
-	buf_u64(b, MARK(head));
-	buf_u64(b, 1000);
+	answer_head(b, head);
 }
 
 /* Entries that were asked for; it is up to the last one, and done when that is the head. */
@@ -397,8 +415,16 @@ static inline void
 sent_log(struct buf *b, uint64_t incarnation, uint32_t id, const char *table, const struct sent *s,
     uint32_t n, uint64_t head)
 {
-	answer_start(b, incarnation, id, head);
+	seal_begin(b);
+	buf_u16(b, 200);
+	buf_u64(b, incarnation);
+	buf_u32(b, id);
+	buf_u64(b, n > 0 ? s[0].prev : 0);
 	buf_u64(b, n > 0 ? s[n - 1].seq : head);
+	buf_u32(b, 1);
+	buf_u16(b, 200);
+	buf_u32(b, id);
+	answer_head(b, head);
 	buf_u8(b, n == 0 || s[n - 1].seq >= head);
 	buf_u32(b, n);
 	for (uint32_t i = 0; i < n; i++) {

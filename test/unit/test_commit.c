@@ -313,14 +313,18 @@ test_log_chains(void **state)
 	struct buf out = { 0 };
 	struct log_entry e;
 	struct rd r;
-	uint64_t upto;
+	struct log_read q = {
+		.after = had.seq,
+		.max = 1 << 20,
+		.scan = 1 << 20,
+		.wants = opendata_is_of,
+		.arg = t,
+	};
 
 	assert_int_equal(opendata_define(o, DDL_CREATE_TABLE, "cat", NULL, 0), 200);
 	opendata_write(o, "dog", TXN_INSERT, "[{\"id\":1}]");
 	has = table_head(t);
-	assert_int_equal(txlog_read_table(&o->data.log, t->id, had.seq, 0, 1 << 20, 1 << 20, &out,
-			     &upto),
-	    1);
+	assert_int_equal(txlog_read_entries(&o->data.log, &q, &out), 1);
 	r = rd_init(out.data, out.len);
 	assert_int_equal(log_entry_read(&r, &e), 0);
 	assert_int_equal(e.prev, had.seq);

@@ -403,7 +403,11 @@ test_log_goes_on(void **state)
 	cursor_question(cur, &q);
 	assert_int_equal(q.seq, 5);
 	assert_int_equal(q.after, 20);
+	/* What others lacked came first. */
+	happen(cur, e);
+	assert_true(cursor_due(cur, now.mono_us));
 	/* It says nothing more: not in a circle. */
+	e.stalled = 1;
 	happen(cur, e);
 	assert_false(cursor_due(cur, now.mono_us));
 	/* It ends, and its head did not come. */
@@ -622,6 +626,15 @@ test_turns(void **state)
 	cursor_free(cur);
 }
 
+static struct cursor_event
+coming(uint64_t upto)
+{
+	struct cursor_event e = ev(ON_LOOKED);
+
+	e.coming = upto;
+	return (e);
+}
+
 static void
 test_looks(void **state)
 {
@@ -642,6 +655,16 @@ test_looks(void **state)
 	happen(cur, ev(ON_LOOKED));
 	assert_at(cur, "fetch", 6);
 	assert_non_null(strstr(cursor_view(cur)->why, "stream"));
+	cursor_free(cur);
+	/* The log comes, and is not there yet; then it is, or comes no more. */
+	cur = in_phase("live");
+	happen(cur, heard);
+	for (int i = 0; i < 5; i++)
+		happen(cur, coming(8));
+	assert_at(cur, "live", 5);
+	happen(cur, coming(9));
+	happen(cur, coming(10));
+	assert_at(cur, "fetch", 5);
 	cursor_free(cur);
 	cur = in_phase("live");
 	assert_false(cursor_is_behind(cur, INC));

@@ -524,7 +524,13 @@ assert_paused(struct openrep *r, size_t n, uint64_t before)
 static void
 assert_all_damages_seen(struct openrep *r, struct buf *b, enum cursor_state is, uint64_t seq)
 {
-	struct cursors_question q = { .table = THERE, .kind = CATCHUP_LOG, .turn = UINT64_MAX };
+	uint32_t there = THERE;
+	struct cursors_question q = {
+		.kind = CATCHUP_LOG,
+		.turn = UINT64_MAX,
+		.tables = &there,
+		.n = 1,
+	};
 	uint64_t before;
 
 	for (size_t i = 0; i < b->len; i++) {
@@ -752,7 +758,7 @@ static void
 test_copy_answered_late(void **state)
 {
 	struct openrep *r = *state;
-	struct cursors_question q;
+	struct cursors_question *q;
 	struct buf b = { 0 };
 
 	start_copy(r);
@@ -766,7 +772,8 @@ test_copy_answered_late(void **state)
 	buf_blob(&b, NULL, 0);
 	buf_u32(&b, 0);
 	seal_end(&b, 0, b.len);
-	openrep_answer_to(r, &q, &b);
+	openrep_answer_to(r, q, &b);
+	cursors_question_free(q);
 	assert_at(r, CURSOR_COPY, 5);
 	assert_int_equal(cursor(r, THERE)->chunks, 0);
 	buf_free(&b);
@@ -1349,9 +1356,9 @@ oldest(struct openrep *r)
 	struct buf out = { 0 };
 	struct log_entry e = { 0 };
 	struct rd rd;
-	uint64_t upto;
+	struct log_read q = { .max = 1, .scan = 1 << 20, .wants = opendata_is_of, .arg = t };
 
-	txlog_read_table(&r->o.data.log, t->id, 0, 0, 1, 1 << 20, &out, &upto);
+	txlog_read_entries(&r->o.data.log, &q, &out);
 	rd = rd_init(out.data, out.len);
 	assert_int_equal(log_entry_read(&rd, &e), 0);
 	buf_free(&out);

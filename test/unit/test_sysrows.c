@@ -151,7 +151,7 @@ met(struct openrep *r)
 	name_system(r);
 	meet_boston(r, "[\"*\", \"system\"]", 1);
 	for (uint32_t id = SYS_USER; id <= SYS_ROLE; id++) {
-		struct cursors_question q;
+		struct cursors_question *q;
 		struct apply *a;
 
 		seal_begin(&b);
@@ -168,9 +168,10 @@ met(struct openrep *r)
 		seal_end(&b, 0, b.len);
 		openrep_ask(r, 60000000);
 		q = openrep_asked(r, id);
-		a = apply_answer_new(&q, 1, b.data, b.len);
+		a = apply_answer_new(q, 1, b.data, b.len);
 		assert_int_equal(commit_wait(r->o.data.commit, &a->job), 200);
 		apply_free(a);
+		cursors_question_free(q);
 		buf_clear(&b);
 	}
 	buf_free(&b);

@@ -234,6 +234,19 @@ test_many_lives(void **state)
 	stop(&n);
 }
 
+struct since {
+	uint32_t table;
+	uint64_t from_ms;
+};
+
+static int
+is_since(const struct log_entry *e, void *arg)
+{
+	const struct since *s = arg;
+
+	return (e->table == s->table && e->ms >= s->from_ms);
+}
+
 /* Entries of a table after a sequence and from a time on, at most `max` bytes; what `upto` says. */
 static uint64_t
 read_table(struct node *n, uint64_t after, uint64_t from_ms, uint32_t max, const uint64_t *wanted,
@@ -242,10 +255,12 @@ read_table(struct node *n, uint64_t after, uint64_t from_ms, uint32_t max, const
 	struct buf out = { 0 };
 	struct log_entry e;
 	struct rd r;
-	uint64_t upto;
+	struct since s = { 64, from_ms };
+	struct log_read q = {
+		.after = after, .max = max, .scan = 1 << 20, .wants = is_since, .arg = &s
+	};
 
-	assert_int_equal(txlog_read_table(&n->log, 64, after, from_ms, max, 1 << 20, &out, &upto),
-	    count);
+	assert_int_equal(txlog_read_entries(&n->log, &q, &out), count);
 	r = rd_init(out.data, out.len);
 	for (int i = 0; i < count; i++) {
 		assert_int_equal(log_entry_read(&r, &e), 0);
@@ -253,7 +268,7 @@ read_table(struct node *n, uint64_t after, uint64_t from_ms, uint32_t max, const
 	}
 	assert_true(rd_done(&r));
 	buf_free(&out);
-	return (upto);
+	return (q.upto);
 }
 
 static void
