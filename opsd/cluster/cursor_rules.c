@@ -271,6 +271,7 @@ static unsigned
 move_on(struct cursor_step *s)
 {
 	set_position(s, &s->e->at);
+	s->v->came_ms = s->now->wall_ms;
 	return (0);
 }
 
@@ -376,8 +377,10 @@ take_chunk(struct cursor_step *s)
 	struct cursor_view *v = s->v;
 
 	if (v->chunks == 0 && !v->beside) {
-		if (s->e->incarnation != v->incarnation || s->e->at.seq >= v->seq)
+		if (s->e->incarnation != v->incarnation || s->e->at.seq >= v->seq) {
 			set_position(s, &s->e->at);
+			v->came_ms = s->now->wall_ms;
+		}
 		v->incarnation = s->e->incarnation;
 	}
 	if (v->ahead)

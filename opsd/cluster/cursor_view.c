@@ -68,6 +68,7 @@ cursor_view_write(const struct cursor_view *v, struct buf *b)
 	buf_u64(b, v->seq);
 	buf_u64(b, v->mark);
 	buf_u64(b, v->ms);
+	buf_u64(b, v->came_ms);
 	buf_u64(b, v->from_ms);
 	buf_u8(b, (uint8_t)v->copying);
 	buf_u8(b, (uint8_t)v->beside);
@@ -95,6 +96,7 @@ cursor_view_read(struct cursor_view *v, struct rd *r)
 	v->seq = rd_u64(r);
 	v->mark = rd_u64(r);
 	v->ms = rd_u64(r);
+	v->came_ms = rd_u64(r);
 	v->from_ms = rd_u64(r);
 	v->copying = rd_u8(r);
 	v->beside = rd_u8(r);

@@ -26,6 +26,7 @@ struct cursor_view {
 	char *database, *name;
 	enum cursor_state state;
 	uint64_t incarnation, seq, mark, ms; /* the position: last entry applied */
+	uint64_t came_ms;                    /* when that came; 0: it did not, the position was told */
 	uint64_t from_ms;                    /* start time: the fetch or copy begins there */
 	int copying;       /* rows are asked for, not entries, also after a failure */
 	int beside;        /* the copy leaves the position alone */
@@ -59,7 +60,7 @@ int cursor_view_settled(const struct cursor_view *v);
 uint64_t cursor_view_total(const struct cursor_view *v);
 
 /* What of it is on disk.  -1: it cannot be read. */
-#define CURSOR_FORMAT 5
+#define CURSOR_FORMAT 6
 void cursor_view_write(const struct cursor_view *v, struct buf *b);
 int cursor_view_read(struct cursor_view *v, struct rd *r);
 

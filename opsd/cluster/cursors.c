@@ -297,6 +297,22 @@ held_named(struct cursors *f, const uint8_t *peer, const char *db, size_t dblen,
 	return (h);
 }
 
+uint8_t *
+cursors_peers(struct cursors *f, const char *database, const char *name, size_t *n)
+{
+	struct source *s;
+	uint8_t *ids;
+
+	*n = 0;
+	pthread_mutex_lock(&f->lock);
+	ids = xmalloc((size_t)(HASH_COUNT(f->sources) + 1) * NODE_ID_LEN);
+	for (s = f->sources; s != NULL; s = s->hh.next)
+		if (held_named(f, s->peer, database, strlen(database), name, strlen(name)) != NULL)
+			memcpy(ids + (*n)++ * NODE_ID_LEN, s->peer, NODE_ID_LEN);
+	pthread_mutex_unlock(&f->lock);
+	return (ids);
+}
+
 struct cursor *
 cursors_find_named(struct cursors *f, const uint8_t *peer, const char *db, size_t dblen,
     const char *name, size_t nlen)

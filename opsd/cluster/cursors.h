@@ -69,6 +69,8 @@ int cursors_waiting(struct cursors *f);
 /* When the peer was heard last, its log had no entry of the table that is not here. */
 int cursors_have_all(struct cursors *f, const uint8_t *peer, const char *database,
     const char *name);
+/* The ids, one after the other, of the *n peers with a cursor of the table of that name; free it. */
+uint8_t *cursors_peers(struct cursors *f, const char *database, const char *name, size_t *n);
 /* The ids, one after the other, of the *n peers from which own lost writes are fetched; free it. */
 uint8_t *cursors_recovering(struct cursors *f, size_t *n);
 

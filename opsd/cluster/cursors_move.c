@@ -11,6 +11,7 @@
 #include "opsd/cluster/cursors_priv.h"
 #include "opsd/cluster/firstcopy.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/origin.h"
 #include "opsd/cluster/replication.h"
 
 /* How cursors come, move and go: on the commit thread, in its batches; and from disk at the start. */
@@ -114,8 +115,10 @@ cursors_remove(struct group *g, struct cursor *cur)
 	pthread_mutex_unlock(&f->lock);
 	if (was.recovering)
 		recovered_from_one(f->rep); /* no more comes from there */
-	if (!(was.table & CURSOR_OWN))
+	if (!(was.table & CURSOR_OWN)) {
+		origin_forget(g, was.database, was.name);
 		firstcopy_gone(g, was.peer, was.database, was.name);
+	}
 	cursor_view_clear(&was);
 }
 

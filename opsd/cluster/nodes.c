@@ -296,17 +296,31 @@ row_subscriptions(const struct peer *p)
 	return (subs);
 }
 
-/* Whether all flows both ways, and nothing else is said. */
+/* Whether all flows both ways, whatever is said beyond that of a database or a table. */
 static int
 replicates_all(const struct peer *p)
 {
 	const struct subscription *all = subscriptions_find(&p->subs, SUBSCRIPTION_ALL,
 	    SUBSCRIPTION_ALL);
-	size_t n = 0;
 
-	for (size_t i = 0; i < p->subs.n; i++)
-		n += !p->subs.list[i].removed;
-	return (n == 1 && subscription_gives(all) && subscription_brings(all));
+	return (subscription_gives(all) && subscription_brings(all));
+}
+
+/* Those for a database or a table; null: there are none. */
+static json_t *
+narrow_subscriptions(const json_t *subs)
+{
+	json_t *list = json_array(), *one;
+	size_t i;
+
+	json_array_foreach(subs, i, one)
+		if (strcmp(json_string_value(json_object_get(one, "database")), SUBSCRIPTION_ALL) !=
+		    0)
+			json_array_append(list, one);
+	if (json_array_size(list) > 0)
+		return (list);
+	json_decref(list);
+	return (json_null());
 }
 
 /* What is shown of one that is known over links. */
@@ -323,7 +337,8 @@ add_link_row(struct group *g, const struct peer *p, json_t *row)
 	json_object_set_new(row, "url", url != NULL ? json_string(url) : json_null());
 	json_object_set_new(row, "replicates", json_boolean(all));
 	if (all)
-		json_object_set_new(row, "subscriptions", json_null());
+		json_object_set_new(row, "subscriptions",
+		    narrow_subscriptions(json_object_get(row, "subscriptions")));
 	free(url);
 }
 

@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/origin.h"
 #include "opsd/store/catalog.h"
 
 json_t *
@@ -21,8 +22,26 @@ offer_system_info(void)
 	    "hubleaf", "platform", u.sysname));
 }
 
+/* Which of the offer's it is; tables next to each other have the same ones, as a rule. */
+static size_t
+add_sources(struct replication *rep, struct offer *o, const struct table *t)
+{
+	struct offer_nodes one, *last = o->nsources > 0 ? &o->sources[o->nsources - 1] : NULL;
+
+	one.ids = origin_nodes(rep, t, &one.n);
+	if (one.ids == NULL)
+		return (0);
+	if (last != NULL && last->n == one.n && memcmp(last->ids, one.ids, one.n * NODE_ID_LEN) == 0)
+		free(one.ids);
+	else {
+		o->sources = xrealloc(o->sources, (o->nsources + 1) * sizeof(*o->sources));
+		o->sources[o->nsources++] = one;
+	}
+	return (o->nsources);
+}
+
 static void
-add_table(struct offer_item *i, struct table *t)
+add_table(struct replication *rep, struct offer *o, struct offer_item *i, struct table *t)
 {
 	i->tables[i->n++] = (struct offer_table){
 		subscription_is_wide(&i->sub) ? xstrdup(t->database) : NULL,
@@ -30,6 +49,7 @@ add_table(struct offer_item *i, struct table *t)
 		t->id,
 		table_head(t),
 		table_definition(t),
+		add_sources(rep, o, t),
 	};
 	table_unref(t);
 }
@@ -43,7 +63,7 @@ is_offered(struct replication *rep, const struct offer_item *i, const struct tab
 
 /* What we have of the tables that a subscription names. */
 static void
-add_tables(struct replication *rep, struct offer_item *i)
+add_tables(struct replication *rep, struct offer *o, struct offer_item *i)
 {
 	struct table **all, *t;
 	size_t n;
@@ -52,7 +72,7 @@ add_tables(struct replication *rep, struct offer_item *i)
 		t = catalog_get(rep->data->catalog, i->sub.database, i->sub.table);
 		i->tables = xcalloc(1, sizeof(*i->tables));
 		if (t != NULL && is_offered(rep, i, t))
-			add_table(i, t);
+			add_table(rep, o, i, t);
 		else
 			table_unref(t);
 		return;
@@ -63,7 +83,7 @@ add_tables(struct replication *rep, struct offer_item *i)
 	i->tables = xcalloc(n + 1, sizeof(*i->tables));
 	for (size_t k = 0; k < n; k++)
 		if (is_offered(rep, i, all[k]))
-			add_table(i, all[k]);
+			add_table(rep, o, i, all[k]);
 		else
 			table_unref(all[k]);
 	free(all);
@@ -96,7 +116,7 @@ offer_new(struct replication *rep, const struct subscription *subs, size_t n, in
 		subscription_copy(&i->sub, &subs[o->n]);
 		if (is_told(&i->sub)) {
 			i->has_database = catalog_has_database(rep->data->catalog, i->sub.database);
-			add_tables(rep, i);
+			add_tables(rep, o, i);
 		}
 	}
 	return (o);
@@ -134,6 +154,9 @@ offer_free(struct offer *o)
 	for (size_t i = 0; i < o->n; i++)
 		item_clear(&o->items[i]);
 	free(o->items);
+	for (size_t i = 0; i < o->nsources; i++)
+		free(o->sources[i].ids);
+	free(o->sources);
 	free(o->name);
 	json_decref(o->system_info);
 	json_decref(o->scope);

@@ -11,12 +11,17 @@
  * What one node tells another of subscriptions between them, and of the tables that these
  * are about, for a call's question, its answer and when the two compare what they have.
  * offer_read and offer_write alone know how it travels (question "subscriptions", JSON):
- *   {"id","name","incarnation","system_info","scope","strict":bool,"subscriptions":[{"database",
+ *   {"id","name","incarnation","system_info","scope","strict":bool,"sources"?:[["<id>"]],"subscriptions":[{"database",
  *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","has_database","tables":[
- *    {"table","id","head","head_mark","head_ms","definition":{...},"database"}]}]}
+ *    {"table","id","head","head_mark","head_ms","definition":{...},"database","sources"?}]}]}
  * as seen by the sender; a table's "database" only for all databases.
  */
 #define OFFER_MAX (2 * SUBSCRIPTIONS_MAX) /* subscriptions in one */
+
+struct offer_nodes {
+	uint8_t *ids; /* one after the other */
+	size_t n;
+};
 
 struct offer_table {    /* what the sender has */
 	char *database; /* of a subscription for all; else NULL: the subscription's */
@@ -24,6 +29,7 @@ struct offer_table {    /* what the sender has */
 	uint32_t id; /* there; 0: not known */
 	struct log_pos head;
 	json_t *definition; /* table_definition's form, with a primary_key */
+	size_t sources;     /* whom what its log does not have came from: so many in the offer; 0: not known */
 };
 
 struct offer_item {
@@ -42,6 +48,8 @@ struct offer {
 	int strict;    /* a call: refused as a whole if something cannot be */
 	struct offer_item *items;
 	size_t n;
+	struct offer_nodes *sources; /* of tables: origin_nodes */
+	size_t nsources;
 };
 
 /* Ours of these subscriptions, with what we have of their tables. */

@@ -13,17 +13,38 @@
 
 /* How an offer travels.  What is let in here every part of the node must be able to take. */
 
-#define TABLES_MAX 100000 /* of one subscription */
+#define TABLES_MAX  100000 /* of one subscription */
+#define SOURCES_MAX 10000  /* nodes */
 
 /* ---- out ---- */
 
 static json_t *
 table_write(const struct offer_table *t)
 {
-	return (json_pack("{s:s, s:I, s:I, s:I, s:I, s:O, s:s*}", "table", t->name, "id",
+	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:O, s:s*}", "table", t->name, "id",
 	    (json_int_t)t->id, "head", (json_int_t)t->head.seq, "head_mark",
 	    (json_int_t)t->head.mark, "head_ms", (json_int_t)t->head.ms, "definition",
-	    t->definition, "database", t->database));
+	    t->definition, "database", t->database);
+
+	if (t->sources > 0)
+		json_object_set_new(o, "sources", json_integer((json_int_t)t->sources));
+	return (o);
+}
+
+static json_t *
+sources_write(const struct offer *o)
+{
+	json_t *list = json_array(), *ids;
+	char hex[2 * NODE_ID_LEN + 1];
+
+	for (size_t i = 0; i < o->nsources; i++) {
+		json_array_append_new(list, ids = json_array());
+		for (size_t k = 0; k < o->sources[i].n; k++) {
+			node_id_hex(o->sources[i].ids + k * NODE_ID_LEN, hex);
+			json_array_append_new(ids, json_string(hex));
+		}
+	}
+	return (list);
 }
 
 static json_t *
@@ -47,9 +68,10 @@ offer_write(const struct offer *o)
 	node_id_hex(o->id, hex);
 	for (size_t i = 0; i < o->n; i++)
 		json_array_append_new(list, item_write(&o->items[i]));
-	return (json_pack("{s:s, s:s, s:I, s:O?, s:O*, s:b, s:o}", "id", hex, "name", o->name,
+	return (json_pack("{s:s, s:s, s:I, s:O?, s:O*, s:b, s:o, s:o}", "id", hex, "name", o->name,
 	    "incarnation", (json_int_t)o->incarnation, "system_info", o->system_info, "scope",
-	    o->scope, "strict", o->strict, "subscriptions", list));
+	    o->scope, "strict", o->strict, "sources", sources_write(o),
+	    "subscriptions", list));
 }
 
 /* ---- in ---- */
@@ -66,7 +88,7 @@ can_be(const struct offer_item *i, const struct offer_table *t, const char *key)
 }
 
 static void
-table_read(struct offer_item *i, const json_t *o, struct peerjson *w)
+table_read(struct offer_item *i, const json_t *o, size_t nsources, struct peerjson *w)
 {
 	struct offer_table *t = &i->tables[i->n];
 	const char *key;
@@ -81,6 +103,8 @@ table_read(struct offer_item *i, const json_t *o, struct peerjson *w)
 		    peerjson_bits(w, o, "head_mark"), peerjson_number(w, o, "head_ms", INT64_MAX) },
 		.definition = json_incref(peerjson_object(w, o, "definition")),
 	};
+	if (json_object_get(o, "sources") != NULL)
+		t->sources = peerjson_number(w, o, "sources", nsources);
 	key = peerjson_text(w, t->definition, "primary_key");
 	if (can_be(i, t, key)) {
 		i->n++;
@@ -92,7 +116,7 @@ table_read(struct offer_item *i, const json_t *o, struct peerjson *w)
 }
 
 static void
-tables_read(struct offer_item *i, const json_t *o, struct peerjson *w)
+tables_read(struct offer_item *i, const json_t *o, size_t nsources, struct peerjson *w)
 {
 	const json_t *list = peerjson_list(w, o, "tables", TABLES_MAX), *item;
 	size_t k;
@@ -100,8 +124,45 @@ tables_read(struct offer_item *i, const json_t *o, struct peerjson *w)
 	i->tables = xcalloc(json_array_size(list) + 1, sizeof(*i->tables));
 	json_array_foreach(list, k, item) {
 		peerjson_in(w, "tables", k);
-		table_read(i, item, w);
+		table_read(i, item, nsources, w);
 		peerjson_out(w);
+	}
+}
+
+static void
+ids_read(struct peerjson *w, const json_t *list, struct offer_nodes *to)
+{
+	const json_t *item;
+	size_t i;
+
+	if (!json_is_array(list) || json_array_size(list) > SOURCES_MAX) {
+		peerjson_fault(w, "sources", "must be lists of at most %d ids", SOURCES_MAX);
+		return;
+	}
+	to->ids = xcalloc(json_array_size(list) + 1, NODE_ID_LEN);
+	json_array_foreach(list, i, item) {
+		const char *hex = json_string_value(item);
+
+		if (hex == NULL || node_id_read(hex, to->ids + i * NODE_ID_LEN) == -1)
+			peerjson_fault(w, "sources", "must be lists of ids of nodes");
+	}
+	to->n = json_array_size(list);
+}
+
+/* May be absent. */
+static void
+sources_read(struct offer *to, const json_t *o, struct peerjson *w)
+{
+	const json_t *list = json_object_get(o, "sources"), *item;
+	size_t i;
+
+	if (list == NULL || (list = peerjson_list(w, o, "sources", TABLES_MAX)) == NULL)
+		return;
+	to->sources = xcalloc(json_array_size(list) + 1, sizeof(*to->sources));
+	json_array_foreach(list, i, item) {
+		ids_read(w, item, &to->sources[to->nsources++]);
+		if (w->fault != NULL)
+			return;
 	}
 }
 
@@ -119,7 +180,7 @@ items_read(struct offer *to, const json_t *o, struct peerjson *w)
 		subscription_read(&at->sub, item, w);
 		at->has_database = json_object_get(item, "has_database") != NULL &&
 		    peerjson_flag(w, item, "has_database");
-		tables_read(at, item, w);
+		tables_read(at, item, to->nsources, w);
 		peerjson_out(w);
 		if (w->fault != NULL)
 			return;
@@ -138,6 +199,7 @@ offer_read(const json_t *o, char **fault)
 	if (json_object_get(o, "scope") != NULL)
 		to->scope = json_incref(scope_read(&w, o, "scope"));
 	to->strict = peerjson_flag(&w, o, "strict");
+	sources_read(to, o, &w);
 	items_read(to, o, &w);
 	if (w.fault == NULL)
 		return (to);

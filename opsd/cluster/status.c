@@ -161,7 +161,9 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 		.incarnation = rep->data->log.incarnation,
 		.now_ms = wall_ms(),
 		.uptime_ms = (mono_us() - rep->data->started_us) / 1000,
-		.cluster_port = (int)data_conf_int(rep->data, HUB_CLUSTER_PORT),
+		.cluster_port = rep->data->live.clustering ?
+		    (int)data_conf_int(rep->data, HUB_CLUSTER_PORT) :
+		    0,
 		.api_port = (int)data_conf_int(rep->data, API_PORT),
 		.system_info = offer_system_info(),
 		.digest = p != NULL ? p->subs.digest : 0,

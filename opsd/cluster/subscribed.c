@@ -100,6 +100,17 @@ subscribed_pass(struct group *g, const uint8_t *peer, const struct subscribed *s
 		cursors_on(g, cursors_add(g, peer, s->id, db, name), &e);
 }
 
+/* From the start of its log: it was empty then, but for what is here. */
+static void
+begin_at_start(struct group *g, struct cursor *cur, struct cursor_event *e, uint64_t head)
+{
+	e->at = (struct log_pos){ 0 };
+	e->done = 1;
+	cursors_on(g, cur, e);
+	if (head != 0)
+		cursors_on(g, cur, &(struct cursor_event){ .kind = ON_GAP });
+}
+
 void
 subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *s,
     struct table *mine)
@@ -125,6 +136,10 @@ subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *
 		return;
 	if (cur == NULL) {
 		cur = cursors_add(g, peer, s->id, mine->database, mine->name);
+		if (!again && !s->called && s->start_ms == 0 && s->logged) {
+			begin_at_start(g, cur, &e, s->head.seq);
+			return;
+		}
 		if (again || (!s->called && s->start_ms == 0))
 			e.kind = ON_ALL; /* made (again) there while we did not look */
 	}

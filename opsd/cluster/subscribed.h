@@ -19,6 +19,7 @@ struct subscribed {  /* a table of a peer, as the peer offers it */
 	struct stamp asked;   /* when that was asked for */
 	int called;           /* a call asks for it; else subscriptions were compared */
 	int made;             /* there was no table of its name here */
+	int logged;           /* its log from the start brings all that is not here (origin.h) */
 };
 
 void subscribed_begin(struct group *g, const uint8_t *peer, const struct subscribed *s,

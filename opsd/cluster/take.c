@@ -17,6 +17,7 @@
 #include "opsd/cluster/incarnation.h"
 #include "opsd/cluster/invited.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/origin.h"
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/routeflow.h"
 #include "opsd/cluster/subscribed.h"
@@ -211,6 +212,8 @@ take_table(const struct taking *a, const struct offer_table *t, int wanted, int 
 	*made = mine == NULL && wanted && may_database_come(a, db) && may_come(a, db, t->name);
 	if (*made)
 		mine = group_create_table(a->g, db, t->name, offer_key(t), t->definition, "", &why);
+	if (*made && mine != NULL)
+		origin_note(a->g, mine);
 	if (mine == NULL || mine->id < TABLE_USER_FIRST ||
 	    strcmp(mine->primary_key, offer_key(t)) != 0)
 		return (mine);
@@ -229,6 +232,33 @@ start_of(const struct taking *a, const struct offer_table *t)
 	return (a->newer || begins ? a->start_ms : 0);
 }
 
+/* Whether all that the peer's table got from that node is here, or is on its way from there. */
+static int
+has_all_of(struct group *g, const uint8_t *id, const struct table *mine)
+{
+	struct cursors *f = replication_of(g)->cursors;
+	struct cursor *cur;
+
+	if (memcmp(id, group_data(g)->node_id, NODE_ID_LEN) == 0)
+		return (1);
+	cur = cursors_find_named(f, id, mine->database, strlen(mine->database), mine->name,
+	    strlen(mine->name));
+	return (cur != NULL && cursor_view(cur)->whole && cursor_view(cur)->whole_ms == 0 &&
+	    cursor_view_settled(cursor_view(cur)));
+}
+
+/* Nothing of the peer's table is missing here but what was written there. */
+static int
+has_all_else(const struct taking *a, const struct offer_table *t, const struct table *mine)
+{
+	const struct offer_nodes *from = t->sources > 0 ? &a->o->sources[t->sources - 1] : NULL;
+
+	for (size_t i = 0; from != NULL && i < from->n; i++)
+		if (!has_all_of(a->g, from->ids + i * NODE_ID_LEN, mine))
+			return (0);
+	return (from != NULL);
+}
+
 /* mine NULL: there is none of its name. */
 static void
 take_cursor(const struct taking *a, const struct offer_table *t, struct table *mine, int made)
@@ -241,6 +271,7 @@ take_cursor(const struct taking *a, const struct offer_table *t, struct table *m
 		.asked = a->asked,
 		.called = a->newer,
 		.made = made,
+		.logged = mine != NULL && !made && !a->forgotten && has_all_else(a, t, mine),
 	};
 
 	if (mine == NULL)

@@ -60,7 +60,7 @@ link_of(const struct op_linkstatus *s)
 struct database_seen {
 	const char *name; /* borrowed */
 	struct progress at;
-	uint64_t remote_ms; /* the newest that has come */
+	uint64_t remote_ms, local_ms; /* when what came last was written there, and came */
 	UT_hash_handle hh;
 };
 
@@ -82,8 +82,10 @@ static void
 see_cursor(struct database_seen *d, const struct cursor_view *cur)
 {
 	progress_add_cursor(&d->at, cur);
-	if (cur->state != CURSOR_RECOVER && cur->ms > d->remote_ms)
-		d->remote_ms = cur->ms;
+	if (cur->state == CURSOR_RECOVER || cur->came_ms <= d->local_ms)
+		return;
+	d->remote_ms = cur->ms;
+	d->local_ms = cur->came_ms;
 }
 
 /* Those of tables that come from it, and of ours that go to it. */
@@ -140,7 +142,7 @@ socket_json(const struct op_linkstatus *s, const struct database_seen *d, const 
 	    "thread_id", 1, "nodes", s->peer->hostname, "lastCommitConfirmed",
 	    rfc1123_json(ms_of(link, "confirmed_ms")), "lastReceivedRemoteTime",
 	    rfc1123_json(d->remote_ms), "lastReceivedLocalTime",
-	    rfc1123_json(ms_of(link, "received_ms")), "lastSendTime",
+	    rfc1123_json(d->local_ms), "lastSendTime",
 	    rfc1123_json(ms_of(link, "sent_ms")));
 
 	if (ms_of(link, "sending_ms") != 0)

@@ -20,7 +20,7 @@
 #define ITEM                                                                                            \
 	"{\"database\":\"dev\",\"table\":\"*\",\"publish\":true,\"subscribe\":false,\"removed\":false," \
 	"\"stamp\":[65536,-2],\"start_ms\":3,\"has_database\":true,\"tables\":[" TABLE "]}"
-#define REST  "\"incarnation\":8,\"system_info\":{\"platform\":\"x\"},\"strict\":true"
+#define REST  "\"incarnation\":8,\"system_info\":{\"platform\":\"x\"},\"strict\":true,\"sources\":[]"
 #define OFFER "{\"id\":\"" ID "\",\"name\":\"boston\"," REST ",\"subscriptions\":[" ITEM "]}"
 
 static struct offer *

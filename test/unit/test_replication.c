@@ -873,8 +873,8 @@ test_cursors_that_cannot_be_read(void **state)
 	load_says(r, NODE_ID_LEN + 4, &value, NULL);
 	value.data[0] = CURSOR_FORMAT + 1;
 	load_says(r, NODE_ID_LEN + 4, &value,
-	    "store: a cursor is of format 6, and this version (" PACKAGE_VERSION
-	    ") reads format 5");
+	    "store: a cursor is of format 7, and this version (" PACKAGE_VERSION
+	    ") reads format 6");
 	value.data[0] = CURSOR_FORMAT;
 	value.len--;
 	load_says(r, NODE_ID_LEN + 4, &value, "store: the cursors cannot be read");

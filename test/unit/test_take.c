@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "opsd/cluster/origin.h"
 #include "opsd/cluster/renew.h"
 #include "opsd/cluster/subscription_change.h"
 #include "test/unit/openrep.h"
@@ -675,6 +676,150 @@ test_all_databases_written(void **state)
 	offer_free(o);
 }
 
+/* ---- first copies are not copied back ---- */
+
+/* The peer's table began empty, and has else what came from these. */
+static struct offer *
+from_nodes(struct offer *o, const uint8_t *id, const uint8_t *another)
+{
+	struct offer_nodes from = { xcalloc(2, NODE_ID_LEN), another != NULL ? 2 : 1 };
+
+	memcpy(from.ids, id, NODE_ID_LEN);
+	if (another != NULL)
+		memcpy(from.ids + NODE_ID_LEN, another, NODE_ID_LEN);
+	o->sources = xcalloc(1, sizeof(*o->sources));
+	o->sources[0] = from;
+	o->nsources = 1;
+	o->items[0].tables[0].sources = 1;
+	return (o);
+}
+
+static const struct cursor_view *
+dog_of(struct openrep *r, const uint8_t *id)
+{
+	return (cursor_view(cursors_find(r->rep.cursors, id, THERE)));
+}
+
+static struct offer *
+joined(const uint8_t *id, const char *name)
+{
+	struct offer *o = offering_new(id, name, LIFE);
+
+	offering_all(o, 5);
+	offering_table_in(o, "dev", "dog", THERE, 3, "id");
+	return (o);
+}
+
+/* It replicates all with us, and has no table yet. */
+static void
+meet(struct openrep *r, const uint8_t *id, const char *name)
+{
+	struct offer *o = offering_new(id, name, LIFE);
+
+	offering_all(o, 5);
+	compare(r, o);
+}
+
+static void
+test_given_from_here(void **state)
+{
+	struct openrep *r = *state;
+
+	r->o.data.live.replicates = r->o.data.live.links = 1;
+	meet(r, boston, "boston");
+	meet(r, austin, "austin");
+	compare(r, from_nodes(joined(boston, "boston"), r->o.data.node_id, NULL));
+	assert_int_equal(dog_of(r, boston)->state, CURSOR_FETCH);
+	assert_int_equal(dog_of(r, boston)->seq, 0);
+	assert_true(dog_of(r, boston)->whole);
+	/* One that has some of that node as well, of whom all is here. */
+	compare(r, from_nodes(joined(austin, "austin"), r->o.data.node_id, boston));
+	assert_int_equal(dog_of(r, austin)->state, CURSOR_FETCH);
+}
+
+static void
+test_given_from_elsewhere(void **state)
+{
+	struct openrep *r = *state;
+
+	r->o.data.live.replicates = r->o.data.live.links = 1;
+	meet(r, boston, "boston");
+	meet(r, austin, "austin");
+	/* Where from is not said; from a node that is not known here. */
+	compare(r, joined(boston, "boston"));
+	assert_int_equal(dog_of(r, boston)->state, CURSOR_COPY);
+	compare(r,
+	    from_nodes(joined(austin, "austin"), r->o.data.node_id,
+		(const uint8_t *)"denver-denver-d"));
+	assert_true(dog_of(r, austin)->copying);
+}
+
+/* What came from boston is not all here yet: it may have been the last that has it. */
+static void
+test_given_while_copied(void **state)
+{
+	struct openrep *r = *state;
+
+	r->o.data.live.replicates = r->o.data.live.links = 1;
+	meet(r, boston, "boston");
+	meet(r, austin, "austin");
+	compare(r, joined(boston, "boston"));
+	compare(r, from_nodes(joined(austin, "austin"), r->o.data.node_id, boston));
+	assert_true(dog_of(r, austin)->copying);
+}
+
+static uint8_t *
+sources_of(struct openrep *r, const char *name, size_t *n)
+{
+	struct table *t = catalog_get(r->o.data.catalog, "dev", name);
+	uint8_t *ids = origin_nodes(&r->rep, t, n);
+
+	table_unref(t);
+	return (ids);
+}
+
+static void
+remove_cursor(struct group *g, void *arg)
+{
+	struct cursors *f = arg;
+
+	cursors_remove(g, cursors_find(f, boston, THERE));
+}
+
+static void
+test_sources(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = offering_new(boston, "boston", LIFE);
+	uint8_t *ids;
+	size_t n;
+
+	r->o.data.live.replicates = r->o.data.live.links = 1;
+	offering_all(o, 5);
+	offering_table_in(o, "dev", "cow", THERE, 3, "id");
+	compare(r, o);
+	ids = sources_of(r, "cow", &n);
+	assert_non_null(ids);
+	assert_int_equal(n, 1);
+	assert_memory_equal(ids, boston, NODE_ID_LEN);
+	free(ids);
+	/* One that was here before. */
+	assert_null(sources_of(r, "dog", &n));
+	/* What was written is not all in the log; the log begins anew. */
+	r->o.data.log.unlogged_ms = UINT64_MAX;
+	assert_null(sources_of(r, "cow", &n));
+	r->o.data.log.unlogged_ms = 0;
+	r->o.data.log.incarnation++;
+	assert_null(sources_of(r, "cow", &n));
+	r->o.data.log.incarnation--;
+	ids = sources_of(r, "cow", &n);
+	assert_non_null(ids);
+	free(ids);
+	/* It has rows of a node that is known no more. */
+	assert_int_equal(openrep_call(r, remove_cursor, r->rep.cursors), 200);
+	assert_null(sources_of(r, "cow", &n));
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, openrep_end)
 
 int
@@ -704,6 +849,10 @@ main(void)
 		TEST(test_all_databases),
 		TEST(test_all_databases_not_dropped),
 		TEST(test_all_databases_written),
+		TEST(test_given_from_here),
+		TEST(test_given_from_elsewhere),
+		TEST(test_given_while_copied),
+		TEST(test_sources),
 	};
 
 	log_init("test", LOG_ERROR);
