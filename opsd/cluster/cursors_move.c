@@ -110,15 +110,15 @@ cursors_remove(struct group *g, struct cursor *cur)
 	cursors_key(&k, was.peer, was.table);
 	store_batch_delete(group_batch(g), CF_CURSOR, k.data, k.len);
 	buf_free(&k);
+	if (!(was.table & CURSOR_OWN))
+		origin_forget(g, was.database, was.name);
 	pthread_mutex_lock(&f->lock);
 	cursors_delete(f, cursors_held(f, cur));
 	pthread_mutex_unlock(&f->lock);
 	if (was.recovering)
 		recovered_from_one(f->rep); /* no more comes from there */
-	if (!(was.table & CURSOR_OWN)) {
-		origin_forget(g, was.database, was.name);
+	if (!(was.table & CURSOR_OWN))
 		firstcopy_gone(g, was.peer, was.database, was.name);
-	}
 	cursor_view_clear(&was);
 }
 

@@ -16,12 +16,16 @@
 struct replication;
 struct table;
 
+struct origins;
+struct origins *origins_load(struct replication *rep, char **err); /* NULL with *err */
+void origins_free(struct origins *all); /* NULL is ignored */
+
 /* It was made in this batch.  Commit thread, as the next. */
 void origin_note(struct group *g, const struct table *t);
 /* A peer that it may have rows of is known no more by a cursor. */
 void origin_forget(struct group *g, const char *database, const char *name);
 
-/* The ids of those peers, one after the other, which the caller frees; NULL: it is not such a table. */
+/* Any thread.  The ids of those peers, one after the other, which the caller frees; NULL: it is not such a table. */
 uint8_t *origin_nodes(struct replication *rep, const struct table *t, size_t *n);
 
 #endif

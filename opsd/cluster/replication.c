@@ -15,6 +15,7 @@
 #include "opsd/cluster/gossip_take.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/origin.h"
 #include "opsd/cluster/renewing.h"
 #include "opsd/cluster/roster.h"
 #include "opsd/cluster/scope_change.h"
@@ -69,6 +70,8 @@ replication_load(struct replication *rep, struct data *data, char **err)
 		rep->cursors = cursors_load(rep, err);
 	if (*err == NULL)
 		rep->givens = givens_load(rep, err);
+	if (*err == NULL)
+		rep->origins = origins_load(rep, err);
 	return (*err == NULL ? 0 : -1);
 }
 
@@ -76,6 +79,7 @@ void
 replication_clear(struct replication *rep)
 {
 	givens_free(rep->givens);
+	origins_free(rep->origins);
 	cursors_free(rep->cursors);
 	roster_free(rep->roster);
 	members_free(rep->members);

@@ -77,6 +77,10 @@ at_rest()	# at_rest NODE N: linked with so many, and nothing is on its way
 	same_rows 5 small n1 n2 n3
 	[ "$(copies n3 big)" = 1 ]
 	[ "$(givers n3 small)" = 1 ]
+	# It was given what it has of that one: nobody copies it back.
+	for n in n1 n2; do
+		if grep "copy of dev\.small from node n3 is whole" "$HL_T/nodes/$n/log"; then return 1; fi
+	done
 }
 
 copying()	# copying NODE: at the one, cluster_status says how far it is; asked without a pause, as a copy is soon over
