@@ -37,7 +37,8 @@
 	    "With authorization: false accepts any certificate there. A token does not need that." }, \
 	{ KIND_BOOLEAN, at "retain_authorization", NULL, "false", "false", \
 	    "With authorization, but not with a join token: keep it, sealed, so that the certificate can " \
-	    "be renewed when there is no link. False forgets what was kept." }, \
+	    "be renewed when there is no link. False forgets what was kept. cluster_status shows for " \
+	    "which nodes there is some." }, \
 	{ KIND_LIST, at "revoked_certificates", NULL, OP_NONE, "[\"0a1b\"]", \
 	    "Serial numbers of certificates that get no link with any member any more." }, \
 	{ KIND_NUMBER, at "shard", NULL, OP_NONE, "1", "Accepted, without effect." }, \
