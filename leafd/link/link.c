@@ -354,6 +354,7 @@ link_closed_cb(struct ws *w, unsigned code, const char *why, void *arg)
 {
 	struct peerlink *k = arg;
 
+	k->by_other = k->bye != NULL || code == WS_REFUSED;
 	if (k->state != LINK_ENDED)
 		link_end(k, WS_ABNORMAL, k->bye != NULL ? k->bye : why);
 	link_free(k);

@@ -91,6 +91,7 @@ struct peerlink {
 	struct event *timer;            /* a deadline; once it is admitted, the tick */
 	struct event *turn;             /* before the loop's next: GOT is due */
 	char *bye;                      /* what the other said of its end; NULL: nothing */
+	int by_other;                   /* the other has ended it, and said why */
 	uint64_t rtt_us, since_ms;
 	struct link_early *early; /* for when it is ready */
 

@@ -66,8 +66,9 @@ refused_note(struct peerlink *k, const char *why)
 	if (is_told(k)) {
 		drop_refused(list, name_of_peer(k), address);
 		json_array_append_new(list,
-		    json_pack("{s:s?, s:s, s:s, s:I}", "hostname", name_of_peer(k), "address",
-			address, "error", why, "time", (json_int_t)wall_ms()));
+		    json_pack("{s:s?, s:s, s:s, s:b, s:I}", "hostname", name_of_peer(k), "address",
+			address, "error", why, "there", k->by_other, "time",
+			(json_int_t)wall_ms()));
 		if (json_array_size(list) > REFUSED_MOST)
 			json_array_remove(list, 0);
 	}

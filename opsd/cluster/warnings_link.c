@@ -76,9 +76,10 @@ warn_unasked(const json_t *leaf, json_t *list)
 		if (address == NULL || why == NULL || !was_lately(one))
 			continue;
 		add_about(list, "link_refused",
-		    json_sprintf("A link from %s%s%s was refused here: %s",
+		    json_sprintf("A link from %s%s%s was refused %s: %s",
 			name != NULL ? name : address, name != NULL ? " at " : "",
-			name != NULL ? address : "", why),
+			name != NULL ? address : "",
+			json_is_true(json_object_get(one, "there")) ? "there" : "here", why),
 		    one);
 	}
 }

@@ -754,6 +754,32 @@ test_refused(void **state)
 	close_all();
 }
 
+/* Of the last one that came in there and got no link: 1, the other refused this node; 0; -1: there is none. */
+static int
+refused_there(const struct node *n)
+{
+	json_t *list = links_refused(n->links);
+	const json_t *last = json_array_get(list, json_array_size(list) - 1);
+	int there = last == NULL ? -1 : json_is_true(json_object_get(last, "there"));
+
+	json_decref(list);
+	return (there);
+}
+
+static void
+test_who_refuses(void **state)
+{
+	node_new(&a, 'a');
+	node_new(&b, 'b');
+	tell(&b, &(struct wish){ .listen = 1 });
+	tell(&a, &(struct wish){ .dial = 1, .revoked = "62" });
+	until(refused_there(&b) == 1);
+	tell(&b, &(struct wish){ .listen = 1, .revoked = "61" });
+	tell(&a, &(struct wish){ .dial = 1 });
+	until(refused_there(&b) == 0);
+	close_all();
+}
+
 static void
 test_certificates(void **state)
 {
@@ -1558,6 +1584,7 @@ main(void)
 		cmocka_unit_test(test_credit),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_who_refuses),
 		cmocka_unit_test(test_certificates),
 		cmocka_unit_test(test_both_dial),
 		cmocka_unit_test(test_stopped),
