@@ -265,12 +265,13 @@ commit_submit(struct commit *c, struct commit_job *j)
 	j->queued_us = mono_us();
 	pthread_mutex_lock(&c->lock);
 	stopped = c->stop;
-	if (!stopped) {
+	if (!stopped)
 		queue_push(j->remote ? &c->remote : &c->local, j);
-		pthread_cond_signal(&c->more);
-	}
 	pthread_mutex_unlock(&c->lock);
-	if (stopped) {
+	/* Not under the lock, which is the first that who wakes up wants. */
+	if (!stopped) {
+		pthread_cond_signal(&c->more);
+	} else {
 		commit_fail(j, 503, "the node is stopping");
 		j->done(j);
 	}

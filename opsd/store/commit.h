@@ -30,7 +30,8 @@ struct commit_job {
 };
 
 struct commit *commit_start(struct data *data, char **err);
-void commit_stop(struct commit *c); /* writes what is queued, then ends the thread */
+/* Writes what is queued, then ends the thread; no other thread is in commit_submit any more. */
+void commit_stop(struct commit *c);
 void commit_submit(struct commit *c, struct commit_job *j);
 /* Submit and wait (never on the commit thread or an HTTP thread): status. */
 int commit_wait(struct commit *c, struct commit_job *j);
