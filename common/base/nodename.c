@@ -2,6 +2,7 @@
 
 #include "common/base/nodename.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -19,6 +20,21 @@ node_name_ok(const char *name, size_t n)
 	return (1);
 }
 
+static int
+is_ipv6(const char *name, size_t n)
+{
+	char text[INET6_ADDRSTRLEN];
+	const char *scope = memchr(name, '%', n);
+	size_t len = scope != NULL ? (size_t)(scope - name) : n;
+	struct in6_addr a;
+
+	if (len >= sizeof(text))
+		return (0);
+	memcpy(text, name, len);
+	text[len] = '\0';
+	return (inet_pton(AF_INET6, text, &a) == 1);
+}
+
 int
 node_host_ok(const char *name, size_t n)
 {
@@ -28,8 +44,8 @@ node_host_ok(const char *name, size_t n)
 		return (0);
 	for (i = 0; i < n; i++)
 		if (!isalnum((unsigned char)name[i]) &&
-		    (strchr(".-_:%", name[i]) == NULL ||
+		    (memchr(".-_:%", name[i], 5) == NULL ||
 			(name[i] == '.' && (i == 0 || i + 1 == n || name[i - 1] == '.'))))
 			return (0);
-	return (1);
+	return (memchr(name, ':', n) == NULL || is_ipv6(name, n));
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/iso.h"
 #include "common/base/mem.h"
+#include "common/base/nodename.h"
 #include "common/conf/conf_priv.h"
 #include "common/conf/repaddress.h"
 #include "common/conf/repconf.h"
@@ -93,7 +94,7 @@ check_address(const char *name, const json_t *v, int is_host, struct buf *errs)
 	struct repaddress a;
 
 	if (json_is_string(v) && strlen(json_string_value(v)) == json_string_length(v) &&
-	    repaddress_read(&a, json_string_value(v)) == 0 && a.host[0] != '\0' &&
+	    repaddress_read(&a, json_string_value(v)) == 0 && node_host_ok(a.host, strlen(a.host)) &&
 	    !(is_host && (a.scheme != REPADDRESS_BARE || a.port != 0)))
 		return;
 	conf_fault(errs,

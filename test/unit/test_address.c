@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "common/base/address.h"
+#include "common/base/nodename.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -16,6 +17,24 @@ test_which_are_some(void **state)
 	assert_true(address_ok("127.0.0.1") && address_ok("::1") && address_ok("2001:db8::7"));
 	assert_false(address_ok("") || address_ok("localhost") || address_ok("127.1") ||
 	    address_ok("[::1]") || address_ok("1.2.3.4.5"));
+}
+
+static void
+test_of_nodes(void **state)
+{
+	static const char *const good[] = { "boston.example.com", "10.0.0.1", "::1", "2001:db8::7",
+		"fe80::1%eth0", "shop_1" };
+	static const char *const bad[] = { "", "boston:9933", "1:2", "a..b", ".a", "a.", "a b", "a/b",
+		"[::1]" };
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (!node_host_ok(good[i], strlen(good[i])))
+			fail_msg("'%s' is refused", good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (node_host_ok(bad[i], strlen(bad[i])))
+			fail_msg("'%s' is taken", bad[i]);
+	assert_false(node_host_ok("a\0b", 3));
+	assert_false(node_name_ok("a\0b", 3));
 }
 
 static void
@@ -82,6 +101,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_which_are_some),
+		cmocka_unit_test(test_of_nodes),
 		cmocka_unit_test(test_with_a_port),
 		cmocka_unit_test(test_of_a_socket),
 		cmocka_unit_test(test_whose_it_is),

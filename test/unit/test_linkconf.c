@@ -84,6 +84,7 @@ test_values(void **state)
 	put_fails(REP_ROUTES, "\"server-two\"", "must be an array");
 	put_fails(REP_ROUTES, "[1]", "'replication.routes[0]' must be a host name, or a URL");
 	put_fails(REP_ROUTES, "[\"a\", \"a b\"]", "'replication.routes[1]' must be");
+	put_fails(REP_ROUTES, "[\"a..b\"]", "'replication.routes[0]' must be");
 	put_fails(REP_ROUTES, "[\"9933\"]", "'replication.routes[0]' must be");
 	put_fails(REP_ROUTES, "[\"a\\u0000b\"]", "'replication.routes[0]' must be");
 	put_fails(REP_ROUTES, "[{}]", "'replication.routes[0].hostname' or");
@@ -112,6 +113,7 @@ test_values(void **state)
 	put_fails(REP_SECURE_PORT, "\"server-two\"", "must be a port");
 	put_fails(REP_SECURE_PORT, "\"wss://server-two:1\"", "must be a port");
 	put_fails(REP_START_TIME, "\"yesterday\"", "ISO-8601");
+	put_fails(REP_HOSTNAME, "\"a:9933\"", "must be a host name or an address");
 	put_fails(REP_HOSTNAME, "\"a b\"", "must be a host name or an address");
 	put_fails(REP_URL, "\"server-one\"", "must be a URL");
 	put_fails(REP_PROXY, "\"server-one\"", "must be host:port");
