@@ -35,6 +35,7 @@ struct listener {
 	char *host; /* NULL: all */
 	uint16_t port;
 	int secure, kept;
+	int tried; /* what keeps it from being bound is the port, not the certificate */
 	struct evconnlistener *lev; /* NULL: not bound */
 	struct event *timer;        /* to bind, or to accept, again */
 	char *error;
@@ -249,13 +250,22 @@ set_error(struct listener *l, const char *why)
 	links_changed(l->ls);
 }
 
+static const char *
+bind_fault(unsigned port, int error)
+{
+	return (error == EACCES && port < 1024 ?
+		"Permission denied (systemd opens one below 1024: hubleaf-link.socket)" :
+		strerror(error));
+}
+
 static void
 open_port(struct listener *l)
 {
 	struct links *ls = l->ls;
 	int fd;
 
-	if (l->secure && ls->tls == NULL) {
+	l->tried = !l->secure || ls->tls != NULL;
+	if (!l->tried) {
 		set_error(l,
 		    ls->tls_fault != NULL ? ls->tls_fault : "this node has no certificate");
 		return;
@@ -265,7 +275,7 @@ open_port(struct listener *l)
 		l->lev = evconnlistener_new(ls->base, link_accept_cb, l,
 		    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 128, fd);
 	if (l->lev == NULL) {
-		set_error(l, strerror(errno));
+		set_error(l, bind_fault(l->port, errno));
 		if (fd != -1)
 			close(fd);
 		wait_again(l);
@@ -385,7 +395,7 @@ listen_json(const struct links *ls)
 	DL_FOREACH(ls->listeners, l) {
 		o = json_pack("{s:s?, s:i, s:b}", "host", l->host, "port", (int)l->port, "secure",
 		    l->secure);
-		if (l->error != NULL)
+		if (l->error != NULL && l->tried)
 			json_object_set_new(o, "error", json_string(l->error));
 		json_array_append_new(list, o);
 	}

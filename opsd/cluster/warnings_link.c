@@ -151,6 +151,27 @@ warn_dead_routes(struct replication *rep, json_t *list)
 
 /* ---- where links lead ---- */
 
+/* Nobody reaches a port that leafd could not open; without a certificate warn_tls says so. */
+static void
+warn_deaf(const json_t *leaf, json_t *list)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(leaf, "listening"), i, one) {
+		const char *host = json_string_value(json_object_get(one, "host"));
+		const char *why = json_string_value(json_object_get(one, "error"));
+		int port = (int)json_integer_value(json_object_get(one, "port"));
+
+		if (why != NULL)
+			add_about(list, "link_port",
+			    json_sprintf("Nobody can dial this node: port %d%s%s cannot be opened "
+					 "for links: %s",
+				port, host != NULL ? " of " : "", host != NULL ? host : "", why),
+			    one);
+	}
+}
+
 static void
 warn_dialling(const json_t *leaf, json_t *list)
 {
@@ -266,6 +287,7 @@ warnings_links(struct replication *rep, const json_t *leaf, json_t *list)
 	warn_locked_out(rep, list);
 	warn_unbelieved(rep, list);
 	warn_dead_routes(rep, list);
+	warn_deaf(leaf, list);
 	warn_dialling(leaf, list);
 	warn_open_port(rep, list);
 	warn_proposals(rep, list);

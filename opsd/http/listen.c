@@ -199,7 +199,10 @@ each_of_host(const char *host, int64_t port, struct listen_taker *t, char **err)
 	}
 	for (ai = list; ai != NULL; ai = ai->ai_next)
 		if (!is_seen(t, ai) && t->take(t, ai) == -1 && !is_not_here(ai)) {
-			why = strerror(errno);
+			why = errno == EACCES && port < 1024 ?
+			    "Permission denied (systemd opens one below 1024: "
+			    "hubleaf-api.socket)" :
+			    strerror(errno);
 			*err = port == 0 ?
 			    xasprintf("operationsApi.network.host: %s: %s", host, why) :
 			    xasprintf("operationsApi.network.host: %s port %d: %s", host, (int)port,

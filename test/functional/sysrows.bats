@@ -106,3 +106,16 @@ lacks_user()
 	HL_USER=lin HL_PASSWORD=one ok n3 '{"operation":"cluster_set_routes","routes":["n9"]}'
 	HL_USER=lin HL_PASSWORD=one refused n3 400 '{"operation":"add_node","hostname":5}' "'hostname' must be"
 }
+
+warned()	# warned NODE KIND TEXT
+{
+	ask "$1" '{"operation":"cluster_status"}' |
+	    jq -e --arg kind "$2" --arg text "$3" 'any(.warnings[]; .kind == $kind and (.message | contains($text)))'
+}
+
+@test "a port for links that another program has is said" {
+	node_stop n3
+	sed -i "s|^  securePort: .*|  securePort: 127.0.0.1:$(port n1 link)|" "$HL_T/nodes/n3/hubleaf.yaml"
+	node_run n3
+	wait_until 10 warned n3 link_port "port $(port n1 link) of 127.0.0.1 cannot be opened for links: Address already in use"
+}
