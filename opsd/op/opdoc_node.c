@@ -26,7 +26,7 @@
 	    "For a link: the other node's replication.hostname." }, \
 	{ KIND_TEXT, at "url", NULL, OP_NONE, "wss://server-two:9933", \
 	    "For a link: where to dial the other node." }, \
-	{ KIND_NUMBER, at "port", NULL, OP_NONE, "9933", "With hostname: its port for links." }, \
+	{ KIND_NUMBER, at "port", NULL, OP_NONE, "9933", "With hostname: its port for links; unless given, this node's own." }, \
 	{ KIND_ANY, at "authorization", NULL, OP_SHOWN, "hlj1.PIN.SECRET", \
 	    "With it the other node signs a certificate for this one: a join token of the other, an " \
 	    "object with username and password, or the value of an Authorization header. It is not " \
@@ -63,7 +63,7 @@
 	{ KIND_TEXT, "routes[].host", NULL, OP_NONE, "boston.example.com", \
 	    "For the NATS mesh: a host name or an address." }, \
 	{ KIND_NUMBER, "routes[].port", NULL, OP_NONE, "9932", \
-	    "For links: 9933 unless given. For the NATS mesh it is required: usually 9932, or 9931 " \
+	    "For links: this node's own unless given, so 9933. For the NATS mesh it is required: usually 9932, or 9931 " \
 	    "for leaf routes." }
 #define USERNAME	{ KIND_TEXT, "username", NULL, OP_REQUIRED, "joe", "The user's name." }
 #define LOGIN_FIELDS \
@@ -151,7 +151,7 @@ const struct op_doc opdoc_node[] = {
 	{ "renew_node_id", NULL, RIGHT_SUPER,
 	    "Give a node that is a copy of another an id of its own; it restarts.", OP_NO_FIELDS },
 
-	{ "add_user", NULL, RIGHT_ADMIN, "Add a user, of this node.",
+	{ "add_user", NULL, RIGHT_ADMIN, "Add a user, of this node, or of all where users replicate.",
 	    OP_FIELDS(USERNAME,
 		{ KIND_NEW_PASSWORD, "password", NULL, OP_REQUIRED, "SECRET",
 		    "The password. For a cluster_user without one the node makes it, and answers it once." },

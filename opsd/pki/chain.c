@@ -262,6 +262,9 @@ chain_client_fault(STACK_OF(X509) * certs, X509_STORE *trusted, int64_t now)
 
 	if (fault == NULL && X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) != 1)
 		fault = xstrdup("the certificate is not for clients (clientAuth)");
+	if (fault == NULL && !(X509_get_extension_flags(cert) & EXFLAG_XKUSAGE))
+		fault = xstrdup("the certificate does not say what it is for, and that of a user "
+				"must say clientAuth");
 	if (fault == NULL && X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) == 1)
 		fault = xstrdup("the certificate is for servers as well, as those of nodes are: it "
 				"stands for no user");

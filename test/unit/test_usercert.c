@@ -102,7 +102,8 @@ test_of_nodes(void **state)
 	expect(&authority,
 	    (struct certs_wish){ .cn = "ann", .usage = "serverAuth,clientAuth", .serial = 4 },
 	    "ann", why);
-	expect(&authority, (struct certs_wish){ .cn = "ann", .serial = 5 }, "ann", why);
+	expect(&authority, (struct certs_wish){ .cn = "ann", .serial = 5 }, "ann",
+	    "does not say what it is for");
 	expect(&authority, (struct certs_wish){ .cn = "ann", .usage = "serverAuth", .serial = 6 },
 	    "ann", "not for clients");
 	expect(&authority,
