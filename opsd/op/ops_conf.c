@@ -8,10 +8,10 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/conf/tlsconf.h"
+#include "common/tls/tlsfiles.h"
 #include "opsd/cluster/daemons.h"
 #include "opsd/http/http.h"
 #include "opsd/op/op_cert.h"
-#include "opsd/pki/keyfiles.h"
 
 /*
  * The configuration twice: svc->conf is in force, with what needs a restart as it was at
@@ -67,6 +67,7 @@ is_of_tls(enum conf_key key)
 	case API_MTLS:
 	case HTTP_MTLS:
 	case REP_TLS_CERT:
+	case REP_TLS_CA:
 	case REP_TLS_KEY:
 		return (1);
 	default:
@@ -74,20 +75,22 @@ is_of_tls(enum conf_key key)
 	}
 }
 
-/* What links by hostname show. */
+/* What links by hostname show, and whom they trust. */
 static int
 check_link_files(const struct conf *c, char **err)
 {
 	const char *cert = conf_str(c, REP_TLS_CERT), *key = conf_str(c, REP_TLS_KEY);
-	struct keypair pair = { 0 };
-	char *why = NULL;
-	int rc = cert != NULL ? keyfiles_read(cert, key != NULL ? key : cert, &pair, &why) : 1;
+	struct tlsfiles files = {
+		.prefix = "replication.tls",
+		.cert = cert,
+		.key = key != NULL ? key : cert,
+		.ca = conf_str(c, REP_TLS_CA),
+	};
+	char *warning;
+	int rc = tlsfiles_check(&files, &warning, err);
 
-	if (rc == -1)
-		*err = xasprintf("replication.tls: %s", why);
-	free(why);
-	keyfiles_clear(&pair);
-	return (rc == 1 ? 0 : -1);
+	free(warning);
+	return (rc);
 }
 
 /* What the HTTP server reads anew at once. */

@@ -214,7 +214,9 @@ listed()	# listed NODE: what hdb_certificate has for links by hostname
 	[ ! -e "$(root n2)/keys/authorities.pem" ]
 	refused n2 400 '{"operation":"add_certificate","name":"x","is_authority":false,"uses":["replication"],"certificate":'"$server"'}' 'clientAuth), which replication needs'
 	refused n2 409 '{"operation":"add_certificate","name":"corporate","is_authority":false,"certificate":'"$n2"',"private_key":'"$pem"'}' 'is an authority already'
-	refused n2 400 '{"operation":"set_configuration","replication_tls_certificate":"/nowhere.pem"}' 'replication.tls: /nowhere.pem: No such file'
+	refused n2 400 '{"operation":"set_configuration","replication_tls_certificate":"/nowhere.pem"}' 'replication.tls.certificate: /nowhere.pem: No such file'
+	refused n2 400 '{"operation":"set_configuration","replication_tls_certificateAuthority":"/nowhere.pem"}' \
+	    'replication.tls.certificateAuthority: /nowhere.pem: No such file'
 	# What a node signs for comes with all that it trusts.
 	enrolled n2 false server-ten "\"Join $(token n2)\"" ${ID/0/a}
 	[ "$(jq '.authorities | length' <<<"$got")" = 2 ]
