@@ -20,11 +20,12 @@
 
 /* A node is added by a call: certificate, link, subscriptions. */
 
-#define LINK_MIN_MS 10000 /* a link takes a while, with a new certificate and a first failure */
-#define LOOK_MS     50
-#define WITHDRAW_MS 5000
-#define TRIES_FEW   3       /* that fail for the same reason, as a rule, */
-#define EARLY_US    2000000 /* but before that perhaps with the certificate of before */
+#define LINK_MIN_MS   10000 /* a link takes a while, with a new certificate and a first failure */
+#define LOOK_MS       50
+#define WITHDRAW_MS   5000
+#define INTRODUCED_MS 3000    /* it does not fail for want of that */
+#define TRIES_FEW     3       /* that fail for the same reason, as a rule, */
+#define EARLY_US      2000000 /* but before that perhaps with the certificate of before */
 
 int
 linkjoin_fail(struct linkjoin *j, int status, char *error)
@@ -147,6 +148,28 @@ wait_linked(struct linkjoin *j)
 }
 
 static int
+is_introduced(struct linkjoin *j)
+{
+	struct roster_member own = { 0 };
+	int yes = roster_member(j->ops->rep.roster, j->ops->data.node_id, &own) &&
+	    own.introduced_ms != 0;
+
+	roster_member_clear(&own);
+	return (yes);
+}
+
+/* Who lets us in says so to us as well: with that, others let us in also when it is away. */
+static void
+wait_introduced(struct linkjoin *j)
+{
+	const struct timespec look = { 0, LOOK_MS * 1000000L };
+	uint64_t until = mono_us() + INTRODUCED_MS * UINT64_C(1000);
+
+	while (j->serial != NULL && j->was_alone && !is_introduced(j) && mono_us() < until)
+		nanosleep(&look, NULL);
+}
+
+static int
 keep_place(struct linkjoin *j)
 {
 	struct replication *rep = &j->ops->rep;
@@ -222,6 +245,7 @@ linkjoin_reach(struct linkjoin *j)
 	if (wait_linked(j) == -1)
 		return (-1);
 	j->reached = 1;
+	wait_introduced(j);
 	return (keep_place(j) == -1 ? -1 : settle_credentials(j));
 }
 
