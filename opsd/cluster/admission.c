@@ -234,12 +234,15 @@ newest_stamp(const struct peer *p)
 	return (newest);
 }
 
-/* What was between the two has ended before one of them came back. */
+/* What was between the two has ended before one of them came back, whatever their clocks say. */
 static int
 ended_before(struct group *g, const struct peer *p)
 {
+	struct stamp newest = newest_stamp(p);
+
 	return (!peer_active(p) &&
-	    stamp_ms(newest_stamp(p)) < discovery_since(replication_of(g), p->id));
+	    (newest.node == SUBSCRIPTION_BY_REMOVAL ||
+		stamp_ms(newest) < discovery_since(replication_of(g), p->id)));
 }
 
 /* All that the route lets flow, unless there is or was something between the two: that counts. */

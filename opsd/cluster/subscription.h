@@ -15,6 +15,8 @@
  */
 #define SUBSCRIPTION_ALL       "*"
 #define SUBSCRIPTION_START_MAX ((UINT64_C(1) << 48) - 1) /* ms: they become stamps */
+/* Who ends one as the other was removed from the cluster: nobody has said so of the subscription itself. */
+#define SUBSCRIPTION_BY_REMOVAL 0
 
 struct subscription {
 	char *database,

@@ -237,7 +237,8 @@ lane_ask(struct machine *m, struct lane *l, uint32_t id, uint16_t type, struct r
 	char *verb = type == MSG_LINK_ASK ? rd_str(r) : NULL;
 	unsigned timeout_ms = rd_u32(r);
 
-	catchups += type == MSG_LINK_PULL;
+	/* Who is out, and does not know, asks in vain. */
+	catchups += type == MSG_LINK_PULL && (!membership_on() || membership_has(m));
 	if (l == NULL) {
 		refuse(m, id, type);
 		free(verb);

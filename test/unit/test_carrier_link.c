@@ -586,6 +586,33 @@ test_route_with_something(void **state)
 	assert_false(flows("dev", "dog") || flows("other", "cat"));
 }
 
+static void
+ended_run(struct group *g, void *arg)
+{
+	struct peer *p = nodes_edit(g, boston, "boston");
+	const struct stamp *at = arg;
+
+	subscriptions_take(&p->subs,
+	    &(struct subscription){ (char *)"dev", (char *)"*", 1, 1, 1, *at, 0 });
+	nodes_store(g, p);
+}
+
+/* It was ended by somebody; or as it was removed, by a clock that was ahead. */
+static void
+test_route_with_removed(void **state)
+{
+	struct stamp at = { (wall_ms() + 3000) << 16, 7 };
+
+	set_conf(REP_ROUTES, json_pack("[s]", "boston.example"));
+	assert_int_equal(openrep_call(r, ended_run, &at), 200);
+	assert_up(claim_of(boston), 200, NULL, 0, 0);
+	assert_false(flows("dev", "dog"));
+	at = (struct stamp){ at.time + 1, SUBSCRIPTION_BY_REMOVAL };
+	assert_int_equal(openrep_call(r, ended_run, &at), 200);
+	assert_up(claim_of(boston), 200, NULL, 0, 0);
+	assert_true(flows("other", "cat"));
+}
+
 /* What there is for all databases with boston: "-" none, "x" ended; "s" it sends, "r" it receives. */
 static const char *
 all_flows(void)
@@ -988,6 +1015,7 @@ main(void)
 		TEST(test_hint),
 		TEST(test_route),
 		TEST(test_route_with_something),
+		TEST(test_route_with_removed),
 		TEST(test_route_one_way),
 		TEST(test_route_without_flow),
 		TEST(test_route_is_a_limit),
