@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/worker.h"
+#include "common/conf/settings.h"
 #include "opsd/cluster/admission.h"
 #include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/gossip.h"
@@ -135,19 +136,29 @@ enrol(struct machine *m, struct machine *via)
 	return (200);
 }
 
-/* Who goes by that name here was another one: the operator of this node says so first. */
+/* Who goes by that name here was another one. */
 static void
-forget_namesake(struct machine *m, const struct machine *via)
+forget_namesake(struct machine *m, const struct machine *of)
 {
 	struct member known = { 0 };
+	uint8_t id[NODE_ID_LEN];
 	char *err = NULL;
 
-	if (admission_by_name(&m->rep, via->name, &known) && machine_alive(via) &&
-	    memcmp(known.id, via->data.node_id, NODE_ID_LEN) != 0 &&
+	if (admission_by_name(&m->rep, of->name, &known) && node_id_read(of->hex, id) == 0 &&
+	    memcmp(known.id, id, NODE_ID_LEN) != 0 &&
 	    gossip_remove(&m->rep, known.id, &err) != 200)
 		members_drop(&m->rep, known.id);
 	free(err);
 	member_clear(&known);
+}
+
+/* The operator of this node says so first of all that were installed anew. */
+static void
+forget_namesakes(struct machine *m)
+{
+	for (int i = 0; i < nmachines; i++)
+		if (&machines[i] != m)
+			forget_namesake(m, &machines[i]);
 }
 
 static int
@@ -193,7 +204,7 @@ join(struct calling *k)
 	char *url = xasprintf("wss://%s:9933", k->peer);
 
 	if (status == 200) {
-		forget_namesake(k->m, machine_named(k->peer));
+		forget_namesakes(k->m);
 		status = reach_and_change(k, url);
 		if (status != 200) {
 			keys_put_back(k->m);

@@ -249,6 +249,20 @@ renew_run(void *arg)
 	c->done = 1;
 }
 
+/* What the copy wrote before it had an id of its own is nobody's to give. */
+static void
+has_no_log(struct machine *m)
+{
+	struct machine *was = machine_enter(m);
+	struct store_iter *it = store_iter_new(m->data.store, NULL, CF_LOG, NULL, 0, NULL, 0);
+
+	store_iter_first(it);
+	if (store_iter_valid(it))
+		world_fail("%s has another id, and still the log of before", m->name);
+	store_iter_free(it);
+	machine_enter(was);
+}
+
 /* It starts under the new id. */
 static void
 renewed_cb(void *arg)
@@ -264,6 +278,7 @@ renewed_cb(void *arg)
 	stop(c->m);
 	c->m->off = 0;
 	start(c->m);
+	has_no_log(c->m);
 	free(c);
 }
 

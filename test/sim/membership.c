@@ -157,7 +157,7 @@ expel(struct machine *m, struct machine *at)
 	calls_expel(at, m->name, &f->c);
 }
 
-/* Two operators do it at the same time. */
+/* Two operators do it at the same time, perhaps as the two members do not see each other. */
 static void
 expel_twice(struct machine *m, struct machine *at)
 {
@@ -169,6 +169,8 @@ expel_twice(struct machine *m, struct machine *at)
 		return;
 	f->twice = 1;
 	f->also_via = other;
+	if (world_chance(50))
+		net_cut(at, other, 1);
 	fellows[other->index].fresh = 1;
 	calls_expel(other, m->name, &f->also);
 }
