@@ -201,15 +201,15 @@ gossip_take_drop_own(struct group *g)
 }
 
 /*
- * Its key is one that a revoked certificate had; or it was asked in since it was introduced: some
- * member may have removed it meanwhile, and that is still to be heard of here.
+ * Its key is one that a revoked certificate had; or it was asked in since it was introduced, as far as that
+ * is known here: some member may have removed it meanwhile, and that is still to be heard of.
  */
 static int
 is_to_be_introduced(struct replication *rep, const uint8_t *id, uint64_t asked_ms)
 {
 	struct roster_member m = { 0 };
-	int yes = roster_member(rep->roster, id, &m) &&
-	    (m.distrusted || (m.introduced_ms != 0 && m.introduced_ms < asked_ms));
+	int yes = !roster_member(rep->roster, id, &m) || m.distrusted ||
+	    (m.introduced_ms != 0 && m.introduced_ms < asked_ms);
 
 	roster_member_clear(&m);
 	return (yes);

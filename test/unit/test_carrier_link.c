@@ -786,6 +786,30 @@ test_added_again(void **state)
 	signer_free(its);
 }
 
+/* Nor may we have heard of it at all: it comes with what was said when it was let in the first time. */
+static void
+test_added_unknown(void **state)
+{
+	struct signer *its = hold_boston();
+	json_t *o = claim_of(boston), *entry;
+	struct roster_offer old = { 0 };
+	char hex[NODE_HEX_LEN], *fault;
+
+	node_id_hex(boston, hex);
+	entry = roster_entry(r->rep.roster, STATEMENT_MEMBER, hex);
+	roster_drop(r->rep.roster, STATEMENT_MEMBER, hex);
+	enter(1, 0, 5);
+	json_object_set_new(o, "spki", json_string(signer_spki(its)));
+	members_expect(r->rep.members, "boston.example", "wss://boston.example:9");
+	assert_up(o, 200, NULL, 0, 0);
+	members_expect_end(r->rep.members, "boston.example");
+	assert_int_equal(roster_offer_read(&old, entry, &fault), 0);
+	hold(old.said, old.introduction);
+	assert_true(introduced_ms() > 1000);
+	json_decref(entry);
+	signer_free(its);
+}
+
 static void
 put_rows(int n)
 {
@@ -1022,6 +1046,7 @@ main(void)
 		TEST(test_start_times),
 		TEST(test_expected),
 		TEST(test_added_again),
+		TEST(test_added_unknown),
 		TEST(test_log),
 		TEST(test_log_ends),
 		TEST(test_questions),
