@@ -9,6 +9,8 @@
 #include "common/tls/crypto.h"
 #include "opsd/cluster/roster_priv.h"
 
+#define ADOPTIONS_MOST 0x1000 /* of one key, each by somebody else; in fractions of a millisecond */
+
 /* ---- entries ---- */
 
 static const char kind_letters[ROSTER_KINDS] = { 'm', 'r', 'a' };
@@ -429,6 +431,20 @@ roster_introduce(struct roster *r, const uint8_t *id, const char *spki, uint64_t
 	return (s);
 }
 
+/* Of two that adopt it, whoever knows the key that it has announced since comes later. */
+static uint64_t
+adopted_time(const struct roster_entry *e)
+{
+	const struct statement *i = e->introduction;
+
+	if (i == NULL)
+		return (e->said->time + 1);
+	return (i->time +
+	    (strcmp(statement_field(i, "spki"), statement_field(e->said, "spki")) == 0 ?
+		    1 :
+		    ADOPTIONS_MOST));
+}
+
 struct statement *
 roster_adopt(struct roster *r, const uint8_t *id)
 {
@@ -439,12 +455,9 @@ roster_adopt(struct roster *r, const uint8_t *id)
 	pthread_mutex_lock(&r->lock);
 	e = roster_find_id(r, id);
 	if (roster_is_live(e) && r->signer != NULL) {
-		const struct statement *before = e->introduction != NULL ? e->introduction :
-									   e->said;
-
 		fields = json_pack("{s:s}", "spki", statement_field(e->said, "spki"));
 		s = statement_make(r->signer, STATEMENT_INTRODUCTION, e->key, r->own_id,
-		    before->time + 1, fields);
+		    adopted_time(e), fields);
 		json_decref(fields);
 	}
 	pthread_mutex_unlock(&r->lock);

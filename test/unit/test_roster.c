@@ -611,6 +611,8 @@ static void
 test_adopted_does_not_outrank(void **state)
 {
 	struct roster *r = begin_with_two(), *locked = begin_with_two(), *other = begin_with_two();
+	struct roster *stale = begin_with_two();
+	struct statement *announced;
 
 	assert_int_equal(take(locked, -1, removed_by(1, 0, 2, 0, NOW_MS + 10), NULL), ROSTER_TAKEN);
 	assert_int_equal(take(other, -1, said_by(2, 1, 1, NOW_MS + 10),
@@ -623,6 +625,14 @@ test_adopted_does_not_outrank(void **state)
 	assert_int_equal(take(locked, -1, NULL, roster_adopt(r, id_of(2))), ROSTER_OLD);
 	assert_int_equal(take(other, -1, NULL, roster_adopt(r, id_of(2))), ROSTER_OLD);
 	assert_null(roster_adopt(locked, id_of(2)));
+	/* It has announced another key to one of two. */
+	assert_int_equal(take(r, -1, said_by(2, 0, 1, NOW_MS + 30), NULL), ROSTER_TAKEN);
+	announced = roster_adopt(r, id_of(2));
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(take(stale, -1, NULL, roster_adopt(stale, id_of(2))),
+		    ROSTER_TAKEN);
+	assert_int_equal(take(stale, -1, NULL, announced), ROSTER_TAKEN);
+	roster_free(stale);
 	roster_free(r);
 	roster_free(locked);
 	roster_free(other);
