@@ -136,6 +136,17 @@ free_call(void)
 	return (NULL);
 }
 
+/* What was dropped before may come again. */
+static void
+recall_due(const struct shape_call *k)
+{
+	for (int t = 0; t < work_tables(); t++)
+		if ((k->due & 1u << t) != 0) {
+			work_recall(k->from, t);
+			work_recall(k->to, t);
+		}
+}
+
 /* Over links a call is a proposal until the other side makes it as well. */
 static int
 agree(struct shape_call *k)
@@ -143,6 +154,7 @@ agree(struct shape_call *k)
 	if (k->agreed || k->c.status != 200 || !machine_alive(k->to))
 		return (0);
 	k->agreed = 1;
+	recall_due(k);
 	calls_change(k->to, k->from->name, subscriptions(k->to, k->from, k->due, k->start_ms),
 	    &k->c);
 	return (1);
@@ -185,11 +197,7 @@ call_for(struct machine *a, struct machine *b, uint64_t start_ms)
 		.to = b,
 		.turn = *turn_of(a, b),
 		.due = due };
-	for (int t = 0; t < work_tables(); t++)
-		if ((due & 1u << t) != 0) {
-			work_recall(a, t);
-			work_recall(b, t);
-		}
+	recall_due(k);
 	calls_change(a, b->name, subscriptions(a, b, due, start_ms), &k->c);
 	return (k);
 }
