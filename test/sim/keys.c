@@ -50,6 +50,7 @@ int __wrap_pki_is_revoked(struct pki *p, const char *serial);
 int __wrap_issue_confirm(struct pki *p, const struct issue_shown *s, char **err);
 uint64_t __wrap_issue_invites(struct pki *p, const struct issue_shown *s);
 int __wrap_issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err);
+void __wrap_issue_sweep(struct pki *p);
 int __wrap_due_now(struct pki *p, const char *hostname, int64_t now, struct due_cert *out);
 json_t *__wrap_pki_known(struct pki *p);
 char *__wrap_pki_authority_made(struct pki *p);
@@ -284,6 +285,13 @@ __wrap_retained_hosts(struct pki *p)
 {
 	(void)p;
 	return (json_array());
+}
+
+/* What was never used stays. */
+void
+__wrap_issue_sweep(struct pki *p)
+{
+	(void)p;
 }
 
 /* None is so old. */
