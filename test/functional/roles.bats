@@ -245,7 +245,7 @@ case_answers()
 
 	[[ $2 != *' '* ]] || { echo "$2"; return; }
 	case $1 in
-	RIGHT_SUPER | RIGHT_ADMIN | RIGHT_JOIN) echo "$s $s $s $s $s $s inactive login $2" ;;
+	RIGHT_SUPER | RIGHT_NODES | RIGHT_ADMIN | RIGHT_JOIN) echo "$s $s $s $s $s $s inactive login $2" ;;
 	RIGHT_OPEN) echo "$a $a $a $a $a $a $a $a $a" ;;
 	*) echo "$a $a $a $a $a $a inactive login $a" ;;
 	esac
