@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "leafd/link/link_priv.h"
 
@@ -77,7 +76,6 @@ link_in_frame(struct peerlink *k, struct buf *m)
 	    k->in.bytes > LINK_CREDIT + k->ls->spec->max_payload)
 		return (-1);
 	k->in.bytes += n;
-	k->in.received_ms = wall_ms();
 	if (k->in.wants > 0)
 		frame_is_got(k, n);
 	else if (!links_up(k->ls) || !k->up_asked)

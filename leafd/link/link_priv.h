@@ -124,7 +124,6 @@ struct peerlink {
 		uint64_t got_bytes;
 		uint32_t owed; /* lost with opsd: said with the next WANT */
 		uint64_t owed_bytes;
-		uint64_t received_ms;
 	} in;
 };
 

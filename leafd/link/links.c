@@ -465,11 +465,10 @@ links_free(struct links *ls)
 static json_t *
 link_json(const struct peerlink *k)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:I, s:I, s:I}", "id", k->hello.hex,
+	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:I, s:I}", "id", k->hello.hex,
 	    "hostname", k->hello.hostname, "address", k->address, "since_ms",
 	    (json_int_t)k->since_ms, "dialled", k->dialled, "secure", k->ssl != NULL, "sent_ms",
-	    (json_int_t)k->out.sent_ms, "confirmed_ms", (json_int_t)k->out.confirmed_ms,
-	    "received_ms", (json_int_t)k->in.received_ms);
+	    (json_int_t)k->out.sent_ms, "confirmed_ms", (json_int_t)k->out.confirmed_ms);
 
 	json_object_set_new(o, "rtt_ms",
 	    k->rtt_us == 0 ? json_null() : json_real((double)(k->rtt_us / 10) / 100.0));
