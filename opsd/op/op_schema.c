@@ -8,6 +8,7 @@
 #include "opsd/auth/role.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/scope_change.h"
+#include "opsd/cluster/subscription.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_table.h"
 #include "opsd/store/group.h"
@@ -67,10 +68,20 @@ submit_ddl(struct request *r, struct ddl *d)
 	commit_submit(r->ops->data.commit, &d->job);
 }
 
+/* The name of something new. */
+static void
+fault_new_name(struct faults *f, const char *field, const char *name)
+{
+	fault_name(f, field, name);
+	if (strcmp(name, SUBSCRIPTION_ALL) == 0)
+		fault(f, "'%s' name '%s' is reserved: in a subscription it is every %s", field,
+		    name, field);
+}
+
 static void
 fault_database(struct faults *f, const char *db)
 {
-	fault_name(f, "database", db);
+	fault_new_name(f, "database", db);
 	if (role_reserved(db))
 		fault(f, "'database' name '%s' is reserved: in a role it is a privilege", db);
 }
@@ -236,7 +247,7 @@ make_table(struct request *r)
 	if (db != NULL)
 		fault_database(&f, db);
 	if (table != NULL)
-		fault_name(&f, "table", table);
+		fault_new_name(&f, "table", table);
 	if (json_array_size(attributes) > most)
 		fault(&f,
 		    "'attributes' must contain less than or equal to %zu items "

@@ -52,6 +52,18 @@ is_header_value(const char *text, size_t n)
 	return (1);
 }
 
+/* Another scheme, or none, would be sent, and be taken for nothing. */
+static int
+has_scheme(const char *text)
+{
+	static const char *const schemes[] = { "Basic ", "Bearer ", JOINS_SCHEME };
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
+			return (1);
+	return (0);
+}
+
 char *
 enrol_authorization(const json_t *given, char **err)
 {
@@ -69,14 +81,13 @@ enrol_authorization(const json_t *given, char **err)
 		explicit_bzero(&token, sizeof(token));
 		return (xasprintf(JOINS_SCHEME "%s", text));
 	}
-	/* A scheme and what it is with: without, it would be sent, and be taken for nothing. */
-	if (strchr(text, ' ') != NULL)
+	if (has_scheme(text))
 		return (xstrdup(text));
 	*err = xstrdup(joins_is(text) ?
 		"is no whole join token: give it as create_join_token has answered it, "
 		"hlj1.PIN.SECRET" :
 		"must be a join token (hlj1.PIN.SECRET), or the value of an Authorization header, "
-		"such as Bearer TOKEN");
+		"of Basic or Bearer");
 	return (NULL);
 }
 

@@ -188,6 +188,8 @@ start_nodes()
 	400	{"operation":"create_database","database":"s1"}	database 's1' already exists
 	400	{"operation":"create_schema","schema":5}	'schema' must be a string
 	400	{"operation":"create_database","database":"a/b"}	names cannot include backticks or forward slashes
+	400	{"operation":"create_database","database":"*"}	'database' name '*' is reserved: in a subscription it is every database
+	400	{"operation":"create_table","table":"*","primary_key":"id"}	'table' name '*' is reserved: in a subscription it is every table
 	200	{"operation":"create_table","schema":"s2","table":"x","hash_attribute":"id"}	.message == "table 's2.x' successfully created."
 	400	{"operation":"create_table","database":"s2","table":"x","primary_key":"id"}	Table 'x' already exists in 's2'
 	400	{"operation":"create_table","database":"s2","table":"y"}	'primary_key' is required

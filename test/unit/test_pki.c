@@ -528,6 +528,7 @@ test_authorization(void **state)
 		{ "\"Bearer x.y.z\"", "Bearer x.y.z" },
 		{ "\"hlj1." NODE NODE "\"", NULL },
 		{ "\"x.y.z\"", NULL },
+		{ "\"Digest x\"", NULL },
 		{ "\"a\\r\\nX-Other: b\"", NULL },
 		{ "\"\\u0000\"", NULL },
 		{ "\"\"", NULL },
