@@ -147,6 +147,15 @@ subscription_change_take(struct subscription_change *c, struct proposal *p)
 	p->answer = NULL;
 }
 
+/* Whose word what comes back is: that nothing was between the two is nobody's. */
+static uint64_t
+undone_by(const struct proposal *p, const struct subscription *had)
+{
+	if (had == NULL || (had->removed && had->stamp.node == SUBSCRIPTION_BY_REMOVAL))
+		return (SUBSCRIPTION_BY_REMOVAL);
+	return (stamp_node(p->rep->data->node_id));
+}
+
 /* What was before, with the stamps that follow those that were asked for. */
 static void
 undo_one(struct subscription_change *c, const struct proposal *p)
@@ -158,8 +167,7 @@ undo_one(struct subscription_change *c, const struct proposal *p)
 		struct subscription s = had != NULL ? *had : p->asked.list[i];
 
 		/* Only just newer: another call may have asked for something since. */
-		s.stamp = subscription_next(p->asked.list[i].stamp, 0,
-		    stamp_node(p->rep->data->node_id));
+		s.stamp = subscription_next(p->asked.list[i].stamp, 0, undone_by(p, had));
 		s.start_ms = 0;
 		if (had == NULL || had->removed)
 			subscription_end(&s, s.stamp);

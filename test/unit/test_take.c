@@ -611,7 +611,10 @@ test_undo(void **state)
 	subscription_change_undo(&r->rep, &p, 1);
 	assert_true(here(r, "dog").subscribe && !here(r, "dog").publish);
 	assert_true(stamp_cmp(here(r, "dog").stamp, asked) > 0);
+	assert_int_not_equal(here(r, "dog").stamp.node, SUBSCRIPTION_BY_REMOVAL);
+	/* No operator has ended it: once the two are linked, it may be. */
 	assert_int_equal(here(r, "cat").removed, 1);
+	assert_int_equal(here(r, "cat").stamp.node, SUBSCRIPTION_BY_REMOVAL);
 	proposal_free(p);
 	subscriptions_clear(&dog);
 	subscriptions_clear(&cat);
