@@ -94,7 +94,8 @@ check_address(const char *name, const json_t *v, int is_host, struct buf *errs)
 	struct repaddress a;
 
 	if (json_is_string(v) && strlen(json_string_value(v)) == json_string_length(v) &&
-	    repaddress_read(&a, json_string_value(v)) == 0 && node_host_ok(a.host, strlen(a.host)) &&
+	    repaddress_read(&a, json_string_value(v)) == 0 &&
+	    node_host_ok(a.host, strlen(a.host)) &&
 	    !(is_host && (a.scheme != REPADDRESS_BARE || a.port != 0)))
 		return;
 	conf_fault(errs,

@@ -389,7 +389,8 @@ permission_no_database(const char *db)
 json_t *
 permission_no_super(const char *operation, const char *when)
 {
-	char *why = xasprintf("Operation '%s' is restricted to 'super_user' roles%s", operation, when);
+	char *why = xasprintf("Operation '%s' is restricted to 'super_user' roles%s", operation,
+	    when);
 
 	return (refusal_body(json_pack("[o]", text_taken(why)), json_array()));
 }

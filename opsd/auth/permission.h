@@ -47,7 +47,7 @@ json_t *permission_refusal(const struct user *u, const struct table *t, unsigned
 json_t *permission_times_refusal(const json_t *names);
 /* Bodies of other 403s: that user has no right to the table, which may not be there; */
 json_t *permission_no_table(const struct user *u, const char *db, const char *table);
-json_t *permission_no_database(const char *db);         /* to nothing in the database; */
+json_t *permission_no_database(const char *db); /* to nothing in the database; */
 json_t *permission_no_super(const char *operation, const char *when); /* it is no super_user; */
 json_t *permission_no_operation(const char *operation); /* no role of its lists the operation. */
 

@@ -9,11 +9,11 @@
 struct apply {
 	struct commit_job job; /* first; remote */
 	uint8_t peer[NODE_ID_LEN];
-	uint64_t stream_seq;    /* of a frame; 0: it did not come from the peer's stream */
-	struct buf bytes;       /* a frame, or an answer */
+	uint64_t stream_seq; /* of a frame; 0: it did not come from the peer's stream */
+	struct buf bytes;    /* a frame, or an answer */
 	const struct cursors_question *asked; /* of an answer: what it answers; borrowed */
 	int answered;                         /* an answer came */
-	int vouched;  /* its carrier vouches for the peer: it brings its own transactions alone */
+	int vouched; /* its carrier vouches for the peer: it brings its own transactions alone */
 };
 
 /* One that does not come from a stream came over a link, which vouches for the peer. */

@@ -15,7 +15,7 @@ enum pull { PULL_NONE, PULL_OWN, PULL_ALL };
 struct catchup_asker {
 	const uint8_t *who; /* that the carrier vouches for; or NULL */
 	struct peer *peer;  /* NULL: it is not known */
-	uint64_t claimed;   /* the greatest incarnation of ours that it says it has, and we do not */
+	uint64_t claimed; /* the greatest incarnation of ours that it says it has, and we do not */
 };
 
 /* What of the question's table it may have, and a reference to that table; or a status. */

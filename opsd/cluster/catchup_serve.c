@@ -98,7 +98,8 @@ serve_rows(struct replication *rep, const struct catchup_question *q, struct tab
 	if (q->klen == 0)
 		firstcopy_positions(rep, t, &positions);
 	it = sums_rows(rep->data->store, t->id, q->key, q->klen, q->last, q->llen);
-	for (; store_iter_valid(it) && rows.len < max && looked < CATCHUP_SCAN; store_iter_next(it)) {
+	for (; store_iter_valid(it) && rows.len < max && looked < CATCHUP_SCAN;
+	     store_iter_next(it)) {
 		size_t klen, vlen;
 		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
 		const struct served_row row = { k + 4, v, klen - 4, vlen };
@@ -263,8 +264,7 @@ serve_question(struct replication *rep, const uint8_t *who, struct catchup_quest
 	else
 		serve_table(rep, &asker, q, out);
 	if (asker.claimed != 0 && cluster_may_claim(rep->cluster, who, asker.claimed))
-		commit_submit(rep->data->commit,
-		    incarnation_job(asker.claimed, asker.peer->name));
+		commit_submit(rep->data->commit, incarnation_job(asker.claimed, asker.peer->name));
 	peer_free(asker.peer);
 }
 

@@ -82,7 +82,8 @@ struct cursor_event {
 	int done;
 	uint64_t upto; /* the log was seen up to here */
 	int stalled;   /* no further than where it was begun */
-	uint64_t coming; /* carriers have brought the log up to here since the last look; 0: no more of it */
+	uint64_t
+	    coming; /* carriers have brought the log up to here since the last look; 0: no more of it */
 	uint64_t from_ms;
 	int copied;
 	const uint8_t *next_key; /* these are borrowed */

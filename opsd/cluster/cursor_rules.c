@@ -500,8 +500,7 @@ note_head(struct cursor_step *s)
 static unsigned
 look_at(struct cursor_step *s)
 {
-	int moves = s->v->seq != s->cur->looked ||
-	    (s->e->coming != 0 && s->e->coming < s->v->head);
+	int moves = s->v->seq != s->cur->looked || (s->e->coming != 0 && s->e->coming < s->v->head);
 
 	s->cur->looked = s->v->seq;
 	s->cur->stuck = moves || s->v->head <= s->v->seq ? 0 : s->cur->stuck + 1;

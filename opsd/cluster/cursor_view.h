@@ -26,8 +26,8 @@ struct cursor_view {
 	char *database, *name;
 	enum cursor_state state;
 	uint64_t incarnation, seq, mark, ms; /* the position: last entry applied */
-	uint64_t came_ms;                    /* when that came; 0: it did not, the position was told */
-	uint64_t from_ms;                    /* start time: the fetch or copy begins there */
+	uint64_t came_ms;  /* when that came; 0: it did not, the position was told */
+	uint64_t from_ms;  /* start time: the fetch or copy begins there */
 	int copying;       /* rows are asked for, not entries, also after a failure */
 	int beside;        /* the copy leaves the position alone */
 	int chunks;        /* copy: chunks taken (0: the head is not read yet) */

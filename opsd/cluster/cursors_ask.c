@@ -14,7 +14,7 @@
  * for them.
  */
 
-#define ANSWER_BYTES   (1u << 20)  /* of an answer, at most */
+#define ANSWER_BYTES   (1u << 20)   /* of an answer, at most */
 #define QUESTION_BYTES (256u << 10) /* about as long a question may be */
 #define NEAR           10000
 

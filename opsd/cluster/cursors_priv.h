@@ -54,6 +54,6 @@ struct held *cursors_held(struct cursors *f, const struct cursor *cur);
 size_t cursors_waits(const struct cursor_view *v);
 void cursors_key(struct buf *k, const uint8_t *peer, uint32_t table);
 struct source *cursors_source_find(struct cursors *f, const uint8_t *peer); /* or NULL */
-struct source *cursors_source(struct cursors *f, const uint8_t *peer); /* made when absent */
+struct source *cursors_source(struct cursors *f, const uint8_t *peer);      /* made when absent */
 
 #endif

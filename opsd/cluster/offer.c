@@ -31,7 +31,8 @@ add_sources(struct replication *rep, struct offer *o, const struct table *t)
 	one.ids = origin_nodes(rep, t, &one.n);
 	if (one.ids == NULL)
 		return (0);
-	if (last != NULL && last->n == one.n && memcmp(last->ids, one.ids, one.n * NODE_ID_LEN) == 0)
+	if (last != NULL && last->n == one.n &&
+	    memcmp(last->ids, one.ids, one.n * NODE_ID_LEN) == 0)
 		free(one.ids);
 	else {
 		o->sources = xrealloc(o->sources, (o->nsources + 1) * sizeof(*o->sources));

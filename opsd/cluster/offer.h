@@ -29,7 +29,8 @@ struct offer_table {    /* what the sender has */
 	uint32_t id; /* there; 0: not known */
 	struct log_pos head;
 	json_t *definition; /* table_definition's form, with a primary_key */
-	size_t sources;     /* whom what its log does not have came from: so many in the offer; 0: not known */
+	size_t
+	    sources; /* whom what its log does not have came from: so many in the offer; 0: not known */
 };
 
 struct offer_item {

@@ -70,8 +70,7 @@ offer_write(const struct offer *o)
 		json_array_append_new(list, item_write(&o->items[i]));
 	return (json_pack("{s:s, s:s, s:I, s:O?, s:O*, s:b, s:o, s:o}", "id", hex, "name", o->name,
 	    "incarnation", (json_int_t)o->incarnation, "system_info", o->system_info, "scope",
-	    o->scope, "strict", o->strict, "sources", sources_write(o),
-	    "subscriptions", list));
+	    o->scope, "strict", o->strict, "sources", sources_write(o), "subscriptions", list));
 }
 
 /* ---- in ---- */

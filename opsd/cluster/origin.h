@@ -18,7 +18,7 @@ struct table;
 
 struct origins;
 struct origins *origins_load(struct replication *rep, char **err); /* NULL with *err */
-void origins_free(struct origins *all); /* NULL is ignored */
+void origins_free(struct origins *all);                            /* NULL is ignored */
 
 /* It was made in this batch.  Commit thread, as the next. */
 void origin_note(struct group *g, const struct table *t);

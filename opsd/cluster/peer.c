@@ -111,10 +111,10 @@ peer_effective_for(const struct peer *p, const struct table *t)
 json_t *
 peer_json(const struct peer *p)
 {
-	return (json_pack("{s:s, s:s*, s:b, s:i, s:I, s:O?, s:O*, s:o}", "name", p->name, "hostname",
-	    p->hostname, "secure", p->secure, "denied", (int)p->denied, "added", (json_int_t)p->added_ms, "system_info",
-	    p->system_info, "scope", p->scope_told, "subscriptions",
-	    subscriptions_write(&p->subs)));
+	return (json_pack("{s:s, s:s*, s:b, s:i, s:I, s:O?, s:O*, s:o}", "name", p->name,
+	    "hostname", p->hostname, "secure", p->secure, "denied", (int)p->denied, "added",
+	    (json_int_t)p->added_ms, "system_info", p->system_info, "scope", p->scope_told,
+	    "subscriptions", subscriptions_write(&p->subs)));
 }
 
 struct peer *

@@ -22,7 +22,8 @@ struct peer {
 	char *hostname; /* replication.hostname of one that was linked; or NULL */
 	int secure;     /* it was linked over TLS when it was last */
 	struct subscriptions subs;
-	unsigned denied; /* flows that one for all databases did not have here when the peer ended it */
+	unsigned
+	    denied; /* flows that one for all databases did not have here when the peer ended it */
 	const struct scope *scope; /* what of ours replicates, borrowed; NULL: all */
 	json_t *scope_told;        /* what of its own, as it told; NULL: it has not */
 	uint64_t added_ms;

@@ -29,7 +29,7 @@ struct replication {
 	uint64_t start_ms;     /* replication.startTime, 0: none */
 	struct givens *givens; /* positions that came with copies */
 	struct origins *origins; /* of tables that were made because a peer has them */
-	uint64_t looked_us;    /* firstcopy.h: when copies were looked at last */
+	uint64_t looked_us;      /* firstcopy.h: when copies were looked at last */
 };
 
 /*

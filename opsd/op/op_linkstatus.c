@@ -141,9 +141,8 @@ socket_json(const struct op_linkstatus *s, const struct database_seen *d, const 
 				  json_null(),
 	    "thread_id", 1, "nodes", s->peer->hostname, "lastCommitConfirmed",
 	    rfc1123_json(ms_of(link, "confirmed_ms")), "lastReceivedRemoteTime",
-	    rfc1123_json(d->remote_ms), "lastReceivedLocalTime",
-	    rfc1123_json(d->local_ms), "lastSendTime",
-	    rfc1123_json(ms_of(link, "sent_ms")));
+	    rfc1123_json(d->remote_ms), "lastReceivedLocalTime", rfc1123_json(d->local_ms),
+	    "lastSendTime", rfc1123_json(ms_of(link, "sent_ms")));
 
 	if (ms_of(link, "sending_ms") != 0)
 		json_object_set_new(o, "sendingMessage", rfc1123_json(ms_of(link, "sending_ms")));

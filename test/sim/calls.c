@@ -145,8 +145,7 @@ forget_namesake(struct machine *m, const struct machine *of)
 	char *err = NULL;
 
 	if (admission_by_name(&m->rep, of->name, &known) && node_id_read(of->hex, id) == 0 &&
-	    memcmp(known.id, id, NODE_ID_LEN) != 0 &&
-	    gossip_remove(&m->rep, known.id, &err) != 200)
+	    memcmp(known.id, id, NODE_ID_LEN) != 0 && gossip_remove(&m->rep, known.id, &err) != 200)
 		members_drop(&m->rep, known.id);
 	free(err);
 	member_clear(&known);

@@ -35,7 +35,7 @@ static struct fellow {
 	enum belonging is;
 	int named; /* members know its name, of another id */
 	int busy, joins;
-	int spoilt; /* what comes of the call is not what it is */
+	int spoilt;                     /* what comes of the call is not what it is */
 	struct machine *via, *also_via; /* where that was called for */
 	int fresh; /* whom it has let in, or removed, may not be known to all members */
 	int twice; /* two members have removed it */

@@ -126,8 +126,7 @@ test_served_in_pieces(void **state)
 	struct openrep *r = *state;
 	uint64_t d1 = write_one(r, "dog", 1), c1 = write_one(r, "cat", 1),
 		 d2 = write_one(r, "dog", 2);
-	struct catchup_question list[] = { ask_for("cat", d1 - 1, 0),
-		ask_for("dog", d1 - 1, 0) };
+	struct catchup_question list[] = { ask_for("cat", d1 - 1, 0), ask_for("dog", d1 - 1, 0) };
 	struct catchup_answer a;
 	struct buf out = { 0 };
 

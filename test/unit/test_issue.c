@@ -584,8 +584,11 @@ having_clear(struct having *h)
 static int
 let_in(const struct having *h, const char *hostname, const char *id)
 {
-	struct issue_order o = { .certificate = h->has.certificate, .hostname = hostname, .node = id,
-		.by = "admin", .authority = h->authority };
+	struct issue_order o = { .certificate = h->has.certificate,
+		.hostname = hostname,
+		.node = id,
+		.by = "admin",
+		.authority = h->authority };
 	json_t *answer = NULL;
 	char *err = NULL;
 	int status = issue_sign(pki, &o, &answer, &err);

@@ -256,9 +256,11 @@ read_table(struct node *n, uint64_t after, uint64_t from_ms, uint32_t max, const
 	struct log_entry e;
 	struct rd r;
 	struct since s = { 64, from_ms };
-	struct log_read q = {
-		.after = after, .max = max, .scan = 1 << 20, .wants = is_since, .arg = &s
-	};
+	struct log_read q = { .after = after,
+		.max = max,
+		.scan = 1 << 20,
+		.wants = is_since,
+		.arg = &s };
 
 	assert_int_equal(txlog_read_entries(&n->log, &q, &out), count);
 	r = rd_init(out.data, out.len);
