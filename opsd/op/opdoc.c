@@ -99,8 +99,8 @@ opdoc_right(enum op_right right)
 		[RIGHT_SELF] = "For every user.",
 		[RIGHT_SUPER] = "For super users, and users whose role lists it in operations.",
 		[RIGHT_NODES] =
-		    "For super users, and users whose role lists it in operations, but not while "
-		    "replication.databases has system.",
+		    ("For super users, and users whose role lists it in operations, but "
+		     "not while replication.databases has system."),
 		[RIGHT_ADMIN] = "For super users.",
 		[RIGHT_JOIN] = "For super users, and for a node with a join token.",
 	};
