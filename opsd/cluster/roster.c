@@ -439,7 +439,7 @@ adopted_time(const struct roster_entry *e)
 
 	if (i == NULL)
 		return (e->said->time + 1);
-	return (i->time +
+	return ((e->outdone > i->time ? e->outdone : i->time) +
 	    (strcmp(statement_field(i, "spki"), statement_field(e->said, "spki")) == 0 ?
 		    1 :
 		    ADOPTIONS_MOST));

@@ -164,6 +164,7 @@ needs_introduction(struct roster *r, const struct roster_facts *f, const struct 
 	    e != roster_find_id(r, r->own_id) && !is_late(r, e) &&
 	    !roster_is_distrusted(r, e, statement_field(e->said, "spki")) &&
 	    (e->introduction == NULL || !roster_is_direct(r, f, e->introduction, 1) ||
+		e->outdone > e->introduction->time ||
 		strcmp(statement_field(e->introduction, "spki"),
 		    statement_field(e->said, "spki")) != 0));
 }

@@ -20,6 +20,7 @@ struct roster_entry {
 	uint64_t seq;  /* of the change that made it so */
 	uint64_t taken_ms;
 	uint64_t seen_ms;          /* when the introduction came here, by our clock */
+	uint64_t outdone;          /* others have one of this time, which does not count here */
 	uint8_t from[NODE_ID_LEN]; /* who handed it over, or zeros */
 	UT_hash_handle hh;
 };

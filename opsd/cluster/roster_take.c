@@ -191,6 +191,22 @@ fits_key(const struct statement *introduction, const struct statement *said)
 	    strcmp(spki, statement_field(said, "spki")) == 0);
 }
 
+/*
+ * Whoever hands it over saw it before that member was removed, and holds it: all agree again once one
+ * that counts for all comes after it (roster_adopt).
+ */
+static void
+note_outdone(struct roster_taking *t, const struct statement *introduction)
+{
+	struct roster_entry *e = t->e;
+
+	if (is_relayed(t) && is_by_removed(t, introduction) && roster_is_live(e) &&
+	    e->introduction != NULL && introduction->time > e->outdone &&
+	    strcmp(statement_field(introduction, "spki"),
+		statement_field(e->introduction, "spki")) == 0)
+		e->outdone = introduction->time;
+}
+
 static void
 take_introduction(struct roster_taking *t)
 {
@@ -201,6 +217,8 @@ take_introduction(struct roster_taking *t)
 	    (e->said != NULL && e->said->removed && i->time <= e->said->time))
 		return;
 	if (is_ahead(t, i) || !believes_introduction(t, i)) {
+		if (!is_ahead(t, i))
+			note_outdone(t, i);
 		leave_for_later(t, i);
 		return;
 	}

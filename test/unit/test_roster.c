@@ -638,6 +638,30 @@ test_adopted_does_not_outrank(void **state)
 	roster_free(other);
 }
 
+/* Whom a removed member introduced knows it in time, and others do not: one of them comes after it. */
+static void
+test_outdone(void **state)
+{
+	struct roster *r = begin_with_two();
+	struct statement *adopted;
+	size_t n;
+
+	take(r, -1, said_by(3, 0, 0, NOW_MS), introduced_by(1, 0, 3, 0, NOW_MS));
+	take(r, -1, removed_by(1, 0, 2, 0, NOW_MS + 50), NULL);
+	n = count_unintroduced(r);
+	assert_int_equal(take(r, -1, NULL, introduced_by(2, 0, 3, 0, NOW_MS + 40)), ROSTER_LATER);
+	assert_int_equal(count_unintroduced(r), n);
+	assert_int_equal(take(r, 3, NULL, introduced_by(2, 0, 3, 1, NOW_MS + 40)), ROSTER_LATER);
+	assert_int_equal(count_unintroduced(r), n);
+	assert_int_equal(take(r, 3, NULL, introduced_by(2, 0, 3, 0, NOW_MS + 40)), ROSTER_LATER);
+	assert_int_equal(count_unintroduced(r), n + 1);
+	adopted = roster_adopt(r, id_of(3));
+	assert_int_equal(adopted->time, ((NOW_MS + 40) << 16) + 1);
+	assert_int_equal(take(r, -1, NULL, adopted), ROSTER_TAKEN);
+	assert_int_equal(count_unintroduced(r), n);
+	roster_free(r);
+}
+
 /* What is long over is not taken, and goes. */
 static void
 test_swept(void **state)
@@ -1094,6 +1118,7 @@ main(void)
 		cmocka_unit_test(test_introduced_by_late_clock),
 		cmocka_unit_test(test_revoked_is_not_adopted),
 		cmocka_unit_test(test_adopted_does_not_outrank),
+		cmocka_unit_test(test_outdone),
 		cmocka_unit_test(test_swept),
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_not_introducer),
