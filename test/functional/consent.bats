@@ -121,7 +121,7 @@ healthy()	# both nodes are as before, and there is no more memory in use than th
 	wait_until 20 has n2 dev dog "\"$1\""
 	for p in opsd leafd; do
 		kb=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$(node_pid n1 $p)/status")
-		[ "$kb" -lt "${HL_RSS_MAX:-400000}" ] || { echo "$p has $kb kB"; return 1; }
+		sanitized n1 || [ "$kb" -lt "${HL_RSS_MAX:-400000}" ] || { echo "$p has $kb kB"; return 1; }
 	done
 	[ "$(node_pid n1 opsd) $(node_pid n1 leafd)" = "$pids" ]
 }

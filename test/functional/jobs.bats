@@ -272,11 +272,6 @@ load_big()	# load_big ACTION
 	rm "$HL_T/big.csv"
 }
 
-sanitized()	# sanitized NODE: its memory says nothing then
-{
-	grep -q libasan "/proc/$(node_pid "$1" opsd)/maps"
-}
-
 peak()		# peak NODE: kB that opsd had at most
 {
 	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(node_pid "$1" opsd)/status"

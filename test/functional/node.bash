@@ -347,6 +347,11 @@ node_pid()	# node_pid NODE opsd|hubd|leafd|hub|leaf|run
 	esac
 }
 
+sanitized()	# sanitized NODE: its memory says nothing then
+{
+	grep -q libasan "/proc/$(node_pid "$1" opsd)/maps"
+}
+
 node_kill()	# node_kill NODE PROCESS [SIGNAL]
 {
 	kill "-${3:-KILL}" "$(node_pid "$1" "$2")"
