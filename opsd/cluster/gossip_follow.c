@@ -103,7 +103,7 @@ gossip_follow_alone(struct group *g)
 
 struct revoking {
 	struct replication *rep;
-	char *hostname, *by;
+	char *hostname, *by, node[NODE_HEX_LEN];
 };
 
 static void
@@ -113,7 +113,7 @@ revoke_work(void *arg)
 	char *err = NULL;
 	size_t n;
 
-	if (issue_revoke(v->rep->pki, v->hostname, v->by, &n, &err) != 200)
+	if (issue_revoke(v->rep->pki, v->hostname, v->node, v->by, &n, &err) != 200)
 		log_warnx("the certificates of '%s' are not revoked: %s", v->hostname, err);
 	free(err);
 	free(v->hostname);
@@ -142,7 +142,8 @@ revoke_certificates(struct replication *rep, const struct roster_member *m)
 	if (rep->pki == NULL || has_successor(rep, m))
 		return;
 	v = xcalloc(1, sizeof(*v));
-	*v = (struct revoking){ rep, xstrdup(m->hostname), xstrdup(m->removed_by) };
+	*v = (struct revoking){ rep, xstrdup(m->hostname), xstrdup(m->removed_by), { 0 } };
+	node_id_hex(m->id, v->node);
 	workers_run(rep->data->workers, revoke_work, v);
 }
 

@@ -121,7 +121,7 @@ revoke_signed(struct request *r, const char *hostname)
 {
 	char *err = NULL;
 	size_t n;
-	int status = issue_revoke(r->ops->pki, hostname, r->user->name, &n, &err);
+	int status = issue_revoke(r->ops->pki, hostname, NULL, r->user->name, &n, &err);
 
 	if (status == 200)
 		return ((int)n);

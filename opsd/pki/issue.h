@@ -65,7 +65,11 @@ void issue_sweep(struct pki *p); /* what was never used goes; also done before e
 #define ISSUE_WITHDRAW_MS 600000
 int issue_may_withdraw(struct pki *p, const char *serial, const char *node); /* not 404 */
 int issue_withdraw(struct pki *p, const char *serial, const char *node, char **err);
-/* All that we have signed for that name and are good, *n of them; 200, or a status with *err. */
-int issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err);
+/*
+ * All that we have signed for that name and are good, *n of them; with a node's id, hexadecimal, those
+ * of that node alone: another may have the name by now.  200, or a status with *err.
+ */
+int issue_revoke(struct pki *p, const char *hostname, const char *node, const char *by, size_t *n,
+    char **err);
 
 #endif

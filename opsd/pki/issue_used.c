@@ -107,17 +107,26 @@ issue_invites(struct pki *p, const struct issue_shown *s)
 
 /* ---- that are to be good for nothing any more ---- */
 
+/* `node` NULL: to whichever node has that name. */
+static int
+is_issued_to(const json_t *issued, const char *hostname, const char *node)
+{
+	const char *of = json_string_value(json_object_get(issued, "node"));
+
+	return (csr_same_host(json_string_value(json_object_get(issued, "hostname")), hostname) &&
+	    (node == NULL || (of != NULL && strcmp(of, node) == 0)));
+}
+
 /* {serial: the end of its time} */
 static json_t *
-untils_of(struct pki *p, const char *hostname)
+untils_of(struct pki *p, const char *hostname, const char *node)
 {
 	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *untils = json_object(), *issued;
 	const char *serial;
 
 	json_object_foreach(all, serial, issued)
-		if (csr_same_host(json_string_value(json_object_get(issued, "hostname")),
-			hostname) &&
-		    !issue_is_shown(issued) && !ledger_has(p->ledger, LEDGER_REVOKED, serial))
+		if (is_issued_to(issued, hostname, node) && !issue_is_shown(issued) &&
+		    !ledger_has(p->ledger, LEDGER_REVOKED, serial))
 			json_object_set_new(untils, serial,
 			    json_integer((json_int_t)issue_until(issued)));
 	json_decref(all);
@@ -192,7 +201,7 @@ issue_withdraw(struct pki *p, const char *serial, const char *node, char **err)
 
 /* What it had itself is let in no longer; with the lock held. */
 static int
-forget_shown(struct pki *p, const char *hostname, char **err)
+forget_shown(struct pki *p, const char *hostname, const char *node, char **err)
 {
 	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *issued;
 	struct ledger_change *c = xcalloc(json_object_size(all) + 1, sizeof(*c));
@@ -201,8 +210,7 @@ forget_shown(struct pki *p, const char *hostname, char **err)
 	int status;
 
 	json_object_foreach(all, serial, issued)
-		if (issue_is_shown(issued) &&
-		    csr_same_host(json_string_value(json_object_get(issued, "hostname")), hostname))
+		if (issue_is_shown(issued) && is_issued_to(issued, hostname, node))
 			c[n++] = (struct ledger_change){ LEDGER_ISSUED, serial, NULL };
 	status = n > 0 ? ledger_write(p->ledger, c, n, err) : 200;
 	free(c);
@@ -211,17 +219,18 @@ forget_shown(struct pki *p, const char *hostname, char **err)
 }
 
 int
-issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err)
+issue_revoke(struct pki *p, const char *hostname, const char *node, const char *by, size_t *n,
+    char **err)
 {
 	json_t *untils;
 	int status;
 
 	/* Not while another is signed for it. */
 	pthread_mutex_lock(&p->signing);
-	untils = untils_of(p, hostname);
+	untils = untils_of(p, hostname, node);
 	status = pki_revoke_each(p, untils, by, err);
 	if (status == 200)
-		status = forget_shown(p, hostname, err);
+		status = forget_shown(p, hostname, node, err);
 	*n = status == 200 ? json_object_size(untils) : 0;
 	pthread_mutex_unlock(&p->signing);
 	json_decref(untils);

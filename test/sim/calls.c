@@ -228,7 +228,7 @@ expel(struct calling *k)
 	free(err);
 	err = NULL;
 	if (status == 200)
-		status = issue_revoke(k->m->rep.pki, k->peer, "operator", &n, &err);
+		status = issue_revoke(k->m->rep.pki, k->peer, NULL, "operator", &n, &err);
 	free(err);
 	member_clear(&m);
 	return (status);

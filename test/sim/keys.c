@@ -49,7 +49,8 @@ uint64_t __wrap_pki_changes(const struct pki *p);
 int __wrap_pki_is_revoked(struct pki *p, const char *serial);
 int __wrap_issue_confirm(struct pki *p, const struct issue_shown *s, char **err);
 uint64_t __wrap_issue_invites(struct pki *p, const struct issue_shown *s);
-int __wrap_issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err);
+int __wrap_issue_revoke(struct pki *p, const char *hostname, const char *node, const char *by,
+    size_t *n, char **err);
 void __wrap_issue_sweep(struct pki *p);
 int __wrap_due_now(struct pki *p, const char *hostname, int64_t now, struct due_cert *out);
 json_t *__wrap_pki_known(struct pki *p);
@@ -249,7 +250,8 @@ __wrap_issue_invites(struct pki *p, const struct issue_shown *shown)
 }
 
 int
-__wrap_issue_revoke(struct pki *p, const char *hostname, const char *by, size_t *n, char **err)
+__wrap_issue_revoke(struct pki *p, const char *hostname, const char *node, const char *by,
+    size_t *n, char **err)
 {
 	struct keyring *r = ring_of(p);
 
@@ -257,7 +259,8 @@ __wrap_issue_revoke(struct pki *p, const char *hostname, const char *by, size_t 
 	(void)err;
 	*n = 0;
 	for (int i = 0; i < r->n; i++)
-		if (!r->list[i].revoked && strcasecmp(r->list[i].of->name, hostname) == 0) {
+		if (!r->list[i].revoked && strcasecmp(r->list[i].of->name, hostname) == 0 &&
+		    (node == NULL || strcmp(r->list[i].hex, node) == 0)) {
 			r->list[i].revoked = 1;
 			++*n;
 		}

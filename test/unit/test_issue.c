@@ -408,11 +408,14 @@ test_revoked_by_name(void **state)
 	assert_int_equal(confirm(one, &err), 0);
 	assert_int_equal(sign_for("server-two", NODE, NULL, two), 200);
 	assert_int_equal(sign_for("server-three", OTHER, NULL, three), 200);
-	assert_int_equal(issue_revoke(pki, "SERVER-two", "admin", &n, &err), 200);
+	/* Another node had the name before. */
+	assert_int_equal(issue_revoke(pki, "server-two", "0123", "admin", &n, &err), 200);
+	assert_int_equal(n, 0);
+	assert_int_equal(issue_revoke(pki, "SERVER-two", NULL, "admin", &n, &err), 200);
 	assert_int_equal(n, 2);
 	assert_true(pki_is_revoked(pki, one) && pki_is_revoked(pki, two));
 	assert_false(pki_is_revoked(pki, three));
-	assert_int_equal(issue_revoke(pki, "server-two", "admin", &n, &err), 200);
+	assert_int_equal(issue_revoke(pki, "server-two", NULL, "admin", &n, &err), 200);
 	assert_int_equal(n, 0);
 	/* As long as it would be good. */
 	all = pki_revoked(pki);
@@ -623,7 +626,7 @@ test_let_in(void **state)
 	make_older(h.has.serial, HOUR);
 	issue_sweep(pki);
 	assert_true(is_trusted(h.authority));
-	assert_int_equal(issue_revoke(pki, "server-two", "admin", &n, &err), 200);
+	assert_int_equal(issue_revoke(pki, "server-two", NULL, "admin", &n, &err), 200);
 	assert_int_equal(n, 0);
 	assert_false(pki_is_revoked(pki, h.has.serial));
 	/* But the name is free. */
