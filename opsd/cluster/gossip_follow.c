@@ -121,25 +121,13 @@ revoke_work(void *arg)
 	free(v);
 }
 
-/* Another node has been given its name: certificates for it are that one's. */
-static int
-has_successor(struct replication *rep, const struct roster_member *m)
-{
-	struct roster_member other;
-
-	if (!roster_by_hostname(rep->roster, m->hostname, &other))
-		return (0);
-	roster_member_clear(&other);
-	return (1);
-}
-
 /* What was signed for it here is good for nothing any more; on another thread, as it is written, too. */
 static void
 revoke_certificates(struct replication *rep, const struct roster_member *m)
 {
 	struct revoking *v;
 
-	if (rep->pki == NULL || has_successor(rep, m))
+	if (rep->pki == NULL)
 		return;
 	v = xcalloc(1, sizeof(*v));
 	*v = (struct revoking){ rep, xstrdup(m->hostname), xstrdup(m->removed_by), { 0 } };
