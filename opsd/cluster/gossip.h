@@ -36,7 +36,7 @@ void gossip_part(struct gossip *g, const uint8_t *peer);
  */
 int gossip_say(struct replication *rep, enum statement_kind kind, const char *key,
     const json_t *fields, char **err);
-/* The member is removed everywhere.  404: it is none. */
+/* The member is removed everywhere.  404: it is none, or this node is none of a cluster of links. */
 int gossip_remove(struct replication *rep, const uint8_t *id, char **err);
 /* The member is introduced by this node, as it is known here (roster_adopt). */
 int gossip_adopt(struct replication *rep, const uint8_t *id, char **err);

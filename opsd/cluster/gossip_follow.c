@@ -103,7 +103,8 @@ gossip_follow_alone(struct group *g)
 
 struct revoking {
 	struct replication *rep;
-	char *hostname, *by, node[NODE_HEX_LEN];
+	json_t *issued;
+	char *hostname, *by;
 };
 
 static void
@@ -113,25 +114,31 @@ revoke_work(void *arg)
 	char *err = NULL;
 	size_t n;
 
-	if (issue_revoke(v->rep->pki, v->hostname, v->node, v->by, &n, &err) != 200)
+	if (issue_revoke(v->rep->pki, v->issued, v->by, &n, &err) != 200)
 		log_warnx("the certificates of '%s' are not revoked: %s", v->hostname, err);
 	free(err);
+	json_decref(v->issued);
 	free(v->hostname);
 	free(v->by);
 	free(v);
 }
 
-/* What was signed for it here is good for nothing any more; on another thread, as it is written, too. */
+/*
+ * What was signed for it here is good for nothing any more; on another thread, as it is written, too.
+ * Which it is, is found now: it may be let in again before that.
+ */
 static void
 revoke_certificates(struct replication *rep, const struct roster_member *m)
 {
 	struct revoking *v;
+	char node[NODE_HEX_LEN];
 
 	if (rep->pki == NULL)
 		return;
+	node_id_hex(m->id, node);
 	v = xcalloc(1, sizeof(*v));
-	*v = (struct revoking){ rep, xstrdup(m->hostname), xstrdup(m->removed_by), { 0 } };
-	node_id_hex(m->id, v->node);
+	*v = (struct revoking){ rep, issue_signed(rep->pki, m->hostname, node),
+		xstrdup(m->hostname), xstrdup(m->removed_by) };
 	workers_run(rep->data->workers, revoke_work, v);
 }
 

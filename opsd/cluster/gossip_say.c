@@ -13,6 +13,7 @@
 #include "opsd/cluster/gossip_take.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/pki/pki.h"
 #include "opsd/pki/signer.h"
 
 /* What this node says itself. */
@@ -61,30 +62,6 @@ gossip_adopt(struct replication *rep, const uint8_t *id, char **err)
 	return (say_it(rep, NULL, roster_adopt(rep->roster, id), err));
 }
 
-static json_t *
-removed_of(const char *hostname, const char *name, const char *spki)
-{
-	return (json_pack("{s:s, s:s*, s:s*, s:b}", "hostname", hostname, "node_name", name, "spki",
-	    spki, "removed", 1));
-}
-
-/* What is said of one that goes; NULL: it is none, or has gone. */
-static json_t *
-removed_fields(struct replication *rep, const uint8_t *id)
-{
-	struct roster_member m = { 0 };
-	struct member linked = { 0 };
-	json_t *o = NULL;
-
-	if (roster_member(rep->roster, id, &m) && !m.removed)
-		o = removed_of(m.hostname, m.node_name, m.spki);
-	else if (!m.removed && members_by_id(rep->members, id, &linked))
-		o = removed_of(linked.hostname, linked.node_name, linked.spki);
-	roster_member_clear(&m);
-	member_clear(&linked);
-	return (o);
-}
-
 static char *
 own_hostname(struct replication *rep)
 {
@@ -93,26 +70,6 @@ own_hostname(struct replication *rep)
 
 	conf_free(c);
 	return (hostname);
-}
-
-int
-gossip_remove(struct replication *rep, const uint8_t *id, char **err)
-{
-	char hex[2 * NODE_ID_LEN + 1], *own;
-	json_t *fields = removed_fields(rep, id);
-	int status;
-
-	if (fields == NULL) {
-		*err = xstrdup("it is no member");
-		return (404);
-	}
-	node_id_hex(id, hex);
-	own = own_hostname(rep);
-	json_object_set_new(fields, "remover", json_string(own));
-	status = gossip_say(rep, STATEMENT_MEMBER, hex, fields, err);
-	free(own);
-	json_decref(fields);
-	return (status);
 }
 
 /* ---- of itself ---- */
@@ -224,4 +181,79 @@ gossip_say_self(struct replication *rep, const char *key)
 		    NULL, &taken);
 	roster_sign_with(rep->roster, signer);
 	json_decref(fields);
+}
+
+/* ---- of one that goes ---- */
+
+static int
+is_on(struct replication *rep)
+{
+	struct conf *c = data_conf(rep->data);
+	int on = repconf_on(c);
+
+	conf_free(c);
+	return (on);
+}
+
+/* Right after the start there may have been no links yet. */
+static void
+sign_at_once(struct replication *rep)
+{
+	struct keypair pair = { 0 };
+	char *hostname, *fault = NULL;
+
+	if (roster_may_sign(rep->roster) || rep->pki == NULL || !is_on(rep))
+		return;
+	hostname = own_hostname(rep);
+	if (pki_identity(rep->pki, hostname, &pair, &fault) == 0)
+		gossip_say_self(rep, pair.key);
+	keyfiles_clear(&pair);
+	free(fault);
+	free(hostname);
+}
+
+static json_t *
+removed_of(const char *hostname, const char *name, const char *spki)
+{
+	return (json_pack("{s:s, s:s*, s:s*, s:b}", "hostname", hostname, "node_name", name, "spki",
+	    spki, "removed", 1));
+}
+
+/* What is said of one that goes; NULL: it is none, or has gone. */
+static json_t *
+removed_fields(struct replication *rep, const uint8_t *id)
+{
+	struct roster_member m = { 0 };
+	struct member linked = { 0 };
+	json_t *o = NULL;
+
+	if (roster_member(rep->roster, id, &m) && !m.removed)
+		o = removed_of(m.hostname, m.node_name, m.spki);
+	else if (!m.removed && members_by_id(rep->members, id, &linked))
+		o = removed_of(linked.hostname, linked.node_name, linked.spki);
+	roster_member_clear(&m);
+	member_clear(&linked);
+	return (o);
+}
+
+int
+gossip_remove(struct replication *rep, const uint8_t *id, char **err)
+{
+	char hex[2 * NODE_ID_LEN + 1], *own;
+	json_t *fields = removed_fields(rep, id);
+	int status;
+
+	sign_at_once(rep);
+	if (fields == NULL || (!roster_may_sign(rep->roster) && !is_on(rep))) {
+		*err = xstrdup("it is no member");
+		json_decref(fields);
+		return (404);
+	}
+	node_id_hex(id, hex);
+	own = own_hostname(rep);
+	json_object_set_new(fields, "remover", json_string(own));
+	status = gossip_say(rep, STATEMENT_MEMBER, hex, fields, err);
+	free(own);
+	json_decref(fields);
+	return (status);
 }

@@ -117,11 +117,11 @@ forget_credentials(struct request *r, const char *hostname)
  * with any of them it would be let in again.  How many there were; -1 with the request answered.
  */
 static int
-revoke_signed(struct request *r, const char *hostname)
+revoke_signed(struct request *r, const char *hostname, const json_t *issued)
 {
 	char *err = NULL;
 	size_t n;
-	int status = issue_revoke(r->ops->pki, hostname, NULL, r->user->name, &n, &err);
+	int status = issue_revoke(r->ops->pki, issued, r->user->name, &n, &err);
 
 	if (status == 200)
 		return ((int)n);
@@ -158,25 +158,35 @@ end_here(struct request *r, struct removing *w)
 	return (status == 200 ? n : -1);
 }
 
-/* 1: it is removed; 0: there was nothing; -1 with the request answered. */
+/* 1: it is removed; 0: it is no member; -1 with the request answered. */
 static int
-end_linked(struct request *r, struct removing *w)
+end_for_all(struct request *r, struct removing *w)
 {
 	int status = 404;
 	char *err = NULL;
 
 	if (w->m.hostname != NULL)
 		status = gossip_remove(&r->ops->rep, w->m.id, &err);
+	if (status != 200 && status != 404)
+		reply_error(r, status, "'%s' is not removed: %s", w->hostname, err);
 	free(err);
-	return (status == 200 ? 1 : end_here(r, w));
+	return (status == 200 ? 1 : status == 404 ? 0 : -1);
 }
 
 static void
 remove_linked(struct request *r, struct removing *w)
 {
-	int n = op_routes_forget(r, w->hostname, &w->routes) == 0 ? end_linked(r, w) : -1;
-	int revoked = n != -1 ? revoke_signed(r, w->hostname) : 0;
+	/* Before it ends: at once after that it may be added again. */
+	json_t *issued = issue_signed(r->ops->pki, w->hostname, NULL);
+	int n = end_for_all(r, w), revoked;
 
+	if (n != -1 && op_routes_forget(r, w->hostname, &w->routes) == -1)
+		n = -1;
+	if (n == 0)
+		n = end_here(r, w);
+	revoked = n != -1 ? revoke_signed(r, w->hostname, issued) : 0;
+
+	json_decref(issued);
 	if (n != -1)
 		forget_credentials(r, w->hostname);
 	if (n == 0 && revoked == 0)
@@ -196,7 +206,9 @@ op_linked_end(struct request *r, const struct peer *p)
 	int n;
 
 	admission_by_name(&r->ops->rep, p->hostname, &w.m);
-	n = end_linked(r, &w);
+	n = end_for_all(r, &w);
+	if (n == 0)
+		n = end_here(r, &w);
 	if (n != -1)
 		forget_credentials(r, p->hostname);
 	member_clear(&w.m);

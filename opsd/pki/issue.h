@@ -66,10 +66,14 @@ void issue_sweep(struct pki *p); /* what was never used goes; also done before e
 int issue_may_withdraw(struct pki *p, const char *serial, const char *node); /* not 404 */
 int issue_withdraw(struct pki *p, const char *serial, const char *node, char **err);
 /*
- * All that we have signed for that name and are good, *n of them; with a node's id, hexadecimal, those
- * of that node alone: another may have the name by now.  200, or a status with *err.
+ * What we have signed for that name until now, {serial: record}; with a node's id, hexadecimal, for
+ * that node alone: another may have the name by now.  On any thread.
  */
-int issue_revoke(struct pki *p, const char *hostname, const char *node, const char *by, size_t *n,
-    char **err);
+json_t *issue_signed(struct pki *p, const char *hostname, const char *node);
+/*
+ * Those are good for nothing any more, *n of them that were; not what is signed since issue_signed has
+ * told them.  200, or a status with *err.
+ */
+int issue_revoke(struct pki *p, const json_t *of, const char *by, size_t *n, char **err);
 
 #endif

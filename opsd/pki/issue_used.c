@@ -117,22 +117,6 @@ is_issued_to(const json_t *issued, const char *hostname, const char *node)
 	    (node == NULL || (of != NULL && strcmp(of, node) == 0)));
 }
 
-/* {serial: the end of its time} */
-static json_t *
-untils_of(struct pki *p, const char *hostname, const char *node)
-{
-	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *untils = json_object(), *issued;
-	const char *serial;
-
-	json_object_foreach(all, serial, issued)
-		if (is_issued_to(issued, hostname, node) && !issue_is_shown(issued) &&
-		    !ledger_has(p->ledger, LEDGER_REVOKED, serial))
-			json_object_set_new(untils, serial,
-			    json_integer((json_int_t)issue_until(issued)));
-	json_decref(all);
-	return (untils);
-}
-
 /* A join has failed on the other side.  What it had itself was let in here, and is not any more. */
 static int
 take_back(struct pki *p, const char *serial, json_t *issued, char **err)
@@ -199,38 +183,74 @@ issue_withdraw(struct pki *p, const char *serial, const char *node, char **err)
 	return (status);
 }
 
+json_t *
+issue_signed(struct pki *p, const char *hostname, const char *node)
+{
+	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *of = json_object(), *issued;
+	const char *serial;
+
+	json_object_foreach(all, serial, issued)
+		if (is_issued_to(issued, hostname, node))
+			json_object_set(of, serial, issued);
+	json_decref(all);
+	return (of);
+}
+
+/* {serial: the end of its time} of those that are good */
+static json_t *
+untils_of(struct pki *p, const json_t *of)
+{
+	json_t *untils = json_object();
+	const json_t *issued;
+	const char *serial;
+
+	json_object_foreach((json_t *)of, serial, issued)
+		if (!issue_is_shown(issued) && !ledger_has(p->ledger, LEDGER_REVOKED, serial))
+			json_object_set_new(untils, serial,
+			    json_integer((json_int_t)issue_until(issued)));
+	return (untils);
+}
+
+/* It may have been let in once more, with the same certificate. */
+static int
+is_shown_since(struct pki *p, const char *serial, const json_t *issued)
+{
+	json_t *now = ledger_get(p->ledger, LEDGER_ISSUED, serial);
+	int is = !json_equal(json_object_get(now, "at"), json_object_get(issued, "at"));
+
+	json_decref(now);
+	return (is);
+}
+
 /* What it had itself is let in no longer; with the lock held. */
 static int
-forget_shown(struct pki *p, const char *hostname, const char *node, char **err)
+forget_shown(struct pki *p, const json_t *of, char **err)
 {
-	json_t *all = ledger_all(p->ledger, LEDGER_ISSUED), *issued;
-	struct ledger_change *c = xcalloc(json_object_size(all) + 1, sizeof(*c));
+	struct ledger_change *c = xcalloc(json_object_size(of) + 1, sizeof(*c));
+	const json_t *issued;
 	const char *serial;
 	size_t n = 0;
 	int status;
 
-	json_object_foreach(all, serial, issued)
-		if (issue_is_shown(issued) && is_issued_to(issued, hostname, node))
+	json_object_foreach((json_t *)of, serial, issued)
+		if (issue_is_shown(issued) && !is_shown_since(p, serial, issued))
 			c[n++] = (struct ledger_change){ LEDGER_ISSUED, serial, NULL };
 	status = n > 0 ? ledger_write(p->ledger, c, n, err) : 200;
 	free(c);
-	json_decref(all);
 	return (status);
 }
 
 int
-issue_revoke(struct pki *p, const char *hostname, const char *node, const char *by, size_t *n,
-    char **err)
+issue_revoke(struct pki *p, const json_t *of, const char *by, size_t *n, char **err)
 {
 	json_t *untils;
 	int status;
 
-	/* Not while another is signed for it. */
 	pthread_mutex_lock(&p->signing);
-	untils = untils_of(p, hostname, node);
+	untils = untils_of(p, of);
 	status = pki_revoke_each(p, untils, by, err);
 	if (status == 200)
-		status = forget_shown(p, hostname, node, err);
+		status = forget_shown(p, of, err);
 	*n = status == 200 ? json_object_size(untils) : 0;
 	pthread_mutex_unlock(&p->signing);
 	json_decref(untils);

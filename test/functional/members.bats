@@ -107,7 +107,7 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 	wait_until 20 linked n1 n2 n3
 	wait_until 20 linked n3 n1 n2
 	wait_until 20 known n4
-	known n1 n2 n3
+	wait_until 20 known n1 n2 n3
 	known n3 n1 n2
 	grep -q "this node was removed from the cluster by '127.0.1.2'" "$HL_T/nodes/n4/log"
 	says n4 removed "This node was removed from the cluster by '127.0.1.2'"
@@ -144,6 +144,8 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
 	wait_until 20 known n4
 	wait_until 20 linked n2 n1 n3
+	# What it signs before it has heard of the removal is revoked with that.
+	wait_until 20 known n2 n1 n3
 	links=$(grep -c "linked with 127.0.1.4" "$HL_T/nodes/n1/log")
 	join n4 n2 '"subscriptions":[{"database":"dev","table":"t","subscribe":true,"publish":false}]'
 	wait_until 20 linked n4 n2
@@ -177,6 +179,7 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 
 	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
 	wait_until 20 known n4
+	wait_until 20 known n3 n1 n2
 	join n4 n3
 	wait_until 30 linked n4 n1 n2 n3
 	serial=$(openssl x509 -in "$(root n4)/keys/replication.pem" -noout -serial | cut -d = -f 2)
@@ -210,6 +213,7 @@ refuses()	# refuses NODE WORDS
 
 	ok n1 '{"operation":"remove_node","hostname":"127.0.1.4"}'
 	wait_until 20 known n4
+	wait_until 20 known n2 n1 n3
 	wait_until 20 known n3 n1 n2
 	for n in n1 n2 n3 n4; do
 		node_stop $n

@@ -220,6 +220,7 @@ expel(struct calling *k)
 {
 	struct member m = { 0 };
 	char *err = NULL;
+	json_t *issued = issue_signed(k->m->rep.pki, k->peer, NULL);
 	size_t n = 0;
 	int status = 404;
 
@@ -228,7 +229,8 @@ expel(struct calling *k)
 	free(err);
 	err = NULL;
 	if (status == 200)
-		status = issue_revoke(k->m->rep.pki, k->peer, NULL, "operator", &n, &err);
+		status = issue_revoke(k->m->rep.pki, issued, "operator", &n, &err);
+	json_decref(issued);
 	free(err);
 	member_clear(&m);
 	return (status);

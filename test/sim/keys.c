@@ -49,8 +49,8 @@ uint64_t __wrap_pki_changes(const struct pki *p);
 int __wrap_pki_is_revoked(struct pki *p, const char *serial);
 int __wrap_issue_confirm(struct pki *p, const struct issue_shown *s, char **err);
 uint64_t __wrap_issue_invites(struct pki *p, const struct issue_shown *s);
-int __wrap_issue_revoke(struct pki *p, const char *hostname, const char *node, const char *by,
-    size_t *n, char **err);
+json_t *__wrap_issue_signed(struct pki *p, const char *hostname, const char *node);
+int __wrap_issue_revoke(struct pki *p, const json_t *of, const char *by, size_t *n, char **err);
 void __wrap_issue_sweep(struct pki *p);
 int __wrap_due_now(struct pki *p, const char *hostname, int64_t now, struct due_cert *out);
 json_t *__wrap_pki_known(struct pki *p);
@@ -249,21 +249,36 @@ __wrap_issue_invites(struct pki *p, const struct issue_shown *shown)
 	return (s->ms);
 }
 
-int
-__wrap_issue_revoke(struct pki *p, const char *hostname, const char *node, const char *by,
-    size_t *n, char **err)
+/* As {serial: where it is in the list}. */
+json_t *
+__wrap_issue_signed(struct pki *p, const char *hostname, const char *node)
 {
 	struct keyring *r = ring_of(p);
+	json_t *of = json_object();
+
+	for (int i = 0; i < r->n; i++)
+		if (strcasecmp(r->list[i].of->name, hostname) == 0 &&
+		    (node == NULL || strcmp(r->list[i].hex, node) == 0))
+			json_object_set_new(of, r->list[i].serial, json_integer(i));
+	return (of);
+}
+
+int
+__wrap_issue_revoke(struct pki *p, const json_t *of, const char *by, size_t *n, char **err)
+{
+	struct keyring *r = ring_of(p);
+	const json_t *at;
+	const char *serial;
 
 	(void)by;
 	(void)err;
 	*n = 0;
-	for (int i = 0; i < r->n; i++)
-		if (!r->list[i].revoked && strcasecmp(r->list[i].of->name, hostname) == 0 &&
-		    (node == NULL || strcmp(r->list[i].hex, node) == 0)) {
-			r->list[i].revoked = 1;
-			++*n;
-		}
+	json_object_foreach((json_t *)of, serial, at) {
+		struct signed_one *s = &r->list[json_integer_value(at)];
+
+		*n += !s->revoked;
+		s->revoked = 1;
+	}
 	r->changes += *n;
 	return (200);
 }

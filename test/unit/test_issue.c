@@ -396,6 +396,17 @@ test_confirmed_by_another(void **state)
 	free(err);
 }
 
+static int
+revoke_signed(const char *hostname, const char *id, size_t *n)
+{
+	json_t *issued = issue_signed(pki, hostname, id);
+	char *err = NULL;
+	int status = issue_revoke(pki, issued, "admin", n, &err);
+
+	json_decref(issued);
+	return (status);
+}
+
 /* Who is removed has none left, of before or not used yet. */
 static void
 test_revoked_by_name(void **state)
@@ -409,19 +420,37 @@ test_revoked_by_name(void **state)
 	assert_int_equal(sign_for("server-two", NODE, NULL, two), 200);
 	assert_int_equal(sign_for("server-three", OTHER, NULL, three), 200);
 	/* Another node had the name before. */
-	assert_int_equal(issue_revoke(pki, "server-two", "0123", "admin", &n, &err), 200);
+	assert_int_equal(revoke_signed("server-two", "0123", &n), 200);
 	assert_int_equal(n, 0);
-	assert_int_equal(issue_revoke(pki, "SERVER-two", NULL, "admin", &n, &err), 200);
+	assert_int_equal(revoke_signed("SERVER-two", NULL, &n), 200);
 	assert_int_equal(n, 2);
 	assert_true(pki_is_revoked(pki, one) && pki_is_revoked(pki, two));
 	assert_false(pki_is_revoked(pki, three));
-	assert_int_equal(issue_revoke(pki, "server-two", NULL, "admin", &n, &err), 200);
+	assert_int_equal(revoke_signed("server-two", NULL, &n), 200);
 	assert_int_equal(n, 0);
 	/* As long as it would be good. */
 	all = pki_revoked(pki);
 	assert_in_range(json_integer_value(json_object_get(json_object_get(all, one), "until")),
 	    wall_ms() / 1000 + 89 * 86400, wall_ms() / 1000 + 91 * 86400);
 	json_decref(all);
+}
+
+/* What it gets when it is added again stands: only what was there before is revoked. */
+static void
+test_revoked_until_then(void **state)
+{
+	char one[SERIAL_MAX], two[SERIAL_MAX], *err = NULL;
+	json_t *issued;
+	size_t n;
+
+	assert_int_equal(sign_for("server-two", NODE, NULL, one), 200);
+	issued = issue_signed(pki, "server-two", NODE);
+	assert_int_equal(sign_for("server-two", NODE, NULL, two), 200);
+	assert_int_equal(issue_revoke(pki, issued, "admin", &n, &err), 200);
+	assert_int_equal(n, 1);
+	assert_true(pki_is_revoked(pki, one));
+	assert_false(pki_is_revoked(pki, two));
+	json_decref(issued);
 }
 
 static void
@@ -626,7 +655,7 @@ test_let_in(void **state)
 	make_older(h.has.serial, HOUR);
 	issue_sweep(pki);
 	assert_true(is_trusted(h.authority));
-	assert_int_equal(issue_revoke(pki, "server-two", NULL, "admin", &n, &err), 200);
+	assert_int_equal(revoke_signed("server-two", NULL, &n), 200);
 	assert_int_equal(n, 0);
 	assert_false(pki_is_revoked(pki, h.has.serial));
 	/* But the name is free. */
@@ -1123,6 +1152,7 @@ main(void)
 		ON_NODE(test_confirmed),
 		ON_NODE(test_confirmed_by_another),
 		ON_NODE(test_revoked_by_name),
+		ON_NODE(test_revoked_until_then),
 		ON_NODE(test_never_used),
 		ON_NODE(test_renews),
 		ON_NODE(test_retained),
