@@ -118,15 +118,16 @@ host_start()		# host_start N: boots n<N>, address 10.77.0.<N>
 	H_PID[$1]=$!
 }
 
-host_leader()
+host_leader()		# its PID 1, seen from outside: another one after a reboot
 {
 	local nspawn
 
 	nspawn=$(pgrep -P "${H_PID[$1]}" systemd-nspawn) && pgrep -o -P "$nspawn"
 }
 
-# on N COMMAND...: 99 when the host is not there.  With HOST_WITHIN no longer than so many seconds:
-# whoever enters a host that goes down at that moment may be left stopped for ever.
+# on N COMMAND...: 99 when the host is not there.  With HOST_WITHIN no longer than so many seconds.
+# Whoever is in a host that goes down may be left stopped for ever, and the host waits for it:
+# to see whether it is down, look at host_leader.
 on()
 {
 	local leader
@@ -142,11 +143,6 @@ host_up()
 	running | degraded) ;;
 	*) return 1 ;;
 	esac
-}
-
-host_boot()		# a number that differs after a reboot
-{
-	HOST_WITHIN=10 on "$1" systemctl show -P UserspaceTimestampMonotonic 2>/dev/null
 }
 
 hosts_cut()		# hosts_cut N: nothing goes to it or comes from it
