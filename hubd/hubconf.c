@@ -70,8 +70,12 @@ add_leaf_tls(struct buf *b, const struct settings *s)
 	natstext_tls_suites(b);
 	natstext_tls_files(b, s);
 	add_pins(b, s);
-	buf_addf(b, "verify: %s\ntimeout: 5\n}\n",
-	    !s->insecure && (s->verify || s->pins != NULL) ? "true" : "false");
+	/* Who a node is, its certificate says, where all have been made of the secret. */
+	if (s->link_users != NULL)
+		buf_addf(b, "verify_and_map: true\ntimeout: 5\n}\n");
+	else
+		buf_addf(b, "verify: %s\ntimeout: 5\n}\n",
+		    !s->insecure && (s->verify || s->pins != NULL) ? "true" : "false");
 }
 
 /* The same leaf links through firewalls that let only HTTPS out. */
@@ -109,7 +113,7 @@ static void
 add_routes(struct buf *b, const struct settings *s)
 {
 	/* Whose certificates pass, has the secret. */
-	struct natstext_login login = { s->logins == NULL ? s->user : NULL, s->password };
+	struct natstext_login login = { s->link_users == NULL ? s->user : NULL, s->password };
 	json_t *list = hubconf_routes(s);
 	json_t *route;
 	size_t i;
@@ -148,7 +152,7 @@ add_cluster(struct buf *b, const struct settings *s, const struct hubconf_run *r
 	add_advertise(b, s, run, live);
 	/* Clients stay on their own node. */
 	buf_addf(b, "no_advertise: true\n");
-	if (s->logins == NULL) {
+	if (s->link_users == NULL) {
 		buf_addf(b, "authorization {\n");
 		natstext_user(b, s);
 		buf_addf(b, "timeout: 5\n}\n");
@@ -184,7 +188,7 @@ hubconf_text(const struct settings *s, const struct hubconf_run *run, int live)
 	buf_addf(&b, "}\n");
 	add_websocket(&b, s);
 	natstext_accounts(&b, s,
-	    &(struct natstext_accounts){ run->sys_password, "", live ? s->logins : NULL });
+	    &(struct natstext_accounts){ run->sys_password, "", live ? s->link_users : NULL });
 	buf_u8(&b, 0);
 	return ((char *)buf_take(&b, NULL));
 }

@@ -105,16 +105,13 @@ route_read(const json_t *json, struct route *r)
 	return (r->scheme != NULL ? natstext_route(json, &r->host, &r->port) : -1);
 }
 
-/* Said to another node. */
+/* Said to another node: nothing where the certificate tells who this is. */
 static struct natstext_login
 remote_login(const struct settings *s)
 {
-	const json_t *own = json_array_get(s->logins, 0);
-
-	if (own == NULL)
-		return ((struct natstext_login){ s->user, s->password });
-	return ((struct natstext_login){ json_string_value(json_object_get(own, "user")),
-	    json_string_value(json_object_get(own, "password")) });
+	if (s->link_users != NULL)
+		return ((struct natstext_login){ NULL, NULL });
+	return ((struct natstext_login){ s->user, s->password });
 }
 
 static void

@@ -2,6 +2,7 @@
 
 #include "common/conf/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,29 @@ node_id_hex(const uint8_t id[NODE_ID_LEN], char out[NODE_HEX_LEN])
 	hex_text(id, NODE_ID_LEN, out);
 }
 
+#define CERT_NAME "node-"
+#define CERT_ZONE ".hubleaf"
+
+void
+settings_cert_name(const char *hex, char name[SETTINGS_CERT_NAME_LEN])
+{
+	snprintf(name, SETTINGS_CERT_NAME_LEN, CERT_NAME "%s" CERT_ZONE, hex);
+}
+
+int
+settings_cert_id(const char *text, uint8_t id[NODE_ID_LEN])
+{
+	char hex[NODE_HEX_LEN];
+
+	if (strlen(text) != SETTINGS_CERT_NAME_LEN - 1 ||
+	    strncmp(text, CERT_NAME, sizeof(CERT_NAME) - 1) != 0 ||
+	    strcmp(text + SETTINGS_CERT_NAME_LEN - sizeof(CERT_ZONE), CERT_ZONE) != 0)
+		return (-1);
+	memcpy(hex, text + sizeof(CERT_NAME) - 1, 2 * NODE_ID_LEN);
+	hex[2 * NODE_ID_LEN] = '\0';
+	return (node_id_read(hex, id));
+}
+
 static char *
 dup_string(const json_t *root, const char *key)
 {
@@ -30,19 +54,6 @@ static int
 is_true(const json_t *root, const char *key)
 {
 	return (json_is_true(json_object_get(root, key)));
-}
-
-static int
-all_logins(const json_t *logins)
-{
-	const json_t *l;
-	size_t i;
-	int all = json_array_size(logins) > 0;
-
-	json_array_foreach((json_t *)(uintptr_t)logins, i, l)
-		all &= json_is_string(json_object_get(l, "user")) &&
-		    json_is_string(json_object_get(l, "password"));
-	return (all);
 }
 
 /* NULL are none. */
@@ -74,8 +85,9 @@ missing_part(const struct settings *s)
 		return ("there is no certificate for inter-node links");
 	if (!all_words(s->pins))
 		return ("'pins' are no texts");
-	if (s->logins != NULL && !all_logins(s->logins))
-		return ("'logins' are no users with passwords");
+	if (s->link_users != NULL &&
+	    (json_array_size(s->link_users) == 0 || !all_words(s->link_users)))
+		return ("'link_users' are no texts");
 	return (NULL);
 }
 
@@ -100,7 +112,7 @@ settings_from(const json_t *root, char **err)
 	s->made = dup_string(tls, "made");
 	if (json_array_size(json_object_get(tls, "pins")) > 0)
 		s->pins = json_incref(json_object_get(tls, "pins"));
-	s->logins = json_incref(json_object_get(root, "logins"));
+	s->link_users = json_incref(json_object_get(root, "link_users"));
 	s->conf = conf_from_tree(json_object_get(root, "config"), err);
 	if (s->conf != NULL && (!s->enabled || missing_part(s) == NULL))
 		return (s);
@@ -137,7 +149,7 @@ settings_free(struct settings *s)
 	free(s->key);
 	free(s->ca);
 	free(s->made);
-	json_decref(s->logins);
+	json_decref(s->link_users);
 	json_decref(s->pins);
 	conf_free(s->conf);
 	free(s);

@@ -92,16 +92,17 @@ natstext_made(struct buf *b, const struct settings *s)
 		buf_addf(b, "# certificate %s\n", s->made);
 }
 
+/* Who has no password is not to come in by another way than a leaf link. */
 static void
-add_more_users(struct buf *b, const json_t *more)
+add_link_users(struct buf *b, const json_t *users)
 {
 	const json_t *u;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)more, i, u) {
+	json_array_foreach((json_t *)(uintptr_t)users, i, u) {
 		buf_addf(b, "}, {\n");
-		natstext_string(b, "user", json_string_value(json_object_get(u, "user")));
-		natstext_string(b, "password", json_string_value(json_object_get(u, "password")));
+		natstext_string(b, "user", json_string_value(u));
+		buf_addf(b, "allowed_connection_types: [ \"LEAFNODE\", \"LEAFNODE_WS\" ]\n");
 	}
 }
 
@@ -113,7 +114,7 @@ natstext_accounts(struct buf *b, const struct settings *s, const struct natstext
 	natstext_string(b, "password", a->sys_password);
 	buf_addf(b, "} ] }\nDATA { %susers: [ {\n", a->data);
 	natstext_user(b, s);
-	add_more_users(b, a->more);
+	add_link_users(b, a->link_users);
 	buf_addf(b, "} ] }\n}\nsystem_account: SYS\n");
 }
 

@@ -28,8 +28,8 @@ void natstext_tls_files(struct buf *b, const struct settings *s);
 void natstext_user(struct buf *b, const struct settings *s);
 struct natstext_accounts {
 	const char *sys_password;
-	const char *data;   /* before the users of the nodes' account: "jetstream: enabled, ", "" */
-	const json_t *more; /* [{"user","password"}] of these, or NULL */
+	const char *data; /* before the users of the nodes' account: "jetstream: enabled, ", "" */
+	const json_t *link_users; /* those of leaf links, known by certificate; or NULL */
 };
 
 void natstext_accounts(struct buf *b, const struct settings *s, const struct natstext_accounts *a);

@@ -93,12 +93,10 @@ key_hash(const uint8_t key[AUTHORITY_KEY_LEN], const char *what, char *hex, size
 }
 
 void
-authority_login(const uint8_t key[AUTHORITY_KEY_LEN], char user[AUTHORITY_USER_LEN],
-    char password[AUTHORITY_PASSWORD_LEN])
+authority_user(const uint8_t key[AUTHORITY_KEY_LEN], char user[AUTHORITY_USER_LEN])
 {
 	strcpy(user, "link-");
 	key_hash(key, "hubleaf: user of leaf links", user + 5, 8);
-	key_hash(key, "hubleaf: password of leaf links", password, 32);
 }
 
 /* The public point of a private number, as bytes; 0: failure. */

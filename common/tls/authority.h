@@ -18,13 +18,13 @@ int authority_derive(const char *user, const char *password, uint8_t key[AUTHORI
 /* Tells which name and password a key was derived of, for who keeps both in a safe place. */
 void authority_print(const char *user, const char *password, uint8_t print[32]);
 
-#define AUTHORITY_USER_LEN     22 /* these two with their NUL */
-#define AUTHORITY_PASSWORD_LEN 65
+#define AUTHORITY_USER_LEN 22 /* with its NUL */
 
-/* By what a node proves on a leaf link, once the certificates have passed, that it has the key:
- * so the cluster user's password goes over none. */
-void authority_login(const uint8_t key[AUTHORITY_KEY_LEN], char user[AUTHORITY_USER_LEN],
-    char password[AUTHORITY_PASSWORD_LEN]);
+/*
+ * A name that is in each certificate of this key's authority: to a hub server it is the user of leaf
+ * links, so that a certificate that passes is enough and the cluster user's password goes over none.
+ */
+void authority_user(const uint8_t key[AUTHORITY_KEY_LEN], char user[AUTHORITY_USER_LEN]);
 
 /*
  * What an authority of that key is called: two have two names, so that whoever has both does not try

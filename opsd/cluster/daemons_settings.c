@@ -84,8 +84,8 @@ daemons_settings_json(struct daemons *d)
 	if (!secret || linkcert_ready(d->linkcert, conf, user, password))
 		o = json_pack("{s:b, s:s, s:s?, s:s?, s:s?, s:o, s:o*, s:o}", "enabled", enabled,
 		    "node", node, "node_id", rep->data->node_hex, "user", user, "password",
-		    password, "tls", tls_json(conf, secret ? d->linkcert : NULL), "logins",
-		    secret ? linkcert_logins(d->linkcert) : NULL, "config", conf_tree(conf));
+		    password, "tls", tls_json(conf, secret ? d->linkcert : NULL), "link_users",
+		    secret ? linkcert_users(d->linkcert) : NULL, "config", conf_tree(conf));
 	mem_wipe(password);
 	conf_free(conf);
 	return (o);

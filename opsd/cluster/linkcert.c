@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/worker.h"
+#include "common/conf/settings.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/authority.h"
 #include "common/tls/certinfo.h"
@@ -49,7 +50,7 @@ struct linkcert {
 	int is_made, wanted; /* wanted: nobody else asks for them again */
 	char *user, *password;
 	char *made;
-	json_t *logins, *names;
+	json_t *users, *names;
 	int64_t signed_at;
 	int64_t next;            /* when they are made anew, in seconds since 1970 */
 	int64_t overlap;         /* as it was in force */
@@ -122,6 +123,25 @@ made_serial(const char *path)
 	return (serial);
 }
 
+/*
+ * Where it is reached, and who it is to a hub server: of the names that are users there the first
+ * counts, so the node's own comes first.
+ */
+static json_t *
+link_names(const struct making *m)
+{
+	char own[SETTINGS_CERT_NAME_LEN], user[AUTHORITY_USER_LEN];
+	json_t *names = linknames(m->conf);
+
+	settings_cert_name(m->l->data->node_hex, own);
+	json_array_insert_new(names, 0, json_string(own));
+	if (m->nused > 0) {
+		authority_user(m->used[0], user);
+		json_array_append_new(names, json_string(user));
+	}
+	return (names);
+}
+
 static void
 sign_links(struct making *m)
 {
@@ -137,7 +157,7 @@ sign_links(struct making *m)
 
 	m->nused = linkkeys_use(&m->keys, (int64_t)(wall_ms() / 1000),
 	    conf_int(m->conf, CL_TLS_OVERLAP), m->used, &m->next);
-	m->names = linknames(m->conf);
+	m->names = link_names(m);
 	f.names = m->names;
 	f.nkeys = m->nused;
 	if (authority_sign(&f, &m->err) == 0)
@@ -201,17 +221,15 @@ make_files(struct linkcert *l)
 }
 
 static json_t *
-logins_of(const struct making *m)
+users_of(const struct making *m)
 {
-	char user[AUTHORITY_USER_LEN], password[AUTHORITY_PASSWORD_LEN];
+	char user[AUTHORITY_USER_LEN];
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < m->nused; i++) {
-		authority_login(m->used[i], user, password);
-		json_array_append_new(list,
-		    json_pack("{s:s, s:s}", "user", user, "password", password));
+		authority_user(m->used[i], user);
+		json_array_append_new(list, json_string(user));
 	}
-	explicit_bzero(password, sizeof(password));
 	return (list);
 }
 
@@ -226,8 +244,8 @@ take_made(struct linkcert *l, struct making *m)
 	free(l->made);
 	l->made = m->made;
 	m->made = NULL;
-	json_decref(l->logins);
-	l->logins = logins_of(m);
+	json_decref(l->users);
+	l->users = users_of(m);
 	json_decref(l->names);
 	l->names = json_incref(m->names);
 	l->signed_at = now;
@@ -310,9 +328,9 @@ linkcert_made(const struct linkcert *l)
 }
 
 json_t *
-linkcert_logins(const struct linkcert *l)
+linkcert_users(const struct linkcert *l)
 {
-	return (json_incref(l->logins));
+	return (json_incref(l->users));
 }
 
 char *
@@ -345,7 +363,7 @@ linkcert_free(struct linkcert *l)
 	free(l->user);
 	mem_wipe(l->password);
 	free(l->made);
-	json_decref(l->logins);
+	json_decref(l->users);
 	json_decref(l->names);
 	pthread_mutex_destroy(&l->lock);
 	free(l->fault);

@@ -24,10 +24,10 @@ void linkcert_beat(struct linkcert *l); /* called at each tick */
  */
 int linkcert_ready(struct linkcert *l, const struct conf *conf, const char *user,
     const char *password);
-/* Once ready: what is another with each content; and [{"user","password"}] of leaf links, the
- * node's own first; new reference. */
+/* Once ready: what is another with each content; and the users of leaf links (authority_user), new
+ * reference. */
 const char *linkcert_made(const struct linkcert *l);
-json_t *linkcert_logins(const struct linkcert *l);
+json_t *linkcert_users(const struct linkcert *l);
 /* Any thread: why they cannot be made; NULL: nothing is wrong.  The caller frees. */
 char *linkcert_fault(struct linkcert *l);
 

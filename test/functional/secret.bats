@@ -57,6 +57,30 @@ flows()		# flows ID: from each to the other
 	    .[1].is_authority and (.[0].details.issuer == .[1].details.subject)'
 }
 
+@test "a leaf link is known by its certificate: no password goes over it, and its user is good for nothing else" {
+	local conf user
+
+	conf="$(root n1)/clustering/hub/hub.conf"
+	[ "$(grep -c 'verify_and_map: true' "$conf")" = 1 ]
+	! grep -E 'tls://[^"]*@' "$(root n1)/clustering/leaf.conf" || return 1
+	user=$(grep -o 'link-[0-9a-f]*' "$conf")
+	openssl x509 -in "$(root n2)/keys/links.pem" -noout -ext subjectAltName >"$HL_T/names"
+	grep -q "DNS:node-[0-9a-f]\{32\}.hubleaf, .*DNS:$user" "$HL_T/names"
+	[[ $(says_connect "{\"user\":\"$user\"}") = *"Authorization Violation"* ]]
+	# As who has a password is let in there.
+	[[ $(says_connect '{"user":"cluster","pass":"cluster-secret"}') = *PONG* ]]
+}
+
+says_connect()	# says_connect OPTIONS: what n1's hub server says to a client with these
+{
+	local fd
+
+	exec {fd}<>"/dev/tcp/127.0.0.1/$(port n1 hub)"
+	printf 'CONNECT %s\r\nPING\r\n' "$1" >&"$fd"
+	timeout 3 head -n 3 <&"$fd" || :
+	exec {fd}>&-
+}
+
 @test "a start derives nothing: what was derived is kept, sealed" {
 	local before
 

@@ -58,9 +58,7 @@ read_settings(const struct opts *o, char **err)
 	json_object_set_new(root, "password",
 	    o->password != NULL ? json_string(o->password) : json_null());
 	if (o->made != NULL)
-		json_object_set_new(root, "logins",
-		    json_pack("[{s:s, s:s}, {s:s, s:s}]", "user", "link-2", "password", "pw2",
-			"user", "link-1", "password", "pw1"));
+		json_object_set_new(root, "link_users", json_pack("[s, s]", "link-2", "link-1"));
 	json_object_set_new(root, "config", tree(o));
 	text = json_dumps(root, 0);
 	json_decref(root);
@@ -186,10 +184,13 @@ test_secret(void **state)
 	lacks(&o, "authorization");
 	lacks(&o, "insecure");
 	lacks(&o, "verify: false");
+	/* Of routes; and of leaf links, whose users are in certificates and are good for nothing else. */
 	has(&o, "ca_file: \"/k/ca\"\nverify: true\n");
+	has(&o, "ca_file: \"/k/ca\"\nverify_and_map: true\n");
 	has(&o,
-	    "user: \"u\"\npassword: \"thepw\"\n}, {\nuser: \"link-2\"\npassword: \"pw2\"\n}, {\n"
-	    "user: \"link-1\"\npassword: \"pw1\"\n} ] }\n");
+	    "user: \"u\"\npassword: \"thepw\"\n}, {\nuser: \"link-2\"\n"
+	    "allowed_connection_types: [ \"LEAFNODE\", \"LEAFNODE_WS\" ]\n}, {\n"
+	    "user: \"link-1\"\nallowed_connection_types: [ \"LEAFNODE\", \"LEAFNODE_WS\" ]\n} ] }\n");
 	has(&o, "# certificate AB\n");
 	/* A new certificate is a reload. */
 	one = text_of(&o, 0);
