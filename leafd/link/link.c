@@ -175,7 +175,11 @@ link_end(struct peerlink *k, unsigned code, const char *why)
 	tell_opsd(k, why);
 	link_let_go(k);
 	if (k->target != NULL)
-		target_ended(k->target, stood, why);
+		target_ended(k->target,
+		    stood                                ? TARGET_STOOD :
+			code == WS_REFUSED || k->refused ? TARGET_REFUSED :
+							   TARGET_FAILED,
+		    why);
 	k->target = NULL;
 	ws_pause(k->ws, 0);
 	links_ended(k->ls);
@@ -354,7 +358,8 @@ link_closed_cb(struct ws *w, unsigned code, const char *why, void *arg)
 {
 	struct peerlink *k = arg;
 
-	k->by_other = k->bye != NULL || code == WS_REFUSED;
+	k->refused = code == WS_REFUSED;
+	k->by_other = k->bye != NULL || k->refused;
 	if (k->state != LINK_ENDED)
 		link_end(k, WS_ABNORMAL, k->bye != NULL ? k->bye : why);
 	link_free(k);

@@ -91,6 +91,7 @@ struct peerlink {
 	struct event *timer;            /* a deadline; once it is admitted, the tick */
 	struct event *turn;             /* before the loop's next: GOT is due */
 	char *bye;                      /* what the other said of its end; NULL: nothing */
+	int refused;                    /* and does not want this node */
 	int by_other;                   /* the other has ended it, and said why */
 	uint64_t rtt_us, since_ms;
 	struct link_early *early; /* for when it is ready */
@@ -211,8 +212,12 @@ void target_set(struct links *ls); /* as the configuration says now */
 void target_free_all(struct links *ls);
 void target_look(struct links *ls); /* who is to be dialled now */
 void target_known(struct target *t, const uint8_t id[NODE_ID_LEN]);
-/* stood: long enough that it is dialled again at once */
-void target_ended(struct target *t, int stood, const char *why);
+enum target_end {
+	TARGET_FAILED,
+	TARGET_REFUSED, /* one of the two nodes does not want the other */
+	TARGET_STOOD    /* long enough that it is dialled again at once */
+};
+void target_ended(struct target *t, enum target_end how, const char *why);
 const char *target_key(const struct target *t);
 const struct linkspec_dial *target_spec(const struct target *t);
 json_t *target_json(const struct links *ls);

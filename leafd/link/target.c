@@ -27,6 +27,7 @@ struct target {
 	struct event *timer; /* the next attempt */
 	unsigned wait_ms, tries;
 	char *error; /* of the last attempt; NULL: none */
+	int refused; /* and that it was that */
 	int known;   /* it has said who it is */
 	uint8_t id[NODE_ID_LEN];
 	int kept;
@@ -74,13 +75,14 @@ wait_more(struct target *t)
 }
 
 void
-target_ended(struct target *t, int stood, const char *why)
+target_ended(struct target *t, enum target_end how, const char *why)
 {
 	static struct log_brake brake = { .most = 20 };
 	int linked = is_linked(t);
 
 	t->busy = 0;
-	if (stood) {
+	t->refused = how == TARGET_REFUSED;
+	if (how == TARGET_STOOD) {
 		t->wait_ms = WAIT_MIN_MS;
 		t->tries = 0;
 	} else if (!linked && (t->error == NULL || strcmp(t->error, why) != 0))
@@ -98,10 +100,10 @@ target_dial_cb(int fd, const char *address, const char *why, void *arg)
 
 	t->dial = NULL;
 	if (fd == -1)
-		target_ended(t, 0, why);
+		target_ended(t, TARGET_FAILED, why);
 	else if (t->d.secure && t->ls->tls == NULL) {
 		close(fd);
-		target_ended(t, 0, "this node has no certificate any more");
+		target_ended(t, TARGET_FAILED, "this node has no certificate any more");
 	} else {
 		t->busy = 1;
 		link_new(t->ls, fd, address, t->d.secure, t);
@@ -133,7 +135,7 @@ look_at_target(struct target *t)
 	    is_linked(t))
 		return;
 	if (t->d.secure && ls->tls == NULL)
-		target_ended(t, 0,
+		target_ended(t, TARGET_FAILED,
 		    ls->tls_fault != NULL ? ls->tls_fault : "this node has no certificate");
 	else
 		dial_target(t);
@@ -250,6 +252,8 @@ target_json(const struct links *ls)
 		o = json_pack("{s:s, s:i}", "key", t->d.key, "tries", (int)t->tries);
 		if (t->error != NULL)
 			json_object_set_new(o, "error", json_string(t->error));
+		if (t->error != NULL && t->refused)
+			json_object_set_new(o, "refused", json_true());
 		json_array_append_new(list, o);
 	}
 	return (list);

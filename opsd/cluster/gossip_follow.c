@@ -84,6 +84,39 @@ forget_node(struct group *g, const uint8_t *id)
 	peer_free(p);
 }
 
+struct others {
+	struct roster_member *list; /* only the id and the host name */
+	size_t n;
+};
+
+static int
+note_other(const struct roster_member *m, void *arg)
+{
+	struct others *o = arg;
+
+	o->list = xrealloc(o->list, (o->n + 1) * sizeof(*o->list));
+	o->list[o->n] = (struct roster_member){ .hostname = xstrdup(m->hostname) };
+	memcpy(o->list[o->n++].id, m->id, NODE_ID_LEN);
+	return (0);
+}
+
+/* Whether this node is to be linked with them has changed: all are shown, or not. */
+static void
+show_others(struct group *g, int all)
+{
+	struct others o = { 0 };
+
+	roster_each(replication_of(g)->roster, note_other, &o);
+	for (size_t i = 0; i < o.n; i++) {
+		if (all)
+			nodes_show(g, o.list[i].id);
+		else
+			nodes_hide(g, o.list[i].hostname);
+		roster_member_clear(&o.list[i]);
+	}
+	free(o.list);
+}
+
 void
 gossip_follow_alone(struct group *g)
 {
@@ -91,6 +124,7 @@ gossip_follow_alone(struct group *g)
 	struct peer **all;
 	size_t n, i;
 
+	show_others(g, 0);
 	gossip_follow_drop(g, roster_clear(rep->roster));
 	all = nodes_all(rep->nodes, &n);
 	for (i = 0; i < n; i++) {
@@ -160,14 +194,18 @@ drop_late(struct group *g)
 {
 	struct replication *rep = replication_of(g);
 	json_t *late = roster_late(rep->roster), *why;
+	struct roster_member m = { 0 };
 	uint8_t id[NODE_ID_LEN];
 	const char *key;
 
 	json_object_foreach(late, key, why) {
 		log_warnx("%s", json_string_value(why));
+		node_id_read(key, id);
+		if (roster_member(rep->roster, id, &m))
+			nodes_hide(g, m.hostname);
+		roster_member_clear(&m);
 		roster_drop(rep->roster, STATEMENT_MEMBER, key);
 		gossip_follow_store(g, STATEMENT_MEMBER, key);
-		node_id_read(key, id);
 		forget_node(g, id);
 	}
 	json_decref(late);
@@ -191,10 +229,13 @@ gossip_follow(struct group *g, const char *key)
 			gossip_follow_alone(g);
 		else {
 			forget_node(g, id);
+			nodes_hide(g, m.hostname);
 			revoke_certificates(rep, &m);
 			drop_late(g);
 		}
-	} else if (!is_own)
+	} else if (is_own)
+		show_others(g, 1);
+	else
 		nodes_show(g, id);
 	roster_member_clear(&m);
 }

@@ -12,8 +12,10 @@
 #include "common/base/mem.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/cluster.h"
+#include "opsd/cluster/discovery.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/roster.h"
 
 struct nodes {
 	struct replication *rep;
@@ -353,6 +355,25 @@ put_row(struct group *g, const struct peer *p)
 	json_decref(row);
 }
 
+/* One that is to be linked, and never was. */
+static void
+put_member_row(struct group *g, const uint8_t *id)
+{
+	struct replication *rep = replication_of(g);
+	struct roster_member m = { 0 };
+	char hex[NODE_HEX_LEN];
+	json_t *row;
+
+	if (discovery_links(rep, id) && roster_member(rep->roster, id, &m)) {
+		node_id_hex(id, hex);
+		row = json_pack("{s:s, s:s, s:n, s:s, s:s?, s:b}", "name", m.hostname, "node_id",
+		    hex, "subscriptions", "hostname", m.hostname, "url", m.url, "replicates", 0);
+		group_system_put(g, SYS_NODES, row);
+		json_decref(row);
+	}
+	roster_member_clear(&m);
+}
+
 void
 nodes_show(struct group *g, const uint8_t *id)
 {
@@ -360,6 +381,18 @@ nodes_show(struct group *g, const uint8_t *id)
 
 	if (p != NULL && peer_active(p))
 		put_row(g, p);
+	else
+		put_member_row(g, id);
+	peer_free(p);
+}
+
+void
+nodes_hide(struct group *g, const char *hostname)
+{
+	struct peer *p = nodes_get(replication_of(g)->nodes, hostname);
+
+	if (p == NULL || !peer_active(p))
+		group_system_delete(g, SYS_NODES, hostname);
 	peer_free(p);
 }
 
@@ -379,9 +412,12 @@ nodes_store(struct group *g, struct peer *p)
 	if (before != NULL && strcmp(before, p->name) != 0)
 		group_system_delete(g, SYS_NODES, before);
 	free(before);
-	if (peer_active(p))
+	if (peer_active(p)) {
+		/* As which it may have been shown until now. */
+		if (p->hostname != NULL && strcmp(p->hostname, p->name) != 0)
+			nodes_hide(g, p->hostname);
 		put_row(g, p);
-	else
+	} else
 		group_system_delete(g, SYS_NODES, p->name);
 	pthread_mutex_lock(&n->lock);
 	for (size_t i = 0; i < n->n && !known; i++)

@@ -47,7 +47,10 @@ char *nodes_shown(struct nodes *n, const uint8_t *id);
 struct peer *nodes_edit(struct group *g, const uint8_t *id, const char *name);
 /* A node that is known has another clustering.nodeName now; frees itself. */
 struct commit_job *nodes_rename_job(const uint8_t *id, const char *name);
-void nodes_store(struct group *g, struct peer *p);   /* takes p: its record and its hdb_nodes row */
-void nodes_show(struct group *g, const uint8_t *id); /* the row alone: its URL may be another */
+void nodes_store(struct group *g, struct peer *p); /* takes p: its record and its hdb_nodes row */
+/* The row alone, as its URL may be another; also of a member that no link was with yet. */
+void nodes_show(struct group *g, const uint8_t *id);
+void nodes_hide(struct group *g,
+    const char *hostname); /* that of such a member, which is none any more */
 
 #endif

@@ -15,6 +15,7 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peer_view.h"
 #include "opsd/cluster/progress.h"
+#include "opsd/op/op_unlinked.h"
 
 /* As in "Wed, 12 Feb 2025 19:09:34 GMT"; 0: it has not been. */
 static json_t *
@@ -199,6 +200,24 @@ are_retained(const struct op_linkstatus *s)
 	return (0);
 }
 
+/* A word for the whole, and why there is no link; a peer that NATS reaches needs none. */
+static void
+add_link_state(json_t *o, const struct op_linkstatus *s)
+{
+	int connected = carrier_link_has(s->ops->rep.link, s->peer->id);
+	const char *status = json_string_value(json_object_get(o, "status"));
+	struct op_unlinked u;
+
+	json_object_set_new(o, "connected", json_boolean(connected));
+	if (connected || strcmp(status, "closed") != 0 || !carrier_link_on(s->ops->rep.link))
+		return;
+	u = op_unlinked_why(s->ops, s->leaf, s->peer->hostname);
+	if (u.refused)
+		json_object_set_new(o, "status", json_string("refused"));
+	json_object_set_new(o, "error", json_string(u.why));
+	free(u.why);
+}
+
 void
 op_linkstatus_add(json_t *o, const struct op_linkstatus *s)
 {
@@ -212,6 +231,7 @@ op_linkstatus_add(json_t *o, const struct op_linkstatus *s)
 	json_object_set_new(o, "name", json_string(s->peer->hostname));
 	json_object_set_new(o, "url", url != NULL ? json_string(url) : json_null());
 	free(url);
+	add_link_state(o, s);
 	json_object_set_new(o, "replicateByDefault", json_boolean(all != NULL && !all->removed));
 	json_object_set_new(o, "replicates", json_boolean(peer_active(s->peer)));
 	json_object_set_new(o, "retain_authorization", json_boolean(are_retained(s)));

@@ -17,6 +17,7 @@
 #include "opsd/job/resync.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_linkstatus.h"
+#include "opsd/op/op_unlinked.h"
 #include "opsd/pki/retained.h"
 
 #define NETWORK_MS     2000 /* cluster_network waits this long by default */
@@ -222,6 +223,7 @@ connections_json(struct ops *ops)
 			json_array_append_new(list, look_peer(&s, all[i]));
 		peer_free(all[i]);
 	}
+	op_unlinked_add(list, ops, leaf);
 	for (size_t i = 0; i < s.ntables; i++)
 		table_unref(tables[i]);
 	free(tables);

@@ -55,12 +55,6 @@ connection()	# connection NODE JQ: to the other
 	ok "$1" '{"operation":"cluster_status"}' ".connections[0] | $2"
 }
 
-# Over links there is none with such a node.
-is_unlinked()	# is_unlinked NODE
-{
-	connection "$1" '.status == "closed"' && link_warned "$1"
-}
-
 link_warned()	# link_warned NODE: of the other's format
 {
 	ok "$1" '{"operation":"cluster_status"}' \
@@ -70,12 +64,12 @@ link_warned()	# link_warned NODE: of the other's format
 
 is_refused()	# is_refused NODE: as far as it says
 {
+	connection "$1" ".status == \"refused\" and (.error | test(\"${words//\\/\\\\}\"))" || return 1
 	! by_links || {
-		is_unlinked "$1"
+		connection "$1" '.connected == false' && link_warned "$1"
 		return
 	}
-	connection "$1" ".status == \"refused\" and (.error | test(\"${words//\\/\\\\}\"))" &&
-	    ok "$1" '{"operation":"cluster_status"}' '[.warnings[].kind] | index("format") != null'
+	ok "$1" '{"operation":"cluster_status"}' '[.warnings[].kind] | index("format") != null'
 }
 
 is_open()
@@ -108,8 +102,9 @@ says()		# says NODE N: its log, so often; of links, at all
 	grep -qE "$log" "$HL_T/nodes/n1/log"
 	grep -qE "$log" "$HL_T/nodes/n2/log"
 	# Nothing was taken.
-	ok n1 '{"operation":"cluster_status"}' '.connections == []'
-	ok n2 '{"operation":"cluster_status"}' '.connections == []'
+	ok n1 '{"operation":"cluster_status"}' '[.connections[] | select(.replicates != false)] == []'
+	ok n2 '{"operation":"cluster_status"}' '[.connections[] | select(.replicates != false)] == []'
+	! by_links || wait_until 20 is_refused n1
 	ok n2 '{"operation":"describe_all"}' 'has("dev") == false'
 }
 

@@ -56,6 +56,12 @@ linked()	# linked A B: A shows a link with B over which databases replicate
 	    .status == "open" and (.database_sockets | length > 0 and all(.connected and .state == "live"))'
 }
 
+refused_to()	# refused_to A B WHY: A shows that one of the two does not want the other
+{
+	status "$1" | jq -e --arg name "$(address "$2")" --arg why "$3" '.connections[] | select(.name == $name) |
+	    .status == "refused" and .connected == false and (.error | contains($why))'
+}
+
 warned()	# warned NODE KIND TEXT
 {
 	status "$1" | jq -e --arg kind "$2" --arg text "$3" \
@@ -230,6 +236,8 @@ passes()	# passes FROM TO ID
 	node_run n2
 	wait_until 20 warned n1 link_refused "shows another key than before"
 	wait_until 10 warned n2 link_failing "shows another key than before"
+	wait_until 10 refused_to n1 n2 "shows another key than before"
+	wait_until 10 refused_to n2 n1 "shows another key than before"
 	grep -q "a link is refused to .*shows another key" "$(root n1)/log/opsd.log"
 	node_stop n2
 	cp "$HL_T/ca.ours/n2.key" "$HL_T/nodes/n2/n2.key"
@@ -261,6 +269,9 @@ passes()	# passes FROM TO ID
 	node_run n3
 	wait_until 20 warned n1 link_refused "'127.0.1.3' is no member of this cluster: add_node it here"
 	wait_until 10 warned n3 link_failing "is no member of this cluster"
+	# It was never linked with whom it dials, and shows it.
+	wait_until 10 refused_to n3 n1 "is no member of this cluster"
+	status n3 | jq -e '.connections | length == 1'
 	node_stop n3
 }
 

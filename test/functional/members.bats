@@ -81,6 +81,18 @@ known()		# known NODE OTHER...: these are in hdb_nodes
 	    jq -e "map(.name) | sort == $(addresses "$@")"
 }
 
+ask_status()	# ask_status NODE JQ
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e "$2"
+}
+
+is_away()	# is_away NODE OTHER WHY: a member that there was no link with yet
+{
+	ask_status "$1" ".connections[] | select(.node_name == \"$(host "$2")\") | .connected == false and
+	    .status == \"closed\" and .replicates == false and .url == \"wss://$(host "$2"):$link_port\" and
+	    (.error | contains(\"$3\"))"
+}
+
 says()		# says NODE KIND WORDS: a warning of cluster_status
 {
 	ask "$1" '{"operation":"cluster_status"}' |
@@ -94,9 +106,16 @@ says()		# says NODE KIND WORDS: a warning of cluster_status
 	wait_until 30 linked n3 n1 n2
 	insert n3 t '{"id":"three"}'
 	wait_until 20 has_row n2 t '"three"'
+	# Whom it has not met yet is shown, too, and why.
+	node_stop n2
 	join n4 n1
+	wait_until 30 linked n4 n1 n3
+	wait_until 20 is_away n4 n2 "Connection refused"
+	known n4 n1 n2 n3
+	node_run n2
 	wait_until 30 linked n4 n1 n2 n3
 	wait_until 30 linked n1 n2 n3 n4
+	wait_until 20 ask_status n4 '[.connections[] | .connected] == [true, true, true]'
 	insert n4 t '{"id":"four"}'
 	wait_until 20 has_row n1 t '"four"'
 	known n2 n1 n3 n4
