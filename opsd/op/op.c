@@ -8,6 +8,7 @@
 
 #include "common/base/mem.h"
 #include "opsd/op/op_cast.h"
+#include "opsd/op/op_unknown.h"
 
 #define NAME_SHOWN 100 /* of an unknown operation */
 
@@ -161,6 +162,8 @@ op_body(enum format f, const char *text, size_t n, int max_depth, const struct o
 	else if (same != NULL && (two = op_two_values(body)) != NULL)
 		*err = xasprintf("'%s' and '%s' are the same field, and have different values",
 		    two[0], two[1]);
+	else if (same != NULL)
+		*err = op_unknown(op, body);
 	if (*err == NULL) {
 		op_cast_numbers(op, body);
 		return (body);

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/conf/repaddress.h"
+#include "common/conf/repconf.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/discovery.h"
@@ -165,6 +166,24 @@ is_of_known(struct adding *a, struct peer *const *peers, size_t n, const char *h
 	return (is);
 }
 
+/* As leafd goes on for a moment with what is over. */
+static int
+is_to_be_dialled(struct replication *rep, const char *host)
+{
+	struct conf *conf = data_conf(rep->data);
+	json_t *dials = members_dials(rep->members);
+	struct repconf_route route;
+	const json_t *one;
+	size_t i;
+	int is = repconf_route_to(conf, host, &route);
+
+	json_array_foreach(dials, i, one)
+		is |= is_at(json_string_value(one), host);
+	json_decref(dials);
+	conf_free(conf);
+	return (is);
+}
+
 static void
 add_dialled(struct adding *a)
 {
@@ -178,7 +197,7 @@ add_dialled(struct adding *a)
 		const char *url = text_of(one, "key");
 
 		if (url != NULL && repaddress_read(&at, url) == 0 &&
-		    !is_of_known(a, peers, n, at.host))
+		    is_to_be_dialled(&a->ops->rep, at.host) && !is_of_known(a, peers, n, at.host))
 			add_connection(a, at.host, NULL, url);
 	}
 	for (i = 0; i < n; i++)

@@ -141,16 +141,25 @@ opdoc_near_operation(const char *name)
 	return (nearest);
 }
 
+/* The rest of it, when that is in the same place; NULL: it is not. */
+static const char *
+name_within(const char *name, const char *place, size_t n)
+{
+	return (name != NULL && strncmp(name, place, n) == 0 && strpbrk(name + n, ".[") == NULL ?
+		name + n :
+		NULL);
+}
+
 const char *
 opdoc_near_field(const struct op_doc *op, const char *name)
 {
-	const char *nearest = NULL;
-	unsigned least = too_far(name);
+	const char *nearest = NULL, *dot = strrchr(name, '.');
+	size_t n = dot != NULL ? (size_t)(dot + 1 - name) : 0;
+	unsigned least = too_far(name + n);
 
-	for (const struct op_field *f = op->fields; f->name != NULL; f++)
-		if (opdoc_is_top(f)) {
-			take_nearer(name, f->name, &least, &nearest);
-			take_nearer(name, f->old, &least, &nearest);
-		}
+	for (const struct op_field *f = op->fields; f->name != NULL; f++) {
+		take_nearer(name + n, name_within(f->name, name, n), &least, &nearest);
+		take_nearer(name + n, name_within(f->old, name, n), &least, &nearest);
+	}
 	return (nearest);
 }

@@ -54,7 +54,10 @@ const char *opdoc_kind(enum op_kind kind);
 /* "required", "optional", "default 10" */
 void opdoc_absent(const struct op_field *f, char *out, size_t n);
 const char *opdoc_right(enum op_right right);
-/* The name that is meant by a misspelt one, or NULL when none is near. */
+/*
+ * The name that is meant by a misspelt one, or NULL when none is near.  Of a field in another
+ * ("routes[].hots") without that one.
+ */
 const char *opdoc_near_operation(const char *name);
 const char *opdoc_near_field(const struct op_doc *op, const char *name);
 

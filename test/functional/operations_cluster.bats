@@ -238,6 +238,27 @@ not_listed()	# not_listed NODE OTHER
 	connections n1
 }
 
+# A call that does not say what it means would do something else.
+@test "a field that no such call has is refused by its name, and what clients add to any is not" {
+	for o in add_node set_node update_node set_node_replication; do
+		refused n1 400 "{\"operation\":\"$o\",\"hostname\":\"n2.example\",\"subscribtions\":[],\"colour\":1}" \
+		    "'subscribtions' is not allowed, did you mean 'subscriptions'?. 'colour' is not allowed"
+		refused n1 400 "{\"operation\":\"$o\",\"node_name\":\"n2\",\"subscriptions\":[
+		    {\"table\":\"t\",\"publish\":true,\"subscribe\":true},
+		    {\"table\":\"u\",\"publish\":true,\"subscribe\":true,\"startTime\":\"2022-09-02T20:06:35.993Z\"}]}" \
+		    "'subscriptions[1].startTime' is not allowed, did you mean 'start_time'?"
+	done
+	refused n1 400 '{"operation":"configure_cluster","connections":[{"node_name":"n2","subscription":[]}]}' \
+	    "'connections[0].subscription' is not allowed, did you mean 'subscriptions'?"
+	refused n1 400 '{"operation":"remove_node","node_name":"n2","hostnam":"n2"}' \
+	    "'hostnam' is not allowed, did you mean 'hostname'?"
+	connections n1
+	# These are nobody's mistake: what is refused then is the name.
+	refused n1 400 '{"operation":"add_node","node_name":"n1","subscriptions":[],"hdb_user":{"username":"a"},
+	    "hdbAuthHeader":"x","bypass_auth":true,"replicated":false}' \
+	    "'node_name' cannot be the name of this node. 'subscriptions' must contain at least 1 items"
+}
+
 @test "what the peer refuses changes nothing" {
 	make_table n1 pk
 	make_table n1 whole
