@@ -6,6 +6,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define LABEL_MAX 63 /* of a host name */
+
 int
 node_name_ok(const char *name, size_t n)
 {
@@ -35,17 +37,32 @@ is_ipv6(const char *name, size_t n)
 	return (inet_pton(AF_INET6, text, &a) == 1);
 }
 
+/* What stands between dots. */
+static int
+is_label(const char *s, size_t n)
+{
+	if (n == 0 || n > LABEL_MAX || s[0] == '-' || s[n - 1] == '-')
+		return (0);
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && s[i] != '-' && s[i] != '_')
+			return (0);
+	return (1);
+}
+
 int
 node_host_ok(const char *name, size_t n)
 {
-	size_t i;
+	const char *dot;
 
 	if (name == NULL || n == 0 || n > NODE_NAME_MAX)
 		return (0);
-	for (i = 0; i < n; i++)
-		if (!isalnum((unsigned char)name[i]) &&
-		    (memchr(".-_:%", name[i], 5) == NULL ||
-			(name[i] == '.' && (i == 0 || i + 1 == n || name[i - 1] == '.'))))
+	if (memchr(name, ':', n) != NULL)
+		return (is_ipv6(name, n));
+	while ((dot = memchr(name, '.', n)) != NULL) {
+		if (!is_label(name, (size_t)(dot - name)))
 			return (0);
-	return (memchr(name, ':', n) == NULL || is_ipv6(name, n));
+		n -= (size_t)(dot + 1 - name);
+		name = dot + 1;
+	}
+	return (is_label(name, n));
 }

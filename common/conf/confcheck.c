@@ -110,10 +110,12 @@ conf_node_name_ok(const char *name, const char *s, struct buf *errs)
 int
 conf_is_host(const char *s)
 {
-	for (; *s != '\0'; s++)
-		if (!isalnum((unsigned char)*s) && strchr(".-_:[]%", *s) == NULL)
-			return (0);
-	return (1);
+	size_t n = strlen(s);
+
+	if (n > 2 && s[0] == '[' && s[n - 1] == ']')
+		return (memchr(s, ':', n) != NULL && node_host_ok(s + 1, n - 2));
+	/* A dot at the end says that the name is a whole one. */
+	return (n == 0 || node_host_ok(s, s[n - 1] == '.' ? n - 1 : n));
 }
 
 static int

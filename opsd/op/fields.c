@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "opsd/http/request.h"
 
 #define FAULTS_SHOWN 32
+#define AHEAD_MS     UINT64_C(300000) /* of a clock that goes wrong a little */
 
 void
 fault(struct faults *f, const char *fmt, ...)
@@ -104,4 +106,11 @@ field_bool(struct faults *f, const json_t *body, const char *name, int required)
 	else if (required)
 		fault(f, "'%s' is required", name);
 	return (-1);
+}
+
+void
+field_not_future(struct faults *f, const char *name, uint64_t ms)
+{
+	if (ms > wall_ms() + AHEAD_MS)
+		fault(f, "'%s' must not be in the future", name);
 }

@@ -22,6 +22,8 @@ const char *field_database(struct faults *f, const json_t *body);
 /* A required or optional string, number, boolean, array by name. */
 const char *field_string(struct faults *f, const json_t *body, const char *name, int required);
 json_t *field_array(struct faults *f, const json_t *body, const char *name, int required);
+/* A fault when that moment, in ms, is yet to come, by more than clocks may differ. */
+void field_not_future(struct faults *f, const char *name, uint64_t ms);
 /* 0/1, or -1 when absent (a fault when required or wrong). */
 int field_bool(struct faults *f, const json_t *body, const char *name, int required);
 

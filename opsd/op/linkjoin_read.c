@@ -193,8 +193,14 @@ read_start_time(struct faults *f, const json_t *body, const char *prefix)
 	const json_t *v = json_object_get(body, "start_time");
 	int64_t ms = json_is_string(v) ? iso_ms(json_string_value(v), NULL) : -1;
 
+	char *name;
+
 	if (v == NULL || json_is_null(v))
 		return (0);
+	name = xasprintf("%sstart_time", prefix);
+	if (ms > 0)
+		field_not_future(f, name, (uint64_t)ms);
+	free(name);
 	if (ms < 0)
 		fault(f,
 		    "'%sstart_time' must be a date and time of ISO-8601, such as "

@@ -96,9 +96,12 @@ read_start(struct faults *f, const json_t *sub, const char *path, size_t i)
 	const json_t *v = json_object_get(sub, "start_time");
 	uint64_t ms = json_is_string(v) ? start_time_ms(json_string_value(v)) : 0;
 
+	char *name = xasprintf("%s[%zu].start_time", path, i);
+
 	if (v != NULL && !json_is_null(v) && ms == 0)
-		fault(f, "'%s[%zu].start_time' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format",
-		    path, i);
+		fault(f, "'%s' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format", name);
+	field_not_future(f, name, ms);
+	free(name);
 	return (ms);
 }
 

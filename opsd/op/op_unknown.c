@@ -16,12 +16,12 @@ static const char *const everywhere[] = { "operation", "hdb_user", "hdbAuthHeade
 	"hdb_auth_header", "bypass_auth", "access", "replicated" };
 
 /* Where the object is: in the manual ("connections[].") and in the body ("connections[0]."). */
-struct place {
+struct fields_at {
 	const char *doc, *shown;
 };
 
 static void look_in(struct faults *f, const struct op_doc *op, const json_t *object,
-    const struct place *at);
+    const struct fields_at *at);
 
 static int
 is_everywhere(const char *name)
@@ -52,7 +52,7 @@ look_in_list(struct faults *f, const struct op_doc *op, const json_t *list, cons
 	json_array_foreach(list, i, one) {
 		char *at = xasprintf("%s[%zu].", shown, i);
 
-		look_in(f, op, one, &(struct place){ doc, at });
+		look_in(f, op, one, &(struct fields_at){ doc, at });
 		free(at);
 	}
 }
@@ -67,14 +67,14 @@ look_within(struct faults *f, const struct op_doc *op, const json_t *v, const ch
 	if (json_is_array(v) && has_fields(op, of_list))
 		look_in_list(f, op, v, of_list, shown);
 	else if (has_fields(op, of_object))
-		look_in(f, op, v, &(struct place){ of_object, at });
+		look_in(f, op, v, &(struct fields_at){ of_object, at });
 	free(of_list);
 	free(of_object);
 	free(at);
 }
 
 static void
-refuse(struct faults *f, const struct op_doc *op, const char *doc, const struct place *at,
+refuse_field(struct faults *f, const struct op_doc *op, const char *doc, const struct fields_at *at,
     const char *name)
 {
 	const char *near = opdoc_near_field(op, doc);
@@ -87,7 +87,7 @@ refuse(struct faults *f, const struct op_doc *op, const char *doc, const struct 
 }
 
 static void
-look_in(struct faults *f, const struct op_doc *op, const json_t *object, const struct place *at)
+look_in(struct faults *f, const struct op_doc *op, const json_t *object, const struct fields_at *at)
 {
 	const char *name;
 	json_t *v;
@@ -99,7 +99,7 @@ look_in(struct faults *f, const struct op_doc *op, const json_t *object, const s
 		if (opdoc_field(op, doc) != NULL)
 			look_within(f, op, v, doc, shown);
 		else if (at->doc[0] != '\0' || !is_everywhere(name))
-			refuse(f, op, doc, at, name);
+			refuse_field(f, op, doc, at, name);
 		free(doc);
 		free(shown);
 	}
@@ -115,7 +115,7 @@ op_unknown(const struct op *op, const json_t *body)
 
 	for (size_t i = 0; doc != NULL && i < sizeof(strict) / sizeof(strict[0]); i++)
 		if (strcmp(doc->name, strict[i]) == 0)
-			look_in(&f, doc, body, &(struct place){ "", "" });
+			look_in(&f, doc, body, &(struct fields_at){ "", "" });
 	if (f.n == 0)
 		return (NULL);
 	buf_u8(&f.text, 0);

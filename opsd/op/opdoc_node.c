@@ -18,7 +18,8 @@
 	{ KIND_BOOLEAN, at "subscribe", NULL, OP_REQUIRED, "true", \
 	    "This node gets the writes of the other." }, \
 	{ KIND_TEXT, at "start_time", NULL, "now", "2026-01-01T00:00:00.000Z", \
-	    "What was written since then flows as well, in both directions that are on." }
+	    "What was written since then flows as well, in both directions that are on. It cannot be in the " \
+	    "future." }
 #define NODE_NAME	{ KIND_TEXT, "node_name", NULL, OP_REQUIRED, "boston", \
 			    "The other node's name." }
 #define LINKED_FIELDS(at) \

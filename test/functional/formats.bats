@@ -65,11 +65,12 @@ link_warned()	# link_warned NODE: of the other's format
 is_refused()	# is_refused NODE: as far as it says
 {
 	connection "$1" ".status == \"refused\" and (.error | test(\"${words//\\/\\\\}\"))" || return 1
-	! by_links || {
-		connection "$1" '.connected == false' && link_warned "$1"
-		return
-	}
-	ok "$1" '{"operation":"cluster_status"}' '[.warnings[].kind] | index("format") != null'
+	if by_links; then
+		connection "$1" '.connected == false' || return 1
+		link_warned "$1"
+	else
+		ok "$1" '{"operation":"cluster_status"}' '[.warnings[].kind] | index("format") != null'
+	fi
 }
 
 is_open()

@@ -163,10 +163,21 @@ has_certificate()	# has_certificate NODE NAME
 }
 
 @test "a node without links, bad fields, and a node that does not know this one: nothing is left" {
+	local host operation
+
 	refused n1 400 "{\"operation\":\"add_node\",$(to n2)}" "Links are not configured on this node"
 	refused n3 400 '{"operation":"add_node","hostname":"a b","authorization":7,"verify_tls":"x","shard":-1,
 	    "revoked_certificates":["z"],"start_time":"soon","subscriptions":[],"operations_port":0}' \
 	    "'hostname' must be a host name or an address. 'authorization' must be an object with username and password, a join token, or the value of an Authorization header. 'operations_port' must be an integer between 1 and 65535. 'verify_tls' must be a boolean. 'revoked_certificates[0]' must be a serial number, in hexadecimal digits. 'shard' must be an integer between 0 and 4294967295. 'start_time' must be a date and time of ISO-8601, such as 2026-01-31T12:00:00Z. 'subscriptions' must contain at least 1 items"
+	# Nobody is looked for by such a name.
+	for host in a.b..c -x x-.y .a a. "$(printf 'a%.0s' {1..64})"; do
+		for operation in add_node set_node update_node remove_node; do
+			refused n3 400 "{\"operation\":\"$operation\",\"hostname\":\"$host\"}" \
+			    "'hostname' must be a host name or an address"
+		done
+		refused n3 400 "{\"operation\":\"cluster_set_routes\",\"routes\":[\"wss://$host:9933\",{\"hostname\":\"$host\"}]}" \
+		    "'routes[0]' must be a host name, or a URL such as wss://server-two:9933. 'routes[1].hostname' must be a host name or an address"
+	done
 	refused n3 400 '{"operation":"add_node","hostname":"a","url":"wss://b","port":7,"authorization":"hlj1.ab"}' \
 	    "'hostname' must be the host of its URL, 'b'. 'port' goes with a host name: a URL has its own. 'authorization' is no whole join token"
 	refused n3 400 '{"operation":"add_node","verify_tls":false}' \

@@ -134,6 +134,9 @@ not_listed()	# not_listed NODE OTHER
 	refused n1 400 '{"operation":"cluster_set_routes","server":"leaf","routes":[
 	    {"host":"h","port":1,"tls":5},{"host":"http://h","port":1,"tls":"yes","separate":"no"}]}' \
 	    "'routes[0].tls' must be true, false or \\\"wss\\\". 'routes[1].host' must be a host name or an address, alone. 'routes[1].tls' must be true, false or \\\"wss\\\". 'routes[1].separate' must be a boolean"
+	refused n1 400 '{"operation":"cluster_set_routes","server":"hub","routes":[
+	    {"host":"a.b..c","port":1},{"host":"-x","port":1}]}' \
+	    "'routes[0].host' must be a host name or an address, alone. 'routes[1].host' must be a host name or an address, alone"
 	refused n1 400 '{"operation":"cluster_delete_routes","routes":"h"}' \
 	    "'routes' must be an array"
 	ok n1 '{"operation":"cluster_get_routes"}' '.hub == [] and .leaf == []'
@@ -233,6 +236,11 @@ not_listed()	# not_listed NODE OTHER
 	    {"table":"t","publish":true,"subscribe":true,"start_time":"2022-13-02T20:06:35Z"},
 	    {"table":"t","publish":true,"subscribe":true}]}' \
 	    "'subscriptions[0]' invalid database name, 'system' name is reserved. 'subscriptions[0].publish' must be a boolean. 'subscriptions[0].subscribe' is required. 'subscriptions[1].database' must be a string. 'subscriptions[1].table' is not allowed to be empty. 'subscriptions[1].publish' must be a boolean. 'subscriptions[2].table' names cannot include backticks or forward slashes. 'subscriptions[2].start_time' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format. 'subscriptions[3].start_time' must be in UTC YYYY-MM-DDTHH:mm:ss.sssZ format. 'subscriptions[4]' contains a duplicate value"
+	refused n1 400 '{"operation":"add_node","node_name":"n2","subscriptions":[
+	    {"table":"t","publish":true,"subscribe":true,"start_time":"2222-09-02T20:06:35.993Z"}]}' \
+	    "'subscriptions[0].start_time' must not be in the future"
+	refused n1 400 '{"operation":"add_node","url":"wss://n2.example:9933","start_time":"2222-09-02T20:06:35.993Z"}' \
+	    "'start_time' must not be in the future"
 	refused n1 400 '{"operation":"add_node","url":"wss://n2.example:9933","subscriptions":[7]}' \
 	    "'subscriptions[0]' must be of type object"
 	connections n1

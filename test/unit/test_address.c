@@ -25,7 +25,7 @@ test_of_nodes(void **state)
 	static const char *const good[] = { "boston.example.com", "10.0.0.1", "::1", "2001:db8::7",
 		"fe80::1%eth0", "shop_1" };
 	static const char *const bad[] = { "", "boston:9933", "1:2", "a..b", ".a", "a.", "a b",
-		"a/b", "[::1]" };
+		"a/b", "[::1]", "-x", "x-.y", "a.b..c" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		if (!node_host_ok(good[i], strlen(good[i])))

@@ -336,6 +336,10 @@ test_routes(void **state)
 	load_fails(HUB "[{host: 1, port: 1}]}}}}\n", NAME "[0].host' must be a string");
 	load_fails(HUB "[{host: 'a b', port: 1}]}}}}\n",
 	    NAME "[0].host' must be a host name or an address");
+	load_fails(HUB "[{host: a.b..c, port: 1}]}}}}\n",
+	    NAME "[0].host' must be a host name or an address");
+	load_fails(HUB "[{host: '-x', port: 1}]}}}}\n",
+	    NAME "[0].host' must be a host name or an address");
 	load_fails(HUB "[{host: a, port: 1, tls: true}]}}}}\n", NAME "[0].tls' is not allowed");
 	load_fails(LEAF "[{host: a, port: 1, tls: yes please}]}}}\n",
 	    "'clustering.leafServer.network.routes[0].tls' must be true, false or \"wss\"");

@@ -85,6 +85,7 @@ test_values(void **state)
 	put_fails(REP_ROUTES, "[1]", "'replication.routes[0]' must be a host name, or a URL");
 	put_fails(REP_ROUTES, "[\"a\", \"a b\"]", "'replication.routes[1]' must be");
 	put_fails(REP_ROUTES, "[\"a..b\"]", "'replication.routes[0]' must be");
+	put_fails(REP_ROUTES, "[\"-x\"]", "'replication.routes[0]' must be");
 	put_fails(REP_ROUTES, "[\"9933\"]", "'replication.routes[0]' must be");
 	put_fails(REP_ROUTES, "[\"a\\u0000b\"]", "'replication.routes[0]' must be");
 	put_fails(REP_ROUTES, "[{}]", "'replication.routes[0].hostname' or");
