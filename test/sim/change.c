@@ -236,6 +236,7 @@ change_restore_alone(struct machine *m)
 struct cloning {
 	struct machine *m;
 	int status, done;
+	int life; /* in another one, after a crash, it has written under the new id */
 };
 
 static void
@@ -268,6 +269,7 @@ static void
 renewed_cb(void *arg)
 {
 	struct cloning *c = arg;
+	int crashed = c->m->life != c->life;
 
 	if (!c->done) {
 		world_at(RENEWAL_US, NULL, renewed_cb, c, NULL);
@@ -278,7 +280,8 @@ renewed_cb(void *arg)
 	stop(c->m);
 	c->m->off = 0;
 	start(c->m);
-	has_no_log(c->m);
+	if (!crashed)
+		has_no_log(c->m);
 	free(c);
 }
 
@@ -312,6 +315,7 @@ change_clone(void)
 		machine_open(m);
 		c = xcalloc(1, sizeof(*c));
 		c->m = m;
+		c->life = m->life;
 		machine_enter(m);
 		workers_run(m->data.workers, renew_run, c);
 		world_at(RENEWAL_US, NULL, renewed_cb, c, NULL);
