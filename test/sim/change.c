@@ -278,7 +278,7 @@ renewed_cb(void *arg)
 	if (c->status != 200)
 		world_fail("%s gets no other id: %d", c->m->name, c->status);
 	stop(c->m);
-	c->m->off = 0;
+	c->m->off = c->m->renews = 0;
 	start(c->m);
 	if (!crashed)
 		has_no_log(c->m);
@@ -307,7 +307,7 @@ change_clone(void)
 		disk_save(of->data.store, &i);
 		m = machine_new(&opts);
 		world_note(m, "is a copy of %s", of->name);
-		m->off = 1;
+		m->off = m->renews = 1;
 		membership_copy(m, of);
 		machine_restore(m, &i);
 		image_free(&i);

@@ -26,6 +26,7 @@ struct machine {
 	int64_t skew_us;               /* of the wall clock */
 	uint64_t slept_us;             /* by its threads, while all of them were to end */
 	int off;                       /* as a whole: its servers as well */
+	int renews;                    /* it has another's id still, and is off until then */
 	uint8_t leaf_id[NODE_ID_LEN];  /* what leafd takes it for */
 	struct disk disk;
 	struct jet jet;

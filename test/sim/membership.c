@@ -341,7 +341,7 @@ settle(struct machine *m, int joins)
 		if (other == NULL) { /* alone */
 			f->is = IN;
 			f->named = 0;
-		} else if (!machine_alive(m) || !machine_alive(other))
+		} else if (m->off || !machine_alive(m) || !machine_alive(other))
 			; /* it comes */
 		else {
 			wait_until_known();

@@ -231,7 +231,7 @@ trouble_end(void)
 		struct machine *m = &machines[i];
 
 		m->writes_left = 0;
-		m->off = 0;
+		m->off = m->renews;
 		m->skew_us = 0;
 	}
 }
