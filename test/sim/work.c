@@ -275,6 +275,13 @@ is_there(const struct machine *m, const struct table *table)
 	return (t != NULL);
 }
 
+/* When the row is no longer there to tell. */
+static struct stamp
+latest_by_now(void)
+{
+	return ((struct stamp){ .time = wall_ms() << 16 | 0xffff });
+}
+
 static void
 note_row(const struct request_made *r, const struct write *w, int key, int applied)
 {
@@ -283,8 +290,10 @@ note_row(const struct request_made *r, const struct write *w, int key, int appli
 
 	load(r->m, w->table, key, &row, &bytes);
 	if (w->op == TXN_DELETE) {
-		deleted[r->t][key] = stamp_max(deleted[r->t][key], row.cleared);
-		deleted_by[r->m->index][r->t][key] = row.cleared;
+		struct stamp at = is_there(r->m, w->table) ? row.cleared : latest_by_now();
+
+		deleted[r->t][key] = stamp_max(deleted[r->t][key], at);
+		deleted_by[r->m->index][r->t][key] = at;
 	}
 	if (machine_alive(r->m) && applied && is_there(r->m, w->table))
 		check_stamp(r->m, &row);
