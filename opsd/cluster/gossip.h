@@ -42,5 +42,10 @@ int gossip_remove(struct replication *rep, const uint8_t *id, char **err);
 int gossip_adopt(struct replication *rep, const uint8_t *id, char **err);
 /* What this node shows on links is its key; what it says of itself follows the configuration. */
 void gossip_say_self(struct replication *rep, const char *key);
+/*
+ * At the start: what this node has said before it goes on signing with, so that the key can say which
+ * one comes next, however soon that is.
+ */
+void gossip_say_resume(struct replication *rep);
 
 #endif

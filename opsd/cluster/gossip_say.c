@@ -183,33 +183,48 @@ gossip_say_self(struct replication *rep, const char *key)
 	json_decref(fields);
 }
 
-/* ---- of one that goes ---- */
+/* ---- its key ---- */
 
+/* keyfiles_clear */
 static int
-is_on(struct replication *rep)
+own_key(struct replication *rep, struct keypair *pair)
 {
-	struct conf *c = data_conf(rep->data);
-	int on = repconf_on(c);
+	char *hostname, *fault = NULL;
+	int rc;
 
-	conf_free(c);
-	return (on);
+	if (rep->pki == NULL || !rep->data->live.links)
+		return (-1);
+	hostname = own_hostname(rep);
+	rc = pki_identity(rep->pki, hostname, pair, &fault);
+	free(fault);
+	free(hostname);
+	return (rc);
 }
+
+void
+gossip_say_resume(struct replication *rep)
+{
+	struct roster_member m = { 0 };
+	struct keypair pair = { 0 };
+
+	if (roster_member(rep->roster, rep->data->node_id, &m) && !rep->data->log.renewed &&
+	    own_key(rep, &pair) == 0)
+		roster_sign_with(rep->roster, signer_new(pair.key));
+	keyfiles_clear(&pair);
+	roster_member_clear(&m);
+}
+
+/* ---- of one that goes ---- */
 
 /* Right after the start there may have been no links yet. */
 static void
 sign_at_once(struct replication *rep)
 {
 	struct keypair pair = { 0 };
-	char *hostname, *fault = NULL;
 
-	if (roster_may_sign(rep->roster) || rep->pki == NULL || !is_on(rep))
-		return;
-	hostname = own_hostname(rep);
-	if (pki_identity(rep->pki, hostname, &pair, &fault) == 0)
+	if (!roster_may_sign(rep->roster) && own_key(rep, &pair) == 0)
 		gossip_say_self(rep, pair.key);
 	keyfiles_clear(&pair);
-	free(fault);
-	free(hostname);
 }
 
 static json_t *
@@ -244,7 +259,7 @@ gossip_remove(struct replication *rep, const uint8_t *id, char **err)
 	int status;
 
 	sign_at_once(rep);
-	if (fields == NULL || (!roster_may_sign(rep->roster) && !is_on(rep))) {
+	if (fields == NULL || (!roster_may_sign(rep->roster) && !rep->data->live.links)) {
 		*err = xstrdup("it is no member");
 		json_decref(fields);
 		return (404);

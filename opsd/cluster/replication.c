@@ -134,6 +134,7 @@ replication_start(struct replication *rep, char **err)
 	rep->renewing = renewing_new(rep);
 	rep->trustsync = trustsync_new(rep);
 	rep->gossip = gossip_new(rep->cluster, rep);
+	gossip_say_resume(rep);
 	above[0] = carrier_nats_above(rep->nats);
 	above[1] = carrier_link_above(rep->link);
 	rep->daemons = daemons_start(rep, above, 2, err);
