@@ -12,6 +12,7 @@
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "hubd/hubconf.h"
+#include "hubd/kick.h"
 
 #define PING_MS       1000
 #define PING_FAST_MS  500 /* while somebody is missing */
@@ -280,6 +281,7 @@ look_around(struct hub *h)
 	h->looked = mono_us();
 	check_copies(h);
 	links_look(h);
+	kick_look(h);
 	if (nats_is_up(h->hub))
 		(void)nats_publish(h->hub, MESH_STATSZ_SUBJECT, h->hub_inbox, NULL, 0);
 	if (nats_is_up(h->leaf)) {

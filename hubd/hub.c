@@ -13,6 +13,7 @@
 #include "common/tls/cert.h"
 #include "hubd/advertise.h"
 #include "hubd/hubconf.h"
+#include "hubd/kick.h"
 #include "hubd/network.h"
 #include "hubd/request.h"
 
@@ -245,6 +246,7 @@ hub_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 	char *before = fixed_part(h, was), *after = fixed_part(h, now);
 	int changed = before == NULL || after == NULL || strcmp(before, after) != 0;
 	int lost = links_lost(was, now);
+	int removed = was == NULL || !json_equal(was->removed, now->removed);
 
 	free(before);
 	free(after);
@@ -254,6 +256,8 @@ hub_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 	if (!now->enabled)
 		return;
 	links_changed(h);
+	if (removed)
+		kick_changed(h);
 	if (lost) {
 		links_farewell(h);
 		natsd_pause(supervisor_natsd(h->sup), FORGET_MS);

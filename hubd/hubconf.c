@@ -188,7 +188,10 @@ hubconf_text(const struct settings *s, const struct hubconf_run *run, int live)
 	buf_addf(&b, "}\n");
 	add_websocket(&b, s);
 	natstext_accounts(&b, s,
-	    &(struct natstext_accounts){ run->sys_password, "", live ? s->link_users : NULL });
+	    &(struct natstext_accounts){ .sys_password = run->sys_password,
+		.data = "",
+		.link_users = live ? s->link_users : NULL,
+		.removed = live && s->link_users != NULL ? s->removed : NULL });
 	buf_u8(&b, 0);
 	return ((char *)buf_take(&b, NULL));
 }

@@ -203,6 +203,46 @@ mesh_read_routez(const void *json, size_t len)
 	return (names);
 }
 
+/* It goes into a subject. */
+static int
+is_server_id(const char *id)
+{
+	return (id != NULL && *id != '\0' && strlen(id) <= WORD_MAX_LEN &&
+	    id[strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] == '\0');
+}
+
+static json_t *
+read_leaf_link(const json_t *leaf)
+{
+	json_t *name = node_of(json_string_value(json_object_get(leaf, "name")));
+	json_t *ip = json_object_get(leaf, "ip"), *port = json_object_get(leaf, "port");
+	json_t *link = NULL;
+
+	if (name != NULL && is_word(ip) && json_is_integer(port))
+		link = json_pack("{s:O, s:O, s:O}", "name", name, "ip", ip, "port", port);
+	json_decref(name);
+	return (link);
+}
+
+json_t *
+mesh_read_leafz(const void *json, size_t len, char **server)
+{
+	json_t *root = len <= JSON_MAX ? json_loadb(json, len, 0, NULL) : NULL;
+	json_t *data = json_object_get(root, "data"), *links = NULL, *leaf, *link;
+	const char *id = json_string_value(json_object_get(json_object_get(root, "server"), "id"));
+	size_t i;
+
+	if (json_is_object(data) && is_server_id(id)) {
+		*server = xstrdup(id);
+		links = json_array();
+		json_array_foreach(json_object_get(data, "leafs"), i, leaf)
+			if ((link = read_leaf_link(leaf)) != NULL)
+				json_array_append_new(links, link);
+	}
+	json_decref(root);
+	return (links);
+}
+
 /* The view */
 
 /* NULL for our own name, or when there are too many. */

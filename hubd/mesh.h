@@ -15,6 +15,7 @@ struct mesh;
 #define MESH_ROUTES_SUBJECT "hl.routes"
 #define MESH_STATSZ_SUBJECT "$SYS.REQ.SERVER.PING.STATSZ"
 #define MESH_ROUTEZ_SUBJECT "$SYS.REQ.SERVER.PING.ROUTEZ"
+#define MESH_LEAFZ_SUBJECT  "$SYS.REQ.SERVER.PING.LEAFZ"
 
 struct mesh *mesh_new(const char *name);
 void mesh_free(struct mesh *m);
@@ -28,6 +29,9 @@ json_t *mesh_read_pong(const void *json, size_t len, char **instance);
 json_t *mesh_read_statsz(const void *json, size_t len);
 /* The names of nodes that a server's own routes lead to; new reference.  NULL: not that. */
 json_t *mesh_read_routez(const void *json, size_t len);
+/* The leaf links of a server, [{"name" (the node's),"ip","port"}], new reference, and its id, which the
+ * caller frees.  NULL: not that. */
+json_t *mesh_read_leafz(const void *json, size_t len, char **server);
 
 /* `round`: which of our questions it answers; `instance`: new with every start of a hubd. */
 void mesh_on_pong(struct mesh *m, uint64_t now, uint64_t round, const json_t *pong,

@@ -226,7 +226,8 @@ leafconf_text(const struct settings *s, const struct leafconf_run *run, int live
 	add_leaf_routes(&b, s, &wrong);
 	buf_addf(&b, "] }\n");
 	natstext_accounts(&b, s,
-	    &(struct natstext_accounts){ run->sys_password, "jetstream: enabled, ", NULL });
+	    &(struct natstext_accounts){ .sys_password = run->sys_password,
+		.data = "jetstream: enabled, " });
 	buf_u8(&b, 0);
 	*faults = NULL;
 	if (wrong.len > 0)

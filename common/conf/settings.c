@@ -83,6 +83,8 @@ missing_part(const struct settings *s)
 		return ("the cluster user has no password");
 	if (s->cert == NULL || s->key == NULL)
 		return ("there is no certificate for inter-node links");
+	if (!all_words(s->removed))
+		return ("'removed' are no texts");
 	if (!all_words(s->pins))
 		return ("'pins' are no texts");
 	if (s->link_users != NULL &&
@@ -113,6 +115,7 @@ settings_from(const json_t *root, char **err)
 	if (json_array_size(json_object_get(tls, "pins")) > 0)
 		s->pins = json_incref(json_object_get(tls, "pins"));
 	s->link_users = json_incref(json_object_get(root, "link_users"));
+	s->removed = json_incref(json_object_get(root, "removed"));
 	s->conf = conf_from_tree(json_object_get(root, "config"), err);
 	if (s->conf != NULL && (!s->enabled || missing_part(s) == NULL))
 		return (s);
@@ -150,6 +153,7 @@ settings_free(struct settings *s)
 	free(s->ca);
 	free(s->made);
 	json_decref(s->link_users);
+	json_decref(s->removed);
 	json_decref(s->pins);
 	conf_free(s->conf);
 	free(s);

@@ -11,6 +11,8 @@
 #define FAILURES_MAX 32
 #define HOST_LEN     255
 #define REASON_LEN   300
+#define REMOVED      " - authentication error - User \"node-"
+#define REFUSED      " - Leafnode Error 'Authorization Violation'"
 #define WEBSOCKET    "websocket: TLS handshake error from "
 
 struct failure {
@@ -88,6 +90,19 @@ read_websocket(struct failure *f, const char *text)
 		-1);
 }
 
+/* After " - lid:6"; the name in the certificate is a user here, or the other end has said no. */
+static const char *
+refusal_in(const char *dash)
+{
+	const char *said = strncmp(dash, " - lid", 6) == 0 ? strstr(dash + 3, " - ") : NULL;
+
+	if (said != NULL &&
+	    (strncmp(said, REMOVED, strlen(REMOVED)) == 0 ||
+		strncmp(said, REFUSED, strlen(REFUSED)) == 0))
+		return (said + 3);
+	return (NULL);
+}
+
 /* "127.0.0.1:5 - rid:8 - TLS route handshake error: tls: ..."; 0 with what failed. */
 static int
 read_failure(struct failure *f, const char *text)
@@ -102,6 +117,10 @@ read_failure(struct failure *f, const char *text)
 
 	if (strncmp(text, WEBSOCKET, strlen(WEBSOCKET)) == 0)
 		return (read_websocket(f, text));
+	if (dash != NULL && (at = refusal_in(dash)) != NULL) {
+		copy_plain(f->reason, REASON_LEN, at, strlen(at));
+		return (read_address(f, text, (size_t)(dash - text)));
+	}
 	for (i = 0; i < sizeof(said) / sizeof(said[0]) && dash != NULL; i++)
 		if ((at = strstr(dash, said[i])) != NULL) {
 			f->is_route = i == 0;

@@ -355,6 +355,7 @@ natsd_new(struct event_base *base, const struct natsd_opts *o)
 		fatalx("%s server: no timer", o->name);
 	d->log.name = d->o.name;
 	d->log.handshakes = handshakes_new();
+	d->log.leaflinks = leaflinks_new();
 	return (d);
 }
 
@@ -451,6 +452,12 @@ natsd_handshakes(const struct natsd *d)
 		json_array());
 }
 
+uint64_t
+natsd_leaf_number(const struct natsd *d, const char *address)
+{
+	return (d != NULL ? leaflinks_number(d->log.leaflinks, address) : 0);
+}
+
 void
 natsd_free(struct natsd *d)
 {
@@ -472,6 +479,7 @@ natsd_free(struct natsd *d)
 		event_free(d->watch);
 	buf_free(&d->log.line);
 	handshakes_free(d->log.handshakes);
+	leaflinks_free(d->log.leaflinks);
 	free((char *)d->o.name);
 	free((char *)d->o.binary);
 	free((char *)d->o.dir);

@@ -48,6 +48,8 @@ json_t *natsd_json(const struct natsd *d, const char *error);
 unsigned natsd_restarts(const struct natsd *d, int ended);
 /* Links whose TLS handshake failed a short while ago, as handshakes_failing(); new reference. */
 json_t *natsd_handshakes(const struct natsd *d);
+/* The number of the leaf link from that address, as leaflinks_number(). */
+uint64_t natsd_leaf_number(const struct natsd *d, const char *address);
 /* Stop and wait (bounded); then free. */
 void natsd_free(struct natsd *d);
 

@@ -62,6 +62,7 @@ natslog_line(struct natslog *l, const char *line)
 	if (text[0] == '[' && strlen(text) > 6)
 		text += 6;
 	handshakes_line(l->handshakes, mono_us(), text);
+	leaflinks_line(l->leaflinks, text);
 	/* It ends with what is fatal. */
 	if (warn && !is_noise(text) && may_warn(l))
 		log_line(fatal_one ? LOG_ERROR : LOG_WARN, "%s server: %s", l->name, text);

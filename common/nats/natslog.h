@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/nats/handshake.h"
+#include "common/nats/leaflinks.h"
 
 /*
  * What a nats-server prints, into our log: its warnings and errors as warnings, but not more
@@ -16,7 +17,8 @@ struct natslog {
 	struct buf line;     /* that has no end yet; freed by the owner */
 	uint64_t warn_since; /* mono_us */
 	unsigned warns;
-	struct handshakes *handshakes; /* that fail; the owner's */
+	struct handshakes *handshakes; /* that fail; the owner's, as is the next */
+	struct leaflinks *leaflinks;
 };
 
 void natslog_add(struct natslog *l, const char *text, size_t n);

@@ -106,6 +106,22 @@ add_link_users(struct buf *b, const json_t *users)
 	}
 }
 
+/* A user that a certificate names and that has a password is refused: nobody says one there. */
+static void
+add_removed(struct buf *b, const struct natstext_accounts *a)
+{
+	char name[SETTINGS_CERT_NAME_LEN];
+	const json_t *id;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)a->removed, i, id) {
+		settings_cert_name(json_string_value(id), name);
+		buf_addf(b, "}, {\n");
+		natstext_string(b, "user", name);
+		natstext_string(b, "password", a->sys_password);
+	}
+}
+
 void
 natstext_accounts(struct buf *b, const struct settings *s, const struct natstext_accounts *a)
 {
@@ -115,6 +131,7 @@ natstext_accounts(struct buf *b, const struct settings *s, const struct natstext
 	buf_addf(b, "} ] }\nDATA { %susers: [ {\n", a->data);
 	natstext_user(b, s);
 	add_link_users(b, a->link_users);
+	add_removed(b, a);
 	buf_addf(b, "} ] }\n}\nsystem_account: SYS\n");
 }
 

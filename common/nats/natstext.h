@@ -30,6 +30,7 @@ struct natstext_accounts {
 	const char *sys_password;
 	const char *data; /* before the users of the nodes' account: "jetstream: enabled, ", "" */
 	const json_t *link_users; /* those of leaf links, known by certificate; or NULL */
+	const json_t *removed;    /* ids of nodes whose certificate is no good there; or NULL */
 };
 
 void natstext_accounts(struct buf *b, const struct settings *s, const struct natstext_accounts *a);

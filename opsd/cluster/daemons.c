@@ -114,20 +114,15 @@ static void
 log_handshakes(struct daemons *d, const json_t *before, const json_t *now)
 {
 	const json_t *failures = json_object_get(now, "handshakes"), *failure;
-	struct conf *conf;
 	char *text;
 	size_t i;
 
-	if (json_array_size(failures) == 0)
-		return;
-	conf = data_conf(d->rep->data);
 	json_array_foreach(failures, i, failure)
 		if (!jsonlist_has(json_object_get(before, "handshakes"), failure) &&
-		    (text = warnings_handshake_text(conf, failure)) != NULL) {
+		    (text = warnings_handshake_text(d->rep, failure)) != NULL) {
 			log_warnx("%s", text);
 			free(text);
 		}
-	conf_free(conf);
 }
 
 /* A message that is one blob of JSON takes the place of what was there; -1: it is not. */
@@ -375,6 +370,9 @@ daemons_beat(struct daemons *d)
 {
 	pulse_beat(d);
 	linkcert_beat(d->linkcert);
+	/* Somebody may have been removed, or let in again. */
+	if (daemons_removed_changed(d))
+		send_settings(d, d->hub);
 	settle_leaf(d);
 }
 
@@ -398,6 +396,7 @@ daemons_stop(struct daemons *d)
 		return;
 	json_decref(d->mesh);
 	json_decref(d->leaf_state);
+	json_decref(d->removed);
 	linkcert_free(d->linkcert);
 	pthread_mutex_destroy(&d->lock);
 	free(d->handlers);

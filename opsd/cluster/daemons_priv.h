@@ -26,8 +26,10 @@ struct daemons {
 	struct chan_listener *listener;
 	struct chan *hub, *leaf; /* changed under lock; the loop's thread may look */
 	struct linkcert *linkcert;
-	int said_trust;     /* in the log, of this start */
-	uint64_t leaf_held; /* since when leafd waits for its settings; 0: not */
+	json_t *removed;      /* ids of removed nodes; NULL: nobody has looked yet */
+	uint64_t roster_seen; /* its changes then */
+	int said_trust;       /* in the log, of this start */
+	uint64_t leaf_held;   /* since when leafd waits for its settings; 0: not */
 	struct pulse hub_pulse, leaf_pulse;
 	uint64_t beat_us;     /* when they were last felt */
 	pthread_mutex_t lock; /* mesh, leaf_state */
@@ -37,6 +39,9 @@ struct daemons {
 /* daemons_settings.c: what they are told; NULL: not before the certificate of the links is made,
  * after which they are to be told. */
 json_t *daemons_settings_json(struct daemons *d);
+
+/* There are others in d->removed than there were. */
+int daemons_removed_changed(struct daemons *d);
 
 /* pulse.c: daemons that are connected and hang. */
 void pulse_init(struct daemons *d);

@@ -9,6 +9,7 @@
 #include "common/tls/pem.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/daemons_priv.h"
+#include "opsd/cluster/roster.h"
 #include "opsd/cluster/warnings.h"
 #include "opsd/pki/keyfiles.h"
 
@@ -60,6 +61,23 @@ log_off(struct replication *rep)
 	free(why);
 }
 
+int
+daemons_removed_changed(struct daemons *d)
+{
+	uint64_t changes = roster_changes(d->rep->roster, STATEMENT_MEMBER);
+	json_t *now;
+	int other;
+
+	if (d->removed != NULL && changes == d->roster_seen)
+		return (0);
+	d->roster_seen = changes;
+	now = roster_removed_ids(d->rep->roster);
+	other = !json_equal(now, d->removed);
+	json_decref(d->removed);
+	d->removed = now;
+	return (other);
+}
+
 json_t *
 daemons_settings_json(struct daemons *d)
 {
@@ -81,11 +99,13 @@ daemons_settings_json(struct daemons *d)
 		d->said_trust = 1;
 		warnings_log_trust(rep, conf);
 	}
+	(void)daemons_removed_changed(d);
 	if (!secret || linkcert_ready(d->linkcert, conf, user, password))
-		o = json_pack("{s:b, s:s, s:s?, s:s?, s:s?, s:o, s:o*, s:o}", "enabled", enabled,
-		    "node", node, "node_id", rep->data->node_hex, "user", user, "password",
+		o = json_pack("{s:b, s:s, s:s?, s:s?, s:s?, s:o, s:o*, s:O, s:o}", "enabled",
+		    enabled, "node", node, "node_id", rep->data->node_hex, "user", user, "password",
 		    password, "tls", tls_json(conf, secret ? d->linkcert : NULL), "link_users",
-		    secret ? linkcert_users(d->linkcert) : NULL, "config", conf_tree(conf));
+		    secret ? linkcert_users(d->linkcert) : NULL, "removed", json_incref(d->removed),
+		    "config", conf_tree(conf));
 	mem_wipe(password);
 	conf_free(conf);
 	return (o);

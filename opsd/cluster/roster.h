@@ -151,6 +151,7 @@ int roster_has_other_key(struct roster *r, const uint8_t *id, const char *spki, 
 uint64_t roster_locked_ms(struct roster *r, const uint8_t *id, const char *spki);
 /* A serial number in normal form: it is revoked. */
 int roster_revokes(struct roster *r, const char *serial);
+json_t *roster_removed_ids(struct roster *r); /* of others, sorted, as texts; new reference */
 /* Host names (roster_host_key) of removed members that no other has, {hostname: who has removed it}; new
  * reference. */
 json_t *roster_removed(struct roster *r);

@@ -331,6 +331,34 @@ roster_locked(struct roster *r, const uint8_t *id, const char *spki, const char 
 	return (why);
 }
 
+static int
+by_key(const void *a, const void *b)
+{
+	return (strcmp(*(const char *const *)a, *(const char *const *)b));
+}
+
+json_t *
+roster_removed_ids(struct roster *r)
+{
+	json_t *list = json_array();
+	const struct roster_entry *e;
+	const char **keys;
+	size_t n = 0;
+
+	pthread_mutex_lock(&r->lock);
+	keys = xcalloc(HASH_COUNT(r->entries) + 1, sizeof(*keys));
+	for (e = r->entries; e != NULL; e = e->hh.next)
+		if (e->kind == STATEMENT_MEMBER && roster_is_locked(e) &&
+		    e != roster_find_id(r, r->own_id))
+			keys[n++] = e->key;
+	qsort(keys, n, sizeof(*keys), by_key);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(keys[i]));
+	pthread_mutex_unlock(&r->lock);
+	free(keys);
+	return (list);
+}
+
 uint64_t
 roster_locked_ms(struct roster *r, const uint8_t *id, const char *spki)
 {

@@ -47,7 +47,7 @@ json_t *warnings(struct replication *rep);
 void warnings_log_trust(struct replication *rep, const struct conf *conf);
 /* A handshake that failed (handshakes_failing()), and what to do about it; NULL: it is none.  The
  * caller frees. */
-char *warnings_handshake_text(const struct conf *conf, const json_t *failure);
+char *warnings_handshake_text(struct replication *rep, const json_t *failure);
 
 /* Why clustering does not run although it is enabled, or NULL; caller frees. */
 char *warnings_why_off(struct replication *rep);

@@ -7,10 +7,13 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/settings.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/authority.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/daemons.h"
+#include "opsd/cluster/nodes.h"
+#include "opsd/cluster/roster.h"
 
 /* ---- what the configuration allows ---- */
 
@@ -107,18 +110,50 @@ static const char pinned_cure[] =
     ". clustering.tls.pinned of this node does not have its key: add it, "
     "if that node is to be linked";
 
-char *
-warnings_handshake_text(const struct conf *conf, const json_t *failure)
+/* The node in `authentication error - User "node-ID.hubleaf"`; -1: it is no such reason. */
+static int
+refused_node(const char *reason, uint8_t id[NODE_ID_LEN], char hex[NODE_HEX_LEN])
 {
-	const char *reason = json_string_value(json_object_get(failure, "reason"));
-	const char *link = json_string_value(json_object_get(failure, "link"));
+	const char *at = strchr(reason, '"'), *end = at != NULL ? strchr(at + 1, '"') : NULL;
+	char *name = end != NULL ? xstrndup(at + 1, (size_t)(end - at - 1)) : NULL;
+	int rc = name != NULL ? settings_cert_id(name, id) : -1;
+
+	if (rc == 0)
+		node_id_hex(id, hex);
+	free(name);
+	return (rc);
+}
+
+/* A leaf link that has come through its handshake and is refused all the same; NULL: it has not. */
+static char *
+refusal_text(struct replication *rep, const char *reason, const char *address)
+{
+	uint8_t id[NODE_ID_LEN];
+	char hex[NODE_HEX_LEN], *name, *why, *text;
+
+	if (reason_has(reason, "Authorization Violation"))
+		return (xasprintf("A leaf link to %s is refused there: this node was removed from "
+				  "the cluster, or the cluster user's name or password there "
+				  "differs from the one here",
+		    address));
+	if (refused_node(reason, id, hex) == -1)
+		return (NULL);
+	name = nodes_name(rep->nodes, id);
+	why = roster_locked(rep->roster, id, NULL, name != NULL ? name : hex);
+	text = xasprintf("A leaf link from %s is refused: %s", address,
+	    why != NULL ? why : "its node was removed from the cluster a moment ago");
+	free(why);
+	free(name);
+	return (text);
+}
+
+static char *
+handshake_text(const struct conf *conf, const char *link, const char *reason, const char *address)
+{
 	int secret = tlsconf_trust(conf) == TLSCONF_SECRET;
 
-	if (reason == NULL || link == NULL)
-		return (NULL);
 	return (xasprintf("The TLS handshake of a %s with %s fails: %s%s%s",
-	    strcmp(link, "leaf") == 0 ? "leaf link" : link,
-	    json_string_value(json_object_get(failure, "address")), reason,
+	    strcmp(link, "leaf") == 0 ? "leaf link" : link, address, reason,
 	    strncmp(reason, "remote error: ", 14) == 0 ?
 		" (the other end refuses this node's certificate)" :
 		"",
@@ -127,20 +162,38 @@ warnings_handshake_text(const struct conf *conf, const json_t *failure)
 					       ""));
 }
 
+char *
+warnings_handshake_text(struct replication *rep, const json_t *failure)
+{
+	const char *reason = json_string_value(json_object_get(failure, "reason"));
+	const char *link = json_string_value(json_object_get(failure, "link"));
+	const char *address = json_string_value(json_object_get(failure, "address"));
+	struct conf *conf;
+	char *text;
+
+	if (reason == NULL || link == NULL || address == NULL)
+		return (NULL);
+	text = refusal_text(rep, reason, address);
+	if (text != NULL)
+		return (text);
+	conf = data_conf(rep->data);
+	text = handshake_text(conf, link, reason, address);
+	conf_free(conf);
+	return (text);
+}
+
 void
 warnings_handshakes(struct replication *rep, const char *name, const json_t *state, json_t *list)
 {
-	struct conf *conf = data_conf(rep->data);
 	json_t *failure, *o;
 	char *text;
 	size_t i;
 
 	json_array_foreach(json_object_get(state, "handshakes"), i, failure)
-		if ((text = warnings_handshake_text(conf, failure)) != NULL) {
+		if ((text = warnings_handshake_text(rep, failure)) != NULL) {
 			o = warnings_add(list, "handshake", json_string(text));
 			json_object_update_missing(o, failure);
 			json_object_set_new(o, "server", json_string(name));
 			free(text);
 		}
-	conf_free(conf);
 }

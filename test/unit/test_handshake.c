@@ -46,6 +46,13 @@ test_lines(void **state)
 		{ "h2:443 - lid_ws:9 - Error soliciting websocket connection: remote error: tls: "
 		  "certificate required",
 		    "leaf h2 remote error: tls: certificate required" },
+		/* By the name in the certificate, and what the other end is told. */
+		{ "10.0.0.2:5 - lid:12 - authentication error - User \"node-0a.hubleaf\"",
+		    "leaf 10.0.0.2 authentication error - User \"node-0a.hubleaf\"" },
+		{ "h2:443 - lid_ws:9 - Leafnode Error 'Authorization Violation'",
+		    "leaf h2 Leafnode Error 'Authorization Violation'" },
+		{ "10.0.0.2:5 - cid:12 - authentication error - User \"node-0a.hubleaf\"", "" },
+		{ "10.0.0.2:5 - lid:12 - authentication error - User \"u\"", "" },
 		{ "10.0.0.2:1 - rid:8" ROUTE "tls: \x01\xff", "route 10.0.0.2 tls: ??" },
 		/* Who looks whether the port is open, and what is no such line. */
 		{ "10.0.0.2:5 - rid:8" ROUTE "EOF", "" },

@@ -59,6 +59,7 @@ read_settings(const struct opts *o, char **err)
 	    o->password != NULL ? json_string(o->password) : json_null());
 	if (o->made != NULL)
 		json_object_set_new(root, "link_users", json_pack("[s, s]", "link-2", "link-1"));
+	json_object_set_new(root, "removed", json_pack("[s]", "0f0e0d0c0b0a09080706050403020100"));
 	json_object_set_new(root, "config", tree(o));
 	text = json_dumps(root, 0);
 	json_decref(root);
@@ -190,7 +191,8 @@ test_secret(void **state)
 	has(&o,
 	    "user: \"u\"\npassword: \"thepw\"\n}, {\nuser: \"link-2\"\n"
 	    "allowed_connection_types: [ \"LEAFNODE\", \"LEAFNODE_WS\" ]\n}, {\n"
-	    "user: \"link-1\"\nallowed_connection_types: [ \"LEAFNODE\", \"LEAFNODE_WS\" ]\n} ] }\n");
+	    "user: \"link-1\"\nallowed_connection_types: [ \"LEAFNODE\", \"LEAFNODE_WS\" ]\n}, {\n"
+	    "user: \"node-0f0e0d0c0b0a09080706050403020100.hubleaf\"\npassword: \"syspw\"\n} ] }\n");
 	has(&o, "# certificate AB\n");
 	/* A new certificate is a reload. */
 	one = text_of(&o, 0);
@@ -198,6 +200,7 @@ test_secret(void **state)
 	other = text_of(&o, 0);
 	assert_string_equal(one, other);
 	assert_null(strstr(one, "link-"));
+	assert_null(strstr(one, "node-"));
 	free(one);
 	free(other);
 }

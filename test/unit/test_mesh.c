@@ -158,6 +158,26 @@ test_read_pong(void **state)
 }
 
 static void
+test_read_leafz(void **state)
+{
+	static const char text[] =
+	    "{\"server\":{\"id\":\"NAB2\"},\"data\":{\"leafs\":[{\"name\":\"n2-leaf.1f\",\"ip\":\"::1\","
+	    "\"port\":5},{\"name\":\"n3-leaf.1f\",\"ip\":7,\"port\":5},{\"name\":\"\"},7]}}";
+	static const char bad[] = "{\"server\":{\"id\":\"A.>\"},\"data\":{\"leafs\":[]}}";
+	char *server = NULL;
+	json_t *links = mesh_read_leafz(text, strlen(text), &server);
+
+	assert_string_equal(server, "NAB2");
+	assert_int_equal(json_array_size(links), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(links, 0), "name")),
+	    "n2");
+	json_decref(links);
+	free(server);
+	assert_null(mesh_read_leafz(bad, strlen(bad), &server));
+	assert_null(mesh_read_leafz("{", 1, &server));
+}
+
+static void
 test_read_routez(void **state)
 {
 	static const char text[] = "{\"server\":{},\"data\":{\"routes\":["
@@ -215,6 +235,7 @@ main(void)
 		cmocka_unit_test(test_doubled),
 		cmocka_unit_test(test_read_pong),
 		cmocka_unit_test(test_read_routez),
+		cmocka_unit_test(test_read_leafz),
 		cmocka_unit_test(test_linked),
 		cmocka_unit_test(test_many),
 	};
