@@ -31,6 +31,7 @@ struct roster;
 #define ROSTER_MOST        10000 /* members, and revoked certificates; one node brings half */
 #define ROSTER_AUTHORITIES 1000
 #define ROSTER_SHOWN       6                        /* entries of roster_shown */
+#define ROSTER_UNUSED_MS   60000                    /* who is introduced comes by then */
 #define ROSTER_AHEAD       (UINT64_C(300000) << 16) /* so much ahead of the clock, nothing counts */
 
 struct roster *roster_new(const uint8_t *own_id);

@@ -207,13 +207,29 @@ note_outdone(struct roster_taking *t, const struct statement *introduction)
 		e->outdone = introduction->time;
 }
 
+/*
+ * Nobody has come with the key that was introduced here last, a join that failed in the middle: the one
+ * with which the node is known elsewhere counts, though it is older.
+ */
+static int
+is_unused(const struct roster_taking *t)
+{
+	const struct roster_entry *e = t->e;
+	const struct statement *said = t->o->said;
+
+	return (e->said == NULL && said != NULL && !said->removed &&
+	    t->f->now_ms > e->seen_ms + ROSTER_UNUSED_MS && !fits_key(e->introduction, said) &&
+	    fits_key(t->o->introduction, said));
+}
+
 static void
 take_introduction(struct roster_taking *t)
 {
 	struct roster_entry *e = t->e;
 	struct statement *i = t->o->introduction;
 
-	if (i == NULL || (e->introduction != NULL && statement_cmp(i, e->introduction) <= 0) ||
+	if (i == NULL ||
+	    (e->introduction != NULL && statement_cmp(i, e->introduction) <= 0 && !is_unused(t)) ||
 	    (e->said != NULL && e->said->removed && i->time <= e->said->time))
 		return;
 	if (is_ahead(t, i) || !believes_introduction(t, i)) {

@@ -144,10 +144,11 @@ roster_of(int node)
 
 /* Takes both; who is -1: it is not known. */
 static enum roster_verdict
-take(struct roster *r, int who, struct statement *said, struct statement *introduction)
+take_at(struct roster *r, int who, uint64_t now_ms, struct statement *said,
+    struct statement *introduction)
 {
 	struct roster_offer o = { said, introduction };
-	struct roster_facts f = { .now_ms = NOW_MS + 1000000,
+	struct roster_facts f = { .now_ms = now_ms,
 		.who = who != -1 ? id_of(who) : NULL,
 		.who_spki = who != -1 ? signer_spki(keys[who][0]) : NULL };
 	char *why = NULL;
@@ -157,6 +158,14 @@ take(struct roster *r, int who, struct statement *said, struct statement *introd
 	free(why);
 	roster_offer_clear(&o);
 	return (v);
+}
+
+#define TAKEN_MS (NOW_MS + 1000000)
+
+static enum roster_verdict
+take(struct roster *r, int who, struct statement *said, struct statement *introduction)
+{
+	return (take_at(r, who, TAKEN_MS, said, introduction));
 }
 
 static int
@@ -662,6 +671,26 @@ test_outdone(void **state)
 	roster_free(r);
 }
 
+/* A join that failed after the key was introduced: the one that others know counts again. */
+static void
+test_unused(void **state)
+{
+	struct roster *r = begin_with_two();
+	uint64_t late = TAKEN_MS + ROSTER_UNUSED_MS;
+
+	assert_int_equal(take(r, -1, NULL, introduced_by(0, 0, 3, 1, NOW_MS + 40)), ROSTER_TAKEN);
+	assert_int_equal(take_at(r, 2, late, said_by(3, 0, 0, NOW_MS + 20),
+			     introduced_by(2, 0, 3, 0, NOW_MS + 10)),
+	    ROSTER_LATER);
+	assert_int_equal(take_at(r, 2, late + 1, NULL, introduced_by(2, 0, 3, 0, NOW_MS + 10)),
+	    ROSTER_OLD);
+	assert_int_equal(take_at(r, 2, late + 1, said_by(3, 0, 0, NOW_MS + 20),
+			     introduced_by(2, 0, 3, 0, NOW_MS + 10)),
+	    ROSTER_TAKEN);
+	assert_true(is_member(r, 3));
+	roster_free(r);
+}
+
 /* What is long over is not taken, and goes. */
 static void
 test_swept(void **state)
@@ -835,20 +864,6 @@ test_since(void **state)
 }
 
 /* ---- those whom a removed member has let in ---- */
-
-static enum roster_verdict
-take_at(struct roster *r, int who, uint64_t now_ms, struct statement *said,
-    struct statement *introduction)
-{
-	struct roster_offer o = { said, introduction };
-	struct roster_facts f = { .now_ms = now_ms, .who = who != -1 ? id_of(who) : NULL };
-	char *why = NULL;
-	enum roster_verdict v = roster_take(r, &o, &f, &why);
-
-	free(why);
-	roster_offer_clear(&o);
-	return (v);
-}
 
 static size_t
 count_late(struct roster *r)
@@ -1119,6 +1134,7 @@ main(void)
 		cmocka_unit_test(test_revoked_is_not_adopted),
 		cmocka_unit_test(test_adopted_does_not_outrank),
 		cmocka_unit_test(test_outdone),
+		cmocka_unit_test(test_unused),
 		cmocka_unit_test(test_swept),
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_not_introducer),
