@@ -130,6 +130,13 @@ keys_renew(struct machine *m)
 }
 
 void
+keys_new(struct machine *m)
+{
+	rings[m->index].n = 0;
+	keys_renew(m);
+}
+
+void
 keys_copy(struct machine *to, const struct machine *from)
 {
 	struct shown s = rings[from->index].now;
@@ -249,7 +256,7 @@ __wrap_issue_invites(struct pki *p, const struct issue_shown *shown)
 	return (s->ms);
 }
 
-/* As {serial: where it is in the list}. */
+/* As {serial: null}. */
 json_t *
 __wrap_issue_signed(struct pki *p, const char *hostname, const char *node)
 {
@@ -259,7 +266,7 @@ __wrap_issue_signed(struct pki *p, const char *hostname, const char *node)
 	for (int i = 0; i < r->n; i++)
 		if (strcasecmp(r->list[i].of->name, hostname) == 0 &&
 		    (node == NULL || strcmp(r->list[i].hex, node) == 0))
-			json_object_set_new(of, r->list[i].serial, json_integer(i));
+			json_object_set_new(of, r->list[i].serial, json_null());
 	return (of);
 }
 
@@ -267,17 +274,18 @@ int
 __wrap_issue_revoke(struct pki *p, const json_t *of, const char *by, size_t *n, char **err)
 {
 	struct keyring *r = ring_of(p);
-	const json_t *at;
+	const json_t *none;
 	const char *serial;
 
 	(void)by;
 	(void)err;
 	*n = 0;
-	json_object_foreach((json_t *)of, serial, at) {
-		struct signed_one *s = &r->list[json_integer_value(at)];
+	json_object_foreach((json_t *)of, serial, none) {
+		struct signed_one *s = signed_as(r, serial);
 
-		*n += !s->revoked;
-		s->revoked = 1;
+		*n += s != NULL && !s->revoked;
+		if (s != NULL)
+			s->revoked = 1;
 	}
 	r->changes += *n;
 	return (200);

@@ -14,6 +14,7 @@ struct signer;
 
 struct pki *keys_of(struct machine *m); /* for its opsd, whichever life of it */
 void keys_renew(struct machine *m);     /* another key, which nobody has signed yet */
+void keys_new(struct machine *m);       /* and nothing is left of what it has signed */
 void keys_copy(struct machine *to, const struct machine *from);
 const char *keys_spki(const struct machine *m);
 const char *keys_serial(const struct machine *m); /* of the certificate */

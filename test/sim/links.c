@@ -403,6 +403,17 @@ dials(const struct machine *from, const struct machine *to)
 	return (s != NULL && i < s->ndial);
 }
 
+/* Either, where both do. */
+static struct machine *
+who_dials(const struct pair *p)
+{
+	int first = world_chance(50);
+
+	if (!dials(p->a, p->b))
+		return (p->b);
+	return (first || !dials(p->b, p->a) ? p->a : p->b);
+}
+
 static int
 is_served(const struct machine *m)
 {
@@ -413,7 +424,7 @@ static void
 try_cb(void *arg)
 {
 	struct pair *p = arg;
-	struct machine *from = world_chance(50) ? p->a : p->b, *to = from == p->a ? p->b : p->a;
+	struct machine *from = who_dials(p), *to = from == p->a ? p->b : p->a;
 	uint64_t connection;
 
 	if (p->kind != PAIR_NATS && lane_to(from, to) == NULL && is_served(from) && is_served(to) &&
@@ -480,7 +491,7 @@ change_over(struct pair *p)
 
 	p->kind = (enum pair_kind)world_below(3);
 	world_note(p->a, "with %s it is %s from now on", p->b->name, kind_names[p->kind]);
-	if (p->kind == PAIR_NATS && (l = lane_to(p->a, p->b)) != NULL)
+	while (p->kind == PAIR_NATS && (l = lane_to(p->a, p->b)) != NULL)
 		lane_end(l, 0, "it is NATS from now on");
 	mesh_changed(p->a);
 	mesh_changed(p->b);
@@ -632,7 +643,10 @@ links_leafd_gone(struct machine *m)
 
 /* ---- at rest ---- */
 
-/* Whether opsd knows what leafd has; and leafd reads no stream beside a link. */
+/*
+ * Whether opsd knows what leafd has; and leafd reads no stream beside a link.  Two that were removed while
+ * they were away have not heard of it, and may stay linked.
+ */
 static const char *
 lane_unrest(const struct machine *m, const struct pair *p)
 {
@@ -645,7 +659,8 @@ lane_unrest(const struct machine *m, const struct pair *p)
 			"has a link for opsd alone" :
 			NULL);
 	if (membership_on() && !membership_linked(p->a, p->b))
-		return (l != NULL && l->k.state == LINK_ADMITTED && l->k.other_ready ?
+		return ((membership_has(p->a) || membership_has(p->b)) && l != NULL &&
+			    l->k.state == LINK_ADMITTED && l->k.other_ready ?
 			"is linked with one that is no member" :
 			NULL);
 	if (p->refused && !membership_on())

@@ -235,7 +235,7 @@ membership_new(struct machine *m)
 	f->spoilt = f->busy;
 	f->named = f->is != OUT || f->named;
 	f->is = OUT;
-	keys_renew(m);
+	keys_new(m);
 }
 
 void
