@@ -398,6 +398,12 @@ change_forget(struct machine *m, int t)
 }
 
 int
+change_was_put_back(const struct machine *m)
+{
+	return (restored_us[m->index] != 0);
+}
+
+int
 change_forgot(const struct machine *m, int t)
 {
 	return (forgot[m->index][t]);

@@ -24,7 +24,8 @@ void change_part(struct machine *m); /* a peer of it goes, perhaps with what it 
 void change_drop_table(void);
 void change_remake_table(struct machine *m, int t); /* dropped, and at once made again */
 void change_drop_attribute(void);
-void change_forget(struct machine *m, int t); /* rows of one node go, or have gone (upkeep.h) */
+void change_forget(struct machine *m, int t);     /* rows of one node go, or have gone (upkeep.h) */
+int change_was_put_back(const struct machine *m); /* ever */
 int change_forgot(const struct machine *m, int t); /* some did, once, or the table */
 void change_complete(void);                        /* tables that are away are made again */
 

@@ -294,6 +294,7 @@ has_table(const struct machine *from, const struct machine *to, int t, int relay
 	table_unref(theirs);
 }
 
+/* Who is put back gets what others still have: not what one of them has deleted before it came for it. */
 static void
 keeps_promises(const struct machine *m, int t)
 {
@@ -305,9 +306,12 @@ keeps_promises(const struct machine *m, int t)
 		struct buf k = { 0 };
 
 		work_key(&k, key);
-		if (p->len > 0 && row_load(&row, p->data, p->len) == 0)
+		if (p->len > 0 && row_load(&row, p->data, p->len) == 0) {
+			if (change_was_put_back(m))
+				row_floor(&row, work_deleted(t, key));
 			has_row(m, table, k.data, k.len, &row, work_deleted(t, key),
 			    "who was answered");
+		}
 		buf_free(&k);
 	}
 	row_free(&row);
