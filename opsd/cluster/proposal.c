@@ -48,10 +48,14 @@ proposal_free(struct proposal *p)
 
 /* ---- what to ask for ---- */
 
+/* After all that was done here, a table that was dropped included, however the clock was set since. */
 static struct stamp
 newer_stamp(struct replication *rep, struct stamp known)
 {
-	return (subscription_next(known, wall_ms(), stamp_node(rep->data->node_id)));
+	uint64_t ahead = commit_ahead_ms(rep->data->commit), now = wall_ms();
+
+	return (subscription_next(known, ahead > 0 ? now + ahead + 1 : now,
+	    stamp_node(rep->data->node_id)));
 }
 
 const struct subscription *
