@@ -23,6 +23,7 @@
 
 /* Another cost is another key: then the number in the salt goes up. */
 #define SALT       "hubleaf authority 1"
+#define USER_OF    "hubleaf: user of leaf links"
 #define SCRYPT_N   (1 << 17)
 #define SCRYPT_R   8
 #define SCRYPT_P   1
@@ -78,25 +79,19 @@ authority_print(const char *user, const char *password, uint8_t print[32])
 	mem_wipe(all);
 }
 
-/* What follows from the key, and from which it does not follow. */
-static void
-key_hash(const uint8_t key[AUTHORITY_KEY_LEN], const char *what, char *hex, size_t n)
-{
-	uint8_t all[64 + AUTHORITY_KEY_LEN] = { 0 }, sum[32];
-
-	memcpy(all, what, strnlen(what, 64));
-	memcpy(all + 64, key, AUTHORITY_KEY_LEN);
-	crypto_sha256(all, sizeof(all), sum);
-	hex_text(sum, n, hex);
-	explicit_bzero(all, sizeof(all));
-	explicit_bzero(sum, sizeof(sum));
-}
-
+/* It follows from the key, which does not follow from it. */
 void
 authority_user(const uint8_t key[AUTHORITY_KEY_LEN], char user[AUTHORITY_USER_LEN])
 {
+	uint8_t all[sizeof(USER_OF) + AUTHORITY_KEY_LEN], sum[32];
+
+	memcpy(all, USER_OF, sizeof(USER_OF));
+	memcpy(all + sizeof(USER_OF), key, AUTHORITY_KEY_LEN);
+	crypto_sha256(all, sizeof(all), sum);
 	strcpy(user, "link-");
-	key_hash(key, "hubleaf: user of leaf links", user + 5, 8);
+	hex_text(sum, 8, user + 5);
+	explicit_bzero(all, sizeof(all));
+	explicit_bzero(sum, sizeof(sum));
 }
 
 /* The public point of a private number, as bytes; 0: failure. */
