@@ -104,8 +104,8 @@ daemons_settings_json(struct daemons *d)
 		o = json_pack("{s:b, s:s, s:s?, s:s?, s:s?, s:o, s:o*, s:O, s:o}", "enabled",
 		    enabled, "node", node, "node_id", rep->data->node_hex, "user", user, "password",
 		    password, "tls", tls_json(conf, secret ? d->linkcert : NULL), "link_users",
-		    secret ? linkcert_users(d->linkcert) : NULL, "removed", json_incref(d->removed),
-		    "config", conf_tree(conf));
+		    secret ? linkcert_users(d->linkcert) : NULL, "removed", d->removed, "config",
+		    conf_tree(conf));
 	mem_wipe(password);
 	conf_free(conf);
 	return (o);
