@@ -24,8 +24,8 @@ struct settings {
 	 * without a password; else NULL, and nodes say the cluster user's on all links.
 	 */
 	json_t *link_users;
-	json_t *
-	    removed; /* ids of nodes that were removed, as texts: the hub server refuses them; or NULL */
+	/* Ids of nodes that were removed, as texts: the hub server refuses them; or NULL. */
+	json_t *removed;
 	/* Of all that may link, this node's own among them (clustering.tls.pinned); NULL: any. */
 	json_t *pins;
 	struct conf *conf;

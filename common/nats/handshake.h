@@ -6,7 +6,8 @@
 
 /*
  * Which TLS handshakes of a nats-server's links fail, and why, or which leaf links are refused by the
- * node's name in a certificate, out of the lines of its log: the last failure of each remote host and reason, some of them at most.  No I/O.
+ * node's name in a certificate, out of the lines of its log: the last failure of each remote host
+ * and reason, some of them at most.  No I/O.
  */
 struct handshakes;
 
