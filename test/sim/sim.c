@@ -25,6 +25,7 @@
 #include "test/sim/rosters.h"
 #include "test/sim/shape.h"
 #include "test/sim/trouble.h"
+#include "test/sim/upkeep.h"
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
@@ -68,10 +69,10 @@ come_to_rest(void)
 static void
 complete(void)
 {
+	quiet_all_up();
+	upkeep_complete();
 	if (!membership_on())
 		come_to_rest();
-	else
-		quiet_all_up();
 	change_complete();
 	if (membership_on())
 		membership_complete();

@@ -3,6 +3,7 @@
 #include "test/sim/upkeep.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
@@ -10,6 +11,7 @@
 #include "opsd/job/forget.h"
 #include "opsd/job/job.h"
 #include "opsd/op/op_cluster.h"
+#include "opsd/store/sysrow.h"
 #include "test/sim/change.h"
 #include "test/sim/machine.h"
 #include "test/sim/work.h"
@@ -185,7 +187,8 @@ forget_begin(void *arg)
 		.free = forget_end,
 		.arg = u,
 	};
-	json_t *body = json_object();
+	json_t *body = json_pack("{s:s, s:I}", "table", u->table->name, "before",
+	    (json_int_t)u->before_ms);
 	char id[JOB_ID_SIZE], *err = NULL;
 
 	job_start(u->m->jobs, USER, body, &spec, id, &err);
@@ -193,14 +196,24 @@ forget_begin(void *arg)
 	json_decref(body);
 }
 
+static uint64_t
+wall_of(struct machine *m)
+{
+	struct machine *was = machine_enter(m);
+	uint64_t ms = wall_ms();
+
+	machine_enter(was);
+	return (ms);
+}
+
 static void
-begin_forget(struct upkeep *u, uint64_t age_ms)
+begin_forget(struct upkeep *u, uint64_t before_ms)
 {
 	struct machine *was = machine_enter(u->m);
 
-	u->before_ms = wall_ms() - age_ms;
-	world_note(u->m, "deletes what is older than %llu ms of %s",
-	    (unsigned long long)(wall_ms() - u->before_ms), work_table(u->t));
+	u->before_ms = before_ms;
+	world_note(u->m, "deletes what is older than %lld ms of %s",
+	    (long long)(wall_ms() - u->before_ms), work_table(u->t));
 	change_forget(u->m, u->t);
 	forgets++;
 	workers_run(u->m->data.workers, forget_begin, u);
@@ -213,7 +226,7 @@ upkeep_forget(void)
 	struct upkeep *u = upkeep_of(machine_any(), (int)world_below((uint64_t)work_tables()));
 
 	if (u != NULL)
-		begin_forget(u, world_below(OLD_MAX_MS));
+		begin_forget(u, wall_of(u->m) - world_below(OLD_MAX_MS));
 }
 
 void
@@ -223,6 +236,57 @@ upkeep_forget_table(struct machine *m, int t)
 
 	if (u == NULL)
 		return;
-	begin_forget(u, 0);
+	begin_forget(u, wall_of(m));
 	wait_for_end(&forgets);
+}
+
+/* What the job's row says that it was to do; 0: it was of another table, or ended well. */
+static uint64_t
+cut_off(const json_t *row, const char *table)
+{
+	const char *name = NULL, *status = NULL;
+	json_int_t before = 0;
+
+	json_unpack((json_t *)(uintptr_t)row, "{s:s, s:{s:s, s:I}}", "status", &status, "request",
+	    "table", &name, "before", &before);
+	return (name != NULL && strcmp(name, table) == 0 && strcmp(status, "ERROR") == 0 ?
+		(uint64_t)before :
+		0);
+}
+
+static uint64_t
+newest_cut_off(struct machine *m, int t)
+{
+	struct machine *was = machine_enter(m);
+	json_t *all = sysrow_all(&m->data, SYS_JOB), *row;
+	uint64_t newest = 0, before;
+	size_t i;
+
+	json_array_foreach(all, i, row) {
+		before = cut_off(row, work_table(t));
+		newest = before > newest ? before : newest;
+	}
+	json_decref(all);
+	machine_enter(was);
+	return (newest);
+}
+
+static void
+forget_again(struct machine *m, int t)
+{
+	uint64_t before_ms = newest_cut_off(m, t);
+	struct upkeep *u = before_ms != 0 ? upkeep_of(m, t) : NULL;
+
+	if (u == NULL)
+		return;
+	begin_forget(u, before_ms);
+	wait_for_end(&forgets);
+}
+
+void
+upkeep_complete(void)
+{
+	for (int i = 0; i < nmachines; i++)
+		for (int t = 0; t < work_tables(); t++)
+			forget_again(&machines[i], t);
 }

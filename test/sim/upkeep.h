@@ -17,5 +17,7 @@ void upkeep_purge_later(struct machine *m, uint64_t us);
 void upkeep_purge_table(struct machine *m, int t, int force);
 /* All rows of the table that were made until now.  Waits. */
 void upkeep_forget_table(struct machine *m, int t);
+/* Deletions whose job says that it did not get to its end are asked for again.  Waits. */
+void upkeep_complete(void);
 
 #endif
