@@ -56,6 +56,9 @@ struct linkjoin *linkjoin_read(struct request *r, struct faults *f, const json_t
     const char *prefix);
 void linkjoin_free(struct linkjoin *j);
 
+/* "revoked_certificates" of the body; NULL: none, or faults.  Borrowed from it. */
+json_t *linkjoin_revoked(struct faults *f, const json_t *body, const char *prefix);
+
 /* linkjoin_enrol.c: with its credentials, the other lets us in; -1 as below. */
 int linkjoin_enrol(struct linkjoin *j);
 int linkjoin_fail(struct linkjoin *j, int status, char *error); /* takes the text; -1 */

@@ -151,8 +151,8 @@ read_retain(struct faults *f, const json_t *body, const char *prefix, const char
 
 /* ---- what is said of it ---- */
 
-static json_t *
-read_revoked(struct faults *f, const json_t *body, const char *prefix)
+json_t *
+linkjoin_revoked(struct faults *f, const json_t *body, const char *prefix)
 {
 	json_t *list = json_object_get(body, "revoked_certificates"), *one;
 	char serial[SERIAL_MAX];
@@ -244,7 +244,7 @@ linkjoin_read(struct request *r, struct faults *f, const json_t *body, const cha
 	j->api_port = read_api_port(r, f, body, prefix);
 	j->verify_tls = read_switch(f, body, prefix, "verify_tls", 1);
 	j->retain = read_retain(f, body, prefix, j->authorization);
-	j->revoked = read_revoked(f, body, prefix);
+	j->revoked = linkjoin_revoked(f, body, prefix);
 	check_shard(f, body, prefix);
 	j->start_ms = read_start_time(f, body, prefix);
 	read_flows(j, f, body, prefix);

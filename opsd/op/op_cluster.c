@@ -153,6 +153,11 @@ field_mesh_node(struct request *r, struct faults *f, const json_t *body, const c
 	    (json_object_get(body, "hostname") != NULL || json_object_get(body, "url") != NULL))
 		fault(f, "'%snode_name' cannot be given together with '%shostname' or '%surl'",
 		    prefix, prefix, prefix);
+	else if (named != NULL && json_object_get(body, "revoked_certificates") != NULL)
+		fault(f,
+		    "'%srevoked_certificates' cannot be given together with '%snode_name': "
+		    "update_node with nothing else revokes them",
+		    prefix, prefix);
 	else
 		return (op_field_node(r, f, body, prefix, old));
 	return (NULL);
@@ -188,6 +193,8 @@ change_node(struct request *r, int add)
 {
 	if (linkjoin_is(r->body))
 		op_linked_change(r, add);
+	else if (!add && op_only_revokes(r->body))
+		op_revoke(r);
 	else
 		change_mesh_node(r, add);
 }

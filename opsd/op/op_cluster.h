@@ -55,6 +55,12 @@ struct proposal;
 int op_change_proposal(struct proposal *p);
 /* Calls that name the other node by hostname or url (op_linked.c). */
 void op_linked_change(struct request *r, int add);
+/*
+ * An update_node that names no node, and nothing but revoked_certificates: these are revoked, on a node
+ * without other members as well.
+ */
+int op_only_revokes(const json_t *body);
+void op_revoke(struct request *r);
 /* One that was linked goes, as by remove_node; 0, or -1 with the request answered. */
 struct peer;
 int op_linked_end(struct request *r, const struct peer *p);

@@ -15,7 +15,9 @@
 #include "opsd/op/linkjoin.h"
 #include "opsd/op/op_cluster.h"
 #include "opsd/op/op_table.h"
+#include "opsd/op/opdoc.h"
 #include "opsd/pki/issue.h"
+#include "opsd/pki/pki.h"
 #include "opsd/pki/retained.h"
 
 /* add_node, update_node and remove_node of nodes that are named by hostname or url. */
@@ -97,6 +99,41 @@ op_linked_change(struct request *r, int add)
 			change_linked(r, j, add);
 	}
 	linkjoin_free(j);
+}
+
+/* ---- update_node of no node ---- */
+
+int
+op_only_revokes(const json_t *body)
+{
+	const struct op_doc *doc = opdoc_find("update_node");
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)body, name, v)
+		if (strcmp(name, "revoked_certificates") != 0 && opdoc_field(doc, name) != NULL)
+			return (0);
+	return (json_object_get(body, "revoked_certificates") != NULL);
+}
+
+void
+op_revoke(struct request *r)
+{
+	struct faults f = { 0 };
+	const json_t *serials = linkjoin_revoked(&f, r->body, "");
+	char *err = NULL;
+	int status;
+
+	if (serials == NULL && f.n == 0)
+		fault(&f, "'revoked_certificates' must contain at least 1 items");
+	if (faults_answer(r, &f))
+		return;
+	status = pki_revoke(r->ops->pki, serials, 0, r->user->name, &err);
+	if (status == 200)
+		reply_message(r, "Successfully revoked %zu certificates", json_array_size(serials));
+	else
+		reply_error(r, status, "No certificate is revoked: %s", err);
+	free(err);
 }
 
 /* ---- remove_node ---- */

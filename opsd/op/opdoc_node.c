@@ -41,7 +41,8 @@
 	    "be renewed when there is no link. False forgets what was kept. cluster_status shows for " \
 	    "which nodes there is some." }, \
 	{ KIND_LIST, at "revoked_certificates", NULL, OP_NONE, "[\"0a1b\"]", \
-	    "Serial numbers of certificates that get no link with any member any more." }, \
+	    "Serial numbers of certificates that get no link with any member any more, and those of clients no " \
+	    "request. update_node takes it alone, without a node." }, \
 	{ KIND_NUMBER, at "shard", NULL, OP_NONE, "1", "Accepted, without effect." }, \
 	{ KIND_TEXT, at "start_time", NULL, OP_NONE, "2026-01-01T00:00:00.000Z", \
 	    "For a link: what was written since then flows as well." }

@@ -200,6 +200,46 @@ mtls()		# mtls VALUE: in force at once
 	shown_as 401 'stands for no user' admin "${basic[@]}"
 	wait_until 5 grep -q 'has shown no certificate, which is required' "$HL_T/nodes/n1/log"
 	grep -q 'operations API: the certificate of 127.0.0.1: certificate has expired' "$HL_T/nodes/n1/log"
+	mtls true
+	wait_until 5 shown_as 200 '"username":"joe"' joe
+}
+
+on_one_connection()	# joe asks twice: the second time when it is written to the fifo
+{
+	local d=$HL_T/ca.people url
+
+	url=https://127.0.0.1:$(($(port n1 api) + 1))/
+	curl -s -k -m 40 --cert "$d/joe.pem" --key "$d/joe.key" -d '{"operation":"user_info"}' "$url" \
+	    --next -s -k -m 40 --cert "$d/joe.pem" --key "$d/joe.key" -T "$HL_T/question" -X POST --request-target / "$url" \
+	    -w '\n%{http_code} %{num_connects}\n'
+}
+
+@test "certificates of clients are revoked on a node that is in no cluster: at once, also after restarts" {
+	local serial with out
+	serial=$(openssl x509 -noout -serial -in "$HL_T/ca.people/joe.pem")
+	serial=${serial#*=}
+	refused n1 400 '{"operation":"update_node","revoked_certificates":[]}' "'revoked_certificates' must contain at least 1 items"
+	refused n1 400 '{"operation":"update_node","revoked_certificates":["z"]}' "'revoked_certificates[0]' must be a serial number"
+	refused n1 400 '{"operation":"update_node","revoked_certificates":["0A"],"subscriptions":[]}' "'node_name' is required"
+	refused n1 400 '{"operation":"add_node","revoked_certificates":["0A"]}' "'node_name' is required"
+	refused n1 400 '{"operation":"update_node","node_name":"n2","revoked_certificates":["0A"]}' \
+	    "'revoked_certificates' cannot be given together with 'node_name'"
+	shown_as 200 '"username":"joe"' joe
+	# The connection that is open gets no further answer either.
+	mkfifo "$HL_T/question"
+	on_one_connection >"$HL_T/answers" &
+	with=$!
+	wait_until 10 grep -q '"username":"joe"' "$HL_T/answers"
+	ok n1 '{"operation":"update_node","revoked_certificates":["'"$serial"'"]}' '.message == "Successfully revoked 1 certificates"'
+	printf '{"operation":"user_info"}' >"$HL_T/question"
+	wait "$with"
+	out=$(cat "$HL_T/answers")
+	[[ $out = *'the certificate has been revoked'* ]]
+	[[ $out = *$'\n401 0' ]]
+	shown_as 401 'the certificate has been revoked: its serial number is' joe
+	shown_as 401 'there is no such user' nobody
+	restarted n1
+	shown_as 401 'the certificate has been revoked' joe
 	ok n1 '{"operation":"set_configuration","tls_certificateAuthority":null,"operationsApi_network_mtls":null}'
 	wait_until 5 shown_as 401 'Must login' joe
 }
