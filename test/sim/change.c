@@ -386,7 +386,7 @@ change_drop_attribute(void)
 
 	if (!machine_alive(m) || !work_has_table(m, t))
 		return;
-	drop(m, t);
+	change_forget(m, t);
 	work_drop(m, t, "b");
 }
 

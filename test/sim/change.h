@@ -26,7 +26,8 @@ void change_remake_table(struct machine *m, int t); /* dropped, and at once made
 void change_drop_attribute(void);
 void change_forget(struct machine *m, int t);     /* rows of one node go, or have gone (upkeep.h) */
 int change_was_put_back(const struct machine *m); /* ever */
-int change_forgot(const struct machine *m, int t); /* some did, once, or the table */
-void change_complete(void);                        /* tables that are away are made again */
+int change_forgot(const struct machine *m,
+    int t);                 /* some did, once, or the table, or an attribute */
+void change_complete(void); /* tables that are away are made again */
 
 #endif

@@ -421,7 +421,11 @@ seen_order(const void *a, const void *b)
 	return (memcmp(x->bytes.data, y->bytes.data, x->bytes.len));
 }
 
-/* A row that left this node for its age, and comes again, is news once more. */
+/*
+ * A row that left this node for its age, and comes again, is news once more; so is a value whose attribute
+ * was dropped.  The transaction is in the log again then, as others may lack it as well: who has it merges it
+ * into the same.
+ */
 static int
 may_come_again(const struct machine *m, uint32_t id)
 {
