@@ -241,8 +241,12 @@ membership_new(struct machine *m)
 void
 membership_put_back(const struct machine *m)
 {
-	if (on)
-		lose_what_it_did(m);
+	if (!on)
+		return;
+	lose_what_it_did(m);
+	/* Nor may it know any more what others have done. */
+	for (int i = 0; i < nmachines; i++)
+		fellows[i].fresh = 1;
 }
 
 void
