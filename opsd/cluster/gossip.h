@@ -40,7 +40,11 @@ int gossip_say(struct replication *rep, enum statement_kind kind, const char *ke
 int gossip_remove(struct replication *rep, const uint8_t *id, char **err);
 /* The member is introduced by this node, as it is known here (roster_adopt). */
 int gossip_adopt(struct replication *rep, const uint8_t *id, char **err);
-/* What this node shows on links is its key; what it says of itself follows the configuration. */
+/*
+ * What this node shows on links is its key; what it says of itself follows the configuration.  Signed
+ * with the key of before, as long as there is one: said before the files of that are replaced, it is not
+ * lost with a crash.
+ */
 void gossip_say_self(struct replication *rep, const char *key);
 /*
  * At the start: what this node has said before it goes on signing with, so that the key can say which

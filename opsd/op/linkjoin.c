@@ -13,6 +13,7 @@
 #include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/daemons.h"
+#include "opsd/cluster/gossip.h"
 #include "opsd/cluster/gossip_take.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/roster.h"
@@ -368,6 +369,9 @@ linkjoin_undo(struct linkjoin *j)
 	struct replication *rep = &j->ops->rep;
 
 	unsettle_credentials(j);
+	/* Others may know the node by the key that goes: as long as that counts, it says which one comes. */
+	if (j->adopted && j->had_identity)
+		gossip_say_self(rep, j->identity.key);
 	withdraw_join(j);
 	if (j->adopted)
 		pki_put_back(j->ops->pki, j->had_identity ? &j->identity : NULL, j->trusted);

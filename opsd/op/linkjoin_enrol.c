@@ -6,6 +6,7 @@
 #include "common/conf/settings.h"
 #include "common/tls/pem.h"
 #include "common/tls/serial.h"
+#include "opsd/cluster/gossip.h"
 #include "opsd/op/linkjoin.h"
 #include "opsd/pki/enrol.h"
 #include "opsd/pki/pki.h"
@@ -22,11 +23,16 @@ keep_signed(struct linkjoin *j, const struct enrolled *got, const char *own)
 
 	a.added = j->trusted = json_object();
 	j->had_identity = pki_kept(j->ops->pki, &j->identity);
+	/* A crash right after that must not leave a key that the one of before has said nothing of. */
+	if (j->had_identity)
+		gossip_say_self(&j->ops->rep, got->pair.key);
 	status = pki_adopt(j->ops->pki, &a, &err);
 	if (status == 200) {
 		j->adopted = 1;
 		return (0);
 	}
+	if (j->had_identity)
+		gossip_say_self(&j->ops->rep, j->identity.key);
 	linkjoin_fail(j, status,
 	    xasprintf("The certificate that '%s' has signed is not kept: %s", j->route.host, err));
 	free(err);

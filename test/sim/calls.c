@@ -196,6 +196,21 @@ reach_and_change(struct calling *k, const char *url)
 	return (status);
 }
 
+/* As linkjoin_undo does it. */
+static void
+undo_join(struct calling *k)
+{
+	char *before = keys_before(k->m) != NULL ? xstrdup(keys_before(k->m)) : NULL;
+
+	if (before != NULL)
+		gossip_say_self(&k->m->rep, before);
+	free(before);
+	if (!machine_alive(k->m))
+		return;
+	keys_put_back(k->m);
+	links_end(k->m, machine_named(k->peer));
+}
+
 static int
 join(struct calling *k)
 {
@@ -205,10 +220,8 @@ join(struct calling *k)
 	if (status == 200) {
 		forget_namesakes(k->m);
 		status = reach_and_change(k, url);
-		if (status != 200) {
-			keys_put_back(k->m);
-			links_end(k->m, machine_named(k->peer));
-		}
+		if (status != 200)
+			undo_join(k);
 	}
 	free(url);
 	return (status);

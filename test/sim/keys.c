@@ -145,6 +145,12 @@ keys_copy(struct machine *to, const struct machine *from)
 	put_key(&rings[to->index], s);
 }
 
+const char *
+keys_before(const struct machine *m)
+{
+	return (rings[m->index].before.key);
+}
+
 void
 keys_put_back(struct machine *m)
 {

@@ -20,7 +20,8 @@ const char *keys_spki(const struct machine *m);
 const char *keys_serial(const struct machine *m); /* of the certificate */
 /* A new key, whose certificate `by` signs, in the machine's name and of the id that it has. */
 void keys_sign(struct machine *by, struct machine *m);
-struct signer *keys_stranger(void);    /* nobody's; to be freed */
-void keys_put_back(struct machine *m); /* that before the last one */
+struct signer *keys_stranger(void);               /* nobody's; to be freed */
+void keys_put_back(struct machine *m);            /* that before the last one */
+const char *keys_before(const struct machine *m); /* that, PEM; NULL: there is none */
 
 #endif
