@@ -129,6 +129,7 @@ sync_subscriptions(struct cluster *c, const struct peer *p, struct view *v)
 	x->c = c;
 	memcpy(x->peer, p->id, NODE_ID_LEN);
 	offer = offer_new(c->rep, p->subs.list, p->subs.n, 0);
+	memcpy(offer->to, p->id, NODE_ID_LEN);
 	question = offer_write(offer);
 	offer_free(offer);
 	pthread_mutex_unlock(&c->lock); /* the call may answer at once */

@@ -175,6 +175,11 @@ answer_subscriptions(struct cluster *c, const uint8_t *who, const json_t *q,
 		free(fault);
 		return;
 	}
+	if (!offer_is_for(offer, c->rep->data->node_id)) {
+		refuse_question(reply, 404, "it is for the node that had this name before");
+		offer_free(offer);
+		return;
+	}
 	d = xcalloc(1, sizeof(*d));
 	d->c = c;
 	d->reply = reply;

@@ -123,6 +123,14 @@ offer_new(struct replication *rep, const struct subscription *subs, size_t n, in
 	return (o);
 }
 
+int
+offer_is_for(const struct offer *o, const uint8_t *id)
+{
+	static const uint8_t none[NODE_ID_LEN];
+
+	return (memcmp(o->to, none, NODE_ID_LEN) == 0 || memcmp(o->to, id, NODE_ID_LEN) == 0);
+}
+
 const char *
 offer_database(const struct offer_item *i, const struct offer_table *t)
 {

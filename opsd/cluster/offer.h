@@ -11,10 +11,11 @@
  * What one node tells another of subscriptions between them, and of the tables that these
  * are about, for a call's question, its answer and when the two compare what they have.
  * offer_read and offer_write alone know how it travels (question "subscriptions", JSON):
- *   {"id","name","incarnation","system_info","scope","strict":bool,"sources"?:[["<id>"]],"subscriptions":[{"database",
+ *   {"id","name","to"?,"incarnation","system_info","scope","strict":bool,"sources"?:[["<id>"]],"subscriptions":[{"database",
  *    "table","publish","subscribe","removed","stamp":[t,n],"start_ms","has_database","tables":[
  *    {"table","id","head","head_mark","head_ms","definition":{...},"database","sources"?}]}]}
- * as seen by the sender; a table's "database" only for all databases.
+ * as seen by the sender; a table's "database" only for all databases.  "to" is who it is for: over NATS
+ * questions go to names, and who has one now may be another node than the one that had it.
  */
 #define OFFER_MAX (2 * SUBSCRIPTIONS_MAX) /* subscriptions in one */
 
@@ -43,8 +44,9 @@ struct offer_item {
 struct offer {
 	uint8_t id[NODE_ID_LEN]; /* the sender's */
 	char *name;
-	uint64_t incarnation; /* of its log */
-	json_t *system_info;  /* or NULL */
+	uint8_t to[NODE_ID_LEN]; /* all 0: to whoever has the name that is asked, or an answer */
+	uint64_t incarnation;    /* of its log */
+	json_t *system_info;     /* or NULL */
 	json_t *scope; /* what of the sender replicates (scope.h), or NULL: it has not said */
 	int strict;    /* a call: refused as a whole if something cannot be */
 	struct offer_item *items;
@@ -56,7 +58,8 @@ struct offer {
 /* Ours of these subscriptions, with what we have of their tables. */
 struct offer *offer_new(struct replication *rep, const struct subscription *subs, size_t n,
     int strict);
-void offer_free(struct offer *o); /* NULL is ignored */
+void offer_free(struct offer *o);                           /* NULL is ignored */
+int offer_is_for(const struct offer *o, const uint8_t *id); /* it names that node, or none */
 
 json_t *offer_write(const struct offer *o);
 /*

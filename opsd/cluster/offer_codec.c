@@ -62,15 +62,18 @@ item_write(const struct offer_item *i)
 json_t *
 offer_write(const struct offer *o)
 {
+	static const uint8_t none[NODE_ID_LEN];
 	json_t *list = json_array();
-	char hex[2 * NODE_ID_LEN + 1];
+	char hex[NODE_HEX_LEN], to[NODE_HEX_LEN];
 
 	node_id_hex(o->id, hex);
+	node_id_hex(o->to, to);
 	for (size_t i = 0; i < o->n; i++)
 		json_array_append_new(list, item_write(&o->items[i]));
-	return (json_pack("{s:s, s:s, s:I, s:O?, s:O*, s:b, s:o, s:o}", "id", hex, "name", o->name,
-	    "incarnation", (json_int_t)o->incarnation, "system_info", o->system_info, "scope",
-	    o->scope, "strict", o->strict, "sources", sources_write(o), "subscriptions", list));
+	return (json_pack("{s:s, s:s, s:s*, s:I, s:O?, s:O*, s:b, s:o, s:o}", "id", hex, "name",
+	    o->name, "to", memcmp(o->to, none, NODE_ID_LEN) != 0 ? to : NULL, "incarnation",
+	    (json_int_t)o->incarnation, "system_info", o->system_info, "scope", o->scope, "strict",
+	    o->strict, "sources", sources_write(o), "subscriptions", list));
 }
 
 /* ---- in ---- */
@@ -186,6 +189,15 @@ items_read(struct offer *to, const json_t *o, struct peerjson *w)
 	}
 }
 
+static void
+to_read(struct offer *to, const json_t *o, struct peerjson *w)
+{
+	const char *hex = json_object_get(o, "to") != NULL ? peerjson_text(w, o, "to") : NULL;
+
+	if (hex != NULL && node_id_read(hex, to->to) == -1)
+		peerjson_fault(w, "to", "must be %d hexadecimal digits", 2 * NODE_ID_LEN);
+}
+
 struct offer *
 offer_read(const json_t *o, char **fault)
 {
@@ -193,6 +205,7 @@ offer_read(const json_t *o, char **fault)
 	struct peerjson w = { 0 };
 
 	peerjson_node(&w, o, to->id, &to->name);
+	to_read(to, o, &w);
 	to->incarnation = peerjson_number(&w, o, "incarnation", INCARNATION_MAX);
 	to->system_info = json_incref(peerjson_info(&w, o));
 	if (json_object_get(o, "scope") != NULL)

@@ -207,6 +207,17 @@ mark_nonsense(struct proposal *p, char *fault)
 	return (-1);
 }
 
+static void
+meet_peer(struct proposal *p, const uint8_t *id)
+{
+	if (p->peer != NULL && memcmp(p->peer->id, id, NODE_ID_LEN) != 0) {
+		peer_free(p->peer);
+		p->peer = nodes_by_id(p->rep->nodes, id);
+	}
+	memcpy(p->id, id, NODE_ID_LEN);
+	p->met = 1;
+}
+
 /* Who has the name: whatever is undone later is kept under the id. */
 static int
 learn_id(struct proposal *p, unsigned timeout_ms)
@@ -227,8 +238,7 @@ learn_id(struct proposal *p, unsigned timeout_ms)
 	else if (status_answer_read(&a, answer, &fault) == -1)
 		rc = mark_nonsense(p, fault);
 	else {
-		memcpy(p->id, a.id, NODE_ID_LEN);
-		p->met = 1;
+		meet_peer(p, a.id);
 		status_answer_clear(&a);
 	}
 	json_decref(answer);
@@ -305,7 +315,9 @@ proposal_ask(struct proposal *p)
 
 	if (check_ours(p) == -1)
 		return (-1);
-	if (!p->met && learn_id(p, timeout_ms) == -1)
+	/* Who was known by it, and is not there, may have been made anew. */
+	if ((!p->met || !cluster_peer_reachable(p->rep->cluster, p->peer)) &&
+	    learn_id(p, timeout_ms) == -1)
 		return (-1);
 	if (!p->expected)
 		cluster_expect(p->rep->cluster, &p->asked, p->expected = 1);

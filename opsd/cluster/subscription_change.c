@@ -187,6 +187,7 @@ subscription_change_notify(struct replication *rep, const struct subscription_ch
 		    !cluster_reachable(rep->cluster, e->name))
 			continue;
 		offer = offer_new(rep, e->subs.list, e->subs.n, 0);
+		memcpy(offer->to, e->id, NODE_ID_LEN);
 		question = offer_write(offer);
 		cluster_ask(rep->cluster, e->name, "subscriptions", question, NOTIFY_MS, &answer);
 		offer_free(offer);

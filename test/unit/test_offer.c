@@ -107,6 +107,9 @@ static void
 test_refused(void **state)
 {
 	(void)state;
+	refused("\"strict\":true", "\"to\":\"0011\",\"strict\":true",
+	    "'to' must be 32 hexadecimal digits");
+	refused("\"strict\":true", "\"to\":7,\"strict\":true", "'to' must be a string");
 	refused(ID, "0011", "'id' must be 32 hexadecimal digits");
 	refused("\"id\":\"" ID "\"", "\"id\":7", "'id' must be a string");
 	refused("\"boston\"", "\"bos ton\"",
@@ -140,6 +143,28 @@ test_refused(void **state)
 	    "'subscriptions[0].tables[0].definition' must be an object");
 	refused("\"primary_key\":\"id\",", "",
 	    "'subscriptions[0].tables[0].primary_key' is required");
+}
+
+/* Over NATS a name may have moved to another node. */
+static void
+test_for_whom(void **state)
+{
+	static const uint8_t other[NODE_ID_LEN] = { 7 };
+	char *fault;
+	struct offer *o = read_text(OFFER, &fault), *again;
+	json_t *written;
+
+	(void)state;
+	assert_true(offer_is_for(o, o->id) && offer_is_for(o, other));
+	memcpy(o->to, o->id, NODE_ID_LEN);
+	written = offer_write(o);
+	again = offer_read(written, &fault);
+	assert_non_null(again);
+	assert_true(offer_is_for(again, o->id));
+	assert_false(offer_is_for(again, other));
+	json_decref(written);
+	offer_free(again);
+	offer_free(o);
 }
 
 static void
@@ -200,6 +225,7 @@ main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_for_whom),
 		cmocka_unit_test(test_tables_that_cannot_be),
 		cmocka_unit_test(test_too_many),
 	};

@@ -960,8 +960,10 @@ reply_cb(void *arg, uint16_t status, const void *body, size_t n)
 	r->times++;
 }
 
+/* `to`: the id of the node that is meant, or NULL. */
 static uint16_t
-asked_in(struct openrep *r, const uint8_t *who, const char *verb, const int range[2])
+asked_for(struct openrep *r, const uint8_t *who, const char *verb, const int range[2],
+    const char *to)
 {
 	struct replied got = { 0 };
 	char hex[2 * NODE_ID_LEN + 1];
@@ -973,6 +975,8 @@ asked_in(struct openrep *r, const uint8_t *who, const char *verb, const int rang
 	    "digest", 0, "cursors");
 	if (range != NULL)
 		json_object_set_new(question, "formats", json_pack("[i,i]", range[0], range[1]));
+	if (to != NULL)
+		json_object_set_new(question, "to", json_string(to));
 	incoming_question(r->rep.cluster, who, verb, question,
 	    (struct carrier_reply){ reply_cb, &got });
 	while (got.times == 0)
@@ -983,11 +987,32 @@ asked_in(struct openrep *r, const uint8_t *who, const char *verb, const int rang
 }
 
 static uint16_t
+asked_in(struct openrep *r, const uint8_t *who, const char *verb, const int range[2])
+{
+	return (asked_for(r, who, verb, range, NULL));
+}
+
+static uint16_t
 asked_as(struct openrep *r, const uint8_t *who, const char *verb)
 {
 	int ours[2] = { formats.wire, formats.wire };
 
 	return (asked_in(r, who, verb, ours));
+}
+
+/* Of a node that had this one's name, and is undone or compared under it: it is none of ours. */
+static void
+test_for_another(void **state)
+{
+	struct openrep *r = *state;
+	const char *other = "00112233445566778899aabbccddeeff";
+	int ours[2] = { formats.wire, formats.wire };
+	char hex[NODE_HEX_LEN];
+
+	node_id_hex(r->o.data.node_id, hex);
+	assert_int_equal(asked_for(r, NULL, "subscriptions", ours, other), 404);
+	assert_int_equal(asked_for(r, NULL, "subscriptions", ours, hex), 200);
+	assert_int_equal(asked_for(r, NULL, "subscriptions", ours, NULL), 200);
 }
 
 /* Whoever shares no format, or names none, is answered so that it knows. */
@@ -1440,6 +1465,7 @@ main(void)
 		TEST(test_copy_fails),
 		TEST(test_ids),
 		TEST(test_formats),
+		TEST(test_for_another),
 		TEST(test_refused_peer),
 		TEST(test_speaks_for_itself),
 		TEST(test_asks_for_itself),
