@@ -237,18 +237,28 @@ check_shown_key(const struct member_claim *c, const struct member_facts *f, char
 	return (check_pin(c, f->by_id->spki, known_name(f->by_id), why));
 }
 
+/* Its hostname is that of another node. */
+static int
+is_anew(const struct member_claim *c, const struct member_facts *f)
+{
+	return (f->by_hostname != NULL && memcmp(f->by_hostname->id, c->is.id, NODE_ID_LEN) != 0);
+}
+
+static int
+refuse_anew(const struct member_claim *c, const struct member_facts *f, char **why)
+{
+	return (refuse_claim(409, why,
+	    xasprintf("'%s' has another node id than before: if it was installed anew, run "
+		      "remove_node with \"node_name\": \"%s\" on this node, then add_node",
+		c->is.hostname, known_name(f->by_hostname))));
+}
+
 static int
 check_identity(const struct member_claim *c, const struct member_facts *f, char **why)
 {
 	int status = check_shown_key(c, f, why);
 
-	if (status != 200 || f->by_hostname == NULL ||
-	    memcmp(f->by_hostname->id, c->is.id, NODE_ID_LEN) == 0)
-		return (status);
-	return (refuse_claim(409, why,
-	    xasprintf("'%s' has another node id than before: if it was installed anew, run "
-		      "remove_node with \"node_name\": \"%s\" on this node",
-		c->is.hostname, known_name(f->by_hostname))));
+	return (status == 200 && is_anew(c, f) ? refuse_anew(c, f, why) : status);
 }
 
 /*
@@ -297,6 +307,6 @@ member_check(const struct member_claim *c, const struct member_facts *f, char **
 	if (f->locked != NULL)
 		return (refuse_claim(403, why, xstrdup(f->locked)));
 	if (!is_subscribed(c, f) && !f->routed && !f->invited && !f->discovered)
-		return (refuse_unknown(c, f, why));
+		return (is_anew(c, f) ? refuse_anew(c, f, why) : refuse_unknown(c, f, why));
 	return (check_identity(c, f, why));
 }

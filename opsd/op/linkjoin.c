@@ -62,17 +62,19 @@ dial_error(struct linkjoin *j, json_int_t *tries)
 	return (error);
 }
 
-/* Caller frees. */
+/* "" where the other node has said it.  Caller frees. */
 static char *
 link_cure(const struct linkjoin *j, const char *why, const char *own)
 {
+	if (why != NULL && strstr(why, "run remove_node") != NULL)
+		return (xstrdup(""));
 	if (why != NULL && strstr(why, "revoked") != NULL)
-		return (xstrdup("The node of that certificate gets another one by add_node with "
+		return (xstrdup(". The node of that certificate gets another one by add_node with "
 				"'authorization', called on that node"));
 	if (j->authorization != NULL)
-		return (xstrdup("Its operations API has answered: can the port of its links "
+		return (xstrdup(". Its operations API has answered: can the port of its links "
 				"(replication.securePort) be reached from here?"));
-	return (xasprintf("The other node must know this one: set a route to '%s' there "
+	return (xasprintf(". The other node must know this one: set a route to '%s' there "
 			  "(cluster_set_routes), or give 'authorization' here",
 	    own));
 }
@@ -84,7 +86,7 @@ fail_link(struct linkjoin *j, const char *why)
 	char *own = repconf_hostname(c), *cure = link_cure(j, why, own);
 
 	linkjoin_fail(j, 504,
-	    xasprintf("No link with '%s' at %s comes up: %s. %s", j->route.host, j->url,
+	    xasprintf("No link with '%s' at %s comes up: %s%s", j->route.host, j->url,
 		why != NULL ? why : "it does not answer", cure));
 	free(cure);
 	free(own);

@@ -175,6 +175,9 @@ test_another_id(void **state)
 	memcpy(known.id, other, NODE_ID_LEN);
 	facts.by_hostname = &known;
 	assert_check(409, "has another node id than before");
+	facts.routed = 0; /* who has nothing to do with it says so as well */
+	assert_check(409,
+	    "run remove_node with \"node_name\": \"boston.example\" on this node, then add_node");
 	facts.invited = 1; /* it has the name of one that is another */
 	assert_check(409, "has another node id than before");
 }
