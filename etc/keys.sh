@@ -41,12 +41,14 @@ function type_text(type, def, min, max,	words) {
 		return "Text"
 	if (type == "CONF_INT")
 		return "A number" range(min, max)
+	if (type == "CONF_VERIFICATION")
+		return "False"
 	if (type == "CONF_BOOL")
 		return "True or false"
 	if (type == "CONF_LIST" || type == "CONF_WORDS" || type == "CONF_NODES")
 		return "A list"
 	if (type == "CONF_DATABASES")
-		return "\"*\" or a list"
+		return "\"*\", a name or a list"
 	if (type == "CONF_MTLS")
 		return "True, false or an object"
 	if (type == "CONF_LISTEN")

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,11 +32,35 @@ address_join(const char *host, unsigned port)
 	return (xasprintf(wants_brackets(host) ? "[%s]:%u" : "%s:%u", host, port));
 }
 
+int
+address_is_any(const char *host)
+{
+	return (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0);
+}
+
+/* An address of IPv4, of a socket of IPv6 that has it; 0: it is no such. */
+static int
+unmap_address(const struct sockaddr *sa, struct sockaddr_in *four)
+{
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)sa;
+
+	if (sa->sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+		return (0);
+	*four = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = six->sin6_port };
+	memcpy(&four->sin_addr, &six->sin6_addr.s6_addr[12], sizeof(four->sin_addr));
+	return (1);
+}
+
 void
 address_text(const struct sockaddr *sa, socklen_t len, char out[ADDRESS_TEXT])
 {
 	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1] = "?", port[8] = "0";
+	struct sockaddr_in four;
 
+	if (unmap_address(sa, &four)) {
+		sa = (const struct sockaddr *)&four;
+		len = sizeof(four);
+	}
 	(void)getnameinfo(sa, len, host, sizeof(host), port, sizeof(port),
 	    NI_NUMERICHOST | NI_NUMERICSERV);
 	snprintf(out, ADDRESS_TEXT, wants_brackets(host) ? "[%s]:%s" : "%s:%s", host, port);

@@ -23,8 +23,9 @@ enum conf_type {
 	CONF_DATE /* text of ISO-8601 */,
 	CONF_LISTEN /* a port, or "address:port" */,
 	CONF_NODES /* a list of host names, URLs and objects (confrep.c) */,
-	CONF_DATABASES /* "*", or a list of names; ["*"] or names */,
+	CONF_DATABASES /* a name or a list of them, "*" among them; a list */,
 	CONF_MTLS /* a boolean, or {user, required} */,
+	CONF_VERIFICATION /* false alone */,
 };
 enum conf_change { CONF_LIVE, CONF_RESTART };
 

@@ -56,6 +56,7 @@ json_t *conf_check_nodes(const struct conf_info *k, const json_t *v, struct buf 
 json_t *conf_check_databases(const struct conf_info *k, const json_t *v, struct buf *errs);
 /* confmtls.c: certificates of clients; by themselves, and with what tells whose count. */
 json_t *conf_check_mtls(const struct conf_info *k, const json_t *v, struct buf *errs);
+json_t *conf_check_verification(const struct conf_info *k, const json_t *v, struct buf *errs);
 void conf_check_clients(const struct conf *c, struct buf *errs);
 /*
  * Text by the key's type: a node may be called 123.  What does not fit stays text, for the

@@ -417,6 +417,7 @@ conf_check_value(const struct conf_info *k, const json_t *v, struct buf *errs)
 		[CONF_NODES] = conf_check_nodes,
 		[CONF_DATABASES] = conf_check_databases,
 		[CONF_MTLS] = conf_check_mtls,
+		[CONF_VERIFICATION] = conf_check_verification,
 	};
 
 	return (checks[k->type](k, v, errs));
@@ -452,7 +453,8 @@ conf_cast(enum conf_type type, const char *text)
 
 	if (type == CONF_INT || type == CONF_DURATION || type == CONF_MS || type == CONF_SIZE)
 		v = conf_cast_number(text);
-	else if (type == CONF_BOOL || (type == CONF_MTLS && *text != '{'))
+	else if (type == CONF_BOOL || type == CONF_VERIFICATION ||
+	    (type == CONF_MTLS && *text != '{'))
 		v = conf_cast_bool(text);
 	else if (type == CONF_LIST || type == CONF_WORDS || type == CONF_NODES ||
 	    type == CONF_DATABASES || type == CONF_MTLS)

@@ -37,6 +37,16 @@ conf_check_mtls(const struct conf_info *k, const json_t *v, struct buf *errs)
 	return (errs->len == before ? json_deep_copy(v) : NULL);
 }
 
+json_t *
+conf_check_verification(const struct conf_info *k, const json_t *v, struct buf *errs)
+{
+	if (json_is_false(v))
+		return (json_false());
+	conf_fault(errs,
+	    "'%s' must be false: list what is revoked in revokedCertificates of a route", k->name);
+	return (NULL);
+}
+
 static enum conf_key
 mtls_key(const struct conf *c)
 {

@@ -47,7 +47,7 @@ conf_check_listen(const struct conf_info *k, const json_t *v, struct buf *errs)
 
 /* ---- databases ---- */
 
-/* "*", or the names: what else is said of one changes nothing here. */
+/* One of the names: what else is said of one changes nothing here. */
 static json_t *
 database_name(const struct conf_info *k, size_t i, const json_t *v, struct buf *errs)
 {
@@ -71,11 +71,11 @@ conf_check_databases(const struct conf_info *k, const json_t *v, struct buf *err
 	json_t *names = json_array(), *one, *name;
 	size_t i, before = errs->len;
 
-	if (json_is_string(v) && strcmp(json_string_value(v), "*") == 0)
-		json_array_append_new(names, json_string("*"));
+	if (json_is_string(v) && json_string_length(v) > 0)
+		json_array_append(names, (json_t *)(uintptr_t)v);
 	else if (!json_is_array(v) || json_array_size(v) > DATABASES_MAX)
-		conf_fault(errs, "'%s' must be \"*\", or an array of at most %d names", k->name,
-		    DATABASES_MAX);
+		conf_fault(errs, "'%s' must be \"*\", a name, or an array of at most %d of them",
+		    k->name, DATABASES_MAX);
 	else
 		json_array_foreach(v, i, one)
 			if ((name = database_name(k, i, one, errs)) != NULL)

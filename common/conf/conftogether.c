@@ -175,10 +175,6 @@ conf_check_together(const struct conf *c, struct buf *errs)
 	if ((conf_str(c, TLS_CERT) == NULL) != (conf_str(c, TLS_KEY) == NULL))
 		conf_fault(errs, "'%s' and '%s' go together", conf_name(TLS_CERT),
 		    conf_name(TLS_KEY));
-	if (conf_bool(c, REP_MTLS_VERIFICATION))
-		conf_fault(errs,
-		    "'%s' must be false: list what is revoked in revokedCertificates of a route",
-		    conf_name(REP_MTLS_VERIFICATION));
 	conf_check_pins(c, errs);
 	conf_check_links(c, errs);
 	conf_check_clients(c, errs);

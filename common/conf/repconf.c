@@ -25,23 +25,7 @@ repconf_on(const struct conf *c)
 	    json_array_size(conf_list(c, REP_ROUTES)) > 0);
 }
 
-char *
-repconf_hostname(const struct conf *c)
-{
-	const char *name = conf_str(c, REP_HOSTNAME), *url = conf_str(c, REP_URL);
-	char machine[REPADDRESS_HOST_MAX + 1] = "";
-	struct repaddress a;
-
-	if (name != NULL)
-		return (xstrdup(name));
-	if (url != NULL && repaddress_read(&a, url) == 0)
-		return (xstrdup(a.host));
-	if (gethostname(machine, sizeof(machine) - 1) == -1 || machine[0] == '\0')
-		return (xstrdup("localhost"));
-	return (xstrdup(machine));
-}
-
-/* ---- where to listen ---- */
+/* ---- this node: where to listen, and its name ---- */
 
 /* What is set: a number, or text; 0: nothing. */
 static int
@@ -58,6 +42,48 @@ listen_value(const struct conf *c, enum conf_key key, struct repaddress *at)
 	return (read);
 }
 
+/* Those who set the port without TLS alone want no other. */
+static int
+is_insecure(const struct conf *c)
+{
+	return (conf_is_set(c, REP_PORT) && !conf_is_set(c, REP_SECURE_PORT));
+}
+
+/*
+ * The address that others have in their routes then: the one with the port, but not of all, and
+ * 127.0.0.1 with a port alone, which is not to be open to others by itself.  0: there is none.
+ */
+static int
+insecure_host(const struct conf *c, char *host)
+{
+	struct repaddress at;
+
+	if (!is_insecure(c) || !listen_value(c, REP_PORT, &at))
+		return (0);
+	if (at.host[0] == '\0')
+		strcpy(at.host, "127.0.0.1");
+	strcpy(host, at.host);
+	return (!address_is_any(host));
+}
+
+char *
+repconf_hostname(const struct conf *c)
+{
+	const char *name = conf_str(c, REP_HOSTNAME), *url = conf_str(c, REP_URL);
+	char machine[REPADDRESS_HOST_MAX + 1] = "";
+	struct repaddress a;
+
+	if (name != NULL)
+		return (xstrdup(name));
+	if (url != NULL && repaddress_read(&a, url) == 0)
+		return (xstrdup(a.host));
+	if (insecure_host(c, a.host))
+		return (xstrdup(a.host));
+	if (gethostname(machine, sizeof(machine) - 1) == -1 || machine[0] == '\0')
+		return (xstrdup("localhost"));
+	return (xstrdup(machine));
+}
+
 static int
 is_literal(const char *host)
 {
@@ -72,13 +98,6 @@ listen_at_home(const struct conf *c, struct repaddress *at)
 
 	strcpy(at->host, is_literal(own) ? own : "127.0.0.1");
 	free(own);
-}
-
-/* Those who set the port without TLS alone want no other. */
-static int
-is_insecure(const struct conf *c)
-{
-	return (conf_is_set(c, REP_PORT) && !conf_is_set(c, REP_SECURE_PORT));
 }
 
 int

@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/lookup.h"
@@ -81,7 +82,7 @@ add_configured(json_t *list, const char *text)
 		at[strcspn(at, "]")] = '\0';
 	} else if ((end = strchr(at, ':')) != NULL && strchr(end + 1, ':') == NULL)
 		*end = '\0';
-	if (*at != '\0' && strcmp(at, "0.0.0.0") != 0 && strcmp(at, "::") != 0 && conf_is_host(at))
+	if (!address_is_any(at) && conf_is_host(at))
 		add_one(list, at);
 	free(host);
 }

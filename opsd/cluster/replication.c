@@ -4,7 +4,9 @@
 
 #include <event2/event.h>
 
+#include "common/base/clock.h"
 #include "common/base/iso.h"
+#include "common/base/log.h"
 #include "opsd/cluster/carrier_link.h"
 #include "opsd/cluster/carrier_nats.h"
 #include "opsd/cluster/carriers.h"
@@ -51,6 +53,11 @@ start_time(struct data *data)
 	const char *text = conf_str(conf, REP_START_TIME);
 	int64_t ms = text != NULL ? iso_ms(text, NULL) : 0;
 
+	/* Refusing it would keep a node away whose clock is not set yet. */
+	if (ms > 0 && (uint64_t)ms > wall_ms())
+		log_warnx("%s is in the future, by this node's clock: what other nodes have "
+			  "written until now does not come",
+		    conf_name(REP_START_TIME));
 	conf_free(conf);
 	return (ms > 0 ? (uint64_t)ms : 0);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/iso.h"
 #include "opsd/http/request.h"
 
 #define FAULTS_SHOWN 32
@@ -28,6 +29,17 @@ fault(struct faults *f, const char *fmt, ...)
 	if (text != NULL)
 		buf_addf(&f->text, "%s%s", f->text.len > 0 ? ". " : "", text);
 	free(text);
+}
+
+void
+fault_lines(struct faults *f, char *lines)
+{
+	char *line, *rest = lines;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (line[0] != '\0')
+			fault(f, "%s", line);
+	free(lines);
 }
 
 int
@@ -113,4 +125,13 @@ field_not_future(struct faults *f, const char *name, uint64_t ms)
 {
 	if (ms > wall_ms() + AHEAD_MS)
 		fault(f, "'%s' must not be in the future", name);
+}
+
+void
+field_date_not_future(struct faults *f, const char *name, const char *text)
+{
+	int64_t ms = iso_ms(text, NULL);
+
+	if (ms > 0)
+		field_not_future(f, name, (uint64_t)ms);
 }

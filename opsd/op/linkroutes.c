@@ -34,15 +34,21 @@ cast_port(json_t *route)
 		json_object_set_new(route, "port", json_integer(atoi(text)));
 }
 
-static void
-take_faults(struct faults *f, char *lines)
+void
+linkroutes_check_starts(struct faults *f, const char *name, const json_t *routes)
 {
-	char *line, *rest = lines;
+	const json_t *route;
+	const char *text;
+	char *at;
+	size_t i;
 
-	while ((line = strsep(&rest, "\n")) != NULL)
-		if (line[0] != '\0')
-			fault(f, "%s", line);
-	free(lines);
+	json_array_foreach((json_t *)(uintptr_t)routes, i, route) {
+		if ((text = json_string_value(json_object_get(route, "startTime"))) == NULL)
+			continue;
+		at = xasprintf("%s[%zu].startTime", name, i);
+		field_date_not_future(f, at, text);
+		free(at);
+	}
 }
 
 json_t *
@@ -52,7 +58,7 @@ linkroutes_read(struct faults *f, size_t i, const json_t *given)
 	char *name = xasprintf("routes[%zu]", i);
 
 	cast_port(route);
-	take_faults(f, repconf_route_fault(name, route));
+	fault_lines(f, repconf_route_fault(name, route));
 	free(name);
 	return (route);
 }

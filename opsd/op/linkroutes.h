@@ -12,6 +12,8 @@
 
 /* Whether it is written so, and not as routes of the NATS mesh are ("host"). */
 int linkroutes_is(const json_t *route);
+/* A fault for each startTime that is yet to come; `name` is where the list stands. */
+void linkroutes_check_starts(struct faults *f, const char *name, const json_t *routes);
 /* The i-th of the body's routes as it is kept; a new reference, also with faults. */
 json_t *linkroutes_read(struct faults *f, size_t i, const json_t *given);
 /* Index of the one that leads where `route` does, or the list's size. */

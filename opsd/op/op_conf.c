@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "opsd/op/linkroutes.h"
 #include "opsd/op/node.h"
 
 /* get_configuration, set_configuration. */
@@ -65,6 +66,18 @@ struct setting_check {
 	json_t *skipped; /* names that only peers know */
 };
 
+/* What a file may say, as a clock may be wrong when the node starts, and no call. */
+static void
+check_start_times(struct setting_check *c, enum conf_key key)
+{
+	const char *start = conf_str(c->conf, REP_START_TIME);
+
+	if (key == REP_START_TIME && start != NULL)
+		field_date_not_future(c->faults, conf_name(key), start);
+	if (key == REP_ROUTES)
+		linkroutes_check_starts(c->faults, conf_name(key), conf_list(c->conf, key));
+}
+
 /* Each by itself: so that all faults are said. */
 static void
 check_value(struct setting_check *c, enum conf_key key, json_t *v)
@@ -73,11 +86,12 @@ check_value(struct setting_check *c, enum conf_key key, json_t *v)
 
 	if (json_object_get(c->changes, conf_name(key)) != NULL)
 		fault(c->faults, "'%s' is given twice", conf_name(key));
-	else if (conf_set(c->conf, key, v, &err) == -1) {
-		fault(c->faults, "%s", err);
-		free(err);
-	} else
+	else if (conf_set(c->conf, key, v, &err) == -1)
+		fault_lines(c->faults, err);
+	else {
+		check_start_times(c, key);
 		json_object_set(c->changes, conf_name(key), v);
+	}
 }
 
 static void check_section(struct setting_check *c, const char *name, json_t *section);
@@ -89,6 +103,8 @@ check_setting(struct setting_check *c, const char *name, json_t *v)
 
 	if (key != -1)
 		check_value(c, (enum conf_key)key, v);
+	else if (json_is_object(v) && conf_is_section(name))
+		check_section(c, name, v);
 	else if (conf_is_peers(name))
 		json_array_append_new(c->skipped, json_string(name));
 	else if (json_is_object(v))
@@ -177,7 +193,7 @@ set_configuration(struct request *r)
 {
 	struct faults f = { 0 };
 	json_t *changes = json_object(), *skipped = json_array(), *report = NULL;
-	char *err = NULL, *line, *rest;
+	char *err = NULL;
 	int status;
 
 	check_settings(r, &f, changes, skipped);
@@ -195,11 +211,11 @@ set_configuration(struct request *r)
 	json_decref(skipped);
 	json_decref(report);
 	if (status == 400) {
-		for (rest = err; (line = strsep(&rest, "\n")) != NULL;)
-			fault(&f, "%s", line);
+		fault_lines(&f, err);
 		faults_answer(r, &f);
-	} else
-		reply_error(r, status, "%s", err);
+		return;
+	}
+	reply_error(r, status, "%s", err);
 	free(err);
 }
 

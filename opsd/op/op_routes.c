@@ -310,6 +310,7 @@ op_routes_set(struct request *r)
 	    mesh ? FORM_MESH : FORM_LINKS);
 	struct conf *conf;
 
+	linkroutes_check_starts(&f, "routes", routes);
 	if (!faults_answer(r, &f)) {
 		pthread_mutex_lock(&routes_lock);
 		conf = data_conf(&r->ops->data);

@@ -311,32 +311,33 @@ flows()		# flows NODE OTHER PUBLISH SUBSCRIBE: of all databases, as hdb_nodes ha
 	wait_until 10 linked n1 n2
 }
 
-insecure()	# insecure NODE ADDRESS OTHER-ADDRESS
+insecure()	# insecure NODE ADDRESS OTHER-ADDRESS [HOSTNAME]
 {
-	node_make "$1" CLUSTERING_ENABLED=false
+	node_make "$1" CLUSTERING_ENABLED=false ${4:+"REPLICATION_HOSTNAME=$4"}
 	echo "$2" >"$HL_T/nodes/$1/address"
 	cat >>"$HL_T/nodes/$1/hubleaf.yaml" <<-END
 	replication:
-	  hostname: $2
-	  port: $2:$link_port
-	  securePort: null
+	  port: $link_port
 	  databases: ["*", system]
-	  routes: ["ws://$3:$link_port"]
+	  routes:
+	    - $3
 	END
 	node_run "$1"
 }
 
 @test "without TLS, by address: tables replicate, users do not, and both are said loudly" {
 	link_port=$(port n1 hub)
-	insecure n5 127.0.1.5 127.0.1.6
-	insecure n6 127.0.1.6 127.0.1.5
+	# A port alone, and no name: a node is known by the address that it listens on.
+	insecure n5 127.0.0.1 127.0.1.6
+	insecure n6 127.0.1.6 127.0.0.1 127.0.1.6
 	make_table n5 dog
 	put n5 dev dog 5
 	wait_until 20 has n6 dev dog 5
 	wait_until 10 linked n6 n5
-	warned n5 link_insecure "This node takes links without TLS on 127.0.1.5:$link_port (replication.port): whoever reaches that port can pose as any node"
-	grep -q "This node takes links without TLS on 127.0.1.5:$link_port" "$HL_T/nodes/n5/log"
-	wait_until 10 warned n6 users_insecure "Users and roles do not replicate with node '127.0.1.5'"
+	ok n5 '{"operation":"cluster_status"}' '.node_name == "127.0.0.1"'
+	warned n5 link_insecure "This node takes links without TLS on 127.0.0.1:$link_port (replication.port): whoever reaches that port can pose as any node"
+	grep -q "This node takes links without TLS on 127.0.0.1:$link_port" "$HL_T/nodes/n5/log"
+	wait_until 10 warned n6 users_insecure "Users and roles do not replicate with node '127.0.0.1'"
 	ok n5 '{"operation":"add_role","role":"reader","permission":{}}'
 	put n5 dev dog 6
 	wait_until 20 has n6 dev dog 6

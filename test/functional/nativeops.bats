@@ -119,6 +119,21 @@ serves()
 	ok n1 '{"operation":"cluster_delete_routes","routes":["server-five"]}'
 }
 
+@test "settings of links that cannot be kept are refused, each fault by itself" {
+	refused n1 400 '{"operation":"set_configuration","replication_startTime":"2099-01-01T00:00:00Z",
+	    "replication_routes":[{"hostname":"a","startTime":"2099-01-01T00:00:00Z"}],
+	    "replication":{"mtls":{"certificateVerification":{"crl":{"timeout":10000}}}}}' \
+	    '"'"'replication.startTime' must not be in the future. 'replication.routes[0].startTime' must not be in the future. 'replication.mtls.certificateVerification' must be false: list what is revoked in revokedCertificates of a route"'"'
+	refused n1 400 '{"operation":"set_configuration","replication_routes":[{"host":"a"}]}' \
+	    '"'"'replication.routes[0].hostname' or 'replication.routes[0].url' is required. 'replication.routes[0].host' is not allowed"'"'
+	refused n1 400 '{"operation":"cluster_set_routes","routes":[{"hostname":"a","startTime":"2099-01-01T00:00:00Z"}]}' \
+	    '"'"'routes[0].startTime' must not be in the future"'"'
+	ok n1 '{"operation":"set_configuration","replication_databases":"data","replication_startTime":"2026-01-01"}'
+	ok n1 '{"operation":"get_configuration"}' '.replication.databases == "data" and .replication.startTime == "2026-01-01"'
+	ok n1 '{"operation":"set_configuration","replication_databases":null,"replication_startTime":null}'
+	routes n1 '{"hub":[],"leaf":[]}'
+}
+
 # ---- nodes ----
 
 to()		# to NODE [FIELDS]: what names it in a call

@@ -65,6 +65,10 @@ test_of_a_socket(void **state)
 	four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	address_text((const struct sockaddr *)&four, sizeof(four), text);
 	assert_string_equal(text, "127.0.0.1:9933");
+	/* One of IPv4, at a socket that takes both. */
+	memcpy(&six.sin6_addr.s6_addr[10], "\xff\xff\x0a\x58\x00\x02", 6);
+	address_text((const struct sockaddr *)&six, sizeof(six), text);
+	assert_string_equal(text, "10.88.0.2:65535");
 	/* The longest that there is. */
 	memset(&six.sin6_addr, 0xfe, sizeof(six.sin6_addr));
 	address_text((const struct sockaddr *)&six, sizeof(six), text);

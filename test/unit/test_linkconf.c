@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "common/conf/repconf.h"
@@ -106,7 +107,7 @@ test_values(void **state)
 	    "routes[0].replicates.sends' must be a boolean");
 	put_fails(REP_ROUTES, "[{\"hostname\": \"a\", \"replicates\": {\"sendsTo\": true}}]",
 	    "routes[0].replicates.sendsTo' is not allowed");
-	put_fails(REP_DATABASES, "\"data\"", "must be \"*\", or an array");
+	put_fails(REP_DATABASES, "\"\"", "must be \"*\", a name, or an array");
 	put_fails(REP_DATABASES, "[{}]", "databases[0].name' must be a string");
 	put_fails(REP_DATABASES, "[{\"name\": \"a\", \"sharded\": 1}]",
 	    "sharded' must be a boolean");
@@ -118,7 +119,8 @@ test_values(void **state)
 	put_fails(REP_HOSTNAME, "\"a b\"", "must be a host name or an address");
 	put_fails(REP_URL, "\"server-one\"", "must be a URL");
 	put_fails(REP_PROXY, "\"server-one\"", "must be host:port");
-	put_fails(REP_MTLS_VERIFICATION, "true", "must be false");
+	put_fails(REP_MTLS_VERIFICATION, "true", "must be false: list what is revoked");
+	put_fails(REP_MTLS_VERIFICATION, "{\"crl\": {\"timeout\": 10000}}", "must be false: list");
 }
 
 /* put_fails with another key set. */
@@ -206,10 +208,25 @@ assert_hostname(const char *name)
 static void
 test_hostname(void **state)
 {
+	char machine[256] = "";
+
+	assert_int_equal(gethostname(machine, sizeof(machine) - 1), 0);
 	put(REP_URL, json_string("wss://server-one.example:9933"));
 	assert_hostname("server-one.example");
 	put(REP_HOSTNAME, json_string("server-one"));
 	assert_hostname("server-one");
+	put(REP_HOSTNAME, json_null());
+	put(REP_URL, json_null());
+	/* By address, as routes name it: where it listens without TLS and nowhere else. */
+	put(REP_PORT, json_integer(9999));
+	assert_hostname("127.0.0.1");
+	put(REP_PORT, json_string("10.0.0.1:9999"));
+	assert_hostname("10.0.0.1");
+	put(REP_PORT, json_string("0.0.0.0:9999"));
+	assert_hostname(machine);
+	put(REP_PORT, json_string("10.0.0.1:9999"));
+	put(REP_SECURE_PORT, json_integer(9998));
+	assert_hostname(machine);
 }
 
 static void
@@ -221,6 +238,9 @@ test_databases(void **state)
 	json_decref(v);
 	put(REP_DATABASES, json_string("*"));
 	assert_int_equal(json_array_size(conf_list(c, REP_DATABASES)), 1);
+	put(REP_DATABASES, json_string("data"));
+	assert_string_equal(json_string_value(json_array_get(conf_list(c, REP_DATABASES), 0)),
+	    "data");
 	put(REP_DATABASES, json_pack("[s,{s:s,s:b}]", "data", "name", "dev", "sharded", 1));
 	assert_string_equal(json_string_value(json_array_get(conf_list(c, REP_DATABASES), 1)),
 	    "dev");
