@@ -8,6 +8,14 @@
 
 #define LABEL_MAX 63 /* of a host name */
 
+/* A control character beyond ASCII, which terminals obey as well: U+0080 to U+009F. */
+static int
+is_c1(const char *s, size_t n)
+{
+	return (n > 1 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] >= 0x80 &&
+	    (unsigned char)s[1] <= 0x9f);
+}
+
 int
 node_name_ok(const char *name, size_t n)
 {
@@ -16,10 +24,20 @@ node_name_ok(const char *name, size_t n)
 	if (name == NULL || n == 0 || n > NODE_NAME_MAX)
 		return (0);
 	for (i = 0; i < n; i++)
-		if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f ||
+		if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f || is_c1(name + i, n - i) ||
 		    strchr(".,*>", name[i]) != NULL)
 			return (0);
 	return (1);
+}
+
+/* An interface, as it stands in a URL. */
+static int
+is_scope(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && s[i] != '-' && s[i] != '_' && s[i] != '.')
+			return (0);
+	return (n > 0);
 }
 
 static int
@@ -30,7 +48,7 @@ is_ipv6(const char *name, size_t n)
 	size_t len = scope != NULL ? (size_t)(scope - name) : n;
 	struct in6_addr a;
 
-	if (len >= sizeof(text))
+	if (len >= sizeof(text) || (scope != NULL && !is_scope(scope + 1, n - len - 1)))
 		return (0);
 	memcpy(text, name, len);
 	text[len] = '\0';

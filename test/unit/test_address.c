@@ -25,7 +25,8 @@ test_of_nodes(void **state)
 	static const char *const good[] = { "boston.example.com", "10.0.0.1", "::1", "2001:db8::7",
 		"fe80::1%eth0", "shop_1" };
 	static const char *const bad[] = { "", "boston:9933", "1:2", "a..b", ".a", "a.", "a b",
-		"a/b", "[::1]", "-x", "x-.y", "a.b..c" };
+		"a/b", "[::1]", "-x", "x-.y", "a.b..c", "::1%", "::1%a b", "::1%eth0\nall is well",
+		"::1%e/0" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		if (!node_host_ok(good[i], strlen(good[i])))
@@ -33,8 +34,10 @@ test_of_nodes(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (node_host_ok(bad[i], strlen(bad[i])))
 			fail_msg("'%s' is taken", bad[i]);
-	assert_false(node_host_ok("a\0b", 3));
+	assert_false(node_host_ok("a\0b", 3) || node_host_ok("::1%\0b", 6));
 	assert_false(node_name_ok("a\0b", 3));
+	assert_true(node_name_ok("\xc3\xa9t\xc3\xa9", 5));
+	assert_false(node_name_ok("a\xc2\x9b", 3) || node_name_ok("\xc2\x80x", 3));
 }
 
 static void
