@@ -24,6 +24,7 @@
 #define RETAIN_US   10000000
 #define AUDIT_EVERY 360          /* retentions */
 #define ARRIVAL_US  15000000     /* how long after a start peers may still appear */
+#define RECOVERY_US 600000000    /* no longer does one of them hold up those that copy from here */
 #define LATER_MS    10           /* until a link hears what is durable, */
 #define LATER_BYTES (256u << 10) /* or so much is */
 
@@ -54,7 +55,9 @@ cluster_recovering(struct cluster *c)
 {
 	struct replication *rep = c->rep;
 	size_t n;
-	uint8_t *ids = cursors_recovering(rep->cursors, &n);
+	uint64_t stalled_us = (uint64_t)data_conf_int(rep->data, CL_REQUEST_TIMEOUT) * 1000 *
+	    CURSORS_STALLED;
+	uint8_t *ids = cursors_recovering(rep->cursors, stalled_us, RECOVERY_US, &n);
 	int yes = n > 0 && mono_us() - rep->data->started_us < ARRIVAL_US;
 
 	for (size_t i = 0; i < n && !yes; i++) {

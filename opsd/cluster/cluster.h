@@ -35,7 +35,10 @@ void cluster_kick(struct cluster *c); /* cursors or subscriptions changed: look 
 int cluster_reachable(struct cluster *c, const char *node);
 /* It, and not another one that has its name now. */
 int cluster_peer_reachable(struct cluster *c, const struct peer *p);
-/* Own lost writes are being fetched: others must not copy from here yet. */
+/*
+ * Own lost writes are being fetched: others must not copy from here yet.  A peer that gives nothing, or
+ * gives without end, does not make them wait: they copy again when it is done.
+ */
 int cluster_recovering(struct cluster *c);
 
 /*
@@ -57,8 +60,8 @@ int64_t cluster_purge(struct cluster *c, const char *database, const char *table
 void cluster_answer_read(struct cluster *c, const uint8_t *peer, int broken);
 /*
  * The peer says that it has of our log what is of an incarnation, which is not in it: whether that is
- * to be looked into.  Whoever is vouched for (else NULL) is believed once a minute, and of no time to
- * come.
+ * to be looked into, which costs everybody a copy.  Whoever is vouched for (else NULL) is believed once
+ * a minute, after each time for twice as long not, up to a day, and of no time to come.
  */
 int cluster_may_claim(struct cluster *c, const uint8_t *who, uint64_t incarnation);
 /* that time, mono_us; 0: now */

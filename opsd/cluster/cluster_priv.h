@@ -31,6 +31,7 @@ struct view {
 	unsigned questions, logs;         /* of pursuit.c that are not done, and for the log */
 	int silent;                       /* the last of them was not answered */
 	uint64_t claimed_us;              /* that it has what our log has not: the last believed */
+	unsigned claims;                  /* so many, each soon after the one before */
 	char *refused;                    /* why (compat.h), or NULL */
 	char *link_key;                   /* it shows on links, as it says; or NULL */
 	UT_hash_handle hh;

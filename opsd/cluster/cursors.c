@@ -6,6 +6,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "opsd/cluster/cursors_priv.h"
 #include "opsd/cluster/replication.h"
@@ -254,8 +255,20 @@ cursors_behind(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
 	return (behind);
 }
 
+/* With the lock held.  What was under way before the start counts from then on. */
+static int
+gets_own_back(const struct cursors *f, const struct source *s, uint64_t stalled_us,
+    uint64_t most_us)
+{
+	uint64_t now = mono_us(), started = f->rep->data->started_us;
+	uint64_t begun = s->recovers_us > started ? s->recovers_us : started;
+	uint64_t moved = s->recovered_us > started ? s->recovered_us : started;
+
+	return (s->recovering > 0 && now - moved < stalled_us && now - begun < most_us);
+}
+
 uint8_t *
-cursors_recovering(struct cursors *f, size_t *n)
+cursors_recovering(struct cursors *f, uint64_t stalled_us, uint64_t most_us, size_t *n)
 {
 	struct source *s;
 	uint8_t *ids;
@@ -264,7 +277,7 @@ cursors_recovering(struct cursors *f, size_t *n)
 	pthread_mutex_lock(&f->lock);
 	ids = xmalloc((size_t)(HASH_COUNT(f->sources) + 1) * NODE_ID_LEN);
 	for (s = f->sources; s != NULL; s = s->hh.next)
-		if (s->recovering > 0)
+		if (gets_own_back(f, s, stalled_us, most_us))
 			memcpy(ids + (*n)++ * NODE_ID_LEN, s->peer, NODE_ID_LEN);
 	pthread_mutex_unlock(&f->lock);
 	return (ids);

@@ -19,6 +19,9 @@
 struct cursors;
 struct replication;
 
+/* So many clustering.requestTimeout without a step: a copy stands still. */
+#define CURSORS_STALLED 3
+
 struct cursors *cursors_load(struct replication *rep, char **err);
 void cursors_free(struct cursors *f);
 
@@ -71,8 +74,11 @@ int cursors_have_all(struct cursors *f, const uint8_t *peer, const char *databas
     const char *name);
 /* The ids, one after the other, of the *n peers with a cursor of the table of that name; free it. */
 uint8_t *cursors_peers(struct cursors *f, const char *database, const char *name, size_t *n);
-/* The ids, one after the other, of the *n peers from which own lost writes are fetched; free it. */
-uint8_t *cursors_recovering(struct cursors *f, size_t *n);
+/*
+ * The ids, one after the other, of the *n peers from which own lost writes are fetched, got further
+ * within `stalled_us`, and have been for less than `most_us`; free it.
+ */
+uint8_t *cursors_recovering(struct cursors *f, uint64_t stalled_us, uint64_t most_us, size_t *n);
 
 /*
  * Where a carrier goes on with a peer: no more than a hint.  Too old a one brings what is

@@ -221,13 +221,19 @@ step_cursor(struct cursors *f, struct cursor *cur, const struct cursor_event *e)
 	struct cursor_now now = { wall_ms(), mono_us() };
 	struct source *s;
 	unsigned actions;
+	int recovered;
 
 	pthread_mutex_lock(&f->lock);
 	s = cursors_source(f, v->peer);
+	recovered = s->recovering > 0;
 	s->recovering -= (size_t)v->recovering;
 	f->waiting -= cursors_waits(v);
 	actions = cursor_on(cur, e, &now);
 	s->recovering += (size_t)v->recovering;
+	if (s->recovering > 0 && !recovered)
+		s->recovers_us = now.mono_us;
+	if (v->recovering && cursor_copied_us(cur) > s->recovered_us)
+		s->recovered_us = cursor_copied_us(cur);
 	f->waiting += cursors_waits(v);
 	if (actions & CURSOR_SAVE)
 		cursors_held(f, cur)->moved = ++f->moves;

@@ -33,6 +33,7 @@ struct source { /* a peer */
 	uint64_t coming; /* the hint's window when it was asked for last */
 	struct held *cursors;
 	size_t n, recovering; /* so many, and of those own lost writes are fetched by so many */
+	uint64_t recovers_us, recovered_us; /* since when that is so; when it got further last */
 	UT_hash_handle hh;
 };
 

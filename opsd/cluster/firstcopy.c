@@ -13,8 +13,7 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
 
-#define STALLED_TIMEOUTS 3 /* so many clustering.requestTimeout without a step: it stands still */
-#define LOOK_US          2000000
+#define LOOK_US 2000000
 
 /* ---- what goes with our rows ---- */
 
@@ -64,7 +63,7 @@ static int
 stands_still(struct replication *rep, const struct cursor *cur)
 {
 	uint64_t most = (uint64_t)data_conf_int(rep->data, CL_REQUEST_TIMEOUT) * 1000 *
-	    STALLED_TIMEOUTS;
+	    CURSORS_STALLED;
 	uint64_t since = cursor_copied_us(cur);
 
 	if (since < rep->data->started_us)

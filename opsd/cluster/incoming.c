@@ -109,7 +109,7 @@ answer_status(struct cluster *c, const uint8_t *who, const json_t *question,
 	struct status_question q;
 	struct status_answer a;
 	struct positions *received;
-	char *fault = NULL;
+	char *fault = NULL, *name;
 	uint64_t ahead;
 
 	if (status_question_read(&q, question, &fault) == -1) {
@@ -127,8 +127,11 @@ answer_status(struct cluster *c, const uint8_t *who, const json_t *question,
 	if (who == NULL || shares_all(c, who))
 		exchange_add_topology(c, &q, &a);
 	reply_with(reply, 200, status_answer_write(&a));
-	if (ahead != 0 && cluster_may_claim(c, who, ahead))
-		commit_submit(c->rep->data->commit, incarnation_job(ahead, q.name));
+	if (ahead != 0 && cluster_may_claim(c, who, ahead)) {
+		name = nodes_shown(c->rep->nodes, q.id);
+		commit_submit(c->rep->data->commit, incarnation_job(ahead, name));
+		free(name);
+	}
 	status_answer_clear(&a);
 	status_question_clear(&q);
 }

@@ -18,6 +18,7 @@
 #define QUESTIONS_EACH 8  /* to one peer */
 #define QUESTIONS_LOGS 4  /* of those, for its log, each of which may be for many tables */
 #define CLAIM_US       60000000
+#define CLAIM_MAX_US   86400000000
 #define CLAIM_AHEAD_MS 86400000
 #define BROKEN_US      1000000
 #define BROKEN_MAX_US  60000000
@@ -136,10 +137,19 @@ cluster_answer_read(struct cluster *c, const uint8_t *peer, int broken)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* With the lock held: how long after the last one. */
+static uint64_t
+claim_pause(const struct view *v)
+{
+	uint64_t us = v->claims < 12 ? (uint64_t)CLAIM_US << v->claims >> 1 : CLAIM_MAX_US;
+
+	return (us < CLAIM_MAX_US ? us : CLAIM_MAX_US);
+}
+
 int
 cluster_may_claim(struct cluster *c, const uint8_t *who, uint64_t incarnation)
 {
-	uint64_t now = mono_us();
+	uint64_t now = mono_us(), passed;
 	struct view *v;
 	int may;
 
@@ -147,10 +157,13 @@ cluster_may_claim(struct cluster *c, const uint8_t *who, uint64_t incarnation)
 		return (1);
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, who);
+	passed = now - v->claimed_us;
 	may = incarnation < wall_ms() + CLAIM_AHEAD_MS &&
-	    (v->claimed_us == 0 || now - v->claimed_us > CLAIM_US);
-	if (may)
+	    (v->claims == 0 || passed > claim_pause(v));
+	if (may) {
+		v->claims = passed > CLAIM_MAX_US ? 1 : v->claims + 1;
 		v->claimed_us = now;
+	}
 	pthread_mutex_unlock(&c->lock);
 	return (may);
 }

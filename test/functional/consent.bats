@@ -257,6 +257,29 @@ setup()
 	healthy flood
 }
 
+@test "a peer that says our log was lost, and then gives nothing: others go on" {
+	local log incarnation dog pid
+
+	log=$(root n1)/log/opsd.log
+	dog='{"database":"dev","table":"dog","id":77,"head":5,"head_mark":5,"head_ms":5,"definition":{"primary_key":"id"}}'
+	mallory ask subscriptions "$(offer @ID 127.0.1.9)"
+	incarnation=$(jq .incarnation <<<"${lines[0]#200 }")
+	"$HL_HOSTILE" "$(address n1)" "$(port n1 leafnodes)" "$HL_T/ca.ours/mallory" "$MALLORY" 127.0.1.9 hello ready \
+	    ask subscriptions "$(offer @ID 127.0.1.9 "$(subscription '*' '*' true true "$dog")")" serve 1 \
+	    ask status '{"id":"@ID","name":"n2","incarnation":1,"now":1,"digest":0,"since":0,"upto":1,"life":1,
+	    "topology_digest":0,"heads_after":[0,0],"cursors":[[999,'$((incarnation + 1000))',3,4,5]]}' \
+	    serve 600 >"$HL_T/silent" 3>&- &
+	pid=$!
+	# It is named as it is known here, whatever it says.
+	wait_until 20 grep -q 'what node 127.0.1.9 has of the log is not in it .* own lost writes are fetched' "$log"
+	put n1 dev dog '"meanwhile"'
+	wait_until 60 has n2 dev dog '"meanwhile"'
+	connection n1 127.0.1.9 '.status != "closed"'
+	kill "$pid"
+	wait "$pid" || :
+	healthy lost
+}
+
 says()		# says BY KIND KEY AHEAD FIELDS [N]: signed with mallory's key
 {
 	"$HL_STATEMENT" "$HL_T/ca.ours/mallory" "$@"

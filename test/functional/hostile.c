@@ -22,6 +22,7 @@
 #include "common/base/formats.h"
 #include "common/base/frame.h"
 #include "common/base/mem.h"
+#include "common/base/seal.h"
 #include "common/conf/settings.h"
 #include "opsd/cluster/catchup.h"
 #include "opsd/store/key.h"
@@ -44,6 +45,7 @@
  *	noise N			N messages of any bytes
  *	raw HEX			one message
  *	flood N TYPE		N messages of that type without reading
+ *	serve SECONDS		answers for its status, and has no rows and no log now: how often it was asked for them
  *	end			how the link ends
  */
 enum { HELLO = 1, READY, ASK, ANSWER, PULL, PULLED, WANT, FRAME, GOT, BYE, BEGIN };
@@ -412,6 +414,71 @@ want(struct hostile *h, char **arg)
 }
 
 static void
+answer_ask(struct hostile *h, struct rd *r)
+{
+	uint32_t id = rd_u32(r);
+	char *verb = rd_str(r);
+	int is_status = verb != NULL && strcmp(verb, "status") == 0;
+	char *text = xasprintf("{\"id\":\"%s\",\"name\":\"%s\",\"incarnation\":1,\"now\":%llu,"
+			       "\"uptime\":1,\"ports\":{\"clustering\":0,\"operations_api\":0},"
+			       "\"digest\":0,\"roster\":0,\"heads\":[],\"heads_upto\":[1,0],"
+			       "\"topology_digest\":0,\"formats\":[%u,%u]}",
+	    h->hex, h->hostname, (unsigned long long)wall_ms(), (unsigned)formats.wire_oldest,
+	    (unsigned)formats.wire);
+	struct buf b = { 0 };
+
+	buf_u8(&b, ANSWER);
+	buf_u32(&b, id);
+	buf_u16(&b, is_status ? 200 : 503);
+	buf_blob(&b, text, is_status ? strlen(text) : 0);
+	put(h, &b);
+	free(text);
+	free(verb);
+}
+
+static void
+answer_pull(struct hostile *h, struct rd *r)
+{
+	uint32_t id = rd_u32(r);
+	struct buf b = { 0 }, answer = { 0 };
+	size_t at = seal_begin(&answer);
+
+	buf_u16(&answer, 503);
+	buf_u64(&answer, 1);
+	buf_u32(&answer, 0);
+	seal_end(&answer, at, answer.len - at);
+	buf_u8(&b, PULLED);
+	buf_u32(&b, id);
+	buf_u16(&b, 200);
+	buf_blob(&b, answer.data, answer.len);
+	put(h, &b);
+	buf_free(&answer);
+}
+
+static void
+serve(struct hostile *h, char **arg)
+{
+	uint64_t end = mono_us() + (uint64_t)atoi(arg[0]) * 1000000;
+	struct buf m = { 0 };
+	unsigned pulls = 0;
+	struct rd r;
+
+	while (!h->over && mono_us() < end) {
+		if (!take(h, &m, 100))
+			continue;
+		r = rd_init(m.data + 1, m.len - 1);
+		if (m.data[0] == ASK)
+			answer_ask(h, &r);
+		else if (m.data[0] == PULL) {
+			answer_pull(h, &r);
+			pulls++;
+		}
+	}
+	printf("%u\n", pulls);
+	buf_free(&m);
+}
+
+static void
 noise(struct hostile *h, char **arg)
 {
 	int n = atoi(arg[0]);
@@ -485,6 +552,7 @@ static const struct {
 	{ "pull", 5, pull },
 	{ "push", 6, push },
 	{ "want", 0, want },
+	{ "serve", 1, serve },
 	{ "noise", 1, noise },
 	{ "raw", 1, raw },
 	{ "flood", 2, flood },

@@ -1302,14 +1302,20 @@ test_asked_while_changed(void **state)
 }
 
 static size_t
-recovering(struct openrep *r)
+recovering_within(struct openrep *r, uint64_t stalled_us, uint64_t most_us)
 {
 	size_t n;
-	uint8_t *ids = cursors_recovering(r->rep.cursors, &n);
+	uint8_t *ids = cursors_recovering(r->rep.cursors, stalled_us, most_us, &n);
 
 	assert_true(n == 0 || memcmp(ids, boston, NODE_ID_LEN) == 0);
 	free(ids);
 	return (n);
+}
+
+static size_t
+recovering(struct openrep *r)
+{
+	return (recovering_within(r, UINT64_MAX, UINT64_MAX));
 }
 
 static void
@@ -1321,6 +1327,9 @@ test_recovering(void **state)
 	assert_int_equal(recovering(r), 0);
 	happen(r, (struct cursor_event){ .kind = ON_OWN_LOST });
 	assert_int_equal(recovering(r), 1);
+	/* One that stands still, or goes on for too long. */
+	assert_int_equal(recovering_within(r, 0, UINT64_MAX), 0);
+	assert_int_equal(recovering_within(r, UINT64_MAX, 0), 0);
 	openrep_restart(r);
 	assert_int_equal(recovering(r), 1);
 	openrep_rows(r, LIFE, THERE, &(struct sent){ 1, 0, 1000, 1, 11, 0 }, 1, 0);
