@@ -85,6 +85,7 @@ read_entries(struct maker *m, struct rd *r)
 		if (g == NULL)
 			return (-1);
 		m->w->last = it->e.seq;
+		m->w->ms = it->e.ms;
 		it->next = NONE;
 		if (g->head == NONE) {
 			g->head = i;

@@ -25,6 +25,7 @@ struct window_frame {
 struct window {
 	uint64_t incarnation;
 	uint64_t last; /* greatest log sequence, 0 without entries */
+	uint64_t ms;   /* when that entry was committed */
 	struct buf bytes;
 	struct window_frame *frames;
 	size_t nframes;

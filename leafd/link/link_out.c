@@ -40,8 +40,6 @@ send_window_frame(struct peerlink *k, const uint8_t *p, size_t n)
 		return;
 	}
 	link_send(k, &head, p, n);
-	if (k->out.bytes == 0)
-		k->out.sending_ms = wall_ms();
 	k->out.frames++;
 	k->out.bytes += n;
 }
@@ -58,6 +56,8 @@ send_window(struct peerlink *k, const struct window *w)
 		return;
 	k->out.after = w->last;
 	k->out.sent_ms = wall_ms();
+	if (k->out.bytes > 0)
+		k->out.sending_ms = w->ms;
 }
 
 /* Nothing more comes; at the next tick it is asked for anew. */

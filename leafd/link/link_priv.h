@@ -112,7 +112,8 @@ struct peerlink {
 		int idle;               /* it ended, or cannot be read: at the next tick */
 		uint64_t frames, bytes; /* that are not GOT */
 		uint32_t share;         /* how many bytes the other lets us */
-		uint64_t sent_ms, confirmed_ms, sending_ms;
+		uint64_t sent_ms, confirmed_ms;
+		uint64_t sending_ms; /* commit time of what is not GOT; 0: nothing */
 	} out;
 
 	struct {

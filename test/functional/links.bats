@@ -119,6 +119,31 @@ status_of_links()	# of n1; leafd tells times once a second
 	wait_until 5 status_of_links
 }
 
+sends()		# sends NODE: something that the other has not confirmed
+{
+	status "$1" | jq -e --arg now "$(date +%s)" '.connections[0].database_sockets[] | select(.database == "dev") |
+	    .sendingMessage | strptime("%a, %d %b %Y %H:%M:%S GMT") | mktime |
+	    . > ($now | tonumber) - 60 and . <= ($now | tonumber) + 1'
+}
+
+waits()		# waits NODE: for the next transaction
+{
+	status "$1" | jq -e '[.connections[0].database_sockets[] | has("sendingMessage")] == [false]'
+}
+
+@test "cluster_status has sendingMessage while the other has not confirmed it, and only then" {
+	wait_until 10 waits n1
+	node_kill n2 opsd STOP
+	put n1 dev dog 5
+	wait_until 10 sends n1
+	node_kill n2 opsd CONT
+	wait_until 20 has n2 dev dog 5
+	wait_until 10 waits n1
+	# What a node says of itself comes along.
+	status n1 | jq -e --argjson api "$(port n2 api)" '.connections[0] | .ports == {"clustering":null,"operations_api":$api} and
+	    .status == "open" and .system_info.platform == "Linux" and (.uptime | type == "string") and (.latency_ms | type == "number")'
+}
+
 @test "tables and databases that come later replicate, too" {
 	make_table n2 cat
 	put n2 dev cat 1

@@ -99,7 +99,7 @@ give_window(struct node *n)
 			.mark = seq << 32 | 5,
 			.prev = seq - 1,
 			.prev_mark = seq > 1 ? (seq - 1) << 32 | 5 : 0,
-			.ms = 1,
+			.ms = 1000 + seq,
 			.table = 64,
 			.payload = payload,
 			.len = (uint32_t)n->payload,
@@ -850,10 +850,13 @@ test_opsd_restarts(void **state)
 	a.end = 10;
 	give_log(&a);
 	until(b.applied == 10);
+	until(links_find(a.links, b.id)->out.sending_ms == 0);
 	b.hold_apply = 1;
 	a.end = 20;
 	give_log(&a);
 	until(b.applied == 20);
+	/* When the last one was written that is not confirmed. */
+	assert_int_equal(links_find(a.links, b.id)->out.sending_ms, 1020);
 	chan_hang_up(b.opsd);
 	until(b.opsd == NULL && !chan_is_up(b.leaf));
 	ask(&a, "1", 20000, &one);

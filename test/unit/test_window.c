@@ -54,6 +54,7 @@ add(struct data *d, unsigned table, size_t len)
 	memset(payload, (int)(d->seq & 0xff), len + 1);
 	e.seq = ++d->seq;
 	e.mark = e.seq << 32;
+	e.ms = 1000 + e.seq;
 	e.prev = d->last[table];
 	e.prev_mark = e.prev << 32;
 	e.table = 10 + table;
@@ -98,6 +99,7 @@ test_groups_by_table(void **state)
 	build(&w, &d, FRAME_MAX);
 	assert_int_equal(w.incarnation, 77);
 	assert_int_equal(w.last, 105);
+	assert_int_equal(w.ms, 1105);
 	assert_int_equal(w.nframes, 3);
 
 	/* In the order in which the tables first appear. */
