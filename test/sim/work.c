@@ -275,6 +275,17 @@ is_there(const struct machine *m, const struct table *table)
 	return (t != NULL);
 }
 
+/* Or the row has gone for its age. */
+static int
+has_left(const struct machine *m, const struct table *table, const struct row *row)
+{
+	struct table *t = catalog_by_id(m->data.catalog, table->id);
+	int gone = t != NULL && !stamp_none(t->forgotten) && stamp_none(row_newest(row));
+
+	table_unref(t);
+	return (gone);
+}
+
 /* When the row is no longer there to tell. */
 static struct stamp
 latest_by_now(void)
@@ -295,7 +306,8 @@ note_row(const struct request_made *r, const struct write *w, int key, int appli
 		deleted[r->t][key] = stamp_max(deleted[r->t][key], at);
 		deleted_by[r->m->index][r->t][key] = at;
 	}
-	if (machine_alive(r->m) && applied && is_there(r->m, w->table))
+	if (machine_alive(r->m) && applied && is_there(r->m, w->table) &&
+	    !has_left(r->m, w->table, &row))
 		check_stamp(r->m, &row);
 	if (machine_alive(r->m))
 		promise(r->m, &promises[r->m->index][r->t][key], &row);
