@@ -23,10 +23,11 @@
 #include "test/sim/work.h"
 #include "test/sim/world.h"
 
-#define TRIES    60
-#define PAUSE_US 1000000
-#define KNOWN_US 60000000
-#define FEW      2 /* so many members stay */
+#define TRIES     60
+#define PAUSE_US  1000000
+#define KNOWN_US  60000000
+#define FEW       2 /* so many members stay */
+#define CLOCKS_US 1900000
 
 enum belonging { OUT, IN, UNSURE };
 
@@ -377,6 +378,30 @@ membership_whole(void)
 			for (int t = 0; t < work_tables() && i != k; t++)
 				if (membership_linked(&machines[i], &machines[k]))
 					check_whole(&machines[i], &machines[k], t, 1);
+}
+
+/* Clocks differ by less than what is held. */
+static void
+set_clocks(int64_t most_us)
+{
+	for (int i = 0; i < nmachines; i++)
+		machines[i].skew_us = most_us > 0 ?
+		    (int64_t)world_below(2 * (uint64_t)most_us) - most_us :
+		    0;
+}
+
+/* A member is removed, and at once added again: sooner than their clocks differ. */
+void
+membership_hurry(void)
+{
+	struct machine *m = any_member(NULL), *at = any_member(m);
+
+	world_note(m, "is removed and comes back at once");
+	set_clocks(CLOCKS_US);
+	expel(m, at);
+	finish(&fellows[m->index], 1);
+	settle(m, 1);
+	set_clocks(0);
 }
 
 void

@@ -77,10 +77,27 @@ rosters_show(void)
 			show_roster(&machines[i]);
 }
 
+/* All entries, to the letter: sums of them are what nodes compare. */
+static json_t *
+entries_of(const struct machine *m)
+{
+	json_t *list = roster_list(m->rep.roster), *all = json_array(), *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		json_array_append_new(all,
+		    roster_entry(m->rep.roster,
+			(enum statement_kind)
+			    statement_kind_read(json_string_value(json_array_get(one, 0))),
+			json_string_value(json_array_get(one, 1))));
+	json_decref(list);
+	return (all);
+}
+
 static void
 same_roster(const struct machine *a, const struct machine *b)
 {
-	json_t *x = roster_list(a->rep.roster), *y = roster_list(b->rep.roster);
+	json_t *x = entries_of(a), *y = entries_of(b);
 
 	if (!json_equal(x, y)) {
 		rosters_show();
