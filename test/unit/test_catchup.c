@@ -188,6 +188,37 @@ test_served_since(void **state)
 	buf_free(&out);
 }
 
+static void
+raise_horizon(struct group *g, void *arg)
+{
+	struct table *t = group_edit(g, group_table_named(g, "dev", 3, "dog", 3));
+
+	t->horizon = *(const struct stamp *)arg;
+	t->changed = 1;
+}
+
+/* Of a row whose tombstone has gone the log may have the insert, and others' delete not. */
+static void
+test_not_before_the_horizon(void **state)
+{
+	struct openrep *r = *state;
+	uint64_t ms = txlog_ms(&r->o.data.log, first_of_its_time(r, "dog"));
+	struct catchup_question q = ask_for("dog", 0, ms);
+	struct catchup_answer a;
+	struct buf out = { 0 };
+	struct stamp horizon = { ms << 16, 1 };
+
+	serve(r, &q, 1, &out, &a);
+	assert_int_equal(a.status, 200);
+	assert_int_equal(openrep_call(r, raise_horizon, &horizon), 200);
+	serve(r, &q, 1, &out, &a);
+	assert_int_equal(a.status, 410);
+	q.from_ms++;
+	serve(r, &q, 1, &out, &a);
+	assert_int_equal(a.status, 200);
+	buf_free(&out);
+}
+
 /* ---- what is asked and taken ---- */
 
 static const struct cursor_view *
@@ -370,6 +401,7 @@ main(void)
 		TEST(test_served_together),
 		TEST(test_served_in_pieces),
 		TEST(test_served_since),
+		TEST(test_not_before_the_horizon),
 		TEST(test_taken_together),
 		TEST(test_taken_each),
 		TEST(test_other_number_of_tables),

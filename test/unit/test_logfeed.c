@@ -186,6 +186,22 @@ test_recovered(void **state)
 	end(&f);
 }
 
+/* A stream that is gone was as far as it has said, not as far as the log was then. */
+static void
+test_acknowledged(void **state)
+{
+	struct fed f;
+	struct logfeed_end at;
+
+	begin_with_table(&f, "acknowledged");
+	at = add(&f, 3);
+	add(&f, 3);
+	publish(&f, &at);
+	look(&f, &(struct logfeed_end){ 0 });
+	assert_int_equal(f.after, at.window);
+	end(&f);
+}
+
 /* What retention took is not to be published; nor what is not there yet. */
 static void
 test_bounds(void **state)
@@ -216,6 +232,7 @@ main(void)
 		cmocka_unit_test(test_lost_window),
 		cmocka_unit_test(test_lost_at_a_peer),
 		cmocka_unit_test(test_recovered),
+		cmocka_unit_test(test_acknowledged),
 		cmocka_unit_test(test_bounds),
 	};
 
