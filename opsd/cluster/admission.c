@@ -209,6 +209,8 @@ keep_member(struct group *g, const struct member_claim *claim)
 		if (now.url == NULL)
 			now.url = xstrdup(known.url);
 		now.dial = xstrdup(known.dial);
+		now.has_shard = known.has_shard;
+		now.shard = known.shard;
 	}
 	if (!member_equal(&now, &known))
 		members_store(g, &now);

@@ -51,15 +51,17 @@ member_equal(const struct member *a, const struct member *b)
 	return (memcmp(a->id, b->id, NODE_ID_LEN) == 0 && same_text(a->hostname, b->hostname) &&
 	    same_text(a->node_name, b->node_name) && same_text(a->url, b->url) &&
 	    same_text(a->spki, b->spki) && same_text(a->serial, b->serial) &&
-	    same_text(a->issuer, b->issuer) && same_text(a->dial, b->dial));
+	    same_text(a->issuer, b->issuer) && same_text(a->dial, b->dial) &&
+	    a->has_shard == b->has_shard && a->shard == b->shard);
 }
 
 json_t *
 member_write(const struct member *m)
 {
-	return (json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:I}", "hostname", m->hostname,
-	    "nodeName", m->node_name, "url", m->url, "spki", m->spki, "serial", m->serial, "issuer",
-	    m->issuer, "dial", m->dial, "added", (json_int_t)m->added_ms));
+	return (json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o*, s:I}", "hostname",
+	    m->hostname, "nodeName", m->node_name, "url", m->url, "spki", m->spki, "serial",
+	    m->serial, "issuer", m->issuer, "dial", m->dial, "shard",
+	    m->has_shard ? json_integer(m->shard) : NULL, "added", (json_int_t)m->added_ms));
 }
 
 /* A field that may be absent, or null. */
@@ -98,6 +100,9 @@ member_read(struct member *m, const uint8_t *id, const json_t *o, char **fault)
 	memcpy(m->id, id, NODE_ID_LEN);
 	read_fields(m, o, &w);
 	m->dial = read_optional(&w, o, "dial");
+	m->has_shard = json_object_get(o, "shard") != NULL;
+	if (m->has_shard)
+		m->shard = (uint32_t)peerjson_number(&w, o, "shard", UINT32_MAX);
 	m->added_ms = peerjson_number(&w, o, "added", INT64_MAX);
 	*fault = w.fault;
 }

@@ -18,6 +18,8 @@ struct member {
 	char *spki;            /* SHA-256 of its key, pinned; NULL: it has shown none */
 	char *serial, *issuer; /* of the certificate that it showed last, or NULL */
 	char *dial;            /* the URL by which a call has added it, or NULL: none has */
+	int has_shard;
+	uint32_t shard; /* that a call has given it */
 	uint64_t added_ms;
 };
 

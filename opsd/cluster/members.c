@@ -232,6 +232,39 @@ member_edit_run(struct group *g, struct commit_job *j)
 	member_clear(&m);
 }
 
+struct shard_edit {
+	struct commit_job job; /* first */
+	const uint8_t *id;
+	const json_t *shard;
+};
+
+static void
+shard_edit_run(struct group *g, struct commit_job *j)
+{
+	struct shard_edit *e = (struct shard_edit *)j;
+	struct members *l = replication_of(g)->members;
+	struct member m = { 0 };
+
+	if (members_by_id(l, e->id, &m)) {
+		m.has_shard = json_is_integer(e->shard);
+		m.shard = (uint32_t)json_integer_value(e->shard);
+		members_store(g, &m);
+		nodes_show(g, e->id);
+	} else
+		commit_fail(j, 409, "the node has been removed meanwhile");
+	member_clear(&m);
+}
+
+int
+members_keep_shard(struct replication *rep, const uint8_t *id, const json_t *shard)
+{
+	struct shard_edit e = { .job.run = shard_edit_run, .id = id, .shard = shard };
+	int status = commit_wait(rep->data->commit, &e.job);
+
+	free(e.job.error);
+	return (status);
+}
+
 static int
 edit_member(struct replication *rep, const uint8_t *id, const char *url)
 {
@@ -352,6 +385,17 @@ without_path(const char *url)
 	if (n > path && strcmp(url + n - path, REPADDRESS_PATH) == 0)
 		return (xstrndup(url, n - path));
 	return (xstrdup(url));
+}
+
+json_t *
+members_shard(struct replication *rep, const uint8_t *id)
+{
+	struct member m = { 0 };
+	json_t *shard = members_by_id(rep->members, id, &m) && m.has_shard ? json_integer(m.shard) :
+									     json_null();
+
+	member_clear(&m);
+	return (shard);
 }
 
 char *

@@ -338,6 +338,7 @@ add_link_row(struct group *g, const struct peer *p, json_t *row)
 	json_object_set_new(row, "hostname", json_string(p->hostname));
 	json_object_set_new(row, "url", url != NULL ? json_string(url) : json_null());
 	json_object_set_new(row, "replicates", json_boolean(all));
+	json_object_set_new(row, "shard", members_shard(replication_of(g), p->id));
 	if (all)
 		json_object_set_new(row, "subscriptions",
 		    narrow_subscriptions(json_object_get(row, "subscriptions")));
@@ -366,8 +367,9 @@ put_member_row(struct group *g, const uint8_t *id)
 
 	if (discovery_links(rep, id) && roster_member(rep->roster, id, &m)) {
 		node_id_hex(id, hex);
-		row = json_pack("{s:s, s:s, s:n, s:s, s:s?, s:b}", "name", m.hostname, "node_id",
-		    hex, "subscriptions", "hostname", m.hostname, "url", m.url, "replicates", 0);
+		row = json_pack("{s:s, s:s, s:n, s:s, s:s?, s:b, s:o}", "name", m.hostname,
+		    "node_id", hex, "subscriptions", "hostname", m.hostname, "url", m.url,
+		    "replicates", 0, "shard", members_shard(rep, id));
 		group_system_put(g, SYS_NODES, row);
 		json_decref(row);
 	}

@@ -298,12 +298,27 @@ end_expected(struct linkjoin *j)
 	j->expected = 0;
 }
 
+static int
+keep_shard(struct linkjoin *j)
+{
+	int status = j->shard != NULL ? members_keep_shard(&j->ops->rep, j->id, j->shard) : 200;
+
+	if (status == 200)
+		return (0);
+	return (linkjoin_fail(j, status,
+	    xasprintf("'%s' is added, but its 'shard' is not kept", j->route.host)));
+}
+
 int
 linkjoin_finish(struct linkjoin *j, const char *by)
 {
 	char *err = NULL;
 	int status = 200;
 
+	if (keep_shard(j) == -1) {
+		end_expected(j);
+		return (-1);
+	}
 	if (j->revoked != NULL)
 		status = pki_revoke(j->ops->pki, j->revoked, 0, by, &err);
 	end_expected(j);

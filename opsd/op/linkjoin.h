@@ -24,6 +24,7 @@ struct linkjoin {
 	char *api_pin;   /* the hash of the key that the other's API has shown, or NULL */
 	int api_port;    /* of the other's operations API over TLS */
 	json_t *revoked; /* serials, or NULL; borrowed */
+	json_t *shard;   /* its number, null for none, or NULL: not said; borrowed */
 	int is_explicit; /* it says what flows: */
 	struct subscriptions wanted;
 	uint64_t start_ms;

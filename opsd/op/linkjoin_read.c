@@ -174,17 +174,18 @@ linkjoin_revoked(struct faults *f, const json_t *body, const char *prefix)
 	return (json_array_size(list) > 0 ? list : NULL);
 }
 
-/* Kept for no use: there are no shards. */
-static void
-check_shard(struct faults *f, const json_t *body, const char *prefix)
+/* Kept and shown alone: there are no shards. */
+static json_t *
+read_shard(struct faults *f, const json_t *body, const char *prefix)
 {
-	const json_t *v = json_object_get(body, "shard");
+	json_t *v = json_object_get(body, "shard");
 
 	if (v != NULL && !json_is_null(v) &&
 	    (!json_is_integer(v) || json_integer_value(v) < 0 ||
 		json_integer_value(v) > UINT32_MAX))
 		fault(f, "'%sshard' must be an integer between 0 and %lu", prefix,
 		    (unsigned long)UINT32_MAX);
+	return (v);
 }
 
 static uint64_t
@@ -245,7 +246,7 @@ linkjoin_read(struct request *r, struct faults *f, const json_t *body, const cha
 	j->verify_tls = read_switch(f, body, prefix, "verify_tls", 1);
 	j->retain = read_retain(f, body, prefix, j->authorization);
 	j->revoked = linkjoin_revoked(f, body, prefix);
-	check_shard(f, body, prefix);
+	j->shard = read_shard(f, body, prefix);
 	j->start_ms = read_start_time(f, body, prefix);
 	read_flows(j, f, body, prefix);
 	return (j);

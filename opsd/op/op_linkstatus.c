@@ -234,6 +234,7 @@ op_linkstatus_add(json_t *o, const struct op_linkstatus *s)
 	add_link_state(o, s);
 	json_object_set_new(o, "replicateByDefault", json_boolean(all != NULL && !all->removed));
 	json_object_set_new(o, "replicates", json_boolean(peer_active(s->peer)));
+	json_object_set_new(o, "shard", members_shard(&s->ops->rep, s->peer->id));
 	json_object_set_new(o, "retain_authorization", json_boolean(are_retained(s)));
 	json_object_set_new(o, "subscriptions", explicit_json(json_object_get(o, "subscriptions")));
 	json_object_set_new(o, "database_sockets", sockets_json(s));

@@ -43,7 +43,9 @@
 	{ KIND_LIST, at "revoked_certificates", NULL, OP_NONE, "[\"0a1b\"]", \
 	    "Serial numbers of certificates that get no link with any member any more, and those of clients no " \
 	    "request. update_node takes it alone, without a node." }, \
-	{ KIND_NUMBER, at "shard", NULL, OP_NONE, "1", "Accepted, without effect." }, \
+	{ KIND_NUMBER, at "shard", NULL, OP_NONE, "1", \
+	    "For a link: the number of the node's shard, or null for none. It is kept, and shown in hdb_nodes and by " \
+	    "cluster_status; all nodes have all rows whatever it is." }, \
 	{ KIND_TEXT, at "start_time", NULL, OP_NONE, "2026-01-01T00:00:00.000Z", \
 	    "For a link: what was written since then flows as well." }
 #define FLOWS(at)	{ KIND_LIST, at "subscriptions", NULL, OP_NONE, SUBSCRIPTIONS, \
@@ -95,7 +97,7 @@ const struct op_doc opdoc_node[] = {
 		    "For links: a table that comes for the first time comes with what was written since then." },
 		{ KIND_LIST, "routes[].revokedCertificates", NULL, OP_NONE, "[\"0a1b\"]",
 		    "For links: serial numbers of certificates that get no link." },
-		{ KIND_NUMBER, "routes[].shard", NULL, OP_NONE, "1", "Accepted, without effect." },
+		{ KIND_NUMBER, "routes[].shard", NULL, OP_NONE, "1", "Kept, without effect." },
 		{ KIND_ANY, "routes[].tls", NULL, "true", "wss",
 		    "Of leaf routes: true, false or wss, through a WebSocket." },
 		{ KIND_BOOLEAN, "routes[].separate", NULL, "false", "true",

@@ -248,7 +248,7 @@ certificates()	# certificates NODE: its own, and the authorities that it trusts
 @test "add_node with a token: all flows both ways, and the other knows the node" {
 	make_table n2 t
 	insert n2 t '{"id":"early"}'
-	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"authorization\":\"$(token n2)\"")}" \
+	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"shard\":7,\"authorization\":\"$(token n2)\"")}" \
 	    '. == {"message":"Successfully added '"'127.0.1.2'"' to cluster"}'
 	wait_until 10 connected n3 n2 open
 	wait_until 10 connected n2 n3 open
@@ -263,10 +263,30 @@ certificates()	# certificates NODE: its own, and the authorities that it trusts
 	wait_until 10 has_certificate n2 keys/ca.crt
 }
 
+shard()		# shard VALUE: that n3 shows of n2
+{
+	listed n3 n2 ".shard == $1" || return 1
+	ok n3 '{"operation":"cluster_status"}' ".connections[0].shard == $1"
+}
+
+@test "the number of a shard is kept and shown where a call gave it, until another gives none" {
+	shard 7
+	listed n2 n3 '.shard == null'
+	ok n3 '{"operation":"update_node","hostname":"127.0.1.2"}'
+	shard 7
+	ok n3 '{"operation":"update_node","hostname":"127.0.1.2","shard":4294967295}'
+	shard 4294967295
+	ok n3 '{"operation":"update_node","hostname":"127.0.1.2","shard":null}'
+	shard null
+	ok n3 '{"operation":"update_node","hostname":"127.0.1.2","shard":0}'
+	shard 0
+}
+
 @test "a restart dials again" {
 	node_stop n3
 	node_run n3
 	wait_until 20 connected n3 n2 open
+	shard 0
 }
 
 @test "update_node with subscriptions: these alone flow" {
@@ -310,6 +330,7 @@ shows_retained()	# shows_retained NODE BOOL: of the other, and nothing of them
 	    {\"database\":\"dev\",\"table\":\"t\",\"subscribe\":true,\"publish\":true}]")}" \
 	    '.message == "Successfully added '"'127.0.1.2'"' to cluster"'
 	wait_until 20 connected n2 n3 open
+	shard null
 	listed n2 n3 '(.subscriptions | length) == 1'
 	insert n3 t '{"id":"again"}'
 	wait_until 20 has_row n2 t '"again"'
@@ -321,6 +342,65 @@ shows_retained()	# shows_retained NODE BOOL: of the other, and nothing of them
 	! has_retained n3 || return 1
 	wait_until 20 alone n2
 	alone n3
+}
+
+bearer()	# bearer NODE KIND: an Authorization header with its operation or refresh token
+{
+	echo "Bearer $(ask "$1" "{\"operation\":\"create_authentication_tokens\",\"username\":\"$HL_USER\",
+	    \"password\":\"$HL_PASSWORD\"}" | jq -r ".$2_token")"
+}
+
+@test "add_node with a header of Bearer, and with one of Basic; others are refused" {
+	local basic header
+
+	basic="Basic $(printf %s "$HL_USER:$HL_PASSWORD" | base64)"
+	refused n3 403 "{\"operation\":\"add_node\",$(to n2 "\"verify_tls\":false,\"authorization\":\"$(bearer n2 refresh)\"")}" \
+	    "'127.0.1.2' refuses to sign a certificate for this node, with 401: invalid token"
+	# A token of another node.
+	refused n3 403 "{\"operation\":\"add_node\",$(to n2 "\"verify_tls\":false,\"authorization\":\"$(bearer n3 operation)\"")}" \
+	    "with 401: invalid token"
+	refused n3 400 "{\"operation\":\"add_node\",$(to n2 '"authorization":"Digest x"')}" \
+	    "'authorization' must be a join token (hlj1.PIN.SECRET), or the value of an Authorization header, of Basic or Bearer"
+	alone n2
+	alone n3
+	for header in "$(bearer n2 operation)" "$basic"; do
+		ok n3 "{\"operation\":\"set_node\",\"url\":\"wss://127.0.1.2:$link_port\",\"operations_port\":$(secure_port n2),
+		    \"verify_tls\":false,\"authorization\":\"$header\"}" \
+		    '. == {"message":"Successfully added '"'127.0.1.2'"' to cluster"}'
+		wait_until 20 connected n2 n3 open
+		! grep -rqF "${header#* }" "$(root n3)/log" "$(root n3)/keys" "$(root n2)/log" || return 1
+		ok n3 '{"operation":"remove_node","hostname":"127.0.1.2"}'
+		wait_until 20 alone n2
+		alone n3
+	done
+}
+
+@test "add_node with start_time: of what was there before, only what was written since comes, both ways" {
+	local since
+
+	ok n2 '{"operation":"create_table","database":"since","table":"s","primary_key":"id"}'
+	ok n3 '{"operation":"create_table","database":"since","table":"mine","primary_key":"id"}'
+	ok n2 '{"operation":"insert","database":"since","table":"s","records":[{"id":"before"}]}'
+	ok n3 '{"operation":"insert","database":"since","table":"mine","records":[{"id":"before"}]}'
+	# Later than both, whatever parts of a millisecond they have.
+	since=$(date -u -d "@$(($(date +%s) + 1))" +%Y-%m-%dT%H:%M:%S.000Z)
+	wait_until 10 eval '[ "$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)" \> "$since" ]'
+	ok n2 '{"operation":"insert","database":"since","table":"s","records":[{"id":"after"}]}'
+	ok n3 '{"operation":"insert","database":"since","table":"mine","records":[{"id":"after"}]}'
+	ok n3 "{\"operation\":\"add_node\",$(to n2 "\"start_time\":\"$since\",\"authorization\":\"$(token n2)\"")}"
+	wait_until 20 has_only n3 s '["after"]'
+	wait_until 20 has_only n2 mine '["after"]'
+	ok n2 '{"operation":"insert","database":"since","table":"s","records":[{"id":"later"}]}'
+	wait_until 20 has_only n3 s '["after","later"]'
+	ok n3 '{"operation":"remove_node","hostname":"127.0.1.2"}'
+	wait_until 20 alone n2
+	alone n3
+}
+
+has_only()	# has_only NODE TABLE IDS
+{
+	ask "$1" "{\"operation\":\"search_by_value\",\"database\":\"since\",\"table\":\"$2\",\"attribute\":\"id\",
+	    \"value\":\"*\",\"get_attributes\":[\"id\"]}" | jq -e "map(.id) | sort == $3"
 }
 
 @test "configure_cluster by hostname: all or nothing" {
