@@ -168,6 +168,7 @@ discovery_state(json_t *state, void *arg)
 	json_object_set(state, "conflicts", h->conflicts);
 	json_object_set(state, "doubled", h->doubled);
 	json_object_set(state, "unrouted", h->unrouted);
+	json_object_set_new(state, "lasting", kick_lasting(h));
 	json_object_set_new(json_object_get(state, "counts"), "reconnects",
 	    json_pack("{s:i, s:i}", "hub", h->hub_ups > 0 ? (int)h->hub_ups - 1 : 0, "leaf",
 		h->leaf_ups > 0 ? (int)h->leaf_ups - 1 : 0));

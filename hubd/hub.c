@@ -138,6 +138,7 @@ disconnect_servers(struct hub *h)
 	h->dialers = NULL;
 	copies_free(h->copies);
 	h->copies = NULL;
+	kick_clear(h->kick);
 	json_array_clear(h->conflicts);
 	json_decref(h->unrouted);
 	h->unrouted = json_array();
@@ -388,6 +389,7 @@ hub_start(struct svc *svc)
 	h->doubled = json_array();
 	h->conflicts = json_array();
 	h->unrouted = json_array();
+	h->kick = kick_new();
 	h->tick = evtimer_new(svc->base, discovery_tick_cb, h);
 	if (h->tick == NULL)
 		fatalx("hub: no timer");
@@ -407,6 +409,7 @@ hub_stop(struct hub *h)
 	json_decref(h->conflicts);
 	json_decref(h->unrouted);
 	json_decref(h->dials);
+	kick_free(h->kick);
 	free(h->advertise);
 	free(h->dir);
 	free(h);

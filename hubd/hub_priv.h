@@ -53,7 +53,7 @@ struct hub {
 	json_t *dials;                    /* names that our routes lead to; NULL: not known */
 	uint64_t dials_asked;             /* when the server was asked for them, mono_us */
 	uint64_t none_since, ended_since; /* as dialers_look says; 0: not so */
-	uint64_t kick_until;              /* removed nodes may have links until then, mono_us */
+	struct kick *kick;                /* removed nodes that have links (kick.h) */
 };
 
 /* links.c */

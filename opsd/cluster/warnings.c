@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/conf/tlsconf.h"
 #include "opsd/auth/certends.h"
 #include "opsd/auth/user.h"
 #include "opsd/cluster/cluster.h"
@@ -127,6 +128,37 @@ warn_unrouted(const json_t *mesh, json_t *list)
 		    "nodes", nodes);
 }
 
+/* What nobody is kept out by, and what keeps him out. */
+static const char *const lasting_texts[] = {
+	[TLSCONF_SECRET] = "the hub server has not taken over yet that it is refused. If that does "
+			   "not end, run restart_service with clustering here",
+	[TLSCONF_FILES] =
+	    "with certificates of one's own the hub server refuses nobody by name. To "
+	    "keep that node out, name the keys of all others in clustering.tls.pinned, or "
+	    "use an authority that has not signed for it",
+	[TLSCONF_INSECURE] =
+	    "without verified certificates the hub server refuses nobody by name. To "
+	    "keep that node out, give the cluster user another password on all others",
+};
+
+static void
+warn_lasting(struct replication *rep, const json_t *mesh, json_t *list)
+{
+	struct conf *conf = data_conf(rep->data);
+	const char *why = lasting_texts[tlsconf_trust(conf)];
+	json_t *one, *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(mesh, "lasting"), i, one) {
+		o = warnings_add(list, "removed_link",
+		    json_sprintf("Node '%s' was removed, but has a leaf link to this node again "
+				 "each time that it is ended: %s",
+			json_string_value(json_object_get(one, "node_name")), why));
+		json_object_update_missing(o, one);
+	}
+	conf_free(conf);
+}
+
 static void
 warn_links(struct replication *rep, const json_t *mesh, json_t *list)
 {
@@ -136,6 +168,7 @@ warn_links(struct replication *rep, const json_t *mesh, json_t *list)
 	json_array_foreach(json_object_get(mesh, "conflicts"), i, conflict)
 		warn_conflict(conflict, list);
 	warn_unrouted(mesh, list);
+	warn_lasting(rep, mesh, list);
 	if (json_array_size(doubled) == 0)
 		return;
 	o = warnings_add(list, "linked_twice",

@@ -24,6 +24,7 @@
  *   linked_twice	"nodes": a leaf route leads into the mesh of the own hub, all comes twice
  *   unrouted		"nodes": linked with this node, which none that can be reached is known to have a
  *			route to, and which has none
+ *   removed_link	"node_name","address": a removed node's leaf link, which comes back or does not end
  *   topology_gap	"from","to","tables" (["db.table"...], the first ones),"table_count": what one
  *			writes does not reach the other, as far as peers have told
  *   certificate_expiry	"certificate","uses","ends": within tls.expiryWarning, or it has

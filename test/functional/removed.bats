@@ -1,8 +1,10 @@
 #!/usr/bin/env bats
 # Who is removed is out over NATS as well, where it dials a hub: n1 and n2 are hubs, e1 and e2 edges of n1,
 # e1 by a WebSocket.  All are members by links, too; n1 has the address 127.0.1.1, e1 127.0.1.11, and so on.
+# n3 and e3, its edge, are a cluster of their own, with certificates that an operator has made.
 
 load node.bash
+load certs.bash
 
 start_nodes()
 {
@@ -12,12 +14,12 @@ start_nodes()
 	websocket_port=$((link_port + 1))
 	export link_port websocket_port
 	for n in n1 n2 e1 e2; do
-		node_make $n "REPLICATION_HOSTNAME=$(host $n)" "REPLICATION_SECUREPORT=$(host $n):$link_port" \
-		    "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(host $n)"
-		sed -i "s|^    port: $(port $n api)\$|&\n    securePort: $(secure_port $n)|" "$HL_T/nodes/$n/hubleaf.yaml"
+		member_make $n
 	done
 	echo "CLUSTERING_HUBSERVER_LEAFNODES_NETWORK_WEBSOCKETPORT=$websocket_port" >>"$HL_T/nodes/n1/env"
-	for n in n1 n2 e1 e2; do
+	echo "NATSSERVER_PATH=$HL_T/nats-server" >>"$HL_T/nodes/n1/env"
+	for n in n2 n1 e1 e2; do
+		[ $n = n2 ] || wrap
 		node_run $n
 		wait_until 20 node_ready $n
 	done
@@ -29,6 +31,26 @@ start_nodes()
 	for n in n2 e1 e2; do
 		join $n
 	done
+}
+
+member_make()	# member_make NODE [KEY=VALUE...]
+{
+	local n=$1
+
+	shift
+	node_make "$n" "REPLICATION_HOSTNAME=$(host "$n")" "REPLICATION_SECUREPORT=$(host "$n"):$link_port" \
+	    "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(host "$n")" "$@"
+	sed -i "s|^    port: $(port "$n" api)\$|&\n    securePort: $(secure_port "$n")|" "$HL_T/nodes/$n/hubleaf.yaml"
+}
+
+wrap()		# n1's nats-server accepts no other configuration while $HL_T/hold is there
+{
+	cat >"$HL_T/nats-server" <<-END
+	#!/bin/sh
+	[ "\$1" != -t ] || [ ! -e "$HL_T/hold" ] || exit 1
+	exec $(readlink "/proc/$(node_pid n2 hub)/exe") "\$@"
+	END
+	chmod +x "$HL_T/nats-server"
 }
 
 host()
@@ -45,19 +67,24 @@ secure_port()
 
 join()		# join NODE: by a token of n1
 {
-	local token
-
-	token=$(ask n1 '{"operation":"create_join_token"}' | jq -r .token)
-	ok "$1" "{\"operation\":\"add_node\",\"hostname\":\"$(host n1)\",\"port\":$link_port,
-	    \"operations_port\":$(secure_port n1),\"authorization\":\"$token\"}"
-	wait_until 30 member "$1"
+	join_by "$1" n1
+	wait_until 30 member "$1" n1 n2
 }
 
-member()	# member NODE: n1 and n2 are linked with it
+join_by()	# join_by NODE MEMBER
+{
+	local token
+
+	token=$(ask "$2" '{"operation":"create_join_token"}' | jq -r .token)
+	ok "$1" "{\"operation\":\"add_node\",\"hostname\":\"$(host "$2")\",\"port\":$link_port,
+	    \"operations_port\":$(secure_port "$2"),\"authorization\":\"$token\"}"
+}
+
+member()	# member NODE OTHER...: these are linked with it
 {
 	local n
 
-	for n in n1 n2; do
+	for n in "${@:2}"; do
 		[ "$n" = "$1" ] || ask $n '{"operation":"cluster_status"}' | jq -e --arg n "$1" \
 		    'any(.connections[]; .node_name == $n and .status == "open")' || return 1
 	done
@@ -116,4 +143,70 @@ removed()	# removed NODE BY: its leaf link with n1 ended, and what it tries is r
 	[ "$(leaf_link e1 "$websocket_port")" = "$link" ]
 	join e2
 	wait_until 20 in_network n1 n2 e1 e2
+}
+
+ended()		# ended NODE OF: how often its log says that the other's leaf link is ended
+{
+	grep -c "the leaf link of node $2, which was removed, .* is ended" "$HL_T/nodes/$1/log" || :
+}
+
+ended_once_more()	# ended_once_more NODE OF BEFORE
+{
+	[ "$(ended "$1" "$2")" = $(($3 + 1)) ]
+}
+
+lasts()		# lasts NODE OF WORDS: a removed node's leaf link, in cluster_status
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e --arg n "$2" --arg w "$3" \
+	    'any(.warnings[]; .kind == "removed_link" and .node_name == $n and (.message | contains($w)))'
+}
+
+no_removed_link()	# no_removed_link NODE
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e 'all(.warnings[]; .kind != "removed_link")'
+}
+
+@test "a hub that takes over no configuration ends the link until it does: said meanwhile, and once" {
+	local before
+
+	before=$(ended n1 e2)
+	touch "$HL_T/hold"
+	ok n2 "{\"operation\":\"remove_node\",\"hostname\":\"$(host e2)\"}"
+	wait_until 30 lasts n1 e2 "the hub server has not taken over yet"
+	grep -q "node e2 was removed, but there is still a leaf link of it" "$HL_T/nodes/n1/log"
+	[ "$(ended n1 e2)" = "$before" ]
+	rm "$HL_T/hold"
+	wait_until 40 ended_once_more n1 e2 "$before"
+	wait_until 10 no_removed_link n1
+	wait_until 10 says n1 "is refused: 'e2' was removed"
+	[ "$(ended n1 e2)" = $((before + 1)) ]
+	wait_until 20 in_network n1 n2 e1
+}
+
+own_make()	# own_make NODE: with a certificate of an operator's
+{
+	certificate ours "$1"
+	member_make "$1" "CLUSTERING_TLS_CERTIFICATE=$HL_T/ca.ours/$1.pem" "CLUSTERING_TLS_PRIVATEKEY=$HL_T/ca.ours/$1.key" \
+	    "CLUSTERING_TLS_CERTIFICATEAUTHORITY=$HL_T/ca.ours/ca.pem" CLUSTERING_TLS_VERIFY=true
+	node_run "$1"
+	wait_until 20 node_ready "$1"
+}
+
+@test "with certificates of one's own a removed node's link comes back: said, with the cure, which helps" {
+	local key
+
+	authority ours
+	own_make n3
+	own_make e3
+	leaf_route e3 n3
+	wait_until 20 in_network n3 e3
+	join_by e3 n3
+	wait_until 20 member e3 n3
+	ok n3 "{\"operation\":\"remove_node\",\"hostname\":\"$(host e3)\"}"
+	wait_until 30 lasts n3 e3 "clustering.tls.pinned"
+	[ "$(ended n3 e3)" = 0 ]
+	key=$(openssl x509 -in "$HL_T/ca.ours/n3.pem" -noout -pubkey | openssl pkey -pubin -outform der | sha256sum)
+	ok n3 "{\"operation\":\"set_configuration\",\"clustering_tls_pinned\":[\"${key%% *}\"]}"
+	wait_until 30 no_removed_link n3
+	wait_until 20 in_network n3
 }
