@@ -61,7 +61,7 @@ void cluster_answer_read(struct cluster *c, const uint8_t *peer, int broken);
 /*
  * The peer says that it has of our log what is of an incarnation, which is not in it: whether that is
  * to be looked into, which costs everybody a copy.  Whoever is vouched for (else NULL) is believed once
- * a minute, after each time for twice as long not, up to a day, and of no time to come.
+ * a minute, after each time for twice as long not, up to an hour, and of no time to come.
  */
 int cluster_may_claim(struct cluster *c, const uint8_t *who, uint64_t incarnation);
 /* that time, mono_us; 0: now */

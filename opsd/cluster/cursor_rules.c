@@ -433,12 +433,14 @@ is_before_position(const struct cursor_view *v, const struct cursor_event *e)
 	    (e->incarnation == v->incarnation && e->at.seq < v->seq));
 }
 
+/* Which incarnation its log has, its own node has said: of a later one nothing would ever chain. */
 static unsigned
 take_given(struct cursor_step *s)
 {
 	struct cursor_view *v = s->v;
 
-	if (is_before_position(v, s->e) || s->e->from_ms > v->from_ms)
+	if (s->e->incarnation > v->incarnation || is_before_position(v, s->e) ||
+	    s->e->from_ms > v->from_ms)
 		return (0);
 	v->incarnation = s->e->incarnation;
 	set_position(s, &s->e->at);

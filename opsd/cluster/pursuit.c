@@ -18,7 +18,8 @@
 #define QUESTIONS_EACH 8  /* to one peer */
 #define QUESTIONS_LOGS 4  /* of those, for its log, each of which may be for many tables */
 #define CLAIM_US       60000000
-#define CLAIM_MAX_US   86400000000
+#define CLAIM_MAX_US   3600000000
+#define CLAIM_OLD_US   86400000000 /* then it begins anew */
 #define CLAIM_AHEAD_MS 86400000
 #define BROKEN_US      1000000
 #define BROKEN_MAX_US  60000000
@@ -161,7 +162,7 @@ cluster_may_claim(struct cluster *c, const uint8_t *who, uint64_t incarnation)
 	may = incarnation < wall_ms() + CLAIM_AHEAD_MS &&
 	    (v->claims == 0 || passed > claim_pause(v));
 	if (may) {
-		v->claims = passed > CLAIM_MAX_US ? 1 : v->claims + 1;
+		v->claims = passed > CLAIM_OLD_US ? 1 : v->claims + 1;
 		v->claimed_us = now;
 	}
 	pthread_mutex_unlock(&c->lock);

@@ -330,6 +330,21 @@ test_older_position(void **state)
 	assert_int_equal(view_of(r, austin, AUSTIN)->seq, 12);
 }
 
+/* Nor one in a log that austin has not. */
+static void
+test_position_nowhere(void **state)
+{
+	struct openrep *r = *state;
+	struct given_position p = austin_at(9, 0);
+
+	copy_all(r, boston, BOSTON);
+	copy_all(r, austin, AUSTIN);
+	p.incarnation = LIFE + 1;
+	chunk(r, 1, &p, 0);
+	assert_state(r, austin, AUSTIN, CURSOR_QUEUED);
+	assert_true(view_of(r, austin, AUSTIN)->incarnation == LIFE);
+}
+
 /* Nobody waits for a copy that stands still. */
 static void
 test_stands_still(void **state)
@@ -476,6 +491,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_begins_anew, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_goes, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_older_position, setup, openrep_end),
+		cmocka_unit_test_setup_teardown(test_position_nowhere, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_stands_still, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_gives_whole, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_gives_stored, setup, openrep_end),

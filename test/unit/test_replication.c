@@ -1346,6 +1346,37 @@ test_recovering(void **state)
 	assert_int_equal(recovering(r), 0);
 }
 
+static int
+claims_after(struct openrep *r, uint64_t minutes)
+{
+	later_ms += minutes * 60000 + 1000;
+	return (cluster_may_claim(r->rep.cluster, boston, wall_ms()));
+}
+
+/* Each costs all nodes a copy. */
+static void
+test_claims(void **state)
+{
+	struct openrep *r = *state;
+	uint64_t was = later_ms;
+
+	assert_false(cluster_may_claim(r->rep.cluster, boston, wall_ms() + 2 * 86400000));
+	assert_true(claims_after(r, 0));
+	for (uint64_t pause = 1; pause < 60; pause *= 2) {
+		assert_false(claims_after(r, pause - 1));
+		assert_true(claims_after(r, 1));
+	}
+	assert_false(claims_after(r, 59));
+	assert_true(claims_after(r, 1));
+	assert_true(claims_after(r, 60));
+	/* After a day without one it is as in the beginning. */
+	assert_true(claims_after(r, 1440));
+	assert_true(claims_after(r, 1));
+	assert_false(claims_after(r, 1));
+	assert_true(cluster_may_claim(r->rep.cluster, NULL, wall_ms()));
+	later_ms = was;
+}
+
 static void
 test_not_served(void **state)
 {
@@ -1484,6 +1515,7 @@ main(void)
 		TEST(test_log_never_had),
 		TEST(test_asked_while_changed),
 		TEST(test_recovering),
+		TEST(test_claims),
 		TEST(test_not_served),
 		TEST(test_retention),
 		TEST(test_retention_for_subscribers),
