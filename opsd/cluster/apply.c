@@ -11,6 +11,7 @@
 #include "opsd/cluster/merge.h"
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/replication.h"
+#include "opsd/cluster/take.h"
 #include "opsd/store/group_priv.h"
 
 /* Entries of peers' logs, on their way into the rows. */
@@ -122,6 +123,7 @@ make_peers_table(struct entries_in *s, const struct txn *t, const char *key, con
 
 	if (!json_is_true(json_object_get(def, "part")) && !group_database_dropped(s->g, db) &&
 	    stamp_cmp(group_dropped(s->g, db, name), t->stamp) < 0 &&
+	    take_has_room(s->g, db, name) &&
 	    group_create_table(s->g, db, name, key, def, "", &why) == NULL)
 		rc = stop_unfit(s, "a definition with a name that cannot be");
 	free(db);

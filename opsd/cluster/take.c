@@ -201,6 +201,19 @@ take_database(const struct taking *a)
 		group_put_database(a->g, i->sub.database);
 }
 
+int
+take_has_room(struct group *g, const char *db, const char *name)
+{
+	static struct log_brake brake = { .most = 5 };
+
+	if (catalog_count(group_data(g)->catalog) < TAKE_TABLES_MAX)
+		return (1);
+	log_braked(&brake, LOG_WARN,
+	    "table %s.%s of another node is not made here: there are %d tables already", db, name,
+	    TAKE_TABLES_MAX);
+	return (0);
+}
+
 /* Ours of the name, with the attributes that it has there; NULL: there is none, and none is made. */
 static struct table *
 take_table(const struct taking *a, const struct offer_table *t, int wanted, int *made)
@@ -209,7 +222,8 @@ take_table(const struct taking *a, const struct offer_table *t, int wanted, int 
 	size_t dblen = strlen(db), len = strlen(t->name);
 	struct table *mine = group_table_named(a->g, db, dblen, t->name, len);
 
-	*made = mine == NULL && wanted && may_database_come(a, db) && may_come(a, db, t->name);
+	*made = mine == NULL && wanted && may_database_come(a, db) && may_come(a, db, t->name) &&
+	    take_has_room(a->g, db, t->name);
 	if (*made)
 		mine = group_create_table(a->g, db, t->name, offer_key(t), t->definition, "", &why);
 	if (*made && mine != NULL)

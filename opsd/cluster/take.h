@@ -20,6 +20,11 @@ struct take {
 	    *asked; /* that a call here has asked for; NULL: none; borrowed */
 };
 
+/* With so many tables, none is made because another node has it: each costs memory here. */
+#define TAKE_TABLES_MAX 100000
+/* Whether one more may be; else the log says so. */
+int take_has_room(struct group *g, const char *db, const char *name);
+
 struct take *take_new(struct offer *offer); /* takes it */
 void take_free(struct take *t);
 

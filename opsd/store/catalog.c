@@ -372,6 +372,17 @@ catalog_has_database(struct catalog *c, const char *database)
 	return (d != NULL);
 }
 
+size_t
+catalog_count(struct catalog *c)
+{
+	size_t n;
+
+	pthread_rwlock_rdlock(&c->lock);
+	n = HASH_CNT(hh, c->tables);
+	pthread_rwlock_unlock(&c->lock);
+	return (n);
+}
+
 uint64_t
 catalog_made_us(struct catalog *c)
 {

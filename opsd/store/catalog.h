@@ -44,6 +44,7 @@ struct table *catalog_by_id(struct catalog *c, uint32_t id);
 int catalog_has_database(struct catalog *c, const char *database);
 /* when a database was made last, monotonic; 0: not since the start */
 uint64_t catalog_made_us(struct catalog *c);
+size_t catalog_count(struct catalog *c); /* tables, those of the system as well */
 /* Names of all databases, sorted, without "system"; array of strings, new reference. */
 json_t *catalog_databases(struct catalog *c);
 /* Tables of a database (all of them for NULL, system excluded), counted, sorted by

@@ -17,9 +17,21 @@
 #define THERE 70u
 #define LIFE  1000u
 
+static size_t more_tables;
+
+size_t __real_catalog_count(struct catalog *c);
+size_t __wrap_catalog_count(struct catalog *c);
+
+size_t
+__wrap_catalog_count(struct catalog *c)
+{
+	return (__real_catalog_count(c) + more_tables);
+}
+
 static int
 setup(void **state)
 {
+	more_tables = 0;
 	openrep_begin(state, "dog", NULL);
 	return (0);
 }
@@ -290,6 +302,21 @@ test_tables_are_made(void **state)
 	offering_table(o, "cat", THERE, 3, "id");
 	assert_int_equal(openrep_take(r, o), 200);
 	assert_true(has_table(r, "cat"));
+}
+
+/* Others may name as many as they like. */
+static void
+test_tables_have_an_end(void **state)
+{
+	struct openrep *r = *state;
+	struct offer *o = called(1, 0, "*");
+
+	offering_table(o, "cat", THERE, 3, "id");
+	offering_table(o, "cow", THERE + 1, 3, "id");
+	more_tables = TAKE_TABLES_MAX - 1 - __real_catalog_count(r->o.data.catalog);
+	assert_int_equal(openrep_take(r, o), 200);
+	assert_true(has_table(r, "cat"));
+	assert_false(has_table(r, "cow"));
 }
 
 /* What was dropped here comes back by a call, not as the two compare. */
@@ -841,6 +868,7 @@ main(void)
 		TEST(test_vouched),
 		TEST(test_seen_from_here),
 		TEST(test_tables_are_made),
+		TEST(test_tables_have_an_end),
 		TEST(test_dropped_here),
 		TEST(test_removed_then_put_back),
 		TEST(test_asked_before_the_drop),
