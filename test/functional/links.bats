@@ -371,3 +371,52 @@ insecure()	# insecure NODE ADDRESS OTHER-ADDRESS [HOSTNAME]
 	node_stop n5
 	node_stop n6
 }
+
+# Its certificate has nothing but a common name; the system trusts who has signed it, and the file names nobody.
+rooted()	# rooted NODE HOSTNAME OTHER-HOSTNAME
+{
+	local d=$HL_T/ca.roots
+
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" \
+	    -keyout "$d/$1.key" -out "$d/$1.csr" 2>/dev/null
+	openssl x509 -req -in "$d/$1.csr" -CA "$d/ca.pem" -CAkey "$d/ca.key" -CAcreateserial \
+	    -days 30 -out "$d/$1.pem" 2>/dev/null
+	node_make "$1" CLUSTERING_ENABLED=false "SSL_CERT_FILE=$d/ca.pem" LD_PRELOAD=libnss_wrapper.so \
+	    NSS_WRAPPER_HOSTS="$HL_T/hosts" NSS_WRAPPER_DISABLE_DEEPBIND=1
+	echo "$2" >"$HL_T/nodes/$1/address"
+	cat >>"$HL_T/nodes/$1/hubleaf.yaml" <<-END
+	replication:
+	  hostname: $2
+	  securePort: $(awk -v host="$2" '$2 == host { print $1 }' "$HL_T/hosts"):$link_port
+	  enableRootCAs: true
+	  routes:
+	    - hostname: $3
+	      port: $link_port
+	tls:
+	  certificate: $d/$1.pem
+	  privateKey: $d/$1.key
+	END
+	node_run "$1"
+}
+
+@test "certificates that the system's authorities have signed, with a common name alone, while enableRootCAs is true" {
+	link_port=$(port n1 hub)
+	authority roots
+	printf '%s\n' "127.0.1.7 server-seven" "127.0.1.8 server-eight" >"$HL_T/hosts"
+	rooted n7 server-seven server-eight
+	rooted n8 server-eight server-seven
+	make_table n7 dog
+	put n7 dev dog 7
+	wait_until 20 has n8 dev dog 7
+	wait_until 10 linked n8 n7
+	ok n8 '{"operation":"set_configuration","replication_enableRootCAs":false}'
+	node_kill n8 leafd
+	wait_until 20 warned n8 link_failing "no authority that this node trusts has signed it"
+	! linked n8 n7 || false
+	ok n8 '{"operation":"set_configuration","replication_enableRootCAs":null}'
+	wait_until 40 linked n8 n7
+	put n8 dev dog 8
+	wait_until 10 has n7 dev dog 8
+	node_stop n7
+	node_stop n8
+}
