@@ -53,7 +53,7 @@ json_t *cli_missing(const json_t *users, const json_t *config, const json_t *rou
     const json_t *network, const json_t *status);
 
 /*
- * All that `hubleaf status` knows: new reference; *runs is 0 when opsd does not.  Without
+ * All that `hubleaf status` knows: new reference; *runs is 0 when opsd does not answer.  Without
  * conf it is another node's, which is asked alone: NULL with *err when it does not answer.
  */
 json_t *cli_status(const struct conf *conf, const struct cli_target *t, int *runs, char **err);
@@ -75,6 +75,13 @@ int cli_keep(const struct cli_target *t, const char *folder, const char *node, u
 int cli_restore(const struct conf *conf, const char *file);
 /* The daemon that runs by its pid file; 0: none. */
 int cli_daemon_pid(const struct conf *conf, const char *name);
+/*
+ * The line of the daemon's log that says why it ended by itself, or does not get ready: its last error since it
+ * was ready or was stopped.  NULL: there is none, or no log.  The caller frees.
+ */
+char *cli_daemon_error(const struct conf *conf, const char *daemon);
+/* The same, from the last bytes of a log. */
+char *cli_last_error(const char *log, size_t n);
 /* Until the job has ended, its row; NULL with *err.  Shows on a terminal how far it is. */
 json_t *cli_wait_job(const struct cli_target *t, const char *id, char **err);
 /* Until no table is behind what reachable nodes have; -1 with *err. */

@@ -71,6 +71,8 @@ put_node(struct buf *out, const json_t *node, const json_t *clustering)
 	if (uptime[0] != '\0')
 		buf_addf(out, "  up %s  version %s  health %s", uptime,
 		    screen_text(node, "version"), screen_text(node, "health"));
+	else if (json_object_get(node, "health") != NULL)
+		buf_addf(out, "  health %s", screen_text(node, "health"));
 	buf_u8(out, '\n');
 	if (json_object_get(clustering, "hub_server") != NULL)
 		buf_addf(out, "hub server %s, leaf server %s\n",
@@ -262,6 +264,7 @@ cli_screen(const json_t *status, struct buf *out)
 	const json_t *replication = json_object_get(clustering, "replication");
 	const json_t *connections = json_object_get(replication, "connections");
 
+	put_wrong(out, "failed", json_object_get(status, "failed"));
 	put_wrong(out, "warning", json_object_get(replication, "warnings"));
 	put_wrong(out, "missing", json_object_get(status, "missing"));
 	put_wrong(out, "pending", json_object_get(status, "pending"));

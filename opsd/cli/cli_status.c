@@ -14,7 +14,8 @@
 
 /* What `hubleaf status` shows, from what the node answers. */
 
-#define PENDING_MAX 50 /* lines */
+#define PENDING_MAX    50 /* lines */
+#define HEALTH_SECONDS 10 /* what does not answer then is not asked for more */
 
 /* What an answer that is an error says; the caller frees. */
 static char *
@@ -77,36 +78,35 @@ status_text(const json_t *o, const char *name)
 	return (text != NULL ? text : "");
 }
 
-/* server: what opsd knows of the nats-server, {"status",...}, or NULL.  pid -1: not known. */
+/* Of a process that is watched by its pid file: `word` is how it is.  pid 0: it does not run; -1: not known. */
 static json_t *
-status_of(int pid, const json_t *server)
+status_of(int pid, const char *word)
 {
-	const char *word = json_string_value(json_object_get(server, "status"));
-
 	if (pid == -1)
-		return (json_pack("{s:s}", "status", word != NULL ? word : "stopped"));
+		return (json_pack("{s:s}", "status", word));
 	if (pid == 0)
 		return (json_pack("{s:s, s:n}", "status", "stopped", "pid"));
-	return (json_pack("{s:s, s:i}", "status", word != NULL ? word : "running", "pid", pid));
+	return (json_pack("{s:s, s:i}", "status", word, "pid", pid));
 }
 
 /* ---- the node ---- */
 
+/* *err: it does not answer. */
 static json_t *
-health_part(const struct cli_target *t)
+health_part(const struct cli_target *t, char **err)
 {
+	struct cli_target soon = *t;
 	struct answer a = { 0 };
-	char *err = NULL;
 	json_t *text;
 
-	if (cli_request(t, "GET", "/health", NULL, &a, &err) == -1)
-		text = json_sprintf("does not answer: %s", err);
+	soon.timeout_s = HEALTH_SECONDS;
+	if (cli_request(&soon, "GET", "/health", NULL, &a, err) == -1)
+		text = json_sprintf("does not answer: %s", *err);
 	else if (a.status == 200)
 		text = json_string("good");
 	else
 		text = json_sprintf("bad: %s", a.body);
 	free(a.body);
-	free(err);
 	return (text);
 }
 
@@ -123,10 +123,12 @@ add_statuses(json_t *o, const struct cli_target *t)
 }
 
 static json_t *
-node_part(int pid, const struct cli_target *t, const json_t *info, const json_t *status)
+node_part(int pid, const struct cli_target *t, json_t *health, const json_t *info,
+    const json_t *status)
 {
 	const json_t *about = json_object_get(info, "hubleaf");
-	json_t *o = pid == -1 ? json_pack("{s:s}", "status", "running") : status_of(pid, NULL);
+	/* While it starts, and as long as it fails to, its process is there as well. */
+	json_t *o = status_of(pid, info != NULL ? "running" : "not answering");
 	char *uptime;
 
 	if (pid == 0)
@@ -139,8 +141,9 @@ node_part(int pid, const struct cli_target *t, const json_t *info, const json_t 
 		json_object_set(o, "version", json_object_get(about, "version"));
 		free(uptime);
 	}
-	json_object_set_new(o, "health", health_part(t));
-	add_statuses(o, t);
+	json_object_set(o, "health", health);
+	if (info != NULL)
+		add_statuses(o, t);
 	return (o);
 }
 
@@ -229,16 +232,19 @@ pending_part(const json_t *info, const json_t *status, const json_t *config)
 
 /* ---- all ---- */
 
-/* opsd answers and has not heard of it: its daemon hangs, or is not connected. */
+/*
+ * A nats-server, which opsd knows of.  When opsd answers and has not heard of it, its daemon hangs, or is not
+ * connected; when opsd does not answer, nobody knows.
+ */
 static json_t *
 server_status(int pid, const json_t *info, const char *name)
 {
 	const json_t *server = json_object_get(json_object_get(info, "nats"), name);
-	json_t *o = status_of(pid, server);
+	const char *word = json_string_value(json_object_get(server, "status"));
 
-	if (pid > 0 && info != NULL && !json_is_object(server))
-		json_object_set_new(o, "status", json_string("errored"));
-	return (o);
+	if (word == NULL)
+		word = pid == -1 ? "stopped" : info != NULL ? "errored" : "unknown";
+	return (status_of(pid, word));
 }
 
 static int
@@ -273,6 +279,19 @@ clustering_part(const struct conf *conf, const json_t *info, const json_t *netwo
 	return (o);
 }
 
+/* Why opsd does not answer, when its log says it. */
+static json_t *
+failed_part(const struct conf *conf, const json_t *info)
+{
+	char *why = conf != NULL && info == NULL ? cli_daemon_error(conf, "opsd") : NULL;
+	json_t *list = json_array();
+
+	if (why != NULL)
+		json_array_append_new(list, json_string(why));
+	free(why);
+	return (list);
+}
+
 /* Not shown when it is empty; takes the reference. */
 static void
 set_list(json_t *o, const char *name, json_t *list)
@@ -285,24 +304,32 @@ set_list(json_t *o, const char *name, json_t *list)
 json_t *
 cli_status(const struct conf *conf, const struct cli_target *t, int *runs, char **err)
 {
-	json_t *info = ask_operation(t, "system_information", err), *network, *status, *users,
-	       *config;
+	char *why = NULL;
+	json_t *health = health_part(t, &why), *info = NULL, *network, *status, *users, *config;
 	json_t *routes, *o;
 	int pid = pid_of(conf, "opsd");
 
-	*runs = conf != NULL ? pid != 0 : info != NULL;
-	if (conf == NULL && info == NULL)
+	if (why == NULL)
+		info = ask_operation(t, "system_information", &why);
+	*runs = info != NULL;
+	if (conf == NULL && info == NULL) {
+		json_decref(health);
+		*err = why;
 		return (NULL);
-	network = ask_operation(t, "cluster_network", NULL);
-	status = ask_operation(t, "cluster_status", NULL);
-	users = ask_operation(t, "list_users", NULL);
-	config = ask_operation(t, "get_configuration", NULL);
-	routes = ask_operation(t, "cluster_get_routes", NULL);
-	o = json_pack("{s:o, s:o}", "hubleaf", node_part(pid, t, info, status), "clustering",
-	    clustering_part(conf, info, network, status, config));
+	}
+	free(why);
+	network = info != NULL ? ask_operation(t, "cluster_network", NULL) : NULL;
+	status = info != NULL ? ask_operation(t, "cluster_status", NULL) : NULL;
+	users = info != NULL ? ask_operation(t, "list_users", NULL) : NULL;
+	config = info != NULL ? ask_operation(t, "get_configuration", NULL) : NULL;
+	routes = info != NULL ? ask_operation(t, "cluster_get_routes", NULL) : NULL;
+	o = json_pack("{s:o, s:o}", "hubleaf", node_part(pid, t, health, info, status),
+	    "clustering", clustering_part(conf, info, network, status, config));
+	set_list(o, "failed", failed_part(conf, info));
 	set_list(o, "pending", pending_part(info, status, config));
 	set_list(o, "missing",
 	    cli_missing(users, config, routes, json_object_get(network, "nodes"), status));
+	json_decref(health);
 	json_decref(info);
 	json_decref(network);
 	json_decref(status);

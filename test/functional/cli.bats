@@ -292,6 +292,33 @@ cli()
 	[ "$status" = 1 ]
 }
 
+@test "status says why a node does not start" {
+	node_make f1
+	cp "$HL_T/nodes/n1/port.api" "$HL_T/nodes/f1/port.api"
+	node_config f1 >"$HL_T/nodes/f1/hubleaf.yaml"
+	run "$HL_CLI" run -c "$HL_T/nodes/f1/hubleaf.yaml"
+	[[ $status = 1 && $output == *"giving up"* ]]
+	run "$HL_CLI" -c "$HL_T/nodes/f1/hubleaf.yaml" status
+	[[ $status = 1 && ${lines[0]} == "failed: "*" [error]"*"port $(port n1 api): Address already in use" ]]
+	[[ $output == *"this node  stopped"* && $output != *running* ]]
+}
+
+# As it is in each of its tries to start, for as long as these take.
+@test "a node that runs and does not answer is not said to be running" {
+	local pid
+
+	pid=$(cat "$(root n1)/run/opsd.pid")
+	kill -STOP "$pid"
+	cli status json=true
+	kill -CONT "$pid"
+	[ "$status" = 1 ]
+	jq -e --arg pid "$pid" '.hubleaf | .status == "not answering" and .pid == ($pid | tonumber) and
+	    (.health | startswith("does not answer: "))' <<<"$output"
+	jq -e '.clustering | .hub_server.status == "unknown" and .leaf_server.status == "unknown"' <<<"$output"
+	cli status
+	[[ $status = 0 && $output == *"n1  running"* ]]
+}
+
 on_terminal()	# on_terminal ARG...: the same on a terminal; $output has no line ends of one
 {
 	local args

@@ -127,6 +127,10 @@ test_nothing_runs(void **state)
 	       "{\"status\":\"stopped\"},\"leaf_server\":{\"status\":\"stopped\"},\"network\":[],"
 	       "\"replication\":{}}}",
 	    "this node  stopped\nhub server stopped, leaf server stopped\n");
+	expect(
+	    "{\"hubleaf\":{\"status\":\"not answering\",\"pid\":1,\"health\":\"does not answer: it\"},"
+	    "\"failed\":[\"a port is taken\"],\"clustering\":{\"replication\":{}}}",
+	    "failed: a port is taken\n\nthis node  not answering  health does not answer: it\n");
 }
 
 static void
