@@ -115,6 +115,12 @@ linknames(const struct conf *c)
 		list = json_pack("[s, s]", "127.0.0.1", "::1");
 	}
 	add_one(list, "localhost");
+	/*
+	 * A hub server that loses a route which the other end has dialled may dial what that one said it listens on.
+	 * Where that is all addresses, it reaches itself, and leaves off once it has seen that: after the handshake.
+	 */
+	add_one(list, "0.0.0.0");
+	add_one(list, "::");
 	add_configured(list, conf_str(c, HUB_CLUSTER_ADVERTISE));
 	add_configured(list, conf_str(c, HUB_CLUSTER_HOST));
 	add_configured(list, conf_str(c, HUB_LEAF_HOST));
