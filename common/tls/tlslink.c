@@ -2,6 +2,7 @@
 
 #include "common/tls/tlslink.h"
 
+#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
@@ -202,6 +203,38 @@ verify_hint(long verified)
 	}
 }
 
+/* What an alert of the other end means, to whoever sees to this node's certificate; NULL: nothing that he can mend. */
+static const char *
+alert_hint(int reason)
+{
+	switch (reason) {
+	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+		return ("no authority that the other node trusts has signed it");
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+		return ("it has expired, or a clock is wrong");
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+		return ("it is revoked");
+	case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+		return ("it must be for servers and clients, serverAuth and clientAuth");
+	case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+		return (
+		    "it is for another name than this node is dialled by, or not good yet, or damaged");
+	default:
+		return (NULL);
+	}
+}
+
+static char *
+alert_fault(int reason, const char *why)
+{
+	const char *hint = alert_hint(reason);
+
+	if (hint != NULL)
+		return (xasprintf("the other node refuses this node's certificate: %s (%s)", hint,
+		    why));
+	return (xasprintf("the other node refuses: %s", why));
+}
+
 static char *
 ssl_fault(SSL *ssl, unsigned long code)
 {
@@ -213,7 +246,7 @@ ssl_fault(SSL *ssl, unsigned long code)
 		return (xasprintf("the other node's certificate: %s%s",
 		    X509_verify_cert_error_string(verified), verify_hint(verified)));
 	if (why != NULL && strstr(why, "alert") != NULL)
-		return (xasprintf("the other node refuses: %s", why));
+		return (alert_fault(ERR_GET_REASON(code), why));
 	return (why != NULL ? xasprintf("TLS: %s", why) : NULL);
 }
 
@@ -226,6 +259,8 @@ tlslink_fault(struct bufferevent *bev, int err)
 	ERR_clear_error();
 	if (why != NULL)
 		return (why);
-	return (err != 0 ? xstrdup(strerror(err)) :
-			   xstrdup("the other node closed the connection"));
+	/* It matters to nobody whether something was under way to it. */
+	if (err == 0 || err == EPIPE || err == ECONNRESET)
+		return (xstrdup(TLSLINK_CLOSED));
+	return (xstrdup(strerror(err)));
 }

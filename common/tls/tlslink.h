@@ -37,6 +37,9 @@ void tlslink_flush(struct bufferevent *bev, struct evbuffer *out);
 /* Past what is queued, once, plain or TLS: for a last word. */
 void tlslink_write(struct bufferevent *bev, const void *p, size_t n);
 
+/* The other end went away without a word. */
+#define TLSLINK_CLOSED "the other node closed the connection"
+
 /* Why a connection has ended, plain or TLS, `err` being errno or 0; the caller frees. */
 char *tlslink_fault(struct bufferevent *bev, int err);
 

@@ -10,6 +10,7 @@
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
+#include "common/tls/tlslink.h"
 #include "leafd/link/dial.h"
 #include "leafd/link/link_priv.h"
 
@@ -28,6 +29,7 @@ struct target {
 	unsigned wait_ms, tries;
 	char *error; /* of the last attempt; NULL: none */
 	int refused; /* and that it was that */
+	int met;     /* and that the other end was reached */
 	int known;   /* it has said who it is */
 	uint8_t id[NODE_ID_LEN];
 	int kept;
@@ -49,6 +51,7 @@ void
 target_known(struct target *t, const uint8_t id[NODE_ID_LEN])
 {
 	t->known = 1;
+	t->met = 0; /* what was wrong before it came so far is over */
 	memcpy(t->id, id, NODE_ID_LEN);
 }
 
@@ -78,9 +81,17 @@ void
 target_ended(struct target *t, enum target_end how, const char *why)
 {
 	static struct log_brake brake = { .most = 20 };
-	int linked = is_linked(t);
+	int linked = is_linked(t), met = t->busy;
 
 	t->busy = 0;
+	/* Who has refused this node a few times is silent about it for a while. */
+	if (met && t->met && how == TARGET_FAILED && t->error != NULL &&
+	    strcmp(why, TLSLINK_CLOSED) == 0) {
+		wait_more(t);
+		links_changed(t->ls);
+		return;
+	}
+	t->met = met && how != TARGET_STOOD;
 	t->refused = how == TARGET_REFUSED;
 	if (how == TARGET_STOOD) {
 		t->wait_ms = WAIT_MIN_MS;

@@ -89,7 +89,7 @@ need_ws()
 	link_node n3 "\"wss://127.0.1.1:$link_port\""
 	sed -i "s|ca.x/n3|ca.y/n3|" "$HL_T/nodes/n3/env"
 	node_run n3
-	wait_until 20 grep -q "link: no link to wss://127.0.1.1:$link_port: the other node refuses: .*unknown ca" "$HL_T/nodes/n3/log"
+	wait_until 20 grep -q "link: no link to wss://127.0.1.1:$link_port: the other node refuses this node.s certificate: no authority that the other node trusts has signed it .*unknown ca" "$HL_T/nodes/n3/log"
 	has_links n3 0
 	node_stop n3
 }

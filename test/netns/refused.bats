@@ -57,7 +57,7 @@ linked_again()
 	authority foreign
 	certificate foreign n2 serverAuth,clientAuth DNS:n2
 	as "$HL_T/ca.foreign" n2
-	no_link "unable to get local issuer certificate" "the other node refuses: tlsv1 alert unknown ca"
+	no_link "unable to get local issuer certificate" "no authority that the other node trusts has signed it (tlsv1 alert unknown ca)"
 }
 
 @test "an expired one" {

@@ -936,6 +936,31 @@ test_log_ends(void **state)
 	close_all();
 }
 
+/* Who says once what is wrong with a certificate, and then closes each connection at once: listen.c, for a while. */
+static void
+curt_read(struct bufferevent *bev, void *arg)
+{
+	static const uint8_t unknown_ca[] = { 0x15, 3, 3, 0, 2, 2, 48 };
+
+	(void)!write(bufferevent_getfd(bev), unknown_ca, sizeof(unknown_ca));
+	bufferevent_free(bev);
+}
+
+static void
+curt_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+{
+	unsigned *calls = arg;
+	struct bufferevent *bev;
+
+	if ((*calls)++ > 0) {
+		close(fd);
+		return;
+	}
+	bev = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+	bufferevent_setcb(bev, curt_read, NULL, NULL, NULL);
+	bufferevent_enable(bev, EV_READ);
+}
+
 /* As much of an HTTP proxy as CONNECT takes. */
 struct proxy {
 	struct evconnlistener *listener;
@@ -996,6 +1021,30 @@ proxy_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, 
 	p->in = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
 	bufferevent_setcb(p->in, proxy_head, NULL, NULL, p);
 	bufferevent_enable(p->in, EV_READ | EV_WRITE);
+}
+
+static void
+test_why_stays(void **state)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct evconnlistener *l;
+	unsigned calls = 0;
+
+	node_new(&a, 'a');
+	node_new(&b, 'b');
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	sin.sin_port = htons((uint16_t)b.port);
+	l = evconnlistener_new_bind(base, curt_accept, &calls,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 8, (struct sockaddr *)&sin, sizeof(sin));
+	assert_non_null(l);
+	tell(&a, &(struct wish){ .dial = 1 });
+	until(strstr(dial_error(&a), "no authority that the other node trusts") != NULL);
+	until(calls == 3);
+	assert_non_null(strstr(dial_error(&a), "no authority that the other node trusts"));
+	/* It is not there any more: that is another matter. */
+	evconnlistener_free(l);
+	until(strstr(dial_error(&a), "Connection refused") != NULL);
+	close_all();
 }
 
 static void
@@ -1593,6 +1642,7 @@ main(void)
 		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_opsd_restarts),
 		cmocka_unit_test(test_log_ends),
+		cmocka_unit_test(test_why_stays),
 		cmocka_unit_test(test_proxy),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_before_admitted),

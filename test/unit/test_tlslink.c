@@ -220,7 +220,8 @@ test_refused(void **state)
 		assert_int_equal(server.got, cases[i].server == NULL);
 		if (cases[i].server != NULL) {
 			assert_non_null(strstr(server.why, cases[i].server));
-			assert_non_null(strstr(client.why, "the other node refuses: "));
+			assert_non_null(strstr(client.why,
+			    "the other node refuses this node's certificate: "));
 		}
 		part();
 		meet(&theirs, &ours, "n");
