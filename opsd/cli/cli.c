@@ -15,22 +15,35 @@
 #include "opsd/cli/cli_command.h"
 #include "opsd/cli/cli_fields.h"
 #include "opsd/cli/cli_help.h"
+#include "opsd/cli/cli_plain.h"
 #include "opsd/cli/cli_print.h"
 #include "opsd/op/opdoc.h"
 
 #define CONFIG_FILE    "/etc/hubleaf/hubleaf.yaml"
 #define STATUS_SECONDS 30
 
+static void
+tell_plain(const char *before, const char *text)
+{
+	struct buf line = { 0 };
+
+	cli_plain(&line, text);
+	fprintf(stderr, "hubleaf: %s%.*s\n", before, (int)line.len, (const char *)line.data);
+	buf_free(&line);
+}
+
 void
 cli_die(const char *fmt, ...)
 {
+	char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	fprintf(stderr, "hubleaf: ");
-	vfprintf(stderr, fmt, ap);
-	fprintf(stderr, "\n");
+	if (vasprintf(&text, fmt, ap) == -1)
+		text = NULL;
 	va_end(ap);
+	tell_plain("", text != NULL ? text : "no memory");
+	free(text);
 	exit(1);
 }
 
@@ -135,10 +148,13 @@ cli_print_error(const struct answer *a, const json_t *v)
 {
 	const char *error = json_string_value(json_object_get(v, "error"));
 
-	if (error != NULL && json_object_size(v) == 1)
-		fprintf(stderr, "hubleaf: %s\n", error);
-	else
-		fprintf(stderr, "hubleaf: status %d: %s\n", a->status, a->body);
+	char status[40] = "";
+
+	if (error == NULL || json_object_size(v) != 1) {
+		snprintf(status, sizeof(status), "status %d: ", a->status);
+		error = a->body;
+	}
+	tell_plain(status, error);
 }
 
 json_t *

@@ -45,6 +45,19 @@ put_break(struct buf *out, int depth)
 		buf_addf(out, "\n%*s", depth * 2, "");
 }
 
+/* Controls beyond ASCII as well, which JSON leaves and terminals obey. */
+static void
+put_escaped(struct buf *out, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	for (; *s != '\0'; s++)
+		if (*s == 0x7f || (*s == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f))
+			buf_addf(out, "\\u%04X", *s == 0x7f ? *s : *++s);
+		else
+			buf_u8(out, *s);
+}
+
 static void
 put_plain(struct buf *out, const json_t *v)
 {
@@ -56,7 +69,7 @@ put_plain(struct buf *out, const json_t *v)
 		return;
 	}
 	text = json_dumps(v, JSON_ENCODE_ANY);
-	buf_addf(out, "%s", text != NULL ? text : "null");
+	put_escaped(out, text != NULL ? text : "null");
 	free(text);
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "opsd/cli/cli_plain.h"
 #include "opsd/cli/cli_print.h"
 
 /* `hubleaf status` on one screen: what is wrong first, then the node, then a line a peer. */
@@ -34,6 +35,14 @@ put_more(struct buf *out, size_t left)
 
 /* ---- what is wrong ---- */
 
+/* To the end of the line. */
+static void
+put_text(struct buf *out, const char *text)
+{
+	cli_plain(out, text);
+	buf_u8(out, '\n');
+}
+
 static void
 put_wrong(struct buf *out, const char *kind, const json_t *list)
 {
@@ -41,11 +50,13 @@ put_wrong(struct buf *out, const char *kind, const json_t *list)
 	const json_t *v;
 
 	json_array_foreach(list, i, v)
-		if (i < WRONG_MAX && json_is_object(v))
-			buf_addf(out, "%s: %s: %s\n", kind, screen_text(v, "kind"),
-			    screen_text(v, "message"));
-		else if (i < WRONG_MAX)
-			buf_addf(out, "%s: %s\n", kind, json_string_value(v));
+		if (i < WRONG_MAX && json_is_object(v)) {
+			buf_addf(out, "%s: %s: ", kind, screen_text(v, "kind"));
+			put_text(out, screen_text(v, "message"));
+		} else if (i < WRONG_MAX) {
+			buf_addf(out, "%s: ", kind);
+			put_text(out, json_string_value(v));
+		}
 	put_more(out, n > WRONG_MAX ? n - WRONG_MAX : 0);
 }
 
@@ -58,8 +69,10 @@ put_said(struct buf *out, const json_t *node)
 	static const char *const names[] = { "primary", "availability", "maintenance" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (json_object_get(node, names[i]) != NULL)
-			buf_addf(out, "%s: %s\n", names[i], screen_text(node, names[i]));
+		if (json_object_get(node, names[i]) != NULL) {
+			buf_addf(out, "%s: ", names[i]);
+			put_text(out, screen_text(node, names[i]));
+		}
 }
 
 static void
@@ -245,8 +258,10 @@ put_others(struct buf *out, const json_t *network, const json_t *connections, co
 
 		if (strcmp(name, self) == 0 || is_peer(connections, name))
 			continue;
-		if (n++ < PEERS_MAX)
-			buf_addf(out, "%s%s", n == 1 ? "without subscriptions: " : ", ", name);
+		if (n++ < PEERS_MAX) {
+			buf_addf(out, "%s", n == 1 ? "without subscriptions: " : ", ");
+			cli_plain(out, name);
+		}
 	}
 	if (n > PEERS_MAX)
 		buf_addf(out, ", and %zu more", n - PEERS_MAX);

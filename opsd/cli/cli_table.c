@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "opsd/cli/cli_plain.h"
 
 /* In letters, of which UTF-8 has several bytes. */
 static size_t
@@ -24,6 +25,16 @@ cell_text(const json_t *line, size_t i)
 	const char *text = json_string_value(json_array_get(line, i));
 
 	return (text != NULL ? text : "");
+}
+
+static void
+put_cell(struct buf *out, const char *text, int follows, size_t width)
+{
+	size_t n = text_width(text);
+
+	buf_addf(out, "%s", follows ? "  " : "");
+	cli_plain(out, text);
+	buf_addf(out, "%*s", width > n ? (int)(width - n) : 0, "");
 }
 
 void
@@ -45,9 +56,7 @@ cli_table(struct buf *out, const json_t *lines)
 		for (; last > 0 && cell_text(line, last - 1)[0] == '\0'; last--)
 			;
 		for (k = 0; k < last; k++)
-			buf_addf(out, "%s%s%*s", k > 0 ? "  " : "", cell_text(line, k),
-			    k + 1 < last ? (int)(widths[k] - text_width(cell_text(line, k))) : 0,
-			    "");
+			put_cell(out, cell_text(line, k), k > 0, k + 1 < last ? widths[k] : 0);
 		buf_u8(out, '\n');
 	}
 	free(widths);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "opsd/cli/cli_plain.h"
 
 /* `hubleaf top`: the screen of `hubleaf status`, again and again. */
 
@@ -62,8 +63,10 @@ cli_top(const struct conf *conf, const struct cli_target *t, double seconds, lon
 		status = cli_status(conf, t, &runs, &err);
 		if (status != NULL)
 			cli_screen(status, &screen);
-		else
-			buf_addf(&screen, "%s\n", err);
+		else {
+			cli_plain(&screen, err);
+			buf_u8(&screen, '\n');
+		}
 		if (terminal)
 			draw_screen(&screen);
 		else

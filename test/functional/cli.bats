@@ -159,6 +159,21 @@ cli()
 	[[ $status = 1 && $output == *"'as' must be one of [yaml, json, table, csv]"* ]]
 }
 
+@test "what a terminal would obey is not printed to it: keys, values, words of an error" {
+	local look
+
+	cli insert table=dog 'records=[{"id":"k\u001b[31m\u009b","v":"v\u0007\u007f"}]'
+	for look in table json yaml; do
+		cli search_by_id table=dog 'ids=["k\u001b[31m\u009b"]' 'get_attributes=["id","v"]' as=$look
+		[ "$status" = 0 ]
+		[[ ! $output =~ [$'\001'-$'\011'$'\013'-$'\037'$'\177'] ]] || return 1
+		[[ $output != *$'\302\233'* && $output = *"k"*"[31m"* ]]
+	done
+	cli describe_table table=$'a\033[31mb'
+	[[ $status = 1 && $output = *"a?[31mb"* ]]
+	cli delete table=dog 'ids=["k\u001b[31m\u009b"]'
+}
+
 @test "a table of users is no wider than a screen: roles by name" {
 	cli add_role role=narrow permission='{"super_user":false}'
 	cli add_user username=wide role='["super_user","narrow"]' active=true password@=- <<<wide

@@ -53,6 +53,22 @@ test_what_is_wrong_comes_first(void **state)
 	    "hub server running, leaf server stopped\n");
 }
 
+/* Others choose names and words; a terminal would obey them. */
+static void
+test_no_controls(void **state)
+{
+	expect(
+	    "{" NODE ",\"clustering\":{\"network\":[{\"name\":\"x\\u001b[2Jy\"}],"
+	    "\"replication\":{\"warnings\":[{\"kind\":\"k\",\"message\":\"a\\nb\\u009bc\\u007f\"}],"
+	    "\"connections\":[{\"node_name\":\"z\\u0007\",\"status\":\"closed\"}]}}}",
+	    "warning: k: a?b?c?\n"
+	    "\n"
+	    "amsterdam  running  up 2h 3m  version 1.0  health good\n"
+	    "\n"
+	    "z?  closed  -  no tables  lag 0\n"
+	    "without subscriptions: x?[2Jy\n");
+}
+
 static void
 test_a_line_for_each_peer(void **state)
 {
@@ -152,6 +168,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_wrong_comes_first),
 		cmocka_unit_test(test_a_line_for_each_peer),
+		cmocka_unit_test(test_no_controls),
 		cmocka_unit_test(test_a_linked_node),
 		cmocka_unit_test(test_it_is_one_screen),
 		cmocka_unit_test(test_nothing_runs),
