@@ -11,6 +11,8 @@
 #include "common/conf/repconf.h"
 #include "common/tls/serial.h"
 
+#define PAYLOAD_MIN \
+	(40 << 20) /* the largest transaction of any node has to pass, and what is around it */
 #define PAYLOAD_MAX (60 << 20) /* a message has to go over opsd's socket as well (proto.h) */
 
 /* ---- who we are ---- */
@@ -182,18 +184,23 @@ linkconf_needs_tls(const struct conf *c, const json_t *dials)
 	    (repconf_on(c) && (any_secure(c, conf_list(c, REP_ROUTES)) || any_secure(c, dials))));
 }
 
+static json_int_t
+max_payload(const struct conf *c)
+{
+	int64_t max = conf_int(c, REP_MAX_PAYLOAD);
+
+	return (max < PAYLOAD_MIN ? PAYLOAD_MIN : max > PAYLOAD_MAX ? PAYLOAD_MAX : max);
+}
+
 json_t *
 linkconf_links(const struct conf *c, const char *node_hex, const struct linkconf_keys *keys,
     const json_t *revoked, const json_t *dials)
 {
-	int64_t max = conf_int(c, REP_MAX_PAYLOAD);
-
 	if (!repconf_on(c))
 		return (json_object());
 	return (json_pack("{s:o, s:o, s:s?, s:I, s:I, s:o, s:o, s:o}", "hello",
 	    links_hello(c, node_hex), "listen", links_listen(c, keys != NULL), "proxy",
-	    conf_str(c, REP_PROXY), "max_payload",
-	    (json_int_t)(max < PAYLOAD_MAX ? max : PAYLOAD_MAX), "in_flight",
+	    conf_str(c, REP_PROXY), "max_payload", max_payload(c), "in_flight",
 	    (json_int_t)conf_int(c, REP_MAX_IN_FLIGHT), "revoked", links_revoked(c, revoked),
 	    "dial", links_dial(c, dials, keys != NULL), "tls", links_tls(c, keys)));
 }

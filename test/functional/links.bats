@@ -372,6 +372,59 @@ insecure()	# insecure NODE ADDRESS OTHER-ADDRESS [HOSTNAME]
 	node_stop n6
 }
 
+limited()	# limited NODE ADDRESS OTHER-ADDRESS
+{
+	node_make "$1" CLUSTERING_ENABLED=false REPLICATION_MAXPAYLOAD=1048576
+	echo "$2" >"$HL_T/nodes/$1/address"
+	cat >>"$HL_T/nodes/$1/hubleaf.yaml" <<-END
+	replication:
+	  hostname: $2
+	  port: $link_port
+	  databases: dev
+	  routes: [$3]
+	END
+	node_run "$1"
+}
+
+subscribe_bird()	# subscribe_bird NODE OTHER-ADDRESS [JQ]
+{
+	ok "$1" "{\"operation\":\"update_node\",\"node_name\":\"$2\",\"subscriptions\":[
+	    {\"database\":\"far\",\"table\":\"bird\",\"publish\":true,\"subscribe\":true}]}" "${3:-}"
+}
+
+@test "databases that are listed replicate, a table of another one when both nodes subscribe to it" {
+	link_port=$(port n1 hub)
+	limited n9 127.0.1.9 127.0.1.10
+	limited n10 127.0.1.10 127.0.1.9
+	make_table n9 dog
+	make_table n9 bird far
+	put n9 far bird 1
+	put n9 dev dog 1
+	wait_until 20 has n10 dev dog 1
+	wait_until 10 linked n9 n10
+	passes n9 n10 2
+	ok n10 '{"operation":"describe_all"}' 'has("far") | not'
+	subscribe_bird n9 127.0.1.10 '.proposed | length == 1'
+	put n9 far bird 2
+	passes n9 n10 3
+	! has n10 far bird 2 || false
+	subscribe_bird n10 127.0.1.9
+	put n9 far bird 3
+	wait_until 20 has n10 far bird 3
+	put n10 far bird 4
+	wait_until 20 has n9 far bird 4
+}
+
+@test "a large transaction passes, whatever maxPayload is" {
+	jq -nc '{operation: "upsert", database: "dev", table: "dog", records: [{id: "large", v: ("x" * 6000000)}]}' >"$HL_T/large"
+	ok n9 "@$HL_T/large"
+	wait_until 20 has n10 dev dog '"large"'
+	passes n9 n10 '"later"'
+	wait_until 10 linked n10 n9
+	node_stop n9
+	node_stop n10
+}
+
 # Its certificate has nothing but a common name; the system trusts who has signed it, and the file names nobody.
 rooted()	# rooted NODE HOSTNAME OTHER-HOSTNAME
 {

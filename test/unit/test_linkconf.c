@@ -274,6 +274,15 @@ assert_json(const json_t *o, const char *field, const char *text)
 }
 
 static void
+assert_payload(json_int_t max)
+{
+	json_t *o = links(NULL);
+
+	assert_int_equal(json_integer_value(json_object_get(o, "max_payload")), max);
+	json_decref(o);
+}
+
+static void
 assert_listen(const char *text)
 {
 	json_t *o = links(NULL);
@@ -333,6 +342,10 @@ test_links(void **state)
 	assert_json(o, "revoked", "[\"ab\", \"0\", \"77\"]");
 	assert_json(o, "proxy", "\"proxy:3128\"");
 	assert_json(o, "max_payload", "62914560");
+	put(REP_MAX_PAYLOAD, json_integer(50000000));
+	assert_payload(50000000);
+	put(REP_MAX_PAYLOAD, json_integer(1048576));
+	assert_payload(40 << 20);
 	assert_json(o, "in_flight", "33554432");
 	assert_json(tls, "key", "\"KEY\"");
 	assert_json(tls, "certificate", "\"CERT\"");
