@@ -158,25 +158,39 @@ add_failure(struct handshakes *h, struct failure *f)
 	*place = *f;
 }
 
-/* "127.0.0.1:5 - rid:8 - Route connection created"; a leaf link is "created" before its handshake. */
+/*
+ * "127.0.0.1:5 - rid:8 - Route connection created"; a leaf link is "created" before its handshake.
+ * 1 with its address.
+ */
 static int
-tells_standing(const char *text)
+read_standing(struct failure *link, const char *text)
 {
-	return (strstr(text, " - Route connection created") != NULL ||
-	    strstr(text, " - JetStream using domains: ") != NULL);
+	const char *dash = strstr(text, " - ");
+
+	if (dash == NULL)
+		return (0);
+	link->is_route = strstr(dash, " - Route connection created") != NULL;
+	return ((link->is_route || strstr(dash, " - JetStream using domains: ") != NULL) &&
+	    read_address(link, text, (size_t)(dash - text)) == 0);
+}
+
+/* Who dials us has another port each time; others there that still fail do so again at once. */
+static int
+ends_failure(const struct failure *f, const struct failure *link)
+{
+	return (f->is_route == link->is_route && strcmp(f->host, link->host) == 0 &&
+	    (f->port == link->port || !f->one_port || !f->again));
 }
 
 static void
 forget_standing(struct handshakes *h, const char *text)
 {
 	struct failure link = { 0 }, *at;
-	const char *dash = strstr(text, " - ");
 
-	if (dash == NULL || !tells_standing(dash) ||
-	    read_address(&link, text, (size_t)(dash - text)) == -1)
+	if (!read_standing(&link, text))
 		return;
 	for (at = h->failures; at < h->failures + FAILURES_MAX; at++)
-		if (at->port == link.port && strcmp(at->host, link.host) == 0)
+		if (ends_failure(at, &link))
 			at->at = 0;
 }
 

@@ -96,6 +96,11 @@ says()		# says NODE WORDS: of a leaf link, in cluster_status
 	    jq -e --arg w "$2" 'any(.warnings[]; .kind == "handshake" and .link == "leaf" and (.message | contains($w)))'
 }
 
+no_handshake()	# no_handshake NODE: nothing is refused any more
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e 'all(.warnings[]; .kind != "handshake")'
+}
+
 leaf_link()	# leaf_link NODE PORT: its leaf's connection there
 {
 	ss -Htnp state established "dport = :$2" | grep "pid=$(node_pid "$1" leaf)," | awk '{ print $3 }'
@@ -137,6 +142,8 @@ removed()	# removed NODE BY: its leaf link with n1 ended, and what it tries is r
 
 	join e1
 	wait_until 20 in_network n1 n2 e1 e2
+	wait_until 10 no_handshake n1
+	wait_until 10 no_handshake e1
 	link=$(leaf_link e1 "$websocket_port")
 	removed e2 n1
 	wait_until 20 in_network n1 n2 e1

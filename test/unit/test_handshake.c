@@ -96,6 +96,42 @@ test_who(void **state)
 	fails(h, 20, "route 10.0.0.2:9932 " UNKNOWN ";route 10.0.0.3 " UNKNOWN);
 	handshakes_line(h, 40, "10.0.0.2:9932 - rid:14 - Route connection created");
 	fails(h, 20, "route 10.0.0.3 " UNKNOWN);
+	/* A leaf link of that host does not, either. */
+	handshakes_line(h, 40,
+	    "10.0.0.3:40004 - lid:15 - JetStream using domains: local \"\", remote \"n3\"");
+	fails(h, 20, "route 10.0.0.3 " UNKNOWN);
+	handshakes_line(h, 40, "10.0.0.3:40005 - rid:16 - Route connection created");
+	fails(h, 20, "");
+	handshakes_free(h);
+}
+
+/* It is refused by its name, again and again, until it is not. */
+static void
+test_dials_us(void **state)
+{
+	struct handshakes *h = handshakes_new();
+
+	for (int i = 1; i <= 3; i++) {
+		char line[200];
+
+		snprintf(line, sizeof(line),
+		    "10.0.0.2:%d - lid:%d - authentication error - User \"node-0a.hubleaf\"",
+		    40000 + i, i);
+		handshakes_line(h, 1, "10.0.0.2:40009 - lid:9 - Leafnode connection created ");
+		handshakes_line(h, 1, line);
+	}
+	fails(h, 1, "leaf 10.0.0.2 authentication error - User \"node-0a.hubleaf\"");
+	handshakes_line(h, 1, "10.0.0.2:40010 - rid:10 - Route connection created");
+	fails(h, 1, "leaf 10.0.0.2 authentication error - User \"node-0a.hubleaf\"");
+	handshakes_line(h, 1,
+	    "10.0.0.2:40009 - lid_ws:9 - JetStream using domains: local \"\", remote \"n2\"");
+	fails(h, 1, "");
+	/* Once is not enough to know who dials. */
+	handshakes_line(h, 2,
+	    "10.0.0.2:40011 - lid:11 - authentication error - User \"node-0a.hubleaf\"");
+	handshakes_line(h, 2,
+	    "10.0.0.2:40012 - lid:12 - JetStream using domains: local \"\", remote \"n2\"");
+	fails(h, 1, "");
 	handshakes_free(h);
 }
 
@@ -149,6 +185,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_who),
+		cmocka_unit_test(test_dials_us),
 		cmocka_unit_test(test_leaf),
 		cmocka_unit_test(test_bounds),
 	};
