@@ -181,7 +181,7 @@ json_t *roster_late(struct roster *r);
  * or NULL; caller frees.
  */
 char *roster_left_behind(struct roster *r, const json_t *shown);
-/* What such an entry has of the introduction of that node is here. */
+/* That node is a member here, by the introduction that such an entry has. */
 int roster_has_heard(struct roster *r, const uint8_t *id, const json_t *shown);
 int roster_introduced_here(struct roster *r, const uint8_t *id); /* by this node */
 

@@ -135,7 +135,8 @@ roster_has_heard(struct roster *r, const uint8_t *id, const json_t *shown)
 
 	pthread_mutex_lock(&r->lock);
 	e = roster_find_id(r, id);
-	yes = text != NULL && e != NULL && e->introduction != NULL &&
+	/* Without what it says itself it is no member yet. */
+	yes = text != NULL && roster_is_live(e) && e->introduction != NULL &&
 	    strcmp(e->introduction->text, text) == 0;
 	pthread_mutex_unlock(&r->lock);
 	return (yes);

@@ -988,6 +988,17 @@ test_shown(void **state)
 	assert_null(roster_left_behind(door, json_array_get(shown, 0)));
 	assert_false(roster_introduced_here(door, id_of(4)));
 	roster_free(door);
+	/* It was removed, and is let in again: until it has said something itself it is still to be heard. */
+	door = begin_with_peer();
+	take(door, 1, removed_by(1, 0, 4, 0, NOW_MS - 9), NULL);
+	json_array_foreach(shown, i, one) {
+		assert_int_equal(roster_offer_read(&o, one, &fault), 0);
+		take(door, 1, i > 0 ? statement_copy(o.said) : NULL,
+		    statement_copy(o.introduction));
+		roster_offer_clear(&o);
+	}
+	assert_false(roster_has_heard(door, id_of(4), json_array_get(shown, 0)));
+	roster_free(door);
 	door = begin_with_peer();
 	take(door, -1, removed_by(1, 0, 3, 0, NOW_MS + 9), NULL);
 	why = roster_left_behind(door, json_array_get(shown, 0));
