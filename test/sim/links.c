@@ -358,6 +358,8 @@ read_hello(struct lane *l)
 	json_object_set_new(o, "now", json_integer((json_int_t)(world_now() / 1000)));
 	json_object_set_new(o, "boot", json_string(boot));
 	json_object_set_new(o, "max", json_integer((json_int_t)of->ls.spec->max_payload));
+	if (of->ls.spec->introduced != NULL)
+		json_object_set(o, "introduced", of->ls.spec->introduced);
 	text = json_dumps(o, JSON_COMPACT);
 	if (linkspec_hello_read(&l->k.hello, text, strlen(text), &err) == -1)
 		world_fail("%s: %s", l->peer->name, err);

@@ -28,6 +28,7 @@
 #define KNOWN_US  60000000
 #define FEW       2 /* so many members stay */
 #define CLOCKS_US 1900000
+#define LOOK_US   500
 
 enum belonging { OUT, IN, UNSURE };
 
@@ -402,6 +403,32 @@ membership_hurry(void)
 	finish(&fellows[m->index], 1);
 	settle(m, 1);
 	set_clocks(0);
+}
+
+/* A member comes back, and the one that it copies from first is removed meanwhile: the others have all as well. */
+void
+membership_lose_source(void)
+{
+	struct machine *m = any_member(NULL), *via = any_member(m), *at;
+
+	if (count_members() <= FEW)
+		return;
+	settle(m, 0);
+	calm_writes();
+	wait_until_known();
+	join(m, via);
+	finish(&fellows[m->index], 0);
+	do {
+		at = any_member(via);
+	} while (at == m);
+	/* Who is removed has no say: that it has let this one in must be known before. */
+	while (membership_has(m) && !rosters_take(at, m))
+		world_run_until(world_now() + LOOK_US);
+	if (membership_has(m)) {
+		expel(via, at);
+		finish(&fellows[via->index], 1);
+	}
+	settle(m, 1);
 }
 
 void

@@ -12,11 +12,12 @@ struct machine;
 
 void membership_begin(void); /* there are members: links alone, that nodes make by themselves */
 int membership_on(void);
-void membership_found(void);    /* the first machines become one cluster; waits */
-void membership_trouble(void);  /* somebody joins, or is removed */
-void membership_complete(void); /* all calls succeed: who is a member is one, and knows it */
-void membership_calm(void);     /* one is removed, gets nothing, and comes back */
-void membership_hurry(void);    /* one is removed and added again sooner than clocks differ */
+void membership_found(void);       /* the first machines become one cluster; waits */
+void membership_trouble(void);     /* somebody joins, or is removed */
+void membership_complete(void);    /* all calls succeed: who is a member is one, and knows it */
+void membership_calm(void);        /* one is removed, gets nothing, and comes back */
+void membership_hurry(void);       /* one is removed and added again sooner than clocks differ */
+void membership_lose_source(void); /* one comes back, and who gives it its rows goes */
 
 /* It has another disk: nobody knows it; it is a copy of another one. */
 void membership_new(struct machine *m);

@@ -97,6 +97,8 @@ stay_calm(void)
 		come_to_rest();
 		membership_hurry();
 		come_to_rest();
+		membership_lose_source();
+		come_to_rest();
 		return;
 	}
 	calm_remake();
