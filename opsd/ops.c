@@ -25,6 +25,7 @@
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 #include "opsd/op/op_cert.h"
+#include "opsd/op/op_sql.h"
 #include "opsd/op/restart.h"
 #include "opsd/pki/pki.h"
 #include "opsd/watch/health.h"
@@ -183,6 +184,8 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->bodies = workers_start(BODY_WORKERS, &err);
 	if (err == NULL)
+		op_sql_start(o, &err);
+	if (err == NULL)
 		o->rep.changes = workers_start(1, &err);
 	if (err == NULL)
 		o->pages = workers_start(1, &err);
@@ -217,6 +220,7 @@ ops_stop(struct ops *o)
 		event_free(o->reopen);
 	workers_stop(o->pages);
 	workers_stop(o->bodies);
+	workers_stop(o->statements);
 	workers_stop(o->rep.changes);
 	workers_stop(o->data.workers);
 	jobs_stop(o->jobs);

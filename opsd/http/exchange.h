@@ -14,6 +14,7 @@ struct exchange {
 	struct request r; /* first */
 	struct http_thread *thread;
 	struct conn *conn; /* NULL: the client went away, or has its answer */
+	_Atomic int gone;  /* that, for any thread */
 	struct head head;
 	enum stage stage;
 	char from[64];

@@ -54,7 +54,7 @@ void reply_begin_sized(struct request *r, int status, const char *type, uint64_t
 void reply_more(struct request *r, struct buf *bytes); /* takes them */
 void reply_end(struct request *r);                     /* it was all; ends the request */
 void reply_abort(struct request *r);       /* the client sees that it is not; ends the request */
-int request_gone(const struct request *r); /* nobody reads it any more */
+int request_gone(const struct request *r); /* nobody reads it any more; any thread */
 
 /*
  * Runs fn soon on the request's own HTTP thread, after others had a turn and the

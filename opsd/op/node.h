@@ -18,6 +18,7 @@ struct ops {
 	struct replication rep;
 	struct http *http;
 	struct workers *bodies; /* read the long ones of requests */
+	struct workers *statements; /* of sql */
 	struct jobs *jobs;
 	struct auth *auth;
 	struct pki *pki; /* who we are on links, and whom we believe */

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "opsd/op/op_record.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,6 +237,14 @@ add_records(struct write *w, const json_t *list, size_t max)
 	return (0);
 }
 
+/* What changes nothing is no transaction. */
+static void
+write_nothing(struct request *r, struct write *w)
+{
+	reply_written(r, w);
+	write_free(w);
+}
+
 static void
 write_list(struct request *r, struct table *t, enum txn_op op, const json_t *list,
     const char *field)
@@ -242,12 +252,13 @@ write_list(struct request *r, struct table *t, enum txn_op op, const json_t *lis
 	struct write *w = write_new(t, op, r->user->name);
 	size_t max = r->ops->data.live.max_transaction;
 
-	if (add_records(w, list, max) == 0) {
+	if (add_records(w, list, max) == -1) {
+		write_free(w);
+		reply_error(r, 413, "'%s' exceeds the transaction limit of %zu bytes", field, max);
+	} else if (w->n == 0)
+		write_nothing(r, w);
+	else
 		submit_write(r, w);
-		return;
-	}
-	write_free(w);
-	reply_error(r, 413, "'%s' exceeds the transaction limit of %zu bytes", field, max);
 }
 
 /* Every attribute that is written, once; of a record with nothing in it the key.  New reference. */
@@ -295,18 +306,27 @@ may_op(struct request *r, const struct table *t, enum txn_op op, const json_t *r
 	return (may);
 }
 
+void
+op_record_write(struct request *r, struct table *t, enum txn_op op, const json_t *list,
+    const char *field)
+{
+	struct checks c = { .r = r, .table = t, .op = op, .counts = -1 };
+	const json_t *records = op == TXN_DELETE ? NULL : list;
+
+	if (may_op(r, t, op, records) && (records == NULL || check_records(&c, records) == 0))
+		write_list(r, t, op, list, field);
+}
+
 static void
 write_records(struct request *r, enum txn_op op)
 {
 	struct faults f = { 0 };
-	json_t *records = field_array(&f, r->body, "records", 1);
+	const json_t *records = field_array(&f, r->body, "records", 1);
 	struct table *t = op_table_to_write(r, &f);
-	struct checks c = { .r = r, .table = t, .op = op, .counts = -1 };
 
 	if (t == NULL)
 		return;
-	if (may_op(r, t, op, records) && check_records(&c, records) == 0)
-		write_list(r, t, op, records, "records");
+	op_record_write(r, t, op, records, "records");
 	table_unref(t);
 }
 
@@ -338,8 +358,7 @@ delete_rows(struct request *r)
 	t = op_table_to_write(r, &f);
 	if (t == NULL)
 		return;
-	if (may_op(r, t, TXN_DELETE, NULL))
-		write_list(r, t, TXN_DELETE, ids, "hash_values");
+	op_record_write(r, t, TXN_DELETE, ids, "hash_values");
 	table_unref(t);
 }
 

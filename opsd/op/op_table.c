@@ -56,8 +56,8 @@ op_faults_status(struct request *r, struct faults *f, int status)
 }
 
 /* What is in the catalog under that name, or the answer that it is not there. */
-static struct table *
-find_table(struct request *r, const char *db, const char *name, int status)
+struct table *
+op_table_named(struct request *r, const char *db, const char *name, int status)
 {
 	struct table *t = catalog_get(r->ops->data.catalog, db, name);
 
@@ -82,7 +82,7 @@ op_table(struct request *r, struct faults *f, int faults_status, int status)
 	op_cast_names(r->body);
 	db = field_database(f, r->body);
 	name = field_string(f, r->body, "table", 1);
-	return (op_faults_status(r, f, faults_status) ? NULL : find_table(r, db, name, status));
+	return (op_faults_status(r, f, faults_status) ? NULL : op_table_named(r, db, name, status));
 }
 
 static const char is_system[] = "The 'system' database, tables and records are used internally by "
@@ -125,7 +125,7 @@ op_table_to_write(struct request *r, struct faults *f)
 	db = field_database(f, r->body);
 	name = field_string(f, r->body, "table", 1);
 	return (faults_answer(r, f) || is_system_row(r, db, name) ? NULL :
-								    find_table(r, db, name, 400));
+								    op_table_named(r, db, name, 400));
 }
 
 int

@@ -20,6 +20,8 @@ int op_faults_status(struct request *r, struct faults *f, int status);
  * but 403 for who has no right to it, whether it is there or not).
  */
 struct table *op_table(struct request *r, struct faults *f, int faults_status, int status);
+/* The same of names that are there. */
+struct table *op_table_named(struct request *r, const char *db, const char *name, int status);
 /* The same for one to write to: 400, and 403 for tables of the system. */
 struct table *op_table_to_write(struct request *r, struct faults *f);
 int op_is_system(struct request *r, const char *db); /* 1 with 403 answered */

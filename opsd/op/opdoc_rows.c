@@ -121,6 +121,12 @@ const struct op_doc opdoc_rows[] = {
 		    "Whether all conditions must hold (and), or one (or)." },
 		GET_ATTRIBUTES, PAGE) },
 
+	{ "sql", NULL, RIGHT_TABLE,
+	    "Run one statement of SQL: SELECT, INSERT, REPLACE, UPDATE, DELETE or EXPLAIN.",
+	    OP_FIELDS({ KIND_TEXT, "sql", NULL, OP_REQUIRED,
+		"SELECT name FROM dev.dog WHERE age > 3 ORDER BY name",
+		"The statement. A table is database.table; one without a database is of data." }) },
+
 	{ "csv_data_load", NULL, RIGHT_TABLE, "Load rows from CSV in the request. A job.",
 	    OP_FIELDS(DATABASE, TABLE, ACTION,
 		{ KIND_TEXT, "data", NULL, OP_REQUIRED, "id,name\n1,Penny\n", "The CSV." }, CSV) },

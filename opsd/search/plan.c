@@ -7,9 +7,7 @@
 
 #include "common/base/mem.h"
 
-#define LOOK_MAX      1000   /* rows counted in one range */
 #define LOOKS_MAX     20000  /* in all of them, with one more for each */
-#define UNKNOWN_SHARE 10     /* of many, while none of them are on disk */
 #define INDEX_COST    4      /* a row by its key, against one in passing */
 #define GATHER_EASY   100000 /* rows gathered without a look for a way that has the order */
 
@@ -45,27 +43,10 @@ way_add(struct plan_way *w)
 	return (&w->ranges[w->n++]);
 }
 
-/* Counted while they are few; of many, their share of the bytes on disk. */
 static uint64_t
 estimate_rows(struct planner *p, const struct range *r)
 {
-	uint64_t max = p->looks < LOOK_MAX ? p->looks : LOOK_MAX, n, bytes, all;
-	struct range whole;
-	struct field f = { .kind = FIELD_ATTR, .attr = r->index };
-
-	if (r->index == NULL && r->single)
-		return (1);
-	n = range_count(r, p->q->store, p->q->snap, max);
-	p->looks -= n < p->looks ? n + 1 : p->looks;
-	if (n < max)
-		return (n);
-	range_all(&whole, p->q->table, r->index != NULL ? &f : NULL);
-	bytes = range_bytes(r, p->q->store);
-	all = range_bytes(&whole, p->q->store);
-	range_free(&whole);
-	n = all == 0 ? p->total / UNKNOWN_SHARE :
-		       (uint64_t)((double)p->total * (double)bytes / (double)all);
-	return (n > LOOK_MAX ? n : LOOK_MAX);
+	return (range_estimate(r, p->q->table, p->q->store, p->q->snap, &p->looks));
 }
 
 /* What a leaf of an `and` narrows: the range in its place, of those that others began. */
@@ -148,7 +129,7 @@ way_of_all(struct planner *p, const struct condition *c, struct plan_way *w)
 	narrow_all(p, c, &leaves);
 	found = narrowest_range(p, &leaves, w);
 	way_free(&leaves);
-	if (c->kind == COND_AND && (found == -1 || w->rows >= LOOK_MAX))
+	if (c->kind == COND_AND && (found == -1 || w->rows >= RANGE_LOOK_MAX))
 		found = narrower_group(p, c, found, w);
 	return (found);
 }
@@ -208,7 +189,7 @@ way_to_matches(struct planner *p, struct plan_way *w, unsigned avoid)
 	if (c != NULL && way_to_rows(p, c, w) == 0) {
 		p->matches = w->rows;
 		if ((w->n == 1 || (avoid & AVOID_UNION) == 0) &&
-		    (way_cost(w) <= p->total || p->total <= LOOK_MAX))
+		    (way_cost(w) <= p->total || p->total <= RANGE_LOOK_MAX))
 			return;
 		way_free(w);
 	}
@@ -295,11 +276,10 @@ plan_make(struct plan *plan, const struct query *q, unsigned avoid)
 {
 	struct planner p = { .q = q, .looks = LOOKS_MAX };
 	struct plan_way w = { 0 }, ordered = { 0 };
-	int64_t count = q->table->stat->count;
 	uint64_t cost;
 	int gather;
 
-	p.total = count > 0 ? (uint64_t)count : 0;
+	p.total = range_total(q->table);
 	*plan = (struct plan){ 0 };
 	way_to_matches(&p, &w, avoid);
 	cost = way_cost(&w);

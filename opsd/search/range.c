@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define UNKNOWN_SHARE 10 /* of many, while none of them are on disk */
+
 static int
 bytes_cmp(const struct buf *a, const struct buf *b)
 {
@@ -121,4 +123,35 @@ range_bytes(const struct range *r, struct store *s)
 	if (range_empty(r))
 		return (0);
 	return (store_size(s, range_cf(r), r->from.data, r->from.len, r->to.data, r->to.len));
+}
+
+uint64_t
+range_total(const struct table *t)
+{
+	int64_t count = t->stat->count;
+
+	return (count > 0 ? (uint64_t)count : 0);
+}
+
+uint64_t
+range_estimate(const struct range *r, const struct table *t, struct store *s,
+    const struct store_snap *snap, uint64_t *looks)
+{
+	uint64_t max = *looks < RANGE_LOOK_MAX ? *looks : RANGE_LOOK_MAX, n, bytes, all;
+	struct field f = { .kind = FIELD_ATTR, .attr = r->index };
+	struct range whole;
+
+	if (r->index == NULL && r->single)
+		return (1);
+	n = range_count(r, s, snap, max);
+	*looks -= n < *looks ? n + 1 : *looks;
+	if (n < max)
+		return (n);
+	range_all(&whole, t, r->index != NULL ? &f : NULL);
+	bytes = range_bytes(r, s);
+	all = range_bytes(&whole, s);
+	range_free(&whole);
+	n = all == 0 ? range_total(t) / UNKNOWN_SHARE :
+		       (uint64_t)((double)range_total(t) * (double)bytes / (double)all);
+	return (n > RANGE_LOOK_MAX ? n : RANGE_LOOK_MAX);
 }

@@ -23,6 +23,14 @@ struct store_iter *range_iter(const struct range *r, struct store *s,
 /* How many rows are in it, counted up to max. */
 uint64_t range_count(const struct range *r, struct store *s, const struct store_snap *snap,
     uint64_t max);
+uint64_t range_total(const struct table *t); /* of all its rows */
+/*
+ * About how many: counted while they are few, of many their share of the bytes on disk.
+ * *looks: rows that may be looked at, which get fewer.
+ */
+#define RANGE_LOOK_MAX 1000 /* rows counted in one range */
+uint64_t range_estimate(const struct range *r, const struct table *t, struct store *s,
+    const struct store_snap *snap, uint64_t *looks);
 uint64_t range_bytes(const struct range *r, struct store *s); /* on disk, approximately */
 
 #endif

@@ -12,8 +12,10 @@
 void
 rows_free(struct rows *r)
 {
-	for (size_t i = 0; i < r->ncols; i++)
+	for (size_t i = 0; i < r->ncols; i++) {
 		buf_free(&r->cols[i].name);
+		free(r->cols[i].given);
+	}
 	free(r->cols);
 	buf_free(&r->out);
 }
@@ -26,6 +28,13 @@ rows_column(struct rows *r, const struct field *f)
 			return;
 	r->cols = xrealloc(r->cols, (r->ncols + 1) * sizeof(*r->cols));
 	r->cols[r->ncols++] = (struct rows_column){ .field = *f };
+}
+
+void
+rows_named(struct rows *r, const char *name)
+{
+	r->cols = xrealloc(r->cols, (r->ncols + 1) * sizeof(*r->cols));
+	r->cols[r->ncols++] = (struct rows_column){ .given = xstrdup(name) };
 }
 
 /* MessagePack's array of 32 bits: room for any count. */
@@ -57,7 +66,10 @@ rows_begin(struct rows *r, uint32_t count)
 		struct rows_column *c = &r->cols[i];
 
 		buf_clear(&c->name);
-		format_name(r->format, &c->name, c->field.attr->name, c->field.attr->nlen);
+		if (c->given != NULL)
+			format_name(r->format, &c->name, c->given, strlen(c->given));
+		else
+			format_name(r->format, &c->name, c->field.attr->name, c->field.attr->nlen);
 	}
 	r->shown = 0;
 	r->whole = count == ROWS_UNKNOWN;
@@ -79,30 +91,39 @@ rows_begin(struct rows *r, uint32_t count)
 }
 
 static int
-has_column(const struct rows *r, const struct rows_column *c, const struct row_view *v)
+has_column(const struct rows *r, const struct rows_column *c, const void *row)
 {
-	return (!r->skip_missing || c->field.kind != FIELD_ATTR ||
-	    field_attr(&c->field, v) != NULL);
+	return (c->given != NULL || !r->skip_missing || c->field.kind != FIELD_ATTR ||
+	    field_attr(&c->field, row) != NULL);
 }
 
 static void
-put_column(struct rows *r, const struct rows_column *c, struct row_view *v)
+put_field(struct rows *r, const struct field *f, struct row_view *v)
 {
-	const struct attr *a = field_attr(&c->field, v);
+	const struct attr *a = field_attr(f, v);
 	struct scalar sc = { .rank = RANK_NULL };
 
 	if (a != NULL) {
 		format_stored(r->format, &r->out, a->value, a->vlen);
 		return;
 	}
-	if (c->field.kind != FIELD_ATTR && field_scalar(&c->field, v, &sc) == -1)
+	if (f->kind != FIELD_ATTR && field_scalar(f, v, &sc) == -1)
 		sc = (struct scalar){ .rank = RANK_NULL };
 	format_scalar(r->format, &r->out, &sc);
 }
 
+static void
+put_column(struct rows *r, const struct rows_column *c, void *row)
+{
+	if (c->given != NULL)
+		r->put(r, (size_t)(c - r->cols), row);
+	else
+		put_field(r, &c->field, row);
+}
+
 /* {"a":1,"b":2} */
 static void
-add_json_text(struct rows *r, struct row_view *v)
+add_json_text(struct rows *r, void *row)
 {
 	char before = '{';
 
@@ -111,11 +132,11 @@ add_json_text(struct rows *r, struct row_view *v)
 	for (size_t i = 0; i < r->ncols; i++) {
 		const struct rows_column *c = &r->cols[i];
 
-		if (!has_column(r, c, v))
+		if (!has_column(r, c, row))
 			continue;
 		buf_u8(&r->out, (uint8_t)before);
 		buf_add(&r->out, c->name.data, c->name.len);
-		put_column(r, c, v);
+		put_column(r, c, row);
 		before = ',';
 	}
 	if (before == '{')
@@ -125,12 +146,12 @@ add_json_text(struct rows *r, struct row_view *v)
 
 /* How many members, then each. */
 static void
-add_binary(struct rows *r, struct row_view *v)
+add_binary(struct rows *r, void *row)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->ncols; i++)
-		n += has_column(r, &r->cols[i], v) != 0;
+		n += has_column(r, &r->cols[i], row) != 0;
 	if (r->format == FORMAT_CBOR)
 		jcbor_map(&r->out, n);
 	else
@@ -138,10 +159,10 @@ add_binary(struct rows *r, struct row_view *v)
 	for (size_t i = 0; i < r->ncols; i++) {
 		const struct rows_column *c = &r->cols[i];
 
-		if (!has_column(r, c, v))
+		if (!has_column(r, c, row))
 			continue;
 		buf_add(&r->out, c->name.data, c->name.len);
-		put_column(r, c, v);
+		put_column(r, c, row);
 	}
 }
 
@@ -150,7 +171,7 @@ add_binary(struct rows *r, struct row_view *v)
  * an empty line.
  */
 static void
-add_csv_line(struct rows *r, struct row_view *v)
+add_csv_line(struct rows *r, void *row)
 {
 	for (size_t i = 0; i < r->ncols; i++) {
 		const struct rows_column *c = &r->cols[i];
@@ -159,17 +180,17 @@ add_csv_line(struct rows *r, struct row_view *v)
 		if (i > 0)
 			buf_u8(&r->out, ',');
 		at = r->out.len;
-		put_column(r, c, v);
-		if (r->out.len == at && (r->ncols == 1 || (r->skip_missing && has_column(r, c, v))))
+		put_column(r, c, row);
+		if (r->out.len == at && (r->ncols == 1 || (r->skip_missing && has_column(r, c, row))))
 			buf_add(&r->out, "null", 4);
 	}
 	buf_add(&r->out, "\r\n", 2);
 }
 
 void
-rows_add(struct rows *r, struct row_view *v)
+rows_add(struct rows *r, void *row)
 {
-	static void (*const adds[])(struct rows *, struct row_view *) = {
+	static void (*const adds[])(struct rows *, void *) = {
 		[FORMAT_JSON] = add_json_text,
 		[FORMAT_CBOR] = add_binary,
 		[FORMAT_MSGPACK] = add_binary,
@@ -177,7 +198,7 @@ rows_add(struct rows *r, struct row_view *v)
 	};
 
 	if (!r->counting)
-		adds[r->format](r, v);
+		adds[r->format](r, row);
 	r->shown++;
 }
 
