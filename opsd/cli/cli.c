@@ -157,10 +157,30 @@ cli_print_error(const struct answer *a, const json_t *v)
 	tell_plain(status, error);
 }
 
+/* hubleaf sql 'SELECT ...': what has spaces and is no named field is the statement. */
+static char *
+statement_field(const char *field)
+{
+	char after = field[strcspn(field, "=@ \t\n")];
+	int is_statement = after == ' ' || after == '\t' || after == '\n';
+
+	return (xasprintf("%s%s", is_statement ? "sql=" : "", field));
+}
+
 json_t *
 cli_operation_body(const struct cli *c)
 {
-	return (cli_body(c->command, c->nfields, c->fields));
+	char **fields = xcalloc((size_t)c->nfields + 1, sizeof(*fields));
+	int is_sql = c->command != NULL && strcmp(c->command, "sql") == 0;
+	json_t *body;
+
+	for (int i = 0; i < c->nfields; i++)
+		fields[i] = is_sql ? statement_field(c->fields[i]) : xstrdup(c->fields[i]);
+	body = cli_body(c->command, c->nfields, fields);
+	for (int i = 0; i < c->nfields; i++)
+		free(fields[i]);
+	free(fields);
+	return (body);
 }
 
 static int
@@ -242,7 +262,7 @@ run_status(struct cli *c)
 {
 	struct cli_target t = { 0 };
 	json_t *fields = cli_operation_body(c), *o;
-	enum look look = cli_take_look(fields);
+	enum look look = cli_take_look(fields, LOOK_YAML);
 	int runs, wait = cli_take_flag(fields, "wait");
 	int all = c->is_long || look != LOOK_YAML || cli_take_flag(fields, "long");
 	struct buf screen = { 0 };

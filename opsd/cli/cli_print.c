@@ -12,9 +12,9 @@
 #include "opsd/cli/cli_fields.h"
 
 enum look
-cli_take_look(json_t *body)
+cli_take_look(json_t *body, enum look otherwise)
 {
-	enum look look = cli_take_flag(body, "json") ? LOOK_JSON : LOOK_YAML;
+	enum look look = cli_take_flag(body, "json") ? LOOK_JSON : otherwise;
 	char *word = cli_take(body, "as");
 
 	if (word == NULL)

@@ -30,10 +30,65 @@ export_free(void *arg)
 	struct export *ex = arg;
 
 	search_free(ex->search);
+	sql_free(ex->sql);
 	close(ex->folder);
 	free(ex->name);
 	free(ex);
 }
+
+int
+export_over(void *arg)
+{
+	struct export *ex = arg;
+
+	return (ex->job != NULL && job_stopped(ex->job));
+}
+
+/* ---- what finds the rows ---- */
+
+static void
+start_rows(struct export *ex)
+{
+	enum format f = ex->csv ? FORMAT_CSV : FORMAT_JSON;
+
+	if (ex->sql != NULL) {
+		sql_format(ex->sql, f);
+		return;
+	}
+	search_format(ex->search, f);
+	search_start(ex->search);
+}
+
+/* 1: there is more, 0: that was all, -1: failed */
+static int
+more_rows(struct export *ex)
+{
+	static const int of_search[] = { [SEARCH_MORE] = 1, [SEARCH_DONE] = 0, [SEARCH_FAILED] = -1 };
+	static const int of_sql[] = { [SQL_MORE] = 1, [SQL_DONE] = 0, [SQL_FAILED] = -1 };
+
+	return (ex->sql != NULL ? of_sql[sql_step(ex->sql)] :
+				  of_search[search_step(ex->search, SLICE_US)]);
+}
+
+static struct buf *
+rows_out(struct export *ex)
+{
+	return (ex->sql != NULL ? sql_out(ex->sql) : search_out(ex->search));
+}
+
+static uint64_t
+rows_shown(const struct export *ex)
+{
+	return (ex->sql != NULL ? sql_shown(ex->sql) : search_shown(ex->search));
+}
+
+static const char *
+rows_error(const struct export *ex)
+{
+	return (ex->sql != NULL ? sql_error(ex->sql) : search_error(ex->search));
+}
+
+/* ---- the file ---- */
 
 static int
 write_failed(struct writing *w)
@@ -46,8 +101,8 @@ write_failed(struct writing *w)
 static int
 write_piece(struct writing *w)
 {
-	struct buf *out = search_out(w->ex->search);
-	uint64_t shown = search_shown(w->ex->search);
+	struct buf *out = rows_out(w->ex);
+	uint64_t shown = rows_shown(w->ex);
 	struct job_counts c = { .records = shown - w->shown, .did = shown - w->shown };
 
 	if (file_write(w->fd, out->data, out->len) == -1)
@@ -62,20 +117,20 @@ write_piece(struct writing *w)
 static int
 write_all(struct writing *w)
 {
-	struct search *s = w->ex->search;
-	enum search_state state;
+	int more;
 
-	search_format(s, w->ex->csv ? FORMAT_CSV : FORMAT_JSON);
-	search_start(s);
+	start_rows(w->ex);
 	do {
-		state = search_step(s, SLICE_US);
-		if (state == SEARCH_FAILED) {
-			job_fail(w->job, "%s", search_error(s));
+		more = more_rows(w->ex);
+		if (job_stopped(w->job))
+			return (-1);
+		if (more == -1) {
+			job_fail(w->job, "%s", rows_error(w->ex));
 			return (-1);
 		}
-		if (job_stopped(w->job) || write_piece(w) == -1)
+		if (write_piece(w) == -1)
 			return (-1);
-	} while (state == SEARCH_MORE);
+	} while (more);
 	return (fsync(w->fd) == -1 ? write_failed(w) : 0);
 }
 
@@ -100,6 +155,7 @@ export_run(struct job *t, void *arg)
 	char *temp = xasprintf(".%s.%s", ex->name, job_id(t));
 	int rc = -1;
 
+	ex->job = t;
 	w.fd = openat(ex->folder, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
 	/* The mode does not depend on the umask. */
 	if (w.fd == -1 || fchmod(w.fd, MODE) == -1)

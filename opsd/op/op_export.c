@@ -15,8 +15,9 @@
 #include "opsd/op/op_cast.h"
 #include "opsd/op/op_job.h"
 #include "opsd/op/op_search.h"
+#include "opsd/op/op_sql.h"
 
-/* export_local: what a search finds, into a file on the node. */
+/* export_local: what a search or a statement finds, into a file on the node. */
 
 #define NAME_MAX_BYTES 200 /* with room for what a temporary name has before and behind */
 
@@ -47,6 +48,15 @@ read_file_name(struct faults *f, const json_t *body, const char *format)
 	return (xasprintf("%s.%s", name, format));
 }
 
+static const struct op *
+named(const struct op *family, const char *name)
+{
+	for (; family->name != NULL; family++)
+		if (strcmp(family->name, name) == 0)
+			return (family);
+	return (NULL);
+}
+
 static void
 read_inner_search(struct faults *f, struct request *r, struct request *search)
 {
@@ -61,13 +71,12 @@ read_inner_search(struct faults *f, struct request *r, struct request *search)
 	else if (!json_is_object(body))
 		fault(f, "'search_operation' must be of type object");
 	else {
-		for (const struct op *op = ops_search; op->name != NULL && name != NULL; op++)
-			if (strcmp(op->name, name) == 0)
-				search->op = op;
+		if (name != NULL && (search->op = named(ops_search, name)) == NULL)
+			search->op = named(ops_sql, name);
 		if (search->op == NULL)
 			fault(f,
 			    "'search_operation.operation' must be one of [search_by_id, "
-			    "search_by_hash, search_by_value, search_by_conditions]");
+			    "search_by_hash, search_by_value, search_by_conditions, sql]");
 	}
 }
 
@@ -113,23 +122,23 @@ start_export(struct request *r, struct export_wanted *w, int folder)
 		.run = export_run,
 		.free = export_free,
 	};
-	struct search *s;
-	struct export *ex;
+	struct export *ex = xcalloc(1, sizeof(*ex));
 
-	op_cast_numbers(w->search.op, w->search.body);
-	s = op_search_read(&w->search);
-	if (s == NULL) { /* and the request is answered and gone */
-		close(folder);
-		return;
-	}
-	ex = xcalloc(1, sizeof(*ex));
 	*ex = (struct export){
-		.search = s,
 		.folder = folder,
 		.name = xstrdup(w->name),
 		.csv = w->csv,
 		.overwrite = w->overwrite,
 	};
+	op_cast_numbers(w->search.op, w->search.body);
+	if (w->search.op == ops_sql)
+		ex->sql = op_sql_read(&w->search, export_over, ex);
+	else
+		ex->search = op_search_read(&w->search);
+	if (ex->sql == NULL && ex->search == NULL) { /* and the request is answered and gone */
+		export_free(ex);
+		return;
+	}
 	spec.arg = ex;
 	op_job_start(r, &spec);
 }

@@ -54,21 +54,21 @@ nobody_waits(void *arg)
 
 /* What it reads, attribute by attribute: 0 with the request answered. */
 static int
-may_read(struct running *run)
+may_read(struct request *r, struct sql *s)
 {
 	const struct table *t;
 	const json_t *names;
 	json_t *key;
 	int may = 1;
 
-	for (size_t i = 0; may && (t = sql_reads(run->sql, i, &names)) != NULL; i++) {
+	for (size_t i = 0; may && (t = sql_reads(s, i, &names)) != NULL; i++) {
 		/* Who may read nothing is not told how many rows there are. */
-		if (json_object_size(names) > 0 || permission_reads(run->r->user, t)) {
-			may = op_permission_check(run->r, t, MAY_READ, names);
+		if (json_object_size(names) > 0 || permission_reads(r->user, t)) {
+			may = op_permission_check(r, t, MAY_READ, names);
 			continue;
 		}
 		key = json_pack("{s:n}", t->primary_key);
-		may = op_permission_check(run->r, t, MAY_READ, key);
+		may = op_permission_check(r, t, MAY_READ, key);
 		json_decref(key);
 	}
 	return (may);
@@ -76,50 +76,76 @@ may_read(struct running *run)
 
 /* As where an operation names it. */
 static void
-answer_no_table(struct running *run)
+answer_no_table(struct request *r, struct sql *s)
 {
 	const char *db, *name;
 
-	sql_missing(run->sql, &db, &name);
-	table_unref(op_table_named(run->r, db, name, 404));
+	sql_missing(s, &db, &name);
+	table_unref(op_table_named(r, db, name, 404));
 }
 
 static int
-may_run(struct running *run)
+may_run(struct request *r, struct sql *s)
 {
 	struct table *to;
 	enum txn_op op;
 
-	if (!may_read(run))
+	if (!may_read(r, s))
 		return (0);
-	to = sql_writes(run->sql, &op);
-	return (to == NULL || !op_is_system(run->r, to->database));
+	to = sql_writes(s, &op);
+	return (to == NULL || !op_is_system(r, to->database));
 }
 
-/* 0 with the request answered. */
+/* Prepares it for who asks; 0 with the request answered. */
 static int
-prepare(struct running *run)
+prepare(struct request *r, struct sql *s, const struct sql_limits *limits)
 {
-	struct data *d = &run->ops->data;
-	struct sql_limits limits = {
-		.time_us = (uint64_t)data_conf_int(d, SQL_TIMEOUT) * 1000000,
-		.rows = (uint64_t)data_conf_int(d, SQL_MAX_ROWS),
-		.write = d->live.max_transaction,
-		.over = nobody_waits,
-		.arg = run,
-	};
-
-	sql_limit_memory((uint64_t)data_conf_int(d, SQL_MAX_MEMORY));
-	switch (sql_prepare(run->sql, &limits)) {
+	sql_limit_memory((uint64_t)data_conf_int(&r->ops->data, SQL_MAX_MEMORY));
+	switch (sql_prepare(s, limits)) {
 	case SQL_READY:
-		return (may_run(run));
+		return (may_run(r, s));
 	case SQL_NO_TABLE:
-		answer_no_table(run);
+		answer_no_table(r, s);
 		return (0);
 	default:
-		reply_error(run->r, sql_status(run->sql), "%s", sql_error(run->sql));
+		reply_error(r, sql_status(s), "%s", sql_error(s));
 		return (0);
 	}
+}
+
+/* The statement of the body; NULL with the request answered. */
+static struct sql *
+read_statement(struct request *r)
+{
+	struct faults f = { 0 };
+	const char *text = field_string(&f, r->body, "sql", 1);
+	struct sql *s;
+	char *err;
+
+	if (faults_answer(r, &f))
+		return (NULL);
+	s = sql_new(&r->ops->data, r->user, text, &err);
+	if (s == NULL)
+		reply_failed(r, 400, err);
+	return (s);
+}
+
+struct sql *
+op_sql_read(struct request *r, int (*over)(void *arg), void *arg)
+{
+	struct sql_limits limits = { .over = over, .arg = arg };
+	struct sql *s = read_statement(r);
+	enum txn_op op;
+
+	if (s == NULL)
+		return (NULL);
+	if (prepare(r, s, &limits)) {
+		if (sql_writes(s, &op) == NULL)
+			return (s);
+		reply_error(r, 400, "'search_operation.sql' must be a SELECT");
+	}
+	sql_free(s);
+	return (NULL);
 }
 
 /* ---- its answer ---- */
@@ -223,8 +249,16 @@ static void
 begin(void *arg)
 {
 	struct running *run = arg;
+	struct data *d = &run->ops->data;
+	struct sql_limits limits = {
+		.time_us = (uint64_t)data_conf_int(d, SQL_TIMEOUT) * 1000000,
+		.rows = (uint64_t)data_conf_int(d, SQL_MAX_ROWS),
+		.write = d->live.max_transaction,
+		.over = nobody_waits,
+		.arg = run,
+	};
 
-	if (!prepare(run)) {
+	if (!prepare(run->r, run->sql, &limits)) {
 		running_free(run);
 		return;
 	}
@@ -236,19 +270,12 @@ begin(void *arg)
 static void
 sql(struct request *r)
 {
-	struct faults f = { 0 };
-	const char *text = field_string(&f, r->body, "sql", 1);
 	unsigned most = (unsigned)data_conf_int(&r->ops->data, SQL_MAX_WAITING);
+	struct sql *s = read_statement(r);
 	struct running *run;
-	char *err;
-	struct sql *s;
 
-	if (faults_answer(r, &f))
+	if (s == NULL)
 		return;
-	if ((s = sql_new(&r->ops->data, r->user, text, &err)) == NULL) {
-		reply_failed(r, 400, err);
-		return;
-	}
 	run = xcalloc(1, sizeof(*run));
 	*run = (struct running){ .r = r, .ops = r->ops, .sql = s };
 	if (workers_try(r->ops->statements, most, begin, run) == 0)

@@ -49,10 +49,10 @@ sql()		# sql STATEMENT JQ
 	ok n1 "@$HL_T/sql" "$2"
 }
 
-refused()	# refused STATUS STATEMENT TEXT
+no()		# no STATUS STATEMENT TEXT
 {
 	jq -nc --arg sql "$2" '{operation: "sql", sql: $sql}' >"$HL_T/sql"
-	fails n1 "$1" "@$HL_T/sql" "$3"
+	refused n1 "$1" "@$HL_T/sql" "$3"
 }
 
 # Statements, one a line, are run over one connection; an answer a line.
@@ -115,4 +115,143 @@ compare()	# compare FILE
 	compare "$HL_T/all"
 	awk -v seed=13 -v count=100 -f "$HL_SRC/test/functional/sqlgen.awk" >"$HL_T/queries"
 	compare "$HL_T/queries"
+}
+
+@test "values keep their kinds: booleans, lists and objects, also where SQLite sorts" {
+	sql 'SELECT id, good FROM dev.dog ORDER BY good DESC, id' \
+	    'map([.id, .good]) == [[1, true], [2, false], [3, null]]'
+	sql 'SELECT tags FROM dev.dog WHERE tags IS NOT NULL' '. == [{"tags": ["calm", {"since": 2020}]}]'
+	sql "SELECT json_extract(tags, '\$[1].since') AS since, t.value FROM dev.dog d, json_each(d.tags) t WHERE d.id = 1 LIMIT 1" \
+	    '. == [{"since": 2020, "value": "calm"}]'
+	sql 'SELECT id FROM dev.dog WHERE good = true' '. == [{"id": 1}]'
+	sql 'UPDATE dev.dog SET good = NOT good WHERE id = 2' '.update_hashes == [2]'
+	ok n1 '{"operation":"search_by_id","database":"dev","table":"dog","ids":[2],"get_attributes":["good"]}' \
+	    '. == [{"good": true}]'
+	sql 'UPDATE dev.dog SET good = FALSE, old = true WHERE id = 2' '.update_hashes == [2]'
+	ok n1 '{"operation":"search_by_id","database":"dev","table":"dog","ids":[2],"get_attributes":["good","old"]}' \
+	    '. == [{"good": false, "old": true}]'
+	sql "UPDATE dev.dog SET tags = json_insert(tags, '\$[2]', 'new') WHERE id = 1" '.update_hashes == [1]'
+	ok n1 '{"operation":"search_by_id","database":"dev","table":"dog","ids":[1],"get_attributes":["tags"]}' \
+	    '.[0].tags == ["calm", {"since": 2020}, "new"]'
+	sql 'SELECT 9007199254740993 AS big, 0.1 AS small, NULL AS none' 'tojson | test("9007199254740993|9007199254740992")'
+	sql 'SELECT d.id, f.id, f.name FROM dev.dog d LEFT JOIN dev.dog f ON f.id = d.friend ORDER BY d.id' \
+	    '. == [{"id": 1, "id1": 2, "name": "Bo"}, {"id": 2, "id1": null, "name": null}, {"id": 3, "id1": 1, "name": "Penny"}]'
+}
+
+@test "writes answer as the record operations do, as one transaction" {
+	no 404 "INSERT INTO dev.cat (id, name, weight) VALUES (1, 'Tom', 4)" "Table 'dev.cat' does not exist"
+	ok n1 '{"operation":"create_table","table":"cat","primary_key":"id"}'
+	sql "INSERT INTO cat (id, name) VALUE (1, 'Tom'), (2, 'Kit')" \
+	    '. == {"message": "inserted 2 of 2 records", "inserted_hashes": [1, 2], "skipped_hashes": []}'
+	sql "INSERT INTO data.cat (id, name) VALUES (1, 'Other'), (3, 'Ann')" \
+	    '.inserted_hashes == [3] and .skipped_hashes == [1]'
+	sql "INSERT INTO data.cat (name) VALUES ('Made')" '.inserted_hashes == [4]'
+	sql "INSERT OR REPLACE INTO cat (id, age) VALUES (1, 7)" '. == {"message": "upserted 1 of 1 records", "upserted_hashes": [1]}'
+	sql "SELECT name, age FROM cat WHERE id = 1" '. == [{"name": "Tom", "age": 7}]'
+	sql "UPDATE cat SET name = upper(name) WHERE id < 3" \
+	    '. == {"message": "updated 2 of 2 records", "update_hashes": [1, 2], "skipped_hashes": []}'
+	sql "UPDATE cat SET name = 'x' WHERE id = 'nobody'" '.message == "updated 0 of 0 records" and .update_hashes == []'
+	sql "DELETE FROM cat WHERE id = 3" '. == {"message": "1 of 1 record successfully deleted", "deleted_hashes": [3], "skipped_hashes": []}'
+	sql "DELETE FROM cat" '.message == "3 of 3 records successfully deleted"'
+	sql "SELECT count(*) AS n FROM cat" '. == [{"n": 0}]'
+	ok n1 '{"operation":"read_transaction_log","table":"cat","limit":1}' 'length == 1'
+}
+
+@test "EXPLAIN says which way is gone" {
+	explain() { sql "EXPLAIN $1" "[.[].detail] | join(\"; \") | test(\"$2\")"; }
+
+	explain 'SELECT name FROM dev.dog WHERE id = 1' 'key id = '
+	explain 'SELECT id FROM dev.indexed WHERE a = 2' 'index on a = '
+	explain 'SELECT id FROM dev.indexed ORDER BY a DESC LIMIT 3' 'index on a, backwards$'
+	explain 'SELECT id FROM dev.plain WHERE a = 2' 'all rows$'
+	explain 'SELECT id FROM dev.plain WHERE id > 3 AND id <= 7 ORDER BY id DESC' 'key id > . and <= ., backwards$'
+	explain 'QUERY PLAN SELECT id FROM dev.dog WHERE id = 1' 'key id = '
+	explain 'DELETE FROM dev.dog WHERE id = 1' 'key id = '
+	sql 'SELECT count(*) AS n FROM dev.dog' '. == [{"n": 3}]'
+}
+
+@test "what is refused says why, and changes nothing" {
+	no 400 '' "'sql' is not allowed to be empty"
+	no 400 '-- nothing' "'sql' must be a statement"
+	no 400 'SELECT 1; SELECT 2' "'sql' must be one statement"
+	no 400 'PRAGMA user_version' "'PRAGMA' is not allowed in 'sql'"
+	no 400 "ATTACH '/etc/passwd' AS x" "'ATTACH' is not allowed"
+	no 400 'CREATE TABLE dev.x (id)' "'CREATE' is not allowed"
+	no 400 'WITH a AS (SELECT 1) PRAGMA user_version' "must be a statement"
+	no 400 'SELECT * FROM sqlite_master' 'sqlite_master is not allowed'
+	no 400 'SELECT * FROM pragma_table_list' 'is not allowed'
+	no 400 "SELECT load_extension('x')" 'load_extension is not allowed'
+	no 400 "SELECT x'00' AS b" "'b' has bytes"
+	no 400 'SELECT nope FROM dev.dog' 'no such column: nope'
+	no 400 'SELEC 1' "'SELEC' is not allowed"
+	no 400 'SELECT FROM' 'syntax error'
+	no 400 'SELECT "Penny" FROM dev.dog' 'no such column'
+	no 400 "INSERT INTO dev.dog VALUES (1)" 'INSERT must name the attributes'
+	no 400 "UPDATE dev.dog SET id = 9 WHERE id = 1" "'id' is the key of its row"
+	no 400 "DELETE FROM dev.dog RETURNING id" "'RETURNING' is not allowed"
+	no 400 "INSERT INTO dev.dog (id) VALUES (x'00')" "the value for 'id' is none that JSON has"
+	no 400 "INSERT INTO dev.dog (id) VALUES (1.5), ('a/b')" "hash value"
+	no 404 'SELECT * FROM dev.none' "Table 'dev.none' does not exist"
+	no 404 'SELECT * FROM none.none' "database 'none' does not exist"
+	no 404 'DELETE FROM dev.none' "Table 'dev.none' does not exist"
+	no 403 "DELETE FROM system.hdb_user" "The 'system' database"
+	no 403 "UPDATE system.hdb_role SET role = 'x'" "The 'system' database"
+	sql 'SELECT count(*) AS n FROM dev.dog' '. == [{"n": 3}]'
+	sql 'SELECT username FROM system.hdb_user' 'map(.username) | index("admin") != null'
+	no 400 'SELECT hash FROM system.hdb_user' 'no such column: hash'
+}
+
+@test "a user sees and writes what its role grants" {
+	ok n1 '{"operation":"add_role","role":"walker","permission":{"dev":{"tables":{"dog":{"read":true,"insert":false,
+	    "update":true,"delete":false,"attribute_permissions":[
+	    {"attribute_name":"name","read":true,"insert":false,"update":true},
+	    {"attribute_name":"age","read":true,"insert":false,"update":false}]}}}}}'
+	ok n1 '{"operation":"add_user","username":"walker","password":"walker","role":"walker","active":true}'
+	HL_USER=walker HL_PASSWORD=walker
+	sql 'SELECT * FROM dev.dog WHERE id = 1' '.[0] | has("name") and has("age") and has("id") and (has("good") | not)'
+	no 403 'SELECT good FROM dev.dog' 'good'
+	no 403 'SELECT name FROM dev.dog WHERE good = true' 'good'
+	no 403 'SELECT name FROM dev.dog ORDER BY tags' 'tags'
+	no 403 'SELECT id FROM dev.plain' 'plain'
+	no 403 'SELECT id FROM dev.none' 'none'
+	no 403 'SELECT username FROM system.hdb_user' "database 'system' does not exist"
+	no 403 'DELETE FROM dev.dog' 'delete'
+	no 403 "UPDATE dev.dog SET good = 1" 'good'
+	no 403 "INSERT INTO dev.dog (id, name) VALUES (8, 'x')" 'insert'
+	sql "UPDATE dev.dog SET name = 'Bobo' WHERE id = 2" '.update_hashes == [2]'
+}
+
+@test "limits: time, rows, memory, the size of a transaction" {
+	ok n1 '{"operation":"set_configuration","sql_timeout":1,"sql_maxRows":100}'
+	no 408 'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c' 'sql.timeout'
+	no 400 'SELECT x.id FROM dev.plain x, dev.plain y, dev.plain z' 'more than 100 rows (sql.maxRows)'
+	ok n1 '{"operation":"set_configuration","sql_timeout":60,"sql_maxRows":1000000,"sql_maxMemory":16777216}'
+	no 413 "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000000)
+	    SELECT n, hex(randomblob(50)) AS h FROM c ORDER BY h" 'sql.maxMemory'
+	sql 'SELECT count(*) AS n FROM dev.dog' '. == [{"n": 3}]'
+	ok n1 '{"operation":"set_configuration","sql_maxMemory":268435456}'
+	no 413 "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 100000)
+	    INSERT INTO dev.dog (id, name) SELECT n + 100, printf('%200s', n) FROM c" 'transaction limit'
+	sql 'SELECT count(*) AS n FROM dev.dog' '. == [{"n": 3}]'
+}
+
+@test "long answers come in pieces, in every format; exports and the command line have them" {
+	local text='WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 50000) SELECT n, n || '"'é'"' AS t FROM c'
+
+	sql "$text" 'length == 50000 and .[49999] == {"n": 50000, "t": "50000é"}'
+	jq -nc --arg sql "$text" '{operation: "sql", sql: $sql}' >"$HL_T/sql"
+	curl -sS -u "$HL_USER:$HL_PASSWORD" -H 'Content-Type: application/json' -H 'Accept: text/csv' -d "@$HL_T/sql" \
+	    "http://127.0.0.1:$(port n1 api)/" >"$HL_T/csv"
+	[ "$(wc -l <"$HL_T/csv")" = 50001 ]
+	[ "$(sed -n '50001 { s/\r//; p }' "$HL_T/csv")" = '50000,50000é' ]
+	mkdir -p "$HL_T/export"
+	jq -nc --arg sql "$text" --arg path "$HL_T/export" '{operation: "export_local", format: "json", path: $path,
+	    filename: "all", search_operation: {operation: "sql", sql: $sql}}' >"$HL_T/export.json"
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" export_local "@$HL_T/export.json" wait=true >/dev/null
+	jq -e 'length == 50000' "$HL_T/export/all.json"
+	refused n1 400 '{"operation":"export_local","format":"json","path":"/tmp","search_operation":
+	    {"operation":"sql","sql":"DELETE FROM dev.dog"}}' 'must be a SELECT'
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" sql 'SELECT id, name FROM dev.dog WHERE id = 1' >"$HL_T/table"
+	grep -Eq '^ *1 +Penny' "$HL_T/table"
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" sql 'SELECT id FROM dev.dog WHERE id = 1' json=true | jq -e '. == [{"id": 1}]'
 }
