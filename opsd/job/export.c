@@ -63,7 +63,8 @@ start_rows(struct export *ex)
 static int
 more_rows(struct export *ex)
 {
-	static const int of_search[] = { [SEARCH_MORE] = 1, [SEARCH_DONE] = 0, [SEARCH_FAILED] = -1 };
+	static const int
+	    of_search[] = { [SEARCH_MORE] = 1, [SEARCH_DONE] = 0, [SEARCH_FAILED] = -1 };
 	static const int of_sql[] = { [SQL_MORE] = 1, [SQL_DONE] = 0, [SQL_FAILED] = -1 };
 
 	return (ex->sql != NULL ? of_sql[sql_step(ex->sql)] :

@@ -17,7 +17,7 @@ struct ops {
 	struct event *reopen;   /* while the store is for reading only: looks for room */
 	struct replication rep;
 	struct http *http;
-	struct workers *bodies; /* read the long ones of requests */
+	struct workers *bodies;     /* read the long ones of requests */
 	struct workers *statements; /* of sql */
 	struct jobs *jobs;
 	struct auth *auth;

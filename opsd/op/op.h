@@ -43,9 +43,9 @@ json_t *op_body(enum format f, const char *text, size_t n, int max_depth, const 
 const char *const *op_two_values(const json_t *object);
 
 /* Tables of operations, one per family; ended by a NULL name. */
-extern const struct op ops_schema[], ops_describe[], ops_record[], ops_search[], ops_sql[], ops_cluster[],
-    ops_info[], ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[], ops_log[],
-    ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_cert[], ops_backup[],
-    ops_status[], ops_join[], ops_pages[];
+extern const struct op ops_schema[], ops_describe[], ops_record[], ops_search[], ops_sql[],
+    ops_cluster[], ops_info[], ops_conf_ops[], ops_readlog[], ops_restart[], ops_user[], ops_role[],
+    ops_log[], ops_job[], ops_before[], ops_load[], ops_export[], ops_token[], ops_cert[],
+    ops_backup[], ops_status[], ops_join[], ops_pages[];
 
 #endif

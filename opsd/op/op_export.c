@@ -49,7 +49,7 @@ read_file_name(struct faults *f, const json_t *body, const char *format)
 }
 
 static const struct op *
-named(const struct op *family, const char *name)
+op_of_family(const struct op *family, const char *name)
 {
 	for (; family->name != NULL; family++)
 		if (strcmp(family->name, name) == 0)
@@ -71,8 +71,8 @@ read_inner_search(struct faults *f, struct request *r, struct request *search)
 	else if (!json_is_object(body))
 		fault(f, "'search_operation' must be of type object");
 	else {
-		if (name != NULL && (search->op = named(ops_search, name)) == NULL)
-			search->op = named(ops_sql, name);
+		if (name != NULL && (search->op = op_of_family(ops_search, name)) == NULL)
+			search->op = op_of_family(ops_sql, name);
 		if (search->op == NULL)
 			fault(f,
 			    "'search_operation.operation' must be one of [search_by_id, "

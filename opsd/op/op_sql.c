@@ -54,7 +54,7 @@ nobody_waits(void *arg)
 
 /* What it reads, attribute by attribute: 0 with the request answered. */
 static int
-may_read(struct request *r, struct sql *s)
+may_read_all(struct request *r, struct sql *s)
 {
 	const struct table *t;
 	const json_t *names;
@@ -85,12 +85,12 @@ answer_no_table(struct request *r, struct sql *s)
 }
 
 static int
-may_run(struct request *r, struct sql *s)
+may_run_sql(struct request *r, struct sql *s)
 {
 	struct table *to;
 	enum txn_op op;
 
-	if (!may_read(r, s))
+	if (!may_read_all(r, s))
 		return (0);
 	to = sql_writes(s, &op);
 	return (to == NULL || !op_is_system(r, to->database));
@@ -98,12 +98,12 @@ may_run(struct request *r, struct sql *s)
 
 /* Prepares it for who asks; 0 with the request answered. */
 static int
-prepare(struct request *r, struct sql *s, const struct sql_limits *limits)
+prepare_sql(struct request *r, struct sql *s, const struct sql_limits *limits)
 {
 	sql_limit_memory((uint64_t)data_conf_int(&r->ops->data, SQL_MAX_MEMORY));
 	switch (sql_prepare(s, limits)) {
 	case SQL_READY:
-		return (may_run(r, s));
+		return (may_run_sql(r, s));
 	case SQL_NO_TABLE:
 		answer_no_table(r, s);
 		return (0);
@@ -115,7 +115,7 @@ prepare(struct request *r, struct sql *s, const struct sql_limits *limits)
 
 /* The statement of the body; NULL with the request answered. */
 static struct sql *
-read_statement(struct request *r)
+read_sql(struct request *r)
 {
 	struct faults f = { 0 };
 	const char *text = field_string(&f, r->body, "sql", 1);
@@ -134,12 +134,12 @@ struct sql *
 op_sql_read(struct request *r, int (*over)(void *arg), void *arg)
 {
 	struct sql_limits limits = { .over = over, .arg = arg };
-	struct sql *s = read_statement(r);
+	struct sql *s = read_sql(r);
 	enum txn_op op;
 
 	if (s == NULL)
 		return (NULL);
-	if (prepare(r, s, &limits)) {
+	if (prepare_sql(r, s, &limits)) {
 		if (sql_writes(s, &op) == NULL)
 			return (s);
 		reply_error(r, 400, "'search_operation.sql' must be a SELECT");
@@ -151,7 +151,7 @@ op_sql_read(struct request *r, int (*over)(void *arg), void *arg)
 /* ---- its answer ---- */
 
 static void
-answer_failure(struct running *run)
+answer_sql_failure(struct running *run)
 {
 	if (run->begun) {
 		log_warnx("sql: %s", sql_error(run->sql));
@@ -162,14 +162,14 @@ answer_failure(struct running *run)
 
 /* A piece of several, on the request's thread; 1 when it was the last. */
 static int
-answer_piece(struct running *run)
+answer_sql_piece(struct running *run)
 {
 	if (request_gone(run->r)) {
 		reply_abort(run->r);
 		return (1);
 	}
 	if (run->state == SQL_FAILED) {
-		answer_failure(run);
+		answer_sql_failure(run);
 		return (1);
 	}
 	if (!run->begun)
@@ -181,14 +181,14 @@ answer_piece(struct running *run)
 	return (run->state == SQL_DONE);
 }
 
-static void step(void *arg);
+static void op_sql_step_cb(void *arg);
 
 static void
 op_sql_next_cb(struct request *r, void *arg)
 {
 	struct running *run = arg;
 
-	workers_run(run->ops->statements, step, run);
+	workers_run(run->ops->statements, op_sql_step_cb, run);
 }
 
 static void
@@ -196,7 +196,7 @@ op_sql_piece_cb(struct request *r, void *arg)
 {
 	struct running *run = arg;
 
-	if (answer_piece(run))
+	if (answer_sql_piece(run))
 		running_free(run);
 	else
 		request_again(r, op_sql_next_cb, run);
@@ -204,7 +204,7 @@ op_sql_piece_cb(struct request *r, void *arg)
 
 /* What it wrote is written now, as the record operations do it. */
 static void
-write_all(struct running *run)
+write_gathered(struct running *run)
 {
 	enum txn_op op;
 	struct table *t = sql_writes(run->sql, &op);
@@ -225,7 +225,7 @@ make_piece(struct running *run)
 }
 
 static void
-step(void *arg)
+op_sql_step_cb(void *arg)
 {
 	struct running *run = arg;
 	enum txn_op op;
@@ -237,16 +237,16 @@ step(void *arg)
 		return;
 	}
 	if (run->state == SQL_FAILED)
-		answer_failure(run);
+		answer_sql_failure(run);
 	else if (sql_writes(run->sql, &op) != NULL)
-		write_all(run);
+		write_gathered(run);
 	else
 		reply_body(run->r, 200, format_type(run->format), sql_out(run->sql));
 	running_free(run);
 }
 
 static void
-begin(void *arg)
+op_sql_begin_cb(void *arg)
 {
 	struct running *run = arg;
 	struct data *d = &run->ops->data;
@@ -258,33 +258,33 @@ begin(void *arg)
 		.arg = run,
 	};
 
-	if (!prepare(run->r, run->sql, &limits)) {
+	if (!prepare_sql(run->r, run->sql, &limits)) {
 		running_free(run);
 		return;
 	}
 	run->format = request_format(run->r, 1);
 	sql_format(run->sql, run->format);
-	step(run);
+	op_sql_step_cb(run);
 }
 
 static void
-sql(struct request *r)
+run_sql(struct request *r)
 {
 	unsigned most = (unsigned)data_conf_int(&r->ops->data, SQL_MAX_WAITING);
-	struct sql *s = read_statement(r);
+	struct sql *s = read_sql(r);
 	struct running *run;
 
 	if (s == NULL)
 		return;
 	run = xcalloc(1, sizeof(*run));
 	*run = (struct running){ .r = r, .ops = r->ops, .sql = s };
-	if (workers_try(r->ops->statements, most, begin, run) == 0)
+	if (workers_try(r->ops->statements, most, op_sql_begin_cb, run) == 0)
 		return;
 	running_free(run);
 	reply_error(r, 503, "%u statements wait already (sql.maxWaiting)", most);
 }
 
 const struct op ops_sql[] = {
-	{ "sql", "sql", RIGHT_TABLE, ON_HTTP, sql },
+	{ "sql", "sql", RIGHT_TABLE, ON_HTTP, run_sql },
 	{ NULL },
 };

@@ -124,8 +124,9 @@ op_table_to_write(struct request *r, struct faults *f)
 	op_cast_names(r->body);
 	db = field_database(f, r->body);
 	name = field_string(f, r->body, "table", 1);
-	return (faults_answer(r, f) || is_system_row(r, db, name) ? NULL :
-								    op_table_named(r, db, name, 400));
+	return (faults_answer(r, f) || is_system_row(r, db, name) ?
+		NULL :
+		op_table_named(r, db, name, 400));
 }
 
 int

@@ -152,7 +152,7 @@ const struct op_doc opdoc_rows[] = {
 		    "{\"operation\": \"search_by_value\", \"table\": \"dog\", \"attribute\": \"id\", "
 		    "\"value\": \"*\", \"get_attributes\": [\"*\"]}", "The search, as its body is." },
 		{ KIND_TEXT, "search_operation.operation", NULL, OP_REQUIRED, "search_by_value",
-		    "The search's name; its fields stand beside it." }) },
+		    "The search's name, or sql; its fields stand beside it." }) },
 	{ "get_job", NULL, RIGHT_ANYONE, "Show how far a job is, or how it ended.",
 	    OP_FIELDS({ KIND_TEXT, "id", NULL, OP_REQUIRED,
 		"5f0c8b1e-8f4f-4ae7-9a52-2ab3c1d04a5b", "The job_id that its start answered." }) },

@@ -229,18 +229,6 @@ condition_match(const struct condition *c, struct row_view *v)
 	return (c->kind == COND_AND);
 }
 
-/* The scalar's key as an index holds it; 1 when its text was cut. */
-static int
-bound_key(struct buf *b, const struct scalar *sc)
-{
-	struct scalar cut = *sc;
-
-	if (cut.n > KEY_TEXT_MAX)
-		cut.n = KEY_TEXT_MAX;
-	key_from_scalar(b, &cut);
-	return (cut.n != sc->n);
-}
-
 /* After all entries of the key: a longer text goes on with 00 FF, a row's key with a rank. */
 static void
 skip_key(struct buf *b)
@@ -274,7 +262,7 @@ kind_upper(struct buf *b, uint8_t rank)
 static void
 prefix_bounds(const struct scalar *sc, struct buf *lower, struct buf *upper)
 {
-	bound_key(lower, sc);
+	key_bound(lower, sc);
 	lower->len--;
 	buf_add(upper, lower->data, lower->len);
 	next_prefix(upper);
@@ -316,20 +304,20 @@ condition_bounds(const struct condition *c, struct buf *lower, struct buf *upper
 		return (0);
 	case CMP_EQUALS:
 	case CMP_BETWEEN:
-		bound_key(lower, &c->a);
-		bound_key(upper, &c->b);
+		key_bound(lower, &c->a);
+		key_bound(upper, &c->b);
 		skip_key(upper);
 		return (0);
 	case CMP_GREATER:
 	case CMP_GREATER_EQUAL:
-		if (bound_key(lower, &c->a) == 0 && c->compare == CMP_GREATER)
+		if (key_bound(lower, &c->a) == 0 && c->compare == CMP_GREATER)
 			skip_key(lower);
 		kind_upper(upper, c->a.rank);
 		return (0);
 	case CMP_LESS:
 	case CMP_LESS_EQUAL:
 		kind_lower(lower, c->a.rank);
-		if (bound_key(upper, &c->a) == 1 || c->compare == CMP_LESS_EQUAL)
+		if (key_bound(upper, &c->a) == 1 || c->compare == CMP_LESS_EQUAL)
 			skip_key(upper);
 		return (0);
 	default:

@@ -7,9 +7,9 @@
 
 #include "common/base/mem.h"
 
-#define LOOKS_MAX     20000  /* in all of them, with one more for each */
-#define INDEX_COST    4      /* a row by its key, against one in passing */
-#define GATHER_EASY   100000 /* rows gathered without a look for a way that has the order */
+#define LOOKS_MAX   20000  /* in all of them, with one more for each */
+#define INDEX_COST  4      /* a row by its key, against one in passing */
+#define GATHER_EASY 100000 /* rows gathered without a look for a way that has the order */
 
 /* Ranges that hold every match of a condition. */
 struct plan_way {

@@ -98,7 +98,7 @@ has_column(const struct rows *r, const struct rows_column *c, const void *row)
 }
 
 static void
-put_field(struct rows *r, const struct field *f, struct row_view *v)
+put_row_field(struct rows *r, const struct field *f, struct row_view *v)
 {
 	const struct attr *a = field_attr(f, v);
 	struct scalar sc = { .rank = RANK_NULL };
@@ -118,7 +118,7 @@ put_column(struct rows *r, const struct rows_column *c, void *row)
 	if (c->given != NULL)
 		r->put(r, (size_t)(c - r->cols), row);
 	else
-		put_field(r, &c->field, row);
+		put_row_field(r, &c->field, row);
 }
 
 /* {"a":1,"b":2} */
@@ -181,7 +181,8 @@ add_csv_line(struct rows *r, void *row)
 			buf_u8(&r->out, ',');
 		at = r->out.len;
 		put_column(r, c, row);
-		if (r->out.len == at && (r->ncols == 1 || (r->skip_missing && has_column(r, c, row))))
+		if (r->out.len == at &&
+		    (r->ncols == 1 || (r->skip_missing && has_column(r, c, row))))
 			buf_add(&r->out, "null", 4);
 	}
 	buf_add(&r->out, "\r\n", 2);

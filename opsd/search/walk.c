@@ -262,21 +262,11 @@ index_entry(struct search *s, const uint8_t **value, size_t *vlen, const uint8_t
 	return (0);
 }
 
-/* An entry may be of a value that the row has no more (an attribute dropped and made again). */
-static int
-entry_is_current(struct search *s, const struct attribute *index, const uint8_t *value, size_t n)
-{
-	struct field f = field_of(s->table, index);
-
-	buf_clear(&s->value);
-	return (field_index_key(&f, &s->view, &s->value) && s->value.len == n &&
-	    memcmp(s->value.data, value, n) == 0);
-}
-
 /* 0: those before it are to be shown first. */
 static int
 scan_index(struct search *s, const struct attribute *index)
 {
+	struct field f = field_of(s->table, index);
 	const uint8_t *value, *key;
 	size_t vlen, klen;
 
@@ -289,7 +279,8 @@ scan_index(struct search *s, const struct attribute *index)
 	}
 	if (is_passed(s, index, value, vlen))
 		s->found++;
-	else if (view_get(s, key, klen) == 1 && entry_is_current(s, index, value, vlen))
+	else if (view_get(s, key, klen) == 1 &&
+	    field_index_has(&f, &s->view, &s->value, value, vlen))
 		match_row(s, value, vlen);
 	return (1);
 }

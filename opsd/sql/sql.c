@@ -41,7 +41,7 @@ sql_fail(struct sql *s, int status, const char *fmt, ...)
 /* ---- what a statement may ---- */
 
 static int
-refuse(struct sql *s, const char *what)
+refuse_action(struct sql *s, const char *what)
 {
 	if (s->refused == NULL)
 		s->refused = xasprintf("%s is not allowed in 'sql'", what);
@@ -66,10 +66,10 @@ note_read(struct sql *s, const char *table, const char *column, const char *sche
 }
 
 static int
-may_read(struct sql *s, const char *table, const char *column, const char *schema)
+may_read_column(struct sql *s, const char *table, const char *column, const char *schema)
 {
 	if (strncasecmp(table, "sqlite_", 7) == 0)
-		return (refuse(s, table));
+		return (refuse_action(s, table));
 	return (note_read(s, table, column, schema));
 }
 
@@ -81,13 +81,13 @@ may_call(struct sql *s, const char *function)
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		if (sqlite3_stricmp(none[i], function) == 0)
-			return (refuse(s, function));
+			return (refuse_action(s, function));
 	return (SQLITE_OK);
 }
 
 /* https://www.sqlite.org/c3ref/c_alter_table.html */
 static int
-authorize(void *arg, int action, const char *a, const char *b, const char *schema,
+authorize_action(void *arg, int action, const char *a, const char *b, const char *schema,
     const char *inner)
 {
 	struct sql *s = arg;
@@ -98,7 +98,7 @@ authorize(void *arg, int action, const char *a, const char *b, const char *schem
 	case SQLITE_RECURSIVE:
 		return (SQLITE_OK);
 	case SQLITE_READ:
-		return (may_read(s, a, b, schema));
+		return (may_read_column(s, a, b, schema));
 	case SQLITE_FUNCTION:
 		return (may_call(s, b));
 	case SQLITE_INSERT:
@@ -106,11 +106,11 @@ authorize(void *arg, int action, const char *a, const char *b, const char *schem
 	case SQLITE_DELETE:
 		if (s->target != NULL && sqltable_find(s, schema, a) == s->target)
 			return (SQLITE_OK);
-		return (refuse(s, "a table that is none of the node's"));
+		return (refuse_action(s, "a table that is none of the node's"));
 	case SQLITE_PRAGMA:
-		return (refuse(s, "PRAGMA"));
+		return (refuse_action(s, "PRAGMA"));
 	default:
-		return (refuse(s, "this statement"));
+		return (refuse_action(s, "this statement"));
 	}
 }
 
@@ -137,8 +137,7 @@ sql_must_end(struct sql *s)
 {
 	if (s->limits.over != NULL && s->limits.over(s->limits.arg))
 		return (1);
-	if (s->limits.time_us != 0 &&
-	    s->used_us + (mono_us() - s->began_us) > s->limits.time_us)
+	if (s->limits.time_us != 0 && s->used_us + (mono_us() - s->began_us) > s->limits.time_us)
 		s->late = 1;
 	return (s->late);
 }
@@ -172,7 +171,7 @@ set_limits(sqlite3 *db)
 /* ---- its tables ---- */
 
 static int
-attach(struct sql *s, const char *db)
+attach_schema(struct sql *s, const char *db)
 {
 	struct buf text = { 0 };
 	int rc;
@@ -204,7 +203,7 @@ is_there(struct sql *s, const char *schema, const struct table *t)
 
 /* A name that may be a table: if it is one that the user may know of, SQLite gets it. */
 static int
-add_named(struct sql *s, const struct sqlname *n)
+add_named_table(struct sql *s, const struct sqlname *n)
 {
 	const char *schema = n->db != NULL ? n->db : "main";
 	struct table *t;
@@ -218,7 +217,7 @@ add_named(struct sql *s, const struct sqlname *n)
 	}
 	if (s->ntables == TABLES_MAX)
 		sql_fail(s, 400, "'sql' names more than %d tables", TABLES_MAX);
-	if (s->error != NULL || attach(s, schema) == -1) {
+	if (s->error != NULL || attach_schema(s, schema) == -1) {
 		table_unref(t);
 		return (-1);
 	}
@@ -226,10 +225,10 @@ add_named(struct sql *s, const struct sqlname *n)
 }
 
 static int
-add_tables(struct sql *s)
+add_named_tables(struct sql *s)
 {
 	for (size_t i = 0; i < s->text.nnames; i++)
-		if (add_named(s, &s->text.names[i]) == -1)
+		if (add_named_table(s, &s->text.names[i]) == -1)
 			return (-1);
 	return (0);
 }
@@ -297,7 +296,8 @@ static int
 open_engine(struct sql *s)
 {
 	if (sqlite3_open_v2(":memory:", &s->db,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+		NULL) != SQLITE_OK ||
 	    sqlite3_exec(s->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL) != SQLITE_OK ||
 	    sqlite3_create_module(s->db, "hl", &sqltable_module, s) != SQLITE_OK) {
 		sql_fail(s, 503, "no statement can run now: %s", sqlite3_errmsg(s->db));
@@ -344,9 +344,9 @@ sql_prepare(struct sql *s, const struct sql_limits *limits)
 
 	s->limits = *limits;
 	s->snap = store_snap_new(s->data->store);
-	if (open_engine(s) == -1 || add_tables(s) == -1)
+	if (open_engine(s) == -1 || add_named_tables(s) == -1)
 		return (SQL_WRONG);
-	sqlite3_set_authorizer(s->db, authorize, s);
+	sqlite3_set_authorizer(s->db, authorize_action, s);
 	sqlite3_progress_handler(s->db, LOOK_OPS, look_at_clock, s);
 	s->began_us = mono_us();
 	rc = sqlite3_prepare_v2(s->db, (const char *)s->text.text.data, -1, &s->stmt, NULL);
@@ -414,7 +414,7 @@ step_failed(struct sql *s, int rc)
 
 /* Rows until there is a piece of the answer; of what writes, all of them. */
 static enum sql_state
-run(struct sql *s)
+run_rows(struct sql *s)
 {
 	int rc;
 
@@ -439,7 +439,7 @@ sql_step(struct sql *s)
 	if (s->shows == NULL && s->records == NULL)
 		sqlanswer_begin(s);
 	s->began_us = mono_us();
-	state = run(s);
+	state = run_rows(s);
 	s->used_us += mono_us() - s->began_us;
 	return (state);
 }

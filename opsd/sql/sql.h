@@ -19,9 +19,9 @@ struct sql;
 struct user;
 
 struct sql_limits {
-	uint64_t time_us; /* of all steps together; 0: any */
-	uint64_t rows;    /* of the answer; 0: any */
-	uint64_t write;   /* bytes that may be gathered */
+	uint64_t time_us;       /* of all steps together; 0: any */
+	uint64_t rows;          /* of the answer; 0: any */
+	uint64_t write;         /* bytes that may be gathered */
 	int (*over)(void *arg); /* nobody wants its answer any more; or NULL */
 	void *arg;
 };

@@ -42,11 +42,11 @@ struct sql {
 	struct sqltable *target; /* of what writes */
 	struct sql_limits limits;
 	uint64_t used_us, began_us; /* by steps; of this one */
-	int late; /* ended by the time's limit */
+	int late;                   /* ended by the time's limit */
 	const struct sqlname *missing;
 	struct rows rows;               /* of the answer */
 	const struct sqlcolumn **shows; /* of each column the one that it shows as it is, or NULL */
-	json_t *records; /* of what writes */
+	json_t *records;                /* of what writes */
 	uint64_t gathered;
 	char *refused; /* by the authorizer: why */
 	char *error;

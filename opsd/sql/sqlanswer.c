@@ -53,7 +53,8 @@ put_value(struct rows *r, size_t column, void *row)
 
 	if (sqlvalue_format(r->format, &r->out, sqlite3_column_value(s->stmt, (int)column),
 		c != NULL ? c->seen : 0) == -1)
-		sql_fail(s, 400, "'%s' has bytes, which are no value here: hex() makes text of them",
+		sql_fail(s, 400,
+		    "'%s' has bytes, which are no value here: hex() makes text of them",
 		    sqlite3_column_name(s->stmt, (int)column));
 }
 

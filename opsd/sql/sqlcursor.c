@@ -21,7 +21,7 @@ struct sqlcursor {
 };
 
 static struct sqltable *
-table_of(const struct sqlcursor *c)
+cursor_table(const struct sqlcursor *c)
 {
 	return (((struct sqlvtab *)c->base.pVtab)->t);
 }
@@ -93,22 +93,11 @@ view_at_row(struct sqlcursor *c)
 	return (klen > 4 ? view_bytes(c, key + 4, klen - 4, p, n) : -1);
 }
 
-/* An entry may be of a value that the row has no more (an attribute dropped and made again). */
-static int
-entry_is_current(struct sqlcursor *c, const struct attribute *index, const uint8_t *value,
-    size_t n)
-{
-	struct field f = field_of(table_of(c)->t, index);
-
-	buf_clear(&c->value);
-	return (field_index_key(&f, &c->view, &c->value) && c->value.len == n &&
-	    memcmp(c->value.data, value, n) == 0);
-}
-
 static int
 view_at_entry(struct sqlcursor *c, const struct attribute *index)
 {
-	struct sqltable *t = table_of(c);
+	struct sqltable *t = cursor_table(c);
+	struct field f = field_of(t->t, index);
 	const size_t head = 4 + 2; /* table and attribute id */
 	size_t n, vlen;
 	const uint8_t *p = store_iter_key(c->it, &n);
@@ -123,15 +112,15 @@ view_at_entry(struct sqlcursor *c, const struct attribute *index)
 	    &c->row);
 	if (rc == 1)
 		rc = view_bytes(c, p + head + vlen, n - head - vlen, c->row.data, c->row.len);
-	return (rc == 1 ? entry_is_current(c, index, p + head, vlen) : rc);
+	return (rc == 1 ? field_index_has(&f, &c->view, &c->value, p + head, vlen) : rc);
 }
 
 /* ---- from one to the next ---- */
 
 static void
-open_range(struct sqlcursor *c)
+open_way(struct sqlcursor *c)
 {
-	struct sqltable *t = table_of(c);
+	struct sqltable *t = cursor_table(c);
 
 	c->it = range_iter(&c->ranges[c->at], t->sql->data->store, t->sql->snap);
 	if (c->back)
@@ -153,7 +142,7 @@ to_range(struct sqlcursor *c)
 			c->at++;
 		if (c->at == c->n)
 			return (SQLITE_OK);
-		open_range(c);
+		open_way(c);
 		c->at++;
 	}
 	return (SQLITE_OK);
@@ -184,7 +173,7 @@ to_visible(struct sqlcursor *c)
 			return (cursor_failed(c, "a stored row cannot be read"));
 		if (rc == 1)
 			return (SQLITE_OK);
-		if (++c->passed % LOOK_PASSED == 0 && sql_must_end(table_of(c)->sql))
+		if (++c->passed % LOOK_PASSED == 0 && sql_must_end(cursor_table(c)->sql))
 			return (SQLITE_INTERRUPT);
 		step_iter(c);
 	}
@@ -200,7 +189,7 @@ sqlcursor_filter(sqlite3_vtab_cursor *cursor, int way, const char *words, int ar
 	(void)argc;
 	close_ranges(c);
 	c->back = (way & WAY_BACK) != 0;
-	c->n = sqlindex_ranges(table_of(c), way, argv, c->ranges);
+	c->n = sqlindex_ranges(cursor_table(c), way, argv, c->ranges);
 	return (to_visible(c));
 }
 
@@ -223,7 +212,7 @@ int
 sqlcursor_column(sqlite3_vtab_cursor *cursor, sqlite3_context *to, int i)
 {
 	struct sqlcursor *c = (struct sqlcursor *)cursor;
-	struct sqlcolumn *col = &table_of(c)->cols[i];
+	struct sqlcolumn *col = &cursor_table(c)->cols[i];
 
 	sqlvalue_result(to, &col->field, &c->view, &col->seen);
 	return (SQLITE_OK);

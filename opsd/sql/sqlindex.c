@@ -5,12 +5,12 @@
 #include "common/base/mem.h"
 #include "opsd/sql/sql_priv.h"
 
-#define INDEX_COST  4    /* a row by its key, against one in passing */
-#define LOOKS_MAX   3000 /* rows counted for one statement's look at a table */
+#define INDEX_COST   4    /* a row by its key, against one in passing */
+#define LOOKS_MAX    3000 /* rows counted for one statement's look at a table */
 #define NO_CONDITION (-1)
 
 /* What is asked of one column: places in aConstraint, or NO_CONDITION. */
-struct asked {
+struct conditions {
 	int equal, lower, upper;
 };
 
@@ -22,23 +22,12 @@ struct chooser {
 	/* the best one so far */
 	int way;
 	size_t col;
-	struct asked asked;
+	struct conditions asked;
 	uint64_t rows;
 	double cost;
 };
 
 /* ---- ranges ---- */
-
-/* Bytes of a value in an index, or in the rows' keys, long text cut. */
-static void
-put_bound(struct buf *b, const struct scalar *sc)
-{
-	struct scalar cut = *sc;
-
-	if (cut.n > KEY_TEXT_MAX)
-		cut.n = KEY_TEXT_MAX;
-	key_from_scalar(b, &cut);
-}
 
 static void
 begin_range(const struct sqltable *t, const struct sqlcolumn *c, struct range *r)
@@ -59,8 +48,8 @@ static void
 one_value(struct range *r, const struct scalar *sc)
 {
 	take_prefix(r, &r->to);
-	put_bound(&r->from, sc);
-	put_bound(&r->to, sc);
+	key_bound(&r->from, sc);
+	key_bound(&r->to, sc);
 	buf_u8(&r->to, 0xff);
 	r->single = 1;
 	r->narrowed = 1;
@@ -104,7 +93,7 @@ lower_bound(struct range *r, sqlite3_value *v, int after)
 
 	if (sqlvalue_scalar(&sc, v) == -1 || sc.rank == RANK_NULL)
 		return (0);
-	put_bound(&r->from, &sc);
+	key_bound(&r->from, &sc);
 	if (after && sc.n < KEY_TEXT_MAX)
 		buf_u8(&r->from, 0xff);
 	r->narrowed = 1;
@@ -123,7 +112,7 @@ upper_bound(struct range *r, const struct buf *prefix, sqlite3_value *v, int bef
 		return (0);
 	buf_clear(&r->to);
 	buf_add(&r->to, prefix->data, prefix->len);
-	put_bound(&r->to, &sc);
+	key_bound(&r->to, &sc);
 	if (!before || sc.n >= KEY_TEXT_MAX)
 		buf_u8(&r->to, 0xff);
 	r->narrowed = 1;
@@ -178,8 +167,8 @@ in_sql_order(const struct sqltable *t, const struct sqlcolumn *c)
 {
 	if (c->field.kind == FIELD_KEY)
 		return (1);
-	return (c->field.attr->whole && !has_rank(t, c, RANK_FALSE) &&
-	    !has_rank(t, c, RANK_TRUE) && !has_rank(t, c, RANK_DEEP));
+	return (c->field.attr->whole && !has_rank(t, c, RANK_FALSE) && !has_rank(t, c, RANK_TRUE) &&
+	    !has_rank(t, c, RANK_DEEP));
 }
 
 static int
@@ -190,10 +179,10 @@ is_indexed(const struct sqlcolumn *c)
 
 /* ---- what is asked ---- */
 
-static struct asked
-read_asked(const struct chooser *ch, size_t col)
+static struct conditions
+column_asked(const struct chooser *ch, size_t col)
 {
-	struct asked a = { NO_CONDITION, NO_CONDITION, NO_CONDITION };
+	struct conditions a = { NO_CONDITION, NO_CONDITION, NO_CONDITION };
 
 	for (int i = 0; i < ch->info->nConstraint; i++) {
 		if (!ch->info->aConstraint[i].usable ||
@@ -225,7 +214,7 @@ op_is(const struct chooser *ch, int i, int op)
 }
 
 static int
-way_of(const struct chooser *ch, const struct asked *a)
+way_asked(const struct chooser *ch, const struct conditions *a)
 {
 	if (a->equal != NO_CONDITION)
 		return (WAY_EQUAL);
@@ -237,7 +226,7 @@ way_of(const struct chooser *ch, const struct asked *a)
 
 /* The values that are compared with, where they are known; their number, or -1. */
 static int
-known_values(const struct chooser *ch, const struct asked *a, sqlite3_value **values)
+known_values(const struct chooser *ch, const struct conditions *a, sqlite3_value **values)
 {
 	const int places[] = { a->equal, a->lower, a->upper };
 	int n = 0;
@@ -264,7 +253,7 @@ guess_rows(const struct chooser *ch, size_t col, int way)
 }
 
 static uint64_t
-rows_of(struct chooser *ch, size_t col, int way, const struct asked *a)
+rows_of(struct chooser *ch, size_t col, int way, const struct conditions *a)
 {
 	sqlite3_value *values[2];
 	struct range ranges[2];
@@ -288,8 +277,8 @@ static void
 try_column(struct chooser *ch, size_t col)
 {
 	const struct sqlcolumn *c = &ch->t->cols[col];
-	struct asked a = read_asked(ch, col);
-	int way = way_of(ch, &a);
+	struct conditions a = column_asked(ch, col);
+	int way = way_asked(ch, &a);
 	uint64_t rows;
 	double cost;
 
@@ -318,7 +307,7 @@ order_column(const struct chooser *ch)
 	col = (size_t)info->aOrderBy[0].iColumn;
 	/* Keys are all different: what comes behind them decides nothing. */
 	return (col < ch->t->ncols && (info->nOrderBy == 1 || col == ch->t->key) ? col :
-										  ch->t->ncols);
+										   ch->t->ncols);
 }
 
 /* By an index that has the order, rather than by all rows, when few of them may do. */
@@ -335,8 +324,7 @@ try_order(struct chooser *ch, size_t col)
 static void
 take_order(struct chooser *ch, size_t col)
 {
-	if (col != ch->col || (ch->way & WAY_EQUAL) != 0 ||
-	    !in_sql_order(ch->t, &ch->t->cols[col]))
+	if (col != ch->col || (ch->way & WAY_EQUAL) != 0 || !in_sql_order(ch->t, &ch->t->cols[col]))
 		return;
 	ch->info->orderByConsumed = 1;
 	if (ch->info->aOrderBy[0].desc)
@@ -366,9 +354,9 @@ way_words(const struct chooser *ch)
 		    (ch->way & WAY_BACK) != 0 ? ", backwards" : ""));
 	return (sqlite3_mprintf("%s %s%s%s%s%s%s", ch->col == ch->t->key ? "key" : "index on",
 	    c->name, (ch->way & WAY_EQUAL) != 0 ? " = ?" : "",
-	    (from & WAY_FROM) != 0  ? " >= ?" :
-		(from != 0) ? " > ?" :
-			      "",
+	    (from & WAY_FROM) != 0 ? " >= ?" :
+		(from != 0)        ? " > ?" :
+				     "",
 	    from != 0 && to != 0 ? " and" : "",
 	    (to & WAY_TO) != 0 ? " <= ?" :
 		(to != 0)      ? " < ?" :

@@ -21,7 +21,7 @@ sqltable_column(struct sqltable *t, const char *name)
 
 /* Names that differ in case alone are one to SQLite: the later one gets a number. */
 static char *
-free_name(struct sqltable *t, const char *name)
+unused_name(struct sqltable *t, const char *name)
 {
 	char *with = xstrdup(name);
 
@@ -35,7 +35,7 @@ free_name(struct sqltable *t, const char *name)
 static void
 add_column(struct sqltable *t, const char *name, struct field f, int shown)
 {
-	char *with = free_name(t, name);
+	char *with = unused_name(t, name);
 
 	t->cols = xrealloc(t->cols, (t->ncols + 1) * sizeof(*t->cols));
 	t->cols[t->ncols++] = (struct sqlcolumn){ .field = f, .name = with, .shown = shown };

@@ -19,7 +19,7 @@ struct reader {
 static const char *const allowed = "SELECT, INSERT, REPLACE, UPDATE, DELETE and EXPLAIN";
 
 static struct sqltoken *
-token(struct reader *r, size_t i)
+token_at(struct reader *r, size_t i)
 {
 	return (&r->all[i < r->n ? i : r->n]);
 }
@@ -27,13 +27,13 @@ token(struct reader *r, size_t i)
 static int
 token_is(struct reader *r, size_t i, const char *word)
 {
-	return (sqltoken_is(token(r, i), word));
+	return (sqltoken_is(token_at(r, i), word));
 }
 
 static int
 token_mark(struct reader *r, size_t i, char c)
 {
-	return (sqltoken_mark(token(r, i), c));
+	return (sqltoken_mark(token_at(r, i), c));
 }
 
 /* How many brackets are open behind the token, when `depth` were before it. */
@@ -70,15 +70,16 @@ add_name(struct reader *r, char *db, char *table)
 
 /* a.b, and what stands alone; not what is called as a function. */
 static void
-read_names(struct reader *r)
+read_table_names(struct reader *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
-		if (!sqltoken_is_name(token(r, i)))
+		if (!sqltoken_is_name(token_at(r, i)))
 			continue;
-		if (token_mark(r, i + 1, '.') && sqltoken_is_name(token(r, i + 2)))
-			add_name(r, sqltoken_name(token(r, i)), sqltoken_name(token(r, i + 2)));
+		if (token_mark(r, i + 1, '.') && sqltoken_is_name(token_at(r, i + 2)))
+			add_name(r, sqltoken_name(token_at(r, i)),
+			    sqltoken_name(token_at(r, i + 2)));
 		else if (i == 0 || !token_mark(r, i - 1, '.'))
-			add_name(r, NULL, sqltoken_name(token(r, i)));
+			add_name(r, NULL, sqltoken_name(token_at(r, i)));
 	}
 }
 
@@ -88,12 +89,12 @@ read_target(struct reader *r)
 {
 	struct sqlname *target = &r->to->target;
 
-	if (!sqltoken_is_name(token(r, r->at)))
+	if (!sqltoken_is_name(token_at(r, r->at)))
 		return;
-	target->table = sqltoken_name(token(r, r->at++));
-	if (token_mark(r, r->at, '.') && sqltoken_is_name(token(r, r->at + 1))) {
+	target->table = sqltoken_name(token_at(r, r->at++));
+	if (token_mark(r, r->at, '.') && sqltoken_is_name(token_at(r, r->at + 1))) {
 		target->db = target->table;
-		target->table = sqltoken_name(token(r, r->at + 1));
+		target->table = sqltoken_name(token_at(r, r->at + 1));
 		r->at += 2;
 	}
 	if (token_is(r, r->at, "AS"))
@@ -114,8 +115,8 @@ static size_t
 read_list(struct reader *r, size_t at)
 {
 	for (at++; at < r->n && !token_mark(r, at, ')'); at++)
-		if (sqltoken_is_name(token(r, at)))
-			add_written(r, token(r, at));
+		if (sqltoken_is_name(token_at(r, at)))
+			add_written(r, token_at(r, at));
 	return (at + 1);
 }
 
@@ -132,7 +133,7 @@ write_boolean(struct reader *r, size_t i)
 
 /* VALUES (true, ...), (...) */
 static void
-read_values(struct reader *r, size_t i)
+read_value_lists(struct reader *r, size_t i)
 {
 	int depth = 0;
 
@@ -156,8 +157,8 @@ read_set(struct reader *r, size_t i)
 		if (depth == 0 && (token_is(r, i - 1, "SET") || token_mark(r, i - 1, ','))) {
 			if (token_mark(r, i, '('))
 				read_list(r, i);
-			else if (sqltoken_is_name(token(r, i)))
-				add_written(r, token(r, i));
+			else if (sqltoken_is_name(token_at(r, i)))
+				add_written(r, token_at(r, i));
 		}
 		if (depth == 0 && token_mark(r, i - 1, '=') &&
 		    (i + 1 >= r->n || token_mark(r, i + 1, ',') || token_is(r, i + 1, "WHERE") ||
@@ -190,7 +191,7 @@ read_insert(struct reader *r)
 	if (token_is(r, r->at, "VALUE") && token_mark(r, r->at + 1, '('))
 		r->instead[r->at] = "VALUES";
 	if (token_is(r, r->at, "VALUE") || token_is(r, r->at, "VALUES"))
-		read_values(r, r->at + 1);
+		read_value_lists(r, r->at + 1);
 }
 
 static void
@@ -234,7 +235,7 @@ read_verb(struct reader *r)
 
 	if (token_is(r, r->at, "WITH"))
 		pass_with(r);
-	t = token(r, r->at);
+	t = token_at(r, r->at);
 	if (sqltoken_is(t, "SELECT") || sqltoken_is(t, "VALUES"))
 		r->to->verb = SQL_SELECT;
 	else if (sqltoken_is(t, "INSERT") || sqltoken_is(t, "REPLACE"))
@@ -286,7 +287,7 @@ write_text(struct reader *r)
 }
 
 static char *
-read_statement(struct reader *r)
+read_whole(struct reader *r)
 {
 	while (r->n > 0 && token_mark(r, r->n - 1, ';'))
 		r->n--;
@@ -321,11 +322,11 @@ sqltext_read(struct sqltext *t, const char *sql, char **err)
 	*t = (struct sqltext){ 0 };
 	r.all = sqltoken_all(sql, &r.n);
 	r.instead = xcalloc(r.n + 1, sizeof(*r.instead));
-	*err = read_statement(&r);
+	*err = read_whole(&r);
 	if (*err == NULL)
 		*err = check_write(&r);
 	if (*err == NULL) {
-		read_names(&r);
+		read_table_names(&r);
 		write_text(&r);
 	}
 	free(r.instead);
@@ -337,7 +338,7 @@ sqltext_read(struct sqltext *t, const char *sql, char **err)
 }
 
 static void
-free_name(struct sqlname *n)
+sqlname_free(struct sqlname *n)
 {
 	free(n->db);
 	free(n->table);
@@ -348,9 +349,9 @@ sqltext_free(struct sqltext *t)
 {
 	buf_free(&t->text);
 	for (size_t i = 0; i < t->nnames; i++)
-		free_name(&t->names[i]);
+		sqlname_free(&t->names[i]);
 	free(t->names);
-	free_name(&t->target);
+	sqlname_free(&t->target);
 	for (size_t i = 0; i < t->nwritten; i++)
 		free(t->written[i]);
 	free(t->written);

@@ -18,8 +18,8 @@ struct sqltext {
 	struct buf text;       /* for SQLite, with a NUL behind it */
 	struct sqlname *names; /* whatever may be a table: more than there are */
 	size_t nnames;
-	struct sqlname target;  /* of what writes; table NULL: it was not found */
-	char **written;         /* attributes that INSERT lists or UPDATE sets */
+	struct sqlname target; /* of what writes; table NULL: it was not found */
+	char **written;        /* attributes that INSERT lists or UPDATE sets */
 	size_t nwritten;
 	int listed; /* INSERT says which attributes its values are of */
 };

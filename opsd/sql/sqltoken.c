@@ -114,7 +114,8 @@ sqltoken_all(const char *sql, size_t *n)
 int
 sqltoken_is(const struct sqltoken *t, const char *word)
 {
-	return (t->kind == TOKEN_WORD && strlen(word) == t->n && strncasecmp(t->s, word, t->n) == 0);
+	return (t->kind == TOKEN_WORD && strlen(word) == t->n &&
+	    strncasecmp(t->s, word, t->n) == 0);
 }
 
 int

@@ -155,7 +155,7 @@ deep_value(sqlite3_value *v)
 
 /* Ends as only arrays and objects of rows do. */
 static int
-is_marked(sqlite3_value *v)
+is_deep_text(sqlite3_value *v)
 {
 	const char *s = (const char *)sqlite3_value_text(v);
 	size_t n = (size_t)sqlite3_value_bytes(v);
@@ -176,7 +176,7 @@ text_json(sqlite3_value *v, const char *type, unsigned seen)
 {
 	json_t *deep = NULL;
 
-	if (is_marked(v) || (seen & SEEN_DEEP) != 0 || is_deep_type(type) ||
+	if (is_deep_text(v) || (seen & SEEN_DEEP) != 0 || is_deep_type(type) ||
 	    sqlite3_value_subtype(v) == SUBTYPE_JSON)
 		deep = deep_value(v);
 	if (deep != NULL)
@@ -186,7 +186,7 @@ text_json(sqlite3_value *v, const char *type, unsigned seen)
 
 /* A 0 or 1 that was a boolean, or is to be one. */
 static int
-is_boolean(sqlite3_value *v, const char *type, unsigned seen)
+is_truth(sqlite3_value *v, const char *type, unsigned seen)
 {
 	int64_t i = sqlite3_value_int64(v);
 
@@ -201,8 +201,7 @@ blob_json(sqlite3_value *v)
 {
 	const uint8_t *p = sqlite3_value_blob(v);
 
-	if (sqlite3_value_bytes(v) != 1 ||
-	    (*p != SQLTEXT_TRUE_BYTE && *p != SQLTEXT_FALSE_BYTE))
+	if (sqlite3_value_bytes(v) != 1 || (*p != SQLTEXT_TRUE_BYTE && *p != SQLTEXT_FALSE_BYTE))
 		return (NULL);
 	return (json_boolean(*p == SQLTEXT_TRUE_BYTE));
 }
@@ -212,7 +211,7 @@ sqlvalue_json(sqlite3_value *v, const char *type, unsigned seen)
 {
 	switch (sqlite3_value_type(v)) {
 	case SQLITE_INTEGER:
-		if (is_boolean(v, type, seen))
+		if (is_truth(v, type, seen))
 			return (json_boolean(sqlite3_value_int64(v)));
 		return (json_integer(sqlite3_value_int64(v)));
 	case SQLITE_FLOAT:
@@ -231,7 +230,7 @@ sqlvalue_json(sqlite3_value *v, const char *type, unsigned seen)
 static void
 format_text(enum format f, struct buf *out, sqlite3_value *v)
 {
-	json_t *deep = is_marked(v) ? deep_value(v) : NULL;
+	json_t *deep = is_deep_text(v) ? deep_value(v) : NULL;
 	struct scalar sc;
 
 	if (deep != NULL)
@@ -250,7 +249,7 @@ sqlvalue_format(enum format f, struct buf *out, sqlite3_value *v, unsigned seen)
 
 	if (sqlvalue_scalar(&sc, v) == -1)
 		return (-1);
-	if (sqlite3_value_type(v) == SQLITE_INTEGER && seen != 0 && is_boolean(v, NULL, seen))
+	if (sqlite3_value_type(v) == SQLITE_INTEGER && seen != 0 && is_truth(v, NULL, seen))
 		sc = (struct scalar){
 			.rank = sqlite3_value_int64(v) == 1 ? RANK_TRUE : RANK_FALSE,
 		};
@@ -260,4 +259,3 @@ sqlvalue_format(enum format f, struct buf *out, sqlite3_value *v, unsigned seen)
 		format_scalar(f, out, &sc);
 	return (0);
 }
-

@@ -8,7 +8,7 @@
 /* ---- what is written, as the record operations take it ---- */
 
 static int
-write_failed(sqlite3_vtab *vtab, const char *what, const char *name)
+refuse_write(sqlite3_vtab *vtab, const char *what, const char *name)
 {
 	sqlite3_free(vtab->zErrMsg);
 	vtab->zErrMsg = sqlite3_mprintf(what, name);
@@ -44,7 +44,7 @@ put_columns(sqlite3_vtab *vtab, json_t *record, sqlite3_value **values)
 		    (i == t->key && sqlite3_value_type(values[i]) == SQLITE_NULL))
 			continue;
 		if ((v = column_json(c, values[i])) == NULL)
-			return (write_failed(vtab,
+			return (refuse_write(vtab,
 			    "the value for '%s' is none that JSON has: bytes, or text that is "
 			    "not UTF-8",
 			    c->name));
@@ -67,13 +67,13 @@ record_bytes(json_t *v)
 }
 
 static int
-gather(sqlite3_vtab *vtab, json_t *record)
+gather_record(sqlite3_vtab *vtab, json_t *record)
 {
 	struct sql *s = ((struct sqlvtab *)vtab)->t->sql;
 
 	if (!value_depth_ok(record)) {
 		json_decref(record);
-		return (write_failed(vtab, "a value is nested too deep%s", ""));
+		return (refuse_write(vtab, "a value is nested too deep%s", ""));
 	}
 	s->gathered += record_bytes(record);
 	json_array_append_new(s->records, record);
@@ -87,7 +87,7 @@ gather(sqlite3_vtab *vtab, json_t *record)
 static int
 delete_row(sqlite3_vtab *vtab, sqlite3_value *key)
 {
-	return (gather(vtab, sqlvalue_json(key, NULL, 0)));
+	return (gather_record(vtab, sqlvalue_json(key, NULL, 0)));
 }
 
 static int
@@ -98,7 +98,7 @@ update_row(sqlite3_vtab *vtab, sqlite3_value *key, sqlite3_value **values)
 	json_t *record;
 
 	if (is_written(&t->sql->text, name))
-		return (write_failed(vtab,
+		return (refuse_write(vtab,
 		    "'%s' is the key of its row, which UPDATE cannot change: insert a row with the "
 		    "other key, delete this one",
 		    name));
@@ -108,7 +108,7 @@ update_row(sqlite3_vtab *vtab, sqlite3_value *key, sqlite3_value **values)
 		json_decref(record);
 		return (SQLITE_ERROR);
 	}
-	return (gather(vtab, record));
+	return (gather_record(vtab, record));
 }
 
 static int
@@ -120,7 +120,7 @@ insert_row(sqlite3_vtab *vtab, sqlite3_value **values)
 		json_decref(record);
 		return (SQLITE_ERROR);
 	}
-	return (gather(vtab, record));
+	return (gather_record(vtab, record));
 }
 
 /* argv: the row's key or null; the new one; the columns.  A row that goes has just its key. */

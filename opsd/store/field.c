@@ -122,6 +122,15 @@ field_index_key(const struct field *f, struct row_view *v, struct buf *out)
 	return (0);
 }
 
+int
+field_index_has(const struct field *f, struct row_view *v, struct buf *scratch,
+    const uint8_t *value, size_t n)
+{
+	buf_clear(scratch);
+	return (field_index_key(f, v, scratch) && scratch->len == n &&
+	    memcmp(scratch->data, value, n) == 0);
+}
+
 size_t
 field_key_span(const uint8_t *p, size_t n)
 {

@@ -37,6 +37,12 @@ void field_key(const struct field *f, struct row_view *v, struct buf *out);
  * the row: in an index that is not whole, what is missing, arrays and objects have none.
  */
 int field_index_key(const struct field *f, struct row_view *v, struct buf *out);
+/*
+ * Whether the entry's value is the row's: it may be one that the row has no more (an attribute
+ * dropped and made again).
+ */
+int field_index_has(const struct field *f, struct row_view *v, struct buf *scratch,
+    const uint8_t *value, size_t n);
 /* Length of the value at p, at the front of the rest of an index key; 0 when broken. */
 size_t field_key_span(const uint8_t *p, size_t n);
 void row_view_free(struct row_view *v);

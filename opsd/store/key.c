@@ -111,6 +111,17 @@ key_from_scalar(struct buf *b, const struct scalar *sc)
 }
 
 int
+key_bound(struct buf *b, const struct scalar *sc)
+{
+	struct scalar cut = *sc;
+
+	if (cut.n > KEY_TEXT_MAX)
+		cut.n = KEY_TEXT_MAX;
+	key_from_scalar(b, &cut);
+	return (cut.n != sc->n);
+}
+
+int
 key_from_json(struct buf *b, const json_t *v)
 {
 	struct scalar sc;

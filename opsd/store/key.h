@@ -57,6 +57,7 @@ int scalar_from_key(struct scalar *sc, const uint8_t *p, size_t n, struct buf *s
 int scalar_is_integer(const struct scalar *sc, int64_t *i);
 int scalar_cmp(const struct scalar *a, const struct scalar *b);
 void key_from_scalar(struct buf *b, const struct scalar *sc); /* text of any length */
+int key_bound(struct buf *b, const struct scalar *sc); /* as an index has it; 1: its text was cut */
 
 /* Row key: big-endian table id, then the key. */
 void key_row(struct buf *b, uint32_t table, const uint8_t *key, size_t klen);

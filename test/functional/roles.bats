@@ -161,6 +161,8 @@ cases_of_all()
 	search_by_value	db db db 200 need:read 200 inactive login 200	"schema":"dev","table":"dog","search_attribute":"id","search_value":1,"get_attributes":["id"]	. == [{"id":1}]
 	search_by_conditions	db db db 200 need:read 200 inactive login 200	"database":"dev","table":"dog","get_attributes":["id"],"conditions":[{"attribute":"name","comparator":"equals","value":"Penny"}]	. == [{"id":1}]
 	search_by_conditions	db db db 200 need:read 200 inactive login 200	"schema":"dev","table":"dog","get_attributes":["id"],"conditions":[{"search_attribute":"id","search_type":"less_than","search_value":2}]	. == [{"id":1}]
+	sql	db db db 200 need:read 200 inactive login 200	"sql":"SELECT name FROM dev.dog WHERE id = 1"	. == [{"name":"Penny"}]
+	sql	db db db need:insert 200 need:id:insert inactive login 200	"sql":"INSERT INTO dev.dog (id) VALUES ('s@')"	.inserted_hashes == ["s@"]
 	delete	db db db need:delete need:delete 200 inactive login 200	"database":"dev","table":"dog","ids":["@"]	.deleted_hashes == ["@"]
 	delete	db db db need:delete need:delete 200 inactive login 200	"schema":"dev","table":"dog","hash_values":["i@"]	.message == "1 of 1 record successfully deleted"
 	csv_data_load	db db db need:insert,update need:update need:id:insert inactive login 200	"database":"dev","table":"dog","data":"id\n70"	.message == "Starting job with id " + .job_id
