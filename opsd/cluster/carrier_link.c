@@ -236,11 +236,13 @@ make_links(void *arg)
 	char *hostname = repconf_hostname(conf), *authorities = NULL;
 	struct keypair pair = { 0 };
 	json_t *revoked = rep->pki != NULL ? pki_revoked(rep->pki) : NULL;
-	json_t *dials = members_dials(rep->members);
+	json_t *dials = members_dials(rep->members), *told = json_array();
 	char *fault = NULL;
 	int needs, has;
 
-	discovery_dials(rep, dials);
+	discovery_dials(rep, told);
+	linkconf_add_told(conf, dials, told);
+	json_decref(told);
 	needs = linkconf_needs_tls(conf, dials);
 	has = rep->pki != NULL && repconf_on(conf) &&
 	    pki_identity(rep->pki, hostname, &pair, &fault) == 0;

@@ -192,6 +192,19 @@ max_payload(const struct conf *c)
 	return (max < PAYLOAD_MIN ? PAYLOAD_MIN : max > PAYLOAD_MAX ? PAYLOAD_MAX : max);
 }
 
+void
+linkconf_add_told(const struct conf *c, json_t *dials, const json_t *told)
+{
+	int is_secure = linkconf_needs_tls(c, dials);
+	struct repconf_route r;
+	json_t *url;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)told, i, url)
+		if (repconf_route(c, url, &r) == 0 && (r.secure || !is_secure))
+			json_array_append(dials, url);
+}
+
 json_t *
 linkconf_links(const struct conf *c, const char *node_hex, const struct linkconf_keys *keys,
     const json_t *revoked, const json_t *dials)

@@ -12,6 +12,11 @@ struct linkconf_keys { /* PEM; NULL: nothing goes over TLS */
 /* Whether there is anything that needs keys.  `dials` has URLs beside the routes; NULL: none. */
 int linkconf_needs_tls(const struct conf *c, const json_t *dials);
 /*
+ * Adds to `dials` what members say of where they take links; but where this node has TLS, nothing without it: whoever
+ * says so could have it ask anybody anything.
+ */
+void linkconf_add_told(const struct conf *c, json_t *dials, const json_t *told);
+/*
  * New reference, {} when there are no links to be.  `revoked` has serials for names, and `dials`
  * URLs, beside those of the routes; NULL: none.
  */

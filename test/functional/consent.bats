@@ -363,6 +363,16 @@ member()	# member HOST: the fields of what it says of itself, with mallory's key
 	healthy replayed
 }
 
+@test "a member that says that it takes links without TLS, anywhere: nobody asks there" {
+	gossip "$(says "$MALLORY" member "$MALLORY" 0 '{"hostname":"127.0.1.9","spki":"@SPKI","full":true,"url":"ws://127.0.1.77:9/x?y"}')"
+	[[ $(known 127.0.1.9) = *"127.0.1.77"* ]]
+	gossip "$(says "$MALLORY" member "$MALLORY" 0 '{"hostname":"127.0.1.9","spki":"@SPKI","full":true,"url":"wss://127.0.1.78:9"}')"
+	wait_until 20 grep -q 'no link to wss://127.0.1.78:9' "$(root n1)/log/leafd.log"
+	! grep -q 127.0.1.77 "$(root n1)/log/leafd.log" || return 1
+	gossip "$(says "$MALLORY" member "$MALLORY" 0 "$(member 127.0.1.9)")"
+	healthy plain
+}
+
 @test "10,000 revocations by one that may: half of them are taken, and all goes on" {
 	local i
 

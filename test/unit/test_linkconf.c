@@ -398,6 +398,32 @@ test_members(void **state)
 }
 
 static void
+assert_told(const char *before, const char *url, int is_taken)
+{
+	json_t *dials = json_array(), *told = json_pack("[s]", url);
+
+	if (before != NULL)
+		json_array_append_new(dials, json_string(before));
+	linkconf_add_told(c, dials, told);
+	assert_int_equal(json_array_size(dials), (before != NULL) + is_taken);
+	json_decref(told);
+	json_decref(dials);
+}
+
+/* What others say of themselves does not take TLS away. */
+static void
+test_told(void **state)
+{
+	put(REP_PORT, json_integer(9999));
+	assert_told(NULL, "ws://three", 1);
+	assert_told(NULL, "wss://three", 1);
+	assert_told("wss://two", "ws://three", 0);
+	put(REP_ROUTES, json_pack("[s]", "wss://two"));
+	assert_told(NULL, "ws://three:8080/any?thing", 0);
+	assert_told(NULL, "wss://three", 1);
+}
+
+static void
 test_revokes(void **state)
 {
 	put(REP_ROUTES,
@@ -425,6 +451,7 @@ main(void)
 		TEST(test_links),
 		TEST(test_insecure),
 		TEST(test_members),
+		TEST(test_told),
 		TEST(test_revokes),
 	};
 
