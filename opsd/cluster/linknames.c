@@ -16,6 +16,7 @@
 #include "common/base/log.h"
 #include "common/base/lookup.h"
 #include "common/base/mem.h"
+#include "common/conf/repconf.h"
 
 #define NAMES_MAX 500 /* a host of containers may have many */
 #define LOOKUP_US 2000000
@@ -105,6 +106,19 @@ add_host_name(json_t *list)
 	freeaddrinfo(found);
 }
 
+/* By which others link with it: they may well have routes to it by the same. */
+static void
+add_link_name(json_t *list, const struct conf *c)
+{
+	char *name;
+
+	if (!conf_is_set(c, REP_HOSTNAME) && !conf_is_set(c, REP_URL))
+		return;
+	name = repconf_hostname(c);
+	add_configured(list, name);
+	free(name);
+}
+
 json_t *
 linknames(const struct conf *c)
 {
@@ -124,6 +138,7 @@ linknames(const struct conf *c)
 	add_configured(list, conf_str(c, HUB_CLUSTER_ADVERTISE));
 	add_configured(list, conf_str(c, HUB_CLUSTER_HOST));
 	add_configured(list, conf_str(c, HUB_LEAF_HOST));
+	add_link_name(list, c);
 	add_host_name(list);
 	return (list);
 }

@@ -7,7 +7,7 @@
 
 /*
  * By what other nodes may dial this one, as the names of its certificate: the addresses of its
- * interfaces, the host's name, where it listens, and what it advertises.
+ * interfaces, the host's name and that of links, where it listens, and what it advertises.
  */
 
 /* [address..]; those of one link alone (fe80::) are none, as nobody can verify them.  NULL with errno. */

@@ -101,15 +101,16 @@ test_names(void **state)
 {
 	char *argv[] = { (char *)"x", (char *)"--CLUSTERING_HUBSERVER_CLUSTER_NETWORK_ADVERTISE",
 		(char *)"Far.example:19932",
-		(char *)"--CLUSTERING_HUBSERVER_LEAFNODES_NETWORK_HOST", (char *)"fd00::17", NULL };
+		(char *)"--CLUSTERING_HUBSERVER_LEAFNODES_NETWORK_HOST", (char *)"fd00::17",
+		(char *)"--REPLICATION_HOSTNAME", (char *)"server-two", NULL };
 	char *err = NULL;
-	struct conf *c = conf_load(NULL, 5, argv, &err);
+	struct conf *c = conf_load(NULL, 7, argv, &err);
 	json_t *all, *some;
 
 	assert_non_null(c);
 	all = linknames(c);
-	some = json_pack("[s, s, s, s, s]", "127.0.0.1", "::1", "localhost", "far.example",
-	    "fd00::17");
+	some = json_pack("[s, s, s, s, s, s]", "127.0.0.1", "::1", "localhost", "far.example",
+	    "fd00::17", "server-two");
 	assert_true(linknames_within(some, all));
 	json_array_append_new(some, json_string("elsewhere"));
 	assert_false(linknames_within(some, all));
