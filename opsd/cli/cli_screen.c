@@ -122,7 +122,7 @@ struct tables {
 	json_t *states; /* {state: how many} */
 	struct most lag, peer_lag;
 	long long rows, of; /* while some are copied */
-	int sends;
+	int sends, off;
 };
 
 static void
@@ -135,8 +135,10 @@ count_table(struct tables *t, const json_t *sub)
 	if (state[0] != '\0')
 		json_object_set_new(t->states, state,
 		    json_integer(screen_number(t->states, state) + n));
-	else
+	else if (!json_is_false(json_object_get(sub, "publish")))
 		t->sends++;
+	else
+		t->off++;
 	take_most(&t->lag, sub, "lag", "lag_bound");
 	take_most(&t->peer_lag, sub, "peer_lag", "peer_lag_bound");
 	t->rows += screen_number(sub, "rows_copied");
@@ -162,6 +164,9 @@ states_text(const struct tables *t)
 	if (t->sends > 0)
 		buf_addf(&b, b.len == 0 ? "%d table%s only published" : ", %d only published",
 		    t->sends, t->sends == 1 ? "" : "s");
+	if (t->off > 0)
+		buf_addf(&b, b.len == 0 ? "%d table%s off" : ", %d off", t->off,
+		    t->off == 1 ? "" : "s");
 	if (t->of > 0)
 		buf_addf(&b, " (%lld of %lld rows)", t->rows, t->of);
 	text = json_stringn(b.len > 0 ? (const char *)b.data : "no tables", b.len > 0 ? b.len : 9);

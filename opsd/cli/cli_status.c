@@ -195,6 +195,27 @@ lack_text(const json_t *connection, const json_t *sub)
 	    status_text(connection, "node_name"), lag));
 }
 
+/* What this node asks a peer for, and the peer has not agreed to. */
+static json_t *
+proposal_text(const json_t *connection, const json_t *proposal)
+{
+	const json_t *here = json_object_get(proposal, "agreed_here");
+	const json_t *there = json_object_get(proposal, "agreed_there");
+	int sends = json_is_true(json_object_get(here, "publish")) &&
+	    !json_is_true(json_object_get(there, "publish"));
+	int gets = json_is_true(json_object_get(here, "subscribe")) &&
+	    !json_is_true(json_object_get(there, "subscribe"));
+
+	if (!sends && !gets)
+		return (NULL);
+	return (json_sprintf("%s.%s, %s %s, waits for add_node or update_node there",
+	    status_text(proposal, "database"), status_text(proposal, "table"),
+	    sends && gets ? "both ways with" :
+		sends     ? "to" :
+			    "from",
+	    status_text(connection, "node_name")));
+}
+
 static json_t *
 setting_text(const json_t *change)
 {
@@ -223,6 +244,9 @@ pending_part(const json_t *info, const json_t *status, const json_t *config)
 	json_array_foreach(json_object_get(status, "connections"), i, e)
 		json_array_foreach(json_object_get(e, "subscriptions"), k, sub)
 			add_pending_text(list, &n, lack_text(e, sub));
+	json_array_foreach(json_object_get(status, "connections"), i, e)
+		json_array_foreach(json_object_get(e, "proposals"), k, sub)
+			add_pending_text(list, &n, proposal_text(e, sub));
 	json_array_foreach(json_object_get(config, "pending"), i, e)
 		add_pending_text(list, &n, setting_text(e));
 	if (n > PENDING_MAX)

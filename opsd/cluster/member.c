@@ -285,8 +285,9 @@ refuse_unknown(const struct member_claim *c, const struct member_facts *f, char 
 			      "token of this node",
 			f->left, c->is.hostname)));
 	return (refuse_claim(403, why,
-	    xasprintf("'%s' is no member of this cluster: add_node it here, or name it in "
-		      "replication.routes",
+	    xasprintf(
+		"'%s' is no member of this cluster: add_node it on the node that refuses it, or "
+		"name it in replication.routes there",
 		c->is.hostname)));
 }
 

@@ -17,6 +17,7 @@
 #include "opsd/cluster/gossip_take.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/roster.h"
+#include "opsd/pki/enrol.h"
 #include "opsd/pki/pki.h"
 
 /* A node is added by a call: certificate, link, subscriptions. */
@@ -72,8 +73,11 @@ link_cure(const struct linkjoin *j, const char *why, const char *own)
 		return (xstrdup(". The node of that certificate gets another one by add_node with "
 				"'authorization', called on that node"));
 	if (j->authorization != NULL)
-		return (xstrdup(". Its operations API has answered: can the port of its links "
-				"(replication.securePort) be reached from here?"));
+		return (xasprintf(". Its operations API has answered: can the port of its links "
+				  "(replication.securePort) be reached from here?%s",
+		    enrol_is_token(j->authorization) ?
+			" The join token is used: another call needs a new one" :
+			""));
 	return (xasprintf(". The other node must know this one: set a route to '%s' there "
 			  "(cluster_set_routes), or give 'authorization' here",
 	    own));

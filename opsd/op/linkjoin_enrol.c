@@ -81,6 +81,7 @@ ask_in(struct linkjoin *j, const struct conf *c, const char *own, const char *au
 		.hostname = own,
 		.node = j->ops->data.node_hex,
 		.authority = authority,
+		.member = j->route.host,
 	};
 	struct enrolled got;
 	char *err = NULL;

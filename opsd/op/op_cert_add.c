@@ -244,11 +244,32 @@ suits_links(const struct cert_change *c, const struct cert_wanted *w)
 	    (tlsconf_trust(c->set) != TLSCONF_SECRET || conf_str(c->set, CL_TLS_CA) != NULL));
 }
 
-/* USE_REPLICATION where there are links by hostname. */
+/* USE_REPLICATION where there are links by hostname, of `certs`, when these are given, as others dial this node. */
 static unsigned
-link_use(const struct conf *set)
+link_use(const struct conf *set, const struct certpem *certs)
 {
-	return (repconf_on(set) ? USE_REPLICATION : 0);
+	char *own = repconf_hostname(set);
+	unsigned use = repconf_on(set) && (certs == NULL || certpem_covers(certs, own)) ?
+	    USE_REPLICATION :
+	    0;
+
+	free(own);
+	return (use);
+}
+
+/* -1 with the request answered. */
+static int
+check_link_name(const struct cert_change *c, const struct cert_wanted *w, unsigned uses)
+{
+	char *own;
+
+	if (!(uses & USE_REPLICATION) || !repconf_on(c->set) || link_use(c->set, w->certs) != 0)
+		return (0);
+	own = repconf_hostname(c->set);
+	reply_error(c->r, 400,
+	    "'certificate' is not for '%s' (replication.hostname), which replication needs", own);
+	free(own);
+	return (-1);
 }
 
 /* Said, or as it is used, or for what it can be used. */
@@ -259,7 +280,7 @@ uses_for(const struct cert_change *c, const struct cert_wanted *w)
 
 	if (uses == 0)
 		uses = USE_HTTPS | (suits_links(c, w) ? USE_CLUSTERING : 0) |
-		    (certpem_serves(w->certs, 1) ? link_use(c->set) : 0);
+		    (certpem_serves(w->certs, 1) ? link_use(c->set, w->certs) : 0);
 	return (uses);
 }
 
@@ -276,6 +297,8 @@ add_own_cert(struct cert_change *c, const struct cert_wanted *w, json_t **report
 	char *text;
 	int rc = -1;
 
+	if (check_link_name(c, w, uses) == -1)
+		return (-1);
 	for (size_t i = 0; i < USES; i++) {
 		void (*change)(struct cert_change *,
 		    enum conf_key) = uses & all_uses[i].use ? cert_change_use : cert_change_leave;
@@ -385,7 +408,7 @@ trust_named(struct cert_change *c, const struct cert_wanted *w)
 static unsigned
 authority_uses(const struct cert_change *c, const struct cert_wanted *w)
 {
-	unsigned links = link_use(c->set);
+	unsigned links = link_use(c->set, NULL);
 
 	if (w->uses != 0)
 		return (w->uses);

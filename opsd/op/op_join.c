@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
+#include "common/conf/repconf.h"
 #include "common/conf/settings.h"
 #include "common/tls/pem.h"
 #include "opsd/auth/auth.h"
@@ -65,7 +66,8 @@ find_pin(struct request *r, char pin[JOINS_PIN + 1])
 
 	if (!conf_is_set(c, API_SECURE_PORT))
 		reply_error(r, 409,
-		    "operationsApi.network.securePort is not set: a node joins over TLS");
+		    "operationsApi.network.securePort is not set, or not in force before a restart: a node "
+		    "joins over TLS");
 	else if ((rc = keyfiles_pin(path, pin)) == -1)
 		reply_error(r, 500, "%s: no certificate can be read from it", path);
 	free(path);
@@ -197,6 +199,23 @@ field_order(struct faults *f, const json_t *body, struct issue_order *o)
 	o->node = field_string(f, body, "node_id", has);
 }
 
+/* A link is to the name in a node's certificate, and to no other that leads to its host; 1 with the request answered. */
+static int
+takes_for_another(struct request *r, const char *member)
+{
+	struct conf *c = data_conf(&r->ops->data);
+	char *own = repconf_hostname(c);
+	int is = member != NULL && !csr_same_host(member, own);
+
+	if (is)
+		reply_error(r, 409,
+		    "This node is '%s' (replication.hostname), not '%.300s': give that name", own,
+		    member);
+	free(own);
+	conf_free(c);
+	return (is);
+}
+
 static void
 sign_certificate(struct request *r)
 {
@@ -206,6 +225,7 @@ sign_certificate(struct request *r)
 		.join = join_token_of(r),
 		.by = r->user != NULL ? r->user->name : NULL,
 	};
+	const char *member = field_string(&f, r->body, "member", 0);
 	json_t *answer = NULL;
 	char *err = NULL;
 	int status;
@@ -215,7 +235,7 @@ sign_certificate(struct request *r)
 		buf_free(&f.text);
 		return;
 	}
-	if (faults_answer(r, &f))
+	if (faults_answer(r, &f) || takes_for_another(r, member))
 		return;
 	order.renews = is_renewal(r, order.csr);
 	status = issue_sign(r->ops->pki, &order, &answer, &err);

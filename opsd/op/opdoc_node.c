@@ -251,7 +251,10 @@ const struct op_doc opdoc_node[] = {
 		    "0123456789abcdef0123456789abcdef", "The other node's id." },
 		{ KIND_TEXT, "authority", NULL, OP_NONE,
 		    "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
-		    "The other node's own authority, which this node trusts as soon as the other is linked." }) },
+		    "The other node's own authority, which this node trusts as soon as the other is linked." },
+		{ KIND_TEXT, "member", NULL, "any", "server-one.example.com",
+		    "The replication.hostname that the other node takes this one to have; when it is another, "
+		    "nothing is signed." }) },
 
 	{ "get_backup", NULL, RIGHT_ADMIN, "Answer a copy of the whole node, as a tar.",
 	    OP_FIELDS({ KIND_BOOLEAN, "keys", NULL, "true", "false", "With the node's keys." }) },

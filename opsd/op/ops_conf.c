@@ -2,16 +2,22 @@
 
 #include "opsd/op/node.h"
 
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/repconf.h"
 #include "common/conf/tlsconf.h"
+#include "common/tls/pem.h"
 #include "common/tls/tlsfiles.h"
+#include "opsd/auth/certstore.h"
 #include "opsd/cluster/daemons.h"
 #include "opsd/http/http.h"
 #include "opsd/op/op_cert.h"
+#include "opsd/pki/chain.h"
 
 /*
  * The configuration twice: svc->conf is in force, with what needs a restart as it was at
@@ -69,10 +75,35 @@ is_of_tls(enum conf_key key)
 	case REP_TLS_CERT:
 	case REP_TLS_CA:
 	case REP_TLS_KEY:
+	case REP_HOSTNAME:
 		return (1);
 	default:
 		return (0);
 	}
+}
+
+/* Why no other node would take it on a link; NULL: for none that time does not mend.  The caller frees. */
+static char *
+link_cert_fault(const struct conf *c, const char *path)
+{
+	char *text = certstore_read(path), *own = repconf_hostname(c), *err = NULL;
+	X509 *cert = text != NULL ? pem_cert(text) : NULL;
+
+	if (cert != NULL && !chain_names(cert, own))
+		err = xasprintf(
+		    "replication.tls.certificate: %s is not for '%s' (replication.hostname)", path,
+		    own);
+	else if (cert != NULL &&
+	    (X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) != 1 ||
+		X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) != 1))
+		err = xasprintf("replication.tls.certificate: %s is not for servers and clients "
+				"(serverAuth and clientAuth)",
+		    path);
+	ERR_clear_error();
+	X509_free(cert);
+	free(own);
+	mem_wipe(text);
+	return (err);
 }
 
 /* What links by hostname show, and whom they trust. */
@@ -90,6 +121,8 @@ check_link_files(const struct conf *c, char **err)
 	int rc = tlsfiles_check(&files, &warning, err);
 
 	free(warning);
+	if (rc == 0 && cert != NULL && repconf_on(c) && (*err = link_cert_fault(c, cert)) != NULL)
+		rc = -1;
 	return (rc);
 }
 

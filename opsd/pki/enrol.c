@@ -117,8 +117,8 @@ token_in(const char *authorization, struct join_token *token, char **err)
 static char *
 question_text(const struct enrol *e, const char *csr, const char *certificate)
 {
-	json_t *o = json_pack("{s:s, s:s*, s:s*, s:s*}", "operation", "sign_certificate", "csr",
-	    csr, "certificate", certificate, "authority", e->authority);
+	json_t *o = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*}", "operation", "sign_certificate",
+	    "csr", csr, "certificate", certificate, "authority", e->authority, "member", e->member);
 	char *text;
 
 	if (certificate != NULL) {

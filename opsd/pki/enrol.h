@@ -21,6 +21,7 @@ struct enrol {
 	const char *hostname;  /* who we are: the name on links, */
 	const char *node;      /* and the id in hex */
 	const char *authority; /* our own, for the other to trust, or NULL; PEM */
+	const char *member;    /* the name that the other must have on links, or NULL */
 };
 
 struct enrolled {

@@ -141,6 +141,13 @@ post_failed(const struct enrol *e, CURLcode code, const char *error, char **err)
 				 "operationsApi.network.securePort?",
 		    e->host, e->port, why);
 		return (504);
+	case CURLE_COULDNT_CONNECT:
+		*err = xasprintf(
+		    "'%s' cannot be asked at port %d: %s: is that its "
+		    "operationsApi.network.securePort, in force since a restart, and does a "
+		    "firewall let it in?",
+		    e->host, e->port, why);
+		return (503);
 	default:
 		*err = xasprintf("'%s' cannot be asked at port %d: %s", e->host, e->port, why);
 		return (code == CURLE_WRITE_ERROR ? 502 : 503);

@@ -2,6 +2,7 @@
 # Configuration: file, environment, flags; what is wrong is said.
 
 load node.bash
+load certs.bash
 
 setup_file() { :; }
 teardown_file() { :; }
@@ -263,6 +264,39 @@ two_pairs()	# certificates and keys of a and b in $HL_T/pem
 	mv "$f/gone.pem" "$f/a.pem"
 	node_stop n1
 	node_run n1
+}
+
+@test "certificates for links that no other node would take are refused, whichever way they come" {
+	authority x
+	certificate x good serverAuth,clientAuth DNS:links.example.com
+	certificate x usage serverAuth DNS:links.example.com
+	certificate x name serverAuth,clientAuth DNS:other.example.com
+	node_make n1 CLUSTERING_ENABLED=false
+	echo "REPLICATION_SECUREPORT=127.0.0.1:$(port n1 link)" >>"$HL_T/nodes/n1/env"
+	node_run n1
+	ok n1 '{"operation":"set_configuration","replication_hostname":"links.example.com"}'
+	pem() { echo "\"replication_tls_certificate\":\"$HL_T/ca.x/$1.pem\",\"replication_tls_privateKey\":\"$HL_T/ca.x/$1.key\""; }
+	refused n1 400 "{\"operation\":\"set_configuration\",$(pem name)}" \
+	    "name.pem is not for 'links.example.com' (replication.hostname)"
+	refused n1 400 "{\"operation\":\"set_configuration\",$(pem usage)}" \
+	    "usage.pem is not for servers and clients (serverAuth and clientAuth)"
+	ok n1 '{"operation":"get_configuration"}' '.replication.tls.certificate == null'
+	added()
+	{
+		jq -cn --rawfile c "$HL_T/ca.x/$1.pem" --rawfile k "$HL_T/ca.x/$1.key" \
+		    '{operation: "add_certificate", name: "links", is_authority: false, certificate: $c, private_key: $k} '"+ {$2}"
+	}
+	refused n1 400 "$(added name 'uses: ["replication"]')" \
+	    "'certificate' is not for 'links.example.com' (replication.hostname), which replication needs"
+	# Nobody said that it is for links.
+	ok n1 "$(added name '')"
+	ok n1 '{"operation":"get_configuration"}' '.replication.tls.certificate == null and .tls.certificate != null'
+	ok n1 "{\"operation\":\"set_configuration\",$(pem good)}" '.live | length == 2'
+	# A name that it is not for comes with another one.
+	refused n1 400 '{"operation":"set_configuration","replication_hostname":"other.example.com"}' \
+	    "good.pem is not for 'other.example.com' (replication.hostname)"
+	ok n1 "{\"operation\":\"set_configuration\",\"replication_hostname\":\"other.example.com\",$(pem name)}"
+	node_stop n1
 }
 
 @test "set_configuration: clustering's certificates are looked at when it is turned on" {

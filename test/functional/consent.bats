@@ -141,6 +141,8 @@ setup()
 	    "subscribe":false,"agreed_here":{"publish":false,"subscribe":false},
 	    "agreed_there":{"publish":true,"subscribe":false}}]'
 	connection n2 127.0.1.7 '.proposals[0].agreed_there == {"publish":false,"subscribe":false}'
+	"$HL_CLI" -c "$HL_T/nodes/n2/hubleaf.yaml" status json=true |
+	    jq -e '.pending == ["hidden.t, from 127.0.1.7, waits for add_node or update_node there"]'
 	ask n1 '{"operation":"cluster_status"}' | jq -e 'any(.warnings[]; .kind == "proposal" and (.message | contains("hidden.t")))'
 	put n2 dev dog 2
 	wait_until 20 has n1 dev dog 2

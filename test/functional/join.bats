@@ -103,6 +103,10 @@ join_with()	# join_with NODE TOKEN BODY [CURL OPTION...]: sets $code and $body
 	[[ $body = *"'csr' must be a certificate request as PEM text"* ]]
 	join_with n1 "$t" '{"operation":"sign_certificate"}'
 	[ "$code" = 400 ]
+	# A link would not come up by that name.
+	join_with n1 "$t" '{"operation":"sign_certificate","csr":"x","member":"other.example.com"}'
+	[ "$code" = 409 ]
+	[[ $body = *"This node is '"*"' (replication.hostname), not 'other.example.com': give that name"* ]]
 	not_enrolled 403 "for 'server-four'" n1 true server-five "\"$t\"" ${ID/0/4}
 	# All that did not use it up.
 	enrolled n1 true server-four "\"$t\"" ${ID/0/4}

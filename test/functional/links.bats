@@ -292,7 +292,7 @@ passes()	# passes FROM TO ID
 	make_linked n3 127.0.1.3
 	link_to n3 n1
 	node_run n3
-	wait_until 20 warned n1 link_refused "'127.0.1.3' is no member of this cluster: add_node it here"
+	wait_until 20 warned n1 link_refused "'127.0.1.3' is no member of this cluster: add_node it on the node that refuses it"
 	wait_until 10 warned n3 link_failing "is no member of this cluster"
 	# It was never linked with whom it dials, and shows it.
 	wait_until 10 refused_to n3 n1 "is no member of this cluster"

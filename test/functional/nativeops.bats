@@ -408,10 +408,10 @@ has_only()	# has_only NODE TABLE IDS
 
 	before=$(certificates n3)
 	two="{$(to n2 "\"authorization\":\"$(token n2)\"")}"
-	# n2's as well, which has no links there.
+	# n2's as well, which has another name.
 	nine="{$(to n2 "\"authorization\":\"$(token n2)\"" | sed "s/$(host n2)/127.0.0.1/")}"
-	refused n3 504 "{\"operation\":\"configure_cluster\",\"connections\":[$two,$nine]}" \
-	    "Cluster not configured: No link with '127.0.0.1'"
+	refused n3 409 "{\"operation\":\"configure_cluster\",\"connections\":[$two,$nine]}" \
+	    "This node is '$(host n2)' (replication.hostname), not '127.0.0.1'"
 	alone n3
 	[ "$(certificates n3)" = "$before" ]
 	two="{$(to n2 "\"authorization\":\"$(token n2)\"")}"

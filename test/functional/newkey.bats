@@ -141,7 +141,7 @@ add()		# add NODE: by hand, on n1
 	ok n3 '{"operation":"remove_node","node_name":"127.0.1.2"}'
 	wait_until 20 linked n1 n3
 	anew n2
-	wait_until 20 warned n1 link_refused "'127.0.1.2' is no member of this cluster: add_node it here"
+	wait_until 20 warned n1 link_refused "'127.0.1.2' is no member of this cluster: add_node it on the node that refuses it"
 	ok n1 "$(add n2)"
 	all_linked
 }

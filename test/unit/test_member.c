@@ -63,8 +63,8 @@ test_member(void **state)
 	assert_check(200, NULL);
 	facts.routed = 0;
 	assert_check(403,
-	    "is no member of this cluster: add_node it here, or name it in "
-	    "replication.routes");
+	    "is no member of this cluster: add_node it on the node that refuses it, or "
+	    "name it in replication.routes there");
 	facts.subscribed = 1;
 	facts.spki = "11aa";
 	assert_check(200, NULL);

@@ -144,6 +144,11 @@ test_nothing_runs(void **state)
 	       "\"replication\":{}}}",
 	    "this node  stopped\nhub server stopped, leaf server stopped\n");
 	expect(
+	    "{\"hubleaf\":{\"status\":\"running\"},\"clustering\":{\"replication\":{\"connections\":[{\"node_name\":"
+	    "\"b\",\"status\":\"open\",\"subscriptions\":[{\"publish\":true,\"subscribe\":false},{\"publish\":"
+	    "false,\"subscribe\":false}]}]}}}",
+	    "this node  running\n\nb  open  -  1 table only published, 1 off  lag 0\n");
+	expect(
 	    "{\"hubleaf\":{\"status\":\"not answering\",\"pid\":1,\"health\":\"does not answer: it\"},"
 	    "\"failed\":[\"a port is taken\"],\"clustering\":{\"replication\":{}}}",
 	    "failed: a port is taken\n\nthis node  not answering  health does not answer: it\n");
