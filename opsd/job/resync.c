@@ -18,6 +18,7 @@
 #include "opsd/cluster/replication.h"
 #include "opsd/cluster/sums.h"
 #include "opsd/store/group.h"
+#include "opsd/store/key.h"
 
 #define TRIES_MAX    30 /* a second after each other, while the peer does not answer */
 #define ANSWER_BYTES (1u << 20)
@@ -362,6 +363,16 @@ rows_into(struct resync *r, const struct catchup_answer *an, const struct buf *l
 	return (0);
 }
 
+/* It goes on: else it would be asked for again and again.  0, or -1: the job has failed. */
+static int
+check_next(struct resync *r, const void *key, size_t n)
+{
+	if (n > 0 && n <= KEY_MAX && key_order(key, n, r->from.data, r->from.len) > 0)
+		return (0);
+	job_fail(r->job, "The answer of node '%s' makes no sense: it does not go on", r->node);
+	return (-1);
+}
+
 /* The rows after `from`, up to `last`: in several answers if they are many. */
 static int
 copy_range(struct resync *r, const struct buf *last)
@@ -371,7 +382,8 @@ copy_range(struct resync *r, const struct buf *last)
 	int rc;
 
 	do {
-		if ((rc = ask_question(r, CATCHUP_ROWS, last, &r->rows, &an)) == -1)
+		if ((rc = ask_question(r, CATCHUP_ROWS, last, &r->rows, &an)) == -1 ||
+		    (!an.done && (rc = check_next(r, an.next_key, an.next_len)) == -1))
 			break;
 		buf_clear(&next);
 		buf_add(&next, an.done ? last->data : an.next_key,
@@ -379,7 +391,7 @@ copy_range(struct resync *r, const struct buf *last)
 		rc = rows_into(r, &an, &next);
 		buf_clear(&r->from);
 		buf_add(&r->from, next.data, next.len);
-	} while (rc == 0 && !an.done && next.len > 0 && !job_stopped(r->job));
+	} while (rc == 0 && !an.done && !job_stopped(r->job));
 	buf_free(&next);
 	return (rc == 0 && !job_failed(r->job) ? 0 : -1);
 }
@@ -404,9 +416,10 @@ is_same(struct store_iter *it, const struct buf *last, const uint8_t *sum)
 	return (same);
 }
 
-/* The next of the ranges: 0; -1: the job has failed. */
+/* The next of the ranges, which may be the one to the end: 0; -1: the job has failed. */
 static int
-compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct buf *last)
+compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct buf *last,
+    int may_end)
 {
 	struct job_counts c = { 0 };
 	size_t n;
@@ -419,6 +432,8 @@ compare_range(struct resync *r, struct store_iter *it, struct rd *items, struct 
 		job_fail(r->job, "The answer of node '%s' makes no sense", r->node);
 		return (-1);
 	}
+	if ((n > 0 || !may_end) && check_next(r, key, n) == -1)
+		return (-1);
 	buf_clear(last);
 	buf_add(last, key, n);
 	if (!is_same(it, last, sum) && copy_range(r, last) == -1)
@@ -437,10 +452,12 @@ compare_sums(struct resync *r, const struct catchup_answer *an)
 	    NULL, 0);
 	struct rd items = an->items;
 	struct buf last = { 0 };
-	int rc = 0;
+	int rc = an->count > 0 || an->done ? 0 : check_next(r, NULL, 0);
 
 	for (uint32_t i = 0; i < an->count && rc == 0; i++)
-		rc = job_stopped(r->job) ? -1 : compare_range(r, it, &items, &last);
+		rc = job_stopped(r->job) ?
+		    -1 :
+		    compare_range(r, it, &items, &last, an->done && i + 1 == an->count);
 	if (rc == 0 && store_iter_failed(it)) {
 		job_fail(r->job, "the store cannot be read");
 		rc = -1;

@@ -259,8 +259,14 @@ setup()
 	healthy flood
 }
 
+job_failed()	# job_failed NODE ID TEXT
+{
+	ask "$1" "{\"operation\":\"get_job\",\"id\":\"$2\"}" |
+	    jq -e --arg text "$3" '.[0] | .status == "ERROR" and (.message | contains($text))'
+}
+
 @test "a peer that says our log was lost, and then gives nothing: others go on" {
-	local log incarnation dog pid
+	local log incarnation dog pid job
 
 	log=$(root n1)/log/opsd.log
 	dog='{"database":"dev","table":"dog","id":77,"head":5,"head_mark":5,"head_ms":5,"definition":{"primary_key":"id"}}'
@@ -277,6 +283,10 @@ setup()
 	put n1 dev dog '"meanwhile"'
 	wait_until 60 has n2 dev dog '"meanwhile"'
 	connection n1 127.0.1.9 '.status != "closed"'
+	# Nor is there an end of what it has to be compared with.
+	ok n1 '{"operation":"resync","node_name":"127.0.1.9","database":"dev","table":"dog"}'
+	job=$(jq -r .job_id <<<"$body")
+	wait_until 30 job_failed n1 "$job" "it does not go on"
 	kill "$pid"
 	wait "$pid" || :
 	healthy lost
