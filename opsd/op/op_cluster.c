@@ -390,7 +390,7 @@ proposal_results(struct proposal **list, size_t n, int failed)
 
 		if (p->error != NULL)
 			json_object_set_new(o, "error", json_string(p->error));
-		json_array_append_new(all, o);
+		json_array_append_new(all, failed ? o : op_with_proposed(o, p));
 	}
 	return (all);
 }

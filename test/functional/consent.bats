@@ -161,6 +161,15 @@ setup()
 	put n1 dev dog 3
 	wait_until 20 has n2 dev dog 3
 	! has n2 hidden t 4 || return 1
+	# All at once says it for each node.
+	ok n2 "{\"operation\":\"configure_cluster\",\"connections\":[{\"url\":\"wss://127.0.1.7:$(port n1 leafnodes)\",
+	    \"subscriptions\":[$all,{\"database\":\"hidden\",\"table\":\"t\",\"publish\":false,\"subscribe\":true}]}]}" \
+	    '.connections == [{"node_name":"127.0.1.7","status":"ok","proposed":[
+	    {"schema":"hidden","database":"hidden","table":"t","publish":false,"subscribe":true}]}]'
+	ok n2 "{\"operation\":\"update_node\",\"hostname\":\"127.0.1.7\",\"subscriptions\":[$all,
+	    {\"database\":\"hidden\",\"table\":\"t\",\"publish\":false,\"subscribe\":false}]}"
+	put n1 dev dog 5
+	wait_until 20 has n2 dev dog 5
 }
 
 @test "a peer pulls what it has, and nothing else, and not as another" {
