@@ -340,6 +340,61 @@ admission_run(struct group *g, struct commit_job *j)
 	a->hint = cursors_hint(rep->cursors, a->claim.is.id);
 }
 
+/* ---- of whom more is known now ---- */
+
+int
+admission_is_due(struct replication *rep, const uint8_t *id, const char *hostname)
+{
+	return (!nodes_active(rep->nodes, id) && discovery_links(rep, id) &&
+	    !members_expected(rep->members, hostname) &&
+	    roster_locked_ms(rep->roster, id, NULL) == 0);
+}
+
+struct late_member {
+	struct commit_job job; /* first */
+	uint8_t id[NODE_ID_LEN];
+	char *hostname;
+};
+
+static void
+late_member_run(struct group *g, struct commit_job *j)
+{
+	const struct late_member *d = (const struct late_member *)j;
+	struct replication *rep = replication_of(g);
+	struct peer *p;
+
+	if (!admission_is_due(rep, d->id, d->hostname))
+		return;
+	p = nodes_edit(g, d->id, NULL);
+	if (subscribe_all(g, p)) {
+		nodes_store(g, p);
+		cluster_kick(rep->cluster);
+	} else
+		peer_free(p);
+}
+
+static void
+late_member_done(struct commit_job *j)
+{
+	struct late_member *d = (struct late_member *)j;
+
+	free(j->error);
+	free(d->hostname);
+	free(d);
+}
+
+struct commit_job *
+admission_due_job(const uint8_t *id, const char *hostname)
+{
+	struct late_member *d = xcalloc(1, sizeof(*d));
+
+	d->job.run = late_member_run;
+	d->job.done = late_member_done;
+	memcpy(d->id, id, NODE_ID_LEN);
+	d->hostname = xstrdup(hostname);
+	return (&d->job);
+}
+
 struct admission *
 admission_new(const struct member_claim *claim)
 {

@@ -38,6 +38,12 @@ int admission_is_unheard(struct replication *rep, const struct member_claim *cla
 int admission_check(struct replication *rep, const struct member_claim *claim, char **why);
 /* The same again on the commit thread, and what follows; its `done` is the caller's. */
 struct admission *admission_new(const struct member_claim *claim);
+/*
+ * A node that is linked, as it was asked in, and a full member only since: what follows from that is done
+ * then.  The job frees itself; admission_is_due: there is something to do.
+ */
+int admission_is_due(struct replication *rep, const uint8_t *id, const char *hostname);
+struct commit_job *admission_due_job(const uint8_t *id, const char *hostname);
 void admission_free(struct admission *a);
 
 #endif

@@ -324,9 +324,9 @@ close_link(struct carrier_link *l, const struct link *k)
 	free(why);
 }
 
-/* What is no member any more has no link. */
+/* What is no member any more has no link; what has become one since its link came up has all. */
 static void
-close_strangers(struct carrier_link *l)
+review_links(struct carrier_link *l)
 {
 	uint64_t now = nodes_changes(l->rep->nodes) + members_changes(l->rep->members) +
 	    roster_changes(l->rep->roster, STATEMENT_MEMBER) + 1;
@@ -338,6 +338,8 @@ close_strangers(struct carrier_link *l)
 	HASH_ITER(hh, l->links, k, tmp) {
 		if (!admission_member(l->rep, k->id, k->hostname))
 			close_link(l, k);
+		else if (admission_is_due(l->rep, k->id, k->hostname))
+			commit_submit(l->rep->data->commit, admission_due_job(k->id, k->hostname));
 	}
 }
 
@@ -350,7 +352,7 @@ link_changed(void *arg)
 		return;
 	if (l->rep->data->live.replicates || l->on)
 		remake_links(l);
-	close_strangers(l);
+	review_links(l);
 	carrier_link_give(l);
 }
 

@@ -811,6 +811,33 @@ test_added_unknown(void **state)
 }
 
 static void
+hold_own(void)
+{
+	char spki[] = "0000111122223333444455556666777788889999aaaabbbbccccddddeeeeffff";
+	json_t *fields = json_pack("{s:s, s:s, s:b}", "hostname", "own.example", "spki", spki,
+	    "full", 1);
+	char hex[NODE_HEX_LEN];
+
+	node_id_hex(r->o.data.node_id, hex);
+	hold(roster_say(r->rep.roster, STATEMENT_MEMBER, hex, fields, wall_ms()), NULL);
+	json_decref(fields);
+}
+
+/* It was let in by a call that failed, and another member let it in since: its link stands. */
+static void
+test_member_later(void **state)
+{
+	members_expect(r->rep.members, "boston.example", "wss://boston.example:9");
+	assert_up(claim_of(boston), 200, NULL, 0, 0);
+	assert_false(flows("dev", "dog"));
+	signer_free(hold_boston());
+	hold_own();
+	members_expect_end(r->rep.members, "boston.example");
+	cluster_kick(r->rep.cluster);
+	until(flows("dev", "dog") && flows("other", "cat"));
+}
+
+static void
 put_rows(int n)
 {
 	for (int i = 0; i < n; i++)
@@ -1047,6 +1074,7 @@ main(void)
 		TEST(test_expected),
 		TEST(test_added_again),
 		TEST(test_added_unknown),
+		TEST(test_member_later),
 		TEST(test_log),
 		TEST(test_log_ends),
 		TEST(test_questions),
