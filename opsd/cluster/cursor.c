@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "opsd/cluster/cursor_priv.h"
+#include "opsd/store/key.h"
 
 struct cursor *
 cursor_new(const struct cursor_view *v)
@@ -61,13 +62,14 @@ cursor_phase(const struct cursor *cur)
 	return (AT_NEW);
 }
 
+/* One that a row can have: it is kept, and asked with. */
 static int
 is_key_after(const struct cursor_view *v, const struct cursor_event *e)
 {
 	size_t n = v->next_len < e->next_len ? v->next_len : e->next_len;
 	int cmp = n > 0 ? memcmp(e->next_key, v->next_key, n) : 0;
 
-	return (cmp > 0 || (cmp == 0 && e->next_len > v->next_len));
+	return (e->next_len <= KEY_MAX && (cmp > 0 || (cmp == 0 && e->next_len > v->next_len)));
 }
 
 static enum cursor_event_kind

@@ -11,6 +11,7 @@
 
 #include "common/base/mem.h"
 #include "opsd/cluster/cursor.h"
+#include "opsd/store/key.h"
 #include "test/unit/cursormodel.h"
 
 /* The machine of a cursor, cell by cell and in the order in which things happen. */
@@ -461,6 +462,26 @@ test_key_goes_on(void **state)
 	cursor_free(cur);
 }
 
+/* It is kept, and goes with each question. */
+static void
+test_key_is_one(void **state)
+{
+	struct cursor *cur = in_phase("copy");
+	struct cursor_event e = ev(ON_ROWS);
+	uint8_t key[KEY_MAX + 1];
+
+	(void)state;
+	memset(key, 'z', sizeof(key));
+	e.done = 0;
+	e.next_key = key;
+	e.next_len = sizeof(key);
+	assert_false(happen(cur, e) & CURSOR_MERGE);
+	assert_at(cur, "failed", 5);
+	e.next_len--;
+	assert_true(happen(cur, e) & CURSOR_MERGE);
+	cursor_free(cur);
+}
+
 /* The same peer's head is never before what came from it. */
 static void
 test_head_goes_on(void **state)
@@ -783,6 +804,7 @@ main(void)
 		cmocka_unit_test(test_log_goes_on),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_key_goes_on),
+		cmocka_unit_test(test_key_is_one),
 		cmocka_unit_test(test_head_goes_on),
 		cmocka_unit_test(test_copy_beside),
 		cmocka_unit_test(test_copy_of_all),
