@@ -169,6 +169,8 @@ states_text(const struct tables *t)
 		    t->off == 1 ? "" : "s");
 	if (t->of > 0)
 		buf_addf(&b, " (%lld of %lld rows)", t->rows, t->of);
+	else if (t->rows > 0)
+		buf_addf(&b, " (%lld rows)", t->rows);
 	text = json_stringn(b.len > 0 ? (const char *)b.data : "no tables", b.len > 0 ? b.len : 9);
 	buf_free(&b);
 	return (text);

@@ -155,6 +155,19 @@ status_number(const json_t *o, const char *name)
 	return ((long long)json_integer_value(json_object_get(o, name)));
 }
 
+/* How many rows there are is not known before the peer has said it. */
+static json_t *
+copy_text(const json_t *f, const char *table, const char *why)
+{
+	long long rows = status_number(f, "rows_copied"), of = status_number(f, "rows_total");
+	char *all = of > 0 ? xasprintf(" of about %lld", of) : xstrdup("");
+	json_t *text = json_sprintf("%s is copied, %lld%s rows so far%s%s", table, rows, all,
+	    why[0] != '\0' ? ": " : "", why);
+
+	free(all);
+	return (text);
+}
+
 /* A table from a peer, unless it is live. */
 static json_t *
 cursor_text(const json_t *f)
@@ -170,9 +183,7 @@ cursor_text(const json_t *f)
 	else if (strcmp(state, "failed") == 0)
 		text = json_sprintf("%s cannot be applied: %s", table, why);
 	else if (strcmp(state, "copy") == 0)
-		text = json_sprintf("%s is copied, %lld of about %lld rows so far%s%s", table,
-		    status_number(f, "rows_copied"), status_number(f, "rows_total"),
-		    why[0] != '\0' ? ": " : "", why);
+		text = copy_text(f, table, why);
 	else if (strcmp(state, "fetch") == 0)
 		text = json_sprintf("%s catches up from its log, after transaction %lld of %lld",
 		    table, status_number(f, "applied"), status_number(f, "head"));

@@ -149,6 +149,11 @@ test_nothing_runs(void **state)
 	    "false,\"subscribe\":false}]}]}}}",
 	    "this node  running\n\nb  open  -  1 table only published, 1 off  lag 0\n");
 	expect(
+	    "{\"hubleaf\":{\"status\":\"running\"},\"clustering\":{\"replication\":{\"connections\":[{\"node_name\":"
+	    "\"b\",\"status\":\"syncing\",\"subscriptions\":[{\"state\":\"copy\",\"rows_copied\":7,"
+	    "\"rows_total\":null}]}]}}}",
+	    "this node  running\n\nb  syncing  -  1 table copy (7 rows)  lag 0\n");
+	expect(
 	    "{\"hubleaf\":{\"status\":\"not answering\",\"pid\":1,\"health\":\"does not answer: it\"},"
 	    "\"failed\":[\"a port is taken\"],\"clustering\":{\"replication\":{}}}",
 	    "failed: a port is taken\n\nthis node  not answering  health does not answer: it\n");
