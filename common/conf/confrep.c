@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/address.h"
 #include "common/base/iso.h"
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
@@ -98,10 +99,16 @@ check_address(const char *name, const json_t *v, int is_host, struct buf *errs)
 	    node_host_ok(a.host, strlen(a.host)) &&
 	    !(is_host && (a.scheme != REPADDRESS_BARE || a.port != 0)))
 		return;
-	conf_fault(errs,
-	    is_host ? "'%s' must be a host name or an address" :
-		      "'%s' must be a host name, or a URL such as wss://server-two:9933",
-	    name);
+	if (is_host && json_is_string(v) && strpbrk(json_string_value(v), ":/") != NULL &&
+	    !address_ok(json_string_value(v)))
+		conf_fault(errs,
+		    "'%s' must be a host name or an address: a URL is given as url, a port as port",
+		    name);
+	else
+		conf_fault(errs,
+		    is_host ? "'%s' must be a host name or an address" :
+			      "'%s' must be a host name, or a URL such as wss://server-two:9933",
+		    name);
 }
 
 static void

@@ -110,7 +110,7 @@ serves()
 	refused n1 400 '{"operation":"cluster_set_routes","routes":["server-six","http://a b",7,{"port":1},
 	    {"hostname":"wss://x","port":70000,"tls":true},{"hostname":"y","revokedCertificates":["z"]},
 	    {"hostname":"z","url":"wss://y"}]}' \
-	    "'routes[1]' must be a host name, or a URL such as wss://server-two:9933. 'routes[2]' must be a host name, or a URL such as wss://server-two:9933. 'routes[3].hostname' or 'routes[3].url' is required. 'routes[4].hostname' must be a host name or an address. 'routes[4].port' must be an integer between 1 and 65535. 'routes[4].tls' is not allowed. 'routes[5].revokedCertificates[0]' must be a serial number in hexadecimal. 'routes[6].hostname' must be the host of its URL, 'y'"
+	    "'routes[1]' must be a host name, or a URL such as wss://server-two:9933. 'routes[2]' must be a host name, or a URL such as wss://server-two:9933. 'routes[3].hostname' or 'routes[3].url' is required. 'routes[4].hostname' must be a host name or an address: a URL is given as url, a port as port. 'routes[4].port' must be an integer between 1 and 65535. 'routes[4].tls' is not allowed. 'routes[5].revokedCertificates[0]' must be a serial number in hexadecimal. 'routes[6].hostname' must be the host of its URL, 'y'"
 	refused n1 400 '{"operation":"cluster_delete_routes","routes":[7,{"hostname":"x:1"}]}' \
 	    "'routes[0]' must be of type object. 'routes[1].hostname' must be a host name or an address"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"hub","routes":["server-six"]}' \
