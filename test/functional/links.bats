@@ -291,12 +291,15 @@ passes()	# passes FROM TO ID
 @test "who is in no route and no subscription is refused, with the words how to mend it" {
 	make_linked n3 127.0.1.3
 	link_to n3 n1
+	printf '  - wss://127.0.1.9:%s\n' "$(port n3 hub)" >>"$HL_T/nodes/n3/hubleaf.yaml"	# nobody is there
 	node_run n3
 	wait_until 20 warned n1 link_refused "'127.0.1.3' is no member of this cluster: add_node it on the node that refuses it"
 	wait_until 10 warned n3 link_failing "is no member of this cluster"
 	# It was never linked with whom it dials, and shows it.
 	wait_until 10 refused_to n3 n1 "is no member of this cluster"
-	status n3 | jq -e '.connections | length == 1'
+	wait_until 10 eval 'status n3 | jq -e ".connections[] | select(.name == \"127.0.1.9\") | .node_id == null and
+	    .status == \"closed\" and .connected == false and (.error | contains(\"refused\"))"'
+	status n3 | jq -e '.connections | length == 2'
 	node_stop n3
 }
 
