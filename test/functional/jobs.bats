@@ -418,7 +418,7 @@ all_of()
 	refused n1 400 "$(export_to json all | sed "s#$HL_T/out#out#")" "'path' must be an absolute path"
 	refused n1 400 "$(export_to json all | sed "s#$HL_T/out#$HL_T/out/all.json#")" "Not a directory"
 	refused n1 400 "$(export_to json all | sed "s#$HL_T/out#$(root n1)/keys#")" "below rootPath"
-	refused n1 400 "$(export_to json new | sed 's/search_by_value/sql/')" "'search_operation.operation' must be one of"
+	refused n1 400 "$(export_to json new | sed 's/search_by_value/insert/')" "'search_operation.operation' must be one of"
 	refused n1 404 "$(export_to json new | sed 's/"table":"out"/"table":"none"/')" "Table 'dev.none' does not exist"
 	refused n1 404 "$(export_to json new | sed 's/"search_attribute":"id"/"search_attribute":"zz"/')" "unknown attribute 'zz'"
 	# it writes files: for super users alone
