@@ -154,6 +154,12 @@ socket_json(const struct op_linkstatus *s, const struct database_seen *d, const 
 	return (o);
 }
 
+static int
+by_database(const struct database_seen *a, const struct database_seen *b)
+{
+	return (strcmp(a->name, b->name));
+}
+
 static json_t *
 sockets_json(const struct op_linkstatus *s)
 {
@@ -161,6 +167,7 @@ sockets_json(const struct op_linkstatus *s)
 	json_t *list = json_array();
 	const json_t *link = link_of(s);
 
+	HASH_SORT(all, by_database);
 	HASH_ITER(hh, all, d, tmp) {
 		json_array_append_new(list, socket_json(s, d, link));
 		HASH_DEL(all, d);

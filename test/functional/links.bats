@@ -119,6 +119,27 @@ status_of_links()	# of n1; leafd tells times once a second
 	wait_until 5 status_of_links
 }
 
+databases()	# databases NODE: of the sockets that it shows, as they come
+{
+	status "$1" | jq -r '[.connections[0].database_sockets[].database] | join(" ")'
+}
+
+@test "the sockets of a connection come sorted by database, whatever was there first" {
+	local database
+
+	for database in zoo ant mid; do
+		ok n1 "{\"operation\":\"create_database\",\"database\":\"$database\"}"
+		ok n1 "{\"operation\":\"create_table\",\"database\":\"$database\",\"table\":\"t\",\"primary_key\":\"id\"}"
+	done
+	wait_until 20 eval '[[ $(databases n1) = *zoo* && $(databases n1) = *ant* && $(databases n1) = *mid* ]]'
+	[ "$(databases n1)" = "ant dev mid zoo" ]
+	wait_until 20 eval '[ "$(databases n2)" = "ant dev mid zoo" ]'
+	for database in zoo ant mid; do
+		ok n1 "{\"operation\":\"drop_database\",\"database\":\"$database\"}"
+		ok n2 "{\"operation\":\"drop_database\",\"database\":\"$database\"}"
+	done
+}
+
 sends()		# sends NODE: something that the other has not confirmed
 {
 	status "$1" | jq -e --arg now "$(date +%s)" '.connections[0].database_sockets[] | select(.database == "dev") |
