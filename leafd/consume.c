@@ -15,12 +15,12 @@
 #include "leafd/filter.h"
 
 static struct consumer *
-consumer_find(const struct consume *c, const char *name)
+consumer_find(const struct consume *c, const uint8_t id[NODE_ID_LEN])
 {
 	struct consumer *cr;
 
 	DL_FOREACH(c->consumers, cr)
-		if (strcmp(cr->peer, name) == 0)
+		if (memcmp(cr->peer_id, id, NODE_ID_LEN) == 0)
 			return (cr);
 	return (NULL);
 }
@@ -42,9 +42,9 @@ take_wanted(struct consume *c, const json_t *wanted)
 	filters = filter_subjects(name, json_object_get(wanted, "tables"));
 	if (filters == NULL)
 		return (-1);
-	cr = consumer_find(c, name);
-	if (cr != NULL && memcmp(cr->peer_id, id, NODE_ID_LEN) != 0) {
-		consumer_free(cr); /* another node of that name */
+	cr = consumer_find(c, id);
+	if (cr != NULL && strcmp(cr->peer, name) != 0) {
+		consumer_free(cr); /* its stream has another name now */
 		cr = NULL;
 	}
 	if (cr == NULL)
@@ -64,17 +64,16 @@ take_wanted(struct consume *c, const json_t *wanted)
 }
 
 static int
-is_listed(const json_t *list, const char *name)
+is_listed(const json_t *list, const uint8_t id[NODE_ID_LEN])
 {
+	uint8_t other[NODE_ID_LEN];
 	const json_t *wanted;
-	const char *other;
 	size_t i;
 
-	json_array_foreach(list, i, wanted) {
-		other = json_string_value(json_object_get(wanted, "name"));
-		if (other != NULL && strcmp(other, name) == 0)
+	json_array_foreach(list, i, wanted)
+		if (node_id_read(json_string_value(json_object_get(wanted, "id")), other) == 0 &&
+		    memcmp(other, id, NODE_ID_LEN) == 0)
 			return (1);
-	}
 	return (0);
 }
 
@@ -97,7 +96,7 @@ consume_want(struct consume *c, const json_t *whole)
 	if (!json_is_array(list))
 		return (-1);
 	DL_FOREACH_SAFE(c->consumers, cr, tmp)
-		if (!is_listed(list, cr->peer))
+		if (!is_listed(list, cr->peer_id))
 			consumer_free(cr);
 	/* One that cannot be read costs its peer, not the others. */
 	json_array_foreach(list, i, wanted)
@@ -119,10 +118,12 @@ json_t *
 consume_state(const struct consume *c)
 {
 	json_t *list = json_array(), *o;
+	char hex[NODE_HEX_LEN];
 	struct consumer *cr;
 
 	DL_FOREACH(c->consumers, cr) {
-		o = json_pack("{s:s, s:b}", "name", cr->peer, "consuming",
+		node_id_hex(cr->peer_id, hex);
+		o = json_pack("{s:s, s:s, s:b}", "name", cr->peer, "id", hex, "consuming",
 		    cr->state == CONSUMER_FLOWING);
 		if (cr->error != NULL)
 			json_object_set_new(o, "error", json_string(cr->error));

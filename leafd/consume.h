@@ -24,12 +24,16 @@ void consume_start(struct consume *c, struct jsapi *a, const char *node);
 void consume_stop(struct consume *c);
 void consume_set_batch(struct consume *c, int64_t messages);
 
-/* CONSUME: what to consume, whole.  Unchanged consumers stay.  -1: not in its form. */
+/*
+ * CONSUME: what to consume, whole.  Unchanged consumers stay.  A peer is told by its id: who was
+ * installed anew may be there beside who had its name before, and each is handed all of the stream
+ * of that name, of which opsd takes what the peer itself has written.  -1: not in its form.
+ */
 int consume_want(struct consume *c, const json_t *wanted);
 /* opsd is away: it will say again what it wants. */
 void consume_forget(struct consume *c);
 
-/* [{"name","consuming","error"?}]; new reference. */
+/* [{"name","id","consuming","error"?}]; new reference. */
 json_t *consume_state(const struct consume *c);
 
 #endif

@@ -466,9 +466,9 @@ take_peer(struct machine *m, const json_t *wanted)
 	if (node_id_read(json_string_value(json_object_get(wanted, "id")), id) == -1)
 		world_fail("%s: CONSUME cannot be read", m->name);
 	DL_FOREACH2(m->readers, r, following)
-	if (strcmp(r->name, name) == 0)
+	if (memcmp(r->id, id, NODE_ID_LEN) == 0)
 		break;
-	if (r != NULL && memcmp(r->id, id, NODE_ID_LEN) != 0) {
+	if (r != NULL && strcmp(r->name, name) != 0) {
 		reader_free(r);
 		r = NULL;
 	}
@@ -491,13 +491,15 @@ take_peer(struct machine *m, const json_t *wanted)
 }
 
 static int
-is_listed(const json_t *list, const char *name)
+is_listed(const json_t *list, const uint8_t *id)
 {
+	uint8_t other[NODE_ID_LEN];
 	json_t *f;
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)list, i, f)
-		if (strcmp(json_string_value(json_object_get(f, "name")), name) == 0)
+		if (node_id_read(json_string_value(json_object_get(f, "id")), other) == 0 &&
+		    memcmp(other, id, NODE_ID_LEN) == 0)
 			return (1);
 	return (0);
 }
@@ -512,7 +514,7 @@ take_wanted(struct machine *m, struct rd *body)
 	struct reader *r, *tmp;
 
 	DL_FOREACH_SAFE2(m->readers, r, tmp, following)
-	if (!is_listed(list, r->name))
+	if (!is_listed(list, r->id))
 		reader_free(r);
 	json_array_foreach(list, i, f)
 		take_peer(m, f);
