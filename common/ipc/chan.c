@@ -24,6 +24,7 @@
 #define CHAN_RETRY_MAX_MS 2000
 #define CHAN_STABLE_US    1000000 /* up for so long: the next retry is quick */
 #define CHAN_HELLO_MS     10000
+#define CHAN_QUIET_US     3000000 /* all start at once: for so long, nobody there is nothing to tell */
 
 static void chan_retry(struct chan *);
 
@@ -174,6 +175,18 @@ chan_connect(const char *path)
 	return (-1);
 }
 
+/* errno says what fails; once, when it has failed for long. */
+static void
+tell_failure(struct chan *c)
+{
+	if (c->failing_since == 0)
+		c->failing_since = mono_us();
+	if (c->told || mono_us() - c->failing_since < CHAN_QUIET_US)
+		return;
+	log_warn("%s: cannot connect to %s, trying again", chan_who(c), c->path);
+	c->told = 1;
+}
+
 static void
 chan_try(struct chan *c)
 {
@@ -183,9 +196,7 @@ chan_try(struct chan *c)
 		chan_start(c, fd);
 		return;
 	}
-	if (!c->told)
-		log_warn("%s: cannot connect to %s, trying again", chan_who(c), c->path);
-	c->told = 1;
+	tell_failure(c);
 	chan_retry(c);
 }
 

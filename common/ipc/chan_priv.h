@@ -37,6 +37,7 @@ struct chan {
 	enum chan_state state;
 	enum role me, peer, want;
 	uint64_t up_since;
+	uint64_t failing_since; /* the first attempt that failed; 0: none since it was up */
 	uint32_t next_id;
 	unsigned retry_ms;
 	unsigned busy; /* its functions on the stack */

@@ -75,6 +75,7 @@ chan_on_hello(struct chan *c, struct rd *r)
 	c->state = CHAN_UP;
 	c->up_since = mono_us();
 	c->told = 0;
+	c->failing_since = 0;
 	if (c->ops->up != NULL)
 		c->ops->up(c, c->peer, c->arg);
 	return (0);

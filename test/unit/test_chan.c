@@ -518,6 +518,40 @@ test_reconnect(void **state)
 	chan_listener_free(ops.l);
 }
 
+/* The size of what stderr is now, a file. */
+static off_t
+told(void)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	return (st.st_size);
+}
+
+/* Daemons that start together find nobody at first, which is no fault. */
+static void
+test_nobody_there(void **state)
+{
+	FILE *log = tmpfile();
+	int was = dup(STDERR_FILENO);
+	struct chan *c;
+
+	assert_non_null(log);
+	assert_int_not_equal(dup2(fileno(log), STDERR_FILENO), -1);
+	log_set_level(LOG_WARN);
+	c = dial(); /* tries at once */
+	assert_int_equal(told(), 0);
+	until(told() > 0);
+	listen_ops();
+	until(leaf.ups == 1);
+	log_set_level(LOG_ERROR);
+	assert_int_not_equal(dup2(was, STDERR_FILENO), -1);
+	chan_free(c);
+	chan_listener_free(ops.l);
+	close(was);
+	fclose(log);
+}
+
 /* Whoever has no handler for it answers, and one that is hung up on comes again. */
 static void
 test_ping(void **state)
@@ -780,6 +814,7 @@ main(void)
 		test(test_deferred_for_a_peer_that_is_gone),
 		test(test_deferred_over_a_channel_that_dials),
 		test(test_deferred_after_the_end),
+		test(test_nobody_there),
 		test(test_reconnect),
 		test(test_ping),
 		test(test_bad_message_drops_the_peer_only),
