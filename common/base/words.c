@@ -45,6 +45,26 @@ words_distance(const char *a, const char *b)
 	return (row[m]);
 }
 
+unsigned
+words_too_far(const char *word)
+{
+	return ((unsigned)strlen(word) / 3 + 2);
+}
+
+const char *
+words_near(const char *word, const char *const *known)
+{
+	unsigned d, least = words_too_far(word);
+	const char *nearest = NULL;
+
+	for (; *known != NULL; known++)
+		if ((d = words_distance(word, *known)) < least) {
+			least = d;
+			nearest = *known;
+		}
+	return (nearest);
+}
+
 char *
 words_duration(uint64_t ms)
 {

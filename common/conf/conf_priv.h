@@ -43,6 +43,9 @@ char *conf_upper(const char *name); /* as in the environment; caller frees */
 
 /* Faults are lines in a buf. */
 void conf_fault(struct buf *errs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A field that is none of the known ones, which NULL ends; `name` is its whole name. */
+void conf_fault_unknown(struct buf *errs, const char *name, const char *field,
+    const char *const *known);
 /* Faults from `from` on begin with where they are: "file:3: ". */
 void conf_fault_place(struct buf *errs, size_t from, const char *path, long long line);
 /* They become the caller's text: -1; 0: there are none.  Frees errs. */

@@ -11,6 +11,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/words.h"
 #include "common/base/nodename.h"
 
 /* Whether a value is what its key takes. */
@@ -32,6 +33,17 @@ conf_fault(struct buf *errs, const char *fmt, ...)
 	va_end(ap);
 	buf_addf(errs, "%s%s", errs->len > 0 ? "\n" : "", text);
 	free(text);
+}
+
+void
+conf_fault_unknown(struct buf *errs, const char *name, const char *field, const char *const *known)
+{
+	const char *near = words_near(field, known);
+
+	if (near != NULL)
+		conf_fault(errs, "'%s' is not allowed, did you mean '%s'?", name, near);
+	else
+		conf_fault(errs, "'%s' is not allowed", name);
 }
 
 void
@@ -324,6 +336,7 @@ static void
 conf_check_route_field(const struct conf_info *k, const char *name, const char *field,
     const json_t *v, struct buf *errs)
 {
+	static const char *const known[] = { "tls", "separate", "host", "port", NULL };
 	int64_t i;
 
 	if (strcmp(field, "host") == 0) {
@@ -343,7 +356,8 @@ conf_check_route_field(const struct conf_info *k, const char *name, const char *
 		if (!json_is_boolean(v))
 			conf_fault(errs, "'%s' must be a boolean", name);
 	} else {
-		conf_fault(errs, "'%s' is not allowed", name);
+		conf_fault_unknown(errs, name, field,
+		    k == &conf_infos[LEAF_ROUTES] ? known : known + 2);
 	}
 }
 

@@ -158,13 +158,21 @@ check_fields(const char *name, const json_t *o,
 	}
 }
 
+static int
+is_way(const char *field)
+{
+	return (strcmp(field, "sends") == 0 || strcmp(field, "receives") == 0);
+}
+
 static void
 check_way(const char *name, const char *field, const json_t *v, struct buf *errs)
 {
-	if (strcmp(field, "sends") == 0 || strcmp(field, "receives") == 0)
+	static const char *const known[] = { "sends", "receives", NULL };
+
+	if (is_way(field))
 		check_flag(name, v, errs);
 	else
-		conf_fault(errs, "'%s' is not allowed", name);
+		conf_fault_unknown(errs, name, field, known);
 }
 
 /* One word for both ways, or one for each. */
@@ -179,6 +187,9 @@ check_replicates(const char *name, const json_t *v, struct buf *errs)
 static void
 check_node_field(const char *name, const char *field, const json_t *v, struct buf *errs)
 {
+	static const char *const known[] = { "hostname", "url", "port", "shard", "startTime",
+		"replicates", "revokedCertificates", "sends", "receives", NULL };
+
 	if (strcmp(field, "hostname") == 0 || strcmp(field, "url") == 0)
 		check_address(name, v, field[0] == 'h', errs);
 	else if (strcmp(field, "port") == 0)
@@ -191,8 +202,10 @@ check_node_field(const char *name, const char *field, const json_t *v, struct bu
 		check_replicates(name, v, errs);
 	else if (strcmp(field, "revokedCertificates") == 0)
 		check_serials(name, v, errs);
+	else if (is_way(field))
+		check_flag(name, v, errs);
 	else
-		check_way(name, field, v, errs);
+		conf_fault_unknown(errs, name, field, known);
 }
 
 /* The name that links verify is the URL's host, so another name would mean nothing. */

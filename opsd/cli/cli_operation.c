@@ -104,16 +104,11 @@ wait_job(const struct cli_target *t, const char *id, enum look look)
 static void
 print_hints(const struct cli *c)
 {
-	const char *near;
-
 	if (cli_body_hint() != NULL)
 		fprintf(stderr, "hubleaf: %s\n", cli_body_hint());
-	if (c->command == NULL || opdoc_find(c->command) != NULL)
-		return;
-	near = opdoc_near_operation(c->command);
-	if (near != NULL)
-		fprintf(stderr, "hubleaf: did you mean '%s'?\n", near);
-	else
+	/* A name that is near is in the node's answer. */
+	if (c->command != NULL && opdoc_find(c->command) == NULL &&
+	    opdoc_near_operation(c->command) == NULL)
 		fprintf(stderr, "hubleaf: 'hubleaf help operations' lists them\n");
 }
 

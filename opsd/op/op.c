@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "opsd/op/op_cast.h"
 #include "opsd/op/op_unknown.h"
+#include "opsd/op/opdoc.h"
 
 #define NAME_SHOWN 100 /* of an unknown operation */
 
@@ -108,6 +109,18 @@ op_two_values(const json_t *object)
 	return (NULL);
 }
 
+/* The text for a 400; the caller frees. */
+static char *
+not_found(const char *name)
+{
+	const char *near = opdoc_near_operation(name);
+
+	if (near == NULL)
+		return (xasprintf("Operation '%.*s' not found", NAME_SHOWN, name));
+	return (xasprintf("Operation '%.*s' not found, did you mean '%s'?", NAME_SHOWN, name,
+	    near));
+}
+
 /* The operation that is named, or NULL with the text for a 400 in *err. */
 static const struct op *
 op_named(const json_t *body, char **err)
@@ -122,7 +135,7 @@ op_named(const json_t *body, char **err)
 		return (NULL);
 	}
 	if ((op = op_find(name)) == NULL)
-		*err = xasprintf("Operation '%.*s' not found", NAME_SHOWN, name);
+		*err = not_found(name);
 	return (op);
 }
 

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "common/base/jsonlist.h"
+#include "common/base/words.h"
 #include "common/conf/repconf.h"
 #include "opsd/op/linkroutes.h"
 #include "opsd/op/node.h"
@@ -77,6 +78,18 @@ read_port(struct faults *f, size_t i, const json_t *port)
 	return (0);
 }
 
+static void
+refuse_extra(struct faults *f, size_t i, int server, const char *key)
+{
+	static const char *const known[] = { "tls", "separate", "host", "port", NULL };
+	const char *near = words_near(key, server == LEAF ? known : known + 2);
+
+	if (near != NULL)
+		fault(f, "'routes[%zu].%.100s' is not allowed, did you mean '%s'?", i, key, near);
+	else
+		fault(f, "'routes[%zu].%.100s' is not allowed", i, key);
+}
+
 /* How the leaf dials. */
 static void
 take_extras(struct faults *f, size_t i, const json_t *given, int server, json_t *route)
@@ -90,7 +103,7 @@ take_extras(struct faults *f, size_t i, const json_t *given, int server, json_t 
 		json_object_set(route, key, v);
 		word = json_string_value(v);
 		if (server != LEAF || (strcmp(key, "tls") != 0 && strcmp(key, "separate") != 0))
-			fault(f, "'routes[%zu].%.100s' is not allowed", i, key);
+			refuse_extra(f, i, server, key);
 		else if (json_is_boolean(v))
 			continue;
 		else if (key[0] == 's')

@@ -120,18 +120,11 @@ take_nearer(const char *name, const char *candidate, unsigned *least, const char
 	}
 }
 
-/* Further off than a third of it, another word is meant. */
-static unsigned
-too_far(const char *name)
-{
-	return ((unsigned)strlen(name) / 3 + 2);
-}
-
 const char *
 opdoc_near_operation(const char *name)
 {
 	const char *nearest = NULL;
-	unsigned least = too_far(name);
+	unsigned least = words_too_far(name);
 	const struct op_doc *op;
 
 	for (unsigned i = 0; (op = opdoc_at(i)) != NULL; i++) {
@@ -155,7 +148,7 @@ opdoc_near_field(const struct op_doc *op, const char *name)
 {
 	const char *nearest = NULL, *dot = strrchr(name, '.');
 	size_t n = dot != NULL ? (size_t)(dot + 1 - name) : 0;
-	unsigned least = too_far(name + n);
+	unsigned least = words_too_far(name + n);
 
 	for (const struct op_field *f = op->fields; f->name != NULL; f++) {
 		take_nearer(name + n, name_within(f->name, name, n), &least, &nearest);

@@ -44,6 +44,8 @@ url()
 	refused n1 400 '{}' "Request body must include an 'operation' property."
 	refused n1 400 '{"operation":5}'
 	refused n1 400 '{"operation":"fly"}' "Operation 'fly' not found"
+	refused n1 400 '{"operation":"serch_by_id"}' \
+	    "Operation 'serch_by_id' not found, did you mean 'search_by_id'?"
 	raw -u admin:admin-secret -X POST "$(url /)"
 	[ "$code" = 400 ]
 }

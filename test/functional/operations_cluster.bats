@@ -132,6 +132,9 @@ not_listed()	# not_listed NODE OTHER
 	    {"host":"","port":"x"},{"host":3,"port":70000},{"host":"h","port":1,"tls":true}]}' \
 	    "'routes[0]' must be of type object. 'routes[1].host' is required. 'routes[1].port' must be an integer. 'routes[2].host' is not allowed to be empty. 'routes[2].port' must be a number. 'routes[3].host' must be a string. 'routes[3].port' must be a valid port. 'routes[4].tls' is not allowed"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"leaf","routes":[
+	    {"host":"h","prot":1}]}' \
+	    "'routes[0].port' is required. 'routes[0].prot' is not allowed, did you mean 'port'?"
+	refused n1 400 '{"operation":"cluster_set_routes","server":"leaf","routes":[
 	    {"host":"h","port":1,"tls":5},{"host":"http://h","port":1,"tls":"yes","separate":"no"}]}' \
 	    "'routes[0].tls' must be true, false or \\\"wss\\\". 'routes[1].host' must be a host name or an address, alone. 'routes[1].tls' must be true, false or \\\"wss\\\". 'routes[1].separate' must be a boolean"
 	refused n1 400 '{"operation":"cluster_set_routes","server":"hub","routes":[

@@ -341,6 +341,10 @@ test_routes(void **state)
 	load_fails(HUB "[{host: '-x', port: 1}]}}}}\n",
 	    NAME "[0].host' must be a host name or an address");
 	load_fails(HUB "[{host: a, port: 1, tls: true}]}}}}\n", NAME "[0].tls' is not allowed");
+	load_fails(HUB "[{host: a, port: 1, prot: 1}]}}}}\n",
+	    NAME "[0].prot' is not allowed, did you mean 'port'?");
+	load_fails(LEAF "[{host: a, port: 1, separat: true}]}}}\n",
+	    "'clustering.leafServer.network.routes[0].separat' is not allowed, did you mean 'separate'?");
 	load_fails(LEAF "[{host: a, port: 1, tls: yes please}]}}}\n",
 	    "'clustering.leafServer.network.routes[0].tls' must be true, false or \"wss\"");
 	load_fails(HUB "[1]}}}}\n", NAME "[0]' must be an object");

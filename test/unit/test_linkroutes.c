@@ -104,6 +104,11 @@ test_read_faults(void **state)
 	assert_read("{\"hostname\": \"a b\", \"x\": 1}", "{\"hostname\": \"a b\", \"x\": 1}",
 	    "'routes[3].hostname' must be a host name or an address. 'routes[3].x' is not allowed",
 	    2);
+	assert_read("{\"hostname\": \"a\", \"starttime\": 1, \"replicates\": {\"recieves\": true}}",
+	    "{\"hostname\": \"a\", \"starttime\": 1, \"replicates\": {\"recieves\": true}}",
+	    "'routes[3].starttime' is not allowed, did you mean 'startTime'?. "
+	    "'routes[3].replicates.recieves' is not allowed, did you mean 'receives'?",
+	    2);
 }
 
 /* ---- which is which ---- */
