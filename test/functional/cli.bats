@@ -314,7 +314,8 @@ cli()
 	run "$HL_CLI" run -c "$HL_T/nodes/f1/hubleaf.yaml"
 	[[ $status = 1 && $output == *"giving up"* ]]
 	run "$HL_CLI" -c "$HL_T/nodes/f1/hubleaf.yaml" status
-	[[ $status = 1 && ${lines[0]} == "failed: "*" [error]"*"port $(port n1 api): Address already in use" ]]
+	[ "$status" = 1 ]
+	[[ ${lines[0]} == "failed: "*" [error]"*"port $(port n1 api): Address already in use" ]]
 	[[ $output == *"this node  stopped"* && $output != *running* ]]
 }
 
