@@ -56,6 +56,7 @@ struct sql {
 extern const sqlite3_module sqltable_module;
 
 /* ---- sqltable.c ---- */
+#define SQLTABLE_COLUMNS_MAX 2000 /* SQLite's own limit */
 /* The table under its name, in the schema of its database; 0, or -1 with the statement failed. */
 int sqltable_add(struct sql *s, struct table *t, const char *schema);
 void sqltable_free(struct sqltable *t);

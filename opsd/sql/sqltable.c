@@ -41,11 +41,28 @@ add_column(struct sqltable *t, const char *name, struct field f, int shown)
 	t->cols[t->ncols++] = (struct sqlcolumn){ .field = f, .name = with, .shown = shown };
 }
 
+/* SQLite has a limit: of a table with more columns the statement must name those that it wants. */
+static int
+is_word_of(const struct sql *s, const char *name)
+{
+	const struct sqltext *text = &s->text;
+
+	for (size_t i = 0; i < text->nnames; i++)
+		if (sqlite3_stricmp(text->names[i].table, name) == 0)
+			return (1);
+	for (size_t i = 0; i < text->nwritten; i++)
+		if (sqlite3_stricmp(text->written[i], name) == 0)
+			return (1);
+	return (0);
+}
+
 /* Those of the table; of what is written also those that it has not yet. */
 static void
-add_columns(struct sqltable *t, const struct user *user, const struct sqltext *text, int target)
+add_columns(struct sqltable *t, int target)
 {
+	const struct sqltext *text = &t->sql->text;
 	const struct table *of = t->t;
+	int many = of->nattrs > SQLTABLE_COLUMNS_MAX;
 	struct field f;
 
 	for (size_t i = 0; i < of->nattrs; i++) {
@@ -56,7 +73,9 @@ add_columns(struct sqltable *t, const struct user *user, const struct sqltext *t
 			continue;
 		if (f.kind == FIELD_KEY)
 			t->key = t->ncols;
-		add_column(t, name, f, permission_attribute(user, of, name, MAY_READ));
+		else if (many && !is_word_of(t->sql, name))
+			continue;
+		add_column(t, name, f, permission_attribute(t->sql->user, of, name, MAY_READ));
 	}
 	for (size_t i = 0; target && i < text->nwritten; i++)
 		if (sqltable_column(t, text->written[i]) == NULL)
@@ -159,6 +178,17 @@ name_is_taken(struct sql *s, const char *schema, const char *name)
 	return (1);
 }
 
+static int
+has_too_many(struct sql *s, const struct table *t)
+{
+	if (t->nattrs <= SQLTABLE_COLUMNS_MAX || !s->text.all)
+		return (0);
+	sql_fail(s, 400,
+	    "%s.%s has more than %d attributes: name those that you want, instead of '*'",
+	    t->database, t->name, SQLTABLE_COLUMNS_MAX);
+	return (1);
+}
+
 int
 sqltable_add(struct sql *s, struct table *t, const char *schema)
 {
@@ -166,13 +196,13 @@ sqltable_add(struct sql *s, struct table *t, const char *schema)
 	struct buf text = { 0 };
 	int rc;
 
-	if (name_is_taken(s, schema, t->name)) {
+	if (name_is_taken(s, schema, t->name) || has_too_many(s, t)) {
 		table_unref(t);
 		return (-1);
 	}
 	new = xcalloc(1, sizeof(*new));
 	*new = (struct sqltable){ .sql = s, .t = t, .schema = xstrdup(schema) };
-	add_columns(new, s->user, &s->text, is_target(s, t, schema));
+	add_columns(new, is_target(s, t, schema));
 	s->tables = xrealloc(s->tables, (s->ntables + 1) * sizeof(*s->tables));
 	s->tables[s->ntables++] = new;
 	if (is_target(s, t, schema))

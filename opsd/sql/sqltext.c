@@ -83,6 +83,21 @@ read_table_names(struct reader *r)
 	}
 }
 
+/* SELECT *, a.*, not count(*) and not a product. */
+static void
+read_stars(struct reader *r)
+{
+	static const char *const before[] = { "SELECT", "DISTINCT", "ALL" };
+
+	for (size_t i = 1; i < r->n; i++) {
+		if (!token_mark(r, i, '*'))
+			continue;
+		r->to->all |= token_mark(r, i - 1, '.') || token_mark(r, i - 1, ',');
+		for (size_t k = 0; k < sizeof(before) / sizeof(before[0]); k++)
+			r->to->all |= token_is(r, i - 1, before[k]);
+	}
+}
+
 /* The table that is written, at r->at, which goes behind it and another name for it. */
 static void
 read_target(struct reader *r)
@@ -327,6 +342,7 @@ sqltext_read(struct sqltext *t, const char *sql, char **err)
 		*err = check_write(&r);
 	if (*err == NULL) {
 		read_table_names(&r);
+		read_stars(&r);
 		write_text(&r);
 	}
 	free(r.instead);

@@ -22,6 +22,7 @@ struct sqltext {
 	char **written;        /* attributes that INSERT lists or UPDATE sets */
 	size_t nwritten;
 	int listed; /* INSERT says which attributes its values are of */
+	int all;    /* there is a "*" that stands for all columns */
 };
 
 /*

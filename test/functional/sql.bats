@@ -286,3 +286,17 @@ compare()	# compare FILE
 	END
 	sql "EXPLAIN SELECT id FROM dev.mixed WHERE a = 'x'" '[.[].detail] | join(" ") | test("index on a = ")'
 }
+
+@test "a table may have more attributes than SQLite has columns; a statement many rows" {
+	ok n1 '{"operation":"create_table","database":"dev","table":"wide","primary_key":"id"}'
+	jq -nc '{operation: "insert", database: "dev", table: "wide", records: [{id: 1} + ([range(2500) | {"a\(.)": .}] | add)]}' >"$HL_T/body"
+	ok n1 "@$HL_T/body"
+	no 400 'SELECT * FROM dev.wide' 'more than 2000 attributes'
+	no 400 'SELECT w.* FROM dev.wide w' 'more than 2000 attributes'
+	sql 'SELECT id, a7, a2499 * 2 AS b, count(*) AS n FROM dev.wide WHERE a2400 = 2400' '. == [{"id": 1, "a7": 7, "b": 4998, "n": 1}]'
+	sql 'UPDATE dev.wide SET a2300 = a2301 + 1' '.update_hashes == [1]'
+	sql 'SELECT a2300 FROM dev.wide' '. == [{"a2300": 2302}]'
+	jq -nc '{operation: "sql", sql: ("INSERT INTO dev.wide (id, a1) VALUES " + ([range(20000) | "(\(. + 10), \u0027v\(.)\u0027)"] | join(", ")))}' >"$HL_T/body"
+	ok n1 "@$HL_T/body" '.message == "inserted 20000 of 20000 records"'
+	sql 'SELECT count(*) AS n, max(a1) AS m FROM dev.wide WHERE id >= 10' '. == [{"n": 20000, "m": "v9999"}]'
+}
