@@ -87,9 +87,10 @@ int conf_equal(const struct conf *a, const struct conf *b, enum conf_key key);
 void conf_take(struct conf *c, const struct conf *from, enum conf_key key);
 
 /*
- * Check and set one value, as set_configuration does; the value is borrowed.  Text is
- * taken as the key's type has it: "1", "TRUE", "[]"; "undefined" is null.  -1 with *err (caller frees) such as "'operationsApi.network.port' must be a
- * number".  Goes to settings.yaml with conf_save.
+ * Check and set one value, as set_configuration does; the value is borrowed.  Text is taken as
+ * the key's type has it: "1", "TRUE", "[]"; "undefined" and "null" are null.  -1 with *err (caller
+ * frees) such as "'operationsApi.network.port' must be a number".  Goes to settings.yaml with
+ * conf_save.
  */
 int conf_set(struct conf *c, enum conf_key key, const json_t *value, char **err);
 /*

@@ -465,6 +465,8 @@ conf_cast(enum conf_type type, const char *text)
 {
 	json_t *v = NULL;
 
+	if (strcmp(text, "null") == 0)
+		return (json_null());
 	if (type == CONF_INT || type == CONF_DURATION || type == CONF_MS || type == CONF_SIZE)
 		v = conf_cast_number(text);
 	else if (type == CONF_BOOL || type == CONF_VERIFICATION ||

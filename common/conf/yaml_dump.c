@@ -12,6 +12,12 @@
 
 static void yaml_put(struct buf *, const json_t *, int, int);
 
+static void
+yaml_indent(struct buf *b, int depth)
+{
+	buf_addf(b, "%*s", depth * 2, "");
+}
+
 /* Words that stay what they are without quotes. */
 static int
 yaml_is_bare(const char *s, size_t n)
@@ -47,6 +53,8 @@ yaml_quote(struct buf *b, const char *s, size_t n)
 	for (; p < end; p++) {
 		if (*p == '"' || *p == '\\') {
 			buf_addf(b, "\\%c", *p);
+		} else if (*p == '\n') {
+			buf_addf(b, "\\n");
 		} else if (*p < 0x20 || *p == 0x7f) {
 			buf_addf(b, "\\x%02x", *p);
 		} else if (*p == 0xc2 && end - p > 1 && p[1] < 0xa0) {
@@ -67,6 +75,47 @@ yaml_quote(struct buf *b, const char *s, size_t n)
 	buf_u8(b, '"');
 }
 
+/* All of it is printable as it is, where yaml_quote escapes. */
+static int
+yaml_is_printable(const char *s, size_t n)
+{
+	struct buf quoted = { 0 };
+	size_t escaped = 0;
+
+	yaml_quote(&quoted, s, n);
+	for (size_t i = 0; i < n; i++)
+		escaped += s[i] == '"' || s[i] == '\\' || s[i] == '\n';
+	n += escaped + 2;
+	escaped = quoted.len;
+	buf_free(&quoted);
+	return (escaped == n);
+}
+
+/* Lines; a blank at the first one's start would be taken for its indentation. */
+static int
+yaml_is_lines(const char *s, size_t n)
+{
+	return (n > 1 && memchr(s, '\n', n) != NULL && strchr(" \n", s[0]) == NULL &&
+	    yaml_is_printable(s, n));
+}
+
+/* As a literal block, below "key:" or "-"; what follows the last line end ends with the line. */
+static void
+yaml_put_lines(struct buf *b, const char *s, size_t n, int depth)
+{
+	const char *stop, *end = s + n;
+
+	buf_addf(b, end[-1] != '\n' ? "|-" : end[-2] != '\n' ? "|" : "|+");
+	for (; s < end; s = stop + 1) {
+		stop = memchr(s, '\n', (size_t)(end - s));
+		stop = stop != NULL ? stop : end;
+		buf_u8(b, '\n');
+		if (stop > s)
+			yaml_indent(b, depth);
+		buf_add(b, s, (size_t)(stop - s));
+	}
+}
+
 static void
 yaml_put_text(struct buf *b, const char *s, size_t n)
 {
@@ -85,16 +134,13 @@ yaml_put_real(struct buf *b, double d)
 	buf_addf(b, "%s%s", text, strpbrk(text, ".e") != NULL ? "" : ".0");
 }
 
-static void
-yaml_indent(struct buf *b, int depth)
-{
-	buf_addf(b, "%*s", depth * 2, "");
-}
-
 /* After "key:" or "-"; ends the line. */
 static void
-yaml_put_leaf(struct buf *b, const json_t *v)
+yaml_put_leaf(struct buf *b, const json_t *v, int depth)
 {
+	const char *s = json_string_value(v);
+	size_t n = json_string_length(v);
+
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
 		buf_addf(b, "{}");
@@ -103,7 +149,10 @@ yaml_put_leaf(struct buf *b, const json_t *v)
 		buf_addf(b, "[]");
 		break;
 	case JSON_STRING:
-		yaml_put_text(b, json_string_value(v), json_string_length(v));
+		if (depth > 0 && yaml_is_lines(s, n))
+			yaml_put_lines(b, s, n, depth);
+		else
+			yaml_put_text(b, s, n);
 		break;
 	case JSON_INTEGER:
 		buf_addf(b, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
@@ -167,7 +216,7 @@ static void
 yaml_put(struct buf *b, const json_t *v, int depth, int begun)
 {
 	if (yaml_is_leaf(v))
-		yaml_put_leaf(b, v);
+		yaml_put_leaf(b, v, depth);
 	else if (json_is_object(v))
 		yaml_put_object(b, v, depth, begun);
 	else

@@ -191,9 +191,22 @@ check_and_insert(struct request *r, const struct new_user *u, const json_t *name
 	json_decref(user);
 }
 
+/* Beside other faults: alone it is no bad request, but a role that is not found. */
+static void
+fault_missing_role(struct request *r, struct faults *f, const json_t *names)
+{
+	const char *missing;
+	json_t *roles = roles_named(r->ops, names, &missing);
+
+	if (roles == NULL)
+		fault(f, "%s role not found", missing);
+	json_decref(roles);
+}
+
 static void
 add_user_run(struct request *r)
 {
+	int others;
 	const json_t *names = json_object_get(r->body, "role");
 	struct faults f = { 0 };
 	struct new_user u = { .username = field_string(&f, r->body, "username", 1) };
@@ -201,10 +214,13 @@ add_user_run(struct request *r)
 	fault_username(&f, u.username);
 	read_password(r, &f, &u);
 	u.active = field_bool(&f, r->body, "active", 0) != 0;
+	others = f.n;
 	if (names == NULL || json_is_string(names))
 		field_string(&f, r->body, "role", 1);
 	else
 		fault_roles(&f, names);
+	if (others > 0 && f.n == others)
+		fault_missing_role(r, &f, names);
 	if (!faults_answer(r, &f))
 		check_and_insert(r, &u, names);
 	explicit_bzero(u.made, sizeof(u.made));

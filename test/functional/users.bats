@@ -91,6 +91,7 @@ role_id()	# role_id NAME
 	400	{"operation":"add_user"}	'username' is required. 'password' is required. 'role' is required
 	400	{"operation":"add_user","role":"guest","username":"u","password":"","active":true}	'password'
 	404	{"operation":"add_user","role":"nope","username":"u","password":"p","active":true}	nope role not found
+	400	{"operation":"add_user","role":"nope","username":"u"}	'password' is required. nope role not found
 	200	{"operation":"add_user","role":"guest","username":"u","password":"p","active":true}	.message == "u successfully added"
 	409	{"operation":"add_user","role":"guest","username":"u","password":"p","active":true}	User u already exists
 	200	{"operation":"list_users"}	.[] | select(.username == "u") | .active and .role.role == "guest" and (has("password") or has("hash") or has("refresh_token") | not)

@@ -267,6 +267,12 @@ test_text_is_cast(void **state)
 	assert_int_equal(json_array_size(conf_list(c, HUB_ROUTES)), 1);
 	assert_null(conf_str(c, CL_USER));
 	conf_free(c);
+	setenv("CLUSTERING_HUBSERVER_CLUSTER_NETWORK_ROUTES", "null", 1);
+	setenv("CLUSTERING_USER", "null", 1);
+	c = load("clustering: {user: f}\n", 7, argv);
+	assert_null(conf_str(c, CL_USER));
+	assert_int_equal(json_array_size(conf_list(c, HUB_ROUTES)), 0);
+	conf_free(c);
 	unsetenv("CLUSTERING_HUBSERVER_CLUSTER_NETWORK_ROUTES");
 	unsetenv("CLUSTERING_NOT_A_KEY");
 	unsetenv("CLUSTERING_USER");
@@ -431,6 +437,7 @@ test_set_and_save(void **state)
 	set(d, LOG_ROTATE_SIZE, json_string("2T"),
 	    "'logging.rotation.maxSize' must be a number of bytes, or such as 512K, 64M, 1G");
 	set(d, API_PORT, json_string("undefined"), NULL);
+	set(d, CL_USER, json_string("null"), NULL);
 	set(d, API_THREADS, json_null(), NULL);
 	set(d, CL_ENABLED, json_true(), NULL);
 	set(d, CL_NODENAME, json_string("true"), NULL);

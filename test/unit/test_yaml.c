@@ -69,6 +69,63 @@ test_structure(void **state)
 	    "{\"\": \"\", \"n\": \"- a\", \"a: b\": \"#c\"}");
 }
 
+static json_t *
+random_text(void)
+{
+	static const char *const parts[] = { "\n", "\n", " ", "a", "bc", "#", ": ", "- ", "---",
+		"\"", "\\", "\t", "|", "\xc3\xa4", "\r", "..." };
+	char text[200] = "";
+
+	for (int n = rand() % 12; n > 0; n--)
+		strcat(text, parts[(size_t)rand() % (sizeof(parts) / sizeof(parts[0]))]);
+	return (json_string(text));
+}
+
+static void
+assert_comes_back(json_t *v)
+{
+	char *dump = yaml_dump(v), *err;
+	json_t *again = yaml_read("yaml", dump, strlen(dump), NULL, &err);
+
+	if (again == NULL || !json_equal(v, again))
+		fail_msg("%s: is %s", dump, again != NULL ? json_dumps(again, 0) : err);
+	free(dump);
+	json_decref(again);
+	json_decref(v);
+}
+
+/* Text of several lines is printed as such. */
+static void
+test_lines(void **state)
+{
+	json_t *v = json_pack("{s:[{s:s, s:s}, s], s:s}", "list", "pem",
+	    "-----BEGIN\nabc\n\n-----END\n", "x", "a\n b", "c\nd\n\n", "end", " e\nf");
+	char *dump = yaml_dump(v);
+
+	assert_string_equal(dump,
+	    "list:\n"
+	    "  - pem: |\n"
+	    "      -----BEGIN\n"
+	    "      abc\n"
+	    "\n"
+	    "      -----END\n"
+	    "    x: |-\n"
+	    "      a\n"
+	    "       b\n"
+	    "  - |+\n"
+	    "    c\n"
+	    "    d\n"
+	    "\n"
+	    "end: \" e\\nf\"\n");
+	free(dump);
+	assert_comes_back(v);
+	assert_comes_back(json_pack("[[s], s]", "a\nb\n", "c\n"));
+	srand(1);
+	for (int i = 0; i < 20000; i++)
+		assert_comes_back(json_pack("{s:{s:o, s:[o, [o]]}, s:o}", "a", "b", random_text(),
+		    "c", random_text(), random_text(), "d", random_text()));
+}
+
 static void
 test_faults(void **state)
 {
@@ -127,6 +184,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_core_schema),
 		cmocka_unit_test(test_structure),
+		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_deep),
 		cmocka_unit_test(test_files),
