@@ -46,117 +46,7 @@ proposal_free(struct proposal *p)
 	free(p);
 }
 
-/* ---- what to ask for ---- */
-
-/* After all that was done here, a table that was dropped included, however the clock was set since. */
-static struct stamp
-newer_stamp(struct replication *rep, struct stamp known)
-{
-	uint64_t ahead = commit_ahead_ms(rep->data->commit), now = wall_ms();
-
-	return (subscription_next(known, ahead > 0 ? now + ahead + 1 : now,
-	    stamp_node(rep->data->node_id)));
-}
-
-const struct subscription *
-proposal_known(const struct proposal *p, const struct subscription *s)
-{
-	return (p->peer == NULL ? NULL : subscriptions_find(&p->peer->subs, s->database, s->table));
-}
-
-static void
-add_waiting(json_t *list, const struct peer *now, const struct subscriptions *wanted)
-{
-	for (size_t i = 0; i < wanted->n; i++) {
-		const struct subscription *s = subscriptions_find(&now->subs,
-		    wanted->list[i].database, wanted->list[i].table);
-
-		if (s != NULL && !s->removed && s->lacks_there != 0)
-			json_array_append_new(list, subscription_asked(s));
-	}
-}
-
-json_t *
-proposal_waiting(const struct proposal *p)
-{
-	struct peer *now = nodes_get(p->rep->nodes, p->name);
-	json_t *list = json_array();
-
-	if (now != NULL) {
-		add_waiting(list, now, &p->changed);
-		add_waiting(list, now, &p->skipped);
-	}
-	peer_free(now);
-	return (list);
-}
-
-/* Whether asking again could mend nothing: the table is there, and its cursor has not failed. */
-static int
-is_whole(const struct proposal *p, const struct subscription *had, const struct progress *all)
-{
-	const struct cursor_view *cur = all[had - p->peer->subs.list].worst;
-	struct table *table;
-
-	if (cur != NULL && cur->state == CURSOR_FAILED)
-		return (0);
-	if (subscription_is_all(had))
-		return (1);
-	table = catalog_get(p->rep->data->catalog, had->database, had->table);
-	table_unref(table);
-	return (table != NULL);
-}
-
-/* Adds the subscription to what is asked for, unless it is as it should be already. */
-static void
-plan_one(struct proposal *p, const struct subscription *wanted, const struct progress *all)
-{
-	const struct subscription *had = proposal_known(p, wanted);
-	struct subscription s = *wanted;
-
-	if (had != NULL && subscription_is_like(had, &s) && had->lacks_here == 0 &&
-	    s.start_ms == 0 && is_whole(p, had, all)) {
-		subscriptions_take(&p->skipped, &s);
-		return;
-	}
-	/* What was proposed with a start time is agreed to with it. */
-	if (had != NULL && had->lacks_here != 0 && s.start_ms == 0)
-		s.start_ms = had->start_ms;
-	s.stamp = newer_stamp(p->rep, had != NULL ? had->stamp : (struct stamp){ 0, 0 });
-	subscriptions_take(&p->changed, &s);
-	subscriptions_take(&p->asked, &s);
-}
-
-void
-proposal_plan(struct proposal *p, const struct subscriptions *wanted)
-{
-	struct progress *all = NULL;
-	struct cursor_view **cursors = NULL;
-	size_t n = 0;
-
-	if (p->peer != NULL) {
-		cursors = cursors_all(p->rep->cursors, p->peer->id, &n);
-		all = progress_new(p->peer, cursors, n);
-	}
-	for (size_t i = 0; i < wanted->n; i++)
-		plan_one(p, &wanted->list[i], all);
-	cursors_done(cursors, n);
-	free(all);
-}
-
-void
-proposal_plan_removals(struct proposal *p, const struct subscriptions *wanted)
-{
-	for (size_t i = 0; p->peer != NULL && i < p->peer->subs.n; i++) {
-		struct subscription s = p->peer->subs.list[i];
-
-		if (s.removed || subscriptions_find(wanted, s.database, s.table) != NULL)
-			continue;
-		subscription_end(&s, newer_stamp(p->rep, s.stamp));
-		subscriptions_take(&p->asked, &s);
-	}
-}
-
-/* ---- asking ---- */
+/* ---- who it is ---- */
 
 static char *
 why_silent(const struct proposal *p, unsigned timeout_ms)
@@ -245,6 +135,138 @@ learn_id(struct proposal *p, unsigned timeout_ms)
 	return (rc);
 }
 
+/*
+ * What is known is of a node that had the name before: what is so with that one is not so with who has the
+ * name now.  Who does not say who it is is asked for all of it, and says then why not.
+ */
+static void
+meet_who_is_there(struct proposal *p)
+{
+	if (p->peer == NULL || cluster_peer_reachable(p->rep->cluster, p->peer) ||
+	    !cluster_reachable(p->rep->cluster, p->name))
+		return;
+	if (learn_id(p, (unsigned)data_conf_int(p->rep->data, CL_REQUEST_TIMEOUT)) == -1) {
+		peer_free(p->peer);
+		p->peer = NULL;
+		p->met = 0;
+		free(p->error);
+		p->error = NULL;
+	}
+}
+
+/* ---- what to ask for ---- */
+
+/* After all that was done here, a table that was dropped included, however the clock was set since. */
+static struct stamp
+newer_stamp(struct replication *rep, struct stamp known)
+{
+	uint64_t ahead = commit_ahead_ms(rep->data->commit), now = wall_ms();
+
+	return (subscription_next(known, ahead > 0 ? now + ahead + 1 : now,
+	    stamp_node(rep->data->node_id)));
+}
+
+const struct subscription *
+proposal_known(const struct proposal *p, const struct subscription *s)
+{
+	return (p->peer == NULL ? NULL : subscriptions_find(&p->peer->subs, s->database, s->table));
+}
+
+static void
+add_waiting(json_t *list, const struct peer *now, const struct subscriptions *wanted)
+{
+	for (size_t i = 0; i < wanted->n; i++) {
+		const struct subscription *s = subscriptions_find(&now->subs,
+		    wanted->list[i].database, wanted->list[i].table);
+
+		if (s != NULL && !s->removed && s->lacks_there != 0)
+			json_array_append_new(list, subscription_asked(s));
+	}
+}
+
+json_t *
+proposal_waiting(const struct proposal *p)
+{
+	struct peer *now = nodes_get(p->rep->nodes, p->name);
+	json_t *list = json_array();
+
+	if (now != NULL) {
+		add_waiting(list, now, &p->changed);
+		add_waiting(list, now, &p->skipped);
+	}
+	peer_free(now);
+	return (list);
+}
+
+/* Whether asking again could mend nothing: the table is there, and its cursor has not failed. */
+static int
+is_whole(const struct proposal *p, const struct subscription *had, const struct progress *all)
+{
+	const struct cursor_view *cur = all[had - p->peer->subs.list].worst;
+	struct table *table;
+
+	if (cur != NULL && cur->state == CURSOR_FAILED)
+		return (0);
+	if (subscription_is_all(had))
+		return (1);
+	table = catalog_get(p->rep->data->catalog, had->database, had->table);
+	table_unref(table);
+	return (table != NULL);
+}
+
+/* Adds the subscription to what is asked for, unless it is as it should be already. */
+static void
+plan_one(struct proposal *p, const struct subscription *wanted, const struct progress *all)
+{
+	const struct subscription *had = proposal_known(p, wanted);
+	struct subscription s = *wanted;
+
+	if (had != NULL && subscription_is_like(had, &s) && had->lacks_here == 0 &&
+	    s.start_ms == 0 && is_whole(p, had, all)) {
+		subscriptions_take(&p->skipped, &s);
+		return;
+	}
+	/* What was proposed with a start time is agreed to with it. */
+	if (had != NULL && had->lacks_here != 0 && s.start_ms == 0)
+		s.start_ms = had->start_ms;
+	s.stamp = newer_stamp(p->rep, had != NULL ? had->stamp : (struct stamp){ 0, 0 });
+	subscriptions_take(&p->changed, &s);
+	subscriptions_take(&p->asked, &s);
+}
+
+void
+proposal_plan(struct proposal *p, const struct subscriptions *wanted)
+{
+	struct progress *all = NULL;
+	struct cursor_view **cursors = NULL;
+	size_t n = 0;
+
+	meet_who_is_there(p);
+	if (p->peer != NULL) {
+		cursors = cursors_all(p->rep->cursors, p->peer->id, &n);
+		all = progress_new(p->peer, cursors, n);
+	}
+	for (size_t i = 0; i < wanted->n; i++)
+		plan_one(p, &wanted->list[i], all);
+	cursors_done(cursors, n);
+	free(all);
+}
+
+void
+proposal_plan_removals(struct proposal *p, const struct subscriptions *wanted)
+{
+	for (size_t i = 0; p->peer != NULL && i < p->peer->subs.n; i++) {
+		struct subscription s = p->peer->subs.list[i];
+
+		if (s.removed || subscriptions_find(wanted, s.database, s.table) != NULL)
+			continue;
+		subscription_end(&s, newer_stamp(p->rep, s.stamp));
+		subscriptions_take(&p->asked, &s);
+	}
+}
+
+/* ---- asking ---- */
+
 /* Of what was asked for, what the peer has newer gets a stamp beyond that; how many. */
 static int
 outdo_newer(struct proposal *p)
@@ -316,7 +338,7 @@ proposal_ask(struct proposal *p)
 	if (check_ours(p) == -1)
 		return (-1);
 	/* Who was known by it, and is not there, may have been made anew. */
-	if ((!p->met || !cluster_peer_reachable(p->rep->cluster, p->peer)) &&
+	if ((!p->met || (p->peer != NULL && !cluster_peer_reachable(p->rep->cluster, p->peer))) &&
 	    learn_id(p, timeout_ms) == -1)
 		return (-1);
 	if (!p->expected)

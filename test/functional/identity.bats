@@ -236,3 +236,25 @@ subscribe_again()	# subscribe_again CALLER OTHER
 	ask n1 '{"operation":"search_by_value","database":"system","table":"hdb_nodes","search_attribute":"name","search_value":"*","get_attributes":["*"]}' |
 	    jq -e 'length == 1'
 }
+
+# What is so with the node of before is not so with the one that has its name now.
+@test "wiped, and subscribed to again without a start time" {
+	local call='"subscriptions":[{"database":"dev","table":"t","publish":true,"subscribe":true}]' op
+
+	! by_links || skip "over links it is removed first"
+	for op in add update; do
+		wipe
+		wait_until 10 other_is closed
+		wait_until 20 in_network n2 n1
+		ok n1 "{\"operation\":\"${op}_node\",\"node_name\":\"n2\",$call}" \
+		    '[(.added // .updated)[].table] == ["t"] and .skipped == []'
+		wait_until 20 other_is open
+		insert n2 t "{\"id\":\"$op, of n2\"}"
+		wait_until 20 has_row n1 t "\"$op, of n2\""
+		insert n1 t "{\"id\":\"$op, of n1\"}"
+		wait_until 20 has_row n2 t "\"$op, of n1\""
+	done
+	# And nothing is left to ask for.
+	ok n1 "{\"operation\":\"update_node\",\"node_name\":\"n2\",$call}" \
+	    '.updated == [] and [.skipped[].table] == ["t"]'
+}

@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "opsd/cluster/carrier.h"
+#include "opsd/cluster/compat.h"
 #include "opsd/cluster/proposal.h"
+#include "opsd/cluster/status.h"
 #include "opsd/store/commit.h"
 #include "test/unit/openrep.h"
 
@@ -117,6 +120,133 @@ test_stamp_is_above_before(void **state)
 	proposal_free(p);
 }
 
+/* ---- who has the name now ---- */
+
+/* A carrier on which austin has boston's name, and says so unless `status` is another one. */
+struct namesake {
+	uint16_t status;
+	int asked;
+};
+
+static int
+namesake_reaches(void *arg, const struct carrier_node *node)
+{
+	(void)arg;
+	return (node->id == NULL || memcmp(node->id, austin, NODE_ID_LEN) == 0);
+}
+
+static void
+namesake_ask(void *arg, const struct carrier_node *node, const char *verb, const json_t *question,
+    unsigned timeout_ms, carrier_answered *cb, void *cb_arg)
+{
+	struct namesake *n = arg;
+	struct status_answer a = { .name = (char *)"boston", .now_ms = wall_ms() };
+	json_t *o;
+	char *text;
+
+	(void)node;
+	(void)verb;
+	(void)question;
+	(void)timeout_ms;
+	memcpy(a.id, austin, NODE_ID_LEN);
+	o = status_answer_write(&a);
+	compat_say(o);
+	text = json_dumps(o, JSON_COMPACT);
+	n->asked++;
+	cb(&(struct carrier_answer){ .status = n->status, .body = text, .n = strlen(text) },
+	    cb_arg);
+	free(text);
+	json_decref(o);
+}
+
+static void
+namesake_changed(void *arg)
+{
+	(void)arg;
+}
+
+static int
+namesake_can_catch_up(void *arg)
+{
+	(void)arg;
+	return (0);
+}
+
+static const struct carrier_ops namesake_ops = {
+	.name = "test",
+	.reaches = namesake_reaches,
+	.ask = namesake_ask,
+	.can_catch_up = namesake_can_catch_up,
+	.changed = namesake_changed,
+	.logged = namesake_changed,
+};
+
+struct planning {
+	struct openrep *r;
+	struct proposal *p;
+	_Atomic int done;
+};
+
+static void *
+planning_run(void *arg)
+{
+	struct planning *t = arg;
+
+	t->p = planned(t->r, "dog", 1);
+	t->done = 1;
+	return (NULL);
+}
+
+/* On a worker's thread, as it waits for the loop. */
+static struct proposal *
+planned_aside(struct openrep *r)
+{
+	struct planning t = { .r = r };
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, planning_run, &t), 0);
+	while (!t.done)
+		event_base_loop(r->o.svc.base, EVLOOP_NONBLOCK);
+	pthread_join(thread, NULL);
+	return (t.p);
+}
+
+/* What is so with boston is not so with who has its name now, whether that says who it is or not. */
+static void
+test_planned_with_who_is_there(void **state)
+{
+	struct openrep *r = *state;
+	struct entering dog = { boston, "boston", "dog", 1, 1, 0, 7 };
+	struct namesake namesake = { .status = 200 };
+	struct proposal *p;
+
+	assert_int_equal(openrep_call(r, entering_run, &dog), 200);
+	p = planned(r, "dog", 1); /* nobody is there */
+	assert_int_equal(p->asked.n, 0);
+	proposal_free(p);
+	cluster_carry(r->rep.cluster, &namesake_ops, &namesake);
+	p = planned_aside(r);
+	assert_int_equal(namesake.asked, 1);
+	assert_int_equal(p->asked.n, 1);
+	assert_int_equal(p->skipped.n, 0);
+	assert_null(p->peer);
+	assert_memory_equal(p->id, austin, NODE_ID_LEN);
+	proposal_free(p);
+	namesake.status = 504;
+	p = planned_aside(r);
+	assert_int_equal(p->asked.n, 1);
+	assert_null(p->error);
+	proposal_free(p);
+	/* Once it is known, what is so with it is not asked for. */
+	dog.id = austin;
+	assert_int_equal(openrep_call(r, entering_run, &dog), 200);
+	namesake.status = 200;
+	p = planned_aside(r);
+	assert_int_equal(p->asked.n, 0);
+	assert_memory_equal(p->peer->id, austin, NODE_ID_LEN);
+	proposal_free(p);
+}
+
 int
 main(void)
 {
@@ -124,6 +254,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_stamp_is_now, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_stamp_is_above_rows, setup, openrep_end),
 		cmocka_unit_test_setup_teardown(test_stamp_is_above_before, setup, openrep_end),
+		cmocka_unit_test_setup_teardown(test_planned_with_who_is_there, setup, openrep_end),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, remove_folder));
