@@ -142,6 +142,11 @@ int roster_member(struct roster *r, const uint8_t *id, struct roster_member *m);
 /* One that is not removed. */
 int roster_by_hostname(struct roster *r, const char *hostname, struct roster_member *m);
 /*
+ * How many but us, that are not removed, are called so (clustering.nodeName): nobody sees to it that there is
+ * one alone.  *m is one of them.
+ */
+size_t roster_by_node_name(struct roster *r, const char *name, struct roster_member *m);
+/*
  * Whether the node, or the key that it shows (NULL: none), is removed: a reason for people that
  * names it so, or NULL; caller frees.
  */

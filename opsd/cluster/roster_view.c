@@ -463,3 +463,35 @@ roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg
 	}
 	pthread_mutex_unlock(&r->lock);
 }
+
+struct roster_named {
+	const char *name;
+	struct roster_member *found;
+	size_t n;
+};
+
+static int
+note_named(const struct roster_member *m, void *arg)
+{
+	struct roster_named *w = arg;
+
+	if (m->node_name == NULL || strcmp(m->node_name, w->name) != 0 || w->n++ > 0)
+		return (0);
+	*w->found = *m;
+	w->found->hostname = xstrdup(m->hostname);
+	w->found->node_name = xstrdup(m->node_name);
+	w->found->url = xstrdup(m->url);
+	w->found->spki = xstrdup(m->spki);
+	w->found->removed_by = xstrdup(m->removed_by);
+	return (0);
+}
+
+size_t
+roster_by_node_name(struct roster *r, const char *name, struct roster_member *m)
+{
+	struct roster_named w = { name, m, 0 };
+
+	memset(m, 0, sizeof(*m));
+	roster_each(r, note_named, &w);
+	return (w.n);
+}

@@ -252,19 +252,30 @@ op_linked_end(struct request *r, const struct peer *p)
 	return (n == -1 ? -1 : 0);
 }
 
+/* Of a member that there was no link with yet; NULL: there is none, or a fault. */
+static char *
+hostname_of_told(struct roster *roster, struct faults *f, const char *name)
+{
+	struct roster_member m = { 0 };
+	size_t n = roster_by_hostname(roster, name, &m) ? 1 : roster_by_node_name(roster, name, &m);
+	char *hostname = xstrdup(m.hostname);
+
+	if (n > 1)
+		fault(f, "'node_name' is that of %zu nodes: name one by its hostname", n);
+	roster_member_clear(&m);
+	return (hostname);
+}
+
 /* The hostname of a node that is named as nodes are ("node_name", "name"); NULL: it has none. */
 static char *
-hostname_of_named(struct request *r)
+hostname_of_named(struct request *r, struct faults *f)
 {
 	const char *name = json_string_value(field_either(r->body, "node_name", "name"));
 	struct peer *p = name != NULL ? nodes_get(r->ops->rep.nodes, name) : NULL;
 	char *hostname = p != NULL ? xstrdup(p->hostname) : NULL;
-	struct roster_member m;
 
-	if (p == NULL && name != NULL && roster_by_hostname(r->ops->rep.roster, name, &m)) {
-		hostname = xstrdup(m.hostname);
-		roster_member_clear(&m);
-	}
+	if (p == NULL && name != NULL)
+		hostname = hostname_of_told(r->ops->rep.roster, f, name);
 	peer_free(p);
 	return (hostname);
 }
@@ -274,7 +285,7 @@ op_linked_remove(struct request *r)
 {
 	struct faults f = { 0 };
 	int is = linkjoin_is(r->body);
-	char *hostname = is ? linkjoin_hostname(r, &f, r->body, "") : hostname_of_named(r);
+	char *hostname = is ? linkjoin_hostname(r, &f, r->body, "") : hostname_of_named(r, &f);
 	struct removing w = {
 		.hostname = hostname,
 		.called = is ? hostname :

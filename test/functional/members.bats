@@ -277,3 +277,26 @@ refuses()	# refuses NODE WORDS
 	node_run n2
 	wait_until 20 linked n2
 }
+
+shows_five()	# shows_five NODE CONNECTED: by name and hostname
+{
+	ask_status "$1" ".connections[] | select(.node_name == \"n5\") |
+	    .name == \"127.0.1.5\" and .connected == $2"
+}
+
+@test "remove_node by the node name of a member that there was never a link with" {
+	node_make n5 "REPLICATION_HOSTNAME=$(host n5)" "REPLICATION_SECUREPORT=$(host n5):$link_port"
+	node_run n5
+	join n5 n1
+	wait_until 30 shows_five n1 true
+	# By now n1 knows what n5 has told all.
+	join n3 n1
+	wait_until 30 shows_five n3 true
+	node_stop n5
+	join n2 n1
+	wait_until 30 shows_five n2 false
+	refused n2 404 '{"operation":"remove_node","node_name":"n55"}' "'n55'"
+	ok n2 '{"operation":"remove_node","node_name":"n5"}' '.message == "Successfully removed '"'n5'"' from manifest"'
+	ask_status n2 'all(.connections[]; .name != "127.0.1.5")'
+	wait_until 20 ask_status n1 'all(.connections[]; .name != "127.0.1.5")'
+}

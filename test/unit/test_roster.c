@@ -590,6 +590,56 @@ test_introduced_by_late_clock(void **state)
 	roster_free(r);
 }
 
+static void
+say_named(struct roster *r, int node, const char *name)
+{
+	json_t *fields = live_fields(node, 0);
+	struct statement *s;
+
+	json_object_set_new(fields, "node_name", json_string(name));
+	s = statement_make(keys[node][0], STATEMENT_MEMBER, hex_of(node), id_of(node),
+	    (NOW_MS + 20) << 16, fields);
+	json_decref(fields);
+	assert_int_equal(take(r, -1, s, NULL), ROSTER_TAKEN);
+}
+
+static size_t
+count_named(struct roster *r, const char *name, const char *hostname)
+{
+	struct roster_member m = { 0 };
+	size_t n = roster_by_node_name(r, name, &m);
+
+	if (hostname != NULL)
+		assert_string_equal(m.hostname, hostname);
+	else
+		assert_null(m.hostname);
+	roster_member_clear(&m);
+	return (n);
+}
+
+static void
+test_by_node_name(void **state)
+{
+	struct roster *r = begin_with_two();
+	struct roster_member m;
+
+	assert_int_equal(count_named(r, "two", NULL), 0);
+	say_named(r, 1, "one");
+	say_named(r, 2, "two");
+	assert_int_equal(count_named(r, "two", "c.example"), 1);
+	assert_int_equal(count_named(r, "Two", NULL), 0);
+	assert_int_equal(take(r, -1, removed_by(1, 0, 2, 0, NOW_MS + 30), NULL), ROSTER_TAKEN);
+	assert_int_equal(count_named(r, "two", NULL), 0);
+	assert_int_equal(count_named(r, "one", "b.example"), 1);
+	roster_free(r);
+	r = begin_with_two();
+	say_named(r, 1, "same");
+	say_named(r, 2, "same");
+	assert_int_equal(roster_by_node_name(r, "same", &m), 2);
+	roster_member_clear(&m);
+	roster_free(r);
+}
+
 static size_t
 count_unintroduced(struct roster *r)
 {
@@ -1140,6 +1190,7 @@ main(void)
 		cmocka_unit_test(test_introducers),
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_revoked_says_nothing),
+		cmocka_unit_test(test_by_node_name),
 		cmocka_unit_test(test_introduced_since),
 		cmocka_unit_test(test_introduced_by_late_clock),
 		cmocka_unit_test(test_revoked_is_not_adopted),
