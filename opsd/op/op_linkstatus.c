@@ -15,7 +15,6 @@
 #include "opsd/cluster/nodes.h"
 #include "opsd/cluster/peer_view.h"
 #include "opsd/cluster/progress.h"
-#include "opsd/op/op_unlinked.h"
 
 /* As in "Wed, 12 Feb 2025 19:09:34 GMT"; 0: it has not been. */
 static json_t *
@@ -218,7 +217,7 @@ add_link_state(json_t *o, const struct op_linkstatus *s)
 	json_object_set_new(o, "connected", json_boolean(connected));
 	if (connected || strcmp(status, "closed") != 0 || !carrier_link_on(s->ops->rep.link))
 		return;
-	u = op_unlinked_why(s->ops, s->leaf, s->peer->hostname);
+	u = op_unlinked_why(s->unlinked, s->peer->hostname);
 	if (u.refused)
 		json_object_set_new(o, "status", json_string("refused"));
 	json_object_set_new(o, "error", json_string(u.why));

@@ -3,6 +3,7 @@
 
 #include "opsd/cluster/cursors.h"
 #include "opsd/op/node.h"
+#include "opsd/op/op_unlinked.h"
 
 /* What cluster_status shows of peers by host name, beside what it shows of all (op_mesh.c). */
 
@@ -16,6 +17,7 @@ struct op_linkstatus {
 	size_t ntables;
 	const json_t *leaf;     /* LEAF_STATE, or NULL */
 	const json_t *retained; /* hosts whose credentials are kept */
+	const struct op_unlinked_seen *unlinked;
 };
 
 /* Into the connection of a peer that has a host name; to that of another nothing. */

@@ -210,7 +210,13 @@ connections_json(struct ops *ops)
 {
 	json_t *list = json_array(), *leaf = daemons_leaf_state(ops->rep.daemons);
 	json_t *retained = retained_hosts(ops->pki);
-	struct op_linkstatus s = { .ops = ops, .leaf = leaf, .retained = retained };
+	struct op_unlinked_seen *unlinked = op_unlinked_look(ops, leaf);
+	struct op_linkstatus s = {
+		.ops = ops,
+		.leaf = leaf,
+		.retained = retained,
+		.unlinked = unlinked,
+	};
 	struct peer **all;
 	struct table **tables;
 	size_t n;
@@ -223,11 +229,12 @@ connections_json(struct ops *ops)
 			json_array_append_new(list, look_peer(&s, all[i]));
 		peer_free(all[i]);
 	}
-	op_unlinked_add(list, ops, leaf);
+	op_unlinked_add(list, ops, leaf, unlinked);
 	for (size_t i = 0; i < s.ntables; i++)
 		table_unref(tables[i]);
 	free(tables);
 	free(all);
+	op_unlinked_free(unlinked);
 	json_decref(leaf);
 	json_decref(retained);
 	return (list);

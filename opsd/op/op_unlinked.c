@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
@@ -25,57 +24,107 @@ text_of(const json_t *o, const char *field)
 	return (json_string_value(json_object_get(o, field)));
 }
 
-static int
-is_at(const char *url, const char *hostname)
+/* ---- by host name: objects whose names are in lower case, as there may be thousands of each ---- */
+
+/* The first one stays. */
+static void
+put_host(json_t *hosts, const char *host, const json_t *what)
+{
+	char *key;
+
+	if (host == NULL)
+		return;
+	key = roster_host_key(host);
+	if (json_object_get(hosts, key) == NULL)
+		json_object_set(hosts, key, (json_t *)(uintptr_t)what);
+	free(key);
+}
+
+static void
+put_url(json_t *hosts, const char *url, const json_t *what)
 {
 	struct repaddress at;
 
-	return (url != NULL && repaddress_read(&at, url) == 0 &&
-	    strcasecmp(at.host, hostname) == 0);
+	if (url != NULL && repaddress_read(&at, url) == 0)
+		put_host(hosts, at.host, what);
+}
+
+static const json_t *
+host_of(const json_t *hosts, const char *host)
+{
+	char *key = roster_host_key(host);
+	const json_t *what = json_object_get(hosts, key);
+
+	free(key);
+	return (what);
 }
 
 /* ---- why ---- */
 
-/* Where leafd dials it; NULL: nowhere. */
-static const json_t *
-dialling_to(const json_t *leaf, const char *hostname)
+struct op_unlinked_seen {
+	json_t *dialling;       /* where leafd dials them */
+	json_t *here, *by_them; /* who was refused here, and who refuses us, not long ago */
+};
+
+static json_t *
+dialling_hosts(const json_t *list)
 {
+	json_t *hosts = json_object();
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(leaf, "dialling"), i, one)
-		if (is_at(text_of(one, "key"), hostname))
-			return (one);
-	return (NULL);
+	json_array_foreach(list, i, one)
+		put_url(hosts, text_of(one, "key"), one);
+	return (hosts);
 }
 
-/* Its place in a list of who was refused, not long ago; NULL: it has none. */
-static const json_t *
-refused_in(const json_t *list, const char *hostname)
+static json_t *
+refused_hosts(const json_t *list)
 {
+	uint64_t now = wall_ms(), at;
+	json_t *hosts = json_object();
 	const json_t *one;
 	size_t i;
 
 	json_array_foreach(list, i, one) {
-		const char *name = text_of(one, "hostname");
-		uint64_t at = (uint64_t)json_integer_value(json_object_get(one, "time"));
-
-		if (name != NULL && strcasecmp(name, hostname) == 0 && at + LATELY_MS >= wall_ms())
-			return (one);
+		at = (uint64_t)json_integer_value(json_object_get(one, "time"));
+		if (at + LATELY_MS >= now)
+			put_host(hosts, text_of(one, "hostname"), one);
 	}
-	return (NULL);
+	return (hosts);
+}
+
+struct op_unlinked_seen *
+op_unlinked_look(struct ops *ops, const json_t *leaf)
+{
+	struct op_unlinked_seen *seen = xcalloc(1, sizeof(*seen));
+	json_t *refused = carrier_link_refused(ops->rep.link);
+
+	seen->dialling = dialling_hosts(json_object_get(leaf, "dialling"));
+	seen->here = refused_hosts(refused);
+	seen->by_them = refused_hosts(json_object_get(leaf, "refused"));
+	json_decref(refused);
+	return (seen);
+}
+
+void
+op_unlinked_free(struct op_unlinked_seen *seen)
+{
+	json_decref(seen->dialling);
+	json_decref(seen->here);
+	json_decref(seen->by_them);
+	free(seen);
 }
 
 struct op_unlinked
-op_unlinked_why(struct ops *ops, const json_t *leaf, const char *hostname)
+op_unlinked_why(const struct op_unlinked_seen *seen, const char *hostname)
 {
-	json_t *here = carrier_link_refused(ops->rep.link);
-	const json_t *dial = dialling_to(leaf, hostname), *refused = NULL;
+	const json_t *dial = host_of(seen->dialling, hostname), *refused = NULL;
 	const char *why = text_of(dial, "error");
 	struct op_unlinked u = { .refused = json_is_true(json_object_get(dial, "refused")) };
 
-	if (!u.refused && (refused = refused_in(here, hostname)) == NULL)
-		refused = refused_in(json_object_get(leaf, "refused"), hostname);
+	if (!u.refused && (refused = host_of(seen->here, hostname)) == NULL)
+		refused = host_of(seen->by_them, hostname);
 	if (refused != NULL) {
 		u.refused = 1;
 		why = text_of(refused, "error");
@@ -83,7 +132,6 @@ op_unlinked_why(struct ops *ops, const json_t *leaf, const char *hostname)
 		why = "it is not dialled, as nobody has said where it takes links, and it has not "
 		      "dialled this node";
 	u.why = xstrdup(why != NULL ? why : "it is being dialled");
-	json_decref(here);
 	return (u);
 }
 
@@ -91,15 +139,17 @@ op_unlinked_why(struct ops *ops, const json_t *leaf, const char *hostname)
 
 struct adding {
 	struct ops *ops;
-	const json_t *leaf;
+	const struct op_unlinked_seen *seen;
 	json_t *list;
 	json_t *members; /* of the roster: [{"id","hostname","node_name"?,"url"?}] */
+	json_t *known;   /* hosts of these, and of peers */
+	json_t *peers;   /* their ids */
 };
 
 static void
 add_connection(struct adding *a, const char *hostname, const json_t *member, const char *url)
 {
-	struct op_unlinked u = op_unlinked_why(a->ops, a->leaf, hostname);
+	struct op_unlinked u = op_unlinked_why(a->seen, hostname);
 	const char *name = text_of(member, "node_name");
 	json_t *o =
 	    json_pack("{s:s, s:s?, s:s, s:s?, s:s, s:b, s:s, s:n, s:n, s:n, s:b, s:b, s:n, s:[]}",
@@ -129,6 +179,49 @@ note_member(const struct roster_member *m, void *arg)
 }
 
 static void
+note_hosts(struct adding *a)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(a->members, i, o) {
+		put_host(a->known, text_of(o, "hostname"), json_true());
+		put_url(a->known, text_of(o, "url"), json_true());
+	}
+}
+
+static void
+note_peer(struct adding *a, const struct peer *p)
+{
+	struct member m = { 0 };
+
+	if (!peer_active(p))
+		return;
+	json_object_set_new(a->peers, p->hex, json_true());
+	if (p->hostname == NULL)
+		return;
+	members_by_id(a->ops->rep.members, p->id, &m);
+	put_host(a->known, p->hostname, json_true());
+	put_url(a->known, m.url, json_true());
+	put_url(a->known, m.dial, json_true());
+	member_clear(&m);
+}
+
+static void
+note_peers(struct adding *a)
+{
+	struct peer **all;
+	size_t n;
+
+	all = nodes_all(a->ops->rep.nodes, &n);
+	for (size_t i = 0; i < n; i++) {
+		note_peer(a, all[i]);
+		peer_free(all[i]);
+	}
+	free(all);
+}
+
+static void
 add_members(struct adding *a)
 {
 	const json_t *m;
@@ -138,82 +231,64 @@ add_members(struct adding *a)
 		uint8_t id[NODE_ID_LEN];
 
 		node_id_read(text_of(m, "id"), id);
-		if (discovery_links(&a->ops->rep, id) && !nodes_active(a->ops->rep.nodes, id))
+		if (discovery_links(&a->ops->rep, id) &&
+		    json_object_get(a->peers, text_of(m, "id")) == NULL)
 			add_connection(a, text_of(m, "hostname"), m, text_of(m, "url"));
 	}
 }
 
-/* One of the peers is reached there, or one of the members. */
-static int
-is_of_known(struct adding *a, struct peer *const *peers, size_t n, const char *host)
-{
-	struct member m = { 0 };
-	const json_t *o;
-	size_t i;
-	int is = 0;
-
-	for (i = 0; i < n && !is; i++) {
-		if (peers[i]->hostname == NULL || !peer_active(peers[i]))
-			continue;
-		members_by_id(a->ops->rep.members, peers[i]->id, &m);
-		is = strcasecmp(peers[i]->hostname, host) == 0 || is_at(m.url, host) ||
-		    is_at(m.dial, host);
-		member_clear(&m);
-	}
-	json_array_foreach(a->members, i, o)
-		is |= strcasecmp(text_of(o, "hostname"), host) == 0 ||
-		    is_at(text_of(o, "url"), host);
-	return (is);
-}
-
 /* As leafd goes on for a moment with what is over. */
-static int
-is_to_be_dialled(struct replication *rep, const char *host)
+static json_t *
+hosts_to_dial(struct replication *rep)
 {
 	struct conf *conf = data_conf(rep->data);
-	json_t *dials = members_dials(rep->members);
+	json_t *dials = members_dials(rep->members), *hosts = json_object();
 	struct repconf_route route;
 	const json_t *one;
 	size_t i;
-	int is = repconf_route_to(conf, host, &route);
 
+	json_array_foreach(conf_list(conf, REP_ROUTES), i, one)
+		if (repconf_route(conf, one, &route) == 0)
+			put_host(hosts, route.host, json_true());
 	json_array_foreach(dials, i, one)
-		is |= is_at(json_string_value(one), host);
+		put_url(hosts, json_string_value(one), json_true());
 	json_decref(dials);
 	conf_free(conf);
-	return (is);
+	return (hosts);
 }
 
 static void
-add_dialled(struct adding *a)
+add_dialled(struct adding *a, const json_t *leaf)
 {
+	json_t *hosts = hosts_to_dial(&a->ops->rep);
 	struct repaddress at;
-	struct peer **peers;
 	const json_t *one;
-	size_t n, i;
+	size_t i;
 
-	peers = nodes_all(a->ops->rep.nodes, &n);
-	json_array_foreach(json_object_get(a->leaf, "dialling"), i, one) {
+	json_array_foreach(json_object_get(leaf, "dialling"), i, one) {
 		const char *url = text_of(one, "key");
 
 		if (url != NULL && repaddress_read(&at, url) == 0 &&
-		    is_to_be_dialled(&a->ops->rep, at.host) && !is_of_known(a, peers, n, at.host))
+		    host_of(hosts, at.host) != NULL && host_of(a->known, at.host) == NULL)
 			add_connection(a, at.host, NULL, url);
 	}
-	for (i = 0; i < n; i++)
-		peer_free(peers[i]);
-	free(peers);
+	json_decref(hosts);
 }
 
 void
-op_unlinked_add(json_t *list, struct ops *ops, const json_t *leaf)
+op_unlinked_add(json_t *list, struct ops *ops, const json_t *leaf,
+    const struct op_unlinked_seen *seen)
 {
-	struct adding a = { ops, leaf, list, json_array() };
+	struct adding a = { ops, seen, list, json_array(), json_object(), json_object() };
 
 	if (carrier_link_on(ops->rep.link)) {
 		roster_each(ops->rep.roster, note_member, a.members);
+		note_hosts(&a);
+		note_peers(&a);
 		add_members(&a);
-		add_dialled(&a);
+		add_dialled(&a, leaf);
 	}
 	json_decref(a.members);
+	json_decref(a.known);
+	json_decref(a.peers);
 }
