@@ -125,15 +125,17 @@ is_ahead(const struct roster_taking *t, const struct statement *s)
 	return (s->time > (t->f->now_ms << 16) + ROSTER_AHEAD);
 }
 
-/* Only of who is known: anybody may say anything. */
 static char *
-ahead_fault(const struct roster_taking *t, const struct statement *s)
+ahead_text(const char *host, const struct statement *s, uint64_t now_ms)
 {
-	if (!roster_is_direct(t->r, t->f, s, 0))
-		return (NULL);
+	uint64_t ahead = s->time - (now_ms << 16);
+
 	return (xasprintf(
-	    "node %s says what is of %llu s from now: the clock there or here is wrong",
-	    statement_field(s, "by"), (unsigned long long)((s->time >> 16) - t->f->now_ms) / 1000));
+	    "the clock of '%s' is ahead of this node's by at least %llu s, so what it says "
+	    "does not count here yet: set the clocks right. What it has said counts in "
+	    "%llu s",
+	    host, (unsigned long long)(ahead >> 16) / 1000,
+	    (unsigned long long)((ahead - ROSTER_AHEAD) >> 16) / 1000 + 1));
 }
 
 /* ---- what becomes of it ---- */
@@ -167,6 +169,63 @@ refuse_offer(struct roster_taking *t, char *why)
 		free(why);
 }
 
+/* What a node says is of the key by which it was introduced, or announces that one. */
+static int
+fits_key(const struct statement *introduction, const struct statement *said)
+{
+	const char *spki = statement_field(introduction, "spki");
+
+	return (strcmp(spki, said->by_spki) == 0 ||
+	    strcmp(spki, statement_field(said, "spki")) == 0);
+}
+
+/* Why the key with which it is signed is that node's. */
+static int
+is_its_own(const struct roster_taking *t, const struct statement *s)
+{
+	const struct roster_entry *e = t->e;
+	const char *link = t->f->who_spki;
+
+	if (memcmp(s->by, t->r->own_id, NODE_ID_LEN) == 0 && roster_is_direct(t->r, t->f, s, 0))
+		return (1);
+	if (roster_is_live(e) && strcmp(s->by_spki, statement_field(e->said, "spki")) == 0)
+		return (1);
+	if (e->introduction != NULL)
+		return (fits_key(e->introduction, s));
+	if (e->said != NULL)
+		return (0);
+	/* The key of before may have said that this one comes next. */
+	if (t->f->who != NULL && memcmp(t->f->who, s->by, NODE_ID_LEN) == 0)
+		return (link == NULL || strcmp(link, s->by_spki) == 0 ||
+		    strcmp(link, statement_field(s, "spki")) == 0);
+	return (strcmp(s->by_spki, statement_field(s, "spki")) == 0 && is_relayed(t) &&
+	    !is_by_removed(t, t->o->introduction));
+}
+
+static int
+is_by_itself(const struct statement *s)
+{
+	uint8_t id[NODE_ID_LEN];
+
+	return (node_id_read(s->key, id) == 0 && memcmp(id, s->by, NODE_ID_LEN) == 0);
+}
+
+/* Only of who is known: anybody may say anything. */
+static char *
+ahead_fault(const struct roster_taking *t, const struct statement *s)
+{
+	char *host, *text;
+
+	if (is_by_itself(s) && is_its_own(t, s))
+		return (ahead_text(statement_field(s, "hostname"), s, t->f->now_ms));
+	if (!roster_is_direct(t->r, t->f, s, 0))
+		return (NULL);
+	host = roster_shown_id(t->r, s->by);
+	text = ahead_text(host, s, t->f->now_ms);
+	free(host);
+	return (text);
+}
+
 /* Who said it is not known yet, perhaps; but where it is, why is said. */
 static void
 leave_for_later(struct roster_taking *t, const struct statement *s)
@@ -180,16 +239,6 @@ leave_for_later(struct roster_taking *t, const struct statement *s)
 }
 
 /* ---- members ---- */
-
-/* What a node says is of the key by which it was introduced, or announces that one. */
-static int
-fits_key(const struct statement *introduction, const struct statement *said)
-{
-	const char *spki = statement_field(introduction, "spki");
-
-	return (strcmp(spki, said->by_spki) == 0 ||
-	    strcmp(spki, statement_field(said, "spki")) == 0);
-}
 
 /*
  * Whoever hands it over saw it before that member was removed, and holds it: all agree again once one
@@ -288,29 +337,6 @@ is_key_locked(struct roster *r, const char *spki, const struct statement *introd
 	    (introduction == NULL || introduction->time <= e->said->time));
 }
 
-/* Why the key with which it is signed is that node's. */
-static int
-is_its_own(const struct roster_taking *t, const struct statement *s)
-{
-	const struct roster_entry *e = t->e;
-	const char *link = t->f->who_spki;
-
-	if (memcmp(s->by, t->r->own_id, NODE_ID_LEN) == 0 && roster_is_direct(t->r, t->f, s, 0))
-		return (1);
-	if (roster_is_live(e) && strcmp(s->by_spki, statement_field(e->said, "spki")) == 0)
-		return (1);
-	if (e->introduction != NULL)
-		return (fits_key(e->introduction, s));
-	if (e->said != NULL)
-		return (0);
-	/* The key of before may have said that this one comes next. */
-	if (t->f->who != NULL && memcmp(t->f->who, s->by, NODE_ID_LEN) == 0)
-		return (link == NULL || strcmp(link, s->by_spki) == 0 ||
-		    strcmp(link, statement_field(s, "spki")) == 0);
-	return (strcmp(s->by_spki, statement_field(s, "spki")) == 0 && is_relayed(t) &&
-	    !is_by_removed(t, t->o->introduction));
-}
-
 /* Its certificate was revoked: what it says from then on does not count. */
 static int
 is_muted(const struct roster_taking *t, const struct statement *s)
@@ -365,14 +391,6 @@ take_said(struct roster_taking *t)
 		move_statement(&e->said, &t->o->said);
 		verdict_is(t, ROSTER_TAKEN);
 	}
-}
-
-static int
-is_by_itself(const struct statement *s)
-{
-	uint8_t id[NODE_ID_LEN];
-
-	return (node_id_read(s->key, id) == 0 && memcmp(id, s->by, NODE_ID_LEN) == 0);
 }
 
 static void

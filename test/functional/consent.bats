@@ -359,7 +359,7 @@ member()	# member HOST: the fields of what it says of itself, with mallory's key
 	refused_of abad1dea00000000abad1dea00000002 "'127.0.1.9' is none of replication.introducers"
 	# Of ten minutes from now, so that nothing could come after it.
 	gossip "$(says "$MALLORY" member "$MALLORY" 600000 "$(member 127.0.1.9)")"
-	refused_of "$MALLORY" "from now: the clock there or here is wrong"
+	refused_of "$MALLORY" "the clock of '127.0.1.9' is ahead of this node's by at least"
 	[ "$(known 127.0.1.8)" = "$before" ]
 	[ "$(known 127.0.1.9 | jq length)" = 1 ]
 	healthy unheard

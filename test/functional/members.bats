@@ -10,8 +10,8 @@ start_nodes()
 
 	link_port=$(hl_ports)
 	export link_port
-	for n in n1 n2 n3 n4; do
-		node_make $n CLUSTERING_ENABLED=false "REPLICATION_HOSTNAME=$(host $n)" \
+	for n in n1 n2 n3 n4 n6; do
+		$([ $n = n6 ] && echo clock || echo node)_make $n CLUSTERING_ENABLED=false "REPLICATION_HOSTNAME=$(host $n)" \
 		    "OPERATIONSAPI_NETWORK_HOST=127.0.0.1,$(host $n)"
 		sed -i "s|^    port: $(port $n api)\$|&\n    securePort: $(secure_port $n)|" "$HL_T/nodes/$n/hubleaf.yaml"
 		[ $n = n4 ] || echo "REPLICATION_SECUREPORT=$(host $n):$link_port" >>"$HL_T/nodes/$n/env"
@@ -299,4 +299,11 @@ shows_five()	# shows_five NODE CONNECTED: by name and hostname
 	ok n2 '{"operation":"remove_node","node_name":"n5"}' '.message == "Successfully removed '"'n5'"' from manifest"'
 	ask_status n2 'all(.connections[]; .name != "127.0.1.5")'
 	wait_until 20 ask_status n1 'all(.connections[]; .name != "127.0.1.5")'
+}
+
+@test "a clock that is ahead keeps a node that joins out for a while, as the member that it has joined says" {
+	node_run n6
+	clock_set n6 600000
+	join n6 n3
+	wait_until 30 says n3 member_refused "the clock of '127.0.1.6' is ahead of this node's by at least"
 }

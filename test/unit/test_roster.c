@@ -322,6 +322,29 @@ test_ahead(void **state)
 	roster_free(r);
 }
 
+#define AHEAD_TEXT                                                                             \
+	"the clock of 'c.example' is ahead of this node's by at least 600 s, so what it says " \
+	"does not count here yet: set the clocks right. What it has said counts in 301 s"
+
+/* Who joins is told of, though it is no member yet; of a stranger nothing is said. */
+static void
+test_ahead_at_a_join(void **state)
+{
+	struct roster *r = begin_with_peer();
+	json_t *faults;
+
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, TAKEN_MS + 600000), NULL), ROSTER_LATER);
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, TAKEN_MS + 600000),
+			     introduced_by(1, 0, 2, 0, NOW_MS)),
+	    ROSTER_TAKEN);
+	assert_int_equal(take(r, -1, said_by(2, 0, 0, TAKEN_MS + 600000), NULL), ROSTER_REFUSED);
+	faults = roster_faults(r, TAKEN_MS);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(faults, 0), "error")),
+	    AHEAD_TEXT);
+	json_decref(faults);
+	roster_free(r);
+}
+
 static void
 test_removed(void **state)
 {
@@ -1182,6 +1205,7 @@ main(void)
 		cmocka_unit_test(test_stranger),
 		cmocka_unit_test(test_own_key),
 		cmocka_unit_test(test_ahead),
+		cmocka_unit_test(test_ahead_at_a_join),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_removed_key),
 		cmocka_unit_test(test_limit),
