@@ -67,6 +67,16 @@ miss_link(json_t *list, const json_t *routes, const json_t *status)
 	    "with a token of create_join_token there");
 }
 
+/* Links are configured, though in force after a restart, perhaps. */
+static int
+is_to_link(const json_t *config)
+{
+	const json_t *replication = json_object_get(config, "replication");
+
+	return (json_is_string(json_object_get(replication, "hostname")) ||
+	    json_is_string(json_object_get(replication, "url")));
+}
+
 json_t *
 cli_missing(const json_t *users, const json_t *config, const json_t *routes, const json_t *network,
     const json_t *status)
@@ -75,7 +85,8 @@ cli_missing(const json_t *users, const json_t *config, const json_t *routes, con
 	const char *name = json_string_value(json_object_get(clustering, "nodeName"));
 	int on = json_is_true(json_object_get(clustering, "enabled"));
 	/* It says so when links are configured; of what did not answer nothing is said. */
-	int meshed = on || (status != NULL && json_object_get(status, "type") == NULL);
+	int meshed = on ||
+	    (status != NULL && json_object_get(status, "type") == NULL && !is_to_link(config));
 	json_t *list = json_array();
 
 	if (users != NULL)

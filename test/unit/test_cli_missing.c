@@ -8,10 +8,13 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define ADMIN         "{\"role\":{\"permission\":{\"super_user\":true}}}"
-#define CLUSTER       "{\"role\":{\"permission\":{\"cluster_user\":true}}}"
-#define MESHED        "{\"clustering\":{\"enabled\":true,\"nodeName\":\"n\"}}"
-#define APART         "{\"clustering\":{\"enabled\":false,\"nodeName\":null}}"
+#define ADMIN   "{\"role\":{\"permission\":{\"super_user\":true}}}"
+#define CLUSTER "{\"role\":{\"permission\":{\"cluster_user\":true}}}"
+#define MESHED  "{\"clustering\":{\"enabled\":true,\"nodeName\":\"n\"}}"
+#define APART   "{\"clustering\":{\"enabled\":false,\"nodeName\":null}}"
+#define TO_LINK                                                  \
+	"{\"clustering\":{\"enabled\":false,\"nodeName\":null}," \
+	"\"replication\":{\"hostname\":\"n.example.com\"}}"
 #define LINKED(peers) "{\"type\":\"cluster-status\",\"connections\":[" peers "]}"
 #define PLAIN         "{\"connections\":[]}"
 #define ROUTED        "{\"hub\":[{\"host\":\"h\"}],\"leaf\":[]}"
@@ -64,6 +67,8 @@ static const struct {
 	{ "one that is linked", { "[" ADMIN "]", APART, NOTHING, NULL, LINKED("{}") }, { NULL } },
 	{ "one whose cluster_status did not answer", { "[" ADMIN "]", APART, NOTHING, NULL, NULL },
 	    { NULL } },
+	{ "one that is to link, after a restart: nor does it need anything of the mesh",
+	    { "[" ADMIN "]", TO_LINK, NOWHERE, "[{}]", PLAIN }, { "no node to link with" } },
 	{ "one of both forms", { "[" ADMIN "]", MESHED, NOWHERE, "[{}]", LINKED("") },
 	    { "no cluster user", "no route" } },
 };
