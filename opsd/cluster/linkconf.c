@@ -118,8 +118,8 @@ links_dial(const struct conf *c, const json_t *dials, int has_tls)
 
 /* ---- revoked certificates ---- */
 
-static json_t *
-routes_revoked(const struct conf *c)
+json_t *
+linkconf_revoked(const struct conf *c)
 {
 	json_t *serials = json_object();
 	char serial[SERIAL_MAX];
@@ -138,7 +138,7 @@ routes_revoked(const struct conf *c)
 static json_t *
 links_revoked(const struct conf *c, const json_t *revoked)
 {
-	json_t *serials = routes_revoked(c), *list = json_array(), *v;
+	json_t *serials = linkconf_revoked(c), *list = json_array(), *v;
 	const char *serial;
 
 	if (revoked != NULL)
@@ -152,7 +152,7 @@ links_revoked(const struct conf *c, const json_t *revoked)
 int
 linkconf_revokes(const struct conf *c, const char *serial)
 {
-	json_t *serials = routes_revoked(c);
+	json_t *serials = linkconf_revoked(c);
 	char normal[SERIAL_MAX];
 	int yes = serial_read(serial, normal) == 0 && json_object_get(serials, normal) != NULL;
 

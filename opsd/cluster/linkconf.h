@@ -22,7 +22,9 @@ void linkconf_add_told(const struct conf *c, json_t *dials, const json_t *told);
  */
 json_t *linkconf_links(const struct conf *c, const char *node_hex, const struct linkconf_keys *keys,
     const json_t *revoked, const json_t *dials);
-/* Whether one of the routes revokes it. */
+/* What routes revoke, {serial (serial.h): null}; new reference. */
+json_t *linkconf_revoked(const struct conf *c);
+/* Whether one of them revokes it. */
 int linkconf_revokes(const struct conf *c, const char *serial);
 
 #endif

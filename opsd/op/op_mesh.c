@@ -17,6 +17,7 @@
 #include "opsd/job/resync.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_linkstatus.h"
+#include "opsd/op/op_revoked.h"
 #include "opsd/op/op_unlinked.h"
 #include "opsd/pki/retained.h"
 
@@ -246,10 +247,11 @@ op_mesh_status(struct request *r)
 	char *name = data_node_name(&r->ops->data);
 
 	reply_json(r, 200,
-	    json_pack("{s:s*, s:s, s:b, s:o, s:o, s:o}", "type",
+	    json_pack("{s:s*, s:s, s:b, s:o, s:o, s:o, s:o}", "type",
 		r->ops->data.live.links ? "cluster-status" : NULL, "node_name", name, "is_enabled",
 		(int)r->ops->data.live.replicates, "servers", daemons_servers(r->ops->rep.daemons),
-		"connections", connections_json(r->ops), "warnings", warnings(&r->ops->rep)));
+		"connections", connections_json(r->ops), "warnings", warnings(&r->ops->rep),
+		"revoked_certificates", op_revoked_list(r->ops)));
 	free(name);
 }
 

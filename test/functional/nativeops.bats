@@ -97,6 +97,26 @@ serves()
 	routes n1 '[{"url":"wss://server-two:9925","revokedCertificates":["0A"]}]'
 }
 
+revoked()	# revoked NODE JQ: of the certificates that it refuses
+{
+	ok "$1" '{"operation":"cluster_status"}' ".revoked_certificates | $2"
+}
+
+@test "what is revoked is shown: by calls with who and when, and by routes" {
+	local before between
+
+	revoked n1 '. == [{"serial_number":"a","by":"replication.routes","time":null}]'
+	before=$(date +%s%3N)
+	ok n1 '{"operation":"update_node","revoked_certificates":["0x0B:01"]}'
+	between=$(date +%s%3N)
+	wait_until 5 eval '[ "$(date +%s%3N)" -gt "'"$between"'" ]'
+	ok n1 '{"operation":"update_node","revoked_certificates":["C"]}'
+	revoked n1 'map(.serial_number) == ["a","c","b01"] and all(.[1:][]; .by == "admin" and .time >= '"$before"')'
+	node_stop n1
+	node_run n1
+	revoked n1 'map(.serial_number) == ["a","c","b01"]'
+}
+
 @test "one call deletes routes of both forms" {
 	ok n1 '{"operation":"cluster_set_routes","server":"hub","routes":[{"host":"h1.example","port":9932}]}'
 	routes n1 '[{"url":"wss://server-two:9925","revokedCertificates":["0A"]}]'
