@@ -11,7 +11,8 @@
 #include "opsd/cluster/roster.h"
 #include "opsd/cluster/warnings_priv.h"
 
-#define REFUSED_MS UINT64_C(600000)
+#define REFUSALS_QUIET 5 /* tries, of which the last is a second or two after the first */
+#define REFUSED_MS     UINT64_C(600000)
 
 static void
 warn_tls(struct replication *rep, json_t *list)
@@ -172,6 +173,14 @@ warn_deaf(const json_t *leaf, json_t *list)
 	}
 }
 
+/* Whoever has just joined is refused by members that have not heard of it; they have within a second. */
+static int
+is_early(const json_t *dial)
+{
+	return (json_is_true(json_object_get(dial, "refused")) &&
+	    json_integer_value(json_object_get(dial, "tries")) < REFUSALS_QUIET);
+}
+
 static void
 warn_dialling(const json_t *leaf, json_t *list)
 {
@@ -183,7 +192,7 @@ warn_dialling(const json_t *leaf, json_t *list)
 		const char *why = json_string_value(json_object_get(one, "error"));
 		const char *key = json_string_value(json_object_get(one, "key"));
 
-		if (why == NULL || key == NULL)
+		if (why == NULL || key == NULL || is_early(one))
 			continue;
 		o = warnings_add(list, "link_failing",
 		    json_sprintf("There is no link with %s: %s", key, why));
