@@ -312,11 +312,13 @@ cli()
 	cp "$HL_T/nodes/n1/port.api" "$HL_T/nodes/f1/port.api"
 	node_config f1 >"$HL_T/nodes/f1/hubleaf.yaml"
 	run "$HL_CLI" run -c "$HL_T/nodes/f1/hubleaf.yaml"
-	[[ $status = 1 && $output == *"giving up"* ]]
+	[ "$status" = 1 ]
+	[[ $output == *"giving up"* ]]
 	run "$HL_CLI" -c "$HL_T/nodes/f1/hubleaf.yaml" status
 	[ "$status" = 1 ]
 	[[ ${lines[0]} == "failed: "*" [error]"*"port $(port n1 api): Address already in use" ]]
-	[[ $output == *"this node  stopped"* && $output != *running* ]]
+	[[ $output == *"this node  stopped"* ]]
+	[[ $output != *running* ]]
 }
 
 # As it is in each of its tries to start, for as long as these take.
