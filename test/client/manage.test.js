@@ -151,7 +151,7 @@ test('jobs: started, watched, listed by day', async () => {
 });
 
 test('what is not offered is said as a peer would say it, and the rest goes on', async () => {
-	for (const operation of ['list_metrics', 'get_analytics', 'sql'])
+	for (const operation of ['list_metrics', 'get_analytics'])
 		assert.equal((await client.refused(400, operation)).error, `Operation '${operation}' not found`);
 	const [cert] = await client.ask('list_certificates');
 	assert.match(cert.certificate, /^-----BEGIN CERTIFICATE-----/);

@@ -462,8 +462,29 @@ differing()	# differing NODE TAG FROM: 8000 rows from that id on
 	ok "$1" @"$HL_T/rows.json"
 }
 
+# n1's opsd runs a moment in thirty: the tests are slower than it is.
+slow()
+{
+	source_pid=$(node_pid n1 opsd)
+	(
+		while kill -STOP "$source_pid" && sleep 0.3; do
+			kill -CONT "$source_pid"
+			sleep 0.01
+		done
+	) >/dev/null 2>&1 3>&- &
+	slower=$!
+}
+
+brisk()
+{
+	kill "$slower"
+	wait "$slower" || true
+	kill -CONT "$source_pid" 2>/dev/null || true
+}
+
 resync_begun()	# n2's from n1: some rows are copied, others are not yet; `id` is its job
 {
+	slow
 	id=$(ask n2 '{"operation":"resync","node_name":"n1","database":"dev","table":"cut"}' | jq -r .job_id)
 	wait_until 20 ok n2 '{"operation":"cluster_status"}' '.connections[0].resyncs[0].copied | . > 0 and . < 8000'
 }
@@ -489,6 +510,7 @@ cut_tags()	# cut_tags NODE: how many rows of which tag
 	apart 1
 	resync_begun
 	node_kill n2 opsd
+	brisk
 	wait_until 20 job_ended n2 "$id"
 	ok n2 "{\"operation\":\"get_job\",\"id\":\"$id\"}" '.[0] | .status == "ERROR" and
 	    (.message | test("^The node was restarted while the job ran: [1-9][0-9]* records had been copied$"))'
@@ -507,6 +529,7 @@ cut_tags()	# cut_tags NODE: how many rows of which tag
 	apart 2
 	resync_begun
 	node_kill n1 opsd
+	brisk
 	wait_until 60 job_ended n2 "$id"
 	ok n2 "{\"operation\":\"get_job\",\"id\":\"$id\"}" '.[0] | .status == "COMPLETE" and
 	    (.message | endswith(": 8000 copied, 0 are only here"))'
