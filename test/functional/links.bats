@@ -149,7 +149,8 @@ sends()		# sends NODE: something that the other has not confirmed
 
 waits()		# waits NODE: for the next transaction
 {
-	status "$1" | jq -e '[.connections[0].database_sockets[] | has("sendingMessage")] == [false]'
+	status "$1" | jq -e '[.connections[0].database_sockets[] | select(.database == "dev") |
+	    has("sendingMessage")] == [false]'
 }
 
 @test "cluster_status has sendingMessage while the other has not confirmed it, and only then" {
