@@ -11,7 +11,8 @@
 
 #include "common/base/buf.h"
 
-#define NAME_MAX_LEN 128 /* of a name that is compared */
+#define NAME_MAX_LEN  128 /* of a name that is compared */
+#define BEGINNING_MIN 3   /* letters that tell which name they begin */
 
 static char
 fold_char(char ch)
@@ -51,6 +52,16 @@ words_too_far(const char *word)
 	return ((unsigned)strlen(word) / 3 + 2);
 }
 
+/* Who writes the beginning of a name has left out the rest. */
+static unsigned
+distance_to(const char *word, const char *known)
+{
+	size_t n = strlen(word);
+
+	return (n >= BEGINNING_MIN && strncmp(word, known, n) == 0 ? 1 :
+								     words_distance(word, known));
+}
+
 const char *
 words_near(const char *word, const char *const *known)
 {
@@ -58,7 +69,7 @@ words_near(const char *word, const char *const *known)
 	const char *nearest = NULL;
 
 	for (; *known != NULL; known++)
-		if ((d = words_distance(word, *known)) < least) {
+		if ((d = distance_to(word, *known)) < least) {
 			least = d;
 			nearest = *known;
 		}

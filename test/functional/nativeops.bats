@@ -145,7 +145,7 @@ revoked()	# revoked NODE JQ: of the certificates that it refuses
 	    "replication":{"mtls":{"certificateVerification":{"crl":{"timeout":10000}}}}}' \
 	    '"'"'replication.startTime' must not be in the future. 'replication.routes[0].startTime' must not be in the future. 'replication.mtls.certificateVerification' must be false: list what is revoked in revokedCertificates of a route"'"'
 	refused n1 400 '{"operation":"set_configuration","replication_routes":[{"host":"a"}]}' \
-	    '"'"'replication.routes[0].hostname' or 'replication.routes[0].url' is required. 'replication.routes[0].host' is not allowed"'"'
+	    '"'"'replication.routes[0].hostname' or 'replication.routes[0].url' is required. 'replication.routes[0].host' is not allowed, did you mean 'hostname'?"'"'
 	refused n1 400 '{"operation":"cluster_set_routes","routes":[{"hostname":"a","startTime":"2099-01-01T00:00:00Z"}]}' \
 	    '"'"'routes[0].startTime' must not be in the future"'"'
 	ok n1 '{"operation":"set_configuration","replication_databases":"data","replication_startTime":"2026-01-01"}'
