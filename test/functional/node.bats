@@ -85,7 +85,8 @@ lines()		# lines FIELDS JQ: read_log's answer
 	lines '"order":"asc","log_name":"opsd","start":1,"limit":2' 'length == 2'
 	jq -e --argjson all "$all" '. == $all[1:3]' <<<"$body"
 	lines '"log_name":"leafd","limit":10' 'length > 0 and all(.[]; .thread == "leafd")'
-	# a level, and those above it
+	# a level, and those above it; a wrong password is a warning
+	HL_PASSWORD=wrong ask n1 '{"operation":"user_info"}' | grep -q error
 	lines '"level":"info","limit":10000' '[.[].level] | unique - ["info", "notify"] | . - ["error", "warn"] == []'
 	lines '"level":"info","limit":10000' 'map(.level) | index("info") and index("warn")'
 	lines '"level":"warn","limit":10000' 'length > 0 and (map(.level) | index("warn") and index("info") == null)'

@@ -146,7 +146,8 @@ test_reading_a_body(void **state)
 		{ "{\"operation\":5}", "Request body must include an 'operation' property." },
 		{ "{\"operation\":\"insert\\u0000\"}",
 		    "Request body must include an 'operation' property." },
-		{ "{\"operation\":\"Insert\"}", "Operation 'Insert' not found" },
+		{ "{\"operation\":\"Insert\"}",
+		    "Operation 'Insert' not found, did you mean 'insert'?" },
 	};
 	json_t *b;
 	char *err = NULL;
