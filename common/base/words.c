@@ -49,7 +49,7 @@ words_distance(const char *a, const char *b)
 unsigned
 words_too_far(const char *word)
 {
-	return ((unsigned)strlen(word) / 3 + 2);
+	return ((unsigned)strlen(word) / 4 + 2);
 }
 
 /* Who writes the beginning of a name has left out the rest. */
