@@ -314,7 +314,8 @@ next_key(struct rd *items, uint32_t *left, size_t *klen)
 static int
 key_order(const uint8_t *a, size_t alen, const uint8_t *b, size_t blen)
 {
-	int d = memcmp(a, b, alen < blen ? alen : blen);
+	size_t n = alen < blen ? alen : blen;
+	int d = n > 0 ? memcmp(a, b, n) : 0; /* what is empty may be nowhere */
 
 	return (d != 0 ? d : (alen > blen) - (alen < blen));
 }
