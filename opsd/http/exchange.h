@@ -13,8 +13,8 @@ enum stage { ASKING_WHO, READING_BODY, RUNNING };
 struct exchange {
 	struct request r; /* first */
 	struct http_thread *thread;
-	struct conn *conn; /* NULL: the client went away, or has its answer */
-	_Atomic int gone;  /* that, for any thread */
+	/* NULL, for any thread to see: the client went away, or has its answer */
+	struct conn *_Atomic conn;
 	struct head head;
 	enum stage stage;
 	char from[64];

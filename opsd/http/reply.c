@@ -207,7 +207,6 @@ send_out(struct exchange *x)
 	struct buf headers = { 0 };
 
 	x->conn = NULL;
-	x->gone = 1;
 	answer_headers(x, &headers);
 	c->close |= x->last;
 	conn_answer(c, x->status, &headers, &x->out);
@@ -447,7 +446,7 @@ reply_abort(struct request *r)
 int
 request_gone(const struct request *r)
 {
-	return (r->http->gone);
+	return (r->http->conn == NULL);
 }
 
 static void
@@ -496,7 +495,6 @@ void
 exchange_gone(struct exchange *x)
 {
 	x->conn = NULL;
-	x->gone = 1;
 	if (x->stage == READING_BODY)
 		exchange_free(x);
 	else if (x->paused) {

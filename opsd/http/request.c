@@ -314,7 +314,6 @@ exchange_refuse(struct exchange *x, int status, const char *text)
 	/* Somebody works on it, and will answer to nobody. */
 	exchange_answered(x, status);
 	x->conn = NULL;
-	x->gone = 1;
 	c->close = 1;
 	buf_addf(&headers, "Content-Type: application/json\r\n");
 	cors_headers(x->thread->http->cors, head_find(&x->head, "Origin"), &headers);
