@@ -244,17 +244,22 @@ suits_links(const struct cert_change *c, const struct cert_wanted *w)
 	    (tlsconf_trust(c->set) != TLSCONF_SECRET || conf_str(c->set, CL_TLS_CA) != NULL));
 }
 
-/* USE_REPLICATION where there are links by hostname, of `certs`, when these are given, as others dial this node. */
+/* USE_REPLICATION where there are links by hostname. */
 static unsigned
-link_use(const struct conf *set, const struct certpem *certs)
+link_use(const struct conf *set)
+{
+	return (repconf_on(set) ? USE_REPLICATION : 0);
+}
+
+/* Whether they are for the name by which others dial this node. */
+static int
+covers_own(const struct conf *set, const struct certpem *certs)
 {
 	char *own = repconf_hostname(set);
-	unsigned use = repconf_on(set) && (certs == NULL || certpem_covers(certs, own)) ?
-	    USE_REPLICATION :
-	    0;
+	int is = certpem_covers(certs, own);
 
 	free(own);
-	return (use);
+	return (is);
 }
 
 /* -1 with the request answered. */
@@ -263,7 +268,7 @@ check_link_name(const struct cert_change *c, const struct cert_wanted *w, unsign
 {
 	char *own;
 
-	if (!(uses & USE_REPLICATION) || !repconf_on(c->set) || link_use(c->set, w->certs) != 0)
+	if ((uses & link_use(c->set)) == 0 || covers_own(c->set, w->certs))
 		return (0);
 	own = repconf_hostname(c->set);
 	reply_error(c->r, 400,
@@ -280,7 +285,9 @@ uses_for(const struct cert_change *c, const struct cert_wanted *w)
 
 	if (uses == 0)
 		uses = USE_HTTPS | (suits_links(c, w) ? USE_CLUSTERING : 0) |
-		    (certpem_serves(w->certs, 1) ? link_use(c->set, w->certs) : 0);
+		    (certpem_serves(w->certs, 1) && covers_own(c->set, w->certs) ?
+			    link_use(c->set) :
+			    0);
 	return (uses);
 }
 
@@ -408,7 +415,7 @@ trust_named(struct cert_change *c, const struct cert_wanted *w)
 static unsigned
 authority_uses(const struct cert_change *c, const struct cert_wanted *w)
 {
-	unsigned links = link_use(c->set, NULL);
+	unsigned links = link_use(c->set);
 
 	if (w->uses != 0)
 		return (w->uses);
