@@ -147,7 +147,6 @@ void
 cli_print_error(const struct answer *a, const json_t *v)
 {
 	const char *error = json_string_value(json_object_get(v, "error"));
-
 	char status[40] = "";
 
 	if (error == NULL || json_object_size(v) != 1) {
@@ -167,15 +166,20 @@ statement_field(const char *field)
 	return (xasprintf("%s%s", is_statement ? "sql=" : "", field));
 }
 
+int
+cli_is_sql(const struct cli *c)
+{
+	return (c->command != NULL && strcmp(c->command, "sql") == 0);
+}
+
 json_t *
 cli_operation_body(const struct cli *c)
 {
 	char **fields = xcalloc((size_t)c->nfields + 1, sizeof(*fields));
-	int is_sql = c->command != NULL && strcmp(c->command, "sql") == 0;
 	json_t *body;
 
 	for (int i = 0; i < c->nfields; i++)
-		fields[i] = is_sql ? statement_field(c->fields[i]) : xstrdup(c->fields[i]);
+		fields[i] = cli_is_sql(c) ? statement_field(c->fields[i]) : xstrdup(c->fields[i]);
 	body = cli_body(c->command, c->nfields, fields);
 	for (int i = 0; i < c->nfields; i++)
 		free(fields[i]);

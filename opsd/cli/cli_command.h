@@ -20,6 +20,7 @@ struct cli {
 void cli_load_conf(struct cli *c, int own);
 /* The command's name and fields as a request; a new reference. */
 json_t *cli_operation_body(const struct cli *c);
+int cli_is_sql(const struct cli *c); /* the operation sql, which has a short form */
 /* Where it goes, by the fields for that, which leave the body; target_free it. */
 void cli_choose_target(struct cli *c, struct cli_target *t, json_t *body);
 /* Sends the operation and prints the answer; the exit status. */

@@ -116,8 +116,7 @@ int
 cli_operation(struct cli *c)
 {
 	json_t *body = cli_operation_body(c);
-	int is_sql = c->command != NULL && strcmp(c->command, "sql") == 0;
-	enum look look = cli_take_look(body, is_sql ? LOOK_TABLE : LOOK_YAML);
+	enum look look = cli_take_look(body, cli_is_sql(c) ? LOOK_TABLE : LOOK_YAML);
 	int wait = cli_take_flag(body, "wait"), rc;
 	char *id = NULL, *err, *text;
 	struct cli_target t = { 0 };

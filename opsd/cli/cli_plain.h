@@ -8,5 +8,7 @@
  * obey it.
  */
 void cli_plain(struct buf *out, const char *text);
+/* The bytes of the control character that begins there, also of one beyond ASCII; 0: it is none. */
+size_t cli_control(const char *text);
 
 #endif

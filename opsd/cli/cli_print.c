@@ -10,6 +10,7 @@
 #include "common/conf/yaml.h"
 #include "opsd/cli/cli.h"
 #include "opsd/cli/cli_fields.h"
+#include "opsd/cli/cli_plain.h"
 
 enum look
 cli_take_look(json_t *body, enum look otherwise)
@@ -45,17 +46,17 @@ put_break(struct buf *out, int depth)
 		buf_addf(out, "\n%*s", depth * 2, "");
 }
 
-/* Controls beyond ASCII as well, which JSON leaves and terminals obey. */
+/* JSON text, with those controls escaped that JSON leaves and terminals obey: of each the last byte is its number. */
 static void
 put_escaped(struct buf *out, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	size_t n;
 
-	for (; *s != '\0'; s++)
-		if (*s == 0x7f || (*s == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f))
-			buf_addf(out, "\\u%04X", *s == 0x7f ? *s : *++s);
+	for (; *text != '\0'; text += n > 0 ? n : 1)
+		if ((n = cli_control(text)) > 0)
+			buf_addf(out, "\\u%04X", (unsigned char)text[n - 1]);
 		else
-			buf_u8(out, *s);
+			buf_u8(out, (uint8_t)*text);
 }
 
 static void

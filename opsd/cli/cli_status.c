@@ -267,6 +267,13 @@ pending_part(const json_t *info, const json_t *status, const json_t *config)
 
 /* ---- all ---- */
 
+/* Of a node that has said what it is; of another NULL. */
+static json_t *
+ask_further(const struct cli_target *t, const json_t *info, const char *operation)
+{
+	return (info != NULL ? ask_operation(t, operation, NULL) : NULL);
+}
+
 /*
  * A nats-server, which opsd knows of.  When opsd answers and has not heard of it, its daemon hangs, or is not
  * connected; when opsd does not answer, nobody knows.
@@ -353,11 +360,11 @@ cli_status(const struct conf *conf, const struct cli_target *t, int *runs, char 
 		return (NULL);
 	}
 	free(why);
-	network = info != NULL ? ask_operation(t, "cluster_network", NULL) : NULL;
-	status = info != NULL ? ask_operation(t, "cluster_status", NULL) : NULL;
-	users = info != NULL ? ask_operation(t, "list_users", NULL) : NULL;
-	config = info != NULL ? ask_operation(t, "get_configuration", NULL) : NULL;
-	routes = info != NULL ? ask_operation(t, "cluster_get_routes", NULL) : NULL;
+	network = ask_further(t, info, "cluster_network");
+	status = ask_further(t, info, "cluster_status");
+	users = ask_further(t, info, "list_users");
+	config = ask_further(t, info, "get_configuration");
+	routes = ask_further(t, info, "cluster_get_routes");
 	o = json_pack("{s:o, s:o}", "hubleaf", node_part(pid, t, health, info, status),
 	    "clustering", clustering_part(conf, info, network, status, config));
 	set_list(o, "failed", failed_part(conf, info));
