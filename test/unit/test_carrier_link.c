@@ -18,6 +18,7 @@
 #include "opsd/cluster/daemons.h"
 #include "opsd/cluster/members.h"
 #include "opsd/cluster/roster.h"
+#include "opsd/cluster/warnings_priv.h"
 #include "opsd/pki/signer.h"
 #include "test/unit/holding.h"
 #include "test/unit/openrep.h"
@@ -1054,6 +1055,35 @@ test_told(void **state)
 	assert_int_equal(leaf.nlinks, n + 2);
 }
 
+static void
+assert_failing(int tries, int refused, int is_warned)
+{
+	json_t *state = json_pack("{s:[{s:s, s:s, s:i, s:b}]}", "dialling", "key",
+	    "wss://boston.example:9", "error", "it is none", "tries", tries, "refused", refused);
+	json_t *list = json_array(), *w;
+	int n = 0;
+	size_t i;
+
+	warnings_links(&r->rep, state, list);
+	json_array_foreach(list, i, w)
+		n += strcmp(json_string_value(json_object_get(w, "kind")), "link_failing") == 0;
+	assert_int_equal(n, is_warned);
+	json_decref(list);
+	json_decref(state);
+}
+
+/* Members that have not heard yet of who has joined refuse it; whatever else is wrong is said at once. */
+static void
+test_refused_early(void **state)
+{
+	set_conf(REP_PORT, json_integer(9999));
+	until(carrier_link_on(r->rep.link));
+	assert_failing(1, 1, 0);
+	assert_failing(4, 1, 0);
+	assert_failing(5, 1, 1);
+	assert_failing(1, 0, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -1082,6 +1112,7 @@ main(void)
 		TEST(test_leafd_goes_before),
 		TEST(test_removed),
 		TEST(test_told),
+		TEST(test_refused_early),
 	};
 
 	log_init("test", (enum log_level)0);
