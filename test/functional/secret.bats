@@ -50,7 +50,7 @@ flows()		# flows ID: from each to the other
 	grep -q "IP Address:127.0.0.1" "$HL_T/names"
 	grep -q "DNS:localhost" "$HL_T/names"
 	# So that a server which dials itself gets far enough to see that.
-	grep -q "IP Address:0.0.0.0" "$HL_T/names"
+	grep -qF "IP Address:0.0.0.0" "$HL_T/names"
 	grep -q "DNS:$(uname -n)" "$HL_T/names"
 	# Nor is the password in what one says to the other.
 	[ "$(grep -c cluster-secret "$(root n2)/clustering/hub/hub.conf")" = 1 ]

@@ -13,6 +13,7 @@
 #define USERS   "2026-01-02T03:04:05.678Z [opsd] [info]: auth: there is no administrator\n"
 #define PORT    "2026-01-02T03:04:05.678Z [opsd] [error] [n1]: port 9925: Address already in use"
 #define DISK    "2026-01-02T03:04:05.678Z [opsd] [error]: store: No space left on device"
+#define NAMED   "2026-01-02T03:04:05.678Z [opsd] [warn]: a table is named [error]\n"
 #define QUOTED  "2026-01-02T03:04:05.678Z [opsd] [warn]: a table is named stopping (it is)\n"
 
 static const struct {
@@ -28,6 +29,7 @@ static const struct {
 	{ "it was stopped", READY PORT "\n" STOPPED, NULL },
 	{ "it failed after it was ready", READY DISK "\n", DISK },
 	{ "words in a line that is another", PORT "\n" QUOTED, PORT },
+	{ "a level in the text of another", NAMED, NULL },
 	{ "the log begins within a line", "e: it] [error]\n" READY, NULL },
 };
 

@@ -15,6 +15,9 @@
 #define TO_LINK                                                  \
 	"{\"clustering\":{\"enabled\":false,\"nodeName\":null}," \
 	"\"replication\":{\"hostname\":\"n.example.com\"}}"
+#define TO_LINK_BY_URL                                           \
+	"{\"clustering\":{\"enabled\":false,\"nodeName\":null}," \
+	"\"replication\":{\"hostname\":null,\"url\":\"wss://n.example.com:9933\"}}"
 #define LINKED(peers) "{\"type\":\"cluster-status\",\"connections\":[" peers "]}"
 #define PLAIN         "{\"connections\":[]}"
 #define ROUTED        "{\"hub\":[{\"host\":\"h\"}],\"leaf\":[]}"
@@ -69,6 +72,8 @@ static const struct {
 	    { NULL } },
 	{ "one that is to link, after a restart: nor does it need anything of the mesh",
 	    { "[" ADMIN "]", TO_LINK, NOWHERE, "[{}]", PLAIN }, { "no node to link with" } },
+	{ "one that is to link, and is named by its URL",
+	    { "[" ADMIN "]", TO_LINK_BY_URL, NOWHERE, "[{}]", PLAIN }, { "no node to link with" } },
 	{ "one of both forms", { "[" ADMIN "]", MESHED, NOWHERE, "[{}]", LINKED("") },
 	    { "no cluster user", "no route" } },
 };
