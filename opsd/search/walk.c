@@ -186,13 +186,10 @@ static int
 run_is_sorted(struct search *s, const uint8_t *value, size_t n)
 {
 	const struct order *o = s->orders;
-	struct scalar sc;
 
 	if (s->norders > 1 && (o[1].field.kind != FIELD_KEY || o[1].descending != o[0].descending))
 		return (1);
-	/* Of a long text it has the beginning. */
-	return (value[0] == RANK_TEXT && n >= KEY_TEXT_MAX &&
-	    scalar_from_key(&sc, value, n, &s->view.scratch) == 0 && sc.n >= KEY_TEXT_MAX);
+	return (key_is_cut(value, n, &s->view.scratch));
 }
 
 /* An entry stands for a row, which need not be looked at when it is before the page. */
@@ -247,19 +244,13 @@ static int
 index_entry(struct search *s, const uint8_t **value, size_t *vlen, const uint8_t **key,
     size_t *klen)
 {
-	const size_t head = 4 + 2; /* table and attribute id */
 	size_t n;
 	const uint8_t *p = store_iter_key(s->it, &n);
 
-	*vlen = n > head ? field_key_span(p + head, n - head) : 0;
-	if (*vlen == 0 || head + *vlen >= n) {
-		fail_search(s, 500, "a stored index entry cannot be read");
-		return (-1);
-	}
-	*value = p + head;
-	*key = *value + *vlen;
-	*klen = n - head - *vlen;
-	return (0);
+	if (field_index_entry(p, n, value, vlen, key, klen) == 0)
+		return (0);
+	fail_search(s, 500, "a stored index entry cannot be read");
+	return (-1);
 }
 
 /* 0: those before it are to be shown first. */

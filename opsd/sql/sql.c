@@ -117,16 +117,14 @@ authorize_action(void *arg, int action, const char *a, const char *b, const char
 /* Of SQLite's own tables the statement may use those that hold nothing of their own. */
 static const char *const table_functions[] = { "json_each", "json_tree" };
 
+#define TABLE_FUNCTIONS (sizeof(table_functions) / sizeof(table_functions[0]))
+
 static void
 drop_modules(sqlite3 *db)
 {
-	const char *keep[sizeof(table_functions) / sizeof(table_functions[0]) + 2];
-	size_t n = 0;
+	const char *keep[TABLE_FUNCTIONS + 2] = { "hl" };
 
-	for (; n < sizeof(table_functions) / sizeof(table_functions[0]); n++)
-		keep[n] = table_functions[n];
-	keep[n++] = "hl";
-	keep[n] = NULL;
+	memcpy(keep + 1, table_functions, sizeof(table_functions));
 	sqlite3_drop_modules(db, keep);
 }
 
@@ -292,6 +290,21 @@ sql_free(struct sql *s)
 	free(s);
 }
 
+/* SQLite makes one at its first use, which the authorizer would take for a change. */
+static void
+make_table_functions(struct sql *s)
+{
+	char *use;
+
+	for (size_t i = 0; i < TABLE_FUNCTIONS; i++) {
+		if (!sqltext_names(&s->text, table_functions[i]))
+			continue;
+		use = xasprintf("SELECT 1 FROM %s('[]')", table_functions[i]);
+		sqlite3_exec(s->db, use, NULL, NULL, NULL);
+		free(use);
+	}
+}
+
 static int
 open_engine(struct sql *s)
 {
@@ -305,8 +318,7 @@ open_engine(struct sql *s)
 	}
 	set_limits(s->db);
 	drop_modules(s->db);
-	/* They are made at their first use, which the authorizer would take for a change. */
-	sqlite3_exec(s->db, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL, NULL, NULL);
+	make_table_functions(s);
 	return (0);
 }
 

@@ -75,8 +75,9 @@ enum {
 	WAY_AFTER = 4,
 	WAY_TO = 8,
 	WAY_BEFORE = 16,
-	WAY_BACK = 32, /* in the order of the column, descending */
-	WAY_BITS = 6,
+	WAY_ORDER = 32, /* in the order of the column, */
+	WAY_BACK = 64,  /* descending */
+	WAY_BITS = 7,
 };
 int sqlindex_best(sqlite3_vtab *vtab, sqlite3_index_info *info);
 /* The ranges of a way, two at most; their number. */

@@ -327,6 +327,7 @@ take_order(struct chooser *ch, size_t col)
 	if (col != ch->col || (ch->way & WAY_EQUAL) != 0 || !in_sql_order(ch->t, &ch->t->cols[col]))
 		return;
 	ch->info->orderByConsumed = 1;
+	ch->way |= WAY_ORDER;
 	if (ch->info->aOrderBy[0].desc)
 		ch->way |= WAY_BACK;
 }
@@ -349,7 +350,7 @@ way_words(const struct chooser *ch)
 	const struct sqlcolumn *c = &ch->t->cols[ch->col];
 	int from = ch->way & (WAY_FROM | WAY_AFTER), to = ch->way & (WAY_TO | WAY_BEFORE);
 
-	if ((ch->way & ~WAY_BACK) == 0 && ch->col == ch->t->key)
+	if ((ch->way & ~(WAY_ORDER | WAY_BACK)) == 0 && ch->col == ch->t->key)
 		return (sqlite3_mprintf("all rows%s",
 		    (ch->way & WAY_BACK) != 0 ? ", backwards" : ""));
 	return (sqlite3_mprintf("%s %s%s%s%s%s%s", ch->col == ch->t->key ? "key" : "index on",

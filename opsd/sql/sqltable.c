@@ -41,21 +41,6 @@ add_column(struct sqltable *t, const char *name, struct field f, int shown)
 	t->cols[t->ncols++] = (struct sqlcolumn){ .field = f, .name = with, .shown = shown };
 }
 
-/* SQLite has a limit: of a table with more columns the statement must name those that it wants. */
-static int
-is_word_of(const struct sql *s, const char *name)
-{
-	const struct sqltext *text = &s->text;
-
-	for (size_t i = 0; i < text->nnames; i++)
-		if (sqlite3_stricmp(text->names[i].table, name) == 0)
-			return (1);
-	for (size_t i = 0; i < text->nwritten; i++)
-		if (sqlite3_stricmp(text->written[i], name) == 0)
-			return (1);
-	return (0);
-}
-
 /* Those of the table; of what is written also those that it has not yet. */
 static void
 add_columns(struct sqltable *t, int target)
@@ -73,8 +58,8 @@ add_columns(struct sqltable *t, int target)
 			continue;
 		if (f.kind == FIELD_KEY)
 			t->key = t->ncols;
-		else if (many && !is_word_of(t->sql, name))
-			continue;
+		else if (many && !sqltext_names(text, name))
+			continue; /* of more columns than SQLite can have, those that it names */
 		add_column(t, name, f, permission_attribute(t->sql->user, of, name, MAY_READ));
 	}
 	for (size_t i = 0; target && i < text->nwritten; i++)

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/mem.h"
 #include "opsd/sql/sqltoken.h"
@@ -68,7 +69,7 @@ add_name(struct reader *r, char *db, char *table)
 	t->names[t->nnames++] = (struct sqlname){ db, table };
 }
 
-/* a.b, and what stands alone; not what is called as a function. */
+/* a.b, and each word that stands alone: which of them are tables, the catalog knows. */
 static void
 read_table_names(struct reader *r)
 {
@@ -351,6 +352,15 @@ sqltext_read(struct sqltext *t, const char *sql, char **err)
 		return (0);
 	sqltext_free(t);
 	return (-1);
+}
+
+int
+sqltext_names(const struct sqltext *t, const char *word)
+{
+	for (size_t i = 0; i < t->nnames; i++)
+		if (strcasecmp(t->names[i].table, word) == 0)
+			return (1);
+	return (0);
 }
 
 static void

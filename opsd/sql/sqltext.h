@@ -16,7 +16,7 @@ struct sqlname {
 struct sqltext {
 	enum sqlverb verb;
 	struct buf text;       /* for SQLite, with a NUL behind it */
-	struct sqlname *names; /* whatever may be a table: more than there are */
+	struct sqlname *names; /* whatever may be a table or a column: more than there are */
 	size_t nnames;
 	struct sqlname target; /* of what writes; table NULL: it was not found */
 	char **written;        /* attributes that INSERT lists or UPDATE sets */
@@ -36,6 +36,8 @@ enum { SQLTEXT_TRUE_BYTE = 0xf7, SQLTEXT_FALSE_BYTE = 0xf6 };
 /* -1 with *err, for a 400: no statement, more than one, or one that is not for here. */
 int sqltext_read(struct sqltext *t, const char *sql, char **err);
 void sqltext_free(struct sqltext *t);
+int sqltext_names(const struct sqltext *t,
+    const char *word); /* it is among the names, in any case */
 /* The name in quotes, appended. */
 void sqltext_quote(struct buf *out, const char *name);
 

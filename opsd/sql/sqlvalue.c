@@ -163,20 +163,12 @@ is_deep_text(sqlite3_value *v)
 	return (n > 0 && s[n - 1] == DEEP_END);
 }
 
-static int
-is_deep_type(const char *type)
-{
-	return (type != NULL &&
-	    (type[0] == '[' || sqlite3_stricmp(type, "Array") == 0 ||
-		sqlite3_stricmp(type, "Object") == 0));
-}
-
 static json_t *
 text_json(sqlite3_value *v, const char *type, unsigned seen)
 {
 	json_t *deep = NULL;
 
-	if (is_deep_text(v) || (seen & SEEN_DEEP) != 0 || is_deep_type(type) ||
+	if (is_deep_text(v) || (seen & SEEN_DEEP) != 0 || attrtype_is_deep(type) ||
 	    sqlite3_value_subtype(v) == SUBTYPE_JSON)
 		deep = deep_value(v);
 	if (deep != NULL)

@@ -104,6 +104,13 @@ find_type(const char *name, size_t n)
 	return (NULL);
 }
 
+/* [Type] */
+static int
+is_list_type(const char *type, size_t n)
+{
+	return (n > 2 && type[0] == '[' && type[n - 1] == ']');
+}
+
 static char *
 list_fault(const struct type *t, const json_t *v)
 {
@@ -127,7 +134,7 @@ attrtype_fault(const char *type, const json_t *v)
 	if (type == NULL || json_is_null(v))
 		return (NULL);
 	n = strlen(type);
-	if (n > 2 && type[0] == '[' && type[n - 1] == ']')
+	if (is_list_type(type, n))
 		return (list_fault(find_type(type + 1, n - 2), v));
 	t = find_type(type, n);
 	return (t == NULL || t->is(v) ? NULL : xstrdup(t->must));
@@ -158,4 +165,11 @@ int
 attrtype_is_boolean(const char *type)
 {
 	return (is_one_of(type, is_boolean, is_boolean, is_boolean));
+}
+
+int
+attrtype_is_deep(const char *type)
+{
+	return ((type != NULL && is_list_type(type, strlen(type))) ||
+	    is_one_of(type, is_array, is_object, is_object));
 }

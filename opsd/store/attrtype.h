@@ -14,5 +14,6 @@ char *attrtype_fault(const char *type, const json_t *v);
 int attrtype_is_number(const char *type); /* a whole one */
 int attrtype_is_text(const char *type);
 int attrtype_is_boolean(const char *type);
+int attrtype_is_deep(const char *type); /* an array, a list or an object */
 
 #endif

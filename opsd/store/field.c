@@ -131,6 +131,21 @@ field_index_has(const struct field *f, struct row_view *v, struct buf *scratch,
 	    memcmp(scratch->data, value, n) == 0);
 }
 
+int
+field_index_entry(const uint8_t *p, size_t n, const uint8_t **value, size_t *vlen,
+    const uint8_t **key, size_t *klen)
+{
+	const size_t head = 4 + 2; /* table and attribute id */
+
+	*vlen = n > head ? field_key_span(p + head, n - head) : 0;
+	if (*vlen == 0 || head + *vlen >= n)
+		return (-1);
+	*value = p + head;
+	*key = *value + *vlen;
+	*klen = n - head - *vlen;
+	return (0);
+}
+
 size_t
 field_key_span(const uint8_t *p, size_t n)
 {

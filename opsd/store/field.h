@@ -43,6 +43,9 @@ int field_index_key(const struct field *f, struct row_view *v, struct buf *out);
  */
 int field_index_has(const struct field *f, struct row_view *v, struct buf *scratch,
     const uint8_t *value, size_t n);
+/* Where an index key has its value and the row's key (key_index); -1: it is broken. */
+int field_index_entry(const uint8_t *p, size_t n, const uint8_t **value, size_t *vlen,
+    const uint8_t **key, size_t *klen);
 /* Length of the value at p, at the front of the rest of an index key; 0 when broken. */
 size_t field_key_span(const uint8_t *p, size_t n);
 void row_view_free(struct row_view *v);

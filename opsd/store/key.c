@@ -319,6 +319,15 @@ key_to_json(struct rd *r)
 }
 
 int
+key_is_cut(const uint8_t *p, size_t n, struct buf *scratch)
+{
+	struct scalar sc;
+
+	return (p[0] == RANK_TEXT && n >= KEY_TEXT_MAX &&
+	    scalar_from_key(&sc, p, n, scratch) == 0 && sc.n >= KEY_TEXT_MAX);
+}
+
+int
 key_is_number(const uint8_t *p)
 {
 	return (p[0] == RANK_NUMBER);

@@ -28,6 +28,8 @@ size_t key_len(const uint8_t *p, size_t n);
 /* As key_len without a look at the text: values in index keys may be cut. */
 size_t key_span(const uint8_t *p, size_t n);
 int key_is_number(const uint8_t *p);
+/* Of an index: text of which only the beginning is there.  scratch: for texts with 00 in them. */
+int key_is_cut(const uint8_t *p, size_t n, struct buf *scratch);
 
 /* Arrays and objects have no key; RANK_DEEP alone stands for them in orders and indexes. */
 enum {

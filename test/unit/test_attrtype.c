@@ -76,6 +76,19 @@ test_lists(void **state)
 	all("[Any]", "[[1, \"x\"]]", NULL);
 }
 
+static void
+test_deep(void **state)
+{
+	(void)state;
+	assert_true(attrtype_is_deep("Array"));
+	assert_true(attrtype_is_deep("object"));
+	assert_true(attrtype_is_deep("[Int]"));
+	assert_false(attrtype_is_deep("Any"));
+	assert_false(attrtype_is_deep("String"));
+	assert_false(attrtype_is_deep("[]"));
+	assert_false(attrtype_is_deep(NULL));
+}
+
 int
 main(void)
 {
@@ -83,6 +96,7 @@ main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_deep),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
