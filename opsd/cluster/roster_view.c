@@ -431,6 +431,14 @@ roster_faults(struct roster *r, uint64_t now_ms)
 	return (list);
 }
 
+/* With the lock held: a member but us. */
+static int
+is_other_member(struct roster *r, const struct roster_entry *e)
+{
+	return (e->kind == STATEMENT_MEMBER && roster_is_live(e) &&
+	    e != roster_find_id(r, r->own_id));
+}
+
 int
 roster_is_alone(struct roster *r)
 {
@@ -439,8 +447,7 @@ roster_is_alone(struct roster *r)
 
 	pthread_mutex_lock(&r->lock);
 	for (e = r->entries; e != NULL; e = e->hh.next)
-		others |= e->kind == STATEMENT_MEMBER && roster_is_live(e) &&
-		    e != roster_find_id(r, r->own_id);
+		others |= is_other_member(r, e);
 	pthread_mutex_unlock(&r->lock);
 	return (!others);
 }
@@ -454,8 +461,7 @@ roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg
 
 	pthread_mutex_lock(&r->lock);
 	for (e = r->entries; e != NULL && !over; e = e->hh.next) {
-		if (e->kind != STATEMENT_MEMBER || !roster_is_live(e) ||
-		    e == roster_find_id(r, r->own_id))
+		if (!is_other_member(r, e))
 			continue;
 		member_of(r, e, &m);
 		over = fn(&m, arg);
@@ -464,34 +470,20 @@ roster_each(struct roster *r, int (*fn)(const struct roster_member *m, void *arg
 	pthread_mutex_unlock(&r->lock);
 }
 
-struct roster_named {
-	const char *name;
-	struct roster_member *found;
-	size_t n;
-};
-
-static int
-note_named(const struct roster_member *m, void *arg)
-{
-	struct roster_named *w = arg;
-
-	if (m->node_name == NULL || strcmp(m->node_name, w->name) != 0 || w->n++ > 0)
-		return (0);
-	*w->found = *m;
-	w->found->hostname = xstrdup(m->hostname);
-	w->found->node_name = xstrdup(m->node_name);
-	w->found->url = xstrdup(m->url);
-	w->found->spki = xstrdup(m->spki);
-	w->found->removed_by = xstrdup(m->removed_by);
-	return (0);
-}
-
 size_t
 roster_by_node_name(struct roster *r, const char *name, struct roster_member *m)
 {
-	struct roster_named w = { name, m, 0 };
+	const struct roster_entry *e;
+	const char *called;
+	size_t n = 0;
 
 	memset(m, 0, sizeof(*m));
-	roster_each(r, note_named, &w);
-	return (w.n);
+	pthread_mutex_lock(&r->lock);
+	for (e = r->entries; e != NULL; e = e->hh.next) {
+		called = is_other_member(r, e) ? statement_field(e->said, "node_name") : NULL;
+		if (called != NULL && strcmp(called, name) == 0 && n++ == 0)
+			member_of(r, e, m);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return (n);
 }
