@@ -210,81 +210,83 @@ members_forget(struct group *g, const uint8_t *id)
 struct member_edit {
 	struct commit_job job; /* first */
 	const uint8_t *id;
-	const char *url; /* NULL: it goes */
-};
-
-static void
-member_edit_run(struct group *g, struct commit_job *j)
-{
-	struct member_edit *e = (struct member_edit *)j;
-	struct members *l = replication_of(g)->members;
-	struct member m = { 0 };
-
-	if (e->url == NULL)
-		members_forget(g, e->id);
-	else if (members_by_id(l, e->id, &m)) {
-		free(m.dial);
-		m.dial = xstrdup(e->url);
-		members_store(g, &m);
-		nodes_store(g, nodes_edit(g, e->id, NULL));
-	} else
-		commit_fail(j, 409, "the node has been removed meanwhile");
-	member_clear(&m);
-}
-
-struct shard_edit {
-	struct commit_job job; /* first */
-	const uint8_t *id;
+	const char *url;
 	const json_t *shard;
 };
 
-static void
-shard_edit_run(struct group *g, struct commit_job *j)
+/* A copy of the member, to be cleared; 0: it is gone, and the job has failed. */
+static int
+edited_member(struct group *g, struct member_edit *e, struct member *m)
 {
-	struct shard_edit *e = (struct shard_edit *)j;
-	struct members *l = replication_of(g)->members;
+	if (members_by_id(replication_of(g)->members, e->id, m))
+		return (1);
+	commit_fail(&e->job, 409, "the node has been removed meanwhile");
+	return (0);
+}
+
+static void
+dial_run(struct group *g, struct commit_job *j)
+{
+	struct member_edit *e = (struct member_edit *)j;
 	struct member m = { 0 };
 
-	if (members_by_id(l, e->id, &m)) {
-		m.has_shard = json_is_integer(e->shard);
-		m.shard = (uint32_t)json_integer_value(e->shard);
-		members_store(g, &m);
-		nodes_show(g, e->id);
-	} else
-		commit_fail(j, 409, "the node has been removed meanwhile");
+	if (!edited_member(g, e, &m))
+		return;
+	free(m.dial);
+	m.dial = xstrdup(e->url);
+	members_store(g, &m);
+	nodes_store(g, nodes_edit(g, e->id, NULL));
 	member_clear(&m);
 }
 
-int
-members_keep_shard(struct replication *rep, const uint8_t *id, const json_t *shard)
+static void
+shard_run(struct group *g, struct commit_job *j)
 {
-	struct shard_edit e = { .job.run = shard_edit_run, .id = id, .shard = shard };
-	int status = commit_wait(rep->data->commit, &e.job);
+	struct member_edit *e = (struct member_edit *)j;
+	struct member m = { 0 };
 
-	free(e.job.error);
-	return (status);
+	if (!edited_member(g, e, &m))
+		return;
+	m.has_shard = json_is_integer(e->shard);
+	m.shard = (uint32_t)json_integer_value(e->shard);
+	members_store(g, &m);
+	nodes_show(g, e->id);
+	member_clear(&m);
+}
+
+static void
+drop_run(struct group *g, struct commit_job *j)
+{
+	members_forget(g, ((struct member_edit *)j)->id);
 }
 
 static int
-edit_member(struct replication *rep, const uint8_t *id, const char *url)
+edit_member(struct replication *rep, struct member_edit *e)
 {
-	struct member_edit e = { .job.run = member_edit_run, .id = id, .url = url };
-	int status = commit_wait(rep->data->commit, &e.job);
+	int status = commit_wait(rep->data->commit, &e->job);
 
-	free(e.job.error);
+	free(e->job.error);
 	return (status);
 }
 
 int
 members_keep_dial(struct replication *rep, const uint8_t *id, const char *url)
 {
-	return (edit_member(rep, id, url));
+	return (edit_member(rep,
+	    &(struct member_edit){ .job.run = dial_run, .id = id, .url = url }));
+}
+
+int
+members_keep_shard(struct replication *rep, const uint8_t *id, const json_t *shard)
+{
+	return (edit_member(rep,
+	    &(struct member_edit){ .job.run = shard_run, .id = id, .shard = shard }));
 }
 
 int
 members_drop(struct replication *rep, const uint8_t *id)
 {
-	return (edit_member(rep, id, NULL));
+	return (edit_member(rep, &(struct member_edit){ .job.run = drop_run, .id = id }));
 }
 
 void

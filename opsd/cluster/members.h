@@ -32,9 +32,9 @@ int members_by_hostname(struct members *l, const char *hostname, struct member *
  * Where one is reached, for people: as its link said, or it is dialled, or a route has it, or it
  * has told all members; NULL: nobody knows.  Caller frees.
  */
+char *members_url(struct replication *rep, const uint8_t *id, const char *hostname);
 /* The number of its shard, or null; a new reference. */
 json_t *members_shard(struct replication *rep, const uint8_t *id);
-char *members_url(struct replication *rep, const uint8_t *id, const char *hostname);
 /* {serial (serial.h): hash of its key} of the certificates that were shown last; new reference. */
 json_t *members_serials(struct members *l);
 
@@ -43,8 +43,8 @@ void members_store(struct group *g, const struct member *m);
 void members_forget(struct group *g, const uint8_t *id); /* its key may be another one next time */
 /* Any other thread; waits.  A call has added it by that URL; or it is forgotten.  A job's status. */
 int members_keep_dial(struct replication *rep, const uint8_t *id, const char *url);
+int members_drop(struct replication *rep, const uint8_t *id);
 /* The number of its shard, or null: none is given; the same. */
 int members_keep_shard(struct replication *rep, const uint8_t *id, const json_t *shard);
-int members_drop(struct replication *rep, const uint8_t *id);
 
 #endif
