@@ -77,20 +77,20 @@ wait_more(struct target *t)
 	t->wait_ms = t->wait_ms * 2 < WAIT_MAX_MS ? t->wait_ms * 2 : WAIT_MAX_MS;
 }
 
-void
-target_ended(struct target *t, enum target_end how, const char *why)
+/* Who has refused this node a few times is silent about it for a while. */
+static int
+is_silence(const struct target *t, int met, enum target_end how, const char *why)
+{
+	return (met && t->met && how == TARGET_FAILED && t->error != NULL &&
+	    strcmp(why, TLSLINK_CLOSED) == 0);
+}
+
+static void
+note_end(struct target *t, int met, enum target_end how, const char *why)
 {
 	static struct log_brake brake = { .most = 20 };
-	int linked = is_linked(t), met = t->busy;
+	int linked = is_linked(t);
 
-	t->busy = 0;
-	/* Who has refused this node a few times is silent about it for a while. */
-	if (met && t->met && how == TARGET_FAILED && t->error != NULL &&
-	    strcmp(why, TLSLINK_CLOSED) == 0) {
-		wait_more(t);
-		links_changed(t->ls);
-		return;
-	}
 	t->met = met && how != TARGET_STOOD;
 	t->refused = how == TARGET_REFUSED;
 	if (how == TARGET_STOOD) {
@@ -100,6 +100,16 @@ target_ended(struct target *t, enum target_end how, const char *why)
 		log_braked(&brake, LOG_WARN, "link: no link to %s: %s", t->d.key, why);
 	free(t->error);
 	t->error = linked ? NULL : xstrdup(why);
+}
+
+void
+target_ended(struct target *t, enum target_end how, const char *why)
+{
+	int met = t->busy;
+
+	t->busy = 0;
+	if (!is_silence(t, met, how, why))
+		note_end(t, met, how, why);
 	wait_more(t);
 	links_changed(t->ls);
 }
