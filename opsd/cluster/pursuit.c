@@ -124,6 +124,17 @@ pursue_peer(struct cluster *c, const struct peer *peer, size_t most, size_t logs
 	free(due);
 }
 
+/* How long to leave off after so many times: each time twice as long, up to the most. */
+static uint64_t
+pause_after(unsigned times, uint64_t first_us, uint64_t most_us)
+{
+	uint64_t us = first_us;
+
+	for (; times > 1 && us < most_us; times--)
+		us *= 2;
+	return (us < most_us ? us : most_us);
+}
+
 void
 cluster_answer_read(struct cluster *c, const uint8_t *peer, int broken)
 {
@@ -133,18 +144,9 @@ cluster_answer_read(struct cluster *c, const uint8_t *peer, int broken)
 	pthread_mutex_lock(&c->lock);
 	v = cluster_view_of(c, peer);
 	v->broken = broken ? v->broken + 1 : 0;
-	pause = v->broken < 7 ? (uint64_t)BROKEN_US << v->broken >> 1 : BROKEN_MAX_US;
+	pause = pause_after(v->broken, BROKEN_US, BROKEN_MAX_US);
 	v->catch_up_after_us = broken ? mono_us() + pause : 0;
 	pthread_mutex_unlock(&c->lock);
-}
-
-/* With the lock held: how long after the last one. */
-static uint64_t
-claim_pause(const struct view *v)
-{
-	uint64_t us = v->claims < 12 ? (uint64_t)CLAIM_US << v->claims >> 1 : CLAIM_MAX_US;
-
-	return (us < CLAIM_MAX_US ? us : CLAIM_MAX_US);
 }
 
 int
@@ -160,7 +162,7 @@ cluster_may_claim(struct cluster *c, const uint8_t *who, uint64_t incarnation)
 	v = cluster_view_of(c, who);
 	passed = now - v->claimed_us;
 	may = incarnation < wall_ms() + CLAIM_AHEAD_MS &&
-	    (v->claims == 0 || passed > claim_pause(v));
+	    (v->claims == 0 || passed > pause_after(v->claims, CLAIM_US, CLAIM_MAX_US));
 	if (may) {
 		v->claims = passed > CLAIM_OLD_US ? 1 : v->claims + 1;
 		v->claimed_us = now;
