@@ -55,9 +55,7 @@ cluster_recovering(struct cluster *c)
 {
 	struct replication *rep = c->rep;
 	size_t n;
-	uint64_t stalled_us = (uint64_t)data_conf_int(rep->data, CL_REQUEST_TIMEOUT) * 1000 *
-	    CURSORS_STALLED;
-	uint8_t *ids = cursors_recovering(rep->cursors, stalled_us, RECOVERY_US, &n);
+	uint8_t *ids = cursors_recovering(rep->cursors, cursors_stalled_us(rep), RECOVERY_US, &n);
 	int yes = n > 0 && mono_us() - rep->data->started_us < ARRIVAL_US;
 
 	for (size_t i = 0; i < n && !yes; i++) {

@@ -11,6 +11,8 @@
 #include "opsd/cluster/cursors_priv.h"
 #include "opsd/cluster/replication.h"
 
+#define STALLED_TIMEOUTS 3 /* so many clustering.requestTimeout */
+
 static struct cursor_key
 key_of(const uint8_t *peer, uint32_t table)
 {
@@ -255,16 +257,27 @@ cursors_behind(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
 	return (behind);
 }
 
-/* With the lock held.  What was under way before the start counts from then on. */
+uint64_t
+cursors_stalled_us(const struct replication *rep)
+{
+	return ((uint64_t)data_conf_int(rep->data, CL_REQUEST_TIMEOUT) * 1000 * STALLED_TIMEOUTS);
+}
+
+uint64_t
+cursors_passed_us(const struct replication *rep, uint64_t us)
+{
+	uint64_t started = rep->data->started_us;
+
+	return (mono_us() - (us > started ? us : started));
+}
+
+/* With the lock held. */
 static int
 gets_own_back(const struct cursors *f, const struct source *s, uint64_t stalled_us,
     uint64_t most_us)
 {
-	uint64_t now = mono_us(), started = f->rep->data->started_us;
-	uint64_t begun = s->recovers_us > started ? s->recovers_us : started;
-	uint64_t moved = s->recovered_us > started ? s->recovered_us : started;
-
-	return (s->recovering > 0 && now - moved < stalled_us && now - begun < most_us);
+	return (s->recovering > 0 && cursors_passed_us(f->rep, s->recovered_us) < stalled_us &&
+	    cursors_passed_us(f->rep, s->recovers_us) < most_us);
 }
 
 uint8_t *

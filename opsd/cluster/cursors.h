@@ -19,9 +19,6 @@
 struct cursors;
 struct replication;
 
-/* So many clustering.requestTimeout without a step: a copy stands still. */
-#define CURSORS_STALLED 3
-
 struct cursors *cursors_load(struct replication *rep, char **err);
 void cursors_free(struct cursors *f);
 
@@ -74,6 +71,10 @@ int cursors_have_all(struct cursors *f, const uint8_t *peer, const char *databas
     const char *name);
 /* The ids, one after the other, of the *n peers with a cursor of the table of that name; free it. */
 uint8_t *cursors_peers(struct cursors *f, const char *database, const char *name, size_t *n);
+/* So long without a step: a copy stands still. */
+uint64_t cursors_stalled_us(const struct replication *rep);
+/* How long that is ago (mono_us), of this start: what was before it, or 0, counts from it on. */
+uint64_t cursors_passed_us(const struct replication *rep, uint64_t us);
 /*
  * The ids, one after the other, of the *n peers from which own lost writes are fetched, got further
  * within `stalled_us`, and have been for less than `most_us`; free it.

@@ -7,7 +7,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/conf/settings.h"
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
@@ -62,13 +61,7 @@ firstcopy_positions(struct replication *rep, const struct table *t, struct buf *
 static int
 stands_still(struct replication *rep, const struct cursor *cur)
 {
-	uint64_t most = (uint64_t)data_conf_int(rep->data, CL_REQUEST_TIMEOUT) * 1000 *
-	    CURSORS_STALLED;
-	uint64_t since = cursor_copied_us(cur);
-
-	if (since < rep->data->started_us)
-		since = rep->data->started_us;
-	return (mono_us() - since > most);
+	return (cursors_passed_us(rep, cursor_copied_us(cur)) > cursors_stalled_us(rep));
 }
 
 static int
