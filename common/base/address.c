@@ -33,9 +33,10 @@ address_join(const char *host, unsigned port)
 }
 
 int
-address_is_any(const char *host)
+address_is_any(const char *host, size_t n)
 {
-	return (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0);
+	return (n == 0 || (n == 7 && memcmp(host, "0.0.0.0", n) == 0) ||
+	    (n == 2 && memcmp(host, "::", n) == 0));
 }
 
 /* An address of IPv4, of a socket of IPv6 that has it; 0: it is no such. */

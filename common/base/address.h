@@ -8,8 +8,8 @@
 
 #define ADDRESS_TEXT 80 /* of IPv6 with an interface, and a port */
 
-int address_ok(const char *text);     /* it is one, of IPv4 or IPv6 */
-int address_is_any(const char *host); /* every address of the machine, or "" */
+int address_ok(const char *text);               /* it is one, of IPv4 or IPv6 */
+int address_is_any(const char *host, size_t n); /* every address of the machine, or "" */
 /* "host:port", what has colons in brackets; the caller frees. */
 char *address_join(const char *host, unsigned port);
 /* A socket's, as address_join has it; one of IPv4 that came in by IPv6 as the former. */

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/address.h"
 #include "common/base/nodename.h"
 #include "common/conf/conf_priv.h"
 #include "common/conf/repaddress.h"
@@ -51,24 +52,17 @@ conf_check_ports(const struct conf *c, struct buf *errs)
 				same_port(listens[i].port, listens[k].port, errs);
 }
 
-static int
-is_all(const char *host, size_t n)
-{
-	return (n == 0 || (n == 7 && memcmp(host, "0.0.0.0", n) == 0) ||
-	    (n == 2 && memcmp(host, "::", n) == 0));
-}
-
 /* Whether one of the addresses, which commas part, is that one; or either is all of them. */
 static int
 meets_address(const char *hosts, const char *host)
 {
 	size_t n;
 
-	if (is_all(host, strlen(host)))
+	if (address_is_any(host, strlen(host)))
 		return (1);
 	for (; *(hosts += strspn(hosts, ", ")) != '\0'; hosts += n) {
 		n = strcspn(hosts, ", ");
-		if (is_all(hosts, n) || (strlen(host) == n && memcmp(hosts, host, n) == 0))
+		if (address_is_any(hosts, n) || (strlen(host) == n && memcmp(hosts, host, n) == 0))
 			return (1);
 	}
 	return (0);
@@ -96,7 +90,8 @@ conf_check_link_ports(const struct conf *c, struct buf *errs)
 	if (has_plain)
 		check_link_port(c, REP_PORT, &plain, errs);
 	if (has_secure && has_plain && secure.port == plain.port &&
-	    (is_all(plain.host, strlen(plain.host)) || meets_address(plain.host, secure.host)))
+	    (address_is_any(plain.host, strlen(plain.host)) ||
+		meets_address(plain.host, secure.host)))
 		same_port(REP_PORT, REP_SECURE_PORT, errs);
 }
 

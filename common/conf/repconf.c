@@ -63,7 +63,7 @@ insecure_host(const struct conf *c, char *host)
 	if (at.host[0] == '\0')
 		strcpy(at.host, "127.0.0.1");
 	strcpy(host, at.host);
-	return (!address_is_any(host));
+	return (!address_is_any(host, strlen(host)));
 }
 
 char *

@@ -83,7 +83,7 @@ add_configured(json_t *list, const char *text)
 		at[strcspn(at, "]")] = '\0';
 	} else if ((end = strchr(at, ':')) != NULL && strchr(end + 1, ':') == NULL)
 		*end = '\0';
-	if (!address_is_any(at) && conf_is_host(at))
+	if (!address_is_any(at, strlen(at)) && conf_is_host(at))
 		add_one(list, at);
 	free(host);
 }
