@@ -97,6 +97,13 @@ mark_nonsense(struct proposal *p, char *fault)
 	return (-1);
 }
 
+/* Who was known by the name is not there: it may have been made anew. */
+static int
+peer_is_away(const struct proposal *p)
+{
+	return (p->peer != NULL && !cluster_peer_reachable(p->rep->cluster, p->peer));
+}
+
 static void
 meet_peer(struct proposal *p, const uint8_t *id)
 {
@@ -142,8 +149,7 @@ learn_id(struct proposal *p, unsigned timeout_ms)
 static void
 meet_who_is_there(struct proposal *p)
 {
-	if (p->peer == NULL || cluster_peer_reachable(p->rep->cluster, p->peer) ||
-	    !cluster_reachable(p->rep->cluster, p->name))
+	if (!peer_is_away(p) || !cluster_reachable(p->rep->cluster, p->name))
 		return;
 	if (learn_id(p, (unsigned)data_conf_int(p->rep->data, CL_REQUEST_TIMEOUT)) == -1) {
 		peer_free(p->peer);
@@ -337,9 +343,7 @@ proposal_ask(struct proposal *p)
 
 	if (check_ours(p) == -1)
 		return (-1);
-	/* Who was known by it, and is not there, may have been made anew. */
-	if ((!p->met || (p->peer != NULL && !cluster_peer_reachable(p->rep->cluster, p->peer))) &&
-	    learn_id(p, timeout_ms) == -1)
+	if ((!p->met || peer_is_away(p)) && learn_id(p, timeout_ms) == -1)
 		return (-1);
 	if (!p->expected)
 		cluster_expect(p->rep->cluster, &p->asked, p->expected = 1);
