@@ -144,12 +144,17 @@ static const char *const lasting_texts[] = {
 static void
 warn_lasting(struct replication *rep, const json_t *mesh, json_t *list)
 {
-	struct conf *conf = data_conf(rep->data);
-	const char *why = lasting_texts[tlsconf_trust(conf)];
+	const json_t *lasting = json_object_get(mesh, "lasting");
+	struct conf *conf;
+	const char *why;
 	json_t *one, *o;
 	size_t i;
 
-	json_array_foreach(json_object_get(mesh, "lasting"), i, one) {
+	if (json_array_size(lasting) == 0)
+		return;
+	conf = data_conf(rep->data);
+	why = lasting_texts[tlsconf_trust(conf)];
+	json_array_foreach(lasting, i, one) {
 		o = warnings_add(list, "removed_link",
 		    json_sprintf("Node '%s' was removed, but has a leaf link to this node again "
 				 "each time that it is ended: %s",
