@@ -80,15 +80,15 @@ static int
 yaml_is_printable(const char *s, size_t n)
 {
 	struct buf quoted = { 0 };
-	size_t escaped = 0;
+	size_t len = n + 2; /* with the quotes, and what is escaped but printable */
+	int is;
 
-	yaml_quote(&quoted, s, n);
 	for (size_t i = 0; i < n; i++)
-		escaped += s[i] == '"' || s[i] == '\\' || s[i] == '\n';
-	n += escaped + 2;
-	escaped = quoted.len;
+		len += s[i] == '"' || s[i] == '\\' || s[i] == '\n';
+	yaml_quote(&quoted, s, n);
+	is = quoted.len == len;
 	buf_free(&quoted);
-	return (escaped == n);
+	return (is);
 }
 
 /* Lines; a blank at the first one's start would be taken for its indentation. */
