@@ -3,7 +3,7 @@
 #include "opsd/op/node.h"
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
+#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,9 +93,7 @@ link_cert_fault(const struct conf *c, const char *path)
 		err = xasprintf(
 		    "replication.tls.certificate: %s is not for '%s' (replication.hostname)", path,
 		    own);
-	else if (cert != NULL &&
-	    (X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) != 1 ||
-		X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) != 1))
+	else if (cert != NULL && !chain_serves_both(cert))
 		err = xasprintf("replication.tls.certificate: %s is not for servers and clients "
 				"(serverAuth and clientAuth)",
 		    path);

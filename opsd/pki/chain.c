@@ -66,6 +66,16 @@ chain_names(struct x509_st *cert, const char *hostname)
 	return (is);
 }
 
+int
+chain_serves_both(struct x509_st *cert)
+{
+	int is = X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) == 1 &&
+	    X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) == 1;
+
+	ERR_clear_error();
+	return (is);
+}
+
 static char *
 names_fault(X509 *cert, const char *hostname)
 {

@@ -46,5 +46,7 @@ int chain_is_of_node(const struct x509_st *cert, const char *node);
 /* Whether a certificate is for a hostname: by its alternative names, or its CN when it has
  * none that are of hosts. */
 int chain_names(struct x509_st *cert, const char *hostname);
+/* Whether it is for servers and for clients: a node is both on its links. */
+int chain_serves_both(struct x509_st *cert);
 
 #endif

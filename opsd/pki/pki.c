@@ -187,9 +187,7 @@ static int
 is_for_links(const char *certificate, const char *hostname)
 {
 	X509 *cert = pem_cert(certificate);
-	int is = cert != NULL && chain_names(cert, hostname) &&
-	    X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) == 1 &&
-	    X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) == 1;
+	int is = cert != NULL && chain_names(cert, hostname) && chain_serves_both(cert);
 
 	X509_free(cert);
 	ERR_clear_error();
