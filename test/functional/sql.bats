@@ -300,3 +300,13 @@ compare()	# compare FILE
 	ok n1 "@$HL_T/body" '.message == "inserted 20000 of 20000 records"'
 	sql 'SELECT count(*) AS n, max(a1) AS m FROM dev.wide WHERE id >= 10' '. == [{"n": 20000, "m": "v9999"}]'
 }
+
+@test "a statement ends when its client was told that it takes too long" {
+	node_start n2 OPERATIONSAPI_NETWORK_TIMEOUT=1000 SQL_TIMEOUT=600
+	# As many as there are threads for them.
+	for _ in 1 2; do
+		refused n2 504 '{"operation":"sql","sql":"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"}' \
+		    operationsApi.network.timeout
+	done
+	wait_until 10 ok n2 '{"operation":"sql","sql":"SELECT 1 AS one"}' '. == [{"one": 1}]'
+}
