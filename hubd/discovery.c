@@ -260,7 +260,7 @@ somebody_missing(const struct hub *h)
 	int few = json_array_size(h->reachable) < json_array_size(routes);
 
 	json_decref(routes);
-	return (few || !nats_is_up(h->leaf) || !nats_is_up(h->hub) ||
+	return (few || !nats_is_up(h->leaf) || (h->hub != NULL && !nats_is_up(h->hub)) ||
 	    mesh_missing(h->mesh, now - REMEMBER_US, now - LATE_US));
 }
 
@@ -287,7 +287,7 @@ look_around(struct hub *h)
 		(void)nats_publish(h->hub, MESH_STATSZ_SUBJECT, h->hub_inbox, NULL, 0);
 	if (nats_is_up(h->leaf)) {
 		reply = xasprintf("%s.%" PRIu64, h->leaf_inbox, ++h->round);
-		(void)nats_publish(h->leaf, MESH_PING_SUBJECT, reply, h->set->node,
+		(void)nats_publish(h->leaf, h->ping, reply, h->set->node,
 		    strlen(h->set->node));
 		free(reply);
 	}

@@ -9,7 +9,9 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 #include "common/nats/natstext.h"
+#include "common/nats/subject.h"
 #include "common/tls/cert.h"
 #include "hubd/advertise.h"
 #include "hubd/hubconf.h"
@@ -46,8 +48,14 @@ static void
 hub_leaf_state_cb(int up, void *arg)
 {
 	struct hub *h = arg;
+	char *server = up && h->hub == NULL ? nats_server(h->leaf) : NULL;
 
-	log_info("leaf server: %s", up ? "connected" : "connection lost");
+	log_info("%s: %s",
+	    server != NULL	? server :
+		h->hub != NULL ? "leaf server" :
+				 "nats.urls",
+	    up ? "connected" : "connection lost");
+	free(server);
 	if (up)
 		h->leaf_ups++;
 	else
@@ -57,39 +65,64 @@ hub_leaf_state_cb(int up, void *arg)
 		discovery_eagerly(h);
 }
 
-static struct nats *
-open_nats(struct hub *h, const char *host, int64_t port, const char *user, const char *password,
-    void (*state)(int up, void *arg))
+/* The system account of our own hub server. */
+static void
+connect_hub(struct hub *h)
 {
-	char *url = natstext_url(host, port);
-	struct nats_opts o = { .url = url, .user = user, .password = password, .name = "hubd" };
-	struct nats *n = nats_open(h->svc->base, &o, state, h);
+	const struct conf *c = h->set->conf;
+	char *url = natstext_url(conf_str(c, HUB_HOST), conf_int(c, HUB_PORT));
+	struct nats_opts o = { .url = url,
+		.user = NATSTEXT_SYS_USER,
+		.password = supervisor_secret(h->sup),
+		.name = "hubd",
+		.conf = c };
 
+	h->hub = nats_open(h->svc->base, &o, hub_hub_state_cb, h);
+	h->hub_inbox = nats_inbox(h->hub);
+	nats_subscribe(h->hub, h->hub_inbox, discovery_statsz_cb, h);
 	free(url);
-	return (n);
+}
+
+/* Where the nodes talk: our own leaf server, or external ones. */
+static void
+connect_leaf(struct hub *h)
+{
+	int own = !natsconf_is_external(h->set->conf);
+	char *url = own ? natstext_leaf_url(h->set->conf) : NULL;
+	char *name = own ? xstrdup("hubd") : xasprintf("%s-hubd", h->set->node);
+	struct nats_opts o = { .url = url,
+		.user = own ? h->set->user : NULL,
+		.password = own ? h->set->password : NULL,
+		.name = name,
+		.conf = h->set->conf };
+
+	h->leaf = nats_open(h->svc->base, &o, hub_leaf_state_cb, h);
+	h->leaf_inbox = nats_inbox(h->leaf);
+	free(name);
+	free(url);
 }
 
 static void
 connect_servers(struct hub *h)
 {
-	const struct conf *c = h->set->conf;
-	char *answers;
+	char *answers, *routes;
 
 	h->mesh = mesh_new(h->set->node);
 	h->dialers = dialers_new(h->set->node);
 	h->copies = copies_new(h->set->node, h->set->node_hex, supervisor_instance(h->sup));
-	h->hub = open_nats(h, conf_str(c, HUB_HOST), conf_int(c, HUB_PORT), NATSTEXT_SYS_USER,
-	    supervisor_secret(h->sup), hub_hub_state_cb);
-	h->leaf = open_nats(h, conf_str(c, LEAF_HOST), conf_int(c, LEAF_PORT), h->set->user,
-	    h->set->password, hub_leaf_state_cb);
-	h->hub_inbox = nats_inbox(h->hub);
-	h->leaf_inbox = nats_inbox(h->leaf);
-	nats_subscribe(h->hub, h->hub_inbox, discovery_statsz_cb, h);
+	if (!natsconf_is_external(h->set->conf))
+		connect_hub(h);
+	connect_leaf(h);
 	answers = xasprintf("%s.*", h->leaf_inbox);
 	nats_subscribe(h->leaf, answers, discovery_pong_cb, h);
 	free(answers);
-	nats_subscribe(h->leaf, MESH_PING_SUBJECT, discovery_ping_cb, h);
-	nats_subscribe(h->leaf, MESH_ROUTES_SUBJECT, links_word_cb, h);
+	h->ping = subject_word(nats_names(h->leaf), MESH_PING_WORD);
+	nats_subscribe(h->leaf, h->ping, discovery_ping_cb, h);
+	if (h->hub != NULL) {
+		routes = subject_word(nats_names(h->leaf), MESH_ROUTES_WORD);
+		nats_subscribe(h->leaf, routes, links_word_cb, h);
+		free(routes);
+	}
 	requests_set_leaf(h->requests, h->leaf, h->set->node);
 	discovery_eagerly(h);
 }
@@ -131,7 +164,8 @@ disconnect_servers(struct hub *h)
 	h->hub = h->leaf = NULL;
 	free(h->hub_inbox);
 	free(h->leaf_inbox);
-	h->hub_inbox = h->leaf_inbox = NULL;
+	free(h->ping);
+	h->hub_inbox = h->leaf_inbox = h->ping = NULL;
 	mesh_free(h->mesh);
 	h->mesh = NULL;
 	dialers_free(h->dialers);
@@ -208,8 +242,10 @@ fixed_part(const struct hub *h, const struct settings *s)
 
 	if (s == NULL || !s->enabled)
 		return (NULL);
+	if (natsconf_is_external(s->conf))
+		return (xasprintf("%s\n%s", s->node, s->node_hex));
 	text = server_text(h, s, 0);
-	url = natstext_url(conf_str(s->conf, LEAF_HOST), conf_int(s->conf, LEAF_PORT));
+	url = natstext_leaf_url(s->conf);
 	all = xasprintf("%s\n%s\n%s", text, url, s->node_hex);
 	free(text);
 	free(url);
@@ -251,11 +287,16 @@ hub_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 
 	free(before);
 	free(after);
-	if (changed && h->hub != NULL)
+	if (changed && h->leaf != NULL)
 		disconnect_servers(h);
 	h->set = now;
 	if (!now->enabled)
 		return;
+	if (natsconf_is_external(now->conf)) {
+		if (changed)
+			connect_servers(h);
+		return;
+	}
 	links_changed(h);
 	if (removed)
 		kick_changed(h);
@@ -315,6 +356,7 @@ on_network(struct chan *c, struct msg *m, void *arg)
 	call->network = network_ask(&(struct network_env){ .base = h->svc->base,
 					.leaf = h->leaf,
 					.hub = h->hub,
+					.ping = h->ping,
 					.self = self,
 					.known = json_object_get(self, "connected_nodes") },
 	    timeout_ms < NETWORK_MAX_MS ? timeout_ms : NETWORK_MAX_MS, hub_network_cb, call);
@@ -361,6 +403,14 @@ static const struct chan_handler hub_handlers[] = {
 	{ 0 },
 };
 
+static struct nats *
+hub_connection_cb(void *arg)
+{
+	struct hub *h = arg;
+
+	return (h->leaf);
+}
+
 static const struct supervisor_ops hub_ops = {
 	.name = "hub",
 	.folder = HUB_FOLDER,
@@ -370,6 +420,7 @@ static const struct supervisor_ops hub_ops = {
 	.up = hub_up_cb,
 	.down = hub_down_cb,
 	.apply = hub_apply_cb,
+	.connection = hub_connection_cb,
 	.prepare = hub_prepare_cb,
 	.state = discovery_state,
 	.restart = hub_restart_cb,

@@ -34,9 +34,10 @@ struct hub {
 	char *dir;                  /* the server's files */
 	char *advertise;            /* its name out of the certificate, or NULL */
 	int new_certs;              /* the server's routes get new certificates */
-	struct nats *hub, *leaf;    /* our connections to the two servers */
+	struct nats *hub, *leaf;    /* our connections to the two servers; external ones: leaf alone */
 	unsigned hub_ups, leaf_ups; /* how often they came up */
 	char *hub_inbox, *leaf_inbox;
+	char *ping; /* the subject of pings */
 	struct mesh *mesh;
 	uint64_t round;  /* the last look around */
 	uint64_t looked; /* when we looked last, mono_us */
@@ -65,15 +66,15 @@ void links_farewell(struct hub *h);      /* say that our last route is deleted, 
 int links_unrouted(const struct hub *h); /* as it is reported */
 /* when nobody tries to reach the server, which was stopped */
 void links_restart_later(struct hub *h);
-void links_word_cb(const struct nats_msg *m, void *arg); /* MESH_ROUTES_SUBJECT */
+void links_word_cb(const struct nats_msg *m, void *arg); /* MESH_ROUTES_WORD */
 
 /* discovery.c */
 /* what opsd is told of the mesh; also logged, when it changed */
 void discovery_state(json_t *state, void *arg);
 void discovery_eagerly(struct hub *h); /* whom we look for may be there in a moment */
 void discovery_tick_cb(evutil_socket_t fd, short what, void *arg);
-void discovery_ping_cb(const struct nats_msg *m, void *arg); /* MESH_PING_SUBJECT */
-/* answers to MESH_PING_SUBJECT, by round */
+void discovery_ping_cb(const struct nats_msg *m, void *arg); /* MESH_PING_WORD */
+/* answers to pings, by round */
 void discovery_pong_cb(const struct nats_msg *m, void *arg);
 void discovery_statsz_cb(const struct nats_msg *m, void *arg); /* MESH_STATSZ_SUBJECT's answers */
 json_t *discovery_self(const struct hub *h); /* as we answer a ping; new reference */

@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 #include "common/nats/natstext.h"
 
 #define ROUTES_MAX 1000
@@ -101,6 +102,9 @@ hubconf_routes(const struct settings *s)
 	int64_t port;
 	size_t i;
 
+	/* External servers have their own. */
+	if (natsconf_is_external(s->conf))
+		return (out);
 	json_array_foreach(list, i, route) {
 		if (json_array_size(out) < ROUTES_MAX && natstext_route(route, &host, &port) == 0)
 			json_array_append_new(out,

@@ -9,6 +9,7 @@
 #include "common/base/jsonlist.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/nats/subject.h"
 #include "hubd/hubconf.h"
 
 /*
@@ -142,14 +143,16 @@ void
 links_farewell(struct hub *h)
 {
 	json_t *self;
-	char *text;
+	char *text, *subject;
 
 	if (has_routes(h) || !nats_is_up(h->leaf))
 		return;
 	self = discovery_self(h);
 	text = json_dumps(self, JSON_COMPACT);
+	subject = subject_word(nats_names(h->leaf), MESH_ROUTES_WORD);
 	if (text != NULL)
-		(void)nats_publish(h->leaf, MESH_ROUTES_SUBJECT, NULL, text, strlen(text));
+		(void)nats_publish(h->leaf, subject, NULL, text, strlen(text));
+	free(subject);
 	free(text);
 	json_decref(self);
 }

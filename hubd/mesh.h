@@ -11,8 +11,9 @@
  */
 struct mesh;
 
-#define MESH_PING_SUBJECT   "hl.ping"
-#define MESH_ROUTES_SUBJECT "hl.routes"
+/* After the cluster's prefix (subject_word). */
+#define MESH_PING_WORD      "ping"
+#define MESH_ROUTES_WORD    "routes"
 #define MESH_STATSZ_SUBJECT "$SYS.REQ.SERVER.PING.STATSZ"
 #define MESH_ROUTEZ_SUBJECT "$SYS.REQ.SERVER.PING.ROUTEZ"
 #define MESH_LEAFZ_SUBJECT  "$SYS.REQ.SERVER.PING.LEAFZ"

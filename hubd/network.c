@@ -169,7 +169,7 @@ network_ask(const struct network_env *e, unsigned timeout_ms,
 		json_object_set_new(n->wanted, json_string_value(name), json_true());
 	/* The servers first: their answers do not end it. */
 	n->statszs = send_ping(e->hub, MESH_STATSZ_SUBJECT, network_statsz_cb, n);
-	n->pongs = send_ping(e->leaf, MESH_PING_SUBJECT, network_pong_cb, n);
+	n->pongs = send_ping(e->leaf, e->ping, network_pong_cb, n);
 	if (n->pongs == NULL)
 		finish_soon(n);
 	else

@@ -14,6 +14,7 @@ struct event_base;
 struct network_env {
 	struct event_base *base;
 	struct nats *leaf, *hub; /* NULL: none */
+	const char *ping;        /* the subject */
 	const json_t *self;      /* {"name","connected_nodes","routes"} */
 	const json_t *known;     /* names: when all have answered, it ends */
 };

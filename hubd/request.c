@@ -260,7 +260,7 @@ begin_asking(struct requests *r, struct chan_deferred *reply, const char *node, 
 	a->r = r;
 	a->reply = reply;
 	a->until = mono_us() + (uint64_t)timeout_ms * 1000;
-	a->subject = subject_req(node, verb);
+	a->subject = subject_req(nats_names(r->leaf), node, verb);
 	buf_add(&a->question, json, len);
 	DL_APPEND(r->asked, a);
 	ask_node(a);
@@ -325,7 +325,7 @@ requests_set_leaf(struct requests *r, struct nats *leaf, const char *node)
 	r->leaf = leaf;
 	if (leaf == NULL)
 		return;
-	subject = subject_req(node, "*");
+	subject = subject_req(nats_names(leaf), node, "*");
 	r->sub = nats_subscribe(leaf, subject, request_arrived_cb, r);
 	free(subject);
 }

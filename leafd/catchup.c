@@ -83,7 +83,7 @@ ask_peer(struct catchup_carrier *p, const struct msg *m, const char *node, uint3
     const void *data, size_t len)
 {
 	struct catchup_call *q = xcalloc(1, sizeof(*q));
-	char *subject = subject_catchup(node);
+	char *subject = subject_catchup(jsapi_names(p->a), node);
 
 	q->p = p;
 	q->reply = chan_defer(p->opsd, m);
@@ -227,7 +227,7 @@ catchup_start(struct catchup_carrier *p, struct jsapi *a, const char *node)
 	if (p->a != NULL)
 		return;
 	p->a = a;
-	subject = subject_catchup(node);
+	subject = subject_catchup(jsapi_names(a), node);
 	p->sub = nats_subscribe(jsapi_nats(a), subject, catchup_question_cb, p);
 	free(subject);
 }

@@ -13,6 +13,7 @@
 #include "common/conf/settings.h"
 #include "common/nats/subject.h"
 #include "leafd/filter.h"
+#include "leafd/jsapi.h"
 
 static struct consumer *
 consumer_find(const struct consume *c, const uint8_t id[NODE_ID_LEN])
@@ -165,7 +166,7 @@ consume_start(struct consume *c, struct jsapi *a, const char *node)
 	if (c->a != NULL)
 		return;
 	c->a = a;
-	c->me = subject_stream(node);
+	c->me = subject_stream(jsapi_names(a), node);
 	DL_FOREACH(c->consumers, cr)
 		consumer_start(cr);
 }

@@ -36,8 +36,14 @@ consumer_wait(struct consumer *cr, unsigned ms)
 char *
 consumer_subject(const struct consumer *cr, const char *verb)
 {
-	return (xasprintf("$JS.%s.API.%s.%s%s%s", cr->peer, verb, cr->stream,
-	    cr->name != NULL ? "." : "", cr->name != NULL ? cr->name : ""));
+	char *stream = subject_stream(jsapi_names(cr->c->a), cr->peer);
+	char *of = xasprintf("%s%s%s", stream, cr->name != NULL ? "." : "",
+	    cr->name != NULL ? cr->name : "");
+	char *subject = jsapi_subject(cr->c->a, cr->peer, verb, of);
+
+	free(of);
+	free(stream);
+	return (subject);
 }
 
 void
@@ -159,18 +165,20 @@ create_consumer(struct consumer *cr)
 {
 	/* Begin with the last known message: it shows whether the stream is the one we know. */
 	uint64_t start = cr->processed > cr->back ? cr->processed - cr->back : 1;
-	char *all;
+	char *all, *stream = subject_stream(jsapi_names(cr->c->a), cr->peer);
 	json_t *config;
 
 	cr->fresh = 1;
 	cr->wanted = cr->others = 0;
 	cr->name = new_name(cr->c);
 	config = json_pack("{s:s, s:{s:s, s:s, s:I, s:s, s:s, s:b, s:i, s:i, s:I}}", "stream_name",
-	    cr->stream, "config", "name", cr->name, "deliver_policy", "by_start_sequence",
+	    stream, "config", "name", cr->name, "deliver_policy", "by_start_sequence",
 	    "opt_start_seq", (json_int_t)start, "ack_policy", "none", "replay_policy", "instant",
 	    "mem_storage", 1, "num_replicas", 1, "max_waiting", 16, "inactive_threshold",
 	    (json_int_t)30000000000);
-	filter_put(json_object_get(config, "config"), cr->peer, cr->filters, cr->whole);
+	free(stream);
+	filter_put(json_object_get(config, "config"), jsapi_names(cr->c->a), cr->peer, cr->filters,
+	    cr->whole);
 	cr->inbox = nats_inbox(jsapi_nats(cr->c->a));
 	all = xasprintf("%s.*", cr->inbox);
 	cr->sub = nats_subscribe(jsapi_nats(cr->c->a), all, consumer_msg_cb, cr);
@@ -186,7 +194,8 @@ wants_most(const struct consumer *cr, const json_t *state)
 
 	/* A long list would come in parts. */
 	return (json_array_size(cr->filters) > 1 && !cr->strict &&
-	    (json_int_t)json_object_size(subjects) == n && filter_has_most(cr->filters, subjects));
+	    (json_int_t)json_object_size(subjects) == n && 
+	    filter_has_most(cr->filters, jsapi_names(cr->c->a), subjects));
 }
 
 static void
@@ -239,7 +248,6 @@ consumer_new(struct consume *c, const char *name, const uint8_t id[NODE_ID_LEN],
 	cr->c = c;
 	cr->peer = xstrdup(name);
 	memcpy(cr->peer_id, id, NODE_ID_LEN);
-	cr->stream = subject_stream(name);
 	cr->processed = seq;
 	cr->retry_ms = RETRY_MIN_MS;
 	cr->silence_us = SILENCE_US;
@@ -262,7 +270,6 @@ consumer_free(struct consumer *cr)
 	event_free(cr->timer);
 	json_decref(cr->filters);
 	free(cr->error);
-	free(cr->stream);
 	free(cr->peer);
 	free(cr);
 }

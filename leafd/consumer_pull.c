@@ -169,7 +169,7 @@ on_status(struct consumer *cr, struct pull_request *r, const struct nats_msg *m)
 static int
 is_wasteful(struct consumer *cr, const struct nats_msg *m)
 {
-	if (filter_has(cr->filters, m->subject)) {
+	if (filter_has(cr->filters, jsapi_names(cr->c->a), m->subject)) {
 		cr->wanted += m->len;
 		return (0);
 	}

@@ -8,7 +8,6 @@
 
 #include "common/base/mem.h"
 #include "common/nats/subject.h"
-#include "leafd/stream.h"
 
 #define FILTER_MAX 200
 
@@ -42,7 +41,7 @@ is_covered(const char *subject, char **all, size_t n)
 static json_t *
 whole_stream(const char *peer)
 {
-	char *whole = stream_subjects(peer);
+	char *whole = subject_tables(peer);
 	json_t *out = json_pack("[s]", whole);
 
 	free(whole);
@@ -98,7 +97,7 @@ filter_subjects(const char *peer, const json_t *tables)
 		table = json_string_value(json_array_get(t, 1));
 		if (database == NULL || table == NULL)
 			break;
-		all[made++] = subject_txn(peer, database, table);
+		all[made++] = subject_table(peer, database, table);
 	}
 	if (json_is_array(tables) && made == n)
 		out = is_whole(tables) ? whole_stream(peer) : drop_covered(peer, all, n);
@@ -109,24 +108,25 @@ filter_subjects(const char *peer, const json_t *tables)
 }
 
 int
-filter_has(const json_t *filters, const char *subject)
+filter_has(const json_t *filters, const struct natsconf_names *names, const char *subject)
 {
+	const char *table = subject_of_table(names, subject), *text;
 	const json_t *f;
-	const char *text;
 	size_t i, n;
 
 	json_array_foreach(filters, i, f) {
 		text = json_string_value(f);
 		n = strlen(text);
-		if (strcmp(text, subject) == 0 ||
-		    (is_wild(text) && strncmp(text, subject, n - 1) == 0))
+		if (table != NULL &&
+		    (strcmp(text, table) == 0 ||
+			(is_wild(text) && strncmp(text, table, n - 1) == 0)))
 			return (1);
 	}
 	return (0);
 }
 
 int
-filter_has_most(const json_t *filters, const json_t *subjects)
+filter_has_most(const json_t *filters, const struct natsconf_names *names, const json_t *subjects)
 {
 	json_int_t all = 0, others = 0;
 	const char *subject;
@@ -134,21 +134,28 @@ filter_has_most(const json_t *filters, const json_t *subjects)
 
 	json_object_foreach((json_t *)(uintptr_t)subjects, subject, count) {
 		all += json_integer_value(count);
-		others += filter_has(filters, subject) ? 0 : json_integer_value(count);
+		others += filter_has(filters, names, subject) ? 0 : json_integer_value(count);
 	}
 	return (others <= all / FILTER_WASTE);
 }
 
 void
-filter_put(json_t *config, const char *peer, json_t *filters, int whole)
+filter_put(json_t *config, const struct natsconf_names *names, const char *peer,
+    const json_t *filters, int whole)
 {
-	char *all = stream_subjects(peer);
+	json_t *list = json_array(), *f;
+	char *all = subject_txns(names, peer);
+	size_t i;
 
+	json_array_foreach((json_t *)(uintptr_t)filters, i, f)
+		json_array_append_new(list,
+		    json_sprintf("%s.txn.%s", names->subjects, json_string_value(f)));
 	if (whole)
 		json_object_set_new(config, "filter_subject", json_string(all));
-	else if (json_array_size(filters) == 1)
-		json_object_set(config, "filter_subject", json_array_get(filters, 0));
+	else if (json_array_size(list) == 1)
+		json_object_set(config, "filter_subject", json_array_get(list, 0));
 	else
-		json_object_set(config, "filter_subjects", filters);
+		json_object_set(config, "filter_subjects", list);
+	json_decref(list);
 	free(all);
 }

@@ -3,15 +3,17 @@
 
 #include <jansson.h>
 
+#include "common/conf/natsconf.h"
+
 /*
- * Subjects of a peer's stream for a list [["db","table"],["db","*"],["*","*"],...], as a
+ * Subjects of a peer's stream, without what those of all streams begin with (subject_table), for a list [["db","table"],["db","*"],["*","*"],...], as a
  * consumer's filter_subjects: sorted, none twice, none that another covers
  * (the server refuses overlaps), one for the whole stream when there are too
  * many.  NULL when the list is not such a list.  New reference.
  */
 json_t *filter_subjects(const char *peer, const json_t *tables);
-/* Whether a subject is one of them. */
-int filter_has(const json_t *filters, const char *subject);
+/* Whether a subject, as messages have it, is one of them. */
+int filter_has(const json_t *filters, const struct natsconf_names *n, const char *subject);
 /*
  * Under several filters a nats-server before 2.11.10 reads a whole block of its files
  * (8 MB) again for each message that was not written within the last seconds.  So when
@@ -19,8 +21,9 @@ int filter_has(const json_t *filters, const char *subject);
  * messages} (NULL: none), all of it is consumed instead.
  */
 #define FILTER_WASTE 8
-int filter_has_most(const json_t *filters, const json_t *subjects);
+int filter_has_most(const json_t *filters, const struct natsconf_names *n, const json_t *subjects);
 /* Into a consumer's configuration; `whole`: all of the stream. */
-void filter_put(json_t *config, const char *peer, json_t *filters, int whole);
+void filter_put(json_t *config, const struct natsconf_names *n, const char *peer,
+    const json_t *filters, int whole);
 
 #endif

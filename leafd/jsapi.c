@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "common/base/mem.h"
+#include "common/nats/subject.h"
 
 #define API_TIMEOUT_MS 3000
 
@@ -53,6 +54,22 @@ struct nats *
 jsapi_nats(struct jsapi *a)
 {
 	return (a->nats);
+}
+
+const struct natsconf_names *
+jsapi_names(const struct jsapi *a)
+{
+	return (nats_names(a->nats));
+}
+
+char *
+jsapi_subject(const struct jsapi *a, const char *node, const char *verb, const char *of)
+{
+	char *api = subject_api(nats_names(a->nats), node), *subject;
+
+	subject = xasprintf("%s.%s%s%s", api, verb, of != NULL ? "." : "", of != NULL ? of : "");
+	free(api);
+	return (subject);
 }
 
 static void

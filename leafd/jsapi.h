@@ -16,6 +16,9 @@ struct jsapi_call;
 struct jsapi *jsapi_new(struct nats *n);
 void jsapi_free(struct jsapi *a); /* after nats_close: no callback runs */
 struct nats *jsapi_nats(struct jsapi *a);
+const struct natsconf_names *jsapi_names(const struct jsapi *a);
+/* "$JS.API.<verb>", and ".<of>" unless NULL, of the servers where that node's stream is, NULL: our own; caller frees. */
+char *jsapi_subject(const struct jsapi *a, const char *node, const char *verb, const char *of);
 
 /* As nats_request.  *handle, when not NULL, is set to NULL before cb runs. */
 void jsapi_ask_raw(struct jsapi *a, struct jsapi_call **handle, const char *subject,

@@ -2,6 +2,7 @@
 
 #include "leafd/leaf.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,13 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 #include "common/ipc/svc.h"
 #include "common/nats/natsd.h"
 #include "common/nats/natstext.h"
+#include "common/nats/subject.h"
 #include "common/nats/supervisor.h"
+#include "common/tls/crypto.h"
 #include "leafd/catchup.h"
 #include "leafd/consume.h"
 #include "leafd/jsapi.h"
@@ -21,6 +25,9 @@
 #include "leafd/publish.h"
 #include "leafd/stream_purge.h"
 #include "leafd/stream_stats.h"
+
+#define LEAF_FOLDER "clustering"
+#define INCLUDE_MAX (1 << 20)
 
 struct leaf {
 	struct svc *svc;
@@ -43,6 +50,7 @@ struct leaf {
 	struct links *links;       /* run without the server as well */
 	struct stream_opts stream; /* node borrowed from settings */
 	char *stuck; /* the stream's folder, which goes when the server has ended; or NULL */
+	char *fault; /* of work with external servers; NULL: none */
 };
 
 /* What opsd is told */
@@ -78,6 +86,37 @@ leaf_changed_cb(void *arg)
  * stream is of what opsd's log has: it is made anew from that.
  */
 static void
+leaf_dropped_cb(const struct jsapi_answer *ans, void *arg)
+{
+	struct leaf *l = arg;
+
+	if (ans->why != NULL)
+		log_warnx("the stream cannot be deleted: %s", ans->why);
+	else
+		log_info("the stream is deleted, and made anew from the log");
+	publish_count_anew(l->publish);
+}
+
+/*
+ * External servers: one that is away for good may be the only one that had the stream, or most of those
+ * that had.  The others make it anew where it can be; while there are too few of them, they do nothing.
+ */
+static void
+drop_stream(struct leaf *l, uint64_t us)
+{
+	char *name = subject_stream(jsapi_names(l->jsapi), l->settings->node);
+	char *subject = jsapi_subject(l->jsapi, NULL, "STREAM.DELETE", name);
+
+	publish_count_anew(l->publish);
+	log_errorx("the stream %s has not answered for %d s (twice natsServer.hangTimeout): it is "
+		   "deleted, to be made anew from the log",
+	    name, (int)(us / 1000000));
+	jsapi_ask(l->jsapi, NULL, subject, NULL, leaf_dropped_cb, l);
+	free(subject);
+	free(name);
+}
+
+static void
 leaf_unanswered_cb(uint64_t us, void *arg)
 {
 	struct leaf *l = arg;
@@ -85,6 +124,11 @@ leaf_unanswered_cb(uint64_t us, void *arg)
 	int64_t most = conf_int(l->settings->conf, NATS_HANG);
 
 	/* One that answers nothing at all is killed for that after half the time, and keeps its store. */
+	if (natsconf_is_external(l->settings->conf)) {
+		if (publish_failing_us(l->publish) / 1000 >= 2 * (uint64_t)most)
+			drop_stream(l, publish_failing_us(l->publish));
+		return;
+	}
 	if (l->stuck != NULL || us / 1000 < 2 * (uint64_t)most)
 		return;
 	log_errorx(
@@ -154,10 +198,14 @@ disconnect_leaf(struct leaf *l)
 static void
 connect_as(struct leaf *l, const struct settings *s)
 {
-	struct nats_opts o = { .user = s->user, .password = s->password };
-	char *url = natstext_url(conf_str(s->conf, LEAF_HOST), conf_int(s->conf, LEAF_PORT));
+	int own = !natsconf_is_external(s->conf);
+	struct nats_opts o = { .conf = s->conf,
+		.user = own ? s->user : NULL,
+		.password = own ? s->password : NULL };
+	char *url = own ? natstext_leaf_url(s->conf) : NULL;
 	char *name = xasprintf("%s-leafd", s->node);
-	char *login = xasprintf("%s\n%s\n%s\n%s", url, name, s->user, s->password);
+	char *login = xasprintf("%s\n%s\n%s\n%s", own ? url : "", name, own ? s->user : "",
+	    own ? s->password : "");
 
 	if (l->login == NULL || strcmp(l->login, login) != 0) {
 		disconnect_leaf(l);
@@ -172,11 +220,34 @@ connect_as(struct leaf *l, const struct settings *s)
 	free(url);
 }
 
+/* Of nats.server_config: what it holds; the server says what is wrong with it. */
+static char *
+include_made(const struct settings *s)
+{
+	const char *path = conf_str(s->conf, NATS_SERVER_CONFIG);
+	char hex[65] = "", *text;
+	size_t n;
+
+	if (path == NULL)
+		return (NULL);
+	if ((text = file_read(path, INCLUDE_MAX, &n)) != NULL)
+		crypto_sha256_hex(text, n, hex);
+	free(text);
+	return (xstrdup(hex));
+}
+
 /* A reload does not take over changed remotes, so nearly any change is a restart. */
 static void
 configure_server(struct leaf *l, const struct settings *s)
 {
-	struct leafconf_run run = { supervisor_instance(l->sup), supervisor_secret(l->sup) };
+	char *dir = conf_path(l->svc->conf, LEAF_FOLDER), *made = include_made(s);
+	struct leafconf_run run = {
+		.instance = supervisor_instance(l->sup),
+		.sys_password = supervisor_secret(l->sup),
+		.dir = dir,
+		.include = conf_str(s->conf, NATS_SERVER_CONFIG),
+		.include_made = made,
+	};
 	char *faults = NULL, *again = NULL, *fixed = leafconf_text(s, &run, 0, &again);
 	char *text = leafconf_text(s, &run, 1, &faults);
 
@@ -189,6 +260,8 @@ configure_server(struct leaf *l, const struct settings *s)
 	free(l->fixed);
 	l->fixed = fixed;
 	free(text);
+	free(made);
+	free(dir);
 }
 
 /* What opsd says */
@@ -201,13 +274,15 @@ set_stream(struct leaf *l, const struct settings *s)
 		.max_age = conf_int(s->conf, STREAM_MAX_AGE),
 		.max_bytes = conf_int(s->conf, STREAM_MAX_BYTES),
 		.max_msgs = conf_int(s->conf, STREAM_MAX_MSGS),
+		.replicas = conf_int(s->conf, LOG_REPLICAS),
 	};
 	const struct stream_opts *was = &l->stream;
 
 	memcpy(o.node_id, s->node_id, NODE_ID_LEN);
 	if (was->node == NULL || strcmp(was->node, o.node) != 0 ||
 	    memcmp(was->node_id, o.node_id, NODE_ID_LEN) != 0 || was->max_age != o.max_age ||
-	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs)
+	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs ||
+	    was->replicas != o.replicas)
 		publish_set(l->publish, &o);
 	l->stream = o;
 }
@@ -227,7 +302,8 @@ leaf_apply_cb(const struct settings *was, const struct settings *now, void *arg)
 	if (now->enabled) {
 		set_stream(l, now);
 		consume_set_batch(l->consume, conf_int(now->conf, STREAM_MAX_CONSUME));
-		configure_server(l, now);
+		if (!natsconf_is_external(now->conf))
+			configure_server(l, now);
 		connect_as(l, now);
 	} else
 		l->stream.node = NULL;
@@ -333,14 +409,42 @@ static const struct chan_handler leaf_handlers[] = {
 	{ 0 },
 };
 
+static struct nats *
+leaf_connection_cb(void *arg)
+{
+	struct leaf *l = arg;
+
+	return (l->nats);
+}
+
+static const char *
+leaf_fault_cb(void *arg)
+{
+	struct leaf *l = arg;
+	int64_t least = natsconf_max_payload(l->settings->conf), most = nats_max_payload(l->nats);
+	const char *why = publish_fault(l->publish);
+
+	free(l->fault);
+	l->fault = NULL;
+	if (why != NULL)
+		l->fault = xasprintf("the stream of this node: %s", why);
+	else if (most < least)
+		l->fault = xasprintf("its max_payload is %" PRId64 " bytes, and clustering.maxTransaction "
+				     "needs %" PRId64 ": raise the former or lower the latter",
+		    most, least);
+	return (l->fault);
+}
+
 static const struct supervisor_ops leaf_ops = {
 	.name = "leaf",
-	.folder = "clustering",
+	.folder = LEAF_FOLDER,
 	.role = ROLE_LEAFD,
 	.state_type = MSG_LEAF_STATE,
 	.handlers = leaf_handlers,
 	.down = leaf_down_cb,
 	.apply = leaf_apply_cb,
+	.connection = leaf_connection_cb,
+	.fault = leaf_fault_cb,
 	.ended = leaf_ended_cb,
 	.state = leaf_state_cb,
 };
@@ -378,5 +482,6 @@ leaf_stop(struct leaf *l)
 	free(l->faults);
 	free(l->fixed);
 	free(l->stuck);
+	free(l->fault);
 	free(l);
 }

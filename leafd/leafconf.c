@@ -61,14 +61,15 @@ add_tls(struct buf *b, const struct settings *s, int insecure)
  * into another one's stream, and none manages it.
  */
 static void
-add_denied(struct buf *b, const char *node)
+add_denied(struct buf *b, const struct settings *s)
 {
+	const char *prefix = conf_str(s->conf, NATS_SUBJECT_PREFIX);
 	char *subject;
 	size_t i;
 
-	buf_addf(b, "deny_exports: [ \"hl.txn.>\" ]\ndeny_imports: [\n\"hl.txn.>\"\n");
+	buf_addf(b, "deny_exports: [ \"%s.txn.>\" ]\ndeny_imports: [\n\"%s.txn.>\"\n", prefix, prefix);
 	for (i = 0; i < sizeof(denied_api) / sizeof(denied_api[0]); i++) {
-		subject = xasprintf("$JS.%s.API.%s", node, denied_api[i]);
+		subject = xasprintf("$JS.%s.API.%s", s->node, denied_api[i]);
 		natstext_quote(b, subject);
 		buf_u8(b, '\n');
 		free(subject);
@@ -126,7 +127,7 @@ end_remote(struct buf *b, const struct settings *s, const char *scheme, int inse
 	buf_addf(b, "]\n");
 	if (strcmp(scheme, "nats") != 0)
 		add_tls(b, s, insecure);
-	add_denied(b, s->node);
+	add_denied(b, s);
 	buf_addf(b, "}\n");
 }
 
@@ -187,6 +188,38 @@ add_leaf_routes(struct buf *b, const struct settings *s, struct buf *faults)
 	buf_free(&separate);
 }
 
+/*
+ * More of the operator's: before all that the node sets, so that this counts.  It is a file of its
+ * own to the server, which takes only names relative to the one that names it.
+ */
+static void
+add_include(struct buf *b, const struct leafconf_run *run)
+{
+	struct buf path = { 0 };
+	const char *s;
+
+	if (run->include == NULL)
+		return;
+	for (s = run->dir; *s != '\0'; s++)
+		if (s[0] == '/' && s[1] != '/' && s[1] != '\0')
+			buf_addf(&path, "../");
+	buf_addf(&path, "%s", run->include + (*run->include == '/'));
+	buf_u8(&path, 0);
+	buf_addf(b, "# %s\ninclude ", run->include_made);
+	natstext_quote(b, (const char *)path.data);
+	buf_addf(b, "\n");
+	buf_free(&path);
+}
+
+static void
+add_place(struct buf *b, const struct settings *s)
+{
+	struct repaddress at = natsconf_leaf(s->conf);
+
+	natstext_string(b, "host", at.host);
+	buf_addf(b, "port: %d\n", at.port);
+}
+
 static void
 add_jetstream(struct buf *b, const struct settings *s)
 {
@@ -199,7 +232,8 @@ add_jetstream(struct buf *b, const struct settings *s)
 char *
 leafconf_stream_path(const struct settings *s)
 {
-	char *name = subject_stream(s->node);
+	struct natsconf_names names = natsconf_names(s->conf);
+	char *name = subject_stream(&names, s->node);
 	char *path = xasprintf("%s/jetstream/DATA/streams/%s", conf_str(s->conf, STREAM_PATH),
 	    name);
 
@@ -213,9 +247,10 @@ leafconf_text(const struct settings *s, const struct leafconf_run *run, int live
 	struct buf b = { 0 }, wrong = { 0 };
 	char *name = xasprintf("%s-leaf.%s", s->node, run->instance);
 
+	add_include(&b, run);
 	natstext_string(&b, "server_name", name);
 	free(name);
-	natstext_address(&b, s->conf, LEAF_HOST, LEAF_PORT);
+	add_place(&b, s);
 	natstext_limits(&b, s->conf);
 	natstext_log_level(&b, s->conf);
 	if (live)

@@ -60,6 +60,8 @@ struct publish {
 	uint64_t unanswered_us; /* waited for in vain since a frame was answered, over sessions */
 	publish_unanswered *unanswered;
 	void *arg;
+	uint64_t failing; /* since then, mono_us; 0: not */
+	char *fault;      /* why the stream's end is not known; NULL: it is, or nobody looked yet */
 	struct flight *flights;
 	unsigned nflights;
 	size_t bytes;
@@ -118,6 +120,15 @@ publish_retry_cb(evutil_socket_t fd, short what, void *arg)
 	publish_begin(arg);
 }
 
+/* NULL: none. */
+static void
+set_fault(struct publish *p, const char *why)
+{
+	free(p->fault);
+	p->fault = xstrdup(why);
+	p->failing = why == NULL ? 0 : p->failing != 0 ? p->failing : mono_us();
+}
+
 static void
 again_unanswered(struct publish *p)
 {
@@ -134,6 +145,7 @@ publish_tick_cb(evutil_socket_t fd, short what, void *arg)
 	if ((p->flights == NULL && !p->clearing) || mono_us() - p->heard_us < ACK_WAIT_US)
 		return;
 	log_warnx("publish: no acknowledgement from the stream");
+	set_fault(p, "no acknowledgement");
 	again_unanswered(p);
 }
 
@@ -196,7 +208,7 @@ publish_frames(struct publish *p, const struct window *w)
 			free(subject);
 			table = f->table;
 			t = &w->tables[table];
-			subject = subject_txn(p->node, t->database, t->name);
+			subject = subject_txn(jsapi_names(p->a), p->node, t->database, t->name);
 		}
 		result = publish_frame(p, w, f, subject);
 		if (result == -1 && nats_is_up(jsapi_nats(p->a)))
@@ -354,6 +366,7 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 
 	if (t == NULL) {
 		log_debug("publish: %s", why);
+		set_fault(p, why);
 		again_unanswered(p);
 		return;
 	}
@@ -365,6 +378,7 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 	buf_u64(&b, t->mark);
 	stream_free(p->finding);
 	p->finding = NULL;
+	set_fault(p, NULL);
 	ask_opsd(p, MSG_LOG_TAIL, &b, on_log_tail);
 }
 
@@ -384,7 +398,7 @@ on_cleared(struct publish *p)
 static int
 send_barrier(struct publish *p)
 {
-	char *subject = subject_txn(p->node, "-", "barrier");
+	char *subject = subject_txn(jsapi_names(p->a), p->node, "-", "barrier");
 	char *reply = xasprintf("%s.%" PRIu64, p->inbox, p->session);
 	int result = nats_publish_h(jsapi_nats(p->a), subject, reply, "Nats-Expected-Last-Sequence",
 	    "9223372036854775807", "-", 1);
@@ -436,7 +450,27 @@ publish_free(struct publish *p)
 	event_free(p->retry);
 	event_free(p->tick);
 	free(p->node);
+	free(p->fault);
 	free(p);
+}
+
+const char *
+publish_fault(const struct publish *p)
+{
+	return (p->a != NULL ? p->fault : NULL);
+}
+
+uint64_t
+publish_failing_us(const struct publish *p)
+{
+	return (p->failing != 0 ? mono_us() - p->failing : 0);
+}
+
+void
+publish_count_anew(struct publish *p)
+{
+	p->unanswered_us = 0;
+	p->failing = p->failing != 0 ? mono_us() : 0;
 }
 
 void
@@ -478,6 +512,7 @@ publish_stop(struct publish *p)
 	if (p->a == NULL)
 		return;
 	p->strays = p->flights != NULL;
+	set_fault(p, NULL);
 	end_session(p);
 	nats_unsubscribe(p->acks);
 	p->acks = NULL;

@@ -29,5 +29,10 @@ void publish_set(struct publish *p, const struct stream_opts *o);
 /* While both the leaf server and opsd are there; each does nothing when done already. */
 void publish_start(struct publish *p, struct jsapi *a);
 void publish_stop(struct publish *p);
+/* Why the stream cannot be used; NULL: it can, or is not looked at.  Valid until the loop turns. */
+const char *publish_fault(const struct publish *p);
+/* For how long that is so, also while what is asked is answered with errors; 0: it is not. */
+uint64_t publish_failing_us(const struct publish *p);
+void publish_count_anew(struct publish *p); /* something was done about it: both times begin anew */
 
 #endif

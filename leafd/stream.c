@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/seal.h"
+#include "common/conf/settings.h"
 #include "common/nats/subject.h"
 #include "leafd/jsapi.h"
 
@@ -25,6 +26,8 @@ struct stream {
 	struct stream_opts o;
 	char *node;
 	char *name;
+	char *mark;    /* its description, by which streams of the node are known */
+	size_t listed; /* of all streams */
 	struct stream_tail tail;
 	uint64_t first; /* of the stream */
 	uint64_t at;    /* sequence that is being read */
@@ -35,16 +38,7 @@ struct stream {
 
 static void ask_info(struct stream *, void (*)(const struct jsapi_answer *, void *));
 static void read_back(struct stream *);
-
-char *
-stream_subjects(const char *node)
-{
-	char *name = subject_stream(node);
-	char *subjects = xasprintf("hl.txn.%s.>", name + strlen("HL_"));
-
-	free(name);
-	return (subjects);
-}
+static void list_streams(struct stream *);
 
 static void
 stream_fail(struct stream *s, const char *why)
@@ -63,14 +57,16 @@ stream_done(struct stream *s)
 static json_t *
 make_config(const struct stream *s)
 {
-	char *subjects = stream_subjects(s->node);
+	char *subjects = subject_txns(jsapi_names(s->a), s->node);
 	int64_t max_age = s->o.max_age < AGE_MAX ? s->o.max_age : AGE_MAX;
-	json_t *config = json_pack("{s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:b}",
-	    "name", s->name, "subjects", subjects, "retention", "limits", "storage", "file",
+	json_t *config = json_pack(
+	    "{s:s, s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:b}", "name", s->name,
+	    "description", s->mark, "subjects", subjects, "retention", "limits", "storage", "file",
 	    "discard", "old", "max_age", (json_int_t)(max_age * SECOND_NS), "max_bytes",
 	    (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes : -1), "max_msgs_per_subject",
 	    (json_int_t)(s->o.max_msgs > 0 ? s->o.max_msgs : -1), "duplicate_window",
-	    (json_int_t)DUPLICATES_NS, "max_msgs", -1, "num_replicas", 1, "allow_direct", 1);
+	    (json_int_t)DUPLICATES_NS, "max_msgs", -1, "num_replicas",
+	    (json_int_t)(s->o.replicas > 0 ? s->o.replicas : 1), "allow_direct", 1);
 
 	free(subjects);
 	return (config);
@@ -89,31 +85,56 @@ is_as_wanted(const json_t *have, const json_t *want)
 	return (1);
 }
 
-/* The node had another name once: what is left under it is in the log as well. */
+/* ---- the node had another name once: what is left under it is in the log as well ---- */
+
 static void
 on_dropped(const struct jsapi_answer *ans, void *arg)
 {
 }
 
 static void
-on_names(const struct jsapi_answer *ans, void *arg)
+drop_former(struct stream *s, const json_t *config)
+{
+	const char *name = json_string_value(json_object_get(config, "name"));
+	const char *mark = json_string_value(json_object_get(config, "description"));
+	char *subject;
+
+	if (name == NULL || mark == NULL || strcmp(mark, s->mark) != 0 || strcmp(name, s->name) == 0)
+		return;
+	log_info("stream %s: of a former name of this node, deleted", name);
+	subject = jsapi_subject(s->a, NULL, "STREAM.DELETE", name);
+	jsapi_ask(s->a, NULL, subject, NULL, on_dropped, NULL);
+	free(subject);
+}
+
+static void
+on_streams(const struct jsapi_answer *ans, void *arg)
 {
 	struct stream *s = arg;
-	const char *name;
-	char *subject;
-	json_t *n;
+	const json_t *list = json_object_get(ans->root, "streams"), *one;
+	json_int_t total = json_integer_value(json_object_get(ans->root, "total"));
 	size_t i;
 
-	json_array_foreach(json_object_get(ans->root, "streams"), i, n) {
-		name = json_string_value(n);
-		if (name == NULL || strncmp(name, "HL_", 3) != 0 || strcmp(name, s->name) == 0)
-			continue;
-		log_info("stream %s: of a former name of this node, deleted", name);
-		subject = xasprintf("$JS.API.STREAM.DELETE.%s", name);
-		jsapi_ask(s->a, NULL, subject, NULL, on_dropped, NULL);
-		free(subject);
-	}
-	stream_done(s);
+	json_array_foreach((json_t *)(uintptr_t)list, i, one)
+		drop_former(s, json_object_get(one, "config"));
+	s->listed += json_array_size(list);
+	if (json_array_size(list) > 0 && (json_int_t)s->listed < total)
+		list_streams(s);
+	else
+		stream_done(s);
+}
+
+/* They come in pages. */
+static void
+list_streams(struct stream *s)
+{
+	char *subject = jsapi_subject(s->a, NULL, "STREAM.LIST", NULL);
+	json_t *question = json_pack("{s:o, s:I}", "subject",
+	    json_sprintf("%s.txn.>", jsapi_names(s->a)->subjects), "offset",
+	    (json_int_t)s->listed);
+
+	jsapi_ask(s->a, &s->call, subject, question, on_streams, s);
+	free(subject);
 }
 
 static void
@@ -127,7 +148,7 @@ on_made(const struct jsapi_answer *ans, void *arg)
 		return;
 	}
 	log_info("stream %s: made", s->name);
-	jsapi_ask(s->a, &s->call, "$JS.API.STREAM.NAMES", NULL, on_names, s);
+	list_streams(s);
 }
 
 /* A refused change of limits is no reason not to publish. */
@@ -151,7 +172,7 @@ static void
 ask_config(struct stream *s, const char *verb, json_t *config,
     void (*cb)(const struct jsapi_answer *, void *))
 {
-	char *subject = xasprintf("$JS.API.STREAM.%s.%s", verb, s->name);
+	char *subject = jsapi_subject(s->a, NULL, verb, s->name);
 
 	jsapi_ask(s->a, &s->call, subject, config, cb, s);
 	free(subject);
@@ -181,7 +202,7 @@ on_info(const struct jsapi_answer *ans, void *arg)
 	}
 	config = make_config(s);
 	if (ans->why != NULL) {
-		ask_config(s, "CREATE", config, on_made);
+		ask_config(s, "STREAM.CREATE", config, on_made);
 		return;
 	}
 	take_state(s, ans->root);
@@ -189,14 +210,14 @@ on_info(const struct jsapi_answer *ans, void *arg)
 		json_decref(config);
 		read_back(s);
 	} else {
-		ask_config(s, "UPDATE", config, on_updated);
+		ask_config(s, "STREAM.UPDATE", config, on_updated);
 	}
 }
 
 static void
 ask_info(struct stream *s, void (*cb)(const struct jsapi_answer *, void *))
 {
-	char *subject = xasprintf("$JS.API.STREAM.INFO.%s", s->name);
+	char *subject = jsapi_subject(s->a, NULL, "STREAM.INFO", s->name);
 
 	jsapi_ask(s->a, &s->call, subject, NULL, cb, s);
 	free(subject);
@@ -257,10 +278,10 @@ on_newest(const struct jsapi_answer *ans, void *arg)
 static void
 jump_back(struct stream *s)
 {
-	char *all = stream_subjects(s->node);
+	char *all = subject_txns(jsapi_names(s->a), s->node);
 
 	s->jumped = 1;
-	ask_config(s, "MSG.GET", json_pack("{s:s}", "last_by_subj", all), on_newest);
+	ask_config(s, "STREAM.MSG.GET", json_pack("{s:s}", "last_by_subj", all), on_newest);
 	free(all);
 }
 
@@ -295,7 +316,7 @@ read_back(struct stream *s)
 		stream_done(s);
 		return;
 	}
-	subject = xasprintf("$JS.API.DIRECT.GET.%s", s->name);
+	subject = jsapi_subject(s->a, NULL, "DIRECT.GET", s->name);
 	snprintf(question, sizeof(question), "{\"seq\":%" PRIu64 "}", s->at);
 	jsapi_ask_raw(s->a, &s->call, subject, question, strlen(question), GET_TIMEOUT_MS,
 	    on_message, s);
@@ -307,12 +328,15 @@ stream_find_tail(struct jsapi *a, const struct stream_opts *o,
     void (*cb)(const struct stream_tail *t, const char *why, void *arg), void *arg)
 {
 	struct stream *s = xcalloc(1, sizeof(*s));
+	char hex[NODE_HEX_LEN];
 
 	s->a = a;
 	s->o = *o;
 	s->node = xstrdup(o->node);
 	s->o.node = s->node;
-	s->name = subject_stream(o->node);
+	s->name = subject_stream(jsapi_names(a), o->node);
+	node_id_hex(o->node_id, hex);
+	s->mark = xasprintf("hubleaf node %s", hex);
 	s->cb = cb;
 	s->arg = arg;
 	ask_info(s, on_info);
@@ -326,6 +350,7 @@ stream_free(struct stream *s)
 		return;
 	jsapi_cancel(&s->call);
 	free(s->name);
+	free(s->mark);
 	free(s->node);
 	free(s);
 }

@@ -6,7 +6,7 @@
 #include "common/base/frame.h"
 
 /*
- * This node's stream, on its own leaf server: one for all tables, subjects
+ * This node's stream, on its own leaf server or on external ones: one for all tables, subjects
  * hl.txn.<node>.>, so that what nats-server keeps does not grow with tables.
  */
 struct jsapi;
@@ -17,6 +17,7 @@ struct stream_opts {
 	int64_t max_age; /* seconds */
 	int64_t max_bytes;
 	int64_t max_msgs; /* of one table; 0: no limit */
+	int64_t replicas;
 };
 
 /* Where the stream ends. */
@@ -39,8 +40,5 @@ struct stream;
 struct stream *stream_find_tail(struct jsapi *a, const struct stream_opts *o,
     void (*cb)(const struct stream_tail *t, const char *why, void *arg), void *arg);
 void stream_free(struct stream *s);
-
-/* "hl.txn.<node>.>"; caller frees. */
-char *stream_subjects(const char *node);
 
 #endif

@@ -85,7 +85,7 @@ on_purged(const struct jsapi_answer *ans, void *arg)
 static void
 purge_below(struct stream_purging *g)
 {
-	char *subject = xasprintf("$JS.API.STREAM.PURGE.%s", g->p->stream);
+	char *subject = jsapi_subject(g->p->a, NULL, "STREAM.PURGE", g->p->stream);
 
 	jsapi_ask(g->p->a, &g->call, subject,
 	    json_pack("{s:s, s:I}", "filter", g->subject, "seq", (json_int_t)g->low), on_purged, g);
@@ -132,7 +132,7 @@ look_at_middle(struct stream_purging *g)
 	}
 	question = json_pack("{s:I, s:s}", "seq", (json_int_t)middle, "next_by_subj", g->subject);
 	text = json_dumps(question, JSON_COMPACT);
-	subject = xasprintf("$JS.API.DIRECT.GET.%s", g->p->stream);
+	subject = jsapi_subject(g->p->a, NULL, "DIRECT.GET", g->p->stream);
 	jsapi_ask_raw(g->p->a, &g->call, subject, text, strlen(text), GET_TIMEOUT_MS, on_middle, g);
 	free(subject);
 	free(text);
@@ -171,9 +171,9 @@ stream_purge_ask(struct stream_purge *p, struct msg *m)
 		g->p = p;
 		g->reply = chan_defer(p->opsd, m);
 		g->upto = upto;
-		g->subject = subject_txn(p->node, database, table);
+		g->subject = subject_txn(jsapi_names(p->a), p->node, database, table);
 		DL_APPEND(p->purgings, g);
-		subject = xasprintf("$JS.API.STREAM.INFO.%s", p->stream);
+		subject = jsapi_subject(p->a, NULL, "STREAM.INFO", p->stream);
 		jsapi_ask(p->a, &g->call, subject, NULL, on_purge_info, g);
 		free(subject);
 	}
@@ -207,7 +207,7 @@ stream_purge_start(struct stream_purge *p, struct jsapi *a, const char *node)
 		return;
 	p->a = a;
 	p->node = xstrdup(node);
-	p->stream = subject_stream(node);
+	p->stream = subject_stream(jsapi_names(a), node);
 }
 
 void

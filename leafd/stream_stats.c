@@ -40,9 +40,9 @@ stream_stats_start(struct stream_stats *m, struct jsapi *a, const char *node)
 
 	if (m->jsapi != NULL)
 		return;
-	stream = subject_stream(node);
+	stream = subject_stream(jsapi_names(a), node);
 	m->jsapi = a;
-	m->subject = xasprintf("$JS.API.STREAM.INFO.%s", stream);
+	m->subject = jsapi_subject(a, NULL, "STREAM.INFO", stream);
 	m->asked_us = 0;
 	free(stream);
 }

@@ -59,7 +59,8 @@ static int
 conf_is_path(const struct conf_info *k)
 {
 	static const enum conf_key files[] = { CL_TLS_CERT, CL_TLS_CA, CL_TLS_KEY, TLS_CERT, TLS_CA,
-		TLS_KEY, REP_TLS_CERT, REP_TLS_CA, REP_TLS_KEY };
+		TLS_KEY, REP_TLS_CERT, REP_TLS_CA, REP_TLS_KEY, NATS_CREDS, NATS_SEED, NATS_CA,
+		NATS_CERT, NATS_KEY, NATS_SERVER_CONFIG };
 
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
 		if (k == &conf_infos[files[i]])

@@ -6,6 +6,7 @@
 #include "common/base/address.h"
 #include "common/base/nodename.h"
 #include "common/conf/conf_priv.h"
+#include "common/conf/natsconf.h"
 #include "common/conf/repaddress.h"
 #include "common/conf/repconf.h"
 
@@ -27,31 +28,6 @@ static const struct {
 	{ LEAF_PORT, LEAF_HOST },
 };
 
-/* Of them, how many do; without clustering only the API's two. */
-static size_t
-count_listens(const struct conf *c)
-{
-	return (conf_bool(c, CL_ENABLED) ? sizeof(listens) / sizeof(listens[0]) : 2);
-}
-
-static void
-same_port(enum conf_key a, enum conf_key b, struct buf *errs)
-{
-	conf_fault(errs, "%s and %s cannot be the same value", conf_name(a), conf_name(b));
-}
-
-static void
-conf_check_ports(const struct conf *c, struct buf *errs)
-{
-	size_t n = count_listens(c);
-
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = i + 1; k < n; k++)
-			if (conf_int(c, listens[i].port) != 0 &&
-			    conf_int(c, listens[i].port) == conf_int(c, listens[k].port))
-				same_port(listens[i].port, listens[k].port, errs);
-}
-
 /* Whether one of the addresses, which commas part, is that one; or either is all of them. */
 static int
 meets_address(const char *hosts, const char *host)
@@ -68,14 +44,56 @@ meets_address(const char *hosts, const char *host)
 	return (0);
 }
 
+/* Of them, how many do; without servers of its own only the API's two. */
+static size_t
+count_listens(const struct conf *c)
+{
+	return (natsconf_is_bundled(c) ? sizeof(listens) / sizeof(listens[0]) : 2);
+}
+
+/* Of the leaf, nats.bind_address may say it. */
+static int64_t
+listen_port(const struct conf *c, size_t i)
+{
+	return (listens[i].port == LEAF_PORT ? natsconf_leaf(c).port :
+					       conf_int(c, listens[i].port));
+}
+
+static int
+listens_at(const struct conf *c, size_t i, const char *host)
+{
+	struct repaddress leaf;
+
+	if (listens[i].port != LEAF_PORT)
+		return (meets_address(conf_str(c, listens[i].host), host));
+	leaf = natsconf_leaf(c);
+	return (meets_address(leaf.host, host));
+}
+
+static void
+same_port(enum conf_key a, enum conf_key b, struct buf *errs)
+{
+	conf_fault(errs, "%s and %s cannot be the same value", conf_name(a), conf_name(b));
+}
+
+static void
+conf_check_ports(const struct conf *c, struct buf *errs)
+{
+	size_t n = count_listens(c);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = i + 1; k < n; k++)
+			if (listen_port(c, i) != 0 && listen_port(c, i) == listen_port(c, k))
+				same_port(listens[i].port, listens[k].port, errs);
+}
+
 /* Links may have an address of their own, and on that one a port that is another's elsewhere. */
 static void
 check_link_port(const struct conf *c, enum conf_key key, const struct repaddress *at,
     struct buf *errs)
 {
 	for (size_t i = 0; i < count_listens(c); i++)
-		if (conf_int(c, listens[i].port) == at->port &&
-		    meets_address(conf_str(c, listens[i].host), at->host))
+		if (listen_port(c, i) == at->port && listens_at(c, i, at->host))
 			same_port(listens[i].port, key, errs);
 }
 
@@ -165,11 +183,12 @@ conf_check_together(const struct conf *c, struct buf *errs)
 	if (conf_bool(c, CL_ENABLED) && conf_str(c, CL_NODENAME) == NULL)
 		conf_fault(errs, "'%s' is required when clustering is enabled",
 		    conf_name(CL_NODENAME));
-	if (conf_bool(c, CL_ENABLED) && conf_str(c, CL_USER) == NULL)
+	if (natsconf_is_bundled(c) && conf_str(c, CL_USER) == NULL)
 		conf_fault(errs, "'%s' is required when clustering is enabled", conf_name(CL_USER));
 	if ((conf_str(c, TLS_CERT) == NULL) != (conf_str(c, TLS_KEY) == NULL))
 		conf_fault(errs, "'%s' and '%s' go together", conf_name(TLS_CERT),
 		    conf_name(TLS_KEY));
+	natsconf_check(c, errs);
 	conf_check_pins(c, errs);
 	conf_check_links(c, errs);
 	conf_check_clients(c, errs);

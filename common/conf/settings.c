@@ -8,6 +8,7 @@
 
 #include "common/base/hex.h"
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 
 int
 node_id_read(const char *hex, uint8_t out[NODE_ID_LEN])
@@ -77,6 +78,8 @@ missing_part(const struct settings *s)
 		return ("clustering.nodeName is not set");
 	if (*s->node_hex == '\0')
 		return ("the node has no id");
+	if (natsconf_is_external(s->conf))
+		return (NULL);
 	if (s->user == NULL || *s->user == '\0')
 		return ("clustering.user is not set");
 	if (s->password == NULL || *s->password == '\0')

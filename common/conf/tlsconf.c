@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 #include "common/tls/tlsfiles.h"
 
 /* Takes the line, which may be NULL. */
@@ -142,7 +143,7 @@ check_api(const struct conf *c, char **warnings, char **errs)
 int
 tlsconf_check(const struct conf *c, char **warnings, char **err)
 {
-	int links = conf_bool(c, CL_ENABLED);
+	int links = natsconf_is_bundled(c);
 
 	*warnings = *err = NULL;
 	if (links || names_files(c, CL_TLS_CERT, CL_TLS_KEY, CL_TLS_CA))

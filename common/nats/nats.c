@@ -18,13 +18,11 @@
 #include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/nats/natslink.h"
+#include "common/nats/natsopts.h"
+#include "common/nats/subject.h"
 #include "common/tls/crypto.h"
 
-#define CONNECT_MS 2000 /* for one attempt */
-#define WRITE_MS   2000 /* a server that does not read for so long is left */
-#define PING_MS    5000
 #define AGAIN_MS   100       /* from a loss to the next attempt */
-#define INBOX      "_INBOX." /* what natsInbox_Create begins with */
 #define REPLY_MAX  1024
 #define TOKEN_LEN  16 /* bytes of randomness in an inbox */
 
@@ -51,6 +49,8 @@ struct nats_request {
 struct nats {
 	struct event_base *base;
 	char *name;
+	struct conf *conf; /* has the texts of names */
+	struct natsconf_names names;
 	void (*state)(int up, void *arg);
 	void *arg;
 	int efd;
@@ -251,81 +251,6 @@ nats_request(struct nats *n, const char *subject, const void *data, size_t len, 
 
 /* The rest of the interface */
 
-/* Without it the library would write to stderr itself. */
-static void
-nats_error_cb(natsConnection *conn, natsSubscription *sub, natsStatus s, void *arg)
-{
-	const char *text = NULL;
-
-	(void)natsConnection_GetLastError(conn, &text);
-	log_warnx("nats: %s", text != NULL && *text != '\0' ? text : natsStatus_GetText(s));
-}
-
-/* The library puts these texts into JSON as they are, up to 3.14 at least. */
-static char *
-json_escape(const char *s)
-{
-	struct buf b = { 0 };
-
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			buf_addf(&b, "\\%c", *s);
-		else if ((unsigned char)*s < 0x20)
-			buf_addf(&b, "\\u%04x", (unsigned char)*s);
-		else
-			buf_u8(&b, (uint8_t)*s);
-	}
-	buf_u8(&b, 0);
-	return ((char *)buf_take(&b, NULL));
-}
-
-static natsStatus
-set_user(natsOptions *opts, const struct nats_opts *o)
-{
-	char *user = json_escape(o->user);
-	char *password = json_escape(o->password != NULL ? o->password : "");
-	natsStatus s = natsOptions_SetUserInfo(opts, user, password);
-
-	free(user);
-	free(password);
-	return (s);
-}
-
-static natsOptions *
-client_options(const struct nats_opts *o)
-{
-	natsOptions *opts = NULL;
-	natsStatus s = natsOptions_Create(&opts);
-
-	if (s == NATS_OK)
-		s = natsOptions_SetURL(opts, o->url);
-	if (s == NATS_OK && o->user != NULL)
-		s = set_user(opts, o);
-	if (s == NATS_OK && o->name != NULL)
-		s = natsOptions_SetName(opts, o->name);
-	if (s == NATS_OK)
-		s = natsOptions_SetAllowReconnect(opts, false);
-	if (s == NATS_OK)
-		s = natsOptions_SetIgnoreDiscoveredServers(opts, true);
-	if (s == NATS_OK)
-		s = natsOptions_SetTimeout(opts, CONNECT_MS);
-	if (s == NATS_OK)
-		s = natsOptions_SetWriteDeadline(opts, WRITE_MS);
-	if (s == NATS_OK)
-		s = natsOptions_SetPingInterval(opts, PING_MS);
-	/* Else its flusher thread adds a millisecond to each message. */
-	if (s == NATS_OK)
-		s = natsOptions_SetSendAsap(opts, true);
-	/* One thread for all subscriptions. */
-	if (s == NATS_OK)
-		s = natsOptions_UseGlobalMessageDelivery(opts, true);
-	if (s == NATS_OK)
-		s = natsOptions_SetErrorHandler(opts, nats_error_cb, NULL);
-	if (s != NATS_OK)
-		fatalx("nats %s: %s", o->url, natsStatus_GetText(s));
-	return (opts);
-}
-
 struct nats *
 nats_open(struct event_base *base, const struct nats_opts *o, void (*state)(int up, void *arg),
     void *arg)
@@ -335,6 +260,8 @@ nats_open(struct event_base *base, const struct nats_opts *o, void (*state)(int 
 
 	n->base = base;
 	n->name = xstrdup(o->name != NULL ? o->name : o->url);
+	n->conf = conf_dup(o->conf);
+	n->names = natsconf_names(n->conf);
 	n->state = state;
 	n->arg = arg;
 	n->efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -347,7 +274,7 @@ nats_open(struct event_base *base, const struct nats_opts *o, void (*state)(int 
 	all = xasprintf("%s.*", n->inbox);
 	nats_subscribe(n, all, nats_reply_cb, n);
 	free(all);
-	n->dialer = natslink_dialer_new(n->name, client_options(o), n->efd);
+	n->dialer = natslink_dialer_new(natsopts_new(o), n->efd);
 	n->link = natslink_dialer_connect(n->dialer, 0);
 	return (n);
 }
@@ -371,6 +298,7 @@ nats_close(struct nats *n)
 	close(n->efd);
 	free(n->inbox);
 	free(n->name);
+	conf_free(n->conf);
 	free(n);
 }
 
@@ -378,6 +306,30 @@ int
 nats_is_up(const struct nats *n)
 {
 	return (n != NULL && n->up && !n->broken);
+}
+
+const struct natsconf_names *
+nats_names(const struct nats *n)
+{
+	return (&n->names);
+}
+
+char *
+nats_server(const struct nats *n)
+{
+	return (nats_is_up(n) ? natslink_server(n->link) : NULL);
+}
+
+char *
+nats_why_down(const struct nats *n)
+{
+	return (n != NULL && !nats_is_up(n) ? natslink_dialer_fault(n->dialer) : NULL);
+}
+
+int64_t
+nats_max_payload(const struct nats *n)
+{
+	return (nats_is_up(n) ? natsConnection_GetMaxPayload(natslink_conn(n->link)) : 0);
 }
 
 struct nats_sub *
@@ -430,7 +382,7 @@ write_result(struct nats *n, natsStatus s)
 int
 nats_is_inbox(const char *subject)
 {
-	return (subject != NULL && strncmp(subject, INBOX, strlen(INBOX)) == 0 &&
+	return (subject != NULL && strncmp(subject, SUBJECT_INBOX, strlen(SUBJECT_INBOX)) == 0 &&
 	    strlen(subject) <= REPLY_MAX && strpbrk(subject, "*> \t\r\n") == NULL);
 }
 
@@ -487,5 +439,5 @@ nats_inbox(struct nats *n)
 	char hex[2 * TOKEN_LEN + 1];
 
 	crypto_random_hex(hex, TOKEN_LEN);
-	return (xasprintf("_INBOX.%s", hex));
+	return (xasprintf("%s%s.%s", SUBJECT_INBOX, n->names.subjects, hex));
 }

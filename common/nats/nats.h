@@ -4,8 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/conf/natsconf.h"
+
 /*
- * A NATS client connection: this and natslink.h are the only files that include <nats/nats.h>.
+ * A NATS client connection: nats.c, natslink.h and natsopts.h are the only files that include <nats/nats.h>.
  * Everything that arrives is handed to the loop's thread; every call is made
  * on the loop's thread and does not block.  It connects in the background,
  * again and again (reconnects for ever), and drops what is published while down.
@@ -15,9 +17,10 @@ struct nats_sub;
 struct event_base;
 
 struct nats_opts {
-	const char *url; /* "nats://127.0.0.1:9940" */
-	const char *user, *password;
-	const char *name; /* shown by the server */
+	const char *url; /* of the one server, "nats://127.0.0.1:9940"; NULL: those of `conf` */
+	const char *user, *password; /* to the one server */
+	const char *name;            /* shown by the server */
+	const struct conf *conf;     /* nats.*: names of subjects, and the servers; copied */
 };
 
 struct nats_msg {
@@ -35,6 +38,12 @@ struct nats *nats_open(struct event_base *base, const struct nats_opts *o,
 /* no callback runs afterwards; requests in flight are dropped silently */
 void nats_close(struct nats *n);
 int nats_is_up(const struct nats *n);
+/* What subjects are called here; as long as the connection is open. */
+const struct natsconf_names *nats_names(const struct nats *n);
+/* The server that it has, as "nats://host:port", or why it has none; caller frees, NULL: neither. */
+char *nats_server(const struct nats *n);
+char *nats_why_down(const struct nats *n);
+int64_t nats_max_payload(const struct nats *n); /* of that server; 0: it has none */
 
 /* Subscriptions live across reconnects.  The message is borrowed. */
 struct nats_sub *nats_subscribe(struct nats *n, const char *subject,

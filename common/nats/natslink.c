@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/nats/natsopts.h"
 
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 1000
@@ -30,20 +32,24 @@ struct natslink {
 	int efd;      /* borrowed until dead */
 	struct natslink_item *head, *tail;
 	natsConnection *conn; /* the worker's until up, then the loop's, then the worker's */
+	char *server;         /* with it */
 	struct lib_sub *subs; /* to destroy with it */
 	unsigned delay_ms;    /* before the first attempt */
 	struct natslink *next;
 };
 
 struct natslink_dialer {
-	char *name;
-	natsOptions *opts; /* the worker's */
+	struct natsopts *opts; /* this and the next three are the worker's */
+	unsigned server;       /* to try next */
+	unsigned rounds;       /* all servers in vain, before there ever was a connection; 0: there was */
+	char *said;            /* of the last attempt, in the log */
 	int efd;
 	pthread_t worker;
 	pthread_mutex_t mu; /* of the rest */
 	pthread_cond_t cond;
 	struct natslink *to_connect;
 	struct natslink *doomed;
+	char *fault; /* of the last attempt */
 	int quit;
 };
 
@@ -78,6 +84,7 @@ natslink_unref(struct natslink *l)
 	if (left > 0)
 		return;
 	pthread_mutex_destroy(&l->mu);
+	free(l->server);
 	free(l);
 }
 
@@ -217,6 +224,23 @@ natslink_conn(struct natslink *l)
 	return (l->conn);
 }
 
+char *
+natslink_server(struct natslink *l)
+{
+	return (xstrdup(l->server));
+}
+
+char *
+natslink_dialer_fault(struct natslink_dialer *d)
+{
+	char *fault;
+
+	pthread_mutex_lock(&d->mu);
+	fault = xstrdup(d->fault);
+	pthread_mutex_unlock(&d->mu);
+	return (fault);
+}
+
 void
 natslink_break(struct natslink *l)
 {
@@ -253,55 +277,106 @@ worker_pause(struct natslink_dialer *d, const struct natslink *l, unsigned ms)
 	return (!d->quit && d->to_connect == l);
 }
 
+/* Takes the URL. */
 static void
-worker_connected(struct natslink *l, natsConnection *conn)
+worker_connected(struct natslink *l, natsConnection *conn, char *server)
 {
 	pthread_mutex_lock(&l->mu);
 	l->conn = conn;
+	l->server = server;
 	l->up = 1;
 	natslink_wake(l);
 	pthread_mutex_unlock(&l->mu);
 }
 
-static natsStatus
-worker_try(struct natslink_dialer *d, struct natslink *l, natsConnection **conn)
+/* NULL with *err, which is NULL where nobody listens yet: everyday life with a server of our own. */
+static natsConnection *
+worker_try(struct natslink_dialer *d, struct natslink *l, char **err)
 {
+	natsOptions *opts = natsopts_make(d->opts, d->server, err);
+	natsConnection *conn = NULL;
+	const char *why;
 	natsStatus s;
 
+	if (opts == NULL)
+		return (NULL);
 	natslink_ref(l); /* for nats_closed_cb */
-	s = natsOptions_SetClosedCB(d->opts, nats_closed_cb, l);
+	s = natsOptions_SetClosedCB(opts, nats_closed_cb, l);
 	if (s == NATS_OK)
-		s = natsConnection_Connect(conn, d->opts);
-	if (s != NATS_OK)
-		natslink_unref(l);
-	return (s);
+		s = natsConnection_Connect(&conn, opts);
+	natsOptions_Destroy(opts);
+	if (s == NATS_OK)
+		return (conn);
+	natslink_unref(l);
+	why = nats_GetLastError(NULL);
+	if (s != NATS_NO_SERVER || natsopts_is_external(d->opts))
+		*err = xasprintf("%s",
+		    why != NULL && *why != '\0' ? why : natsStatus_GetText(s));
+	return (NULL);
+}
+
+/* What is wrong is said when it is something else, and once for all as an error. */
+static void
+worker_failed(struct natslink_dialer *d, char *err, const char *server)
+{
+	if (err != NULL && (d->said == NULL || strcmp(d->said, err) != 0))
+		log_warnx("nats %s: cannot connect to %s: %s", natsopts_name(d->opts), server, err);
+	if (err != NULL) {
+		free(d->said);
+		d->said = xasprintf("%s", err);
+	}
+	if (++d->server < natsopts_servers(d->opts))
+		return;
+	d->server = 0;
+	if (d->rounds != 0 && natsopts_is_external(d->opts) &&
+	    d->rounds++ == natsopts_retries(d->opts) + 1)
+		log_errorx("nats %s: none of nats.urls can be reached; it is tried again for ever",
+		    natsopts_name(d->opts));
+}
+
+/* With its lock held: how long to wait before the next attempt. */
+static unsigned
+worker_wait(const struct natslink_dialer *d, unsigned *wait)
+{
+	unsigned now = *wait;
+
+	if (natsopts_is_external(d->opts))
+		return (d->server == 0 ? natsopts_wait_ms(d->opts) : 0);
+	*wait = now * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : now * 2;
+	return (now);
 }
 
 /* With its lock held, which is let go for each attempt. */
 static void
 worker_connect(struct natslink_dialer *d, struct natslink *l)
 {
-	natsConnection *conn = NULL;
-	natsStatus s, said = NATS_OK;
+	natsConnection *conn;
 	unsigned wait = RETRY_MIN_MS;
+	char *err, *server;
 
 	if (l->delay_ms > 0 && !worker_pause(d, l, l->delay_ms))
 		return;
 	for (;;) {
 		pthread_mutex_unlock(&d->mu);
-		s = worker_try(d, l, &conn);
-		/* Nobody listening yet is everyday life. */
-		if (s != NATS_OK && s != NATS_NO_SERVER && s != said)
-			log_warnx("nats %s: cannot connect: %s", d->name, natsStatus_GetText(s));
-		said = s;
+		err = NULL;
+		server = natsopts_url(d->opts, d->server);
+		conn = worker_try(d, l, &err);
+		if (conn == NULL)
+			worker_failed(d, err, server);
 		pthread_mutex_lock(&d->mu);
-		if (s == NATS_OK)
+		free(d->fault);
+		d->fault = err != NULL ? xasprintf("%s: %s", server, err) : NULL;
+		free(err);
+		if (conn != NULL)
 			break;
-		if (!worker_pause(d, l, wait))
+		free(server);
+		if (!worker_pause(d, l, worker_wait(d, &wait)))
 			return;
-		wait = wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
 	}
-	worker_connected(l, conn);
+	d->rounds = 0;
+	free(d->said);
+	d->said = NULL;
+	worker_connected(l, conn, server);
 	if (d->to_connect == l)
 		d->to_connect = NULL;
 }
@@ -352,13 +427,15 @@ worker_run(void *arg)
 /* ---- the loop's side of the worker ---- */
 
 struct natslink_dialer *
-natslink_dialer_new(const char *name, natsOptions *opts, int efd)
+natslink_dialer_new(struct natsopts *opts, int efd)
 {
 	struct natslink_dialer *d = xcalloc(1, sizeof(*d));
 	pthread_condattr_t attr;
 
-	d->name = xstrdup(name);
 	d->opts = opts;
+	d->rounds = 1;
+	/* Not all nodes with the same list are to come to its first. */
+	d->server = (unsigned)(nats_Now() % (int64_t)natsopts_servers(opts));
 	d->efd = efd;
 	pthread_mutex_init(&d->mu, NULL);
 	pthread_condattr_init(&attr);
@@ -403,7 +480,8 @@ natslink_dialer_free(struct natslink_dialer *d)
 	pthread_join(d->worker, NULL);
 	pthread_cond_destroy(&d->cond);
 	pthread_mutex_destroy(&d->mu);
-	natsOptions_Destroy(d->opts);
-	free(d->name);
+	natsopts_free(d->opts);
+	free(d->said);
+	free(d->fault);
 	free(d);
 }

@@ -14,6 +14,7 @@
  */
 struct natslink;
 struct natslink_dialer;
+struct natsopts;
 
 /* A message that arrived. */
 struct natslink_item {
@@ -23,7 +24,9 @@ struct natslink_item {
 };
 
 /* With the options, which it takes over; `efd` is written to when a link has something to tell. */
-struct natslink_dialer *natslink_dialer_new(const char *name, natsOptions *opts, int efd);
+struct natslink_dialer *natslink_dialer_new(struct natsopts *opts, int efd);
+/* What was wrong with the last attempt; caller frees, NULL: nothing, or there was none. */
+char *natslink_dialer_fault(struct natslink_dialer *d);
 /* its links were dropped before; waits for the worker */
 void natslink_dialer_free(struct natslink_dialer *d);
 /* A new link, connected in the background after the delay, tried again for ever. */
@@ -40,6 +43,7 @@ void natslink_items_free(struct natslink_item *it);
 natsSubscription *natslink_subscribe(struct natslink *l, const char *subject, natsStatus *why);
 void natslink_keep(struct natslink *l, natsSubscription *sub); /* to end with it */
 natsConnection *natslink_conn(struct natslink *l);
+char *natslink_server(struct natslink *l); /* its URL; caller frees */
 void natslink_break(struct natslink *l); /* it is lost from now on */
 
 #endif

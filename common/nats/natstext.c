@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "common/base/address.h"
+#include "common/conf/natsconf.h"
 
-#define PAYLOAD_ROOM (256 << 10) /* around the largest transaction */
-#define HOST_MAX     255
+#define HOST_MAX 255
 
 void
 natstext_quote(struct buf *b, const char *s)
@@ -44,7 +44,7 @@ natstext_address(struct buf *b, const struct conf *c, enum conf_key host, enum c
 void
 natstext_limits(struct buf *b, const struct conf *c)
 {
-	buf_addf(b, "max_payload: %" PRId64 "\n", conf_int(c, CL_MAX_TRANSACTION) + PAYLOAD_ROOM);
+	buf_addf(b, "max_payload: %" PRId64 "\n", natsconf_max_payload(c));
 	buf_addf(b, "write_deadline: \"10s\"\nping_interval: \"20s\"\n");
 }
 
@@ -225,4 +225,12 @@ natstext_host_port(const char *host, int64_t port)
 	add_host_port(&b, host, port);
 	buf_u8(&b, 0);
 	return ((char *)buf_take(&b, NULL));
+}
+
+char *
+natstext_leaf_url(const struct conf *c)
+{
+	struct repaddress leaf = natsconf_leaf(c);
+
+	return (natstext_url(leaf.host, leaf.port));
 }

@@ -51,5 +51,6 @@ const char *natstext_dialled(const char *host);
 char *natstext_host_port(const char *host, int64_t port);
 /* "nats://host:port" to dial; caller frees. */
 char *natstext_url(const char *host, int64_t port);
+char *natstext_leaf_url(const struct conf *c); /* of the own leaf server */
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "common/base/mem.h"
+
 static int
 subject_plain(unsigned char ch)
 {
@@ -43,36 +45,73 @@ subject_done(struct buf *b)
 	return ((char *)buf_take(b, NULL));
 }
 
-static char *
-subject_of(const char *prefix, const char *node)
+static void
+add_table(struct buf *b, const char *node, const char *database, const char *table)
+{
+	subject_token(b, node);
+	buf_u8(b, '.');
+	subject_token(b, database);
+	buf_u8(b, '.');
+	subject_or_any(b, table);
+}
+
+char *
+subject_table(const char *node, const char *database, const char *table)
 {
 	struct buf b = { 0 };
 
-	buf_addf(&b, "%s", prefix);
-	subject_token(&b, node);
+	add_table(&b, node, database, table);
 	return (subject_done(&b));
 }
 
 char *
-subject_txn(const char *node, const char *database, const char *table)
+subject_tables(const char *node)
 {
 	struct buf b = { 0 };
 
-	buf_addf(&b, "hl.txn.");
 	subject_token(&b, node);
-	buf_u8(&b, '.');
-	subject_token(&b, database);
-	buf_u8(&b, '.');
-	subject_or_any(&b, table);
+	buf_addf(&b, ".>");
 	return (subject_done(&b));
 }
 
 char *
-subject_req(const char *node, const char *verb)
+subject_txn(const struct natsconf_names *n, const char *node, const char *database,
+    const char *table)
 {
 	struct buf b = { 0 };
 
-	buf_addf(&b, "hl.req.");
+	buf_addf(&b, "%s.txn.", n->subjects);
+	add_table(&b, node, database, table);
+	return (subject_done(&b));
+}
+
+char *
+subject_txns(const struct natsconf_names *n, const char *node)
+{
+	struct buf b = { 0 };
+
+	buf_addf(&b, "%s.txn.", n->subjects);
+	subject_token(&b, node);
+	buf_addf(&b, ".>");
+	return (subject_done(&b));
+}
+
+const char *
+subject_of_table(const struct natsconf_names *n, const char *subject)
+{
+	size_t len = strlen(n->subjects);
+
+	if (strncmp(subject, n->subjects, len) != 0 || strncmp(subject + len, ".txn.", 5) != 0)
+		return (NULL);
+	return (subject + len + 5);
+}
+
+char *
+subject_req(const struct natsconf_names *n, const char *node, const char *verb)
+{
+	struct buf b = { 0 };
+
+	buf_addf(&b, "%s.req.", n->subjects);
 	subject_token(&b, node);
 	buf_u8(&b, '.');
 	subject_or_any(&b, verb);
@@ -80,13 +119,35 @@ subject_req(const char *node, const char *verb)
 }
 
 char *
-subject_catchup(const char *node)
+subject_catchup(const struct natsconf_names *n, const char *node)
 {
-	return (subject_of("hl.catchup.", node));
+	struct buf b = { 0 };
+
+	buf_addf(&b, "%s.catchup.", n->subjects);
+	subject_token(&b, node);
+	return (subject_done(&b));
 }
 
 char *
-subject_stream(const char *node)
+subject_word(const struct natsconf_names *n, const char *word)
 {
-	return (subject_of("HL_", node));
+	return (xasprintf("%s.%s", n->subjects, word));
+}
+
+char *
+subject_stream(const struct natsconf_names *n, const char *node)
+{
+	struct buf b = { 0 };
+
+	buf_addf(&b, "%s_", n->streams);
+	subject_token(&b, node);
+	return (subject_done(&b));
+}
+
+char *
+subject_api(const struct natsconf_names *n, const char *node)
+{
+	const char *domain = n->external ? n->domain : node;
+
+	return (domain != NULL ? xasprintf("$JS.%s.API", domain) : xstrdup("$JS.API"));
 }

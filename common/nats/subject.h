@@ -2,23 +2,31 @@
 #define HL_SUBJECT_H
 
 #include "common/base/buf.h"
+#include "common/conf/natsconf.h"
 
 /*
- * NATS subjects of a cluster.  Tokens keep [A-Za-z0-9_-]; every other byte is
- * %XX, so any database, table or node name is one token.
- *
- *   hl.txn.<node>.<database>.<table>	frames of a table, in the stream HL_<node>
- *   hl.req.<node>.<verb>		questions to a node, JSON, answered by hubd
- *   hl.catchup.<node>			rows and log entries, binary, answered by leafd
- *   hl.ping				every node's hubd answers {"name","routes","dials","connected_nodes"}
- *   hl.routes				the same, said by a hubd whose last route is deleted
- *
- * All return NUL-terminated text that the caller frees.
+ * Names as subject tokens: [0-9A-Za-z_-] stays, every other byte becomes %XX,
+ * an empty name becomes a lone %.  What begins them is in the names of the cluster ("hl", "HL").
+ * All caller frees.  No I/O.
  */
-/* table "*" stays the wildcard */
-char *subject_txn(const char *node, const char *database, const char *table);
-char *subject_req(const char *node, const char *verb); /* verb "*" too */
-char *subject_catchup(const char *node);
-char *subject_stream(const char *node); /* "HL_<node>" */
+/* "hl.txn.<node>.<database>.<table>"; '*' is allowed for either. */
+char *subject_txn(const struct natsconf_names *n, const char *node, const char *database,
+    const char *table);
+char *subject_txns(const struct natsconf_names *n, const char *node); /* all of a node's */
+/* The same without "hl.txn.", by which the parts that follow are found: NULL: it begins otherwise. */
+char *subject_table(const char *node, const char *database, const char *table);
+char *subject_tables(const char *node);
+const char *subject_of_table(const struct natsconf_names *n, const char *subject);
+
+char *subject_req(const struct natsconf_names *n, const char *node, const char *verb); /* verb "*" too */
+char *subject_catchup(const struct natsconf_names *n, const char *node);
+char *subject_word(const struct natsconf_names *n, const char *word); /* "hl.<word>" */
+char *subject_stream(const struct natsconf_names *n, const char *node); /* "HL_<node>" */
+/*
+ * JetStream's API where that node's stream is, NULL: this one's: "$JS.<domain>.API".  Nodes with servers
+ * of their own have a domain each.
+ */
+char *subject_api(const struct natsconf_names *n, const char *node);
+#define SUBJECT_INBOX "_INBOX." /* what all inboxes begin with; ours go on with the cluster's prefix */
 
 #endif

@@ -9,6 +9,8 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/conf/logconf.h"
+#include "common/conf/natsconf.h"
+#include "common/nats/nats.h"
 #include "common/nats/natsd.h"
 #include "common/tls/crypto.h"
 
@@ -36,11 +38,41 @@ struct supervisor {
 
 /* What opsd is told */
 
+/* Instead of a server of ours: the connection to one that is not. */
+static json_t *
+external_json(const struct supervisor *s)
+{
+	struct nats *n = s->ops->connection(s->arg);
+	const char *fault = s->fault;
+	char *server = nats_server(n), *why = NULL;
+	json_t *o;
+
+	if (fault == NULL && server != NULL && s->ops->fault != NULL)
+		fault = s->ops->fault(s->arg);
+	if (fault == NULL)
+		fault = why = nats_why_down(n);
+	o = json_pack("{s:s, s:b, s:s, s:s?, s:s*}", "status",
+	    fault != NULL	 ? "errored" :
+		server != NULL ? "running" :
+				 "starting",
+	    "external", 1, "instance", s->instance, "url", server, "error", fault);
+	free(why);
+	free(server);
+	return (o);
+}
+
+static int
+is_external(const struct supervisor *s)
+{
+	return (s->settings != NULL && s->settings->enabled &&
+	    natsconf_is_external(s->settings->conf));
+}
+
 static char *
 state_text(struct supervisor *s)
 {
 	json_t *state = json_pack("{s:o, s:{s:i, s:i}, s:o}", "server",
-	    natsd_json(s->natsd, s->fault), "counts", "ended", (int)natsd_restarts(s->natsd, 1),
+	    is_external(s) ? external_json(s) : natsd_json(s->natsd, s->fault), "counts", "ended", (int)natsd_restarts(s->natsd, 1),
 	    "renewed", (int)natsd_restarts(s->natsd, 0), "handshakes", natsd_handshakes(s->natsd));
 	char *text;
 
@@ -176,10 +208,17 @@ take_settings(struct supervisor *s, struct settings *now)
 {
 	struct settings *was = s->settings;
 
+	/* What it is called and whom it talks to is in all that runs. */
+	if (was != NULL && !natsconf_same(was->conf, now->conf)) {
+		settings_free(now);
+		log_info("restarting, as nats.* are others");
+		svc_restart(s->svc);
+		return;
+	}
 	logconf_apply(role_name(s->ops->role), now->conf);
 	s->settings = now;
 	s->ops->apply(was, now, s->arg);
-	if (!now->enabled)
+	if (!now->enabled || natsconf_is_external(now->conf))
 		stop_server(s);
 	settings_free(was);
 	set_fault(s, NULL);

@@ -9,11 +9,13 @@
 
 /*
  * What hubd and leafd are alike in: opsd tells them how their node is to be, each has a nats-server
- * (natsd.h) that runs while clustering is enabled, and opsd is told how that goes.  Settings that are of
- * no use change nothing but what is told.  Without opsd all goes on as it was told last.  On the
- * loop's thread.
+ * (natsd.h) that runs while clustering is enabled, or a connection to external ones (nats.urls), and
+ * opsd is told how that goes.  Settings that are of no use change nothing but what is told.  Other
+ * ones for what is external begin the daemon anew.  Without opsd all goes on as it was told last.  On
+ * the loop's thread.
  */
 struct supervisor;
+struct nats;
 struct natsd;
 
 struct supervisor_ops {
@@ -30,6 +32,9 @@ struct supervisor_ops {
 	 * stopped next.
 	 */
 	void (*apply)(const struct settings *was, const struct settings *now, void *arg);
+	/* With external servers: the connection, and what else keeps the daemon from its work, or NULL. */
+	struct nats *(*connection)(void *arg);
+	const char *(*fault)(void *arg); /* NULL: nothing ever does */
 	int (*prepare)(void *arg, char **err); /* as in natsd_opts */
 	void (*ended)(void *arg);              /* the same; NULL: nothing to do */
 	/*

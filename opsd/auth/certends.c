@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/words.h"
+#include "common/conf/natsconf.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/certinfo.h"
 #include "opsd/store/data.h"
@@ -33,7 +34,7 @@ certends(struct data *data)
 	struct conf *c = data_conf(data);
 	struct tlsconf_links links = tlsconf_links(c);
 	char *web = conf_file(c, TLS_CERT, "keys/certificate.pem");
-	int clustering = conf_bool(c, CL_ENABLED), made = tlsconf_trust(c) == TLSCONF_SECRET;
+	int clustering = natsconf_is_bundled(c), made = tlsconf_trust(c) == TLSCONF_SECRET;
 	int https = conf_is_set(c, API_SECURE_PORT);
 	int both = clustering && https && strcmp(links.cert, web) == 0;
 	const char *shown = conf_str(c, REP_TLS_CERT);

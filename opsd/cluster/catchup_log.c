@@ -123,7 +123,7 @@ catchup_serve_log(struct replication *rep, struct catchup_asker *asker, struct c
 	int n = 0;
 
 	collect_tables(rep, asker, q, &all);
-	read.max = q->max < CATCHUP_MAX ? q->max : CATCHUP_MAX;
+	read.max = catchup_most(rep, q);
 	read.after = read.upto = all.served > 0 ? all.from : 0;
 	if (all.served > 0)
 		n = txlog_read_entries(&rep->data->log, &read, &entries);

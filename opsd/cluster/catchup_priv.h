@@ -21,6 +21,8 @@ struct catchup_asker {
 /* What of the question's table it may have, and a reference to that table; or a status. */
 uint16_t catchup_table(struct replication *rep, struct catchup_asker *asker,
     const struct catchup_question *q, enum pull *may, struct table **t);
+/* Bytes of rows or entries that an answer may have. */
+uint32_t catchup_most(const struct replication *rep, const struct catchup_question *q);
 /* The beginning of an answer, and the name of the key with the head of a table. */
 void catchup_begin(struct replication *rep, struct buf *out, uint16_t status, uint32_t table);
 void catchup_head(struct buf *out, const struct table *t, struct log_pos head);

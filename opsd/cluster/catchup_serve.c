@@ -83,12 +83,22 @@ add_row(struct buf *rows, const struct catchup_question *q, const struct served_
 	return (1);
 }
 
+/* An answer is one message. */
+uint32_t
+catchup_most(const struct replication *rep, const struct catchup_question *q)
+{
+	uint64_t most = rep->data->live.max_transaction;
+
+	most = most < CATCHUP_MAX ? most : CATCHUP_MAX;
+	return (q->max < most ? q->max : (uint32_t)most);
+}
+
 static void
 serve_rows(struct replication *rep, const struct catchup_question *q, struct table *t, int own_only,
     struct buf *out)
 {
 	struct buf rows = { 0 }, last = { 0 }, positions = { 0 };
-	uint32_t max = q->max < CATCHUP_MAX ? q->max : CATCHUP_MAX, n = 0;
+	uint32_t max = catchup_most(rep, q), n = 0;
 	/* The head before the rows: what comes later, frames bring.  The positions as well. */
 	struct log_pos head = table_head(t);
 	struct store_iter *it;

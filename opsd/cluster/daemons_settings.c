@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/pem.h"
 #include "opsd/auth/user.h"
@@ -78,6 +79,17 @@ daemons_removed_changed(struct daemons *d)
 	return (other);
 }
 
+/* The daemons do not know what was set and what is only so by default. */
+static json_t *
+config_json(const struct conf *conf)
+{
+	json_t *tree = conf_tree(conf);
+
+	json_object_set_new(json_object_get(tree, "clustering"), "maxTransaction",
+	    json_integer(natsconf_max_transaction(conf)));
+	return (tree);
+}
+
 json_t *
 daemons_settings_json(struct daemons *d)
 {
@@ -85,16 +97,16 @@ daemons_settings_json(struct daemons *d)
 	struct conf *conf = data_conf(rep->data);
 	const char *user = conf_str(conf, CL_USER), *node = conf_str(conf, CL_NODENAME);
 	char *password;
-	int enabled = conf_bool(conf, CL_ENABLED), secret;
+	int enabled = conf_bool(conf, CL_ENABLED), external = natsconf_is_external(conf), secret;
 	json_t *o = NULL;
 
 	user_cluster_secret(rep->data, user, &password);
-	if (enabled && password == NULL) {
+	if (enabled && !external && password == NULL) {
 		if (d->listener != NULL)
 			log_off(rep);
 		enabled = 0;
 	}
-	secret = enabled && tlsconf_trust(conf) == TLSCONF_SECRET;
+	secret = enabled && !external && tlsconf_trust(conf) == TLSCONF_SECRET;
 	if ((enabled || rep->data->live.links) && !d->said_trust) {
 		d->said_trust = 1;
 		warnings_log_trust(rep, conf);
@@ -105,7 +117,7 @@ daemons_settings_json(struct daemons *d)
 		    enabled, "node", node, "node_id", rep->data->node_hex, "user", user, "password",
 		    password, "tls", tls_json(conf, secret ? d->linkcert : NULL), "link_users",
 		    secret ? linkcert_users(d->linkcert) : NULL, "removed", d->removed, "config",
-		    conf_tree(conf));
+		    config_json(conf));
 	mem_wipe(password);
 	conf_free(conf);
 	return (o);

@@ -70,9 +70,9 @@ mark_refused(struct proposal *p, int status, const json_t *answer, unsigned time
 	free(p->error);
 	if (status == 503 && !json_is_object(answer) && p->rep->data->live.clustering) {
 		p->status = 503;
-		p->error =
-		    xstrdup("This node is not connected to the cluster: is its hub or its leaf "
-			    "server not running?");
+		p->error = xasprintf("This node is not connected to the cluster: %s",
+		    p->rep->data->live.external ? "is none of nats.urls there?" :
+						  "is its hub or its leaf server not running?");
 	} else if (status == 503 || status == 504) {
 		p->status = 504;
 		p->error = why_silent(p, timeout_ms);

@@ -161,7 +161,7 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 		.incarnation = rep->data->log.incarnation,
 		.now_ms = wall_ms(),
 		.uptime_ms = (mono_us() - rep->data->started_us) / 1000,
-		.cluster_port = rep->data->live.clustering ?
+		.cluster_port = rep->data->live.clustering && !rep->data->live.external ?
 		    (int)data_conf_int(rep->data, HUB_CLUSTER_PORT) :
 		    0,
 		.api_port = (int)data_conf_int(rep->data, API_PORT),

@@ -45,7 +45,10 @@ off_reason(struct replication *rep, const char **kind)
 {
 	struct conf *conf = data_conf(rep->data);
 	const char *user = conf_str(conf, CL_USER);
-	enum cluster_secret secret = user_cluster_secret(rep->data, user, NULL);
+	/* Of external servers it needs none. */
+	enum cluster_secret secret = rep->data->live.external ?
+	    SECRET_KNOWN :
+	    user_cluster_secret(rep->data, user, NULL);
 	char *why = NULL;
 
 	*kind = secret == SECRET_NO_USER ? "cluster_user" : "cluster_password";
@@ -189,13 +192,16 @@ warn_links(struct replication *rep, const json_t *mesh, json_t *list)
 static void
 warn_server(const char *name, const json_t *state, json_t *list)
 {
-	const char *why = json_string_value(json_object_get(json_object_get(state, "server"),
-	    "error"));
+	const json_t *server = json_object_get(state, "server");
+	const char *why = json_string_value(json_object_get(server, "error"));
+	int external = json_is_true(json_object_get(server, "external"));
 	json_t *o;
 
 	if (why == NULL)
 		return;
-	o = warnings_add(list, "server", json_sprintf("The %s server: %s", name, why));
+	o = warnings_add(list, "server",
+	    external ? json_sprintf("The servers of nats.urls, as %sd sees them: %s", name, why) :
+		       json_sprintf("The %s server: %s", name, why));
 	json_object_set_new(o, "server", json_string(name));
 }
 

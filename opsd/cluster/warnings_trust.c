@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 #include "common/conf/settings.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/authority.h"
@@ -29,7 +30,7 @@ weak_text(struct replication *rep, const struct conf *conf)
 	const char *user = conf_str(conf, CL_USER), *why = NULL;
 	char *password = NULL, *text = NULL;
 
-	if (tlsconf_trust(conf) != TLSCONF_SECRET)
+	if (natsconf_is_external(conf) || tlsconf_trust(conf) != TLSCONF_SECRET)
 		return (NULL);
 	(void)user_cluster_secret(rep->data, user, &password);
 	if (password != NULL)
@@ -50,7 +51,7 @@ warnings_trust(struct replication *rep, json_t *list)
 	struct conf *conf = data_conf(rep->data);
 	char *weak = weak_text(rep, conf), *fault = daemons_linkcert_fault(rep->daemons);
 
-	if (conf_bool(conf, CL_TLS_INSECURE))
+	if (natsconf_is_bundled(conf) && conf_bool(conf, CL_TLS_INSECURE))
 		warnings_add(list, "insecure_routes", json_string(insecure_text));
 	if (weak != NULL)
 		warnings_add(list, "weak_secret", json_string(weak));
@@ -65,10 +66,10 @@ warnings_trust(struct replication *rep, json_t *list)
 void
 warnings_log_trust(struct replication *rep, const struct conf *conf)
 {
-	char *weak = conf_bool(conf, CL_ENABLED) ? weak_text(rep, conf) : NULL, *open;
+	char *weak = natsconf_is_bundled(conf) ? weak_text(rep, conf) : NULL, *open;
 	int port;
 
-	if (conf_bool(conf, CL_ENABLED) && conf_bool(conf, CL_TLS_INSECURE))
+	if (natsconf_is_bundled(conf) && conf_bool(conf, CL_TLS_INSECURE))
 		log_warnx("%s", insecure_text);
 	if (weak != NULL)
 		log_warnx("%s", weak);

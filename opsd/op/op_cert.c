@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 #include "common/conf/repconf.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/certinfo.h"
@@ -185,7 +186,7 @@ static void
 cert_sources(struct cert_sources *all, const struct conf *c)
 {
 	struct tlsconf_links l = tlsconf_links(c);
-	int meshed = conf_bool(c, CL_ENABLED);
+	int meshed = natsconf_is_bundled(c);
 
 	all->n = 0;
 	if (meshed)

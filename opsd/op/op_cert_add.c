@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 #include "common/conf/repconf.h"
 #include "common/conf/tlsconf.h"
 #include "common/tls/certpem.h"
@@ -419,7 +420,7 @@ authority_uses(const struct cert_change *c, const struct cert_wanted *w)
 
 	if (w->uses != 0)
 		return (w->uses);
-	return (links | (links == 0 || conf_bool(c->set, CL_ENABLED) ? USE_CLUSTERING : 0));
+	return (links | (links == 0 || natsconf_is_bundled(c->set) ? USE_CLUSTERING : 0));
 }
 
 static int

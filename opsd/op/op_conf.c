@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/conf/natsconf.h"
 #include "opsd/op/linkroutes.h"
 #include "opsd/op/node.h"
 
@@ -21,7 +22,8 @@ add_pending(json_t *list, const struct conf *now, const struct conf *next, const
 		if (!conf_equal(now, next, key))
 			json_array_append_new(list,
 			    json_pack("{s:s, s:o, s:o, s:s}", "key", conf_name(key), "in_memory",
-				conf_value(now, key), "on_disk", conf_value(next, key), "needs",
+				natsconf_shown(key, conf_value(now, key)), "on_disk",
+				natsconf_shown(key, conf_value(next, key)), "needs",
 				needs != NULL                     ? needs :
 				    conf_change(key) == CONF_LIVE ? "reload" :
 								    "restart"));
@@ -39,7 +41,7 @@ get_configuration(struct request *r)
 	struct conf *now = data_conf(&r->ops->data), *set = ops_conf_set(r->ops);
 	char *err = NULL;
 	struct conf *disk = conf_load(svc->conf_file, svc->argc, svc->argv, &err);
-	json_t *tree = conf_tree(set), *pending = json_array();
+	json_t *tree = natsconf_tree(set), *pending = json_array();
 
 	if (disk != NULL)
 		add_pending(pending, now, disk, NULL);

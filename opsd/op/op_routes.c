@@ -10,6 +10,7 @@
 
 #include "common/base/jsonlist.h"
 #include "common/base/words.h"
+#include "common/conf/natsconf.h"
 #include "common/conf/repconf.h"
 #include "opsd/op/linkroutes.h"
 #include "opsd/op/node.h"
@@ -314,6 +315,30 @@ is_of_mesh(const json_t *body)
 	return (0);
 }
 
+/* Whether there is nothing that a route of the mesh could be of; then answered. */
+static int
+has_no_servers(struct request *r)
+{
+	if (!r->ops->data.live.external)
+		return (0);
+	reply_error(r, 409,
+	    "This node uses the servers of nats.urls and has none of its own: routes are in their "
+	    "configuration");
+	return (1);
+}
+
+static int
+all_links(const json_t *routes)
+{
+	const json_t *route;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)routes, i, route)
+		if (!linkroutes_is(route))
+			return (0);
+	return (1);
+}
+
 void
 op_routes_set(struct request *r)
 {
@@ -324,7 +349,7 @@ op_routes_set(struct request *r)
 	struct conf *conf;
 
 	linkroutes_check_starts(&f, "routes", routes);
-	if (!faults_answer(r, &f)) {
+	if (!faults_answer(r, &f) && !(mesh && has_no_servers(r))) {
 		pthread_mutex_lock(&routes_lock);
 		conf = data_conf(&r->ops->data);
 		if (mesh)
@@ -346,8 +371,11 @@ routes_shown(const struct conf *conf)
 
 	if (repconf_on(conf) && !conf_bool(conf, CL_ENABLED))
 		return (json_deep_copy(links));
-	o = json_pack("{s:o, s:o}", "hub", json_deep_copy(conf_list(conf, HUB_ROUTES)), "leaf",
-	    json_deep_copy(conf_list(conf, LEAF_ROUTES)));
+	if (natsconf_is_external(conf))
+		o = json_pack("{s:[], s:[]}", "hub", "leaf");
+	else
+		o = json_pack("{s:o, s:o}", "hub", json_deep_copy(conf_list(conf, HUB_ROUTES)), "leaf",
+		    json_deep_copy(conf_list(conf, LEAF_ROUTES)));
 	if (repconf_on(conf) || json_array_size(links) > 0)
 		json_object_set_new(o, "replication", json_deep_copy(links));
 	return (o);
@@ -434,7 +462,7 @@ op_routes_delete(struct request *r)
 	json_t *routes = read_routes(&f, r->body, -1, FORM_ANY);
 	struct conf *conf;
 
-	if (!faults_answer(r, &f)) {
+	if (!faults_answer(r, &f) && !(!all_links(routes) && has_no_servers(r))) {
 		pthread_mutex_lock(&routes_lock);
 		conf = data_conf(&r->ops->data);
 		delete_routes(r, conf, routes);

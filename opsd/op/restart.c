@@ -20,7 +20,7 @@
 #define LOOK_NS 50000000
 
 static const char *const cluster_keys[] = { "clustering.hubServer.", "clustering.leafServer.",
-	"clustering.tls.", "natsServer.", NULL };
+	"clustering.tls.", "natsServer.", "nats.", "replication_log.", NULL };
 static const char *const http_keys[] = { "operationsApi.", "tls.", "threads", NULL };
 
 /* ---- daemons: each begins anew as the process that it is (svc_restart) ---- */
@@ -57,36 +57,55 @@ restart_node(struct ops *ops)
 	restart_opsd(ops);
 }
 
-/* The server's process when it runs, else 0. */
-static int
-running_pid(struct ops *ops, const char *server)
+/*
+ * Its process, and of a connection to an external one the daemon's, as a text while it runs, else "";
+ * the caller frees.
+ */
+static char *
+running_as(struct ops *ops, const char *server)
 {
 	json_t *servers = daemons_servers(ops->rep.daemons), *s = json_object_get(servers, server);
 	const char *status = json_string_value(json_object_get(s, "status"));
-	int pid = 0;
+	const char *instance = json_string_value(json_object_get(s, "instance"));
+	char *text;
 
-	if (status != NULL && strcmp(status, "running") == 0)
-		pid = (int)json_integer_value(json_object_get(s, "pid"));
+	if (status == NULL || strcmp(status, "running") != 0)
+		text = xstrdup("");
+	else
+		text = xasprintf("%s %d", instance != NULL ? instance : "",
+		    (int)json_integer_value(json_object_get(s, "pid")));
 	json_decref(servers);
-	return (pid);
+	return (text);
+}
+
+/* It runs, and not as before. */
+static int
+runs_anew(struct ops *ops, const char *server, const char *before)
+{
+	char *now = running_as(ops, server);
+	int anew = *now != '\0' && strcmp(now, before) != 0;
+
+	free(now);
+	return (anew);
 }
 
 char *
 restart_daemons(struct ops *ops, unsigned which)
 {
 	const struct timespec pause = { 0, LOOK_NS };
-	int hub = running_pid(ops, "hub"), leaf = running_pid(ops, "leaf"), done = 0;
+	char *hub = running_as(ops, "hub"), *leaf = running_as(ops, "leaf");
+	int done = 0;
 	uint64_t end = mono_us() + WAIT_US;
 
 	ops_conf_adopt(ops, NULL, cluster_keys);
 	daemons_restart(ops->rep.daemons, which);
 	while (!done && ops->data.live.clustering && !ops->data.stopping && mono_us() < end) {
-		int h = running_pid(ops, "hub"), l = running_pid(ops, "leaf");
-
 		nanosleep(&pause, NULL);
-		done = ((which & RESTART_HUBD) == 0 || (h != 0 && h != hub)) &&
-		    ((which & RESTART_LEAFD) == 0 || (l != 0 && l != leaf));
+		done = ((which & RESTART_HUBD) == 0 || runs_anew(ops, "hub", hub)) &&
+		    ((which & RESTART_LEAFD) == 0 || runs_anew(ops, "leaf", leaf));
 	}
+	free(hub);
+	free(leaf);
 	return (done || ops->data.stopping || !ops->data.live.clustering ?
 		NULL :
 		xasprintf("the servers do not run %d seconds later: see read_log",

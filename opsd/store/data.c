@@ -6,6 +6,7 @@
 
 #include "common/base/mem.h"
 #include "common/conf/logconf.h"
+#include "common/conf/natsconf.h"
 #include "common/conf/repconf.h"
 
 void
@@ -74,6 +75,7 @@ data_conf_changed(struct data *d)
 	const struct conf *c = d->svc->conf;
 
 	d->live.clustering = conf_bool(c, CL_ENABLED);
+	d->live.external = d->live.clustering && natsconf_is_external(c);
 	d->live.links = repconf_on(c);
 	d->live.replicates = d->live.clustering || d->live.links;
 	d->live.republish = conf_bool(c, CL_REPUBLISH);
@@ -83,7 +85,7 @@ data_conf_changed(struct data *d)
 	d->live.write_async = conf_bool(c, STORAGE_WRITE_ASYNC);
 	d->live.max_skew_ms = (uint64_t)conf_int(c, CL_MAX_CLOCK_SKEW);
 	d->live.reserve = (uint64_t)conf_int(c, STORAGE_RESERVE);
-	d->live.max_transaction = (uint64_t)conf_int(c, CL_MAX_TRANSACTION);
+	d->live.max_transaction = (uint64_t)natsconf_max_transaction(c);
 	d->live.queue_ms = (uint64_t)conf_int(c, STORAGE_MAX_QUEUE_TIME) * 1000;
 	d->live.max_attributes = (uint64_t)conf_int(c, STORAGE_MAX_ATTRIBUTES);
 	d->conf_changes++;

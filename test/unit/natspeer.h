@@ -137,8 +137,8 @@ natspeer_ask(struct natspeer *s, const char *subject, const char *reply, const c
 	if (strncmp(subject, "$JS.API.STREAM.CREATE.", 22) == 0) {
 		s->config = json_incref(body);
 		natspeer_json(s, reply, json_object());
-	} else if (strcmp(subject, "$JS.API.STREAM.NAMES") == 0)
-		natspeer_json(s, reply, json_pack("{s:[]}", "streams"));
+	} else if (strcmp(subject, "$JS.API.STREAM.LIST") == 0)
+		natspeer_json(s, reply, json_pack("{s:[], s:i}", "streams", "total", 0));
 	else if (strncmp(subject, "$JS.API.STREAM.INFO.", 20) == 0 && s->config != NULL)
 		natspeer_json(s, reply,
 		    json_pack("{s:O, s:{s:i, s:i, s:i}}", "config", s->config, "state", "first_seq",

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+static const struct natsconf_names names = { .subjects = "hl", .streams = "HL" };
+
 static void
 check(const char *tables, const char *expected)
 {
@@ -34,42 +36,44 @@ static void
 test_tables(void **state)
 {
 	check("[]", "[]");
-	check("[[\"dev\",\"dog\"]]", "[\"hl.txn.n1.dev.dog\"]");
+	check("[[\"dev\",\"dog\"]]", "[\"n1.dev.dog\"]");
 	check("[[\"dev\",\"dog\"],[\"a\",\"b\"],[\"dev\",\"dog\"]]",
-	    "[\"hl.txn.n1.a.b\",\"hl.txn.n1.dev.dog\"]");
-	check("[[\"de v\",\"d.g\"]]", "[\"hl.txn.n1.de%20v.d%2Eg\"]");
+	    "[\"n1.a.b\",\"n1.dev.dog\"]");
+	check("[[\"de v\",\"d.g\"]]", "[\"n1.de%20v.d%2Eg\"]");
 }
 
 static void
 test_covered(void **state)
 {
 	check("[[\"dev\",\"dog\"],[\"dev\",\"*\"],[\"dev\",\"a b\"],[\"dev2\",\"dog\"]]",
-	    "[\"hl.txn.n1.dev.*\",\"hl.txn.n1.dev2.dog\"]");
+	    "[\"n1.dev.*\",\"n1.dev2.dog\"]");
 }
 
 static void
 test_all_databases(void **state)
 {
-	check("[[\"dev\",\"dog\"],[\"*\",\"*\"]]", "[\"hl.txn.n1.>\"]");
+	check("[[\"dev\",\"dog\"],[\"*\",\"*\"]]", "[\"n1.>\"]");
 }
 
 static void
 test_has(void **state)
 {
-	json_t *filters = json_pack("[s, s]", "hl.txn.n1.dev.*", "hl.txn.n1.a.b"), *subjects;
+	json_t *filters = json_pack("[s, s]", "n1.dev.*", "n1.a.b"), *subjects;
 
-	assert_true(filter_has(filters, "hl.txn.n1.dev.dog"));
-	assert_true(filter_has(filters, "hl.txn.n1.a.b"));
-	assert_false(filter_has(filters, "hl.txn.n1.a.bc"));
-	assert_false(filter_has(filters, "hl.txn.n1.a"));
-	assert_false(filter_has(filters, "hl.txn.n1.dev2.dog"));
-	assert_true(filter_has_most(filters, NULL));
+	assert_true(filter_has(filters, &names, "hl.txn.n1.dev.dog"));
+	assert_true(filter_has(filters, &names, "hl.txn.n1.a.b"));
+	assert_false(filter_has(filters, &names, "hl.txn.n1.a.bc"));
+	assert_false(filter_has(filters, &names, "hl.txn.n1.a"));
+	assert_false(filter_has(filters, &names, "hl.txn.n1.dev2.dog"));
+	assert_false(filter_has(filters, &names, "n1.dev.dog"));
+	assert_false(filter_has(filters, &names, "app.txn.n1.dev.dog"));
+	assert_true(filter_has_most(filters, &names, NULL));
 	subjects = json_pack("{s:i, s:i}", "hl.txn.n1.a.b", 1, "hl.txn.n1.dev.cat", 6);
-	assert_true(filter_has_most(filters, subjects));
+	assert_true(filter_has_most(filters, &names, subjects));
 	json_object_set_new(subjects, "hl.txn.n1.a.c", json_integer(1));
-	assert_true(filter_has_most(filters, subjects));
+	assert_true(filter_has_most(filters, &names, subjects));
 	json_object_set_new(subjects, "hl.txn.n1.a.c", json_integer(2));
-	assert_false(filter_has_most(filters, subjects));
+	assert_false(filter_has_most(filters, &names, subjects));
 	json_decref(subjects);
 	json_decref(filters);
 }
@@ -77,20 +81,22 @@ test_has(void **state)
 static void
 test_put(void **state)
 {
-	json_t *filters = json_pack("[s, s]", "hl.txn.n1.a.*", "hl.txn.n1.b.c"), *config;
+	json_t *filters = json_pack("[s, s]", "n1.a.*", "n1.b.c"), *config, *whole;
 
 	config = json_object();
-	filter_put(config, "n1", filters, 1);
+	filter_put(config, &names, "n1", filters, 1);
 	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")),
 	    "hl.txn.n1.>");
 	assert_null(json_object_get(config, "filter_subjects"));
 	json_object_clear(config);
-	filter_put(config, "n1", filters, 0);
+	filter_put(config, &names, "n1", filters, 0);
 	assert_null(json_object_get(config, "filter_subject"));
-	assert_true(json_equal(json_object_get(config, "filter_subjects"), filters));
+	whole = json_pack("[s, s]", "hl.txn.n1.a.*", "hl.txn.n1.b.c");
+	assert_true(json_equal(json_object_get(config, "filter_subjects"), whole));
+	json_decref(whole);
 	json_object_clear(config);
 	json_array_remove(filters, 1);
-	filter_put(config, "n1", filters, 0);
+	filter_put(config, &names, "n1", filters, 0);
 	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")),
 	    "hl.txn.n1.a.*");
 	json_decref(config);
@@ -110,12 +116,12 @@ test_too_many(void **state)
 	}
 	out = filter_subjects("n1", list);
 	assert_int_equal(json_array_size(out), 1);
-	assert_string_equal(json_string_value(json_array_get(out, 0)), "hl.txn.n1.>");
+	assert_string_equal(json_string_value(json_array_get(out, 0)), "n1.>");
 	json_decref(out);
 	/* Under a wildcard they are one. */
 	json_array_append_new(list, json_pack("[s, s]", "dev", "*"));
 	out = filter_subjects("n1", list);
-	assert_string_equal(json_string_value(json_array_get(out, 0)), "hl.txn.n1.dev.*");
+	assert_string_equal(json_string_value(json_array_get(out, 0)), "n1.dev.*");
 	json_decref(out);
 	json_decref(list);
 }

@@ -50,7 +50,9 @@ with_routes(json_t *routes)
 static char *
 text_of(const char *password, json_t *routes, char **faults)
 {
-	static const struct leafconf_run run = { "i1", "sys-secret" };
+	static const struct leafconf_run run = { .instance = "i1",
+		.sys_password = "sys-secret",
+		.dir = "/srv/node/clustering" };
 	char *err = NULL, *text;
 	struct settings *s = settings(password, with_routes(routes), &err);
 
@@ -104,11 +106,40 @@ test_plain(void **state)
 	free(text);
 }
 
+/* nats.*: other names, another address, and more of the operator's, which counts less. */
+static void
+test_own_server(void **state)
+{
+	static const struct leafconf_run run = { .instance = "i1",
+		.sys_password = "sys-secret",
+		.dir = "/srv//node/clustering",
+		.include = "/etc/nats \"x\".conf",
+		.include_made = "ab12" };
+	json_t *config = with_routes(json_array());
+	char *err = NULL, *faults, *text;
+	struct settings *s;
+
+	json_object_set_new(config, "nats",
+	    json_pack("{s:s, s:s}", "subject_prefix", "app.log", "bind_address", "0.0.0.0:4222"));
+	if ((s = settings("secret", config, &err)) == NULL)
+		fail_msg("%s", err);
+	text = leafconf_text(s, &run, 1, &faults);
+	assert_has(text, "host: \"0.0.0.0\"\nport: 4222\n");
+	assert_has(text, "deny_exports: [ \"app.log.txn.>\" ]\n");
+	assert_int_equal(strncmp(text,
+			     "# ab12\ninclude \"../../../etc/nats \\\"x\\\".conf\"\nserver_name:", 57),
+	    0);
+	free(text);
+	settings_free(s);
+}
+
 /* Of the cluster's secret: the own hub is verified as well, and no link is told the password. */
 static void
 test_secret(void **state)
 {
-	static const struct leafconf_run run = { "i1", "sys-secret" };
+	static const struct leafconf_run run = { .instance = "i1",
+		.sys_password = "sys-secret",
+		.dir = "/srv/node/clustering" };
 	char *err = NULL, *faults, *text, *fixed;
 	struct settings *s = settings("thepw",
 	    with_routes(json_pack("[{s:s, s:i}]", "host", "far", "port", 9931)), &err);
@@ -211,6 +242,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_own_server),
 		cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_mixed_routes),

@@ -226,6 +226,8 @@ setup(void **state)
 	const struct stream_opts o = { .node = "a", .max_age = 1000 };
 	struct stream_opts opts = o;
 	struct nats_opts no = { .name = "test" };
+	char *err = NULL;
+	struct conf *conf = conf_load(NULL, 0, NULL, &err);
 	char *path = in_folder("ops.sock");
 
 	memset(&n, 0, sizeof(n));
@@ -234,7 +236,9 @@ setup(void **state)
 	n.width = 2;
 	n.base = event_base_new();
 	natspeer_open(&n.server, n.base);
+	assert_non_null(conf);
 	no.url = n.server.url;
+	no.conf = conf;
 	n.listener = chan_listen(n.base, path, ROLE_OPSD, &opsd_ops, &n);
 	n.chan = chan_dial(n.base, path, ROLE_LEAFD, ROLE_OPSD, &leafd_ops, &n);
 	n.nats = nats_open(n.base, &no, nats_state, &n);
@@ -242,6 +246,7 @@ setup(void **state)
 	n.publish = publish_new(n.base, n.chan, on_unanswered, &n);
 	publish_set(n.publish, &opts);
 	free(path);
+	conf_free(conf);
 	*state = &n;
 	turn(&n, is_up);
 	return (0);
