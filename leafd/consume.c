@@ -180,7 +180,7 @@ consume_stop(struct consume *c)
 		return;
 	DL_FOREACH(c->consumers, cr) {
 		consumer_end(cr);
-		consumer_set_error(cr, "the leaf server is away");
+		consumer_set_error(cr, "there is no connection to the servers");
 	}
 	c->a = NULL;
 	free(c->me);

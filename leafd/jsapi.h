@@ -25,6 +25,8 @@ void jsapi_ask_raw(struct jsapi *a, struct jsapi_call **handle, const char *subj
     const void *data, size_t len, unsigned timeout_ms,
     void (*cb)(const struct nats_msg *m, void *arg), void *arg);
 
+#define JSAPI_NOT_FOUND 10059 /* an error: there is no such stream */
+
 /* An answer: `root` or why not; an API error has root, why and its code. */
 struct jsapi_answer {
 	const json_t *root; /* borrowed; NULL without an answer */

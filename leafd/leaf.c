@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/conf/natsconf.h"
 #include "common/ipc/svc.h"
@@ -28,6 +30,7 @@
 
 #define LEAF_FOLDER "clustering"
 #define INCLUDE_MAX (1 << 20)
+#define COPIES_US   20000000 /* before it is looked whether there can be more */
 
 struct leaf {
 	struct svc *svc;
@@ -50,10 +53,27 @@ struct leaf {
 	struct links *links;       /* run without the server as well */
 	struct stream_opts stream; /* node borrowed from settings */
 	char *stuck; /* the stream's folder, which goes when the server has ended; or NULL */
+	uint64_t few_since; /* its stream has fewer copies than it should, mono_us; 0: it has them */
 	char *fault; /* of work with external servers; NULL: none */
 };
 
 /* What opsd is told */
+
+/* There may be more servers by now. */
+static void
+more_copies(struct leaf *l)
+{
+	int64_t copies = publish_copies(l->publish);
+
+	if (copies == 0 || copies >= l->stream.copies)
+		l->few_since = 0;
+	else if (l->few_since == 0)
+		l->few_since = mono_us();
+	else if (mono_us() - l->few_since > COPIES_US) {
+		l->few_since = 0;
+		publish_look_again(l->publish);
+	}
+}
 
 static void
 leaf_state_cb(json_t *state, void *arg)
@@ -61,6 +81,7 @@ leaf_state_cb(json_t *state, void *arg)
 	struct leaf *l = arg;
 
 	stream_stats_now(l->stats);
+	more_copies(l);
 	json_object_set_new(state, "peers", consume_state(l->consume));
 	json_object_set_new(state, "stream", stream_stats_json(l->stats));
 	json_object_set_new(state, "links", links_state(l->links));
@@ -88,12 +109,15 @@ leaf_changed_cb(void *arg)
 static void
 leaf_dropped_cb(const struct jsapi_answer *ans, void *arg)
 {
+	static struct log_brake brake = { .most = 2 };
 	struct leaf *l = arg;
 
-	if (ans->why != NULL)
-		log_warnx("the stream cannot be deleted: %s", ans->why);
-	else
-		log_info("the stream is deleted, and made anew from the log");
+	if (ans->why == NULL)
+		log_errorx("the stream of this node did not answer for too long (twice "
+			   "natsServer.hangTimeout): it was deleted, and is made anew from the log");
+	else if (ans->err_code != JSAPI_NOT_FOUND)
+		log_braked(&brake, LOG_WARN,
+		    "the stream of this node does not answer, and cannot be deleted: %s", ans->why);
 	publish_count_anew(l->publish);
 }
 
@@ -102,15 +126,12 @@ leaf_dropped_cb(const struct jsapi_answer *ans, void *arg)
  * that had.  The others make it anew where it can be; while there are too few of them, they do nothing.
  */
 static void
-drop_stream(struct leaf *l, uint64_t us)
+drop_stream(struct leaf *l)
 {
 	char *name = subject_stream(jsapi_names(l->jsapi), l->settings->node);
 	char *subject = jsapi_subject(l->jsapi, NULL, "STREAM.DELETE", name);
 
 	publish_count_anew(l->publish);
-	log_errorx("the stream %s has not answered for %d s (twice natsServer.hangTimeout): it is "
-		   "deleted, to be made anew from the log",
-	    name, (int)(us / 1000000));
 	jsapi_ask(l->jsapi, NULL, subject, NULL, leaf_dropped_cb, l);
 	free(subject);
 	free(name);
@@ -126,7 +147,7 @@ leaf_unanswered_cb(uint64_t us, void *arg)
 	/* One that answers nothing at all is killed for that after half the time, and keeps its store. */
 	if (natsconf_is_external(l->settings->conf)) {
 		if (publish_failing_us(l->publish) / 1000 >= 2 * (uint64_t)most)
-			drop_stream(l, publish_failing_us(l->publish));
+			drop_stream(l);
 		return;
 	}
 	if (l->stuck != NULL || us / 1000 < 2 * (uint64_t)most)
@@ -274,7 +295,7 @@ set_stream(struct leaf *l, const struct settings *s)
 		.max_age = conf_int(s->conf, STREAM_MAX_AGE),
 		.max_bytes = conf_int(s->conf, STREAM_MAX_BYTES),
 		.max_msgs = conf_int(s->conf, STREAM_MAX_MSGS),
-		.replicas = conf_int(s->conf, LOG_REPLICAS),
+		.copies = conf_int(s->conf, LOG_REPLICAS),
 	};
 	const struct stream_opts *was = &l->stream;
 
@@ -282,7 +303,7 @@ set_stream(struct leaf *l, const struct settings *s)
 	if (was->node == NULL || strcmp(was->node, o.node) != 0 ||
 	    memcmp(was->node_id, o.node_id, NODE_ID_LEN) != 0 || was->max_age != o.max_age ||
 	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs ||
-	    was->replicas != o.replicas)
+	    was->copies != o.copies)
 		publish_set(l->publish, &o);
 	l->stream = o;
 }
@@ -422,12 +443,18 @@ leaf_fault_cb(void *arg)
 {
 	struct leaf *l = arg;
 	int64_t least = natsconf_max_payload(l->settings->conf), most = nats_max_payload(l->nats);
+	int64_t copies = publish_copies(l->publish);
 	const char *why = publish_fault(l->publish);
 
 	free(l->fault);
 	l->fault = NULL;
 	if (why != NULL)
 		l->fault = xasprintf("the stream of this node: %s", why);
+	else if (copies != 0 && copies < l->stream.copies)
+		l->fault = xasprintf("the stream of this node is on %d of %d servers "
+				     "(replication_log.replicas): no more of them are there with room "
+				     "for it",
+		    (int)copies, (int)l->stream.copies);
 	else if (most < least)
 		l->fault = xasprintf("its max_payload is %" PRId64 " bytes, and clustering.maxTransaction "
 				     "needs %" PRId64 ": raise the former or lower the latter",

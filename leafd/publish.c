@@ -60,6 +60,7 @@ struct publish {
 	uint64_t unanswered_us; /* waited for in vain since a frame was answered, over sessions */
 	publish_unanswered *unanswered;
 	void *arg;
+	int64_t copies;   /* of the stream; 0: not known */
 	uint64_t failing; /* since then, mono_us; 0: not */
 	char *fault;      /* why the stream's end is not known; NULL: it is, or nobody looked yet */
 	struct flight *flights;
@@ -376,9 +377,10 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 	buf_u64(&b, t->last);
 	buf_u64(&b, t->newest);
 	buf_u64(&b, t->mark);
+	set_fault(p, NULL);
+	p->copies = t->copies;
 	stream_free(p->finding);
 	p->finding = NULL;
-	set_fault(p, NULL);
 	ask_opsd(p, MSG_LOG_TAIL, &b, on_log_tail);
 }
 
@@ -464,6 +466,19 @@ uint64_t
 publish_failing_us(const struct publish *p)
 {
 	return (p->failing != 0 ? mono_us() - p->failing : 0);
+}
+
+int64_t
+publish_copies(const struct publish *p)
+{
+	return (p->a != NULL && p->running ? p->copies : 0);
+}
+
+void
+publish_look_again(struct publish *p)
+{
+	if (p->a != NULL)
+		publish_again(p);
 }
 
 void

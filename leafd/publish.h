@@ -33,6 +33,9 @@ void publish_stop(struct publish *p);
 const char *publish_fault(const struct publish *p);
 /* For how long that is so, also while what is asked is answered with errors; 0: it is not. */
 uint64_t publish_failing_us(const struct publish *p);
+/* How many copies the stream is to have, as it was looked at last; 0: it was not. */
+int64_t publish_copies(const struct publish *p);
+void publish_look_again(struct publish *p); /* at the stream, which may be as it should be now */
 void publish_count_anew(struct publish *p); /* something was done about it: both times begin anew */
 
 #endif

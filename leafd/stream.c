@@ -8,13 +8,16 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/logbrake.h"
 #include "common/base/mem.h"
 #include "common/base/seal.h"
 #include "common/conf/settings.h"
 #include "common/nats/subject.h"
 #include "leafd/jsapi.h"
 
-#define ERR_NOT_FOUND  10059
+#define ERR_NO_PEERS   10005
+#define ERR_NO_ROOM    10023
+#define ERR_NO_CLUSTER 10074 /* more than one copy on a server that is alone */
 #define GET_TIMEOUT_MS 3000
 #define SECOND_NS      1000000000LL
 #define AGE_MAX        (INT64_MAX / SECOND_NS)
@@ -29,6 +32,8 @@ struct stream {
 	char *mark;    /* its description, by which streams of the node are known */
 	size_t listed; /* of all streams */
 	struct stream_tail tail;
+	json_t *have; /* its configuration; NULL: it is new */
+	int64_t had;  /* copies of that */
 	uint64_t first; /* of the stream */
 	uint64_t at;    /* sequence that is being read */
 	int jumped;     /* over what was purged at the end */
@@ -39,6 +44,9 @@ struct stream {
 static void ask_info(struct stream *, void (*)(const struct jsapi_answer *, void *));
 static void read_back(struct stream *);
 static void list_streams(struct stream *);
+static void set_config(struct stream *);
+static void ask_config(struct stream *, const char *, json_t *,
+    void (*)(const struct jsapi_answer *, void *));
 
 static void
 stream_fail(struct stream *s, const char *why)
@@ -66,7 +74,7 @@ make_config(const struct stream *s)
 	    (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes : -1), "max_msgs_per_subject",
 	    (json_int_t)(s->o.max_msgs > 0 ? s->o.max_msgs : -1), "duplicate_window",
 	    (json_int_t)DUPLICATES_NS, "max_msgs", -1, "num_replicas",
-	    (json_int_t)(s->o.replicas > 0 ? s->o.replicas : 1), "allow_direct", 1);
+	    (json_int_t)s->tail.copies, "allow_direct", 1);
 
 	free(subjects);
 	return (config);
@@ -82,6 +90,33 @@ is_as_wanted(const json_t *have, const json_t *want)
 	json_object_foreach((json_t *)want, key, value)
 		if (!json_equal(json_object_get(have, key), value))
 			return (0);
+	return (1);
+}
+
+/*
+ * Fewer servers are there, or have room, than are to keep it.  What it holds is in the log as well, so
+ * fewer copies are better than none.
+ */
+static int
+has_no_place(const struct jsapi_answer *ans)
+{
+	static const int codes[] = { ERR_NO_PEERS, ERR_NO_ROOM, ERR_NO_CLUSTER };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (ans->why != NULL && ans->err_code == codes[i])
+			return (1);
+	return (0);
+}
+
+/* Of an even number one more may be away than of the odd one below. */
+static int
+fewer_copies(struct stream *s)
+{
+	int64_t n = s->tail.copies;
+
+	if (n <= 1)
+		return (0);
+	s->tail.copies = n % 2 == 0 ? n - 1 : n - 2;
 	return (1);
 }
 
@@ -140,10 +175,15 @@ list_streams(struct stream *s)
 static void
 on_made(const struct jsapi_answer *ans, void *arg)
 {
+	static struct log_brake brake = { .most = 10 };
 	struct stream *s = arg;
 
+	if (has_no_place(ans) && fewer_copies(s)) {
+		ask_config(s, "STREAM.CREATE", make_config(s), on_made);
+		return;
+	}
 	if (ans->why != NULL) {
-		log_errorx("stream %s: cannot be made: %s", s->name, ans->why);
+		log_braked(&brake, LOG_ERROR, "stream %s: cannot be made: %s", s->name, ans->why);
 		stream_fail(s, ans->why);
 		return;
 	}
@@ -155,14 +195,22 @@ on_made(const struct jsapi_answer *ans, void *arg)
 static void
 on_updated(const struct jsapi_answer *ans, void *arg)
 {
+	static struct log_brake brake = { .most = 10 };
 	struct stream *s = arg;
 
 	if (ans->root == NULL) {
 		stream_fail(s, ans->why);
 		return;
 	}
+	/* The rest is to be as it should, all the same. */
+	if (has_no_place(ans) && s->tail.copies > s->had) {
+		s->tail.copies = s->had;
+		set_config(s);
+		return;
+	}
 	if (ans->why != NULL)
-		log_warnx("stream %s: limits cannot be changed: %s", s->name, ans->why);
+		log_braked(&brake, LOG_WARN, "stream %s: limits cannot be changed: %s", s->name,
+		    ans->why);
 	else
 		log_info("stream %s: limits changed", s->name);
 	read_back(s);
@@ -176,6 +224,19 @@ ask_config(struct stream *s, const char *verb, json_t *config,
 
 	jsapi_ask(s->a, &s->call, subject, config, cb, s);
 	free(subject);
+}
+
+/* As it should be, then read on. */
+static void
+set_config(struct stream *s)
+{
+	json_t *config = make_config(s);
+
+	if (is_as_wanted(s->have, config)) {
+		json_decref(config);
+		read_back(s);
+	} else
+		ask_config(s, "STREAM.UPDATE", config, on_updated);
 }
 
 static void
@@ -194,24 +255,19 @@ static void
 on_info(const struct jsapi_answer *ans, void *arg)
 {
 	struct stream *s = arg;
-	json_t *config;
 
-	if (ans->why != NULL && ans->err_code != ERR_NOT_FOUND) {
+	if (ans->why != NULL && ans->err_code != JSAPI_NOT_FOUND) {
 		stream_fail(s, ans->why);
 		return;
 	}
-	config = make_config(s);
 	if (ans->why != NULL) {
-		ask_config(s, "STREAM.CREATE", config, on_made);
+		ask_config(s, "STREAM.CREATE", make_config(s), on_made);
 		return;
 	}
 	take_state(s, ans->root);
-	if (is_as_wanted(json_object_get(ans->root, "config"), config)) {
-		json_decref(config);
-		read_back(s);
-	} else {
-		ask_config(s, "STREAM.UPDATE", config, on_updated);
-	}
+	s->have = json_incref(json_object_get(ans->root, "config"));
+	s->had = json_integer_value(json_object_get(s->have, "num_replicas"));
+	set_config(s);
 }
 
 static void
@@ -336,6 +392,7 @@ stream_find_tail(struct jsapi *a, const struct stream_opts *o,
 	s->o.node = s->node;
 	s->name = subject_stream(jsapi_names(a), o->node);
 	node_id_hex(o->node_id, hex);
+	s->tail.copies = o->copies > 0 ? o->copies : 1;
 	s->mark = xasprintf("hubleaf node %s", hex);
 	s->cb = cb;
 	s->arg = arg;
@@ -351,6 +408,7 @@ stream_free(struct stream *s)
 	jsapi_cancel(&s->call);
 	free(s->name);
 	free(s->mark);
+	json_decref(s->have);
 	free(s->node);
 	free(s);
 }

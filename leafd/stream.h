@@ -17,7 +17,7 @@ struct stream_opts {
 	int64_t max_age; /* seconds */
 	int64_t max_bytes;
 	int64_t max_msgs; /* of one table; 0: no limit */
-	int64_t replicas;
+	int64_t copies; /* on so many servers; on fewer where there are not as many */
 };
 
 /* Where the stream ends. */
@@ -27,6 +27,7 @@ struct stream_tail {
 	uint64_t window;       /* the last window that is there to its end */
 	uint64_t last;         /* greatest log sequence seen at the end */
 	uint64_t newest, mark; /* the last entry of the newest frame */
+	int64_t copies;        /* so many there are to be */
 };
 
 struct stream;

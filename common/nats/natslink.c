@@ -295,7 +295,6 @@ worker_try(struct natslink_dialer *d, struct natslink *l, char **err)
 {
 	natsOptions *opts = natsopts_make(d->opts, d->server, err);
 	natsConnection *conn = NULL;
-	const char *why;
 	natsStatus s;
 
 	if (opts == NULL)
@@ -308,10 +307,8 @@ worker_try(struct natslink_dialer *d, struct natslink *l, char **err)
 	if (s == NATS_OK)
 		return (conn);
 	natslink_unref(l);
-	why = nats_GetLastError(NULL);
 	if (s != NATS_NO_SERVER || natsopts_is_external(d->opts))
-		*err = xasprintf("%s",
-		    why != NULL && *why != '\0' ? why : natsStatus_GetText(s));
+		*err = xstrdup(natsopts_why(s));
 	return (NULL);
 }
 

@@ -110,6 +110,18 @@ natsopts_url(const struct natsopts *n, unsigned server)
 	return (text);
 }
 
+/* The library puts "(file.c:123): " before it. */
+const char *
+natsopts_why(natsStatus s)
+{
+	const char *why = nats_GetLastError(NULL), *end;
+
+	if (why == NULL || *why == '\0')
+		return (natsStatus_GetText(s));
+	end = *why == '(' ? strstr(why, "): ") : NULL;
+	return (end != NULL ? end + 3 : why);
+}
+
 /* ---- logging in ---- */
 
 /* The library puts these texts into JSON as they are, up to 3.14 at least. */
@@ -196,7 +208,7 @@ static natsStatus
 load_file(natsStatus s, const char *key, const char *path, char **err)
 {
 	if (s != NATS_OK)
-		*err = xasprintf("%s %s: %s", key, path, nats_GetLastError(NULL));
+		*err = xasprintf("%s %s: %s", key, path, natsopts_why(s));
 	return (s);
 }
 
