@@ -30,7 +30,7 @@
 
 #define LEAF_FOLDER "clustering"
 #define INCLUDE_MAX (1 << 20)
-#define COPIES_US   20000000 /* before it is looked whether there can be more */
+#define UNLIKE_US   20000000 /* before it is tried again to make a stream as it should be */
 
 struct leaf {
 	struct svc *svc;
@@ -53,24 +53,22 @@ struct leaf {
 	struct links *links;       /* run without the server as well */
 	struct stream_opts stream; /* node borrowed from settings */
 	char *stuck; /* the stream's folder, which goes when the server has ended; or NULL */
-	uint64_t few_since; /* its stream has fewer copies than it should, mono_us; 0: it has them */
+	uint64_t unlike_since; /* its stream is not as it should be, mono_us; 0: it is */
 	char *fault; /* of work with external servers; NULL: none */
 };
 
 /* What opsd is told */
 
-/* There may be more servers by now. */
+/* There may be more servers by now, or they take what they refused. */
 static void
-more_copies(struct leaf *l)
+change_stream(struct leaf *l)
 {
-	int64_t copies = publish_copies(l->publish);
-
-	if (copies == 0 || copies >= l->stream.copies)
-		l->few_since = 0;
-	else if (l->few_since == 0)
-		l->few_since = mono_us();
-	else if (mono_us() - l->few_since > COPIES_US) {
-		l->few_since = 0;
+	if (!publish_is_unlike(l->publish))
+		l->unlike_since = 0;
+	else if (l->unlike_since == 0)
+		l->unlike_since = mono_us();
+	else if (mono_us() - l->unlike_since > UNLIKE_US) {
+		l->unlike_since = 0;
 		publish_look_again(l->publish);
 	}
 }
@@ -81,7 +79,7 @@ leaf_state_cb(json_t *state, void *arg)
 	struct leaf *l = arg;
 
 	stream_stats_now(l->stats);
-	more_copies(l);
+	change_stream(l);
 	json_object_set_new(state, "peers", consume_state(l->consume));
 	json_object_set_new(state, "stream", stream_stats_json(l->stats));
 	json_object_set_new(state, "links", links_state(l->links));
@@ -115,7 +113,7 @@ leaf_dropped_cb(const struct jsapi_answer *ans, void *arg)
 	if (ans->why == NULL)
 		log_errorx("the stream of this node did not answer for too long (twice "
 			   "natsServer.hangTimeout): it was deleted, and is made anew from the log");
-	else if (ans->err_code != JSAPI_NOT_FOUND)
+	else if (ans->root != NULL && ans->err_code != JSAPI_NOT_FOUND)
 		log_braked(&brake, LOG_WARN,
 		    "the stream of this node does not answer, and cannot be deleted: %s", ans->why);
 	publish_count_anew(l->publish);

@@ -61,6 +61,7 @@ struct publish {
 	publish_unanswered *unanswered;
 	void *arg;
 	int64_t copies;   /* of the stream; 0: not known */
+	int refused;      /* a change of it was */
 	uint64_t failing; /* since then, mono_us; 0: not */
 	char *fault;      /* why the stream's end is not known; NULL: it is, or nobody looked yet */
 	struct flight *flights;
@@ -379,6 +380,7 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 	buf_u64(&b, t->mark);
 	set_fault(p, NULL);
 	p->copies = t->copies;
+	p->refused = t->refused;
 	stream_free(p->finding);
 	p->finding = NULL;
 	ask_opsd(p, MSG_LOG_TAIL, &b, on_log_tail);
@@ -472,6 +474,12 @@ int64_t
 publish_copies(const struct publish *p)
 {
 	return (p->a != NULL && p->running ? p->copies : 0);
+}
+
+int
+publish_is_unlike(const struct publish *p)
+{
+	return (p->a != NULL && p->running && (p->refused || p->copies < p->o.copies));
 }
 
 void

@@ -35,7 +35,9 @@ const char *publish_fault(const struct publish *p);
 uint64_t publish_failing_us(const struct publish *p);
 /* How many copies the stream is to have, as it was looked at last; 0: it was not. */
 int64_t publish_copies(const struct publish *p);
-void publish_look_again(struct publish *p); /* at the stream, which may be as it should be now */
+/* The stream is not as it should be; it may be worth to look again after a while. */
+int publish_is_unlike(const struct publish *p);
+void publish_look_again(struct publish *p);
 void publish_count_anew(struct publish *p); /* something was done about it: both times begin anew */
 
 #endif

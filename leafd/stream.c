@@ -208,6 +208,7 @@ on_updated(const struct jsapi_answer *ans, void *arg)
 		set_config(s);
 		return;
 	}
+	s->tail.refused = ans->why != NULL;
 	if (ans->why != NULL)
 		log_braked(&brake, LOG_WARN, "stream %s: limits cannot be changed: %s", s->name,
 		    ans->why);

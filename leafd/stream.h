@@ -28,6 +28,7 @@ struct stream_tail {
 	uint64_t last;         /* greatest log sequence seen at the end */
 	uint64_t newest, mark; /* the last entry of the newest frame */
 	int64_t copies;        /* so many there are to be */
+	int refused;           /* a change of its configuration was */
 };
 
 struct stream;

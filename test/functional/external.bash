@@ -56,6 +56,16 @@ nats_urls()	# nats_urls USER:PASSWORD|'' SERVER...: as nats.urls takes them
 
 nats_run()	# nats_run SERVER...: started, and ready
 {
+	local s
+
+	nats_spawn "$@" || return 1
+	for s in "$@"; do
+		wait_until 30 nats_answers "$s" || return 1
+	done
+}
+
+nats_spawn()	# nats_spawn SERVER...: started
+{
 	local s fd
 
 	for s in "$@"; do
@@ -70,8 +80,13 @@ nats_run()	# nats_run SERVER...: started, and ready
 		disown $!
 	done
 	for s in "$@"; do
-		wait_until 30 nats_answers "$s" || return 1
+		wait_until 30 nats_listens "$s" || return 1
 	done
+}
+
+nats_listens()
+{
+	curl -s -m 2 -o /dev/null "http://127.0.0.1:$(($(nats_port "$1") + 2))/varz"
 }
 
 nats_healthz()	# nats_healthz SERVER [QUERY]
