@@ -287,8 +287,7 @@ look_around(struct hub *h)
 		(void)nats_publish(h->hub, MESH_STATSZ_SUBJECT, h->hub_inbox, NULL, 0);
 	if (nats_is_up(h->leaf)) {
 		reply = xasprintf("%s.%" PRIu64, h->leaf_inbox, ++h->round);
-		(void)nats_publish(h->leaf, h->ping, reply, h->set->node,
-		    strlen(h->set->node));
+		(void)nats_publish(h->leaf, h->ping, reply, h->set->node, strlen(h->set->node));
 		free(reply);
 	}
 	evtimer_add(h->tick, &next);

@@ -51,7 +51,7 @@ hub_leaf_state_cb(int up, void *arg)
 	char *server = up && h->hub == NULL ? nats_server(h->leaf) : NULL;
 
 	log_info("%s: %s",
-	    server != NULL	? server :
+	    server != NULL     ? server :
 		h->hub != NULL ? "leaf server" :
 				 "nats.urls",
 	    up ? "connected" : "connection lost");

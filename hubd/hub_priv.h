@@ -34,7 +34,7 @@ struct hub {
 	char *dir;                  /* the server's files */
 	char *advertise;            /* its name out of the certificate, or NULL */
 	int new_certs;              /* the server's routes get new certificates */
-	struct nats *hub, *leaf;    /* our connections to the two servers; external ones: leaf alone */
+	struct nats *hub, *leaf; /* our connections to the two servers; external ones: leaf alone */
 	unsigned hub_ups, leaf_ups; /* how often they came up */
 	char *hub_inbox, *leaf_inbox;
 	char *ping; /* the subject of pings */

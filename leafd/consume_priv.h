@@ -45,7 +45,7 @@ struct consumer {
 	struct consume *c;
 	char *peer;
 	uint8_t peer_id[NODE_ID_LEN];
-	json_t *filters; /* as filter_subjects */
+	json_t *filters;         /* as filter_subjects */
 	int whole;               /* all of the stream is consumed, not the filters alone */
 	int strict;              /* consuming all of it was wasteful: filters only */
 	uint64_t wanted, others; /* bytes of this consumer, when whole */

@@ -194,7 +194,7 @@ wants_most(const struct consumer *cr, const json_t *state)
 
 	/* A long list would come in parts. */
 	return (json_array_size(cr->filters) > 1 && !cr->strict &&
-	    (json_int_t)json_object_size(subjects) == n && 
+	    (json_int_t)json_object_size(subjects) == n &&
 	    filter_has_most(cr->filters, jsapi_names(cr->c->a), subjects));
 }
 

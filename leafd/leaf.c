@@ -54,7 +54,7 @@ struct leaf {
 	struct stream_opts stream; /* node borrowed from settings */
 	char *stuck; /* the stream's folder, which goes when the server has ended; or NULL */
 	uint64_t unlike_since; /* its stream is not as it should be, mono_us; 0: it is */
-	char *fault; /* of work with external servers; NULL: none */
+	char *fault;           /* of work with external servers; NULL: none */
 };
 
 /* What opsd is told */
@@ -111,8 +111,9 @@ leaf_dropped_cb(const struct jsapi_answer *ans, void *arg)
 	struct leaf *l = arg;
 
 	if (ans->why == NULL)
-		log_errorx("the stream of this node did not answer for too long (twice "
-			   "natsServer.hangTimeout): it was deleted, and is made anew from the log");
+		log_errorx(
+		    "the stream of this node did not answer for too long (twice "
+		    "natsServer.hangTimeout): it was deleted, and is made anew from the log");
 	else if (ans->root != NULL && ans->err_code != JSAPI_NOT_FOUND)
 		log_braked(&brake, LOG_WARN,
 		    "the stream of this node does not answer, and cannot be deleted: %s", ans->why);
@@ -300,8 +301,7 @@ set_stream(struct leaf *l, const struct settings *s)
 	memcpy(o.node_id, s->node_id, NODE_ID_LEN);
 	if (was->node == NULL || strcmp(was->node, o.node) != 0 ||
 	    memcmp(was->node_id, o.node_id, NODE_ID_LEN) != 0 || was->max_age != o.max_age ||
-	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs ||
-	    was->copies != o.copies)
+	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs || was->copies != o.copies)
 		publish_set(l->publish, &o);
 	l->stream = o;
 }
@@ -449,12 +449,14 @@ leaf_fault_cb(void *arg)
 	if (why != NULL)
 		l->fault = xasprintf("the stream of this node: %s", why);
 	else if (copies != 0 && copies < l->stream.copies)
-		l->fault = xasprintf("the stream of this node is on %d of %d servers "
-				     "(replication_log.replicas): no more of them are there with room "
-				     "for it",
-		    (int)copies, (int)l->stream.copies);
+		l->fault =
+		    xasprintf("the stream of this node is on %d of %d servers "
+			      "(replication_log.replicas): no more of them are there with room "
+			      "for it",
+			(int)copies, (int)l->stream.copies);
 	else if (most < least)
-		l->fault = xasprintf("its max_payload is %" PRId64 " bytes, and clustering.maxTransaction "
+		l->fault = xasprintf("its max_payload is %" PRId64
+				     " bytes, and clustering.maxTransaction "
 				     "needs %" PRId64 ": raise the former or lower the latter",
 		    most, least);
 	return (l->fault);

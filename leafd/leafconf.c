@@ -67,7 +67,8 @@ add_denied(struct buf *b, const struct settings *s)
 	char *subject;
 	size_t i;
 
-	buf_addf(b, "deny_exports: [ \"%s.txn.>\" ]\ndeny_imports: [\n\"%s.txn.>\"\n", prefix, prefix);
+	buf_addf(b, "deny_exports: [ \"%s.txn.>\" ]\ndeny_imports: [\n\"%s.txn.>\"\n", prefix,
+	    prefix);
 	for (i = 0; i < sizeof(denied_api) / sizeof(denied_api[0]); i++) {
 		subject = xasprintf("$JS.%s.API.%s", s->node, denied_api[i]);
 		natstext_quote(b, subject);

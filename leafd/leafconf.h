@@ -7,8 +7,8 @@
 struct leafconf_run {
 	const char *instance; /* makes the server's name one of its own */
 	const char *sys_password;
-	const char *dir;          /* the folder, absolute, that the configuration is going to be in */
-	const char *include;      /* nats.server_config; NULL: none */
+	const char *dir;     /* the folder, absolute, that the configuration is going to be in */
+	const char *include; /* nats.server_config; NULL: none */
 	const char *include_made; /* tells one content of it from the next */
 };
 

@@ -32,8 +32,8 @@ struct stream {
 	char *mark;    /* its description, by which streams of the node are known */
 	size_t listed; /* of all streams */
 	struct stream_tail tail;
-	json_t *have; /* its configuration; NULL: it is new */
-	int64_t had;  /* copies of that */
+	json_t *have;   /* its configuration; NULL: it is new */
+	int64_t had;    /* copies of that */
 	uint64_t first; /* of the stream */
 	uint64_t at;    /* sequence that is being read */
 	int jumped;     /* over what was purged at the end */
@@ -67,14 +67,14 @@ make_config(const struct stream *s)
 {
 	char *subjects = subject_txns(jsapi_names(s->a), s->node);
 	int64_t max_age = s->o.max_age < AGE_MAX ? s->o.max_age : AGE_MAX;
-	json_t *config = json_pack(
-	    "{s:s, s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:b}", "name", s->name,
-	    "description", s->mark, "subjects", subjects, "retention", "limits", "storage", "file",
-	    "discard", "old", "max_age", (json_int_t)(max_age * SECOND_NS), "max_bytes",
-	    (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes : -1), "max_msgs_per_subject",
-	    (json_int_t)(s->o.max_msgs > 0 ? s->o.max_msgs : -1), "duplicate_window",
-	    (json_int_t)DUPLICATES_NS, "max_msgs", -1, "num_replicas",
-	    (json_int_t)s->tail.copies, "allow_direct", 1);
+	json_t *config =
+	    json_pack("{s:s, s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:b}", "name",
+		s->name, "description", s->mark, "subjects", subjects, "retention", "limits",
+		"storage", "file", "discard", "old", "max_age", (json_int_t)(max_age * SECOND_NS),
+		"max_bytes", (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes : -1),
+		"max_msgs_per_subject", (json_int_t)(s->o.max_msgs > 0 ? s->o.max_msgs : -1),
+		"duplicate_window", (json_int_t)DUPLICATES_NS, "max_msgs", -1, "num_replicas",
+		(json_int_t)s->tail.copies, "allow_direct", 1);
 
 	free(subjects);
 	return (config);
@@ -134,7 +134,8 @@ drop_former(struct stream *s, const json_t *config)
 	const char *mark = json_string_value(json_object_get(config, "description"));
 	char *subject;
 
-	if (name == NULL || mark == NULL || strcmp(mark, s->mark) != 0 || strcmp(name, s->name) == 0)
+	if (name == NULL || mark == NULL || strcmp(mark, s->mark) != 0 ||
+	    strcmp(name, s->name) == 0)
 		return;
 	log_info("stream %s: of a former name of this node, deleted", name);
 	subject = jsapi_subject(s->a, NULL, "STREAM.DELETE", name);
@@ -159,16 +160,14 @@ on_streams(const struct jsapi_answer *ans, void *arg)
 		stream_done(s);
 }
 
-/* They come in pages. */
+/* All that there are, as its names may have been other ones.  They come in pages. */
 static void
 list_streams(struct stream *s)
 {
 	char *subject = jsapi_subject(s->a, NULL, "STREAM.LIST", NULL);
-	json_t *question = json_pack("{s:o, s:I}", "subject",
-	    json_sprintf("%s.txn.>", jsapi_names(s->a)->subjects), "offset",
-	    (json_int_t)s->listed);
 
-	jsapi_ask(s->a, &s->call, subject, question, on_streams, s);
+	jsapi_ask(s->a, &s->call, subject, json_pack("{s:I}", "offset", (json_int_t)s->listed),
+	    on_streams, s);
 	free(subject);
 }
 

@@ -262,7 +262,8 @@ check_whose(const struct conf *c, struct buf *errs)
 
 	if (!natsconf_is_external(c)) {
 		if (conf_int(c, LOG_REPLICAS) > 1)
-			conf_fault(errs, "'%s' must be 1 without '%s': the node's own server is one",
+			conf_fault(errs,
+			    "'%s' must be 1 without '%s': the node's own server is one",
 			    conf_name(LOG_REPLICAS), conf_name(NATS_URLS));
 		return;
 	}

@@ -15,7 +15,8 @@ struct settings {
 	char *node;
 	uint8_t node_id[NODE_ID_LEN];
 	char node_hex[NODE_HEX_LEN];
-	char *user, *password; /* NULL: none yet; of no use with external servers (natsconf.h), nor what follows */
+	char *user,
+	    *password; /* NULL: none yet; of no use with external servers (natsconf.h), nor what follows */
 	char *cert, *key, *ca; /* ca may be NULL */
 	int insecure, verify;
 	char *made; /* tells one content of those files from the next; NULL: not made by opsd */

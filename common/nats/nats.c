@@ -22,9 +22,9 @@
 #include "common/nats/subject.h"
 #include "common/tls/crypto.h"
 
-#define AGAIN_MS   100       /* from a loss to the next attempt */
-#define REPLY_MAX  1024
-#define TOKEN_LEN  16 /* bytes of randomness in an inbox */
+#define AGAIN_MS  100 /* from a loss to the next attempt */
+#define REPLY_MAX 1024
+#define TOKEN_LEN 16 /* bytes of randomness in an inbox */
 
 struct nats_sub {
 	struct nats *n;

@@ -41,8 +41,8 @@ struct natslink {
 struct natslink_dialer {
 	struct natsopts *opts; /* this and the next three are the worker's */
 	unsigned server;       /* to try next */
-	unsigned rounds;       /* all servers in vain, before there ever was a connection; 0: there was */
-	char *said;            /* of the last attempt, in the log */
+	unsigned rounds; /* all servers in vain, before there ever was a connection; 0: there was */
+	char *said;      /* of the last attempt, in the log */
 	int efd;
 	pthread_t worker;
 	pthread_mutex_t mu; /* of the rest */

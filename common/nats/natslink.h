@@ -44,6 +44,6 @@ natsSubscription *natslink_subscribe(struct natslink *l, const char *subject, na
 void natslink_keep(struct natslink *l, natsSubscription *sub); /* to end with it */
 natsConnection *natslink_conn(struct natslink *l);
 char *natslink_server(struct natslink *l); /* its URL; caller frees */
-void natslink_break(struct natslink *l); /* it is lost from now on */
+void natslink_break(struct natslink *l);   /* it is lost from now on */
 
 #endif

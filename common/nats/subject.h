@@ -18,15 +18,17 @@ char *subject_table(const char *node, const char *database, const char *table);
 char *subject_tables(const char *node);
 const char *subject_of_table(const struct natsconf_names *n, const char *subject);
 
-char *subject_req(const struct natsconf_names *n, const char *node, const char *verb); /* verb "*" too */
+char *subject_req(const struct natsconf_names *n, const char *node,
+    const char *verb); /* verb "*" too */
 char *subject_catchup(const struct natsconf_names *n, const char *node);
-char *subject_word(const struct natsconf_names *n, const char *word); /* "hl.<word>" */
+char *subject_word(const struct natsconf_names *n, const char *word);   /* "hl.<word>" */
 char *subject_stream(const struct natsconf_names *n, const char *node); /* "HL_<node>" */
 /*
  * JetStream's API where that node's stream is, NULL: this one's: "$JS.<domain>.API".  Nodes with servers
  * of their own have a domain each.
  */
 char *subject_api(const struct natsconf_names *n, const char *node);
-#define SUBJECT_INBOX "_INBOX." /* what all inboxes begin with; ours go on with the cluster's prefix */
+#define SUBJECT_INBOX \
+	"_INBOX." /* what all inboxes begin with; ours go on with the cluster's prefix */
 
 #endif

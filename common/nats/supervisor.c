@@ -52,7 +52,7 @@ external_json(const struct supervisor *s)
 	if (fault == NULL)
 		fault = why = nats_why_down(n);
 	o = json_pack("{s:s, s:b, s:s, s:s?, s:s*}", "status",
-	    fault != NULL	 ? "errored" :
+	    fault != NULL      ? "errored" :
 		server != NULL ? "running" :
 				 "starting",
 	    "external", 1, "instance", s->instance, "url", server, "error", fault);
@@ -72,8 +72,9 @@ static char *
 state_text(struct supervisor *s)
 {
 	json_t *state = json_pack("{s:o, s:{s:i, s:i}, s:o}", "server",
-	    is_external(s) ? external_json(s) : natsd_json(s->natsd, s->fault), "counts", "ended", (int)natsd_restarts(s->natsd, 1),
-	    "renewed", (int)natsd_restarts(s->natsd, 0), "handshakes", natsd_handshakes(s->natsd));
+	    is_external(s) ? external_json(s) : natsd_json(s->natsd, s->fault), "counts", "ended",
+	    (int)natsd_restarts(s->natsd, 1), "renewed", (int)natsd_restarts(s->natsd, 0),
+	    "handshakes", natsd_handshakes(s->natsd));
 	char *text;
 
 	s->ops->state(state, s->arg);

@@ -34,7 +34,7 @@ struct supervisor_ops {
 	void (*apply)(const struct settings *was, const struct settings *now, void *arg);
 	/* With external servers: the connection, and what else keeps the daemon from its work, or NULL. */
 	struct nats *(*connection)(void *arg);
-	const char *(*fault)(void *arg); /* NULL: nothing ever does */
+	const char *(*fault)(void *arg);       /* NULL: nothing ever does */
 	int (*prepare)(void *arg, char **err); /* as in natsd_opts */
 	void (*ended)(void *arg);              /* the same; NULL: nothing to do */
 	/*

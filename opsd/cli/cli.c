@@ -56,8 +56,8 @@ die_usage(void)
 
 /* ---- arguments ---- */
 
-static void
-push_arg(char ***list, int *n, char *arg)
+void
+cli_push(char ***list, int *n, char *arg)
 {
 	*list = xrealloc(*list, (size_t)(*n + 2) * sizeof(**list));
 	(*list)[(*n)++] = arg;
@@ -93,9 +93,9 @@ take_flag(struct cli *c, int i, int argc, char **argv)
 	if (conf_find(name) == -1)
 		unknown_option(name);
 	free(name);
-	push_arg(&c->flags, &c->nflags, argv[i]);
+	cli_push(&c->flags, &c->nflags, argv[i]);
 	if (strchr(argv[i], '=') == NULL && i + 1 < argc)
-		push_arg(&c->flags, &c->nflags, argv[++i]);
+		cli_push(&c->flags, &c->nflags, argv[++i]);
 	return (i);
 }
 
@@ -115,6 +115,8 @@ parse_args(struct cli *c, int argc, char **argv)
 			c->command = "version";
 		else if (strcmp(arg, "-c") == 0 && i + 1 < argc)
 			c->conf_file = argv[++i];
+		else if (cli_is_cluster(arg) && i + 1 < argc)
+			cli_take_cluster(c, arg, argv[++i]);
 		else if (strncmp(arg, "--", 2) == 0)
 			i = take_flag(c, i, argc, argv);
 		else if (arg[0] == '-')
@@ -122,7 +124,7 @@ parse_args(struct cli *c, int argc, char **argv)
 		else if (c->command == NULL)
 			c->command = arg;
 		else
-			push_arg(&c->fields, &c->nfields, arg);
+			cli_push(&c->fields, &c->nfields, arg);
 	}
 }
 
@@ -350,11 +352,11 @@ run_run(struct cli *c)
 
 	cli_load_conf(c, 1);
 	if (c->conf_file != NULL) {
-		push_arg(&argv, &argc, flag);
-		push_arg(&argv, &argc, c->conf_file);
+		cli_push(&argv, &argc, flag);
+		cli_push(&argv, &argc, c->conf_file);
 	}
 	for (int i = 0; i < c->nflags; i++)
-		push_arg(&argv, &argc, c->flags[i]);
+		cli_push(&argv, &argc, c->flags[i]);
 	rc = cli_run(c->conf, argc, argv);
 	free(argv);
 	return (rc);
@@ -404,6 +406,7 @@ static const struct {
 	{ "get_backup", run_backup },
 	{ "backup", run_keep },
 	{ "restore", run_restore },
+	{ "nats-permissions", cli_nats_permissions },
 	{ "version", run_version },
 	{ "help", run_help },
 	{ "complete", run_complete },
@@ -429,7 +432,7 @@ ask_for_help(struct cli *c)
 	c->nfields = 0;
 	if (c->command != NULL && c->command[0] != '@' &&
 	    (opdoc_find(c->command) != NULL || find_command(c->command) == NULL))
-		push_arg(&c->fields, &c->nfields, (char *)(uintptr_t)c->command);
+		cli_push(&c->fields, &c->nfields, (char *)(uintptr_t)c->command);
 	c->command = "help";
 }
 
@@ -447,12 +450,15 @@ main(int argc, char *argv[])
 		die_usage();
 	/* A whole body says itself what is asked for. */
 	if (c.command[0] == '@') {
-		push_arg(&c.fields, &c.nfields, (char *)(uintptr_t)c.command);
+		cli_push(&c.fields, &c.nfields, (char *)(uintptr_t)c.command);
 		c.command = NULL;
 	}
 	run = c.command != NULL ? find_command(c.command) : NULL;
 	rc = (run != NULL ? run : cli_operation)(&c);
 	conf_free(c.conf);
+	while (c.nmade > 0)
+		free(c.made[--c.nmade]);
+	free(c.made);
 	free(c.flags);
 	free(c.fields);
 	if (fflush(stdout) == EOF)

@@ -10,7 +10,9 @@ struct cli {
 	char **flags;
 	const char *command;
 	int nfields;
-	char **fields;     /* key=value */
+	char **fields; /* key=value */
+	char **made;   /* of the flags: those that are not the caller's */
+	int nmade;
 	int help, is_long; /* --help, --long */
 	const char *keep;  /* --keep */
 	struct conf *conf;
@@ -23,6 +25,13 @@ json_t *cli_operation_body(const struct cli *c);
 int cli_is_sql(const struct cli *c); /* the operation sql, which has a short form */
 /* Where it goes, by the fields for that, which leave the body; target_free it. */
 void cli_choose_target(struct cli *c, struct cli_target *t, json_t *body);
+/* One more, with NULL behind them. */
+void cli_push(char ***list, int *n, char *arg);
+/* The flags of run that stand for several keys; those become flags of `c`. */
+int cli_is_cluster(const char *arg);
+void cli_take_cluster(struct cli *c, const char *flag, const char *text);
+/* nats-permissions */
+int cli_nats_permissions(struct cli *c);
 /* Sends the operation and prints the answer; the exit status. */
 int cli_operation(struct cli *c);
 

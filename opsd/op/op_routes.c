@@ -374,8 +374,8 @@ routes_shown(const struct conf *conf)
 	if (natsconf_is_external(conf))
 		o = json_pack("{s:[], s:[]}", "hub", "leaf");
 	else
-		o = json_pack("{s:o, s:o}", "hub", json_deep_copy(conf_list(conf, HUB_ROUTES)), "leaf",
-		    json_deep_copy(conf_list(conf, LEAF_ROUTES)));
+		o = json_pack("{s:o, s:o}", "hub", json_deep_copy(conf_list(conf, HUB_ROUTES)),
+		    "leaf", json_deep_copy(conf_list(conf, LEAF_ROUTES)));
 	if (repconf_on(conf) || json_array_size(links) > 0)
 		json_object_set_new(o, "replication", json_deep_copy(links));
 	return (o);

@@ -17,8 +17,8 @@ struct workers;
  * external: with servers that are not the node's own; replicates: that, or over links; links: these are configured.
  */
 struct live {
-	_Atomic int clustering, external, links, replicates, republish, audit, write_async, log_good,
-	    log_failed;
+	_Atomic int clustering, external, links, replicates, republish, audit, write_async,
+	    log_good, log_failed;
 	_Atomic uint64_t max_skew_ms, reserve, max_transaction, queue_ms, max_attributes;
 };
 

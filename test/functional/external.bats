@@ -99,6 +99,7 @@ written()	# written FILE LINES
 @test "the server that leads a stream is killed under load: nothing is lost" {
 	local leader
 
+	wait_until 60 nats_leader app_n1
 	leader=$(nats_leader app_n1)
 	under_load killed nats_end "$leader" KILL
 	[ "$(own_servers n1)" = "" ]
@@ -177,6 +178,7 @@ made_anew()	# made_anew TIMES: more often than that
 		settings_to $n REPLICATION_LOG_REPLICAS=1
 	done
 	wait_until 120 copies_are 1
+	wait_until 60 nats_leader app_n1
 	alone=$(nats_leader app_n1)
 	before=$(times_made)
 	nats_end "$alone" KILL

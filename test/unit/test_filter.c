@@ -37,8 +37,7 @@ test_tables(void **state)
 {
 	check("[]", "[]");
 	check("[[\"dev\",\"dog\"]]", "[\"n1.dev.dog\"]");
-	check("[[\"dev\",\"dog\"],[\"a\",\"b\"],[\"dev\",\"dog\"]]",
-	    "[\"n1.a.b\",\"n1.dev.dog\"]");
+	check("[[\"dev\",\"dog\"],[\"a\",\"b\"],[\"dev\",\"dog\"]]", "[\"n1.a.b\",\"n1.dev.dog\"]");
 	check("[[\"de v\",\"d.g\"]]", "[\"n1.de%20v.d%2Eg\"]");
 }
 

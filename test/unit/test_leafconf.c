@@ -127,7 +127,8 @@ test_own_server(void **state)
 	assert_has(text, "host: \"0.0.0.0\"\nport: 4222\n");
 	assert_has(text, "deny_exports: [ \"app.log.txn.>\" ]\n");
 	assert_int_equal(strncmp(text,
-			     "# ab12\ninclude \"../../../etc/nats \\\"x\\\".conf\"\nserver_name:", 57),
+			     "# ab12\ninclude \"../../../etc/nats \\\"x\\\".conf\"\nserver_name:",
+			     57),
 	    0);
 	free(text);
 	settings_free(s);

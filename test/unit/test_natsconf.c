@@ -83,8 +83,8 @@ test_url(void **state)
 static void
 test_wrong_url(void **state)
 {
-	static const char *const wrong[] = { "", "nats://", "nats://a:0", "nats://a:65536", "nats://a/b",
-		"nats://u:p@", "nats://a b" };
+	static const char *const wrong[] = { "", "nats://", "nats://a:0", "nats://a:65536",
+		"nats://a/b", "nats://u:p@", "nats://a b" };
 	struct natsconf_url u;
 	char *err = NULL;
 
@@ -113,13 +113,16 @@ test_refused(void **state)
 	    PAIRS(ONE_URL, "NATS_TOKEN", "(hidden)"));
 	refused("'nats.urls[0]' must have its password, not (hidden): that is how it is shown",
 	    PAIRS("NATS_URLS", "[\"nats://u:(hidden)@a\"]"));
-	refused("'nats.subject_prefix' must be 1 to 64 letters, digits, '_', '-' and, between others, '.'",
+	refused(
+	    "'nats.subject_prefix' must be 1 to 64 letters, digits, '_', '-' and, between others, '.'",
 	    PAIRS("NATS_SUBJECT_PREFIX", "a..b"));
 	refused("'nats.stream_prefix' must be 1 to 64 letters, digits, '_' and '-'",
 	    PAIRS("NATS_STREAM_PREFIX", "a.b"));
-	refused("'nats.server_config' and 'nats.urls' do not go together: the node then has no server",
+	refused(
+	    "'nats.server_config' and 'nats.urls' do not go together: the node then has no server",
 	    PAIRS(ONE_URL, "NATS_SERVER_CONFIG", "/s"));
-	refused("'replication_log.replicas' must be 1 without 'nats.urls': the node's own server is one",
+	refused(
+	    "'replication_log.replicas' must be 1 without 'nats.urls': the node's own server is one",
 	    PAIRS("REPLICATION_LOG_REPLICAS", "3"));
 }
 
@@ -127,8 +130,8 @@ test_refused(void **state)
 static void
 test_external(void **state)
 {
-	struct conf *c = taken(PAIRS(ONE_URL, "CLUSTERING_ENABLED", "true", "CLUSTERING_NODENAME", "n",
-	    "OPERATIONSAPI_NETWORK_PORT", "9940", "REPLICATION_LOG_REPLICAS", "3"));
+	struct conf *c = taken(PAIRS(ONE_URL, "CLUSTERING_ENABLED", "true", "CLUSTERING_NODENAME",
+	    "n", "OPERATIONSAPI_NETWORK_PORT", "9940", "REPLICATION_LOG_REPLICAS", "3"));
 	struct natsconf_names names = natsconf_names(c);
 	struct conf *other;
 
@@ -161,8 +164,9 @@ test_bind(void **state)
 	assert_string_equal(leaf.host, "127.0.0.1");
 	assert_int_equal(leaf.port, 4222);
 	conf_free(c);
-	refused("operationsApi.network.port and clustering.leafServer.network.port cannot be the same "
-		"value",
+	refused(
+	    "operationsApi.network.port and clustering.leafServer.network.port cannot be the same "
+	    "value",
 	    PAIRS("CLUSTERING_ENABLED", "true", "CLUSTERING_NODENAME", "n", "CLUSTERING_USER", "u",
 		"NATS_BIND_ADDRESS", "9925"));
 }
@@ -179,7 +183,8 @@ test_shown(void **state)
 	assert_null(strstr(text, "secret"));
 	assert_non_null(strstr(text,
 	    "\"urls\":[\"nats://u:(hidden)@a:1\",\"(hidden)@b\",\"tls://c\"]"));
-	assert_non_null(strstr(text, "\"user_name\":\"me\",\"user_password\":\"(hidden)\",\"token\":null"));
+	assert_non_null(strstr(text,
+	    "\"user_name\":\"me\",\"user_password\":\"(hidden)\",\"token\":null"));
 	free(text);
 	json_decref(tree);
 	conf_free(c);

@@ -1,0 +1,191 @@
+#!/usr/bin/env bats
+# How a node logs in to servers that are not its own, what it may do there, and what it says when that
+# does not work.
+
+load node.bash
+load external.bash
+load certs.bash
+
+setup()
+{
+	hl_begin
+}
+
+setup_file() { :; }
+teardown_file() { :; }
+
+teardown()
+{
+	local n
+
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || {
+		touch "$HL_T/failed"
+		hl_show_logs
+		tail -n 25 "$HL_T"/nats/*/log
+	}
+	for n in $(nodes); do
+		node_stop "$n" || :
+	done
+	nats_end_all
+	hl_end
+}
+
+server()	# server TEXT: x1 runs, with this in its configuration
+{
+	NATS_MORE=$1
+	nats_make x1
+	nats_run x1
+}
+
+node()	# node NODE KEY=VALUE...
+{
+	node_make "$1" CLUSTERING_USER=none "${@:2}"
+	node_run "$1"
+}
+
+works()		# works NODE: it keeps its stream there
+{
+	wait_until 20 node_ready "$1" || return 1
+	insert_one "$1"
+	wait_until 20 has_messages "$1"
+}
+
+insert_one()
+{
+	ask "$1" '{"operation":"create_table","database":"dev","table":"t","primary_key":"id"}'
+	insert "$1" t '{"id":"x"}'
+	ok "$1" '{"operation":"cluster_status"}' '.warnings == []'
+}
+
+has_messages()	# has_messages NODE: there is a stream of it
+{
+	nats_streams | command jq -e "[.[].name] | index(\"HL_$1\")" >/dev/null
+}
+
+warned()	# warned NODE TEXT
+{
+	ask "$1" '{"operation":"cluster_status"}' |
+	    jq -e "[.warnings[] | select(.kind == \"server\" and (.message | contains(\"$2\")))] | length > 0"
+}
+
+@test "a token; a user in the URL, with what URLs cannot have as it is; a user and a password" {
+	server 'authorization { token: "to\"ken" }'
+	node n1 NATS_URLS="$(nats_urls '' x1)" NATS_TOKEN='to"ken'
+	works n1
+	node_stop n1
+	nats_end x1
+	NATS_MORE='authorization { users: [ { user: "me@home", password: "s:e/c%r\\et" } ] }'
+	sed -i '/^authorization/d' "$HL_T/nats/x1/server.conf"
+	echo "$NATS_MORE" >>"$HL_T/nats/x1/server.conf"
+	nats_run x1
+	sed -i '/^NATS_/d' "$HL_T/nodes/n1/env"
+	echo "NATS_URLS=$(nats_urls 'me%40home:s%3ae%2Fc%25r\et' x1)" >>"$HL_T/nodes/n1/env"
+	node_run n1
+	works n1
+	ok n1 '{"operation":"get_configuration"}' '.nats.urls[0] | contains("(hidden)") and (contains("s%3ae") | not)'
+	node n2 NATS_URLS="$(nats_urls '' x1)" NATS_USER_NAME=me@home 'NATS_USER_PASSWORD=s:e/c%r\et'
+	works n2
+	ok n2 '{"operation":"get_configuration"}' '.nats.user_password == "(hidden)"'
+	refused n2 400 '{"operation":"set_configuration","nats_token":"(hidden)"}' 'that is how it is shown'
+	! grep -rq 's:e/c%r' "$HL_T/nodes/n2/log" "$HL_T/nodes/n1/log"
+}
+
+@test "the seed of an NKey" {
+	server 'authorization { users: [ { nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 } ] }'
+	echo SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY >"$HL_T/seed"
+	node n1 NATS_URLS="$(nats_urls '' x1)" NATS_SEED_FILE="$HL_T/seed"
+	works n1
+}
+
+@test "TLS by the servers' authority, with a certificate of the node's own" {
+	local files
+
+	authority one
+	authority two
+	certificate one server
+	certificate one node clientAuth
+	server "tls { cert_file: \"$HL_T/ca.one/server.pem\", key_file: \"$HL_T/ca.one/server.key\",
+	    ca_file: \"$HL_T/ca.one/ca.pem\", verify: true }"
+	files="NATS_CERT_FILE=$HL_T/ca.one/node.pem NATS_KEY_FILE=$HL_T/ca.one/node.key"
+	# shellcheck disable=SC2086 # a list of words
+	node n1 NATS_URLS="$(nats_urls '' x1)" NATS_CA_FILE="$HL_T/ca.one/ca.pem" $files
+	works n1
+	# shellcheck disable=SC2086
+	node n2 NATS_URLS="$(nats_urls '' x1)" NATS_CA_FILE="$HL_T/ca.two/ca.pem" $files
+	wait_until 20 warned n2 'unable to get local issuer certificate'
+	# Its files are read each time: the right authority is enough.
+	cp "$HL_T/ca.one/ca.pem" "$HL_T/ca.two/ca.pem"
+	works n2
+}
+
+@test "a certificate of another host is none of the server's" {
+	authority one
+	certificate one server serverAuth DNS:elsewhere.example
+	server "tls { cert_file: \"$HL_T/ca.one/server.pem\", key_file: \"$HL_T/ca.one/server.key\" }"
+	node n1 NATS_URLS="$(nats_urls '' x1)" NATS_CA_FILE="$HL_T/ca.one/ca.pem"
+	wait_until 20 warned n1 'SSL handshake error'
+}
+
+@test "no server at the start, a wrong password, no JetStream: said, and right when it is" {
+	nats_make x1
+	node n1 NATS_URLS="$(nats_urls 'me:secret' x1)" NATS_CONNECT_RETRIES=1 NATS_RECONNECT_WAIT_SECONDS=0
+	wait_until 20 warned n1 'No server available'
+	wait_until 20 grep -q 'none of nats.urls can be reached' "$HL_T/nodes/n1/log"
+	make_table n1 t
+	insert n1 t '{"id":1}'
+	cp "$HL_T/nats/x1/server.conf" "$HL_T/plain"
+	echo 'authorization { user: me, password: other }' >>"$HL_T/nats/x1/server.conf"
+	nats_run x1
+	wait_until 20 warned n1 'Authorization Violation'
+	nats_end x1
+	sed '/^jetstream/d' "$HL_T/plain" >"$HL_T/nats/x1/server.conf"
+	nats_spawn x1
+	wait_until 20 warned n1 'the stream of this node'
+	nats_end x1
+	cp "$HL_T/plain" "$HL_T/nats/x1/server.conf"
+	nats_run x1
+	works n1
+}
+
+@test "messages that are too small for a transaction are said; by default transactions are smaller" {
+	server 'max_payload: 524288'
+	node n1 NATS_URLS="$(nats_urls '' x1)"
+	wait_until 20 warned n1 'max_payload is 524288 bytes'
+	node n2 NATS_URLS="$(nats_urls '' x1)" CLUSTERING_MAXTRANSACTION=262144
+	works n2
+}
+
+@test "with just what hubleaf nats-permissions prints" {
+	local n users=
+
+	for n in n1 n2; do
+		node_make $n NATS_URLS='["nats://127.0.0.1:1"]' NATS_USER_NAME=$n NATS_USER_PASSWORD="$n secret" \
+		    NATS_SUBJECT_PREFIX=app.log NATS_STREAM_PREFIX=changes
+		# shellcheck disable=SC2046 # no spaces in these
+		users+=$(env $(sed -n '/^NATS_[US][RTU]/p' "$HL_T/nodes/$n/env") NATS_USER_NAME=$n \
+		    NATS_USER_PASSWORD="$n secret" "$HL_CLI" nats-permissions -c "$HL_T/nodes/$n/hubleaf.yaml")$'\n'
+	done
+	[[ $users == *'user: "n1", password: "n1 secret"'* ]]
+	[[ $users == *'API.STREAM.CREATE.changes_n2"'* ]]
+	nats_make x1
+	printf 'accounts { DATA { jetstream: enabled, users: [\n%s] } }\n' "$users" >>"$HL_T/nats/x1/server.conf"
+	nats_run x1
+	for n in n1 n2; do
+		sed -i "s|127.0.0.1:1\"|127.0.0.1:$(nats_port x1)\"|" "$HL_T/nodes/$n/env"
+		node_run $n
+		wait_until 20 node_ready $n
+	done
+	wait_until 20 in_network n1 n2
+	make_table n1 t
+	subscribe n1 n2 t
+	load_rows n1 t "$HL_T/rows" -n 300 -c 4
+	insert n2 t '{"id":"back"}'
+	same_rows 20 t n1 n2
+	# Fetched from the log, and purged from the stream.
+	node_stop n2
+	load_rows n1 t "$HL_T/more" -k more -n 300 -c 4
+	ok n1 '{"operation":"purge_stream","database":"dev","table":"t","force":true}' '.stream_messages != null'
+	node_run n2
+	same_rows 30 t n1 n2
+	! grep -qi 'violation' "$HL_T/nats/x1/log" "$HL_T/nodes/n1/log" "$HL_T/nodes/n2/log"
+}
