@@ -124,7 +124,7 @@ publish_retry_cb(evutil_socket_t fd, short what, void *arg)
 
 /* NULL: none. */
 static void
-set_fault(struct publish *p, const char *why)
+keep_fault(struct publish *p, const char *why)
 {
 	free(p->fault);
 	p->fault = xstrdup(why);
@@ -147,7 +147,7 @@ publish_tick_cb(evutil_socket_t fd, short what, void *arg)
 	if ((p->flights == NULL && !p->clearing) || mono_us() - p->heard_us < ACK_WAIT_US)
 		return;
 	log_warnx("publish: no acknowledgement from the stream");
-	set_fault(p, "no acknowledgement");
+	keep_fault(p, "no acknowledgement");
 	again_unanswered(p);
 }
 
@@ -368,7 +368,7 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 
 	if (t == NULL) {
 		log_debug("publish: %s", why);
-		set_fault(p, why);
+		keep_fault(p, why);
 		again_unanswered(p);
 		return;
 	}
@@ -378,7 +378,7 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 	buf_u64(&b, t->last);
 	buf_u64(&b, t->newest);
 	buf_u64(&b, t->mark);
-	set_fault(p, NULL);
+	keep_fault(p, NULL);
 	p->copies = t->copies;
 	p->refused = t->refused;
 	stream_free(p->finding);
@@ -535,7 +535,7 @@ publish_stop(struct publish *p)
 	if (p->a == NULL)
 		return;
 	p->strays = p->flights != NULL;
-	set_fault(p, NULL);
+	keep_fault(p, NULL);
 	end_session(p);
 	nats_unsubscribe(p->acks);
 	p->acks = NULL;

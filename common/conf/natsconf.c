@@ -79,7 +79,7 @@ url_decoded(const char *s, size_t n)
 }
 
 static void
-take_login(struct natsconf_url *u, const char *s, size_t n)
+url_login(struct natsconf_url *u, const char *s, size_t n)
 {
 	const char *colon = memchr(s, ':', n);
 
@@ -93,7 +93,7 @@ take_login(struct natsconf_url *u, const char *s, size_t n)
 
 /* After the scheme; -1: it is no host and port. */
 static int
-take_place(struct natsconf_url *u, const char *s)
+url_place(struct natsconf_url *u, const char *s)
 {
 	struct repaddress a;
 	size_t n = strlen(s);
@@ -124,10 +124,10 @@ natsconf_url_read(struct natsconf_url *u, const char *text, char **err)
 	}
 	/* A password may have an @ as it is. */
 	if ((at = strrchr(s, '@')) != NULL) {
-		take_login(u, s, (size_t)(at - s));
+		url_login(u, s, (size_t)(at - s));
 		s = at + 1;
 	}
-	if (take_place(u, s) == 0)
+	if (url_place(u, s) == 0)
 		return (0);
 	natsconf_url_clear(u);
 	*err = xasprintf("must be a URL such as nats://server-one:4222");

@@ -143,7 +143,7 @@ json_escape(const char *s)
 }
 
 static natsStatus
-set_user(natsOptions *opts, const char *user, const char *password)
+use_user(natsOptions *opts, const char *user, const char *password)
 {
 	char *u = json_escape(user), *p = json_escape(password != NULL ? password : "");
 	natsStatus s = natsOptions_SetUserInfo(opts, u, p);
@@ -154,7 +154,7 @@ set_user(natsOptions *opts, const char *user, const char *password)
 }
 
 static natsStatus
-set_token(natsOptions *opts, const char *token)
+use_token(natsOptions *opts, const char *token)
 {
 	char *t = json_escape(token);
 	natsStatus s = natsOptions_SetToken(opts, t);
@@ -165,7 +165,7 @@ set_token(natsOptions *opts, const char *token)
 
 /* The library signs with the seed, but does not find the public key by itself. */
 static natsStatus
-set_seed(natsOptions *opts, const char *path, char **err)
+use_seed(natsOptions *opts, const char *path, char **err)
 {
 	char *text = file_read(path, SEED_MAX, NULL), public[NKEY_PUBLIC_LEN];
 	natsStatus s = NATS_INVALID_ARG;
@@ -182,23 +182,23 @@ set_seed(natsOptions *opts, const char *path, char **err)
 
 /* What the URL says counts most. */
 static natsStatus
-set_login(natsOptions *opts, const struct conf *c, const struct natsconf_url *u, char **err)
+use_login(natsOptions *opts, const struct conf *c, const struct natsconf_url *u, char **err)
 {
 	const char *user = conf_str(c, NATS_USER), *token = conf_str(c, NATS_TOKEN);
 	const char *creds = conf_str(c, NATS_CREDS), *seed = conf_str(c, NATS_SEED);
 
 	if (u->user != NULL)
-		return (set_user(opts, u->user, u->password));
+		return (use_user(opts, u->user, u->password));
 	if (u->token != NULL)
-		return (set_token(opts, u->token));
+		return (use_token(opts, u->token));
 	if (user != NULL)
-		return (set_user(opts, user, conf_str(c, NATS_PASSWORD)));
+		return (use_user(opts, user, conf_str(c, NATS_PASSWORD)));
 	if (token != NULL)
-		return (set_token(opts, token));
+		return (use_token(opts, token));
 	if (creds != NULL)
 		return (natsOptions_SetUserCredentialsFromFiles(opts, creds, NULL));
 	if (seed != NULL)
-		return (set_seed(opts, seed, err));
+		return (use_seed(opts, seed, err));
 	return (NATS_OK);
 }
 
@@ -213,7 +213,7 @@ load_file(natsStatus s, const char *key, const char *path, char **err)
 }
 
 static natsStatus
-set_tls(natsOptions *opts, const struct conf *c, const struct natsconf_url *u, char **err)
+use_tls(natsOptions *opts, const struct conf *c, const struct natsconf_url *u, char **err)
 {
 	const char *ca = conf_str(c, NATS_CA), *cert = conf_str(c, NATS_CERT);
 	natsStatus s;
@@ -245,7 +245,7 @@ natsopts_error_cb(natsConnection *conn, natsSubscription *sub, natsStatus s, voi
 }
 
 static natsStatus
-set_rest(natsOptions *opts, const struct natsopts *n)
+use_rest(natsOptions *opts, const struct natsopts *n)
 {
 	natsStatus s = natsOptions_SetName(opts, n->name);
 
@@ -271,13 +271,13 @@ set_rest(natsOptions *opts, const struct natsopts *n)
 }
 
 static natsStatus
-set_external(natsOptions *opts, const struct natsopts *n, unsigned server, char **err)
+use_external(natsOptions *opts, const struct natsopts *n, unsigned server, char **err)
 {
 	struct natsconf_url u = read_url(n, server);
-	natsStatus s = set_login(opts, n->conf, &u, err);
+	natsStatus s = use_login(opts, n->conf, &u, err);
 
 	if (s == NATS_OK)
-		s = set_tls(opts, n->conf, &u, err);
+		s = use_tls(opts, n->conf, &u, err);
 	natsconf_url_clear(&u);
 	return (s);
 }
@@ -293,11 +293,11 @@ natsopts_make(const struct natsopts *n, unsigned server, char **err)
 	if (s == NATS_OK)
 		s = natsOptions_SetURL(opts, url);
 	if (s == NATS_OK)
-		s = set_rest(opts, n);
+		s = use_rest(opts, n);
 	if (s == NATS_OK && n->url == NULL)
-		s = set_external(opts, n, server, err);
+		s = use_external(opts, n, server, err);
 	else if (s == NATS_OK && n->user != NULL)
-		s = set_user(opts, n->user, n->password);
+		s = use_user(opts, n->user, n->password);
 	free(url);
 	if (s == NATS_OK)
 		return (opts);

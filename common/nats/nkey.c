@@ -18,7 +18,7 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /* CRC-16/XMODEM. */
 static uint16_t
-crc16(const uint8_t *p, size_t n)
+crc_xmodem(const uint8_t *p, size_t n)
 {
 	uint16_t crc = 0;
 
@@ -87,7 +87,7 @@ seed_read(const char *s, uint8_t seed[KEY_BYTES])
 
 	/* Its CRC comes in the order of little-endian machines. */
 	fine = base32_read(s, SEED_LEN, raw, sizeof(raw)) == 0 &&
-	    crc16(raw, SEED_BYTES - 2) == (raw[SEED_BYTES - 2] | raw[SEED_BYTES - 1] << 8);
+	    crc_xmodem(raw, SEED_BYTES - 2) == (raw[SEED_BYTES - 2] | raw[SEED_BYTES - 1] << 8);
 	if (fine)
 		memcpy(seed, raw + 2, KEY_BYTES);
 	OPENSSL_cleanse(raw, sizeof(raw));
@@ -108,7 +108,7 @@ nkey_public(const char *text, char out[NKEY_PUBLIC_LEN])
 		return (-1);
 	rc = public_of(seed, raw + 1);
 	OPENSSL_cleanse(seed, sizeof(seed));
-	crc = crc16(raw, 1 + KEY_BYTES);
+	crc = crc_xmodem(raw, 1 + KEY_BYTES);
 	raw[1 + KEY_BYTES] = (uint8_t)crc;
 	raw[2 + KEY_BYTES] = (uint8_t)(crc >> 8);
 	base32_text(raw, sizeof(raw), out);

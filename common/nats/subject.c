@@ -46,7 +46,7 @@ subject_done(struct buf *b)
 }
 
 static void
-add_table(struct buf *b, const char *node, const char *database, const char *table)
+subject_parts(struct buf *b, const char *node, const char *database, const char *table)
 {
 	subject_token(b, node);
 	buf_u8(b, '.');
@@ -60,7 +60,7 @@ subject_table(const char *node, const char *database, const char *table)
 {
 	struct buf b = { 0 };
 
-	add_table(&b, node, database, table);
+	subject_parts(&b, node, database, table);
 	return (subject_done(&b));
 }
 
@@ -81,7 +81,7 @@ subject_txn(const struct natsconf_names *n, const char *node, const char *databa
 	struct buf b = { 0 };
 
 	buf_addf(&b, "%s.txn.", n->subjects);
-	add_table(&b, node, database, table);
+	subject_parts(&b, node, database, table);
 	return (subject_done(&b));
 }
 

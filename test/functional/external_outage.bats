@@ -142,7 +142,7 @@ refused_file()
 		node_make $n
 		sed -i "/cluster:/,/advertise/{/network:/d; /host:/d; /port:/d; /advertise/d; /^    cluster:/d}" \
 		    "$HL_T/nodes/$n/hubleaf.yaml"
-		! grep -q "$(port $n cluster)" "$HL_T/nodes/$n/hubleaf.yaml"
+		[ -z "$(grep "$(port $n cluster)" "$HL_T/nodes/$n/hubleaf.yaml")" ]
 	done
 	HL_RUN_FLAGS="-cluster-addr 127.0.0.1:$(port n4 cluster)" node_run n4
 	HL_RUN_FLAGS="-cluster-addr 127.0.0.1:$(port n5 cluster) -cluster-peers nats://127.0.0.1:$(port n4 cluster)/" node_run n5
