@@ -407,6 +407,7 @@ static const struct {
 	{ "backup", run_keep },
 	{ "restore", run_restore },
 	{ "nats-permissions", cli_nats_permissions },
+	{ "convert-config", cli_convert },
 	{ "version", run_version },
 	{ "help", run_help },
 	{ "complete", run_complete },

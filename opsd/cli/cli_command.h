@@ -30,8 +30,9 @@ void cli_push(char ***list, int *n, char *arg);
 /* The flags of run that stand for several keys; those become flags of `c`. */
 int cli_is_cluster(const char *arg);
 void cli_take_cluster(struct cli *c, const char *flag, const char *text);
-/* nats-permissions */
+/* nats-permissions, convert-config */
 int cli_nats_permissions(struct cli *c);
+int cli_convert(struct cli *c);
 /* Sends the operation and prints the answer; the exit status. */
 int cli_operation(struct cli *c);
 

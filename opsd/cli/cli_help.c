@@ -21,6 +21,7 @@ cli_help_usage(FILE *to)
 	      "  restore file=PATH         put a backup into the node's folder\n"
 	      "  nats-permissions          print what the node may do in a NATS cluster of\n"
 	      "                            yours (nats.urls), for its configuration\n"
+	      "  convert-config FILE       print a HarmonyLite configuration as the node's\n"
 	      "  metrics                   print its figures, for Prometheus\n"
 	      "  version                   print the version\n"
 	      "  help [OPERATION]          print this, or the fields of an operation;\n"

@@ -189,3 +189,39 @@ warned()	# warned NODE TEXT
 	same_rows 30 t n1 n2
 	! grep -qi 'violation' "$HL_T/nats/x1/log" "$HL_T/nodes/n1/log" "$HL_T/nodes/n2/log"
 }
+
+@test "a HarmonyLite configuration becomes one that works, and says what has no counterpart" {
+	local dir=$HL_T/nodes/n1 out
+
+	server 'authorization { user: me, password: "pass" }'
+	cat >"$HL_T/config.toml" <<-END
+	node_id = 7
+	seq_map_path = "/tmp/seq-map.cbor"
+	[nats]
+	urls = [
+	  "$(nats_url x1)", # the one
+	]
+	subject_prefix = "harmonylite-change-log"
+	stream_prefix = "harmonylite-changes"
+	user_name = 'me'
+	user_password = "p\u0061ss"
+	ca_file = ""
+	reconnect_wait_seconds = 0
+	[replication_log]
+	replicas = 0
+	[logging]
+	verbose = true
+	END
+	node_make n1
+	"$HL_CLI" convert-config "$HL_T/config.toml" >"$dir/hubleaf.yaml"
+	grep -q '^# seq_map_path: has no counterpart' "$dir/hubleaf.yaml"
+	printf '%s\n' "ROOTPATH=$(root n1)" "OPERATIONSAPI_NETWORK_PORT=$(port n1 api)" >>"$dir/env"
+	node_run n1
+	wait_until 20 node_ready n1
+	ok n1 '{"operation":"get_configuration"}' '.clustering.nodeName == "node-7" and .logging.level == "debug"'
+	wait_until 20 [ "$(nats_streams | jq -r '.[].name')" = harmonylite-changes_node-7 ]
+	echo 'x = 1979-05-27' >"$HL_T/config.toml"
+	! "$HL_CLI" convert-config "$HL_T/config.toml" >"$HL_T/out" 2>&1 || return 1
+	out=$(cat "$HL_T/out")
+	[ "$out" = "hubleaf: $HL_T/config.toml:1: '1979-05-27' is no value: a text is in quotes, and dates are not read" ]
+}
