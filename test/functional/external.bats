@@ -39,6 +39,11 @@ start_nodes()
 	subscribe n1 n2 t
 }
 
+times_made()	# how often n1 made its stream
+{
+	grep -c 'stream app_n1: made' "$HL_T/nodes/n1/log"
+}
+
 copies_are()	# copies_are N, of both streams: a server that the others have just heard of may be of no use to them for a while
 {
 	[ "$(nats_streams | jq -r '[.[].config.num_replicas] | unique | join(" ")')" = "$1" ]
@@ -58,6 +63,8 @@ own_servers()	# own_servers NODE: nats-servers that it runs itself
 	no_warnings n1
 	[ "$(nats_streams | jq -r '[.[].config | "\(.name) \(.num_replicas) \(.subjects[0])"] | unique | join(",")')" = \
 	    "app_n1 3 app.changes.txn.n1.>,app_n2 3 app.changes.txn.n2.>" ]
+	# No node deletes what is another one's.
+	[ "$(times_made)" = 1 ]
 }
 
 @test "operations on routes say why not" {
@@ -159,11 +166,6 @@ settings_to()	# settings_to NODE KEY=VALUE...: it is started anew with these
 	printf '%s\n' "$@" >>"$HL_T/nodes/$n/env"
 	node_run "$n"
 	wait_until 20 node_ready "$n"
-}
-
-times_made()	# how often n1 made its stream
-{
-	grep -c 'stream app_n1: made' "$HL_T/nodes/n1/log"
 }
 
 made_anew()	# made_anew TIMES: more often than that

@@ -155,6 +155,22 @@ warned()	# warned NODE TEXT
 	works n2
 }
 
+@test "three copies where there is one server: there is one, and that is said" {
+	server ''
+	node n1 NATS_URLS="$(nats_urls '' x1)" REPLICATION_LOG_REPLICAS=3
+	wait_until 20 has_messages n1
+	wait_until 20 warned n1 'on 1 of 3 servers'
+	[ "$(nats_streams | jq -c '[.[].config.num_replicas]')" = '[1]' ]
+	# It is tried again, and what there is stays.
+	make_table n1 t
+	insert n1 t '{"id":1}'
+	node_stop n1
+	sed -i 's/REPLICAS=3/REPLICAS=1/' "$HL_T/nodes/n1/env"
+	node_run n1
+	wait_until 20 node_ready n1
+	no_warnings n1
+}
+
 @test "with just what hubleaf nats-permissions prints" {
 	local n users=
 
