@@ -56,6 +56,15 @@ miss_route(json_t *list, const json_t *routes, const json_t *network)
 	    "here or there");
 }
 
+/* Servers that are not the node's own have no routes here. */
+static void
+miss_node(json_t *list, const json_t *network)
+{
+	add_missing(list, network != NULL && json_array_size(network) <= 1,
+	    "no other node in the network: one whose nats.urls lead to the same servers, with the "
+	    "same nats.subject_prefix");
+}
+
 /* On a node that has links alone, the routes are a list. */
 static void
 miss_link(json_t *list, const json_t *routes, const json_t *status)
@@ -87,10 +96,12 @@ cli_missing(const json_t *users, const json_t *config, const json_t *routes, con
 	/* It says so when links are configured; of what did not answer nothing is said. */
 	int meshed = on ||
 	    (status != NULL && json_object_get(status, "type") == NULL && !is_to_link(config));
+	int external = json_array_size(json_object_get(json_object_get(config, "nats"), "urls")) >
+	    0;
 	json_t *list = json_array();
 
 	if (users != NULL)
-		miss_users(list, users, meshed);
+		miss_users(list, users, meshed && !external);
 	if (config != NULL && meshed)
 		add_missing(list, name == NULL || name[0] == '\0' || !on,
 		    "no node name (clustering.nodeName), or clustering is off: "
@@ -98,7 +109,9 @@ cli_missing(const json_t *users, const json_t *config, const json_t *routes, con
 		    "clustering_user=cluster; systemctl restart hubleaf.target. Or, to link nodes by "
 		    "host name, which needs none of these: hubleaf set_configuration "
 		    "replication_hostname=HOST operationsApi_network_securePort=9926, and restart");
-	if (routes != NULL && meshed)
+	if (external && on)
+		miss_node(list, network);
+	else if (routes != NULL && meshed)
 		miss_route(list, routes, network);
 	else if (routes != NULL && status != NULL)
 		miss_link(list, routes, status);

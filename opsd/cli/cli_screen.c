@@ -76,6 +76,32 @@ put_said(struct buf *out, const json_t *node)
 }
 
 static void
+put_connection(struct buf *out, const char *daemon, const json_t *server, const char *end)
+{
+	const char *url = screen_text(server, "url");
+
+	buf_addf(out, "%s %s%s%s%s", daemon, screen_text(server, "status"),
+	    url[0] != '\0' ? " at " : "", url, end);
+}
+
+/* Servers that are not the node's own: those that its daemons have.  0: it has its own. */
+static int
+put_external(struct buf *out, const json_t *clustering)
+{
+	const json_t *servers = json_object_get(json_object_get(clustering, "replication"),
+	    "servers");
+	const json_t *hub = json_object_get(servers, "hub"),
+		     *leaf = json_object_get(servers, "leaf");
+
+	if (!json_is_true(json_object_get(hub, "external")) &&
+	    !json_is_true(json_object_get(leaf, "external")))
+		return (0);
+	put_connection(out, "hubd", hub, ", ");
+	put_connection(out, "leafd", leaf, "\n");
+	return (1);
+}
+
+static void
 put_node(struct buf *out, const json_t *node, const json_t *clustering)
 {
 	const char *name = screen_text(node, "node_name"), *uptime = screen_text(node, "uptime");
@@ -87,7 +113,9 @@ put_node(struct buf *out, const json_t *node, const json_t *clustering)
 	else if (json_object_get(node, "health") != NULL)
 		buf_addf(out, "  health %s", screen_text(node, "health"));
 	buf_u8(out, '\n');
-	if (json_object_get(clustering, "hub_server") != NULL)
+	if (put_external(out, clustering))
+		;
+	else if (json_object_get(clustering, "hub_server") != NULL)
 		buf_addf(out, "hub server %s, leaf server %s\n",
 		    screen_text(json_object_get(clustering, "hub_server"), "status"),
 		    screen_text(json_object_get(clustering, "leaf_server"), "status"));

@@ -18,6 +18,8 @@
 #define TO_LINK_BY_URL                                           \
 	"{\"clustering\":{\"enabled\":false,\"nodeName\":null}," \
 	"\"replication\":{\"hostname\":null,\"url\":\"wss://n.example.com:9933\"}}"
+#define EXTERNAL \
+	"{\"clustering\":{\"enabled\":true,\"nodeName\":\"n\"},\"nats\":{\"urls\":[\"nats://a\"]}}"
 #define LINKED(peers) "{\"type\":\"cluster-status\",\"connections\":[" peers "]}"
 #define PLAIN         "{\"connections\":[]}"
 #define ROUTED        "{\"hub\":[{\"host\":\"h\"}],\"leaf\":[]}"
@@ -74,6 +76,10 @@ static const struct {
 	    { "[" ADMIN "]", TO_LINK, NOWHERE, "[{}]", PLAIN }, { "no node to link with" } },
 	{ "one that is to link, and is named by its URL",
 	    { "[" ADMIN "]", TO_LINK_BY_URL, NOWHERE, "[{}]", PLAIN }, { "no node to link with" } },
+	{ "one with servers that are not its own: no cluster user, no route",
+	    { "[" ADMIN "]", EXTERNAL, NOWHERE, "[{},{}]", PLAIN }, { NULL } },
+	{ "the same, alone", { "[" ADMIN "]", EXTERNAL, NOWHERE, "[{}]", PLAIN },
+	    { "no other node in the network" } },
 	{ "one of both forms", { "[" ADMIN "]", MESHED, NOWHERE, "[{}]", LINKED("") },
 	    { "no cluster user", "no route" } },
 };

@@ -53,6 +53,18 @@ test_what_is_wrong_comes_first(void **state)
 	    "hub server running, leaf server stopped\n");
 }
 
+/* With nats.urls the node has no servers: it says which ones it has a connection to. */
+static void
+test_external(void **state)
+{
+	expect("{" NODE ",\"clustering\":{" SERVERS
+	       ",\"replication\":{\"servers\":{\"hub\":{\"status\":\"running\",\"external\":true,"
+	       "\"url\":\"nats://a:4222\"},\"leaf\":{\"status\":\"errored\",\"external\":true,"
+	       "\"url\":null}}}}}",
+	    "amsterdam  running  up 2h 3m  version 1.0  health good\n"
+	    "hubd running at nats://a:4222, leafd errored\n");
+}
+
 /* Others choose names and words; a terminal would obey them. */
 static void
 test_no_controls(void **state)
@@ -178,6 +190,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_wrong_comes_first),
 		cmocka_unit_test(test_a_line_for_each_peer),
+		cmocka_unit_test(test_external),
 		cmocka_unit_test(test_no_controls),
 		cmocka_unit_test(test_a_linked_node),
 		cmocka_unit_test(test_it_is_one_screen),
