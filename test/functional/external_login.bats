@@ -97,6 +97,16 @@ warned()	# warned NODE TEXT
 	works n1
 }
 
+@test "a file with a user's JWT and seed" {
+	mkdir "$HL_T/jwt"
+	"$HL_SRC/test/functional/jwt.pl" "$HL_T/jwt"
+	server "$(cat "$HL_T/jwt/resolver.conf")"
+	node n1 NATS_URLS="$(nats_urls '' x1)" NATS_CREDS_FILE="$HL_T/none"
+	wait_until 20 warned n1 "$HL_T/none"
+	cp "$HL_T/jwt/user.creds" "$HL_T/none"
+	works n1
+}
+
 @test "TLS by the servers' authority, with a certificate of the node's own" {
 	local files
 
