@@ -11,6 +11,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/conf/yaml.h"
 #include "opsd/cli/toml.h"
@@ -31,7 +32,10 @@ struct convert {
 
 /* ---- saying and setting ---- */
 
-static void __attribute__((format(printf, 3, 4)))
+static void note_key(struct convert *c, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void
 note_key(struct convert *c, const char *key, const char *fmt, ...)
 {
 	struct buf text = { 0 };
@@ -40,7 +44,7 @@ note_key(struct convert *c, const char *key, const char *fmt, ...)
 
 	va_start(ap, fmt);
 	if (vasprintf(&s, fmt, ap) == -1)
-		abort();
+		fatal("vasprintf");
 	va_end(ap);
 	/* It may have lines, and each is a comment. */
 	for (char *p = s; *p != '\0'; p++)

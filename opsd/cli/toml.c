@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "opsd/cli/toml.h"
+#include "opsd/cli/toml_priv.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,27 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/buf.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 
 #define DEPTH_MAX  32
 #define NUMBER_MAX 64
 
-struct toml {
-	const char *name;
-	const char *p, *end;
-	unsigned line, depth;
-	json_t *root;
-	json_t *
-	    made; /* tables that a header or an inline one has made, by address: not to be added to */
-	char *err; /* the first fault; NULL: none yet */
-};
-
 static json_t *read_value(struct toml *t);
 
 /* ---- faults ---- */
 
-static void __attribute__((format(printf, 2, 3))) toml_fault(struct toml *t, const char *fmt, ...)
+void
+toml_fault(struct toml *t, const char *fmt, ...)
 {
 	char *what;
 	va_list ap;
@@ -39,7 +31,7 @@ static void __attribute__((format(printf, 2, 3))) toml_fault(struct toml *t, con
 		return;
 	va_start(ap, fmt);
 	if (vasprintf(&what, fmt, ap) == -1)
-		abort();
+		fatal("vasprintf");
 	va_end(ap);
 	t->err = xasprintf("%s:%u: %s", t->name, t->line, what);
 	free(what);
@@ -47,34 +39,34 @@ static void __attribute__((format(printf, 2, 3))) toml_fault(struct toml *t, con
 
 /* ---- what is between ---- */
 
-static int
-next_is(const struct toml *t, const char *text)
+int
+toml_next(const struct toml *t, const char *text)
 {
 	size_t n = strlen(text);
 
 	return ((size_t)(t->end - t->p) >= n && memcmp(t->p, text, n) == 0);
 }
 
-static int
-take_text(struct toml *t, const char *text)
+int
+toml_take(struct toml *t, const char *text)
 {
-	if (!next_is(t, text))
+	if (!toml_next(t, text))
 		return (0);
 	t->p += strlen(text);
 	return (1);
 }
 
-static void
-skip_blanks(struct toml *t)
+void
+toml_blanks(struct toml *t)
 {
 	while (t->p < t->end && (*t->p == ' ' || *t->p == '\t'))
 		t->p++;
 }
 
-static int
-take_newline(struct toml *t)
+int
+toml_newline(struct toml *t)
 {
-	if (!take_text(t, "\n") && !take_text(t, "\r\n"))
+	if (!toml_take(t, "\n") && !toml_take(t, "\r\n"))
 		return (0);
 	t->line++;
 	return (1);
@@ -83,7 +75,7 @@ take_newline(struct toml *t)
 static void
 skip_comment(struct toml *t)
 {
-	if (next_is(t, "#"))
+	if (toml_next(t, "#"))
 		while (t->p < t->end && *t->p != '\n')
 			t->p++;
 }
@@ -93,161 +85,18 @@ static void
 skip_lines(struct toml *t)
 {
 	do {
-		skip_blanks(t);
+		toml_blanks(t);
 		skip_comment(t);
-	} while (take_newline(t));
+	} while (toml_newline(t));
 }
 
 static void
 expect_line_end(struct toml *t)
 {
-	skip_blanks(t);
+	toml_blanks(t);
 	skip_comment(t);
-	if (t->p < t->end && !take_newline(t))
+	if (t->p < t->end && !toml_newline(t))
 		toml_fault(t, "there is more on the line than there may be");
-}
-
-/* ---- texts ---- */
-
-static void
-put_utf8(struct toml *t, struct buf *b, uint32_t c)
-{
-	if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		toml_fault(t, "\\u is no character");
-	else if (c < 0x80)
-		buf_u8(b, (uint8_t)c);
-	else if (c < 0x800) {
-		buf_u8(b, (uint8_t)(0xc0 | c >> 6));
-		buf_u8(b, (uint8_t)(0x80 | (c & 0x3f)));
-	} else if (c < 0x10000) {
-		buf_u8(b, (uint8_t)(0xe0 | c >> 12));
-		buf_u8(b, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-		buf_u8(b, (uint8_t)(0x80 | (c & 0x3f)));
-	} else {
-		buf_u8(b, (uint8_t)(0xf0 | c >> 18));
-		buf_u8(b, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
-		buf_u8(b, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-		buf_u8(b, (uint8_t)(0x80 | (c & 0x3f)));
-	}
-}
-
-static void
-take_unicode(struct toml *t, struct buf *b, int digits)
-{
-	uint32_t c = 0;
-
-	for (; digits > 0; digits--, t->p++) {
-		if (t->p == t->end || !isxdigit((unsigned char)*t->p)) {
-			toml_fault(t, "\\u needs its hexadecimal digits");
-			return;
-		}
-		c = c << 4 |
-		    (uint32_t)(isdigit((unsigned char)*t->p) ?
-			    *t->p - '0' :
-			    tolower((unsigned char)*t->p) - 'a' + 10);
-	}
-	put_utf8(t, b, c);
-}
-
-/* A backslash at the end of a line joins it with the next one that has something. */
-static int
-take_joined(struct toml *t)
-{
-	const char *p = t->p;
-
-	while (p < t->end && (*p == ' ' || *p == '\t'))
-		p++;
-	if (p == t->end || (*p != '\n' && *p != '\r'))
-		return (0);
-	t->p = p;
-	do
-		skip_blanks(t);
-	while (take_newline(t));
-	return (1);
-}
-
-static void
-take_escape(struct toml *t, struct buf *b, int lines)
-{
-	static const char from[] = "btnfr\"\\", to[] = "\b\t\n\f\r\"\\";
-	const char *at;
-
-	if (lines && take_joined(t))
-		return;
-	if (t->p == t->end) {
-		toml_fault(t, "a text does not end");
-		return;
-	}
-	if (take_text(t, "u"))
-		take_unicode(t, b, 4);
-	else if (take_text(t, "U"))
-		take_unicode(t, b, 8);
-	else if ((at = strchr(from, *t->p)) != NULL && *at != '\0') {
-		buf_u8(b, (uint8_t)to[at - from]);
-		t->p++;
-	} else
-		toml_fault(t, "there is no escape '\\%c'", *t->p);
-}
-
-/* Up to the quote that ends it; of three quotes the text itself may end with up to two. */
-static void
-take_quoted(struct toml *t, struct buf *b, const char *quote, int escapes)
-{
-	int lines = quote[1] != '\0';
-
-	if (lines)
-		(void)take_newline(t);
-	for (;;) {
-		if (t->err != NULL)
-			return;
-		if (next_is(t, quote) && !(lines && t->end - t->p > 3 && t->p[3] == *quote))
-			break;
-		if (t->p == t->end || (!lines && *t->p == '\n')) {
-			toml_fault(t, "a text does not end");
-			return;
-		}
-		if (escapes && take_text(t, "\\")) {
-			take_escape(t, b, lines);
-			continue;
-		}
-		t->line += *t->p == '\n';
-		buf_u8(b, (uint8_t)*t->p++);
-	}
-	t->p += strlen(quote);
-}
-
-static json_t *
-text_of(struct toml *t, struct buf *b)
-{
-	json_t *s = t->err == NULL ? json_stringn((const char *)b->data, b->len) : NULL;
-
-	if (b->len == 0 && t->err == NULL) {
-		json_decref(s);
-		s = json_string("");
-	}
-	if (s == NULL)
-		toml_fault(t, "a text is no UTF-8");
-	buf_free(b);
-	return (s);
-}
-
-/* NULL without a fault: there is none. */
-static json_t *
-read_quoted(struct toml *t, int lines)
-{
-	static const struct {
-		const char *quote;
-		int lines, escapes;
-	} kinds[] = { { "\"\"\"", 1, 1 }, { "'''", 1, 0 }, { "\"", 0, 1 }, { "'", 0, 0 } };
-	struct buf b = { 0 };
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if ((kinds[i].lines && !lines) || !take_text(t, kinds[i].quote))
-			continue;
-		take_quoted(t, &b, kinds[i].quote, kinds[i].escapes);
-		return (text_of(t, &b));
-	}
-	return (NULL);
 }
 
 /* ---- keys ---- */
@@ -262,7 +111,7 @@ static json_t *
 read_part(struct toml *t)
 {
 	const char *from = t->p;
-	json_t *part = read_quoted(t, 0);
+	json_t *part = toml_quoted(t, 0);
 
 	if (part != NULL || t->err != NULL)
 		return (part);
@@ -282,15 +131,15 @@ toml_key(struct toml *t)
 	json_t *parts = json_array(), *part;
 
 	do {
-		skip_blanks(t);
+		toml_blanks(t);
 		part = read_part(t);
 		if (part == NULL) {
 			json_decref(parts);
 			return (NULL);
 		}
 		json_array_append_new(parts, part);
-		skip_blanks(t);
-	} while (take_text(t, "."));
+		toml_blanks(t);
+	} while (toml_take(t, "."));
 	return (parts);
 }
 
@@ -358,9 +207,9 @@ toml_pair(struct toml *t, json_t *into)
 
 	if (parts == NULL)
 		return;
-	if (!take_text(t, "="))
+	if (!toml_take(t, "="))
 		toml_fault(t, "after '%s' there is no =", last_part(parts));
-	skip_blanks(t);
+	toml_blanks(t);
 	value = t->err == NULL ? read_value(t) : NULL;
 	in = value != NULL ? table_above(t, into, parts) : NULL;
 	if (in != NULL && json_object_get(in, last_part(parts)) != NULL)
@@ -375,14 +224,14 @@ toml_pair(struct toml *t, json_t *into)
 static json_t *
 read_header(struct toml *t)
 {
-	int list = take_text(t, "[[");
+	int list = toml_take(t, "[[");
 	json_t *parts, *in, *table = NULL, *all;
 
 	if (!list)
-		(void)take_text(t, "[");
+		(void)toml_take(t, "[");
 	if ((parts = toml_key(t)) == NULL)
 		return (NULL);
-	if (!take_text(t, list ? "]]" : "]"))
+	if (!toml_take(t, list ? "]]" : "]"))
 		toml_fault(t, "the name of a table does not end");
 	in = t->err == NULL ? table_above(t, t->root, parts) : NULL;
 	if (in != NULL && list) {
@@ -416,14 +265,14 @@ read_inline(struct toml *t)
 	json_t *table = json_object();
 
 	note_made(t, table);
-	skip_blanks(t);
-	if (take_text(t, "}"))
+	toml_blanks(t);
+	if (toml_take(t, "}"))
 		return (table);
 	do {
 		toml_pair(t, table);
-		skip_blanks(t);
-	} while (t->err == NULL && take_text(t, ","));
-	if (!take_text(t, "}"))
+		toml_blanks(t);
+	} while (t->err == NULL && toml_take(t, ","));
+	if (!toml_take(t, "}"))
 		toml_fault(t, "a table does not end");
 	return (table);
 }
@@ -435,13 +284,13 @@ read_list(struct toml *t)
 
 	for (;;) {
 		skip_lines(t);
-		if (t->err != NULL || take_text(t, "]"))
+		if (t->err != NULL || toml_take(t, "]"))
 			return (list);
 		if ((value = read_value(t)) == NULL)
 			return (list);
 		json_array_append_new(list, value);
 		skip_lines(t);
-		if (!take_text(t, ",") && !next_is(t, "]"))
+		if (!toml_take(t, ",") && !toml_next(t, "]"))
 			toml_fault(t, "a list does not end");
 	}
 }
@@ -545,10 +394,10 @@ read_value(struct toml *t)
 		toml_fault(t, "values are nested too deep");
 	if (t->err != NULL)
 		return (NULL);
-	v = read_quoted(t, 1);
+	v = toml_quoted(t, 1);
 	if (v == NULL && t->err == NULL)
-		v = take_text(t, "[") ? read_list(t) :
-		    take_text(t, "{") ? read_inline(t) :
+		v = toml_take(t, "[") ? read_list(t) :
+		    toml_take(t, "{") ? read_inline(t) :
 					read_word(t);
 	t->depth--;
 	if (t->err != NULL) {
@@ -569,7 +418,7 @@ read_file(struct toml *t)
 		skip_lines(t);
 		if (t->err != NULL || t->p == t->end)
 			return;
-		if (next_is(t, "["))
+		if (toml_next(t, "["))
 			table = read_header(t);
 		else {
 			toml_pair(t, table);
@@ -585,7 +434,7 @@ toml_read(const char *name, const char *text, size_t n, char **err)
 
 	t.root = json_object();
 	t.made = json_object();
-	(void)take_text(&t, "\xef\xbb\xbf");
+	(void)toml_take(&t, "\xef\xbb\xbf");
 	read_file(&t);
 	json_decref(t.made);
 	*err = t.err;
