@@ -295,13 +295,15 @@ set_stream(struct leaf *l, const struct settings *s)
 		.max_bytes = conf_int(s->conf, STREAM_MAX_BYTES),
 		.max_msgs = conf_int(s->conf, STREAM_MAX_MSGS),
 		.copies = conf_int(s->conf, LOG_REPLICAS),
+		.compress = conf_bool(s->conf, LOG_COMPRESS),
 	};
 	const struct stream_opts *was = &l->stream;
 
 	memcpy(o.node_id, s->node_id, NODE_ID_LEN);
 	if (was->node == NULL || strcmp(was->node, o.node) != 0 ||
 	    memcmp(was->node_id, o.node_id, NODE_ID_LEN) != 0 || was->max_age != o.max_age ||
-	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs || was->copies != o.copies)
+	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs ||
+	    was->copies != o.copies || was->compress != o.compress)
 		publish_set(l->publish, &o);
 	l->stream = o;
 }

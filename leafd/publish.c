@@ -257,8 +257,11 @@ on_log(struct rd *body, void *arg)
 	}
 	if (w.incarnation != p->incarnation || w.last <= p->after)
 		publish_again(p); /* the log is another one, or is being changed */
-	else
+	else {
+		if (p->o.compress)
+			window_pack(&w);
 		publish_window(p, &w);
+	}
 	window_free(&w);
 }
 

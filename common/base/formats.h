@@ -10,7 +10,7 @@
  * each other (opsd/cluster/compat.h), and a store of another format is not opened.
  * test/functional/raised.c has those of a build of tomorrow in their place.
  */
-#define FORMATS_WIRE  8
+#define FORMATS_WIRE  9
 #define FORMATS_STORE 11
 
 struct formats {

@@ -3,6 +3,7 @@
 #include "common/base/frame.h"
 
 #include <assert.h>
+#include <zstd.h>
 
 #include "common/base/seal.h"
 
@@ -15,6 +16,9 @@ enum {
 	FRAME_HEAD = FRAME_AT_COUNT + 4,
 	FRAME_ENTRY_MIN = 5 * 8 + 4 + 4,
 };
+
+#define PACK_MIN   256 /* bytes of entries: of fewer, little is saved */
+#define PACK_LEVEL 1
 
 void
 log_entry_write(struct buf *b, const struct log_entry *e)
@@ -97,7 +101,7 @@ int
 frame_read(struct rd *r, struct frame *f)
 {
 	const uint8_t *node;
-	size_t i;
+	size_t i, entries;
 
 	if (seal_open(r) == -1)
 		return (-1);
@@ -109,15 +113,38 @@ frame_read(struct rd *r, struct frame *f)
 	f->last = rd_u64(r);
 	f->mark = rd_u64(r);
 	f->count = rd_u32(r);
-	if (!rd_ok(r) || (f->flags & ~FRAME_WINDOW_END) != 0)
+	if ((f->flags & FRAME_PACKED) != 0)
+		f->plain = rd_u32(r);
+	if (!rd_ok(r) || (f->flags & ~(FRAME_WINDOW_END | FRAME_PACKED)) != 0 ||
+	    f->plain > FRAME_PLAIN_MAX)
 		return (-1);
 	for (i = 0; i < NODE_ID_LEN; i++)
 		f->node[i] = node[i];
-	return (f->count <= rd_left(r) / FRAME_ENTRY_MIN ? 0 : -1);
+	entries = (f->flags & FRAME_PACKED) != 0 ? f->plain : rd_left(r);
+	return (f->count <= entries / FRAME_ENTRY_MIN ? 0 : -1);
+}
+
+/* r, after the head of a packed one, is then over its entries in `room`. */
+static int
+unpack_entries(struct rd *r, const struct frame *f, struct buf *room)
+{
+	size_t len = rd_left(r), n;
+	const uint8_t *p = rd_bytes(r, len);
+
+	if (room == NULL || ZSTD_getFrameContentSize(p, len) != f->plain)
+		return (-1);
+	buf_clear(room);
+	buf_reserve(room, f->plain);
+	n = ZSTD_decompress(room->data, f->plain, p, len);
+	if (ZSTD_isError(n) || n != f->plain)
+		return (-1);
+	room->len = n;
+	*r = rd_init(room->data, room->len);
+	return (0);
 }
 
 int
-frame_open(struct rd *r, struct frame *f)
+frame_open(struct rd *r, struct frame *f, struct buf *room)
 {
 	struct log_entry e;
 	struct rd entries;
@@ -125,6 +152,8 @@ frame_open(struct rd *r, struct frame *f)
 	uint32_t i;
 
 	if (frame_read(r, f) == -1 || f->count == 0 || f->last > f->window)
+		return (-1);
+	if ((f->flags & FRAME_PACKED) != 0 && unpack_entries(r, f, room) == -1)
 		return (-1);
 	entries = *r;
 	for (i = 0; i < f->count; i++) {
@@ -136,4 +165,39 @@ frame_open(struct rd *r, struct frame *f)
 		mark = e.mark;
 	}
 	return (rd_done(&entries) && before == f->last && mark == f->mark ? 0 : -1);
+}
+
+/* ---- packed ---- */
+
+int
+frame_pack(struct buf *out, const void *frame, size_t n)
+{
+	const uint8_t *p = frame;
+	size_t plain = n - FRAME_HEAD, at = out->len, most = plain - plain / 8, len;
+
+	assert(n >= FRAME_HEAD);
+	if (plain < PACK_MIN || plain > FRAME_PLAIN_MAX)
+		return (0);
+	buf_reserve(out, FRAME_HEAD + 4 + most);
+	len = ZSTD_compress(out->data + at + FRAME_HEAD + 4, most, p + FRAME_HEAD, plain,
+	    PACK_LEVEL);
+	if (ZSTD_isError(len))
+		return (0); /* it does not fit */
+	buf_add(out, p, FRAME_HEAD);
+	buf_u32(out, (uint32_t)plain);
+	out->len += len;
+	frame_end(out, at, out->len - at, p[FRAME_AT_FLAGS] | FRAME_PACKED);
+	return (1);
+}
+
+size_t
+frame_cost(const void *frame, size_t n)
+{
+	const uint8_t *p = frame;
+	struct rd r;
+
+	if (n < FRAME_HEAD + 4 || (p[FRAME_AT_FLAGS] & FRAME_PACKED) == 0)
+		return (n);
+	r = rd_init(p + FRAME_HEAD, 4);
+	return (n + rd_u32(&r));
 }

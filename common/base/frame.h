@@ -56,8 +56,12 @@ enum log_step log_step(uint64_t seq, uint64_t mark, const struct log_entry *e);
  * u64 last, u64 mark, u32 entries, then entries as above.  All entries are of one
  * table and chain (each prev is the seq before it, with its mark).  The mark is the last
  * entry's: it says which life of the log wrote it.
+ *
+ * A packed one has, in place of its entries, u32 their length and one zstd frame that is them.
  */
 #define FRAME_WINDOW_END 0x01 /* the last frame of its window */
+#define FRAME_PACKED     0x02
+#define FRAME_PLAIN_MAX  (64u << 20) /* bytes of a packed one's entries: no carrier brings more */
 
 struct frame {
 	uint8_t flags;
@@ -67,6 +71,7 @@ struct frame {
 	uint64_t window;     /* greatest seq of the window it travels in */
 	uint64_t last, mark; /* greatest seq in this frame, and its mark */
 	uint32_t count;
+	uint32_t plain; /* bytes of its entries, when packed */
 };
 
 /* writes the head with count, last and mark 0; gives where it began */
@@ -74,9 +79,20 @@ size_t frame_begin(struct buf *b, const struct frame *f);
 /* keeps count, last and mark right */
 void frame_add(struct buf *b, size_t at, const struct log_entry *e);
 void frame_end(struct buf *b, size_t at, size_t len, uint8_t flags); /* nothing is added after it */
-/* The head; r, over all of it, is left at the first entry.  -1: broken (seal_fault). */
+/* The head; r, over all of it, is left at the entries.  -1: broken (seal_fault). */
 int frame_read(struct rd *r, struct frame *f);
-/* The same, and that every entry can be read and chains, and nothing is left over. */
-int frame_open(struct rd *r, struct frame *f);
+/*
+ * The same, and that every entry can be read and chains, and nothing is left over.  Those of a packed
+ * one are then in `room`, which the caller frees; NULL: a packed one is broken.
+ */
+int frame_open(struct rd *r, struct frame *f, struct buf *room);
+
+/*
+ * Behind `out`, the same frame packed, where that saves an eighth; 0: it does not, and nothing is
+ * written.
+ */
+int frame_pack(struct buf *out, const void *frame, size_t n);
+/* About how many bytes a frame is when it is open, as it says: nothing of it is checked. */
+size_t frame_cost(const void *frame, size_t n);
 
 #endif

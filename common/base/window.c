@@ -103,7 +103,7 @@ end_frame(struct window *w)
 {
 	struct window_frame *f = &w->frames[w->nframes - 1];
 
-	f->len = w->bytes.len - f->at;
+	f->len = f->plain = w->bytes.len - f->at;
 }
 
 static void
@@ -178,6 +178,25 @@ window_build(struct window *w, const void *data, size_t n, const uint8_t node[NO
 	if (result == -1)
 		window_free(w);
 	return (result);
+}
+
+void
+window_pack(struct window *w)
+{
+	struct buf out = { 0 };
+	struct window_frame *f;
+	size_t i, at;
+
+	for (i = 0; i < w->nframes; i++) {
+		f = &w->frames[i];
+		at = out.len;
+		if (!frame_pack(&out, w->bytes.data + f->at, f->len))
+			buf_add(&out, w->bytes.data + f->at, f->len);
+		f->at = at;
+		f->len = out.len - at;
+	}
+	buf_free(&w->bytes);
+	w->bytes = out;
 }
 
 void

@@ -19,6 +19,7 @@ struct window_table {
 
 struct window_frame {
 	size_t at, len; /* in window.bytes */
+	size_t plain;   /* bytes of it that is not packed */
 	unsigned table; /* index in window.tables */
 };
 
@@ -39,6 +40,7 @@ struct window {
  */
 int window_build(struct window *w, const void *data, size_t n, const uint8_t node[NODE_ID_LEN],
     size_t frame_max);
+void window_pack(struct window *w); /* its frames, where that saves something */
 void window_free(struct window *w); /* leaves it empty */
 
 #endif

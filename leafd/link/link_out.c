@@ -27,21 +27,21 @@ struct link_read {
 };
 
 static void
-send_window_frame(struct peerlink *k, const uint8_t *p, size_t n)
+send_window_frame(struct peerlink *k, const uint8_t *p, const struct window_frame *f)
 {
 	static struct log_brake brake = { .most = 5 };
 	static const uint8_t type = LINK_FRAME;
 	const struct buf head = { .data = (uint8_t *)(uintptr_t)&type, .len = 1 };
 
 	/* What is missing then is seen there, and asked for. */
-	if (n + 1 > k->hello.max) {
+	if (f->plain + 1 > k->hello.max) {
 		log_braked(&brake, LOG_WARN, "link: %s: a frame of %zu bytes is more than it takes",
-		    k->hello.hostname, n);
+		    k->hello.hostname, f->plain);
 		return;
 	}
-	link_send(k, &head, p, n);
+	link_send(k, &head, p + f->at, f->len);
 	k->out.frames++;
-	k->out.bytes += n;
+	k->out.bytes += f->len;
 }
 
 static void
@@ -50,7 +50,7 @@ send_window(struct peerlink *k, const struct window *w)
 	size_t i;
 
 	for (i = 0; i < w->nframes; i++)
-		send_window_frame(k, w->bytes.data + w->frames[i].at, w->frames[i].len);
+		send_window_frame(k, w->bytes.data, &w->frames[i]);
 	k->out.incarnation = w->incarnation;
 	if (w->last == 0)
 		return;
@@ -83,6 +83,8 @@ link_out_log(struct peerlink *k, const uint8_t *p, size_t n)
 		end_reading(k);
 		return;
 	}
+	if (k->ls->spec->compress)
+		window_pack(&w);
 	send_window(k, &w);
 	window_free(&w);
 	link_out_more(k);

@@ -126,6 +126,7 @@ read_self(struct linkspec *s, const json_t *root)
 	    max > MAX_PAYLOAD              ? MAX_PAYLOAD :
 					     (size_t)max;
 	s->in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;
+	s->compress = json_is_true(json_object_get(root, "compress"));
 	return (0);
 }
 

@@ -35,6 +35,7 @@ struct linkspec {
 	uint16_t proxy_port;
 	size_t max_payload;
 	uint64_t in_flight; /* bytes of logs, over all links */
+	int compress;       /* frames that are sent */
 	json_t *tls;        /* {"certificate","key","authorities","system_roots"}; NULL: none */
 	json_t *revoked;
 };

@@ -190,10 +190,11 @@ frame_run(struct group *g, struct commit_job *j)
 	struct replication *rep = replication_of(g);
 	struct rd r = rd_init(a->bytes.data, a->bytes.len);
 	struct cursors_hint hint = cursors_hint(rep->cursors, a->peer);
+	struct buf room = { 0 };
 	struct cursor *cur;
 	struct frame fr;
 
-	if (frame_open(&r, &fr) == -1)
+	if (frame_open(&r, &fr, &room) == -1)
 		drop_frame(rep, a);
 	else if (memcmp(fr.node, a->peer, NODE_ID_LEN) == 0) { /* else: who had its name before */
 		cur = cursor_for(g, a, &fr, r);
@@ -206,6 +207,7 @@ frame_run(struct group *g, struct commit_job *j)
 	if (a->stream_seq != 0)
 		hint.stream_seq = a->stream_seq;
 	cursors_set_hint(g, a->peer, &hint);
+	buf_free(&room);
 }
 
 struct apply *
@@ -215,7 +217,7 @@ apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t 
 
 	a->job.run = frame_run;
 	a->job.remote = 1;
-	a->job.cost = n;
+	a->job.cost = frame_cost(p, n);
 	memcpy(a->peer, peer, NODE_ID_LEN);
 	a->stream_seq = stream_seq;
 	a->vouched = stream_seq == 0;

@@ -211,9 +211,10 @@ linkconf_links(const struct conf *c, const char *node_hex, const struct linkconf
 {
 	if (!repconf_on(c))
 		return (json_object());
-	return (json_pack("{s:o, s:o, s:s?, s:I, s:I, s:o, s:o, s:o}", "hello",
+	return (json_pack("{s:o, s:o, s:s?, s:I, s:I, s:b, s:o, s:o, s:o}", "hello",
 	    links_hello(c, node_hex), "listen", links_listen(c, keys != NULL), "proxy",
 	    conf_str(c, REP_PROXY), "max_payload", max_payload(c), "in_flight",
-	    (json_int_t)conf_int(c, REP_MAX_IN_FLIGHT), "revoked", links_revoked(c, revoked),
-	    "dial", links_dial(c, dials, keys != NULL), "tls", links_tls(c, keys)));
+	    (json_int_t)conf_int(c, REP_MAX_IN_FLIGHT), "compress", conf_bool(c, LOG_COMPRESS),
+	    "revoked", links_revoked(c, revoked), "dial", links_dial(c, dials, keys != NULL), "tls",
+	    links_tls(c, keys)));
 }

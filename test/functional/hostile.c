@@ -408,7 +408,7 @@ want(struct hostile *h, char **arg)
 	while (take(h, &m, 3000))
 		if (m.data[0] == FRAME) {
 			r = rd_init(m.data + 1, m.len - 1);
-			if (frame_open(&r, &f) == 0)
+			if (frame_open(&r, &f, NULL) == 0)
 				printf("%u ", f.table);
 		}
 	printf("\n");

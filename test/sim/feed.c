@@ -205,6 +205,8 @@ on_log(struct rd *body, void *arg)
 	if (window_build(&w, body->p, rd_left(body), f->m->leaf_id,
 		world_between(FRAME_MIN, FRAME_MAX)) == -1)
 		world_fail("%s: broken log data", f->m->name);
+	if (w.last % 2 == 0)
+		window_pack(&w);
 	if (w.incarnation != f->incarnation || w.last <= f->after)
 		feed_again(f);
 	else

@@ -347,6 +347,7 @@ test_links(void **state)
 	put(REP_MAX_PAYLOAD, json_integer(1048576));
 	assert_payload(40 << 20);
 	assert_json(o, "in_flight", "33554432");
+	assert_json(o, "compress", "false");
 	assert_json(tls, "key", "\"KEY\"");
 	assert_json(tls, "certificate", "\"CERT\"");
 	assert_json(tls, "authorities", "\"CAS\"");

@@ -57,7 +57,7 @@ struct node {
 	/* what it has seen */
 	unsigned ups, downs, asked, served, applied, reads, mores;
 	int let_in; /* it has been let in, and no end was told */
-	uint64_t applied_last;
+	uint64_t applied_last, applied_bytes;
 	json_t *up;
 	char why[200];
 	unsigned changes;
@@ -266,6 +266,7 @@ on_apply(struct chan *c, struct msg *m, void *arg)
 	const struct node *other = n == &a ? &b : &a;
 	const uint8_t *id = rd_bytes(&m->body, NODE_ID_LEN), *p;
 	uint64_t seq = rd_u64(&m->body);
+	struct buf room = { 0 };
 	struct frame f;
 	struct rd r;
 	size_t len;
@@ -276,9 +277,11 @@ on_apply(struct chan *c, struct msg *m, void *arg)
 	assert_int_equal(seq, 0);
 	if (!n->count_apply) {
 		r = rd_init(p, len);
-		assert_int_equal(frame_open(&r, &f), 0);
+		assert_int_equal(frame_open(&r, &f, &room), 0);
+		buf_free(&room);
 		assert_memory_equal(f.node, other->id, NODE_ID_LEN);
 		n->applied_last = f.last;
+		n->applied_bytes += len;
 	}
 	n->applied += n->count_apply ? 1 : f.count;
 	if (n->hold_apply)
@@ -451,7 +454,7 @@ struct wish {
 	int listen, dial, plain;
 	const char *hostname; /* NULL: that of its certificate */
 	const char *revoked, *proxy;
-	int proxy_port, in_flight;
+	int proxy_port, in_flight, compress;
 };
 
 static void
@@ -466,11 +469,12 @@ tell(struct node *n, const struct wish *w)
 	snprintf(hostname, sizeof(hostname), "%c.example.com", n->name);
 	snprintf(proxy, sizeof(proxy), "127.0.0.1:%d", w->proxy_port);
 	o = json_pack(
-	    "{s:{s:s, s:s, s:s, s:[i,i]}, s:[], s:[], s:i, s:i, s:{s:s, s:s, s:s, s:b}, s:[]}",
+	    "{s:{s:s, s:s, s:s, s:[i,i]}, s:[], s:[], s:i, s:i, s:b, s:{s:s, s:s, s:s, s:b}, s:[]}",
 	    "hello", "id", n->hex, "hostname", w->hostname != NULL ? w->hostname : hostname,
 	    "version", "1", "format", 1, 1, "listen", "dial", "max_payload", 1 << 20, "in_flight",
-	    w->in_flight != 0 ? w->in_flight : 32 << 20, "tls", "certificate", n->certs.cert, "key",
-	    n->certs.key, "authorities", root.cert, "system_roots", 0, "revoked");
+	    w->in_flight != 0 ? w->in_flight : 32 << 20, "compress", w->compress, "tls",
+	    "certificate", n->certs.cert, "key", n->certs.key, "authorities", root.cert,
+	    "system_roots", 0, "revoked");
 	if (w->listen)
 		json_array_append_new(json_object_get(o, "listen"),
 		    json_pack("{s:s, s:i, s:b}", "host", "127.0.0.1", "port", n->port, "secure",
@@ -634,6 +638,21 @@ test_linked(void **state)
 	until(one.got && two.got);
 	assert_int_equal(two.status, 413);
 	assert_int_equal(one.status, 504);
+	close_all();
+}
+
+/* Who reads needs not be set so. */
+static void
+test_compressed(void **state)
+{
+	open_link();
+	tell(&a, &(struct wish){ .dial = 1, .compress = 1 });
+	until(a.links->spec->compress);
+	a.payload = 2000;
+	a.end = 200;
+	give_log(&a);
+	until(b.applied == 200);
+	assert_in_range(b.applied_bytes, 100, 200 * a.payload / 10);
 	close_all();
 }
 
@@ -1633,6 +1652,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_linked),
 		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_compressed),
 		cmocka_unit_test(test_credit),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_refused),

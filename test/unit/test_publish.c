@@ -278,7 +278,7 @@ assert_stream(struct node *n)
 		struct rd r = rd_init(n->server.kept[i].data, n->server.kept[i].len);
 		struct frame f;
 
-		assert_int_equal(frame_open(&r, &f), 0);
+		assert_int_equal(frame_open(&r, &f, NULL), 0);
 		assert_int_equal(f.last, i + 1);
 		assert_true(f.mark == MARK(i + 1));
 		assert_int_equal(f.window, i + 1 + (i + 1) % 2);
@@ -414,6 +414,31 @@ test_late_answer(void **state)
 	}
 }
 
+static void
+test_compressed(void **state)
+{
+	struct node *n = *state;
+	struct stream_opts o = { .node = "a", .max_age = 1000, .compress = 1 };
+
+	memcpy(o.node_id, id, NODE_ID_LEN);
+	publish_set(n->publish, &o);
+	n->end = n->width = 40;
+	publish_start(n->publish, n->asker);
+	turn(n, is_done);
+	assert_int_equal(n->server.n, 2); /* one of each table */
+	for (unsigned i = 0; i < n->server.n; i++) {
+		struct rd r = rd_init(n->server.kept[i].data, n->server.kept[i].len);
+		struct buf room = { 0 };
+		struct frame f;
+
+		assert_int_equal(frame_open(&r, &f, &room), 0);
+		assert_true((f.flags & FRAME_PACKED) != 0);
+		assert_int_equal(f.count, 20);
+		assert_in_range(n->server.kept[i].len, 70, f.plain * 2 / 3);
+		buf_free(&room);
+	}
+}
+
 int
 main(void)
 {
@@ -426,6 +451,7 @@ main(void)
 		TEST(test_started_again),
 		TEST(test_ends_with_another_table),
 		TEST(test_late_answer),
+		TEST(test_compressed),
 	};
 
 	log_init("test", LOG_ERROR);

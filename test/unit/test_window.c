@@ -72,7 +72,7 @@ head(const struct window *w, size_t i)
 	struct rd r = rd_init(w->bytes.data + w->frames[i].at, w->frames[i].len);
 	struct frame f;
 
-	assert_int_equal(frame_open(&r, &f), 0);
+	assert_int_equal(frame_open(&r, &f, NULL), 0);
 	return (f);
 }
 

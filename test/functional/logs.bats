@@ -1,0 +1,53 @@
+#!/usr/bin/env bats
+# How a node's log leaves it: replication_log.
+
+load node.bash
+
+start_nodes()
+{
+	node_start n1
+	node_start n2
+	mesh n1 n2
+}
+
+wordy()	# wordy FROM TO: records, each with a long text that says little
+{
+	local id
+
+	for id in $(seq "$1" "$2"); do
+		printf '%s{"id":%d,"text":"%s"}' "${comma:-}" "$id" "$(printf 'all work and no play %.0s' {1..500})"
+		comma=,
+	done
+	comma=
+}
+
+stream_bytes()	# stream_bytes NODE: of its stream, as its leaf server says
+{
+	local url
+
+	url=$(jq -r '.monitoring[0]' "$(find "$(root "$1")" -name "*_$(node_pid "$1" leaf).ports")")
+	curl -s -m 5 "$url/jsz?streams=true" |
+	    jq "[.account_details[].stream_detail[]? | select(.name | startswith(\"HL_$1\")) | .state.bytes] | add"
+}
+
+@test "what is compressed is read by who has not set it, and the other way round" {
+	over_nats
+	ok n1 '{"operation":"set_configuration","replication_log_compress":true}'
+	make_table n1 t
+	subscribe n1 n2 t
+	insert n1 t "$(wordy 1 50)"
+	insert n2 t "$(wordy 51 100)"
+	wait_until 20 counts n1 t 100
+	same_rows 20 t n1 n2
+	# Half a megabyte each.
+	[ "$(stream_bytes n1)" -lt 50000 ]
+	[ "$(stream_bytes n2)" -gt 400000 ]
+}
+
+@test "it is changed while the node runs" {
+	over_nats
+	ok n1 '{"operation":"set_configuration","replication_log_compress":false}'
+	insert n1 t "$(wordy 101 150)"
+	same_rows 20 t n1 n2
+	[ "$(stream_bytes n1)" -gt 400000 ]
+}
