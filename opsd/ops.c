@@ -22,6 +22,7 @@
 #include "opsd/http/http.h"
 #include "opsd/job/backup.h"
 #include "opsd/job/job.h"
+#include "opsd/lite/lite.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op.h"
 #include "opsd/op/op_cert.h"
@@ -198,6 +199,8 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		replication_start(&o->rep, &err);
 	if (err == NULL)
+		o->watch.lite = o->lite = lite_start(&o->data);
+	if (err == NULL)
 		o->http = ops_http(o, &err);
 	if (err != NULL)
 		fatalx("%s", err);
@@ -224,7 +227,9 @@ ops_stop(struct ops *o)
 	workers_stop(o->rep.changes);
 	workers_stop(o->data.workers);
 	jobs_stop(o->jobs);
+	lite_stop(o->lite);
 	commit_stop(o->data.commit);
+	lite_free(o->lite);
 	/* What the others have posted to this loop by now is run, then nobody posts. */
 	event_base_loop(o->data.svc->base, EVLOOP_NONBLOCK);
 	replication_stop(&o->rep);

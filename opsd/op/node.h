@@ -20,6 +20,7 @@ struct ops {
 	struct workers *bodies;     /* read the long ones of requests */
 	struct workers *statements; /* of sql */
 	struct jobs *jobs;
+	struct lite *lite;
 	struct auth *auth;
 	struct pki *pki; /* who we are on links, and whom we believe */
 	struct watch watch;

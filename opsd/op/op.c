@@ -16,7 +16,7 @@
 static const struct op *const families[] = {
 	ops_record, ops_search, ops_sql, ops_schema, ops_describe, ops_cluster, ops_info,
 	ops_conf_ops, ops_readlog, ops_restart, ops_user, ops_role, ops_log, ops_job, ops_before,
-	ops_load, ops_export, ops_token, ops_cert, ops_backup, ops_status, ops_join,
+	ops_load, ops_export, ops_token, ops_cert, ops_backup, ops_status, ops_join, ops_sqlite,
 	ops_pages /* the last: found by path */
 };
 

@@ -15,6 +15,7 @@
 #include "opsd/cluster/progress.h"
 #include "opsd/cluster/warnings.h"
 #include "opsd/job/resync.h"
+#include "opsd/lite/lite.h"
 #include "opsd/op/node.h"
 #include "opsd/op/op_linkstatus.h"
 #include "opsd/op/op_revoked.h"
@@ -245,13 +246,18 @@ void
 op_mesh_status(struct request *r)
 {
 	char *name = data_node_name(&r->ops->data);
+	json_t *files = lite_status(r->ops->lite);
 
+	if (json_array_size(files) == 0) {
+		json_decref(files);
+		files = NULL;
+	}
 	reply_json(r, 200,
-	    json_pack("{s:s*, s:s, s:b, s:o, s:o, s:o, s:o}", "type",
+	    json_pack("{s:s*, s:s, s:b, s:o, s:o, s:o, s:o, s:o*}", "type",
 		r->ops->data.live.links ? "cluster-status" : NULL, "node_name", name, "is_enabled",
 		(int)r->ops->data.live.replicates, "servers", daemons_servers(r->ops->rep.daemons),
 		"connections", connections_json(r->ops), "warnings", warnings(&r->ops->rep),
-		"revoked_certificates", op_revoked_list(r->ops)));
+		"revoked_certificates", op_revoked_list(r->ops), "sqlite", files));
 	free(name);
 }
 

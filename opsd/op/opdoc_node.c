@@ -81,6 +81,11 @@
 #define STATUS_ID	{ KIND_TEXT, "id", NULL, OP_REQUIRED, "maintenance", \
 			    "primary, maintenance or availability." }
 
+#define SQLITE_FILE \
+	{ KIND_TEXT, "database", "schema", "data", "dev", "The database." }, \
+	{ KIND_TEXT, "path", NULL, OP_REQUIRED, "/srv/shop/app.db", \
+	    "The file, below one of sqlite.paths." }
+
 const struct op_doc opdoc_node[] = {
 	{ "cluster_set_routes", "set_cluster_routes", RIGHT_NODES,
 	    "Add routes to other nodes, live. In the NATS mesh one side's route is enough. A link needs a "
@@ -142,6 +147,29 @@ const struct op_doc opdoc_node[] = {
 	{ "resync", NULL, RIGHT_SUPER,
 	    "Compare a table with a node's, and copy from there what differs. What only this node has "
 	    "stays, and is counted. A job.", OP_FIELDS(NODE_NAME, DATABASE, TABLE) },
+	{ "attach_sqlite", NULL, RIGHT_SUPER,
+	    "Make the tables of an application's SQLite file tables of a database: they replicate as others, and "
+	    "what comes for them is written into the file. The application goes on as it did.",
+	    OP_FIELDS(SQLITE_FILE,
+		{ KIND_ANY, "tables", NULL, "\"*\"", "[\"orders\"]",
+		    "Names of tables, or \"*\": all that can be, also those that are made later." },
+		{ KIND_TEXT, "seed", NULL, "refuse", "local",
+		    "When both have rows: those of the file count (local), those of the database (cluster), "
+		    "or nothing is done (refuse)." },
+		{ KIND_BOOLEAN, "check", NULL, "false", "true",
+		    "Only say what would be done, and what is refused." },
+		{ KIND_BOOLEAN, "create", NULL, "false", "true",
+		    "Make the file, and tables that it lacks, as they are elsewhere." },
+		{ KIND_BOOLEAN, "wal", NULL, "false", "true", "Put the file into WAL mode, for good." }) },
+	{ "detach_sqlite", NULL, RIGHT_SUPER,
+	    "Take out of a SQLite file what attach_sqlite put into it. Rows stay on both sides.",
+	    OP_FIELDS(SQLITE_FILE) },
+	{ "verify_sqlite", NULL, RIGHT_SUPER,
+	    "Compare all rows of a SQLite file with those of the database, and look whether the file is sound.",
+	    OP_FIELDS(SQLITE_FILE,
+		{ KIND_TEXT, "repair", NULL, "none", "file",
+		    "What becomes of rows that differ: the file is made as the database (file), or the "
+		    "database as the file (database)." }) },
 	{ "purge_stream", NULL, RIGHT_SUPER,
 	    "Remove a table's transactions from the log and the stream, unless a subscriber lacks some.",
 	    OP_FIELDS(DATABASE, TABLE,

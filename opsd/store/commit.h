@@ -100,6 +100,7 @@ struct ddl {
 	char *database, *table, *attribute, *primary_key, *user;
 	json_t *attributes;  /* [{"name"|"attribute","type"?,"indexed"?}] or NULL */
 	json_t *residence;   /* names of nodes, or NULL */
+	char *sqlite;        /* CREATE statements, or NULL */
 	int audit;           /* 0, 1 */
 	uint32_t expiration; /* seconds, 0: never */
 	enum table_replicate replicate;

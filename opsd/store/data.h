@@ -53,6 +53,9 @@ struct data {
 	 */
 	void (*users_changed)(void *arg);
 	void *users_arg;
+	/* There are more rows that files lack (queue.h): on the commit thread.  NULL: as above. */
+	void (*queued)(void *arg);
+	void *queued_arg;
 	uint8_t node_id[NODE_ID_LEN];
 	char node_hex[2 * NODE_ID_LEN + 1];
 	uint8_t key[32]; /* seals the cluster password */

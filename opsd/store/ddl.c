@@ -33,10 +33,22 @@ ddl_free(struct ddl *d)
 	free(d->attribute);
 	free(d->primary_key);
 	free(d->user);
+	free(d->sqlite);
 	free(d->job.error);
 	json_decref(d->attributes);
 	json_decref(d->residence);
 	free(d);
+}
+
+/* Its rows would go from the application's file as well. */
+static int
+refuse_attached(struct ddl *d, const struct table *t)
+{
+	if (t->stat->file == 0)
+		return (0);
+	commit_fail(&d->job, 409, "Table '%s.%s' is in a SQLite file: detach_sqlite it first",
+	    t->database, t->name);
+	return (1);
 }
 
 static void
@@ -61,21 +73,26 @@ run_drop_database(struct group *g, struct ddl *d)
 		return;
 	}
 	list = catalog_tables(c, d->database, &n);
+	for (size_t i = 0; i < n && d->job.status == 200; i++)
+		refuse_attached(d, list[i]);
 	for (size_t i = 0; i < n; i++) {
-		group_drop_table(g, group_table(g, list[i]->id));
+		if (d->job.status == 200)
+			group_drop_table(g, group_table(g, list[i]->id));
 		table_unref(list[i]);
 	}
 	free(list);
-	group_drop_database(g, d->database);
+	if (d->job.status == 200)
+		group_drop_database(g, d->database);
 }
 
 static void
 run_create_table(struct group *g, struct ddl *d)
 {
 	const char *why = NULL;
-	json_t *definition = json_pack("{s:O*, s:b, s:b, s:I, s:O*}", "attributes", d->attributes,
-	    "declared", json_array_size(d->attributes) > 0, "audit", d->audit, "expiration",
-	    (json_int_t)d->expiration, "residence", d->residence);
+	json_t *definition = json_pack("{s:O*, s:b, s:b, s:I, s:O*, s:s*}", "attributes",
+	    d->attributes, "declared", json_array_size(d->attributes) > 0, "audit", d->audit,
+	    "expiration", (json_int_t)d->expiration, "residence", d->residence, "sqlite",
+	    d->sqlite);
 
 	table_replicate_write(d->replicate, definition);
 	if (group_create_table(g, d->database, d->table, d->primary_key, definition, d->user,
@@ -106,7 +123,7 @@ run_drop_table(struct group *g, struct ddl *d)
 {
 	struct table *t = need_table(g, d, 404);
 
-	if (t != NULL)
+	if (t != NULL && !refuse_attached(d, t))
 		group_drop_table(g, t);
 }
 

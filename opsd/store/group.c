@@ -129,6 +129,7 @@ group_row(struct group *g, struct table *t, const uint8_t *key, size_t klen)
 	h->row.table = table_ref(group_hold(g, t)->table);
 	h->row.key = h->rkey + 4;
 	h->row.klen = klen;
+	h->row.queued = -1;
 	buf_add(&h->row.now, h->row.before.data, h->row.before.len);
 	HASH_ADD_KEYPTR(hh, g->rows, h->rkey, h->rlen, h);
 	return (&h->row);
@@ -237,6 +238,7 @@ group_close(struct group *g)
 		table_unref(h->row.table);
 		buf_free(&h->row.before);
 		buf_free(&h->row.now);
+		buf_free(&h->row.file);
 		free(h->rkey);
 		free(h);
 	}

@@ -14,6 +14,9 @@ struct group_row {
 	struct buf before; /* stored bytes, empty: none */
 	struct buf now;    /* encoded state as changed so far */
 	int changed;
+	struct buf file; /* queue.h's: what a file has of it, */
+	int file_said;   /* which was said, */
+	int queued;      /* and whether it is in the queue: 1, 0, or not looked yet, -1 */
 };
 
 struct data *group_data(struct group *g);

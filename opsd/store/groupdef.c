@@ -325,6 +325,7 @@ group_create_table(struct group *g, const char *db, const char *name, const char
 		t->expiration = (uint32_t)expiration;
 	table_set_residence(t, json_object_get(definition, "residence"));
 	t->replicate = table_replicate_read(definition);
+	table_set_sqlite(t, json_object_get(definition, "sqlite"));
 	t->floor = group_dropped(g, db, name);
 	catalog_put(g->data->catalog, t);
 	t = group_table(g, t->id);

@@ -9,6 +9,7 @@
 #include "opsd/store/field.h"
 #include "opsd/store/key.h"
 #include "opsd/store/logtail.h"
+#include "opsd/store/queue.h"
 
 /* What a group changed, as one batch with one fsync. */
 
@@ -212,10 +213,12 @@ group_write(struct group *g)
 {
 	struct txlog *l = &g->data->log;
 	struct held_table *h;
+	int more;
 
 	if (g->broken)
 		return (-1);
 	write_rows(g);
+	more = queue_write(g);
 	write_tables(g);
 	if (store_batch_empty(g->batch))
 		return (0);
@@ -232,5 +235,7 @@ group_write(struct group *g)
 	l->durable = (uint64_t)l->last;
 	if (g->users && g->data->users_changed != NULL)
 		g->data->users_changed(g->data->users_arg);
+	if (more && g->data->queued != NULL)
+		g->data->queued(g->data->queued_arg);
 	return (0);
 }

@@ -19,7 +19,7 @@
 #define CHECKPOINT_WAL (32u << 20)
 
 static const char *const cf_names[CF_COUNT + 1] = { "meta", "rows", "index", "log", "cursor",
-	"audit", "default" };
+	"audit", "queue", "default" };
 
 struct store_batch {
 	struct store *s;

@@ -11,7 +11,7 @@
  * from any thread; only the commit thread writes.  Errors are logged here
  * and come back as -1: whoever gets one stops trusting the store.
  */
-enum store_cf { CF_META, CF_ROWS, CF_INDEX, CF_LOG, CF_CURSOR, CF_AUDIT, CF_COUNT };
+enum store_cf { CF_META, CF_ROWS, CF_INDEX, CF_LOG, CF_CURSOR, CF_AUDIT, CF_QUEUE, CF_COUNT };
 
 struct store;
 struct store_batch;

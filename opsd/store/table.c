@@ -191,6 +191,7 @@ table_copy(const struct table *t)
 	for (size_t i = 0; i < t->nedited; i++)
 		put_edited(c, t->edited[i]);
 	c->residence = json_deep_copy(t->residence);
+	c->sqlite = xstrdup(t->sqlite);
 	c->refs = 1;
 	atomic_fetch_add(&c->stat->refs, 1);
 	return (c);
@@ -234,6 +235,7 @@ table_unref(struct table *t)
 	free(t->name);
 	free(t->primary_key);
 	json_decref(t->residence);
+	free(t->sqlite);
 	if (atomic_fetch_sub(&t->stat->refs, 1) == 1)
 		free(t->stat);
 	free(t);
@@ -253,6 +255,16 @@ table_set_residence(struct table *t, const json_t *names)
 			return;
 	json_decref(t->residence);
 	t->residence = json_deep_copy(names);
+}
+
+void
+table_set_sqlite(struct table *t, const json_t *text)
+{
+	if (!json_is_string(text) || json_string_length(text) > TABLE_SQLITE_MAX ||
+	    strlen(json_string_value(text)) != json_string_length(text))
+		return;
+	free(t->sqlite);
+	t->sqlite = xstrdup(json_string_value(text));
 }
 
 enum table_replicate
@@ -376,6 +388,8 @@ table_encode(const struct table *t, struct buf *b)
 	if (t->residence != NULL)
 		json_object_set_new(o, "residence", json_deep_copy(t->residence));
 	table_replicate_write(t->replicate, o);
+	if (t->sqlite != NULL)
+		json_object_set_new(o, "sqlite", json_string(t->sqlite));
 	if (!stamp_none(t->forgotten)) {
 		json_object_set_new(o, "forgotten", stamp_json(t->forgotten));
 		json_object_set_new(o, "forgot", stamp_json(t->forgot));
@@ -403,6 +417,7 @@ table_decode(uint32_t id, const void *p, size_t n)
 	t->expiration = (uint32_t)json_integer_value(json_object_get(o, "expiration"));
 	table_set_residence(t, json_object_get(o, "residence"));
 	t->replicate = table_replicate_read(o);
+	table_set_sqlite(t, json_object_get(o, "sqlite"));
 	t->floor = stamp_from_json(json_object_get(o, "floor"));
 	t->horizon = stamp_from_json(json_object_get(o, "horizon"));
 	t->forgotten = stamp_from_json(json_object_get(o, "forgotten"));
@@ -441,6 +456,8 @@ table_definition(const struct table *t)
 	if (t->residence != NULL)
 		json_object_set_new(o, "residence", json_deep_copy(t->residence));
 	table_replicate_write(t->replicate, o);
+	if (t->sqlite != NULL)
+		json_object_set_new(o, "sqlite", json_string(t->sqlite));
 	return (o);
 }
 

@@ -13,9 +13,10 @@
  * A table's definition, immutable and counted: a change makes a new version.  Versions
  * share their stat and the attributes that are alike.  No I/O.
  */
-#define TABLE_NAME_MAX     250  /* bytes */
-#define RESIDENCE_MAX      1000 /* names */
-#define RESIDENCE_NAME_MAX 250  /* bytes of each */
+#define TABLE_NAME_MAX     250   /* bytes */
+#define RESIDENCE_MAX      1000  /* names */
+#define RESIDENCE_NAME_MAX 250   /* bytes of each */
+#define TABLE_SQLITE_MAX   65536 /* bytes */
 
 struct attribute {
 	char *name;
@@ -36,6 +37,8 @@ struct table_stat {               /* one for all versions of a table */
 	_Atomic uint64_t head;    /* newest log seq of this table that is durable, 0 none */
 	_Atomic uint64_t head_mark, head_ms; /* of that */
 	_Atomic uint64_t purged;             /* log seq up to which entries were purged by hand */
+	_Atomic unsigned file;               /* queue.h: a file has this table, 0: none */
+	_Atomic int64_t file_pending;        /* rows of it that the file has not as they are */
 	int64_t counted;                     /* the number that keygen gave last; commit thread */
 	_Atomic int expiring;                /* expire.h: a worker is at it; when next, monotonic */
 	_Atomic uint64_t expire_next_us;
@@ -61,6 +64,7 @@ struct table {
 	json_t *residence;   /* names of nodes, as given at creation, or NULL */
 	int declared;        /* attributes were given at creation */
 	enum table_replicate replicate;
+	char *sqlite;           /* as a SQLite file has it: CREATE statements, or NULL */
 	struct stamp floor;     /* a table of this name was dropped then */
 	struct stamp horizon;   /* greatest stamp of a purged tombstone */
 	struct stamp forgotten; /* rows made before were removed here alone (forget.h) */
@@ -86,12 +90,14 @@ void table_unref(struct table *t);
 /* hidden ones too */
 const struct attribute *table_attr(const struct table *t, const char *name, size_t nlen);
 /* {"primary_key","attributes":[{"attribute","type"?,"indexed"?,"is_primary_key"?}],
- * "declared","audit","expiration"?,"residence"?,"replicate"?}: as peers get it. */
+ * "declared","audit","expiration"?,"residence"?,"replicate"?,"sqlite"?}: as peers get it. */
 json_t *table_definition(const struct table *t);
 /* The same of one attribute, for peers that have the table: with "part": true. */
 json_t *table_definition_part(const struct table *t, const struct attribute *a);
 /* Nothing when they are no list of names as create_table takes it. */
 void table_set_residence(struct table *t, const json_t *names);
+/* Nothing when it is no text of so many bytes. */
+void table_set_sqlite(struct table *t, const json_t *text);
 /* "replicate" of a definition: a boolean, or nothing is said. */
 enum table_replicate table_replicate_read(const json_t *definition);
 /* The same, written there. */

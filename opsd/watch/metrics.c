@@ -191,4 +191,5 @@ metrics_page(struct watch *w, int connections, int requests, struct buf *out)
 	metrics_counted(w->metrics, out);
 	metrics_peers(w, out);
 	metrics_care(w, out);
+	metrics_files(w, out);
 }

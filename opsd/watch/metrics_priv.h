@@ -17,6 +17,7 @@ void metrics_counted(const struct metrics *m, struct buf *out); /* what metrics.
 /* the node, its processes, its store */
 void metrics_host(struct watch *w, int connections, int open, struct buf *out);
 void metrics_care(struct watch *w, struct buf *out);  /* warnings, certificates, backups, tables */
+void metrics_files(struct watch *w, struct buf *out); /* SQLite files of applications */
 void metrics_peers(struct watch *w, struct buf *out); /* who is where in whose log */
 
 #endif

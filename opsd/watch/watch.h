@@ -9,6 +9,7 @@ struct watch {
 	struct replication *rep;
 	struct auth *auth;
 	struct jobs *jobs;
+	struct lite *lite;
 	struct metrics *metrics;
 	_Atomic int unavailable; /* health.h */
 };
