@@ -66,10 +66,8 @@ cursor_phase(const struct cursor *cur)
 static int
 is_key_after(const struct cursor_view *v, const struct cursor_event *e)
 {
-	size_t n = v->next_len < e->next_len ? v->next_len : e->next_len;
-	int cmp = n > 0 ? memcmp(e->next_key, v->next_key, n) : 0;
-
-	return (e->next_len <= KEY_MAX && (cmp > 0 || (cmp == 0 && e->next_len > v->next_len)));
+	return (e->next_len <= KEY_MAX &&
+	    mem_order(e->next_key, e->next_len, v->next_key, v->next_len) > 0);
 }
 
 static enum cursor_event_kind

@@ -311,15 +311,6 @@ next_key(struct rd *items, uint32_t *left, size_t *klen)
 	return (rd_ok(items) ? key : NULL);
 }
 
-static int
-key_order(const uint8_t *a, size_t alen, const uint8_t *b, size_t blen)
-{
-	size_t n = alen < blen ? alen : blen;
-	int d = n > 0 ? memcmp(a, b, n) : 0; /* what is empty may be nowhere */
-
-	return (d != 0 ? d : (alen > blen) - (alen < blen));
-}
-
 /* Rows here, up to `last`, that the answer has not. */
 static uint64_t
 count_only_here(struct resync *r, const struct catchup_answer *an, const struct buf *last)
@@ -334,7 +325,7 @@ count_only_here(struct resync *r, const struct catchup_answer *an, const struct 
 
 	while (store_iter_valid(it)) {
 		const uint8_t *mine = store_iter_key(it, &n) + 4;
-		int d = key == NULL ? -1 : key_order(mine, n - 4, key, klen);
+		int d = key == NULL ? -1 : mem_order(mine, n - 4, key, klen);
 
 		if (d >= 0)
 			key = next_key(&items, &left, &klen);
@@ -368,7 +359,7 @@ rows_into(struct resync *r, const struct catchup_answer *an, const struct buf *l
 static int
 check_next(struct resync *r, const void *key, size_t n)
 {
-	if (n > 0 && n <= KEY_MAX && key_order(key, n, r->from.data, r->from.len) > 0)
+	if (n > 0 && n <= KEY_MAX && mem_order(key, n, r->from.data, r->from.len) > 0)
 		return (0);
 	job_fail(r->job, "The answer of node '%s' makes no sense: it does not go on", r->node);
 	return (-1);
@@ -408,7 +399,7 @@ is_same(struct store_iter *it, const struct buf *last, const uint8_t *sum)
 		size_t n;
 		const uint8_t *key = store_iter_key(it, &n) + 4;
 
-		if (last->len > 0 && key_order(key, n - 4, last->data, last->len) > 0)
+		if (last->len > 0 && mem_order(key, n - 4, last->data, last->len) > 0)
 			break;
 		sum_add(&s, it);
 	}

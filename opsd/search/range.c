@@ -4,14 +4,14 @@
 
 #include <string.h>
 
+#include "common/base/mem.h"
+
 #define UNKNOWN_SHARE 10 /* of many, while none of them are on disk */
 
 static int
 bytes_cmp(const struct buf *a, const struct buf *b)
 {
-	int d = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
-
-	return (d != 0 ? d : a->len < b->len ? -1 : a->len > b->len);
+	return (mem_order(a->data, a->len, b->data, b->len));
 }
 
 /* What all its keys begin with: the table, in an index also the attribute. */

@@ -33,9 +33,7 @@ sorter_free(struct sorter *s)
 static int
 entry_cmp(const struct sorter_entry *a, const struct sorter_entry *b)
 {
-	int d = memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len);
-
-	return (d != 0 ? d : a->len < b->len ? -1 : a->len > b->len);
+	return (mem_order(a->bytes, a->len, b->bytes, b->len));
 }
 
 static void

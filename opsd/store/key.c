@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "opsd/store/value.h"
 
 #define NUMBER_LEN 17
@@ -58,8 +59,6 @@ scalar_from_json(struct scalar *sc, const json_t *v)
 int
 scalar_cmp(const struct scalar *a, const struct scalar *b)
 {
-	int d;
-
 	if (a->rank != b->rank)
 		return (a->rank < b->rank ? -1 : 1);
 	if (a->rank == RANK_NUMBER) {
@@ -69,8 +68,7 @@ scalar_cmp(const struct scalar *a, const struct scalar *b)
 	}
 	if (a->rank != RANK_TEXT)
 		return (0);
-	d = memcmp(a->s, b->s, a->n < b->n ? a->n : b->n);
-	return (d != 0 ? d : a->n < b->n ? -1 : a->n > b->n);
+	return (mem_order(a->s, a->n, b->s, b->n));
 }
 
 static void

@@ -42,16 +42,6 @@ row_add(struct row *r, const char *name, size_t nlen)
 	return (a);
 }
 
-static int
-attr_name_cmp(const char *a, size_t alen, const char *b, size_t blen)
-{
-	int d = memcmp(a, b, alen < blen ? alen : blen);
-
-	if (d != 0)
-		return (d);
-	return (alen < blen ? -1 : alen > blen);
-}
-
 const struct attr *
 row_attr(const struct row *r, const char *name, size_t nlen)
 {
@@ -60,7 +50,7 @@ row_attr(const struct row *r, const char *name, size_t nlen)
 	while (lo <= hi) {
 		int mid = (lo + hi) / 2;
 		const struct attr *a = &r->attrs[mid];
-		int d = attr_name_cmp(name, nlen, a->name, a->nlen);
+		int d = mem_order(name, nlen, a->name, a->nlen);
 
 		if (d == 0)
 			return (a);
@@ -90,7 +80,7 @@ decode_attr(struct row *r, struct rd *rd, int check)
 	if (r->n > 0) {
 		const struct attr *last = &r->attrs[r->n - 1];
 
-		if (attr_name_cmp(last->name, last->nlen, name, nlen) >= 0)
+		if (mem_order(last->name, last->nlen, name, nlen) >= 0)
 			return (-1);
 	}
 	a = row_add(r, name, nlen);
@@ -271,12 +261,8 @@ static int
 attr_wins(const struct attr *a, const struct attr *over)
 {
 	int d = stamp_cmp(a->stamp, over->stamp);
-	size_t n = a->vlen < over->vlen ? a->vlen : over->vlen;
 
-	if (d != 0)
-		return (d > 0);
-	d = memcmp(a->value, over->value, n);
-	return (d != 0 ? d > 0 : a->vlen > over->vlen);
+	return (d > 0 || (d == 0 && mem_order(a->value, a->vlen, over->value, over->vlen) > 0));
 }
 
 /* Of two rows with as many attributes. */
@@ -309,7 +295,7 @@ row_merge(struct row *into, const struct row *with)
 		const struct attr *b = j < with->n ? &with->attrs[j] : NULL;
 		int d = a == NULL ? 1 :
 		    b == NULL     ? -1 :
-				    attr_name_cmp(a->name, a->nlen, b->name, b->nlen);
+				    mem_order(a->name, a->nlen, b->name, b->nlen);
 
 		if (d < 0) {
 			out.attrs[out.n++] = *a;

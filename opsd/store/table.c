@@ -9,14 +9,6 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-static int
-attribute_name_cmp(const char *a, size_t alen, const char *b, size_t blen)
-{
-	int d = memcmp(a, b, alen < blen ? alen : blen);
-
-	return (d != 0 ? d : alen < blen ? -1 : alen > blen);
-}
-
 /* Where `name` is, or would be. */
 static size_t
 attr_place(const struct table *t, const char *name, size_t nlen, int *found)
@@ -26,7 +18,7 @@ attr_place(const struct table *t, const char *name, size_t nlen, int *found)
 	*found = 0;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		int d = attribute_name_cmp(name, nlen, t->attrs[mid]->name, t->attrs[mid]->nlen);
+		int d = mem_order(name, nlen, t->attrs[mid]->name, t->attrs[mid]->nlen);
 
 		if (d == 0) {
 			*found = 1;

@@ -102,12 +102,8 @@ read_txn_attrs(struct txn *t, struct row *row)
 
 		if (!rd_ok(&t->body) || nlen == 0 || !value_valid(value, vlen))
 			return (-1);
-		if (last != NULL) {
-			int d = memcmp(last->name, name, last->nlen < nlen ? last->nlen : nlen);
-
-			if (d > 0 || (d == 0 && last->nlen >= nlen))
-				return (-1);
-		}
+		if (last != NULL && mem_order(last->name, last->nlen, name, nlen) >= 0)
+			return (-1);
 		a = row_add(row, name, nlen);
 		a->value = value;
 		a->vlen = (uint32_t)vlen;
