@@ -131,6 +131,18 @@ make_peers_table(struct entries_in *s, const struct txn *t, const char *key, con
 	return (rc);
 }
 
+/* 1 when something was new.  What a SQLite file here has counts more than what one there has. */
+static int
+merge_definition(struct group *g, struct table *table, const json_t *def, struct stamp then)
+{
+	int news = group_add_attrs(g, table, json_object_get(def, "attributes"), then);
+
+	if (table->stat->file == 0)
+		news |= group_set_sqlite(g, group_table(g, table->id),
+		    json_object_get(def, "sqlite"));
+	return (news);
+}
+
 /* -1 when the definition cannot stand beside ours. */
 static int
 apply_define(struct entries_in *s, struct txn *t, const struct log_entry *e)
@@ -152,9 +164,8 @@ apply_define(struct entries_in *s, struct txn *t, const struct log_entry *e)
 		; /* is as each node has it */
 	else if (apply_other_key(table, key, strlen(key), &other))
 		rc = stop_at(s, other);
-	else if (group_add_attrs(s->g, table, json_object_get(def, "attributes"), t->stamp) &&
-	    group_data(s->g)->live.republish)
-		group_log(s->g, table, e->payload, e->len);
+	else if (merge_definition(s->g, table, def, t->stamp) && group_data(s->g)->live.republish)
+		group_log(s->g, group_table(s->g, table->id), e->payload, e->len);
 	json_decref(def);
 	return (rc);
 }

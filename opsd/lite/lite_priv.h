@@ -105,6 +105,7 @@ struct litefile {
 	uint64_t generation; /* of starts with this file, in the file and in the record */
 	int faulty;          /* tables are missing or cannot be replicated */
 	int gone;            /* nothing is done with it any more */
+	int made;            /* by attach_sqlite, which was not answered yet */
 	char *token;         /* of the last stop, NULL: none */
 
 	/* shared */
@@ -158,7 +159,8 @@ struct literow {
 struct litebatch {
 	struct commit_job job; /* first */
 	struct litefile *f;
-	int take; /* 1: into the store; 0: what differs goes into the queue; -1: it is counted */
+	int take;  /* 1: into the store; 0: what differs goes into the queue; -1: it is counted */
+	int fresh; /* of the first: only what columns that are new in the file have */
 	uint64_t at_ms;
 	struct buf bytes;
 	struct literow *rows;
@@ -236,6 +238,8 @@ int litecompare_some(struct litefile *f);
 
 /* A table of the file that is not replicated yet, with an id when that could be. */
 void liteattach_table(struct litefile *f, size_t i);
+/* Whoever makes the tables makes them as they are in the file now. */
+void liteattach_tell_schema(struct litefile *f);
 /* What is kept of a table changes so; NULL: it is not known.  Borrowed. */
 json_t *liteattach_known(struct litefile *f, unsigned number);
 /* What was asked of a file that is not attached yet; it answers.  0: it is now. */

@@ -67,8 +67,11 @@ is_path_listed(struct data *data, const char *path)
 
 	json_array_foreach((json_t *)list, i, e) {
 		char *real = realpath(json_string_value(e), NULL);
-		size_t n = real != NULL ? strlen(real) : 0;
+		size_t n;
 
+		if (real == NULL) /* a file that is yet to be made */
+			real = real_path(json_string_value(e));
+		n = real != NULL ? strlen(real) : 0;
 		if (n > 0 && strncmp(path, real, n) == 0 &&
 		    (path[n] == '/' || path[n] == '\0' || real[n - 1] == '/'))
 			listed = 1;
@@ -138,6 +141,31 @@ check_node_table(struct litefile *f, const struct litetable *t, struct refusal *
 		    "\"local\" (the file's) or \"cluster\" (the node's)",
 		    t->name, f->database);
 	table_unref(node);
+}
+
+/* Nobody means to empty the file: the database does not have the others' rows yet. */
+static void
+check_has_rows(struct litefile *f, struct refusal *no)
+{
+	int in_file = 0;
+
+	if (f->attach->seed != LITE_SEED_CLUSTER)
+		return;
+	for (size_t i = 0; i < f->ntables; i++) {
+		struct table *node = liteopen_node_table(f, &f->tables[i]);
+		int in_node = node != NULL && node->stat->count > 0;
+
+		table_unref(node);
+		if (in_node)
+			return;
+		in_file |= has_rows(f, &f->tables[i]);
+	}
+	if (in_file)
+		refuse_attach(no, 409,
+		    "'%s' has no rows of these tables, so with \"seed\": \"cluster\" all would "
+		    "leave the file: first subscribe them with another node, with a start_time, or "
+		    "say \"local\"",
+		    f->database);
 }
 
 /* What cannot be of those that "*" stands for is left out. */
@@ -228,6 +256,17 @@ struct following {
 	size_t from, to;
 };
 
+/* The node has the statements that make the table, for those who are to make it. */
+static void
+set_statements(struct group *g, struct table *t, const struct litetable *lt)
+{
+	json_t *text = json_string(lt->create);
+
+	if (group_set_sqlite(g, t, text))
+		group_log_sqlite(g, group_table(g, t->id), "sqlite");
+	json_decref(text);
+}
+
 /* The tables are in the file from this batch on. */
 static void
 follow_run(struct group *g, struct commit_job *j)
@@ -242,16 +281,44 @@ follow_run(struct group *g, struct commit_job *j)
 		if (t == NULL)
 			continue;
 		queue_follow(g, t, f->number);
-		if (t->sqlite == NULL || strcmp(t->sqlite, lt->create) != 0) {
-			json_t *text = json_string(lt->create);
-
-			t = group_edit(g, t);
-			table_set_sqlite(t, text);
-			t->changed = 1;
-			json_decref(text);
-		}
+		set_statements(g, t, lt);
 	}
 	lite_save(g, f, NULL);
+}
+
+static void
+tell_schema_run(struct group *g, struct commit_job *j)
+{
+	struct litefile *f = ((struct following *)j)->f;
+
+	for (size_t i = 0; i < f->ntables; i++) {
+		struct table *t = f->tables[i].id != 0 ? group_table(g, f->tables[i].id) : NULL;
+
+		if (t != NULL)
+			set_statements(g, t, &f->tables[i]);
+	}
+}
+
+void
+liteattach_tell_schema(struct litefile *f)
+{
+	struct following w = { .f = f };
+	int news = 0;
+
+	for (size_t i = 0; i < f->ntables; i++) {
+		struct table *t = catalog_by_id(f->data->catalog, f->tables[i].id);
+
+		news |= t != NULL && f->tables[i].create != NULL &&
+		    (t->sqlite == NULL || strcmp(t->sqlite, f->tables[i].create) != 0);
+		table_unref(t);
+	}
+	if (!news)
+		return;
+	w.job.run = tell_schema_run;
+	if (commit_wait(f->data->commit, &w.job) != 200)
+		log_warn("sqlite %s: what its tables are now is not kept: %s", f->path,
+		    w.job.error);
+	free(w.job.error);
 }
 
 /* The node's table; made where there is none. */
@@ -424,8 +491,11 @@ check_all(struct litefile *f, struct refusal *no)
 		f->tables[i].number = ++f->last_number;
 		check_node_table(f, &f->tables[i], no);
 	}
+	check_has_rows(f, no);
 	if (no->status == 0 && f->ntables == 0)
-		refuse_attach(no, 400, "there is no table in %s that can be replicated", f->path);
+		refuse_attach(no, 400, "there is no table in %s that can be replicated%s%s%s",
+		    f->path, create ? ", and none in '" : "", create ? f->database : "",
+		    create ? "' to make it of: subscribe them with another node first" : "");
 }
 
 static void
@@ -469,13 +539,17 @@ liteattach_run(struct litefile *f)
 		buf_u8(&no.text, '\0');
 		answer_attach(f, no.status, json_pack("{s:s}", "error", (char *)no.text.data));
 	} else {
-		if (!check)
-			json_object_set_new(answer, "message",
-			    json_sprintf("attached %s: its tables are in '%s'", f->path,
-				f->database));
+		json_object_set_new(answer, "message",
+		    check ?
+			json_string("checked, and nothing was changed") :
+			json_sprintf("attached %s: its tables are in '%s'", f->path, f->database));
 		answer_attach(f, 200, answer);
 	}
 	buf_free(&no.text);
+	if (no.status != 0 && f->made) {
+		liteopen_close(f);
+		unlink(f->path);
+	}
 	if (no.status != 0 || check)
 		return (-1);
 	lite_say(f, xstrdup("ok"));

@@ -191,6 +191,32 @@ choose_attrs(struct litebatch *b, const struct litetable *t, struct lite_taken *
 	}
 }
 
+/*
+ * What columns that are new in the file have, as renamed ones do, where the node has nothing: 1, or 0 for
+ * nothing.
+ */
+static int
+choose_fresh(struct litebatch *b, const struct litetable *t, struct lite_taken *k)
+{
+	struct rd r = rd_init(b->bytes.data + k->r->attrs_at, k->r->alen);
+	struct row now = { 0 };
+	struct attr a;
+	int count;
+
+	row_load(&k->was, k->base.data, k->base.len);
+	row_load(&now, k->gr->now.data, k->gr->now.len);
+	count = k->r->present && row_visible(&k->was) && row_visible(&now) ? (int)rd_u32(&r) : 0;
+	for (int i = 0; i < count; i++) {
+		const struct litecolumn *c = next_attr(t, &r, i, &a);
+		const struct attr *has = row_attr(&now, a.name, a.nlen);
+
+		if (c->fresh && !is_preset(c, &a) && (has == NULL || !row_counts(&now, has)))
+			add_attr(&k->delta, &a);
+	}
+	row_free(&now);
+	return (k->delta.n > 0);
+}
+
 /* What the application did to the row: 1, or 0 for nothing. */
 static int
 choose_change(struct litebatch *b, const struct litetable *t, struct lite_taken *k)
@@ -351,7 +377,7 @@ take_file_table(struct group *g, struct litebatch *b, const struct litetable *lt
 			if (k[n].gr == NULL)
 				continue;
 			queue_file_state(g, k[n].gr, &k[n].base);
-			if (choose_change(b, lt, &k[n]))
+			if (b->fresh ? choose_fresh(b, lt, &k[n]) : choose_change(b, lt, &k[n]))
 				n++;
 			else
 				taken_free(&k[n]);

@@ -28,7 +28,7 @@ litecompare_begin(struct litefile *f, enum lite_compare_mode mode, size_t from, 
 
 /* What one step found. */
 struct step {
-	struct litebatch take, follow;
+	struct litebatch take, follow, fresh;
 	struct litekeys pending;
 	int more;
 };
@@ -56,6 +56,8 @@ look_up_key(struct litefile *f, struct litetable *t, struct step *s, const struc
 		sqlite3_reset(row);
 		if (rc == SQLITE_ROW || rc == SQLITE_DONE)
 			rc = litebatch_add(choose_batch(f, s, rc == SQLITE_ROW), t, values, key);
+		if (rc == SQLITE_ROW && f->compare.mode == COMPARE_FOLLOW && litetable_has_fresh(t))
+			rc = litebatch_add(&s->fresh, t, values, key);
 	} else
 		f->compare.skipped++;
 	for (int i = 0; i < t->nkeys; i++)
@@ -169,7 +171,8 @@ commit_step(struct litefile *f, struct step *s)
 {
 	struct litecompare *c = &f->compare;
 
-	if (litebatch_commit(&s->take) != 200 || litebatch_commit(&s->follow) != 200)
+	if (litebatch_commit(&s->take) != 200 || litebatch_commit(&s->follow) != 200 ||
+	    litebatch_commit(&s->fresh) != 200)
 		return (-1);
 	c->different += s->take.different + s->follow.different;
 	c->missing += s->follow.missing;
@@ -197,7 +200,9 @@ litecompare_some(struct litefile *f)
 		return (0);
 	t = &f->tables[c->table];
 	litebatch_begin(&s.take, f, 1);
-	s.take.at_ms = UINT64_MAX;
+	litebatch_begin(&s.fresh, f, 1);
+	s.take.at_ms = s.fresh.at_ms = UINT64_MAX;
+	s.fresh.fresh = 1;
 	litebatch_begin(&s.follow, f, c->mode == COMPARE_REPORT ? -1 : 0);
 	if (litedb_exec(f->db, "BEGIN") != SQLITE_OK)
 		return (-1);
@@ -212,5 +217,6 @@ litecompare_some(struct litefile *f)
 	litedrain_keys_free(&s.pending);
 	litebatch_free(&s.take);
 	litebatch_free(&s.follow);
+	litebatch_free(&s.fresh);
 	return (rc);
 }

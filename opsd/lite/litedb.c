@@ -34,11 +34,7 @@ litedb_fault(sqlite3 *db, const char *path)
 		return (xasprintf("%s: another process holds it for itself (%s)", path, said));
 	if (rc == SQLITE_CANTOPEN || rc == SQLITE_READONLY || rc == SQLITE_PERM ||
 	    rc == SQLITE_IOERR)
-		return (
-		    xasprintf("%s: %s. The daemon's user needs to read and write it and to make "
-			      "files beside it; under systemd its folder needs to be in "
-			      "ReadWritePaths of a drop-in of hubleaf-opsd.service (opsd(8))",
-			path, said));
+		return (xasprintf("%s: %s" LITEDB_NEEDED, path, said));
 	return (xasprintf("%s: %s", path, said));
 }
 

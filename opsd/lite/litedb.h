@@ -9,6 +9,12 @@
  * other descriptor of it would end the locks that SQLite holds in this process.
  */
 
+/* What a fault of rights is followed by. */
+#define LITEDB_NEEDED                                                                            \
+	". The daemon's user needs to read and write it and to make files beside it; under "     \
+	"systemd its folder needs to be in ReadWritePaths of a drop-in of hubleaf-opsd.service " \
+	"(opsd(8))"
+
 /* With triggers off and foreign keys not looked at; NULL with *why.  create: it may be new. */
 sqlite3 *litedb_open(const char *path, int create, char **why);
 void litedb_close(sqlite3 *db);

@@ -1,6 +1,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,14 +65,44 @@ check_file_kind(const struct litefile *f, struct stat *st, char **why)
 	return (*why == NULL ? 0 : -1);
 }
 
+/*
+ * An empty file, which is an empty database.  Who may read and write its folder may do so with it, as it
+ * is for an application: SQLite gives the files beside it the same rights.  Nobody here has it open yet, so
+ * closing it ends no locks (litedb.h).  -1 with *why.
+ */
+static int
+make_file(struct litefile *f, char **why)
+{
+	char *copy = xstrdup(f->path);
+	struct stat folder;
+	int fd = -1;
+
+	if (stat(dirname(copy), &folder) == 0)
+		fd = open(f->path, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
+	free(copy);
+	if (fd == -1) {
+		*why = xasprintf("%s: %s" LITEDB_NEEDED, f->path, strerror(errno));
+		return (-1);
+	}
+	/* It is another's where this may be done. */
+	if (fchown(fd, geteuid() == 0 ? folder.st_uid : (uid_t)-1, folder.st_gid) == -1)
+		log_debug("sqlite %s: %s", f->path, strerror(errno));
+	if (fchmod(fd, folder.st_mode & 0666) == -1)
+		log_warn("sqlite %s: %s", f->path, strerror(errno));
+	close(fd);
+	f->made = 1;
+	return (0);
+}
+
 int
 liteopen_open(struct litefile *f, int create, char **why)
 {
 	struct stat st;
 
 	*why = NULL;
-	if (!(create && lstat(f->path, &st) == -1 && errno == ENOENT) &&
-	    check_file_kind(f, &st, why) == -1)
+	if (create && lstat(f->path, &st) == -1 && errno == ENOENT && make_file(f, why) == -1)
+		return (-1);
+	if (check_file_kind(f, &st, why) == -1)
 		return (-1);
 	if ((f->db = litedb_open(f->path, create, why)) == NULL)
 		return (-1);

@@ -61,6 +61,15 @@ litetable_column(const struct litetable *t, const char *name, size_t n)
 }
 
 int
+litetable_has_fresh(const struct litetable *t)
+{
+	for (int i = 0; t->id != 0 && i < t->ncols; i++)
+		if (t->cols[i].fresh)
+			return (1);
+	return (0);
+}
+
+int
 litetable_is_key(const struct litetable *t, int column)
 {
 	for (int i = 0; i < t->nkeys; i++)

@@ -68,6 +68,8 @@ void litetable_forget(struct litetable *t);
 json_t *litetable_names(sqlite3 *db, char **why);
 /* The column of that name, -1: none. */
 int litetable_column(const struct litetable *t, const char *name, size_t n);
+/* Whether columns are new in the file since it was compared. */
+int litetable_has_fresh(const struct litetable *t);
 /* Whether it is of the key. */
 int litetable_is_key(const struct litetable *t, int column);
 

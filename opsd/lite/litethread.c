@@ -180,15 +180,6 @@ watch_table(struct litefile *f, size_t i)
 	return (0);
 }
 
-static int
-has_fresh(const struct litetable *t)
-{
-	for (int i = 0; t->id != 0 && i < t->ncols; i++)
-		if (t->cols[i].fresh)
-			return (1);
-	return (0);
-}
-
 /* Its tables are others now. */
 static void
 restart_compare(struct litefile *f)
@@ -211,7 +202,8 @@ choose_compare(struct litefile *f)
 	for (size_t i = 0; i < f->ntables; i++) {
 		enum lite_look look = f->tables[i].look;
 
-		if (f->tables[i].id == 0 || (look == LOOK_NOT && !has_fresh(&f->tables[i])))
+		if (f->tables[i].id == 0 ||
+		    (look == LOOK_NOT && !litetable_has_fresh(&f->tables[i])))
 			continue;
 		litecompare_begin(f,
 		    look == LOOK_LOCAL || look == LOOK_TAKE ? COMPARE_TAKE : COMPARE_FOLLOW, i,
@@ -246,6 +238,7 @@ follow_schema(struct litefile *f)
 	for (size_t i = 0; i < f->ntables; i++)
 		if (watch_table(f, i) == -1)
 			return (-1);
+	liteattach_tell_schema(f);
 	restart_compare(f);
 	litefill_clear(f);
 	f->fill_more = 1;

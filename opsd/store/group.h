@@ -51,6 +51,13 @@ void group_audit(struct group *g, struct table *t, struct stamp stamp, int remot
  * group is written.  Who changes more than attributes says so in `changed`.
  */
 struct table *group_edit(struct group *g, struct table *t);
+/*
+ * The statements that make it in a SQLite file; 1 when they are others.  What is no such text changes
+ * nothing.
+ */
+int group_set_sqlite(struct group *g, struct table *t, const json_t *text);
+/* Peers get them as they are now. */
+void group_log_sqlite(struct group *g, struct table *t, const char *user);
 void group_drop_table(struct group *g, struct table *t);
 void group_put_database(struct group *g, const char *name);
 void group_drop_database(struct group *g, const char *name);

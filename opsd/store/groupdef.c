@@ -299,6 +299,25 @@ group_recall(struct group *g, struct table **t, struct stamp then)
 	return (1);
 }
 
+int
+group_set_sqlite(struct group *g, struct table *t, const json_t *text)
+{
+	const char *s = json_string_value(text);
+
+	if (s == NULL || (t->sqlite != NULL && strcmp(t->sqlite, s) == 0))
+		return (0);
+	t = group_edit(g, t);
+	table_set_sqlite(t, text);
+	t->changed = 1;
+	return (t->sqlite != NULL && strcmp(t->sqlite, s) == 0);
+}
+
+void
+group_log_sqlite(struct group *g, struct table *t, const char *user)
+{
+	log_definition(g, t, user, table_definition_sqlite(t));
+}
+
 struct table *
 group_create_table(struct group *g, const char *db, const char *name, const char *primary_key,
     const json_t *definition, const char *user, const char **err)

@@ -454,6 +454,13 @@ table_definition(const struct table *t)
 }
 
 json_t *
+table_definition_sqlite(const struct table *t)
+{
+	return (json_pack("{s:s, s:[], s:s*, s:b}", "primary_key", t->primary_key, "attributes",
+	    "sqlite", t->sqlite, "part", 1));
+}
+
+json_t *
 table_definition_part(const struct table *t, const struct attribute *a)
 {
 	return (json_pack("{s:s, s:[o], s:b}", "primary_key", t->primary_key, "attributes",

@@ -94,6 +94,8 @@ const struct attribute *table_attr(const struct table *t, const char *name, size
 json_t *table_definition(const struct table *t);
 /* The same of one attribute, for peers that have the table: with "part": true. */
 json_t *table_definition_part(const struct table *t, const struct attribute *a);
+/* The same of the statements that make it in a SQLite file. */
+json_t *table_definition_sqlite(const struct table *t);
 /* Nothing when they are no list of names as create_table takes it. */
 void table_set_residence(struct table *t, const json_t *names);
 /* Nothing when it is no text of so many bytes. */

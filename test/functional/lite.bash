@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Applications' SQLite files beside nodes: $HL_T/files, which each node may attach from.
+# Applications' SQLite files beside nodes: $HL_T/files, which each node may attach from; and $HL_T/shop/app.db.
 
 lite_start()	# lite_start NODE...: a mesh of them
 {
 	mkdir -p "$HL_T/files"
 	for n in "$@"; do
-		node_start "$n" SQLITE_PATHS="[\"$HL_T/files\"]"
+		node_start "$n" SQLITE_PATHS="[\"$HL_T/files\",\"$HL_T/shop/app.db\"]"
 	done
 	[ $# -lt 2 ] || mesh "$@"
 }

@@ -189,3 +189,32 @@ start_nodes()
 	same_files 10 notes made.db new.db
 	[ "$(app new.db .schema | grep -v hubleaf)" = "$(app made.db .schema | grep -v hubleaf)" ]
 }
+
+@test "a file that is to be made: named in sqlite.paths itself, with the rights of its folder, and gone when it was refused" {
+	mkdir -m 2770 "$HL_T/shop"
+	refused n2 403 "{\"operation\":\"attach_sqlite\",\"database\":\"dev\",\"path\":\"$HL_T/shop/other.db\",\"create\":true}" sqlite.paths
+	refused n2 400 "{\"operation\":\"attach_sqlite\",\"database\":\"empty\",\"path\":\"$HL_T/shop/app.db\",\"create\":true}" "none in 'empty'"
+	[ -z "$(ls "$HL_T/shop")" ]
+	detach n2 new.db
+	ok n2 "{\"operation\":\"attach_sqlite\",\"database\":\"dev\",\"path\":\"$HL_T/shop/app.db\",\"create\":true,\"tables\":[\"notes\"]}"
+	[ "$(stat -c %a "$HL_T/shop/app.db")" = 660 ]
+	ok n2 "{\"operation\":\"detach_sqlite\",\"database\":\"dev\",\"path\":\"$HL_T/shop/app.db\"}"
+}
+
+@test "a file is made as its table is now, with what renamed columns hold" {
+	app made.db "ALTER TABLE notes RENAME COLUMN n TO amount; ALTER TABLE notes ADD COLUMN word TEXT DEFAULT 'none'; CREATE INDEX by_word ON notes(word)"
+	wait_until 10 has_row n2 notes '"a"' '.amount == 1 and (has("word") | not)'
+	attach n2 renamed.db '"create":true,"tables":["notes"]'
+	same_files 10 notes made.db renamed.db
+	[ "$(app renamed.db .schema | grep -v hubleaf)" = "$(app made.db .schema | grep -v hubleaf)" ]
+	detach n2 renamed.db
+}
+
+@test "rows do not leave a file for a database that has none yet" {
+	app full.db "CREATE TABLE lonely(id INTEGER PRIMARY KEY, a); INSERT INTO lonely VALUES (1, 'x')"
+	refused n2 409 "$(lite attach_sqlite full.db '"seed":"cluster"')" "start_time"
+	refused n2 409 "$(lite attach_sqlite full.db '"seed":"cluster","check":true')" "start_time"
+	attach n2 full.db '"check":true'
+	jq -e '.message | test("nothing was changed")' <<<"$body"
+	file_has full.db 'SELECT count(*) FROM lonely' 1
+}
