@@ -113,8 +113,15 @@ serve_rows(struct replication *rep, const struct catchup_question *q, struct tab
 		size_t klen, vlen;
 		const uint8_t *k = store_iter_key(it, &klen), *v = store_iter_value(it, &vlen);
 		const struct served_row row = { k + 4, v, klen - 4, vlen };
+		size_t before = rows.len;
+		int added = add_row(&rows, q, &row, own_only);
 
-		n += (uint32_t)add_row(&rows, q, &row, own_only);
+		/* The next answer begins with it: this one has to fit into a message. */
+		if (before > 0 && rows.len > max) {
+			rows.len = before;
+			break;
+		}
+		n += (uint32_t)added;
 		looked += klen + vlen;
 		buf_clear(&last);
 		buf_add(&last, k + 4, klen - 4);
