@@ -142,10 +142,13 @@ leaf_unanswered_cb(uint64_t us, void *arg)
 	struct leaf *l = arg;
 	struct natsd *d = supervisor_natsd(l->sup);
 	int64_t most = conf_int(l->settings->conf, NATS_HANG);
+	char *refused = nats_why_refused(l->nats);
+	int permitted = refused == NULL;
 
+	free(refused);
 	/* One that answers nothing at all is killed for that after half the time, and keeps its store. */
 	if (natsconf_is_external(l->settings->conf)) {
-		if (publish_failing_us(l->publish) / 1000 >= 2 * (uint64_t)most)
+		if (permitted && publish_failing_us(l->publish) / 1000 >= 2 * (uint64_t)most)
 			drop_stream(l);
 		return;
 	}

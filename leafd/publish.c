@@ -25,6 +25,7 @@
 #define ACK_WAIT_US    5000000
 #define STRAYS_MS      500 /* time for the server to take what a lost connection left in its socket */
 #define TICK_MS        1000
+#define ERR_SEQUENCE   10071 /* something else was published: an everyday doubt */
 #define RETRY_MIN_MS   100
 #define RETRY_MAX_MS   2000
 
@@ -63,6 +64,7 @@ struct publish {
 	int64_t copies;   /* of the stream; 0: not known */
 	int refused;      /* a change of it was */
 	uint64_t failing; /* since then, mono_us; 0: not */
+	char *refusal;    /* what the stream said of the last message; NULL: it took it */
 	char *fault;      /* why the stream's end is not known; NULL: it is, or nobody looked yet */
 	struct flight *flights;
 	unsigned nflights;
@@ -129,6 +131,13 @@ keep_fault(struct publish *p, const char *why)
 	free(p->fault);
 	p->fault = xstrdup(why);
 	p->failing = why == NULL ? 0 : p->failing != 0 ? p->failing : mono_us();
+}
+
+static void
+keep_refusal(struct publish *p, const char *why)
+{
+	free(p->refusal);
+	p->refusal = xstrdup(why);
 }
 
 static void
@@ -314,7 +323,7 @@ publish_ack_cb(const struct nats_msg *m, void *arg)
 {
 	struct publish *p = arg;
 	const char *token = strrchr(m->subject, '.');
-	struct jsack_stored ack;
+	struct jsack_stored ack = { 0 };
 
 	if (token == NULL || strtoull(token + 1, NULL, 10) != p->session)
 		return;
@@ -332,9 +341,12 @@ publish_ack_cb(const struct nats_msg *m, void *arg)
 		snprintf(ack.why, sizeof(ack.why), "stored as %" PRIu64, ack.seq);
 	if (ack.why[0] != '\0') {
 		log_warnx("publish: message %" PRIu64 ": %s", p->acked + 1, ack.why);
+		if (m->status == NULL && ack.err_code != 0 && ack.err_code != ERR_SEQUENCE)
+			keep_refusal(p, ack.why);
 		publish_again(p);
 		return;
 	}
+	keep_refusal(p, NULL);
 	p->acked++;
 	p->heard_us = mono_us();
 	p->retry_ms = RETRY_MIN_MS;
@@ -458,13 +470,16 @@ publish_free(struct publish *p)
 	event_free(p->tick);
 	free(p->node);
 	free(p->fault);
+	free(p->refusal);
 	free(p);
 }
 
 const char *
 publish_fault(const struct publish *p)
 {
-	return (p->a != NULL ? p->fault : NULL);
+	if (p->a == NULL)
+		return (NULL);
+	return (p->fault != NULL ? p->fault : p->refusal);
 }
 
 uint64_t
@@ -539,6 +554,7 @@ publish_stop(struct publish *p)
 		return;
 	p->strays = p->flights != NULL;
 	keep_fault(p, NULL);
+	keep_refusal(p, NULL);
 	end_session(p);
 	nats_unsubscribe(p->acks);
 	p->acks = NULL;

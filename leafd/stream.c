@@ -15,8 +15,10 @@
 #include "common/nats/subject.h"
 #include "leafd/jsapi.h"
 
+#define ERR_ACCOUNT    10002 /* more than the account may have */
 #define ERR_NO_PEERS   10005
 #define ERR_NO_ROOM    10023
+#define ERR_STORAGE    10047
 #define ERR_NO_CLUSTER 10074 /* more than one copy on a server that is alone */
 #define GET_TIMEOUT_MS 3000
 #define SECOND_NS      1000000000LL
@@ -171,19 +173,36 @@ list_streams(struct stream *s)
 	free(subject);
 }
 
+/* What it would set aside is most of what limits are about. */
+static char *
+why_not_made(const struct stream *s, const struct jsapi_answer *ans)
+{
+	static const int codes[] = { ERR_ACCOUNT, ERR_NO_ROOM, ERR_STORAGE };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (ans->err_code == codes[i] && s->o.max_bytes > 0)
+			return (xasprintf("%s: the stream sets %" PRId64 " bytes aside "
+					  "(clustering.leafServer.streams.maxBytes)",
+			    ans->why, s->o.max_bytes));
+	return (xstrdup(ans->why));
+}
+
 static void
 on_made(const struct jsapi_answer *ans, void *arg)
 {
 	static struct log_brake brake = { .most = 10 };
 	struct stream *s = arg;
+	char *why;
 
 	if (has_no_place(ans) && fewer_copies(s)) {
 		ask_config(s, "STREAM.CREATE", make_config(s), on_made);
 		return;
 	}
 	if (ans->why != NULL) {
-		log_braked(&brake, LOG_ERROR, "stream %s: cannot be made: %s", s->name, ans->why);
-		stream_fail(s, ans->why);
+		why = why_not_made(s, ans);
+		log_braked(&brake, LOG_ERROR, "stream %s: cannot be made: %s", s->name, why);
+		stream_fail(s, why);
+		free(why);
 		return;
 	}
 	log_info("stream %s: made", s->name);

@@ -23,6 +23,7 @@
 #include "common/tls/crypto.h"
 
 #define AGAIN_MS  100 /* from a loss to the next attempt */
+#define REFUSED_S 10  /* after that the server may permit what it did not */
 #define REPLY_MAX 1024
 #define TOKEN_LEN 16 /* bytes of randomness in an inbox */
 
@@ -54,7 +55,7 @@ struct nats {
 	void (*state)(int up, void *arg);
 	void *arg;
 	int efd;
-	struct event *wake;
+	struct event *wake, *resub;
 	struct natslink_dialer *dialer;
 	struct natslink *link; /* the present one */
 	int up;
@@ -162,6 +163,35 @@ came_up(struct nats *n)
 	n->state(1, n->arg);
 }
 
+/* The server does not take back a subscription that it refused: each of that name is made anew. */
+static void
+sub_again(struct nats *n, const char *refused)
+{
+	struct nats_sub *s;
+	char *quoted;
+
+	DL_FOREACH(n->subs, s) {
+		quoted = xasprintf("Subscription to \"%s\"", s->subject);
+		if (s->lib != NULL && strcasestr(refused, quoted) != NULL) {
+			HASH_DEL(n->by_sid, s);
+			natsSubscription_Destroy(s->lib);
+			sub_start(s);
+		}
+		free(quoted);
+	}
+}
+
+static void
+nats_resub_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct nats *n = arg;
+	char *refused = nats_why_refused(n);
+
+	if (refused != NULL)
+		sub_again(n, refused);
+	free(refused);
+}
+
 /* All that arrived since the last time. */
 static void
 nats_wake_cb(evutil_socket_t fd, short what, void *arg)
@@ -255,6 +285,7 @@ struct nats *
 nats_open(struct event_base *base, const struct nats_opts *o, void (*state)(int up, void *arg),
     void *arg)
 {
+	const struct timeval again = { REFUSED_S, 0 };
 	struct nats *n = xcalloc(1, sizeof(*n));
 	char *all;
 
@@ -270,6 +301,9 @@ nats_open(struct event_base *base, const struct nats_opts *o, void (*state)(int 
 	n->wake = event_new(base, n->efd, EV_READ | EV_PERSIST, nats_wake_cb, n);
 	if (n->wake == NULL || event_add(n->wake, NULL) == -1)
 		fatalx("nats: cannot watch an eventfd");
+	n->resub = event_new(base, -1, EV_PERSIST, nats_resub_cb, n);
+	if (n->resub == NULL || event_add(n->resub, &again) == -1)
+		fatalx("nats: no timer");
 	n->inbox = nats_inbox(n);
 	all = xasprintf("%s.*", n->inbox);
 	nats_subscribe(n, all, nats_reply_cb, n);
@@ -295,6 +329,7 @@ nats_close(struct nats *n)
 	while (n->subs != NULL)
 		nats_unsubscribe(n->subs);
 	event_free(n->wake);
+	event_free(n->resub);
 	close(n->efd);
 	free(n->inbox);
 	free(n->name);
@@ -324,6 +359,12 @@ char *
 nats_why_down(const struct nats *n)
 {
 	return (n != NULL && !nats_is_up(n) ? natslink_dialer_fault(n->dialer) : NULL);
+}
+
+char *
+nats_why_refused(const struct nats *n)
+{
+	return (nats_is_up(n) ? natslink_refused(n->link) : NULL);
 }
 
 int64_t

@@ -43,6 +43,8 @@ const struct natsconf_names *nats_names(const struct nats *n);
 /* The server that it has, as "nats://host:port", or why it has none; caller frees, NULL: neither. */
 char *nats_server(const struct nats *n);
 char *nats_why_down(const struct nats *n);
+/* What that server did not permit just now, in its words; caller frees, NULL: nothing. */
+char *nats_why_refused(const struct nats *n);
 int64_t nats_max_payload(const struct nats *n); /* of that server; 0: it has none */
 
 /* Subscriptions live across reconnects.  The message is borrowed. */

@@ -10,12 +10,14 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/nats/natsopts.h"
 
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 1000
+#define REFUSED_US   15000000 /* what was refused is tried again within that */
 
 struct lib_sub {
 	struct lib_sub *next;
@@ -33,6 +35,8 @@ struct natslink {
 	struct natslink_item *head, *tail;
 	natsConnection *conn; /* the worker's until up, then the loop's, then the worker's */
 	char *server;         /* with it */
+	char *refused;        /* what the server did not permit last */
+	uint64_t refused_us;
 	struct lib_sub *subs; /* to destroy with it */
 	unsigned delay_ms;    /* before the first attempt */
 	struct natslink *next;
@@ -85,6 +89,7 @@ natslink_unref(struct natslink *l)
 		return;
 	pthread_mutex_destroy(&l->mu);
 	free(l->server);
+	free(l->refused);
 	free(l);
 }
 
@@ -162,6 +167,21 @@ nats_complete_cb(void *arg)
 	natslink_unref(arg);
 }
 
+/* Nobody waits for what it says here: whoever published or subscribed just hears nothing. */
+static void
+nats_error_cb(natsConnection *conn, natsSubscription *sub, natsStatus why, void *arg)
+{
+	struct natslink *l = arg;
+
+	if (why != NATS_NOT_PERMITTED)
+		return;
+	pthread_mutex_lock(&l->mu);
+	free(l->refused);
+	l->refused = xstrdup(natsopts_said(why));
+	l->refused_us = mono_us();
+	pthread_mutex_unlock(&l->mu);
+}
+
 /* The connection's last call. */
 static void
 nats_closed_cb(natsConnection *conn, void *arg)
@@ -228,6 +248,18 @@ char *
 natslink_server(struct natslink *l)
 {
 	return (xstrdup(l->server));
+}
+
+char *
+natslink_refused(struct natslink *l)
+{
+	char *refused = NULL;
+
+	pthread_mutex_lock(&l->mu);
+	if (l->refused != NULL && mono_us() - l->refused_us < REFUSED_US)
+		refused = xstrdup(l->refused);
+	pthread_mutex_unlock(&l->mu);
+	return (refused);
 }
 
 char *
@@ -302,13 +334,15 @@ worker_try(struct natslink_dialer *d, struct natslink *l, char **err)
 	natslink_ref(l); /* for nats_closed_cb */
 	s = natsOptions_SetClosedCB(opts, nats_closed_cb, l);
 	if (s == NATS_OK)
+		s = natsOptions_SetErrorHandler(opts, nats_error_cb, l);
+	if (s == NATS_OK)
 		s = natsConnection_Connect(&conn, opts);
 	natsOptions_Destroy(opts);
 	if (s == NATS_OK)
 		return (conn);
 	natslink_unref(l);
 	if (s != NATS_NO_SERVER || natsopts_is_external(d->opts))
-		*err = xstrdup(natsopts_why(s));
+		*err = natsopts_why(d->opts, s);
 	return (NULL);
 }
 

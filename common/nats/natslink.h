@@ -44,6 +44,8 @@ natsSubscription *natslink_subscribe(struct natslink *l, const char *subject, na
 void natslink_keep(struct natslink *l, natsSubscription *sub); /* to end with it */
 natsConnection *natslink_conn(struct natslink *l);
 char *natslink_server(struct natslink *l); /* its URL; caller frees */
-void natslink_break(struct natslink *l);   /* it is lost from now on */
+/* The server's words on what it did not permit in the last 15 s; caller frees, NULL: nothing. */
+char *natslink_refused(struct natslink *l);
+void natslink_break(struct natslink *l); /* it is lost from now on */
 
 #endif

@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "common/base/file.h"
+#include "common/base/iso.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/nats/creds.h"
 #include "common/nats/nkey.h"
 
 #define CONNECT_MS 2000 /* for one attempt */
@@ -112,7 +115,7 @@ natsopts_url(const struct natsopts *n, unsigned server)
 
 /* The library puts "(file.c:123): " before it. */
 const char *
-natsopts_why(natsStatus s)
+natsopts_said(natsStatus s)
 {
 	const char *why = nats_GetLastError(NULL), *end;
 
@@ -120,6 +123,35 @@ natsopts_why(natsStatus s)
 		return (natsStatus_GetText(s));
 	end = *why == '(' ? strstr(why, "): ") : NULL;
 	return (end != NULL ? end + 3 : why);
+}
+
+/* The servers only say that they do not let it in. */
+static char *
+why_expired(const struct natsopts *n)
+{
+	const char *path = n->url == NULL ? conf_str(n->conf, NATS_CREDS) : NULL;
+	char *text = path != NULL ? file_read(path, SEED_MAX, NULL) : NULL, *why = NULL;
+	char when[ISO_TEXT];
+	int64_t end = text != NULL ? creds_end_ms(text) : 0;
+
+	if (end != 0 && end <= (int64_t)wall_ms())
+		why = xasprintf("the JWT in nats.creds_file %s expired at %s", path,
+		    iso_text(end, when));
+	mem_wipe(text);
+	return (why);
+}
+
+char *
+natsopts_why(const struct natsopts *n, natsStatus s)
+{
+	char *why = xstrdup(natsopts_said(s)), *more = why_expired(n), *both;
+
+	if (more == NULL)
+		return (why);
+	both = xasprintf("%s: %s", why, more);
+	free(more);
+	free(why);
+	return (both);
 }
 
 /* ---- logging in ---- */
@@ -208,7 +240,7 @@ static natsStatus
 load_file(natsStatus s, const char *key, const char *path, char **err)
 {
 	if (s != NATS_OK)
-		*err = xasprintf("%s %s: %s", key, path, natsopts_why(s));
+		*err = xasprintf("%s %s: %s", key, path, natsopts_said(s));
 	return (s);
 }
 

@@ -21,7 +21,9 @@ int natsopts_is_external(const struct natsopts *o);
 unsigned natsopts_wait_ms(const struct natsopts *o); /* nats.reconnect_wait_seconds */
 unsigned natsopts_retries(const struct natsopts *o); /* nats.connect_retries */
 /* What the library said last in this thread, else what the status means; borrowed. */
-const char *natsopts_why(natsStatus s);
+const char *natsopts_said(natsStatus s);
+/* The same, and what is known beside; caller frees. */
+char *natsopts_why(const struct natsopts *o, natsStatus s);
 /* "nats://host:port"; caller frees. */
 char *natsopts_url(const struct natsopts *o, unsigned server);
 /* Options for that one; NULL with *err.  The caller destroys them. */

@@ -44,9 +44,12 @@ external_json(const struct supervisor *s)
 {
 	struct nats *n = s->ops->connection(s->arg);
 	const char *fault = s->fault;
-	char *server = nats_server(n), *why = NULL;
+	char *server = nats_server(n), *why = NULL, *refused = nats_why_refused(n);
 	json_t *o;
 
+	if (fault == NULL && refused != NULL)
+		fault = why = xasprintf("%s (what a node needs: hubleaf nats-permissions)",
+		    refused);
 	if (fault == NULL && server != NULL && s->ops->fault != NULL)
 		fault = s->ops->fault(s->arg);
 	if (fault == NULL)
@@ -57,6 +60,7 @@ external_json(const struct supervisor *s)
 				 "starting",
 	    "external", 1, "instance", s->instance, "url", server, "error", fault);
 	free(why);
+	free(refused);
 	free(server);
 	return (o);
 }

@@ -336,6 +336,7 @@ warnings(struct replication *rep)
 
 	warn_server("hub", mesh, list);
 	warn_server("leaf", leaf, list);
+	warnings_waiting(rep, leaf, list);
 	warnings_handshakes(rep, "hub", mesh, list);
 	warnings_handshakes(rep, "leaf", leaf, list);
 	warn_links(rep, mesh, list);

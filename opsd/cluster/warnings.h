@@ -13,6 +13,8 @@
  *   cluster_password	that of clustering.user cannot be unsealed: clustering is off
  *   server		"server": "hub" or "leaf": it does not run, does not answer, or not with what is
  *			configured now
+ *   log_waits		"transactions","given_up","since": the stream cannot be had, and lacks so many, of
+ *			which the log no longer has the latter; since: of the others the first, milliseconds
  *   daemon		"daemon": "hubd" or "leafd": it is not connected, or does not answer
  *   handshake		"server","link": "route" or "leaf","address","reason": TLS between the two ends
  *			failed a short while ago

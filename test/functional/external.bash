@@ -22,16 +22,24 @@ nats_make()	# nats_make SERVER...: ports and configuration, of all of the cluste
 		base=$(nats_port "$s")
 		other=
 		[ $# = 1 ] || other="cluster { name: theirs, listen: \"127.0.0.1:$((base + 1))\", routes: [ $routes ] }"
-		cat >"$HL_T/nats/$s/server.conf" <<-END
-		server_name: $s
-		listen: "127.0.0.1:$base"
-		http: "127.0.0.1:$((base + 2))"
-		pid_file: "$HL_T/nats/$s/pid"
-		jetstream { store_dir: "$HL_T/nats/$s/store", max_mem: 64MB, max_file: 8GB }
-		$other
-		${NATS_MORE:-}
-		END
+		nats_text "$s" "$other" >"$HL_T/nats/$s/server.conf"
 	done
+}
+
+nats_text()	# nats_text SERVER [TEXT]: its configuration
+{
+	local base
+
+	base=$(nats_port "$1")
+	cat <<-END
+	server_name: $1
+	listen: "127.0.0.1:$base"
+	http: "127.0.0.1:$((base + 2))"
+	pid_file: "$HL_T/nats/$1/pid"
+	jetstream { store_dir: "$HL_T/nats/$1/store", max_mem: 64MB, max_file: 8GB }
+	${2:-}
+	${NATS_MORE:-}
+	END
 }
 
 nats_port()	# nats_port SERVER

@@ -62,10 +62,17 @@ has_messages()	# has_messages NODE: there is a stream of it
 	nats_streams | command jq -e "[.[].name] | index(\"HL_$1\")" >/dev/null
 }
 
-warned()	# warned NODE TEXT
+warned()	# warned NODE TEXT: cluster_status and hubleaf status
 {
-	ask "$1" '{"operation":"cluster_status"}' |
-	    jq -e "[.warnings[] | select(.kind == \"server\" and (.message | contains(\"$2\")))] | length > 0"
+	ask "$1" '{"operation":"cluster_status"}' | jq -e --arg t "$2" \
+	    '[.warnings[] | select(.kind == "server" and (.message | contains($t)))] | length > 0' || return 1
+	"$HL_CLI" -c "$HL_T/nodes/$1/hubleaf.yaml" status | grep -qF -- "$2"
+}
+
+set_server()	# set_server TEXT: that in x1's configuration instead, which it reads while it runs
+{
+	NATS_MORE=$1 nats_text x1 >"$HL_T/nats/x1/server.conf"
+	kill -HUP "$(cat "$HL_T/nats/x1/run.pid")"
 }
 
 @test "a token; a user in the URL, with what URLs cannot have as it is; a user and a password" {
@@ -105,6 +112,115 @@ warned()	# warned NODE TEXT
 	wait_until 20 warned n1 "$HL_T/none"
 	cp "$HL_T/jwt/user.creds" "$HL_T/none"
 	works n1
+}
+
+@test "a JWT that expires: said, and right with another" {
+	mkdir "$HL_T/jwt"
+	"$HL_SRC/test/functional/jwt.pl" "$HL_T/jwt" $(($(date +%s) + 10))
+	server "$(cat "$HL_T/jwt/resolver.conf")"
+	node n1 NATS_URLS="$(nats_urls '' x1)" NATS_CREDS_FILE="$HL_T/jwt/short.creds"
+	wait_until 40 warned n1 "the JWT in nats.creds_file $HL_T/jwt/short.creds expired at 20"
+	cp "$HL_T/jwt/user.creds" "$HL_T/jwt/short.creds"
+	works n1
+}
+
+permitted()	# permitted SED: n1's user, with that done to what it needs
+{
+	env NATS_USER_NAME=n1 NATS_USER_PASSWORD=n1 "$HL_CLI" nats-permissions -c "$HL_T/nodes/n1/hubleaf.yaml" |
+	    sed "$1"
+}
+
+data_of()	# data_of TEXT: an account with JetStream and these users
+{
+	printf 'accounts { DATA { jetstream: enabled, users: [\n%s] } }\n' "$1"
+}
+
+@test "a permission that is missing: said with its subject, and right when it is there" {
+	local n
+
+	node_make n1 NATS_URLS='["nats://127.0.0.1:1"]' NATS_USER_NAME=n1 NATS_USER_PASSWORD=n1
+	server "$(data_of "$(permitted '/hl.txn.n1.>/d')")"
+	sed -i "s|127.0.0.1:1\"|127.0.0.1:$(nats_port x1)\"|" "$HL_T/nodes/n1/env"
+	node_run n1
+	wait_until 20 node_ready n1
+	make_table n1 t
+	insert n1 t '{"id":1}'
+	wait_until 30 warned n1 'Permissions Violation for Publish to "hl.txn.n1.'
+	# Of no use would be to make the stream anew.
+	set_server "$(data_of "$(permitted '')")"
+	wait_until 40 no_warnings n1
+	wait_until 20 has_messages n1
+	! grep -q 'did not answer for too long' "$HL_T/nodes/n1/log" || return 1
+	set_server "$(data_of "$(permitted '/STREAM.CREATE/d')")"
+	nats_end x1
+	rm -rf "$HL_T/nats/x1/store"
+	nats_run x1
+	wait_until 30 warned n1 'API.STREAM.CREATE.HL_n1'
+	set_server "$(data_of "$(permitted '')")"
+	wait_until 40 no_warnings n1
+	wait_until 20 has_messages n1
+}
+
+@test "a subscription that is not permitted: the same" {
+	node_make n1 NATS_URLS='["nats://127.0.0.1:1"]' NATS_USER_NAME=n1 NATS_USER_PASSWORD=n1
+	server "$(data_of "$(permitted '/hl.req.n1.\*/d')"$'\n''{ user: "n2", password: "n2" }')"
+	sed -i "s|127.0.0.1:1\"|127.0.0.1:$(nats_port x1)\"|" "$HL_T/nodes/n1/env"
+	node_run n1
+	node n2 NATS_URLS="$(nats_urls n2:n2 x1)"
+	wait_until 20 node_ready n2
+	wait_until 30 warned n1 'Permissions Violation for Subscription to "hl.req.n1.'
+	set_server "$(data_of "$(permitted '')"$'\n''{ user: "n2", password: "n2" }')"
+	wait_until 40 no_warnings n1
+	# It hears the others' questions now.
+	make_table n1 t
+	subscribe n1 n2 t
+	insert n2 t '{"id":1}'
+	wait_until 20 has_row n1 t 1
+}
+
+limited()	# limited TEXT: an account whose JetStream has these limits
+{
+	echo "accounts { DATA { jetstream: { $1 }, users: [ { user: me, password: secret } ] } }"
+}
+
+@test "limits of the account: what the stream would set aside, and how many there may be" {
+	server "$(limited 'max_file: 100MB, max_streams: 1')"
+	node n1 NATS_URLS="$(nats_urls me:secret x1)"
+	wait_until 20 warned n1 'the stream sets 4294967296 bytes aside (clustering.leafServer.streams.maxBytes)'
+	ok n1 '{"operation":"set_configuration","clustering_leafServer_streams_maxBytes":50000000}'
+	wait_until 30 no_warnings n1
+	works n1
+	node n2 NATS_URLS="$(nats_urls me:secret x1)" CLUSTERING_LEAFSERVER_STREAMS_MAXBYTES=40000000
+	wait_until 20 warned n2 'maximum number of streams reached'
+	set_server "$(limited 'max_file: 100MB, max_streams: 2')"
+	wait_until 40 no_warnings n2
+	works n2
+}
+
+@test "a clock that is wrong: said of the other, and right when it is" {
+	server ''
+	clock_make n2 NATS_URLS="$(nats_urls '' x1)" CLUSTERING_MAXCLOCKSKEW=2000
+	clock_set n2 600000
+	node n1 NATS_URLS="$(nats_urls '' x1)" CLUSTERING_MAXCLOCKSKEW=2000
+	node_run n2
+	wait_until 20 node_ready n1
+	wait_until 20 node_ready n2
+	wait_until 20 in_network n1 n2
+	make_table n1 t
+	subscribe n1 n2 t
+	wait_until 20 skewed n1
+	"$HL_CLI" -c "$HL_T/nodes/n1/hubleaf.yaml" status | grep -q "The clock of node 'n2' is 6.* ms ahead"
+	insert n2 t '{"id":1}'
+	has_no_row n1 t 1
+	clock_set n2 0
+	wait_until 30 no_warnings n1
+	insert n1 t '{"id":2}'
+	wait_until 20 has_row n2 t 2
+}
+
+skewed()	# skewed NODE
+{
+	ask "$1" '{"operation":"cluster_status"}' | jq -e '.warnings | any(.kind == "clock_skew" and .node_name == "n2")'
 }
 
 @test "TLS by the servers' authority, with a certificate of the node's own" {

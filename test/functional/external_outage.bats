@@ -5,6 +5,8 @@
 load node.bash
 load external.bash
 
+servers="x1 x2 x3"
+
 setup_file()
 {
 	hl_begin
@@ -26,10 +28,13 @@ start_nodes()
 {
 	local n
 
-	nats_make x1
-	nats_run x1
+	nats_make $servers
+	nats_run $servers
 	for n in n1 n2; do
-		node_start $n NATS_URLS="$(nats_urls '' x1)" CLUSTERING_LEAFSERVER_STREAMS_MAXBYTES=1048576
+		clock_make $n NATS_URLS="$(nats_urls '' $servers)" REPLICATION_LOG_REPLICAS=3 \
+		    CLUSTERING_LEAFSERVER_STREAMS_MAXBYTES=1048576
+		node_run $n
+		wait_until 20 node_ready $n
 	done
 	wait_until 20 in_network n1 n2
 	make_table n1 t
@@ -56,29 +61,82 @@ big_rows()	# big_rows NODE N: half a megabyte each, which does not get smaller
 	done
 }
 
-@test "away while much more is written than the log may keep: it stays small, and all is copied then" {
-	nats_end x1 KILL
+servers_end()	# servers_end: all at once
+{
+	local s
+
+	for s in $servers; do
+		nats_end $s KILL
+	done
+}
+
+waits()		# waits NODE JQ: what cluster_status says of what waits in its log; hubleaf status has its words
+{
+	local text
+
+	text=$(ask "$1" '{"operation":"cluster_status"}' |
+	    jq -er ".warnings[] | select(.kind == \"log_waits\") | if $2 then .message else empty end") || return 1
+	"$HL_CLI" -c "$HL_T/nodes/$1/hubleaf.yaml" status | grep -qF -- "${text:20:100}"
+}
+
+@test "all servers away while much more is written than the log may keep: it stays small, and all is copied then" {
+	local n
+
+	servers_end
 	wait_until 20 in_network n1
+	big_rows n1 1
+	wait_until 20 waits n1 '.transactions > 0 and .given_up == 0 and .since > 1e12'
 	big_rows n1 40
 	big_rows n2 40
 	delete n1 t '"goes"'
 	wait_until 60 log_of n1 '.trimmed > 20'
 	wait_until 60 log_of n2 '.trimmed > 5'
-	# Theirs is new: nothing is left of what it had.
-	rm -rf "$HL_T/nats/x1/store"
-	nats_run x1
+	for n in n1 n2; do
+		# Three times a megabyte, as far as the store can tell how much entries take.
+		wait_until 20 log_of $n '.last - .trimmed < 30'
+		wait_until 20 waits $n '.transactions > 0 and .given_up > 5 and (.message | contains("streams.maxAge"))'
+	done
+	# Theirs are new: nothing is left of what they had.
+	rm -rf "$HL_T"/nats/*/store
+	nats_run $servers
 	same_rows 120 t n1 n2
 	has_no_row n2 t '"goes"'
 	counts n1 t 81
 	grep -q 'cursor dev.t from node n1: copy' "$HL_T/nodes/n2/log"
-	no_warnings n1
+	wait_until 60 no_warnings n1
 	insert n2 t '{"id":"after"}'
 	wait_until 10 has_row n1 t '"after"'
+}
+
+@test "away for three weeks: what is older than the log keeps is copied, the rest comes from it" {
+	local n
+
+	servers_end
+	for n in n1 n2; do
+		load_rows $n t "$HL_T/first.$n" -k first-$n -n 300 -c 4
+	done
+	delete n1 t '"both"'
+	for n in n1 n2; do
+		clock_set $n $((22 * 24 * 3600 * 1000))
+		load_rows $n t "$HL_T/last.$n" -k last-$n -n 300 -c 4
+		wait_until 60 waits $n '.given_up >= 300 and .transactions >= 300'
+	done
+	nats_run $servers
+	same_rows 120 t n1 n2
+	for n in n1 n2; do
+		holds_all $n t "$HL_T"/first.* "$HL_T"/last.*
+		has_no_row $n t '"both"'
+		wait_until 60 no_warnings $n
+	done
 }
 
 @test "other names, another server, and back: the daemons begin anew, and nothing is lost" {
 	local n
 
+	# A server that is still catching up leaves streams out of its list.
+	for n in $servers; do
+		wait_until 60 nats_level $n
+	done
 	for n in n1 n2; do
 		ok $n '{"operation":"set_configuration","nats_stream_prefix":"other","nats_subject_prefix":"o.p"}'
 	done
@@ -88,14 +146,14 @@ big_rows()	# big_rows NODE N: half a megabyte each, which does not get smaller
 	wait_until 30 in_network n1 n2
 	insert n1 t '{"id":"renamed"}'
 	wait_until 20 has_row n2 t '"renamed"'
-	wait_until 20 [ "$(nats_streams | jq -r '[.[].name | select(startswith("other_"))] | sort | join(" ")')" = "other_n1 other_n2" ]
+	wait_until 20 [ "$(nats_streams | jq -r '[.[].name | select(startswith("other_"))] | unique | join(" ")')" = "other_n1 other_n2" ]
 	# What they had under their former names is deleted.
 	wait_until 20 former_are_gone
 }
 
 former_are_gone()
 {
-	[ "$(nats_streams | jq -r '[.[].name] | sort | join(" ")')" = "other_n1 other_n2" ]
+	[ "$(nats_streams | jq -r '[.[].name] | unique | join(" ")')" = "other_n1 other_n2" ]
 }
 
 own_port()	# own_port NODE PORT: what listens there says that it is a NATS server, and which

@@ -1,11 +1,13 @@
 #!/usr/bin/perl
-# jwt.pl FOLDER: an operator, an account with JetStream and a user of it, as nsc would make them, for a
-# nats-server: operator.jwt, resolver.conf (the account) and user.creds, in a folder that is there.
+# jwt.pl FOLDER [END]: an operator, an account with JetStream and a user of it, as nsc would make them, for a
+# nats-server: operator.jwt, resolver.conf (the account) and user.creds, in a folder that is there; with END
+# also short.creds of the same user, which count until then, in seconds since 1970.
 use strict;
 use warnings;
 use MIME::Base64 qw(encode_base64);
 
-my $dir = shift or die "usage: jwt.pl FOLDER\n";
+my $dir = shift or die "usage: jwt.pl FOLDER [END]\n";
+my $end = shift;
 my %types = (operator => 14 << 3, account => 0, system => 0, user => 20 << 3);
 my $seed_type = 18 << 3;
 my %public;
@@ -58,10 +60,10 @@ sub url64 {
 
 # Signed by that one's key.
 sub token {
-	my ($who, $by, $nats) = @_;
+	my ($who, $by, $nats, $more) = (@_, '');
 	my $type = $who eq 'system' ? 'account' : $who;
-	my $claims = sprintf('{"jti":"%s","iat":%d,"iss":"%s","name":"%s","sub":"%s","nats":{%s"type":"%s","version":2}}',
-	    uc $who, time, $public{$by}, $who, $public{$who}, $nats, $type);
+	my $claims = sprintf('{"jti":"%s","iat":%d,%s"iss":"%s","name":"%s","sub":"%s","nats":{%s"type":"%s","version":2}}',
+	    uc $who, time, $more, $public{$by}, $who, $public{$who}, $nats, $type);
 	my $said = url64('{"typ":"JWT","alg":"ed25519-nkey"}') . '.' . url64($claims);
 	put('said', $said);
 	return $said . '.' . url64(output('openssl', 'pkeyutl', '-sign', '-rawin', '-inkey', "$dir/$by.key",
@@ -78,6 +80,13 @@ put('resolver.conf', "operator: \"$dir/operator.jwt\"\nsystem_account: $public{s
     "resolver_preload: { $public{account}: \"$account\", $public{system}: \"$system\" }\n");
 my $seed = nkey(pack('CC', $seed_type | $types{user} >> 5, ($types{user} & 31) << 3) .
     substr(output('openssl', 'pkey', '-in', "$dir/user.key", '-outform', 'DER'), -32));
-my $user = token('user', 'account', '"subs":-1,"data":-1,"payload":-1,');
-put('user.creds', "-----BEGIN NATS USER JWT-----\n$user\n------END NATS USER JWT------\n\n" .
-    "-----BEGIN USER NKEY SEED-----\n$seed\n------END USER NKEY SEED------\n");
+
+sub creds {
+	my ($file, $more) = @_;
+	my $user = token('user', 'account', '"subs":-1,"data":-1,"payload":-1,', $more);
+	put($file, "-----BEGIN NATS USER JWT-----\n$user\n------END NATS USER JWT------\n\n" .
+	    "-----BEGIN USER NKEY SEED-----\n$seed\n------END USER NKEY SEED------\n");
+}
+
+creds('user.creds', '');
+creds('short.creds', "\"exp\":$end,") if defined $end;
