@@ -177,6 +177,12 @@ take_switch(struct convert *c, const char *key, const json_t *v, const char *our
 		    strcmp(key, "publish") == 0 ? "publish" : "subscribe");
 }
 
+static int
+has_urls(const struct convert *c)
+{
+	return (json_array_size(json_object_get(json_object_get(c->theirs, "nats"), "urls")) > 0);
+}
+
 /* Below 1 it is what most of the shards are. */
 static void
 take_replicas(struct convert *c, const char *key, const json_t *v, const char *ours)
@@ -185,7 +191,7 @@ take_replicas(struct convert *c, const char *key, const json_t *v, const char *o
 	const json_t *shards = json_object_get(json_object_get(c->theirs, "replication_log"),
 	    "shards");
 
-	if (json_array_size(json_object_get(json_object_get(c->theirs, "nats"), "urls")) == 0) {
+	if (!has_urls(c)) {
 		note_key(c, key,
 		    "has no counterpart without nats.urls: each node keeps its own "
 		    "stream, and its log");
@@ -196,13 +202,41 @@ take_replicas(struct convert *c, const char *key, const json_t *v, const char *o
 	set_ours(c, key, key, json_integer(n > 5 ? 5 : n));
 }
 
+/* Of the server that a node has only without nats.urls: theirs passes over it then. */
+static int
+is_of_no_server(struct convert *c, const char *key)
+{
+	if (has_urls(c))
+		note_key(c, key, "is left out: with nats.urls a node has no server of its own");
+	return (has_urls(c));
+}
+
+static void
+take_own(struct convert *c, const char *key, const json_t *v, const char *ours)
+{
+	if (json_string_length(v) > 0 && !is_of_no_server(c, key))
+		take_same(c, key, v, ours);
+}
+
+/* Theirs offers both to the server; one says who it is. */
+static void
+take_seed(struct convert *c, const char *key, const json_t *v, const char *ours)
+{
+	const json_t *user = json_object_get(json_object_get(c->theirs, "nats"), "user_name");
+
+	if (json_string_length(v) > 0 && json_string_length(user) > 0)
+		note_key(c, key, "is left out: nats.user_name says who the node is");
+	else
+		take_same(c, key, v, ours);
+}
+
 /* ":4222" is on all addresses, ":-1" a port that nobody is told. */
 static void
 take_bind(struct convert *c, const char *key, const json_t *v, const char *ours)
 {
 	const char *s = json_string_value(v);
 
-	if (s == NULL || *s == '\0')
+	if (s == NULL || *s == '\0' || is_of_no_server(c, key))
 		return;
 	if (strchr(s, '-') != NULL &&
 	    strcmp(strrchr(s, ':') != NULL ? strrchr(s, ':') : "", ":-1") == 0)
@@ -253,6 +287,8 @@ static const struct {
 	{ "replication_log.update_existing", NULL, "a stream is always made to be as configured" },
 	{ "replication_log.*", take_same, NULL },
 	{ "nats.bind_address", take_bind, NULL },
+	{ "nats.server_config", take_own, NULL },
+	{ "nats.seed_file", take_seed, NULL },
 	{ "nats.*", take_same, NULL },
 	{ "logging.verbose", take_verbose, NULL },
 	{ "logging.format", take_format, NULL },
