@@ -153,7 +153,8 @@ take_database(struct convert *c, const char *key, const json_t *v, const char *o
 	}
 	set_ours(c, key, "sqlite.paths", json_pack("[s]", path));
 	note_key(c, key,
-	    "when the node runs, on one node, then on the others with seed=cluster:\n"
+	    "when the node runs and is subscribed to the others, on one node, then on the\n"
+	    "others with seed=cluster:\n"
 	    "hubleaf attach_sqlite database=data path=%s tables='*'\n"
 	    "Before that, harmonylite -cleanup takes its triggers and tables out",
 	    path);

@@ -2,6 +2,7 @@
 # What the README tells to type, typed: its tasks in their order, on nodes that begin with nothing.
 
 load node.bash
+load external.bash
 
 export HL_NO_USERS=1
 # shellcheck disable=SC2034 # of node.bash
@@ -30,6 +31,12 @@ start_nodes()
 		sed -i '/^  enabled:/d; /^  nodeName:/d; /^  user:/d' "$HL_T/nodes/$n/hubleaf.yaml"
 		[[ $n == delft || $n == essen ]] || node_run "$n"
 	done
+}
+
+teardown_file()
+{
+	nats_end_all
+	hl_end
 }
 
 # Two nodes are linked by host name, and have these addresses instead.
@@ -65,7 +72,8 @@ commands()	# commands TASK NODE [NAME]: what the README calls NAME is typed on N
 	    -e "s|\"amsterdam.example.com\", \"port\": 9932|\"127.0.0.1\", \"port\": $(port amsterdam cluster)|" \
 	    -e "s|\"amsterdam.example.com\", \"port\": 9931|\"127.0.0.1\", \"port\": $(port amsterdam leafnodes)|" \
 	    -e "s|127.0.0.1:9925|127.0.0.1:$(port "$2" api)|" -e "s|/var/lib/hubleaf|$(root "$2")|" \
-	    -e "s|/etc/hubleaf/tls|$HL_T/tls.$2|g" -e "s|/srv|$HL_T/srv|g" \
+	    -e "s|> /etc/hubleaf/hubleaf.yaml|> $HL_T/nodes/$2/hubleaf.yaml; cat places.$2 >>$HL_T/nodes/$2/hubleaf.yaml|" \
+	    -e "s|/srv/shop|$HL_T/shop.$2|g" -e "s|/etc/hubleaf/tls|$HL_T/tls.$2|g" -e "s|/srv|$HL_T/srv|g" \
 	    -e "s|/etc/systemd|$HL_T/systemd|g; s|install -d -o hubleaf |install -d |; s|chown -R hubleaf: |ls |" |
 	    link_places "$2"
 }
@@ -318,6 +326,64 @@ arrived_csv()
 	ok cairo '{"operation":"user_info"}' '.role.permission.super_user'
 	ls -d "$(root cairo)"/database.before-*
 	rm -rf "$(root cairo)"/*.before-*
+}
+
+shops()		# shops: their rows are the same
+{
+	local n rows=
+
+	for n in gouda hoorn; do
+		rows+=$(sqlite3 -cmd '.timeout 5000' "$HL_T/shop.$n/app.db" "SELECT group_concat(id || what, ',') FROM (SELECT * FROM orders ORDER BY id)")$'\n'
+	done
+	[ "$rows" = "$1"$'\n'"$1"$'\n' ] || { echo "$rows"; false; }
+}
+
+@test "from HarmonyLite" {
+	local n i=0
+
+	nats_make x1
+	nats_run x1
+	for n in gouda hoorn; do
+		i=$((i + 1))
+		node_make $n
+		printf 'rootPath: %s\noperationsApi:\n  network:\n    host: 127.0.0.1\n    port: %s\n' \
+		    "$(root $n)" "$(port $n api)" | tee "$HL_T/places.$n" >"$HL_T/nodes/$n/hubleaf.yaml"
+		mkdir "$HL_T/shop.$n"
+		cat >"$HL_T/shop.$n/config.toml" <<-END
+		db_path = "$HL_T/shop.$n/app.db"
+		node_id = $i
+		seq_map_path = "$HL_T/shop.$n/seq-map.cbor"
+		[nats]
+		urls = ["$(nats_url x1)"]
+		subject_prefix = "harmonylite-change-log"
+		stream_prefix = "harmonylite-changes"
+		[replication_log]
+		shards = 1
+		replicas = 1
+		END
+		sqlite3 "$HL_T/shop.$n/app.db" "PRAGMA journal_mode=WAL; CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT);
+		    INSERT INTO orders VALUES (1, 'one'), ($((i + 1)), 'of $n')" >/dev/null
+		node_run $n
+	done
+	typed "The first administrator" gouda hoorn
+	typed "I come from HarmonyLite" gouda hoorn
+	grep -qx "ReadWritePaths=$HL_T/shop.hoorn" "$HL_T/systemd/system/hubleaf-opsd.service.d/sqlite.conf"
+	for n in gouda hoorn; do
+		wait_until 20 node_ready $n
+	done
+	wait_until 20 both_shops
+	typed "Attach SQLite files" node-1@gouda node-2@hoorn
+	wait_until 20 shops '1one,2of gouda'
+	sqlite3 -cmd '.timeout 5000' "$HL_T/shop.hoorn/app.db" "INSERT INTO orders VALUES (7, 'more'); DELETE FROM orders WHERE id = 1"
+	wait_until 20 shops '2of gouda,7more'
+	node_stop gouda
+	node_stop hoorn
+	nats_end_all
+}
+
+both_shops()
+{
+	ask gouda '{"operation":"cluster_network","timeout":1000}' | jq -e '[.nodes[].name] | sort == ["node-1", "node-2"]'
 }
 
 @test "users, retention, watching" {
