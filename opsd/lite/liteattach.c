@@ -191,6 +191,20 @@ left_out(struct litefile *f)
 	return (list);
 }
 
+/* Its key is the rowid. */
+static int
+gives_numbers(struct litefile *f, const struct litetable *t)
+{
+	return (t->nkeys == 1 &&
+	    litedb_int(f->db, 0,
+		"SELECT count(*) FROM pragma_table_info(%Q) WHERE pk = 1 AND "
+		"type = 'INTEGER' COLLATE NOCASE",
+		t->name) == 1 &&
+	    litedb_int(f->db, 0,
+		"SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = %Q",
+		t->name) == 0);
+}
+
 static json_t *
 describe_lite_table(struct litefile *f, const struct litetable *t)
 {
@@ -210,6 +224,11 @@ describe_lite_table(struct litefile *f, const struct litetable *t)
 		    json_string(
 			"a UNIQUE index is of expressions: what a REPLACE removes because of "
 			"it is found by verify_sqlite alone"));
+	else if (gives_numbers(f, t))
+		json_object_set_new(o, "note",
+		    json_string("SQLite gives rows without a key the next number: where two nodes "
+				"insert such rows, one replaces the other, unless each begins at "
+				"numbers of its own"));
 	table_unref(node);
 	return (o);
 }

@@ -55,6 +55,7 @@ start_nodes()
 	before=$(app odd.db .dump | md5sum)
 	attach n1 odd.db '"check":true'
 	jq -e '(.refused | length == 5) and ([.tables[].table] == ["good"]) and (.tables[0].triggers | length == 4)' <<<"$body"
+	jq -e '.tables[0].note | test("next number")' <<<"$body"
 	[ "$(app odd.db .dump | md5sum)" = "$before" ]
 	refused n1 404 "$(lite detach_sqlite odd.db)" "is not attached"
 }
@@ -183,6 +184,7 @@ start_nodes()
 	app made.db "PRAGMA journal_mode=WAL; CREATE TABLE notes(id TEXT PRIMARY KEY NOT NULL, n INTEGER NOT NULL DEFAULT 5 CHECK (n > 0)) WITHOUT ROWID;
 	    CREATE INDEX by_n ON notes(n); INSERT INTO notes VALUES ('a', 1)"
 	attach n1 made.db
+	jq -e '.tables[0] | has("note") | not' <<<"$body"
 	subscribe n1 n2 notes true true 2000-01-01T00:00:00.000Z
 	wait_until 10 has_row n2 notes '"a"'
 	attach n2 new.db '"create":true,"tables":["notes"]'
