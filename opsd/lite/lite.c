@@ -130,7 +130,6 @@ static struct litefile *
 file_new(struct lite *l, const char *database, const char *path)
 {
 	struct litefile *f = xcalloc(1, sizeof(*f));
-	pthread_condattr_t attr;
 
 	f->lite = l;
 	f->data = l->data;
@@ -140,10 +139,7 @@ file_new(struct lite *l, const char *database, const char *path)
 	f->known = json_array();
 	f->lock = -1;
 	pthread_mutex_init(&f->lock_shared, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->more, &attr);
-	pthread_condattr_destroy(&attr);
+	litewait_open(&f->wait);
 	return (f);
 }
 
@@ -158,7 +154,7 @@ file_free(struct litefile *f)
 	json_decref(f->known);
 	json_decref(f->shown);
 	pthread_mutex_destroy(&f->lock_shared);
-	pthread_cond_destroy(&f->more);
+	litewait_close(&f->wait);
 	free(f->database);
 	free(f->path);
 	free(f->asked);
@@ -257,7 +253,7 @@ on_queued(void *arg)
 	for (f = l->files; f != NULL; f = f->next) {
 		pthread_mutex_lock(&f->lock_shared);
 		f->woken = 1;
-		pthread_cond_signal(&f->more);
+		litewait_wake(&f->wait);
 		pthread_mutex_unlock(&f->lock_shared);
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -323,7 +319,7 @@ lite_stop(struct lite *l)
 	for (f = l->files; f != NULL; f = f->next) {
 		pthread_mutex_lock(&f->lock_shared);
 		f->stop = 1;
-		pthread_cond_signal(&f->more);
+		litewait_wake(&f->wait);
 		pthread_mutex_unlock(&f->lock_shared);
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -423,7 +419,7 @@ send_command(struct lite *l, const char *database, const char *path, struct lite
 		for (at = &f->commands; *at != NULL; at = &(*at)->next)
 			;
 		*at = c;
-		pthread_cond_signal(&f->more);
+		litewait_wake(&f->wait);
 		pthread_mutex_unlock(&f->lock_shared);
 	}
 	pthread_mutex_unlock(&l->lock);

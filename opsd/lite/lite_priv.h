@@ -8,6 +8,7 @@
 
 #include "opsd/lite/lite.h"
 #include "opsd/lite/litetable.h"
+#include "opsd/lite/litewait.h"
 #include "opsd/store/data.h"
 
 /*
@@ -15,6 +16,7 @@
  * What others see and ask is below "shared", under the lock, which is never held while SQLite works.
  *
  *   litethread.c   the thread: what it does, in turn
+ *   litewait.c     what it waits for
  *   liteopen.c     connection and tables, what became of them since
  *   litebatch.c    rows of the file on their way into the store
  *   litedrain.c    the file's log, window by window
@@ -98,6 +100,7 @@ struct litefile {
 	uint64_t held_off_us; /* since when it is so every time; 0: it is not */
 	uint64_t looked_us;
 	unsigned pause_ms;
+	int paced; /* the pause is not ended by writes of the file */
 	int log_more;
 	int moving, moved;   /* in the last turn; since figures were told */
 	int recover;         /* all rows are to be compared, as the last stop was none */
@@ -110,7 +113,7 @@ struct litefile {
 
 	/* shared */
 	pthread_mutex_t lock_shared;
-	pthread_cond_t more;
+	struct litewait wait;
 	int woken;
 	_Atomic int stop, ended;
 	_Atomic int abandoned; /* nobody waits for it any more: the store may be gone */

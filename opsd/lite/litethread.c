@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -18,8 +17,11 @@
  * The thread of a file.  What others ask is taken under the lock; all else is here: it looks whether the
  * application wrote, takes that, writes what came, compares when it must, and says how it stands.
  */
-#define PAUSE_ACTIVE_MS 4
+#define PAUSE_PACE_MS   4 /* after some work: what comes meanwhile goes together */
+#define PAUSE_ACTIVE_MS 4 /* where the kernel does not tell of writes */
 #define PAUSE_IDLE_MS   25
+#define PAUSE_TOLD_MS   250 /* where it does, */
+#define PAUSE_PRUNE_MS  100 /* and what was taken is still in the log */
 #define PAUSE_CLOSED_MS 100
 #define ACTIVE_US       2000000
 #define LOOK_US         1000000 /* how often the file itself, and figures that cost, are looked at */
@@ -505,6 +507,7 @@ look_at_file(struct litefile *f)
 		return;
 	f->looked_us = now;
 	f->moved = f->moving;
+	litewait_watch(&f->wait, f->path);
 	show_file(f);
 	if (liteopen_same_file(f, &why) == -1) {
 		lite_say(f, why);
@@ -578,6 +581,18 @@ compare_and_fill(struct litefile *f, unsigned *pause)
 	return (rc == 1);
 }
 
+/* Milliseconds until the next turn when there is nothing more. */
+static unsigned
+choose_pause(struct litefile *f)
+{
+	f->paced = f->moving;
+	if (f->wait.told)
+		return (f->moving           ? PAUSE_PACE_MS :
+			f->drained_rows > 0 ? PAUSE_PRUNE_MS :
+					      PAUSE_TOLD_MS);
+	return (mono_us() - f->active_us < ACTIVE_US ? PAUSE_ACTIVE_MS : PAUSE_IDLE_MS);
+}
+
 /* Milliseconds until the next turn; 0: there is more. */
 static unsigned
 file_turn(struct litefile *f)
@@ -586,6 +601,7 @@ file_turn(struct litefile *f)
 	unsigned pause = 0;
 	int log, more = 0;
 
+	f->paced = 1;
 	if (f->db == NULL && open_again(f) == -1)
 		return (PAUSE_CLOSED_MS);
 	look_at_file(f);
@@ -602,7 +618,7 @@ file_turn(struct litefile *f)
 	f->moved |= f->moving;
 	if (log == 1 || more)
 		return (pause);
-	return (mono_us() - f->active_us < ACTIVE_US ? PAUSE_ACTIVE_MS : PAUSE_IDLE_MS);
+	return (choose_pause(f));
 }
 
 /* Nothing is left to take, and a start finds that it needs not compare. */
@@ -630,16 +646,14 @@ end_clean(struct litefile *f)
 static void
 file_wait(struct litefile *f, unsigned ms)
 {
-	struct timespec until;
+	int asked;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)ms * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&f->lock_shared);
-	while (ms > 0 && !f->woken && !f->stop && f->commands == NULL)
-		if (pthread_cond_timedwait(&f->more, &f->lock_shared, &until) != 0)
-			break;
+	asked = f->woken || f->stop || f->commands != NULL;
+	pthread_mutex_unlock(&f->lock_shared);
+	if (ms > 0 && !asked)
+		litewait_for(&f->wait, (int)ms, !f->paced);
+	pthread_mutex_lock(&f->lock_shared);
 	f->fill_more |= f->woken;
 	f->woken = 0;
 	pthread_mutex_unlock(&f->lock_shared);
