@@ -14,6 +14,7 @@
 #include "opsd/op/op_record.h"
 #include "opsd/op/op_table.h"
 #include "opsd/sql/sql.h"
+#include "opsd/sql/sqlmemory.h"
 
 /*
  * sql.  A statement runs on a thread of its own pool, as SQLite cannot leave it in the middle of a
@@ -32,6 +33,7 @@ struct running {
 void
 op_sql_start(struct ops *o, char **err)
 {
+	sqlmemory_start();
 	o->statements = workers_start((unsigned)data_conf_int(&o->data, SQL_THREADS), err);
 }
 
@@ -100,7 +102,7 @@ may_run_sql(struct request *r, struct sql *s)
 static int
 prepare_sql(struct request *r, struct sql *s, const struct sql_limits *limits)
 {
-	sql_limit_memory((uint64_t)data_conf_int(&r->ops->data, SQL_MAX_MEMORY));
+	sqlmemory_limit((uint64_t)data_conf_int(&r->ops->data, SQL_MAX_MEMORY));
 	switch (sql_prepare(s, limits)) {
 	case SQL_READY:
 		return (may_run_sql(r, s));

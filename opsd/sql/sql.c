@@ -10,17 +10,12 @@
 #include "opsd/auth/permission.h"
 #include "opsd/auth/user.h"
 #include "opsd/sql/sql_priv.h"
+#include "opsd/sql/sqlmemory.h"
 
 #define LOOK_OPS   2000       /* of SQLite's machine between two looks at the clock */
 #define VALUE_MAX  (64 << 20) /* bytes of one text */
 #define DEPTH_MAX  200        /* of an expression */
 #define TABLES_MAX 64
-
-void
-sql_limit_memory(uint64_t bytes)
-{
-	sqlite3_hard_heap_limit64((sqlite3_int64)bytes);
-}
 
 void
 sql_fail(struct sql *s, int status, const char *fmt, ...)
@@ -349,12 +344,11 @@ prepare_failed(struct sql *s, int rc)
 	return (SQL_WRONG);
 }
 
-enum sql_prepared
-sql_prepare(struct sql *s, const struct sql_limits *limits)
+static enum sql_prepared
+prepare_statement(struct sql *s)
 {
 	int rc;
 
-	s->limits = *limits;
 	s->snap = store_snap_new(s->data->store);
 	if (open_engine(s) == -1 || add_named_tables(s) == -1)
 		return (SQL_WRONG);
@@ -372,6 +366,18 @@ sql_prepare(struct sql *s, const struct sql_limits *limits)
 	if (s->target != NULL && s->text.verb != SQL_EXPLAIN)
 		s->records = json_array();
 	return (SQL_READY);
+}
+
+enum sql_prepared
+sql_prepare(struct sql *s, const struct sql_limits *limits)
+{
+	enum sql_prepared prepared;
+
+	s->limits = *limits;
+	sqlmemory_count(1);
+	prepared = prepare_statement(s);
+	sqlmemory_count(0);
+	return (prepared);
 }
 
 void
@@ -451,7 +457,9 @@ sql_step(struct sql *s)
 	if (s->shows == NULL && s->records == NULL)
 		sqlanswer_begin(s);
 	s->began_us = mono_us();
+	sqlmemory_count(1);
 	state = run_rows(s);
+	sqlmemory_count(0);
 	s->used_us += mono_us() - s->began_us;
 	return (state);
 }

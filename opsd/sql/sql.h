@@ -26,9 +26,6 @@ struct sql_limits {
 	void *arg;
 };
 
-/* All statements together, from now on. */
-void sql_limit_memory(uint64_t bytes);
-
 /*
  * Reads the statement and finds its tables; user and text are borrowed until sql_free.  NULL
  * with *err, for a 400.
