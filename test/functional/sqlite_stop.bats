@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# SQLite files of applications: comparing, stops that are none, files from before, kills while all write.
+# SQLite files of applications: comparing, stops that are none, files from before.
 
 load node.bash
 load lite.bash
@@ -244,55 +244,4 @@ holder()	# holder FILE SQL...
 	has_row n1 kept 2
 	wait_until 10 settled n1 kept.db
 	detach n1 kept.db
-}
-
-# Writes one row each few milliseconds until it is told to end; says which it was told are in.
-writer()	# writer FILE FROM OUTPUT
-{
-	exec timeout 60 python3 - "$HL_T/files/$1" "$2" "$3" "$HL_T/go" <<-'END'
-		import sqlite3, sys, time, random, os
-		path, first, out, go = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
-		c = sqlite3.connect(path, timeout=10, isolation_level=None)
-		done = open(out, "a", buffering=1)
-		i, last = first, {}
-		while os.path.exists(go):
-		    if i % 5 == 4:
-		        c.execute("UPDATE t SET b = ? WHERE id = ?", (i, 1 + random.randrange(1000)))
-		    else:
-		        c.execute("INSERT INTO t VALUES (?, ?, 0)", (i, "w%d" % i))
-		        done.write("%d\n" % i)
-		    i += 1
-		    time.sleep(0.003)
-	END
-}
-
-@test "three applications write, processes of nodes and an application are killed: nothing acknowledged is lost, files are equal" {
-	local i p pids=
-	touch "$HL_T/go"
-	for p in x:100000 y:200000 z:300000; do
-		writer "${p%:*}.db" "${p#*:}" "$HL_T/wrote.${p%:*}" 3>&- &
-		pids+="${pids:+ }$!"
-	done
-	for i in 1 2 3 4 5 6; do
-		sleep 1
-		p=$((1 + RANDOM % 3))
-		case $((i % 3)) in
-		0) node_kill "n$p" opsd ;;
-		1) node_kill "n$p" leafd ;;
-		2) node_kill "n$p" opsd ;;
-		esac
-		[ $i != 3 ] || kill ${pids%% *}
-	done
-	rm "$HL_T/go"
-	wait ${pids#* } || :
-	for n in n1 n2 n3; do
-		wait_until 20 node_answers $n
-	done
-	all_three 60
-	for f in x y z; do
-		app y.db "SELECT id FROM t" | sort >"$HL_T/have"
-		sort "$HL_T/wrote.$f" >"$HL_T/want"
-		[ -s "$HL_T/want" ]
-		[ -z "$(comm -13 "$HL_T/have" "$HL_T/want")" ]
-	done
 }
