@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "common/base/clock.h"
+#include "common/base/iso.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
@@ -38,10 +39,13 @@ void
 lite_save(struct group *g, struct litefile *f, const char *token)
 {
 	struct buf k = { 0 };
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:b, s:O*, s:O, s:I, s:s*, s:I, s:s*}",
-	    "database", f->database, "asked", f->asked, "path", f->path, "id", f->id, "all", f->all,
-	    "names", f->names, "tables", f->known, "last_number", (json_int_t)f->last_number,
-	    "token", token, "generation", (json_int_t)f->generation, "held", f->held);
+	json_t *o =
+	    json_pack("{s:s, s:s, s:s, s:s, s:b, s:O*, s:O, s:I, s:s*, s:I, s:s*, s:I, s:I}",
+		"database", f->database, "asked", f->asked, "path", f->path, "id", f->id, "all",
+		f->all, "names", f->names, "tables", f->known, "last_number",
+		(json_int_t)f->last_number, "token", token, "generation", (json_int_t)f->generation,
+		"held", f->held, "verified", (json_int_t)f->figures.verified_ms, "differing",
+		(json_int_t)f->figures.differing);
 	char *text = json_dumps(o, JSON_COMPACT);
 
 	record_key(&k, f->number);
@@ -133,6 +137,7 @@ file_new(struct lite *l, const char *database, const char *path)
 
 	f->lite = l;
 	f->data = l->data;
+	f->figures.verified_ms = wall_ms();
 	f->database = xstrdup(database);
 	f->asked = xstrdup(path);
 	f->path = xstrdup(path);
@@ -188,14 +193,14 @@ load_lite_file(struct lite *l, unsigned number, const uint8_t *p, size_t n)
 {
 	json_t *o = json_loadb((const char *)p, n, 0, NULL), *names, *known;
 	const char *database, *asked, *path, *id, *token = NULL, *held = NULL;
-	json_int_t last = 0, generation = 0;
+	json_int_t last = 0, generation = 0, verified = 0, differing = 0;
 	struct litefile *f;
 	int all = 0;
 
-	if (json_unpack(o, "{s:s, s:s, s:s, s:s, s:b, s:o, s:I, s?s, s:I, s?s}", "database",
-		&database, "asked", &asked, "path", &path, "id", &id, "all", &all, "tables", &known,
-		"last_number", &last, "token", &token, "generation", &generation, "held",
-		&held) == -1) {
+	if (json_unpack(o, "{s:s, s:s, s:s, s:s, s:b, s:o, s:I, s?s, s:I, s?s, s?I, s?I}",
+		"database", &database, "asked", &asked, "path", &path, "id", &id, "all", &all,
+		"tables", &known, "last_number", &last, "token", &token, "generation", &generation,
+		"held", &held, "verified", &verified, "differing", &differing) == -1) {
 		log_errorx("sqlite: the record of file %u is broken", number);
 		json_decref(o);
 		return;
@@ -209,6 +214,8 @@ load_lite_file(struct lite *l, unsigned number, const uint8_t *p, size_t n)
 	f->token = xstrdup(token);
 	f->held = xstrdup(held);
 	f->generation = (uint64_t)generation;
+	f->figures.verified_ms = (uint64_t)verified;
+	f->figures.differing = (uint64_t)differing;
 	memcpy(f->id, id, strnlen(id, sizeof(f->id) - 1));
 	json_decref(f->known);
 	f->known = json_deep_copy(known);
@@ -454,6 +461,23 @@ lite_verify(struct lite *l, const char *database, const char *path, enum lite_re
 	return (send_command(l, database, path, c, status));
 }
 
+static json_t *
+status_of(const struct litefile *f)
+{
+	const struct lite_figures *n = &f->shown_figures;
+	char verified[ISO_TEXT];
+
+	return (json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, "
+			  "s:O*}",
+	    "database", f->database, "path", f->asked, "state", f->state, "log_rows",
+	    (json_int_t)n->log, "log_oldest_ms", (json_int_t)n->oldest_ms, "pending_rows",
+	    (json_int_t)n->queued, "refused_rows", (json_int_t)n->refused, "captured_rows",
+	    (json_int_t)n->captured, "applied_rows", (json_int_t)n->applied, "busy",
+	    (json_int_t)n->busy, "wal_bytes", (json_int_t)n->wal_bytes, "file_bytes",
+	    (json_int_t)n->file_bytes, "verified", iso_text((int64_t)n->verified_ms, verified),
+	    "differing_rows", (json_int_t)n->differing, "tables", f->shown));
+}
+
 json_t *
 lite_status(struct lite *l)
 {
@@ -463,20 +487,8 @@ lite_status(struct lite *l)
 	pthread_mutex_lock(&l->lock);
 	for (f = l->files; f != NULL; f = f->next) {
 		pthread_mutex_lock(&f->lock_shared);
-		if (!f->ended && f->state != NULL) {
-			const struct lite_figures *n = &f->shown_figures;
-
-			json_array_append_new(list,
-			    json_pack(
-				"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O*}",
-				"database", f->database, "path", f->asked, "state", f->state,
-				"log_rows", (json_int_t)n->log, "log_oldest_ms",
-				(json_int_t)n->oldest_ms, "pending_rows", (json_int_t)n->queued,
-				"refused_rows", (json_int_t)n->refused, "captured_rows",
-				(json_int_t)n->captured, "applied_rows", (json_int_t)n->applied,
-				"busy", (json_int_t)n->busy, "wal_bytes", (json_int_t)n->wal_bytes,
-				"file_bytes", (json_int_t)n->file_bytes, "tables", f->shown));
-		}
+		if (!f->ended && f->state != NULL)
+			json_array_append_new(list, status_of(f));
 		pthread_mutex_unlock(&f->lock_shared);
 	}
 	pthread_mutex_unlock(&l->lock);

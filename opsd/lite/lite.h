@@ -31,6 +31,8 @@ struct lite_attach {
 struct lite_figures {
 	int64_t log, queued, refused, wal_bytes, file_bytes;
 	uint64_t busy, captured, applied, oldest_ms; /* of the log: how old its first entry is */
+	uint64_t verified_ms,
+	    differing; /* when all rows were compared last, or it was attached; found then */
 };
 
 /* With the files that were attached before. */

@@ -197,6 +197,16 @@ restart_compare(struct litefile *f)
 	f->compare.command = command;
 }
 
+/* sqlite.verifyInterval since all rows were compared. */
+static int
+is_verify_due(const struct litefile *f)
+{
+	uint64_t now = wall_ms(), last = f->figures.verified_ms;
+
+	return (f->held == NULL && now > last &&
+	    now - last > (uint64_t)data_conf_int(f->data, SQLITE_VERIFY) * 1000);
+}
+
 /* What is to be compared next. */
 static void
 choose_compare(struct litefile *f)
@@ -217,7 +227,8 @@ choose_compare(struct litefile *f)
 		f->recover = 0;
 		litecompare_begin(f, COMPARE_FOLLOW, 0, f->ntables);
 		f->compare.whole = 1;
-	}
+	} else if (is_verify_due(f))
+		litecompare_begin(f, COMPARE_REPORT, 0, f->ntables);
 }
 
 /* -1: not now. */
@@ -292,13 +303,31 @@ keep_compared(struct litefile *f, size_t from, size_t to)
 	lite_save_wait(f, NULL);
 }
 
+/* All rows were compared: when, and how many of them differ still. */
+static void
+note_verified(struct litefile *f)
+{
+	struct litecompare *c = &f->compare;
+	uint64_t n = c->mode == COMPARE_REPORT ? c->missing + c->extra + c->different : 0;
+
+	if (n > 0 && c->command == NULL)
+		log_warnx("sqlite %s: %llu rows are missing in the file, %llu there alone, %llu "
+			  "different: verify_sqlite with \"repair\" mends that",
+		    f->path, (unsigned long long)c->missing, (unsigned long long)c->extra,
+		    (unsigned long long)c->different);
+	f->figures.verified_ms = wall_ms();
+	f->figures.differing = n;
+}
+
 static void
 end_compare(struct litefile *f)
 {
 	struct litecompare *c = &f->compare;
 	int kept = c->mode != COMPARE_REPORT;
 
-	if (c->mode != COMPARE_REPORT && c->missing + c->extra + c->different > 0)
+	if (c->from == 0 && c->to >= f->ntables)
+		note_verified(f);
+	if (kept && c->missing + c->extra + c->different > 0)
 		log_info("sqlite %s: %llu rows were missing in the file, %llu there alone, %llu "
 			 "different",
 		    f->path, (unsigned long long)c->missing, (unsigned long long)c->extra,
@@ -307,6 +336,8 @@ end_compare(struct litefile *f)
 		answer_verify(f, c->command);
 	if (kept)
 		keep_compared(f, c->from, c->to);
+	else
+		lite_save_wait(f, NULL);
 	litecompare_begin(f, COMPARE_NONE, 0, 0);
 	f->fill_more = 1;
 }
@@ -628,7 +659,8 @@ end_clean(struct litefile *f)
 	uint64_t began = mono_us();
 	char end[17], *token, *why = NULL;
 
-	if (f->db == NULL || f->gone || f->compare.mode != COMPARE_NONE || f->recover ||
+	if (f->db == NULL || f->gone || f->recover ||
+	    (f->compare.mode != COMPARE_NONE && f->compare.mode != COMPARE_REPORT) ||
 	    f->held != NULL || liteopen_same_file(f, &why) == -1) {
 		free(why);
 		return;
