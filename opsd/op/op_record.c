@@ -154,17 +154,32 @@ check_type(struct checks *c, size_t i, const char *name, const json_t *v)
 	return (-1);
 }
 
+/* A column of the key.  Takes the name. */
+static int
+refuse_column(struct checks *c, char *name)
+{
+	reply_error(c->r, 400,
+	    "a record of '%s' needs '%s', or its key '%s', which is made of its columns",
+	    c->table->name, name, c->table->primary_key);
+	free(name);
+	return (-1);
+}
+
 /* The record's key; without one, or with empty text, it is made here or by the commit; -1 with the request answered. */
 static int
 check_record_key(struct checks *c, json_t *record)
 {
 	json_t *key = json_object_get(record, c->table->primary_key);
-	char uuid[37];
+	char uuid[37], *missing = NULL;
 
 	if (json_is_string(key) && json_string_length(key) == 0) {
 		json_object_del(record, c->table->primary_key);
 		key = NULL;
 	}
+	if (key == NULL && (key = keygen_joined(c->table, record, &missing)) != NULL)
+		json_object_set_new(record, c->table->primary_key, key);
+	if (missing != NULL)
+		return (refuse_column(c, missing));
 	if (key == NULL && c->op == TXN_UPDATE) {
 		reply_error(c->r, 400,
 		    "a valid hash attribute must be provided with update "

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "opsd/store/attrtype.h"
 #include "opsd/store/data.h"
 #include "opsd/store/group_priv.h"
 #include "opsd/store/key.h"
+#include "opsd/store/value.h"
 
 /* The table's last key before `bound`, or of all: 1 with *sc when it is a number, -1 a fault. */
 static int
@@ -80,4 +82,54 @@ keygen_next(struct group *g, const struct table *t)
 		return (0);
 	t->stat->counted = next;
 	return (next);
+}
+
+/* Whether the primary key is the names of attributes, joined by commas. */
+static int
+is_joined(const struct table *t)
+{
+	const char *s = t->primary_key;
+	size_t n;
+
+	if (t->sqlite == NULL || strchr(s, ',') == NULL)
+		return (0);
+	for (;; s += n + 1) {
+		n = strcspn(s, ",");
+		if (table_attr(t, s, n) == NULL)
+			return (0);
+		if (s[n] == '\0')
+			return (1);
+	}
+}
+
+json_t *
+keygen_joined(const struct table *t, const json_t *record, char **missing)
+{
+	struct buf text = { 0 };
+	const char *s = t->primary_key;
+	json_t *key = NULL;
+	size_t n;
+
+	*missing = NULL;
+	if (!is_joined(t))
+		return (NULL);
+	for (;; s += n + 1) {
+		char *name = xstrndup(s, n = strcspn(s, ","));
+		const json_t *v = json_object_get(record, name);
+
+		if (v == NULL || json_is_null(v)) {
+			*missing = name;
+			break;
+		}
+		free(name);
+		buf_u8(&text, text.len == 0 ? '[' : ',');
+		value_text_json(&text, v);
+		if (s[n] == '\0')
+			break;
+	}
+	buf_u8(&text, ']');
+	if (*missing == NULL)
+		key = json_stringn((const char *)text.data, text.len);
+	buf_free(&text);
+	return (key);
 }

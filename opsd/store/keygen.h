@@ -17,4 +17,10 @@ int keygen_counts(struct data *data, const struct table *t);
 /* The number above all that the table has or had; commit thread only.  0: no more, or a fault. */
 int64_t keygen_next(struct group *g, const struct table *t);
 
+/*
+ * The key of a record of a SQLite file's table whose key has several columns, out of these: new reference.
+ * NULL: its key is no such one, or, with *missing, which the caller frees, the record lacks that column.
+ */
+json_t *keygen_joined(const struct table *t, const json_t *record, char **missing);
+
 #endif

@@ -79,6 +79,16 @@ both()		# both TABLE: the two files are equal soon, and whole
 	wait_until 5 attached_is n1 lines-x.db '.refused_rows == 1'
 }
 
+@test "a row of the API or of SQL without a key of several columns: it is made of them" {
+	ok n1 '{"operation":"insert","database":"dev","table":"lines","records":[{"order_id":30,"line no":1,"item":"api","n":4}]}' '.inserted_hashes == ["[30,1]"]'
+	ok n1 '{"operation":"update","database":"dev","table":"lines","records":[{"order_id":30,"line no":1,"n":5}]}' '.update_hashes == ["[30,1]"]'
+	ok n2 '{"operation":"sql","sql":"INSERT INTO dev.lines(order_id, \"line no\", item) VALUES (31, 2, '"'sql'"')"}' '.inserted_hashes == ["[31,2]"]'
+	refused n1 400 '{"operation":"insert","database":"dev","table":"lines","records":[{"order_id":32,"item":"api"}]}' "needs 'line no'"
+	wait_until 10 file_has lines-y.db 'SELECT n FROM lines WHERE order_id = 30 AND "line no" = 1' 5
+	wait_until 10 file_has lines-x.db 'SELECT item FROM lines WHERE order_id = 31 AND "line no" = 2' sql
+	both lines
+}
+
 @test "rows with NULL in their key are not replicated, and are listed" {
 	pair nulls 'CREATE TABLE nulls(id TEXT PRIMARY KEY, a)'
 	app nulls-x.db "INSERT INTO nulls VALUES (NULL, 1), ('one', 1)"
