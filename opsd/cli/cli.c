@@ -64,6 +64,37 @@ cli_push(char ***list, int *n, char *arg)
 	(*list)[*n] = NULL;
 }
 
+static __attribute__((noreturn)) void
+die_flag(const char *arg, int needs_value)
+{
+	if (needs_value)
+		fprintf(stderr, "hubleaf: '%s' needs a value\n", arg); /* one of ours */
+	else if (strcmp(arg, "-config") == 0)
+		tell_plain("",
+		    "'-config' is -c here, and the file is YAML: hubleaf "
+		    "convert-config FILE makes it of HarmonyLite's");
+	else
+		tell_plain("unknown flag: ", arg);
+	fprintf(stderr, "hubleaf --help says how it is used\n");
+	exit(2);
+}
+
+/* -cluster-addr VALUE, or -cluster-addr=VALUE; returns the last argument that it takes. */
+static int
+take_cluster(struct cli *c, int i, int argc, char **argv)
+{
+	const char *flag = cli_is_cluster(argv[i]), *value = strchr(argv[i], '=');
+
+	if (value != NULL)
+		value++;
+	else if (i + 1 < argc)
+		value = argv[++i];
+	else
+		die_flag(flag, 1);
+	cli_take_cluster(c, flag, value);
+	return (i);
+}
+
 /* One that is neither ours nor a key would have no effect: it is misspelt. */
 static __attribute__((noreturn)) void
 unknown_option(const char *name)
@@ -115,17 +146,28 @@ parse_args(struct cli *c, int argc, char **argv)
 			c->command = "version";
 		else if (strcmp(arg, "-c") == 0 && i + 1 < argc)
 			c->conf_file = argv[++i];
-		else if (cli_is_cluster(arg) && i + 1 < argc)
-			cli_take_cluster(c, arg, argv[++i]);
+		else if (cli_is_cluster(arg) != NULL)
+			i = take_cluster(c, i, argc, argv);
 		else if (strncmp(arg, "--", 2) == 0)
 			i = take_flag(c, i, argc, argv);
 		else if (arg[0] == '-')
-			die_usage();
+			die_flag(arg, strcmp(arg, "-c") == 0);
 		else if (c->command == NULL)
 			c->command = arg;
 		else
 			cli_push(&c->fields, &c->nfields, arg);
 	}
+}
+
+#define TOML_HINT \
+	": is it TOML? hubleaf convert-config FILE prints HarmonyLite's configuration as YAML"
+
+static int
+is_toml(const char *file)
+{
+	size_t n = file != NULL ? strlen(file) : 0;
+
+	return (n > 5 && strcmp(file + n - 5, ".toml") == 0);
 }
 
 void
@@ -140,7 +182,7 @@ cli_load_conf(struct cli *c, int own)
 		c->conf_file = (char *)(uintptr_t)CONFIG_FILE;
 	c->conf = (own ? conf_load : conf_load_client)(c->conf_file, c->nflags, c->flags, &err);
 	if (c->conf == NULL)
-		cli_die("%s", err);
+		cli_die("%s%s", err, is_toml(c->conf_file) ? TOML_HINT : "");
 }
 
 /* ---- commands ---- */
@@ -158,12 +200,12 @@ cli_print_error(const struct answer *a, const json_t *v)
 	tell_plain(status, error);
 }
 
-/* hubleaf sql 'SELECT ...': what has spaces and is no named field is the statement. */
+/* hubleaf sql 'SELECT ...': what is no named field is the statement. */
 static char *
 statement_field(const char *field)
 {
 	char after = field[strcspn(field, "=@ \t\n")];
-	int is_statement = after == ' ' || after == '\t' || after == '\n';
+	int is_statement = after != '=' && after != '@';
 
 	return (xasprintf("%s%s", is_statement ? "sql=" : "", field));
 }

@@ -8,12 +8,22 @@
 #include "common/base/mem.h"
 #include "common/conf/repaddress.h"
 
-/* -cluster-addr and -cluster-peers of run, as others have them. */
+/* -cluster-addr and -cluster-peers of run, as others have them: with one hyphen or two, and with = or a space. */
 
-int
+const char *
 cli_is_cluster(const char *arg)
 {
-	return (strcmp(arg, "-cluster-addr") == 0 || strcmp(arg, "-cluster-peers") == 0);
+	static const char *const flags[] = { "-cluster-addr", "-cluster-peers" };
+
+	if (strncmp(arg, "--", 2) == 0)
+		arg++;
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		size_t n = strlen(flags[i]);
+
+		if (strncmp(arg, flags[i], n) == 0 && (arg[n] == '=' || arg[n] == '\0'))
+			return (flags[i]);
+	}
+	return (NULL);
 }
 
 static void

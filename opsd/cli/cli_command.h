@@ -27,8 +27,8 @@ int cli_is_sql(const struct cli *c); /* the operation sql, which has a short for
 void cli_choose_target(struct cli *c, struct cli_target *t, json_t *body);
 /* One more, with NULL behind them. */
 void cli_push(char ***list, int *n, char *arg);
-/* The flags of run that stand for several keys; those become flags of `c`. */
-int cli_is_cluster(const char *arg);
+/* The flags of run that stand for several keys; those become flags of `c`. NULL: the argument is none. */
+const char *cli_is_cluster(const char *arg);
 void cli_take_cluster(struct cli *c, const char *flag, const char *text);
 /* nats-permissions, convert-config */
 int cli_nats_permissions(struct cli *c);

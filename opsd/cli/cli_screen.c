@@ -6,6 +6,7 @@
 
 #include "opsd/cli/cli_plain.h"
 #include "opsd/cli/cli_print.h"
+#include "opsd/cli/cli_screen_files.h"
 
 /* `hubleaf status` on one screen: what is wrong first, then the node, then a line a peer. */
 
@@ -318,10 +319,12 @@ cli_screen(const json_t *status, struct buf *out)
 	put_wrong(out, "warning", json_object_get(replication, "warnings"));
 	put_wrong(out, "missing", json_object_get(status, "missing"));
 	put_wrong(out, "pending", json_object_get(status, "pending"));
+	cli_screen_files_wrong(out, json_object_get(replication, "sqlite"));
 	if (out->len > 0)
 		buf_u8(out, '\n');
 	put_node(out, node, clustering);
 	put_peers(out, connections);
 	put_others(out, json_object_get(clustering, "network"), connections,
 	    screen_text(node, "node_name"));
+	cli_screen_files(out, json_object_get(replication, "sqlite"));
 }

@@ -111,6 +111,27 @@ cli()
 	[[ $status = 1 && $output == *"backup takes how many stay as --keep 2" ]]
 }
 
+@test "flags of HarmonyLite: as they are typed there, or a word about what is typed here" {
+	run "$HL_CLI" run -config config.toml
+	[[ $status = 2 && $output == *"'-config' is -c here"*"convert-config"* ]]
+	run "$HL_CLI" run -cleanup
+	[[ $status = 2 && $output == *"unknown flag: -cleanup"* ]]
+	run "$HL_CLI" run -cluster-addr
+	[[ $status = 2 && $output == *"'-cluster-addr' needs a value"* ]]
+	run "$HL_CLI" run -cluster-peers=nats://127.0.0.1:port/
+	[[ $status = 1 && $output == *"-cluster-peers takes host:port"* ]]
+	run "$HL_CLI" run --cluster-addr=4222
+	[[ $status = 1 && $output == *"-cluster-addr takes host:port, and '4222' is none"* ]]
+	printf '[nats]\nurls = []\n' >"$HL_T/config.toml"
+	run "$HL_CLI" -c "$HL_T/config.toml" run
+	[[ $status = 1 && $output == *"convert-config"* ]]
+}
+
+@test "sql: a statement of one word" {
+	cli sql begin
+	[[ $status = 1 && $output == *"'begin' is not allowed in 'sql'"* ]]
+}
+
 @test "help: the examples can be pasted" {
 	run "$HL_CLI" help csv_data_load
 	[[ $output == *"Example: delimiter='\t'"* ]]

@@ -203,7 +203,7 @@ refused_file()
 		[ -z "$(grep "$(port $n cluster)" "$HL_T/nodes/$n/hubleaf.yaml")" ]
 	done
 	HL_RUN_FLAGS="-cluster-addr 127.0.0.1:$(port n4 cluster)" node_run n4
-	HL_RUN_FLAGS="-cluster-addr 127.0.0.1:$(port n5 cluster) -cluster-peers nats://127.0.0.1:$(port n4 cluster)/" node_run n5
+	HL_RUN_FLAGS="-cluster-addr=127.0.0.1:$(port n5 cluster) -cluster-peers=nats://127.0.0.1:$(port n4 cluster)/" node_run n5
 	wait_until 20 in_network n4 n5
 	ok n5 '{"operation":"get_configuration"}' \
 	    ".clustering.hubServer.cluster.network.routes == [{\"host\":\"127.0.0.1\",\"port\":$(port n4 cluster)}]"

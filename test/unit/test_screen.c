@@ -172,6 +172,29 @@ test_nothing_runs(void **state)
 }
 
 static void
+test_sqlite_files(void **state)
+{
+	expect(
+	    "{\"hubleaf\":{\"status\":\"running\"},\"clustering\":{\"replication\":{\"sqlite\":["
+	    "{\"path\":\"/srv/a.db\",\"state\":\"ok\",\"log_rows\":3,\"pending_rows\":2,\"tables\":["
+	    "{\"table\":\"users\",\"refused\":1,\"refused_rows\":[{\"id\":1,\"reason\":\"UNIQUE\"}]},"
+	    "{\"table\":\"tags\",\"refused\":2,\"refused_rows\":[{\"id\":\"x\",\"reason\":\"no\\u0007\"}]},"
+	    "{\"table\":\"well\",\"refused\":0,\"refused_rows\":[]}]},"
+	    "{\"path\":\"/srv/b.db\",\"state\":\"/srv/b.db: is gone\",\"tables\":[{\"table\":\"t\"}]},"
+	    "{\"path\":\"/srv/c.db\",\"state\":\"it is damaged\",\"tables\":[]}]}}}",
+	    "pending: sqlite: /srv/a.db: 1 row of 'users' is not taken: 1: UNIQUE\n"
+	    "pending: sqlite: /srv/a.db: 2 rows of 'tags' are not taken, such as \"x\": no?\n"
+	    "warning: sqlite: /srv/b.db: is gone\n"
+	    "warning: sqlite: /srv/c.db: it is damaged\n"
+	    "\n"
+	    "this node  running\n"
+	    "\n"
+	    "/srv/a.db  ok      3 tables  log 3  pending 2\n"
+	    "/srv/b.db  not ok  1 table   log 0  pending 0\n"
+	    "/srv/c.db  not ok  0 tables  log 0  pending 0\n");
+}
+
+static void
 test_tables_count_letters_not_bytes(void **state)
 {
 	struct buf out = { 0 };
@@ -195,6 +218,7 @@ main(void)
 		cmocka_unit_test(test_a_linked_node),
 		cmocka_unit_test(test_it_is_one_screen),
 		cmocka_unit_test(test_nothing_runs),
+		cmocka_unit_test(test_sqlite_files),
 		cmocka_unit_test(test_tables_count_letters_not_bytes),
 	};
 
