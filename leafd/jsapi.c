@@ -152,6 +152,18 @@ jsapi_ask(struct jsapi *a, struct jsapi_call **handle, const char *subject, json
 }
 
 void
+jsapi_publish(struct jsapi *a, struct jsapi_call **handle, const char *subject, const char *header,
+    const char *value, const void *data, size_t len,
+    void (*cb)(const struct jsapi_answer *ans, void *arg), void *arg)
+{
+	struct jsapi_call *q = call_new(a, handle, arg);
+
+	q->api = cb;
+	nats_request_h(a->nats, subject, header, value, data, len, API_TIMEOUT_MS, jsapi_answer_cb,
+	    q);
+}
+
+void
 jsapi_cancel(struct jsapi_call **handle)
 {
 	struct jsapi_call *q = *handle;

@@ -37,6 +37,10 @@ struct jsapi_answer {
 /* `body` is taken, NULL means none. */
 void jsapi_ask(struct jsapi *a, struct jsapi_call **handle, const char *subject, json_t *body,
     void (*cb)(const struct jsapi_answer *ans, void *arg), void *arg);
+/* A message into a stream, with a header unless NULL: its answer is the stream's word that it is kept. */
+void jsapi_publish(struct jsapi *a, struct jsapi_call **handle, const char *subject,
+    const char *header, const char *value, const void *data, size_t len,
+    void (*cb)(const struct jsapi_answer *ans, void *arg), void *arg);
 /* Its cb will not run; NULL does nothing. */
 void jsapi_cancel(struct jsapi_call **handle);
 

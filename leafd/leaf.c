@@ -24,6 +24,7 @@
 #include "leafd/jsapi.h"
 #include "leafd/leafconf.h"
 #include "leafd/link/links.h"
+#include "leafd/objects.h"
 #include "leafd/publish.h"
 #include "leafd/stream_purge.h"
 #include "leafd/stream_stats.h"
@@ -49,6 +50,7 @@ struct leaf {
 	struct consume *consume;
 	struct catchup_carrier *catchup;
 	struct stream_purge *purge;
+	struct objects *objects;
 	struct stream_stats *stats;
 	struct links *links;       /* run without the server as well */
 	struct stream_opts stream; /* node borrowed from settings */
@@ -184,12 +186,14 @@ start_or_stop(struct leaf *l)
 		consume_start(l->consume, l->jsapi, l->settings->node);
 		catchup_start(l->catchup, l->jsapi, l->settings->node);
 		stream_purge_start(l->purge, l->jsapi, l->settings->node);
+		objects_start(l->objects, l->jsapi);
 		stream_stats_start(l->stats, l->jsapi, l->settings->node);
 	} else {
 		publish_stop(l->publish);
 		consume_stop(l->consume);
 		catchup_stop(l->catchup);
 		stream_purge_stop(l->purge);
+		objects_stop(l->objects);
 		stream_stats_stop(l->stats);
 	}
 }
@@ -371,6 +375,14 @@ on_stream_purge(struct chan *c, struct msg *m, void *arg)
 }
 
 static int
+on_object(struct chan *c, struct msg *m, void *arg)
+{
+	struct leaf *l = arg;
+
+	return (objects_ask(l->objects, m));
+}
+
+static int
 on_links(struct chan *c, struct msg *m, void *arg)
 {
 	struct leaf *l = arg;
@@ -425,6 +437,12 @@ static const struct chan_handler leaf_handlers[] = {
 	{ MSG_CONSUME, on_consume },
 	{ MSG_CATCHUP, on_catchup },
 	{ MSG_STREAM_PURGE, on_stream_purge },
+	{ MSG_OBJECT_MAKE, on_object },
+	{ MSG_OBJECT_LIST, on_object },
+	{ MSG_OBJECT_PUT, on_object },
+	{ MSG_OBJECT_NAME, on_object },
+	{ MSG_OBJECT_GET, on_object },
+	{ MSG_OBJECT_DROP, on_object },
 	{ MSG_LINKS, on_links },
 	{ MSG_LINK_ASK, on_link_ask },
 	{ MSG_LINK_PULL, on_link_pull },
@@ -494,6 +512,7 @@ leaf_start(struct svc *svc)
 	l->consume = consume_new(svc->base, opsd, leaf_changed_cb, l);
 	l->catchup = catchup_new(opsd);
 	l->purge = stream_purge_new(opsd);
+	l->objects = objects_new(opsd);
 	l->stats = stream_stats_new();
 	l->links = links_new(svc->base, opsd, supervisor_instance(l->sup), leaf_changed_cb, l);
 	return (l);
@@ -507,6 +526,7 @@ leaf_stop(struct leaf *l)
 	supervisor_free(l->sup);
 	catchup_free(l->catchup);
 	stream_purge_free(l->purge);
+	objects_free(l->objects);
 	stream_stats_free(l->stats);
 	links_free(l->links);
 	consume_free(l->consume);

@@ -58,7 +58,7 @@ add_tls(struct buf *b, const struct settings *s, int insecure)
 
 /*
  * Only requests and what consumers ask for cross a link: no node publishes
- * into another one's stream, and none manages it.
+ * into another one's stream or object store ($O), and none manages it.
  */
 static void
 add_denied(struct buf *b, const struct settings *s)
@@ -67,8 +67,10 @@ add_denied(struct buf *b, const struct settings *s)
 	char *subject;
 	size_t i;
 
-	buf_addf(b, "deny_exports: [ \"%s.txn.>\" ]\ndeny_imports: [\n\"%s.txn.>\"\n", prefix,
-	    prefix);
+	buf_addf(b,
+	    "deny_exports: [ \"%s.txn.>\", \"$O.>\" ]\ndeny_imports: [\n\"%s.txn.>\"\n"
+	    "\"$O.>\"\n",
+	    prefix, prefix);
 	for (i = 0; i < sizeof(denied_api) / sizeof(denied_api[0]); i++) {
 		subject = xasprintf("$JS.%s.API.%s", s->node, denied_api[i]);
 		natstext_quote(b, subject);

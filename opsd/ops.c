@@ -29,6 +29,7 @@
 #include "opsd/op/op_sql.h"
 #include "opsd/op/restart.h"
 #include "opsd/pki/pki.h"
+#include "opsd/snapshot/snapshots.h"
 #include "opsd/watch/health.h"
 #include "opsd/watch/metrics.h"
 
@@ -201,6 +202,8 @@ ops_start(struct svc *svc)
 	if (err == NULL)
 		o->watch.lite = o->lite = lite_start(&o->data);
 	if (err == NULL)
+		o->watch.snapshots = o->snapshots = snapshots_start(&o->rep, &err);
+	if (err == NULL)
 		o->http = ops_http(o, &err);
 	if (err != NULL)
 		fatalx("%s", err);
@@ -216,6 +219,7 @@ ops_stop(struct ops *o)
 {
 	o->data.stopping = 1;
 	http_stop(o->http);
+	snapshots_quiet(o->snapshots);
 	replication_quiet(&o->rep);
 	event_free(o->certends);
 	event_free(o->certs);
@@ -225,11 +229,13 @@ ops_stop(struct ops *o)
 	workers_stop(o->bodies);
 	workers_stop(o->statements);
 	workers_stop(o->rep.changes);
+	snapshots_stop(o->snapshots);
 	workers_stop(o->data.workers);
 	jobs_stop(o->jobs);
 	lite_stop(o->lite);
 	commit_stop(o->data.commit);
 	lite_free(o->lite);
+	snapshots_free(o->snapshots);
 	/* What the others have posted to this loop by now is run, then nobody posts. */
 	event_base_loop(o->data.svc->base, EVLOOP_NONBLOCK);
 	replication_stop(&o->rep);

@@ -177,6 +177,30 @@ conf_check_pins(const struct conf *c, struct buf *errs)
 		    conf_name(CL_TLS_PINNED), conf_name(HUB_LEAF_WEBSOCKET_PORT));
 }
 
+#define BUCKET_MAX 64
+
+/* A name of a stream and of subjects, and servers that have it. */
+static void
+conf_check_snapshots(const struct conf *c, struct buf *errs)
+{
+	const char *bucket = conf_str(c, SNAPSHOT_BUCKET);
+	size_t n = bucket != NULL ? strlen(bucket) : 0;
+
+	if (n == 0 || n > BUCKET_MAX ||
+	    strspn(bucket, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != n)
+		conf_fault(errs, "'%s' must have letters, digits, - and _, at most %d",
+		    conf_name(SNAPSHOT_BUCKET), BUCKET_MAX);
+	if (conf_bool(c, SNAPSHOT_ENABLED) && !conf_bool(c, CL_ENABLED) &&
+	    strcmp(conf_str(c, SNAPSHOT_STORE), "nats") == 0)
+		conf_fault(errs,
+		    "'%s' must be file when '%s' is not set: without that there is no nats-server",
+		    conf_name(SNAPSHOT_STORE), conf_name(CL_ENABLED));
+	if (conf_int(c, SNAPSHOT_REPLICAS) > 1 && !natsconf_is_external(c))
+		conf_fault(errs,
+		    "'%s' must be 1 without '%s': a node's own server has its snapshots alone",
+		    conf_name(SNAPSHOT_REPLICAS), conf_name(NATS_URLS));
+}
+
 void
 conf_check_together(const struct conf *c, struct buf *errs)
 {
@@ -195,6 +219,7 @@ conf_check_together(const struct conf *c, struct buf *errs)
 	conf_check_ports(c, errs);
 	conf_check_link_ports(c, errs);
 	conf_check_rotation(c, errs);
+	conf_check_snapshots(c, errs);
 }
 
 int

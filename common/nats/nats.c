@@ -260,9 +260,18 @@ void
 nats_request(struct nats *n, const char *subject, const void *data, size_t len, unsigned timeout_ms,
     void (*cb)(const struct nats_msg *m, void *arg), void *arg)
 {
+	nats_request_h(n, subject, NULL, NULL, data, len, timeout_ms, cb, arg);
+}
+
+void
+nats_request_h(struct nats *n, const char *subject, const char *header, const char *value,
+    const void *data, size_t len, unsigned timeout_ms,
+    void (*cb)(const struct nats_msg *m, void *arg), void *arg)
+{
 	struct nats_request *r = xcalloc(1, sizeof(*r));
 	struct timeval wait = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
 	char *reply;
+	int sent;
 
 	r->id = ++n->last_id;
 	r->n = n;
@@ -273,7 +282,9 @@ nats_request(struct nats *n, const char *subject, const void *data, size_t len, 
 		fatalx("nats: out of memory");
 	HASH_ADD(hh, n->requests, id, sizeof(r->id), r);
 	reply = xasprintf("%s.%llx", n->inbox, (unsigned long long)r->id);
-	if (nats_publish(n, subject, reply, data, len) == -1)
+	sent = header != NULL ? nats_publish_h(n, subject, reply, header, value, data, len) :
+				nats_publish(n, subject, reply, data, len);
+	if (sent == -1)
 		wait.tv_sec = wait.tv_usec = 0;
 	free(reply);
 	evtimer_add(r->timer, &wait);

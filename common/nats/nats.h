@@ -69,5 +69,9 @@ char *nats_inbox(struct nats *n);
 /* Ask once; `cb` runs exactly once (unless closed), with NULL on time-out, no responders or not connected. */
 void nats_request(struct nats *n, const char *subject, const void *data, size_t len,
     unsigned timeout_ms, void (*cb)(const struct nats_msg *m, void *arg), void *arg);
+/* The same with one header; header NULL: without. */
+void nats_request_h(struct nats *n, const char *subject, const char *header, const char *value,
+    const void *data, size_t len, unsigned timeout_ms,
+    void (*cb)(const struct nats_msg *m, void *arg), void *arg);
 
 #endif

@@ -85,8 +85,6 @@ instead_of(const char *theirs)
 	static const struct {
 		const char *begins, *text;
 	} ways[] = {
-		{ "snapshot.",
-		    ": a node that lacks too much gets copies of the tables from others" },
 		{ "replication_log.shards", ": a node has one stream" },
 		{ "replication_log.max_entries",
 		    ": log and stream have limits by age and bytes, clustering.leafServer.streams" },
@@ -203,6 +201,17 @@ take_replicas(struct convert *c, const char *key, const json_t *v, const char *o
 	set_ours(c, key, key, json_integer(n > 5 ? 5 : n));
 }
 
+/* Servers of one's own have a snapshot each. */
+static void
+take_copies(struct convert *c, const char *key, const json_t *v, const char *ours)
+{
+	if (has_urls(c))
+		take_same(c, key, v, ours);
+	else
+		note_key(c, key,
+		    "has no counterpart without nats.urls: each node has its own store");
+}
+
 /* Of the server that a node has only without nats.urls: theirs passes over it then. */
 static int
 is_of_no_server(struct convert *c, const char *key)
@@ -283,6 +292,7 @@ static const struct {
 	{ "snapshot.s3.*", NULL, "snapshots are with the servers or in files" },
 	{ "snapshot.webdav.*", NULL, "snapshots are with the servers or in files" },
 	{ "snapshot.sftp.*", NULL, "snapshots are with the servers or in files" },
+	{ "snapshot.nats.replicas", take_copies, NULL },
 	{ "snapshot.*", take_same, NULL },
 	{ "replication_log.replicas", take_replicas, NULL },
 	{ "replication_log.update_existing", NULL, "a stream is always made to be as configured" },

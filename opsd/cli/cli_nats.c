@@ -47,8 +47,25 @@ put_api(struct rights *r, const char *const *verbs, const char *of)
 	free(api);
 }
 
+/* Snapshots: those of all nodes are in one object store. */
 static void
-put_publish(struct rights *r)
+put_object_store(struct rights *r, const struct conf *c)
+{
+	static const char *const own[] = { "STREAM.CREATE", "STREAM.PURGE", "STREAM.MSG.GET",
+		NULL };
+	const char *bucket = conf_str(c, SNAPSHOT_BUCKET);
+	char *stream;
+
+	if (!conf_bool(c, SNAPSHOT_ENABLED) || strcmp(conf_str(c, SNAPSHOT_STORE), "nats") != 0)
+		return;
+	stream = xasprintf("OBJ_%s", bucket);
+	put_subject(r, xasprintf("$O.%s.>", bucket));
+	put_api(r, own, stream);
+	free(stream);
+}
+
+static void
+put_publish(struct rights *r, const struct conf *c)
 {
 	static const char *const own[] = { "STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE",
 		"STREAM.PURGE", "STREAM.MSG.GET", "DIRECT.GET", NULL };
@@ -64,6 +81,7 @@ put_publish(struct rights *r)
 	put_subject(r, xasprintf("%s%s.>", SUBJECT_INBOX, r->names.subjects));
 	put_api(r, own, stream);
 	put_api(r, any, NULL);
+	put_object_store(r, c);
 	free(stream);
 }
 
@@ -148,7 +166,7 @@ cli_nats_permissions(struct cli *c)
 	    r.node);
 	put_login(&r.out, c->conf, r.node);
 	buf_addf(&r.out, "  permissions: {\n    publish: { allow: [\n");
-	put_publish(&r);
+	put_publish(&r, c->conf);
 	buf_addf(&r.out, "    ] }\n    subscribe: { allow: [\n");
 	put_subscribe(&r);
 	buf_addf(&r.out, "    ] }\n  }\n}\n");

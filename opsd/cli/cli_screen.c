@@ -123,6 +123,53 @@ put_node(struct buf *out, const json_t *node, const json_t *clustering)
 	put_said(out, node);
 }
 
+/* "12 minutes" */
+static void
+put_age(struct buf *out, long long ms)
+{
+	static const struct {
+		long long ms;
+		const char *one;
+	} units[] = { { 86400000, "day" }, { 3600000, "hour" }, { 60000, "minute" },
+		{ 1000, "second" } };
+	size_t i = 0;
+
+	while (i < sizeof(units) / sizeof(units[0]) - 1 && ms < 2 * units[i].ms)
+		i++;
+	buf_addf(out, "%lld %s%s", ms / units[i].ms, units[i].one,
+	    ms / units[i].ms == 1 ? "" : "s");
+}
+
+static void
+put_snapshots(struct buf *out, const json_t *s)
+{
+	const json_t *restoring = json_object_get(s, "restoring");
+
+	if (!json_is_object(s))
+		return;
+	buf_addf(out, "snapshots in %s: ", screen_text(s, "store"));
+	if (json_object_get(s, "age_ms") == NULL)
+		buf_addf(out, "none yet");
+	else {
+		buf_addf(out, "the newest is ");
+		put_age(out, screen_number(s, "age_ms"));
+		buf_addf(out, " old");
+	}
+	if (json_object_get(s, "newest_bytes") != NULL)
+		buf_addf(out, " and has %lld bytes", screen_number(s, "newest_bytes"));
+	if (json_is_true(json_object_get(s, "taking")))
+		buf_addf(out, ", one is being taken");
+	buf_u8(out, '\n');
+	if (restoring != NULL)
+		buf_addf(out, "restoring a snapshot: %lld of about %lld rows, %lld tables done\n",
+		    screen_number(restoring, "records"), screen_number(restoring, "total_records"),
+		    screen_number(restoring, "tables"));
+	if (json_object_get(s, "error") != NULL) {
+		buf_addf(out, "snapshots went wrong at %s: ", screen_text(s, "error_time"));
+		put_text(out, screen_text(s, "error"));
+	}
+}
+
 /* ---- peers ---- */
 
 /* The greatest of a peer's tables. */
@@ -323,6 +370,7 @@ cli_screen(const json_t *status, struct buf *out)
 	if (out->len > 0)
 		buf_u8(out, '\n');
 	put_node(out, node, clustering);
+	put_snapshots(out, json_object_get(replication, "snapshots"));
 	put_peers(out, connections);
 	put_others(out, json_object_get(clustering, "network"), connections,
 	    screen_text(node, "node_name"));

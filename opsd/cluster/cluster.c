@@ -110,6 +110,8 @@ cluster_view(struct cluster *c, const uint8_t *peer, struct peer_view *out)
 	out->api_port = v->api_port;
 	out->system_info = json_incref(v->system_info);
 	out->received = positions_ref(v->received);
+	out->snapshot_rank = v->snapshot_rank;
+	out->snapshot_ms = v->snapshot_ms;
 	out->refused = xstrdup(v->refused);
 	out->incarnation = c->rep->data->log.incarnation;
 	pthread_mutex_unlock(&c->lock);

@@ -33,7 +33,9 @@ struct view {
 	uint64_t claimed_us;              /* that it has what our log has not: the last believed */
 	unsigned claims;                  /* so many, each soon after the one before */
 	char *refused;                    /* why (compat.h), or NULL */
-	char *link_key;                   /* it shows on links, as it says; or NULL */
+	unsigned snapshot_rank;           /* of status.h */
+	uint64_t snapshot_ms;
+	char *link_key; /* it shows on links, as it says; or NULL */
 	UT_hash_handle hh;
 };
 

@@ -231,6 +231,8 @@ take_status(struct cluster *c, const struct peer *p, struct view *v, const struc
 	free(v->link_key);
 	v->link_key = xstrdup(a->link_key);
 	take_topology(v, a);
+	v->snapshot_rank = a->snapshot_rank;
+	v->snapshot_ms = a->snapshot_ms;
 	if (status_answered(&v->base, x->upto, a))
 		v->asked_us = 0;
 	j = status_job(c->rep, p, a);

@@ -10,6 +10,7 @@
 #include "opsd/cluster/cluster.h"
 #include "opsd/cluster/cursors.h"
 #include "opsd/cluster/nodes.h"
+#include "opsd/cluster/origin.h"
 #include "opsd/cluster/replication.h"
 
 #define LOOK_US 2000000
@@ -101,6 +102,15 @@ is_reachable(struct replication *rep, const uint8_t *id)
 	return (yes);
 }
 
+/* A snapshot that may have what it would copy is looked for. */
+static int
+is_held_back(struct replication *rep, const struct cursor_view *v)
+{
+	const struct replication_snapshots *s = &rep->snapshots;
+
+	return (s->holds != NULL && s->holds(s->arg, v->database, v->name));
+}
+
 /* Whoever has waited for a copy, and need not any more. */
 static void
 give_turn(struct group *g, const char *database, const char *name)
@@ -112,7 +122,8 @@ give_turn(struct group *g, const char *database, const char *name)
 	all = cursors_named(rep->cursors, database, name, &n);
 	for (size_t i = 0; i < n; i++)
 		if (cursor_view(all[i])->state == CURSOR_QUEUED &&
-		    is_reachable(rep, cursor_view(all[i])->peer) && !others_copy(rep, all[i]))
+		    is_reachable(rep, cursor_view(all[i])->peer) &&
+		    !is_held_back(rep, cursor_view(all[i])) && !others_copy(rep, all[i]))
 			cursors_on(g, all[i], &(struct cursor_event){ .kind = ON_TURN });
 	free(all);
 }
@@ -188,9 +199,16 @@ place_by_given(struct group *g, struct cursor *cur)
 	return (place_cursor(g, cur, &p, of.done ? NULL : of.from));
 }
 
+/* What rows came with positions. */
+struct coming {
+	const char *database, *name;
+	uint64_t from_ms;
+	const uint8_t *leans; /* who is still to give more of them, or NULL */
+};
+
 /* A cursor that waits takes it at once; 1: it is kept for one that may need it yet. */
 static int
-is_kept(struct group *g, const struct cursor_view *from, struct given_position *p)
+is_kept(struct group *g, const struct coming *from, struct given_position *p)
 {
 	struct replication *rep = replication_of(g);
 	struct cursor *cur;
@@ -207,7 +225,7 @@ is_kept(struct group *g, const struct cursor_view *from, struct given_position *
 		return (0);
 	if (cursor_view(cur)->state != CURSOR_QUEUED)
 		return (!has_passed(cursor_view(cur), p));
-	place_cursor(g, cur, p, from->peer);
+	place_cursor(g, cur, p, from->leans);
 	return (0);
 }
 
@@ -215,6 +233,7 @@ void
 firstcopy_give(struct group *g, struct cursor *cur, const struct table *t, struct rd *positions)
 {
 	const struct cursor_view *v = cursor_view(cur);
+	const struct coming from = { v->database, v->name, v->from_ms, v->peer };
 	struct given_position *list;
 	uint32_t n, kept = 0;
 
@@ -222,7 +241,7 @@ firstcopy_give(struct group *g, struct cursor *cur, const struct table *t, struc
 	if (list == NULL)
 		return;
 	for (uint32_t i = 0; i < n; i++)
-		if (is_kept(g, v, &list[i]))
+		if (is_kept(g, &from, &list[i]))
 			list[kept++] = list[i];
 	given_put(g, replication_of(g)->givens, v->peer, t->id, list, kept);
 }
@@ -246,9 +265,12 @@ firstcopy_begun(struct group *g, struct cursor *cur)
 	const struct cursor_view *v = cursor_view(cur);
 	struct cursor_event e = { .kind = ON_OTHER_COPIES };
 
-	if (!v->beside && !v->recovering && !place_by_given(g, cur) &&
-	    others_copy(replication_of(g), cur))
-		cursors_on(g, cur, &e);
+	if (!v->beside && !v->recovering && !place_by_given(g, cur)) {
+		if (is_held_back(replication_of(g), v))
+			e.why = "a snapshot goes first";
+		if (e.why != NULL || others_copy(replication_of(g), cur))
+			cursors_on(g, cur, &e);
+	}
 	forget_given(g, v->peer, v->database, v->name);
 }
 
@@ -285,6 +307,68 @@ void
 firstcopy_gone(struct group *g, const uint8_t *peer, const char *database, const char *name)
 {
 	forget_given(g, peer, database, name);
+	give_turn(g, database, name);
+}
+
+/* ---- snapshots ---- */
+
+/* What a snapshot came with is kept as if from a node that is none. */
+static const uint8_t nobody[NODE_ID_LEN];
+
+int
+firstcopy_waits(struct group *g, const char *database, const char *name, uint64_t *from_ms)
+{
+	struct cursor **all;
+	size_t n;
+	int waits = 0;
+
+	all = cursors_named(replication_of(g)->cursors, database, name, &n);
+	*from_ms = UINT64_MAX;
+	for (size_t i = 0; i < n; i++) {
+		const struct cursor_view *v = cursor_view(all[i]);
+
+		if (v->state != CURSOR_QUEUED)
+			continue;
+		waits = 1;
+		if (v->from_ms < *from_ms)
+			*from_ms = v->from_ms;
+	}
+	free(all);
+	return (waits);
+}
+
+/* Rows came from a node that the table has no cursor of. */
+static void
+forget_origin(struct group *g, const struct table *t, const uint8_t *taker)
+{
+	if (memcmp(taker, group_data(g)->node_id, NODE_ID_LEN) != 0 &&
+	    cursors_find_named(replication_of(g)->cursors, taker, t->database, strlen(t->database),
+		t->name, strlen(t->name)) == NULL)
+		origin_forget(g, t->database, t->name);
+}
+
+void
+firstcopy_restored(struct group *g, const struct table *t, const uint8_t *taker,
+    const struct given_position *positions, uint32_t n, uint64_t from_ms)
+{
+	const struct coming from = { t->database, t->name, from_ms, NULL };
+	struct givens *givens = replication_of(g)->givens;
+	struct given_position *list = xcalloc(n + 1, sizeof(*list));
+	uint32_t kept = 0;
+
+	forget_origin(g, t, taker);
+	for (uint32_t i = 0; i < n; i++) {
+		list[kept] = positions[i];
+		kept += (uint32_t)is_kept(g, &from, &list[kept]);
+	}
+	given_put(g, givens, nobody, t->id, list, kept);
+	if (kept > 0)
+		given_done(g, givens, given_find(givens, nobody, t->id));
+}
+
+void
+firstcopy_turn(struct group *g, const char *database, const char *name)
+{
 	give_turn(g, database, name);
 }
 

@@ -33,6 +33,22 @@ void firstcopy_ended(struct group *g, struct cursor *cur);
 void firstcopy_gone(struct group *g, const uint8_t *peer, const char *database, const char *name);
 
 /*
+ * A snapshot is a copy that is not any peer's: what it brings comes with positions of all nodes, and
+ * the cursors that wait go on there (replication.h: holds).  These are for who restores it.
+ */
+
+/* Whether a cursor waits to copy the table; *from_ms: since when it needs rows, 0: all. */
+int firstcopy_waits(struct group *g, const char *database, const char *name, uint64_t *from_ms);
+/*
+ * All rows of the snapshot that changed since from_ms are merged, in earlier batches or this one; with
+ * the positions they came from `taker`.
+ */
+void firstcopy_restored(struct group *g, const struct table *t, const uint8_t *taker,
+    const struct given_position *positions, uint32_t n, uint64_t from_ms);
+/* Nothing holds its copies any more. */
+void firstcopy_turn(struct group *g, const char *database, const char *name);
+
+/*
  * What this node had removed by itself counts again (group_recall): of no peer all is here, so that
  * no position of ours in its log counts for others.
  */

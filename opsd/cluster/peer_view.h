@@ -18,6 +18,8 @@ struct peer_view {
 	json_t *system_info;        /* new reference or NULL */
 	struct positions *received; /* what it has of ours; or NULL */
 	uint64_t incarnation;       /* of our log */
+	unsigned snapshot_rank;     /* 0: it takes none (replication.h) */
+	uint64_t snapshot_ms;       /* the newest snapshot that it knows of, 0: none */
 	char *refused;              /* why nothing goes to it or from it (compat.h), or NULL */
 };
 void peer_view_clear(struct peer_view *v);

@@ -5,6 +5,24 @@
 #include "opsd/store/data.h"
 #include "opsd/store/group.h"
 
+/*
+ * Snapshots, which the room above this one takes and restores: another place where first copies come
+ * from (firstcopy.h), and what peers are told of them.
+ */
+struct replication_snapshots {
+	/* Whether copies of the table wait for one that is looked for.  NULL: there are none.  Commit thread. */
+	int (*holds)(void *arg, const char *database, const char *table);
+	/* Why none could be taken the last time; the caller frees it.  NULL: all is well.  Any thread. */
+	char *(*fault)(void *arg);
+	void *arg;
+	_Atomic unsigned
+	    rank; /* of this node among those that take them, see below; 0 takes none */
+	_Atomic uint64_t taken_ms; /* the newest that is known here */
+};
+/* Who has more tables goes first, then who has all of them. */
+#define SNAPSHOT_RANK(tables, whole) (2 * (unsigned)(tables) + ((whole) ? 1 : 0))
+#define SNAPSHOT_RANK_MAX            SNAPSHOT_RANK(1u << 20, 1)
+
 /* What this room works on: our data, and who gets and gives what of it. */
 struct replication {
 	struct data *data;
@@ -30,6 +48,7 @@ struct replication {
 	struct givens *givens; /* positions that came with copies */
 	struct origins *origins; /* of tables that were made because a peer has them */
 	uint64_t looked_us;      /* firstcopy.h: when copies were looked at last */
+	struct replication_snapshots snapshots;
 };
 
 /*

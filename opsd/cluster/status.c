@@ -172,6 +172,8 @@ status_answer(struct replication *rep, const struct status_question *q, struct p
 		.heads_incarnation = rep->data->log.incarnation,
 		/* Before the heads: what is committed meanwhile is news the next time, too. */
 		.heads_upto = rep->data->log.durable,
+		.snapshot_rank = rep->snapshots.rank,
+		.snapshot_ms = rep->snapshots.taken_ms,
 	};
 	memcpy(a->id, rep->data->node_id, NODE_ID_LEN);
 	roster_member(rep->roster, rep->data->node_id, &own);

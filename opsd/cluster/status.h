@@ -21,7 +21,7 @@
  *     "cursors":[[table,incarnation,seq,ms,mark]...],"heads_after":[incarnation,seq],"life",
  *     "topology_digest"}, or only up to "digest" with "cursors":[]: it asks who we are
  *   answer: {"id","name","incarnation","now","uptime","ports":{"clustering","operations_api"},
- *     "system_info","digest","roster","link_key"?,"heads":[[table,head,ms,rows]...],"heads_upto":[incarnation,seq]},
+ *     "system_info","digest","roster","link_key"?,"snapshots"?:[rank,taken ms],"heads":[[table,head,ms,rows]...],"heads_upto":[incarnation,seq]},
  *     or in place of the last "again":true; "link_key": the hash of the key that it shows on links; head -1: no such table any more; "topology_digest"
  *     and, when the asker has another one, "topology" (topology.h)
  * Both have what compat.h says of formats, too.
@@ -70,6 +70,8 @@ struct status_answer {
 	uint64_t heads_incarnation, heads_upto; /* unless `again` */
 	int64_t topology_digest;
 	struct topology_report *topology; /* or NULL */
+	unsigned snapshot_rank;           /* replication.h; 0 where it takes none */
+	uint64_t snapshot_ms;             /* the newest that it knows of */
 };
 
 json_t *status_question_write(const struct status_question *q);

@@ -77,6 +77,9 @@ status_answer_write(const struct status_answer *a)
 			(json_int_t)a->heads_upto));
 	if (a->topology != NULL)
 		json_object_set_new(o, "topology", topology_report_write(a->topology));
+	if (a->snapshot_rank != 0 || a->snapshot_ms != 0)
+		json_object_set_new(o, "snapshots",
+		    json_pack("[I,I]", (json_int_t)a->snapshot_rank, (json_int_t)a->snapshot_ms));
 	return (o);
 }
 
@@ -187,6 +190,19 @@ heads_read(struct status_answer *a, const json_t *o, struct peerjson *w)
 		place_read(o, "heads_upto", &a->heads_incarnation, &a->heads_upto, w);
 }
 
+static void
+snapshots_read(struct status_answer *a, const json_t *o, struct peerjson *w)
+{
+	uint64_t v[2];
+
+	peerjson_numbers(w, o, "snapshots", v, 2);
+	if (v[0] > SNAPSHOT_RANK_MAX || v[1] > INT64_MAX)
+		peerjson_fault(w, "snapshots", "must be a rank up to %u and a time",
+		    SNAPSHOT_RANK_MAX);
+	a->snapshot_rank = (unsigned)v[0];
+	a->snapshot_ms = v[1];
+}
+
 int
 status_answer_read(struct status_answer *a, const json_t *o, char **fault)
 {
@@ -207,6 +223,8 @@ status_answer_read(struct status_answer *a, const json_t *o, char **fault)
 		peerjson_fault(&w, "link_key", "must have %d digits", PEM_HASH - 1);
 	heads_read(a, o, &w);
 	a->topology_digest = (int64_t)peerjson_bits(&w, o, "topology_digest");
+	if (json_object_get(o, "snapshots") != NULL)
+		snapshots_read(a, json_object_get(o, "snapshots"), &w);
 	if (json_object_get(o, "topology") != NULL)
 		a->topology = topology_report_read(peerjson_object(&w, o, "topology"), &w);
 	if (w.fault == NULL)

@@ -326,6 +326,22 @@ warn_certificates(struct replication *rep, json_t *list)
 	json_decref(ends);
 }
 
+/* The room that takes them says so. */
+static void
+warn_snapshots(struct replication *rep, json_t *list)
+{
+	char *why = rep->snapshots.fault != NULL ? rep->snapshots.fault(rep->snapshots.arg) : NULL;
+
+	if (why != NULL)
+		warnings_add(list, "snapshot",
+		    json_sprintf(
+			"No snapshot could be taken: %s. It is tried again every half "
+			"minute; a node that starts empty begins with an older one, or copies "
+			"its tables",
+			why));
+	free(why);
+}
+
 json_t *
 warnings(struct replication *rep)
 {
@@ -345,6 +361,7 @@ warnings(struct replication *rep)
 	warnings_links(rep, leaf, list);
 	json_decref(leaf);
 	warn_own_clock(rep, list);
+	warn_snapshots(rep, list);
 	all = nodes_all(rep->nodes, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (peer_active(all[i])) {

@@ -22,6 +22,7 @@ struct ops {
 	struct jobs *jobs;
 	struct lite *lite;
 	struct auth *auth;
+	struct snapshots *snapshots;
 	struct pki *pki; /* who we are on links, and whom we believe */
 	struct watch watch;
 	struct workers *pages;       /* one thread: pages of metrics.h */

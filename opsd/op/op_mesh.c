@@ -21,6 +21,7 @@
 #include "opsd/op/op_revoked.h"
 #include "opsd/op/op_unlinked.h"
 #include "opsd/pki/retained.h"
+#include "opsd/snapshot/snapshots.h"
 
 #define NETWORK_MS     2000 /* cluster_network waits this long by default */
 #define NETWORK_MAX_MS 60000
@@ -253,11 +254,12 @@ op_mesh_status(struct request *r)
 		files = NULL;
 	}
 	reply_json(r, 200,
-	    json_pack("{s:s*, s:s, s:b, s:o, s:o, s:o, s:o, s:o*}", "type",
+	    json_pack("{s:s*, s:s, s:b, s:o, s:o, s:o, s:o, s:o*, s:o*}", "type",
 		r->ops->data.live.links ? "cluster-status" : NULL, "node_name", name, "is_enabled",
 		(int)r->ops->data.live.replicates, "servers", daemons_servers(r->ops->rep.daemons),
 		"connections", connections_json(r->ops), "warnings", warnings(&r->ops->rep),
-		"revoked_certificates", op_revoked_list(r->ops), "sqlite", files));
+		"revoked_certificates", op_revoked_list(r->ops), "sqlite", files, "snapshots",
+		snapshots_status(r->ops->snapshots)));
 	free(name);
 }
 

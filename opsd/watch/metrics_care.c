@@ -6,6 +6,7 @@
 #include "opsd/auth/certends.h"
 #include "opsd/cluster/warnings.h"
 #include "opsd/job/backup.h"
+#include "opsd/snapshot/snapshots.h"
 #include "opsd/store/catalog.h"
 #include "opsd/store/key.h"
 #include "opsd/store/store.h"
@@ -89,6 +90,31 @@ put_tables(struct watch *w, struct buf *out)
 	free(all);
 }
 
+static void
+put_snapshots(struct watch *w, struct buf *out)
+{
+	struct snapshots_view v;
+
+	if (!snapshots_view(w->snapshots, &v))
+		return;
+	metric_head(out, "snapshot_timestamp_seconds", "gauge",
+	    "When the newest snapshot that this node knows of was taken; not there when none was.");
+	if (v.newest_ms != 0)
+		metric_line(out, "snapshot_timestamp_seconds", (double)v.newest_ms / 1000, NULL);
+	metric_head(out, "snapshot_bytes", "gauge",
+	    "Of that snapshot, when it is in this node's store.");
+	if (v.newest_bytes != 0)
+		metric_line(out, "snapshot_bytes", (double)v.newest_bytes, NULL);
+	metric_one(out, "snapshots_taken_total", "counter", "Snapshots that this node took.",
+	    (double)v.taken);
+	metric_one(out, "snapshots_failed_total", "counter",
+	    "Times that this node could not take one.", (double)v.failed);
+	metric_one(out, "snapshot_restored_tables_total", "counter",
+	    "Tables of this node that began with a snapshot.", (double)v.restored_tables);
+	metric_one(out, "snapshot_restored_rows_total", "counter", "Rows that these had in it.",
+	    (double)v.restored_rows);
+}
+
 void
 metrics_care(struct watch *w, struct buf *out)
 {
@@ -100,5 +126,6 @@ metrics_care(struct watch *w, struct buf *out)
 	    "When get_backup last sent a whole backup; not there when it never did.");
 	if (backup != -1)
 		metric_line(out, "backup_timestamp_seconds", (double)backup, NULL);
+	put_snapshots(w, out);
 	put_tables(w, out);
 }

@@ -10,6 +10,7 @@ struct watch {
 	struct auth *auth;
 	struct jobs *jobs;
 	struct lite *lite;
+	struct snapshots *snapshots;
 	struct metrics *metrics;
 	_Atomic int unavailable; /* health.h */
 };
