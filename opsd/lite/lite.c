@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/tls/crypto.h"
 #include "opsd/lite/lite_priv.h"
+#include "opsd/lite/litedb.h"
 #include "opsd/store/queue.h"
 
 /*
@@ -114,6 +115,7 @@ lite_say(struct litefile *f, char *state)
 {
 	int new;
 
+	litedb_utf8(state);
 	pthread_mutex_lock(&f->lock_shared);
 	new = f->state == NULL || strcmp(f->state, state) != 0;
 	if (new) {

@@ -145,7 +145,14 @@ int liteopen_open(struct litefile *f, int create, char **why);
 void liteopen_close(struct litefile *f);
 /* Tables as the schema is now; 1: nothing changed, 0: it did, -1 with *why: not now. */
 int liteopen_refresh(struct litefile *f, char **why);
+/*
+ * Within a transaction: whether the tables are what was read.  Otherwise all there is to do is to
+ * leave the transaction, and they are read anew.
+ */
+int liteopen_is_current(struct litefile *f);
 struct litetable *liteopen_table(struct litefile *f, unsigned number);
+/* Its triggers, while the schema is what was read, else SQLITE_ABORT; SQLite's result code. */
+int liteopen_watch(struct litefile *f, const struct litetable *t);
 /* The definition that the node has of a table: counted, NULL: none. */
 struct table *liteopen_node_table(struct litefile *f, const struct litetable *t);
 /* -1 with *why: the file is another, or is not there. */
@@ -174,9 +181,11 @@ void litebatch_begin(struct litebatch *b, struct litefile *f, int take);
 /* Reads the row of that key (NULL fault) out of the file; SQLite's result code. */
 int litebatch_add(struct litebatch *b, struct litetable *t, const struct litevalue *key,
     const struct buf *bytes);
-/* The row where the statement is. */
+/* The row where the statement is; one that no transaction can hold is refused. */
 void litebatch_add_row(struct litebatch *b, const struct litetable *t, sqlite3_stmt *s,
     const struct buf *key);
+/* Whether it has as much as one transaction should. */
+int litebatch_full(const struct litebatch *b);
 /* 200, or what the commit says, with the reason in job.error. */
 int litebatch_commit(struct litebatch *b);
 void litebatch_free(struct litebatch *b);
@@ -195,7 +204,7 @@ int litedrain_keys_read(struct litefile *f, struct litekeys *keys);
 int litedrain_keys_has(const struct litekeys *keys, const struct litetable *t,
     const struct buf *key);
 void litedrain_keys_free(struct litekeys *keys);
-/* The next window of the log: 1 there was one, 0 none, -1 not now. */
+/* The next window of the log, in a transaction of its own if there is none: 1 there was one, 0 none, -1 not now. */
 int litedrain_window(struct litefile *f);
 /* Removes from the file's log what was taken, when it is time, or `now`; -1: not now. */
 int litedrain_prune(struct litefile *f, int now);

@@ -16,6 +16,7 @@
 #include "opsd/lite/litedb.h"
 #include "opsd/lite/litelog.h"
 #include "opsd/store/queue.h"
+#include "opsd/store/value.h"
 
 /* How a file begins to be replicated, and how it ends. */
 
@@ -92,7 +93,9 @@ check_path(struct litefile *f, struct refusal *no)
 	}
 	free(f->path);
 	f->path = real;
-	if (!is_path_listed(f->data, f->path))
+	if (!value_utf8(real, strlen(real)))
+		refuse_attach(no, 400, "'path' leads to a name that is not UTF-8");
+	else if (!is_path_listed(f->data, f->path))
 		refuse_attach(no, 403,
 		    "'path' %s is in none of the folders of sqlite.paths, which says what may be "
 		    "attached",
@@ -182,7 +185,7 @@ left_out(struct litefile *f)
 		if (litetable_read(&t, f->db, json_string_value(name), &why) == 0)
 			litetable_free(&t);
 		else
-			json_array_append_new(list, json_string(why));
+			json_array_append_new(list, json_string(litedb_utf8(why)));
 		free(why);
 		why = NULL;
 	}
@@ -371,15 +374,12 @@ make_node_table(struct litefile *f, struct litetable *t, char **why)
 static void
 know_table(struct litefile *f, struct litetable *t, enum lite_look look)
 {
-	json_t *columns = json_array();
+	json_t *o = json_pack("{s:s, s:I, s:I, s:i}", "table", t->name, "number",
+	    (json_int_t)t->number, "id", (json_int_t)t->id, "look", (int)look);
 
-	for (int k = 0; k < t->ncols; k++)
-		json_array_append_new(columns, json_string(t->cols[k].name));
 	t->look = look;
-	json_array_append_new(f->known,
-	    json_pack("{s:s, s:I, s:I, s:o, s:i}", "table", t->name, "number",
-		(json_int_t)t->number, "id", (json_int_t)t->id, "columns", columns, "look",
-		(int)look));
+	litetable_tell(t, o);
+	json_array_append_new(f->known, o);
 }
 
 /* -1 with *why. */
@@ -406,6 +406,7 @@ liteattach_table(struct litefile *f, size_t i)
 	struct litetable *t = &f->tables[i];
 	struct table *node = liteopen_node_table(f, t);
 	char *why = NULL;
+	int rc;
 
 	if (node != NULL && (strcmp(node->primary_key, t->key_name) != 0 || node->stat->file != 0))
 		why = xasprintf("table '%s' is new in the file, and another one in '%s'", t->name,
@@ -413,7 +414,12 @@ liteattach_table(struct litefile *f, size_t i)
 	table_unref(node);
 	if (why == NULL) {
 		t->number = ++f->last_number;
-		if (litelog_watch(f->db, t) != SQLITE_OK)
+		rc = liteopen_watch(f, t);
+		if (rc == SQLITE_ABORT || litedb_is_busy(rc)) {
+			f->schema = -1; /* it has its turn again */
+			return;
+		}
+		if (rc != SQLITE_OK)
 			why = litedb_fault(f->db, f->path);
 		else
 			follow_tables(f, i, i + 1, LOOK_LOCAL, &why);
@@ -427,10 +433,10 @@ liteattach_table(struct litefile *f, size_t i)
 static int
 put_log(struct litefile *f)
 {
-	int rc = litelog_remove(f->db);
+	int rc = litedb_exec(f->db, "BEGIN IMMEDIATE");
 
 	if (rc == SQLITE_OK)
-		rc = litedb_exec(f->db, "BEGIN IMMEDIATE");
+		rc = litelog_remove(f->db);
 	if (rc == SQLITE_OK)
 		rc = litelog_make(f->db);
 	for (size_t i = 0; i < f->ntables && rc == SQLITE_OK; i++)
@@ -443,8 +449,15 @@ put_log(struct litefile *f)
 		rc = litedb_exec(f->db, "COMMIT");
 	if (rc != SQLITE_OK)
 		litedb_exec(f->db, "ROLLBACK");
-	f->schema = litedb_int(f->db, -1, "PRAGMA schema_version");
+	f->schema = -1;
 	return (rc);
+}
+
+static void
+unput_log(struct litefile *f)
+{
+	if (litedb_exec(f->db, "BEGIN IMMEDIATE") == SQLITE_OK)
+		litedb_exec(f->db, litelog_remove(f->db) == SQLITE_OK ? "COMMIT" : "ROLLBACK");
 }
 
 /* Tables that are asked for and that the file has not, with "create". */
@@ -548,7 +561,7 @@ liteattach_run(struct litefile *f)
 		if (put_log(f) != SQLITE_OK)
 			why = litedb_fault(f->db, f->path);
 		else if (follow_tables(f, 0, f->ntables, look, &why) == -1)
-			litelog_remove(f->db);
+			unput_log(f);
 		if (why != NULL)
 			refuse_attach(&no, 409, "%s", why);
 		free(why);
@@ -556,7 +569,8 @@ liteattach_run(struct litefile *f)
 	if (no.status != 0) {
 		json_decref(answer);
 		buf_u8(&no.text, '\0');
-		answer_attach(f, no.status, json_pack("{s:s}", "error", (char *)no.text.data));
+		answer_attach(f, no.status,
+		    json_pack("{s:s}", "error", litedb_utf8((char *)no.text.data)));
 	} else {
 		json_object_set_new(answer, "message",
 		    check ?
@@ -592,6 +606,29 @@ undo_run(struct group *g, struct commit_job *j)
 	lite_forget(g, w->f);
 }
 
+/* The log is taken once more where nobody can write any more.  -1: not now; SQLite's result code. */
+static int
+take_out(struct litefile *f)
+{
+	int more, rc;
+
+	while ((more = litedrain_window(f)) == 1)
+		;
+	if (more == -1)
+		return (-1);
+	rc = litedb_exec(f->db, "BEGIN IMMEDIATE");
+	if (rc != SQLITE_OK)
+		return (rc);
+	while ((more = litedrain_window(f)) == 1)
+		;
+	rc = more == -1 ? -1 : litelog_remove(f->db);
+	if (rc == SQLITE_OK)
+		rc = litedb_exec(f->db, "COMMIT");
+	if (rc != SQLITE_OK)
+		sqlite3_exec(f->db, "ROLLBACK", NULL, NULL, NULL);
+	return (rc);
+}
+
 int
 liteattach_undo(struct litefile *f, char **why)
 {
@@ -599,14 +636,12 @@ liteattach_undo(struct litefile *f, char **why)
 	int rc = SQLITE_OK;
 
 	if (f->db != NULL && !f->gone) {
-		while ((rc = litedrain_window(f)) == 1)
-			;
+		rc = take_out(f);
 		if (rc == -1) {
 			*why = xasprintf("%s: what the application wrote cannot be taken now",
 			    f->path);
 			return (-1);
 		}
-		rc = litelog_remove(f->db);
 		if (litedb_is_busy(rc)) {
 			*why = litedb_fault(f->db, f->path);
 			return (-1);

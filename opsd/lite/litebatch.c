@@ -18,6 +18,8 @@
 /* Below these a stamp of the same millisecond is one of the node's own clock. */
 #define COUNTER_FROM 0x8000
 
+#define BATCH_BYTES (1u << 20)
+
 /* A row that changes. */
 struct lite_taken {
 	const struct literow *r;
@@ -59,16 +61,69 @@ batch_row(struct litebatch *b, const struct litetable *t, const struct buf *key)
 	return (r);
 }
 
+static size_t
+row_most(const struct litebatch *b)
+{
+	return (b->f->data->live.max_transaction / 2);
+}
+
+int
+litebatch_full(const struct litebatch *b)
+{
+	size_t most = row_most(b);
+
+	return (b->bytes.len > (most < BATCH_BYTES ? most : BATCH_BYTES));
+}
+
+/* At least so many bytes, before any is copied. */
+static size_t
+bytes_at_least(const struct litetable *t, sqlite3_stmt *s)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < t->nattrs; i++) {
+		int type = sqlite3_column_type(s, t->attrs[i]);
+
+		if (type == SQLITE_TEXT || type == SQLITE_BLOB)
+			n += (size_t)sqlite3_column_bytes(s, t->attrs[i]);
+	}
+	return (n);
+}
+
+/* What was said of the row when it could not be taken. */
+static void
+forget_untaken(struct litefile *f, const struct litetable *t, const struct buf *key)
+{
+	const struct literefused *r = litefill_refused(f, t, key->data, key->len);
+
+	if (r != NULL && r->newest == 0)
+		litefill_forget(f, t, key->data, key->len);
+}
+
 void
 litebatch_add_row(struct litebatch *b, const struct litetable *t, sqlite3_stmt *s,
     const struct buf *key)
 {
-	struct literow *r = batch_row(b, t, key);
+	size_t at = b->bytes.len, most = row_most(b), n = bytes_at_least(t, s);
+	struct literow *r;
 
-	r->present = 1;
-	r->attrs_at = b->bytes.len;
-	litetable_pack(t, s, &b->bytes);
-	r->alen = b->bytes.len - r->attrs_at;
+	if (n <= most) {
+		r = batch_row(b, t, key);
+		r->present = 1;
+		r->attrs_at = b->bytes.len;
+		litetable_pack(t, s, &b->bytes);
+		r->alen = b->bytes.len - r->attrs_at;
+		n = b->bytes.len - at;
+		if (n <= most) {
+			forget_untaken(b->f, t, key);
+			return;
+		}
+		b->n--;
+		b->bytes.len = at;
+	}
+	/* It stays in the file as it is. */
+	litefill_refuse(b->f, t, key->data, key->len, 0,
+	    "it is larger than half of clustering.maxTransaction");
 }
 
 int
@@ -80,8 +135,10 @@ litebatch_add(struct litebatch *b, struct litetable *t, const struct litevalue *
 
 	if (rc == SQLITE_ROW)
 		litebatch_add_row(b, t, s, bytes);
-	else if (rc == SQLITE_DONE)
+	else if (rc == SQLITE_DONE) {
 		batch_row(b, t, bytes);
+		forget_untaken(b->f, t, bytes);
+	}
 	sqlite3_reset(s);
 	return (rc);
 }

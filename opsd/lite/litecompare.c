@@ -33,6 +33,12 @@ struct step {
 	int more;
 };
 
+static int
+is_step_full(const struct step *s)
+{
+	return (litebatch_full(&s->take) || litebatch_full(&s->follow));
+}
+
 /* A row goes where the mode says that it does. */
 static struct litebatch *
 choose_batch(struct litefile *f, struct step *s, int present)
@@ -80,7 +86,8 @@ step_store(struct litefile *f, struct litetable *t, struct step *s)
 		buf_u8(&key, 0);
 		store_iter_seek(it, key.data, key.len);
 	}
-	for (; store_iter_valid(it) && n < ROWS && (rc == SQLITE_DONE || rc == SQLITE_ROW);
+	for (; store_iter_valid(it) && n < ROWS && !is_step_full(s) &&
+	     (rc == SQLITE_DONE || rc == SQLITE_ROW);
 	     store_iter_next(it), n++) {
 		size_t klen, len;
 		const uint8_t *k = store_iter_key(it, &klen), *p = store_iter_value(it, &len);
@@ -120,7 +127,16 @@ is_in_store(struct litefile *f, const struct litetable *t, const struct buf *key
 	return (has);
 }
 
-/* The next rows of the file. */
+/* Rows whose key has a NULL are of no page. */
+static void
+look_for_null_keys(struct litefile *f, struct litetable *t)
+{
+	litefill_forget(f, t, NULL, 0);
+	if (litetable_has_null_key(t, f->db))
+		litefill_refuse(f, t, NULL, 0, 0, "its key is NULL");
+}
+
+/* The next rows of the file: as many as can be, whatever stands between them. */
 static int
 step_file(struct litefile *f, struct litetable *t, struct step *s)
 {
@@ -134,9 +150,11 @@ step_file(struct litefile *f, struct litetable *t, struct step *s)
 		after[i] = (struct litevalue){ .type = SQLITE_NULL };
 	if (c->last.len > 0)
 		litekey_read(after, t->nkeys, c->last.data, c->last.len);
-	row = litetable_page(t, f->db, c->last.len > 0 ? after : NULL, ROWS);
+	else
+		look_for_null_keys(f, t);
+	row = litetable_page(t, f->db, c->last.len > 0 ? after : NULL);
 	rc = row == NULL ? sqlite3_errcode(f->db) : sqlite3_step(row);
-	for (; rc == SQLITE_ROW; rc = sqlite3_step(row), n++) {
+	for (; rc == SQLITE_ROW && n < ROWS && !is_step_full(s); rc = sqlite3_step(row)) {
 		const char *why;
 
 		buf_clear(&key);
@@ -145,6 +163,7 @@ step_file(struct litefile *f, struct litetable *t, struct step *s)
 			litefill_refuse(f, t, key.data, key.len, 0, why);
 			continue;
 		}
+		n++;
 		buf_clear(&good);
 		buf_add(&good, key.data, key.len);
 		if (!is_in_store(f, t, &key) && !litedrain_keys_has(&s->pending, t, &key)) {
@@ -153,7 +172,7 @@ step_file(struct litefile *f, struct litetable *t, struct step *s)
 		}
 	}
 	sqlite3_reset(row);
-	if (n == ROWS && rc == SQLITE_DONE && good.len > 0) {
+	if (rc == SQLITE_ROW) {
 		s->more = 1;
 		buf_clear(&c->last);
 		buf_add(&c->last, good.data, good.len);
@@ -206,7 +225,7 @@ litecompare_some(struct litefile *f)
 	litebatch_begin(&s.follow, f, c->mode == COMPARE_REPORT ? -1 : 0);
 	if (litedb_exec(f->db, "BEGIN") != SQLITE_OK)
 		return (-1);
-	rc = litedrain_keys_read(f, &s.pending);
+	rc = liteopen_is_current(f) ? litedrain_keys_read(f, &s.pending) : -1;
 	if (rc == 0)
 		rc = c->second ? step_file(f, t, &s) : step_store(f, t, &s);
 	litedb_exec(f->db, "COMMIT");

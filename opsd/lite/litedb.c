@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
+#include "opsd/store/value.h"
 
 #define BUSY_TIMES 400 /* that a lock is asked for again, */
 #define BUSY_MS    1   /* so soon at first, */
@@ -24,6 +25,15 @@ int
 litedb_is_passing(int rc)
 {
 	return (litedb_is_busy(rc) || (rc & 0xff) == SQLITE_NOMEM);
+}
+
+char *
+litedb_utf8(char *text)
+{
+	if (text != NULL && !value_utf8(text, strlen(text)))
+		for (char *p = text; *p != '\0'; p++)
+			*p = (unsigned char)*p < 0x80 ? *p : '?';
+	return (text);
 }
 
 char *

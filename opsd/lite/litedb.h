@@ -30,6 +30,8 @@ int64_t litedb_int(sqlite3 *db, int64_t otherwise, const char *fmt, ...);
 char *litedb_text(sqlite3 *db, const char *fmt, ...);
 /* What went wrong last, with what to do about it when the sandbox or rights are in the way; caller frees. */
 char *litedb_fault(sqlite3 *db, const char *path);
+/* Where it is not UTF-8, as with names that SQLite repeats, what is not ASCII becomes "?"; the same text. */
+char *litedb_utf8(char *text);
 /* Somebody else holds the file. */
 int litedb_is_busy(int rc);
 /* That, or there is no memory now, as SQLite's is shared with the operation sql: to be tried again. */

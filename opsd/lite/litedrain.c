@@ -14,11 +14,10 @@
  * leave the log.  That a key is there is all that is known of it: taken twice, it is the same
  * row again, which changes nothing.
  */
-#define WINDOW_ROWS  512
-#define WINDOW_BYTES (1u << 20)
-#define WINDOW_MS    1000 /* what was written at times so far apart gets stamps of its own */
-#define PRUNE_ROWS   4096
-#define PRUNE_US     100000
+#define WINDOW_ROWS 512
+#define WINDOW_MS   1000 /* what was written at times so far apart gets stamps of its own */
+#define PRUNE_ROWS  4096
+#define PRUNE_US    100000
 
 #define KEYS_MOST 512 /* of the log that are held in memory; beyond, they are taken first */
 
@@ -117,7 +116,6 @@ take_logged(struct litefile *f, struct lite_window *w, sqlite3_stmt *s)
 	struct litevalue key[LITE_KEYS_MAX];
 	struct buf bytes = { 0 };
 	const char *why;
-	size_t at = w->batch.bytes.len;
 	int rc = SQLITE_DONE;
 
 	if (t == NULL)
@@ -125,30 +123,21 @@ take_logged(struct litefile *f, struct lite_window *w, sqlite3_stmt *s)
 	for (int i = 0; i < t->nkeys; i++)
 		litevalue_column(&key[i], s, 3 + i);
 	why = litekey_make(&bytes, key, t->nkeys);
-	if (why != NULL) {
+	if (why != NULL)
 		litefill_refuse(f, t, bytes.data, bytes.len, 0, why);
-	} else if (add_logged(&w->seen, t, &bytes)) {
+	else if (add_logged(&w->seen, t, &bytes))
 		rc = litebatch_add(&w->batch, t, key, &bytes);
-		if (w->batch.bytes.len - at > f->data->live.max_transaction / 2) {
-			w->batch.n--;
-			w->batch.bytes.len = at;
-			litefill_refuse(f, t, bytes.data, bytes.len, 0,
-			    "it is larger than clustering.maxTransaction");
-		}
-	}
 	buf_free(&bytes);
 	return (rc);
 }
 
 /* Whether the entry begins another window. */
 static int
-is_other_window(const struct litefile *f, const struct lite_window *w, int64_t at)
+is_other_window(const struct lite_window *w, int64_t at)
 {
-	size_t most = f->data->live.max_transaction / 2;
-
 	return (w->rows > 0 &&
 	    (at - w->from_ms > WINDOW_MS || at < w->from_ms - WINDOW_MS ||
-		w->batch.bytes.len > (most < WINDOW_BYTES ? most : WINDOW_BYTES)));
+		litebatch_full(&w->batch)));
 }
 
 /* -1: not now. */
@@ -164,7 +153,7 @@ read_window(struct litefile *f, struct lite_window *w)
 	while (rc == SQLITE_ROW) {
 		int64_t at = sqlite3_column_int64(s, 2);
 
-		if (is_other_window(f, w, at))
+		if (is_other_window(w, at))
 			break;
 		if (w->rows++ == 0)
 			w->from_ms = at;
@@ -194,18 +183,17 @@ int
 litedrain_window(struct litefile *f)
 {
 	struct lite_window w = { 0 };
-	int rc;
+	int own = sqlite3_get_autocommit(f->db), rc;
 
-	/* What is of tables that are not known now would be passed over. */
-	if (f->schema == -1)
-		return (-1);
 	litebatch_begin(&w.batch, f, 1);
-	if (litedb_exec(f->db, "BEGIN") != SQLITE_OK)
+	if (own && litedb_exec(f->db, "BEGIN") != SQLITE_OK)
 		return (say_fault(f));
-	rc = read_window(f, &w);
-	if (rc == -1)
+	/* Of tables and columns that are not known yet, rows would be passed over. */
+	rc = liteopen_is_current(f) ? read_window(f, &w) : -1;
+	if (rc == -1 && f->schema != -1)
 		say_fault(f);
-	litedb_exec(f->db, "COMMIT");
+	if (own)
+		litedb_exec(f->db, "COMMIT");
 	if (rc == 0 && w.rows > 0) {
 		if (litebatch_commit(&w.batch) == 200) {
 			f->drained = w.upto;

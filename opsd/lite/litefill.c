@@ -78,7 +78,7 @@ litefill_refuse(struct litefile *f, const struct litetable *t, const uint8_t *ke
 		HASH_ADD_KEYPTR(hh, f->refused, r->key, r->klen, r);
 	}
 	free(r->why);
-	r->why = xstrdup(why);
+	r->why = litedb_utf8(xstrdup(why));
 	r->newest = newest;
 }
 
@@ -406,7 +406,7 @@ write_some(struct filling *w)
 	if (w->rc != SQLITE_OK)
 		return (-1);
 	until = mono_us() + (idle ? IDLE_US : BUSY_US);
-	if (litedrain_keys_read(f, &w->pending) == -1) {
+	if (!liteopen_is_current(f) || litedrain_keys_read(f, &w->pending) == -1) {
 		litedb_exec(f->db, "ROLLBACK");
 		return (-1);
 	}

@@ -215,20 +215,13 @@ drop_triggers(sqlite3 *db)
 int
 litelog_remove(sqlite3 *db)
 {
-	int rc = litedb_exec(db, "BEGIN IMMEDIATE");
+	int rc = drop_triggers(db);
 
-	if (rc != SQLITE_OK)
-		return (rc);
-	rc = drop_triggers(db);
 	if (rc == SQLITE_OK)
 		rc = litedb_exec(db,
 		    "DROP TABLE IF EXISTS " LITE_LOG ";"
 		    "DROP TABLE IF EXISTS " LITE_APPLIED ";"
 		    "DROP TABLE IF EXISTS " LITE_STATE);
-	if (rc == SQLITE_OK)
-		rc = litedb_exec(db, "COMMIT");
-	if (rc != SQLITE_OK)
-		litedb_exec(db, "ROLLBACK");
 	return (rc);
 }
 

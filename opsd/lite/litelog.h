@@ -22,7 +22,7 @@ int litelog_watches(sqlite3 *db, const struct litetable *t);
 int litelog_watch(sqlite3 *db, const struct litetable *t);
 /* [name] of those, new reference. */
 json_t *litelog_trigger_names(const struct litetable *t);
-/* All of it goes, in one transaction; SQLite's result code. */
+/* All of it goes, within a transaction; SQLite's result code. */
 int litelog_remove(sqlite3 *db);
 /* What the file says of itself, or NULL; the caller frees. */
 char *litelog_state(sqlite3 *db, const char *name);

@@ -115,11 +115,12 @@ liteopen_open(struct litefile *f, int create, char **why)
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
 	f->schema = f->seen = -1;
+	f->gone = 0;
 	f->drained = 0;
 	f->drained_rows = 0;
 	/* In WAL a power cut may take the last transactions; a start after one compares all rows. */
 	litedb_exec(f->db,
-	    litedb_int(f->db, 0, "SELECT journal_mode = 'wal' FROM pragma_journal_mode") ?
+	    litedb_int(f->db, 0, "SELECT journal_mode = 'wal' FROM temp.pragma_journal_mode") ?
 		"PRAGMA synchronous=NORMAL" :
 		"PRAGMA synchronous=FULL");
 	return (0);
@@ -173,6 +174,36 @@ liteopen_same_file(const struct litefile *f, char **why)
 	return (*why == NULL ? 0 : -1);
 }
 
+int
+liteopen_is_current(struct litefile *f)
+{
+	if (f->schema != -1 && litedb_int(f->db, -1, "PRAGMA schema_version") == f->schema)
+		return (1);
+	f->schema = -1;
+	return (0);
+}
+
+int
+liteopen_watch(struct litefile *f, const struct litetable *t)
+{
+	int rc = litedb_exec(f->db, "BEGIN IMMEDIATE");
+	int64_t schema;
+
+	if (rc == SQLITE_OK && !liteopen_is_current(f))
+		rc = SQLITE_ABORT;
+	if (rc == SQLITE_OK)
+		rc = litelog_watch(f->db, t);
+	/* The triggers are a change of it, too. */
+	schema = litedb_int(f->db, -1, "PRAGMA schema_version");
+	if (rc == SQLITE_OK)
+		rc = litedb_exec(f->db, "COMMIT");
+	if (rc == SQLITE_OK)
+		f->schema = schema;
+	else if (!sqlite3_get_autocommit(f->db))
+		sqlite3_exec(f->db, "ROLLBACK", NULL, NULL, NULL);
+	return (rc);
+}
+
 struct litetable *
 liteopen_table(struct litefile *f, unsigned number)
 {
@@ -201,15 +232,21 @@ find_known(struct litefile *f, const char *name)
 	return (NULL);
 }
 
-/* Its number, its table, and which columns are new since it was compared. */
-static void
-recognise_table(struct litefile *f, struct litetable *t)
+/* Its number, its table, and which columns are new since it was compared; -1 with *why: it is another. */
+static int
+recognise_table(struct litefile *f, struct litetable *t, char **why)
 {
 	json_t *o = find_known(f, t->name), *columns = json_object_get(o, "columns"), *c;
 	size_t i;
 
 	if (o == NULL)
-		return;
+		return (0);
+	if (litetable_has_other_key(t, o)) {
+		*why = xasprintf("table '%s' has another primary key now, '%s': its rows are not "
+				 "those of the database any more",
+		    t->name, t->key_name);
+		return (-1);
+	}
 	t->number = (unsigned)json_integer_value(json_object_get(o, "number"));
 	t->id = (uint32_t)json_integer_value(json_object_get(o, "id"));
 	t->look = (enum lite_look)json_integer_value(json_object_get(o, "look"));
@@ -219,6 +256,16 @@ recognise_table(struct litefile *f, struct litetable *t)
 			if (strcmp(json_string_value(c), t->cols[k].name) == 0)
 				t->cols[k].fresh = 0;
 	}
+	return (0);
+}
+
+static int
+is_read(const struct litefile *f, const char *name)
+{
+	for (size_t i = 0; i < f->ntables; i++)
+		if (strcmp(f->tables[i].name, name) == 0)
+			return (1);
+	return (0);
 }
 
 /* Of those that are asked for, what can be; the rest is said in `faults`.  -1: not now. */
@@ -235,9 +282,13 @@ read_lite_tables(struct litefile *f, const json_t *names, struct buf *faults)
 		char *why = NULL;
 		int rc = litetable_read(t, f->db, json_string_value(name), &why);
 
-		if (rc == 0) {
-			recognise_table(f, t);
+		if (rc == 0 && is_read(f, t->name))
+			litetable_free(t); /* named twice */
+		else if (rc == 0 && recognise_table(f, t, &why) == 0)
 			f->ntables++;
+		else if (rc == 0) {
+			buf_addf(faults, "%s%s", faults->len > 0 ? "; " : "", why);
+			litetable_free(t);
 		} else if (rc == -2) {
 			free(why);
 			return (-1);
@@ -265,9 +316,8 @@ add_missing(struct litefile *f, json_t *names)
 	}
 }
 
-/* 0: nobody wrote meanwhile what was read. */
-int
-liteopen_refresh(struct litefile *f, char **why)
+static int
+refresh_tables(struct litefile *f, char **why)
 {
 	int64_t schema = litedb_int(f->db, -1, "PRAGMA schema_version");
 	struct buf faults = { 0 };
@@ -301,4 +351,18 @@ liteopen_refresh(struct litefile *f, char **why)
 		*why = (char *)buf_take(&faults, &(size_t){ 0 });
 	}
 	return (0);
+}
+
+int
+liteopen_refresh(struct litefile *f, char **why)
+{
+	int rc = litedb_exec(f->db, "BEGIN");
+
+	if (rc != SQLITE_OK) {
+		*why = litedb_fault(f->db, f->path);
+		return (-1);
+	}
+	rc = refresh_tables(f, why);
+	litedb_exec(f->db, "COMMIT");
+	return (rc);
 }

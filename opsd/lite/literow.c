@@ -79,15 +79,13 @@ prepare_page(struct litetable *t, sqlite3 *db, int after)
 	}
 	sqlite3_str_appendall(sql, " ORDER BY ");
 	add_key_columns(sql, t, ", ");
-	sqlite3_str_appendall(sql, " LIMIT ?");
 	return (prepare_built(db, sql));
 }
 
 sqlite3_stmt *
-litetable_page(struct litetable *t, sqlite3 *db, const struct litevalue *after, int limit)
+litetable_page(struct litetable *t, sqlite3 *db, const struct litevalue *after)
 {
 	sqlite3_stmt **s = after != NULL ? &t->next : &t->page;
-	int at = 0;
 
 	if (*s == NULL)
 		*s = prepare_page(t, db, after != NULL);
@@ -95,9 +93,25 @@ litetable_page(struct litetable *t, sqlite3 *db, const struct litevalue *after, 
 		return (NULL);
 	sqlite3_reset(*s);
 	for (int i = 0; after != NULL && i < t->nkeys; i++)
-		if (litevalue_bind(&after[i], *s, ++at) != SQLITE_OK)
+		if (litevalue_bind(&after[i], *s, i + 1) != SQLITE_OK)
 			return (NULL);
-	return (sqlite3_bind_int(*s, at + 1, limit) == SQLITE_OK ? *s : NULL);
+	return (*s);
+}
+
+int
+litetable_has_null_key(const struct litetable *t, sqlite3 *db)
+{
+	sqlite3_str *sql = sqlite3_str_new(db);
+	sqlite3_stmt *s;
+	int has;
+
+	sqlite3_str_appendf(sql, "SELECT 1 FROM main.\"%w\" WHERE ", t->name);
+	add_key_columns(sql, t, " IS NULL OR ");
+	sqlite3_str_appendall(sql, " IS NULL LIMIT 1");
+	s = prepare_built(db, sql);
+	has = s != NULL && sqlite3_step(s) == SQLITE_ROW;
+	sqlite3_finalize(s);
+	return (has);
 }
 
 void

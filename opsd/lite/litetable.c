@@ -9,6 +9,9 @@
 #include "opsd/lite/litedb.h"
 #include "opsd/store/record.h"
 #include "opsd/store/table.h"
+#include "opsd/store/value.h"
+
+#define PRESET_MAX 65536 /* a longer DEFAULT is not known from what was written */
 
 static void
 unique_free(struct liteunique *u)
@@ -60,6 +63,49 @@ litetable_column(const struct litetable *t, const char *name, size_t n)
 	return (-1);
 }
 
+void
+litetable_tell(const struct litetable *t, json_t *o)
+{
+	json_t *columns = json_array(), *key = json_array();
+
+	for (int i = 0; i < t->ncols; i++)
+		json_array_append_new(columns, json_string(t->cols[i].name));
+	for (int i = 0; i < t->nkeys; i++)
+		json_array_append_new(key, json_string(t->cols[t->keys[i]].name));
+	json_object_set_new(o, "columns", columns);
+	json_object_set_new(o, "key", key);
+}
+
+static int
+has_name(const json_t *names, const char *name)
+{
+	json_t *e;
+	size_t i;
+
+	json_array_foreach((json_t *)names, i, e)
+		if (strcmp(json_string_value(e), name) == 0)
+			return (1);
+	return (0);
+}
+
+int
+litetable_has_other_key(const struct litetable *t, const json_t *o)
+{
+	const json_t *key = json_object_get(o, "key"), *columns = json_object_get(o, "columns");
+
+	if (json_array_size(key) != (size_t)t->nkeys)
+		return (1);
+	for (int i = 0; i < t->nkeys; i++) {
+		const char *now = t->cols[t->keys[i]].name,
+			   *was = json_string_value(json_array_get(key, (size_t)i));
+
+		if (strcmp(now, was) != 0 &&
+		    (has_name(columns, now) || litetable_column(t, was, strlen(was)) != -1))
+			return (1);
+	}
+	return (0);
+}
+
 int
 litetable_has_fresh(const struct litetable *t)
 {
@@ -82,7 +128,7 @@ json_t *
 litetable_names(sqlite3 *db, char **why)
 {
 	sqlite3_stmt *s = litedb_prepare(db,
-	    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' "
+	    "SELECT name FROM temp.pragma_table_list WHERE schema = 'main' AND type = 'table' "
 	    "AND name NOT LIKE 'sqlite!_%%' ESCAPE '!' AND substr(name, 1, %d) <> %Q ORDER BY name",
 	    (int)strlen(LITE_PREFIX), LITE_PREFIX);
 	json_t *list = json_array();
@@ -104,7 +150,7 @@ static int
 find_lite_table(struct litetable *t, sqlite3 *db, const char *name, char **why)
 {
 	sqlite3_stmt *s = litedb_prepare(db,
-	    "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND "
+	    "SELECT name, type FROM temp.pragma_table_list WHERE schema = 'main' AND "
 	    "name = ? COLLATE NOCASE");
 	const char *type, *fault;
 
@@ -127,8 +173,11 @@ find_lite_table(struct litetable *t, sqlite3 *db, const char *name, char **why)
 static char *
 column_fault(const struct litetable *t, const char *name)
 {
-	char *fault = record_name_fault(name), *why;
+	char *fault, *why;
 
+	if (!value_utf8(name, strlen(name)))
+		return (xasprintf("table '%s': a column's name is not UTF-8", t->name));
+	fault = record_name_fault(name);
 	if (fault == NULL && strcmp(name, "__createdtime__") != 0 &&
 	    strcmp(name, "__updatedtime__") != 0)
 		return (NULL);
@@ -156,6 +205,8 @@ pack_preset(struct litecolumn *c, sqlite3 *db, const char *sql)
 
 	if (s != NULL && sqlite3_step(s) == SQLITE_ROW)
 		litevalue_column(&v, s, 0);
+	if (v.n > PRESET_MAX)
+		v = (struct litevalue){ .type = SQLITE_NULL };
 	litevalue_fit(&v, c->affinity);
 	litevalue_pack(&c->preset, &v);
 	litevalue_free(&v);
@@ -167,7 +218,7 @@ static int
 read_columns(struct litetable *t, sqlite3 *db, char **why)
 {
 	sqlite3_stmt *s = litedb_prepare(db,
-	    "SELECT name, type, dflt_value, pk FROM pragma_table_xinfo(%Q) WHERE hidden = 0",
+	    "SELECT name, type, dflt_value, pk FROM temp.pragma_table_xinfo(%Q) WHERE hidden = 0",
 	    t->name);
 	int rc = SQLITE_ERROR;
 
@@ -236,7 +287,8 @@ static int
 read_index(struct litetable *t, sqlite3 *db, const char *index, struct liteunique *u)
 {
 	sqlite3_stmt *s = litedb_prepare(db,
-	    "SELECT name, coll FROM pragma_index_xinfo(%Q) WHERE key = 1 ORDER BY seqno", index);
+	    "SELECT name, coll FROM temp.pragma_index_xinfo(%Q) WHERE key = 1 ORDER BY seqno",
+	    index);
 	int rc = 0;
 
 	while (s != NULL && sqlite3_step(s) == SQLITE_ROW) {
@@ -280,7 +332,7 @@ static int
 check_collations(const struct litetable *t, sqlite3 *db, char **why)
 {
 	char *own = litedb_text(db,
-	    "SELECT x.coll FROM pragma_index_list(%Q) l, pragma_index_xinfo(l.name) x WHERE "
+	    "SELECT x.coll FROM temp.pragma_index_list(%Q) l, temp.pragma_index_xinfo(l.name) x WHERE "
 	    "x.coll NOT IN ('BINARY', 'NOCASE', 'RTRIM') COLLATE NOCASE",
 	    t->name);
 
@@ -296,7 +348,7 @@ static int
 read_indexes(struct litetable *t, sqlite3 *db, char **why)
 {
 	sqlite3_stmt *s = litedb_prepare(db,
-	    "SELECT name, origin FROM pragma_index_list(%Q) WHERE \"unique\" = 1 ORDER BY name",
+	    "SELECT name, origin FROM temp.pragma_index_list(%Q) WHERE \"unique\" = 1 ORDER BY name",
 	    t->name);
 	int rc = SQLITE_ERROR;
 
@@ -340,6 +392,12 @@ litetable_read(struct litetable *t, sqlite3 *db, const char *name, char **why)
 	    "tbl_name = %Q AND type IN ('table', 'index') AND sql IS NOT NULL ORDER BY type DESC, "
 	    "name)",
 	    t->name);
+	if (t->create == NULL) {
+		*why = xasprintf("table '%s': the file's schema does not have its statement",
+		    t->name);
+		litetable_free(t);
+		return (-1);
+	}
 	if (strlen(t->key_name) > TABLE_NAME_MAX ||
 	    (t->nkeys > 1 && litetable_column(t, t->key_name, strlen(t->key_name)) != -1)) {
 		*why =

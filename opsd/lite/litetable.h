@@ -66,6 +66,10 @@ void litetable_free(struct litetable *t);
 void litetable_forget(struct litetable *t);
 /* Names of all that "*" stands for: new reference; NULL with *why. */
 json_t *litetable_names(sqlite3 *db, char **why);
+/* "columns" and "key", the names of them, into the object. */
+void litetable_tell(const struct litetable *t, json_t *o);
+/* Whether its key is of other columns than was told; a column that was renamed is the same. */
+int litetable_has_other_key(const struct litetable *t, const json_t *o);
 /* The column of that name, -1: none. */
 int litetable_column(const struct litetable *t, const char *name, size_t n);
 /* Whether columns are new in the file since it was compared. */
@@ -76,9 +80,10 @@ int litetable_is_key(const struct litetable *t, int column);
 /* The row with that key: SQLITE_ROW with the columns in order, SQLITE_DONE, or a fault. */
 int litetable_select(struct litetable *t, sqlite3 *db, const struct litevalue *key,
     sqlite3_stmt **s);
-/* Rows after that key (NULL: the first ones) in the key's order, to be stepped; NULL: a fault. */
-sqlite3_stmt *litetable_page(struct litetable *t, sqlite3 *db, const struct litevalue *after,
-    int limit);
+/* Rows after that key (NULL: all) in the key's order, to be stepped; NULL: a fault. */
+sqlite3_stmt *litetable_page(struct litetable *t, sqlite3 *db, const struct litevalue *after);
+/* Whether there are rows whose key has a NULL: those are of no page. */
+int litetable_has_null_key(const struct litetable *t, sqlite3 *db);
 /* Attributes of the row that the statement stands at: u32 count, then as in transactions; appended. */
 void litetable_pack(const struct litetable *t, sqlite3_stmt *s, struct buf *out);
 /* The key of that row; why not, or NULL. */

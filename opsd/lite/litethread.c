@@ -142,6 +142,7 @@ rebuilt_table(struct litefile *f, size_t i)
 {
 	struct litetable *t = &f->tables[i];
 
+	json_object_del(liteattach_known(f, t->number), "absent");
 	if (was_emptied(f, t)) {
 		free(f->held);
 		f->held =
@@ -157,27 +158,52 @@ rebuilt_table(struct litefile *f, size_t i)
 	set_look(f, t, LOOK_TAKE);
 }
 
+/* It was not there for a while, or could not be replicated: what its log had then was passed over. */
+static int
+came_back(struct litefile *f, const struct litetable *t)
+{
+	return (json_is_true(json_object_get(liteattach_known(f, t->number), "absent")));
+}
+
+/* Those that are known and are not there are marked, before anything of them is passed over. */
+static void
+mark_absent(struct litefile *f)
+{
+	json_t *o;
+	size_t i;
+	int marked = 0;
+
+	json_array_foreach(f->known, i, o) {
+		unsigned number = (unsigned)json_integer_value(json_object_get(o, "number"));
+
+		if (liteopen_table(f, number) != NULL || json_is_true(json_object_get(o, "absent")))
+			continue;
+		json_object_set_new(o, "absent", json_true());
+		marked = 1;
+	}
+	if (marked)
+		lite_save_wait(f, NULL);
+}
+
 static int
 watch_table(struct litefile *f, size_t i)
 {
 	struct litetable *t = &f->tables[i];
-	int watches = litelog_watches(f->db, t);
+	int watches = litelog_watches(f->db, t), back = t->id != 0 && came_back(f, t);
 	int rc;
 
+	if (t->id != 0 && watches == 1 && back)
+		rebuilt_table(f, i);
 	if (t->id == 0 || watches == 1)
 		return (0);
-	rc = litedb_exec(f->db, "BEGIN IMMEDIATE");
-	if (rc == SQLITE_OK)
-		rc = litelog_watch(f->db, t);
-	if (rc == SQLITE_OK)
-		rc = litedb_exec(f->db, "COMMIT");
+	rc = liteopen_watch(f, t);
 	if (rc != SQLITE_OK) {
-		lite_say(f, litedb_fault(f->db, f->path));
-		litedb_exec(f->db, "ROLLBACK");
+		if (rc != SQLITE_ABORT)
+			lite_say(f, litedb_fault(f->db, f->path));
 		f->schema = -1;
 		return (-1);
 	}
-	if (watches == -1)
+	if (watches == -1 || back)
 		rebuilt_table(f, i);
 	return (0);
 }
@@ -245,6 +271,7 @@ follow_schema(struct litefile *f)
 		lite_say(f, why);
 	if (rc == -1)
 		return (-1);
+	mark_absent(f);
 	for (size_t i = 0; i < f->ntables; i++)
 		if (f->tables[i].id == 0 && f->all)
 			liteattach_table(f, i);
@@ -255,8 +282,6 @@ follow_schema(struct litefile *f)
 	restart_compare(f);
 	litefill_clear(f);
 	f->fill_more = 1;
-	/* Our triggers are a change, too. */
-	f->schema = litedb_int(f->db, -1, "PRAGMA schema_version");
 	return (0);
 }
 
@@ -266,8 +291,9 @@ static void
 answer_verify(struct litefile *f, struct litecommand *c)
 {
 	struct litecompare *m = &f->compare;
-	char *quick = litedb_text(f->db, "SELECT * FROM pragma_quick_check(1)");
-	int64_t foreign = litedb_int(f->db, -1, "SELECT count(*) FROM pragma_foreign_key_check");
+	char *quick = litedb_text(f->db, "SELECT * FROM temp.pragma_quick_check(1)");
+	int64_t foreign = litedb_int(f->db, -1,
+	    "SELECT count(*) FROM temp.pragma_foreign_key_check");
 	int64_t refused = (int64_t)HASH_COUNT(f->refused);
 
 	c->done(c->arg, 200,
@@ -275,8 +301,9 @@ answer_verify(struct litefile *f, struct litecommand *c)
 		"path", f->path, "rows", (json_int_t)m->rows, "missing_in_file",
 		(json_int_t)m->missing, "only_in_file", (json_int_t)m->extra, "different",
 		(json_int_t)m->different, "refused", (json_int_t)refused, "not_compared",
-		(json_int_t)m->skipped, "quick_check", quick != NULL ? quick : "failed",
-		"foreign_key_violations", (json_int_t)foreign));
+		(json_int_t)m->skipped, "quick_check",
+		quick != NULL ? litedb_utf8(quick) : "failed", "foreign_key_violations",
+		(json_int_t)foreign));
 	free(quick);
 	free(c);
 }
@@ -287,18 +314,15 @@ keep_compared(struct litefile *f, size_t from, size_t to)
 {
 	for (size_t i = from; i < to && i < f->ntables; i++) {
 		struct litetable *t = &f->tables[i];
-		json_t *o = liteattach_known(f, t->number), *columns = json_array();
+		json_t *o = liteattach_known(f, t->number);
 
-		for (int k = 0; k < t->ncols; k++) {
-			json_array_append_new(columns, json_string(t->cols[k].name));
+		for (int k = 0; k < t->ncols; k++)
 			t->cols[k].fresh = 0;
-		}
 		t->look = LOOK_NOT;
 		if (o != NULL) {
-			json_object_set(o, "columns", columns);
+			litetable_tell(t, o);
 			json_object_set_new(o, "look", json_integer(LOOK_NOT));
 		}
-		json_decref(columns);
 	}
 	lite_save_wait(f, NULL);
 }
@@ -379,7 +403,7 @@ next_command(struct litefile *f, int compares)
 static void
 refuse_command(struct litecommand *c, int status, char *why)
 {
-	c->done(c->arg, status, json_pack("{s:s}", "error", why));
+	c->done(c->arg, status, json_pack("{s:s}", "error", litedb_utf8(why)));
 	free(why);
 	free(c);
 }
@@ -388,7 +412,11 @@ static void
 run_detach(struct litefile *f, struct litecommand *c)
 {
 	char *why = NULL, *note;
-	int rc = liteattach_undo(f, &why);
+	int rc;
+
+	if (f->db != NULL && !f->gone && f->schema == -1)
+		follow_schema(f);
+	rc = liteattach_undo(f, &why);
 
 	if (rc == -1) {
 		refuse_command(c, 503, why);
@@ -438,7 +466,7 @@ hold_file(struct litefile *f, char *why)
 static int
 is_sound(struct litefile *f)
 {
-	char *quick = litedb_text(f->db, "SELECT * FROM pragma_quick_check(1)");
+	char *quick = litedb_text(f->db, "SELECT * FROM temp.pragma_quick_check(1)");
 	int sound = quick != NULL && strcmp(quick, "ok") == 0;
 
 	if (quick == NULL && litedb_is_passing(sqlite3_errcode(f->db)))

@@ -205,7 +205,7 @@ litevalue_same(const struct litevalue *a, const struct litevalue *b)
 	if (a->type == SQLITE_INTEGER)
 		return (a->i == b->i);
 	if (a->type == SQLITE_FLOAT)
-		return (a->d == b->d);
+		return (memcmp(&a->d, &b->d, sizeof(a->d)) == 0);
 	if (a->type == SQLITE_NULL)
 		return (1);
 	return (a->n == b->n && (a->n == 0 || memcmp(a->p, b->p, a->n) == 0));
@@ -260,11 +260,12 @@ fit_number(struct litevalue *v)
 	long long i;
 	double d;
 
-	if (v->type != SQLITE_TEXT || v->n == 0 || v->n >= sizeof(text) ||
-	    strspn(v->p, "0123456789+-.eE \t\n") < v->n)
+	if (v->type != SQLITE_TEXT || v->n == 0 || v->n >= sizeof(text))
 		return;
 	memcpy(text, v->p, v->n);
 	text[v->n] = '\0';
+	if (strspn(text, "0123456789+-.eE \t\n") < v->n)
+		return;
 	errno = 0;
 	i = strtoll(text, &end, 10);
 	end += strspn(end, " \t\n");
@@ -293,6 +294,8 @@ litevalue_fit(struct litevalue *v, enum lite_affinity affinity)
 	fit_number(v);
 	if (affinity == AFFINITY_REAL && v->type == SQLITE_INTEGER)
 		*v = (struct litevalue){ .type = SQLITE_FLOAT, .d = (double)v->i };
+	else if (affinity == AFFINITY_REAL && v->type == SQLITE_FLOAT && v->d == 0)
+		v->d = 0; /* without a sign */
 	else if (affinity == AFFINITY_NUMERIC && v->type == SQLITE_FLOAT && v->d > -9.2e18 &&
 	    v->d < 9.2e18 && v->d == (double)(int64_t)v->d)
 		*v = (struct litevalue){ .type = SQLITE_INTEGER, .i = (int64_t)v->d };

@@ -39,14 +39,14 @@ prepare_kept(sqlite3 *db, sqlite3_str *sql)
 	return (s);
 }
 
-/* Of the columns in `given`; NULL when there are none. */
+/* Of the columns in `given`; a conflict is one, whatever the schema says that becomes of it. */
 static sqlite3_stmt *
 make_update(struct litetable *t, sqlite3 *db)
 {
 	sqlite3_str *sql = sqlite3_str_new(db);
 	int n = 0;
 
-	sqlite3_str_appendf(sql, "UPDATE main.\"%w\"", t->name);
+	sqlite3_str_appendf(sql, "UPDATE OR ABORT main.\"%w\"", t->name);
 	for (int i = 0; i < t->ncols; i++)
 		if (t->given[i])
 			sqlite3_str_appendf(sql, "%s\"%w\" = ?", n++ == 0 ? " SET " : ", ",
@@ -64,7 +64,7 @@ make_insert(struct litetable *t, sqlite3 *db)
 	sqlite3_str *sql = sqlite3_str_new(db);
 	int n = t->nkeys;
 
-	sqlite3_str_appendf(sql, "INSERT INTO main.\"%w\"(", t->name);
+	sqlite3_str_appendf(sql, "INSERT OR ABORT INTO main.\"%w\"(", t->name);
 	for (int i = 0; i < t->nkeys; i++)
 		sqlite3_str_appendf(sql, "%s\"%w\"", i == 0 ? "" : ", ", t->cols[t->keys[i]].name);
 	for (int i = 0; i < t->ncols; i++)
