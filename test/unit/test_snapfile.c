@@ -234,6 +234,36 @@ test_piece_gone(void **state)
 	buf_free(&cut);
 }
 
+static size_t
+piece_length(const struct buf *b, size_t at)
+{
+	struct rd r = rd_init(b->data + at + 1, 4);
+
+	return (9 + rd_u32(&r));
+}
+
+/* As many tables and rows as there were, with good checksums, but not in their order. */
+static void
+test_pieces_swapped(void **state)
+{
+	struct buf b = write_all(40000), swapped = { 0 };
+	size_t at = 12, first, second;
+
+	for (int i = 0; i < 2; i++)
+		at += piece_length(&b, at);
+	first = piece_length(&b, at);
+	second = piece_length(&b, at + first);
+	assert_int_equal(b.data[at], SNAPFILE_ROWS);
+	assert_int_equal(b.data[at + first], SNAPFILE_ROWS);
+	buf_add(&swapped, b.data, at);
+	buf_add(&swapped, b.data + at + first, second);
+	buf_add(&swapped, b.data + at, first);
+	buf_add(&swapped, b.data + at + first + second, b.len - at - first - second);
+	assert_fault(&swapped, 0, "it is damaged: the sum of all of it differs");
+	buf_free(&b);
+	buf_free(&swapped);
+}
+
 static void
 test_words(void **state)
 {
@@ -264,6 +294,7 @@ main(void)
 		cmocka_unit_test(test_each_byte_counts),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_piece_gone),
+		cmocka_unit_test(test_pieces_swapped),
 		cmocka_unit_test(test_words),
 	};
 
