@@ -301,6 +301,7 @@ set_stream(struct leaf *l, const struct settings *s)
 		.max_age = conf_int(s->conf, STREAM_MAX_AGE),
 		.max_bytes = conf_int(s->conf, STREAM_MAX_BYTES),
 		.max_msgs = conf_int(s->conf, STREAM_MAX_MSGS),
+		.max_entries = conf_int(s->conf, LOG_MAX_ENTRIES),
 		.copies = conf_int(s->conf, LOG_REPLICAS),
 		.compress = conf_bool(s->conf, LOG_COMPRESS),
 	};
@@ -310,7 +311,7 @@ set_stream(struct leaf *l, const struct settings *s)
 	if (was->node == NULL || strcmp(was->node, o.node) != 0 ||
 	    memcmp(was->node_id, o.node_id, NODE_ID_LEN) != 0 || was->max_age != o.max_age ||
 	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs ||
-	    was->copies != o.copies || was->compress != o.compress)
+	    was->max_entries != o.max_entries || was->copies != o.copies || was->compress != o.compress)
 		publish_set(l->publish, &o);
 	l->stream = o;
 }

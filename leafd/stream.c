@@ -70,12 +70,13 @@ make_config(const struct stream *s)
 	char *subjects = subject_txns(jsapi_names(s->a), s->node);
 	int64_t max_age = s->o.max_age < AGE_MAX ? s->o.max_age : AGE_MAX;
 	json_t *config =
-	    json_pack("{s:s, s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:b}", "name",
+	    json_pack("{s:s, s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "name",
 		s->name, "description", s->mark, "subjects", subjects, "retention", "limits",
 		"storage", "file", "discard", "old", "max_age", (json_int_t)(max_age * SECOND_NS),
 		"max_bytes", (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes : -1),
 		"max_msgs_per_subject", (json_int_t)(s->o.max_msgs > 0 ? s->o.max_msgs : -1),
-		"duplicate_window", (json_int_t)DUPLICATES_NS, "max_msgs", -1, "num_replicas",
+		"duplicate_window", (json_int_t)DUPLICATES_NS, "max_msgs",
+		(json_int_t)(s->o.max_entries > 0 ? s->o.max_entries : -1), "num_replicas",
 		(json_int_t)s->tail.copies, "allow_direct", 1);
 
 	free(subjects);

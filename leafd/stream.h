@@ -17,6 +17,7 @@ struct stream_opts {
 	int64_t max_age; /* seconds */
 	int64_t max_bytes;
 	int64_t max_msgs; /* of one table; 0: no limit */
+	int64_t max_entries; /* messages in all; 0: no limit */
 	int64_t copies;   /* on so many servers; on fewer where there are not as many */
 	int compress;     /* its messages */
 };

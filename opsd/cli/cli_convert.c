@@ -86,8 +86,6 @@ instead_of(const char *theirs)
 		const char *begins, *text;
 	} ways[] = {
 		{ "replication_log.shards", ": a node has one stream" },
-		{ "replication_log.max_entries",
-		    ": log and stream have limits by age and bytes, clustering.leafServer.streams" },
 	};
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)

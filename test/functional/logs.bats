@@ -21,13 +21,18 @@ wordy()	# wordy FROM TO: records, each with a long text that says little
 	comma=
 }
 
-stream_bytes()	# stream_bytes NODE: of its stream, as its leaf server says
+stream()	# stream NODE FIELD: of the state of its stream, as its leaf server says
 {
 	local url
 
 	url=$(jq -r '.monitoring[0]' "$(find "$(root "$1")" -name "*_$(node_pid "$1" leaf).ports")")
 	curl -s -m 5 "$url/jsz?streams=true" |
-	    jq "[.account_details[].stream_detail[]? | select(.name | startswith(\"HL_$1\")) | .state.bytes] | add"
+	    jq "[.account_details[].stream_detail[]? | select(.name | startswith(\"HL_$1\")) | .state.$2] | add"
+}
+
+keeps()	# keeps NODE N: so many messages
+{
+	[ "$(stream "$1" messages)" -eq "$2" ]
 }
 
 @test "what is compressed is read by who has not set it, and the other way round" {
@@ -40,8 +45,8 @@ stream_bytes()	# stream_bytes NODE: of its stream, as its leaf server says
 	wait_until 20 counts n1 t 100
 	same_rows 20 t n1 n2
 	# Half a megabyte each.
-	[ "$(stream_bytes n1)" -lt 50000 ]
-	[ "$(stream_bytes n2)" -gt 400000 ]
+	[ "$(stream n1 bytes)" -lt 50000 ]
+	[ "$(stream n2 bytes)" -gt 400000 ]
 }
 
 @test "it is changed while the node runs" {
@@ -49,5 +54,28 @@ stream_bytes()	# stream_bytes NODE: of its stream, as its leaf server says
 	ok n1 '{"operation":"set_configuration","replication_log_compress":false}'
 	insert n1 t "$(wordy 101 150)"
 	same_rows 20 t n1 n2
-	[ "$(stream_bytes n1)" -gt 400000 ]
+	[ "$(stream n1 bytes)" -gt 400000 ]
+}
+
+@test "who was away for more messages than a stream keeps gets them from the log" {
+	over_nats
+	make_table n1 few
+	subscribe n1 n2 few
+	for i in {1..20}; do
+		insert n1 few "{\"id\":$i}"
+	done
+	wait_until 10 counts n2 few 20
+	ok n1 '{"operation":"set_configuration","replication_log_max_entries":10}'
+	wait_until 20 keeps n1 10
+	node_stop n2
+	for i in {21..50}; do
+		insert n1 few "{\"id\":$i}"
+	done
+	keeps n1 10
+	node_run n2
+	same_rows 30 few n1 n2
+	insert n1 few '{"id":51}'
+	wait_until 10 has_row n2 few 51
+	# No copy of the table was needed.
+	[ "$(grep -c 'cursor dev.few from node n1: copy' "$HL_T/nodes/n2/log")" -le 1 ]
 }
