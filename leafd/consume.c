@@ -16,40 +16,38 @@
 #include "leafd/jsapi.h"
 
 static struct consumer *
-consumer_find(const struct consume *c, const uint8_t id[NODE_ID_LEN])
+consumer_find(const struct consume *c, const uint8_t id[NODE_ID_LEN], unsigned k)
 {
 	struct consumer *cr;
 
 	DL_FOREACH(c->consumers, cr)
-		if (memcmp(cr->peer_id, id, NODE_ID_LEN) == 0)
+		if (memcmp(cr->peer_id, id, NODE_ID_LEN) == 0 && cr->shard.k == k)
 			return (cr);
 	return (NULL);
 }
 
+static void
+forget_peer(struct consume *c, const uint8_t id[NODE_ID_LEN])
+{
+	struct consumer *cr, *tmp;
+
+	DL_FOREACH_SAFE(c->consumers, cr, tmp)
+		if (memcmp(cr->peer_id, id, NODE_ID_LEN) == 0)
+			consumer_free(cr);
+}
+
 /* CONSUME */
 
+/* -1: tables is no such list. */
 static int
-take_wanted(struct consume *c, const json_t *wanted)
+want_stream(struct consumer *cr, json_t *tables)
 {
-	const char *name = json_string_value(json_object_get(wanted, "name"));
-	json_int_t seq = json_integer_value(json_object_get(wanted, "stream_seq"));
-	uint8_t id[NODE_ID_LEN];
-	struct consumer *cr;
-	json_t *filters;
+	json_t *filters = filter_subjects(cr->peer, cr->shard, tables);
 
-	if (name == NULL || !node_name_ok(name, strlen(name)) || seq < 0 ||
-	    node_id_read(json_string_value(json_object_get(wanted, "id")), id) == -1)
-		return (-1);
-	filters = filter_subjects(name, json_object_get(wanted, "tables"));
 	if (filters == NULL)
 		return (-1);
-	cr = consumer_find(c, id);
-	if (cr != NULL && strcmp(cr->peer, name) != 0) {
-		consumer_free(cr); /* its stream has another name now */
-		cr = NULL;
-	}
-	if (cr == NULL)
-		cr = consumer_new(c, name, id, (uint64_t)seq);
+	json_decref(cr->tables);
+	cr->tables = json_incref(tables);
 	if (cr->filters != NULL && json_equal(cr->filters, filters)) {
 		json_decref(filters);
 		return (0);
@@ -57,11 +55,88 @@ take_wanted(struct consume *c, const json_t *wanted)
 	json_decref(cr->filters);
 	cr->filters = filters;
 	cr->strict = 0;
-	if (c->a != NULL) {
+	if (cr->c->a != NULL) {
 		consumer_end(cr);
 		consumer_start(cr);
 	}
 	return (0);
+}
+
+/* Of a peer that is not consumed yet; seqs: where opsd is in each, or NULL. */
+static void
+add_peer(struct consume *c, const char *name, const uint8_t id[NODE_ID_LEN], unsigned n,
+    const json_t *seqs)
+{
+	for (unsigned k = 0; k < n; k++)
+		consumer_new(c, name, id, (struct shard){ k, n },
+		    (uint64_t)json_integer_value(json_array_get(seqs, k)));
+}
+
+static int
+want_streams(struct consume *c, const uint8_t id[NODE_ID_LEN], json_t *tables)
+{
+	struct consumer *cr;
+
+	for (unsigned k = 0; (cr = consumer_find(c, id, k)) != NULL; k++)
+		if (want_stream(cr, tables) == -1)
+			return (-1);
+	return (0);
+}
+
+static int
+are_seqs(const json_t *seqs)
+{
+	const json_t *seq;
+	size_t k;
+
+	json_array_foreach(seqs, k, seq)
+		if (!json_is_integer(seq) || json_integer_value(seq) < 0)
+			return (0);
+	return (json_is_array(seqs) && json_array_size(seqs) <= SHARDS_MAX);
+}
+
+static int
+take_wanted(struct consume *c, const json_t *wanted)
+{
+	const char *name = json_string_value(json_object_get(wanted, "name"));
+	const json_t *seqs = json_object_get(wanted, "stream_seqs");
+	json_t *tables = json_object_get(wanted, "tables"), *filters;
+	unsigned n = (unsigned)json_array_size(seqs);
+	uint8_t id[NODE_ID_LEN];
+	struct consumer *cr;
+
+	if (name == NULL || !node_name_ok(name, strlen(name)) || !are_seqs(seqs) ||
+	    node_id_read(json_string_value(json_object_get(wanted, "id")), id) == -1)
+		return (-1);
+	filters = filter_subjects(name, (struct shard){ 0, 1 }, tables);
+	if (filters == NULL)
+		return (-1);
+	json_decref(filters);
+	cr = consumer_find(c, id, 0);
+	if (cr != NULL && strcmp(cr->peer, name) != 0) {
+		forget_peer(c, id); /* its stream has another name now */
+		cr = NULL;
+	}
+	if (cr == NULL)
+		add_peer(c, name, id, n > 0 ? n : 1, seqs);
+	return (want_streams(c, id, tables));
+}
+
+void
+consume_streams(struct consumer *cr, unsigned n)
+{
+	struct consume *c = cr->c;
+	char *name = xstrdup(cr->peer);
+	json_t *tables = json_incref(cr->tables);
+	uint8_t id[NODE_ID_LEN];
+
+	memcpy(id, cr->peer_id, sizeof(id));
+	forget_peer(c, id);
+	add_peer(c, name, id, n, NULL);
+	want_streams(c, id, tables);
+	json_decref(tables);
+	free(name);
+	c->changed(c->arg);
 }
 
 static int
@@ -115,21 +190,39 @@ consume_forget(struct consume *c)
 		consumer_free(c->consumers);
 }
 
+/* Of all its streams that there is something to consume of. */
+static json_t *
+peer_state(const struct consume *c, const struct consumer *first)
+{
+	char hex[NODE_HEX_LEN];
+	const char *error = NULL;
+	const struct consumer *cr;
+	int consuming = 1;
+	json_t *o;
+
+	DL_FOREACH(c->consumers, cr) {
+		if (memcmp(cr->peer_id, first->peer_id, NODE_ID_LEN) != 0 ||
+		    json_array_size(cr->filters) == 0)
+			continue;
+		consuming = consuming && cr->state == CONSUMER_FLOWING;
+		error = error != NULL ? error : cr->error;
+	}
+	node_id_hex(first->peer_id, hex);
+	o = json_pack("{s:s, s:s, s:b}", "name", first->peer, "id", hex, "consuming", consuming);
+	if (error != NULL)
+		json_object_set_new(o, "error", json_string(error));
+	return (o);
+}
+
 json_t *
 consume_state(const struct consume *c)
 {
-	json_t *list = json_array(), *o;
-	char hex[NODE_HEX_LEN];
+	json_t *list = json_array();
 	struct consumer *cr;
 
-	DL_FOREACH(c->consumers, cr) {
-		node_id_hex(cr->peer_id, hex);
-		o = json_pack("{s:s, s:s, s:b}", "name", cr->peer, "id", hex, "consuming",
-		    cr->state == CONSUMER_FLOWING);
-		if (cr->error != NULL)
-			json_object_set_new(o, "error", json_string(cr->error));
-		json_array_append_new(list, o);
-	}
+	DL_FOREACH(c->consumers, cr)
+		if (cr->shard.k == 0)
+			json_array_append_new(list, peer_state(c, cr));
 	return (list);
 }
 
@@ -166,7 +259,7 @@ consume_start(struct consume *c, struct jsapi *a, const char *node)
 	if (c->a != NULL)
 		return;
 	c->a = a;
-	c->me = subject_stream(jsapi_names(a), node);
+	c->me = subject_stream(jsapi_names(a), node, (struct shard){ 0, 1 });
 	DL_FOREACH(c->consumers, cr)
 		consumer_start(cr);
 }

@@ -6,11 +6,12 @@
 #include <stdint.h>
 
 #include "common/base/frame.h"
+#include "common/base/shard.h"
 #include "common/nats/nats.h"
 #include "leafd/consume.h"
 
 /*
- * What consume.c (of which peers), consumer.c (the consumer in one peer's leaf server: made, ended,
+ * What consume.c (of which peers), consume_streams.c (how many streams each has), consumer.c (the consumer in one peer's leaf server: made, ended,
  * made again), consumer_pull.c (what is asked of it and what comes) and inflight.c (what opsd has of that) share.
  */
 #define REQUESTS     2 /* that overlap */
@@ -45,6 +46,8 @@ struct consumer {
 	struct consume *c;
 	char *peer;
 	uint8_t peer_id[NODE_ID_LEN];
+	struct shard shard;      /* of the peer's streams */
+	json_t *tables;          /* as CONSUME has them */
 	json_t *filters;         /* as filter_subjects */
 	int whole;               /* all of the stream is consumed, not the filters alone */
 	int strict;              /* consuming all of it was wasteful: filters only */
@@ -98,9 +101,17 @@ struct consume {
 	unsigned nconsumers;
 };
 
+/* consume.c */
+/* One that was consumed as having another number of streams has that many. */
+void consume_streams(struct consumer *cr, unsigned n);
+
+/* consume_streams.c */
+/* There is no such stream: how many has the peer?  A consumer that is not of so many is gone then. */
+void consume_look(struct consumer *cr);
+
 /* consumer.c */
 struct consumer *consumer_new(struct consume *c, const char *name, const uint8_t id[NODE_ID_LEN],
-    uint64_t seq);
+    struct shard s, uint64_t seq);
 void consumer_free(struct consumer *cr);
 void consumer_start(struct consumer *cr); /* a consumer, if there is something to consume */
 void consumer_end(struct consumer *cr);

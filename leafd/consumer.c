@@ -36,7 +36,7 @@ consumer_wait(struct consumer *cr, unsigned ms)
 char *
 consumer_subject(const struct consumer *cr, const char *verb)
 {
-	char *stream = subject_stream(jsapi_names(cr->c->a), cr->peer);
+	char *stream = subject_stream(jsapi_names(cr->c->a), cr->peer, cr->shard);
 	char *of = xasprintf("%s%s%s", stream, cr->name != NULL ? "." : "",
 	    cr->name != NULL ? cr->name : "");
 	char *subject = jsapi_subject(cr->c->a, cr->peer, verb, of);
@@ -165,7 +165,7 @@ create_consumer(struct consumer *cr)
 {
 	/* Begin with the last known message: it shows whether the stream is the one we know. */
 	uint64_t start = cr->processed > cr->back ? cr->processed - cr->back : 1;
-	char *all, *stream = subject_stream(jsapi_names(cr->c->a), cr->peer);
+	char *all, *stream = subject_stream(jsapi_names(cr->c->a), cr->peer, cr->shard);
 	json_t *config;
 
 	cr->fresh = 1;
@@ -177,8 +177,8 @@ create_consumer(struct consumer *cr)
 	    "mem_storage", 1, "num_replicas", 1, "max_waiting", 16, "inactive_threshold",
 	    (json_int_t)30000000000);
 	free(stream);
-	filter_put(json_object_get(config, "config"), jsapi_names(cr->c->a), cr->peer, cr->filters,
-	    cr->whole);
+	filter_put(json_object_get(config, "config"), jsapi_names(cr->c->a), cr->peer, cr->shard,
+	    cr->filters, cr->whole);
 	cr->inbox = nats_inbox(jsapi_nats(cr->c->a));
 	all = xasprintf("%s.*", cr->inbox);
 	cr->sub = nats_subscribe(jsapi_nats(cr->c->a), all, consumer_msg_cb, cr);
@@ -208,6 +208,8 @@ on_stream_info(const struct jsapi_answer *ans, void *arg)
 
 	if (ans->why != NULL) {
 		consumer_fail(cr, ans->why);
+		if (ans->err_code == JSAPI_NOT_FOUND)
+			consume_look(cr);
 		return;
 	}
 	cr->whole = wants_most(cr, state);
@@ -241,13 +243,15 @@ consumer_begin(struct consumer *cr)
 /* Peers */
 
 struct consumer *
-consumer_new(struct consume *c, const char *name, const uint8_t id[NODE_ID_LEN], uint64_t seq)
+consumer_new(struct consume *c, const char *name, const uint8_t id[NODE_ID_LEN], struct shard s,
+    uint64_t seq)
 {
 	struct consumer *cr = xcalloc(1, sizeof(*cr));
 
 	cr->c = c;
 	cr->peer = xstrdup(name);
 	memcpy(cr->peer_id, id, NODE_ID_LEN);
+	cr->shard = s;
 	cr->processed = seq;
 	cr->retry_ms = RETRY_MIN_MS;
 	cr->silence_us = SILENCE_US;
@@ -268,6 +272,7 @@ consumer_free(struct consumer *cr)
 	DL_DELETE(cr->c->consumers, cr);
 	cr->c->nconsumers--;
 	event_free(cr->timer);
+	json_decref(cr->tables);
 	json_decref(cr->filters);
 	free(cr->error);
 	free(cr->peer);

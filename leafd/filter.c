@@ -82,8 +82,16 @@ is_whole(const json_t *tables)
 	return (0);
 }
 
+/* All of a database may be in each. */
+static int
+is_in(struct shard s, const char *database, const char *table)
+{
+	return (s.n == 1 || strcmp(table, "*") == 0 ||
+	    shard_of(database, strlen(database), table, strlen(table), s.n) == s.k);
+}
+
 json_t *
-filter_subjects(const char *peer, const json_t *tables)
+filter_subjects(const char *peer, struct shard s, const json_t *tables)
 {
 	size_t i, n = json_array_size(tables), made = 0;
 	char **all = xcalloc(n, sizeof(*all));
@@ -97,10 +105,11 @@ filter_subjects(const char *peer, const json_t *tables)
 		table = json_string_value(json_array_get(t, 1));
 		if (database == NULL || table == NULL)
 			break;
-		all[made++] = subject_table(peer, database, table);
+		if (is_in(s, database, table))
+			all[made++] = subject_table(peer, database, table);
 	}
-	if (json_is_array(tables) && made == n)
-		out = is_whole(tables) ? whole_stream(peer) : drop_covered(peer, all, n);
+	if (json_is_array(tables) && i == n)
+		out = is_whole(tables) ? whole_stream(peer) : drop_covered(peer, all, made);
 	while (made > 0)
 		free(all[--made]);
 	free(all);
@@ -140,16 +149,15 @@ filter_has_most(const json_t *filters, const struct natsconf_names *names, const
 }
 
 void
-filter_put(json_t *config, const struct natsconf_names *names, const char *peer,
+filter_put(json_t *config, const struct natsconf_names *names, const char *peer, struct shard s,
     const json_t *filters, int whole)
 {
 	json_t *list = json_array(), *f;
-	char *all = subject_txns(names, peer);
+	char *all = subject_txns(names, peer, s), *before = subject_before_table(names, s);
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)filters, i, f)
-		json_array_append_new(list,
-		    json_sprintf("%s.txn.%s", names->subjects, json_string_value(f)));
+		json_array_append_new(list, json_sprintf("%s%s", before, json_string_value(f)));
 	if (whole)
 		json_object_set_new(config, "filter_subject", json_string(all));
 	else if (json_array_size(list) == 1)
@@ -157,5 +165,6 @@ filter_put(json_t *config, const struct natsconf_names *names, const char *peer,
 	else
 		json_object_set(config, "filter_subjects", list);
 	json_decref(list);
+	free(before);
 	free(all);
 }

@@ -90,8 +90,9 @@ inflight_send(struct consumer *cr, uint64_t seq, const struct nats_msg *m)
 	in->bytes = m->len;
 	DL_APPEND(cr->inflight, in);
 	cr->bytes += m->len;
-	buf_reserve(&b, NODE_ID_LEN + 12 + m->len);
+	buf_reserve(&b, NODE_ID_LEN + 16 + m->len);
 	buf_add(&b, cr->peer_id, NODE_ID_LEN);
+	shard_write(&b, cr->shard);
 	buf_u64(&b, seq);
 	buf_blob(&b, m->data, m->len);
 	chan_call(cr->c->opsd, MSG_APPLY, &b, 0, on_applied, in);

@@ -25,7 +25,7 @@
 #include "leafd/leafconf.h"
 #include "leafd/link/links.h"
 #include "leafd/objects.h"
-#include "leafd/publish.h"
+#include "leafd/publishers.h"
 #include "leafd/stream_purge.h"
 #include "leafd/stream_stats.h"
 
@@ -46,7 +46,7 @@ struct leaf {
 	struct jsapi *jsapi;
 	char *login; /* what the connection was made with */
 
-	struct publish *publish;
+	struct publishers *publish;
 	struct consume *consume;
 	struct catchup_carrier *catchup;
 	struct stream_purge *purge;
@@ -54,6 +54,7 @@ struct leaf {
 	struct stream_stats *stats;
 	struct links *links;       /* run without the server as well */
 	struct stream_opts stream; /* node borrowed from settings */
+	unsigned shards;           /* so many of them */
 	char *stuck; /* the stream's folder, which goes when the server has ended; or NULL */
 	uint64_t unlike_since; /* its stream is not as it should be, mono_us; 0: it is */
 	char *fault;           /* of work with external servers; NULL: none */
@@ -65,13 +66,13 @@ struct leaf {
 static void
 change_stream(struct leaf *l)
 {
-	if (!publish_is_unlike(l->publish))
+	if (!publishers_unlike(l->publish))
 		l->unlike_since = 0;
 	else if (l->unlike_since == 0)
 		l->unlike_since = mono_us();
 	else if (mono_us() - l->unlike_since > UNLIKE_US) {
 		l->unlike_since = 0;
-		publish_look_again(l->publish);
+		publishers_look_again(l->publish);
 	}
 }
 
@@ -119,7 +120,7 @@ leaf_dropped_cb(const struct jsapi_answer *ans, void *arg)
 	else if (ans->root != NULL && ans->err_code != JSAPI_NOT_FOUND)
 		log_braked(&brake, LOG_WARN,
 		    "the stream of this node does not answer, and cannot be deleted: %s", ans->why);
-	publish_count_anew(l->publish);
+	publishers_count_anew(l->publish);
 }
 
 /*
@@ -127,19 +128,19 @@ leaf_dropped_cb(const struct jsapi_answer *ans, void *arg)
  * that had.  The others make it anew where it can be; while there are too few of them, they do nothing.
  */
 static void
-drop_stream(struct leaf *l)
+drop_stream(struct leaf *l, struct shard s)
 {
-	char *name = subject_stream(jsapi_names(l->jsapi), l->settings->node);
+	char *name = subject_stream(jsapi_names(l->jsapi), l->settings->node, s);
 	char *subject = jsapi_subject(l->jsapi, NULL, "STREAM.DELETE", name);
 
-	publish_count_anew(l->publish);
+	publishers_count_anew(l->publish);
 	jsapi_ask(l->jsapi, NULL, subject, NULL, leaf_dropped_cb, l);
 	free(subject);
 	free(name);
 }
 
 static void
-leaf_unanswered_cb(uint64_t us, void *arg)
+leaf_unanswered_cb(struct shard s, uint64_t us, uint64_t failing_us, void *arg)
 {
 	struct leaf *l = arg;
 	struct natsd *d = supervisor_natsd(l->sup);
@@ -150,8 +151,8 @@ leaf_unanswered_cb(uint64_t us, void *arg)
 	free(refused);
 	/* One that answers nothing at all is killed for that after half the time, and keeps its store. */
 	if (natsconf_is_external(l->settings->conf)) {
-		if (permitted && publish_failing_us(l->publish) / 1000 >= 2 * (uint64_t)most)
-			drop_stream(l);
+		if (permitted && failing_us / 1000 >= 2 * (uint64_t)most)
+			drop_stream(l, s);
 		return;
 	}
 	if (l->stuck != NULL || us / 1000 < 2 * (uint64_t)most)
@@ -160,7 +161,7 @@ leaf_unanswered_cb(uint64_t us, void *arg)
 	    "leaf server: its stream has not answered for %d s (twice natsServer.hangTimeout): "
 	    "the server is started anew, and the stream made anew from the log",
 	    (int)(us / 1000000));
-	l->stuck = leafconf_stream_path(l->settings);
+	l->stuck = leafconf_stream_path(l->settings, s);
 	natsd_renew(d, 0);
 }
 
@@ -182,14 +183,14 @@ static void
 start_or_stop(struct leaf *l)
 {
 	if (l->told && l->settings->enabled && nats_is_up(l->nats)) {
-		publish_start(l->publish, l->jsapi);
+		publishers_start(l->publish, l->jsapi);
 		consume_start(l->consume, l->jsapi, l->settings->node);
 		catchup_start(l->catchup, l->jsapi, l->settings->node);
-		stream_purge_start(l->purge, l->jsapi, l->settings->node);
+		stream_purge_start(l->purge, l->jsapi, l->settings->node, l->shards);
 		objects_start(l->objects, l->jsapi);
-		stream_stats_start(l->stats, l->jsapi, l->settings->node);
+		stream_stats_start(l->stats, l->jsapi, l->settings->node, l->shards);
 	} else {
-		publish_stop(l->publish);
+		publishers_stop(l->publish);
 		consume_stop(l->consume);
 		catchup_stop(l->catchup);
 		stream_purge_stop(l->purge);
@@ -306,14 +307,21 @@ set_stream(struct leaf *l, const struct settings *s)
 		.compress = conf_bool(s->conf, LOG_COMPRESS),
 	};
 	const struct stream_opts *was = &l->stream;
+	unsigned n = (unsigned)conf_int(s->conf, LOG_SHARDS);
 
 	memcpy(o.node_id, s->node_id, NODE_ID_LEN);
 	if (was->node == NULL || strcmp(was->node, o.node) != 0 ||
 	    memcmp(was->node_id, o.node_id, NODE_ID_LEN) != 0 || was->max_age != o.max_age ||
-	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs ||
-	    was->max_entries != o.max_entries || was->copies != o.copies || was->compress != o.compress)
-		publish_set(l->publish, &o);
+	    was->max_bytes != o.max_bytes || was->max_msgs != o.max_msgs || l->shards != n ||
+	    was->max_entries != o.max_entries || was->copies != o.copies ||
+	    was->compress != o.compress)
+		publishers_set(l->publish, &o, n);
 	l->stream = o;
+	if (l->shards != n) {
+		stream_purge_stop(l->purge);
+		stream_stats_stop(l->stats);
+	}
+	l->shards = n;
 }
 
 static void
@@ -465,8 +473,8 @@ leaf_fault_cb(void *arg)
 {
 	struct leaf *l = arg;
 	int64_t least = natsconf_max_payload(l->settings->conf), most = nats_max_payload(l->nats);
-	int64_t copies = publish_copies(l->publish);
-	const char *why = publish_fault(l->publish);
+	int64_t copies = publishers_copies(l->publish);
+	const char *why = publishers_fault(l->publish);
 
 	free(l->fault);
 	l->fault = NULL;
@@ -509,7 +517,7 @@ leaf_start(struct svc *svc)
 	l->svc = svc;
 	l->sup = supervisor_new(svc, &leaf_ops, l);
 	opsd = supervisor_opsd(l->sup);
-	l->publish = publish_new(svc->base, opsd, leaf_unanswered_cb, l);
+	l->publish = publishers_new(svc->base, opsd, leaf_unanswered_cb, l);
 	l->consume = consume_new(svc->base, opsd, leaf_changed_cb, l);
 	l->catchup = catchup_new(opsd);
 	l->purge = stream_purge_new(opsd);
@@ -531,7 +539,7 @@ leaf_stop(struct leaf *l)
 	stream_stats_free(l->stats);
 	links_free(l->links);
 	consume_free(l->consume);
-	publish_free(l->publish);
+	publishers_free(l->publish);
 	free(l->faults);
 	free(l->fixed);
 	free(l->stuck);

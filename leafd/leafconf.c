@@ -16,7 +16,7 @@
 
 /*
  * JetStream's API at this node that peers have no use for.  They need
- * STREAM.INFO, STREAM.MSG.GET, CONSUMER.CREATE, INFO, DELETE and MSG.NEXT.
+ * STREAM.NAMES, STREAM.INFO, STREAM.MSG.GET, CONSUMER.CREATE, INFO, DELETE and MSG.NEXT.
  */
 static const char *const denied_api[] = {
 	"INFO",
@@ -30,7 +30,6 @@ static const char *const denied_api[] = {
 	"STREAM.PURGE.*",
 	"STREAM.SNAPSHOT.*",
 	"STREAM.RESTORE.*",
-	"STREAM.NAMES",
 	"STREAM.LIST",
 	"STREAM.MSG.DELETE.*",
 	"STREAM.PEER.>",
@@ -68,9 +67,9 @@ add_denied(struct buf *b, const struct settings *s)
 	size_t i;
 
 	buf_addf(b,
-	    "deny_exports: [ \"%s.txn.>\", \"$O.>\" ]\ndeny_imports: [\n\"%s.txn.>\"\n"
-	    "\"$O.>\"\n",
-	    prefix, prefix);
+	    "deny_exports: [ \"%s.txn.>\", \"%s.shard.>\", \"$O.>\" ]\n"
+	    "deny_imports: [\n\"%s.txn.>\"\n\"%s.shard.>\"\n\"$O.>\"\n",
+	    prefix, prefix, prefix, prefix);
 	for (i = 0; i < sizeof(denied_api) / sizeof(denied_api[0]); i++) {
 		subject = xasprintf("$JS.%s.API.%s", s->node, denied_api[i]);
 		natstext_quote(b, subject);
@@ -233,10 +232,10 @@ add_jetstream(struct buf *b, const struct settings *s)
 }
 
 char *
-leafconf_stream_path(const struct settings *s)
+leafconf_stream_path(const struct settings *s, struct shard of)
 {
 	struct natsconf_names names = natsconf_names(s->conf);
-	char *name = subject_stream(&names, s->node);
+	char *name = subject_stream(&names, s->node, of);
 	char *path = xasprintf("%s/jetstream/DATA/streams/%s", conf_str(s->conf, STREAM_PATH),
 	    name);
 

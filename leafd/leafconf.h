@@ -1,6 +1,7 @@
 #ifndef HL_LEAFCONF_H
 #define HL_LEAFCONF_H
 
+#include "common/base/shard.h"
 #include "common/conf/settings.h"
 
 /* What is this process's and not a setting. */
@@ -30,7 +31,7 @@ struct leafconf_run {
  */
 char *leafconf_text(const struct settings *s, const struct leafconf_run *run, int live,
     char **faults);
-/* The folder in which the server keeps this node's stream; caller frees. */
-char *leafconf_stream_path(const struct settings *s);
+/* The folder in which the server keeps that stream of this node; caller frees. */
+char *leafconf_stream_path(const struct settings *s, struct shard of);
 
 #endif

@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/shard.h"
 #include "common/base/window.h"
 #include "common/ipc/chan.h"
 #include "common/nats/subject.h"
@@ -219,7 +220,8 @@ publish_frames(struct publish *p, const struct window *w)
 			free(subject);
 			table = f->table;
 			t = &w->tables[table];
-			subject = subject_txn(jsapi_names(p->a), p->node, t->database, t->name);
+			subject = subject_txn(jsapi_names(p->a), p->node, p->o.shard, t->database,
+			    t->name);
 		}
 		result = publish_frame(p, w, f, subject);
 		if (result == -1 && nats_is_up(jsapi_nats(p->a)))
@@ -282,6 +284,7 @@ read_more(struct publish *p)
 	if (p->reading || p->nflights >= FLIGHT_WINDOWS || p->bytes >= FLIGHT_BYTES)
 		return;
 	p->reading = 1;
+	shard_write(&b, p->o.shard);
 	buf_u64(&b, p->after);
 	buf_u32(&b, WINDOW_MAX);
 	ask_opsd(p, MSG_LOG_READ, &b, on_log);
@@ -294,6 +297,7 @@ tell_acked(struct publish *p, uint64_t window)
 {
 	struct buf b = { 0 };
 
+	shard_write(&b, p->o.shard);
 	buf_u64(&b, p->incarnation);
 	buf_u64(&b, window);
 	chan_send(p->opsd, MSG_LOG_ACK, &b);
@@ -388,6 +392,7 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 		return;
 	}
 	p->published = p->acked = t->seq;
+	shard_write(&b, p->o.shard);
 	buf_u64(&b, t->incarnation);
 	buf_u64(&b, t->window);
 	buf_u64(&b, t->last);
@@ -396,6 +401,8 @@ publish_tail_cb(const struct stream_tail *t, const char *why, void *arg)
 	keep_fault(p, NULL);
 	p->copies = t->copies;
 	p->refused = t->refused;
+	if (t->alone)
+		p->o.alone = 0;
 	stream_free(p->finding);
 	p->finding = NULL;
 	ask_opsd(p, MSG_LOG_TAIL, &b, on_log_tail);
@@ -417,7 +424,7 @@ on_cleared(struct publish *p)
 static int
 send_barrier(struct publish *p)
 {
-	char *subject = subject_txn(jsapi_names(p->a), p->node, "-", "barrier");
+	char *subject = subject_txn(jsapi_names(p->a), p->node, p->o.shard, "-", "barrier");
 	char *reply = xasprintf("%s.%" PRIu64, p->inbox, p->session);
 	int result = nats_publish_h(jsapi_nats(p->a), subject, reply, "Nats-Expected-Last-Sequence",
 	    "9223372036854775807", "-", 1);

@@ -6,7 +6,7 @@
 #include "leafd/stream.h"
 
 /*
- * From opsd's log into this node's stream.  We are its only publisher, and
+ * From opsd's log into one of this node's streams.  We are its only publisher, and
  * every message says which sequence it follows, so the server refuses holes
  * and reordering; after any doubt the stream's end says where to go on.
  */

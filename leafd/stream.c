@@ -39,6 +39,7 @@ struct stream {
 	uint64_t first; /* of the stream */
 	uint64_t at;    /* sequence that is being read */
 	int jumped;     /* over what was purged at the end */
+	char *fault;    /* it cannot be made, or not yet; NULL: it is there */
 	void (*cb)(const struct stream_tail *t, const char *why, void *arg);
 	void *arg;
 };
@@ -67,13 +68,13 @@ stream_done(struct stream *s)
 static json_t *
 make_config(const struct stream *s)
 {
-	char *subjects = subject_txns(jsapi_names(s->a), s->node);
+	char *subjects = subject_txns(jsapi_names(s->a), s->node, s->o.shard);
 	int64_t max_age = s->o.max_age < AGE_MAX ? s->o.max_age : AGE_MAX;
 	json_t *config =
 	    json_pack("{s:s, s:s, s:[s], s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "name",
 		s->name, "description", s->mark, "subjects", subjects, "retention", "limits",
 		"storage", "file", "discard", "old", "max_age", (json_int_t)(max_age * SECOND_NS),
-		"max_bytes", (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes : -1),
+		"max_bytes", (json_int_t)(s->o.max_bytes > 0 ? s->o.max_bytes / s->o.shard.n : -1),
 		"max_msgs_per_subject", (json_int_t)(s->o.max_msgs > 0 ? s->o.max_msgs : -1),
 		"duplicate_window", (json_int_t)DUPLICATES_NS, "max_msgs",
 		(json_int_t)(s->o.max_entries > 0 ? s->o.max_entries : -1), "num_replicas",
@@ -123,11 +124,21 @@ fewer_copies(struct stream *s)
 	return (1);
 }
 
-/* ---- the node had another name once: what is left under it is in the log as well ---- */
+/* ---- the node had another name once, or other streams: what is left of them is in the log as well ---- */
 
 static void
 on_dropped(const struct jsapi_answer *ans, void *arg)
 {
+}
+
+/* One of those that there are, of which this is one. */
+static int
+is_current(const struct stream *s, const char *name)
+{
+	const struct natsconf_names *names = jsapi_names(s->a);
+
+	return (strcmp(name, s->name) == 0 ||
+	    (s->o.shard.n > 1 && subject_stream_shard(names, s->node, name).n == s->o.shard.n));
 }
 
 static void
@@ -137,10 +148,9 @@ drop_former(struct stream *s, const json_t *config)
 	const char *mark = json_string_value(json_object_get(config, "description"));
 	char *subject;
 
-	if (name == NULL || mark == NULL || strcmp(mark, s->mark) != 0 ||
-	    strcmp(name, s->name) == 0)
+	if (name == NULL || mark == NULL || strcmp(mark, s->mark) != 0 || is_current(s, name))
 		return;
-	log_info("stream %s: of a former name of this node, deleted", name);
+	log_info("stream %s: it is of this node, and none that it has now: deleted", name);
 	subject = jsapi_subject(s->a, NULL, "STREAM.DELETE", name);
 	jsapi_ask(s->a, NULL, subject, NULL, on_dropped, NULL);
 	free(subject);
@@ -154,13 +164,16 @@ on_streams(const struct jsapi_answer *ans, void *arg)
 	json_int_t total = json_integer_value(json_object_get(ans->root, "total"));
 	size_t i;
 
+	s->tail.alone = ans->why == NULL;
 	json_array_foreach((json_t *)(uintptr_t)list, i, one)
 		drop_former(s, json_object_get(one, "config"));
 	s->listed += json_array_size(list);
 	if (json_array_size(list) > 0 && (json_int_t)s->listed < total)
 		list_streams(s);
+	else if (s->fault != NULL)
+		stream_fail(s, s->fault);
 	else
-		stream_done(s);
+		read_back(s);
 }
 
 /* All that there are, as its names may have been other ones.  They come in pages. */
@@ -174,18 +187,46 @@ list_streams(struct stream *s)
 	free(subject);
 }
 
-/* What it would set aside is most of what limits are about. */
-static char *
-why_not_made(const struct stream *s, const struct jsapi_answer *ans)
+static int
+is_about_room(const struct jsapi_answer *ans)
 {
 	static const int codes[] = { ERR_ACCOUNT, ERR_NO_ROOM, ERR_STORAGE };
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		if (ans->err_code == codes[i] && s->o.max_bytes > 0)
-			return (xasprintf("%s: the stream sets %" PRId64 " bytes aside "
-					  "(clustering.leafServer.streams.maxBytes)",
-			    ans->why, s->o.max_bytes));
+		if (ans->err_code == codes[i])
+			return (1);
+	return (0);
+}
+
+/* What it would set aside is most of what limits are about. */
+static char *
+why_not_made(const struct stream *s, const struct jsapi_answer *ans)
+{
+	if (is_about_room(ans) && s->o.max_bytes > 0)
+		return (xasprintf("%s: the stream sets %" PRId64 " bytes aside "
+				  "(clustering.leafServer.streams.maxBytes)",
+		    ans->why, s->o.max_bytes / s->o.shard.n));
 	return (xstrdup(ans->why));
+}
+
+static void
+look_at_others(struct stream *s)
+{
+	if (s->o.alone)
+		list_streams(s);
+	else
+		read_back(s);
+}
+
+/* Those of before may have its room: they go first then. */
+static void
+cannot_make(struct stream *s, const struct jsapi_answer *ans, const char *why)
+{
+	if (s->o.alone && is_about_room(ans)) {
+		s->fault = xstrdup(why);
+		list_streams(s);
+	} else
+		stream_fail(s, why);
 }
 
 static void
@@ -202,12 +243,12 @@ on_made(const struct jsapi_answer *ans, void *arg)
 	if (ans->why != NULL) {
 		why = why_not_made(s, ans);
 		log_braked(&brake, LOG_ERROR, "stream %s: cannot be made: %s", s->name, why);
-		stream_fail(s, why);
+		cannot_make(s, ans, why);
 		free(why);
 		return;
 	}
 	log_info("stream %s: made", s->name);
-	list_streams(s);
+	look_at_others(s);
 }
 
 /* A refused change of limits is no reason not to publish. */
@@ -233,7 +274,7 @@ on_updated(const struct jsapi_answer *ans, void *arg)
 		    ans->why);
 	else
 		log_info("stream %s: limits changed", s->name);
-	read_back(s);
+	look_at_others(s);
 }
 
 static void
@@ -254,7 +295,7 @@ set_config(struct stream *s)
 
 	if (is_as_wanted(s->have, config)) {
 		json_decref(config);
-		read_back(s);
+		look_at_others(s);
 	} else
 		ask_config(s, "STREAM.UPDATE", config, on_updated);
 }
@@ -354,7 +395,7 @@ on_newest(const struct jsapi_answer *ans, void *arg)
 static void
 jump_back(struct stream *s)
 {
-	char *all = subject_txns(jsapi_names(s->a), s->node);
+	char *all = subject_txns(jsapi_names(s->a), s->node, s->o.shard);
 
 	s->jumped = 1;
 	ask_config(s, "STREAM.MSG.GET", json_pack("{s:s}", "last_by_subj", all), on_newest);
@@ -410,7 +451,7 @@ stream_find_tail(struct jsapi *a, const struct stream_opts *o,
 	s->o = *o;
 	s->node = xstrdup(o->node);
 	s->o.node = s->node;
-	s->name = subject_stream(jsapi_names(a), o->node);
+	s->name = subject_stream(jsapi_names(a), o->node, o->shard);
 	node_id_hex(o->node_id, hex);
 	s->tail.copies = o->copies > 0 ? o->copies : 1;
 	s->mark = xasprintf("hubleaf node %s", hex);
@@ -429,6 +470,7 @@ stream_free(struct stream *s)
 	free(s->name);
 	free(s->mark);
 	json_decref(s->have);
+	free(s->fault);
 	free(s->node);
 	free(s);
 }

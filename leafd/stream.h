@@ -4,22 +4,26 @@
 #include <stdint.h>
 
 #include "common/base/frame.h"
+#include "common/base/shard.h"
 
 /*
- * This node's stream, on its own leaf server or on external ones: one for all tables, subjects
- * hl.txn.<node>.>, so that what nats-server keeps does not grow with tables.
+ * A stream of this node, on its own leaf server or on external ones: for all tables, subjects
+ * hl.txn.<node>.>, or for a part of them (shard.h), so that what nats-server keeps does not grow
+ * with tables.
  */
 struct jsapi;
 
 struct stream_opts {
 	const char *node;
 	uint8_t node_id[NODE_ID_LEN];
-	int64_t max_age; /* seconds */
-	int64_t max_bytes;
-	int64_t max_msgs; /* of one table; 0: no limit */
+	struct shard shard;
+	int alone; /* those that it had under other names, or another number of them, are deleted */
+	int64_t max_age;     /* seconds */
+	int64_t max_bytes;   /* of all of the node's together */
+	int64_t max_msgs;    /* of one table; 0: no limit */
 	int64_t max_entries; /* messages in all; 0: no limit */
-	int64_t copies;   /* on so many servers; on fewer where there are not as many */
-	int compress;     /* its messages */
+	int64_t copies;      /* on so many servers; on fewer where there are not as many */
+	int compress;        /* its messages */
 };
 
 /* Where the stream ends. */
@@ -31,6 +35,7 @@ struct stream_tail {
 	uint64_t newest, mark; /* the last entry of the newest frame */
 	int64_t copies;        /* so many there are to be */
 	int refused;           /* a change of its configuration was */
+	int alone;             /* and other streams of the node were looked for */
 };
 
 struct stream;

@@ -11,6 +11,7 @@
 #include "common/base/frame.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/shard.h"
 #include "common/ipc/chan.h"
 #include "common/nats/subject.h"
 #include "leafd/jsapi.h"
@@ -24,7 +25,7 @@
 struct stream_purging {
 	struct stream_purge *p;
 	struct chan_deferred *reply;
-	char *subject;
+	char *stream, *subject;
 	uint64_t upto;      /* log sequence */
 	uint64_t low, high; /* stream sequences */
 	struct jsapi_call *call;
@@ -34,7 +35,8 @@ struct stream_purging {
 struct stream_purge {
 	struct chan *opsd;
 	struct jsapi *a; /* NULL: stopped */
-	char *node, *stream;
+	char *node;
+	unsigned streams;
 	struct stream_purging *purgings;
 };
 
@@ -57,6 +59,7 @@ purging_end(struct stream_purging *g, uint16_t status, uint64_t messages)
 	answer_purge(g->reply, status, messages);
 	jsapi_cancel(&g->call);
 	DL_DELETE(g->p->purgings, g);
+	free(g->stream);
 	free(g->subject);
 	free(g);
 }
@@ -64,7 +67,7 @@ purging_end(struct stream_purging *g, uint16_t status, uint64_t messages)
 static void
 purging_fail(struct stream_purging *g, const char *why)
 {
-	log_warnx("stream %s: %s cannot be purged: %s", g->p->stream, g->subject, why);
+	log_warnx("stream %s: %s cannot be purged: %s", g->stream, g->subject, why);
 	purging_end(g, 500, 0);
 }
 
@@ -78,14 +81,14 @@ on_purged(const struct jsapi_answer *ans, void *arg)
 		purging_fail(g, ans->why);
 		return;
 	}
-	log_info("stream %s: %" PRIu64 " messages of %s purged", g->p->stream, n, g->subject);
+	log_info("stream %s: %" PRIu64 " messages of %s purged", g->stream, n, g->subject);
 	purging_end(g, 200, n);
 }
 
 static void
 purge_below(struct stream_purging *g)
 {
-	char *subject = jsapi_subject(g->p->a, NULL, "STREAM.PURGE", g->p->stream);
+	char *subject = jsapi_subject(g->p->a, NULL, "STREAM.PURGE", g->stream);
 
 	jsapi_ask(g->p->a, &g->call, subject,
 	    json_pack("{s:s, s:I}", "filter", g->subject, "seq", (json_int_t)g->low), on_purged, g);
@@ -132,7 +135,7 @@ look_at_middle(struct stream_purging *g)
 	}
 	question = json_pack("{s:I, s:s}", "seq", (json_int_t)middle, "next_by_subj", g->subject);
 	text = json_dumps(question, JSON_COMPACT);
-	subject = jsapi_subject(g->p->a, NULL, "DIRECT.GET", g->p->stream);
+	subject = jsapi_subject(g->p->a, NULL, "DIRECT.GET", g->stream);
 	jsapi_ask_raw(g->p->a, &g->call, subject, text, strlen(text), GET_TIMEOUT_MS, on_middle, g);
 	free(subject);
 	free(text);
@@ -156,27 +159,37 @@ on_purge_info(const struct jsapi_answer *ans, void *arg)
 	look_at_middle(g);
 }
 
+static void
+purging_begin(struct stream_purge *p, struct chan_deferred *reply, const char *database,
+    const char *table, uint64_t upto)
+{
+	struct stream_purging *g = xcalloc(1, sizeof(*g));
+	struct shard s = { 0, p->streams };
+	char *subject;
+
+	s.k = shard_of(database, strlen(database), table, strlen(table), s.n);
+	g->p = p;
+	g->reply = reply;
+	g->upto = upto;
+	g->stream = subject_stream(jsapi_names(p->a), p->node, s);
+	g->subject = subject_txn(jsapi_names(p->a), p->node, s, database, table);
+	DL_APPEND(p->purgings, g);
+	subject = jsapi_subject(p->a, NULL, "STREAM.INFO", g->stream);
+	jsapi_ask(p->a, &g->call, subject, NULL, on_purge_info, g);
+	free(subject);
+}
+
 int
 stream_purge_ask(struct stream_purge *p, struct msg *m)
 {
-	char *database = rd_str(&m->body), *table = rd_str(&m->body), *subject;
+	char *database = rd_str(&m->body), *table = rd_str(&m->body);
 	uint64_t upto = rd_u64(&m->body);
-	struct stream_purging *g;
 	int fine = rd_done(&m->body);
 
 	if (fine && p->a == NULL)
 		answer_purge(chan_defer(p->opsd, m), 503, 0);
-	else if (fine) {
-		g = xcalloc(1, sizeof(*g));
-		g->p = p;
-		g->reply = chan_defer(p->opsd, m);
-		g->upto = upto;
-		g->subject = subject_txn(jsapi_names(p->a), p->node, database, table);
-		DL_APPEND(p->purgings, g);
-		subject = jsapi_subject(p->a, NULL, "STREAM.INFO", p->stream);
-		jsapi_ask(p->a, &g->call, subject, NULL, on_purge_info, g);
-		free(subject);
-	}
+	else if (fine)
+		purging_begin(p, chan_defer(p->opsd, m), database, table, upto);
 	free(database);
 	free(table);
 	return (fine ? 0 : -1);
@@ -201,13 +214,13 @@ stream_purge_free(struct stream_purge *p)
 }
 
 void
-stream_purge_start(struct stream_purge *p, struct jsapi *a, const char *node)
+stream_purge_start(struct stream_purge *p, struct jsapi *a, const char *node, unsigned streams)
 {
 	if (p->a != NULL)
 		return;
 	p->a = a;
 	p->node = xstrdup(node);
-	p->stream = subject_stream(jsapi_names(a), node);
+	p->streams = streams;
 }
 
 void
@@ -220,7 +233,6 @@ stream_purge_stop(struct stream_purge *p)
 	DL_FOREACH_SAFE(p->purgings, g, tmp)
 		purging_end(g, 503, 0);
 	free(p->node);
-	free(p->stream);
-	p->node = p->stream = NULL;
+	p->node = NULL;
 	p->a = NULL;
 }

@@ -14,7 +14,9 @@ struct stream_purge *stream_purge_new(struct chan *opsd);
 void stream_purge_free(struct stream_purge *p); /* after chan_free */
 
 /* While both the leaf server and opsd are there; each does nothing when done already. */
-void stream_purge_start(struct stream_purge *p, struct jsapi *a, const char *node);
+/* The node has so many streams. */
+void stream_purge_start(struct stream_purge *p, struct jsapi *a, const char *node,
+    unsigned streams);
 void stream_purge_stop(struct stream_purge *p); /* what opsd still asks is answered with 503 */
 
 /* STREAM_PURGE; -1: not in its form. */

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-/* How large this node's stream is, asked of the leaf server now and then. */
+/* How large this node's streams are, asked of the leaf server now and then. */
 struct stream_stats;
 struct jsapi;
 
@@ -11,12 +11,14 @@ struct stream_stats *stream_stats_new(void);
 void stream_stats_free(struct stream_stats *m);
 
 /* While both the leaf server and opsd are there; each does nothing when done already. */
-void stream_stats_start(struct stream_stats *m, struct jsapi *a, const char *node);
+/* The node has so many of them. */
+void stream_stats_start(struct stream_stats *m, struct jsapi *a, const char *node,
+    unsigned streams);
 void stream_stats_stop(struct stream_stats *m);
 
 /* Ask, if the last answer is some seconds old. */
 void stream_stats_now(struct stream_stats *m);
-/* {"messages","bytes"}, or null while it is not known; new reference. */
+/* {"messages","bytes","shards"?}, or null while it is not known; new reference. */
 json_t *stream_stats_json(const struct stream_stats *m);
 
 #endif

@@ -11,7 +11,7 @@
  * test/functional/raised.c has those of a build of tomorrow in their place.
  */
 #define FORMATS_WIRE  9
-#define FORMATS_STORE 12
+#define FORMATS_STORE 13
 
 struct formats {
 	uint8_t wire_oldest, wire; /* frames, questions and answers: understood, and written */

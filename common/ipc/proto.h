@@ -5,8 +5,8 @@
 
 /* The conversation between the daemons; the list is proto.def. */
 
-#define PROTO_MAJOR    5
-#define PROTO_MINOR    1
+#define PROTO_MAJOR    6
+#define PROTO_MINOR    0
 #define PROTO_HEAD     10          /* u32 length of body, u16 type, u32 id */
 #define PROTO_MAX_BODY (64u << 20) /* a longer frame drops the peer */
 

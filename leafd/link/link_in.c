@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "common/base/mem.h"
+#include "common/base/shard.h"
 #include "leafd/link/link_priv.h"
 
 /* The other's log: each frame goes on to opsd, and is GOT when that is done with it. */
@@ -57,6 +58,7 @@ pass_frame(struct peerlink *k, struct buf *m, size_t n)
 	struct buf body = { .cap = m->cap, .len = m->len };
 
 	buf_add(&head, k->hello.id, NODE_ID_LEN);
+	shard_write(&head, (struct shard){ 0, 1 });
 	buf_u64(&head, 0);
 	buf_u32(&head, (uint32_t)n);
 	body.data = buf_take(m, NULL);

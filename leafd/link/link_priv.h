@@ -54,7 +54,7 @@ enum link_type {
  * A message has so much room before it that APPLY's fields fit there together with its type, and the
  * frame goes on to opsd where it lies.
  */
-#define LINK_APPLY_HEAD (NODE_ID_LEN + 8 + 4)
+#define LINK_APPLY_HEAD (NODE_ID_LEN + 4 + 8 + 4)
 #define LINK_HEADROOM   (LINK_APPLY_HEAD - 1)
 
 struct event;

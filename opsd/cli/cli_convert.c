@@ -78,22 +78,6 @@ put_nested(json_t *tree, const char *name, json_t *v)
 	free(part);
 }
 
-/* Of what this build has no key for: how it goes without. */
-static const char *
-instead_of(const char *theirs)
-{
-	static const struct {
-		const char *begins, *text;
-	} ways[] = {
-		{ "replication_log.shards", ": a node has one stream" },
-	};
-
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
-		if (strncmp(theirs, ways[i].begins, strlen(ways[i].begins)) == 0)
-			return (ways[i].text);
-	return ("");
-}
-
 /* Takes the value. */
 static void
 set_ours(struct convert *c, const char *theirs, const char *ours, json_t *v)
@@ -104,7 +88,7 @@ set_ours(struct convert *c, const char *theirs, const char *ours, json_t *v)
 	if (v == NULL || json_is_null(v))
 		return;
 	if (key == -1)
-		note_key(c, theirs, "has no counterpart%s", instead_of(theirs));
+		note_key(c, theirs, "has no counterpart");
 	else if (conf_set(c->conf, (enum conf_key)key, v, &err) == -1)
 		note_key(c, theirs, "is left out: %s", err);
 	else

@@ -22,6 +22,7 @@
 struct rights {
 	struct natsconf_names names;
 	const char *node;
+	unsigned streams;
 	struct buf out;
 };
 
@@ -65,24 +66,36 @@ put_object_store(struct rights *r, const struct conf *c)
 }
 
 static void
+put_own(struct rights *r, const char *const *verbs, struct shard s)
+{
+	char *stream = subject_stream(&r->names, r->node, s);
+
+	put_api(r, verbs, stream);
+	free(stream);
+}
+
+static void
 put_publish(struct rights *r, const struct conf *c)
 {
 	static const char *const own[] = { "STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE",
 		"STREAM.PURGE", "STREAM.MSG.GET", "DIRECT.GET", NULL };
-	static const char *const any[] = { "STREAM.INFO.*", "STREAM.LIST", "CONSUMER.CREATE.*.>",
-		"CONSUMER.INFO.*.*", "CONSUMER.DELETE.*.*", "CONSUMER.MSG.NEXT.*.*", NULL };
-	char *stream = subject_stream(&r->names, r->node);
+	static const char *const any[] = { "STREAM.INFO.*", "STREAM.NAMES", "STREAM.LIST",
+		"CONSUMER.CREATE.*.>", "CONSUMER.INFO.*.*", "CONSUMER.DELETE.*.*",
+		"CONSUMER.MSG.NEXT.*.*", NULL };
+	unsigned k;
 
 	/* Into its own stream; questions to all nodes, and answers. */
-	put_subject(r, subject_txns(&r->names, r->node));
+	put_subject(r, subject_txns(&r->names, r->node, (struct shard){ 0, 1 }));
+	put_subject(r, subject_txns(&r->names, r->node, (struct shard){ 0, 0 }));
 	put_subject(r, xasprintf("%s.req.*.*", r->names.subjects));
 	put_subject(r, xasprintf("%s.catchup.*", r->names.subjects));
 	put_subject(r, subject_word(&r->names, "ping"));
 	put_subject(r, xasprintf("%s%s.>", SUBJECT_INBOX, r->names.subjects));
-	put_api(r, own, stream);
+	put_own(r, own, (struct shard){ 0, 1 });
+	for (k = 0; k < r->streams && r->streams > 1; k++)
+		put_own(r, own, (struct shard){ k, r->streams });
 	put_api(r, any, NULL);
 	put_object_store(r, c);
-	free(stream);
 }
 
 static void
@@ -161,6 +174,7 @@ cli_nats_permissions(struct cli *c)
 		    conf_name(CL_NODENAME));
 	r.names = natsconf_names(c->conf);
 	r.names.external = 1;
+	r.streams = (unsigned)conf_int(c->conf, LOG_SHARDS);
 	r.names.domain = conf_str(c->conf, NATS_DOMAIN);
 	buf_addf(&r.out, "# Node %s: one of the users of an account that has JetStream\n{\n",
 	    r.node);

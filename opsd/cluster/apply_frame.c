@@ -172,15 +172,35 @@ say_dropped(struct replication *rep, const uint8_t *peer, uint32_t table)
 	free(name);
 }
 
-/* A carrier may be behind another one, or bring what an earlier life of the log gave. */
+/*
+ * A carrier may be behind another one, or bring what an earlier life of the log gave.  One of several
+ * streams has a part of each window: what is before the last one of each is here.
+ */
 static void
-note_window(struct cursors_hint *hint, const struct frame *fr)
+note_window(struct replication *rep, const struct apply *a, struct cursors_hint *hint,
+    const struct frame *fr)
 {
-	if (!(fr->flags & FRAME_WINDOW_END) || fr->incarnation < hint->incarnation ||
-	    (fr->incarnation == hint->incarnation && fr->window <= hint->window))
+	uint64_t window = fr->window;
+
+	if (!(fr->flags & FRAME_WINDOW_END))
+		return;
+	if (a->stream.n > 1)
+		window = cursors_came(rep->cursors, a->peer, a->stream, fr->incarnation, window);
+	if (fr->incarnation < hint->incarnation || window == 0 ||
+	    (fr->incarnation == hint->incarnation && window <= hint->window))
 		return;
 	hint->incarnation = fr->incarnation;
-	hint->window = fr->window;
+	hint->window = window;
+}
+
+/* The places in streams of another number are of streams that are no more. */
+static void
+note_place(struct cursors_hint *hint, struct shard s, uint64_t seq)
+{
+	if (hint->streams != s.n)
+		memset(hint->stream_seq, 0, sizeof(hint->stream_seq));
+	hint->streams = s.n;
+	hint->stream_seq[s.k] = seq;
 }
 
 static void
@@ -202,16 +222,17 @@ frame_run(struct group *g, struct commit_job *j)
 			frame_into(g, a, cur, &fr, &r);
 		else
 			say_dropped(rep, a->peer, fr.table);
-		note_window(&hint, &fr);
+		note_window(rep, a, &hint, &fr);
 	}
 	if (a->stream_seq != 0)
-		hint.stream_seq = a->stream_seq;
+		note_place(&hint, a->stream, a->stream_seq);
 	cursors_set_hint(g, a->peer, &hint);
 	buf_free(&room);
 }
 
 struct apply *
-apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t n)
+apply_frame_new(const uint8_t *peer, struct shard stream, uint64_t stream_seq, const void *p,
+    size_t n)
 {
 	struct apply *a = xcalloc(1, sizeof(*a));
 
@@ -219,6 +240,7 @@ apply_frame_new(const uint8_t *peer, uint64_t stream_seq, const void *p, size_t 
 	a->job.remote = 1;
 	a->job.cost = frame_cost(p, n);
 	memcpy(a->peer, peer, NODE_ID_LEN);
+	a->stream = stream;
 	a->stream_seq = stream_seq;
 	a->vouched = stream_seq == 0;
 	buf_add(&a->bytes, p, n);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/base/buf.h"
+#include "common/base/shard.h"
 
 /*
  * How peers are reached.  The core (cluster.h) asks a carrier through carrier_ops, and
@@ -88,12 +89,12 @@ void incoming_question(struct cluster *c, const uint8_t *who, const char *verb,
 void incoming_catchup(struct cluster *c, const uint8_t *who, const void *question, size_t n,
     struct carrier_reply reply);
 /*
- * A frame of the peer's log, at `seq` of what the carrier keeps of it, or 0 when it keeps
- * nothing; answered 200 when it is durable or dropped, and need not come again: at once for a carrier
+ * A frame of the peer's log, at `seq` of what the carrier keeps of it, in that of so many streams, or 0
+ * when it keeps nothing; answered 200 when it is durable or dropped, and need not come again: at once for a carrier
  * that keeps it, else with others, within some milliseconds.
  */
-void incoming_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame,
-    size_t n, struct carrier_reply reply);
+void incoming_frame(struct cluster *c, const uint8_t *peer, struct shard s, uint64_t seq,
+    const void *frame, size_t n, struct carrier_reply reply);
 /* Nodes came or went: questions that waited for them may be asked. */
 void cluster_changed(struct cluster *c);
 /*

@@ -210,16 +210,17 @@ on_apply(struct chan *ch, struct msg *m, void *arg)
 {
 	struct carrier_nats *n = daemons_rep(arg)->nats;
 	const uint8_t *peer = rd_bytes(&m->body, NODE_ID_LEN), *p;
+	struct shard s = shard_read(&m->body);
 	uint64_t seq = rd_u64(&m->body);
 	struct applying *a;
 	size_t len;
 
 	p = rd_blob(&m->body, &len);
-	if (!rd_done(&m->body))
+	if (!rd_done(&m->body) || s.n == 0)
 		return (-1);
 	a = xcalloc(1, sizeof(*a));
 	*a = (struct applying){ chan_defer(ch, m), seq };
-	incoming_frame(n->c, peer, seq, p, len, (struct carrier_reply){ applied_reply, a });
+	incoming_frame(n->c, peer, s, seq, p, len, (struct carrier_reply){ applied_reply, a });
 	return (0);
 }
 

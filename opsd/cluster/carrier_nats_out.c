@@ -39,23 +39,35 @@ carrier_nats_logged(void *arg)
 }
 
 static void
-give_log(struct carrier_nats *n)
+give_stream(struct carrier_nats *n, struct nats_reading *g)
 {
+	struct chan_deferred *reply = g->reply;
 	struct buf b = { 0 };
 	int found;
 
-	if (n->reading == NULL)
+	if (reply == NULL)
 		return;
-	outlet_review(n->outlet, withdraw_table, n);
-	found = logfeed_read(n->feed, n->read_after, n->read_max, &b);
+	found = logfeed_read(n->feed, g->s, g->after, g->max, &b);
 	if (found == 1) {
-		struct chan_deferred *reply = n->reading;
-
-		n->reading = NULL;
+		g->reply = NULL;
 		chan_deferred_reply(reply, &b);
 	} else if (found == -1)
 		carrier_nats_logged(n);
 	buf_free(&b);
+}
+
+static void
+give_log(struct carrier_nats *n)
+{
+	unsigned k, waiting = 0;
+
+	for (k = 0; k < SHARDS_MAX; k++)
+		waiting += n->reading[k].reply != NULL;
+	if (waiting == 0)
+		return;
+	outlet_review(n->outlet, withdraw_table, n);
+	for (k = 0; k < SHARDS_MAX; k++)
+		give_stream(n, &n->reading[k]);
 }
 
 static void
@@ -68,26 +80,33 @@ log_run(void *arg)
 }
 
 static void
-end_reading(struct carrier_nats *n)
+end_reading(struct nats_reading *g)
 {
-	if (n->reading != NULL)
-		chan_deferred_drop(n->reading);
-	n->reading = NULL;
+	if (g->reply != NULL)
+		chan_deferred_drop(g->reply);
+	g->reply = NULL;
+}
+
+static void
+end_readings(struct carrier_nats *n)
+{
+	for (unsigned k = 0; k < SHARDS_MAX; k++)
+		end_reading(&n->reading[k]);
 }
 
 int
 carrier_nats_log_read(struct chan *ch, struct msg *m, void *arg)
 {
 	struct carrier_nats *n = daemons_rep(arg)->nats;
-	uint64_t after = rd_u64(&m->body);
-	uint32_t max = rd_u32(&m->body);
+	struct nats_reading g = { .s = shard_read(&m->body) };
 
-	if (!rd_done(&m->body))
+	g.after = rd_u64(&m->body);
+	g.max = rd_u32(&m->body);
+	if (!rd_done(&m->body) || g.s.n == 0)
 		return (-1);
-	end_reading(n);
-	n->read_after = after;
-	n->read_max = max;
-	n->reading = chan_defer(ch, m);
+	end_reading(&n->reading[g.s.k]);
+	g.reply = chan_defer(ch, m);
+	n->reading[g.s.k] = g;
 	give_log(n);
 	return (0);
 }
@@ -96,11 +115,12 @@ int
 carrier_nats_log_ack(struct chan *ch, struct msg *m, void *arg)
 {
 	struct carrier_nats *n = daemons_rep(arg)->nats;
+	struct shard s = shard_read(&m->body);
 	uint64_t inc = rd_u64(&m->body), seq = rd_u64(&m->body);
 
-	if (!rd_done(&m->body))
+	if (!rd_done(&m->body) || s.n == 0)
 		return (-1);
-	logfeed_acked(n->feed, inc, seq);
+	logfeed_acked(n->feed, s, inc, seq);
 	return (0);
 }
 
@@ -118,6 +138,7 @@ int
 carrier_nats_log_tail(struct chan *ch, struct msg *m, void *arg)
 {
 	struct carrier_nats *n = daemons_rep(arg)->nats;
+	struct shard s = shard_read(&m->body);
 	struct logfeed_end end;
 
 	end.incarnation = rd_u64(&m->body);
@@ -125,10 +146,14 @@ carrier_nats_log_tail(struct chan *ch, struct msg *m, void *arg)
 	end.last = rd_u64(&m->body);
 	end.seq = rd_u64(&m->body);
 	end.mark = rd_u64(&m->body);
-	if (!rd_done(&m->body))
+	if (!rd_done(&m->body) || s.n == 0)
 		return (-1);
-	end_reading(n);
-	logfeed_tail(n->feed, &end, tail_answer, chan_defer(ch, m));
+	/* When their number is another one, those of before are no more. */
+	if (logfeed_has(n->feed, s))
+		end_reading(&n->reading[s.k]);
+	else
+		end_readings(n);
+	logfeed_tail(n->feed, s, &end, tail_answer, chan_defer(ch, m));
 	return (0);
 }
 
@@ -209,6 +234,17 @@ peers_wanted(struct replication *rep, const json_t *conflicts)
 	return (peers);
 }
 
+static json_t *
+stream_seqs(struct replication *rep, const uint8_t *id)
+{
+	struct cursors_hint hint = cursors_hint(rep->cursors, id);
+	json_t *list = json_array();
+
+	for (unsigned k = 0; k < hint.streams; k++)
+		json_array_append_new(list, json_integer((json_int_t)hint.stream_seq[k]));
+	return (list);
+}
+
 /* Where opsd is in each stream, as a hint: they move all the time, and alone are no news. */
 static void
 add_hints(struct replication *rep, json_t *peers)
@@ -219,8 +255,7 @@ add_hints(struct replication *rep, json_t *peers)
 
 	json_array_foreach(peers, i, p) {
 		node_id_read(json_string_value(json_object_get(p, "id")), id);
-		json_object_set_new(p, "stream_seq",
-		    json_integer((json_int_t)cursors_hint(rep->cursors, id).stream_seq));
+		json_object_set_new(p, "stream_seqs", stream_seqs(rep, id));
 	}
 }
 
@@ -266,7 +301,7 @@ carrier_nats_changed(void *arg)
 void
 carrier_nats_forget(struct carrier_nats *n)
 {
-	end_reading(n);
+	end_readings(n);
 	free(n->wanted_sent);
 	free(n->wanted_from);
 	n->wanted_sent = n->wanted_from = NULL;

@@ -1,6 +1,7 @@
 #ifndef HL_CARRIER_NATS_PRIV_H
 #define HL_CARRIER_NATS_PRIV_H
 
+#include "common/base/shard.h"
 #include "opsd/cluster/carrier_nats.h"
 
 /* What carrier_nats.c (questions, and what comes in) and carrier_nats_out.c share. */
@@ -10,11 +11,14 @@ struct carrier_nats {
 	struct replication *rep;
 	struct outlet *outlet;
 	struct logfeed *feed;
-	char *wanted_sent;             /* what leafd was told, without hints */
-	char *wanted_from;             /* what that was made from */
-	struct chan_deferred *reading; /* a LOG_READ that waits, or NULL */
-	uint32_t read_max;
-	uint64_t read_after;
+	char *wanted_sent; /* what leafd was told, without hints */
+	char *wanted_from; /* what that was made from */
+	struct nats_reading {
+		struct chan_deferred *reply; /* a LOG_READ that waits, or NULL */
+		struct shard s;
+		uint32_t max;
+		uint64_t after;
+	} reading[SHARDS_MAX];
 	_Atomic int logged;
 };
 

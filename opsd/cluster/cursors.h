@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "common/base/shard.h"
 #include "opsd/cluster/cursor.h"
 #include "opsd/store/group.h"
 
@@ -86,8 +87,9 @@ uint8_t *cursors_recovering(struct cursors *f, uint64_t stalled_us, uint64_t mos
  * here already, too new a one leaves gaps, which cursors fetch.
  */
 struct cursors_hint {
-	uint64_t stream_seq;          /* in its stream; 0: nothing came from there */
-	uint64_t incarnation, window; /* of its log: what had been given up to there came */
+	unsigned streams; /* so many it had when something came from one; 0: nothing did */
+	uint64_t stream_seq[SHARDS_MAX]; /* in each of them */
+	uint64_t incarnation, window;    /* of its log: what had been given up to there came */
 };
 struct cursors_hint cursors_hint(struct cursors *f, const uint8_t *peer);
 
@@ -117,6 +119,12 @@ void cursors_remove(struct group *g, struct cursor *cur);
  */
 unsigned cursors_on(struct group *g, struct cursor *cur, const struct cursor_event *e);
 void cursors_set_hint(struct group *g, const uint8_t *peer, const struct cursors_hint *hint);
+/*
+ * One of its several streams brought a window of its log whole, as far as that is in it.  What all have
+ * brought, 0: not known.
+ */
+uint64_t cursors_came(struct cursors *f, const uint8_t *peer, struct shard s, uint64_t incarnation,
+    uint64_t window);
 /* Up to where the peer's log came since this was asked last; 0: no further than then. */
 uint64_t cursors_coming(struct cursors *f, const uint8_t *peer, uint64_t incarnation);
 

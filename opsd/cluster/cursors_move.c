@@ -23,9 +23,11 @@ load_hint(struct cursors *f, const uint8_t *peer, struct rd *r)
 {
 	struct cursors_hint *hint = &cursors_source(f, peer)->hint;
 
-	hint->stream_seq = rd_u64(r);
 	hint->incarnation = rd_u64(r);
 	hint->window = rd_u64(r);
+	hint->streams = rd_u16(r);
+	for (unsigned k = 0; k < hint->streams && k < SHARDS_MAX; k++)
+		hint->stream_seq[k] = rd_u64(r);
 	return (rd_done(r) ? 0 : -1);
 }
 
@@ -132,23 +134,62 @@ cursors_set_hint(struct group *g, const uint8_t *peer, const struct cursors_hint
 	cursors_source(f, peer)->hint = *hint;
 	pthread_mutex_unlock(&f->lock);
 	cursors_key(&k, peer, 0);
-	buf_u64(&v, hint->stream_seq);
 	buf_u64(&v, hint->incarnation);
 	buf_u64(&v, hint->window);
+	buf_u16(&v, (uint16_t)hint->streams);
+	for (unsigned i = 0; i < hint->streams; i++)
+		buf_u64(&v, hint->stream_seq[i]);
 	store_batch_put(group_batch(g), CF_CURSOR, k.data, k.len, v.data, v.len);
 	buf_free(&k);
 	buf_free(&v);
 }
 
 uint64_t
+cursors_came(struct cursors *f, const uint8_t *peer, struct shard s, uint64_t incarnation,
+    uint64_t window)
+{
+	struct source_streams *t;
+	uint64_t all = UINT64_MAX;
+
+	pthread_mutex_lock(&f->lock);
+	t = &cursors_source(f, peer)->streams;
+	if (t->n != s.n || t->incarnation < incarnation)
+		*t = (struct source_streams){ .n = s.n, .incarnation = incarnation };
+	if (t->incarnation == incarnation && window > t->windows[s.k])
+		t->windows[s.k] = window;
+	for (unsigned k = 0; k < t->n; k++)
+		all = t->windows[k] < all ? t->windows[k] : all;
+	if (t->incarnation != incarnation)
+		all = 0;
+	pthread_mutex_unlock(&f->lock);
+	return (all);
+}
+
+/* What those that brought something have: one may be behind the others. */
+static uint64_t
+streams_coming(struct source_streams *t, uint64_t incarnation)
+{
+	uint64_t upto = 0;
+
+	for (unsigned k = 0; k < t->n; k++) {
+		if (t->incarnation == incarnation && t->windows[k] != t->coming[k] &&
+		    (upto == 0 || t->windows[k] < upto))
+			upto = t->windows[k];
+		t->coming[k] = t->windows[k];
+	}
+	return (upto);
+}
+
+uint64_t
 cursors_coming(struct cursors *f, const uint8_t *peer, uint64_t incarnation)
 {
 	struct source *s;
-	uint64_t upto = 0;
+	uint64_t upto;
 
 	pthread_mutex_lock(&f->lock);
 	s = cursors_source(f, peer);
-	if (s->hint.incarnation == incarnation && s->hint.window != s->coming)
+	upto = streams_coming(&s->streams, incarnation);
+	if (upto == 0 && s->hint.incarnation == incarnation && s->hint.window != s->coming)
 		upto = s->hint.window;
 	s->coming = s->hint.window;
 	pthread_mutex_unlock(&f->lock);

@@ -26,9 +26,17 @@ struct held {
 	UT_hash_handle hh, hh_label;
 };
 
+/* Of several streams: the window of the log that each brought last, and had when that was asked for last. */
+struct source_streams {
+	uint64_t incarnation;
+	unsigned n;
+	uint64_t windows[SHARDS_MAX], coming[SHARDS_MAX];
+};
+
 struct source { /* a peer */
 	uint8_t peer[NODE_ID_LEN];
 	struct cursors_hint hint;
+	struct source_streams streams;
 	uint64_t gone;   /* moves when one was removed last */
 	uint64_t coming; /* the hint's window when it was asked for last */
 	struct held *cursors;

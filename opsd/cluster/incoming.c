@@ -347,13 +347,13 @@ frame_done(struct commit_job *j)
 }
 
 void
-incoming_frame(struct cluster *c, const uint8_t *peer, uint64_t seq, const void *frame, size_t n,
-    struct carrier_reply reply)
+incoming_frame(struct cluster *c, const uint8_t *peer, struct shard s, uint64_t seq,
+    const void *frame, size_t n, struct carrier_reply reply)
 {
 	struct frame_in *f = xcalloc(1, sizeof(*f));
 
 	*f = (struct frame_in){
-		.a = apply_frame_new(peer, seq, frame, n),
+		.a = apply_frame_new(peer, s, seq, frame, n),
 		.post = c->rep->data->svc->post,
 		.later = seq == 0 ? c->later : NULL,
 		.bytes = n,

@@ -6,14 +6,21 @@
 
 #include "common/base/mem.h"
 #include "opsd/cluster/incarnation.h"
+#include "opsd/store/txn.h"
 
 #define PASS_BYTES (4u << 20) /* looked at in one turn of the loop */
+
+struct feed {                        /* of one stream */
+	uint64_t given, passed;      /* the last entry given; seen up to here */
+	int unacked;                 /* what was given is not all in the stream yet */
+	uint64_t incarnation, acked; /* up to here in the stream, or not for it */
+};
 
 struct logfeed {
 	struct replication *rep;
 	struct outlet *outlet;
-	uint64_t given, passed; /* the last entry given; seen up to here */
-	int unacked;            /* what was given is not all in the stream yet */
+	unsigned n; /* 0: not known yet */
+	struct feed feeds[SHARDS_MAX];
 };
 
 struct logfeed *
@@ -32,72 +39,145 @@ logfeed_free(struct logfeed *f)
 	free(f);
 }
 
+int
+logfeed_has(const struct logfeed *f, struct shard s)
+{
+	return (s.n == f->n && s.k < s.n);
+}
+
+/* What all of them have. */
+static void
+count_acked(struct logfeed *f)
+{
+	struct txlog *l = &f->rep->data->log;
+	uint64_t incarnation = UINT64_MAX, acked = UINT64_MAX;
+
+	for (unsigned k = 0; k < f->n; k++) {
+		const struct feed *d = &f->feeds[k];
+
+		if (d->incarnation < incarnation)
+			acked = d->acked;
+		else if (d->incarnation == incarnation && d->acked < acked)
+			acked = d->acked;
+		if (d->incarnation < incarnation)
+			incarnation = d->incarnation;
+	}
+	l->acked_inc = incarnation;
+	l->acked = acked;
+}
+
 /* While all that was given is in the stream, what was passed over since counts as well. */
 static void
-count_passed(struct logfeed *f)
+count_passed(struct logfeed *f, struct feed *d)
+{
+	if (d->incarnation == f->rep->data->log.incarnation && !d->unacked &&
+	    d->passed > d->acked) {
+		d->acked = d->passed;
+		count_acked(f);
+	}
+}
+
+/* There are so many streams: who was none of them before goes on where all of those were. */
+static void
+take_number(struct logfeed *f, unsigned n)
 {
 	struct txlog *l = &f->rep->data->log;
 
-	if (l->acked_inc == l->incarnation && !f->unacked && f->passed > l->acked)
-		l->acked = f->passed;
+	if (f->n == n)
+		return;
+	for (unsigned k = 0; k < n; k++)
+		f->feeds[k] = (struct feed){ .incarnation = l->acked_inc, .acked = l->acked };
+	if (l->streams != n)
+		for (unsigned k = 0; k < SHARDS_MAX; k++)
+			l->streamed[k] = 0;
+	f->n = n;
+	l->streams = n;
+}
+
+struct feed_wants {
+	struct outlet *outlet;
+	struct shard s;
+};
+
+static int
+feed_wants(const struct log_entry *e, void *arg)
+{
+	const struct feed_wants *w = arg;
+	struct txn t;
+
+	if (!outlet_wants(e, w->outlet))
+		return (0);
+	if (w->s.n == 1 || txn_read(&t, e->payload, e->len) == -1)
+		return (w->s.k == 0);
+	return (shard_of(t.database, t.database_len, t.table, t.table_len, w->s.n) == w->s.k);
 }
 
 /* 1: something was given; 0: there is nothing; -1: not all was looked at. */
 static int
-read_wanted(struct logfeed *f, uint32_t max, struct buf *out)
+read_wanted(struct logfeed *f, struct shard s, uint32_t max, struct buf *out)
 {
 	struct txlog *l = &f->rep->data->log;
+	struct feed *d = &f->feeds[s.k];
+	struct feed_wants wants = { f->outlet, s };
 	struct log_read q = {
-		.after = f->passed,
+		.after = d->passed,
 		.max = max,
 		.scan = PASS_BYTES,
-		.wants = outlet_wants,
-		.arg = f->outlet,
+		.wants = feed_wants,
+		.arg = &wants,
 	};
 	uint64_t durable = l->durable;
 	int n;
 
 	if (!outlet_any(f->outlet)) {
-		if (durable > f->passed)
-			f->passed = durable;
+		if (durable > d->passed)
+			d->passed = durable;
 		return (0);
 	}
 	if ((n = txlog_read(l, &q, out)) == -1)
 		return (0);
-	f->passed = q.upto;
+	d->passed = q.upto;
 	if (n == 0)
 		return (q.cut ? -1 : 0);
-	f->given = q.last;
-	f->unacked = 1;
+	d->given = q.last;
+	d->unacked = 1;
 	return (1);
 }
 
 int
-logfeed_read(struct logfeed *f, uint64_t after, uint32_t max, struct buf *out)
+logfeed_read(struct logfeed *f, struct shard s, uint64_t after, uint32_t max, struct buf *out)
 {
+	struct feed *d = &f->feeds[s.k];
 	int found;
 
-	if (after != f->given)
-		f->given = f->passed = after;
-	found = read_wanted(f, max, out);
-	count_passed(f);
+	if (!logfeed_has(f, s))
+		return (0);
+	if (after != d->given)
+		d->given = d->passed = after;
+	found = read_wanted(f, s, max, out);
+	count_passed(f, d);
 	return (found);
 }
 
 void
-logfeed_acked(struct logfeed *f, uint64_t incarnation, uint64_t seq)
+logfeed_acked(struct logfeed *f, struct shard s, uint64_t incarnation, uint64_t seq)
 {
-	struct txlog *l = &f->rep->data->log;
+	struct feed *d = &f->feeds[s.k];
 
-	l->acked_inc = incarnation;
-	l->acked = l->streamed = seq;
-	f->unacked = seq != f->given;
-	count_passed(f);
+	if (!logfeed_has(f, s))
+		return;
+	d->incarnation = incarnation;
+	d->acked = seq;
+	f->rep->data->log.streamed[s.k] = seq;
+	d->unacked = seq != d->given;
+	count_acked(f);
+	count_passed(f, d);
 }
 
 struct tail_look {
 	struct commit_job job; /* first: an incarnation job's run with our done */
 	struct logfeed *f;
+	struct shard s;
 	struct logfeed_end end;
 	void (*cb)(void *arg, uint64_t incarnation, uint64_t after);
 	void *arg;
@@ -116,14 +196,17 @@ window_of(const struct txlog *l, const struct logfeed_end *end)
 
 /* Beyond what the stream ends with there was nothing for it. */
 static uint64_t
-tail_of(const struct txlog *l, const struct logfeed_end *end)
+tail_of(const struct logfeed *f, struct shard s, const struct logfeed_end *end)
 {
+	const struct txlog *l = &f->rep->data->log;
+	const struct feed *d = &f->feeds[s.k];
 	uint64_t after = window_of(l, end);
 
-	if (l->acked_inc == l->incarnation &&
+	if (d->incarnation == l->incarnation &&
 	    (end->incarnation == 0 ||
-		(end->incarnation == l->incarnation && end->window == l->streamed)))
-		after = l->acked;
+		(end->incarnation == l->incarnation && end->window == l->streamed[s.k])) &&
+	    after < d->acked)
+		after = d->acked;
 	if (after < l->trimmed)
 		after = l->trimmed;
 	return (after < l->last ? after : l->last);
@@ -135,13 +218,15 @@ tail_found(void *arg)
 	struct tail_look *t = arg;
 	struct logfeed *f = t->f;
 	struct txlog *l = &f->rep->data->log;
-	uint64_t after = tail_of(l, &t->end);
+	struct feed *d = &f->feeds[t->s.k];
+	uint64_t after = 0;
 
-	l->acked_inc = l->incarnation;
-	l->acked = after;
-	l->streamed = t->end.incarnation == l->incarnation ? t->end.window : 0;
-	f->given = f->passed = after;
-	f->unacked = 0;
+	if (logfeed_has(f, t->s)) {
+		after = tail_of(f, t->s, &t->end);
+		*d = (struct feed){ after, after, 0, l->incarnation, after };
+		l->streamed[t->s.k] = t->end.incarnation == l->incarnation ? t->end.window : 0;
+		count_acked(f);
+	}
 	t->cb(t->arg, l->incarnation, after);
 	free(t);
 }
@@ -167,13 +252,15 @@ tail_done(struct commit_job *j)
 }
 
 void
-logfeed_tail(struct logfeed *f, const struct logfeed_end *end,
+logfeed_tail(struct logfeed *f, struct shard s, const struct logfeed_end *end,
     void (*cb)(void *arg, uint64_t incarnation, uint64_t after), void *arg)
 {
 	struct txlog *l = &f->rep->data->log;
 	struct tail_look *t = xcalloc(1, sizeof(*t));
 
+	take_number(f, s.n);
 	t->f = f;
+	t->s = s;
 	t->end = *end;
 	t->cb = cb;
 	t->arg = arg;

@@ -144,7 +144,9 @@ txlog_open(struct txlog *l, struct store *s, char **err)
 		l->acked = rd_u64(&r);
 		l->trimmed = rd_u64(&r);
 		l->unlogged_ms = rd_u64(&r);
-		l->streamed = rd_u64(&r);
+		l->streams = rd_u16(&r);
+		for (unsigned k = 0; k < l->streams && k < SHARDS_MAX; k++)
+			l->streamed[k] = rd_u64(&r);
 		l->begun = rd_u64(&r);
 		l->begun_at = rd_u64(&r);
 		if (!rd_done(&r))
@@ -193,7 +195,8 @@ txlog_renew(struct txlog *l, struct store_batch *b, const uint8_t *id, uint64_t 
 {
 	put_identity(b, id);
 	l->renewed = 1;
-	l->acked = l->streamed = 0;
+	l->acked = 0;
+	l->streams = 0;
 	txlog_begin(l, 0, now_ms);
 }
 
@@ -306,6 +309,7 @@ trim_all(struct txlog *l, struct store_batch *b)
 void
 txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock)
 {
+	unsigned streams = l->streams;
 	struct buf v = { 0 };
 
 	if (l->renewed)
@@ -317,7 +321,9 @@ txlog_save(struct txlog *l, struct store_batch *b, uint64_t clock)
 	buf_u64(&v, l->acked);
 	buf_u64(&v, l->trimmed);
 	buf_u64(&v, l->unlogged_ms);
-	buf_u64(&v, l->streamed);
+	buf_u16(&v, (uint16_t)streams);
+	for (unsigned k = 0; k < streams; k++)
+		buf_u64(&v, l->streamed[k]);
 	buf_u64(&v, l->begun);
 	buf_u64(&v, l->begun_at);
 	store_batch_put(b, CF_META, "W", 1, v.data, v.len);

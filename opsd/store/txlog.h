@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "common/base/frame.h"
+#include "common/base/shard.h"
 #include "opsd/store/store.h"
 #include "opsd/store/table.h"
 
@@ -34,7 +35,8 @@ struct txlog {
 	_Atomic uint64_t last;     /* greatest seq given */
 	_Atomic uint64_t durable;  /* greatest seq that may leave */
 	_Atomic uint64_t acked;    /* up to here in the stream, or nobody's, of acked_inc */
-	_Atomic uint64_t streamed; /* the last of those that is in the stream */
+	_Atomic unsigned streams;  /* so many streams it goes into */
+	_Atomic uint64_t streamed[SHARDS_MAX]; /* the last of those that is in each */
 	_Atomic uint64_t acked_inc;
 	_Atomic uint64_t trimmed;     /* entries up to here are gone */
 	_Atomic uint64_t unlogged_ms; /* when a transaction was last left out, 0: never */

@@ -115,6 +115,38 @@ put_reconnects(struct buf *out, const char *daemon, const json_t *counts)
 		    "server", server, NULL);
 }
 
+static void
+put_streams(struct buf *out, const json_t *list, const char *name, const char *help,
+    const char *field)
+{
+	char which[12];
+	const json_t *one;
+	size_t k;
+
+	metric_head(out, name, "gauge", help);
+	json_array_foreach(list, k, one) {
+		snprintf(which, sizeof(which), "%zu", k + 1);
+		metric_line(out, name, figure_of(one, field), "shard", which, NULL);
+	}
+}
+
+static void
+put_stream(struct buf *out, const json_t *stream)
+{
+	const json_t *list = json_object_get(stream, "shards");
+
+	metric_one(out, "stream_messages", "gauge", "Messages in this node's streams.",
+	    figure_of(stream, "messages"));
+	metric_one(out, "stream_bytes", "gauge", "Bytes of this node's streams.",
+	    figure_of(stream, "bytes"));
+	if (list == NULL)
+		return;
+	put_streams(out, list, "stream_shard_messages",
+	    "Messages in each of this node's streams, where there are several.", "messages");
+	put_streams(out, list, "stream_shard_bytes",
+	    "Bytes of each of this node's streams, where there are several.", "bytes");
+}
+
 /* What hubd and leafd tell; nothing of one that is away. */
 static void
 put_told(struct watch *w, struct buf *out)
@@ -133,12 +165,8 @@ put_told(struct watch *w, struct buf *out)
 	    "Connections of the daemon to the server after the first.");
 	put_reconnects(out, "hubd", of_hub);
 	put_reconnects(out, "leafd", of_leaf);
-	if (json_is_object(stream)) {
-		metric_one(out, "stream_messages", "gauge", "Messages in this node's stream.",
-		    figure_of(stream, "messages"));
-		metric_one(out, "stream_bytes", "gauge", "Bytes of this node's stream.",
-		    figure_of(stream, "bytes"));
-	}
+	if (json_is_object(stream))
+		put_stream(out, stream);
 	json_decref(mesh);
 	json_decref(leaf);
 }

@@ -302,13 +302,14 @@ skewed()	# skewed NODE
 
 	for n in n1 n2; do
 		node_make $n NATS_URLS='["nats://127.0.0.1:1"]' NATS_USER_NAME=$n NATS_USER_PASSWORD="$n secret" \
-		    NATS_SUBJECT_PREFIX=app.log NATS_STREAM_PREFIX=changes
+		    NATS_SUBJECT_PREFIX=app.log NATS_STREAM_PREFIX=changes REPLICATION_LOG_SHARDS=3
 		# shellcheck disable=SC2046 # no spaces in these
 		users+=$(env $(sed -n '/^NATS_[US][RTU]/p' "$HL_T/nodes/$n/env") NATS_USER_NAME=$n \
-		    NATS_USER_PASSWORD="$n secret" "$HL_CLI" nats-permissions -c "$HL_T/nodes/$n/hubleaf.yaml")$'\n'
+		    REPLICATION_LOG_SHARDS=3 NATS_USER_PASSWORD="$n secret" "$HL_CLI" nats-permissions -c "$HL_T/nodes/$n/hubleaf.yaml")$'\n'
 	done
 	[[ $users == *'user: "n1", password: "n1 secret"'* ]]
 	[[ $users == *'API.STREAM.CREATE.changes_n2"'* ]]
+	[[ $users == *'API.STREAM.CREATE.changes_n2+3of3"'* ]]
 	nats_make x1
 	printf 'accounts { DATA { jetstream: enabled, users: [\n%s] } }\n' "$users" >>"$HL_T/nats/x1/server.conf"
 	nats_run x1

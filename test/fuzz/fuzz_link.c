@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "common/base/mem.h"
+#include "common/base/shard.h"
 #include "leafd/link/link_priv.h"
 #include "test/fuzz/feed.h"
 
@@ -151,12 +152,14 @@ static int
 on_apply(struct chan *c, struct msg *m, void *arg)
 {
 	struct buf out = { 0 };
+	struct shard s;
 	size_t n;
 
 	check_id(arg, &m->body);
+	s = shard_read(&m->body);
 	(void)rd_u64(&m->body);
 	(void)rd_blob(&m->body, &n);
-	if (!rd_done(&m->body) || n == 0)
+	if (!rd_done(&m->body) || n == 0 || s.n != 1)
 		abort();
 	buf_u64(&out, 0);
 	chan_reply(c, m->id, &out);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
+#include "common/base/shard.h"
 #include "common/base/window.h"
 #include "test/sim/machine.h"
 #include "test/sim/reader.h"
@@ -129,6 +130,7 @@ tell_acked(struct feed *f, uint64_t window)
 {
 	struct buf b = { 0 };
 
+	shard_write(&b, (struct shard){ 0, 1 });
 	buf_u64(&b, f->incarnation);
 	buf_u64(&b, window);
 	wire_tell(&f->m->leaf, MSG_LOG_ACK, &b);
@@ -222,6 +224,7 @@ read_more(struct feed *f)
 	if (f->reading || f->n >= FEED_WINDOWS)
 		return;
 	f->reading = 1;
+	shard_write(&b, (struct shard){ 0, 1 });
 	buf_u64(&b, f->after);
 	buf_u32(&b, (uint32_t)world_between(1, WINDOW_MAX));
 	wire_ask(&f->m->leaf, MSG_LOG_READ, &b, on_log, event_of(f));
@@ -262,6 +265,7 @@ begin_cb(void *arg)
 	}
 	jet_find_tail(&f->m->jet, f->m->leaf_id, &t);
 	f->published = f->acked = t.seq;
+	shard_write(&b, (struct shard){ 0, 1 });
 	buf_u64(&b, t.incarnation);
 	buf_u64(&b, t.window);
 	buf_u64(&b, t.last);

@@ -9,6 +9,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/nodename.h"
+#include "common/base/shard.h"
 #include "common/conf/settings.h"
 #include "test/sim/links.h"
 #include "test/sim/machine.h"
@@ -192,6 +193,7 @@ hand_over(struct reader *r, uint64_t seq, const struct buf *bytes)
 	h->mark = mark_of(bytes);
 	DL_APPEND(r->handings, h);
 	buf_add(&b, r->id, NODE_ID_LEN);
+	shard_write(&b, (struct shard){ 0, 1 });
 	buf_u64(&b, seq);
 	buf_blob(&b, bytes->data, bytes->len);
 	wire_ask(&r->m->leaf, MSG_APPLY, &b, handed_cb, h);
@@ -478,7 +480,8 @@ take_peer(struct machine *m, const json_t *wanted)
 		r->name = xstrdup(name);
 		memcpy(r->id, id, NODE_ID_LEN);
 		r->session = ++sessions;
-		r->processed = (uint64_t)json_integer_value(json_object_get(wanted, "stream_seq"));
+		r->processed = (uint64_t)
+		    json_integer_value(json_array_get(json_object_get(wanted, "stream_seqs"), 0));
 		r->retry_us = RETRY_MIN_US;
 		DL_APPEND2(m->readers, r, prev, following);
 	}

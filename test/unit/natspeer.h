@@ -166,7 +166,7 @@ natspeer_published(struct natspeer *s, struct evbuffer *in, const char *line, si
 	text = xmalloc(size + 2);
 	evbuffer_remove(in, text, size + 2);
 	headers = xstrndup(text, head);
-	if (strncmp(subject, "hl.txn.", 7) == 0)
+	if (strncmp(subject, "hl.txn.", 7) == 0 || strncmp(subject, "hl.shard.", 9) == 0)
 		natspeer_store(s, reply, headers, text + head, size - head);
 	else
 		natspeer_ask(s, subject, reply, text + head, size - head);

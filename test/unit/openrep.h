@@ -297,13 +297,20 @@ sent_frame(struct buf *bytes, uint64_t incarnation, uint32_t id, const char *tab
 }
 
 static inline void
-openrep_frame_as_is(struct openrep *r, const uint8_t *peer, uint64_t at, const struct buf *bytes)
+openrep_frame_in(struct openrep *r, const uint8_t *peer, struct shard of, uint64_t at,
+    const struct buf *bytes)
 {
-	struct apply *a = apply_frame_new(peer, at, bytes->data, bytes->len);
+	struct apply *a = apply_frame_new(peer, of, at, bytes->data, bytes->len);
 
 	if (commit_wait(r->o.data.commit, &a->job) != 200)
 		fatalx("a frame: %s", a->job.error);
 	apply_free(a);
+}
+
+static inline void
+openrep_frame_as_is(struct openrep *r, const uint8_t *peer, uint64_t at, const struct buf *bytes)
+{
+	openrep_frame_in(r, peer, (struct shard){ 0, 1 }, at, bytes);
 }
 
 /* One frame with one entry, taken as it comes from the peer's stream. */

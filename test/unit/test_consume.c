@@ -54,7 +54,7 @@ teardown(void **state)
 static json_t *
 wanted(const char *name, const char *id)
 {
-	return (json_pack("{s:s, s:s, s:i, s:[[s, s]]}", "name", name, "id", id, "stream_seq", 0,
+	return (json_pack("{s:s, s:s, s:[i], s:[[s, s]]}", "name", name, "id", id, "stream_seqs", 0,
 	    "tables", "dev", "dog"));
 }
 

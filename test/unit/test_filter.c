@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+static const struct shard one = { 0, 1 };
 static const struct natsconf_names names = { .subjects = "hl", .streams = "HL" };
 
 static void
@@ -20,7 +21,7 @@ check(const char *tables, const char *expected)
 	char *text;
 
 	assert_non_null(list);
-	out = filter_subjects("n1", list);
+	out = filter_subjects("n1", one, list);
 	json_decref(list);
 	if (expected == NULL) {
 		assert_null(out);
@@ -83,19 +84,19 @@ test_put(void **state)
 	json_t *filters = json_pack("[s, s]", "n1.a.*", "n1.b.c"), *config, *whole;
 
 	config = json_object();
-	filter_put(config, &names, "n1", filters, 1);
+	filter_put(config, &names, "n1", one, filters, 1);
 	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")),
 	    "hl.txn.n1.>");
 	assert_null(json_object_get(config, "filter_subjects"));
 	json_object_clear(config);
-	filter_put(config, &names, "n1", filters, 0);
+	filter_put(config, &names, "n1", one, filters, 0);
 	assert_null(json_object_get(config, "filter_subject"));
 	whole = json_pack("[s, s]", "hl.txn.n1.a.*", "hl.txn.n1.b.c");
 	assert_true(json_equal(json_object_get(config, "filter_subjects"), whole));
 	json_decref(whole);
 	json_object_clear(config);
 	json_array_remove(filters, 1);
-	filter_put(config, &names, "n1", filters, 0);
+	filter_put(config, &names, "n1", one, filters, 0);
 	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")),
 	    "hl.txn.n1.a.*");
 	json_decref(config);
@@ -113,15 +114,55 @@ test_too_many(void **state)
 		snprintf(name, sizeof(name), "t%d", i);
 		json_array_append_new(list, json_pack("[s, s]", "dev", name));
 	}
-	out = filter_subjects("n1", list);
+	out = filter_subjects("n1", one, list);
 	assert_int_equal(json_array_size(out), 1);
 	assert_string_equal(json_string_value(json_array_get(out, 0)), "n1.>");
 	json_decref(out);
 	/* Under a wildcard they are one. */
 	json_array_append_new(list, json_pack("[s, s]", "dev", "*"));
-	out = filter_subjects("n1", list);
+	out = filter_subjects("n1", one, list);
 	assert_string_equal(json_string_value(json_array_get(out, 0)), "n1.dev.*");
 	json_decref(out);
+	json_decref(list);
+}
+
+/* Of several streams a table is in one, and all of a database may be in each. */
+static void
+test_several_streams(void **state)
+{
+	json_t *list = json_pack("[[s,s],[s,s],[s,s],[s,s]]", "a", "t1", "a", "t2", "a", "t3", "b",
+	    "*");
+	json_t *config = json_object(), *out;
+	size_t total = 0;
+
+	for (unsigned k = 0; k < 3; k++) {
+		out = filter_subjects("n1", (struct shard){ k, 3 }, list);
+		total += json_array_size(out);
+		assert_string_equal(json_string_value(json_array_get(out,
+					json_array_size(out) - 1)),
+		    "n1.b.*");
+		json_decref(out);
+	}
+	assert_int_equal(total, 3 + 3);
+	json_array_remove(list, 3);
+	total = 0;
+	for (unsigned k = 0; k < 3; k++) {
+		out = filter_subjects("n1", (struct shard){ k, 3 }, list);
+		assert_non_null(out);
+		total += json_array_size(out);
+		json_decref(out);
+	}
+	assert_int_equal(total, 3);
+	out = json_pack("[s]", "n1.a.t1");
+	filter_put(config, &names, "n1", (struct shard){ 1, 3 }, out, 0);
+	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")),
+	    "hl.shard.2of3.n1.a.t1");
+	filter_put(config, &names, "n1", (struct shard){ 1, 3 }, out, 1);
+	assert_string_equal(json_string_value(json_object_get(config, "filter_subject")),
+	    "hl.shard.2of3.n1.>");
+	assert_true(filter_has(out, &names, "hl.shard.2of3.n1.a.t1"));
+	json_decref(out);
+	json_decref(config);
 	json_decref(list);
 }
 
@@ -144,6 +185,7 @@ main(void)
 		cmocka_unit_test(test_has),
 		cmocka_unit_test(test_put),
 		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_several_streams),
 		cmocka_unit_test(test_wrong),
 	};
 

@@ -97,7 +97,7 @@ test_plain(void **state)
 	assert_has(text, "cert_file: \"/c.pem\"\nkey_file: \"/k.pem\"\n");
 	assert_has(text, "password: \"p\\\"w\\\\d$x\"\n");
 	assert_has(text, "password: \"sys-secret\"\n");
-	assert_has(text, "deny_exports: [ \"hl.txn.>\", \"$O.>\" ]\n");
+	assert_has(text, "deny_exports: [ \"hl.txn.>\", \"hl.shard.>\", \"$O.>\" ]\n");
 	assert_has(text, "\"$JS.n1.API.STREAM.DELETE.*\"\n");
 	assert_null(strstr(text, "reconnect:"));
 	assert_null(strstr(text, "STREAM.INFO"));
@@ -125,7 +125,7 @@ test_own_server(void **state)
 		fail_msg("%s", err);
 	text = leafconf_text(s, &run, 1, &faults);
 	assert_has(text, "host: \"0.0.0.0\"\nport: 4222\n");
-	assert_has(text, "deny_exports: [ \"app.log.txn.>\", \"$O.>\" ]\n");
+	assert_has(text, "deny_exports: [ \"app.log.txn.>\", \"app.log.shard.>\", \"$O.>\" ]\n");
 	assert_int_equal(strncmp(text,
 			     "# ab12\ninclude \"../../../etc/nats \\\"x\\\".conf\"\nserver_name:",
 			     57),

@@ -22,6 +22,7 @@
 #include "common/base/frame.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/shard.h"
 #include "common/conf/settings.h"
 #include "common/ipc/chan.h"
 #include "leafd/link/link_priv.h"
@@ -265,6 +266,7 @@ on_apply(struct chan *c, struct msg *m, void *arg)
 	struct node *n = arg;
 	const struct node *other = n == &a ? &b : &a;
 	const uint8_t *id = rd_bytes(&m->body, NODE_ID_LEN), *p;
+	struct shard s = shard_read(&m->body);
 	uint64_t seq = rd_u64(&m->body);
 	struct buf room = { 0 };
 	struct frame f;
@@ -275,6 +277,7 @@ on_apply(struct chan *c, struct msg *m, void *arg)
 	assert_true(rd_done(&m->body));
 	assert_true(n->count_apply || memcmp(id, other->id, NODE_ID_LEN) == 0);
 	assert_int_equal(seq, 0);
+	assert_int_equal(s.n, 1);
 	if (!n->count_apply) {
 		r = rd_init(p, len);
 		assert_int_equal(frame_open(&r, &f, &room), 0);

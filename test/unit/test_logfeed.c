@@ -4,11 +4,16 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
+#include "common/base/window.h"
 #include "opsd/cluster/incarnation.h"
 #include "test/unit/openrep.h"
+
+static const struct shard one = { 0, 1 }; /* all there is */
 
 /* A node whose log goes into a stream, of which the test says where it ends. */
 struct fed {
@@ -56,7 +61,7 @@ static void
 look(struct fed *f, const struct logfeed_end *at)
 {
 	f->found = 0;
-	logfeed_tail(f->feed, at, found_cb, f);
+	logfeed_tail(f->feed, one, at, found_cb, f);
 	while (!f->found)
 		event_base_loop(f->r.o.svc.base, EVLOOP_ONCE);
 	assert_int_equal(f->incarnation, f->r.o.data.log.incarnation);
@@ -83,7 +88,7 @@ static void
 publish(struct fed *f, const struct logfeed_end *at)
 {
 	look(f, &(struct logfeed_end){ 0 });
-	logfeed_acked(f->feed, at->incarnation, at->window);
+	logfeed_acked(f->feed, one, at->incarnation, at->window);
 }
 
 /* A node that is put back to when so much was published; what its stream ends with is lost. */
@@ -224,6 +229,118 @@ test_bounds(void **state)
 	end(&f);
 }
 
+/* ---- several streams ---- */
+
+/* Two tables, one in each of two streams. */
+static void
+make_two(struct fed *f, char names[2][8])
+{
+	for (unsigned k = 0; k < 2; k++)
+		for (unsigned i = 0; i < 100; i++) {
+			snprintf(names[k], 8, "t%u", i);
+			if (shard_of("dev", 3, names[k], strlen(names[k]), 2) == k)
+				break;
+		}
+	for (unsigned k = 0; k < 2; k++)
+		assert_int_equal(opendata_define(&f->r.o, DDL_CREATE_TABLE, names[k], NULL, 0),
+		    200);
+}
+
+static uint64_t
+write_to(struct fed *f, const char *table)
+{
+	assert_int_equal(opendata_write(&f->r.o, table, TXN_UPSERT, "[{\"id\":1}]"), 200);
+	return (f->r.o.data.log.durable);
+}
+
+static uint64_t
+look_at(struct fed *f, struct shard s, const struct logfeed_end *at)
+{
+	f->found = 0;
+	logfeed_tail(f->feed, s, at, found_cb, f);
+	while (!f->found)
+		event_base_loop(f->r.o.svc.base, EVLOOP_ONCE);
+	return (f->after);
+}
+
+/* Reads all that there is for it; the greatest sequence. */
+static uint64_t
+read_all(struct fed *f, struct shard s, uint64_t after, unsigned *entries)
+{
+	struct buf b = { 0 };
+	struct window w;
+
+	*entries = 0;
+	while (logfeed_read(f->feed, s, after, 1 << 20, &b) == 1) {
+		assert_int_equal(window_build(&w, b.data, b.len, boston, 1), 0);
+		*entries += (unsigned)w.nframes;
+		after = w.last;
+		window_free(&w);
+		buf_clear(&b);
+	}
+	buf_free(&b);
+	return (after);
+}
+
+static void
+test_several_streams(void **state)
+{
+	static const struct shard of[2] = { { 0, 2 }, { 1, 2 } };
+	const struct logfeed_end empty = { 0 };
+	struct fed f;
+	struct txlog *l = &f.r.o.data.log;
+	char names[2][8];
+	uint64_t first, last[2], after;
+	unsigned n;
+
+	begin_with_table(&f, "several");
+	make_two(&f, names);
+	first = write_to(&f, names[0]);
+	/* All of it is in one stream. */
+	look(&f, &empty);
+	assert_int_equal(read_all(&f, one, 0, &n), first);
+	logfeed_acked(f.feed, one, l->incarnation, first);
+	/* Of two each goes on there, and has what is for it alone. */
+	last[0] = write_to(&f, names[0]);
+	last[1] = write_to(&f, names[1]);
+	last[1] = write_to(&f, names[1]);
+	for (unsigned k = 0; k < 2; k++)
+		assert_int_equal(look_at(&f, of[k], &empty), first);
+	assert_false(logfeed_has(f.feed, one));
+	assert_int_equal(read_all(&f, of[0], first, &n), last[0]);
+	assert_int_equal(n, 1);
+	assert_int_equal(read_all(&f, of[1], first, &n), last[1]);
+	assert_int_equal(n, 2);
+	assert_int_equal(l->acked, first);
+	/* What all have is what the slowest has. */
+	logfeed_acked(f.feed, of[1], l->incarnation, last[1]);
+	assert_int_equal(l->acked, first);
+	logfeed_acked(f.feed, one, l->incarnation, last[1]); /* late: it is none any more */
+	assert_int_equal(l->acked, first);
+	logfeed_acked(f.feed, of[0], l->incarnation, last[0]);
+	assert_int_equal(l->acked, last[1]);
+	/* One that lost its end has it again, and the other does not. */
+	after = look_at(&f, of[1], &(struct logfeed_end){ l->incarnation, first, first, 0, 0 });
+	assert_int_equal(after, first);
+	assert_int_equal(l->acked, first);
+	after = look_at(&f, of[0], &(struct logfeed_end){ l->incarnation, last[0], last[0], 0, 0 });
+	assert_int_equal(after, last[1]);
+	/* What each ended with is known after a restart. */
+	logfeed_acked(f.feed, of[1], l->incarnation, last[1]);
+	write_to(&f, names[1]);
+	end(&f);
+	begin(&f, "several");
+	after = look_at(&f, of[0],
+	    &(struct logfeed_end){ f.r.o.data.log.incarnation, last[0], last[0], 0, 0 });
+	assert_int_equal(after, last[1]);
+	look_at(&f, of[1], &empty);
+	/* Back to one: where all are. */
+	logfeed_acked(f.feed, of[1], f.r.o.data.log.incarnation, last[1]);
+	after = f.r.o.data.log.acked;
+	assert_int_equal(look_at(&f, one, &empty), after);
+	end(&f);
+}
+
 int
 main(void)
 {
@@ -234,6 +351,7 @@ main(void)
 		cmocka_unit_test(test_recovered),
 		cmocka_unit_test(test_acknowledged),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_several_streams),
 	};
 
 	return (cmocka_run_group_tests(tests, make_folder, remove_folder));

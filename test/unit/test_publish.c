@@ -44,9 +44,18 @@ struct node {
 	uint32_t held_read;
 	uint64_t unanswered_us; /* as it was told last */
 	int timed_out;
+	struct shard shard;
 };
 
 static const uint8_t id[NODE_ID_LEN] = "node-node-node-";
+
+static void
+take_shard(struct node *n, struct msg *m)
+{
+	struct shard s = shard_read(&m->body);
+
+	assert_true(shard_same(s, n->shard));
+}
 
 static int
 on_tail(struct chan *c, struct msg *m, void *arg)
@@ -55,6 +64,7 @@ on_tail(struct chan *c, struct msg *m, void *arg)
 	uint64_t last;
 	struct buf b = { 0 };
 
+	take_shard(n, m);
 	(void)rd_u64(&m->body);
 	n->tail_window = rd_u64(&m->body);
 	last = rd_u64(&m->body);
@@ -108,8 +118,10 @@ static int
 on_read(struct chan *c, struct msg *m, void *arg)
 {
 	struct node *n = arg;
-	uint64_t after = rd_u64(&m->body);
+	uint64_t after;
 
+	take_shard(n, m);
+	after = rd_u64(&m->body);
 	if (n->read_after == UINT64_MAX)
 		n->read_after = after;
 	if (after >= n->end)
@@ -131,6 +143,7 @@ on_ack(struct chan *c, struct msg *m, void *arg)
 {
 	struct node *n = arg;
 
+	take_shard(n, m);
 	(void)rd_u64(&m->body);
 	n->acked = rd_u64(&m->body);
 	n->early += n->server.acked < n->acked; /* one message for each entry */
@@ -223,7 +236,7 @@ static int
 setup(void **state)
 {
 	static struct node n;
-	const struct stream_opts o = { .node = "a", .max_age = 1000 };
+	const struct stream_opts o = { .node = "a", .shard = { 0, 1 }, .max_age = 1000 };
 	struct stream_opts opts = o;
 	struct nats_opts no = { .name = "test" };
 	char *err = NULL;
@@ -233,6 +246,7 @@ setup(void **state)
 	memset(&n, 0, sizeof(n));
 	memcpy(opts.node_id, id, NODE_ID_LEN);
 	n.end = ENTRIES;
+	n.shard = o.shard;
 	n.width = 2;
 	n.base = event_base_new();
 	natspeer_open(&n.server, n.base);
@@ -418,7 +432,7 @@ static void
 test_compressed(void **state)
 {
 	struct node *n = *state;
-	struct stream_opts o = { .node = "a", .max_age = 1000, .compress = 1 };
+	struct stream_opts o = { .node = "a", .shard = { 0, 1 }, .max_age = 1000, .compress = 1 };
 
 	memcpy(o.node_id, id, NODE_ID_LEN);
 	publish_set(n->publish, &o);
@@ -439,6 +453,21 @@ test_compressed(void **state)
 	}
 }
 
+/* One of several: with its subjects, and opsd is told which. */
+static void
+test_one_of_several(void **state)
+{
+	struct node *n = *state;
+	struct stream_opts o = { .node = "a", .shard = { 2, 3 }, .max_age = 1000 };
+
+	memcpy(o.node_id, id, NODE_ID_LEN);
+	n->shard = o.shard;
+	publish_set(n->publish, &o);
+	publish_start(n->publish, n->asker);
+	turn(n, is_done);
+	assert_stream(n);
+}
+
 int
 main(void)
 {
@@ -452,6 +481,7 @@ main(void)
 		TEST(test_ends_with_another_table),
 		TEST(test_late_answer),
 		TEST(test_compressed),
+		TEST(test_one_of_several),
 	};
 
 	log_init("test", LOG_ERROR);

@@ -136,7 +136,7 @@ assert_hint(struct openrep *r, uint64_t stream_seq, uint64_t incarnation, uint64
 {
 	struct cursors_hint hint = cursors_hint(r->rep.cursors, boston);
 
-	assert_int_equal(hint.stream_seq, stream_seq);
+	assert_int_equal(hint.stream_seq[0], stream_seq);
 	assert_int_equal(hint.incarnation, incarnation);
 	assert_int_equal(hint.window, window);
 }
@@ -165,6 +165,46 @@ test_hint(void **state)
 }
 
 static void
+end_part(struct openrep *r, struct shard of, uint64_t at, struct sent s)
+{
+	struct buf b = { 0 };
+
+	sent_frame(&b, LIFE, THERE, "dog", &s);
+	frame_end(&b, 0, b.len, FRAME_WINDOW_END);
+	openrep_frame_in(r, boston, of, at, &b);
+	buf_free(&b);
+}
+
+/* Of several streams each has a place of its own, and what is whole is what all have brought. */
+static void
+test_hint_of_several(void **state)
+{
+	struct openrep *r = *state;
+	struct cursors_hint hint;
+
+	end_part(r, (struct shard){ 1, 2 }, 30, (struct sent){ 1, 0, 1000, 1, 10 });
+	assert_hint(r, 0, 0, 0);
+	end_part(r, (struct shard){ 1, 2 }, 31, (struct sent){ 4, 1, 1000, 1, 10 });
+	end_part(r, (struct shard){ 0, 2 }, 5, (struct sent){ 3, 1, 1000, 1, 10 });
+	assert_hint(r, 5, LIFE, 3);
+	assert_int_equal(cursors_coming(r->rep.cursors, boston, LIFE), 3);
+	assert_int_equal(cursors_coming(r->rep.cursors, boston, LIFE), 0);
+	end_part(r, (struct shard){ 1, 2 }, 32, (struct sent){ 9, 4, 1000, 1, 10 });
+	assert_int_equal(cursors_coming(r->rep.cursors, boston, LIFE), 9);
+	openrep_restart(r);
+	assert_hint(r, 5, LIFE, 3);
+	hint = cursors_hint(r->rep.cursors, boston);
+	assert_int_equal(hint.streams, 2);
+	assert_int_equal(hint.stream_seq[1], 32);
+	/* Another number of them: those were others. */
+	end_part(r, (struct shard){ 2, 3 }, 1, (struct sent){ 10, 9, 1000, 1, 10 });
+	hint = cursors_hint(r->rep.cursors, boston);
+	assert_int_equal(hint.streams, 3);
+	assert_int_equal(hint.stream_seq[0] + hint.stream_seq[1], 0);
+	assert_int_equal(hint.stream_seq[2], 1);
+}
+
+static void
 test_cursor_is_saved(void **state)
 {
 	struct openrep *r = *state;
@@ -174,7 +214,7 @@ test_cursor_is_saved(void **state)
 	assert_at(r, CURSOR_LIVE, 4);
 	openrep_restart(r);
 	assert_at(r, CURSOR_LIVE, 4);
-	assert_int_equal(cursors_hint(r->rep.cursors, boston).stream_seq, 4);
+	assert_int_equal(cursors_hint(r->rep.cursors, boston).stream_seq[0], 4);
 	assert_int_equal(value(r, "1"), 11);
 	/* It comes once more, then the next one. */
 	frame(r, (struct sent){ 4, 1, 2000, 1, 99 });
@@ -497,7 +537,7 @@ test_damaged_frame(void **state)
 		assert_int_equal(broken(r, BROKEN_FRAME), i + 1);
 	}
 	assert_int_equal(value(r, "1"), 10);
-	assert_int_equal(cursors_hint(r->rep.cursors, boston).stream_seq, 2);
+	assert_int_equal(cursors_hint(r->rep.cursors, boston).stream_seq[0], 2);
 	frame(r, (struct sent){ 3, 2, 3000, 1, 12 });
 	assert_at(r, CURSOR_FETCH, 1);
 	openrep_log(r, LIFE, THERE, "dog",
@@ -1477,6 +1517,7 @@ main(void)
 		TEST(test_incarnations),
 		TEST(test_frame_of_another),
 		TEST(test_hint),
+		TEST(test_hint_of_several),
 		TEST(test_without_subscription),
 		TEST(test_clock_ahead),
 		TEST(test_remade_table),
