@@ -225,7 +225,8 @@ at_rest()	# two are there, and all of what was written is in the newest
 	make_table n2 alone
 	moves
 	insert n2 alone '{"id":1}'
-	wait_until 60 taken_by_both
+	# Of peers that are away, a node waits a minute to hear.
+	wait_until 100 taken_by_both
 	[ "$(whole | wc -l)" -le 3 ]
 	if grep -h 'snapshots: .*\(not used\|none is taken\)' "$HL_T"/nodes/n[12]/log | grep -v 'No space left'; then return 1; fi
 }
