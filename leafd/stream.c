@@ -21,6 +21,7 @@
 #define ERR_STORAGE    10047
 #define ERR_NO_CLUSTER 10074 /* more than one copy on a server that is alone */
 #define GET_TIMEOUT_MS 3000
+#define LISTS          4 /* that are asked for, while they are short */
 #define SECOND_NS      1000000000LL
 #define AGE_MAX        (INT64_MAX / SECOND_NS)
 #define DUPLICATES_NS  100000000LL /* the least that it takes: message ids are not used */
@@ -33,6 +34,8 @@ struct stream {
 	char *name;
 	char *mark;    /* its description, by which streams of the node are known */
 	size_t listed; /* of all streams */
+	int in_list;   /* this one is among them */
+	int lists;     /* that were without it */
 	struct stream_tail tail;
 	json_t *have;   /* its configuration; NULL: it is new */
 	int64_t had;    /* copies of that */
@@ -157,6 +160,30 @@ drop_former(struct stream *s, const json_t *config)
 }
 
 static void
+look_at_listed(struct stream *s, const json_t *config)
+{
+	const char *name = json_string_value(json_object_get(config, "name"));
+
+	if (name != NULL && strcmp(name, s->name) == 0)
+		s->in_list = 1;
+	else
+		drop_former(s, config);
+}
+
+/*
+ * Servers of a cluster give what they hear of each other within seconds, which may be nothing, or not
+ * in time: a list without the stream that was just made lacks others as well.  Then it begins anew.
+ */
+static int
+is_list_short(struct stream *s)
+{
+	if (s->in_list || s->fault != NULL || ++s->lists >= LISTS)
+		return (0);
+	s->listed = 0;
+	return (1);
+}
+
+static void
 on_streams(const struct jsapi_answer *ans, void *arg)
 {
 	struct stream *s = arg;
@@ -166,9 +193,11 @@ on_streams(const struct jsapi_answer *ans, void *arg)
 
 	s->tail.alone = ans->why == NULL;
 	json_array_foreach((json_t *)(uintptr_t)list, i, one)
-		drop_former(s, json_object_get(one, "config"));
+		look_at_listed(s, json_object_get(one, "config"));
 	s->listed += json_array_size(list);
 	if (json_array_size(list) > 0 && (json_int_t)s->listed < total)
+		list_streams(s);
+	else if (is_list_short(s))
 		list_streams(s);
 	else if (s->fault != NULL)
 		stream_fail(s, s->fault);
