@@ -142,7 +142,6 @@ data_of()	# data_of TEXT: an account with JetStream and these users
 	server "$(data_of "$(permitted '/hl.txn.n1.>/d')")"
 	sed -i "s|127.0.0.1:1\"|127.0.0.1:$(nats_port x1)\"|" "$HL_T/nodes/n1/env"
 	node_run n1
-	wait_until 20 node_ready n1
 	make_table n1 t
 	insert n1 t '{"id":1}'
 	wait_until 30 warned n1 'Permissions Violation for Publish to "hl.txn.n1.'
