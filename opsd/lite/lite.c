@@ -361,13 +361,58 @@ lite_free(struct lite *l)
 
 /* ---- what is asked ---- */
 
+char *
+lite_not_attached(const char *database, const char *path)
+{
+	return (xasprintf("'path' %s is not attached to '%s'", path, database));
+}
+
+void
+lite_leave(struct litefile *f)
+{
+	pthread_mutex_lock(&f->lock_shared);
+	f->left = 1;
+	pthread_mutex_unlock(&f->lock_shared);
+}
+
+static int
+lite_has_left(struct litefile *f)
+{
+	int left;
+
+	pthread_mutex_lock(&f->lock_shared);
+	left = f->left;
+	pthread_mutex_unlock(&f->lock_shared);
+	return (left);
+}
+
+/* 0: it is attached no more. */
+static int
+add_command(struct litefile *f, struct litecommand *c)
+{
+	struct litecommand **at;
+	int left;
+
+	pthread_mutex_lock(&f->lock_shared);
+	left = f->left;
+	for (at = &f->commands; *at != NULL; at = &(*at)->next)
+		;
+	if (!left) {
+		*at = c;
+		litewait_wake(&f->wait);
+	}
+	pthread_mutex_unlock(&f->lock_shared);
+	return (!left);
+}
+
 static struct litefile *
 find_file(struct lite *l, const char *database, const char *path)
 {
 	struct litefile *f;
 
 	for (f = l->files; f != NULL; f = f->next)
-		if (!f->ended && strcmp(f->database, database) == 0 && strcmp(f->asked, path) == 0)
+		if (strcmp(f->database, database) == 0 && strcmp(f->asked, path) == 0 &&
+		    !lite_has_left(f))
 			break;
 	return (f);
 }
@@ -413,23 +458,20 @@ static char *
 send_command(struct lite *l, const char *database, const char *path, struct litecommand *c,
     int *status)
 {
-	struct litecommand **at;
 	struct litefile *f;
 	char *why = NULL;
 
 	pthread_mutex_lock(&l->lock);
 	reap_files(l);
-	if ((f = find_file(l, database, path)) == NULL) {
-		*status = 404;
-		why = xasprintf("'path' %s is not attached to '%s'", path, database);
+	f = find_file(l, database, path);
+	if (l->stopping) {
+		*status = 503;
+		why = xstrdup("the node is stopping");
 		free(c);
-	} else {
-		pthread_mutex_lock(&f->lock_shared);
-		for (at = &f->commands; *at != NULL; at = &(*at)->next)
-			;
-		*at = c;
-		litewait_wake(&f->wait);
-		pthread_mutex_unlock(&f->lock_shared);
+	} else if (f == NULL || !add_command(f, c)) {
+		*status = 404;
+		why = lite_not_attached(database, path);
+		free(c);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return (why);
@@ -489,7 +531,7 @@ lite_status(struct lite *l)
 	pthread_mutex_lock(&l->lock);
 	for (f = l->files; f != NULL; f = f->next) {
 		pthread_mutex_lock(&f->lock_shared);
-		if (!f->ended && f->state != NULL)
+		if (!f->left && f->state != NULL)
 			json_array_append_new(list, status_of(f));
 		pthread_mutex_unlock(&f->lock_shared);
 	}
@@ -508,7 +550,7 @@ lite_each(struct lite *l,
 	pthread_mutex_lock(&l->lock);
 	for (f = l->files; f != NULL; f = f->next) {
 		pthread_mutex_lock(&f->lock_shared);
-		if (!f->ended && f->state != NULL)
+		if (!f->left && f->state != NULL)
 			fn(arg, f->database, f->asked, strcmp(f->state, "ok") == 0,
 			    &f->shown_figures);
 		pthread_mutex_unlock(&f->lock_shared);

@@ -116,6 +116,7 @@ struct litefile {
 	struct litewait wait;
 	int woken;
 	_Atomic int stop, ended;
+	int left;              /* it is attached no more, and nothing is asked of it */
 	_Atomic int abandoned; /* nobody waits for it any more: the store may be gone */
 	struct litecommand *commands;
 	char *state;   /* "ok", or what is wrong */
@@ -132,6 +133,9 @@ void lite_forget(struct group *g, struct litefile *f); /* it has it no more */
 /* The first, waited for. */
 int lite_save_wait(struct litefile *f, const char *token);
 int lite_stopping(const struct litefile *f);
+/* Closed, before that is answered: it may be attached anew then. */
+void lite_leave(struct litefile *f);
+char *lite_not_attached(const char *database, const char *path);
 /* Somebody else holds the file; or, with 0, it could be had. */
 void lite_held_off(struct litefile *f, int busy);
 /* Says so in status, and in the log when it is new; "ok" is well.  Takes the text. */

@@ -566,6 +566,12 @@ liteattach_run(struct litefile *f)
 			refuse_attach(&no, 409, "%s", why);
 		free(why);
 	}
+	if (no.status != 0 || check) {
+		liteopen_close(f);
+		if (no.status != 0 && f->made)
+			unlink(f->path);
+		lite_leave(f);
+	}
 	if (no.status != 0) {
 		json_decref(answer);
 		buf_u8(&no.text, '\0');
@@ -579,10 +585,6 @@ liteattach_run(struct litefile *f)
 		answer_attach(f, 200, answer);
 	}
 	buf_free(&no.text);
-	if (no.status != 0 && f->made) {
-		liteopen_close(f);
-		unlink(f->path);
-	}
 	if (no.status != 0 || check)
 		return (-1);
 	lite_say(f, xstrdup("ok"));

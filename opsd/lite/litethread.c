@@ -428,13 +428,12 @@ run_detach(struct litefile *f, struct litecommand *c)
 	note = why == NULL ?
 	    xasprintf("detached %s", f->path) :
 	    xasprintf("detached %s, in which what was put into it is still: %s", f->path, why);
+	liteopen_close(f);
+	lite_leave(f);
 	c->done(c->arg, 200, json_pack("{s:s}", "message", note));
 	free(note);
 	free(why);
 	free(c);
-	pthread_mutex_lock(&f->lock_shared);
-	f->ended = 1;
-	pthread_mutex_unlock(&f->lock_shared);
 }
 
 static void
@@ -442,7 +441,7 @@ run_commands(struct litefile *f)
 {
 	struct litecommand *c;
 
-	while (!f->ended && (c = next_command(f, f->compare.mode != COMPARE_NONE)) != NULL)
+	while (!f->left && (c = next_command(f, f->compare.mode != COMPARE_NONE)) != NULL)
 		if (c->kind == LITE_DETACH)
 			run_detach(f, c);
 		else if (f->db == NULL || f->gone)
@@ -719,6 +718,15 @@ file_wait(struct litefile *f, unsigned ms)
 	pthread_mutex_unlock(&f->lock_shared);
 }
 
+static void
+refuse_at_end(struct litefile *f, struct litecommand *c)
+{
+	if (f->stop)
+		refuse_command(c, 503, xstrdup("the node is stopping"));
+	else
+		refuse_command(c, 404, lite_not_attached(f->database, f->asked));
+}
+
 void *
 litethread_main(void *file)
 {
@@ -730,19 +738,20 @@ litethread_main(void *file)
 	if (f->attach == NULL || liteattach_run(f) == 0) {
 		for (;;) {
 			file_wait(f, f->pause_ms);
-			if (f->stop || f->ended)
+			if (f->stop || f->left)
 				break;
 			f->pause_ms = file_turn(f);
 			run_commands(f);
 		}
-		if (!f->ended)
+		if (!f->left)
 			end_clean(f);
 	}
+	lite_leave(f);
 	if (f->compare.command != NULL)
-		refuse_command(f->compare.command, 503, xstrdup("the node is stopping"));
+		refuse_at_end(f, f->compare.command);
 	f->compare.command = NULL;
 	while ((c = next_command(f, 0)) != NULL)
-		refuse_command(c, 503, xstrdup("the node is stopping"));
+		refuse_at_end(f, c);
 	liteopen_close(f);
 	pthread_mutex_lock(&f->lock_shared);
 	f->ended = 1;

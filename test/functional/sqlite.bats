@@ -29,6 +29,22 @@ start_nodes()
 	refused n1 404 "$(lite verify_sqlite x.db)" "is not attached"
 }
 
+@test "an answer is the end of it: what is asked over the same connection at once finds it so" {
+	local what=() body i
+
+	app again.db 'CREATE TABLE t(id INTEGER PRIMARY KEY)'
+	for i in {1..20}; do
+		for body in "$(lite attach_sqlite none.db)" "$(lite attach_sqlite none.db)" "$(lite detach_sqlite none.db)" \
+		    "$(lite attach_sqlite again.db)" "$(lite detach_sqlite again.db)" "$(lite detach_sqlite again.db)"; do
+			what+=(--next -s -m 60 -u "$HL_USER:$HL_PASSWORD" -H 'Content-Type: application/json' -o "$HL_T/answer"
+			    -w '%{http_code} ' -d "$body" "http://127.0.0.1:$(port n1 api)/")
+		done
+	done
+	curl "${what[@]:1}" >"$HL_T/said"
+	cat "$HL_T/said" "$HL_T/answer"
+	[ "$(<"$HL_T/said")" = "$(printf '400 400 404 200 200 404 %.0s' {1..20})" ]
+}
+
 @test "what cannot be replicated is refused by its name and reason" {
 	app odd.db 'CREATE TABLE nokey(a, b);
 	    CREATE TABLE folded(name TEXT COLLATE NOCASE PRIMARY KEY, a);
