@@ -133,8 +133,8 @@ tables_go_on()
 
 	wire=$(wire_format)
 	connect_nats b
-	publish hl.txn.b.dev.t '' "$(printf %b "\\0$(printf %03o "$wire")")abcd and what a checksum of abcd is not of"
-	publish hl.txn.b.dev.t '' "$(printf %b "\\0$(printf %03o $((wire + 1)))")abcd of the next format"
+	publish hl.txn.b.dev.t '' "$(printf %b "\\0$(printf %03o "$wire")abcd and what a checksum of abcd is not of")"
+	publish hl.txn.b.dev.t '' "$(printf %b "\\0$(printf %03o $((wire + 1)))abcd of the next format")"
 	publish hl.txn.b.dev.t '' x
 	told
 	wait_until 20 broken a 3
