@@ -168,6 +168,7 @@ file_free(struct litefile *f)
 	free(f->state);
 	free(f->token);
 	free(f->held);
+	free(f->fault);
 	free(f);
 }
 

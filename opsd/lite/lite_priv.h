@@ -107,9 +107,11 @@ struct litefile {
 	char *held;          /* why nothing is compared before verify_sqlite says how; or NULL */
 	uint64_t generation; /* of starts with this file, in the file and in the record */
 	int faulty;          /* tables are missing or cannot be replicated */
+	int unfilled;        /* what is queued could not be written, as was said */
 	int gone;            /* nothing is done with it any more */
 	int made;            /* by attach_sqlite, which was not answered yet */
 	char *token;         /* of the last stop, NULL: none */
+	char *fault;         /* of the transaction that was undone last, NULL: none, or told */
 
 	/* shared */
 	pthread_mutex_t lock_shared;
@@ -154,6 +156,12 @@ int liteopen_refresh(struct litefile *f, char **why);
  * leave the transaction, and they are read anew.
  */
 int liteopen_is_current(struct litefile *f);
+/* A transaction that writes; SQLite's result code. */
+int liteopen_begin(struct litefile *f);
+/* After a fault in it, where SQLite has not ended it by itself: as when the disk is full. */
+void liteopen_undo(struct litefile *f);
+/* What went wrong last (litedb_fault), in what was undone or since; the caller frees. */
+char *liteopen_fault(struct litefile *f);
 struct litetable *liteopen_table(struct litefile *f, unsigned number);
 /* Its triggers, while the schema is what was read, else SQLITE_ABORT; SQLite's result code. */
 int liteopen_watch(struct litefile *f, const struct litetable *t);

@@ -420,7 +420,7 @@ liteattach_table(struct litefile *f, size_t i)
 			return;
 		}
 		if (rc != SQLITE_OK)
-			why = litedb_fault(f->db, f->path);
+			why = liteopen_fault(f);
 		else
 			follow_tables(f, i, i + 1, LOOK_LOCAL, &why);
 	}
@@ -433,7 +433,7 @@ liteattach_table(struct litefile *f, size_t i)
 static int
 put_log(struct litefile *f)
 {
-	int rc = litedb_exec(f->db, "BEGIN IMMEDIATE");
+	int rc = liteopen_begin(f);
 
 	if (rc == SQLITE_OK)
 		rc = litelog_remove(f->db);
@@ -448,7 +448,7 @@ put_log(struct litefile *f)
 	if (rc == SQLITE_OK)
 		rc = litedb_exec(f->db, "COMMIT");
 	if (rc != SQLITE_OK)
-		litedb_exec(f->db, "ROLLBACK");
+		liteopen_undo(f);
 	f->schema = -1;
 	return (rc);
 }
@@ -559,7 +559,7 @@ liteattach_run(struct litefile *f)
 					     "path", f->path, "note", "the file would be made");
 	if (no.status == 0 && !check) {
 		if (put_log(f) != SQLITE_OK)
-			why = litedb_fault(f->db, f->path);
+			why = liteopen_fault(f);
 		else if (follow_tables(f, 0, f->ntables, look, &why) == -1)
 			unput_log(f);
 		if (why != NULL)
@@ -618,7 +618,7 @@ take_out(struct litefile *f)
 		;
 	if (more == -1)
 		return (-1);
-	rc = litedb_exec(f->db, "BEGIN IMMEDIATE");
+	rc = liteopen_begin(f);
 	if (rc != SQLITE_OK)
 		return (rc);
 	while ((more = litedrain_window(f)) == 1)
@@ -627,7 +627,7 @@ take_out(struct litefile *f)
 	if (rc == SQLITE_OK)
 		rc = litedb_exec(f->db, "COMMIT");
 	if (rc != SQLITE_OK)
-		sqlite3_exec(f->db, "ROLLBACK", NULL, NULL, NULL);
+		liteopen_undo(f);
 	return (rc);
 }
 
@@ -645,11 +645,11 @@ liteattach_undo(struct litefile *f, char **why)
 			return (-1);
 		}
 		if (litedb_is_busy(rc)) {
-			*why = litedb_fault(f->db, f->path);
+			*why = liteopen_fault(f);
 			return (-1);
 		}
 		if (rc != SQLITE_OK)
-			*why = litedb_fault(f->db, f->path);
+			*why = liteopen_fault(f);
 	} else
 		*why = xstrdup("it cannot be reached now");
 	w.job.run = undo_run;

@@ -402,7 +402,7 @@ write_some(struct filling *w)
 	uint64_t until;
 	struct filled *x;
 
-	w->rc = litedb_exec(f->db, "BEGIN IMMEDIATE");
+	w->rc = liteopen_begin(f);
 	if (w->rc != SQLITE_OK)
 		return (-1);
 	until = mono_us() + (idle ? IDLE_US : BUSY_US);
@@ -427,7 +427,7 @@ write_some(struct filling *w)
 	if (w->rc == SQLITE_OK)
 		w->rc = litedb_exec(f->db, "COMMIT");
 	if (w->rc != SQLITE_OK)
-		litedb_exec(f->db, "ROLLBACK");
+		liteopen_undo(f);
 	return (w->rc == SQLITE_OK ? 0 : -1);
 }
 
@@ -479,7 +479,11 @@ litefill_some(struct litefile *f)
 	w.job.run = fill_run;
 	if (mono_us() - f->round_us > ROUND_US + HASH_COUNT(f->refused) * ROUND_ROW_US)
 		f->round_us = 0;
-	if (queued_rows(f) == 0 || (!f->fill_more && f->round_us != 0))
+	if (queued_rows(f) == 0) {
+		f->unfilled = 0;
+		return (0);
+	}
+	if (!f->fill_more && f->round_us != 0)
 		return (0);
 	f->fill_more = 1;
 	gather_queued(&w);
@@ -492,12 +496,15 @@ litefill_some(struct litefile *f)
 		f->figures.applied += placed;
 		if (rc == -1 && litedb_is_busy(w.rc))
 			lite_held_off(f, 1);
-		else if (rc == -1 && w.rc != SQLITE_OK)
-			lite_say(f, litedb_fault(f->db, f->path));
+		else if (rc == -1 && w.rc != SQLITE_OK) {
+			f->unfilled = 1;
+			lite_say(f, liteopen_fault(f));
+		}
 		if (rc == -1)
 			f->fill_more = f->fill_left = 1;
 		else {
 			lite_held_off(f, 0);
+			f->unfilled = 0;
 			rc = 1;
 		}
 	}

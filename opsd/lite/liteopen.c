@@ -184,9 +184,35 @@ liteopen_is_current(struct litefile *f)
 }
 
 int
+liteopen_begin(struct litefile *f)
+{
+	free(f->fault);
+	f->fault = NULL;
+	return (litedb_exec(f->db, "BEGIN IMMEDIATE"));
+}
+
+void
+liteopen_undo(struct litefile *f)
+{
+	free(f->fault);
+	f->fault = litedb_fault(f->db, f->path);
+	if (!sqlite3_get_autocommit(f->db))
+		litedb_exec(f->db, "ROLLBACK");
+}
+
+char *
+liteopen_fault(struct litefile *f)
+{
+	char *fault = f->fault;
+
+	f->fault = NULL;
+	return (fault != NULL ? fault : litedb_fault(f->db, f->path));
+}
+
+int
 liteopen_watch(struct litefile *f, const struct litetable *t)
 {
-	int rc = litedb_exec(f->db, "BEGIN IMMEDIATE");
+	int rc = liteopen_begin(f);
 	int64_t schema;
 
 	if (rc == SQLITE_OK && !liteopen_is_current(f))
@@ -199,8 +225,8 @@ liteopen_watch(struct litefile *f, const struct litetable *t)
 		rc = litedb_exec(f->db, "COMMIT");
 	if (rc == SQLITE_OK)
 		f->schema = schema;
-	else if (!sqlite3_get_autocommit(f->db))
-		sqlite3_exec(f->db, "ROLLBACK", NULL, NULL, NULL);
+	else
+		liteopen_undo(f);
 	return (rc);
 }
 

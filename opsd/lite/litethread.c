@@ -199,7 +199,7 @@ watch_table(struct litefile *f, size_t i)
 	rc = liteopen_watch(f, t);
 	if (rc != SQLITE_OK) {
 		if (rc != SQLITE_ABORT)
-			lite_say(f, litedb_fault(f->db, f->path));
+			lite_say(f, liteopen_fault(f));
 		f->schema = -1;
 		return (-1);
 	}
@@ -576,7 +576,7 @@ look_at_file(struct litefile *f)
 		    xasprintf(
 			"%s: another process holds it for itself: changes wait for that to end",
 			f->path));
-	else if (f->held == NULL && !f->faulty && !f->gone)
+	else if (f->held == NULL && !f->faulty && !f->gone && !f->unfilled)
 		lite_say(f, xstrdup("ok"));
 }
 

@@ -226,3 +226,24 @@ while not os.path.exists(sys.argv[2]):
 	counts n1 det "$(app det.db 'SELECT count(*) FROM det')"
 	[ "$(app det.db 'SELECT count(*) FROM sqlite_schema')" = 1 ]
 }
+
+@test "no room for what comes: said as it is, once, and in the file when there is" {
+	local file=room/f.db i
+
+	mkdir -p "$HL_T/files/room"
+	mount -t tmpfs -o size=600k none "$HL_T/files/room" 2>/dev/null || skip 'cannot mount'
+	app $file 'PRAGMA journal_mode=WAL; CREATE TABLE room(id INTEGER PRIMARY KEY, v)'
+	attach n1 $file
+	for i in {1..8}; do
+		upsert n1 room "{\"id\":$i,\"v\":\"$(printf %0100000d 0)\"}"
+	done
+	wait_until 20 attached_is n1 f.db '.state | test("disk is full")'
+	ok n1 '{"operation":"describe_all"}' '.dev | has("room")'
+	mount -o remount,size=20m "$HL_T/files/room"
+	wait_until 20 settled n1 f.db
+	file_has $file 'SELECT count(*) FROM room' 8
+	[ "$(grep -c 'f.db: .*disk is full' "$HL_T/nodes/n1/log")" = 1 ]
+	! grep -q 'f.db.*cannot rollback' "$HL_T/nodes/n1/log" || return 1
+	detach n1 $file
+	umount "$HL_T/files/room"
+}
