@@ -10,11 +10,21 @@ start_nodes()
 	SNAPS="$HL_T/snaps"
 	for n in n1 n2 n3 n4 n5; do
 		node_make "$n" 'REPLICATION_DATABASES=["*"]' SNAPSHOT_ENABLED=true SNAPSHOT_STORE=file \
-		    "SNAPSHOT_PATH=$HL_T/snaps" SNAPSHOT_INTERVAL=1
+		    "SNAPSHOT_PATH=$HL_T/snaps"
 	done
 	node_run n1
 	node_run n2
+	every 1s n1 n2
 	mesh n1 n2
+}
+
+every()		# every INTERVAL NODE...: it takes them
+{
+	local n
+
+	for n in "${@:2}"; do
+		ok "$n" "{\"operation\":\"set_configuration\",\"snapshot_interval\":\"$1\"}"
+	done
 }
 
 setup()
@@ -101,6 +111,7 @@ two_are_kept()
 	load_rows n2 big "$HL_T/b" -k b -r 200 -d 4 &
 	writers+=($!)
 	node_run n3
+	every 1s n3
 	route n3 n1
 	route n3 n2
 	wait "${writers[@]}"
@@ -161,6 +172,8 @@ damage()	# damage FILE: a byte in its middle is another one
 	ages n1
 	ages n1
 	wait_until 10 two_are_kept
+	# That another node comes is news.
+	every 1h n1 n2 n3
 	quiet_since=
 	wait_until 40 is_quiet
 	damage "$(find "$SNAPS" -name '*.snapshot' | sort | tail -1)"
