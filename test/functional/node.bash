@@ -492,6 +492,15 @@ leaf_route()	# leaf_route A B: A's leaf dials B's hub
 	    {\"host\":\"127.0.0.1\",\"port\":$(port "$2" leafnodes)}]}"
 }
 
+snapshots_every()	# snapshots_every INTERVAL NODE...: they take them
+{
+	local n
+
+	for n in "${@:2}"; do
+		ok "$n" "{\"operation\":\"set_configuration\",\"snapshot_interval\":\"$1\"}"
+	done
+}
+
 no_warnings()	# no_warnings NODE
 {
 	ask "$1" '{"operation":"cluster_status"}' | jq -e '.warnings == []'

@@ -14,17 +14,8 @@ start_nodes()
 	done
 	node_run n1
 	node_run n2
-	every 1s n1 n2
+	snapshots_every 1s n1 n2
 	mesh n1 n2
-}
-
-every()		# every INTERVAL NODE...: it takes them
-{
-	local n
-
-	for n in "${@:2}"; do
-		ok "$n" "{\"operation\":\"set_configuration\",\"snapshot_interval\":\"$1\"}"
-	done
 }
 
 setup()
@@ -111,7 +102,7 @@ two_are_kept()
 	load_rows n2 big "$HL_T/b" -k b -r 200 -d 4 &
 	writers+=($!)
 	node_run n3
-	every 1s n3
+	snapshots_every 1s n3
 	route n3 n1
 	route n3 n2
 	wait "${writers[@]}"
@@ -173,7 +164,7 @@ damage()	# damage FILE: a byte in its middle is another one
 	ages n1
 	wait_until 10 two_are_kept
 	# That another node comes is news.
-	every 1h n1 n2 n3
+	snapshots_every 1h n1 n2 n3
 	quiet_since=
 	wait_until 40 is_quiet
 	damage "$(find "$SNAPS" -name '*.snapshot' | sort | tail -1)"

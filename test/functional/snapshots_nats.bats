@@ -8,10 +8,11 @@ start_nodes()
 {
 	over_nats
 	for n in n1 n2 n3 n4 n5; do
-		node_make "$n" SNAPSHOT_ENABLED=true SNAPSHOT_INTERVAL=1
+		node_make "$n" SNAPSHOT_ENABLED=true
 	done
 	node_run n1
 	node_run n2
+	snapshots_every 1s n1 n2
 	mesh n1 n2
 }
 
@@ -113,7 +114,8 @@ none_is_left()	# nothing in the store but what has a name
 }
 
 @test "leafd, and opsd, killed while one is put there: the next is whole, and nothing is left over" {
-	local n=$(taker) p
+	local n p
+	n=$(taker)
 
 	for from in {40000..60000..4000}; do
 		fill_large n1 t "$from" 4000
@@ -145,6 +147,7 @@ fill_large()	# fill_large NODE TABLE FROM COUNT: rows that no compression makes 
 	done
 	insert n1 t '{"id":"after the purge"}'
 	node_run n3
+	snapshots_every 1s n3
 	mesh n1 n2 n3
 	subscribe n3 n1 t true true 2020-01-01T00:00:00.000Z
 	subscribe n3 n2 t true true 2020-01-01T00:00:00.000Z
@@ -190,10 +193,13 @@ comes()		# comes NODE: with nothing, after the logs were cut
 }
 
 @test "damaged objects are refused in words, and what no whole one had is copied" {
-	local n=$(taker)
+	local n
+	n=$(taker)
 
 	ages
 	ages
+	# That another node subscribes is news.
+	snapshots_every 1h n1 n2 n3
 	quiet_name=
 	wait_until 40 quiet "$n"
 	objects "$n" missing
@@ -206,6 +212,7 @@ comes()		# comes NODE: with nothing, after the logs were cut
 	wait_until 40 quiet "$n"
 	objects "$n" flipped || true
 	objects "$n" >"$HL_T/objects" || grep -i 'digest\|sum' "$HL_T/objects"
+	snapshots_every 1s n1 n2 n3
 }
 
 @test "leafd, and opsd, killed while one is fetched and restored: it begins with one all the same" {

@@ -30,10 +30,10 @@ start_nodes()
 }
 
 @test "an answer is the end of it: what is asked over the same connection at once finds it so" {
-	local what=() body i
+	local what=() body
 
 	app again.db 'CREATE TABLE t(id INTEGER PRIMARY KEY)'
-	for i in {1..20}; do
+	for _ in {1..20}; do
 		for body in "$(lite attach_sqlite none.db)" "$(lite attach_sqlite none.db)" "$(lite detach_sqlite none.db)" \
 		    "$(lite attach_sqlite again.db)" "$(lite detach_sqlite again.db)" "$(lite detach_sqlite again.db)"; do
 			what+=(--next -s -m 60 -u "$HL_USER:$HL_PASSWORD" -H 'Content-Type: application/json' -o "$HL_T/answer"
