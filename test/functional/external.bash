@@ -3,6 +3,23 @@
 #
 # NATS_MORE	text for the configuration of each, such as users; before nats_make
 
+setup_file()
+{
+	hl_begin
+	start_nodes || { touch "$HL_T/failed"; return 1; }
+}
+
+teardown_file()
+{
+	local n
+
+	for n in $(nodes); do
+		node_stop "$n" || :
+	done
+	nats_end_all
+	hl_end
+}
+
 nats_binary()
 {
 	command -v nats-server || echo "$HL_SRC/build-aux/nats-server"

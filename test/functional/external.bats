@@ -6,23 +6,6 @@ load external.bash
 
 servers="x1 x2 x3"
 
-setup_file()
-{
-	hl_begin
-	start_nodes || { touch "$HL_T/failed"; return 1; }
-}
-
-teardown_file()
-{
-	local n
-
-	for n in $(nodes); do
-		node_stop "$n" || :
-	done
-	nats_end_all
-	hl_end
-}
-
 start_nodes()
 {
 	local n

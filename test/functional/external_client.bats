@@ -6,23 +6,6 @@ load external.bash
 
 servers="x1 x2 x3"
 
-setup_file()
-{
-	hl_begin
-	start_nodes || { touch "$HL_T/failed"; return 1; }
-}
-
-teardown_file()
-{
-	local n
-
-	for n in $(nodes); do
-		node_stop "$n" || :
-	done
-	nats_end_all
-	hl_end
-}
-
 start_nodes()
 {
 	local n
@@ -38,18 +21,6 @@ start_nodes()
 	subscribe n1 n2 t
 }
 
-# Without npm's registry there is nothing to run; all else is a fault of ours.
-need_packages()
-{
-	cp -r "$HL_SRC/test/client" "$HL_T/client"
-	rm -rf "$HL_T/client/node_modules"
-	command -v npm >/dev/null || skip "npm is not installed"
-	npm ci --prefix "$HL_T/client" --ignore-scripts >"$HL_T/npm.log" 2>&1 && return 0
-	timeout 60 npm ping >/dev/null 2>&1 || skip "npm has no registry"
-	cat "$HL_T/npm.log"
-	return 1
-}
-
 clients()	# clients SERVER ROWS: so many transactions of dev.t are read there, from n1's stream
 {
 	(cd "$HL_T/client" && HL_NATS_URL=$(nats_url "$1") HL_STREAM=app_n1 HL_SUBJECT=app.changes.txn.n1 HL_ROWS=$2 \
@@ -59,7 +30,7 @@ clients()	# clients SERVER ROWS: so many transactions of dev.t are read there, f
 @test "NATS's clients list the streams and read one, on each server" {
 	local s
 
-	need_packages
+	npm_packages client
 	load_rows n1 t "$HL_T/rows" -n 200 -c 4
 	same_rows 20 t n1 n2
 	for s in $servers; do

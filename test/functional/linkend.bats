@@ -46,22 +46,10 @@ routes()	# routes REVOKED-SERIALS: what n1 is told of the others
 
 peer()	# peer NAME: the tests of test/client/link.test.js, as node NAME
 {
-	need_ws
+	npm_packages client
 	cd "$HL_T/client" || return 1
 	HL_LINK_URL=wss://127.0.1.1:$link_port/replication HL_LINK_PORT=$link_port HL_LINK_HOST=127.0.1.9 \
 	    HL_LINK_CERTS=$HL_T/ca.x HL_LINK_NAME=$1 HL_FORMAT=$(wire_format) timeout 120 node --test link.test.js
-}
-
-# Without npm's registry there is nothing to run; all else is a fault of ours.
-need_ws()
-{
-	cp -r "$HL_SRC/test/client" "$HL_T/client"
-	rm -rf "$HL_T/client/node_modules"
-	command -v npm >/dev/null || skip "npm is not installed"
-	npm ci --prefix "$HL_T/client" --ignore-scripts >"$HL_T/npm.log" 2>&1 && return 0
-	timeout 60 npm ping >/dev/null 2>&1 || skip "npm has no registry"
-	cat "$HL_T/npm.log"
-	return 1
 }
 
 @test "a WebSocket of another make links, as client and as server" {

@@ -492,6 +492,18 @@ leaf_route()	# leaf_route A B: A's leaf dials B's hub
 	    {\"host\":\"127.0.0.1\",\"port\":$(port "$2" leafnodes)}]}"
 }
 
+# Those of test/FOLDER, in $HL_T.  Without npm's registry there is nothing to run; all else is a fault of ours.
+npm_packages()	# npm_packages FOLDER
+{
+	cp -r "$HL_SRC/test/$1" "$HL_T/"
+	rm -rf "$HL_T/$1/node_modules"
+	command -v npm >/dev/null || skip "npm is not installed"
+	npm ci --prefix "$HL_T/$1" --ignore-scripts >"$HL_T/npm.log" 2>&1 3>&- && return 0
+	timeout 60 npm ping >/dev/null 2>&1 || skip "npm has no registry"
+	cat "$HL_T/npm.log"
+	return 1
+}
+
 snapshots_every()	# snapshots_every INTERVAL NODE...: they take them
 {
 	local n

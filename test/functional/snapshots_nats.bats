@@ -64,20 +64,9 @@ ages()		# the snapshot that comes is of all that was written before this
 
 objects()	# objects NODE [missing|flipped]: what a client of NATS has of its store
 {
-	[ -d "$HL_T/client" ] || npm_client
+	[ -d "$HL_T/client/node_modules" ] || npm_packages client
 	HL_NATS="nats://127.0.0.1:$(port "$1" leaf)" HL_USER=cluster HL_PASSWORD=cluster-secret HL_HURT=${2:-} \
 	    timeout 60 node "$HL_T/client/objects.js" 2>&1
-}
-
-npm_client()
-{
-	cp -r "$HL_SRC/test/client" "$HL_T/client"
-	rm -rf "$HL_T/client/node_modules"
-	if ! command -v npm >/dev/null || ! npm ci --prefix "$HL_T/client" --ignore-scripts >"$HL_T/npm.log" 2>&1; then
-		timeout 60 npm ping >/dev/null 2>&1 || { echo "# npm has no registry: no client of NATS" >&3; skip "no npm registry"; }
-		cat "$HL_T/npm.log"
-		return 1
-	fi
 }
 
 taker()		# the one of the two that takes them
