@@ -7,15 +7,11 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "opsd/cluster/firstcopy.h"
 #include "opsd/cluster/subscribed.h"
-#include "test/unit/openrep.h"
+#include "test/unit/twopeers.h"
 
 /* A table that two peers have is copied from one of them; at the other it goes on where the first was. */
 
-#define LIFE   1000u
-#define BOSTON 70u /* the table's id there */
-#define AUSTIN 80u
 #define SILENT 16000000u /* longer than a copy may stand still, in microseconds */
 
 static _Atomic uint64_t later_us;
@@ -33,70 +29,14 @@ __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 	return (rc);
 }
 
-static void
-enter(struct openrep *r, const uint8_t *id, const char *name)
-{
-	struct entering e = { id, name, "*", 1, 1, 0, 5 };
-
-	assert_int_equal(openrep_call(r, entering_run, &e), 200);
-}
-
 static int
 setup(void **state)
 {
 	struct openrep *r = openrep_begin(state, "dog", NULL);
 
 	later_us = 0;
-	enter(r, boston, "boston");
-	enter(r, austin, "austin");
+	twopeers_enter(r);
 	return (0);
-}
-
-static const struct cursor_view *
-view_of(struct openrep *r, const uint8_t *peer, uint32_t id)
-{
-	struct cursor *cur = cursors_find(r->rep.cursors, peer, id);
-
-	assert_non_null(cur);
-	return (cursor_view(cur));
-}
-
-static void
-assert_state(struct openrep *r, const uint8_t *peer, uint32_t id, enum cursor_state state)
-{
-	assert_string_equal(cursor_view_state(view_of(r, peer, id)->state),
-	    cursor_view_state(state));
-}
-
-struct beginning {
-	const uint8_t *peer;
-	uint32_t id;
-	struct cursor_event e;
-};
-
-static void
-begin_run(struct group *g, void *arg)
-{
-	struct beginning *b = arg;
-	struct cursor *cur = cursors_find(replication_of(g)->cursors, b->peer, b->id);
-
-	if (cur == NULL)
-		cur = cursors_add(g, b->peer, b->id, "dev", "dog");
-	cursors_on(g, cur, &b->e);
-}
-
-static void
-begin_copy(struct openrep *r, const uint8_t *peer, uint32_t id, struct cursor_event e)
-{
-	struct beginning b = { peer, id, e };
-
-	openrep_call(r, begin_run, &b);
-}
-
-static void
-copy_all(struct openrep *r, const uint8_t *peer, uint32_t id)
-{
-	begin_copy(r, peer, id, (struct cursor_event){ .kind = ON_ALL, .incarnation = LIFE });
 }
 
 static void
@@ -206,9 +146,9 @@ test_start_time(void **state)
 	struct cursor_event since = { .kind = ON_SINCE, .incarnation = LIFE, .copied = 1 };
 
 	since.from_ms = 400;
-	begin_copy(r, boston, BOSTON, since);
+	twopeers_on(r, boston, BOSTON, since);
 	since.from_ms = 500;
-	begin_copy(r, austin, AUSTIN, since);
+	twopeers_on(r, austin, AUSTIN, since);
 	assert_state(r, austin, AUSTIN, CURSOR_QUEUED);
 	chunk(r, 1, &p, 0);
 	assert_placed(r, 9, 1);
@@ -221,7 +161,7 @@ test_start_time_less(void **state)
 {
 	struct openrep *r = *state;
 
-	begin_copy(r, boston, BOSTON,
+	twopeers_on(r, boston, BOSTON,
 	    (struct cursor_event){ .kind = ON_SINCE,
 		.incarnation = LIFE,
 		.copied = 1,
@@ -265,7 +205,7 @@ test_needed_later(void **state)
 	struct openrep *r = *state;
 	struct given_position p = austin_at(9, 0);
 
-	begin_copy(r, austin, AUSTIN,
+	twopeers_on(r, austin, AUSTIN,
 	    (struct cursor_event){
 		.kind = ON_SUBSCRIBED,
 		.incarnation = LIFE,
@@ -317,7 +257,7 @@ test_older_position(void **state)
 	struct openrep *r = *state;
 	struct given_position p = austin_at(9, 0);
 
-	begin_copy(r, austin, AUSTIN,
+	twopeers_on(r, austin, AUSTIN,
 	    (struct cursor_event){
 		.kind = ON_SUBSCRIBED,
 		.incarnation = LIFE,
@@ -393,7 +333,7 @@ test_gives_whole(void **state)
 	struct openrep *r = *state;
 	struct given_position p = austin_at(9, 0), *list;
 
-	begin_copy(r, boston, BOSTON,
+	twopeers_on(r, boston, BOSTON,
 	    (struct cursor_event){ .kind = ON_SUBSCRIBED,
 		.incarnation = LIFE,
 		.at = { 3, MARK(3), 1 } });
@@ -419,7 +359,7 @@ test_gives_stored(void **state)
 
 	copy_all(r, boston, BOSTON);
 	chunk(r, 1, NULL, 1);
-	begin_copy(r, boston, BOSTON,
+	twopeers_on(r, boston, BOSTON,
 	    (struct cursor_event){ .kind = ON_ENTRY, .at = { 6, MARK(6), 1 } });
 	assert_int_equal(view_of(r, boston, BOSTON)->seq, 6);
 	assert_int_equal(given_here(r, &list), 1);

@@ -6,22 +6,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "opsd/cluster/firstcopy.h"
 #include "opsd/snapshot/snapfile.h"
 #include "opsd/snapshot/snaprestore.h"
 #include "opsd/snapshot/snapstore.h"
 #include "opsd/snapshot/snaptake.h"
 #include "opsd/snapshot/snapwanted.h"
-#include "test/unit/openrep.h"
+#include "test/unit/twopeers.h"
 
 /*
  * A snapshot of a table that two peers have: their cursors go on where it stands, when it is theirs and
  * is whole; else they copy.
  */
-
-#define LIFE   1000u
-#define BOSTON 70u /* the table's id there */
-#define AUSTIN 80u
 
 static struct snapwanted *wanted;
 
@@ -32,21 +27,12 @@ holds(void *arg, const char *database, const char *table)
 	return (snapwanted_holds(wanted, database, table, mono_us()));
 }
 
-static void
-enter(struct openrep *r, const uint8_t *id, const char *name)
-{
-	struct entering e = { id, name, "*", 1, 1, 0, 5 };
-
-	assert_int_equal(openrep_call(r, entering_run, &e), 200);
-}
-
 static int
 setup(void **state)
 {
 	struct openrep *r = openrep_begin(state, "dog", NULL);
 
-	enter(r, boston, "boston");
-	enter(r, austin, "austin");
+	twopeers_enter(r);
 	wanted = snapwanted_new();
 	r->rep.snapshots.holds = holds;
 	return (0);
@@ -61,37 +47,6 @@ teardown(void **state)
 	return (rc);
 }
 
-struct beginning {
-	const uint8_t *peer;
-	uint32_t id;
-	struct cursor_event e;
-};
-
-static void
-begin_run(struct group *g, void *arg)
-{
-	struct beginning *b = arg;
-	struct cursor *cur = cursors_find(replication_of(g)->cursors, b->peer, b->id);
-
-	if (cur == NULL)
-		cur = cursors_add(g, b->peer, b->id, "dev", "dog");
-	cursors_on(g, cur, &b->e);
-}
-
-static void
-on(struct openrep *r, const uint8_t *peer, uint32_t id, struct cursor_event e)
-{
-	struct beginning b = { peer, id, e };
-
-	openrep_call(r, begin_run, &b);
-}
-
-static void
-copy_all(struct openrep *r, const uint8_t *peer, uint32_t id)
-{
-	on(r, peer, id, (struct cursor_event){ .kind = ON_ALL, .incarnation = LIFE });
-}
-
 /* All that the peer's table had, up to there. */
 static void
 begin_whole(struct openrep *r, const uint8_t *peer, uint32_t id, uint64_t seq)
@@ -103,18 +58,15 @@ begin_whole(struct openrep *r, const uint8_t *peer, uint32_t id, uint64_t seq)
 		.done = 1,
 	};
 
-	on(r, peer, id, e);
+	twopeers_on(r, peer, id, e);
 }
 
 static void
 assert_at(struct openrep *r, const uint8_t *peer, uint32_t id, enum cursor_state state,
     uint64_t seq)
 {
-	struct cursor *cur = cursors_find(r->rep.cursors, peer, id);
-
-	assert_non_null(cur);
-	assert_string_equal(cursor_view_state(cursor_view(cur)->state), cursor_view_state(state));
-	assert_int_equal(cursor_view(cur)->seq, seq);
+	assert_state(r, peer, id, state);
+	assert_int_equal(view_of(r, peer, id)->seq, seq);
 }
 
 static char *
@@ -186,7 +138,7 @@ test_partial(void **state)
 	char *path;
 
 	begin_whole(r, boston, BOSTON, 8);
-	on(r, austin, AUSTIN, now);
+	twopeers_on(r, austin, AUSTIN, now);
 	path = take(r);
 	openrep_call(r, remove_run, NULL);
 	copy_all(r, austin, AUSTIN);
