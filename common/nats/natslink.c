@@ -40,7 +40,11 @@ struct natslink {
 	struct lib_sub *subs; /* to destroy with it */
 	unsigned delay_ms;    /* before the first attempt */
 	struct natslink *next;
+	int stays; /* for good, among those that do */
+	struct natslink *next_stays;
 };
+
+static struct natslink *stay; /* of the loop */
 
 struct natslink_dialer {
 	struct natsopts *opts; /* this and the next three are the worker's */
@@ -212,6 +216,17 @@ natslink_take(struct natslink *l, int *up, int *lost)
 	return (it);
 }
 
+/* Of a connection that was just lost nobody says when a subscription had its last call. */
+static void
+natslink_stay(struct natslink *l)
+{
+	if (l->stays)
+		return;
+	l->stays = 1;
+	l->next_stays = stay;
+	stay = l;
+}
+
 natsSubscription *
 natslink_subscribe(struct natslink *l, const char *subject, natsStatus *why)
 {
@@ -223,8 +238,8 @@ natslink_subscribe(struct natslink *l, const char *subject, natsStatus *why)
 		natslink_unref(l);
 		return (NULL);
 	}
-	/* It fails on a connection that was just lost; the link then stays for good. */
-	(void)natsSubscription_SetOnCompleteCB(sub, nats_complete_cb, l);
+	if (natsSubscription_SetOnCompleteCB(sub, nats_complete_cb, l) != NATS_OK)
+		natslink_stay(l);
 	(void)natsSubscription_SetPendingLimits(sub, -1, -1);
 	return (sub);
 }
