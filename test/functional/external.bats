@@ -43,7 +43,7 @@ own_servers()	# own_servers NODE: nats-servers that it runs itself
 	same_rows 20 t n1 n2
 	[ -z "$(own_servers n1)" ]
 	ok n1 '{"operation":"cluster_status"}' '[.servers[] | .status == "running" and .external] | all'
-	no_warnings n1
+	wait_until 20 no_warnings n1
 	[ "$(nats_streams | jq -r '[.[].config | "\(.name) \(.num_replicas) \(.subjects[0])"] | unique | join(",")')" = \
 	    "app_n1 3 app.changes.txn.n1.>,app_n2 3 app.changes.txn.n2.>" ]
 	# No node deletes what is another one's.

@@ -37,7 +37,7 @@ clients()	# clients SERVER ROWS: so many transactions of dev.t are read there, f
 		clients $s 200
 	done
 	# Their reading is nobody's business.
-	no_warnings n1
+	wait_until 20 no_warnings n1
 	insert n2 t '{"id":"back"}'
 	wait_until 20 has_row n1 t '"back"'
 }

@@ -108,6 +108,7 @@ test_placed(void **state)
 {
 	struct openrep *r = *state;
 	char *path;
+	json_t *a;
 
 	assert_int_equal(opendata_write(&r->o, "dog", TXN_INSERT, "[{\"id\":1,\"a\":5}]"), 200);
 	begin_whole(r, boston, BOSTON, 8);
@@ -121,7 +122,9 @@ test_placed(void **state)
 	restore(r, path);
 	assert_at(r, boston, BOSTON, CURSOR_FETCH, 8);
 	assert_at(r, austin, AUSTIN, CURSOR_FETCH, 9);
-	assert_int_equal(json_integer_value(opendata_value(&r->o, "dog", "1", "a")), 5);
+	a = opendata_value(&r->o, "dog", "1", "a");
+	assert_int_equal(json_integer_value(a), 5);
+	json_decref(a);
 	free(path);
 }
 
