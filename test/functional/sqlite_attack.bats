@@ -177,7 +177,7 @@ print(repr(sqlite3.connect(sys.argv[1]).execute('SELECT * FROM z').fetchall()))"
 	END
 	wait_until 60 settled n1 add.db
 	for n in {0..19}; do
-		has_row n1 mig "$n" ".c$n == \"z\"" || { echo "row $n lacks c$n"; return 1; }
+		wait_until 10 has_row n1 mig "$n" ".c$n == \"z\""
 	done
 }
 
