@@ -3,12 +3,6 @@
 #
 # NATS_MORE	text for the configuration of each, such as users; before nats_make
 
-setup_file()
-{
-	hl_begin
-	start_nodes || { touch "$HL_T/failed"; return 1; }
-}
-
 teardown_file()
 {
 	local n

@@ -220,7 +220,8 @@ start_nodes()
 }
 
 @test "a file is made as its table is now, with what renamed columns hold" {
-	app made.db "ALTER TABLE notes RENAME COLUMN n TO amount; ALTER TABLE notes ADD COLUMN word TEXT DEFAULT 'none'; CREATE INDEX by_word ON notes(word)"
+	app made.db "BEGIN; ALTER TABLE notes RENAME COLUMN n TO amount; ALTER TABLE notes ADD COLUMN word TEXT DEFAULT 'none';
+	    CREATE INDEX by_word ON notes(word); COMMIT"
 	wait_until 10 has_row n2 notes '"a"' '.amount == 1 and (has("word") | not)'
 	attach n2 renamed.db '"create":true,"tables":["notes"]'
 	same_files 10 notes made.db renamed.db
