@@ -27,12 +27,21 @@ clients()	# clients SERVER ROWS: so many transactions of dev.t are read there, f
 	    timeout 120 node --test stream.test.js)
 }
 
+holds()		# holds N: each server that keeps n1's stream has so many messages of it at least
+{
+	nats_streams | jq -e --argjson n "$1" '[.[] | select(.name == "app_n1") | .state.messages] | length == 3 and min >= $n'
+}
+
 @test "NATS's clients list the streams and read one, on each server" {
 	local s
 
 	npm_packages client
+	# What is written before there is a stream comes from the log.
+	insert n1 t '{"id":"first"}'
+	wait_until 20 holds 1
 	load_rows n1 t "$HL_T/rows" -n 200 -c 4
 	same_rows 20 t n1 n2
+	wait_until 20 holds 2
 	for s in $servers; do
 		clients $s 200
 	done
